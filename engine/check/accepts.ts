@@ -1,0 +1,92 @@
+import { classify } from "../expr/render.ts";
+import type { Json, JsonSchema } from "../types.ts";
+import { FORMATS } from "./formats.ts";
+import { matches } from "./patterns.ts";
+
+/** How strings are read: `templates` when `${…}` stands for a value of any type and `{{…}}` for any text. */
+export interface Reading {
+  templates: boolean;
+}
+
+const ANNOTATIONS = new Set(["description", "default", "examples", "title", "x-lang", "x-secret"]);
+
+/**
+ * True when `value` certainly satisfies `schema`; false when it does not, or when the schema says something this does
+ * not understand. Loading ajv and compiling one schema costs some 30 ms, more than the rest of a short run together,
+ * so ajv is asked only when this says false, which for a good document is never.
+ */
+export function accepts(schema: JsonSchema, value: Json, reading: Reading): boolean {
+  const kind = typeof value === "string" && reading.templates && schema["x-lang"] === undefined ? classify(value) : "literal";
+  if (kind === "cel") return true;
+  for (const [keyword, rule] of Object.entries(schema) as [string, never][]) {
+    if (ANNOTATIONS.has(keyword)) continue;
+    const test = Object.hasOwn(KEYWORDS, keyword) ? KEYWORDS[keyword] : undefined;
+    if (test === undefined) return false;
+    // Of a text that is yet to be rendered only its being text is known.
+    if (kind === "text" && !COMBINING.has(keyword)) continue;
+    if (!test(rule, value, schema, reading)) return false;
+  }
+  return true;
+}
+
+/** Keywords that hold for a text whatever it will be rendered to. */
+const COMBINING = new Set(["type", "anyOf", "oneOf", "allOf"]);
+
+type Test = (rule: never, value: Json, schema: JsonSchema, reading: Reading) => boolean;
+
+const KEYWORDS: Record<string, Test> = {
+  type: (rule: string | string[], value) => (Array.isArray(rule) ? rule : [rule]).some((type) => isType(type, value)),
+  const: (rule: Json, value) => rule === value,
+  enum: (rule: Json[], value) => rule.includes(value),
+  anyOf: (rule: JsonSchema[], value, _, reading) => rule.some((branch) => accepts(branch, value, reading)),
+  allOf: (rule: JsonSchema[], value, _, reading) => rule.every((branch) => accepts(branch, value, reading)),
+  oneOf: (rule: JsonSchema[], value, _, reading) => rule.filter((branch) => accepts(branch, value, reading)).length === 1,
+  required: (rule: string[], value) => !isObject(value) || rule.every((key) => Object.hasOwn(value, key)),
+  properties: (rule: Record<string, JsonSchema>, value, _, reading) =>
+    !isObject(value) ||
+    Object.entries(rule).every(([key, schema]) => !Object.hasOwn(value, key) || accepts(schema, value[key]!, reading)),
+  additionalProperties: (rule: boolean | JsonSchema, value, schema, reading) =>
+    rule === true ||
+    !isObject(value) ||
+    Object.entries(value).every(
+      ([key, item]) => Object.hasOwn(schema.properties ?? {}, key) || (rule !== false && accepts(rule, item, reading)),
+    ),
+  items: (rule: JsonSchema, value, _, reading) =>
+    !Array.isArray(value) || (!Array.isArray(rule) && value.every((item) => accepts(rule, item, reading))),
+  format: (rule: string, value) => {
+    const format = Object.hasOwn(FORMATS, rule) ? FORMATS[rule] : undefined;
+    return typeof value !== "string" || format === undefined || format.test(value);
+  },
+  pattern: (rule: string, value) => typeof value !== "string" || matches(rule, value),
+  minimum: (rule: number, value) => typeof value !== "number" || value >= rule,
+  maximum: (rule: number, value) => typeof value !== "number" || value <= rule,
+  minLength: (rule: number, value) => typeof value !== "string" || [...value].length >= rule,
+  maxLength: (rule: number, value) => typeof value !== "string" || [...value].length <= rule,
+  minItems: (rule: number, value) => !Array.isArray(value) || value.length >= rule,
+  maxItems: (rule: number, value) => !Array.isArray(value) || value.length <= rule,
+  minProperties: (rule: number, value) => !isObject(value) || Object.keys(value).length >= rule,
+  maxProperties: (rule: number, value) => !isObject(value) || Object.keys(value).length <= rule,
+};
+
+/** Whether `value` is of the JSON Schema `type`. */
+export function isType(type: string, value: Json): boolean {
+  switch (type) {
+    case "null":
+      return value === null;
+    case "array":
+      return Array.isArray(value);
+    case "object":
+      return isObject(value);
+    case "integer":
+      return Number.isInteger(value);
+    case "number":
+      return Number.isFinite(value);
+    default:
+      return typeof value === type;
+  }
+}
+
+/** Whether `value` is a mapping. */
+export function isObject(value: unknown): value is { [key: string]: Json } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,72 @@
+import { toPgdbaError } from "../errors.ts";
+import type { Doc, DocPath, Json, JsonObject, JsonSchema, Library, LibraryEntry, ParamSpec, Risk, StepType } from "../types.ts";
+import { RISKS } from "../types.ts";
+import { classify } from "../expr/render.ts";
+import { isObject } from "./accepts.ts";
+import { paramsSchema } from "./params.ts";
+import type { Report } from "./report.ts";
+import { closed, schemaAt, texts } from "./scope.ts";
+import { didYouMean, validate } from "./validate.ts";
+
+interface CallJob {
+  report: Report;
+  library: Library;
+  risk: Risk;
+}
+
+/**
+ * Checks the call of another runbook. A step type that makes one marks the text that names it with `format: runbook`; beside that
+ * text, `params` holds the values for its parameters. @returns the runbook called, if it can be told and loaded
+ */
+export async function checkCall(job: CallJob, type: StepType, input: Json, path: DocPath): Promise<Doc | undefined> {
+  const { report, library } = job;
+  const named = [...texts(input)].find((one) => schemaAt(type.input, one.path)?.format === "runbook");
+  if (named === undefined || classify(named.text) !== "literal") return undefined;
+  const at = [...path, ...named.path];
+  if (found(library, named.text)?.kind !== "runbook") {
+    const names = library.entries("runbook").map(({ name }) => name);
+    report.add(at, { rule: "unknown-runbook", message: `there is no runbook \`${named.text}\``, hint: didYouMean(named.text, names) ?? "`pgdba list` shows them all." });
+    return undefined;
+  }
+  let doc: Doc;
+  try {
+    doc = await library.load(named.text);
+  } catch (thrown) {
+    report.add(at, { rule: "invalid-call", message: `\`${named.text}\` is not valid itself: ${toPgdbaError(thrown).message}`, hint: `Run \`pgdba lint ${named.text}\`.` });
+    return undefined;
+  }
+  const risk = doc.data["risk"] as Risk;
+  if (RISKS.indexOf(risk) > RISKS.indexOf(job.risk)) {
+    report.add(at, { rule: "risk-too-low", message: `\`${named.text}\` is \`risk: ${risk}\`, and this runbook says \`risk: ${job.risk}\``, hint: `Say \`risk: ${risk}\`.` });
+  }
+  checkArguments(report, doc, input, [...path, ...named.path.slice(0, -1)]);
+  return doc;
+}
+
+/** `find` refuses what can't be a name, such as `../x`; here that is one more runbook there isn't. */
+function found(library: Library, name: string): LibraryEntry | undefined {
+  try {
+    return library.find(name);
+  } catch (thrown) {
+    if (toPgdbaError(thrown).code === "unknown_runbook") return undefined;
+    throw thrown;
+  }
+}
+
+function checkArguments(report: Report, doc: Doc, input: Json, path: DocPath): void {
+  const specs = doc.data["params"];
+  const given = isObject(input) ? (input["params"] ?? {}) : {};
+  if (!isObject(given) || (specs !== undefined && !isObject(specs))) return;
+  const schema = paramsSchema((specs ?? {}) as Record<string, ParamSpec>);
+  const below = isObject(input) && input["params"] !== undefined ? [...path, "params"] : path;
+  report.addSchema(below, validate(schema, given, doc.name, { templates: true }));
+}
+
+/** What the runbook `doc` yields, as far as its document says. */
+export function calledOutput(doc: Doc): JsonSchema {
+  const output = isObject(doc.data["output"]) ? doc.data["output"] : {};
+  const declared = isObject(doc.data["output_schema"]) ? (doc.data["output_schema"] as JsonObject) : {};
+  const properties: Record<string, JsonSchema> = Object.create(null);
+  for (const name of Object.keys(output)) properties[name] = (declared[name] ?? {}) as JsonSchema;
+  return closed(properties);
+}

@@ -1,0 +1,205 @@
+import { classify, langAt } from "../expr/render.ts";
+import type { Scope } from "../expr/infer.ts";
+import { describe, elementOf, mayBe } from "../expr/schema-types.ts";
+import type { ActionNode, BlockNode, Effect, Json, JsonSchema, Library, ParamSpec, Risk, StepNode, StepType } from "../types.ts";
+import { isObject } from "./accepts.ts";
+import { calledOutput, checkCall } from "./calls.ts";
+import { ANYTHING, createExpressionChecker, type ExpressionChecker } from "./expressions.ts";
+import type { Place } from "./normalise.ts";
+import type { Finding, Report } from "./report.ts";
+import { closed, ERROR_SCHEMA, literalSchema, paramsScope, resultSchema, ROOTS, RUN_SCHEMA, schemaAt, TARGET_SCHEMA, texts } from "./scope.ts";
+import { didYouMean, validate } from "./validate.ts";
+
+/** What the check of the steps of one runbook works with. */
+export interface StepsJob {
+  report: Report;
+  library: Library;
+  types: ReadonlyMap<string, StepType>;
+  places: ReadonlyMap<string, Place>;
+  params: Record<string, ParamSpec>;
+  risk: Risk;
+}
+
+/** What is visible at one point of a runbook. */
+interface View {
+  /** Results of the steps that have run by then. */
+  steps: Record<string, JsonSchema>;
+  /** Loop variables, `index`, `error`. */
+  extra: Record<string, JsonSchema>;
+  /** Set inside the undo of a step: nothing in there sees its own effects. */
+  undoOf?: string;
+}
+
+/**
+ * Checks inputs and expressions of all steps, in the order in which they run, so that each sees what has run before it.
+ * @returns the checker and the scope for the runbook's `output`, which sees them all
+ */
+export async function checkSteps(job: StepsJob, steps: readonly StepNode[]): Promise<{ expressions: ExpressionChecker; scope: Scope }> {
+  const params = paramsScope(job.params);
+  const { report, types } = job;
+  let current: View = { steps: Object.create(null), extra: {} };
+  const expressions = createExpressionChecker(report, (id) => explainInvisible(id, job.places.get(id), current));
+
+  const scopeOf = (view: View, extra: Record<string, JsonSchema> = {}): Scope => {
+    current = view;
+    return { params, steps: closed({ ...view.steps }), target: TARGET_SCHEMA, run: RUN_SCHEMA, ...view.extra, ...extra };
+  };
+
+  const nodes = async (list: readonly StepNode[], view: View): Promise<void> => {
+    for (const node of list) {
+      const output = await oneNode(node, view);
+      if (view.undoOf === undefined) view.steps[node.id] = resultSchema(output);
+    }
+  };
+
+  const oneNode = async (node: StepNode, outer: View): Promise<JsonSchema> => {
+    const view = node.foreach === undefined ? outer : await loopView(node, outer);
+    if (node.when !== undefined) await expressions.condition([...node.at, "when"], node.when, scopeOf(view));
+    if (node.retry?.on !== undefined) {
+      await expressions.condition([...node.at, "retry", "on"], node.retry.on, scopeOf(view, { error: ERROR_SCHEMA }));
+    }
+    const output = node.node === "block" ? await block(node, view) : await action(node, view);
+    if (node.until !== undefined) {
+      await expressions.condition([...node.at, "until"], node.until, scopeOf(view, { output, attempt: { type: "integer" } }));
+    }
+    return node.foreach === undefined ? output : { type: "array", items: output };
+  };
+
+  const loopView = async (node: StepNode, outer: View): Promise<View> => {
+    const name = node.as ?? "item";
+    if ((ROOTS as readonly string[]).includes(name)) {
+      report.add([...node.at, "as"], { rule: "reserved-name", message: `\`${name}\` has a meaning of its own in expressions`, hint: "Choose another name for the loop variable." });
+    }
+    const path = [...node.at, "foreach"];
+    let list: JsonSchema;
+    if (typeof node.foreach === "string") {
+      list = await expressions.cel(path, node.foreach, scopeOf(outer));
+      if (!mayBe(list, "array")) report.add(path, { rule: "type-mismatch", message: `\`foreach\` needs a list; this gives ${describe(list)}` });
+    } else {
+      list = await templated(node.foreach ?? [], {}, path, scopeOf(outer));
+    }
+    return { ...outer, steps: Object.assign(Object.create(null), outer.steps), extra: { ...outer.extra, [name]: elementOf(list), index: { type: "integer" } } };
+  };
+
+  const block = async (node: BlockNode, view: View): Promise<JsonSchema> => {
+    await nodes(node.block, view);
+    // Same `steps`: what ran in the block, or in its rescue, is seen afterwards.
+    if (node.rescue) await nodes(node.rescue, { ...view, extra: { ...view.extra, error: ERROR_SCHEMA } });
+    if (node.always) await nodes(node.always, view);
+    return { type: "null" };
+  };
+
+  const action = async (node: ActionNode, view: View): Promise<JsonSchema> => {
+    const type = types.get(node.type);
+    const output = type === undefined ? ANYTHING : await input(node, type, view);
+    // Rendered before the step acts, all at once: it sees neither the step nor itself.
+    if (node.undo) await nodes(node.undo, { ...view, undoOf: node.id });
+    return output;
+  };
+
+  const input = async (node: ActionNode, type: StepType, view: View): Promise<JsonSchema> => {
+    const path = [...node.at, type.type];
+    const problems = validate(type.input, node.input, type.type, { templates: true });
+    report.addSchema(path, problems);
+    checkEffect(job, node, type);
+    if (problems.length === 0) {
+      for (const { path: below, ...finding } of type.lint?.(node.input) ?? []) report.add([...path, ...below], finding);
+    }
+    const inferred = await templated(node.input, type.input, path, scopeOf(view));
+    const called = await checkCall(job, type, node.input, path);
+    if (called !== undefined) return calledOutput(called);
+    return problems.length > 0 ? type.output : refined(type.outputFor?.(node.input) ?? type.output, inferred);
+  };
+
+  /** Checks every text of `value` in its language. @returns the schema of the value when it is rendered */
+  const templated = async (value: Json, schema: JsonSchema, path: readonly (string | number)[], scope: Scope): Promise<JsonSchema> => {
+    const inferred = literalSchema(value);
+    for (const { path: below, text } of texts(value)) {
+      const at = [...path, ...below];
+      const expected = schemaAt(schema, below);
+      let found: JsonSchema | undefined;
+      switch (langAt(schema, below)) {
+        case "static":
+          expressions.fixed(at, text, scope);
+          break;
+        case "text":
+          await expressions.text(at, text, scope);
+          break;
+        case "cel":
+          if (expected?.format === "condition") await expressions.condition(at, text, scope);
+          else found = await expressions.cel(at, text, scope);
+          break;
+        default:
+          if (classify(text) === "cel") found = await expressions.value(at, text, scope, expected?.type === undefined ? undefined : expected);
+          else if (classify(text) === "text") await expressions.text(at, text, scope);
+      }
+      if (found !== undefined) replaceAt(inferred, below, found);
+    }
+    return inferred;
+  };
+
+  const view: View = { steps: Object.create(null), extra: {} };
+  await nodes(steps, view);
+  return { expressions, scope: scopeOf(view) };
+}
+
+/** Puts `found` where `path` leads in a schema that `literalSchema` made. */
+function replaceAt(schema: JsonSchema, path: readonly (string | number)[], found: JsonSchema): void {
+  const last = path.at(-1);
+  const parent = schemaAt(schema, path.slice(0, -1));
+  if (last === undefined || parent === undefined) return;
+  // The items of a list share one schema: one that isn't known makes none known.
+  if (typeof last === "number") parent.items = ANYTHING;
+  else if (parent.properties !== undefined) parent.properties[last] = path.some((part) => typeof part === "number") ? ANYTHING : found;
+}
+
+/** An output about which nothing is known, and which has the name of a CEL input, is that expression's value. */
+function refined(output: JsonSchema, inferred: JsonSchema): JsonSchema {
+  if (output.properties === undefined) return output;
+  const properties: Record<string, JsonSchema> = Object.create(null);
+  for (const [name, schema] of Object.entries(output.properties)) {
+    const known = Object.keys(schema).length === 0 ? inferred.properties?.[name] : undefined;
+    properties[name] = known ?? schema;
+  }
+  return { ...output, properties };
+}
+
+function checkEffect({ report, risk }: StepsJob, node: ActionNode, type: StepType): void {
+  const at = [...node.at, type.type];
+  if (effectAsWritten(type, node.input) !== "change") return;
+  if (risk === "read") {
+    report.add(at, { rule: "risk-too-low", message: `\`${type.type}\` changes something, and the runbook says \`risk: read\``, hint: "Say `risk: change`, or more if it interrupts or destroys." }, true);
+  }
+  const idempotent = typeof type.idempotent === "function" ? isObject(node.input) && type.idempotent(node.input) : type.idempotent;
+  if (node.retry !== undefined && node.retry.on === undefined && !idempotent) {
+    report.add([...node.at, "retry"], {
+      severity: "warning",
+      rule: "retry-of-non-idempotent",
+      message: `\`${type.type}\` may act twice: a failed attempt can have had its effect`,
+      hint: "Say which errors are safe to retry with `retry.on`, e.g. `error.code == 'connection_failed'`.",
+    }, true);
+  }
+}
+
+/** A function that can't cope with an input that isn't rendered yet leaves the worst to be assumed. */
+function effectAsWritten(type: StepType, input: Json): Effect {
+  if (typeof type.effect !== "function") return type.effect;
+  try {
+    return type.effect(input);
+  } catch {
+    return "change";
+  }
+}
+
+function explainInvisible(id: string, place: Place | undefined, view: View): Finding | undefined {
+  if (view.undoOf === id) {
+    return { rule: "undo-refers-to-own-output", message: `the undo of \`${id}\` is made up before \`${id}\` acts, so it can't use its result`, hint: "Read what it needs in a step before." };
+  }
+  if (place === undefined) return undefined;
+  const rule = "unknown-step";
+  if (place.undoOf !== undefined) return { rule, message: `step \`${id}\` is part of an undo, and seen by nothing else` };
+  if (place.loop !== undefined && !Object.hasOwn(view.steps, id)) {
+    return { rule, message: `step \`${id}\` stands inside a foreach block: it is seen only there, by later steps of the same item`, hint: "Move the step that uses it into the block." };
+  }
+  return { rule, message: `step \`${id}\` has not run yet here`, hint: didYouMean(id, Object.keys(view.steps)) ?? "Move it up, or refer to an earlier step." };
+}

@@ -1,0 +1,113 @@
+import { toPgdbaError } from "../errors.ts";
+import type { Scope } from "../expr/infer.ts";
+import type { Diagnostic, Doc, DocPath, Json, JsonObject, JsonSchema, Library, Risk, Runbook, StepNode, StepRegistry, StepType } from "../types.ts";
+import { isObject } from "./accepts.ts";
+import { checkSteps } from "./check-steps.ts";
+import { checkParams, checkSchema, warnUnused } from "./declarations.ts";
+import { ANYTHING, type ExpressionChecker } from "./expressions.ts";
+import { normalise } from "./normalise.ts";
+import { createReport, type Report } from "./report.ts";
+import { literalSchema } from "./scope.ts";
+import { RUNBOOK } from "./structure.ts";
+import { didYouMean, validate } from "./validate.ts";
+
+export interface CompileDeps {
+  registry: StepRegistry;
+  library: Library;
+}
+
+/**
+ * A runbook from its document: its shape, the input of every step and every expression checked, before anything runs. All faults are
+ * found at once, in the order of the file. @returns `runbook: null` when there is any error; warnings alone don't prevent it
+ */
+export async function compile(doc: Doc, { registry, library }: CompileDeps): Promise<{ runbook: Runbook | null; diagnostics: Diagnostic[] }> {
+  const report = createReport(doc);
+  const { data } = doc;
+  report.addSchema([], validate(RUNBOOK, data, "runbook"));
+  checkName(doc, report);
+
+  const params = checkParams(data["params"], report);
+  const raw = Array.isArray(data["steps"]) ? data["steps"] : [];
+  const { steps, places } = normalise(raw, report, registry);
+  const types = await loadTypes(steps, registry, report);
+  const risk = data["risk"] as Risk;
+  const { expressions, scope } = await checkSteps({ report, library, types, places, params, risk }, steps);
+  const outputSchema = await checkOutput(data, report, expressions, scope);
+  warnUnused(params, [data["steps"], data["output"]], report);
+
+  const diagnostics = report.sorted();
+  if (diagnostics.some(({ severity }) => severity === "error")) return { runbook: null, diagnostics };
+  const { summary, description, needs, output } = data as { summary: string; description?: string; needs?: string[]; output?: JsonObject };
+  const runbook: Runbook = {
+    name: doc.name,
+    summary,
+    ...(description === undefined ? {} : { description }),
+    risk,
+    needs: needs ?? [],
+    params,
+    steps,
+    output: output ?? {},
+    outputSchema,
+    doc,
+  };
+  return { runbook, diagnostics };
+}
+
+/** A document's `name` is there for its reader; what counts is where the file stands. */
+export function checkName({ data, name }: Doc, report: Report): void {
+  if (typeof data["name"] !== "string" || data["name"] === name) return;
+  report.add(["name"], { rule: "wrong-name", message: `the document is \`${name}\` by its path, and says \`${data["name"]}\``, hint: `Write \`name: ${name}\`, leave the line out, or move the file.` });
+}
+
+async function loadTypes(steps: readonly StepNode[], registry: StepRegistry, report: Report): Promise<Map<string, StepType>> {
+  const types = new Map<string, StepType>();
+  for (const node of actions(steps)) {
+    if (types.has(node.type) || !registry.has(node.type)) continue;
+    try {
+      types.set(node.type, await registry.get(node.type));
+    } catch (thrown) {
+      const error = toPgdbaError(thrown);
+      report.add([...node.at, node.type], { rule: "broken-type", message: `the step type \`${node.type}\` can't be loaded: ${error.message}`, hint: error.hint }, true);
+    }
+  }
+  return types;
+}
+
+/** All actions, those of blocks and undos included. */
+function* actions(steps: readonly StepNode[]): Generator<Extract<StepNode, { node: "action" }>> {
+  for (const node of steps) {
+    if (node.node === "action") {
+      yield node;
+      if (node.undo) yield* actions(node.undo);
+    } else for (const list of [node.block, node.rescue, node.always]) yield* actions(list ?? []);
+  }
+}
+
+/** Checks `output` against `output_schema`. @returns the schema of what the runbook yields */
+async function checkOutput(data: JsonObject, report: Report, expressions: ExpressionChecker, scope: Scope): Promise<JsonSchema> {
+  const output = isObject(data["output"]) ? data["output"] : {};
+  const declared = isObject(data["output_schema"]) ? data["output_schema"] : {};
+  for (const name of Object.keys(declared)) {
+    if (Object.hasOwn(output, name)) continue;
+    report.add(["output_schema", name], { rule: "unknown-key", message: `there is no output \`${name}\``, hint: didYouMean(name, Object.keys(output)) }, true);
+  }
+
+  const infer = async (value: Json, path: DocPath, expected?: JsonSchema): Promise<JsonSchema> => {
+    if (typeof value === "string") return expressions.cel(path, value, scope, expected);
+    if (!isObject(value)) return literalSchema(value);
+    const properties: Record<string, JsonSchema> = Object.create(null);
+    for (const [key, item] of Object.entries(value)) {
+      properties[key] = await infer(item, [...path, key], expected?.properties?.[key]);
+    }
+    return { type: "object", properties, required: Object.keys(properties), additionalProperties: false };
+  };
+
+  const properties: Record<string, JsonSchema> = Object.create(null);
+  for (const [name, value] of Object.entries(output)) {
+    const schema = declared[name];
+    const tighter = schema !== undefined && checkSchema(schema, ["output_schema", name], report) ? (schema as JsonSchema) : undefined;
+    const inferred = await infer(value, ["output", name], tighter);
+    properties[name] = tighter ?? inferred ?? ANYTHING;
+  }
+  return { type: "object", properties, required: Object.keys(properties), additionalProperties: false };
+}

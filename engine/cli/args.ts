@@ -1,0 +1,144 @@
+import { parseArgs, type ParseArgsConfig } from "node:util";
+import { PgdbaError } from "../errors.ts";
+import { suggest } from "../load/suggest.ts";
+import type { JsonSchema, ParamSpec } from "../types.ts";
+
+/** Flags that every command takes. */
+export const GLOBAL_FLAGS = {
+  format: { type: "string", summary: "json (default), table or yaml" },
+  help: { type: "boolean", short: "h", summary: "Help on a command or a runbook" },
+  version: { type: "boolean", summary: "The version of pgdba" },
+  cluster: { type: "string", short: "c", summary: "The cluster to work on; `lab` is built in" },
+  host: { type: "string", summary: "Host or socket folder of a PostgreSQL server" },
+  port: { type: "string", summary: "Its port" },
+  user: { type: "string", summary: "The role to connect as" },
+  database: { type: "string", short: "d", summary: "The database to connect to" },
+  runbooks: { type: "string", multiple: true, summary: "A folder of runbooks that wins over all others" },
+  plan: { type: "boolean", summary: "Dry run: read steps run, change steps are shown" },
+  yes: { type: "boolean", short: "y", summary: "Confirms a disruptive runbook" },
+  confirm: { type: "string", summary: "Confirms a destructive runbook by the cluster's name" },
+  "i-know-what-i-am-doing": { type: "boolean", summary: "Needed, with --cluster, by chaos runbooks" },
+  "no-input": { type: "boolean", summary: "Never ask, not even on a terminal" },
+  "lock-timeout": { type: "string", summary: "How long to wait for another run on the target (10s)" },
+  events: { type: "string", summary: "Write every event to this file as NDJSON" },
+  quiet: { type: "boolean", short: "q", summary: "No progress on stderr" },
+} as const satisfies Record<string, { type: "string" | "boolean"; short?: string; multiple?: boolean; summary: string }>;
+
+export type GlobalFlag = keyof typeof GLOBAL_FLAGS;
+
+export interface Parsed {
+  words: string[];
+  flags: { [flag: string]: string | boolean | string[] | undefined };
+}
+
+interface FlagSpec {
+  type: "string" | "boolean";
+  short?: string;
+  multiple?: boolean;
+}
+
+/** The words before anything unknown, enough to find the command: what unknown flags take can't be told yet. */
+export function leadingWords(argv: string[]): string[] {
+  return parse(argv, GLOBAL_FLAGS, true).words;
+}
+
+/**
+ * Parses `argv` against the global flags and `own`. @throws PgdbaError usage naming the flag, with a suggestion
+ */
+export function parseFlags(argv: string[], own: Record<string, FlagSpec> = {}): Parsed {
+  return parse(argv, { ...GLOBAL_FLAGS, ...own }, false);
+}
+
+function parse(argv: string[], specs: Record<string, FlagSpec>, lenient: boolean): Parsed {
+  const options: NonNullable<ParseArgsConfig["options"]> = {};
+  for (const [name, { type, short }] of Object.entries(specs)) {
+    // Every flag may be repeated for the parser, so that a repetition is an error of ours and not silently the last.
+    options[name] = { type, multiple: true, ...(short ? { short } : {}) };
+  }
+  const { tokens } = parseArgs({ args: argv, options, strict: false, allowPositionals: true, tokens: true });
+  const out: Parsed = { words: [], flags: Object.create(null) };
+  for (const token of tokens) {
+    if (token.kind === "positional") out.words.push(token.value);
+    if (token.kind !== "option") continue;
+    const negated = !Object.hasOwn(specs, token.name) && token.name.startsWith("no-");
+    const name = negated ? token.name.slice(3) : token.name;
+    const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
+    if (!spec || (negated && spec.type !== "boolean")) {
+      if (lenient) continue;
+      throw unknownFlag(token.rawName, Object.keys(specs));
+    }
+    setFlag(out, name, spec, negated ? "false" : token.value, token.rawName, lenient);
+  }
+  return out;
+}
+
+function setFlag(
+  out: Parsed,
+  name: string,
+  spec: FlagSpec,
+  value: string | undefined,
+  raw: string,
+  lenient: boolean,
+): void {
+  if (spec.type === "boolean") {
+    if (value !== undefined && value !== "true" && value !== "false" && !lenient) {
+      throw new PgdbaError("usage", `${raw} is a switch; it takes no value`, { hint: `Write ${raw} or --no-${name}.` });
+    }
+    out.flags[name] = value !== "false";
+    return;
+  }
+  if (value === undefined) {
+    if (lenient) return;
+    throw new PgdbaError("usage", `${raw} needs a value`, { hint: `Write ${raw} VALUE or ${raw}=VALUE.` });
+  }
+  const before = out.flags[name];
+  if (spec.multiple) {
+    out.flags[name] = Array.isArray(before) ? [...before, value] : [value];
+    return;
+  }
+  if (before !== undefined && !lenient) {
+    throw new PgdbaError("usage", `${raw} is given twice`, { hint: "Give it once." });
+  }
+  out.flags[name] = value;
+}
+
+function unknownFlag(raw: string, known: string[]): PgdbaError {
+  const close = suggest(raw.replace(/^-+/, ""), known);
+  return new PgdbaError("usage", `There is no flag ${raw} here`, {
+    hint: close ? `Did you mean --${close}?` : "`--help` shows the flags there are.",
+  });
+}
+
+/** The flags of a runbook's parameters. */
+export function paramFlags(params: Record<string, ParamSpec>): Record<string, FlagSpec> {
+  return Object.fromEntries(
+    Object.entries(params).map(([name, spec]) => [
+      name.replaceAll("_", "-"),
+      { type: spec.type === "boolean" ? "boolean" : "string", multiple: accepts(spec, "array") } as const,
+    ]),
+  );
+}
+
+/** Values for the parameters among the parsed flags and bare words. @throws PgdbaError usage for a word too many */
+export function paramValues(params: Record<string, ParamSpec>, parsed: Parsed, words: string[]): Record<string, unknown> {
+  const given: Record<string, unknown> = Object.create(null);
+  for (const name of Object.keys(params)) {
+    const value = parsed.flags[name.replaceAll("_", "-")];
+    if (value === undefined) continue;
+    given[name] = Array.isArray(value) && value.length === 1 ? value[0] : value;
+  }
+  words.forEach((word, index) => {
+    const name = Object.keys(params).find((key) => params[key]?.positional === index + 1);
+    if (!name) {
+      throw new PgdbaError("usage", `Nothing is to be done with the word ${JSON.stringify(word.slice(0, 200))}`, {
+        hint: "Parameters are given as flags; `--help` shows them.",
+      });
+    }
+    given[name] ??= word;
+  });
+  return given;
+}
+
+function accepts(spec: JsonSchema | ParamSpec, type: string): boolean {
+  return [spec.type ?? []].flat().includes(type);
+}

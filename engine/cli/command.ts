@@ -1,0 +1,24 @@
+import type { ExitCode } from "../errors.ts";
+import type { Envelope, Json } from "../types.ts";
+import type { Parsed } from "./args.ts";
+import type { Front } from "./front.ts";
+
+/** What a command leaves for the front door to print: data for an envelope, or a whole envelope, and for people a text. */
+export interface Result {
+  exit: ExitCode;
+  /** How the envelope names the command, when not by the words typed. */
+  command?: string;
+  data?: Json;
+  envelope?: Envelope;
+  /** Shown instead of JSON on a terminal; with `raw`, always. */
+  text?: string;
+  raw?: boolean;
+}
+
+export interface Command {
+  summary: string;
+  /** Arguments after the name, for help. */
+  usage: string;
+  flags?: Record<string, { type: "string" | "boolean"; multiple?: boolean; summary: string }>;
+  run(front: Front, parsed: Parsed, words: string[]): Promise<Result>;
+}

@@ -1,0 +1,97 @@
+import { PgdbaError } from "../../errors.ts";
+import { suggest } from "../../load/suggest.ts";
+import type { Json, JsonObject, Runbook, StepType } from "../../types.ts";
+import { commandHelp, mainHelp, runbookHelp, type RunbookMeta } from "../../view/help.ts";
+import { GLOBAL_FLAGS } from "../args.ts";
+import type { Command, Result } from "../command.ts";
+import type { Front } from "../front.ts";
+import { libraryOf } from "../library.ts";
+import { COMMANDS } from "./index.ts";
+import { outlineOf } from "./list.ts";
+
+export default {
+  summary: "Help on a command, a runbook or a step type",
+  usage: "[<name>]",
+  async run(front, parsed, words) {
+    const [first, second] = words;
+    if (first === undefined) return textResult("help", mainHelp(allCommands(front), GLOBAL_FLAGS));
+    const extra = front.extras.find((one) => one.name === first);
+    if (extra && second === undefined) {
+      const actions = Object.entries(extra.actions).map(([name, summary]) => ({ name: `${extra.name} ${name}`, usage: "", summary }));
+      return textResult("help", commandHelp({ ...extra, usage: Object.keys(extra.actions).join("|"), examples: actions.map((one) => `pgdba ${one.name}    # ${one.summary}`) }));
+    }
+    if (Object.hasOwn(COMMANDS, first) && second === undefined) return textResult("help", await helpOfCommand(first));
+    if (first === "steps") return stepList(front);
+    if (front.registry.has(first)) return stepHelp(await front.registry.get(first));
+    const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
+    const name = second === undefined ? first : `${first}/${second}`;
+    const entries = library.entries("runbook");
+    const entry = entries.find((one) => one.name === name);
+    if (entry) {
+      const { specs, output, ...about } = await outlineOf(front, library, entry);
+      return textResult("help", runbookHelp({ ...about, name, params: specs, output, layer: entry.layer }, GLOBAL_FLAGS));
+    }
+    const below = entries.filter((one) => one.name.startsWith(`${name}/`));
+    if (below.length === 0) throw unknown(front, words.join(" "), entries.map((one) => one.name));
+    const commands = await Promise.all(
+      below.map(async (one) => ({ name: one.name.replaceAll("/", " "), usage: "", summary: (await outlineOf(front, library, one)).summary })),
+    );
+    return textResult("help", commands.map((one) => `pgdba ${one.name}    ${one.summary}`).join("\n"));
+  },
+} satisfies Command;
+
+export function runbookHelpResult(runbook: Runbook): Result {
+  const meta: RunbookMeta = {
+    name: runbook.name,
+    summary: runbook.summary,
+    description: runbook.description,
+    risk: runbook.risk,
+    needs: runbook.needs,
+    params: runbook.params,
+    output: runbook.outputSchema,
+    layer: runbook.doc.layer,
+  };
+  return textResult("help", runbookHelp(meta, GLOBAL_FLAGS));
+}
+
+/** All that can be typed first: commands, and resources that are no runbooks. */
+export function allCommands(front: Front): { name: string; summary: string; usage: string }[] {
+  return [
+    ...Object.entries(COMMANDS).map(([name, { summary, usage }]) => ({ name, summary, usage })),
+    ...front.extras.map(({ name, summary, actions }) => ({ name, summary, usage: Object.keys(actions).join("|") })),
+  ];
+}
+
+async function helpOfCommand(name: string): Promise<string> {
+  const { default: command } = await COMMANDS[name]!.load();
+  return commandHelp({ name, ...command }, GLOBAL_FLAGS);
+}
+
+async function stepList(front: Front): Promise<Result> {
+  const types = await Promise.all(front.registry.names().map((name) => front.registry.get(name)));
+  const text = types.map((type) => `${type.type.padEnd(18)} ${type.summary}`).join("\n");
+  return { exit: 0, data: { steps: types.map(({ type, summary }) => ({ type, summary })) }, text };
+}
+
+function stepHelp(type: StepType): Result {
+  const data: JsonObject = {
+    type: type.type,
+    summary: type.summary,
+    docs: type.docs ?? null,
+    example: type.example,
+    input: type.input as Json,
+    output: type.output as Json,
+  };
+  return { exit: 0, data, text: `${type.type}: ${type.summary}\n\n${type.docs ?? ""}\n\n${type.example}` };
+}
+
+function textResult(command: string, text: string): Result {
+  return { exit: 0, command, data: { help: text }, text };
+}
+
+function unknown(front: Front, word: string, runbooks: string[]): PgdbaError {
+  const close = suggest(word, [...Object.keys(COMMANDS), ...runbooks, ...front.registry.names()]);
+  return new PgdbaError("unknown_command", `There is no help on ${JSON.stringify(word.slice(0, 200))}`, {
+    hint: close ? `Did you mean \`pgdba help ${close}\`?` : "`pgdba help` shows what there is.",
+  });
+}

@@ -1,0 +1,101 @@
+import { existsSync, readFileSync } from "node:fs";
+import { basename, dirname, resolve } from "node:path";
+import { compile } from "../../check/compile.ts";
+import { compileDocument } from "../../check/document.ts";
+import { PgdbaError } from "../../errors.ts";
+import { formatDiagnostics } from "../../load/frame.ts";
+import type { Diagnostic, Doc, DocumentKind, Json, Library, StepRegistry } from "../../types.ts";
+import type { Command, Result } from "../command.ts";
+import { loadConfig, stateDirOf } from "../config.ts";
+import type { Front } from "../front.ts";
+import { libraryOf, registryOf } from "../library.ts";
+
+export default {
+  summary: "Check runbooks without running anything",
+  usage: "[<runbook or file> …]",
+  async run(front, parsed, words) {
+    const config = await loadConfig(stateDirOf(front));
+    const registry = registryOf(front, config.user_steps === true);
+    const dirs = (parsed.flags["runbooks"] as string[] | undefined) ?? [];
+    const diagnostics: Diagnostic[] = [];
+    let checked = 0;
+    for (const { library, name } of subjects(front, dirs, words)) {
+      checked += 1;
+      diagnostics.push(...(await lintOne(library, registry, name)));
+    }
+    return report(front, checked, diagnostics);
+  },
+} satisfies Command;
+
+/** Every document of every layer, or those named; a file is linted as a layer of its own folder. */
+function subjects(front: Front, dirs: string[], words: string[]): { library: Library; name: string }[] {
+  const library = libraryOf(front, dirs);
+  if (words.length === 0) return library.entries().map(({ name }) => ({ library, name }));
+  return words.map((word) => {
+    if (!word.endsWith(".yaml") && !word.endsWith(".yml")) return { library, name: word };
+    const file = resolve(front.cwd, word);
+    if (!existsSync(file)) {
+      throw new PgdbaError("usage", `There is no file ${word}`, { hint: "Name a runbook (`pgdba list`) or a file." });
+    }
+    const declared = /^name:\s*([a-z][a-z0-9/-]*)\s*$/m.exec(readFileSync(file, "utf8").slice(0, 4096))?.[1];
+    const depth = declared && file.endsWith(`/${declared}.yaml`) ? declared.split("/").length - 1 : 0;
+    const folder = resolve(dirname(file), ...Array.from({ length: depth }, () => ".."));
+    const name = depth > 0 && declared ? declared : basename(file).replace(/\.ya?ml$/, "");
+    return { library: libraryOf(front, [...dirs, folder]), name };
+  });
+}
+
+/** @returns all that is wrong with one document; what can't even be parsed comes as the diagnostics of its error */
+export async function lintOne(library: Library, registry: StepRegistry, name: string): Promise<Diagnostic[]> {
+  let doc: Doc;
+  try {
+    doc = await library.load(name);
+  } catch (thrown) {
+    const found = thrown instanceof PgdbaError ? diagnosticsOf(thrown.data) : undefined;
+    if (!found) throw thrown;
+    return found;
+  }
+  if (doc.kind === "runbook") return (await compile(doc, { registry, library })).diagnostics;
+  const kind = await documentKind(registry, doc.kind);
+  if (kind) return compileDocument(doc, kind);
+  const where = doc.at(["kind"]);
+  return [
+    {
+      severity: "error",
+      rule: "unknown-kind",
+      message: `No step type reads documents of kind ${doc.kind}`,
+      where: { file: where.file, line: where.line, column: where.column },
+      frame: where.text,
+    },
+  ];
+}
+
+async function documentKind(registry: StepRegistry, kind: string): Promise<DocumentKind | undefined> {
+  for (const type of registry.names()) {
+    const { document } = await registry.get(type);
+    if (document?.kind === kind) return document;
+  }
+  return undefined;
+}
+
+function diagnosticsOf(data: Json | undefined): Diagnostic[] | undefined {
+  if (data === null || typeof data !== "object" || Array.isArray(data)) return undefined;
+  return Array.isArray(data["diagnostics"]) ? (data["diagnostics"] as unknown as Diagnostic[]) : undefined;
+}
+
+function report(front: Front, checked: number, diagnostics: Diagnostic[]): Result {
+  const errors = diagnostics.filter((one) => one.severity === "error").length;
+  if (diagnostics.length > 0) front.stderr.write(`${formatDiagnostics(diagnostics)}\n`);
+  const data = {
+    checked,
+    errors,
+    warnings: diagnostics.length - errors,
+    diagnostics: diagnostics as unknown as Json,
+  };
+  if (errors === 0) return { exit: 0, data, text: `${checked} documents, ${data.warnings} warnings, no errors` };
+  throw new PgdbaError("invalid_runbook", `${errors} ${errors === 1 ? "error" : "errors"} in ${checked} documents`, {
+    where: diagnostics.find((one) => one.severity === "error")?.where,
+    hint: "Each diagnostic says where and what to do.",
+    data,
+  });
+}

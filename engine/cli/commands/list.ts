@@ -1,0 +1,68 @@
+import { toPgdbaError } from "../../errors.ts";
+import type { Json, JsonObject, Library, LibraryEntry, StepRegistry } from "../../types.ts";
+import type { Command } from "../command.ts";
+import type { Front, IndexedRunbook } from "../front.ts";
+import { libraryOf } from "../library.ts";
+
+export default {
+  summary: "List the runbooks there are",
+  usage: "[<prefix>]",
+  async run(front, parsed, words) {
+    const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
+    const prefix = words[0] ?? "";
+    const entries = library.entries("runbook").filter((entry) => entry.name.startsWith(prefix));
+    const runbooks: Json[] = [];
+    for (const entry of entries) runbooks.push(await describe(front, library, entry));
+    return { exit: 0, data: { runbooks }, text: asText(runbooks as JsonObject[]) };
+  },
+} satisfies Command;
+
+/** A runbook's outline, from the index where it is built in. @throws PgdbaError when it does not compile */
+export async function outlineOf(front: Front, library: Library, entry: LibraryEntry): Promise<IndexedRunbook> {
+  const indexed = entry.layer === "builtin" ? front.builtinIndex().documents[entry.name]?.runbook : undefined;
+  return indexed ?? compiled(library, front.registry, entry.name);
+}
+
+/** What an agent chooses a runbook by. Built-in ones come from the index, so that listing parses nothing. */
+export async function describe(front: Front, library: Library, entry: LibraryEntry): Promise<JsonObject> {
+  const place = { layer: entry.layer, overrides: entry.overrides.map((one) => one.layer) };
+  try {
+    return { name: entry.name, ...outline(await outlineOf(front, library, entry)), ...place };
+  } catch (thrown) {
+    const { code, message } = toPgdbaError(thrown);
+    return { name: entry.name, ...place, broken: { code, message } };
+  }
+}
+
+async function compiled(library: Library, registry: StepRegistry, name: string): Promise<IndexedRunbook> {
+  const { compile } = await import("../../check/compile.ts");
+  const { invalid } = await import("../closure.ts");
+  const { paramsSchema } = await import("../../check/params.ts");
+  const { runbook, diagnostics } = await compile(await library.load(name), { registry, library });
+  if (!runbook) throw invalid(name, diagnostics);
+  const { summary, description, risk, needs, params, outputSchema } = runbook;
+  return {
+    summary,
+    ...(description === undefined ? {} : { description }),
+    risk,
+    needs,
+    specs: params,
+    params: paramsSchema(params) as JsonObject,
+    output: outputSchema as JsonObject,
+  };
+}
+
+function outline({ summary, risk, needs, params, output }: IndexedRunbook): JsonObject {
+  return { summary, risk, needs, params, output };
+}
+
+function asText(runbooks: JsonObject[]): string {
+  const width = Math.max(0, ...runbooks.map((one) => String(one["name"]).length));
+  return runbooks
+    .map((one) => {
+      const layer = one["layer"] === "builtin" ? "" : `  [${String(one["layer"])}]`;
+      const said = one["broken"] ? "does not compile; see pgdba lint" : String(one["summary"]);
+      return `${String(one["name"]).padEnd(width)}  ${String(one["risk"] ?? "?").padEnd(11)}  ${said}${layer}`;
+    })
+    .join("\n");
+}

@@ -1,0 +1,69 @@
+import { writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { PgdbaError } from "../../errors.ts";
+import { isDead } from "../../journal/holder.ts";
+import { Journal, type RunRow } from "../../journal/journal.ts";
+import type { Json, JsonObject } from "../../types.ts";
+import type { Command } from "../command.ts";
+import { stateDirOf } from "../config.ts";
+import { findRun } from "../find-run.ts";
+import { runRecord } from "../run-record.ts";
+
+const DEFAULT_LIMIT = 20;
+
+export default {
+  summary: "What was run, or one run whole",
+  usage: "[<run id>] [--limit N] [--html FILE]",
+  flags: {
+    limit: { type: "string", summary: "How many of the newest (20)" },
+    html: { type: "string", summary: "Write a self-contained report of one run to this file" },
+  },
+  async run(front, parsed, words) {
+    const journal = new Journal(stateDirOf(front), front.secrets);
+    try {
+      const [id] = words;
+      const html = parsed.flags["html"];
+      if (id === undefined) {
+        if (html !== undefined) throw new PgdbaError("usage", "--html needs a run id", { hint: "pgdba runs ID --html FILE" });
+        return { exit: 0, data: { runs: journal.runs(limitOf(parsed.flags["limit"])).map(listed) } };
+      }
+      const row = findRun(journal, id);
+      const record = runRecord(row, journal.steps(row.id));
+      if (typeof html !== "string") return { exit: 0, data: { ...record, interrupted: isOrphan(row) } as unknown as Json };
+      const { runReport } = await import("../../view/html.ts");
+      const file = resolve(front.cwd, html);
+      try {
+        writeFileSync(file, front.secrets.redact(runReport(record)), { mode: 0o600 });
+      } catch (cause) {
+        throw new PgdbaError("io_failed", `${file} can't be written`, { cause, hint: "Name a file in a folder that exists." });
+      }
+      return { exit: 0, data: { run: row.id, file } };
+    } finally {
+      journal.close();
+    }
+  },
+} satisfies Command;
+
+/** True for a run that says `running` while its process is gone: it waits for `pgdba resume`. */
+function isOrphan(row: RunRow): boolean {
+  return row.status === "running" && isDead(row.holder);
+}
+
+function listed(row: RunRow): JsonObject {
+  return {
+    id: row.id,
+    runbook: row.runbook,
+    target: row.target.name,
+    status: isOrphan(row) ? "dead" : row.status,
+    exit: row.exit,
+    started_at: row.started_at,
+    duration_ms: row.duration_ms,
+  };
+}
+
+function limitOf(value: unknown): number {
+  if (value === undefined) return DEFAULT_LIMIT;
+  const limit = Number(value);
+  if (Number.isInteger(limit) && limit > 0 && limit <= 1000) return limit;
+  throw new PgdbaError("usage", "--limit takes a whole number from 1 to 1000", { hint: "pgdba runs --limit 50" });
+}

@@ -1,0 +1,58 @@
+import { paramsSchema } from "../../check/params.ts";
+import { PgdbaError } from "../../errors.ts";
+import type { Json, StepNode } from "../../types.ts";
+import { mermaid, runbookGraph } from "../../view/graph.ts";
+import { compileClosure } from "../closure.ts";
+import type { Command } from "../command.ts";
+import { loadConfig, stateDirOf } from "../config.ts";
+import { libraryOf, registryOf } from "../library.ts";
+
+export default {
+  summary: "Show a runbook: parameters, steps, layer, graph",
+  usage: "<runbook>",
+  async run(front, parsed, words) {
+    const name = words.length > 1 ? words.slice(0, 2).join("/") : words[0];
+    if (!name) throw new PgdbaError("usage", "Which runbook?", { hint: "`pgdba list` shows them." });
+    const config = await loadConfig(stateDirOf(front));
+    const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
+    const entry = library.find(name);
+    if (entry && entry.kind !== "runbook") {
+      const doc = await library.load(name);
+      return { exit: 0, data: { name, kind: doc.kind, layer: doc.layer, file: doc.file, overrides: entry.overrides as unknown as Json, document: doc.data } };
+    }
+    const { runbook, runbooks } = await compileClosure(name, library, registryOf(front, config.user_steps === true));
+    const graph = runbookGraph(runbook.steps);
+    const data = {
+      name: runbook.name,
+      summary: runbook.summary,
+      description: runbook.description ?? null,
+      risk: runbook.risk,
+      needs: runbook.needs,
+      params: paramsSchema(runbook.params) as Json,
+      output: runbook.outputSchema as Json,
+      layer: runbook.doc.layer,
+      file: runbook.doc.file,
+      overrides: (entry?.overrides ?? []) as unknown as Json,
+      calls: [...runbooks.keys()].filter((other) => other !== name),
+      steps: outline(runbook.steps),
+      graph,
+      mermaid: mermaid(runbook.steps),
+    };
+    return { exit: 0, data, text: `${name}: ${runbook.summary}\n${runbook.doc.layer} ${runbook.doc.file}\n\n${graph}` };
+  },
+} satisfies Command;
+
+function outline(nodes: readonly StepNode[]): Json {
+  return nodes.map((node) => ({
+    id: node.id,
+    ...(node.when === undefined ? {} : { when: node.when }),
+    ...(node.foreach === undefined ? {} : { foreach: node.foreach }),
+    ...(node.node === "action"
+      ? { type: node.type }
+      : {
+          block: outline(node.block),
+          ...(node.rescue ? { rescue: outline(node.rescue) } : {}),
+          ...(node.always ? { always: outline(node.always) } : {}),
+        }),
+  }));
+}

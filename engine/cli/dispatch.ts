@@ -1,0 +1,172 @@
+import { failure, success, errorRecord } from "../envelope.ts";
+import { EXIT_BY_CODE, type ExitCode, PgdbaError, toPgdbaError } from "../errors.ts";
+import { suggest } from "../load/suggest.ts";
+import type { Envelope } from "../types.ts";
+import { leadingWords, type Parsed, parseFlags, GLOBAL_FLAGS } from "./args.ts";
+import type { Result } from "./command.ts";
+import { COMMANDS } from "./commands/index.ts";
+import type { Front } from "./front.ts";
+import { libraryOf } from "./library.ts";
+
+type Format = "json" | "table" | "yaml";
+const FORMATS: readonly Format[] = ["json", "table", "yaml"];
+
+/** Runs one command line and writes exactly one envelope to stdout, whatever happens. @returns the exit code */
+export async function main(front: Front): Promise<ExitCode> {
+  let result: Result;
+  let command = "pgdba";
+  try {
+    command = leadingWords(front.argv).slice(0, 2).join(" ") || command;
+    result = await dispatch(front);
+  } catch (thrown) {
+    const error = toPgdbaError(thrown);
+    if (front.env["PGDBA_DEBUG"]) front.stderr.write(`${front.secrets.redact(stackOf(error))}\n`);
+    result = {
+      exit: EXIT_BY_CODE[error.code],
+      envelope: failure(command, front.clock.now(), errorRecord(error)),
+    };
+  }
+  const now = front.clock.now();
+  const envelope = result.envelope ?? success(result.command ?? command, now, result.data ?? null);
+  await print(front, result, front.secrets.redactData(envelope));
+  return result.exit;
+}
+
+async function dispatch(front: Front): Promise<Result> {
+  const words = leadingWords(front.argv);
+  const lenient = parseLenient(front.argv);
+  const [first, second, ...rest] = words;
+  checkFormat(lenient.flags["format"]);
+  if (lenient.flags["version"] && first === undefined) {
+    return { exit: 0, command: "version", data: { version: front.version }, text: front.version };
+  }
+  if (first === "__complete") return complete(front);
+  if (first === undefined) return help(front, []);
+  const extra = front.extras.find((one) => one.name === first);
+  if (Object.hasOwn(COMMANDS, first)) {
+    const { default: command } = await COMMANDS[first]!.load();
+    if (lenient.flags["help"] && first !== "run") return help(front, [first]);
+    const parsed = first === "run" ? lenient : parseFlags(front.argv, command.flags ?? {});
+    return command.run(front, parsed, (first === "run" ? words : parsed.words).slice(1));
+  }
+  if (extra) {
+    if (lenient.flags["help"] || second === undefined || !Object.hasOwn(extra.actions, second)) {
+      if (second !== undefined && !lenient.flags["help"]) throw unknownAction(extra.name, second, Object.keys(extra.actions));
+      return help(front, [first]);
+    }
+    const { stateDirOf } = await import("./config.ts");
+    const data = await extra.run(second, parseFlags(front.argv, extra.flags).flags, {
+      stateDir: stateDirOf(front),
+      onSecret: (value) => front.secrets.add(value),
+      log: (message) => front.stderr.write(`${front.secrets.redact(message)}\n`),
+    });
+    return { exit: 0, data };
+  }
+  const library = libraryOf(front, (lenient.flags["runbooks"] as string[] | undefined) ?? []);
+  const runbooks = library.entries("runbook").map((entry) => entry.name);
+  const name = second === undefined ? first : `${first}/${second}`;
+  if (second !== undefined && runbooks.includes(name)) {
+    const { runRunbook } = await import("./commands/run.ts");
+    return runRunbook(front, name, lenient, rest);
+  }
+  if (lenient.flags["help"] || second === undefined) {
+    const below = runbooks.filter((each) => each.startsWith(`${first}/`));
+    if (below.length > 0) return help(front, [first]);
+  }
+  throw unknownCommand(front, words, runbooks);
+}
+
+function parseLenient(argv: string[]): Parsed {
+  // Flags of a runbook are not known yet; those that are global are read all the same.
+  try {
+    return parseFlags(argv);
+  } catch {
+    const known = new Set<string>(Object.keys(GLOBAL_FLAGS));
+    const kept = argv.filter((arg) => !arg.startsWith("--") || known.has(arg.slice(2).split("=")[0]!));
+    try {
+      return parseFlags(kept);
+    } catch {
+      return { words: leadingWords(argv), flags: Object.create(null) as Parsed["flags"] };
+    }
+  }
+}
+
+function checkFormat(value: unknown): void {
+  if (value === undefined || FORMATS.includes(value as Format)) return;
+  throw new PgdbaError("usage", `--format can't be ${String(value).slice(0, 40)}`, {
+    hint: `It is one of ${FORMATS.join(", ")}.`,
+  });
+}
+
+async function help(front: Front, words: string[]): Promise<Result> {
+  const { default: command } = await COMMANDS["help"]!.load();
+  return command.run(front, { words, flags: {} }, words);
+}
+
+async function complete(front: Front): Promise<Result> {
+  const { completeWords } = await import("./commands/completion.ts");
+  return completeWords(front, front.argv.slice(1));
+}
+
+function unknownAction(resource: string, action: string, actions: readonly string[]): PgdbaError {
+  const close = suggest(action, actions);
+  return new PgdbaError("unknown_command", `${resource} has no ${JSON.stringify(action.slice(0, 100))}`, {
+    hint: close ? `Did you mean ${resource} ${close}?` : `It has: ${actions.join(", ")}.`,
+  });
+}
+
+function unknownCommand(front: Front, words: string[], runbooks: string[]): PgdbaError {
+  const typed = words.slice(0, 2).join(" ").slice(0, 200);
+  const candidates = [
+    ...Object.keys(COMMANDS),
+    ...front.extras.flatMap((extra) => Object.keys(extra.actions).map((action) => `${extra.name} ${action}`)),
+    ...runbooks.map((name) => name.replace("/", " ")),
+  ];
+  const close = suggest(typed, candidates) ?? suggest(words[0] ?? "", Object.keys(COMMANDS));
+  return new PgdbaError("unknown_command", `There is no command ${JSON.stringify(typed)}`, {
+    hint: close ? `Did you mean \`pgdba ${close}\`?` : "`pgdba help` shows the commands, `pgdba list` the runbooks.",
+  });
+}
+
+async function print(front: Front, result: Result, envelope: Envelope): Promise<void> {
+  const asked = formatOf(front);
+  const tty = front.stdout.isTTY === true;
+  if (result.text !== undefined && (result.raw || (tty && asked === undefined))) {
+    return write(front, `${front.secrets.redact(result.text)}\n`);
+  }
+  const format = asked ?? (await configuredFormat(front)) ?? "json";
+  if (format === "json") return write(front, `${JSON.stringify(envelope, null, tty ? 2 : undefined)}\n`);
+  const { formatEnvelope } = await import("../view/format.ts");
+  const { streamStyle } = await import("../view/color.ts");
+  const { color } = streamStyle(front.stdout, front.env);
+  const columns = front.stdout.columns ?? (Number(front.env["COLUMNS"]) || 100);
+  await write(front, await formatEnvelope(envelope, format, { color, columns, pretty: tty }));
+}
+
+/** @returns undefined when no flag asks; an unknown format was refused by then, or is reported as JSON */
+function formatOf(front: Front): Format | undefined {
+  const value = parseLenient(front.argv).flags["format"];
+  return FORMATS.find((format) => format === value);
+}
+
+async function configuredFormat(front: Front): Promise<Format | undefined> {
+  try {
+    const { loadConfig, stateDirOf } = await import("./config.ts");
+    return (await loadConfig(stateDirOf(front))).format;
+  } catch {
+    // The command itself has reported what is wrong with the configuration.
+    return undefined;
+  }
+}
+
+function write(front: Front, text: string): Promise<void> {
+  return new Promise((resolve) => {
+    front.stdout.write(text, () => resolve());
+    front.stdout.once("error", () => resolve());
+  });
+}
+
+function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : "";
+  return `${error.stack ?? error.message}${cause}`;
+}

@@ -1,0 +1,16 @@
+import { PgdbaError } from "../errors.ts";
+import type { Journal, RunRow } from "../journal/journal.ts";
+
+/** A run by its id, or by a beginning of it that only one run has. @throws PgdbaError unknown_run */
+export function findRun(journal: Journal, id: string): RunRow {
+  const exact = journal.run(id);
+  if (exact) return exact;
+  const ids = id === "" ? [] : journal.idsLike(id);
+  const only = ids.length === 1 ? journal.run(ids[0]!) : undefined;
+  if (only) return only;
+  throw new PgdbaError(
+    "unknown_run",
+    ids.length > 1 ? `${ids.length} runs begin with ${id}` : `There is no run ${JSON.stringify(id.slice(0, 100))}`,
+    { hint: ids.length > 1 ? `They are ${ids.join(", ")}.` : "`pgdba runs` lists them." },
+  );
+}

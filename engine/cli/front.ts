@@ -1,0 +1,64 @@
+import type { Readable, Writable } from "node:stream";
+import type { IndexFile } from "../load/library.ts";
+import type { Secrets } from "../secrets.ts";
+import type { Stop } from "../run/stop.ts";
+import type { Clock, Extra, JsonObject, ParamSpec, Risk, StepRegistry, Target } from "../types.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+export type TtyWritable = Writable & { isTTY?: boolean | undefined; columns?: number | undefined };
+
+/** What `list` and `help` show of a built-in document without loading it; made by `generate.ts`. */
+export interface IndexedRunbook {
+  summary: string;
+  description?: string;
+  risk: Risk;
+  needs: string[];
+  /** As declared, for help and completion. */
+  specs: Record<string, ParamSpec>;
+  /** The same as one JSON Schema, for whoever calls. */
+  params: JsonObject;
+  output: JsonObject;
+}
+
+export interface BuiltinIndex extends IndexFile {
+  documents: Record<string, { kind: string; file: string; runbook?: IndexedRunbook }>;
+}
+
+/** How the composition root turns flags and environment into a target. */
+export interface TargetRequest {
+  flags: TargetFlags;
+  env: Environment;
+  stateDir: string;
+  onSecret(value: string): void;
+  log(message: string): void;
+}
+
+export interface TargetFlags {
+  cluster?: string;
+  host?: string;
+  port?: string;
+  user?: string;
+  database?: string;
+}
+
+/** Everything of the outside that the front door hands in. */
+export interface Front {
+  argv: string[];
+  env: Environment;
+  cwd: string;
+  home: string;
+  stdin: Readable & { isTTY?: boolean | undefined };
+  stdout: TtyWritable;
+  stderr: TtyWritable;
+  clock: Clock;
+  stop: Stop;
+  secrets: Secrets;
+  packageDir: string;
+  version: string;
+  registry: StepRegistry;
+  builtinIndex(): BuiltinIndex;
+  resolveTarget(request: TargetRequest): Promise<Target>;
+  clusterNames(stateDir: string): Promise<string[]>;
+  extras: readonly Extra[];
+}
+

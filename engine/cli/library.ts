@@ -1,0 +1,81 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { PgdbaError } from "../errors.ts";
+import { type Layer, openLibrary } from "../load/library.ts";
+import { suggest } from "../load/suggest.ts";
+import type { Library, StepRegistry, StepType } from "../types.ts";
+import { stateDirOf, systemDirOf } from "./config.ts";
+import type { Front } from "./front.ts";
+
+/** All layers, in rising order of precedence (design: built in, /etc, the user's, the project's, --runbooks). */
+export function libraryOf(front: Front, extraDirs: readonly string[]): Library {
+  const layers: Layer[] = [
+    { name: "builtin", dir: join(front.packageDir, "runbooks"), index: front.builtinIndex() },
+    { name: "system", dir: join(systemDirOf(front.env), "runbooks") },
+    { name: "user", dir: join(stateDirOf(front), "runbooks") },
+    { name: "project", dir: join(front.cwd, ".pgdba", "runbooks") },
+    ...extraDirs.map((dir): Layer => ({ name: "extra", dir })),
+  ];
+  return openLibrary(layers);
+}
+
+/**
+ * The built-in step types, and those of `steps/` folders when the operator's configuration allows them. A user's type can't
+ * replace a built-in one.
+ */
+export function registryOf(front: Front, allowUserSteps: boolean): StepRegistry {
+  if (!allowUserSteps) return front.registry;
+  const files = new Map<string, string>();
+  for (const dir of [join(stateDirOf(front), "steps"), join(front.cwd, ".pgdba", "steps")]) {
+    if (!existsSync(dir)) continue;
+    for (const name of readdirSync(dir)) {
+      if (name.endsWith(".ts")) files.set(name.slice(0, -3), join(dir, name));
+    }
+  }
+  const names = () => [...new Set([...front.registry.names(), ...files.keys()])];
+  return {
+    names,
+    has: (type) => front.registry.has(type) || files.has(type),
+    async get(type) {
+      const file = files.get(type);
+      if (front.registry.has(type) || file === undefined) return front.registry.get(type);
+      const loaded = (await import(file)) as { default?: StepType };
+      return checkedType(loaded.default, type, file);
+    },
+  };
+}
+
+function checkedType(loaded: StepType | undefined, type: string, file: string): StepType {
+  const lacking = (["summary", "effect", "input", "output", "run"] as const).filter((key) => loaded?.[key] === undefined);
+  if (loaded && lacking.length === 0 && loaded.type === type) return loaded;
+  throw new PgdbaError(
+    "invalid_config",
+    loaded && loaded.type !== type && lacking.length === 0
+      ? `${file} holds the step type ${loaded.type}, but its name says ${type}`
+      : `${file} does not default-export a step type: it lacks ${lacking.join(", ")}`,
+    { hint: "docs/authoring.md shows a whole one." },
+  );
+}
+
+/** A registry over loaders; see steps/_registry.ts. */
+export function makeRegistry(loaders: Record<string, () => Promise<{ default: StepType }>>): StepRegistry {
+  const loaded = new Map<string, StepType>();
+  return {
+    names: () => Object.keys(loaders),
+    has: (type) => Object.hasOwn(loaders, type),
+    async get(type) {
+      const known = loaded.get(type);
+      if (known) return known;
+      const load = Object.hasOwn(loaders, type) ? loaders[type] : undefined;
+      if (!load) {
+        const close = suggest(type, Object.keys(loaders));
+        throw new PgdbaError("invalid_runbook", `There is no step type ${type}`, {
+          hint: close ? `Did you mean ${close}?` : "`pgdba help steps` lists them.",
+        });
+      }
+      const { default: found } = await load();
+      loaded.set(type, found);
+      return found;
+    },
+  };
+}

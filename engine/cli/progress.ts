@@ -1,0 +1,53 @@
+import { appendFileSync, closeSync, openSync, writeSync } from "node:fs";
+import { PgdbaError } from "../errors.ts";
+import type { Listener } from "../types.ts";
+import type { Front } from "./front.ts";
+import type { Parsed } from "./args.ts";
+
+export interface Progress {
+  listener: Listener;
+  close(): Promise<void>;
+}
+
+/** The views of a run's events: a live tree or plain lines on stderr, and NDJSON in the file of `--events`. */
+export async function openProgress(front: Front, flags: Parsed["flags"]): Promise<Progress> {
+  const listeners: Listener[] = [];
+  const closers: (() => Promise<void> | void)[] = [];
+  if (!flags["quiet"]) {
+    const { streamStyle } = await import("../view/color.ts");
+    const style = streamStyle(front.stderr, front.env);
+    if (style.live) {
+      const { openTtyView } = await import("../view/tty.ts");
+      const view = openTtyView(front.stderr as never, style.color);
+      listeners.push(view.listener);
+      closers.push(() => view.close());
+    } else {
+      const { plainView } = await import("../view/plain.ts");
+      listeners.push(plainView((text) => front.stderr.write(text), { color: style.color }));
+    }
+  }
+  const file = flags["events"];
+  if (typeof file === "string") {
+    const { ndjsonView } = await import("../view/ndjson.ts");
+    const fd = openEvents(file);
+    listeners.push(ndjsonView((text) => writeSync(fd, text)));
+    closers.push(() => closeSync(fd));
+  }
+  return {
+    listener: (event) => {
+      for (const listener of listeners) listener(event);
+    },
+    async close() {
+      for (const close of closers) await close();
+    },
+  };
+}
+
+function openEvents(file: string): number {
+  try {
+    appendFileSync(file, "", { mode: 0o600 });
+    return openSync(file, "a", 0o600);
+  } catch (cause) {
+    throw new PgdbaError("usage", `--events can't write to ${file}`, { cause, hint: "Name a file in a folder that exists." });
+  }
+}

@@ -1,0 +1,115 @@
+import { PgdbaError } from "../errors.ts";
+import { parseDuration } from "../expr/units.ts";
+import { Journal } from "../journal/journal.ts";
+import { loadPolicy } from "../policy.ts";
+import { executeRun, type Host, type RunRequest } from "../run.ts";
+import type { JsonObject, Library, StepRegistry, Target } from "../types.ts";
+import { join } from "node:path";
+import type { Parsed } from "./args.ts";
+import type { Result } from "./command.ts";
+import { stateDirOf, systemDirOf } from "./config.ts";
+import type { Front, TargetFlags } from "./front.ts";
+import { openProgress } from "./progress.ts";
+
+const DEFAULT_LOCK_WAIT = "10s";
+const TARGET_FLAGS = ["cluster", "host", "port", "user", "database"] as const;
+
+export function targetFlags(flags: Parsed["flags"]): TargetFlags {
+  return Object.fromEntries(TARGET_FLAGS.flatMap((key) => (flags[key] === undefined ? [] : [[key, flags[key]]])));
+}
+
+export function openTarget(front: Front, flags: TargetFlags): Promise<Target> {
+  return front.resolveTarget({
+    flags,
+    env: front.env,
+    stateDir: stateDirOf(front),
+    onSecret: (value) => front.secrets.add(value),
+    log: (message) => front.stderr.write(`${front.secrets.redact(message)}\n`),
+  });
+}
+
+/** The part of a run that is the same for `run` and `resume`: policy, journal, progress, questions, and the run itself. */
+export async function startRun(
+  front: Front,
+  flags: Parsed["flags"],
+  parts: { library: Library; registry: StepRegistry; journal?: Journal },
+  request: Omit<RunRequest, "asked" | "stop" | "lockWaitMs" | "targetFlags"> & { targetFlags: TargetFlags },
+): Promise<Result> {
+  const stateDir = stateDirOf(front);
+  const policy = await loadPolicy([join(systemDirOf(front.env), "policy.yaml"), join(stateDir, "policy.yaml")]);
+  const lockWaitMs = durationFlag(flags["lock-timeout"] ?? DEFAULT_LOCK_WAIT);
+  const journal = parts.journal ?? new Journal(stateDir, front.secrets);
+  const progress = await openProgress(front, flags);
+  const host: Host = {
+    journal,
+    registry: parts.registry,
+    library: parts.library,
+    secrets: front.secrets,
+    clock: front.clock,
+    env: front.env,
+    cwd: front.cwd,
+    stateDir,
+    listener: progress.listener,
+    newRunId: () => newRunId(front.clock.now()),
+  };
+  try {
+    const outcome = await executeRun(host, {
+      ...request,
+      targetFlags: request.targetFlags as JsonObject,
+      lockWaitMs,
+      stop: front.stop,
+      asked: {
+        flags: {
+          yes: flags["yes"] === true,
+          confirm: typeof flags["confirm"] === "string" ? flags["confirm"] : null,
+          iKnowWhatIAmDoing: flags["i-know-what-i-am-doing"] === true,
+          explicitCluster: typeof flags["cluster"] === "string",
+        },
+        caller: callerOf(front),
+        policy,
+        backupRunbook: request.runbooks.has("backup/create") || request.runbook.name === "backup/create",
+        confirm: mayAsk(front, flags) ? (question, expect, target) => askPerson(front, question, expect, target) : undefined,
+      },
+    });
+    await progress.close();
+    return { exit: outcome.exit, envelope: outcome.envelope };
+  } finally {
+    await progress.close();
+    journal.close();
+  }
+}
+
+async function askPerson(front: Front, question: string, expect: string | null, target: JsonObject): Promise<boolean> {
+  const { confirm } = await import("../view/prompt.ts");
+  const facts = Object.entries(target)
+    .filter(([, value]) => value !== null && typeof value !== "object")
+    .map(([key, value]) => `${key}: ${String(value)}`);
+  front.stderr.write(`${front.secrets.redact(facts.join("\n"))}\n`);
+  return confirm({ stdin: front.stdin, stderr: front.stderr, question, ...(expect === null ? {} : { expect }) });
+}
+
+function mayAsk(front: Front, flags: Parsed["flags"]): boolean {
+  return front.stdin.isTTY === true && flags["no-input"] !== true;
+}
+
+/** Who is calling, for the policy: what PGDBA_CALLER says, else ci, human (a terminal) or script. */
+function callerOf(front: Front): string {
+  if (front.env["PGDBA_CALLER"]) return front.env["PGDBA_CALLER"];
+  if (front.env["CI"]) return "ci";
+  return front.stdin.isTTY === true ? "human" : "script";
+}
+
+function durationFlag(value: unknown): number {
+  try {
+    return parseDuration(String(value));
+  } catch (cause) {
+    throw new PgdbaError("usage", `--lock-timeout: ${String(value)} is not a duration`, { cause, hint: "Write 30s or 5m." });
+  }
+}
+
+/** Sorts by time, is easy to read aloud, and unique enough for one state folder: 20260102-030405-k3f9xz. */
+export function newRunId(now: Date): string {
+  const stamp = now.toISOString().replaceAll(/[-:]/g, "").replace("T", "-").slice(0, 15);
+  const random = crypto.getRandomValues(new Uint8Array(6));
+  return `${stamp}-${Array.from(random, (byte) => "abcdefghijkmnpqrstuvwxyz23456789"[byte % 32]).join("")}`;
+}

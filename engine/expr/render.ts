@@ -1,0 +1,86 @@
+import type { DocPath, Json, JsonSchema, Variables } from "../types.ts";
+import { evaluate } from "./cel.ts";
+import { renderText } from "./template.ts";
+
+/**
+ * What a string in an input is: `${...}` around the whole of it is CEL, one with `{{` is Handlebars text, anything else
+ * stands for itself. `${a}-${b}` is literal: there the first bracket does not enclose the whole.
+ */
+export function classify(text: string): "cel" | "text" | "literal" {
+  const trimmed = text.trim();
+  if (trimmed.startsWith("${") && trimmed.endsWith("}") && closesAtEnd(trimmed)) return "cel";
+  return text.includes("{{") ? "text" : "literal";
+}
+
+/** Whether the bracket opened at 1 is closed by the last character, or not at all (a mistake that parsing will show). */
+function closesAtEnd(text: string): boolean {
+  let depth = 0;
+  for (const token of text.slice(1).matchAll(/"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[{}]/g)) {
+    if (token[0] === "{") depth++;
+    else if (token[0] === "}") depth--;
+    if (depth === 0) return token.index === text.length - 2;
+  }
+  return true;
+}
+
+/** The expression inside `${...}`, with where it starts in `text`. */
+export function celOf(text: string): { source: string; offset: number } {
+  const offset = text.indexOf("${") + 2;
+  return { source: text.slice(offset, text.lastIndexOf("}")), offset };
+}
+
+/**
+ * Renders the strings of an input, keeping the type that `${...}` gives. Strings whose schema has `x-lang` are handed on
+ * as written, keys always are.
+ * @throws PgdbaError expression_failed · limit_exceeded · UnknownValue
+ */
+export function renderInput(input: Json, schema: JsonSchema, vars: Variables): Json {
+  return renderAt(input, [schema], vars);
+}
+
+function renderAt(value: Json, schemas: JsonSchema[], vars: Variables): Json {
+  if (typeof value === "string")
+    return langOf(schemas) === undefined ? renderString(value, vars) : value;
+  if (Array.isArray(value))
+    return value.map((item, i) => renderAt(item, descend(schemas, i), vars));
+  if (typeof value !== "object" || value === null) return value;
+  const rendered: { [key: string]: Json } = Object.create(null);
+  for (const [key, item] of Object.entries(value))
+    rendered[key] = renderAt(item, descend(schemas, key), vars);
+  return rendered;
+}
+
+function renderString(text: string, vars: Variables): Json {
+  const kind = classify(text);
+  if (kind === "cel") return evaluate(celOf(text).source, vars);
+  return kind === "text" ? renderText(text, vars) : text;
+}
+
+/** The `x-lang` of the string at `path`; one given for a list or map holds for all strings in it that have no other. */
+export function langAt(schema: JsonSchema, path: DocPath): "cel" | "text" | "static" | undefined {
+  return langOf(path.reduce<JsonSchema[]>(descend, [schema]));
+}
+
+const branches = (schema: JsonSchema): JsonSchema[] => [
+  schema,
+  ...[schema.anyOf, schema.oneOf, schema.allOf].flatMap((list) => list ?? []).flatMap(branches),
+];
+
+function langOf(schemas: JsonSchema[]): "cel" | "text" | "static" | undefined {
+  return schemas.flatMap(branches).find((schema) => schema["x-lang"] !== undefined)?.["x-lang"];
+}
+
+/** The schemas that may hold one level down. */
+function descend(schemas: JsonSchema[], key: string | number): JsonSchema[] {
+  return schemas.flatMap(branches).flatMap((schema) => {
+    const below =
+      typeof key === "number"
+        ? schema.items
+        : schema.properties && Object.hasOwn(schema.properties, key)
+          ? schema.properties[key]
+          : schema.additionalProperties;
+    if (typeof below === "object") return [below];
+    const lang = schema["x-lang"];
+    return lang === undefined || schema.type === "string" ? [] : [{ "x-lang": lang }];
+  });
+}

@@ -1,0 +1,117 @@
+import { ExprError } from "./ast.ts";
+
+/** The part of Handlebars' syntax tree that is rendered; everything else is refused when it is met. */
+interface Located {
+  loc: { start: { line: number; column: number }; end: { line: number; column: number } };
+}
+export type PathNode = Located & {
+  type: "PathExpression";
+  data: boolean;
+  depth: number;
+  parts: string[];
+  original: string;
+};
+export type CallNode = Located & { path: Expression; params: Expression[]; hash?: unknown };
+export type Expression =
+  | PathNode
+  | (CallNode & { type: "SubExpression" })
+  | (Located & {
+      type: "StringLiteral" | "NumberLiteral" | "BooleanLiteral";
+      value: string | number | boolean;
+    })
+  | (Located & { type: "NullLiteral" | "UndefinedLiteral" });
+export type BlockNode = CallNode & { type: "BlockStatement"; program?: Program; inverse?: Program };
+export type Statement =
+  | (Located & { type: "ContentStatement"; value: string })
+  | (Located & { type: "CommentStatement" })
+  | (CallNode & { type: "MustacheStatement"; escaped: boolean })
+  | BlockNode
+  | (Located & {
+      type: "PartialStatement" | "PartialBlockStatement" | "DecoratorBlock" | "Decorator";
+    });
+export interface Program {
+  body: Statement[];
+  blockParams?: string[];
+}
+
+/** Helpers that give a value; anything else called with arguments is refused. */
+export const HELPERS: Record<string, number> = {
+  __proto__: null as never,
+  json: 1,
+  join: 2,
+  lookup: 2,
+};
+export const BLOCKS = ["if", "unless", "each", "with"];
+const ELEMENT_DATA = ["index", "key", "first", "last"];
+/** Names after an `@`. */
+export const DATA_NAMES = ["root", ...ELEMENT_DATA];
+
+const MAX_SOURCE = 1024 * 1024;
+const MAX_CACHED = 500;
+const cache = new Map<string, Program>();
+
+/** Where a node stands in the text, in UTF-16 units. */
+export function spanOf(text: string, node: Located): { start: number; end: number } {
+  return { start: offsetOf(text, node.loc.start), end: offsetOf(text, node.loc.end) };
+}
+
+function offsetOf(text: string, { line, column }: { line: number; column: number }): number {
+  let start = 0;
+  // The lexer counts lines by \r\n or \n.
+  for (let n = 1; n < line; n++) {
+    const next = text.indexOf("\n", start);
+    if (next === -1) break;
+    start = next + 1;
+  }
+  return Math.min(start + column, text.length);
+}
+
+/** The segments of a path as written, each with where it stands: those of `a.[b c].d` are `a`, `[b c]`, `d`. */
+export function segmentSpans(text: string, path: PathNode): { start: number; end: number }[] {
+  const { start, end } = spanOf(text, path);
+  const spans = [...text.slice(start, end).matchAll(/\[[^\]]*\]|[^./@]+/g)]
+    .map((found) => ({ start: start + found.index, end: start + found.index + found[0].length }))
+    .filter((span, i) => i > 0 || text.slice(span.start, span.end) !== "this");
+  return spans;
+}
+
+/** The syntax tree of a Handlebars text; remembered. @throws ExprError */
+export function parseText(text: string): Program {
+  const known = cache.get(text);
+  if (known) return known;
+  const whole = { start: 0, end: text.length };
+  if (text.length > MAX_SOURCE)
+    throw new ExprError(whole, "the text is longer than 1 MiB", "Put it into a file.");
+  // Only the parser (6 ms): compiling would give code that prints objects as [object Object] and can't name what is missing.
+  const { parse } = require("handlebars/dist/cjs/handlebars/compiler/base.js") as {
+    parse(text: string): Program;
+  };
+  let program: Program;
+  try {
+    program = parse(text);
+  } catch (error) {
+    throw textSyntaxError(error, text, whole);
+  }
+  if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value!);
+  cache.set(text, program);
+  return program;
+}
+
+function textSyntaxError(error: unknown, text: string, whole: { start: number; end: number }): unknown {
+  if (error instanceof RangeError) return new ExprError(whole, "the text is nested too deep", "Simplify it.", error);
+  // jison gives no position but the line in its message, "Parse error on line 2: ... Expecting 'A', 'B', got 'C'" in names
+  // of tokens; Handlebars' own complaints, such as a block closed by another name, have line and column.
+  const { lineNumber, column, message = "" } = error as { lineNumber?: number; column?: number; message?: string };
+  const found = /^(?:Parse|Lexical) error on line (\d+)/.exec(message);
+  const line = lineNumber ?? Number(found?.[1] ?? 1);
+  const start = offsetOf(text, { line, column: column ?? 0 });
+  const lineEnd = text.indexOf("\n", start);
+  const isOpen = message.includes("got 'EOF'");
+  const reason = isOpen ? "a {{ or a block is not closed" : "what stands between {{ and }} is not understood";
+  return new ExprError(
+    { start, end: lineEnd === -1 ? text.length : lineEnd },
+    `the text does not parse: ${found ? reason : message}`,
+    "Write {{name}}, {{#if name}}...{{/if}} or {{#each list}}...{{/each}}; \\{{ stands for {{ itself.",
+    error,
+  );
+}

@@ -1,0 +1,198 @@
+import { type Risk, RISKS } from "./types.ts";
+import { type PolicyRule, matchesRule } from "./policy.ts";
+
+/** Everything a gate may look at. Nothing else decides whether a run may act. */
+export interface GateInput {
+  runbook: string;
+  /** The highest risk of the runbook and of all it calls. */
+  risk: Risk;
+  needs: readonly string[];
+  plan: boolean;
+  target: {
+    name: string;
+    cluster: string | null;
+    labels: readonly string[];
+    ownership: "managed" | "connected" | "none";
+    identity: string | null;
+    expectedIdentity: string | null;
+    capabilities: readonly string[];
+  };
+  flags: { yes: boolean; confirm: string | null; iKnowWhatIAmDoing: boolean; explicitCluster: boolean };
+  caller: string;
+  policy: readonly PolicyRule[];
+  /** A runbook that takes a verified backup is there to be run first. */
+  backupRunbook: boolean;
+}
+
+export type Verdict =
+  | { answer: "allow" }
+  | { answer: "refuse"; gate: string; code: "gate_refused" | "policy_refused" | "identity_mismatch" | "capability_missing"; reason: string; hint: string }
+  /** May be answered on a terminal: by `y` when `expect` is null, else by typing `expect`. */
+  | { answer: "ask"; gate: string; question: string; expect: string | null; hint: string };
+
+type Gate = (input: GateInput) => Verdict;
+const ALLOW: Verdict = { answer: "allow" };
+
+/** Runbooks that break things on purpose live here. */
+const CHAOS = /^chaos\//;
+/** The runbook that removes a cluster. */
+const DESTROYS_CLUSTER = "cluster/destroy";
+
+const GATES: readonly Gate[] = [
+  identity,
+  capabilities,
+  production,
+  connected,
+  chaos,
+  policy,
+  target,
+  backup,
+  destructive,
+  disruptive,
+];
+
+/** All gates, in order; a refusal anywhere wins over a question. Pure. */
+export function judge(input: GateInput): Verdict {
+  const verdicts = GATES.map((gate) => gate(input));
+  return verdicts.find((v) => v.answer === "refuse") ?? verdicts.find((v) => v.answer === "ask") ?? ALLOW;
+}
+
+function identity({ target }: GateInput): Verdict {
+  if (target.expectedIdentity === null || target.identity === target.expectedIdentity) return ALLOW;
+  return {
+    answer: "refuse",
+    gate: "identity",
+    code: "identity_mismatch",
+    reason:
+      target.identity === null
+        ? `${target.name} does not tell its system identifier, so it can't be told from another server`
+        : `${target.name} answers with system identifier ${target.identity}, but is registered as ${target.expectedIdentity}`,
+    hint: "Another server answers under this name. Check host and port in the cluster's file, or connect it anew.",
+  };
+}
+
+function capabilities({ needs, target, runbook }: GateInput): Verdict {
+  const missing = needs.filter((need) => !target.capabilities.includes(need));
+  if (missing.length === 0) return ALLOW;
+  return {
+    answer: "refuse",
+    gate: "capabilities",
+    code: "capability_missing",
+    reason: `${runbook} needs ${missing.join(", ")}, which ${target.name} does not have`,
+    hint:
+      target.ownership === "none" && target.capabilities.length === 0
+        ? "Name a target: --cluster NAME (try --cluster lab), or --host/--port/--user/--database, or PGDBA_PG_HOST."
+        : `It has: ${target.capabilities.join(", ") || "nothing"}. Choose another target or runbook.`,
+  };
+}
+
+function production({ target, risk, runbook, plan }: GateInput): Verdict {
+  if (plan || !target.labels.includes("production")) return ALLOW;
+  if (risk !== "destructive" && !CHAOS.test(runbook)) return ALLOW;
+  return {
+    answer: "refuse",
+    gate: "production",
+    code: "gate_refused",
+    reason: `${target.name} is labelled production; ${runbook} is ${CHAOS.test(runbook) ? "a chaos runbook" : "destructive"}`,
+    hint: "No flag opens this. Run it on another cluster, or take the label off the cluster's file.",
+  };
+}
+
+function connected({ target, runbook }: GateInput): Verdict {
+  if (runbook !== DESTROYS_CLUSTER || target.ownership === "managed") return ALLOW;
+  return {
+    answer: "refuse",
+    gate: "connected",
+    code: "gate_refused",
+    reason: `${target.name} was not made by pgdba, so pgdba does not destroy it`,
+    hint: "Forget it instead, by removing its file from the state folder's clusters/.",
+  };
+}
+
+function chaos({ runbook, flags, plan }: GateInput): Verdict {
+  if (plan || !CHAOS.test(runbook)) return ALLOW;
+  const missing = [
+    ...(flags.iKnowWhatIAmDoing ? [] : ["--i-know-what-i-am-doing"]),
+    ...(flags.explicitCluster ? [] : ["--cluster NAME"]),
+  ];
+  if (missing.length === 0) return ALLOW;
+  return {
+    answer: "refuse",
+    gate: "chaos",
+    code: "gate_refused",
+    reason: `${runbook} breaks things on purpose and was not given ${missing.join(" and ")}`,
+    hint: `Add ${missing.join(" ")} when that is what you want.`,
+  };
+}
+
+function policy(input: GateInput): Verdict {
+  if (input.plan) return ALLOW;
+  const rule = input.policy.find((candidate) => matchesRule(candidate, input));
+  if (!rule) return ALLOW;
+  if (rule.action === "confirm") {
+    return confirmByName(input, "policy", `${rule.reason ?? "The policy asks for a confirmation"} (${rule.file})`);
+  }
+  return {
+    answer: "refuse",
+    gate: "policy",
+    code: "policy_refused",
+    reason: `${input.runbook} on ${input.target.name} is not allowed to ${input.caller}: ${rule.reason ?? "policy"}`,
+    hint: `The rule stands in ${rule.file}; flags don't open it.`,
+  };
+}
+
+function target({ risk, target: to, runbook, plan }: GateInput): Verdict {
+  if (plan || risk !== "destructive" || to.cluster !== null) return ALLOW;
+  return {
+    answer: "refuse",
+    gate: "target",
+    code: "gate_refused",
+    reason: `${runbook} is destructive and works on a named cluster only`,
+    hint: "Give --cluster NAME.",
+  };
+}
+
+function backup({ risk, backupRunbook, runbook, plan }: GateInput): Verdict {
+  if (plan || risk !== "destructive" || backupRunbook) return ALLOW;
+  return {
+    answer: "refuse",
+    gate: "backup",
+    code: "gate_refused",
+    reason: `${runbook} is destructive and no runbook backup/create is there to take a verified backup first`,
+    hint: "Add a runbook backup/create whose output has `verified: true`.",
+  };
+}
+
+function destructive(input: GateInput): Verdict {
+  if (input.plan || input.risk !== "destructive") return ALLOW;
+  return confirmByName(input, "destructive", `${input.runbook} destroys data of ${input.target.name}`);
+}
+
+function disruptive({ risk, flags, runbook, target: to, plan }: GateInput): Verdict {
+  if (plan || flags.yes || risk !== "disruptive") return ALLOW;
+  return {
+    answer: "ask",
+    gate: "disruptive",
+    question: `${runbook} interrupts service on ${to.name}. Go on?`,
+    expect: null,
+    hint: "Look first with --plan, then run again with --yes.",
+  };
+}
+
+function confirmByName({ flags, target: to }: GateInput, gate: string, why: string): Verdict {
+  const name = to.cluster ?? to.name;
+  if (flags.confirm === name) return ALLOW;
+  return {
+    answer: "ask",
+    gate,
+    question: `${why}. Type the name of the cluster to go on:`,
+    expect: name,
+    hint: `Look first with --plan, then run again with --confirm=${name}.`,
+  };
+}
+
+export function highestRisk(risks: Iterable<Risk>): Risk {
+  let highest: Risk = "read";
+  for (const risk of risks) if (RISKS.indexOf(risk) > RISKS.indexOf(highest)) highest = risk;
+  return highest;
+}

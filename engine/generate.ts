@@ -1,0 +1,38 @@
+/**
+ * Writes what is derived: steps/_registry.ts, runbooks/_index.json, runbooks/schema.json and the reference pages of docs/.
+ * With --check it writes nothing and fails on drift.
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { generateDocs } from "./generate/docs.ts";
+import { generateIndex } from "./generate/index-file.ts";
+import { generateRegistry } from "./generate/registry.ts";
+
+const root = join(import.meta.dir, "..");
+const check = process.argv.includes("--check");
+const stale: string[] = [];
+
+function put(file: string, text: string): void {
+  const path = join(root, file);
+  if (existsSync(path) && readFileSync(path, "utf8") === text) return;
+  stale.push(file);
+  if (!check) writeFileSync(path, text);
+}
+
+function stepFiles(): string[] {
+  return readdirSync(join(root, "steps"), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap((entry) => readdirSync(join(root, "steps", entry.name)).map((name) => `${entry.name}/${name}`))
+    .filter((name) => name.endsWith(".ts"))
+    .toSorted();
+}
+
+put("steps/_registry.ts", generateRegistry(root, stepFiles()));
+const { loaders } = (await import(`${root}/steps/_registry.ts`)) as { loaders: Parameters<typeof generateIndex>[1] };
+const { index, schema, registry } = await generateIndex(root, loaders);
+put("runbooks/_index.json", index);
+put("runbooks/schema.json", schema);
+for (const [file, text] of Object.entries(await generateDocs(root, registry))) put(file, text);
+
+process.stderr.write(stale.length === 0 ? "all derived files are current\n" : `${check ? "stale" : "written"}: ${stale.join(", ")}\n`);
+process.exit(check && stale.length > 0 ? 1 : 0);

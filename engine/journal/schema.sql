@@ -1,0 +1,43 @@
+-- One row per run, one per step that started or finished, one per lock ever taken (its epoch only grows).
+CREATE TABLE IF NOT EXISTS run (
+  id          TEXT PRIMARY KEY,
+  runbook     TEXT NOT NULL,
+  digest      TEXT NOT NULL,
+  docs        TEXT NOT NULL,      -- JSON: name → resolved document, frozen for resume
+  params      TEXT NOT NULL,      -- JSON; secret ones as env:NAME or file:PATH
+  target      TEXT NOT NULL,      -- JSON: name, identity, and the flags that resolve it again
+  risk        TEXT NOT NULL,
+  plan        INTEGER NOT NULL,
+  holder      TEXT NOT NULL,      -- JSON: user, host, pid, process start
+  status      TEXT NOT NULL,
+  exit        INTEGER,
+  started_at  TEXT NOT NULL,
+  finished_at TEXT,
+  duration_ms REAL,
+  cancelled   TEXT,               -- the signal that asked it to stop
+  output      TEXT,
+  error       TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS run_started ON run (started_at);
+CREATE TABLE IF NOT EXISTS step (
+  seq         INTEGER PRIMARY KEY,
+  run         TEXT NOT NULL REFERENCES run (id),
+  path        TEXT NOT NULL,
+  id          TEXT NOT NULL,
+  type        TEXT NOT NULL,
+  phase       TEXT NOT NULL,      -- main | undo
+  status      TEXT NOT NULL,      -- open until the outcome is known
+  masked      INTEGER NOT NULL DEFAULT 0,
+  input       TEXT,
+  undo        TEXT,
+  result      TEXT,
+  started_at  TEXT NOT NULL,
+  UNIQUE (run, path)
+) STRICT;
+CREATE TABLE IF NOT EXISTS lock (
+  key         TEXT PRIMARY KEY,
+  epoch       INTEGER NOT NULL,
+  run         TEXT,
+  holder      TEXT,
+  expires_at  INTEGER             -- ms since 1970
+) STRICT;

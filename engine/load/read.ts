@@ -1,0 +1,57 @@
+import { readFileSync, statSync } from "node:fs";
+import { PgdbaError } from "../errors.ts";
+import { diagnostic, invalidRunbook } from "./frame.ts";
+import { LIMITS } from "./limits.ts";
+import { parseTree, tooLarge } from "./parse.ts";
+import { fault, type Tree } from "./tree.ts";
+
+/** A file as its tree. */
+export type Read = (file: string) => Tree;
+
+/** Reads and parses; the same file once. */
+export function reader(): Read {
+  const known = new Map<string, Tree>();
+  return (file) => {
+    const tree = known.get(file) ?? readDocument(file);
+    known.set(file, tree);
+    return tree;
+  };
+}
+
+function readDocument(file: string): Tree {
+  let bytes: Buffer;
+  try {
+    if (statSync(file).size > LIMITS.bytes) throw tooLarge(file);
+    bytes = readFileSync(file);
+  } catch (cause) {
+    if (cause instanceof PgdbaError) throw cause;
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new PgdbaError("io_failed", `can't read ${file}: ${code}`, {
+      cause,
+      hint: "Check that the file is there and may be read.",
+    });
+  }
+  const tree = parseTree(decode(bytes, file), file);
+  if (tree.value instanceof Map) return tree;
+  throw invalidRunbook([
+    fault(
+      tree,
+      "not-a-map",
+      "a document is a map of keys",
+      "Begin it with `summary:`, `risk:` and `steps:`.",
+    ),
+  ]);
+}
+
+function decode(bytes: Buffer, file: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    const span = { file, line: 1, column: 1, offset: 0, length: 0, text: "" };
+    const error = invalidRunbook([
+      diagnostic(span, "", "not-utf8", "the file is not UTF-8 text", "Save it as UTF-8."),
+    ]);
+    error.cause = cause;
+    throw error;
+  }
+}

@@ -1,0 +1,94 @@
+import { existsSync, readFileSync } from "node:fs";
+import { PgdbaError } from "./errors.ts";
+import { type JsonSchema, RISKS } from "./types.ts";
+
+/** Narrows what the gates allow; the first rule that matches decides. It can't widen anything. */
+export interface PolicyRule {
+  match: { runbook?: string; risk?: string[]; label?: string; cluster?: string; caller?: string };
+  action: "refuse" | "confirm";
+  reason?: string;
+  file: string;
+}
+
+const SCHEMA: JsonSchema = {
+  type: "object",
+  additionalProperties: false,
+  required: ["rules"],
+  properties: {
+    rules: {
+      type: "array",
+      items: {
+        type: "object",
+        additionalProperties: false,
+        required: ["match", "action"],
+        properties: {
+          match: {
+            type: "object",
+            additionalProperties: false,
+            minProperties: 1,
+            properties: {
+              runbook: { type: "string", description: "Name, `*` for anything" },
+              risk: { type: "array", items: { type: "string", enum: [...RISKS] } },
+              label: { type: "string" },
+              cluster: { type: "string", description: "Name, `*` for anything" },
+              caller: { type: "string", description: "human, agent, ci, script, or what PGDBA_CALLER says" },
+            },
+          },
+          action: { type: "string", enum: ["refuse", "confirm"] },
+          reason: { type: "string" },
+        },
+      },
+    },
+  },
+};
+
+/** Reads the policy files that exist; all their rules hold. @throws PgdbaError invalid_config: a policy that can't be read allows nothing */
+export async function loadPolicy(files: readonly string[]): Promise<PolicyRule[]> {
+  const rules: PolicyRule[] = [];
+  for (const file of files) {
+    if (!existsSync(file)) continue;
+    const { parseDocument } = await import("./load/parse.ts");
+    const { validate } = await import("./check/validate.ts");
+    const { data } = parseDocument(readFileSync(file, "utf8"), file);
+    const problems = validate(SCHEMA, data, "the policy").map((problem) => problem.message);
+    if (problems.length > 0) {
+      throw new PgdbaError("invalid_config", `${file} is not a valid policy: ${problems.join("; ")}`, {
+        hint: "Nothing runs under a policy that can't be read. Mend the file.",
+      });
+    }
+    rules.push(...(data as unknown as { rules: PolicyRule[] }).rules.map((rule) => ({ ...rule, file })));
+  }
+  return rules;
+}
+
+/** True when every condition of the rule holds. */
+export function matchesRule(
+  rule: PolicyRule,
+  run: { runbook: string; risk: string; caller: string; target: { cluster: string | null; labels: readonly string[] } },
+): boolean {
+  const { match } = rule;
+  return (
+    (match.runbook === undefined || glob(match.runbook, run.runbook)) &&
+    (match.risk === undefined || match.risk.includes(run.risk)) &&
+    (match.label === undefined || run.target.labels.includes(match.label)) &&
+    (match.cluster === undefined || glob(match.cluster, run.target.cluster ?? "")) &&
+    (match.caller === undefined || match.caller === run.caller)
+  );
+}
+
+/** `*` stands for any run of characters; compared piece by piece, so that no pattern is slow. */
+function glob(pattern: string, text: string): boolean {
+  const pieces = pattern.split("*");
+  const first = pieces.shift() ?? "";
+  if (pieces.length === 0) return text === first;
+  if (!text.startsWith(first)) return false;
+  const last = pieces.pop() ?? "";
+  let at = first.length;
+  for (const piece of pieces) {
+    const found = text.indexOf(piece, at);
+    if (found < 0) return false;
+    at = found + piece.length;
+  }
+  return text.length - last.length >= at && text.endsWith(last);
+}
+

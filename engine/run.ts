@@ -1,0 +1,252 @@
+import { errorRecord, exitCode, failure, success } from "./envelope.ts";
+import { type ExitCode, PgdbaError, toPgdbaError } from "./errors.ts";
+import { highestRisk } from "./gates.ts";
+import { type Holder, thisProcess } from "./journal/holder.ts";
+import type { Journal, RunRow } from "./journal/journal.ts";
+import { Releasers } from "./releasers.ts";
+import { call, outputOf, partialOutput } from "./run/call.ts";
+import { type Asked, passGates } from "./run/enter.ts";
+import { takeLocks } from "./run/locks.ts";
+import { runNodes } from "./run/node.ts";
+import type { RunState, Scope } from "./run/state.ts";
+import { variables } from "./run/state.ts";
+import type { Stop } from "./run/stop.ts";
+import { runData } from "./run/summary.ts";
+import { unwind, type Unwound } from "./run/unwind.ts";
+import type { Secrets } from "./secrets.ts";
+import type {
+  Clock,
+  Envelope,
+  Json,
+  JsonObject,
+  Library,
+  Listener,
+  Runbook,
+  RunStatus,
+  StepRegistry,
+  Target,
+} from "./types.ts";
+
+/** What does not change from run to run; given by the front door. */
+export interface Host {
+  journal: Journal;
+  registry: StepRegistry;
+  library: Library;
+  secrets: Secrets;
+  clock: Clock;
+  env: Readonly<Record<string, string | undefined>>;
+  cwd: string;
+  stateDir: string;
+  listener: Listener;
+  /** The wall clock's id for a new run: sortable, unique. */
+  newRunId(): string;
+}
+
+export interface RunRequest {
+  command: string;
+  /** The runbook and all it may call, by name. */
+  runbooks: ReadonlyMap<string, Runbook>;
+  runbook: Runbook;
+  /** With the values of secrets. */
+  params: JsonObject;
+  /** With secrets as references: what the journal keeps. */
+  recordedParams: JsonObject;
+  target: Target;
+  /** The flags that resolve the target again on resume; no secrets. */
+  targetFlags: JsonObject;
+  plan: boolean;
+  lockWaitMs: number;
+  asked: Asked;
+  stop: Stop;
+  resume?: { row: RunRow; assumed: ReadonlyMap<string, "done" | "not_done"> };
+}
+
+export interface RunOutcome {
+  exit: ExitCode;
+  envelope: Envelope;
+  status: RunStatus;
+}
+
+/**
+ * Runs a runbook: gates, locks, steps, and when a step fails the undo phase; then the envelope. Never throws for what happens
+ * inside a run: what it throws (usage, gates, a held lock) happened before anything was done.
+ */
+export async function executeRun(host: Host, request: RunRequest): Promise<RunOutcome> {
+  const { runbook, target, stop } = request;
+  const id = request.resume?.row.id ?? host.newRunId();
+  const started = host.clock.monotonic();
+  const startedAt = request.resume?.row.started_at ?? host.clock.now().toISOString();
+  const risk = highestRisk([...request.runbooks.values()].map((one) => one.risk));
+  const holder = thisProcess();
+  const releasers = new Releasers();
+  const emit: RunState["emit"] = (event) =>
+    host.listener(host.secrets.redactData({ ...event, at: host.clock.now().toISOString(), run: id }));
+
+  const entered = await passGates(request, risk, releasers);
+  let state: RunState;
+  try {
+    const lock = await takeLocks(host, request, { id, risk, holder, identity: entered.identity, emit, releasers });
+    record(host, request, { id, startedAt, risk, holder, identity: entered.identity });
+    state = makeState(host, request, { id, startedAt, releasers, emit, targetView: entered.view });
+    state.lock = lock;
+  } catch (thrown) {
+    await releasers.releaseAll();
+    throw thrown;
+  }
+
+  emit(
+    request.resume
+      ? { kind: "run.resumed", runbook: runbook.name }
+      : { kind: "run.started", runbook: runbook.name, plan: request.plan, target: target.name, steps: runbook.steps.length },
+  );
+  const scope = topScope(runbook, request.params);
+  let output: Json = null;
+  let error: PgdbaError | null = null;
+  let unwound: Unwound = { undone: 0, failed: [] };
+  try {
+    if (risk === "destructive" && !request.plan) await takeBackup(state, scope);
+    await runNodes(state, runbook.steps, scope);
+    output = outputOf(runbook, variables(state, scope), request.plan);
+  } catch (thrown) {
+    error = toPgdbaError(thrown);
+    // Whoever holds the lock now may be acting; whoever can't write the journal may not act.
+    const mayAct = !["lock_lost", "journal_failed", "needs_operator"].includes(error.code);
+    if (mayAct && !stop.hard.aborted) unwound = await unwind(state);
+    output = partialOutput(runbook, variables(state, scope));
+  }
+  const closing = await closeAll(releasers);
+  if (closing) state.warnings.push(`Closing: ${closing.message}`);
+
+  const record_ = error && errorRecord(error);
+  const exit: ExitCode = record_
+    ? exitCode(record_, { undone: unwound.undone, undoFailed: unwound.failed.length })
+    : 0;
+  const status = statusOf(exit, request.plan, unwound);
+  const duration = Math.round(host.clock.monotonic() - started);
+  if (stop.hard.aborted) host.journal.markOpenUnknown(id);
+  if (error?.code !== "journal_failed") {
+    host.journal.finishRun(id, {
+      status,
+      exit,
+      finished_at: host.clock.now().toISOString(),
+      duration_ms: duration,
+      output,
+      error: record_,
+    });
+  }
+  emit({ kind: "run.finished", status, exit, duration_ms: duration });
+  const data = runData(state, { status, risk, duration, unwound, startedAt });
+  const now = host.clock.now();
+  const envelope = record_
+    ? failure(request.command, now, record_, output, data)
+    : success(request.command, now, { ...asObject(output), run: data });
+  return { exit, status, envelope: host.secrets.redactData(envelope) };
+}
+
+function statusOf(exit: ExitCode, plan: boolean, unwound: Unwound): RunStatus {
+  if (exit === 0) return plan ? "planned" : "ok";
+  if (exit === 6) return "needs_operator";
+  if (exit === 130) return "interrupted";
+  return unwound.undone > 0 ? "undone" : "failed";
+}
+
+function asObject(output: Json): JsonObject {
+  return output !== null && typeof output === "object" && !Array.isArray(output) ? output : {};
+}
+
+function topScope(runbook: Runbook, params: JsonObject): Scope {
+  return {
+    runbook,
+    params,
+    steps: {},
+    extra: {},
+    prefix: "",
+    depth: 0,
+    phase: "main",
+    unwinding: false,
+    guarded: false,
+    deadline: undefined,
+  };
+}
+
+function record(
+  host: Host,
+  request: RunRequest,
+  made: { id: string; startedAt: string; risk: Runbook["risk"]; holder: Holder; identity: string | null },
+): void {
+  if (request.resume) {
+    host.journal.adoptRun(made.id, made.holder, request.resume.row.holder);
+    return;
+  }
+  host.journal.createRun({
+    id: made.id,
+    runbook: request.runbook.name,
+    digest: request.runbook.doc.digest,
+    docs: Object.fromEntries(
+      [...request.runbooks.values()].map(({ doc }) => [
+        doc.name,
+        { data: doc.data, file: doc.file, digest: doc.digest },
+      ]),
+    ),
+    params: request.recordedParams,
+    target: { name: request.target.name, identity: made.identity, flags: request.targetFlags },
+    risk: made.risk,
+    plan: request.plan,
+    holder: made.holder,
+    started_at: made.startedAt,
+  });
+}
+
+function makeState(
+  host: Host,
+  request: RunRequest,
+  made: Pick<RunState, "id" | "startedAt" | "releasers" | "emit" | "targetView">,
+): RunState {
+  const { journal, registry, library, secrets, clock, env, cwd, stateDir } = host;
+  const rows = request.resume ? journal.steps(made.id) : [];
+  // A run that was told to stop stays stopped: what is left of it is the unwinding.
+  if (request.resume?.row.cancelled && request.stop.reason === null) request.stop.request(request.resume.row.cancelled);
+  return {
+    ...made,
+    journal,
+    registry,
+    library,
+    secrets,
+    clock,
+    env,
+    cwd,
+    stateDir,
+    plan: request.plan,
+    runbooks: request.runbooks,
+    topRunbook: request.runbook.name,
+    target: request.target,
+    stop: request.stop,
+    resources: new Map(),
+    memo: new Map(rows.map((row) => [row.path, row])),
+    assumed: request.resume?.assumed ?? new Map(),
+    undo: [],
+    deferred: [],
+    summaries: [],
+    warnings: [],
+    rendered: new WeakMap(),
+    lock: null,
+  };
+}
+
+/** The backup that precedes anything destructive. @throws PgdbaError gate_refused when it does not say that it was verified */
+async function takeBackup(state: RunState, scope: Scope): Promise<void> {
+  const output = await call(state, scope, "backup/create", {}, "backup_before/", runNodes);
+  if (asObject(output)["verified"] === true) return;
+  throw new PgdbaError("gate_refused", "The backup that must precede a destructive runbook was not verified", {
+    hint: "See the steps under backup_before/. Nothing was destroyed.",
+  });
+}
+
+async function closeAll(releasers: Releasers): Promise<PgdbaError | undefined> {
+  try {
+    await releasers.releaseAll();
+    return undefined;
+  } catch (thrown) {
+    return toPgdbaError(thrown);
+  }
+}

@@ -1,0 +1,238 @@
+import { PgdbaError, toPgdbaError } from "../errors.ts";
+import { renderInput } from "../expr/render.ts";
+import { unknownOutput } from "../expr/unknown.ts";
+import type { StepRow } from "../journal/journal.ts";
+import type { ActionNode, Effect, Json, StepNode, StepResult, StepType } from "../types.ts";
+import { checkInput } from "./check-input.ts";
+import { makeContext, settleOrAbort } from "./context.ts";
+import { type RunState, type Scope, variables } from "./state.ts";
+
+/** Time a step has to end by itself once its signal was aborted, ms. */
+const ABORT_GRACE_MS = 5_000;
+/** The largest output a step may have, in characters of JSON. */
+const MAX_OUTPUT = 16 * 1024 * 1024;
+
+export interface Act {
+  state: RunState;
+  scope: Scope;
+  node: ActionNode;
+  path: string;
+  attempt: number;
+  /** Fired at the step's timeout; undefined without one. */
+  deadline: AbortSignal | undefined;
+  call(runbook: string, params: { [key: string]: Json }, prefix: string): Promise<Json>;
+}
+
+/** How one attempt ended. `restored` results come from the journal of an earlier process. */
+export interface Acted {
+  output: Json;
+  status: "ok" | "recovered" | "previewed" | "not_previewable";
+  changed: boolean;
+  effect: Effect;
+  restored?: StepResult;
+}
+
+/**
+ * One attempt of one action: render and check its input, ask the journal whether it already happened, record the intent
+ * of a change, then act. @throws whatever made it fail; UnknownValue in plan mode when its input isn't known.
+ */
+export async function act(job: Act): Promise<Acted> {
+  const { state, scope, node, path } = job;
+  const type = await state.registry.get(node.type);
+  const input = renderedInput(state, scope, node, type);
+  checkInput(type, node, input, path);
+  const effect = effectOf(type, node.input, input);
+
+  const signals = [scope.unwinding || effect === "change" ? state.stop.hard : state.stop.soft];
+  if (job.deadline) signals.push(job.deadline);
+  if (scope.deadline) signals.push(scope.deadline);
+  const signal = signals.length === 1 ? signals[0]! : AbortSignal.any(signals);
+  const prefix = job.attempt === 1 ? `${path}/` : `${path}@${job.attempt}/`;
+  const { ctx, told } = makeContext(
+    state,
+    scope,
+    { id: node.id, path, attempt: job.attempt, signal },
+    { call: (runbook, params) => job.call(runbook, params, prefix) },
+  );
+
+  if (state.plan && effect === "change") {
+    if (!type.plan) return { output: null, status: "not_previewable", changed: false, effect };
+    return { output: await type.plan(ctx, input), status: "previewed", changed: false, effect };
+  }
+
+  const undoable = effect === "change" && scope.phase === "main";
+  const entry = { path, node, type, input, result: null as StepResult | null, scope };
+  if (undoable) {
+    renderUndo(state, scope, node);
+    state.undo.push(entry);
+  }
+
+  const row = state.memo.get(path);
+  // A step that called runbooks is replayed through them, so that their own steps are restored one by one.
+  if (row && !hasInner(state, path)) {
+    const restored = await restore(job, type, input, row, () => type.probe?.(ctx, input));
+    if (restored) {
+      entry.result = restored;
+      return { output: restored.output, status: "ok", changed: restored.changed, effect, restored };
+    }
+  }
+
+  if (effect === "change") recordIntent(job, input);
+  const output = await settleOrAbort(type.run(ctx, input), signal, ABORT_GRACE_MS);
+  assertBounded(output, path);
+  if (node.sensitive) state.secrets.addData(output);
+  return {
+    output: output ?? null,
+    status: "ok",
+    changed: effect === "change" && !told.unchanged,
+    effect,
+  };
+}
+
+function renderedInput(state: RunState, scope: Scope, node: ActionNode, type: StepType): Json {
+  const before = state.rendered.get(node);
+  if (before !== undefined) return before;
+  return renderInput(node.input, type.input, variables(state, scope));
+}
+
+export function effectOf(type: StepType, asWritten: Json, rendered: Json): Effect {
+  if (typeof type.effect !== "function") return type.effect;
+  // `change` in either form wins: a template can't talk a step out of its gate.
+  return type.effect(asWritten) === "change" || type.effect(rendered) === "change" ? "change" : "read";
+}
+
+/** Renders the inputs of a step's undo before it acts, so that they don't depend on what it does. */
+function renderUndo(state: RunState, scope: Scope, node: ActionNode): void {
+  if (!node.undo) return;
+  const render = (step: StepNode): void => {
+    if (step.node === "block") {
+      [...step.block, ...(step.rescue ?? []), ...(step.always ?? [])].forEach(render);
+    } else if (step.foreach === undefined) {
+      state.rendered.set(step, renderInput(step.input, {}, variables(state, scope)));
+    }
+  };
+  node.undo.forEach(render);
+}
+
+function recordIntent(job: Act, input: Json): void {
+  const { state, scope, node, path } = job;
+  const undo = node.undo
+    ? (node.undo.map((step) =>
+        step.node === "action" ? { [step.type]: state.rendered.get(step) ?? step.input } : null,
+      ) as Json)
+    : null;
+  const record = () =>
+    state.journal.intent(state.id, {
+      path,
+      id: node.id,
+      type: node.type,
+      phase: scope.phase,
+      input: node.sensitive ? null : input,
+      undo,
+      started_at: state.clock.now().toISOString(),
+    });
+  if (state.lock) state.lock.fenced(record);
+  else record();
+}
+
+function hasInner(state: RunState, path: string): boolean {
+  for (const other of state.memo.keys()) if (other.startsWith(`${path}/`)) return true;
+  return false;
+}
+
+/**
+ * What an earlier process left of this step: its result, or undefined when it must run (again).
+ * @throws PgdbaError needs_operator when nothing can tell whether it happened
+ */
+async function restore(
+  job: Act,
+  type: StepType,
+  input: Json,
+  row: StepRow,
+  probe: () => Promise<Awaited<ReturnType<NonNullable<StepType["probe"]>>>> | undefined,
+): Promise<StepResult | undefined> {
+  const { state, path } = job;
+  const effect = effectOf(type, job.node.input, input);
+  const repeatable =
+    effect === "read" ||
+    job.scope.phase === "undo" ||
+    (typeof type.idempotent === "function" ? type.idempotent(input) : type.idempotent);
+
+  if (row.status !== "open" && row.status !== "unknown" && row.result) {
+    if (row.result.error) throw recordedError(row.result.error);
+    if (!row.masked) return row.result;
+    if (repeatable) return undefined;
+    return { ...row.result, output: unknownOutput(`steps.${job.node.id}.output`) as Json };
+  }
+
+  const said = state.assumed.get(path);
+  if (said === "not_done") return undefined;
+  if (said === "done") return doneResult(job, null);
+  const answer = await probe();
+  if (answer?.state === "done") return doneResult(job, answer.output);
+  if (answer?.state === "not_done" || repeatable) return undefined;
+  throw new PgdbaError(
+    "needs_operator",
+    `${path} (${type.type}) was under way when the earlier process died, and nothing can tell whether it happened${
+      answer?.state === "unknown" ? `: ${answer.reason}` : ""
+    }`,
+    {
+      step: path,
+      hint: `Look at the target, then \`pgdba resume ${state.id} --assume ${path}=done\` or \`=not_done\`.`,
+    },
+  );
+}
+
+function doneResult(job: Act, output: Json): StepResult {
+  return {
+    status: "ok",
+    changed: true,
+    attempts: job.attempt,
+    started_at: job.state.clock.now().toISOString(),
+    duration_ms: 0,
+    output,
+    error: null,
+  };
+}
+
+function recordedError(record: NonNullable<StepResult["error"]>): PgdbaError {
+  return new PgdbaError(record.code, record.message, {
+    hint: record.hint ?? undefined,
+    where: record.where ?? undefined,
+    step: record.step ?? undefined,
+    retryable: false,
+    data: record.data,
+  });
+}
+
+function assertBounded(output: Json, path: string): void {
+  if (output === null || typeof output !== "object") return;
+  if (JSON.stringify(output).length > MAX_OUTPUT) {
+    throw new PgdbaError("limit_exceeded", `The output of ${path} is larger than ${MAX_OUTPUT} characters`, {
+      hint: "Ask for less: a LIMIT, a max_rows or max_bytes, or write it to a file.",
+    });
+  }
+}
+
+/** A thrown value as the error of a step, placed at its line in the runbook. UnknownValue is left alone. */
+export function stepError(thrown: unknown, scope: Scope, node: StepNode, path: string): PgdbaError {
+  const error = toPgdbaError(thrown, "step_failed");
+  error.step ??= path;
+  if (!error.where) {
+    const { file, line, column } = scope.runbook.doc.at(node.at);
+    error.where = { file, line, column };
+  }
+  return error;
+}
+
+
+/** Errors that no retry, rescue or ignore_error may take: the run itself can't go on. */
+export function isFinal(error: PgdbaError): boolean {
+  return (
+    error.code === "interrupted" ||
+    error.code === "lock_lost" ||
+    error.code === "journal_failed" ||
+    error.code === "needs_operator" ||
+    error.code === "secret_exposed"
+  );
+}

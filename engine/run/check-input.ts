@@ -1,0 +1,31 @@
+import { validate } from "../check/validate.ts";
+import { PgdbaError } from "../errors.ts";
+import { classify } from "../expr/render.ts";
+import type { ActionNode, Json, StepType } from "../types.ts";
+
+const templated = new WeakMap<object, boolean>();
+
+/**
+ * Checks a rendered input against its type's schema. An input written without templates was checked when the runbook was
+ * compiled, so ajv isn't even loaded for it. @throws PgdbaError invalid_param
+ */
+export function checkInput(type: StepType, node: ActionNode, input: Json, path: string): void {
+  if (!hasTemplate(node.input)) return;
+  const problems = validate(type.input, input, type.type);
+  if (problems.length === 0) return;
+  const said = problems.map((problem) => problem.message).join("; ");
+  throw new PgdbaError("invalid_param", `The input of ${path} is not valid: ${said}`, {
+    step: path,
+    hint: `\`pgdba help ${type.type}\` shows what it takes.`,
+  });
+}
+
+function hasTemplate(input: Json): boolean {
+  if (typeof input === "string") return classify(input) !== "literal";
+  if (input === null || typeof input !== "object") return false;
+  const known = templated.get(input);
+  if (known !== undefined) return known;
+  const found = Object.values(input).some((item) => hasTemplate(item as Json));
+  templated.set(input, found);
+  return found;
+}

@@ -1,0 +1,100 @@
+import { evaluate, explain } from "../expr/cel.ts";
+import { renderText } from "../expr/template.ts";
+import { spawnProcess } from "../spawn.ts";
+import type { Json, JsonObject, StepContext, Variables } from "../types.ts";
+import { PgdbaError } from "../errors.ts";
+import { type RunState, type Scope, variables } from "./state.ts";
+
+export interface Calls {
+  /** Runs `runbook` inside this run; given by the interpreter, which this file must not import. */
+  call(runbook: string, params: JsonObject): Promise<Json>;
+}
+
+/** What one attempt of a step is given, and what it told us while it ran. */
+export function makeContext(
+  state: RunState,
+  scope: Scope,
+  at: { id: string; path: string; attempt: number; signal: AbortSignal },
+  calls: Calls,
+): { ctx: StepContext; told: { unchanged: boolean } } {
+  const told = { unchanged: false };
+  const vars = variables(state, scope);
+  const merged = (extra?: Variables) => (extra ? { ...vars, ...extra } : vars);
+  const ctx: StepContext = {
+    run: { id: state.id, runbook: scope.runbook.name, plan: state.plan, stateDir: state.stateDir },
+    step: { id: at.id, path: at.path, attempt: at.attempt },
+    target: state.target,
+    signal: at.signal,
+    clock: state.clock,
+    env: state.env,
+    cwd: state.cwd,
+    library: state.library,
+    log: (message, level = "info") => state.emit({ kind: "step.log", path: at.path, level, message }),
+    evaluate: (cel, extra) => evaluate(cel, merged(extra)),
+    explain: (cel, extra) => explain(cel, merged(extra)),
+    render: (text, extra) => renderText(text, merged(extra)),
+    spawn: (argv, options = {}) =>
+      spawnProcess(argv, {
+        ...options,
+        baseEnv: state.env,
+        cwd: options.cwd ?? state.cwd,
+        signal: at.signal,
+        forbid: (text) => state.secrets.exposedIn(text),
+      }),
+    resource: (key, open) => sharedResource(state, key, open),
+    secret: (value) => state.secrets.add(value),
+    call: calls.call,
+    unchanged: () => {
+      told.unchanged = true;
+    },
+    warn: (message) => {
+      state.warnings.push(message);
+      state.emit({ kind: "step.log", path: at.path, level: "warn", message });
+    },
+  };
+  return { ctx, told };
+}
+
+/** Opened once per key and run; closed with the run. A failed opening is not remembered. */
+async function sharedResource<T>(
+  state: RunState,
+  key: string,
+  open: () => Promise<{ value: T; close(): Promise<void> }>,
+): Promise<T> {
+  const known = state.resources.get(key);
+  if (known) return known as Promise<T>;
+  const opening = open().then(({ value, close }) => {
+    state.releasers.push(close);
+    return value;
+  });
+  state.resources.set(key, opening);
+  try {
+    return await opening;
+  } catch (error) {
+    state.resources.delete(key);
+    throw error;
+  }
+}
+
+/** Settles with `work`, or rejects with the signal's reason `graceMs` after it was aborted and `work` did not end by itself. */
+export function settleOrAbort<T>(work: Promise<T>, signal: AbortSignal, graceMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let timer: Timer | undefined;
+    const onAbort = () => {
+      timer = setTimeout(() => reject(signal.reason), graceMs);
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    work.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+    });
+  });
+}
+
+export function timeoutError(path: string, timeout: string): PgdbaError {
+  return new PgdbaError("timeout", `${path} did not end within ${timeout}`, {
+    hint: "Give it more time with `timeout:`, or find out what it was waiting for.",
+    retryable: true,
+  });
+}

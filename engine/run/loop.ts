@@ -1,0 +1,77 @@
+import { PgdbaError } from "../errors.ts";
+import { evaluate } from "../expr/cel.ts";
+import { renderInput } from "../expr/render.ts";
+import { UnknownValue } from "../expr/unknown.ts";
+import type { Json, StepNode, StepResult } from "../types.ts";
+import { isFinal, stepError } from "./act.ts";
+import { type RunState, type Scope, variables } from "./state.ts";
+
+/** More items than this in one loop is a mistake, or work for a query. */
+const MAX_ITEMS = 10_000;
+
+type RunOne = (state: RunState, node: StepNode, scope: Scope) => Promise<StepResult>;
+
+/**
+ * Runs a node once per item, at most `parallel` at a time, in the order of the list. The output is always a list, with null for an
+ * item that was skipped. The first failure stops the starting of further items; those under way are waited for.
+ */
+export async function runLoop(
+  state: RunState,
+  node: StepNode,
+  scope: Scope,
+  runOne: RunOne,
+): Promise<{ status: "ok" | "undetermined"; output: Json; changed: boolean }> {
+  let items: Json[];
+  try {
+    items = listOf(state, node, scope);
+  } catch (thrown) {
+    if (thrown instanceof UnknownValue && state.plan) {
+      return { status: "undetermined", output: null, changed: false };
+    }
+    throw stepError(thrown, scope, node, scope.prefix + node.id);
+  }
+  const outputs: Json[] = Array.from({ length: items.length }, () => null);
+  let changed = false;
+  let next = 0;
+  let failure: { thrown: unknown } | undefined;
+  const worker = async () => {
+    while (next < items.length && !failure) {
+      const index = next++;
+      try {
+        const inner: Scope = {
+          ...scope,
+          // Steps of a block are seen by later steps of the same item only.
+          steps: { ...scope.steps },
+          extra: { ...scope.extra, [node.as ?? "item"]: items[index], index },
+          prefix: `${scope.prefix}${node.id}/${index}/`,
+          depth: scope.depth + 1,
+        };
+        const result = await runOne(state, node, inner);
+        outputs[index] = result.output;
+        changed ||= result.changed;
+      } catch (thrown) {
+        // A final error says more about the run than the failure of another item.
+        if (!failure || isFinal(stepError(thrown, scope, node, node.id))) failure = { thrown };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(node.parallel ?? 1, items.length) }, worker));
+  if (failure) throw failure.thrown;
+  return { status: "ok", output: outputs, changed };
+}
+
+function listOf(state: RunState, node: StepNode, scope: Scope): Json[] {
+  const vars = variables(state, scope);
+  const value = typeof node.foreach === "string" ? evaluate(node.foreach, vars) : renderInput(node.foreach!, {}, vars);
+  if (!Array.isArray(value)) {
+    throw new PgdbaError("expression_failed", `foreach of ${node.id} gave ${typeof value}, not a list`, {
+      hint: "Give a list, or an expression that yields one.",
+    });
+  }
+  if (value.length > MAX_ITEMS) {
+    throw new PgdbaError("limit_exceeded", `foreach of ${node.id} has ${value.length} items; at most ${MAX_ITEMS} are run`, {
+      hint: "Filter the list, or do the work in one statement.",
+    });
+  }
+  return value;
+}

@@ -1,0 +1,118 @@
+import type { Journal, Phase, StepRow } from "../journal/journal.ts";
+import type { Releasers } from "../releasers.ts";
+import type { Secrets } from "../secrets.ts";
+import type {
+  ActionNode,
+  BlockNode,
+  Clock,
+  Event,
+  Json,
+  JsonObject,
+  Library,
+  Runbook,
+  StepRegistry,
+  StepResult,
+  StepStatus,
+  StepType,
+  Target,
+  Variables,
+} from "../types.ts";
+import type { Stop } from "./stop.ts";
+
+/** Records an intent only while this run still holds its locks. */
+export interface Fence {
+  /** @throws PgdbaError lock_lost */
+  fenced(recordIntent: () => void): void;
+}
+
+/** Which side of the unwinding a step is on: once unwinding, only the second signal stops it. */
+export interface Scope {
+  runbook: Runbook;
+  params: JsonObject;
+  /** `steps.<id>` as expressions see it. */
+  steps: Record<string, unknown>;
+  /** Loop variables, `index`, `error`. */
+  extra: Variables;
+  prefix: string;
+  depth: number;
+  phase: Phase;
+  /** True inside undo and deferred always: a first signal no longer interrupts. */
+  unwinding: boolean;
+  /** True when a failure here would be taken by a rescue further out, so nothing is undone for it. */
+  guarded: boolean;
+  /** The timeout of an enclosing block. */
+  deadline: AbortSignal | undefined;
+}
+
+/** A change step that started, and so must be undone when the run fails. */
+export interface UndoEntry {
+  path: string;
+  node: ActionNode;
+  type: StepType;
+  input: Json;
+  /** Present once the step ended. */
+  result: StepResult | null;
+  scope: Scope;
+}
+
+/** What the envelope says of a step. */
+export interface StepSummary {
+  path: string;
+  id: string;
+  type: string;
+  status: StepStatus;
+  changed: boolean;
+  attempts: number;
+  duration_ms: number;
+  /** The whole of it stands in the journal, and that of the first in the envelope's error. */
+  error: { code: string; message: string } | null;
+  preview?: Json;
+}
+
+type Bare<E> = E extends unknown ? Omit<E, "at" | "run"> : never;
+export type BareEvent = Bare<Event>;
+
+/** All that one run carries with it. Made by `run.ts`, used by the interpreter. */
+export interface RunState {
+  readonly id: string;
+  readonly startedAt: string;
+  readonly plan: boolean;
+  readonly journal: Journal;
+  readonly registry: StepRegistry;
+  readonly library: Library;
+  readonly runbooks: ReadonlyMap<string, Runbook>;
+  readonly target: Target;
+  readonly targetView: JsonObject;
+  readonly secrets: Secrets;
+  readonly clock: Clock;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly stateDir: string;
+  readonly stop: Stop;
+  readonly releasers: Releasers;
+  readonly resources: Map<string, Promise<unknown>>;
+  /** Rows of an earlier attempt at this run, by path; empty unless resumed. */
+  readonly memo: ReadonlyMap<string, StepRow>;
+  /** What the operator says of steps that nothing can tell about. */
+  readonly assumed: ReadonlyMap<string, "done" | "not_done">;
+  readonly undo: UndoEntry[];
+  readonly deferred: { node: BlockNode; scope: Scope }[];
+  readonly summaries: StepSummary[];
+  readonly warnings: string[];
+  /** Inputs of undo steps, rendered before the step they belong to acted. */
+  readonly rendered: WeakMap<ActionNode, Json>;
+  /** Name of the runbook that was asked for. */
+  readonly topRunbook: string;
+  lock: Fence | null;
+  emit(event: BareEvent): void;
+}
+
+export function variables(state: RunState, scope: Scope): Variables {
+  return {
+    params: scope.params,
+    steps: scope.steps,
+    target: state.targetView,
+    run: { id: state.id, started_at: state.startedAt },
+    ...scope.extra,
+  };
+}

@@ -1,0 +1,31 @@
+import type { Json, JsonObject, Risk, RunStatus } from "../types.ts";
+import type { RunState } from "./state.ts";
+import type { Unwound } from "./unwind.ts";
+
+/** Steps beyond this are counted, not listed; the journal has them all. */
+const MAX_LISTED = 200;
+
+/** What the envelope says of the run: `data.run`, or `error.run`. */
+export function runData(
+  state: RunState,
+  run: { status: RunStatus; risk: Risk; duration: number; unwound: Unwound; startedAt: string },
+): Json {
+  const runbook = state.topRunbook;
+  const data: JsonObject = {
+    id: state.id,
+    runbook,
+    status: run.status,
+    risk: run.risk,
+    plan: state.plan,
+    target: state.target.name,
+    started_at: run.startedAt,
+    duration_ms: run.duration,
+    warnings: state.warnings,
+    steps: state.summaries.slice(0, MAX_LISTED) as unknown as Json,
+  };
+  if (state.summaries.length > MAX_LISTED) data["steps_not_listed"] = state.summaries.length - MAX_LISTED;
+  if (run.unwound.undone > 0 || run.unwound.failed.length > 0) {
+    data["undo"] = { undone: run.unwound.undone, failed: run.unwound.failed as unknown as Json };
+  }
+  return data;
+}

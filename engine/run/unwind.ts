@@ -1,0 +1,99 @@
+import { errorRecord } from "../envelope.ts";
+import { toPgdbaError } from "../errors.ts";
+import type { ErrorRecord } from "../types.ts";
+import { makeContext, settleOrAbort, timeoutError } from "./context.ts";
+import { runNodes } from "./node.ts";
+import type { RunState, Scope, UndoEntry } from "./state.ts";
+
+/** An inverse that takes longer than this is reported as failed, ms. */
+const UNDO_TIMEOUT_MS = 300_000;
+
+export interface Unwound {
+  undone: number;
+  failed: { path: string; error: ErrorRecord }[];
+}
+
+/**
+ * Takes back every step that started, last first, past its own errors; then the `always` blocks that waited for it. Both run with
+ * signals held off until the second one. An `always` that fails counts like a failed undo: something was left behind.
+ */
+export async function unwind(state: RunState): Promise<Unwound> {
+  const out: Unwound = { undone: 0, failed: [] };
+  for (let entry = state.undo.pop(); entry; entry = state.undo.pop()) {
+    if (state.stop.hard.aborted) break;
+    if (!hasInverse(entry)) continue;
+    state.emit({ kind: "undo.started", path: entry.path });
+    try {
+      await undoOne(state, entry);
+      out.undone += 1;
+      state.emit({ kind: "undo.finished", path: entry.path, error: null });
+    } catch (thrown) {
+      const error = errorRecord(toPgdbaError(thrown, "undo_failed"));
+      out.failed.push({ path: entry.path, error });
+      state.emit({ kind: "undo.finished", path: entry.path, error });
+    }
+  }
+  for (let block = state.deferred.shift(); block; block = state.deferred.shift()) {
+    if (state.stop.hard.aborted) break;
+    try {
+      await runNodes(state, block.node.always ?? [], { ...block.scope, unwinding: true, deadline: undefined });
+    } catch (thrown) {
+      out.failed.push({ path: `${block.scope.prefix}${block.node.id}`, error: errorRecord(toPgdbaError(thrown)) });
+    }
+  }
+  return out;
+}
+
+function hasInverse(entry: UndoEntry): boolean {
+  if (entry.result && !entry.result.changed && entry.result.status === "ok") return false;
+  if (entry.node.undo === false) return false;
+  return entry.node.undo !== undefined || entry.type.undo !== undefined;
+}
+
+async function undoOne(state: RunState, entry: UndoEntry): Promise<void> {
+  const scope: Scope = {
+    ...entry.scope,
+    phase: "undo",
+    unwinding: true,
+    guarded: false,
+    deadline: undefined,
+    prefix: `${entry.path}~undo/`,
+    steps: { ...entry.scope.steps },
+  };
+  if (entry.node.undo) {
+    await runNodes(state, entry.node.undo, scope);
+    return;
+  }
+  const path = `${entry.path}~undo`;
+  const prior = state.memo.get(path);
+  if (prior?.status === "ok") return;
+  const at = { path, id: entry.node.id, type: entry.node.type, phase: "undo" as const };
+  const started = state.clock.monotonic();
+  const startedAt = state.clock.now().toISOString();
+  const record = () => state.journal.intent(state.id, { ...at, input: null, undo: null, started_at: startedAt });
+  if (state.lock) state.lock.fenced(record);
+  else record();
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(timeoutError(path, "5m")), UNDO_TIMEOUT_MS);
+  try {
+    const signal = AbortSignal.any([state.stop.hard, limit.signal]);
+    const { ctx } = makeContext(
+      state,
+      scope,
+      { id: entry.node.id, path, attempt: 1, signal },
+      { call: () => Promise.reject(new Error("an undo can't call a runbook")) },
+    );
+    await settleOrAbort(entry.type.undo!(ctx, entry.input, entry.result?.output), signal, 0);
+    state.journal.outcome(state.id, { ...at, sensitive: false }, {
+      status: "ok",
+      changed: true,
+      attempts: 1,
+      started_at: startedAt,
+      duration_ms: state.clock.monotonic() - started,
+      output: null,
+      error: null,
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,253 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import { PgdbaError } from "./errors.ts";
+import type { SpawnOptions, SpawnResult } from "./types.ts";
+
+export interface ProcessOptions extends SpawnOptions {
+  /** What the child inherits; `env` is merged over it. Nothing else is inherited. */
+  baseEnv: Readonly<Record<string, string | undefined>>;
+  signal: AbortSignal;
+  /** True for a text that must not stand on a command line: argv is readable by every user of the machine. */
+  forbid?: (text: string) => boolean;
+}
+
+const DEFAULT_MAX_BYTES = 1024 * 1024;
+/** From SIGTERM to SIGKILL. */
+const TERM_GRACE_MS = 2000;
+/** How long to wait for a killed process to be gone: one in uninterruptible I/O may never be. */
+const KILL_GRACE_MS = 500;
+/** A daemon left behind may hold the pipes open for ever; what the program itself wrote is read long before this. */
+const DRAIN_MS = 500;
+const POLL_MS = 20;
+
+/** Leaders of the process groups that are alive now; a group's id is its leader's. */
+const groups = new Set<number>();
+
+/**
+ * Runs a local program without a shell, as the leader of its own session and process group, and waits for it.
+ *
+ * Of stdout the first `maxBytes` are kept, of stderr the last (that is where the reason stands); the rest is read and
+ * dropped. A program that ends well may leave a daemon behind. On abort the whole group gets SIGTERM, and SIGKILL 2 s
+ * later; only a process that made itself a new session escapes that.
+ *
+ * @throws PgdbaError invalid_param (argv or env can't be passed) | secret_exposed | command_failed (it did not start);
+ *   the signal's reason when aborted. A non-zero exit is a result, not an error.
+ */
+export async function spawnProcess(argv: string[], options: ProcessOptions): Promise<SpawnResult> {
+  const env = mergeEnv(options.baseEnv, options.env);
+  checkArgv(argv, options.forbid);
+  options.signal.throwIfAborted();
+
+  const child = await start(argv, env, options);
+  groups.add(child.pid);
+  let ending: Promise<void> | undefined;
+  const aborted = Promise.withResolvers<void>();
+  const onAbort = () => {
+    ending = endGroup(child.pid);
+    aborted.resolve();
+  };
+  options.signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
+    const stdout = capture(child.stdout, maxBytes, "head");
+    const stderr = capture(child.stderr, maxBytes, "tail");
+    await Promise.race([child.exited, aborted.promise]);
+    if (!ending) await settles(Promise.all([stdout.done, stderr.done]), DRAIN_MS);
+    stdout.stop();
+    stderr.stop();
+    if (ending) {
+      await ending;
+      await settles(child.exited, KILL_GRACE_MS);
+      options.signal.throwIfAborted();
+    }
+    return {
+      exit_code: child.exitCode,
+      signal: child.signalCode === null ? null : String(child.signalCode),
+      stdout: stdout.text(),
+      stderr: stderr.text(),
+      truncated: stdout.truncated() || stderr.truncated(),
+    };
+  } finally {
+    options.signal.removeEventListener("abort", onAbort);
+    groups.delete(child.pid);
+  }
+}
+
+/** SIGKILL to every program that runs now and all its children: the second Ctrl-C. */
+export function killAllChildren(): void {
+  for (const group of groups) signalGroup(group, "SIGKILL");
+}
+
+async function start(argv: string[], env: Record<string, string>, options: ProcessOptions) {
+  try {
+    return Bun.spawn(argv, {
+      env,
+      stdin: options.stdin === undefined ? "ignore" : new TextEncoder().encode(options.stdin),
+      stdout: "pipe",
+      stderr: "pipe",
+      detached: true,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+  } catch (cause) {
+    throw await startError(argv[0]!, options.cwd, cause);
+  }
+}
+
+async function startError(program: string, cwd: string | undefined, cause: unknown): Promise<PgdbaError> {
+  const errno = (cause as { code?: unknown }).code;
+  const failed = (message: string, hint: string) =>
+    new PgdbaError("command_failed", message, { cause, hint, data: { errno: String(errno) } });
+  if (errno === "ENOENT" || errno === "ENOTDIR") {
+    // The kernel says ENOENT for a missing working directory too.
+    if (cwd !== undefined && !(await isDirectory(cwd))) {
+      return failed(`no such directory: ${cwd}`, "Create it, or correct `cwd`.");
+    }
+    return failed(`command not found: ${program}`, "Install it, or give its full path; PATH is searched.");
+  }
+  if (errno === "EACCES") {
+    return failed(`${program} may not be executed`, "Check the file's mode and those of its folders.");
+  }
+  if (errno === "E2BIG") {
+    return failed(`the command line of ${program} is too long`, "Hand large data over on stdin or in a file.");
+  }
+  return failed(`could not start ${program}`, `The operating system said ${String(errno)}.`);
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
+
+function checkArgv(argv: string[], forbid: ProcessOptions["forbid"]): void {
+  if (!argv[0]) {
+    throw new PgdbaError("invalid_param", "no program to run", {
+      hint: "The first item of argv names the program.",
+    });
+  }
+  for (const [index, argument] of argv.entries()) {
+    if (argument.includes("\0")) {
+      throw new PgdbaError("invalid_param", `argument ${index} of the command holds a NUL byte`, {
+        hint: "No program can be given one as an argument; use stdin or a file.",
+      });
+    }
+    if (forbid?.(argument)) {
+      throw new PgdbaError("secret_exposed", `argument ${index} of the command holds a secret`, {
+        hint: "Every user of the machine can read command lines; hand it over in `env`, on stdin or in a file.",
+      });
+    }
+  }
+}
+
+function mergeEnv(base: ProcessOptions["baseEnv"], own: Record<string, string> = {}): Record<string, string> {
+  for (const [name, value] of Object.entries(own)) {
+    if (name === "" || /[=\0]/.test(name) || value.includes("\0")) {
+      throw new PgdbaError("invalid_param", `environment variable ${JSON.stringify(name)} can't be passed`, {
+        hint: "A name may not be empty or hold `=`, and neither name nor value a NUL byte.",
+      });
+    }
+  }
+  const merged: Record<string, string> = {};
+  for (const [name, value] of Object.entries({ ...base, ...own })) {
+    if (value !== undefined) merged[name] = value;
+  }
+  return merged;
+}
+
+/** Reads `stream` to its end, keeping the first or the last `maxBytes`. */
+function capture(stream: ReadableStream<Uint8Array>, maxBytes: number, keep: "head" | "tail") {
+  const reader = stream.getReader();
+  let buffer = new Uint8Array(0);
+  let length = 0;
+  let total = 0;
+  const append = (bytes: Uint8Array) => {
+    if (length + bytes.length > buffer.length) {
+      const larger = new Uint8Array(Math.max(length + bytes.length, buffer.length * 2));
+      larger.set(buffer.subarray(0, length));
+      buffer = larger;
+    }
+    buffer.set(bytes, length);
+    length += bytes.length;
+  };
+  const add = (chunk: Uint8Array) => {
+    total += chunk.length;
+    if (keep === "head") return append(chunk.subarray(0, maxBytes - length));
+    const last = chunk.subarray(-maxBytes);
+    const room = maxBytes - last.length;
+    // Moved only when twice the limit is full, so that many small chunks cost no more than one large one.
+    if (length > room && length + last.length > 2 * maxBytes) {
+      buffer.copyWithin(0, length - room, length);
+      length = room;
+    }
+    append(last);
+  };
+  const done = (async () => {
+    try {
+      for (;;) {
+        const { done: end, value } = await reader.read();
+        if (end) return;
+        add(value);
+      }
+    } catch {
+      // A pipe that broke has nothing more to say; the exit code tells the rest.
+    }
+  })();
+  return {
+    done,
+    stop: () => void reader.cancel().catch(() => {}),
+    truncated: () => total > maxBytes,
+    text() {
+      const bytes = buffer.subarray(keep === "tail" ? Math.max(0, length - maxBytes) : 0, length);
+      // As a stream, so that a character cut in half at the limit is dropped, not garbled.
+      return new TextDecoder().decode(bytes, { stream: keep === "head" && total > maxBytes });
+    },
+  };
+}
+
+async function endGroup(group: number): Promise<void> {
+  signalGroup(group, "SIGTERM");
+  if (await groupEnds(group, TERM_GRACE_MS)) return;
+  signalGroup(group, "SIGKILL");
+  await groupEnds(group, KILL_GRACE_MS);
+}
+
+async function groupEnds(group: number, withinMs: number): Promise<boolean> {
+  const deadline = performance.now() + withinMs;
+  while (performance.now() < deadline) {
+    await Bun.sleep(POLL_MS);
+    if (!signalGroup(group, 0) || (await onlyZombies(group))) return true;
+  }
+  return false;
+}
+
+/** True when all that is left of the group has ended and waits for an init process that is in no hurry to notice. */
+async function onlyZombies(group: number): Promise<boolean> {
+  const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
+  const states = await Promise.all(
+    pids.map(async (pid) => {
+      const line = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+      // pid (name) state ppid pgrp; the name may hold anything.
+      const [state, , pgrp] = line.slice(line.lastIndexOf(")") + 2).split(" ");
+      return Number(pgrp) === group ? state : undefined;
+    }),
+  );
+  const members = states.filter((state) => state !== undefined);
+  return members.length > 0 && members.every((state) => state === "Z" || state === "X");
+}
+
+/** False when the group has no process any more. */
+function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(-group, signal);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
+}
+
+async function settles(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: Timer | undefined;
+  const expired = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+  await Promise.race([promise, expired]);
+  clearTimeout(timer);
+}

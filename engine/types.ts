@@ -1,0 +1,444 @@
+/**
+ * The words of pgdba, one per thing, and the contracts between its parts.
+ *
+ * runbook    one YAML document that does one operation, named by its path: `failover/trigger`
+ * step       one entry of a runbook; has an `id`, one step type, an input, an output
+ * step type  a named kind of step, e.g. `sql.query`: one file, one object (`StepType`)
+ * document   one YAML file of a layer; a runbook, or another `kind` that a step type reads (a check)
+ * layer      a place runbooks come from; a later layer wins by name
+ * target     what one run works on: a cluster, or a bare PostgreSQL connection
+ * gate       a rule that allows or refuses a run or a step before it acts
+ * run        one execution of a runbook, with an id and a journal
+ * path       where a step stands in a run, unique in it: `switch`, `each/3/kill`, `sub/lag`
+ * envelope   the one JSON object a command prints
+ */
+
+import type { ErrorCode, PgdbaError } from "./errors.ts";
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+/** Draft-07 JSON Schema. The engine's own keywords:
+ * `x-lang` on a string: `cel` (an expression, handed to the step as written), `text` (Handlebars, handed to the step as
+ * written, to be rendered with `ctx.render`), `static` (no template allowed); without it a string is rendered before `run`.
+ * `x-secret` on a param: see `ParamSpec.secret`. */
+export interface JsonSchema {
+  type?: string | readonly string[];
+  properties?: Record<string, JsonSchema>;
+  required?: readonly string[];
+  additionalProperties?: boolean | JsonSchema;
+  items?: JsonSchema;
+  enum?: readonly Json[];
+  const?: Json;
+  anyOf?: readonly JsonSchema[];
+  oneOf?: readonly JsonSchema[];
+  allOf?: readonly JsonSchema[];
+  description?: string;
+  default?: Json;
+  format?: string;
+  pattern?: string;
+  minimum?: number;
+  maximum?: number;
+  minItems?: number;
+  maxItems?: number;
+  minLength?: number;
+  maxLength?: number;
+  minProperties?: number;
+  maxProperties?: number;
+  examples?: readonly Json[];
+  title?: string;
+  "x-lang"?: "cel" | "text" | "static";
+  "x-secret"?: boolean;
+}
+
+// ---------------------------------------------------------------- positions and diagnostics
+
+/** A place in a file; line and column count from 1. */
+export interface Where {
+  file: string;
+  line: number;
+  column: number;
+}
+
+/** A key or index path into a document: `["steps", 2, "when"]`. */
+export type DocPath = readonly (string | number)[];
+
+/** A span of a file: `offset` and `length` in UTF-16 units of `text`. */
+export interface Span extends Where {
+  offset: number;
+  length: number;
+  text: string;
+}
+
+export interface Diagnostic {
+  severity: "error" | "warning";
+  /** Stable rule name, e.g. `unknown-step`, `template-in-sql`. */
+  rule: string;
+  message: string;
+  hint?: string;
+  where: Where;
+  /** The source line with a caret under the fault. */
+  frame: string;
+}
+
+// ---------------------------------------------------------------- documents and layers
+
+export type LayerName = "builtin" | "system" | "user" | "project" | "extra";
+
+/** One YAML document, `extends` already resolved; `data` holds plain null-prototype objects. */
+export interface Doc {
+  /** Path below the layer without `.yaml`: `health/check`. */
+  name: string;
+  kind: string;
+  layer: LayerName;
+  file: string;
+  data: JsonObject;
+  /** Hex SHA-256 over the texts that made it, own and extended. */
+  digest: string;
+  /** Where the value at `path` (or, with `key`, its key) was written; the nearest written ancestor when it was not. */
+  at(path: DocPath, key?: boolean): Span;
+}
+
+/** What `list` shows, known without loading the document where the layer has an index. */
+export interface LibraryEntry {
+  name: string;
+  kind: string;
+  layer: LayerName;
+  file: string;
+  /** Lower layers that have the same name, nearest first. */
+  overrides: { layer: LayerName; file: string }[];
+}
+
+/** All documents of all layers, the later layer winning by name. */
+export interface Library {
+  entries(kind?: string): LibraryEntry[];
+  find(name: string): LibraryEntry | undefined;
+  /** @throws PgdbaError unknown_runbook | invalid_runbook (with diagnostics in `data`) */
+  load(name: string): Promise<Doc>;
+}
+
+// ---------------------------------------------------------------- runbooks
+
+export type Risk = "read" | "change" | "disruptive" | "destructive";
+export const RISKS: readonly Risk[] = ["read", "change", "disruptive", "destructive"];
+
+/** One parameter: a JSON Schema plus `required`, `secret` and `positional`. */
+export type ParamSpec = Omit<JsonSchema, "required"> & {
+  required?: boolean;
+  /** The value is given as `env:NAME` or `file:PATH`, never itself, and is masked everywhere. */
+  secret?: boolean;
+  /** May also be given as the nth bare word on the command line, from 1. */
+  positional?: number;
+};
+
+export interface Retry {
+  /** Attempts in all, the first included. */
+  attempts: number;
+  /** Delay before the second attempt; doubled for each further one, at most 30 s. Duration such as `200ms`. */
+  backoff?: string;
+  /** CEL over `error`; retries only when true. Without it: when the error says `retryable`. */
+  on?: string;
+}
+
+interface NodeBase {
+  id: string;
+  /** Where the node stands in its document. */
+  at: DocPath;
+  when?: string;
+  /** CEL that yields a list, or a literal list. */
+  foreach?: Json;
+  /** Name of the loop variable; `item` without it. */
+  as?: string;
+  parallel?: number;
+  retry?: Retry;
+  until?: string;
+  every?: string;
+  timeout?: string;
+  ignore_error?: boolean;
+  sensitive?: boolean;
+}
+
+export interface ActionNode extends NodeBase {
+  node: "action";
+  type: string;
+  /** As written; rendered for each attempt. */
+  input: Json;
+  /** `false`: the type's own undo is off. A list: run these instead, rendered before the step acts. */
+  undo?: false | StepNode[];
+}
+
+export interface BlockNode extends NodeBase {
+  node: "block";
+  block: StepNode[];
+  rescue?: StepNode[];
+  always?: StepNode[];
+}
+
+export type StepNode = ActionNode | BlockNode;
+
+/** A runbook as compiled from its document by `check/compile.ts`. */
+export interface Runbook {
+  name: string;
+  summary: string;
+  description?: string;
+  risk: Risk;
+  needs: string[];
+  params: Record<string, ParamSpec>;
+  steps: StepNode[];
+  /** Output name to CEL (or nested); evaluated when the steps are done. */
+  output: JsonObject;
+  /** Inferred, or declared under `output_schema`. */
+  outputSchema: JsonSchema;
+  doc: Doc;
+}
+
+// ---------------------------------------------------------------- step types
+
+export type Effect = "read" | "change";
+
+export type ProbeResult =
+  | { state: "done"; output: Json }
+  | { state: "not_done" }
+  | { state: "unknown"; reason: string };
+
+/** A named kind of step: one file that default-exports one of these. Shared code reads what it declares, never its name. */
+export interface StepType<I = any, O extends Json = any> {
+  type: string;
+  summary: string;
+  /** Markdown for the reference page: when to use it, traps. */
+  docs?: string;
+  /** Minimal YAML example, for the reference page; it is linted by the tests. */
+  example: string;
+  /** `change` steps are journalled before they act and are not executed by `--plan`. The function sees the input as written. */
+  effect: Effect | ((input: I) => Effect);
+  /** True when doing it twice is the same as doing it once: `resume` may repeat it. */
+  idempotent: boolean | ((input: I) => boolean);
+  /** Capabilities the target must have, e.g. `postgres`. */
+  needs?: string[];
+  /** True when it touches nothing outside of the run, so that `pgdba test` runs it for real. */
+  pure?: boolean;
+  input: JsonSchema;
+  output: JsonSchema;
+  /** A tighter output schema where the input as written determines it. */
+  outputFor?(input: Json): JsonSchema | undefined;
+  /** Static checks beyond the schema; `path` is relative to the input. */
+  lint?(input: Json): { path: DocPath; rule: string; message: string; hint?: string }[];
+  /** The documents this type reads: their kind, their schema, and where their CEL and text stand (by `x-lang`). */
+  document?: DocumentKind;
+  run(ctx: StepContext, input: I): Promise<O>;
+  /** What it would do, without doing it. Without this a `change` step is `not_previewable`. */
+  plan?(ctx: StepContext, input: I): Promise<Json>;
+  /** Did it already happen? Asked by `resume` after a crash. */
+  probe?(ctx: StepContext, input: I): Promise<ProbeResult>;
+  /** Its inverse. `output` is undefined when the step may not have finished. Must be idempotent. */
+  undo?(ctx: StepContext, input: I, output: O | undefined): Promise<void>;
+}
+
+export interface DocumentKind {
+  kind: string;
+  schema: JsonSchema;
+  /** Variables its expressions may use, with their schemas: `row`, `params`, ... */
+  variables(doc: Doc): Record<string, JsonSchema>;
+}
+
+/** Registry of step types: loaded one by one, on use. */
+export interface StepRegistry {
+  names(): string[];
+  has(type: string): boolean;
+  /** @throws PgdbaError invalid_runbook when there is no such type */
+  get(type: string): Promise<StepType>;
+}
+
+// ---------------------------------------------------------------- what a step is given
+
+export interface Clock {
+  /** Wall clock, for records only. */
+  now(): Date;
+  /** Monotonic milliseconds, for durations and deadlines. */
+  monotonic(): number;
+  /** Resolves after `ms`; rejects with the signal's reason when aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export interface SpawnResult {
+  exit_code: number | null;
+  signal: string | null;
+  stdout: string;
+  stderr: string;
+  /** True when output beyond the limit was dropped. */
+  truncated: boolean;
+}
+
+export interface SpawnOptions {
+  env?: Record<string, string>;
+  cwd?: string;
+  stdin?: string;
+  /** Bytes kept of each stream; 1 MiB without it. */
+  maxBytes?: number;
+}
+
+export interface Trace {
+  value: Json;
+  /** Every sub-expression with its source and value, outermost first. */
+  parts: { source: string; value: Json | { error: string } }[];
+  /** The parts as aligned text, for a message. */
+  text: string;
+}
+
+export type Variables = Record<string, unknown>;
+
+export interface StepContext {
+  /** Facts of this run. */
+  readonly run: { id: string; runbook: string; plan: boolean; stateDir: string };
+  readonly step: { id: string; path: string; attempt: number };
+  readonly target: Target;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly library: Library;
+  log(message: string, level?: "info" | "warn"): void;
+  /** Evaluates CEL with the step's variables plus `extra`. @throws PgdbaError expression_failed */
+  evaluate(cel: string, extra?: Variables): Json;
+  explain(cel: string, extra?: Variables): Trace;
+  /** Renders Handlebars text with the step's variables plus `extra`. @throws PgdbaError expression_failed */
+  render(text: string, extra?: Variables): string;
+  /** Runs a local program, never through a shell, in its own process group, killed on abort. Refuses argv holding a secret. */
+  spawn(argv: string[], options?: SpawnOptions): Promise<SpawnResult>;
+  /** A thing that lives as long as the run, opened once per key and closed last-in-first-out at its end. */
+  resource<T>(key: string, open: () => Promise<{ value: T; close(): Promise<void> }>): Promise<T>;
+  /** Registers a value that must appear in no artifact. */
+  secret(value: string): void;
+  /** Runs another runbook inside this run and gives its output. */
+  call(runbook: string, params: JsonObject): Promise<Json>;
+  /** Says that a `change` step found nothing to do. */
+  unchanged(): void;
+  /** Adds a warning to the envelope. */
+  warn(message: string): void;
+}
+
+// ---------------------------------------------------------------- targets
+
+/** What a target says of itself once reached. Anything more (version, role) goes in `facts`. */
+export interface TargetFacts {
+  /** PostgreSQL's `system_identifier`, as text; null when it can't be read. */
+  identity: string | null;
+  /** What runbooks may `need`: `postgres`, `patroni`, `superuser`, ... */
+  capabilities: string[];
+  /** Shown in envelopes and to expressions as `target.*`; no secrets. */
+  facts: JsonObject;
+}
+
+export interface Target {
+  /** Cluster name, or `user@host:port/database`, or `none`. */
+  readonly name: string;
+  readonly cluster: string | null;
+  readonly labels: readonly string[];
+  readonly ownership: "managed" | "connected" | "none";
+  /** From the registry; a server that says another one is refused. */
+  readonly expectedIdentity: string | null;
+  /** Connects where it must; remembered. @throws PgdbaError connection_failed | missing_secret */
+  facts(): Promise<TargetFacts>;
+  /** Takes the lock on the target's own side, where there is one, so that engines with separate state folders exclude each other. */
+  lock?(holder: string): Promise<TargetLock | { heldBy: string }>;
+  /** For the providers of this target only. */
+  readonly connection: unknown;
+  close(): Promise<void>;
+}
+
+export interface TargetLock {
+  /** False when the target no longer honours the lock. */
+  held(): boolean;
+  release(): Promise<void>;
+}
+
+/** A resource with actions that are not runbooks, such as the lab; known to the composition root only. */
+export interface Extra {
+  name: string;
+  summary: string;
+  actions: Readonly<Record<string, string>>;
+  flags: Record<string, { type: "string" | "boolean"; summary: string }>;
+  run(
+    action: string,
+    flags: { [flag: string]: string | boolean | string[] | undefined },
+    about: { stateDir: string; onSecret(value: string): void; log(message: string): void },
+  ): Promise<Json>;
+}
+
+// ---------------------------------------------------------------- results and events
+
+export type StepStatus =
+  | "ok"
+  | "skipped"
+  | "failed"
+  | "cancelled"
+  | "recovered"
+  | "unknown"
+  | "previewed"
+  | "not_previewable"
+  | "undetermined";
+
+export interface ErrorRecord {
+  code: ErrorCode;
+  message: string;
+  step: string | null;
+  where: Where | null;
+  hint: string | null;
+  retryable: boolean;
+  data?: Json;
+}
+
+/** What `steps.<id>` is to expressions, and what the journal and the envelope keep. */
+export interface StepResult {
+  status: StepStatus;
+  changed: boolean;
+  attempts: number;
+  started_at: string;
+  duration_ms: number;
+  output: Json;
+  error: ErrorRecord | null;
+}
+
+export type RunStatus =
+  | "running"
+  | "ok"
+  | "planned"
+  | "failed"
+  | "undone"
+  | "needs_operator"
+  | "interrupted";
+
+export type Event = { at: string; run: string } & (
+  | { kind: "run.started"; runbook: string; plan: boolean; target: string; steps: number }
+  | { kind: "run.resumed"; runbook: string }
+  | { kind: "lock.waiting"; holder: string }
+  | { kind: "step.started"; path: string; id: string; type: string; depth: number }
+  | { kind: "step.retrying"; path: string; attempt: number; delay_ms: number; error: ErrorRecord }
+  | { kind: "step.log"; path: string; level: "info" | "warn"; message: string }
+  | {
+      kind: "step.finished";
+      path: string;
+      id: string;
+      type: string;
+      status: StepStatus;
+      changed: boolean;
+      duration_ms: number;
+      error: ErrorRecord | null;
+    }
+  | { kind: "undo.started"; path: string }
+  | { kind: "undo.finished"; path: string; error: ErrorRecord | null }
+  | { kind: "run.interrupting"; signal: string; forced: boolean }
+  | { kind: "run.finished"; status: RunStatus; exit: number; duration_ms: number }
+);
+
+export type Listener = (event: Event) => void;
+
+export interface Envelope {
+  success: boolean;
+  timestamp: string;
+  command: string;
+  data: Json;
+  error: (ErrorRecord & { run?: Json }) | null;
+}
+
+export type { PgdbaError };

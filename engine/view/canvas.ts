@@ -1,0 +1,30 @@
+import type { Json, JsonObject } from "../types.ts";
+import type { Paint } from "./color.ts";
+import { printable } from "./text.ts";
+
+/** What a view for people is drawn on. */
+export interface Canvas {
+  /** Terminal cells in a line. */
+  columns: number;
+  paint: Paint;
+}
+
+type Scalar = null | boolean | number | string;
+
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function isScalar(value: Json): value is Scalar {
+  return typeof value !== "object" || value === null;
+}
+
+/** `canvas` with `cells` fewer columns, for what stands indented. */
+export function narrowed(canvas: Canvas, cells: number): Canvas {
+  return { ...canvas, columns: Math.max(20, canvas.columns - cells) };
+}
+
+export function scalarText(value: Scalar): string {
+  if (value === null) return "-";
+  return typeof value === "string" ? printable(value).trimEnd() : String(value);
+}

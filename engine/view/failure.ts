@@ -1,0 +1,75 @@
+import type { Json, JsonObject } from "../types.ts";
+import { indent, printable, wrap } from "./text.ts";
+import { type Canvas, isObject, narrowed } from "./canvas.ts";
+import { renderValue } from "./value.ts";
+
+/** An ErrorRecord as lines: message, place, source frame, evidence, and what to do next. Reads it from JSON too. */
+export function renderError(error: JsonObject, canvas: Canvas): string[] {
+  const { paint } = canvas;
+  const [first = "", ...rest] = wrap(
+    printable(String(error["message"] ?? "failed")),
+    canvas.columns - 2,
+  );
+  const step = typeof error["step"] === "string" ? ` at step ${printable(error["step"])}` : "";
+  const retry = error["retryable"] === true ? ", the same call may succeed later" : "";
+  return [
+    `${paint.red("✖")} ${paint.bold(first)}`,
+    ...indent(rest, "  "),
+    paint.dim(
+      `  ${printable(String(error["code"] ?? "unknown"))}${step}${place(error["where"])}${retry}`,
+    ),
+    ...indent(renderEvidence(error["data"], narrowed(canvas, 2)), "  "),
+    ...hint(error, canvas),
+  ];
+}
+
+function hint(error: JsonObject, canvas: Canvas): string[] {
+  if (typeof error["hint"] !== "string") return [];
+  const [first = "", ...rest] = wrap(printable(error["hint"]), canvas.columns - 2);
+  return [`${canvas.paint.cyan("→")} ${first}`, ...indent(rest, "  ")];
+}
+
+function place(where: Json | undefined): string {
+  return isObject(where)
+    ? `, ${printable(String(where["file"]))}:${where["line"]}:${where["column"]}`
+    : "";
+}
+
+/** Diagnostics and frames as they are meant to be read; anything else as data. */
+function renderEvidence(data: Json | undefined, canvas: Canvas): string[] {
+  if (data === undefined || data === null) return [];
+  if (!isObject(data)) return renderValue(data, canvas);
+  const { diagnostics, frame, text, ...rest } = data;
+  return [
+    ...[frame, text].flatMap((block) =>
+      typeof block === "string" ? printable(block).trimEnd().split("\n") : [],
+    ),
+    ...(Array.isArray(diagnostics)
+      ? diagnostics.flatMap((item) => renderDiagnostic(item, canvas))
+      : []),
+    // `parts` is what `text` was made of.
+    ...renderRest(typeof text === "string" ? without(rest, "parts", "value") : rest, canvas),
+  ];
+}
+
+function without(object: JsonObject, ...keys: string[]): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key)));
+}
+
+function renderRest(rest: JsonObject, canvas: Canvas): string[] {
+  return Object.keys(rest).length === 0 ? [] : renderValue(rest, canvas);
+}
+
+function renderDiagnostic(item: Json, canvas: Canvas): string[] {
+  if (!isObject(item)) return renderValue(item, canvas);
+  const { paint } = canvas;
+  const color = item["severity"] === "warning" ? paint.yellow : paint.red;
+  const head = `${color(String(item["severity"] ?? "error"))}${place(item["where"]).replace(/^,/, "")}: ${printable(String(item["message"]))}`;
+  const frame =
+    typeof item["frame"] === "string" ? printable(item["frame"]).trimEnd().split("\n") : [];
+  return [
+    ...wrap(`${head} ${paint.dim(`[${printable(String(item["rule"] ?? ""))}]`)}`, canvas.columns),
+    ...indent(frame, "  "),
+    ...hint(item, canvas).map((line) => `  ${line}`),
+  ];
+}

@@ -1,0 +1,252 @@
+import type { Json, JsonSchema, ParamSpec, Risk } from "../types.ts";
+import { pad, width, wrap } from "./text.ts";
+
+/** A flag as help and completion need it; the name stands without dashes. */
+export interface FlagInfo {
+  type: "string" | "boolean";
+  short?: string;
+  summary: string;
+}
+export type Flags = Readonly<Record<string, FlagInfo>>;
+
+export interface RunbookMeta {
+  name: string;
+  summary: string;
+  description?: string | undefined;
+  risk: Risk;
+  needs: readonly string[];
+  params: Readonly<Record<string, ParamSpec>>;
+  output: JsonSchema;
+  layer: string;
+}
+
+export interface CommandMeta {
+  name: string;
+  summary: string;
+  /** Arguments after the name. */
+  usage: string;
+  flags?: Flags;
+  /** Whole command lines. */
+  examples?: readonly string[];
+}
+
+/** What a person must give, per risk. */
+const RISK_GATES: Readonly<Record<Risk, string>> = {
+  read: "only reads; no confirmation needed",
+  change: "changes the target; no confirmation needed",
+  disruptive: "interrupts service; needs --yes, or a confirmation on a terminal",
+  destructive:
+    "can lose data; needs --confirm=<cluster name>, and a verified backup is taken first",
+};
+
+const EXIT_CODES: readonly (readonly [string, string])[] = [
+  ["0", "done"],
+  ["1", "failed"],
+  ["2", "usage or invalid runbook"],
+  ["3", "a gate refused"],
+  ["4", "approval needed"],
+  ["5", "failed and undone"],
+  ["6", "failed, a person must look"],
+  ["130", "interrupted"],
+];
+
+/** Cells of a line of help; fixed, as help is also printed into documents. */
+const COLUMNS = 100;
+
+/** `max_lag` as it is typed: `max-lag`. */
+export function flagName(param: string): string {
+  return param.replaceAll("_", "-");
+}
+
+/** The generated `--help` of a runbook. `flags` are those that every run takes. */
+export function runbookHelp(meta: RunbookMeta, flags: Flags = {}): string {
+  const words = meta.name.replace("/", " ");
+  const params = Object.entries(meta.params);
+  const usage = [
+    "pgdba",
+    words,
+    ...positionals(params),
+    ...params.filter(([, spec]) => isNeeded(spec)).map(([name, spec]) => flagForm(name, spec)),
+    "[flags]",
+  ];
+  const needs = meta.needs.length === 0 ? "" : `\nNeeds of the target: ${meta.needs.join(", ")}`;
+  return sections([
+    [
+      "",
+      [
+        `${meta.summary}`,
+        ...(meta.description ? ["", ...wrap(meta.description.trim(), COLUMNS)] : []),
+      ],
+    ],
+    ["Usage", [`  ${usage.join(" ")}`, `  pgdba run ${meta.name} …`]],
+    ["Examples", examples(words, meta, params).map((line) => `  ${line}`)],
+    ["Parameters", columns(params.map(([name, spec]) => [flagForm(name, spec), paramText(spec)]))],
+    ["Flags", flagLines(flags)],
+    [
+      "Risk",
+      [
+        `  ${meta.risk}: ${RISK_GATES[meta.risk]}${chaosGate(meta)}`,
+        ...(needs ? [`  ${needs.trim()}`] : []),
+      ],
+    ],
+    [
+      "Output",
+      columns(
+        Object.entries(meta.output.properties ?? {}).map(([name, schema]) => [
+          name,
+          outputText(schema),
+        ]),
+      ),
+    ],
+    ["Exit codes", columns(EXIT_CODES)],
+    ["", [`Layer: ${meta.layer}`]],
+  ]);
+}
+
+/** Drills that break things on purpose have a gate of their own, by their place in the library. */
+function chaosGate({ name }: RunbookMeta): string {
+  return name.startsWith("chaos/")
+    ? "; needs --i-know-what-i-am-doing and an explicit --cluster"
+    : "";
+}
+
+/** Help of the whole tool: what to type first, then what there is. */
+export function mainHelp(commands: readonly CommandMeta[], flags: Flags = {}): string {
+  return sections([
+    [
+      "",
+      [
+        "pgdba runs PostgreSQL operations as runbooks: checked before they act, gated, journalled, undone when they fail.",
+      ],
+    ],
+    [
+      "Examples",
+      columns([
+        ["pgdba health check --cluster lab", "a full health report of the built-in lab server"],
+        ["pgdba list", "the runbooks there are"],
+        ["pgdba health check --help", "what a runbook does and takes"],
+        ["pgdba run NAME --plan", "what a runbook would do, without doing it"],
+        ["pgdba runs", "what was run, and how it ended"],
+      ]),
+    ],
+    [
+      "Commands",
+      columns(commands.map(({ name, usage, summary }) => [`${name} ${usage}`.trim(), summary])),
+    ],
+    ["Flags", flagLines(flags)],
+    [
+      "",
+      [
+        "Every command prints one JSON object on stdout; --format table is for people. Progress goes to stderr.",
+        "pgdba <resource> <action> is pgdba run <resource>/<action>.",
+      ],
+    ],
+  ]);
+}
+
+export function commandHelp(command: CommandMeta, flags: Flags = {}): string {
+  return sections([
+    ["", [command.summary]],
+    ["Usage", [`  pgdba ${command.name} ${command.usage}`.trimEnd()]],
+    ["Examples", (command.examples ?? []).map((line) => `  ${line}`)],
+    ["Flags", flagLines({ ...command.flags, ...flags })],
+    ["Exit codes", columns(EXIT_CODES)],
+  ]);
+}
+
+function sections(list: [string, string[]][]): string {
+  return list
+    .filter(([, lines]) => lines.length > 0)
+    .map(([title, lines]) => [...(title === "" ? [] : [title]), ...lines].join("\n"))
+    .join("\n\n");
+}
+
+/** Two columns, the second wrapped. A first one that is too long gets a line of its own. */
+function columns(rows: readonly (readonly [string, string])[]): string[] {
+  const left = Math.min(36, Math.max(0, ...rows.map(([name]) => width(name))));
+  return rows.flatMap(([name, text]) => {
+    const [first = "", ...rest] = wrap(text, COLUMNS - left - 4);
+    const margin = " ".repeat(left + 4);
+    const head =
+      width(name) > left
+        ? [`  ${name}`, `${margin}${first}`]
+        : [`  ${pad(name, left)}  ${first}`.trimEnd()];
+    return [...head, ...rest.map((line) => margin + line)];
+  });
+}
+
+function flagLines(flags: Flags): string[] {
+  return columns(
+    Object.entries(flags).map(([name, { type, short, summary }]) => [
+      `${short === undefined ? "" : `-${short}, `}--${name}${type === "string" ? " <value>" : ""}`,
+      summary,
+    ]),
+  );
+}
+
+function isNeeded(spec: ParamSpec): boolean {
+  return spec.required === true && spec.positional === undefined;
+}
+
+function positionals(params: [string, ParamSpec][]): string[] {
+  return params
+    .filter(([, spec]) => spec.positional !== undefined)
+    .toSorted(([, a], [, b]) => (a.positional ?? 0) - (b.positional ?? 0))
+    .map(([name, spec]) => (spec.required ? `<${flagName(name)}>` : `[${flagName(name)}]`));
+}
+
+function flagForm(name: string, spec: ParamSpec): string {
+  return spec.type === "boolean" ? `--${flagName(name)}` : `--${flagName(name)} <${kindOf(spec)}>`;
+}
+
+function kindOf(spec: ParamSpec | JsonSchema): string {
+  if (spec.enum !== undefined) return "choice";
+  return spec.format ?? [spec.type ?? "value"].flat().join("|");
+}
+
+function paramText(spec: ParamSpec): string {
+  const bounds = [
+    spec.minimum === undefined ? "" : `at least ${spec.minimum}`,
+    spec.maximum === undefined ? "" : `at most ${spec.maximum}`,
+  ];
+  const facts = [
+    spec.required ? "required" : "",
+    spec.enum === undefined ? "" : `one of ${spec.enum.map(plain).join(", ")}`,
+    ...bounds,
+    spec.default === undefined ? "" : `default ${plain(spec.default)}`,
+    spec.secret ? "secret: give env:NAME or file:PATH" : "",
+    spec.type === "array" ? "may be repeated" : "",
+  ].filter(Boolean);
+  const text = spec.description ?? spec.title ?? "";
+  return facts.length === 0 ? text : `${text} (${facts.join("; ")})`.trimStart();
+}
+
+function outputText(schema: JsonSchema): string {
+  return [kindOf(schema), schema.description].filter(Boolean).join(": ");
+}
+
+function plain(value: Json): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function examples(words: string, { risk }: RunbookMeta, params: [string, ParamSpec][]): string[] {
+  const given = params
+    .filter(([, spec]) => spec.required)
+    .map(([name, spec]) =>
+      spec.type === "boolean" ? `--${flagName(name)}` : `--${flagName(name)} ${example(spec)}`,
+    );
+  const line = ["pgdba", words, ...given, "--cluster lab"].join(" ");
+  const confirmed = {
+    read: line,
+    change: line,
+    disruptive: `${line} --yes`,
+    destructive: `${line} --confirm=lab`,
+  }[risk];
+  return risk === "read" ? [`${line} --format table`] : [`${line} --plan`, confirmed];
+}
+
+function example(spec: ParamSpec): string {
+  if (spec.secret) return "env:NAME";
+  const value = spec.examples?.[0] ?? spec.default ?? spec.enum?.[0];
+  return value === undefined || value === null ? kindOf(spec).toUpperCase() : plain(value);
+}

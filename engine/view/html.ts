@@ -1,0 +1,230 @@
+import type { ErrorRecord, Json, JsonObject } from "../types.ts";
+import { isObject, isScalar, scalarText } from "./canvas.ts";
+import { SCRIPT, STYLE } from "./html-style.ts";
+import { html, type Html, raw } from "./html-text.ts";
+import { timeline } from "./html-timeline.ts";
+import { bySeverity, RUN_MARKS, severityMark, STEP_MARKS } from "./marks.ts";
+import { count } from "./plain.ts";
+import {
+  asReport,
+  type Finding,
+  findingTitle,
+  remedyTexts,
+  type Report,
+  summaryText,
+} from "./report.ts";
+import type { RunRecord, StepRecord } from "./run-record.ts";
+import { duration } from "./text.ts";
+
+/** Rows of evidence and of tables in a page; more would make it unreadable, and the JSON has them all. */
+const MAX_ROWS = 500;
+
+/** One run as a self-contained page: no external resource, nothing needed to read it but a browser. All data is escaped. */
+export function runReport(run: RunRecord): string {
+  const { mark, color, said } = RUN_MARKS[run.status];
+  const report = asReport(run.output);
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta
+          http-equiv="Content-Security-Policy"
+          content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+        />
+        <title>${run.runbook} on ${run.target}: ${said}</title>
+        <style>
+          ${raw(STYLE)}
+        </style>
+      </head>
+      <body>
+        <h1>${run.runbook} <span class="note">on ${run.target}</span></h1>
+        <p class="status ${color}">
+          ${mark} ${said}${run.plan && run.status !== "planned" ? " (plan)" : ""}
+        </p>
+        ${facts(run)} ${run.error === null ? null : failure(run.error)}
+        ${report === null ? null : findings(report)}
+        <h2>Timeline</h2>
+        ${timeline(run)}
+        <h2>Steps <button id="unfold" type="button">unfold all</button></h2>
+        ${steps(run.steps)}
+        <h2>Output</h2>
+        ${folded("output as JSON", run.output)} ${folded("parameters", run.params)}
+        <script>
+          ${raw(SCRIPT)};
+        </script>
+      </body>
+    </html> `.text;
+}
+
+function facts(run: RunRecord): Html {
+  const rows: [string, string][] = [
+    ["run", run.id],
+    ["started", run.started_at],
+    ["finished", run.finished_at ?? "not recorded"],
+    ["duration", run.duration_ms === null ? "not recorded" : duration(run.duration_ms)],
+    ["risk", run.risk],
+    ["exit code", run.exit === null ? "none" : String(run.exit)],
+    ["run by", run.holder],
+    ["steps", count(run.steps.length, "record")],
+  ];
+  return html`<dl>
+    ${rows.map(
+      ([name, value]) =>
+        html`<dt>${name}</dt>
+          <dd>${value}</dd>`,
+    )}
+  </dl>`;
+}
+
+function failure(error: ErrorRecord): Html {
+  const where =
+    error.where === null
+      ? null
+      : html`<p class="mono">${error.where.file}:${error.where.line}:${error.where.column}</p>`;
+  return html`<div class="failure">
+    <p><strong>${error.message}</strong></p>
+    <p class="note">
+      ${error.code}${error.step === null ? null : html` at step ${error.step}`}${error.retryable ? ", the same call may succeed later" : null}
+    </p>
+    ${where}${evidence(error.data)}${error.hint === null ? null : html`<p>→ ${error.hint}</p>`}
+  </div>`;
+}
+
+/** Frames and traces of an error as they are meant to be read, the rest folded. */
+function evidence(data: Json | undefined): Html | null {
+  if (data === undefined || data === null) return null;
+  const texts = isObject(data) ? [data, ...objects(data["diagnostics"])].flatMap(frames) : [];
+  return html`${texts.map((text) => html`<pre>${text}</pre>`)}${folded("evidence", data)}`;
+}
+
+function frames({ message, frame, text }: JsonObject): string[] {
+  const head = typeof frame === "string" && typeof message === "string" ? `${message}\n` : "";
+  return [
+    ...(typeof frame === "string" ? [head + frame] : []),
+    ...(typeof text === "string" ? [text] : []),
+  ];
+}
+
+function objects(value: Json | undefined): JsonObject[] {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
+
+function steps(records: StepRecord[]): Html {
+  if (records.length === 0) return html`<p class="note">None.</p>`;
+  const rows = records.map((step) => {
+    const { mark, color } = STEP_MARKS[step.status];
+    const detail = step.error === null ? null : failure(step.error);
+    return html`<tr>
+      <th scope="row">
+        ${step.phase === "undo" ? "↩ " : ""}${step.path}<br /><span class="note mono"
+          >${step.type}</span
+        >
+      </th>
+      <td class="status ${color}">${mark} ${step.status.replaceAll("_", " ")}</td>
+      <td>${step.changed ? "changed" : ""}</td>
+      <td class="n">${step.attempts}</td>
+      <td class="n">${duration(step.duration_ms)}</td>
+      <td>${detail}${step.output === null ? null : folded("output", step.output)}</td>
+    </tr> `;
+  });
+  return html`<div class="scroll">
+    <table>
+      <thead>
+        <tr>
+          <th>step</th>
+          <th>status</th>
+          <th></th>
+          <th>attempts</th>
+          <th>duration</th>
+          <th>result</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+function findings(report: Report): Html {
+  const groups = bySeverity(report.findings).map(([severity, list]) => {
+    const { mark, color } = severityMark(severity);
+    return list.map((item) =>
+      finding(item, html`<td class="status ${color}">${mark} ${severity}</td>`),
+    );
+  });
+  return html`<h2>Findings</h2>
+    <p>${summaryText(report.summary)}</p>
+    ${
+      report.findings.length === 0
+        ? html`<p class="green">✔ no findings</p>`
+        : html`<div class="scroll">
+            <table>
+              <thead>
+                <tr>
+                  <th>severity</th>
+                  <th>finding</th>
+                  <th>what to do</th>
+                </tr>
+              </thead>
+              <tbody>
+                ${groups}
+              </tbody>
+            </table>
+          </div>`
+    }`;
+}
+
+function finding(item: Finding, severity: Html): Html {
+  const title = findingTitle(item);
+  const why = item.fields["why"];
+  const rows = item.fields["evidence"];
+  return html`<tr class="finding">
+    ${severity}
+    <td>
+      ${title === null ? null : html`<strong>${title}</strong><br />`}${item.message}${
+        typeof why === "string" ? html`<p class="note">${why}</p>` : null
+      }${rows === undefined || rows === null ? null : dataTable("evidence", rows)}
+    </td>
+    <td>${remedyTexts(item.fields["remedy"]).map((text) => html`<pre>${text}</pre>`)}</td>
+  </tr> `;
+}
+
+/** A list of objects as a folded table, anything else as folded JSON. */
+function dataTable(name: string, data: Json): Html {
+  const rows = objects(data);
+  if (!Array.isArray(data) || rows.length === 0 || rows.length !== data.length)
+    return folded(name, data);
+  const shown = rows.slice(0, MAX_ROWS);
+  const keys = [...new Set(shown.flatMap((row) => Object.keys(row)))];
+  const cell = (value: Json | undefined) =>
+    value === undefined ? "" : isScalar(value) ? scalarText(value) : JSON.stringify(value);
+  return html`<details>
+    <summary>${name} (${count(rows.length, "row")})</summary>
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            ${keys.map((key) => html`<th>${key}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${shown.map(
+            (row) =>
+              html`<tr>
+                ${keys.map((key) => html`<td>${cell(row[key])}</td>`)}
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+  </details>`;
+}
+
+function folded(name: string, data: Json): Html {
+  return html`<details>
+    <summary>${name}</summary>
+    <pre>${JSON.stringify(data, null, 2) ?? "null"}</pre>
+  </details>`;
+}

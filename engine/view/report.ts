@@ -1,0 +1,122 @@
+import type { Json, JsonObject } from "../types.ts";
+import { bySeverity, severityMark } from "./marks.ts";
+import { count } from "./plain.ts";
+import { indent, printable, wrap } from "./text.ts";
+import { type Canvas, isObject, isScalar, narrowed, scalarText } from "./canvas.ts";
+import { renderValue } from "./value.ts";
+
+/** One thing a runbook found; any other fields may stand beside these. */
+export interface Finding {
+  severity: string;
+  message: string;
+  fields: JsonObject;
+}
+
+/** Data with a `summary` and `findings`, each with `severity` and `message`: whatever runbook made it, it reads as a report. */
+export interface Report {
+  summary: Json;
+  findings: Finding[];
+  /** What stands beside `summary` and `findings`. */
+  rest: JsonObject;
+}
+
+/** Evidence rows shown on a terminal; the JSON has them all. */
+const EVIDENCE_ROWS = 5;
+
+export function asReport(data: Json): Report | null {
+  if (!isObject(data)) return null;
+  const { summary, findings, ...rest } = data;
+  if (summary === undefined || !Array.isArray(findings)) return null;
+  const list = findings.map(asFinding);
+  return list.every((finding) => finding !== null) ? { summary, findings: list, rest } : null;
+}
+
+function asFinding(value: Json): Finding | null {
+  if (!isObject(value)) return null;
+  const { severity, message } = value;
+  return typeof severity === "string" && typeof message === "string"
+    ? { severity, message, fields: value }
+    : null;
+}
+
+/** What a finding is called: its title, or the name of what found it. */
+export function findingTitle({ fields }: Finding): string | null {
+  for (const key of ["title", "name", "check", "id"]) {
+    const value = fields[key];
+    if (typeof value === "string" && value !== "") return value;
+  }
+  return null;
+}
+
+/** Findings by severity, the worst first, each with its evidence and, indented, what to do. */
+export function renderReport(report: Report, canvas: Canvas): string[] {
+  const { paint } = canvas;
+  const groups = bySeverity(report.findings).flatMap(([severity, findings]) => {
+    const { mark, color } = severityMark(severity);
+    const head = paint[color](paint.bold(`${mark} ${findings.length} ${printable(severity)}`));
+    if (severity === "ok") {
+      const names = findings
+        .map((finding) => printable(findingTitle(finding) ?? finding.message))
+        .join(", ");
+      return ["", head, ...indent(wrap(names, canvas.columns - 2), "  ")];
+    }
+    return [
+      "",
+      head,
+      ...findings.flatMap((finding) => indent(renderFinding(finding, narrowed(canvas, 2)), "  ")),
+    ];
+  });
+  const found = report.findings.length === 0 ? ["", paint.green("✔ no findings")] : groups;
+  const rest =
+    Object.keys(report.rest).length === 0 ? [] : ["", ...renderValue(report.rest, canvas)];
+  return [...wrap(summaryText(report.summary), canvas.columns), ...found, ...rest];
+}
+
+/** A summary on one line: `worst critical · counts critical 2, warning 3`. */
+export function summaryText(summary: Json): string {
+  if (isScalar(summary)) return scalarText(summary);
+  if (Array.isArray(summary)) return summary.map(summaryText).join(", ");
+  return Object.entries(summary)
+    .map(
+      ([key, value]) =>
+        `${printable(key)} ${isObject(value) ? summaryText(value).replaceAll(" · ", ", ") : summaryText(value)}`,
+    )
+    .join(" · ");
+}
+
+function renderFinding(finding: Finding, canvas: Canvas): string[] {
+  const { paint } = canvas;
+  const title = findingTitle(finding);
+  const inner = narrowed(canvas, 2);
+  const message = wrap(printable(finding.message), inner.columns);
+  return [
+    ...(title === null || title === finding.message ? [] : [paint.bold(printable(title))]),
+    ...indent(message, "  "),
+    ...indent(renderEvidence(finding.fields["evidence"], narrowed(inner, 2)), "    "),
+    ...renderRemedy(finding.fields["remedy"], inner).map((line) => `  ${line}`),
+  ];
+}
+
+function renderEvidence(evidence: Json | undefined, canvas: Canvas): string[] {
+  if (evidence === undefined || evidence === null) return [];
+  if (!Array.isArray(evidence)) return renderValue(evidence, canvas);
+  if (evidence.length === 0) return [];
+  const more = evidence.length - EVIDENCE_ROWS;
+  const note = more > 0 ? [canvas.paint.dim(`… ${count(more, "more row")}`)] : [];
+  return [...renderValue(evidence.slice(0, EVIDENCE_ROWS), canvas), ...note];
+}
+
+/** The steps of a remedy, as text: a string, a list, or an object such as `{text, sql, runbook}`. */
+export function remedyTexts(remedy: Json | undefined): string[] {
+  if (remedy === undefined || remedy === null || remedy === "") return [];
+  if (Array.isArray(remedy)) return remedy.flatMap(remedyTexts);
+  if (isObject(remedy)) return Object.values(remedy).flatMap(remedyTexts);
+  return [String(remedy).trimEnd()];
+}
+
+function renderRemedy(remedy: Json | undefined, canvas: Canvas): string[] {
+  return remedyTexts(remedy).flatMap((text) => {
+    const [first = "", ...rest] = wrap(printable(text), canvas.columns - 2);
+    return [`${canvas.paint.cyan("→")} ${first}`, ...indent(rest, "  ")];
+  });
+}

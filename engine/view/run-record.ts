@@ -1,0 +1,38 @@
+import type { ErrorRecord, Json, Risk, RunStatus, StepStatus } from "../types.ts";
+
+/** One step of a recorded run; an undone one appears twice, the second time in the `undo` phase. */
+export interface StepRecord {
+  path: string;
+  id: string;
+  type: string;
+  status: StepStatus;
+  changed: boolean;
+  attempts: number;
+  /** ISO 8601. */
+  started_at: string;
+  duration_ms: number;
+  output: Json;
+  error: ErrorRecord | null;
+  phase: "main" | "undo";
+}
+
+/** A run as the journal remembers it; secrets and the output of sensitive steps are already masked. */
+export interface RunRecord {
+  id: string;
+  runbook: string;
+  status: RunStatus;
+  started_at: string;
+  /** Null while it runs, and when the engine died. */
+  finished_at: string | null;
+  duration_ms: number | null;
+  target: string;
+  risk: Risk;
+  plan: boolean;
+  params: Json;
+  steps: StepRecord[];
+  output: Json;
+  error: ErrorRecord | null;
+  exit: number | null;
+  /** Who ran it: user, host and process. */
+  holder: string;
+}

@@ -1,0 +1,84 @@
+import type { Json, JsonObject } from "../types.ts";
+import { markOf } from "./marks.ts";
+import { count } from "./plain.ts";
+import { clip, duration, indent, pad, printable, singleLine, width, wrap } from "./text.ts";
+import { type Canvas, isObject } from "./canvas.ts";
+
+/** `data.run` or `error.run` as lines: how it ended, its warnings, and each step with its mark and duration. */
+export function renderRun(run: JsonObject, canvas: Canvas): string[] {
+  const { paint } = canvas;
+  const { mark, color } = markOf(run["status"]);
+  const facts = [run["runbook"], run["status"], took(run["duration_ms"]), run["id"]]
+    .filter((fact) => typeof fact === "string" && fact !== "")
+    .map((fact) => printable(String(fact)));
+  const warnings = Array.isArray(run["warnings"]) ? run["warnings"] : [];
+  return [
+    `${paint[color](mark)} ${facts.join(" · ")}`,
+    ...warnings.flatMap((warning) => {
+      const text = typeof warning === "string" ? warning : JSON.stringify(warning);
+      const [first = "", ...rest] = wrap(printable(text), canvas.columns - 4);
+      return [`  ${paint.yellow("▲")} ${first}`, ...indent(rest, "    ")];
+    }),
+    ...renderSteps(stepRows(run["steps"]), canvas),
+    ...(typeof run["steps_not_listed"] === "number"
+      ? [paint.dim(`  … ${count(run["steps_not_listed"], "more step")}`)]
+      : []),
+    ...renderUndo(run["undo"], canvas),
+  ];
+}
+
+/** What the unwinding did; a failed undo is what a person must look at. */
+function renderUndo(undo: Json | undefined, { paint }: Canvas): string[] {
+  if (!isObject(undo)) return [];
+  const failed = Array.isArray(undo["failed"]) ? undo["failed"].filter(isObject) : [];
+  return [
+    ...(typeof undo["undone"] === "number"
+      ? [paint.yellow(`  ↩ ${count(undo["undone"], "step")} undone`)]
+      : []),
+    ...failed.map(({ path, error }) => {
+      const message = isObject(error) ? `: ${singleLine(String(error["message"]))}` : "";
+      return paint.red(`  ✖ undo of ${singleLine(String(path))} failed${message}`);
+    }),
+  ];
+}
+
+function took(ms: Json | undefined): string {
+  return typeof ms === "number" ? duration(ms) : "";
+}
+
+/** Steps given as a list, or as results by id or path. */
+function stepRows(steps: Json | undefined): { name: string; step: JsonObject }[] {
+  const entries = Array.isArray(steps)
+    ? steps.map(
+        (step) => [isObject(step) ? String(step["path"] ?? step["id"] ?? "") : "", step] as const,
+      )
+    : isObject(steps)
+      ? Object.entries(steps)
+      : [];
+  return entries.flatMap(([name, step]) =>
+    isObject(step) ? [{ name: printable(name), step }] : [],
+  );
+}
+
+function renderSteps(rows: { name: string; step: JsonObject }[], canvas: Canvas): string[] {
+  const { paint } = canvas;
+  const names = Math.min(40, Math.max(0, ...rows.map(({ name }) => width(name))));
+  return rows.flatMap(({ name, step }) => {
+    const { mark, color } = markOf(step["status"]);
+    const attempts =
+      typeof step["attempts"] === "number" && step["attempts"] > 1
+        ? `${step["attempts"]} attempts`
+        : "";
+    const notes = [
+      String(step["status"] ?? ""),
+      step["changed"] === true ? "changed" : "",
+      attempts,
+    ].filter(Boolean);
+    const error = step["error"];
+    const line = `  ${paint[color](mark)} ${pad(name, names)}  ${pad(took(step["duration_ms"]), 6, true)}  ${paint.dim(notes.join(", "))}`;
+    const fault = isObject(error)
+      ? [paint.red(clip(singleLine(String(error["message"])), canvas.columns - 6))]
+      : [];
+    return [line.trimEnd(), ...indent(fault, "      ")];
+  });
+}

@@ -1,0 +1,80 @@
+import type { Json, JsonObject } from "../types.ts";
+import { indent, pad, printable, width, wrap } from "./text.ts";
+import { type Canvas, isScalar, scalarText } from "./canvas.ts";
+
+const GAP = 2;
+/** Cells below which a column is not readable; when not even that fits, rows become records. */
+const NARROWEST = 6;
+
+/** Rows as a table no wider than the canvas: the widest columns are wrapped first, numbers stand right. */
+export function table(rows: JsonObject[], canvas: Canvas): string[] {
+  const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  if (keys.length === 0) return [canvas.paint.dim("(empty)")];
+  const cells = rows.map((row) => keys.map((key) => cellText(row[key])));
+  const headers = keys.map(printable);
+  const natural = headers.map((header, column) =>
+    Math.max(
+      ...[header, ...cells.map((row) => row[column] ?? "")].flatMap((text) =>
+        text.split("\n").map(width),
+      ),
+    ),
+  );
+  const widths = fit(natural, canvas.columns - GAP * (keys.length - 1));
+  if (widths === null) return records(headers, cells, canvas);
+  const right = keys.map((key) =>
+    rows.every((row) => row[key] == null || typeof row[key] === "number"),
+  );
+  return [
+    ...tableRow(headers, widths, right).map(canvas.paint.bold),
+    ...cells.flatMap((row) => tableRow(row, widths, right)),
+  ];
+}
+
+function cellText(value: Json | undefined): string {
+  if (value === undefined) return "";
+  if (isScalar(value)) return scalarText(value);
+  if (value.length === 0) return "-";
+  if (Array.isArray(value) && value.every(isScalar)) return value.map(scalarText).join(", ");
+  return printable(JSON.stringify(value));
+}
+
+/** Widths that add up to at most `room`, taken from the widest columns; null when some column would become unreadable. */
+function fit(natural: number[], room: number): number[] | null {
+  const total = (limit: number) => natural.reduce((sum, cells) => sum + Math.min(cells, limit), 0);
+  let limit = Math.max(0, ...natural);
+  while (limit > NARROWEST && total(limit) > room) limit -= 1;
+  if (total(limit) > room) return null;
+  const widths = natural.map((cells) => Math.min(cells, limit));
+  // Cells lost by the last step of `limit` go back to the columns that were cut, from the left.
+  let spare = room - total(limit);
+  return widths.map((cells, column) =>
+    cells < (natural[column] ?? 0) && spare-- > 0 ? cells + 1 : cells,
+  );
+}
+
+function tableRow(texts: string[], widths: number[], right: boolean[]): string[] {
+  const columns = texts.map((text, column) => wrap(text, widths[column] ?? 1));
+  const height = Math.max(1, ...columns.map((lines) => lines.length));
+  return Array.from({ length: height }, (_, line) =>
+    columns
+      .map((lines, column) => pad(lines[line] ?? "", widths[column] ?? 0, right[column]))
+      .join(" ".repeat(GAP))
+      .trimEnd(),
+  );
+}
+
+function records(headers: string[], cells: string[][], { columns, paint }: Canvas): string[] {
+  const keys = Math.min(Math.max(...headers.map(width)), Math.floor(columns / 3));
+  return cells.flatMap((row, n) => [
+    ...(n === 0 ? [] : [""]),
+    ...row.flatMap((text, column) => {
+      const [name = "", ...more] = wrap(headers[column] ?? "", keys);
+      const [first = "", ...rest] = wrap(text, Math.max(1, columns - keys - GAP));
+      return [
+        `${paint.dim(pad(name, keys))}${" ".repeat(GAP)}${first}`.trimEnd(),
+        ...indent(more, ""),
+        ...indent(rest, " ".repeat(keys + GAP)),
+      ];
+    }),
+  ]);
+}

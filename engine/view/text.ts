@@ -1,0 +1,77 @@
+/** Width in terminal cells; CJK and emoji count two. Escape sequences count nothing. */
+export function width(text: string): number {
+  return Bun.stringWidth(text);
+}
+
+/** Pads with blanks to `cells`, on the right or, with `right`, on the left. */
+export function pad(text: string, cells: number, right = false): string {
+  const blanks = " ".repeat(Math.max(0, cells - width(text)));
+  return right ? blanks + text : text + blanks;
+}
+
+/** Lines of at most `cells`, broken at blanks where that is possible. Lines that fit keep their indentation. */
+export function wrap(text: string, cells: number): string[] {
+  return text
+    .split("\n")
+    .flatMap((line) =>
+      width(line) <= cells ? [line] : Bun.wrapAnsi(line, cells, { hard: true }).split("\n"),
+    );
+}
+
+/** Shortens to `cells`, ending in an ellipsis when something was cut. */
+export function clip(text: string, cells: number): string {
+  if (width(text) <= cells) return text;
+  let kept = "";
+  let used = 0;
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    used += width(segment);
+    if (used > cells - 1) break;
+    kept += segment;
+  }
+  return `${kept}…`;
+}
+
+/** The largest of any number of values, at least 0; spreading a long list into `Math.max` overflows the stack. */
+export function largest(values: readonly number[]): number {
+  return values.reduce((most, value) => Math.max(most, value), 0);
+}
+
+/** Puts `prefix` before each line. */
+export function indent(lines: string[], prefix: string): string[] {
+  return lines.map((line) => (line === "" ? "" : prefix + line));
+}
+
+/**
+ * Text that can't steer a terminal: control characters (all but the newline) and bidirectional overrides are shown as escapes.
+ * Data of a database goes through this, or a row could clear the screen or forge a line.
+ */
+export function printable(text: string): string {
+  return text
+    .replaceAll("\r\n", "\n")
+    .replaceAll("\t", "  ")
+    .replace(CONTROL, (character) => {
+      const code = character.charCodeAt(0);
+      return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16)}`;
+    });
+}
+
+// oxlint-disable-next-line no-control-regex -- they are what it is looking for
+const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/** As `printable`, on one line. */
+export function singleLine(text: string): string {
+  return printable(text)
+    .replace(/\s*\n\s*/g, " ")
+    .trim();
+}
+
+/** `850ms`, `1.2s`, `2m05s`, `1h03m`. */
+export function duration(ms: number): string {
+  if (ms < 1) return "<1ms";
+  if (ms < 999.5) return `${Math.round(ms)}ms`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)}s`;
+  const seconds = Math.round(ms / 1000);
+  const two = (value: number) => String(value).padStart(2, "0");
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m${two(seconds % 60)}s`;
+  return `${Math.floor(seconds / 3600)}h${two(Math.floor((seconds % 3600) / 60))}m`;
+}

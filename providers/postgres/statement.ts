@@ -1,0 +1,196 @@
+import type { Connection, Submittable } from "pg";
+import { PgdbaError } from "../../engine/errors.ts";
+import type { Json, JsonObject } from "../../engine/types.ts";
+import { encode, parserOf, typeName } from "./values.ts";
+
+export interface Field {
+  name: string;
+  /** PostgreSQL's type name, or its OID as text for one that is not built in. */
+  type: string;
+}
+
+export interface QueryResult {
+  rows: JsonObject[];
+  /** Rows given or touched; with `truncated`, those that were kept. */
+  row_count: number;
+  fields: Field[];
+  /** The server's word for what it did: `SELECT`, `UPDATE`, `CREATE TABLE`. */
+  command: string;
+  /** True when there were more rows than were kept. */
+  truncated: boolean;
+}
+
+export interface Limits {
+  maxRows: number;
+  /** Bytes of the rows as they came over the wire. */
+  maxBytes: number;
+  /** Let the statement run to its end when a limit is reached, dropping the rest; otherwise it is left unfinished. */
+  drain: boolean;
+}
+
+/** Rows asked for at once when the limit is not the server's to keep. */
+const BATCH = 1000;
+
+/** The part of pg's connection that a statement uses. */
+interface Wire {
+  stream: { cork?(): void; uncork?(): void };
+  parse(message: { text: string }): void;
+  bind(message: { values: (string | null)[] }): void;
+  describe(message: { type: "P" }): void;
+  execute(message: { rows: number }): void;
+  flush(): void;
+  sync(): void;
+  sendCopyFail(message: string): void;
+}
+
+/**
+ * One statement by the extended protocol, where the server itself refuses a second statement in the same text. Rows are fetched
+ * in batches, and neither more rows nor more bytes than the limits are kept, whatever the statement yields.
+ */
+export class Statement implements Submittable {
+  readonly done: Promise<QueryResult>;
+  #finish!: (result: QueryResult) => void;
+  #fail!: (error: unknown) => void;
+  readonly #text: string;
+  readonly #values: (string | null)[];
+  readonly #limits: Limits;
+  readonly #result: QueryResult = {
+    rows: [],
+    row_count: 0,
+    fields: [],
+    command: "",
+    truncated: false,
+  };
+  #names: string[] = [];
+  #parsers: ((text: string) => Json)[] = [];
+  #seen = 0;
+  #bytes = 0;
+  #synced = false;
+  #error: unknown;
+
+  constructor(text: string, values: readonly unknown[], limits: Limits) {
+    this.#text = text;
+    this.#values = values.map(encode);
+    this.#limits = limits;
+    this.done = new Promise((finish, fail) => {
+      this.#finish = finish;
+      this.#fail = fail;
+    });
+  }
+
+  submit(connection: Connection): void {
+    const wire = wireOf(connection);
+    wire.stream.cork?.();
+    wire.parse({ text: this.#text });
+    wire.bind({ values: this.#values });
+    wire.describe({ type: "P" });
+    this.#fetch(wire);
+    wire.stream.uncork?.();
+  }
+
+  #fetch(wire: Wire): void {
+    const { maxRows, drain } = this.#limits;
+    // One more than is kept, which is how we know that there are more.
+    wire.execute({ rows: drain ? BATCH : Math.min(BATCH, maxRows - this.#result.rows.length + 1) });
+    wire.flush();
+  }
+
+  #sync(connection: Connection): void {
+    if (!this.#synced) wireOf(connection).sync();
+    this.#synced = true;
+  }
+
+  handleRowDescription(message: { fields: { name: string; dataTypeID: number }[] }): void {
+    this.#result.fields = message.fields.map((field) => ({
+      name: field.name,
+      type: typeName(field.dataTypeID),
+    }));
+    this.#names = unique(message.fields.map((field) => field.name));
+    this.#parsers = message.fields.map((field) => parserOf(field.dataTypeID));
+  }
+
+  handleDataRow(message: { fields: (string | null)[]; length: number }): void {
+    const result = this.#result;
+    this.#seen++;
+    this.#bytes += message.length;
+    if (result.rows.length >= this.#limits.maxRows || this.#bytes > this.#limits.maxBytes)
+      result.truncated = true;
+    if (result.truncated || this.#error !== undefined) return;
+    try {
+      const entries = message.fields.map((text, index): [string, Json] => [
+        this.#names[index] ?? "",
+        text === null ? null : (this.#parsers[index]?.(text) ?? text),
+      ]);
+      result.rows.push(Object.fromEntries(entries));
+    } catch (cause) {
+      this.#error = new PgdbaError("query_failed", "A value of the result can't be read", {
+        hint: "Cast the column to text in the query.",
+        cause,
+      });
+    }
+  }
+
+  handlePortalSuspended(connection: Connection): void {
+    if (this.#result.truncated && !this.#limits.drain) this.#sync(connection);
+    else this.#fetch(wireOf(connection));
+  }
+
+  handleCommandComplete(message: { text: string }, connection: Connection): void {
+    const words = message.text.split(" ");
+    const count = Number(words.at(-1));
+    this.#result.command = words.filter((word) => !/^\d+$/.test(word)).join(" ");
+    // The tag of a SELECT counts the last batch only.
+    const hasRows = this.#result.fields.length > 0;
+    this.#result.row_count = hasRows
+      ? this.#seen
+      : words.length > 1 && Number.isInteger(count)
+        ? count
+        : 0;
+    this.#sync(connection);
+  }
+
+  handleEmptyQuery(connection: Connection): void {
+    this.#error = new PgdbaError("query_failed", "The statement is empty", {
+      hint: "Write one SQL statement.",
+    });
+    this.#sync(connection);
+  }
+
+  handleCopyInResponse(connection: Connection): void {
+    wireOf(connection).sendCopyFail("COPY FROM STDIN has no data here");
+  }
+
+  handleCopyData(): void {
+    this.#error ??= new PgdbaError("unsupported", "COPY TO STDOUT gives no rows", {
+      hint: "Use a query, or COPY to a file.",
+    });
+  }
+
+  handleError(error: unknown, connection: Connection): void {
+    this.#sync(connection);
+    this.#fail(error);
+  }
+
+  handleReadyForQuery(): void {
+    if (this.#error !== undefined) return this.#fail(this.#error);
+    const result = this.#result;
+    if (result.truncated && !this.#limits.drain) result.row_count = result.rows.length;
+    this.#finish(result);
+  }
+}
+
+/** pg types its connection more narrowly than it is. */
+function wireOf(connection: Connection): Wire {
+  return connection as unknown as Wire;
+}
+
+/** Column names made distinct, so that `SELECT a.id, b.id` loses nothing: `id`, `id_2`. */
+function unique(names: string[]): string[] {
+  const taken = new Set<string>();
+  return names.map((name) => {
+    let candidate = name;
+    for (let n = 2; taken.has(candidate); n++) candidate = `${name}_${n}`;
+    taken.add(candidate);
+    return candidate;
+  });
+}

@@ -1,0 +1,188 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { Target, TargetFacts, TargetLock } from "../../engine/types.ts";
+import type { ConnectionSpec } from "./connect.ts";
+import { sqlstateOf } from "./errors.ts";
+import { openSession, type PgSession } from "./session.ts";
+
+/** What the SQL steps get as `ctx.target.connection`. */
+export interface PgConnection {
+  readonly spec: ConnectionSpec;
+  /**
+   * The target's one session, opened when first asked for and again after it died, shown as `name` in pg_stat_activity.
+   * @throws PgdbaError connection_failed | missing_secret | lock_lost (it died while it held the lock)
+   */
+  session(name: string): Promise<PgSession>;
+  /** A further session, to another database; the caller closes it. */
+  open(database: string, name: string): Promise<PgSession>;
+}
+
+/** A server as flags, environment or the registry describe it. */
+export interface TargetSource {
+  name: string;
+  cluster: string | null;
+  labels: string[];
+  ownership: Target["ownership"];
+  expectedIdentity: string | null;
+  spec: ConnectionSpec;
+}
+
+/** Whether another session holds our lock, in whatever database: advisory locks are kept apart by database, a run is not. */
+const OTHER_HOLDER = `SELECT a.application_name AS name, l.pid FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.pid <> pg_backend_pid()
+    AND l.classid::bigint = (hashtext('pgdba')::bigint & 4294967295) AND l.objid::bigint = (hashtext('run')::bigint & 4294967295)
+  LIMIT 1`;
+
+export class PostgresTarget implements Target {
+  readonly name: string;
+  readonly cluster: string | null;
+  readonly labels: readonly string[];
+  readonly ownership: Target["ownership"];
+  readonly expectedIdentity: string | null;
+  readonly connection: PgConnection;
+  readonly #spec: ConnectionSpec;
+  #session: PgSession | undefined;
+  #opening: Promise<PgSession> | undefined;
+  /** How a session calls itself to the server now. */
+  readonly #shown = new WeakMap<PgSession, string>();
+  #facts: Promise<TargetFacts> | undefined;
+  /** The session that was given the lock and has not given it back. */
+  #locked: PgSession | undefined;
+
+  constructor(source: TargetSource) {
+    this.name = source.name;
+    this.cluster = source.cluster;
+    this.labels = source.labels;
+    this.ownership = source.ownership;
+    this.expectedIdentity = source.expectedIdentity;
+    this.#spec = source.spec;
+    this.connection = {
+      spec: source.spec,
+      session: (name) => this.#named(name),
+      open: (database, name) => openSession({ ...source.spec, database, application_name: name }),
+    };
+  }
+
+  facts(): Promise<TargetFacts> {
+    this.#facts ??= this.#readFacts().catch((error: unknown) => {
+      this.#facts = undefined;
+      throw error;
+    });
+    return this.#facts;
+  }
+
+  /**
+   * A session-level advisory lock on the session that all SQL of the run uses: an engine that is stopped still holds it, one whose
+   * connection died can't act any more.
+   */
+  async lock(holder: string): Promise<TargetLock | { heldBy: string }> {
+    this.#locked = undefined;
+    const session = await this.#open(`pgdba/${holder}`);
+    await this.#show(session, `pgdba/${holder}`);
+    const { rows } = await session.query(
+      "SELECT pg_try_advisory_lock(hashtext('pgdba'), hashtext('run')) AS taken",
+    );
+    const other = await session.query(OTHER_HOLDER);
+    if (other.rows[0] !== undefined || rows[0]?.taken !== true) {
+      if (rows[0]?.taken === true) await unlock(session);
+      return { heldBy: holderName(other.rows[0]) };
+    }
+    this.#locked = session;
+    return {
+      held: () => session.alive() && this.#locked === session,
+      release: async () => {
+        if (this.#locked === session) this.#locked = undefined;
+        if (session.alive()) await unlock(session);
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#opening?.catch(() => {});
+    await this.#session?.close();
+    this.#session = undefined;
+  }
+
+  async #named(name: string): Promise<PgSession> {
+    const session = await this.#open(name);
+    // Others read the lock's holder from the name, so it stays while the lock is held.
+    if (this.#locked === undefined) await this.#show(session, name);
+    return session;
+  }
+
+  async #show(session: PgSession, name: string): Promise<void> {
+    if (this.#shown.get(session) === name) return;
+    this.#shown.set(session, name);
+    await session.setApplicationName(name);
+  }
+
+  async #open(name: string): Promise<PgSession> {
+    if (this.#session?.alive()) return this.#session;
+    if (this.#locked !== undefined) {
+      throw new PgdbaError(
+        "lock_lost",
+        `The connection that held the lock on ${this.name} has ended`,
+        {
+          hint: "Another run may have begun there since. Look at the server, then run again or resume.",
+        },
+      );
+    }
+    // Parallel steps that find no session wait for one and the same.
+    this.#opening ??= openSession({ ...this.#spec, application_name: name }).finally(() => {
+      this.#opening = undefined;
+    });
+    this.#session = await this.#opening;
+    this.#shown.set(this.#session, name);
+    return this.#session;
+  }
+
+  async #readFacts(): Promise<TargetFacts> {
+    const session = await this.#open("pgdba");
+    const { info } = session;
+    const { rows } = await session.query(
+      `SELECT inet_server_addr()::text AS address, EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements')
+         AND current_setting('pg_stat_statements.max', true) IS NOT NULL AS statements`,
+    );
+    const role = info.standby ? "standby" : "primary";
+    const capabilities = ["postgres", role];
+    if (info.superuser) capabilities.push("superuser");
+    if (info.superuser || info.pg_monitor) capabilities.push("pg_monitor");
+    if (rows[0]?.statements === true) capabilities.push("pg_stat_statements");
+    return {
+      identity: await identityOf(session),
+      capabilities,
+      facts: {
+        version: info.version,
+        version_num: info.version_num,
+        role,
+        database: info.database,
+        user: info.user,
+        host: this.#spec.host,
+        port: this.#spec.port,
+        address: rows[0]?.address ?? null,
+      },
+    };
+  }
+}
+
+/** PostgreSQL's `system_identifier`, or null where the role may not ask. */
+async function identityOf(session: PgSession): Promise<string | null> {
+  try {
+    const { rows } = await session.query(
+      "SELECT system_identifier::text AS identity FROM pg_control_system()",
+    );
+    return typeof rows[0]?.identity === "string" ? rows[0].identity : null;
+  } catch (error) {
+    if (sqlstateOf(error) === "42501") return null;
+    throw error;
+  }
+}
+
+async function unlock(session: PgSession): Promise<void> {
+  await session.query("SELECT pg_advisory_unlock(hashtext('pgdba'), hashtext('run'))");
+}
+
+function holderName(row: { [key: string]: unknown } | undefined): string {
+  if (row === undefined) return "a session that has just ended";
+  const name = typeof row.name === "string" ? row.name.replace(/^pgdba\//, "") : "";
+  return name === "" ? `the session with process id ${String(row.pid)}` : name;
+}

@@ -1,0 +1,226 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { JsonObject, StepType } from "../../engine/types.ts";
+import { additions } from "./lib/additions.ts";
+import type { DbSize, Disk, Os, TuneInput, Workload } from "./lib/input.ts";
+import { maxConnections } from "./lib/memory.ts";
+import { pgtune } from "./lib/pgtune.ts";
+import { formatKb, MB, parseKb } from "./lib/size.ts";
+import { warnings } from "./lib/warnings.ts";
+import { worstCaseMemory } from "./lib/worst-case.ts";
+
+const PGTUNE = "PGTune (July 2026)";
+const LEAST_MEMORY = 16 * MB;
+
+interface Given {
+  workload: Workload;
+  memory?: string | null;
+  cpus?: number | null;
+  disk?: Disk | null;
+  db_size?: DbSize | null;
+  connections?: number | null;
+  pg_version?: number | null;
+  os?: Os | null;
+  pgtune_only?: boolean;
+}
+
+// Typed by hand: ten nullable enums are too much for inference from the schema.
+const tune: StepType = {
+  type: "config.tune",
+  summary: "Recommend PostgreSQL settings for a machine and a workload, each with its reason.",
+  docs: [
+    "Gives what PGTune recommends, value for value, and on top what it leaves out (`addition: true`; none with `pgtune_only`).",
+    "`memory` is what the server may use: a container's limit, not the host's RAM.",
+    "The result's `memory` says what the settings could take in the worst case, part by part.",
+  ].join("\n"),
+  example: "config.tune: {workload: oltp, memory: 64GB, cpus: 16, disk: ssd, pg_version: 18}",
+  effect: "read",
+  idempotent: true,
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["workload"],
+    properties: {
+      workload: {
+        type: "string",
+        enum: ["oltp", "olap", "mixed", "web", "desktop"],
+        description: "What the server does",
+      },
+      memory: { type: ["string", "null"], description: "RAM the server may use, such as 64GB" },
+      cpus: {
+        type: ["integer", "null"],
+        minimum: 1,
+        maximum: 262143,
+        description: "CPUs the server may use",
+      },
+      disk: {
+        type: ["string", "null"],
+        enum: ["ssd", "hdd", "nvme", "san", null],
+        description: "Storage of the data; ssd without it",
+      },
+      db_size: {
+        type: ["string", "null"],
+        enum: ["less_ram", "mid_ram", "greater_ram", null],
+        description:
+          "Size of the data against RAM: fits in it, about the same, much more; mid_ram without it",
+      },
+      connections: {
+        type: ["integer", "null"],
+        minimum: 1,
+        maximum: 262143,
+        description: "max_connections; by workload without it",
+      },
+      pg_version: {
+        type: ["integer", "null"],
+        minimum: 10,
+        maximum: 99,
+        description: "Major version of the server",
+      },
+      os: {
+        type: ["string", "null"],
+        enum: ["linux", "windows", "mac", null],
+        description: "System of the server; linux without it",
+      },
+      pgtune_only: {
+        type: "boolean",
+        default: false,
+        description: "Nothing beyond what PGTune recommends",
+      },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["settings", "inputs", "memory", "warnings"],
+    properties: {
+      settings: {
+        type: "object",
+        description: "By name of the setting; values as they stand in postgresql.conf",
+        additionalProperties: {
+          type: "object",
+          additionalProperties: false,
+          required: ["value", "reason", "source", "addition"],
+          properties: {
+            value: { type: ["string", "number"] },
+            reason: { type: "string", minLength: 20 },
+            source: { type: "string", minLength: 1 },
+            addition: { type: "boolean" },
+          },
+        },
+      },
+      inputs: {
+        type: "object",
+        description: "What the recommendation rests on, and where each fact is from",
+        additionalProperties: {
+          type: "object",
+          additionalProperties: false,
+          required: ["value", "source"],
+          properties: {
+            value: { type: ["string", "number", "null"] },
+            source: { type: "string", enum: ["given", "detected", "default"] },
+          },
+        },
+      },
+      memory: {
+        type: "object",
+        additionalProperties: false,
+        required: ["ram_bytes", "worst_case_bytes", "fits", "share", "formula", "parts"],
+        properties: {
+          ram_bytes: { type: "integer" },
+          worst_case_bytes: { type: "integer" },
+          fits: { type: "boolean" },
+          share: { type: "number", description: "Worst case over RAM" },
+          formula: { type: "string" },
+          parts: {
+            type: "array",
+            items: {
+              type: "object",
+              additionalProperties: false,
+              required: ["name", "formula", "bytes"],
+              properties: {
+                name: { type: "string" },
+                formula: { type: "string" },
+                bytes: { type: "integer" },
+              },
+            },
+          },
+        },
+      },
+      warnings: { type: "array", items: { type: "string" } },
+    },
+  },
+  async run(_ctx, input: Given) {
+    const machine = resolve(input);
+    const settings = [
+      ...pgtune(machine).map((setting) => ({ ...setting, source: PGTUNE, addition: false })),
+      ...(input.pgtune_only
+        ? []
+        : additions(machine).map((setting) => ({ ...setting, addition: true }))),
+    ];
+    const values = Object.fromEntries(settings.map(({ name, value }) => [name, value]));
+    const worst = worstCaseMemory(values, machine.version, machine.memoryKb);
+    return {
+      settings: Object.fromEntries(settings.map(({ name, ...rest }) => [name, rest])),
+      inputs: inputsOf(machine, input),
+      memory: { ...worst, parts: worst.parts.map((part) => ({ ...part })) },
+      warnings: warnings(machine, settings, worst),
+    };
+  },
+};
+
+export default tune;
+
+/** @throws PgdbaError invalid_param when what can't be guessed is missing */
+function resolve(given: Given): TuneInput {
+  const { memory, pg_version } = given;
+  const missing = [
+    ...(memory ? [] : ["--memory 64GB"]),
+    ...(pg_version ? [] : ["--pg-version 18"]),
+  ];
+  if (!memory || !pg_version) {
+    throw new PgdbaError(
+      "invalid_param",
+      `config.tune has no server to ask and was not given ${missing.join(" and ")}`,
+      {
+        hint: `Add ${missing.join(" ")}; --cpus, --disk, --db-size, --connections and --os make the answer better.`,
+        data: { missing: [...(memory ? [] : ["memory"]), ...(pg_version ? [] : ["pg_version"])] },
+      },
+    );
+  }
+  const memoryKb = parseKb(memory);
+  if (memoryKb < LEAST_MEMORY) {
+    throw new PgdbaError(
+      "invalid_param",
+      `memory is ${memory}, but PostgreSQL does not run in less than 16MB`,
+      {
+        hint: "Write the unit: 64GB. A bare number is bytes.",
+      },
+    );
+  }
+  return {
+    version: pg_version,
+    os: given.os ?? "linux",
+    workload: given.workload,
+    memoryKb,
+    cpus: given.cpus ?? null,
+    connections: given.connections ?? null,
+    disk: given.disk ?? "ssd",
+    dbSize: given.db_size ?? "mid_ram",
+  };
+}
+
+function inputsOf(machine: TuneInput, given: Given): JsonObject {
+  const from = (value: string | number | null, asGiven: unknown) => ({
+    value,
+    source: asGiven === undefined || asGiven === null ? "default" : "given",
+  });
+  return {
+    workload: from(machine.workload, given.workload),
+    memory: from(formatKb(machine.memoryKb), given.memory),
+    cpus: from(machine.cpus, given.cpus),
+    disk: from(machine.disk, given.disk),
+    db_size: from(machine.dbSize, given.db_size),
+    connections: from(maxConnections(machine), given.connections),
+    pg_version: from(machine.version, given.pg_version),
+    os: from(machine.os, given.os),
+  };
+}

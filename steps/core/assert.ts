@@ -1,0 +1,78 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { Json, JsonSchema, StepContext } from "../../engine/types.ts";
+import { defineStep } from "../define.ts";
+
+interface Assertion {
+  that: string;
+  message: string;
+}
+
+const properties: Record<string, JsonSchema> = {
+  that: { type: "string", "x-lang": "cel", description: "The condition that must hold" },
+  message: { type: "string", "x-lang": "text", description: "What to say when it does not, and what to do then" },
+};
+
+export default defineStep({
+  type: "assert",
+  summary: "Fail unless every condition holds",
+  docs: `One assertion or a list of them. All are checked, so that a person sees everything that is wrong at once; the
+first that does not hold gives the error its message. The error carries the value of every sub-expression.
+
+The condition must be \`true\` or \`false\`: a text or a number is an error, not a yes. Assertions have no side effect,
+so a plan checks them too.`,
+  example: `- assert:
+    - that: 2 + 2 == 4
+      message: Arithmetic is broken on this machine
+`,
+  effect: "read",
+  idempotent: true,
+  input: {
+    // One assertion or a list; each keyword below applies to the one or to the other.
+    type: ["array", "object"],
+    minItems: 1,
+    items: { type: "object", properties, required: ["that", "message"], additionalProperties: false },
+    properties,
+    required: ["that", "message"],
+    additionalProperties: false,
+  },
+  output: {
+    type: "object",
+    properties: { checked: { type: "integer", description: "How many assertions held" } },
+    required: ["checked"],
+    additionalProperties: false,
+  },
+  async run(ctx: StepContext, input) {
+    const assertions = [input].flat() as unknown as Assertion[];
+    const failed: { that: string; message: string; trace: string }[] = [];
+    for (const { that, message } of assertions) {
+      if (holds(ctx, that)) continue;
+      failed.push({ that, message: rendered(ctx, message), trace: ctx.explain(that).text });
+    }
+    const first = failed[0];
+    if (first === undefined) return { checked: assertions.length };
+    const others = failed.length - 1;
+    const more = others === 0 ? "" : ` (and ${others} more assertion${others === 1 ? "" : "s"} failed)`;
+    throw new PgdbaError("assertion_failed", first.message + more, {
+      hint: "The values it was decided on are in the error's `data.trace`.",
+      data: { trace: failed.map(({ trace }) => trace).join("\n\n"), failed },
+    });
+  },
+});
+
+function holds(ctx: StepContext, that: string): boolean {
+  const value: Json = ctx.evaluate(that);
+  if (typeof value === "boolean") return value;
+  throw new PgdbaError("expression_failed", `assertion is neither true nor false: ${that}`, {
+    hint: "Compare the value with something, e.g. `size(list) > 0`.",
+    data: { value },
+  });
+}
+
+/** A message that can't be rendered must not hide what it was to explain. */
+function rendered(ctx: StepContext, message: string): string {
+  try {
+    return ctx.render(message);
+  } catch {
+    return message;
+  }
+}

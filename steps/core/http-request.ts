@@ -1,0 +1,270 @@
+import { resolve } from "node:path";
+import { PgdbaError } from "../../engine/errors.ts";
+import { parseDuration } from "../../engine/expr/units.ts";
+import type { Effect, Json, JsonSchema, StepContext } from "../../engine/types.ts";
+import { defineStep } from "../define.ts";
+import { exchangeError, statusError, timeoutError } from "./lib/http-errors.ts";
+
+interface Input {
+  method?: string;
+  url: string;
+  headers?: Record<string, string>;
+  headers_env?: Record<string, string>;
+  query?: Record<string, string | number | boolean>;
+  body?: Json;
+  text?: string;
+  timeout?: string;
+  ok_status?: number[];
+  parse?: "auto" | "json" | "text" | "none";
+  max_bytes?: number;
+  tls?: { ca_file?: string; server_name?: string };
+}
+
+const MAX_REDIRECTS = 5;
+const MAX_BYTES = 1024 * 1024;
+
+const properties = {
+  status: { type: "integer" },
+  headers: { type: "object", additionalProperties: { type: "string" }, description: "Names in lower case" },
+  duration_ms: { type: "integer" },
+} satisfies Record<string, JsonSchema>;
+const required = Object.keys(properties);
+const bodies: Record<string, JsonSchema> = { json: {}, text: { type: "string" } };
+
+export default defineStep({
+  type: "http.request",
+  summary: "Ask an HTTP server",
+  docs: `The answer is in \`output.json\` when it is JSON, else in \`output.text\`; \`parse: json\` insists on it.
+
+- A status outside \`ok_status\` (200 to 299 without it) fails the step.
+- Credentials come from the environment: \`headers_env: {Authorization: MY_API_AUTHORIZATION}\` sends the value of that
+  variable as the whole header. A URL with a password in it is refused.
+- Only GET and HEAD follow a redirect, and only to the same scheme, host and port: headers go to nobody else.
+- GET and HEAD count as reading; everything else is a change.
+- An answer longer than \`max_bytes\` is an error, not cut short.`,
+  example: `- http.request:
+    url: http://127.0.0.1:8008/health
+    ok_status: [200, 503]
+    timeout: 2s
+`,
+  effect: (input: Input): Effect => (reads(input) ? "read" : "change"),
+  idempotent: repeatable,
+  input: {
+    type: "object",
+    properties: {
+      method: {
+        enum: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        default: "GET",
+        "x-lang": "static",
+      },
+      url: { type: "string", pattern: "^https?://", description: "With scheme: `http://` or `https://`" },
+      headers: { type: "object", additionalProperties: { type: "string" } },
+      headers_env: {
+        type: "object",
+        additionalProperties: { type: "string" },
+        description: "Header to the name of the environment variable that holds its value, for secrets",
+      },
+      query: {
+        type: "object",
+        additionalProperties: { type: ["string", "number", "boolean"] },
+        description: "Added to the URL, encoded",
+      },
+      body: { description: "Sent as JSON" },
+      text: { type: "string", description: "Sent as it is, instead of `body`" },
+      timeout: {
+        type: "string",
+        format: "duration",
+        default: "30s",
+        description: "For the whole exchange, redirects included",
+      },
+      ok_status: {
+        type: "array",
+        items: { type: "integer", minimum: 100, maximum: 599 },
+        minItems: 1,
+        description: "Statuses that mean success; 200 to 299 without it",
+      },
+      parse: { enum: ["auto", "json", "text", "none"], default: "auto", "x-lang": "static" },
+      max_bytes: { type: "integer", minimum: 1, maximum: 64 * MAX_BYTES, default: MAX_BYTES },
+      tls: {
+        type: "object",
+        properties: {
+          ca_file: { type: "string", description: "PEM file of the authority to trust instead of the system's" },
+          server_name: { type: "string", description: "The name to expect in the certificate" },
+        },
+        additionalProperties: false,
+      },
+    },
+    required: ["url"],
+    additionalProperties: false,
+  },
+  output: {
+    type: "object",
+    properties: { ...properties, ...bodies },
+    required,
+    additionalProperties: false,
+  },
+  outputFor(input: Json): JsonSchema {
+    const { parse = "auto" } = input as unknown as Input;
+    const body = parse === "auto" ? bodies : parse === "none" ? {} : { [parse]: bodies[parse]! };
+    return {
+      type: "object",
+      properties: { ...properties, ...body },
+      required: parse === "auto" ? required : [...required, ...Object.keys(body)],
+      additionalProperties: false,
+    };
+  },
+  lint(input: Json) {
+    const { body, text, method = "GET" } = input as unknown as Input;
+    const rule = "http-body";
+    if (body !== undefined && text !== undefined) {
+      return [{ path: ["text"], rule, message: "`body` and `text` exclude each other" }];
+    }
+    if ((body !== undefined || text !== undefined) && (method === "GET" || method === "HEAD")) {
+      return [{ path: ["method"], rule, message: `${method} takes no body`, hint: "Add `method: POST`." }];
+    }
+    return [];
+  },
+  async run(ctx: StepContext, input: Input) {
+    const url = target(input);
+    const where = `${input.method ?? "GET"} ${url.origin}${url.pathname}`;
+    const init = await request(ctx, input);
+    const ms = parseDuration(input.timeout ?? "30s");
+    const before = ctx.clock.monotonic();
+    const deadline = AbortSignal.timeout(ms);
+    init.signal = AbortSignal.any([ctx.signal, deadline]);
+    try {
+      const response = await follow(url, init, reads(input));
+      const body = await readBody(where, response, input.max_bytes ?? MAX_BYTES);
+      if (!accepted(response.status, input.ok_status)) throw statusError(where, response, body);
+      return {
+        status: response.status,
+        headers: Object.fromEntries(response.headers),
+        duration_ms: Math.round(ctx.clock.monotonic() - before),
+        ...parsed(where, input.parse ?? "auto", response, body),
+      };
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      if (error instanceof PgdbaError) throw error;
+      if (deadline.aborted) throw timeoutError(where, ms, repeatable(input));
+      throw exchangeError(where, error, repeatable(input));
+    }
+  },
+  async plan(_ctx: StepContext, input: Input) {
+    const url = target(input);
+    const sends = input.text ?? input.body;
+    return { method: input.method ?? "GET", url: url.href, ...(sends === undefined ? {} : { sends }) };
+  },
+});
+
+function reads({ method = "GET" }: Input): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+/** RFC 9110 §9.2.2. */
+function repeatable(input: Input): boolean {
+  return reads(input) || input.method === "PUT" || input.method === "DELETE";
+}
+
+function target(input: Input): URL {
+  const url = URL.canParse(input.url) ? new URL(input.url) : null;
+  // fetch would also read files and buckets.
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
+    throw new PgdbaError("invalid_param", "not an http or https URL", { hint: "Write it like http://host:8008/path." });
+  }
+  if (url.username !== "" || url.password !== "") {
+    throw new PgdbaError("secret_exposed", "the URL holds credentials", {
+      hint: "Send them in a header, from the environment: `headers_env`.",
+    });
+  }
+  for (const [name, value] of Object.entries(input.query ?? {})) url.searchParams.append(name, String(value));
+  return url;
+}
+
+async function request(ctx: StepContext, input: Input): Promise<BunFetchRequestInit> {
+  const headers: Record<string, string> = { ...input.headers };
+  for (const [header, name] of Object.entries(input.headers_env ?? {})) {
+    const value = ctx.env[name];
+    if (!value) {
+      throw new PgdbaError("missing_secret", `environment variable ${name} is not set`, {
+        hint: `It must hold the value of the header ${header}.`,
+      });
+    }
+    ctx.secret(value);
+    headers[header] = value;
+  }
+  const init: BunFetchRequestInit = { method: input.method ?? "GET", headers, redirect: "manual" };
+  if (input.text !== undefined) init.body = input.text;
+  else if (input.body !== undefined) {
+    init.body = JSON.stringify(input.body);
+    if (!Object.keys(headers).some((name) => name.toLowerCase() === "content-type")) {
+      headers["content-type"] = "application/json";
+    }
+  }
+  if (input.tls) init.tls = await tlsOptions(ctx, input.tls);
+  return init;
+}
+
+async function tlsOptions(ctx: StepContext, tls: NonNullable<Input["tls"]>) {
+  const options: NonNullable<BunFetchRequestInit["tls"]> & { serverName?: string } = {};
+  if (tls.server_name !== undefined) options.serverName = tls.server_name;
+  if (tls.ca_file !== undefined) {
+    const path = resolve(ctx.cwd, tls.ca_file);
+    options.ca = await Bun.file(path)
+      .text()
+      .catch((cause: unknown) => {
+        throw new PgdbaError("io_failed", `can't read ${path}`, { cause, hint: "Correct `tls.ca_file`." });
+      });
+  }
+  return options;
+}
+
+/** Follows redirects of reading requests within the origin; any other redirect is the answer. */
+async function follow(url: URL, init: BunFetchRequestInit, reading: boolean): Promise<Response> {
+  let at = url;
+  for (let hops = 0; ; hops++) {
+    const response = await fetch(at, init);
+    const location = response.headers.get("location");
+    if (!reading || hops === MAX_REDIRECTS || !location || response.status < 300 || response.status > 399) {
+      return response;
+    }
+    const next = URL.canParse(location, at.href) ? new URL(location, at) : null;
+    if (next?.origin !== url.origin || next.username !== "") return response;
+    await response.body?.cancel();
+    at = next;
+  }
+}
+
+function accepted(status: number, ok: number[] | undefined): boolean {
+  return ok ? ok.includes(status) : status >= 200 && status <= 299;
+}
+
+/** Counted after decompression, so that a small answer can't unpack into a large one. */
+async function readBody(where: string, response: Response, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > maxBytes) {
+      throw new PgdbaError("limit_exceeded", `${where} answered with more than ${maxBytes} bytes`, {
+        hint: "Raise `max_bytes`, or ask for less.",
+      });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function parsed(where: string, parse: NonNullable<Input["parse"]>, response: Response, body: string) {
+  if (parse === "none") return {};
+  const isJson = /^application\/(?:[\w.+-]+\+)?json\b/i.test(response.headers.get("content-type") ?? "");
+  if (parse === "text" || (parse === "auto" && !(isJson && body !== ""))) return { text: body };
+  try {
+    return { json: JSON.parse(body) as Json };
+  } catch (cause) {
+    throw new PgdbaError("http_failed", `${where} did not answer with JSON`, {
+      cause,
+      hint: "Use `parse: text` to see it.",
+      data: { status: response.status, body: body.slice(0, 2000) },
+    });
+  }
+}

@@ -1,0 +1,60 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
+import type { Limits } from "./execute.ts";
+
+/** What is known of the server before any check runs. */
+export interface Facts {
+  version: number;
+  version_num: number;
+  release: string;
+  role: "primary" | "standby";
+  database: string;
+  user: string;
+  user_quoted: string;
+  superuser: boolean;
+  started_at: string;
+  stats_days: number;
+  /** Predefined roles that there are, and those of them whose rights this user has. */
+  predefined: string[];
+  roles: string[];
+  /** Relations of pg_catalog that this user may not read. */
+  denied: string[];
+  /** Installed extensions and their schemas, quoted. */
+  extensions: Record<string, { version: string; schema: string }>;
+  /** Value of each setting that this user may see, as the server starts a session with it. */
+  settings: Record<string, string>;
+}
+
+const FACTS = `
+select json_build_object(
+  'version', current_setting('server_version_num')::int / 10000,
+  'version_num', current_setting('server_version_num')::int,
+  'release', current_setting('server_version'),
+  'role', case when pg_is_in_recovery() then 'standby' else 'primary' end,
+  'database', current_database(),
+  'user', current_user,
+  'user_quoted', quote_ident(current_user),
+  'superuser', (select rolsuper from pg_catalog.pg_roles where rolname = current_user),
+  'started_at', pg_postmaster_start_time(),
+  'stats_days', (select round(extract(epoch from now() - coalesce(stats_reset, pg_postmaster_start_time()))::numeric / 86400, 2)
+                 from pg_catalog.pg_stat_database where datname = current_database()),
+  'predefined', (select json_agg(rolname order by rolname) from pg_catalog.pg_roles where rolname ~ '^pg_'),
+  'roles', (select coalesce(json_agg(rolname order by rolname), '[]') from pg_catalog.pg_roles
+            where rolname ~ '^pg_' and pg_has_role(oid, 'USAGE')),
+  'denied', (select coalesce(json_agg(relname), '[]') from pg_catalog.pg_class
+             where relnamespace = 'pg_catalog'::regnamespace and relkind in ('r', 'v') and not has_table_privilege(oid, 'SELECT')),
+  'extensions', (select coalesce(json_object_agg(e.extname, json_build_object('version', e.extversion, 'schema', quote_ident(n.nspname))), '{}')
+                 from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace),
+  'settings', (select json_object_agg(name, coalesce(reset_val, setting)) from pg_catalog.pg_settings))`;
+
+/** Asks the server what it is. @throws PgdbaError unsupported before PostgreSQL 13, or what made the query fail */
+export async function readFacts(pg: PgSession, limits: Limits): Promise<Facts> {
+  if (pg.info.version_num < 130000) {
+    throw new PgdbaError("unsupported", `Health checks need PostgreSQL 13 or later; this is ${pg.info.version}`, {
+      hint: "Upgrade the server; its version has been without fixes for years.",
+    });
+  }
+  const { columns, error } = await pg.readBatch([FACTS], limits);
+  if (error !== null) throw error;
+  return JSON.parse(columns[0]?.[0] ?? "{}") as Facts;
+}

@@ -1,0 +1,163 @@
+import type { JsonObject, StepContext } from "../../engine/types.ts";
+import { PgdbaError } from "../../engine/errors.ts";
+import { defineStep } from "../define.ts";
+import { identifiersOf, placeIdentifiers } from "./input.ts";
+import { milliseconds, session } from "./session.ts";
+
+/** Rows of a RETURNING kept; the statement itself always runs to its end. */
+const MAX_ROWS = 1000;
+
+const sqlText = { type: "string", minLength: 1, "x-lang": "static" } as const;
+
+export default defineStep({
+  type: "sql.execute",
+  summary: "Change something by one SQL statement, in a transaction of its own.",
+  docs: `The text of the statement is fixed; values go in through \`$1\`, \`$2\`, … and \`values\`, names through \`:"name"\` and \`identifiers\`.
+
+Some commands can't run in a transaction (\`CREATE INDEX CONCURRENTLY\`, \`VACUUM\`, \`ALTER SYSTEM\`, \`CREATE DATABASE\`): say
+\`transaction: false\`. Such a command has no outcome that we could undo, and one whose connection is lost may have happened.
+
+After a crash \`resume\` can't know whether the statement was committed, unless \`probe\` says so (one statement that gives one
+boolean) or \`idempotent: true\` says that doing it twice is the same as once.
+
+A commit that the server itself says no standby has confirmed ends the step as \`needs_operator\`: the change is there, and a failover
+would lose it.`,
+  example: `- sql.execute:
+    sql: ALTER TABLE :"schema".:"table" SET (autovacuum_enabled = true)
+    identifiers: {schema: public, table: orders}
+    lock_timeout: 2s
+    idempotent: true
+`,
+  effect: "change",
+  idempotent: (input) => input.idempotent === true,
+  needs: ["postgres"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["sql"],
+    properties: {
+      sql: { ...sqlText, description: "One SQL statement." },
+      values: {
+        type: "array",
+        items: {},
+        description: "Values of $1, $2, …; a list is a PostgreSQL array, a mapping is JSON.",
+      },
+      identifiers: {
+        type: "object",
+        additionalProperties: { type: "string" },
+        description: 'Names that replace :"name", quoted.',
+      },
+      timeout: {
+        type: "string",
+        format: "duration",
+        description: "The server cancels the statement after this long.",
+      },
+      lock_timeout: {
+        type: "string",
+        format: "duration",
+        description: "How long to wait for a lock.",
+      },
+      transaction: {
+        type: "boolean",
+        default: true,
+        description: "False for commands that refuse to run in one.",
+      },
+      idempotent: {
+        type: "boolean",
+        default: false,
+        description: "Doing it twice is the same as once: resume may repeat it.",
+      },
+      probe: {
+        ...sqlText,
+        description:
+          "One statement giving one boolean: did it already happen? Takes the same identifiers.",
+      },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["row_count", "rows", "command"],
+    properties: {
+      row_count: { type: "integer", description: "Rows touched or given." },
+      rows: {
+        type: "array",
+        items: { type: "object" },
+        description: `Rows of RETURNING, the first ${MAX_ROWS}.`,
+      },
+      command: { type: "string", description: "The server's word for what it did, e.g. UPDATE." },
+    },
+  },
+  lint(input) {
+    const { sql, probe, identifiers } = input as unknown as Input;
+    const asked = new Set(
+      [sql, probe].flatMap((text) => (typeof text === "string" ? identifiersOf(text) : [])),
+    );
+    const given = new Set(Object.keys(identifiers ?? {}));
+    const problems = [...asked.difference(given)].map((name) => ({
+      path: ["sql"],
+      rule: "missing-identifier",
+      message: `:"${name}" is not in identifiers`,
+      hint: `Add it: identifiers: {${name}: ...}.`,
+    }));
+    const unused = [...given.difference(asked)].map((name) => ({
+      path: ["identifiers", name],
+      rule: "unused-identifier",
+      message: `:"${name}" stands nowhere in the statement`,
+    }));
+    return [...problems, ...unused];
+  },
+  async run(ctx, input) {
+    const sql = placeIdentifiers(input.sql, input.identifiers ?? {});
+    const pg = await session(ctx);
+    const timeoutMs = milliseconds(input.timeout);
+    const lockTimeoutMs = milliseconds(input.lock_timeout);
+    const limits = { maxRows: MAX_ROWS, drain: true };
+    const { signal } = ctx;
+    const result =
+      input.transaction === false
+        ? await pg.query(sql, input.values ?? [], {
+            ...limits,
+            timeoutMs,
+            lockTimeoutMs,
+            signal,
+            changes: true,
+          })
+        : await pg.transaction({ readOnly: false, timeoutMs, lockTimeoutMs, signal }, (run) =>
+            run(sql, input.values ?? [], limits),
+          );
+    const { row_count, rows, command } = result;
+    return { row_count, rows, command };
+  },
+  async plan(_ctx, input: Input) {
+    const preview: JsonObject = {
+      sql: placeIdentifiers(input.sql, input.identifiers ?? {}),
+      values: (input.values ?? []) as JsonObject[],
+    };
+    return preview;
+  },
+  async probe(ctx: StepContext, input: Input) {
+    if (input.probe === undefined)
+      return { state: "unknown", reason: "The step has no probe, and a commit leaves no mark." };
+    const sql = placeIdentifiers(input.probe, input.identifiers ?? {});
+    const pg = await session(ctx);
+    const { rows } = await pg.transaction({ readOnly: true, signal: ctx.signal }, (run) =>
+      run(sql, [], { maxRows: 1 }),
+    );
+    const answer = Object.values(rows[0] ?? {})[0];
+    if (typeof answer !== "boolean")
+      throw new PgdbaError("step_failed", "The probe did not give a boolean", {
+        hint: "Make it SELECT EXISTS (...).",
+      });
+    return answer
+      ? { state: "done", output: { row_count: 0, rows: [], command: "" } }
+      : { state: "not_done" };
+  },
+});
+
+interface Input {
+  sql: string;
+  values?: unknown[];
+  identifiers?: Record<string, string>;
+  probe?: string;
+}

@@ -1,0 +1,101 @@
+import { expect, test } from "bun:test";
+import { commandHelp, mainHelp, runbookHelp, type RunbookMeta } from "../../../engine/view/help.ts";
+
+const flags = {
+  yes: { type: "boolean", short: "y", summary: "Confirms" },
+  cluster: { type: "string", summary: "Which one" },
+} as const;
+const meta: RunbookMeta = {
+  name: "failover/trigger",
+  summary: "Hand over the primary role.",
+  description: "Waits for the standby first.",
+  risk: "disruptive",
+  needs: ["patroni"],
+  params: {
+    target: { type: "string", required: true, description: "Member to promote", examples: ["pg2"] },
+    max_lag: { type: "string", format: "bytes", default: "1MB", description: "Refuse beyond" },
+    mode: { enum: ["fast", "safe"], positional: 1 },
+    password: { type: "string", secret: true, required: true },
+    force: { type: "boolean", default: false },
+  },
+  output: { properties: { seconds: { type: "number", description: "How long it took" } } },
+  layer: "builtin",
+};
+
+test("help of a runbook", () => {
+  expect(runbookHelp(meta, flags)).toBe(`Hand over the primary role.
+
+Waits for the standby first.
+
+Usage
+  pgdba failover trigger [mode] --target <string> --password <string> [flags]
+  pgdba run failover/trigger …
+
+Examples
+  pgdba failover trigger --target pg2 --password env:NAME --cluster lab --plan
+  pgdba failover trigger --target pg2 --password env:NAME --cluster lab --yes
+
+Parameters
+  --target <string>    Member to promote (required)
+  --max-lag <bytes>    Refuse beyond (default 1MB)
+  --mode <choice>      (one of fast, safe)
+  --password <string>  (required; secret: give env:NAME or file:PATH)
+  --force              (default false)
+
+Flags
+  -y, --yes          Confirms
+  --cluster <value>  Which one
+
+Risk
+  disruptive: interrupts service; needs --yes, or a confirmation on a terminal
+  Needs of the target: patroni
+
+Output
+  seconds  number: How long it took
+
+Exit codes
+  0    done
+  1    failed
+  2    usage or invalid runbook
+  3    a gate refused
+  4    approval needed
+  5    failed and undone
+  6    failed, a person must look
+  130  interrupted
+
+Layer: builtin`);
+});
+
+test("risk decides what is asked for", () => {
+  expect(runbookHelp({ ...meta, risk: "destructive" })).toContain("--confirm=lab");
+  expect(runbookHelp({ ...meta, risk: "read" })).toContain("--cluster lab --format table");
+  expect(runbookHelp({ ...meta, name: "chaos/kill" })).toContain(
+    "--i-know-what-i-am-doing and an explicit --cluster",
+  );
+  expect(runbookHelp(meta)).not.toContain("--i-know-what");
+});
+
+test("main help leads with examples", () => {
+  const text = mainHelp(
+    [{ name: "list", usage: "[<prefix>]", summary: "List the runbooks there are" }],
+    flags,
+  );
+  expect(text.indexOf("Examples")).toBeLessThan(text.indexOf("Commands"));
+  expect(text).toContain("  list [<prefix>]  List the runbooks there are\n");
+});
+
+test("help of a command has its own flags first", () => {
+  const text = commandHelp(
+    {
+      name: "runs",
+      usage: "[<run id>]",
+      summary: "What was run",
+      flags: { html: { type: "string", summary: "Write a report" } },
+      examples: ["pgdba runs"],
+    },
+    flags,
+  );
+  expect(text).toStartWith(
+    "What was run\n\nUsage\n  pgdba runs [<run id>]\n\nExamples\n  pgdba runs\n\nFlags\n  --html <value>     Write a report\n",
+  );
+});

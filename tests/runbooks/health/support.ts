@@ -1,0 +1,68 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { openLibrary } from "../../../engine/load/library.ts";
+import type { JsonObject, Library } from "../../../engine/types.ts";
+import { PostgresTarget } from "../../../providers/postgres/target.ts";
+import check from "../../../steps/health/check.ts";
+import type { Finding } from "../../../steps/health/lib/findings.ts";
+import type { Failure, Skip } from "../../../steps/health/lib/select.ts";
+import { fakeContext } from "../../support/context.ts";
+
+export const RUNBOOKS = join(import.meta.dir, "../../../runbooks");
+
+export interface Report {
+  summary: Record<"critical" | "warning" | "info" | "ok" | "skipped" | "errors" | "checks", number> & { worst: string };
+  server: JsonObject;
+  findings: Finding[];
+  partial: Skip[];
+  skipped: Skip[];
+  errors: Failure[];
+  passed: string[];
+}
+
+export interface Place {
+  host: string;
+  port: number;
+  database?: string;
+  user?: string;
+  password?: string;
+}
+
+/** The checks that come with pgdba, and those in `dir` above them. */
+export function libraryWith(dir?: string): Library {
+  return openLibrary([
+    { name: "builtin", dir: RUNBOOKS },
+    ...(dir === undefined ? [] : [{ name: "project" as const, dir }]),
+  ]);
+}
+
+export async function writeCheck(dir: string, name: string, text: string): Promise<void> {
+  const file = join(dir, "health/checks", `${name}.yaml`);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, text);
+}
+
+/** Runs the step `check` against a real server, with the real expressions and documents. */
+export async function examine(place: Place, input: JsonObject = {}, library: Library = libraryWith()): Promise<Report> {
+  const { host, port, database = "postgres", user = "postgres", password } = place;
+  const target = new PostgresTarget({
+    name: "test",
+    cluster: null,
+    labels: [],
+    ownership: "none",
+    expectedIdentity: null,
+    spec: { host, port, user, database, password: () => password, sslmode: "disable", application_name: "test" },
+  });
+  const ctx = fakeContext({ target, library });
+  try {
+    return (await check.run(ctx, input)) as unknown as Report;
+  } finally {
+    await ctx.close();
+    await target.close();
+  }
+}
+
+/** `check severity object`, one per finding, sorted. */
+export function shortly(report: Report): string[] {
+  return report.findings.map(({ check: name, severity, object }) => `${severity} ${name}${object === null ? "" : ` ${object}`}`).toSorted();
+}

@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { compileDocument } from "../../../engine/check/document.ts";
+import { openLibrary } from "../../../engine/load/library.ts";
+import check from "../../../steps/health/check.ts";
+import { inVersions } from "../../../steps/health/lib/select.ts";
+import { examine, libraryWith, type Place, writeCheck } from "../../runbooks/health/support.ts";
+import { clientOf, createDatabase, sharedServer } from "../../support/postgres.ts";
+
+let place: Place;
+let dir: string;
+
+beforeAll(async () => {
+  const server = await sharedServer(18);
+  place = { ...server, database: await createDatabase(server) };
+});
+afterAll(() => (dir === undefined ? undefined : rm(dir, { recursive: true, force: true })));
+
+/** A library with nothing but these checks. */
+async function libraryOf(checks: Record<string, string>) {
+  dir = await mkdtemp(join(tmpdir(), "pgdba-checks-"));
+  for (const [name, text] of Object.entries(checks)) await writeCheck(dir, name, text);
+  return openLibrary([{ name: "project", dir }]);
+}
+
+/** A check document that finds something whenever it has a row. */
+function document(sql: string, more = ""): string {
+  return `kind: check\ntitle: Test\ngroup: locks\nwhy: test\nwarning: "true"\nmessage: "row {{json row}}"\nsql: |\n  ${sql}\n${more}`;
+}
+
+test("a range of versions holds when each of its bounds does", () => {
+  expect([13, 14, 17, 18].map((version) => inVersions(">=14 <18", version))).toEqual([false, true, true, false]);
+  expect([13, 14, 15].map((version) => inVersions("=14", version))).toEqual([false, true, false]);
+  expect([13, 14, 15].map((version) => inVersions(">13 <=14", version))).toEqual([false, true, false]);
+  expect(inVersions(undefined, 13)).toBeTrue();
+});
+
+test("a check that fails keeps no other from running, and says why", async () => {
+  const library = await libraryOf({
+    a: document("select 1 as n"),
+    b: document("select 1 / (n - 1) as n from (values (1)) v (n)"),
+    c: document("select pg_sleep(10)::text as n"),
+    d: document("select * from no_such_relation"),
+    e: document("selec 1"),
+    f: document("select null::int as n", "info: row.n > 1\n").replace('warning: "true"\n', ""),
+    g: "kind: check\ntitle: [unclosed\n",
+    h: document("select 2 as n").replace("why: test\n", ""),
+    i: document("select 2 as n", 'versions: "18"\n'),
+    j: document("select 2 as n"),
+  });
+  const begun = performance.now();
+  const report = await examine(place, { statement_timeout: "200ms" }, library);
+  expect(performance.now() - begun).toBeLessThan(3000);
+  expect(report.findings.map(({ check: name, message }) => `${name} ${message}`)).toEqual(['a row {"n":1}', 'j row {"n":2}']);
+  expect(report.errors.map(({ check: name, code, sqlstate }) => [name, code, sqlstate])).toEqual([
+    ["g", "invalid_runbook", null],
+    ["h", "invalid_runbook", null],
+    ["i", "invalid_runbook", null],
+    ["b", "query_failed", "22012"],
+    ["c", "timeout", "57014"],
+    ["e", "query_failed", "42601"],
+    ["f", "expression_failed", null],
+  ]);
+  expect(report.skipped.map(({ check: name, code }) => [name, code])).toEqual([["d", "unavailable"]]);
+  expect(report.summary).toMatchObject({ worst: "warning", warning: 2, errors: 7, skipped: 1, ok: 0, checks: 10 });
+});
+
+test("the statement timeout is each check's own", async () => {
+  const checks = Object.fromEntries(["a", "b", "c", "d"].map((name) => [name, document("select pg_sleep(0.15)::text as n")]));
+  const report = await examine(place, { statement_timeout: "400ms" }, await libraryOf(checks));
+  expect(report.errors).toEqual([]);
+  expect(report.findings).toHaveLength(4);
+});
+
+test("a check can neither write nor leave its statement", async () => {
+  const server = await sharedServer(18);
+  const client = await clientOf(server, place.database);
+  await client.query("create table victim (n int)");
+  const library = await libraryOf({
+    a: document("select 1) q) t; commit; drop table victim; select (select 1"),
+    b: document("select 1 as n) q) t; drop table victim; --"),
+    c: document("select nextval('public.s') as n"),
+    d: document("select 3 as n; -- the end"),
+  });
+  await client.query("create sequence s");
+  const report = await examine(place, {}, library);
+  expect(report.errors.map(({ check: name, sqlstate }) => [name, sqlstate])).toEqual([
+    ["a", "42601"],
+    ["b", "42601"],
+    ["c", "25006"],
+    ["d", "42601"],
+  ]);
+  const { rows } = await client.query("select count(*)::int as n from pg_class where relname = 'victim'");
+  expect(rows).toEqual([{ n: 1 }]);
+  await client.end();
+});
+
+test("nobody's objects but the server's own are found by an unqualified name", async () => {
+  const server = await sharedServer(18);
+  const client = await clientOf(server, place.database);
+  await client.query("create function public.round(int) returns text language sql as $$ select 'hijacked' $$");
+  await client.query("create table public.pg_roles (rolname text)");
+  await client.end();
+  const library = await libraryOf({
+    a: document("select round(1) as n, (select count(*) > 0 from pg_roles) as roles, 'public.victim'::regclass::text as name"),
+  });
+  const { findings } = await examine(place, {}, library);
+  expect(findings[0]?.evidence).toEqual({ n: 1, roles: true, name: "public.victim" });
+});
+
+test("checks are chosen by name, pattern and group, and a name that does not exist is refused", async () => {
+  const names = async (input: Record<string, string[]>) => {
+    const { passed, findings, skipped } = await examine(place, input);
+    return [...new Set([...passed, ...findings.map((finding) => finding.check), ...skipped.map((skip) => skip.check)])].toSorted();
+  };
+  expect(await names({ only: ["fsync-off", "wraparound-*"] })).toEqual(["fsync-off", "wraparound-database", "wraparound-multixact"]);
+  expect(await names({ groups: ["bloat"] })).toEqual(["bloat-index", "bloat-table"]);
+  expect(await names({ groups: ["bloat"], skip: ["*-index"] })).toEqual(["bloat-table"]);
+  expect(examine(place, { only: ["fsink-off"] })).rejects.toMatchObject({ code: "invalid_param" });
+});
+
+test("a threshold given to the step overrides the default; an unknown one is refused", async () => {
+  const only = ["connections-used"];
+  expect((await examine(place, { only })).findings).toEqual([]);
+  const { findings } = await examine(place, { only, thresholds: { "connections-used": { critical: 0 } } });
+  expect(findings).toMatchObject([{ check: "connections-used", severity: "critical" }]);
+  for (const thresholds of [{ "connections-usd": {} }, { "connections-used": { crit: 1 } }, { "connections-used": { critical: "many" } }])
+    expect(examine(place, { only, thresholds })).rejects.toMatchObject({ code: "invalid_param" });
+});
+
+test("dropping one file adds a check, three lines change a threshold", async () => {
+  dir = await mkdtemp(join(tmpdir(), "pgdba-checks-"));
+  await writeCheck(dir, "ours", document("select 'x' as name"));
+  await writeCheck(dir, "connections-used", "extends: health/checks/connections-used\nparams:\n  warning: {default: 0}\n");
+  const report = await examine(place, { only: ["ours", "connections-*"] }, libraryWith(dir));
+  expect(report.findings.map(({ check: name, severity }) => [name, severity])).toEqual([
+    ["connections-used", "warning"],
+    ["ours", "warning"],
+  ]);
+  expect(report.errors).toEqual([]);
+});
+
+test("more findings than are listed are counted, and rows are bounded whatever the SQL gives", async () => {
+  const library = await libraryOf({
+    cut: document("select n, count(*) over () as total from generate_series(1, 70) n order by n limit 50"),
+    few: document("select n, count(*) over () as total from generate_series(1, 70) n order by n limit 50", "").replace('warning: "true"', "warning: row.n < 3"),
+    wild: document("select n, repeat('x', 1000) as text from generate_series(1, 100000) n"),
+  });
+  const { findings } = await examine(place, {}, library);
+  const of = (name: string) => findings.filter((finding) => finding.check === name);
+  expect([of("cut").length, of("cut")[0]?.total]).toEqual([50, 70]);
+  expect([of("few").length, of("few")[0]?.total]).toEqual([2, null]);
+  expect(of("wild").length).toBe(200);
+});
+
+test("every check that comes with pgdba is free of faults, and lint finds one that is not", async () => {
+  const library = libraryWith();
+  const entries = library.entries("check");
+  expect(entries.length).toBeGreaterThanOrEqual(60);
+  const faults = [];
+  for (const { name } of entries) faults.push(...(await compileDocument(await library.load(name), check.document!)));
+  expect(faults.map((fault) => `${fault.where.file} ${fault.message}`)).toEqual([]);
+
+  const broken = await libraryOf({
+    a: document("select 1 as n where {{params.x}} = 1").replace('"true"', "params.warnin > 1"),
+    b: document("select 1 as n").replace('warning: "true"\n', ""),
+    c: document("select 1 as n", 'versions: ">=fourteen"\nseverity: high\n').replace("{{json row}}", "{{servr.version}}"),
+  });
+  const rules = async (name: string) =>
+    (await compileDocument(await broken.load(`health/checks/${name}`), check.document!)).map((fault) => fault.message).join("\n");
+  expect(await rules("a")).toContain("warnin");
+  expect(await rules("a")).toContain("{{params.x}}");
+  expect(await rules("b")).not.toBe("");
+  expect(await rules("c")).toContain("severity");
+});
