@@ -228,7 +228,6 @@ function makeState(
     deferred: [],
     summaries: [],
     warnings: [],
-    rendered: new WeakMap(),
     lock: null,
   };
 }

@@ -92,7 +92,11 @@ async function start(argv: string[], env: Record<string, string>, options: Proce
   }
 }
 
-async function startError(program: string, cwd: string | undefined, cause: unknown): Promise<PgdbaError> {
+async function startError(
+  program: string,
+  cwd: string | undefined,
+  cause: unknown,
+): Promise<PgdbaError> {
   const errno = (cause as { code?: unknown }).code;
   const failed = (message: string, hint: string) =>
     new PgdbaError("command_failed", message, { cause, hint, data: { errno: String(errno) } });
@@ -101,13 +105,22 @@ async function startError(program: string, cwd: string | undefined, cause: unkno
     if (cwd !== undefined && !(await isDirectory(cwd))) {
       return failed(`no such directory: ${cwd}`, "Create it, or correct `cwd`.");
     }
-    return failed(`command not found: ${program}`, "Install it, or give its full path; PATH is searched.");
+    return failed(
+      `command not found: ${program}`,
+      "Install it, or give its full path; PATH is searched.",
+    );
   }
   if (errno === "EACCES") {
-    return failed(`${program} may not be executed`, "Check the file's mode and those of its folders.");
+    return failed(
+      `${program} may not be executed`,
+      "Check the file's mode and those of its folders.",
+    );
   }
   if (errno === "E2BIG") {
-    return failed(`the command line of ${program} is too long`, "Hand large data over on stdin or in a file.");
+    return failed(
+      `the command line of ${program} is too long`,
+      "Hand large data over on stdin or in a file.",
+    );
   }
   return failed(`could not start ${program}`, `The operating system said ${String(errno)}.`);
 }
@@ -139,12 +152,19 @@ function checkArgv(argv: string[], forbid: ProcessOptions["forbid"]): void {
   }
 }
 
-function mergeEnv(base: ProcessOptions["baseEnv"], own: Record<string, string> = {}): Record<string, string> {
+function mergeEnv(
+  base: ProcessOptions["baseEnv"],
+  own: Record<string, string> = {},
+): Record<string, string> {
   for (const [name, value] of Object.entries(own)) {
     if (name === "" || /[=\0]/.test(name) || value.includes("\0")) {
-      throw new PgdbaError("invalid_param", `environment variable ${JSON.stringify(name)} can't be passed`, {
-        hint: "A name may not be empty or hold `=`, and neither name nor value a NUL byte.",
-      });
+      throw new PgdbaError(
+        "invalid_param",
+        `environment variable ${JSON.stringify(name)} can't be passed`,
+        {
+          hint: "A name may not be empty or hold `=`, and neither name nor value a NUL byte.",
+        },
+      );
     }
   }
   const merged: Record<string, string> = {};

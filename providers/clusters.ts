@@ -63,12 +63,14 @@ async function labSource(options: TargetOptions): Promise<TargetSource> {
   };
 }
 
+/** The names that `--cluster` takes. */
+export async function clusterNames(stateDir: string): Promise<string[]> {
+  const files = await readdir(join(stateDir, "clusters")).catch(() => []);
+  return [LAB, ...files.filter((file) => file.endsWith(".yaml")).map((file) => file.slice(0, -5))].toSorted();
+}
+
 async function unknownCluster(name: string, options: TargetOptions): Promise<PgdbaError> {
-  const files = await readdir(join(options.stateDir, "clusters")).catch(() => []);
-  const known = [
-    LAB,
-    ...files.filter((file) => file.endsWith(".yaml")).map((file) => file.slice(0, -5)),
-  ].toSorted();
+  const known = await clusterNames(options.stateDir);
   const near = options.suggest?.(name, known);
   return new PgdbaError("no_target", `There is no cluster named ${name}`, {
     hint:

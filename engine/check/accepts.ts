@@ -16,7 +16,10 @@ const ANNOTATIONS = new Set(["description", "default", "examples", "title", "x-l
  * so ajv is asked only when this says false, which for a good document is never.
  */
 export function accepts(schema: JsonSchema, value: Json, reading: Reading): boolean {
-  const kind = typeof value === "string" && reading.templates && schema["x-lang"] === undefined ? classify(value) : "literal";
+  const kind =
+    typeof value === "string" && reading.templates && schema["x-lang"] === undefined
+      ? classify(value)
+      : "literal";
   if (kind === "cel") return true;
   for (const [keyword, rule] of Object.entries(schema) as [string, never][]) {
     if (ANNOTATIONS.has(keyword)) continue;
@@ -35,24 +38,34 @@ const COMBINING = new Set(["type", "anyOf", "oneOf", "allOf"]);
 type Test = (rule: never, value: Json, schema: JsonSchema, reading: Reading) => boolean;
 
 const KEYWORDS: Record<string, Test> = {
-  type: (rule: string | string[], value) => (Array.isArray(rule) ? rule : [rule]).some((type) => isType(type, value)),
+  type: (rule: string | string[], value) =>
+    (Array.isArray(rule) ? rule : [rule]).some((type) => isType(type, value)),
   const: (rule: Json, value) => rule === value,
   enum: (rule: Json[], value) => rule.includes(value),
-  anyOf: (rule: JsonSchema[], value, _, reading) => rule.some((branch) => accepts(branch, value, reading)),
-  allOf: (rule: JsonSchema[], value, _, reading) => rule.every((branch) => accepts(branch, value, reading)),
-  oneOf: (rule: JsonSchema[], value, _, reading) => rule.filter((branch) => accepts(branch, value, reading)).length === 1,
-  required: (rule: string[], value) => !isObject(value) || rule.every((key) => Object.hasOwn(value, key)),
+  anyOf: (rule: JsonSchema[], value, _, reading) =>
+    rule.some((branch) => accepts(branch, value, reading)),
+  allOf: (rule: JsonSchema[], value, _, reading) =>
+    rule.every((branch) => accepts(branch, value, reading)),
+  oneOf: (rule: JsonSchema[], value, _, reading) =>
+    rule.filter((branch) => accepts(branch, value, reading)).length === 1,
+  required: (rule: string[], value) =>
+    !isObject(value) || rule.every((key) => Object.hasOwn(value, key)),
   properties: (rule: Record<string, JsonSchema>, value, _, reading) =>
     !isObject(value) ||
-    Object.entries(rule).every(([key, schema]) => !Object.hasOwn(value, key) || accepts(schema, value[key]!, reading)),
+    Object.entries(rule).every(
+      ([key, schema]) => !Object.hasOwn(value, key) || accepts(schema, value[key]!, reading),
+    ),
   additionalProperties: (rule: boolean | JsonSchema, value, schema, reading) =>
     rule === true ||
     !isObject(value) ||
     Object.entries(value).every(
-      ([key, item]) => Object.hasOwn(schema.properties ?? {}, key) || (rule !== false && accepts(rule, item, reading)),
+      ([key, item]) =>
+        Object.hasOwn(schema.properties ?? {}, key) ||
+        (rule !== false && accepts(rule, item, reading)),
     ),
   items: (rule: JsonSchema, value, _, reading) =>
-    !Array.isArray(value) || (!Array.isArray(rule) && value.every((item) => accepts(rule, item, reading))),
+    !Array.isArray(value) ||
+    (!Array.isArray(rule) && value.every((item) => accepts(rule, item, reading))),
   format: (rule: string, value) => {
     const format = Object.hasOwn(FORMATS, rule) ? FORMATS[rule] : undefined;
     return typeof value !== "string" || format === undefined || format.test(value);

@@ -1,12 +1,24 @@
 import { toPgdbaError } from "../errors.ts";
-import type { Doc, DocPath, Json, JsonObject, JsonSchema, Library, LibraryEntry, ParamSpec, Risk, StepType } from "../types.ts";
+import type {
+  Doc,
+  DocPath,
+  Json,
+  JsonObject,
+  JsonSchema,
+  Library,
+  LibraryEntry,
+  ParamSpec,
+  Risk,
+  StepType,
+} from "../types.ts";
 import { RISKS } from "../types.ts";
 import { classify } from "../expr/render.ts";
 import { isObject } from "./accepts.ts";
 import { paramsSchema } from "./params.ts";
 import type { Report } from "./report.ts";
 import { closed, schemaAt, texts } from "./scope.ts";
-import { didYouMean, validate } from "./validate.ts";
+import { didYouMean } from "./messages.ts";
+import { validate } from "./validate.ts";
 
 interface CallJob {
   report: Report;
@@ -18,26 +30,45 @@ interface CallJob {
  * Checks the call of another runbook. A step type that makes one marks the text that names it with `format: runbook`; beside that
  * text, `params` holds the values for its parameters. @returns the runbook called, if it can be told and loaded
  */
-export async function checkCall(job: CallJob, type: StepType, input: Json, path: DocPath): Promise<Doc | undefined> {
+export async function checkCall(
+  job: CallJob,
+  type: StepType,
+  input: Json,
+  path: DocPath,
+): Promise<Doc | undefined> {
   const { report, library } = job;
-  const named = [...texts(input)].find((one) => schemaAt(type.input, one.path)?.format === "runbook");
+  const named = [...texts(input)].find(
+    (one) => schemaAt(type.input, one.path)?.format === "runbook",
+  );
   if (named === undefined || classify(named.text) !== "literal") return undefined;
   const at = [...path, ...named.path];
   if (found(library, named.text)?.kind !== "runbook") {
     const names = library.entries("runbook").map(({ name }) => name);
-    report.add(at, { rule: "unknown-runbook", message: `there is no runbook \`${named.text}\``, hint: didYouMean(named.text, names) ?? "`pgdba list` shows them all." });
+    report.add(at, {
+      rule: "unknown-runbook",
+      message: `there is no runbook \`${named.text}\``,
+      hint: didYouMean(named.text, names) ?? "`pgdba list` shows them all.",
+    });
     return undefined;
   }
   let doc: Doc;
   try {
     doc = await library.load(named.text);
   } catch (thrown) {
-    report.add(at, { rule: "invalid-call", message: `\`${named.text}\` is not valid itself: ${toPgdbaError(thrown).message}`, hint: `Run \`pgdba lint ${named.text}\`.` });
+    report.add(at, {
+      rule: "invalid-call",
+      message: `\`${named.text}\` is not valid itself: ${toPgdbaError(thrown).message}`,
+      hint: `Run \`pgdba lint ${named.text}\`.`,
+    });
     return undefined;
   }
   const risk = doc.data["risk"] as Risk;
   if (RISKS.indexOf(risk) > RISKS.indexOf(job.risk)) {
-    report.add(at, { rule: "risk-too-low", message: `\`${named.text}\` is \`risk: ${risk}\`, and this runbook says \`risk: ${job.risk}\``, hint: `Say \`risk: ${risk}\`.` });
+    report.add(at, {
+      rule: "risk-too-low",
+      message: `\`${named.text}\` is \`risk: ${risk}\`, and this runbook says \`risk: ${job.risk}\``,
+      hint: `Say \`risk: ${risk}\`.`,
+    });
   }
   checkArguments(report, doc, input, [...path, ...named.path.slice(0, -1)]);
   return doc;
@@ -65,7 +96,9 @@ function checkArguments(report: Report, doc: Doc, input: Json, path: DocPath): v
 /** What the runbook `doc` yields, as far as its document says. */
 export function calledOutput(doc: Doc): JsonSchema {
   const output = isObject(doc.data["output"]) ? doc.data["output"] : {};
-  const declared = isObject(doc.data["output_schema"]) ? (doc.data["output_schema"] as JsonObject) : {};
+  const declared = isObject(doc.data["output_schema"])
+    ? (doc.data["output_schema"] as JsonObject)
+    : {};
   const properties: Record<string, JsonSchema> = Object.create(null);
   for (const name of Object.keys(output)) properties[name] = (declared[name] ?? {}) as JsonSchema;
   return closed(properties);

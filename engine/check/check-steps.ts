@@ -1,48 +1,49 @@
 import { classify, langAt } from "../expr/render.ts";
 import type { Scope } from "../expr/infer.ts";
 import { describe, elementOf, mayBe } from "../expr/schema-types.ts";
-import type { ActionNode, BlockNode, Effect, Json, JsonSchema, Library, ParamSpec, Risk, StepNode, StepType } from "../types.ts";
-import { isObject } from "./accepts.ts";
+import type { ActionNode, BlockNode, Json, JsonSchema, StepNode, StepType } from "../types.ts";
 import { calledOutput, checkCall } from "./calls.ts";
 import { ANYTHING, createExpressionChecker, type ExpressionChecker } from "./expressions.ts";
-import type { Place } from "./normalise.ts";
-import type { Finding, Report } from "./report.ts";
-import { closed, ERROR_SCHEMA, literalSchema, paramsScope, resultSchema, ROOTS, RUN_SCHEMA, schemaAt, TARGET_SCHEMA, texts } from "./scope.ts";
-import { didYouMean, validate } from "./validate.ts";
-
-/** What the check of the steps of one runbook works with. */
-export interface StepsJob {
-  report: Report;
-  library: Library;
-  types: ReadonlyMap<string, StepType>;
-  places: ReadonlyMap<string, Place>;
-  params: Record<string, ParamSpec>;
-  risk: Risk;
-}
-
-/** What is visible at one point of a runbook. */
-interface View {
-  /** Results of the steps that have run by then. */
-  steps: Record<string, JsonSchema>;
-  /** Loop variables, `index`, `error`. */
-  extra: Record<string, JsonSchema>;
-  /** Set inside the undo of a step: nothing in there sees its own effects. */
-  undoOf?: string;
-}
+import {
+  closed,
+  ERROR_SCHEMA,
+  literalSchema,
+  paramsScope,
+  resultSchema,
+  ROOTS,
+  RUN_SCHEMA,
+  schemaAt,
+  TARGET_SCHEMA,
+  texts,
+} from "./scope.ts";
+import { checkEffect, explainInvisible, type StepsJob, type View } from "./step-rules.ts";
+import { validate } from "./validate.ts";
 
 /**
  * Checks inputs and expressions of all steps, in the order in which they run, so that each sees what has run before it.
  * @returns the checker and the scope for the runbook's `output`, which sees them all
  */
-export async function checkSteps(job: StepsJob, steps: readonly StepNode[]): Promise<{ expressions: ExpressionChecker; scope: Scope }> {
+export async function checkSteps(
+  job: StepsJob,
+  steps: readonly StepNode[],
+): Promise<{ expressions: ExpressionChecker; scope: Scope }> {
   const params = paramsScope(job.params);
   const { report, types } = job;
   let current: View = { steps: Object.create(null), extra: {} };
-  const expressions = createExpressionChecker(report, (id) => explainInvisible(id, job.places.get(id), current));
+  const expressions = createExpressionChecker(report, (id) =>
+    explainInvisible(id, job.places.get(id), current),
+  );
 
   const scopeOf = (view: View, extra: Record<string, JsonSchema> = {}): Scope => {
     current = view;
-    return { params, steps: closed({ ...view.steps }), target: TARGET_SCHEMA, run: RUN_SCHEMA, ...view.extra, ...extra };
+    return {
+      params,
+      steps: closed({ ...view.steps }),
+      target: TARGET_SCHEMA,
+      run: RUN_SCHEMA,
+      ...view.extra,
+      ...extra,
+    };
   };
 
   const nodes = async (list: readonly StepNode[], view: View): Promise<void> => {
@@ -54,13 +55,22 @@ export async function checkSteps(job: StepsJob, steps: readonly StepNode[]): Pro
 
   const oneNode = async (node: StepNode, outer: View): Promise<JsonSchema> => {
     const view = node.foreach === undefined ? outer : await loopView(node, outer);
-    if (node.when !== undefined) await expressions.condition([...node.at, "when"], node.when, scopeOf(view));
+    if (node.when !== undefined)
+      await expressions.condition([...node.at, "when"], node.when, scopeOf(view));
     if (node.retry?.on !== undefined) {
-      await expressions.condition([...node.at, "retry", "on"], node.retry.on, scopeOf(view, { error: ERROR_SCHEMA }));
+      await expressions.condition(
+        [...node.at, "retry", "on"],
+        node.retry.on,
+        scopeOf(view, { error: ERROR_SCHEMA }),
+      );
     }
     const output = node.node === "block" ? await block(node, view) : await action(node, view);
     if (node.until !== undefined) {
-      await expressions.condition([...node.at, "until"], node.until, scopeOf(view, { output, attempt: { type: "integer" } }));
+      await expressions.condition(
+        [...node.at, "until"],
+        node.until,
+        scopeOf(view, { output, attempt: { type: "integer" } }),
+      );
     }
     return node.foreach === undefined ? output : { type: "array", items: output };
   };
@@ -68,23 +78,36 @@ export async function checkSteps(job: StepsJob, steps: readonly StepNode[]): Pro
   const loopView = async (node: StepNode, outer: View): Promise<View> => {
     const name = node.as ?? "item";
     if ((ROOTS as readonly string[]).includes(name)) {
-      report.add([...node.at, "as"], { rule: "reserved-name", message: `\`${name}\` has a meaning of its own in expressions`, hint: "Choose another name for the loop variable." });
+      report.add([...node.at, "as"], {
+        rule: "reserved-name",
+        message: `\`${name}\` has a meaning of its own in expressions`,
+        hint: "Choose another name for the loop variable.",
+      });
     }
     const path = [...node.at, "foreach"];
     let list: JsonSchema;
     if (typeof node.foreach === "string") {
       list = await expressions.cel(path, node.foreach, scopeOf(outer));
-      if (!mayBe(list, "array")) report.add(path, { rule: "type-mismatch", message: `\`foreach\` needs a list; this gives ${describe(list)}` });
+      if (!mayBe(list, "array"))
+        report.add(path, {
+          rule: "type-mismatch",
+          message: `\`foreach\` needs a list; this gives ${describe(list)}`,
+        });
     } else {
       list = await templated(node.foreach ?? [], {}, path, scopeOf(outer));
     }
-    return { ...outer, steps: Object.assign(Object.create(null), outer.steps), extra: { ...outer.extra, [name]: elementOf(list), index: { type: "integer" } } };
+    return {
+      ...outer,
+      steps: Object.assign(Object.create(null), outer.steps),
+      extra: { ...outer.extra, [name]: elementOf(list), index: { type: "integer" } },
+    };
   };
 
   const block = async (node: BlockNode, view: View): Promise<JsonSchema> => {
     await nodes(node.block, view);
     // Same `steps`: what ran in the block, or in its rescue, is seen afterwards.
-    if (node.rescue) await nodes(node.rescue, { ...view, extra: { ...view.extra, error: ERROR_SCHEMA } });
+    if (node.rescue)
+      await nodes(node.rescue, { ...view, extra: { ...view.extra, error: ERROR_SCHEMA } });
     if (node.always) await nodes(node.always, view);
     return { type: "null" };
   };
@@ -103,37 +126,55 @@ export async function checkSteps(job: StepsJob, steps: readonly StepNode[]): Pro
     report.addSchema(path, problems);
     checkEffect(job, node, type);
     if (problems.length === 0) {
-      for (const { path: below, ...finding } of type.lint?.(node.input) ?? []) report.add([...path, ...below], finding);
+      for (const { path: below, ...finding } of type.lint?.(node.input) ?? [])
+        report.add([...path, ...below], finding);
     }
     const inferred = await templated(node.input, type.input, path, scopeOf(view));
     const called = await checkCall(job, type, node.input, path);
     if (called !== undefined) return calledOutput(called);
-    return problems.length > 0 ? type.output : refined(type.outputFor?.(node.input) ?? type.output, inferred);
+    return problems.length > 0
+      ? type.output
+      : refined(type.outputFor?.(node.input) ?? type.output, inferred);
   };
 
   /** Checks every text of `value` in its language. @returns the schema of the value when it is rendered */
-  const templated = async (value: Json, schema: JsonSchema, path: readonly (string | number)[], scope: Scope): Promise<JsonSchema> => {
+  const templated = async (
+    value: Json,
+    schema: JsonSchema,
+    path: readonly (string | number)[],
+    scope: Scope,
+  ): Promise<JsonSchema> => {
     const inferred = literalSchema(value);
+    const kept: { path: readonly (string | number)[]; text: string }[] = [];
     for (const { path: below, text } of texts(value)) {
       const at = [...path, ...below];
-      const expected = schemaAt(schema, below);
-      let found: JsonSchema | undefined;
-      switch (langAt(schema, below)) {
-        case "static":
-          expressions.fixed(at, text, scope);
-          break;
-        case "text":
-          await expressions.text(at, text, scope);
-          break;
-        case "cel":
-          if (expected?.format === "condition") await expressions.condition(at, text, scope);
-          else found = await expressions.cel(at, text, scope);
-          break;
-        default:
-          if (classify(text) === "cel") found = await expressions.value(at, text, scope, expected?.type === undefined ? undefined : expected);
-          else if (classify(text) === "text") await expressions.text(at, text, scope);
+      if (langAt(schema, below) !== undefined) kept.push({ path: below, text });
+      else if (classify(text) === "text") await expressions.text(at, text, scope);
+      else if (classify(text) === "cel") {
+        const expected = schemaAt(schema, below);
+        replaceAt(
+          inferred,
+          below,
+          await expressions.value(
+            at,
+            text,
+            scope,
+            expected?.type === undefined ? undefined : expected,
+          ),
+        );
       }
-      if (found !== undefined) replaceAt(inferred, below, found);
+    }
+    // What the step is given as written may use the step's own variables, so these come first.
+    const own = ownVariables(schema, inferred);
+    for (const { path: below, text } of kept) {
+      const at = [...path, ...below];
+      const lang = langAt(schema, below);
+      if (lang === "static") expressions.fixed(at, text, scope);
+      else if (own === undefined) continue;
+      else if (lang === "text") await expressions.text(at, text, { ...scope, ...own });
+      else if (schemaAt(schema, below)?.format === "condition")
+        await expressions.condition(at, text, { ...scope, ...own });
+      else replaceAt(inferred, below, await expressions.cel(at, text, { ...scope, ...own }));
     }
     return inferred;
   };
@@ -143,14 +184,33 @@ export async function checkSteps(job: StepsJob, steps: readonly StepNode[]): Pro
   return { expressions, scope: scopeOf(view) };
 }
 
+/**
+ * The variables that an input adds for its own CEL and text: those of the mapping that its type marks with `format: variables`.
+ * Undefined when they can't be known before it is rendered.
+ */
+function ownVariables(
+  schema: JsonSchema,
+  inferred: JsonSchema,
+): Record<string, JsonSchema> | undefined {
+  const [name] =
+    Object.entries(schema.properties ?? {}).find(([, one]) => one.format === "variables") ?? [];
+  const given = name === undefined ? undefined : inferred.properties?.[name];
+  return given === undefined ? {} : given.properties;
+}
+
 /** Puts `found` where `path` leads in a schema that `literalSchema` made. */
-function replaceAt(schema: JsonSchema, path: readonly (string | number)[], found: JsonSchema): void {
+function replaceAt(
+  schema: JsonSchema,
+  path: readonly (string | number)[],
+  found: JsonSchema,
+): void {
   const last = path.at(-1);
   const parent = schemaAt(schema, path.slice(0, -1));
   if (last === undefined || parent === undefined) return;
   // The items of a list share one schema: one that isn't known makes none known.
   if (typeof last === "number") parent.items = ANYTHING;
-  else if (parent.properties !== undefined) parent.properties[last] = path.some((part) => typeof part === "number") ? ANYTHING : found;
+  else if (parent.properties !== undefined)
+    parent.properties[last] = path.some((part) => typeof part === "number") ? ANYTHING : found;
 }
 
 /** An output about which nothing is known, and which has the name of a CEL input, is that expression's value. */
@@ -162,44 +222,4 @@ function refined(output: JsonSchema, inferred: JsonSchema): JsonSchema {
     properties[name] = known ?? schema;
   }
   return { ...output, properties };
-}
-
-function checkEffect({ report, risk }: StepsJob, node: ActionNode, type: StepType): void {
-  const at = [...node.at, type.type];
-  if (effectAsWritten(type, node.input) !== "change") return;
-  if (risk === "read") {
-    report.add(at, { rule: "risk-too-low", message: `\`${type.type}\` changes something, and the runbook says \`risk: read\``, hint: "Say `risk: change`, or more if it interrupts or destroys." }, true);
-  }
-  const idempotent = typeof type.idempotent === "function" ? isObject(node.input) && type.idempotent(node.input) : type.idempotent;
-  if (node.retry !== undefined && node.retry.on === undefined && !idempotent) {
-    report.add([...node.at, "retry"], {
-      severity: "warning",
-      rule: "retry-of-non-idempotent",
-      message: `\`${type.type}\` may act twice: a failed attempt can have had its effect`,
-      hint: "Say which errors are safe to retry with `retry.on`, e.g. `error.code == 'connection_failed'`.",
-    }, true);
-  }
-}
-
-/** A function that can't cope with an input that isn't rendered yet leaves the worst to be assumed. */
-function effectAsWritten(type: StepType, input: Json): Effect {
-  if (typeof type.effect !== "function") return type.effect;
-  try {
-    return type.effect(input);
-  } catch {
-    return "change";
-  }
-}
-
-function explainInvisible(id: string, place: Place | undefined, view: View): Finding | undefined {
-  if (view.undoOf === id) {
-    return { rule: "undo-refers-to-own-output", message: `the undo of \`${id}\` is made up before \`${id}\` acts, so it can't use its result`, hint: "Read what it needs in a step before." };
-  }
-  if (place === undefined) return undefined;
-  const rule = "unknown-step";
-  if (place.undoOf !== undefined) return { rule, message: `step \`${id}\` is part of an undo, and seen by nothing else` };
-  if (place.loop !== undefined && !Object.hasOwn(view.steps, id)) {
-    return { rule, message: `step \`${id}\` stands inside a foreach block: it is seen only there, by later steps of the same item`, hint: "Move the step that uses it into the block." };
-  }
-  return { rule, message: `step \`${id}\` has not run yet here`, hint: didYouMean(id, Object.keys(view.steps)) ?? "Move it up, or refer to an earlier step." };
 }

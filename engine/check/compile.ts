@@ -1,6 +1,19 @@
 import { toPgdbaError } from "../errors.ts";
 import type { Scope } from "../expr/infer.ts";
-import type { Diagnostic, Doc, DocPath, Json, JsonObject, JsonSchema, Library, Risk, Runbook, StepNode, StepRegistry, StepType } from "../types.ts";
+import type {
+  Diagnostic,
+  Doc,
+  DocPath,
+  Json,
+  JsonObject,
+  JsonSchema,
+  Library,
+  Risk,
+  Runbook,
+  StepNode,
+  StepRegistry,
+  StepType,
+} from "../types.ts";
 import { isObject } from "./accepts.ts";
 import { checkSteps } from "./check-steps.ts";
 import { checkParams, checkSchema, warnUnused } from "./declarations.ts";
@@ -9,7 +22,8 @@ import { normalise } from "./normalise.ts";
 import { createReport, type Report } from "./report.ts";
 import { literalSchema } from "./scope.ts";
 import { RUNBOOK } from "./structure.ts";
-import { didYouMean, validate } from "./validate.ts";
+import { didYouMean } from "./messages.ts";
+import { validate } from "./validate.ts";
 
 export interface CompileDeps {
   registry: StepRegistry;
@@ -20,7 +34,10 @@ export interface CompileDeps {
  * A runbook from its document: its shape, the input of every step and every expression checked, before anything runs. All faults are
  * found at once, in the order of the file. @returns `runbook: null` when there is any error; warnings alone don't prevent it
  */
-export async function compile(doc: Doc, { registry, library }: CompileDeps): Promise<{ runbook: Runbook | null; diagnostics: Diagnostic[] }> {
+export async function compile(
+  doc: Doc,
+  { registry, library }: CompileDeps,
+): Promise<{ runbook: Runbook | null; diagnostics: Diagnostic[] }> {
   const report = createReport(doc);
   const { data } = doc;
   report.addSchema([], validate(RUNBOOK, data, "runbook"));
@@ -31,13 +48,22 @@ export async function compile(doc: Doc, { registry, library }: CompileDeps): Pro
   const { steps, places } = normalise(raw, report, registry);
   const types = await loadTypes(steps, registry, report);
   const risk = data["risk"] as Risk;
-  const { expressions, scope } = await checkSteps({ report, library, types, places, params, risk }, steps);
+  const { expressions, scope } = await checkSteps(
+    { report, library, types, places, params, risk },
+    steps,
+  );
   const outputSchema = await checkOutput(data, report, expressions, scope);
   warnUnused(params, [data["steps"], data["output"]], report);
 
   const diagnostics = report.sorted();
-  if (diagnostics.some(({ severity }) => severity === "error")) return { runbook: null, diagnostics };
-  const { summary, description, needs, output } = data as { summary: string; description?: string; needs?: string[]; output?: JsonObject };
+  if (diagnostics.some(({ severity }) => severity === "error"))
+    return { runbook: null, diagnostics };
+  const { summary, description, needs, output } = data as {
+    summary: string;
+    description?: string;
+    needs?: string[];
+    output?: JsonObject;
+  };
   const runbook: Runbook = {
     name: doc.name,
     summary,
@@ -56,10 +82,18 @@ export async function compile(doc: Doc, { registry, library }: CompileDeps): Pro
 /** A document's `name` is there for its reader; what counts is where the file stands. */
 export function checkName({ data, name }: Doc, report: Report): void {
   if (typeof data["name"] !== "string" || data["name"] === name) return;
-  report.add(["name"], { rule: "wrong-name", message: `the document is \`${name}\` by its path, and says \`${data["name"]}\``, hint: `Write \`name: ${name}\`, leave the line out, or move the file.` });
+  report.add(["name"], {
+    rule: "wrong-name",
+    message: `the document is \`${name}\` by its path, and says \`${data["name"]}\``,
+    hint: `Write \`name: ${name}\`, leave the line out, or move the file.`,
+  });
 }
 
-async function loadTypes(steps: readonly StepNode[], registry: StepRegistry, report: Report): Promise<Map<string, StepType>> {
+async function loadTypes(
+  steps: readonly StepNode[],
+  registry: StepRegistry,
+  report: Report,
+): Promise<Map<string, StepType>> {
   const types = new Map<string, StepType>();
   for (const node of actions(steps)) {
     if (types.has(node.type) || !registry.has(node.type)) continue;
@@ -67,7 +101,15 @@ async function loadTypes(steps: readonly StepNode[], registry: StepRegistry, rep
       types.set(node.type, await registry.get(node.type));
     } catch (thrown) {
       const error = toPgdbaError(thrown);
-      report.add([...node.at, node.type], { rule: "broken-type", message: `the step type \`${node.type}\` can't be loaded: ${error.message}`, hint: error.hint }, true);
+      report.add(
+        [...node.at, node.type],
+        {
+          rule: "broken-type",
+          message: `the step type \`${node.type}\` can't be loaded: ${error.message}`,
+          hint: error.hint,
+        },
+        true,
+      );
     }
   }
   return types;
@@ -84,12 +126,25 @@ function* actions(steps: readonly StepNode[]): Generator<Extract<StepNode, { nod
 }
 
 /** Checks `output` against `output_schema`. @returns the schema of what the runbook yields */
-async function checkOutput(data: JsonObject, report: Report, expressions: ExpressionChecker, scope: Scope): Promise<JsonSchema> {
+async function checkOutput(
+  data: JsonObject,
+  report: Report,
+  expressions: ExpressionChecker,
+  scope: Scope,
+): Promise<JsonSchema> {
   const output = isObject(data["output"]) ? data["output"] : {};
   const declared = isObject(data["output_schema"]) ? data["output_schema"] : {};
   for (const name of Object.keys(declared)) {
     if (Object.hasOwn(output, name)) continue;
-    report.add(["output_schema", name], { rule: "unknown-key", message: `there is no output \`${name}\``, hint: didYouMean(name, Object.keys(output)) }, true);
+    report.add(
+      ["output_schema", name],
+      {
+        rule: "unknown-key",
+        message: `there is no output \`${name}\``,
+        hint: didYouMean(name, Object.keys(output)),
+      },
+      true,
+    );
   }
 
   const infer = async (value: Json, path: DocPath, expected?: JsonSchema): Promise<JsonSchema> => {
@@ -99,15 +154,28 @@ async function checkOutput(data: JsonObject, report: Report, expressions: Expres
     for (const [key, item] of Object.entries(value)) {
       properties[key] = await infer(item, [...path, key], expected?.properties?.[key]);
     }
-    return { type: "object", properties, required: Object.keys(properties), additionalProperties: false };
+    return {
+      type: "object",
+      properties,
+      required: Object.keys(properties),
+      additionalProperties: false,
+    };
   };
 
   const properties: Record<string, JsonSchema> = Object.create(null);
   for (const [name, value] of Object.entries(output)) {
     const schema = declared[name];
-    const tighter = schema !== undefined && checkSchema(schema, ["output_schema", name], report) ? (schema as JsonSchema) : undefined;
+    const tighter =
+      schema !== undefined && checkSchema(schema, ["output_schema", name], report)
+        ? (schema as JsonSchema)
+        : undefined;
     const inferred = await infer(value, ["output", name], tighter);
     properties[name] = tighter ?? inferred ?? ANYTHING;
   }
-  return { type: "object", properties, required: Object.keys(properties), additionalProperties: false };
+  return {
+    type: "object",
+    properties,
+    required: Object.keys(properties),
+    additionalProperties: false,
+  };
 }

@@ -5,12 +5,27 @@ import { safePattern } from "./patterns.ts";
 import type { Report } from "./report.ts";
 import { texts, valueSchema } from "./scope.ts";
 import { NAME, PARAM, SUBSCHEMA } from "./structure.ts";
-import { shown, validate } from "./validate.ts";
+import { shown } from "./messages.ts";
+import { validate } from "./validate.ts";
 
 /** Flags of pgdba itself, which a parameter of the same name would hide. */
 export const RESERVED_PARAMS = [
-  "cluster", "host", "port", "user", "database", "format", "plan", "yes", "confirm", "no_input", "runbooks", "events", "help",
-  "i_know_what_i_am_doing", "quiet", "debug",
+  "cluster",
+  "host",
+  "port",
+  "user",
+  "database",
+  "format",
+  "plan",
+  "yes",
+  "confirm",
+  "no_input",
+  "runbooks",
+  "events",
+  "help",
+  "i_know_what_i_am_doing",
+  "quiet",
+  "debug",
 ] as const;
 
 /** Checks `params` of a runbook. @returns those that are sound enough to go on with */
@@ -20,9 +35,25 @@ export function checkParams(params: Json | undefined, report: Report): Record<st
   for (const [name, spec] of Object.entries(isObject(params) ? params : {})) {
     const path = ["params", name];
     if (!new RegExp(NAME).test(name)) {
-      report.add(path, { rule: "bad-name", message: `\`${name}\` can't be the name of a parameter`, hint: "Use lower-case letters, digits and _, a letter first." }, true);
+      report.add(
+        path,
+        {
+          rule: "bad-name",
+          message: `\`${name}\` can't be the name of a parameter`,
+          hint: "Use lower-case letters, digits and _, a letter first.",
+        },
+        true,
+      );
     } else if ((RESERVED_PARAMS as readonly string[]).includes(name)) {
-      report.add(path, { rule: "reserved-param", message: `\`${name}\` is a flag of pgdba itself`, hint: "Choose another name." }, true);
+      report.add(
+        path,
+        {
+          rule: "reserved-param",
+          message: `\`${name}\` is a flag of pgdba itself`,
+          hint: "Choose another name.",
+        },
+        true,
+      );
     }
     specs[name] = {};
     if (!checkSchema(spec, path, report, PARAM)) continue;
@@ -31,7 +62,11 @@ export function checkParams(params: Json | undefined, report: Report): Record<st
     checkDefault(sound, path, report);
     if (sound.positional === undefined) continue;
     const other = positions.get(sound.positional);
-    if (other !== undefined) report.add([...path, "positional"], { rule: "duplicate-positional", message: `\`${other}\` is bare word ${sound.positional} already` });
+    if (other !== undefined)
+      report.add([...path, "positional"], {
+        rule: "duplicate-positional",
+        message: `\`${other}\` is bare word ${sound.positional} already`,
+      });
     positions.set(sound.positional, name);
   }
   return specs;
@@ -41,14 +76,23 @@ function checkDefault(spec: ParamSpec, path: DocPath, report: Report): void {
   if (spec.default === undefined) return;
   const at = [...path, "default"];
   if (spec.secret === true) {
-    report.add(at, { rule: "secret-param-default", message: "a secret must not stand in a runbook", hint: "Remove the default; the value is given as env:NAME or file:PATH." });
+    report.add(at, {
+      rule: "secret-param-default",
+      message: "a secret must not stand in a runbook",
+      hint: "Remove the default; the value is given as env:NAME or file:PATH.",
+    });
     return;
   }
   report.addSchema(at, validate(valueSchema(spec), spec.default, "default"));
 }
 
 /** Checks a JSON Schema that a document holds, all levels of it. @returns whether it may be used */
-export function checkSchema(schema: Json, path: DocPath, report: Report, level: JsonSchema = SUBSCHEMA): schema is JsonObject {
+export function checkSchema(
+  schema: Json,
+  path: DocPath,
+  report: Report,
+  level: JsonSchema = SUBSCHEMA,
+): schema is JsonObject {
   const problems = validate(level, schema, String(path.at(-1)));
   report.addSchema(path, problems);
   if (problems.length > 0 || !isObject(schema)) return false;
@@ -59,23 +103,36 @@ export function checkSchema(schema: Json, path: DocPath, report: Report, level: 
     } catch (error) {
       if (!(error instanceof RegexError)) throw error;
       sound = false;
-      report.add([...path, "pattern"], { rule: "bad-pattern", message: `this is no pattern: ${error.message}`, hint: "Back-references and look-around are not supported." });
+      report.add([...path, "pattern"], {
+        rule: "bad-pattern",
+        message: `this is no pattern: ${error.message}`,
+        hint: "Back-references and look-around are not supported.",
+      });
     }
   }
-  for (const [key, inner] of nested(schema)) sound = checkSchema(inner, [...path, ...key], report) && sound;
+  for (const [key, inner] of nested(schema))
+    sound = checkSchema(inner, [...path, ...key], report) && sound;
   return sound;
 }
 
 function* nested(schema: JsonObject): Generator<[DocPath, Json]> {
-  for (const key of ["items", "additionalProperties"]) if (isObject(schema[key])) yield [[key], schema[key]];
+  for (const key of ["items", "additionalProperties"])
+    if (isObject(schema[key])) yield [[key], schema[key]];
   for (const key of ["anyOf", "oneOf", "allOf"]) {
-    if (Array.isArray(schema[key])) for (const [i, inner] of schema[key].entries()) yield [[key, i], inner];
+    if (Array.isArray(schema[key]))
+      for (const [i, inner] of schema[key].entries()) yield [[key, i], inner];
   }
-  if (isObject(schema["properties"])) for (const [name, inner] of Object.entries(schema["properties"])) yield [["properties", name], inner];
+  if (isObject(schema["properties"]))
+    for (const [name, inner] of Object.entries(schema["properties"]))
+      yield [["properties", name], inner];
 }
 
 /** Warns of parameters that nothing reads: no text of `used` speaks of `params.<name>`, nor of `params` as a whole. */
-export function warnUnused(specs: Record<string, ParamSpec>, used: readonly (Json | undefined)[], report: Report): void {
+export function warnUnused(
+  specs: Record<string, ParamSpec>,
+  used: readonly (Json | undefined)[],
+  report: Report,
+): void {
   const read = new Set<string>();
   for (const { text } of used.flatMap((value) => [...texts(value ?? null)])) {
     for (const found of text.matchAll(/\bparams\b(?:\s*\.\s*(\w+)|\s*\[\s*(['"])(\w+)\2\s*\])?/g)) {
@@ -86,6 +143,15 @@ export function warnUnused(specs: Record<string, ParamSpec>, used: readonly (Jso
   }
   for (const name of Object.keys(specs)) {
     if (read.has(name)) continue;
-    report.add(["params", name], { severity: "warning", rule: "unused-param", message: `nothing uses the parameter ${shown(name)}`, hint: "Remove it, or use it." }, true);
+    report.add(
+      ["params", name],
+      {
+        severity: "warning",
+        rule: "unused-param",
+        message: `nothing uses the parameter ${shown(name)}`,
+        hint: "Remove it, or use it.",
+      },
+      true,
+    );
   }
 }

@@ -23,14 +23,18 @@ export async function compileDocument(doc: Doc, kind: DocumentKind): Promise<Dia
   for (const { path, text } of texts(doc.data)) {
     switch (langAt(kind.schema, path)) {
       case "cel":
-        if (schemaAt(kind.schema, path)?.format === "condition") await expressions.condition(path, text, scope);
+        if (schemaAt(kind.schema, path)?.format === "condition")
+          await expressions.condition(path, text, scope);
         else await expressions.cel(path, text, scope);
         break;
       case "text":
         await expressions.text(path, text, scope);
         break;
       case "static":
-        expressions.fixed(path, text, { ...Object.fromEntries(ROOTS.map((root) => [root, {}])), ...scope });
+        expressions.fixed(path, text, {
+          ...Object.fromEntries(ROOTS.map((root) => [root, {}])),
+          ...scope,
+        });
     }
   }
   return report.sorted();

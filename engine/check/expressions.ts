@@ -4,7 +4,7 @@ import { describe, mayBe } from "../expr/schema-types.ts";
 import type { DocPath, JsonSchema } from "../types.ts";
 import type { Finding, Report } from "./report.ts";
 import { bracesIn, type Piece, templateIn } from "./templates.ts";
-import { didYouMean, shown } from "./validate.ts";
+import { didYouMean, shown } from "./messages.ts";
 
 /** Checks the expressions of one document; what is wrong with them goes into its report. */
 export interface ExpressionChecker {
@@ -25,8 +25,17 @@ export type Explain = (id: string) => Finding | undefined;
 
 export const ANYTHING: JsonSchema = {};
 
-export function createExpressionChecker(report: Report, explain: Explain = () => undefined): ExpressionChecker {
-  const put = (path: DocPath, whole: string, piece: Piece, problems: ExprProblem[], scope: Scope): void => {
+export function createExpressionChecker(
+  report: Report,
+  explain: Explain = () => undefined,
+): ExpressionChecker {
+  const put = (
+    path: DocPath,
+    whole: string,
+    piece: Piece,
+    problems: ExprProblem[],
+    scope: Scope,
+  ): void => {
     for (const { start, end, ...finding } of problems) {
       const reference = stepReference(whole, piece.start + start, piece.start + end, scope);
       if (reference === undefined) {
@@ -42,7 +51,13 @@ export function createExpressionChecker(report: Report, explain: Explain = () =>
     }
   };
 
-  const check = async (path: DocPath, whole: string, piece: Piece, scope: Scope, expected?: JsonSchema): Promise<JsonSchema> => {
+  const check = async (
+    path: DocPath,
+    whole: string,
+    piece: Piece,
+    scope: Scope,
+    expected?: JsonSchema,
+  ): Promise<JsonSchema> => {
     // The CEL parser is only loaded for documents that hold expressions.
     const { checkCel } = await import("../expr/infer.ts");
     const { schema, problems } = checkCel(whole.slice(piece.start, piece.end), scope, expected);
@@ -53,7 +68,8 @@ export function createExpressionChecker(report: Report, explain: Explain = () =>
   const checker: ExpressionChecker = {
     async cel(path, source, scope, expected) {
       const braces = bracesIn(source);
-      if (braces === undefined) return check(path, source, { start: 0, end: source.length }, scope, expected);
+      if (braces === undefined)
+        return check(path, source, { start: 0, end: source.length }, scope, expected);
       report.addWithin(path, source, braces.start, braces.end, {
         rule: "template-in-condition",
         message: `this field is an expression already; ${shown(source.slice(braces.start, braces.end))} can't be part of it`,
@@ -92,14 +108,21 @@ export function createExpressionChecker(report: Report, explain: Explain = () =>
 }
 
 /** The reference to an invisible step that a problem at `[start, end)` of `whole` is about. */
-function stepReference(whole: string, start: number, end: number, scope: Scope): (Piece & { id: string }) | undefined {
-  for (const found of whole.matchAll(/(?<![\w.])steps\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*(['"])(.*?)\2\s*\])/gd)) {
+function stepReference(
+  whole: string,
+  start: number,
+  end: number,
+  scope: Scope,
+): (Piece & { id: string }) | undefined {
+  for (const found of whole.matchAll(
+    /(?<![\w.])steps\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*(['"])(.*?)\2\s*\])/dg,
+  )) {
     const group = found[1] === undefined ? 3 : 1;
     const [from, to] = found.indices![group]!;
     const id = found[group]!;
     const visible = scope["steps"]?.properties ?? {};
-    if (found.index < end && to > start && !Object.hasOwn(visible, id)) return { id, start: from, end: to };
+    if (found.index < end && to > start && !Object.hasOwn(visible, id))
+      return { id, start: from, end: to };
   }
   return undefined;
 }
-

@@ -31,7 +31,11 @@ function rawIndex(raw: string, value: string, index: number): number {
   if (quote !== "") at = 1;
   else if (/^[|>]/.test(raw) && raw !== value) at = Math.max(0, raw.indexOf("\n") + 1);
   for (let i = 0; i < value.length; i++) {
-    while (at < raw.length && raw[at] !== value[i] && isBlank(raw[at])) at++;
+    for (;;) {
+      if (quote === '"' && raw[at] === "\\" && raw[at + 1] === "\n") at += 2;
+      else if (at < raw.length && raw[at] !== value[i] && isBlank(raw[at])) at++;
+      else break;
+    }
     if (i === index) return at;
     if (raw[at] === value[i] && raw[at] !== "\\" && !(quote === "'" && raw[at] === "'")) at++;
     else if (quote === '"' && raw[at] === "\\") at += ESCAPE_LENGTHS[raw[at + 1] ?? ""] ?? 2;

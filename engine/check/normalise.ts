@@ -1,9 +1,18 @@
-import type { ActionNode, BlockNode, DocPath, Json, JsonObject, StepNode, StepRegistry } from "../types.ts";
+import type {
+  ActionNode,
+  BlockNode,
+  DocPath,
+  Json,
+  JsonObject,
+  StepNode,
+  StepRegistry,
+} from "../types.ts";
 import { suggest } from "../load/suggest.ts";
 import { isObject } from "./accepts.ts";
 import type { Finding, Report } from "./report.ts";
 import { ACTION_ONLY, BLOCK_ONLY, COMMON, STEP } from "./structure.ts";
-import { didYouMean, validate } from "./validate.ts";
+import { didYouMean } from "./messages.ts";
+import { validate } from "./validate.ts";
 
 /** Where an id stands, so that a reference to it from elsewhere can be explained. */
 export interface Place {
@@ -20,20 +29,31 @@ export interface Normalised {
 }
 
 /** The steps of a document as nodes with unique ids; what is wrong with their shape goes into the report. */
-export function normalise(raw: readonly Json[], report: Report, registry: StepRegistry): Normalised {
+export function normalise(
+  raw: readonly Json[],
+  report: Report,
+  registry: StepRegistry,
+): Normalised {
   const places = new Map<string, Place>();
   const unnamed: { node: StepNode; place: Place }[] = [];
 
   const list = (value: Json | undefined, at: DocPath, around: Omit<Place, "at">): StepNode[] =>
-    Array.isArray(value) ? value.flatMap((item, i) => (isObject(item) ? [step(item, [...at, i], around)] : [])) : [];
+    Array.isArray(value)
+      ? value.flatMap((item, i) => (isObject(item) ? [step(item, [...at, i], around)] : []))
+      : [];
 
   const step = (value: JsonObject, at: DocPath, around: Omit<Place, "at">): StepNode => {
     report.addSchema(at, validate(STEP, value, "step"));
     const type = typeKey(value, at, report, registry);
-    const node = { ...common(value), at, id: typeof value["id"] === "string" ? value["id"] : "" } as StepNode;
+    const node = {
+      ...common(value),
+      at,
+      id: typeof value["id"] === "string" ? value["id"] : "",
+    } as StepNode;
     const place = { ...around, at };
     if (node.id === "") unnamed.push({ node, place });
-    else if (places.has(node.id)) report.add([...at, "id"], duplicate(node.id, report, places.get(node.id)!));
+    else if (places.has(node.id))
+      report.add([...at, "id"], duplicate(node.id, report, places.get(node.id)!));
     else places.set(node.id, place);
 
     if (value["block"] !== undefined) {
@@ -41,8 +61,10 @@ export function normalise(raw: readonly Json[], report: Report, registry: StepRe
       const inside = node.foreach === undefined ? around : { ...around, loop: node.id };
       block.node = "block";
       block.block = list(value["block"], [...at, "block"], inside);
-      if (value["rescue"] !== undefined) block.rescue = list(value["rescue"], [...at, "rescue"], inside);
-      if (value["always"] !== undefined) block.always = list(value["always"], [...at, "always"], inside);
+      if (value["rescue"] !== undefined)
+        block.rescue = list(value["rescue"], [...at, "rescue"], inside);
+      if (value["always"] !== undefined)
+        block.always = list(value["always"], [...at, "always"], inside);
       return block;
     }
     const action = node as ActionNode;
@@ -50,7 +72,8 @@ export function normalise(raw: readonly Json[], report: Report, registry: StepRe
     action.type = type ?? "";
     action.input = (type === undefined ? undefined : value[type]) ?? {};
     if (value["undo"] === false) action.undo = false;
-    else if (value["undo"] !== undefined) action.undo = list(value["undo"], [...at, "undo"], { ...around, undoOf: node.id });
+    else if (value["undo"] !== undefined)
+      action.undo = list(value["undo"], [...at, "undo"], { ...around, undoOf: node.id });
     return action;
   };
 
@@ -60,7 +83,11 @@ export function normalise(raw: readonly Json[], report: Report, registry: StepRe
 }
 
 function duplicate(id: string, report: Report, first: Place): Finding {
-  return { rule: "duplicate-id", message: `there is already a step \`${id}\` on line ${report.lineOf([...first.at, "id"])}`, hint: "Ids are unique in a runbook, blocks included." };
+  return {
+    rule: "duplicate-id",
+    message: `there is already a step \`${id}\` on line ${report.lineOf([...first.at, "id"])}`,
+    hint: "Ids are unique in a runbook, blocks included.",
+  };
 }
 
 /** `sql_query_1` and so on, in the order of the document, passing over ids that are taken. */
@@ -86,12 +113,18 @@ function common(value: JsonObject): Partial<StepNode> {
     out[key] = schema["x-lang"] === "cel" && typeof item === "boolean" ? String(item) : item;
   }
   const retry = out["retry"];
-  if (isObject(retry) && typeof retry["on"] === "boolean") out["retry"] = { ...retry, on: String(retry["on"]) };
+  if (isObject(retry) && typeof retry["on"] === "boolean")
+    out["retry"] = { ...retry, on: String(retry["on"]) };
   return out as Partial<StepNode>;
 }
 
 /** The key that says what a step does; exactly one must. @returns undefined for a block, or when there is none */
-function typeKey(value: JsonObject, at: DocPath, report: Report, registry: StepRegistry): string | undefined {
+function typeKey(
+  value: JsonObject,
+  at: DocPath,
+  report: Report,
+  registry: StepRegistry,
+): string | undefined {
   const isBlock = value["block"] !== undefined;
   const own = isBlock ? BLOCK_ONLY : ACTION_ONLY;
   const other = isBlock ? ACTION_ONLY : BLOCK_ONLY;
@@ -99,27 +132,67 @@ function typeKey(value: JsonObject, at: DocPath, report: Report, registry: StepR
   for (const key of Object.keys(value)) {
     if (Object.hasOwn(COMMON, key) || Object.hasOwn(own, key)) continue;
     if (Object.hasOwn(other, key)) {
-      const message = isBlock ? `a block has no \`${key}\`; give it to the steps in it` : `\`${key}\` belongs to a block, and this step has no \`block\``;
+      const message = isBlock
+        ? `a block has no \`${key}\`; give it to the steps in it`
+        : `\`${key}\` belongs to a block, and this step has no \`block\``;
       report.add([...at, key], { rule: "unknown-key", message }, true);
     } else candidates.push(key);
   }
   const types = candidates.filter((key) => registry.has(key));
   const names = registry.names();
-  const chosen = isBlock ? undefined : (types[0] ?? candidates.find((key) => suggest(key, names) !== undefined) ?? candidates[0]);
-  for (const key of candidates) if (key !== chosen) report.add([...at, key], surplus(key, chosen, registry), true);
-  if (chosen === undefined && !isBlock && !Object.keys(value).some((key) => Object.hasOwn(other, key))) {
-    report.add(at, { rule: "missing-type", message: "the step does not say what to do", hint: "Add a step type such as `sql.query:`, or `block:`." }, true);
+  const chosen = isBlock
+    ? undefined
+    : (types[0] ?? candidates.find((key) => suggest(key, names) !== undefined) ?? candidates[0]);
+  for (const key of candidates)
+    if (key !== chosen) report.add([...at, key], surplus(key, chosen, registry), true);
+  if (
+    chosen === undefined &&
+    !isBlock &&
+    !Object.keys(value).some((key) => Object.hasOwn(other, key))
+  ) {
+    report.add(
+      at,
+      {
+        rule: "missing-type",
+        message: "the step does not say what to do",
+        hint: "Add a step type such as `sql.query:`, or `block:`.",
+      },
+      true,
+    );
   }
   if (chosen !== undefined && types.length === 0) {
-    const hint = didYouMean(chosen, [...names, ...Object.keys({ ...COMMON, ...ACTION_ONLY, ...BLOCK_ONLY })]);
-    report.add([...at, chosen], { rule: "unknown-type", message: `there is no step type \`${chosen}\``, hint: hint ?? "`pgdba help steps` lists them all." }, true);
+    const hint = didYouMean(chosen, [
+      ...names,
+      ...Object.keys({ ...COMMON, ...ACTION_ONLY, ...BLOCK_ONLY }),
+    ]);
+    report.add(
+      [...at, chosen],
+      {
+        rule: "unknown-type",
+        message: `there is no step type \`${chosen}\``,
+        hint: hint ?? "`pgdba help steps` lists them all.",
+      },
+      true,
+    );
   }
   return chosen;
 }
 
 function surplus(key: string, chosen: string | undefined, registry: StepRegistry): Finding {
   const what = chosen === undefined ? "a block" : `a \`${chosen}\` step`;
-  if (registry.has(key)) return { rule: "two-types", message: `${what} can't be a \`${key}\` step as well`, hint: "Make it a step of its own." };
-  const close = suggest(key, Object.keys({ ...COMMON, ...(chosen === undefined ? BLOCK_ONLY : ACTION_ONLY) }));
-  return { rule: "unknown-key", message: `unknown key \`${key}\` in ${what}`, hint: close && `Did you mean \`${close}\`?` };
+  if (registry.has(key))
+    return {
+      rule: "two-types",
+      message: `${what} can't be a \`${key}\` step as well`,
+      hint: "Make it a step of its own.",
+    };
+  const close = suggest(
+    key,
+    Object.keys({ ...COMMON, ...(chosen === undefined ? BLOCK_ONLY : ACTION_ONLY) }),
+  );
+  return {
+    rule: "unknown-key",
+    message: `unknown key \`${key}\` in ${what}`,
+    hint: close && `Did you mean ${close}?`,
+  };
 }

@@ -48,10 +48,14 @@ export function validateParams(params: Params, given: Record<string, unknown>): 
     problems.push(...read.problems);
     values[name] = read.value;
   }
-  const missing = Object.keys(params).filter((name) => mustBeGiven(params[name]) && !Object.hasOwn(values, name));
+  const missing = Object.keys(params).filter(
+    (name) => mustBeGiven(params[name]) && !Object.hasOwn(values, name),
+  );
   if (missing.length > 0) {
     problems.push(`${missing.map(flagOf).join(", ")} must be given`);
-    hints.push(`Add ${missing.map((name) => `${flagOf(name)} ${placeholder(params[name]!, name)}`).join(" ")}`);
+    hints.push(
+      `Add ${missing.map((name) => `${flagOf(name)} ${placeholder(params[name]!, name)}`).join(" ")}`,
+    );
   }
   if (problems.length > 0) {
     throw new PgdbaError("invalid_param", problems.join("; "), {
@@ -82,21 +86,32 @@ const SECRET = /^(?:env:([A-Za-z_][A-Za-z0-9_]*)|file:(.+))$/;
 function readSecret(name: string, value: unknown): { value: Json; problems: string[] } {
   if (typeof value === "string" && SECRET.test(value)) return { value, problems: [] };
   // The value itself must not be repeated: it may well be the secret.
-  return { value: null, problems: [`${flagOf(name)} takes a secret as env:NAME or file:PATH, never the secret itself`] };
+  return {
+    value: null,
+    problems: [`${flagOf(name)} takes a secret as env:NAME or file:PATH, never the secret itself`],
+  };
 }
 
-function readValue(spec: ParamSpec, name: string, value: unknown): { value: Json; problems: string[] } {
+function readValue(
+  spec: ParamSpec,
+  name: string,
+  value: unknown,
+): { value: Json; problems: string[] } {
   const schema = valueSchema(spec);
   const read = coerce(schema, value);
   const found = validate(schema, read, flagOf(name));
-  return { value: read, problems: found.map(({ message }) => message.replace(`\`${flagOf(name)}\``, flagOf(name))) };
+  return {
+    value: read,
+    problems: found.map(({ message }) => message.replace(`\`${flagOf(name)}\``, flagOf(name))),
+  };
 }
 
 /** A text, or a list of them, as the type that the schema declares; anything else, and text that can't be read so, as it is. */
 function coerce(schema: JsonSchema, value: unknown): Json {
   const types = [schema.type ?? []].flat();
   const wants = (type: string): boolean => types.includes(type);
-  if (Array.isArray(value)) return wants("array") ? value.map((item) => coerce(schema.items ?? {}, item)) : (value as Json);
+  if (Array.isArray(value))
+    return wants("array") ? value.map((item) => coerce(schema.items ?? {}, item)) : (value as Json);
   if (typeof value !== "string") return value as Json;
   if (wants("string") && accepts(schema, value, { templates: false })) return value;
   if ((wants("integer") || wants("number")) && NUMBER.test(value)) return Number(value);
@@ -129,5 +144,7 @@ function parsed(text: string): Json {
 function placeholder(spec: ParamSpec, name: string): string {
   if (spec.secret === true) return `env:${name.toUpperCase()}`;
   const [example] = spec.examples ?? spec.enum ?? [];
-  return example === undefined ? `<${spec.format ?? [spec.type ?? "value"].flat()[0]}>` : String(example);
+  return example === undefined
+    ? `<${spec.format ?? [spec.type ?? "value"].flat()[0]}>`
+    : String(example);
 }

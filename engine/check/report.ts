@@ -1,7 +1,7 @@
 import { diagnostic } from "../load/frame.ts";
 import type { Diagnostic, Doc, DocPath, Span } from "../types.ts";
 import { within } from "./locate.ts";
-import type { SchemaProblem } from "./validate.ts";
+import type { SchemaProblem } from "./messages.ts";
 
 export interface Finding {
   rule: string;
@@ -37,13 +37,23 @@ export function createReport(doc: Doc): Report {
       push(within(doc.at(path), value, start, end), finding);
     },
     addSchema(base, problems) {
-      for (const { path, key, ...finding } of problems) push(doc.at([...base, ...path], key), finding);
+      for (const { path, key, ...finding } of problems)
+        push(doc.at([...base, ...path], key), finding);
     },
     lineOf: (path) => doc.at(path).line,
     sorted() {
       // One fault seen twice, as by an outer and an inner check, is told once.
-      const distinct = [...new Map(found.map((one) => [`${one.span.file}:${one.span.offset}:${one.diagnostic.message}`, one])).values()];
-      const ordered = distinct.toSorted((a, b) => a.span.file.localeCompare(b.span.file) || a.span.offset - b.span.offset);
+      const distinct = [
+        ...new Map(
+          found.map((one) => [
+            `${one.span.file}:${one.span.offset}:${one.diagnostic.message}`,
+            one,
+          ]),
+        ).values(),
+      ];
+      const ordered = distinct.toSorted(
+        (a, b) => a.span.file.localeCompare(b.span.file) || a.span.offset - b.span.offset,
+      );
       return ordered.map((one) => one.diagnostic);
     },
   };

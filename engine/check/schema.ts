@@ -11,7 +11,11 @@ interface EditorSchema extends JsonSchema {
   dependencies?: Record<string, string[]>;
 }
 
-const TEMPLATE: JsonSchema = { type: "string", pattern: "^\\s*\\$\\{[\\s\\S]*\\}\\s*$|\\{\\{", description: "${CEL} or {{text}}" };
+const TEMPLATE: JsonSchema = {
+  type: "string",
+  pattern: "^\\s*\\$\\{[\\s\\S]*\\}\\s*$|\\{\\{",
+  description: "${CEL} or {{text}}",
+};
 
 /**
  * The JSON Schema (draft-07) of a runbook file, for editors: every step type with its input, in which a template may stand for any
@@ -23,8 +27,12 @@ export async function editorSchema(registry: StepRegistry): Promise<JsonSchema> 
   for (const name of names) {
     const type = await registry.get(name);
     const input = widened(type.input);
-    const mayBeEmpty = [type.input.type].flat().includes("object") && (type.input.required ?? []).length === 0;
-    inputs[name] = { ...(mayBeEmpty ? { anyOf: [input, { type: "null" }] } : input), description: type.summary };
+    const mayBeEmpty =
+      [type.input.type].flat().includes("object") && (type.input.required ?? []).length === 0;
+    inputs[name] = {
+      ...(mayBeEmpty ? { anyOf: [input, { type: "null" }] } : input),
+      description: type.summary,
+    };
   }
   const { required, ...runbook } = RUNBOOK;
   const schema: EditorSchema = {
@@ -33,11 +41,23 @@ export async function editorSchema(registry: StepRegistry): Promise<JsonSchema> 
     ...runbook,
     properties: {
       ...plain(RUNBOOK).properties,
-      params: { ...described(RUNBOOK, "params"), patternProperties: { [NAME]: ref("param") }, additionalProperties: false } as JsonSchema,
+      params: {
+        ...described(RUNBOOK, "params"),
+        patternProperties: { [NAME]: ref("param") },
+        additionalProperties: false,
+      } as JsonSchema,
       steps: steps("What it does, in order; with `extends`, what it adds and replaces."),
       output_schema: { type: "object", additionalProperties: ref("schema") },
-      extends: { type: "string", description: "A runbook to start from; `params`, `output` and `steps` (by id) are laid on it." },
-      drop: { type: "array", items: { type: "string" }, description: "With `extends`: ids of steps to leave out." },
+      extends: {
+        type: "string",
+        description:
+          "A runbook to start from; `params`, `output` and `steps` (by id) are laid on it.",
+      },
+      drop: {
+        type: "array",
+        items: { type: "string" },
+        description: "With `extends`: ids of steps to leave out.",
+      },
     },
     anyOf: [{ required: required ?? [] }, { required: ["extends"] }],
     definitions: {
@@ -55,9 +75,14 @@ function step(inputs: Record<string, JsonSchema>): EditorSchema {
     properties: {
       ...plain({ properties: COMMON }).properties,
       undo: { anyOf: [{ const: false }, steps()], ...text(ACTION_ONLY["undo"]) },
-      ...Object.fromEntries(Object.entries(BLOCK_ONLY).map(([key, schema]) => [key, steps(schema.description)])),
+      ...Object.fromEntries(
+        Object.entries(BLOCK_ONLY).map(([key, schema]) => [key, steps(schema.description)]),
+      ),
       after: { type: "string", description: "With `extends`: the id of the step to stand after." },
-      before: { type: "string", description: "With `extends`: the id of the step to stand before." },
+      before: {
+        type: "string",
+        description: "With `extends`: the id of the step to stand before.",
+      },
       ...inputs,
     },
     additionalProperties: false,
@@ -67,7 +92,12 @@ function step(inputs: Record<string, JsonSchema>): EditorSchema {
 }
 
 function steps(description?: string): JsonSchema {
-  return { type: "array", items: ref("step"), minItems: 1, ...(description === undefined ? {} : { description }) };
+  return {
+    type: "array",
+    items: ref("step"),
+    minItems: 1,
+    ...(description === undefined ? {} : { description }),
+  };
 }
 
 function ref(name: string): JsonSchema {
@@ -105,23 +135,41 @@ function plain(schema: JsonSchema): JsonSchema {
 
 /** Without the engine's own keywords, and with a template allowed wherever a value is rendered. */
 function widened(schema: JsonSchema, lang?: string): JsonSchema {
-  return mapped(schema, (one, inherited) => (inherited !== undefined || takesAnyText(one) ? one : { anyOf: [one, TEMPLATE], ...text(one) }), lang);
+  return mapped(
+    schema,
+    (one, inherited) =>
+      inherited !== undefined || takesAnyText(one) ? one : { anyOf: [one, TEMPLATE], ...text(one) },
+    lang,
+  );
 }
 
 function takesAnyText(schema: JsonSchema): boolean {
-  const keys = Object.keys(schema).filter((key) => key !== "description" && key !== "examples" && key !== "default" && key !== "title");
-  return keys.every((key) => key === "type") && (schema.type === undefined || [schema.type].flat().includes("string"));
+  const keys = Object.keys(schema).filter(
+    (key) => key !== "description" && key !== "examples" && key !== "default" && key !== "title",
+  );
+  return (
+    keys.every((key) => key === "type") &&
+    (schema.type === undefined || [schema.type].flat().includes("string"))
+  );
 }
 
 /** Every level of a schema through `change`, inside out; `lang` is the `x-lang` that holds there. */
-function mapped(schema: JsonSchema, change: (one: JsonSchema, lang: string | undefined) => JsonSchema, lang?: string): JsonSchema {
+function mapped(
+  schema: JsonSchema,
+  change: (one: JsonSchema, lang: string | undefined) => JsonSchema,
+  lang?: string,
+): JsonSchema {
   const { "x-lang": own = lang, "x-secret": _, ...rest } = schema;
   const below = (inner: JsonSchema): JsonSchema => mapped(inner, change, own);
   const out: JsonSchema = { ...rest };
-  if (out.properties) out.properties = Object.fromEntries(Object.entries(out.properties).map(([key, inner]) => [key, below(inner)]));
+  if (out.properties)
+    out.properties = Object.fromEntries(
+      Object.entries(out.properties).map(([key, inner]) => [key, below(inner)]),
+    );
   if (out.items) out.items = below(out.items);
-  if (isObject(out.additionalProperties)) out.additionalProperties = below(out.additionalProperties);
-  for (const key of ["anyOf", "oneOf", "allOf"] as const) if (out[key]) out[key] = out[key].map((inner) => mapped(inner, (one) => one, own));
+  if (isObject(out.additionalProperties))
+    out.additionalProperties = below(out.additionalProperties);
+  for (const key of ["anyOf", "oneOf", "allOf"] as const)
+    if (out[key]) out[key] = out[key].map((inner) => mapped(inner, (one) => one, own));
   return change(out, own);
 }
-

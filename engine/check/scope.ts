@@ -2,10 +2,27 @@ import type { Json, JsonObject, JsonSchema, ParamSpec, StepStatus } from "../typ
 import { isObject } from "./accepts.ts";
 
 /** Names that expressions start from; a loop variable can't take one of them. */
-export const ROOTS = ["params", "steps", "target", "run", "index", "error", "output", "attempt"] as const;
+export const ROOTS = [
+  "params",
+  "steps",
+  "target",
+  "run",
+  "index",
+  "error",
+  "output",
+  "attempt",
+] as const;
 
 const STATUSES: StepStatus[] = [
-  "ok", "skipped", "failed", "cancelled", "recovered", "unknown", "previewed", "not_previewable", "undetermined",
+  "ok",
+  "skipped",
+  "failed",
+  "cancelled",
+  "recovered",
+  "unknown",
+  "previewed",
+  "not_previewable",
+  "undetermined",
 ];
 
 /** A mapping that has these keys and no others. */
@@ -47,7 +64,10 @@ export const TARGET_SCHEMA: JsonSchema = {
   },
 };
 
-export const RUN_SCHEMA: JsonSchema = closed({ id: { type: "string" }, started_at: { type: "string" } });
+export const RUN_SCHEMA: JsonSchema = closed({
+  id: { type: "string" },
+  started_at: { type: "string" },
+});
 
 /** The JSON Schema of one parameter's value: its spec without the keys that are pgdba's own. */
 export function valueSchema(spec: ParamSpec): JsonSchema {
@@ -61,7 +81,10 @@ export function paramsScope(params: Record<string, ParamSpec>): JsonSchema {
   for (const [name, spec] of Object.entries(params)) {
     const schema = valueSchema(spec);
     const always = spec.required === true || spec.default !== undefined;
-    properties[name] = always || schema.type === undefined ? schema : { ...schema, type: [...new Set([schema.type, "null"].flat())] };
+    properties[name] =
+      always || schema.type === undefined
+        ? schema
+        : { ...schema, type: [...new Set([schema.type, "null"].flat())] };
   }
   return closed(properties);
 }
@@ -83,21 +106,37 @@ export function literalSchema(value: Json): JsonSchema {
 }
 
 /** The part of `schema` that describes the value at `path`, as far as it says; choices are searched in order. */
-export function schemaAt(schema: JsonSchema, path: readonly (string | number)[]): JsonSchema | undefined {
+export function schemaAt(
+  schema: JsonSchema,
+  path: readonly (string | number)[],
+): JsonSchema | undefined {
   if (path.length === 0) return schema;
-  for (const branch of [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])]) {
+  for (const branch of [
+    ...(schema.anyOf ?? []),
+    ...(schema.oneOf ?? []),
+    ...(schema.allOf ?? []),
+  ]) {
     const found = schemaAt(branch, path);
     if (found !== undefined) return found;
   }
   const [head, ...rest] = path;
   if (typeof head === "number") return schema.items && schemaAt(schema.items, rest);
-  if (schema.properties !== undefined && Object.hasOwn(schema.properties, head!)) return schemaAt(schema.properties[head!]!, rest);
-  return isObject(schema.additionalProperties) ? schemaAt(schema.additionalProperties, rest) : undefined;
+  if (schema.properties !== undefined && Object.hasOwn(schema.properties, head!))
+    return schemaAt(schema.properties[head!]!, rest);
+  return isObject(schema.additionalProperties)
+    ? schemaAt(schema.additionalProperties, rest)
+    : undefined;
 }
 
 /** Every text in `value`, with its path. */
-export function* texts(value: Json, path: readonly (string | number)[] = []): Generator<{ path: readonly (string | number)[]; text: string }> {
+export function* texts(
+  value: Json,
+  path: readonly (string | number)[] = [],
+): Generator<{ path: readonly (string | number)[]; text: string }> {
   if (typeof value === "string") yield { path, text: value };
-  else if (Array.isArray(value)) for (const [i, item] of value.entries()) yield* texts(item, [...path, i]);
-  else if (isObject(value)) for (const [key, item] of Object.entries(value as JsonObject)) yield* texts(item, [...path, key]);
+  else if (Array.isArray(value))
+    for (const [i, item] of value.entries()) yield* texts(item, [...path, i]);
+  else if (isObject(value))
+    for (const [key, item] of Object.entries(value as JsonObject))
+      yield* texts(item, [...path, key]);
 }

@@ -12,9 +12,20 @@ const retry: JsonSchema = {
   type: "object",
   description: "Try again when the step fails.",
   properties: {
-    attempts: { type: "integer", minimum: 1, maximum: 1000, description: "Attempts in all, the first included." },
-    backoff: { ...duration, description: "Delay before the second attempt; doubled for each further one, at most 30s." },
-    on: { ...cel, description: "CEL over `error`; without it, errors that say they are retryable." },
+    attempts: {
+      type: "integer",
+      minimum: 1,
+      maximum: 1000,
+      description: "Attempts in all, the first included.",
+    },
+    backoff: {
+      ...duration,
+      description: "Delay before the second attempt; doubled for each further one, at most 30s.",
+    },
+    on: {
+      ...cel,
+      description: "CEL over `error`; without it, errors that say they are retryable.",
+    },
   },
   required: ["attempts"],
   additionalProperties: false,
@@ -22,17 +33,35 @@ const retry: JsonSchema = {
 
 /** Keys that any step or block may have. */
 export const COMMON: Record<string, JsonSchema> = {
-  id: { type: "string", pattern: NAME, description: "How later steps refer to this one: `steps.<id>.output`." },
+  id: {
+    type: "string",
+    pattern: NAME,
+    description: "How later steps refer to this one: `steps.<id>.output`.",
+  },
   when: { ...cel, description: "CEL; the step is skipped unless it is true." },
-  foreach: { type: ["string", "array"], "x-lang": "cel", description: "CEL that yields a list, or a list: the step is done once per item." },
-  as: { type: "string", pattern: NAME, description: "Name of the loop variable; `item` without it." },
+  foreach: {
+    type: ["string", "array"],
+    "x-lang": "cel",
+    description: "CEL that yields a list, or a list: the step is done once per item.",
+  },
+  as: {
+    type: "string",
+    pattern: NAME,
+    description: "Name of the loop variable; `item` without it.",
+  },
   parallel: { type: "integer", minimum: 1, maximum: 64, description: "How many items at a time." },
   retry,
   until: { ...cel, description: "CEL over `output`; the step is repeated until it is true." },
   every: { ...duration, description: "Pause between two tries of `until`." },
-  timeout: { ...duration, description: "How long an attempt may take; with `until`, all of them together." },
+  timeout: {
+    ...duration,
+    description: "How long an attempt may take; with `until`, all of them together.",
+  },
   ignore_error: { type: "boolean", description: "Go on when the step fails." },
-  sensitive: { type: "boolean", description: "Keep the output out of the journal, the events and the envelope." },
+  sensitive: {
+    type: "boolean",
+    description: "Keep the output out of the journal, the events and the envelope.",
+  },
 };
 
 /** Keys of a step that is not a block. */
@@ -51,7 +80,10 @@ export const BLOCK_ONLY: Record<string, JsonSchema> = {
 };
 
 /** A step, whatever its type. Its type key is checked apart, against the registry. */
-export const STEP: JsonSchema = { type: "object", properties: { ...COMMON, ...ACTION_ONLY, ...BLOCK_ONLY } };
+export const STEP: JsonSchema = {
+  type: "object",
+  properties: { ...COMMON, ...ACTION_ONLY, ...BLOCK_ONLY },
+};
 
 /** Keywords that a parameter, or a schema under `output_schema`, may use. */
 const KEYWORDS: Record<string, JsonSchema> = {
@@ -86,7 +118,10 @@ const NESTED = {
 } satisfies Record<string, JsonSchema>;
 
 function typeName(): JsonSchema {
-  return { type: "string", enum: ["string", "number", "integer", "boolean", "array", "object", "null"] };
+  return {
+    type: "string",
+    enum: ["string", "number", "integer", "boolean", "array", "object", "null"],
+  };
 }
 
 /** A JSON Schema as a runbook may write it, one level of it. */
@@ -103,8 +138,15 @@ export const PARAM: JsonSchema = {
     ...KEYWORDS,
     ...NESTED,
     required: { type: "boolean", description: "The run is refused without it." },
-    secret: { type: "boolean", description: "Given as `env:NAME` or `file:PATH`, never itself; masked everywhere." },
-    positional: { type: "integer", minimum: 1, description: "May also be given as the nth bare word." },
+    secret: {
+      type: "boolean",
+      description: "Given as `env:NAME` or `file:PATH`, never itself; masked everywhere.",
+    },
+    positional: {
+      type: "integer",
+      minimum: 1,
+      description: "May also be given as the nth bare word.",
+    },
   },
   additionalProperties: false,
 };
@@ -117,12 +159,27 @@ export const RUNBOOK: JsonSchema = {
     kind: { const: "runbook" },
     summary: { ...text, description: "One sentence: what it does." },
     description: { type: "string", description: "Markdown: when to use it, what to watch." },
-    risk: { type: "string", enum: RISKS as unknown as Json[], description: "The worst it does; decides which gates stand before it." },
-    needs: { type: "array", items: text, description: "Capabilities that the target must have, e.g. `postgres`." },
-    params: { type: "object", description: "Its parameters, as JSON Schema; flags and help derive from them." },
+    risk: {
+      type: "string",
+      enum: RISKS as unknown as Json[],
+      description: "The worst it does; decides which gates stand before it.",
+    },
+    needs: {
+      type: "array",
+      items: text,
+      description: "Capabilities that the target must have, e.g. `postgres`.",
+    },
+    params: {
+      type: "object",
+      description: "Its parameters, as JSON Schema; flags and help derive from them.",
+    },
     steps: { ...steps, description: "What it does, in order." },
     output: { type: "object", description: "What it yields: names to CEL." },
-    output_schema: { type: "object", additionalProperties: { type: "object" }, description: "JSON Schema of outputs, tighter than what is inferred." },
+    output_schema: {
+      type: "object",
+      additionalProperties: { type: "object" },
+      description: "JSON Schema of outputs, tighter than what is inferred.",
+    },
   },
   required: ["summary", "risk", "steps"],
   additionalProperties: false,

@@ -18,8 +18,11 @@ export function bracesIn(source: string): Piece | undefined {
  */
 export function templateIn(text: string, roots: ReadonlySet<string>): Piece | undefined {
   if (classify(text) === "cel") return { start: 0, end: text.length };
-  for (const found of text.matchAll(/\{\{[~#/^&{>!]*\s*@?[A-Za-z_]\w*\s*(?:\}\}|[.[\s~][^{}]*\}\})|\$\{\s*([A-Za-z_]\w*)[^}]*\}/g)) {
-    if (found[1] === undefined || roots.has(found[1])) return { start: found.index, end: found.index + found[0].length };
+  for (const found of text.matchAll(
+    /\{\{[~#/^&{>!]*\s*@?[A-Za-z_]\w*\s*(?:\}\}|[.[\s~][^{}]*\}\})|\$\{\s*([A-Za-z_]\w*)[^}]*\}/g,
+  )) {
+    if (found[1] === undefined || roots.has(found[1]))
+      return { start: found.index, end: found.index + found[0].length };
   }
   return undefined;
 }

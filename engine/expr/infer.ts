@@ -150,7 +150,10 @@ class Checker {
           didYouMean(node.args, Object.keys(scope)),
         );
       case ".":
-        return this.#member(node.args[0], this.infer(node.args[0], scope), node.args[1], { start: node.pos, end: node.end });
+        return this.#member(node.args[0], this.infer(node.args[0], scope), node.args[1], {
+          start: node.pos,
+          end: node.end,
+        });
       case "[]":
         return this.#index(node, scope);
       case "call":
@@ -202,7 +205,12 @@ class Checker {
     );
   }
 
-  #member(ownerNode: Node, owner: JsonSchema, key: string, at: { start: number; end: number }): JsonSchema {
+  #member(
+    ownerNode: Node,
+    owner: JsonSchema,
+    key: string,
+    at: { start: number; end: number },
+  ): JsonSchema {
     const member = memberOf(owner, key);
     if ("schema" in member) return member.schema;
     const text = this.#text(ownerNode);

@@ -275,14 +275,23 @@ export class Interpreter {
     }
   }
 
-  #quantifier(macro: Macro, items: List, outer: Scope | undefined, recorder: Recorder | undefined): boolean {
+  #quantifier(
+    macro: Macro,
+    items: List,
+    outer: Scope | undefined,
+    recorder: Recorder | undefined,
+  ): boolean {
     const decisive = macro.name === "exists";
     let decided = false;
     let fault: unknown;
     for (let i = 0; i < items.size; i++) {
       const value = items.at(i);
       try {
-        const holds = this.#truth(macro.body, { name: macro.variable, value, outer }, `the condition of ${macro.name}()`);
+        const holds = this.#truth(
+          macro.body,
+          { name: macro.variable, value, outer },
+          `the condition of ${macro.name}()`,
+        );
         if (!holds) recorder?.element(macro, i, value);
         decided ||= holds === decisive;
       } catch (error) {
@@ -291,7 +300,7 @@ export class Interpreter {
       if (decided && (decisive || !recorder)) return decisive; // to explain `all`, more elements that fail are wanted
     }
     if (fault !== undefined && !decided) throw fault;
-    return decided === decisive;
+    return decided ? decisive : !decisive;
   }
 
   #collect(macro: Macro, items: List, outer: Scope | undefined): Value {

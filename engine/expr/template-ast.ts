@@ -97,17 +97,29 @@ export function parseText(text: string): Program {
   return program;
 }
 
-function textSyntaxError(error: unknown, text: string, whole: { start: number; end: number }): unknown {
-  if (error instanceof RangeError) return new ExprError(whole, "the text is nested too deep", "Simplify it.", error);
+function textSyntaxError(
+  error: unknown,
+  text: string,
+  whole: { start: number; end: number },
+): unknown {
+  if (error instanceof RangeError)
+    return new ExprError(whole, "the text is nested too deep", "Simplify it.", error);
   // jison gives no position but the line in its message, "Parse error on line 2: ... Expecting 'A', 'B', got 'C'" in names
-  // of tokens; Handlebars' own complaints, such as a block closed by another name, have line and column.
-  const { lineNumber, column, message = "" } = error as { lineNumber?: number; column?: number; message?: string };
+  // of tokens; Handlebars' own complaints, such as a block closed by another name, have lineNumber and column (a plain
+  // error has a column too, but that one is of the script that threw it).
+  const {
+    lineNumber,
+    column,
+    message = "",
+  } = error as { lineNumber?: number; column?: number; message?: string };
   const found = /^(?:Parse|Lexical) error on line (\d+)/.exec(message);
   const line = lineNumber ?? Number(found?.[1] ?? 1);
-  const start = offsetOf(text, { line, column: column ?? 0 });
+  const start = offsetOf(text, { line, column: lineNumber === undefined ? 0 : (column ?? 0) });
   const lineEnd = text.indexOf("\n", start);
   const isOpen = message.includes("got 'EOF'");
-  const reason = isOpen ? "a {{ or a block is not closed" : "what stands between {{ and }} is not understood";
+  const reason = isOpen
+    ? "a {{ or a block is not closed"
+    : "what stands between {{ and }} is not understood";
   return new ExprError(
     { start, end: lineEnd === -1 ? text.length : lineEnd },
     `the text does not parse: ${found ? reason : message}`,

@@ -20,11 +20,13 @@ export function mergeSteps(over: Tree, base: Tree, faults: Diagnostic[]): Tree |
   if (!Array.isArray(whole.value)) return mine ?? theirs;
   const list = whole.value;
 
+  const ids = indexOf(list);
+
   for (const name of dropped(drop, faults)) {
     if (faults.length >= LIMITS.faults) break;
-    const place = locate(list, name.value as string);
-    if (place) place.list.splice(place.index, 1);
-    else faults.push(unknownId(name, list));
+    const place = ids.find(name.value as string);
+    if (place) ids.remove(place);
+    else faults.push(unknownId(name, ids.names()));
   }
 
   const own = new Set<string>();
@@ -34,42 +36,69 @@ export function mergeSteps(over: Tree, base: Tree, faults: Diagnostic[]): Tree |
     if (faults.length >= LIMITS.faults) break;
     const id = idOf(written);
     if (id !== undefined && own.has(id)) {
-      faults.push(
-        fault(
-          child(written, "id")!,
-          "duplicate-id",
-          `two steps here have the id "${id}"`,
-          "Rename one of them.",
-        ),
-      );
+      const message = `two steps here have the id "${id}"`;
+      faults.push(fault(child(written, "id")!, "duplicate-id", message, "Rename one of them."));
       continue;
     }
     if (id !== undefined) own.add(id);
     const anchor = anchorOf(written, faults);
     const entry = withoutAnchor(written);
-    const known = id === undefined ? undefined : locate(list, id);
-    if (known && !anchor) {
-      known.list[known.index] = entry;
-      continue;
-    }
-    if (known) known.list.splice(known.index, 1);
+    const known = id === undefined ? undefined : ids.find(id);
+    if (known) ids.remove(known);
     if (!anchor) {
-      list.push(entry);
+      ids.insert(known?.list ?? list, known?.index ?? list.length, entry);
       continue;
     }
-    const place = locate(list, anchor.id);
+    const place = ids.find(anchor.id);
     if (!place) {
-      faults.push(unknownId(anchor.tree, list));
+      faults.push(unknownId(anchor.tree, ids.names()));
       continue;
     }
-    const tail = anchor.after
-      ? place.list.indexOf(tails.get(anchor.id) ?? place.list[place.index]!)
-      : -1;
-    place.list.splice(anchor.after ? Math.max(tail, place.index) + 1 : place.index, 0, entry);
+    const tail = tails.get(anchor.id);
+    const last = Math.max(place.index, tail ? place.list.indexOf(tail) : -1);
+    ids.insert(place.list, anchor.after ? last + 1 : place.index, entry);
     if (anchor.after) tails.set(anchor.id, entry);
   }
   if (!mine && !theirs) return undefined;
   return { ...(mine ?? whole), value: list };
+}
+
+interface Place {
+  list: Tree[];
+  index: number;
+}
+
+/** The written ids of `list` and of all blocks in it, kept in step with what is removed and inserted. */
+function indexOf(list: Tree[]) {
+  const places = new Map<string, { list: Tree[]; entry: Tree }>();
+
+  function add(into: Tree[], entry: Tree): void {
+    const id = idOf(entry);
+    if (id !== undefined && !places.has(id)) places.set(id, { list: into, entry });
+    for (const inner of nested(entry)) for (const each of inner) add(inner, each);
+  }
+
+  function forget(entry: Tree): void {
+    const id = idOf(entry);
+    if (id !== undefined && places.get(id)?.entry === entry) places.delete(id);
+    for (const inner of nested(entry)) for (const each of inner) forget(each);
+  }
+
+  for (const entry of list) add(list, entry);
+  return {
+    names: () => [...places.keys()],
+    find(id: string): Place | undefined {
+      const place = places.get(id);
+      return place && { list: place.list, index: place.list.indexOf(place.entry) };
+    },
+    remove({ list: from, index }: Place): void {
+      for (const entry of from.splice(index, 1)) forget(entry);
+    },
+    insert(into: Tree[], index: number, entry: Tree): void {
+      into.splice(index, 0, entry);
+      add(into, entry);
+    },
+  };
 }
 
 function dropped(drop: Tree | undefined, faults: Diagnostic[]): Tree[] {
@@ -123,9 +152,8 @@ function withoutAnchor(entry: Tree): Tree {
   };
 }
 
-function unknownId(tree: Tree, list: Tree[]): Diagnostic {
+function unknownId(tree: Tree, ids: string[]): Diagnostic {
   const id = tree.value as string;
-  const ids = idsOf(list);
   const near = suggest(id, ids);
   const hint = near
     ? `Did you mean "${near}"?`
@@ -142,24 +170,6 @@ function idOf(entry: Tree): string | undefined {
 
 function nested(entry: Tree): Tree[][] {
   return NESTED.map((key) => child(entry, key)?.value).filter((value) => Array.isArray(value));
-}
-
-function idsOf(list: Tree[]): string[] {
-  return list.flatMap((entry) => {
-    const id = idOf(entry);
-    return [...(id === undefined ? [] : [id]), ...nested(entry).flatMap(idsOf)];
-  });
-}
-
-function locate(list: Tree[], id: string): { list: Tree[]; index: number } | undefined {
-  for (const [index, entry] of list.entries()) {
-    if (idOf(entry) === id) return { list, index };
-    for (const inner of nested(entry)) {
-      const found = locate(inner, id);
-      if (found) return found;
-    }
-  }
-  return undefined;
 }
 
 /** A copy whose lists can be changed: the base may be in use elsewhere. */

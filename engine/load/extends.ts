@@ -50,10 +50,10 @@ function mergeMaps(over: Tree, base: Tree): Tree {
 /** `warning: 70` for `warning: {default: 70}` is the likely slip; merged, it would replace the whole declaration. */
 function checkParams(over: Tree, base: Tree, faults: Diagnostic[]): void {
   const params = child(over, "params")?.value;
-  if (!(params instanceof Map)) return;
+  const declared = child(base, "params");
+  if (!(params instanceof Map) || !declared) return;
   for (const [name, spec] of params) {
-    const declared = child(base, "params");
-    if (spec.value instanceof Map || !(declared && child(declared, name))) continue;
+    if (spec.value instanceof Map || !child(declared, name)) continue;
     const hint =
       spec.value === null || typeof spec.value === "object"
         ? "{default: …}"

@@ -41,8 +41,12 @@ export function formatDiagnostics(list: readonly Diagnostic[]): string {
     .join("\n\n");
 }
 
-/** The error that carries `diagnostics` (at least one); speaks in the words of the first. */
-export function invalidRunbook(diagnostics: readonly Diagnostic[]): PgdbaError {
+/** The error that carries `found` (at least one) in order of place, and speaks in the words of the first. */
+export function invalidRunbook(found: readonly Diagnostic[]): PgdbaError {
+  const diagnostics = found.toSorted(({ where: a }, { where: b }) => {
+    if (a.file !== b.file) return a.file < b.file ? -1 : 1;
+    return a.line - b.line || a.column - b.column;
+  });
   const first = diagnostics[0]!;
   const more = diagnostics.length > 1 ? ` (and ${diagnostics.length - 1} more)` : "";
   return new PgdbaError("invalid_runbook", first.message + more, {

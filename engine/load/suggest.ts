@@ -9,7 +9,7 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
   let best: string | undefined;
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - word.length) > limit) continue;
-    const d = distance(word, candidate);
+    const d = distance(word, candidate, limit);
     if (d > limit || (best !== undefined && d === limit)) continue;
     best = candidate;
     limit = d;
@@ -17,7 +17,8 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-function distance(a: string, b: string): number {
+/** The distance, or some number above `limit` once it can only be above it. */
+function distance(a: string, b: string, limit: number): number {
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
@@ -30,6 +31,7 @@ function distance(a: string, b: string): number {
       }
       row.push(d);
     }
+    if (Math.min(...row) > limit && Math.min(...previous) > limit) return limit + 1;
     before = previous;
     previous = row;
   }

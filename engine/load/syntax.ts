@@ -20,7 +20,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
 };
 
 /**
- * The parser's errors as diagnostics, in order of place, one per line: the others of a line follow from the first.
+ * The parser's errors as diagnostics, one per line: the others of a line follow from the first.
  * `unclosed` gives for the end of an unclosed quoted text where it begins; the parser only notices at the end.
  */
 export function syntaxFaults(
@@ -51,7 +51,7 @@ export function syntaxFaults(
     );
     if (!byLine.has(fault.where.line)) byLine.set(fault.where.line, fault);
   }
-  return [...byLine].sort(([a], [b]) => a - b).map(([, fault]) => fault);
+  return [...byLine.values()];
 }
 
 /** The error at the line whose indentation is its cause, if that is its cause. */

@@ -46,7 +46,7 @@ export function spanIn(source: Source, start: number, end: number): Span {
   };
 }
 
-export function spanOf(tree: Tree, key = false): Span {
+function spanOf(tree: Tree, key = false): Span {
   const { start, end } = (key && tree.key) || tree;
   return spanIn(tree.source, start, end);
 }

@@ -5,7 +5,7 @@ import type { StepRow } from "../journal/journal.ts";
 import type { ActionNode, Effect, Json, StepNode, StepResult, StepType } from "../types.ts";
 import { checkInput } from "./check-input.ts";
 import { makeContext, settleOrAbort } from "./context.ts";
-import { type RunState, type Scope, variables } from "./state.ts";
+import { type RunState, type Scope, type UndoEntry, variables } from "./state.ts";
 
 /** Time a step has to end by itself once its signal was aborted, ms. */
 const ABORT_GRACE_MS = 5_000;
@@ -61,9 +61,9 @@ export async function act(job: Act): Promise<Acted> {
   }
 
   const undoable = effect === "change" && scope.phase === "main";
-  const entry = { path, node, type, input, result: null as StepResult | null, scope };
+  const entry: UndoEntry = { path, node, type, input, result: null, scope, rendered: new Map() };
   if (undoable) {
-    renderUndo(state, scope, node);
+    await renderUndo(state, entry);
     state.undo.push(entry);
   }
 
@@ -77,7 +77,7 @@ export async function act(job: Act): Promise<Acted> {
     }
   }
 
-  if (effect === "change") recordIntent(job, input);
+  if (effect === "change") recordIntent(job, input, entry);
   const output = await settleOrAbort(type.run(ctx, input), signal, ABORT_GRACE_MS);
   assertBounded(output, path);
   if (node.sensitive) state.secrets.addData(output);
@@ -90,7 +90,7 @@ export async function act(job: Act): Promise<Acted> {
 }
 
 function renderedInput(state: RunState, scope: Scope, node: ActionNode, type: StepType): Json {
-  const before = state.rendered.get(node);
+  const before = scope.rendered?.get(node);
   if (before !== undefined) return before;
   return renderInput(node.input, type.input, variables(state, scope));
 }
@@ -102,23 +102,25 @@ export function effectOf(type: StepType, asWritten: Json, rendered: Json): Effec
 }
 
 /** Renders the inputs of a step's undo before it acts, so that they don't depend on what it does. */
-function renderUndo(state: RunState, scope: Scope, node: ActionNode): void {
+async function renderUndo(state: RunState, { node, scope, rendered }: UndoEntry): Promise<void> {
   if (!node.undo) return;
-  const render = (step: StepNode): void => {
+  const vars = variables(state, scope);
+  const render = async (step: StepNode): Promise<void> => {
     if (step.node === "block") {
-      [...step.block, ...(step.rescue ?? []), ...(step.always ?? [])].forEach(render);
+      for (const inner of [...step.block, ...(step.rescue ?? []), ...(step.always ?? [])]) await render(inner);
     } else if (step.foreach === undefined) {
-      state.rendered.set(step, renderInput(step.input, {}, variables(state, scope)));
+      const { input } = await state.registry.get(step.type);
+      rendered.set(step, renderInput(step.input, input, vars));
     }
   };
-  node.undo.forEach(render);
+  for (const step of node.undo) await render(step);
 }
 
-function recordIntent(job: Act, input: Json): void {
+function recordIntent(job: Act, input: Json, { rendered }: UndoEntry): void {
   const { state, scope, node, path } = job;
   const undo = node.undo
     ? (node.undo.map((step) =>
-        step.node === "action" ? { [step.type]: state.rendered.get(step) ?? step.input } : null,
+        step.node === "action" ? { [step.type]: rendered.get(step) ?? step.input } : null,
       ) as Json)
     : null;
   const record = () =>

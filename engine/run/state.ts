@@ -42,6 +42,8 @@ export interface Scope {
   guarded: boolean;
   /** The timeout of an enclosing block. */
   deadline: AbortSignal | undefined;
+  /** Inputs that are rendered already: those of undo steps. */
+  rendered?: ReadonlyMap<ActionNode, Json>;
 }
 
 /** A change step that started, and so must be undone when the run fails. */
@@ -53,6 +55,8 @@ export interface UndoEntry {
   /** Present once the step ended. */
   result: StepResult | null;
   scope: Scope;
+  /** Inputs of the undo steps, rendered before this step acted; one set per iteration of a loop. */
+  rendered: Map<ActionNode, Json>;
 }
 
 /** What the envelope says of a step. */
@@ -99,8 +103,6 @@ export interface RunState {
   readonly deferred: { node: BlockNode; scope: Scope }[];
   readonly summaries: StepSummary[];
   readonly warnings: string[];
-  /** Inputs of undo steps, rendered before the step they belong to acted. */
-  readonly rendered: WeakMap<ActionNode, Json>;
   /** Name of the runbook that was asked for. */
   readonly topRunbook: string;
   lock: Fence | null;

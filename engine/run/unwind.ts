@@ -59,6 +59,7 @@ async function undoOne(state: RunState, entry: UndoEntry): Promise<void> {
     deadline: undefined,
     prefix: `${entry.path}~undo/`,
     steps: { ...entry.scope.steps },
+    rendered: entry.rendered,
   };
   if (entry.node.undo) {
     await runNodes(state, entry.node.undo, scope);

@@ -69,7 +69,7 @@ export function runbookHelp(meta: RunbookMeta, flags: Flags = {}): string {
     ...params.filter(([, spec]) => isNeeded(spec)).map(([name, spec]) => flagForm(name, spec)),
     "[flags]",
   ];
-  const needs = meta.needs.length === 0 ? "" : `\nNeeds of the target: ${meta.needs.join(", ")}`;
+  const needs = meta.needs.length === 0 ? "" : `  Needs of the target: ${meta.needs.join(", ")}`;
   return sections([
     [
       "",
@@ -84,10 +84,7 @@ export function runbookHelp(meta: RunbookMeta, flags: Flags = {}): string {
     ["Flags", flagLines(flags)],
     [
       "Risk",
-      [
-        `  ${meta.risk}: ${RISK_GATES[meta.risk]}${chaosGate(meta)}`,
-        ...(needs ? [`  ${needs.trim()}`] : []),
-      ],
+      [`  ${meta.risk}: ${RISK_GATES[meta.risk]}${chaosGate(meta)}`, ...(needs ? [needs] : [])],
     ],
     [
       "Output",

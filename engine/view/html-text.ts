@@ -40,6 +40,6 @@ const ENTITIES: Record<string, string> = {
 };
 
 /** Safe in text and in quoted attributes. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return printable(text).replace(/[&<>"'`]/g, (character) => ENTITIES[character] ?? character);
 }

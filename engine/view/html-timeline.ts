@@ -2,7 +2,7 @@ import { type Html, html } from "./html-text.ts";
 import { STEP_MARKS } from "./marks.ts";
 import { count } from "./plain.ts";
 import type { RunRecord, StepRecord } from "./run-record.ts";
-import { clip, duration } from "./text.ts";
+import { clip, duration, largest } from "./text.ts";
 
 const WIDTH = 960;
 const LABEL = 260;
@@ -15,9 +15,12 @@ const MAX_ROWS = 200;
 export function timeline(run: RunRecord): Html {
   const timed = run.steps.filter((step) => Number.isFinite(Date.parse(step.started_at)));
   if (timed.length === 0) return html`<p class="note">No step was started.</p>`;
-  const start = Math.min(Date.parse(run.started_at) || Infinity, ...timed.map(began));
+  const start = timed.reduce(
+    (first, step) => Math.min(first, began(step)),
+    Date.parse(run.started_at) || Infinity,
+  );
   const end = Math.max(
-    ...timed.map((step) => began(step) + step.duration_ms),
+    largest(timed.map((step) => began(step) + step.duration_ms)),
     start + (run.duration_ms ?? 0),
     start + 1,
   );

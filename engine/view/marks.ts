@@ -41,7 +41,7 @@ export function markOf(status: unknown): Mark {
 }
 
 /** Severities of findings, the worst first; others come after these in the order met. */
-export const SEVERITIES: Readonly<Record<string, Mark>> = {
+const SEVERITIES: Readonly<Record<string, Mark>> = {
   critical: { mark: "✖", color: "red" },
   error: { mark: "✖", color: "red" },
   warning: { mark: "▲", color: "yellow" },

@@ -1,7 +1,7 @@
 import type { Listener } from "../types.ts";
 
 /** Version of the event lines: fields and kinds may be added under the same number, nothing else may change. */
-export const NDJSON_VERSION = 1;
+const NDJSON_VERSION = 1;
 
 /** Writes each event as one line of JSON, with `v` (format version) and `seq` (from 1, without gaps). */
 export function ndjsonView(write: (text: string) => unknown): Listener {

@@ -1,7 +1,17 @@
 import type { Json, JsonObject } from "../types.ts";
 import { markOf } from "./marks.ts";
 import { count } from "./plain.ts";
-import { clip, duration, indent, pad, printable, singleLine, width, wrap } from "./text.ts";
+import {
+  clip,
+  duration,
+  indent,
+  largest,
+  pad,
+  printable,
+  singleLine,
+  width,
+  wrap,
+} from "./text.ts";
 import { type Canvas, isObject } from "./canvas.ts";
 
 /** `data.run` or `error.run` as lines: how it ended, its warnings, and each step with its mark and duration. */
@@ -62,7 +72,7 @@ function stepRows(steps: Json | undefined): { name: string; step: JsonObject }[]
 
 function renderSteps(rows: { name: string; step: JsonObject }[], canvas: Canvas): string[] {
   const { paint } = canvas;
-  const names = Math.min(40, Math.max(0, ...rows.map(({ name }) => width(name))));
+  const names = Math.min(40, largest(rows.map(({ name }) => width(name))));
   return rows.flatMap(({ name, step }) => {
     const { mark, color } = markOf(step["status"]);
     const attempts =

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../types.ts";
-import { indent, pad, printable, width, wrap } from "./text.ts";
+import { clip, indent, largest, pad, printable, width, wrap } from "./text.ts";
 import { type Canvas, isScalar, scalarText } from "./canvas.ts";
 
 const GAP = 2;
@@ -13,8 +13,8 @@ export function table(rows: JsonObject[], canvas: Canvas): string[] {
   const cells = rows.map((row) => keys.map((key) => cellText(row[key])));
   const headers = keys.map(printable);
   const natural = headers.map((header, column) =>
-    Math.max(
-      ...[header, ...cells.map((row) => row[column] ?? "")].flatMap((text) =>
+    largest(
+      [header, ...cells.map((row) => row[column] ?? "")].flatMap((text) =>
         text.split("\n").map(width),
       ),
     ),
@@ -41,7 +41,7 @@ function cellText(value: Json | undefined): string {
 /** Widths that add up to at most `room`, taken from the widest columns; null when some column would become unreadable. */
 function fit(natural: number[], room: number): number[] | null {
   const total = (limit: number) => natural.reduce((sum, cells) => sum + Math.min(cells, limit), 0);
-  let limit = Math.max(0, ...natural);
+  let limit = Math.min(largest(natural), Math.max(room, NARROWEST));
   while (limit > NARROWEST && total(limit) > room) limit -= 1;
   if (total(limit) > room) return null;
   const widths = natural.map((cells) => Math.min(cells, limit));
@@ -54,7 +54,7 @@ function fit(natural: number[], room: number): number[] | null {
 
 function tableRow(texts: string[], widths: number[], right: boolean[]): string[] {
   const columns = texts.map((text, column) => wrap(text, widths[column] ?? 1));
-  const height = Math.max(1, ...columns.map((lines) => lines.length));
+  const height = Math.max(1, largest(columns.map((lines) => lines.length)));
   return Array.from({ length: height }, (_, line) =>
     columns
       .map((lines, column) => pad(lines[line] ?? "", widths[column] ?? 0, right[column]))
@@ -64,15 +64,13 @@ function tableRow(texts: string[], widths: number[], right: boolean[]): string[]
 }
 
 function records(headers: string[], cells: string[][], { columns, paint }: Canvas): string[] {
-  const keys = Math.min(Math.max(...headers.map(width)), Math.floor(columns / 3));
+  const keys = Math.min(largest(headers.map(width)), Math.floor(columns / 3));
   return cells.flatMap((row, n) => [
     ...(n === 0 ? [] : [""]),
     ...row.flatMap((text, column) => {
-      const [name = "", ...more] = wrap(headers[column] ?? "", keys);
       const [first = "", ...rest] = wrap(text, Math.max(1, columns - keys - GAP));
       return [
-        `${paint.dim(pad(name, keys))}${" ".repeat(GAP)}${first}`.trimEnd(),
-        ...indent(more, ""),
+        `${paint.dim(pad(clip(headers[column] ?? "", keys), keys))}${" ".repeat(GAP)}${first}`.trimEnd(),
         ...indent(rest, " ".repeat(keys + GAP)),
       ];
     }),

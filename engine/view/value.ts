@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../types.ts";
 import { type Canvas, isObject, isScalar, narrowed, scalarText } from "./canvas.ts";
 import { table } from "./table.ts";
-import { indent, pad, printable, width, wrap } from "./text.ts";
+import { indent, largest, pad, printable, width, wrap } from "./text.ts";
 
 /** Any JSON as lines: a block of keys and values for an object, a table for a list of objects, bullets for a mixed list. */
 export function renderValue(value: Json, canvas: Canvas): string[] {
@@ -23,7 +23,7 @@ function renderBlock(object: JsonObject, canvas: Canvas): string[] {
   const entries = Object.entries(object);
   if (entries.length === 0) return [canvas.paint.dim("(empty)")];
   const inline = entries.filter(([, value]) => inlineText(value, canvas) !== null);
-  const keys = Math.min(32, Math.max(0, ...inline.map(([key]) => width(printable(key)))));
+  const keys = Math.min(32, largest(inline.map(([key]) => width(printable(key)))));
   return entries.flatMap(([key, value]) => {
     const label = printable(key);
     const text = inlineText(value, canvas);

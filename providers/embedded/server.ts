@@ -1,6 +1,7 @@
 import { chown, readFile, rm, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
+import { kill } from "node:process";
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Binaries } from "./binaries.ts";
 import type { OrdinaryUser } from "./user.ts";
@@ -100,33 +101,37 @@ export async function postmaster(dataDir: string): Promise<Postmaster | null> {
   return { pid: Number(lines[0]), port: Number(lines[3]), status };
 }
 
+/** Whether there is a process with this id, whoever owns it. */
+export function isAlive(pid: number): boolean {
+  try {
+    return kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** A server that was launched this long ago and has no living process has ended. */
+const LAUNCH_MS = 2000;
+
 /**
- * Waits until the server on `dataDir` says that it takes connections.
- * @param gone tells that the process has ended, so that a failed start is not waited for
- * @throws PgdbaError command_failed (with the log's last lines) | timeout
+ * Waits until the server on `dataDir`, launched just now, says that it takes connections.
+ * @throws PgdbaError command_failed (it ended; with the log's last lines) | timeout
  */
-export async function waitReady(
-  dataDir: string,
-  options: { timeoutMs: number; log: string; gone(): boolean | Promise<boolean> },
-): Promise<Postmaster> {
-  const deadline = performance.now() + options.timeoutMs;
+export async function waitReady(dataDir: string, options: { timeoutMs: number; log: string }): Promise<void> {
+  const begun = performance.now();
   for (;;) {
     const found = await postmaster(dataDir);
-    if (found?.status === "ready" || found?.status === "standby") return found;
-    const gone = await options.gone();
-    if (gone || performance.now() > deadline) {
-      const tail = (await readFile(options.log, "utf8").catch(() => ""))
-        .trim()
-        .split("\n")
-        .slice(-5)
-        .join("\n");
-      throw new PgdbaError(
-        gone ? "command_failed" : "timeout",
-        `PostgreSQL did not start on ${dataDir}`,
-        {
-          hint: tail === "" ? `Look at ${options.log}.` : `${options.log} ends with:\n${tail}`,
-        },
-      );
+    // A file left by a crash names a process that is gone, and may say "ready".
+    const alive = found !== null && isAlive(found.pid);
+    if (alive && (found.status === "ready" || found.status === "standby")) return;
+    const waited = performance.now() - begun;
+    const ended = !alive && waited > LAUNCH_MS;
+    if (ended || waited > options.timeoutMs) {
+      const text = await readFile(options.log, "utf8").catch(() => "");
+      const tail = text.trim().split("\n").slice(-5).join("\n");
+      throw new PgdbaError(ended ? "command_failed" : "timeout", `PostgreSQL did not start on ${dataDir}`, {
+        hint: tail === "" ? `Look at ${options.log}.` : `${options.log} ends with:\n${tail}`,
+      });
     }
     await Bun.sleep(10);
   }

@@ -1,6 +1,5 @@
 import { chmod, chown, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { kill } from "node:process";
 import { PgdbaError } from "../../engine/errors.ts";
 import { BUNDLED_VERSION, openBinaries, spareDirs } from "../embedded/binaries.ts";
 import {
@@ -8,6 +7,7 @@ import {
   configure,
   freePort,
   initdb,
+  isAlive,
   postmaster,
   runAs,
   socketDirFits,
@@ -101,9 +101,10 @@ export async function labDown(options: LabOptions & { remove?: boolean }): Promi
     if (record === null) return { stopped: false, removed: false };
     const stopped = await stop(record, options);
     if (options.remove !== true) return { stopped, removed: false };
+    // The lock file stays: somebody may be waiting on it.
     await rm(join(dir, "lab.json"), { force: true });
+    await rm(join(dir, "password"), { force: true });
     await rm(record.base, { recursive: true, force: true });
-    await rm(dir, { recursive: true, force: true });
     return { stopped, removed: true };
   });
 }
@@ -137,14 +138,6 @@ async function specOf(dir: string, record: Record): Promise<ConnectionSpec> {
     sslmode: "disable",
     application_name: "pgdba",
   };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
 
 async function create(dir: string, options: LabOptions): Promise<Record> {
@@ -181,19 +174,18 @@ async function start(dir: string, record: Record, options: LabOptions): Promise<
   const binaries = await openBinaries(record.version, user, options.spares ?? spareDirs());
   const dataDir = join(record.base, "data");
   const log = join(record.base, "log");
-  if (await answers(HOST, record.port)) {
-    record.port = await freePort(HOST);
-    await writeRecord(dir, record);
+  const found = await postmaster(dataDir);
+  // One that is alive without being ready yet is on its way, after a crash perhaps.
+  if (found === null || !isAlive(found.pid)) {
+    if (await answers(HOST, record.port)) {
+      record.port = await freePort(HOST);
+      await writeRecord(dir, record);
+    }
+    options.log?.(`starting the lab on port ${record.port}`);
+    const launch = ["start", "--silent", "--no-wait", "-D", dataDir, "-l", log, "-o", `-p ${record.port}`];
+    await runAs(user, [binaries.pg_ctl, ...launch]);
   }
-  options.log?.(`starting the lab on port ${record.port}`);
-  const launch = [binaries.pg_ctl, "start", "--silent", "--no-wait", "-D", dataDir, "-l", log, "-o", `-p ${record.port}`];
-  await runAs(user, launch);
-  const begun = performance.now();
-  const gone = async (): Promise<boolean> => {
-    const found = await postmaster(dataDir);
-    return performance.now() - begun > 1000 && (found === null || !isAlive(found.pid));
-  };
-  await waitReady(dataDir, { timeoutMs: START_MS, log, gone });
+  await waitReady(dataDir, { timeoutMs: START_MS, log });
 }
 
 async function stop(record: Record, options: LabOptions): Promise<boolean> {

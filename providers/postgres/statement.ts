@@ -157,7 +157,8 @@ export class Statement implements Submittable {
   }
 
   handleCopyInResponse(connection: Connection): void {
-    wireOf(connection).sendCopyFail("COPY FROM STDIN has no data here");
+    this.#error = new PgdbaError("unsupported", "COPY FROM STDIN gets no data here", { hint: "Use INSERT, or COPY from a file." });
+    wireOf(connection).sendCopyFail("no data");
   }
 
   handleCopyData(): void {
@@ -168,7 +169,7 @@ export class Statement implements Submittable {
 
   handleError(error: unknown, connection: Connection): void {
     this.#sync(connection);
-    this.#fail(error);
+    this.#fail(this.#error ?? error);
   }
 
   handleReadyForQuery(): void {

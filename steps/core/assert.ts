@@ -8,12 +8,17 @@ interface Assertion {
 }
 
 const properties: Record<string, JsonSchema> = {
-  that: { type: "string", "x-lang": "cel", description: "The condition that must hold" },
-  message: { type: "string", "x-lang": "text", description: "What to say when it does not, and what to do then" },
+  that: { type: "string", "x-lang": "cel", format: "condition", description: "The condition that must hold" },
+  message: {
+    type: "string",
+    "x-lang": "text",
+    description: "What to say when it does not, and what to do then",
+  },
 };
 
 export default defineStep({
   type: "assert",
+  pure: true,
   summary: "Fail unless every condition holds",
   docs: `One assertion or a list of them. All are checked, so that a person sees everything that is wrong at once; the
 first that does not hold gives the error its message. The error carries the value of every sub-expression.
@@ -30,7 +35,12 @@ so a plan checks them too.`,
     // One assertion or a list; each keyword below applies to the one or to the other.
     type: ["array", "object"],
     minItems: 1,
-    items: { type: "object", properties, required: ["that", "message"], additionalProperties: false },
+    items: {
+      type: "object",
+      properties,
+      required: ["that", "message"],
+      additionalProperties: false,
+    },
     properties,
     required: ["that", "message"],
     additionalProperties: false,
@@ -51,7 +61,8 @@ so a plan checks them too.`,
     const first = failed[0];
     if (first === undefined) return { checked: assertions.length };
     const others = failed.length - 1;
-    const more = others === 0 ? "" : ` (and ${others} more assertion${others === 1 ? "" : "s"} failed)`;
+    const more =
+      others === 0 ? "" : ` (and ${others} more assertion${others === 1 ? "" : "s"} failed)`;
     throw new PgdbaError("assertion_failed", first.message + more, {
       hint: "The values it was decided on are in the error's `data.trace`.",
       data: { trace: failed.map(({ trace }) => trace).join("\n\n"), failed },

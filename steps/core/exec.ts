@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Effect, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import {
@@ -52,7 +53,7 @@ export default defineStep({
   async run(ctx: StepContext, input: Input) {
     const argv = input.argv.map(String);
     const result = await ctx.spawn(argv, {
-      cwd: input.cwd ?? ctx.cwd,
+      cwd: resolve(ctx.cwd, input.cwd ?? "."),
       env: processEnv(input.env),
       ...(input.stdin === undefined ? {} : { stdin: input.stdin }),
       ...(input.max_bytes === undefined ? {} : { maxBytes: input.max_bytes }),
@@ -60,6 +61,10 @@ export default defineStep({
     return processOutput(argv[0]!, result, input);
   },
   async plan(ctx: StepContext, input: Input) {
-    return { argv: input.argv.map(String), cwd: input.cwd ?? ctx.cwd, env: Object.keys(input.env ?? {}) };
+    return {
+      argv: input.argv.map(String),
+      cwd: resolve(ctx.cwd, input.cwd ?? "."),
+      env: Object.keys(input.env ?? {}),
+    };
   },
 });

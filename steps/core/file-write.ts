@@ -46,14 +46,22 @@ when none is given (a new file gets \`0644\`).
   input: {
     type: "object",
     properties: {
-      path: { type: "string", minLength: 1, description: "Absolute, or relative to the working directory" },
+      path: {
+        type: "string",
+        minLength: 1,
+        description: "Absolute, or relative to the working directory",
+      },
       content: { type: "string", description: "The whole content" },
       mode: {
         type: "string",
         pattern: "^0?[0-7]{3}$",
         description: "Octal permissions in quotes, e.g. `'0600'`",
       },
-      create_dirs: { type: "boolean", default: false, description: "Make missing folders of the path" },
+      create_dirs: {
+        type: "boolean",
+        default: false,
+        description: "Make missing folders of the path",
+      },
     },
     required: ["path", "content"],
     additionalProperties: false,
@@ -100,7 +108,10 @@ when none is given (a new file gets \`0644\`).
       previous_mode: before ? octal(before.mode) : null,
       digest: digest(input.content),
       previous_digest: before ? digest(before.content) : null,
-      diff: open && action !== "none" ? lineDiff(before?.content.toString("utf8") ?? "", input.content) : null,
+      diff:
+        open && action !== "none"
+          ? lineDiff(before?.content.toString("utf8") ?? "", input.content)
+          : null,
     };
   },
   async probe(ctx: StepContext, input: Input) {
@@ -110,7 +121,10 @@ when none is given (a new file gets \`0644\`).
     if (now === null || !same(now, input, modeOf(input, now))) return { state: "not_done" };
     const previous = await previousContent(marks);
     const changed = previous !== null || (await exists(marks.absent));
-    return { state: "done", output: report(path, input, changed, changed ? previous : now.content) };
+    return {
+      state: "done",
+      output: report(path, input, changed, changed ? previous : now.content),
+    };
   },
   async undo(ctx: StepContext, input: Input) {
     const path = resolve(ctx.cwd, input.path);
@@ -143,7 +157,9 @@ function marksOf(ctx: StepContext, path: string): Marks {
 }
 
 function modeOf(input: Input, before: FileState | null): number {
-  return input.mode === undefined ? (before?.mode ?? NEW_FILE_MODE) : Number.parseInt(input.mode, 8);
+  return input.mode === undefined
+    ? (before?.mode ?? NEW_FILE_MODE)
+    : Number.parseInt(input.mode, 8);
 }
 
 function same(state: FileState, input: Input, mode: number): boolean {

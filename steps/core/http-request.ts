@@ -1,3 +1,5 @@
+import { X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/expr/units.ts";
@@ -25,7 +27,11 @@ const MAX_BYTES = 1024 * 1024;
 
 const properties = {
   status: { type: "integer" },
-  headers: { type: "object", additionalProperties: { type: "string" }, description: "Names in lower case" },
+  headers: {
+    type: "object",
+    additionalProperties: { type: "string" },
+    description: "Names in lower case",
+  },
   duration_ms: { type: "integer" },
 } satisfies Record<string, JsonSchema>;
 const required = Object.keys(properties);
@@ -57,12 +63,17 @@ export default defineStep({
         default: "GET",
         "x-lang": "static",
       },
-      url: { type: "string", pattern: "^https?://", description: "With scheme: `http://` or `https://`" },
+      url: {
+        type: "string",
+        pattern: "^https?://",
+        description: "With scheme: `http://` or `https://`",
+      },
       headers: { type: "object", additionalProperties: { type: "string" } },
       headers_env: {
         type: "object",
         additionalProperties: { type: "string" },
-        description: "Header to the name of the environment variable that holds its value, for secrets",
+        description:
+          "Header to the name of the environment variable that holds its value, for secrets",
       },
       query: {
         type: "object",
@@ -88,7 +99,10 @@ export default defineStep({
       tls: {
         type: "object",
         properties: {
-          ca_file: { type: "string", description: "PEM file of the authority to trust instead of the system's" },
+          ca_file: {
+            type: "string",
+            description: "PEM file of the authority to trust instead of the system's",
+          },
           server_name: { type: "string", description: "The name to expect in the certificate" },
         },
         additionalProperties: false,
@@ -120,7 +134,9 @@ export default defineStep({
       return [{ path: ["text"], rule, message: "`body` and `text` exclude each other" }];
     }
     if ((body !== undefined || text !== undefined) && (method === "GET" || method === "HEAD")) {
-      return [{ path: ["method"], rule, message: `${method} takes no body`, hint: "Add `method: POST`." }];
+      return [
+        { path: ["method"], rule, message: `${method} takes no body`, hint: "Add `method: POST`." },
+      ];
     }
     return [];
   },
@@ -152,7 +168,11 @@ export default defineStep({
   async plan(_ctx: StepContext, input: Input) {
     const url = target(input);
     const sends = input.text ?? input.body;
-    return { method: input.method ?? "GET", url: url.href, ...(sends === undefined ? {} : { sends }) };
+    return {
+      method: input.method ?? "GET",
+      url: url.href,
+      ...(sends === undefined ? {} : { sends }),
+    };
   },
 });
 
@@ -169,14 +189,17 @@ function target(input: Input): URL {
   const url = URL.canParse(input.url) ? new URL(input.url) : null;
   // fetch would also read files and buckets.
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
-    throw new PgdbaError("invalid_param", "not an http or https URL", { hint: "Write it like http://host:8008/path." });
+    throw new PgdbaError("invalid_param", "not an http or https URL", {
+      hint: "Write it like http://host:8008/path.",
+    });
   }
   if (url.username !== "" || url.password !== "") {
     throw new PgdbaError("secret_exposed", "the URL holds credentials", {
       hint: "Send them in a header, from the environment: `headers_env`.",
     });
   }
-  for (const [name, value] of Object.entries(input.query ?? {})) url.searchParams.append(name, String(value));
+  for (const [name, value] of Object.entries(input.query ?? {}))
+    url.searchParams.append(name, String(value));
   return url;
 }
 
@@ -209,11 +232,22 @@ async function tlsOptions(ctx: StepContext, tls: NonNullable<Input["tls"]>) {
   if (tls.server_name !== undefined) options.serverName = tls.server_name;
   if (tls.ca_file !== undefined) {
     const path = resolve(ctx.cwd, tls.ca_file);
-    options.ca = await Bun.file(path)
-      .text()
-      .catch((cause: unknown) => {
-        throw new PgdbaError("io_failed", `can't read ${path}`, { cause, hint: "Correct `tls.ca_file`." });
+    const pem = await readFile(path).catch((cause: unknown) => {
+      throw new PgdbaError("io_failed", `can't read ${path}`, {
+        cause,
+        hint: "Correct `tls.ca_file`.",
       });
+    });
+    try {
+      // fetch would say of a file that is no certificate that the server does not answer.
+      new X509Certificate(pem);
+    } catch (cause) {
+      throw new PgdbaError("invalid_param", `${path} holds no PEM certificate`, {
+        cause,
+        hint: "Correct `tls.ca_file`.",
+      });
+    }
+    options.ca = pem.toString("utf8");
   }
   return options;
 }
@@ -224,7 +258,13 @@ async function follow(url: URL, init: BunFetchRequestInit, reading: boolean): Pr
   for (let hops = 0; ; hops++) {
     const response = await fetch(at, init);
     const location = response.headers.get("location");
-    if (!reading || hops === MAX_REDIRECTS || !location || response.status < 300 || response.status > 399) {
+    if (
+      !reading ||
+      hops === MAX_REDIRECTS ||
+      !location ||
+      response.status < 300 ||
+      response.status > 399
+    ) {
       return response;
     }
     const next = URL.canParse(location, at.href) ? new URL(location, at) : null;
@@ -254,9 +294,16 @@ async function readBody(where: string, response: Response, maxBytes: number): Pr
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function parsed(where: string, parse: NonNullable<Input["parse"]>, response: Response, body: string) {
+function parsed(
+  where: string,
+  parse: NonNullable<Input["parse"]>,
+  response: Response,
+  body: string,
+) {
   if (parse === "none") return {};
-  const isJson = /^application\/(?:[\w.+-]+\+)?json\b/i.test(response.headers.get("content-type") ?? "");
+  const isJson = /^application\/(?:[\w.+-]+\+)?json\b/i.test(
+    response.headers.get("content-type") ?? "",
+  );
   if (parse === "text" || (parse === "auto" && !(isJson && body !== ""))) return { text: body };
   try {
     return { json: JSON.parse(body) as Json };

@@ -5,6 +5,7 @@ type Input = string | { runbook: string; params?: JsonObject };
 
 export default defineStep({
   type: "run",
+  pure: true,
   summary: "Run another runbook inside this one",
   docs: `The output is that of the runbook called. Its steps are recorded, undone and gated as its own: the risk of
 the called runbook counts, not that of the caller. The name is static, so that \`lint\` can check the parameters and
@@ -21,7 +22,12 @@ the use of the output.`,
     format: "runbook",
     "x-lang": "static",
     properties: {
-      runbook: { type: "string", format: "runbook", "x-lang": "static", description: "Its name, e.g. `health/check`" },
+      runbook: {
+        type: "string",
+        format: "runbook",
+        "x-lang": "static",
+        description: "Its name, e.g. `health/check`",
+      },
       params: { type: "object", description: "Values for its parameters" },
     },
     required: ["runbook"],

@@ -5,6 +5,7 @@ const NAME = /^[a-z][a-z0-9_]*$/;
 
 export default defineStep({
   type: "set",
+  pure: true,
   summary: "Name values for later steps",
   docs: `Each entry is a CEL expression, and later steps read \`steps.<id>.output.<name>\`. A number, a boolean or
 null stands for itself; a literal text is written as CEL: \`"'text'"\`.

@@ -1,5 +1,6 @@
 import type { ChildProcess, spawn } from "node:child_process";
 import { EventEmitter } from "node:events";
+import { resolve } from "node:path";
 import type { Effect, SpawnOptions, SpawnResult, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import {
@@ -49,7 +50,12 @@ export default defineStep({
         "x-lang": "static",
         description: "The script, as static text",
       },
-      shell: { enum: ["bash", "sh"], default: "bash", "x-lang": "static", description: "The shell that runs it" },
+      shell: {
+        enum: ["bash", "sh"],
+        default: "bash",
+        "x-lang": "static",
+        description: "The shell that runs it",
+      },
       ...processInputProperties,
     },
     required: ["script"],
@@ -59,7 +65,7 @@ export default defineStep({
   outputFor: processOutputFor,
   async run(ctx: StepContext, input: Input) {
     const result = await runScript(ctx, input, {
-      cwd: input.cwd ?? ctx.cwd,
+      cwd: resolve(ctx.cwd, input.cwd ?? "."),
       env: processEnv(input.env),
       ...(input.max_bytes === undefined ? {} : { maxBytes: input.max_bytes }),
     });
@@ -69,7 +75,7 @@ export default defineStep({
     return {
       shell: input.shell ?? "bash",
       script: input.script,
-      cwd: input.cwd ?? ctx.cwd,
+      cwd: resolve(ctx.cwd, input.cwd ?? "."),
       env: Object.keys(input.env ?? {}),
     };
   },
@@ -79,7 +85,11 @@ export default defineStep({
  * Runs it with zx, which starts the process through `ctx.spawn`: what zx starts by itself is out of reach of the second
  * Ctrl-C, and it keeps all output in memory.
  */
-async function runScript(ctx: StepContext, input: Input, options: SpawnOptions): Promise<SpawnResult> {
+async function runScript(
+  ctx: StepContext,
+  input: Input,
+  options: SpawnOptions,
+): Promise<SpawnResult> {
   const { $, quote } = await import("zx/core");
   const shell = input.shell ?? "bash";
   let result: Promise<SpawnResult> | undefined;

@@ -12,6 +12,7 @@ interface Input {
 
 export default defineStep({
   type: "template.render",
+  pure: true,
   summary: "Render a Handlebars text",
   docs: `Nothing is escaped, and a variable that is missing is an error. Give the text as \`template\`, or the name of
 a \`file\`: it is looked for beside the runbook, then in the folder \`templates\` beside the folder that holds the
@@ -28,8 +29,12 @@ The text sees the variables of the step, with \`vars\` over them. What is render
     type: "object",
     properties: {
       template: { type: "string", "x-lang": "text", description: "The text itself" },
-      file: { type: "string", minLength: 1, description: "The file that holds it, e.g. `postgresql.conf.hbs`" },
-      vars: { type: "object", description: "More variables, by name" },
+      file: {
+        type: "string",
+        minLength: 1,
+        description: "The file that holds it, e.g. `postgresql.conf.hbs`",
+      },
+      vars: { type: "object", format: "variables", description: "More variables, by name" },
     },
     additionalProperties: false,
   },
@@ -59,10 +64,15 @@ async function readTemplate(ctx: StepContext, file: string): Promise<string> {
     const root = await resolved(folder);
     if (root === null || !path.startsWith(root + sep)) throw outside(file);
     return readFile(path, "utf8").catch((cause: unknown) => {
-      throw new PgdbaError("io_failed", `can't read template ${path}`, { cause, hint: "Check its mode." });
+      throw new PgdbaError("io_failed", `can't read template ${path}`, {
+        cause,
+        hint: "Check its mode.",
+      });
     });
   }
-  throw new PgdbaError("io_failed", `no template \`${file}\``, { hint: `It was looked for in ${folders.join(" and ")}.` });
+  throw new PgdbaError("io_failed", `no template \`${file}\``, {
+    hint: `It was looked for in ${folders.join(" and ")}.`,
+  });
 }
 
 /** Beside the runbook, then `templates/` beside its layer's folder. */
@@ -70,7 +80,13 @@ function templateFolders(ctx: StepContext): string[] {
   const entry = ctx.library.find(ctx.run.runbook);
   if (!entry) return [];
   const own = dirname(entry.file);
-  const layer = join(own, ...entry.name.split("/").slice(1).map(() => ".."));
+  const layer = join(
+    own,
+    ...entry.name
+      .split("/")
+      .slice(1)
+      .map(() => ".."),
+  );
   return [own, join(layer, "..", "templates")];
 }
 

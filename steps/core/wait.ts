@@ -8,6 +8,7 @@ interface Input {
 
 export default defineStep({
   type: "wait",
+  pure: true,
   summary: "Let some time pass",
   docs: `Ends at once when the run is cancelled. A plan does not wait.
 
@@ -19,7 +20,11 @@ To wait *for something*, poll it instead: any step may have \`until\` and \`ever
   input: {
     type: "object",
     properties: {
-      for: { type: "string", format: "duration", description: "How long, e.g. `500ms`, `30s`, `1h30m`" },
+      for: {
+        type: "string",
+        format: "duration",
+        description: "How long, e.g. `500ms`, `30s`, `1h30m`",
+      },
     },
     required: ["for"],
     additionalProperties: false,

@@ -9,10 +9,19 @@ const dir = mkdtempSync(join(tmpdir(), "pgdba-spawn-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 /** Prints each argument, then the value of $VALUE, as JSON. */
-const ECHO = [process.execPath, "-e", "console.log(JSON.stringify([...process.argv.slice(1), process.env.VALUE ?? null]))", "--"];
+const ECHO = [
+  process.execPath,
+  "-e",
+  "console.log(JSON.stringify([...process.argv.slice(1), process.env.VALUE ?? null]))",
+  "--",
+];
 
 function spawn(argv: string[], options: Partial<ProcessOptions> = {}) {
-  return spawnProcess(argv, { baseEnv: { PATH: process.env.PATH }, signal: new AbortController().signal, ...options });
+  return spawnProcess(argv, {
+    baseEnv: { PATH: process.env.PATH },
+    signal: new AbortController().signal,
+    ...options,
+  });
 }
 
 async function failure(promise: Promise<unknown>): Promise<PgdbaError> {
@@ -45,7 +54,14 @@ async function waitFor<T>(probe: () => Promise<T | undefined> | T | undefined): 
 
 async function pids(file: string, count: number): Promise<number[]> {
   return waitFor(async () => {
-    const found = (await Bun.file(file).text().catch(() => "")).split("\n").filter(Boolean).map(Number);
+    const found = (
+      await Bun.file(file)
+        .text()
+        .catch(() => "")
+    )
+      .split("\n")
+      .filter(Boolean)
+      .map(Number);
     return found.length === count ? found : undefined;
   });
 }
@@ -67,7 +83,10 @@ describe("what reaches the program", () => {
   });
 
   test("nothing but the given environment is inherited, own variables over it", async () => {
-    const { stdout } = await spawn(["env"], { baseEnv: { PATH: process.env.PATH, A: "1", B: undefined }, env: { A: "2" } });
+    const { stdout } = await spawn(["env"], {
+      baseEnv: { PATH: process.env.PATH, A: "1", B: undefined },
+      env: { A: "2" },
+    });
     expect(stdout.trim().split("\n").toSorted()).toEqual(["A=2", `PATH=${process.env.PATH}`]);
   });
 
@@ -89,7 +108,13 @@ describe("what reaches the program", () => {
 describe("what comes back", () => {
   test("exit code, signal and both streams", async () => {
     const result = await spawn(["sh", "-c", "echo out; echo err >&2; exit 3"]);
-    expect(result).toEqual({ exit_code: 3, signal: null, stdout: "out\n", stderr: "err\n", truncated: false });
+    expect(result).toEqual({
+      exit_code: 3,
+      signal: null,
+      stdout: "out\n",
+      stderr: "err\n",
+      truncated: false,
+    });
     const killed = await spawn(["sh", "-c", "kill -9 $$"]);
     expect(killed.exit_code).toBeNull();
     expect(killed.signal).toBe("SIGKILL");
@@ -99,7 +124,10 @@ describe("what comes back", () => {
     const script = "printf 'äää%s' tail; printf 'head%s' 12345 >&2";
     const result = await spawn(["sh", "-c", script], { maxBytes: 5 });
     expect(result).toMatchObject({ stdout: "ää", stderr: "12345", truncated: true });
-    expect(await spawn(["printf", "12345"], { maxBytes: 5 })).toMatchObject({ stdout: "12345", truncated: false });
+    expect(await spawn(["printf", "12345"], { maxBytes: 5 })).toMatchObject({
+      stdout: "12345",
+      truncated: false,
+    });
   });
 
   test("the tail of many small writes is right", async () => {
@@ -139,7 +167,10 @@ describe("what comes back", () => {
 describe("refusals", () => {
   test("a command that is not there", async () => {
     const error = await failure(spawn(["pgdba-no-such-program"]));
-    expect(error).toMatchObject({ code: "command_failed", message: "command not found: pgdba-no-such-program" });
+    expect(error).toMatchObject({
+      code: "command_failed",
+      message: "command not found: pgdba-no-such-program",
+    });
     expect(error.hint).toContain("PATH");
     expect(error.data).toEqual({ errno: "ENOENT" });
   });
@@ -152,11 +183,16 @@ describe("refusals", () => {
   test("a file that may not be executed", async () => {
     const file = join(dir, "plain.txt");
     writeFileSync(file, "text", { mode: 0o644 });
-    expect(await failure(spawn([file]))).toMatchObject({ code: "command_failed", data: { errno: "EACCES" } });
+    expect(await failure(spawn([file]))).toMatchObject({
+      code: "command_failed",
+      data: { errno: "EACCES" },
+    });
   });
 
   test("a command line that is too long", async () => {
-    expect(await failure(spawn(["true", "x".repeat(3_000_000)]))).toMatchObject({ data: { errno: "E2BIG" } });
+    expect(await failure(spawn(["true", "x".repeat(3_000_000)]))).toMatchObject({
+      data: { errno: "E2BIG" },
+    });
   });
 
   test("an empty argv, NUL bytes and impossible variable names", async () => {
@@ -168,7 +204,9 @@ describe("refusals", () => {
 
   test("a secret in argv, without repeating it", async () => {
     const marker = join(dir, "ran");
-    const error = await failure(spawn(["touch", marker, "x=hunter22"], { forbid: (text) => text.includes("hunter22") }));
+    const error = await failure(
+      spawn(["touch", marker, "x=hunter22"], { forbid: (text) => text.includes("hunter22") }),
+    );
     expect(error.code).toBe("secret_exposed");
     expect(error.message + error.hint).not.toContain("hunter22");
     expect(await Bun.file(marker).exists()).toBe(false);
@@ -179,7 +217,9 @@ describe("abort", () => {
   test("an aborted signal starts nothing", async () => {
     const marker = join(dir, "never");
     const reason = new PgdbaError("interrupted", "stop");
-    expect(await failure(spawn(["touch", marker], { signal: AbortSignal.abort(reason) }))).toBe(reason);
+    expect(await failure(spawn(["touch", marker], { signal: AbortSignal.abort(reason) }))).toBe(
+      reason,
+    );
     expect(await Bun.file(marker).exists()).toBe(false);
   });
 
@@ -187,7 +227,9 @@ describe("abort", () => {
     const file = join(dir, "polite");
     const controller = new AbortController();
     const running = failure(
-      spawn(["sh", "-c", `echo $$ >> ${file}; sh -c 'echo $$ >> ${file}; sleep 60'; true`], { signal: controller.signal }),
+      spawn(["sh", "-c", `echo $$ >> ${file}; sh -c 'echo $$ >> ${file}; sleep 60'; true`], {
+        signal: controller.signal,
+      }),
     );
     const tree = await pids(file, 2);
     const reason = new PgdbaError("timeout", "too slow");
@@ -203,7 +245,9 @@ describe("abort", () => {
     const controller = new AbortController();
     const stubborn = `trap '' TERM; echo $$ >> ${file}; while :; do sleep 0.2; done`;
     const running = failure(
-      spawn(["sh", "-c", 'sh -c "$0" & sh -c "$0" & wait', stubborn], { signal: controller.signal }),
+      spawn(["sh", "-c", 'sh -c "$0" & sh -c "$0" & wait', stubborn], {
+        signal: controller.signal,
+      }),
     );
     const tree = await pids(file, 2);
     const started = performance.now();

@@ -4,7 +4,15 @@ import { renderText } from "../../engine/expr/template.ts";
 import { Releasers } from "../../engine/releasers.ts";
 import { Secrets } from "../../engine/secrets.ts";
 import { spawnProcess } from "../../engine/spawn.ts";
-import type { Clock, Json, JsonObject, Library, StepContext, Target, Variables } from "../../engine/types.ts";
+import type {
+  Clock,
+  Json,
+  JsonObject,
+  Library,
+  StepContext,
+  Target,
+  Variables,
+} from "../../engine/types.ts";
 
 /** Time that passes only when a test or a `sleep` says so. */
 export interface ManualClock extends Clock {
@@ -46,8 +54,9 @@ export interface FakeContext extends StepContext {
   close(): Promise<void>;
 }
 
-export interface Overrides
-  extends Partial<Omit<StepContext, "run" | "step" | "target" | "signal" | "evaluate" | "explain" | "render">> {
+export interface Overrides extends Partial<
+  Omit<StepContext, "run" | "step" | "target" | "signal" | "evaluate" | "explain" | "render">
+> {
   run?: Partial<StepContext["run"]>;
   step?: Partial<StepContext["step"]>;
   target?: Partial<Target>;
@@ -86,7 +95,10 @@ export function fakeContext(overrides: Overrides = {}): FakeContext {
         signal: controller.signal,
         forbid: (text) => secrets.exposedIn(text),
       }),
-    resource<T>(key: string, open: () => Promise<{ value: T; close(): Promise<void> }>): Promise<T> {
+    resource<T>(
+      key: string,
+      open: () => Promise<{ value: T; close(): Promise<void> }>,
+    ): Promise<T> {
       const found = opened.get(key) ?? openOnce(open, releasers);
       opened.set(key, found);
       return found as Promise<T>;
@@ -97,7 +109,9 @@ export function fakeContext(overrides: Overrides = {}): FakeContext {
     },
     async call(runbook, params): Promise<Json> {
       recorded.calls.push({ runbook, params });
-      throw new PgdbaError("unknown_runbook", `no runbook ${runbook} in this test`, { hint: "Override `call`." });
+      throw new PgdbaError("unknown_runbook", `no runbook ${runbook} in this test`, {
+        hint: "Override `call`.",
+      });
     },
     unchanged: () => void recorded.unchanged++,
     warn: (message) => void recorded.warnings.push(message),
@@ -111,7 +125,10 @@ export function fakeContext(overrides: Overrides = {}): FakeContext {
   };
 }
 
-async function openOnce<T>(open: () => Promise<{ value: T; close(): Promise<void> }>, releasers: Releasers) {
+async function openOnce<T>(
+  open: () => Promise<{ value: T; close(): Promise<void> }>,
+  releasers: Releasers,
+) {
   const { value, close } = await open();
   releasers.push(close);
   return value;
@@ -132,6 +149,8 @@ const emptyLibrary: Library = {
   entries: () => [],
   find: () => undefined,
   load: async (name) => {
-    throw new PgdbaError("unknown_runbook", `no runbook ${name} in this test`, { hint: "Override `library`." });
+    throw new PgdbaError("unknown_runbook", `no runbook ${name} in this test`, {
+      hint: "Override `library`.",
+    });
   },
 };

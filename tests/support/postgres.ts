@@ -1,6 +1,5 @@
 /** Real PostgreSQL servers for tests. They die with the process that asked for them, even when it is killed. */
 
-import { existsSync } from "node:fs";
 import { chown, mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -94,10 +93,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     await keeper.exited;
   };
   try {
-    const begun = performance.now();
-    const gone = () =>
-      performance.now() - begun > 3000 && !existsSync(join(dataDir, "postmaster.pid"));
-    await waitReady(dataDir, { timeoutMs: 20_000, log, gone });
+    await waitReady(dataDir, { timeoutMs: 20_000, log });
   } catch (error) {
     await stop();
     throw error;

@@ -4,14 +4,12 @@ import { PgdbaError } from "../../../engine/errors.ts";
 const RETRYABLE_STATUS = new Set([429, 502, 503, 504]);
 /** Codes of Bun's fetch and of the operating system that mean no connection came about, so nothing was sent. */
 const NEVER_CONNECTED = new Set([
-  "ConnectionRefused",
   "FailedToOpenSocket",
   "ECONNREFUSED",
   "EHOSTUNREACH",
   "ENETUNREACH",
   "ENOTFOUND",
   "EAI_AGAIN",
-  "DNSResolveFailed",
 ]);
 
 export function statusError(where: string, response: Response, body: string): PgdbaError {
@@ -35,9 +33,20 @@ export function exchangeError(where: string, cause: unknown, repeatable: boolean
   const raw = (cause as { code?: unknown }).code;
   const code = typeof raw === "string" ? raw : "unknown";
   if (/CERT|TLS|SSL/.test(code)) {
-    return new PgdbaError("connection_failed", `${where}: its certificate is not accepted (${code})`, {
+    return new PgdbaError(
+      "connection_failed",
+      `${where}: its certificate is not accepted (${code})`,
+      {
+        cause,
+        hint: "Name the authority that signed it in `tls.ca_file`, and the name it holds in `tls.server_name`.",
+        data: { code },
+      },
+    );
+  }
+  if (code === "EPROTO") {
+    return new PgdbaError("connection_failed", `${where}: the TLS handshake failed`, {
       cause,
-      hint: "Name the authority that signed it in `tls.ca_file`, and the name it holds in `tls.server_name`.",
+      hint: "Is it http:// rather than https:// on this port?",
       data: { code },
     });
   }

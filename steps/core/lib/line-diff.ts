@@ -11,7 +11,8 @@ export function lineDiff(before: string, after: string, limit = 50): string {
   let head = 0;
   while (head < a.length && head < b.length && a[head] === b[head]) head++;
   let tail = 0;
-  while (tail < a.length - head && tail < b.length - head && a.at(-1 - tail) === b.at(-1 - tail)) tail++;
+  while (tail < a.length - head && tail < b.length - head && a.at(-1 - tail) === b.at(-1 - tail))
+    tail++;
   const changes = middle(a.slice(head, a.length - tail), b.slice(head, b.length - tail));
   const shown = changes.slice(0, limit);
   if (changes.length > limit) shown.push(`… ${changes.length - limit} more lines`);
@@ -26,7 +27,8 @@ function lines(text: string): string[] {
 }
 
 function middle(a: string[], b: string[]): string[] {
-  if (a.length * b.length > MAX_CELLS) return [...a.map((line) => `-${line}`), ...b.map((line) => `+${line}`)];
+  if (a.length * b.length > MAX_CELLS)
+    return [...a.map((line) => `-${line}`), ...b.map((line) => `+${line}`)];
   const width = b.length + 1;
   // common[i * width + j]: length of the longest common subsequence of a[i..] and b[j..].
   const common = new Uint16Array((a.length + 1) * width);
@@ -46,7 +48,10 @@ function middle(a: string[], b: string[]): string[] {
       if (out.at(-1) !== "…") out.push("…");
       i++;
       j++;
-    } else if (i < a.length && (j === b.length || common[(i + 1) * width + j]! >= common[i * width + j + 1]!)) {
+    } else if (
+      i < a.length &&
+      (j === b.length || common[(i + 1) * width + j]! >= common[i * width + j + 1]!)
+    ) {
       out.push(`-${a[i++]}`);
     } else {
       out.push(`+${b[j++]}`);

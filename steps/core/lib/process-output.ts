@@ -73,7 +73,8 @@ export const processOutputSchema: JsonSchema = {
 /** The output schema as `parse`, as written, determines it. */
 export function processOutputFor(input: Json): JsonSchema {
   const parse = (input as ProcessInput).parse;
-  const extra: Record<string, JsonSchema> = parse === "json" ? { json: {} } : parse === "lines" ? { lines } : {};
+  const extra: Record<string, JsonSchema> =
+    parse === "json" ? { json: {} } : parse === "lines" ? { lines } : {};
   return {
     type: "object",
     properties: { ...properties, ...extra },
@@ -93,10 +94,14 @@ export function processEnv(env: ProcessInput["env"] = {}): Record<string, string
 export function processOutput(what: string, result: SpawnResult, input: ProcessInput): Json {
   const { exit_code, signal, stdout, stderr, truncated } = result;
   if (exit_code === null || !(input.ok_exit_codes ?? [0]).includes(exit_code)) {
-    const how = exit_code === null ? `was killed by ${signal}` : `failed with exit code ${exit_code}`;
+    const how =
+      exit_code === null ? `was killed by ${signal}` : `failed with exit code ${exit_code}`;
     const tail = lastLines(stderr.trim() === "" ? stdout : stderr);
     throw new PgdbaError("command_failed", `${what} ${how}${tail === "" ? "" : `: ${tail}`}`, {
-      hint: exit_code === null ? undefined : "If that code means success here, add it to `ok_exit_codes`.",
+      hint:
+        exit_code === null
+          ? undefined
+          : "If that code means success here, add it to `ok_exit_codes`.",
       data: { exit_code, signal, stderr: tail },
     });
   }

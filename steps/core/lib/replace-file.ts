@@ -29,9 +29,13 @@ export async function fileState(path: string): Promise<FileState | null> {
   try {
     const found = await lstat(path);
     if (!found.isFile()) {
-      throw new PgdbaError("step_refused", `${path} is ${found.isSymbolicLink() ? "a symbolic link" : "not a file"}`, {
-        hint: "Give the path of the file itself.",
-      });
+      throw new PgdbaError(
+        "step_refused",
+        `${path} is ${found.isSymbolicLink() ? "a symbolic link" : "not a file"}`,
+        {
+          hint: "Give the path of the file itself.",
+        },
+      );
     }
     if (found.size > MAX_SIZE) {
       throw new PgdbaError("limit_exceeded", `${path} holds more than ${MAX_SIZE} bytes`, {
@@ -40,7 +44,12 @@ export async function fileState(path: string): Promise<FileState | null> {
     }
     const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     try {
-      return { content: await file.readFile(), mode: found.mode & 0o7777, uid: found.uid, gid: found.gid };
+      return {
+        content: await file.readFile(),
+        mode: found.mode & 0o7777,
+        uid: found.uid,
+        gid: found.gid,
+      };
     } finally {
       await file.close();
     }
@@ -124,7 +133,12 @@ async function keepPrevious(path: string, before: FileState | null, marks: Marks
 /** The file system has no hard links, or the kernel allows them to the owner only. */
 const NO_LINK = new Set<unknown>(["EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "ENOSYS"]);
 
-async function writeSynced(path: string, content: string | Buffer, mode: number, owner: FileState | null): Promise<void> {
+async function writeSynced(
+  path: string,
+  content: string | Buffer,
+  mode: number,
+  owner: FileState | null,
+): Promise<void> {
   await rm(path, { force: true });
   // `wx` opens no link that someone else put there.
   const file = await open(path, "wx", 0o600);

@@ -42,10 +42,26 @@ describe("a good runbook", () => {
     expect(runbook?.name).toBe("demo/one");
     expect(runbook?.risk).toBe("disruptive");
     expect(runbook?.needs).toEqual(["patroni"]);
-    expect(runbook?.steps.map(({ id }) => id)).toEqual(["before", "candidate", "lag", "assert_1", "switch", "settled"]);
-    expect(runbook?.steps[2]).toMatchObject({ node: "action", type: "replication.lag", input: { standby: "${params.target}" }, at: ["steps", 2] });
+    expect(runbook?.steps.map(({ id }) => id)).toEqual([
+      "before",
+      "candidate",
+      "lag",
+      "assert_1",
+      "switch",
+      "settled",
+    ]);
+    expect(runbook?.steps[2]).toMatchObject({
+      node: "action",
+      type: "replication.lag",
+      input: { standby: "${params.target}" },
+      at: ["steps", 2],
+    });
     expect(runbook?.outputSchema).toMatchObject({
-      properties: { old_primary: { type: "string" }, new_primary: { type: "string" }, seconds: { type: "number" } },
+      properties: {
+        old_primary: { type: "string" },
+        new_primary: { type: "string" },
+        seconds: { type: "number" },
+      },
       required: ["old_primary", "new_primary", "seconds"],
       additionalProperties: false,
     });
@@ -148,64 +164,83 @@ output:
   leader: steps.after.output.leader
 `);
   expect(runbook).toBeNull();
-  expect(diagnostics.map(({ where, rule, hint }) => `${where.line}:${where.column} ${rule} | ${hint}`)).toEqual([
-    "9:17 unknown-step | Did you mean `before`?",
-    expect.stringMatching(/^11:1[1-9] unknown-key \| .*target/) as never,
-    expect.stringMatching(/^14:\d+ unknown-key \| .*leader/) as never,
-    expect.stringMatching(/^15:15 type-mismatch/) as never,
-    "16:5 unknown-type | Did you mean `sql.query`?",
-    expect.stringMatching(/^17:12 template-in-condition/) as never,
-    expect.stringMatching(/^21:16 template-in-static/) as never,
-    expect.stringMatching(/^22:16 template-in-condition/) as never,
-    expect.stringMatching(/^24:17 unknown-step/) as never,
+  expect(
+    diagnostics.map(({ where, rule, hint }) => `${where.line}:${where.column} ${rule} | ${hint}`),
+  ).toEqual([
+    "9:17 unknown-step | Did you mean before?",
+    "11:18 unknown-key | Did you mean target?",
+    "14:35 unknown-key | Did you mean leader?",
+    "15:15 type-mismatch | Convert one side: int(text), double(text), bytes(text), lsn(text), duration_ms(text) or string(number).",
+    "16:5 unknown-type | Did you mean sql.query?",
+    "17:12 template-in-condition | Write the name as it is: `params.x`, not `{{params.x}}` or `${params.x}`.",
+    "21:16 template-in-static | Hand the value over beside the text: `values` for SQL, `env` for a script.",
+    "22:16 template-in-condition | Write the name as it is: `params.x`, not `{{params.x}}` or `${params.x}`.",
+    "24:17 unknown-step | There are: before, sql_query_1, sql_query_2, assert_1, sql_qury_1, sql_query_3, set_1.",
   ]);
-  expect(diagnostics[0]?.frame).toContain("steps.befor.output");
+  expect(diagnostics[0]?.frame).toContain("- when: steps.befor.output.leader == 'a'");
 });
 
 describe("references", () => {
-  const explained = async (text: string): Promise<string[]> => (await compileText(text)).diagnostics.map(({ rule, message, where }) => `${where.line}:${where.column} ${rule}: ${message}`);
+  const explained = async (text: string): Promise<string[]> =>
+    (await compileText(text)).diagnostics.map(
+      ({ rule, message, where }) => `${where.line}:${where.column} ${rule}: ${message}`,
+    );
 
   test("to a later step, and to the step itself", async () => {
     expect(
-      await explained(runbook(`  - {id: a, when: steps.b.changed, sql.query: {sql: "select 1", values: ["\${params}", "\${steps.a.output}"]}}
+      await explained(
+        runbook(`  - {id: a, when: steps.b.changed, sql.query: {sql: "select 1", values: ["\${params}", "\${steps.a.output}"]}}
   - {id: b, sql.query: {sql: select 1}}
-`)),
-    ).toEqual(["7:25 unknown-step: step `b` has not run yet here", "7:96 unknown-step: step `a` has not run yet here"]);
+`),
+      ),
+    ).toEqual([
+      "7:25 unknown-step: step `b` has not run yet here",
+      "7:96 unknown-step: step `a` has not run yet here",
+    ]);
   });
 
   test("into a foreach block from outside it", async () => {
     expect(
-      await explained(runbook(`  - id: each
+      await explained(
+        runbook(`  - id: each
     foreach: [1, 2]
     block:
       - {id: inner, sql.query: {sql: select 1, values: ["\${params}"]}}
   - when: steps.inner.changed && size(steps.each.output) == 2
     sql.query: {sql: select 1}
-`)),
-    ).toEqual(["11:17 unknown-step: step `inner` stands inside a foreach block: it is seen only there, by later steps of the same item"]);
+`),
+      ),
+    ).toEqual([
+      "11:17 unknown-step: step `inner` stands inside a foreach block: it is seen only there, by later steps of the same item",
+    ]);
   });
 
   test("from a block's rescue and from after the block to its steps are good", async () => {
     expect(
-      await explained(runbook(`  - block:
+      await explained(
+        runbook(`  - block:
       - {id: inner, sql.query: {sql: select 1, values: ["\${params}"]}}
     rescue:
       - {id: saved, when: steps.inner.status == 'failed' && error.code != '', sql.query: {sql: select 1}}
   - {when: steps.inner.changed || steps.saved.changed, sql.query: {sql: select 1}}
-`)),
+`),
+      ),
     ).toEqual([]);
   });
 
   test("from an undo to the step it undoes", async () => {
     expect(
       await explained(
-        runbook(`  - id: made
+        runbook(
+          `  - id: made
     shell: {script: mk, env: {a: "\${params.target}", b: "\${params.limit}"}}
     undo:
       - id: back
         shell: {script: rm, env: {x: "\${steps.made.output}"}}
   - {when: steps.back.changed, sql.query: {sql: select 1}}
-`, "change"),
+`,
+          "change",
+        ),
       ),
     ).toEqual([
       "11:47 undo-refers-to-own-output: the undo of `made` is made up before `made` acts, so it can't use its result",
@@ -215,39 +250,148 @@ describe("references", () => {
 
   test("in text, and to loop variables where there is no loop", async () => {
     expect(
-      await explained(runbook(`  - assert:
+      await explained(
+        runbook(`  - assert:
       - that: params.limit > 0
         message: "{{params.target}} {{steps.nope.output}}"
   - {sql.query: {sql: select 1, values: ["\${item}"]}}
-`)),
-    ).toEqual(["9:45 unknown-step: there is no step `nope`", "10:45 unknown-variable: there is no variable item"]);
+`),
+      ),
+    ).toEqual([
+      "9:45 unknown-step: there is no step `nope`",
+      "10:45 unknown-variable: there is no variable item",
+    ]);
   });
 });
 
 /** Each a runbook's steps (from line 7) or a whole runbook, and what is wrong with it. */
 const CASES: [name: string, text: string, expected: string[]][] = [
-  ["a step type and its input misspelt", runbook("  - sql.query: {sqll: select 1, values: ['${params}']}\n"), ["7:5 missing-key", "7:17 unknown-key"]],
-  ["a common key misspelt", runbook("  - {sql.query: {sql: 'select 1', values: ['${params}']}, tiemout: 5s}\n"), ["7:59 unknown-key"]],
-  ["a common key misspelt beside an unknown type", runbook("  - {tiemout: 5s, sql.qery: {values: ['${params}']}}\n"), ["7:6 unknown-key", "7:19 unknown-type"]],
-  ["two types", runbook("  - {sql.query: {sql: select 1, values: ['${params}']}, set: {a: 1}}\n"), ["7:57 two-types"]],
-  ["no type", runbook("  - {id: a, when: params.target == params.target && params.limit > 0}\n"), ["7:5 missing-type"]],
+  [
+    "a step type and its input misspelt",
+    runbook("  - sql.query: {sqll: select 1, values: ['${params}']}\n"),
+    ["7:5 missing-key", "7:17 unknown-key"],
+  ],
+  [
+    "a common key misspelt",
+    runbook("  - {sql.query: {sql: 'select 1', values: ['${params}']}, tiemout: 5s}\n"),
+    ["7:59 unknown-key"],
+  ],
+  [
+    "a common key misspelt beside an unknown type",
+    runbook("  - {tiemout: 5s, sql.qery: {values: ['${params}']}}\n"),
+    ["7:6 unknown-key", "7:19 unknown-type"],
+  ],
+  [
+    "two types",
+    runbook("  - {sql.query: {sql: select 1, values: ['${params}']}, set: {a: 1}}\n"),
+    ["7:57 two-types"],
+  ],
+  [
+    "no type",
+    runbook("  - {id: a, when: params.target == params.target && params.limit > 0}\n"),
+    ["7:5 missing-type"],
+  ],
   ["rescue without block", runbook("  - rescue: [{set: {a: params}}]\n"), ["7:5 unknown-key"]],
-  ["undo of a block", runbook("  - block: [{set: {a: params}}]\n    undo: false\n"), ["8:5 unknown-key"]],
-  ["a wrong type in a common key", runbook("  - {set: {a: params}, foreach: [1], parallel: x}\n"), ["7:48 type-mismatch"]],
-  ["durations", runbook("  - {set: {a: params}, timeout: 5 parsecs, until: 'true', every: '${params.limit}'}\n"), ["7:33 bad-duration", "7:66 bad-duration"]],
+  [
+    "undo of a block",
+    runbook("  - block: [{set: {a: params}}]\n    undo: false\n"),
+    ["8:5 unknown-key"],
+  ],
+  [
+    "a wrong type in a common key",
+    runbook("  - {set: {a: params}, foreach: [1], parallel: x}\n"),
+    ["7:48 type-mismatch"],
+  ],
+  [
+    "durations",
+    runbook(
+      "  - {set: {a: params}, timeout: 5 parsecs, until: 'true', every: '${params.limit}'}\n",
+    ),
+    ["7:33 bad-duration", "7:66 bad-duration"],
+  ],
   ["an id", runbook("  - {id: Bad-Id, set: {a: params}}\n"), ["7:10 bad-value"]],
-  ["a duplicate id", runbook("  - {id: a, set: {a: params}}\n  - block:\n      - {id: a, set: {b: 1}}\n"), ["9:14 duplicate-id"]],
-  ["a condition that is none", runbook("  - {set: {a: params}, when: params.target}\n  - {set: {a: 1}, until: output.a + 1}\n"), ["7:30 not-boolean", "8:26 not-boolean"]],
-  ["a declared condition that is none", runbook("  - assert: [{that: params.limit + 1, message: '{{params.target}}'}]\n"), ["7:21 not-boolean"]],
-  ["foreach over text", runbook("  - {set: {a: item}, foreach: params.target, when: params.limit > index}\n"), ["7:31 type-mismatch"]],
-  ["a loop variable that hides a root", runbook("  - {set: {a: params}, foreach: [1], as: steps}\n"), ["7:42 reserved-name"]],
-  ["wrong type of a template", runbook("  - {sql.query: {sql: select 1, max_rows: '${params.target}', values: ['${params.limit}']}}\n"), ["7:46 type-mismatch"]],
-  ["text where a number must be", runbook("  - {sql.query: {sql: select 1, max_rows: '{{params.limit}}', values: ['${params}']}}\n"), ["7:43 type-mismatch"]],
-  ["templates stand for any value", runbook("  - {sql.query: {sql: select 1, mode: '${params.target}', pause: '{{params.limit}}s'}}\n"), []],
-  ["a template as the whole of static text", runbook("  - shell: {script: '${params.target}', effect: read, env: {a: '${params.limit}'}}\n"), ["7:22 template-in-static"]],
-  ["the risk is too low", runbook("  - {shell: {script: '', env: {a: '${params.target}', b: '${params.limit}'}}}\n"), ["7:6 risk-too-low", "7:22 empty-script"]],
-  ["retry of a step that may not be repeated", runbook("  - {shell: {script: a, env: {a: '${params.target}', b: '${params.limit}'}}, retry: {attempts: 2}}\n", "change"), ["7:78 retry-of-non-idempotent"]],
-  ["retry of one that may", runbook("  - {shell: {script: a, idempotent: true, env: {a: '${params.target}', b: '${params.limit}'}}, retry: {attempts: 2}}\n", "change"), []],
+  [
+    "a duplicate id",
+    runbook("  - {id: a, set: {a: params}}\n  - block:\n      - {id: a, set: {b: 1}}\n"),
+    ["9:14 duplicate-id"],
+  ],
+  [
+    "a condition that is none",
+    runbook(
+      "  - {set: {a: params}, when: params.target}\n  - {set: {a: 1}, until: output.a + 1}\n",
+    ),
+    ["7:30 not-boolean", "8:26 not-boolean"],
+  ],
+  [
+    "a declared condition that is none",
+    runbook("  - assert: [{that: params.limit + 1, message: '{{params.target}}'}]\n"),
+    ["7:21 not-boolean"],
+  ],
+  [
+    "foreach over text",
+    runbook("  - {set: {a: item}, foreach: params.target, when: params.limit > index}\n"),
+    ["7:31 type-mismatch"],
+  ],
+  [
+    "a loop variable that hides a root",
+    runbook("  - {set: {a: params}, foreach: [1], as: steps}\n"),
+    ["7:42 reserved-name"],
+  ],
+  [
+    "wrong type of a template",
+    runbook(
+      "  - {sql.query: {sql: select 1, max_rows: '${params.target}', values: ['${params.limit}']}}\n",
+    ),
+    ["7:46 type-mismatch"],
+  ],
+  [
+    "text where a number must be",
+    runbook(
+      "  - {sql.query: {sql: select 1, max_rows: '{{params.limit}}', values: ['${params}']}}\n",
+    ),
+    ["7:43 type-mismatch"],
+  ],
+  [
+    "templates stand for any value",
+    runbook(
+      "  - {sql.query: {sql: select 1, mode: '${params.target}', pause: '{{params.limit}}s'}}\n",
+    ),
+    [],
+  ],
+  [
+    "a template as the whole of static text",
+    runbook("  - shell: {script: '${params.target}', effect: read, env: {a: '${params.limit}'}}\n"),
+    ["7:22 template-in-static"],
+  ],
+  [
+    "the risk is too low",
+    runbook("  - {shell: {script: '', env: {a: '${params.target}', b: '${params.limit}'}}}\n"),
+    ["7:6 risk-too-low", "7:22 empty-script"],
+  ],
+  [
+    "retry of a step that may not be repeated",
+    runbook(
+      "  - {shell: {script: a, env: {a: '${params.target}', b: '${params.limit}'}}, retry: {attempts: 2}}\n",
+      "change",
+    ),
+    ["7:78 retry-of-non-idempotent"],
+  ],
+  [
+    "retry of one that may",
+    runbook(
+      "  - {shell: {script: a, idempotent: true, env: {a: '${params.target}', b: '${params.limit}'}}, retry: {attempts: 2}}\n",
+      "change",
+    ),
+    [],
+  ],
+  [
+    "variables that a step adds for its own text",
+    runbook(`  - template.render: {template: "{{n}} {{m.a}} {{params.target}}", vars: {n: 1, m: "\${{'a': params.limit}}"}}
+  - template.render: {template: "{{n}} {{m}}", vars: {n: 1}}
+  - template.render: {template: "{{anything}}", vars: "\${steps.template_render_1.output}"}
+`),
+    ["8:42 unknown-variable"],
+  ],
   ["params nothing reads", runbook("  - set: {a: 1}\n"), ["4:3 unused-param", "5:3 unused-param"]],
   [
     "declarations",
@@ -269,13 +413,34 @@ steps:
 output_schema: {x: {type: string}}
 `,
     [
-      "2:7 bad-value", "4:3 reserved-param", "5:3 bad-name", "6:51 secret-param-default", "7:31 type-mismatch", "8:30 bad-pattern", "9:21 unknown-key",
-      "10:47 bad-value", "12:35 duplicate-positional", "13:1 unknown-key", "16:17 unknown-key",
+      "2:7 bad-value",
+      "4:3 reserved-param",
+      "5:3 bad-name",
+      "6:51 secret-param-default",
+      "7:31 type-mismatch",
+      "8:30 bad-pattern",
+      "9:21 unknown-key",
+      "10:47 bad-value",
+      "12:35 duplicate-positional",
+      "13:1 unknown-key",
+      "16:17 unknown-key",
     ],
   ],
-  ["a name that isn't its path", `name: other/name\n${runbook("  - set: {a: params}\n")}`, ["1:7 wrong-name"]],
-  ["an output of another type than declared", `${runbook("  - set: {a: params}\n")}output: {x: params.limit}\noutput_schema: {x: {type: boolean}}\n`, ["8:13 type-mismatch"]],
-  ["steps that are no list", "summary: A test.\nrisk: read\nsteps: {a: 1}\n", ["3:8 type-mismatch"]],
+  [
+    "a name that isn't its path",
+    `name: other/name\n${runbook("  - set: {a: params}\n")}`,
+    ["1:7 wrong-name"],
+  ],
+  [
+    "an output of another type than declared",
+    `${runbook("  - set: {a: params}\n")}output: {x: params.limit}\noutput_schema: {x: {type: boolean}}\n`,
+    ["8:13 type-mismatch"],
+  ],
+  [
+    "steps that are no list",
+    "summary: A test.\nrisk: read\nsteps: {a: 1}\n",
+    ["3:8 type-mismatch"],
+  ],
   ["hardly anything", "summary: 5\n", ["1:1 missing-key", "1:1 missing-key", "1:10 type-mismatch"]],
 ];
 
@@ -299,13 +464,33 @@ output_schema: {total: {type: integer}}
     "other/broken": "summary: [\n",
   };
   const calls: [string, string, string[]][] = [
-    ["a good one", "  - {id: c, run: {runbook: other/call, params: {name: '${params.target}'}}}\n  - {when: steps.c.output.total > params.limit, set: {a: 1}}\n", []],
-    ["what it yields", "  - {id: c, run: {runbook: other/call, params: {name: '${params}'}}}\n  - {when: steps.c.output.totl > 1, set: {a: 1}}\n  - {when: steps.c.output.total == 'x', set: {a: 1}}\n", ["8:27 unknown-key", "9:12 type-mismatch"]],
-    ["its parameters", "  - run: {runbook: other/call, params: {nam: '${params}', count: many}}\n", ["7:32 missing-key", "7:41 unknown-key", "7:66 type-mismatch"]],
-    ["its name", "  - {run: other/cal}\n  - {run: {runbook: ../../x}}\n  - {set: {a: params}}\n", ["7:11 unknown-runbook", "8:21 unknown-runbook"]],
+    [
+      "a good one",
+      "  - {id: c, run: {runbook: other/call, params: {name: '${params.target}'}}}\n  - {when: steps.c.output.total > params.limit, set: {a: 1}}\n",
+      [],
+    ],
+    [
+      "what it yields",
+      "  - {id: c, run: {runbook: other/call, params: {name: '${params}'}}}\n  - {when: steps.c.output.totl > 1, set: {a: 1}}\n  - {when: steps.c.output.total == 'x', set: {a: 1}}\n",
+      ["8:27 unknown-key", "9:12 type-mismatch"],
+    ],
+    [
+      "its parameters",
+      "  - run: {runbook: other/call, params: {nam: '${params}', count: many}}\n",
+      ["7:32 missing-key", "7:41 unknown-key", "7:66 type-mismatch"],
+    ],
+    [
+      "its name",
+      "  - {run: other/cal}\n  - {run: {runbook: ../../x}}\n  - {set: {a: params}}\n",
+      ["7:11 unknown-runbook", "8:21 unknown-runbook"],
+    ],
     ["its risk", "  - {run: other/loud}\n  - {set: {a: params}}\n", ["7:11 risk-too-low"]],
     ["itself broken", "  - {run: other/broken}\n  - {set: {a: params}}\n", ["7:11 invalid-call"]],
-    ["its name from a template", "  - {run: '${params.target}', when: params.limit > 1}\n", ["7:12 template-in-static"]],
+    [
+      "its name from a template",
+      "  - {run: '${params.target}', when: params.limit > 1}\n",
+      ["7:12 template-in-static"],
+    ],
   ];
   test.each(calls)("%s", async (_, steps, expected) => {
     expect(await faults(runbook(steps), others)).toEqual(expected);

@@ -23,11 +23,18 @@ const KIND: DocumentKind = {
   },
   variables: (doc) => ({
     row: { type: "object", properties: { age: { type: "integer" } }, additionalProperties: false },
-    params: { type: "object", properties: Object.fromEntries(Object.keys(doc.data["params"] as JsonObject).map((name) => [name, {}])), additionalProperties: false },
+    params: {
+      type: "object",
+      properties: Object.fromEntries(
+        Object.keys(doc.data["params"] as JsonObject).map((name) => [name, {}]),
+      ),
+      additionalProperties: false,
+    },
   }),
 };
 
-const faults = async (text: string): Promise<string[]> => (await compileDocument(await loadDoc(text), KIND)).map(brief);
+const faults = async (text: string): Promise<string[]> =>
+  (await compileDocument(await loadDoc(text), KIND)).map(brief);
 
 test("a good document has no faults", async () => {
   expect(
@@ -53,10 +60,21 @@ warn: row.aeg > params.limit
 value: "{{row.age}}"
 remedy: "Older than {{params.limt}}"
 `),
-  ).toEqual(["2:7 wrong-name", "5:13 template-in-static", "6:7 unknown-key", "7:9 template-in-condition", "8:29 unknown-key"]);
-  expect(await faults("kind: check\ntitle: x\nparams: {}\nsql: select 1\nwarn: row.age\n")).toEqual(["5:7 not-boolean"]);
+  ).toEqual([
+    "2:7 wrong-name",
+    "5:13 template-in-static",
+    "6:11 unknown-key",
+    "7:9 template-in-condition",
+    "8:30 unknown-key",
+  ]);
+  expect(await faults("kind: check\ntitle: x\nparams: {}\nsql: select 1\nwarn: row.age\n")).toEqual(
+    ["5:7 not-boolean"],
+  );
 });
 
 test("a document of the wrong shape is not asked for its variables", async () => {
-  expect(await faults("kind: check\ntitl: x\nsql: select 1\nwarn: nothing.here\n")).toEqual(["1:1 missing-key", "2:1 unknown-key"]);
+  expect(await faults("kind: check\ntitl: x\nsql: select 1\nwarn: nothing.here\n")).toEqual([
+    "1:1 missing-key",
+    "2:1 unknown-key",
+  ]);
 });

@@ -32,7 +32,19 @@ function fails(given: Record<string, unknown>, params = PARAMS): PgdbaError {
 
 test("defaults are filled in, and what has none is null", () => {
   expect(validateParams(PARAMS, { target: "pg2" }) as JsonObject).toEqual({
-    target: "pg2", count: 3, ratio: null, force: false, only: null, ports: null, labels: null, max_lag: "1MB", wait: null, mode: null, version: null, slug: null, password: null,
+    target: "pg2",
+    count: 3,
+    ratio: null,
+    force: false,
+    only: null,
+    ports: null,
+    labels: null,
+    max_lag: "1MB",
+    wait: null,
+    mode: null,
+    version: null,
+    slug: null,
+    password: null,
   });
 });
 
@@ -61,7 +73,9 @@ const READ: [param: string, given: unknown, value: Json][] = [
 ];
 
 test.each(READ)("%s given as %p", (param, given, value) => {
-  expect(validateParams(PARAMS, { target: "x", [param]: given })[param.replace("-", "_")]).toEqual(value);
+  expect(validateParams(PARAMS, { target: "x", [param]: given })[param.replace("-", "_")]).toEqual(
+    value,
+  );
 });
 
 const REFUSED: [param: string, given: unknown, message: string][] = [
@@ -88,14 +102,21 @@ test.each(REFUSED)("%s given as %p is refused", (param, given, message) => {
 });
 
 test("everything wrong is told at once, the missing ones together", () => {
-  const params: Record<string, ParamSpec> = { ...PARAMS, dump_file: { type: "string", required: true, examples: ["/tmp/x"] } };
+  const params: Record<string, ParamSpec> = {
+    ...PARAMS,
+    dump_file: { type: "string", required: true, examples: ["/tmp/x"] },
+  };
   const error = fails({ count: "x", max_lagg: "1MB", mode: "fast" }, params);
-  expect(error.message).toBe('--count must be a whole number, got "x"; there is no parameter --max-lagg; --target, --dump-file must be given');
+  expect(error.message).toBe(
+    '--count must be a whole number, got "x"; there is no parameter --max-lagg; --target, --dump-file must be given',
+  );
   expect(error.hint).toBe("Did you mean --max-lag? Add --target <string> --dump-file /tmp/x");
 });
 
 test("names that objects have by themselves are unknown, and harmless", () => {
-  const error = fails(JSON.parse('{"target": "x", "__proto__": "y", "constructor": "z"}') as Record<string, unknown>);
+  const error = fails(
+    JSON.parse('{"target": "x", "__proto__": "y", "constructor": "z"}') as Record<string, unknown>,
+  );
   expect(error.message).toContain("no parameter --constructor");
 });
 
@@ -108,15 +129,28 @@ test("a pattern that would hang a backtracking matcher does not", () => {
 });
 
 describe("a secret", () => {
-  test.each(["hunter2", "env:", "env:1x", "file:", "envPW", 42, ["env:PW"]])("given as %p is refused without being shown", (given) => {
-    const error = fails({ target: "x", password: given });
-    expect(error.message).toBe("--password takes a secret as env:NAME or file:PATH, never the secret itself");
-    expect(JSON.stringify([error.message, error.hint ?? "", error.data ?? ""])).not.toContain("hunter2");
-  });
+  test.each([["hunter2"], ["env:"], ["env:1x"], ["file:"], ["envPW"], [42], [["env:PW"]]])(
+    "given as %p is refused without being shown",
+    (given) => {
+      const error = fails({ target: "x", password: given });
+      expect(error.message).toBe(
+        "--password takes a secret as env:NAME or file:PATH, never the secret itself",
+      );
+      expect(JSON.stringify([error.message, error.hint ?? "", error.data ?? ""])).not.toContain(
+        "hunter2",
+      );
+    },
+  );
 
   test("is listed with where it is kept", () => {
-    const params: Record<string, ParamSpec> = { ...PARAMS, key: { type: "string", secret: true }, other: { type: "string", secret: true } };
-    expect(secretRefs(params, { password: "env:PW", key: "file:/run/a b", target: "env:NO" })).toEqual([
+    const params: Record<string, ParamSpec> = {
+      ...PARAMS,
+      key: { type: "string", secret: true },
+      other: { type: "string", secret: true },
+    };
+    expect(
+      secretRefs(params, { password: "env:PW", key: "file:/run/a b", target: "env:NO" }),
+    ).toEqual([
       { param: "password", env: "PW" },
       { param: "key", file: "/run/a b" },
     ]);
@@ -124,9 +158,19 @@ describe("a secret", () => {
 });
 
 test("the schema is plain draft-07", () => {
-  expect(paramsSchema({ a: { type: "string", required: true, positional: 1 }, b: { type: "string", secret: true }, c: { type: "integer", required: true, default: 1 } })).toEqual({
+  expect(
+    paramsSchema({
+      a: { type: "string", required: true, positional: 1 },
+      b: { type: "string", secret: true },
+      c: { type: "integer", required: true, default: 1 },
+    }),
+  ).toEqual({
     type: "object",
-    properties: { a: { type: "string" }, b: { type: "string", "x-secret": true }, c: { type: "integer", default: 1 } },
+    properties: {
+      a: { type: "string" },
+      b: { type: "string", "x-secret": true },
+      c: { type: "integer", default: 1 },
+    },
     required: ["a"],
     additionalProperties: false,
   });

@@ -7,7 +7,9 @@ import { registry } from "./support.ts";
 
 async function validator(): Promise<ValidateFunction> {
   // With the meta-schema: what is published must be draft-07 itself.
-  return new Ajv({ strict: false, allErrors: true, logger: false }).compile(await editorSchema(registry));
+  return new Ajv({ strict: false, allErrors: true, logger: false }).compile(
+    await editorSchema(registry),
+  );
 }
 
 const HEAD = "summary: A test.\nrisk: read\n";
@@ -43,7 +45,8 @@ const BAD: [string, string][] = [
 describe("the schema for editors", () => {
   test("accepts good runbooks", async () => {
     const check = await validator();
-    for (const text of GOOD) expect([text, check(parse(text)), check.errors ?? []]).toEqual([text, true, []]);
+    for (const text of GOOD)
+      expect([text, check(parse(text)), check.errors ?? []]).toEqual([text, true, []]);
   });
 
   test.each(BAD)("refuses %s", async (_, text) => {

@@ -8,7 +8,10 @@ import { openLibrary } from "../../../engine/load/library.ts";
 import type { Diagnostic, Doc, Library, StepRegistry, StepType } from "../../../engine/types.ts";
 
 /** A library over files given by name, in a folder of its own that is gone when `work` is done. */
-export async function withLibrary<T>(files: Record<string, string>, work: (library: Library) => Promise<T>): Promise<T> {
+export async function withLibrary<T>(
+  files: Record<string, string>,
+  work: (library: Library) => Promise<T>,
+): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), "pgdba-check-"));
   try {
     for (const [name, text] of Object.entries(files)) {
@@ -26,8 +29,13 @@ export function loadDoc(text: string, name = "demo/one"): Promise<Doc> {
   return withLibrary({ [name]: text }, (library) => library.load(name));
 }
 
-export function compileText(text: string, others: Record<string, string> = {}): ReturnType<typeof compile> {
-  return withLibrary({ ...others, "demo/one": text }, async (library) => compile(await library.load("demo/one"), { registry, library }));
+export function compileText(
+  text: string,
+  others: Record<string, string> = {},
+): ReturnType<typeof compile> {
+  return withLibrary({ ...others, "demo/one": text }, async (library) =>
+    compile(await library.load("demo/one"), { registry, library }),
+  );
 }
 
 /** `line:column rule`, in the order they are reported. */
@@ -51,7 +59,10 @@ steps:
 ${steps}`;
 }
 
-const object = (properties: StepType["output"]["properties"] & object, required: string[] = []): StepType["input"] => ({
+const object = (
+  properties: StepType["output"]["properties"] & object,
+  required: string[] = [],
+): StepType["input"] => ({
   type: "object",
   properties,
   required,
@@ -72,18 +83,39 @@ function type(name: string, more: Partial<StepType>): StepType {
   };
 }
 
-const member = object({ name: { type: "string" }, state: { type: "string" }, lag: { type: "integer" } });
+const member = object({
+  name: { type: "string" },
+  state: { type: "string" },
+  lag: { type: "integer" },
+});
 
 const TYPES = [
-  type("patroni.cluster", { output: object({ leader: { type: "string" }, members: { type: "array", items: member } }) }),
-  type("replication.lag", { input: object({ standby: { type: "string" } }, ["standby"]), output: object({ bytes: { type: "integer" } }) }),
+  type("patroni.cluster", {
+    output: object({ leader: { type: "string" }, members: { type: "array", items: member } }),
+  }),
+  type("replication.lag", {
+    input: object({ standby: { type: "string" } }, ["standby"]),
+    output: object({ bytes: { type: "integer" } }),
+  }),
   type("patroni.switchover", {
     effect: "change",
     idempotent: false,
-    input: object({ leader: { type: "string" }, candidate: { type: "string" } }, ["leader", "candidate"]),
+    input: object({ leader: { type: "string" }, candidate: { type: "string" } }, [
+      "leader",
+      "candidate",
+    ]),
   }),
   type("assert", {
-    input: { type: "array", items: object({ that: { type: "string", "x-lang": "cel", format: "condition" }, message: { type: "string", "x-lang": "text" } }, ["that"]) },
+    input: {
+      type: "array",
+      items: object(
+        {
+          that: { type: "string", "x-lang": "cel", format: "condition" },
+          message: { type: "string", "x-lang": "text" },
+        },
+        ["that"],
+      ),
+    },
   }),
   type("sql.query", {
     input: object(
@@ -96,7 +128,10 @@ const TYPES = [
       },
       ["sql"],
     ),
-    output: object({ rows: { type: "array", items: { type: "object" } }, row_count: { type: "integer" } }),
+    output: object({
+      rows: { type: "array", items: { type: "object" } },
+      row_count: { type: "integer" },
+    }),
   }),
   type("shell", {
     effect: (input: { effect?: "read" | "change" }) => input.effect ?? "change",
@@ -107,18 +142,34 @@ const TYPES = [
       effect: { enum: ["read", "change"] },
       idempotent: { type: "boolean" },
     }),
-    lint: (input) => ((input as { script?: string }).script === "" ? [{ path: ["script"], rule: "empty-script", message: "the script is empty" }] : []),
+    lint: (input) =>
+      (input as { script?: string }).script === ""
+        ? [{ path: ["script"], rule: "empty-script", message: "the script is empty" }]
+        : [],
   }),
   type("set", {
-    input: { type: "object", additionalProperties: { type: ["string", "number"], "x-lang": "cel" } },
-    outputFor: (input) => object(Object.fromEntries(Object.keys(input as object).map((name) => [name, {}]))),
+    input: {
+      type: "object",
+      additionalProperties: { type: ["string", "number"], "x-lang": "cel" },
+    },
+    outputFor: (input) =>
+      object(Object.fromEntries(Object.keys(input as object).map((name) => [name, {}]))),
+  }),
+  type("template.render", {
+    input: object({
+      template: { type: "string", "x-lang": "text" },
+      vars: { type: "object", format: "variables" },
+    }),
   }),
   type("run", {
     input: {
       type: ["string", "object"],
       format: "runbook",
       "x-lang": "static",
-      ...{ properties: { runbook: { type: "string", format: "runbook", "x-lang": "static" }, params: { type: "object" } } },
+      properties: {
+        runbook: { type: "string", format: "runbook", "x-lang": "static" },
+        params: { type: "object" },
+      },
       required: ["runbook"],
       additionalProperties: false,
     },
@@ -130,6 +181,8 @@ export const registry: StepRegistry = {
   has: (name) => TYPES.some((one) => one.type === name),
   get(name) {
     const found = TYPES.find((one) => one.type === name);
-    return found ? Promise.resolve(found) : Promise.reject(new PgdbaError("invalid_runbook", `no step type ${name}`));
+    return found
+      ? Promise.resolve(found)
+      : Promise.reject(new PgdbaError("invalid_runbook", `no step type ${name}`));
   },
 };

@@ -6,7 +6,16 @@ import type { PgdbaError } from "../../../engine/errors.ts";
 const vars = {
   params: { target: "pg2", max_lag: "1MB", n: 3, ratio: 0.5, none: null, flag: true },
   steps: {
-    q: { output: { row_count: 3, rows: [{ bytes: 10, name: "a" }, { bytes: 20, name: "b" }, { bytes: 30.5, name: "c" }] } },
+    q: {
+      output: {
+        row_count: 3,
+        rows: [
+          { bytes: 10, name: "a" },
+          { bytes: 20, name: "b" },
+          { bytes: 30.5, name: "c" },
+        ],
+      },
+    },
     s: { output: { rows: [{ bytes: 7 }, { bytes: 8 }] } },
   },
   mixed: [1, "a", null, 2.5, true],
@@ -26,46 +35,164 @@ const failure = (source: string, given: Record<string, unknown> = vars): PgdbaEr
 
 describe("evaluate", () => {
   test.each<[string, unknown]>([
-    ["1 + 2", 3], ["7 / 2", 3], ["7 / 2.0", 3.5], ["7.0 / 2", 3.5], ["-7 / 2", -3], ["7 % 4", 3], ["2 * 1.5", 3], ["5u + 1", 6],
-    ["steps.s.output.rows[0].bytes + 1", 8], ["steps.q.output.rows[2].bytes + 1", 31.5], ["params.n / 2.0", 1.5], ["lag / 1024", 2],
-    ["1 == 1.0", true], ["1.0 == 1", true], ["1 != 1.5", true], ["1 < 1.5", true], ["1.5 > 1", true], ["2 in [1.0, 2.0]", true], ["2.0 in [1, 2]", true],
-    ["9007199254740993 == 9007199254740992.0", false], ["params.n == 3.0", true], ["'a' == 1", false], ["null == params.none", true],
-    ["1 in mixed", true], ["'a' in mixed", true], ["null in mixed", true], ["'z' in mixed", false], ["'target' in params", true], ["1 in empty", false],
-    ["sum([1, 2, 3])", 6], ["sum([1, 2.5])", 3.5], ["sum([])", 0], ["sum(steps.q.output.rows.map(r, r.bytes))", 60.5],
-    ["max([1, 2.5, 2])", 2.5], ["min(['b', 'a'])", "a"], ["max(1, 2.5)", 2.5], ["min(3, 2)", 2],
-    ["bytes(params.max_lag)", 1048576], ["lag <= bytes('1MB')", true], ["lsn('0/20') - lsn('0/10')", 16], ["duration_ms('1h30m')", 5400000],
-    ["'Ab'.lower() + 'Ab'.upper() + ' x '.trim()", "abABx"], ["'a,b,c'.split(',')", ["a", "b", "c"]], ["'a,b,c'.split(',', 2)", ["a", "b,c"]],
-    ["words.join(', ')", "pg1, pg2"], ["['a', 1, true].join('-')", "a-1-true"], ["round(2.5)", 3], ["round(-2.5)", -3], ["round(1.005 * 100, 1)", 100.5], ["round(3)", 3], ["round(2.344, 2)", 2.34],
-    ["'pg12'.matches('^pg[0-9]+$')", true], ["'a.b'.replace('.', '_')", "a_b"], ["'abc'.substring(1, 2)", "b"], ["'abc'.indexOf('c')", 2],
-    ["size('héé')", 3], ["size(words)", 2], ["words.size()", 2], ["size({'a': 1})", 1], ["int('42') + 1", 43], ["int(2.9)", 2], ["double('1.5')", 1.5], ["string(1) + 'a'", "1a"],
-    ["words[0]", "pg1"], ["words[1.0]", "pg2"], ["words[params.n - 2]", "pg2"], ["params['target']", "pg2"], ["{'a': {'b': [1, 2.5]}}", { a: { b: [1, 2.5] } }],
-    ["params.flag ? 'x' : null", "x"], ["params.flag ? 1 : 2.5", 1], ["has(params.target)", true], ["has(params.nope)", false], ["has(params.none)", true],
-    ["words.exists(w, w == params.target)", true], ["words.all(w, w.startsWith('pg'))", true], ["words.exists_one(w, w == 'pg1')", true],
-    ["words.filter(w, w != 'pg1')", ["pg2"]], ["steps.q.output.rows.map(r, r.bytes > 10, r.name)", ["b", "c"]], ["{'b': 1, 'a': 2}.map(k, k)", ["b", "a"]],
-    ["words.map(a, words.map(b, a + b))", [["pg1pg1", "pg1pg2"], ["pg2pg1", "pg2pg2"]]],
-    ["cel.bind(x, params.n * 2, x + x)", 12], ["[6 / 2.0].map(x, x / 2)[0]", 1.5], ["[1] + ['a']", [1, "a"]], ["[1, [2]] == [1.0, [2]]", true],
-    ["timestamp('2026-02-22 10:00:00.5+00') - timestamp('2026-02-22T09:00:00Z') > duration('1h')", true],
-    ["timestamp('2026-02-22T10:00:00+01:00') + duration('30m')", "2026-02-22T09:30:00.000Z"], ["timestamp('2026-02-22').getDayOfWeek()", 0],
-    ["true || params.nope", true], ["params.nope || true", true], ["false && params.nope", false], ["params.nope && false", false], ["[1, 'x'].exists(x, x > 0)", true],
-    ["9223372036854775807", "9223372036854775807"], ["constructor_data.constructor", 5], ["!params.flag", false], ["-params.n", -3],
+    ["1 + 2", 3],
+    ["7 / 2", 3],
+    ["7 / 2.0", 3.5],
+    ["7.0 / 2", 3.5],
+    ["-7 / 2", -3],
+    ["7 % 4", 3],
+    ["2 * 1.5", 3],
+    ["5u + 1", 6],
+    ["steps.s.output.rows[0].bytes + 1", 8],
+    ["steps.q.output.rows[2].bytes + 1", 31.5],
+    ["params.n / 2.0", 1.5],
+    ["lag / 1024", 2],
+    ["1 == 1.0", true],
+    ["1.0 == 1", true],
+    ["1 != 1.5", true],
+    ["1 < 1.5", true],
+    ["1.5 > 1", true],
+    ["2 in [1.0, 2.0]", true],
+    ["2.0 in [1, 2]", true],
+    ["9007199254740993 == 9007199254740992.0", false],
+    ["params.n == 3.0", true],
+    ["'a' == 1", false],
+    ["null == params.none", true],
+    ["1 in mixed", true],
+    ["'a' in mixed", true],
+    ["null in mixed", true],
+    ["'z' in mixed", false],
+    ["'target' in params", true],
+    ["1 in empty", false],
+    ["sum([1, 2, 3])", 6],
+    ["sum([1, 2.5])", 3.5],
+    ["sum([])", 0],
+    ["sum(steps.q.output.rows.map(r, r.bytes))", 60.5],
+    ["max([1, 2.5, 2])", 2.5],
+    ["min(['b', 'a'])", "a"],
+    ["max(1, 2.5)", 2.5],
+    ["min(3, 2)", 2],
+    ["bytes(params.max_lag)", 1048576],
+    ["lag <= bytes('1MB')", true],
+    ["lsn('0/20') - lsn('0/10')", 16],
+    ["duration_ms('1h30m')", 5400000],
+    ["'Ab'.lower() + 'Ab'.upper() + ' x '.trim()", "abABx"],
+    ["'a,b,c'.split(',')", ["a", "b", "c"]],
+    ["'a,b,c'.split(',', 2)", ["a", "b,c"]],
+    ["words.join(', ')", "pg1, pg2"],
+    ["['a', 1, true].join('-')", "a-1-true"],
+    ["round(2.5)", 3],
+    ["round(-2.5)", -3],
+    ["round(1.005 * 100, 1)", 100.5],
+    ["round(3)", 3],
+    ["round(2.344, 2)", 2.34],
+    ["'pg12'.matches('^pg[0-9]+$')", true],
+    ["'a.b'.replace('.', '_')", "a_b"],
+    ["'abc'.substring(1, 2)", "b"],
+    ["'abc'.indexOf('c')", 2],
+    ["size('héé')", 3],
+    ["size(words)", 2],
+    ["words.size()", 2],
+    ["size({'a': 1})", 1],
+    ["int('42') + 1", 43],
+    ["int(2.9)", 2],
+    ["double('1.5')", 1.5],
+    ["string(1) + 'a'", "1a"],
+    ["words[0]", "pg1"],
+    ["words[1.0]", "pg2"],
+    ["words[params.n - 2]", "pg2"],
+    ["params['target']", "pg2"],
+    ["{'a': {'b': [1, 2.5]}}", { a: { b: [1, 2.5] } }],
+    ["params.flag ? 'x' : null", "x"],
+    ["params.flag ? 1 : 2.5", 1],
+    ["has(params.target)", true],
+    ["has(params.nope)", false],
+    ["has(params.none)", true],
+    ["words.exists(w, w == params.target)", true],
+    ["words.all(w, w.startsWith('pg'))", true],
+    ["words.exists_one(w, w == 'pg1')", true],
+    ["words.filter(w, w != 'pg1')", ["pg2"]],
+    ["steps.q.output.rows.map(r, r.bytes > 10, r.name)", ["b", "c"]],
+    ["{'b': 1, 'a': 2}.map(k, k)", ["b", "a"]],
+    [
+      "words.map(a, words.map(b, a + b))",
+      [
+        ["pg1pg1", "pg1pg2"],
+        ["pg2pg1", "pg2pg2"],
+      ],
+    ],
+    ["cel.bind(x, params.n * 2, x + x)", 12],
+    ["[6 / 2.0].map(x, x / 2)[0]", 1.5],
+    ["[1] + ['a']", [1, "a"]],
+    ["[1, [2]] == [1.0, [2]]", true],
+    [
+      "timestamp('2026-02-22 10:00:00.5+00') - timestamp('2026-02-22T09:00:00Z') > duration('1h')",
+      true,
+    ],
+    ["timestamp('2026-02-22T10:00:00+01:00') + duration('30m')", "2026-02-22T09:30:00.000Z"],
+    ["timestamp('2026-02-22').getDayOfWeek()", 0],
+    ["true || params.nope", true],
+    ["params.nope || true", true],
+    ["false && params.nope", false],
+    ["params.nope && false", false],
+    ["[1, 'x'].exists(x, x > 0)", true],
+    ["9223372036854775807", "9223372036854775807"],
+    ["constructor_data.constructor", 5],
+    ["!params.flag", false],
+    ["-params.n", -3],
   ])("%s gives %p", (source, value) => expect(evaluate(source, vars)).toEqual(value as never));
 
   test.each<[string, string, string | RegExp]>([
-    ["params.targt", "targt", /no key targt/], ["steps.q.output.leader.name", "leader", /steps\.q\.output has no key leader/],
-    ["stesp.q", "stesp", /no variable stesp/], ["params.none.x", "x", /params\.none is null/], ["words.x", "x", /words is a list/],
-    ["words[5]", "words[5]", /has 2 items/], ["words[-1]", "words[-1]", /no item -1/], ["words[0.5]", "words[0.5]", /indexed with an int/], ["words['a']", "words['a']", /indexed with an int/],
-    ["1 + 'a'", "1 + 'a'", /int and string/], ["(params.n + 1) * 'x'", "params.n + 1) * 'x'", /in \(params\.n \+ 1\) \* 'x'/], ["1 / 0", "1 / 0", /division by zero/], ["5 % 0", "5 % 0", /zero/],
-    ["9223372036854775807 + 1", "9223372036854775807 + 1", /64-bit/], ["params.n && true", "params.n", /must be true or false/], ["!params.n", "params.n", /must be true or false/],
-    ["params.n ? 1 : 2", "params.n", /true or false/], ["bytes('1XB')", "bytes('1XB')", /not a size/], ["lsn('x')", "lsn('x')", /LSN/], ["byts('1')", "byts('1')", /no function byts/],
-    ["bytes(1)", "bytes(1)", /no bytes\(int\)/], ["params.n.lower()", "params.n.lower()", /int\.lower/], ["sum(['a'])", "sum(['a'])", /numbers/], ["max([])", "max([])", /empty/], ["max([1, 'a'])", "max([1, 'a'])", /order/],
-    ["words.map(w, w.x)", "x", /w is a string/], ["words.all(w, w)", "w", /all\(\)/], ["params.n.exists(x, x)", "params.n", /list or a map/], ["{1: 2}", "1", /must be text/],
-    ["'a' in 'abc'", "'a' in 'abc'", /can't look into/], ["'a'.matches('(a')", "'a'.matches('(a')", /refused/], ["a +", "", /ends too early/], ["", "", /empty/], ["{{params.x}}", "", /for text/],
-    ["params.target = 'a'", "=", /compare with '=='/], ["true < 'a'", "true < 'a'", /bool and string/], ["round(1.0 / 0.0)", "round(1.0 / 0.0)", /finite/], ["double('x')", "double('x')", /not a number/],
+    ["params.targt", "targt", /no key targt/],
+    ["steps.q.output.leader.name", "leader", /steps\.q\.output has no key leader/],
+    ["stesp.q", "stesp", /no variable stesp/],
+    ["params.none.x", "x", /params\.none is null/],
+    ["words.x", "x", /words is a list/],
+    ["words[5]", "words[5]", /has 2 items/],
+    ["words[-1]", "words[-1]", /no item -1/],
+    ["words[0.5]", "words[0.5]", /indexed with an int/],
+    ["words['a']", "words['a']", /indexed with an int/],
+    ["1 + 'a'", "1 + 'a'", /int and string/],
+    ["(params.n + 1) * 'x'", "params.n + 1) * 'x'", /in \(params\.n \+ 1\) \* 'x'/],
+    ["1 / 0", "1 / 0", /division by zero/],
+    ["5 % 0", "5 % 0", /zero/],
+    ["9223372036854775807 + 1", "9223372036854775807 + 1", /64-bit/],
+    ["params.n && true", "params.n", /must be true or false/],
+    ["!params.n", "params.n", /must be true or false/],
+    ["params.n ? 1 : 2", "params.n", /true or false/],
+    ["bytes('1XB')", "bytes('1XB')", /not a size/],
+    ["lsn('x')", "lsn('x')", /LSN/],
+    ["byts('1')", "byts('1')", /no function byts/],
+    ["bytes(1)", "bytes(1)", /no bytes\(int\)/],
+    ["params.n.lower()", "params.n.lower()", /int\.lower/],
+    ["sum(['a'])", "sum(['a'])", /numbers/],
+    ["max([])", "max([])", /empty/],
+    ["max([1, 'a'])", "max([1, 'a'])", /order/],
+    ["words.map(w, w.x)", "x", /w is a string/],
+    ["words.all(w, w)", "w", /all\(\)/],
+    ["params.n.exists(x, x)", "params.n", /list or a map/],
+    ["{1: 2}", "1", /must be text/],
+    ["'a' in 'abc'", "'a' in 'abc'", /can't look into/],
+    ["'a'.matches('(a')", "'a'.matches('(a')", /refused/],
+    ["a +", "", /ends too early/],
+    ["", "", /empty/],
+    ["{{params.x}}", "", /for text/],
+    ["params.target = 'a'", "=", /compare with '=='/],
+    ["true < 'a'", "true < 'a'", /bool and string/],
+    ["round(1.0 / 0.0)", "round(1.0 / 0.0)", /finite/],
+    ["double('x')", "double('x')", /not a number/],
   ])("%s fails at %p", (source, at, message) => {
     const error = failure(source);
-    expect(error).toMatchObject({ code: "expression_failed", message: expect.stringMatching(message) });
+    expect(error).toMatchObject({
+      code: "expression_failed",
+      message: expect.stringMatching(message),
+    });
     expect(error.hint).toBeString();
-    const { start, end, source: kept } = error.data as { start: number; end: number; source: string };
+    const {
+      start,
+      end,
+      source: kept,
+    } = error.data as { start: number; end: number; source: string };
     expect(kept).toBe(source);
     if (at) expect(source.slice(start, end)).toBe(at);
     expect(error.cause).toBeInstanceOf(Error);
@@ -77,13 +204,31 @@ describe("evaluate", () => {
     expect(failure("byts('1')").hint).toBe("Did you mean bytes?");
   });
 
-  test.each(["params.__proto__", "params.constructor", "params.toString", "params['constructor']", "params['__proto__']", "constructor", "toString", "words.length", "words.constructor", "'a'.constructor", "{'__proto__': 1}", "params.hasOwnProperty('a')", "words.map(x, x.constructor)"])(
-    "%s reaches nothing of JavaScript",
-    (source) => expect(failure(source).code).toBe("expression_failed"),
+  test.each([
+    "params.__proto__",
+    "params.constructor",
+    "params.toString",
+    "params['constructor']",
+    "params['__proto__']",
+    "constructor",
+    "toString",
+    "words.length",
+    "words.constructor",
+    "'a'.constructor",
+    "{'__proto__': 1}",
+    "params.hasOwnProperty('a')",
+    "words.map(x, x.constructor)",
+  ])("%s reaches nothing of JavaScript", (source) =>
+    expect(failure(source).code).toBe("expression_failed"),
   );
 
   test("an output that does not exist is needed or not", () => {
-    const plan = { steps: { a: { status: "previewed", output: unknownOutput("steps.a.output") } }, t: true, f: false, list: [1, 2] };
+    const plan = {
+      steps: { a: { status: "previewed", output: unknownOutput("steps.a.output") } },
+      t: true,
+      f: false,
+      list: [1, 2],
+    };
     expect(evaluate("f && steps.a.output.x", plan)).toBe(false);
     expect(evaluate("steps.a.output.x && f", plan)).toBe(false);
     expect(evaluate("steps.a.output.x == 1 || t", plan)).toBe(true);
@@ -91,10 +236,25 @@ describe("evaluate", () => {
     expect(evaluate("steps.a.status", plan)).toBe("previewed");
     expect(evaluate("has(steps.a.output)", plan)).toBe(true);
     expect(evaluate("t ? 1 : steps.a.output", plan)).toBe(1);
-    for (const source of ["steps.a.output", "steps.a.output.x", "t && steps.a.output.x", "steps.a.output.x || f", "t.nope && steps.a.output.x", "steps.a.output == null", "[steps.a.output]", "size(steps.a.output)", "list.map(x, steps.a.output.y)", "has(steps.a.output.x)", "steps", "'x' in steps.a.output"]) {
+    for (const source of [
+      "steps.a.output",
+      "steps.a.output.x",
+      "t && steps.a.output.x",
+      "steps.a.output.x || f",
+      "t.nope && steps.a.output.x",
+      "steps.a.output == null",
+      "[steps.a.output]",
+      "size(steps.a.output)",
+      "list.map(x, steps.a.output.y)",
+      "has(steps.a.output.x)",
+      "steps",
+      "'x' in steps.a.output",
+    ]) {
       expect(() => evaluate(source, plan)).toThrow(UnknownValue);
     }
-    expect(() => explain("t && steps.a.output.x", plan)).toThrow(expect.objectContaining({ path: "steps.a.output" }));
+    expect(() => explain("t && steps.a.output.x", plan)).toThrow(
+      expect.objectContaining({ path: "steps.a.output" }),
+    );
   });
 
   test("works within bounds", () => {
@@ -102,9 +262,15 @@ describe("evaluate", () => {
     const many = Array.from({ length: 20_000 }, (_, n) => n);
     const started = performance.now();
     for (const source of [
-      "rows.map(a, rows.map(b, a.n + b.n))", "many.all(a, many.exists(b, b == a))", "many.filter(a, !(a in many))", "many.all(a, many == many)",
+      "rows.map(a, rows.map(b, a.n + b.n))",
+      "many.all(a, many.exists(b, b == a))",
+      "many.filter(a, !(a in many))",
+      "many.all(a, many == many)",
       "cel.bind(a, 'xxxxxxxxxx', cel.bind(b, a+a+a+a+a+a+a+a+a+a, cel.bind(c, b+b+b+b+b+b+b+b+b+b, cel.bind(d, c+c+c+c+c+c+c+c+c+c, cel.bind(e, d+d+d+d+d+d+d+d+d+d, e+e+e+e+e+e+e+e+e+e+e)))))",
-      "cel.bind(a, many + many, cel.bind(b, a+a+a+a+a+a, cel.bind(c, b+b+b+b+b+b, c)))", "many.map(x, many)", "many.map(x, many.join(',')).size() > 0", "many.join(',').matches('(.*x){20}')",
+      "cel.bind(a, many + many, cel.bind(b, a+a+a+a+a+a, cel.bind(c, b+b+b+b+b+b, c)))",
+      "many.map(x, many)",
+      "many.map(x, many.join(',')).size() > 0",
+      "many.join(',').matches('(.*x){20}')",
     ]) {
       expect(failure(source, { rows, many }).code).toBe("limit_exceeded");
     }
@@ -112,7 +278,15 @@ describe("evaluate", () => {
     expect(evaluate("rows.filter(r, r.n % 2 == 0).size()", { rows })).toBe(1500);
     expect(evaluate("sum(many)", { many })).toBe(199_990_000);
   });
-  test.each([`${"!".repeat(15_000)}true`, "(".repeat(5000), `${"[".repeat(5000)}`, `1${"+1".repeat(5000)}`, "a".repeat(30_000), `a${".b".repeat(3000)}`, `true${"?true:true".repeat(1000)}`])("a huge expression is refused (%#)", (source) => {
+  test.each([
+    `${"!".repeat(15_000)}true`,
+    "(".repeat(5000),
+    `${"[".repeat(5000)}`,
+    `1${"+1".repeat(5000)}`,
+    "a".repeat(30_000),
+    `a${".b".repeat(3000)}`,
+    `true${"?true:true".repeat(1000)}`,
+  ])("a huge expression is refused (%#)", (source) => {
     expect(["expression_failed", "limit_exceeded"]).toContain(failure(source).code);
   });
   test("a chain as long as allowed does not overflow", () => {
@@ -159,13 +333,29 @@ describe("explain", () => {
     );
   });
   test("leaves out what was not reached", () => {
-    expect(explain("params.flag || lag > 1", vars).parts.map((part) => part.source)).toEqual(["params.flag || lag > 1", "params.flag"]);
+    expect(explain("params.flag || lag > 1", vars).parts.map((part) => part.source)).toEqual([
+      "params.flag || lag > 1",
+      "params.flag",
+    ]);
   });
   test("shows the first elements that made all() false", () => {
-    const members = [{ name: "a", ok: true }, ...["b", "c", "d", "e"].map((name) => ({ name, ok: false }))];
-    expect(explain("members.all(m, m.ok)", { members }).parts.map((part) => part.source)).toEqual(["members.all(m, m.ok)", "members", "members[1]", "members[2]", "members[3]"]);
+    const members = [
+      { name: "a", ok: true },
+      ...["b", "c", "d", "e"].map((name) => ({ name, ok: false })),
+    ];
+    expect(explain("members.all(m, m.ok)", { members }).parts.map((part) => part.source)).toEqual([
+      "members.all(m, m.ok)",
+      "members",
+      "members[1]",
+      "members[2]",
+      "members[3]",
+    ]);
     const tried = explain("members.exists(m, m.name == 'x')", { members });
-    expect(tried.parts.map((part) => part.source).slice(2)).toEqual(["members[0]", "members[1]", "members[2]"]);
+    expect(tried.parts.map((part) => part.source).slice(2)).toEqual([
+      "members[0]",
+      "members[1]",
+      "members[2]",
+    ]);
     expect(tried.parts[2]!.value).toEqual({ name: "a", ok: true });
     expect(explain("members.exists(m, m.name == 'a')", { members }).parts).toHaveLength(2);
   });
@@ -175,8 +365,12 @@ describe("explain", () => {
     expect(trace.parts[1]!.value).toEqual({ error: "params has no key nope" });
   });
   test("shortens long values", () => {
-    const trace = explain("size(text) > size(list)", { text: "x".repeat(5000), list: Array.from({ length: 9 }, (_, n) => n) });
-    const shown = (source: string): unknown => trace.parts.find((part) => part.source === source)!.value;
+    const trace = explain("size(text) > size(list)", {
+      text: "x".repeat(5000),
+      list: Array.from({ length: 9 }, (_, n) => n),
+    });
+    const shown = (source: string): unknown =>
+      trace.parts.find((part) => part.source === source)!.value;
     expect(shown("text")).toBe(`${"x".repeat(200)}… (5000 characters)`);
     expect(shown("list")).toEqual([0, 1, 2, 3, 4, "… 4 more"]);
     expect(Math.max(...trace.text.split("\n").map((line) => line.length))).toBeLessThan(200);

@@ -5,8 +5,22 @@ import { unknownOutput, UnknownValue } from "../../../engine/expr/unknown.ts";
 import type { PgdbaError } from "../../../engine/errors.ts";
 
 const vars = {
-  params: { target: "pg2", n: 3, zero: 0, none: null, flag: true, off: false, empty: [], html: "<a & 'b'>", tpl: "{{params.n}}", ratio: 0.5 },
-  members: [{ name: "a", tags: ["x", "y"] }, { name: "b", tags: [] }],
+  params: {
+    target: "pg2",
+    n: 3,
+    zero: 0,
+    none: null,
+    flag: true,
+    off: false,
+    empty: [],
+    html: "<a & 'b'>",
+    tpl: "{{params.n}}",
+    ratio: 0.5,
+  },
+  members: [
+    { name: "a", tags: ["x", "y"] },
+    { name: "b", tags: [] },
+  ],
   map: { k1: 1, k2: 2 },
   "odd key": "odd",
 };
@@ -21,64 +35,158 @@ const failure = (text: string): PgdbaError => {
 
 describe("renderText", () => {
   test.each([
-    "plain", "", "{{params.target}}", "a {{params.n}} b {{ params.html }}", "{{{params.html}}}", "{{&params.html}}", "{{#if params.flag}}yes{{else}}no{{/if}}", "{{#if params.zero}}yes{{else}}no{{/if}}",
-    "{{#if params.empty}}y{{else if params.flag}}elif{{else}}n{{/if}}", "{{#unless params.off}}u{{/unless}}", "{{^if params.off}}inv{{/if}}",
-    "{{#each members}}{{@index}}:{{name}}{{#unless @last}},{{/unless}}{{/each}}", "{{#each members}}{{#each tags}}{{../name}}{{this}} {{@root.params.n}}{{else}}none{{/each}}{{/each}}",
-    "{{#each members as |m i|}}{{i}}{{m.name}}{{/each}}", "{{#each map}}{{@key}}={{this}};{{/each}}", "{{#each map as |v k|}}{{k}}={{v}};{{/each}}", "{{#with params}}{{target}}{{/with}}", "{{#with params as |p|}}{{p.target}}{{../map.k1}}{{/with}}",
-    "{{lookup map 'k2'}}", "{{lookup members 1}}".replace("members 1", "map \"k1\""), "{{[odd key]}}", "{{members.[0].name}}", "{{members.1.name}}", "{{this.params.n}}", "{{./params/target}}",
-    "a\n{{#if params.flag}}\n  b\n{{/if}}\nc", "a  {{~params.n~}}  b", "{{! comment }}x{{!-- {{y}} --}}", "\\{{raw}} {{params.n}}", "{{#each members}}\n- {{name}}\n{{/each}}\n", "{{\"lit\"}}".replace("\"lit\"", "params.tpl"),
-    "{{#each members}}{{#if tags}}{{../params.n}}{{name}}{{/if}}{{/each}}", "{{#if (lookup params 'flag')}}sub{{/if}}", "{{params.ratio}} {{params.flag}}",
+    "plain",
+    "",
+    "{{params.target}}",
+    "a {{params.n}} b {{ params.html }}",
+    "{{{params.html}}}",
+    "{{&params.html}}",
+    "{{#if params.flag}}yes{{else}}no{{/if}}",
+    "{{#if params.zero}}yes{{else}}no{{/if}}",
+    "{{#if params.empty}}y{{else if params.flag}}elif{{else}}n{{/if}}",
+    "{{#unless params.off}}u{{/unless}}",
+    "{{^if params.off}}inv{{/if}}",
+    "{{#each members}}{{@index}}:{{name}}{{#unless @last}},{{/unless}}{{/each}}",
+    "{{#each members}}{{#each tags}}{{../name}}{{this}} {{@root.params.n}}{{else}}none{{/each}}{{/each}}",
+    "{{#each members as |m i|}}{{i}}{{m.name}}{{/each}}",
+    "{{#each map}}{{@key}}={{this}};{{/each}}",
+    "{{#each map as |v k|}}{{k}}={{v}};{{/each}}",
+    "{{#with params}}{{target}}{{/with}}",
+    "{{#with params as |p|}}{{p.target}}{{../map.k1}}{{/with}}",
+    "{{lookup map 'k2'}}",
+    "{{lookup members 1}}".replace("members 1", 'map "k1"'),
+    "{{[odd key]}}",
+    "{{members.[0].name}}",
+    "{{members.1.name}}",
+    "{{this.params.n}}",
+    "{{./params/target}}",
+    "a\n{{#if params.flag}}\n  b\n{{/if}}\nc",
+    "a  {{~params.n~}}  b",
+    "{{! comment }}x{{!-- {{y}} --}}",
+    "\\{{raw}} {{params.n}}",
+    "{{#each members}}\n- {{name}}\n{{/each}}\n",
+    '{{"lit"}}'.replace('"lit"', "params.tpl"),
+    "{{#each members}}{{#if tags}}{{../params.n}}{{name}}{{/if}}{{/each}}",
+    "{{#if (lookup params 'flag')}}sub{{/if}}",
+    "{{params.ratio}} {{params.flag}}",
   ])("renders %p as Handlebars does", (text) => {
-    expect(renderText(text, vars)).toBe(Handlebars.compile(text, { noEscape: true, strict: true })(vars));
+    expect(renderText(text, vars)).toBe(
+      Handlebars.compile(text, { noEscape: true, strict: true })(vars),
+    );
   });
 
   test.each([
-    ["{{params.none}}", "null"], ["{{members}}", '[{"name":"a","tags":["x","y"]},{"name":"b","tags":[]}]'], ["{{json map}}", '{"k1":1,"k2":2}'], ["{{json params.target}}", '"pg2"'],
-    ["{{join members.0.tags ', '}}", "x, y"], ["{{params.tpl}}", "{{params.n}}"], ["{{json (lookup map 'k1')}}", "1"],
+    ["{{params.none}}", "null"],
+    ["{{members}}", '[{"name":"a","tags":["x","y"]},{"name":"b","tags":[]}]'],
+    ["{{json map}}", '{"k1":1,"k2":2}'],
+    ["{{json params.target}}", '"pg2"'],
+    ["{{join members.0.tags ', '}}", "x, y"],
+    ["{{params.tpl}}", "{{params.n}}"],
+    ["{{json (lookup map 'k1')}}", "1"],
   ])("%p gives %p", (text, result) => expect(renderText(text, vars)).toBe(result));
 
   const faults: [string, RegExp, string?][] = [
-    ["x {{params.tarjet}}", /\{\{params\.tarjet\}\} is missing: there is no tarjet in params/, "tarjet"], ["{{a.b.c}}", /\{\{a\.b\.c\}\} is missing: there is no a/, "a"], ["{{params.target.x.y}}", /no x in params\.target; params\.target is a string/, "x"],
-    ["{{#if params.nope}}{{/if}}", /\{\{params\.nope\}\}/, "nope"], ["{{#each members}}{{params.n}}{{/each}}", /missing/, "params"], ["{{#each params.n}}{{/each}}", /goes over a list/], ["{{members.7.name}}", /no 7 in members/], ["{{lookup map 'zz'}}", /no zz/],
-    ["{{frob params.n}}", /no helper frob/, "frob"], ["{{json}}", /json takes 1/], ["{{join members}}", /join takes 2/], ["{{join map ','}}", /takes a list/], ["{{> part}}", /partials/], ["{{#frob}}{{/frob}}", /no block/], ["{{#params.flag}}x{{/params.flag}}", /no block/],
-    ["{{* deco}}", /decorators/], ["{{#*inline 'a'}}{{/inline}}", /decorators/], ["{{@index}}", /no @index/], ["{{../params}}", /goes up/], ["{{params", /not parse/], ["{{#if a}}", /not parse/], ["{{#if a}}{{/each}}", /parse/], ["{{}}", /parse/], ["{{#if}}{{/if}}", /takes one value/],
-    ["{{log params.n}}", /no helper log/], ["{{helperMissing}}", /missing/], ["{{params.n k=1}}", /no helper/],
+    [
+      "x {{params.tarjet}}",
+      /\{\{params\.tarjet\}\} is missing: there is no tarjet in params/,
+      "tarjet",
+    ],
+    ["{{a.b.c}}", /\{\{a\.b\.c\}\} is missing: there is no a/, "a"],
+    ["{{params.target.x.y}}", /no x in params\.target; params\.target is a string/, "x"],
+    ["{{#if params.nope}}{{/if}}", /\{\{params\.nope\}\}/, "nope"],
+    ["{{#each members}}{{params.n}}{{/each}}", /missing/, "params"],
+    ["{{#each params.n}}{{/each}}", /goes over a list/],
+    ["{{members.7.name}}", /no 7 in members/],
+    ["{{lookup map 'zz'}}", /no zz/],
+    ["{{frob params.n}}", /no helper frob/, "frob"],
+    ["{{json}}", /json takes 1/],
+    ["{{join members}}", /join takes 2/],
+    ["{{join map ','}}", /takes a list/],
+    ["{{> part}}", /partials/],
+    ["{{#frob}}{{/frob}}", /no block/],
+    ["{{#params.flag}}x{{/params.flag}}", /no block/],
+    ["{{* deco}}", /decorators/],
+    ["{{#*inline 'a'}}{{/inline}}", /decorators/],
+    ["{{@index}}", /no @index/],
+    ["{{../params}}", /goes up/],
+    ["{{params", /not parse/],
+    ["{{#if a}}", /not parse/],
+    ["{{#if a}}{{/each}}", /parse/],
+    ["{{}}", /parse/],
+    ["{{#if}}{{/if}}", /takes one value/],
+    ["{{log params.n}}", /no helper log/],
+    ["{{helperMissing}}", /missing/],
+    ["{{params.n k=1}}", /no helper/],
   ];
-  test.each(faults.map(([text, message, at]) => [text, message, at ?? ""] as const))("%p fails", (text, message, at) => {
-    const error = failure(text);
-    expect(error).toMatchObject({ code: "expression_failed", message: expect.stringMatching(message) });
-    expect(error.hint).toBeString();
-    const { start, end } = error.data as { start: number; end: number };
-    if (at) expect(text.slice(start, end)).toBe(at);
-  });
+  test.each(faults.map(([text, message, at]) => [text, message, at ?? ""] as const))(
+    "%p fails",
+    (text, message, at) => {
+      const error = failure(text);
+      expect(error).toMatchObject({
+        code: "expression_failed",
+        message: expect.stringMatching(message),
+      });
+      expect(error.hint).toBeString();
+      const { start, end } = error.data as { start: number; end: number };
+      if (at) expect(text.slice(start, end)).toBe(at);
+    },
+  );
 
   test("says how to leave a block, and suggests", () => {
     expect(failure("{{#each members}}{{params.n}}{{/each}}").hint).toContain("../params.n");
     expect(failure("{{params.tarjet}}").hint).toBe("Did you mean target?");
   });
-  test.each(["{{a.constructor.constructor}}", "{{params.constructor}}", "{{constructor}}", "{{__proto__}}", "{{params.__proto__.x}}", "{{lookup params 'constructor'}}", "{{members.length}}", "{{params.target.length}}", "{{#with constructor}}{{/with}}", "{{toString}}"])(
-    "%s reaches nothing of JavaScript",
-    (text) => expect(failure(text).code).toBe("expression_failed"),
+  test.each([
+    "{{a.constructor.constructor}}",
+    "{{params.constructor}}",
+    "{{constructor}}",
+    "{{__proto__}}",
+    "{{params.__proto__.x}}",
+    "{{lookup params 'constructor'}}",
+    "{{members.length}}",
+    "{{params.target.length}}",
+    "{{#with constructor}}{{/with}}",
+    "{{toString}}",
+  ])("%s reaches nothing of JavaScript", (text) =>
+    expect(failure(text).code).toBe("expression_failed"),
   );
   test("unknown outputs pass through", () => {
     const plan = { steps: { a: { output: unknownOutput("steps.a.output"), status: "previewed" } } };
     expect(renderText("{{steps.a.status}}", plan)).toBe("previewed");
-    for (const text of ["{{steps.a.output}}", "{{steps.a.output.x}}", "{{#if steps.a.output}}{{/if}}", "{{json steps}}"]) expect(() => renderText(text, plan)).toThrow(UnknownValue);
+    for (const text of [
+      "{{steps.a.output}}",
+      "{{steps.a.output.x}}",
+      "{{#if steps.a.output}}{{/if}}",
+      "{{json steps}}",
+    ])
+      expect(() => renderText(text, plan)).toThrow(UnknownValue);
   });
   test("deep nesting renders or is refused", () => {
     const depth = 400;
-    expect(renderText(`${"{{#if params.flag}}".repeat(depth)}x${"{{/if}}".repeat(depth)}`, vars)).toBe("x");
+    expect(
+      renderText(`${"{{#if params.flag}}".repeat(depth)}x${"{{/if}}".repeat(depth)}`, vars),
+    ).toBe("x");
   });
   test("a fault in a long text keeps only what is near", () => {
-    const data = failure(`${"x".repeat(50_000)}{{nope}}${"y".repeat(50_000)}`).data as { source: string; start: number; end: number };
+    const data = failure(`${"x".repeat(50_000)}{{nope}}${"y".repeat(50_000)}`).data as {
+      source: string;
+      start: number;
+      end: number;
+    };
     expect(data.source).toHaveLength(2000);
     expect(data.source.slice(data.start, data.end)).toBe("nope");
   });
   test("is bounded", () => {
     const many = Array.from({ length: 5000 }, (_, n) => n);
     const big = "x".repeat(300_000);
-    for (const text of ["{{#each many}}{{#each ../many}}{{this}}{{/each}}{{/each}}", "{{big}}{{big}}{{big}}{{big}}", "{{#each many}}{{../big}}{{/each}}"]) {
-      expect(() => renderText(text, { many, big })).toThrow(expect.objectContaining({ code: "limit_exceeded" }));
+    for (const text of [
+      "{{#each many}}{{#each ../many}}{{this}}{{/each}}{{/each}}",
+      "{{big}}{{big}}{{big}}{{big}}",
+      "{{#each many}}{{../big}}{{/each}}",
+    ]) {
+      expect(() => renderText(text, { many, big })).toThrow(
+        expect.objectContaining({ code: "limit_exceeded" }),
+      );
     }
   });
 });

@@ -30,11 +30,23 @@ describe("units", () => {
     ["a/ff", (10n << 32n) + 255n],
   ])("parseLsn(%p) is %p", (text, lsn) => expect(parseLsn(text)).toBe(lsn));
 
-  test.each(["", "5", "5 m", "-1s", "1h30", "1x", "ms", "1".repeat(80) + "s", "99999999999999999d"])("parseDuration(%p) is refused", (text) =>
+  test.each([
+    "",
+    "5",
+    "5 m",
+    "-1s",
+    "1h30",
+    "1x",
+    "ms",
+    "1".repeat(80) + "s",
+    "99999999999999999d",
+  ])("parseDuration(%p) is refused", (text) =>
     expect(() => parseDuration(text)).toThrow(expect.objectContaining({ code: "invalid_param" })),
   );
-  test.each(["", "MB", "-1MB", "1XB", "1e3", "1M B", "99999999PB"])("parseBytes(%p) is refused", (text) =>
-    expect(() => parseBytes(text)).toThrow(expect.objectContaining({ code: "invalid_param" })),
+  test.each(["", "MB", "-1MB", "1XB", "1e3", "1M B", "99999999PB"])(
+    "parseBytes(%p) is refused",
+    (text) =>
+      expect(() => parseBytes(text)).toThrow(expect.objectContaining({ code: "invalid_param" })),
   );
   test.each(["", "0", "0/", "g/0", "0/123456789", "0/1 "])("parseLsn(%p) is refused", (text) =>
     expect(() => parseLsn(text)).toThrow(expect.objectContaining({ code: "invalid_param" })),

@@ -12,12 +12,21 @@ describe("values", () => {
     expect(toCel(2n ** 60n)).toBe(2n ** 60n);
   });
   test.each<[unknown, unknown]>([
-    [{ a: [1, { b: null }], c: "x", d: true }, { a: [1, { b: null }], c: "x", d: true }],
+    [
+      { a: [1, { b: null }], c: "x", d: true },
+      { a: [1, { b: null }], c: "x", d: true },
+    ],
     [2n ** 60n, "1152921504606846976"],
     [42n, 42],
     [new Date("2026-02-22T10:00:00Z"), "2026-02-22T10:00:00.000Z"],
     [new Uint8Array([1, 2, 255]), "AQL/"],
-    [new Map<unknown, unknown>([["a", 1], [2, "b"]]), { a: 1, "2": "b" }],
+    [
+      new Map<unknown, unknown>([
+        ["a", 1],
+        [2, "b"],
+      ]),
+      { a: 1, "2": "b" },
+    ],
     [new Set([1, 2]), [1, 2]],
     [new Duration(1500), 1500],
     [Number.NaN, "NaN"],
@@ -30,12 +39,19 @@ describe("values", () => {
     expect((toCel({}) as Dict).get("constructor")).toBeUndefined();
   });
   test("is lazy: what is not read is not converted", () => {
-    const data = { a: 1, get b(): never { throw new Error("read"); } };
+    const data = {
+      a: 1,
+      get b(): never {
+        throw new Error("read");
+      },
+    };
     expect((toCel(data) as Dict).get("a")).toBe(1n);
     expect(() => roundTrip(data)).toThrow("read");
   });
   test("bounds the result", () => {
-    expect(() => roundTrip(Array.from({ length: 500_001 }, () => 0))).toThrow(expect.objectContaining({ code: "limit_exceeded" }));
+    expect(() => roundTrip(Array.from({ length: 500_001 }, () => 0))).toThrow(
+      expect.objectContaining({ code: "limit_exceeded" }),
+    );
     let doubled: Value = List.of([1n]);
     for (let i = 0; i < 40; i++) doubled = List.of([doubled, doubled]);
     expect(() => fromCel(doubled)).toThrow(expect.objectContaining({ code: "limit_exceeded" }));

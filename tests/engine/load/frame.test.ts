@@ -51,14 +51,14 @@ test("escape sequences of a file do not reach the terminal", () => {
   expect(found.frame).not.toContain("\u001b");
 });
 
-test("the error speaks for the first diagnostic and carries all", () => {
-  const list = [at("a: bad\n", 3, 3), at("a: bad\n", 0, 1)];
-  const error = invalidRunbook(list);
+test("the error speaks for the first diagnostic and carries all, in order of place", () => {
+  const [first, second, third] = [at("a: bad\n", 0, 1), at("a: bad\n", 3, 3), at("\na\n", 1, 1)];
+  const error = invalidRunbook([third, second, first]);
   expect(error).toMatchObject({
     code: "invalid_runbook",
-    message: "is wrong (and 1 more)",
+    message: "is wrong (and 2 more)",
     hint: "do right",
-    where: { file: "a.yaml", line: 1, column: 4 },
-    data: { diagnostics: list },
+    where: { file: "a.yaml", line: 1, column: 1 },
+    data: { diagnostics: [first, second, third] },
   });
 });

@@ -3,8 +3,10 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import { parseDocument } from "../../../engine/load/parse.ts";
 
 const MIB = 1024 * 1024;
-const fill = (text: string, around = (x: string) => x) => around(text.repeat(Math.floor((MIB - 64) / text.length)));
-const lines = (count: number, line: (i: number) => string) => Array.from({ length: count }, (_, i) => line(i)).join("\n");
+const fill = (text: string, around = (x: string) => x) =>
+  around(text.repeat(Math.floor((MIB - 64) / text.length)));
+const lines = (count: number, line: (i: number) => string) =>
+  Array.from({ length: count }, (_, i) => line(i)).join("\n");
 
 export const TEXTS: Record<string, () => string> = {
   "too-deep: [": () => "[".repeat(50_000),
@@ -36,19 +38,22 @@ export const TEXTS: Record<string, () => string> = {
   "too-many-aliases: many": () => `a: &a b\nb: [${"*a,".repeat(10_000)}]`,
   "too-many-aliases: bomb": () =>
     `a0: &a0 x\n${lines(9, (i) => `a${i + 1}: &a${i + 1} [${`*a${i},`.repeat(9)}]`)}`,
-  "too-many-nodes: bomb of few aliases": () => `a0: &a0 x\n${lines(16, (i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]`)}`,
+  "too-many-nodes: bomb of few aliases": () =>
+    `a0: &a0 x\n${lines(16, (i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]`)}`,
   "too-deep: by aliases": () =>
     `a0: &a0 ${"[".repeat(30)}${"]".repeat(30)}\n${lines(3, (i) => `a${i + 1}: &a${i + 1} ${"[".repeat(20)}*a${i}${"]".repeat(20)}`)}`,
   "unknown-anchor: itself": () => "a: &a [*a]",
   "control-character: NUL": () => "\0".repeat(1000),
-  "yaml-bad-scalar-start: many": () => "a: @b\n".repeat(15_000),
-  "yaml-bad-indent: falling": () => lines(1400, (i) => `${" ".repeat(1400 - i)}a:`),
+  "yaml-bad-scalar-start: many": () => "a: @b\n".repeat(8_000),
+  "yaml-unexpected-token: falling indentation": () =>
+    lines(1400, (i) => `${" ".repeat(1400 - i)}a:`),
   "yaml-missing-char: open quote": () => fill("a\n", (x) => `a: "${x}`),
-  "yaml-bad-dq-escape: many": () => fill("\\q", (x) => `a: "${x}"`),
+  "yaml-bad-dq-escape: many": () => `a: "${"\\q".repeat(90_000)}"`,
   "ok: long text": () => fill("x", (x) => `a: ${x}`),
   "ok: long block": () => fill(" x\n", (x) => `a: |\n${x}`),
   "ok: long folded block": () => fill(" x\n\n", (x) => `a: >\n${x}`),
-  "ok: escapes": () => fill("\\n", (x) => `a: "${x}"`),
+  "too-large: bad escapes": () => fill("\\xz", (x) => `a: "${x}"`),
+  "too-large: escapes": () => fill("\\n", (x) => `a: "${x}"`),
   "ok: spaces": () => fill(" "),
   "ok: 64 levels": () => "[".repeat(64) + "]".repeat(64),
 };
@@ -62,8 +67,10 @@ if (import.meta.main) {
     try {
       parseDocument(text, "x.yaml");
     } catch (error) {
-      const data = error instanceof PgdbaError && error.code === "invalid_runbook" ? error.data : null;
-      rule = (data as { diagnostics: { rule: string }[] } | null)?.diagnostics[0]?.rule ?? String(error);
+      const data =
+        error instanceof PgdbaError && error.code === "invalid_runbook" ? error.data : null;
+      rule =
+        (data as { diagnostics: { rule: string }[] } | null)?.diagnostics[0]?.rule ?? String(error);
     }
     results[name] = { ms: performance.now() - start, rule };
   }

@@ -4,8 +4,14 @@ import { TEXTS } from "./hostile-child.ts";
 import { faultsOf, thrownBy } from "./refused.ts";
 
 test("hostile texts are refused within a second each, in bounded memory", async () => {
-  const child = Bun.spawn([process.execPath, `${import.meta.dir}/hostile-child.ts`], { stdout: "pipe", stderr: "inherit" });
-  const results = (await new Response(child.stdout).json()) as Record<string, { ms: number; rule: string }>;
+  const child = Bun.spawn([process.execPath, `${import.meta.dir}/hostile-child.ts`], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const results = (await new Response(child.stdout).json()) as Record<
+    string,
+    { ms: number; rule: string }
+  >;
   expect(await child.exited).toBe(0);
   expect(Object.keys(results)).toEqual(Object.keys(TEXTS));
   for (const [name, { ms, rule }] of Object.entries(results)) {
@@ -21,11 +27,13 @@ test("the place where a limit is passed is named", () => {
   expect(place(`a:\n  ${"[".repeat(100)}`)).toBe("2:66 too-deep");
   expect(place("x".repeat(1024 * 1024 + 1))).toBe("1:1 too-large");
   expect(place(`a: &a 1\nb:\n${"  - *a\n".repeat(33)}`)).toBe("35:5 too-many-aliases");
-  expect(place(`a: 1\n${"- x\n".repeat(0)}b: [${"1,".repeat(10_000)}]`)).toBe("2:19998 too-many-nodes");
+  expect(place(`a: 1\nb: [${"1,".repeat(10_000)}]`)).toBe("2:19999 too-many-nodes");
 });
 
 test("what is just within the limits is read", () => {
-  const list = parseDocument(`a: &a 1\nb: [${"*a, ".repeat(32)}]`, "x.yaml").data as { b: number[] };
+  const list = parseDocument(`a: &a 1\nb: [${"*a, ".repeat(32)}]`, "x.yaml").data as {
+    b: number[];
+  };
   expect(list.b).toHaveLength(32);
   const many = parseDocument(`[${"1,".repeat(9_999)}]`, "x.yaml").data as number[];
   expect(many).toHaveLength(9_999);

@@ -36,7 +36,10 @@ describe("data", () => {
     const { data, at } = parseDocument("\ufeff---\r\na: 1\r\nb: 2\r\n...\r\n", "x.yaml");
     expect(JSON.stringify(data)).toBe('{"a":1,"b":2}');
     expect(at(["b"])).toMatchObject({ line: 3, column: 4 });
-    expect(parseDocument("\ufeffa: 1", "x.yaml").at(["a"], true)).toMatchObject({ line: 1, column: 1 });
+    expect(parseDocument("\ufeffa: 1", "x.yaml").at(["a"], true)).toMatchObject({
+      line: 1,
+      column: 1,
+    });
   });
 
   test("an empty file is null", () => {
@@ -84,15 +87,33 @@ describe("at", () => {
 
 describe("refused", () => {
   test.each([
-    ["duplicate key", "a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\na: 2\n", ["5:3 duplicate-key", "6:1 duplicate-key"]],
+    [
+      "duplicate key",
+      "a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\na: 2\n",
+      ["5:3 duplicate-key", "6:1 duplicate-key"],
+    ],
     ["tags", "a: !!str 1\nb: !js/function x\n", ["1:4 tag", "2:4 tag"]],
     ["directive", "%YAML 1.1\n---\na: yes\n", ["1:1 directive"]],
     ["several documents", "a: 1\n---\nb: 2\n---\nc: 3\n", ["2:1 multiple-documents"]],
     ["content after the end", "a: 1\n...\nb: 2\n", ["3:1 multiple-documents"]],
-    ["numeric, null, list and map keys", "1: a\n~: b\n? [c]\n: d\n? {e: f}\n: g\ntrue: h\n", ["1:1 non-string-key", "2:1 non-string-key", "3:3 non-string-key", "5:3 non-string-key", "7:1 non-string-key"]],
+    [
+      "numeric, null, list and map keys",
+      "1: a\n~: b\n? [c]\n: d\n? {e: f}\n: g\ntrue: h\n",
+      [
+        "1:1 non-string-key",
+        "2:1 non-string-key",
+        "3:3 non-string-key",
+        "5:3 non-string-key",
+        "7:1 non-string-key",
+      ],
+    ],
     ["unquoted template", "a: {{x}}\n", ["1:5 non-string-key"]],
     ["alias as key", "a: &k key\n*k : 1\n", ["2:1 non-string-key"]],
-    ["prototype keys", "__proto__: {x: 1}\na:\n  constructor: 1\n  'prototype': 2\n", ["1:1 reserved-key", "3:3 reserved-key", "4:3 reserved-key"]],
+    [
+      "prototype keys",
+      "__proto__: {x: 1}\na:\n  constructor: 1\n  'prototype': 2\n",
+      ["1:1 reserved-key", "3:3 reserved-key", "4:3 reserved-key"],
+    ],
     ["prototype key by escape", 'a: {"__proto\\u005f_": 1}\n', ["1:5 reserved-key"]],
     ["merge key", "a: &a {x: 1}\nb:\n  <<: *a\n", ["3:3 merge-key"]],
     ["NUL", "a: 1\nb: x\0y\n", ["2:5 control-character"]],
@@ -100,9 +121,28 @@ describe("refused", () => {
     ["C1 control", "a: \u009b2J\n", ["1:4 control-character"]],
     ["lone carriage return", "a: 1 # x\rb: 2\n", ["1:9 control-character"]],
     ["text direction override", "a: \u202ex\n", ["1:4 control-character"]],
-    ["escaped NUL in value and key", 'a: "x\\0"\n"k\\e": 1\n', ["1:4 control-character", "2:1 control-character"]],
-    ["numbers that would change", "a: 7123456789012345678\nb: .inf\nc: -.INF\nd: .nan\ne: 1e999\nf: 0xFFFFFFFFFFFFFFFF\n", ["1:4 unsafe-number", "2:4 unsafe-number", "3:4 unsafe-number", "4:4 unsafe-number", "5:4 unsafe-number", "6:4 unsafe-number"]],
-    ["unknown and recursive alias", "a: *x\nb: &y [*y]\n", ["1:4 unknown-anchor", "2:8 unknown-anchor"]],
+    [
+      "escaped NUL in value and key",
+      'a: "x\\0"\n"k\\e": 1\n',
+      ["1:4 control-character", "2:1 control-character"],
+    ],
+    [
+      "numbers that would change",
+      "a: 7123456789012345678\nb: .inf\nc: -.INF\nd: .nan\ne: 1e999\nf: 0xFFFFFFFFFFFFFFFF\n",
+      [
+        "1:4 unsafe-number",
+        "2:4 unsafe-number",
+        "3:4 unsafe-number",
+        "4:4 unsafe-number",
+        "5:4 unsafe-number",
+        "6:4 unsafe-number",
+      ],
+    ],
+    [
+      "unknown and recursive alias",
+      "a: *x\nb: &y [*y]\n",
+      ["1:4 unknown-anchor", "2:8 unknown-anchor"],
+    ],
   ])("%s", (_name, text, expected) => {
     expect(places(text)).toEqual(expected);
   });
@@ -114,10 +154,10 @@ describe("refused", () => {
 
   test("every bad line is named at once", () => {
     expect(places("a: @x\nb: ok\nc: `y\nd: x: y\ne: !t z\n")).toEqual([
-      "5:4 tag",
       "1:4 yaml-bad-scalar-start",
       "3:4 yaml-bad-scalar-start",
       "4:4 yaml-block-as-implicit-key",
+      "5:4 tag",
     ]);
   });
 
@@ -140,21 +180,31 @@ describe("indentation", () => {
     const [first, ...more] = faulty(text);
     expect(more).toEqual([]);
     expect(first).toMatchObject({ rule: "yaml-bad-indent", where: { line, column } });
-    expect(first!.message).toMatch(/^bad indentation: this line begins in column \d+, the one above it in column \d+$/);
+    expect(first!.message).toMatch(
+      /^bad indentation: this line begins in column \d+, the one above it in column \d+$/,
+    );
   });
 
   test("shows the line above and says both columns", () => {
     const [first] = faulty("steps:\n  - id: a\n     sql.query: {}\n");
-    expect(first!.message).toBe("bad indentation: this line begins in column 6, the one above it in column 5");
+    expect(first!.message).toBe(
+      "bad indentation: this line begins in column 6, the one above it in column 5",
+    );
     expect(first!.frame).toBe("  2 |   - id: a\n  3 |      sql.query: {}\n    |      ^^^^^^^^^");
   });
 
   test("tab", () => {
-    expect(faulty("a:\n\tb: 1\n")[0]).toMatchObject({ rule: "yaml-tab-as-indent", where: { line: 2, column: 1 } });
+    expect(faulty("a:\n\tb: 1\n")[0]).toMatchObject({
+      rule: "yaml-tab-as-indent",
+      where: { line: 2, column: 1 },
+    });
   });
 
   test("an unclosed quote is shown where it opens", () => {
-    expect(faulty("a: 1\nb: 'x\nc: 2\nd: 3\n")[0]).toMatchObject({ rule: "yaml-missing-char", where: { line: 2, column: 4 } });
+    expect(faulty("a: 1\nb: 'x\nc: 2\nd: 3\n")[0]).toMatchObject({
+      rule: "yaml-missing-char",
+      where: { line: 2, column: 4 },
+    });
     expect(faulty('a: "x\n')[0]!.where).toMatchObject({ line: 1, column: 4 });
   });
 });

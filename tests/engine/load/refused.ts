@@ -3,7 +3,11 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { Diagnostic } from "../../../engine/types.ts";
 
 /** The faults of a document as `line:column rule`; fails when `read` throws anything but a complete `invalid_runbook`. */
-export function faultsOf(error: unknown): { places: string[]; list: Diagnostic[]; error: PgdbaError } {
+export function faultsOf(error: unknown): {
+  places: string[];
+  list: Diagnostic[];
+  error: PgdbaError;
+} {
   expect(error).toBeInstanceOf(PgdbaError);
   const found = error as PgdbaError;
   expect(found.code).toBe("invalid_runbook");
@@ -11,7 +15,11 @@ export function faultsOf(error: unknown): { places: string[]; list: Diagnostic[]
   expect(found.where).toEqual(list[0]!.where);
   expect(found.hint).toBeString();
   for (const each of list) expect(each.hint, each.message).toBeString();
-  return { places: list.map((d) => `${d.where.line}:${d.where.column} ${d.rule}`), list, error: found };
+  return {
+    places: list.map((d) => `${d.where.line}:${d.where.column} ${d.rule}`),
+    list,
+    error: found,
+  };
 }
 
 export function thrownBy(read: () => unknown): unknown {

@@ -264,3 +264,10 @@ test("colours only when asked", async () => {
   expect(await asTable(envelope(report), 80, true)).toContain("\x1b[31m");
   expect(await asTable(envelope(report), 80, false)).not.toContain("\x1b");
 });
+
+test("very long lists and very wide cells stay quick", async () => {
+  const rows = Array.from({ length: 150_000 }, (_, n) => ({ id: n }));
+  expect((await asTable(envelope({ rows }))).split("\n")).toHaveLength(150_003);
+  const wide = await asTable(envelope({ rows: [{ id: 1, text: "x".repeat(200_000) }] }), 100);
+  expect(wide.split("\n").length).toBeGreaterThan(2000);
+});

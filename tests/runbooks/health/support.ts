@@ -66,3 +66,11 @@ export async function examine(place: Place, input: JsonObject = {}, library: Lib
 export function shortly(report: Report): string[] {
   return report.findings.map(({ check: name, severity, object }) => `${severity} ${name}${object === null ? "" : ` ${object}`}`).toSorted();
 }
+
+/** Asks until the answer is the wanted one, or for ten seconds; gives the last answer. */
+export async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean): Promise<T> {
+  for (const begun = performance.now(); ; await Bun.sleep(50)) {
+    const answer = await ask();
+    if (wanted(answer) || performance.now() - begun > 10_000) return answer;
+  }
+}

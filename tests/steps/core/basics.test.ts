@@ -44,7 +44,10 @@ describe("assert", () => {
 
   test("a message that can't be rendered does not hide the failure", async () => {
     const error = await failure(
-      assertStep.run(fakeContext({ vars }), { that: "params.max > 99", message: "see {{nowhere}}" }),
+      assertStep.run(fakeContext({ vars }), {
+        that: "params.max > 99",
+        message: "see {{nowhere}}",
+      }),
     );
     expect(error).toMatchObject({ code: "assertion_failed", message: "see {{nowhere}}" });
   });
@@ -59,9 +62,23 @@ describe("assert", () => {
 
 describe("set", () => {
   test("evaluates texts and keeps other scalars", async () => {
-    const input = { double: "params.n * 2", label: "'a'", list: "[1, params.n]", three: 3, off: false, none: null };
+    const input = {
+      double: "params.n * 2",
+      label: "'a'",
+      list: "[1, params.n]",
+      three: 3,
+      off: false,
+      none: null,
+    };
     const output = await set.run(fakeContext({ vars: { params: { n: 21 } } }), input);
-    expect(output).toEqual({ double: 42, label: "a", list: [1, 21], three: 3, off: false, none: null });
+    expect(output).toEqual({
+      double: 42,
+      label: "a",
+      list: [1, 21],
+      three: 3,
+      off: false,
+      none: null,
+    });
   });
 
   test("the names of its output are closed", () => {
@@ -74,7 +91,9 @@ describe("set", () => {
   });
 
   test("a name that no expression can say is found", () => {
-    expect(set.lint!({ ok_1: "1", "not-ok": "1" })).toMatchObject([{ path: ["not-ok"], rule: "set-name" }]);
+    expect(set.lint!({ ok_1: "1", "not-ok": "1" })).toMatchObject([
+      { path: ["not-ok"], rule: "set-name" },
+    ]);
   });
 });
 
@@ -82,7 +101,9 @@ describe("wait", () => {
   test("lets the time pass, and none in a plan", async () => {
     const clock = manualClock();
     expect(await wait.run(fakeContext({ clock }), { for: "1m30s" })).toEqual({ waited_ms: 90_000 });
-    expect(await wait.run(fakeContext({ clock, run: { plan: true } }), { for: "1h" })).toEqual({ waited_ms: 0 });
+    expect(await wait.run(fakeContext({ clock, run: { plan: true } }), { for: "1h" })).toEqual({
+      waited_ms: 0,
+    });
     expect(clock.sleeps).toEqual([90_000]);
   });
 
@@ -109,7 +130,9 @@ test("run calls the runbook, by name or with parameters", async () => {
     },
   });
   expect(await run.run(ctx, "health/check")).toEqual({ worst: "ok" });
-  expect(await run.run(ctx, { runbook: "health/check", params: { n: 1 } })).toEqual({ worst: "ok" });
+  expect(await run.run(ctx, { runbook: "health/check", params: { n: 1 } })).toEqual({
+    worst: "ok",
+  });
   expect(calls).toEqual([
     ["health/check", {}],
     ["health/check", { n: 1 }],
@@ -142,25 +165,35 @@ describe("template.render", () => {
   symlinkSync(join(dir, "secret.txt"), join(dir, "layer/templates/link.hbs"));
 
   test("inline, with more variables over those of the step, once", async () => {
-    const rendered = await template.run(ctx, { template: "{{params.n}} {{x}}", vars: { x: "{{params.n}} <&>" } });
+    const rendered = await template.run(ctx, {
+      template: "{{params.n}} {{x}}",
+      vars: { x: "{{params.n}} <&>" },
+    });
     expect(rendered).toEqual({ text: "5 {{params.n}} <&>" });
   });
 
   test("a missing variable is an error", async () => {
-    expect((await failure(template.run(ctx, { template: "{{nowhere}}" }))).code).toBe("expression_failed");
+    expect((await failure(template.run(ctx, { template: "{{nowhere}}" }))).code).toBe(
+      "expression_failed",
+    );
   });
 
   test("from a file beside the runbook or in templates", async () => {
     expect(await template.run(ctx, { file: "own.hbs" })).toEqual({ text: "own 5" });
-    expect(await template.run(ctx, { file: "shared.hbs", vars: { x: 1 } })).toEqual({ text: "shared 1" });
+    expect(await template.run(ctx, { file: "shared.hbs", vars: { x: 1 } })).toEqual({
+      text: "shared 1",
+    });
     const missing = await failure(template.run(ctx, { file: "nowhere.hbs" }));
     expect(missing.code).toBe("io_failed");
     expect(missing.hint).toContain(join(dir, "layer/templates"));
   });
 
-  test.each(["../../../secret.txt", "link.hbs", "/etc/hostname", "a\0b"])("%j does not lead out", async (file) => {
-    expect((await failure(template.run(ctx, { file }))).code).toBe("step_refused");
-  });
+  test.each(["../../../secret.txt", "link.hbs", "/etc/hostname", "a\0b"])(
+    "%j does not lead out",
+    async (file) => {
+      expect((await failure(template.run(ctx, { file }))).code).toBe("step_refused");
+    },
+  );
 
   test("lint wants exactly one source", () => {
     expect(template.lint!({ template: "a" })).toEqual([]);

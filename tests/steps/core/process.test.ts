@@ -23,7 +23,10 @@ const ECHO = [process.execPath, "-e", "console.log(JSON.stringify(process.argv.s
 
 describe("exec", () => {
   test("hostile values arrive as one argument each, numbers as text", async () => {
-    const output = (await exec.run(fakeContext(), { argv: [...ECHO, ...HOSTILE, 5432], parse: "json" })) as any;
+    const output = (await exec.run(fakeContext(), {
+      argv: [...ECHO, ...HOSTILE, 5432],
+      parse: "json",
+    })) as any;
     expect(output.json).toEqual([...HOSTILE, "5432"]);
     expect(output).toMatchObject({ exit_code: 0, stderr: "", truncated: false });
   });
@@ -45,7 +48,9 @@ describe("exec", () => {
     expect(error.code).toBe("command_failed");
     expect(error.message).toBe("sh failed with exit code 3: 5\n6\n7\n8\n9");
     expect(error.data).toEqual({ exit_code: 3, signal: null, stderr: "5\n6\n7\n8\n9" });
-    expect(await exec.run(fakeContext(), { argv: ["sh", "-c", script], ok_exit_codes: [0, 3] })).toMatchObject({
+    expect(
+      await exec.run(fakeContext(), { argv: ["sh", "-c", script], ok_exit_codes: [0, 3] }),
+    ).toMatchObject({
       exit_code: 3,
     });
   });
@@ -56,7 +61,9 @@ describe("exec", () => {
   });
 
   test("output that can't be parsed, or not all of it", async () => {
-    expect((await failure(exec.run(fakeContext(), { argv: ["echo", "{"], parse: "json" }))).code).toBe("command_failed");
+    expect(
+      (await failure(exec.run(fakeContext(), { argv: ["echo", "{"], parse: "json" }))).code,
+    ).toBe("command_failed");
     const cut = exec.run(fakeContext(), { argv: ["seq", "100"], parse: "lines", max_bytes: 10 });
     expect((await failure(cut)).code).toBe("limit_exceeded");
   });
@@ -66,13 +73,20 @@ describe("exec", () => {
     ctx.secret("hunter22");
     const error = await failure(exec.run(ctx, { argv: ["echo", "password=hunter22"] }));
     expect(error.code).toBe("secret_exposed");
-    const output = await exec.run(ctx, { argv: ["sh", "-c", 'printf %s "$P" | wc -c'], env: { P: "hunter22" } });
+    const output = await exec.run(ctx, {
+      argv: ["sh", "-c", 'printf %s "$P" | wc -c'],
+      env: { P: "hunter22" },
+    });
     expect(output).toMatchObject({ stdout: "8\n" });
   });
 
   test("says what it would do, and its effect as written", async () => {
     const input = { argv: ["rm", "-rf", "x"], cwd: "/srv", env: { TOKEN: "t" } };
-    expect(await exec.plan!(fakeContext(), input)).toEqual({ argv: ["rm", "-rf", "x"], cwd: "/srv", env: ["TOKEN"] });
+    expect(await exec.plan!(fakeContext(), input)).toEqual({
+      argv: ["rm", "-rf", "x"],
+      cwd: "/srv",
+      env: ["TOKEN"],
+    });
     const effect = exec.effect as (input: object) => string;
     const idempotent = exec.idempotent as (input: object) => boolean;
     expect([effect(input), effect({ ...input, effect: "read" })]).toEqual(["change", "read"]);
@@ -115,10 +129,14 @@ describe("shell", () => {
 
   test("sh stops at a failing command and an unset variable", async () => {
     for (const script of ["false; echo reached", 'echo "$nowhere"; echo reached']) {
-      expect((await failure(shell.run(fakeContext(), { script, shell: "sh" }))).code).toBe("command_failed");
+      expect((await failure(shell.run(fakeContext(), { script, shell: "sh" }))).code).toBe(
+        "command_failed",
+      );
     }
     // Were it bash, `pipefail` would end it.
-    expect(await shell.run(fakeContext(), { script: "false | cat; echo reached", shell: "sh" })).toMatchObject({
+    expect(
+      await shell.run(fakeContext(), { script: "false | cat; echo reached", shell: "sh" }),
+    ).toMatchObject({
       stdout: "reached\n",
     });
   });
@@ -126,12 +144,18 @@ describe("shell", () => {
   test("a secret written into the script is refused with the error of spawn", async () => {
     const ctx = fakeContext();
     ctx.secret("hunter22");
-    expect((await failure(shell.run(ctx, { script: "echo hunter22" }))).code).toBe("secret_exposed");
+    expect((await failure(shell.run(ctx, { script: "echo hunter22" }))).code).toBe(
+      "secret_exposed",
+    );
   });
 
   test("exit codes, parsing and the limit", async () => {
-    expect(await shell.run(fakeContext(), { script: "exit 4", ok_exit_codes: [4] })).toMatchObject({ exit_code: 4 });
-    expect(await shell.run(fakeContext(), { script: "echo '[1]'", parse: "json" })).toMatchObject({ json: [1] });
+    expect(await shell.run(fakeContext(), { script: "exit 4", ok_exit_codes: [4] })).toMatchObject({
+      exit_code: 4,
+    });
+    expect(await shell.run(fakeContext(), { script: "echo '[1]'", parse: "json" })).toMatchObject({
+      json: [1],
+    });
     expect(await shell.run(fakeContext(), { script: "seq 100000", max_bytes: 3 })).toMatchObject({
       stdout: "1\n2",
       truncated: true,
@@ -144,11 +168,20 @@ describe.each(["exec", "shell"])("abort of %s", (name) => {
     const file = join(dir, `${name}-tree`);
     const ctx = fakeContext();
     const script = tree(file);
-    const running = failure(name === "exec" ? exec.run(ctx, { argv: ["sh", "-c", script] }) : shell.run(ctx, { script }));
+    const running = failure(
+      name === "exec" ? exec.run(ctx, { argv: ["sh", "-c", script] }) : shell.run(ctx, { script }),
+    );
     let pids: number[] = [];
     for (let i = 0; pids.length < 2 && i < 300; i++) {
       await Bun.sleep(10);
-      pids = (await Bun.file(file).text().catch(() => "")).split("\n").filter(Boolean).map(Number);
+      pids = (
+        await Bun.file(file)
+          .text()
+          .catch(() => "")
+      )
+        .split("\n")
+        .filter(Boolean)
+        .map(Number);
     }
     expect(pids).toHaveLength(2);
     const started = performance.now();
@@ -156,7 +189,9 @@ describe.each(["exec", "shell"])("abort of %s", (name) => {
     expect((await running).code).toBe("timeout");
     expect(performance.now() - started).toBeLessThan(3000);
     for (const pid of pids) {
-      const status = await Bun.file(`/proc/${pid}/status`).text().catch(() => "State:\tZ");
+      const status = await Bun.file(`/proc/${pid}/status`)
+        .text()
+        .catch(() => "State:\tZ");
       expect(status).toMatch(/State:\tZ/);
     }
   });

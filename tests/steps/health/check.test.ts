@@ -10,17 +10,23 @@ import { examine, libraryWith, type Place, writeCheck } from "../../runbooks/hea
 import { clientOf, createDatabase, sharedServer } from "../../support/postgres.ts";
 
 let place: Place;
-let dir: string;
+const dirs: string[] = [];
+
+async function newDir(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), "pgdba-checks-"));
+  dirs.push(dir);
+  return dir;
+}
 
 beforeAll(async () => {
   const server = await sharedServer(18);
   place = { ...server, database: await createDatabase(server) };
 });
-afterAll(() => (dir === undefined ? undefined : rm(dir, { recursive: true, force: true })));
+afterAll(() => Promise.all(dirs.map((dir) => rm(dir, { recursive: true, force: true }))));
 
 /** A library with nothing but these checks. */
 async function libraryOf(checks: Record<string, string>) {
-  dir = await mkdtemp(join(tmpdir(), "pgdba-checks-"));
+  const dir = await newDir();
   for (const [name, text] of Object.entries(checks)) await writeCheck(dir, name, text);
   return openLibrary([{ name: "project", dir }]);
 }
@@ -131,7 +137,7 @@ test("a threshold given to the step overrides the default; an unknown one is ref
 });
 
 test("dropping one file adds a check, three lines change a threshold", async () => {
-  dir = await mkdtemp(join(tmpdir(), "pgdba-checks-"));
+  const dir = await newDir();
   await writeCheck(dir, "ours", document("select 'x' as name"));
   await writeCheck(dir, "connections-used", "extends: health/checks/connections-used\nparams:\n  warning: {default: 0}\n");
   const report = await examine(place, { only: ["ours", "connections-*"] }, libraryWith(dir));

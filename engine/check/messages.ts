@@ -1,0 +1,165 @@
+import type { ErrorObject } from "ajv";
+
+import { classify } from "../expr/render.ts";
+import { suggest } from "../load/suggest.ts";
+import type { DocPath, Json, JsonSchema } from "../types.ts";
+import { isObject } from "./accepts.ts";
+import { FORMATS } from "./formats.ts";
+
+/** A way in which a value breaks its schema. `path` leads to the value; `key` when the fault is its key. */
+export interface SchemaProblem {
+  path: DocPath;
+  key: boolean;
+  rule: string;
+  message: string;
+  hint?: string;
+}
+
+export type AjvError = ErrorObject<string, Record<string, unknown>>;
+
+const TYPE_WORDS: Record<string, string> = {
+  string: "text",
+  integer: "a whole number",
+  number: "a number",
+  boolean: "true or false",
+  array: "a list",
+  object: "a mapping",
+  null: "empty",
+};
+
+/** `a whole number or text` for `["integer", "string"]`. */
+function typeWords(types: string | readonly string[]): string {
+  return [...new Set([types].flat())].map((type) => TYPE_WORDS[type] ?? type).join(" or ");
+}
+
+/** A value as it is shown in a message: JSON, cut at 60 characters. */
+export function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+/** An error of ajv's in words; `root` is the value that was checked, and `subject` its name. */
+export function describe(error: AjvError, root: Json, subject: string): SchemaProblem {
+  const path = pathOf(error.instancePath, root);
+  const name = nameOf(path, subject);
+  const bad = (message: string, hint?: string): SchemaProblem =>
+    problem(path, "bad-value", `${name} ${message}, got ${shown(error.data)}`, hint);
+  const { params } = error;
+  switch (error.keyword) {
+    case "type": {
+      const text = typeof error.data === "string" && classify(error.data) === "text";
+      const hint = text
+        ? "`{{…}}` gives text; write the whole value as ${…} to keep its type."
+        : undefined;
+      const types = params["type"] as string | string[];
+      return problem(
+        path,
+        "type-mismatch",
+        `${name} must be ${typeWords(types)}, got ${shown(error.data)}`,
+        hint,
+      );
+    }
+    case "required":
+      return {
+        ...problem(path, "missing-key", `${name} lacks \`${params["missingProperty"]}\``),
+        key: true,
+      };
+    case "additionalProperties": {
+      const key = String(params["additionalProperty"]);
+      const known = Object.keys((error.parentSchema as JsonSchema).properties ?? {});
+      return {
+        ...problem(
+          [...path, key],
+          "unknown-key",
+          `unknown key \`${key}\` in ${name}`,
+          didYouMean(key, known),
+        ),
+        key: true,
+      };
+    }
+    case "enum": {
+      const allowed = (error.schema as Json[]).map(String);
+      const close = typeof error.data === "string" ? suggest(error.data, allowed) : undefined;
+      return bad(`must be one of ${allowed.join(", ")}`, close && `Did you mean ${close}?`);
+    }
+    case "const":
+      return bad(`must be ${shown(params["allowedValue"])}`);
+    case "format": {
+      const format = String(params["format"]);
+      const hint =
+        classify(String(error.data)) === "literal" ? undefined : "A template can't stand here.";
+      return {
+        ...bad(`must be ${FORMATS[format]?.words ?? `of the format ${format}`}`, hint),
+        rule: `bad-${format}`,
+      };
+    }
+    case "pattern":
+      return bad(`must match the pattern ${params["pattern"]}`);
+    case "oneOf":
+      return bad("fits more than one of the forms it may have");
+    default:
+      return bad(
+        LIMITS[error.keyword]?.(params["limit"] as number) ?? error.message ?? "is not valid",
+      );
+  }
+}
+
+const LIMITS: Record<string, (limit: number) => string> = {
+  minimum: (limit) => `must be at least ${limit}`,
+  maximum: (limit) => `must be at most ${limit}`,
+  minLength: (limit) =>
+    limit === 1 ? "must not be empty" : `must have at least ${limit} characters`,
+  maxLength: (limit) => `must have at most ${limit} characters`,
+  minItems: (limit) => (limit === 1 ? "must not be empty" : `must have at least ${limit} items`),
+  maxItems: (limit) => `must have at most ${limit} items`,
+  minProperties: (limit) =>
+    limit === 1 ? "must not be empty" : `must have at least ${limit} keys`,
+  maxProperties: (limit) => `must have at most ${limit} keys`,
+};
+
+function problem(path: DocPath, rule: string, message: string, hint?: string): SchemaProblem {
+  return { path, key: false, rule, message, ...(hint === undefined ? {} : { hint }) };
+}
+
+/** A hint for a word that is not among `known`. */
+export function didYouMean(word: string, known: Iterable<string>): string | undefined {
+  const list = [...known];
+  const close = suggest(word, list);
+  if (close !== undefined) return `Did you mean ${close}?`;
+  return list.length > 0 && list.length <= 16 ? `There are: ${list.join(", ")}.` : undefined;
+}
+
+/** `` `parallel` ``, `` item 2 of `labels` ``, or the subject. */
+function nameOf(path: DocPath, subject: string): string {
+  const last = path.at(-1);
+  if (last === undefined) return `\`${subject}\``;
+  return typeof last === "string"
+    ? `\`${last}\``
+    : `item ${last + 1} of ${nameOf(path.slice(0, -1), subject)}`;
+}
+
+/** A JSON Pointer as a path into `root`. */
+function pathOf(pointer: string, root: Json): DocPath {
+  const path: (string | number)[] = [];
+  let value: Json | undefined = root;
+  for (const part of pointer.split("/").slice(1)) {
+    const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
+    if (Array.isArray(value)) {
+      path.push(Number(key));
+      value = value[Number(key)];
+    } else {
+      path.push(key);
+      value = isObject(value) ? value[key] : undefined;
+    }
+  }
+  return path;
+}
+
+/** Choices whose branches ask for the same thing say it once. */
+export function dedupe(problems: SchemaProblem[]): SchemaProblem[] {
+  const seen = new Set<string>();
+  return problems.filter((one) => {
+    const id = JSON.stringify([one.path, one.message]);
+    return !seen.has(id) && seen.add(id);
+  });
+}

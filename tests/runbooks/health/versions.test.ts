@@ -1,0 +1,185 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chown, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { inVersions } from "../../../steps/health/lib/select.ts";
+import { clientOf, createDatabase, sharedServer, startServer, type TestServer, type Version, VERSIONS } from "../../support/postgres.ts";
+import { examine, libraryWith, shortly, until } from "./support.ts";
+
+/** A small schema with nothing wrong in it. */
+const CLEAN = `
+  create extension pg_stat_statements;
+  create schema "Shop";
+  create table "Shop"."Kunde" (id bigint generated always as identity primary key, "E-Mail" text not null unique, name text);
+  create table "Shop"."Auftrag" (id bigint generated always as identity primary key, kunde bigint not null references "Shop"."Kunde", betrag numeric);
+  create index on "Shop"."Auftrag" (kunde);
+  create index on "Shop"."Auftrag" (betrag);
+  insert into "Shop"."Kunde" ("E-Mail", name) select n || '@example.com', 'Kunde ' || n from generate_series(1, 12000) n;
+  insert into "Shop"."Auftrag" (kunde, betrag) select 1 + n % 12000, n from generate_series(1, 12000) n;
+  create view "Shop"."Umsatz" as select kunde, sum(betrag) from "Shop"."Auftrag" group by kunde;
+  create function "Shop"."Summe"() returns numeric language sql as 'select sum(betrag) from "Shop"."Auftrag"'`;
+
+/** What tests do to be fast, and what time has done to old versions. */
+function expected(version: Version): string[] {
+  const endOfLife = new Date() > new Date("2026-11-12") ? 14 : 13;
+  return [
+    "fsync-off",
+    "full-page-writes-off",
+    "synchronous-commit-off",
+    ...(version <= endOfLife ? ["version-end-of-life"] : []),
+  ];
+}
+
+async function plainUsers(server: TestServer, database: string): Promise<void> {
+  const client = await clientOf(server, database);
+  await client.query(`
+    create role "Mon itor" login password 'secret'; grant pg_monitor to "Mon itor";
+    create role bare login password 'secret'`);
+  await client.end();
+}
+
+describe.each([...VERSIONS])("PostgreSQL %d", (version) => {
+  let server: TestServer;
+  let database: string;
+
+  beforeAll(async () => {
+    server = await sharedServer(version);
+    database = await createDatabase(server);
+    // In two sessions: what one has written is counted when it ends, and ANALYZE must come after that.
+    for (const sql of [CLEAN, "vacuum analyze"]) {
+      const client = await clientOf(server, database);
+      await client.query(sql);
+      await client.end();
+    }
+    await plainUsers(server, database);
+  });
+  afterAll(async () => {
+    const client = await clientOf(server);
+    await client.query(`drop role "Mon itor"; drop role bare`);
+    await client.end();
+  });
+
+  test("a superuser runs every check of this version, and a clean database gives neither warning nor alarm", async () => {
+    const report = await examine({ ...server, database });
+    expect(report.errors).toEqual([]);
+    expect(report.partial).toEqual([]);
+    expect(report.skipped.filter(({ code }) => code !== "version" && code !== "role")).toEqual([]);
+    expect(report.server).toMatchObject({ version, role: "primary", superuser: true, database });
+    const loud = report.findings.filter(({ severity }) => severity !== "info").map((finding) => finding.check);
+    expect(loud.toSorted()).toEqual(expected(version));
+    expect(report.findings.filter(({ object }) => /Shop/.test(object ?? ""))).toEqual([]);
+  });
+
+  test("a member of pg_monitor sees all but what only superusers may, and is told so", async () => {
+    const report = await examine({ ...server, database, user: "Mon itor", password: "secret" });
+    expect(report.errors).toEqual([]);
+    const privileged = report.skipped.filter(({ code }) => code === "privilege");
+    expect(privileged.map((skip) => skip.check).toSorted()).toEqual([
+      "file-settings-errors",
+      "hba-errors",
+      "hba-trust",
+      "login-without-password",
+      "password-md5",
+    ]);
+    expect(privileged.find((skip) => skip.check === "hba-trust")?.hint).toContain('grant select on pg_hba_file_rules to "Mon itor"');
+    expect(report.partial.map((note) => note.check).toSorted()).toEqual(["bloat-index", "bloat-table", "integer-key-exhausted", "sequence-exhausted"]);
+    for (const { hint } of report.partial) expect(hint).toMatch(/^grant .* to "Mon itor";$/);
+  });
+
+  test("the GRANT that is named gives a user without privileges what it lacks", async () => {
+    const bare = { ...server, database, user: "bare", password: "secret" };
+    const before = await examine(bare);
+    expect(before.errors).toEqual([]);
+    const lacking = before.skipped.filter(({ code }) => code === "privilege");
+    expect(lacking.length).toBeGreaterThan(15);
+    const grants = [...lacking, ...before.partial].map((note) => note.hint ?? "");
+    for (const hint of grants) expect(hint).toMatch(/^(grant|-- )/);
+
+    const client = await clientOf(server, database);
+    for (const grant of new Set(grants)) await client.query(grant.replace("SCHEMA", '"Shop"'));
+    await client.query(`grant usage on schema "Shop" to bare`);
+    const after = await examine(bare);
+    await client.query("drop owned by bare");
+    await client.end();
+    expect(after.errors).toEqual([]);
+    // pg_read_all_data, from 14 on, reads even pg_authid.
+    const secret = version >= 14 ? [] : ["login-without-password", "password-md5"];
+    expect(after.skipped.filter(({ code }) => code === "privilege").map((skip) => skip.check)).toEqual(secret);
+  });
+});
+
+describe.each([13, 18] as const)("a standby of PostgreSQL %d", (version) => {
+  let primary: TestServer;
+  let standby: TestServer;
+
+  beforeAll(async () => {
+    const settings = { wal_level: "replica", shared_preload_libraries: "pg_stat_statements" };
+    primary = await startServer({ version, settings });
+    await plainUsers(primary, "postgres");
+    standby = await startServer({ version, settings, prepare: (dataDir) => cloneInto(dataDir, primary) });
+  }, 30_000);
+  afterAll(() => Promise.all([primary?.stop(), standby?.stop()]));
+
+  test("runs every check that applies to it, as whoever asks", async () => {
+    for (const user of ["postgres", "Mon itor", "bare"]) {
+      const password = user === "postgres" ? primary.password : "secret";
+      const report = await examine({ ...standby, user, password });
+      expect(report.errors).toEqual([]);
+      expect(report.server).toMatchObject({ version, role: "standby" });
+      expect(report.skipped.filter(({ code }) => code === "unavailable")).toEqual([]);
+      expect(report.skipped.find(({ check }) => check === "horizon-held")?.code).toBe("role");
+      const loud = report.findings.filter(({ severity }) => severity !== "info").map((finding) => finding.check);
+      expect(loud.toSorted()).toEqual(expected(version));
+    }
+  });
+
+  test("says when replay is paused and when nothing is received any more", async () => {
+    const client = await clientOf({ ...standby, password: primary.password });
+    await client.query("select pg_wal_replay_pause()");
+    const only = ["replay-paused", "standby-not-receiving"];
+    const place = { ...standby, password: primary.password };
+    expect(shortly(await examine(place, { only }))).toEqual(["warning replay-paused"]);
+    await client.query("select pg_wal_replay_resume()");
+    await client.end();
+
+    const seen = { only: ["standbys-missing", "standby-not-streaming", "replication-lag"] };
+    const expecting = { ...seen, thresholds: { "standbys-missing": { expected: 2 }, "replication-lag": { warning_bytes: 0 } } };
+    expect(shortly(await examine(primary, seen))).toEqual([]);
+    expect(shortly(await examine(primary, expecting))).toEqual(["warning replication-lag standby walreceiver", "warning standbys-missing"]);
+    await primary.stop();
+    expect(await until(() => examine(place, { only }), (report) => report.findings.length > 0)).toMatchObject({
+      findings: [{ check: "standby-not-receiving", severity: "critical" }],
+    });
+  });
+});
+
+/** Makes `dataDir` a standby of `primary` by an online copy, its own postgresql.conf kept. */
+async function cloneInto(dataDir: string, primary: TestServer): Promise<void> {
+  const conf = await readFile(join(dataDir, "postgresql.conf"), "utf8");
+  const { uid, gid } = await stat(dataDir);
+  const client = await clientOf(primary);
+  const [begin, end] =
+    primary.version >= 15
+      ? ["pg_backup_start('test', true)", "pg_backup_stop(false)"]
+      : ["pg_start_backup('test', true, false)", "pg_stop_backup(false, false)"];
+  await client.query(`select ${begin}`);
+  await rm(dataDir, { recursive: true });
+  expect(Bun.spawnSync(["cp", "-a", primary.dataDir, dataDir]).exitCode).toBe(0);
+  const { rows } = await client.query(`select labelfile from ${end}`);
+  await client.end();
+  await rm(join(dataDir, "postmaster.pid"));
+  const conninfo = `host=${primary.host} port=${primary.port} user=postgres password=${primary.password}`;
+  await writeFile(join(dataDir, "postgresql.conf"), `${conf}\nprimary_conninfo = '${conninfo}'\n`);
+  for (const [name, text] of [["backup_label", rows[0].labelfile], ["standby.signal", ""]]) {
+    await writeFile(join(dataDir, name), text);
+    await chown(join(dataDir, name), uid, gid);
+  }
+}
+
+test("every check is run on some version and role", async () => {
+  const library = libraryWith();
+  for (const { name } of library.entries("check")) {
+    const { data } = await library.load(name);
+    const range = data["versions"] as string | undefined;
+    expect(VERSIONS.some((version) => inVersions(range, version))).toBeTrue();
+  }
+});

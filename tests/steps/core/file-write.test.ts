@@ -1,0 +1,232 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fileWrite from "../../../steps/core/file-write.ts";
+import { lineDiff } from "../../../steps/core/lib/line-diff.ts";
+import { fakeContext } from "../../support/context.ts";
+import { failure } from "./failure.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "pgdba-file-"));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+let count = 0;
+function place(content?: string, mode = 0o644): { folder: string; path: string } {
+  const folder = join(dir, String(++count));
+  mkdirSync(folder);
+  const path = join(folder, "f.conf");
+  if (content !== undefined) {
+    writeFileSync(path, content);
+    chmodSync(path, mode);
+  }
+  return { folder, path };
+}
+const text = (path: string) => readFileSync(path, "utf8");
+const mode = (path: string) => statSync(path).mode & 0o777;
+const sha = (content: string) => createHash("sha256").update(content).digest("hex");
+
+describe("run", () => {
+  test("creates a file, and leaves nothing else behind", async () => {
+    const { folder, path } = place();
+    const ctx = fakeContext({ cwd: folder });
+    const output = await fileWrite.run(ctx, { path: "f.conf", content: "ü\n" });
+    expect(output).toEqual({ path, bytes: 3, changed: true, previous_digest: null });
+    expect([text(path), mode(path), ctx.recorded.unchanged]).toEqual(["ü\n", 0o644, 0]);
+    await ctx.close();
+    expect(readdirSync(folder)).toEqual(["f.conf"]);
+  });
+
+  test("replaces content but keeps mode and owner, unless a mode is given", async () => {
+    const { folder, path } = place("old", 0o600);
+    const ctx = fakeContext();
+    const output = await fileWrite.run(ctx, { path, content: "new" });
+    expect(output).toMatchObject({ changed: true, previous_digest: sha("old") });
+    expect([text(path), mode(path)]).toEqual(["new", 0o600]);
+    await fileWrite.run(fakeContext({ step: { path: "other" } }), {
+      path,
+      content: "new",
+      mode: "0640",
+    });
+    expect(mode(path)).toBe(0o640);
+    await ctx.close();
+    expect(readdirSync(folder).filter((name) => name.endsWith(".new"))).toEqual([]);
+  });
+
+  test("the same content and mode is no change and not written", async () => {
+    const { folder, path } = place("same", 0o640);
+    const inode = lstatSync(path).ino;
+    const ctx = fakeContext();
+    const output = await fileWrite.run(ctx, { path, content: "same", mode: "0640" });
+    expect(output).toMatchObject({ changed: false, previous_digest: sha("same") });
+    expect(ctx.recorded.unchanged).toBe(1);
+    expect([lstatSync(path).ino, readdirSync(folder)]).toEqual([inode, ["f.conf"]]);
+  });
+
+  test("refuses links, also dangling ones, and folders", async () => {
+    const { folder, path } = place("target");
+    const link = join(folder, "link");
+    symlinkSync(path, link);
+    symlinkSync(join(folder, "nowhere"), join(folder, "dangling"));
+    for (const refused of [link, join(folder, "dangling"), folder]) {
+      expect(
+        (await failure(fileWrite.run(fakeContext(), { path: refused, content: "x" }))).code,
+      ).toBe("step_refused");
+    }
+    expect(text(path)).toBe("target");
+    expect(existsSync(join(folder, "nowhere"))).toBe(false);
+  });
+
+  test("a missing folder is an error that says so, or made on request", async () => {
+    const { folder } = place();
+    const path = join(folder, "a/b/f");
+    const error = await failure(fileWrite.run(fakeContext(), { path, content: "x" }));
+    expect(error).toMatchObject({ code: "io_failed", data: { errno: "ENOENT" } });
+    expect(error.hint).toContain("create_dirs");
+    await fileWrite.run(fakeContext(), { path, content: "x", create_dirs: true });
+    expect(text(path)).toBe("x");
+  });
+});
+
+describe("undo", () => {
+  test("brings back content, mode and inode; twice is once", async () => {
+    const { folder, path } = place("old", 0o600);
+    const inode = lstatSync(path).ino;
+    const ctx = fakeContext();
+    const input = { path, content: "new", mode: "0644" };
+    const output = await fileWrite.run(ctx, input);
+    for (let i = 0; i < 2; i++) await fileWrite.undo!(ctx, input, output);
+    expect([text(path), mode(path), lstatSync(path).ino]).toEqual(["old", 0o600, inode]);
+    await ctx.close();
+    expect(readdirSync(folder)).toEqual(["f.conf"]);
+  });
+
+  test("removes a file that was not there", async () => {
+    const { folder, path } = place();
+    const ctx = fakeContext();
+    const input = { path, content: "new" };
+    await fileWrite.run(ctx, input);
+    for (let i = 0; i < 2; i++) await fileWrite.undo!(ctx, input, undefined);
+    await ctx.close();
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("leaves alone what the step did not change", async () => {
+    const { path } = place("same");
+    const ctx = fakeContext();
+    await fileWrite.run(ctx, { path, content: "same" });
+    await fileWrite.undo!(ctx, { path, content: "same" }, undefined);
+    expect(text(path)).toBe("same");
+  });
+
+  test("two steps on one file go back one by one", async () => {
+    const { path } = place("one");
+    const first = fakeContext({ step: { path: "a" } });
+    const second = fakeContext({ step: { path: "b" } });
+    await fileWrite.run(first, { path, content: "two" });
+    await fileWrite.run(second, { path, content: "three" });
+    await fileWrite.undo!(second, { path, content: "three" }, undefined);
+    expect(text(path)).toBe("two");
+    await fileWrite.undo!(first, { path, content: "two" }, undefined);
+    expect(text(path)).toBe("one");
+  });
+
+  test("a second attempt keeps the copy of the first", async () => {
+    const { path } = place("old");
+    await fileWrite.run(fakeContext(), { path, content: "half way" });
+    await fileWrite.run(fakeContext({ step: { attempt: 2 } }), { path, content: "new" });
+    await fileWrite.undo!(fakeContext(), { path, content: "new" }, undefined);
+    expect(text(path)).toBe("old");
+  });
+
+  test("kill -9 of the process that wrote it loses nothing", async () => {
+    const { folder, path } = place("old");
+    const at = (file: string) => JSON.stringify(join(import.meta.dir, "../../..", file));
+    const script = `
+      const { fakeContext } = await import(${at("tests/support/context.ts")});
+      const { default: step } = await import(${at("steps/core/file-write.ts")});
+      await step.run(fakeContext(), ${JSON.stringify({ path, content: "new" })});
+      process.kill(process.pid, "SIGKILL");`;
+    const child = Bun.spawn([process.execPath, "-e", script], {
+      stdout: "ignore",
+      stderr: "inherit",
+    });
+    await child.exited;
+    expect(child.signalCode).toBe("SIGKILL");
+    expect(text(path)).toBe("new");
+    const ctx = fakeContext();
+    const input = { path, content: "new" };
+    expect(await fileWrite.probe!(ctx, input)).toEqual({
+      state: "done",
+      output: { path, bytes: 3, changed: true, previous_digest: sha("old") },
+    });
+    await fileWrite.undo!(ctx, input, undefined);
+    await ctx.close();
+    expect([text(path), readdirSync(folder)]).toEqual(["old", ["f.conf"]]);
+    expect(await fileWrite.probe!(ctx, input)).toEqual({ state: "not_done" });
+  });
+});
+
+describe("plan", () => {
+  test("shows the lines and writes nothing", async () => {
+    const { folder, path } = place("a\nb\nc\n");
+    expect(await fileWrite.plan!(fakeContext(), { path, content: "a\nB\nc\n" })).toEqual({
+      path,
+      action: "replace",
+      mode: "0644",
+      previous_mode: "0644",
+      digest: sha("a\nB\nc\n"),
+      previous_digest: sha("a\nb\nc\n"),
+      diff: "-b\n+B",
+    });
+    expect([text(path), readdirSync(folder)]).toEqual(["a\nb\nc\n", ["f.conf"]]);
+    expect(await fileWrite.plan!(fakeContext(), { path, content: "a\nb\nc\n" })).toMatchObject({
+      action: "none",
+    });
+    const fresh = join(folder, "fresh");
+    expect(await fileWrite.plan!(fakeContext(), { path: fresh, content: "x\n" })).toMatchObject({
+      action: "create",
+      diff: "+x",
+    });
+  });
+
+  test("does not show what not everyone may read", async () => {
+    const { path } = place("password = hunter22\n", 0o600);
+    const plan = await fileWrite.plan!(fakeContext(), { path, content: "x\n", mode: "0644" });
+    expect(plan).toMatchObject({ action: "replace", diff: null });
+    expect(JSON.stringify(plan)).not.toContain("hunter22");
+  });
+});
+
+describe("lineDiff", () => {
+  test.each([
+    ["", "", ""],
+    ["a\n", "a\n", ""],
+    ["", "a\n", "+a"],
+    ["a\nb\n", "b\n", "-a"],
+    ["a\nx\nb\ny\nc\n", "a\nX\nb\nY\nc\n", "-x\n+X\n…\n-y\n+Y"],
+    ["a\n", "a", "+\\ no newline at the end"],
+  ])("%j to %j", (before, after, expected) => {
+    expect(lineDiff(before, after)).toBe(expected);
+  });
+
+  test("is limited, and quick with large texts", () => {
+    const many = (prefix: string) =>
+      Array.from({ length: 20_000 }, (_, i) => `${prefix}${i}\n`).join("");
+    const out = lineDiff(many("a"), many("b")).split("\n");
+    expect(out).toHaveLength(51);
+    expect(out.at(-1)).toBe("… 39950 more lines");
+  });
+});
