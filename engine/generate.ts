@@ -29,10 +29,10 @@ function stepFiles(): string[] {
 
 put("steps/_registry.ts", generateRegistry(root, stepFiles()));
 const { loaders } = (await import(`${root}/steps/_registry.ts`)) as { loaders: Parameters<typeof generateIndex>[1] };
-const { index, schema, registry } = await generateIndex(root, loaders);
+const { index, schema, registry, library } = await generateIndex(root, loaders);
 put("runbooks/_index.json", index);
 put("runbooks/schema.json", schema);
-for (const [file, text] of Object.entries(await generateDocs(root, registry))) put(file, text);
+for (const [file, text] of Object.entries(await generateDocs(library, registry))) put(file, text);
 
 process.stderr.write(stale.length === 0 ? "all derived files are current\n" : `${check ? "stale" : "written"}: ${stale.join(", ")}\n`);
 process.exit(check && stale.length > 0 ? 1 : 0);

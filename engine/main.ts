@@ -21,7 +21,10 @@ const front: Front = {
   env: process.env,
   cwd: process.cwd(),
   home: homedir(),
-  stdin: process.stdin,
+  // Opening standard input costs milliseconds that most commands have no use for.
+  get stdin() {
+    return process.stdin;
+  },
   stdout: process.stdout,
   stderr: process.stderr,
   clock: systemClock,

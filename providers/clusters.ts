@@ -66,7 +66,10 @@ async function labSource(options: TargetOptions): Promise<TargetSource> {
 /** The names that `--cluster` takes. */
 export async function clusterNames(stateDir: string): Promise<string[]> {
   const files = await readdir(join(stateDir, "clusters")).catch(() => []);
-  return [LAB, ...files.filter((file) => file.endsWith(".yaml")).map((file) => file.slice(0, -5))].toSorted();
+  return [
+    LAB,
+    ...files.filter((file) => file.endsWith(".yaml")).map((file) => file.slice(0, -5)),
+  ].toSorted();
 }
 
 async function unknownCluster(name: string, options: TargetOptions): Promise<PgdbaError> {

@@ -6,13 +6,13 @@ import type { BuiltinIndex } from "../cli/front.ts";
 import { invalid } from "../cli/closure.ts";
 import { makeRegistry } from "../cli/library.ts";
 import { openLibrary } from "../load/library.ts";
-import type { JsonObject, StepRegistry } from "../types.ts";
+import type { JsonObject, Library, StepRegistry } from "../types.ts";
 
 /** The index of the built-in layer and the editor's schema. @throws PgdbaError when a built-in runbook does not compile */
 export async function generateIndex(
   root: string,
   loaders: Parameters<typeof makeRegistry>[0],
-): Promise<{ index: string; schema: string; registry: StepRegistry }> {
+): Promise<{ index: string; schema: string; registry: StepRegistry; library: Library }> {
   const registry = makeRegistry(loaders);
   const dir = join(root, "runbooks");
   const library = openLibrary([{ name: "builtin", dir }]);
@@ -36,5 +36,6 @@ export async function generateIndex(
     index: `${JSON.stringify({ documents }, null, 1)}\n`,
     schema: `${JSON.stringify(await editorSchema(registry), null, 1)}\n`,
     registry,
+    library,
   };
 }

@@ -15,6 +15,7 @@ export async function runBlock(
   state: RunState,
   node: BlockNode,
   scope: Scope,
+  path: string,
   attempt: number,
   deadline: AbortSignal | undefined,
   runNodes: RunNodes,
@@ -23,7 +24,7 @@ export async function runBlock(
     ...scope,
     depth: scope.depth + 1,
     guarded: scope.guarded || node.rescue !== undefined,
-    prefix: attempt === 1 ? scope.prefix : `${scope.prefix}${node.id}@${attempt}/`,
+    prefix: attempt === 1 ? scope.prefix : `${path}@${attempt}/`,
   };
   const done: Acted = { output: null, status: "ok", changed: false, effect: "read" };
   let failure: { thrown: unknown } | undefined;

@@ -9,7 +9,7 @@ import { type RunState, type Scope, variables } from "./state.ts";
 /** More items than this in one loop is a mistake, or work for a query. */
 const MAX_ITEMS = 10_000;
 
-type RunOne = (state: RunState, node: StepNode, scope: Scope) => Promise<StepResult>;
+type RunOne = (state: RunState, node: StepNode, scope: Scope, path: string) => Promise<StepResult>;
 
 /**
  * Runs a node once per item, at most `parallel` at a time, in the order of the list. The output is always a list, with null for an
@@ -19,8 +19,9 @@ export async function runLoop(
   state: RunState,
   node: StepNode,
   scope: Scope,
+  path: string,
   runOne: RunOne,
-): Promise<{ status: "ok" | "undetermined"; output: Json; changed: boolean }> {
+): Promise<{ status: "ok" | "skipped" | "undetermined"; output: Json; changed: boolean }> {
   let items: Json[];
   try {
     items = listOf(state, node, scope);
@@ -28,10 +29,11 @@ export async function runLoop(
     if (thrown instanceof UnknownValue && state.plan) {
       return { status: "undetermined", output: null, changed: false };
     }
-    throw stepError(thrown, scope, node, scope.prefix + node.id);
+    throw stepError(thrown, scope, node, path);
   }
   const outputs: Json[] = Array.from({ length: items.length }, () => null);
   let changed = false;
+  let status: "ok" | "skipped" = "skipped";
   let next = 0;
   let failure: { thrown: unknown } | undefined;
   const worker = async () => {
@@ -43,12 +45,13 @@ export async function runLoop(
           // Steps of a block are seen by later steps of the same item only.
           steps: { ...scope.steps },
           extra: { ...scope.extra, [node.as ?? "item"]: items[index], index },
-          prefix: `${scope.prefix}${node.id}/${index}/`,
+          prefix: `${path}/${index}/`,
           depth: scope.depth + 1,
         };
-        const result = await runOne(state, node, inner);
+        const result = await runOne(state, node, inner, `${path}/${index}`);
         outputs[index] = result.output;
         changed ||= result.changed;
+        if (result.status !== "skipped") status = "ok";
       } catch (thrown) {
         // A final error says more about the run than the failure of another item.
         if (!failure || isFinal(stepError(thrown, scope, node, node.id))) failure = { thrown };
@@ -57,7 +60,7 @@ export async function runLoop(
   };
   await Promise.all(Array.from({ length: Math.min(node.parallel ?? 1, items.length) }, worker));
   if (failure) throw failure.thrown;
-  return { status: "ok", output: outputs, changed };
+  return { status, output: outputs, changed };
 }
 
 function listOf(state: RunState, node: StepNode, scope: Scope): Json[] {

@@ -21,30 +21,46 @@ export async function runNodes(state: RunState, nodes: readonly StepNode[], scop
 }
 
 async function runNode(state: RunState, node: StepNode, scope: Scope): Promise<void> {
+  const path = scope.prefix + node.id;
   if (node.foreach === undefined) {
-    await runOne(state, node, scope);
+    await runOne(state, node, scope, path);
     return;
   }
   const started = state.clock.monotonic();
-  const path = scope.prefix + node.id;
-  const { status, output, changed } = await runLoop(state, node, scope, runOne);
-  scope.steps[node.id] = {
-    status,
-    changed,
-    attempts: 1,
-    started_at: state.clock.now().toISOString(),
-    duration_ms: state.clock.monotonic() - started,
-    output: status === "undetermined" ? (unknownOutput(path) as Json) : output,
-    error: null,
-  } satisfies StepResult;
+  const startedAt = state.clock.now().toISOString();
+  const at = { path, id: node.id, type: "foreach" };
+  const finish = (status: StepStatus, output: Json, changed: boolean, error: PgdbaError | null) => {
+    const duration_ms = state.clock.monotonic() - started;
+    const record = error && errorRecord(error);
+    const about = { ...at, status, changed, duration_ms };
+    state.summaries.push({ ...about, attempts: 1, error: record && brief(record) });
+    state.emit({ kind: "step.finished", ...about, error: record });
+    scope.steps[node.id] = {
+      status,
+      changed,
+      attempts: 1,
+      started_at: startedAt,
+      duration_ms,
+      output: isUnknown(status) ? (unknownOutput(path) as Json) : output,
+      error: record,
+    } satisfies StepResult;
+  };
+  state.emit({ kind: "step.started", ...at, depth: scope.depth });
+  try {
+    const { status, output, changed } = await runLoop(state, node, scope, path, runOne);
+    finish(status, output, changed, null);
+  } catch (thrown) {
+    const error = stepError(thrown, scope, node, path);
+    finish(error.code === "interrupted" ? "cancelled" : "failed", null, false, error);
+    throw error;
+  }
 }
 
 /** One node without its `foreach`: its condition, its attempts, its record. @returns its result, also put into `scope.steps` */
-export async function runOne(state: RunState, node: StepNode, scope: Scope): Promise<StepResult> {
+async function runOne(state: RunState, node: StepNode, scope: Scope, path: string): Promise<StepResult> {
   if (!scope.unwinding) state.stop.soft.throwIfAborted();
   state.stop.hard.throwIfAborted();
   scope.deadline?.throwIfAborted();
-  const path = scope.prefix + node.id;
   const type = node.node === "action" ? node.type : "block";
   const startedAt = state.clock.now().toISOString();
   const started = state.clock.monotonic();
@@ -88,7 +104,8 @@ export async function runOne(state: RunState, node: StepNode, scope: Scope): Pro
       error: result.error,
     });
     scope.steps[node.id] = isUnknown(status) ? { ...result, output: unknownOutput(path) as Json } : result;
-    for (const entry of state.undo) if (entry.path === path) entry.result ??= result;
+    const entry = state.undo.findLast((one) => one.path === path);
+    if (entry) entry.result ??= result;
     return result;
   };
 
@@ -227,7 +244,7 @@ async function perform(
   attemptNo: number,
   deadline: AbortSignal | undefined,
 ): Promise<Acted> {
-  if (node.node === "block") return runBlock(state, node, scope, attemptNo, deadline, runNodes);
+  if (node.node === "block") return runBlock(state, node, scope, path, attemptNo, deadline, runNodes);
   return act({
     state,
     scope,

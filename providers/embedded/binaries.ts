@@ -110,7 +110,10 @@ async function copyOf(source: string, version: number, spares: string[]): Promis
   try {
     for (const part of ["bin", "lib", "share", "pg-symlinks.json"]) {
       if (existsSync(join(source, part)))
-        await cp(join(source, part), join(draft, "native", part), { recursive: true, verbatimSymlinks: true });
+        await cp(join(source, part), join(draft, "native", part), {
+          recursive: true,
+          verbatimSymlinks: true,
+        });
     }
     await hydrate(join(draft, "native"));
     await open(join(draft, "native"));

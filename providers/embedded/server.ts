@@ -117,7 +117,10 @@ const LAUNCH_MS = 2000;
  * Waits until the server on `dataDir`, launched just now, says that it takes connections.
  * @throws PgdbaError command_failed (it ended; with the log's last lines) | timeout
  */
-export async function waitReady(dataDir: string, options: { timeoutMs: number; log: string }): Promise<void> {
+export async function waitReady(
+  dataDir: string,
+  options: { timeoutMs: number; log: string },
+): Promise<void> {
   const begun = performance.now();
   for (;;) {
     const found = await postmaster(dataDir);
@@ -129,9 +132,13 @@ export async function waitReady(dataDir: string, options: { timeoutMs: number; l
     if (ended || waited > options.timeoutMs) {
       const text = await readFile(options.log, "utf8").catch(() => "");
       const tail = text.trim().split("\n").slice(-5).join("\n");
-      throw new PgdbaError(ended ? "command_failed" : "timeout", `PostgreSQL did not start on ${dataDir}`, {
-        hint: tail === "" ? `Look at ${options.log}.` : `${options.log} ends with:\n${tail}`,
-      });
+      throw new PgdbaError(
+        ended ? "command_failed" : "timeout",
+        `PostgreSQL did not start on ${dataDir}`,
+        {
+          hint: tail === "" ? `Look at ${options.log}.` : `${options.log} ends with:\n${tail}`,
+        },
+      );
     }
     await Bun.sleep(10);
   }

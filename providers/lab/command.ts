@@ -18,6 +18,14 @@ export const labCommand: Extra = {
     const password = lab.connection.password?.();
     if (password !== undefined) onSecret(password);
     const { host, port, user, database } = lab.connection;
-    return { running: true, host: host ?? null, port: port ?? null, user: user ?? null, database: database ?? null, data_dir: lab.dataDir, version: lab.version };
+    return {
+      running: true,
+      host: host ?? null,
+      port: port ?? null,
+      user: user ?? null,
+      database: database ?? null,
+      data_dir: lab.dataDir,
+      version: lab.version,
+    };
   },
 };

@@ -77,7 +77,9 @@ export async function labUp(options: LabOptions): Promise<Lab> {
     }
     const { leaveIdleTransaction } = await import("./seed.ts");
     const spec = await specOf(dir, record);
-    await leaveIdleTransaction(spec).catch(() => options.log?.("the lab has no idle transaction this time"));
+    await leaveIdleTransaction(spec).catch(() =>
+      options.log?.("the lab has no idle transaction this time"),
+    );
     return labOf(record, spec);
   });
 }
@@ -86,13 +88,22 @@ export async function labUp(options: LabOptions): Promise<Lab> {
 export async function labStatus(options: LabOptions): Promise<LabStatus> {
   const dir = labDir(options);
   const record = await readRecord(dir);
-  if (record === null) return { exists: false, running: false, port: null, data_dir: null, version: null };
+  if (record === null)
+    return { exists: false, running: false, port: null, data_dir: null, version: null };
   const running = (await findRunning(dir)) !== null;
-  return { exists: true, running, port: record.port, data_dir: join(record.base, "data"), version: record.version };
+  return {
+    exists: true,
+    running,
+    port: record.port,
+    data_dir: join(record.base, "data"),
+    version: record.version,
+  };
 }
 
 /** Stops the lab, and with `remove` deletes it. Gives whether there was anything to do. @throws PgdbaError command_failed | lock_held */
-export async function labDown(options: LabOptions & { remove?: boolean }): Promise<{ stopped: boolean; removed: boolean }> {
+export async function labDown(
+  options: LabOptions & { remove?: boolean },
+): Promise<{ stopped: boolean; removed: boolean }> {
   const dir = labDir(options);
   const known = await readRecord(dir);
   if (known === null) return { stopped: false, removed: false };
@@ -118,7 +129,8 @@ async function findRunning(dir: string): Promise<Lab | null> {
   const record = await readRecord(dir);
   if (record === null || !record.seeded) return null;
   const found = await postmaster(join(record.base, "data"));
-  if (found?.status !== "ready" || !isAlive(found.pid) || !(await answers(HOST, record.port))) return null;
+  if (found?.status !== "ready" || !isAlive(found.pid) || !(await answers(HOST, record.port)))
+    return null;
   return labOf(record, await specOf(dir, record));
 }
 
@@ -146,7 +158,12 @@ async function create(dir: string, options: LabOptions): Promise<Record> {
   const spares = options.spares ?? spareDirs();
   const key = new Bun.CryptoHasher("sha256").update(dir).digest("hex").slice(0, 12);
   const base = await reachableDir(join(dir, "server"), user, `lab-${key}`, spares);
-  const record: Record = { version: BUNDLED_VERSION, port: await freePort(HOST), base, seeded: false };
+  const record: Record = {
+    version: BUNDLED_VERSION,
+    port: await freePort(HOST),
+    base,
+    seeded: false,
+  };
   // Left by an attempt that was cut off: nothing of it is worth keeping, and its server may even run.
   await stop(record, options);
   await rm(join(base, "data"), { recursive: true, force: true });
@@ -156,7 +173,14 @@ async function create(dir: string, options: LabOptions): Promise<Record> {
   await writeFile(join(dir, "password"), password, { mode: 0o600 });
   const binaries = await openBinaries(BUNDLED_VERSION, user, spares);
   const dataDir = join(base, "data");
-  await initdb({ binaries, user, dataDir, superuser: "postgres", password, args: ["--wal-segsize=1"] });
+  await initdb({
+    binaries,
+    user,
+    dataDir,
+    superuser: "postgres",
+    password,
+    args: ["--wal-segsize=1"],
+  });
   const socketDir = join(base, "socket");
   await mkdir(socketDir, { recursive: true, mode: 0o700 });
   if (user !== null) await chown(socketDir, user.uid, user.gid);
@@ -182,7 +206,17 @@ async function start(dir: string, record: Record, options: LabOptions): Promise<
       await writeRecord(dir, record);
     }
     options.log?.(`starting the lab on port ${record.port}`);
-    const launch = ["start", "--silent", "--no-wait", "-D", dataDir, "-l", log, "-o", `-p ${record.port}`];
+    const launch = [
+      "start",
+      "--silent",
+      "--no-wait",
+      "-D",
+      dataDir,
+      "-l",
+      log,
+      "-o",
+      `-p ${record.port}`,
+    ];
     await runAs(user, [binaries.pg_ctl, ...launch]);
   }
   await waitReady(dataDir, { timeoutMs: START_MS, log });
@@ -194,7 +228,18 @@ async function stop(record: Record, options: LabOptions): Promise<boolean> {
   if (found === null || !isAlive(found.pid)) return false;
   const user = ordinaryUser();
   const binaries = await openBinaries(record.version, user, options.spares ?? spareDirs());
-  await runAs(user, [binaries.pg_ctl, "stop", "--silent", "-m", "fast", "-w", "-t", "30", "-D", dataDir]);
+  await runAs(user, [
+    binaries.pg_ctl,
+    "stop",
+    "--silent",
+    "-m",
+    "fast",
+    "-w",
+    "-t",
+    "30",
+    "-D",
+    dataDir,
+  ]);
   return true;
 }
 
@@ -203,8 +248,12 @@ async function readRecord(dir: string): Promise<Record | null> {
     return JSON.parse(await readFile(join(dir, "lab.json"), "utf8")) as Record;
   } catch (error) {
     // A state folder from which the file is gone, or in which it is no JSON, has no lab that could be used.
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw new PgdbaError("io_failed", `The lab's record in ${dir} can't be read`, { hint: "Check its permissions.", cause: error });
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT")
+      return null;
+    throw new PgdbaError("io_failed", `The lab's record in ${dir} can't be read`, {
+      hint: "Check its permissions.",
+      cause: error,
+    });
   }
 }
 
@@ -230,10 +279,14 @@ async function locked<T>(dir: string, work: () => Promise<T>): Promise<T> {
       } catch (cause) {
         if ((cause as { code?: string }).code !== "SQLITE_BUSY") throw cause;
         if (performance.now() > deadline) {
-          throw new PgdbaError("lock_held", "Another process has been busy with the lab for a minute", {
-            hint: "Look for a pgdba that hangs, end it and run again.",
-            cause,
-          });
+          throw new PgdbaError(
+            "lock_held",
+            "Another process has been busy with the lab for a minute",
+            {
+              hint: "Look for a pgdba that hangs, end it and run again.",
+              cause,
+            },
+          );
         }
       }
       await Bun.sleep(25);

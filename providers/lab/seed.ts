@@ -32,7 +32,9 @@ export async function seed(spec: ConnectionSpec): Promise<void> {
     // What built the shop is not what it does all day.
     await client.query("SELECT public.pg_stat_statements_reset()");
     for (let n = 1; n <= HOT_QUERIES; n++) {
-      await client.query("SELECT product_id, quantity FROM shop.order_items WHERE order_id = $1", [n * 500]);
+      await client.query("SELECT product_id, quantity FROM shop.order_items WHERE order_id = $1", [
+        n * 500,
+      ]);
     }
     // Counters reach the views when a session is idle or ends; the first health check follows at once.
     await client.query("SELECT pg_stat_force_next_flush(); CHECKPOINT");
@@ -52,7 +54,8 @@ interface Batch {
 function batches(text: string): Batch[] {
   const parts = text.split(/^-- next(?: fails (\w{5}))?$/m);
   const found: Batch[] = [{ sql: parts[0] ?? "", fails: undefined }];
-  for (let index = 1; index < parts.length; index += 2) found.push({ fails: parts[index], sql: parts[index + 1] ?? "" });
+  for (let index = 1; index < parts.length; index += 2)
+    found.push({ fails: parts[index], sql: parts[index + 1] ?? "" });
   return found;
 }
 
@@ -60,10 +63,12 @@ async function run(client: Client, batch: Batch): Promise<void> {
   try {
     await client.query(batch.sql);
   } catch (error) {
-    if (batch.fails !== undefined && sqlstateOf(fromPostgres(error, "seed")) === batch.fails) return;
+    if (batch.fails !== undefined && sqlstateOf(fromPostgres(error, "seed")) === batch.fails)
+      return;
     throw error;
   }
-  if (batch.fails !== undefined) throw new PgdbaError("internal", `A planted failure did not fail: ${batch.sql.slice(0, 80)}`);
+  if (batch.fails !== undefined)
+    throw new PgdbaError("internal", `A planted failure did not fail: ${batch.sql.slice(0, 80)}`);
 }
 
 /**
@@ -75,7 +80,9 @@ export async function leaveIdleTransaction(spec: ConnectionSpec): Promise<void> 
   const password = spec.password?.() ?? "";
   const server = `host=${spec.host} port=${spec.port} dbname=${spec.database} user=${spec.user} application_name=shop-web`;
   await client.query("SELECT dblink_connect('web', $1 || ' password=' || $2)", [server, password]);
-  await client.query("SELECT dblink_exec('web', 'BEGIN'), dblink_exec('web', 'UPDATE shop.customers SET name = name WHERE id = 1')");
+  await client.query(
+    "SELECT dblink_exec('web', 'BEGIN'), dblink_exec('web', 'UPDATE shop.customers SET name = name WHERE id = 1')",
+  );
   client.query("SELECT pg_sleep(1e8)").catch(() => {});
   const { stream } = client.connection;
   await new Promise<void>((done) => stream.end(done));

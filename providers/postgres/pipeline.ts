@@ -55,9 +55,13 @@ export class Pipeline implements Submittable {
     this.#bytes += message.length;
     if (this.#bytes <= MAX_BYTES) this.#rows.push(message.fields[0] ?? null);
     else
-      this.#error ??= new PgdbaError("limit_exceeded", "The statements gave more rows than are kept", {
-        hint: "Bound them with LIMIT.",
-      });
+      this.#error ??= new PgdbaError(
+        "limit_exceeded",
+        "The statements gave more rows than are kept",
+        {
+          hint: "Bound them with LIMIT.",
+        },
+      );
   }
 
   handleCommandComplete(): void {

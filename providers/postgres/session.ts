@@ -81,7 +81,10 @@ export interface PgSession {
    * of them. The first that fails ends the batch: `error` is its error, and `columns` holds those before it.
    * @throws PgdbaError connection_failed, or the signal's reason
    */
-  readBatch(statements: readonly string[], options: Omit<TransactionOptions, "readOnly">): Promise<Batch>;
+  readBatch(
+    statements: readonly string[],
+    options: Omit<TransactionOptions, "readOnly">,
+  ): Promise<Batch>;
   /** Shown in pg_stat_activity; at most 63 bytes of it. */
   setApplicationName(name: string): Promise<void>;
   /** Takes what was sent along since the last call. */
@@ -199,7 +202,7 @@ class Session implements PgSession {
   }
 
   /** The SET commands that make the session's own timeouts what `options` say; empty when they are. */
-  #timeouts(options: QueryOptions): string {
+  #timeouts(options: Pick<QueryOptions, "timeoutMs" | "lockTimeoutMs">): string {
     const wanted = { statement_timeout: options.timeoutMs, lock_timeout: options.lockTimeoutMs };
     const changed = (["statement_timeout", "lock_timeout"] as const).filter(
       (name) => wanted[name] !== this.#set[name],
@@ -216,6 +219,8 @@ class Session implements PgSession {
   transaction<T>(options: TransactionOptions, work: (run: Run) => Promise<T>): Promise<T> {
     const { readOnly, timeoutMs, lockTimeoutMs, signal } = options;
     return this.#exclusive(signal, async () => {
+      // Before BEGIN, or ROLLBACK would bring back what an earlier statement had set.
+      await this.#control(this.#timeouts({}));
       await this.#control(
         [
           readOnly ? "BEGIN READ ONLY" : "BEGIN READ WRITE",
@@ -245,23 +250,36 @@ class Session implements PgSession {
     });
   }
 
-  readBatch(statements: readonly string[], options: Omit<TransactionOptions, "readOnly">): Promise<Batch> {
+  readBatch(
+    statements: readonly string[],
+    options: Omit<TransactionOptions, "readOnly">,
+  ): Promise<Batch> {
     const { timeoutMs, lockTimeoutMs, signal } = options;
     const opening = ["BEGIN READ ONLY"];
-    if (timeoutMs !== undefined) opening.push(`SET LOCAL statement_timeout = ${milliseconds(timeoutMs)}`);
-    if (lockTimeoutMs !== undefined) opening.push(`SET LOCAL lock_timeout = ${milliseconds(lockTimeoutMs)}`);
+    if (timeoutMs !== undefined)
+      opening.push(`SET LOCAL statement_timeout = ${milliseconds(timeoutMs)}`);
+    if (lockTimeoutMs !== undefined)
+      opening.push(`SET LOCAL lock_timeout = ${milliseconds(lockTimeoutMs)}`);
     return this.#exclusive(signal, async () => {
+      await this.#control(this.#timeouts({}));
       const pipeline = new Pipeline([...opening, ...statements, "ROLLBACK"]);
       this.#client.query(pipeline);
       let error: PgdbaError | null = null;
       try {
-        await this.#cancellable(signal, timeoutMs === undefined ? undefined : timeoutMs * statements.length, pipeline.done);
+        await this.#cancellable(
+          signal,
+          timeoutMs === undefined ? undefined : timeoutMs * statements.length,
+          pipeline.done,
+        );
       } catch (thrown) {
         error = thrown as PgdbaError;
         if (this.#alive) await this.#control("ROLLBACK").catch(() => destroy(this.#client));
         if (!this.#alive || signal?.aborted) throw error;
       }
-      return { columns: pipeline.columns.slice(opening.length, opening.length + statements.length), error };
+      return {
+        columns: pipeline.columns.slice(opening.length, opening.length + statements.length),
+        error,
+      };
     });
   }
 

@@ -157,7 +157,9 @@ export class Statement implements Submittable {
   }
 
   handleCopyInResponse(connection: Connection): void {
-    this.#error = new PgdbaError("unsupported", "COPY FROM STDIN gets no data here", { hint: "Use INSERT, or COPY from a file." });
+    this.#error = new PgdbaError("unsupported", "COPY FROM STDIN gets no data here", {
+      hint: "Use INSERT, or COPY from a file.",
+    });
     wireOf(connection).sendCopyFail("no data");
   }
 

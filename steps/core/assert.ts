@@ -65,7 +65,10 @@ so a plan checks them too.`,
       others === 0 ? "" : ` (and ${others} more assertion${others === 1 ? "" : "s"} failed)`;
     throw new PgdbaError("assertion_failed", first.message + more, {
       hint: "The values it was decided on are in the error's `data.trace`.",
-      data: { trace: failed.map(({ trace }) => trace).join("\n\n"), failed },
+      data: {
+        trace: failed.map(({ trace }) => trace).join("\n\n"),
+        ...(others === 0 ? {} : { failed }),
+      },
     });
   },
 });

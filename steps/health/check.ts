@@ -31,17 +31,38 @@ whatever it finds; assert on \`summary.worst\` to fail.`,
     type: "object",
     additionalProperties: false,
     properties: {
-      under: { type: "string", default: "health/checks", description: "Where the names of the checks begin" },
-      only: { ...STRINGS, description: "Names to run, `*` standing for any letters; all without it" },
-      groups: { type: "array", items: { type: "string", enum: GROUPS }, description: "Groups to run; all without it" },
+      under: {
+        type: "string",
+        default: "health/checks",
+        description: "Where the names of the checks begin",
+      },
+      only: {
+        ...STRINGS,
+        description: "Names to run, `*` standing for any letters; all without it",
+      },
+      groups: {
+        type: "array",
+        items: { type: "string", enum: GROUPS },
+        description: "Groups to run; all without it",
+      },
       skip: { ...STRINGS, description: "Names to leave out, `*` standing for any letters" },
       thresholds: {
         type: "object",
         additionalProperties: { type: "object" },
         description: "Values for params of checks: {check: {param: value}}",
       },
-      statement_timeout: { type: "string", format: "duration", default: "5s", description: "For each check" },
-      lock_timeout: { type: "string", format: "duration", default: "1s", description: "For each check" },
+      statement_timeout: {
+        type: "string",
+        format: "duration",
+        default: "5s",
+        description: "For each check",
+      },
+      lock_timeout: {
+        type: "string",
+        format: "duration",
+        default: "1s",
+        description: "For each check",
+      },
     },
   },
   output: CHECK_OUTPUT,
@@ -57,7 +78,9 @@ whatever it finds; assert on \`summary.worst\` to fail.`,
     const [{ checks, failures, names }, pg] = await Promise.all([loading, session(ctx)]);
     for (const name of Object.keys(thresholds)) {
       if (!names.includes(name)) {
-        throw new PgdbaError("invalid_param", `thresholds: there is no check ${name}`, { hint: "See the documents below `under`." });
+        throw new PgdbaError("invalid_param", `thresholds: there is no check ${name}`, {
+          hint: "See the documents below `under`.",
+        });
       }
     }
     const params = new Map(checks.map((check) => [check.name, paramsOf(check, thresholds)]));
@@ -67,7 +90,9 @@ whatever it finds; assert on \`summary.worst\` to fail.`,
     const partial: Skip[] = [];
     const errors: Failure[] = [...failures];
     const grantOf = (check: (typeof checks)[number]): string =>
-      check.grant === undefined ? grantFor(check, facts) : ctx.render(check.grant, { server: facts });
+      check.grant === undefined
+        ? grantFor(check, facts)
+        : ctx.render(check.grant, { server: facts });
     const runnable = checks.filter((check) => {
       const found = obstacle(check, facts, () => grantOf(check));
       if (found === null) return true;
@@ -82,22 +107,45 @@ whatever it finds; assert on \`summary.worst\` to fail.`,
       try {
         if (error !== null) throw error;
         const isPartial = partial.some((note) => note.check === name);
-        const found = judge(ctx, check, { rows, params: params.get(name) ?? {}, facts, partial: isPartial });
+        const found = judge(ctx, check, {
+          rows,
+          params: params.get(name) ?? {},
+          facts,
+          partial: isPartial,
+        });
         findings.push(...found);
         if (found.length === 0) passed.push(name);
       } catch (thrown) {
         if (!(thrown instanceof PgdbaError)) throw thrown;
         const code = skipCode(thrown);
-        const note = { check: name, reason: thrown.message, hint: code === "privilege" ? grantOf(check) : (thrown.hint ?? null) };
+        const note = {
+          check: name,
+          reason: thrown.message,
+          hint: code === "privilege" ? grantOf(check) : (thrown.hint ?? null),
+        };
         const sqlstate = (thrown.data as { sqlstate?: string } | undefined)?.sqlstate ?? null;
         if (code === undefined) errors.push({ ...note, code: thrown.code, sqlstate });
         else skipped.push({ ...note, code });
       }
     }
-    if (errors.length > 0) ctx.warn(`${errors.length} health checks failed: ${errors.map((failure) => failure.check).join(", ")}`);
+    if (errors.length > 0)
+      ctx.warn(
+        `${errors.length} health checks failed: ${errors.map((failure) => failure.check).join(", ")}`,
+      );
 
-    const count = (severity: string): number => findings.filter((finding) => finding.severity === severity).length;
-    const { version, version_num, release, role, database, user, superuser, started_at, stats_days } = facts;
+    const count = (severity: string): number =>
+      findings.filter((finding) => finding.severity === severity).length;
+    const {
+      version,
+      version_num,
+      release,
+      role,
+      database,
+      user,
+      superuser,
+      started_at,
+      stats_days,
+    } = facts;
     return {
       summary: {
         worst: SEVERITIES.find((severity) => count(severity) > 0) ?? "ok",
@@ -109,7 +157,17 @@ whatever it finds; assert on \`summary.worst\` to fail.`,
         errors: errors.length,
         checks: checks.length + failures.length,
       },
-      server: { version, version_num, release, role, database, user, superuser, started_at, stats_days },
+      server: {
+        version,
+        version_num,
+        release,
+        role,
+        database,
+        user,
+        superuser,
+        started_at,
+        stats_days,
+      },
       findings: inOrder(findings).map((finding) => ({ ...finding })),
       partial: partial.map((note) => ({ ...note })),
       skipped: skipped.map((note) => ({ ...note })),

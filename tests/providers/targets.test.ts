@@ -19,7 +19,8 @@ async function resolve(flags: TargetFlags, env: Record<string, string> = {}): Pr
     env,
     stateDir: dir,
     onSecret: (value) => secrets.push(value),
-    suggest: (word, candidates) => [...candidates].find((name) => name.startsWith(word.slice(0, 3))),
+    suggest: (word, candidates) =>
+      [...candidates].find((name) => name.startsWith(word.slice(0, 3))),
   });
   open.push(target);
   return target;
@@ -36,7 +37,10 @@ function register(name: string, yaml: string): void {
 
 /** A target on the shared server, with the password in the environment. */
 function onServer(flags: TargetFlags = {}, env: Record<string, string> = {}): Promise<Target> {
-  return resolve({ host: server.host, port: server.port, user: server.user, database: "postgres", ...flags }, { PGPASSWORD: server.password, ...env });
+  return resolve(
+    { host: server.host, port: server.port, user: server.user, database: "postgres", ...flags },
+    { PGPASSWORD: server.password, ...env },
+  );
 }
 
 beforeAll(async () => {
@@ -56,10 +60,30 @@ describe("from flags and environment", () => {
 
   test.each<[string, TargetFlags, Record<string, string>, string]>([
     ["flags", { host: "h", port: "1", user: "u", database: "d" }, {}, "u@h:1/d"],
-    ["our variables", {}, { PGDBA_PG_HOST: "h", PGDBA_PG_PORT: "2", PGDBA_PG_USER: "u", PGDBA_PG_DATABASE: "d" }, "u@h:2/d"],
-    ["the usual variables", {}, { PGHOST: "h", PGPORT: "3", PGUSER: "u", PGDATABASE: "d" }, "u@h:3/d"],
-    ["field by field", { user: "f" }, { PGHOST: "p", PGDBA_PG_HOST: "q", PGUSER: "x", PGPORT: "4" }, "f@q:4/f"],
-    ["an empty variable is none", {}, { PGHOST: "h", PGDBA_PG_HOST: "", PGUSER: "u" }, "u@h:5432/u"],
+    [
+      "our variables",
+      {},
+      { PGDBA_PG_HOST: "h", PGDBA_PG_PORT: "2", PGDBA_PG_USER: "u", PGDBA_PG_DATABASE: "d" },
+      "u@h:2/d",
+    ],
+    [
+      "the usual variables",
+      {},
+      { PGHOST: "h", PGPORT: "3", PGUSER: "u", PGDATABASE: "d" },
+      "u@h:3/d",
+    ],
+    [
+      "field by field",
+      { user: "f" },
+      { PGHOST: "p", PGDBA_PG_HOST: "q", PGUSER: "x", PGPORT: "4" },
+      "f@q:4/f",
+    ],
+    [
+      "an empty variable is none",
+      {},
+      { PGHOST: "h", PGDBA_PG_HOST: "", PGUSER: "u" },
+      "u@h:5432/u",
+    ],
     ["defaults", { host: "::1" }, { USER: "me" }, "me@[::1]:5432/me"],
     ["a socket", { host: "/run/pg", user: "u" }, {}, "u@/run/pg:5432/u"],
   ])("%s", async (_name, flags, env, expected) => {
@@ -80,35 +104,67 @@ describe("from flags and environment", () => {
     const file = join(dir, "secret");
     writeFileSync(file, "from-file\n");
     const passfile = join(dir, "pgpass");
-    writeFileSync(passfile, "# comment\nother:*:*:*:wrong\nh:5432:d\\:x:u:pa\\:ss\\\\word\n*:*:*:*:last\n");
+    writeFileSync(
+      passfile,
+      "# comment\nother:*:*:*:wrong\nh:5432:d\\:x:u:pa\\:ss\\\\word\n*:*:*:*:last\n",
+    );
     chmodSync(passfile, 0o600);
     const flags = { host: "h", user: "u", database: "d:x" };
-    const all = { PGDBA_PG_PASSWORD: "ours", PGDBA_PG_PASSWORD_FILE: file, PGPASSWORD: "usual", PGPASSFILE: passfile };
+    const all = {
+      PGDBA_PG_PASSWORD: "ours",
+      PGDBA_PG_PASSWORD_FILE: file,
+      PGPASSWORD: "usual",
+      PGPASSFILE: passfile,
+    };
     secrets.length = 0;
     expect((await specFrom(flags, all)).password?.()).toBe("ours");
-    expect((await specFrom(flags, { ...all, PGDBA_PG_PASSWORD: "" })).password?.()).toBe("from-file");
-    expect((await specFrom(flags, { PGPASSWORD: "usual", PGPASSFILE: passfile })).password?.()).toBe("usual");
+    expect((await specFrom(flags, { ...all, PGDBA_PG_PASSWORD: "" })).password?.()).toBe(
+      "from-file",
+    );
+    expect(
+      (await specFrom(flags, { PGPASSWORD: "usual", PGPASSFILE: passfile })).password?.(),
+    ).toBe("usual");
     expect((await specFrom(flags, { PGPASSFILE: passfile })).password?.()).toBe("pa:ss\\word");
-    expect((await specFrom({ ...flags, host: "z" }, { PGPASSFILE: passfile })).password?.()).toBe("last");
-    expect(new Set(secrets)).toEqual(new Set(["ours", "usual", "from-file", "pa:ss\\word", "last"]));
+    expect((await specFrom({ ...flags, host: "z" }, { PGPASSFILE: passfile })).password?.()).toBe(
+      "last",
+    );
+    expect(new Set(secrets)).toEqual(
+      new Set(["ours", "usual", "from-file", "pa:ss\\word", "last"]),
+    );
     chmodSync(passfile, 0o644);
     expect((await specFrom(flags, { PGPASSFILE: passfile })).password?.()).toBeUndefined();
   });
 });
 
 describe("from the registry", () => {
-  const GOOD = "ownership: connected\nlabels: [production]\nsystem_identifier: '77'\npostgres: {host: h, user: u, sslmode: verify-full, password_env: SHOP_PW}\n";
+  const GOOD =
+    "ownership: connected\nlabels: [production]\nsystem_identifier: '77'\npostgres: {host: h, user: u, sslmode: verify-full, password_env: SHOP_PW}\n";
 
   test("a cluster", async () => {
     register("shop", GOOD);
     const target = await resolve({ cluster: "shop" }, { SHOP_PW: "pw" });
-    expect([target.name, target.cluster, target.ownership, target.expectedIdentity, target.labels]).toEqual(["shop", "shop", "connected", "77", ["production"]]);
+    expect([
+      target.name,
+      target.cluster,
+      target.ownership,
+      target.expectedIdentity,
+      target.labels,
+    ]).toEqual(["shop", "shop", "connected", "77", ["production"]]);
     const { spec } = target.connection as PgConnection;
-    expect([spec.host, spec.port, spec.database, spec.sslmode, spec.password?.()]).toEqual(["h", 5432, "postgres", "verify-full", "pw"]);
+    expect([spec.host, spec.port, spec.database, spec.sslmode, spec.password?.()]).toEqual([
+      "h",
+      5432,
+      "postgres",
+      "verify-full",
+      "pw",
+    ]);
   });
 
   test("a variable that is not set is named", async () => {
-    register("both", GOOD.replace("password_env: SHOP_PW", "password_env: A_PW, password_file_env: B_FILE"));
+    register(
+      "both",
+      GOOD.replace("password_env: SHOP_PW", "password_env: A_PW, password_file_env: B_FILE"),
+    );
     const error = (await resolve({ cluster: "both" }).catch((thrown) => thrown)) as PgdbaError;
     expect([error.code, error.data]).toEqual(["missing_secret", { missing: ["A_PW", "B_FILE"] }]);
   });
@@ -120,9 +176,12 @@ describe("from the registry", () => {
     expect(near.hint).toBe("Did you mean shop?");
   });
 
-  test.each(["../shop", "a/b", "", ".hidden", "a\0b", "-x"])("the name %j is refused", async (name) => {
-    expect(await codeOf(resolve({ cluster: name }))).toBe("invalid_param");
-  });
+  test.each(["../shop", "a/b", "", ".hidden", "a\0b", "-x"])(
+    "the name %j is refused",
+    async (name) => {
+      expect(await codeOf(resolve({ cluster: name }))).toBe("invalid_param");
+    },
+  );
 
   test.each([
     ["not YAML", "{"],
@@ -147,27 +206,41 @@ describe("a server", () => {
     const target = await onServer();
     const { identity, capabilities, facts } = await target.facts();
     const client = await clientOf(server);
-    const { rows } = await client.query("SELECT system_identifier::text AS id FROM pg_control_system()");
+    const { rows } = await client.query(
+      "SELECT system_identifier::text AS id FROM pg_control_system()",
+    );
     await client.end();
     expect(identity).toBe(rows[0].id);
     expect(capabilities).toEqual(["postgres", "primary", "superuser", "pg_monitor"]);
-    expect(facts).toMatchObject({ role: "primary", database: "postgres", user: "postgres", address: "127.0.0.1/32" });
+    expect(facts).toMatchObject({
+      role: "primary",
+      database: "postgres",
+      user: "postgres",
+      address: "127.0.0.1/32",
+    });
     expect(await target.facts()).toBe(await target.facts());
   });
 
   test("tells a plain role less, without failing", async () => {
     const database = await createDatabase(server);
     const client = await clientOf(server, database);
-    await client.query("CREATE EXTENSION pg_stat_statements; CREATE ROLE plain LOGIN PASSWORD 'pw'; REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public");
+    await client.query(
+      "CREATE EXTENSION pg_stat_statements; CREATE ROLE plain LOGIN PASSWORD 'pw'; REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public",
+    );
     await client.end();
-    const { identity, capabilities } = await (await onServer({ user: "plain", database }, { PGPASSWORD: "pw" })).facts();
+    const { identity, capabilities } = await (
+      await onServer({ user: "plain", database }, { PGPASSWORD: "pw" })
+    ).facts();
     expect([identity, capabilities]).toEqual([null, ["postgres", "primary", "pg_stat_statements"]]);
   });
 });
 
 describe("the lock", () => {
   test("excludes another engine, in another database too, and names the holder", async () => {
-    const [first, second] = [await onServer(), await onServer({ database: await createDatabase(server) })];
+    const [first, second] = [
+      await onServer(),
+      await onServer({ database: await createDatabase(server) }),
+    ];
     const lock = await first.lock?.("run-1 on host-a");
     if (lock === undefined || "heldBy" in lock) throw new Error("not taken");
     expect(await second.lock?.("run-2")).toEqual({ heldBy: "run-1 on host-a" });
@@ -195,14 +268,20 @@ describe("the lock", () => {
     expect(lock.held()).toBe(false);
     expect(await codeOf(connection.session("x"))).toBe("lock_lost");
     await lock.release();
-    expect((await (await connection.session("x")).query("SELECT 1 AS one")).rows).toEqual([{ one: 1 }]);
+    expect((await (await connection.session("x")).query("SELECT 1 AS one")).rows).toEqual([
+      { one: 1 },
+    ]);
   });
 
   test("is held by a process that is stopped, and free when it is gone", async () => {
     const script = `import { resolveTarget } from ${JSON.stringify(join(import.meta.dir, "../../providers/targets.ts"))};
       const t = await resolveTarget({ flags: { host: "${server.host}", port: ${server.port}, user: "postgres", database: "postgres" }, env: process.env, stateDir: "/nonexistent", onSecret() {} });
       const lock = await t.lock("other process"); console.log("held" in lock); await Bun.sleep(30000);`;
-    const child = Bun.spawn([process.execPath, "-e", script], { env: { PGPASSWORD: server.password }, stdout: "pipe", stderr: "inherit" });
+    const child = Bun.spawn([process.execPath, "-e", script], {
+      env: { PGPASSWORD: server.password },
+      stdout: "pipe",
+      stderr: "inherit",
+    });
     try {
       const { value } = await child.stdout.getReader().read();
       expect(new TextDecoder().decode(value).trim()).toBe("true");

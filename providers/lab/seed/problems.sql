@@ -71,6 +71,9 @@ VACUUM (FREEZE, ANALYZE) shop.customers, shop.products, shop.orders, shop.order_
 SET synchronous_commit = off;
 DELETE FROM shop.audit_log WHERE id % 10 <> 0;
 -- next
+-- A new slot keeps the WAL from the last checkpoint on.
+CHECKPOINT
+-- next
 -- slot-inactive: a standby that is gone; max_slot_wal_keep_size bounds what it can cost
 SELECT pg_create_physical_replication_slot('forgotten_standby', true);
 -- next

@@ -37,7 +37,10 @@ export interface Check {
   privilege_mode?: "required" | "partial";
   grant?: string;
   extension?: string;
-  params?: Record<string, { type: string; default: number | string | boolean; description?: string }>;
+  params?: Record<
+    string,
+    { type: string; default: number | string | boolean; description?: string }
+  >;
   sql: string;
   variants?: { versions: string; sql: string }[];
   critical?: string;
@@ -67,7 +70,11 @@ const condition = (word: string): JsonSchema => ({
   "x-lang": "cel",
   description: `True when \`row\` is ${word}; sees row, params and server`,
 });
-const text = (description: string): JsonSchema => ({ type: "string", "x-lang": "text", description });
+const text = (description: string): JsonSchema => ({
+  type: "string",
+  "x-lang": "text",
+  description,
+});
 
 const CHECK_SCHEMA: JsonSchema = {
   type: "object",
@@ -79,7 +86,11 @@ const CHECK_SCHEMA: JsonSchema = {
     name: { type: "string", description: "Must equal the path; may be left out" },
     title: { type: "string", minLength: 1, description: "What is wrong, in a few words" },
     group: { type: "string", enum: GROUPS },
-    why: { type: "string", minLength: 1, description: "What it leads to, for a DBA at three in the morning" },
+    why: {
+      type: "string",
+      minLength: 1,
+      description: "What it leads to, for a DBA at three in the morning",
+    },
     source: { type: "string", description: "Where the thresholds come from" },
     versions: VERSIONS,
     roles: {
@@ -97,10 +108,15 @@ const CHECK_SCHEMA: JsonSchema = {
     privilege_mode: {
       type: "string",
       enum: ["required", "partial"],
-      description: "`partial` runs it without the privilege too and marks what it finds; otherwise it is skipped",
+      description:
+        "`partial` runs it without the privilege too and marks what it finds; otherwise it is skipped",
     },
     grant: text("The statement that gives the privilege, where it is not plain; sees server"),
-    extension: { type: "string", pattern: "^[A-Za-z0-9_-]+$", description: "Extension that must be installed" },
+    extension: {
+      type: "string",
+      pattern: "^[A-Za-z0-9_-]+$",
+      description: "Extension that must be installed",
+    },
     params: {
       type: "object",
       additionalProperties: {
@@ -137,7 +153,9 @@ const CHECK_SCHEMA: JsonSchema = {
       minProperties: 1,
       properties: {
         text: text("What to do"),
-        sql: text("The statement to run; names must come quoted from the SQL, by format('%I') or ::regclass"),
+        sql: text(
+          "The statement to run; names must come quoted from the SQL, by format('%I') or ::regclass",
+        ),
         runbook: { type: "string", description: "The runbook to run" },
       },
     },
@@ -149,7 +167,17 @@ const CHECK_SCHEMA: JsonSchema = {
 export const SERVER_SCHEMA = {
   type: "object",
   additionalProperties: false,
-  required: ["version", "version_num", "release", "role", "database", "user", "superuser", "started_at", "stats_days"],
+  required: [
+    "version",
+    "version_num",
+    "release",
+    "role",
+    "database",
+    "user",
+    "superuser",
+    "started_at",
+    "stats_days",
+  ],
   properties: {
     version: { type: "integer", description: "Major version" },
     version_num: { type: "integer" },
@@ -159,7 +187,10 @@ export const SERVER_SCHEMA = {
     user: { type: "string" },
     superuser: { type: "boolean" },
     started_at: { type: "string" },
-    stats_days: { type: "number", description: "Age of the database's statistics; at least that, when never reset" },
+    stats_days: {
+      type: "number",
+      description: "Age of the database's statistics; at least that, when never reset",
+    },
   },
 } as const satisfies JsonSchema;
 
@@ -196,18 +227,26 @@ export const CHECK_DOCUMENT: DocumentKind = {
  * @throws PgdbaError invalid_runbook
  */
 export function readCheck(doc: Doc): Check {
-  const check = { ...(doc.data as unknown as Check), name: doc.name.slice(doc.name.lastIndexOf("/") + 1) };
+  const check = {
+    ...(doc.data as unknown as Check),
+    name: doc.name.slice(doc.name.lastIndexOf("/") + 1),
+  };
   const missing = ["title", "group", "why", "sql", "message"].filter(
     (key) => typeof (check as unknown as JsonObject)[key] !== "string",
   );
-  if (!SEVERITIES.some((severity) => typeof check[severity] === "string")) missing.push("critical, warning or info");
+  if (!SEVERITIES.some((severity) => typeof check[severity] === "string"))
+    missing.push("critical, warning or info");
   const versions = [check.versions, ...(check.variants ?? []).map((variant) => variant.versions)];
-  const bad = versions.find((range) => range !== undefined && !new RegExp(VERSIONS.pattern ?? "").test(range));
+  const bad = versions.find(
+    (range) => range !== undefined && !new RegExp(VERSIONS.pattern ?? "").test(range),
+  );
   if (missing.length === 0 && bad === undefined) return check;
   const { file, line, column } = doc.at(bad === undefined ? [] : ["versions"]);
   throw new PgdbaError(
     "invalid_runbook",
-    bad === undefined ? `The check ${doc.name} lacks ${missing.join(", ")}` : `${bad} is no range of versions`,
+    bad === undefined
+      ? `The check ${doc.name} lacks ${missing.join(", ")}`
+      : `${bad} is no range of versions`,
     { hint: "`pgdba lint` shows all that is wrong with it.", where: { file, line, column } },
   );
 }

@@ -22,18 +22,27 @@ export interface Result {
 const MAX_ROWS = 200;
 
 /** Catalogue queries are short: compiling them or starting workers for them costs more than it saves. */
-const PRELUDE = "select set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)";
+const PRELUDE =
+  "select set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)";
 
 /**
  * Runs the checks on one connection, in as few round trips as there are checks that fail, plus one. Each check has the statement
  * timeout for itself, and one that fails does not keep the others from running.
  * @throws PgdbaError connection_failed, or the signal's reason
  */
-export async function runChecks(pg: PgSession, checks: readonly Check[], facts: Facts, limits: Limits): Promise<Result[]> {
+export async function runChecks(
+  pg: PgSession,
+  checks: readonly Check[],
+  facts: Facts,
+  limits: Limits,
+): Promise<Result[]> {
   const results: Result[] = [];
   let rest = checks;
   while (rest.length > 0) {
-    const statements = [PRELUDE, ...rest.flatMap((check) => [searchPath(check, facts), wrapped(check, facts)])];
+    const statements = [
+      PRELUDE,
+      ...rest.flatMap((check) => [searchPath(check, facts), wrapped(check, facts)]),
+    ];
     const { columns, error } = await pg.readBatch(statements, limits);
     const ended = rest.slice(0, Math.max(0, Math.floor((columns.length - 1) / 2)));
     ended.forEach((check, index) => {
@@ -42,7 +51,8 @@ export async function runChecks(pg: PgSession, checks: readonly Check[], facts: 
     });
     const failed = rest[ended.length];
     if (failed !== undefined) {
-      if (error === null) throw new PgdbaError("internal", "A batch of checks ended early without an error");
+      if (error === null)
+        throw new PgdbaError("internal", "A batch of checks ended early without an error");
       results.push({ check: failed, rows: [], error });
     }
     rest = rest.slice(ended.length + 1);
@@ -52,14 +62,16 @@ export async function runChecks(pg: PgSession, checks: readonly Check[], facts: 
 
 /** Nobody's objects but the server's own are found by an unqualified name, least of all in a schema that others can write to. */
 function searchPath(check: Check, facts: Facts): string {
-  const schema = check.extension === undefined ? undefined : facts.extensions[check.extension]?.schema;
+  const schema =
+    check.extension === undefined ? undefined : facts.extensions[check.extension]?.schema;
   const path = ["pg_catalog", ...(schema === undefined ? [] : [schema]), "pg_temp"].join(", ");
   return `select set_config('search_path', '${path.replaceAll("'", "''")}', true)`;
 }
 
 /** The rows arrive as one JSON value, so that every check has one row and one column. */
 function wrapped(check: Check, facts: Facts): string {
-  const sql = check.variants?.find(({ versions }) => inVersions(versions, facts.version))?.sql ?? check.sql;
+  const sql =
+    check.variants?.find(({ versions }) => inVersions(versions, facts.version))?.sql ?? check.sql;
   return `select coalesce(json_agg(t), '[]') from (select * from (\n${sql.replace(/;\s*$/, "")}\n) q limit ${MAX_ROWS}) t`;
 }
 

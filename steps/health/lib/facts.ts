@@ -50,9 +50,13 @@ select json_build_object(
 /** Asks the server what it is. @throws PgdbaError unsupported before PostgreSQL 13, or what made the query fail */
 export async function readFacts(pg: PgSession, limits: Limits): Promise<Facts> {
   if (pg.info.version_num < 130000) {
-    throw new PgdbaError("unsupported", `Health checks need PostgreSQL 13 or later; this is ${pg.info.version}`, {
-      hint: "Upgrade the server; its version has been without fixes for years.",
-    });
+    throw new PgdbaError(
+      "unsupported",
+      `Health checks need PostgreSQL 13 or later; this is ${pg.info.version}`,
+      {
+        hint: "Upgrade the server; its version has been without fixes for years.",
+      },
+    );
   }
   const { columns, error } = await pg.readBatch([FACTS], limits);
   if (error !== null) throw error;

@@ -53,9 +53,12 @@ export function judge(
   const found: Finding[] = [];
   for (const row of given.rows) {
     const vars = { row, params: given.params, server: given.facts };
-    const severity = SEVERITIES.find((word) => check[word] !== undefined && holds(ctx, check[word], vars));
+    const severity = SEVERITIES.find(
+      (word) => check[word] !== undefined && holds(ctx, check[word], vars),
+    );
     if (severity === undefined) continue;
-    const text = (source: string | undefined): string | null => (source === undefined ? null : ctx.render(source, vars));
+    const text = (source: string | undefined): string | null =>
+      source === undefined ? null : ctx.render(source, vars);
     const { total: _, ...evidence } = row;
     found.push({
       check: check.name,
@@ -66,7 +69,11 @@ export function judge(
       message: ctx.render(check.message, vars),
       evidence,
       why: check.why,
-      remedy: { text: text(check.remedy?.text), sql: text(check.remedy?.sql), runbook: check.remedy?.runbook ?? null },
+      remedy: {
+        text: text(check.remedy?.text),
+        sql: text(check.remedy?.sql),
+        runbook: check.remedy?.runbook ?? null,
+      },
       estimated: check.estimated ?? false,
       partial: given.partial,
       total: null,
@@ -74,16 +81,21 @@ export function judge(
   }
   // Rows come worst first: when the last one given is a finding, so may be those that were cut off.
   const total = Number(given.rows[0]?.["total"] ?? 0);
-  if (total > given.rows.length && found.length === given.rows.length) for (const finding of found) finding.total = total;
+  if (total > given.rows.length && found.length === given.rows.length)
+    for (const finding of found) finding.total = total;
   return found;
 }
 
 function holds(ctx: StepContext, condition: string, vars: Record<string, unknown>): boolean {
   const value = ctx.evaluate(condition, vars);
   if (typeof value === "boolean") return value;
-  throw new PgdbaError("expression_failed", `The condition is neither true nor false: ${condition}`, {
-    hint: "Compare the value with something, e.g. `row.count > params.warning`.",
-  });
+  throw new PgdbaError(
+    "expression_failed",
+    `The condition is neither true nor false: ${condition}`,
+    {
+      hint: "Compare the value with something, e.g. `row.count > params.warning`.",
+    },
+  );
 }
 
 /** Worst first, then by group in the order of the manual, then by check; within a check the order of its rows. */

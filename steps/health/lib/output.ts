@@ -4,7 +4,12 @@ import { SERVER_SCHEMA, SEVERITIES } from "./document.ts";
 const STRINGS: JsonSchema = { type: "array", items: { type: "string" } };
 const TEXT: JsonSchema = { type: ["string", "null"] };
 const COUNT: JsonSchema = { type: "integer" };
-const NOTE: Record<string, JsonSchema> = { check: { type: "string" }, code: { type: "string" }, reason: { type: "string" }, hint: TEXT };
+const NOTE: Record<string, JsonSchema> = {
+  check: { type: "string" },
+  code: { type: "string" },
+  reason: { type: "string" },
+  hint: TEXT,
+};
 
 /** What the step `check` gives. */
 export const CHECK_OUTPUT: JsonSchema = {
@@ -33,7 +38,20 @@ export const CHECK_OUTPUT: JsonSchema = {
       items: {
         type: "object",
         additionalProperties: false,
-        required: ["check", "title", "group", "severity", "object", "message", "evidence", "why", "remedy", "estimated", "partial", "total"],
+        required: [
+          "check",
+          "title",
+          "group",
+          "severity",
+          "object",
+          "message",
+          "evidence",
+          "why",
+          "remedy",
+          "estimated",
+          "partial",
+          "total",
+        ],
         properties: {
           check: { type: "string" },
           title: { type: "string" },
@@ -51,18 +69,31 @@ export const CHECK_OUTPUT: JsonSchema = {
           },
           estimated: { type: "boolean" },
           partial: { type: "boolean" },
-          total: { type: ["integer", "null"], description: "How many there are, when not all are listed" },
+          total: {
+            type: ["integer", "null"],
+            description: "How many there are, when not all are listed",
+          },
         },
       },
     },
     partial: {
       type: "array",
-      items: { type: "object", additionalProperties: false, required: ["check", "code", "reason", "hint"], properties: NOTE },
+      items: {
+        type: "object",
+        additionalProperties: false,
+        required: ["check", "code", "reason", "hint"],
+        properties: NOTE,
+      },
       description: "Checks that ran but could not see everything",
     },
     skipped: {
       type: "array",
-      items: { type: "object", additionalProperties: false, required: ["check", "code", "reason", "hint"], properties: NOTE },
+      items: {
+        type: "object",
+        additionalProperties: false,
+        required: ["check", "code", "reason", "hint"],
+        properties: NOTE,
+      },
     },
     errors: {
       type: "array",

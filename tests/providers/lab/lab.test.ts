@@ -21,8 +21,15 @@ beforeAll(async () => {
   mkdirSync(closed, { mode: 0o700 });
   const script = `import { labUp } from ${JSON.stringify(LAB)};
     const lab = await labUp(${JSON.stringify(options)}); console.log(JSON.stringify({ ...lab, connection: null }));`;
-  const elsewhere = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "inherit" });
-  const [first, second, text] = await Promise.all([labUp(options), labUp(options), new Response(elsewhere.stdout).text()]);
+  const elsewhere = Bun.spawn([process.execPath, "-e", script], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const [first, second, text] = await Promise.all([
+    labUp(options),
+    labUp(options),
+    new Response(elsewhere.stdout).text(),
+  ]);
   labs = [first, second, JSON.parse(text) as Lab];
   session = await openSession(first.connection);
 }, 60_000);
@@ -67,7 +74,9 @@ const EVIDENCE: Record<string, string> = {
 
 describe("the planted problems", () => {
   test("all have evidence here", () => {
-    expect(Object.keys(EVIDENCE).toSorted()).toEqual(planted.map((problem) => problem.id).toSorted());
+    expect(Object.keys(EVIDENCE).toSorted()).toEqual(
+      planted.map((problem) => problem.id).toSorted(),
+    );
   });
   test.each(planted.map((problem) => problem.id))("%s", async (id) => {
     const row = await first(EVIDENCE[id] ?? "");
@@ -85,17 +94,23 @@ test("is small, private, and not where an ordinary user could not go", async () 
   if (lab === undefined) throw new Error("no lab");
   expect(statSync(join(options.stateDir, "lab", "password")).mode & 0o777).toBe(0o600);
   expect(statSync(lab.dataDir).mode & 0o077).toBe(0);
-  expect(lab.dataDir.startsWith(process.getuid?.() === 0 ? join(root, "spare") : options.stateDir)).toBe(true);
+  expect(
+    lab.dataDir.startsWith(process.getuid?.() === 0 ? join(root, "spare") : options.stateDir),
+  ).toBe(true);
   expect(statSync(lab.dataDir).uid === 0).toBe(false);
   const size = Number(Bun.spawnSync(["du", "-sm", lab.dataDir]).stdout.toString().split("\t")[0]);
   expect(size).toBeLessThan(150);
-  const trusted = await first("SELECT count(*) AS n FROM pg_hba_file_rules WHERE auth_method <> 'scram-sha-256'");
+  const trusted = await first(
+    "SELECT count(*) AS n FROM pg_hba_file_rules WHERE auth_method <> 'scram-sha-256'",
+  );
   expect(trusted).toEqual({ n: 0 });
 });
 
 test("its password is in no list of statements and in no log", async () => {
   const password = readFileSync(join(options.stateDir, "lab", "password"), "utf8");
-  const shown = await session.query("SELECT query FROM pg_stat_activity UNION ALL SELECT query FROM pg_stat_statements");
+  const shown = await session.query(
+    "SELECT query FROM pg_stat_activity UNION ALL SELECT query FROM pg_stat_statements",
+  );
   expect(JSON.stringify(shown.rows)).not.toContain(password);
   expect(readFileSync(join(labs[0]?.dataDir ?? "", "..", "log"), "utf8")).not.toContain(password);
 });
@@ -103,7 +118,12 @@ test("its password is in no list of statements and in no log", async () => {
 test("is a target: --cluster lab", async () => {
   const secrets: string[] = [];
   // The target asks for no spares, and needs none: the lab runs.
-  const target = await resolveTarget({ flags: { cluster: "lab" }, env: {}, stateDir: options.stateDir, onSecret: (value) => secrets.push(value) });
+  const target = await resolveTarget({
+    flags: { cluster: "lab" },
+    env: {},
+    stateDir: options.stateDir,
+    onSecret: (value) => secrets.push(value),
+  });
   expect([target.name, target.cluster, target.ownership]).toEqual(["lab", "lab", "managed"]);
   expect((await target.facts()).capabilities).toContain("pg_stat_statements");
   expect(secrets).toEqual([(target.connection as PgConnection).spec.password?.() ?? ""]);
@@ -146,6 +166,12 @@ test("remove leaves nothing behind", async () => {
   await session.close();
   const { dataDir } = labs[0] ?? { dataDir: "" };
   expect(await labDown({ ...options, remove: true })).toEqual({ stopped: true, removed: true });
-  expect(await labStatus(options)).toEqual({ exists: false, running: false, port: null, data_dir: null, version: null });
+  expect(await labStatus(options)).toEqual({
+    exists: false,
+    running: false,
+    port: null,
+    data_dir: null,
+    version: null,
+  });
   expect(await Bun.file(join(dataDir, "PG_VERSION")).exists()).toBe(false);
 }, 20_000);

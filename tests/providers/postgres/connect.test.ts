@@ -27,16 +27,26 @@ describe("errors say what to do, by code", () => {
   test("a port nobody listens on", async () => {
     const port = await freePort();
     const error = await connect({ ...specOf(plain), port }).catch((thrown) => thrown);
-    expect([error.code, error.retryable, error.data]).toEqual(["connection_failed", true, { code: "ECONNREFUSED" }]);
+    expect([error.code, error.retryable, error.data]).toEqual([
+      "connection_failed",
+      true,
+      { code: "ECONNREFUSED" },
+    ]);
     expect(error.hint).toContain("Nothing listens there");
   });
 
   test("a wrong password, a database that is not there, no password at all", async () => {
-    const wrong = await connect({ ...specOf(plain), password: () => "wrong" }).catch((thrown) => thrown);
+    const wrong = await connect({ ...specOf(plain), password: () => "wrong" }).catch(
+      (thrown) => thrown,
+    );
     expect([wrong.code, wrong.data.sqlstate]).toEqual(["connection_failed", "28P01"]);
-    const absent = await connect({ ...specOf(plain), database: "absent" }).catch((thrown) => thrown);
+    const absent = await connect({ ...specOf(plain), database: "absent" }).catch(
+      (thrown) => thrown,
+    );
     expect([absent.code, absent.data.sqlstate]).toEqual(["connection_failed", "3D000"]);
-    expect(await codeOf(connect({ ...specOf(plain), password: () => undefined }))).toBe("missing_secret");
+    expect(await codeOf(connect({ ...specOf(plain), password: () => undefined }))).toBe(
+      "missing_secret",
+    );
   });
 
   test("a server that takes the connection and says nothing", async () => {
@@ -44,7 +54,9 @@ describe("errors say what to do, by code", () => {
     await new Promise<void>((done) => mute.listen(0, "127.0.0.1", done));
     const { port } = mute.address() as { port: number };
     const begun = performance.now();
-    expect(await codeOf(connect({ ...specOf(plain), port, connect_timeout_ms: 150 }))).toBe("connection_failed");
+    expect(await codeOf(connect({ ...specOf(plain), port, connect_timeout_ms: 150 }))).toBe(
+      "connection_failed",
+    );
     expect(performance.now() - begun).toBeLessThan(1500);
     mute.close();
   });
@@ -59,7 +71,11 @@ describe("errors say what to do, by code", () => {
     ["42601", "query_failed", false],
   ])("SQLSTATE %s", (code, expected, retryable) => {
     const error = fromPostgres(Object.assign(new Error("x"), { code, severity: "ERROR" }), "test");
-    expect([error.code, error.retryable, error.hint === undefined]).toEqual([expected as typeof error.code, retryable, false]);
+    expect([error.code, error.retryable, error.hint === undefined]).toEqual([
+      expected as typeof error.code,
+      retryable,
+      false,
+    ]);
   });
 });
 
@@ -84,13 +100,56 @@ describe.skipIf(Bun.which("openssl") === null)("TLS (needs openssl)", () => {
     if (done.exitCode !== 0) throw new Error(done.stderr.toString());
   };
   const authority = (name: string) =>
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", `/CN=${name}`, "-keyout", `${name}.key`, "-out", `${name}.crt`);
+    openssl(
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-days",
+      "2",
+      "-subj",
+      `/CN=${name}`,
+      "-keyout",
+      `${name}.key`,
+      "-out",
+      `${name}.crt`,
+    );
 
   beforeAll(async () => {
     authority("ca");
     authority("other");
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "server.key", "-out", "server.csr");
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out", "server.crt");
+    openssl(
+      "req",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-subj",
+      "/CN=localhost",
+      "-addext",
+      "subjectAltName=DNS:localhost",
+      "-keyout",
+      "server.key",
+      "-out",
+      "server.csr",
+    );
+    openssl(
+      "x509",
+      "-req",
+      "-in",
+      "server.csr",
+      "-CA",
+      "ca.crt",
+      "-CAkey",
+      "ca.key",
+      "-CAcreateserial",
+      "-days",
+      "2",
+      "-copy_extensions",
+      "copy",
+      "-out",
+      "server.crt",
+    );
     server = await startServer({
       settings: { ssl: "on" },
       prepare: async (dataDir) => {
@@ -126,7 +185,11 @@ describe.skipIf(Bun.which("openssl") === null)("TLS (needs openssl)", () => {
   });
 
   test("a root certificate that can't be read", async () => {
-    expect(await codeOf(connect({ ...specOf(server), sslmode: "verify-ca", sslrootcert: join(dir, "absent") }))).toBe("invalid_config");
+    expect(
+      await codeOf(
+        connect({ ...specOf(server), sslmode: "verify-ca", sslrootcert: join(dir, "absent") }),
+      ),
+    ).toBe("invalid_config");
   });
 
   test("prefer falls back where pg_hba.conf wants no TLS", async () => {
@@ -137,8 +200,11 @@ describe.skipIf(Bun.which("openssl") === null)("TLS (needs openssl)", () => {
     await client.query("SELECT pg_reload_conf()");
     await client.end();
     // The reload reaches the postmaster by a signal; until then TLS is still let in.
-    for (let n = 0; n < 100 && (await encrypted({ ...specOf(server), sslmode: "prefer" })); n++) await Bun.sleep(20);
+    for (let n = 0; n < 100 && (await encrypted({ ...specOf(server), sslmode: "prefer" })); n++)
+      await Bun.sleep(20);
     expect(await encrypted({ ...specOf(server), sslmode: "prefer" })).toBe(false);
-    expect(await codeOf(connect({ ...specOf(server), sslmode: "require" }))).toBe("connection_failed");
+    expect(await codeOf(connect({ ...specOf(server), sslmode: "require" }))).toBe(
+      "connection_failed",
+    );
   });
 });

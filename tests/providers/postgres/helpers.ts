@@ -7,7 +7,15 @@ export { openSession, type PgSession } from "../../../providers/postgres/session
 
 export function specOf(server: TestServer): ConnectionSpec {
   const { host, port, user, database, password } = server;
-  return { host, port, user, database, password: () => password, sslmode: "disable", application_name: "pgdba-test" };
+  return {
+    host,
+    port,
+    user,
+    database,
+    password: () => password,
+    sslmode: "disable",
+    application_name: "pgdba-test",
+  };
 }
 
 /** The code that a promise fails with; "nothing" when it does not. */

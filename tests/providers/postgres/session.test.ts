@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type ConnectionSpec, openSession, type PgSession } from "./helpers.ts";
-import { clientOf, createDatabase, sharedServer, startServer, type TestServer, VERSIONS } from "../../support/postgres.ts";
+import {
+  clientOf,
+  createDatabase,
+  sharedServer,
+  startServer,
+  type TestServer,
+  VERSIONS,
+} from "../../support/postgres.ts";
 import { codeOf, specOf } from "./helpers.ts";
 
 let server: TestServer;
@@ -18,7 +25,8 @@ const read = { readOnly: true };
 const write = { readOnly: false };
 
 describe("values", () => {
-  const one = async (sql: string, values: unknown[] = []) => (await session.query(sql, values)).rows[0];
+  const one = async (sql: string, values: unknown[] = []) =>
+    (await session.query(sql, values)).rows[0];
 
   test("are JSON, and exact", async () => {
     expect(
@@ -38,7 +46,10 @@ describe("values", () => {
       bytes: "3q2+7w==",
       doc: { a: [1, null] },
       ints: [1, null, 3],
-      texts: [["a", 'b"c'], ["d\\e", "NULL"]],
+      texts: [
+        ["a", 'b"c'],
+        ["d\\e", "NULL"],
+      ],
       shifted: [7, 8],
       none: [],
       oid: 5,
@@ -65,15 +76,25 @@ describe("values", () => {
 
   test("go in as binds: lists as arrays, mappings as JSON", async () => {
     const hostile = `'; DROP TABLE x; --"\\`;
-    expect(await one("SELECT $1::text AS t, $2::text[] AS l, $3::jsonb AS j, $4::int AS n, $5::bool AS b", [hostile, [hostile, null], { k: hostile }, 7, false])).toEqual(
-      { t: hostile, l: [hostile, null], j: { k: hostile }, n: 7, b: false },
-    );
+    expect(
+      await one(
+        "SELECT $1::text AS t, $2::text[] AS l, $3::jsonb AS j, $4::int AS n, $5::bool AS b",
+        [hostile, [hostile, null], { k: hostile }, 7, false],
+      ),
+    ).toEqual({ t: hostile, l: [hostile, null], j: { k: hostile }, n: 7, b: false });
   });
 
   test("columns of one name lose nothing, and names can't touch prototypes", async () => {
     const row = await one(`SELECT 1 AS id, 2 AS id, 3 AS "__proto__"`);
-    expect(Object.entries(row ?? {})).toEqual([["id", 1], ["id_2", 2], ["__proto__", 3]]);
-    expect((await session.query("SELECT 1::int2 AS a, 'x'::text AS b")).fields).toEqual([{ name: "a", type: "int2" }, { name: "b", type: "text" }]);
+    expect(Object.entries(row ?? {})).toEqual([
+      ["id", 1],
+      ["id_2", 2],
+      ["__proto__", 3],
+    ]);
+    expect((await session.query("SELECT 1::int2 AS a, 'x'::text AS b")).fields).toEqual([
+      { name: "a", type: "int2" },
+      { name: "b", type: "text" },
+    ]);
   });
 });
 
@@ -82,20 +103,36 @@ describe("bounds", () => {
     const sql = "SELECT n FROM generate_series(1, 100000) n";
     const cut = await session.query(sql, [], { maxRows: 2500 });
     expect([cut.rows.length, cut.row_count, cut.truncated]).toEqual([2500, 2500, true]);
-    const exact = await session.query("SELECT n FROM generate_series(1, 2500) n", [], { maxRows: 2500 });
+    const exact = await session.query("SELECT n FROM generate_series(1, 2500) n", [], {
+      maxRows: 2500,
+    });
     expect([exact.rows.length, exact.row_count, exact.truncated]).toEqual([2500, 2500, false]);
   });
 
   test("keep at most so many bytes", async () => {
-    const cut = await session.query("SELECT repeat('x', 100000) AS x FROM generate_series(1, 1000)", [], { maxBytes: 1_000_000 });
+    const cut = await session.query(
+      "SELECT repeat('x', 100000) AS x FROM generate_series(1, 1000)",
+      [],
+      { maxBytes: 1_000_000 },
+    );
     expect(cut.truncated).toBe(true);
     expect(cut.rows.length).toBe(9);
   });
 
   test("let a change run to its end when asked to", async () => {
     await session.query("CREATE TABLE many (n int)");
-    const result = await session.transaction(write, (run) => run("INSERT INTO many SELECT generate_series(1, 5000) RETURNING n", [], { maxRows: 10, drain: true }));
-    expect([result.rows.length, result.row_count, result.truncated, result.command]).toEqual([10, 5000, true, "INSERT"]);
+    const result = await session.transaction(write, (run) =>
+      run("INSERT INTO many SELECT generate_series(1, 5000) RETURNING n", [], {
+        maxRows: 10,
+        drain: true,
+      }),
+    );
+    expect([result.rows.length, result.row_count, result.truncated, result.command]).toEqual([
+      10,
+      5000,
+      true,
+      "INSERT",
+    ]);
     expect((await session.query("SELECT count(*) AS n FROM many")).rows).toEqual([{ n: 5000 }]);
     const drained = await session.query("SELECT n FROM many", [], { maxRows: 1, drain: true });
     expect([drained.rows.length, drained.row_count]).toEqual([1, 5000]);
@@ -105,13 +142,19 @@ describe("bounds", () => {
 describe("one statement at a time", () => {
   test("several in one text are refused by the server", async () => {
     await session.query("CREATE TABLE precious (n int)");
-    expect(await codeOf(session.transaction(read, (run) => run("COMMIT; DROP TABLE precious")))).toBe("query_failed");
-    expect((await session.query("SELECT to_regclass('precious') IS NOT NULL AS there")).rows).toEqual([{ there: true }]);
+    expect(
+      await codeOf(session.transaction(read, (run) => run("COMMIT; DROP TABLE precious"))),
+    ).toBe("query_failed");
+    expect(
+      (await session.query("SELECT to_regclass('precious') IS NOT NULL AS there")).rows,
+    ).toEqual([{ there: true }]);
   });
 
   test("a read-only transaction keeps tables as they are, and a statement can't leave it", async () => {
     await session.query("CREATE TABLE kept (n int)");
-    expect(await codeOf(session.transaction(read, (run) => run("INSERT INTO kept VALUES (1)")))).toBe("query_failed");
+    expect(
+      await codeOf(session.transaction(read, (run) => run("INSERT INTO kept VALUES (1)"))),
+    ).toBe("query_failed");
     const attempt = session.transaction(read, async (run) => {
       await run("COMMIT");
       return run("INSERT INTO kept VALUES (2)");
@@ -136,16 +179,31 @@ describe("one statement at a time", () => {
         if (who % 2 === 0) throw new Error("undone");
       });
     await Promise.allSettled([1, 2, 3, 4].map(work));
-    expect((await session.query("SELECT who, count(*) AS n FROM steps GROUP BY who ORDER BY who")).rows).toEqual([{ who: 1, n: 5 }, { who: 3, n: 5 }]);
+    expect(
+      (await session.query("SELECT who, count(*) AS n FROM steps GROUP BY who ORDER BY who")).rows,
+    ).toEqual([
+      { who: 1, n: 5 },
+      { who: 3, n: 5 },
+    ]);
   });
 });
 
 describe("ends", () => {
   test("a statement past its timeout, and the next has none", async () => {
-    expect(await codeOf(session.query("SELECT pg_sleep(10)", [], { timeoutMs: 50 }))).toBe("timeout");
-    expect((await session.query("SHOW statement_timeout")).rows).toEqual([{ statement_timeout: "0" }]);
-    expect(await codeOf(session.transaction({ ...read, timeoutMs: 50 }, (run) => run("SELECT pg_sleep(10)")))).toBe("timeout");
-    expect((await session.query("SHOW statement_timeout")).rows).toEqual([{ statement_timeout: "0" }]);
+    expect(await codeOf(session.query("SELECT pg_sleep(10)", [], { timeoutMs: 50 }))).toBe(
+      "timeout",
+    );
+    expect((await session.query("SHOW statement_timeout")).rows).toEqual([
+      { statement_timeout: "0" },
+    ]);
+    expect(
+      await codeOf(
+        session.transaction({ ...read, timeoutMs: 50 }, (run) => run("SELECT pg_sleep(10)")),
+      ),
+    ).toBe("timeout");
+    expect((await session.query("SHOW statement_timeout")).rows).toEqual([
+      { statement_timeout: "0" },
+    ]);
   });
 
   test("a wait for a lock", async () => {
@@ -153,7 +211,13 @@ describe("ends", () => {
     await session.query("CREATE TABLE fought (n int)");
     await other.transaction(write, async (run) => {
       await run("LOCK TABLE fought");
-      expect(await codeOf(session.transaction({ ...write, lockTimeoutMs: 50 }, (inner) => inner("LOCK TABLE fought")))).toBe("timeout");
+      expect(
+        await codeOf(
+          session.transaction({ ...write, lockTimeoutMs: 50 }, (inner) =>
+            inner("LOCK TABLE fought"),
+          ),
+        ),
+      ).toBe("timeout");
     });
     await other.close();
   });
@@ -162,9 +226,13 @@ describe("ends", () => {
     const abort = new AbortController();
     const begun = performance.now();
     setTimeout(() => abort.abort(new Error("stop")), 100);
-    expect(await codeOf(session.query("SELECT pg_sleep(30)", [], { signal: abort.signal }))).toBe("interrupted");
+    expect(await codeOf(session.query("SELECT pg_sleep(30)", [], { signal: abort.signal }))).toBe(
+      "interrupted",
+    );
     expect(performance.now() - begun).toBeLessThan(2000);
-    const { rows } = await session.query("SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%' AND state = 'active'");
+    const { rows } = await session.query(
+      "SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%' AND state = 'active'",
+    );
     expect(rows).toEqual([{ n: 0 }]);
   });
 
@@ -180,14 +248,18 @@ describe("ends", () => {
 });
 
 test("a commit that no standby confirmed is not called done", async () => {
-  const lonely = await startServer({ settings: { synchronous_standby_names: "nobody", synchronous_commit: "local" } });
+  const lonely = await startServer({
+    settings: { synchronous_standby_names: "nobody", synchronous_commit: "local" },
+  });
   try {
     const pg = await openSession(specOf(lonely));
     await pg.query("CREATE TABLE t (n int)");
     await pg.query("SET synchronous_commit = on");
     const abort = new AbortController();
     setTimeout(() => abort.abort(new Error("stop")), 200);
-    const attempt = pg.transaction({ readOnly: false, signal: abort.signal }, (run) => run("INSERT INTO t VALUES (1)"));
+    const attempt = pg.transaction({ readOnly: false, signal: abort.signal }, (run) =>
+      run("INSERT INTO t VALUES (1)"),
+    );
     expect(await codeOf(attempt)).toBe("needs_operator");
     expect((await pg.query("SELECT n FROM t")).rows).toEqual([{ n: 1 }]);
     await pg.close();
@@ -200,7 +272,11 @@ test("every supported version describes itself", async () => {
   for (const version of VERSIONS) {
     const pg = await openSession(specOf(await sharedServer(version)));
     const { rows } = await pg.query("SELECT $1::int + 1 AS n", [version]);
-    expect([Math.floor(pg.info.version_num / 10_000), pg.info.superuser, rows[0]?.n]).toEqual([version, true, version + 1]);
+    expect([Math.floor(pg.info.version_num / 10_000), pg.info.superuser, rows[0]?.n]).toEqual([
+      version,
+      true,
+      version + 1,
+    ]);
     await pg.close();
   }
 }, 20_000);

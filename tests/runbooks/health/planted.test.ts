@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Client } from "pg";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
 import { BY_SETTING, HOLDERS, PLANTS, SETTINGS } from "./plants.ts";
@@ -23,11 +25,16 @@ describe.each([13, 18] as const)("problems planted in PostgreSQL %d", (version) 
 
   beforeAll(async () => {
     server = await startServer({ version, settings: SETTINGS });
-    await query(plants.filter((plant) => plant !== HOLDERS).map(({ sql }) => sql).join(";"));
+    await query(
+      plants
+        .filter((plant) => plant !== HOLDERS)
+        .map(({ sql }) => sql)
+        .join(";"),
+    );
     for (const sql of DISTURBANCES) await query(`set search_path = "Ödd ""Schema"; ${sql}`);
     await query(HOLDERS.sql);
     await open("Few", "few");
-    await deadlock(await open(), await open());
+    await deadlock(await clientOf(server), await clientOf(server));
   }, 60_000);
   afterAll(async () => {
     for (const client of clients) await client.end().catch(() => {});
@@ -47,7 +54,8 @@ describe.each([13, 18] as const)("problems planted in PostgreSQL %d", (version) 
   test("are gone once their remedies have been run as written", async () => {
     const only = [...REMEDIED];
     const before = await examine(server, { only, thresholds });
-    for (const name of REMEDIED) expect(before.findings.map((finding) => finding.check)).toContain(name);
+    for (const name of REMEDIED)
+      expect(before.findings.map((finding) => finding.check)).toContain(name);
     for (const { remedy } of before.findings) {
       if (remedy.sql !== null && !remedy.sql.startsWith("--")) await query(remedy.sql);
     }
@@ -59,11 +67,164 @@ describe.each([13, 18] as const)("problems planted in PostgreSQL %d", (version) 
   }, 30_000);
 });
 
+describe.each([13, 18] as const)("trouble in PostgreSQL %d", (version) => {
+  let server: TestServer;
+
+  beforeAll(async () => {
+    server = await startServer({
+      version,
+      settings: { archive_mode: "on", archive_command: "false" },
+    });
+  }, 30_000);
+  afterAll(() => server?.stop());
+
+  test("sessions that idle, run long, block and are blocked are named, the root of the blocking above all", async () => {
+    const [root, middle, leaf, ddl, slow] = (await Promise.all(
+      [1, 2, 3, 4, 5].map(() => clientOf(server)),
+    )) as [Client, Client, Client, Client, Client];
+    await root.query(`create table "T;1" (id int primary key); insert into "T;1" values (1), (2)`);
+    await root.query("begin");
+    await root.query(`update "T;1" set id = 10 where id = 1`);
+    await middle.query(`begin; update "T;1" set id = 20 where id = 2`);
+    const freed = middle.query(`update "T;1" set id = 11 where id = 1`);
+    await Bun.sleep(50);
+    const waiting = leaf.query(`update "T;1" set id = 21 where id = 2`);
+    const altering = ddl.query(`alter table "T;1" add column n int`);
+    await slow.query("begin");
+    const slept = slow.query("select pg_sleep(1.1)").then(() => slow.query("select pg_sleep(60)"));
+    const outcomes = Promise.allSettled([
+      freed.then(() => middle.query("commit")),
+      waiting,
+      altering,
+      slept,
+    ]);
+
+    const zero = { warning: 0, critical: 1e6 };
+    const input = {
+      only: [
+        "idle-in-transaction",
+        "lock-waits",
+        "ddl-waiting",
+        "long-queries",
+        "long-transactions",
+      ],
+      thresholds: {
+        "idle-in-transaction": zero,
+        "lock-waits": { warning: 2, critical: 1e6 },
+        "ddl-waiting": { warning: 0 },
+        "long-queries": zero,
+        "long-transactions": zero,
+      },
+    };
+    const pid = (client: Client): number => (client as unknown as { processID: number }).processID;
+    const wanted = [
+      `warning ddl-waiting public."T;1"`,
+      `warning idle-in-transaction pid ${pid(root)}`,
+      `warning lock-waits pid ${pid(root)}`,
+      ...[middle, leaf, slow, ddl].map((client) => `warning long-queries pid ${pid(client)}`),
+      `warning long-transactions pid ${pid(slow)}`,
+    ];
+    const report = await until(
+      () => examine(server, input),
+      (answer) => missing(answer, wanted).length === 0,
+    );
+    expect(missing(report, wanted)).toEqual([]);
+    const waits = report.findings.filter((finding) => finding.check === "lock-waits");
+    expect(waits.map(({ evidence }) => [evidence["pid"], evidence["waiters"]])).toEqual([
+      [pid(root), 3],
+    ]);
+
+    const admin = await clientOf(server);
+    for (const sql of [
+      waits[0]?.remedy.sql ?? "",
+      report.findings.find((finding) => finding.object === `pid ${pid(slow)}`)?.remedy.sql ?? "",
+    ])
+      await admin.query(sql);
+    expect((await outcomes).map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "fulfilled",
+      "fulfilled",
+      "rejected",
+    ]);
+    for (const client of [middle, leaf, ddl, slow, admin]) await client.end();
+    expect(shortly(await examine(server, input))).toEqual([]);
+  }, 30_000);
+
+  test("an archiver that fails, and a backlog", async () => {
+    const client = await clientOf(server);
+    await client.query("select pg_switch_wal(); create table w (); select pg_switch_wal()");
+    const only = ["archiver-failing", "archive-backlog", "archive-command-empty"];
+    const thresholds = { "archive-backlog": { warning: 2 }, "archiver-failing": { critical: 1e6 } };
+    const ask = () => examine(server, { only, thresholds });
+    const report = await until(ask, (answer) => answer.findings.length === 2);
+    expect(report.findings.map(({ check, severity }) => [check, severity])).toEqual([
+      ["archive-backlog", "warning"],
+      ["archiver-failing", "warning"],
+    ]);
+    await client.query("alter system set archive_command = ''");
+    await client.query("select pg_reload_conf()");
+    await client.end();
+    const later = await until(ask, (answer) => answer.findings.length === 3);
+    expect(later.findings.map((finding) => finding.check)).toContain("archive-command-empty");
+  }, 30_000);
+
+  test("configuration files with errors, and a line that trusts everyone", async () => {
+    const hba = join(server.dataDir, "pg_hba.conf");
+    const before = await readFile(hba, "utf8");
+    const added = before.split("\n").length;
+    await writeFile(hba, `${before}host all all 0.0.0.0/0 trust\nhost all all nonsense\n`);
+    await appendFile(
+      join(server.dataDir, "postgresql.conf"),
+      "\nno_such_setting = 1\nlisten_addresses = '*'\n",
+    );
+    const report = await examine(server, { only: ["hba-*", "file-settings-errors"] });
+    await writeFile(hba, before);
+    const found = shortly(report);
+    expect(found).toContain(`critical hba-trust pg_hba.conf:${added}`);
+    expect(found).toContain(`critical hba-errors pg_hba.conf:${added + 1}`);
+    expect(found.filter((line) => line.startsWith("critical file-settings-errors "))).toHaveLength(
+      1,
+    );
+  });
+
+  test("a crash that the postmaster survived", async () => {
+    const only = ["crash-restart"];
+    const thresholds = { "crash-restart": { grace: 0.5 } };
+    const ask = () => examine(server, { only, thresholds });
+    expect(shortly(await ask())).toEqual([]);
+    const victim = await clientOf(server);
+    process.kill((victim as unknown as { processID: number }).processID, "SIGKILL");
+    const report = await until(
+      () => ask().catch(() => undefined),
+      (answer) => answer?.findings.length === 1,
+    );
+    expect(shortly(report as Report)).toEqual(["warning crash-restart"]);
+  }, 30_000);
+});
+
 /** Their remedies can be run by a test, and are complete by themselves. */
 const REMEDIED = [
-  "index-duplicate", "index-redundant", "index-unused", "bloat-index", "bloat-table", "dead-rows", "autovacuum-off-table", "statistics-stale",
-  "statistics-never", "freeze-overdue", "constraint-not-valid", "trigger-disabled", "policy-without-rls", "rls-without-policy", "security-definer-path",
-  "password-expiring", "dangerous-grants", "extension-outdated", "fk-without-index", "slot-inactive", "prepared-transactions",
+  "index-duplicate",
+  "index-redundant",
+  "index-unused",
+  "bloat-index",
+  "bloat-table",
+  "dead-rows",
+  "autovacuum-off-table",
+  "statistics-stale",
+  "statistics-never",
+  "freeze-overdue",
+  "constraint-not-valid",
+  "trigger-disabled",
+  "policy-without-rls",
+  "rls-without-policy",
+  "security-definer-path",
+  "password-expiring",
+  "dangerous-grants",
+  "extension-outdated",
+  "fk-without-index",
+  "slot-inactive",
+  "prepared-transactions",
 ];
 
 function missing(report: Report, wanted: string[]): string[] {
@@ -73,7 +234,10 @@ function missing(report: Report, wanted: string[]): string[] {
 
 /** The statements of `sql`, so that those which refuse a transaction block get none: it ends at each semicolon outside of quotes. */
 function statements(sql: string): string[] {
-  return sql.match(/(?:\$\$.*?\$\$|'[^']*'|"[^"]*"|[^;'"$])+/gs)?.filter((part) => part.trim() !== "") ?? [];
+  return (
+    sql.match(/(?:\$\$.*?\$\$|'[^']*'|"[^"]*"|[^;'"$])+/gs)?.filter((part) => part.trim() !== "") ??
+    []
+  );
 }
 
 /** Each in a session of its own: what it did is counted when that ends. */
@@ -89,8 +253,12 @@ const DISTURBANCES = [
 async function deadlock(a: Client, b: Client): Promise<void> {
   await a.query("begin; select pg_advisory_xact_lock(1)");
   await b.query("begin; select pg_advisory_xact_lock(2)");
-  const outcomes = await Promise.allSettled([a.query("select pg_advisory_xact_lock(2)"), b.query("select pg_advisory_xact_lock(1)")]);
+  const outcomes = await Promise.allSettled([
+    a.query("select pg_advisory_xact_lock(2)"),
+    b.query("select pg_advisory_xact_lock(1)"),
+  ]);
   expect(outcomes.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
-  await a.query("rollback");
-  await b.query("rollback");
+  // Their counts arrive when they end.
+  await a.end();
+  await b.end();
 }

@@ -11,7 +11,10 @@ import { fakeContext } from "../../support/context.ts";
 export const RUNBOOKS = join(import.meta.dir, "../../../runbooks");
 
 export interface Report {
-  summary: Record<"critical" | "warning" | "info" | "ok" | "skipped" | "errors" | "checks", number> & { worst: string };
+  summary: Record<
+    "critical" | "warning" | "info" | "ok" | "skipped" | "errors" | "checks",
+    number
+  > & { worst: string };
   server: JsonObject;
   findings: Finding[];
   partial: Skip[];
@@ -43,7 +46,11 @@ export async function writeCheck(dir: string, name: string, text: string): Promi
 }
 
 /** Runs the step `check` against a real server, with the real expressions and documents. */
-export async function examine(place: Place, input: JsonObject = {}, library: Library = libraryWith()): Promise<Report> {
+export async function examine(
+  place: Place,
+  input: JsonObject = {},
+  library: Library = libraryWith(),
+): Promise<Report> {
   const { host, port, database = "postgres", user = "postgres", password } = place;
   const target = new PostgresTarget({
     name: "test",
@@ -51,7 +58,15 @@ export async function examine(place: Place, input: JsonObject = {}, library: Lib
     labels: [],
     ownership: "none",
     expectedIdentity: null,
-    spec: { host, port, user, database, password: () => password, sslmode: "disable", application_name: "test" },
+    spec: {
+      host,
+      port,
+      user,
+      database,
+      password: () => password,
+      sslmode: "disable",
+      application_name: "test",
+    },
   });
   const ctx = fakeContext({ target, library });
   try {
@@ -64,7 +79,12 @@ export async function examine(place: Place, input: JsonObject = {}, library: Lib
 
 /** `check severity object`, one per finding, sorted. */
 export function shortly(report: Report): string[] {
-  return report.findings.map(({ check: name, severity, object }) => `${severity} ${name}${object === null ? "" : ` ${object}`}`).toSorted();
+  return report.findings
+    .map(
+      ({ check: name, severity, object }) =>
+        `${severity} ${name}${object === null ? "" : ` ${object}`}`,
+    )
+    .toSorted();
 }
 
 /** Asks until the answer is the wanted one, or for ten seconds; gives the last answer. */

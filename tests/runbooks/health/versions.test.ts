@@ -2,7 +2,15 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chown, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { inVersions } from "../../../steps/health/lib/select.ts";
-import { clientOf, createDatabase, sharedServer, startServer, type TestServer, type Version, VERSIONS } from "../../support/postgres.ts";
+import {
+  clientOf,
+  createDatabase,
+  sharedServer,
+  startServer,
+  type TestServer,
+  type Version,
+  VERSIONS,
+} from "../../support/postgres.ts";
 import { examine, libraryWith, shortly, until } from "./support.ts";
 
 /** A small schema with nothing wrong in it. */
@@ -64,7 +72,9 @@ describe.each([...VERSIONS])("PostgreSQL %d", (version) => {
     expect(report.partial).toEqual([]);
     expect(report.skipped.filter(({ code }) => code !== "version" && code !== "role")).toEqual([]);
     expect(report.server).toMatchObject({ version, role: "primary", superuser: true, database });
-    const loud = report.findings.filter(({ severity }) => severity !== "info").map((finding) => finding.check);
+    const loud = report.findings
+      .filter(({ severity }) => severity !== "info")
+      .map((finding) => finding.check);
     expect(loud.toSorted()).toEqual(expected(version));
     expect(report.findings.filter(({ object }) => /Shop/.test(object ?? ""))).toEqual([]);
   });
@@ -80,8 +90,15 @@ describe.each([...VERSIONS])("PostgreSQL %d", (version) => {
       "login-without-password",
       "password-md5",
     ]);
-    expect(privileged.find((skip) => skip.check === "hba-trust")?.hint).toContain('grant select on pg_hba_file_rules to "Mon itor"');
-    expect(report.partial.map((note) => note.check).toSorted()).toEqual(["bloat-index", "bloat-table", "integer-key-exhausted", "sequence-exhausted"]);
+    expect(privileged.find((skip) => skip.check === "hba-trust")?.hint).toContain(
+      'grant select on pg_hba_file_rules to "Mon itor"',
+    );
+    expect(report.partial.map((note) => note.check).toSorted()).toEqual([
+      "bloat-index",
+      "bloat-table",
+      "integer-key-exhausted",
+      "sequence-exhausted",
+    ]);
     for (const { hint } of report.partial) expect(hint).toMatch(/^grant .* to "Mon itor";$/);
   });
 
@@ -103,7 +120,9 @@ describe.each([...VERSIONS])("PostgreSQL %d", (version) => {
     expect(after.errors).toEqual([]);
     // pg_read_all_data, from 14 on, reads even pg_authid.
     const secret = version >= 14 ? [] : ["login-without-password", "password-md5"];
-    expect(after.skipped.filter(({ code }) => code === "privilege").map((skip) => skip.check)).toEqual(secret);
+    expect(
+      after.skipped.filter(({ code }) => code === "privilege").map((skip) => skip.check),
+    ).toEqual(secret);
   });
 });
 
@@ -115,7 +134,11 @@ describe.each([13, 18] as const)("a standby of PostgreSQL %d", (version) => {
     const settings = { wal_level: "replica", shared_preload_libraries: "pg_stat_statements" };
     primary = await startServer({ version, settings });
     await plainUsers(primary, "postgres");
-    standby = await startServer({ version, settings, prepare: (dataDir) => cloneInto(dataDir, primary) });
+    standby = await startServer({
+      version,
+      settings,
+      prepare: (dataDir) => cloneInto(dataDir, primary),
+    });
   }, 30_000);
   afterAll(() => Promise.all([primary?.stop(), standby?.stop()]));
 
@@ -127,7 +150,9 @@ describe.each([13, 18] as const)("a standby of PostgreSQL %d", (version) => {
       expect(report.server).toMatchObject({ version, role: "standby" });
       expect(report.skipped.filter(({ code }) => code === "unavailable")).toEqual([]);
       expect(report.skipped.find(({ check }) => check === "horizon-held")?.code).toBe("role");
-      const loud = report.findings.filter(({ severity }) => severity !== "info").map((finding) => finding.check);
+      const loud = report.findings
+        .filter(({ severity }) => severity !== "info")
+        .map((finding) => finding.check);
       expect(loud.toSorted()).toEqual(expected(version));
     }
   });
@@ -142,11 +167,22 @@ describe.each([13, 18] as const)("a standby of PostgreSQL %d", (version) => {
     await client.end();
 
     const seen = { only: ["standbys-missing", "standby-not-streaming", "replication-lag"] };
-    const expecting = { ...seen, thresholds: { "standbys-missing": { expected: 2 }, "replication-lag": { warning_bytes: 0 } } };
+    const expecting = {
+      ...seen,
+      thresholds: { "standbys-missing": { expected: 2 }, "replication-lag": { warning_bytes: 0 } },
+    };
     expect(shortly(await examine(primary, seen))).toEqual([]);
-    expect(shortly(await examine(primary, expecting))).toEqual(["warning replication-lag standby walreceiver", "warning standbys-missing"]);
+    expect(shortly(await examine(primary, expecting))).toEqual([
+      "warning replication-lag standby walreceiver",
+      "warning standbys-missing",
+    ]);
     await primary.stop();
-    expect(await until(() => examine(place, { only }), (report) => report.findings.length > 0)).toMatchObject({
+    expect(
+      await until(
+        () => examine(place, { only }),
+        (report) => report.findings.length > 0,
+      ),
+    ).toMatchObject({
       findings: [{ check: "standby-not-receiving", severity: "critical" }],
     });
   });
@@ -169,7 +205,10 @@ async function cloneInto(dataDir: string, primary: TestServer): Promise<void> {
   await rm(join(dataDir, "postmaster.pid"));
   const conninfo = `host=${primary.host} port=${primary.port} user=postgres password=${primary.password}`;
   await writeFile(join(dataDir, "postgresql.conf"), `${conf}\nprimary_conninfo = '${conninfo}'\n`);
-  for (const [name, text] of [["backup_label", rows[0].labelfile], ["standby.signal", ""]]) {
+  for (const [name, text] of [
+    ["backup_label", rows[0].labelfile],
+    ["standby.signal", ""],
+  ]) {
     await writeFile(join(dataDir, name), text);
     await chown(join(dataDir, name), uid, gid);
   }

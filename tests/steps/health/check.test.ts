@@ -37,9 +37,18 @@ function document(sql: string, more = ""): string {
 }
 
 test("a range of versions holds when each of its bounds does", () => {
-  expect([13, 14, 17, 18].map((version) => inVersions(">=14 <18", version))).toEqual([false, true, true, false]);
+  expect([13, 14, 17, 18].map((version) => inVersions(">=14 <18", version))).toEqual([
+    false,
+    true,
+    true,
+    false,
+  ]);
   expect([13, 14, 15].map((version) => inVersions("=14", version))).toEqual([false, true, false]);
-  expect([13, 14, 15].map((version) => inVersions(">13 <=14", version))).toEqual([false, true, false]);
+  expect([13, 14, 15].map((version) => inVersions(">13 <=14", version))).toEqual([
+    false,
+    true,
+    false,
+  ]);
   expect(inVersions(undefined, 13)).toBeTrue();
 });
 
@@ -59,7 +68,10 @@ test("a check that fails keeps no other from running, and says why", async () =>
   const begun = performance.now();
   const report = await examine(place, { statement_timeout: "200ms" }, library);
   expect(performance.now() - begun).toBeLessThan(3000);
-  expect(report.findings.map(({ check: name, message }) => `${name} ${message}`)).toEqual(['a row {"n":1}', 'j row {"n":2}']);
+  expect(report.findings.map(({ check: name, message }) => `${name} ${message}`)).toEqual([
+    'a row {"n":1}',
+    'j row {"n":2}',
+  ]);
   expect(report.errors.map(({ check: name, code, sqlstate }) => [name, code, sqlstate])).toEqual([
     ["g", "invalid_runbook", null],
     ["h", "invalid_runbook", null],
@@ -69,12 +81,23 @@ test("a check that fails keeps no other from running, and says why", async () =>
     ["e", "query_failed", "42601"],
     ["f", "expression_failed", null],
   ]);
-  expect(report.skipped.map(({ check: name, code }) => [name, code])).toEqual([["d", "unavailable"]]);
-  expect(report.summary).toMatchObject({ worst: "warning", warning: 2, errors: 7, skipped: 1, ok: 0, checks: 10 });
+  expect(report.skipped.map(({ check: name, code }) => [name, code])).toEqual([
+    ["d", "unavailable"],
+  ]);
+  expect(report.summary).toMatchObject({
+    worst: "warning",
+    warning: 2,
+    errors: 7,
+    skipped: 1,
+    ok: 0,
+    checks: 10,
+  });
 });
 
 test("the statement timeout is each check's own", async () => {
-  const checks = Object.fromEntries(["a", "b", "c", "d"].map((name) => [name, document("select pg_sleep(0.15)::text as n")]));
+  const checks = Object.fromEntries(
+    ["a", "b", "c", "d"].map((name) => [name, document("select pg_sleep(0.15)::text as n")]),
+  );
   const report = await examine(place, { statement_timeout: "400ms" }, await libraryOf(checks));
   expect(report.errors).toEqual([]);
   expect(report.findings).toHaveLength(4);
@@ -98,7 +121,9 @@ test("a check can neither write nor leave its statement", async () => {
     ["c", "25006"],
     ["d", "42601"],
   ]);
-  const { rows } = await client.query("select count(*)::int as n from pg_class where relname = 'victim'");
+  const { rows } = await client.query(
+    "select count(*)::int as n from pg_class where relname = 'victim'",
+  );
   expect(rows).toEqual([{ n: 1 }]);
   await client.end();
 });
@@ -106,11 +131,15 @@ test("a check can neither write nor leave its statement", async () => {
 test("nobody's objects but the server's own are found by an unqualified name", async () => {
   const server = await sharedServer(18);
   const client = await clientOf(server, place.database);
-  await client.query("create function public.round(int) returns text language sql as $$ select 'hijacked' $$");
+  await client.query(
+    "create function public.round(int) returns text language sql as $$ select 'hijacked' $$",
+  );
   await client.query("create table public.pg_roles (rolname text)");
   await client.end();
   const library = await libraryOf({
-    a: document("select round(1) as n, (select count(*) > 0 from pg_roles) as roles, 'public.victim'::regclass::text as name"),
+    a: document(
+      "select round(1) as n, (select count(*) > 0 from pg_roles) as roles, 'public.victim'::regclass::text as name",
+    ),
   });
   const { findings } = await examine(place, {}, library);
   expect(findings[0]?.evidence).toEqual({ n: 1, roles: true, name: "public.victim" });
@@ -119,9 +148,19 @@ test("nobody's objects but the server's own are found by an unqualified name", a
 test("checks are chosen by name, pattern and group, and a name that does not exist is refused", async () => {
   const names = async (input: Record<string, string[]>) => {
     const { passed, findings, skipped } = await examine(place, input);
-    return [...new Set([...passed, ...findings.map((finding) => finding.check), ...skipped.map((skip) => skip.check)])].toSorted();
+    return [
+      ...new Set([
+        ...passed,
+        ...findings.map((finding) => finding.check),
+        ...skipped.map((skip) => skip.check),
+      ]),
+    ].toSorted();
   };
-  expect(await names({ only: ["fsync-off", "wraparound-*"] })).toEqual(["fsync-off", "wraparound-database", "wraparound-multixact"]);
+  expect(await names({ only: ["fsync-off", "wraparound-*"] })).toEqual([
+    "fsync-off",
+    "wraparound-database",
+    "wraparound-multixact",
+  ]);
   expect(await names({ groups: ["bloat"] })).toEqual(["bloat-index", "bloat-table"]);
   expect(await names({ groups: ["bloat"], skip: ["*-index"] })).toEqual(["bloat-table"]);
   expect(examine(place, { only: ["fsink-off"] })).rejects.toMatchObject({ code: "invalid_param" });
@@ -130,16 +169,27 @@ test("checks are chosen by name, pattern and group, and a name that does not exi
 test("a threshold given to the step overrides the default; an unknown one is refused", async () => {
   const only = ["connections-used"];
   expect((await examine(place, { only })).findings).toEqual([]);
-  const { findings } = await examine(place, { only, thresholds: { "connections-used": { critical: 0 } } });
+  const { findings } = await examine(place, {
+    only,
+    thresholds: { "connections-used": { critical: 0 } },
+  });
   expect(findings).toMatchObject([{ check: "connections-used", severity: "critical" }]);
-  for (const thresholds of [{ "connections-usd": {} }, { "connections-used": { crit: 1 } }, { "connections-used": { critical: "many" } }])
+  for (const thresholds of [
+    { "connections-usd": {} },
+    { "connections-used": { crit: 1 } },
+    { "connections-used": { critical: "many" } },
+  ])
     expect(examine(place, { only, thresholds })).rejects.toMatchObject({ code: "invalid_param" });
 });
 
 test("dropping one file adds a check, three lines change a threshold", async () => {
   const dir = await newDir();
   await writeCheck(dir, "ours", document("select 'x' as name"));
-  await writeCheck(dir, "connections-used", "extends: health/checks/connections-used\nparams:\n  warning: {default: 0}\n");
+  await writeCheck(
+    dir,
+    "connections-used",
+    "extends: health/checks/connections-used\nparams:\n  warning: {default: 0}\n",
+  );
   const report = await examine(place, { only: ["ours", "connections-*"] }, libraryWith(dir));
   expect(report.findings.map(({ check: name, severity }) => [name, severity])).toEqual([
     ["connections-used", "warning"],
@@ -150,8 +200,13 @@ test("dropping one file adds a check, three lines change a threshold", async () 
 
 test("more findings than are listed are counted, and rows are bounded whatever the SQL gives", async () => {
   const library = await libraryOf({
-    cut: document("select n, count(*) over () as total from generate_series(1, 70) n order by n limit 50"),
-    few: document("select n, count(*) over () as total from generate_series(1, 70) n order by n limit 50", "").replace('warning: "true"', "warning: row.n < 3"),
+    cut: document(
+      "select n, count(*) over () as total from generate_series(1, 70) n order by n limit 50",
+    ),
+    few: document(
+      "select n, count(*) over () as total from generate_series(1, 70) n order by n limit 50",
+      "",
+    ).replace('warning: "true"', "warning: row.n < 3"),
     wild: document("select n, repeat('x', 1000) as text from generate_series(1, 100000) n"),
   });
   const { findings } = await examine(place, {}, library);
@@ -166,16 +221,22 @@ test("every check that comes with pgdba is free of faults, and lint finds one th
   const entries = library.entries("check");
   expect(entries.length).toBeGreaterThanOrEqual(60);
   const faults = [];
-  for (const { name } of entries) faults.push(...(await compileDocument(await library.load(name), check.document!)));
+  for (const { name } of entries)
+    faults.push(...(await compileDocument(await library.load(name), check.document!)));
   expect(faults.map((fault) => `${fault.where.file} ${fault.message}`)).toEqual([]);
 
   const broken = await libraryOf({
     a: document("select 1 as n where {{params.x}} = 1").replace('"true"', "params.warnin > 1"),
     b: document("select 1 as n").replace('warning: "true"\n', ""),
-    c: document("select 1 as n", 'versions: ">=fourteen"\nseverity: high\n').replace("{{json row}}", "{{servr.version}}"),
+    c: document("select 1 as n", 'versions: ">=fourteen"\nseverity: high\n').replace(
+      "{{json row}}",
+      "{{servr.version}}",
+    ),
   });
   const rules = async (name: string) =>
-    (await compileDocument(await broken.load(`health/checks/${name}`), check.document!)).map((fault) => fault.message).join("\n");
+    (await compileDocument(await broken.load(`health/checks/${name}`), check.document!))
+      .map((fault) => fault.message)
+      .join("\n");
   expect(await rules("a")).toContain("warnin");
   expect(await rules("a")).toContain("{{params.x}}");
   expect(await rules("b")).not.toBe("");

@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+const root = join(import.meta.dir, "..");
+let dir: string;
+
+/** The fenced blocks of a page that name the file they are. */
+function files(page: string): { file: string; text: string }[] {
+  const blocks = readFileSync(join(root, page), "utf8").matchAll(/```(?:yaml|ts)\n(?:#|\/\/) file: (\S+)\n([\s\S]*?)```/g);
+  return [...blocks].map(([, file, text]) => ({ file: file!, text: text! }));
+}
+
+async function pgdba(...args: string[]): Promise<{ exit: number; data: any; error: any }> {
+  const child = Bun.spawn([join(root, "engine/pgdba"), ...args], {
+    cwd: dir,
+    env: { ...process.env, PGDBA_SOURCE: "1", PGDBA_HOME: join(dir, "home"), PGDBA_ETC: join(dir, "etc") },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  const out = await new Response(child.stdout).text();
+  const { data, error } = JSON.parse(out) as { data: unknown; error: unknown };
+  return { exit: await child.exited, data, error };
+}
+
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), "pgdba-docs-"));
+  const found = [...files("README.md"), ...files("docs/authoring.md")];
+  expect(found.length).toBeGreaterThan(6);
+  for (const { file, text } of found) {
+    mkdirSync(dirname(join(dir, file)), { recursive: true });
+    writeFileSync(join(dir, file), text);
+  }
+  writeFileSync(join(dir, "home/config.yaml"), "user_steps: true\n");
+  const call = "summary: Greets\nrisk: read\nsteps:\n  - id: g\n    team.greet: {name: Ada}\noutput: {text: steps.g.output.text}\n";
+  writeFileSync(join(dir, ".pgdba/runbooks/team/greet.yaml"), call);
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+test("every document of the docs lints, with all that is built in", async () => {
+  const { exit, data, error } = await pgdba("lint");
+  expect(error).toBeNull();
+  expect(exit).toBe(0);
+  expect(data.checked).toBeGreaterThan(60);
+});
+
+test("the test files of the docs pass", async () => {
+  const { exit, data } = await pgdba("test");
+  expect(exit).toBe(0);
+  expect(data.passed).toBeGreaterThanOrEqual(3);
+});
+
+test("the step type of the docs runs, the policy and the cluster of the docs are read", async () => {
+  const greeted = await pgdba("run", "team/greet");
+  expect(greeted.error).toBeNull();
+  expect(greeted.data.text).toBe("hello Ada");
+  const cluster = await pgdba("run", "team/greet", "--cluster", "orders");
+  expect(cluster.error.code).toBe("missing_secret");
+});
+
+test("links between pages lead somewhere", () => {
+  for (const page of ["README.md", "AGENTS.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)]) {
+    for (const [, target] of readFileSync(join(root, page), "utf8").matchAll(/\]\(([a-z][\w./-]*)(?:#[\w-]*)?\)/gi)) {
+      const file = Bun.file(join(root, dirname(page), target!));
+      expect(file.size, `${page} links to ${target}`).toBeGreaterThan(0);
+    }
+  }
+});

@@ -1,0 +1,294 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Ajv } from "ajv";
+import type { JsonObject, StepContext, StepType, Target } from "../../../engine/types.ts";
+import { type PgConnection, resolveTarget } from "../../../providers/targets.ts";
+import execute from "../../../steps/sql/execute.ts";
+import { identifiersOf, placeIdentifiers } from "../../../steps/sql/input.ts";
+import query from "../../../steps/sql/query.ts";
+import { clientOf, createDatabase, sharedServer, type TestServer } from "../../support/postgres.ts";
+import { codeOf } from "../../providers/postgres/helpers.ts";
+
+let server: TestServer;
+let target: Target;
+let ctx: StepContext;
+const closers: (() => Promise<void>)[] = [];
+
+/** A context with the parts that SQL steps use. */
+function contextFor(on: Target, signal = new AbortController().signal): StepContext {
+  const resources = new Map<string, Promise<{ value: unknown; close(): Promise<void> }>>();
+  return {
+    run: { id: "r1", runbook: "test", plan: false, stateDir: "" },
+    target: on,
+    signal,
+    resource: async (
+      key: string,
+      open: () => Promise<{ value: unknown; close(): Promise<void> }>,
+    ) => {
+      const opened = resources.get(key) ?? open();
+      resources.set(key, opened);
+      closers.push((await opened).close);
+      return (await opened).value;
+    },
+  } as unknown as StepContext;
+}
+
+/** Runs a step as the engine would: the input must fit its schema, and the output too. */
+async function run(step: StepType, input: JsonObject, on: StepContext = ctx): Promise<any> {
+  const ajv = new Ajv({ strict: false, validateFormats: false, useDefaults: true });
+  if (!ajv.validate(step.input, input)) throw new Error(ajv.errorsText());
+  const output = await step.run(on, input);
+  if (!ajv.validate(step.output, output)) throw new Error(ajv.errorsText());
+  return output;
+}
+
+beforeAll(async () => {
+  server = await sharedServer();
+  const { host, port, user, password } = server;
+  const database = await createDatabase(server);
+  const env = { PGPASSWORD: password, PGSSLMODE: "disable" };
+  target = await resolveTarget({
+    flags: { host, port, user, database },
+    env,
+    stateDir: "/nonexistent",
+    onSecret: () => {},
+  });
+  ctx = contextFor(target);
+});
+afterAll(async () => {
+  for (const close of closers) await close();
+  await target.close();
+});
+
+describe("sql.query", () => {
+  test("gives rows as objects, with their types", async () => {
+    expect(
+      await run(query, { sql: "SELECT $1::int AS n, now() > '2020-01-01' AS later", values: [41] }),
+    ).toEqual({
+      rows: [{ n: 41, later: true }],
+      row_count: 1,
+      fields: [
+        { name: "n", type: "int4" },
+        { name: "later", type: "bool" },
+      ],
+      truncated: false,
+    });
+  });
+
+  test("changes nothing", async () => {
+    expect(await codeOf(run(query, { sql: "CREATE TABLE sneaky (n int)" }))).toBe("query_failed");
+    expect(await codeOf(run(query, { sql: "COMMIT; CREATE TABLE sneaky (n int)" }))).toBe(
+      "query_failed",
+    );
+    await run(query, { sql: "SELECT set_config('work_mem', '1MB', false)" });
+    expect(
+      (
+        await run(query, {
+          sql: "SELECT to_regclass('sneaky') AS t, current_setting('work_mem') AS w",
+        })
+      ).rows,
+    ).toEqual([{ t: null, w: "4MB" }]);
+  });
+
+  test("one_row means one row", async () => {
+    expect((await run(query, { sql: "SELECT 1 AS n", one_row: true })).rows).toEqual([{ n: 1 }]);
+    expect(await codeOf(run(query, { sql: "SELECT 1 WHERE false", one_row: true }))).toBe(
+      "step_failed",
+    );
+    expect(
+      await codeOf(run(query, { sql: "SELECT generate_series(1, 2)", one_row: true, max_rows: 1 })),
+    ).toBe("step_failed");
+  });
+
+  test("is bounded in rows and in time", async () => {
+    const { rows, truncated } = await run(query, {
+      sql: "SELECT generate_series(1, 100)",
+      max_rows: 7,
+    });
+    expect([rows.length, truncated]).toEqual([7, true]);
+    expect(await codeOf(run(query, { sql: "SELECT pg_sleep(10)", timeout: "50ms" }))).toBe(
+      "timeout",
+    );
+    expect(await codeOf(run(query, { sql: "SELECT 1", timeout: "soon" }))).toBe("invalid_param");
+  });
+
+  test("another database, on a session that ends with the run", async () => {
+    const other = await createDatabase(server);
+    expect(
+      (await run(query, { sql: "SELECT current_database() AS d", database: other })).rows,
+    ).toEqual([{ d: other }]);
+  });
+
+  test("all steps of a run share one session, shown by the run's name, opened again when it died", async () => {
+    const who = {
+      sql: "SELECT pg_backend_pid() AS pid, current_setting('application_name') AS name",
+    };
+    const [a, b] = await Promise.all([run(query, who), run(query, who)]);
+    expect(a.rows).toEqual(b.rows);
+    expect(a.rows[0].name).toBe("pgdba/r1");
+    const client = await clientOf(server);
+    await client.query("SELECT pg_terminate_backend($1)", [a.rows[0].pid]);
+    await client.end();
+    // The end may reach us only with the first statement after it; the one after that has a session again.
+    await run(query, who).catch(() => {});
+    expect((await run(query, who)).rows[0].pid).not.toBe(a.rows[0].pid);
+  });
+
+  test("without a server there is a clear error", async () => {
+    const none = await resolveTarget({
+      flags: {},
+      env: {},
+      stateDir: "/nonexistent",
+      onSecret: () => {},
+    });
+    expect(await codeOf(run(query, { sql: "SELECT 1" }, contextFor(none)))).toBe("no_target");
+  });
+});
+
+describe("sql.execute", () => {
+  test("changes, counts and returns", async () => {
+    expect(
+      await run(execute, { sql: "CREATE TABLE things (id int PRIMARY KEY, name text)" }),
+    ).toEqual({ row_count: 0, rows: [], command: "CREATE TABLE" });
+    const sql = "INSERT INTO things SELECT n, $1 FROM generate_series(1, 3) n RETURNING id";
+    expect(await run(execute, { sql, values: ["x"] })).toEqual({
+      row_count: 3,
+      rows: [{ id: 1 }, { id: 2 }, { id: 3 }],
+      command: "INSERT",
+    });
+    expect(await run(execute, { sql: "DELETE FROM things WHERE id > 1" })).toEqual({
+      row_count: 2,
+      rows: [],
+      command: "DELETE",
+    });
+  });
+
+  test("is one statement, whole or not at all", async () => {
+    expect(await codeOf(run(execute, { sql: "DELETE FROM things; SELECT 1" }))).toBe(
+      "query_failed",
+    );
+    expect(await codeOf(run(execute, { sql: "INSERT INTO things VALUES (8), (9), (1)" }))).toBe(
+      "query_failed",
+    );
+    expect((await run(query, { sql: "SELECT id FROM things" })).rows).toEqual([{ id: 1 }]);
+  });
+
+  test("names go in quoted, whatever they hold", async () => {
+    const name = `x"; DROP TABLE things; --`;
+    await run(execute, { sql: `CREATE TABLE :"table" (n int)`, identifiers: { table: name } });
+    await run(execute, {
+      sql: `INSERT INTO :"schema".:"table" VALUES (1)`,
+      identifiers: { schema: "public", table: name },
+    });
+    expect(
+      (
+        await run(query, {
+          sql: "SELECT relname AS name FROM pg_class WHERE relname = $1",
+          values: [name],
+        })
+      ).rows,
+    ).toEqual([{ name }]);
+    expect(
+      (await run(query, { sql: "SELECT to_regclass('things') IS NOT NULL AS there" })).rows,
+    ).toEqual([{ there: true }]);
+  });
+
+  test("what can't run in a transaction, without one", async () => {
+    const sql = "CREATE INDEX CONCURRENTLY things_name ON things (name)";
+    expect(await codeOf(run(execute, { sql }))).toBe("query_failed");
+    expect(
+      (await run(execute, { sql, transaction: false, timeout: "10s", lock_timeout: "1s" })).command,
+    ).toBe("CREATE INDEX");
+    expect((await run(query, { sql: "SHOW statement_timeout" })).rows).toEqual([
+      { statement_timeout: "0" },
+    ]);
+  });
+
+  test("a lock that is not given in time", async () => {
+    const client = await clientOf(server, (target.connection as PgConnection).spec.database);
+    await client.query("BEGIN; LOCK TABLE things");
+    expect(await codeOf(run(execute, { sql: "LOCK TABLE things", lock_timeout: "50ms" }))).toBe(
+      "timeout",
+    );
+    await client.end();
+  });
+
+  test("a cancelled run changes nothing", async () => {
+    const abort = new AbortController();
+    setTimeout(() => abort.abort(new Error("stop")), 100);
+    const sql = "WITH w AS (SELECT pg_sleep(30)) INSERT INTO things SELECT 50, 'late' FROM w";
+    expect(await codeOf(run(execute, { sql }, contextFor(target, abort.signal)))).toBe(
+      "interrupted",
+    );
+    expect(
+      (await run(query, { sql: "SELECT count(*) AS n FROM things WHERE id = 50" })).rows,
+    ).toEqual([{ n: 0 }]);
+  });
+
+  test("a plan shows the statement and does nothing", async () => {
+    const input = { sql: `DROP TABLE :"t"`, identifiers: { t: "things" } };
+    expect(await execute.plan?.(ctx, input)).toEqual({ sql: `DROP TABLE "things"`, values: [] });
+    expect(
+      (await run(query, { sql: "SELECT to_regclass('things') IS NOT NULL AS there" })).rows,
+    ).toEqual([{ there: true }]);
+  });
+
+  test("a probe tells resume whether it happened", async () => {
+    const probe = (text?: string) =>
+      execute.probe?.(ctx, { sql: "SELECT 1", ...(text === undefined ? {} : { probe: text }) });
+    expect(await probe()).toMatchObject({ state: "unknown" });
+    expect(await probe("SELECT EXISTS (SELECT FROM things WHERE id = 1)")).toMatchObject({
+      state: "done",
+    });
+    expect(await probe("SELECT EXISTS (SELECT FROM things WHERE id = 99)")).toEqual({
+      state: "not_done",
+    });
+    expect(await codeOf(probe("SELECT 1") as Promise<unknown>)).toBe("step_failed");
+    expect(await codeOf(probe("DELETE FROM things RETURNING true") as Promise<unknown>)).toBe(
+      "query_failed",
+    );
+  });
+
+  test("it is idempotent when the author says so", () => {
+    const idempotent = execute.idempotent as (input: unknown) => boolean;
+    expect([idempotent({ sql: "x" }), idempotent({ sql: "x", idempotent: true })]).toEqual([
+      false,
+      true,
+    ]);
+  });
+});
+
+describe("identifiers", () => {
+  test.each([
+    ['SELECT :"a"', 'SELECT "v"'],
+    [`SELECT ':"a"'`, `SELECT ':"a"'`],
+    [`SELECT 'it''s :"a"', :"a"`, `SELECT 'it''s :"a"', "v"`],
+    [`SELECT E'\\' :"a"', :"a"`, `SELECT E'\\' :"a"', "v"`],
+    [`SELECT "x:""a"", :"`, `SELECT "x:""a"", :"`],
+    [`SELECT $$:"a"$$, $f$:"a"$f$, :"a"`, `SELECT $$:"a"$$, $f$:"a"$f$, "v"`],
+    [`SELECT $1, :"a", $2`, `SELECT $1, "v", $2`],
+    [`-- :"a"\n/* :"a" */ SELECT :"a"`, `-- :"a"\n/* :"a" */ SELECT "v"`],
+  ])("%s", (sql, expected) => {
+    expect(placeIdentifiers(sql, { a: "v" })).toBe(expected);
+  });
+
+  test.each([
+    ["empty", ""],
+    ["a NUL", "a\0b"],
+    ["64 bytes", "x".repeat(64)],
+    ["22 characters, 66 bytes", "€".repeat(22)],
+  ])("%s is no name", (_name, value) => {
+    expect(() => placeIdentifiers('SELECT :"a"', { a: value })).toThrow("is not a name");
+  });
+
+  test("a missing one, and one that only an ancestor has", () => {
+    expect(() => placeIdentifiers('SELECT :"toString"', {})).toThrow("does not have");
+    expect(identifiersOf(`SELECT :"a", :"b", ':"c"', :"a"`)).toEqual(["a", "b"]);
+  });
+
+  test("lint sees missing and unused ones", () => {
+    const rules = execute
+      .lint?.({ sql: 'DROP TABLE :"a"', probe: 'SELECT :"c"', identifiers: { b: "x", c: "y" } })
+      .map((problem) => problem.rule);
+    expect(rules).toEqual(["missing-identifier", "unused-identifier"]);
+  });
+});
