@@ -4,6 +4,8 @@ import { type PolicyRule, matchesRule } from "./policy.ts";
 /** Everything a gate may look at. Nothing else decides whether a run may act. */
 export interface GateInput {
   runbook: string;
+  /** The runbooks it calls, however deep. What they may not do, it may not have done by them. */
+  calls: readonly string[];
   /** The highest risk of the runbook and of all it calls. */
   risk: Risk;
   needs: readonly string[];
@@ -86,20 +88,22 @@ function capabilities({ needs, target, runbook }: GateInput): Verdict {
   };
 }
 
-function production({ target, risk, runbook, plan }: GateInput): Verdict {
+function production(input: GateInput): Verdict {
+  const { target, risk, runbook, plan } = input;
   if (plan || !target.labels.includes("production")) return ALLOW;
-  if (risk !== "destructive" && !CHAOS.test(runbook)) return ALLOW;
+  const breaking = chaosAmong(input);
+  if (risk !== "destructive" && breaking === undefined) return ALLOW;
   return {
     answer: "refuse",
     gate: "production",
     code: "gate_refused",
-    reason: `${target.name} is labelled production; ${runbook} is ${CHAOS.test(runbook) ? "a chaos runbook" : "destructive"}`,
+    reason: `${target.name} is labelled production; ${breaking === undefined ? `${runbook} is destructive` : `${breaking} is a chaos runbook`}`,
     hint: "No flag opens this. Run it on another cluster, or take the label off the cluster's file.",
   };
 }
 
-function connected({ target, runbook }: GateInput): Verdict {
-  if (runbook !== DESTROYS_CLUSTER || target.ownership === "managed") return ALLOW;
+function connected({ target, runbook, calls }: GateInput): Verdict {
+  if (![runbook, ...calls].includes(DESTROYS_CLUSTER) || target.ownership === "managed") return ALLOW;
   return {
     answer: "refuse",
     gate: "connected",
@@ -109,8 +113,14 @@ function connected({ target, runbook }: GateInput): Verdict {
   };
 }
 
-function chaos({ runbook, flags, plan }: GateInput): Verdict {
-  if (plan || !CHAOS.test(runbook)) return ALLOW;
+function chaosAmong({ runbook, calls }: GateInput): string | undefined {
+  return [runbook, ...calls].find((name) => CHAOS.test(name));
+}
+
+function chaos(input: GateInput): Verdict {
+  const breaking = chaosAmong(input);
+  if (input.plan || breaking === undefined) return ALLOW;
+  const { flags } = input;
   const missing = [
     ...(flags.iKnowWhatIAmDoing ? [] : ["--i-know-what-i-am-doing"]),
     ...(flags.explicitCluster ? [] : ["--cluster NAME"]),
@@ -120,15 +130,17 @@ function chaos({ runbook, flags, plan }: GateInput): Verdict {
     answer: "refuse",
     gate: "chaos",
     code: "gate_refused",
-    reason: `${runbook} breaks things on purpose and was not given ${missing.join(" and ")}`,
+    reason: `${breaking} breaks things on purpose and was not given ${missing.join(" and ")}`,
     hint: `Add ${missing.join(" ")} when that is what you want.`,
   };
 }
 
+/** Of the rules that match, the strictest holds: none can open what another closes. A plan only reads, so it counts as such. */
 function policy(input: GateInput): Verdict {
-  if (input.plan) return ALLOW;
-  const rule = input.policy.find((candidate) => matchesRule(candidate, input));
-  if (!rule) return ALLOW;
+  const run = input.plan ? { ...input, risk: "read" } : input;
+  const rules = input.policy.filter((candidate) => matchesRule(candidate, run));
+  const rule = rules.find(({ action }) => action === "refuse") ?? rules[0];
+  if (!rule || (input.plan && rule.action === "confirm")) return ALLOW;
   if (rule.action === "confirm") {
     return confirmByName(input, "policy", `${rule.reason ?? "The policy asks for a confirmation"} (${rule.file})`);
   }

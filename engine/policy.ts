@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
-import { PgdbaError } from "./errors.ts";
+import { readFileSync } from "node:fs";
+import { PgdbaError, toPgdbaError } from "./errors.ts";
 import { type JsonSchema, RISKS } from "./types.ts";
 
-/** Narrows what the gates allow; the first rule that matches decides. It can't widen anything. */
+/** Narrows what the gates allow; of the rules that match the strictest decides. It can't widen anything. */
 export interface PolicyRule {
   match: { runbook?: string; risk?: string[]; label?: string; cluster?: string; caller?: string };
   action: "refuse" | "confirm";
@@ -46,29 +46,37 @@ const SCHEMA: JsonSchema = {
 export async function loadPolicy(files: readonly string[]): Promise<PolicyRule[]> {
   const rules: PolicyRule[] = [];
   for (const file of files) {
-    if (!existsSync(file)) continue;
-    const { parseDocument } = await import("./load/parse.ts");
-    const { validate } = await import("./check/validate.ts");
-    const { data } = parseDocument(readFileSync(file, "utf8"), file);
-    const problems = validate(SCHEMA, data, "the policy").map((problem) => problem.message);
-    if (problems.length > 0) {
-      throw new PgdbaError("invalid_config", `${file} is not a valid policy: ${problems.join("; ")}`, {
+    try {
+      rules.push(...(await readRules(file)));
+    } catch (cause) {
+      if (["ENOENT", "ENOTDIR"].includes((cause as NodeJS.ErrnoException).code ?? "")) continue;
+      throw new PgdbaError("invalid_config", `${file} is not a valid policy: ${toPgdbaError(cause).message}`, {
+        cause,
         hint: "Nothing runs under a policy that can't be read. Mend the file.",
       });
     }
-    rules.push(...(data as unknown as { rules: PolicyRule[] }).rules.map((rule) => ({ ...rule, file })));
   }
   return rules;
+}
+
+async function readRules(file: string): Promise<PolicyRule[]> {
+  const text = readFileSync(file, "utf8");
+  const { parseDocument } = await import("./load/parse.ts");
+  const { validate } = await import("./check/validate.ts");
+  const { data } = parseDocument(text, file);
+  const problems = validate(SCHEMA, data, "the policy").map((problem) => problem.message);
+  if (problems.length > 0) throw new PgdbaError("invalid_config", problems.join("; "));
+  return (data as unknown as { rules: Omit<PolicyRule, "file">[] }).rules.map((rule) => ({ ...rule, file }));
 }
 
 /** True when every condition of the rule holds. */
 export function matchesRule(
   rule: PolicyRule,
-  run: { runbook: string; risk: string; caller: string; target: { cluster: string | null; labels: readonly string[] } },
+  run: { runbook: string; calls: readonly string[]; risk: string; caller: string; target: { cluster: string | null; labels: readonly string[] } },
 ): boolean {
   const { match } = rule;
   return (
-    (match.runbook === undefined || glob(match.runbook, run.runbook)) &&
+    (match.runbook === undefined || [run.runbook, ...run.calls].some((name) => glob(match.runbook!, name))) &&
     (match.risk === undefined || match.risk.includes(run.risk)) &&
     (match.label === undefined || run.target.labels.includes(match.label)) &&
     (match.cluster === undefined || glob(match.cluster, run.target.cluster ?? "")) &&

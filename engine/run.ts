@@ -17,6 +17,7 @@ import type { Secrets } from "./secrets.ts";
 import type {
   Clock,
   Envelope,
+  ErrorRecord,
   Json,
   JsonObject,
   Library,
@@ -26,6 +27,9 @@ import type {
   StepRegistry,
   Target,
 } from "./types.ts";
+
+/** Where the steps of the backup before a destructive runbook stand in its run. */
+export const BACKUP_PATH = "backup_before";
 
 /** What does not change from run to run; given by the front door. */
 export interface Host {
@@ -90,7 +94,8 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     state = makeState(host, request, { id, startedAt, releasers, emit, targetView: entered.view });
     state.lock = lock;
   } catch (thrown) {
-    await releasers.releaseAll();
+    // What went wrong first is what is told.
+    await closeAll(releasers);
     throw thrown;
   }
 
@@ -99,6 +104,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
       ? { kind: "run.resumed", runbook: runbook.name }
       : { kind: "run.started", runbook: runbook.name, plan: request.plan, target: target.name, steps: runbook.steps.length },
   );
+  announceStops(host, state);
   const scope = topScope(runbook, request.params);
   let output: Json = null;
   let error: PgdbaError | null = null;
@@ -106,7 +112,8 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   try {
     if (risk === "destructive" && !request.plan) await takeBackup(state, scope);
     await runNodes(state, runbook.steps, scope);
-    output = outputOf(runbook, variables(state, scope), request.plan);
+    // What can't be known before it is done is left out.
+    output = outputOf(runbook, variables(state, scope), request.plan ? () => undefined : undefined);
   } catch (thrown) {
     error = toPgdbaError(thrown);
     // Whoever holds the lock now may be acting; whoever can't write the journal may not act.
@@ -117,30 +124,53 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   const closing = await closeAll(releasers);
   if (closing) state.warnings.push(`Closing: ${closing.message}`);
 
-  const record_ = error && errorRecord(error);
-  const exit: ExitCode = record_
-    ? exitCode(record_, { undone: unwound.undone, undoFailed: unwound.failed.length })
-    : 0;
-  const status = statusOf(exit, request.plan, unwound);
   const duration = Math.round(host.clock.monotonic() - started);
-  if (stop.hard.aborted) host.journal.markOpenUnknown(id);
-  if (error?.code !== "journal_failed") {
-    host.journal.finishRun(id, {
-      status,
-      exit,
-      finished_at: host.clock.now().toISOString(),
-      duration_ms: duration,
-      output,
-      error: record_,
-    });
+  let end = ending(error, request.plan, unwound);
+  try {
+    if (stop.hard.aborted) host.journal.markOpenUnknown(id);
+    if (error?.code !== "journal_failed") {
+      host.journal.finishRun(id, { ...end, finished_at: host.clock.now().toISOString(), duration_ms: duration, output });
+    }
+  } catch (thrown) {
+    const broken = toPgdbaError(thrown);
+    if (error) state.warnings.push(broken.message);
+    else end = ending(broken, request.plan, unwound);
   }
+  const { status, exit, error: failed } = end;
   emit({ kind: "run.finished", status, exit, duration_ms: duration });
   const data = runData(state, { status, risk, duration, unwound, startedAt });
   const now = host.clock.now();
-  const envelope = record_
-    ? failure(request.command, now, record_, output, data)
+  const envelope = failed
+    ? failure(request.command, now, failed, output, data)
     : success(request.command, now, { ...asObject(output), run: data });
   return { exit, status, envelope: host.secrets.redactData(envelope) };
+}
+
+/** The first signal is on record before anything is unwound, so that a run that then dies is not gone on with. */
+function announceStops({ journal }: Host, { id, stop, emit }: RunState): void {
+  const signal = () => stop.reason ?? "a signal";
+  const once = { once: true };
+  if (!stop.soft.aborted) {
+    stop.soft.addEventListener(
+      "abort",
+      () => {
+        emit({ kind: "run.interrupting", signal: signal(), forced: false });
+        journal.markCancelled(id, signal());
+      },
+      once,
+    );
+  }
+  stop.hard.addEventListener("abort", () => emit({ kind: "run.interrupting", signal: signal(), forced: true }), once);
+}
+
+function ending(
+  error: PgdbaError | null,
+  plan: boolean,
+  unwound: Unwound,
+): { status: RunStatus; exit: ExitCode; error: ErrorRecord | null } {
+  const failed = error && errorRecord(error);
+  const exit = failed ? exitCode(failed, { undone: unwound.undone, undoFailed: unwound.failed.length }) : 0;
+  return { status: statusOf(exit, plan, unwound), exit, error: failed };
 }
 
 function statusOf(exit: ExitCode, plan: boolean, unwound: Unwound): RunStatus {
@@ -164,7 +194,7 @@ function topScope(runbook: Runbook, params: JsonObject): Scope {
     depth: 0,
     phase: "main",
     unwinding: false,
-    guarded: false,
+    calls: 0,
     deadline: undefined,
   };
 }
@@ -234,10 +264,12 @@ function makeState(
 
 /** The backup that precedes anything destructive. @throws PgdbaError gate_refused when it does not say that it was verified */
 async function takeBackup(state: RunState, scope: Scope): Promise<void> {
-  const output = await call(state, scope, "backup/create", {}, "backup_before/", runNodes);
+  const output = await call(state, scope, "backup/create", {}, `${BACKUP_PATH}/`, runNodes);
+  // The backup outlives the run, however that ends.
+  state.undo.length = 0;
   if (asObject(output)["verified"] === true) return;
   throw new PgdbaError("gate_refused", "The backup that must precede a destructive runbook was not verified", {
-    hint: "See the steps under backup_before/. Nothing was destroyed.",
+    hint: `See the steps under ${BACKUP_PATH}/. Nothing was destroyed.`,
   });
 }
 

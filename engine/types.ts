@@ -13,7 +13,7 @@
  * envelope   the one JSON object a command prints
  */
 
-import type { ErrorCode, PgdbaError } from "./errors.ts";
+import type { ErrorCode } from "./errors.ts";
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
@@ -22,7 +22,7 @@ export type JsonObject = { [key: string]: Json };
  * `x-lang` on a string: `cel` (an expression, handed to the step as written), `text` (Handlebars, handed to the step as
  * written, to be rendered with `ctx.render`), `static` (no template allowed); without it a string is rendered before `run`.
  * `x-secret` on a param: see `ParamSpec.secret`. */
-export interface JsonSchema {
+export interface JsonSchema extends Partial<Record<Bound, number>> {
   type?: string | readonly string[];
   properties?: Record<string, JsonSchema>;
   required?: readonly string[];
@@ -37,19 +37,12 @@ export interface JsonSchema {
   default?: Json;
   format?: string;
   pattern?: string;
-  minimum?: number;
-  maximum?: number;
-  minItems?: number;
-  maxItems?: number;
-  minLength?: number;
-  maxLength?: number;
-  minProperties?: number;
-  maxProperties?: number;
   examples?: readonly Json[];
   title?: string;
   "x-lang"?: "cel" | "text" | "static";
   "x-secret"?: boolean;
 }
+type Bound = `${"min" | "max"}${"imum" | "Items" | "Length" | "Properties"}`;
 
 // ---------------------------------------------------------------- positions and diagnostics
 
@@ -415,16 +408,10 @@ export type Event = { at: string; run: string } & (
   | { kind: "step.started"; path: string; id: string; type: string; depth: number }
   | { kind: "step.retrying"; path: string; attempt: number; delay_ms: number; error: ErrorRecord }
   | { kind: "step.log"; path: string; level: "info" | "warn"; message: string }
-  | {
-      kind: "step.finished";
-      path: string;
-      id: string;
-      type: string;
-      status: StepStatus;
-      changed: boolean;
-      duration_ms: number;
-      error: ErrorRecord | null;
-    }
+  | ({ kind: "step.finished"; path: string; id: string; type: string } & Pick<
+      StepResult,
+      "status" | "changed" | "duration_ms" | "error"
+    >)
   | { kind: "undo.started"; path: string }
   | { kind: "undo.finished"; path: string; error: ErrorRecord | null }
   | { kind: "run.interrupting"; signal: string; forced: boolean }
@@ -440,5 +427,3 @@ export interface Envelope {
   data: Json;
   error: (ErrorRecord & { run?: Json }) | null;
 }
-
-export type { PgdbaError };

@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../engine/errors.ts";
 import { hostOf, portOf, secretFromFile, sslModeOf } from "./environment.ts";
+import type { PatroniSpec } from "./patroni/client.ts";
 import type { ConnectionSpec } from "./postgres/connect.ts";
 import type { TargetSource } from "./postgres/target.ts";
 import type { TargetOptions } from "./targets.ts";
@@ -10,7 +11,8 @@ import type { TargetOptions } from "./targets.ts";
 export const LAB = "lab";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
-const KEYS = ["ownership", "labels", "system_identifier", "postgres"];
+const KEYS = ["ownership", "labels", "system_identifier", "postgres", "patroni"];
+const PATRONI_KEYS = ["endpoints", "user", "password_env", "password_file_env", "cafile"];
 const POSTGRES_KEYS = [
   "host",
   "port",
@@ -150,7 +152,33 @@ async function parseCluster(
   );
   if (password !== undefined) spec.password = () => password;
   const expectedIdentity = string(cluster, "system_identifier") ?? null;
-  return { name, cluster: name, labels, ownership, expectedIdentity, spec };
+  const source: TargetSource = { name, cluster: name, labels, ownership, expectedIdentity, spec };
+  if (cluster.patroni === undefined) return source;
+
+  const rest = record(cluster.patroni, "patroni", PATRONI_KEYS);
+  const { endpoints } = rest;
+  const url = /^https?:\/\/[^\s/@]+\/?$/;
+  if (
+    !Array.isArray(endpoints) ||
+    endpoints.length === 0 ||
+    !endpoints.every((one) => typeof one === "string" && url.test(one))
+  )
+    throw bad(
+      "patroni.endpoints is not a list of URLs of Patroni's REST API",
+      "endpoints: [http://db1:8008, http://db2:8008]",
+    );
+  const patroni: PatroniSpec = {
+    endpoints: endpoints.map((one: string) => one.replace(/\/$/, "")),
+    user: string(rest, "user"),
+    password: clusterPassword(
+      string(rest, "password_env"),
+      string(rest, "password_file_env"),
+      file,
+      options,
+    ),
+    cafile: string(rest, "cafile"),
+  };
+  return { ...source, patroni };
 }
 
 /** The registry holds names of variables, never a password. @throws PgdbaError missing_secret with all names that are not set */

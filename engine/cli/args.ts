@@ -24,7 +24,6 @@ export const GLOBAL_FLAGS = {
   quiet: { type: "boolean", short: "q", summary: "No progress on stderr" },
 } as const satisfies Record<string, { type: "string" | "boolean"; short?: string; multiple?: boolean; summary: string }>;
 
-export type GlobalFlag = keyof typeof GLOBAL_FLAGS;
 
 export interface Parsed {
   words: string[];

@@ -139,7 +139,7 @@ async function print(front: Front, result: Result, envelope: Envelope): Promise<
   const { formatEnvelope } = await import("../view/format.ts");
   const { streamStyle } = await import("../view/color.ts");
   const { color } = streamStyle(front.stdout, front.env);
-  const columns = front.stdout.columns ?? (Number(front.env["COLUMNS"]) || 100);
+  const columns = front.stdout.columns || Number(front.env["COLUMNS"]) || 100;
   await write(front, await formatEnvelope(envelope, format, { color, columns, pretty: tty }));
 }
 

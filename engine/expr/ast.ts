@@ -18,8 +18,10 @@ export type Node = Base &
     | { op: "list"; args: Node[] }
     | { op: "map"; args: [Node, Node][] }
     | { op: "?:"; args: [Node, Node, Node] }
-    | { op: "||" | "&&" | Binary; args: [Node, Node] }
-    | { op: "!_" | "-_"; args: Node }
+    | { op: "||" | "&&"; args: [Node, Node] }
+    | { op: Binary; args: [Node, Node] }
+    | { op: "!_"; args: Node }
+    | { op: "-_"; args: Node }
   );
 
 const MACROS = ["all", "exists", "exists_one", "map", "filter"];

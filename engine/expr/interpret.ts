@@ -1,4 +1,3 @@
-import { suggest } from "../load/suggest.ts";
 import type { Variables } from "../types.ts";
 import {
   bindOf,
@@ -9,10 +8,13 @@ import {
   type Node,
   textOf,
 } from "./ast.ts";
-import { findOverload, FUNCTIONS, runOverload, signatures } from "./functions.ts";
+import { findOverload, FUNCTIONS, signatures } from "./functions.ts";
+import { runOverload } from "./functions/overload.ts";
+import { element, member } from "./interpret/paths.ts";
+import { settle } from "./interpret/settle.ts";
 import { binary, checkedInt, ValueError } from "./operators.ts";
-import { UnknownValue } from "./unknown.ts";
 import { Dict, List, toCel, typeName, type Value } from "./values.ts";
+import { didYouMean, short, withArticle } from "./wording.ts";
 import { Work } from "./work.ts";
 
 /** A variable of a macro, innermost first. */
@@ -72,9 +74,14 @@ export class Interpreter {
       case "id":
         return this.#variable(node, node.args, scope);
       case ".":
-        return this.#member(node, this.run(node.args[0], scope), node.args[0], node.args[1]);
+        return member(this.#source, node, this.run(node.args[0], scope), node.args[1]);
       case "[]":
-        return this.#index(node, this.run(node.args[0], scope), this.run(node.args[1], scope));
+        return element(
+          this.#source,
+          node,
+          this.run(node.args[0], scope),
+          this.run(node.args[1], scope),
+        );
       case "call":
         return this.#call(node, node.args[0], node.args[1], scope);
       case "rcall":
@@ -87,7 +94,10 @@ export class Interpreter {
         return this.run(node.args[this.#truth(node.args[0], scope) ? 1 : 2], scope);
       case "&&":
       case "||":
-        return this.#logical(node.args, node.op === "||", scope);
+        return settle(
+          node.op === "||",
+          node.args.map((side) => () => this.#truth(side, scope)),
+        );
       case "!_":
         return !this.#truth(node.args, scope);
       case "-_":
@@ -113,53 +123,6 @@ export class Interpreter {
     );
   }
 
-  #member(node: Node, owner: Value, ownerNode: Node, key: string): Value {
-    const found = owner instanceof Dict ? owner.get(key) : undefined;
-    if (found !== undefined) return found;
-    const text = short(textOf(this.#source, ownerNode));
-    const at = { start: node.op === "." ? node.pos : node.start, end: node.end };
-    if (owner instanceof Dict) {
-      throw new ExprError(at, `${text} has no key ${key}`, didYouMean(key, owner.keys()));
-    }
-    const hint =
-      owner instanceof List
-        ? `Index it, ${text}[0].${key}, or use ${text}.map(x, x.${key}).`
-        : owner === null
-          ? `Test it first: ${text} != null && ...`
-          : "Only maps have keys.";
-    throw new ExprError(at, `${text} is ${withArticle(owner)}, it has no key ${key}`, hint);
-  }
-
-  #index(node: Node & { op: "[]" }, owner: Value, index: Value): Value {
-    const [ownerNode] = node.args;
-    const text = short(textOf(this.#source, ownerNode));
-    if (owner instanceof Dict && typeof index === "string")
-      return this.#member(node, owner, ownerNode, index);
-    if (!(owner instanceof List)) {
-      if (!(owner instanceof Dict))
-        throw new ValueError(
-          `${text} is ${withArticle(owner)} and can't be indexed`,
-          "Only lists and maps can.",
-        );
-      throw new ValueError(
-        `${text} is a map, its keys are text, not ${typeName(index)}`,
-        "Convert it: m[string(n)].",
-      );
-    }
-    const position =
-      typeof index === "bigint" || Number.isInteger(index) ? Number(index) : undefined;
-    if (position === undefined)
-      throw new ValueError(
-        `a list is indexed with an int, not ${withArticle(index)}`,
-        `Write ${text}[0].`,
-      );
-    if (position >= 0 && position < owner.size) return owner.at(position);
-    throw new ValueError(
-      `${text} has ${owner.size} items, there is no item ${position}`,
-      `Test size(${text}) first; items count from 0.`,
-    );
-  }
-
   #truth(node: Node, scope: Scope | undefined, label?: string): boolean {
     const value = this.run(node, scope);
     if (typeof value === "boolean") return value;
@@ -169,20 +132,6 @@ export class Interpreter {
       `${label ?? text} must be true or false, ${label ? text : "it"} is ${withArticle(value)}`,
       "Compare it: x != '' or x > 0.",
     );
-  }
-
-  /** `decisive` is the value that settles it: true for `||`. A fault or unknown on one side yields to it on the other. */
-  #logical(sides: [Node, Node], decisive: boolean, scope: Scope | undefined): boolean {
-    let fault: unknown;
-    for (const side of sides) {
-      try {
-        if (this.#truth(side, scope) === decisive) return decisive;
-      } catch (error) {
-        fault = keepFault(fault, error);
-      }
-    }
-    if (fault !== undefined) throw fault;
-    return !decisive;
   }
 
   #map(entries: [Node, Node][], scope: Scope | undefined): Dict {
@@ -267,59 +216,48 @@ export class Interpreter {
     const recorder = this.#recorder;
     this.#recorder = undefined; // the inner nodes have one value per element; `element` tells of those that matter
     try {
-      if (macro.name === "all" || macro.name === "exists")
-        return this.#quantifier(macro, items, scope, recorder);
+      const conditions = this.#conditions(macro, items, scope, recorder);
+      if (macro.name === "exists") return settle(true, conditions);
+      // To explain `all`, more elements that fail are wanted than the one that settles it.
+      if (macro.name === "all") return settle(false, conditions, recorder !== undefined);
       return this.#collect(macro, items, scope);
     } finally {
       this.#recorder = recorder;
     }
   }
 
-  #quantifier(
+  /** For each element, whether the condition holds. */
+  *#conditions(
     macro: Macro,
     items: List,
     outer: Scope | undefined,
     recorder: Recorder | undefined,
-  ): boolean {
-    const decisive = macro.name === "exists";
-    let decided = false;
-    let fault: unknown;
+  ): Generator<() => boolean> {
     for (let i = 0; i < items.size; i++) {
       const value = items.at(i);
-      try {
-        const holds = this.#truth(
-          macro.body,
-          { name: macro.variable, value, outer },
-          `the condition of ${macro.name}()`,
-        );
+      yield () => {
+        const holds = this.#condition(macro, macro.body, value, outer);
         if (!holds) recorder?.element(macro, i, value);
-        decided ||= holds === decisive;
-      } catch (error) {
-        fault = keepFault(fault, error);
-      }
-      if (decided && (decisive || !recorder)) return decisive; // to explain `all`, more elements that fail are wanted
+        return holds;
+      };
     }
-    if (fault !== undefined && !decided) throw fault;
-    return decided ? decisive : !decisive;
+  }
+
+  #condition(macro: Macro, test: Node, value: Value, outer: Scope | undefined): boolean {
+    const scope = { name: macro.variable, value, outer };
+    return this.#truth(test, scope, `the condition of ${macro.name}()`);
   }
 
   #collect(macro: Macro, items: List, outer: Scope | undefined): Value {
     const kept: Value[] = [];
     const test = macro.name === "map" ? macro.filter : macro.body;
     for (const value of items) {
-      const scope: Scope = { name: macro.variable, value, outer };
-      if (test && !this.#truth(test, scope, `the condition of ${macro.name}()`)) continue;
+      if (test && !this.#condition(macro, test, value, outer)) continue;
+      const scope = { name: macro.variable, value, outer };
       kept.push(macro.name === "map" ? this.run(macro.body, scope) : value);
     }
     return macro.name === "exists_one" ? kept.length === 1 : List.of(kept);
   }
-}
-
-/** The fault to report of two: an unknown wins, for once known it may settle the matter. Limits are never put aside. */
-function keepFault(first: unknown, next: unknown): unknown {
-  if (!(next instanceof ExprError || next instanceof UnknownValue)) throw next;
-  if (first === undefined) return next;
-  return next instanceof UnknownValue && !(first instanceof UnknownValue) ? next : first;
 }
 
 function literal(value: unknown): Value {
@@ -332,24 +270,4 @@ function negate(value: Value): Value {
   if (typeof value === "bigint") return checkedInt(-value);
   if (typeof value === "number") return -value;
   throw new ValueError(`'-' does not take ${withArticle(value)}`, "Only numbers can be negated.");
-}
-
-export function withArticle(value: Value): string {
-  const name = typeName(value);
-  return value === null ? name : `${name === "int" ? "an" : "a"} ${name}`;
-}
-
-/** "Did you mean x?", or the names there are. */
-export function didYouMean(word: string, names: Iterable<string>): string {
-  const all = [...names];
-  const near = suggest(word, all);
-  if (near !== undefined) return `Did you mean ${near}?`;
-  if (all.length === 0) return "There are none here.";
-  return `There are: ${all.slice(0, 12).join(", ")}${all.length > 12 ? ", ..." : ""}.`;
-}
-
-/** Source text on one line and not too long, for messages. */
-export function short(text: string, length = 80): string {
-  const line = text.replace(/\s+/g, " ").trim();
-  return line.length > length ? `${line.slice(0, length - 1)}…` : line;
 }

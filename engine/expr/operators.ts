@@ -29,7 +29,7 @@ export function checkedInt(value: bigint): bigint {
 }
 
 /** Deep equality; values of different types are unequal, ints and doubles compare by value. */
-export function equals(a: Value, b: Value, work: Work): boolean {
+function equals(a: Value, b: Value, work: Work): boolean {
   work.charge(1);
   if (isNumber(a) && isNumber(b)) return a == b; // oxlint-disable-line eqeqeq -- exact across int and double
   if (a instanceof Date) return b instanceof Date && a.getTime() === b.getTime();

@@ -2,6 +2,16 @@ import type { Json, JsonSchema } from "../types.ts";
 
 /** JSON Schemas as types. A schema that says nothing is dynamic: nothing is held against it. */
 export const DYNAMIC: JsonSchema = {};
+export const STRING: JsonSchema = { type: "string" };
+export const BOOL: JsonSchema = { type: "boolean" };
+export const INT: JsonSchema = { type: "integer" };
+export const NUMBER: JsonSchema = { type: "number" };
+/** Types of CEL that JSON lacks; `publish` says what they become. */
+export const TIMESTAMP: JsonSchema = { type: "timestamp" };
+export const DURATION: JsonSchema = { type: "duration" };
+
+/** The root variables of an expression. A schema with `additionalProperties: false` is closed; any other is open. */
+export type Scope = Record<string, JsonSchema>;
 
 const branches = (schema: JsonSchema): JsonSchema[] =>
   [schema.anyOf, schema.oneOf, schema.allOf].flatMap((list) => list ?? []);
@@ -13,7 +23,7 @@ const typeOfJson = (value: Json): string => {
 };
 
 /** The types a value may have; undefined when any. */
-export function typesOf(schema: JsonSchema): Set<string> | undefined {
+function typesOf(schema: JsonSchema): Set<string> | undefined {
   if (schema.type !== undefined) return new Set([schema.type].flat());
   if (schema.const !== undefined) return new Set([typeOfJson(schema.const)]);
   if (schema.enum) return new Set(schema.enum.map(typeOfJson));
@@ -94,7 +104,7 @@ function ownMember(schema: JsonSchema, key: string, hasBranches: boolean): JsonS
 export function elementOf(schema: JsonSchema): JsonSchema {
   const types = solidTypes(schema);
   if (!types) return schema.items ?? DYNAMIC;
-  if (!types.has("array")) return { type: "string" };
+  if (!types.has("array")) return STRING;
   if (types.has("object")) return DYNAMIC;
   const items = [schema, ...branches(schema)].flatMap((part) => (part.items ? [part.items] : []));
   return items.length > 0 ? union(items) : DYNAMIC;

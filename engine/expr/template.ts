@@ -1,7 +1,6 @@
 import { PgdbaError } from "../errors.ts";
 import type { Variables } from "../types.ts";
 import { ExprError, expressionFailed } from "./ast.ts";
-import { didYouMean, withArticle } from "./interpret.ts";
 import {
   BLOCKS,
   type BlockNode,
@@ -17,6 +16,7 @@ import {
   type Statement,
 } from "./template-ast.ts";
 import { Dict, fromCel, List, toCel, type Value } from "./values.ts";
+import { didYouMean, withArticle } from "./wording.ts";
 import { Work } from "./work.ts";
 
 /**

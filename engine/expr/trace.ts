@@ -1,8 +1,9 @@
 import type { Json, Trace } from "../types.ts";
 import { bindOf, children, type Macro, macroOf, type Node, textOf } from "./ast.ts";
-import { type Recorder, short } from "./interpret.ts";
+import type { Recorder } from "./interpret.ts";
 import { UnknownValue } from "./unknown.ts";
 import { Dict, List, scalarToJson, type Value } from "./values.ts";
+import { short } from "./wording.ts";
 
 const MAX_ELEMENTS = 3;
 type Seen = { value: Json } | { error: string };

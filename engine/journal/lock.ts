@@ -1,10 +1,10 @@
 import { PgdbaError } from "../errors.ts";
 import type { Clock } from "../types.ts";
 import { describeHolder, type Holder, isDead } from "./holder.ts";
-import { guarded, type Journal } from "./journal.ts";
+import type { Journal } from "./journal.ts";
 
 /** A lease lives this long without renewal; a process stopped for longer has lost it for good. */
-export const LEASE_MS = 15_000;
+const LEASE_MS = 15_000;
 const RENEW_EVERY_MS = 5_000;
 const POLL_MS = 100;
 
@@ -77,10 +77,14 @@ export class Lock {
 
   /** Runs `record` in one transaction with the check that this run still holds the lock. @throws PgdbaError lock_lost */
   fenced(record: () => void): void {
-    guarded(() => this.#journal.db.transaction(() => {
-      this.#check();
-      record();
-    }).immediate());
+    this.#journal.durably(() =>
+      this.#journal.db
+        .transaction(() => {
+          this.#check();
+          record();
+        })
+        .immediate(),
+    );
   }
 
   /** @throws PgdbaError lock_lost */
@@ -108,7 +112,7 @@ export class Lock {
 
   release(): void {
     clearInterval(this.#timer);
-    guarded(() =>
+    this.#journal.durably(() =>
       this.#journal.db
         .query("UPDATE lock SET run = NULL, holder = NULL, expires_at = NULL WHERE key = ? AND epoch = ? AND run = ?")
         .run(this.key, this.epoch, this.run),
@@ -126,7 +130,7 @@ function tryTake(
   want: { key: string; run: string; holder: Holder },
   leaseMs: number,
 ): { epoch: number } | { heldBy: string } {
-  return guarded(() =>
+  return journal.durably(() =>
     journal.db
       .transaction((): { epoch: number } | { heldBy: string } => {
         const row = journal.db.query<LockRow, [string]>("SELECT * FROM lock WHERE key = ?").get(want.key);

@@ -5,7 +5,8 @@ import type { StepRow } from "../journal/journal.ts";
 import type { ActionNode, Effect, Json, StepNode, StepResult, StepType } from "../types.ts";
 import { checkInput } from "./check-input.ts";
 import { makeContext, settleOrAbort } from "./context.ts";
-import { type RunState, type Scope, type UndoEntry, variables } from "./state.ts";
+import { knownPart } from "./known.ts";
+import { anyOf, hasInner, type RunState, type Scope, type UndoEntry, variables } from "./state.ts";
 
 /** Time a step has to end by itself once its signal was aborted, ms. */
 const ABORT_GRACE_MS = 5_000;
@@ -43,16 +44,21 @@ export async function act(job: Act): Promise<Acted> {
   checkInput(type, node, input, path);
   const effect = effectOf(type, node.input, input);
 
-  const signals = [scope.unwinding || effect === "change" ? state.stop.hard : state.stop.soft];
-  if (job.deadline) signals.push(job.deadline);
-  if (scope.deadline) signals.push(scope.deadline);
-  const signal = signals.length === 1 ? signals[0]! : AbortSignal.any(signals);
+  const stop = scope.unwinding || effect === "change" ? state.stop.hard : state.stop.soft;
+  const signal = anyOf(stop, scope.deadline, job.deadline)!;
   const prefix = job.attempt === 1 ? `${path}/` : `${path}@${job.attempt}/`;
+  const calls: Promise<Json>[] = [];
   const { ctx, told } = makeContext(
     state,
     scope,
     { id: node.id, path, attempt: job.attempt, signal },
-    { call: (runbook, params) => job.call(runbook, params, prefix) },
+    {
+      call(runbook, params) {
+        const called = job.call(runbook, params, prefix);
+        calls.push(called);
+        return called;
+      },
+    },
   );
 
   if (state.plan && effect === "change") {
@@ -60,26 +66,29 @@ export async function act(job: Act): Promise<Acted> {
     return { output: await type.plan(ctx, input), status: "previewed", changed: false, effect };
   }
 
-  const undoable = effect === "change" && scope.phase === "main";
-  const entry: UndoEntry = { path, node, type, input, result: null, scope, rendered: new Map() };
-  if (undoable) {
-    await renderUndo(state, entry);
-    state.undo.push(entry);
-  }
-
   const row = state.memo.get(path);
   // A step that called runbooks is replayed through them, so that their own steps are restored one by one.
-  if (row && !hasInner(state, path)) {
+  const replayed = hasInner(state, path);
+  if (!row && !replayed) assertMayStart(job, signal);
+  const entry = await undoEntry(job, type, input, effect);
+  if (row && !replayed) {
     const restored = await restore(job, type, input, row, () => type.probe?.(ctx, input));
     if (restored) {
       entry.result = restored;
       return { output: restored.output, status: "ok", changed: restored.changed, effect, restored };
     }
+    assertMayStart(job, signal);
   }
 
   if (effect === "change") recordIntent(job, input, entry);
-  const output = await settleOrAbort(type.run(ctx, input), signal, ABORT_GRACE_MS);
-  assertBounded(output, path);
+  let output: Json;
+  try {
+    output = await settleOrAbort(type.run(ctx, input), signal, ABORT_GRACE_MS);
+  } finally {
+    // What it called ends by the same signals, each step in its own time; nothing goes on behind the back of what comes next.
+    await Promise.allSettled(calls);
+  }
+  assertBounded(state.plan ? knownPart(output) : output, path);
   if (node.sensitive) state.secrets.addData(output);
   return {
     output: output ?? null,
@@ -89,13 +98,35 @@ export async function act(job: Act): Promise<Acted> {
   };
 }
 
+/** Nothing new begins once the run was told to stop, or its time is over. */
+function assertMayStart({ state, scope }: Act, signal: AbortSignal): void {
+  if (!scope.unwinding) state.stop.soft.throwIfAborted();
+  signal.throwIfAborted();
+}
+
+/** What it takes to take the step back, on the stack if that may be needed. A step tried again is taken back once. */
+async function undoEntry(job: Act, type: StepType, input: Json, effect: Effect): Promise<UndoEntry> {
+  const { state, scope, node, path } = job;
+  const known = job.attempt > 1 ? state.undo.findLast((one) => one.path === path) : undefined;
+  if (known) {
+    known.tries += 1;
+    return known;
+  }
+  const entry: UndoEntry = { path, node, type, input, result: null, tries: 1, scope, rendered: new Map() };
+  if (effect === "change" && scope.phase === "main") {
+    await renderUndo(state, entry);
+    state.undo.push(entry);
+  }
+  return entry;
+}
+
 function renderedInput(state: RunState, scope: Scope, node: ActionNode, type: StepType): Json {
   const before = scope.rendered?.get(node);
   if (before !== undefined) return before;
   return renderInput(node.input, type.input, variables(state, scope));
 }
 
-export function effectOf(type: StepType, asWritten: Json, rendered: Json): Effect {
+function effectOf(type: StepType, asWritten: Json, rendered: Json): Effect {
   if (typeof type.effect !== "function") return type.effect;
   // `change` in either form wins: a template can't talk a step out of its gate.
   return type.effect(asWritten) === "change" || type.effect(rendered) === "change" ? "change" : "read";
@@ -106,9 +137,11 @@ async function renderUndo(state: RunState, { node, scope, rendered }: UndoEntry)
   if (!node.undo) return;
   const vars = variables(state, scope);
   const render = async (step: StepNode): Promise<void> => {
+    // What uses a loop variable or the error of a rescue can be rendered only then.
+    if (step.foreach !== undefined) return;
     if (step.node === "block") {
-      for (const inner of [...step.block, ...(step.rescue ?? []), ...(step.always ?? [])]) await render(inner);
-    } else if (step.foreach === undefined) {
+      for (const inner of [...step.block, ...(step.always ?? [])]) await render(inner);
+    } else {
       const { input } = await state.registry.get(step.type);
       rendered.set(step, renderInput(step.input, input, vars));
     }
@@ -137,11 +170,6 @@ function recordIntent(job: Act, input: Json, { rendered }: UndoEntry): void {
   else record();
 }
 
-function hasInner(state: RunState, path: string): boolean {
-  for (const other of state.memo.keys()) if (other.startsWith(`${path}/`)) return true;
-  return false;
-}
-
 /**
  * What an earlier process left of this step: its result, or undefined when it must run (again).
  * @throws PgdbaError needs_operator when nothing can tell whether it happened
@@ -161,8 +189,7 @@ async function restore(
     (typeof type.idempotent === "function" ? type.idempotent(input) : type.idempotent);
 
   if (row.status !== "open" && row.status !== "unknown" && row.result) {
-    if (row.result.error) throw recordedError(row.result.error);
-    if (!row.masked) return row.result;
+    if (row.result.error || !row.masked) return row.result;
     if (repeatable) return undefined;
     return { ...row.result, output: unknownOutput(`steps.${job.node.id}.output`) as Json };
   }
@@ -197,12 +224,13 @@ function doneResult(job: Act, output: Json): StepResult {
   };
 }
 
-function recordedError(record: NonNullable<StepResult["error"]>): PgdbaError {
+/** The failure of a step in an earlier process, as it was. */
+export function recordedError(record: NonNullable<StepResult["error"]>): PgdbaError {
   return new PgdbaError(record.code, record.message, {
     hint: record.hint ?? undefined,
     where: record.where ?? undefined,
     step: record.step ?? undefined,
-    retryable: false,
+    retryable: record.retryable,
     data: record.data,
   });
 }

@@ -1,15 +1,14 @@
 import { errorRecord } from "../envelope.ts";
 import { toPgdbaError } from "../errors.ts";
-import { UnknownValue } from "../expr/unknown.ts";
 import type { BlockNode, StepNode } from "../types.ts";
 import { type Acted, isFinal } from "./act.ts";
-import type { RunState, Scope } from "./state.ts";
+import { anyOf, type RunState, type Scope } from "./state.ts";
 
 type RunNodes = (state: RunState, nodes: readonly StepNode[], scope: Scope) => Promise<void>;
 
 /**
  * A block: its steps; on failure its `rescue`; and its `always`, at once when the run goes on, but only after the undo phase when
- * the failure ends the run (the order of design: rescue, undo, always).
+ * the failure ends the run (the order of design: rescue, undo, always). Which of the two it is shows further out.
  */
 export async function runBlock(
   state: RunState,
@@ -23,22 +22,20 @@ export async function runBlock(
   const inner: Scope = {
     ...scope,
     depth: scope.depth + 1,
-    guarded: scope.guarded || node.rescue !== undefined,
     prefix: attempt === 1 ? scope.prefix : `${path}@${attempt}/`,
   };
   const done: Acted = { output: null, status: "ok", changed: false, effect: "read" };
   let failure: { thrown: unknown } | undefined;
   try {
-    await runNodes(state, node.block, deadline ? { ...inner, deadline: either(scope.deadline, deadline) } : inner);
+    await runNodes(state, node.block, { ...inner, deadline: anyOf(scope.deadline, deadline) });
   } catch (thrown) {
     failure = { thrown };
   }
-  if (failure && node.rescue && !(failure.thrown instanceof UnknownValue)) {
+  if (failure && node.rescue) {
     const error = toPgdbaError(failure.thrown, "step_failed");
-    if (!isFinal(error)) {
-      const rescue = { ...inner, guarded: scope.guarded, extra: { ...scope.extra, error: errorRecord(error) } };
+    if (!isFinal(error) && !scope.deadline?.aborted && (await takeFailure(state, scope, runNodes))) {
       try {
-        await runNodes(state, node.rescue, rescue);
+        await runNodes(state, node.rescue, { ...inner, extra: { ...scope.extra, error: errorRecord(error) } });
         failure = undefined;
         done.status = "recovered";
       } catch (thrown) {
@@ -46,23 +43,43 @@ export async function runBlock(
       }
     }
   }
-  if (!node.always) {
-    if (failure) throw failure.thrown;
-    return done;
-  }
-  if (failure && !scope.guarded && !scope.unwinding) {
-    state.deferred.push({ node, scope: inner });
-    throw failure.thrown;
-  }
-  try {
-    await runNodes(state, node.always, { ...inner, guarded: scope.guarded });
-  } catch (thrown) {
-    failure ??= { thrown };
+  if (node.always) {
+    if (failure && !scope.unwinding) {
+      state.deferred.push({ node, scope: inner });
+      throw failure.thrown;
+    }
+    try {
+      await runAlways(state, node, inner, runNodes);
+    } catch (thrown) {
+      failure ??= { thrown };
+    }
   }
   if (failure) throw failure.thrown;
   return done;
 }
 
-function either(one: AbortSignal | undefined, other: AbortSignal): AbortSignal {
-  return one ? AbortSignal.any([one, other]) : other;
+/** Clean-up: neither a first signal nor the timeout of what it cleans up after cuts it short. */
+export function runAlways(state: RunState, node: BlockNode, scope: Scope, runNodes: RunNodes): Promise<void> {
+  return runNodes(state, node.always ?? [], { ...scope, unwinding: true, deadline: undefined });
+}
+
+/**
+ * A failure inside `scope` does not end the run: the `always` blocks that waited for that run now. @returns false when one of them
+ * fails; then something was left behind, and the failure stands
+ */
+export async function takeFailure(state: RunState, scope: Scope, runNodes: RunNodes): Promise<boolean> {
+  // Items of a loop that runs in parallel have prefixes of their own, so one doesn't take what is another's.
+  const mine = state.deferred.filter((one) => one.scope.prefix.startsWith(scope.prefix));
+  let clean = true;
+  for (const one of mine) {
+    state.deferred.splice(state.deferred.indexOf(one), 1);
+    try {
+      await runAlways(state, one.node, one.scope, runNodes);
+    } catch (thrown) {
+      if (isFinal(toPgdbaError(thrown))) throw thrown;
+      clean = false;
+      state.warnings.push(`always of ${one.scope.prefix}${one.node.id}: ${toPgdbaError(thrown).message}`);
+    }
+  }
+  return clean;
 }

@@ -24,7 +24,7 @@ export async function call(
       hint: "Runbooks are called by their static names.",
     });
   }
-  if (prefix.split("/").length > MAX_DEPTH * 4) {
+  if (scope.calls >= MAX_DEPTH) {
     throw new PgdbaError("limit_exceeded", `${name} is called more than ${MAX_DEPTH} deep`, {
       hint: "A runbook must not call itself.",
     });
@@ -42,16 +42,14 @@ export async function call(
     extra: {},
     prefix,
     depth: scope.depth + 1,
+    calls: scope.calls + 1,
   };
   await runNodes(state, runbook.steps, inner);
-  return outputOf(runbook, variables(state, inner), state.plan);
+  return outputOf(runbook, variables(state, inner), state.plan ? (key) => unknownOutput(`${name} ${key}`) as Json : undefined);
 }
 
-/**
- * The output of a runbook from its `output:` expressions. In plan mode a field that can't be known is left out, or the whole
- * is unknown to a caller when nothing is known.
- */
-export function outputOf(runbook: Runbook, vars: Variables, plan: boolean): Json {
+/** The output of a runbook from its `output:` expressions; what can't be known yet is what `unknown` gives, or left out. */
+export function outputOf(runbook: Runbook, vars: Variables, unknown?: (key: string) => Json | undefined): Json {
   const walk = (template: JsonObject): JsonObject => {
     const out: JsonObject = {};
     for (const [key, value] of Object.entries(template)) {
@@ -60,16 +58,14 @@ export function outputOf(runbook: Runbook, vars: Variables, plan: boolean): Json
         else if (value !== null && typeof value === "object" && !Array.isArray(value)) out[key] = walk(value);
         else out[key] = value;
       } catch (thrown) {
-        if (!(plan && thrown instanceof UnknownValue)) throw thrown;
+        if (!unknown || !(thrown instanceof UnknownValue)) throw thrown;
+        const stand = unknown(key);
+        if (stand !== undefined) out[key] = stand;
       }
     }
     return out;
   };
-  const out = walk(runbook.output);
-  if (plan && Object.keys(runbook.output).length > 0 && Object.keys(out).length === 0) {
-    return unknownOutput(runbook.name) as Json;
-  }
-  return out;
+  return walk(runbook.output);
 }
 
 /** What of the output can be told although the run failed; null when nothing can. */
@@ -77,7 +73,7 @@ export function partialOutput(runbook: Runbook, vars: Variables): Json {
   const out: JsonObject = {};
   for (const [key, value] of Object.entries(runbook.output)) {
     try {
-      Object.assign(out, outputOf({ ...runbook, output: { [key]: value } }, vars, false));
+      Object.assign(out, outputOf({ ...runbook, output: { [key]: value } }, vars));
     } catch {
       // A field that needs a step that did not run has no value.
     }

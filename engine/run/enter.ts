@@ -37,6 +37,7 @@ export async function passGates(
     };
     const verdict = judge({
       runbook: runbook.name,
+      calls: [...request.runbooks.keys()].filter((name) => name !== runbook.name),
       risk,
       needs,
       plan,
@@ -52,7 +53,7 @@ export async function passGates(
     checkResumed(request, about);
     return { identity: about.identity, view };
   } catch (thrown) {
-    await releasers.releaseAll();
+    await releasers.releaseAll().catch(() => {});
     throw thrown;
   }
 }

@@ -1,13 +1,16 @@
 import { PgdbaError } from "../errors.ts";
 import { evaluate } from "../expr/cel.ts";
 import { renderInput } from "../expr/render.ts";
-import { UnknownValue } from "../expr/unknown.ts";
-import type { Json, StepNode, StepResult } from "../types.ts";
+import { UnknownValue, unknownOutput } from "../expr/unknown.ts";
+import type { Json, StepNode, StepResult, StepStatus } from "../types.ts";
 import { isFinal, stepError } from "./act.ts";
 import { type RunState, type Scope, variables } from "./state.ts";
 
 /** More items than this in one loop is a mistake, or work for a query. */
 const MAX_ITEMS = 10_000;
+
+/** How a step ends that a plan does not run; its output is not known then. */
+export const UNKNOWN: readonly StepStatus[] = ["undetermined", "previewed", "not_previewable"];
 
 type RunOne = (state: RunState, node: StepNode, scope: Scope, path: string) => Promise<StepResult>;
 
@@ -21,19 +24,19 @@ export async function runLoop(
   scope: Scope,
   path: string,
   runOne: RunOne,
-): Promise<{ status: "ok" | "skipped" | "undetermined"; output: Json; changed: boolean }> {
+): Promise<{ status: StepStatus; output: Json; changed: boolean }> {
   let items: Json[];
   try {
     items = listOf(state, node, scope);
   } catch (thrown) {
     if (thrown instanceof UnknownValue && state.plan) {
-      return { status: "undetermined", output: null, changed: false };
+      return { status: "undetermined", output: unknownOutput(path) as Json, changed: false };
     }
     throw stepError(thrown, scope, node, path);
   }
   const outputs: Json[] = Array.from({ length: items.length }, () => null);
   let changed = false;
-  let status: "ok" | "skipped" = "skipped";
+  let status: StepStatus = "skipped";
   let next = 0;
   let failure: { thrown: unknown } | undefined;
   const worker = async () => {
@@ -49,9 +52,11 @@ export async function runLoop(
           depth: scope.depth + 1,
         };
         const result = await runOne(state, node, inner, `${path}/${index}`);
-        outputs[index] = result.output;
+        const unknown = UNKNOWN.includes(result.status);
+        outputs[index] = unknown ? (unknownOutput(`${path}/${index}`) as Json) : result.output;
         changed ||= result.changed;
-        if (result.status !== "skipped") status = "ok";
+        if (unknown) status = result.status;
+        else if (result.status !== "skipped" && !UNKNOWN.includes(status)) status = "ok";
       } catch (thrown) {
         // A final error says more about the run than the failure of another item.
         if (!failure || isFinal(stepError(thrown, scope, node, node.id))) failure = { thrown };

@@ -1,19 +1,18 @@
-import { PgdbaError } from "../errors.ts";
 import { errorRecord } from "../envelope.ts";
-import { evaluate, explain } from "../expr/cel.ts";
+import { type PgdbaError, toPgdbaError } from "../errors.ts";
 import { UnknownValue, unknownOutput } from "../expr/unknown.ts";
 import { parseDuration } from "../expr/units.ts";
-import type { ActionNode, BlockNode, Json, StepNode, StepResult, StepStatus } from "../types.ts";
-import { type Acted, act, isFinal, stepError } from "./act.ts";
-import { runBlock } from "./block.ts";
+import type { ActionNode, BlockNode, Effect, Json, StepNode, StepResult, StepStatus } from "../types.ts";
+import { type Acted, act, isFinal, recordedError, stepError } from "./act.ts";
+import { attempt } from "./attempt.ts";
+import { runBlock, takeFailure } from "./block.ts";
 import { call } from "./call.ts";
-import { timeoutError } from "./context.ts";
-import { runLoop } from "./loop.ts";
-import { type RunState, type Scope, variables } from "./state.ts";
+import { holds } from "./condition.ts";
+import { knownPart } from "./known.ts";
+import { runLoop, UNKNOWN } from "./loop.ts";
+import { anyOf, hasInner, type RunState, type Scope, stopSignal, variables } from "./state.ts";
 
 const MAX_BACKOFF_MS = 30_000;
-const DEFAULT_UNTIL_TIMEOUT = "60s";
-const DEFAULT_EVERY = "1s";
 
 /** Runs nodes one after the other; the first that fails ends the rest. */
 export async function runNodes(state: RunState, nodes: readonly StepNode[], scope: Scope): Promise<void> {
@@ -41,7 +40,7 @@ async function runNode(state: RunState, node: StepNode, scope: Scope): Promise<v
       attempts: 1,
       started_at: startedAt,
       duration_ms,
-      output: isUnknown(status) ? (unknownOutput(path) as Json) : output,
+      output,
       error: record,
     } satisfies StepResult;
   };
@@ -58,13 +57,19 @@ async function runNode(state: RunState, node: StepNode, scope: Scope): Promise<v
 
 /** One node without its `foreach`: its condition, its attempts, its record. @returns its result, also put into `scope.steps` */
 async function runOne(state: RunState, node: StepNode, scope: Scope, path: string): Promise<StepResult> {
-  if (!scope.unwinding) state.stop.soft.throwIfAborted();
+  // Of a stopped run that is resumed, what it did before is gathered first, to be taken back.
+  const before = node.node === "block" ? state.memo.size > 0 : state.memo.has(path) || hasInner(state, path);
+  if (!scope.unwinding && !before) state.stop.soft.throwIfAborted();
   state.stop.hard.throwIfAborted();
   scope.deadline?.throwIfAborted();
   const type = node.node === "action" ? node.type : "block";
   const startedAt = state.clock.now().toISOString();
   const started = state.clock.monotonic();
   let attempts = 1;
+  /** How often the work was done, over all attempts and tries of `until`. */
+  let performed = 0;
+  // Until an attempt says otherwise, it may have changed something.
+  let effect: Effect = "change";
   let restored: StepResult | undefined;
   const finish = (status: StepStatus, output: Json, changed: boolean, error: PgdbaError | null): StepResult => {
     const duration = Math.round((state.clock.monotonic() - started) * 1000) / 1000;
@@ -82,8 +87,8 @@ async function runOne(state: RunState, node: StepNode, scope: Scope, path: strin
     if (!restored && node.node === "action") {
       state.journal.outcome(
         state.id,
-        { ...at, phase: scope.phase, sensitive: node.sensitive === true },
-        result,
+        { ...at, phase: scope.phase, effect, sensitive: node.sensitive === true },
+        state.plan ? { ...result, output: knownPart(result.output) } : result,
       );
     }
     state.summaries.push({
@@ -93,7 +98,7 @@ async function runOne(state: RunState, node: StepNode, scope: Scope, path: strin
       attempts: result.attempts,
       duration_ms: result.duration_ms,
       error: result.error && brief(result.error),
-      ...(status === "previewed" ? { preview: output } : {}),
+      ...(status === "previewed" && !node.sensitive ? { preview: output } : {}),
     });
     state.emit({
       kind: "step.finished",
@@ -103,7 +108,7 @@ async function runOne(state: RunState, node: StepNode, scope: Scope, path: strin
       duration_ms: result.duration_ms,
       error: result.error,
     });
-    scope.steps[node.id] = isUnknown(status) ? { ...result, output: unknownOutput(path) as Json } : result;
+    scope.steps[node.id] = UNKNOWN.includes(status) ? { ...result, output: unknownOutput(path) as Json } : result;
     const entry = state.undo.findLast((one) => one.path === path);
     if (entry) entry.result ??= result;
     return result;
@@ -111,22 +116,31 @@ async function runOne(state: RunState, node: StepNode, scope: Scope, path: strin
 
   state.emit({ kind: "step.started", path, id: node.id, type, depth: scope.depth });
   try {
-    if (node.when !== undefined && evaluate(node.when, variables(state, scope)) !== true) {
+    if (node.when !== undefined && !holds(node.when, variables(state, scope))) {
+      effect = "read";
       return finish("skipped", null, false, null);
     }
     for (;;) {
       try {
-        const done = await attempt(state, node, scope, path, attempts);
-        if (done.restored) restored = done.restored;
+        const done = await attempt(state, node, scope, {
+          path,
+          perform: (deadline) => perform(state, node, scope, path, ++performed, deadline),
+          take: () => takeFailure(state, scope, runNodes),
+        });
+        effect = done.effect;
+        restored = done.restored;
+        if (restored?.error) throw recordedError(restored.error);
         return finish(done.status, done.output, done.changed, null);
       } catch (thrown) {
         if (thrown instanceof UnknownValue) throw thrown;
         const error = stepError(thrown, scope, node, path);
-        if (!shouldRetry(state, node, scope, error, attempts)) throw error;
+        if (restored || !shouldRetry(state, node, scope, error, attempts)) throw error;
+        if (!(await takeFailure(state, scope, runNodes))) throw error;
         const delay = Math.min(parseDuration(node.retry?.backoff ?? "1s") * 2 ** (attempts - 1), MAX_BACKOFF_MS);
         attempts += 1;
         state.emit({ kind: "step.retrying", path, attempt: attempts, delay_ms: delay, error: errorRecord(error) });
-        await state.clock.sleep(delay, scope.unwinding ? state.stop.hard : state.stop.soft);
+        // A resumed run has waited before.
+        if (!hasInner(state, `${path}@${performed + 1}`)) await state.clock.sleep(delay, stopSignal(state, scope));
       }
     }
   } catch (thrown) {
@@ -149,17 +163,14 @@ async function runOne(state: RunState, node: StepNode, scope: Scope, path: strin
     }
     if (error.code === "needs_operator") throw error;
     const result = finish(status, null, false, error);
-    if (node.ignore_error && status === "failed") return result;
+    const ignored = node.ignore_error && !isFinal(error) && (await takeFailure(state, scope, runNodes));
+    if (ignored) return result;
     throw error;
   }
 }
 
 function brief({ code, message }: { code: string; message: string }) {
   return { code, message };
-}
-
-function isUnknown(status: StepStatus): boolean {
-  return status === "undetermined" || status === "previewed" || status === "not_previewable";
 }
 
 function shouldRetry(
@@ -169,71 +180,15 @@ function shouldRetry(
   error: PgdbaError,
   attempts: number,
 ): boolean {
-  if (!node.retry || attempts >= node.retry.attempts || isFinal(error)) return false;
+  if (!node.retry || attempts >= node.retry.attempts || isFinal(error) || scope.deadline?.aborted) return false;
   if (node.retry.on === undefined) return error.retryable;
-  return evaluate(node.retry.on, { ...variables(state, scope), error: errorRecord(error) }) === true;
-}
-
-/** One attempt of a node; with `until`, as many reads as it takes within its timeout. */
-async function attempt(
-  state: RunState,
-  node: StepNode,
-  scope: Scope,
-  path: string,
-  attemptNo: number,
-): Promise<Acted> {
-  const limit = node.timeout ?? (node.until === undefined ? undefined : DEFAULT_UNTIL_TIMEOUT);
-  if (limit === undefined) return perform(state, node, scope, path, attemptNo, undefined);
-  const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(timeoutError(path, limit)), parseDuration(limit));
   try {
-    if (node.until === undefined) return await perform(state, node, scope, path, attemptNo, deadline.signal);
-    return await poll(state, node, scope, { path, attemptNo, limit, deadline });
-  } finally {
-    clearTimeout(timer);
+    return holds(node.retry.on, { ...variables(state, scope), error: errorRecord(error) });
+  } catch (thrown) {
+    // The failure of the step is the one to report.
+    state.warnings.push(`retry.on of ${node.id}: ${toPgdbaError(thrown).message}`);
+    return false;
   }
-}
-
-async function poll(
-  state: RunState,
-  node: StepNode,
-  scope: Scope,
-  job: { path: string; attemptNo: number; limit: string; deadline: AbortController },
-): Promise<Acted> {
-  const { path, attemptNo, limit } = job;
-  const deadline = job.deadline.signal;
-  const ends = state.clock.monotonic() + parseDuration(limit);
-  const until = node.until!;
-  const every = parseDuration(node.every ?? DEFAULT_EVERY);
-  const stop = AbortSignal.any([deadline, scope.unwinding ? state.stop.hard : state.stop.soft]);
-  let last = "";
-  for (let round = 1; ; round++) {
-    try {
-      const done = await perform(state, node, scope, path, attemptNo, deadline);
-      const vars = { ...variables(state, scope), output: done.output, attempt: round };
-      if (done.restored || evaluate(until, vars) === true) return done;
-      // What a change would have brought about can't be waited for.
-      if (state.plan) throw new UnknownValue(path);
-      last = explain(until, vars).text;
-    } catch (thrown) {
-      if (!(thrown instanceof PgdbaError) || !thrown.retryable || deadline.aborted) {
-        throw deadline.aborted && last ? withTrace(deadline.reason, last) : thrown;
-      }
-      last = thrown.message;
-    }
-    // The timer may be late, and the clock of a test runs ahead of it.
-    if (state.clock.monotonic() >= ends) job.deadline.abort(timeoutError(path, limit));
-    try {
-      await state.clock.sleep(every, stop);
-    } catch (reason) {
-      throw deadline.aborted ? withTrace(deadline.reason, last) : reason;
-    }
-  }
-}
-
-function withTrace(reason: unknown, last: string): PgdbaError {
-  const base = reason as PgdbaError;
-  return new PgdbaError(base.code, `${base.message}; it was last:\n${last}`, { hint: base.hint, cause: base });
 }
 
 async function perform(
@@ -241,17 +196,18 @@ async function perform(
   node: ActionNode | BlockNode,
   scope: Scope,
   path: string,
-  attemptNo: number,
+  time: number,
   deadline: AbortSignal | undefined,
 ): Promise<Acted> {
-  if (node.node === "block") return runBlock(state, node, scope, path, attemptNo, deadline, runNodes);
+  if (node.node === "block") return runBlock(state, node, scope, path, time, deadline, runNodes);
   return act({
     state,
     scope,
     node,
     path,
-    attempt: attemptNo,
+    attempt: time,
     deadline,
-    call: (runbook, params, prefix) => call(state, scope, runbook, params, prefix, runNodes),
+    call: (runbook, params, prefix) =>
+      call(state, { ...scope, deadline: anyOf(scope.deadline, deadline) }, runbook, params, prefix, runNodes),
   });
 }

@@ -36,11 +36,11 @@ export interface Scope {
   prefix: string;
   depth: number;
   phase: Phase;
-  /** True inside undo and deferred always: a first signal no longer interrupts. */
+  /** True inside undo and always: a first signal no longer interrupts. */
   unwinding: boolean;
-  /** True when a failure here would be taken by a rescue further out, so nothing is undone for it. */
-  guarded: boolean;
-  /** The timeout of an enclosing block. */
+  /** How many runbooks deep, the one that was asked for being 0. */
+  calls: number;
+  /** The timeout of an enclosing block or call. */
   deadline: AbortSignal | undefined;
   /** Inputs that are rendered already: those of undo steps. */
   rendered?: ReadonlyMap<ActionNode, Json>;
@@ -54,6 +54,8 @@ export interface UndoEntry {
   input: Json;
   /** Present once the step ended. */
   result: StepResult | null;
+  /** How often it was begun: an earlier try may have changed what a later one found done. */
+  tries: number;
   scope: Scope;
   /** Inputs of the undo steps, rendered before this step acted; one set per iteration of a loop. */
   rendered: Map<ActionNode, Json>;
@@ -100,6 +102,7 @@ export interface RunState {
   /** What the operator says of steps that nothing can tell about. */
   readonly assumed: ReadonlyMap<string, "done" | "not_done">;
   readonly undo: UndoEntry[];
+  /** Blocks that failed and whose `always` waits until it is known whether the failure ends the run. */
   readonly deferred: { node: BlockNode; scope: Scope }[];
   readonly summaries: StepSummary[];
   readonly warnings: string[];
@@ -117,4 +120,20 @@ export function variables(state: RunState, scope: Scope): Variables {
     run: { id: state.id, started_at: state.startedAt },
     ...scope.extra,
   };
+}
+
+/** Ends waiting in this scope: a first signal, or the second one when unwinding, or the timeout of what is around it. */
+export function stopSignal(state: RunState, scope: Scope, deadline?: AbortSignal): AbortSignal {
+  return anyOf(scope.unwinding ? state.stop.hard : state.stop.soft, scope.deadline, deadline)!;
+}
+
+export function anyOf(...signals: (AbortSignal | undefined)[]): AbortSignal | undefined {
+  const given = signals.filter((one) => one !== undefined);
+  return given.length > 1 ? AbortSignal.any(given) : given[0];
+}
+
+/** Whether an earlier process recorded steps below `path`. */
+export function hasInner(state: RunState, path: string): boolean {
+  for (const other of state.memo.keys()) if (other.startsWith(`${path}/`)) return true;
+  return false;
 }

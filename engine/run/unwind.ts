@@ -1,6 +1,7 @@
 import { errorRecord } from "../envelope.ts";
 import { toPgdbaError } from "../errors.ts";
 import type { ErrorRecord } from "../types.ts";
+import { runAlways } from "./block.ts";
 import { makeContext, settleOrAbort, timeoutError } from "./context.ts";
 import { runNodes } from "./node.ts";
 import type { RunState, Scope, UndoEntry } from "./state.ts";
@@ -36,7 +37,7 @@ export async function unwind(state: RunState): Promise<Unwound> {
   for (let block = state.deferred.shift(); block; block = state.deferred.shift()) {
     if (state.stop.hard.aborted) break;
     try {
-      await runNodes(state, block.node.always ?? [], { ...block.scope, unwinding: true, deadline: undefined });
+      await runAlways(state, block.node, block.scope, runNodes);
     } catch (thrown) {
       out.failed.push({ path: `${block.scope.prefix}${block.node.id}`, error: errorRecord(toPgdbaError(thrown)) });
     }
@@ -45,7 +46,7 @@ export async function unwind(state: RunState): Promise<Unwound> {
 }
 
 function hasInverse(entry: UndoEntry): boolean {
-  if (entry.result && !entry.result.changed && entry.result.status === "ok") return false;
+  if (entry.result && !entry.result.changed && entry.result.status === "ok" && entry.tries === 1) return false;
   if (entry.node.undo === false) return false;
   return entry.node.undo !== undefined || entry.type.undo !== undefined;
 }
@@ -55,7 +56,6 @@ async function undoOne(state: RunState, entry: UndoEntry): Promise<void> {
     ...entry.scope,
     phase: "undo",
     unwinding: true,
-    guarded: false,
     deadline: undefined,
     prefix: `${entry.path}~undo/`,
     steps: { ...entry.scope.steps },
@@ -85,7 +85,7 @@ async function undoOne(state: RunState, entry: UndoEntry): Promise<void> {
       { call: () => Promise.reject(new Error("an undo can't call a runbook")) },
     );
     await settleOrAbort(entry.type.undo!(ctx, entry.input, entry.result?.output), signal, 0);
-    state.journal.outcome(state.id, { ...at, sensitive: false }, {
+    state.journal.outcome(state.id, { ...at, effect: "change", sensitive: false }, {
       status: "ok",
       changed: true,
       attempts: 1,

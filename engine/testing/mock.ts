@@ -6,14 +6,12 @@ export interface Mocked {
   registry: StepRegistry;
   /** Steps that were called and have no fixture. */
   missing: string[];
-  undone: string[];
 }
 
 /** The registry with every step type that touches the outside answered by fixtures; pure ones run for real. */
 export function mockRegistry(real: StepRegistry, fixtures: NonNullable<TestCase["fixtures"]>): Mocked {
   const calls = new Map<string, number>();
   const missing: string[] = [];
-  const undone: string[] = [];
 
   const answer = async (ctx: StepContext): Promise<Json> => {
     const key = [ctx.step.path, ctx.step.id].find((name) => Object.hasOwn(fixtures, name));
@@ -37,19 +35,12 @@ export function mockRegistry(real: StepRegistry, fixtures: NonNullable<TestCase[
       run: answer,
       ...(plan ? { plan: async () => null } : {}),
       ...(probe ? { probe: async () => ({ state: "unknown" as const, reason: "mocked" }) } : {}),
-      ...(type.undo
-        ? {
-            undo: async (ctx: StepContext) => {
-              undone.push(ctx.step.path.replace(/~undo$/, ""));
-            },
-          }
-        : {}),
+      ...(type.undo ? { undo: async () => {} } : {}),
     };
   };
 
   return {
     missing,
-    undone,
     registry: { names: () => real.names(), has: (type) => real.has(type), get: async (type) => mock(await real.get(type)) },
   };
 }

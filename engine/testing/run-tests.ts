@@ -8,7 +8,7 @@ import { newRunId } from "../cli/start-run.ts";
 import { PgdbaError, toPgdbaError } from "../errors.ts";
 import { Journal } from "../journal/journal.ts";
 import { parseDocument } from "../load/parse.ts";
-import { executeRun, type Host } from "../run.ts";
+import { BACKUP_PATH, executeRun, type Host } from "../run.ts";
 import { Stop } from "../run/stop.ts";
 import { Secrets } from "../secrets.ts";
 import type { Clock, Json, JsonObject, Library, Runbook, StepNode, StepRegistry } from "../types.ts";
@@ -68,6 +68,7 @@ async function runCase(
   const problems = unknownFixtures(test, runbooks);
   const mocked = mockRegistry(parts.registry, test.fixtures ?? {});
   const clock = leapingClock(parts.clock);
+  const undone: string[] = [];
   const host: Host = {
     journal: parts.journal,
     registry: mocked.registry,
@@ -77,7 +78,9 @@ async function runCase(
     env: {},
     cwd: parts.stateDir,
     stateDir: parts.stateDir,
-    listener: () => {},
+    listener: (event) => {
+      if (event.kind === "undo.finished" && event.error === null) undone.push(event.path);
+    },
     newRunId: () => newRunId(parts.clock.now()),
   };
   const needs = [...new Set([...runbooks.values()].flatMap((one) => one.needs))];
@@ -117,7 +120,7 @@ async function runCase(
     actual = { exit: null, status: "refused", error: error.code, output: null, steps: [] };
   }
   problems.push(...mocked.missing.map((path) => `${path} was called and has no fixture`));
-  return [...problems, ...compare(test.expect, actual, mocked.undone)];
+  return [...problems, ...compare(test.expect, actual, undone)];
 }
 
 interface Actual {
@@ -159,7 +162,7 @@ function differences(wanted: Json, actual: Json | undefined, path: string): stri
 
 /** A fixture for a step that does not exist is a misspelling. */
 function unknownFixtures(test: TestCase, runbooks: Map<string, Runbook>): string[] {
-  const ids = new Set<string>();
+  const ids = new Set([BACKUP_PATH]);
   const collect = (nodes: readonly StepNode[]): void => {
     for (const node of nodes) {
       ids.add(node.id);
@@ -169,6 +172,6 @@ function unknownFixtures(test: TestCase, runbooks: Map<string, Runbook>): string
   };
   for (const runbook of runbooks.values()) collect(runbook.steps);
   return Object.keys(test.fixtures ?? {})
-    .filter((key) => !ids.has(key.split("/").at(-1)!))
+    .filter((key) => !key.split("/").every((part, index) => ids.has(part.replace(/(@\d+|~undo)$/, "")) || (index > 0 && /^\d+$/.test(part))))
     .map((key) => `fixtures: there is no step ${key}`);
 }

@@ -1,5 +1,6 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Target, TargetFacts, TargetLock } from "../../engine/types.ts";
+import type { PatroniSpec } from "../patroni/client.ts";
 import type { ConnectionSpec } from "./connect.ts";
 import { sqlstateOf } from "./errors.ts";
 import { openSession, type PgSession } from "./session.ts";
@@ -7,6 +8,8 @@ import { openSession, type PgSession } from "./session.ts";
 /** What the SQL steps get as `ctx.target.connection`. */
 export interface PgConnection {
   readonly spec: ConnectionSpec;
+  /** The REST API of the Patroni that runs the server; null when the registry names none. */
+  readonly patroni: PatroniSpec | null;
   /**
    * The target's one session, opened when first asked for and again after it died, shown as `name` in pg_stat_activity.
    * @throws PgdbaError connection_failed | missing_secret | lock_lost (it died while it held the lock)
@@ -14,6 +17,11 @@ export interface PgConnection {
   session(name: string): Promise<PgSession>;
   /** A further session, to another database; the caller closes it. */
   open(database: string, name: string): Promise<PgSession>;
+  /**
+   * For a step that has restarted the server itself: ends the session that died with it, and takes the lock again if it was held.
+   * @throws PgdbaError lock_lost when another run has taken it meanwhile | connection_failed
+   */
+  reopen(name: string): Promise<void>;
 }
 
 /** A server as flags, environment or the registry describe it. */
@@ -24,6 +32,12 @@ export interface TargetSource {
   ownership: Target["ownership"];
   expectedIdentity: string | null;
   spec: ConnectionSpec;
+  patroni?: PatroniSpec;
+}
+
+/** The lock as given to a run: with the session that holds it now. */
+interface Grant {
+  session: PgSession;
 }
 
 /** Whether another session holds our lock, in whatever database: advisory locks are kept apart by database, a run is not. */
@@ -45,8 +59,8 @@ export class PostgresTarget implements Target {
   /** How a session calls itself to the server now. */
   readonly #shown = new WeakMap<PgSession, string>();
   #facts: Promise<TargetFacts> | undefined;
-  /** The session that was given the lock and has not given it back. */
-  #locked: PgSession | undefined;
+  /** The lock that was given and not given back. */
+  #grant: Grant | undefined;
 
   constructor(source: TargetSource) {
     this.name = source.name;
@@ -57,8 +71,10 @@ export class PostgresTarget implements Target {
     this.#spec = source.spec;
     this.connection = {
       spec: source.spec,
+      patroni: source.patroni ?? null,
       session: (name) => this.#named(name),
       open: (database, name) => openSession({ ...source.spec, database, application_name: name }),
+      reopen: (name) => this.#reopen(name),
     };
   }
 
@@ -75,23 +91,18 @@ export class PostgresTarget implements Target {
    * connection died can't act any more.
    */
   async lock(holder: string): Promise<TargetLock | { heldBy: string }> {
-    this.#locked = undefined;
+    this.#grant = undefined;
     const session = await this.#open(`pgdba/${holder}`);
     await this.#show(session, `pgdba/${holder}`);
-    const { rows } = await session.query(
-      "SELECT pg_try_advisory_lock(hashtext('pgdba'), hashtext('run')) AS taken",
-    );
-    const other = await session.query(OTHER_HOLDER);
-    if (other.rows[0] !== undefined || rows[0]?.taken !== true) {
-      if (rows[0]?.taken === true) await unlock(session);
-      return { heldBy: holderName(other.rows[0]) };
-    }
-    this.#locked = session;
+    const heldBy = await takeLock(session);
+    if (heldBy !== null) return { heldBy };
+    const grant: Grant = { session };
+    this.#grant = grant;
     return {
-      held: () => session.alive() && this.#locked === session,
+      held: () => this.#grant === grant && grant.session.alive(),
       release: async () => {
-        if (this.#locked === session) this.#locked = undefined;
-        if (session.alive()) await unlock(session);
+        if (this.#grant === grant) this.#grant = undefined;
+        if (grant.session.alive()) await unlock(grant.session);
       },
     };
   }
@@ -102,10 +113,29 @@ export class PostgresTarget implements Target {
     this.#session = undefined;
   }
 
+  async #reopen(name: string): Promise<void> {
+    const grant = this.#grant;
+    await this.#session?.close();
+    // While it is being opened the lock is not held; the grant keeps its dead session, and says so.
+    this.#session = undefined;
+    const session = await this.#opened(name);
+    if (grant === undefined || this.#grant !== grant) return;
+    const shown = this.#shown.get(grant.session) ?? name;
+    await this.#show(session, shown);
+    const heldBy = await takeLock(session);
+    if (heldBy !== null) {
+      await this.close();
+      throw new PgdbaError("lock_lost", `While ${this.name} restarted, ${heldBy} took its lock`, {
+        hint: "Wait for that run to end, look at the server, then run again or resume.",
+      });
+    }
+    grant.session = session;
+  }
+
   async #named(name: string): Promise<PgSession> {
     const session = await this.#open(name);
     // Others read the lock's holder from the name, so it stays while the lock is held.
-    if (this.#locked === undefined) await this.#show(session, name);
+    if (this.#grant === undefined) await this.#show(session, name);
     return session;
   }
 
@@ -117,7 +147,7 @@ export class PostgresTarget implements Target {
 
   async #open(name: string): Promise<PgSession> {
     if (this.#session?.alive()) return this.#session;
-    if (this.#locked !== undefined) {
+    if (this.#grant !== undefined) {
       throw new PgdbaError(
         "lock_lost",
         `The connection that held the lock on ${this.name} has ended`,
@@ -126,6 +156,10 @@ export class PostgresTarget implements Target {
         },
       );
     }
+    return this.#opened(name);
+  }
+
+  async #opened(name: string): Promise<PgSession> {
     // Parallel steps that find no session wait for one and the same.
     this.#opening ??= openSession({ ...this.#spec, application_name: name }).finally(() => {
       this.#opening = undefined;
@@ -144,6 +178,7 @@ export class PostgresTarget implements Target {
     );
     const role = info.standby ? "standby" : "primary";
     const capabilities = ["postgres", role];
+    if (this.connection.patroni !== null) capabilities.push("patroni");
     if (info.superuser) capabilities.push("superuser");
     if (info.superuser || info.pg_monitor) capabilities.push("pg_monitor");
     if (rows[0]?.statements === true) capabilities.push("pg_stat_statements");
@@ -175,6 +210,17 @@ async function identityOf(session: PgSession): Promise<string | null> {
     if (sqlstateOf(error) === "42501") return null;
     throw error;
   }
+}
+
+/** Takes the lock, or says who has it. */
+async function takeLock(session: PgSession): Promise<string | null> {
+  const { rows } = await session.query(
+    "SELECT pg_try_advisory_lock(hashtext('pgdba'), hashtext('run')) AS taken",
+  );
+  const other = await session.query(OTHER_HOLDER);
+  if (other.rows[0] === undefined && rows[0]?.taken === true) return null;
+  if (rows[0]?.taken === true) await unlock(session);
+  return holderName(other.rows[0]);
 }
 
 async function unlock(session: PgSession): Promise<void> {

@@ -79,7 +79,7 @@ export function parserOf(oid: number): Parser {
 }
 
 /** PostgreSQL's array text (`{1,NULL,"a b",{...}}`, maybe with `[2:3]=` before it) as nested lists. */
-export function parseArray(text: string, element: Parser): Json {
+function parseArray(text: string, element: Parser): Json {
   let at = text.indexOf("{");
   const list = (): Json[] => {
     const items: Json[] = [];

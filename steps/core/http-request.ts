@@ -1,28 +1,18 @@
-import { X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/expr/units.ts";
 import type { Effect, Json, JsonSchema, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
+import { follow, type Parse, parsed, readBody } from "./lib/http-response.ts";
 import { exchangeError, statusError, timeoutError } from "./lib/http-errors.ts";
+import { type RequestInput, requestInit, target } from "./lib/http-request-init.ts";
 
-interface Input {
-  method?: string;
-  url: string;
-  headers?: Record<string, string>;
-  headers_env?: Record<string, string>;
-  query?: Record<string, string | number | boolean>;
-  body?: Json;
-  text?: string;
+interface Input extends RequestInput {
   timeout?: string;
   ok_status?: number[];
-  parse?: "auto" | "json" | "text" | "none";
+  parse?: Parse;
   max_bytes?: number;
-  tls?: { ca_file?: string; server_name?: string };
 }
 
-const MAX_REDIRECTS = 5;
 const MAX_BYTES = 1024 * 1024;
 
 const properties = {
@@ -143,7 +133,7 @@ export default defineStep({
   async run(ctx: StepContext, input: Input) {
     const url = target(input);
     const where = `${input.method ?? "GET"} ${url.origin}${url.pathname}`;
-    const init = await request(ctx, input);
+    const init = await requestInit(ctx, input);
     const ms = parseDuration(input.timeout ?? "30s");
     const before = ctx.clock.monotonic();
     const deadline = AbortSignal.timeout(ms);
@@ -185,133 +175,6 @@ function repeatable(input: Input): boolean {
   return reads(input) || input.method === "PUT" || input.method === "DELETE";
 }
 
-function target(input: Input): URL {
-  const url = URL.canParse(input.url) ? new URL(input.url) : null;
-  // fetch would also read files and buckets.
-  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
-    throw new PgdbaError("invalid_param", "not an http or https URL", {
-      hint: "Write it like http://host:8008/path.",
-    });
-  }
-  if (url.username !== "" || url.password !== "") {
-    throw new PgdbaError("secret_exposed", "the URL holds credentials", {
-      hint: "Send them in a header, from the environment: `headers_env`.",
-    });
-  }
-  for (const [name, value] of Object.entries(input.query ?? {}))
-    url.searchParams.append(name, String(value));
-  return url;
-}
-
-async function request(ctx: StepContext, input: Input): Promise<BunFetchRequestInit> {
-  const headers: Record<string, string> = { ...input.headers };
-  for (const [header, name] of Object.entries(input.headers_env ?? {})) {
-    const value = ctx.env[name];
-    if (!value) {
-      throw new PgdbaError("missing_secret", `environment variable ${name} is not set`, {
-        hint: `It must hold the value of the header ${header}.`,
-      });
-    }
-    ctx.secret(value);
-    headers[header] = value;
-  }
-  const init: BunFetchRequestInit = { method: input.method ?? "GET", headers, redirect: "manual" };
-  if (input.text !== undefined) init.body = input.text;
-  else if (input.body !== undefined) {
-    init.body = JSON.stringify(input.body);
-    if (!Object.keys(headers).some((name) => name.toLowerCase() === "content-type")) {
-      headers["content-type"] = "application/json";
-    }
-  }
-  if (input.tls) init.tls = await tlsOptions(ctx, input.tls);
-  return init;
-}
-
-async function tlsOptions(ctx: StepContext, tls: NonNullable<Input["tls"]>) {
-  const options: NonNullable<BunFetchRequestInit["tls"]> & { serverName?: string } = {};
-  if (tls.server_name !== undefined) options.serverName = tls.server_name;
-  if (tls.ca_file !== undefined) {
-    const path = resolve(ctx.cwd, tls.ca_file);
-    const pem = await readFile(path).catch((cause: unknown) => {
-      throw new PgdbaError("io_failed", `can't read ${path}`, {
-        cause,
-        hint: "Correct `tls.ca_file`.",
-      });
-    });
-    try {
-      // fetch would say of a file that is no certificate that the server does not answer.
-      new X509Certificate(pem);
-    } catch (cause) {
-      throw new PgdbaError("invalid_param", `${path} holds no PEM certificate`, {
-        cause,
-        hint: "Correct `tls.ca_file`.",
-      });
-    }
-    options.ca = pem.toString("utf8");
-  }
-  return options;
-}
-
-/** Follows redirects of reading requests within the origin; any other redirect is the answer. */
-async function follow(url: URL, init: BunFetchRequestInit, reading: boolean): Promise<Response> {
-  let at = url;
-  for (let hops = 0; ; hops++) {
-    const response = await fetch(at, init);
-    const location = response.headers.get("location");
-    if (
-      !reading ||
-      hops === MAX_REDIRECTS ||
-      !location ||
-      response.status < 300 ||
-      response.status > 399
-    ) {
-      return response;
-    }
-    const next = URL.canParse(location, at.href) ? new URL(location, at) : null;
-    if (next?.origin !== url.origin || next.username !== "") return response;
-    await response.body?.cancel();
-    at = next;
-  }
-}
-
 function accepted(status: number, ok: number[] | undefined): boolean {
   return ok ? ok.includes(status) : status >= 200 && status <= 299;
-}
-
-/** Counted after decompression, so that a small answer can't unpack into a large one. */
-async function readBody(where: string, response: Response, maxBytes: number): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > maxBytes) {
-      throw new PgdbaError("limit_exceeded", `${where} answered with more than ${maxBytes} bytes`, {
-        hint: "Raise `max_bytes`, or ask for less.",
-      });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-function parsed(
-  where: string,
-  parse: NonNullable<Input["parse"]>,
-  response: Response,
-  body: string,
-) {
-  if (parse === "none") return {};
-  const isJson = /^application\/(?:[\w.+-]+\+)?json\b/i.test(
-    response.headers.get("content-type") ?? "",
-  );
-  if (parse === "text" || (parse === "auto" && !(isJson && body !== ""))) return { text: body };
-  try {
-    return { json: JSON.parse(body) as Json };
-  } catch (cause) {
-    throw new PgdbaError("http_failed", `${where} did not answer with JSON`, {
-      cause,
-      hint: "Use `parse: text` to see it.",
-      data: { status: response.status, body: body.slice(0, 2000) },
-    });
-  }
 }

@@ -1,7 +1,14 @@
-import type { JsonSchema } from "../types.ts";
-import type { ExprProblem, Scope } from "./infer.ts";
-import { didYouMean } from "./interpret.ts";
-import { describe, DYNAMIC, elementOf, mayBe, memberOf, union } from "./schema-types.ts";
+import type { JsonSchema } from "../../types.ts";
+import {
+  describe,
+  DYNAMIC,
+  elementOf,
+  mayBe,
+  memberOf,
+  type Scope,
+  STRING,
+  union,
+} from "../schema-types.ts";
 import {
   BLOCKS,
   type BlockNode,
@@ -14,8 +21,9 @@ import {
   type Program,
   segmentSpans,
   spanOf,
-} from "./template-ast.ts";
-import { ExprError } from "./ast.ts";
+} from "../template-ast.ts";
+import { didYouMean } from "../wording.ts";
+import { type ExprProblem, Problems } from "./problems.ts";
 
 interface Frame {
   context: JsonSchema;
@@ -26,43 +34,30 @@ interface Frame {
 
 /** Checks the paths, helpers and blocks of a Handlebars text. `{{{` is refused: nothing is escaped, so it means nothing. */
 export function checkText(text: string, scope: Scope): ExprProblem[] {
-  const checker = new TextChecker(text, {
-    type: "object",
-    properties: scope,
-    additionalProperties: false,
-  });
+  const problems = new Problems(text);
+  const root = { type: "object", properties: scope, additionalProperties: false };
   try {
-    checker.program(parseText(text), {
-      context: checker.root,
+    new TextChecker(text, root, problems).program(parseText(text), {
+      context: root,
       outer: undefined,
       locals: {},
       isEach: false,
     });
   } catch (error) {
-    if (!(error instanceof ExprError)) throw error;
-    checker.report(error, "syntax", error.message, error.hint ?? "");
+    problems.syntax(error);
   }
-  return checker.problems;
+  return problems.list;
 }
 
 class TextChecker {
-  readonly problems: ExprProblem[] = [];
-  readonly root: JsonSchema;
   readonly #text: string;
+  readonly #root: JsonSchema;
+  readonly #problems: Problems;
 
-  constructor(text: string, root: JsonSchema) {
+  constructor(text: string, root: JsonSchema, problems: Problems) {
     this.#text = text;
-    this.root = root;
-  }
-
-  report(
-    at: { start: number; end: number },
-    rule: string,
-    message: string,
-    hint: string,
-  ): JsonSchema {
-    this.problems.push({ start: at.start, end: at.end, rule, message, hint });
-    return DYNAMIC;
+    this.#root = root;
+    this.#problems = problems;
   }
 
   #at(node: Expression | CallNode): { start: number; end: number } {
@@ -74,7 +69,7 @@ class TextChecker {
       if (statement.type === "MustacheStatement") {
         const at = this.#at(statement);
         if (!statement.escaped)
-          this.report(
+          this.#problems.report(
             at,
             "triple-braces",
             "nothing is escaped, so {{{ is not needed",
@@ -83,7 +78,7 @@ class TextChecker {
         this.#value(statement, frame);
       } else if (statement.type === "BlockStatement") this.#block(statement, frame);
       else if (statement.type !== "ContentStatement" && statement.type !== "CommentStatement") {
-        this.report(
+        this.#problems.report(
           spanOf(this.#text, statement),
           "unknown-helper",
           "partials and decorators are not supported",
@@ -100,7 +95,7 @@ class TextChecker {
       return this.#expression(call.path, frame);
     const args = call.params.map((param) => this.#expression(param, frame));
     if (arity === undefined) {
-      return this.report(
+      return this.#problems.report(
         this.#at(call.path),
         "unknown-helper",
         `there is no helper ${name}`,
@@ -108,7 +103,7 @@ class TextChecker {
       );
     }
     if (args.length !== arity || call.hash) {
-      return this.report(
+      return this.#problems.report(
         this.#at(call),
         "wrong-arguments",
         `${name} takes ${arity} value${arity === 1 ? "" : "s"}`,
@@ -116,14 +111,14 @@ class TextChecker {
       );
     }
     if (name === "join" && !mayBe(args[0]!, "array")) {
-      this.report(
+      this.#problems.report(
         this.#at(call.params[0]!),
         "type-mismatch",
         `join takes a list, this is ${describe(args[0]!)}`,
         "Write {{join list ', '}}.",
       );
     }
-    return name === "lookup" ? DYNAMIC : { type: "string" };
+    return name === "lookup" ? DYNAMIC : STRING;
   }
 
   #expression(node: Expression, frame: Frame): JsonSchema {
@@ -137,7 +132,7 @@ class TextChecker {
     let from: Frame | undefined = frame;
     for (let i = 0; i < node.depth && from; i++) from = from.outer;
     if (!from)
-      return this.report(
+      return this.#problems.report(
         this.#at(node),
         "unknown-key",
         `${node.original} goes up further than there are blocks`,
@@ -152,11 +147,11 @@ class TextChecker {
   }
 
   #data(node: PathNode, name: string, frame: Frame): JsonSchema {
-    if (name === "root") return this.#walk(this.root, node, 1);
+    if (name === "root") return this.#walk(this.#root, node, 1);
     let inEach = false;
     for (let at: Frame | undefined = frame; at; at = at.outer) inEach ||= at.isEach;
     if (inEach && DATA_NAMES.includes(name)) return DYNAMIC;
-    return this.report(
+    return this.#problems.report(
       this.#at(node),
       "unknown-variable",
       `there is no @${name} here`,
@@ -183,15 +178,15 @@ class TextChecker {
   #missing(node: PathNode, i: number, key: string, owner: JsonSchema, keys: string[]): JsonSchema {
     const at = segmentSpans(this.#text, node)[i] ?? this.#at(node);
     const before = node.parts.slice(0, i).join(".") || "this";
-    if (owner === this.root)
-      return this.report(
+    if (owner === this.#root)
+      return this.#problems.report(
         at,
         "unknown-variable",
         `there is no variable ${key}`,
         didYouMean(key, keys),
       );
-    if (i === 0 && "schema" in memberOf(this.root, key)) {
-      return this.report(
+    if (i === 0 && "schema" in memberOf(this.#root, key)) {
+      return this.#problems.report(
         at,
         "unknown-key",
         `there is no ${key} inside this block`,
@@ -199,34 +194,39 @@ class TextChecker {
       );
     }
     if (!mayBe(owner, "object"))
-      return this.report(
+      return this.#problems.report(
         at,
         "type-mismatch",
         `${before} is ${describe(owner)}, it has no key ${key}`,
         "Only lists and maps have parts.",
       );
-    return this.report(at, "unknown-key", `${before} has no key ${key}`, didYouMean(key, keys));
+    return this.#problems.report(
+      at,
+      "unknown-key",
+      `${before} has no key ${key}`,
+      didYouMean(key, keys),
+    );
   }
 
   #block(node: BlockNode, frame: Frame): void {
     const name = node.path.type === "PathExpression" ? node.path.original : "";
     const value = node.params.map((param) => this.#expression(param, frame))[0] ?? DYNAMIC;
     if (!BLOCKS.includes(name)) {
-      this.report(
+      this.#problems.report(
         this.#at(node.path),
         "unknown-helper",
         `there is no block {{#${name}}}`,
         `There are: #${BLOCKS.join(", #")}.`,
       );
     } else if (node.params.length !== 1) {
-      this.report(
+      this.#problems.report(
         this.#at(node),
         "wrong-arguments",
         `{{#${name}}} takes one value`,
         `Write {{#${name} value}}.`,
       );
     } else if (name === "each" && !mayBe(value, "array", "object")) {
-      this.report(
+      this.#problems.report(
         this.#at(node.params[0]!),
         "type-mismatch",
         `{{#each}} goes over a list or a map, this is ${describe(value)}`,

@@ -1,0 +1,38 @@
+import { checkedInt, compare, isNumber, ValueError } from "../operators.ts";
+import { type List, typeName, type Value } from "../values.ts";
+import type { Work } from "../work.ts";
+
+export function sum(list: List, work: Work): Value {
+  work.charge(list.size);
+  let ints = 0n;
+  let total: number | undefined;
+  for (const item of list) {
+    if (!isNumber(item)) {
+      throw new ValueError(
+        `sum() takes numbers, the list holds a ${typeName(item)}`,
+        "Leave others out with .filter(x, x != null).",
+      );
+    }
+    if (typeof item === "bigint" && total === undefined) ints = checkedInt(ints + item);
+    else total = (total ?? Number(ints)) + Number(item);
+  }
+  return total ?? ints;
+}
+
+/** The least (`sign` 1) or greatest (-1) of the items. */
+export function extreme(name: string, sign: 1 | -1, items: Iterable<Value>): Value {
+  let best: Value | undefined;
+  for (const item of items) {
+    const order = best === undefined ? compare(item, item) : compare(item, best);
+    if (order === undefined) {
+      throw new ValueError(
+        `${name}() can't order a ${typeName(item)}${best === undefined ? "" : ` with a ${typeName(best)}`}`,
+        "Leave others out with .filter(x, x != null).",
+      );
+    }
+    if (best === undefined || order * sign < 0) best = item;
+  }
+  if (best === undefined)
+    throw new ValueError(`${name}() of an empty list`, "Test size(list) > 0 first.");
+  return best;
+}

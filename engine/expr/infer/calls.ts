@@ -1,0 +1,92 @@
+import type { JsonSchema } from "../../types.ts";
+import { FUNCTION_SCOPE, type Node } from "../ast.ts";
+import { FUNCTIONS, signatures } from "../functions.ts";
+import { type Kind, kindsOf, type Overload, runOverload } from "../functions/overload.ts";
+import { regex } from "../functions/text.ts";
+import { ValueError } from "../operators.ts";
+import { describe, mayBe, union } from "../schema-types.ts";
+import type { Value } from "../values.ts";
+import { didYouMean } from "../wording.ts";
+import { Work } from "../work.ts";
+import type { Problems } from "./problems.ts";
+
+/** A call as written; of a method, the receiver is the first argument. */
+export interface Call {
+  node: Node;
+  name: string;
+  args: Node[];
+  hasReceiver: boolean;
+}
+
+const KIND_TYPES: Record<Kind, string[]> = {
+  any: [],
+  string: ["string"],
+  bool: ["boolean"],
+  int: ["integer", "number"],
+  double: ["number"],
+  number: ["number"],
+  list: ["array"],
+  map: ["object"],
+  timestamp: ["timestamp"],
+  duration: ["duration"],
+  bytes: ["bytes"],
+};
+
+/** A call of a function or a method with arguments of the schemas `given`. */
+export function checkCall(problems: Problems, call: Call, given: JsonSchema[]): JsonSchema {
+  const { node, name, hasReceiver } = call;
+  const all = FUNCTIONS[name];
+  if (!all) {
+    return problems.report(
+      node,
+      "unknown-function",
+      `there is no function ${name}`,
+      didYouMean(name, [...Object.keys(FUNCTIONS), ...FUNCTION_SCOPE]),
+    );
+  }
+  const sameShape = all.filter(
+    (overload) =>
+      (overload.receiver !== undefined) === hasReceiver &&
+      kindsOf(overload).length === given.length,
+  );
+  if (sameShape.length === 0) {
+    return problems.report(
+      node,
+      "wrong-arguments",
+      `${problems.text(node)} is not how ${name} is called`,
+      `It is ${signatures(name)}.`,
+    );
+  }
+  const fitting = sameShape.filter((overload) =>
+    kindsOf(overload).every((kind, i) => kind === "any" || mayBe(given[i]!, ...KIND_TYPES[kind])),
+  );
+  if (fitting.length === 0) {
+    return problems.report(
+      node,
+      "type-mismatch",
+      `${name} does not take ${given.map(describe).join(", ")}`,
+      `It is ${signatures(name)}.`,
+    );
+  }
+  tryOut(problems, call, fitting[0]!);
+  return union(
+    fitting.map(({ returns }) => (typeof returns === "function" ? returns(given) : returns)),
+  );
+}
+
+/** A call whose arguments are all written out is made, so that `bytes('1XB')` is found before anything runs. */
+function tryOut(problems: Problems, { node, name, args }: Call, overload: Overload): void {
+  try {
+    const pattern = args.at(-1);
+    if (name === "matches" && pattern?.op === "value") regex(pattern.args as string);
+    if (args.length > 0 && args.every((arg) => arg.op === "value" && typeof arg.args === "string"))
+      runOverload(
+        overload,
+        args.map((arg) => arg.args as Value),
+        new Work(),
+      );
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    problems.report(node, "invalid-value", error.message, error.hint);
+  }
+}

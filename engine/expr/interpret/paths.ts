@@ -1,0 +1,58 @@
+import { ExprError, type Node, textOf } from "../ast.ts";
+import { ValueError } from "../operators.ts";
+import { Dict, List, typeName, type Value } from "../values.ts";
+import { didYouMean, short, withArticle } from "../wording.ts";
+
+/** `owner.key`, or `owner['key']`. @throws ExprError */
+export function member(
+  source: string,
+  node: Node & { op: "." | "[]" },
+  owner: Value,
+  key: string,
+): Value {
+  const found = owner instanceof Dict ? owner.get(key) : undefined;
+  if (found !== undefined) return found;
+  const text = short(textOf(source, node.args[0]));
+  const at = { start: node.op === "." ? node.pos : node.start, end: node.end };
+  if (owner instanceof Dict)
+    throw new ExprError(at, `${text} has no key ${key}`, didYouMean(key, owner.keys()));
+  const hint =
+    owner instanceof List
+      ? `Index it, ${text}[0].${key}, or use ${text}.map(x, x.${key}).`
+      : owner === null
+        ? `Test it first: ${text} != null && ...`
+        : "Only maps have keys.";
+  throw new ExprError(at, `${text} is ${withArticle(owner)}, it has no key ${key}`, hint);
+}
+
+/** `owner[index]`. @throws ExprError · ValueError */
+export function element(
+  source: string,
+  node: Node & { op: "[]" },
+  owner: Value,
+  index: Value,
+): Value {
+  if (owner instanceof Dict && typeof index === "string") return member(source, node, owner, index);
+  const text = short(textOf(source, node.args[0]));
+  if (owner instanceof Dict)
+    throw new ValueError(
+      `${text} is a map, its keys are text, not ${typeName(index)}`,
+      "Convert it: m[string(n)].",
+    );
+  if (!(owner instanceof List))
+    throw new ValueError(
+      `${text} is ${withArticle(owner)} and can't be indexed`,
+      "Only lists and maps can.",
+    );
+  if (typeof index !== "bigint" && !Number.isInteger(index))
+    throw new ValueError(
+      `a list is indexed with an int, not ${withArticle(index)}`,
+      `Write ${text}[0].`,
+    );
+  const position = Number(index);
+  if (position >= 0 && position < owner.size) return owner.at(position);
+  throw new ValueError(
+    `${text} has ${owner.size} items, there is no item ${position}`,
+    `Test size(${text}) first; items count from 0.`,
+  );
+}

@@ -1,0 +1,23 @@
+import { suggest } from "../load/suggest.ts";
+import { typeName, type Value } from "./values.ts";
+
+/** `an int`, `a list`, `null`. */
+export function withArticle(value: Value): string {
+  const name = typeName(value);
+  return value === null ? name : `${name === "int" ? "an" : "a"} ${name}`;
+}
+
+/** "Did you mean x?", or the names there are. */
+export function didYouMean(word: string, names: Iterable<string>): string {
+  const all = [...names];
+  const near = suggest(word, all);
+  if (near !== undefined) return `Did you mean ${near}?`;
+  if (all.length === 0) return "There are none here.";
+  return `There are: ${all.slice(0, 12).join(", ")}${all.length > 12 ? ", ..." : ""}.`;
+}
+
+/** Source text on one line and not too long, for messages. */
+export function short(text: string, length = 80): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length > length ? `${line.slice(0, length - 1)}…` : line;
+}

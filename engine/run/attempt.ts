@@ -1,0 +1,83 @@
+import { PgdbaError } from "../errors.ts";
+import { explain } from "../expr/cel.ts";
+import { UnknownValue } from "../expr/unknown.ts";
+import { parseDuration } from "../expr/units.ts";
+import type { StepNode } from "../types.ts";
+import type { Acted } from "./act.ts";
+import { holds } from "./condition.ts";
+import { timeoutError } from "./context.ts";
+import { type RunState, type Scope, stopSignal, variables } from "./state.ts";
+
+const DEFAULT_UNTIL_TIMEOUT = "60s";
+const DEFAULT_EVERY = "1s";
+/** What a timer takes, ms (24 days); given more, it fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** What an attempt is made with. */
+export interface Attempt {
+  path: string;
+  /** Does the work once. */
+  perform(deadline: AbortSignal | undefined): Promise<Acted>;
+  /** Says that a failure does not end the run. @returns false when it does nevertheless */
+  take(): Promise<boolean>;
+}
+
+/** One attempt of a node; with `until`, as many tries as it takes within its timeout. */
+export async function attempt(state: RunState, node: StepNode, scope: Scope, job: Attempt): Promise<Acted> {
+  const limit = node.timeout ?? (node.until === undefined ? undefined : DEFAULT_UNTIL_TIMEOUT);
+  if (limit === undefined) return job.perform(undefined);
+  const deadline = new AbortController();
+  const ms = Math.min(parseDuration(limit), MAX_TIMER_MS);
+  const timer = setTimeout(() => deadline.abort(timeoutError(job.path, limit)), ms);
+  try {
+    if (node.until === undefined) return await job.perform(deadline.signal);
+    return await poll(state, node, scope, { ...job, limit, deadline });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function poll(
+  state: RunState,
+  node: StepNode,
+  scope: Scope,
+  job: Attempt & { limit: string; deadline: AbortController },
+): Promise<Acted> {
+  const { path, limit } = job;
+  const deadline = job.deadline.signal;
+  const ends = state.clock.monotonic() + parseDuration(limit);
+  const every = parseDuration(node.every ?? DEFAULT_EVERY);
+  const stop = stopSignal(state, scope, deadline);
+  let last = "";
+  for (let round = 1; ; round++) {
+    try {
+      const done = await job.perform(deadline);
+      // A step that did not act has no output to wait with.
+      if (done.restored || done.status === "previewed" || done.status === "not_previewable") return done;
+      const vars = { ...variables(state, scope), output: done.output, attempt: round };
+      if (holds(node.until!, vars)) return done;
+      // What a change would have brought about can't be waited for.
+      if (state.plan) throw new UnknownValue(path);
+      last = explain(node.until!, vars).text;
+    } catch (thrown) {
+      if (deadline.aborted) throw withTrace(deadline.reason, last);
+      const passing = thrown instanceof PgdbaError && thrown.retryable && !scope.deadline?.aborted;
+      if (!passing || !(await job.take())) throw thrown;
+      last = thrown.message;
+    }
+    // The timer may be late, and the clock of a test runs ahead of it.
+    if (state.clock.monotonic() >= ends) job.deadline.abort(timeoutError(path, limit));
+    try {
+      await state.clock.sleep(every, stop);
+    } catch (reason) {
+      throw deadline.aborted ? withTrace(deadline.reason, last) : reason;
+    }
+  }
+}
+
+/** The timeout, with what the condition was seen to be last. */
+function withTrace(reason: PgdbaError, last: string): PgdbaError {
+  if (last === "") return reason;
+  const { code, message, hint, retryable } = reason;
+  return new PgdbaError(code, `${message}; it was last:\n${last}`, { hint, retryable, cause: reason });
+}

@@ -1,0 +1,159 @@
+import type { Client, Submittable } from "pg";
+import { type PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import { type ConnectionSpec, describe, destroy, requestCancel } from "./connect.ts";
+import { fromPostgres, sqlstateOf } from "./errors.ts";
+
+/** A warning, notice or log line the server sent along. */
+export interface Notice {
+  severity: string;
+  sqlstate: string;
+  message: string;
+}
+
+/** Notices kept: a loop of RAISE NOTICE must not fill the memory. */
+const MAX_NOTICES = 100;
+/** How long a cancelled statement may take to end before its connection is cut. */
+const CANCEL_GRACE_MS = 5000;
+/** How much later than the server's own timeout we give up on it. */
+const TIMEOUT_GRACE_MS = 2000;
+
+/** The wire to one server process: one piece of work after the other, each of which can be stopped. */
+export class Channel {
+  readonly #client: Client;
+  readonly #spec: ConnectionSpec;
+  #notices: Notice[] = [];
+  #alive = true;
+  /** The last of the queue; each waits for the one before. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(client: Client, spec: ConnectionSpec) {
+    this.#client = client;
+    this.#spec = spec;
+    client.on("end", () => (this.#alive = false));
+    client.on("error", () => (this.#alive = false));
+    client.on("notice", (notice) => {
+      const { severity = "", code = "", message = "" } = notice;
+      if (this.#notices.length < MAX_NOTICES)
+        this.#notices.push({ severity, sqlstate: code, message });
+    });
+  }
+
+  /** False once the connection has ended, however it did. */
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /** `I` outside a transaction, `T` inside one, `E` inside one that has failed. */
+  get transactionStatus(): string | null {
+    return this.#client.getTransactionStatus();
+  }
+
+  /** Takes what was sent along since the last call. */
+  takeNotices(): Notice[] {
+    const taken = this.#notices;
+    this.#notices = [];
+    return taken;
+  }
+
+  putBack(notices: Notice[]): void {
+    this.#notices = notices;
+  }
+
+  /** Runs `work` when all before it have ended, so that nothing comes between the statements of a transaction. */
+  exclusive<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(() => {
+      if (signal?.aborted) throw reasonOf(signal);
+      return work();
+    });
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Statements of our own, made of constants and numbers; none when `sql` is empty. */
+  async control(sql: string, signal?: AbortSignal): Promise<void> {
+    if (sql !== "") await this.#cancellable(signal, undefined, this.#client.query(sql));
+  }
+
+  /** Rolls back; a connection that can't even do that has done so by ending. */
+  async rollback(): Promise<void> {
+    await this.control("ROLLBACK").catch(() => destroy(this.#client));
+  }
+
+  /** `timeoutMs` is the timeout that the server was given for it. @throws PgdbaError, or the signal's reason */
+  send<T>(
+    work: Submittable & { readonly done: Promise<T> },
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+  ): Promise<T> {
+    this.#client.query(work);
+    return this.#cancellable(signal, timeoutMs, work.done);
+  }
+
+  async close(): Promise<void> {
+    if (!this.#alive) return;
+    this.#alive = false;
+    const gone = new Promise<void>((done) => this.#client.once("end", done));
+    this.#client.end().catch(() => {});
+    await within(gone, 1000);
+    destroy(this.#client);
+  }
+
+  /** Waits for what is on its way; cancels it on abort, or when the server does not keep its own timeout. */
+  async #cancellable<T>(
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    done: Promise<T>,
+  ): Promise<T> {
+    const stop = (): void => void this.#cancel(done);
+    signal?.addEventListener("abort", stop, { once: true });
+    const timer =
+      timeoutMs === undefined ? undefined : setTimeout(stop, timeoutMs + TIMEOUT_GRACE_MS);
+    try {
+      return await done;
+    } catch (error) {
+      const known = this.#lost(error);
+      throw signal?.aborted && known.code === "timeout" ? reasonOf(signal) : known;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+
+  async #cancel(done: Promise<unknown>): Promise<void> {
+    const { processID, secretKey } = this.#client as unknown as {
+      processID: number;
+      secretKey: number;
+    };
+    await requestCancel(this.#spec, processID, secretKey);
+    if (!(await within(done, CANCEL_GRACE_MS))) destroy(this.#client);
+  }
+
+  #lost(error: unknown): PgdbaError {
+    const known = fromPostgres(error, `The connection to ${describe(this.#spec)} was lost`);
+    const state = sqlstateOf(known);
+    // An SQLSTATE other than these came over a connection that stands.
+    if (known.code === "connection_failed" && (state === undefined || state.startsWith("57P")))
+      this.#alive = false;
+    return known;
+  }
+}
+
+/** True when `promise` settles, either way, within `ms`. */
+async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: Timer | undefined;
+  const late = new Promise<boolean>((done) => {
+    timer = setTimeout(() => done(false), ms);
+  });
+  const settled = promise.then(
+    () => true,
+    () => true,
+  );
+  const result = await Promise.race([settled, late]);
+  clearTimeout(timer);
+  return result;
+}
+
+/** Why an aborted signal was, as an error of ours. */
+export function reasonOf(signal: AbortSignal): PgdbaError {
+  return toPgdbaError(signal.reason, "interrupted");
+}

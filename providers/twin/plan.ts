@@ -1,0 +1,51 @@
+import { PgdbaError } from "../../engine/errors.ts";
+
+/** A node of `EXPLAIN (FORMAT JSON)`, as far as it is used here. */
+export interface PlanNode {
+  "Node Type": string;
+  "Startup Cost": number;
+  "Total Cost": number;
+  "Plan Rows": number;
+  "Plan Width": number;
+  "Relation Name"?: string;
+  Schema?: string;
+  Alias?: string;
+  "Index Name"?: string;
+  "Join Type"?: string;
+  Plans?: PlanNode[];
+}
+
+/** The plan in the answer to EXPLAIN (FORMAT JSON). */
+export function planOf(rows: readonly Record<string, unknown>[]): PlanNode {
+  const answer = rows[0]?.["QUERY PLAN"];
+  const list = (typeof answer === "string" ? JSON.parse(answer) : answer) as { Plan?: PlanNode }[] | undefined;
+  const plan = list?.[0]?.Plan;
+  if (plan === undefined) throw new PgdbaError("unsupported", "The statement has no plan", { hint: "EXPLAIN takes SELECT, INSERT, UPDATE, DELETE and MERGE." });
+  return plan;
+}
+
+/** Every node, the outermost first. */
+export function nodesOf(plan: PlanNode): PlanNode[] {
+  return [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
+}
+
+/** Names of the indexes that a plan uses. */
+export function indexesOf(plan: PlanNode): Set<string> {
+  return new Set(nodesOf(plan).flatMap((node) => node["Index Name"] ?? []));
+}
+
+/** What makes two plans the same: node types, joins, tables and indexes, in their order. */
+export function shapeOfPlan(plan: PlanNode): string {
+  const own = [plan["Node Type"], plan["Join Type"], plan["Relation Name"], plan.Alias, plan["Index Name"]].filter((part) => part !== undefined).join(" ");
+  return plan.Plans === undefined ? own : `${own} (${plan.Plans.map(shapeOfPlan).join(", ")})`;
+}
+
+/** `interval $1 day`, `date $1`: what pg_stat_statements makes of typed literals, which the grammar refuses. */
+const TYPED_PARAMETER = /\b(interval|date|timestamptz|timestamp|timetz|time)\s+(\$\d+)(?:\s+(?:year|month|day|hour|minute|second)\b)?/gi;
+
+/** EXPLAIN for a statement, in the ways that may work: the likeliest first. */
+export function waysToAsk(sql: string): string[] {
+  if (!/\$\d/.test(sql)) return [`EXPLAIN (FORMAT JSON) ${sql}`];
+  const generic = "EXPLAIN (FORMAT JSON, GENERIC_PLAN) ";
+  return [generic + sql, generic + sql.replace(TYPED_PARAMETER, "CAST($2 AS $1)")];
+}

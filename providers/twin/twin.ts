@@ -1,0 +1,268 @@
+import { join } from "node:path";
+import type { Client } from "pg";
+import { fromPostgres } from "../postgres/errors.ts";
+import { type Catalogue, type Index, type Limit, type Read, readCatalogue } from "./catalog.ts";
+import { applySettings, createDatabase, createObjects, DATABASE, one, OWNER } from "./database.ts";
+import { STORED } from "./ddl.ts";
+import { distinctOf, type Hypothetical, type IndexDef, indexSql, makeIndex, type Workshop } from "./hypothetical.ts";
+import { quoteName } from "./names.ts";
+import { type PlanNode, planOf, waysToAsk } from "./plan.ts";
+import { startTwinServer, SUPERUSER, type TwinServer, type TwinServerOptions } from "./server.ts";
+import { btreeHeight, growFile, PAGE, writeBtree } from "./sizes.ts";
+import { restoreStatistics } from "./statistics.ts";
+
+export type { Catalogue, Limit, Read } from "./catalog.ts";
+export { type IndexDef, type IndexKey, indexSql } from "./hypothetical.ts";
+export { indexesOf, nodesOf, type PlanNode, shapeOfPlan } from "./plan.ts";
+
+export interface TwinOptions extends TwinServerOptions {
+  /** Tables to clone, as a statement would name them; every table of the database without it. */
+  tables?: readonly string[];
+}
+
+export interface ExplainOptions {
+  /** Indexes to pretend. */
+  with?: readonly IndexDef[];
+  /** Indexes to pretend away: `schema.name`, or as `catalogue.indexes` has them. */
+  without?: readonly string[];
+  /** Planner settings for this one plan. */
+  settings?: Readonly<Record<string, string>>;
+}
+
+export interface Twin {
+  /** What was read of the server. */
+  readonly catalogue: Catalogue;
+  /** What the twin lacks, object by object. */
+  readonly limits: readonly Limit[];
+  /**
+   * The plan of one statement; with `$1`, the generic plan, as pg_stat_statements' texts need. Nothing is executed.
+   * @throws PgdbaError query_failed | unsupported when the statement can't be planned
+   */
+  explain(sql: string, options?: ExplainOptions): Promise<PlanNode>;
+  /** The estimated size of an index. @throws PgdbaError query_failed when it can't be made */
+  sizeOf(index: IndexDef): Promise<{ bytes: number; tuples: number; name: string }>;
+  /** Ends the server and removes every file of it. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the planner's twin of a server: its schema, statistics and planner settings in an embedded PostgreSQL 18, without its data.
+ * Tables are sparse files of the size the server reports, so that plans and costs are the server's; `read` is asked a dozen SELECTs
+ * on the catalogues and nothing more. The statistics hold values of the user: they lie in files of mode 0600 below the state
+ * folder (or where the server's account can go) until `close`, the end of this process, or the next twin.
+ * @throws PgdbaError unsupported | io_failed | command_failed | timeout, or what `read` throws
+ */
+export async function openTwin(read: Read, options: TwinOptions): Promise<Twin> {
+  const starting = startTwinServer(options);
+  let catalogue: Catalogue;
+  try {
+    catalogue = await readCatalogue(read, options.tables);
+  } catch (error) {
+    await starting.then(
+      (server) => server.close(),
+      () => {},
+    );
+    throw error;
+  }
+  const server = await starting;
+  try {
+    return await build(server, catalogue);
+  } catch (error) {
+    await server.close();
+    throw fromPostgres(error, "The planner's twin could not be built", "query_failed");
+  }
+}
+
+async function build(server: TwinServer, catalogue: Catalogue): Promise<Twin> {
+  const limits = [...catalogue.limits, ...(await createDatabase(server, catalogue))];
+  const admin = await server.connect(SUPERUSER, DATABASE);
+  const client = await server.connect(OWNER, DATABASE);
+  limits.push(...(await createObjects(admin, client, catalogue)));
+  limits.push(...(await restoreStatistics(client, catalogue)));
+  const files = await growFiles(admin, server, catalogue);
+  limits.push(...(await applySettings(client, catalogue)));
+  let made = 0;
+  const shop: Workshop = {
+    client,
+    user: server.user,
+    catalogue,
+    files,
+    pathOf: (relative) => join(server.dataDir, relative),
+    newName: () => `pgdba_twin_${++made}`,
+  };
+  return new OpenTwin(server, admin, shop, limits);
+}
+
+/** Gives every table and index of the twin its file's size; the paths and pages of the tables. */
+async function growFiles(admin: Client, server: TwinServer, catalogue: Catalogue): Promise<Map<string, { path: string; pages: number }>> {
+  const { rows } = await admin.query<{ name: string; path: string }>(
+    `SELECT format('%s.%s', n.nspname, c.relname) AS name, pg_relation_filepath(c.oid) AS path
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'i') AND c.oid >= 16384`,
+  );
+  const paths = new Map(rows.map((row) => [row.name, join(server.dataDir, row.path)]));
+  const files = new Map<string, { path: string; pages: number }>();
+  for (const table of catalogue.relations) {
+    const name = `${table.schema}.${table.name}`;
+    const path = paths.get(name);
+    if (path === undefined || !STORED.has(table.kind)) continue;
+    const pages = Math.ceil(table.bytes / PAGE);
+    files.set(name, { path, pages });
+    if (pages > 0) await growFile(path, pages, server.user);
+  }
+  for (const index of catalogue.indexes) {
+    const path = paths.get(`${index.schema}.${index.name}`);
+    const pages = Math.ceil(index.bytes / PAGE);
+    if (path === undefined || index.partitioned || pages < 2) continue;
+    if (index.method === "btree") await writeBtree(path, Math.min(pages - 2, btreeHeight(pages, separatorWidth(catalogue, index, pages))));
+    await growFile(path, pages, server.user);
+  }
+  return files;
+}
+
+/** What a column is taken to need where nothing is known. */
+const UNKNOWN_WIDTH = 8;
+
+/**
+ * Bytes of a key on the upper levels: as many of the columns as it takes to tell the leaves apart, the rest is cut off
+ * (suffix truncation, nbtutils.c).
+ */
+function separatorWidth(catalogue: Catalogue, index: Index, pages: number): number {
+  const table = catalogue.relations.find((relation) => relation.oid === index.relid);
+  let width = 0;
+  let distinct = 1;
+  for (const num of index.columns.slice(0, index.key_columns)) {
+    const column = catalogue.columns.find((candidate) => candidate.relid === index.relid && candidate.num === num);
+    const row = catalogue.statistics.find(
+      (candidate) => candidate.schemaname === table?.schema && candidate.tablename === table.name && candidate.attname === column?.name && !candidate.inherited,
+    );
+    width += row?.avg_width ?? UNKNOWN_WIDTH;
+    distinct *= distinctOf(row, Math.max(1, table?.reltuples ?? 1));
+    if (distinct >= pages) break;
+  }
+  return width;
+}
+
+class OpenTwin implements Twin {
+  readonly catalogue: Catalogue;
+  readonly limits: readonly Limit[];
+  readonly #server: TwinServer;
+  readonly #admin: Client;
+  readonly #shop: Workshop;
+  readonly #made = new Map<string, Promise<Hypothetical>>();
+  /** Indexes of the twin that are valid now, of those that are ever not. */
+  readonly #state = new Map<number, boolean>();
+  readonly #removable = new Map<string, number[]>();
+  /** How a statement has to be asked for, once known. */
+  readonly #asked = new Map<string, string>();
+  /** The last of the queue: an index is not made while a plan is. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(server: TwinServer, admin: Client, shop: Workshop, limits: readonly Limit[]) {
+    this.catalogue = shop.catalogue;
+    this.limits = limits;
+    this.#server = server;
+    this.#admin = admin;
+    this.#shop = shop;
+  }
+
+  explain(sql: string, options: ExplainOptions = {}): Promise<PlanNode> {
+    return this.#exclusive(async () => {
+      const wanted: number[] = [];
+      for (const def of options.with ?? []) wanted.push(...(await this.#index(def)).oids);
+      const unwanted: number[] = [];
+      for (const name of options.without ?? []) unwanted.push(...(await this.#existing(name)));
+      await this.#show(new Set(wanted), new Set(unwanted));
+      return this.#plan(sql, Object.entries(options.settings ?? {}));
+    });
+  }
+
+  sizeOf(def: IndexDef): Promise<{ bytes: number; tuples: number; name: string }> {
+    return this.#exclusive(async () => {
+      const { bytes, tuples, name } = await this.#index(def);
+      return { bytes, tuples, name };
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#last;
+    await this.#server.close();
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => {});
+    return turn.catch((error: unknown) => {
+      throw fromPostgres(error, "The planner's twin could not answer", "query_failed");
+    });
+  }
+
+  async #index(def: IndexDef): Promise<Hypothetical> {
+    const key = indexSql(def);
+    let made = this.#made.get(key);
+    if (made === undefined) {
+      await this.#show(new Set(), new Set());
+      made = makeIndex(this.#shop, def);
+      this.#made.set(key, made);
+    }
+    const index = await made;
+    for (const oid of index.oids) if (!this.#state.has(oid)) this.#state.set(oid, true);
+    return index;
+  }
+
+  async #existing(name: string): Promise<number[]> {
+    let oids = this.#removable.get(name);
+    if (oids === undefined) {
+      const found = this.catalogue.indexes.find((index) => `${index.schema}.${index.name}` === name);
+      const { rows } = await this.#admin.query<{ oid: number }>(
+        `SELECT coalesce(p.relid, c.oid)::int8::float8 AS oid FROM pg_class c LEFT JOIN LATERAL pg_partition_tree(c.oid) p ON true WHERE c.oid = to_regclass($1)`,
+        [found === undefined ? name : quoteName(found.schema, found.name)],
+      );
+      oids = rows.map((row) => row.oid);
+      this.#removable.set(name, oids);
+      for (const oid of oids) this.#state.set(oid, true);
+    }
+    return oids;
+  }
+
+  /** Lets the planner see exactly `wanted` of the hypothetical indexes, and all of the real ones but `unwanted`. */
+  async #show(wanted: ReadonlySet<number>, unwanted: ReadonlySet<number>): Promise<void> {
+    const real = new Set([...this.#removable.values()].flat());
+    const changed = [...this.#state].filter(([oid, valid]) => valid !== (real.has(oid) ? !unwanted.has(oid) : wanted.has(oid)));
+    if (changed.length === 0) return;
+    const oids = changed.map(([oid]) => oid);
+    // The planner passes over an index that is not valid; this costs less than dropping it and making it again.
+    await this.#admin.query("UPDATE pg_index SET indisvalid = NOT indisvalid WHERE indexrelid = ANY ($1::oid[])", [oids]);
+    for (const [oid, valid] of changed) this.#state.set(oid, !valid);
+  }
+
+  async #plan(sql: string, settings: readonly [string, string][]): Promise<PlanNode> {
+    if (settings.length === 0 || !this.#asked.has(sql)) {
+      const plan = await this.#ask(sql);
+      if (settings.length === 0) return plan;
+    }
+    const { client } = this.#shop;
+    await client.query("BEGIN");
+    try {
+      for (const [name, value] of settings) await client.query("SELECT set_config($1, $2, true)", [name, value]);
+      return await this.#ask(sql);
+    } finally {
+      await client.query("ROLLBACK");
+    }
+  }
+
+  async #ask(sql: string): Promise<PlanNode> {
+    const known = this.#asked.get(sql);
+    const ways = known === undefined ? waysToAsk(sql) : [known];
+    let first: unknown;
+    for (const text of ways) {
+      try {
+        const { rows } = await one(this.#shop.client, text);
+        this.#asked.set(sql, text);
+        return planOf(rows);
+      } catch (error) {
+        first ??= error;
+      }
+    }
+    throw first;
+  }
+}

@@ -1,0 +1,116 @@
+import type { Json, StepContext } from "../../engine/types.ts";
+import { defineStep } from "../define.ts";
+import { apply, type ApplyInput, inForce, prepare, type Prepared, restore, toWrite } from "./lib/apply.ts";
+import { ownBefore } from "./lib/before.ts";
+import { openPlace, type Confirmed } from "./lib/place.ts";
+
+const VALUE = { type: ["string", "number", "boolean", "null"] } as const;
+
+export default defineStep({
+  type: "config.apply",
+  summary: "Change settings of the server, all of them or none",
+  docs: `Every name and value is checked against \`pg_settings\` first (type, unit, range, choices, context): one bad one, and nothing is
+touched. On a bare server ALTER SYSTEM sets them and a reload brings them into force; on a cluster that Patroni runs (the cluster's
+file names its REST API) they go into the dynamic configuration, and every member is waited for. The step succeeds when the servers
+really have the values, or need only a restart for them (\`awaiting_restart\`; \`patroni.restart\` does that). When one fails, all are put back.
+
+What was there before is in the output, and in the state folder before anything changes: undo, \`pgdba resume\` and
+\`pgdba config rollback --run ID\` restore it, also after a crash.
+
+- A value of null takes a setting out again.
+- \`settings\` may also be the output of \`config.tune\`; \`file\` is YAML, JSON, or lines of postgresql.conf.
+- A library that does not exist in \`shared_preload_libraries\` can't be noticed before the restart that fails.`,
+  example: `- config.apply:
+    settings: {work_mem: 64MB, random_page_cost: 1.1}
+`,
+  effect: "change",
+  idempotent: true,
+  needs: ["postgres"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      settings: { type: ["object", "null"], description: "Values by name; null takes a setting out" },
+      file: { type: ["string", "null"], description: "A file of settings, relative to the working directory" },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["place", "changes", "awaiting_restart", "members"],
+    properties: {
+      place: { type: "string", enum: ["alter_system", "patroni"] },
+      changes: {
+        type: "array",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["name", "current", "wanted", "before", "action", "takes_effect"],
+          properties: {
+            name: { type: "string" },
+            current: { type: ["string", "null"], description: "What a new session got before" },
+            wanted: { type: ["string", "null"] },
+            before: {
+              type: "object",
+              description: "What postgresql.auto.conf or Patroni's dynamic configuration held",
+              additionalProperties: false,
+              required: ["set", "value"],
+              properties: { set: { type: "boolean" }, value: VALUE },
+            },
+            action: { type: "string", enum: ["set", "reset", "none"] },
+            takes_effect: { type: "string", enum: ["reload", "new_session", "restart", "never"] },
+          },
+        },
+      },
+      awaiting_restart: {
+        type: "array",
+        items: { type: "string" },
+        description: "Settings whose new value waits for a restart",
+      },
+      members: {
+        type: "array",
+        description: "Patroni's members",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["name", "role", "pending_restart"],
+          properties: {
+            name: { type: "string" },
+            role: { type: "string" },
+            pending_restart: { type: "boolean" },
+          },
+        },
+      },
+    },
+  },
+  async run(ctx, input) {
+    const prepared = await prepare(ctx, input as ApplyInput);
+    const confirmed = await apply(ctx, prepared);
+    for (const name of confirmed.awaiting_restart) ctx.log(`${name} waits for a restart`);
+    return report(prepared, confirmed);
+  },
+  async plan(ctx, input): Promise<Json> {
+    const prepared = await prepare(ctx, input as ApplyInput);
+    await prepared.place.mayWrite([...toWrite(prepared).keys()]);
+    const awaiting = prepared.changes.filter((change) => change.takes_effect === "restart" && change.action !== "none");
+    return report(prepared, { awaiting_restart: awaiting.map((change) => change.name), members: [] });
+  },
+  async probe(ctx: StepContext, input) {
+    const prepared = await prepare(ctx, input as ApplyInput);
+    const done = toWrite(prepared).size === 0 ? await inForce(prepared.place, prepared.values) : undefined;
+    return done === undefined ? { state: "not_done" } : { state: "done", output: report(prepared, done) };
+  },
+  async undo(ctx) {
+    const kept = await ownBefore(ctx);
+    if (kept !== undefined) await restore(await openPlace(ctx), kept);
+  },
+});
+
+function report({ place, changes }: Prepared, confirmed: Confirmed): Json {
+  return {
+    place: place.kind,
+    changes: changes.map((change) => ({ ...change, before: { ...change.before } })),
+    awaiting_restart: confirmed.awaiting_restart,
+    members: confirmed.members.map((member) => ({ ...member })),
+  };
+}

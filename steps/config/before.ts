@@ -1,0 +1,87 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import { defineStep } from "../define.ts";
+import { readBefore } from "./lib/before.ts";
+import { type Given, textOf } from "./lib/document.ts";
+import { openPlace } from "./lib/place.ts";
+import { sameValue } from "./lib/value.ts";
+
+export default defineStep({
+  type: "config.before",
+  summary: "Tell which settings a run found before it changed them",
+  docs: `For \`config.apply\`, to go back: \`settings\` maps each name that the run changed to the value that ALTER SYSTEM or Patroni's dynamic
+configuration had for it, null when it had none. It works for runs that were killed, too.
+
+Fails when a setting has been changed since by somebody else, unless \`force\` says that this is to be lost; and always on another
+server than the run's.`,
+  example: `- config.before: {run: 20260102-030405-k3f9xz}
+`,
+  effect: "read",
+  idempotent: true,
+  needs: ["postgres"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["run"],
+    properties: {
+      run: { type: "string", minLength: 1, description: "Id of the run" },
+      force: { type: "boolean", default: false, description: "Also when others have changed the settings since" },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["settings", "changed_since"],
+    properties: {
+      settings: {
+        type: "object",
+        additionalProperties: { type: ["string", "number", "boolean", "null"] },
+      },
+      changed_since: {
+        type: "array",
+        items: { type: "string" },
+        description: "Settings that are neither as the run found them nor as it left them",
+      },
+    },
+  },
+  async run(ctx, input) {
+    const found = await readBefore(ctx.run.stateDir, input.run);
+    if (found === undefined) {
+      throw new PgdbaError("unknown_run", `${input.run} has changed no settings that could be put back`, {
+        hint: "`pgdba runs` lists the runs of this state folder.",
+      });
+    }
+    const { identity } = await ctx.target.facts();
+    if (found.identity !== identity) {
+      throw new PgdbaError("identity_mismatch", `${input.run} changed ${found.target}, which is not the server at ${ctx.target.name}`, {
+        hint: "Name the target of that run.",
+      });
+    }
+    const place = await openPlace(ctx);
+    if (found.kind !== place.kind) {
+      const was = found.kind === "patroni" ? "Patroni's dynamic configuration" : "ALTER SYSTEM";
+      throw new PgdbaError("step_refused", `${input.run} used ${was}, which this target does not`, {
+        hint: "Name the target as that run did, by its cluster or by its host.",
+      });
+    }
+    // The first step that touched a name found the old value, the last one left the new.
+    const before = Object.assign({}, ...found.steps.toReversed().map((step) => step.before)) as Record<string, Given>;
+    const after = Object.assign({}, ...found.steps.map((step) => step.after)) as Record<string, Given>;
+    const changed = Object.keys(before).filter((name) => {
+      const now = place.held.get(name.toLowerCase()) ?? null;
+      return ![before[name] ?? null, after[name] ?? null].some((value) => same(name, value, now));
+    });
+    if (changed.length > 0 && input.force !== true) {
+      throw new PgdbaError("step_refused", `Since ${input.run} somebody else has changed ${changed.join(", ")}`, {
+        hint: "Look at them with `pgdba config show`; --force puts the old values back all the same.",
+        data: { changed_since: changed },
+      });
+    }
+    return { settings: before, changed_since: changed };
+
+    function same(name: string, one: Given, other: Given): boolean {
+      if (one === null || other === null) return one === other;
+      const setting = place.settings.get(name.toLowerCase());
+      return setting !== undefined && sameValue(setting, textOf(one), textOf(other));
+    }
+  },
+});

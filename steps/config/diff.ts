@@ -1,0 +1,128 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { Json, StepContext } from "../../engine/types.ts";
+import { patroniClient } from "../../providers/patroni/client.ts";
+import type { ConnectionSpec } from "../../providers/postgres/connect.ts";
+import { openSession } from "../../providers/postgres/session.ts";
+import { type PgConnection, resolveTarget } from "../../providers/targets.ts";
+import { defineStep } from "../define.ts";
+import { session } from "../sql/session.ts";
+import { type Comparison, compareServers, compareWith } from "./lib/compare.ts";
+import { readWanted, wantedFrom } from "./lib/document.ts";
+import { hideSecrets } from "./lib/secrets.ts";
+import { readSettings, type Setting } from "./lib/settings.ts";
+
+const NAMES = { type: "array", items: { type: "string" } } as const;
+
+export default defineStep({
+  type: "config.diff",
+  summary: "Compare settings with wanted ones, a file, another cluster or another member",
+  docs: `Values are compared by what they mean: 1GB is 1024MB, on is true. The most important difference comes first.
+
+Between servers, settings that name one (data directory, port, cluster name, …) are left out.`,
+  example: `- config.diff:
+    settings: {work_mem: 64MB, shared_buffers: 16GB}
+`,
+  effect: "read",
+  idempotent: true,
+  needs: ["postgres"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      settings: { type: ["object", "null"], description: "Values by name, also as config.tune gives them" },
+      file: { type: ["string", "null"], description: "A file of settings: YAML, JSON, or lines of postgresql.conf" },
+      cluster: { type: ["string", "null"], description: "Another cluster of the registry" },
+      member: { type: ["string", "null"], description: "Another member of the same Patroni cluster" },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["against", "differences", "same", "only_here", "only_there"],
+    properties: {
+      against: { type: "string" },
+      differences: {
+        type: "array",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["name", "current", "other", "importance", "takes_effect", "description"],
+          properties: {
+            name: { type: "string" },
+            current: { type: ["string", "null"] },
+            other: { type: ["string", "null"] },
+            importance: { type: "string", enum: ["high", "medium", "low"] },
+            takes_effect: { type: "string", enum: ["reload", "new_session", "restart", "never"] },
+            description: { type: "string" },
+          },
+        },
+      },
+      same: { type: "integer", description: "Settings that are equal" },
+      only_here: { ...NAMES, description: "Settings that the other side does not have" },
+      only_there: { ...NAMES, description: "Settings that this server does not have" },
+    },
+  },
+  async run(ctx, input) {
+    const given = Object.entries(input).filter(([, value]) => value !== null && value !== undefined);
+    if (given.length !== 1) {
+      throw new PgdbaError(
+        "invalid_param",
+        given.length === 0 ? "Nothing to compare with is given" : `More than one thing to compare with: ${given.map(([key]) => key).join(", ")}`,
+        { hint: "Give one of settings (recommended ones: --workload oltp), file, cluster or member." },
+      );
+    }
+    const here = hideSecrets(ctx, await readSettings(await session(ctx), ctx.signal));
+    const { settings, file, cluster, member } = input;
+    if (file) return report(file, compareWith(here, await readWanted(ctx.cwd, file)));
+    if (cluster) return report(`cluster ${cluster}`, compareServers(here, await ofCluster(ctx, cluster)));
+    if (member) return report(`member ${member}`, compareServers(here, await ofMember(ctx, member)));
+    return report("the wanted settings", compareWith(here, wantedFrom(settings as Json)));
+  },
+});
+
+function report(against: string, { differences, ...rest }: Comparison): Json {
+  return { against, differences: differences.map((one) => ({ ...one })), ...rest };
+}
+
+async function ofCluster(ctx: StepContext, cluster: string): Promise<Map<string, Setting>> {
+  const target = await resolveTarget({
+    flags: { cluster },
+    env: ctx.env,
+    stateDir: ctx.run.stateDir,
+    onSecret: (value) => ctx.secret(value),
+    log: (message) => ctx.log(message),
+  });
+  try {
+    const pg = await (target.connection as PgConnection).session(`pgdba/${ctx.run.id}`);
+    return hideSecrets(ctx, await readSettings(pg, ctx.signal));
+  } finally {
+    await target.close();
+  }
+}
+
+async function ofMember(ctx: StepContext, name: string): Promise<Map<string, Setting>> {
+  const { spec, patroni } = ctx.target.connection as PgConnection;
+  if (patroni === null) {
+    throw new PgdbaError("capability_missing", `${ctx.target.name} has no members that pgdba knows of`, {
+      hint: "Name Patroni's REST API in the cluster's file (`patroni: {endpoints: [http://host:8008]}`), or compare with --other CLUSTER.",
+    });
+  }
+  const members = await (await patroniClient(patroni)).members(ctx.signal);
+  const member = members.find((one) => one.name === name);
+  if (member === undefined) {
+    throw new PgdbaError("invalid_param", `${ctx.target.name} has no member ${name}`, {
+      hint: `Its members are ${members.map((one) => one.name).join(", ")}.`,
+    });
+  }
+  const { host, port } = member;
+  return settingsAt(ctx, { ...spec, host, port, application_name: `pgdba/${ctx.run.id}` });
+}
+
+async function settingsAt(ctx: StepContext, spec: ConnectionSpec): Promise<Map<string, Setting>> {
+  const pg = await openSession(spec);
+  try {
+    return hideSecrets(ctx, await readSettings(pg, ctx.signal));
+  } finally {
+    await pg.close();
+  }
+}

@@ -1,0 +1,200 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { StepContext } from "../../../engine/types.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
+import { session } from "../../sql/session.ts";
+import { type Given, textOf } from "./document.ts";
+import type { Confirmed, Place } from "./place.ts";
+import { hideSecrets } from "./secrets.ts";
+import {
+  alterSystemValues,
+  type FileEntry,
+  neededFor,
+  readFileEntries,
+  readSettings,
+  type Setting,
+  winningEntries,
+} from "./settings.ts";
+import { isList, listElements, sameValue } from "./value.ts";
+
+/** A reload reaches a session within milliseconds; a loaded machine takes longer. */
+const PATIENCE_MS = 10_000;
+const POLL_MS = 25;
+const STATEMENT_MS = 10_000;
+
+/** Settings of the data directory and of one transaction, which the server refuses in postgresql.auto.conf. */
+const NOT_IN_FILE = new Set([
+  "config_file",
+  "data_directory",
+  "is_superuser",
+  "role",
+  "seed",
+  "session_authorization",
+  "transaction_deferrable",
+  "transaction_isolation",
+  "transaction_read_only",
+]);
+
+const RIGHTS = `SELECT has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'EXECUTE')
+    AND has_table_privilege('pg_catalog.pg_file_settings', 'SELECT') AS entries,
+  has_function_privilege('pg_catalog.pg_reload_conf()', 'EXECUTE') AS reload,
+  pg_has_role('pg_read_all_settings', 'USAGE') AS settings,
+  current_setting('allow_alter_system', true) IS NOT DISTINCT FROM 'off' AS forbidden, quote_ident(current_user) AS me`;
+
+/** Names are quoted by part, since a setting of an extension has two; values by the server's own rule. */
+const STATEMENT = `SELECT format('ALTER SYSTEM %s %s', CASE WHEN $2::text[] IS NULL THEN 'RESET' ELSE 'SET' END,
+    (SELECT string_agg(quote_ident(part), '.' ORDER BY n) FROM unnest(string_to_array($1, '.')) WITH ORDINALITY AS p (part, n)))
+  || coalesce(' TO ' || (SELECT string_agg(quote_literal(value), ', ' ORDER BY n) FROM unnest($2::text[]) WITH ORDINALITY AS v (value, n)), '')
+  AS sql`;
+
+/**
+ * A bare server's settings, changed by ALTER SYSTEM.
+ * @throws PgdbaError insufficient_privilege | step_refused when Patroni runs the server: it would act on one member only
+ */
+export async function openAlterSystem(ctx: StepContext): Promise<Place> {
+  const pg = await session(ctx);
+  const rights = (await pg.query(RIGHTS, [], { signal: ctx.signal })).rows[0] ?? {};
+  if (rights["entries"] !== true || rights["settings"] !== true) {
+    const me = String(rights["me"]);
+    throw new PgdbaError("insufficient_privilege", `${pg.info.user} may not read the server's configuration files`, {
+      hint: `A superuser may, or: GRANT pg_read_all_settings TO ${me}; GRANT SELECT ON pg_file_settings TO ${me}; GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO ${me}.`,
+    });
+  }
+  const settings = hideSecrets(ctx, await readSettings(pg, ctx.signal));
+  refusePatroni(settings);
+  let entries = await readFileEntries(pg, ctx.signal);
+  const server: Server = { ctx, pg, rights };
+
+  return {
+    kind: "alter_system",
+    settings,
+    held: alterSystemValues(entries),
+    configured(setting) {
+      return winningEntries(entries).get(setting.name.toLowerCase())?.setting ?? null;
+    },
+    refuses(setting, value) {
+      if (NOT_IN_FILE.has(setting.name.toLowerCase())) return "can't be set in a configuration file";
+      if (setting.source === "command line")
+        return "is set on the server's command line, which wins over the configuration; change it where the server is started";
+      if (value !== null && isList(setting.name) && listElements(textOf(value)).length === 0)
+        return "can't be emptied by ALTER SYSTEM; take it out with null, and out of postgresql.conf";
+      return undefined;
+    },
+    mayWrite: (names) => mayWrite(server, names),
+    async write(values) {
+      for (const [name, value] of values) {
+        const parts = value === null ? null : isList(name) ? listElements(textOf(value)) : [textOf(value)];
+        const { rows } = await pg.query(STATEMENT, [name, parts], { signal: ctx.signal });
+        await pg.query(String(rows[0]?.["sql"]), [], { timeoutMs: STATEMENT_MS, signal: ctx.signal });
+      }
+      await pg.query("SELECT pg_reload_conf()", [], { signal: ctx.signal });
+    },
+    async confirm(values, patience = PATIENCE_MS) {
+      const ends = ctx.clock.monotonic() + patience;
+      for (;;) {
+        entries = await readFileEntries(pg, ctx.signal);
+        const now = await readSettings(pg, ctx.signal);
+        const faults = [...values].flatMap(([name, value]) => fault(now, entries, name, value));
+        if (faults.length === 0) return confirmed(values, now, entries);
+        if (ctx.clock.monotonic() >= ends) throw notInForce(faults, entries);
+        await ctx.clock.sleep(POLL_MS, ctx.signal);
+      }
+    },
+  };
+}
+
+interface Server {
+  ctx: StepContext;
+  pg: PgSession;
+  rights: { [name: string]: unknown };
+}
+
+/** Patroni gives these on the command line of every server it starts (patroni/postgresql/config.py, CMDLINE_OPTIONS). */
+const PATRONI_SIGNS = ["cluster_name", "hot_standby", "max_connections", "wal_level", "wal_log_hints"];
+
+function refusePatroni(settings: ReadonlyMap<string, Setting>): void {
+  if (!PATRONI_SIGNS.every((name) => settings.get(name)?.source === "command line")) return;
+  throw new PgdbaError("step_refused", "Patroni runs this server; ALTER SYSTEM would change one member and no other", {
+    hint: "Name Patroni's REST API in the cluster's file (`patroni: {endpoints: [http://host:8008]}`), and the cluster with --cluster.",
+  });
+}
+
+async function mayWrite({ ctx, pg, rights }: Server, names: readonly string[]): Promise<void> {
+  if (rights["forbidden"] === true) {
+    throw new PgdbaError("step_refused", "The server forbids ALTER SYSTEM (allow_alter_system is off)", {
+      hint: "Whoever set that manages the configuration elsewhere: change the setting there.",
+    });
+  }
+  const me = String(rights["me"]);
+  const missing = rights["reload"] === true ? [] : [`GRANT EXECUTE ON FUNCTION pg_reload_conf() TO ${me}`];
+  if (!pg.info.superuser) {
+    if (pg.info.version_num < 150000) {
+      throw new PgdbaError("insufficient_privilege", `${pg.info.user} may not use ALTER SYSTEM`, {
+        hint: "Before PostgreSQL 15 only a superuser may.",
+      });
+    }
+    const { rows } = await pg.query(
+      "SELECT name FROM unnest($1::text[]) AS name WHERE NOT has_parameter_privilege(name, 'ALTER SYSTEM')",
+      [names],
+      { signal: ctx.signal },
+    );
+    missing.push(...rows.map((row) => `GRANT ALTER SYSTEM ON PARAMETER ${String(row["name"])} TO ${me}`));
+  }
+  if (missing.length === 0) return;
+  throw new PgdbaError("insufficient_privilege", `${pg.info.user} may not change all of these settings`, {
+    hint: `As a superuser: ${missing.join("; ")}.`,
+    data: { grants: missing },
+  });
+}
+
+/** Why a setting is not as it was written; nothing when it is, or waits for a restart only. */
+function fault(
+  now: ReadonlyMap<string, Setting>,
+  entries: readonly FileEntry[],
+  name: string,
+  value: Given,
+): string[] {
+  const setting = now.get(name.toLowerCase());
+  const held = alterSystemValues(entries).get(name.toLowerCase());
+  if (setting === undefined) return [`${name} is gone`];
+  const ours = /(^|[\\/])postgresql\.auto\.conf$/.test(setting.sourcefile ?? "");
+  const restarts = neededFor(setting.context) === "restart";
+  if (value === null) {
+    if (held !== undefined) return [`${name} still stands in postgresql.auto.conf`];
+    return ours && !restarts ? [`${name} is still ${setting.setting}`] : [];
+  }
+  const text = textOf(value);
+  const winner = winningEntries(entries).get(name.toLowerCase());
+  if (winner === undefined || winner.setting === null || !sameValue(setting, winner.setting, text))
+    return [`${name} is ${winner?.setting ?? "not set"} in the configuration instead of ${text}`];
+  if (restarts) return [];
+  if (!winner.applied) return [`${name} = ${text} was not applied${winner.error === null ? "" : `: ${winner.error}`}`];
+  // The server has it for everyone; a value of this role or database hides it here only.
+  if (["database", "user", "database user", "client"].includes(setting.source)) return [];
+  const has = setting.reset_val ?? setting.setting;
+  return sameValue(setting, has, text) ? [] : [`${name} is ${has} instead of ${text}`];
+}
+
+function confirmed(
+  values: ReadonlyMap<string, Given>,
+  now: ReadonlyMap<string, Setting>,
+  entries: readonly FileEntry[],
+): Confirmed {
+  const winners = winningEntries(entries);
+  const awaiting = [...values.keys()].filter((name) => {
+    const setting = now.get(name.toLowerCase());
+    if (setting === undefined || neededFor(setting.context) !== "restart") return false;
+    const next = winners.get(name.toLowerCase())?.setting ?? setting.boot_val;
+    return next !== null && !sameValue(setting, setting.setting, next);
+  });
+  return { awaiting_restart: awaiting, members: [] };
+}
+
+function notInForce(faults: string[], entries: readonly FileEntry[]): PgdbaError {
+  const broken = entries.filter((entry) => !entry.applied && entry.error !== null);
+  return new PgdbaError("step_failed", `The server did not take the settings: ${faults.join("; ")}`, {
+    hint:
+      broken.length === 0
+        ? "Look at the server's log, and at pg_file_settings."
+        : `Its configuration has faults: ${broken.map((entry) => `${entry.sourcefile}:${entry.sourceline} ${entry.name}: ${entry.error}`).join("; ")}.`,
+  });
+}

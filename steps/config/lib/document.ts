@@ -1,0 +1,131 @@
+import { open } from "node:fs/promises";
+import { resolve } from "node:path";
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Json } from "../../../engine/types.ts";
+
+/** A value as given: null is back to what it is without us. */
+export type Given = string | number | boolean | null;
+
+/** Wanted values by name as written. */
+export type Wanted = Map<string, Given>;
+
+const MAX_BYTES = 1024 * 1024;
+
+/** The values of a file: YAML, JSON (also what `config tune` or `config show` printed) or lines of postgresql.conf. */
+export async function readWanted(cwd: string, path: string): Promise<Wanted> {
+  const file = resolve(cwd, path);
+  const text = await readText(file);
+  if (/\.json$/i.test(file)) return wantedFrom(parseJson(file, text), file);
+  if (/\.ya?ml$/i.test(file)) return wantedFrom(await parseYaml(file, text), file);
+  return parseConf(file, text);
+}
+
+/** The values in data: a map, with each value plain or as `{value: …}`, or a list of `{name, value}`. */
+export function wantedFrom(data: Json, where = "settings"): Wanted {
+  const wanted: Wanted = new Map();
+  const entries = entriesOf(data);
+  if (entries === null) throw bad(where, "holds no settings", "Write `work_mem: 64MB`, one setting a line.");
+  for (const [name, value] of entries) {
+    const plain = isObject(value) && "value" in value ? (value["value"] ?? null) : value;
+    if (plain !== null && typeof plain === "object")
+      throw bad(where, `${name} is not one value`, "Write text, a number, true or false, or null to take it back.");
+    for (const known of wanted.keys())
+      if (known.toLowerCase() === name.toLowerCase()) throw bad(where, `${name} is given twice`, "Give it once.");
+    wanted.set(name, plain);
+  }
+  if (wanted.size === 0) throw bad(where, "holds no settings", "Write `work_mem: 64MB`, one setting a line.");
+  return wanted;
+}
+
+/** The text of a value as it would stand in postgresql.conf. */
+export function textOf(value: Exclude<Given, null>): string {
+  if (typeof value === "boolean") return value ? "on" : "off";
+  return String(value);
+}
+
+/** Lines `name = value`; the last of a name counts, as for the server. @throws PgdbaError invalid_param for anything else */
+export function parseConf(where: string, text: string): Wanted {
+  const byName = new Map<string, [string, string]>();
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    const match = /^\s*(?:#.*)?$|^\s*([A-Za-z_][A-Za-z0-9_$.]*)\s*(?:=\s*|\s)\s*(?:'((?:[^'\\]|''|\\.)*)'|([^\s'#]+))\s*(?:#.*)?$/.exec(line);
+    const at = `line ${index + 1}`;
+    if (match === null) throw bad(where, `${at} is not \`name = value\``, "Put text with blanks in single quotes.");
+    const [, name, quoted, bare] = match;
+    if (name === undefined) continue;
+    if (/^include/i.test(name)) throw bad(where, `${at} includes another file`, "Give the settings themselves.");
+    byName.set(name.toLowerCase(), [name, quoted === undefined ? (bare ?? "") : unquote(quoted)]);
+  }
+  if (byName.size === 0) throw bad(where, "holds no settings", "Write `work_mem = 64MB`, one setting a line.");
+  return new Map(byName.values());
+}
+
+const ESCAPES: Record<string, string> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
+
+/** As GUC_scanstr (guc-file.l) reads a quoted value. */
+function unquote(text: string): string {
+  return text.replace(/''|\\([0-7]{1,3}|.)/g, (_, escaped: string | undefined) => {
+    if (escaped === undefined) return "'";
+    if (/^[0-7]/.test(escaped)) return String.fromCharCode(Number.parseInt(escaped, 8));
+    return ESCAPES[escaped] ?? escaped;
+  });
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    const handle = await open(file);
+    try {
+      const { size } = await handle.stat();
+      if (size > MAX_BYTES) throw bad(file, "is too long for a list of settings", "At most 1 MB.");
+      return await handle.readFile("utf8");
+    } finally {
+      await handle.close();
+    }
+  } catch (cause) {
+    if (cause instanceof PgdbaError) throw cause;
+    throw new PgdbaError("io_failed", `${file} can't be read: ${(cause as NodeJS.ErrnoException).code}`, {
+      hint: "Check the path and its permissions.",
+      cause,
+    });
+  }
+}
+
+function parseJson(file: string, text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch (cause) {
+    throw bad(file, `is not JSON: ${(cause as Error).message}`, "Correct it.", cause);
+  }
+}
+
+/** Values stay as written (0.10 is no 0.1); `null` and `~` are null. */
+async function parseYaml(file: string, text: string): Promise<Json> {
+  const { parse } = await import("yaml");
+  let data: unknown;
+  try {
+    data = parse(text, { schema: "failsafe", maxAliasCount: 0, uniqueKeys: true });
+  } catch (cause) {
+    throw bad(file, `is not YAML: ${(cause as Error).message}`, "Correct it.", cause);
+  }
+  return JSON.parse(JSON.stringify(data), (_, value: unknown) => (value === "null" || value === "~" ? null : value)) as Json;
+}
+
+/** Looks through what our own commands print around the settings. */
+function entriesOf(data: Json): [string, Json][] | null {
+  if (Array.isArray(data)) {
+    const entries = data.map((item): [string, Json] | null =>
+      isObject(item) && typeof item["name"] === "string" ? [item["name"], item["value"] ?? null] : null,
+    );
+    return entries.every((entry) => entry !== null) ? entries : null;
+  }
+  if (!isObject(data)) return null;
+  const inner = isObject(data["data"]) ? data["data"]["settings"] : data["settings"];
+  return inner === undefined ? Object.entries(data) : entriesOf(inner);
+}
+
+function isObject(value: Json | undefined): value is { [key: string]: Json } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function bad(where: string, message: string, hint: string, cause?: unknown): PgdbaError {
+  return new PgdbaError("invalid_param", `${where} ${message}`, { hint, cause });
+}

@@ -1,0 +1,86 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import { type Given, textOf, type Wanted } from "./document.ts";
+import type { Place } from "./place.ts";
+import { nearestName, neededFor, type Setting } from "./settings.ts";
+import { readValue } from "./value.ts";
+
+export interface Problem {
+  name: string;
+  value: Given;
+  problem: string;
+}
+
+/**
+ * The wanted values by the settings' own names, after every one of them was found good: its name, type, unit, range, choices and
+ * context, and what only holds for several together.
+ * @throws PgdbaError invalid_param that names all that are bad, in its data too
+ */
+export function validated(place: Place, wanted: Wanted): Wanted {
+  const good: Wanted = new Map();
+  const problems: Problem[] = [];
+  for (const [name, value] of wanted) {
+    const setting = place.settings.get(name.toLowerCase());
+    const problem = setting === undefined ? unknown(name, place) : problemOf(place, setting, value);
+    if (problem !== undefined) problems.push({ name, value, problem });
+    else if (setting !== undefined) good.set(setting.name, value);
+  }
+  if (problems.length === 0) problems.push(...together(place, good));
+  if (problems.length === 0) return good;
+  throw new PgdbaError(
+    "invalid_param",
+    `${problems.length} of ${wanted.size} settings can't be applied: ${problems.map(({ name, problem }) => `${name} ${problem}`).join("; ")}`,
+    {
+      hint: "Nothing was changed. Correct these, then run again.",
+      data: { problems: problems.map((problem) => ({ ...problem })) },
+    },
+  );
+}
+
+function unknown(name: string, { settings }: Place): string {
+  const near = nearestName(name, [...settings.values()].map((setting) => setting.name));
+  if (near !== undefined) return `is no setting of this server; did you mean ${near}?`;
+  return name.includes(".")
+    ? "is not known to this server: its extension is not loaded (shared_preload_libraries)"
+    : "is no setting of this server";
+}
+
+function problemOf(place: Place, setting: Setting, value: Given): string | undefined {
+  if (neededFor(setting.context) === "never") return "is fixed when the server is built or the cluster is made";
+  if (value !== null) {
+    const read = readValue(setting, textOf(value));
+    if ("problem" in read) return `${read.problem}, not ${JSON.stringify(value)}`;
+  }
+  return place.refuses(setting, value);
+}
+
+/** Pairs of values with which the server does not start. Source: PostmasterMain (postmaster.c) and CheckRequiredParameterValues. */
+function together(place: Place, good: Wanted): Problem[] {
+  const after = (name: string): string => {
+    const setting = place.settings.get(name);
+    const given = good.get(name);
+    if (given !== undefined && given !== null) return textOf(given);
+    const next = setting === undefined || given === null ? null : place.configured(setting);
+    return next ?? (given === null ? setting?.boot_val : setting?.setting) ?? "";
+  };
+  const number = (name: string): number => Number(after(name) || 0);
+  const problems: Problem[] = [];
+  const blame = (names: string[], problem: string): void => {
+    const name = names.find((one) => good.has(one));
+    if (name !== undefined) problems.push({ name, value: good.get(name) ?? null, problem });
+  };
+  const reserved = number("superuser_reserved_connections") + number("reserved_connections");
+  if (reserved >= number("max_connections")) {
+    blame(
+      ["max_connections", "superuser_reserved_connections", "reserved_connections"],
+      `leaves no connection besides the ${reserved} reserved ones; the server would not start`,
+    );
+  }
+  if (after("wal_level").toLowerCase() === "minimal") {
+    const names = ["wal_level", "max_wal_senders", "archive_mode"];
+    if (number("max_wal_senders") > 0)
+      blame(names, "with wal_level = minimal the server does not start unless max_wal_senders is 0");
+    if (!["off", "false", "no", "0"].includes(after("archive_mode").toLowerCase()))
+      blame(names, "with wal_level = minimal the server does not start unless archive_mode is off");
+  }
+  return problems;
+}

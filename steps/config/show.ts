@@ -1,0 +1,131 @@
+import { patroniClient } from "../../providers/patroni/client.ts";
+import type { PgConnection } from "../../providers/targets.ts";
+import { defineStep } from "../define.ts";
+import { session } from "../sql/session.ts";
+import { parametersOf } from "./lib/dynamic.ts";
+import { hideSecrets } from "./lib/secrets.ts";
+import { neededFor, readSettings } from "./lib/settings.ts";
+import { humanValue } from "./lib/value.ts";
+
+const TEXT = { type: ["string", "null"] } as const;
+
+export default defineStep({
+  type: "config.show",
+  summary: "Show settings: value, default, where they come from, what they wait for",
+  docs: `Values are those that a new session gets, with the unit as SHOW writes it. Where a value comes from (file and line) and some
+settings are shown only to members of pg_read_all_settings; what is missing is in \`missing\`, with the GRANT that gives it.`,
+  example: `- config.show: {pattern: "*work_mem"}
+`,
+  effect: "read",
+  idempotent: true,
+  needs: ["postgres"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      pattern: { type: ["string", "null"], description: "Names, `*` standing for any letters; a bare word finds names with it inside" },
+      changed: { type: "boolean", default: false, description: "Only what is not PostgreSQL's default" },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["settings", "pending_restart", "missing"],
+    properties: {
+      settings: {
+        type: "array",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: [
+            "name",
+            "value",
+            "default",
+            "unit",
+            "source",
+            "file",
+            "line",
+            "pending_restart",
+            "context",
+            "takes_effect",
+            "managed_by_patroni",
+            "category",
+            "description",
+          ],
+          properties: {
+            name: { type: "string" },
+            value: TEXT,
+            default: { ...TEXT, description: "PostgreSQL's own" },
+            unit: { ...TEXT, description: "Of a bare number" },
+            source: { type: "string" },
+            file: TEXT,
+            line: { type: ["integer", "null"] },
+            pending_restart: { type: "boolean" },
+            context: { type: "string" },
+            takes_effect: { type: "string", enum: ["reload", "new_session", "restart", "never"] },
+            managed_by_patroni: { type: "boolean", description: "Set in Patroni's dynamic configuration" },
+            category: { type: "string" },
+            description: { type: "string" },
+          },
+        },
+      },
+      pending_restart: { type: "array", items: { type: "string" }, description: "Of all settings" },
+      missing: { type: "array", items: { type: "string" } },
+    },
+  },
+  async run(ctx, input) {
+    const pg = await session(ctx);
+    const connection = ctx.target.connection as PgConnection;
+    const settings = hideSecrets(ctx, await readSettings(pg, ctx.signal));
+    const managed = connection.patroni
+      ? parametersOf(await (await patroniClient(connection.patroni)).config(ctx.signal))
+      : new Map<string, unknown>();
+    const wanted = matcher(input.pattern ?? null);
+    const shown = [...settings.values()]
+      .filter((setting) => wanted(setting.name))
+      .map((setting) => {
+        const { name, unit, source, context, category, short_desc } = setting;
+        return {
+          name,
+          value: human(setting, setting.reset_val ?? setting.setting),
+          default: human(setting, setting.boot_val),
+          unit,
+          source,
+          file: setting.sourcefile,
+          line: setting.sourceline,
+          pending_restart: setting.pending_restart,
+          context,
+          takes_effect: neededFor(context),
+          managed_by_patroni: managed.has(name.toLowerCase()),
+          category,
+          description: short_desc,
+        };
+      });
+    const { rows } = await pg.query(
+      "SELECT pg_has_role('pg_read_all_settings', 'USAGE') AS all, quote_ident(current_user) AS me",
+      [],
+      { signal: ctx.signal },
+    );
+    return {
+      settings: input.changed === true ? shown.filter((one) => one.value !== one.default) : shown,
+      pending_restart: [...settings.values()].filter((one) => one.pending_restart).map((one) => one.name),
+      missing:
+        rows[0]?.["all"] === true
+          ? []
+          : [`Files, lines and some settings: GRANT pg_read_all_settings TO ${String(rows[0]?.["me"])}`],
+    };
+  },
+});
+
+function human(setting: Parameters<typeof humanValue>[0], text: string | null): string | null {
+  return text === null ? null : humanValue(setting, text);
+}
+
+/** `*work_mem` as a pattern over the whole name; a word without `*` anywhere in it. */
+function matcher(pattern: string | null): (name: string) => boolean {
+  if (pattern === null) return () => true;
+  const text = pattern.toLowerCase();
+  if (!text.includes("*")) return (name) => name.toLowerCase().includes(text);
+  const whole = new RegExp(`^${text.split("*").map((part) => part.replace(/[^a-z0-9_]/g, "\\$&")).join(".*")}$`);
+  return (name) => whole.test(name.toLowerCase());
+}

@@ -1,0 +1,116 @@
+import type { JsonObject } from "../../../engine/types.ts";
+import type { Plan, PlanNode } from "./tree.ts";
+
+/** Everything that can be found in a plan. */
+export const FINDING_CODES = [
+  "misestimate",
+  "filter_discards",
+  "sort_spill",
+  "hash_spill",
+  "aggregate_spill",
+  "nested_loop_scan",
+  "bitmap_lossy",
+  "heap_fetches",
+  "cte_filter_late",
+  "function_on_column",
+  "cast_on_column",
+  "large_offset",
+  "jit_cost",
+  "workers_not_launched",
+  "planning_time",
+  "trigger_time",
+  "statistics_missing",
+  "statistics_stale",
+] as const;
+export type FindingCode = (typeof FINDING_CODES)[number];
+
+export const SEVERITIES = ["critical", "warning", "info"] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+export interface Finding {
+  code: FindingCode;
+  severity: Severity;
+  /** Where in the plan; null when it is about the statement as a whole. */
+  node: { path: string; title: string } | null;
+  message: string;
+  /** The figures that the finding rests on. */
+  evidence: JsonObject;
+  advice: string;
+}
+
+/** What is known of a table in the plan beyond the plan itself. */
+export interface RelationFacts {
+  schema: string;
+  name: string;
+  /** `pg_class.relpages` and `reltuples`; -1 rows means never analysed or vacuumed. */
+  pages: number;
+  rows: number;
+  /** Rows changed since the last ANALYZE; null when not counted. */
+  modified: number | null;
+  /** When ANALYZE last ran, by hand or by autovacuum; null when it never did, as far as the server remembers. */
+  analyzed_at: string | null;
+  /** Whether there are column statistics; null when the role may not see them. */
+  has_statistics: boolean | null;
+  /** Leading columns of the valid indexes that are plain columns. */
+  leading_columns: { index: string; column: string; type: string }[];
+}
+
+export interface Facts {
+  /** `server_version_num` */
+  version_num: number;
+  work_mem_kb: number;
+  hash_mem_multiplier: number;
+  relations: RelationFacts[];
+}
+
+/** Finds one family of problems. Parses expressions as the plan shows them with `parse`; null when it can't. */
+export type Rule = (plan: Plan, facts: Facts, parse: ParseExpression) => Finding[];
+export type ParseExpression = (expression: string) => JsonObject | null;
+
+/** What takes less of the time than this is not worth a warning. */
+const NOTABLE_SHARE = 0.05;
+const CRITICAL_SHARE = 0.5;
+/** Milliseconds: a statement that is done sooner is in no critical state. */
+const CRITICAL_MS = 1000;
+
+/** How much `share` (0 to 1) of the execution time matters; a warning when it is not known. */
+export function weigh(plan: Plan, share: number | null): Severity {
+  if (share === null) return "warning";
+  if (share < NOTABLE_SHARE) return "info";
+  return share >= CRITICAL_SHARE && (plan.execution_ms ?? 0) >= CRITICAL_MS
+    ? "critical"
+    : "warning";
+}
+
+export function at(node: PlanNode): { path: string; title: string } {
+  return { path: node.path, title: node.title };
+}
+
+export function factsOf(node: PlanNode, facts: Facts): RelationFacts | undefined {
+  const { relation } = node;
+  return facts.relations.find(
+    ({ schema, name }) =>
+      name === relation?.name && (relation.schema === null || schema === relation.schema),
+  );
+}
+
+/** A count as people read it: `1,234,567`. */
+export function count(value: number): string {
+  return Math.round(value).toLocaleString("en-US");
+}
+
+/** A share as people read it; rounded down near the end, so that 100 % means all. */
+export function percent(share: number): string {
+  return `${share > 0.99 ? Math.floor(share * 1000) / 10 : Math.round(share * 100)} %`;
+}
+
+export function ms(value: number): string {
+  return value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value.toFixed(1)} ms`;
+}
+
+/** Kilobytes as PostgreSQL's settings take them. */
+export function kb(value: number): string {
+  const rounded = Math.ceil(value);
+  if (rounded >= 1024 * 1024 && rounded % (1024 * 1024) === 0) return `${rounded / 1024 / 1024}GB`;
+  return rounded >= 1024 ? `${Math.ceil(rounded / 1024)}MB` : `${rounded}kB`;
+}

@@ -1,0 +1,127 @@
+import { at, count, type Finding, type Rule } from "../finding.ts";
+import { type PlanNode, text, withAncestors } from "../tree.ts";
+
+/** Threshold of pev2, pgMustard and explain.depesz.com: below it, estimates seldom lead to another plan. */
+const FACTOR = 10;
+const ROWS = 1000;
+
+/** Their row counts say nothing of the estimate: nothing is returned, or what is below is counted again. */
+const SILENT = new Set(["ModifyTable", "BitmapAnd", "BitmapOr", "WorkTable Scan", "Hash"]);
+/** They read all of their input whatever is above, so that a LIMIT does not end what is below early. */
+const BLOCKING = new Set(["Sort", "Hash", "Bitmap Index Scan", "ModifyTable"]);
+const STOPPING = new Set(["Limit", "Merge Join"]);
+
+interface Judged {
+  node: PlanNode;
+  factor: number;
+  over: boolean;
+}
+
+/**
+ * Estimates that are ten times off and at least 1,000 rows, at the node where it starts: what is above inherits the mistake.
+ */
+export const misestimates: Rule = (plan) => {
+  if (!plan.analyzed) return [];
+  const judged = new Map<PlanNode, Judged>();
+  for (const [node, above] of withAncestors(plan.root)) {
+    const result = judge(node, above);
+    if (result !== null) judged.set(node, result);
+  }
+  const worst = new Map<PlanNode, Judged>();
+  for (const result of judged.values()) {
+    if (difference(result.node) < ROWS) continue;
+    for (const origin of origins(result.node, judged)) {
+      const known = worst.get(origin);
+      if (known === undefined || difference(result.node) > difference(known.node))
+        worst.set(origin, result);
+    }
+  }
+  return [...worst].map(([origin, effect]) => finding(judged.get(origin) as Judged, effect));
+};
+
+function judge(node: PlanNode, above: readonly PlanNode[]): Judged | null {
+  const { actual, estimated } = node;
+  if (actual === null || actual.loops === 0 || SILENT.has(node.type)) return null;
+  // A merge join reads its inner side again and again where keys repeat, and counts each time.
+  if (above[0]?.type === "Merge Join" && node.role === "inner") return null;
+  const real = Math.max(1, actual.rows_per_loop);
+  const guess = Math.max(1, estimated.rows);
+  const over = guess > real;
+  if (over && stopsEarly(node, above)) return null;
+  const factor = over ? guess / real : real / guess;
+  return factor >= FACTOR ? { node, factor, over } : null;
+}
+
+/** True when the node may have been left before its end, so that fewer rows than estimated are no mistake. */
+function stopsEarly(node: PlanNode, above: readonly PlanNode[]): boolean {
+  let below = node;
+  for (const parent of above) {
+    if (below.role === "init_plan" || below.role === "sub_plan" || below.role === "cte")
+      return true;
+    const join = text(parent, "join_type");
+    const first = join === "Semi" || join === "Anti" || parent.details.inner_unique === true;
+    if (STOPPING.has(parent.type) || (first && below.role === "inner" && below.type !== "Hash"))
+      return true;
+    if (BLOCKING.has(parent.type) || parent.details.strategy === "Hashed" || plainAggregate(parent))
+      return false;
+    below = parent;
+  }
+  return false;
+}
+
+const plainAggregate = (node: PlanNode) =>
+  node.type === "Aggregate" && node.details.strategy === "Plain";
+
+/** The deepest nodes below, or the node itself, from which the mistake comes. */
+function origins(node: PlanNode, judged: Map<PlanNode, Judged>): PlanNode[] {
+  const below = node.children
+    .flatMap((child) => (child.type === "Hash" ? child.children : [child]))
+    .filter((child) => judged.has(child) && !["init_plan", "cte", "sub_plan"].includes(child.role));
+  return below.length === 0 ? [node] : below.flatMap((child) => origins(child, judged));
+}
+
+/** Rows by which the estimate is off, in all loops. */
+function difference({ actual, estimated }: PlanNode): number {
+  if (actual === null) return 0;
+  return (Math.abs(actual.rows_per_loop - estimated.rows) * actual.loops) / actual.processes;
+}
+
+function finding({ node, factor, over }: Judged, effect: Judged): Finding {
+  const { actual, estimated } = node;
+  const loops = actual?.loops ?? 1;
+  const each = loops > 1 ? " per loop" : "";
+  const times = `${count(factor)} times ${over ? "too many" : "too few"}`;
+  const beyond =
+    effect.node === node
+      ? ""
+      : ` It grows to ${count(effect.node.estimated.rows)} against ${count(effect.node.actual?.rows_per_loop ?? 0)} at ${effect.node.title}.`;
+  return {
+    code: "misestimate",
+    severity: Math.max(factor, effect.factor) >= FACTOR * FACTOR ? "warning" : "info",
+    node: at(node),
+    message: `Estimated ${count(estimated.rows)} rows${each}, got ${count(actual?.rows_per_loop ?? 0)}: ${times}.${beyond}`,
+    evidence: {
+      estimated_rows: estimated.rows,
+      actual_rows: actual?.rows_per_loop ?? 0,
+      loops,
+      factor: Math.round(factor * 10) / 10,
+      direction: over ? "over" : "under",
+      worst_at: effect.node.path,
+    },
+    advice: adviceFor(node),
+  };
+}
+
+function adviceFor(node: PlanNode): string {
+  if (node.type === "Function Scan")
+    return "Declare how many rows the function gives: ALTER FUNCTION … ROWS n, or put its result into a temporary table and ANALYZE that.";
+  if (node.relation !== null) {
+    const name = node.relation.name;
+    return `Run ANALYZE ${name}. If it stays: CREATE STATISTICS (dependencies, mcv) on columns of ${name} that the conditions use together, or on the expression (14 and later); for one skewed column ALTER TABLE ${name} ALTER COLUMN … SET STATISTICS 1000, then ANALYZE.`;
+  }
+  if (node.type.endsWith("Join") || node.type === "Nested Loop")
+    return "The tables below are estimated well, their join is not: look for join columns that hang together, or one value that is far more frequent; ANALYZE both tables, raise the statistics target of the join columns.";
+  if (node.type === "Aggregate" || node.type === "Group" || node.type === "Unique")
+    return "The number of groups is misjudged: CREATE STATISTICS (ndistinct) on the grouped columns, or ALTER TABLE … ALTER COLUMN … SET (n_distinct = …), then ANALYZE.";
+  return "ANALYZE the tables below, then see which condition is misjudged.";
+}

@@ -1,0 +1,32 @@
+import { count, ms, percent, type Rule, weigh } from "../finding.ts";
+
+const SHARE = 0.1;
+const MS = 10;
+
+/** Changes whose time goes into triggers, those of foreign keys among them. */
+export const triggerTime: Rule = (plan) =>
+  plan.triggers.flatMap((trigger) => {
+    const share = plan.execution_ms ? trigger.time_ms / plan.execution_ms : 0;
+    if (trigger.time_ms < MS || share < SHARE) return [];
+    const { constraint, relation, calls } = trigger;
+    return [
+      {
+        code: "trigger_time" as const,
+        severity: weigh(plan, share),
+        node: null,
+        message: `${constraint === null ? `Trigger ${trigger.name}` : `The check of ${constraint}`}${relation === "" ? "" : ` on ${relation}`} took ${ms(trigger.time_ms)} in ${count(calls)} calls, ${percent(share)} of the execution time.`,
+        evidence: {
+          trigger: trigger.name,
+          constraint,
+          relation,
+          calls,
+          time_ms: trigger.time_ms,
+          execution_ms: plan.execution_ms,
+        },
+        advice:
+          constraint === null
+            ? "Look at what the trigger runs; one FOR EACH STATEMENT with a transition table does in one go what a row trigger does for each row."
+            : `Create an index on the referencing columns of ${constraint}: without it each changed row reads the whole referencing table.`,
+      },
+    ];
+  });

@@ -1,0 +1,212 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Json, JsonObject } from "../../../engine/types.ts";
+import { attribute } from "./exclusive.ts";
+import { titleOf } from "./title.ts";
+import {
+  type Actual,
+  type Buffers,
+  isObject,
+  type Plan,
+  type PlanNode,
+  type Role,
+} from "./tree.ts";
+
+/** Keys that stand elsewhere in a node, or that are only noise (the target lists of VERBOSE). */
+const MOVED = new Set([
+  "Node Type",
+  "Parent Relationship",
+  "Subplan Name",
+  "Relation Name",
+  "Schema",
+  "Alias",
+  "Index Name",
+  "Startup Cost",
+  "Total Cost",
+  "Plan Rows",
+  "Plan Width",
+  "Actual Startup Time",
+  "Actual Total Time",
+  "Actual Rows",
+  "Actual Loops",
+  "Output",
+  "Plans",
+]);
+const BUFFER_KEY = /^(Shared|Local|Temp) (Hit|Read|Dirtied|Written) Blocks$/;
+
+const ROLES: Record<string, Role> = {
+  Outer: "outer",
+  Inner: "inner",
+  Member: "member",
+  Subquery: "subquery",
+  InitPlan: "init_plan",
+  SubPlan: "sub_plan",
+};
+
+/**
+ * Reads what EXPLAIN (FORMAT JSON) gives on PostgreSQL 13 to 18, with any of its other options, and works out where time, cost
+ * and buffers are really spent.
+ * @throws PgdbaError unsupported when it is not the plan of one statement
+ */
+export function parsePlan(explained: Json): Plan {
+  const outputs = Array.isArray(explained) ? explained : [];
+  const output = outputs[0];
+  if (outputs.length !== 1 || !isObject(output) || !isObject(output.Plan)) {
+    throw new PgdbaError(
+      "unsupported",
+      outputs.length > 1
+        ? `A rule turns this statement into ${outputs.length} of them`
+        : "This is not the plan of a statement",
+      {
+        hint: "Give the JSON that EXPLAIN (FORMAT JSON) prints for one SELECT, INSERT, UPDATE, DELETE or MERGE.",
+      },
+    );
+  }
+  const root = parseNode(output.Plan, "1", 1);
+  const execution = numberOf(output["Execution Time"]);
+  attribute(root);
+  shares(root, execution ?? root.actual?.time_ms ?? null);
+  return {
+    root,
+    analyzed: root.actual !== null,
+    planning_ms: numberOf(output["Planning Time"]),
+    execution_ms: execution,
+    triggers: triggersOf(output.Triggers),
+    jit: jitOf(output.JIT),
+    settings: isObject(output.Settings)
+      ? Object.fromEntries(Object.entries(output.Settings).map(([name, v]) => [name, String(v)]))
+      : {},
+  };
+}
+
+/** `processes` is how many share the work of this node. */
+function parseNode(raw: JsonObject, path: string, processes: number): PlanNode {
+  const subplan = stringOf(raw["Subplan Name"]);
+  const relationship = stringOf(raw["Parent Relationship"]);
+  const name = stringOf(raw["Relation Name"]);
+  const loops = numberOf(raw["Actual Loops"]);
+  const plans = Array.isArray(raw.Plans) ? raw.Plans.filter(isObject) : [];
+  return {
+    path,
+    role: subplan?.startsWith("CTE ") ? "cte" : (ROLES[relationship ?? ""] ?? "root"),
+    type: stringOf(raw["Node Type"]) ?? "Unknown",
+    title: titleOf(raw),
+    subplan,
+    relation:
+      name === null
+        ? null
+        : { schema: stringOf(raw.Schema), name, alias: stringOf(raw.Alias) ?? name },
+    index: stringOf(raw["Index Name"]),
+    estimated: {
+      startup_cost: numberOf(raw["Startup Cost"]) ?? 0,
+      total_cost: numberOf(raw["Total Cost"]) ?? 0,
+      own_cost: 0,
+      rows: numberOf(raw["Plan Rows"]) ?? 0,
+      width: numberOf(raw["Plan Width"]) ?? 0,
+    },
+    actual: loops === null ? null : actualOf(raw, loops, processes),
+    buffers: buffersOf(raw),
+    details: detailsOf(raw),
+    children: plans.map((plan, index) =>
+      parseNode(plan, `${path}.${index + 1}`, processesOf(raw, plan, processes)),
+    ),
+  };
+}
+
+/**
+ * Below a Gather every process runs the child once for each loop of the Gather, so their ratio is the number of processes: right
+ * whether the leader takes part or not, and however many workers could be launched.
+ */
+function processesOf(gather: JsonObject, child: JsonObject, inherited: number): number {
+  if (!stringOf(gather["Node Type"])?.startsWith("Gather")) return inherited;
+  if (stringOf(child["Parent Relationship"]) !== "Outer") return inherited;
+  const loops = numberOf(gather["Actual Loops"]) ?? 0;
+  return loops === 0 ? 1 : Math.max(1, (numberOf(child["Actual Loops"]) ?? 0) / loops);
+}
+
+/** EXPLAIN gives time and rows as the average of a loop; processes below a Gather loop at the same time. */
+function actualOf(raw: JsonObject, loops: number, processes: number): Actual {
+  const perLoop = numberOf(raw["Actual Total Time"]);
+  const rows = numberOf(raw["Actual Rows"]) ?? 0;
+  return {
+    loops,
+    rows: Math.round(rows * loops),
+    rows_per_loop: rows,
+    processes,
+    // What only one of the processes ran (an InitPlan) took its time once.
+    time_ms: perLoop === null ? null : perLoop * (loops === 0 ? 0 : Math.max(1, loops / processes)),
+    own_ms: null,
+    share: null,
+  };
+}
+
+function buffersOf(raw: JsonObject): Buffers | null {
+  if (raw["Shared Hit Blocks"] === undefined) return null;
+  const of = (key: string) => numberOf(raw[`${key} Blocks`]) ?? 0;
+  return {
+    shared_hit: of("Shared Hit"),
+    shared_read: of("Shared Read"),
+    shared_dirtied: of("Shared Dirtied"),
+    shared_written: of("Shared Written"),
+    local_hit: of("Local Hit"),
+    local_read: of("Local Read"),
+    local_dirtied: of("Local Dirtied"),
+    local_written: of("Local Written"),
+    temp_read: of("Temp Read"),
+    temp_written: of("Temp Written"),
+  };
+}
+
+function detailsOf(raw: JsonObject): JsonObject {
+  const kept = Object.entries(raw).filter(([key]) => !MOVED.has(key) && !BUFFER_KEY.test(key));
+  return Object.fromEntries(
+    kept.map(([key, value]) => [
+      snake(key),
+      isObject(value)
+        ? detailsOf(value)
+        : Array.isArray(value)
+          ? value.map((item) => (isObject(item) ? detailsOf(item) : item))
+          : value,
+    ]),
+  );
+}
+
+function shares(node: PlanNode, execution: number | null): void {
+  if (node.actual !== null && node.actual.own_ms !== null && execution !== null)
+    node.actual.share = execution > 0 ? Math.min(1, node.actual.own_ms / execution) : 0;
+  for (const child of node.children) shares(child, execution);
+}
+
+function triggersOf(value: Json | undefined): Plan["triggers"] {
+  const list = Array.isArray(value) ? value.filter(isObject) : [];
+  return list.map((trigger) => ({
+    name: stringOf(trigger["Trigger Name"]) ?? stringOf(trigger["Constraint Name"]) ?? "",
+    constraint: stringOf(trigger["Constraint Name"]),
+    relation: stringOf(trigger.Relation) ?? "",
+    calls: numberOf(trigger.Calls) ?? 0,
+    time_ms: numberOf(trigger.Time) ?? 0,
+  }));
+}
+
+/** 17 made `Generation` an object of its own with a total. */
+function jitOf(value: Json | undefined): Plan["jit"] {
+  if (!isObject(value)) return null;
+  const timing = isObject(value.Timing) ? value.Timing : {};
+  const parts = Object.entries(timing).map(([key, part]): [string, number] => [
+    snake(key),
+    (isObject(part) ? numberOf(part.Total) : numberOf(part)) ?? 0,
+  ]);
+  const { total, ...rest } = Object.fromEntries(parts);
+  return { functions: numberOf(value.Functions) ?? 0, total_ms: total ?? null, parts: rest };
+}
+
+function snake(key: string): string {
+  return key.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_");
+}
+
+function numberOf(value: Json | undefined): number | null {
+  return typeof value === "number" ? value : null;
+}
+
+function stringOf(value: Json | undefined): string | null {
+  return typeof value === "string" ? value : null;
+}

@@ -1,0 +1,104 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { JsonObject } from "../../../engine/types.ts";
+import { sqlstateOf } from "../../../providers/postgres/errors.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
+import server from "../sql/server.sql" with { type: "text" };
+import { SECTIONS, type Section } from "./sections.ts";
+import type { Missing } from "./shape.ts";
+
+export interface Limits {
+  timeoutMs: number;
+  lockTimeoutMs: number;
+  signal: AbortSignal;
+}
+
+/** What the server answered, section by section. */
+export interface Answers {
+  /** The one row of server.sql. */
+  server: JsonObject;
+  rows: ReadonlyMap<string, JsonObject[]>;
+  missing: Missing[];
+}
+
+/** Catalogue queries are short: compiling them or starting workers for them costs more than it saves. */
+const PRELUDE =
+  "select set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)";
+
+/**
+ * Asks everything in two round trips, and one more for each section that fails: that is `missing` then, and keeps no other from
+ * being read.
+ * @throws PgdbaError unsupported before PostgreSQL 13 | connection_failed, or the signal's reason
+ */
+export async function readAnswers(pg: PgSession, limits: Limits): Promise<Answers> {
+  if (pg.info.version_num < 130000) {
+    throw new PgdbaError(
+      "unsupported",
+      `A report needs PostgreSQL 13 or later; this is ${pg.info.version}`,
+      { hint: "Upgrade the server; its version has been without fixes for years." },
+    );
+  }
+  const first = await pg.readBatch([searchPath(), wrapped(server)], limits);
+  if (first.error !== null) throw first.error;
+  const about = parseRows(first.columns[1])[0] ?? {};
+  const extensions = new Map(
+    (about["extensions"] as { name: string; schema: string }[]).map(({ name, schema }) => [
+      name,
+      schema,
+    ]),
+  );
+  const version = Math.floor(Number(about["version_num"]) / 10_000);
+  const applicable = SECTIONS.filter(
+    ({ from = 0, to = 99, role, extension }) =>
+      version >= from &&
+      version <= to &&
+      (role === undefined || role === about["role"]) &&
+      (extension === undefined || extensions.has(extension)),
+  );
+  const grant = `grant pg_monitor to ${String(about["user_quoted"])};`;
+  const missing: Missing[] = [];
+  const rows = new Map<string, JsonObject[]>();
+  let rest = applicable;
+  while (rest.length > 0) {
+    const statements = rest.flatMap(({ sql, extension }) => [
+      searchPath(extension === undefined ? undefined : extensions.get(extension)),
+      wrapped(sql),
+    ]);
+    const { columns, error } = await pg.readBatch([PRELUDE, ...statements], limits);
+    const ended = Math.max(0, Math.floor((columns.length - 1) / 2));
+    rest.slice(0, ended).forEach(({ name }, at) => rows.set(name, parseRows(columns[2 * at + 2])));
+    const failed = rest[ended];
+    if (failed !== undefined) missing.push(missed(failed, error, grant));
+    rest = rest.slice(ended + 1);
+  }
+  if (about["monitor"] !== true) {
+    for (const { name, hidden } of applicable) {
+      if (hidden !== undefined && rows.has(name)) {
+        const reason = `${String(about["user"])} is no member of pg_monitor and does not see ${hidden}`;
+        missing.push({ section: name, reason, hint: grant, partial: true });
+      }
+    }
+  }
+  return { server: about, rows, missing };
+}
+
+function missed({ name }: Section, error: PgdbaError | null, grant: string): Missing {
+  if (error === null) throw new PgdbaError("internal", "A batch ended early without an error");
+  const denied = sqlstateOf(error) === "42501";
+  const hint = denied ? grant : (error.hint ?? null);
+  return { section: name, reason: error.message, hint, partial: false };
+}
+
+/** Nobody's objects but the server's own are found by an unqualified name, least of all in a schema that others can write to. */
+function searchPath(schema?: string): string {
+  const path = ["pg_catalog", ...(schema === undefined ? [] : [schema]), "pg_temp"].join(", ");
+  return `select set_config('search_path', '${path.replaceAll("'", "''")}', true)`;
+}
+
+/** The rows arrive as one JSON value, so that every section has one row and one column. */
+function wrapped(sql: string): string {
+  return `select coalesce(json_agg(q), '[]') from (\n${sql}\n) q`;
+}
+
+function parseRows(column: (string | null)[] | undefined): JsonObject[] {
+  return JSON.parse(column?.[0] ?? "[]") as JsonObject[];
+}

@@ -1,0 +1,80 @@
+import type { JsonObject } from "../../../engine/types.ts";
+import { hitPercent } from "./assemble.ts";
+import { maskQuery } from "./mask.ts";
+import { statementKey } from "./counters.ts";
+import type { Answers } from "./read.ts";
+
+/** Characters of a statement that tell it from others. */
+const SHORT = 300;
+
+/** What can be said when pg_stat_statements says nothing. */
+function absent({ server, missing }: Answers) {
+  const installed = (server["extensions"] as { name: string }[]).some(
+    ({ name }) => name === "pg_stat_statements",
+  );
+  const note = missing.find(({ section }) => section === "statements");
+  return {
+    available: false,
+    reason: installed
+      ? (note?.reason ?? "pg_stat_statements gave no answer")
+      : `pg_stat_statements is not installed in ${String(server["database"])}`,
+    hint: installed
+      ? (note?.hint ?? null)
+      : "Add pg_stat_statements to shared_preload_libraries, restart, and create extension pg_stat_statements;",
+    entries: 0,
+    total_ms: 0,
+    calls: 0,
+    evicted: null,
+    stats_reset: null,
+    top: [],
+  };
+}
+
+/** The statements that took the most time in all. */
+export function statements(answers: Answers, top: number) {
+  const rows = answers.rows.get("statements");
+  if (rows === undefined) return absent(answers);
+  const info = answers.rows.get("statements_info")?.[0];
+  const total = Number(rows[0]?.["all_ms"] ?? 0);
+  return {
+    available: true,
+    reason: null,
+    hint: null,
+    entries: Number(rows[0]?.["entries"] ?? 0),
+    total_ms: total,
+    calls: Number(rows[0]?.["all_calls"] ?? 0),
+    evicted: info?.["evicted"] ?? null,
+    stats_reset: info?.["stats_reset"] ?? null,
+    top: rows.slice(0, top).map((row) => {
+      const detail = row["detail"] as JsonObject;
+      const { queryid, database, user, calls, total_ms, rows: count } = row;
+      return {
+        queryid,
+        database,
+        user,
+        query: maskQuery(String(detail["query"] ?? "")),
+        calls,
+        total_ms,
+        share_percent: total === 0 ? 0 : Math.round((1000 * Number(total_ms)) / total) / 10,
+        mean_ms: detail["mean_ms"],
+        max_ms: detail["max_ms"],
+        rows: count,
+        cache_hit_percent: hitPercent(detail["hit"], detail["read"]),
+        read_ms: detail["read_ms"],
+        temp_blocks: detail["temp"],
+        wal_bytes: detail["wal_bytes"],
+      };
+    }),
+  };
+}
+
+/** How each statement begins that has a text, by its key. */
+export function texts({ rows }: Answers): Record<string, string> {
+  const known = (rows.get("statements") ?? []).filter(({ detail }) => detail !== null);
+  return Object.fromEntries(
+    known.map((row) => [
+      statementKey(row),
+      maskQuery(String((row["detail"] as JsonObject)["query"] ?? "")).slice(0, SHORT),
+    ]),
+  );
+}

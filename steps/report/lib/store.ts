@@ -1,0 +1,150 @@
+import { createHash, randomUUID } from "node:crypto";
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Counters } from "./shape.ts";
+
+/** A report's figures as they lie in the state folder. */
+export interface Kept {
+  format: 1;
+  counters: Counters;
+  summary: { critical: number; warning: number; info: number };
+  /** `severity check object` of each finding. */
+  findings: [severity: string, check: string, object: string | null][];
+}
+
+const FORMAT = 1;
+/** No snapshot of ours is as large; what is, was not written by us. */
+const MAX_BYTES = 8 * 1024 * 1024;
+/** A name of the file and of nothing else: when it was taken, and what of (see `keyOf`). */
+const NAME = /^(\d{8}T\d{9}Z)-([0-9a-f]{12})\.json$/;
+
+/** Where the snapshots of a server lie: members of one cluster share the folder, as they share the system identifier. */
+export function folderOf(stateDir: string, identity: string | null, node: string): string {
+  return join(stateDir, "snapshots", identity ?? `node-${digest(node)}`);
+}
+
+/** One history: a node as it is reached over the network, or locally however, and the database that relations were read from. */
+function keyOf({ node, database }: Counters): string {
+  return digest(`${node.replace(/^(127\.\d+\.\d+\.\d+|::1):/, "local:")}\n${database}`);
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 12);
+}
+
+/**
+ * Earlier snapshots of the same node and database, oldest first. `unreadable` are files that are none.
+ * @throws PgdbaError io_failed
+ */
+export async function readHistory(
+  folder: string,
+  now: Counters,
+): Promise<{ kept: Kept[]; unreadable: string[] }> {
+  const kept: Kept[] = [];
+  const unreadable: string[] = [];
+  for (const name of await names(folder, keyOf(now))) {
+    const file = join(folder, name);
+    try {
+      const found = parse(await readFile(file));
+      if (found === null) unreadable.push(file);
+      else if (found.counters.taken_at < now.taken_at) kept.push(found);
+    } catch (error) {
+      // Another report has thinned it out in between.
+      if (errno(error) !== "ENOENT") throw failed(file, error);
+    }
+  }
+  return { kept, unreadable };
+}
+
+/** Keeps a snapshot, 0600, and removes those that `keep` leaves no room for. @returns the file @throws PgdbaError io_failed */
+export async function keep(folder: string, snapshot: Kept, most: number): Promise<string> {
+  const { counters } = snapshot;
+  const name = `${counters.taken_at.replaceAll(/[-:.]/g, "")}-${keyOf(counters)}.json`;
+  const file = join(folder, name);
+  const temporary = join(folder, `.${name}.${randomUUID()}`);
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const handle = await open(temporary, "wx", 0o600);
+    try {
+      await handle.writeFile(JSON.stringify(snapshot));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+    const all = await names(folder, keyOf(counters));
+    for (const old of surplus(all.map(timeOf), most)) await rm(join(folder, all[old] ?? ""), { force: true });
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw failed(file, error);
+  }
+  return file;
+}
+
+/**
+ * Which of `times` (ms, rising) to give up so that `most` stay: always the one whose neighbours are closest together for its age,
+ * so that the past is kept the more coarsely the longer it is ago. The first and the last always stay.
+ */
+export function surplus(times: readonly number[], most: number): number[] {
+  const left = times.map((time, at) => ({ time, at }));
+  const gone: number[] = [];
+  while (left.length > Math.max(2, most)) {
+    const newest = left.at(-1)?.time ?? 0;
+    let victim = 1;
+    let least = Infinity;
+    for (let n = 1; n < left.length - 1; n++) {
+      const gap = (left[n + 1]?.time ?? 0) - (left[n - 1]?.time ?? 0);
+      const density = gap / (newest - (left[n]?.time ?? 0) + 1);
+      if (density < least) [victim, least] = [n, density];
+    }
+    gone.push(...left.splice(victim, 1).map(({ at }) => at));
+  }
+  return gone;
+}
+
+async function names(folder: string, key: string): Promise<string[]> {
+  try {
+    const all = await readdir(folder);
+    return all.filter((name) => NAME.exec(name)?.[2] === key).toSorted();
+  } catch (error) {
+    if (errno(error) === "ENOENT") return [];
+    throw failed(folder, error);
+  }
+}
+
+function timeOf(name: string): number {
+  const [, y, mo, d, h, mi, s, ms] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z/.exec(name) ?? [];
+  return Date.parse(`${y}-${mo}-${d}T${h}:${mi}:${s}.${ms}Z`);
+}
+
+function parse(bytes: Buffer): Kept | null {
+  if (bytes.length > MAX_BYTES) return null;
+  try {
+    const value = JSON.parse(bytes.toString("utf8")) as Kept;
+    const { counters, summary, findings } = value;
+    const whole =
+      value.format === FORMAT &&
+      typeof counters.taken_at === "string" &&
+      typeof counters.databases === "object" &&
+      typeof counters.relations === "object" &&
+      typeof summary === "object" &&
+      Array.isArray(findings);
+    return whole ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+function errno(error: unknown): unknown {
+  return (error as { code?: unknown } | null)?.code;
+}
+
+function failed(path: string, cause: unknown): PgdbaError {
+  const code = String(errno(cause));
+  return new PgdbaError("io_failed", `${path}: ${code}`, {
+    cause,
+    hint: "Look at the state folder (PGDBA_HOME) and its file system, or run with --no-snapshot.",
+    data: { errno: code },
+  });
+}

@@ -1,0 +1,253 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { compileClosure } from "../../../engine/cli/closure.ts";
+import { makeRegistry } from "../../../engine/cli/library.ts";
+import { PgdbaError } from "../../../engine/errors.ts";
+import { Journal } from "../../../engine/journal/journal.ts";
+import { openLibrary } from "../../../engine/load/library.ts";
+import { executeRun, type Host, type RunOutcome, type RunRequest } from "../../../engine/run.ts";
+import { Stop } from "../../../engine/run/stop.ts";
+import { Secrets } from "../../../engine/secrets.ts";
+import type { Clock, Event, Json, JsonObject, StepContext, StepType, Target } from "../../../engine/types.ts";
+import { loaders } from "../../../steps/_registry.ts";
+
+/** What a fake step does when it is called; without one it gives `{path}`. */
+export type Behaviour = (ctx: StepContext, input: any) => Json | Promise<Json>;
+
+export interface Options {
+  params?: JsonObject;
+  plan?: boolean;
+  target?: Partial<Target>;
+  flags?: Partial<RunRequest["asked"]["flags"]>;
+  asked?: Partial<RunRequest["asked"]>;
+  stop?: Stop;
+  clock?: Clock;
+  resume?: { assumed?: Record<string, "done" | "not_done"> };
+}
+
+export interface StepLine {
+  path: string;
+  id: string;
+  type: string;
+  status: string;
+  changed: boolean;
+  attempts: number;
+  error: { code: string; message: string } | null;
+  preview?: Json;
+}
+
+/** An outcome, with what tests look at most. */
+export interface Ran extends RunOutcome {
+  data: JsonObject;
+  error: NonNullable<RunOutcome["envelope"]["error"]> | null;
+  run: JsonObject & { warnings: string[] };
+  steps: StepLine[];
+  /** `path status`, in the order in which the steps ended. */
+  ended: string[];
+}
+
+/** A clock that stands still but for those who sleep; `slept` holds for how long each did, ms. */
+export function leaping(): Clock & { slept: number[] } {
+  let at = 1_000;
+  const slept: number[] = [];
+  return {
+    slept,
+    now: () => new Date(Date.UTC(2026, 0, 1) + at),
+    monotonic: () => at,
+    async sleep(ms, signal) {
+      signal?.throwIfAborted();
+      slept.push(ms);
+      at += ms;
+      await Bun.sleep(0);
+      signal?.throwIfAborted();
+    },
+  };
+}
+
+export function target(more: Partial<Target> = {}): Target {
+  return {
+    name: "drill",
+    cluster: "drill",
+    labels: [],
+    ownership: "managed",
+    expectedIdentity: null,
+    connection: null,
+    facts: async () => ({ identity: "7", capabilities: ["postgres"], facts: { version: 18 } }),
+    close: async () => {},
+    ...more,
+  };
+}
+
+/** One state folder, a set of fake step types, and a log of everything that they were told to do. */
+export class Harness {
+  readonly dir = mkdtempSync(join(tmpdir(), "pgdba-run-"));
+  readonly secrets = new Secrets();
+  readonly journal = new Journal(join(this.dir, "state"), this.secrets);
+  readonly clock = leaping();
+  /** `verb path`, where verb is `look`, `act`, `undo`, `plan`, ... */
+  readonly calls: string[] = [];
+  readonly events: Event[] = [];
+  /** By step id: what a fake step does, and `<id>~undo` for its undo. */
+  on: Record<string, Behaviour> = {};
+  #runs = 0;
+
+  readonly types: StepType[] = [
+    this.type("fake.look", { effect: "read", idempotent: true }, "look"),
+    this.type("fake.act", {
+      undo: async (ctx, _input, output) => {
+        this.calls.push(`undo ${ctx.step.path.replace(/~undo$/, "")}${output === undefined ? " unfinished" : ""}`);
+        await this.on[`${ctx.step.id}~undo`]?.(ctx, output);
+      },
+    }),
+    this.type("fake.keep", {}),
+    this.type("fake.again", { idempotent: true }),
+    this.type("fake.shown", {
+      plan: async (ctx, input) => {
+        this.calls.push(`plan ${ctx.step.path}`);
+        return { would: input };
+      },
+    }),
+    this.type("fake.probed", {
+      probe: async (ctx) => {
+        this.calls.push(`probe ${ctx.step.path}`);
+        return { state: "unknown", reason: "no trace of it" };
+      },
+    }),
+  ];
+
+  readonly registry = makeRegistry({
+    ...loaders,
+    ...Object.fromEntries(this.types.map((type) => [type.type, async () => ({ default: type })])),
+  });
+
+  private type(type: string, about: Partial<StepType>, verb = "act"): StepType {
+    return {
+      type,
+      summary: type,
+      example: "",
+      effect: "change",
+      idempotent: false,
+      input: { type: "object" },
+      output: {},
+      run: async (ctx: StepContext, input: Json) => {
+        this.calls.push(`${verb} ${ctx.step.path}`);
+        return (await this.on[ctx.step.id]?.(ctx, input)) ?? { path: ctx.step.path };
+      },
+      ...about,
+    };
+  }
+
+  host(clock: Clock = this.clock): Host {
+    const { journal, registry, secrets, dir } = this;
+    return {
+      journal,
+      registry,
+      secrets,
+      clock,
+      library: this.library(),
+      env: {},
+      cwd: dir,
+      stateDir: join(dir, "state"),
+      listener: (event) => void this.events.push(event),
+      newRunId: () => `run-${++this.#runs}`,
+    };
+  }
+
+  library() {
+    return openLibrary([{ name: "project", dir: join(this.dir, "runbooks") }]);
+  }
+
+  write(name: string, text: string): void {
+    const file = join(this.dir, "runbooks", `${name}.yaml`);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  }
+
+  /** Runs `text` as the runbook `demo/one` (or `name`), with the head `summary` and `risk: change` when it has none. */
+  async run(text: string, options: Options = {}, name = "demo/one"): Promise<Ran> {
+    this.write(name, text.includes("risk:") ? text : `summary: A test.\nrisk: change\n${text}`);
+    const host = this.host(options.clock);
+    const { runbook, runbooks } = await compileClosure(name, host.library, host.registry);
+    const row = options.resume && this.journal.runs(1)[0]!;
+    const outcome = await executeRun(host, {
+      command: "test",
+      runbook,
+      runbooks,
+      params: options.params ?? {},
+      recordedParams: options.params ?? {},
+      target: target(options.target),
+      targetFlags: {},
+      plan: options.plan ?? false,
+      lockWaitMs: 0,
+      stop: options.stop ?? new Stop(),
+      asked: {
+        flags: { yes: false, confirm: null, iKnowWhatIAmDoing: false, explicitCluster: true, ...options.flags },
+        caller: "test",
+        policy: [],
+        backupRunbook: runbooks.has("backup/create"),
+        confirm: undefined,
+        ...options.asked,
+      },
+      ...(row ? { resume: { row, assumed: new Map(Object.entries(options.resume?.assumed ?? {})) } } : {}),
+    });
+    const { run: inData, ...data } = (outcome.envelope.data ?? {}) as JsonObject;
+    const run = (inData ?? outcome.envelope.error?.run) as Ran["run"];
+    const steps = run["steps"] as unknown as StepLine[];
+    return {
+      ...outcome,
+      data,
+      error: outcome.envelope.error,
+      run,
+      steps,
+      ended: steps.map(({ path, status }) => `${path} ${status}`),
+    };
+  }
+
+  close(): void {
+    this.journal.close();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** Runs `work` with a harness of its own. */
+export async function withHarness(work: (harness: Harness) => Promise<void>): Promise<void> {
+  const harness = new Harness();
+  try {
+    await work(harness);
+  } finally {
+    harness.close();
+  }
+}
+
+export function fail(message = "as it should", retryable = false): Behaviour {
+  return () => {
+    throw new PgdbaError("step_failed", message, { retryable });
+  };
+}
+
+/** Fails `times` times, retryably, then gives `output`. */
+export function failing(times: number, output: Json = { done: true }): Behaviour {
+  let left = times;
+  return () => {
+    if (left-- > 0) throw new PgdbaError("connection_failed", `failure, ${left} left`, { retryable: true });
+    return output;
+  };
+}
+
+/** Gives the outputs one after the other, the last one for ever. */
+export function sequence(...outputs: Json[]): Behaviour {
+  let at = 0;
+  return () => outputs[Math.min(at++, outputs.length - 1)]!;
+}
+
+/** The code of what `work` throws. */
+export async function codeOf(work: Promise<unknown>): Promise<{ code: string; message: string; hint: string | undefined; gate: unknown }> {
+  try {
+    await work;
+  } catch (thrown) {
+    if (!(thrown instanceof PgdbaError)) throw thrown;
+    return { code: thrown.code, message: thrown.message, hint: thrown.hint, gate: (thrown.data as JsonObject | undefined)?.["gate"] };
+  }
+  throw new Error("nothing was thrown");
+}

@@ -1,0 +1,160 @@
+/** A real Patroni cluster for tests: one etcd and some members, as plain processes that die with the test process. */
+
+import { existsSync, readdirSync } from "node:fs";
+import { chown, mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { freePort } from "../../providers/embedded/server.ts";
+import { ordinaryUser, spareBase, traversable } from "../../providers/embedded/user.ts";
+
+export interface PatroniCluster {
+  members: { name: string; host: string; port: number; api: string }[];
+  user: string;
+  password: string;
+  /** Of the REST API, for what changes something. */
+  apiUser: string;
+  apiPassword: string;
+  /** GET of a member's REST API. */
+  get(path: string, member?: number): Promise<any>;
+  /** The end of all logs, for a failure that needs explaining. */
+  logs(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Directory of a PostgreSQL with what Patroni needs (pg_basebackup, pg_controldata), or undefined. */
+function postgresBinaries(): string | undefined {
+  const root = "/usr/lib/postgresql";
+  return (existsSync(root) ? readdirSync(root) : [])
+    .toSorted((a, b) => Number(b) - Number(a))
+    .map((version) => join(root, version, "bin"))
+    .find((dir) => existsSync(join(dir, "pg_basebackup")) && existsSync(join(dir, "initdb")));
+}
+
+/** What keeps these tests from running here, or null. @throws Error when PGDBA_TEST_REQUIRE says that nothing may */
+export function patroniMissing(): string | null {
+  const missing = [
+    ...["patroni", "etcd"].filter((name) => Bun.which(name) === null),
+    ...(postgresBinaries() === undefined ? ["postgresql"] : []),
+  ];
+  if (missing.length === 0) return null;
+  const said = `not on this machine: ${missing.join(", ")}`;
+  if ((process.env.PGDBA_TEST_REQUIRE ?? "").split(",").includes("patroni")) throw new Error(`patroni is required, but ${said}`);
+  return said;
+}
+
+/** Ends everything and removes the files when its standard input closes. Arguments: the files that list each process's argv. */
+const KEEPER = `cd "$BASE"
+etcd --data-dir "$BASE/etcd" --listen-client-urls "$ETCD" --advertise-client-urls "$ETCD" \\
+  --listen-peer-urls "$PEER" --initial-advertise-peer-urls "$PEER" --initial-cluster "default=$PEER" >>etcd.log 2>&1 </dev/null &
+pids=$!
+for file in "$BASE"/*.yml; do
+  patroni "$file" >>"$file.log" 2>&1 </dev/null &
+  pids="$pids $!"
+done
+cat >/dev/null
+kill -KILL $pids
+for file in "$BASE"/*/data/postmaster.pid; do [ -e "$file" ] && kill -QUIT "$(head -n 1 "$file")"; done
+wait
+rm -rf "$BASE"`;
+
+/** Starts a cluster of `count` members and waits until all stream. About 8 s. */
+export async function startPatroni(count: number): Promise<PatroniCluster> {
+  const user = ordinaryUser();
+  const parent = (await traversable(join(tmpdir(), "x"))) ? tmpdir() : await spareBase(["/tmp", "/var/lib/pgdba"]);
+  const base = await mkdtemp(join(parent, "pgdba-patroni-"));
+  const [password, apiPassword] = [crypto.randomUUID(), crypto.randomUUID()];
+  const etcd = `127.0.0.1:${await freePort()}`;
+  const members: PatroniCluster["members"] = [];
+  for (let n = 1; n <= count; n++) {
+    const [name, port, rest] = [`pg${n}`, await freePort(), `127.0.0.1:${await freePort()}`];
+    members.push({ name, host: "127.0.0.1", port, api: `http://${rest}` });
+    const dir = join(base, name);
+    await mkdir(dir, { mode: 0o700 });
+    if (user !== null) await chown(dir, user.uid, user.gid);
+    const config = {
+      scope: "test",
+      name,
+      restapi: { listen: rest, connect_address: rest, authentication: { username: "admin", password: apiPassword } },
+      etcd3: { host: etcd },
+      bootstrap: {
+        dcs: {
+          ttl: 20,
+          loop_wait: 1,
+          retry_timeout: 3,
+          postgresql: { parameters: { max_connections: 60, work_mem: "5MB", wal_keep_size: "64MB" } },
+        },
+        initdb: [{ encoding: "UTF8" }, { locale: "C" }, "no-sync"],
+      },
+      postgresql: {
+        listen: `127.0.0.1:${port}`,
+        connect_address: `127.0.0.1:${port}`,
+        data_dir: join(dir, "data"),
+        bin_dir: postgresBinaries(),
+        pgpass: join(dir, "pgpass"),
+        authentication: {
+          superuser: { username: "postgres", password },
+          replication: { username: "replicator", password },
+        },
+        parameters: { unix_socket_directories: dir, fsync: "off", shared_buffers: "16MB" },
+        pg_hba: ["host all all 127.0.0.1/32 scram-sha-256", "host replication all 127.0.0.1/32 scram-sha-256"],
+      },
+    };
+    const file = join(base, `${name}.yml`);
+    await writeFile(file, stringify(config), { mode: 0o600 });
+    if (user !== null) await chown(file, user.uid, user.gid);
+  }
+  if (user !== null) await chown(base, user.uid, user.gid);
+  const keeper = Bun.spawn(["/bin/sh", "-c", KEEPER], {
+    ...(user === null ? {} : { uid: user.uid, gid: user.gid }),
+    cwd: "/",
+    env: {
+      PATH: process.env.PATH ?? "/usr/bin:/bin",
+      LC_ALL: "C",
+      BASE: base,
+      ETCD: `http://${etcd}`,
+      PEER: `http://127.0.0.1:${await freePort()}`,
+    },
+    stdin: "pipe",
+    stdout: "ignore",
+    stderr: "ignore",
+  });
+  keeper.unref();
+  const cluster: PatroniCluster = {
+    members,
+    user: "postgres",
+    password,
+    apiUser: "admin",
+    apiPassword,
+    get: async (path, member = 0) => (await fetch(`${members[member]?.api}${path}`)).json(),
+    async logs() {
+      const files = readdirSync(base).filter((name) => name.endsWith(".log"));
+      const texts = files.map(async (name) => `== ${name}\n${(await readFile(join(base, name), "utf8")).slice(-3000)}`);
+      return (await Promise.all(texts)).join("\n");
+    },
+    async stop() {
+      await keeper.stdin.end();
+      await keeper.exited;
+    },
+  };
+  try {
+    await waitStreaming(cluster, count);
+  } catch (error) {
+    const logs = await cluster.logs();
+    await cluster.stop();
+    throw new Error(`Patroni did not start:\n${logs}`, { cause: error });
+  }
+  return cluster;
+}
+
+/** Waits until one leads and the others stream, by what the leader's server says. */
+async function waitStreaming(cluster: PatroniCluster, count: number): Promise<void> {
+  const ends = performance.now() + 60_000;
+  for (;;) {
+    const states = await Promise.all(cluster.members.map((_, n) => cluster.get("/patroni", n).catch(() => null)));
+    const leader = states.find((state) => state?.role === "master" || state?.role === "primary");
+    if (leader?.replication?.filter((one: { state: string }) => one.state === "streaming").length === count - 1) return;
+    if (performance.now() > ends) throw new Error("no leader with all standbys streaming");
+    await Bun.sleep(100);
+  }
+}
