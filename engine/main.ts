@@ -1,5 +1,5 @@
 /** The composition root: the only place that touches globals and knows both the engine and what it works with. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname } from "node:path";
 import { labCommand } from "../providers/lab/command.ts";
@@ -8,13 +8,24 @@ import { main } from "./cli/dispatch.ts";
 import type { BuiltinIndex, Front } from "./cli/front.ts";
 import { makeRegistry } from "./cli/library.ts";
 import { systemClock } from "./clock.ts";
+import { errorRecord, failure } from "./envelope.ts";
+import { type ExitCode, PgdbaError } from "./errors.ts";
 import { suggest } from "./load/suggest.ts";
 import { Secrets } from "./secrets.ts";
-import { Stop } from "./run/stop.ts";
+import { interrupted, Stop } from "./run/stop.ts";
 import packageJson from "../package.json" with { type: "json" };
+
+/** How long a step has to end after a defect outside of it, ms. */
+const DEFECT_GRACE_MS = 5_000;
 
 const packageDir = dirname(import.meta.dir);
 let index: BuiltinIndex | undefined;
+
+// stdout is the envelope's alone; what a step type or a library prints goes where people look.
+const { stdout, stderr } = process;
+const writeOut = stdout.write.bind(stdout);
+stdout.write = stderr.write.bind(stderr);
+console.log = console.info = console.debug = console.error;
 
 const front: Front = {
   argv: process.argv.slice(2),
@@ -25,8 +36,16 @@ const front: Front = {
   get stdin() {
     return process.stdin;
   },
-  stdout: process.stdout,
-  stderr: process.stderr,
+  stdout: {
+    isTTY: stdout.isTTY,
+    columns: stdout.columns,
+    write(text, done) {
+      answered = true;
+      writeOut(text, done);
+    },
+    onError: (listener) => stdout.once("error", listener),
+  },
+  stderr,
   clock: systemClock,
   stop: new Stop(),
   secrets: new Secrets(),
@@ -46,17 +65,72 @@ const front: Front = {
   extras: [labCommand],
 };
 
+/** How this process leaves when `main` can't end by itself. */
+let leaving: { error: PgdbaError; exit: ExitCode } | undefined;
+let answered = false;
+
 /** The first signal unwinds, the second kills, the third leaves. */
 async function onSignal(name: string): Promise<void> {
-  if (front.stop.hard.aborted) process.exit(130);
-  const step = front.stop.request(name);
-  if (step === "hard") {
-    const { killAllChildren } = await import("./spawn.ts");
-    killAllChildren();
+  if (front.stop.hard.aborted) leave(interrupted(name), 130);
+  if (front.stop.request(name) === "hard") await killChildren();
+}
+
+/** What no step can be blamed for: a throw in a callback, a promise nobody waits for. A run under way still takes back what it did. */
+function onDefect(thrown: unknown): void {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const error = new PgdbaError("internal", `Something failed outside of any step: ${message}`, {
+    cause: thrown,
+    hint: "A step type, or pgdba itself, left an error unhandled; run again with PGDBA_DEBUG=1 and report the stack.",
+  });
+  if (front.env["PGDBA_DEBUG"]) front.stderr.write(`${front.secrets.redact((thrown instanceof Error && thrown.stack) || message)}\n`);
+  if (front.stop.run === null || front.stop.hard.aborted) leave(error, 1);
+  if (front.stop.soft.aborted) return;
+  front.stop.fail(error);
+  const stuck = setTimeout(() => {
+    const hint = `Look at the target, then \`pgdba resume ${front.stop.run}\`.`;
+    front.stop.fail(new PgdbaError("needs_operator", error.message, { cause: thrown, hint }), true);
+    void killChildren();
+  }, DEFECT_GRACE_MS);
+  stuck.unref();
+}
+
+async function killChildren(): Promise<void> {
+  const { killAllChildren } = await import("./spawn.ts");
+  killAllChildren();
+}
+
+function leave(error: PgdbaError, exit: ExitCode): never {
+  leaving ??= { error, exit };
+  process.exit(exit);
+}
+
+/** However this process ends, stdout gets its one envelope: also when a step type calls process.exit. */
+function lastWords(): void {
+  if (answered) return;
+  answered = true;
+  const { run } = front.stop;
+  const { error, exit } = leaving ?? {
+    error: new PgdbaError("internal", "Something ended this process before its time", {
+      hint: "A step type must not call process.exit.",
+    }),
+    exit: run === null ? 1 : 6,
+  };
+  const record = errorRecord(error);
+  if (run !== null) record.hint = `Run ${run} was cut short: look at the target, then \`pgdba resume ${run}\`.`;
+  const command = process.argv[2]?.startsWith("-") === false ? process.argv[2] : "pgdba";
+  const envelope = front.secrets.redactData(failure(command, front.clock.now(), record));
+  try {
+    writeSync(1, `${JSON.stringify(envelope)}\n`);
+  } catch {
+    // Nobody listens any more.
   }
+  process.exitCode = exit;
 }
 
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => void onSignal(name));
+process.on("uncaughtException", onDefect);
+process.on("unhandledRejection", onDefect);
+process.on("exit", lastWords);
 // A reader that went away must not turn into a crash in the middle of a run.
 process.stderr.on("error", () => {});
 

@@ -69,6 +69,8 @@ export interface RunOutcome {
   exit: ExitCode;
   envelope: Envelope;
   status: RunStatus;
+  /** What made it fail, with its stack and causes. */
+  error: PgdbaError | null;
 }
 
 /**
@@ -105,6 +107,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
       : { kind: "run.started", runbook: runbook.name, plan: request.plan, target: target.name, steps: runbook.steps.length },
   );
   announceStops(host, state);
+  stop.run = id;
   const scope = topScope(runbook, request.params);
   let output: Json = null;
   let error: PgdbaError | null = null;
@@ -112,6 +115,8 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   try {
     if (risk === "destructive" && !request.plan) await takeBackup(state, scope);
     await runNodes(state, runbook.steps, scope);
+    // Told to stop while the last step ended: that too is unwound.
+    stop.soft.throwIfAborted();
     // What can't be known before it is done is left out.
     output = outputOf(runbook, variables(state, scope), request.plan ? () => undefined : undefined);
   } catch (thrown) {
@@ -136,6 +141,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     if (error) state.warnings.push(broken.message);
     else end = ending(broken, request.plan, unwound);
   }
+  stop.run = null;
   const { status, exit, error: failed } = end;
   emit({ kind: "run.finished", status, exit, duration_ms: duration });
   const data = runData(state, { status, risk, duration, unwound, startedAt });
@@ -143,7 +149,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   const envelope = failed
     ? failure(request.command, now, failed, output, data)
     : success(request.command, now, { ...asObject(output), run: data });
-  return { exit, status, envelope: host.secrets.redactData(envelope) };
+  return { exit, status, error, envelope: host.secrets.redactData(envelope) };
 }
 
 /** The first signal is on record before anything is unwound, so that a run that then dies is not gone on with. */

@@ -22,7 +22,7 @@ export type JsonObject = { [key: string]: Json };
  * `x-lang` on a string: `cel` (an expression, handed to the step as written), `text` (Handlebars, handed to the step as
  * written, to be rendered with `ctx.render`), `static` (no template allowed); without it a string is rendered before `run`.
  * `x-secret` on a param: see `ParamSpec.secret`. */
-export interface JsonSchema extends Partial<Record<Bound, number>> {
+export interface JsonSchema {
   type?: string | readonly string[];
   properties?: Record<string, JsonSchema>;
   required?: readonly string[];
@@ -37,21 +37,24 @@ export interface JsonSchema extends Partial<Record<Bound, number>> {
   default?: Json;
   format?: string;
   pattern?: string;
+  minimum?: number;
+  maximum?: number;
+  minItems?: number;
+  maxItems?: number;
+  minLength?: number;
+  maxLength?: number;
+  minProperties?: number;
+  maxProperties?: number;
   examples?: readonly Json[];
   title?: string;
   "x-lang"?: "cel" | "text" | "static";
   "x-secret"?: boolean;
 }
-type Bound = `${"min" | "max"}${"imum" | "Items" | "Length" | "Properties"}`;
 
-// ---------------------------------------------------------------- positions and diagnostics
+// ---------------------------------------------------------------- documents, layers and their faults
 
 /** A place in a file; line and column count from 1. */
-export interface Where {
-  file: string;
-  line: number;
-  column: number;
-}
+export type Where = { file: string; line: number; column: number };
 
 /** A key or index path into a document: `["steps", 2, "when"]`. */
 export type DocPath = readonly (string | number)[];
@@ -63,43 +66,36 @@ export interface Span extends Where {
   text: string;
 }
 
+/** `rule` is a stable name such as `unknown-step`, `frame` the source line with a caret under the fault. */
 export interface Diagnostic {
   severity: "error" | "warning";
-  /** Stable rule name, e.g. `unknown-step`, `template-in-sql`. */
   rule: string;
   message: string;
   hint?: string;
   where: Where;
-  /** The source line with a caret under the fault. */
   frame: string;
 }
 
-// ---------------------------------------------------------------- documents and layers
-
 export type LayerName = "builtin" | "system" | "user" | "project" | "extra";
-
-/** One YAML document, `extends` already resolved; `data` holds plain null-prototype objects. */
-export interface Doc {
-  /** Path below the layer without `.yaml`: `health/check`. */
-  name: string;
-  kind: string;
-  layer: LayerName;
-  file: string;
-  data: JsonObject;
-  /** Hex SHA-256 over the texts that made it, own and extended. */
-  digest: string;
-  /** Where the value at `path` (or, with `key`, its key) was written; the nearest written ancestor when it was not. */
-  at(path: DocPath, key?: boolean): Span;
-}
 
 /** What `list` shows, known without loading the document where the layer has an index. */
 export interface LibraryEntry {
+  /** Path below the layer without `.yaml`: `health/check`. */
   name: string;
   kind: string;
   layer: LayerName;
   file: string;
   /** Lower layers that have the same name, nearest first. */
   overrides: { layer: LayerName; file: string }[];
+}
+
+/** One YAML document, `extends` already resolved; `data` holds plain null-prototype objects. */
+export interface Doc extends Omit<LibraryEntry, "overrides"> {
+  data: JsonObject;
+  /** Hex SHA-256 over the texts that made it, own and extended. */
+  digest: string;
+  /** Where the value at `path` (or, with `key`, its key) was written; the nearest written ancestor when it was not. */
+  at(path: DocPath, key?: boolean): Span;
 }
 
 /** All documents of all layers, the later layer winning by name. */
@@ -124,14 +120,11 @@ export type ParamSpec = Omit<JsonSchema, "required"> & {
   positional?: number;
 };
 
-export interface Retry {
-  /** Attempts in all, the first included. */
-  attempts: number;
-  /** Delay before the second attempt; doubled for each further one, at most 30 s. Duration such as `200ms`. */
-  backoff?: string;
-  /** CEL over `error`; retries only when true. Without it: when the error says `retryable`. */
-  on?: string;
-}
+/**
+ * `attempts` in all, the first included; `backoff` (such as `200ms`) before the second, doubled for each further one, at most 30 s.
+ * `on`: CEL over `error`, retries only when true. Without it: when the error says `retryable`.
+ */
+export type Retry = { attempts: number; backoff?: string; on?: string };
 
 interface NodeBase {
   id: string;
@@ -244,44 +237,41 @@ export interface StepRegistry {
 
 // ---------------------------------------------------------------- what a step is given
 
+/** `now` is for records only, `monotonic` (ms) for durations and deadlines. */
 export interface Clock {
-  /** Wall clock, for records only. */
   now(): Date;
-  /** Monotonic milliseconds, for durations and deadlines. */
   monotonic(): number;
   /** Resolves after `ms`; rejects with the signal's reason when aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** `maxBytes` are kept of each stream, 1 MiB without it. */
+export interface SpawnOptions {
+  env?: Record<string, string>;
+  cwd?: string;
+  stdin?: string;
+  maxBytes?: number;
+}
+
+/** `truncated`: output beyond the limit was dropped. */
 export interface SpawnResult {
   exit_code: number | null;
   signal: string | null;
   stdout: string;
   stderr: string;
-  /** True when output beyond the limit was dropped. */
   truncated: boolean;
 }
 
-export interface SpawnOptions {
-  env?: Record<string, string>;
-  cwd?: string;
-  stdin?: string;
-  /** Bytes kept of each stream; 1 MiB without it. */
-  maxBytes?: number;
-}
-
+/** `parts` are all sub-expressions with their values, outermost first; `text` is the same, aligned, for a message. */
 export interface Trace {
   value: Json;
-  /** Every sub-expression with its source and value, outermost first. */
   parts: { source: string; value: Json | { error: string } }[];
-  /** The parts as aligned text, for a message. */
   text: string;
 }
 
 export type Variables = Record<string, unknown>;
 
 export interface StepContext {
-  /** Facts of this run. */
   readonly run: { id: string; runbook: string; plan: boolean; stateDir: string };
   readonly step: { id: string; path: string; attempt: number };
   readonly target: Target;
@@ -291,10 +281,10 @@ export interface StepContext {
   readonly cwd: string;
   readonly library: Library;
   log(message: string, level?: "info" | "warn"): void;
-  /** Evaluates CEL with the step's variables plus `extra`. @throws PgdbaError expression_failed */
+  /** The value of CEL, with the step's variables plus `extra`. All three: @throws PgdbaError expression_failed */
   evaluate(cel: string, extra?: Variables): Json;
   explain(cel: string, extra?: Variables): Trace;
-  /** Renders Handlebars text with the step's variables plus `extra`. @throws PgdbaError expression_failed */
+  /** Renders Handlebars text. */
   render(text: string, extra?: Variables): string;
   /** Runs a local program, never through a shell, in its own process group, killed on abort. Refuses argv holding a secret. */
   spawn(argv: string[], options?: SpawnOptions): Promise<SpawnResult>;
@@ -339,11 +329,8 @@ export interface Target {
   close(): Promise<void>;
 }
 
-export interface TargetLock {
-  /** False when the target no longer honours the lock. */
-  held(): boolean;
-  release(): Promise<void>;
-}
+/** `held` is false when the target no longer honours the lock. */
+export type TargetLock = { held(): boolean; release(): Promise<void> };
 
 /** A resource with actions that are not runbooks, such as the lab; known to the composition root only. */
 export interface Extra {

@@ -1,4 +1,4 @@
-import type { ExitCode } from "../errors.ts";
+import type { ExitCode, PgdbaError } from "../errors.ts";
 import type { Envelope, Json } from "../types.ts";
 import type { Parsed } from "./args.ts";
 import type { Front } from "./front.ts";
@@ -10,6 +10,8 @@ export interface Result {
   command?: string;
   data?: Json;
   envelope?: Envelope;
+  /** What made it fail; its stack is shown under PGDBA_DEBUG. */
+  error?: PgdbaError | null;
   /** Shown instead of JSON on a terminal; with `raw`, always. */
   text?: string;
   raw?: boolean;

@@ -20,12 +20,13 @@ export async function main(front: Front): Promise<ExitCode> {
     result = await dispatch(front);
   } catch (thrown) {
     const error = toPgdbaError(thrown);
-    if (front.env["PGDBA_DEBUG"]) front.stderr.write(`${front.secrets.redact(stackOf(error))}\n`);
     result = {
+      error,
       exit: EXIT_BY_CODE[error.code],
       envelope: failure(command, front.clock.now(), errorRecord(error)),
     };
   }
+  if (result.error && front.env["PGDBA_DEBUG"]) front.stderr.write(`${front.secrets.redact(stackOf(result.error))}\n`);
   const now = front.clock.now();
   const envelope = result.envelope ?? success(result.command ?? command, now, result.data ?? null);
   await print(front, result, front.secrets.redactData(envelope));
@@ -161,8 +162,8 @@ async function configuredFormat(front: Front): Promise<Format | undefined> {
 
 function write(front: Front, text: string): Promise<void> {
   return new Promise((resolve) => {
-    front.stdout.write(text, () => resolve());
-    front.stdout.once("error", () => resolve());
+    front.stdout.onError(resolve);
+    front.stdout.write(text, resolve);
   });
 }
 

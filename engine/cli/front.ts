@@ -7,6 +7,14 @@ import type { Clock, Extra, JsonObject, ParamSpec, Risk, StepRegistry, Target } 
 export type Environment = Readonly<Record<string, string | undefined>>;
 export type TtyWritable = Writable & { isTTY?: boolean | undefined; columns?: number | undefined };
 
+/** Where the envelope goes, and nothing else. */
+export interface Output {
+  isTTY?: boolean | undefined;
+  columns?: number | undefined;
+  write(text: string, done: () => void): void;
+  onError(listener: () => void): void;
+}
+
 /** What `list` and `help` show of a built-in document without loading it; made by `generate.ts`. */
 export interface IndexedRunbook {
   summary: string;
@@ -48,7 +56,7 @@ export interface Front {
   cwd: string;
   home: string;
   stdin: Readable & { isTTY?: boolean | undefined };
-  stdout: TtyWritable;
+  stdout: Output;
   stderr: TtyWritable;
   clock: Clock;
   stop: Stop;

@@ -39,10 +39,24 @@ export function registryOf(front: Front, allowUserSteps: boolean): StepRegistry 
     async get(type) {
       const file = files.get(type);
       if (front.registry.has(type) || file === undefined) return front.registry.get(type);
-      const loaded = (await import(file)) as { default?: StepType };
+      const loaded = await importType(file);
       return checkedType(loaded.default, type, file);
     },
   };
+}
+
+async function importType(file: string): Promise<{ default?: StepType }> {
+  try {
+    return (await import(file)) as { default?: StepType };
+  } catch (cause) {
+    // Bun gives one syntax error as such and several as an aggregate.
+    const first = cause instanceof AggregateError ? (cause.errors[0] as unknown) : cause;
+    const { message, position } = first as { message?: string; position?: { line: number; column: number } | null };
+    throw new PgdbaError("invalid_config", `${file}${position ? `:${position.line}:${position.column}` : ""}: ${message ?? String(first)}`, {
+      cause,
+      hint: "Mend the step type, or move it away; docs/authoring.md shows a whole one.",
+    });
+  }
 }
 
 function checkedType(loaded: StepType | undefined, type: string, file: string): StepType {

@@ -1,5 +1,5 @@
 import { appendFileSync, closeSync, openSync, writeSync } from "node:fs";
-import { PgdbaError } from "../errors.ts";
+import { PgdbaError, toPgdbaError } from "../errors.ts";
 import type { Listener } from "../types.ts";
 import type { Front } from "./front.ts";
 import type { Parsed } from "./args.ts";
@@ -34,8 +34,16 @@ export async function openProgress(front: Front, flags: Parsed["flags"]): Promis
     closers.push(() => closeSync(fd));
   }
   return {
-    listener: (event) => {
-      for (const listener of listeners) listener(event);
+    listener(event) {
+      for (const [index, listener] of listeners.entries()) {
+        try {
+          listener(event);
+        } catch (thrown) {
+          // A view that can't write any more must not stop the run it shows.
+          listeners[index] = () => {};
+          front.stderr.write(`Progress can't be written: ${toPgdbaError(thrown).message}\n`);
+        }
+      }
     },
     async close() {
       for (const close of closers) await close();

@@ -72,7 +72,7 @@ export async function startRun(
       },
     });
     await progress.close();
-    return { exit: outcome.exit, envelope: outcome.envelope };
+    return outcome;
   } finally {
     await progress.close();
     journal.close();

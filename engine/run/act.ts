@@ -2,14 +2,12 @@ import { PgdbaError, toPgdbaError } from "../errors.ts";
 import { renderInput } from "../expr/render.ts";
 import { unknownOutput } from "../expr/unknown.ts";
 import type { StepRow } from "../journal/journal.ts";
-import type { ActionNode, Effect, Json, StepNode, StepResult, StepType } from "../types.ts";
+import type { ActionNode, Effect, Json, StepContext, StepNode, StepResult, StepType } from "../types.ts";
 import { checkInput } from "./check-input.ts";
 import { makeContext, settleOrAbort } from "./context.ts";
 import { knownPart } from "./known.ts";
 import { anyOf, hasInner, type RunState, type Scope, type UndoEntry, variables } from "./state.ts";
 
-/** Time a step has to end by itself once its signal was aborted, ms. */
-const ABORT_GRACE_MS = 5_000;
 /** The largest output a step may have, in characters of JSON. */
 const MAX_OUTPUT = 16 * 1024 * 1024;
 
@@ -83,7 +81,9 @@ export async function act(job: Act): Promise<Acted> {
   if (effect === "change") recordIntent(job, input, entry);
   let output: Json;
   try {
-    output = await settleOrAbort(type.run(ctx, input), signal, ABORT_GRACE_MS);
+    output = await settleOrAbort(running(type, ctx, input), signal, state.stop.hard);
+  } catch (thrown) {
+    throw node.sensitive ? withheld(thrown, type) : thrown;
   } finally {
     // What it called ends by the same signals, each step in its own time; nothing goes on behind the back of what comes next.
     await Promise.allSettled(calls);
@@ -96,6 +96,22 @@ export async function act(job: Act): Promise<Acted> {
     changed: effect === "change" && !told.unchanged,
     effect,
   };
+}
+
+/** A user's type may throw, or give its output, at once. */
+async function running(type: StepType, ctx: StepContext, input: Json): Promise<Json> {
+  return type.run(ctx, input);
+}
+
+/** What a sensitive step says when it fails may hold what its output would have held: nobody knows which part of it. */
+function withheld(thrown: unknown, type: StepType): unknown {
+  if (thrown instanceof UnknownValue) return thrown;
+  const { code, retryable } = toPgdbaError(thrown, "step_failed");
+  if (FINAL.has(code)) return thrown;
+  return new PgdbaError(code, `${type.type} failed; what it said is withheld, for the step is sensitive`, {
+    retryable,
+    hint: "To see it, run it by hand, or without `sensitive: true` where nobody reads along.",
+  });
 }
 
 /** Nothing new begins once the run was told to stop, or its time is over. */
@@ -118,6 +134,11 @@ async function undoEntry(job: Act, type: StepType, input: Json, effect: Effect):
     state.undo.push(entry);
   }
   return entry;
+}
+
+/** A user's type may throw, or give its output, at once. */
+async function running(type: StepType, ctx: StepContext, input: Json): Promise<Json> {
+  return type.run(ctx, input);
 }
 
 function renderedInput(state: RunState, scope: Scope, node: ActionNode, type: StepType): Json {
@@ -246,7 +267,13 @@ function assertBounded(output: Json, path: string): void {
 
 /** A thrown value as the error of a step, placed at its line in the runbook. UnknownValue is left alone. */
 export function stepError(thrown: unknown, scope: Scope, node: StepNode, path: string): PgdbaError {
-  const error = toPgdbaError(thrown, "step_failed");
+  const error =
+    thrown instanceof PgdbaError
+      ? thrown
+      : new PgdbaError("step_failed", toPgdbaError(thrown).message, {
+          cause: thrown,
+          hint: "The step type failed in a way it did not foresee; PGDBA_DEBUG=1 shows the stack.",
+        });
   error.step ??= path;
   if (!error.where) {
     const { file, line, column } = scope.runbook.doc.at(node.at);
@@ -256,13 +283,9 @@ export function stepError(thrown: unknown, scope: Scope, node: StepNode, path: s
 }
 
 
+const FINAL: ReadonlySet<string> = new Set(["interrupted", "lock_lost", "journal_failed", "needs_operator", "secret_exposed"]);
+
 /** Errors that no retry, rescue or ignore_error may take: the run itself can't go on. */
 export function isFinal(error: PgdbaError): boolean {
-  return (
-    error.code === "interrupted" ||
-    error.code === "lock_lost" ||
-    error.code === "journal_failed" ||
-    error.code === "needs_operator" ||
-    error.code === "secret_exposed"
-  );
+  return FINAL.has(error.code);
 }

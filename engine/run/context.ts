@@ -76,20 +76,29 @@ async function sharedResource<T>(
   }
 }
 
-/** Settles with `work`, or rejects with the signal's reason `graceMs` after it was aborted and `work` did not end by itself. */
-export function settleOrAbort<T>(work: Promise<T>, signal: AbortSignal, graceMs: number): Promise<T> {
+/** Time that work has to end by itself once its signal was aborted, and once the run was told to end at once, ms. */
+const GRACE_MS = 5_000;
+const HARD_GRACE_MS = 500;
+
+/** Settles with `work`, or rejects with the signal's reason when `work` did not end by itself within its grace. */
+export function settleOrAbort<T>(work: Promise<T>, signal: AbortSignal, hard: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    let timer: Timer | undefined;
-    const onAbort = () => {
-      timer = setTimeout(() => reject(signal.reason), graceMs);
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
+    const timers: Timer[] = [];
+    const soon = () => timers.push(setTimeout(() => reject(signal.reason), GRACE_MS));
+    const now = () => timers.push(setTimeout(() => reject(hard.reason), HARD_GRACE_MS));
+    onAbort(signal, soon);
+    onAbort(hard, now);
     work.then(resolve, reject).finally(() => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", onAbort);
+      for (const timer of timers) clearTimeout(timer);
+      signal.removeEventListener("abort", soon);
+      hard.removeEventListener("abort", now);
     });
   });
+}
+
+function onAbort(signal: AbortSignal, act: () => void): void {
+  if (signal.aborted) act();
+  else signal.addEventListener("abort", act, { once: true });
 }
 
 export function timeoutError(path: string, timeout: string): PgdbaError {

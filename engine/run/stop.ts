@@ -7,8 +7,10 @@ import { PgdbaError } from "../errors.ts";
 export class Stop {
   readonly #soft = new AbortController();
   readonly #hard = new AbortController();
-  /** The name of the signal that asked first. */
+  /** What asked first: the name of a signal, or `a defect`. */
   reason: string | null = null;
+  /** The run under way, for whoever must tell of it when this process can't go on. */
+  run: string | null = null;
 
   get soft(): AbortSignal {
     return this.#soft.signal;
@@ -19,16 +21,25 @@ export class Stop {
   }
 
   request(signal: string): "soft" | "hard" {
-    const error = new PgdbaError("interrupted", `Interrupted by ${signal}`, {
-      hint: "`pgdba runs` shows what was done; `pgdba resume ID` goes on when it was cut short.",
-    });
-    if (this.reason === null) {
-      this.reason = signal;
-      this.#soft.abort(error);
-      return "soft";
-    }
-    this.#soft.abort(error);
-    this.#hard.abort(error);
-    return "hard";
+    const first = this.reason === null;
+    this.#abort(signal, interrupted(signal), !first);
+    return first ? "soft" : "hard";
   }
+
+  /** Unwinds for `error`, which no step can be blamed for; with `now`, nothing more is waited for. */
+  fail(error: PgdbaError, now = false): void {
+    this.#abort("a defect", error, now);
+  }
+
+  #abort(reason: string, error: PgdbaError, hard: boolean): void {
+    this.reason ??= reason;
+    this.#soft.abort(error);
+    if (hard) this.#hard.abort(error);
+  }
+}
+
+export function interrupted(signal: string): PgdbaError {
+  return new PgdbaError("interrupted", `Interrupted by ${signal}`, {
+    hint: "`pgdba runs` shows what was done; `pgdba resume ID` goes on when it was cut short.",
+  });
 }

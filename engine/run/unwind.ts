@@ -84,7 +84,8 @@ async function undoOne(state: RunState, entry: UndoEntry): Promise<void> {
       { id: entry.node.id, path, attempt: 1, signal },
       { call: () => Promise.reject(new Error("an undo can't call a runbook")) },
     );
-    await settleOrAbort(entry.type.undo!(ctx, entry.input, entry.result?.output), signal, 0);
+    const output = entry.result?.status === "ok" ? entry.result.output : undefined;
+    await settleOrAbort(entry.type.undo!(ctx, entry.input, output), signal, state.stop.hard);
     state.journal.outcome(state.id, { ...at, effect: "change", sensitive: false }, {
       status: "ok",
       changed: true,

@@ -1,18 +1,10 @@
-import type { ErrorRecord, Json, Risk, RunStatus, StepStatus } from "../types.ts";
+import type { ErrorRecord, Json, Risk, RunStatus, StepResult } from "../types.ts";
 
 /** One step of a recorded run; an undone one appears twice, the second time in the `undo` phase. */
-export interface StepRecord {
+export interface StepRecord extends StepResult {
   path: string;
   id: string;
   type: string;
-  status: StepStatus;
-  changed: boolean;
-  attempts: number;
-  /** ISO 8601. */
-  started_at: string;
-  duration_ms: number;
-  output: Json;
-  error: ErrorRecord | null;
   phase: "main" | "undo";
 }
 

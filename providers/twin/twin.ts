@@ -6,7 +6,7 @@ import { applySettings, createDatabase, createObjects, DATABASE, one, OWNER } fr
 import { STORED } from "./ddl.ts";
 import { distinctOf, type Hypothetical, type IndexDef, indexSql, makeIndex, type Workshop } from "./hypothetical.ts";
 import { quoteName } from "./names.ts";
-import { type PlanNode, planOf, waysToAsk } from "./plan.ts";
+import { hasParameters, type PlanNode, planOf, spellings } from "./plan.ts";
 import { startTwinServer, SUPERUSER, type TwinServer, type TwinServerOptions } from "./server.ts";
 import { btreeHeight, growFile, PAGE, writeBtree } from "./sizes.ts";
 import { restoreStatistics } from "./statistics.ts";
@@ -53,20 +53,15 @@ export interface Twin {
  * @throws PgdbaError unsupported | io_failed | command_failed | timeout, or what `read` throws
  */
 export async function openTwin(read: Read, options: TwinOptions): Promise<Twin> {
-  const starting = startTwinServer(options);
-  let catalogue: Catalogue;
-  try {
-    catalogue = await readCatalogue(read, options.tables);
-  } catch (error) {
-    await starting.then(
-      (server) => server.close(),
-      () => {},
-    );
-    throw error;
+  const [started, catalogue] = await Promise.allSettled([startTwinServer(options), readCatalogue(read, options.tables)]);
+  if (started.status === "rejected") throw started.reason;
+  const server = started.value;
+  if (catalogue.status === "rejected") {
+    await server.close();
+    throw catalogue.reason;
   }
-  const server = await starting;
   try {
-    return await build(server, catalogue);
+    return await build(server, catalogue.value);
   } catch (error) {
     await server.close();
     throw fromPostgres(error, "The planner's twin could not be built", "query_failed");
@@ -251,18 +246,29 @@ class OpenTwin implements Twin {
   }
 
   async #ask(sql: string): Promise<PlanNode> {
-    const known = this.#asked.get(sql);
-    const ways = known === undefined ? waysToAsk(sql) : [known];
-    let first: unknown;
-    for (const text of ways) {
-      try {
-        const { rows } = await one(this.#shop.client, text);
-        this.#asked.set(sql, text);
-        return planOf(rows);
-      } catch (error) {
-        first ??= error;
-      }
+    const { client } = this.#shop;
+    let known = this.#asked.get(sql);
+    if (known === undefined) {
+      known = await spelling(client, sql);
+      this.#asked.set(sql, known);
     }
-    throw first;
+    if (!hasParameters(known)) return planOf((await one(client, `EXPLAIN (FORMAT JSON) ${known}`)).rows);
+    // GENERIC_PLAN wants the simple protocol; `spelling` has made sure that this is one statement.
+    return planOf((await client.query(`EXPLAIN (FORMAT JSON, GENERIC_PLAN) ${known}`)).rows);
   }
+}
+
+/** How the server takes a statement: PREPARE by the extended protocol refuses what is more than one, or has no plan. */
+async function spelling(client: Client, sql: string): Promise<string> {
+  let first: unknown;
+  for (const text of spellings(sql)) {
+    try {
+      await one(client, `PREPARE pgdba_twin AS ${text}`);
+      await client.query("DEALLOCATE pgdba_twin");
+      return text;
+    } catch (error) {
+      first ??= error;
+    }
+  }
+  throw first;
 }

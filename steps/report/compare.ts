@@ -37,10 +37,17 @@ Changes nothing on the server; with \`--plan\` nothing is kept either.`,
       since: {
         type: ["string", "null"],
         format: "duration",
-        description: "Compare with the snapshot that is nearest to this age; with the last without it",
+        description:
+          "Compare with the snapshot that is nearest to this age; with the last without it",
       },
       store: { type: "boolean", default: true, description: "Keep this one" },
-      keep: { type: "integer", minimum: 2, maximum: 1000, default: 60, description: "How many stay" },
+      keep: {
+        type: "integer",
+        minimum: 2,
+        maximum: 1000,
+        default: 60,
+        description: "How many stay",
+      },
     },
   },
   output: object({
@@ -53,7 +60,8 @@ Changes nothing on the server; with \`--plan\` nothing is kept either.`,
     const now = keptOf(snapshot, (input.findings ?? []) as JsonObject[]);
     const folder = folderOf(ctx.run.stateDir, snapshot.server.identity, snapshot.server.node);
     const { kept, unreadable } = await readHistory(folder, now.counters);
-    for (const file of unreadable) ctx.warn(`${file} is no snapshot that this version can read; remove it`);
+    for (const file of unreadable)
+      ctx.warn(`${file} is no snapshot that this version can read; remove it`);
     const age = input.since == null ? undefined : milliseconds(input.since);
     const trends = compare(kept, nearest(kept, now, age), now, snapshot);
     const most = input.keep ?? 60;
@@ -63,7 +71,8 @@ Changes nothing on the server; with \`--plan\` nothing is kept either.`,
 });
 
 function keptOf({ counters }: Snapshot, findings: JsonObject[]): Kept {
-  const count = (word: string): number => findings.filter(({ severity }) => severity === word).length;
+  const count = (word: string): number =>
+    findings.filter(({ severity }) => severity === word).length;
   return {
     format: 1,
     counters,

@@ -95,7 +95,7 @@ export async function openAlterSystem(ctx: StepContext): Promise<Place> {
         const now = await readSettings(pg, ctx.signal);
         const faults = [...values].flatMap(([name, value]) => fault(now, entries, name, value));
         if (faults.length === 0) return confirmed(values, now, entries);
-        if (ctx.clock.monotonic() >= ends) throw notInForce(faults, entries);
+        if (ctx.clock.monotonic() >= ends) throw notInForce(faults, entries, now);
         await ctx.clock.sleep(POLL_MS, ctx.signal);
       }
     },
@@ -163,14 +163,14 @@ function fault(
     return ours && !restarts ? [`${name} is still ${setting.setting}`] : [];
   }
   const text = textOf(value);
+  const has = setting.reset_val ?? setting.setting;
   const winner = winningEntries(entries).get(name.toLowerCase());
-  if (winner === undefined || winner.setting === null || !sameValue(setting, winner.setting, text))
-    return [`${name} is ${winner?.setting ?? "not set"} in the configuration instead of ${text}`];
+  if (!sameValue(setting, winner?.setting ?? has, text))
+    return [`${name} is ${winner?.setting ?? has} in the configuration instead of ${text}`];
   if (restarts) return [];
-  if (!winner.applied) return [`${name} = ${text} was not applied${winner.error === null ? "" : `: ${winner.error}`}`];
+  if (winner?.applied === false) return [`${name} = ${text} was not applied${winner.error === null ? "" : `: ${winner.error}`}`];
   // The server has it for everyone; a value of this role or database hides it here only.
   if (["database", "user", "database user", "client"].includes(setting.source)) return [];
-  const has = setting.reset_val ?? setting.setting;
   return sameValue(setting, has, text) ? [] : [`${name} is ${has} instead of ${text}`];
 }
 
@@ -189,8 +189,15 @@ function confirmed(
   return { awaiting_restart: awaiting, members: [] };
 }
 
-function notInForce(faults: string[], entries: readonly FileEntry[]): PgdbaError {
-  const broken = entries.filter((entry) => !entry.applied && entry.error !== null);
+function notInForce(
+  faults: string[],
+  entries: readonly FileEntry[],
+  now: ReadonlyMap<string, Setting>,
+): PgdbaError {
+  // A setting that waits for a restart stands there with an error as well.
+  const broken = entries.filter(
+    ({ name, error }) => error !== null && now.get(name.toLowerCase())?.context !== "postmaster",
+  );
   return new PgdbaError("step_failed", `The server did not take the settings: ${faults.join("; ")}`, {
     hint:
       broken.length === 0

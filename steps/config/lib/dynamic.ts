@@ -1,7 +1,232 @@
-import type { StepContext } from "../../../engine/types.ts";
-import type { PatroniSpec } from "../../../providers/patroni/client.ts";
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { JsonObject, StepContext } from "../../../engine/types.ts";
+import { patroniClient, type PatroniClient, type PatroniMember, type PatroniSpec } from "../../../providers/patroni/client.ts";
+import { openSession, type PgSession } from "../../../providers/postgres/session.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
-import type { Place } from "./place.ts";
+import { session } from "../../sql/session.ts";
+import { type Given, textOf } from "./document.ts";
+import type { Confirmed, Place } from "./place.ts";
+import { hideSecrets } from "./secrets.ts";
+import { type FileEntry, neededFor, readFileEntries, readSettings, type Setting, winningEntries } from "./settings.ts";
+import { readValue, sameValue } from "./value.ts";
+
+/** Beyond the loops of Patroni that a change takes to reach every member, ms. */
+const GRACE_MS = 10_000;
+const POLL_MS = 100;
+
+/** What Patroni decides itself, whatever the dynamic configuration says (patroni/postgresql/config.py: CMDLINE_OPTIONS, recovery). */
+const PATRONIS_OWN = new Set([
+  "cluster_name",
+  "config_file",
+  "data_directory",
+  "hba_file",
+  "hot_standby",
+  "ident_file",
+  "listen_addresses",
+  "port",
+  "primary_conninfo",
+  "primary_slot_name",
+  "promote_trigger_file",
+  "wal_log_hints",
+]);
+
+/** Below these Patroni takes its own default instead, saying so in its log only (same source). */
+const LEAST: Record<string, number> = {
+  max_connections: 25,
+  max_locks_per_transaction: 32,
+  max_replication_slots: 4,
+  max_wal_senders: 3,
+  max_worker_processes: 2,
+  wal_keep_size: 16,
+};
+
+/** A standby keeps the primary's larger value of these until the primary has restarted with the smaller one. */
+const NOT_BELOW_PRIMARY = new Set([
+  "max_connections",
+  "max_locks_per_transaction",
+  "max_prepared_transactions",
+  "max_wal_senders",
+  "max_worker_processes",
+]);
+
+/** `postgresql.parameters` of the dynamic configuration, by name in lower case. */
+export function parametersOf(config: JsonObject): Map<string, Given> {
+  return new Map(Object.entries(rawParameters(config)).map(([name, value]) => [name.toLowerCase(), value as Given]));
+}
+
+function rawParameters(config: JsonObject): JsonObject {
+  const { parameters } = objectAt(config, "postgresql");
+  return typeof parameters === "object" && parameters !== null && !Array.isArray(parameters) ? parameters : {};
+}
+
+function objectAt(config: JsonObject, key: string): JsonObject {
+  const value = config[key];
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
+}
+
+/**
+ * A Patroni cluster's settings, changed in its dynamic configuration; never by ALTER SYSTEM, which would win over it on one member.
+ * @throws PgdbaError identity_mismatch when the REST API is another cluster's | http_failed | connection_failed
+ */
 export async function openDynamic(ctx: StepContext, connection: PgConnection, spec: PatroniSpec): Promise<Place> {
-  throw new Error(`${ctx} ${connection} ${spec}`);
+  const client = await patroniClient(spec);
+  const config = await client.config(ctx.signal);
+  await sameCluster(ctx, client);
+  const settings = hideSecrets(ctx, await readSettings(await session(ctx), ctx.signal));
+  const held = parametersOf(config);
+  const spelt = new Map(Object.keys(rawParameters(config)).map((name) => [name.toLowerCase(), name]));
+  const loopMs = (Number(config["loop_wait"]) || 10) * 1000;
+  const world: World = { ctx, connection, client, held, settleMs: 2 * loopMs + 1000 };
+
+  return {
+    kind: "patroni",
+    settings,
+    held,
+    configured(setting) {
+      const value = held.get(setting.name.toLowerCase());
+      return value === undefined || value === null ? null : textOf(value);
+    },
+    refuses: (setting, value) => refuses(config, setting, value),
+    // Patroni says so itself, to whoever may not.
+    mayWrite: async () => {},
+    async write(values) {
+      const parameters = Object.fromEntries(
+        [...values].map(([name, value]) => [spelt.get(name.toLowerCase()) ?? name, value]),
+      );
+      await client.patchConfig({ postgresql: { parameters } }, ctx.signal);
+    },
+    confirm: (values, patience) => confirm(world, values, patience ?? world.settleMs + GRACE_MS),
+  };
+}
+
+interface World {
+  ctx: StepContext;
+  connection: PgConnection;
+  client: PatroniClient;
+  /** What the dynamic configuration held when we began. */
+  held: ReadonlyMap<string, Given>;
+  /** How long Patroni may take to write a change to a member's files, ms. */
+  settleMs: number;
+}
+
+async function sameCluster(ctx: StepContext, client: PatroniClient): Promise<void> {
+  const { identity } = await ctx.target.facts();
+  const leader = (await client.members(ctx.signal)).find((member) => member.role.includes("leader"));
+  if (leader === undefined) {
+    throw new PgdbaError("step_refused", "The Patroni cluster has no leader now", {
+      hint: "Its configuration is not changed while it has none: look at `patronictl list`.",
+      retryable: true,
+    });
+  }
+  const { database_system_identifier: theirs } = await client.status(leader.api, ctx.signal);
+  if (identity === null || typeof theirs !== "string" || theirs === identity) return;
+  throw new PgdbaError(
+    "identity_mismatch",
+    `Patroni's leader ${leader.name} has system identifier ${theirs}, but ${ctx.target.name} answers as ${identity}`,
+    { hint: "Correct patroni.endpoints in the cluster's file: they are another cluster's." },
+  );
+}
+
+function refuses(config: JsonObject, setting: Setting, value: Given): string | undefined {
+  const name = setting.name.toLowerCase();
+  if (PATRONIS_OWN.has(name) || name.startsWith("recovery_target")) return "is decided by Patroni itself";
+  if (name === "synchronous_standby_names" && config["synchronous_mode"] !== undefined && config["synchronous_mode"] !== false)
+    return "is kept by Patroni while synchronous_mode is on";
+  if (value === null) return undefined;
+  if (name === "wal_level" && textOf(value).toLowerCase() === "minimal") return "must be replica or logical under Patroni";
+  const read = readValue(setting, textOf(value));
+  const least = LEAST[name];
+  if (least !== undefined && "value" in read && Number(read.value) < least) return `must be at least ${least} under Patroni`;
+  return undefined;
+}
+
+/** A member as it is now. */
+interface Seen {
+  member: PatroniMember;
+  settings: Map<string, Setting>;
+  entries: FileEntry[];
+  pendingRestart: boolean;
+}
+
+async function confirm(world: World, values: ReadonlyMap<string, Given>, patience: number): Promise<Confirmed> {
+  const { ctx, client } = world;
+  const began = ctx.clock.monotonic();
+  const all = await client.members(ctx.signal);
+  const up = all.filter((member) => ["running", "streaming"].includes(member.state));
+  for (const member of all) if (!up.includes(member)) ctx.warn(`${member.name} is ${member.state}; it takes the settings when it runs again`);
+  const sessions = new Map<string, PgSession>();
+  try {
+    await Promise.all(up.map(async (member) => sessions.set(member.name, await sessionOf(world, member))));
+    for (;;) {
+      const seen = await Promise.all(up.map((member) => look(world, member, sessions.get(member.name))));
+      const settled = ctx.clock.monotonic() - began >= world.settleMs;
+      const faults = seen.flatMap((one) =>
+        [...values].flatMap(([name, value]) => fault(world, one, name, value, settled)),
+      );
+      if (faults.length === 0) return confirmed(seen, values);
+      if (ctx.clock.monotonic() - began >= patience) throw notEverywhere(faults);
+      await ctx.clock.sleep(POLL_MS, ctx.signal);
+    }
+  } finally {
+    await Promise.all([...sessions.values()].map((pg) => pg.close()));
+  }
+}
+
+/** A session of its own with a member, by what Patroni says of it. */
+async function sessionOf({ ctx, connection }: World, { host, port }: PatroniMember): Promise<PgSession> {
+  return openSession({ ...connection.spec, host, port, application_name: `pgdba/${ctx.run.id}` });
+}
+
+async function look({ ctx, client }: World, member: PatroniMember, pg: PgSession | undefined): Promise<Seen> {
+  if (pg === undefined) throw new PgdbaError("internal", `no session with ${member.name}`);
+  const { pending_restart } = await client.status(member.api, ctx.signal);
+  const settings = hideSecrets(ctx, await readSettings(pg, ctx.signal));
+  return { member, settings, entries: await readFileEntries(pg, ctx.signal), pendingRestart: pending_restart === true };
+}
+
+/** Why a member does not have a value; nothing when it has, or waits for a restart only. */
+function fault(world: World, seen: Seen, name: string, value: Given, settled: boolean): string[] {
+  const { member, settings, entries, pendingRestart } = seen;
+  const setting = settings.get(name.toLowerCase());
+  if (setting === undefined) return [`${member.name} does not know ${name}`];
+  const winner = winningEntries(entries).get(name.toLowerCase());
+  const restarts = neededFor(setting.context) === "restart";
+  if (value === null) {
+    // What takes the value's place may be equal to it: then only time tells.
+    const before = world.held.get(name.toLowerCase());
+    const still = before !== undefined && before !== null && sameValue(setting, winner?.setting ?? "", textOf(before));
+    return still && !settled ? [`${member.name} still has ${name} = ${winner?.setting}`] : [];
+  }
+  const text = textOf(value);
+  if (winner === undefined || !sameValue(setting, winner.setting ?? "", text)) {
+    if (pendingRestart && NOT_BELOW_PRIMARY.has(setting.name) && !member.role.includes("leader")) return [];
+    const from = winner === undefined ? "nothing" : `${winner.setting} (${winner.sourcefile}:${winner.sourceline})`;
+    return [`${member.name} has ${from} for ${name} instead of ${text}`];
+  }
+  if (restarts) return pendingRestart || sameValue(setting, setting.setting, text) ? [] : [`${member.name} has not noticed ${name} = ${text}`];
+  const has = setting.reset_val ?? setting.setting;
+  if (["database", "user", "database user", "client"].includes(setting.source)) return [];
+  return sameValue(setting, has, text) ? [] : [`${member.name} runs with ${name} = ${has} instead of ${text}`];
+}
+
+function confirmed(seen: Seen[], values: ReadonlyMap<string, Given>): Confirmed {
+  const awaiting = [...values].filter(([name, value]) =>
+    seen.some(({ settings, entries }) => {
+      const setting = settings.get(name.toLowerCase());
+      if (setting === undefined || neededFor(setting.context) !== "restart") return false;
+      const next = value === null ? (winningEntries(entries).get(name.toLowerCase())?.setting ?? setting.boot_val) : textOf(value);
+      return next !== null && !sameValue(setting, setting.setting, next);
+    }),
+  );
+  return {
+    awaiting_restart: awaiting.map(([name]) => name),
+    members: seen.map(({ member, pendingRestart }) => ({ name: member.name, role: member.role, pending_restart: pendingRestart })),
+  };
+}
+
+function notEverywhere(faults: string[]): PgdbaError {
+  return new PgdbaError("step_failed", `Not every member took the settings: ${faults.join("; ")}`, {
+    hint: "A member's own configuration (postgresql.parameters in its patroni.yml), or ALTER SYSTEM, wins over the dynamic one: take the setting out there. Patroni's log says more.",
+    data: { faults },
+  });
 }

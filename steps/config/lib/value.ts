@@ -44,6 +44,12 @@ const LISTS = new Set([
   "unix_socket_directories",
 ]);
 
+/** Words that the server takes for another one (guc_tables.c: wal_compression_options; xlogdesc.c: wal_level_options). */
+const ALIASES: Record<string, Record<string, string>> = {
+  wal_compression: { on: "pglz" },
+  wal_level: { archive: "replica", hot_standby: "replica" },
+};
+
 export function isList(name: string): boolean {
   return LISTS.has(name);
 }
@@ -97,14 +103,17 @@ function readBool(text: string): Read {
   return { problem: "must be on or off" };
 }
 
-function readEnum({ enumvals }: ValueRules, text: string): Read {
+function readEnum({ name, enumvals }: ValueRules, text: string): Read {
   const words = (enumvals ?? []).map((word) => word.toLowerCase());
   const word = text.trim().toLowerCase();
-  if (words.includes(word)) return { value: word };
   // The server takes true, yes and 1 for on, without listing them.
   const bool = readBool(word);
-  const hidden = "value" in bool ? (bool.value ? "on" : "off") : "";
-  if (words.includes(hidden)) return { value: hidden };
+  const candidates = [word, "value" in bool ? (bool.value ? "on" : "off") : ""];
+  for (const candidate of candidates) {
+    const alias = ALIASES[name.toLowerCase()]?.[candidate];
+    if (alias !== undefined && words.includes(alias)) return { value: alias };
+    if (words.includes(candidate)) return { value: candidate };
+  }
   return { problem: `must be one of ${words.join(", ")}` };
 }
 

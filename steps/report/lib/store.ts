@@ -74,7 +74,8 @@ export async function keep(folder: string, snapshot: Kept, most: number): Promis
     }
     await rename(temporary, file);
     const all = await names(folder, keyOf(counters));
-    for (const old of surplus(all.map(timeOf), most)) await rm(join(folder, all[old] ?? ""), { force: true });
+    for (const old of surplus(all.map(timeOf), most))
+      await rm(join(folder, all[old] ?? ""), { force: true });
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     throw failed(file, error);
@@ -114,7 +115,8 @@ async function names(folder: string, key: string): Promise<string[]> {
 }
 
 function timeOf(name: string): number {
-  const [, y, mo, d, h, mi, s, ms] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z/.exec(name) ?? [];
+  const [, y, mo, d, h, mi, s, ms] =
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z/.exec(name) ?? [];
   return Date.parse(`${y}-${mo}-${d}T${h}:${mi}:${s}.${ms}Z`);
 }
 

@@ -1,7 +1,17 @@
 import type { FromSchema } from "../../define.ts";
 import { hitPercent } from "./assemble.ts";
 import { statementKey } from "./counters.ts";
-import { COUNT, list, maybe, MAYBE_COUNT, MAYBE_NUMBER, MAYBE_TEXT, NUMBER, object, TEXT } from "./schema.ts";
+import {
+  COUNT,
+  list,
+  maybe,
+  MAYBE_COUNT,
+  MAYBE_NUMBER,
+  MAYBE_TEXT,
+  NUMBER,
+  object,
+  TEXT,
+} from "./schema.ts";
 import type { Counters, Snapshot } from "./shape.ts";
 import type { Kept } from "./store.ts";
 import { size } from "./units.ts";
@@ -60,11 +70,17 @@ export type Trends = FromSchema<typeof TRENDS>;
 const MOST = 20;
 
 /** What has changed from `before` to `now`, and the course of the figures over all of `history` (oldest first) and `now`. */
-export function compare(history: readonly Kept[], before: Kept | undefined, now: Kept, snapshot: Snapshot): Trends {
+export function compare(
+  history: readonly Kept[],
+  before: Kept | undefined,
+  now: Kept,
+  snapshot: Snapshot,
+): Trends {
   const rates = before === undefined ? null : between(before.counters, now.counters);
   const old = before?.counters;
   const known = (counters: Counters | undefined) => total(counters);
-  const grown = known(old) === null || known(now.counters) === null ? null : known(now.counters)! - known(old)!;
+  const grown =
+    known(old) === null || known(now.counters) === null ? null : known(now.counters)! - known(old)!;
   const findings = before === undefined ? { new: [], gone: [] } : changedFindings(before, now);
   return {
     snapshots: history.length,
@@ -76,7 +92,11 @@ export function compare(history: readonly Kept[], before: Kept | undefined, now:
     size:
       grown === null || rates === null
         ? null
-        : { grown_bytes: grown, grown: size(grown), bytes_per_day: Math.round((grown * 86_400) / rates.seconds) },
+        : {
+            grown_bytes: grown,
+            grown: size(grown),
+            bytes_per_day: Math.round((grown * 86_400) / rates.seconds),
+          },
     databases: growth(sizesOf(old), sizesOf(now.counters)),
     relations: growth(old?.relations ?? {}, now.counters.relations),
     statements: old === undefined ? [] : statementsSince(old, now.counters, snapshot),
@@ -117,7 +137,9 @@ function between(before: Counters, now: Counters) {
     read += after.read - old.read;
   }
   const written =
-    now.wal_position === null || before.wal_position === null ? null : now.wal_position - before.wal_position;
+    now.wal_position === null || before.wal_position === null
+      ? null
+      : now.wal_position - before.wal_position;
   return {
     seconds,
     transactions: transactions === null ? null : rounded(transactions / seconds),
@@ -127,7 +149,9 @@ function between(before: Counters, now: Counters) {
 }
 
 function total(counters: Counters | undefined): number | null {
-  const known = Object.values(counters?.databases ?? {}).flatMap(({ bytes }) => (bytes === null ? [] : [bytes]));
+  const known = Object.values(counters?.databases ?? {}).flatMap(({ bytes }) =>
+    bytes === null ? [] : [bytes],
+  );
   return known.length === 0 ? null : known.reduce((sum, bytes) => sum + bytes, 0);
 }
 
@@ -164,8 +188,16 @@ function statementsSince(
       const [oldCalls = 0, oldMs = 0, oldRows = 0] = old ?? [];
       // Evicted and entered anew in between: what it did before is not in its figures any more.
       if (old === undefined || calls <= oldCalls || ms < oldMs) return [];
-      const [database = null, user = null, queryid] = JSON.parse(key) as [string | null, string | null, string];
-      const spent = { calls: calls - oldCalls, total_ms: ms - oldMs, rows: Math.max(0, rows - oldRows) };
+      const [database = null, user = null, queryid] = JSON.parse(key) as [
+        string | null,
+        string | null,
+        string,
+      ];
+      const spent = {
+        calls: calls - oldCalls,
+        total_ms: ms - oldMs,
+        rows: Math.max(0, rows - oldRows),
+      };
       return [
         {
           queryid,
@@ -183,10 +215,13 @@ function statementsSince(
 }
 
 function changedFindings(before: Kept, now: Kept): Trends["findings"] {
-  const keyed = (kept: Kept) => new Map(kept.findings.map((finding) => [JSON.stringify(finding), finding]));
+  const keyed = (kept: Kept) =>
+    new Map(kept.findings.map((finding) => [JSON.stringify(finding), finding]));
   const [old, current] = [keyed(before), keyed(now)];
   const only = (one: ReturnType<typeof keyed>, other: ReturnType<typeof keyed>) =>
-    [...one].flatMap(([key, [severity, check, name]]) => (other.has(key) ? [] : [{ severity, check, object: name }]));
+    [...one].flatMap(([key, [severity, check, name]]) =>
+      other.has(key) ? [] : [{ severity, check, object: name }],
+    );
   return { new: only(current, old), gone: only(old, current) };
 }
 

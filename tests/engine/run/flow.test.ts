@@ -17,11 +17,11 @@ steps:
   - id: d
     when: steps.c.status == 'skipped' && steps.c.output == null && steps.b.changed
     fake.look: {}
-output: {got: steps.b.output.got, nested: {changed: steps.b.changed}, run: run.id}
+output: {got: steps.b.output.got, nested: {changed: steps.b.changed}, id: run.id}
 `, { params: { go: false } });
     expect(ran.ended).toEqual(["a ok", "b ok", "c skipped", "d ok"]);
     expect(h.calls).toEqual(["look a", "act b", "look d"]);
-    expect(ran.data).toEqual({ got: 3, nested: { changed: true }, run: "run-1" });
+    expect(ran.data).toEqual({ got: 3, nested: { changed: true }, id: "run-1" });
     expect(ran).toMatchObject({ exit: 0, status: "ok", error: null });
     expect(h.journal.run("run-1")).toMatchObject({ status: "ok", exit: 0, output: { got: 3 } });
   }));

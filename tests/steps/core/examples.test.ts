@@ -18,7 +18,7 @@ const ajv = new Ajv({
   strictRequired: false,
 });
 ajv.addKeyword("x-lang");
-for (const format of ["duration", "runbook"]) ajv.addFormat(format, true);
+for (const format of ["condition", "duration", "runbook", "variables"]) ajv.addFormat(format, true);
 
 function accepts(schema: JsonSchema, value: unknown): boolean {
   return ajv.compile(schema)(value);

@@ -1,0 +1,195 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { Json, JsonObject, StepContext } from "../../engine/types.ts";
+import { type PatroniClient, patroniClient, type PatroniMember } from "../../providers/patroni/client.ts";
+import type { PgConnection } from "../../providers/targets.ts";
+import { defineStep } from "../define.ts";
+import { milliseconds, session } from "../sql/session.ts";
+
+const POLL_MS = 100;
+
+interface Input {
+  members?: string[] | null;
+  only_pending?: boolean;
+  timeout?: string;
+}
+
+export default defineStep({
+  type: "patroni.restart",
+  summary: "Restart PostgreSQL member by member, standbys first",
+  docs: `Restarts the members that wait for one, through Patroni, each only when the one before is back: running, and a standby streaming from
+the leader. The leader comes last. Where a standby must not have less than the primary (\`max_connections\` made smaller), Patroni keeps
+it waiting until the leader has restarted; it is then restarted once more.
+
+The connections of a member end with its restart; writing stops while the leader restarts, usually for a second or two. Sessions that a
+pooler holds open for clients are cut too.`,
+  example: `- patroni.restart: {timeout: 2m}
+`,
+  effect: "change",
+  idempotent: (input) => input.only_pending !== false,
+  needs: ["postgres", "patroni"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      members: { type: ["array", "null"], items: { type: "string" }, description: "Only these; all without it" },
+      only_pending: { type: "boolean", default: true, description: "Only members that wait for a restart" },
+      timeout: { type: "string", format: "duration", default: "5m", description: "For each member" },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["restarted", "pending_restart"],
+    properties: {
+      restarted: {
+        type: "array",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["name", "role", "seconds"],
+          properties: {
+            name: { type: "string" },
+            role: { type: "string" },
+            seconds: { type: "number", description: "Until it was back and streaming" },
+          },
+        },
+      },
+      pending_restart: { type: "array", items: { type: "string" }, description: "Members that still wait for one" },
+    },
+  },
+  async run(ctx, input) {
+    const world = await open(ctx, input as Input);
+    const restarted: JsonObject[] = [];
+    const restartAll = async (members: PatroniMember[]): Promise<void> => {
+      for (const member of members) {
+        const seconds = await restartOne(world, member);
+        restarted.push({ name: member.name, role: member.role, seconds });
+      }
+    };
+    const chosen = await choose(world, input as Input);
+    await restartAll(chosen);
+    // Those that had to wait for the leader.
+    const again = chosen.filter((member) => !isLeader(member));
+    if (chosen.some(isLeader)) await restartAll(await pending(world, again));
+    if (restarted.length === 0) ctx.unchanged();
+    const still = await pending(world, await world.client.members(ctx.signal));
+    return { restarted, pending_restart: still.map((member) => member.name) };
+  },
+  async plan(ctx, input): Promise<Json> {
+    const world = await open(ctx, input as Input);
+    const chosen = await choose(world, input as Input);
+    return { order: chosen.map(({ name, role }) => ({ name, role })) };
+  },
+});
+
+interface World {
+  ctx: StepContext;
+  connection: PgConnection;
+  client: PatroniClient;
+  timeoutMs: number;
+}
+
+async function open(ctx: StepContext, input: Input): Promise<World> {
+  const connection = ctx.target.connection as PgConnection | null;
+  if (!connection?.patroni) {
+    throw new PgdbaError("capability_missing", `${ctx.target.name} is not known to be run by Patroni`, {
+      hint: "Name Patroni's REST API in the cluster's file: `patroni: {endpoints: [http://host:8008]}`.",
+    });
+  }
+  const client = await patroniClient(connection.patroni);
+  return { ctx, connection, client, timeoutMs: milliseconds(input.timeout ?? "5m") ?? 0 };
+}
+
+function isLeader({ role }: PatroniMember): boolean {
+  return role === "leader" || role === "standby_leader";
+}
+
+/** Who is restarted, in order. @throws PgdbaError invalid_param for a member that there is not */
+async function choose(world: World, { members: names, only_pending }: Input): Promise<PatroniMember[]> {
+  const all = await world.client.members(world.ctx.signal);
+  const unknown = names?.find((name) => !all.some((member) => member.name === name));
+  if (unknown !== undefined) {
+    throw new PgdbaError("invalid_param", `There is no member ${unknown}`, {
+      hint: `There are ${all.map((member) => member.name).join(", ")}.`,
+    });
+  }
+  if (all.filter(isLeader).length !== 1) {
+    throw new PgdbaError("step_refused", "The Patroni cluster has no leader now", {
+      hint: "Nothing is restarted while it has none: look at `patronictl list`.",
+      retryable: true,
+    });
+  }
+  const asked = names ? all.filter((member) => names.includes(member.name)) : all;
+  const chosen = only_pending === false ? asked : await pending(world, asked);
+  const rank = (member: PatroniMember): number => (isLeader(member) ? 2 : member.role === "replica" ? 0 : 1);
+  return chosen.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** The members that say that they wait for a restart; what the store says is a loop old. */
+async function pending({ ctx, client }: World, members: PatroniMember[]): Promise<PatroniMember[]> {
+  const states = await Promise.all(
+    members.map((member) => (isUp(member) ? client.status(member.api, ctx.signal) : Promise.resolve<JsonObject>({}))),
+  );
+  return members.filter((_, index) => states[index]?.["pending_restart"] === true);
+}
+
+function isUp({ state }: PatroniMember): boolean {
+  return state === "running" || state === "streaming";
+}
+
+/** Restarts one member and waits until it is back. Gives the seconds it took. @throws PgdbaError http_failed | step_failed */
+async function restartOne(world: World, member: PatroniMember): Promise<number> {
+  const { ctx, client, timeoutMs } = world;
+  const pg = await session(ctx);
+  const began = ctx.clock.monotonic();
+  const before = await client.status(member.api, ctx.signal);
+  ctx.log(`restarting ${member.name} (${member.role})`);
+  try {
+    await client.restart(member.api, timeoutMs, ctx.signal);
+  } catch (error) {
+    // Without an answer the restart goes on: what the member says of itself decides.
+    if (!(error instanceof PgdbaError) || error.code === "http_failed" || ctx.signal.aborted) throw error;
+    ctx.warn(`${member.name}: ${error.message}`);
+  }
+  let missing = "";
+  while ((missing = await whatIsMissing(world, member, before)) !== "") {
+    if (ctx.clock.monotonic() - began > timeoutMs) {
+      throw new PgdbaError("step_failed", `${member.name} was restarted and ${missing}`, {
+        hint: "No other member was touched after it. Look at Patroni's and PostgreSQL's log there.",
+      });
+    }
+    await ctx.clock.sleep(POLL_MS, ctx.signal);
+  }
+  if (!(await answers(pg))) await world.connection.reopen(`pgdba/${ctx.run.id}`);
+  return Math.round((ctx.clock.monotonic() - began) / 10) / 100;
+}
+
+/** What a restarted member still lacks, or nothing. */
+async function whatIsMissing({ ctx, client }: World, member: PatroniMember, before: JsonObject): Promise<string> {
+  const now = await client.status(member.api, ctx.signal).catch(unreachable(ctx));
+  if (now["state"] !== "running") return `is ${String(now["state"] ?? "unreachable")}`;
+  if (now["postmaster_start_time"] === before["postmaster_start_time"]) return "has not restarted";
+  const members = await client.members(ctx.signal);
+  const leader = members.find(isLeader);
+  if (leader === undefined) return "the cluster has no leader";
+  if (isLeader(member) && leader.name !== member.name) return `${leader.name} leads in its place`;
+  const state = await client.status(leader.api, ctx.signal).catch(unreachable(ctx));
+  const replication = Array.isArray(state["replication"]) ? (state["replication"] as JsonObject[]) : [];
+  const streaming = new Set(replication.filter((one) => one["state"] === "streaming").map((one) => one["application_name"]));
+  const standbys = isLeader(member) ? members.filter((one) => one.name !== leader.name && isUp(one)) : [member];
+  const behind = standbys.filter((one) => !streaming.has(one.name));
+  return behind.length === 0 ? "" : `${behind.map((one) => one.name).join(", ")} does not stream from ${leader.name}`;
+}
+
+/** A member that restarts may not answer for a moment. */
+function unreachable(ctx: StepContext): (error: unknown) => JsonObject {
+  return (error) => {
+    if (ctx.signal.aborted) throw error;
+    return {};
+  };
+}
+
+/** Whether the session outlived the restart: the server is another one, or it was not this member. */
+async function answers(pg: { alive(): boolean; query(sql: string): Promise<unknown> }): Promise<boolean> {
+  return pg.alive() && pg.query("SELECT 1").then(() => true, () => false);
+}

@@ -1,0 +1,79 @@
+import { randomUUID } from "node:crypto";
+import { open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { PgdbaError } from "../../engine/errors.ts";
+import type { StepContext } from "../../engine/types.ts";
+import { defineStep } from "../define.ts";
+import { page, type Report } from "./lib/html/page.ts";
+import { COUNT, object, TEXT } from "./lib/schema.ts";
+import { SNAPSHOT } from "./lib/shape.ts";
+import { TRENDS } from "./lib/trends.ts";
+
+export default defineStep({
+  type: "report.html",
+  summary: "Write a report as one self-contained page",
+  docs: `The page loads nothing and runs no script, follows the reader's light or dark, and prints with everything unfolded. It is written
+whole or not at all, 0600: it tells much about a server. A file of that name is replaced; with \`--plan\` nothing is written.`,
+  example: `- id: now
+  report.snapshot: {}
+- id: compared
+  report.compare: {snapshot: "\${steps.now.output}"}
+- id: health
+  check: {}
+- report.html:
+    file: report.html
+    health: \${steps.health.output}
+    snapshot: \${steps.now.output}
+    trends: \${steps.compared.output.trends}
+`,
+  effect: "read",
+  idempotent: true,
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["file", "health", "snapshot", "trends"],
+    properties: {
+      file: {
+        type: "string",
+        minLength: 1,
+        description: "Absolute, or relative to the working directory",
+      },
+      health: { type: "object", description: "What health/check gives" },
+      snapshot: { ...SNAPSHOT, description: "The output of report.snapshot" },
+      trends: { ...TRENDS, description: "Of report.compare" },
+    },
+  },
+  output: object({
+    file: { ...TEXT, description: "Absolute" },
+    bytes: COUNT,
+    written: { type: "boolean" },
+  }),
+  async run(ctx: StepContext, input) {
+    const { health, snapshot, trends } = input as unknown as Report;
+    const text = page({ target: ctx.target.name, health, snapshot, trends });
+    const file = resolve(ctx.cwd, input.file);
+    if (!ctx.run.plan) await replace(file, text);
+    return { file, bytes: Buffer.byteLength(text), written: !ctx.run.plan };
+  },
+});
+
+async function replace(file: string, text: string): Promise<void> {
+  const temporary = join(dirname(file), `.${basename(file)}.${randomUUID()}`);
+  try {
+    const handle = await open(temporary, "wx", 0o600);
+    try {
+      await handle.writeFile(text);
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    const code = String((error as { code?: unknown }).code);
+    throw new PgdbaError("io_failed", `${file}: ${code}`, {
+      cause: error,
+      hint: "Name a file in a folder that exists and may be written to.",
+      data: { errno: code },
+    });
+  }
+}

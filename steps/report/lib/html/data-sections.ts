@@ -1,0 +1,237 @@
+import type { Snapshot } from "../shape.ts";
+import type { Trends } from "../trends.ts";
+import { short, size, span } from "../units.ts";
+import { bar, legend, lineChart } from "./charts.ts";
+import { html, type Html } from "./markup.ts";
+import { grouped, table } from "./table.ts";
+
+export function trendsSection(trends: Trends): Html {
+  const { series, since, seconds } = trends;
+  if (since === null || seconds === null) {
+    return html`<p class="dim">
+      This is the first report of this server that is kept; the next one shows what has changed.
+    </p>`;
+  }
+  const points = (value: (point: Trends["series"][number]) => number | null) =>
+    series.map((point) => ({ at: Date.parse(point.taken_at), value: value(point) }));
+  const one = (name: string, value: (point: Trends["series"][number]) => number | null) => [
+    { name, points: points(value) },
+  ];
+  const gone = trends.findings.gone;
+  return html`<p class="dim">
+      ${trends.snapshots} earlier reports; figures of change are since ${since},
+      ${span(seconds * 1000)} ago.
+    </p>
+    <div class="charts">
+      ${lineChart(
+        "Size of all databases",
+        one("size", ({ bytes }) => bytes),
+        size,
+        1024,
+      )}
+      ${lineChart(
+        "Transactions per second",
+        one("transactions/s", (p) => p.transactions_per_second),
+        short,
+      )}
+      ${lineChart(
+        "Cache hit, %",
+        one("cache hit", (p) => p.cache_hit_percent),
+        short,
+      )}
+      ${lineChart(
+        "WAL per second",
+        one("WAL/s", (p) => p.wal_bytes_per_second),
+        size,
+        1024,
+      )}
+      ${lineChart(
+        "Connections",
+        one("connections", (p) => p.connections),
+        short,
+      )}
+      ${lineChart(
+        "Findings: critical / warning / info",
+        (["critical", "warning", "info"] as const).map((tone) => ({
+          name: tone,
+          tone,
+          points: points((p) => p[tone]),
+        })),
+        short,
+      )}
+    </div>
+    <div class="columns">
+      ${growth("Databases that grew most", trends.databases)}
+      ${growth("Tables that grew most", trends.relations)}
+    </div>
+    ${
+      gone.length === 0
+        ? null
+        : html`<h3>No longer found</h3>
+            <ul>
+              ${gone
+                .slice(0, 50)
+                .map(
+                  ({ severity, check, object }) =>
+                    html`<li>
+                      ${check}${object === null ? "" : `: ${object}`}
+                      <span class="dim">(${severity})</span>
+                    </li> `,
+                )}
+            </ul>`
+    }`;
+}
+
+function growth(title: string, rows: Trends["relations"]): Html | null {
+  if (rows.length === 0) return null;
+  return html`<div>
+    <h3>${title}</h3>
+    ${table(rows.slice(0, 10), [
+      { title: "name", kind: "name", cell: ({ name }) => name },
+      { title: "now", kind: "n", cell: ({ bytes }) => size(bytes) },
+      {
+        title: "change",
+        kind: "n",
+        cell: ({ grown_bytes }) => `${grown_bytes > 0 ? "+" : ""}${size(grown_bytes)}`,
+      },
+    ])}
+  </div>`;
+}
+
+export function statementsSection({ statements }: Snapshot, trends: Trends): Html {
+  if (!statements.available) {
+    return html`<p>${statements.reason}.</p>
+      ${statements.hint === null ? null : html`<p>→ ${statements.hint}</p>`}`;
+  }
+  const most = statements.top[0]?.total_ms ?? 1;
+  return html`<p class="dim">
+      ${grouped(statements.entries)} statements, ${grouped(statements.calls)} calls,
+      ${span(statements.total_ms)} of
+      execution${
+        statements.stats_reset === null ? "" : ` since ${statements.stats_reset}`
+      }${statements.evicted ? `; ${statements.evicted} evictions for lack of room` : ""}.
+    </p>
+    ${table(statements.top, [
+      {
+        title: "statement",
+        cell: ({ query, database, user }) =>
+          html`<div class="query mono">${query}</div>
+            <span class="dim small">${user ?? "–"} in ${database ?? "–"}</span>`,
+      },
+      {
+        title: "share",
+        kind: "bar",
+        cell: (row) =>
+          html`${bar([{ name: span(row.total_ms), value: row.total_ms, color: "c1" }], most)}<span
+              class="small"
+              >${row.share_percent} %</span
+            >`,
+      },
+      { title: "total", kind: "n", cell: ({ total_ms }) => span(total_ms) },
+      { title: "calls", kind: "n", cell: ({ calls }) => grouped(calls) },
+      { title: "mean", kind: "n", cell: ({ mean_ms }) => span(mean_ms) },
+      { title: "max", kind: "n", cell: ({ max_ms }) => span(max_ms) },
+      { title: "rows", kind: "n", cell: ({ rows }) => grouped(rows) },
+      {
+        title: "hit",
+        kind: "n",
+        cell: ({ cache_hit_percent: hit }) => (hit === null ? null : `${hit} %`),
+      },
+    ])}
+    ${
+      trends.statements.length === 0
+        ? null
+        : html`<h3>Since the report of ${trends.since}</h3>
+            ${table(trends.statements.slice(0, 10), [
+              {
+                title: "statement",
+                cell: ({ query, queryid }) =>
+                  html`<div class="query mono">${query ?? `queryid ${queryid}`}</div>`,
+              },
+              { title: "total", kind: "n", cell: ({ total_ms }) => span(total_ms) },
+              { title: "calls", kind: "n", cell: ({ calls }) => grouped(calls) },
+              { title: "mean", kind: "n", cell: ({ mean_ms }) => span(mean_ms) },
+            ])}`
+    }`;
+}
+
+export function sizesSection({ sizes, server }: Snapshot): Html {
+  const { counts, databases, relations, tablespaces } = sizes;
+  const largest = databases[0]?.bytes ?? 1;
+  const widest = relations[0]?.bytes ?? 1;
+  return html`<h3>Databases</h3>
+    ${table(databases, [
+      { title: "name", kind: "name", cell: ({ name }) => name },
+      {
+        title: "",
+        kind: "bar",
+        cell: ({ name, bytes }) =>
+          bytes === null ? "not visible" : bar([{ name, value: bytes, color: "c1" }], largest),
+      },
+      { title: "size", kind: "n", cell: ({ size: text }) => text },
+      { title: "sessions", kind: "n", cell: ({ connections }) => connections },
+      { title: "commits", kind: "n", cell: ({ commits }) => grouped(commits) },
+      { title: "rollbacks", kind: "n", cell: ({ rollbacks }) => grouped(rollbacks) },
+      {
+        title: "cache hit",
+        kind: "n",
+        cell: ({ cache_hit_percent: hit }) => (hit === null ? null : `${hit} %`),
+      },
+      {
+        title: "temp files",
+        kind: "n",
+        cell: ({ temp_bytes }) => (temp_bytes === null ? null : size(temp_bytes)),
+      },
+      { title: "deadlocks", kind: "n", cell: ({ deadlocks }) => deadlocks },
+    ])}
+    <h3>Largest tables of ${server.database}</h3>
+    ${
+      counts === null
+        ? null
+        : html`<p class="dim">
+            ${grouped(counts.tables)} tables, ${grouped(counts.indexes)} indexes,
+            ${grouped(counts.materialized_views)} materialized views.
+          </p>`
+    }
+    ${legend([
+      { name: "table", color: "c1" },
+      { name: "indexes", color: "c2" },
+      { name: "TOAST", color: "c3" },
+    ])}
+    ${table(relations.slice(0, 30), [
+      {
+        title: "name",
+        kind: "name",
+        cell: ({ name, estimated }) => `${name}${estimated ? " (estimated)" : ""}`,
+      },
+      {
+        title: "",
+        kind: "bar",
+        cell: (row) =>
+          bar(
+            [
+              { name: `table ${size(row.table_bytes)}`, value: row.table_bytes, color: "c1" },
+              { name: `indexes ${size(row.index_bytes)}`, value: row.index_bytes, color: "c2" },
+              { name: `TOAST ${size(row.toast_bytes)}`, value: row.toast_bytes, color: "c3" },
+            ],
+            widest,
+          ),
+      },
+      { title: "size", kind: "n", cell: ({ size: text }) => text },
+      { title: "rows", kind: "n", cell: ({ rows }) => grouped(rows) },
+      { title: "dead rows", kind: "n", cell: ({ dead_rows }) => grouped(dead_rows) },
+      { title: "seq scans", kind: "n", cell: ({ seq_scans }) => grouped(seq_scans) },
+      { title: "index scans", kind: "n", cell: ({ index_scans }) => grouped(index_scans) },
+      { title: "last vacuum", cell: ({ last_vacuum }) => last_vacuum?.slice(0, 10) ?? "never" },
+    ])}
+    ${
+      tablespaces.length === 0
+        ? null
+        : html`<h3>Tablespaces</h3>
+            ${table(tablespaces, [
+              { title: "name", kind: "name", cell: ({ name }) => name },
+              { title: "location", cell: ({ location }) => html`<code>${location}</code>` },
+              { title: "size", kind: "n", cell: ({ size: text }) => text },
+            ])}`
+    }`;
+}
