@@ -60,7 +60,8 @@ export class Secrets {
   #walk(value: unknown): unknown {
     if (typeof value === "string") return this.redact(value);
     if (typeof value === "number" || typeof value === "bigint") {
-      return this.#values.has(String(value)) ? MASK : value;
+      const text = String(value);
+      return text.length >= SHORTEST_MASKED && this.#values.has(text) ? MASK : value;
     }
     if (Array.isArray(value)) return value.map((item) => this.#walk(item));
     if (value === null || typeof value !== "object") return value;

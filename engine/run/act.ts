@@ -1,6 +1,6 @@
 import { PgdbaError, toPgdbaError } from "../errors.ts";
 import { renderInput } from "../expr/render.ts";
-import { unknownOutput } from "../expr/unknown.ts";
+import { unknownOutput, UnknownValue } from "../expr/unknown.ts";
 import type { StepRow } from "../journal/journal.ts";
 import type { ActionNode, Effect, Json, StepContext, StepNode, StepResult, StepType } from "../types.ts";
 import { checkInput } from "./check-input.ts";
@@ -134,11 +134,6 @@ async function undoEntry(job: Act, type: StepType, input: Json, effect: Effect):
     state.undo.push(entry);
   }
   return entry;
-}
-
-/** A user's type may throw, or give its output, at once. */
-async function running(type: StepType, ctx: StepContext, input: Json): Promise<Json> {
-  return type.run(ctx, input);
 }
 
 function renderedInput(state: RunState, scope: Scope, node: ActionNode, type: StepType): Json {

@@ -7,6 +7,12 @@ import type { JsonObject } from "../../engine/types.ts";
  */
 export type Read = (sql: string, values?: readonly unknown[]) => Promise<JsonObject[]>;
 
+/** A table as a statement names it; without a schema the search path decides. */
+export interface TableName {
+  schema: string | null;
+  name: string;
+}
+
 /** Something the twin lacks, and what that means or what to do. */
 export interface Limit {
   object: string;
@@ -158,6 +164,12 @@ const NOT_SYSTEM = `n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_to
 const notOfExtension = (catalog: string, alias: string): string =>
   `NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '${catalog}'::regclass AND e.objid = ${alias}.oid AND e.deptype = 'e')`;
 
+/** As the search path finds them; `to_regclass` would fail for a schema that the role may not use. */
+const NAMED = `SELECT concat_ws('.', x.schema, x.name) AS name,
+  (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = x.name AND c.relkind IN ('r', 'p', 'm', 'v', 'f')
+    AND CASE WHEN x.schema IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = x.schema END) AS oid
+  FROM unnest($1::text[], $2::text[]) AS x(schema, name)`;
+
 /** The tables asked for, with their partitions and parents, and what their views select from. */
 const CLOSURE = `WITH RECURSIVE scope(oid) AS (
     SELECT unnest($1::oid[])
@@ -238,12 +250,12 @@ const EXTENDED = `SELECT format('%I.%I', n.nspname, s.stxname) AS name FROM pg_s
   WHERE s.stxrelid = ANY ($1::oid[])`;
 
 /**
- * Reads all that the twin needs, by SELECT on the system catalogues only. `tables` (as a statement would name them) narrows it to
+ * Reads all that the twin needs, by SELECT on the system catalogues only. `tables` narrows it to
  * those, their partitions and parents, and what views among them select from; without it every table of the database is read.
  * What the role may not see is in `limits`, with the GRANT that shows it.
  * @throws PgdbaError whatever `read` throws
  */
-export async function readCatalogue(read: Read, tables?: readonly string[]): Promise<Catalogue> {
+export async function readCatalogue(read: Read, tables?: readonly TableName[]): Promise<Catalogue> {
   const [facts] = await read(FACTS);
   if (facts === undefined) throw new PgdbaError("internal", "The server does not know its own database");
   const settings = await read(
@@ -253,12 +265,12 @@ export async function readCatalogue(read: Read, tables?: readonly string[]): Pro
   const asked =
     tables === undefined
       ? null
-      : await read(`SELECT to_regclass(name)::oid AS oid, name FROM unnest($1::text[]) AS name`, [tables]);
+      : await read(NAMED, [tables.map((table) => table.schema), tables.map((table) => table.name)]);
   await read("SELECT set_config('search_path', 'pg_catalog', true)");
   const kinds = `c.relkind IN ('r', 'p', 'm', 'v', 'f') AND c.relpersistence <> 't' AND ${NOT_SYSTEM} AND ${notOfExtension("pg_class", "c")} ORDER BY c.oid`;
   const relations = (asked === null
     ? await read(`SELECT ${RELATION} WHERE ${kinds}`)
-    : await read(`${CLOSURE} SELECT ${RELATION} JOIN scope USING (oid) WHERE ${kinds}`, [
+    : await read(`${CLOSURE} SELECT ${RELATION} JOIN scope ON scope.oid = c.oid WHERE ${kinds}`, [
         asked.map((row) => row["oid"]).filter((oid) => oid !== null),
       ])) as unknown as Relation[];
   const oids = relations.map((relation) => relation.oid);

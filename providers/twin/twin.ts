@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Client } from "pg";
 import { fromPostgres } from "../postgres/errors.ts";
-import { type Catalogue, type Index, type Limit, type Read, readCatalogue } from "./catalog.ts";
+import { type Catalogue, type Index, type Limit, type Read, readCatalogue, type TableName } from "./catalog.ts";
 import { applySettings, createDatabase, createObjects, DATABASE, one, OWNER } from "./database.ts";
 import { STORED } from "./ddl.ts";
 import { distinctOf, type Hypothetical, type IndexDef, indexSql, makeIndex, type Workshop } from "./hypothetical.ts";
@@ -11,13 +11,13 @@ import { startTwinServer, SUPERUSER, type TwinServer, type TwinServerOptions } f
 import { btreeHeight, growFile, PAGE, writeBtree } from "./sizes.ts";
 import { restoreStatistics } from "./statistics.ts";
 
-export type { Catalogue, Limit, Read } from "./catalog.ts";
+export type { Catalogue, Limit, Read, TableName } from "./catalog.ts";
 export { type IndexDef, type IndexKey, indexSql } from "./hypothetical.ts";
 export { indexesOf, nodesOf, type PlanNode, shapeOfPlan } from "./plan.ts";
 
 export interface TwinOptions extends TwinServerOptions {
-  /** Tables to clone, as a statement would name them; every table of the database without it. */
-  tables?: readonly string[];
+  /** Tables to clone; every table of the database without it. */
+  tables?: readonly TableName[];
 }
 
 export interface ExplainOptions {

@@ -1,6 +1,8 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import type { JsonObject, StepType } from "../../engine/types.ts";
+import type { JsonObject } from "../../engine/types.ts";
+import { defineStep } from "../define.ts";
 import { additions } from "./lib/additions.ts";
+import { type Detected, detect, withinBuild } from "./lib/detect.ts";
 import type { DbSize, Disk, Os, TuneInput, Workload } from "./lib/input.ts";
 import { maxConnections } from "./lib/memory.ts";
 import { pgtune } from "./lib/pgtune.ts";
@@ -23,13 +25,13 @@ interface Given {
   pgtune_only?: boolean;
 }
 
-// Typed by hand: ten nullable enums are too much for inference from the schema.
-const tune: StepType = {
+export default defineStep({
   type: "config.tune",
   summary: "Recommend PostgreSQL settings for a machine and a workload, each with its reason.",
   docs: [
     "Gives what PGTune recommends, value for value, and on top what it leaves out (`addition: true`; none with `pgtune_only`).",
     "`memory` is what the server may use: a container's limit, not the host's RAM.",
+    "With a server, its version, `max_connections` and what its build can do are asked of it; memory and CPUs too when it runs on this host. What is given wins.",
     "The result's `memory` says what the settings could take in the worst case, part by part.",
   ].join("\n"),
   example: "config.tune: {workload: oltp, memory: 64GB, cpus: 16, disk: ssd, pg_version: 18}",
@@ -148,79 +150,78 @@ const tune: StepType = {
       warnings: { type: "array", items: { type: "string" } },
     },
   },
-  async run(_ctx, input: Given) {
-    const machine = resolve(input);
-    const settings = [
+  async run(ctx, input) {
+    const given = input as Given;
+    const server = await detect(ctx);
+    const machine = resolve(given, server);
+    const recommended = [
       ...pgtune(machine).map((setting) => ({ ...setting, source: PGTUNE, addition: false })),
-      ...(input.pgtune_only
-        ? []
-        : additions(machine).map((setting) => ({ ...setting, addition: true }))),
+      ...(given.pgtune_only ? [] : additions(machine).map((setting) => ({ ...setting, addition: true }))),
     ];
+    // What is meant for a server of another version is not measured by this one.
+    const { settings, said } =
+      server?.version === machine.version ? withinBuild(recommended, server.settings) : { settings: recommended, said: [] };
     const values = Object.fromEntries(settings.map(({ name, value }) => [name, value]));
     const worst = worstCaseMemory(values, machine.version, machine.memoryKb);
     return {
       settings: Object.fromEntries(settings.map(({ name, ...rest }) => [name, rest])),
-      inputs: inputsOf(machine, input),
+      inputs: inputsOf(machine, given, server),
       memory: { ...worst, parts: worst.parts.map((part) => ({ ...part })) },
-      warnings: warnings(machine, settings, worst),
+      warnings: [...said, ...warnings(machine, settings, worst, server?.version === machine.version)],
     };
   },
-};
+});
 
-export default tune;
-
-/** @throws PgdbaError invalid_param when what can't be guessed is missing */
-function resolve(given: Given): TuneInput {
-  const { memory, pg_version } = given;
-  const missing = [
-    ...(memory ? [] : ["--memory 64GB"]),
-    ...(pg_version ? [] : ["--pg-version 18"]),
-  ];
-  if (!memory || !pg_version) {
+/** What is given, else what was detected, else the default. @throws PgdbaError invalid_param when what can't be guessed is missing */
+function resolve(given: Given, server: Detected | null): TuneInput {
+  const version = given.pg_version ?? server?.version;
+  const memoryKb = given.memory ? parseKb(given.memory) : server?.memoryKb;
+  if (!memoryKb || !version) {
+    const missing = [...(memoryKb ? [] : ["memory"]), ...(version ? [] : ["pg_version"])];
+    const flags = missing.map((name) => (name === "memory" ? "--memory 64GB" : "--pg-version 18")).join(" and ");
     throw new PgdbaError(
       "invalid_param",
-      `config.tune has no server to ask and was not given ${missing.join(" and ")}`,
+      server === null
+        ? `config.tune has no server to ask and was not given ${flags}`
+        : `The server does not run on this host, and SQL does not tell its memory: config.tune needs ${flags}`,
       {
-        hint: `Add ${missing.join(" ")}; --cpus, --disk, --db-size, --connections and --os make the answer better.`,
-        data: { missing: [...(memory ? [] : ["memory"]), ...(pg_version ? [] : ["pg_version"])] },
+        hint: `Add ${flags.replace(" and ", " ")}; --cpus, --disk, --db-size, --connections and --os make the answer better.`,
+        data: { missing },
       },
     );
   }
-  const memoryKb = parseKb(memory);
   if (memoryKb < LEAST_MEMORY) {
     throw new PgdbaError(
       "invalid_param",
-      `memory is ${memory}, but PostgreSQL does not run in less than 16MB`,
-      {
-        hint: "Write the unit: 64GB. A bare number is bytes.",
-      },
+      `memory is ${given.memory ?? formatKb(memoryKb)}, but PostgreSQL does not run in less than 16MB`,
+      { hint: "Write the unit: 64GB. A bare number is bytes." },
     );
   }
   return {
-    version: pg_version,
+    version,
     os: given.os ?? "linux",
     workload: given.workload,
     memoryKb,
-    cpus: given.cpus ?? null,
-    connections: given.connections ?? null,
+    cpus: given.cpus ?? server?.cpus ?? null,
+    connections: given.connections ?? server?.connections ?? null,
     disk: given.disk ?? "ssd",
     dbSize: given.db_size ?? "mid_ram",
   };
 }
 
-function inputsOf(machine: TuneInput, given: Given): JsonObject {
-  const from = (value: string | number | null, asGiven: unknown) => ({
+function inputsOf(machine: TuneInput, given: Given, server: Detected | null): JsonObject {
+  const from = (value: string | number | null, asGiven: unknown, detected?: unknown) => ({
     value,
-    source: asGiven === undefined || asGiven === null ? "default" : "given",
+    source: asGiven != null ? "given" : detected != null ? "detected" : "default",
   });
   return {
     workload: from(machine.workload, given.workload),
-    memory: from(formatKb(machine.memoryKb), given.memory),
-    cpus: from(machine.cpus, given.cpus),
+    memory: from(formatKb(machine.memoryKb), given.memory, server?.memoryKb),
+    cpus: from(machine.cpus, given.cpus, server?.cpus),
     disk: from(machine.disk, given.disk),
     db_size: from(machine.dbSize, given.db_size),
-    connections: from(maxConnections(machine), given.connections),
-    pg_version: from(machine.version, given.pg_version),
+    connections: from(maxConnections(machine), given.connections, server?.connections),
+    pg_version: from(machine.version, given.pg_version, server?.version),
     os: from(machine.os, given.os),
   };
 }

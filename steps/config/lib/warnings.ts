@@ -10,11 +10,12 @@ const LARGEST: Record<string, string | number> = {
   max_parallel_workers_per_gather: 1024,
 };
 
-/** What a person should know before using the values. */
+/** What a person should know before using the values. @param measured whether the server's build was seen to take them */
 export function warnings(
   input: TuneInput,
   settings: readonly Recommendation[],
   worst: WorstCase,
+  measured = false,
 ): string[] {
   const value = (name: string) => settings.find((setting) => setting.name === name)?.value;
   const said: string[] = [];
@@ -39,14 +40,14 @@ export function warnings(
       "Without the number of CPUs, parallel query, I/O and autovacuum workers stay at PostgreSQL's defaults: give it to tune them.",
     );
   }
-  if (value("wal_compression") === "lz4") {
+  if (value("wal_compression") === "lz4" && !measured) {
     said.push(
       "wal_compression = lz4 needs a server built with lz4, as the usual packages are; another refuses it: use on there.",
     );
   }
   if (value("io_method") === "io_uring") {
     said.push(
-      "io_method = io_uring needs a server built with liburing and a kernel that allows it (many container runtimes do not); else the server does not start: use worker there.",
+      `io_method = io_uring needs ${measured ? "" : "a server built with liburing and "}a kernel that allows it (many container runtimes do not); else the server does not start: use worker there.`,
     );
   }
   if (value("wal_level") === "minimal") {
@@ -54,7 +55,7 @@ export function warnings(
       "wal_level = minimal rules out standbys, WAL archiving and base backups; a server with archive_mode on does not start with it.",
     );
   }
-  for (const [name, largest] of Object.entries(LARGEST)) {
+  for (const [name, largest] of measured ? [] : Object.entries(LARGEST)) {
     const got = value(name);
     if (got !== undefined && amount(got) > amount(largest))
       said.push(`${name} = ${got} is more than PostgreSQL accepts: use ${largest}.`);

@@ -72,7 +72,7 @@ function searchPath(check: Check, facts: Facts): string {
 function wrapped(check: Check, facts: Facts): string {
   const sql =
     check.variants?.find(({ versions }) => inVersions(versions, facts.version))?.sql ?? check.sql;
-  return `select coalesce(json_agg(t), '[]') from (select * from (\n${sql.replace(/;\s*$/, "")}\n) q limit ${MAX_ROWS}) t`;
+  return `select /* pgdba */ coalesce(json_agg(t), '[]') from (select * from (\n${sql.replace(/;\s*$/, "")}\n) q limit ${MAX_ROWS}) t`;
 }
 
 /** The server has no such thing, or not for this user: the check can't say anything here. */

@@ -26,7 +26,7 @@ export interface Facts {
 }
 
 const FACTS = `
-select json_build_object(
+select /* pgdba */ json_build_object(
   'version', current_setting('server_version_num')::int / 10000,
   'version_num', current_setting('server_version_num')::int,
   'release', current_setting('server_version'),

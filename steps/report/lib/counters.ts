@@ -42,7 +42,7 @@ export function counters({ server, rows }: Answers): Counters {
             stats_reset: (rows.get("statements_info")?.[0]?.["stats_reset"] ?? null) as
               | string
               | null,
-            complete: listed.length >= number(listed[0]?.["entries"]),
+            complete: listed.length >= number(listed[0]?.["others"]),
             entries: Object.fromEntries(
               listed
                 .filter((row) => row["queryid"] !== null)

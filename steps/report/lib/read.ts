@@ -94,9 +94,12 @@ function searchPath(schema?: string): string {
   return `select set_config('search_path', '${path.replaceAll("'", "''")}', true)`;
 }
 
+/** Tells our own statements from those of others in pg_stat_statements. */
+const MARK = "/* pgdba */";
+
 /** The rows arrive as one JSON value, so that every section has one row and one column. */
 function wrapped(sql: string): string {
-  return `select coalesce(json_agg(q), '[]') from (\n${sql}\n) q`;
+  return `select ${MARK} coalesce(json_agg(q), '[]') from (\n${sql}\n) q`;
 }
 
 function parseRows(column: (string | null)[] | undefined): JsonObject[] {

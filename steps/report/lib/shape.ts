@@ -78,6 +78,7 @@ const STATEMENTS = object({
   entries: COUNT,
   total_ms: NUMBER,
   calls: COUNT,
+  own_ms: { ...NUMBER, description: "Of it pgdba's own statements, which are not listed" },
   evicted: { ...MAYBE_COUNT, description: "How often entries were thrown out for lack of room" },
   stats_reset: MAYBE_TEXT,
   top: list(STATEMENT),

@@ -24,6 +24,7 @@ function absent({ server, missing }: Answers) {
     entries: 0,
     total_ms: 0,
     calls: 0,
+    own_ms: 0,
     evicted: null,
     stats_reset: null,
     top: [],
@@ -43,6 +44,7 @@ export function statements(answers: Answers, top: number) {
     entries: Number(rows[0]?.["entries"] ?? 0),
     total_ms: total,
     calls: Number(rows[0]?.["all_calls"] ?? 0),
+    own_ms: Number(rows[0]?.["own_ms"] ?? 0),
     evicted: info?.["evicted"] ?? null,
     stats_reset: info?.["stats_reset"] ?? null,
     top: rows.slice(0, top).map((row) => {

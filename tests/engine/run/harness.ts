@@ -38,7 +38,7 @@ export interface StepLine {
 }
 
 /** An outcome, with what tests look at most. */
-export interface Ran extends RunOutcome {
+export interface Ran extends Omit<RunOutcome, "error"> {
   data: JsonObject;
   error: NonNullable<RunOutcome["envelope"]["error"]> | null;
   run: JsonObject & { warnings: string[] };

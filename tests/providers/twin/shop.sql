@@ -44,4 +44,3 @@ CREATE INDEX ON app.events (at);
 CREATE INDEX ON app.events_old USING brin (at);
 CREATE VIEW app.big_orders AS SELECT o.*, c.country FROM app.orders o JOIN app.customers c ON c.id = o.customer WHERE o.total > 900;
 CREATE MATERIALIZED VIEW app.by_country AS SELECT country, count(*) AS customers FROM app.customers GROUP BY country;
-VACUUM ANALYZE;

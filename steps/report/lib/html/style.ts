@@ -34,12 +34,12 @@ svg .line.critical, svg .line.warning, svg .line.info { stroke: var(--tone); } s
 .legend { display: flex; flex-wrap: wrap; gap: .15rem 1rem; font-size: .87rem; margin: .4rem 0; color: var(--dim); }
 .legend i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .35em; background: var(--series); print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 table { border-collapse: collapse; width: 100%; font-size: .93rem; } .scroll { overflow-x: auto; }
-th, td { text-align: left; vertical-align: top; padding: .32rem .6rem .32rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+th, td { text-align: left; vertical-align: top; padding: .32rem .5rem; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 th { color: var(--dim); font-weight: 600; font-size: .85rem; white-space: nowrap; }
-td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; } td.name { min-width: 9rem; }
+td:first-child, th:first-child { padding-left: 0; } td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; } td.name { min-width: 9rem; }
 code, pre, .mono { font: 12.5px/1.45 ui-monospace, "SF Mono", "DejaVu Sans Mono", monospace; }
 pre { background: var(--bg); border: 1px solid var(--line); border-radius: 6px; padding: .5rem .7rem; margin: .4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
-.query { max-height: 7.5em; overflow: auto; white-space: pre-wrap; min-width: 18rem; }
+.query { max-height: 7.25em; overflow: auto; white-space: pre-wrap; min-width: 18rem; }
 .finding { background: var(--card); border: 1px solid var(--line); border-left: 5px solid var(--tone); border-radius: 6px; padding: .6rem .9rem; margin: .6rem 0; }
 .finding h3, summary h3 { display: inline; margin: 0 .5rem 0 0; } .finding ul { margin: .4rem 0; padding-left: 1.2rem; } .finding li { overflow-wrap: anywhere; margin: .1rem 0; }
 .badge { display: inline-block; border: 1px solid var(--tone, var(--line)); color: var(--tone, var(--dim)); border-radius: 99px; padding: 0 .55rem; font-size: .78rem; font-weight: 600; white-space: nowrap; }

@@ -1,0 +1,109 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Json, JsonObject } from "../../../engine/types.ts";
+import { isObject } from "../plan/tree.ts";
+
+/** What is known of a statement before a server has seen it. */
+export interface Statement {
+  text: string;
+  /** How many parameters it has: the highest `$n`. */
+  params: number;
+  /** What it names, by PostgreSQL's own grammar (18); null when that does not take it, as an older server may. */
+  names: Names | null;
+}
+
+/** Last parts of qualified names. */
+export interface Names {
+  functions: string[];
+  operators: string[];
+  relations: string[];
+  /** Of column references: `row.f` may be a call of the function `f`. */
+  columns: string[];
+}
+
+const KINDS = new Set(["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"]);
+
+/**
+ * Reads the text of one statement that EXPLAIN takes.
+ * @throws PgdbaError invalid_param when it is none or several, step_refused when it is of another kind (COPY, NOTIFY, SELECT INTO, …)
+ */
+export async function readStatement(text: string): Promise<Statement> {
+  if (text.includes("\0")) throw notOne("holds a NUL character");
+  const { loadModule, parseSync } = await import("libpg-query");
+  await loadModule();
+  let parsed: { stmts?: { stmt: JsonObject }[] };
+  try {
+    parsed = parseSync(text) as unknown as typeof parsed;
+  } catch {
+    // Whether it is one statement is then for the server to say; it is never executed.
+    return { text, params: paramsIn(text), names: null };
+  }
+  const [first, ...more] = parsed.stmts ?? [];
+  if (first === undefined) throw notOne("is empty");
+  if (more.length > 0) throw notOne(`holds ${more.length + 1} statements`);
+  const [kind = "", body = null] = Object.entries(first.stmt)[0] ?? [];
+  if (kind === "ExplainStmt") throw notOne("is an EXPLAIN itself");
+  const found: Found = {
+    params: 0,
+    functions: [],
+    operators: [],
+    relations: [],
+    columns: [],
+    into: false,
+  };
+  collect(body, found);
+  if (!KINDS.has(kind) || found.into) {
+    throw new PgdbaError(
+      "step_refused",
+      "Only SELECT, INSERT, UPDATE, DELETE, MERGE and VALUES have a plan to look at",
+      {
+        hint: found.into
+          ? "Leave INTO out: the plan is that of the SELECT."
+          : "Name the statement that is slow, without what stands around it.",
+      },
+    );
+  }
+  const { params, into: _, ...names } = found;
+  return { text, params, names };
+}
+
+interface Found extends Names {
+  params: number;
+  into: boolean;
+}
+
+function collect(value: Json, found: Found): void {
+  if (Array.isArray(value)) return value.forEach((item) => collect(item, found));
+  if (!isObject(value)) return;
+  for (const [key, child] of Object.entries(value)) {
+    if (key === "intoClause") found.into = true;
+    if (isObject(child)) {
+      if (key === "ParamRef") found.params = Math.max(found.params, Number(child.number));
+      if (key === "FuncCall") found.functions.push(lastOf(child.funcname));
+      if (key === "A_Expr") found.operators.push(lastOf(child.name));
+      if (key === "SortBy") found.operators.push(lastOf(child.useOp));
+      if (key === "ColumnRef") found.columns.push(lastOf(child.fields));
+      if (key === "A_Indirection") found.columns.push(lastOf(child.indirection));
+      if (typeof child.relname === "string") found.relations.push(child.relname);
+    }
+    // The target of INSERT, UPDATE, DELETE and MERGE is a RangeVar without its name around it.
+    if (key === "relname" && typeof child === "string") found.relations.push(child);
+    collect(child, found);
+  }
+}
+
+function lastOf(parts: Json | undefined): string {
+  const last = Array.isArray(parts) ? parts.at(-1) : undefined;
+  const word = isObject(last) ? last.String : undefined;
+  return isObject(word) && typeof word.sval === "string" ? word.sval : "";
+}
+
+/** For texts that our grammar does not take: `$1` may also stand in a string, which does no harm here. */
+function paramsIn(text: string): number {
+  return Math.max(0, ...[...text.matchAll(/\$(\d{1,5})\b/g)].map(([, number]) => Number(number)));
+}
+
+function notOne(what: string): PgdbaError {
+  return new PgdbaError("invalid_param", `The text ${what}; it must be one statement`, {
+    hint: "Give one SELECT, INSERT, UPDATE, DELETE or MERGE, without EXPLAIN before it.",
+  });
+}

@@ -1,0 +1,183 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { thisProcess } from "../../../engine/journal/holder.ts";
+import { Journal } from "../../../engine/journal/journal.ts";
+import type { RunHeader } from "../../../engine/journal/rows.ts";
+import { Secrets } from "../../../engine/secrets.ts";
+import type { StepResult } from "../../../engine/types.ts";
+import { codeOf, withHarness } from "../run/harness.ts";
+
+let root: string;
+let dirs = 0;
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "pgdba-journal-"));
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+const place = () => join(root, String(++dirs), "deep");
+
+const holder = thisProcess();
+const header = (id: string, more: Partial<RunHeader> = {}): RunHeader => ({
+  id,
+  runbook: "demo/one",
+  digest: "d",
+  docs: {},
+  params: {},
+  target: { name: "drill", identity: "7", flags: {} },
+  risk: "change",
+  plan: false,
+  holder,
+  started_at: "2026-01-01T00:00:00.000Z",
+  ...more,
+});
+const result = (output: StepResult["output"]): StepResult => ({
+  status: "ok",
+  changed: true,
+  attempts: 1,
+  started_at: "2026-01-01T00:00:00.000Z",
+  duration_ms: 1,
+  output,
+  error: null,
+});
+const step = { path: "a", id: "a", type: "fake.act", phase: "main", effect: "change", sensitive: false } as const;
+const intent = { path: "a", id: "a", type: "fake.act", phase: "main", input: null, undo: null, started_at: "2026-01-01T00:00:00.000Z" } as const;
+
+function pragma(journal: Journal, name: string): unknown {
+  return Object.values(journal.db.query<Record<string, unknown>, []>(`PRAGMA ${name}`).get()!)[0];
+}
+
+test("what is on record survives a power cut: WAL, every commit synced, and only for its owner to read", () => {
+  const dir = place();
+  const journal = new Journal(dir, new Secrets());
+  const syncs: unknown[] = [];
+  // SQLite's word for FULL is 2, for NORMAL 1.
+  const during = (write: () => void) => {
+    write();
+    syncs.push(pragma(journal, "synchronous"));
+  };
+  expect(pragma(journal, "journal_mode")).toBe("wal");
+  expect(pragma(journal, "synchronous")).toBe(2);
+  during(() => journal.createRun(header("r")));
+  during(() => journal.outcome("r", { ...step, path: "read", effect: "read" }, result(null)));
+  during(() => journal.intent("r", intent));
+  during(() => journal.outcome("r", step, result(null)));
+  during(() => journal.outcome("r", { ...step, path: "read", effect: "read" }, result(null)));
+  during(() => journal.finishRun("r", { status: "ok", exit: 0, finished_at: "", duration_ms: 1, output: null, error: null }));
+  expect(syncs).toEqual([2, 1, 2, 2, 1, 2]);
+  expect(statSync(dir).mode & 0o77).toBe(0);
+  journal.close();
+  const again = new Journal(dir, new Secrets());
+  expect(pragma(again, "synchronous")).toBe(2);
+  expect(again.run("r")).toMatchObject({ status: "ok", exit: 0, holder });
+  again.close();
+});
+
+test("an intent is open until its outcome is known, and a repeated one opens it again", () => {
+  const journal = new Journal(place(), new Secrets());
+  journal.createRun(header("r"));
+  journal.intent("r", { ...intent, undo: [{ "fake.act": { n: 1 } }] });
+  expect(journal.steps("r")).toMatchObject([{ path: "a", status: "open", result: null, undo: [{ "fake.act": { n: 1 } }] }]);
+  journal.outcome("r", step, result({ n: 1 }));
+  expect(journal.steps("r")).toMatchObject([{ path: "a", status: "ok", masked: false, result: { output: { n: 1 } } }]);
+  journal.intent("r", intent);
+  journal.intent("r", { ...intent, path: "b" });
+  journal.markOpenUnknown("r");
+  expect(journal.steps("r").map(({ path, status }) => [path, status])).toEqual([["a", "unknown"], ["b", "unknown"]]);
+  journal.close();
+});
+
+test("a masked result says so, for it can't be used again; what is sensitive is not kept at all", () => {
+  const secrets = new Secrets();
+  const journal = new Journal(place(), secrets);
+  secrets.add("hunter2-secret");
+  journal.createRun(header("r", { params: { p: "hunter2-secret" }, target: { name: "u:hunter2-secret@h", identity: null, flags: {} } }));
+  journal.intent("r", { ...intent, input: { password: "hunter2-secret" }, undo: [{ x: "hunter2-secret" }] });
+  journal.outcome("r", step, result({ text: "it is hunter2-secret" }));
+  journal.outcome("r", { ...step, path: "b", sensitive: true }, result({ text: "private" }));
+  journal.outcome("r", { ...step, path: "c", sensitive: true }, result(null));
+  journal.finishRun("r", { status: "failed", exit: 1, finished_at: "", duration_ms: 1, output: { o: "hunter2-secret" }, error: { code: "step_failed", message: "hunter2-secret", step: null, where: null, hint: null, retryable: false } });
+  expect(journal.steps("r").map(({ path, masked, result }) => [path, masked, result!.output])).toEqual([["a", true, { text: "it is ********" }], ["b", true, null], ["c", false, null]]);
+  const all = JSON.stringify([journal.db.query("SELECT * FROM run").all(), journal.db.query("SELECT * FROM step").all()]);
+  expect(all).not.toContain("hunter2");
+  expect(all).not.toContain("private");
+  journal.close();
+});
+
+test("an unfinished run is taken over by one process only", async () => {
+  const dir = place();
+  const [one, two] = [new Journal(dir, new Secrets()), new Journal(dir, new Secrets())];
+  one.createRun(header("r"));
+  const before = one.run("r")!.holder;
+  one.adoptRun("r", { ...holder, pid: 1001 }, before);
+  expect(await codeOf((async () => two.adoptRun("r", { ...holder, pid: 1002 }, before))())).toMatchObject({ code: "lock_held" });
+  expect(two.run("r")).toMatchObject({ status: "running", exit: null, holder: { pid: 1001 } });
+  one.close();
+  two.close();
+});
+
+test("runs are found newest first, and by the beginning of their id, taken as it is", () => {
+  const journal = new Journal(place(), new Secrets());
+  journal.createRun(header("aa-1", { started_at: "2026-01-01" }));
+  journal.createRun(header("a%-2", { started_at: "2026-01-03" }));
+  journal.createRun(header("aa-3", { started_at: "2026-01-02" }));
+  expect(journal.runs(2).map(({ id }) => id)).toEqual(["a%-2", "aa-3"]);
+  expect(journal.idsLike("a%")).toEqual(["a%-2"]);
+  expect(journal.idsLike("aa").toSorted()).toEqual(["aa-1", "aa-3"]);
+  expect(journal.run("aa")).toBeUndefined();
+  journal.close();
+});
+
+test("a state folder that can't be used is journal_failed, with what to do", async () => {
+  const file = join(root, "file");
+  writeFileSync(file, "");
+  const garbage = join(root, "garbage");
+  new Journal(garbage, new Secrets()).close();
+  writeFileSync(join(garbage, "journal.db"), "this is no database, however one looks at it".repeat(200));
+  for (const dir of [join(file, "state"), "/proc/pgdba", garbage]) {
+    const failed = await codeOf((async () => new Journal(dir, new Secrets()))());
+    expect(failed).toMatchObject({ code: "journal_failed", hint: expect.stringContaining("PGDBA_HOME") });
+  }
+});
+
+const STEPS = "steps: [{id: a, fake.act: {}}, {id: b, fake.act: {}}, {id: c, fake.act: {}}]\n";
+
+test("a journal that can't be written before the run: nothing is done", () =>
+  withHarness(async (h) => {
+    h.journal.db.exec("PRAGMA query_only = ON");
+    expect(await codeOf(h.run(STEPS))).toMatchObject({ code: "journal_failed" });
+    expect(h.calls).toEqual([]);
+  }));
+
+test("a journal that fails on the way: the next step does not act, nothing is undone, a person must look", () =>
+  withHarness(async (h) => {
+    h.on = { b: () => { h.journal.db.exec("PRAGMA query_only = ON"); return null; } };
+    const ran = await h.run(STEPS);
+    expect(h.calls).toEqual(["act a", "act b"]);
+    expect(ran).toMatchObject({ exit: 6, status: "needs_operator", error: { code: "journal_failed" }, ended: ["a ok", "b unknown"] });
+    h.journal.db.exec("PRAGMA query_only = OFF");
+    expect(h.journal.run("run-1")!.status).toBe("running");
+    expect(h.journal.steps("run-1").map(({ path, status }) => `${path} ${status}`)).toEqual(["a ok", "b open"]);
+  }));
+
+test("a journal that fails at the very end: the run is told, and is not a success", () =>
+  withHarness(async (h) => {
+    const write = h.journal.finishRun.bind(h.journal);
+    h.journal.finishRun = (id, end) => {
+      h.journal.db.exec("PRAGMA query_only = ON");
+      write(id, end);
+    };
+    const ran = await h.run("steps: [{id: a, fake.act: {}}]\noutput: {p: steps.a.output.path}\n");
+    expect(ran).toMatchObject({ exit: 6, error: { code: "journal_failed" }, data: { p: "a" }, ended: ["a ok"] });
+  }));
+
+test("a disk that is really full: no step acts that is not on record", async () => {
+  const script = `trap '' XFSZ; ulimit -f 600; exec "$0" "$@"`;
+  const child = Bun.spawn(["bash", "-c", script, process.execPath, join(import.meta.dir, "disk-full.ts")], { stdout: "pipe", stderr: "inherit" });
+  const out = await new Response(child.stdout).text();
+  const { exit, code, acted, recorded } = JSON.parse(out) as { exit: number; code: string; acted: string[]; recorded: string[] };
+  expect({ exit, code }).toEqual({ exit: 6, code: "journal_failed" });
+  expect(acted.length).toBeGreaterThan(3);
+  expect(acted.length).toBeLessThan(60);
+  for (const path of acted) expect(recorded).toContain(path);
+});
