@@ -71,7 +71,6 @@ export async function startRun(
         confirm: mayAsk(front, flags) ? (question, expect, target) => askPerson(front, question, expect, target) : undefined,
       },
     });
-    await progress.close();
     return outcome;
   } finally {
     await progress.close();

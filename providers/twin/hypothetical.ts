@@ -67,6 +67,7 @@ export async function makeIndex(shop: Workshop, def: IndexDef): Promise<Hypothet
   const table = catalogue.relations.find((relation) => relation.schema === def.schema && relation.name === def.table);
   const leaves = table === undefined ? [] : leavesOf(catalogue, table);
   const shape = await shapeOf(client, def);
+  const width = table === undefined ? shape.width : tupleWidth(catalogue, table, def, shape.width);
   const all = leaves.reduce((sum, leaf) => sum + Math.max(0, leaf.reltuples), 0);
   const share = all === 0 ? 1 : Math.min(1, shape.rows / all);
   const name = shop.newName();
@@ -91,9 +92,9 @@ export async function makeIndex(shop: Workshop, def: IndexDef): Promise<Hypothet
     const leaf = leaves.find((relation) => `${relation.schema}.${relation.name}` === row.relid);
     if (row.path === null || leaf === undefined) continue;
     const rowsHere = Math.max(0, leaf.reltuples) * share;
-    const pages = pagesOf(catalogue, leaf, def, rowsHere, shape.width);
+    const pages = pagesOf(catalogue, leaf, def, rowsHere, width);
     const path = shop.pathOf(row.path);
-    if (def.method === "btree" && pages > 1) await writeBtree(path, Math.min(pages - 2, btreeHeight(pages, shape.width)));
+    if (def.method === "btree" && pages > 1) await writeBtree(path, Math.min(pages - 2, btreeHeight(pages, width)));
     await growFile(path, pages, shop.user);
     await client.query(
       "SELECT pg_restore_relation_stats('schemaname', $1::text, 'relname', $2::text, 'relpages', $3::int, 'reltuples', $4::real)",
@@ -117,6 +118,28 @@ async function shapeOf(client: Client, def: IndexDef): Promise<{ rows: number; w
   const { rows } = await one(client, `EXPLAIN (FORMAT JSON) SELECT ${list} FROM ${quoteName(def.schema, def.table)}${where}`);
   const plan: PlanNode = planOf(rows);
   return { rows: plan["Plan Rows"], width: plan["Plan Width"] };
+}
+
+/** Types that are aligned within a tuple, with the bytes; others, and short texts, follow on without a gap. */
+const ALIGNED: readonly [RegExp, number][] = [
+  [/^(bigint|double precision|timestamp|time|interval|money)/, 8],
+  [/^(integer|real|date|oid)$/, 4],
+  [/^smallint$/, 2],
+];
+
+/** Bytes of an entry's columns with the gaps between them; `sum` is their width without gaps, expressions included. */
+function tupleWidth(catalogue: Catalogue, table: Relation, def: IndexDef, sum: number): number {
+  let known = 0;
+  let width = 0;
+  for (const name of [...def.keys.map((key) => key.column), ...def.include]) {
+    const type = catalogue.columns.find((column) => column.relid === table.oid && column.name === name)?.type ?? "";
+    const row = catalogue.statistics.find((one) => one.schemaname === table.schema && one.tablename === table.name && one.attname === name);
+    if (name === null || row === undefined) continue;
+    const alignment = ALIGNED.find(([pattern]) => pattern.test(type))?.[1] ?? 1;
+    width = Math.ceil(width / alignment) * alignment + row.avg_width;
+    known += row.avg_width;
+  }
+  return width + Math.max(0, sum - known);
 }
 
 /** Types whose equal values may differ in their bytes, so that entries are never shared (nbtutils.c, _bt_allequalimage). */

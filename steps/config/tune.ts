@@ -199,7 +199,7 @@ function resolve(given: Given, server: Detected | null): TuneInput {
   }
   return {
     version,
-    os: given.os ?? "linux",
+    os: given.os ?? server?.os ?? "linux",
     workload: given.workload,
     memoryKb,
     cpus: given.cpus ?? server?.cpus ?? null,
@@ -222,6 +222,6 @@ function inputsOf(machine: TuneInput, given: Given, server: Detected | null): Js
     db_size: from(machine.dbSize, given.db_size),
     connections: from(maxConnections(machine), given.connections, server?.connections),
     pg_version: from(machine.version, given.pg_version, server?.version),
-    os: from(machine.os, given.os),
+    os: from(machine.os, given.os, server?.os),
   };
 }

@@ -1,11 +1,12 @@
 import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
 import type { Json, StepContext } from "../../../engine/types.ts";
+import { session } from "../../sql/session.ts";
 import { type BeforeStep, keepBefore, ownBefore } from "./before.ts";
 import { type Given, readWanted, textOf, type Wanted, wantedFrom } from "./document.ts";
 import { type Confirmed, openPlace, type Place } from "./place.ts";
 import { hidePasswords } from "./secrets.ts";
 import { neededFor, type Setting } from "./settings.ts";
-import { validated } from "./validate.ts";
+import { validatedByServer } from "./validate.ts";
 import { humanValue, sameValue } from "./value.ts";
 
 export interface ApplyInput {
@@ -37,7 +38,7 @@ export async function prepare(ctx: StepContext, input: ApplyInput): Promise<Prep
   const wanted = await wantedOf(ctx, input);
   for (const value of wanted.values()) if (typeof value === "string") hidePasswords(ctx, value);
   const place = await openPlace(ctx);
-  const values = validated(place, wanted);
+  const values = await validatedByServer(await session(ctx), place, wanted, ctx.signal);
   const own = await ownBefore(ctx);
   const changes = [...values].map(([name, value]) => {
     const setting = place.settings.get(name.toLowerCase());

@@ -1,7 +1,7 @@
 import type { StepContext } from "../../../engine/types.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
 import { session } from "../../sql/session.ts";
-import type { Recommendation } from "./input.ts";
+import type { Os, Recommendation } from "./input.ts";
 import { localMachine, roundKb } from "./machine.ts";
 import { readSettings, type Setting } from "./settings.ts";
 import { humanValue, readValue } from "./value.ts";
@@ -12,6 +12,7 @@ export interface Detected {
   memoryKb: number | null;
   cpus: number | null;
   connections: number | null;
+  os: Os;
   settings: ReadonlyMap<string, Setting>;
 }
 
@@ -21,14 +22,22 @@ export async function detect(ctx: StepContext): Promise<Detected | null> {
   if (connection === null) return null;
   const pg = await session(ctx);
   const settings = await readSettings(pg, ctx.signal);
+  const { rows } = await pg.query("SELECT version() AS built", [], { signal: ctx.signal });
   const machine = await localMachine(pg, connection.spec.host);
   return {
     version: Math.floor(pg.info.version_num / 10_000),
     memoryKb: machine?.memoryKb == null ? null : roundKb(machine.memoryKb),
     cpus: machine?.cpus ?? null,
     connections: Number(settings.get("max_connections")?.setting) || null,
+    os: osOf(String(rows[0]?.["built"])),
     settings,
   };
+}
+
+/** By the platform in `version()`, as configure names it. */
+function osOf(built: string): Os {
+  if (/apple|darwin/i.test(built)) return "mac";
+  return /mingw|visual c|msvc|windows/i.test(built) ? "windows" : "linux";
 }
 
 /** What to take instead where a build lacks the best. */

@@ -1,4 +1,5 @@
-import { PgdbaError } from "../../../engine/errors.ts";
+import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
 import { type Given, textOf, type Wanted } from "./document.ts";
 import type { Place } from "./place.ts";
 import { nearestName, neededFor, type Setting } from "./settings.ts";
@@ -11,11 +12,34 @@ export interface Problem {
 }
 
 /**
+ * As `validated`, and then asks the server about what only it can judge (a time zone, a list of names): each value is set in a
+ * transaction that is rolled back, where a session may do that.
+ */
+export async function validatedByServer(pg: PgSession, place: Place, wanted: Wanted, signal: AbortSignal): Promise<Wanted> {
+  const good = validated(place, wanted);
+  const problems: Problem[] = [];
+  for (const [name, value] of good) {
+    const context = place.settings.get(name.toLowerCase())?.context;
+    if (value === null || (context !== "user" && context !== "superuser")) continue;
+    try {
+      await pg.transaction({ readOnly: true, signal }, (run) => run("SELECT set_config($1, $2, true)", [name, textOf(value)]));
+    } catch (thrown) {
+      const error = toPgdbaError(thrown);
+      // Who may not set it here may still be allowed to configure it.
+      if (error.code === "query_failed") problems.push({ name, value, problem: `is refused by the server: ${error.message}` });
+      else if (error.code !== "insufficient_privilege") throw error;
+    }
+  }
+  if (problems.length > 0) throw refusal(problems, wanted.size);
+  return good;
+}
+
+/**
  * The wanted values by the settings' own names, after every one of them was found good: its name, type, unit, range, choices and
  * context, and what only holds for several together.
  * @throws PgdbaError invalid_param that names all that are bad, in its data too
  */
-export function validated(place: Place, wanted: Wanted): Wanted {
+function validated(place: Place, wanted: Wanted): Wanted {
   const good: Wanted = new Map();
   const problems: Problem[] = [];
   for (const [name, value] of wanted) {
@@ -25,10 +49,14 @@ export function validated(place: Place, wanted: Wanted): Wanted {
     else if (setting !== undefined) good.set(setting.name, value);
   }
   if (problems.length === 0) problems.push(...together(place, good));
-  if (problems.length === 0) return good;
-  throw new PgdbaError(
+  if (problems.length > 0) throw refusal(problems, wanted.size);
+  return good;
+}
+
+function refusal(problems: Problem[], of: number): PgdbaError {
+  return new PgdbaError(
     "invalid_param",
-    `${problems.length} of ${wanted.size} settings can't be applied: ${problems.map(({ name, problem }) => `${name} ${problem}`).join("; ")}`,
+    `${problems.length} of ${of} settings can't be applied: ${problems.map(({ name, problem }) => `${name} ${problem}`).join("; ")}`,
     {
       hint: "Nothing was changed. Correct these, then run again.",
       data: { problems: problems.map((problem) => ({ ...problem })) },
@@ -78,9 +106,9 @@ function together(place: Place, good: Wanted): Problem[] {
   if (after("wal_level").toLowerCase() === "minimal") {
     const names = ["wal_level", "max_wal_senders", "archive_mode"];
     if (number("max_wal_senders") > 0)
-      blame(names, "with wal_level = minimal the server does not start unless max_wal_senders is 0");
+      blame(names, "is no good: with wal_level = minimal the server does not start unless max_wal_senders is 0");
     if (!["off", "false", "no", "0"].includes(after("archive_mode").toLowerCase()))
-      blame(names, "with wal_level = minimal the server does not start unless archive_mode is off");
+      blame(names, "is no good: with wal_level = minimal the server does not start unless archive_mode is off");
   }
   return problems;
 }

@@ -81,7 +81,7 @@ function drawn({ name, tone, points }: Series, { x, y, text, alone }: Scale): Ht
 
   function dot({ at, value }: { at: number; value: number }, r = 1.7): Html {
     return html`<circle class="dot ${tone ?? ""}" cx="${x(at)}" cy="${y(value)}" r="${r}"
-      ><title>${name} ${text(value)}, ${moment(at)}</title></circle
+      ><title>${name} ${text(value)}, ${day(at, 0)} UTC</title></circle
     >`;
   }
 }
@@ -125,11 +125,6 @@ function ceiling(value: number, base: 1000 | 1024): number {
   const unit = base ** Math.floor(Math.log(value) / Math.log(base));
   const power = 10 ** Math.floor(Math.log10(value / unit)) * unit;
   return (([1, 2, 2.5, 5, 10] as const).find((step) => step * power >= value) ?? 10) * power;
-}
-
-/** ISO 8601 to the minute, in UTC. */
-export function moment(at: number): string {
-  return `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
 function day(at: number, range: number): string {

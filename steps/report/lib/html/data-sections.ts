@@ -3,7 +3,7 @@ import type { Trends } from "../trends.ts";
 import { short, size, span } from "../units.ts";
 import { bar, legend, lineChart } from "./charts.ts";
 import { html, type Html } from "./markup.ts";
-import { grouped, table } from "./table.ts";
+import { day, grouped, table } from "./table.ts";
 
 export function trendsSection(trends: Trends): Html {
   const { series, since, seconds } = trends;
@@ -19,7 +19,7 @@ export function trendsSection(trends: Trends): Html {
   ];
   const gone = trends.findings.gone;
   return html`<p class="dim">
-      ${trends.snapshots} earlier reports; figures of change are since ${since},
+      ${trends.snapshots} earlier reports; figures of change are since ${day(since)},
       ${span(seconds * 1000)} ago.
     </p>
     <div class="charts">
@@ -108,7 +108,7 @@ export function statementsSection({ statements }: Snapshot, trends: Trends): Htm
       ${grouped(statements.entries)} statements, ${grouped(statements.calls)} calls,
       ${span(statements.total_ms)} of
       execution${
-        statements.stats_reset === null ? "" : ` since ${statements.stats_reset}`
+        statements.stats_reset === null ? "" : ` since ${day(statements.stats_reset)}`
       }${statements.evicted ? `; ${statements.evicted} evictions for lack of room` : ""}.
     </p>
     ${table(statements.top, [
@@ -141,7 +141,7 @@ export function statementsSection({ statements }: Snapshot, trends: Trends): Htm
     ${
       trends.statements.length === 0
         ? null
-        : html`<h3>Since the report of ${trends.since}</h3>
+        : html`<h3>Since the report of ${day(trends.since)}</h3>
             ${table(trends.statements.slice(0, 10), [
               {
                 title: "statement",

@@ -13,7 +13,7 @@ import {
   walSection,
 } from "./server-sections.ts";
 import { STYLE } from "./style.ts";
-import { table } from "./table.ts";
+import { day, table } from "./table.ts";
 
 /** What `health/check` gives. */
 export interface Health {
@@ -85,7 +85,7 @@ export function page(report: Report): string {
               `database ${server.database}`,
               `up ${span(server.uptime_seconds * 1000)}`,
               ...(server.identity === null ? [] : [`system ${server.identity}`]),
-              server.taken_at,
+              day(server.taken_at),
             ].join(" · ")}
           </p>
           <nav>${sections.map(([id, title]) => html`<a href="#${id}">${title}</a> `)}</nav>
@@ -101,7 +101,7 @@ export function page(report: Report): string {
           )}
         </main>
         <footer>
-          pgdba health/report · ${server.taken_at} · ${health.summary.checks} checks · read as
+          pgdba health/report · ${day(server.taken_at)} · ${health.summary.checks} checks · read as
           ${server.user}
         </footer>
       </body>

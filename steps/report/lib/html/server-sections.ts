@@ -2,7 +2,7 @@ import type { Snapshot } from "../shape.ts";
 import { size, span } from "../units.ts";
 import { bar, legend } from "./charts.ts";
 import { html, type Html } from "./markup.ts";
-import { facts, grouped, table } from "./table.ts";
+import { day, facts, grouped, table } from "./table.ts";
 
 const COLORS = ["c1", "c2", "c3", "c4", "c5"] as const;
 
@@ -138,7 +138,7 @@ export function walSection({ wal, backups }: Snapshot): Html {
           "written",
           statistics === null
             ? null
-            : `${size(statistics.bytes)} since ${statistics.stats_reset ?? "the start"}`,
+            : `${size(statistics.bytes)} since ${day(statistics.stats_reset) ?? "the start"}`,
         ],
         ["full page images", statistics === null ? null : grouped(statistics.full_page_images)],
         ["synchronous standbys", wal.synchronous_standby_names || "none"],
@@ -154,7 +154,7 @@ export function walSection({ wal, backups }: Snapshot): Html {
               ["requested", grouped(checkpoints.requested)],
               ["writing", span(checkpoints.write_ms)],
               ["syncing", span(checkpoints.sync_ms)],
-              ["counted since", checkpoints.stats_reset],
+              ["counted since", day(checkpoints.stats_reset)],
             ])
       }
     </div>
@@ -164,9 +164,9 @@ export function walSection({ wal, backups }: Snapshot): Html {
         ["archiving", archiver === null ? null : archiver.mode],
         ["state", archiver === null || archiver.mode === "off" ? null : archived(archiver.failing)],
         ["archived", archiver === null ? null : grouped(archiver.archived)],
-        ["last", archiver?.last_archived_time ?? null],
+        ["last", day(archiver?.last_archived_time)],
         ["failures", archiver === null ? null : grouped(archiver.failed)],
-        ["last failure", archiver?.last_failed_time ?? null],
+        ["last failure", day(archiver?.last_failed_time)],
         ["backup program", backups.tool ?? "none seen"],
         ["under way", backups.running.map(({ phase }) => phase).join(", ") || "no base backup"],
       ])}

@@ -50,6 +50,11 @@ export function facts(rows: readonly (readonly [string, Part])[]): Html {
   </dl>`;
 }
 
+/** A time to the minute; null stays so. */
+export function day(iso: string | null | undefined): string | null {
+  return iso == null ? null : `${iso.slice(0, 16).replace("T", " ")} UTC`;
+}
+
 export function grouped(value: number | null): string | null {
   return value === null ? null : value.toLocaleString("en-US");
 }
