@@ -15,9 +15,6 @@ import { Secrets } from "./secrets.ts";
 import { interrupted, Stop } from "./run/stop.ts";
 import packageJson from "../package.json" with { type: "json" };
 
-/** How long a step has to end after a defect outside of it, ms. */
-const DEFECT_GRACE_MS = 5_000;
-
 const packageDir = dirname(import.meta.dir);
 let index: BuiltinIndex | undefined;
 
@@ -84,14 +81,7 @@ function onDefect(thrown: unknown): void {
   });
   if (front.env["PGDBA_DEBUG"]) front.stderr.write(`${front.secrets.redact((thrown instanceof Error && thrown.stack) || message)}\n`);
   if (front.stop.run === null || front.stop.hard.aborted) leave(error, 1);
-  if (front.stop.soft.aborted) return;
   front.stop.fail(error);
-  const stuck = setTimeout(() => {
-    const hint = `Look at the target, then \`pgdba resume ${front.stop.run}\`.`;
-    front.stop.fail(new PgdbaError("needs_operator", error.message, { cause: thrown, hint }), true);
-    void killChildren();
-  }, DEFECT_GRACE_MS);
-  stuck.unref();
 }
 
 async function killChildren(): Promise<void> {
@@ -135,4 +125,6 @@ process.on("exit", lastWords);
 process.stderr.on("error", () => {});
 
 process.exitCode = await main(front);
+// A step that was given up may have left some.
+if (front.stop.reason !== null) await killChildren();
 process.exit();

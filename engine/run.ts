@@ -115,7 +115,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   try {
     if (risk === "destructive" && !request.plan) await takeBackup(state, scope);
     await runNodes(state, runbook.steps, scope);
-    // Told to stop while the last step ended: that too is unwound.
+    // Told to stop while the last one ended: that is taken back as well.
     stop.soft.throwIfAborted();
     // What can't be known before it is done is left out.
     output = outputOf(runbook, variables(state, scope), request.plan ? () => undefined : undefined);
@@ -153,7 +153,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
 }
 
 /** The first signal is on record before anything is unwound, so that a run that then dies is not gone on with. */
-function announceStops({ journal }: Host, { id, stop, emit }: RunState): void {
+function announceStops({ journal }: Host, { id, stop, emit, warnings }: RunState): void {
   const signal = () => stop.reason ?? "a signal";
   const once = { once: true };
   if (!stop.soft.aborted) {
@@ -161,7 +161,12 @@ function announceStops({ journal }: Host, { id, stop, emit }: RunState): void {
       "abort",
       () => {
         emit({ kind: "run.interrupting", signal: signal(), forced: false });
-        journal.markCancelled(id, signal());
+        try {
+          journal.markCancelled(id, signal());
+        } catch (thrown) {
+          // Thrown from here it would end the process. The next thing to be recorded fails by itself.
+          warnings.push(toPgdbaError(thrown).message);
+        }
       },
       once,
     );

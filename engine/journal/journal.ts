@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { PgdbaError } from "../errors.ts";
 import type { Secrets } from "../secrets.ts";
@@ -36,11 +36,14 @@ export class Journal {
     this.#secrets = secrets;
     this.db = guarded(() => {
       mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-      const db = new Database(join(stateDir, "journal.db"), { create: true });
+      const file = join(stateDir, "journal.db");
+      // Outputs are the operator's own business; SQLite gives its side files the same mode.
+      closeSync(openSync(file, "a", 0o600));
+      const db = new Database(file, { create: true });
       db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
       const version = db.query<{ user_version: number }, []>("PRAGMA user_version").get();
       if (version?.user_version !== 1) {
-        db.exec("PRAGMA journal_mode = WAL");
+        switchToWal(db);
         db.exec(schema);
         db.exec("PRAGMA user_version = 1");
       }
@@ -250,6 +253,20 @@ export class Journal {
     const masked = this.#secrets.redactData(value);
     const text = JSON.stringify(masked);
     return { text, changed: masked !== value && text !== JSON.stringify(value) };
+  }
+}
+
+/** SQLite does not wait here by itself: two engines that begin on a new state folder at once would get in each other's way. */
+function switchToWal(db: Database): void {
+  const deadline = performance.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      db.exec("PRAGMA journal_mode = WAL");
+      return;
+    } catch (thrown) {
+      if ((thrown as { code?: unknown }).code !== "SQLITE_BUSY" || performance.now() > deadline) throw thrown;
+      Bun.sleepSync(5);
+    }
   }
 }
 

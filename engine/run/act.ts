@@ -81,7 +81,7 @@ export async function act(job: Act): Promise<Acted> {
   if (effect === "change") recordIntent(job, input, entry);
   let output: Json;
   try {
-    output = await settleOrAbort(running(type, ctx, input), signal, state.stop.hard);
+    output = await settleOrAbort(running(type, ctx, input), scope.unwinding ? [signal] : [signal, state.stop.broken], state.stop.hard);
   } catch (thrown) {
     throw node.sensitive ? withheld(thrown, type) : thrown;
   } finally {
@@ -260,15 +260,23 @@ function assertBounded(output: Json, path: string): void {
   }
 }
 
+function unforeseen(thrown: unknown): PgdbaError {
+  if (thrown instanceof UnknownValue) {
+    // In a plan this never comes so far; here it is what an earlier process had and did not keep.
+    return new PgdbaError("step_failed", `${thrown.path} is needed again, and was not kept, for it held a secret`, {
+      cause: thrown,
+      hint: "Start the runbook anew.",
+    });
+  }
+  return new PgdbaError("step_failed", toPgdbaError(thrown).message, {
+    cause: thrown,
+    hint: "The step type failed in a way it did not foresee; PGDBA_DEBUG=1 shows the stack.",
+  });
+}
+
 /** A thrown value as the error of a step, placed at its line in the runbook. UnknownValue is left alone. */
 export function stepError(thrown: unknown, scope: Scope, node: StepNode, path: string): PgdbaError {
-  const error =
-    thrown instanceof PgdbaError
-      ? thrown
-      : new PgdbaError("step_failed", toPgdbaError(thrown).message, {
-          cause: thrown,
-          hint: "The step type failed in a way it did not foresee; PGDBA_DEBUG=1 shows the stack.",
-        });
+  const error = thrown instanceof PgdbaError ? thrown : unforeseen(thrown);
   error.step ??= path;
   if (!error.where) {
     const { file, line, column } = scope.runbook.doc.at(node.at);

@@ -44,14 +44,15 @@ export async function runBlock(
     }
   }
   if (node.always) {
-    if (failure && !scope.unwinding) {
+    // A run that was told to stop ends like one that failed.
+    if (!scope.unwinding && (failure || state.stop.soft.aborted)) {
       state.deferred.push({ node, scope: inner });
-      throw failure.thrown;
-    }
-    try {
-      await runAlways(state, node, inner, runNodes);
-    } catch (thrown) {
-      failure ??= { thrown };
+    } else {
+      try {
+        await runAlways(state, node, inner, runNodes);
+      } catch (thrown) {
+        failure ??= { thrown };
+      }
     }
   }
   if (failure) throw failure.thrown;

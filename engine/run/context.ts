@@ -80,25 +80,29 @@ async function sharedResource<T>(
 const GRACE_MS = 5_000;
 const HARD_GRACE_MS = 500;
 
-/** Settles with `work`, or rejects with the signal's reason when `work` did not end by itself within its grace. */
-export function settleOrAbort<T>(work: Promise<T>, signal: AbortSignal, hard: AbortSignal): Promise<T> {
+/** Settles with `work`, or rejects with the reason of the first signal that aborted when `work` did not end within its grace. */
+export function settleOrAbort<T>(
+  work: Promise<T>,
+  signals: readonly AbortSignal[],
+  hard: AbortSignal,
+): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timers: Timer[] = [];
-    const soon = () => timers.push(setTimeout(() => reject(signal.reason), GRACE_MS));
-    const now = () => timers.push(setTimeout(() => reject(hard.reason), HARD_GRACE_MS));
-    onAbort(signal, soon);
-    onAbort(hard, now);
+    const releases: (() => void)[] = [];
+    const watch = (signal: AbortSignal, graceMs: number) => {
+      const onAbort = () => {
+        const timer = setTimeout(() => reject(signal.reason), graceMs);
+        releases.push(() => clearTimeout(timer));
+      };
+      releases.push(() => signal.removeEventListener("abort", onAbort));
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort, { once: true });
+    };
+    for (const signal of signals) watch(signal, GRACE_MS);
+    watch(hard, HARD_GRACE_MS);
     work.then(resolve, reject).finally(() => {
-      for (const timer of timers) clearTimeout(timer);
-      signal.removeEventListener("abort", soon);
-      hard.removeEventListener("abort", now);
+      for (const release of releases) release();
     });
   });
-}
-
-function onAbort(signal: AbortSignal, act: () => void): void {
-  if (signal.aborted) act();
-  else signal.addEventListener("abort", act, { once: true });
 }
 
 export function timeoutError(path: string, timeout: string): PgdbaError {

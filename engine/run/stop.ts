@@ -7,6 +7,7 @@ import { PgdbaError } from "../errors.ts";
 export class Stop {
   readonly #soft = new AbortController();
   readonly #hard = new AbortController();
+  readonly #broken = new AbortController();
   /** What asked first: the name of a signal, or `a defect`. */
   reason: string | null = null;
   /** The run under way, for whoever must tell of it when this process can't go on. */
@@ -20,21 +21,26 @@ export class Stop {
     return this.#hard.signal;
   }
 
+  /** Aborted after a defect: a change step may then never end. */
+  get broken(): AbortSignal {
+    return this.#broken.signal;
+  }
+
   request(signal: string): "soft" | "hard" {
+    const error = interrupted(signal);
     const first = this.reason === null;
-    this.#abort(signal, interrupted(signal), !first);
+    this.reason ??= signal;
+    this.#soft.abort(error);
+    if (!first) this.#hard.abort(error);
     return first ? "soft" : "hard";
   }
 
-  /** Unwinds for `error`, which no step can be blamed for; with `now`, nothing more is waited for. */
-  fail(error: PgdbaError, now = false): void {
-    this.#abort("a defect", error, now);
-  }
-
-  #abort(reason: string, error: PgdbaError, hard: boolean): void {
-    this.reason ??= reason;
+  /** Unwinds for `error`, which no step can be blamed for. */
+  fail(error: PgdbaError): void {
+    this.reason ??= "a defect";
     this.#soft.abort(error);
-    if (hard) this.#hard.abort(error);
+    const hint = `Nobody knows whether the step under way acted. Look at the target, then \`pgdba resume ${this.run}\`.`;
+    this.#broken.abort(new PgdbaError("needs_operator", error.message, { cause: error, hint }));
   }
 }
 

@@ -85,7 +85,7 @@ async function undoOne(state: RunState, entry: UndoEntry): Promise<void> {
       { call: () => Promise.reject(new Error("an undo can't call a runbook")) },
     );
     const output = entry.result?.status === "ok" ? entry.result.output : undefined;
-    await settleOrAbort(entry.type.undo!(ctx, entry.input, output), signal, state.stop.hard);
+    await settleOrAbort(entry.type.undo!(ctx, entry.input, output), [signal], state.stop.hard);
     state.journal.outcome(state.id, { ...at, effect: "change", sensitive: false }, {
       status: "ok",
       changed: true,

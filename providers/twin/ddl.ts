@@ -13,10 +13,11 @@ export interface Ddl {
  * Extensions that only add types, operators and functions. Others (`dblink`, `postgres_fdw`, untrusted languages) could act outside
  * of the twin and change no plan.
  */
-export const HARMLESS_EXTENSIONS: ReadonlySet<string> = new Set([
-  ...["bloom", "btree_gin", "btree_gist", "citext", "cube", "dict_int", "earthdistance", "fuzzystrmatch", "hstore", "intarray", "isn"],
-  ...["ltree", "pg_trgm", "pgcrypto", "seg", "tablefunc", "tsm_system_rows", "tsm_system_time", "unaccent", "uuid-ossp"],
-]);
+export const HARMLESS_EXTENSIONS: ReadonlySet<string> = new Set(
+  "bloom btree_gin btree_gist citext cube dict_int earthdistance fuzzystrmatch hstore intarray isn ltree pg_trgm pgcrypto seg tablefunc tsm_system_rows tsm_system_time unaccent uuid-ossp".split(
+    " ",
+  ),
+);
 
 /** Kinds that have a file and can be scanned. A materialized view is cloned as a table: plans are the same. */
 export const STORED: ReadonlySet<string> = new Set(["r", "m"]);

@@ -13,7 +13,7 @@ import { restoreStatistics } from "./statistics.ts";
 
 export type { Catalogue, Limit, Read, TableName } from "./catalog.ts";
 export { type IndexDef, type IndexKey, indexSql } from "./hypothetical.ts";
-export { indexesOf, nodesOf, type PlanNode, shapeOfPlan } from "./plan.ts";
+export { indexesOf, nodesOf, type PlanNode, shapeOfPlan, spellings } from "./plan.ts";
 
 export interface TwinOptions extends TwinServerOptions {
   /** Tables to clone; every table of the database without it. */

@@ -1,7 +1,9 @@
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { milliseconds, session } from "../sql/session.ts";
+import type { PgSession } from "../../providers/postgres/session.ts";
+import type { PgConnection } from "../../providers/targets.ts";
+import { milliseconds } from "../sql/session.ts";
 import check from "./check.ts";
 import { Cache } from "./lib/cache.ts";
 import { answer, type Checked, type Probes } from "./lib/probes.ts";
@@ -13,6 +15,8 @@ const ALIVE_TTL_MS = 1000;
 const ALIVE_TIMEOUT_MS = 3000;
 /** Requests that may wait for the same answer; more are turned away, so that they can't pile up here either. */
 const MAX_WAITING = 256;
+/** Probes give up sooner; a health check takes a fraction of it. */
+const PATIENCE_MS = 10_000;
 
 export default defineStep({
   type: "health.serve",
@@ -20,12 +24,12 @@ export default defineStep({
   docs: `\`GET\` or \`HEAD\`: \`/healthz\` is 200 while the server answers a statement, \`/readyz\` is 200 while a health check finds nothing as bad
 as \`fail_on\`; otherwise 503. Both answer in JSON and say how old the answer is.
 
-However many ask, there is one connection, one statement a second for \`/healthz\` and one health check at a time for \`/readyz\`. An answer
+However many ask, there are two connections: one for a statement a second, asked for by \`/healthz\`, one for a health check at a time. An answer
 is fresh for \`ttl\`; after that it is given at once and renewed behind it, until it is \`max_age\` old: then the request waits for the new
 one. An answer that can't be had is 503.
 
 The answers name checks, not objects, but they are for whoever can reach the port: it is bound to 127.0.0.1 unless \`bind\` says otherwise.
-The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 130.`,
+The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 130. With \`--plan\` it does not listen.`,
   example: `- health.serve: {port: 8432, fail_on: critical}
 `,
   effect: "read",
@@ -36,15 +40,30 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 
     additionalProperties: false,
     required: ["port"],
     properties: {
-      port: { type: "integer", minimum: 0, maximum: 65_535, description: "0 takes a free one, which is logged" },
-      bind: { type: "string", minLength: 1, default: "127.0.0.1", description: "Address to listen on" },
+      port: {
+        type: "integer",
+        minimum: 0,
+        maximum: 65_535,
+        description: "0 takes a free one, which is logged",
+      },
+      bind: {
+        type: "string",
+        minLength: 1,
+        default: "127.0.0.1",
+        description: "Address to listen on",
+      },
       fail_on: {
         type: "string",
         enum: [...SEVERITIES],
         default: "critical",
         description: "Not ready from this severity on",
       },
-      ttl: { type: "string", format: "duration", default: "30s", description: "How long a health check's answer is fresh" },
+      ttl: {
+        type: "string",
+        format: "duration",
+        default: "30s",
+        description: "How long a health check's answer is fresh",
+      },
       max_age: {
         type: "string",
         format: "duration",
@@ -59,7 +78,12 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 
         additionalProperties: { type: "object" },
         description: "Values for params of checks: {check: {param: value}}",
       },
-      statement_timeout: { type: "string", format: "duration", default: "5s", description: "For each check" },
+      statement_timeout: {
+        type: "string",
+        format: "duration",
+        default: "5s",
+        description: "For each check",
+      },
     },
   },
   output: {
@@ -71,21 +95,45 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 
   async run(ctx, input) {
     const { port, bind = "127.0.0.1", fail_on = "critical", ttl, max_age, ...rest } = input;
     const checkInput = { ...rest, groups: rest.groups ?? [] };
+    if (ctx.run.plan) return {};
     // What a check warns of is in its answer; a run that lasts for months must not collect it.
     const quiet: StepContext = { ...ctx, warn: () => {} };
-    const times = { clock: ctx.clock, ttlMs: milliseconds(ttl ?? "30s") ?? 0, maxAgeMs: milliseconds(max_age ?? "5m") ?? 0 };
-    const ready = new Cache(async () => (await check.run(quiet, checkInput)) as unknown as Checked, times);
-    const alive = new Cache(() => ping(quiet), { clock: ctx.clock, ttlMs: ALIVE_TTL_MS, maxAgeMs: ALIVE_TTL_MS });
+    const times = {
+      clock: ctx.clock,
+      ttlMs: milliseconds(ttl ?? "30s") ?? 0,
+      maxAgeMs: milliseconds(max_age ?? "5m") ?? 0,
+    };
+    const ready = new Cache(
+      async () => (await check.run(quiet, checkInput)) as unknown as Checked,
+      times,
+    );
+    // A health check may keep its connection for seconds; the sign of life must not wait for it.
+    const pinger = new Pinger(ctx);
+    const alive = new Cache(() => pinger.ping(), {
+      clock: ctx.clock,
+      ttlMs: ALIVE_TTL_MS,
+      maxAgeMs: ALIVE_TTL_MS,
+    });
     // A parameter that is wrong is said now, not to whoever probes first.
     const first = await ready.get();
     if ("error" in first && first.error.code === "invalid_param") throw first.error;
-    const probes: Probes = { ready, alive, failOn: fail_on as Severity, waiting: 0, maxWaiting: MAX_WAITING };
+    const probes: Probes = {
+      ready,
+      alive,
+      failOn: fail_on as Severity,
+      waiting: 0,
+      maxWaiting: MAX_WAITING,
+      patienceMs: PATIENCE_MS,
+    };
     const server = listen(probes, bind, port);
     try {
-      ctx.log(`listening on http://${bind.includes(":") ? `[${bind}]` : bind}:${server.port} (/healthz, /readyz)`);
+      ctx.log(
+        `listening on http://${bind.includes(":") ? `[${bind}]` : bind}:${server.port} (/healthz, /readyz)`,
+      );
       await interrupted(ctx.signal);
     } finally {
       await server.stop(true);
+      await pinger.close();
     }
     throw toPgdbaError(ctx.signal.reason, "interrupted");
   },
@@ -106,19 +154,42 @@ function listen(probes: Probes, hostname: string, port: number) {
     const code = String((error as { code?: unknown }).code);
     throw new PgdbaError("io_failed", `Can't listen on ${hostname}:${port}: ${code}`, {
       cause: error,
-      hint: "Another process may have the port, or the address is not of this machine; name another with --bind and --http-port.",
+      hint: "Another process may have the port, or the address is not of this machine; name another with --bind and --listen.",
       data: { errno: code },
     });
   }
 }
 
-async function ping(ctx: StepContext): Promise<{ standby: boolean }> {
-  const pg = await session(ctx);
-  const { rows } = await pg.query("select pg_catalog.pg_is_in_recovery() as standby", [], {
-    timeoutMs: ALIVE_TIMEOUT_MS,
-    signal: ctx.signal,
-  });
-  return { standby: rows[0]?.["standby"] === true };
+/** A connection of its own, opened anew when the last one has ended. */
+class Pinger {
+  readonly #ctx: StepContext;
+  #session: PgSession | undefined;
+
+  constructor(ctx: StepContext) {
+    this.#ctx = ctx;
+  }
+
+  /** @throws PgdbaError as `PgConnection.open` and `PgSession.query` do */
+  async ping(): Promise<{ standby: boolean }> {
+    const { target, run, signal } = this.#ctx;
+    const connection = target.connection as PgConnection;
+    if (!this.#session?.alive()) {
+      this.#session = await connection.open(connection.spec.database, `pgdba/${run.id}`);
+    }
+    const { rows } = await this.#session.query(
+      "select pg_catalog.pg_is_in_recovery() as standby",
+      [],
+      {
+        timeoutMs: ALIVE_TIMEOUT_MS,
+        signal,
+      },
+    );
+    return { standby: rows[0]?.["standby"] === true };
+  }
+
+  async close(): Promise<void> {
+    await this.#session?.close();
+  }
 }
 
 function interrupted(signal: AbortSignal): Promise<void> {

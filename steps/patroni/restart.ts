@@ -139,8 +139,18 @@ function isUp({ state }: PatroniMember): boolean {
 
 /** Restarts one member and waits until it is back. Gives the seconds it took. @throws PgdbaError http_failed | step_failed */
 async function restartOne(world: World, member: PatroniMember): Promise<number> {
-  const { ctx, client, timeoutMs } = world;
+  const { ctx } = world;
   const pg = await session(ctx);
+  try {
+    return await restartAndWait(world, member);
+  } finally {
+    // Also after a failure: what is undone next needs the session and its lock.
+    if (!(await answers(pg))) await world.connection.reopen(`pgdba/${ctx.run.id}`);
+  }
+}
+
+async function restartAndWait(world: World, member: PatroniMember): Promise<number> {
+  const { ctx, client, timeoutMs } = world;
   const began = ctx.clock.monotonic();
   const before = await client.status(member.api, ctx.signal);
   ctx.log(`restarting ${member.name} (${member.role})`);
@@ -160,7 +170,6 @@ async function restartOne(world: World, member: PatroniMember): Promise<number> 
     }
     await ctx.clock.sleep(POLL_MS, ctx.signal);
   }
-  if (!(await answers(pg))) await world.connection.reopen(`pgdba/${ctx.run.id}`);
   return Math.round((ctx.clock.monotonic() - began) / 10) / 100;
 }
 

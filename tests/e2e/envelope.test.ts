@@ -80,20 +80,26 @@ test("an error that nobody handles unwinds the run and is reported, not the succ
   const p = place({
     ...stepTypes({
       "t.stray": `async run() { void Promise.reject(new Error("stray")); await new Promise((r) => setTimeout(r, 50)); return {} }`,
+      "t.lost": `effect: "change", run() { return new Promise(() => { setTimeout(() => { throw null }, 10) }) }`,
       "t.callback": `run() { return new Promise(() => { setTimeout(() => { throw new Error("in a callback") }, 10) }) }`,
     }),
     ...runbooks({
       "t/stray": `summary: s\nrisk: change\nsteps:\n  ${undoable("one")}\n  - t.stray: {}\n`,
+      "t/lost": `summary: s\nrisk: change\nsteps:\n  ${undoable("three")}\n  - t.lost: {}\n`,
       "t/callback": `summary: s\nrisk: change\nsteps:\n  ${undoable("two")}\n  - t.callback: {}\n`,
     }),
   });
-  const [stray, callback] = await Promise.all([cli(["t", "stray"], p), cli(["t", "callback"], p)]);
-  for (const ran of [stray, callback]) {
-    console.log(JSON.stringify(ran.envelope));expect(ran.exit).toBe(5);
+  const [stray, callback, lost] = await Promise.all(["stray", "callback", "lost"].map((name) => cli(["t", name], p)));
+  for (const ran of [stray!, callback!]) {
+    expect(ran.exit).toBe(5);
     expect(ran.envelope.error?.code).toBe("internal");
     expect(at(ran.envelope, "error", "run", "undo", "undone")).toBe(1);
   }
-  expect(callback.envelope.error?.message).toContain("in a callback");
+  expect(callback!.envelope.error?.message).toContain("in a callback");
+  // A change that never ends can't be taken back: nobody knows whether it acted.
+  expect(lost!.exit).toBe(6);
+  expect(lost!.envelope.error?.code).toBe("needs_operator");
+  expect(lost!.envelope.error?.hint).toContain(`pgdba resume ${runId(lost!)}`);
 }, 20_000);
 
 test("a step type that ends the process leaves an envelope, exit 6 and a run that can be resumed", async () => {
@@ -197,6 +203,12 @@ test("a state folder that can't be used, or a broken journal, refuses before any
   await refusedBy(join(p.root, "dir"));
   // What needs no journal still works.
   expect((await cli(["list"], p, { env: { PGDBA_HOME: join(p.root, "garbage") } })).exit).toBe(0);
+});
+
+test("engines that begin on a new state folder at once all get their journal", async () => {
+  const p = place(runbooks({ "team/noop": NOOP }));
+  const all = await Promise.all(Array.from({ length: 6 }, () => cli(["team", "noop"], p)));
+  expect(all.map((ran) => ran.exit)).toEqual([0, 0, 0, 0, 0, 0]);
 });
 
 test("a configuration that can't be read is a clear refusal, and lists stay usable", async () => {

@@ -50,6 +50,9 @@ const ALIASES: Record<string, Record<string, string>> = {
   wal_level: { archive: "replica", hot_standby: "replica" },
 };
 
+/** Words of the choices on and off that the server takes without listing them. */
+const HIDDEN: Record<string, string> = { true: "on", yes: "on", "1": "on", false: "off", no: "off", "0": "off" };
+
 export function isList(name: string): boolean {
   return LISTS.has(name);
 }
@@ -84,18 +87,21 @@ export function sameValue(rules: ValueRules, one: string, other: string): boolea
   return "value" in a && "value" in b && a.value === b.value;
 }
 
-/** A value as people write it: 16384 of unit 8kB is `128MB`, as SHOW has it. */
+/** A value as SHOW writes it: 16384 of unit 8kB is `128MB`, true is `on`. What can't be read stays as it is. */
 export function humanValue(rules: ValueRules, text: string): string {
+  const read = readValue(rules, text);
+  if (!("value" in read) || rules.vartype === "string") return text;
+  if (typeof read.value === "boolean") return read.value ? "on" : "off";
+  if (typeof read.value === "string") return read.value;
   const base = unitOf(rules.unit);
-  const number = Number(text);
-  if (base === null || text === "" || !(number > 0)) return text;
-  const total = number * base.size;
+  if (base === null || read.value <= 0) return text;
+  const total = read.value * base.size;
   const fits = base.table.find(([, size]) => total % size === 0);
   return fits === undefined ? text : `${total / fits[1]}${fits[0]}`;
 }
 
 function readBool(text: string): Read {
-  const word = text.trim().toLowerCase();
+  const word = text.toLowerCase();
   if (word === "1" || word === "on") return { value: true };
   if (word === "0" || (word.length >= 2 && "off".startsWith(word))) return { value: false };
   if (word !== "" && ("true".startsWith(word) || "yes".startsWith(word))) return { value: true };
@@ -105,11 +111,8 @@ function readBool(text: string): Read {
 
 function readEnum({ name, enumvals }: ValueRules, text: string): Read {
   const words = (enumvals ?? []).map((word) => word.toLowerCase());
-  const word = text.trim().toLowerCase();
-  // The server takes true, yes and 1 for on, without listing them.
-  const bool = readBool(word);
-  const candidates = [word, "value" in bool ? (bool.value ? "on" : "off") : ""];
-  for (const candidate of candidates) {
+  const word = text.toLowerCase();
+  for (const candidate of [word, HIDDEN[word] ?? ""]) {
     const alias = ALIASES[name.toLowerCase()]?.[candidate];
     if (alias !== undefined && words.includes(alias)) return { value: alias };
     if (words.includes(candidate)) return { value: candidate };
@@ -142,7 +145,8 @@ function readNumber(rules: ValueRules, text: string): Read {
     const bound = (limit: string | null): string => (limit === null ? "…" : humanValue(rules, limit));
     return { problem: `is outside ${bound(rules.min_val)} to ${bound(rules.max_val)}` };
   }
-  return { value: number };
+  // Fractions come back with six digits (%g), so that more of them can't be compared.
+  return { value: rules.vartype === "real" ? Number(number.toPrecision(6)) : number };
 }
 
 /** Whole numbers may be written in base 8 and 16, as C has them. */

@@ -7,7 +7,8 @@ const SETTINGS = `SELECT current_setting('server_version_num')::int AS version_n
   (SELECT setting::float8 FROM pg_settings WHERE name = 'hash_mem_multiplier') AS hash_mem_multiplier`;
 
 /** pg_stats hides what the role may not read, and all of a table whose rows are hidden from it: that is unknown, not missing. */
-const RELATIONS = `SELECT n.nspname AS schema, c.relname AS name, c.relpages AS pages, c.reltuples::float8 AS rows,
+const RELATIONS = `SELECT n.nspname AS schema, c.relname AS name, pg_relation_size(c.oid) / current_setting('block_size')::int AS pages,
+  c.reltuples::float8 AS rows,
   CASE WHEN current_setting('track_counts')::bool THEN pg_stat_get_mod_since_analyze(c.oid) END AS modified,
   greatest(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) AS analyzed_at,
   CASE WHEN has_table_privilege(c.oid, 'SELECT') AND NOT (c.relrowsecurity AND row_security_active(c.oid))

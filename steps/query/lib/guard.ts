@@ -15,8 +15,10 @@ export interface Verdict {
   movesSequences: boolean;
 }
 
-/** A function that may be called, and by what. */
+/** Functions that may be called, by name, and by what. */
 type Calls = Map<string, string>;
+/** A text that may hold calls, and whose it is. */
+type Text = [text: string, by: string];
 
 interface FunctionRow {
   oid: number;
@@ -48,11 +50,8 @@ export async function guard(run: Run, explained: Json, statement: Statement): Pr
   const nodes = [...nodesIn(explained)];
   refuseForeign(nodes);
   const changed = nodes.filter((node) => node["Node Type"] === "ModifyTable").flatMap(targetsOf);
-  const texts: [text: string, by: string][] = [...stringsIn(explained)].map((text) => [
-    text,
-    "the statement",
-  ]);
-  const bodies: [text: string, by: string][] = [];
+  const texts: Text[] = [...stringsIn(explained)].map((text) => [text, "the statement"]);
+  const bodies: Text[] = [];
 
   const hidden = await run(HIDDEN);
   for (const row of hidden.rows) texts.push([String(row.text), String(row.by)]);
@@ -70,7 +69,7 @@ export async function guard(run: Run, explained: Json, statement: Statement): Pr
     }
     // What ON CONFLICT, MERGE and a view's CHECK OPTION evaluate is not in the plan.
     for (const name of names.columns) calls.set(name, "the statement");
-    bodies.push(...(await viewsAmong(run, names.relations)));
+    bodies.push(...(await viewsAmong(run, names.relations, new Set())));
   }
 
   const operators = new Map(names.operators.map((name) => [name, "the statement"]));
@@ -91,14 +90,11 @@ export async function guard(run: Run, explained: Json, statement: Statement): Pr
 }
 
 /** Judges all functions that may be called, and those that they call in turn. True when one moves a sequence. */
-async function follow(
-  run: Run,
-  calls: Calls,
-  bodies: [text: string, by: string][],
-): Promise<boolean> {
+async function follow(run: Run, calls: Calls, bodies: Text[]): Promise<boolean> {
   const judged = new Set<number>();
   let pending = calls;
   let texts = bodies;
+  const seen = new Set<string>();
   let sequences = false;
   while (pending.size > 0 || texts.length > 0) {
     for (const [text, by] of texts) {
@@ -106,8 +102,7 @@ async function follow(
     }
     const { rows } = await run(FUNCTIONS, [[...pending.keys()], [...judged]], { maxRows: 100_000 });
     const next: Calls = new Map();
-    const deeper: [text: string, by: string][] =
-      texts.length === 0 ? [] : await viewsAmong(run, [...pending.keys()], texts);
+    const deeper = texts.length === 0 ? [] : await viewsAmong(run, [...pending.keys()], seen);
     for (const row of rows as unknown as FunctionRow[]) {
       judged.add(row.oid);
       const by = pending.get(row.name) ?? "the statement";
@@ -138,17 +133,15 @@ function refuseUnsafe(row: FunctionRow, by: string): void {
     throw refusal(`${whose} ${shown}, which runs SQL that it makes up`);
 }
 
-/** Definitions of the views with such names. @throws PgdbaError step_refused for a foreign table named in a function's text */
-async function viewsAmong(
-  run: Run,
-  names: string[],
-  seen: [string, string][] = [],
-): Promise<[string, string][]> {
-  const { rows } = await run(RELATIONS, [names, seen.map(([, by]) => by)], { maxRows: 100_000 });
-  for (const { kind, shown } of rows)
+/** Definitions of the views with such names, each once. @throws PgdbaError step_refused for a foreign table that has one of them */
+async function viewsAmong(run: Run, names: string[], seen: Set<string>): Promise<Text[]> {
+  const { rows } = await run(RELATIONS, [names, [...seen]], { maxRows: 100_000 });
+  return rows.map(({ kind, shown, definition }) => {
     if (kind === "f")
       throw refusal(`it may read ${String(shown)}, a foreign table, within a function or view`);
-  return rows.map((row) => [String(row.definition), String(row.shown)]);
+    seen.add(String(shown));
+    return [String(definition), String(shown)];
+  });
 }
 
 /** Reading elsewhere is all that a foreign table may do, and only by wrappers that are known to do no more. */

@@ -3,17 +3,15 @@
  * pg_proc.dat, `provolatile => 'v'`, read one by one; what reads or writes files, other sessions, sequences (but see below), advisory
  * locks, replication or large objects is left out, and so is what runs a text as SQL (query_to_xml, ts_stat).
  */
-export const BUILTIN: ReadonlySet<string> = new Set([
-  ...["random", "random_normal", "setseed", "gen_random_uuid", "uuidv4", "uuidv7"],
-  ...["clock_timestamp", "timeofday", "currval", "lastval"],
-  ...["pg_relation_size", "pg_table_size", "pg_indexes_size", "pg_total_relation_size"],
-  ...["pg_database_size", "pg_tablespace_size", "pg_relation_filenode", "pg_column_size"],
-  ...["pg_lock_status", "pg_prepared_xact", "pg_is_in_recovery", "pg_current_wal_lsn"],
-  ...["pg_last_wal_receive_lsn", "pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp"],
-  ...["pg_blocking_pids", "pg_get_replication_slots", "pg_stat_get_wal_receiver"],
-  ...["tsvector_update_trigger", "tsvector_update_trigger_column"],
-  ...["suppress_redundant_updates_trigger"],
-]);
+export const BUILTIN: ReadonlySet<string> = new Set(
+  `random random_normal gen_random_uuid uuidv4 uuidv7 clock_timestamp timeofday
+   currval lastval pg_relation_size pg_table_size pg_indexes_size
+   pg_total_relation_size pg_database_size pg_tablespace_size pg_sequence_last_value pg_lock_status
+   pg_prepared_xact pg_is_in_recovery pg_current_wal_lsn pg_last_wal_receive_lsn pg_last_wal_replay_lsn
+   pg_last_xact_replay_timestamp pg_blocking_pids tsvector_update_trigger tsvector_update_trigger_column suppress_redundant_updates_trigger`.split(
+    /\s+/,
+  ),
+);
 
 /** The same for functions of extensions, by extension. */
 export const EXTENSIONS: Readonly<Record<string, readonly string[]>> = {

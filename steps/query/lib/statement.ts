@@ -16,7 +16,7 @@ export interface Names {
   functions: string[];
   operators: string[];
   relations: string[];
-  /** Of column references: `row.f` may be a call of the function `f`. */
+  /** Of column references where no plan shows them (MERGE, ON CONFLICT): `row.f` may be a call of the function `f`. */
   columns: string[];
 }
 
@@ -28,6 +28,7 @@ const KINDS = new Set(["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "
  */
 export async function readStatement(text: string): Promise<Statement> {
   if (text.includes("\0")) throw notOne("holds a NUL character");
+  if (text.trim() === "") throw notOne("is empty");
   const { loadModule, parseSync } = await import("libpg-query");
   await loadModule();
   let parsed: { stmts?: { stmt: JsonObject }[] };
@@ -49,6 +50,7 @@ export async function readStatement(text: string): Promise<Statement> {
     relations: [],
     columns: [],
     into: false,
+    conflict: false,
   };
   collect(body, found);
   if (!KINDS.has(kind) || found.into) {
@@ -62,13 +64,15 @@ export async function readStatement(text: string): Promise<Statement> {
       },
     );
   }
-  const { params, into: _, ...names } = found;
-  return { text, params, names };
+  const { params, functions, operators, relations } = found;
+  const columns = found.conflict || kind === "MergeStmt" ? found.columns : [];
+  return { text, params, names: { functions, operators, relations, columns } };
 }
 
 interface Found extends Names {
   params: number;
   into: boolean;
+  conflict: boolean;
 }
 
 function collect(value: Json, found: Found): void {
@@ -76,6 +80,7 @@ function collect(value: Json, found: Found): void {
   if (!isObject(value)) return;
   for (const [key, child] of Object.entries(value)) {
     if (key === "intoClause") found.into = true;
+    if (key === "onConflictClause") found.conflict = true;
     if (isObject(child)) {
       if (key === "ParamRef") found.params = Math.max(found.params, Number(child.number));
       if (key === "FuncCall") found.functions.push(lastOf(child.funcname));

@@ -42,8 +42,9 @@ export interface Finding {
 export interface RelationFacts {
   schema: string;
   name: string;
-  /** `pg_class.relpages` and `reltuples`; -1 rows means never analysed or vacuumed. */
+  /** Of its file, now. */
   pages: number;
+  /** `pg_class.reltuples`; -1 (0 on 13) when it was never analysed or vacuumed. */
   rows: number;
   /** Rows changed since the last ANALYZE; null when not counted. */
   modified: number | null;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Stop } from "../../../engine/run/stop.ts";
-import { type Behaviour, codeOf, fail, failing, type Harness, withHarness } from "./harness.ts";
+import { type Behaviour, codeOf, fail, failing, type Harness, sequence, withHarness } from "./harness.ts";
 
 /** What was called, without the reads. */
 const acts = (h: Harness) => h.calls.filter((call) => !call.startsWith("look"));
@@ -167,6 +167,22 @@ steps:
     expect(ran).toMatchObject({ exit: 5, run: { undo: { undone: 1 } } });
   }));
 
+test("each try of a block is taken back with what it knew, not with what a later try found", () =>
+  withHarness(async (h) => {
+    h.on = { state: sequence({ name: "one" }, { name: "two" }), flaky: failing(1), back: (_, input) => void h.calls.push(`back to ${input.to}`) as never, boom: fail() };
+    await h.run(`
+steps:
+  - id: g
+    retry: {attempts: 2}
+    block:
+      - {id: state, fake.look: {}}
+      - {id: a, fake.act: {}, undo: [{id: back, fake.keep: {to: "{{steps.state.output.name}}"}}]}
+      - {id: flaky, fake.look: {}}
+  - {id: boom, fake.look: {}}
+`);
+    expect(h.calls.filter((call) => call.startsWith("back"))).toEqual(["back to two", "back to one"]);
+  }));
+
 test("what can't be rendered for the undo stops the step before it acts", () =>
   withHarness(async (h) => {
     h.on = { look: () => ({}) };
@@ -245,6 +261,15 @@ test("a first signal: a change runs to its end, nothing new starts, and the run 
     expect(h.journal.run("run-1")!.cancelled).toBe("SIGINT");
   }));
 
+test("a first signal that can't be put on record does not end the process", () =>
+  withHarness(async (h) => {
+    const stop = new Stop();
+    h.on = { a: () => { h.journal.db.exec("PRAGMA query_only = ON"); stop.request("SIGINT"); return null; } };
+    const ran = await h.run("steps: [{id: a, fake.act: {}}]", { stop });
+    expect(ran).toMatchObject({ exit: 6, error: { code: "journal_failed" } });
+    expect(ran.run.warnings[0]).toContain("journal");
+  }));
+
 test("a first signal during a call with a long change: the change ends before the undo begins", () =>
   withHarness(async (h) => {
     h.write("sub/long", "summary: S\nrisk: change\nsteps: [{id: long, fake.act: {}}]\n");
@@ -255,12 +280,12 @@ test("a first signal during a call with a long change: the change ends before th
     expect(ran.exit).toBe(130);
   }));
 
-test("a first signal after the block, before its always: always runs", () =>
+test("a first signal after the block, before its always: always runs, after the undo", () =>
   withHarness(async (h) => {
     const stop = new Stop();
     h.on = { a: () => { stop.request("SIGINT"); return null; } };
-    await h.run("steps: [{id: g, block: [{id: a, fake.act: {}}], always: [{id: close, fake.keep: {}}]}, {id: b, fake.act: {}}]", { stop });
-    expect(acts(h)).toEqual(["act a", "act close", "undo a"]);
+    await h.run("steps: [{id: g, block: [{id: a, fake.act: {}}], always: [{id: close, fake.keep: {}}]}]", { stop });
+    expect(acts(h)).toEqual(["act a", "undo a", "act close"]);
   }));
 
 test("a second signal ends everything at once: the step is unknown, nothing is taken back", () =>
@@ -318,6 +343,23 @@ test("a resumed step that nothing can tell about needs an operator, whose word i
     h.calls.length = 0;
     expect((await h.run(text, { resume: { assumed: { a: "done" } } })).exit).toBe(0);
     expect(h.calls).toEqual(["act b"]);
+  }));
+
+test("a resumed run says which output it would need again and could not keep", () =>
+  withHarness(async (h) => {
+    const stop = new Stop();
+    h.secrets.add("hunter2-secret");
+    h.on = {
+      a: () => ({ token: "hunter2-secret" }),
+      b: (ctx) => { const waiting = untilAborted(ctx, {}); stop.request("x"); stop.request("x"); return waiting; },
+    };
+    const text = "steps:\n  - {id: a, fake.keep: {}}\n  - {id: b, fake.again: {}}\n  - {id: c, fake.keep: {t: \"${steps.a.output.token}\"}}\n";
+    await h.run(text, { stop });
+    h.journal.db.run("UPDATE run SET cancelled = NULL");
+    h.on = {};
+    const ran = await h.run(text, { resume: {} });
+    expect(ran.error).toMatchObject({ code: "step_failed", step: "c", message: "steps.a.output is needed again, and was not kept, for it held a secret" });
+    expect(acts(h)).toEqual(["act a", "act b", "act b"]);
   }));
 
 test("called runbooks: parameters are checked, outputs come back, what is missing is a usage error of the step", () =>

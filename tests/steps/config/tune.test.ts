@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { Ajv } from "ajv";
 import type { PgdbaError } from "../../../engine/errors.ts";
-import type { Json, StepContext } from "../../../engine/types.ts";
+import type { Json } from "../../../engine/types.ts";
 import tune from "../../../steps/config/tune.ts";
+import { fakeContext } from "../../support/context.ts";
 import { vectors } from "./support.ts";
 
 const ajv = new Ajv({ strict: false, allErrors: true });
@@ -19,19 +20,11 @@ type Output = {
   warnings: string[];
 };
 
-/** The step takes nothing of its context: any use of it fails the test. */
-const context = new Proxy(
-  {},
-  {
-    get: (_, name) => {
-      throw new Error(`config.tune used ctx.${String(name)}`);
-    },
-  },
-) as StepContext;
+const context = fakeContext();
 
 async function run(input: Record<string, Json>): Promise<Output> {
   expect(validInput(input)).toBe(true);
-  const output: Output = await tune.run(context, input);
+  const output: Output = await tune.run(context, input as never);
   validOutput(output);
   expect(validOutput.errors).toBeNull();
   return output;

@@ -69,15 +69,13 @@ export function trendsSection(trends: Trends): Html {
         ? null
         : html`<h3>No longer found</h3>
             <ul>
-              ${gone
-                .slice(0, 50)
-                .map(
-                  ({ severity, check, object }) =>
-                    html`<li>
-                      ${check}${object === null ? "" : `: ${object}`}
-                      <span class="dim">(${severity})</span>
-                    </li> `,
-                )}
+              ${gone.slice(0, 50).map(
+                ({ severity, check, object }) =>
+                  html`<li>
+                    ${check}${object === null ? "" : `: ${object}`}
+                    <span class="dim">(${severity})</span>
+                  </li> `,
+              )}
             </ul>`
     }`;
 }

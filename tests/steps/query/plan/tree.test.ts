@@ -14,8 +14,10 @@ describe("time where it is spent", () => {
     const { plan } = await examine(name);
     const whole = plan.root.actual?.time_ms;
     if (whole === undefined || whole === null) return expect(plan.analyzed).toBe(false);
+    // EXPLAIN rounds the time of a loop to a microsecond.
+    const rounding = 0.0006 * sum([...walk(plan.root)].map((node) => node.actual?.loops ?? 0));
     const own = sum([...walk(plan.root)].map((node) => node.actual?.own_ms ?? 0));
-    expect(Math.abs(own - whole)).toBeLessThanOrEqual(0.02 * whole + 0.05);
+    expect(Math.abs(own - whole)).toBeLessThanOrEqual(0.02 * whole + rounding);
     expect(plan.execution_ms).toBeGreaterThanOrEqual(whole);
   });
 

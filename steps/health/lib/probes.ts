@@ -1,0 +1,112 @@
+import type { Cache, Entry } from "./cache.ts";
+import { SEVERITIES, type Severity } from "./document.ts";
+import type { Finding } from "./findings.ts";
+
+/** The part of a health check's answer that a probe looks at. */
+export interface Checked {
+  summary: { [word: string]: string | number };
+  server: { release: string; role: string };
+  findings: Finding[];
+}
+
+export interface Probes {
+  ready: Cache<Checked>;
+  alive: Cache<{ standby: boolean }>;
+  failOn: Severity;
+  /** Requests that wait for an answer at this moment. */
+  waiting: number;
+  maxWaiting: number;
+  /** How long a request may wait for one, ms. */
+  patienceMs: number;
+}
+
+const HEADERS = { "content-type": "application/json", "cache-control": "no-store" };
+
+/** Answers one request: 200 or 503 with JSON for the two probes, 404 and 405 for anything else. */
+export async function answer(probes: Probes, request: Request): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  const probe = { "/healthz": healthz, "/readyz": readyz }[pathname];
+  if (probe === undefined)
+    return said(request, 404, { error: "not_found", probes: ["/healthz", "/readyz"] });
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return said(request, 405, { error: "method_not_allowed" }, { allow: "GET, HEAD" });
+  }
+  if (probes.waiting >= probes.maxWaiting)
+    return said(request, 503, { error: "too_many_requests_waiting" });
+  probes.waiting += 1;
+  try {
+    const { status, body } = await probe(probes);
+    return said(request, status, body);
+  } finally {
+    probes.waiting -= 1;
+  }
+}
+
+async function healthz({ alive, patienceMs }: Probes) {
+  const entry = await within(alive.get(), patienceMs);
+  if (entry === null) return { status: 503, body: { alive: false, error: "timeout" } };
+  if ("error" in entry)
+    return { status: 503, body: { alive: false, error: entry.error.code, ...times(entry) } };
+  return {
+    status: 200,
+    body: { alive: true, role: entry.value.standby ? "standby" : "primary", ...times(entry) },
+  };
+}
+
+async function readyz({ ready, failOn, patienceMs }: Probes) {
+  const entry = await within(ready.get(), patienceMs);
+  if (entry === null) return { status: 503, body: { ready: false, error: "timeout" } };
+  if ("error" in entry)
+    return { status: 503, body: { ready: false, error: entry.error.code, ...times(entry) } };
+  const { summary, server, findings } = entry.value;
+  const failing = failingChecks(findings, failOn);
+  const ok = failing.length === 0;
+  const { release, role } = server;
+  return {
+    status: ok ? 200 : 503,
+    body: { ready: ok, summary, failing, server: { release, role }, ...times(entry) },
+  };
+}
+
+/** Names of the checks that found something as bad as `failOn` or worse. */
+export function failingChecks(findings: readonly Finding[], failOn: Severity): string[] {
+  const bad = findings.filter(
+    ({ severity }) => SEVERITIES.indexOf(severity) <= SEVERITIES.indexOf(failOn),
+  );
+  return [...new Set(bad.map(({ check }) => check))];
+}
+
+function times({ at, ageMs, durationMs }: Entry<unknown>) {
+  return {
+    checked_at: at.toISOString(),
+    age_seconds: Math.round(ageMs) / 1000,
+    duration_ms: Math.round(durationMs),
+  };
+}
+
+/** The body of a HEAD is left out by the server, its length is not. */
+function said(
+  request: Request,
+  status: number,
+  body: object,
+  headers: Record<string, string> = {},
+): Response {
+  const text = `${JSON.stringify(body)}\n`;
+  const length = { "content-length": String(Buffer.byteLength(text)) };
+  return new Response(request.method === "HEAD" ? null : text, {
+    status,
+    headers: { ...HEADERS, ...headers, ...(request.method === "HEAD" ? length : {}) },
+  });
+}
+
+async function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
+  let timer: Timer | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

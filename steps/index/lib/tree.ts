@@ -1,0 +1,72 @@
+import type { ColumnRef, Node, RangeVar, SubLink } from "libpg-query";
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { TableName } from "../../../providers/twin/twin.ts";
+
+/** Statements that have a plan. */
+const PLANNED = ["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"] as const;
+
+/**
+ * The parse tree of one statement by PostgreSQL's own grammar, or null when it has no plan.
+ * @throws PgdbaError query_failed for what the grammar refuses, or more than one statement
+ */
+export async function parseStatement(sql: string): Promise<Node | null> {
+  const { parse } = await import("libpg-query");
+  let statements;
+  try {
+    statements = (await parse(sql)).stmts ?? [];
+  } catch (cause) {
+    throw new PgdbaError("query_failed", (cause as Error).message, { hint: "Correct the statement.", cause });
+  }
+  const [first] = statements;
+  if (statements.length !== 1 || first?.stmt === undefined) {
+    throw new PgdbaError("query_failed", `Expected one statement, got ${statements.length}`, { hint: "Give statements one by one." });
+  }
+  return PLANNED.some((kind) => kind in first.stmt!) ? first.stmt : null;
+}
+
+/** Calls `visit` for every node below and including `node`, outermost first; not below one for which it gives false. */
+export function walk(node: unknown, visit: (kind: string, value: object) => boolean | void): void {
+  if (Array.isArray(node)) {
+    for (const item of node) walk(item, visit);
+    return;
+  }
+  if (typeof node !== "object" || node === null) return;
+  for (const [name, value] of Object.entries(node)) {
+    if (typeof value !== "object" || value === null) continue;
+    // A node is wrapped in an object named after its kind; fields begin with a small letter.
+    if (/^[A-Z]/.test(name) && visit(name, value) === false) continue;
+    walk(value, visit);
+  }
+}
+
+/** The tables that a statement names, its WITH queries left out. */
+export function tablesOf(statement: Node): TableName[] {
+  const found = new Map<string, TableName>();
+  const names = new Set<string>();
+  const note = (table: RangeVar | undefined): void => {
+    if (table?.relname === undefined) return;
+    const name = { schema: table.schemaname ?? null, name: table.relname };
+    found.set(JSON.stringify(name), name);
+  };
+  walk(statement, (kind, value) => {
+    if (kind === "RangeVar") note(value as RangeVar);
+    if (kind === "CommonTableExpr") names.add((value as { ctename?: string }).ctename ?? "");
+    // The changed table of a statement is a field, not a wrapped node.
+    if ("relation" in value) note((value as { relation?: RangeVar }).relation);
+  });
+  return [...found.values()].filter((table) => (table.schema !== null || !names.has(table.name)) && table.schema !== "pg_catalog" && table.schema !== "information_schema");
+}
+
+/** Column references and sub-selects in an expression; what is inside of a sub-select is left to it. */
+export function partsOf(node: unknown): { columns: ColumnRef[]; links: SubLink[] } {
+  const columns: ColumnRef[] = [];
+  const links: SubLink[] = [];
+  walk(node, (kind, value) => {
+    if (kind === "ColumnRef") columns.push(value as ColumnRef);
+    if (kind !== "SubLink") return true;
+    links.push(value as SubLink);
+    columns.push(...partsOf((value as SubLink).testexpr).columns);
+    return false;
+  });
+  return { columns, links };
+}

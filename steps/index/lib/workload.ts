@@ -1,0 +1,108 @@
+import type { JsonObject } from "../../../engine/types.ts";
+import { PgdbaError } from "../../../engine/errors.ts";
+import { type Catalogue, type Read, spellings, type TableName } from "../../../providers/twin/twin.ts";
+import { parseStatement, tablesOf } from "./tree.ts";
+
+/** One statement of the workload. */
+export interface Statement {
+  sql: string;
+  /** Times it ran; its cost counts so often. */
+  calls: number;
+  /** Rows it gave or changed in all, where known. */
+  rows: number | null;
+  queryid: string | null;
+}
+
+export interface Workload {
+  source: "given" | "pg_stat_statements";
+  statements: Statement[];
+  /** Statements whose text the role may not see. */
+  hidden: number;
+}
+
+const EXTENSION = `SELECT n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'`;
+
+const NOT_THERE = `Put pg_stat_statements into shared_preload_libraries, restart the server, run CREATE EXTENSION pg_stat_statements, and let the application work for a while; or give the statements.`;
+
+/**
+ * The statements that took most time in this database, from pg_stat_statements of 13 to 18.
+ * @throws PgdbaError unsupported where it is not installed or not loaded
+ */
+export async function readWorkload(read: Read, options: { limit: number; queryid: string | null }): Promise<Workload> {
+  const [extension] = await read(EXTENSION);
+  if (extension === undefined) throw new PgdbaError("unsupported", "The workload is not known: this database has no pg_stat_statements", { hint: NOT_THERE });
+  const schema = `"${String(extension["schema"]).replaceAll('"', '""')}"`;
+  const rows = await read(
+    `SELECT s.queryid::text AS queryid, min(s.query) AS sql, sum(s.calls)::float8 AS calls, sum(s.rows)::float8 AS rows, sum(s.total_exec_time) AS time
+     FROM ${schema}.pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+     WHERE d.datname = current_database() AND ($1::text IS NULL OR s.queryid::text = $1)
+     GROUP BY s.queryid ORDER BY time DESC NULLS LAST LIMIT $2`,
+    [options.queryid, options.limit],
+  );
+  const seen = rows.filter((row) => row["queryid"] !== null);
+  return {
+    source: "pg_stat_statements",
+    hidden: rows.length - seen.length,
+    statements: seen.map((row) => ({ sql: String(row["sql"]), calls: Number(row["calls"]), rows: Number(row["rows"]), queryid: String(row["queryid"]) })),
+  };
+}
+
+/** A statement that was parsed. */
+export interface Parsed extends Statement {
+  tree: NonNullable<Awaited<ReturnType<typeof parseStatement>>>;
+  tables: TableName[];
+}
+
+/** Parses a workload. Statements without a plan or without tables are passed over; those that can't be parsed are given back. */
+export async function parseWorkload(statements: readonly Statement[]): Promise<{ parsed: Parsed[]; refused: { sql: string; reason: string }[] }> {
+  const parsed: Parsed[] = [];
+  const refused: { sql: string; reason: string }[] = [];
+  for (const statement of statements) {
+    try {
+      const tree = await parseStatement(statement.sql).catch((error: unknown) => parseSpelt(statement.sql, error));
+      const tables = tree === null ? [] : tablesOf(tree);
+      if (tree !== null && tables.length > 0) parsed.push({ ...statement, tree, tables });
+    } catch (error) {
+      refused.push({ sql: statement.sql, reason: (error as Error).message });
+    }
+  }
+  return { parsed, refused };
+}
+
+/** pg_stat_statements writes typed literals in a way that the grammar refuses. */
+async function parseSpelt(sql: string, error: unknown): ReturnType<typeof parseStatement> {
+  const spelt = spellings(sql).at(-1);
+  if (spelt === undefined || spelt === sql) throw error;
+  return parseStatement(spelt);
+}
+
+const ACTIVITY = `SELECT relid::float8 AS relid, n_tup_ins::float8 AS inserts, n_tup_upd::float8 AS updates, n_tup_hot_upd::float8 AS hot_updates, n_tup_del::float8 AS deletes
+  FROM pg_stat_user_tables WHERE relid = ANY ($1::oid[])`;
+const SCANS = `SELECT indexrelid::float8 AS oid, idx_scan::float8 AS scans FROM pg_stat_user_indexes WHERE relid = ANY ($1::oid[])`;
+const SINCE = `SELECT extract(epoch FROM now() - coalesce(d.stats_reset, pg_postmaster_start_time()))::float8 / 86400 AS days FROM pg_stat_database d WHERE d.datname = current_database()`;
+
+export interface Activity {
+  tables: Map<number, { inserts: number; updates: number; hot_updates: number; deletes: number }>;
+  /** Scans by index since the statistics began. */
+  scans: Map<number, number>;
+  days: number | null;
+}
+
+/** What the server has counted of the catalogue's tables and indexes. */
+export async function readActivity(read: Read, catalogue: Catalogue): Promise<Activity> {
+  const oids = catalogue.relations.map((relation) => relation.oid);
+  const number = (row: JsonObject, name: string): number => Number(row[name] ?? 0);
+  const tables = await read(ACTIVITY, [oids]);
+  const scans = await read(SCANS, [oids]);
+  const [since] = await read(SINCE);
+  return {
+    tables: new Map(
+      tables.map((row) => [
+        number(row, "relid"),
+        { inserts: number(row, "inserts"), updates: number(row, "updates"), hot_updates: number(row, "hot_updates"), deletes: number(row, "deletes") },
+      ]),
+    ),
+    scans: new Map(scans.map((row) => [number(row, "oid"), number(row, "scans")])),
+    days: since === undefined || since["days"] === null ? null : Number(since["days"]),
+  };
+}

@@ -1,0 +1,203 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import { parseDuration } from "../../engine/expr/units.ts";
+import type { Json, StepContext } from "../../engine/types.ts";
+import type { PgSession } from "../../providers/postgres/session.ts";
+import { defineStep } from "../define.ts";
+import { placeIdentifiers } from "../sql/input.ts";
+import { session } from "../sql/session.ts";
+import { explain } from "./lib/explain.ts";
+import { GRANT_HINT, HIDDEN_TEXT, statementsExtension } from "./lib/recorded.ts";
+import { readStatement } from "./lib/statement.ts";
+import { draw } from "./plan/draw.ts";
+import { FINDING_CODES, SEVERITIES } from "./plan/finding.ts";
+import { findings } from "./plan/findings.ts";
+
+const DEFAULT_TIMEOUT = "30s";
+
+export default defineStep({
+  type: "query.analyze",
+  summary: "Plan a statement, say where its time goes and what is wrong with it",
+  docs: `Gives the plan of one statement as a tree, as text, and as findings, each with its evidence and what to do. Name the statement by
+its text (\`sql\`) or by its \`queryid\` in pg_stat_statements. Parameters (\`$1\`) are planned for any value, or with \`params\` for those.
+
+Without \`analyze\` the statement is only planned. With it, it is executed in a transaction that is always rolled back, under the
+timeout; that is refused for all that could act outside of the transaction: volatile functions but for a few that are known to be harmless
+(files, \`dblink\`, \`pg_sleep\`, large objects, advisory locks), triggers that call such, writes to foreign tables, everything that
+is not SELECT, INSERT, UPDATE, DELETE, MERGE or VALUES. What a rollback leaves is said as a warning: sequences that were
+moved, and dead rows.`,
+  example: `- query.analyze:
+    sql: \${params.sql}
+    analyze: true
+    timeout: 10s
+`,
+  effect: "read",
+  idempotent: true,
+  needs: ["postgres"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      sql: { type: ["string", "null"], description: "One statement, a value like any other." },
+      queryid: {
+        type: ["string", "integer", "null"],
+        description: "A statement that pg_stat_statements has recorded, instead of `sql`.",
+      },
+      params: {
+        type: ["array", "null"],
+        description: "Values of $1, $2, …; without them it is planned for any values.",
+      },
+      analyze: {
+        type: "boolean",
+        default: false,
+        description: "Execute it, and roll back what it did.",
+      },
+      timeout: {
+        type: "string",
+        format: "duration",
+        default: DEFAULT_TIMEOUT,
+        description: "The server cancels it after this long.",
+      },
+      settings: {
+        type: "object",
+        additionalProperties: { type: "string" },
+        description:
+          "Planner settings for this statement alone: {work_mem: 64MB, enable_seqscan: 'off'}",
+      },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: [
+      "statement",
+      "database",
+      "analyzed",
+      "generic",
+      "totals",
+      "text",
+      "findings",
+      "plan",
+    ],
+    properties: {
+      statement: { type: "string" },
+      database: { type: "string" },
+      analyzed: { type: "boolean", description: "Whether it was executed" },
+      generic: {
+        type: "boolean",
+        description: "Whether it was planned without the values of its parameters",
+      },
+      totals: {
+        type: "object",
+        additionalProperties: false,
+        required: ["cost", "rows", "planning_ms", "execution_ms"],
+        properties: {
+          cost: { type: "number", description: "The planner's, of the whole statement" },
+          rows: { type: "number", description: "Returned; estimated when not executed" },
+          planning_ms: { type: ["number", "null"] },
+          execution_ms: { type: ["number", "null"] },
+        },
+      },
+      text: { type: "string", description: "The plan drawn as a tree" },
+      findings: {
+        type: "array",
+        description: "The worst first",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["code", "severity", "node", "message", "evidence", "advice"],
+          properties: {
+            code: { type: "string", enum: FINDING_CODES },
+            severity: { type: "string", enum: SEVERITIES },
+            node: {
+              type: ["object", "null"],
+              description: "{path, title}; null when it is about the whole",
+            },
+            message: { type: "string" },
+            evidence: { type: "object" },
+            advice: { type: "string" },
+          },
+        },
+      },
+      plan: {
+        type: "object",
+        description:
+          "The root: {path, role, type, title, relation, index, estimated, actual, buffers, details, children}",
+      },
+    },
+  },
+  async run(ctx, input) {
+    const timeoutMs = parseDuration(input.timeout ?? DEFAULT_TIMEOUT);
+    const { pg, text } = await chosen(ctx, input.sql ?? null, input.queryid ?? null);
+    const statement = await readStatement(text);
+    const { plan, facts, generic, verdict } = await explain(pg, {
+      statement,
+      params: (input.params as Json[] | null | undefined) ?? undefined,
+      analyze: input.analyze === true,
+      timeoutMs,
+      settings: input.settings ?? {},
+      signal: ctx.signal,
+    });
+    if (verdict?.movesSequences === true)
+      ctx.warn("A sequence was moved: nextval is not undone by a rollback.");
+    if (verdict?.changesRows === true)
+      ctx.warn(
+        "The rows written and rolled back stay in the tables as dead ones until the next vacuum.",
+      );
+    const { root } = plan;
+    return {
+      statement: text,
+      database: pg.info.database,
+      analyzed: plan.analyzed,
+      generic,
+      totals: {
+        cost: root.estimated.total_cost,
+        rows: root.actual?.rows ?? root.estimated.rows,
+        planning_ms: plan.planning_ms,
+        execution_ms: plan.execution_ms,
+      },
+      text: draw(plan),
+      findings: await findings(plan, facts),
+      plan: root,
+    };
+  },
+});
+
+/** The statement's text and a session to its database. @throws PgdbaError invalid_param | capability_missing | insufficient_privilege */
+async function chosen(
+  ctx: StepContext,
+  sql: string | null,
+  queryid: string | number | null,
+): Promise<{ pg: PgSession; text: string }> {
+  const pg = await session(ctx);
+  if ((sql === null) === (queryid === null)) {
+    throw new PgdbaError("invalid_param", "Name one statement: by sql or by queryid", {
+      hint: "Give --sql 'SELECT …', or --queryid with the number that `pgdba query slow-log` shows.",
+    });
+  }
+  if (sql !== null) return { pg, text: sql };
+  const { schema } = await statementsExtension(pg);
+  const { rows } = await pg.query(
+    placeIdentifiers(
+      `SELECT s.query, d.datname AS database FROM :"schema".pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+       WHERE s.queryid::text = $1 ORDER BY d.datname = current_database() DESC, s.calls DESC LIMIT 1`,
+      { schema },
+    ),
+    [String(queryid)],
+  );
+  const { query, database } = rows[0] ?? {};
+  if (query === HIDDEN_TEXT) {
+    throw new PgdbaError(
+      "insufficient_privilege",
+      `The text of statement ${queryid} is not shown to ${pg.info.user}`,
+      {
+        hint: GRANT_HINT,
+      },
+    );
+  }
+  if (typeof query !== "string" || typeof database !== "string") {
+    throw new PgdbaError("invalid_param", `pg_stat_statements has no statement ${queryid}`, {
+      hint: "List them with `pgdba query slow-log`; rare ones are dropped when pg_stat_statements.max is reached.",
+    });
+  }
+  return { pg: await session(ctx, database), text: query };
+}

@@ -1,0 +1,45 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
+
+/** The schema that pg_stat_statements lives in, and its version as a number: 1.10 is 110. */
+export interface Extension {
+  schema: string;
+  version: number;
+}
+
+/**
+ * Finds pg_stat_statements in this database.
+ * @throws PgdbaError capability_missing with the steps that are left to enable it
+ */
+export async function statementsExtension(session: PgSession): Promise<Extension> {
+  const { rows } = await session.query(
+    `SELECT current_setting('pg_stat_statements.max', true) IS NOT NULL AS loaded, n.nspname AS schema, e.extversion AS version
+     FROM (VALUES (1)) one LEFT JOIN pg_extension e ON e.extname = 'pg_stat_statements' LEFT JOIN pg_namespace n ON n.oid = e.extnamespace`,
+  );
+  const { loaded, schema, version } = rows[0] ?? {};
+  if (loaded === true && typeof schema === "string") {
+    const [major = 1, minor = 0] = String(version).split(".").map(Number);
+    return { schema, version: major * 100 + minor };
+  }
+  const create = "CREATE EXTENSION pg_stat_statements;";
+  const preload =
+    "add pg_stat_statements to shared_preload_libraries in postgresql.conf (on a Patroni cluster in its dynamic configuration), restart the server";
+  throw new PgdbaError(
+    "capability_missing",
+    loaded === true
+      ? `pg_stat_statements is loaded, but not created in database ${session.info.database}`
+      : "pg_stat_statements is not loaded on this server",
+    {
+      hint:
+        loaded === true
+          ? `As a superuser in ${session.info.database}: ${create}`
+          : `To enable it: 1. ${preload}; 2. ${typeof schema === "string" ? "nothing more, the extension is created" : `as a superuser in ${session.info.database}: ${create}`}`,
+      data: { loaded: loaded === true, created: typeof schema === "string" },
+    },
+  );
+}
+
+/** A role without it sees the texts of its own statements only. */
+export const HIDDEN_TEXT = "<insufficient privilege>";
+export const GRANT_HINT =
+  "Texts of others' statements need pg_read_all_stats: GRANT pg_monitor TO the role, as a superuser.";

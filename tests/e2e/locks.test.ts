@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import type { TestServer } from "../support/postgres.ts";
+import { clusterFile, sharedServer } from "./server.ts";
+import { at, cli, type Env, eventually, type Place, place, removePlaces, runbooks, Running, statuses, write } from "./support.ts";
+
+afterAll(removePlaces);
+
+let server: TestServer;
+let env: Env;
+beforeAll(async () => {
+  server = await sharedServer();
+  env = { CLUSTER_PASSWORD: server.password };
+}, 30_000);
+
+const HOLD = `summary: s
+risk: change
+params: {name: {type: string, required: true}, hold: {type: string, default: 30s}}
+steps:
+  - id: begin
+    exec: {argv: [touch, "\${params.name + '.begun'}"]}
+  - id: hold
+    wait: {for: "\${params.hold}"}
+  - id: act
+    exec: {argv: [touch, "\${params.name + '.acted'}"]}
+`;
+const LOOK = "summary: s\nrisk: read\nneeds: [postgres]\nsteps:\n  - sql.query: {sql: select 1}\n";
+
+function here(): Place {
+  return place({ "home/clusters/orders.yaml": clusterFile(server, "managed"), ...runbooks({ "t/hold": HOLD, "t/look": LOOK }) });
+}
+const hold = (name: string, ...more: string[]) => ["t", "hold", "--cluster", "orders", "--name", name, ...more];
+const has = (p: Place, file: string) => existsSync(join(p.cwd, file));
+
+test("the second engine waits, then refuses with run, user, host and pid; reading is free; it goes on when the first ends", async () => {
+  const p = here();
+  const first = new Running(hold("one"), p, { env });
+  await first.said("start hold");
+  const id = /run (\S+)/.exec(first.stderr)![1]!;
+  const refused = await cli(hold("two", "--lock-timeout", "200ms"), p, { env });
+  expect(refused.exit).toBe(3);
+  expect(refused.envelope.error?.code).toBe("lock_held");
+  expect(refused.envelope.error?.retryable).toBe(true);
+  for (const part of [id, `@${hostname()}`, `pid ${first.pid}`]) expect(refused.envelope.error?.message).toContain(part);
+  expect(refused.stderr).toContain(id);
+  expect(has(p, "two.begun")).toBe(false);
+  expect((await cli(["t", "look", "--cluster", "orders"], p, { env })).exit).toBe(0);
+  expect((await cli(hold("two", "--plan"), p, { env })).exit).toBe(0);
+
+  const third = new Running(hold("three", "--hold", "1ms"), p, { env });
+  await third.said(id);
+  first.signal("SIGINT");
+  const [one, three] = await Promise.all([first.done(), third.done()]);
+  expect([one.exit, three.exit]).toEqual([130, 0]);
+});
+
+test("waiting for a lock ends at once on a signal, and nothing was done", async () => {
+  const p = here();
+  const first = new Running(hold("one"), p, { env });
+  await first.said("start hold");
+  const second = new Running(hold("two", "--lock-timeout", "60s"), p, { env });
+  await second.said(`pid ${first.pid}`);
+  second.signal("SIGTERM");
+  const ran = await second.done();
+  expect(ran.exit).toBe(130);
+  expect(has(p, "two.begun")).toBe(false);
+  first.signal("SIGINT");
+  await first.done();
+});
+
+test("with another state folder the target's own lock refuses, by the holder's name", async () => {
+  const [p, q] = [here(), here()];
+  const first = new Running(hold("one"), p, { env });
+  await first.said("start hold");
+  const refused = await cli(hold("two", "--lock-timeout", "0s"), q, { env });
+  expect(refused.exit).toBe(3);
+  expect(refused.envelope.error?.code).toBe("lock_held");
+  expect(refused.envelope.error?.message).toContain(/run (\S+)/.exec(first.stderr)![1]!);
+  expect(has(q, "two.begun")).toBe(false);
+  first.signal("SIGINT");
+  await first.done();
+  expect((await cli(hold("two", "--hold", "1ms"), q, { env })).exit).toBe(0);
+});
+
+test("a holder that was killed is superseded at once", async () => {
+  const p = here();
+  const first = new Running(hold("one"), p, { env });
+  await first.said("start hold");
+  first.signal("SIGKILL");
+  await first.ended();
+  const began = performance.now();
+  const next = await cli(hold("two", "--hold", "1ms"), p, { env });
+  expect(next.exit).toBe(0);
+  // Far less than the lease of 15 s.
+  expect(performance.now() - began).toBeLessThan(5_000);
+  const listed = at((await cli(["runs"], p)).envelope, "data", "runs") as { id: string; status: string }[];
+  expect(listed.map((run) => run.status)).toEqual(["ok", "dead"]);
+  // It is taken up where it was left.
+  const resumed = new Running(["resume", listed[1]!.id], p, { env });
+  await resumed.said("start hold");
+  resumed.signal("SIGINT");
+  expect((await resumed.done()).exit).toBe(130);
+});
+
+test("an engine that was stopped past its lease can't act when it goes on; the other could", async () => {
+  // The target keeps its lock for a stopped session, so what is tried here is the lease of the journal: without a server.
+  const server0 = "ownership: managed\npostgres: {host: 127.0.0.1, port: 1, user: nobody}\n";
+  const p = place({
+    "home/clusters/orders.yaml": server0,
+    ...runbooks({ "t/hold": HOLD }),
+  });
+  write(p.home, { "clusters/orders.yaml": clusterFile(server, "managed") });
+  const lease = { ...env, PGDBA_LEASE_MS: "600" };
+  const first = new Running(hold("one", "--hold", "1s"), p, { env: lease });
+  await first.said("start hold");
+  await eventually(() => has(p, "one.begun"), "the first began");
+  first.signal("SIGSTOP");
+  await Bun.sleep(900);
+  await endSession();
+  const other = await cli(hold("two", "--hold", "1ms"), p, { env: lease });
+  expect(other.exit).toBe(0);
+  expect(has(p, "two.acted")).toBe(true);
+  first.signal("SIGCONT");
+  const ran = await first.done();
+  expect(ran.exit).toBe(6);
+  expect(ran.envelope.error?.code).toBe("lock_lost");
+  expect(ran.envelope.error?.hint).toContain("resume");
+  expect(has(p, "one.acted")).toBe(false);
+  expect(statuses(ran)["act"]).toBe("unknown");
+});
+
+/** Ends the session that holds the target's lock, as a failover or an administrator would: only the journal's lease is left. */
+async function endSession(): Promise<void> {
+  const { clientOf } = await import("../support/postgres.ts");
+  const client = await clientOf(server);
+  try {
+    await client.query("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()");
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,153 @@
+import { afterAll, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { alive, at, cli, eventually, type Place, place, removePlaces, runbooks, runId, Running, statuses, stepTypes } from "./support.ts";
+
+afterAll(removePlaces);
+
+const NOTE = (text: string) => `exec: {argv: [sh, -c, 'echo ${text} >> notes']}`;
+const UNDOABLE = `  - id: made
+    ${NOTE("made")}
+    undo:
+      - ${NOTE("unmade")}
+`;
+const guarded = (step: string) => `summary: s
+risk: change
+steps:
+${UNDOABLE}  - id: guard
+    block:
+${step}
+    always:
+      - id: closing
+        ${NOTE("closed")}
+  - id: after
+    ${NOTE("after")}
+`;
+const notes = (p: Place) => (existsSync(join(p.cwd, "notes")) ? readFileSync(join(p.cwd, "notes"), "utf8").trim().split("\n") : []);
+
+const WAITS: Record<string, string> = {
+  "a wait": "      - id: stuck\n        wait: {for: 60s}",
+  "a read step with a child": "      - id: stuck\n        exec: {argv: [sleep, '60'], effect: read}",
+  "until, between two looks": "      - id: stuck\n        set: {a: 1}\n        until: output.a == 2\n        every: 60s\n        timeout: 90s",
+  "retry, between two attempts": "      - id: stuck\n        exec: {argv: ['false'], effect: read}\n        retry: {attempts: 3, backoff: 30s, on: 'true'}",
+  "a loop": "      - id: stuck\n        foreach: [1, 2, 3]\n        wait: {for: 60s}",
+};
+
+for (const [index, [what, step]] of Object.entries(WAITS).entries()) {
+  const signal = (["SIGINT", "SIGTERM", "SIGHUP"] as const)[index % 3]!;
+  test(`${signal} once in ${what}: cancelled, undone, closed, exit 130 at once; resume brings nothing back`, async () => {
+    const p = place(runbooks({ "t/stop": guarded(step) }));
+    const child = new Running(["t", "stop"], p);
+    await child.said(what.startsWith("retry") ? /retry|again|attempt/i : "start stuck");
+    await Bun.sleep(30);
+    const began = performance.now();
+    child.signal(signal);
+    const ran = await child.done();
+    expect(performance.now() - began).toBeLessThan(3_000);
+    expect(ran.exit).toBe(130);
+    expect(ran.envelope.error?.code).toBe("interrupted");
+    expect(ran.envelope.error?.message).toContain(signal);
+    expect(statuses(ran)["stuck"]).toBe("cancelled");
+    expect(notes(p)).toEqual(["made", "unmade", "closed"]);
+
+    const shown = await cli(["runs", runId(ran)], p);
+    expect(at(shown.envelope, "data", "status")).toBe("interrupted");
+    const resumed = await cli(["resume", runId(ran)], p);
+    expect(resumed.exit).toBe(130);
+    expect(notes(p)).not.toContain("after");
+    expect(notes(p).filter((note) => note === "made")).toHaveLength(1);
+  });
+}
+
+test("SIGINT once in a change step: it ends, then the run unwinds", async () => {
+  const p = place(runbooks({ "t/stop": guarded("      - id: busy\n        exec: {argv: [sh, -c, 'sleep 0.6; echo busy >> notes']}") }));
+  const child = new Running(["t", "stop"], p);
+  await child.said("start busy");
+  child.signal("SIGINT");
+  const ran = await child.done();
+  expect(ran.exit).toBe(130);
+  expect(statuses(ran)["busy"]).toBe("ok");
+  expect(notes(p)).toEqual(["made", "busy", "unmade", "closed"]);
+});
+
+test("SIGINT in the last step, a change: it ends and is taken back", async () => {
+  const p = place(runbooks({ "t/last": `summary: s\nrisk: change\nsteps:\n  - id: last\n    exec: {argv: [sh, -c, 'sleep 0.4; echo made >> notes']}\n    undo:\n      - ${NOTE("unmade")}\n` }));
+  const child = new Running(["t", "last"], p);
+  await child.said("start last");
+  child.signal("SIGINT");
+  const ran = await child.done();
+  expect(ran.exit).toBe(130);
+  expect(notes(p)).toEqual(["made", "unmade"]);
+});
+
+test("twice: every child is dead, the journal says unknown, exit 130 within 3 s, nothing is undone; resume asks for an operator", async () => {
+  const tree = "trap '' INT TERM; sleep 61 & echo $! > inner; sleep 62 & echo $$ > outer; wait; sleep 63";
+  const p = place(runbooks({ "t/stop": guarded(`      - id: busy\n        exec: {argv: [sh, -c, "${tree}"]}`) }));
+  const child = new Running(["t", "stop"], p);
+  await child.said("start busy");
+  await eventually(() => existsSync(join(p.cwd, "inner")) && existsSync(join(p.cwd, "outer")), "the tree");
+  const pids = ["inner", "outer"].map((name) => Number(readFileSync(join(p.cwd, name), "utf8")));
+  child.signal("SIGINT");
+  await Bun.sleep(100);
+  expect(pids.every(alive)).toBe(true);
+  const began = performance.now();
+  child.signal("SIGINT");
+  const ran = await child.done();
+  expect(performance.now() - began).toBeLessThan(3_000);
+  expect(ran.exit).toBe(130);
+  expect(ran.envelope.error?.code).toBe("interrupted");
+  expect(statuses(ran)["busy"]).toBe("unknown");
+  await eventually(() => !pids.some(alive), "the tree is dead");
+  expect(notes(p)).toEqual(["made"]);
+  const shown = await cli(["runs", runId(ran)], p);
+  const steps = at(shown.envelope, "data", "steps") as { path: string; status: string }[];
+  expect(steps.find((step) => step.path === "busy")?.status).toBe("unknown");
+
+  const asked = await cli(["resume", runId(ran)], p);
+  expect(asked.exit).toBe(6);
+  expect(asked.envelope.error?.code).toBe("needs_operator");
+  expect(asked.envelope.error?.hint).toContain("--assume busy=done");
+  // Once a person has looked, what is left is the unwinding: the run had been told to stop.
+  const said = await cli(["resume", runId(ran), "--assume", "busy=done"], p);
+  expect(said.exit).toBe(130);
+  expect(notes(p)).toEqual(["made", "unmade", "closed"]);
+}, 10_000);
+
+test("twice with a step type that never ends: exit 130 within 3 s, a third signal at once", async () => {
+  const p = place({
+    ...stepTypes({ "t.deaf": `effect: "change", idempotent: false, run(ctx) { ctx.log("deaf"); return new Promise(() => {}) }` }),
+    ...runbooks({ "t/deaf": "summary: s\nrisk: change\nsteps:\n  - t.deaf: {}\n" }),
+  });
+  const twice = async (third: boolean) => {
+    const child = new Running(["t", "deaf"], p);
+    await child.said("deaf\n");
+    child.signal("SIGINT");
+    await child.said("unwinding");
+    const began = performance.now();
+    child.signal("SIGTERM");
+    if (third) {
+      await Bun.sleep(50);
+      child.signal("SIGINT");
+    }
+    const ran = await child.done();
+    expect(ran.exit).toBe(130);
+    expect(ran.envelope.error?.code).toBe("interrupted");
+    return { ran, ms: performance.now() - began };
+  };
+  expect((await twice(false)).ms).toBeLessThan(3_000);
+  const { ran, ms } = await twice(true);
+  expect(ms).toBeLessThan(500);
+  const id = /resume (\S+?)`/.exec(ran.envelope.error!.hint!)![1]!;
+  expect((await cli(["resume", id], p)).envelope.error?.code).toBe("needs_operator");
+});
+
+test("a signal before anything began leaves nothing behind", async () => {
+  const p = place(runbooks({ "t/stop": guarded("      - id: stuck\n        wait: {for: 60s}") }));
+  const child = new Running(["t", "stop"], p);
+  await Bun.sleep(25);
+  child.signal("SIGINT");
+  const { exit, stdout } = await child.ended();
+  // Before the handlers are there the system ends the process, else the run is unwound.
+  if (stdout !== "") expect(exit).toBe(130);
+  expect(notes(p).filter((note) => note === "made").length).toBe(notes(p).filter((note) => note === "unmade").length);
+});

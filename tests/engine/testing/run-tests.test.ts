@@ -1,0 +1,179 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { type CaseResult, runTestFile, testFileOf } from "../../../engine/testing/run-tests.ts";
+import { Harness } from "../run/harness.ts";
+
+let h: Harness;
+beforeEach(() => {
+  h = new Harness();
+});
+afterEach(() => h.close());
+
+/** Runs the `cases` of a test file for the runbook demo/one. */
+async function cases(runbook: string, text: string): Promise<CaseResult[]> {
+  h.write("demo/one", runbook.includes("risk:") ? runbook : `summary: A test.\nrisk: change\n${runbook}`);
+  const file = join(h.dir, "runbooks/demo/one.test.yaml");
+  mkdirSync(join(h.dir, "runbooks/demo"), { recursive: true });
+  writeFileSync(file, text);
+  expect(testFileOf(join(h.dir, "runbooks/demo/one.yaml"))).toBe(file);
+  return runTestFile(file, "demo/one", { library: h.library(), registry: h.registry, clock: h.clock });
+}
+
+const problems = (found: CaseResult[]) => found.map((one) => one.problems);
+
+const SWITCH = `
+params: {target: {type: string, required: true}}
+needs: [patroni]
+steps:
+  - {id: before, fake.look: {}}
+  - {id: sure, assert: {that: steps.before.output.leader != params.target, message: is the leader already}}
+  - {id: switch, fake.act: {to: "{{params.target}}"}}
+  - {id: settled, fake.look: {}, until: output.leader == params.target, timeout: 60s}
+output: {old: steps.before.output.leader, new: steps.settled.output.leader}
+`;
+
+test("cases run on the real engine: no step type that touches anything is called, and nobody waits", async () => {
+  const started = performance.now();
+  const found = await cases(SWITCH, `
+cases:
+  - name: switches
+    params: {target: pg2}
+    fixtures:
+      before: {output: {leader: pg1}}
+      switch: {output: {}}
+      settled: [{output: {leader: pg1}}, {error: {code: connection_failed, retryable: true}}, {output: {leader: pg2}}]
+    expect: {status: ok, exit: 0, steps: {sure: ok, settled: ok}, output: {old: pg1, new: pg2}}
+  - name: never settles
+    params: {target: pg2}
+    fixtures: {before: {output: {leader: pg1}}, switch: {output: {}}, settled: {output: {leader: pg1}}}
+    expect: {status: undone, exit: 5, error: timeout, undone: [switch], steps: {settled: failed}}
+  - name: asserts
+    params: {target: pg1}
+    fixtures: {before: {output: {leader: pg1}}}
+    expect: {error: assertion_failed, steps: {switch: not reached}}
+  - name: the switch fails
+    params: {target: pg2}
+    fixtures: {before: {output: {leader: pg1}}, switch: {error: {code: http_failed, message: no}}}
+    expect: {error: http_failed, steps: {switch: failed}}
+  - name: needs patroni
+    params: {target: pg2}
+    target: {capabilities: [postgres]}
+    expect: {status: refused, error: capability_missing}
+  - name: a parameter is missing
+    expect: {error: invalid_param}
+  - name: a plan
+    params: {target: pg2}
+    flags: {plan: true}
+    fixtures: {before: {output: {leader: pg1}}, settled: {output: {leader: pg1}}}
+    expect: {status: planned, steps: {switch: not_previewable, settled: undetermined}, output: {old: pg1}}
+`);
+  expect(problems(found)).toEqual([[], [], [], [], [], [], []]);
+  expect(found.map(({ passed, runbook }) => [passed, runbook])).toEqual(found.map(() => [true, "demo/one"]));
+  expect(h.calls).toEqual([]);
+  expect(performance.now() - started).toBeLessThan(5_000);
+});
+
+test("what does not come out as expected is told, each difference in a line", async () => {
+  const found = await cases("steps: [{id: a, fake.act: {}}]\noutput: {n: steps.a.output.n, deep: steps.a.output}\n", `
+cases:
+  - name: wrong all over
+    fixtures: {a: {output: {n: 1, list: [1, 2]}}}
+    expect: {status: failed, exit: 1, error: timeout, undone: [a], steps: {a: failed, b: ok}, output: {n: 2, deep: {list: [1]}, more: 1}}
+  - name: fails, and nothing was said of that
+    fixtures: {a: {error: {}}}
+    expect: {steps: {a: failed}}
+  - name: an output of which more is there than is asked for
+    fixtures: {a: {output: {n: 1, list: [1, 2]}}}
+    expect: {output: {deep: {list: [1, 2]}}}
+`);
+  expect(problems(found)).toEqual([
+    [
+      "status: expected failed, got ok",
+      "exit: expected 1, got 0",
+      "error: expected timeout, got null",
+      "step a: expected failed, got ok",
+      "step b: expected ok, got not reached",
+      "undone: expected a, got ",
+      "output.n: expected 2, got 1",
+      "output.deep.list: expected [1], got [1,2]",
+      "output.more: expected 1, got null",
+    ],
+    ["error: expected none, got step_failed"],
+    [],
+  ]);
+  expect(found.map(({ passed }) => passed)).toEqual([false, false, true]);
+});
+
+test("a call without a fixture fails the case, though a rescue takes the failure; an unused or misspelt one is told", async () => {
+  const found = await cases("steps: [{id: g, block: [{id: a, fake.look: {}}], rescue: [{id: r, set: {n: 1}}]}]\n", `
+cases:
+  - {name: no fixture, expect: {status: ok}}
+  - {name: misspelt, fixtures: {a: {output: 1}, aa: {output: 1}, nope/a: {output: 1}}, expect: {status: ok}}
+`);
+  expect(problems(found)).toEqual([
+    ["a was called and has no fixture"],
+    ["fixtures: there is no step aa", "fixtures: there is no step nope/a"],
+  ]);
+});
+
+test("fixtures by path: items of loops, steps of called runbooks and of undos; a path wins over an id", async () => {
+  h.write("sub/one", "summary: S\nrisk: change\nsteps: [{id: inner, fake.act: {}}]\noutput: {n: steps.inner.output}\n");
+  const found = await cases(
+    `
+steps:
+  - {id: each, foreach: [1, 2, 3], fake.look: {}}
+  - {id: first, run: sub/one}
+  - {id: second, run: sub/one}
+  - {id: own, fake.act: {}, undo: [{id: back, fake.act: {}}]}
+  - {id: boom, fake.look: {}, when: "size(steps.each.output) == 3"}
+output: {each: steps.each.output, n: "[steps.first.output.n, steps.second.output.n]"}
+`,
+    `
+cases:
+  - name: by path
+    fixtures:
+      each: {output: 0}
+      each/1: {output: 1}
+      inner: {output: 5}
+      second/inner: {output: 6}
+      own: {output: null}
+      own~undo/back: {output: null}
+      boom: {error: {code: query_failed}}
+    expect: {exit: 5, error: query_failed, undone: [own, second/inner, first/inner], output: {each: [0, 1, 0], n: [5, 6]}}
+`,
+  );
+  expect(problems(found)).toEqual([[]]);
+});
+
+test("gates hold in tests too: flags and labels are the case's", async () => {
+  h.write("backup/create", "summary: B\nrisk: change\nsteps: [{id: copy, fake.act: {}}]\noutput: {verified: steps.copy.output.ok}\n");
+  const found = await cases("summary: D\nrisk: destructive\nsteps: [{id: drop, fake.act: {}}]\n", `
+cases:
+  - {name: unconfirmed, expect: {status: refused, error: approval_needed}}
+  - {name: production, flags: {confirm: test}, target: {labels: [production]}, expect: {error: gate_refused}}
+  - name: confirmed
+    flags: {confirm: test}
+    fixtures: {backup_before/copy: {output: {ok: true}}, drop: {output: null}}
+    expect: {status: ok, steps: {backup_before/copy: ok, drop: ok}}
+  - name: without a verified backup
+    flags: {confirm: test}
+    fixtures: {copy: {output: {ok: false}}}
+    expect: {error: gate_refused, steps: {drop: not reached}}
+`);
+  expect(problems(found)).toEqual([[], [], [], []]);
+});
+
+test.each([
+  ["cases: []", /case/],
+  ["cases: [{name: x, expect: {}}]", /expect/],
+  ["cases: [{name: x, expect: {status: ok}, fixtures: {a: {outptu: 1}}}]", /outptu|fixtures/],
+  ["cases: [{name: x, expect: {state: ok}}]", /state/],
+  ["case: []", /case/],
+])("a test file that is not one is refused: %s", async (text, message) => {
+  await expect(cases("steps: [{id: a, fake.look: {}}]", text)).rejects.toMatchObject({ code: "invalid_runbook", message: expect.stringMatching(message) });
+});
+
+test("a runbook has no test file until there is one", () => {
+  expect(testFileOf(join(h.dir, "runbooks/none.yaml"))).toBeUndefined();
+});

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { autoConf } from "../../steps/config/server.ts";
+import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
+import { pgdba } from "./cli.ts";
+
+const PRELOAD = join(import.meta.dir, "kill-driver.ts");
+const OLD = ["work_mem = '7MB'", `search_path = '"a b", public'`];
+const WANTED = { work_mem: "8MB", search_path: "public", random_page_cost: 2 };
+const NEW = ["random_page_cost = '2'", "search_path = 'public'", "work_mem = '8MB'"];
+
+let server: TestServer;
+let root: string;
+beforeAll(async () => {
+  server = await startServer();
+  root = await mkdtemp(join(tmpdir(), "pgdba-config-"));
+});
+afterAll(async () => {
+  await server.stop();
+  await rm(root, { recursive: true, force: true });
+});
+
+async function sql(...statements: string[]): Promise<any[]> {
+  const client = await clientOf(server);
+  let rows: any[] = [];
+  for (const statement of statements) rows = (await client.query(statement)).rows;
+  await client.end();
+  return rows;
+}
+
+/** A state folder of its own, and the server as it was before. */
+async function place(name: string): Promise<Record<string, string>> {
+  await sql("ALTER SYSTEM RESET ALL", "ALTER SYSTEM SET work_mem = '7MB'", "ALTER SYSTEM SET search_path = 'a b', 'public'", "SELECT pg_reload_conf()");
+  const { host, port, user, database, password } = server;
+  return {
+    PGDBA_HOME: await mkdtemp(join(root, `${name}-`)),
+    PGDBA_PG_HOST: host,
+    PGDBA_PG_PORT: String(port),
+    PGDBA_PG_USER: user,
+    PGDBA_PG_DATABASE: database,
+    PGDBA_PG_PASSWORD: password,
+  };
+}
+
+async function state(): Promise<unknown> {
+  const [row] = await sql("SELECT current_setting('work_mem') AS a, current_setting('search_path') AS b, current_setting('random_page_cost') AS c");
+  return [(await autoConf(server)).toSorted(), Object.values(row)];
+}
+
+const OLD_STATE = [OLD.toSorted(), ["7MB", '"a b", public', "4"]];
+const NEW_STATE = [NEW, ["8MB", "public", "2"]];
+const APPLY = ["config", "apply", "--quiet", "--settings", JSON.stringify(WANTED)];
+
+test(
+  "killed before any statement of config apply, resume brings the new state and rollback the old one, exactly",
+  async () => {
+    let points = 0;
+    for (let killAt = 1; ; killAt++) {
+      const env = await place(String(killAt));
+      const killed = await pgdba(APPLY, { ...env, KILL_AT: String(killAt) }, PRELOAD);
+      if (killed.signal === null) {
+        expect([killed.exit, await state()]).toEqual([0, NEW_STATE]);
+        break;
+      }
+      points += 1;
+      const [file] = await readdir(join(env.PGDBA_HOME!, "config-before"));
+      const id = file!.replace(".json", "");
+      const resume = killAt % 2 === 1;
+      const after = await pgdba(resume ? ["resume", id, "--quiet"] : ["config", "rollback", "--quiet", "--run", id], env);
+      expect([killAt, after.exit, after.envelope?.error ?? null]).toEqual([killAt, 0, null]);
+      expect([killAt, await state()]).toEqual([killAt, resume ? NEW_STATE : OLD_STATE]);
+      // A run that was resumed to its end can be taken back as well.
+      if (killAt !== 3) continue;
+      const back = await pgdba(["config", "rollback", "--quiet", id], env);
+      expect([back.exit, await state()]).toEqual([0, OLD_STATE]);
+    }
+    expect(points).toBeGreaterThanOrEqual(8);
+  },
+  60_000,
+);
+
+test("a run that fails after it changed settings leaves them as they were, and says so", async () => {
+  const env = await place("fails");
+  const failed = await pgdba(["config", "apply", "--quiet", "--settings", '{"work_mem":"8MB","synchronous_standby_names":"ANY ((("}'], env);
+  expect([failed.exit, failed.envelope.error.run.status]).toEqual([5, "undone"]);
+  expect(await state()).toEqual(OLD_STATE);
+});
+
+test("config tune, diff, show and apply --from-tune work together on a server", async () => {
+  const env = await place("tune");
+  const flags = ["--workload", "oltp", "--memory", "2GB", "--cpus", "2", "--quiet"];
+  const tuned = await pgdba(["config", "tune", ...flags], env);
+  expect(tuned.envelope.data.inputs.pg_version).toEqual({ value: 18, source: "detected" });
+  expect(tuned.envelope.data.settings.shared_buffers.value).toBe("512MB");
+
+  const diff = await pgdba(["config", "diff", ...flags], env);
+  expect(diff.envelope.data.differences[0].importance).toBe("high");
+  expect(diff.envelope.data.differences.at(-1).importance).toBe("low");
+
+  const planned = await pgdba(["config", "apply", "--from-tune", ...flags, "--plan"], env);
+  expect(planned.envelope.data.run.status).toBe("planned");
+  expect(await state()).toEqual(OLD_STATE);
+
+  const applied = await pgdba(["config", "apply", "--from-tune", ...flags], env);
+  expect([applied.exit, applied.envelope.error]).toEqual([0, null]);
+  expect(applied.envelope.data.awaiting_restart).toContain("shared_buffers");
+  const left = await pgdba(["config", "diff", ...flags], env);
+  expect(left.envelope.data.differences.map((one: any) => one.takes_effect)).toEqual(
+    applied.envelope.data.awaiting_restart.map(() => "restart"),
+  );
+
+  const without = await pgdba(["config", "apply", "--from-tune", "--quiet"], env);
+  expect(without.envelope.error.message).toContain("--workload");
+  const restart = await pgdba(["config", "apply-restart", "--settings", "{}", "--yes", "--quiet"], env);
+  expect([restart.exit, restart.envelope.error.code]).toEqual([3, "capability_missing"]);
+});

@@ -1,0 +1,243 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { PgdbaError } from "../../../engine/errors.ts";
+import apply from "../../../steps/config/apply.ts";
+import before from "../../../steps/config/before.ts";
+import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
+import { autoConf, cleanUp, contextOn, newDir, runStep } from "./server.ts";
+
+let server: TestServer;
+let stateDir: string;
+let runs = 0;
+
+beforeAll(async () => {
+  server = await startServer({ settings: { log_temp_files: "5MB" } });
+  stateDir = await newDir();
+});
+afterAll(async () => {
+  await cleanUp();
+  await server.stop();
+});
+afterEach(() => sql("ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()"));
+
+async function sql(...statements: string[]): Promise<any[]> {
+  const client = await clientOf(server);
+  try {
+    let rows: any[] = [];
+    for (const statement of statements) rows = (await client.query(statement)).rows;
+    return rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** What new sessions have. */
+async function values(...names: string[]): Promise<string[]> {
+  const rows = await sql(`SELECT current_setting(name) AS value FROM unnest('{${names}}'::text[]) WITH ORDINALITY AS n (name, at) ORDER BY at`);
+  return rows.map((row) => row.value);
+}
+
+const fresh = (about: { run?: string; path?: string; user?: string; password?: string } = {}) =>
+  contextOn(server, { stateDir, run: `run-${++runs}`, ...about });
+
+const failure = (work: Promise<unknown>) => work.then(() => ({}), (error) => error) as Promise<PgdbaError>;
+
+test("sets what is wanted, says what awaits a restart, and finds nothing to do the second time", async () => {
+  const ctx = await fresh();
+  const wanted = { work_mem: "8MB", max_connections: 90, random_page_cost: 1.1, track_io_timing: true, log_temp_files: "5120kB" };
+  const output = await runStep(apply, ctx, { settings: wanted });
+  expect(output.awaiting_restart).toEqual(["max_connections"]);
+  expect(output.changes.map((change: any) => [change.name, change.current, change.wanted, change.action, change.takes_effect])).toEqual([
+    ["work_mem", "4MB", "8MB", "set", "reload"],
+    ["max_connections", "100", "90", "set", "restart"],
+    ["random_page_cost", "4", "1.1", "set", "reload"],
+    ["track_io_timing", "off", "on", "set", "reload"],
+    ["log_temp_files", "5MB", "5MB", "none", "reload"],
+  ]);
+  expect(await values("work_mem", "max_connections", "random_page_cost", "track_io_timing")).toEqual(["8MB", "100", "1.1", "on"]);
+  expect(await autoConf(server)).toEqual(["work_mem = '8MB'", "max_connections = '90'", "random_page_cost = '1.1'", "track_io_timing = 'on'"]);
+  expect(ctx.recorded.unchanged).toBe(0);
+
+  const again = await fresh();
+  const same = await runStep(apply, again, { settings: { ...wanted, work_mem: "8192kB", track_io_timing: "yes" } });
+  expect(same.changes.every((change: any) => change.action === "none")).toBeTrue();
+  expect(same.awaiting_restart).toEqual(["max_connections"]);
+  expect(again.recorded.unchanged).toBe(1);
+});
+
+test("one bad value among ten, and nothing is touched", async () => {
+  await sql("ALTER SYSTEM SET work_mem = '7MB'");
+  const good = {
+    work_mem: "16MB",
+    maintenance_work_mem: "128MB",
+    random_page_cost: 1.5,
+    seq_page_cost: 2,
+    log_lock_waits: "on",
+    checkpoint_timeout: "10min",
+    max_wal_size: "2GB",
+    log_min_duration_statement: "1s",
+    autovacuum_naptime: "30s",
+  };
+  const cases: [Record<string, unknown>, RegExp][] = [
+    [{ shared_bufers: "1GB" }, /shared_bufers is no setting .* did you mean shared_buffers\?/],
+    [{ shared_buffers: "1gb" }, /has no unit gb/],
+    [{ max_connections: 0 }, /is outside 1 to 262143/],
+    [{ wal_level: "replicas" }, /must be one of minimal, replica, logical/],
+    [{ fsync: "maybe" }, /must be on or off/],
+    [{ server_version: "19" }, /is fixed/],
+    [{ data_directory: "/x" }, /can't be set in a configuration file/],
+    [{ timezone: "Mars/Olympus" }, /TimeZone is refused by the server/],
+    [{ search_path: "" }, /can't be emptied/],
+    [{ archive_command: "a\nb" }, /must be one line/],
+    [{ "auto_explain.log_analyze": "on" }, /its extension is not loaded/],
+    [{ port: 1.5 }, /is outside|whole|number/],
+    [{ max_connections: 3 }, /leaves no connection besides the 3 reserved/],
+    [{ wal_level: "minimal" }, /max_wal_senders is 0/],
+  ];
+  for (const [bad, said] of cases.filter(([bad]) => !("port" in bad))) {
+    const error = await failure(runStep(apply, await fresh(), { settings: { ...good, ...bad } }));
+    expect(error).toMatchObject({ code: "invalid_param" });
+    expect(error.message).toMatch(/^1 of 10 settings can't be applied/);
+    expect(error.message).toMatch(said);
+    expect((error.data as any).problems).toHaveLength(1);
+  }
+  expect(await autoConf(server)).toEqual(["work_mem = '7MB'"]);
+});
+
+test("a value that only the server's own check refuses takes back those set before it", async () => {
+  await sql("ALTER SYSTEM SET work_mem = '7MB'", "SELECT pg_reload_conf()");
+  const ctx = await fresh();
+  const settings = { work_mem: "9MB", random_page_cost: 2, synchronous_standby_names: "ANY (((" };
+  expect(await failure(runStep(apply, ctx, { settings }))).toMatchObject({ code: "query_failed" });
+  expect(await autoConf(server)).toEqual(["work_mem = '7MB'"]);
+  expect(await values("work_mem", "random_page_cost")).toEqual(["7MB", "4"]);
+  // The engine's undo comes after it, and finds all as it was.
+  await apply.undo!(ctx, { settings } as never, undefined);
+  expect(await autoConf(server)).toEqual(["work_mem = '7MB'"]);
+});
+
+test("undo restores what was set, and takes out what was not", async () => {
+  await sql("ALTER SYSTEM SET work_mem = '7MB'", `ALTER SYSTEM SET search_path = 'a b', 'c"d'`, "SELECT pg_reload_conf()");
+  const was = await autoConf(server);
+  const ctx = await fresh();
+  const settings = { work_mem: null, search_path: '"$user", public', random_page_cost: 2, max_connections: 50 };
+  const output = await runStep(apply, ctx, { settings });
+  expect(output.changes.map((change: any) => change.before)).toEqual([
+    { set: true, value: "7MB" },
+    { set: true, value: '"a b", "c""d"' },
+    { set: false, value: null },
+    { set: false, value: null },
+  ]);
+  expect(await values("work_mem", "search_path")).toEqual(["4MB", '"$user", public']);
+  expect(await apply.probe!(ctx, { settings } as never)).toMatchObject({ state: "done", output: { awaiting_restart: ["max_connections"] } });
+
+  Object.assign(ctx.step, { path: "apply~undo" });
+  await apply.undo!(ctx, { settings } as never, output);
+  expect((await autoConf(server)).toSorted()).toEqual(was.toSorted());
+  expect(await values("work_mem", "search_path", "random_page_cost")).toEqual(["7MB", '"a b", "c""d"', "4"]);
+  expect(await apply.probe!(ctx, { settings } as never)).toEqual({ state: "not_done" });
+});
+
+test("what was there before is on disk for its user only, and what the first try found stays", async () => {
+  await sql("ALTER SYSTEM SET work_mem = '7MB'");
+  const ctx = await fresh();
+  await runStep(apply, ctx, { settings: { work_mem: "8MB" } });
+  const file = join(stateDir, "config-before", `${ctx.run.id}.json`);
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  // The same step again, as a resume repeats it, and another step of the run on the same setting.
+  const repeated = await runStep(apply, await fresh({ run: ctx.run.id }), { settings: { work_mem: "8MB" } });
+  expect(repeated.changes[0].before).toEqual({ set: true, value: "7MB" });
+  await runStep(apply, await fresh({ run: ctx.run.id, path: "later" }), { settings: { work_mem: "9MB", jit: "off" } });
+
+  const back = await runStep(before, await fresh(), { run: ctx.run.id });
+  expect(back).toEqual({ settings: { work_mem: "7MB", jit: null }, changed_since: [] });
+  await runStep(apply, await fresh(), { settings: back.settings });
+  expect(await autoConf(server)).toEqual(["work_mem = '7MB'"]);
+});
+
+test("a setting that somebody else has changed since is not put back unless forced", async () => {
+  const ctx = await fresh();
+  await runStep(apply, ctx, { settings: { work_mem: "8MB", jit: "off" } });
+  await sql("ALTER SYSTEM SET work_mem = '100MB'");
+  const error = await failure(runStep(before, await fresh(), { run: ctx.run.id }));
+  expect(error).toMatchObject({ code: "step_refused", data: { changed_since: ["work_mem"] } });
+  const forced = await runStep(before, await fresh(), { run: ctx.run.id, force: true });
+  expect(forced).toEqual({ settings: { work_mem: null, jit: null }, changed_since: ["work_mem"] });
+  for (const run of ["run-0", "../run-1", ""]) expect(await failure(before.run(await fresh(), { run } as never))).toMatchObject({ code: "unknown_run" });
+});
+
+test("a plan shows the same changes and makes none", async () => {
+  const plan = (await apply.plan!(await fresh(), { settings: { work_mem: "8MB", max_connections: 50 } } as never)) as any;
+  expect(plan.changes.map((change: any) => change.action)).toEqual(["set", "set"]);
+  expect(plan.awaiting_restart).toEqual(["max_connections"]);
+  expect(await autoConf(server)).toEqual([]);
+});
+
+test("a fault elsewhere in the configuration is named, and nothing stays", async () => {
+  const conf = join(server.dataDir, "postgresql.auto.conf");
+  await writeFile(conf, "no_such_setting = 1\n");
+  const ctx = await fresh();
+  const [error, reloaded] = [await failure(runStep(apply, Object.assign(ctx, { clock: hasty() }), { settings: { work_mem: "8MB" } })), await values("work_mem")];
+  expect(error.code).toBe("step_failed");
+  expect(error.hint).toContain("no_such_setting");
+  expect(reloaded).toEqual(["4MB"]);
+  await writeFile(conf, "");
+});
+
+/** Waiting costs no time, and time passes ten times as fast. */
+function hasty() {
+  const start = performance.now();
+  return {
+    now: () => new Date(),
+    monotonic: () => (performance.now() - start) * 10,
+    sleep: (ms: number) => Bun.sleep(ms / 10),
+  };
+}
+
+test("a value that this role overrides for itself is in force for all others", async () => {
+  await sql("ALTER ROLE postgres SET work_mem = '1MB'");
+  try {
+    const output = await runStep(apply, await fresh(), { settings: { work_mem: "8MB" } });
+    expect(output.changes[0]).toMatchObject({ action: "set" });
+  } finally {
+    await sql("ALTER ROLE postgres RESET work_mem");
+  }
+  expect(await values("work_mem")).toEqual(["8MB"]);
+});
+
+test("who may not do it is told which GRANTs are missing, and with them may", async () => {
+  await sql("CREATE ROLE ann LOGIN PASSWORD 'pw'");
+  const settings = { work_mem: "8MB", log_temp_files: "7MB" };
+  const asAnn = { user: "ann", password: "pw" };
+  const first = await failure(runStep(apply, await fresh(asAnn), { settings }));
+  expect(first).toMatchObject({ code: "insufficient_privilege" });
+  await sql(...first.hint!.split("GRANT").slice(1).map((grant) => `GRANT${grant.replace(/[.;]\s*$/, "")}`));
+  const second = await failure(runStep(apply, await fresh(asAnn), { settings }));
+  expect(second).toMatchObject({
+    code: "insufficient_privilege",
+    data: {
+      grants: [
+        "GRANT EXECUTE ON FUNCTION pg_reload_conf() TO ann",
+        "GRANT ALTER SYSTEM ON PARAMETER work_mem TO ann",
+        "GRANT ALTER SYSTEM ON PARAMETER log_temp_files TO ann",
+      ],
+    },
+  });
+  expect(await autoConf(server)).toEqual([]);
+  await sql(...((second.data as any).grants as string[]));
+  await runStep(apply, await fresh(asAnn), { settings });
+  expect(await values("work_mem", "log_temp_files")).toEqual(["8MB", "7MB"]);
+});
+
+test("a password inside a setting is registered as a secret", async () => {
+  const ctx = await fresh();
+  await runStep(apply, ctx, { settings: { primary_conninfo: "host=a user=b password='p w''x' sslmode=require" } });
+  expect(ctx.recorded.secrets.length).toBeGreaterThan(0);
+  expect(ctx.recorded.secrets.some((secret) => secret.startsWith("p w"))).toBeTrue();
+});
+
+test("nothing given, or two things, is refused", async () => {
+  for (const input of [{}, { settings: null, file: null }, { settings: { a: 1 }, file: "x.yaml" }, { settings: {} }])
+    expect(await failure(runStep(apply, await fresh(), input))).toMatchObject({ code: "invalid_param" });
+});

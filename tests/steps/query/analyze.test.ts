@@ -1,0 +1,438 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { JsonObject } from "../../../engine/types.ts";
+import analyze from "../../../steps/query/analyze.ts";
+import { BUILTIN, SEQUENCES } from "../../../steps/query/lib/harmless.ts";
+import { codeOf } from "../../providers/postgres/helpers.ts";
+import { type Bench, bench, runStep } from "./support.ts";
+
+let on: Bench;
+const run = (input: JsonObject, ctx = on.ctx) => runStep(analyze, input, ctx);
+const executed = (sql: string, more: JsonObject = {}) => run({ sql, analyze: true, ...more });
+const messageOf = async (promise: Promise<unknown>) =>
+  promise.then(
+    () => "nothing",
+    (error: Error) => error.message,
+  );
+
+/** Everything that a statement could have left in the database, except what is allowed to stay. */
+async function traces() {
+  return on.sql(`SELECT (SELECT md5(string_agg(i::text, '|' ORDER BY id)) FROM items i) AS items,
+    (SELECT count(*) FROM log) AS log, (SELECT count(*) FROM pg_largeobject_metadata) AS objects,
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS locks,
+    (SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace) AS relations`);
+}
+
+beforeAll(async () => {
+  on = await bench();
+  await on.sql(`
+    CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL, price numeric CHECK (price >= 0));
+    INSERT INTO items SELECT i, 'item ' || i, i FROM generate_series(1, 5000) i;
+    CREATE TABLE tags (item int REFERENCES items ON DELETE CASCADE, tag text);
+    CREATE TABLE log (said text);
+    CREATE TABLE numbered (id serial, v int);
+    CREATE TABLE watched (id int PRIMARY KEY, v int);
+    INSERT INTO watched VALUES (1, 1);
+    CREATE EXTENSION dblink; CREATE EXTENSION file_fdw; CREATE EXTENSION pgcrypto;
+    CREATE FUNCTION noisy() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0); RETURN NEW; END';
+    CREATE TRIGGER loud BEFORE UPDATE ON watched FOR EACH ROW EXECUTE FUNCTION noisy();
+    CREATE FUNCTION shout(t text) RETURNS int LANGUAGE sql AS 'INSERT INTO log VALUES (t); SELECT 1';
+    CREATE FUNCTION double(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN 2 * n; END';
+    CREATE FUNCTION liar() RETURNS int STABLE LANGUAGE plpgsql AS $$BEGIN PERFORM double(1); PERFORM hidden(); RETURN 1; END$$;
+    CREATE FUNCTION hidden() RETURNS int STABLE LANGUAGE plpgsql AS $$BEGIN PERFORM dblink_exec('', 'x'); RETURN 1; END$$;
+    CREATE FUNCTION dynamic() RETURNS int STABLE LANGUAGE plpgsql AS $$BEGIN EXECUTE 'SELECT 1'; RETURN 1; END$$;
+    CREATE FUNCTION summed(n int, m int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN n + m; END';
+    CREATE AGGREGATE odd_sum (int) (SFUNC = summed, STYPE = int, INITCOND = '0');
+    CREATE OPERATOR |+| (LEFTARG = int, RIGHTARG = int, FUNCTION = summed);
+    CREATE VIEW through AS SELECT id, shout(name) AS s FROM items;
+    CREATE TABLE ruled (id int); CREATE RULE tell AS ON INSERT TO ruled DO ALSO NOTIFY somebody;
+    CREATE TABLE checked (id int CHECK (summed(id, 1) > 0));
+    CREATE TABLE defaulted (id int, v int DEFAULT summed(1, 1));
+    CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+    CREATE FOREIGN TABLE program (line text) SERVER files OPTIONS (program 'touch ${join(on.server.socketDir, "ran")}; echo 1');
+    CREATE FOREIGN TABLE passwd (line text) SERVER files OPTIONS (filename '/etc/hostname', format 'text');
+    CREATE FUNCTION reads() RETURNS bigint STABLE LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM program); END';
+    CREATE TABLE split (id int) PARTITION BY LIST (id);
+    CREATE FOREIGN TABLE split_far PARTITION OF split FOR VALUES IN (1) SERVER files OPTIONS (filename '/dev/null')`);
+  // Or the rows just inserted would be reported after they were analysed.
+  await on.sql("SELECT pg_stat_force_next_flush()");
+  await on.sql("ANALYZE items, numbered, watched");
+});
+afterAll(() => on.close());
+
+describe("a plan", () => {
+  test("without execution: tree, text, totals, nothing executed", async () => {
+    const output = await run({ sql: "SELECT * FROM items WHERE name = 'item 7'" });
+    expect(output).toMatchObject({
+      analyzed: false,
+      generic: false,
+      database: on.database,
+      totals: { planning_ms: null, execution_ms: null },
+      plan: {
+        type: "Seq Scan",
+        relation: { schema: "public", name: "items" },
+        actual: null,
+        details: { filter: "(items.name = 'item 7'::text)" },
+      },
+      findings: [],
+    });
+    expect(output.totals.cost).toBeGreaterThan(50);
+    expect(output.text).toContain("Seq Scan on items");
+  });
+
+  test("with execution: rows, time, buffers", async () => {
+    const { plan, totals, analyzed } = await executed(
+      "SELECT count(*) FROM items WHERE price > 100",
+    );
+    expect(analyzed).toBe(true);
+    expect(totals.rows).toBe(1);
+    expect(totals.execution_ms).toBeGreaterThan(0);
+    expect(plan.children[0]).toMatchObject({ type: "Seq Scan", actual: { loops: 1, rows: 4900 } });
+    expect(plan.children[0].buffers.shared_hit).toBeGreaterThan(10);
+  });
+
+  test("is what findings are made from, and the work_mem they advise does hold the sort, hash and groups", async () => {
+    await on.sql(
+      "CREATE TABLE wide AS SELECT i, i % 7 AS k, 'note ' || i AS note FROM generate_series(1, 60000) i; ANALYZE wide",
+    );
+    const off = {
+      max_parallel_workers_per_gather: "0",
+      enable_mergejoin: "off",
+      enable_nestloop: "off",
+      enable_sort: "off",
+    };
+    const statements: [string, string, JsonObject][] = [
+      ["sort_spill", "SELECT * FROM wide ORDER BY note", { max_parallel_workers_per_gather: "0" }],
+      ["hash_spill", "SELECT count(*) FROM wide a JOIN wide b USING (note)", off],
+      ["aggregate_spill", "SELECT note, count(*) FROM wide GROUP BY note", off],
+    ];
+    for (const [code, sql, settings] of statements) {
+      const small = await executed(sql, { settings: { ...settings, work_mem: "256kB" } });
+      const found = small.findings.find((one: JsonObject) => one.code === code);
+      expect(found?.evidence.work_mem_kb).toBe(256);
+      const enough = await executed(sql, {
+        settings: { ...settings, work_mem: `${found.evidence.needed_work_mem_kb}kB` },
+      });
+      expect(enough.findings.map((one: JsonObject) => one.code)).not.toContain(code);
+      expect(found.evidence.needed_work_mem_kb).toBeLessThan(64 * 1024);
+    }
+  });
+
+  test("settings are for the statement alone, and only the planner's", async () => {
+    const settings = { enable_seqscan: "off" };
+    expect(
+      (await run({ sql: "SELECT * FROM items WHERE id = 7 OR id = 8", settings })).plan.type,
+    ).not.toBe("Seq Scan");
+    expect(await codeOf(run({ sql: "SELECT 1", settings: { statement_timeout: "0" } }))).toBe(
+      "invalid_param",
+    );
+    expect(
+      await codeOf(run({ sql: "SELECT 1", settings: { session_replication_role: "replica" } })),
+    ).toBe("invalid_param");
+    expect(
+      await codeOf(run({ sql: "SELECT 1", settings: { "work_mem; DROP TABLE items": "1" } })),
+    ).toBe("invalid_param");
+  });
+
+  test("an error stands where the text that was given has it", async () => {
+    const error = await run({ sql: "SELECT nam FROM items" }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      code: "query_failed",
+      data: { sqlstate: "42703", position: "8" },
+    });
+  });
+
+  test("missing statistics are among the findings", async () => {
+    await on.sql("CREATE TABLE unknown AS SELECT i FROM generate_series(1, 30000) i");
+    const { findings } = await run({ sql: "SELECT * FROM unknown WHERE i = 7" });
+    expect(findings[0]).toMatchObject({
+      code: "statistics_missing",
+      node: { title: "Seq Scan on unknown" },
+    });
+  });
+});
+
+describe("parameters", () => {
+  const sql = "SELECT * FROM items WHERE id = $1 AND name = $2";
+
+  test("none given: the plan for any values", async () => {
+    const { generic, plan } = await run({ sql });
+    expect(generic).toBe(true);
+    expect(plan).toMatchObject({
+      title: "Index Scan using items_pkey on items",
+      details: { index_cond: "(items.id = $1)" },
+    });
+  });
+
+  test("given: the plan for these, and they are values whatever they hold", async () => {
+    const { plan } = await run({ sql, params: [7, "x'; DROP TABLE items; --"] });
+    expect(plan.details).toMatchObject({
+      index_cond: "(items.id = 7)",
+      filter: "(items.name = 'x''; DROP TABLE items; --'::text)",
+    });
+    const { totals } = await executed(sql, { params: [7, "item 7"] });
+    expect(totals.rows).toBe(1);
+  });
+
+  test("too few, too many, or needed to execute", async () => {
+    expect(await codeOf(run({ sql, params: [7] }))).toBe("invalid_param");
+    expect(await codeOf(run({ sql: "SELECT 1", params: [7] }))).toBe("invalid_param");
+    expect(await codeOf(executed(sql))).toBe("invalid_param");
+    expect(await codeOf(run({ sql, params: ["seven", "x"] }))).toBe("query_failed");
+  });
+
+  test("on 13 too, and the prepared statement for it does not stay", async () => {
+    const old = await bench(13);
+    await old.sql(
+      "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items SELECT i, 'n' FROM generate_series(1, 2000) i; ANALYZE items",
+    );
+    for (const _ of [1, 2]) {
+      const { generic, plan } = await run({ sql }, old.ctx);
+      expect(generic).toBe(true);
+      expect(plan.details.index_cond).toBe("(items.id = $1)");
+    }
+    expect(await codeOf(run({ sql: "SELECT nothing($1)" }, old.ctx))).toBe("query_failed");
+    expect((await run({ sql: "SELECT 1 WHERE $1" }, old.ctx)).generic).toBe(true);
+    const { plan } = await run(
+      { sql: "UPDATE items SET name = 'x' WHERE id = 3", analyze: true },
+      old.ctx,
+    );
+    expect(plan.title).toBe("Update on items");
+    expect(await old.sql("SELECT name FROM items WHERE id = 3")).toEqual([{ name: "n" }]);
+    await old.close();
+  });
+});
+
+describe("executed and undone", () => {
+  test.each([
+    ["DELETE FROM items WHERE id > 4990", "Delete on items"],
+    ["UPDATE items SET price = price + 1 WHERE id < 10", "Update on items"],
+    [
+      "INSERT INTO items VALUES (9001, 'new', 1) ON CONFLICT (id) DO UPDATE SET name = lower(excluded.name)",
+      "Insert on items",
+    ],
+    [
+      "WITH gone AS (DELETE FROM items WHERE id = 1 RETURNING *) INSERT INTO log SELECT name FROM gone",
+      "Insert on log",
+    ],
+    [
+      "MERGE INTO items i USING (VALUES (1), (9002)) v (id) ON i.id = v.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (v.id, 'm', 1)",
+      "Merge on items i",
+    ],
+  ])("%s", async (sql, title) => {
+    const before = await traces();
+    const ctx = on.again();
+    const output = await run({ sql, analyze: true }, ctx);
+    expect(output.analyzed).toBe(true);
+    expect(output.plan.title).toBe(title);
+    expect(ctx.recorded.warnings.join()).toContain("dead ones");
+    expect(await traces()).toEqual(before);
+  });
+
+  test("row locks are taken and given back", async () => {
+    const { plan } = await executed("SELECT * FROM items WHERE id = 1 FOR UPDATE");
+    expect(plan.type).toBe("LockRows");
+  });
+
+  test("a sequence does move, and that is said", async () => {
+    const ctx = on.again();
+    await run({ sql: "INSERT INTO numbered (v) VALUES (1)", analyze: true }, ctx);
+    expect(ctx.recorded.warnings.join()).toContain("sequence");
+    expect(await on.sql("SELECT count(*)::int AS n FROM numbered")).toEqual([{ n: 0 }]);
+    expect(await on.sql("SELECT last_value::int AS last FROM numbered_id_seq")).toEqual([
+      { last: 1 },
+    ]);
+  });
+
+  test("what is harmless runs", async () => {
+    for (const sql of [
+      "SELECT random(), clock_timestamp(), gen_random_uuid(), double(2), pg_table_size('items')",
+      "SELECT crypt('x', gen_salt('md5'))",
+      "SELECT * FROM pg_locks",
+      "VALUES (1), (2)",
+      "SELECT 'call dblink(x) and pg_sleep(1)' FROM items WHERE name <> 'pg_sleep(10)'",
+      "SELECT count(*) FROM passwd",
+    ])
+      expect((await executed(sql)).analyzed).toBe(true);
+  });
+
+  test("a timeout ends it, and the session goes on", async () => {
+    const slow =
+      "SELECT count(*) FROM items a, items b, items c WHERE a.price + b.price + c.price < 0";
+    expect(await codeOf(executed(slow, { timeout: "50ms" }))).toBe("timeout");
+    expect((await executed("SELECT 1")).analyzed).toBe(true);
+  });
+
+  test("a lock that is held is not waited for for long", async () => {
+    await on.sql("BEGIN; LOCK TABLE items");
+    expect(await codeOf(run({ sql: "SELECT * FROM items", timeout: "100ms" }))).toBe("timeout");
+    await on.sql("ROLLBACK");
+  });
+});
+
+describe("what could act outside of the transaction is not executed", () => {
+  const file = () => join(on.server.socketDir, "ran");
+
+  test.each([
+    ["COMMIT; DROP TABLE items", "invalid_param"],
+    ["SELECT 1; SELECT 2", "invalid_param"],
+    ["SELECT 1;; DROP TABLE items; --", "invalid_param"],
+    ["ANALYZE DELETE FROM items", "query_failed"],
+    ["(ANALYZE) DELETE FROM items", "query_failed"],
+    ["EXPLAIN ANALYZE DELETE FROM items", "invalid_param"],
+    ["", "invalid_param"],
+    ["-- nothing", "invalid_param"],
+    ["SELECT 1\0; DROP TABLE items", "invalid_param"],
+    ["COPY items TO PROGRAM 'cat'", "step_refused"],
+    ["NOTIFY somebody", "step_refused"],
+    ["DROP TABLE items", "step_refused"],
+    ["CREATE TABLE stolen AS SELECT * FROM items", "step_refused"],
+    ["SELECT * INTO stolen FROM items", "step_refused"],
+    ["DO $$ BEGIN DELETE FROM items; END $$", "step_refused"],
+    ["CALL something()", "step_refused"],
+    ["SET statement_timeout = 0", "step_refused"],
+    ["DECLARE c CURSOR FOR SELECT 1", "step_refused"],
+    ["BEGIN", "step_refused"],
+    ["PREPARE TRANSACTION 'x'", "step_refused"],
+  ])("%s", async (sql, code) => {
+    const before = await traces();
+    for (const analyzed of [true, false])
+      expect(await codeOf(run({ sql, analyze: analyzed }))).toBe(code);
+    expect(await traces()).toEqual(before);
+  });
+
+  test.each([
+    ["pg_sleep", "SELECT pg_sleep(10)"],
+    ["pg_sleep", "SELECT * FROM items WHERE id = 1 AND (SELECT true FROM pg_sleep(10)) IS NULL"],
+    ["pg_read_file", "SELECT pg_read_file('/etc/passwd')"],
+    ["pg_ls_dir", "SELECT * FROM pg_ls_dir('/')"],
+    ["lo_export", "SELECT lo_export(1, '/nonexistent')"],
+    ["lo_import", "SELECT lo_import('/etc/passwd')"],
+    ["dblink", "SELECT * FROM dblink('', 'DELETE FROM items') AS d (n int)"],
+    ["dblink_exec", "SELECT dblink_exec('', 'DELETE FROM items')"],
+    ["pg_terminate_backend", "SELECT pg_terminate_backend(pg_backend_pid())"],
+    ["pg_advisory_lock", "SELECT pg_advisory_lock(7)"],
+    ["set_config", "SELECT set_config('statement_timeout', '0', true)"],
+    ["setval", "SELECT setval('numbered_id_seq', 900)"],
+    ["query_to_xml", "SELECT query_to_xml('SELECT pg_sleep(9)', true, true, '')"],
+    ["pg_notify", "SELECT pg_notify('a', 'b')"],
+    ["shout", "SELECT shout('x')"],
+    ["shout", "SELECT s FROM through WHERE id = 1"],
+    ["hidden calls dblink_exec", "SELECT liar()"],
+    ["dynamic", "SELECT dynamic()"],
+    ["summed", "SELECT odd_sum(id) FROM items"],
+    ["operator |+|", "SELECT id |+| 1 FROM items"],
+    ["trigger loud of watched", "UPDATE watched SET v = 2"],
+    ["constraint checked_id_check", "INSERT INTO checked VALUES (1)"],
+    [
+      "default of defaulted",
+      "MERGE INTO defaulted d USING (VALUES (1)) v (id) ON d.id = v.id WHEN NOT MATCHED THEN INSERT (id) VALUES (v.id)",
+    ],
+    [
+      "shout",
+      "INSERT INTO items VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET price = shout('conflict')",
+    ],
+    [
+      "pg_sleep",
+      "INSERT INTO items VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET name = 'y' WHERE (SELECT true FROM pg_sleep(10))",
+    ],
+    ["foreign", "SELECT * FROM program"],
+    ["foreign", "SELECT reads()"],
+    ["foreign", "INSERT INTO split VALUES (1)"],
+    ["rule", "INSERT INTO ruled VALUES (1)"],
+    ["WITH", "WITH w AS MATERIALIZED (SELECT pg_sleep(10)) SELECT 1 FROM w -- WITH"],
+  ])("%s: %s", async (_why, sql) => {
+    const before = await traces();
+    const started = performance.now();
+    expect(["step_refused", "unsupported"]).toContain(await codeOf(executed(sql)));
+    expect(performance.now() - started).toBeLessThan(3000);
+    expect(await traces()).toEqual(before);
+    expect(existsSync(file())).toBe(false);
+  });
+
+  test("the refusal names what stands against it", async () => {
+    expect(await messageOf(executed("SELECT pg_sleep(10)"))).toContain(
+      "it calls pg_sleep(double precision), which is volatile",
+    );
+    expect(await messageOf(executed("UPDATE watched SET v = 2"))).toContain(
+      "trigger loud of watched calls noisy()",
+    );
+    expect(await messageOf(executed("SELECT liar()"))).toContain("hidden() calls dblink_exec");
+    expect(await messageOf(executed("SELECT id |+| 1 FROM items"))).toContain(
+      "operator |+| calls summed(integer,integer)",
+    );
+  });
+
+  test("they are planned all the same", async () => {
+    expect((await run({ sql: "SELECT pg_sleep(10)" })).plan.type).toBe("Result");
+    expect((await run({ sql: "UPDATE watched SET v = 2" })).plan.title).toBe("Update on watched");
+  });
+
+  test("a cast and a domain that call something refuse all, as no plan shows them", async () => {
+    await on.sql("CREATE DOMAIN picky AS int CHECK (summed(VALUE, 1) > 0)");
+    expect(await messageOf(executed("SELECT 1::picky"))).toContain("domain picky calls summed");
+    await on.sql("DROP DOMAIN picky; CREATE TYPE pair AS (a int, b int)");
+    await on.sql(
+      "CREATE FUNCTION to_pair(int) RETURNS pair LANGUAGE plpgsql AS 'BEGIN RETURN ROW($1, $1); END'",
+    );
+    await on.sql("CREATE CAST (int AS pair) WITH FUNCTION to_pair(int) AS ASSIGNMENT");
+    expect(await messageOf(executed("SELECT 1::pair"))).toContain("to_pair(integer)");
+    await on.sql("DROP TYPE pair CASCADE");
+    expect((await executed("SELECT 1")).analyzed).toBe(true);
+  });
+
+  test("the allow list holds volatile functions only, which a rollback or nothing undoes", async () => {
+    const rows = await on.sql(
+      "SELECT proname FROM pg_proc WHERE provolatile = 'v' AND oid < 16384",
+    );
+    const volatile = new Set(rows.map(({ proname }) => proname));
+    expect([...BUILTIN, ...SEQUENCES].filter((name) => !volatile.has(name))).toEqual([]);
+  });
+});
+
+describe("who asks", () => {
+  test("an ordinary user gets plans of what it may read, and only those", async () => {
+    await on.sql(`CREATE ROLE plain_user LOGIN PASSWORD 'p'; GRANT SELECT ON items TO plain_user`);
+    const bare = await bench(18, { user: "plain_user", password: "p" }, on.database);
+    const { plan, findings } = await run(
+      { sql: "SELECT * FROM items WHERE id = 7", analyze: true },
+      bare.ctx,
+    );
+    expect(plan.title).toBe("Index Scan using items_pkey on items");
+    expect(findings).toEqual([]);
+    expect(await codeOf(run({ sql: "SELECT * FROM log" }, bare.ctx))).toBe(
+      "insufficient_privilege",
+    );
+    expect(await codeOf(run({ sql: "DELETE FROM items", analyze: true }, bare.ctx))).toBe(
+      "insufficient_privilege",
+    );
+    await bare.close();
+    await on.sql("DROP OWNED BY plain_user; DROP ROLE plain_user");
+  });
+
+  test("by queryid, in the database where the statement ran", async () => {
+    await on.sql("CREATE EXTENSION pg_stat_statements SCHEMA public");
+    await on.sql("SELECT count(*) AS found_by_queryid FROM items WHERE price > 4000");
+    const [recorded] = await on.sql(
+      "SELECT queryid::text FROM pg_stat_statements WHERE query LIKE '%found_by_queryid%' AND query NOT LIKE '%pg_stat%'",
+    );
+    const { statement, generic, plan } = await run({ queryid: recorded.queryid });
+    expect(statement).toBe("SELECT count(*) AS found_by_queryid FROM items WHERE price > $1");
+    expect([generic, plan.type]).toEqual([true, "Aggregate"]);
+    expect(await codeOf(run({ queryid: "1" }))).toBe("invalid_param");
+
+    const other = await bench();
+    await other.sql("CREATE EXTENSION pg_stat_statements; CREATE TABLE elsewhere (n int)");
+    expect((await run({ queryid: recorded.queryid }, other.ctx)).database).toBe(on.database);
+    await other.close();
+  });
+
+  test("one of sql and queryid, and the extension for the latter", async () => {
+    expect(await codeOf(run({}))).toBe("invalid_param");
+    expect(await codeOf(run({ sql: "SELECT 1", queryid: "1" }))).toBe("invalid_param");
+    const without = await bench();
+    expect(await codeOf(run({ queryid: "1" }, without.ctx))).toBe("capability_missing");
+    await without.close();
+  });
+});

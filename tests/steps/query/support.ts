@@ -1,0 +1,64 @@
+import { Ajv } from "ajv";
+import type { Json, JsonObject, StepType, Target } from "../../../engine/types.ts";
+import { resolveTarget } from "../../../providers/targets.ts";
+import { type FakeContext, fakeContext } from "../../support/context.ts";
+import {
+  clientOf,
+  createDatabase,
+  sharedServer,
+  type TestServer,
+  type Version,
+} from "../../support/postgres.ts";
+
+export interface Bench {
+  server: TestServer;
+  database: string;
+  ctx: FakeContext;
+  /** A fresh context on the same target, as another run has it. */
+  again(): FakeContext;
+  /** Statements as the superuser, outside of any step. */
+  sql(text: string): Promise<any[]>;
+  close(): Promise<void>;
+}
+
+/** A database of its own on the shared server of that version, with a target that a step can use. */
+export async function bench(
+  version: Version = 18,
+  as?: { user: string; password: string },
+  on?: string,
+): Promise<Bench> {
+  const server = await sharedServer(version);
+  const database = on ?? (await createDatabase(server));
+  const { host, port } = server;
+  const { user, password } = as ?? server;
+  const target: Target = await resolveTarget({
+    flags: { host, port, user, database },
+    env: { PGPASSWORD: password, PGSSLMODE: "disable" },
+    stateDir: "/nonexistent",
+    onSecret: () => {},
+  });
+  const client = await clientOf(server, database);
+  const again = () => fakeContext({ target: { connection: target.connection } });
+  const ctx = again();
+  return {
+    server,
+    database,
+    ctx,
+    again,
+    sql: async (text) => (await client.query(text)).rows,
+    close: async () => {
+      await ctx.close();
+      await target.close();
+      await client.end();
+    },
+  };
+}
+
+/** Runs a step as the engine would: the input must fit its schema, and the output too. */
+export async function runStep(step: StepType, input: JsonObject, ctx: FakeContext): Promise<any> {
+  const ajv = new Ajv({ strict: false, validateFormats: false, useDefaults: true });
+  if (!ajv.validate(step.input, input)) throw new Error(ajv.errorsText());
+  const output = (await step.run(ctx, input)) as Json;
+  if (!ajv.validate(step.output, output)) throw new Error(ajv.errorsText());
+  return output;
+}
