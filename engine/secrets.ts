@@ -1,11 +1,16 @@
 const MASK = "********";
 /** Below this a value would mask ordinary words; such a secret is still refused in argv. */
 const SHORTEST_MASKED = 4;
+/** A secret this long is known by either end, so that what was cut off from it in a message or a trace is masked too. */
+const LONG = 32;
+const END = 16;
 
 /** Keeps the values that must appear in no artifact, and masks them in text and data on the way out. */
 export class Secrets {
   #values = new Set<string>();
   #needles: string[] = [];
+  /** The long ones among the needles. */
+  #long: string[] = [];
 
   /** Registers `value` and the forms it takes in other encodings; each line of a longer value counts too. */
   add(value: string): void {
@@ -22,6 +27,7 @@ export class Secrets {
     ]);
     // Longest first, so that an encoding is not left half masked by a shorter one it contains.
     this.#needles = [...needles].toSorted((a, b) => b.length - a.length);
+    this.#long = this.#needles.filter((needle) => needle.length >= LONG);
   }
 
   /** Registers every text inside `data`, for the output of a step marked sensitive. */
@@ -48,6 +54,7 @@ export class Secrets {
     for (const needle of this.#needles) {
       if (out.includes(needle)) out = out.replaceAll(needle, MASK);
     }
+    for (const needle of this.#long) out = withoutEnds(out, needle);
     return out;
   }
 
@@ -69,6 +76,25 @@ export class Secrets {
       Object.entries(value).map(([key, item]) => [this.redact(key), this.#walk(item)]),
     );
   }
+}
+
+/** Masks what begins like `needle` or ends like it, as far as the likeness goes. */
+function withoutEnds(text: string, needle: string): string {
+  let out = text;
+  const head = needle.slice(0, END);
+  for (let at = out.indexOf(head); at >= 0; at = out.indexOf(head, at + MASK.length)) {
+    let length = END;
+    while (length < needle.length && out[at + length] === needle[length]) length += 1;
+    out = out.slice(0, at) + MASK + out.slice(at + length);
+  }
+  const tail = needle.slice(-END);
+  for (let at = out.indexOf(tail); at >= 0; at = out.indexOf(tail, at + MASK.length)) {
+    let before = 0;
+    while (before < at && out[at - before - 1] === needle[needle.length - END - before - 1]) before += 1;
+    out = out.slice(0, at - before) + MASK + out.slice(at + END);
+    at -= before;
+  }
+  return out;
 }
 
 function encodings(value: string): string[] {

@@ -76,13 +76,9 @@ export function sslModeOf(mode: string, where: string): SslMode {
   });
 }
 
-/** Where the password comes from when it is asked for. Those in the environment are announced now, so that nothing prints them. */
+/** Where the password comes from when it is asked for. Those in the environment were announced by then. */
 function passwordFrom(spec: ConnectionSpec, options: TargetOptions): () => string | undefined {
   const { env, onSecret } = options;
-  for (const name of ["PGDBA_PG_PASSWORD", "PGPASSWORD"]) {
-    const value = given(env[name]);
-    if (value !== undefined) onSecret(value);
-  }
   const direct = given(env.PGDBA_PG_PASSWORD);
   if (direct !== undefined) return () => direct;
   if (given(env.PGDBA_PG_PASSWORD_FILE) !== undefined) {

@@ -31,7 +31,9 @@ export interface TargetOptions {
  * @throws PgdbaError invalid_config | invalid_param | missing_secret (naming every variable that is missing) | no_target
  */
 export async function resolveTarget(options: TargetOptions): Promise<Target> {
-  const { flags } = options;
+  const { flags, env, onSecret } = options;
+  // Whether this run uses them or not: the programs it starts inherit them, and may print them.
+  for (const name of ["PGDBA_PG_PASSWORD", "PGPASSWORD"]) if (env[name]) onSecret(env[name]);
   if (flags.cluster !== undefined)
     return new PostgresTarget(await clusterSource(flags.cluster, options));
   const source = environmentSource(options);

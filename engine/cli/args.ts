@@ -63,7 +63,8 @@ function parse(argv: string[], specs: Record<string, FlagSpec>, lenient: boolean
     const name = negated ? token.name.slice(3) : token.name;
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
     if (!spec || (negated && spec.type !== "boolean")) {
-      if (lenient) continue;
+      // The next word may be this flag's value, a secret even: it names nothing.
+      if (lenient) break;
       throw unknownFlag(token.rawName, Object.keys(specs));
     }
     setFlag(out, name, spec, negated ? "false" : token.value, token.rawName, lenient);

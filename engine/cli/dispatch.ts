@@ -51,12 +51,13 @@ async function dispatch(front: Front): Promise<Result> {
     return command.run(front, parsed, (first === "run" ? words : parsed.words).slice(1));
   }
   if (extra) {
-    if (lenient.flags["help"] || second === undefined || !Object.hasOwn(extra.actions, second)) {
-      if (second !== undefined && !lenient.flags["help"]) throw unknownAction(extra.name, second, Object.keys(extra.actions));
-      return help(front, [first]);
-    }
+    if (lenient.flags["help"]) return help(front, [first]);
+    const parsed = parseFlags(front.argv, extra.flags);
+    const action = parsed.words[1];
+    if (action === undefined) return help(front, [first]);
+    if (!Object.hasOwn(extra.actions, action)) throw unknownAction(extra.name, action, Object.keys(extra.actions));
     const { stateDirOf } = await import("./config.ts");
-    const data = await extra.run(second, parseFlags(front.argv, extra.flags).flags, {
+    const data = await extra.run(action, parsed.flags, {
       stateDir: stateDirOf(front),
       onSecret: (value) => front.secrets.add(value),
       log: (message) => front.stderr.write(`${front.secrets.redact(message)}\n`),

@@ -15,10 +15,10 @@ export function evaluate(source: string, vars: Variables): Json {
   return guarded(source, (ast) => fromCel(run(ast, source, vars)));
 }
 
-/** Evaluates and tells the value of every sub-expression. Throws as `evaluate` does. */
-export function explain(source: string, vars: Variables): Trace {
+/** Evaluates and tells the value of every sub-expression, each text through `mask` before it is cut. Throws as `evaluate` does. */
+export function explain(source: string, vars: Variables, mask?: (text: string) => string): Trace {
   return guarded(source, (ast) => {
-    const recorder = new TraceRecorder();
+    const recorder = new TraceRecorder(mask);
     const value = fromCel(run(ast, source, vars, recorder));
     return buildTrace(ast, source, value, recorder);
   });

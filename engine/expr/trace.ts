@@ -6,25 +6,32 @@ import { Dict, List, scalarToJson, type Value } from "./values.ts";
 import { short } from "./wording.ts";
 
 const MAX_ELEMENTS = 3;
+type Mask = (text: string) => string;
 type Seen = { value: Json } | { error: string };
 
 /** Keeps what each node gave, shortened at once so that a trace of large data stays small. */
 export class TraceRecorder implements Recorder {
   readonly nodes = new Map<Node, Seen>();
   readonly elements = new Map<Node, { index: number; value: Json }[]>();
+  readonly #mask: Mask;
+
+  /** `mask` is given each text whole: what is left of a secret that was cut could not be told any more. */
+  constructor(mask: Mask = (text) => text) {
+    this.#mask = mask;
+  }
 
   value(node: Node, value: Value): void {
-    if (node.op !== "value") this.nodes.set(node, { value: shorten(value) });
+    if (node.op !== "value") this.nodes.set(node, { value: shorten(value, this.#mask) });
   }
 
   failed(node: Node, error: unknown): void {
-    this.nodes.set(node, { error: error instanceof Error ? error.message : String(error) });
+    this.nodes.set(node, { error: this.#mask(error instanceof Error ? error.message : String(error)) });
   }
 
   element(macro: Macro, index: number, value: Value): void {
     const kept = this.elements.get(macro.list) ?? [];
     if (kept.length < MAX_ELEMENTS)
-      this.elements.set(macro.list, [...kept, { index, value: shorten(value) }]);
+      this.elements.set(macro.list, [...kept, { index, value: shorten(value, this.#mask) }]);
   }
 }
 
@@ -104,14 +111,16 @@ const MAX_KEYS = 20;
 const MAX_DEPTH = 3;
 
 /** A copy cut to a readable size. Reads no more of a lazy value than it shows. */
-function shorten(value: Value, depth = 0): Json {
-  if (typeof value === "string" && value.length > MAX_TEXT)
-    return `${value.slice(0, MAX_TEXT)}… (${value.length} characters)`;
+function shorten(value: Value, mask: Mask, depth = 0): Json {
+  if (typeof value === "string") {
+    const text = mask(value);
+    return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}… (${text.length} characters)` : text;
+  }
   if (value instanceof List) {
     if (depth >= MAX_DEPTH) return `[… ${value.size} items]`;
     const shown: Json[] = [];
     for (let i = 0; i < Math.min(value.size, MAX_ITEMS); i++)
-      shown.push(known(() => shorten(value.at(i), depth + 1)));
+      shown.push(known(() => shorten(value.at(i), mask, depth + 1)));
     return value.size > MAX_ITEMS ? [...shown, `… ${value.size - MAX_ITEMS} more`] : shown;
   }
   if (value instanceof Dict) {
@@ -119,7 +128,7 @@ function shorten(value: Value, depth = 0): Json {
     if (depth >= MAX_DEPTH) return `{… ${keys.length} keys}`;
     const shown: { [key: string]: Json } = Object.create(null);
     for (const key of keys.slice(0, MAX_KEYS))
-      shown[key] = known(() => shorten(value.get(key)!, depth + 1));
+      shown[key] = known(() => shorten(value.get(key)!, mask, depth + 1));
     if (keys.length > MAX_KEYS) shown["…"] = `${keys.length - MAX_KEYS} more`;
     return shown;
   }

@@ -38,9 +38,11 @@ function startOf(pid: number): string | undefined {
   }
 }
 
+/** The login name; the uid where there is none, or where the runtime only knows it from an unset variable. */
 function userName(): string {
   try {
-    return userInfo().username;
+    const { username, uid } = userInfo();
+    return username === "" || username === "unknown" ? `uid ${uid}` : username;
   } catch {
     return "unknown";
   }

@@ -14,7 +14,7 @@ const DEFAULT_EVERY = "1s";
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** What an attempt is made with. */
-export interface Attempt {
+interface Attempt {
   path: string;
   /** Does the work once. */
   perform(deadline: AbortSignal | undefined): Promise<Acted>;
@@ -58,7 +58,7 @@ async function poll(
       if (holds(node.until!, vars)) return done;
       // What a change would have brought about can't be waited for.
       if (state.plan) throw new UnknownValue(path);
-      last = explain(node.until!, vars).text;
+      last = explain(node.until!, vars, (text) => state.secrets.redact(text)).text;
     } catch (thrown) {
       if (deadline.aborted) throw withTrace(deadline.reason, last);
       const passing = thrown instanceof PgdbaError && thrown.retryable && !scope.deadline?.aborted;

@@ -31,7 +31,7 @@ export function makeContext(
     library: state.library,
     log: (message, level = "info") => state.emit({ kind: "step.log", path: at.path, level, message }),
     evaluate: (cel, extra) => evaluate(cel, merged(extra)),
-    explain: (cel, extra) => explain(cel, merged(extra)),
+    explain: (cel, extra) => explain(cel, merged(extra), (text) => state.secrets.redact(text)),
     render: (text, extra) => renderText(text, merged(extra)),
     spawn: (argv, options = {}) =>
       spawnProcess(argv, {

@@ -21,10 +21,11 @@ export interface Unwound {
 export async function unwind(state: RunState): Promise<Unwound> {
   const out: Unwound = { undone: 0, failed: [] };
   for (let entry = state.undo.pop(); entry; entry = state.undo.pop()) {
-    if (state.stop.hard.aborted) break;
     if (!hasInverse(entry)) continue;
     state.emit({ kind: "undo.started", path: entry.path });
     try {
+      // What a second signal leaves as it is was not taken back, and is told so.
+      state.stop.hard.throwIfAborted();
       await undoOne(state, entry);
       out.undone += 1;
       state.emit({ kind: "undo.finished", path: entry.path, error: null });
@@ -35,7 +36,6 @@ export async function unwind(state: RunState): Promise<Unwound> {
     }
   }
   for (let block = state.deferred.shift(); block; block = state.deferred.shift()) {
-    if (state.stop.hard.aborted) break;
     try {
       await runAlways(state, block.node, block.scope, runNodes);
     } catch (thrown) {

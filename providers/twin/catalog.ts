@@ -63,6 +63,8 @@ export interface Constraint {
   valid: boolean;
   /** The index behind p, u and x. */
   index: number;
+  /** Attribute numbers. */
+  columns: number[] | null;
   references: number;
 }
 
@@ -201,7 +203,7 @@ const COLUMNS = `SELECT a.attrelid AS relid, a.attnum AS num, a.attname AS name,
   WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum`;
 
 const CONSTRAINTS = `SELECT oid, conrelid AS relid, conname AS name, contype::text AS type, pg_get_constraintdef(oid) AS definition,
-  conparentid AS parent, convalidated AS valid, conindid AS index, confrelid AS references
+  conparentid AS parent, convalidated AS valid, conindid AS index, conkey AS columns, confrelid AS references
   FROM pg_constraint WHERE conrelid = ANY ($1::oid[]) AND contype IN ('p', 'u', 'x', 'c', 'f') ORDER BY oid`;
 
 const INDEXES = `SELECT i.indexrelid AS oid, i.indrelid AS relid, n.nspname AS schema, c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition,

@@ -38,7 +38,8 @@ export function indexSql(def: IndexDef): string {
 
 /** A hypothetical index that stands in the twin, valid or not. */
 export interface Hypothetical {
-  name: string;
+  /** Its name in plans, and those of its parts on the partitions. */
+  names: string[];
   /** The index and, on a partitioned table, those of its partitions. */
   oids: number[];
   bytes: number;
@@ -79,7 +80,7 @@ export async function makeIndex(shop: Workshop, def: IndexDef): Promise<Hypothet
     for (const file of files) await setFirstSegment(file.path, file.pages);
   }
   const { rows } = await client.query<{ oid: number; schema: string; name: string; path: string | null; relid: string }>(
-    `SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name, pg_relation_filepath(c.oid) AS path,
+    `SELECT c.oid, n.nspname AS schema, c.relname AS name, pg_relation_filepath(c.oid) AS path,
        format('%s.%s', tn.nspname, t.relname) AS relid
      FROM pg_partition_tree($1::regclass) p RIGHT JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
      JOIN pg_index i ON i.indexrelid = c.oid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
@@ -103,7 +104,7 @@ export async function makeIndex(shop: Workshop, def: IndexDef): Promise<Hypothet
     bytes += pages * PAGE;
     tuples += rowsHere;
   }
-  return { name, oids: rows.map((row) => row.oid), bytes, tuples };
+  return { names: rows.map((row) => row.name), oids: rows.map((row) => row.oid), bytes, tuples };
 }
 
 function leavesOf(catalogue: Catalogue, table: Relation): Relation[] {

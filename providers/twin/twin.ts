@@ -39,8 +39,8 @@ export interface Twin {
    * @throws PgdbaError query_failed | unsupported when the statement can't be planned
    */
   explain(sql: string, options?: ExplainOptions): Promise<PlanNode>;
-  /** The estimated size of an index. @throws PgdbaError query_failed when it can't be made */
-  sizeOf(index: IndexDef): Promise<{ bytes: number; tuples: number; name: string }>;
+  /** The estimated size of an index, and its names in plans. @throws PgdbaError query_failed when it can't be made */
+  sizeOf(index: IndexDef): Promise<Pick<Hypothetical, "bytes" | "tuples" | "names">>;
   /** Ends the server and removes every file of it. */
   close(): Promise<void>;
 }
@@ -171,11 +171,8 @@ class OpenTwin implements Twin {
     });
   }
 
-  sizeOf(def: IndexDef): Promise<{ bytes: number; tuples: number; name: string }> {
-    return this.#exclusive(async () => {
-      const { bytes, tuples, name } = await this.#index(def);
-      return { bytes, tuples, name };
-    });
+  sizeOf(def: IndexDef): Promise<Hypothetical> {
+    return this.#exclusive(() => this.#index(def));
   }
 
   async close(): Promise<void> {
@@ -209,7 +206,7 @@ class OpenTwin implements Twin {
     if (oids === undefined) {
       const found = this.catalogue.indexes.find((index) => `${index.schema}.${index.name}` === name);
       const { rows } = await this.#admin.query<{ oid: number }>(
-        `SELECT coalesce(p.relid, c.oid)::int8::float8 AS oid FROM pg_class c LEFT JOIN LATERAL pg_partition_tree(c.oid) p ON true WHERE c.oid = to_regclass($1)`,
+        `SELECT coalesce(p.relid, c.oid)::oid AS oid FROM pg_class c LEFT JOIN LATERAL pg_partition_tree(c.oid) p ON true WHERE c.oid = to_regclass($1)`,
         [found === undefined ? name : quoteName(found.schema, found.name)],
       );
       oids = rows.map((row) => row.oid);

@@ -157,8 +157,14 @@ async function restartAndWait(world: World, member: PatroniMember): Promise<numb
   try {
     await client.restart(member.api, timeoutMs, ctx.signal);
   } catch (error) {
+    if (!(error instanceof PgdbaError) || ctx.signal.aborted) throw error;
+    if (error.code === "http_failed") {
+      throw new PgdbaError("step_failed", `${member.name} did not restart: ${error.message}`, {
+        hint: "PostgreSQL's log on that member says why. No other member was touched after it.",
+        cause: error,
+      });
+    }
     // Without an answer the restart goes on: what the member says of itself decides.
-    if (!(error instanceof PgdbaError) || error.code === "http_failed" || ctx.signal.aborted) throw error;
     ctx.warn(`${member.name}: ${error.message}`);
   }
   let missing = "";

@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { TestServer } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
-import { at, cli, type Env, eventually, type Place, place, removePlaces, runbooks, Running, statuses, write } from "./support.ts";
+import { at, cli, type Env, type Place, place, removePlaces, runbooks, Running, statuses } from "./support.ts";
 
 afterAll(removePlaces);
 
@@ -104,31 +104,41 @@ test("a holder that was killed is superseded at once", async () => {
   expect((await resumed.done()).exit).toBe(130);
 });
 
-test("an engine that was stopped past its lease can't act when it goes on; the other could", async () => {
-  // The target keeps its lock for a stopped session, so what is tried here is the lease of the journal: without a server.
-  const server0 = "ownership: managed\npostgres: {host: 127.0.0.1, port: 1, user: nobody}\n";
-  const p = place({
-    "home/clusters/orders.yaml": server0,
-    ...runbooks({ "t/hold": HOLD }),
-  });
-  write(p.home, { "clusters/orders.yaml": clusterFile(server, "managed") });
+async function stopped(p: Place, meanwhile: (lease: Env) => Promise<void>) {
   const lease = { ...env, PGDBA_LEASE_MS: "600" };
   const first = new Running(hold("one", "--hold", "1s"), p, { env: lease });
   await first.said("start hold");
-  await eventually(() => has(p, "one.begun"), "the first began");
   first.signal("SIGSTOP");
   await Bun.sleep(900);
-  await endSession();
-  const other = await cli(hold("two", "--hold", "1ms"), p, { env: lease });
-  expect(other.exit).toBe(0);
-  expect(has(p, "two.acted")).toBe(true);
+  await meanwhile(lease);
   first.signal("SIGCONT");
   const ran = await first.done();
   expect(ran.exit).toBe(6);
   expect(ran.envelope.error?.code).toBe("lock_lost");
   expect(ran.envelope.error?.hint).toContain("resume");
+  expect(has(p, "one.begun")).toBe(true);
   expect(has(p, "one.acted")).toBe(false);
   expect(statuses(ran)["act"]).toBe("unknown");
+}
+
+test("an engine that was stopped past its lease can't act when it goes on; once its session is gone the other can", async () => {
+  const p = here();
+  await stopped(p, async (lease) => {
+    await endSession();
+    const other = await cli(hold("two", "--hold", "1ms"), p, { env: lease });
+    expect(other.exit).toBe(0);
+    expect(has(p, "two.acted")).toBe(true);
+  });
+});
+
+test("while its session lives the target still refuses others, and the lease that ran out is lost all the same", async () => {
+  const p = here();
+  await stopped(p, async (lease) => {
+    const other = await cli(hold("two", "--lock-timeout", "0s"), p, { env: lease });
+    expect(other.exit).toBe(3);
+    expect(other.envelope.error?.code).toBe("lock_held");
+    expect(has(p, "two.begun")).toBe(false);
+  });
 });
 
 /** Ends the session that holds the target's lock, as a failover or an administrator would: only the journal's lease is left. */

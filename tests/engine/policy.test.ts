@@ -16,7 +16,13 @@ function put(name: string, text: string): string {
   return file;
 }
 
-const run = { runbook: "failover/trigger", calls: ["health/check"], risk: "disruptive", caller: "agent", target: { cluster: "orders-eu", labels: ["production"] } };
+const run = {
+  runbook: "failover/trigger",
+  calls: ["health/check"],
+  risk: "disruptive",
+  caller: "agent",
+  target: { cluster: "orders-eu", labels: ["production"] },
+};
 
 test.each<[PolicyRule["match"], boolean]>([
   [{ runbook: "failover/trigger" }, true],
@@ -38,7 +44,16 @@ test.each<[PolicyRule["match"], boolean]>([
   [{ caller: "agent" }, true],
   [{ caller: "human" }, false],
   [{ caller: "agent", label: "test" }, false],
-  [{ caller: "agent", label: "production", cluster: "*", risk: ["disruptive"], runbook: "failover/*" }, true],
+  [
+    {
+      caller: "agent",
+      label: "production",
+      cluster: "*",
+      risk: ["disruptive"],
+      runbook: "failover/*",
+    },
+    true,
+  ],
 ])("a rule matches when all of its conditions hold: %j", (match, expected) => {
   expect(matchesRule({ match, action: "refuse", file: "" }, run)).toBe(expected);
 });
@@ -51,13 +66,20 @@ test("a bare connection is no cluster of any name but *", () => {
 
 test("a pattern of many stars is not slow", () => {
   const started = performance.now();
-  const hostile = { match: { runbook: `${"*a".repeat(500)}b` }, action: "refuse", file: "" } as const;
+  const hostile = {
+    match: { runbook: `${"*a".repeat(500)}b` },
+    action: "refuse",
+    file: "",
+  } as const;
   expect(matchesRule(hostile, { ...run, runbook: "a".repeat(5_000) })).toBe(false);
   expect(performance.now() - started).toBeLessThan(200);
 });
 
 test("all files that exist count, in order, each rule knowing its file", async () => {
-  const one = put("one.yaml", "rules:\n  - match: {caller: agent}\n    action: refuse\n    reason: no\n");
+  const one = put(
+    "one.yaml",
+    "rules:\n  - match: {caller: agent}\n    action: refuse\n    reason: no\n",
+  );
   const two = put("two.yaml", "rules:\n  - match: {risk: [change]}\n    action: confirm\n");
   expect(await loadPolicy([one, join(dir, "none.yaml"), join(one, "below"), two])).toEqual([
     { match: { caller: "agent" }, action: "refuse", reason: "no", file: one },
@@ -78,6 +100,9 @@ test("a policy that can't be read allows nothing", async () => {
     "rules: [",
   ].map((text, index) => put(`bad-${index}.yaml`, text));
   for (const file of [...bad, join(dir, "folder.yaml")]) {
-    await expect(loadPolicy([file])).rejects.toMatchObject({ code: "invalid_config", message: expect.stringContaining(file) });
+    await expect(loadPolicy([file])).rejects.toMatchObject({
+      code: "invalid_config",
+      message: expect.stringContaining(file),
+    });
   }
 });

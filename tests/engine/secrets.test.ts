@@ -25,20 +25,38 @@ test.each<[string, string]>([
 });
 
 test("of two secrets the longer one is masked whole, whichever came first", () => {
-  expect(holding("hunter2", "hunter2-and-more").redact("hunter2-and-more hunter2")).toBe("******** ********");
+  expect(holding("hunter2", "hunter2-and-more").redact("hunter2-and-more hunter2")).toBe(
+    "******** ********",
+  );
 });
 
 test("each longer line of a value counts too, trimmed; and the value without its last line break", () => {
   const key = "-----BEGIN KEY-----\nMIIEvAIBADANBgkq\r\n  aGVsbG8gd29ybGQ=\nshort\n";
   const secrets = holding(key);
-  expect(secrets.redact("x MIIEvAIBADANBgkq y aGVsbG8gd29ybGQ= z short")).toBe("x ******** y ******** z short");
+  expect(secrets.redact("x MIIEvAIBADANBgkq y aGVsbG8gd29ybGQ= z short")).toBe(
+    "x ******** y ******** z short",
+  );
   expect(holding("token-1234\n").redact("token-1234")).toBe("********");
 });
 
 test("data is masked in keys, in values, in numbers and however deep; the original is left", () => {
   const secrets = holding("hunter2", "123456789");
-  const data = { hunter2: [{ deep: "is hunter2" }], n: 123456789, big: 123456789n, other: 12345, none: null, yes: true };
-  expect(secrets.redactData(data)).toEqual({ "********": [{ deep: "is ********" }], n: "********", big: "********", other: 12345, none: null, yes: true } as never);
+  const data = {
+    hunter2: [{ deep: "is hunter2" }],
+    n: 123456789,
+    big: 123456789n,
+    other: 12345,
+    none: null,
+    yes: true,
+  };
+  expect(secrets.redactData(data)).toEqual({
+    "********": [{ deep: "is ********" }],
+    n: "********",
+    big: "********",
+    other: 12345,
+    none: null,
+    yes: true,
+  } as never);
   expect(data.hunter2[0]!.deep).toBe("is hunter2");
 });
 
@@ -62,7 +80,26 @@ test("an empty value is no secret", () => {
 
 test("a sensitive output: all its texts and long numbers, not its keys, its flags or small numbers", () => {
   const secrets = new Secrets();
-  secrets.addData({ token: "tok-9999", list: ["item-one", { n: 7654321, small: 12, on: true, none: null, s: "abc" }] });
-  expect(secrets.redactData({ token: "tok-9999", x: "item-one", n: 7654321, small: 12, on: true, s: "abc" })).toEqual({ token: "********", x: "********", n: "********", small: 12, on: true, s: "abc" } as never);
+  secrets.addData({
+    token: "tok-9999",
+    list: ["item-one", { n: 7654321, small: 12, on: true, none: null, s: "abc" }],
+  });
+  expect(
+    secrets.redactData({
+      token: "tok-9999",
+      x: "item-one",
+      n: 7654321,
+      small: 12,
+      on: true,
+      s: "abc",
+    }),
+  ).toEqual({
+    token: "********",
+    x: "********",
+    n: "********",
+    small: 12,
+    on: true,
+    s: "abc",
+  } as never);
   expect(secrets.exposedIn("abc")).toBe(false);
 });

@@ -96,7 +96,7 @@ export async function startPatroni(count: number): Promise<PatroniCluster> {
           superuser: { username: "postgres", password },
           replication: { username: "replicator", password },
         },
-        parameters: { unix_socket_directories: dir, fsync: "off", shared_buffers: "16MB" },
+        parameters: { unix_socket_directories: dir, fsync: "off", shared_buffers: "16MB", wal_retrieve_retry_interval: "200ms" },
         pg_hba: ["host all all 127.0.0.1/32 scram-sha-256", "host replication all 127.0.0.1/32 scram-sha-256"],
       },
     };
@@ -153,7 +153,12 @@ async function waitStreaming(cluster: PatroniCluster, count: number): Promise<vo
   for (;;) {
     const states = await Promise.all(cluster.members.map((_, n) => cluster.get("/patroni", n).catch(() => null)));
     const leader = states.find((state) => state?.role === "master" || state?.role === "primary");
-    if (leader?.replication?.filter((one: { state: string }) => one.state === "streaming").length === count - 1) return;
+    // A base backup that is being taken streams as well, under a name of its own.
+    const streaming = (leader?.replication ?? []).filter(
+      (one: { state: string; application_name: string }) =>
+        one.state === "streaming" && cluster.members.some((member) => member.name === one.application_name),
+    );
+    if (streaming.length === count - 1 && states.every((state) => state?.state === "running")) return;
     if (performance.now() > ends) throw new Error("no leader with all standbys streaming");
     await Bun.sleep(100);
   }

@@ -3,7 +3,7 @@ import type { Command } from "../command.ts";
 /** Commands by name: what help says of them, and how to load them. Runbooks are not here; they are found by name. */
 export const COMMANDS: Record<string, { summary: string; usage: string; load: () => Promise<{ default: Command }> }> = {
   run: { summary: "Run a runbook", usage: "<runbook> [--<param> <value> …]", load: () => import("./run.ts") },
-  list: { summary: "List the runbooks there are", usage: "[<prefix>]", load: () => import("./list.ts") },
+  list: { summary: "List the runbooks there are", usage: "[<prefix>] [--kind KIND]", load: () => import("./list.ts") },
   show: { summary: "Show a runbook: parameters, steps, layer, graph", usage: "<runbook>", load: () => import("./show.ts") },
   lint: { summary: "Check runbooks without running anything", usage: "[<runbook or file> …]", load: () => import("./lint.ts") },
   test: { summary: "Run the tests of runbooks, with providers mocked", usage: "[<runbook> …]", load: () => import("./test.ts") },

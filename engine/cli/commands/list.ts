@@ -1,21 +1,33 @@
 import { toPgdbaError } from "../../errors.ts";
 import type { Json, JsonObject, Library, LibraryEntry, StepRegistry } from "../../types.ts";
-import type { Command } from "../command.ts";
+import type { Command, Result } from "../command.ts";
 import type { Front, IndexedRunbook } from "../front.ts";
 import { libraryOf } from "../library.ts";
 
 export default {
   summary: "List the runbooks there are",
-  usage: "[<prefix>]",
+  usage: "[<prefix>] [--kind KIND]",
+  flags: { kind: { type: "string", summary: "List documents of another kind, such as check" } },
   async run(front, parsed, words) {
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
     const prefix = words[0] ?? "";
+    const kind = parsed.flags["kind"];
+    if (typeof kind === "string" && kind !== "runbook") return listDocuments(library, kind, prefix);
     const entries = library.entries("runbook").filter((entry) => entry.name.startsWith(prefix));
     const runbooks: Json[] = [];
     for (const entry of entries) runbooks.push(await describe(front, library, entry));
     return { exit: 0, data: { runbooks }, text: asText(runbooks as JsonObject[]) };
   },
 } satisfies Command;
+
+async function listDocuments(library: Library, kind: string, prefix: string): Promise<Result> {
+  const documents: JsonObject[] = [];
+  for (const { name, layer } of library.entries(kind).filter((entry) => entry.name.startsWith(prefix))) {
+    const { title, group } = (await library.load(name)).data;
+    documents.push({ name, ...(title === undefined ? {} : { title }), ...(group === undefined ? {} : { group }), layer });
+  }
+  return { exit: 0, data: { documents }, text: documents.map((one) => `${String(one["name"])}  ${String(one["title"] ?? "")}`).join("\n") };
+}
 
 /** A runbook's outline, from the index where it is built in. @throws PgdbaError when it does not compile */
 export async function outlineOf(front: Front, library: Library, entry: LibraryEntry): Promise<IndexedRunbook> {

@@ -149,14 +149,13 @@ interface Seen {
 }
 
 async function confirm(world: World, values: ReadonlyMap<string, Given>, patience: number): Promise<Confirmed> {
-  const { ctx, client } = world;
+  const { ctx } = world;
   const began = ctx.clock.monotonic();
-  const all = await client.members(ctx.signal);
-  const up = all.filter((member) => ["running", "streaming"].includes(member.state));
-  for (const member of all) if (!up.includes(member)) ctx.warn(`${member.name} is ${member.state}; it takes the settings when it runs again`);
+  const up = await running(world);
   const sessions = new Map<string, PgSession>();
   try {
-    await Promise.all(up.map(async (member) => sessions.set(member.name, await sessionOf(world, member))));
+    const opened = await Promise.allSettled(up.map(async (member) => sessions.set(member.name, await sessionOf(world, member))));
+    for (const one of opened) if (one.status === "rejected") throw one.reason;
     for (;;) {
       const seen = await Promise.all(up.map((member) => look(world, member, sessions.get(member.name))));
       const settled = ctx.clock.monotonic() - began >= world.settleMs;
@@ -170,6 +169,28 @@ async function confirm(world: World, values: ReadonlyMap<string, Given>, patienc
   } finally {
     await Promise.all([...sessions.values()].map((pg) => pg.close()));
   }
+}
+
+/** The members that run now, by what they say themselves: the store is a loop old. */
+async function running({ ctx, client }: World): Promise<PatroniMember[]> {
+  const all = await client.members(ctx.signal);
+  const states = await Promise.all(
+    all.map(async ({ api }) =>
+      client.status(api, ctx.signal).then(
+        ({ state }) => String(state),
+        (error: unknown) => {
+          if (ctx.signal.aborted) throw error;
+          return "unreachable";
+        },
+      ),
+    ),
+  );
+  return all.filter((member, index) => {
+    const state = states[index] ?? "";
+    const up = ["running", "streaming"].includes(state);
+    if (!up) ctx.warn(`${member.name} is ${state}; it takes the settings when it runs again`);
+    return up;
+  });
 }
 
 /** A session of its own with a member, by what Patroni says of it. */

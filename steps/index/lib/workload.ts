@@ -76,9 +76,9 @@ async function parseSpelt(sql: string, error: unknown): ReturnType<typeof parseS
   return parseStatement(spelt);
 }
 
-const ACTIVITY = `SELECT relid::float8 AS relid, n_tup_ins::float8 AS inserts, n_tup_upd::float8 AS updates, n_tup_hot_upd::float8 AS hot_updates, n_tup_del::float8 AS deletes
+const ACTIVITY = `SELECT relid, n_tup_ins::float8 AS inserts, n_tup_upd::float8 AS updates, n_tup_hot_upd::float8 AS hot_updates, n_tup_del::float8 AS deletes
   FROM pg_stat_user_tables WHERE relid = ANY ($1::oid[])`;
-const SCANS = `SELECT indexrelid::float8 AS oid, idx_scan::float8 AS scans FROM pg_stat_user_indexes WHERE relid = ANY ($1::oid[])`;
+const SCANS = `SELECT indexrelid AS oid, idx_scan::float8 AS scans FROM pg_stat_user_indexes WHERE relid = ANY ($1::oid[])`;
 const SINCE = `SELECT extract(epoch FROM now() - coalesce(d.stats_reset, pg_postmaster_start_time()))::float8 / 86400 AS days FROM pg_stat_database d WHERE d.datname = current_database()`;
 
 export interface Activity {

@@ -62,10 +62,8 @@ export async function guard(run: Run, explained: Json, statement: Statement): Pr
       changed.map(([, name]) => name),
     ]);
     for (const row of touched.rows) {
-      if (row.kind === "foreign")
-        throw refusal(`it would change ${String(row.by)}, a foreign table`);
-      if (row.kind === "call") calls.set(String(row.text), String(row.by));
-      else texts.push([String(row.text), String(row.by)]);
+      if (row.text === null) throw refusal(`it would change ${String(row.by)}, a foreign table`);
+      texts.push([String(row.text), String(row.by)]);
     }
     // What ON CONFLICT, MERGE and a view's CHECK OPTION evaluate is not in the plan.
     for (const name of names.columns) calls.set(name, "the statement");

@@ -64,7 +64,7 @@ export function parsePlan(explained: Json): Plan {
   const root = parseNode(output.Plan, "1", 1);
   const execution = numberOf(output["Execution Time"]);
   attribute(root);
-  shares(root, execution ?? root.actual?.time_ms ?? null);
+  finish(root, execution ?? root.actual?.time_ms ?? null);
   return {
     root,
     analyzed: root.actual !== null,
@@ -157,7 +157,9 @@ function buffersOf(raw: JsonObject): Buffers | null {
 }
 
 function detailsOf(raw: JsonObject): JsonObject {
-  const kept = Object.entries(raw).filter(([key]) => !MOVED.has(key) && !BUFFER_KEY.test(key));
+  const kept = Object.entries(raw).filter(
+    ([key, value]) => value !== false && !MOVED.has(key) && !BUFFER_KEY.test(key),
+  );
   return Object.fromEntries(
     kept.map(([key, value]) => [
       snake(key),
@@ -170,10 +172,21 @@ function detailsOf(raw: JsonObject): JsonObject {
   );
 }
 
-function shares(node: PlanNode, execution: number | null): void {
-  if (node.actual !== null && node.actual.own_ms !== null && execution !== null)
-    node.actual.share = execution > 0 ? Math.min(1, node.actual.own_ms / execution) : 0;
-  for (const child of node.children) shares(child, execution);
+/** Sets the shares, and cuts what arithmetic has made of the server's figures to their precision. */
+function finish(node: PlanNode, execution: number | null): void {
+  const { actual, estimated } = node;
+  estimated.own_cost = rounded(estimated.own_cost, 2);
+  if (actual !== null && actual.own_ms !== null && actual.time_ms !== null) {
+    const share = execution !== null && execution > 0 ? actual.own_ms / execution : 0;
+    actual.share = rounded(Math.min(1, share), 4);
+    actual.own_ms = rounded(actual.own_ms, 3);
+    actual.time_ms = rounded(actual.time_ms, 3);
+  }
+  for (const child of node.children) finish(child, execution);
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
 }
 
 function triggersOf(value: Json | undefined): Plan["triggers"] {

@@ -70,7 +70,7 @@ export interface PlanNode {
   actual: Actual | null;
   /** Null when they were not asked for. */
   buffers: Buffers | null;
-  /** All else that the server said of the node, by EXPLAIN's key in snake_case: `filter`, `sort_method`, `workers`, … */
+  /** All else that the server said of the node and that is not false, by EXPLAIN's key in snake_case: `filter`, `workers`, … */
   details: JsonObject;
   children: PlanNode[];
 }

@@ -20,6 +20,13 @@ export interface Answers {
   missing: Missing[];
 }
 
+interface Extension {
+  name: string;
+  /** Quoted. */
+  schema: string;
+  usable: boolean;
+}
+
 /** Catalogue queries are short: compiling them or starting workers for them costs more than it saves. */
 const PRELUDE =
   "select set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)";
@@ -40,11 +47,10 @@ export async function readAnswers(pg: PgSession, limits: Limits): Promise<Answer
   const first = await pg.readBatch([searchPath(), wrapped(server)], limits);
   if (first.error !== null) throw first.error;
   const about = parseRows(first.columns[1])[0] ?? {};
+  const user = String(about["user_quoted"]);
+  const grant = `grant pg_monitor to ${user};`;
   const extensions = new Map(
-    (about["extensions"] as { name: string; schema: string }[]).map(({ name, schema }) => [
-      name,
-      schema,
-    ]),
+    (about["extensions"] as unknown as Extension[]).map((each) => [each.name, each]),
   );
   const version = Math.floor(Number(about["version_num"]) / 10_000);
   const applicable = SECTIONS.filter(
@@ -54,13 +60,24 @@ export async function readAnswers(pg: PgSession, limits: Limits): Promise<Answer
       (role === undefined || role === about["role"]) &&
       (extension === undefined || extensions.has(extension)),
   );
-  const grant = `grant pg_monitor to ${String(about["user_quoted"])};`;
   const missing: Missing[] = [];
+  const readable = applicable.filter(({ name, extension }) => {
+    const found = extension === undefined ? undefined : extensions.get(extension);
+    if (found === undefined || found.usable) return true;
+    const reason = `${user} may not use the schema ${found.schema} that ${found.name} is in`;
+    missing.push({
+      section: name,
+      reason,
+      hint: `grant usage on schema ${found.schema} to ${user};`,
+      partial: false,
+    });
+    return false;
+  });
   const rows = new Map<string, JsonObject[]>();
-  let rest = applicable;
+  let rest = readable;
   while (rest.length > 0) {
     const statements = rest.flatMap(({ sql, extension }) => [
-      searchPath(extension === undefined ? undefined : extensions.get(extension)),
+      searchPath(extension === undefined ? undefined : extensions.get(extension)?.schema),
       wrapped(sql),
     ]);
     const { columns, error } = await pg.readBatch([PRELUDE, ...statements], limits);
@@ -71,7 +88,7 @@ export async function readAnswers(pg: PgSession, limits: Limits): Promise<Answer
     rest = rest.slice(ended + 1);
   }
   if (about["monitor"] !== true) {
-    for (const { name, hidden } of applicable) {
+    for (const { name, hidden } of readable) {
       if (hidden !== undefined && rows.has(name)) {
         const reason = `${String(about["user"])} is no member of pg_monitor and does not see ${hidden}`;
         missing.push({ section: name, reason, hint: grant, partial: true });

@@ -10,5 +10,6 @@ select current_setting('server_version') as release, current_setting('server_ver
        current_setting('data_checksums') = 'on' as data_checksums,
        current_setting('block_size')::int as block_size,
        (select pg_encoding_to_char(encoding) from pg_database where datname = current_database()) as encoding,
-       (select coalesce(json_agg(json_build_object('name', e.extname, 'version', e.extversion, 'schema', quote_ident(n.nspname)) order by e.extname), '[]')
+       (select coalesce(json_agg(json_build_object('name', e.extname, 'version', e.extversion, 'schema', quote_ident(n.nspname),
+                'usable', has_schema_privilege(n.oid, 'usage')) order by e.extname), '[]')
         from pg_extension e join pg_namespace n on n.oid = e.extnamespace) as extensions

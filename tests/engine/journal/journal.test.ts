@@ -40,8 +40,23 @@ const result = (output: StepResult["output"]): StepResult => ({
   output,
   error: null,
 });
-const step = { path: "a", id: "a", type: "fake.act", phase: "main", effect: "change", sensitive: false } as const;
-const intent = { path: "a", id: "a", type: "fake.act", phase: "main", input: null, undo: null, started_at: "2026-01-01T00:00:00.000Z" } as const;
+const step = {
+  path: "a",
+  id: "a",
+  type: "fake.act",
+  phase: "main",
+  effect: "change",
+  sensitive: false,
+} as const;
+const intent = {
+  path: "a",
+  id: "a",
+  type: "fake.act",
+  phase: "main",
+  input: null,
+  undo: null,
+  started_at: "2026-01-01T00:00:00.000Z",
+} as const;
 
 function pragma(journal: Journal, name: string): unknown {
   return Object.values(journal.db.query<Record<string, unknown>, []>(`PRAGMA ${name}`).get()!)[0];
@@ -63,7 +78,16 @@ test("what is on record survives a power cut: WAL, every commit synced, and only
   during(() => journal.intent("r", intent));
   during(() => journal.outcome("r", step, result(null)));
   during(() => journal.outcome("r", { ...step, path: "read", effect: "read" }, result(null)));
-  during(() => journal.finishRun("r", { status: "ok", exit: 0, finished_at: "", duration_ms: 1, output: null, error: null }));
+  during(() =>
+    journal.finishRun("r", {
+      status: "ok",
+      exit: 0,
+      finished_at: "",
+      duration_ms: 1,
+      output: null,
+      error: null,
+    }),
+  );
   expect(syncs).toEqual([2, 1, 2, 2, 1, 2]);
   expect(statSync(dir).mode & 0o77).toBe(0);
   journal.close();
@@ -77,13 +101,20 @@ test("an intent is open until its outcome is known, and a repeated one opens it 
   const journal = new Journal(place(), new Secrets());
   journal.createRun(header("r"));
   journal.intent("r", { ...intent, undo: [{ "fake.act": { n: 1 } }] });
-  expect(journal.steps("r")).toMatchObject([{ path: "a", status: "open", result: null, undo: [{ "fake.act": { n: 1 } }] }]);
+  expect(journal.steps("r")).toMatchObject([
+    { path: "a", status: "open", result: null, undo: [{ "fake.act": { n: 1 } }] },
+  ]);
   journal.outcome("r", step, result({ n: 1 }));
-  expect(journal.steps("r")).toMatchObject([{ path: "a", status: "ok", masked: false, result: { output: { n: 1 } } }]);
+  expect(journal.steps("r")).toMatchObject([
+    { path: "a", status: "ok", masked: false, result: { output: { n: 1 } } },
+  ]);
   journal.intent("r", intent);
   journal.intent("r", { ...intent, path: "b" });
   journal.markOpenUnknown("r");
-  expect(journal.steps("r").map(({ path, status }) => [path, status])).toEqual([["a", "unknown"], ["b", "unknown"]]);
+  expect(journal.steps("r").map(({ path, status }) => [path, status])).toEqual([
+    ["a", "unknown"],
+    ["b", "unknown"],
+  ]);
   journal.close();
 });
 
@@ -91,14 +122,46 @@ test("a masked result says so, for it can't be used again; what is sensitive is 
   const secrets = new Secrets();
   const journal = new Journal(place(), secrets);
   secrets.add("hunter2-secret");
-  journal.createRun(header("r", { params: { p: "hunter2-secret" }, target: { name: "u:hunter2-secret@h", identity: null, flags: {} } }));
-  journal.intent("r", { ...intent, input: { password: "hunter2-secret" }, undo: [{ x: "hunter2-secret" }] });
+  journal.createRun(
+    header("r", {
+      params: { p: "hunter2-secret" },
+      target: { name: "u:hunter2-secret@h", identity: null, flags: {} },
+    }),
+  );
+  journal.intent("r", {
+    ...intent,
+    input: { password: "hunter2-secret" },
+    undo: [{ x: "hunter2-secret" }],
+  });
   journal.outcome("r", step, result({ text: "it is hunter2-secret" }));
   journal.outcome("r", { ...step, path: "b", sensitive: true }, result({ text: "private" }));
   journal.outcome("r", { ...step, path: "c", sensitive: true }, result(null));
-  journal.finishRun("r", { status: "failed", exit: 1, finished_at: "", duration_ms: 1, output: { o: "hunter2-secret" }, error: { code: "step_failed", message: "hunter2-secret", step: null, where: null, hint: null, retryable: false } });
-  expect(journal.steps("r").map(({ path, masked, result }) => [path, masked, result!.output])).toEqual([["a", true, { text: "it is ********" }], ["b", true, null], ["c", false, null]]);
-  const all = JSON.stringify([journal.db.query("SELECT * FROM run").all(), journal.db.query("SELECT * FROM step").all()]);
+  journal.finishRun("r", {
+    status: "failed",
+    exit: 1,
+    finished_at: "",
+    duration_ms: 1,
+    output: { o: "hunter2-secret" },
+    error: {
+      code: "step_failed",
+      message: "hunter2-secret",
+      step: null,
+      where: null,
+      hint: null,
+      retryable: false,
+    },
+  });
+  expect(
+    journal.steps("r").map(({ path, masked, result }) => [path, masked, result!.output]),
+  ).toEqual([
+    ["a", true, { text: "it is ********" }],
+    ["b", true, null],
+    ["c", false, null],
+  ]);
+  const all = JSON.stringify([
+    journal.db.query("SELECT * FROM run").all(),
+    journal.db.query("SELECT * FROM step").all(),
+  ]);
   expect(all).not.toContain("hunter2");
   expect(all).not.toContain("private");
   journal.close();
@@ -110,7 +173,9 @@ test("an unfinished run is taken over by one process only", async () => {
   one.createRun(header("r"));
   const before = one.run("r")!.holder;
   one.adoptRun("r", { ...holder, pid: 1001 }, before);
-  expect(await codeOf((async () => two.adoptRun("r", { ...holder, pid: 1002 }, before))())).toMatchObject({ code: "lock_held" });
+  expect(
+    await codeOf((async () => two.adoptRun("r", { ...holder, pid: 1002 }, before))()),
+  ).toMatchObject({ code: "lock_held" });
   expect(two.run("r")).toMatchObject({ status: "running", exit: null, holder: { pid: 1001 } });
   one.close();
   two.close();
@@ -133,10 +198,16 @@ test("a state folder that can't be used is journal_failed, with what to do", asy
   writeFileSync(file, "");
   const garbage = join(root, "garbage");
   new Journal(garbage, new Secrets()).close();
-  writeFileSync(join(garbage, "journal.db"), "this is no database, however one looks at it".repeat(200));
+  writeFileSync(
+    join(garbage, "journal.db"),
+    "this is no database, however one looks at it".repeat(200),
+  );
   for (const dir of [join(file, "state"), "/proc/pgdba", garbage]) {
     const failed = await codeOf((async () => new Journal(dir, new Secrets()))());
-    expect(failed).toMatchObject({ code: "journal_failed", hint: expect.stringContaining("PGDBA_HOME") });
+    expect(failed).toMatchObject({
+      code: "journal_failed",
+      hint: expect.stringContaining("PGDBA_HOME"),
+    });
   }
 });
 
@@ -151,13 +222,26 @@ test("a journal that can't be written before the run: nothing is done", () =>
 
 test("a journal that fails on the way: the next step does not act, nothing is undone, a person must look", () =>
   withHarness(async (h) => {
-    h.on = { b: () => { h.journal.db.exec("PRAGMA query_only = ON"); return null; } };
+    h.on = {
+      b: () => {
+        h.journal.db.exec("PRAGMA query_only = ON");
+        return null;
+      },
+    };
     const ran = await h.run(STEPS);
     expect(h.calls).toEqual(["act a", "act b"]);
-    expect(ran).toMatchObject({ exit: 6, status: "needs_operator", error: { code: "journal_failed" }, ended: ["a ok", "b unknown"] });
+    expect(ran).toMatchObject({
+      exit: 6,
+      status: "needs_operator",
+      error: { code: "journal_failed" },
+      ended: ["a ok", "b unknown"],
+    });
     h.journal.db.exec("PRAGMA query_only = OFF");
     expect(h.journal.run("run-1")!.status).toBe("running");
-    expect(h.journal.steps("run-1").map(({ path, status }) => `${path} ${status}`)).toEqual(["a ok", "b open"]);
+    expect(h.journal.steps("run-1").map(({ path, status }) => `${path} ${status}`)).toEqual([
+      "a ok",
+      "b open",
+    ]);
   }));
 
 test("a journal that fails at the very end: the run is told, and is not a success", () =>
@@ -168,14 +252,27 @@ test("a journal that fails at the very end: the run is told, and is not a succes
       write(id, end);
     };
     const ran = await h.run("steps: [{id: a, fake.act: {}}]\noutput: {p: steps.a.output.path}\n");
-    expect(ran).toMatchObject({ exit: 6, error: { code: "journal_failed" }, data: { p: "a" }, ended: ["a ok"] });
+    expect(ran).toMatchObject({
+      exit: 6,
+      error: { code: "journal_failed" },
+      data: { p: "a" },
+      ended: ["a ok"],
+    });
   }));
 
 test("a disk that is really full: no step acts that is not on record", async () => {
   const script = `trap '' XFSZ; ulimit -f 600; exec "$0" "$@"`;
-  const child = Bun.spawn(["bash", "-c", script, process.execPath, join(import.meta.dir, "disk-full.ts")], { stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn(
+    ["bash", "-c", script, process.execPath, join(import.meta.dir, "disk-full.ts")],
+    { stdout: "pipe", stderr: "inherit" },
+  );
   const out = await new Response(child.stdout).text();
-  const { exit, code, acted, recorded } = JSON.parse(out) as { exit: number; code: string; acted: string[]; recorded: string[] };
+  const { exit, code, acted, recorded } = JSON.parse(out) as {
+    exit: number;
+    code: string;
+    acted: string[];
+    recorded: string[];
+  };
   expect({ exit, code }).toEqual({ exit: 6, code: "journal_failed" });
   expect(acted.length).toBeGreaterThan(3);
   expect(acted.length).toBeLessThan(60);

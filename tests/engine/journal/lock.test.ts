@@ -26,14 +26,31 @@ afterEach(() => {
 const me = thisProcess();
 const gone: Holder = { ...me, started: "another boot/1" };
 const waits: string[] = [];
-const hooks = { signal: new AbortController().signal, onWait: (holder: string) => void waits.push(holder) };
-const want = (run: string, more: { holder?: Holder; waitMs?: number; leaseMs?: number } = {}) => ({ key: "7", run, holder: me, waitMs: 0, ...more });
-const row = () => one.db.query<{ epoch: number; run: string | null; expires_at: number | null }, []>("SELECT * FROM lock").get()!;
+const hooks = {
+  signal: new AbortController().signal,
+  onWait: (holder: string) => void waits.push(holder),
+};
+const want = (run: string, more: { holder?: Holder; waitMs?: number; leaseMs?: number } = {}) => ({
+  key: "7",
+  run,
+  holder: me,
+  waitMs: 0,
+  ...more,
+});
+const row = () =>
+  one.db
+    .query<{ epoch: number; run: string | null; expires_at: number | null }, []>(
+      "SELECT * FROM lock",
+    )
+    .get()!;
 
 test("one at a time; a held lock names its holder; epochs only grow", async () => {
   const clock = leaping();
   const first = await Lock.acquire(one, clock, want("r1"), hooks);
-  expect(await codeOf(Lock.acquire(two, clock, want("r2"), hooks))).toMatchObject({ code: "lock_held", message: `7 is being worked on by run r1 (${me.user}@${me.host}, pid ${me.pid})` });
+  expect(await codeOf(Lock.acquire(two, clock, want("r2"), hooks))).toMatchObject({
+    code: "lock_held",
+    message: `7 is being worked on by run r1 (${me.user}@${me.host}, pid ${me.pid})`,
+  });
   const elsewhere = await Lock.acquire(two, clock, { ...want("r3"), key: "8" }, hooks);
   expect(elsewhere.epoch).toBe(1);
   elsewhere.release();
@@ -58,7 +75,10 @@ test("waits as long as it may, says once for whom, and ends when told to", async
   first.release();
   const third = await Lock.acquire(one, systemClock, want("r3"), hooks);
   const stop = new AbortController();
-  const waiting = Lock.acquire(two, systemClock, want("r2", { waitMs: 60_000 }), { ...hooks, signal: stop.signal });
+  const waiting = Lock.acquire(two, systemClock, want("r2", { waitMs: 60_000 }), {
+    ...hooks,
+    signal: stop.signal,
+  });
   stop.abort(new Error("told to"));
   await expect(waiting).rejects.toThrow("told to");
   const patient = Lock.acquire(two, systemClock, want("r2", { waitMs: 5_000 }), hooks);
@@ -72,9 +92,17 @@ test("waits as long as it may, says once for whom, and ends when told to", async
 test("a holder that died is superseded at once, one of another host only when its lease ran out", async () => {
   const clock = leaping();
   await Lock.acquire(one, clock, want("r1", { holder: gone }), hooks);
-  const next = await Lock.acquire(two, clock, want("r2", { holder: { ...gone, host: "elsewhere" } }), hooks);
+  const next = await Lock.acquire(
+    two,
+    clock,
+    want("r2", { holder: { ...gone, host: "elsewhere" } }),
+    hooks,
+  );
   expect(next.epoch).toBe(2);
-  expect(await codeOf(Lock.acquire(one, clock, want("r3"), hooks))).toMatchObject({ code: "lock_held", message: expect.stringContaining("@elsewhere") });
+  expect(await codeOf(Lock.acquire(one, clock, want("r3"), hooks))).toMatchObject({
+    code: "lock_held",
+    message: expect.stringContaining("@elsewhere"),
+  });
   await clock.sleep(15_001);
   const third = await Lock.acquire(one, clock, want("r3"), hooks);
   expect(third.epoch).toBe(3);
@@ -86,16 +114,21 @@ test("fenced: records only while the lock is held, and undoes what it recorded w
   const first = await Lock.acquire(one, clock, want("r1"), hooks);
   const recorded: string[] = [];
   first.fenced(() => recorded.push("before"));
-  const broken = () => first.fenced(() => {
-    one.db.run("UPDATE lock SET expires_at = 1");
-    throw new Error("no room");
-  });
+  const broken = () =>
+    first.fenced(() => {
+      one.db.run("UPDATE lock SET expires_at = 1");
+      throw new Error("no room");
+    });
   expect(await codeOf((async () => broken())())).toMatchObject({ code: "journal_failed" });
   expect(row().expires_at).not.toBe(1);
 
   await clock.sleep(15_001);
   const second = await Lock.acquire(two, clock, want("r2"), hooks);
-  expect(await codeOf((async () => first.fenced(() => recorded.push("after")))())).toMatchObject({ code: "lock_lost", message: expect.stringContaining("run r2 holds it now"), hint: expect.stringContaining("resume r1") });
+  expect(await codeOf((async () => first.fenced(() => recorded.push("after")))())).toMatchObject({
+    code: "lock_lost",
+    message: expect.stringContaining("run r2 holds it now"),
+    hint: expect.stringContaining("resume r1"),
+  });
   expect(recorded).toEqual(["before"]);
   first.release();
   expect(row()).toMatchObject({ epoch: 2, run: "r2" });
@@ -118,7 +151,9 @@ test("a lease is renewed while its process lives", async () => {
   await Bun.sleep(400);
   expect(row().expires_at!).toBeGreaterThan(before + 150);
   lock.fenced(() => {});
-  expect(await codeOf(Lock.acquire(two, systemClock, want("r2"), hooks))).toMatchObject({ code: "lock_held" });
+  expect(await codeOf(Lock.acquire(two, systemClock, want("r2"), hooks))).toMatchObject({
+    code: "lock_held",
+  });
   lock.release();
 });
 
@@ -137,22 +172,49 @@ test("dead is who is certainly gone: by pid and start time, on this host", async
 
 test("a run that loses its lock does not act again, and takes nothing back: another may be at work", () =>
   withHarness(async (h) => {
-    h.on = { a: () => { h.journal.db.run("UPDATE lock SET epoch = epoch + 1, run = 'other'"); return null; } };
+    h.on = {
+      a: () => {
+        h.journal.db.run("UPDATE lock SET epoch = epoch + 1, run = 'other'");
+        return null;
+      },
+    };
     const ran = await h.run("steps: [{id: a, fake.act: {}}, {id: b, fake.act: {}}]");
     expect(h.calls).toEqual(["act a"]);
-    expect(ran).toMatchObject({ exit: 6, status: "needs_operator", error: { code: "lock_lost", step: "b" }, ended: ["a ok", "b unknown"] });
-    expect(h.journal.db.query<{ run: string }, []>("SELECT run FROM lock").get()!.run).toBe("other");
+    expect(ran).toMatchObject({
+      exit: 6,
+      status: "needs_operator",
+      error: { code: "lock_lost", step: "b" },
+      ended: ["a ok", "b unknown"],
+    });
+    expect(ran.run["undo"]).toBeUndefined();
+    expect(h.journal.db.query<{ run: string }, []>("SELECT run FROM lock").get()!.run).toBe(
+      "other",
+    );
   }));
 
 test("the target's own lock counts too: held by another refuses, lost on the way ends the run", () =>
   withHarness(async (h) => {
     const text = "steps: [{id: a, fake.act: {}}, {id: b, fake.act: {}}]";
-    expect(await codeOf(h.run(text, { target: { lock: async () => ({ heldBy: "run x (ann@far, pid 1)" }) } }))).toMatchObject({ code: "lock_held", message: expect.stringContaining("ann@far") });
-    expect(h.journal.db.query<{ run: string | null }, []>("SELECT run FROM lock").get()!.run).toBeNull();
+    expect(
+      await codeOf(
+        h.run(text, { target: { lock: async () => ({ heldBy: "run x (ann@far, pid 1)" }) } }),
+      ),
+    ).toMatchObject({ code: "lock_held", message: expect.stringContaining("ann@far") });
+    expect(
+      h.journal.db.query<{ run: string | null }, []>("SELECT run FROM lock").get()!.run,
+    ).toBeNull();
     expect(h.journal.runs(9)).toEqual([]);
     let held = true;
-    h.on = { a: () => { held = false; return null; } };
-    const lock = async () => ({ held: () => held, release: async () => void h.calls.push("released") });
+    h.on = {
+      a: () => {
+        held = false;
+        return null;
+      },
+    };
+    const lock = async () => ({
+      held: () => held,
+      release: async () => void h.calls.push("released"),
+    });
     const ran = await h.run(text, { target: { lock } });
     expect(ran).toMatchObject({ exit: 6, error: { code: "lock_lost" } });
     expect(h.calls).toEqual(["act a", "released"]);
@@ -160,8 +222,15 @@ test("the target's own lock counts too: held by another refuses, lost on the way
 
 test("a read takes no lock", () =>
   withHarness(async (h) => {
-    await Lock.acquire(h.journal, h.clock, { key: "7", run: "other", holder: me, waitMs: 0 }, hooks);
+    await Lock.acquire(
+      h.journal,
+      h.clock,
+      { key: "7", run: "other", holder: me, waitMs: 0 },
+      hooks,
+    );
     expect((await h.run("summary: R\nrisk: read\nsteps: [{id: a, fake.look: {}}]")).exit).toBe(0);
-    expect(await codeOf(h.run("steps: [{id: a, fake.act: {}}]"))).toMatchObject({ code: "lock_held" });
+    expect(await codeOf(h.run("steps: [{id: a, fake.act: {}}]"))).toMatchObject({
+      code: "lock_held",
+    });
     expect(h.calls).toEqual(["look a"]);
   }));

@@ -9,7 +9,15 @@ import { openLibrary } from "../../../engine/load/library.ts";
 import { executeRun, type Host, type RunOutcome, type RunRequest } from "../../../engine/run.ts";
 import { Stop } from "../../../engine/run/stop.ts";
 import { Secrets } from "../../../engine/secrets.ts";
-import type { Clock, Event, Json, JsonObject, StepContext, StepType, Target } from "../../../engine/types.ts";
+import type {
+  Clock,
+  Event,
+  Json,
+  JsonObject,
+  StepContext,
+  StepType,
+  Target,
+} from "../../../engine/types.ts";
 import { loaders } from "../../../steps/_registry.ts";
 
 /** What a fake step does when it is called; without one it gives `{path}`. */
@@ -65,7 +73,7 @@ export function leaping(): Clock & { slept: number[] } {
   };
 }
 
-export function target(more: Partial<Target> = {}): Target {
+function target(more: Partial<Target> = {}): Target {
   return {
     name: "drill",
     cluster: "drill",
@@ -96,7 +104,9 @@ export class Harness {
     this.type("fake.look", { effect: "read", idempotent: true }, "look"),
     this.type("fake.act", {
       undo: async (ctx, _input, output) => {
-        this.calls.push(`undo ${ctx.step.path.replace(/~undo$/, "")}${output === undefined ? " unfinished" : ""}`);
+        this.calls.push(
+          `undo ${ctx.step.path.replace(/~undo$/, "")}${output === undefined ? " unfinished" : ""}`,
+        );
         await this.on[`${ctx.step.id}~undo`]?.(ctx, output);
       },
     }),
@@ -182,14 +192,22 @@ export class Harness {
       lockWaitMs: 0,
       stop: options.stop ?? new Stop(),
       asked: {
-        flags: { yes: false, confirm: null, iKnowWhatIAmDoing: false, explicitCluster: true, ...options.flags },
+        flags: {
+          yes: false,
+          confirm: null,
+          iKnowWhatIAmDoing: false,
+          explicitCluster: true,
+          ...options.flags,
+        },
         caller: "test",
         policy: [],
         backupRunbook: runbooks.has("backup/create"),
         confirm: undefined,
         ...options.asked,
       },
-      ...(row ? { resume: { row, assumed: new Map(Object.entries(options.resume?.assumed ?? {})) } } : {}),
+      ...(row
+        ? { resume: { row, assumed: new Map(Object.entries(options.resume?.assumed ?? {})) } }
+        : {}),
     });
     const { run: inData, ...data } = (outcome.envelope.data ?? {}) as JsonObject;
     const run = (inData ?? outcome.envelope.error?.run) as Ran["run"];
@@ -230,7 +248,8 @@ export function fail(message = "as it should", retryable = false): Behaviour {
 export function failing(times: number, output: Json = { done: true }): Behaviour {
   let left = times;
   return () => {
-    if (left-- > 0) throw new PgdbaError("connection_failed", `failure, ${left} left`, { retryable: true });
+    if (left-- > 0)
+      throw new PgdbaError("connection_failed", `failure, ${left} left`, { retryable: true });
     return output;
   };
 }
@@ -242,12 +261,19 @@ export function sequence(...outputs: Json[]): Behaviour {
 }
 
 /** The code of what `work` throws. */
-export async function codeOf(work: Promise<unknown>): Promise<{ code: string; message: string; hint: string | undefined; gate: unknown }> {
+export async function codeOf(
+  work: Promise<unknown>,
+): Promise<{ code: string; message: string; hint: string | undefined; gate: unknown }> {
   try {
     await work;
   } catch (thrown) {
     if (!(thrown instanceof PgdbaError)) throw thrown;
-    return { code: thrown.code, message: thrown.message, hint: thrown.hint, gate: (thrown.data as JsonObject | undefined)?.["gate"] };
+    return {
+      code: thrown.code,
+      message: thrown.message,
+      hint: thrown.hint,
+      gate: (thrown.data as JsonObject | undefined)?.["gate"],
+    };
   }
   throw new Error("nothing was thrown");
 }

@@ -6,7 +6,8 @@ const plan = { plan: true };
 test("reads run for real, changes are shown or said not to be, and nothing acts", () =>
   withHarness(async (h) => {
     h.on = { a: () => ({ n: 4 }) };
-    const ran = await h.run(`
+    const ran = await h.run(
+      `
 steps:
   - {id: a, fake.look: {}}
   - {id: shown, fake.shown: {n: "\${steps.a.output.n + 1}"}}
@@ -14,11 +15,25 @@ steps:
   - id: g
     block: [{id: inner, fake.act: {}}]
     always: [{id: close, fake.shown: {}}]
-`, plan);
+`,
+      plan,
+    );
     expect(h.calls).toEqual(["look a", "plan shown", "plan close"]);
-    expect(ran.ended).toEqual(["a ok", "shown previewed", "blind not_previewable", "inner not_previewable", "close previewed", "g ok"]);
+    expect(ran.ended).toEqual([
+      "a ok",
+      "shown previewed",
+      "blind not_previewable",
+      "inner not_previewable",
+      "close previewed",
+      "g ok",
+    ]);
     expect(ran.steps[1]).toMatchObject({ changed: false, preview: { would: { n: 5 } } });
-    expect(ran).toMatchObject({ exit: 0, status: "planned", envelope: { success: true }, run: { plan: true, status: "planned" } });
+    expect(ran).toMatchObject({
+      exit: 0,
+      status: "planned",
+      envelope: { success: true },
+      run: { plan: true, status: "planned" },
+    });
     expect(h.journal.run("run-1")).toMatchObject({ status: "planned", plan: true });
     expect(h.journal.steps("run-1").every((row) => row.status !== "open")).toBe(true);
   }));
@@ -26,7 +41,8 @@ steps:
 test("what touches the output of a step that did not run is undetermined: not false, not an error", () =>
   withHarness(async (h) => {
     h.on = { known: () => ({ yes: true }) };
-    const ran = await h.run(`
+    const ran = await h.run(
+      `
 steps:
   - {id: known, fake.look: {}}
   - {id: act, fake.act: {}}
@@ -46,7 +62,9 @@ steps:
   - {id: yes, when: steps.act.output.ready || steps.known.output.yes, fake.look: {}}
   - {id: status, when: steps.act.status == 'not_previewable', fake.look: {}}
 output: {known: steps.known.output.yes, unknown: steps.act.output.n, mixed: {a: steps.known.output.yes, b: steps.act.output.n}}
-`, plan);
+`,
+      plan,
+    );
     expect(ran.error).toBeNull();
     expect(ran.ended).toEqual([
       "known ok",
@@ -67,54 +85,104 @@ output: {known: steps.known.output.yes, unknown: steps.act.output.n, mixed: {a: 
       "yes ok",
       "status ok",
     ]);
-    expect(h.calls).toEqual(["look known", "look until", "look not_yet", "plan settled", "look yes", "look status"]);
+    expect(h.calls).toEqual([
+      "look known",
+      "look until",
+      "look not_yet",
+      "plan settled",
+      "look yes",
+      "look status",
+    ]);
     expect(ran.data).toEqual({ known: true, mixed: { a: true } });
     expect(h.clock.slept).toEqual([]);
   }));
 
 test("an output of which nothing is known is empty, not a failure", () =>
   withHarness(async (h) => {
-    const ran = await h.run("steps: [{id: a, fake.act: {}}]\noutput: {n: steps.a.output.n}\n", plan);
+    const ran = await h.run(
+      "steps: [{id: a, fake.act: {}}]\noutput: {n: steps.a.output.n}\n",
+      plan,
+    );
     expect(ran).toMatchObject({ exit: 0, status: "planned", data: {} });
-    expect(JSON.parse(h.journal.db.query<{ output: string }, []>("SELECT output FROM run").get()!.output)).toEqual({});
+    expect(
+      JSON.parse(
+        h.journal.db.query<{ output: string }, []>("SELECT output FROM run").get()!.output,
+      ),
+    ).toEqual({});
   }));
 
 test("a loop of changes: each item is shown, its output is unknown, and how many there are is known", () =>
   withHarness(async (h) => {
-    const ran = await h.run(`
+    const ran = await h.run(
+      `
 steps:
   - {id: each, foreach: [1, 2], fake.shown: {n: "\${item}"}}
   - {id: counted, when: size(steps.each.output) == 2, fake.look: {}}
   - {id: first, when: "steps.each.output[0].path == 'x'", fake.look: {}}
-`, plan);
-    expect(ran.ended).toEqual(["each/0 previewed", "each/1 previewed", "each previewed", "counted ok", "first undetermined"]);
+`,
+      plan,
+    );
+    expect(ran.ended).toEqual([
+      "each/0 previewed",
+      "each/1 previewed",
+      "each previewed",
+      "counted ok",
+      "first undetermined",
+    ]);
   }));
 
 test("a called runbook is planned too; of its output the caller knows what is known", () =>
   withHarness(async (h) => {
-    h.write("sub/one", "summary: S\nrisk: change\nsteps: [{id: look, fake.look: {}}, {id: act, fake.act: {}}]\noutput: {known: steps.look.output.path, unknown: steps.act.output.n}\n");
-    const ran = await h.run(`
+    h.write(
+      "sub/one",
+      "summary: S\nrisk: change\nsteps: [{id: look, fake.look: {}}, {id: act, fake.act: {}}]\noutput: {known: steps.look.output.path, unknown: steps.act.output.n}\n",
+    );
+    const ran = await h.run(
+      `
 steps:
   - {id: sub, run: sub/one}
   - {id: k, when: steps.sub.output.known == 'sub/look', fake.look: {}}
   - {id: u, when: steps.sub.output.unknown == 1, fake.look: {}}
-`, plan);
-    expect(ran.ended).toEqual(["sub/look ok", "sub/act not_previewable", "sub ok", "k ok", "u undetermined"]);
-    expect(h.journal.steps("run-1").find((row) => row.path === "sub")!.result!.output).toEqual({ known: "sub/look", unknown: null });
+`,
+      plan,
+    );
+    expect(ran.ended).toEqual([
+      "sub/look ok",
+      "sub/act not_previewable",
+      "sub ok",
+      "k ok",
+      "u undetermined",
+    ]);
+    expect(h.journal.steps("run-1").find((row) => row.path === "sub")!.result!.output).toEqual({
+      known: "sub/look",
+      unknown: null,
+    });
   }));
 
 test("a read that fails fails the plan, and its rescue is planned", () =>
   withHarness(async (h) => {
     h.on = { a: fail("unreachable") };
-    expect(await h.run("steps: [{id: a, fake.look: {}}]", plan)).toMatchObject({ exit: 1, error: { message: "unreachable" } });
-    const rescued = await h.run("steps: [{id: g, block: [{id: a, fake.look: {}}], rescue: [{id: r, fake.shown: {}}]}]", plan);
+    expect(await h.run("steps: [{id: a, fake.look: {}}]", plan)).toMatchObject({
+      exit: 1,
+      error: { message: "unreachable" },
+    });
+    const rescued = await h.run(
+      "steps: [{id: g, block: [{id: a, fake.look: {}}], rescue: [{id: r, fake.shown: {}}]}]",
+      plan,
+    );
     expect(rescued.ended).toEqual(["a failed", "r previewed", "g recovered"]);
   }));
 
 test("a plan takes no lock, asks nothing and takes no backup", () =>
   withHarness(async (h) => {
-    h.write("backup/create", "summary: B\nrisk: change\nsteps: [{id: copy, fake.act: {}}]\noutput: {verified: \"true\"}\n");
-    const ran = await h.run("summary: D\nrisk: destructive\nsteps: [{id: drop, fake.shown: {}}]", plan);
+    h.write(
+      "backup/create",
+      'summary: B\nrisk: change\nsteps: [{id: copy, fake.act: {}}]\noutput: {verified: "true"}\n',
+    );
+    const ran = await h.run(
+      "summary: D\nrisk: destructive\nsteps: [{id: drop, fake.shown: {}}]",
+      plan,
+    );
     expect(ran).toMatchObject({ exit: 0, ended: ["drop previewed"] });
     expect(h.journal.db.query("SELECT * FROM lock").all()).toEqual([]);
   }));

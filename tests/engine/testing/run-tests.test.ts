@@ -12,12 +12,19 @@ afterEach(() => h.close());
 
 /** Runs the `cases` of a test file for the runbook demo/one. */
 async function cases(runbook: string, text: string): Promise<CaseResult[]> {
-  h.write("demo/one", runbook.includes("risk:") ? runbook : `summary: A test.\nrisk: change\n${runbook}`);
+  h.write(
+    "demo/one",
+    runbook.includes("risk:") ? runbook : `summary: A test.\nrisk: change\n${runbook}`,
+  );
   const file = join(h.dir, "runbooks/demo/one.test.yaml");
   mkdirSync(join(h.dir, "runbooks/demo"), { recursive: true });
   writeFileSync(file, text);
   expect(testFileOf(join(h.dir, "runbooks/demo/one.yaml"))).toBe(file);
-  return runTestFile(file, "demo/one", { library: h.library(), registry: h.registry, clock: h.clock });
+  return runTestFile(file, "demo/one", {
+    library: h.library(),
+    registry: h.registry,
+    clock: h.clock,
+  });
 }
 
 const problems = (found: CaseResult[]) => found.map((one) => one.problems);
@@ -35,7 +42,9 @@ output: {old: steps.before.output.leader, new: steps.settled.output.leader}
 
 test("cases run on the real engine: no step type that touches anything is called, and nobody waits", async () => {
   const started = performance.now();
-  const found = await cases(SWITCH, `
+  const found = await cases(
+    SWITCH,
+    `
 cases:
   - name: switches
     params: {target: pg2}
@@ -67,15 +76,20 @@ cases:
     flags: {plan: true}
     fixtures: {before: {output: {leader: pg1}}, settled: {output: {leader: pg1}}}
     expect: {status: planned, steps: {switch: not_previewable, settled: undetermined}, output: {old: pg1}}
-`);
+`,
+  );
   expect(problems(found)).toEqual([[], [], [], [], [], [], []]);
-  expect(found.map(({ passed, runbook }) => [passed, runbook])).toEqual(found.map(() => [true, "demo/one"]));
+  expect(found.map(({ passed, runbook }) => [passed, runbook])).toEqual(
+    found.map(() => [true, "demo/one"]),
+  );
   expect(h.calls).toEqual([]);
   expect(performance.now() - started).toBeLessThan(5_000);
 });
 
 test("what does not come out as expected is told, each difference in a line", async () => {
-  const found = await cases("steps: [{id: a, fake.act: {}}]\noutput: {n: steps.a.output.n, deep: steps.a.output}\n", `
+  const found = await cases(
+    "steps: [{id: a, fake.act: {}}]\noutput: {n: steps.a.output.n, deep: steps.a.output}\n",
+    `
 cases:
   - name: wrong all over
     fixtures: {a: {output: {n: 1, list: [1, 2]}}}
@@ -86,7 +100,8 @@ cases:
   - name: an output of which more is there than is asked for
     fixtures: {a: {output: {n: 1, list: [1, 2]}}}
     expect: {output: {deep: {list: [1, 2]}}}
-`);
+`,
+  );
   expect(problems(found)).toEqual([
     [
       "status: expected failed, got ok",
@@ -106,11 +121,14 @@ cases:
 });
 
 test("a call without a fixture fails the case, though a rescue takes the failure; an unused or misspelt one is told", async () => {
-  const found = await cases("steps: [{id: g, block: [{id: a, fake.look: {}}], rescue: [{id: r, set: {n: 1}}]}]\n", `
+  const found = await cases(
+    "steps: [{id: g, block: [{id: a, fake.look: {}}], rescue: [{id: r, set: {n: 1}}]}]\n",
+    `
 cases:
   - {name: no fixture, expect: {status: ok}}
   - {name: misspelt, fixtures: {a: {output: 1}, aa: {output: 1}, nope/a: {output: 1}}, expect: {status: ok}}
-`);
+`,
+  );
   expect(problems(found)).toEqual([
     ["a was called and has no fixture"],
     ["fixtures: there is no step aa", "fixtures: there is no step nope/a"],
@@ -118,7 +136,10 @@ cases:
 });
 
 test("fixtures by path: items of loops, steps of called runbooks and of undos; a path wins over an id", async () => {
-  h.write("sub/one", "summary: S\nrisk: change\nsteps: [{id: inner, fake.act: {}}]\noutput: {n: steps.inner.output}\n");
+  h.write(
+    "sub/one",
+    "summary: S\nrisk: change\nsteps: [{id: inner, fake.act: {}}]\noutput: {n: steps.inner.output}\n",
+  );
   const found = await cases(
     `
 steps:
@@ -147,8 +168,13 @@ cases:
 });
 
 test("gates hold in tests too: flags and labels are the case's", async () => {
-  h.write("backup/create", "summary: B\nrisk: change\nsteps: [{id: copy, fake.act: {}}]\noutput: {verified: steps.copy.output.ok}\n");
-  const found = await cases("summary: D\nrisk: destructive\nsteps: [{id: drop, fake.act: {}}]\n", `
+  h.write(
+    "backup/create",
+    "summary: B\nrisk: change\nsteps: [{id: copy, fake.act: {}}]\noutput: {verified: steps.copy.output.ok}\n",
+  );
+  const found = await cases(
+    "summary: D\nrisk: destructive\nsteps: [{id: drop, fake.act: {}}]\n",
+    `
 cases:
   - {name: unconfirmed, expect: {status: refused, error: approval_needed}}
   - {name: production, flags: {confirm: test}, target: {labels: [production]}, expect: {error: gate_refused}}
@@ -160,7 +186,8 @@ cases:
     flags: {confirm: test}
     fixtures: {copy: {output: {ok: false}}}
     expect: {error: gate_refused, steps: {drop: not reached}}
-`);
+`,
+  );
   expect(problems(found)).toEqual([[], [], [], []]);
 });
 
@@ -171,7 +198,10 @@ test.each([
   ["cases: [{name: x, expect: {state: ok}}]", /state/],
   ["case: []", /case/],
 ])("a test file that is not one is refused: %s", async (text, message) => {
-  await expect(cases("steps: [{id: a, fake.look: {}}]", text)).rejects.toMatchObject({ code: "invalid_runbook", message: expect.stringMatching(message) });
+  await expect(cases("steps: [{id: a, fake.look: {}}]", text)).rejects.toMatchObject({
+    code: "invalid_runbook",
+    message: expect.stringMatching(message),
+  });
 });
 
 test("a runbook has no test file until there is one", () => {

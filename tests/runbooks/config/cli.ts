@@ -4,6 +4,7 @@ const ROOT = join(import.meta.dir, "../../..");
 
 export interface Ended {
   exit: number | null;
+  /** What ended it, when it did not end by itself. */
   signal: string | null;
   /** The envelope; null when it was killed before it could print one. */
   envelope: any;
@@ -21,5 +22,6 @@ export async function pgdba(args: string[], env: Record<string, string>, preload
   });
   const [out, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   const exit = await child.exited;
-  return { exit: child.signalCode === null ? exit : null, signal: child.signalCode, envelope: out === "" ? null : JSON.parse(out), stderr };
+  const signal = child.signalCode === null ? null : String(child.signalCode);
+  return { exit: signal === null ? exit : null, signal, envelope: out === "" ? null : JSON.parse(out), stderr };
 }

@@ -96,6 +96,9 @@ describe("a plan", () => {
     await on.sql(
       "CREATE TABLE wide AS SELECT i, i % 7 AS k, 'note ' || i AS note FROM generate_series(1, 60000) i; ANALYZE wide",
     );
+    await on.sql(
+      "CREATE TABLE sparse (i int PRIMARY KEY, note text) WITH (fillfactor = 10); INSERT INTO sparse SELECT i, repeat('x', 30) FROM generate_series(1, 30000) i; ANALYZE sparse",
+    );
     const off = {
       max_parallel_workers_per_gather: "0",
       enable_mergejoin: "off",
@@ -106,11 +109,22 @@ describe("a plan", () => {
       ["sort_spill", "SELECT * FROM wide ORDER BY note", { max_parallel_workers_per_gather: "0" }],
       ["hash_spill", "SELECT count(*) FROM wide a JOIN wide b USING (note)", off],
       ["aggregate_spill", "SELECT note, count(*) FROM wide GROUP BY note", off],
+      [
+        "bitmap_lossy",
+        "SELECT count(*) FROM sparse WHERE i < 28000",
+        {
+          enable_seqscan: "off",
+          enable_indexscan: "off",
+          enable_indexonlyscan: "off",
+          max_parallel_workers_per_gather: "0",
+        },
+      ],
     ];
     for (const [code, sql, settings] of statements) {
-      const small = await executed(sql, { settings: { ...settings, work_mem: "256kB" } });
+      const work_mem = code === "bitmap_lossy" ? 64 : 256;
+      const small = await executed(sql, { settings: { ...settings, work_mem: `${work_mem}kB` } });
       const found = small.findings.find((one: JsonObject) => one.code === code);
-      expect(found?.evidence.work_mem_kb).toBe(256);
+      expect(found?.evidence.work_mem_kb).toBe(work_mem);
       const enough = await executed(sql, {
         settings: { ...settings, work_mem: `${found.evidence.needed_work_mem_kb}kB` },
       });
@@ -253,6 +267,8 @@ describe("executed and undone", () => {
       "VALUES (1), (2)",
       "SELECT 'call dblink(x) and pg_sleep(1)' FROM items WHERE name <> 'pg_sleep(10)'",
       "SELECT count(*) FROM passwd",
+      "SELECT count(*) FROM items TABLESAMPLE system (50)",
+      "SELECT row_number() OVER (ORDER BY id), now() - interval '1 day' FROM items WHERE id IN (1, 2)",
     ])
       expect((await executed(sql)).analyzed).toBe(true);
   });
@@ -394,7 +410,7 @@ describe("what could act outside of the transaction is not executed", () => {
 describe("who asks", () => {
   test("an ordinary user gets plans of what it may read, and only those", async () => {
     await on.sql(`CREATE ROLE plain_user LOGIN PASSWORD 'p'; GRANT SELECT ON items TO plain_user`);
-    const bare = await bench(18, { user: "plain_user", password: "p" }, on.database);
+    const bare = await bench(18, on.database, { user: "plain_user", password: "p" });
     const { plan, findings } = await run(
       { sql: "SELECT * FROM items WHERE id = 7", analyze: true },
       bare.ctx,

@@ -116,6 +116,16 @@ export const CASES: Record<string, Case> = {
     settings: serial,
     version: 13,
   },
+  "filter-discards-estimate": {
+    sql: "SELECT * FROM orders WHERE note = 'note 77'",
+    settings: serial,
+    estimate: true,
+  },
+  "filter-discards-not-limit": {
+    sql: "SELECT * FROM orders WHERE total = 77 LIMIT 1",
+    settings: serial,
+    estimate: true,
+  },
   "filter-discards-not": {
     sql: "SELECT count(*) FROM orders WHERE status = 'done'",
     settings: serial,
@@ -149,7 +159,8 @@ export const CASES: Record<string, Case> = {
     sql: onPlaces,
     settings: {
       ...parallel,
-      ...{ ...bitmaps, max_parallel_workers_per_gather: "2" },
+      ...bitmaps,
+      max_parallel_workers_per_gather: "2",
       work_mem: "64kB",
     },
   },

@@ -21,14 +21,14 @@ export interface Bench {
   close(): Promise<void>;
 }
 
-/** A database of its own on the shared server of that version, with a target that a step can use. */
+/** A target that a step can use, on the shared server of that version or another one; a database of its own unless one is named. */
 export async function bench(
-  version: Version = 18,
+  where: Version | TestServer = 18,
+  named?: string,
   as?: { user: string; password: string },
-  on?: string,
 ): Promise<Bench> {
-  const server = await sharedServer(version);
-  const database = on ?? (await createDatabase(server));
+  const server = typeof where === "number" ? await sharedServer(where) : where;
+  const database = named ?? (await createDatabase(server));
   const { host, port } = server;
   const { user, password } = as ?? server;
   const target: Target = await resolveTarget({

@@ -8,7 +8,7 @@ import {
   type Rule,
   weigh,
 } from "../finding.ts";
-import { number, type Plan, type PlanNode, text, walk } from "../tree.ts";
+import { type Actual, number, type Plan, type PlanNode, text, withAncestors } from "../tree.ts";
 
 /** Thresholds of pgMustard and pganalyze for rows read and thrown away. */
 const SHARE = 0.9;
@@ -16,37 +16,58 @@ const ROWS = 10_000;
 /** Pages (8 MB): reading less from beginning to end is about as good as any index. */
 export const SMALL_PAGES = 1000;
 
-/** Scans that read much and keep little. */
+/** Scans that read much and keep little; without execution by the planner's own estimates. */
 export const discards: Rule = (plan, facts) =>
-  [...walk(plan.root)].flatMap((node) => judge(node, plan, facts));
+  [...withAncestors(plan.root)].flatMap(([node, above]) => {
+    if (node.relation === null || isSmall(node, facts)) return [];
+    const counted =
+      node.actual === null ? expected(node, above, facts) : happened(node, node.actual);
+    return counted === null ? [] : judge(node, counted, plan);
+  });
 
-function judge(node: PlanNode, plan: Plan, facts: Facts): Finding[] {
-  const { actual, relation } = node;
-  if (relation === null || actual === null || isSmall(node, facts)) return [];
-  const removed = removedRows(node);
-  const read = removed + actual.rows;
+interface Counted {
+  removed: number;
+  kept: number;
+}
+
+function happened(node: PlanNode, { rows }: Actual): Counted {
+  return { removed: removedRows(node), kept: rows };
+}
+
+/** Null where the plan alone can't tell: an index reads a part of the table, and a LIMIT ends the scan early. */
+function expected(node: PlanNode, above: readonly PlanNode[], facts: Facts): Counted | null {
+  const rows = factsOf(node, facts)?.rows ?? 0;
+  const early = above.some(({ type }) => type === "Limit");
+  if (node.type !== "Seq Scan" || rows <= 0 || early) return null;
+  return { removed: rows - node.estimated.rows, kept: node.estimated.rows };
+}
+
+function judge(node: PlanNode, { removed, kept }: Counted, plan: Plan): Finding[] {
+  const read = removed + kept;
   const share = read === 0 ? 0 : removed / read;
   if (removed < ROWS || share < SHARE) return [];
+  const { actual } = node;
+  const table = node.relation?.name ?? "";
   const filter = text(node, "filter") ?? "";
-  const index = node.type === "Seq Scan" ? null : (node.index ?? "an index");
+  const does = actual === null ? "Would read" : "Read";
   return [
     {
       code: "filter_discards",
-      severity: weigh(plan, actual.share),
+      severity: weigh(plan, actual?.share ?? null),
       node: at(node),
-      message: `Read ${count(read)} rows of ${relation.name} and threw ${percent(share)} of them away: ${filter}.`,
+      message: `${does} ${count(read)} rows of ${table} and ${actual === null ? "throw" : "threw"} ${percent(share)} of them away: ${filter}.`,
       evidence: {
         rows_read: read,
         rows_removed: removed,
-        rows_kept: actual.rows,
+        rows_kept: kept,
         removed_share: Math.round(share * 1000) / 1000,
-        loops: actual.loops,
+        loops: actual?.loops ?? null,
         filter,
       },
       advice:
-        index === null
-          ? `Create an index on the columns of ${relation.name} that the filter compares: columns compared for equality first; or a partial one when its constants never change.`
-          : `Extend ${index} by the columns of the filter, so that rows are sorted out before the table is read.`,
+        node.type === "Seq Scan"
+          ? `Create an index on the columns of ${table} that the filter compares: columns compared for equality first; or a partial one when its constants never change.`
+          : `Extend ${node.index ?? "the index"} by the columns of the filter, so that rows are sorted out before the table is read.`,
     },
   ];
 }

@@ -7,7 +7,7 @@ export const spills: Rule = (plan, facts) =>
   [...walk(plan.root)].flatMap((node) => {
     if (node.actual === null || node.actual.loops === 0) return [];
     if (node.type === "Sort" || node.type === "Incremental Sort") return sort(node, plan, facts);
-    if (node.type === "Hash") return hash(node, plan, facts);
+    if (node.type === "Hash") return hash(node, facts);
     return node.type === "Aggregate" ? aggregate(node, plan, facts) : [];
   });
 
@@ -56,7 +56,7 @@ function diskOf(details: JsonObject): number {
 const HASH_TUPLE = 16;
 const BUCKET = 16;
 
-function hash(node: PlanNode, plan: Plan, facts: Facts): Finding[] {
+function hash(node: PlanNode, facts: Facts): Finding[] {
   const batches = number(node, "hash_batches");
   if (batches <= 1) return [];
   const rows = Math.max(node.actual?.rows_per_loop ?? 0, 1);
@@ -69,10 +69,7 @@ function hash(node: PlanNode, plan: Plan, facts: Facts): Finding[] {
   return [
     {
       code: "hash_spill",
-      severity:
-        weigh(plan, node.actual?.share ?? null) === "info"
-          ? "warning"
-          : weigh(plan, node.actual?.share ?? null),
+      severity: "warning",
       node: at(node),
       message: `The hash of ${count(rows)} rows was cut into ${batches} batches${grew ? ` (planned: ${original})` : ""}, all but one through temporary files.`,
       evidence: {

@@ -28,6 +28,12 @@ const SHOWN: [name: string, code: FindingCode, title: string | null, evidence: o
     "Parallel Seq Scan on orders",
     { loops: 3, rows_kept: 1 },
   ],
+  [
+    "filter-discards-estimate",
+    "filter_discards",
+    "Seq Scan on orders",
+    { rows_kept: 1, loops: null },
+  ],
   ["sort-spill", "sort_spill", "Sort", { rows: 200_000, work_mem_kb: 512, sorts: 1 }],
   ["sort-spill-13", "sort_spill", "Sort", { rows: 200_000, method: "external merge" }],
   ["sort-spill-parallel", "sort_spill", "Sort", { sorts: 3 }],

@@ -1,0 +1,79 @@
+const TEXT = { type: "string" } as const;
+const NUMBER = { type: "number" } as const;
+const NUMBER_OR_NULL = { type: ["number", "null"] } as const;
+const TEXTS = { type: "array", items: TEXT } as const;
+
+/** How a workload is given; also the input of `plan.diff`. */
+export const WORKLOAD_INPUT = {
+  workload: {
+    type: ["array", "null"],
+    description: "Statements and how often each runs; from pg_stat_statements without it",
+    items: {
+      type: "object",
+      additionalProperties: false,
+      required: ["sql"],
+      properties: { sql: { type: "string", minLength: 1 }, calls: { type: "number", minimum: 0 } },
+    },
+  },
+  workload_file: { type: ["string", "null"], description: "A file of SQL statements, each counted once" },
+  queryid: { type: ["string", "null"], description: "One statement of pg_stat_statements" },
+  tables: { type: ["array", "null"], items: TEXT, description: "Only statements on these tables, as table or schema.table" },
+  statements: { type: ["integer", "null"], minimum: 1, maximum: 5000, description: "Statements taken from pg_stat_statements: those that took most time; 200 without it" },
+} as const;
+
+export const SUGGEST_INPUT = {
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    ...WORKLOAD_INPUT,
+    budget: { type: ["string", "null"], format: "bytes", description: "What all suggested indexes may take together; any size without it" },
+    max_indexes: { type: ["integer", "null"], minimum: 1, description: "How many to suggest at most" },
+    min_improvement: { type: ["number", "null"], minimum: 0, maximum: 100, description: "Percent of what the workload costs with the other indexes that one must save by itself; 1 without it" },
+  },
+} as const;
+
+const object = <const P extends Record<string, object>>(properties: P) =>
+  ({ type: "object", additionalProperties: false, required: Object.keys(properties), properties }) as const;
+const list = <const I extends object>(items: I, description: string) => ({ type: "array", items, description }) as const;
+
+export const LIMITS_OUTPUT = list(object({ object: TEXT, reason: TEXT }), "What the twin lacks, and what to do about it");
+export const UNPROVEN_OUTPUT = list(object({ sql: TEXT, reason: TEXT }), "Statements that could not be planned; nothing is claimed of them");
+
+export const SUGGEST_OUTPUT = object({
+  suggestions: list(
+    object({
+      name: TEXT,
+      table: TEXT,
+      definition: TEXT,
+      statements: { ...TEXTS, description: "What builds it while others write" },
+      bytes: { ...NUMBER, description: "Estimated size" },
+      saves: { ...NUMBER, description: "Planner cost that the workload would have more without it" },
+      used_by: { ...TEXTS, description: "Statements whose plan uses it" },
+      replaces: { ...TEXTS, description: "Existing indexes that it begins with" },
+      write_overhead: object({
+        rows: { ...NUMBER, description: "Rows of it that the workload writes" },
+        cost: { ...NUMBER, description: "What that was counted as, in the planner's units" },
+        table_inserts: NUMBER_OR_NULL,
+        table_updates: NUMBER_OR_NULL,
+        table_hot_updates: NUMBER_OR_NULL,
+        days: { ...NUMBER_OR_NULL, description: "Time over which the table's counters run" },
+      }),
+      notes: TEXTS,
+    }),
+    "The most useful first",
+  ),
+  removable: list(
+    object({ index: TEXT, table: TEXT, bytes: NUMBER, reason: TEXT, scans: NUMBER_OR_NULL, days: NUMBER_OR_NULL, statement: TEXT }),
+    "Existing indexes without which no plan of the workload gets dearer. Scans are counted on this member only",
+  ),
+  queries: list(
+    object({ sql: TEXT, queryid: { type: ["string", "null"] }, calls: NUMBER, cost_before: NUMBER, cost_after: NUMBER, indexes: TEXTS }),
+    "Each statement's planner cost for one run, the most saved first",
+  ),
+  cost: object({ before: NUMBER, after: NUMBER, saved_percent: NUMBER }),
+  bytes: { ...NUMBER, description: "Estimated size of all suggested indexes" },
+  workload: object({ source: { type: "string", enum: ["given", "pg_stat_statements"] }, statements: NUMBER, hidden: NUMBER }),
+  unproven: UNPROVEN_OUTPUT,
+  limits: LIMITS_OUTPUT,
+  effort: object({ candidates: NUMBER, plans: NUMBER, statements_sent: NUMBER }),
+});

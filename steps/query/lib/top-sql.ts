@@ -1,0 +1,59 @@
+export const ORDERS = ["total", "mean", "io", "temp"] as const;
+export type Order = (typeof ORDERS)[number];
+
+const ORDER_BY: Record<Order, string> = {
+  total: "total_ms",
+  mean: "mean_ms",
+  io: "coalesce(io_ms, 0) DESC, io_bytes",
+  temp: "temp_bytes",
+};
+
+/**
+ * Names of pg_stat_statements' columns by the extension's version (1.10 is 110), which may be older than its server: 1.8 (13) told
+ * planning from execution and counted WAL, 1.9 (14) brought pg_stat_statements_info, 1.10 (15) the time of temporary files, 1.11 (17)
+ * told shared from local blocks. Source: the contrib module's own SQL files.
+ */
+function columns(version: number) {
+  const temp = version >= 110 ? " + temp_blk_read_time + temp_blk_write_time" : "";
+  return {
+    total: version >= 108 ? "total_exec_time" : "total_time",
+    max: version >= 108 ? "max_exec_time" : "max_time",
+    wal: version >= 108 ? "wal_bytes" : "NULL::numeric",
+    io:
+      version >= 111
+        ? `shared_blk_read_time + shared_blk_write_time + local_blk_read_time + local_blk_write_time${temp}`
+        : `blk_read_time + blk_write_time${temp}`,
+  };
+}
+
+/**
+ * The most expensive statements: $1 the least mean time in ms, $2 how many. Those of others that the role may not see have no
+ * queryid; they count in the shares only. Made of constants.
+ */
+export function topSql(version: number, order: Order): string {
+  const { total, max, wal, io } = columns(version);
+  return `WITH settings AS (SELECT current_setting('block_size')::int8 AS block, current_setting('track_io_timing')::bool AS timed),
+  grouped AS (
+    SELECT queryid, dbid, min(query) AS query, sum(calls) AS calls, sum(${total}) AS total, max(${max}) AS max, sum(rows) AS rows,
+      sum(shared_blks_hit) AS hit, sum(shared_blks_read) AS read, sum(${io}) AS io, sum(${wal}) AS wal,
+      sum(shared_blks_read + local_blks_read + temp_blks_read + temp_blks_written) AS blocks, sum(temp_blks_written) AS temp
+    FROM :"schema".pg_stat_statements GROUP BY queryid, dbid),
+  figures AS (
+    SELECT queryid::text AS queryid, query, d.datname AS database, calls::int8 AS calls, round(total::numeric, 3) AS total_ms,
+      round((total / greatest(calls, 1))::numeric, 3) AS mean_ms, round(max::numeric, 3) AS max_ms, rows::int8 AS rows,
+      CASE WHEN hit + read > 0 THEN round(100 * hit / (hit + read), 2) END AS hit_percent,
+      CASE WHEN timed OR io > 0 THEN round(io::numeric, 3) END AS io_ms, (blocks * block)::int8 AS io_bytes, (temp * block)::int8 AS temp_bytes,
+      wal::int8 AS wal_bytes, coalesce(round((100 * total / nullif(sum(total) OVER (), 0))::numeric, 2), 0) AS share_percent
+    FROM grouped CROSS JOIN settings LEFT JOIN pg_database d ON d.oid = dbid)
+SELECT * FROM figures WHERE queryid IS NOT NULL AND mean_ms >= $1 ORDER BY ${ORDER_BY[order]} DESC, total_ms DESC, queryid LIMIT $2`;
+}
+
+/** Since when the figures count, how often statements were dropped; of all statements the execution time and how many are hidden ($1). */
+export function infoSql(version: number): string {
+  const info =
+    version >= 109
+      ? `(SELECT dealloc, stats_reset FROM :"schema".pg_stat_statements_info)`
+      : "(SELECT NULL::int8, NULL::timestamptz)";
+  return `SELECT dealloc, stats_reset, coalesce(round(sum(${columns(version).total})::numeric, 3), 0) AS all_ms, count(*) FILTER (WHERE query = $1) AS hidden
+FROM ${info} AS info (dealloc, stats_reset) LEFT JOIN :"schema".pg_stat_statements ON true GROUP BY dealloc, stats_reset`;
+}

@@ -1,0 +1,133 @@
+import { parseDuration } from "../../engine/expr/units.ts";
+import { defineStep } from "../define.ts";
+import { placeIdentifiers } from "../sql/input.ts";
+import { session } from "../sql/session.ts";
+import { GRANT_HINT, HIDDEN_TEXT, statementsExtension } from "./lib/recorded.ts";
+import { infoSql, ORDERS, topSql } from "./lib/top-sql.ts";
+
+const nullable = (type: string) => ({ type: [type, "null"] }) as const;
+
+export default defineStep({
+  type: "query.top",
+  summary: "The statements that cost most, from pg_stat_statements",
+  docs: `One row per statement and database, whoever ran it. Times are those of execution. \`threshold\` leaves out statements that are
+fast on average. \`io\` orders by the time spent reading and writing where the server measures it (\`track_io_timing\`), and else by the
+bytes that were not in memory. The figures count from \`stats_reset\` on; \`dealloc\` above 0 says that rare statements were dropped
+since, so that shares are too high: raise \`pg_stat_statements.max\`.`,
+  example: `- query.top:
+    order: total
+    threshold: 100ms
+    limit: 10
+`,
+  effect: "read",
+  idempotent: true,
+  needs: ["postgres"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      order: {
+        type: "string",
+        enum: ORDERS,
+        default: "total",
+        description: "What makes a statement expensive",
+      },
+      threshold: {
+        type: "string",
+        format: "duration",
+        default: "0ms",
+        description: "Least mean time",
+      },
+      limit: {
+        type: "integer",
+        minimum: 1,
+        maximum: 1000,
+        default: 20,
+        description: "Statements at most",
+      },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["statements", "hidden", "total_ms", "stats_reset", "dealloc"],
+    properties: {
+      statements: {
+        type: "array",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: [
+            "queryid",
+            "query",
+            "database",
+            "calls",
+            "total_ms",
+            "mean_ms",
+            "rows",
+            "hit_percent",
+            "io_ms",
+            "io_bytes",
+            "temp_bytes",
+            "wal_bytes",
+            "share_percent",
+          ],
+          properties: {
+            queryid: { type: "string" },
+            query: { type: "string", description: "With $1, $2, … for its constants" },
+            database: nullable("string"),
+            calls: { type: "integer" },
+            total_ms: { type: "number" },
+            mean_ms: { type: "number" },
+            max_ms: { type: "number" },
+            rows: { type: "integer" },
+            hit_percent: {
+              ...nullable("number"),
+              description: "Pages found in shared_buffers; null when it read none",
+            },
+            io_ms: {
+              ...nullable("number"),
+              description: "Reading and writing; null when the server does not measure it",
+            },
+            io_bytes: {
+              type: "integer",
+              description: "Read from outside of shared_buffers, temporary files included",
+            },
+            temp_bytes: { type: "integer", description: "Written to temporary files" },
+            wal_bytes: nullable("integer"),
+            share_percent: {
+              type: "number",
+              description: "Of the execution time of all statements",
+            },
+          },
+        },
+      },
+      hidden: {
+        type: "integer",
+        description: "Statements that this role may not see; not in the list",
+      },
+      total_ms: { type: "number", description: "Execution time of all statements, listed or not" },
+      stats_reset: { ...nullable("string"), description: "Since when it counts; null before 14" },
+      dealloc: {
+        ...nullable("integer"),
+        description: "How often statements were dropped for want of room; null before 14",
+      },
+    },
+  },
+  async run(ctx, input) {
+    const pg = await session(ctx);
+    const { schema, version } = await statementsExtension(pg);
+    const { order = "total", threshold = "0ms", limit = 20 } = input;
+    const values = [parseDuration(threshold), limit];
+    const top = await pg.query(placeIdentifiers(topSql(version, order), { schema }), values, {
+      signal: ctx.signal,
+    });
+    const about = await pg.query(placeIdentifiers(infoSql(version), { schema }), [HIDDEN_TEXT], {
+      signal: ctx.signal,
+    });
+    const { stats_reset = null, dealloc = null, all_ms = 0, hidden = 0 } = about.rows[0] ?? {};
+    if (Number(hidden) > 0)
+      ctx.warn(`${String(hidden)} statements of others are left out. ${GRANT_HINT}`);
+    return { statements: top.rows, hidden, total_ms: all_ms, stats_reset, dealloc };
+  },
+});

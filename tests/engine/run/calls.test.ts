@@ -1,0 +1,171 @@
+import { expect, test } from "bun:test";
+import { codeOf, fail, type Harness, withHarness } from "./harness.ts";
+
+/** What was called, without the reads. */
+const acts = (h: Harness) => h.calls.filter((call) => !call.startsWith("look"));
+
+test("called runbooks: parameters are checked, outputs come back, what is missing is a usage error of the step", () =>
+  withHarness(async (h) => {
+    h.write(
+      "sub/add",
+      "summary: S\nrisk: read\nparams: {n: {type: integer, required: true}, by: {type: integer, default: 10}}\nsteps: [{id: sum, set: {n: params.n + params.by}}]\noutput: {n: steps.sum.output.n}\n",
+    );
+    h.on = { a: () => ({ n: 5, text: "x" }) };
+    const ran = await h.run(
+      'steps:\n  - {id: a, fake.look: {}}\n  - {id: s, run: {runbook: sub/add, params: {n: "${steps.a.output.n}"}}}\noutput: {n: steps.s.output.n}\n',
+    );
+    expect(ran).toMatchObject({ data: { n: 15 }, ended: ["a ok", "s/sum ok", "s ok"] });
+    const bad = await h.run(
+      'steps:\n  - {id: a, fake.look: {}}\n  - {id: s, run: {runbook: sub/add, params: {n: "${steps.a.output.text}"}}}\n',
+    );
+    expect(bad.error).toMatchObject({ code: "invalid_param", step: "s" });
+  }));
+
+test("called runbooks: calling oneself is bounded", () =>
+  withHarness(async (h) => {
+    const ran = await h.run("steps: [{id: a, fake.look: {}}, {id: again, run: demo/one}]");
+    expect(ran.error).toMatchObject({ code: "limit_exceeded" });
+    expect(h.calls.length).toBe(9);
+  }));
+
+test("a secret is handed on to what is called, and masked everywhere", () =>
+  withHarness(async (h) => {
+    h.write(
+      "sub/login",
+      'summary: S\nrisk: change\nparams: {password: {type: string, secret: true, required: true}}\nsteps: [{id: login, fake.act: {password: "${params.password}"}}]\noutput: {echo: steps.login.output.echo}\n',
+    );
+    h.secrets.add("hunter2-secret");
+    let seen: unknown;
+    h.on = {
+      login: (ctx, input) => {
+        seen = input.password;
+        ctx.log(`with ${input.password}`);
+        ctx.warn(`warned ${input.password}`);
+        return { echo: `it is ${input.password}` };
+      },
+    };
+    const ran = await h.run(
+      'params: {password: {type: string, secret: true}}\nsteps: [{id: s, run: {runbook: sub/login, params: {password: "${params.password}"}}}]\noutput: {echo: steps.s.output.echo}\n',
+      { params: { password: "hunter2-secret" } },
+    );
+    expect(seen).toBe("hunter2-secret");
+    expect(ran.data).toEqual({ echo: "it is ********" });
+    const everything = JSON.stringify([
+      ran.envelope,
+      h.events,
+      h.journal.db.query("SELECT * FROM step").all(),
+      h.journal.db.query("SELECT * FROM run").all(),
+    ]);
+    expect(everything).not.toContain("hunter2-secret");
+    expect(everything).toContain("with ********");
+  }));
+
+test("sensitive: the output reaches later steps, and no artifact; a plan does not show it either", () =>
+  withHarness(async (h) => {
+    h.on = { a: () => ({ token: "tok-12345678" }), b: (_, input) => input };
+    const ran = await h.run(
+      'steps:\n  - {id: a, sensitive: true, fake.act: {}}\n  - {id: b, fake.look: {t: "${steps.a.output.token}"}}\noutput: {t: steps.b.output.t}\n',
+    );
+    expect(ran.data).toEqual({ t: "********" });
+    const everything = JSON.stringify([
+      ran.envelope,
+      h.events,
+      h.journal.db.query("SELECT * FROM step").all(),
+    ]);
+    expect(everything).not.toContain("tok-12345678");
+    expect(h.journal.steps("run-1")[0]).toMatchObject({ masked: true, result: { output: null } });
+    const plan = await h.run(
+      "steps: [{id: p, sensitive: true, fake.shown: {content: private text}}]",
+      { plan: true },
+    );
+    expect(
+      JSON.stringify([plan.envelope, h.journal.db.query("SELECT * FROM step").all()]),
+    ).not.toContain("private text");
+  }));
+
+test("a secret in argv is refused, and no rescue, retry or ignore_error takes that", () =>
+  withHarness(async (h) => {
+    h.secrets.add("argv-secret");
+    h.on = { a: async (ctx) => (await ctx.spawn(["echo", "argv-secret"])).stdout };
+    for (const more of ["ignore_error: true", 'retry: {attempts: 3, on: "true"}']) {
+      const ran = await h.run(
+        `steps: [{id: g, block: [{id: a, fake.act: {}, ${more}}], rescue: [{id: r, fake.keep: {}}]}]`,
+      );
+      expect(ran.error).toMatchObject({ code: "secret_exposed", step: "a" });
+    }
+    expect(acts(h)).toEqual(["act a", "undo a unfinished", "act a", "undo a unfinished"]);
+  }));
+
+test("destructive: a verified backup is taken first, outlives a failure, and what does not say verified stops the run", () =>
+  withHarness(async (h) => {
+    const backup = (verified: string) =>
+      h.write(
+        "backup/create",
+        `summary: B\nrisk: change\nsteps: [{id: copy, fake.act: {}}]\noutput: {verified: "${verified}"}\n`,
+      );
+    const text = "summary: D\nrisk: destructive\nsteps: [{id: drop, fake.act: {}}]\n";
+    const options = { flags: { confirm: "drill" } };
+    expect(await codeOf(h.run(text, options))).toMatchObject({
+      code: "gate_refused",
+      gate: "backup",
+    });
+    backup("true");
+    h.on = { drop: fail() };
+    const ran = await h.run(text, options);
+    expect(ran.exit).toBe(5);
+    expect(acts(h)).toEqual(["act backup_before/copy", "act drop", "undo drop unfinished"]);
+    for (const word of ["false", "'true'"]) {
+      backup(word);
+      h.calls.length = 0;
+      expect((await h.run(text, options)).error).toMatchObject({
+        code: "gate_refused",
+        message: expect.stringContaining("not verified"),
+      });
+      expect(acts(h)).toEqual(["act backup_before/copy"]);
+    }
+  }));
+
+test("a refusal is told before anything is recorded or done, though closing fails too", () =>
+  withHarness(async (h) => {
+    const close = async () => {
+      throw new Error("closing failed");
+    };
+    expect(
+      await codeOf(
+        h.run("summary: D\nrisk: disruptive\nsteps: [{id: a, fake.act: {}}]", {
+          target: { close },
+        }),
+      ),
+    ).toMatchObject({ code: "approval_needed" });
+    expect(h.journal.runs(9)).toEqual([]);
+    expect(h.calls).toEqual([]);
+  }));
+
+test("a step that does not wait for what it called is waited for itself", () =>
+  withHarness(async (h) => {
+    h.write("sub/long", "summary: S\nrisk: change\nsteps: [{id: long, fake.act: {}}]\n");
+    h.on = {
+      a: (ctx) => void ctx.call("sub/long", {}) as never,
+      long: async () => {
+        await Bun.sleep(10);
+        h.calls.push("end long");
+        return null;
+      },
+    };
+    await h.run(
+      'steps: [{id: a, fake.look: {}}, {id: never, when: "false", run: sub/long}, {id: b, fake.act: {}}]',
+    );
+    expect(acts(h)).toEqual(["act a/long", "end long", "act b"]);
+  }));
+
+test("what is called is gated as if it had been asked for", () =>
+  withHarness(async (h) => {
+    h.write("chaos/kill", "summary: S\nrisk: disruptive\nsteps: [{id: kill, fake.act: {}}]\n");
+    const text = "summary: D\nrisk: disruptive\nsteps: [{id: drill, run: chaos/kill}]\n";
+    expect(await codeOf(h.run(text, { flags: { yes: true } }))).toMatchObject({
+      code: "gate_refused",
+      gate: "chaos",
+    });
+    expect((await h.run(text, { flags: { yes: true, iKnowWhatIAmDoing: true } })).exit).toBe(0);
+    expect(h.calls).toEqual(["act drill/kill"]);
+  }));

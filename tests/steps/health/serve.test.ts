@@ -1,0 +1,249 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import type { Clock, JsonObject } from "../../../engine/types.ts";
+import { PgdbaError } from "../../../engine/errors.ts";
+import { Cache } from "../../../steps/health/lib/cache.ts";
+import { answer, type Checked, type Probes } from "../../../steps/health/lib/probes.ts";
+import serve from "../../../steps/health/serve.ts";
+import { libraryWith } from "../../runbooks/health/support.ts";
+import { type FakeContext, fakeContext, manualClock } from "../../support/context.ts";
+import { clientOf, sharedServer, startServer, type TestServer } from "../../support/postgres.ts";
+import { targetOf } from "../report/support.ts";
+
+describe("the cache", () => {
+  const counted = () => {
+    const clock = manualClock();
+    let gate = Promise.withResolvers<void>();
+    let runs = 0;
+    const cache = new Cache(
+      async () => {
+        const number = ++runs;
+        await gate.promise;
+        if (number === 3) throw new PgdbaError("connection_failed", "gone");
+        return number;
+      },
+      { clock, ttlMs: 30_000, maxAgeMs: 300_000 },
+    );
+    const finish = async () => {
+      gate.resolve();
+      await Bun.sleep(0);
+      gate = Promise.withResolvers();
+    };
+    return { clock, cache, finish, runs: () => runs };
+  };
+
+  test("asks once however many wait, again only behind a stale answer, and waits when that is too old", async () => {
+    const { clock, cache, finish, runs } = counted();
+    const waiting = Array.from({ length: 100 }, () => cache.get());
+    await finish();
+    expect(
+      new Set((await Promise.all(waiting)).map((entry) => "value" in entry && entry.value)),
+    ).toEqual(new Set([1]));
+    expect(runs()).toBe(1);
+
+    clock.advance(29_000);
+    expect(await cache.get()).toMatchObject({ value: 1, ageMs: 29_000 });
+    expect(runs()).toBe(1);
+
+    clock.advance(2000);
+    for (let n = 0; n < 10; n++)
+      expect(await cache.get()).toMatchObject({ value: 1, ageMs: 31_000 });
+    expect(runs()).toBe(2);
+    await finish();
+    expect(await cache.get()).toMatchObject({ value: 2, ageMs: 0 });
+
+    clock.advance(300_001);
+    const late = cache.get();
+    expect(runs()).toBe(3);
+    await finish();
+    expect(await late).toMatchObject({ error: { code: "connection_failed" } });
+  });
+
+  test("an answer that could not be had is asked for again soon", async () => {
+    const clock = manualClock();
+    let runs = 0;
+    const work = async () => {
+      runs += 1;
+      if (runs === 1) throw new PgdbaError("connection_failed", "gone");
+      return runs;
+    };
+    const cache = new Cache(work, { clock, ttlMs: 30_000, maxAgeMs: 300_000 });
+    expect(await cache.get()).toMatchObject({ error: { code: "connection_failed" } });
+    clock.advance(4000);
+    expect(await cache.get()).toMatchObject({ error: { code: "connection_failed" } });
+    expect(runs).toBe(1);
+    clock.advance(2000);
+    await cache.get();
+    await Bun.sleep(0);
+    expect(await cache.get()).toMatchObject({ value: 2 });
+  });
+});
+
+test("requests beyond the bound are turned away, and one that waits too long is told so", async () => {
+  const never = new Cache<Checked>(() => new Promise(() => {}), {
+    clock: manualClock(),
+    ttlMs: 1,
+    maxAgeMs: 1,
+  });
+  const probes: Probes = {
+    ready: never,
+    alive: never as never,
+    failOn: "critical",
+    waiting: 0,
+    maxWaiting: 2,
+    patienceMs: 50,
+  };
+  const ask = async () => {
+    const response = await answer(probes, new Request("http://x/readyz"));
+    return [response.status, ((await response.json()) as JsonObject)["error"]];
+  };
+  expect(await Promise.all([ask(), ask(), ask()])).toEqual([
+    [503, "timeout"],
+    [503, "timeout"],
+    [503, "too_many_requests_waiting"],
+  ]);
+  expect(probes.waiting).toBe(0);
+});
+
+const clock: Clock = {
+  now: () => new Date(),
+  monotonic: () => performance.now(),
+  sleep: (ms) => Bun.sleep(ms),
+};
+const open: { ctx: FakeContext; ended: Promise<unknown> }[] = [];
+afterAll(async () => {
+  for (const { ctx, ended } of open) {
+    ctx.abort(new Error("the tests are over"));
+    await ended;
+    await ctx.target.close();
+  }
+});
+
+/** The step on a real server, on a port of its own. */
+async function serving(place: TestServer, input: JsonObject = {}) {
+  const target = targetOf(place);
+  const listening = Promise.withResolvers<string>();
+  const ctx = fakeContext({
+    target: {
+      connection: target.connection,
+      facts: () => target.facts(),
+      close: () => target.close(),
+    },
+    library: libraryWith(),
+    clock,
+    log: (message) => listening.resolve(/http:\S+/.exec(message)?.[0] ?? message),
+  });
+  const ended = serve.run(ctx, { port: 0, ...input }).then(
+    () => undefined,
+    (error: unknown) => error as PgdbaError,
+  );
+  open.push({ ctx, ended });
+  const url = await Promise.race([listening.promise, ended.then((error) => Promise.reject(error))]);
+  return { url, ctx, ended };
+}
+
+const LEVEL = { "connections-used": { warning: 0, critical: 200 } };
+
+test("healthz and readyz say how it is, in JSON, to GET and HEAD", async () => {
+  const server = await sharedServer();
+  const { url } = await serving(server, { only: ["connections-used"], thresholds: LEVEL });
+  const ready = await fetch(`${url}/readyz`);
+  expect(ready.status).toBe(200);
+  expect(ready.headers.get("content-type")).toBe("application/json");
+  expect(ready.headers.get("cache-control")).toBe("no-store");
+  expect(await ready.json()).toMatchObject({
+    ready: true,
+    failing: [],
+    summary: { worst: "warning", warning: 1, checks: 1 },
+    server: { role: "primary" },
+    checked_at: expect.stringMatching(/Z$/),
+    age_seconds: expect.any(Number),
+  });
+  const alive = await fetch(`${url}/healthz`);
+  expect([alive.status, await alive.json()]).toMatchObject([200, { alive: true, role: "primary" }]);
+
+  const head = await fetch(`${url}/readyz`, { method: "HEAD" });
+  expect([head.status, await head.text()]).toEqual([200, ""]);
+  const post = await fetch(`${url}/readyz`, { method: "POST", body: "x" });
+  expect([post.status, post.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+  expect((await fetch(`${url}/../etc/passwd`)).status).toBe(404);
+  expect(url).toStartWith("http://127.0.0.1:");
+});
+
+test("fail_on decides what is not ready, and names the checks", async () => {
+  const server = await sharedServer();
+  const { url } = await serving(server, {
+    only: ["connections-used", "fsync-off"],
+    thresholds: LEVEL,
+    fail_on: "warning",
+  });
+  const response = await fetch(`${url}/readyz`);
+  expect(response.status).toBe(503);
+  expect(await response.json()).toMatchObject({
+    ready: false,
+    failing: ["fsync-off", "connections-used"],
+  });
+});
+
+test("however many ask, the server sees two connections and the answer is the same", async () => {
+  const server = await sharedServer();
+  const { url } = await serving(server, { skip: ["fsync-off", "full-page-writes-off"] });
+  const bodies = new Set<unknown>();
+  for (let round = 0; round < 4; round++) {
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () =>
+        Promise.all([fetch(`${url}/readyz`), fetch(`${url}/healthz`)]),
+      ),
+    );
+    for (const [ready, alive] of answers) {
+      bodies.add(((await ready.json()) as JsonObject)["checked_at"]);
+      expect(alive.status).toBe(200);
+    }
+  }
+  expect(bodies.size).toBe(1);
+  const client = await clientOf(server);
+  const { rows } = await client.query(
+    "select count(*)::int as n from pg_stat_activity where application_name = 'pgdba/run-1'",
+  );
+  await client.end();
+  // Those of the tests above are still open.
+  expect(rows[0].n).toBeLessThanOrEqual(6);
+});
+
+test("a server that goes away is not alive and not ready, and one that comes back is", async () => {
+  const server = await startServer();
+  const { url, ctx, ended } = await serving(server, {
+    ttl: "1ms",
+    max_age: "1ms",
+    only: ["connections-used"],
+  });
+  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  await server.stop();
+  await Bun.sleep(10);
+  const gone = await fetch(`${url}/readyz`);
+  expect([gone.status, await gone.json()]).toMatchObject([
+    503,
+    { ready: false, error: "connection_failed" },
+  ]);
+  const dead = await fetch(`${url}/healthz`);
+  expect([dead.status, await dead.json()]).toMatchObject([
+    503,
+    { alive: false, error: "connection_failed" },
+  ]);
+
+  ctx.abort(new PgdbaError("interrupted", "enough"));
+  expect(await ended).toMatchObject({ code: "interrupted" });
+  expect(await fetch(`${url}/healthz`).catch(() => "refused")).toBe("refused");
+}, 15_000);
+
+test("a port that is taken, and a threshold that does not exist, are said at once", async () => {
+  const server = await sharedServer();
+  const { url } = await serving(server, { only: ["connections-used"] });
+  const port = Number(new URL(url).port);
+  const refused = (input: JsonObject) =>
+    serving(server, { only: ["connections-used"], ...input }).catch((error: unknown) => error);
+  expect(await refused({ port })).toMatchObject({
+    code: "io_failed",
+    data: { errno: "EADDRINUSE" },
+  });
+  expect(await refused({ only: ["no-such"] })).toMatchObject({ code: "invalid_param" });
+});
