@@ -133,6 +133,13 @@ async function checkOutput(
   scope: Scope,
 ): Promise<JsonSchema> {
   const output = isObject(data["output"]) ? data["output"] : {};
+  if (Object.hasOwn(output, "run")) {
+    report.add(["output", "run"], {
+      rule: "reserved-name",
+      message: "`run` in the output would hide what the envelope says of the run",
+      hint: "Choose another name.",
+    });
+  }
   const declared = isObject(data["output_schema"]) ? data["output_schema"] : {};
   for (const name of Object.keys(declared)) {
     if (Object.hasOwn(output, name)) continue;

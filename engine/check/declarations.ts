@@ -4,7 +4,7 @@ import { isObject } from "./accepts.ts";
 import { safePattern } from "./patterns.ts";
 import type { Report } from "./report.ts";
 import { texts, valueSchema } from "./scope.ts";
-import { NAME, PARAM, SUBSCHEMA } from "./structure.ts";
+import { NAME, PARAM, SUBSCHEMA, WORDS } from "./structure.ts";
 import { shown } from "./messages.ts";
 import { validate } from "./validate.ts";
 
@@ -19,6 +19,8 @@ export const RESERVED_PARAMS = [
   "plan",
   "yes",
   "confirm",
+  "lock_wait",
+  "version",
   "no_input",
   "runbooks",
   "events",
@@ -34,13 +36,13 @@ export function checkParams(params: Json | undefined, report: Report): Record<st
   const positions = new Map<number, string>();
   for (const [name, spec] of Object.entries(isObject(params) ? params : {})) {
     const path = ["params", name];
-    if (!new RegExp(NAME).test(name)) {
+    if (!new RegExp(NAME).test(name) || WORDS.includes(name)) {
       report.add(
         path,
         {
           rule: "bad-name",
           message: `\`${name}\` can't be the name of a parameter`,
-          hint: "Use lower-case letters, digits and _, a letter first.",
+          hint: "Use lower-case letters, digits and _, a letter first, and no word of CEL such as `in`.",
         },
         true,
       );

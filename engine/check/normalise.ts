@@ -10,7 +10,7 @@ import type {
 import { suggest } from "../load/suggest.ts";
 import { isObject } from "./accepts.ts";
 import type { Finding, Report } from "./report.ts";
-import { ACTION_ONLY, BLOCK_ONLY, COMMON, STEP } from "./structure.ts";
+import { ACTION_ONLY, BLOCK_ONLY, COMMON, STEP, WORDS } from "./structure.ts";
 import { didYouMean } from "./messages.ts";
 import { validate } from "./validate.ts";
 
@@ -51,6 +51,7 @@ export function normalise(
       id: typeof value["id"] === "string" ? value["id"] : "",
     } as StepNode;
     const place = { ...around, at };
+    if (WORDS.includes(node.id)) report.add([...at, "id"], unsayable(node.id));
     if (node.id === "") unnamed.push({ node, place });
     else if (places.has(node.id))
       report.add([...at, "id"], duplicate(node.id, report, places.get(node.id)!));
@@ -80,6 +81,14 @@ export function normalise(
   const steps = list(raw as Json[], ["steps"], { loop: undefined, undoOf: undefined });
   nameAll(unnamed, places);
   return { steps, places };
+}
+
+function unsayable(id: string): Finding {
+  return {
+    rule: "reserved-name",
+    message: `\`${id}\` is a word of CEL: \`steps.${id}\` can't be written`,
+    hint: "Choose another id.",
+  };
 }
 
 function duplicate(id: string, report: Report, first: Place): Finding {

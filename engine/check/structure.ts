@@ -3,6 +3,9 @@ import { type Json, type JsonSchema, RISKS } from "../types.ts";
 /** What an id, a parameter and a loop variable look like. */
 export const NAME = "^[a-z][a-z0-9_]*$";
 
+/** Words of CEL that can't be written after a dot, so that nothing of this name could be referred to. */
+export const WORDS: readonly string[] = ["in", "true", "false", "null"];
+
 const text: JsonSchema = { type: "string", minLength: 1 };
 const cel: JsonSchema = { type: ["string", "boolean"], "x-lang": "cel" };
 const duration: JsonSchema = { type: "string", format: "duration", "x-lang": "static" };

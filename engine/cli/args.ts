@@ -19,7 +19,7 @@ export const GLOBAL_FLAGS = {
   confirm: { type: "string", summary: "Confirms a destructive runbook by the cluster's name" },
   "i-know-what-i-am-doing": { type: "boolean", summary: "Needed, with --cluster, by chaos runbooks" },
   "no-input": { type: "boolean", summary: "Never ask, not even on a terminal" },
-  "lock-timeout": { type: "string", summary: "How long to wait for another run on the target (10s)" },
+  "lock-wait": { type: "string", summary: "How long to wait for another run on the target (10s)" },
   events: { type: "string", summary: "Write every event to this file as NDJSON" },
   quiet: { type: "boolean", short: "q", summary: "No progress on stderr" },
 } as const satisfies Record<string, { type: "string" | "boolean"; short?: string; multiple?: boolean; summary: string }>;

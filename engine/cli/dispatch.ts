@@ -42,7 +42,10 @@ async function dispatch(front: Front): Promise<Result> {
     return { exit: 0, command: "version", data: { version: front.version }, text: front.version };
   }
   if (first === "__complete") return complete(front);
-  if (first === undefined) return help(front, []);
+  if (first === undefined) {
+    parseFlags(front.argv);
+    return help(front, []);
+  }
   const extra = front.extras.find((one) => one.name === first);
   if (Object.hasOwn(COMMANDS, first)) {
     const { default: command } = await COMMANDS[first]!.load();

@@ -37,7 +37,7 @@ export async function startRun(
 ): Promise<Result> {
   const stateDir = stateDirOf(front);
   const policy = await loadPolicy([join(systemDirOf(front.env), "policy.yaml"), join(stateDir, "policy.yaml")]);
-  const lockWaitMs = durationFlag(flags["lock-timeout"] ?? DEFAULT_LOCK_WAIT);
+  const lockWaitMs = durationFlag(flags["lock-wait"] ?? DEFAULT_LOCK_WAIT);
   const journal = parts.journal ?? new Journal(stateDir, front.secrets);
   const progress = await openProgress(front, flags);
   const host: Host = {
@@ -102,7 +102,7 @@ function durationFlag(value: unknown): number {
   try {
     return parseDuration(String(value));
   } catch (cause) {
-    throw new PgdbaError("usage", `--lock-timeout: ${String(value)} is not a duration`, { cause, hint: "Write 30s or 5m." });
+    throw new PgdbaError("usage", `--lock-wait: ${String(value)} is not a duration`, { cause, hint: "Write 30s or 5m." });
   }
 }
 

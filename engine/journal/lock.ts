@@ -66,7 +66,7 @@ export class Lock {
       if (clock.monotonic() >= deadline) {
         throw new PgdbaError("lock_held", `${want.key} is being worked on by ${taken.heldBy}`, {
           retryable: true,
-          hint: "Wait for it to end (`pgdba runs`), or give more time with --lock-timeout 5m.",
+          hint: "Wait for it to end (`pgdba runs`), or give more time with --lock-wait 5m.",
         });
       }
       if (!told) hooks.onWait(taken.heldBy);

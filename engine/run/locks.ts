@@ -65,7 +65,7 @@ async function takeRemote(
     if (host.clock.monotonic() >= deadline) {
       throw new PgdbaError("lock_held", `${target.name} is being worked on by ${got.heldBy}`, {
         retryable: true,
-        hint: "Wait for it to end, or give more time with --lock-timeout 5m.",
+        hint: "Wait for it to end, or give more time with --lock-wait 5m.",
       });
     }
     if (!told) onWait(got.heldBy);

@@ -64,10 +64,14 @@ export async function patroniClient(spec: PatroniSpec): Promise<PatroniClient> {
     spec.cafile === undefined
       ? undefined
       : await readFile(spec.cafile, "utf8").catch((cause) => {
-          throw new PgdbaError("invalid_config", `The file of trusted certificates can't be read: ${spec.cafile}`, {
-            hint: "Check patroni.cafile in the cluster's file, and its permissions.",
-            cause,
-          });
+          throw new PgdbaError(
+            "invalid_config",
+            `The file of trusted certificates can't be read: ${spec.cafile}`,
+            {
+              hint: "Check patroni.cafile in the cluster's file, and its permissions.",
+              cause,
+            },
+          );
         });
 
   async function call(url: string, options: Call = {}): Promise<Answer> {
@@ -82,7 +86,9 @@ export async function patroniClient(spec: PatroniSpec): Promise<PatroniClient> {
           // Reads need no credentials, so that they are not sent where they are not asked for.
           ...(method === "GET" || spec.user === undefined
             ? {}
-            : { authorization: `Basic ${Buffer.from(`${spec.user}:${spec.password ?? ""}`).toString("base64")}` }),
+            : {
+                authorization: `Basic ${Buffer.from(`${spec.user}:${spec.password ?? ""}`).toString("base64")}`,
+              }),
           ...(body === undefined ? {} : { "content-type": "application/json" }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -93,19 +99,27 @@ export async function patroniClient(spec: PatroniSpec): Promise<PatroniClient> {
     } catch (cause) {
       if (signal?.aborted) throw signal.reason;
       if (late.aborted) {
-        throw new PgdbaError("timeout", `Patroni at ${url} did not answer within ${timeoutMs / 1000} s`, {
-          hint: "Look at Patroni's log on that member.",
-          retryable: method === "GET",
-          cause,
-        });
+        throw new PgdbaError(
+          "timeout",
+          `Patroni at ${url} did not answer within ${timeoutMs / 1000} s`,
+          {
+            hint: "Look at Patroni's log on that member.",
+            retryable: method === "GET",
+            cause,
+          },
+        );
       }
       const code = (cause as { code?: unknown }).code;
-      throw new PgdbaError("connection_failed", `Patroni at ${url} can't be reached: ${(cause as Error).message}`, {
-        hint: "Check patroni.endpoints in the cluster's file, that Patroni runs, and firewalls.",
-        retryable: true,
-        data: typeof code === "string" ? { code } : undefined,
-        cause,
-      });
+      throw new PgdbaError(
+        "connection_failed",
+        `Patroni at ${url} can't be reached: ${(cause as Error).message}`,
+        {
+          hint: "Check patroni.endpoints in the cluster's file, that Patroni runs, and firewalls.",
+          retryable: true,
+          data: typeof code === "string" ? { code } : undefined,
+          cause,
+        },
+      );
     }
   }
 
@@ -163,19 +177,24 @@ export async function patroniClient(spec: PatroniSpec): Promise<PatroniClient> {
 function refused(url: string, { status, text }: Answer): PgdbaError {
   const said = text.trim().slice(0, 500);
   const denied = status === 401 || status === 403;
-  return new PgdbaError("http_failed", `Patroni at ${url} answered ${status}${said === "" ? "" : `: ${said}`}`, {
-    hint: denied
-      ? "Name the user and password of Patroni's REST API in the cluster's file: patroni.user and patroni.password_env."
-      : "Look at Patroni's log on that member.",
-    retryable: status === 409 || status >= 500,
-    data: { status },
-  });
+  return new PgdbaError(
+    "http_failed",
+    `Patroni at ${url} answered ${status}${said === "" ? "" : `: ${said}`}`,
+    {
+      hint: denied
+        ? "Name the user and password of Patroni's REST API in the cluster's file: patroni.user and patroni.password_env."
+        : "Look at Patroni's log on that member.",
+      retryable: status === 409 || status >= 500,
+      data: { status },
+    },
+  );
 }
 
 function objectOf(url: string, text: string): JsonObject {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
+    if (typeof value === "object" && value !== null && !Array.isArray(value))
+      return value as JsonObject;
   } catch {
     // Said below.
   }

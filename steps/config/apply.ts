@@ -1,6 +1,14 @@
 import type { Json, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { apply, type ApplyInput, inForce, prepare, type Prepared, restore, toWrite } from "./lib/apply.ts";
+import {
+  apply,
+  type ApplyInput,
+  inForce,
+  prepare,
+  type Prepared,
+  restore,
+  toWrite,
+} from "./lib/apply.ts";
 import { ownBefore } from "./lib/before.ts";
 import { openPlace, type Confirmed } from "./lib/place.ts";
 
@@ -30,8 +38,14 @@ What was there before is in the output, and in the state folder before anything 
     type: "object",
     additionalProperties: false,
     properties: {
-      settings: { type: ["object", "null"], description: "Values by name; null takes a setting out" },
-      file: { type: ["string", "null"], description: "A file of settings, relative to the working directory" },
+      settings: {
+        type: ["object", "null"],
+        description: "Values by name; null takes a setting out",
+      },
+      file: {
+        type: ["string", "null"],
+        description: "A file of settings, relative to the working directory",
+      },
     },
   },
   output: {
@@ -92,13 +106,21 @@ What was there before is in the output, and in the state folder before anything 
   async plan(ctx, input): Promise<Json> {
     const prepared = await prepare(ctx, input as ApplyInput);
     await prepared.place.mayWrite([...toWrite(prepared).keys()]);
-    const awaiting = prepared.changes.filter((change) => change.takes_effect === "restart" && change.action !== "none");
-    return report(prepared, { awaiting_restart: awaiting.map((change) => change.name), members: [] });
+    const awaiting = prepared.changes.filter(
+      (change) => change.takes_effect === "restart" && change.action !== "none",
+    );
+    return report(prepared, {
+      awaiting_restart: awaiting.map((change) => change.name),
+      members: [],
+    });
   },
   async probe(ctx: StepContext, input) {
     const prepared = await prepare(ctx, input as ApplyInput);
-    const done = toWrite(prepared).size === 0 ? await inForce(prepared.place, prepared.values) : undefined;
-    return done === undefined ? { state: "not_done" } : { state: "done", output: report(prepared, done) };
+    const done =
+      toWrite(prepared).size === 0 ? await inForce(prepared.place, prepared.values) : undefined;
+    return done === undefined
+      ? { state: "not_done" }
+      : { state: "done", output: report(prepared, done) };
   },
   async undo(ctx) {
     const kept = await ownBefore(ctx);

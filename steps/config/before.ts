@@ -24,7 +24,11 @@ server than the run's.`,
     required: ["run"],
     properties: {
       run: { type: "string", minLength: 1, description: "Id of the run" },
-      force: { type: "boolean", default: false, description: "Also when others have changed the settings since" },
+      force: {
+        type: "boolean",
+        default: false,
+        description: "Also when others have changed the settings since",
+      },
     },
   },
   output: {
@@ -46,15 +50,23 @@ server than the run's.`,
   async run(ctx, input) {
     const found = await readBefore(ctx.run.stateDir, input.run);
     if (found === undefined) {
-      throw new PgdbaError("unknown_run", `${input.run} has changed no settings that could be put back`, {
-        hint: "`pgdba runs` lists the runs of this state folder.",
-      });
+      throw new PgdbaError(
+        "unknown_run",
+        `${input.run} has changed no settings that could be put back`,
+        {
+          hint: "`pgdba runs` lists the runs of this state folder.",
+        },
+      );
     }
     const { identity } = await ctx.target.facts();
     if (found.identity !== identity) {
-      throw new PgdbaError("identity_mismatch", `${input.run} changed ${found.target}, which is not the server at ${ctx.target.name}`, {
-        hint: "Name the target of that run.",
-      });
+      throw new PgdbaError(
+        "identity_mismatch",
+        `${input.run} changed ${found.target}, which is not the server at ${ctx.target.name}`,
+        {
+          hint: "Name the target of that run.",
+        },
+      );
     }
     const place = await openPlace(ctx);
     if (found.kind !== place.kind) {
@@ -64,17 +76,27 @@ server than the run's.`,
       });
     }
     // The first step that touched a name found the old value, the last one left the new.
-    const before = Object.assign({}, ...found.steps.toReversed().map((step) => step.before)) as Record<string, Given>;
-    const after = Object.assign({}, ...found.steps.map((step) => step.after)) as Record<string, Given>;
+    const before = Object.assign(
+      {},
+      ...found.steps.toReversed().map((step) => step.before),
+    ) as Record<string, Given>;
+    const after = Object.assign({}, ...found.steps.map((step) => step.after)) as Record<
+      string,
+      Given
+    >;
     const changed = Object.keys(before).filter((name) => {
       const now = place.held.get(name.toLowerCase()) ?? null;
       return ![before[name] ?? null, after[name] ?? null].some((value) => same(name, value, now));
     });
     if (changed.length > 0 && input.force !== true) {
-      throw new PgdbaError("step_refused", `Since ${input.run} somebody else has changed ${changed.join(", ")}`, {
-        hint: "Look at them with `pgdba config show`; --force puts the old values back all the same.",
-        data: { changed_since: changed },
-      });
+      throw new PgdbaError(
+        "step_refused",
+        `Since ${input.run} somebody else has changed ${changed.join(", ")}`,
+        {
+          hint: "Look at them with `pgdba config show`; --force puts the old values back all the same.",
+          data: { changed_since: changed },
+        },
+      );
     }
     return { settings: before, changed_since: changed };
 

@@ -29,10 +29,19 @@ Between servers, settings that name one (data directory, port, cluster name, …
     type: "object",
     additionalProperties: false,
     properties: {
-      settings: { type: ["object", "null"], description: "Values by name, also as config.tune gives them" },
-      file: { type: ["string", "null"], description: "A file of settings: YAML, JSON, or lines of postgresql.conf" },
+      settings: {
+        type: ["object", "null"],
+        description: "Values by name, also as config.tune gives them",
+      },
+      file: {
+        type: ["string", "null"],
+        description: "A file of settings: YAML, JSON, or lines of postgresql.conf",
+      },
       cluster: { type: ["string", "null"], description: "Another cluster of the registry" },
-      member: { type: ["string", "null"], description: "Another member of the same Patroni cluster" },
+      member: {
+        type: ["string", "null"],
+        description: "Another member of the same Patroni cluster",
+      },
     },
   },
   output: {
@@ -63,19 +72,27 @@ Between servers, settings that name one (data directory, port, cluster name, …
     },
   },
   async run(ctx, input) {
-    const given = Object.entries(input).filter(([, value]) => value !== null && value !== undefined);
+    const given = Object.entries(input).filter(
+      ([, value]) => value !== null && value !== undefined,
+    );
     if (given.length !== 1) {
       throw new PgdbaError(
         "invalid_param",
-        given.length === 0 ? "Nothing to compare with is given" : `More than one thing to compare with: ${given.map(([key]) => key).join(", ")}`,
-        { hint: "Give one of settings (recommended ones: --workload oltp), file, cluster or member." },
+        given.length === 0
+          ? "Nothing to compare with is given"
+          : `More than one thing to compare with: ${given.map(([key]) => key).join(", ")}`,
+        {
+          hint: "Give one of settings (recommended ones: --workload oltp), file, cluster or member.",
+        },
       );
     }
     const here = hideSecrets(ctx, await readSettings(await session(ctx), ctx.signal));
     const { settings, file, cluster, member } = input;
     if (file) return report(file, compareWith(here, await readWanted(ctx.cwd, file)));
-    if (cluster) return report(`cluster ${cluster}`, compareServers(here, await ofCluster(ctx, cluster)));
-    if (member) return report(`member ${member}`, compareServers(here, await ofMember(ctx, member)));
+    if (cluster)
+      return report(`cluster ${cluster}`, compareServers(here, await ofCluster(ctx, cluster)));
+    if (member)
+      return report(`member ${member}`, compareServers(here, await ofMember(ctx, member)));
     return report("the wanted settings", compareWith(here, wantedFrom(settings as Json)));
   },
 });
@@ -103,9 +120,13 @@ async function ofCluster(ctx: StepContext, cluster: string): Promise<Map<string,
 async function ofMember(ctx: StepContext, name: string): Promise<Map<string, Setting>> {
   const { spec, patroni } = ctx.target.connection as PgConnection;
   if (patroni === null) {
-    throw new PgdbaError("capability_missing", `${ctx.target.name} has no members that pgdba knows of`, {
-      hint: "Name Patroni's REST API in the cluster's file (`patroni: {endpoints: [http://host:8008]}`), or compare with --other CLUSTER.",
-    });
+    throw new PgdbaError(
+      "capability_missing",
+      `${ctx.target.name} has no members that pgdba knows of`,
+      {
+        hint: "Name Patroni's REST API in the cluster's file (`patroni: {endpoints: [http://host:8008]}`), or compare with --other CLUSTER.",
+      },
+    );
   }
   const members = await (await patroniClient(patroni)).members(ctx.signal);
   const member = members.find((one) => one.name === name);

@@ -23,8 +23,15 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
     type: "object",
     additionalProperties: false,
     properties: {
-      pattern: { type: ["string", "null"], description: "Names, `*` standing for any letters; a bare word finds names with it inside" },
-      changed: { type: "boolean", default: false, description: "Only what is not PostgreSQL's default" },
+      pattern: {
+        type: ["string", "null"],
+        description: "Names, `*` standing for any letters; a bare word finds names with it inside",
+      },
+      changed: {
+        type: "boolean",
+        default: false,
+        description: "Only what is not PostgreSQL's default",
+      },
     },
   },
   output: {
@@ -63,7 +70,10 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
             pending_restart: { type: "boolean" },
             context: { type: "string" },
             takes_effect: { type: "string", enum: ["reload", "new_session", "restart", "never"] },
-            managed_by_patroni: { type: "boolean", description: "Set in Patroni's dynamic configuration" },
+            managed_by_patroni: {
+              type: "boolean",
+              description: "Set in Patroni's dynamic configuration",
+            },
             category: { type: "string" },
             description: { type: "string" },
           },
@@ -108,11 +118,15 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
     );
     return {
       settings: input.changed === true ? shown.filter((one) => one.value !== one.default) : shown,
-      pending_restart: [...settings.values()].filter((one) => one.pending_restart).map((one) => one.name),
+      pending_restart: [...settings.values()]
+        .filter((one) => one.pending_restart)
+        .map((one) => one.name),
       missing:
         rows[0]?.["all"] === true
           ? []
-          : [`Files, lines and some settings: GRANT pg_read_all_settings TO ${String(rows[0]?.["me"])}`],
+          : [
+              `Files, lines and some settings: GRANT pg_read_all_settings TO ${String(rows[0]?.["me"])}`,
+            ],
     };
   },
 });
@@ -126,6 +140,11 @@ function matcher(pattern: string | null): (name: string) => boolean {
   if (pattern === null) return () => true;
   const text = pattern.toLowerCase();
   if (!text.includes("*")) return (name) => name.toLowerCase().includes(text);
-  const whole = new RegExp(`^${text.split("*").map((part) => part.replace(/[^a-z0-9_]/g, "\\$&")).join(".*")}$`);
+  const whole = new RegExp(
+    `^${text
+      .split("*")
+      .map((part) => part.replace(/[^a-z0-9_]/g, "\\$&"))
+      .join(".*")}$`,
+  );
   return (name) => whole.test(name.toLowerCase());
 }

@@ -156,18 +156,25 @@ export default defineStep({
     const machine = resolve(given, server);
     const recommended = [
       ...pgtune(machine).map((setting) => ({ ...setting, source: PGTUNE, addition: false })),
-      ...(given.pgtune_only ? [] : additions(machine).map((setting) => ({ ...setting, addition: true }))),
+      ...(given.pgtune_only
+        ? []
+        : additions(machine).map((setting) => ({ ...setting, addition: true }))),
     ];
     // What is meant for a server of another version is not measured by this one.
     const { settings, said } =
-      server?.version === machine.version ? withinBuild(recommended, server.settings) : { settings: recommended, said: [] };
+      server?.version === machine.version
+        ? withinBuild(recommended, server.settings)
+        : { settings: recommended, said: [] };
     const values = Object.fromEntries(settings.map(({ name, value }) => [name, value]));
     const worst = worstCaseMemory(values, machine.version, machine.memoryKb);
     return {
       settings: Object.fromEntries(settings.map(({ name, ...rest }) => [name, rest])),
       inputs: inputsOf(machine, given, server),
       memory: { ...worst, parts: worst.parts.map((part) => ({ ...part })) },
-      warnings: [...said, ...warnings(machine, settings, worst, server?.version === machine.version)],
+      warnings: [
+        ...said,
+        ...warnings(machine, settings, worst, server?.version === machine.version),
+      ],
     };
   },
 });
@@ -178,7 +185,9 @@ function resolve(given: Given, server: Detected | null): TuneInput {
   const memoryKb = given.memory ? parseKb(given.memory) : server?.memoryKb;
   if (!memoryKb || !version) {
     const missing = [...(memoryKb ? [] : ["memory"]), ...(version ? [] : ["pg_version"])];
-    const flags = missing.map((name) => (name === "memory" ? "--memory 64GB" : "--pg-version 18")).join(" and ");
+    const flags = missing
+      .map((name) => (name === "memory" ? "--memory 64GB" : "--pg-version 18"))
+      .join(" and ");
     throw new PgdbaError(
       "invalid_param",
       server === null

@@ -1,6 +1,10 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, JsonObject, StepContext } from "../../engine/types.ts";
-import { type PatroniClient, patroniClient, type PatroniMember } from "../../providers/patroni/client.ts";
+import {
+  type PatroniClient,
+  patroniClient,
+  type PatroniMember,
+} from "../../providers/patroni/client.ts";
 import type { PgConnection } from "../../providers/targets.ts";
 import { defineStep } from "../define.ts";
 import { milliseconds, session } from "../sql/session.ts";
@@ -31,9 +35,22 @@ pooler holds open for clients are cut too.`,
     type: "object",
     additionalProperties: false,
     properties: {
-      members: { type: ["array", "null"], items: { type: "string" }, description: "Only these; all without it" },
-      only_pending: { type: "boolean", default: true, description: "Only members that wait for a restart" },
-      timeout: { type: "string", format: "duration", default: "5m", description: "For each member" },
+      members: {
+        type: ["array", "null"],
+        items: { type: "string" },
+        description: "Only these; all without it",
+      },
+      only_pending: {
+        type: "boolean",
+        default: true,
+        description: "Only members that wait for a restart",
+      },
+      timeout: {
+        type: "string",
+        format: "duration",
+        default: "5m",
+        description: "For each member",
+      },
     },
   },
   output: {
@@ -54,7 +71,11 @@ pooler holds open for clients are cut too.`,
           },
         },
       },
-      pending_restart: { type: "array", items: { type: "string" }, description: "Members that still wait for one" },
+      pending_restart: {
+        type: "array",
+        items: { type: "string" },
+        description: "Members that still wait for one",
+      },
     },
   },
   async run(ctx, input) {
@@ -92,9 +113,13 @@ interface World {
 async function open(ctx: StepContext, input: Input): Promise<World> {
   const connection = ctx.target.connection as PgConnection | null;
   if (!connection?.patroni) {
-    throw new PgdbaError("capability_missing", `${ctx.target.name} is not known to be run by Patroni`, {
-      hint: "Name Patroni's REST API in the cluster's file: `patroni: {endpoints: [http://host:8008]}`.",
-    });
+    throw new PgdbaError(
+      "capability_missing",
+      `${ctx.target.name} is not known to be run by Patroni`,
+      {
+        hint: "Name Patroni's REST API in the cluster's file: `patroni: {endpoints: [http://host:8008]}`.",
+      },
+    );
   }
   const client = await patroniClient(connection.patroni);
   return { ctx, connection, client, timeoutMs: milliseconds(input.timeout ?? "5m") ?? 0 };
@@ -105,7 +130,10 @@ function isLeader({ role }: PatroniMember): boolean {
 }
 
 /** Who is restarted, in order. @throws PgdbaError invalid_param for a member that there is not */
-async function choose(world: World, { members: names, only_pending }: Input): Promise<PatroniMember[]> {
+async function choose(
+  world: World,
+  { members: names, only_pending }: Input,
+): Promise<PatroniMember[]> {
   const all = await world.client.members(world.ctx.signal);
   const unknown = names?.find((name) => !all.some((member) => member.name === name));
   if (unknown !== undefined) {
@@ -121,14 +149,17 @@ async function choose(world: World, { members: names, only_pending }: Input): Pr
   }
   const asked = names ? all.filter((member) => names.includes(member.name)) : all;
   const chosen = only_pending === false ? asked : await pending(world, asked);
-  const rank = (member: PatroniMember): number => (isLeader(member) ? 2 : member.role === "replica" ? 0 : 1);
+  const rank = (member: PatroniMember): number =>
+    isLeader(member) ? 2 : member.role === "replica" ? 0 : 1;
   return chosen.toSorted((a, b) => rank(a) - rank(b));
 }
 
 /** The members that say that they wait for a restart; what the store says is a loop old. */
 async function pending({ ctx, client }: World, members: PatroniMember[]): Promise<PatroniMember[]> {
   const states = await Promise.all(
-    members.map((member) => (isUp(member) ? client.status(member.api, ctx.signal) : Promise.resolve<JsonObject>({}))),
+    members.map((member) =>
+      isUp(member) ? client.status(member.api, ctx.signal) : Promise.resolve<JsonObject>({}),
+    ),
   );
   return members.filter((_, index) => states[index]?.["pending_restart"] === true);
 }
@@ -180,7 +211,11 @@ async function restartAndWait(world: World, member: PatroniMember): Promise<numb
 }
 
 /** What a restarted member still lacks, or nothing. */
-async function whatIsMissing({ ctx, client }: World, member: PatroniMember, before: JsonObject): Promise<string> {
+async function whatIsMissing(
+  { ctx, client }: World,
+  member: PatroniMember,
+  before: JsonObject,
+): Promise<string> {
   const now = await client.status(member.api, ctx.signal).catch(unreachable(ctx));
   if (now["state"] !== "running") return `is ${String(now["state"] ?? "unreachable")}`;
   if (now["postmaster_start_time"] === before["postmaster_start_time"]) return "has not restarted";
@@ -189,11 +224,19 @@ async function whatIsMissing({ ctx, client }: World, member: PatroniMember, befo
   if (leader === undefined) return "the cluster has no leader";
   if (isLeader(member) && leader.name !== member.name) return `${leader.name} leads in its place`;
   const state = await client.status(leader.api, ctx.signal).catch(unreachable(ctx));
-  const replication = Array.isArray(state["replication"]) ? (state["replication"] as JsonObject[]) : [];
-  const streaming = new Set(replication.filter((one) => one["state"] === "streaming").map((one) => one["application_name"]));
-  const standbys = isLeader(member) ? members.filter((one) => one.name !== leader.name && isUp(one)) : [member];
+  const replication = Array.isArray(state["replication"])
+    ? (state["replication"] as JsonObject[])
+    : [];
+  const streaming = new Set(
+    replication.filter((one) => one["state"] === "streaming").map((one) => one["application_name"]),
+  );
+  const standbys = isLeader(member)
+    ? members.filter((one) => one.name !== leader.name && isUp(one))
+    : [member];
   const behind = standbys.filter((one) => !streaming.has(one.name));
-  return behind.length === 0 ? "" : `${behind.map((one) => one.name).join(", ")} does not stream from ${leader.name}`;
+  return behind.length === 0
+    ? ""
+    : `${behind.map((one) => one.name).join(", ")} does not stream from ${leader.name}`;
 }
 
 /** A member that restarts may not answer for a moment. */
@@ -205,6 +248,15 @@ function unreachable(ctx: StepContext): (error: unknown) => JsonObject {
 }
 
 /** Whether the session outlived the restart: the server is another one, or it was not this member. */
-async function answers(pg: { alive(): boolean; query(sql: string): Promise<unknown> }): Promise<boolean> {
-  return pg.alive() && pg.query("SELECT 1").then(() => true, () => false);
+async function answers(pg: {
+  alive(): boolean;
+  query(sql: string): Promise<unknown>;
+}): Promise<boolean> {
+  return (
+    pg.alive() &&
+    pg.query("SELECT 1").then(
+      () => true,
+      () => false,
+    )
+  );
 }

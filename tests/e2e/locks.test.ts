@@ -39,7 +39,7 @@ test("the second engine waits, then refuses with run, user, host and pid; readin
   const first = new Running(hold("one"), p, { env });
   await first.said("start hold");
   const id = /run (\S+)/.exec(first.stderr)![1]!;
-  const refused = await cli(hold("two", "--lock-timeout", "200ms"), p, { env });
+  const refused = await cli(hold("two", "--lock-wait", "200ms"), p, { env });
   expect(refused.exit).toBe(3);
   expect(refused.envelope.error?.code).toBe("lock_held");
   expect(refused.envelope.error?.retryable).toBe(true);
@@ -60,7 +60,7 @@ test("waiting for a lock ends at once on a signal, and nothing was done", async 
   const p = here();
   const first = new Running(hold("one"), p, { env });
   await first.said("start hold");
-  const second = new Running(hold("two", "--lock-timeout", "60s"), p, { env });
+  const second = new Running(hold("two", "--lock-wait", "60s"), p, { env });
   await second.said(`pid ${first.pid}`);
   second.signal("SIGTERM");
   const ran = await second.done();
@@ -74,7 +74,7 @@ test("with another state folder the target's own lock refuses, by the holder's n
   const [p, q] = [here(), here()];
   const first = new Running(hold("one"), p, { env });
   await first.said("start hold");
-  const refused = await cli(hold("two", "--lock-timeout", "0s"), q, { env });
+  const refused = await cli(hold("two", "--lock-wait", "0s"), q, { env });
   expect(refused.exit).toBe(3);
   expect(refused.envelope.error?.code).toBe("lock_held");
   expect(refused.envelope.error?.message).toContain(/run (\S+)/.exec(first.stderr)![1]!);
@@ -134,7 +134,7 @@ test("an engine that was stopped past its lease can't act when it goes on; once 
 test("while its session lives the target still refuses others, and the lease that ran out is lost all the same", async () => {
   const p = here();
   await stopped(p, async (lease) => {
-    const other = await cli(hold("two", "--lock-timeout", "0s"), p, { env: lease });
+    const other = await cli(hold("two", "--lock-wait", "0s"), p, { env: lease });
     expect(other.exit).toBe(3);
     expect(other.envelope.error?.code).toBe("lock_held");
     expect(has(p, "two.begun")).toBe(false);

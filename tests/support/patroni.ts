@@ -39,7 +39,8 @@ export function patroniMissing(): string | null {
   ];
   if (missing.length === 0) return null;
   const said = `not on this machine: ${missing.join(", ")}`;
-  if ((process.env.PGDBA_TEST_REQUIRE ?? "").split(",").includes("patroni")) throw new Error(`patroni is required, but ${said}`);
+  if ((process.env.PGDBA_TEST_REQUIRE ?? "").split(",").includes("patroni"))
+    throw new Error(`patroni is required, but ${said}`);
   return said;
 }
 
@@ -61,7 +62,9 @@ rm -rf "$BASE"`;
 /** Starts a cluster of `count` members and waits until all stream. About 8 s. */
 export async function startPatroni(count: number): Promise<PatroniCluster> {
   const user = ordinaryUser();
-  const parent = (await traversable(join(tmpdir(), "x"))) ? tmpdir() : await spareBase(["/tmp", "/var/lib/pgdba"]);
+  const parent = (await traversable(join(tmpdir(), "x")))
+    ? tmpdir()
+    : await spareBase(["/tmp", "/var/lib/pgdba"]);
   const base = await mkdtemp(join(parent, "pgdba-patroni-"));
   const [password, apiPassword] = [crypto.randomUUID(), crypto.randomUUID()];
   const etcd = `127.0.0.1:${await freePort()}`;
@@ -75,14 +78,20 @@ export async function startPatroni(count: number): Promise<PatroniCluster> {
     const config = {
       scope: "test",
       name,
-      restapi: { listen: rest, connect_address: rest, authentication: { username: "admin", password: apiPassword } },
+      restapi: {
+        listen: rest,
+        connect_address: rest,
+        authentication: { username: "admin", password: apiPassword },
+      },
       etcd3: { host: etcd },
       bootstrap: {
         dcs: {
           ttl: 20,
           loop_wait: 1,
           retry_timeout: 3,
-          postgresql: { parameters: { max_connections: 60, work_mem: "5MB", wal_keep_size: "64MB" } },
+          postgresql: {
+            parameters: { max_connections: 60, work_mem: "5MB", wal_keep_size: "64MB" },
+          },
         },
         initdb: [{ encoding: "UTF8" }, { locale: "C" }, "no-sync"],
       },
@@ -96,8 +105,16 @@ export async function startPatroni(count: number): Promise<PatroniCluster> {
           superuser: { username: "postgres", password },
           replication: { username: "replicator", password },
         },
-        parameters: { unix_socket_directories: dir, fsync: "off", shared_buffers: "16MB", wal_retrieve_retry_interval: "200ms" },
-        pg_hba: ["host all all 127.0.0.1/32 scram-sha-256", "host replication all 127.0.0.1/32 scram-sha-256"],
+        parameters: {
+          unix_socket_directories: dir,
+          fsync: "off",
+          shared_buffers: "16MB",
+          wal_retrieve_retry_interval: "200ms",
+        },
+        pg_hba: [
+          "host all all 127.0.0.1/32 scram-sha-256",
+          "host replication all 127.0.0.1/32 scram-sha-256",
+        ],
       },
     };
     const file = join(base, `${name}.yml`);
@@ -129,7 +146,9 @@ export async function startPatroni(count: number): Promise<PatroniCluster> {
     get: async (path, member = 0) => (await fetch(`${members[member]?.api}${path}`)).json(),
     async logs() {
       const files = readdirSync(base).filter((name) => name.endsWith(".log"));
-      const texts = files.map(async (name) => `== ${name}\n${(await readFile(join(base, name), "utf8")).slice(-3000)}`);
+      const texts = files.map(
+        async (name) => `== ${name}\n${(await readFile(join(base, name), "utf8")).slice(-3000)}`,
+      );
       return (await Promise.all(texts)).join("\n");
     },
     async stop() {
@@ -151,14 +170,18 @@ export async function startPatroni(count: number): Promise<PatroniCluster> {
 async function waitStreaming(cluster: PatroniCluster, count: number): Promise<void> {
   const ends = performance.now() + 60_000;
   for (;;) {
-    const states = await Promise.all(cluster.members.map((_, n) => cluster.get("/patroni", n).catch(() => null)));
+    const states = await Promise.all(
+      cluster.members.map((_, n) => cluster.get("/patroni", n).catch(() => null)),
+    );
     const leader = states.find((state) => state?.role === "master" || state?.role === "primary");
     // A base backup that is being taken streams as well, under a name of its own.
     const streaming = (leader?.replication ?? []).filter(
       (one: { state: string; application_name: string }) =>
-        one.state === "streaming" && cluster.members.some((member) => member.name === one.application_name),
+        one.state === "streaming" &&
+        cluster.members.some((member) => member.name === one.application_name),
     );
-    if (streaming.length === count - 1 && states.every((state) => state?.state === "running")) return;
+    if (streaming.length === count - 1 && states.every((state) => state?.state === "running"))
+      return;
     if (performance.now() > ends) throw new Error("no leader with all standbys streaming");
     await Bun.sleep(100);
   }

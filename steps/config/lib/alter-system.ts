@@ -55,9 +55,13 @@ export async function openAlterSystem(ctx: StepContext): Promise<Place> {
   const rights = (await pg.query(RIGHTS, [], { signal: ctx.signal })).rows[0] ?? {};
   if (rights["entries"] !== true || rights["settings"] !== true) {
     const me = String(rights["me"]);
-    throw new PgdbaError("insufficient_privilege", `${pg.info.user} may not read the server's configuration files`, {
-      hint: `A superuser may, or: GRANT pg_read_all_settings TO ${me}; GRANT SELECT ON pg_file_settings TO ${me}; GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO ${me}.`,
-    });
+    throw new PgdbaError(
+      "insufficient_privilege",
+      `${pg.info.user} may not read the server's configuration files`,
+      {
+        hint: `A superuser may, or: GRANT pg_read_all_settings TO ${me}; GRANT SELECT ON pg_file_settings TO ${me}; GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO ${me}.`,
+      },
+    );
   }
   const settings = hideSecrets(ctx, await readSettings(pg, ctx.signal));
   refusePatroni(settings);
@@ -72,7 +76,8 @@ export async function openAlterSystem(ctx: StepContext): Promise<Place> {
       return winningEntries(entries).get(setting.name.toLowerCase())?.setting ?? null;
     },
     refuses(setting, value) {
-      if (NOT_IN_FILE.has(setting.name.toLowerCase())) return "can't be set in a configuration file";
+      if (NOT_IN_FILE.has(setting.name.toLowerCase()))
+        return "can't be set in a configuration file";
       if (setting.source === "command line")
         return "is set on the server's command line, which wins over the configuration; change it where the server is started";
       if (value !== null && isList(setting.name) && listElements(textOf(value)).length === 0)
@@ -82,9 +87,13 @@ export async function openAlterSystem(ctx: StepContext): Promise<Place> {
     mayWrite: (names) => mayWrite(server, names),
     async write(values) {
       for (const [name, value] of values) {
-        const parts = value === null ? null : isList(name) ? listElements(textOf(value)) : [textOf(value)];
+        const parts =
+          value === null ? null : isList(name) ? listElements(textOf(value)) : [textOf(value)];
         const { rows } = await pg.query(STATEMENT, [name, parts], { signal: ctx.signal });
-        await pg.query(String(rows[0]?.["sql"]), [], { timeoutMs: STATEMENT_MS, signal: ctx.signal });
+        await pg.query(String(rows[0]?.["sql"]), [], {
+          timeoutMs: STATEMENT_MS,
+          signal: ctx.signal,
+        });
       }
       await pg.query("SELECT pg_reload_conf()", [], { signal: ctx.signal });
     },
@@ -109,23 +118,38 @@ interface Server {
 }
 
 /** Patroni gives these on the command line of every server it starts (patroni/postgresql/config.py, CMDLINE_OPTIONS). */
-const PATRONI_SIGNS = ["cluster_name", "hot_standby", "max_connections", "wal_level", "wal_log_hints"];
+const PATRONI_SIGNS = [
+  "cluster_name",
+  "hot_standby",
+  "max_connections",
+  "wal_level",
+  "wal_log_hints",
+];
 
 function refusePatroni(settings: ReadonlyMap<string, Setting>): void {
   if (!PATRONI_SIGNS.every((name) => settings.get(name)?.source === "command line")) return;
-  throw new PgdbaError("step_refused", "Patroni runs this server; ALTER SYSTEM would change one member and no other", {
-    hint: "Name Patroni's REST API in the cluster's file (`patroni: {endpoints: [http://host:8008]}`), and the cluster with --cluster.",
-  });
+  throw new PgdbaError(
+    "step_refused",
+    "Patroni runs this server; ALTER SYSTEM would change one member and no other",
+    {
+      hint: "Name Patroni's REST API in the cluster's file (`patroni: {endpoints: [http://host:8008]}`), and the cluster with --cluster.",
+    },
+  );
 }
 
 async function mayWrite({ ctx, pg, rights }: Server, names: readonly string[]): Promise<void> {
   if (rights["forbidden"] === true) {
-    throw new PgdbaError("step_refused", "The server forbids ALTER SYSTEM (allow_alter_system is off)", {
-      hint: "Whoever set that manages the configuration elsewhere: change the setting there.",
-    });
+    throw new PgdbaError(
+      "step_refused",
+      "The server forbids ALTER SYSTEM (allow_alter_system is off)",
+      {
+        hint: "Whoever set that manages the configuration elsewhere: change the setting there.",
+      },
+    );
   }
   const me = String(rights["me"]);
-  const missing = rights["reload"] === true ? [] : [`GRANT EXECUTE ON FUNCTION pg_reload_conf() TO ${me}`];
+  const missing =
+    rights["reload"] === true ? [] : [`GRANT EXECUTE ON FUNCTION pg_reload_conf() TO ${me}`];
   if (!pg.info.superuser) {
     if (pg.info.version_num < 150000) {
       throw new PgdbaError("insufficient_privilege", `${pg.info.user} may not use ALTER SYSTEM`, {
@@ -137,13 +161,19 @@ async function mayWrite({ ctx, pg, rights }: Server, names: readonly string[]): 
       [names],
       { signal: ctx.signal },
     );
-    missing.push(...rows.map((row) => `GRANT ALTER SYSTEM ON PARAMETER ${String(row["name"])} TO ${me}`));
+    missing.push(
+      ...rows.map((row) => `GRANT ALTER SYSTEM ON PARAMETER ${String(row["name"])} TO ${me}`),
+    );
   }
   if (missing.length === 0) return;
-  throw new PgdbaError("insufficient_privilege", `${pg.info.user} may not change all of these settings`, {
-    hint: `As a superuser: ${missing.join("; ")}.`,
-    data: { grants: missing },
-  });
+  throw new PgdbaError(
+    "insufficient_privilege",
+    `${pg.info.user} may not change all of these settings`,
+    {
+      hint: `As a superuser: ${missing.join("; ")}.`,
+      data: { grants: missing },
+    },
+  );
 }
 
 /** Why a setting is not as it was written; nothing when it is, or waits for a restart only. */
@@ -168,7 +198,8 @@ function fault(
   if (!sameValue(setting, winner?.setting ?? has, text))
     return [`${name} is ${winner?.setting ?? has} in the configuration instead of ${text}`];
   if (restarts) return [];
-  if (winner?.applied === false) return [`${name} = ${text} was not applied${winner.error === null ? "" : `: ${winner.error}`}`];
+  if (winner?.applied === false)
+    return [`${name} = ${text} was not applied${winner.error === null ? "" : `: ${winner.error}`}`];
   // The server has it for everyone; a value of this role or database hides it here only.
   if (["database", "user", "database user", "client"].includes(setting.source)) return [];
   return sameValue(setting, has, text) ? [] : [`${name} is ${has} instead of ${text}`];
@@ -198,10 +229,14 @@ function notInForce(
   const broken = entries.filter(
     ({ name, error }) => error !== null && now.get(name.toLowerCase())?.context !== "postmaster",
   );
-  return new PgdbaError("step_failed", `The server did not take the settings: ${faults.join("; ")}`, {
-    hint:
-      broken.length === 0
-        ? "Look at the server's log, and at pg_file_settings."
-        : `Its configuration has faults: ${broken.map((entry) => `${entry.sourcefile}:${entry.sourceline} ${entry.name}: ${entry.error}`).join("; ")}.`,
-  });
+  return new PgdbaError(
+    "step_failed",
+    `The server did not take the settings: ${faults.join("; ")}`,
+    {
+      hint:
+        broken.length === 0
+          ? "Look at the server's log, and at pg_file_settings."
+          : `Its configuration has faults: ${broken.map((entry) => `${entry.sourcefile}:${entry.sourceline} ${entry.name}: ${entry.error}`).join("; ")}.`,
+    },
+  );
 }

@@ -42,7 +42,8 @@ export async function prepare(ctx: StepContext, input: ApplyInput): Promise<Prep
   const own = await ownBefore(ctx);
   const changes = [...values].map(([name, value]) => {
     const setting = place.settings.get(name.toLowerCase());
-    if (setting === undefined) throw new PgdbaError("internal", `${name} was validated and is gone`);
+    if (setting === undefined)
+      throw new PgdbaError("internal", `${name} was validated and is gone`);
     return changeOf(place, setting, value, own);
   });
   return { place, values, changes };
@@ -51,17 +52,29 @@ export async function prepare(ctx: StepContext, input: ApplyInput): Promise<Prep
 async function wantedOf(ctx: StepContext, { settings, file }: ApplyInput): Promise<Wanted> {
   const given = [settings, file].filter((one) => one !== undefined && one !== null);
   if (given.length !== 1) {
-    throw new PgdbaError("invalid_param", given.length === 0 ? "No settings are given" : "Settings are given twice", {
-      hint: "Give either `settings` or `file`.",
-    });
+    throw new PgdbaError(
+      "invalid_param",
+      given.length === 0 ? "No settings are given" : "Settings are given twice",
+      {
+        hint: "Give either `settings` or `file`.",
+      },
+    );
   }
   return file ? readWanted(ctx.cwd, file) : wantedFrom(settings ?? {});
 }
 
-function changeOf(place: Place, setting: Setting, value: Given, own: BeforeStep | undefined): Change {
+function changeOf(
+  place: Place,
+  setting: Setting,
+  value: Given,
+  own: BeforeStep | undefined,
+): Change {
   const key = setting.name.toLowerCase();
   const held = place.held.get(key);
-  const found = own !== undefined && Object.hasOwn(own.before, setting.name) ? (own.before[setting.name] ?? null) : (held ?? null);
+  const found =
+    own !== undefined && Object.hasOwn(own.before, setting.name)
+      ? (own.before[setting.name] ?? null)
+      : (held ?? null);
   return {
     name: setting.name,
     current: humanValue(setting, setting.reset_val ?? setting.setting),
@@ -73,15 +86,26 @@ function changeOf(place: Place, setting: Setting, value: Given, own: BeforeStep 
 }
 
 /** Nothing is written for what is configured already, wherever that is. */
-function actionOf(place: Place, setting: Setting, value: Given, held: Given | undefined): Change["action"] {
+function actionOf(
+  place: Place,
+  setting: Setting,
+  value: Given,
+  held: Given | undefined,
+): Change["action"] {
   if (value === null) return held === undefined ? "none" : "reset";
-  const configured = place.configured(setting) ?? (place.kind === "patroni" ? null : (setting.reset_val ?? setting.setting));
+  const configured =
+    place.configured(setting) ??
+    (place.kind === "patroni" ? null : (setting.reset_val ?? setting.setting));
   return configured !== null && sameValue(setting, configured, textOf(value)) ? "none" : "set";
 }
 
 /** The values that have to be written, and those that only have to be in force. */
 export function toWrite({ values, changes }: Prepared): Wanted {
-  return new Map([...values].filter(([name]) => changes.find((change) => change.name === name)?.action !== "none"));
+  return new Map(
+    [...values].filter(
+      ([name]) => changes.find((change) => change.name === name)?.action !== "none",
+    ),
+  );
 }
 
 /**
@@ -106,7 +130,8 @@ export async function apply(ctx: StepContext, prepared: Prepared): Promise<Confi
   } catch (thrown) {
     const error = toPgdbaError(thrown, "step_failed");
     // Whoever stops us wants an end, not more work: the run's undo, or a resume, restores from what was kept.
-    if (!ctx.signal.aborted) await restore(place, kept).catch((cause: unknown) => ctx.warn(notRestored(ctx, cause)));
+    if (!ctx.signal.aborted)
+      await restore(place, kept).catch((cause: unknown) => ctx.warn(notRestored(ctx, cause)));
     throw error;
   }
 }

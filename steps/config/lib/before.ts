@@ -28,9 +28,13 @@ const RUN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,100}$/;
 
 function fileOf(stateDir: string, run: string): string {
   if (!RUN.test(run)) {
-    throw new PgdbaError("unknown_run", `Not the id of a run: ${JSON.stringify(run.slice(0, 100))}`, {
-      hint: "`pgdba runs` lists them.",
-    });
+    throw new PgdbaError(
+      "unknown_run",
+      `Not the id of a run: ${JSON.stringify(run.slice(0, 100))}`,
+      {
+        hint: "`pgdba runs` lists them.",
+      },
+    );
   }
   return join(stateDir, "config-before", `${run}.json`);
 }
@@ -64,7 +68,11 @@ export async function ownBefore(ctx: StepContext): Promise<BeforeStep | undefine
  * Keeps what a step found, on disk before it returns. A step that began before keeps what it found then: what is there now may be
  * its own work.
  */
-export async function keepBefore(ctx: StepContext, place: Place, values: ReadonlyMap<string, Given>): Promise<BeforeStep> {
+export async function keepBefore(
+  ctx: StepContext,
+  place: Place,
+  values: ReadonlyMap<string, Given>,
+): Promise<BeforeStep> {
   const { stateDir, id } = ctx.run;
   const known = await readBefore(stateDir, id);
   const path = stepPath(ctx);
@@ -73,7 +81,9 @@ export async function keepBefore(ctx: StepContext, place: Place, values: Readonl
   const step: BeforeStep = {
     path,
     at: ctx.clock.now().toISOString(),
-    before: Object.fromEntries([...values.keys()].map((name) => [name, place.held.get(name.toLowerCase()) ?? null])),
+    before: Object.fromEntries(
+      [...values.keys()].map((name) => [name, place.held.get(name.toLowerCase()) ?? null]),
+    ),
     after: Object.fromEntries(values),
   };
   const { identity } = await ctx.target.facts();
@@ -84,7 +94,11 @@ export async function keepBefore(ctx: StepContext, place: Place, values: Readonl
     kind: place.kind,
     steps: [...(known?.steps ?? []), step],
   };
-  await writeDurably(join(stateDir, "config-before"), fileOf(stateDir, id), `${JSON.stringify(whole, null, 2)}\n`);
+  await writeDurably(
+    join(stateDir, "config-before"),
+    fileOf(stateDir, id),
+    `${JSON.stringify(whole, null, 2)}\n`,
+  );
   return step;
 }
 

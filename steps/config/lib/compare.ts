@@ -103,6 +103,7 @@ function compare(rows: Row[]): Pick<Comparison, "differences" | "same"> {
 function factor(setting: Setting, one: string, other: string): number {
   const [a, b] = [readValue(setting, one), readValue(setting, other)];
   if (!("value" in a && "value" in b)) return Infinity;
-  if (typeof a.value !== "number" || typeof b.value !== "number" || a.value <= 0 || b.value <= 0) return Number.MAX_VALUE;
+  if (typeof a.value !== "number" || typeof b.value !== "number" || a.value <= 0 || b.value <= 0)
+    return Number.MAX_VALUE;
   return Math.max(a.value, b.value) / Math.min(a.value, b.value);
 }

@@ -62,10 +62,20 @@ export function withinBuild<R extends Recommendation>(
     if ("value" in read) return [one];
     const instead = INSTEAD[one.name];
     if (instead !== undefined && one.value === instead.lacks) {
-      said.push(`This server is built without ${instead.lacks}: ${one.name} is ${instead.value} instead.`);
-      return [{ ...one, value: instead.value, reason: `${one.reason} This server is built without ${instead.lacks}, so ${instead.value}.` }];
+      said.push(
+        `This server is built without ${instead.lacks}: ${one.name} is ${instead.value} instead.`,
+      );
+      return [
+        {
+          ...one,
+          value: instead.value,
+          reason: `${one.reason} This server is built without ${instead.lacks}, so ${instead.value}.`,
+        },
+      ];
     }
-    const [limit] = [setting.max_val].flatMap((max) => (max === null ? [] : [humanValue(setting, max)]));
+    const [limit] = [setting.max_val].flatMap((max) =>
+      max === null ? [] : [humanValue(setting, max)],
+    );
     if (limit === undefined) {
       said.push(`${one.name} is left out: this server refuses ${one.value} (${read.problem}).`);
       return [];

@@ -24,16 +24,23 @@ export async function readWanted(cwd: string, path: string): Promise<Wanted> {
 export function wantedFrom(data: Json, where = "settings"): Wanted {
   const wanted: Wanted = new Map();
   const entries = entriesOf(data);
-  if (entries === null) throw bad(where, "holds no settings", "Write `work_mem: 64MB`, one setting a line.");
+  if (entries === null)
+    throw bad(where, "holds no settings", "Write `work_mem: 64MB`, one setting a line.");
   for (const [name, value] of entries) {
     const plain = isObject(value) && "value" in value ? (value["value"] ?? null) : value;
     if (plain !== null && typeof plain === "object")
-      throw bad(where, `${name} is not one value`, "Write text, a number, true or false, or null to take it back.");
+      throw bad(
+        where,
+        `${name} is not one value`,
+        "Write text, a number, true or false, or null to take it back.",
+      );
     for (const known of wanted.keys())
-      if (known.toLowerCase() === name.toLowerCase()) throw bad(where, `${name} is given twice`, "Give it once.");
+      if (known.toLowerCase() === name.toLowerCase())
+        throw bad(where, `${name} is given twice`, "Give it once.");
     wanted.set(name, plain);
   }
-  if (wanted.size === 0) throw bad(where, "holds no settings", "Write `work_mem: 64MB`, one setting a line.");
+  if (wanted.size === 0)
+    throw bad(where, "holds no settings", "Write `work_mem: 64MB`, one setting a line.");
   return wanted;
 }
 
@@ -47,15 +54,21 @@ export function textOf(value: Exclude<Given, null>): string {
 export function parseConf(where: string, text: string): Wanted {
   const byName = new Map<string, [string, string]>();
   for (const [index, line] of text.split(/\r?\n/).entries()) {
-    const match = /^\s*(?:#.*)?$|^\s*([A-Za-z_][A-Za-z0-9_$.]*)\s*(?:=\s*|\s)\s*(?:'((?:[^'\\]|''|\\.)*)'|([^\s'#]+))\s*(?:#.*)?$/.exec(line);
+    const match =
+      /^\s*(?:#.*)?$|^\s*([A-Za-z_][A-Za-z0-9_$.]*)\s*(?:=\s*|\s)\s*(?:'((?:[^'\\]|''|\\.)*)'|([^\s'#]+))\s*(?:#.*)?$/.exec(
+        line,
+      );
     const at = `line ${index + 1}`;
-    if (match === null) throw bad(where, `${at} is not \`name = value\``, "Put text with blanks in single quotes.");
+    if (match === null)
+      throw bad(where, `${at} is not \`name = value\``, "Put text with blanks in single quotes.");
     const [, name, quoted, bare] = match;
     if (name === undefined) continue;
-    if (/^include/i.test(name)) throw bad(where, `${at} includes another file`, "Give the settings themselves.");
+    if (/^include/i.test(name))
+      throw bad(where, `${at} includes another file`, "Give the settings themselves.");
     byName.set(name.toLowerCase(), [name, quoted === undefined ? (bare ?? "") : unquote(quoted)]);
   }
-  if (byName.size === 0) throw bad(where, "holds no settings", "Write `work_mem = 64MB`, one setting a line.");
+  if (byName.size === 0)
+    throw bad(where, "holds no settings", "Write `work_mem = 64MB`, one setting a line.");
   return new Map(byName.values());
 }
 
@@ -82,10 +95,14 @@ async function readText(file: string): Promise<string> {
     }
   } catch (cause) {
     if (cause instanceof PgdbaError) throw cause;
-    throw new PgdbaError("io_failed", `${file} can't be read: ${(cause as NodeJS.ErrnoException).code}`, {
-      hint: "Check the path and its permissions.",
-      cause,
-    });
+    throw new PgdbaError(
+      "io_failed",
+      `${file} can't be read: ${(cause as NodeJS.ErrnoException).code}`,
+      {
+        hint: "Check the path and its permissions.",
+        cause,
+      },
+    );
   }
 }
 
@@ -106,14 +123,18 @@ async function parseYaml(file: string, text: string): Promise<Json> {
   } catch (cause) {
     throw bad(file, `is not YAML: ${(cause as Error).message}`, "Correct it.", cause);
   }
-  return JSON.parse(JSON.stringify(data), (_, value: unknown) => (value === "null" || value === "~" ? null : value)) as Json;
+  return JSON.parse(JSON.stringify(data), (_, value: unknown) =>
+    value === "null" || value === "~" ? null : value,
+  ) as Json;
 }
 
 /** Looks through what our own commands print around the settings. */
 function entriesOf(data: Json): [string, Json][] | null {
   if (Array.isArray(data)) {
     const entries = data.map((item): [string, Json] | null =>
-      isObject(item) && typeof item["name"] === "string" ? [item["name"], item["value"] ?? null] : null,
+      isObject(item) && typeof item["name"] === "string"
+        ? [item["name"], item["value"] ?? null]
+        : null,
     );
     return entries.every((entry) => entry !== null) ? entries : null;
   }

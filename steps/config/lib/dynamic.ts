@@ -1,13 +1,25 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject, StepContext } from "../../../engine/types.ts";
-import { patroniClient, type PatroniClient, type PatroniMember, type PatroniSpec } from "../../../providers/patroni/client.ts";
+import {
+  patroniClient,
+  type PatroniClient,
+  type PatroniMember,
+  type PatroniSpec,
+} from "../../../providers/patroni/client.ts";
 import { openSession, type PgSession } from "../../../providers/postgres/session.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
 import { session } from "../../sql/session.ts";
 import { type Given, textOf } from "./document.ts";
 import type { Confirmed, Place } from "./place.ts";
 import { hideSecrets } from "./secrets.ts";
-import { type FileEntry, neededFor, readFileEntries, readSettings, type Setting, winningEntries } from "./settings.ts";
+import {
+  type FileEntry,
+  neededFor,
+  readFileEntries,
+  readSettings,
+  type Setting,
+  winningEntries,
+} from "./settings.ts";
 import { readValue, sameValue } from "./value.ts";
 
 /** Beyond the loops of Patroni that a change takes to reach every member, ms. */
@@ -51,12 +63,19 @@ const NOT_BELOW_PRIMARY = new Set([
 
 /** `postgresql.parameters` of the dynamic configuration, by name in lower case. */
 export function parametersOf(config: JsonObject): Map<string, Given> {
-  return new Map(Object.entries(rawParameters(config)).map(([name, value]) => [name.toLowerCase(), value as Given]));
+  return new Map(
+    Object.entries(rawParameters(config)).map(([name, value]) => [
+      name.toLowerCase(),
+      value as Given,
+    ]),
+  );
 }
 
 function rawParameters(config: JsonObject): JsonObject {
   const { parameters } = objectAt(config, "postgresql");
-  return typeof parameters === "object" && parameters !== null && !Array.isArray(parameters) ? parameters : {};
+  return typeof parameters === "object" && parameters !== null && !Array.isArray(parameters)
+    ? parameters
+    : {};
 }
 
 function objectAt(config: JsonObject, key: string): JsonObject {
@@ -68,13 +87,19 @@ function objectAt(config: JsonObject, key: string): JsonObject {
  * A Patroni cluster's settings, changed in its dynamic configuration; never by ALTER SYSTEM, which would win over it on one member.
  * @throws PgdbaError identity_mismatch when the REST API is another cluster's | http_failed | connection_failed
  */
-export async function openDynamic(ctx: StepContext, connection: PgConnection, spec: PatroniSpec): Promise<Place> {
+export async function openDynamic(
+  ctx: StepContext,
+  connection: PgConnection,
+  spec: PatroniSpec,
+): Promise<Place> {
   const client = await patroniClient(spec);
   const config = await client.config(ctx.signal);
   await sameCluster(ctx, client);
   const settings = hideSecrets(ctx, await readSettings(await session(ctx), ctx.signal));
   const held = parametersOf(config);
-  const spelt = new Map(Object.keys(rawParameters(config)).map((name) => [name.toLowerCase(), name]));
+  const spelt = new Map(
+    Object.keys(rawParameters(config)).map((name) => [name.toLowerCase(), name]),
+  );
   const loopMs = (Number(config["loop_wait"]) || 10) * 1000;
   const world: World = { ctx, connection, client, held, settleMs: 2 * loopMs + 1000 };
 
@@ -111,7 +136,9 @@ interface World {
 
 async function sameCluster(ctx: StepContext, client: PatroniClient): Promise<void> {
   const { identity } = await ctx.target.facts();
-  const leader = (await client.members(ctx.signal)).find((member) => member.role.includes("leader"));
+  const leader = (await client.members(ctx.signal)).find((member) =>
+    member.role.includes("leader"),
+  );
   if (leader === undefined) {
     throw new PgdbaError("step_refused", "The Patroni cluster has no leader now", {
       hint: "Its configuration is not changed while it has none: look at `patronictl list`.",
@@ -129,14 +156,21 @@ async function sameCluster(ctx: StepContext, client: PatroniClient): Promise<voi
 
 function refuses(config: JsonObject, setting: Setting, value: Given): string | undefined {
   const name = setting.name.toLowerCase();
-  if (PATRONIS_OWN.has(name) || name.startsWith("recovery_target")) return "is decided by Patroni itself";
-  if (name === "synchronous_standby_names" && config["synchronous_mode"] !== undefined && config["synchronous_mode"] !== false)
+  if (PATRONIS_OWN.has(name) || name.startsWith("recovery_target"))
+    return "is decided by Patroni itself";
+  if (
+    name === "synchronous_standby_names" &&
+    config["synchronous_mode"] !== undefined &&
+    config["synchronous_mode"] !== false
+  )
     return "is kept by Patroni while synchronous_mode is on";
   if (value === null) return undefined;
-  if (name === "wal_level" && textOf(value).toLowerCase() === "minimal") return "must be replica or logical under Patroni";
+  if (name === "wal_level" && textOf(value).toLowerCase() === "minimal")
+    return "must be replica or logical under Patroni";
   const read = readValue(setting, textOf(value));
   const least = LEAST[name];
-  if (least !== undefined && "value" in read && Number(read.value) < least) return `must be at least ${least} under Patroni`;
+  if (least !== undefined && "value" in read && Number(read.value) < least)
+    return `must be at least ${least} under Patroni`;
   return undefined;
 }
 
@@ -148,16 +182,24 @@ interface Seen {
   pendingRestart: boolean;
 }
 
-async function confirm(world: World, values: ReadonlyMap<string, Given>, patience: number): Promise<Confirmed> {
+async function confirm(
+  world: World,
+  values: ReadonlyMap<string, Given>,
+  patience: number,
+): Promise<Confirmed> {
   const { ctx } = world;
   const began = ctx.clock.monotonic();
   const up = await running(world);
   const sessions = new Map<string, PgSession>();
   try {
-    const opened = await Promise.allSettled(up.map(async (member) => sessions.set(member.name, await sessionOf(world, member))));
+    const opened = await Promise.allSettled(
+      up.map(async (member) => sessions.set(member.name, await sessionOf(world, member))),
+    );
     for (const one of opened) if (one.status === "rejected") throw one.reason;
     for (;;) {
-      const seen = await Promise.all(up.map((member) => look(world, member, sessions.get(member.name))));
+      const seen = await Promise.all(
+        up.map((member) => look(world, member, sessions.get(member.name))),
+      );
       const settled = ctx.clock.monotonic() - began >= world.settleMs;
       const faults = seen.flatMap((one) =>
         [...values].flatMap(([name, value]) => fault(world, one, name, value, settled)),
@@ -194,15 +236,27 @@ async function running({ ctx, client }: World): Promise<PatroniMember[]> {
 }
 
 /** A session of its own with a member, by what Patroni says of it. */
-async function sessionOf({ ctx, connection }: World, { host, port }: PatroniMember): Promise<PgSession> {
+async function sessionOf(
+  { ctx, connection }: World,
+  { host, port }: PatroniMember,
+): Promise<PgSession> {
   return openSession({ ...connection.spec, host, port, application_name: `pgdba/${ctx.run.id}` });
 }
 
-async function look({ ctx, client }: World, member: PatroniMember, pg: PgSession | undefined): Promise<Seen> {
+async function look(
+  { ctx, client }: World,
+  member: PatroniMember,
+  pg: PgSession | undefined,
+): Promise<Seen> {
   if (pg === undefined) throw new PgdbaError("internal", `no session with ${member.name}`);
   const { pending_restart } = await client.status(member.api, ctx.signal);
   const settings = hideSecrets(ctx, await readSettings(pg, ctx.signal));
-  return { member, settings, entries: await readFileEntries(pg, ctx.signal), pendingRestart: pending_restart === true };
+  return {
+    member,
+    settings,
+    entries: await readFileEntries(pg, ctx.signal),
+    pendingRestart: pending_restart === true,
+  };
 }
 
 /** Why a member does not have a value; nothing when it has, or waits for a restart only. */
@@ -215,19 +269,31 @@ function fault(world: World, seen: Seen, name: string, value: Given, settled: bo
   if (value === null) {
     // What takes the value's place may be equal to it: then only time tells.
     const before = world.held.get(name.toLowerCase());
-    const still = before !== undefined && before !== null && sameValue(setting, winner?.setting ?? "", textOf(before));
+    const still =
+      before !== undefined &&
+      before !== null &&
+      sameValue(setting, winner?.setting ?? "", textOf(before));
     return still && !settled ? [`${member.name} still has ${name} = ${winner?.setting}`] : [];
   }
   const text = textOf(value);
   if (winner === undefined || !sameValue(setting, winner.setting ?? "", text)) {
-    if (pendingRestart && NOT_BELOW_PRIMARY.has(setting.name) && !member.role.includes("leader")) return [];
-    const from = winner === undefined ? "nothing" : `${winner.setting} (${winner.sourcefile}:${winner.sourceline})`;
+    if (pendingRestart && NOT_BELOW_PRIMARY.has(setting.name) && !member.role.includes("leader"))
+      return [];
+    const from =
+      winner === undefined
+        ? "nothing"
+        : `${winner.setting} (${winner.sourcefile}:${winner.sourceline})`;
     return [`${member.name} has ${from} for ${name} instead of ${text}`];
   }
-  if (restarts) return pendingRestart || sameValue(setting, setting.setting, text) ? [] : [`${member.name} has not noticed ${name} = ${text}`];
+  if (restarts)
+    return pendingRestart || sameValue(setting, setting.setting, text)
+      ? []
+      : [`${member.name} has not noticed ${name} = ${text}`];
   const has = setting.reset_val ?? setting.setting;
   if (["database", "user", "database user", "client"].includes(setting.source)) return [];
-  return sameValue(setting, has, text) ? [] : [`${member.name} runs with ${name} = ${has} instead of ${text}`];
+  return sameValue(setting, has, text)
+    ? []
+    : [`${member.name} runs with ${name} = ${has} instead of ${text}`];
 }
 
 function confirmed(seen: Seen[], values: ReadonlyMap<string, Given>): Confirmed {
@@ -235,13 +301,20 @@ function confirmed(seen: Seen[], values: ReadonlyMap<string, Given>): Confirmed 
     seen.some(({ settings, entries }) => {
       const setting = settings.get(name.toLowerCase());
       if (setting === undefined || neededFor(setting.context) !== "restart") return false;
-      const next = value === null ? (winningEntries(entries).get(name.toLowerCase())?.setting ?? setting.boot_val) : textOf(value);
+      const next =
+        value === null
+          ? (winningEntries(entries).get(name.toLowerCase())?.setting ?? setting.boot_val)
+          : textOf(value);
       return next !== null && !sameValue(setting, setting.setting, next);
     }),
   );
   return {
     awaiting_restart: awaiting.map(([name]) => name),
-    members: seen.map(({ member, pendingRestart }) => ({ name: member.name, role: member.role, pending_restart: pendingRestart })),
+    members: seen.map(({ member, pendingRestart }) => ({
+      name: member.name,
+      role: member.role,
+      pending_restart: pendingRestart,
+    })),
   };
 }
 

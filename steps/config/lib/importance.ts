@@ -34,7 +34,8 @@ const HIGH = new Set([
 ]);
 
 /** Categories of pg_settings that change how fast or how safely the server works; the rest is about messages, locale and developers. */
-const MEDIUM = /^(Autovacuum|Vacuuming|Resource Usage|Write-Ahead Log|WAL|Replication|Query Tuning|Connections and Authentication|Lock Management)/;
+const MEDIUM =
+  /^(Autovacuum|Vacuuming|Resource Usage|Write-Ahead Log|WAL|Replication|Query Tuning|Connections and Authentication|Lock Management)/;
 
 export function importanceOf({ name, category }: Pick<Setting, "name" | "category">): Importance {
   if (HIGH.has(name.toLowerCase())) return "high";
@@ -48,5 +49,7 @@ export function byImportance(
   a: { importance: Importance; factor: number; name: string },
   b: { importance: Importance; factor: number; name: string },
 ): number {
-  return RANK[a.importance] - RANK[b.importance] || b.factor - a.factor || (a.name < b.name ? -1 : 1);
+  return (
+    RANK[a.importance] - RANK[b.importance] || b.factor - a.factor || (a.name < b.name ? -1 : 1)
+  );
 }

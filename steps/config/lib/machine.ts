@@ -18,7 +18,11 @@ const NO_LIMIT_KB = 2 ** 50;
  * backend is then no process here, or one of another program.
  * @param root where /proc and /sys are, for tests
  */
-export async function localMachine(pg: PgSession, host: string, root = "/"): Promise<Machine | null> {
+export async function localMachine(
+  pg: PgSession,
+  host: string,
+  root = "/",
+): Promise<Machine | null> {
   if (!isLocal(host)) return null;
   const { pid } = pg.info;
   // A forwarded port or a container looks local too; then this process id is another program's, or nobody's.
@@ -30,7 +34,12 @@ export async function localMachine(pg: PgSession, host: string, root = "/"): Pro
 
 /** A unix socket, or an address of this host itself. */
 function isLocal(host: string): boolean {
-  return host.startsWith("/") || host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+  return (
+    host.startsWith("/") ||
+    host === "localhost" ||
+    host === "::1" ||
+    /^127\.\d+\.\d+\.\d+$/.test(host)
+  );
 }
 
 /** What a process may use: cgroup v2 and v1 limits, up to the root; /proc/meminfo; the CPUs it may run on. */
@@ -40,10 +49,16 @@ export async function machineOf(root: string, pid: number): Promise<Machine> {
   const cpus: number[] = [];
   const total = /^MemTotal:\s+(\d+) kB/m.exec((await text(join(root, "proc/meminfo"))) ?? "");
   if (total?.[1] !== undefined) memory.push(Number(total[1]));
-  const allowed = /^Cpus_allowed_list:\s+(\S+)/m.exec((await text(join(root, `proc/${pid}/status`))) ?? "");
+  const allowed = /^Cpus_allowed_list:\s+(\S+)/m.exec(
+    (await text(join(root, `proc/${pid}/status`))) ?? "",
+  );
   if (allowed?.[1] !== undefined) cpus.push(countOf(allowed[1]));
   for (const folder of groups) {
-    const bytes = Number((await text(join(folder, "memory.max"))) ?? (await text(join(folder, "memory.limit_in_bytes"))) ?? NaN);
+    const bytes = Number(
+      (await text(join(folder, "memory.max"))) ??
+        (await text(join(folder, "memory.limit_in_bytes"))) ??
+        NaN,
+    );
     if (bytes > 0 && bytes / 1024 < NO_LIMIT_KB) memory.push(Math.floor(bytes / 1024));
     const [quota, period] = await cpuQuota(folder);
     if (quota > 0 && period > 0) cpus.push(Math.max(1, Math.round(quota / period)));
@@ -69,7 +84,9 @@ async function groupFolders(root: string, pid: number): Promise<string[]> {
     const mounts = controllers === "" ? [""] : wanted.length === 0 ? [] : [controllers, ...wanted];
     const parts = path.split("/").filter((part) => part !== "" && part !== "..");
     const paths = parts.map((_, at) => parts.slice(0, at + 1).join("/"));
-    return [...new Set(mounts)].flatMap((mount) => ["", ...paths].map((below) => join(root, "sys/fs/cgroup", mount, below)));
+    return [...new Set(mounts)].flatMap((mount) =>
+      ["", ...paths].map((below) => join(root, "sys/fs/cgroup", mount, below)),
+    );
   });
 }
 

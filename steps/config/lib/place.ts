@@ -37,5 +37,7 @@ export interface Confirmed {
 /** The place that the target keeps its settings in. @throws PgdbaError no_target | step_refused (Patroni runs it, and we don't know where) */
 export function openPlace(ctx: StepContext): Promise<Place> {
   const connection = ctx.target.connection as PgConnection | null;
-  return connection?.patroni ? openDynamic(ctx, connection, connection.patroni) : openAlterSystem(ctx);
+  return connection?.patroni
+    ? openDynamic(ctx, connection, connection.patroni)
+    : openAlterSystem(ctx);
 }

@@ -36,7 +36,10 @@ const ENTRIES = `SELECT name, setting, sourcefile, sourceline, applied, error FR
   WHERE name IS NOT NULL ORDER BY seqno`;
 
 /** All settings that this role may see, by name in lower case: names differ in case only in how they are printed. */
-export async function readSettings(pg: PgSession, signal?: AbortSignal): Promise<Map<string, Setting>> {
+export async function readSettings(
+  pg: PgSession,
+  signal?: AbortSignal,
+): Promise<Map<string, Setting>> {
   const { rows } = await pg.query(SETTINGS, [], { signal });
   return new Map((rows as unknown as Setting[]).map((row) => [row.name.toLowerCase(), row]));
 }

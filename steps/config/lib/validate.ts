@@ -15,18 +15,26 @@ export interface Problem {
  * As `validated`, and then asks the server about what only it can judge (a time zone, a list of names): each value is set in a
  * transaction that is rolled back, where a session may do that.
  */
-export async function validatedByServer(pg: PgSession, place: Place, wanted: Wanted, signal: AbortSignal): Promise<Wanted> {
+export async function validatedByServer(
+  pg: PgSession,
+  place: Place,
+  wanted: Wanted,
+  signal: AbortSignal,
+): Promise<Wanted> {
   const good = validated(place, wanted);
   const problems: Problem[] = [];
   for (const [name, value] of good) {
     const context = place.settings.get(name.toLowerCase())?.context;
     if (value === null || (context !== "user" && context !== "superuser")) continue;
     try {
-      await pg.transaction({ readOnly: true, signal }, (run) => run("SELECT set_config($1, $2, true)", [name, textOf(value)]));
+      await pg.transaction({ readOnly: true, signal }, (run) =>
+        run("SELECT set_config($1, $2, true)", [name, textOf(value)]),
+      );
     } catch (thrown) {
       const error = toPgdbaError(thrown);
       // Who may not set it here may still be allowed to configure it.
-      if (error.code === "query_failed") problems.push({ name, value, problem: `is refused by the server: ${error.message}` });
+      if (error.code === "query_failed")
+        problems.push({ name, value, problem: `is refused by the server: ${error.message}` });
       else if (error.code !== "insufficient_privilege") throw error;
     }
   }
@@ -65,7 +73,10 @@ function refusal(problems: Problem[], of: number): PgdbaError {
 }
 
 function unknown(name: string, { settings }: Place): string {
-  const near = nearestName(name, [...settings.values()].map((setting) => setting.name));
+  const near = nearestName(
+    name,
+    [...settings.values()].map((setting) => setting.name),
+  );
   if (near !== undefined) return `is no setting of this server; did you mean ${near}?`;
   return name.includes(".")
     ? "is not known to this server: its extension is not loaded (shared_preload_libraries)"
@@ -73,7 +84,8 @@ function unknown(name: string, { settings }: Place): string {
 }
 
 function problemOf(place: Place, setting: Setting, value: Given): string | undefined {
-  if (neededFor(setting.context) === "never") return "is fixed when the server is built or the cluster is made";
+  if (neededFor(setting.context) === "never")
+    return "is fixed when the server is built or the cluster is made";
   if (value !== null) {
     const read = readValue(setting, textOf(value));
     if ("problem" in read) return `${read.problem}, not ${JSON.stringify(value)}`;
@@ -106,9 +118,15 @@ function together(place: Place, good: Wanted): Problem[] {
   if (after("wal_level").toLowerCase() === "minimal") {
     const names = ["wal_level", "max_wal_senders", "archive_mode"];
     if (number("max_wal_senders") > 0)
-      blame(names, "is no good: with wal_level = minimal the server does not start unless max_wal_senders is 0");
+      blame(
+        names,
+        "is no good: with wal_level = minimal the server does not start unless max_wal_senders is 0",
+      );
     if (!["off", "false", "no", "0"].includes(after("archive_mode").toLowerCase()))
-      blame(names, "is no good: with wal_level = minimal the server does not start unless archive_mode is off");
+      blame(
+        names,
+        "is no good: with wal_level = minimal the server does not start unless archive_mode is off",
+      );
   }
   return problems;
 }

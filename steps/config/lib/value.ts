@@ -51,7 +51,14 @@ const ALIASES: Record<string, Record<string, string>> = {
 };
 
 /** Words of the choices on and off that the server takes without listing them. */
-const HIDDEN: Record<string, string> = { true: "on", yes: "on", "1": "on", false: "off", no: "off", "0": "off" };
+const HIDDEN: Record<string, string> = {
+  true: "on",
+  yes: "on",
+  "1": "on",
+  false: "off",
+  no: "off",
+  "0": "off",
+};
 
 export function isList(name: string): boolean {
   return LISTS.has(name);
@@ -124,7 +131,8 @@ const NUMBER = /^\s*([+-]?(?:0x[0-9a-f]+|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?))\s*(
 
 function readNumber(rules: ValueRules, text: string): Read {
   const base = unitOf(rules.unit);
-  const units = base === null ? "" : `; its units are ${base.table.map(([name]) => name).join(", ")}`;
+  const units =
+    base === null ? "" : `; its units are ${base.table.map(([name]) => name).join(", ")}`;
   const match = NUMBER.exec(text);
   if (match === null) return { problem: `must be a number${units}` };
   const [, digits = "", suffix = ""] = match;
@@ -137,12 +145,14 @@ function readNumber(rules: ValueRules, text: string): Read {
     number = (number * unit[1]) / base.size;
     // 30.1GB is rounded to whole MB first, as convert_to_base_unit does.
     const next = base.table[at + 1];
-    if (next !== undefined) number = (halfToEven((number * base.size) / next[1]) * next[1]) / base.size;
+    if (next !== undefined)
+      number = (halfToEven((number * base.size) / next[1]) * next[1]) / base.size;
   }
   if (rules.vartype === "integer") number = halfToEven(number);
   const [min, max] = [Number(rules.min_val ?? -Infinity), Number(rules.max_val ?? Infinity)];
   if (!(number >= min && number <= max)) {
-    const bound = (limit: string | null): string => (limit === null ? "…" : humanValue(rules, limit));
+    const bound = (limit: string | null): string =>
+      limit === null ? "…" : humanValue(rules, limit);
     return { problem: `is outside ${bound(rules.min_val)} to ${bound(rules.max_val)}` };
   }
   // Fractions come back with six digits (%g), so that more of them can't be compared.

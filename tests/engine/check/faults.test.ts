@@ -91,6 +91,11 @@ const CASES: [name: string, text: string, expected: string[]][] = [
   ],
   ["an id", runbook("  - {id: Bad-Id, set: {a: params}}\n"), ["7:10 bad-value"]],
   [
+    "names that can't be referred to",
+    runbook("  - {id: in, set: {a: params}}\noutput: {run: '1'}\n"),
+    ["7:10 reserved-name", "8:10 reserved-name"],
+  ],
+  [
     "a duplicate id",
     runbook("  - {id: a, set: {a: params}}\n  - block:\n      - {id: a, set: {b: 1}}\n"),
     ["9:14 duplicate-id"],

@@ -19,7 +19,9 @@ test("asks the first endpoint that answers, and the next when one has lost the s
   const good = serve(() => Response.json({ ttl: 30 }));
   const client = await patroniClient({ endpoints: [CLOSED, lost, good] });
   expect(await client.config()).toEqual({ ttl: 30 });
-  expect(await codeOf((await patroniClient({ endpoints: [CLOSED] })).config())).toBe("connection_failed");
+  expect(await codeOf((await patroniClient({ endpoints: [CLOSED] })).config())).toBe(
+    "connection_failed",
+  );
   expect(await codeOf((await patroniClient({ endpoints: [lost] })).config())).toBe("http_failed");
 });
 
@@ -49,25 +51,52 @@ test("a patch is repeated when another writer was first, but not for ever", asyn
     return ++calls === 3 ? Response.json({ done: true }) : new Response("", { status: 409 });
   });
   const patch = { loop_wait: 5 };
-  expect(await (await patroniClient({ endpoints: [url] })).patchConfig(patch)).toEqual({ done: true });
+  expect(await (await patroniClient({ endpoints: [url] })).patchConfig(patch)).toEqual({
+    done: true,
+  });
   expect(bodies).toEqual([patch, patch, patch]);
   const busy = serve(() => new Response("", { status: 409 }));
-  expect(await codeOf((await patroniClient({ endpoints: [busy] })).patchConfig(patch))).toBe("http_failed");
+  expect(await codeOf((await patroniClient({ endpoints: [busy] })).patchConfig(patch))).toBe(
+    "http_failed",
+  );
 });
 
 test("members are read as Patroni 3 and 4 give them", async () => {
   const url = serve(() =>
     Response.json({
       members: [
-        { name: "b", role: "replica", state: "streaming", api_url: "https://b:8008/patroni", host: "b", port: 5433, lag: "unknown" },
-        { name: "a", role: "leader", state: "running", api_url: "http://a:8008/patroni", host: "a", port: 5432, timeline: 3 },
+        {
+          name: "b",
+          role: "replica",
+          state: "streaming",
+          api_url: "https://b:8008/patroni",
+          host: "b",
+          port: 5433,
+          lag: "unknown",
+        },
+        {
+          name: "a",
+          role: "leader",
+          state: "running",
+          api_url: "http://a:8008/patroni",
+          host: "a",
+          port: 5432,
+          timeline: 3,
+        },
       ],
       scope: "x",
     }),
   );
   expect(await (await patroniClient({ endpoints: [url] })).members()).toEqual([
     { name: "a", role: "leader", state: "running", api: "http://a:8008", host: "a", port: 5432 },
-    { name: "b", role: "replica", state: "streaming", api: "https://b:8008", host: "b", port: 5433 },
+    {
+      name: "b",
+      role: "replica",
+      state: "streaming",
+      api: "https://b:8008",
+      host: "b",
+      port: 5433,
+    },
   ]);
 });
 
@@ -75,8 +104,16 @@ test("says what is wrong: no JSON, no permission, no answer, a missing CA", asyn
   const html = serve(() => new Response("<html>"));
   expect(await codeOf((await patroniClient({ endpoints: [html] })).config())).toBe("http_failed");
   const closed = serve(() => new Response("no auth header received", { status: 401 }));
-  const denied = await (await patroniClient({ endpoints: [closed] })).patchConfig({}).catch((error) => error);
-  expect([denied.code, denied.data, denied.retryable]).toEqual(["http_failed", { status: 401 }, false]);
+  const denied = await (
+    await patroniClient({ endpoints: [closed] })
+  )
+    .patchConfig({})
+    .catch((error) => error);
+  expect([denied.code, denied.data, denied.retryable]).toEqual([
+    "http_failed",
+    { status: 401 },
+    false,
+  ]);
   expect(denied.hint).toContain("patroni.password_env");
   const slow = serve(async () => {
     await Bun.sleep(5000);
@@ -84,7 +121,9 @@ test("says what is wrong: no JSON, no permission, no answer, a missing CA", asyn
   });
   const client = await patroniClient({ endpoints: [slow] });
   expect(await codeOf(client.restart(slow, 50))).toBe("timeout");
-  expect(await codeOf(patroniClient({ endpoints: [slow], cafile: "/nonexistent.pem" }))).toBe("invalid_config");
+  expect(await codeOf(patroniClient({ endpoints: [slow], cafile: "/nonexistent.pem" }))).toBe(
+    "invalid_config",
+  );
 });
 
 test("a signal ends it with its own reason", async () => {
@@ -93,7 +132,9 @@ test("a signal ends it with its own reason", async () => {
     return new Response("");
   });
   const stop = new AbortController();
-  const reading = (await patroniClient({ endpoints: [url, url] })).config(stop.signal).catch((error) => error);
+  const reading = (await patroniClient({ endpoints: [url, url] }))
+    .config(stop.signal)
+    .catch((error) => error);
   stop.abort(new Error("enough"));
   expect((await reading).message).toBe("enough");
 });

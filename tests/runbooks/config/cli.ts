@@ -12,16 +12,33 @@ export interface Ended {
 }
 
 /** Runs the command line from its sources, as a user would, in a process of its own. */
-export async function pgdba(args: string[], env: Record<string, string>, preload?: string): Promise<Ended> {
-  const child = Bun.spawn([process.execPath, ...(preload === undefined ? [] : ["--preload", preload]), join(ROOT, "engine/main.ts"), ...args], {
-    cwd: env.PGDBA_HOME ?? "/",
-    env: { PATH: process.env.PATH ?? "", HOME: env.PGDBA_HOME ?? "/nonexistent", ...env },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
+export async function pgdba(
+  args: string[],
+  env: Record<string, string>,
+  preload?: string,
+): Promise<Ended> {
+  const child = Bun.spawn(
+    [
+      process.execPath,
+      ...(preload === undefined ? [] : ["--preload", preload]),
+      join(ROOT, "engine/main.ts"),
+      ...args,
+    ],
+    {
+      cwd: env.PGDBA_HOME ?? "/",
+      env: { PATH: process.env.PATH ?? "", HOME: env.PGDBA_HOME ?? "/nonexistent", ...env },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    },
+  );
   const [out, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   const exit = await child.exited;
   const signal = child.signalCode === null ? null : String(child.signalCode);
-  return { exit: signal === null ? exit : null, signal, envelope: out === "" ? null : JSON.parse(out), stderr };
+  return {
+    exit: signal === null ? exit : null,
+    signal,
+    envelope: out === "" ? null : JSON.parse(out),
+    stderr,
+  };
 }

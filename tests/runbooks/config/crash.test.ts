@@ -32,7 +32,12 @@ async function sql(...statements: string[]): Promise<any[]> {
 
 /** A state folder of its own, and the server as it was before. */
 async function place(name: string): Promise<Record<string, string>> {
-  await sql("ALTER SYSTEM RESET ALL", "ALTER SYSTEM SET work_mem = '7MB'", "ALTER SYSTEM SET search_path = 'a b', 'public'", "SELECT pg_reload_conf()");
+  await sql(
+    "ALTER SYSTEM RESET ALL",
+    "ALTER SYSTEM SET work_mem = '7MB'",
+    "ALTER SYSTEM SET search_path = 'a b', 'public'",
+    "SELECT pg_reload_conf()",
+  );
   const { host, port, user, database, password } = server;
   return {
     PGDBA_HOME: await mkdtemp(join(root, `${name}-`)),
@@ -45,7 +50,9 @@ async function place(name: string): Promise<Record<string, string>> {
 }
 
 async function state(): Promise<unknown> {
-  const [row] = await sql("SELECT current_setting('work_mem') AS a, current_setting('search_path') AS b, current_setting('random_page_cost') AS c");
+  const [row] = await sql(
+    "SELECT current_setting('work_mem') AS a, current_setting('search_path') AS b, current_setting('random_page_cost') AS c",
+  );
   return [(await autoConf(server)).toSorted(), Object.values(row)];
 }
 
@@ -53,37 +60,45 @@ const OLD_STATE = [OLD.toSorted(), ["7MB", '"a b", public', "4"]];
 const NEW_STATE = [NEW, ["8MB", "public", "2"]];
 const APPLY = ["config", "apply", "--quiet", "--settings", JSON.stringify(WANTED)];
 
-test(
-  "killed before any statement of config apply, resume brings the new state and rollback the old one, exactly",
-  async () => {
-    let points = 0;
-    for (let killAt = 1; ; killAt++) {
-      const env = await place(String(killAt));
-      const killed = await pgdba(APPLY, { ...env, KILL_AT: String(killAt) }, PRELOAD);
-      if (killed.signal === null) {
-        expect([killed.exit, await state()]).toEqual([0, NEW_STATE]);
-        break;
-      }
-      points += 1;
-      const [file] = await readdir(join(env.PGDBA_HOME!, "config-before"));
-      const id = file!.replace(".json", "");
-      const resume = killAt % 2 === 1;
-      const after = await pgdba(resume ? ["resume", id, "--quiet"] : ["config", "rollback", "--quiet", "--run", id], env);
-      expect([killAt, after.exit, after.envelope?.error ?? null]).toEqual([killAt, 0, null]);
-      expect([killAt, await state()]).toEqual([killAt, resume ? NEW_STATE : OLD_STATE]);
-      // A run that was resumed to its end can be taken back as well.
-      if (killAt !== 3) continue;
-      const back = await pgdba(["config", "rollback", "--quiet", id], env);
-      expect([back.exit, await state()]).toEqual([0, OLD_STATE]);
+test("killed before any statement of config apply, resume brings the new state and rollback the old one, exactly", async () => {
+  let points = 0;
+  for (let killAt = 1; ; killAt++) {
+    const env = await place(String(killAt));
+    const killed = await pgdba(APPLY, { ...env, KILL_AT: String(killAt) }, PRELOAD);
+    if (killed.signal === null) {
+      expect([killed.exit, await state()]).toEqual([0, NEW_STATE]);
+      break;
     }
-    expect(points).toBeGreaterThanOrEqual(8);
-  },
-  60_000,
-);
+    points += 1;
+    const [file] = await readdir(join(env.PGDBA_HOME!, "config-before"));
+    const id = file!.replace(".json", "");
+    const resume = killAt % 2 === 1;
+    const after = await pgdba(
+      resume ? ["resume", id, "--quiet"] : ["config", "rollback", "--quiet", "--run", id],
+      env,
+    );
+    expect([killAt, after.exit, after.envelope?.error ?? null]).toEqual([killAt, 0, null]);
+    expect([killAt, await state()]).toEqual([killAt, resume ? NEW_STATE : OLD_STATE]);
+    // A run that was resumed to its end can be taken back as well.
+    if (killAt !== 3) continue;
+    const back = await pgdba(["config", "rollback", "--quiet", id], env);
+    expect([back.exit, await state()]).toEqual([0, OLD_STATE]);
+  }
+  expect(points).toBeGreaterThanOrEqual(8);
+}, 60_000);
 
 test("a run that fails after it changed settings leaves them as they were, and says so", async () => {
   const env = await place("fails");
-  const failed = await pgdba(["config", "apply", "--quiet", "--settings", '{"work_mem":"8MB","synchronous_standby_names":"ANY ((("}'], env);
+  const failed = await pgdba(
+    [
+      "config",
+      "apply",
+      "--quiet",
+      "--settings",
+      '{"work_mem":"8MB","synchronous_standby_names":"ANY ((("}',
+    ],
+    env,
+  );
   expect([failed.exit, failed.envelope.error.run.status]).toEqual([5, "undone"]);
   expect(await state()).toEqual(OLD_STATE);
 });
@@ -113,6 +128,9 @@ test("config tune, diff, show and apply --from-tune work together on a server", 
 
   const without = await pgdba(["config", "apply", "--from-tune", "--quiet"], env);
   expect(without.envelope.error.message).toContain("--workload");
-  const restart = await pgdba(["config", "apply-restart", "--settings", "{}", "--yes", "--quiet"], env);
+  const restart = await pgdba(
+    ["config", "apply-restart", "--settings", "{}", "--yes", "--quiet"],
+    env,
+  );
   expect([restart.exit, restart.envelope.error.code]).toEqual([3, "capability_missing"]);
 });

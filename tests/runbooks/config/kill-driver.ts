@@ -12,7 +12,9 @@ function die(): void {
   process.kill(process.pid, "SIGKILL");
 }
 
-const connection = pg.Connection.prototype as unknown as { parse(query: { text: string }, ...more: unknown[]): void };
+const connection = pg.Connection.prototype as unknown as {
+  parse(query: { text: string }, ...more: unknown[]): void;
+};
 const parse = connection.parse;
 connection.parse = function (query, ...more) {
   if (count > 0 || query.text.startsWith("SELECT format('ALTER SYSTEM")) count += 1;

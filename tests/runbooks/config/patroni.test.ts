@@ -13,163 +13,258 @@ import { type Ended, pgdba } from "./cli.ts";
 const missing = patroniMissing();
 const PRELOAD = join(import.meta.dir, "kill-driver.ts");
 
-describe.skipIf(missing !== null)(`config on a real Patroni${missing === null ? "" : ` (${missing})`}`, () => {
-  let cluster: PatroniCluster;
-  let home: string;
-  let leader: number;
-  let env: Record<string, string>;
+describe.skipIf(missing !== null)(
+  `config on a real Patroni${missing === null ? "" : ` (${missing})`}`,
+  () => {
+    let cluster: PatroniCluster;
+    let home: string;
+    let leader: number;
+    let env: Record<string, string>;
 
-  beforeAll(async () => {
-    [cluster, home] = await Promise.all([startPatroni(2), mkdtemp(join(tmpdir(), "pgdba-config-"))]);
-    const states = await Promise.all(cluster.members.map((_, n) => cluster.get("/patroni", n)));
-    leader = states.findIndex((state) => state.role !== "replica");
-    await mkdir(join(home, "clusters"));
-    // One endpoint that nobody listens on, and the SQL of the leader: it is restarted as well.
-    const { host, port, api } = cluster.members[leader]!;
-    await writeFile(
-      join(home, "clusters", "pat.yaml"),
-      `ownership: connected
+    beforeAll(async () => {
+      [cluster, home] = await Promise.all([
+        startPatroni(2),
+        mkdtemp(join(tmpdir(), "pgdba-config-")),
+      ]);
+      const states = await Promise.all(cluster.members.map((_, n) => cluster.get("/patroni", n)));
+      leader = states.findIndex((state) => state.role !== "replica");
+      await mkdir(join(home, "clusters"));
+      // One endpoint that nobody listens on, and the SQL of the leader: it is restarted as well.
+      const { host, port, api } = cluster.members[leader]!;
+      await writeFile(
+        join(home, "clusters", "pat.yaml"),
+        `ownership: connected
 postgres: {host: ${host}, port: ${port}, user: postgres, password_env: SQL_PASSWORD, sslmode: disable}
 patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env: API_PASSWORD}
 `,
-    );
-    env = { PGDBA_HOME: home, SQL_PASSWORD: cluster.password, API_PASSWORD: cluster.apiPassword };
-  }, 90_000);
-  afterAll(async () => {
-    await cluster.stop();
-    await rm(home, { recursive: true, force: true });
-  });
-
-  async function sql(text: string): Promise<any[]> {
-    return Promise.all(
-      cluster.members.map(async ({ host, port }) => {
-        const client = new Client({ host, port, user: cluster.user, password: cluster.password, database: "postgres" });
-        await client.connect();
-        const { rows } = await client.query(text);
-        await client.end();
-        return rows[0].value;
-      }),
-    );
-  }
-  const shown = (name: string) => sql(`SELECT current_setting('${name}') AS value`);
-  const parameters = async () => (await cluster.get("/config", leader)).postgresql.parameters;
-  const run = (...args: string[]): Promise<Ended> => pgdba([...args, "--cluster", "pat", "--quiet"], env);
-  const settings = (values: object): string[] => ["--settings", JSON.stringify(values)];
-
-  test("settings go through the dynamic configuration, reach every member, and come back by rollback", async () => {
-    const was = await parameters();
-    const done = await run("config", "apply", ...settings({ work_mem: "6MB", max_connections: 70, wal_keep_size: null }));
-    expect(done.envelope.error).toBeNull();
-    const { data } = done.envelope;
-    expect([data.place, data.awaiting_restart]).toEqual(["patroni", ["max_connections"]]);
-    expect(data.members.map((member: any) => member.pending_restart)).toEqual([true, true]);
-    expect(data.changes.map((change: any) => change.before.value)).toEqual(["5MB", 60, "64MB"]);
-    expect(await parameters()).toEqual({ work_mem: "6MB", max_connections: 70 });
-    expect(await shown("work_mem")).toEqual(["6MB", "6MB"]);
-    expect(await shown("max_connections")).toEqual(["60", "60"]);
-    expect(await sql("SELECT count(*)::int AS value FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'")).toEqual([0, 0]);
-
-    const again = await run("config", "apply", ...settings({ work_mem: "6144kB" }));
-    expect(again.envelope.data.run.steps.at(-1)).toMatchObject({ id: "apply", changed: false });
-    const show = await run("config", "show", "work_mem");
-    expect(show.envelope.data.settings.map((one: any) => [one.name, one.managed_by_patroni])).toContainEqual(["work_mem", true]);
-    expect(show.envelope.data.settings.map((one: any) => [one.name, one.managed_by_patroni])).toContainEqual(["maintenance_work_mem", false]);
-
-    const back = await run("config", "rollback", "--run", data.run.id);
-    expect(back.envelope.error).toBeNull();
-    expect(await parameters()).toEqual(was);
-    expect(await shown("work_mem")).toEqual(["5MB", "5MB"]);
-  }, 30_000);
-
-  test("what Patroni would not take is refused before anything is written", async () => {
-    const was = await cluster.get("/config", leader);
-    const bad = await run(
-      "config",
-      "apply",
-      ...settings({ work_mem: "9MB", max_connections: 20, port: 5433, primary_conninfo: "host=x", wal_level: "minimal", hot_standby: "off" }),
-    );
-    expect(bad.envelope.error.data.problems.map((one: any) => `${one.name} ${one.problem}`)).toEqual([
-      "max_connections must be at least 25 under Patroni",
-      "port is decided by Patroni itself",
-      "primary_conninfo is decided by Patroni itself",
-      "wal_level must be replica or logical under Patroni",
-      "hot_standby is decided by Patroni itself",
-    ]);
-    expect(await cluster.get("/config", leader)).toEqual(was);
-  });
-
-  test("ALTER SYSTEM is not used on a member, also when nobody said that Patroni runs it", async () => {
-    const { host, port } = cluster.members[leader]!;
-    const bare = ["--host", host, "--port", String(port), "--user", "postgres", "--database", "postgres"];
-    const refused = await pgdba(["config", "apply", ...bare, ...settings({ work_mem: "9MB" }), "--quiet"], {
-      ...env,
-      PGPASSWORD: cluster.password,
+      );
+      env = { PGDBA_HOME: home, SQL_PASSWORD: cluster.password, API_PASSWORD: cluster.apiPassword };
+    }, 90_000);
+    afterAll(async () => {
+      await cluster.stop();
+      await rm(home, { recursive: true, force: true });
     });
-    expect(refused.envelope.error).toMatchObject({ code: "step_refused" });
-    expect(refused.envelope.error.hint).toContain("endpoints");
-  });
 
-  test("wrong credentials and another cluster's REST API change nothing", async () => {
-    const denied = await pgdba(["config", "apply", "--cluster", "pat", ...settings({ work_mem: "9MB" }), "--quiet"], { ...env, API_PASSWORD: "wrong" });
-    expect(denied.envelope.error).toMatchObject({ code: "http_failed" });
-    expect(denied.envelope.error.hint).toContain("password_env");
-    expect(await parameters()).toMatchObject({ work_mem: "5MB" });
-  });
-
-  test("a member's own configuration that wins is named, and all is put back", async () => {
-    const was = await parameters();
-    const target = await resolveTarget({ flags: { cluster: "pat" }, env, stateDir: home, onSecret: () => {} });
-    const started = performance.now();
-    // Time passes eight times as fast, so that giving up comes soon; Patroni's loop of a second stays within it.
-    const clock = { ...systemClock, monotonic: () => (performance.now() - started) * 8, sleep: (ms: number) => Bun.sleep(ms) };
-    const ctx = Object.assign(fakeContext({ clock, run: { id: "local", stateDir: home } }), { target });
-    const failed = await apply.run(ctx, { settings: { shared_buffers: "24MB", work_mem: "7MB" } } as never).catch((error) => error);
-    await target.close();
-    expect(failed).toMatchObject({ code: "step_failed" });
-    expect(failed.message).toMatch(/pg[12] has 16MB \(.*\) for shared_buffers instead of 24MB/);
-    expect(failed.message).not.toContain("work_mem");
-    expect(await parameters()).toEqual(was);
-  }, 30_000);
-
-  test("killed around the PATCH, resume brings the new values and rollback the old ones", async () => {
-    const was = await parameters();
-    for (const [kill, go] of [["before", "resume"], ["after", "rollback"]] as const) {
-      const place = await mkdtemp(join(home, "kill-"));
-      await mkdir(join(place, "clusters"));
-      await Bun.write(join(place, "clusters/pat.yaml"), Bun.file(join(home, "clusters/pat.yaml")));
-      const own = { ...env, PGDBA_HOME: place };
-      const killed = await pgdba(["config", "apply", "--cluster", "pat", ...settings({ work_mem: "8MB" }), "--quiet"], { ...own, KILL_PATCH: kill }, PRELOAD);
-      expect(killed.signal).toBe("SIGKILL");
-      expect((await parameters()).work_mem).toBe(kill === "after" ? "8MB" : "5MB");
-      const id = (await readdir(join(place, "config-before")))[0]!.replace(".json", "");
-      const after = await pgdba(go === "resume" ? ["resume", id, "--quiet"] : ["config", "rollback", id, "--cluster", "pat", "--quiet"], own);
-      expect([go, after.exit, after.envelope.error]).toEqual([go, 0, null]);
-      expect((await parameters()).work_mem).toBe(go === "resume" ? "8MB" : "5MB");
-      if (go === "resume") expect((await pgdba(["config", "rollback", id, "--cluster", "pat", "--quiet"], own)).exit).toBe(0);
+    async function sql(text: string): Promise<any[]> {
+      return Promise.all(
+        cluster.members.map(async ({ host, port }) => {
+          const client = new Client({
+            host,
+            port,
+            user: cluster.user,
+            password: cluster.password,
+            database: "postgres",
+          });
+          await client.connect();
+          const { rows } = await client.query(text);
+          await client.end();
+          return rows[0].value;
+        }),
+      );
     }
-    expect(await parameters()).toEqual(was);
-  }, 30_000);
+    const shown = (name: string) => sql(`SELECT current_setting('${name}') AS value`);
+    const parameters = async () => (await cluster.get("/config", leader)).postgresql.parameters;
+    const run = (...args: string[]): Promise<Ended> =>
+      pgdba([...args, "--cluster", "pat", "--quiet"], env);
+    const settings = (values: object): string[] => ["--settings", JSON.stringify(values)];
 
-  test("apply-restart restarts the standby first and the leader after it, smaller values included", async () => {
-    const done = await run("config", "apply-restart", "--yes", ...settings({ max_connections: 40 }));
-    expect(done.envelope.error).toBeNull();
-    const { restarted, pending_restart } = done.envelope.data;
-    // A standby can't have less than the primary, so that it had to be restarted once more.
-    expect(restarted.map((one: any) => one.role)).toEqual(["replica", "leader", "replica"]);
-    expect(pending_restart).toEqual([]);
-    expect(await shown("max_connections")).toEqual(["40", "40"]);
-    const idle = await run("config", "restart", "--yes");
-    expect([idle.envelope.data.restarted, idle.envelope.data.run.steps[0].changed]).toEqual([[], false]);
-  }, 60_000);
+    test("settings go through the dynamic configuration, reach every member, and come back by rollback", async () => {
+      const was = await parameters();
+      const done = await run(
+        "config",
+        "apply",
+        ...settings({ work_mem: "6MB", max_connections: 70, wal_keep_size: null }),
+      );
+      expect(done.envelope.error).toBeNull();
+      const { data } = done.envelope;
+      expect([data.place, data.awaiting_restart]).toEqual(["patroni", ["max_connections"]]);
+      expect(data.members.map((member: any) => member.pending_restart)).toEqual([true, true]);
+      expect(data.changes.map((change: any) => change.before.value)).toEqual(["5MB", 60, "64MB"]);
+      expect(await parameters()).toEqual({ work_mem: "6MB", max_connections: 70 });
+      expect(await shown("work_mem")).toEqual(["6MB", "6MB"]);
+      expect(await shown("max_connections")).toEqual(["60", "60"]);
+      expect(
+        await sql(
+          "SELECT count(*)::int AS value FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'",
+        ),
+      ).toEqual([0, 0]);
 
-  test("a setting with which a server does not start stops at the first standby, and is taken back", async () => {
-    const was = await parameters();
-    const failed = await run("config", "apply-restart", "--yes", "--timeout", "10s", ...settings({ shared_preload_libraries: "no_such_library" }));
-    expect([failed.exit, failed.envelope.error.run.status]).toEqual([5, "undone"]);
-    expect(failed.envelope.error.message).toMatch(/^pg[12] did not restart/);
-    expect(await parameters()).toEqual(was);
-    const state = await cluster.get("/patroni", leader);
-    expect(state.state).toBe("running");
-    expect(state.role).not.toBe("replica");
-  }, 60_000);
-});
+      const again = await run("config", "apply", ...settings({ work_mem: "6144kB" }));
+      expect(again.envelope.data.run.steps.at(-1)).toMatchObject({ id: "apply", changed: false });
+      const show = await run("config", "show", "work_mem");
+      expect(
+        show.envelope.data.settings.map((one: any) => [one.name, one.managed_by_patroni]),
+      ).toContainEqual(["work_mem", true]);
+      expect(
+        show.envelope.data.settings.map((one: any) => [one.name, one.managed_by_patroni]),
+      ).toContainEqual(["maintenance_work_mem", false]);
+
+      const back = await run("config", "rollback", "--run", data.run.id);
+      expect(back.envelope.error).toBeNull();
+      expect(await parameters()).toEqual(was);
+      expect(await shown("work_mem")).toEqual(["5MB", "5MB"]);
+    }, 30_000);
+
+    test("what Patroni would not take is refused before anything is written", async () => {
+      const was = await cluster.get("/config", leader);
+      const bad = await run(
+        "config",
+        "apply",
+        ...settings({
+          work_mem: "9MB",
+          max_connections: 20,
+          port: 5433,
+          primary_conninfo: "host=x",
+          wal_level: "minimal",
+          hot_standby: "off",
+        }),
+      );
+      expect(
+        bad.envelope.error.data.problems.map((one: any) => `${one.name} ${one.problem}`),
+      ).toEqual([
+        "max_connections must be at least 25 under Patroni",
+        "port is decided by Patroni itself",
+        "primary_conninfo is decided by Patroni itself",
+        "wal_level must be replica or logical under Patroni",
+        "hot_standby is decided by Patroni itself",
+      ]);
+      expect(await cluster.get("/config", leader)).toEqual(was);
+    });
+
+    test("ALTER SYSTEM is not used on a member, also when nobody said that Patroni runs it", async () => {
+      const { host, port } = cluster.members[leader]!;
+      const bare = [
+        "--host",
+        host,
+        "--port",
+        String(port),
+        "--user",
+        "postgres",
+        "--database",
+        "postgres",
+      ];
+      const refused = await pgdba(
+        ["config", "apply", ...bare, ...settings({ work_mem: "9MB" }), "--quiet"],
+        {
+          ...env,
+          PGPASSWORD: cluster.password,
+        },
+      );
+      expect(refused.envelope.error).toMatchObject({ code: "step_refused" });
+      expect(refused.envelope.error.hint).toContain("endpoints");
+    });
+
+    test("wrong credentials change nothing", async () => {
+      const denied = await pgdba(
+        ["config", "apply", "--cluster", "pat", ...settings({ work_mem: "9MB" }), "--quiet"],
+        { ...env, API_PASSWORD: "wrong" },
+      );
+      expect(denied.envelope.error).toMatchObject({ code: "http_failed" });
+      expect(denied.envelope.error.hint).toContain("password_env");
+      expect(await parameters()).toMatchObject({ work_mem: "5MB" });
+    });
+
+    test("a member's own configuration that wins is named, and all is put back", async () => {
+      const was = await parameters();
+      const target = await resolveTarget({
+        flags: { cluster: "pat" },
+        env,
+        stateDir: home,
+        onSecret: () => {},
+      });
+      const started = performance.now();
+      // Time passes eight times as fast, so that giving up comes soon; Patroni's loop of a second stays within it.
+      const clock = {
+        ...systemClock,
+        monotonic: () => (performance.now() - started) * 8,
+        sleep: (ms: number) => Bun.sleep(ms),
+      };
+      const ctx = Object.assign(fakeContext({ clock, run: { id: "local", stateDir: home } }), {
+        target,
+      });
+      const failed = await apply
+        .run(ctx, { settings: { shared_buffers: "24MB", work_mem: "7MB" } } as never)
+        .catch((error) => error);
+      await target.close();
+      expect(failed).toMatchObject({ code: "step_failed" });
+      expect(failed.message).toMatch(/pg[12] has 16MB \(.*\) for shared_buffers instead of 24MB/);
+      expect(failed.message).not.toContain("work_mem");
+      expect(await parameters()).toEqual(was);
+    }, 30_000);
+
+    test("killed around the PATCH, resume brings the new values and rollback the old ones", async () => {
+      const was = await parameters();
+      for (const [kill, go] of [
+        ["before", "resume"],
+        ["after", "rollback"],
+      ] as const) {
+        const place = await mkdtemp(join(home, "kill-"));
+        await mkdir(join(place, "clusters"));
+        await Bun.write(
+          join(place, "clusters/pat.yaml"),
+          Bun.file(join(home, "clusters/pat.yaml")),
+        );
+        const own = { ...env, PGDBA_HOME: place };
+        const killed = await pgdba(
+          ["config", "apply", "--cluster", "pat", ...settings({ work_mem: "8MB" }), "--quiet"],
+          { ...own, KILL_PATCH: kill },
+          PRELOAD,
+        );
+        expect(killed.signal).toBe("SIGKILL");
+        expect((await parameters()).work_mem).toBe(kill === "after" ? "8MB" : "5MB");
+        const id = (await readdir(join(place, "config-before")))[0]!.replace(".json", "");
+        const after = await pgdba(
+          go === "resume"
+            ? ["resume", id, "--quiet"]
+            : ["config", "rollback", id, "--cluster", "pat", "--quiet"],
+          own,
+        );
+        expect([go, after.exit, after.envelope.error]).toEqual([go, 0, null]);
+        expect((await parameters()).work_mem).toBe(go === "resume" ? "8MB" : "5MB");
+        if (go === "resume")
+          expect(
+            (await pgdba(["config", "rollback", id, "--cluster", "pat", "--quiet"], own)).exit,
+          ).toBe(0);
+      }
+      expect(await parameters()).toEqual(was);
+    }, 30_000);
+
+    test("apply-restart restarts the standby first and the leader after it, smaller values included", async () => {
+      const done = await run(
+        "config",
+        "apply-restart",
+        "--yes",
+        ...settings({ max_connections: 40 }),
+      );
+      expect(done.envelope.error).toBeNull();
+      const { restarted, pending_restart } = done.envelope.data;
+      // A standby can't have less than the primary, so that it had to be restarted once more.
+      expect(restarted.map((one: any) => one.role)).toEqual(["replica", "leader", "replica"]);
+      expect(pending_restart).toEqual([]);
+      expect(await shown("max_connections")).toEqual(["40", "40"]);
+      const idle = await run("config", "restart", "--yes");
+      expect([idle.envelope.data.restarted, idle.envelope.data.run.steps[0].changed]).toEqual([
+        [],
+        false,
+      ]);
+    }, 60_000);
+
+    test("a setting with which a server does not start stops at the first standby, and is taken back", async () => {
+      const was = await parameters();
+      const failed = await run(
+        "config",
+        "apply-restart",
+        "--yes",
+        "--timeout",
+        "10s",
+        ...settings({ shared_preload_libraries: "no_such_library" }),
+      );
+      expect([failed.exit, failed.envelope.error.run.status]).toEqual([5, "undone"]);
+      expect(failed.envelope.error.message).toMatch(/^pg[12] did not restart/);
+      expect(await parameters()).toEqual(was);
+      const state = await cluster.get("/patroni", leader);
+      expect(state.state).toBe("running");
+      expect(state.role).not.toBe("replica");
+    }, 60_000);
+  },
+);

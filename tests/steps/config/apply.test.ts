@@ -34,33 +34,62 @@ async function sql(...statements: string[]): Promise<any[]> {
 
 /** What new sessions have. */
 async function values(...names: string[]): Promise<string[]> {
-  const rows = await sql(`SELECT current_setting(name) AS value FROM unnest('{${names}}'::text[]) WITH ORDINALITY AS n (name, at) ORDER BY at`);
+  const rows = await sql(
+    `SELECT current_setting(name) AS value FROM unnest('{${names}}'::text[]) WITH ORDINALITY AS n (name, at) ORDER BY at`,
+  );
   return rows.map((row) => row.value);
 }
 
 const fresh = (about: { run?: string; path?: string; user?: string; password?: string } = {}) =>
   contextOn(server, { stateDir, run: `run-${++runs}`, ...about });
 
-const failure = (work: Promise<unknown>) => work.then(() => ({}), (error) => error) as Promise<PgdbaError>;
+const failure = (work: Promise<unknown>) =>
+  work.then(
+    () => ({}),
+    (error) => error,
+  ) as Promise<PgdbaError>;
 
 test("sets what is wanted, says what awaits a restart, and finds nothing to do the second time", async () => {
   const ctx = await fresh();
-  const wanted = { work_mem: "8MB", max_connections: 90, random_page_cost: 1.1, track_io_timing: true, log_temp_files: "5120kB" };
+  const wanted = {
+    work_mem: "8MB",
+    max_connections: 90,
+    random_page_cost: 1.1,
+    track_io_timing: true,
+    log_temp_files: "5120kB",
+  };
   const output = await runStep(apply, ctx, { settings: wanted });
   expect(output.awaiting_restart).toEqual(["max_connections"]);
-  expect(output.changes.map((change: any) => [change.name, change.current, change.wanted, change.action, change.takes_effect])).toEqual([
+  expect(
+    output.changes.map((change: any) => [
+      change.name,
+      change.current,
+      change.wanted,
+      change.action,
+      change.takes_effect,
+    ]),
+  ).toEqual([
     ["work_mem", "4MB", "8MB", "set", "reload"],
     ["max_connections", "100", "90", "set", "restart"],
     ["random_page_cost", "4", "1.1", "set", "reload"],
     ["track_io_timing", "off", "on", "set", "reload"],
     ["log_temp_files", "5MB", "5MB", "none", "reload"],
   ]);
-  expect(await values("work_mem", "max_connections", "random_page_cost", "track_io_timing")).toEqual(["8MB", "100", "1.1", "on"]);
-  expect(await autoConf(server)).toEqual(["work_mem = '8MB'", "max_connections = '90'", "random_page_cost = '1.1'", "track_io_timing = 'on'"]);
+  expect(
+    await values("work_mem", "max_connections", "random_page_cost", "track_io_timing"),
+  ).toEqual(["8MB", "100", "1.1", "on"]);
+  expect(await autoConf(server)).toEqual([
+    "work_mem = '8MB'",
+    "max_connections = '90'",
+    "random_page_cost = '1.1'",
+    "track_io_timing = 'on'",
+  ]);
   expect(ctx.recorded.unchanged).toBe(0);
 
   const again = await fresh();
-  const same = await runStep(apply, again, { settings: { ...wanted, work_mem: "8192kB", track_io_timing: "yes" } });
+  const same = await runStep(apply, again, {
+    settings: { ...wanted, work_mem: "8192kB", track_io_timing: "yes" },
+  });
   expect(same.changes.every((change: any) => change.action === "none")).toBeTrue();
   expect(same.awaiting_restart).toEqual(["max_connections"]);
   expect(again.recorded.unchanged).toBe(1);
@@ -118,10 +147,19 @@ test("a value that only the server's own check refuses takes back those set befo
 });
 
 test("undo restores what was set, and takes out what was not", async () => {
-  await sql("ALTER SYSTEM SET work_mem = '7MB'", `ALTER SYSTEM SET search_path = 'a b', 'c"d'`, "SELECT pg_reload_conf()");
+  await sql(
+    "ALTER SYSTEM SET work_mem = '7MB'",
+    `ALTER SYSTEM SET search_path = 'a b', 'c"d'`,
+    "SELECT pg_reload_conf()",
+  );
   const was = await autoConf(server);
   const ctx = await fresh();
-  const settings = { work_mem: null, search_path: '"$user", public', random_page_cost: 2, max_connections: 50 };
+  const settings = {
+    work_mem: null,
+    search_path: '"$user", public',
+    random_page_cost: 2,
+    max_connections: 50,
+  };
   const output = await runStep(apply, ctx, { settings });
   expect(output.changes.map((change: any) => change.before)).toEqual([
     { set: true, value: "7MB" },
@@ -130,12 +168,19 @@ test("undo restores what was set, and takes out what was not", async () => {
     { set: false, value: null },
   ]);
   expect(await values("work_mem", "search_path")).toEqual(["4MB", '"$user", public']);
-  expect(await apply.probe!(ctx, { settings } as never)).toMatchObject({ state: "done", output: { awaiting_restart: ["max_connections"] } });
+  expect(await apply.probe!(ctx, { settings } as never)).toMatchObject({
+    state: "done",
+    output: { awaiting_restart: ["max_connections"] },
+  });
 
   Object.assign(ctx.step, { path: "apply~undo" });
   await apply.undo!(ctx, { settings } as never, output);
   expect((await autoConf(server)).toSorted()).toEqual(was.toSorted());
-  expect(await values("work_mem", "search_path", "random_page_cost")).toEqual(["7MB", '"a b", "c""d"', "4"]);
+  expect(await values("work_mem", "search_path", "random_page_cost")).toEqual([
+    "7MB",
+    '"a b", "c""d"',
+    "4",
+  ]);
   expect(await apply.probe!(ctx, { settings } as never)).toEqual({ state: "not_done" });
 });
 
@@ -146,9 +191,13 @@ test("what was there before is on disk for its user only, and what the first try
   const file = join(stateDir, "config-before", `${ctx.run.id}.json`);
   expect((await stat(file)).mode & 0o777).toBe(0o600);
   // The same step again, as a resume repeats it, and another step of the run on the same setting.
-  const repeated = await runStep(apply, await fresh({ run: ctx.run.id }), { settings: { work_mem: "8MB" } });
+  const repeated = await runStep(apply, await fresh({ run: ctx.run.id }), {
+    settings: { work_mem: "8MB" },
+  });
   expect(repeated.changes[0].before).toEqual({ set: true, value: "7MB" });
-  await runStep(apply, await fresh({ run: ctx.run.id, path: "later" }), { settings: { work_mem: "9MB", jit: "off" } });
+  await runStep(apply, await fresh({ run: ctx.run.id, path: "later" }), {
+    settings: { work_mem: "9MB", jit: "off" },
+  });
 
   const back = await runStep(before, await fresh(), { run: ctx.run.id });
   expect(back).toEqual({ settings: { work_mem: "7MB", jit: null }, changed_since: [] });
@@ -164,11 +213,16 @@ test("a setting that somebody else has changed since is not put back unless forc
   expect(error).toMatchObject({ code: "step_refused", data: { changed_since: ["work_mem"] } });
   const forced = await runStep(before, await fresh(), { run: ctx.run.id, force: true });
   expect(forced).toEqual({ settings: { work_mem: null, jit: null }, changed_since: ["work_mem"] });
-  for (const run of ["run-0", "../run-1", ""]) expect(await failure(before.run(await fresh(), { run } as never))).toMatchObject({ code: "unknown_run" });
+  for (const run of ["run-0", "../run-1", ""])
+    expect(await failure(before.run(await fresh(), { run } as never))).toMatchObject({
+      code: "unknown_run",
+    });
 });
 
 test("a plan shows the same changes and makes none", async () => {
-  const plan = (await apply.plan!(await fresh(), { settings: { work_mem: "8MB", max_connections: 50 } } as never)) as any;
+  const plan = (await apply.plan!(await fresh(), {
+    settings: { work_mem: "8MB", max_connections: 50 },
+  } as never)) as any;
   expect(plan.changes.map((change: any) => change.action)).toEqual(["set", "set"]);
   expect(plan.awaiting_restart).toEqual(["max_connections"]);
   expect(await autoConf(server)).toEqual([]);
@@ -178,7 +232,12 @@ test("a fault elsewhere in the configuration is named, and nothing stays", async
   const conf = join(server.dataDir, "postgresql.auto.conf");
   await writeFile(conf, "no_such_setting = 1\n");
   const ctx = await fresh();
-  const [error, reloaded] = [await failure(runStep(apply, Object.assign(ctx, { clock: hasty() }), { settings: { work_mem: "8MB" } })), await values("work_mem")];
+  const [error, reloaded] = [
+    await failure(
+      runStep(apply, Object.assign(ctx, { clock: hasty() }), { settings: { work_mem: "8MB" } }),
+    ),
+    await values("work_mem"),
+  ];
   expect(error.code).toBe("step_failed");
   expect(error.hint).toContain("no_such_setting");
   expect(reloaded).toEqual(["4MB"]);
@@ -212,7 +271,12 @@ test("who may not do it is told which GRANTs are missing, and with them may", as
   const asAnn = { user: "ann", password: "pw" };
   const first = await failure(runStep(apply, await fresh(asAnn), { settings }));
   expect(first).toMatchObject({ code: "insufficient_privilege" });
-  await sql(...first.hint!.split("GRANT").slice(1).map((grant) => `GRANT${grant.replace(/[.;]\s*$/, "")}`));
+  await sql(
+    ...first
+      .hint!.split("GRANT")
+      .slice(1)
+      .map((grant) => `GRANT${grant.replace(/[.;]\s*$/, "")}`),
+  );
   const second = await failure(runStep(apply, await fresh(asAnn), { settings }));
   expect(second).toMatchObject({
     code: "insufficient_privilege",
@@ -232,12 +296,21 @@ test("who may not do it is told which GRANTs are missing, and with them may", as
 
 test("a password inside a setting is registered as a secret", async () => {
   const ctx = await fresh();
-  await runStep(apply, ctx, { settings: { primary_conninfo: "host=a user=b password='p w''x' sslmode=require" } });
+  await runStep(apply, ctx, {
+    settings: { primary_conninfo: "host=a user=b password='p w''x' sslmode=require" },
+  });
   expect(ctx.recorded.secrets.length).toBeGreaterThan(0);
   expect(ctx.recorded.secrets.some((secret) => secret.startsWith("p w"))).toBeTrue();
 });
 
 test("nothing given, or two things, is refused", async () => {
-  for (const input of [{}, { settings: null, file: null }, { settings: { a: 1 }, file: "x.yaml" }, { settings: {} }])
-    expect(await failure(runStep(apply, await fresh(), input))).toMatchObject({ code: "invalid_param" });
+  for (const input of [
+    {},
+    { settings: null, file: null },
+    { settings: { a: 1 }, file: "x.yaml" },
+    { settings: {} },
+  ])
+    expect(await failure(runStep(apply, await fresh(), input))).toMatchObject({
+      code: "invalid_param",
+    });
 });

@@ -25,7 +25,10 @@ export async function newDir(): Promise<string> {
 /** The context of a step of one run on a real server, with a real clock. */
 export async function contextOn(
   server: Pick<TestServer, "host" | "port" | "password">,
-  about: { stateDir: string; run?: string; path?: string; user?: string; password?: string } & Pick<Overrides, "cwd">,
+  about: { stateDir: string; run?: string; path?: string; user?: string; password?: string } & Pick<
+    Overrides,
+    "cwd"
+  >,
 ): Promise<FakeContext> {
   const { stateDir, run = "run-1", path = "apply", user = "postgres" } = about;
   const target = await resolveTarget({

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Ajv } from "ajv";
+import type { PgConnection } from "../../../providers/targets.ts";
 import diff from "../../../steps/config/diff.ts";
 import show from "../../../steps/config/show.ts";
 import tune from "../../../steps/config/tune.ts";
@@ -10,10 +11,13 @@ import { cleanUp, contextOn, newDir, runStep } from "./server.ts";
 
 let server: TestServer;
 let dir: string;
-const fresh = (about: { user?: string; password?: string } = {}) => contextOn(server, { stateDir: dir, cwd: dir, ...about });
+const fresh = (about: { user?: string; password?: string } = {}) =>
+  contextOn(server, { stateDir: dir, cwd: dir, ...about });
 
 beforeAll(async () => {
-  server = await startServer({ settings: { work_mem: "16MB", log_temp_files: "5MB", cluster_name: "here" } });
+  server = await startServer({
+    settings: { work_mem: "16MB", log_temp_files: "5MB", cluster_name: "here" },
+  });
   dir = await newDir();
 });
 afterAll(async () => {
@@ -27,8 +31,15 @@ test("shows value, default, unit, file and line, and what awaits a restart", asy
   await client.query("SELECT pg_reload_conf()");
   await Bun.sleep(50);
   await client.end();
-  const { settings, pending_restart, missing } = await runStep(show, await fresh(), { pattern: "*work_mem" });
-  expect(settings.map((one: any) => one.name)).toEqual(["autovacuum_work_mem", "logical_decoding_work_mem", "maintenance_work_mem", "work_mem"]);
+  const { settings, pending_restart, missing } = await runStep(show, await fresh(), {
+    pattern: "*work_mem",
+  });
+  expect(settings.map((one: any) => one.name)).toEqual([
+    "autovacuum_work_mem",
+    "logical_decoding_work_mem",
+    "maintenance_work_mem",
+    "work_mem",
+  ]);
   const { line, ...workMem } = settings.at(-1);
   expect(line).toBeGreaterThan(1);
   expect(workMem).toEqual({
@@ -46,7 +57,8 @@ test("shows value, default, unit, file and line, and what awaits a restart", asy
     description: "Sets the maximum memory to be used for query workspaces.",
   });
   expect([pending_restart, missing]).toEqual([["max_connections"], []]);
-  const names = async (input: object) => (await runStep(show, await fresh(), input)).settings.map((one: any) => one.name);
+  const names = async (input: object) =>
+    (await runStep(show, await fresh(), input)).settings.map((one: any) => one.name);
   expect(await names({ pattern: "WAL_compr" })).toEqual(["wal_compression"]);
   expect(await names({ pattern: "no.such" })).toEqual([]);
   const changed = await names({ changed: true });
@@ -59,15 +71,27 @@ test("who may not see all is told what is missing", async () => {
   const client = await clientOf(server);
   await client.query("CREATE ROLE bob LOGIN PASSWORD 'pw'");
   await client.end();
-  const { settings, missing } = await runStep(show, await fresh({ user: "bob", password: "pw" }), { pattern: "work_mem" });
+  const { settings, missing } = await runStep(show, await fresh({ user: "bob", password: "pw" }), {
+    pattern: "work_mem",
+  });
   expect(settings.at(-1)).toMatchObject({ value: "16MB", file: null });
   expect(missing).toEqual(["Files, lines and some settings: GRANT pg_read_all_settings TO bob"]);
 });
 
 test("differences are by meaning, the important ones first, the furthest apart before others", async () => {
-  const settings = { log_temp_files: "5120kB", work_mem: "8MB", fsync: "TRUE", log_min_messages: "error", maintenance_work_mem: "1GB", seq_page_cost: 2, nonesuch: 1 };
+  const settings = {
+    log_temp_files: "5120kB",
+    work_mem: "8MB",
+    fsync: "TRUE",
+    log_min_messages: "error",
+    maintenance_work_mem: "1GB",
+    seq_page_cost: 2,
+    nonesuch: 1,
+  };
   const output = await runStep(diff, await fresh(), { settings });
-  expect(output.differences.map((one: any) => [one.name, one.current, one.other, one.importance])).toEqual([
+  expect(
+    output.differences.map((one: any) => [one.name, one.current, one.other, one.importance]),
+  ).toEqual([
     ["fsync", "off", "on", "high"],
     ["maintenance_work_mem", "64MB", "1GB", "high"],
     ["work_mem", "16MB", "8MB", "high"],
@@ -98,36 +122,72 @@ test("another cluster: what tunes it, not what names it", async () => {
   expect(output.against).toBe("cluster other");
   expect(names).toContain("work_mem");
   expect(names).toContain("server_version");
-  for (const own of ["port", "data_directory", "cluster_name", "application_name"]) expect(names).not.toContain(own);
+  for (const own of ["port", "data_directory", "cluster_name", "application_name"])
+    expect(names).not.toContain(own);
   expect(output.only_here).toContain("io_method");
   expect(output.only_there).toContain("vacuum_cleanup_index_scale_factor");
 });
 
 test("one thing to compare with, no more and no less; no members without Patroni", async () => {
-  for (const input of [{}, { file: "a", cluster: "b" }]) expect(runStep(diff, await fresh(), input)).rejects.toMatchObject({ code: "invalid_param" });
-  expect(runStep(diff, await fresh(), { member: "pg2" })).rejects.toMatchObject({ code: "capability_missing" });
+  for (const input of [{}, { file: "a", cluster: "b" }])
+    expect(runStep(diff, await fresh(), input)).rejects.toMatchObject({ code: "invalid_param" });
+  expect(runStep(diff, await fresh(), { member: "pg2" })).rejects.toMatchObject({
+    code: "capability_missing",
+  });
 });
 
 test("config.tune asks the server what it is and what its build can do, and the machine when it runs here", async () => {
   const output = await runStep(tune, await fresh(), { workload: "oltp" });
   expect(new Ajv({ strict: false }).validate(tune.output, output)).toBeTrue();
   const { inputs, settings, warnings } = output;
-  for (const name of ["pg_version", "connections", "memory", "cpus", "os"]) expect([name, inputs[name].source]).toEqual([name, "detected"]);
-  expect([inputs.pg_version.value, inputs.connections.value, inputs.os.value]).toEqual([18, 100, "linux"]);
+  for (const name of ["pg_version", "connections", "memory", "cpus", "os"])
+    expect([name, inputs[name].source]).toEqual([name, "detected"]);
+  expect([inputs.pg_version.value, inputs.connections.value, inputs.os.value]).toEqual([
+    18,
+    100,
+    "linux",
+  ]);
   const client = await clientOf(server);
-  const { rows } = await client.query("SELECT name, enumvals FROM pg_settings WHERE name IN ('io_method', 'wal_compression') ORDER BY 1");
+  const { rows } = await client.query(
+    "SELECT name, enumvals FROM pg_settings WHERE name IN ('io_method', 'wal_compression') ORDER BY 1",
+  );
   await client.end();
   const can = rows[0].enumvals.includes("io_uring");
   expect(settings.io_method.value).toBe(can ? "io_uring" : "worker");
   expect(settings.wal_compression.value).toBe(rows[1].enumvals.includes("lz4") ? "lz4" : "on");
-  expect(warnings.some((text: string) => text.startsWith("This server is built without io_uring"))).toBe(!can);
+  expect(
+    warnings.some((text: string) => text.startsWith("This server is built without io_uring")),
+  ).toBe(!can);
   // All of it is something that this server takes.
   const { differences } = await runStep(diff, await fresh(), { settings });
   expect(differences.length).toBeGreaterThan(10);
 });
 
+test("config.tune asks for the memory of a server that runs elsewhere", async () => {
+  const ctx = await fresh();
+  const connection = ctx.target.connection as PgConnection;
+  const elsewhere = { ...connection, spec: { ...connection.spec, host: "db.example.com" } };
+  const there = Object.assign(ctx, { target: { ...ctx.target, connection: elsewhere } });
+  const error = await tune.run(there, { workload: "oltp" } as never).catch((thrown) => thrown);
+  expect([error.code, error.data]).toEqual(["invalid_param", { missing: ["memory"] }]);
+  expect(error.hint).toContain("--memory 64GB");
+  const { inputs } = await runStep(tune, there, { workload: "oltp", memory: "4GB" });
+  expect([inputs.cpus.source, inputs.pg_version.source]).toEqual(["default", "detected"]);
+});
+
 test("config.tune: what is given wins, and another version is not measured by this build", async () => {
-  const { inputs, settings } = await runStep(tune, await fresh(), { workload: "oltp", memory: "64GB", cpus: 16, connections: 400, pg_version: 17 });
-  for (const name of ["pg_version", "connections", "memory", "cpus"]) expect([name, inputs[name].source]).toEqual([name, "given"]);
-  expect([settings.shared_buffers.value, settings.max_connections.value, settings.wal_compression.value]).toEqual(["16GB", 400, "lz4"]);
+  const { inputs, settings } = await runStep(tune, await fresh(), {
+    workload: "oltp",
+    memory: "64GB",
+    cpus: 16,
+    connections: 400,
+    pg_version: 17,
+  });
+  for (const name of ["pg_version", "connections", "memory", "cpus"])
+    expect([name, inputs[name].source]).toEqual([name, "given"]);
+  expect([
+    settings.shared_buffers.value,
+    settings.max_connections.value,
+    settings.wal_compression.value,
+  ]).toEqual(["16GB", 400, "lz4"]);
 });

@@ -14,7 +14,9 @@ import { type Actual, number, type Plan, type PlanNode, text, withAncestors } fr
 const SHARE = 0.9;
 const ROWS = 10_000;
 /** Pages (8 MB): reading less from beginning to end is about as good as any index. */
-export const SMALL_PAGES = 1000;
+const SMALL_PAGES = 1000;
+/** Narrow rows: this many take 10 ms to go through, wherever they lie. */
+const SMALL_ROWS = 100_000;
 
 /** Scans that read much and keep little; without execution by the planner's own estimates. */
 export const discards: Rule = (plan, facts) =>
@@ -80,10 +82,11 @@ export function removedRows(node: PlanNode): number {
 /** A table read from end to end that is small enough for that; nested loops that repeat it are another finding. */
 export function isSmall(node: PlanNode, facts: Facts): boolean {
   if (node.type !== "Seq Scan") return false;
-  const known = factsOf(node, facts)?.pages;
-  const loops = Math.max(1, (node.actual?.loops ?? 1) / (node.actual?.processes ?? 1));
-  const seen =
-    node.buffers === null ? null : (node.buffers.shared_hit + node.buffers.shared_read) / loops;
-  const pages = known !== undefined && known > 0 ? known : seen;
-  return pages !== null && pages < SMALL_PAGES;
+  const { actual, buffers } = node;
+  const known = factsOf(node, facts);
+  const loops = Math.max(1, (actual?.loops ?? 1) / (actual?.processes ?? 1));
+  const seen = buffers === null ? null : (buffers.shared_hit + buffers.shared_read) / loops;
+  const pages = known !== undefined && known.pages > 0 ? known.pages : seen;
+  const rows = actual === null ? (known?.rows ?? 0) : (actual.rows + removedRows(node)) / loops;
+  return pages !== null && pages < SMALL_PAGES && rows < SMALL_ROWS;
 }

@@ -37,16 +37,28 @@ work_mem=8MB\r
     });
   });
 
-  test.each([["work_mem"], ["= 4MB"], ["work_mem = 4 MB"], ["a = 'open"], ["a = b c"], ["include = 'x'"], ["include_dir 'x'"], ["1a = 2"], [""]])(
-    "%p is refused",
-    (line) => {
-      expect(() => parseConf("f", line)).toThrow(expect.objectContaining({ code: "invalid_param" }));
-    },
-  );
+  test.each([
+    ["work_mem"],
+    ["= 4MB"],
+    ["work_mem = 4 MB"],
+    ["a = 'open"],
+    ["a = b c"],
+    ["include = 'x'"],
+    ["include_dir 'x'"],
+    ["1a = 2"],
+    [""],
+  ])("%p is refused", (line) => {
+    expect(() => parseConf("f", line)).toThrow(expect.objectContaining({ code: "invalid_param" }));
+  });
 });
 
 test("YAML keeps values as written, and null takes out", async () => {
-  expect(await read("a.yaml", "work_mem: 64MB\nrandom_page_cost: 1.10\njit: off\nssl: true\nlog_file_mode: 0640\nx: null\ny: ~\nz:\n")).toEqual({
+  expect(
+    await read(
+      "a.yaml",
+      "work_mem: 64MB\nrandom_page_cost: 1.10\njit: off\nssl: true\nlog_file_mode: 0640\nx: null\ny: ~\nz:\n",
+    ),
+  ).toEqual({
     work_mem: "64MB",
     random_page_cost: "1.10",
     jit: "off",
@@ -59,27 +71,47 @@ test("YAML keeps values as written, and null takes out", async () => {
 });
 
 test("JSON, plain and as our own commands print it", async () => {
-  expect(await read("a.json", '{"work_mem": "64MB", "random_page_cost": 1.1, "jit": false, "x": null}')).toEqual({
+  expect(
+    await read("a.json", '{"work_mem": "64MB", "random_page_cost": 1.1, "jit": false, "x": null}'),
+  ).toEqual({
     work_mem: "64MB",
     random_page_cost: 1.1,
     jit: false,
     x: null,
   });
   const settings = { work_mem: { value: "4MB", reason: "r", source: "s", addition: false } };
-  expect(await read("tune.json", JSON.stringify({ success: true, data: { settings } }))).toEqual({ work_mem: "4MB" });
-  const shown = [{ name: "work_mem", value: "4MB", unit: "kB" }, { name: "bonjour_name", value: null }];
-  expect(await read("show.json", JSON.stringify({ success: true, data: { settings: shown } }))).toEqual({ work_mem: "4MB", bonjour_name: null });
+  expect(await read("tune.json", JSON.stringify({ success: true, data: { settings } }))).toEqual({
+    work_mem: "4MB",
+  });
+  const shown = [
+    { name: "work_mem", value: "4MB", unit: "kB" },
+    { name: "bonjour_name", value: null },
+  ];
+  expect(
+    await read("show.json", JSON.stringify({ success: true, data: { settings: shown } })),
+  ).toEqual({ work_mem: "4MB", bonjour_name: null });
 });
 
 test("what holds no settings is refused with the file's name", async () => {
-  const bad = { "b.json": "{", "c.json": "[1]", "d.json": "3", "e.json": "{}", "f.yaml": "a: [1", "g.yaml": "a: {b: 1}", "h.yaml": "a: 1\nA: 2", "i.yaml": "a: 1\na: 2" };
+  const bad = {
+    "b.json": "{",
+    "c.json": "[1]",
+    "d.json": "3",
+    "e.json": "{}",
+    "f.yaml": "a: [1",
+    "g.yaml": "a: {b: 1}",
+    "h.yaml": "a: 1\nA: 2",
+    "i.yaml": "a: 1\na: 2",
+  };
   for (const [name, text] of Object.entries(bad)) {
     const error = await read(name, text).catch((thrown) => thrown);
     expect([name, error.code]).toEqual([name, "invalid_param"]);
     expect(error.message).toContain(join(dir, name));
   }
   expect(await readWanted(dir, "nowhere.yaml").catch((error) => error.code)).toBe("io_failed");
-  expect(await read("long.conf", "#".repeat(1024 * 1024 + 1)).catch((error) => error.code)).toBe("invalid_param");
+  expect(await read("long.conf", "#".repeat(1024 * 1024 + 1)).catch((error) => error.code)).toBe(
+    "invalid_param",
+  );
 });
 
 test("a map in a runbook may hold plain values and those of config.tune", () => {

@@ -28,7 +28,11 @@ async function host(files: Record<string, string>): Promise<string> {
 const GB = 1024 * 1024;
 
 test("without limits it is the hardware, and the CPUs that the process may run on", async () => {
-  const root = await host({ "proc/7/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n", "sys/fs/cgroup/cpu.max": "max 100000\n" });
+  const root = await host({
+    "proc/7/cgroup": "0::/\n",
+    "sys/fs/cgroup/memory.max": "max\n",
+    "sys/fs/cgroup/cpu.max": "max 100000\n",
+  });
   expect(await machineOf(root, 7)).toEqual({ memoryKb: 64 * GB, cpus: 16 });
 });
 
@@ -57,7 +61,10 @@ test("cgroup v1, where no limit is a huge number", async () => {
 test("a server is here only when its backend is a process of this host", async () => {
   const root = await host({ "proc/8/comm": "nginx\n", "proc/8/cmdline": "nginx: worker" });
   const session = (pid: number) => ({ info: { pid } }) as unknown as PgSession;
-  expect(await localMachine(session(7), "127.0.0.1", root)).toEqual({ memoryKb: 64 * GB, cpus: 16 });
+  expect(await localMachine(session(7), "127.0.0.1", root)).toEqual({
+    memoryKb: 64 * GB,
+    cpus: 16,
+  });
   expect(await localMachine(session(7), "/run/postgresql", root)).not.toBeNull();
   expect(await localMachine(session(7), "db.example.com", root)).toBeNull();
   // A port forwarded into a container: the process id is another program's here, or nobody's.

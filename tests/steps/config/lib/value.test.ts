@@ -41,11 +41,88 @@ const NAMES = [
   "work_mem",
 ];
 
-const NUMBERS = ["0", "1", "-1", "+7", "10", "010", "0x10", "64", "100", "2.5", "0.5", "1.5", "3.5", "1e3", "1.e2", ".5", "5.", "99999999999"];
-const UNITS = ["", "B", "kB", "MB", "GB", "TB", "us", "ms", "s", "min", "h", "d", "kb", "mb", "MS", " MB", "  s ", "MBs", "x"];
+const NUMBERS = [
+  "0",
+  "1",
+  "-1",
+  "+7",
+  "10",
+  "010",
+  "0x10",
+  "64",
+  "100",
+  "2.5",
+  "0.5",
+  "1.5",
+  "3.5",
+  "1e3",
+  "1.e2",
+  ".5",
+  "5.",
+  "99999999999",
+];
+const UNITS = [
+  "",
+  "B",
+  "kB",
+  "MB",
+  "GB",
+  "TB",
+  "us",
+  "ms",
+  "s",
+  "min",
+  "h",
+  "d",
+  "kb",
+  "mb",
+  "MS",
+  " MB",
+  "  s ",
+  "MBs",
+  "x",
+];
 const WORDS = [
-  ...["on", "off", "true", "false", "yes", "no", "t", "f", "y", "n", "o", "of", "ON", "True", " on", "on ", "TRUE", "1 "],
-  ...["pglz", "lz4", "local", "remote_apply", "partition", "escape", "HEX", "warning", "debug1", "maybe", "", " ", "null", "--1", "1 2", "1,5", "NaN", "inf"],
+  ...[
+    "on",
+    "off",
+    "true",
+    "false",
+    "yes",
+    "no",
+    "t",
+    "f",
+    "y",
+    "n",
+    "o",
+    "of",
+    "ON",
+    "True",
+    " on",
+    "on ",
+    "TRUE",
+    "1 ",
+  ],
+  ...[
+    "pglz",
+    "lz4",
+    "local",
+    "remote_apply",
+    "partition",
+    "escape",
+    "HEX",
+    "warning",
+    "debug1",
+    "maybe",
+    "",
+    " ",
+    "null",
+    "--1",
+    "1 2",
+    "1,5",
+    "NaN",
+    "inf",
+  ],
 ];
 /** With a show function of their own: octal, or as the operating system has it. */
 const SHOWN_OTHERWISE = /^(unix_socket_permissions|log_file_mode|data_directory_mode|tcp_\w+)$/;
@@ -53,7 +130,12 @@ const SHOWN_OTHERWISE = /^(unix_socket_permissions|log_file_mode|data_directory_
 const TEXTS = [...NUMBERS.flatMap((number) => UNITS.map((unit) => number + unit)), ...WORDS];
 
 /** What the server makes of each value, null where it refuses it. */
-async function serverValues(version: Version): Promise<{ rules: Map<string, ValueRules>; rows: { name: string; text: string; got: string | null }[] }> {
+async function serverValues(
+  version: Version,
+): Promise<{
+  rules: Map<string, ValueRules>;
+  rows: { name: string; text: string; got: string | null }[];
+}> {
   const client = await clientOf(await sharedServer(version));
   try {
     await client.query(`CREATE FUNCTION pg_temp.try_set(setting text, value text) RETURNS text LANGUAGE plpgsql AS $$
@@ -63,7 +145,10 @@ async function serverValues(version: Version): Promise<{ rules: Map<string, Valu
       `SELECT name, text, pg_temp.try_set(name, text) AS got FROM unnest($1::text[]) name, unnest($2::text[]) text`,
       [NAMES, TEXTS],
     );
-    const settings = await client.query("SELECT name, vartype, unit, min_val, max_val, enumvals FROM pg_settings WHERE name = ANY ($1)", [NAMES]);
+    const settings = await client.query(
+      "SELECT name, vartype, unit, min_val, max_val, enumvals FROM pg_settings WHERE name = ANY ($1)",
+      [NAMES],
+    );
     return { rules: new Map(settings.rows.map((row) => [row.name, row])), rows };
   } finally {
     await client.end();
@@ -83,7 +168,11 @@ describe.each([13, 18] as const)("PostgreSQL %i", (version) => {
       const read = readValue(about, text);
       const ours = "value" in read ? read.value : null;
       const theirs = got === null ? null : (readValue(about, got) as { value: unknown }).value;
-      return ours === theirs ? [] : [`${name} = ${JSON.stringify(text)}: ${String(ours)}, the server says ${String(theirs)} (${got})`];
+      return ours === theirs
+        ? []
+        : [
+            `${name} = ${JSON.stringify(text)}: ${String(ours)}, the server says ${String(theirs)} (${got})`,
+          ];
     });
     expect(wrong).toEqual([]);
     expect(server.rows.filter((row) => row.got !== null).length).toBeGreaterThan(500);
@@ -91,11 +180,17 @@ describe.each([13, 18] as const)("PostgreSQL %i", (version) => {
 
   test("values are written as SHOW writes them", async () => {
     const client = await clientOf(await sharedServer(version));
-    const { rows } = await client.query("SELECT s.*, current_setting(name) AS shown FROM pg_settings s WHERE vartype IN ('integer', 'real')");
+    const { rows } = await client.query(
+      "SELECT s.*, current_setting(name) AS shown FROM pg_settings s WHERE vartype IN ('integer', 'real')",
+    );
     await client.end();
     expect(rows.length).toBeGreaterThan(100);
-    const wrong = rows.filter((row) => !SHOWN_OTHERWISE.test(row.name) && humanValue(row, row.setting) !== row.shown);
-    expect(wrong.map((row) => `${row.name}: ${humanValue(row, row.setting)}, SHOW says ${row.shown}`)).toEqual([]);
+    const wrong = rows.filter(
+      (row) => !SHOWN_OTHERWISE.test(row.name) && humanValue(row, row.setting) !== row.shown,
+    );
+    expect(
+      wrong.map((row) => `${row.name}: ${humanValue(row, row.setting)}, SHOW says ${row.shown}`),
+    ).toEqual([]);
   });
 });
 

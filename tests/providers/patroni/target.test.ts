@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Target } from "../../../engine/types.ts";
+import { type PgConnection, resolveTarget } from "../../../providers/targets.ts";
+import { clientOf, sharedServer, type TestServer } from "../../support/postgres.ts";
+import { codeOf } from "../postgres/helpers.ts";
+
+let server: TestServer;
+let dir: string;
+const secrets: string[] = [];
+const open: Target[] = [];
+
+beforeAll(async () => {
+  [server, dir] = await Promise.all([
+    sharedServer(),
+    mkdtemp(join(tmpdir(), "pgdba-patroni-target-")),
+  ]);
+  await mkdir(join(dir, "clusters"));
+});
+afterAll(async () => {
+  for (const target of open) await target.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+async function cluster(patroni: string): Promise<Target> {
+  await writeFile(
+    join(dir, "clusters", "c.yaml"),
+    `ownership: connected
+postgres: {host: 127.0.0.1, port: ${server.port}, user: postgres, password_env: PW, sslmode: disable}
+${patroni}`,
+  );
+  const target = await resolveTarget({
+    flags: { cluster: "c" },
+    env: { PW: server.password, API: "api-secret" },
+    stateDir: dir,
+    onSecret: (value) => secrets.push(value),
+  });
+  open.push(target);
+  return target;
+}
+
+test("the cluster's file names Patroni's REST API, and the target then has the capability", async () => {
+  const target = await cluster(
+    "patroni: {endpoints: ['http://db1:8008/', 'https://db2:8008'], user: admin, password_env: API}",
+  );
+  expect((target.connection as PgConnection).patroni).toMatchObject({
+    endpoints: ["http://db1:8008", "https://db2:8008"],
+    user: "admin",
+    password: "api-secret",
+  });
+  expect(secrets).toContain("api-secret");
+  expect((await target.facts()).capabilities).toContain("patroni");
+  const without = await cluster("");
+  expect((without.connection as PgConnection).patroni).toBeNull();
+  expect((await without.facts()).capabilities).not.toContain("patroni");
+});
+
+test.each([
+  ["patroni: 8008"],
+  ["patroni: {}"],
+  ["patroni: {endpoints: []}"],
+  ["patroni: {endpoints: http://db1:8008}"],
+  ["patroni: {endpoints: ['db1:8008']}"],
+  ["patroni: {endpoints: ['http://admin:secret@db1:8008']}"],
+  ["patroni: {endpoints: ['http://db1:8008/patroni']}"],
+  ["patroni: {endpoints: ['http://db1:8008'], password: x}"],
+])("%s is refused", async (patroni) => {
+  expect(await codeOf(cluster(patroni))).toBe("invalid_config");
+});
+
+test("a variable that is not set is named", async () => {
+  expect(
+    await codeOf(cluster("patroni: {endpoints: ['http://db1:8008'], password_env: NOPE}")),
+  ).toBe("missing_secret");
+});
+
+async function end(pid: number): Promise<void> {
+  const client = await clientOf(server);
+  await client.query("SELECT pg_terminate_backend($1)", [pid]);
+  await client.end();
+}
+
+test("after a restart of one's own the lock goes on with a new session, unless another has taken it", async () => {
+  const [mine, other] = [await cluster(""), await cluster("")];
+  const connection = mine.connection as PgConnection;
+  const lock = await mine.lock?.("run-1");
+  if (lock === undefined || "heldBy" in lock) throw new Error("not taken");
+  const before = (await connection.session("x")).info.pid;
+  await end(before);
+  for (let n = 0; n < 100 && lock.held(); n++) await Bun.sleep(10);
+  expect(lock.held()).toBe(false);
+  expect(await codeOf(connection.session("x"))).toBe("lock_lost");
+  // The server says goodbye before it lets the lock go; a restart is over by then.
+  await Bun.sleep(100);
+
+  await connection.reopen("x");
+  expect(lock.held()).toBe(true);
+  const session = await connection.session("x");
+  expect(session.info.pid).not.toBe(before);
+  expect(await other.lock?.("run-2")).toEqual({ heldBy: "run-1" });
+
+  await end(session.info.pid);
+  // The server says goodbye before it lets the lock go.
+  let theirs = await other.lock?.("run-2");
+  for (let n = 0; n < 100 && theirs !== undefined && "heldBy" in theirs; n++) {
+    await Bun.sleep(10);
+    theirs = await other.lock?.("run-2");
+  }
+  if (theirs === undefined || "heldBy" in theirs) throw new Error("not taken");
+  expect(await codeOf(connection.reopen("x"))).toBe("lock_lost");
+  expect([lock.held(), await codeOf(connection.session("x"))]).toEqual([false, "lock_lost"]);
+  await theirs.release();
+  await lock.release();
+});
