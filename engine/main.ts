@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { dirname } from "node:path";
 import { labCommand } from "../providers/lab/command.ts";
 import { loaders } from "../steps/_registry.ts";
+import { typedCommand } from "./cli/args.ts";
 import { main } from "./cli/dispatch.ts";
 import type { BuiltinIndex, Front } from "./cli/front.ts";
 import { makeRegistry } from "./cli/library.ts";
@@ -107,8 +108,7 @@ function lastWords(): void {
   };
   const record = errorRecord(error);
   if (run !== null) record.hint = `Run ${run} was cut short: look at the target, then \`pgdba resume ${run}\`.`;
-  const command = process.argv[2]?.startsWith("-") === false ? process.argv[2] : "pgdba";
-  const envelope = front.secrets.redactData(failure(command, front.clock.now(), record));
+  const envelope = front.secrets.redactData(failure(typedCommand(front.argv), front.clock.now(), record));
   try {
     writeSync(1, `${JSON.stringify(envelope)}\n`);
   } catch {

@@ -31,6 +31,9 @@ import type {
 /** Where the steps of the backup before a destructive runbook stand in its run. */
 export const BACKUP_PATH = "backup_before";
 
+/** What is left open after a second signal gets this long to close, ms. */
+const FORCED_CLOSE_MS = 1_000;
+
 /** What does not change from run to run; given by the front door. */
 export interface Host {
   journal: Journal;
@@ -126,7 +129,10 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     if (mayAct && !stop.hard.aborted) unwound = await unwind(state);
     output = partialOutput(runbook, variables(state, scope));
   }
-  const closing = await closeAll(releasers);
+  const closing = await Promise.race([
+    closeAll(releasers),
+    ...(stop.hard.aborted ? [host.clock.sleep(FORCED_CLOSE_MS)] : []),
+  ]);
   if (closing) state.warnings.push(`Closing: ${closing.message}`);
 
   const duration = Math.round(host.clock.monotonic() - started);

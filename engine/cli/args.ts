@@ -41,6 +41,11 @@ export function leadingWords(argv: string[]): string[] {
   return parse(argv, GLOBAL_FLAGS, true).words;
 }
 
+/** How an envelope names what was typed, before anything more is known of it. */
+export function typedCommand(argv: string[]): string {
+  return leadingWords(argv).slice(0, 2).join(" ") || "pgdba";
+}
+
 /**
  * Parses `argv` against the global flags and `own`. @throws PgdbaError usage naming the flag, with a suggestion
  */

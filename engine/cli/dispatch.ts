@@ -2,7 +2,7 @@ import { failure, success, errorRecord } from "../envelope.ts";
 import { EXIT_BY_CODE, type ExitCode, PgdbaError, toPgdbaError } from "../errors.ts";
 import { suggest } from "../load/suggest.ts";
 import type { Envelope } from "../types.ts";
-import { leadingWords, type Parsed, parseFlags, GLOBAL_FLAGS } from "./args.ts";
+import { GLOBAL_FLAGS, leadingWords, type Parsed, parseFlags, typedCommand } from "./args.ts";
 import type { Result } from "./command.ts";
 import { COMMANDS } from "./commands/index.ts";
 import type { Front } from "./front.ts";
@@ -16,7 +16,7 @@ export async function main(front: Front): Promise<ExitCode> {
   let result: Result;
   let command = "pgdba";
   try {
-    command = leadingWords(front.argv).slice(0, 2).join(" ") || command;
+    command = typedCommand(front.argv);
     result = await dispatch(front);
   } catch (thrown) {
     const error = toPgdbaError(thrown);

@@ -3,6 +3,7 @@ import { type GateInput, judge } from "../gates.ts";
 import type { PolicyRule } from "../policy.ts";
 import type { Releasers } from "../releasers.ts";
 import type { RunRequest } from "../run.ts";
+import { settleOrAbort } from "./context.ts";
 import type { JsonObject, Risk, TargetFacts } from "../types.ts";
 
 /** What the caller brought to the gates, and the way to ask a person. */
@@ -21,11 +22,11 @@ export async function passGates(
   risk: Risk,
   releasers: Releasers,
 ): Promise<{ identity: string | null; view: JsonObject }> {
-  const { target, runbook, asked, plan } = request;
+  const { target, runbook, asked, plan, stop } = request;
   releasers.push(() => target.close());
   try {
     const needs = [...new Set([...request.runbooks.values()].flatMap((one) => one.needs))];
-    const about = needsTarget(request, needs) ? await target.facts() : NO_FACTS;
+    const about = needsTarget(request, needs) ? await settleOrAbort(target.facts(), [], stop.soft) : NO_FACTS;
     const view: JsonObject = {
       ...about.facts,
       name: target.name,
@@ -53,7 +54,9 @@ export async function passGates(
     checkResumed(request, about);
     return { identity: about.identity, view };
   } catch (thrown) {
-    await releasers.releaseAll().catch(() => {});
+    const closing = releasers.releaseAll().catch(() => {});
+    // Told to stop, it does not wait for a server that does not answer.
+    if (!stop.soft.aborted) await closing;
     throw thrown;
   }
 }

@@ -55,7 +55,15 @@ Between servers, settings that name one (data directory, port, cluster name, …
         items: {
           type: "object",
           additionalProperties: false,
-          required: ["name", "current", "other", "importance", "takes_effect", "description"],
+          required: [
+            "name",
+            "current",
+            "other",
+            "importance",
+            "takes_effect",
+            "description",
+            "reason",
+          ],
           properties: {
             name: { type: "string" },
             current: { type: ["string", "null"] },
@@ -63,6 +71,10 @@ Between servers, settings that name one (data directory, port, cluster name, …
             importance: { type: "string", enum: ["high", "medium", "low"] },
             takes_effect: { type: "string", enum: ["reload", "new_session", "restart", "never"] },
             description: { type: "string" },
+            reason: {
+              type: ["string", "null"],
+              description: "Why the other value is recommended",
+            },
           },
         },
       },
@@ -93,12 +105,26 @@ Between servers, settings that name one (data directory, port, cluster name, …
       return report(`cluster ${cluster}`, compareServers(here, await ofCluster(ctx, cluster)));
     if (member)
       return report(`member ${member}`, compareServers(here, await ofMember(ctx, member)));
-    return report("the wanted settings", compareWith(here, wantedFrom(settings as Json)));
+    const wanted = compareWith(here, wantedFrom(settings as Json));
+    return report("the wanted settings", wanted, settings ?? {});
   },
 });
 
-function report(against: string, { differences, ...rest }: Comparison): Json {
-  return { against, differences: differences.map((one) => ({ ...one })), ...rest };
+function report(
+  against: string,
+  { differences, ...rest }: Comparison,
+  reasons: Record<string, Json> = {},
+): Json {
+  const reasonFor = (name: string): Json => {
+    const given = reasons[name];
+    const known = typeof given === "object" && given !== null && !Array.isArray(given);
+    return known ? (given["reason"] ?? null) : null;
+  };
+  return {
+    against,
+    differences: differences.map((one) => ({ ...one, reason: reasonFor(one.name) })),
+    ...rest,
+  };
 }
 
 async function ofCluster(ctx: StepContext, cluster: string): Promise<Map<string, Setting>> {

@@ -3,10 +3,9 @@ import { parseDuration } from "../../engine/expr/units.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { defineStep } from "../define.ts";
-import { placeIdentifiers } from "../sql/input.ts";
 import { session } from "../sql/session.ts";
 import { explain } from "./lib/explain.ts";
-import { GRANT_HINT, HIDDEN_TEXT, statementsExtension } from "./lib/recorded.ts";
+import { recordedStatement } from "./lib/recorded.ts";
 import { readStatement } from "./lib/statement.ts";
 import { draw } from "./plan/draw.ts";
 import { FINDING_CODES, SEVERITIES } from "./plan/finding.ts";
@@ -162,7 +161,7 @@ moved, and dead rows.`,
   },
 });
 
-/** The statement's text and a session to its database. @throws PgdbaError invalid_param | capability_missing | insufficient_privilege */
+/** The statement's text and a session to its database. @throws PgdbaError invalid_param | capability_missing */
 async function chosen(
   ctx: StepContext,
   sql: string | null,
@@ -175,29 +174,6 @@ async function chosen(
     });
   }
   if (sql !== null) return { pg, text: sql };
-  const { schema } = await statementsExtension(pg);
-  const { rows } = await pg.query(
-    placeIdentifiers(
-      `SELECT s.query, d.datname AS database FROM :"schema".pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
-       WHERE s.queryid::text = $1 ORDER BY d.datname = current_database() DESC, s.calls DESC LIMIT 1`,
-      { schema },
-    ),
-    [String(queryid)],
-  );
-  const { query, database } = rows[0] ?? {};
-  if (query === HIDDEN_TEXT) {
-    throw new PgdbaError(
-      "insufficient_privilege",
-      `The text of statement ${queryid} is not shown to ${pg.info.user}`,
-      {
-        hint: GRANT_HINT,
-      },
-    );
-  }
-  if (typeof query !== "string" || typeof database !== "string") {
-    throw new PgdbaError("invalid_param", `pg_stat_statements has no statement ${queryid}`, {
-      hint: "List them with `pgdba query slow-log`; rare ones are dropped when pg_stat_statements.max is reached.",
-    });
-  }
-  return { pg: await session(ctx, database), text: query };
+  const { text, database } = await recordedStatement(pg, String(queryid));
+  return { pg: await session(ctx, database), text };
 }

@@ -1,14 +1,15 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, expect, test, setDefaultTimeout } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Event, JsonObject } from "../../engine/types.ts";
 import { at, cli, place, raw, removePlaces, runbooks, runId, statuses, stepTypes, write } from "./support.ts";
 
+setDefaultTimeout(30_000);
 afterAll(removePlaces);
 
 const says = (what: string, risk = "read") => `summary: ${what}\nrisk: ${risk}\nsteps:\n  - set: {from: "'${what}'"}\noutput: {from: steps.set_1.output.from}\n`;
 
-test("a later layer wins: built in, machine, user, project, --runbooks; show tells what it overrides", async () => {
+test.concurrent("a later layer wins: built in, machine, user, project, --runbooks; show tells what it overrides", async () => {
   const p = place();
   const from = async (...more: string[]) => at((await cli(["demo", "layer", ...more], p)).envelope, "data", "from");
   const places = [
@@ -59,7 +60,7 @@ steps:
 output: {x: steps.extra.output.x, c: steps.three.output.c}
 `;
 
-test("extends replaces, drops, places and changes a default", async () => {
+test.concurrent("extends replaces, drops, places and changes a default", async () => {
   const p = place(runbooks({ "demo/base": BASE, "demo/child": CHILD }));
   const ran = await cli(["demo", "child"], p);
   expect(ran.exit).toBe(0);
@@ -68,7 +69,7 @@ test("extends replaces, drops, places and changes a default", async () => {
   expect(at((await cli(["demo", "child", "--limit", "9"], p)).envelope, "data", "a")).toBe(9);
 });
 
-test("the operator's configuration alone lets step types of users in", async () => {
+test.concurrent("the operator's configuration alone lets step types of users in", async () => {
   const files = stepTypes({ "t.hello": `async run() { return { hello: "world" } }` });
   const p = place({ ...files, ...runbooks({ "t/hello": "summary: s\nrisk: read\nsteps:\n  - t.hello: {}\n" }) });
   expect((await cli(["t", "hello"], p)).exit).toBe(0);
@@ -103,7 +104,7 @@ steps:
 output: {n: steps.look.output.row_count}
 `;
 
-test("list and show hold all an agent chooses by", async () => {
+test.concurrent("list and show hold all an agent chooses by", async () => {
   const p = place(runbooks({ "team/full": FULL }));
   const list = at((await cli(["list"], p)).envelope, "data", "runbooks") as JsonObject[];
   expect(list.length).toBeGreaterThan(1);
@@ -144,7 +145,7 @@ steps:
   - sql.query: {sql: "select '{{params.limit}}'"}
 `;
 
-test("lint finds all that is wrong with a document at once, each at its place", async () => {
+test.concurrent("lint finds all that is wrong with a document at once, each at its place", async () => {
   const p = place(runbooks({ "team/wrong": WRONG }));
   const ran = await cli(["lint", "team/wrong"], p);
   expect(ran.exit).toBe(2);
@@ -165,7 +166,7 @@ test("lint finds all that is wrong with a document at once, each at its place", 
   expect((at(file.envelope, "error", "data", "diagnostics") as unknown[]).length).toBe(found.length);
 });
 
-test("pgdba test passes and fails as the cases say, and touches nothing", async () => {
+test.concurrent("pgdba test passes and fails as the cases say, and touches nothing", async () => {
   const p = place({
     ...runbooks({ "team/act": "summary: s\nrisk: change\nsteps:\n  - id: act\n    exec: {argv: [touch, acted]}\noutput: {code: steps.act.output.exit_code}\n" }),
     "cwd/.pgdba/runbooks/team/act.test.yaml": `cases:
@@ -187,7 +188,7 @@ test("pgdba test passes and fails as the cases say, and touches nothing", async 
   expect(await Bun.file(join(p.cwd, "acted")).exists()).toBe(false);
 });
 
-test("schema, runs, report and events tell of a run completely", async () => {
+test.concurrent("schema, runs, report and events tell of a run completely", async () => {
   const p = place(runbooks({ "team/noop": says("noop"), "team/fails": "summary: s\nrisk: change\nsteps:\n  - id: made\n    exec: {argv: ['true']}\n    undo: [{exec: {argv: ['true']}}]\n  - assert: {that: 1 == 2, message: '<b>no</b>'}\n" }));
   const schema = (await cli(["schema"], p)).envelope.data as JsonObject;
   expect(schema["$schema"]).toBe("http://json-schema.org/draft-07/schema#");
@@ -224,7 +225,7 @@ test("schema, runs, report and events tell of a run completely", async () => {
   expect((at(limited.envelope, "data", "runs") as unknown[]).length).toBe(1);
 });
 
-test("completion works in a real bash", async () => {
+test.concurrent("completion works in a real bash", async () => {
   const p = place(runbooks({ "team/full": FULL }));
   const script = await raw(["completion", "bash"], p);
   expect(script.exit).toBe(0);
@@ -248,7 +249,7 @@ propose pgdba team full --co`;
   expect(fourth).toContain("--count");
 });
 
-test("help of everything, and of every runbook", async () => {
+test.concurrent("help of everything, and of every runbook", async () => {
   const p = place(runbooks({ "team/full": FULL }));
   const help = async (...args: string[]) => {
     const ran = await cli(args, p);
@@ -270,7 +271,7 @@ test("help of everything, and of every runbook", async () => {
   expect(at((await cli(["--version"], p)).envelope, "data", "version")).toBeString();
 });
 
-test("no escape sequences with NO_COLOR, nor into pipes; colours when asked for", async () => {
+test.concurrent("no escape sequences with NO_COLOR, nor into pipes; colours when asked for", async () => {
   const p = place(runbooks({ "team/noop": says("noop") }));
   const text = async (env: Record<string, string>) => {
     const { stdout, stderr } = await raw(["team", "noop", "--format", "table"], p, { env });

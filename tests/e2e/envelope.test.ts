@@ -1,8 +1,9 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, expect, test, setDefaultTimeout } from "bun:test";
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { at, cli, envelopeOf, type Place, place, raw, removePlaces, runbooks, runId, statuses, stepTypes } from "./support.ts";
 
+setDefaultTimeout(30_000);
 afterAll(removePlaces);
 
 const NOOP = "summary: nothing\nrisk: read\nsteps:\n  - set: {a: 1}\noutput: {a: steps.set_1.output.a}\n";
@@ -40,7 +41,7 @@ const refused: [string, string[], string, number, string][] = [
   ["flags of the prototype", ["team", "noop", "--__proto__", "x"], "usage", 2, "--help"],
 ];
 
-test("whatever is refused prints one envelope with a code, a hint and the right exit code", async () => {
+test.concurrent("whatever is refused prints one envelope with a code, a hint and the right exit code", async () => {
   for (const [what, args, code, exit, hint] of refused) {
     const ran = await cli(args, shared);
     expect({ what, exit: ran.exit, code: ran.envelope.error?.code }).toEqual({ what, exit, code: code as never });
@@ -59,7 +60,7 @@ const TYPES = {
   "t.bigint": `async run() { return { n: 1n } }`,
 };
 
-test("a step type that throws, whatever it throws, fails the step and no more", async () => {
+test.concurrent("a step type that throws, whatever it throws, fails the step and no more", async () => {
   const names = Object.keys(TYPES);
   const p = place({
     ...stepTypes(TYPES),
@@ -75,7 +76,7 @@ test("a step type that throws, whatever it throws, fails the step and no more", 
   expect(debug.stderr).toContain("t.throw.ts");
 });
 
-test("an error that nobody handles unwinds the run and is reported, not the success of the last step", async () => {
+test.concurrent("an error that nobody handles unwinds the run and is reported, not the success of the last step", async () => {
   const undoable = (file: string) => `- exec: {argv: [touch, ${file}]}\n    undo:\n      - exec: {argv: [rm, ${file}]}`;
   const p = place({
     ...stepTypes({
@@ -100,9 +101,9 @@ test("an error that nobody handles unwinds the run and is reported, not the succ
   expect(lost!.exit).toBe(6);
   expect(lost!.envelope.error?.code).toBe("needs_operator");
   expect(lost!.envelope.error?.hint).toContain(`pgdba resume ${runId(lost!)}`);
-}, 20_000);
+});
 
-test("a step type that ends the process leaves an envelope, exit 6 and a run that can be resumed", async () => {
+test.concurrent("a step type that ends the process leaves an envelope, exit 6 and a run that can be resumed", async () => {
   const p = place({
     ...stepTypes({ "t.exit": `async run(ctx) { if (!ctx.env.STAY) process.exit(0); return {} }` }),
     ...runbooks({ "t/exit": "summary: s\nrisk: change\nsteps:\n  - set: {a: 1}\n  - t.exit: {}\n" }),
@@ -117,7 +118,7 @@ test("a step type that ends the process leaves an envelope, exit 6 and a run tha
   expect(runId(again)).toBe(id);
 });
 
-test("what a step type prints does not reach stdout", async () => {
+test.concurrent("what a step type prints does not reach stdout", async () => {
   const p = place({
     ...stepTypes({ "t.print": `async run() { console.log("PRINTED 1"); console.info("PRINTED 2"); process.stdout.write("PRINTED 3\\n"); return {} }` }),
     ...runbooks({ "t/print": "summary: s\nrisk: read\nsteps:\n  - t.print: {}\n" }),
@@ -127,7 +128,7 @@ test("what a step type prints does not reach stdout", async () => {
   for (const n of [1, 2, 3]) expect(ran.stderr).toContain(`PRINTED ${n}`);
 });
 
-test("a broken step type is named with its place, and spoils no other runbook", async () => {
+test.concurrent("a broken step type is named with its place, and spoils no other runbook", async () => {
   const p = place({
     ...stepTypes({ "t.syntax": `async run( { ` }),
     ...runbooks({ "t/syntax": "summary: s\nrisk: read\nsteps:\n  - t.syntax: {}\n", "t/fine": NOOP }),
@@ -139,7 +140,7 @@ test("a broken step type is named with its place, and spoils no other runbook", 
   expect((await cli(["t", "fine"], p)).exit).toBe(0);
 });
 
-test("yaml and table carry the same in other forms, a failure too", async () => {
+test.concurrent("yaml and table carry the same in other forms, a failure too", async () => {
   const { parse } = await import("yaml");
   const yaml = await raw(["team", "noop", "--format", "yaml"], shared);
   expect(Object.keys(parse(yaml.stdout) as object)).toEqual(["success", "timestamp", "command", "data", "error"]);
@@ -163,7 +164,7 @@ async function shell(script: string, p: Place): Promise<{ exit: number; stdout: 
   return { exit: await child.exited, stdout };
 }
 
-test("readers that go away and closed streams harm nothing", async () => {
+test.concurrent("readers that go away and closed streams harm nothing", async () => {
   const p = place(runbooks({ "team/work": "summary: s\nrisk: change\nsteps:\n  - exec: {argv: [sleep, '0.2']}\n  - exec: {argv: [touch, done]}\n" }));
   const fine = async (script: string) => {
     rmSync(join(p.cwd, "done"), { force: true });
@@ -183,7 +184,7 @@ test("readers that go away and closed streams harm nothing", async () => {
   expect(at((await cli(["runs"], p)).envelope, "data", "runs", "length" as never)).toBe(8 as never);
 });
 
-test("a state folder that can't be used, or a broken journal, refuses before anything acts", async () => {
+test.concurrent("a state folder that can't be used, or a broken journal, refuses before anything acts", async () => {
   const p = place(runbooks({ "team/work": "summary: s\nrisk: change\nsteps:\n  - exec: {argv: [touch, done]}\n" }));
   const refusedBy = async (home: string, exit = 6, code = "journal_failed") => {
     const ran = await cli(["team", "work"], p, { env: { PGDBA_HOME: home } });
@@ -205,13 +206,13 @@ test("a state folder that can't be used, or a broken journal, refuses before any
   expect((await cli(["list"], p, { env: { PGDBA_HOME: join(p.root, "garbage") } })).exit).toBe(0);
 });
 
-test("engines that begin on a new state folder at once all get their journal", async () => {
+test.concurrent("engines that begin on a new state folder at once all get their journal", async () => {
   const p = place(runbooks({ "team/noop": NOOP }));
   const all = await Promise.all(Array.from({ length: 6 }, () => cli(["team", "noop"], p)));
   expect(all.map((ran) => ran.exit)).toEqual([0, 0, 0, 0, 0, 0]);
 });
 
-test("a configuration that can't be read is a clear refusal, and lists stay usable", async () => {
+test.concurrent("a configuration that can't be read is a clear refusal, and lists stay usable", async () => {
   const p = place({ "home/config.yaml": "formt: yaml\n", ...runbooks({ "team/noop": NOOP }) });
   const ran = await cli(["team", "noop"], p);
   expect(ran.exit).toBe(2);

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test, setDefaultTimeout } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { TestServer } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
 import { at, cli, type Env, type Place, place, removePlaces, runbooks, statuses, write } from "./support.ts";
 
+setDefaultTimeout(30_000);
 afterAll(removePlaces);
 
 const act = (risk: string) => `summary: s\nrisk: ${risk}\nsteps:\n  - exec: {argv: [touch, acted]}\n`;
@@ -35,7 +36,7 @@ beforeAll(async () => {
     ...runbooks({ ...NAMES, ...BACKUP }),
   });
   env = { CLUSTER_PASSWORD: server.password };
-}, 30_000);
+});
 
 /** Runs it, and checks exit, code and gate, that the hint says `hint`, and that it acted exactly when it was allowed. */
 async function judged(args: string[], exit: number, expected: { code?: string; gate?: string; hint?: string } = {}, more: Env = {}) {
@@ -176,7 +177,7 @@ test("on a terminal the confirmation is typed: y for disruptive, the cluster's n
   const interrupted = await typed(["team", "failover", ...ON("orders")], "\x03");
   expect([interrupted.code, acted()]).toEqual([130, false]);
   expect((await typed(["team", "failover", ...ON("orders"), "--no-input"], "y\n")).code).toBe(4);
-}, 30_000);
+});
 
 test("the remaining exit codes: 1 failed, 5 failed and undone, 6 the undo failed too", async () => {
   const files = (undo: string) =>

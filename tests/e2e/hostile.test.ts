@@ -1,10 +1,11 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, expect, test, setDefaultTimeout } from "bun:test";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestServer } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
 import { at, cli, envelopeOf, place, removePlaces, runbooks, write } from "./support.ts";
 
+setDefaultTimeout(30_000);
 afterAll(removePlaces);
 
 const HEAD = "summary: s\nrisk: read\n";
@@ -58,7 +59,7 @@ test("hostile and wrong documents are refused with file:line:column and a hint, 
     expect(envelope.error?.hint, what).toBeTruthy();
     expect({ what, slow: ms > 1_500, large: megabytes > 400 }).toEqual({ what, slow: false, large: false });
   }
-}, 30_000);
+});
 
 test("one hostile document does not hide the others", async () => {
   const p = place(runbooks({ "t/bad": TEXTS["50,000 levels of brackets"]![0], "t/good": `${HEAD}${STEP}` }));
@@ -126,7 +127,7 @@ test("quotes, line breaks, options and expressions in a parameter arrive byte fo
     expect({ way, words: at(ran.envelope, "data", way) }).toEqual({ way, words: NASTY });
   }
   expect(await Bun.file(join(p.cwd, "pwned")).exists()).toBe(false);
-}, 30_000);
+});
 
 test("a NUL byte in a document is refused", async () => {
   const p = place(

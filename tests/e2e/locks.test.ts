@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test, setDefaultTimeout } from "bun:test";
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -6,6 +6,7 @@ import type { TestServer } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
 import { at, cli, type Env, type Place, place, removePlaces, runbooks, Running, statuses } from "./support.ts";
 
+setDefaultTimeout(30_000);
 afterAll(removePlaces);
 
 let server: TestServer;
@@ -13,7 +14,7 @@ let env: Env;
 beforeAll(async () => {
   server = await sharedServer();
   env = { CLUSTER_PASSWORD: server.password };
-}, 30_000);
+});
 
 const HOLD = `summary: s
 risk: change

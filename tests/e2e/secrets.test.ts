@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test, setDefaultTimeout } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestServer } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
 import { cli, filesBelow, type Place, place, removePlaces, runbooks, runId, Running, write } from "./support.ts";
 
+setDefaultTimeout(30_000);
 afterAll(removePlaces);
 
 /** Long, and with what each encoding changes, so that a cut or an encoded form shows. */
@@ -98,7 +99,7 @@ beforeAll(async () => {
     "key.secret": `${key}\n`,
   });
   env = { TOKEN: token, CLUSTER_PASSWORD: server.password, PGDBA_PG_PASSWORD: password };
-}, 30_000);
+});
 
 const args = (name: string) => ["t", name, "--token", "env:TOKEN", "--key", `file:${join(p.root, "key.secret")}`];
 

@@ -1,8 +1,11 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, expect, test, setDefaultTimeout } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { clientOf } from "../support/postgres.ts";
+import { clusterFile, sharedServer } from "./server.ts";
 import { alive, at, cli, eventually, type Place, place, removePlaces, runbooks, runId, Running, statuses, stepTypes } from "./support.ts";
 
+setDefaultTimeout(30_000);
 afterAll(removePlaces);
 
 const NOTE = (text: string) => `exec: {argv: [sh, -c, 'echo ${text} >> notes']}`;
@@ -111,7 +114,7 @@ test("twice: every child is dead, the journal says unknown, exit 130 within 3 s,
   const said = await cli(["resume", runId(ran), "--assume", "busy=done"], p);
   expect(said.exit).toBe(130);
   expect(notes(p)).toEqual(["made", "unmade", "closed"]);
-}, 10_000);
+});
 
 test("twice with a step type that never ends: exit 130 within 3 s, a third signal at once", async () => {
   const p = place({
@@ -139,6 +142,53 @@ test("twice with a step type that never ends: exit 130 within 3 s, a third signa
   expect(ms).toBeLessThan(500);
   const id = /resume (\S+?)`/.exec(ran.envelope.error!.hint!)![1]!;
   expect((await cli(["resume", id], p)).envelope.error?.code).toBe("needs_operator");
+});
+
+test("SQL under way is cancelled on the server as well, a change by the second signal only", async () => {
+  const server = await sharedServer();
+  const sleep = (type: string) => `summary: s\nrisk: change\nneeds: [postgres]\nsteps:\n  - id: stuck\n    ${type}: {sql: select pg_sleep(60)}\n`;
+  const p = place({
+    "home/clusters/orders.yaml": clusterFile(server, "managed"),
+    ...runbooks({ "t/query": sleep("sql.query"), "t/execute": sleep("sql.execute") }),
+  });
+  for (const [name, status] of [["query", "cancelled"], ["execute", "unknown"]] as const) {
+    const child = new Running(["t", name, "--cluster", "orders"], p, { env: { CLUSTER_PASSWORD: server.password } });
+    await child.said("start stuck");
+    await Bun.sleep(100);
+    const began = performance.now();
+    child.signal("SIGINT");
+    if (name === "execute") {
+      await child.said("unwinding");
+      child.signal("SIGINT");
+    }
+    const ran = await child.done();
+    expect(performance.now() - began).toBeLessThan(3_000);
+    expect([ran.exit, statuses(ran)["stuck"]]).toEqual([130, status]);
+  }
+  const client = await clientOf(server);
+  try {
+    const { rows } = await client.query("SELECT count(*)::int AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()");
+    expect(rows[0]).toEqual({ n: 0 });
+  } finally {
+    await client.end();
+  }
+});
+
+test("SIGINT while a server does not answer ends at once, before anything was done", async () => {
+  const deaf = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const p = place(runbooks({ "t/stop": guarded("      - id: stuck\n        wait: {for: 60s}") }));
+  try {
+    const child = new Running(["t", "stop", "--host", "127.0.0.1", "--port", String(deaf.port), "--user", "x"], p);
+    await Bun.sleep(400);
+    const began = performance.now();
+    child.signal("SIGINT");
+    const ran = await child.done();
+    expect(performance.now() - began).toBeLessThan(2_000);
+    expect([ran.exit, ran.envelope.error?.code]).toEqual([130, "interrupted"]);
+    expect(notes(p)).toEqual([]);
+  } finally {
+    deaf.stop(true);
+  }
 });
 
 test("a signal before anything began leaves nothing behind", async () => {

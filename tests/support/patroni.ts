@@ -101,6 +101,7 @@ export async function startPatroni(count: number): Promise<PatroniCluster> {
         data_dir: join(dir, "data"),
         bin_dir: postgresBinaries(),
         pgpass: join(dir, "pgpass"),
+        basebackup: [{ checkpoint: "fast" }, "no-sync"],
         authentication: {
           superuser: { username: "postgres", password },
           replication: { username: "replicator", password },

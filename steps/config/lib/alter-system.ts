@@ -87,8 +87,7 @@ export async function openAlterSystem(ctx: StepContext): Promise<Place> {
     mayWrite: (names) => mayWrite(server, names),
     async write(values) {
       for (const [name, value] of values) {
-        const parts =
-          value === null ? null : isList(name) ? listElements(textOf(value)) : [textOf(value)];
+        const parts = value === null ? null : partsOf(name, textOf(value), pg.info.version_num);
         const { rows } = await pg.query(STATEMENT, [name, parts], { signal: ctx.signal });
         await pg.query(String(rows[0]?.["sql"]), [], {
           timeoutMs: STATEMENT_MS,
@@ -109,6 +108,13 @@ export async function openAlterSystem(ctx: StepContext): Promise<Place> {
       }
     },
   };
+}
+
+/** What stands after TO: the names of a list one by one, or they would become one name. */
+function partsOf(name: string, text: string, version: number): string[] {
+  // A plain text before 14.
+  if (name === "unix_socket_directories" && version < 140000) return [text];
+  return isList(name) ? listElements(text) : [text];
 }
 
 interface Server {

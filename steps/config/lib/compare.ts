@@ -81,20 +81,18 @@ function compare(rows: Row[]): Pick<Comparison, "differences" | "same"> {
   const differing = rows.flatMap(({ setting, other }) => {
     const now = setting.reset_val ?? setting.setting;
     if (other !== null && sameValue(setting, now, other)) return [];
-    return [
-      {
-        name: setting.name,
-        current: humanValue(setting, now),
-        other: other === null ? null : humanValue(setting, other),
-        importance: importanceOf(setting),
-        takes_effect: neededFor(setting.context),
-        description: setting.short_desc,
-        factor: factor(setting, now, other ?? ""),
-      },
-    ];
+    const difference: Difference = {
+      name: setting.name,
+      current: humanValue(setting, now),
+      other: other === null ? null : humanValue(setting, other),
+      importance: importanceOf(setting),
+      takes_effect: neededFor(setting.context),
+      description: setting.short_desc,
+    };
+    return [{ difference, factor: factor(setting, now, other ?? "") }];
   });
   return {
-    differences: differing.toSorted(byImportance).map(({ factor: _, ...difference }) => difference),
+    differences: differing.toSorted(byImportance).map(({ difference }) => difference),
     same: rows.length - differing.length,
   };
 }

@@ -44,12 +44,15 @@ export function importanceOf({ name, category }: Pick<Setting, "name" | "categor
 
 const RANK: Record<Importance, number> = { high: 0, medium: 1, low: 2 };
 
+interface Ranked {
+  difference: { name: string; importance: Importance };
+  factor: number;
+}
+
 /** The most important first; among equals, what is furthest apart, then by name. */
-export function byImportance(
-  a: { importance: Importance; factor: number; name: string },
-  b: { importance: Importance; factor: number; name: string },
-): number {
-  return (
-    RANK[a.importance] - RANK[b.importance] || b.factor - a.factor || (a.name < b.name ? -1 : 1)
-  );
+export function byImportance(a: Ranked, b: Ranked): number {
+  const [one, other] = [a.difference, b.difference];
+  if (one.importance !== other.importance) return RANK[one.importance] - RANK[other.importance];
+  if (a.factor !== b.factor) return b.factor - a.factor;
+  return one.name < other.name ? -1 : 1;
 }

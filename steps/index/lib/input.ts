@@ -41,7 +41,7 @@ export function readInput(input: WorkloadInput): { asked: Asked; isWanted(table:
 }
 
 /** `name` or `schema.name`, each part bare or quoted as in SQL. @throws PgdbaError invalid_param */
-function tableName(text: string): TableName {
+export function tableName(text: string): TableName {
   const parts = [...text.matchAll(/"((?:[^"]|"")+)"|([^".\s]+)/g)].map((match) => match[1]?.replaceAll('""', '"') ?? (match[2] ?? "").toLowerCase());
   const [first, second, ...more] = parts;
   if (first === undefined || more.length > 0) {

@@ -33,7 +33,6 @@ export interface Explained {
 const LOCK_TIMEOUT = 2000;
 const ESTIMATE = "VERBOSE, SETTINGS, FORMAT JSON";
 const EXECUTE = "ANALYZE, BUFFERS, WAL, VERBOSE, SETTINGS, FORMAT JSON";
-const PREPARED = "pgdba_query_analyze";
 
 /**
  * The plan of a statement. All in a transaction that is rolled back whatever happens, READ ONLY unless executing the statement
@@ -67,6 +66,8 @@ async function attempt(
 ): Promise<Explained | "writes"> {
   const { statement, timeoutMs, signal } = request;
   const generic = statement.params > 0 && request.params === undefined;
+  // A prepared statement outlives the transaction, and parallel steps share the session.
+  const prepared = generic ? `pgdba_${crypto.randomUUID().replaceAll("-", "")}` : null;
   let result: Explained | "writes" | undefined;
   try {
     await session.transaction(
@@ -75,15 +76,16 @@ async function attempt(
         // Our reading of the text rests on it.
         await run("SET LOCAL standard_conforming_strings = on");
         await setPlanner(run, request.settings);
-        result = await within(run, request, { readOnly, generic });
+        result = await within(run, request, { readOnly, prepared });
         throw new Undo();
       },
     );
   } catch (error) {
     if (!(error instanceof Undo)) throw error;
   } finally {
-    // A prepared statement outlives the transaction. That it is not there is no error worth reporting.
-    if (generic && session.alive()) await session.query(`DEALLOCATE ${PREPARED}`).catch(() => {});
+    // That it is not there, since preparing it failed, is no error worth reporting.
+    if (prepared !== null && session.alive())
+      await session.query(`DEALLOCATE ${prepared}`).catch(() => {});
   }
   return result as Explained | "writes";
 }
@@ -94,10 +96,11 @@ class Undo extends Error {}
 async function within(
   run: Run,
   { statement, params = [], analyze }: Request,
-  { readOnly, generic }: { readOnly: boolean; generic: boolean },
+  { readOnly, prepared }: { readOnly: boolean; prepared: string | null },
 ): Promise<Explained | "writes"> {
+  const generic = prepared !== null;
   const planned = generic
-    ? await explainPrepared(run, statement)
+    ? await explainPrepared(run, prepared, statement)
     : await explained(run, ESTIMATE, statement, params);
   if (!analyze) {
     const plan = parsePlan(planned);
@@ -129,12 +132,12 @@ async function explained(
  * A prepared statement whose generic plan is forced, so that the NULLs given as its values do not shape it. EXPLAIN (GENERIC_PLAN), which
  * 16 brought, wants the simple protocol. One thing is less: partitions that the values would choose among are not shown.
  */
-async function explainPrepared(run: Run, { text, params }: Statement): Promise<Json> {
-  const before = `PREPARE ${PREPARED} AS\n`;
+async function explainPrepared(run: Run, name: string, { text, params }: Statement): Promise<Json> {
+  const before = `PREPARE ${name} AS\n`;
   await moved(before.length, () => run(`${before}${text}`));
   await run("SET LOCAL plan_cache_mode = force_generic_plan");
   const nulls = Array.from({ length: params }, () => "NULL").join(", ");
-  const { rows } = await run(`EXPLAIN (${ESTIMATE}) EXECUTE ${PREPARED} (${nulls})`);
+  const { rows } = await run(`EXPLAIN (${ESTIMATE}) EXECUTE ${name} (${nulls})`);
   return rows[0]?.["QUERY PLAN"] ?? null;
 }
 

@@ -15,7 +15,7 @@ export interface Verdict {
   movesSequences: boolean;
 }
 
-/** Functions that may be called, by name, and by what. */
+/** Functions that may be called (or operators), by name, and by what. */
 type Calls = Map<string, string>;
 /** A text that may hold calls, and whose it is. */
 type Text = [text: string, by: string];
@@ -70,16 +70,14 @@ export async function guard(run: Run, explained: Json, statement: Statement): Pr
     bodies.push(...(await viewsAmong(run, names.relations, new Set())));
   }
 
-  const operators = new Map(names.operators.map((name) => [name, "the statement"]));
+  const operators: Calls = new Map(names.operators.map((name) => [name, "the statement"]));
   for (const name of names.functions) calls.set(name, "the statement");
   for (const [text, by] of texts) {
     const found = callsIn(text);
     for (const name of found.functions) if (!calls.has(name)) calls.set(name, by);
     for (const name of found.operators) if (!operators.has(name)) operators.set(name, by);
   }
-  const implementing = await run(OPERATORS, [[...operators.keys()]]);
-  for (const row of implementing.rows)
-    calls.set(String(row.function), `operator ${String(row.operator)}`);
+  await implementing(run, operators, calls);
 
   const movesSequences = await follow(run, calls, bodies);
   const changesRows = changed.length > 0;
@@ -95,9 +93,13 @@ async function follow(run: Run, calls: Calls, bodies: Text[]): Promise<boolean> 
   const seen = new Set<string>();
   let sequences = false;
   while (pending.size > 0 || texts.length > 0) {
+    const operators: Calls = new Map();
     for (const [text, by] of texts) {
-      for (const word of wordsIn(text)) if (!pending.has(word)) pending.set(word, by);
+      const found = wordsIn(text);
+      for (const word of found.words) if (!pending.has(word)) pending.set(word, by);
+      for (const name of found.operators) operators.set(name, by);
     }
+    await implementing(run, operators, pending);
     const { rows } = await run(FUNCTIONS, [[...pending.keys()], [...judged]], { maxRows: 100_000 });
     const next: Calls = new Map();
     const deeper = texts.length === 0 ? [] : await viewsAmong(run, [...pending.keys()], seen);
@@ -113,6 +115,13 @@ async function follow(run: Run, calls: Calls, bodies: Text[]): Promise<boolean> 
     texts = deeper;
   }
   return sequences;
+}
+
+/** Adds the functions behind operators to the calls. */
+async function implementing(run: Run, operators: Calls, calls: Calls): Promise<void> {
+  if (operators.size === 0) return;
+  const { rows } = await run(OPERATORS, [[...operators.keys()]]);
+  for (const row of rows) calls.set(String(row.function), `operator ${String(row.operator)}`);
 }
 
 function refuseUnsafe(row: FunctionRow, by: string): void {

@@ -1,5 +1,6 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
+import { placeIdentifiers } from "../../sql/input.ts";
 
 /** The schema that pg_stat_statements lives in, and its version as a number: 1.10 is 110. */
 export interface Extension {
@@ -39,7 +40,33 @@ export async function statementsExtension(session: PgSession): Promise<Extension
   );
 }
 
-/** A role without it sees the texts of its own statements only. */
+/** What a role sees of others' statements without the privilege; their queryid is NULL. */
 export const HIDDEN_TEXT = "<insufficient privilege>";
 export const GRANT_HINT =
-  "Texts of others' statements need pg_read_all_stats: GRANT pg_monitor TO the role, as a superuser.";
+  "To see others' statements needs pg_read_all_stats: GRANT pg_monitor TO the role, as a superuser.";
+
+/**
+ * The text of a recorded statement, and the database that it ran in (this one, if it ran in several).
+ * @throws PgdbaError capability_missing | invalid_param when there is none, or it is hidden from the role
+ */
+export async function recordedStatement(
+  session: PgSession,
+  queryid: string,
+): Promise<{ text: string; database: string }> {
+  const { schema } = await statementsExtension(session);
+  const { rows } = await session.query(
+    placeIdentifiers(
+      `SELECT s.query, d.datname AS database FROM :"schema".pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+       WHERE s.queryid::text = $1 ORDER BY d.datname = current_database() DESC, s.calls DESC LIMIT 1`,
+      { schema },
+    ),
+    [queryid],
+  );
+  const { query, database } = rows[0] ?? {};
+  if (typeof query !== "string" || typeof database !== "string") {
+    throw new PgdbaError("invalid_param", `pg_stat_statements has no statement ${queryid}`, {
+      hint: `List them with \`pgdba query slow-log\`; rare ones are dropped when pg_stat_statements.max is reached. ${GRANT_HINT}`,
+    });
+  }
+  return { text: query, database };
+}

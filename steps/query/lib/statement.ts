@@ -88,9 +88,7 @@ function collect(value: Json, found: Found): void {
       if (key === "SortBy") found.operators.push(lastOf(child.useOp));
       if (key === "ColumnRef") found.columns.push(lastOf(child.fields));
       if (key === "A_Indirection") found.columns.push(lastOf(child.indirection));
-      if (typeof child.relname === "string") found.relations.push(child.relname);
     }
-    // The target of INSERT, UPDATE, DELETE and MERGE is a RangeVar without its name around it.
     if (key === "relname" && typeof child === "string") found.relations.push(child);
     collect(child, found);
   }

@@ -93,7 +93,7 @@ const CASES: [name: string, text: string, expected: string[]][] = [
   [
     "names that can't be referred to",
     runbook("  - {id: in, set: {a: params}}\noutput: {run: '1'}\n"),
-    ["7:10 reserved-name", "8:10 reserved-name"],
+    ["7:10 reserved-name", "8:15 reserved-name"],
   ],
   [
     "a duplicate id",

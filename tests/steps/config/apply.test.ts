@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { stat, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { PgdbaError } from "../../../engine/errors.ts";
 import apply from "../../../steps/config/apply.ts";
@@ -253,6 +253,54 @@ function hasty() {
     sleep: (ms: number) => Bun.sleep(ms / 10),
   };
 }
+
+test("lists, quotes and backslashes arrive as they are meant, on the oldest version too", async () => {
+  const settings = {
+    shared_preload_libraries: 'pg_stat_statements, "auto_explain"',
+    archive_command: `cp "%p" 'x'`,
+    log_line_prefix: "it's \\ %m",
+    DateStyle: "ISO, DMY",
+    vacuum_cost_delay: "1500us",
+  };
+  const lines = [
+    "shared_preload_libraries = 'pg_stat_statements, auto_explain'",
+    `archive_command = 'cp "%p" ''x'''`,
+    "log_line_prefix = 'it''s \\\\ %m'",
+    "DateStyle = 'ISO, DMY'",
+    "vacuum_cost_delay = '1500us'",
+  ];
+  const folders = { unix_socket_directories: "/tmp, /var/tmp" };
+  await runStep(apply, await fresh(), { settings: { ...settings, ...folders } });
+  expect(await autoConf(server)).toEqual([
+    ...lines,
+    `unix_socket_directories = '"/tmp", "/var/tmp"'`,
+  ]);
+
+  const old = await startServer({ version: 13 });
+  try {
+    const ctx = await contextOn(old, { stateDir, run: "run-old" });
+    await runStep(apply, ctx, { settings: { ...settings, ...folders } });
+    expect(await autoConf(old)).toEqual([...lines, "unix_socket_directories = '/tmp, /var/tmp'"]);
+    await apply.undo!(ctx, { settings } as never, undefined);
+    expect(await autoConf(old)).toEqual([]);
+  } finally {
+    await old.stop();
+  }
+});
+
+test("a server that forbids ALTER SYSTEM is left alone", async () => {
+  const conf = join(server.dataDir, "postgresql.conf");
+  const text = await readFile(conf, "utf8");
+  await writeFile(conf, `${text}\nallow_alter_system = off\n`);
+  await sql("SELECT pg_reload_conf()");
+  await Bun.sleep(50);
+  const error = await failure(runStep(apply, await fresh(), { settings: { work_mem: "8MB" } }));
+  await writeFile(conf, text);
+  await sql("SELECT pg_reload_conf()");
+  await Bun.sleep(50);
+  expect(error).toMatchObject({ code: "step_refused" });
+  expect(error.message).toContain("allow_alter_system");
+});
 
 test("a value that this role overrides for itself is in force for all others", async () => {
   await sql("ALTER ROLE postgres SET work_mem = '1MB'");

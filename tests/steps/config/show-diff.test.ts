@@ -161,6 +161,7 @@ test("config.tune asks the server what it is and what its build can do, and the 
   // All of it is something that this server takes.
   const { differences } = await runStep(diff, await fresh(), { settings });
   expect(differences.length).toBeGreaterThan(10);
+  for (const one of differences) expect(one.reason).toBe(settings[one.name].reason);
 });
 
 test("config.tune asks for the memory of a server that runs elsewhere", async () => {

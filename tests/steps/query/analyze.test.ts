@@ -45,7 +45,10 @@ beforeAll(async () => {
     CREATE FUNCTION summed(n int, m int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN n + m; END';
     CREATE AGGREGATE odd_sum (int) (SFUNC = summed, STYPE = int, INITCOND = '0');
     CREATE OPERATOR |+| (LEFTARG = int, RIGHTARG = int, FUNCTION = summed);
+    CREATE FUNCTION adds(n int) RETURNS int STABLE LANGUAGE plpgsql AS 'BEGIN RETURN n |+| 1; END';
     CREATE VIEW through AS SELECT id, shout(name) AS s FROM items;
+    CREATE FUNCTION by_view() RETURNS bigint STABLE LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(s) FROM through); END';
+    CREATE FUNCTION root(float8) RETURNS float8 IMMUTABLE LANGUAGE internal AS 'dsqrt';
     CREATE TABLE ruled (id int); CREATE RULE tell AS ON INSERT TO ruled DO ALSO NOTIFY somebody;
     CREATE TABLE checked (id int CHECK (summed(id, 1) > 0));
     CREATE TABLE defaulted (id int, v int DEFAULT summed(1, 1));
@@ -208,6 +211,10 @@ describe("parameters", () => {
     }
     expect(await codeOf(run({ sql: "SELECT nothing($1)" }, old.ctx))).toBe("query_failed");
     expect((await run({ sql: "SELECT 1 WHERE $1" }, old.ctx)).generic).toBe(true);
+    // A syntax that 14 gave up: our grammar does not take it, so it is planned and never executed.
+    const factorial = "SELECT id ! FROM items";
+    expect((await run({ sql: factorial }, old.ctx)).plan.type).toBe("Seq Scan");
+    expect(await codeOf(run({ sql: factorial, analyze: true }, old.ctx))).toBe("step_refused");
     const { plan } = await run(
       { sql: "UPDATE items SET name = 'x' WHERE id = 3", analyze: true },
       old.ctx,
@@ -335,8 +342,11 @@ describe("what could act outside of the transaction is not executed", () => {
     ["pg_notify", "SELECT pg_notify('a', 'b')"],
     ["shout", "SELECT shout('x')"],
     ["shout", "SELECT s FROM through WHERE id = 1"],
-    ["hidden calls dblink_exec", "SELECT liar()"],
+    ["through calls shout", "SELECT by_view()"],
+    ["a function in internal", "SELECT root(price::float8) FROM items"],
+    ["hidden() calls dblink_exec", "SELECT liar()"],
     ["dynamic", "SELECT dynamic()"],
+    ["operator |+| calls summed", "SELECT adds(1)"],
     ["summed", "SELECT odd_sum(id) FROM items"],
     ["operator |+|", "SELECT id |+| 1 FROM items"],
     ["trigger loud of watched", "UPDATE watched SET v = 2"],
@@ -357,11 +367,13 @@ describe("what could act outside of the transaction is not executed", () => {
     ["foreign", "SELECT reads()"],
     ["foreign", "INSERT INTO split VALUES (1)"],
     ["rule", "INSERT INTO ruled VALUES (1)"],
-    ["WITH", "WITH w AS MATERIALIZED (SELECT pg_sleep(10)) SELECT 1 FROM w -- WITH"],
-  ])("%s: %s", async (_why, sql) => {
+    ["pg_sleep", "WITH w AS MATERIALIZED (SELECT pg_sleep(10)) SELECT 1 FROM w"],
+  ])("%s: %s", async (why, sql) => {
     const before = await traces();
     const started = performance.now();
-    expect(["step_refused", "unsupported"]).toContain(await codeOf(executed(sql)));
+    const error = await executed(sql).catch((thrown: unknown) => thrown);
+    expect(error.message).toContain(why);
+    expect(["step_refused", "unsupported"]).toContain(error.code);
     expect(performance.now() - started).toBeLessThan(3000);
     expect(await traces()).toEqual(before);
     expect(existsSync(file())).toBe(false);
@@ -396,6 +408,12 @@ describe("what could act outside of the transaction is not executed", () => {
     expect(await messageOf(executed("SELECT 1::pair"))).toContain("to_pair(integer)");
     await on.sql("DROP TYPE pair CASCADE");
     expect((await executed("SELECT 1")).analyzed).toBe(true);
+  });
+
+  test("two at once on one session do not meet", async () => {
+    const sql = "SELECT * FROM items WHERE id = $1";
+    const both = await Promise.all([run({ sql }), run({ sql }), run({ sql: `${sql} -- again` })]);
+    expect(both.map(({ generic }) => generic)).toEqual([true, true, true]);
   });
 
   test("the allow list holds volatile functions only, which a rollback or nothing undoes", async () => {

@@ -83,7 +83,7 @@ function origins(node: PlanNode, judged: Map<PlanNode, Judged>): PlanNode[] {
 /** Rows by which the estimate is off, in all loops. */
 function difference({ actual, estimated }: PlanNode): number {
   if (actual === null) return 0;
-  return (Math.abs(actual.rows_per_loop - estimated.rows) * actual.loops) / actual.processes;
+  return Math.abs(actual.rows_per_loop - estimated.rows) * actual.loops;
 }
 
 function finding({ node, factor, over }: Judged, effect: Judged): Finding {

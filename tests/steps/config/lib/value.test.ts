@@ -82,57 +82,17 @@ const UNITS = [
   "MBs",
   "x",
 ];
-const WORDS = [
-  ...[
-    "on",
-    "off",
-    "true",
-    "false",
-    "yes",
-    "no",
-    "t",
-    "f",
-    "y",
-    "n",
-    "o",
-    "of",
-    "ON",
-    "True",
-    " on",
-    "on ",
-    "TRUE",
-    "1 ",
-  ],
-  ...[
-    "pglz",
-    "lz4",
-    "local",
-    "remote_apply",
-    "partition",
-    "escape",
-    "HEX",
-    "warning",
-    "debug1",
-    "maybe",
-    "",
-    " ",
-    "null",
-    "--1",
-    "1 2",
-    "1,5",
-    "NaN",
-    "inf",
-  ],
-];
+const WORDS =
+  "on|off|true|false|yes|no|t|f|y|n|o|of|ON|True| on|on |TRUE|1 |pglz|lz4|local|remote_apply|partition|escape|HEX|warning|debug1|maybe|| |null|--1|1 2|1,5|NaN|inf".split(
+    "|",
+  );
 /** With a show function of their own: octal, or as the operating system has it. */
 const SHOWN_OTHERWISE = /^(unix_socket_permissions|log_file_mode|data_directory_mode|tcp_\w+)$/;
 
 const TEXTS = [...NUMBERS.flatMap((number) => UNITS.map((unit) => number + unit)), ...WORDS];
 
 /** What the server makes of each value, null where it refuses it. */
-async function serverValues(
-  version: Version,
-): Promise<{
+async function serverValues(version: Version): Promise<{
   rules: Map<string, ValueRules>;
   rows: { name: string; text: string; got: string | null }[];
 }> {

@@ -1,0 +1,107 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { Json, StepContext } from "../../engine/types.ts";
+import { indexesOf } from "../../providers/twin/plan.ts";
+import { defineStep } from "../define.ts";
+import { milliseconds, session } from "../sql/session.ts";
+import { build, sweep } from "./lib/build.ts";
+import { readDefinition } from "./lib/definition.ts";
+import { dropIndex, findIndex, schemaOf } from "./lib/existing.ts";
+import { serverPlan } from "./lib/server-plan.ts";
+
+const LOCK_TIMEOUT = "30s";
+
+export default defineStep({
+  type: "index.create",
+  summary: "Build an index while others write, and say whether the planner uses it",
+  docs: `\`definition\` is one CREATE INDEX with a name; CONCURRENTLY is added when it lacks. The build waits for transactions that are older,
+each at most \`lock_timeout\`. Whatever fails, the invalid index that PostgreSQL leaves behind is dropped, and so is one that an earlier
+attempt left. A valid index of the same name is left as it is.
+
+With \`query\`, the server's plan of that statement afterwards says whether the index is used; it is not executed.`,
+  example: `- index.create:
+    definition: CREATE INDEX orders_customer_idx ON public.orders (customer)
+    query: SELECT * FROM public.orders WHERE customer = $1
+`,
+  effect: "change",
+  idempotent: true,
+  needs: ["postgres", "primary"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["definition"],
+    properties: {
+      definition: { type: "string", minLength: 1, description: "One CREATE INDEX statement" },
+      query: { type: ["string", "null"], description: "A statement that the index is for" },
+      lock_timeout: { type: ["string", "null"], format: "duration", description: `How long to wait for each lock; ${LOCK_TIMEOUT} without it` },
+      timeout: { type: ["string", "null"], format: "duration", description: "How long the build may take; the server's own statement_timeout without it" },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["index", "table", "created", "definition", "bytes", "used", "cost_before", "cost_after"],
+    properties: {
+      index: { type: "string" },
+      table: { type: "string" },
+      created: { type: "boolean", description: "False when it was there already" },
+      definition: { type: "string" },
+      bytes: { type: "number" },
+      used: { type: ["boolean", "null"], description: "Whether the plan of `query` uses it; null without one" },
+      cost_before: { type: ["number", "null"] },
+      cost_after: { type: ["number", "null"] },
+    },
+  },
+  async run(ctx, input) {
+    const definition = await readDefinition(input.definition);
+    const pg = await session(ctx);
+    const schema = await schemaOf(pg, definition.schema, definition.table);
+    const options = { lockTimeoutMs: milliseconds(input.lock_timeout ?? LOCK_TIMEOUT), timeoutMs: milliseconds(input.timeout ?? undefined) };
+    const query = input.query ?? null;
+    const before = query === null ? null : await serverPlan(pg, query, ctx.signal);
+    await sweep(ctx, schema, definition.name, options);
+    const there = await findIndex(pg, schema, definition.name);
+    const created = there === null;
+    if (created) await build(ctx, definition, schema, options);
+    else if (there.builder !== null) {
+      throw new PgdbaError("step_refused", `Process ${there.builder} builds ${schema}.${definition.name} now`, { hint: "Wait for it to end, then run again.", retryable: true });
+    } else {
+      ctx.unchanged();
+      ctx.warn(`There is an index ${schema}.${definition.name} already: ${there.definition}`);
+    }
+    const built = await findIndex(pg, schema, definition.name);
+    if (built === null) throw new PgdbaError("step_failed", `The index ${schema}.${definition.name} is gone again`, { hint: "Somebody else may have dropped it; run again." });
+    const after = query === null ? null : await serverPlan(pg, query, ctx.signal);
+    return {
+      index: `${schema}.${definition.name}`,
+      table: built.table,
+      created,
+      definition: built.definition,
+      bytes: built.bytes,
+      used: after === null ? null : indexesOf(after).has(definition.name),
+      cost_before: before?.["Total Cost"] ?? null,
+      cost_after: after?.["Total Cost"] ?? null,
+    };
+  },
+  async plan(_ctx, input) {
+    const { sql } = await readDefinition(input.definition);
+    return { sql };
+  },
+  async probe(ctx, input) {
+    const definition = await readDefinition(input.definition);
+    const pg = await session(ctx);
+    const found = await findIndex(pg, await schemaOf(pg, definition.schema, definition.table), definition.name);
+    // One that is there but not valid is swept by `run`, unless somebody still builds it.
+    if (found === null || (!found.valid && found.builder === null)) return { state: "not_done" };
+    if (!found.valid) return { state: "unknown", reason: `Process ${found.builder} still builds the index.` };
+    const { schema, name, table, bytes } = found;
+    return { state: "done", output: { index: `${schema}.${name}`, table, created: true, definition: found.definition, bytes, used: null, cost_before: null, cost_after: null } };
+  },
+  async undo(ctx: StepContext, input: { definition: string; lock_timeout?: Json }, output) {
+    const definition = await readDefinition(input.definition);
+    const pg = await session(ctx);
+    const schema = await schemaOf(pg, definition.schema, definition.table);
+    const lockTimeoutMs = milliseconds(LOCK_TIMEOUT);
+    if (output === undefined) await sweep(ctx, schema, definition.name, { lockTimeoutMs });
+    else if (output.created) await dropIndex(pg, schema, definition.name, { lockTimeoutMs });
+  },
+});

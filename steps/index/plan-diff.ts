@@ -1,0 +1,175 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { PgdbaError } from "../../engine/errors.ts";
+import type { Json, StepContext } from "../../engine/types.ts";
+import { type PlanNode, shapeOfPlan, type Twin } from "../../providers/twin/twin.ts";
+import { defineStep } from "../define.ts";
+import { session } from "../sql/session.ts";
+import { readInput, type WorkloadInput } from "./lib/input.ts";
+import { study } from "./lib/open.ts";
+import { serverPlan } from "./lib/server-plan.ts";
+import { LIMITS_OUTPUT, UNPROVEN_OUTPUT, WORKLOAD_INPUT } from "./lib/suggest-schema.ts";
+
+const TWIN_VERSION = 18;
+const NUMBER = { type: "number" } as const;
+const TEXT = { type: "string" } as const;
+
+interface Input extends WorkloadInput {
+  settings?: Record<string, Json> | null;
+  settings_file?: string | null;
+  pg_version?: number | null;
+}
+
+export default defineStep({
+  type: "plan.diff",
+  summary: "Which statements would get another plan under other settings, or under PostgreSQL 18",
+  docs: `Plans the workload twice on the planner's twin (see \`index.suggest\`): as the server is, and with \`settings\` (or the lines of
+\`settings_file\`: postgresql.conf's or JSON). The server is asked for its catalogues only. Settings that no plan depends on are in \`ignored\`.
+
+With \`pg_version: 18\` the first plan is the server's own, by EXPLAIN without executing anything, and the second one is PostgreSQL 18's.
+
+A cost is in units of the settings it was computed with: after a change of \`random_page_cost\` and its like, compare plans and not costs.`,
+  example: `- plan.diff:
+    settings: {random_page_cost: 1.1, work_mem: 64MB}
+`,
+  effect: "read",
+  idempotent: true,
+  needs: ["postgres"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      ...WORKLOAD_INPUT,
+      settings: { type: ["object", "null"], description: "Setting to value" },
+      settings_file: { type: ["string", "null"], description: "A file of settings: name = value, or JSON" },
+      pg_version: { type: ["integer", "null"], enum: [TWIN_VERSION, null], description: "Compare the server's plans with this version's" },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["changed", "statements", "cost", "settings", "ignored", "unproven", "limits"],
+    properties: {
+      changed: {
+        type: "array",
+        description: "Statements whose plan differs, the dearest first",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["sql", "queryid", "calls", "cost_before", "cost_after", "plan_before", "plan_after"],
+          properties: {
+            sql: TEXT,
+            queryid: { type: ["string", "null"] },
+            calls: NUMBER,
+            cost_before: NUMBER,
+            cost_after: NUMBER,
+            plan_before: { ...TEXT, description: "Nodes, joins, tables and indexes from the outside in" },
+            plan_after: TEXT,
+          },
+        },
+      },
+      statements: { ...NUMBER, description: "Statements planned" },
+      cost: { type: "object", additionalProperties: false, required: ["before", "after"], properties: { before: NUMBER, after: NUMBER } },
+      settings: { type: "object", description: "What was applied", additionalProperties: TEXT },
+      ignored: { type: "array", items: { type: "object", additionalProperties: false, required: ["name", "reason"], properties: { name: TEXT, reason: TEXT } } },
+      unproven: UNPROVEN_OUTPUT,
+      limits: LIMITS_OUTPUT,
+    },
+  },
+  async run(ctx, input) {
+    const given = input as unknown as Input;
+    const wanted = { ...(await fileSettings(ctx, given.settings_file ?? null)), ...given.settings };
+    const upgrade = given.pg_version === TWIN_VERSION;
+    if (Object.keys(wanted).length === 0 && !upgrade) {
+      throw new PgdbaError("invalid_param", "Nothing to compare with: neither settings nor a version", { hint: "Give --settings '{\"work_mem\": \"64MB\"}', --settings-file or --pg-version 18." });
+    }
+    const found = await study(ctx, readInput(given).asked);
+    const { twin } = found;
+    try {
+      const { settings, ignored } = await usable(twin, wanted);
+      const unproven = [...found.refused];
+      const changed: (Row & { weight: number })[] = [];
+      const cost = { before: 0, after: 0 };
+      let statements = 0;
+      for (const { sql, queryid, calls } of found.parsed) {
+        try {
+          const before = upgrade ? await serverPlan(await session(ctx), sql, ctx.signal) : await twin.explain(sql);
+          const after = await twin.explain(sql, { settings });
+          statements++;
+          cost.before += calls * before["Total Cost"];
+          cost.after += calls * after["Total Cost"];
+          if (shapeOfPlan(before) !== shapeOfPlan(after)) changed.push({ ...row(sql, queryid, calls, before, after), weight: calls * before["Total Cost"] });
+        } catch (error) {
+          if (!(error instanceof PgdbaError) || error.code === "interrupted") throw error;
+          unproven.push({ sql, reason: error.message });
+        }
+      }
+      return {
+        changed: changed.toSorted((a, b) => b.weight - a.weight).map(({ weight: _, ...rest }) => rest),
+        statements,
+        cost,
+        settings,
+        ignored,
+        unproven,
+        limits: twin.limits.map((limit) => ({ ...limit })),
+      };
+    } finally {
+      await twin.close();
+    }
+  },
+});
+
+type Row = ReturnType<typeof row>;
+
+function row(sql: string, queryid: string | null, calls: number, before: PlanNode, after: PlanNode) {
+  const plans = { plan_before: shapeOfPlan(before), plan_after: shapeOfPlan(after) };
+  return { sql, queryid, calls, cost_before: before["Total Cost"], cost_after: after["Total Cost"], ...plans };
+}
+
+/** The settings that plans depend on, as text; the others with the reason why they are left out. */
+async function usable(twin: Twin, wanted: Record<string, Json>): Promise<{ settings: Record<string, string>; ignored: { name: string; reason: string }[] }> {
+  const known = new Set(twin.catalogue.settings.map((setting) => setting.name));
+  const settings: Record<string, string> = {};
+  const ignored: { name: string; reason: string }[] = [];
+  for (const [name, value] of Object.entries(wanted)) {
+    // config.tune gives {value, reason, ...} for each.
+    const text = String(typeof value === "object" && value !== null && !Array.isArray(value) ? value["value"] : value);
+    if (!known.has(name)) {
+      ignored.push({ name, reason: "no plan depends on it" });
+      continue;
+    }
+    try {
+      await twin.explain("SELECT 1", { settings: { [name]: text } });
+      settings[name] = text;
+    } catch (error) {
+      ignored.push({ name, reason: (error as Error).message });
+    }
+  }
+  return { settings, ignored };
+}
+
+/** `name = value` lines as in postgresql.conf, or a JSON object. @throws PgdbaError io_failed | invalid_param */
+async function fileSettings(ctx: StepContext, file: string | null): Promise<Record<string, Json>> {
+  if (file === null) return {};
+  let text: string;
+  try {
+    text = await readFile(resolve(ctx.cwd, file), "utf8");
+  } catch (cause) {
+    throw new PgdbaError("io_failed", `The settings in ${file} can't be read`, { hint: "Check the path and its permissions.", cause });
+  }
+  if (text.trimStart().startsWith("{")) {
+    try {
+      return JSON.parse(text) as Record<string, Json>;
+    } catch (cause) {
+      throw new PgdbaError("invalid_param", `${file} is no JSON`, { hint: (cause as Error).message, cause });
+    }
+  }
+  const settings: Record<string, Json> = {};
+  for (const [number, line] of text.split("\n").entries()) {
+    if (/^\s*(#.*)?$/.test(line)) continue;
+    const [, name, quoted, bare] = /^\s*(\w[\w.]*)\s*(?:=|\s)\s*(?:'((?:[^']|'')*)'|([^\s#']+))\s*(?:#.*)?$/.exec(line) ?? [];
+    if (name === undefined) throw new PgdbaError("invalid_param", `${file}:${number + 1} is no setting: ${line.trim()}`, { hint: "Write name = value, one a line." });
+    settings[name.toLowerCase()] = quoted?.replaceAll("''", "'") ?? bare ?? "";
+  }
+  return settings;
+}
