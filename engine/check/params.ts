@@ -11,7 +11,7 @@ type Params = Record<string, ParamSpec>;
 export type SecretRef = { param: string } & ({ env: string } | { file: string });
 
 /** `--max-lag` for `max_lag`. */
-export function flagOf(param: string): string {
+function flagOf(param: string): string {
   return `--${param.replaceAll("_", "-")}`;
 }
 

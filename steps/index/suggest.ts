@@ -83,8 +83,9 @@ async function advise(ctx: StepContext, found: Study, options: Options): Promise
       unproven.push({ sql: statement.sql, reason: error.message });
     }
   }
-  const prover = new Prover(twin, work, writesOf(work, found, catalogue));
-  const candidates = new Candidates(catalogue);
+  const writes = writesOf(work, found, catalogue);
+  const prover = new Prover(twin, work, writes);
+  const candidates = new Candidates(catalogue, writes);
   for (const [number, { uses }] of work.entries()) {
     for (const use of uses) {
       const table = { schema: use.table.schema, table: use.table.name };

@@ -256,11 +256,10 @@ test.concurrent("help of everything, and of every runbook", async () => {
     expect({ args, exit: ran.exit }).toEqual({ args, exit: 0 });
     return String(at(ran.envelope, "data", "help") ?? JSON.stringify(ran.envelope.data));
   };
-  for (const command of ["run", "list", "show", "lint", "test", "schema", "runs", "resume", "lab", "completion"]) {
-    expect(await help("help")).toContain(command);
-    expect(await help(command, ...(command === "run" ? [] : ["--help"]), ...(command === "run" ? ["team/full", "--help"] : []))).not.toBe("");
-  }
-  for (const args of [["team", "full", "--help"], ["run", "team/full", "--help"], ["help", "team", "full"], ["team", "full", "bogus", "--help"]]) {
+  const all = await help("help");
+  for (const command of ["run", "list", "show", "lint", "test", "schema", "runs", "resume", "lab", "completion"]) expect(all).toContain(command);
+  for (const command of ["list", "runs", "resume", "lab"]) expect(await help(command, "--help")).toContain(command);
+  for (const args of [["team", "full", "--help"], ["run", "team/full", "--help"], ["help", "team", "full"]]) {
     const text = await help(...args);
     for (const word of ["--name", "--count", "--token", "A name", "change"]) expect({ args, word, there: text.includes(word) }).toEqual({ args, word, there: true });
   }

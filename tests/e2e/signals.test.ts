@@ -38,7 +38,7 @@ const WAITS: Record<string, string> = {
 
 for (const [index, [what, step]] of Object.entries(WAITS).entries()) {
   const signal = (["SIGINT", "SIGTERM", "SIGHUP"] as const)[index % 3]!;
-  test(`${signal} once in ${what}: cancelled, undone, closed, exit 130 at once; resume brings nothing back`, async () => {
+  test.concurrent(`${signal} once in ${what}: cancelled, undone, closed, exit 130 at once; resume brings nothing back`, async () => {
     const p = place(runbooks({ "t/stop": guarded(step) }));
     const child = new Running(["t", "stop"], p);
     await child.said(what.startsWith("retry") ? /retry|again|attempt/i : "start stuck");

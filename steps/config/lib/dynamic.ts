@@ -3,28 +3,19 @@ import type { JsonObject, StepContext } from "../../../engine/types.ts";
 import {
   patroniClient,
   type PatroniClient,
-  type PatroniMember,
   type PatroniSpec,
 } from "../../../providers/patroni/client.ts";
-import { openSession, type PgSession } from "../../../providers/postgres/session.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
 import { session } from "../../sql/session.ts";
 import { type Given, textOf } from "./document.ts";
-import type { Confirmed, Place } from "./place.ts";
+import { confirmOnMembers, type World } from "./members.ts";
+import type { Place } from "./place.ts";
 import { hideSecrets } from "./secrets.ts";
-import {
-  type FileEntry,
-  neededFor,
-  readFileEntries,
-  readSettings,
-  type Setting,
-  winningEntries,
-} from "./settings.ts";
-import { readValue, sameValue } from "./value.ts";
+import { readSettings, type Setting } from "./settings.ts";
+import { readValue } from "./value.ts";
 
 /** Beyond the loops of Patroni that a change takes to reach every member, ms. */
 const GRACE_MS = 10_000;
-const POLL_MS = 100;
 
 /** What Patroni decides itself, whatever the dynamic configuration says (patroni/postgresql/config.py: CMDLINE_OPTIONS, recovery). */
 const PATRONIS_OWN = new Set([
@@ -51,15 +42,6 @@ const LEAST: Record<string, number> = {
   max_worker_processes: 2,
   wal_keep_size: 16,
 };
-
-/** A standby keeps the primary's larger value of these until the primary has restarted with the smaller one. */
-const NOT_BELOW_PRIMARY = new Set([
-  "max_connections",
-  "max_locks_per_transaction",
-  "max_prepared_transactions",
-  "max_wal_senders",
-  "max_worker_processes",
-]);
 
 /** `postgresql.parameters` of the dynamic configuration, by name in lower case. */
 export function parametersOf(config: JsonObject): Map<string, Given> {
@@ -120,18 +102,9 @@ export async function openDynamic(
       );
       await client.patchConfig({ postgresql: { parameters } }, ctx.signal);
     },
-    confirm: (values, patience) => confirm(world, values, patience ?? world.settleMs + GRACE_MS),
+    confirm: (values, patience) =>
+      confirmOnMembers(world, values, patience ?? world.settleMs + GRACE_MS),
   };
-}
-
-interface World {
-  ctx: StepContext;
-  connection: PgConnection;
-  client: PatroniClient;
-  /** What the dynamic configuration held when we began. */
-  held: ReadonlyMap<string, Given>;
-  /** How long Patroni may take to write a change to a member's files, ms. */
-  settleMs: number;
 }
 
 async function sameCluster(ctx: StepContext, client: PatroniClient): Promise<void> {
@@ -172,155 +145,4 @@ function refuses(config: JsonObject, setting: Setting, value: Given): string | u
   if (least !== undefined && "value" in read && Number(read.value) < least)
     return `must be at least ${least} under Patroni`;
   return undefined;
-}
-
-/** A member as it is now. */
-interface Seen {
-  member: PatroniMember;
-  settings: Map<string, Setting>;
-  entries: FileEntry[];
-  pendingRestart: boolean;
-}
-
-async function confirm(
-  world: World,
-  values: ReadonlyMap<string, Given>,
-  patience: number,
-): Promise<Confirmed> {
-  const { ctx } = world;
-  const began = ctx.clock.monotonic();
-  const up = await running(world);
-  const sessions = new Map<string, PgSession>();
-  try {
-    const opened = await Promise.allSettled(
-      up.map(async (member) => sessions.set(member.name, await sessionOf(world, member))),
-    );
-    for (const one of opened) if (one.status === "rejected") throw one.reason;
-    for (;;) {
-      const seen = await Promise.all(
-        up.map((member) => look(world, member, sessions.get(member.name))),
-      );
-      const settled = ctx.clock.monotonic() - began >= world.settleMs;
-      const faults = seen.flatMap((one) =>
-        [...values].flatMap(([name, value]) => fault(world, one, name, value, settled)),
-      );
-      if (faults.length === 0) return confirmed(seen, values);
-      if (ctx.clock.monotonic() - began >= patience) throw notEverywhere(faults);
-      await ctx.clock.sleep(POLL_MS, ctx.signal);
-    }
-  } finally {
-    await Promise.all([...sessions.values()].map((pg) => pg.close()));
-  }
-}
-
-/** The members that run now, by what they say themselves: the store is a loop old. */
-async function running({ ctx, client }: World): Promise<PatroniMember[]> {
-  const all = await client.members(ctx.signal);
-  const states = await Promise.all(
-    all.map(async ({ api }) =>
-      client.status(api, ctx.signal).then(
-        ({ state }) => String(state),
-        (error: unknown) => {
-          if (ctx.signal.aborted) throw error;
-          return "unreachable";
-        },
-      ),
-    ),
-  );
-  return all.filter((member, index) => {
-    const state = states[index] ?? "";
-    const up = ["running", "streaming"].includes(state);
-    if (!up) ctx.warn(`${member.name} is ${state}; it takes the settings when it runs again`);
-    return up;
-  });
-}
-
-/** A session of its own with a member, by what Patroni says of it. */
-async function sessionOf(
-  { ctx, connection }: World,
-  { host, port }: PatroniMember,
-): Promise<PgSession> {
-  return openSession({ ...connection.spec, host, port, application_name: `pgdba/${ctx.run.id}` });
-}
-
-async function look(
-  { ctx, client }: World,
-  member: PatroniMember,
-  pg: PgSession | undefined,
-): Promise<Seen> {
-  if (pg === undefined) throw new PgdbaError("internal", `no session with ${member.name}`);
-  const { pending_restart } = await client.status(member.api, ctx.signal);
-  const settings = hideSecrets(ctx, await readSettings(pg, ctx.signal));
-  return {
-    member,
-    settings,
-    entries: await readFileEntries(pg, ctx.signal),
-    pendingRestart: pending_restart === true,
-  };
-}
-
-/** Why a member does not have a value; nothing when it has, or waits for a restart only. */
-function fault(world: World, seen: Seen, name: string, value: Given, settled: boolean): string[] {
-  const { member, settings, entries, pendingRestart } = seen;
-  const setting = settings.get(name.toLowerCase());
-  if (setting === undefined) return [`${member.name} does not know ${name}`];
-  const winner = winningEntries(entries).get(name.toLowerCase());
-  const restarts = neededFor(setting.context) === "restart";
-  if (value === null) {
-    // What takes the value's place may be equal to it: then only time tells.
-    const before = world.held.get(name.toLowerCase());
-    const still =
-      before !== undefined &&
-      before !== null &&
-      sameValue(setting, winner?.setting ?? "", textOf(before));
-    return still && !settled ? [`${member.name} still has ${name} = ${winner?.setting}`] : [];
-  }
-  const text = textOf(value);
-  if (winner === undefined || !sameValue(setting, winner.setting ?? "", text)) {
-    if (pendingRestart && NOT_BELOW_PRIMARY.has(setting.name) && !member.role.includes("leader"))
-      return [];
-    const from =
-      winner === undefined
-        ? "nothing"
-        : `${winner.setting} (${winner.sourcefile}:${winner.sourceline})`;
-    return [`${member.name} has ${from} for ${name} instead of ${text}`];
-  }
-  if (restarts)
-    return pendingRestart || sameValue(setting, setting.setting, text)
-      ? []
-      : [`${member.name} has not noticed ${name} = ${text}`];
-  const has = setting.reset_val ?? setting.setting;
-  if (["database", "user", "database user", "client"].includes(setting.source)) return [];
-  return sameValue(setting, has, text)
-    ? []
-    : [`${member.name} runs with ${name} = ${has} instead of ${text}`];
-}
-
-function confirmed(seen: Seen[], values: ReadonlyMap<string, Given>): Confirmed {
-  const awaiting = [...values].filter(([name, value]) =>
-    seen.some(({ settings, entries }) => {
-      const setting = settings.get(name.toLowerCase());
-      if (setting === undefined || neededFor(setting.context) !== "restart") return false;
-      const next =
-        value === null
-          ? (winningEntries(entries).get(name.toLowerCase())?.setting ?? setting.boot_val)
-          : textOf(value);
-      return next !== null && !sameValue(setting, setting.setting, next);
-    }),
-  );
-  return {
-    awaiting_restart: awaiting.map(([name]) => name),
-    members: seen.map(({ member, pendingRestart }) => ({
-      name: member.name,
-      role: member.role,
-      pending_restart: pendingRestart,
-    })),
-  };
-}
-
-function notEverywhere(faults: string[]): PgdbaError {
-  return new PgdbaError("step_failed", `Not every member took the settings: ${faults.join("; ")}`, {
-    hint: "A member's own configuration (postgresql.parameters in its patroni.yml), or ALTER SYSTEM, wins over the dynamic one: take the setting out there. Patroni's log says more.",
-    data: { faults },
-  });
 }

@@ -34,7 +34,7 @@ export function sharedBuffers(input: TuneInput): number {
 }
 
 /** kB. */
-export function effectiveCacheSize(input: TuneInput): number {
+function effectiveCacheSize(input: TuneInput): number {
   return Math.floor(input.workload === "desktop" ? input.memoryKb / 4 : (input.memoryKb * 3) / 4);
 }
 
@@ -46,7 +46,7 @@ export function maintenanceWorkMem(input: TuneInput): number {
 }
 
 /** kB: what is left of RAM over three operations of every session and worker, bent by how the data fits in RAM. */
-export function workMem(input: TuneInput): number {
+function workMem(input: TuneInput): number {
   const even =
     (input.memoryKb - sharedBuffers(input)) /
     ((maxConnections(input) + workerProcesses(input)) * 3);

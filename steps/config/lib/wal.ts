@@ -14,7 +14,7 @@ const WAL_SIZE: Record<Workload, { min: number; max: number }> = {
 export const maxWalSize = (workload: Workload): number => WAL_SIZE[workload].max;
 
 /** kB: 3 % of shared_buffers as the server itself would choose, between 32 kB and 16 MB, rounded up to 16 MB from 14. */
-export function walBuffers(input: TuneInput): number {
+function walBuffers(input: TuneInput): number {
   const share = Math.floor((3 * sharedBuffers(input)) / 100);
   return share > 14 * MB ? 16 * MB : Math.max(share, 32);
 }

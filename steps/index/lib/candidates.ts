@@ -1,4 +1,6 @@
 import { type Catalogue, type IndexDef, type IndexKey, indexSql } from "../../../providers/twin/twin.ts";
+import { quoteIdent } from "../../../providers/twin/names.ts";
+import type { Writes } from "./prover.ts";
 import type { TableUse } from "./usage.ts";
 
 /** Columns beyond this many are not worth their bytes in most indexes; peers stop at 2 or 3. */
@@ -7,6 +9,7 @@ const MAX_KEYS = 4;
 const MAX_INCLUDED = 4;
 const MAX_INCLUDED_BYTES = 64;
 const MAX_PREDICATES = 3;
+const MAX_STATES = 100;
 
 /** A candidate and the statements (by number) that asked for it. */
 export interface Candidate {
@@ -18,9 +21,11 @@ export interface Candidate {
 export class Candidates {
   readonly #found = new Map<string, Candidate>();
   readonly #catalogue: Catalogue;
+  readonly #writes: ReadonlyMap<number, Writes>;
 
-  constructor(catalogue: Catalogue) {
+  constructor(catalogue: Catalogue, writes: ReadonlyMap<number, Writes>) {
     this.#catalogue = catalogue;
+    this.#writes = writes;
   }
 
   all(): Candidate[] {
@@ -53,10 +58,12 @@ export class Candidates {
       if (include !== null) this.add(this.#def(use, keys, { include }), statement);
     }
     for (const { key, method } of use.inverted) this.add(this.#def(use, [key], { method }), statement);
-    for (const { sql, key } of use.predicates.slice(0, MAX_PREDICATES)) {
+    const lasting = use.predicates.filter(({ column, constant }) => !constant || this.#isState(use, column));
+    for (const { sql, column } of lasting.slice(0, MAX_PREDICATES)) {
       if (!(await selective(sql))) continue;
-      const rest = keyLists(without(use, key), this.#bySelectivity(without(use, key)));
-      for (const keys of rest.length === 0 ? [[{ column: columnOf(key), sql: key }]] : rest) this.add(this.#def(use, keys, { where: sql }), statement);
+      const others = without(use, column);
+      const rest = keyLists(others, this.#bySelectivity(others));
+      for (const keys of rest.length === 0 ? [[{ column, sql: quoteIdent(column) }]] : rest) this.add(this.#def(use, keys, { where: sql }), statement);
     }
   }
 
@@ -79,8 +86,16 @@ export class Candidates {
   #includable(use: TableUse, keys: readonly IndexKey[]): string[] | null {
     if (use.all) return null;
     const rest = [...use.columns].filter((name) => !keys.some((key) => key.column === name)).toSorted();
+    // An update of an included column could no longer be a HOT update.
+    if (rest.some((name) => this.#writes.get(use.table.oid)?.set.has(name))) return null;
     const width = rest.reduce((sum, name) => sum + (this.#statistics(use, name)?.avg_width ?? 8), 0);
     return rest.length === 0 || rest.length > MAX_INCLUDED || width > MAX_INCLUDED_BYTES ? null : rest;
+  }
+
+  /** A column of few values, so that a constant it is compared with is a state and not somebody's key. */
+  #isState(use: TableUse, name: string): boolean {
+    const distinct = this.#statistics(use, name)?.n_distinct ?? 0;
+    return distinct > 0 && distinct <= MAX_STATES;
   }
 
   #bySelectivity(use: TableUse): (a: IndexKey, b: IndexKey) => number {
@@ -114,13 +129,9 @@ function keyLists(use: TableUse, order: (a: IndexKey, b: IndexKey) => number): I
   return distinct.filter((keys) => keys.length > 0 && keys.length <= MAX_KEYS);
 }
 
-function without(use: TableUse, key: string): TableUse {
-  const rest = (keys: IndexKey[]): IndexKey[] => keys.filter((other) => other.sql !== key);
+function without(use: TableUse, column: string): TableUse {
+  const rest = (keys: IndexKey[]): IndexKey[] => keys.filter((key) => key.column !== column);
   return { ...use, equal: rest(use.equal), ranges: rest(use.ranges), order: rest(use.order), group: rest(use.group), branches: [] };
-}
-
-function columnOf(quoted: string): string {
-  return quoted.slice(1, -1).replaceAll('""', '"');
 }
 
 /** Whether an index that exists has the same keys in front and the same rows. */

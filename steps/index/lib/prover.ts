@@ -9,6 +9,9 @@ import type { Parsed } from "./workload.ts";
  */
 export const WRITE_COST = 1;
 
+/** An update that can't be HOT any more writes to every index of the table, and leaves a dead row behind in each. */
+const HOT_LOST = 4;
+
 /** A statement with how it uses its tables. */
 export interface Work extends Parsed {
   uses: TableUse[];
@@ -74,7 +77,7 @@ export class Prover {
     // An update of a column that is in the index needs a new entry always; another one only when it is not a HOT update.
     const columns = new Set([...def.keys.map((key) => key.column), ...def.include]);
     const touching = [...writes.set].reduce((most, [column, rows]) => (columns.has(column) ? Math.max(most, rows) : most), 0);
-    return writes.inserted + Math.max(writes.updated, touching);
+    return writes.inserted + Math.max(writes.updated, touching * HOT_LOST);
   }
 
   writeCost(def: IndexDef): number {

@@ -18,6 +18,8 @@ export interface Removable {
 
 /** Scans since the statistics began up to which an index counts as unused (PgHero). */
 const UNUSED_SCANS = 50;
+/** Counters younger than this say little: a report at the end of the month needs its index too. */
+const UNUSED_DAYS = 7;
 /** The workload may get dearer by this share when an index goes: rounding in costs. */
 const TOLERANCE = 0.001;
 
@@ -32,13 +34,14 @@ export async function findRemovable(prover: Prover, catalogue: Catalogue, chosen
   const needed = new Set(catalogue.constraints.map((constraint) => constraint.index));
   let total = await prover.total(chosen);
   const open = catalogue.indexes.filter((index) => index.valid && index.parent === 0 && !index.unique && !index.replica_identity && !needed.has(index.oid));
-  for (const index of open.toSorted((a, b) => b.bytes - a.bytes)) {
+  const redundant = (index: Index): number => (coveredBy(index, catalogue, chosen, []) === null ? 0 : 1);
+  for (const index of open.toSorted((a, b) => redundant(b) - redundant(a) || b.bytes - a.bytes)) {
     const table = catalogue.relations.find((relation) => relation.oid === index.relid);
     if (table === undefined) continue;
     const covering = coveredBy(index, catalogue, chosen, without);
     const scans = activity.scans.get(index.oid) ?? null;
-    const unused = scans !== null && scans <= UNUSED_SCANS && !index.partitioned && !servesForeignKey(index, catalogue);
-    if (covering === null && !unused) continue;
+    const counted = (activity.days ?? 0) >= UNUSED_DAYS && scans !== null && scans <= UNUSED_SCANS;
+    if (covering === null && !(counted && !index.partitioned && !servesForeignKey(index, catalogue))) continue;
     const name = `${index.schema}.${index.name}`;
     const cost = await prover.total(chosen, [...without, name]);
     if (cost > total * (1 + TOLERANCE)) continue;

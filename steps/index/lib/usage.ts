@@ -18,8 +18,8 @@ export interface TableUse {
   branches: IndexKey[];
   /** Keys for another access method, by what the operator asks for. */
   inverted: { key: IndexKey; method: "gin" | "gist" }[];
-  /** Conditions without parameters, for partial indexes, and the key they are about. */
-  predicates: { sql: string; key: string }[];
+  /** Conditions without parameters, for partial indexes; `constant`: equality of the column with a value. */
+  predicates: { sql: string; column: string; constant: boolean }[];
   /** Columns that the statement needs of the table. */
   columns: Set<string>;
   /** True for `*`. */
@@ -241,7 +241,8 @@ class Reader {
     if (first === undefined || first === null || links.length > 0 || found.some((other) => other?.use !== first.use)) return null;
     if ("ColumnRef" in node) return { use: first.use, key: columnKey(first.name) };
     const sql = deparse(node);
-    return sql === null ? null : { use: first.use, key: { column: null, sql: `(${sql})` } };
+    // The grammar takes a call as it is; any other expression needs parentheses.
+    return sql === null ? null : { use: first.use, key: { column: null, sql: "FuncCall" in node ? sql : `(${sql})` } };
   }
 
   async #condition(node: Node, scope: Scope, branch: boolean): Promise<void> {
@@ -297,14 +298,20 @@ class Reader {
     } else use.inverted.push({ key, method: "gin" });
   }
 
-  /** A condition on one table that holds no parameter may be the predicate of a partial index. */
+  /**
+   * A condition on one column that holds no parameter may be the predicate of a partial index: equality with a constant, a boolean,
+   * NULL or not. The constant of a range is another one tomorrow.
+   */
   #predicate(node: Node, scope: Scope): void {
+    const lasting =
+      "NullTest" in node || "ColumnRef" in node || "BoolExpr" in node || ("A_Expr" in node && node.A_Expr.kind === "AEXPR_OP" && textOf(node.A_Expr.name?.at(-1)) === "=");
+    if (!lasting) return;
     const { columns, links } = partsOf(node);
     const found = columns.map((column) => this.#resolve(column, scope));
     const [first] = found;
     if (first === undefined || first === null || links.length > 0 || found.some((other) => other?.use !== first.use || other.name !== first.name)) return;
     const sql = deparse(node);
-    if (sql !== null) first.use.predicates.push({ sql, key: quoteIdent(first.name) });
+    if (sql !== null) first.use.predicates.push({ sql, column: first.name, constant: "A_Expr" in node });
   }
 
   #sorted(sort: readonly SortBy[], targets: readonly Node[], scope: Scope): void {

@@ -6,7 +6,7 @@ import { autoConf } from "../../steps/config/server.ts";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
 import { pgdba } from "./cli.ts";
 
-const PRELOAD = join(import.meta.dir, "kill-driver.ts");
+const PRELOAD = join(import.meta.dir, "driver.ts");
 const OLD = ["work_mem = '7MB'", `search_path = '"a b", public'`];
 const WANTED = { work_mem: "8MB", search_path: "public", random_page_cost: 2 };
 const NEW = ["random_page_cost = '2'", "search_path = 'public'", "work_mem = '8MB'"];

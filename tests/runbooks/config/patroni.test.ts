@@ -11,7 +11,7 @@ import { type PatroniCluster, patroniMissing, startPatroni } from "../../support
 import { type Ended, pgdba } from "./cli.ts";
 
 const missing = patroniMissing();
-const PRELOAD = join(import.meta.dir, "kill-driver.ts");
+const PRELOAD = join(import.meta.dir, "driver.ts");
 
 describe.skipIf(missing !== null)(
   `config on a real Patroni${missing === null ? "" : ` (${missing})`}`,

@@ -8,7 +8,7 @@ import type { Finding } from "../../../steps/health/lib/findings.ts";
 import type { Failure, Skip } from "../../../steps/health/lib/select.ts";
 import { fakeContext } from "../../support/context.ts";
 
-export const RUNBOOKS = join(import.meta.dir, "../../../runbooks");
+const RUNBOOKS = join(import.meta.dir, "../../../runbooks");
 
 export interface Report {
   summary: Record<
