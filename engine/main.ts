@@ -51,7 +51,9 @@ const front: Front = {
   version: packageJson.version,
   registry: makeRegistry(loaders),
   builtinIndex: () =>
-    (index ??= JSON.parse(readFileSync(`${packageDir}/runbooks/_index.json`, "utf8")) as BuiltinIndex),
+    (index ??= JSON.parse(
+      readFileSync(`${packageDir}/runbooks/_index.json`, "utf8"),
+    ) as BuiltinIndex),
   async resolveTarget(request) {
     const { resolveTarget } = await import("../providers/targets.ts");
     return resolveTarget({ ...request, suggest });
@@ -80,7 +82,10 @@ function onDefect(thrown: unknown): void {
     cause: thrown,
     hint: "A step type, or pgdba itself, left an error unhandled; run again with PGDBA_DEBUG=1 and report the stack.",
   });
-  if (front.env["PGDBA_DEBUG"]) front.stderr.write(`${front.secrets.redact((thrown instanceof Error && thrown.stack) || message)}\n`);
+  if (front.env["PGDBA_DEBUG"])
+    front.stderr.write(
+      `${front.secrets.redact((thrown instanceof Error && thrown.stack) || message)}\n`,
+    );
   if (front.stop.run === null || front.stop.hard.aborted) leave(error, 1);
   front.stop.fail(error);
 }
@@ -107,8 +112,11 @@ function lastWords(): void {
     exit: run === null ? 1 : 6,
   };
   const record = errorRecord(error);
-  if (run !== null) record.hint = `Run ${run} was cut short: look at the target, then \`pgdba resume ${run}\`.`;
-  const envelope = front.secrets.redactData(failure(typedCommand(front.argv), front.clock.now(), record));
+  if (run !== null)
+    record.hint = `Run ${run} was cut short: look at the target, then \`pgdba resume ${run}\`.`;
+  const envelope = front.secrets.redactData(
+    failure(typedCommand(front.argv), front.clock.now(), record),
+  );
   try {
     writeSync(1, `${JSON.stringify(envelope)}\n`);
   } catch {
@@ -117,7 +125,8 @@ function lastWords(): void {
   process.exitCode = exit;
 }
 
-for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => void onSignal(name));
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(name, () => void onSignal(name));
 process.on("uncaughtException", onDefect);
 process.on("unhandledRejection", onDefect);
 process.on("exit", lastWords);

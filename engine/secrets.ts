@@ -90,7 +90,8 @@ function withoutEnds(text: string, needle: string): string {
   const tail = needle.slice(-END);
   for (let at = out.indexOf(tail); at >= 0; at = out.indexOf(tail, at + MASK.length)) {
     let before = 0;
-    while (before < at && out[at - before - 1] === needle[needle.length - END - before - 1]) before += 1;
+    while (before < at && out[at - before - 1] === needle[needle.length - END - before - 1])
+      before += 1;
     out = out.slice(0, at - before) + MASK + out.slice(at + END);
     at -= before;
   }
@@ -109,6 +110,10 @@ function encodings(value: string): string[] {
     bytes.toString("hex"),
     encodeURIComponent(value),
     value.replaceAll("'", "''"),
-    value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;"),
+    value
+      .replaceAll("&", "&amp;")
+      .replaceAll("<", "&lt;")
+      .replaceAll(">", "&gt;")
+      .replaceAll('"', "&quot;"),
   ];
 }

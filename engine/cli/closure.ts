@@ -17,29 +17,20 @@ export async function compileClosure(
 ): Promise<{ runbook: Runbook; runbooks: Map<string, Runbook>; warnings: Diagnostic[] }> {
   const runbooks = new Map<string, Runbook>();
   const warnings: Diagnostic[] = [];
-  const add = async (each: string, callers: readonly string[]): Promise<Runbook> => {
+  const add = async (each: string): Promise<Runbook> => {
     const known = runbooks.get(each);
-    if (known && callers.includes(each)) throw circular(known, [...callers, each]);
     if (known) return known;
     const doc = await library.load(each);
     const { runbook, diagnostics } = await compile(requireRunbook(doc), { registry, library });
     if (!runbook) throw invalid(each, diagnostics);
     warnings.push(...diagnostics);
     runbooks.set(each, runbook);
-    for (const called of await calledBy(runbook.steps, registry)) await add(called, [...callers, each]);
+    for (const called of await calledBy(runbook.steps, registry)) await add(called);
     return runbook;
   };
-  const runbook = await add(name, []);
-  if ([...runbooks.values()].some((one) => one.risk === "destructive") && library.find(BACKUP)) await add(BACKUP, []);
+  const runbook = await add(name);
+  if ([...runbooks.values()].some((one) => one.risk === "destructive") && library.find(BACKUP)) await add(BACKUP);
   return { runbook, runbooks, warnings };
-}
-
-function circular({ doc }: Runbook, callers: readonly string[]): PgdbaError {
-  const { file, line, column } = doc.at(["steps"]);
-  return new PgdbaError("invalid_runbook", `${doc.name} calls itself: ${callers.slice(callers.indexOf(doc.name)).join(" → ")}`, {
-    where: { file, line, column },
-    hint: "A runbook must not call itself; use `foreach`, `until` or `retry` to repeat.",
-  });
 }
 
 function requireRunbook(doc: Doc): Doc {

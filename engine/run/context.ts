@@ -29,7 +29,8 @@ export function makeContext(
     env: state.env,
     cwd: state.cwd,
     library: state.library,
-    log: (message, level = "info") => state.emit({ kind: "step.log", path: at.path, level, message }),
+    log: (message, level = "info") =>
+      state.emit({ kind: "step.log", path: at.path, level, message }),
     evaluate: (cel, extra) => evaluate(cel, merged(extra)),
     explain: (cel, extra) => explain(cel, merged(extra), (text) => state.secrets.redact(text)),
     render: (text, extra) => renderText(text, merged(extra)),

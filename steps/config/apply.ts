@@ -1,14 +1,6 @@
 import type { Json, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import {
-  apply,
-  type ApplyInput,
-  inForce,
-  prepare,
-  type Prepared,
-  restore,
-  toWrite,
-} from "./lib/apply.ts";
+import { apply, inForce, prepare, type Prepared, restore, toWrite } from "./lib/apply.ts";
 import { ownBefore } from "./lib/before.ts";
 import { openPlace, type Confirmed } from "./lib/place.ts";
 
@@ -98,13 +90,13 @@ What was there before is in the output, and in the state folder before anything 
     },
   },
   async run(ctx, input) {
-    const prepared = await prepare(ctx, input as ApplyInput);
+    const prepared = await prepare(ctx, input);
     const confirmed = await apply(ctx, prepared);
     for (const name of confirmed.awaiting_restart) ctx.log(`${name} waits for a restart`);
     return report(prepared, confirmed);
   },
   async plan(ctx, input): Promise<Json> {
-    const prepared = await prepare(ctx, input as ApplyInput);
+    const prepared = await prepare(ctx, input);
     await prepared.place.mayWrite([...toWrite(prepared).keys()]);
     const awaiting = prepared.changes.filter(
       (change) => change.takes_effect === "restart" && change.action !== "none",
@@ -115,7 +107,7 @@ What was there before is in the output, and in the state folder before anything 
     });
   },
   async probe(ctx: StepContext, input) {
-    const prepared = await prepare(ctx, input as ApplyInput);
+    const prepared = await prepare(ctx, input);
     const done =
       toWrite(prepared).size === 0 ? await inForce(prepared.place, prepared.values) : undefined;
     return done === undefined

@@ -151,7 +151,7 @@ export default defineStep({
     },
   },
   async run(ctx, input) {
-    const given = input as Given;
+    const given: Given = input;
     const server = await detect(ctx);
     const machine = resolve(given, server);
     const recommended = [

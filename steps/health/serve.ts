@@ -148,6 +148,8 @@ function listen(probes: Probes, hostname: string, port: number) {
       maxRequestBodySize: 1024,
       idleTimeout: 30,
       development: false,
+      // Bun's default outside of development; two endpoints on one port would each get some of the probes.
+      reusePort: false,
       fetch: (request) => answer(probes, request),
     });
   } catch (error) {

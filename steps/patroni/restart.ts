@@ -1,14 +1,7 @@
 import type { Json, JsonObject } from "../../engine/types.ts";
 import type { PatroniMember } from "../../providers/patroni/client.ts";
 import { defineStep } from "../define.ts";
-import {
-  choose,
-  isLeader,
-  open,
-  pending,
-  restartOne,
-  type RestartInput as Input,
-} from "./lib/restart.ts";
+import { choose, isLeader, open, pending, restartOne } from "./lib/restart.ts";
 
 export default defineStep({
   type: "patroni.restart",
@@ -72,7 +65,7 @@ pooler holds open for clients are cut too.`,
     },
   },
   async run(ctx, input) {
-    const world = await open(ctx, input as Input);
+    const world = await open(ctx, input);
     const restarted: JsonObject[] = [];
     const restartAll = async (members: PatroniMember[]): Promise<void> => {
       for (const member of members) {
@@ -80,7 +73,7 @@ pooler holds open for clients are cut too.`,
         restarted.push({ name: member.name, role: member.role, seconds });
       }
     };
-    const chosen = await choose(world, input as Input);
+    const chosen = await choose(world, input);
     await restartAll(chosen);
     // Those that had to wait for the leader.
     const again = chosen.filter((member) => !isLeader(member));
@@ -90,8 +83,17 @@ pooler holds open for clients are cut too.`,
     return { restarted, pending_restart: still.map((member) => member.name) };
   },
   async plan(ctx, input): Promise<Json> {
-    const world = await open(ctx, input as Input);
-    const chosen = await choose(world, input as Input);
-    return { order: chosen.map(({ name, role }) => ({ name, role })) };
+    const world = await open(ctx, input);
+    // What a step before this one would change is not pending yet, so that all are shown.
+    const chosen = await choose(world, { ...input, only_pending: false });
+    const waiting = await pending(world, chosen);
+    return {
+      only_pending: input.only_pending !== false,
+      order: chosen.map((member) => ({
+        name: member.name,
+        role: member.role,
+        pending_restart: waiting.includes(member),
+      })),
+    };
   },
 });

@@ -2,16 +2,29 @@ import { afterAll, expect, test, setDefaultTimeout } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Event, JsonObject } from "../../engine/types.ts";
-import { at, cli, place, raw, removePlaces, runbooks, runId, statuses, stepTypes, write } from "./support.ts";
+import {
+  at,
+  cli,
+  place,
+  raw,
+  removePlaces,
+  runbooks,
+  runId,
+  statuses,
+  stepTypes,
+  write,
+} from "./support.ts";
 
 setDefaultTimeout(30_000);
 afterAll(removePlaces);
 
-const says = (what: string, risk = "read") => `summary: ${what}\nrisk: ${risk}\nsteps:\n  - set: {from: "'${what}'"}\noutput: {from: steps.set_1.output.from}\n`;
+const says = (what: string, risk = "read") =>
+  `summary: ${what}\nrisk: ${risk}\nsteps:\n  - set: {from: "'${what}'"}\noutput: {from: steps.set_1.output.from}\n`;
 
 test.concurrent("a later layer wins: built in, machine, user, project, --runbooks; show tells what it overrides", async () => {
   const p = place();
-  const from = async (...more: string[]) => at((await cli(["demo", "layer", ...more], p)).envelope, "data", "from");
+  const from = async (...more: string[]) =>
+    at((await cli(["demo", "layer", ...more], p)).envelope, "data", "from");
   const places = [
     ["system", "etc/runbooks/demo/layer.yaml"],
     ["user", "home/runbooks/demo/layer.yaml"],
@@ -23,14 +36,24 @@ test.concurrent("a later layer wins: built in, machine, user, project, --runbook
   }
   write(p.root, { "one/demo/layer.yaml": says("one"), "two/demo/layer.yaml": says("two") });
   expect(await from("--runbooks", join(p.root, "one"))).toBe("one");
-  expect(await from("--runbooks", join(p.root, "one"), "--runbooks", join(p.root, "two"))).toBe("two");
+  expect(await from("--runbooks", join(p.root, "one"), "--runbooks", join(p.root, "two"))).toBe(
+    "two",
+  );
   const shown = (await cli(["show", "demo/layer"], p)).envelope.data as JsonObject;
   expect(shown["layer"]).toBe("project");
-  expect((shown["overrides"] as JsonObject[]).map((one) => one["layer"])).toEqual(["user", "system"]);
+  expect((shown["overrides"] as JsonObject[]).map((one) => one["layer"])).toEqual([
+    "user",
+    "system",
+  ]);
   write(p.root, runbooks({ "health/check": says("mine") }));
-  expect(at((await cli(["show", "health/check"], p)).envelope, "data", "overrides", 0, "layer")).toBe("builtin");
+  expect(
+    at((await cli(["show", "health/check"], p)).envelope, "data", "overrides", 0, "layer"),
+  ).toBe("builtin");
   // What overrides something destructive can't call itself harmless.
-  write(p.root, { "etc/runbooks/demo/risky.yaml": says("risky", "disruptive"), ...runbooks({ "demo/risky": says("harmless", "read") }) });
+  write(p.root, {
+    "etc/runbooks/demo/risky.yaml": says("risky", "disruptive"),
+    ...runbooks({ "demo/risky": says("harmless", "read") }),
+  });
   const lowered = await cli(["demo", "risky"], p);
   expect([lowered.exit, lowered.envelope.error?.code as string]).toEqual([2, "invalid_runbook"]);
   expect(lowered.envelope.error?.message).toContain("risk");
@@ -71,7 +94,10 @@ test.concurrent("extends replaces, drops, places and changes a default", async (
 
 test.concurrent("the operator's configuration alone lets step types of users in", async () => {
   const files = stepTypes({ "t.hello": `async run() { return { hello: "world" } }` });
-  const p = place({ ...files, ...runbooks({ "t/hello": "summary: s\nrisk: read\nsteps:\n  - t.hello: {}\n" }) });
+  const p = place({
+    ...files,
+    ...runbooks({ "t/hello": "summary: s\nrisk: read\nsteps:\n  - t.hello: {}\n" }),
+  });
   expect((await cli(["t", "hello"], p)).exit).toBe(0);
   // The project can't allow itself.
   writeFileSync(join(p.home, "config.yaml"), "user_steps: false\n");
@@ -109,18 +135,43 @@ test.concurrent("list and show hold all an agent chooses by", async () => {
   const list = at((await cli(["list"], p)).envelope, "data", "runbooks") as JsonObject[];
   expect(list.length).toBeGreaterThan(1);
   for (const entry of list) {
-    expect(Object.keys(entry)).toEqual(expect.arrayContaining(["name", "summary", "risk", "needs", "params", "output", "layer", "overrides"]));
+    expect(Object.keys(entry)).toEqual(
+      expect.arrayContaining([
+        "name",
+        "summary",
+        "risk",
+        "needs",
+        "params",
+        "output",
+        "layer",
+        "overrides",
+      ]),
+    );
     expect(entry["params"]).toMatchObject({ type: "object", additionalProperties: false });
   }
-  expect(list.find((one) => one["name"] === "team/full")).toMatchObject({ layer: "project", risk: "change", needs: ["postgres"] });
+  expect(list.find((one) => one["name"] === "team/full")).toMatchObject({
+    layer: "project",
+    risk: "change",
+    needs: ["postgres"],
+  });
   const shown = (await cli(["show", "team", "full"], p)).envelope.data as JsonObject;
   expect(shown).toMatchObject({
     name: "team/full",
     description: "Longer.",
     risk: "change",
-    params: { required: ["name"], properties: { name: { type: "string" }, count: { type: "integer", default: 3, minimum: 1 } } },
+    params: {
+      required: ["name"],
+      properties: { name: { type: "string" }, count: { type: "integer", default: 3, minimum: 1 } },
+    },
     output: { type: "object", properties: { n: { type: "integer" } } },
-    steps: [{ id: "look", type: "sql.query" }, { id: "guard", block: [{ id: "each", foreach: [1, 2], when: "index > 0" }], always: [{ id: "closing" }] }],
+    steps: [
+      { id: "look", type: "sql.query" },
+      {
+        id: "guard",
+        block: [{ id: "each", foreach: [1, 2], when: "index > 0" }],
+        always: [{ id: "closing" }],
+      },
+    ],
   });
   for (const id of ["look", "each", "closing"]) {
     expect(String(shown["graph"])).toContain(id);
@@ -149,13 +200,21 @@ test.concurrent("lint finds all that is wrong with a document at once, each at i
   const p = place(runbooks({ "team/wrong": WRONG }));
   const ran = await cli(["lint", "team/wrong"], p);
   expect(ran.exit).toBe(2);
-  const found = at(ran.envelope, "error", "data", "diagnostics") as unknown as { message: string; hint?: string; where: { line: number; column: number }; frame: string }[];
+  const found = at(ran.envelope, "error", "data", "diagnostics") as unknown as {
+    message: string;
+    hint?: string;
+    where: { line: number; column: number };
+    frame: string;
+  }[];
   expect(found.map(({ where }) => where.line)).toEqual([7, 8, 9, 10, 11, 13, 15]);
   const lines = WRONG.split("\n");
   const words = ["frist", "limti", "exit_cod", "sett"];
   for (const [index, word] of words.entries()) {
     const { where, hint, frame } = found[index]!;
-    expect({ word, at: lines[where.line - 1]!.slice(where.column - 1).startsWith(word) }).toEqual({ word, at: true });
+    expect({ word, at: lines[where.line - 1]!.slice(where.column - 1).startsWith(word) }).toEqual({
+      word,
+      at: true,
+    });
     expect({ word, hint: /Did you mean/.test(hint ?? "") }).toEqual({ word, hint: true });
     expect(frame).toContain("^");
     expect(ran.stderr).toContain(`wrong.yaml:${where.line}:${where.column}: error: `);
@@ -163,12 +222,17 @@ test.concurrent("lint finds all that is wrong with a document at once, each at i
   // Nothing of it runs.
   expect((await cli(["team", "wrong"], p)).exit).toBe(2);
   const file = await cli(["lint", ".pgdba/runbooks/team/wrong.yaml"], p);
-  expect((at(file.envelope, "error", "data", "diagnostics") as unknown[]).length).toBe(found.length);
+  expect((at(file.envelope, "error", "data", "diagnostics") as unknown[]).length).toBe(
+    found.length,
+  );
 });
 
 test.concurrent("pgdba test passes and fails as the cases say, and touches nothing", async () => {
   const p = place({
-    ...runbooks({ "team/act": "summary: s\nrisk: change\nsteps:\n  - id: act\n    exec: {argv: [touch, acted]}\noutput: {code: steps.act.output.exit_code}\n" }),
+    ...runbooks({
+      "team/act":
+        "summary: s\nrisk: change\nsteps:\n  - id: act\n    exec: {argv: [touch, acted]}\noutput: {code: steps.act.output.exit_code}\n",
+    }),
     "cwd/.pgdba/runbooks/team/act.test.yaml": `cases:
   - name: acts
     fixtures: {act: {output: {exit_code: 0, stdout: "", stderr: "", truncated: false}}}
@@ -184,12 +248,22 @@ test.concurrent("pgdba test passes and fails as the cases say, and touches nothi
   expect(ran.exit).toBe(1);
   expect(ran.envelope.error?.code).toBe("test_failed");
   const cases = at(ran.envelope, "error", "data", "cases") as { name: string; passed: boolean }[];
-  expect(cases.map(({ name, passed }) => [name, passed])).toEqual([["acts", true], ["without a fixture", false], ["expects too much", false]]);
+  expect(cases.map(({ name, passed }) => [name, passed])).toEqual([
+    ["acts", true],
+    ["without a fixture", false],
+    ["expects too much", false],
+  ]);
   expect(await Bun.file(join(p.cwd, "acted")).exists()).toBe(false);
 });
 
 test.concurrent("schema, runs, report and events tell of a run completely", async () => {
-  const p = place(runbooks({ "team/noop": says("noop"), "team/fails": "summary: s\nrisk: change\nsteps:\n  - id: made\n    exec: {argv: ['true']}\n    undo: [{exec: {argv: ['true']}}]\n  - assert: {that: 1 == 2, message: '<b>no</b>'}\n" }));
+  const p = place(
+    runbooks({
+      "team/noop": says("noop"),
+      "team/fails":
+        "summary: s\nrisk: change\nsteps:\n  - id: made\n    exec: {argv: ['true']}\n    undo: [{exec: {argv: ['true']}}]\n  - assert: {that: 1 == 2, message: '<b>no</b>'}\n",
+    }),
+  );
   const schema = (await cli(["schema"], p)).envelope.data as JsonObject;
   expect(schema["$schema"]).toBe("http://json-schema.org/draft-07/schema#");
   const out = await cli(["schema", "--out", "schema.json"], p);
@@ -200,16 +274,34 @@ test.concurrent("schema, runs, report and events tell of a run completely", asyn
   expect(ran.exit).toBe(5);
   const id = runId(ran);
   const shown = (await cli(["runs", id.slice(0, -1)], p)).envelope.data as JsonObject;
-  expect(shown).toMatchObject({ id, runbook: "team/fails", status: "undone", exit: 5, error: { code: "assertion_failed" } });
-  expect((shown["steps"] as JsonObject[]).map((step) => [step["path"], step["status"]])).toEqual([["made", "ok"], ["assert_1", "failed"], ["made~undo/exec_1", "ok"]]);
+  expect(shown).toMatchObject({
+    id,
+    runbook: "team/fails",
+    status: "undone",
+    exit: 5,
+    error: { code: "assertion_failed" },
+  });
+  expect((shown["steps"] as JsonObject[]).map((step) => [step["path"], step["status"]])).toEqual([
+    ["made", "ok"],
+    ["assert_1", "failed"],
+    ["made~undo/exec_1", "ok"],
+  ]);
 
-  const events = readFileSync(join(p.cwd, "events.ndjson"), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line) as Event);
-  expect(events.every((event) => event.run === id && !Number.isNaN(Date.parse(event.at)))).toBe(true);
+  const events = readFileSync(join(p.cwd, "events.ndjson"), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Event);
+  expect(events.every((event) => event.run === id && !Number.isNaN(Date.parse(event.at)))).toBe(
+    true,
+  );
   const kinds = events.map((event) => event.kind);
   expect(kinds[0]).toBe("run.started");
   expect(kinds.at(-1)).toBe("run.finished");
   expect(events.at(-1)).toMatchObject({ status: "undone", exit: 5 });
-  const paths = (kind: string) => events.filter((event) => event.kind === kind).map((event) => ("path" in event ? event.path : ""));
+  const paths = (kind: string) =>
+    events
+      .filter((event) => event.kind === kind)
+      .map((event) => ("path" in event ? event.path : ""));
   expect(paths("step.started").toSorted()).toEqual(paths("step.finished").toSorted());
   expect(paths("undo.started")).toEqual(paths("undo.finished"));
   expect(paths("step.finished")).toContain("assert_1");
@@ -239,8 +331,16 @@ propose pgdba te
 propose pgdba team f
 propose pgdba show team/
 propose pgdba team full --co`;
-  const child = Bun.spawn(["bash", "-c", bash], { cwd: p.cwd, env: p.env, stdout: "pipe", stderr: "pipe" });
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const child = Bun.spawn(["bash", "-c", bash], {
+    cwd: p.cwd,
+    env: p.env,
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
   expect({ exit: await child.exited, stderr }).toEqual({ exit: 0, stderr: "" });
   const [first, second, third, fourth] = stdout.split("\n");
   expect(first).toContain("team");
@@ -257,11 +357,29 @@ test.concurrent("help of everything, and of every runbook", async () => {
     return String(at(ran.envelope, "data", "help") ?? JSON.stringify(ran.envelope.data));
   };
   const all = await help("help");
-  for (const command of ["run", "list", "show", "lint", "test", "schema", "runs", "resume", "lab", "completion"]) expect(all).toContain(command);
-  for (const command of ["list", "runs", "resume", "lab"]) expect(await help(command, "--help")).toContain(command);
-  for (const args of [["team", "full", "--help"], ["run", "team/full", "--help"], ["help", "team", "full"]]) {
+  for (const command of [
+    "run",
+    "list",
+    "show",
+    "lint",
+    "test",
+    "schema",
+    "runs",
+    "resume",
+    "lab",
+    "completion",
+  ])
+    expect(all).toContain(command);
+  for (const command of ["list", "runs", "resume", "lab"])
+    expect(await help(command, "--help")).toContain(command);
+  for (const args of [
+    ["team", "full", "--help"],
+    ["run", "team/full", "--help"],
+    ["help", "team", "full"],
+  ]) {
     const text = await help(...args);
-    for (const word of ["--name", "--count", "--token", "A name", "change"]) expect({ args, word, there: text.includes(word) }).toEqual({ args, word, there: true });
+    for (const word of ["--name", "--count", "--token", "A name", "change"])
+      expect({ args, word, there: text.includes(word) }).toEqual({ args, word, there: true });
   }
   expect(await help("team")).toContain("team full");
   expect(await help("help", "sql.query")).toContain("sql.query");

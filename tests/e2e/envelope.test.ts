@@ -1,16 +1,30 @@
 import { afterAll, expect, test, setDefaultTimeout } from "bun:test";
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { at, cli, envelopeOf, type Place, place, raw, removePlaces, runbooks, runId, statuses, stepTypes } from "./support.ts";
+import {
+  at,
+  cli,
+  envelopeOf,
+  type Place,
+  place,
+  raw,
+  removePlaces,
+  runbooks,
+  runId,
+  statuses,
+  stepTypes,
+} from "./support.ts";
 
 setDefaultTimeout(30_000);
 afterAll(removePlaces);
 
-const NOOP = "summary: nothing\nrisk: read\nsteps:\n  - set: {a: 1}\noutput: {a: steps.set_1.output.a}\n";
+const NOOP =
+  "summary: nothing\nrisk: read\nsteps:\n  - set: {a: 1}\noutput: {a: steps.set_1.output.a}\n";
 const shared = place({
   ...runbooks({
     "team/noop": NOOP,
-    "team/needy": "summary: s\nrisk: read\nparams: {name: {type: string, required: true}}\nsteps:\n  - set: {a: params.name}\n",
+    "team/needy":
+      "summary: s\nrisk: read\nparams: {name: {type: string, required: true}}\nsteps:\n  - set: {a: params.name}\n",
     "team/broken": "summary: s\nrisk: [\nsteps: }\n",
   }),
 });
@@ -44,7 +58,11 @@ const refused: [string, string[], string, number, string][] = [
 test.concurrent("whatever is refused prints one envelope with a code, a hint and the right exit code", async () => {
   for (const [what, args, code, exit, hint] of refused) {
     const ran = await cli(args, shared);
-    expect({ what, exit: ran.exit, code: ran.envelope.error?.code }).toEqual({ what, exit, code: code as never });
+    expect({ what, exit: ran.exit, code: ran.envelope.error?.code }).toEqual({
+      what,
+      exit,
+      code: code as never,
+    });
     expect(ran.envelope.error?.hint ?? "", what).toContain(hint);
   }
 });
@@ -64,11 +82,22 @@ test.concurrent("a step type that throws, whatever it throws, fails the step and
   const names = Object.keys(TYPES);
   const p = place({
     ...stepTypes(TYPES),
-    ...runbooks(Object.fromEntries(names.map((type) => [type.replace(".", "/"), `summary: s\nrisk: read\nsteps:\n  - ${type}: {}\n`]))),
+    ...runbooks(
+      Object.fromEntries(
+        names.map((type) => [
+          type.replace(".", "/"),
+          `summary: s\nrisk: read\nsteps:\n  - ${type}: {}\n`,
+        ]),
+      ),
+    ),
   });
   for (const type of names) {
     const ran = await cli(["run", type.replace(".", "/")], p);
-    expect({ type, exit: ran.exit, code: ran.envelope.error?.code }).toEqual({ type, exit: 1, code: "step_failed" });
+    expect({ type, exit: ran.exit, code: ran.envelope.error?.code }).toEqual({
+      type,
+      exit: 1,
+      code: "step_failed",
+    });
     expect(Object.values(statuses(ran)), type).toEqual(["failed"]);
     expect(ran.envelope.error?.where?.line, type).toBe(4);
   }
@@ -77,7 +106,8 @@ test.concurrent("a step type that throws, whatever it throws, fails the step and
 });
 
 test.concurrent("an error that nobody handles unwinds the run and is reported, not the success of the last step", async () => {
-  const undoable = (file: string) => `- exec: {argv: [touch, ${file}]}\n    undo:\n      - exec: {argv: [rm, ${file}]}`;
+  const undoable = (file: string) =>
+    `- exec: {argv: [touch, ${file}]}\n    undo:\n      - exec: {argv: [rm, ${file}]}`;
   const p = place({
     ...stepTypes({
       "t.stray": `async run() { void Promise.reject(new Error("stray")); await new Promise((r) => setTimeout(r, 50)); return {} }`,
@@ -90,7 +120,9 @@ test.concurrent("an error that nobody handles unwinds the run and is reported, n
       "t/callback": `summary: s\nrisk: change\nsteps:\n  ${undoable("two")}\n  - t.callback: {}\n`,
     }),
   });
-  const [stray, callback, lost] = await Promise.all(["stray", "callback", "lost"].map((name) => cli(["t", name], p)));
+  const [stray, callback, lost] = await Promise.all(
+    ["stray", "callback", "lost"].map((name) => cli(["t", name], p)),
+  );
   for (const ran of [stray!, callback!]) {
     expect(ran.exit).toBe(5);
     expect(ran.envelope.error?.code).toBe("internal");
@@ -106,7 +138,9 @@ test.concurrent("an error that nobody handles unwinds the run and is reported, n
 test.concurrent("a step type that ends the process leaves an envelope, exit 6 and a run that can be resumed", async () => {
   const p = place({
     ...stepTypes({ "t.exit": `async run(ctx) { if (!ctx.env.STAY) process.exit(0); return {} }` }),
-    ...runbooks({ "t/exit": "summary: s\nrisk: change\nsteps:\n  - set: {a: 1}\n  - t.exit: {}\n" }),
+    ...runbooks({
+      "t/exit": "summary: s\nrisk: change\nsteps:\n  - set: {a: 1}\n  - t.exit: {}\n",
+    }),
   });
   const ran = await cli(["t", "exit"], p);
   expect(ran.exit).toBe(6);
@@ -120,7 +154,9 @@ test.concurrent("a step type that ends the process leaves an envelope, exit 6 an
 
 test.concurrent("what a step type prints does not reach stdout", async () => {
   const p = place({
-    ...stepTypes({ "t.print": `async run() { console.log("PRINTED 1"); console.info("PRINTED 2"); process.stdout.write("PRINTED 3\\n"); return {} }` }),
+    ...stepTypes({
+      "t.print": `async run() { console.log("PRINTED 1"); console.info("PRINTED 2"); process.stdout.write("PRINTED 3\\n"); return {} }`,
+    }),
     ...runbooks({ "t/print": "summary: s\nrisk: read\nsteps:\n  - t.print: {}\n" }),
   });
   const ran = await cli(["t", "print"], p);
@@ -131,7 +167,10 @@ test.concurrent("what a step type prints does not reach stdout", async () => {
 test.concurrent("a broken step type is named with its place, and spoils no other runbook", async () => {
   const p = place({
     ...stepTypes({ "t.syntax": `async run( { ` }),
-    ...runbooks({ "t/syntax": "summary: s\nrisk: read\nsteps:\n  - t.syntax: {}\n", "t/fine": NOOP }),
+    ...runbooks({
+      "t/syntax": "summary: s\nrisk: read\nsteps:\n  - t.syntax: {}\n",
+      "t/fine": NOOP,
+    }),
   });
   const broken = await cli(["t", "syntax"], p);
   expect(broken.exit).toBe(2);
@@ -143,7 +182,13 @@ test.concurrent("a broken step type is named with its place, and spoils no other
 test.concurrent("yaml and table carry the same in other forms, a failure too", async () => {
   const { parse } = await import("yaml");
   const yaml = await raw(["team", "noop", "--format", "yaml"], shared);
-  expect(Object.keys(parse(yaml.stdout) as object)).toEqual(["success", "timestamp", "command", "data", "error"]);
+  expect(Object.keys(parse(yaml.stdout) as object)).toEqual([
+    "success",
+    "timestamp",
+    "command",
+    "data",
+    "error",
+  ]);
   const failed = await raw(["team", "nope", "--format", "yaml"], shared);
   expect(failed.exit).toBe(2);
   expect((parse(failed.stdout) as { error: { code: string } }).error.code).toBe("unknown_command");
@@ -159,17 +204,32 @@ test.concurrent("yaml and table carry the same in other forms, a failure too", a
 
 async function shell(script: string, p: Place): Promise<{ exit: number; stdout: string }> {
   const pgdba = join(import.meta.dir, "../../engine/pgdba");
-  const child = Bun.spawn(["bash", "-c", script, "bash", pgdba], { cwd: p.cwd, env: p.env, stdin: "ignore", stdout: "pipe", stderr: "ignore" });
+  const child = Bun.spawn(["bash", "-c", script, "bash", pgdba], {
+    cwd: p.cwd,
+    env: p.env,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
   const stdout = await new Response(child.stdout).text();
   return { exit: await child.exited, stdout };
 }
 
 test.concurrent("readers that go away and closed streams harm nothing", async () => {
-  const p = place(runbooks({ "team/work": "summary: s\nrisk: change\nsteps:\n  - exec: {argv: [sleep, '0.2']}\n  - exec: {argv: [touch, done]}\n" }));
+  const p = place(
+    runbooks({
+      "team/work":
+        "summary: s\nrisk: change\nsteps:\n  - exec: {argv: [sleep, '0.2']}\n  - exec: {argv: [touch, done]}\n",
+    }),
+  );
   const fine = async (script: string) => {
     rmSync(join(p.cwd, "done"), { force: true });
     const { exit, stdout } = await shell(script, p);
-    expect({ script, exit, done: (await shell("test -e done", p)).exit }).toEqual({ script, exit: 0, done: 0 });
+    expect({ script, exit, done: (await shell("test -e done", p)).exit }).toEqual({
+      script,
+      exit: 0,
+      done: 0,
+    });
     return stdout;
   };
   await fine(`set -o pipefail; "$1" team work | true; exit \${PIPESTATUS[0]}`);
@@ -185,17 +245,28 @@ test.concurrent("readers that go away and closed streams harm nothing", async ()
 });
 
 test.concurrent("a state folder that can't be used, or a broken journal, refuses before anything acts", async () => {
-  const p = place(runbooks({ "team/work": "summary: s\nrisk: change\nsteps:\n  - exec: {argv: [touch, done]}\n" }));
+  const p = place(
+    runbooks({
+      "team/work": "summary: s\nrisk: change\nsteps:\n  - exec: {argv: [touch, done]}\n",
+    }),
+  );
   const refusedBy = async (home: string, exit = 6, code = "journal_failed") => {
     const ran = await cli(["team", "work"], p, { env: { PGDBA_HOME: home } });
-    expect({ home, exit: ran.exit, code: ran.envelope.error?.code as string }).toEqual({ home, exit, code });
+    expect({ home, exit: ran.exit, code: ran.envelope.error?.code as string }).toEqual({
+      home,
+      exit,
+      code,
+    });
     expect(await Bun.file(join(p.cwd, "done")).exists()).toBe(false);
     return ran;
   };
   writeFileSync(join(p.root, "file"), "");
   await refusedBy(join(p.root, "file"), 1, "io_failed");
   await refusedBy("/proc/nowhere");
-  for (const [name, bytes] of Object.entries({ garbage: "x".repeat(8192), header: `SQLite format 3\0${"\xff".repeat(8192)}` })) {
+  for (const [name, bytes] of Object.entries({
+    garbage: "x".repeat(8192),
+    header: `SQLite format 3\0${"\xff".repeat(8192)}`,
+  })) {
     mkdirSync(join(p.root, name));
     writeFileSync(join(p.root, name, "journal.db"), bytes);
     await refusedBy(join(p.root, name));

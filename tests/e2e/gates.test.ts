@@ -3,14 +3,26 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { TestServer } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
-import { at, cli, type Env, type Place, place, removePlaces, runbooks, statuses, write } from "./support.ts";
+import {
+  at,
+  cli,
+  type Env,
+  type Place,
+  place,
+  removePlaces,
+  runbooks,
+  statuses,
+  write,
+} from "./support.ts";
 
 setDefaultTimeout(30_000);
 afterAll(removePlaces);
 
-const act = (risk: string) => `summary: s\nrisk: ${risk}\nsteps:\n  - exec: {argv: [touch, acted]}\n`;
+const act = (risk: string) =>
+  `summary: s\nrisk: ${risk}\nsteps:\n  - exec: {argv: [touch, acted]}\n`;
 const NAMES = {
-  "team/look": "summary: s\nrisk: read\nneeds: [postgres]\nsteps:\n  - id: one\n    sql.query: {sql: select 1 as n}\noutput: {n: steps.one.output.rows}\n",
+  "team/look":
+    "summary: s\nrisk: read\nneeds: [postgres]\nsteps:\n  - id: one\n    sql.query: {sql: select 1 as n}\noutput: {n: steps.one.output.rows}\n",
   "team/change": act("change"),
   "team/failover": act("disruptive"),
   "team/wipe": act("destructive"),
@@ -21,7 +33,10 @@ const NAMES = {
   "cluster/destroy": act("destructive"),
   "team/patroni": "summary: s\nrisk: read\nneeds: [patroni]\nsteps:\n  - set: {a: 1}\n",
 };
-const BACKUP = { "backup/create": "summary: s\nrisk: read\nsteps:\n  - set: {ok: 'true'}\noutput: {verified: steps.set_1.output.ok}\n" };
+const BACKUP = {
+  "backup/create":
+    "summary: s\nrisk: read\nsteps:\n  - set: {ok: 'true'}\noutput: {verified: steps.set_1.output.ok}\n",
+};
 
 let server: TestServer;
 let p: Place;
@@ -32,19 +47,33 @@ beforeAll(async () => {
     "home/clusters/orders.yaml": clusterFile(server, "managed"),
     "home/clusters/prod.yaml": clusterFile(server, "managed", "labels: [production]\n"),
     "home/clusters/theirs.yaml": clusterFile(server, "connected"),
-    "home/clusters/other.yaml": clusterFile(server, "managed", 'system_identifier: "7000000000000000000"\n'),
+    "home/clusters/other.yaml": clusterFile(
+      server,
+      "managed",
+      'system_identifier: "7000000000000000000"\n',
+    ),
     ...runbooks({ ...NAMES, ...BACKUP }),
   });
   env = { CLUSTER_PASSWORD: server.password };
 });
 
 /** Runs it, and checks exit, code and gate, that the hint says `hint`, and that it acted exactly when it was allowed. */
-async function judged(args: string[], exit: number, expected: { code?: string; gate?: string; hint?: string } = {}, more: Env = {}) {
+async function judged(
+  args: string[],
+  exit: number,
+  expected: { code?: string; gate?: string; hint?: string } = {},
+  more: Env = {},
+) {
   const acted = join(p.cwd, "acted");
   rmSync(acted, { force: true });
   const ran = await cli(args, p, { env: { ...env, ...more } });
   const { error } = ran.envelope;
-  const seen = { args: args.join(" "), exit: ran.exit, code: error?.code as string | undefined, gate: at(error, "data", "gate") };
+  const seen = {
+    args: args.join(" "),
+    exit: ran.exit,
+    code: error?.code as string | undefined,
+    gate: at(error, "data", "gate"),
+  };
   expect(seen).toEqual({ args: args.join(" "), exit, code: expected.code, gate: expected.gate });
   expect(error?.hint ?? "").toContain(expected.hint ?? "");
   const acts = !args[1]!.match(/^(look|patroni)$/) && !args.includes("--plan");
@@ -60,7 +89,9 @@ test("read and change run; disruptive asks for --yes by name, wherever it stands
   const asked = { code: "approval_needed", gate: "disruptive", hint: "--yes" };
   await judged(["team", "failover", ...ON("orders")], 4, asked);
   // The risk of what it calls counts: a runbook can't say less.
-  const understated = await judged(["team", "understated", ...ON("orders"), "--yes"], 2, { code: "invalid_runbook" });
+  const understated = await judged(["team", "understated", ...ON("orders"), "--yes"], 2, {
+    code: "invalid_runbook",
+  });
   expect(understated.envelope.error?.message).toContain("disruptive");
   await judged(["team", "wrapper", ...ON("orders")], 4, asked);
   await judged(["team", "failover", ...ON("orders"), "--yes"], 0);
@@ -76,15 +107,33 @@ test("destructive needs its cluster's name, and a verified backup first", async 
   const done = await judged(["team", "wipe", ...ON("orders"), "--confirm=orders"], 0);
   expect(Object.keys(statuses(done))).toContain("backup_before/set_1");
   const refused = { code: "gate_refused", gate: "target", hint: "--cluster" };
-  await judged(["team", "wipe", "--host", server.host, "--port", String(server.port), "--user", server.user, "--confirm=x"], 3, refused, {
-    PGDBA_PG_PASSWORD: server.password,
-  });
+  await judged(
+    [
+      "team",
+      "wipe",
+      "--host",
+      server.host,
+      "--port",
+      String(server.port),
+      "--user",
+      server.user,
+      "--confirm=x",
+    ],
+    3,
+    refused,
+    {
+      PGDBA_PG_PASSWORD: server.password,
+    },
+  );
 });
 
 test("without a verified backup nothing is destroyed", async () => {
   const unverified = place({
     "home/clusters/orders.yaml": clusterFile(server, "managed"),
-    ...runbooks({ ...NAMES, "backup/create": BACKUP["backup/create"].replace("'true'", "'false'") }),
+    ...runbooks({
+      ...NAMES,
+      "backup/create": BACKUP["backup/create"].replace("'true'", "'false'"),
+    }),
   });
   const ran = await cli(["team", "wipe", ...ON("orders"), "--confirm=orders"], unverified, { env });
   expect(ran.exit).toBe(3);
@@ -96,9 +145,24 @@ test("chaos needs both flags; production refuses chaos and destruction whatever 
   const chaos = (hint: string) => ({ code: "gate_refused", gate: "chaos", hint });
   const sure = "--i-know-what-i-am-doing";
   await judged(["chaos", "kill", ...ON("orders")], 3, chaos(sure));
-  await judged(["chaos", "kill", sure, "--host", server.host, "--port", String(server.port), "--user", server.user], 3, chaos("--cluster"), {
-    PGDBA_PG_PASSWORD: server.password,
-  });
+  await judged(
+    [
+      "chaos",
+      "kill",
+      sure,
+      "--host",
+      server.host,
+      "--port",
+      String(server.port),
+      "--user",
+      server.user,
+    ],
+    3,
+    chaos("--cluster"),
+    {
+      PGDBA_PG_PASSWORD: server.password,
+    },
+  );
   await judged(["chaos", "kill", ...ON("orders"), sure], 0);
   await judged(["team", "hidden", ...ON("orders"), "--yes"], 3, chaos(sure));
   const production = { code: "gate_refused", gate: "production", hint: "No flag" };
@@ -109,34 +173,69 @@ test("chaos needs both flags; production refuses chaos and destruction whatever 
 });
 
 test("a connected cluster is never destroyed, one that is another server never touched, a missing capability is named", async () => {
-  await judged(["cluster", "destroy", ...ON("theirs"), "--confirm=theirs"], 3, { code: "gate_refused", gate: "connected", hint: "file" });
+  await judged(["cluster", "destroy", ...ON("theirs"), "--confirm=theirs"], 3, {
+    code: "gate_refused",
+    gate: "connected",
+    hint: "file",
+  });
   await judged(["cluster", "destroy", ...ON("orders"), "--confirm=orders"], 0);
   for (const runbook of ["look", "change"]) {
-    await judged(["team", runbook, ...ON("other")], 3, { code: "identity_mismatch", gate: "identity", hint: "cluster's file" });
+    await judged(["team", runbook, ...ON("other")], 3, {
+      code: "identity_mismatch",
+      gate: "identity",
+      hint: "cluster's file",
+    });
   }
-  await judged(["team", "patroni", ...ON("orders")], 3, { code: "capability_missing", gate: "capabilities", hint: "postgres" });
+  await judged(["team", "patroni", ...ON("orders")], 3, {
+    code: "capability_missing",
+    gate: "capabilities",
+    hint: "postgres",
+  });
 });
 
 test("a policy narrows by caller, label, risk and runbook; one that can't be read allows nothing", async () => {
   const policy = (rules: string) => write(p.root, { "etc/policy.yaml": rules });
   const refused = (hint = "policy.yaml") => ({ code: "policy_refused", gate: "policy", hint });
   try {
-    policy("rules:\n  - match: {caller: agent, risk: [change, disruptive]}\n    action: refuse\n    reason: agents only read\n");
-    const ran = await judged(["team", "change", ...ON("orders"), "--yes"], 3, refused(), { PGDBA_CALLER: "agent" });
+    policy(
+      "rules:\n  - match: {caller: agent, risk: [change, disruptive]}\n    action: refuse\n    reason: agents only read\n",
+    );
+    const ran = await judged(["team", "change", ...ON("orders"), "--yes"], 3, refused(), {
+      PGDBA_CALLER: "agent",
+    });
     expect(ran.envelope.error?.message).toContain("agents only read");
     await judged(["team", "look", ...ON("orders")], 0, {}, { PGDBA_CALLER: "agent" });
     await judged(["team", "change", ...ON("orders")], 0, {}, { PGDBA_CALLER: "human" });
     await judged(["team", "change", ...ON("orders")], 0);
-    policy("rules:\n  - match: {label: production, risk: [change]}\n    action: confirm\n  - match: {runbook: 'team/fail*'}\n    action: refuse\n");
-    await judged(["team", "change", ...ON("prod")], 4, { code: "approval_needed", gate: "policy", hint: "--confirm=prod" });
+    policy(
+      "rules:\n  - match: {label: production, risk: [change]}\n    action: confirm\n  - match: {runbook: 'team/fail*'}\n    action: refuse\n",
+    );
+    await judged(["team", "change", ...ON("prod")], 4, {
+      code: "approval_needed",
+      gate: "policy",
+      hint: "--confirm=prod",
+    });
     await judged(["team", "change", ...ON("prod"), "--confirm=prod"], 0);
     await judged(["team", "change", ...ON("orders")], 0);
     await judged(["team", "failover", ...ON("orders"), "--yes"], 3, refused());
     // It can't widen: with a rule that confirms, chaos still needs its flags.
     policy("rules:\n  - match: {runbook: '*'}\n    action: confirm\n");
-    await judged(["chaos", "kill", ...ON("orders"), "--confirm=orders"], 3, { code: "gate_refused", gate: "chaos", hint: "--i-know" });
-    await judged(["team", "wipe", ...ON("orders")], 4, { code: "approval_needed", gate: "policy", hint: "--confirm=orders" });
-    for (const broken of ["rules: [", "rules:\n  - match: {}\n    action: refuse\n", "rules:\n  - match: {riks: [read]}\n    action: refuse\n", ""]) {
+    await judged(["chaos", "kill", ...ON("orders"), "--confirm=orders"], 3, {
+      code: "gate_refused",
+      gate: "chaos",
+      hint: "--i-know",
+    });
+    await judged(["team", "wipe", ...ON("orders")], 4, {
+      code: "approval_needed",
+      gate: "policy",
+      hint: "--confirm=orders",
+    });
+    for (const broken of [
+      "rules: [",
+      "rules:\n  - match: {}\n    action: refuse\n",
+      "rules:\n  - match: {riks: [read]}\n    action: refuse\n",
+      "",
+    ]) {
       policy(broken);
       const stopped = await cli(["team", "look", ...ON("orders")], p, { env });
       expect({ broken, exit: stopped.exit }).toEqual({ broken, exit: 2 });
@@ -151,7 +250,10 @@ test("a policy narrows by caller, label, risk and runbook; one that can't be rea
 });
 
 /** A run on a real terminal, typing `answer` once it asks. */
-async function typed(args: string[], answer: string): Promise<{ code: number; stdout: string; stderr: string }> {
+async function typed(
+  args: string[],
+  answer: string,
+): Promise<{ code: number; stdout: string; stderr: string }> {
   rmSync(join(p.cwd, "acted"), { force: true });
   const script = join(import.meta.dir, "../engine/view/pty.py");
   const argv = [join(import.meta.dir, "../../engine/pgdba"), ...args];
@@ -160,7 +262,11 @@ async function typed(args: string[], answer: string): Promise<{ code: number; st
     env: { ...p.env, ...env, TERM: "xterm" },
     stderr: "inherit",
   });
-  return JSON.parse(await new Response(python.stdout).text()) as { code: number; stdout: string; stderr: string };
+  return JSON.parse(await new Response(python.stdout).text()) as {
+    code: number;
+    stdout: string;
+    stderr: string;
+  };
 }
 
 test("on a terminal the confirmation is typed: y for disruptive, the cluster's name for destructive, nothing else", async () => {
@@ -192,9 +298,17 @@ test("the remaining exit codes: 1 failed, 5 failed and undone, 6 the undo failed
   const exits = { fails: 1, undone: 5, stuck: 6 } as const;
   for (const [name, exit] of Object.entries(exits)) {
     const ran = await cli(["t", name], q);
-    expect({ name, exit: ran.exit, code: ran.envelope.error?.code }).toEqual({ name, exit, code: "assertion_failed" });
+    expect({ name, exit: ran.exit, code: ran.envelope.error?.code }).toEqual({
+      name,
+      exit,
+      code: "assertion_failed",
+    });
   }
-  const runs = at((await cli(["runs"], q)).envelope, "data", "runs") as { runbook: string; status: string; exit: number }[];
+  const runs = at((await cli(["runs"], q)).envelope, "data", "runs") as {
+    runbook: string;
+    status: string;
+    exit: number;
+  }[];
   expect(runs.map(({ runbook, status, exit }) => [runbook, status, exit])).toEqual([
     ["t/stuck", "needs_operator", 6],
     ["t/undone", "undone", 5],

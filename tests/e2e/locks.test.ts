@@ -4,7 +4,17 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { TestServer } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
-import { at, cli, type Env, type Place, place, removePlaces, runbooks, Running, statuses } from "./support.ts";
+import {
+  at,
+  cli,
+  type Env,
+  type Place,
+  place,
+  removePlaces,
+  runbooks,
+  Running,
+  statuses,
+} from "./support.ts";
 
 setDefaultTimeout(30_000);
 afterAll(removePlaces);
@@ -30,9 +40,20 @@ steps:
 const LOOK = "summary: s\nrisk: read\nneeds: [postgres]\nsteps:\n  - sql.query: {sql: select 1}\n";
 
 function here(): Place {
-  return place({ "home/clusters/orders.yaml": clusterFile(server, "managed"), ...runbooks({ "t/hold": HOLD, "t/look": LOOK }) });
+  return place({
+    "home/clusters/orders.yaml": clusterFile(server, "managed"),
+    ...runbooks({ "t/hold": HOLD, "t/look": LOOK }),
+  });
 }
-const hold = (name: string, ...more: string[]) => ["t", "hold", "--cluster", "orders", "--name", name, ...more];
+const hold = (name: string, ...more: string[]) => [
+  "t",
+  "hold",
+  "--cluster",
+  "orders",
+  "--name",
+  name,
+  ...more,
+];
 const has = (p: Place, file: string) => existsSync(join(p.cwd, file));
 
 test("the second engine waits, then refuses with run, user, host and pid; reading is free; it goes on when the first ends", async () => {
@@ -44,7 +65,8 @@ test("the second engine waits, then refuses with run, user, host and pid; readin
   expect(refused.exit).toBe(3);
   expect(refused.envelope.error?.code).toBe("lock_held");
   expect(refused.envelope.error?.retryable).toBe(true);
-  for (const part of [id, `@${hostname()}`, `pid ${first.pid}`]) expect(refused.envelope.error?.message).toContain(part);
+  for (const part of [id, `@${hostname()}`, `pid ${first.pid}`])
+    expect(refused.envelope.error?.message).toContain(part);
   expect(refused.stderr).toContain(id);
   expect(has(p, "two.begun")).toBe(false);
   expect((await cli(["t", "look", "--cluster", "orders"], p, { env })).exit).toBe(0);
@@ -96,7 +118,10 @@ test("a holder that was killed is superseded at once", async () => {
   expect(next.exit).toBe(0);
   // Far less than the lease of 15 s.
   expect(performance.now() - began).toBeLessThan(5_000);
-  const listed = at((await cli(["runs"], p)).envelope, "data", "runs") as { id: string; status: string }[];
+  const listed = at((await cli(["runs"], p)).envelope, "data", "runs") as {
+    id: string;
+    status: string;
+  }[];
   expect(listed.map((run) => run.status)).toEqual(["ok", "dead"]);
   // It is taken up where it was left.
   const resumed = new Running(["resume", listed[1]!.id], p, { env });
@@ -147,7 +172,9 @@ async function endSession(): Promise<void> {
   const { clientOf } = await import("../support/postgres.ts");
   const client = await clientOf(server);
   try {
-    await client.query("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()");
+    await client.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()",
+    );
   } finally {
     await client.end();
   }

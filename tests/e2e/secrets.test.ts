@@ -3,7 +3,17 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestServer } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
-import { cli, filesBelow, type Place, place, removePlaces, runbooks, runId, Running, write } from "./support.ts";
+import {
+  cli,
+  filesBelow,
+  type Place,
+  place,
+  removePlaces,
+  runbooks,
+  runId,
+  Running,
+  write,
+} from "./support.ts";
 
 setDefaultTimeout(30_000);
 afterAll(removePlaces);
@@ -30,13 +40,16 @@ function expectNowhere(secrets: string[], texts: Iterable<[string, string]>): vo
   let searched = 0;
   for (const [name, text] of texts) {
     searched += 1;
-    for (const secret of secrets) for (const form of forms(secret)) if (text.includes(form)) found.push(`${name}: ${form.slice(0, 40)}`);
+    for (const secret of secrets)
+      for (const form of forms(secret))
+        if (text.includes(form)) found.push(`${name}: ${form.slice(0, 40)}`);
   }
   expect(found).toEqual([]);
   expect(searched).toBeGreaterThan(0);
 }
 
-const PARAMS = "params: {token: {type: string, secret: true, required: true}, key: {type: string, secret: true}}\n";
+const PARAMS =
+  "params: {token: {type: string, secret: true, required: true}, key: {type: string, secret: true}}\n";
 const LEAKY = `summary: s
 risk: change
 ${PARAMS}steps:
@@ -69,12 +82,19 @@ steps:
   - set: {a: params.word, b: params.token}
 output: {word: params.word}
 `;
-const fails = (step: string) => `summary: s\nrisk: change\n${PARAMS}steps:\n  - id: issued\n    exec: {argv: [cat, issued]}\n    sensitive: true\n${step}`;
+const fails = (step: string) =>
+  `summary: s\nrisk: change\n${PARAMS}steps:\n  - id: issued\n    exec: {argv: [cat, issued]}\n    sensitive: true\n${step}`;
 const FAILING = {
-  "t/message": fails(`  - exec: {argv: [sh, -c, 'echo "no: $T" >&2; exit 3'], env: {T: "\${params.token}"}}\n`),
+  "t/message": fails(
+    `  - exec: {argv: [sh, -c, 'echo "no: $T" >&2; exit 3'], env: {T: "\${params.token}"}}\n`,
+  ),
   "t/sensitive": fails(`  - exec: {argv: [sh, -c, 'cat late >&2; exit 3']}\n    sensitive: true\n`),
-  "t/trace": fails(`  - assert: {that: "steps.issued.output.stdout == params.token + 'x' && [params.key] == []", message: "{{params.token}} is not {{steps.issued.output.stdout}}"}\n`),
-  "t/until": fails(`  - exec: {argv: [cat, issued], effect: read}\n    sensitive: true\n    until: output.stdout == params.key\n    every: 50ms\n    timeout: 150ms\n`),
+  "t/trace": fails(
+    `  - assert: {that: "steps.issued.output.stdout == params.token + 'x' && [params.key] == []", message: "{{params.token}} is not {{steps.issued.output.stdout}}"}\n`,
+  ),
+  "t/until": fails(
+    `  - exec: {argv: [cat, issued], effect: read}\n    sensitive: true\n    until: output.stdout == params.key\n    every: 50ms\n    timeout: 150ms\n`,
+  ),
   "t/argv": fails(`  - exec: {argv: [echo, "\${params.token}"]}\n`),
   "t/cel": fails(`  - set: {a: "int(params.token)"}\n`),
 };
@@ -101,7 +121,14 @@ beforeAll(async () => {
   env = { TOKEN: token, CLUSTER_PASSWORD: server.password, PGDBA_PG_PASSWORD: password };
 });
 
-const args = (name: string) => ["t", name, "--token", "env:TOKEN", "--key", `file:${join(p.root, "key.secret")}`];
+const args = (name: string) => [
+  "t",
+  name,
+  "--token",
+  "env:TOKEN",
+  "--key",
+  `file:${join(p.root, "key.secret")}`,
+];
 
 /** Command lines of all processes below `pid`. */
 function commandLines(pid: number): [string, string][] {
@@ -114,7 +141,8 @@ function commandLines(pid: number): [string, string][] {
       // It has just ended.
     }
   }
-  const below = (child: number): boolean => child === pid || (parents.has(child) && below(parents.get(child)!));
+  const below = (child: number): boolean =>
+    child === pid || (parents.has(child) && below(parents.get(child)!));
   return [...parents.keys()].filter(below).flatMap((child): [string, string][] => {
     try {
       return [[`cmdline ${child}`, readFileSync(`/proc/${child}/cmdline`, "utf8")]];
@@ -157,14 +185,19 @@ test("a secret in params, outputs and their encodings stands in no artifact of a
     const other = new Running([...args("leaky"), "--format", "table"], p, { env });
     const { stdout, stderr, exit } = await other.ended();
     expect(exit).toBe(0);
-    expectNowhere(all, [["table", stdout], ["stderr", stderr]]);
+    expectNowhere(all, [
+      ["table", stdout],
+      ["stderr", stderr],
+    ]);
   }
 });
 
 test("a secret stands in no error: messages, traces, hints, debug stacks", async () => {
   for (const name of Object.keys(FAILING)) {
     const events = join(p.root, `${name.slice(2)}.ndjson`);
-    const ran = await cli([...args(name.slice(2)), "--events", events], p, { env: { ...env, PGDBA_DEBUG: "1" } });
+    const ran = await cli([...args(name.slice(2)), "--events", events], p, {
+      env: { ...env, PGDBA_DEBUG: "1" },
+    });
     expect({ name, exit: ran.exit }).toEqual({ name, exit: 1 });
     const shown = await cli(["runs", runId(ran)], p);
     expectNowhere(all, [
@@ -178,19 +211,29 @@ test("a secret stands in no error: messages, traces, hints, debug stacks", async
 });
 
 test("a password of the environment or of a cluster is in no artifact, whether it is right or wrong", async () => {
-  const query = "summary: s\nrisk: change\nneeds: [postgres]\nsteps:\n  - id: one\n    sql.query: {sql: select 1 as n}\n  - exec: {argv: [env]}\noutput: {env: steps.exec_1.output.stdout}\n";
+  const query =
+    "summary: s\nrisk: change\nneeds: [postgres]\nsteps:\n  - id: one\n    sql.query: {sql: select 1 as n}\n  - exec: {argv: [env]}\noutput: {env: steps.exec_1.output.stdout}\n";
   write(p.root, runbooks({ "t/query": query }));
   // A variable that no parameter names is no secret to anybody.
   const passwords = { CLUSTER_PASSWORD: server.password, PGDBA_PG_PASSWORD: password };
   const address = ["--host", server.host, "--port", String(server.port), "--user", server.user];
   const wrong = await cli(["t", "query", ...address], p, { env: passwords });
   expect(wrong.exit).not.toBe(0);
-  const right = await cli(["t", "query", ...address], p, { env: { ...passwords, PGDBA_PG_PASSWORD: server.password } });
+  const right = await cli(["t", "query", ...address], p, {
+    env: { ...passwords, PGDBA_PG_PASSWORD: server.password },
+  });
   expect(right.exit).toBe(0);
   const cluster = await cli(["t", "query", "--cluster", "orders"], p, { env: passwords });
   expect(cluster.exit).toBe(0);
   expectNowhere([password], [["wrong", wrong.stdout + wrong.stderr], ...filesBelow(p.home)]);
-  expectNowhere([server.password], [["right", right.stdout + right.stderr], ["cluster", cluster.stdout + cluster.stderr], ...filesBelow(p.home)]);
+  expectNowhere(
+    [server.password],
+    [
+      ["right", right.stdout + right.stderr],
+      ["cluster", cluster.stdout + cluster.stderr],
+      ...filesBelow(p.home),
+    ],
+  );
 });
 
 test("a secret typed as a value is refused without repeating it, wherever it stands on the line", async () => {
@@ -212,13 +255,23 @@ test("all secrets that are missing are named at once, before anything starts", a
   const ran = await cli(["t", "leaky", "--token", "env:NOT_SET", "--key", "file:/nowhere/key"], p);
   expect(ran.exit).toBe(2);
   expect(ran.envelope.error?.code).toBe("missing_secret");
-  for (const name of ["NOT_SET", "/nowhere/key"]) expect(ran.envelope.error?.message).toContain(name);
+  for (const name of ["NOT_SET", "/nowhere/key"])
+    expect(ran.envelope.error?.message).toContain(name);
 });
 
 test("the state folder is for its owner alone", async () => {
-  const mode = (file: string) => (Bun.file(file).stat() as Promise<{ mode: number }>).then((stat) => stat.mode & 0o077);
+  const mode = (file: string) =>
+    (Bun.file(file).stat() as Promise<{ mode: number }>).then((stat) => stat.mode & 0o077);
   const home = join(p.root, "fresh");
-  expect((await cli(["t", "below", "--word", "w", "--token", "env:TOKEN"], p, { env: { ...env, PGDBA_HOME: home } })).exit).toBe(0);
+  expect(
+    (
+      await cli(["t", "below", "--word", "w", "--token", "env:TOKEN"], p, {
+        env: { ...env, PGDBA_HOME: home },
+      })
+    ).exit,
+  ).toBe(0);
   expect(await mode(home)).toBe(0);
-  for (const file of filesBelow(p.home).keys()) if (file.includes("journal.db")) expect({ file, open: await mode(file) }).toEqual({ file, open: 0 });
+  for (const file of filesBelow(p.home).keys())
+    if (file.includes("journal.db"))
+      expect({ file, open: await mode(file) }).toEqual({ file, open: 0 });
 });

@@ -3,7 +3,20 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { clientOf } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
-import { alive, at, cli, eventually, type Place, place, removePlaces, runbooks, runId, Running, statuses, stepTypes } from "./support.ts";
+import {
+  alive,
+  at,
+  cli,
+  eventually,
+  type Place,
+  place,
+  removePlaces,
+  runbooks,
+  runId,
+  Running,
+  statuses,
+  stepTypes,
+} from "./support.ts";
 
 setDefaultTimeout(30_000);
 afterAll(removePlaces);
@@ -26,13 +39,19 @@ ${step}
   - id: after
     ${NOTE("after")}
 `;
-const notes = (p: Place) => (existsSync(join(p.cwd, "notes")) ? readFileSync(join(p.cwd, "notes"), "utf8").trim().split("\n") : []);
+const notes = (p: Place) =>
+  existsSync(join(p.cwd, "notes"))
+    ? readFileSync(join(p.cwd, "notes"), "utf8").trim().split("\n")
+    : [];
 
 const WAITS: Record<string, string> = {
   "a wait": "      - id: stuck\n        wait: {for: 60s}",
-  "a read step with a child": "      - id: stuck\n        exec: {argv: [sleep, '60'], effect: read}",
-  "until, between two looks": "      - id: stuck\n        set: {a: 1}\n        until: output.a == 2\n        every: 60s\n        timeout: 90s",
-  "retry, between two attempts": "      - id: stuck\n        exec: {argv: ['false'], effect: read}\n        retry: {attempts: 3, backoff: 30s, on: 'true'}",
+  "a read step with a child":
+    "      - id: stuck\n        exec: {argv: [sleep, '60'], effect: read}",
+  "until, between two looks":
+    "      - id: stuck\n        set: {a: 1}\n        until: output.a == 2\n        every: 60s\n        timeout: 90s",
+  "retry, between two attempts":
+    "      - id: stuck\n        exec: {argv: ['false'], effect: read}\n        retry: {attempts: 3, backoff: 30s, on: 'true'}",
   "a loop": "      - id: stuck\n        foreach: [1, 2, 3]\n        wait: {for: 60s}",
 };
 
@@ -63,7 +82,13 @@ for (const [index, [what, step]] of Object.entries(WAITS).entries()) {
 }
 
 test("SIGINT once in a change step: it ends, then the run unwinds", async () => {
-  const p = place(runbooks({ "t/stop": guarded("      - id: busy\n        exec: {argv: [sh, -c, 'sleep 0.6; echo busy >> notes']}") }));
+  const p = place(
+    runbooks({
+      "t/stop": guarded(
+        "      - id: busy\n        exec: {argv: [sh, -c, 'sleep 0.6; echo busy >> notes']}",
+      ),
+    }),
+  );
   const child = new Running(["t", "stop"], p);
   await child.said("start busy");
   child.signal("SIGINT");
@@ -74,7 +99,11 @@ test("SIGINT once in a change step: it ends, then the run unwinds", async () => 
 });
 
 test("SIGINT in the last step, a change: it ends and is taken back", async () => {
-  const p = place(runbooks({ "t/last": `summary: s\nrisk: change\nsteps:\n  - id: last\n    exec: {argv: [sh, -c, 'sleep 0.4; echo made >> notes']}\n    undo:\n      - ${NOTE("unmade")}\n` }));
+  const p = place(
+    runbooks({
+      "t/last": `summary: s\nrisk: change\nsteps:\n  - id: last\n    exec: {argv: [sh, -c, 'sleep 0.4; echo made >> notes']}\n    undo:\n      - ${NOTE("unmade")}\n`,
+    }),
+  );
   const child = new Running(["t", "last"], p);
   await child.said("start last");
   child.signal("SIGINT");
@@ -84,11 +113,17 @@ test("SIGINT in the last step, a change: it ends and is taken back", async () =>
 });
 
 test("twice: every child is dead, the journal says unknown, exit 130 within 3 s, nothing is undone; resume asks for an operator", async () => {
-  const tree = "trap '' INT TERM; sleep 61 & echo $! > inner; sleep 62 & echo $$ > outer; wait; sleep 63";
-  const p = place(runbooks({ "t/stop": guarded(`      - id: busy\n        exec: {argv: [sh, -c, "${tree}"]}`) }));
+  const tree =
+    "trap '' INT TERM; sleep 61 & echo $! > inner; sleep 62 & echo $$ > outer; wait; sleep 63";
+  const p = place(
+    runbooks({ "t/stop": guarded(`      - id: busy\n        exec: {argv: [sh, -c, "${tree}"]}`) }),
+  );
   const child = new Running(["t", "stop"], p);
   await child.said("start busy");
-  await eventually(() => existsSync(join(p.cwd, "inner")) && existsSync(join(p.cwd, "outer")), "the tree");
+  await eventually(
+    () => existsSync(join(p.cwd, "inner")) && existsSync(join(p.cwd, "outer")),
+    "the tree",
+  );
   const pids = ["inner", "outer"].map((name) => Number(readFileSync(join(p.cwd, name), "utf8")));
   child.signal("SIGINT");
   await Bun.sleep(100);
@@ -118,7 +153,9 @@ test("twice: every child is dead, the journal says unknown, exit 130 within 3 s,
 
 test("twice with a step type that never ends: exit 130 within 3 s, a third signal at once", async () => {
   const p = place({
-    ...stepTypes({ "t.deaf": `effect: "change", idempotent: false, run(ctx) { ctx.log("deaf"); return new Promise(() => {}) }` }),
+    ...stepTypes({
+      "t.deaf": `effect: "change", idempotent: false, run(ctx) { ctx.log("deaf"); return new Promise(() => {}) }`,
+    }),
     ...runbooks({ "t/deaf": "summary: s\nrisk: change\nsteps:\n  - t.deaf: {}\n" }),
   });
   const twice = async (third: boolean) => {
@@ -146,13 +183,19 @@ test("twice with a step type that never ends: exit 130 within 3 s, a third signa
 
 test("SQL under way is cancelled on the server as well, a change by the second signal only", async () => {
   const server = await sharedServer();
-  const sleep = (type: string) => `summary: s\nrisk: change\nneeds: [postgres]\nsteps:\n  - id: stuck\n    ${type}: {sql: select pg_sleep(60)}\n`;
+  const sleep = (type: string) =>
+    `summary: s\nrisk: change\nneeds: [postgres]\nsteps:\n  - id: stuck\n    ${type}: {sql: select pg_sleep(60)}\n`;
   const p = place({
     "home/clusters/orders.yaml": clusterFile(server, "managed"),
     ...runbooks({ "t/query": sleep("sql.query"), "t/execute": sleep("sql.execute") }),
   });
-  for (const [name, status] of [["query", "cancelled"], ["execute", "unknown"]] as const) {
-    const child = new Running(["t", name, "--cluster", "orders"], p, { env: { CLUSTER_PASSWORD: server.password } });
+  for (const [name, status] of [
+    ["query", "cancelled"],
+    ["execute", "unknown"],
+  ] as const) {
+    const child = new Running(["t", name, "--cluster", "orders"], p, {
+      env: { CLUSTER_PASSWORD: server.password },
+    });
     await child.said("start stuck");
     await Bun.sleep(100);
     const began = performance.now();
@@ -167,7 +210,9 @@ test("SQL under way is cancelled on the server as well, a change by the second s
   }
   const client = await clientOf(server);
   try {
-    const { rows } = await client.query("SELECT count(*)::int AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()");
+    const { rows } = await client.query(
+      "SELECT count(*)::int AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()",
+    );
     expect(rows[0]).toEqual({ n: 0 });
   } finally {
     await client.end();
@@ -178,7 +223,10 @@ test("SIGINT while a server does not answer ends at once, before anything was do
   const deaf = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   const p = place(runbooks({ "t/stop": guarded("      - id: stuck\n        wait: {for: 60s}") }));
   try {
-    const child = new Running(["t", "stop", "--host", "127.0.0.1", "--port", String(deaf.port), "--user", "x"], p);
+    const child = new Running(
+      ["t", "stop", "--host", "127.0.0.1", "--port", String(deaf.port), "--user", "x"],
+      p,
+    );
     await Bun.sleep(400);
     const began = performance.now();
     child.signal("SIGINT");
@@ -199,5 +247,7 @@ test("a signal before anything began leaves nothing behind", async () => {
   const { exit, stdout } = await child.ended();
   // Before the handlers are there the system ends the process, else the run is unwound.
   if (stdout !== "") expect(exit).toBe(130);
-  expect(notes(p).filter((note) => note === "made").length).toBe(notes(p).filter((note) => note === "unmade").length);
+  expect(notes(p).filter((note) => note === "made").length).toBe(
+    notes(p).filter((note) => note === "unmade").length,
+  );
 });

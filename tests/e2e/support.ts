@@ -64,7 +64,9 @@ export function write(root: string, files: Record<string, string>): void {
 
 /** The project's runbooks of a place, by name: `{ "team/x": yaml }` as files for `place`. */
 export function runbooks(texts: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [`cwd/.pgdba/runbooks/${name}.yaml`, text]));
+  return Object.fromEntries(
+    Object.entries(texts).map(([name, text]) => [`cwd/.pgdba/runbooks/${name}.yaml`, text]),
+  );
 }
 
 /** Step types of the project, allowed by the operator's configuration; the text is the object's members. */
@@ -120,10 +122,13 @@ export class Running {
   /** Resolves once stderr holds `text`. */
   async said(text: string | RegExp): Promise<void> {
     const deadline = Date.now() + LIMIT_MS;
-    const found = () => (typeof text === "string" ? this.stderr.includes(text) : text.test(this.stderr));
+    const found = () =>
+      typeof text === "string" ? this.stderr.includes(text) : text.test(this.stderr);
     while (!found()) {
       if (Date.now() > deadline || this.#child.exitCode !== null) {
-        throw new Error(`never said ${text}; exit ${this.#child.exitCode}\n${this.stderr}\n${this.stdout}`);
+        throw new Error(
+          `never said ${text}; exit ${this.#child.exitCode}\n${this.stderr}\n${this.stdout}`,
+        );
       }
       const waked = Promise.withResolvers<void>();
       this.#wake = waked.resolve;
@@ -156,7 +161,11 @@ export async function cli(args: string[], at: Place, options: Options = {}): Pro
 }
 
 /** The same without looking at stdout. */
-export async function raw(args: string[], at: Place, options: Options = {}): Promise<Omit<Ran, "envelope">> {
+export async function raw(
+  args: string[],
+  at: Place,
+  options: Options = {},
+): Promise<Omit<Ran, "envelope">> {
   return new Running(args, at, options).ended();
 }
 
@@ -168,10 +177,14 @@ export function envelopeOf(stdout: string, stderr = ""): Envelope {
   try {
     parsed = JSON.parse(stdout) as Envelope;
   } catch {
-    throw new Error(`stdout is not one JSON object: ${JSON.stringify(stdout.slice(0, 2000))}\n${stderr.slice(0, 4000)}`);
+    throw new Error(
+      `stdout is not one JSON object: ${JSON.stringify(stdout.slice(0, 2000))}\n${stderr.slice(0, 4000)}`,
+    );
   }
-  if (Object.keys(parsed).join() !== KEYS.join()) throw new Error(`not an envelope: ${stdout.slice(0, 2000)}`);
-  if (parsed.success !== (parsed.error === null)) throw new Error(`success and error disagree: ${stdout}`);
+  if (Object.keys(parsed).join() !== KEYS.join())
+    throw new Error(`not an envelope: ${stdout.slice(0, 2000)}`);
+  if (parsed.success !== (parsed.error === null))
+    throw new Error(`success and error disagree: ${stdout}`);
   if (parsed.error && !parsed.error.hint && parsed.error.code !== "command_failed") {
     throw new Error(`an error without a hint: ${stdout}`);
   }

@@ -3,7 +3,10 @@ import { type Given, textOf } from "./document.ts";
 import type { Confirmed } from "./place.ts";
 import {
   alterSystemValues,
+  awaitsRestart,
   type FileEntry,
+  isAutoConf,
+  isOverriddenHere,
   neededFor,
   type Setting,
   winningEntries,
@@ -29,11 +32,12 @@ function fault(
   const setting = now.get(name.toLowerCase());
   const held = alterSystemValues(entries).get(name.toLowerCase());
   if (setting === undefined) return [`${name} is gone`];
-  const ours = /(^|[\\/])postgresql\.auto\.conf$/.test(setting.sourcefile ?? "");
   const restarts = neededFor(setting.context) === "restart";
   if (value === null) {
     if (held !== undefined) return [`${name} still stands in postgresql.auto.conf`];
-    return ours && !restarts ? [`${name} is still ${setting.setting}`] : [];
+    return isAutoConf(setting.sourcefile) && !restarts
+      ? [`${name} is still ${setting.setting}`]
+      : [];
   }
   const text = textOf(value);
   const has = setting.reset_val ?? setting.setting;
@@ -44,7 +48,7 @@ function fault(
   if (winner?.applied === false)
     return [`${name} = ${text} was not applied${winner.error === null ? "" : `: ${winner.error}`}`];
   // The server has it for everyone; a value of this role or database hides it here only.
-  if (["database", "user", "database user", "client"].includes(setting.source)) return [];
+  if (isOverriddenHere(setting)) return [];
   return sameValue(setting, has, text) ? [] : [`${name} is ${has} instead of ${text}`];
 }
 
@@ -55,12 +59,9 @@ export function confirmed(
   entries: readonly FileEntry[],
 ): Confirmed {
   const winners = winningEntries(entries);
-  const awaiting = [...values.keys()].filter((name) => {
-    const setting = now.get(name.toLowerCase());
-    if (setting === undefined || neededFor(setting.context) !== "restart") return false;
-    const next = winners.get(name.toLowerCase())?.setting ?? setting.boot_val;
-    return next !== null && !sameValue(setting, setting.setting, next);
-  });
+  const awaiting = [...values.keys()].filter((name) =>
+    awaitsRestart(now.get(name.toLowerCase()), winners.get(name.toLowerCase())?.setting),
+  );
   return { awaiting_restart: awaiting, members: [] };
 }
 

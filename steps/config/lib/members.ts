@@ -7,7 +7,9 @@ import { type Given, textOf } from "./document.ts";
 import type { Confirmed } from "./place.ts";
 import { hideSecrets } from "./secrets.ts";
 import {
+  awaitsRestart,
   type FileEntry,
+  isOverriddenHere,
   neededFor,
   readFileEntries,
   readSettings,
@@ -158,7 +160,7 @@ function fault(world: World, seen: Seen, name: string, value: Given, settled: bo
       ? []
       : [`${member.name} has not noticed ${name} = ${text}`];
   const has = setting.reset_val ?? setting.setting;
-  if (["database", "user", "database user", "client"].includes(setting.source)) return [];
+  if (isOverriddenHere(setting)) return [];
   return sameValue(setting, has, text)
     ? []
     : [`${member.name} runs with ${name} = ${has} instead of ${text}`];
@@ -167,13 +169,9 @@ function fault(world: World, seen: Seen, name: string, value: Given, settled: bo
 function confirmed(seen: Seen[], values: ReadonlyMap<string, Given>): Confirmed {
   const awaiting = [...values].filter(([name, value]) =>
     seen.some(({ settings, entries }) => {
-      const setting = settings.get(name.toLowerCase());
-      if (setting === undefined || neededFor(setting.context) !== "restart") return false;
-      const next =
-        value === null
-          ? (winningEntries(entries).get(name.toLowerCase())?.setting ?? setting.boot_val)
-          : textOf(value);
-      return next !== null && !sameValue(setting, setting.setting, next);
+      const key = name.toLowerCase();
+      const next = value === null ? winningEntries(entries).get(key)?.setting : textOf(value);
+      return awaitsRestart(settings.get(key), next);
     }),
   );
   return {

@@ -1,5 +1,5 @@
 import type { PgSession } from "../../../providers/postgres/session.ts";
-import type { ValueRules } from "./value.ts";
+import { sameValue, type ValueRules } from "./value.ts";
 
 /** A row of `pg_settings`. */
 export interface Setting extends ValueRules {
@@ -50,13 +50,31 @@ export async function readFileEntries(pg: PgSession, signal?: AbortSignal): Prom
   return rows as unknown as FileEntry[];
 }
 
-const AUTO_CONF = /(^|[\\/])postgresql\.auto\.conf$/;
+/** Whether a file is the one that ALTER SYSTEM writes. */
+export function isAutoConf(file: string | null): boolean {
+  return /(^|[\\/])postgresql\.auto\.conf$/.test(file ?? "");
+}
+
+/** Whether this session has a value of its role, database or client, which says nothing of what the others have. */
+export function isOverriddenHere({ source }: Setting): boolean {
+  return ["database", "user", "database user", "client"].includes(source);
+}
+
+/** Whether a server runs with another value than the configured one until it is restarted. */
+export function awaitsRestart(
+  setting: Setting | undefined,
+  configured: string | null | undefined,
+): boolean {
+  if (setting === undefined || neededFor(setting.context) !== "restart") return false;
+  const next = configured ?? setting.boot_val;
+  return next !== null && !sameValue(setting, setting.setting, next);
+}
 
 /** What ALTER SYSTEM has set: by name in lower case, as text. */
 export function alterSystemValues(entries: readonly FileEntry[]): Map<string, string> {
   return new Map(
     entries
-      .filter((entry) => AUTO_CONF.test(entry.sourcefile ?? ""))
+      .filter((entry) => isAutoConf(entry.sourcefile))
       .map((entry) => [entry.name.toLowerCase(), entry.setting ?? ""]),
   );
 }

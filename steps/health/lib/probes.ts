@@ -69,7 +69,7 @@ async function readyz({ ready, failOn, patienceMs }: Probes) {
 }
 
 /** Names of the checks that found something as bad as `failOn` or worse. */
-export function failingChecks(findings: readonly Finding[], failOn: Severity): string[] {
+function failingChecks(findings: readonly Finding[], failOn: Severity): string[] {
   const bad = findings.filter(
     ({ severity }) => SEVERITIES.indexOf(severity) <= SEVERITIES.indexOf(failOn),
   );

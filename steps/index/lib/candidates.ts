@@ -63,7 +63,11 @@ export class Candidates {
       if (!(await selective(sql))) continue;
       const others = without(use, column);
       const rest = keyLists(others, this.#bySelectivity(others));
-      for (const keys of rest.length === 0 ? [[{ column, sql: quoteIdent(column) }]] : rest) this.add(this.#def(use, keys, { where: sql }), statement);
+      for (const keys of rest.length === 0 ? [[{ column, sql: quoteIdent(column) }]] : rest) {
+        this.add(this.#def(use, keys, { where: sql }), statement);
+        const include = this.#includable(use, [...keys, { column, sql }]);
+        if (include !== null) this.add(this.#def(use, keys, { where: sql, include }), statement);
+      }
     }
   }
 

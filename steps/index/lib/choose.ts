@@ -25,6 +25,8 @@ interface Move {
 /** Rounds in which what the planner took is put aside, to see what it takes next. */
 const SHORTLIST_ROUNDS = 3;
 const MAX_SWAPS = 400;
+const NEARLY = 0.98;
+const MAX_NEAR = 8;
 
 /**
  * A small set of indexes by the benefit across the workload: Extend (Schlosser, Kossmann, Boissier: Efficient Scalable Multi-Attribute
@@ -84,17 +86,29 @@ async function extend(prover: Prover, candidates: Candidates, pool: Sized[], lim
       best.round = round;
       continue;
     }
-    chosen = after(chosen, best);
-    total -= best.gain;
+    const taken = limits.budget === null ? await smaller(prover, chosen, moves, best, { total, round }) : best;
+    chosen = after(chosen, taken);
+    total -= taken.gain;
     round++;
-    moves = moves.filter((move) => move !== best);
-    for (const def of candidates.extend(best.add.def, uses)) {
+    moves = moves.filter((move) => move !== taken);
+    for (const def of candidates.extend(taken.add.def, uses)) {
       const candidate = candidates.add(def);
       const made = candidate === null ? null : await prover.sizeOf(def).catch(() => null);
       if (candidate === null || made === null) continue;
-      moves.push({ add: { ...candidate, bytes: made.bytes, names: made.names }, remove: best.add, gain: Number.POSITIVE_INFINITY, round: -1 });
+      moves.push({ add: { ...candidate, bytes: made.bytes, names: made.names }, remove: taken.add, gain: Number.POSITIVE_INFINITY, round: -1 });
     }
   }
+}
+
+/** The smallest of the moves that save nearly as much as `best`: without a budget size would not count at all. */
+async function smaller(prover: Prover, chosen: readonly Sized[], moves: readonly Move[], best: Move, at: { total: number; round: number }): Promise<Move> {
+  const near = moves.filter((move) => move.gain >= NEARLY * best.gain && move.add.bytes < best.add.bytes);
+  for (const move of near.toSorted((a, b) => a.add.bytes - b.add.bytes).slice(0, MAX_NEAR)) {
+    move.gain = at.total - (await prover.total(after(chosen, move)));
+    move.round = at.round;
+    if (move.gain >= NEARLY * best.gain) return move;
+  }
+  return best;
 }
 
 /** Never nothing: an index without any use is not suggested, whatever the limit. */

@@ -2,9 +2,10 @@ import { type Catalogue, type IndexDef, indexSql } from "../../../providers/twin
 
 /** PostgreSQL's NAMEDATALEN less the closing NUL. */
 const MAX_NAME = 63;
-const IDENT = "IDENT";
+/** libpg_query's KeywordKind: 0 is no keyword, 1 one that may be any name. */
+const UNRESERVED = 1;
 
-/** Takes the quotes from names that do not need them: those in small letters that are no keyword. */
+/** Takes the quotes from names that do not need them. */
 export async function plain(sql: string): Promise<string> {
   const { scan } = await import("libpg-query");
   const { tokens } = await scan(sql);
@@ -15,15 +16,15 @@ export async function plain(sql: string): Promise<string> {
     const written = bytes.subarray(start, end).toString();
     const name = /^"([a-z_][a-z0-9_]*)"$/.exec(written)?.[1];
     text += bytes.subarray(at, start).toString();
-    text += name !== undefined && tokenName === IDENT && !(await isKeyword(name)) ? name : written;
+    text += name !== undefined && tokenName === "IDENT" && !(await isReserved(name)) ? name : written;
     at = end;
   }
   return text + bytes.subarray(at).toString();
 }
 
-async function isKeyword(name: string): Promise<boolean> {
+async function isReserved(name: string): Promise<boolean> {
   const { scan } = await import("libpg-query");
-  return (await scan(name)).tokens[0]?.tokenName !== IDENT;
+  return ((await scan(name)).tokens[0]?.keywordKind ?? 0) > UNRESERVED;
 }
 
 /** A name for an index as PostgreSQL would choose it, that no relation of the schema has. */

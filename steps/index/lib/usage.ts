@@ -26,11 +26,23 @@ export interface TableUse {
   all: boolean;
 }
 
+/** A column of a table, as a query's own name for it leads there. */
+interface Found {
+  use: TableUse;
+  name: string;
+}
+
+/** What a query gives out, where that is a column as it stands: a condition on it can be pushed down to the table. */
+type Outputs = ReadonlyMap<string, Found>;
+
 interface Source {
   alias: string;
   /** Null for a sub-select, a function, a WITH query or a view. */
   use: TableUse | null;
+  outputs?: Outputs;
 }
+
+const NOTHING: Outputs = new Map();
 
 interface Scope {
   sources: Source[];
@@ -54,8 +66,7 @@ class Reader {
   readonly #catalogue: Catalogue;
   readonly #path: string[];
   readonly #trigrams: boolean;
-  readonly #views = new Set<number>();
-  #withNames = new Set<string>();
+  #with = new Map<string, Outputs>();
 
   constructor(catalogue: Catalogue) {
     this.#catalogue = catalogue;
@@ -65,12 +76,11 @@ class Reader {
     this.#trigrams = catalogue.extensions.some((extension) => extension.name === "pg_trgm");
   }
 
-  async statement(node: Node, outer: Scope | null): Promise<void> {
+  async statement(node: Node, outer: Scope | null): Promise<Outputs> {
     if ("SelectStmt" in node) return this.#select(node.SelectStmt, outer);
     if ("InsertStmt" in node) {
-      await this.#with(node.InsertStmt.withClause, outer);
-      if (node.InsertStmt.selectStmt !== undefined) await this.statement(node.InsertStmt.selectStmt, outer);
-      return;
+      await this.#withQueries(node.InsertStmt.withClause, outer);
+      return node.InsertStmt.selectStmt === undefined ? NOTHING : this.statement(node.InsertStmt.selectStmt, outer);
     }
     if ("UpdateStmt" in node) {
       const { relation, fromClause = [], whereClause, withClause, targetList, returningClause } = node.UpdateStmt;
@@ -85,14 +95,16 @@ class Reader {
       const from = [range(relation), ...(sourceRelation === undefined ? [] : [sourceRelation])];
       return this.#block({ from, where: joinCondition, rest: [mergeWhenClauses], withClause }, outer);
     }
+    return NOTHING;
   }
 
   /** `member`: its rows are looked for by the value of the first column, as in `x IN (SELECT ...)`. */
-  async #select(select: SelectStmt, outer: Scope | null, member = false): Promise<void> {
+  async #select(select: SelectStmt, outer: Scope | null, member = false): Promise<Outputs> {
     if (select.larg !== undefined && select.rarg !== undefined) {
-      await this.#with(select.withClause, outer);
+      await this.#withQueries(select.withClause, outer);
       await this.#select(select.larg, outer);
-      return this.#select(select.rarg, outer);
+      await this.#select(select.rarg, outer);
+      return NOTHING;
     }
     const { fromClause = [], whereClause, withClause, targetList = [], havingClause, windowClause, valuesLists } = select;
     const sort = (select.sortClause ?? []).flatMap((item) => ("SortBy" in item ? [item.SortBy] : []));
@@ -101,12 +113,12 @@ class Reader {
     return this.#block({ from: fromClause, where: whereClause, rest, withClause, sort, group, targets: targetList, member }, outer);
   }
 
-  async #with(clause: WithClause | undefined, outer: Scope | null): Promise<void> {
+  async #withQueries(clause: WithClause | undefined, outer: Scope | null): Promise<void> {
     for (const node of clause?.ctes ?? []) {
       if (!("CommonTableExpr" in node) || node.CommonTableExpr.ctequery === undefined) continue;
-      if (clause?.recursive === true) this.#withNames.add(node.CommonTableExpr.ctename ?? "");
-      await this.statement(node.CommonTableExpr.ctequery, outer);
-      this.#withNames.add(node.CommonTableExpr.ctename ?? "");
+      const { ctename = "", ctequery } = node.CommonTableExpr;
+      if (clause?.recursive === true) this.#with.set(ctename, NOTHING);
+      this.#with.set(ctename, await this.statement(ctequery, outer));
     }
   }
 
@@ -122,10 +134,10 @@ class Reader {
       member?: boolean;
     },
     outer: Scope | null,
-  ): Promise<void> {
-    const names = this.#withNames;
-    this.#withNames = new Set(names);
-    await this.#with(block.withClause, outer);
+  ): Promise<Outputs> {
+    const names = this.#with;
+    this.#with = new Map(names);
+    await this.#withQueries(block.withClause, outer);
     const scope: Scope = { sources: [], outer };
     const conditions: Node[] = block.where === undefined ? [] : [block.where];
     for (const item of block.from) await this.#from(item, scope, conditions);
@@ -136,7 +148,28 @@ class Reader {
     if (block.member === true && first !== undefined && "ResTarget" in first) this.#equal(this.#key(first.ResTarget.val, scope), false);
     const grouped = (block.group ?? []).map((node) => this.#key(node, scope));
     for (const found of grouped) if (found !== null && grouped.every((other) => other === null || other.use === found.use)) add(found.use.group, found.key);
-    this.#withNames = names;
+    this.#with = names;
+    return this.#outputs(block.targets ?? [], scope);
+  }
+
+  #outputs(targets: readonly Node[], scope: Scope): Outputs {
+    const outputs = new Map<string, Found>();
+    for (const target of targets) {
+      if (!("ResTarget" in target)) continue;
+      const { name, val } = target.ResTarget;
+      if (val === undefined || !("ColumnRef" in val)) continue;
+      const last = val.ColumnRef.fields?.at(-1);
+      const found = this.#resolve(val.ColumnRef, scope);
+      if (found !== null) outputs.set(name ?? found.name, found);
+      else if (last !== undefined && "A_Star" in last) for (const source of scope.sources) for (const [column, of] of this.#columnsOf(source)) outputs.set(column, of);
+    }
+    return outputs;
+  }
+
+  #columnsOf({ use, outputs }: Source): Outputs {
+    if (use === null) return outputs ?? NOTHING;
+    const columns = this.#catalogue.columns.filter((column) => column.relid === use.table.oid);
+    return new Map(columns.map((column) => [column.name, { use, name: column.name }]));
   }
 
   async #from(node: Node, scope: Scope, conditions: Node[]): Promise<void> {
@@ -144,8 +177,8 @@ class Reader {
     if ("JoinExpr" in node) return this.#join(node.JoinExpr, scope, conditions);
     if ("RangeSubselect" in node) {
       const { subquery, alias, lateral } = node.RangeSubselect;
-      if (subquery !== undefined) await this.statement(subquery, lateral === true ? scope : scope.outer);
-      scope.sources.push({ alias: alias?.aliasname ?? "", use: null });
+      const outputs = subquery === undefined ? NOTHING : await this.statement(subquery, lateral === true ? scope : scope.outer);
+      scope.sources.push({ alias: alias?.aliasname ?? "", use: null, outputs });
       return;
     }
     await this.#expression(node, scope);
@@ -154,19 +187,20 @@ class Reader {
 
   async #table(range: RangeVar, scope: Scope): Promise<void> {
     const alias = range.alias?.aliasname ?? range.relname ?? "";
-    const table = range.schemaname === undefined && this.#withNames.has(range.relname ?? "") ? undefined : this.#find(range);
-    if (table?.kind === "v" && table.view !== null && !this.#views.has(table.oid)) {
-      this.#views.add(table.oid);
-      const statement = await parseStatement(table.view);
-      if (statement !== null) await this.statement(statement, null);
-    }
+    const query = range.schemaname === undefined ? this.#with.get(range.relname ?? "") : undefined;
+    const table = query === undefined ? this.#find(range) : undefined;
     if (table === undefined || table.kind === "v" || table.kind === "f") {
-      scope.sources.push({ alias, use: null });
+      scope.sources.push({ alias, use: null, outputs: query ?? (table?.kind === "v" ? await this.#view(table) : NOTHING) });
       return;
     }
     const use: TableUse = { table, equal: [], ranges: [], order: [], group: [], branches: [], inverted: [], predicates: [], columns: new Set(), all: false };
     this.uses.push(use);
     scope.sources.push({ alias, use });
+  }
+
+  async #view(view: Relation): Promise<Outputs> {
+    const statement = view.view === null ? null : await parseStatement(view.view);
+    return statement === null ? NOTHING : this.statement(statement, null);
   }
 
   #find(range: RangeVar): Relation | undefined {
@@ -215,12 +249,14 @@ class Reader {
     if (found === null && whole?.use) whole.use.all = true;
   }
 
-  #resolve(column: ColumnRef, scope: Scope | null): { use: TableUse; name: string } | null {
+  #resolve(column: ColumnRef, scope: Scope | null): Found | null {
     const fields = (column.fields ?? []).map(textOf);
     const name = fields.at(-1) ?? "";
     for (let at = scope; at !== null; at = at.outer) {
-      for (const { alias, use } of at.sources) {
+      for (const { alias, use, outputs } of at.sources) {
         if (fields.length > 1 && fields.at(-2) !== alias) continue;
+        const found = outputs?.get(name);
+        if (found !== undefined) return found;
         if (use === null && fields.length > 1) return null;
         if (use !== null && this.#has(use, name)) return { use, name };
       }

@@ -1,5 +1,5 @@
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { JsonObject, StepContext } from "../../../engine/types.ts";
+import type { Json, JsonObject, StepContext } from "../../../engine/types.ts";
 import {
   type PatroniClient,
   patroniClient,
@@ -11,7 +11,7 @@ import { milliseconds, session } from "../../sql/session.ts";
 const POLL_MS = 100;
 
 export interface RestartInput {
-  members?: string[] | null;
+  members?: readonly Json[] | null;
   only_pending?: boolean;
   timeout?: string;
 }
@@ -51,7 +51,7 @@ export async function choose(
   const all = await world.client.members(world.ctx.signal);
   const unknown = names?.find((name) => !all.some((member) => member.name === name));
   if (unknown !== undefined) {
-    throw new PgdbaError("invalid_param", `There is no member ${unknown}`, {
+    throw new PgdbaError("invalid_param", `There is no member ${String(unknown)}`, {
       hint: `There are ${all.map((member) => member.name).join(", ")}.`,
     });
   }

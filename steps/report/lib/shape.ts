@@ -54,7 +54,7 @@ const CONFIGURATION = object({
   },
 });
 
-export const STATEMENT = object({
+const STATEMENT = object({
   queryid: MAYBE_TEXT,
   database: MAYBE_TEXT,
   user: MAYBE_TEXT,
@@ -299,5 +299,4 @@ export const SNAPSHOT = object({
 
 export type Snapshot = FromSchema<typeof SNAPSHOT>;
 export type Counters = FromSchema<typeof COUNTERS>;
-export type Statement = FromSchema<typeof STATEMENT>;
 export type Missing = FromSchema<typeof MISSING>;

@@ -1,6 +1,5 @@
 import type { FromSchema } from "../../define.ts";
 import { hitPercent } from "./assemble.ts";
-import { statementKey } from "./counters.ts";
 import {
   COUNT,
   list,

@@ -138,7 +138,7 @@ steps:
   - id: each
     foreach: [0, 1, 2]
     parallel: 3
-    block: [{id: in, block: [{id: boom, fake.look: {n: "\${item}"}}], always: [{id: close, fake.keep: {}}]}]
+    block: [{id: inner, block: [{id: boom, fake.look: {n: "\${item}"}}], always: [{id: close, fake.keep: {}}]}]
     rescue: [{id: r, fake.keep: {}}]
 `);
     expect(ran.exit).toBe(0);
@@ -337,7 +337,7 @@ test("timeout of a block: neither retries nor polls nor later steps in it go on,
       h.on = { a: inner.includes("retry") ? failing(9) : () => null, r: (_, input) => input };
       const started = performance.now();
       const ran = await h.run(
-        `steps:\n  - id: g\n    timeout: 25ms\n    block: [{id: in, block: [${inner}, {id: b, fake.act: {}}], always: [{id: close, fake.keep: {}}]}]\n    rescue: [{id: r, fake.look: {why: "{{error.code}}"}}]\noutput: {why: steps.r.output.why}\n`,
+        `steps:\n  - id: g\n    timeout: 25ms\n    block: [{id: inner, block: [${inner}, {id: b, fake.act: {}}], always: [{id: close, fake.keep: {}}]}]\n    rescue: [{id: r, fake.look: {why: "{{error.code}}"}}]\noutput: {why: steps.r.output.why}\n`,
         { clock: (await import("../../../engine/clock.ts")).systemClock },
       );
       expect(performance.now() - started).toBeLessThan(2_000);

@@ -101,7 +101,7 @@ test("a run that fails after it changed settings leaves them as they were, and s
   );
   expect([failed.exit, failed.envelope.error.run.status]).toEqual([5, "undone"]);
   expect(await state()).toEqual(OLD_STATE);
-});
+}, 30_000);
 
 test("config tune, diff, show and apply --from-tune work together on a server", async () => {
   const env = await place("tune");
@@ -133,4 +133,4 @@ test("config tune, diff, show and apply --from-tune work together on a server", 
     env,
   );
   expect([restart.exit, restart.envelope.error.code]).toEqual([3, "capability_missing"]);
-});
+}, 30_000);

@@ -230,12 +230,14 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
     }, 30_000);
 
     test("apply-restart restarts the standby first and the leader after it, smaller values included", async () => {
-      const done = await run(
-        "config",
-        "apply-restart",
-        "--yes",
-        ...settings({ max_connections: 40 }),
-      );
+      const values = settings({ max_connections: 40 });
+      const planned = await run("config", "apply-restart", "--plan", ...values);
+      const { status, steps } = planned.envelope.data.run;
+      expect(status).toBe("planned");
+      const { preview } = steps.find((step: any) => step.id === "restart");
+      expect(preview.order.map((one: any) => one.role)).toEqual(["replica", "leader"]);
+
+      const done = await run("config", "apply-restart", "--yes", ...values);
       expect(done.envelope.error).toBeNull();
       const { restarted, pending_restart } = done.envelope.data;
       // A standby can't have less than the primary, so that it had to be restarted once more.

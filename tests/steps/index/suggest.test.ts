@@ -35,7 +35,7 @@ let on: Bench;
 beforeAll(async () => {
   on = await bench({ shared_preload_libraries: "pg_stat_statements", log_statement: "all" });
   await on.client.query(SCHEMA);
-  for (const part of fill(10).split(";\n")) await on.client.query(part);
+  for (const part of fill(6).split(";\n")) await on.client.query(part);
   // pgbench's tables, without the indexes it makes.
   await on.client.query(`CREATE TABLE pgbench_branches (bid int, bbalance int, filler char(88));
     CREATE TABLE pgbench_tellers (tid int, bid int, tbalance int, filler char(84));
@@ -79,7 +79,8 @@ async function built(suggestions: readonly Suggestion[], work: () => Promise<voi
 /** Every suggestion is in the real server's plan of a statement that it was suggested for. */
 async function expectUsed(suggestions: readonly Suggestion[]): Promise<void> {
   for (const { name, used_by } of suggestions) {
-    const plans = await Promise.all(used_by.map(async (sql) => JSON.stringify((await on.client.query(`EXPLAIN (FORMAT JSON) ${sql}`)).rows[0]["QUERY PLAN"])));
+    const plans: string[] = [];
+    for (const sql of used_by) plans.push(JSON.stringify((await on.client.query(`EXPLAIN (FORMAT JSON) ${sql}`)).rows[0]["QUERY PLAN"]));
     expect(plans.filter((plan) => plan.includes(`"Index Name":"${name}"`)).length, name).toBeGreaterThan(0);
   }
 }
@@ -164,11 +165,12 @@ describe("kinds of indexes", () => {
   ];
   test("each is found, and used by the server", async () => {
     await on.client.query("CREATE VIEW recent AS SELECT * FROM users WHERE at > '2025-01-02'");
+    const advice = await advise(cases.map(([, sql]) => sql), { min_improvement: 0 });
     for (const [what, sql, definition] of cases) {
-      const advice = await advise([sql]);
-      expect(advice.suggestions.map((one) => one.definition).join("; "), what).toContain(definition);
-      await built(advice.suggestions, () => expectUsed(advice.suggestions));
+      const found = advice.suggestions.filter((one) => one.used_by.includes(sql));
+      expect(found.map((one) => one.definition).join("; "), what).toContain(definition);
     }
+    await built(advice.suggestions, () => expectUsed(advice.suggestions));
   });
   test("an index that is there already is not suggested again", async () => {
     expect((await advise(["SELECT * FROM users WHERE name = 'n7'", "SELECT * FROM users WHERE id = 7"])).suggestions).toEqual([]);
@@ -197,7 +199,7 @@ describe("the workload", () => {
     expect(emails?.cost_after).toBeLessThan(emails!.cost_before / 10);
     const { rows } = await on.client.query("SELECT queryid::text FROM pg_stat_statements WHERE query LIKE 'SELECT count(*) FROM users%'");
     const one = (await suggest.run(on.context(), { queryid: rows[0].queryid })) as unknown as Advice;
-    expect(one.suggestions.map((each) => each.definition)).toEqual([expect.stringContaining("(lower(name))")]);
+    expect(one.suggestions.map((each) => each.definition)).toEqual([expect.stringContaining("(lower(name)")]);
   });
   test("from a file; what can't be planned is unproven", async () => {
     const file = join(on.stateDir, "workload.sql");

@@ -35,7 +35,7 @@ svg .line.critical, svg .line.warning, svg .line.info { stroke: var(--tone); } s
 .legend i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .35em; background: var(--series); print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 table { border-collapse: collapse; width: 100%; font-size: .93rem; } .scroll { overflow-x: auto; }
 th, td { text-align: left; vertical-align: top; padding: .32rem .5rem; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-th { color: var(--dim); font-weight: 600; font-size: .85rem; white-space: nowrap; }
+th { color: var(--dim); font-weight: 600; font-size: .92em; white-space: nowrap; }
 td:first-child, th:first-child { padding-left: 0; } td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; } td.name { min-width: 9rem; }
 code, pre, .mono { font: 12.5px/1.45 ui-monospace, "SF Mono", "DejaVu Sans Mono", monospace; }
 pre { background: var(--bg); border: 1px solid var(--line); border-radius: 6px; padding: .5rem .7rem; margin: .4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -51,6 +51,7 @@ footer { margin-top: 3rem; padding-top: .6rem; border-top: 1px solid var(--line)
   :root { color-scheme: light; --fg: #000; --dim: #444; --bg: #fff; --card: #fff; --line: #b5b5b5; --track: #e6e6e6; --critical: #a40000; --warning: #7a4f00; --info: #003f8a; --ok: #0a6b38;
     --c1: #2f6fb7; --c2: #e08a1e; --c3: #7b61b8; --c4: #2f9e77; --c5: #98a2b1; }
   @page { margin: 14mm; }
+  html { font-size: 12px; } th { white-space: normal; } th, td { padding: .25rem .3rem; } .bar { min-width: 4rem; } td.name { min-width: 6rem; }
   body { max-width: none; padding: 0; font-size: 9.5pt; } nav { display: none; } a { color: inherit; }
   h2, h3 { break-after: avoid; } tr, .finding, figure, .tile { break-inside: avoid; } .finding.long { break-inside: auto; }
   .query { max-height: none; overflow: visible; min-width: 0; } .scroll { overflow: visible; } table { font-size: 8.5pt; } code, pre, .mono { font-size: 8pt; }

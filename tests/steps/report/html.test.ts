@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { JsonObject } from "../../../engine/types.ts";
+import html from "../../../steps/report/html.ts";
+import { lineChart } from "../../../steps/report/lib/html/charts.ts";
+import { page, type Report } from "../../../steps/report/lib/html/page.ts";
+import { fakeContext } from "../../support/context.ts";
+import { sharedServer } from "../../support/postgres.ts";
+import { HOSTILE, hostileReport } from "./pages.ts";
+import { folder, removeFolders } from "./support.ts";
+
+let report: Report;
+let text: string;
+
+beforeAll(async () => {
+  report = await hostileReport(await sharedServer());
+  text = page(report);
+});
+afterAll(removeFolders);
+
+test("the page loads nothing, runs nothing, and has every section", () => {
+  expect(text).toStartWith("<!doctype html>");
+  expect(/<(script|img|link|iframe|object|embed|base)\b|@import|url\(/i.exec(text)).toBeNull();
+  for (const [, target] of text.matchAll(/href="([^"]*)"/g)) {
+    expect(target).toStartWith("#");
+    expect(text).toContain(`id="${target!.slice(1)}"`);
+  }
+  for (const title of [
+    "Findings",
+    "Trends",
+    "Statements",
+    "Sizes",
+    "Connections",
+    "Replication",
+    "WAL and backups",
+    "Configuration",
+    "Not seen",
+  ]) {
+    expect(text).toContain(`<h2>${title}</h2>`);
+  }
+  expect([...text.matchAll(/<figure>/g)]).toHaveLength(6);
+});
+
+test("hostile names are there, as text", () => {
+  for (const name of HOSTILE.slice(0, 3)) expect(text).not.toContain(name);
+  expect(text).toContain("&lt;script&gt;document.title=&#39;owned&#39;&lt;/script&gt;");
+  expect(text).toContain("&gt;&lt;img src=x");
+  expect(text).toContain("Ünïcode ☃ 表 🐘");
+  expect(text).not.toContain("\u202E");
+  expect(text).toContain("\\u{202e}gnp.exe");
+});
+
+test("findings stand by check, the worst first, and new ones are marked", () => {
+  const cards = [...text.matchAll(/<article class="finding (\w+)/g)].map(
+    ([, severity]) => severity,
+  );
+  const order = ["critical", "warning", "info"];
+  expect(cards).toEqual(cards.toSorted((a, b) => order.indexOf(a!) - order.indexOf(b!)));
+  expect(cards.length).toBe(
+    new Set(report.health.findings.map(({ check, severity }) => check + severity)).size,
+  );
+  expect(text).toMatch(/index-duplicate · 5 found/);
+  const badges = (fresh: Report["trends"]["findings"]["new"]) =>
+    page({ ...report, trends: { ...report.trends, findings: { new: fresh, gone: [] } } }).split(
+      ">new<",
+    ).length - 1;
+  expect(badges([])).toBe(0);
+  expect(badges([{ severity: "warning", check: "index-duplicate", object: "x" }])).toBe(1);
+});
+
+test("what was not seen is listed with what shows it", () => {
+  const grant = "grant pg_monitor to bare;";
+  const missing = [
+    { section: "wal_files", reason: "permission denied", hint: grant, partial: false },
+  ];
+  const seen = page({ ...report, snapshot: { ...report.snapshot, missing } });
+  expect(seen).toContain(`<pre>${grant}</pre>`);
+  expect(text).toContain("This user sees everything");
+});
+
+test("a first report, without history, statements or rights, is a page too", () => {
+  const { snapshot, trends } = report;
+  const poor = {
+    ...report,
+    trends: {
+      ...trends,
+      since: null,
+      seconds: null,
+      size: null,
+      transactions_per_second: null,
+      cache_hit_percent: null,
+      wal_bytes_per_second: null,
+      series: [],
+    },
+    snapshot: {
+      ...snapshot,
+      connections: null,
+      statements: {
+        ...snapshot.statements,
+        available: false,
+        reason: "none <b>",
+        hint: "do",
+        top: [],
+      },
+      sizes: { ...snapshot.sizes, total: null, databases: [], relations: [], counts: null },
+      wal: { ...snapshot.wal, directory: null, statistics: null, checkpoints: null },
+      backups: { ...snapshot.backups, archiver: null },
+    },
+  };
+  const made = page(poor);
+  expect(made).toContain("none &lt;b&gt;");
+  expect(made).not.toContain("<figure>");
+  expect(made).not.toMatch(/undefined|NaN|\[object|null/);
+  expect(text).not.toMatch(/undefined|NaN|\[object|>null</);
+});
+
+test("a chart draws gaps as gaps, and nothing when there is nothing to draw", () => {
+  const points = [1, 2, null, 4, 5].map((value, at) => ({ at: at * 86_400_000, value }));
+  const drawn = lineChart("x", [{ name: "x", points }], String)!.text;
+  expect(drawn.match(/class="line/g)).toHaveLength(2);
+  expect(lineChart("x", [{ name: "x", points: points.slice(0, 1) }], String)).toBeNull();
+  expect(
+    lineChart("x", [{ name: "x", points: points.map(({ at }) => ({ at, value: null })) }], String),
+  ).toBeNull();
+  const flat = lineChart(
+    "x",
+    [{ name: "x", points: points.map(({ at }) => ({ at, value: 0 })) }],
+    String,
+  )!.text;
+  expect(flat).not.toContain("NaN");
+});
+
+test("the file is written whole, for the user alone, and not by a plan", async () => {
+  const cwd = folder();
+  const { health, snapshot, trends } = report;
+  const input = { file: "r.html", health, snapshot, trends } as unknown as JsonObject;
+  const planned = await html.run(fakeContext({ cwd, run: { plan: true } }), input);
+  expect(planned).toMatchObject({ written: false, file: join(cwd, "r.html") });
+  expect(readdirSync(cwd)).toEqual([]);
+
+  writeFileSync(join(cwd, "r.html"), "an older one", { mode: 0o644 });
+  const { file, bytes } = (await html.run(fakeContext({ cwd }), input)) as unknown as {
+    file: string;
+    bytes: number;
+  };
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(statSync(file).size).toBe(bytes);
+  expect(readFileSync(file, "utf8")).toContain("</html>");
+  expect(readdirSync(cwd)).toEqual(["r.html"]);
+
+  const lost = html
+    .run(fakeContext({ cwd }), { ...input, file: "no/where/r.html" })
+    .catch((error: unknown) => error);
+  expect(await lost).toMatchObject({ code: "io_failed", data: { errno: "ENOENT" } });
+});
