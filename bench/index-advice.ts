@@ -19,7 +19,12 @@ interface Case {
 }
 
 const CASES: Case[] = [
-  { name: "TPC-H-like", setup: [SCHEMA, ...fill(20).split(";\n")], statements: QUERIES, expert: EXPERT },
+  {
+    name: "TPC-H-like",
+    setup: [SCHEMA, ...fill(20).split(";\n")],
+    statements: QUERIES,
+    expert: EXPERT,
+  },
   {
     name: "pgbench-like",
     setup: [
@@ -38,8 +43,14 @@ const CASES: Case[] = [
   {
     name: "joins",
     setup: [
-      ...["a", "b", "c", "d", "e"].map((name) => `CREATE TABLE j${name} (id int PRIMARY KEY, up int NOT NULL, kind int NOT NULL, note text)`),
-      ...["a", "b", "c", "d", "e"].map((name, at) => `INSERT INTO j${name} SELECT i, 1 + (i::bigint * 7919) % ${2000 * 3 ** Math.max(0, at - 1)}, i % 97, repeat('n', 40) FROM generate_series(1, ${2000 * 3 ** at}) i`),
+      ...["a", "b", "c", "d", "e"].map(
+        (name) =>
+          `CREATE TABLE j${name} (id int PRIMARY KEY, up int NOT NULL, kind int NOT NULL, note text)`,
+      ),
+      ...["a", "b", "c", "d", "e"].map(
+        (name, at) =>
+          `INSERT INTO j${name} SELECT i, 1 + (i::bigint * 7919) % ${2000 * 3 ** Math.max(0, at - 1)}, i % 97, repeat('n', 40) FROM generate_series(1, ${2000 * 3 ** at}) i`,
+      ),
     ],
     statements: [
       "SELECT count(*) FROM ja JOIN jb ON jb.up = ja.id JOIN jc ON jc.up = jb.id WHERE ja.kind = 5",
@@ -58,27 +69,47 @@ try {
   for (const { name, setup, statements, expert } of CASES) {
     const server = await startServer({});
     const client = await clientOf(server);
-    const spec = { ...server, password: () => server.password, sslmode: "disable" as const, application_name: "bench" };
+    const spec = {
+      ...server,
+      password: () => server.password,
+      sslmode: "disable" as const,
+      application_name: "bench",
+    };
     const session = await openSession(spec);
     const total = async (): Promise<number> => {
       let sum = 0;
-      for (const sql of statements) sum += (await client.query(`EXPLAIN (FORMAT JSON) ${sql}`)).rows[0]["QUERY PLAN"][0].Plan["Total Cost"];
+      for (const sql of statements)
+        sum += (await client.query(`EXPLAIN (FORMAT JSON) ${sql}`)).rows[0]["QUERY PLAN"][0].Plan[
+          "Total Cost"
+        ];
       return sum;
     };
-    const size = async (): Promise<number> => (await client.query("SELECT sum(pg_indexes_size(oid))::float8 AS bytes FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")).rows[0].bytes;
+    const size = async (): Promise<number> =>
+      (
+        await client.query(
+          "SELECT sum(pg_indexes_size(oid))::float8 AS bytes FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
+        )
+      ).rows[0].bytes;
     for (const sql of setup) await client.query(sql);
     await client.query("VACUUM ANALYZE");
     const before = await total();
     const empty = await size();
-    const ctx = fakeContext({ run: { stateDir }, target: { connection: { spec, session: async () => session } } });
+    const ctx = fakeContext({
+      run: { stateDir },
+      target: { connection: { spec, session: async () => session } },
+    });
     const begun = performance.now();
-    const advice = (await suggest.run(ctx, { workload: statements.map((sql) => ({ sql })), max_indexes: expert.length })) as {
+    const advice = (await suggest.run(ctx, {
+      workload: statements.map((sql) => ({ sql })),
+      max_indexes: expert.length,
+    })) as {
       suggestions: { statements: string[]; name: string }[];
       cost: { after: number };
       effort: { plans: number; statements_sent: number };
     };
     const seconds = (performance.now() - begun) / 1000;
-    for (const { statements: build } of advice.suggestions) for (const sql of build) await client.query(sql);
+    for (const { statements: build } of advice.suggestions)
+      for (const sql of build) await client.query(sql);
     await client.query("ANALYZE");
     const ours = { cost: await total(), bytes: (await size()) - empty };
     for (const one of advice.suggestions) await client.query(`DROP INDEX "${one.name}"`);
@@ -89,7 +120,9 @@ try {
     if (!reached) missed++;
     const line = (who: string, cost: number, count: number, bytes: number): string =>
       `  ${who.padEnd(8)} cost ${before.toFixed(0)} -> ${cost.toFixed(0)} (${(100 * (1 - cost / before)).toFixed(2)} % less), ${count} indexes, ${(bytes / 2 ** 20).toFixed(1)} MB`;
-    process.stdout.write(`${name}: ${reached ? "reached" : "MISSED"}\n${line("ours", ours.cost, advice.suggestions.length, ours.bytes)}, ${seconds.toFixed(1)} s, ${advice.effort.plans} plans, ${advice.effort.statements_sent} statements sent, predicted ${advice.cost.after.toFixed(0)}\n${line("expert", theirs.cost, expert.length, theirs.bytes)}\n`);
+    process.stdout.write(
+      `${name}: ${reached ? "reached" : "MISSED"}\n${line("ours", ours.cost, advice.suggestions.length, ours.bytes)}, ${seconds.toFixed(1)} s, ${advice.effort.plans} plans, ${advice.effort.statements_sent} statements sent, predicted ${advice.cost.after.toFixed(0)}\n${line("expert", theirs.cost, expert.length, theirs.bytes)}\n`,
+    );
     await session.close();
     await client.end();
     await server.stop();

@@ -16,7 +16,11 @@ const RUNS = 3;
 const LIMITS = [
   { what: "health check", argv: ["health", "check"], atMost_ms: 3000 },
   { what: "health report, first", argv: ["health", "report", "--no-snapshot"], atMost_ms: 10_000 },
-  { what: "health report with trends and page", argv: ["health", "report", "--html", "report.html"], atMost_ms: 10_000 },
+  {
+    what: "health report with trends and page",
+    argv: ["health", "report", "--html", "report.html"],
+    atMost_ms: 10_000,
+  },
 ];
 const AT_MOST_MB = 300;
 
@@ -38,7 +42,11 @@ async function build(to: TestServer): Promise<void> {
         end loop; end $$`);
     }
     for (let n = 0; n < STATEMENTS; n += BATCH) {
-      const texts = Array.from({ length: BATCH }, (_, i) => `select * from s${n}.t${n + i} where id = ${i} and name = 'some text of a statement'`);
+      const texts = Array.from(
+        { length: BATCH },
+        (_, i) =>
+          `select * from s${n}.t${n + i} where id = ${i} and name = 'some text of a statement'`,
+      );
       await client.query(texts.join(";"));
     }
   } finally {
@@ -49,7 +57,8 @@ async function build(to: TestServer): Promise<void> {
 async function counted(from: TestServer): Promise<string> {
   const client = await clientOf(from);
   try {
-    const { rows } = await client.query(`select (select count(*) from pg_class where relkind = 'r' and relnamespace::regnamespace::text ~ '^s\\d') as tables,
+    const { rows } =
+      await client.query(`select (select count(*) from pg_class where relkind = 'r' and relnamespace::regnamespace::text ~ '^s\\d') as tables,
       (select count(*) from pg_class where relkind = 'i' and relnamespace::regnamespace::text ~ '^s\\d') as indexes,
       (select count(*) from pg_stat_statements) as statements`);
     const { tables, indexes, statements } = rows[0] as Record<string, string>;
@@ -60,16 +69,33 @@ async function counted(from: TestServer): Promise<string> {
 }
 
 /** Wall time and peak memory of one command. @throws when it fails */
-async function measured(argv: string[], env: Record<string, string>): Promise<{ ms: number; mb: number; bytes: number }> {
+async function measured(
+  argv: string[],
+  env: Record<string, string>,
+): Promise<{ ms: number; mb: number; bytes: number }> {
   const started = performance.now();
-  const child = Bun.spawn([pgdba, ...argv, "-q"], { cwd: root, env: { ...process.env, ...env }, stdout: "pipe", stderr: "pipe" });
-  const [out, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const child = Bun.spawn([pgdba, ...argv, "-q"], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, errors] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
   const code = await child.exited;
   const ms = performance.now() - started;
-  if (code !== 0) throw new Error(`pgdba ${argv.join(" ")} exited ${code}: ${errors.slice(-400)} ${out.slice(0, 2000)}`);
-  const { data } = JSON.parse(out) as { data: { errors: { check: string; reason: string }[]; missing?: object[] } };
+  if (code !== 0)
+    throw new Error(
+      `pgdba ${argv.join(" ")} exited ${code}: ${errors.slice(-400)} ${out.slice(0, 2000)}`,
+    );
+  const { data } = JSON.parse(out) as {
+    data: { errors: { check: string; reason: string }[]; missing?: object[] };
+  };
   const failed = [...data.errors, ...(data.missing ?? [])];
-  if (failed.length > 0) throw new Error(`not everything was read: ${JSON.stringify(failed).slice(0, 2000)}`);
+  if (failed.length > 0)
+    throw new Error(`not everything was read: ${JSON.stringify(failed).slice(0, 2000)}`);
   return { ms, mb: (child.resourceUsage()?.maxRSS ?? 0) / 1024 / 1024, bytes: out.length };
 }
 
@@ -86,7 +112,9 @@ try {
     },
   });
   await build(server);
-  process.stdout.write(`${await counted(server)}, built in ${((performance.now() - begun) / 1000).toFixed(0)} s\n`);
+  process.stdout.write(
+    `${await counted(server)}, built in ${((performance.now() - begun) / 1000).toFixed(0)} s\n`,
+  );
   const { host, port, user, database, password } = server;
   const env = {
     PGDBA_HOME: join(root, "home"),

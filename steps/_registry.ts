@@ -20,6 +20,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "plan.diff": () => import("./index/plan-diff.ts"),
   "query.analyze": () => import("./query/analyze.ts"),
   "query.live": () => import("./query/live.ts"),
+  "query.snapshot": () => import("./query/snapshot.ts"),
   "query.top": () => import("./query/top.ts"),
   "report.compare": () => import("./report/compare.ts"),
   "report.html": () => import("./report/html.ts"),

@@ -259,7 +259,8 @@ const EXTENDED = `SELECT format('%I.%I', n.nspname, s.stxname) AS name FROM pg_s
  */
 export async function readCatalogue(read: Read, tables?: readonly TableName[]): Promise<Catalogue> {
   const [facts] = await read(FACTS);
-  if (facts === undefined) throw new PgdbaError("internal", "The server does not know its own database");
+  if (facts === undefined)
+    throw new PgdbaError("internal", "The server does not know its own database");
   const settings = await read(
     `SELECT name, current_setting(name) AS value FROM pg_settings WHERE category LIKE 'Query Tuning%' OR name = ANY ($1::text[])`,
     [MORE_SETTINGS],
@@ -310,22 +311,43 @@ function limitsOf(catalogue: Catalogue, asked: JsonObject[], extended: JsonObjec
   const major = Math.floor(version_num / 10_000);
   const limits: Limit[] = asked
     .filter((row) => row["oid"] === null)
-    .map((row) => ({ object: String(row["name"]), reason: "the server has no such table in this database, or the role may not use its schema" }));
-  if (major !== 18) limits.push({ object: "planner", reason: `the server is PostgreSQL ${major}; the twin plans as 18 does` });
-  if (block_size !== 8192) limits.push({ object: "block size", reason: `the server has pages of ${block_size} bytes, the twin of 8192: costs differ` });
+    .map((row) => ({
+      object: String(row["name"]),
+      reason: "the server has no such table in this database, or the role may not use its schema",
+    }));
+  if (major !== 18)
+    limits.push({
+      object: "planner",
+      reason: `the server is PostgreSQL ${major}; the twin plans as 18 does`,
+    });
+  if (block_size !== 8192)
+    limits.push({
+      object: "block size",
+      reason: `the server has pages of ${block_size} bytes, the twin of 8192: costs differ`,
+    });
   const hasStatistics = new Set(statistics.map((row) => `${row.schemaname}.${row.tablename}`));
   for (const relation of relations) {
     const object = `${relation.schema}.${relation.name}`;
     if (relation.kind === "f") limits.push({ object, reason: "a foreign table is not cloned" });
     if (relation.kind === "v" || relation.kind === "f") continue;
     if (!relation.readable) {
-      limits.push({ object, reason: `its statistics can't be read: GRANT SELECT ON ${object} TO ${user}, or GRANT pg_read_all_data TO ${user}` });
+      limits.push({
+        object,
+        reason: `its statistics can't be read: GRANT SELECT ON ${object} TO ${user}, or GRANT pg_read_all_data TO ${user}`,
+      });
     } else if (relation.rls) {
-      limits.push({ object, reason: `row level security hides its statistics from ${user}, and its policies are not cloned` });
+      limits.push({
+        object,
+        reason: `row level security hides its statistics from ${user}, and its policies are not cloned`,
+      });
     } else if (!hasStatistics.has(object) && relation.bytes > 0) {
       limits.push({ object, reason: "it has no statistics: run ANALYZE on it" });
     }
   }
-  for (const row of extended) limits.push({ object: String(row["name"]), reason: "extended statistics can't be restored before PostgreSQL 19" });
+  for (const row of extended)
+    limits.push({
+      object: String(row["name"]),
+      reason: "extended statistics can't be restored before PostgreSQL 19",
+    });
   return limits;
 }

@@ -17,13 +17,20 @@ export async function createDatabase(server: TwinServer, catalogue: Catalogue): 
   await client.query(`CREATE ROLE ${OWNER} LOGIN`);
   const { wanted, fallback, name } = localeOf(catalogue);
   const create = (locale: string): Promise<unknown> =>
-    client.query(`CREATE DATABASE ${DATABASE} OWNER ${OWNER} TEMPLATE template0 ENCODING 'UTF8' ${locale}`);
+    client.query(
+      `CREATE DATABASE ${DATABASE} OWNER ${OWNER} TEMPLATE template0 ENCODING 'UTF8' ${locale}`,
+    );
   try {
     await create(wanted);
     return [];
   } catch {
     await create(fallback);
-    return [{ object: "collation", reason: `this machine has no locale ${name}; text is compared by ICU's, so ranges of text may be estimated differently` }];
+    return [
+      {
+        object: "collation",
+        reason: `this machine has no locale ${name}; text is compared by ICU's, so ranges of text may be estimated differently`,
+      },
+    ];
   }
 }
 
@@ -32,40 +39,57 @@ function localeOf({ locale }: Catalogue): { wanted: string; fallback: string; na
   const collate = String(locale["datcollate"] ?? "C");
   const other = locale["datlocale"] ?? locale["daticulocale"] ?? locale["datcollate"];
   const name = provider === "c" ? collate : String(other);
-  const icu = (tag: string): string => `LOCALE_PROVIDER icu ICU_LOCALE ${quoteLiteral(tag)} LOCALE 'C'`;
+  const icu = (tag: string): string =>
+    `LOCALE_PROVIDER icu ICU_LOCALE ${quoteLiteral(tag)} LOCALE 'C'`;
   const tag = collate.replace(/[.@].*$/, "").replaceAll("_", "-");
   const fallback = icu(/^[A-Za-z]{2,3}(-[A-Za-z]{2})?$/.test(tag) ? tag : "und");
   if (provider === "i") return { wanted: icu(name), fallback: icu("und"), name };
-  if (provider === "b") return { wanted: `LOCALE_PROVIDER builtin BUILTIN_LOCALE ${quoteLiteral(name)} LOCALE 'C'`, fallback, name };
+  if (provider === "b")
+    return {
+      wanted: `LOCALE_PROVIDER builtin BUILTIN_LOCALE ${quoteLiteral(name)} LOCALE 'C'`,
+      fallback,
+      name,
+    };
   // Encodings other than UTF8 become UTF8; the language is what matters.
   const utf8 = /^(C|POSIX)$/.test(collate) ? collate : collate.replace(/\.[^@]*/, ".UTF-8");
   return { wanted: `LOCALE_PROVIDER libc LOCALE ${quoteLiteral(utf8)}`, fallback, name: utf8 };
 }
 
 /** Makes all objects of `catalogue`, empty. What can't be made is reported. */
-export async function createObjects(admin: Client, client: Client, catalogue: Catalogue): Promise<Limit[]> {
+export async function createObjects(
+  admin: Client,
+  client: Client,
+  catalogue: Catalogue,
+): Promise<Limit[]> {
   const limits: Limit[] = [];
   await client.query("SET client_min_messages = error");
   await client.query("SET search_path = pg_catalog");
   await client.query("SET check_function_bodies = off");
   await client.query(`SET statement_timeout = '${STATEMENT_TIMEOUT}'`);
-  for (const schema of schemasOf(catalogue)) await client.query(`CREATE SCHEMA ${quoteIdent(schema)}`);
+  for (const schema of schemasOf(catalogue))
+    await client.query(`CREATE SCHEMA ${quoteIdent(schema)}`);
   for (const { name, schema } of catalogue.extensions) {
     if (!HARMLESS_EXTENSIONS.has(name)) continue;
-    await admin.query(`CREATE EXTENSION ${quoteIdent(name)} SCHEMA ${quoteIdent(schema)} CASCADE`).catch((error: Error) => {
-      limits.push({ object: `extension ${name}`, reason: error.message });
-    });
+    await admin
+      .query(`CREATE EXTENSION ${quoteIdent(name)} SCHEMA ${quoteIdent(schema)} CASCADE`)
+      .catch((error: Error) => {
+        limits.push({ object: `extension ${name}`, reason: error.message });
+      });
   }
   for (const group of statements(catalogue)) {
     for (const { ddl, error } of await runAll(client, group)) {
-      if (ddl.minor !== true) limits.push({ object: ddl.object, reason: `not cloned: ${error.message}` });
+      if (ddl.minor !== true)
+        limits.push({ object: ddl.object, reason: `not cloned: ${error.message}` });
     }
   }
   return limits;
 }
 
 /** Runs statements until no more of them succeed: one may need what a later one makes. Gives those that failed to the end. */
-async function runAll(client: Client, group: readonly Ddl[]): Promise<{ ddl: Ddl; error: Error }[]> {
+async function runAll(
+  client: Client,
+  group: readonly Ddl[],
+): Promise<{ ddl: Ddl; error: Error }[]> {
   let open = group.map((ddl) => ({ ddl, error: new Error("not tried") }));
   for (;;) {
     const failed: typeof open = [];
@@ -92,10 +116,13 @@ export async function applySettings(client: Client, catalogue: Catalogue): Promi
   const renamed: Record<string, string> = { force_parallel_mode: "debug_parallel_query" };
   for (const { name, value } of catalogue.settings) {
     // The role of the twin has another name than the one that is cloned.
-    const own = name === "search_path" ? value.replaceAll('"$user"', quoteIdent(catalogue.user)) : value;
-    await client.query("SELECT set_config($1, $2, false)", [renamed[name] ?? name, own]).catch((error: Error) => {
-      limits.push({ object: `setting ${name}`, reason: error.message });
-    });
+    const own =
+      name === "search_path" ? value.replaceAll('"$user"', quoteIdent(catalogue.user)) : value;
+    await client
+      .query("SELECT set_config($1, $2, false)", [renamed[name] ?? name, own])
+      .catch((error: Error) => {
+        limits.push({ object: `setting ${name}`, reason: error.message });
+      });
   }
   return limits;
 }

@@ -36,17 +36,36 @@ export function statements(catalogue: Catalogue): Ddl[][] {
     (constraint) => constraint.relid,
   );
   const tables = relations.filter(isTable);
-  const make = tables.map((table) => createTable(table, columnsOf.get(table.oid) ?? [], checksOf.get(table.oid) ?? [], byId));
+  const make = tables.map((table) =>
+    createTable(table, columnsOf.get(table.oid) ?? [], checksOf.get(table.oid) ?? [], byId),
+  );
   const attach = tables.flatMap((table) => attachTable(table, byId));
   const defaults = tables.flatMap((table) => defaultsOf(table, columnsOf.get(table.oid) ?? []));
   const views = relations.flatMap((view) =>
     view.kind === "v" && view.view !== null
-      ? [{ object: `${view.schema}.${view.name}`, sql: `CREATE VIEW ${quoteName(view.schema, view.name)} AS ${view.view}` }]
+      ? [
+          {
+            object: `${view.schema}.${view.name}`,
+            sql: `CREATE VIEW ${quoteName(view.schema, view.name)} AS ${view.view}`,
+          },
+        ]
       : [],
   );
-  const functions = catalogue.functions.map(({ name, definition }) => ({ object: name, sql: definition, minor: true }));
+  const functions = catalogue.functions.map(({ name, definition }) => ({
+    object: name,
+    sql: definition,
+    minor: true,
+  }));
   return [
-    [...collations(catalogue), ...catalogue.types.map(createType), ...functions, ...sequences(catalogue), ...make, ...attach, ...views],
+    [
+      ...collations(catalogue),
+      ...catalogue.types.map(createType),
+      ...functions,
+      ...sequences(catalogue),
+      ...make,
+      ...attach,
+      ...views,
+    ],
     [...keys(constraints, byId), ...plainIndexes(indexes, constraints), ...attachIndexes(indexes)],
     [...foreignKeys(constraints, byId), ...defaults],
   ];
@@ -54,19 +73,34 @@ export function statements(catalogue: Catalogue): Ddl[][] {
 
 /** Schemas of every object. */
 export function schemasOf(catalogue: Catalogue): string[] {
-  const lists = [catalogue.relations, catalogue.types, catalogue.extensions, catalogue.collations, catalogue.sequences];
+  const lists = [
+    catalogue.relations,
+    catalogue.types,
+    catalogue.extensions,
+    catalogue.collations,
+    catalogue.sequences,
+  ];
   const names = lists.flatMap((list) => list.map((object) => String(object.schema)));
   // A function's definition begins with its quoted name.
-  const ofFunctions = catalogue.functions.map(({ name }) => /^(?:"((?:[^"]|"")*)"|([^".]+))\./.exec(name));
-  const more = ofFunctions.flatMap((match) => match?.[1]?.replaceAll('""', '"') ?? match?.[2] ?? []);
-  return [...new Set([...names, ...more])].filter((name) => name !== "pg_catalog" && name !== "public");
+  const ofFunctions = catalogue.functions.map(({ name }) =>
+    /^(?:"((?:[^"]|"")*)"|([^".]+))\./.exec(name),
+  );
+  const more = ofFunctions.flatMap(
+    (match) => match?.[1]?.replaceAll('""', '"') ?? match?.[2] ?? [],
+  );
+  return [...new Set([...names, ...more])].filter(
+    (name) => name !== "pg_catalog" && name !== "public",
+  );
 }
 
 function collations(catalogue: Catalogue): Ddl[] {
   return catalogue.collations.map(({ schema, row }) => {
     const collation = row as Record<string, string | boolean | null>;
     const icu = collation["collprovider"] === "i";
-    const locale = (icu ? (collation["colllocale"] ?? collation["colliculocale"]) : null) ?? collation["collcollate"] ?? "C";
+    const locale =
+      (icu ? (collation["colllocale"] ?? collation["colliculocale"]) : null) ??
+      collation["collcollate"] ??
+      "C";
     const name = quoteName(String(schema), String(collation["collname"]));
     const options = `provider = ${icu ? "icu" : "libc"}, locale = ${quoteLiteral(String(locale))}, deterministic = ${collation["collisdeterministic"] !== false}`;
     return { object: `collation ${name}`, sql: `CREATE COLLATION ${name} (${options})` };
@@ -76,31 +110,61 @@ function collations(catalogue: Catalogue): Ddl[] {
 function createType(type: UserType): Ddl {
   const name = quoteName(type.schema, type.name);
   const object = `type ${type.schema}.${type.name}`;
-  if (type.kind === "enum") return { object, sql: `CREATE TYPE ${name} AS ENUM (${(type.labels ?? []).map(quoteLiteral).join(", ")})` };
-  if (type.kind === "range") return { object, sql: `CREATE TYPE ${name} AS RANGE (subtype = ${type.base})` };
-  if (type.kind === "composite") return { object, sql: `CREATE TYPE ${name} AS (${type.base ?? ""})` };
+  if (type.kind === "enum")
+    return {
+      object,
+      sql: `CREATE TYPE ${name} AS ENUM (${(type.labels ?? []).map(quoteLiteral).join(", ")})`,
+    };
+  if (type.kind === "range")
+    return { object, sql: `CREATE TYPE ${name} AS RANGE (subtype = ${type.base})` };
+  if (type.kind === "composite")
+    return { object, sql: `CREATE TYPE ${name} AS (${type.base ?? ""})` };
   const checks = (type.checks ?? []).filter((check) => !check.endsWith("NOT VALID"));
-  return { object, sql: `CREATE DOMAIN ${name} AS ${type.base} ${type.not_null ? "NOT NULL" : ""} ${checks.join(" ")}` };
+  return {
+    object,
+    sql: `CREATE DOMAIN ${name} AS ${type.base} ${type.not_null ? "NOT NULL" : ""} ${checks.join(" ")}`,
+  };
 }
 
 function sequences(catalogue: Catalogue): Ddl[] {
-  return catalogue.sequences.map(({ schema, name }) => ({ object: `${schema}.${name}`, sql: `CREATE SEQUENCE ${quoteName(schema, name)}`, minor: true }));
+  return catalogue.sequences.map(({ schema, name }) => ({
+    object: `${schema}.${name}`,
+    sql: `CREATE SEQUENCE ${quoteName(schema, name)}`,
+    minor: true,
+  }));
 }
 
 /** Checks stand inside: the planner uses them, and a partition must have its parent's before it is attached. */
-function createTable(table: Relation, columns: Column[], checks: Constraint[], byId: Map<number, Relation>): Ddl {
+function createTable(
+  table: Relation,
+  columns: Column[],
+  checks: Constraint[],
+  byId: Map<number, Relation>,
+): Ddl {
   const lines = columns.map((column) => {
-    const collation = column.collation === null ? "" : ` COLLATE ${quoteName(column.collation_schema ?? "pg_catalog", column.collation)}`;
+    const collation =
+      column.collation === null
+        ? ""
+        : ` COLLATE ${quoteName(column.collation_schema ?? "pg_catalog", column.collation)}`;
     const kind = column.generated === "v" ? "VIRTUAL" : "STORED";
-    const generated = column.generated === "" ? "" : ` GENERATED ALWAYS AS (${column.default}) ${kind}`;
+    const generated =
+      column.generated === "" ? "" : ` GENERATED ALWAYS AS (${column.default}) ${kind}`;
     return `${quoteIdent(column.name)} ${column.type}${collation}${generated}${column.not_null ? " NOT NULL" : ""}`;
   });
-  const constraints = checks.map((check) => `CONSTRAINT ${quoteIdent(check.name)} ${check.definition}`);
-  const parents = table.partition_bound === null ? table.parents.flatMap((oid) => byId.get(oid) ?? []) : [];
-  const inherits = parents.length === 0 ? "" : ` INHERITS (${parents.map((parent) => quoteName(parent.schema, parent.name)).join(", ")})`;
+  const constraints = checks.map(
+    (check) => `CONSTRAINT ${quoteIdent(check.name)} ${check.definition}`,
+  );
+  const parents =
+    table.partition_bound === null ? table.parents.flatMap((oid) => byId.get(oid) ?? []) : [];
+  const inherits =
+    parents.length === 0
+      ? ""
+      : ` INHERITS (${parents.map((parent) => quoteName(parent.schema, parent.name)).join(", ")})`;
   const partitioned = table.partition_key === null ? "" : ` PARTITION BY ${table.partition_key}`;
   const options = [
-    ...(table.parallel_workers === null ? [] : [`parallel_workers = ${Number(table.parallel_workers)}`]),
+    ...(table.parallel_workers === null
+      ? []
+      : [`parallel_workers = ${Number(table.parallel_workers)}`]),
     ...(table.fillfactor === null ? [] : [`fillfactor = ${Number(table.fillfactor)}`]),
   ];
   const storage = options.length === 0 || table.kind === "p" ? "" : ` WITH (${options.join(", ")})`;
@@ -141,9 +205,15 @@ function keys(constraints: Constraint[], byId: Map<number, Relation>): Ddl[] {
 }
 
 function plainIndexes(indexes: Index[], constraints: Constraint[]): Ddl[] {
-  const behind = new Set(constraints.filter((constraint) => constraint.type !== "f").map((constraint) => constraint.index));
+  const behind = new Set(
+    constraints
+      .filter((constraint) => constraint.type !== "f")
+      .map((constraint) => constraint.index),
+  );
   return indexes.flatMap((index) =>
-    behind.has(index.oid) || !index.valid ? [] : [{ object: `${index.schema}.${index.name}`, sql: index.definition }],
+    behind.has(index.oid) || !index.valid
+      ? []
+      : [{ object: `${index.schema}.${index.name}`, sql: index.definition }],
   );
 }
 
@@ -164,7 +234,13 @@ function attachIndexes(indexes: Index[]): Ddl[] {
 function foreignKeys(constraints: Constraint[], byId: Map<number, Relation>): Ddl[] {
   return constraints.flatMap((constraint) => {
     const table = byId.get(constraint.relid);
-    if (table === undefined || constraint.type !== "f" || constraint.parent !== 0 || !byId.has(constraint.references)) return [];
+    if (
+      table === undefined ||
+      constraint.type !== "f" ||
+      constraint.parent !== 0 ||
+      !byId.has(constraint.references)
+    )
+      return [];
     const definition = constraint.definition.replace(/ NOT VALID$/, "");
     if (definition.endsWith("NOT ENFORCED")) return [];
     const sql = `ALTER TABLE ${quoteName(table.schema, table.name)} ADD CONSTRAINT ${quoteIdent(constraint.name)} ${definition} NOT VALID`;

@@ -30,8 +30,11 @@ export interface IndexDef {
 
 /** The definition behind `CREATE INDEX name `: equal for equal indexes. */
 export function indexSql(def: IndexDef): string {
-  const keys = def.keys.map((key) => (key.suffix === undefined ? key.sql : `${key.sql} ${key.suffix}`)).join(", ");
-  const include = def.include.length === 0 ? "" : ` INCLUDE (${def.include.map(quoteIdent).join(", ")})`;
+  const keys = def.keys
+    .map((key) => (key.suffix === undefined ? key.sql : `${key.sql} ${key.suffix}`))
+    .join(", ");
+  const include =
+    def.include.length === 0 ? "" : ` INCLUDE (${def.include.map(quoteIdent).join(", ")})`;
   const where = def.where === null ? "" : ` WHERE ${def.where}`;
   return `ON ${quoteName(def.schema, def.table)} USING ${quoteIdent(def.method)} (${keys})${include}${where}`;
 }
@@ -65,7 +68,9 @@ export interface Workshop {
  */
 export async function makeIndex(shop: Workshop, def: IndexDef): Promise<Hypothetical> {
   const { client, catalogue } = shop;
-  const table = catalogue.relations.find((relation) => relation.schema === def.schema && relation.name === def.table);
+  const table = catalogue.relations.find(
+    (relation) => relation.schema === def.schema && relation.name === def.table,
+  );
   const leaves = table === undefined ? [] : leavesOf(catalogue, table);
   const shape = await shapeOf(client, def);
   const width = table === undefined ? shape.width : tupleWidth(catalogue, table, def, shape.width);
@@ -79,7 +84,13 @@ export async function makeIndex(shop: Workshop, def: IndexDef): Promise<Hypothet
   } finally {
     for (const file of files) await setFirstSegment(file.path, file.pages);
   }
-  const { rows } = await client.query<{ oid: number; schema: string; name: string; path: string | null; relid: string }>(
+  const { rows } = await client.query<{
+    oid: number;
+    schema: string;
+    name: string;
+    path: string | null;
+    relid: string;
+  }>(
     `SELECT c.oid, n.nspname AS schema, c.relname AS name, pg_relation_filepath(c.oid) AS path,
        format('%s.%s', tn.nspname, t.relname) AS relid
      FROM pg_partition_tree($1::regclass) p RIGHT JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -95,7 +106,8 @@ export async function makeIndex(shop: Workshop, def: IndexDef): Promise<Hypothet
     const rowsHere = Math.max(0, leaf.reltuples) * share;
     const pages = pagesOf(catalogue, leaf, def, rowsHere, width);
     const path = shop.pathOf(row.path);
-    if (def.method === "btree" && pages > 1) await writeBtree(path, Math.min(pages - 2, btreeHeight(pages, width)));
+    if (def.method === "btree" && pages > 1)
+      await writeBtree(path, Math.min(pages - 2, btreeHeight(pages, width)));
     await growFile(path, pages, shop.user);
     await client.query(
       "SELECT pg_restore_relation_stats('schemaname', $1::text, 'relname', $2::text, 'relpages', $3::int, 'reltuples', $4::real)",
@@ -109,14 +121,19 @@ export async function makeIndex(shop: Workshop, def: IndexDef): Promise<Hypothet
 
 function leavesOf(catalogue: Catalogue, table: Relation): Relation[] {
   if (table.kind !== "p") return [table];
-  return catalogue.relations.filter((relation) => relation.parents.includes(table.oid)).flatMap((child) => leavesOf(catalogue, child));
+  return catalogue.relations
+    .filter((relation) => relation.parents.includes(table.oid))
+    .flatMap((child) => leavesOf(catalogue, child));
 }
 
 /** Rows that the index would hold and their average width, as the planner sees them. */
 async function shapeOf(client: Client, def: IndexDef): Promise<{ rows: number; width: number }> {
   const list = [...def.keys.map((key) => key.sql), ...def.include.map(quoteIdent)].join(", ");
   const where = def.where === null ? "" : ` WHERE ${def.where}`;
-  const { rows } = await one(client, `EXPLAIN (FORMAT JSON) SELECT ${list} FROM ${quoteName(def.schema, def.table)}${where}`);
+  const { rows } = await one(
+    client,
+    `EXPLAIN (FORMAT JSON) SELECT ${list} FROM ${quoteName(def.schema, def.table)}${where}`,
+  );
   const plan: PlanNode = planOf(rows);
   return { rows: plan["Plan Rows"], width: plan["Plan Width"] };
 }
@@ -133,8 +150,13 @@ function tupleWidth(catalogue: Catalogue, table: Relation, def: IndexDef, sum: n
   let known = 0;
   let width = 0;
   for (const name of [...def.keys.map((key) => key.column), ...def.include]) {
-    const type = catalogue.columns.find((column) => column.relid === table.oid && column.name === name)?.type ?? "";
-    const row = catalogue.statistics.find((one) => one.schemaname === table.schema && one.tablename === table.name && one.attname === name);
+    const type =
+      catalogue.columns.find((column) => column.relid === table.oid && column.name === name)
+        ?.type ?? "";
+    const row = catalogue.statistics.find(
+      (one) =>
+        one.schemaname === table.schema && one.tablename === table.name && one.attname === name,
+    );
     if (name === null || row === undefined) continue;
     const alignment = ALIGNED.find(([pattern]) => pattern.test(type))?.[1] ?? 1;
     width = Math.ceil(width / alignment) * alignment + row.avg_width;
@@ -148,11 +170,23 @@ const NOT_DEDUPLICATED = /^(numeric|real|double precision|jsonb|.*\[\])/;
 /** Bytes of an element in a posting list of a GIN index: varbyte-encoded differences, mostly one or two, and page overhead. */
 const GIN_ITEM = 3;
 
-function pagesOf(catalogue: Catalogue, leaf: Relation, def: IndexDef, tuples: number, width: number): number {
+function pagesOf(
+  catalogue: Catalogue,
+  leaf: Relation,
+  def: IndexDef,
+  tuples: number,
+  width: number,
+): number {
   if (tuples <= 0) return 1;
   const columns = catalogue.columns.filter((column) => column.relid === leaf.oid);
   const statistics = def.keys.map((key) =>
-    catalogue.statistics.find((row) => row.schemaname === leaf.schema && row.tablename === leaf.name && row.attname === key.column && !row.inherited),
+    catalogue.statistics.find(
+      (row) =>
+        row.schemaname === leaf.schema &&
+        row.tablename === leaf.name &&
+        row.attname === key.column &&
+        !row.inherited,
+    ),
   );
   if (def.method === "brin") return 3;
   if (def.method === "hash") return Math.ceil((tuples * 20) / (PAGE * 0.75)) + 2;
@@ -160,9 +194,19 @@ function pagesOf(catalogue: Catalogue, leaf: Relation, def: IndexDef, tuples: nu
     const items = statistics.reduce((sum, row) => sum + elementsOf(row, def), 0);
     return Math.ceil((tuples * Math.max(1, items) * GIN_ITEM) / (PAGE * LOOSE_FILL)) + 2;
   }
-  const types = def.keys.map((key) => columns.find((column) => column.name === key.column)?.type ?? "");
-  const shared = def.include.length === 0 && types.every((type) => type !== "" && !NOT_DEDUPLICATED.test(type)) && statistics.every((row) => row !== undefined);
-  const distinct = shared ? Math.min(tuples, statistics.reduce((product, row) => product * distinctOf(row, leaf.reltuples), 1)) : undefined;
+  const types = def.keys.map(
+    (key) => columns.find((column) => column.name === key.column)?.type ?? "",
+  );
+  const shared =
+    def.include.length === 0 &&
+    types.every((type) => type !== "" && !NOT_DEDUPLICATED.test(type)) &&
+    statistics.every((row) => row !== undefined);
+  const distinct = shared
+    ? Math.min(
+        tuples,
+        statistics.reduce((product, row) => product * distinctOf(row, leaf.reltuples), 1),
+      )
+    : undefined;
   const pages = btreePages({ tuples, width, distinct });
   return def.method === "btree" ? pages : Math.ceil(pages * 1.3);
 }

@@ -18,9 +18,14 @@ export interface PlanNode {
 /** The plan in the answer to EXPLAIN (FORMAT JSON). */
 export function planOf(rows: readonly Record<string, unknown>[]): PlanNode {
   const answer = rows[0]?.["QUERY PLAN"];
-  const list = (typeof answer === "string" ? JSON.parse(answer) : answer) as { Plan?: PlanNode }[] | undefined;
+  const list = (typeof answer === "string" ? JSON.parse(answer) : answer) as
+    | { Plan?: PlanNode }[]
+    | undefined;
   const plan = list?.[0]?.Plan;
-  if (plan === undefined) throw new PgdbaError("unsupported", "The statement has no plan", { hint: "EXPLAIN takes SELECT, INSERT, UPDATE, DELETE and MERGE." });
+  if (plan === undefined)
+    throw new PgdbaError("unsupported", "The statement has no plan", {
+      hint: "EXPLAIN takes SELECT, INSERT, UPDATE, DELETE and MERGE.",
+    });
   return plan;
 }
 
@@ -36,12 +41,21 @@ export function indexesOf(plan: PlanNode): Set<string> {
 
 /** What makes two plans the same: node types, joins, tables and indexes, in their order. */
 export function shapeOfPlan(plan: PlanNode): string {
-  const own = [plan["Node Type"], plan["Join Type"], plan["Relation Name"], plan.Alias, plan["Index Name"]].filter((part) => part !== undefined).join(" ");
+  const own = [
+    plan["Node Type"],
+    plan["Join Type"],
+    plan["Relation Name"],
+    plan.Alias,
+    plan["Index Name"],
+  ]
+    .filter((part) => part !== undefined)
+    .join(" ");
   return plan.Plans === undefined ? own : `${own} (${plan.Plans.map(shapeOfPlan).join(", ")})`;
 }
 
 /** `interval $1 day`, `date $1`: what pg_stat_statements makes of typed literals, which the grammar refuses. */
-const TYPED_PARAMETER = /\b(interval|date|timestamptz|timestamp|timetz|time)\s+(\$\d+)(?:\s+(?:year|month|day|hour|minute|second)\b)?/gi;
+const TYPED_PARAMETER =
+  /\b(interval|date|timestamptz|timestamp|timetz|time)\s+(\$\d+)(?:\s+(?:year|month|day|hour|minute|second)\b)?/gi;
 
 /** The texts in which a statement may be planned, the likeliest first. */
 export function spellings(sql: string): string[] {

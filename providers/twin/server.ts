@@ -1,11 +1,30 @@
 import { existsSync } from "node:fs";
-import { chown, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import {
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pid as ownPid } from "node:process";
 import type { Client } from "pg";
 import { type Binaries, BUNDLED_VERSION, openBinaries, spareDirs } from "../embedded/binaries.ts";
-import { configure, initdb, isAlive, postmaster, runAs, SERVER_ENV, socketDirFits, waitReady } from "../embedded/server.ts";
+import {
+  configure,
+  initdb,
+  isAlive,
+  postmaster,
+  runAs,
+  SERVER_ENV,
+  socketDirFits,
+  waitReady,
+} from "../embedded/server.ts";
 import { type OrdinaryUser, ordinaryUser, reachableDir } from "../embedded/user.ts";
 
 export interface TwinServerOptions {
@@ -126,7 +145,13 @@ export async function startTwinServer(options: TwinServerOptions): Promise<TwinS
     close,
     async connect(role, database) {
       const { Client } = await import("pg");
-      const client = new Client({ host: socketDir, port: PORT, user: role, database, application_name: "pgdba twin" });
+      const client = new Client({
+        host: socketDir,
+        port: PORT,
+        user: role,
+        database,
+        application_name: "pgdba twin",
+      });
       client.on("error", () => {});
       await client.connect();
       clients.push(client);
@@ -136,7 +161,11 @@ export async function startTwinServer(options: TwinServerOptions): Promise<TwinS
 }
 
 /** Where twins live: below the state folder, or where the server's account can go. */
-async function twinRoot(stateDir: string, user: OrdinaryUser | null, spares: string[]): Promise<string> {
+async function twinRoot(
+  stateDir: string,
+  user: OrdinaryUser | null,
+  spares: string[],
+): Promise<string> {
   const wanted = join(resolve(stateDir), "twin");
   const key = new Bun.CryptoHasher("sha256").update(wanted).digest("hex").slice(0, 12);
   return reachableDir(wanted, user, `twin-${key}`, spares);
@@ -153,7 +182,12 @@ async function makeDir(dir: string, user: OrdinaryUser | null): Promise<void> {
 }
 
 /** A data directory as initdb makes it, without anybody's data; made once per build of the server. */
-async function templateIn(root: string, binaries: Binaries, user: OrdinaryUser | null, options: TwinServerOptions): Promise<string> {
+async function templateIn(
+  root: string,
+  binaries: Binaries,
+  user: OrdinaryUser | null,
+  options: TwinServerOptions,
+): Promise<string> {
   const built = Math.round((await stat(binaries.postgres)).mtimeMs);
   const template = join(root, `template-${binaries.version}-${built}`);
   if (existsSync(template)) return template;
@@ -189,7 +223,15 @@ async function sweep(root: string, binaries: Binaries, user: OrdinaryUser | null
     const base = join(root, name);
     const found = await postmaster(join(base, "data"));
     if (found !== null && isAlive(found.pid)) {
-      await runAs(user, [binaries.pg_ctl, "stop", "-s", "-m", "immediate", "-D", join(base, "data")]).catch(() => {});
+      await runAs(user, [
+        binaries.pg_ctl,
+        "stop",
+        "-s",
+        "-m",
+        "immediate",
+        "-D",
+        join(base, "data"),
+      ]).catch(() => {});
     }
     await rm(base, { recursive: true, force: true });
   }

@@ -51,16 +51,24 @@ export function btreePages(shape: BtreeShape): number {
 /** Levels above the leaves of a B-tree of so many pages; the planner adds a cost for each. */
 export function btreeHeight(pages: number, width: number): number {
   let height = 0;
-  for (let level = Math.max(1, pages - 1); level > 1; level = Math.ceil(level / innerFanout(width))) height++;
+  for (let level = Math.max(1, pages - 1); level > 1; level = Math.ceil(level / innerFanout(width)))
+    height++;
   return height;
 }
 
 function innerFanout(width: number): number {
-  return Math.max(2, Math.floor((USABLE * INNER_FILL) / (aligned(INDEX_TUPLE + width) + LINE_POINTER)));
+  return Math.max(
+    2,
+    Math.floor((USABLE * INNER_FILL) / (aligned(INDEX_TUPLE + width) + LINE_POINTER)),
+  );
 }
 
 /** Makes the file of a relation as long as `pages` without writing a byte of them: what is not written is a hole. */
-export async function growFile(path: string, pages: number, user: OrdinaryUser | null): Promise<void> {
+export async function growFile(
+  path: string,
+  pages: number,
+  user: OrdinaryUser | null,
+): Promise<void> {
   await truncate(path, Math.min(pages, SEGMENT_PAGES) * PAGE);
   for (let segment = 1; segment * SEGMENT_PAGES < pages; segment++) {
     const file = await open(`${path}.${segment}`, "w", 0o600);

@@ -24,24 +24,49 @@ const COLUMNS = `SELECT s.schemaname AS schema, s.tablename || '.' || s.attname 
 export async function restoreStatistics(client: Client, catalogue: Catalogue): Promise<Limit[]> {
   const old = catalogue.version_num < 140_000;
   const relations = [
-    ...catalogue.relations.filter((relation) => relation.kind !== "v" && relation.kind !== "f").map((relation) => figures(relation, old)),
-    ...catalogue.indexes.filter((index) => index.valid).map((index) => figures({ ...index, relallvisible: 0 }, old)),
+    ...catalogue.relations
+      .filter((relation) => relation.kind !== "v" && relation.kind !== "f")
+      .map((relation) => figures(relation, old)),
+    ...catalogue.indexes
+      .filter((index) => index.valid)
+      .map((index) => figures({ ...index, relallvisible: 0 }, old)),
   ];
-  const refused = [...(await inBatches(client, RELATIONS, relations)), ...(await inBatches(client, COLUMNS, catalogue.statistics))];
-  return refused.map(({ schema, name }) => ({ object: `${schema}.${name}`, reason: "its statistics do not fit PostgreSQL 18" }));
+  const refused = [
+    ...(await inBatches(client, RELATIONS, relations)),
+    ...(await inBatches(client, COLUMNS, catalogue.statistics)),
+  ];
+  return refused.map(({ schema, name }) => ({
+    object: `${schema}.${name}`,
+    reason: "its statistics do not fit PostgreSQL 18",
+  }));
 }
 
 type Figures = Pick<Relation, "schema" | "name" | "relpages" | "reltuples" | "relallvisible">;
 
 /** Up to 13 a table that was never analyzed had 0 rows, since then it has -1. */
-function figures({ schema, name, relpages, reltuples, relallvisible }: Figures, old: boolean): Figures {
-  return { schema, name, relpages, reltuples: old && relpages === 0 && reltuples === 0 ? -1 : reltuples, relallvisible };
+function figures(
+  { schema, name, relpages, reltuples, relallvisible }: Figures,
+  old: boolean,
+): Figures {
+  return {
+    schema,
+    name,
+    relpages,
+    reltuples: old && relpages === 0 && reltuples === 0 ? -1 : reltuples,
+    relallvisible,
+  };
 }
 
-async function inBatches(client: Client, sql: string, rows: readonly object[]): Promise<{ schema: string; name: string }[]> {
+async function inBatches(
+  client: Client,
+  sql: string,
+  rows: readonly object[],
+): Promise<{ schema: string; name: string }[]> {
   const refused: { schema: string; name: string }[] = [];
   for (let at = 0; at < rows.length; at += BATCH) {
-    const result = await client.query<{ schema: string; name: string; ok: boolean }>(sql, [JSON.stringify(rows.slice(at, at + BATCH))]);
+    const result = await client.query<{ schema: string; name: string; ok: boolean }>(sql, [
+      JSON.stringify(rows.slice(at, at + BATCH)),
+    ]);
     refused.push(...result.rows.filter((row) => !row.ok));
   }
   return refused;

@@ -1,10 +1,24 @@
 import { join } from "node:path";
 import type { Client } from "pg";
 import { fromPostgres } from "../postgres/errors.ts";
-import { type Catalogue, type Index, type Limit, type Read, readCatalogue, type TableName } from "./catalog.ts";
+import {
+  type Catalogue,
+  type Index,
+  type Limit,
+  type Read,
+  readCatalogue,
+  type TableName,
+} from "./catalog.ts";
 import { applySettings, createDatabase, createObjects, DATABASE, one, OWNER } from "./database.ts";
 import { STORED } from "./ddl.ts";
-import { distinctOf, type Hypothetical, type IndexDef, indexSql, makeIndex, type Workshop } from "./hypothetical.ts";
+import {
+  distinctOf,
+  type Hypothetical,
+  type IndexDef,
+  indexSql,
+  makeIndex,
+  type Workshop,
+} from "./hypothetical.ts";
 import { quoteName } from "./names.ts";
 import { hasParameters, type PlanNode, planOf, spellings } from "./plan.ts";
 import { startTwinServer, SUPERUSER, type TwinServer, type TwinServerOptions } from "./server.ts";
@@ -53,7 +67,10 @@ export interface Twin {
  * @throws PgdbaError unsupported | io_failed | command_failed | timeout, or what `read` throws
  */
 export async function openTwin(read: Read, options: TwinOptions): Promise<Twin> {
-  const [started, catalogue] = await Promise.allSettled([startTwinServer(options), readCatalogue(read, options.tables)]);
+  const [started, catalogue] = await Promise.allSettled([
+    startTwinServer(options),
+    readCatalogue(read, options.tables),
+  ]);
   if (started.status === "rejected") throw started.reason;
   const server = started.value;
   if (catalogue.status === "rejected") {
@@ -89,7 +106,11 @@ async function build(server: TwinServer, catalogue: Catalogue): Promise<Twin> {
 }
 
 /** Gives every table and index of the twin its file's size; the paths and pages of the tables. */
-async function growFiles(admin: Client, server: TwinServer, catalogue: Catalogue): Promise<Map<string, { path: string; pages: number }>> {
+async function growFiles(
+  admin: Client,
+  server: TwinServer,
+  catalogue: Catalogue,
+): Promise<Map<string, { path: string; pages: number }>> {
   const { rows } = await admin.query<{ name: string; path: string }>(
     `SELECT format('%s.%s', n.nspname, c.relname) AS name, pg_relation_filepath(c.oid) AS path
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'i') AND c.oid >= 16384`,
@@ -104,11 +125,13 @@ async function growFiles(admin: Client, server: TwinServer, catalogue: Catalogue
     files.set(name, { path, pages });
     if (pages > 0) await growFile(path, pages, server.user);
   }
+  const widthOf = separatorWidths(catalogue);
   for (const index of catalogue.indexes) {
     const path = paths.get(`${index.schema}.${index.name}`);
     const pages = Math.ceil(index.bytes / PAGE);
     if (path === undefined || index.partitioned || pages < 2) continue;
-    if (index.method === "btree") await writeBtree(path, Math.min(pages - 2, btreeHeight(pages, separatorWidth(catalogue, index, pages))));
+    if (index.method === "btree")
+      await writeBtree(path, Math.min(pages - 2, btreeHeight(pages, widthOf(index, pages))));
     await growFile(path, pages, server.user);
   }
   return files;
@@ -118,23 +141,32 @@ async function growFiles(admin: Client, server: TwinServer, catalogue: Catalogue
 const UNKNOWN_WIDTH = 8;
 
 /**
- * Bytes of a key on the upper levels: as many of the columns as it takes to tell the leaves apart, the rest is cut off
+ * Bytes of a key on the upper levels, for each index: as many of the columns as it takes to tell the leaves apart, the rest is cut off
  * (suffix truncation, nbtutils.c).
  */
-function separatorWidth(catalogue: Catalogue, index: Index, pages: number): number {
-  const table = catalogue.relations.find((relation) => relation.oid === index.relid);
-  let width = 0;
-  let distinct = 1;
-  for (const num of index.columns.slice(0, index.key_columns)) {
-    const column = catalogue.columns.find((candidate) => candidate.relid === index.relid && candidate.num === num);
-    const row = catalogue.statistics.find(
-      (candidate) => candidate.schemaname === table?.schema && candidate.tablename === table.name && candidate.attname === column?.name && !candidate.inherited,
-    );
-    width += row?.avg_width ?? UNKNOWN_WIDTH;
-    distinct *= distinctOf(row, Math.max(1, table?.reltuples ?? 1));
-    if (distinct >= pages) break;
-  }
-  return width;
+function separatorWidths(catalogue: Catalogue): (index: Index, pages: number) => number {
+  const tables = new Map(catalogue.relations.map((relation) => [relation.oid, relation]));
+  const columns = new Map(
+    catalogue.columns.map((column) => [`${column.relid}.${column.num}`, column.name]),
+  );
+  const own = catalogue.statistics.filter((row) => !row.inherited);
+  const statistics = new Map(
+    own.map((row) => [JSON.stringify([row.schemaname, row.tablename, row.attname]), row]),
+  );
+  return (index, pages) => {
+    const table = tables.get(index.relid);
+    let width = 0;
+    let distinct = 1;
+    for (const num of index.columns.slice(0, index.key_columns)) {
+      const row = statistics.get(
+        JSON.stringify([table?.schema, table?.name, columns.get(`${index.relid}.${num}`)]),
+      );
+      width += row?.avg_width ?? UNKNOWN_WIDTH;
+      distinct *= distinctOf(row, Math.max(1, table?.reltuples ?? 1));
+      if (distinct >= pages) break;
+    }
+    return width;
+  };
 }
 
 class OpenTwin implements Twin {
@@ -204,7 +236,9 @@ class OpenTwin implements Twin {
   async #existing(name: string): Promise<number[]> {
     let oids = this.#removable.get(name);
     if (oids === undefined) {
-      const found = this.catalogue.indexes.find((index) => `${index.schema}.${index.name}` === name);
+      const found = this.catalogue.indexes.find(
+        (index) => `${index.schema}.${index.name}` === name,
+      );
       const { rows } = await this.#admin.query<{ oid: number }>(
         `SELECT coalesce(p.relid, c.oid)::oid AS oid FROM pg_class c LEFT JOIN LATERAL pg_partition_tree(c.oid) p ON true WHERE c.oid = to_regclass($1)`,
         [found === undefined ? name : quoteName(found.schema, found.name)],
@@ -219,11 +253,16 @@ class OpenTwin implements Twin {
   /** Lets the planner see exactly `wanted` of the hypothetical indexes, and all of the real ones but `unwanted`. */
   async #show(wanted: ReadonlySet<number>, unwanted: ReadonlySet<number>): Promise<void> {
     const real = new Set([...this.#removable.values()].flat());
-    const changed = [...this.#state].filter(([oid, valid]) => valid !== (real.has(oid) ? !unwanted.has(oid) : wanted.has(oid)));
+    const changed = [...this.#state].filter(
+      ([oid, valid]) => valid !== (real.has(oid) ? !unwanted.has(oid) : wanted.has(oid)),
+    );
     if (changed.length === 0) return;
     const oids = changed.map(([oid]) => oid);
     // The planner passes over an index that is not valid; this costs less than dropping it and making it again.
-    await this.#admin.query("UPDATE pg_index SET indisvalid = NOT indisvalid WHERE indexrelid = ANY ($1::oid[])", [oids]);
+    await this.#admin.query(
+      "UPDATE pg_index SET indisvalid = NOT indisvalid WHERE indexrelid = ANY ($1::oid[])",
+      [oids],
+    );
     for (const [oid, valid] of changed) this.#state.set(oid, !valid);
   }
 
@@ -235,7 +274,8 @@ class OpenTwin implements Twin {
     const { client } = this.#shop;
     await client.query("BEGIN");
     try {
-      for (const [name, value] of settings) await client.query("SELECT set_config($1, $2, true)", [name, value]);
+      for (const [name, value] of settings)
+        await client.query("SELECT set_config($1, $2, true)", [name, value]);
       return await this.#ask(sql);
     } finally {
       await client.query("ROLLBACK");
@@ -249,7 +289,8 @@ class OpenTwin implements Twin {
       known = await spelling(client, sql);
       this.#asked.set(sql, known);
     }
-    if (!hasParameters(known)) return planOf((await one(client, `EXPLAIN (FORMAT JSON) ${known}`)).rows);
+    if (!hasParameters(known))
+      return planOf((await one(client, `EXPLAIN (FORMAT JSON) ${known}`)).rows);
     // GENERIC_PLAN wants the simple protocol; `spelling` has made sure that this is one statement.
     return planOf((await client.query(`EXPLAIN (FORMAT JSON, GENERIC_PLAN) ${known}`)).rows);
   }

@@ -32,21 +32,41 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
     properties: {
       definition: { type: "string", minLength: 1, description: "One CREATE INDEX statement" },
       query: { type: ["string", "null"], description: "A statement that the index is for" },
-      lock_timeout: { type: ["string", "null"], format: "duration", description: `How long to wait for each lock; ${LOCK_TIMEOUT} without it` },
-      timeout: { type: ["string", "null"], format: "duration", description: "How long the build may take; the server's own statement_timeout without it" },
+      lock_timeout: {
+        type: ["string", "null"],
+        format: "duration",
+        description: `How long to wait for each lock; ${LOCK_TIMEOUT} without it`,
+      },
+      timeout: {
+        type: ["string", "null"],
+        format: "duration",
+        description: "How long the build may take; the server's own statement_timeout without it",
+      },
     },
   },
   output: {
     type: "object",
     additionalProperties: false,
-    required: ["index", "table", "created", "definition", "bytes", "used", "cost_before", "cost_after"],
+    required: [
+      "index",
+      "table",
+      "created",
+      "definition",
+      "bytes",
+      "used",
+      "cost_before",
+      "cost_after",
+    ],
     properties: {
       index: { type: "string" },
       table: { type: "string" },
       created: { type: "boolean", description: "False when it was there already" },
       definition: { type: "string" },
       bytes: { type: "number" },
-      used: { type: ["boolean", "null"], description: "Whether the plan of `query` uses it; null without one" },
+      used: {
+        type: ["boolean", "null"],
+        description: "Whether the plan of `query` uses it; null without one",
+      },
       cost_before: { type: ["number", "null"] },
       cost_after: { type: ["number", "null"] },
     },
@@ -55,7 +75,10 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
     const definition = await readDefinition(input.definition);
     const pg = await session(ctx);
     const schema = await schemaOf(pg, definition.schema, definition.table);
-    const options = { lockTimeoutMs: milliseconds(input.lock_timeout ?? LOCK_TIMEOUT), timeoutMs: milliseconds(input.timeout ?? undefined) };
+    const options = {
+      lockTimeoutMs: milliseconds(input.lock_timeout ?? LOCK_TIMEOUT),
+      timeoutMs: milliseconds(input.timeout ?? undefined),
+    };
     const query = input.query ?? null;
     const before = query === null ? null : await serverPlan(pg, query, ctx.signal);
     await sweep(ctx, schema, definition.name, options);
@@ -63,13 +86,20 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
     const created = there === null;
     if (created) await build(ctx, definition, schema, options);
     else if (there.builder !== null) {
-      throw new PgdbaError("step_refused", `Process ${there.builder} builds ${schema}.${definition.name} now`, { hint: "Wait for it to end, then run again.", retryable: true });
+      throw new PgdbaError(
+        "step_refused",
+        `Process ${there.builder} builds ${schema}.${definition.name} now`,
+        { hint: "Wait for it to end, then run again.", retryable: true },
+      );
     } else {
       ctx.unchanged();
       ctx.warn(`There is an index ${schema}.${definition.name} already: ${there.definition}`);
     }
     const built = await findIndex(pg, schema, definition.name);
-    if (built === null) throw new PgdbaError("step_failed", `The index ${schema}.${definition.name} is gone again`, { hint: "Somebody else may have dropped it; run again." });
+    if (built === null)
+      throw new PgdbaError("step_failed", `The index ${schema}.${definition.name} is gone again`, {
+        hint: "Somebody else may have dropped it; run again.",
+      });
     const after = query === null ? null : await serverPlan(pg, query, ctx.signal);
     return {
       index: `${schema}.${definition.name}`,
@@ -89,12 +119,29 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
   async probe(ctx, input) {
     const definition = await readDefinition(input.definition);
     const pg = await session(ctx);
-    const found = await findIndex(pg, await schemaOf(pg, definition.schema, definition.table), definition.name);
+    const found = await findIndex(
+      pg,
+      await schemaOf(pg, definition.schema, definition.table),
+      definition.name,
+    );
     // One that is there but not valid is swept by `run`, unless somebody still builds it.
     if (found === null || (!found.valid && found.builder === null)) return { state: "not_done" };
-    if (!found.valid) return { state: "unknown", reason: `Process ${found.builder} still builds the index.` };
+    if (!found.valid)
+      return { state: "unknown", reason: `Process ${found.builder} still builds the index.` };
     const { schema, name, table, bytes } = found;
-    return { state: "done", output: { index: `${schema}.${name}`, table, created: true, definition: found.definition, bytes, used: null, cost_before: null, cost_after: null } };
+    return {
+      state: "done",
+      output: {
+        index: `${schema}.${name}`,
+        table,
+        created: true,
+        definition: found.definition,
+        bytes,
+        used: null,
+        cost_before: null,
+        cost_after: null,
+      },
+    };
   },
   async undo(ctx: StepContext, input: { definition: string; lock_timeout?: Json }, output) {
     const definition = await readDefinition(input.definition);

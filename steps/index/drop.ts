@@ -30,7 +30,11 @@ scans counted are this member's.`,
     properties: {
       index: { type: "string", minLength: 1, description: "Its name, as index or schema.index" },
       query: { type: ["string", "null"], description: "A statement whose cost is to be compared" },
-      lock_timeout: { type: ["string", "null"], format: "duration", description: `How long to wait for each lock; ${LOCK_TIMEOUT} without it` },
+      lock_timeout: {
+        type: ["string", "null"],
+        format: "duration",
+        description: `How long to wait for each lock; ${LOCK_TIMEOUT} without it`,
+      },
     },
   },
   output: {
@@ -52,30 +56,65 @@ scans counted are this member's.`,
     const pg = await session(ctx);
     const found = await findIndex(pg, wanted.schema, wanted.name);
     const query = input.query ?? null;
-    const cost = async (): Promise<number | null> => (query === null ? null : (await serverPlan(pg, query, ctx.signal))["Total Cost"]);
+    const cost = async (): Promise<number | null> =>
+      query === null ? null : (await serverPlan(pg, query, ctx.signal))["Total Cost"];
     if (found === null) {
       ctx.unchanged();
-      return { index: input.index, dropped: false, definition: null, bytes: null, scans: null, cost_before: await cost(), cost_after: null };
+      return {
+        index: input.index,
+        dropped: false,
+        definition: null,
+        bytes: null,
+        scans: null,
+        cost_before: await cost(),
+        cost_after: null,
+      };
     }
     refuse(found);
     const before = await cost();
     ctx.log(`dropping ${found.definition}`);
-    await dropIndex(pg, found.schema, found.name, { lockTimeoutMs: milliseconds(input.lock_timeout ?? LOCK_TIMEOUT), signal: ctx.signal });
+    await dropIndex(pg, found.schema, found.name, {
+      lockTimeoutMs: milliseconds(input.lock_timeout ?? LOCK_TIMEOUT),
+      signal: ctx.signal,
+    });
     const { definition, bytes, scans } = found;
-    return { index: `${found.schema}.${found.name}`, dropped: true, definition, bytes, scans, cost_before: before, cost_after: await cost() };
+    return {
+      index: `${found.schema}.${found.name}`,
+      dropped: true,
+      definition,
+      bytes,
+      scans,
+      cost_before: before,
+      cost_after: await cost(),
+    };
   },
   async plan(ctx, input) {
     const wanted = tableName(input.index);
     const found = await findIndex(await session(ctx), wanted.schema, wanted.name);
     if (found !== null) refuse(found);
-    return { index: input.index, definition: found?.definition ?? null, bytes: found?.bytes ?? null };
+    return {
+      index: input.index,
+      definition: found?.definition ?? null,
+      bytes: found?.bytes ?? null,
+    };
   },
   async probe(ctx, input) {
     const wanted = tableName(input.index);
     const found = await findIndex(await session(ctx), wanted.schema, wanted.name);
     // One that is left invalid by a drop that was cut off is dropped again.
     if (found !== null) return { state: "not_done" };
-    return { state: "done", output: { index: input.index, dropped: true, definition: null, bytes: null, scans: null, cost_before: null, cost_after: null } };
+    return {
+      state: "done",
+      output: {
+        index: input.index,
+        dropped: true,
+        definition: null,
+        bytes: null,
+        scans: null,
+        cost_before: null,
+        cost_after: null,
+      },
+    };
   },
   async undo(ctx, input, output) {
     if (output !== undefined && !output.dropped) return;
@@ -84,12 +123,17 @@ scans counted are this member's.`,
     if (found?.valid === true) return;
     const text = output?.definition ?? found?.definition;
     if (text === undefined || text === null) {
-      throw new PgdbaError("undo_failed", `The index ${input.index} is gone and its definition is not known`, { hint: "The run's log has it, in the line that begins with \"dropping\"." });
+      throw new PgdbaError(
+        "undo_failed",
+        `The index ${input.index} is gone and its definition is not known`,
+        { hint: 'The run\'s log has it, in the line that begins with "dropping".' },
+      );
     }
     const lockTimeoutMs = milliseconds(LOCK_TIMEOUT);
     const definition = await readDefinition(text);
     const schema = definition.schema ?? "public";
-    if (found !== null) await dropIndex(await session(ctx), schema, definition.name, { lockTimeoutMs });
+    if (found !== null)
+      await dropIndex(await session(ctx), schema, definition.name, { lockTimeoutMs });
     await build(ctx, definition, schema, { lockTimeoutMs });
   },
 });
@@ -98,11 +142,32 @@ scans counted are this member's.`,
 function refuse(index: Existing): void {
   const name = `${index.schema}.${index.name}`;
   const reasons: [boolean, string, string][] = [
-    [index.constraint !== null, `belongs to the constraint ${index.constraint}`, "Drop the constraint instead, if that is what you want."],
-    [index.replica_identity, "is the replica identity of its table", "Give the table another one first: ALTER TABLE ... REPLICA IDENTITY."],
-    [index.unique, "keeps its keys unique", "Make sure that nothing relies on that, and drop it by hand."],
-    [index.parent !== null, `is a part of ${index.parent}`, "Drop the index of the partitioned table."],
-    [index.partitioned, "is on a partitioned table, where it can't be dropped concurrently", "Drop it by hand in a quiet moment: it locks all partitions."],
+    [
+      index.constraint !== null,
+      `belongs to the constraint ${index.constraint}`,
+      "Drop the constraint instead, if that is what you want.",
+    ],
+    [
+      index.replica_identity,
+      "is the replica identity of its table",
+      "Give the table another one first: ALTER TABLE ... REPLICA IDENTITY.",
+    ],
+    [
+      index.unique,
+      "keeps its keys unique",
+      "Make sure that nothing relies on that, and drop it by hand.",
+    ],
+    [
+      index.parent !== null,
+      `is a part of ${index.parent}`,
+      "Drop the index of the partitioned table.",
+    ],
+    [
+      index.partitioned,
+      "is on a partitioned table, where it can't be dropped concurrently",
+      "Drop it by hand in a quiet moment: it locks all partitions.",
+    ],
   ];
-  for (const [holds, reason, hint] of reasons) if (holds) throw new PgdbaError("step_refused", `The index ${name} ${reason}`, { hint });
+  for (const [holds, reason, hint] of reasons)
+    if (holds) throw new PgdbaError("step_refused", `The index ${name} ${reason}`, { hint });
 }

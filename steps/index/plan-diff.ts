@@ -41,8 +41,15 @@ A cost is in units of the settings it was computed with: after a change of \`ran
     properties: {
       ...WORKLOAD_INPUT,
       settings: { type: ["object", "null"], description: "Setting to value" },
-      settings_file: { type: ["string", "null"], description: "A file of settings: name = value, or JSON" },
-      pg_version: { type: ["integer", "null"], enum: [TWIN_VERSION, null], description: "Compare the server's plans with this version's" },
+      settings_file: {
+        type: ["string", "null"],
+        description: "A file of settings: name = value, or JSON",
+      },
+      pg_version: {
+        type: ["integer", "null"],
+        enum: [TWIN_VERSION, null],
+        description: "Compare the server's plans with this version's",
+      },
     },
   },
   output: {
@@ -56,22 +63,46 @@ A cost is in units of the settings it was computed with: after a change of \`ran
         items: {
           type: "object",
           additionalProperties: false,
-          required: ["sql", "queryid", "calls", "cost_before", "cost_after", "plan_before", "plan_after"],
+          required: [
+            "sql",
+            "queryid",
+            "calls",
+            "cost_before",
+            "cost_after",
+            "plan_before",
+            "plan_after",
+          ],
           properties: {
             sql: TEXT,
             queryid: { type: ["string", "null"] },
             calls: NUMBER,
             cost_before: NUMBER,
             cost_after: NUMBER,
-            plan_before: { ...TEXT, description: "Nodes, joins, tables and indexes from the outside in" },
+            plan_before: {
+              ...TEXT,
+              description: "Nodes, joins, tables and indexes from the outside in",
+            },
             plan_after: TEXT,
           },
         },
       },
       statements: { ...NUMBER, description: "Statements planned" },
-      cost: { type: "object", additionalProperties: false, required: ["before", "after"], properties: { before: NUMBER, after: NUMBER } },
+      cost: {
+        type: "object",
+        additionalProperties: false,
+        required: ["before", "after"],
+        properties: { before: NUMBER, after: NUMBER },
+      },
       settings: { type: "object", description: "What was applied", additionalProperties: TEXT },
-      ignored: { type: "array", items: { type: "object", additionalProperties: false, required: ["name", "reason"], properties: { name: TEXT, reason: TEXT } } },
+      ignored: {
+        type: "array",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["name", "reason"],
+          properties: { name: TEXT, reason: TEXT },
+        },
+      },
       unproven: UNPROVEN_OUTPUT,
       limits: LIMITS_OUTPUT,
     },
@@ -81,7 +112,11 @@ A cost is in units of the settings it was computed with: after a change of \`ran
     const wanted = { ...(await fileSettings(ctx, given.settings_file ?? null)), ...given.settings };
     const upgrade = given.pg_version === TWIN_VERSION;
     if (Object.keys(wanted).length === 0 && !upgrade) {
-      throw new PgdbaError("invalid_param", "Nothing to compare with: neither settings nor a version", { hint: "Give --settings '{\"work_mem\": \"64MB\"}', --settings-file or --pg-version 18." });
+      throw new PgdbaError(
+        "invalid_param",
+        "Nothing to compare with: neither settings nor a version",
+        { hint: 'Give --settings \'{"work_mem": "64MB"}\', --settings-file or --pg-version 18.' },
+      );
     }
     const found = await study(ctx, readInput(given).asked);
     const { twin } = found;
@@ -93,19 +128,27 @@ A cost is in units of the settings it was computed with: after a change of \`ran
       let statements = 0;
       for (const { sql, queryid, calls } of found.parsed) {
         try {
-          const before = upgrade ? await serverPlan(await session(ctx), sql, ctx.signal) : await twin.explain(sql);
+          const before = upgrade
+            ? await serverPlan(await session(ctx), sql, ctx.signal)
+            : await twin.explain(sql);
           const after = await twin.explain(sql, { settings });
           statements++;
           cost.before += calls * before["Total Cost"];
           cost.after += calls * after["Total Cost"];
-          if (shapeOfPlan(before) !== shapeOfPlan(after)) changed.push({ ...row(sql, queryid, calls, before, after), weight: calls * before["Total Cost"] });
+          if (shapeOfPlan(before) !== shapeOfPlan(after))
+            changed.push({
+              ...row(sql, queryid, calls, before, after),
+              weight: calls * before["Total Cost"],
+            });
         } catch (error) {
           if (!(error instanceof PgdbaError) || error.code === "interrupted") throw error;
           unproven.push({ sql, reason: error.message });
         }
       }
       return {
-        changed: changed.toSorted((a, b) => b.weight - a.weight).map(({ weight: _, ...rest }) => rest),
+        changed: changed
+          .toSorted((a, b) => b.weight - a.weight)
+          .map(({ weight: _, ...rest }) => rest),
         statements,
         cost,
         settings,
@@ -121,19 +164,37 @@ A cost is in units of the settings it was computed with: after a change of \`ran
 
 type Row = ReturnType<typeof row>;
 
-function row(sql: string, queryid: string | null, calls: number, before: PlanNode, after: PlanNode) {
+function row(
+  sql: string,
+  queryid: string | null,
+  calls: number,
+  before: PlanNode,
+  after: PlanNode,
+) {
   const plans = { plan_before: shapeOfPlan(before), plan_after: shapeOfPlan(after) };
-  return { sql, queryid, calls, cost_before: before["Total Cost"], cost_after: after["Total Cost"], ...plans };
+  return {
+    sql,
+    queryid,
+    calls,
+    cost_before: before["Total Cost"],
+    cost_after: after["Total Cost"],
+    ...plans,
+  };
 }
 
 /** The settings that plans depend on, as text; the others with the reason why they are left out. */
-async function usable(twin: Twin, wanted: Record<string, Json>): Promise<{ settings: Record<string, string>; ignored: { name: string; reason: string }[] }> {
+async function usable(
+  twin: Twin,
+  wanted: Record<string, Json>,
+): Promise<{ settings: Record<string, string>; ignored: { name: string; reason: string }[] }> {
   const known = new Set(twin.catalogue.settings.map((setting) => setting.name));
   const settings: Record<string, string> = {};
   const ignored: { name: string; reason: string }[] = [];
   for (const [name, value] of Object.entries(wanted)) {
     // config.tune gives {value, reason, ...} for each.
-    const text = String(typeof value === "object" && value !== null && !Array.isArray(value) ? value["value"] : value);
+    const text = String(
+      typeof value === "object" && value !== null && !Array.isArray(value) ? value["value"] : value,
+    );
     if (!known.has(name)) {
       ignored.push({ name, reason: "no plan depends on it" });
       continue;
@@ -155,20 +216,30 @@ async function fileSettings(ctx: StepContext, file: string | null): Promise<Reco
   try {
     text = await readFile(resolve(ctx.cwd, file), "utf8");
   } catch (cause) {
-    throw new PgdbaError("io_failed", `The settings in ${file} can't be read`, { hint: "Check the path and its permissions.", cause });
+    throw new PgdbaError("io_failed", `The settings in ${file} can't be read`, {
+      hint: "Check the path and its permissions.",
+      cause,
+    });
   }
   if (text.trimStart().startsWith("{")) {
     try {
       return JSON.parse(text) as Record<string, Json>;
     } catch (cause) {
-      throw new PgdbaError("invalid_param", `${file} is no JSON`, { hint: (cause as Error).message, cause });
+      throw new PgdbaError("invalid_param", `${file} is no JSON`, {
+        hint: (cause as Error).message,
+        cause,
+      });
     }
   }
   const settings: Record<string, Json> = {};
   for (const [number, line] of text.split("\n").entries()) {
     if (/^\s*(#.*)?$/.test(line)) continue;
-    const [, name, quoted, bare] = /^\s*(\w[\w.]*)\s*(?:=|\s)\s*(?:'((?:[^']|'')*)'|([^\s#']+))\s*(?:#.*)?$/.exec(line) ?? [];
-    if (name === undefined) throw new PgdbaError("invalid_param", `${file}:${number + 1} is no setting: ${line.trim()}`, { hint: "Write name = value, one a line." });
+    const [, name, quoted, bare] =
+      /^\s*(\w[\w.]*)\s*(?:=|\s)\s*(?:'((?:[^']|'')*)'|([^\s#']+))\s*(?:#.*)?$/.exec(line) ?? [];
+    if (name === undefined)
+      throw new PgdbaError("invalid_param", `${file}:${number + 1} is no setting: ${line.trim()}`, {
+        hint: "Write name = value, one a line.",
+      });
     settings[name.toLowerCase()] = quoted?.replaceAll("''", "'") ?? bare ?? "";
   }
   return settings;

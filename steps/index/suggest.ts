@@ -18,7 +18,8 @@ const SELECTIVE = 0.1;
 
 export default defineStep({
   type: "index.suggest",
-  summary: "Suggest a small set of indexes for a workload, each proved by the planner's cost on a twin of the server",
+  summary:
+    "Suggest a small set of indexes for a workload, each proved by the planner's cost on a twin of the server",
   docs: `Reads the workload from pg_stat_statements (or takes it as given), parses it with PostgreSQL's own grammar, and tries indexes on the
 *planner's twin*: a clone of the tables, statistics and planner settings without their data, in a PostgreSQL 18 on this machine. The
 server itself is asked for its catalogues only, and needs no extension.
@@ -43,7 +44,8 @@ end of a histogram the real planner looks into an index for the least or greates
     const found = await study(ctx, asked);
     try {
       return await advise(ctx, found, {
-        budget: given.budget === undefined || given.budget === null ? null : parseBytes(given.budget),
+        budget:
+          given.budget === undefined || given.budget === null ? null : parseBytes(given.budget),
         maxIndexes: given.max_indexes ?? null,
         minImprovement: (given.min_improvement ?? 1) / 100,
         isWanted,
@@ -84,12 +86,15 @@ async function advise(ctx: StepContext, found: Study, options: Options): Promise
     }
   }
   const writes = writesOf(work, found, catalogue);
-  const prover = new Prover(twin, work, writes);
+  const prover = new Prover(twin, work, writes, ctx.signal);
   const candidates = new Candidates(catalogue, writes);
   for (const [number, { uses }] of work.entries()) {
     for (const use of uses) {
       const table = { schema: use.table.schema, table: use.table.name };
-      if (options.isWanted(table)) await candidates.propose(use, number, (predicate) => isSelective(twin, use.table, predicate));
+      if (options.isWanted(table))
+        await candidates.propose(use, number, (predicate) =>
+          isSelective(twin, use.table, predicate),
+        );
     }
   }
   ctx.log(`trying ${candidates.all().length} candidates on the twin`);
@@ -100,17 +105,30 @@ async function advise(ctx: StepContext, found: Study, options: Options): Promise
     const [schema = "", table = ""] = index.table.split(".");
     return options.isWanted({ schema, table });
   });
-  if (workload.hidden > 0) ctx.warn(`${workload.hidden} statements are hidden from this role: GRANT pg_read_all_stats TO "${catalogue.user}" shows them`);
+  if (workload.hidden > 0)
+    ctx.warn(
+      `${workload.hidden} statements are hidden from this role: GRANT pg_read_all_stats TO "${catalogue.user}" shows them`,
+    );
   return {
     suggestions: await suggestions(prover, chosen, catalogue, found),
-    removable: await Promise.all(removable.map(async (index) => ({ ...index, statement: await plain(index.statement) }))),
+    removable: await Promise.all(
+      removable.map(async (index) => ({ ...index, statement: await plain(index.statement) })),
+    ),
     queries: await queries(prover, chosen),
-    cost: { before: rounded(before), after: rounded(after), saved_percent: before === 0 ? 0 : rounded(100 * (1 - after / before)) },
+    cost: {
+      before: rounded(before),
+      after: rounded(after),
+      saved_percent: before === 0 ? 0 : rounded(100 * (1 - after / before)),
+    },
     bytes: chosen.reduce((sum, one) => sum + one.bytes, 0),
     workload: { source: workload.source, statements: work.length, hidden: workload.hidden },
     unproven,
     limits: twin.limits.map((limit) => ({ ...limit })),
-    effort: { candidates: candidates.all().length, plans: prover.plans, statements_sent: found.reads },
+    effort: {
+      candidates: candidates.all().length,
+      plans: prover.plans,
+      statements_sent: found.reads,
+    },
   };
 }
 
@@ -118,9 +136,15 @@ function rounded(cost: number): number {
   return Math.round(cost * 100) / 100;
 }
 
-async function isSelective(twin: Twin, table: Catalogue["relations"][number], predicate: string): Promise<boolean> {
+async function isSelective(
+  twin: Twin,
+  table: Catalogue["relations"][number],
+  predicate: string,
+): Promise<boolean> {
   const rows = async (where: string): Promise<number> => {
-    const plan = await twin.explain(`SELECT FROM "${table.schema.replaceAll('"', '""')}"."${table.name.replaceAll('"', '""')}"${where}`);
+    const plan = await twin.explain(
+      `SELECT FROM "${table.schema.replaceAll('"', '""')}"."${table.name.replaceAll('"', '""')}"${where}`,
+    );
     return plan["Plan Rows"];
   };
   try {
@@ -137,34 +161,59 @@ function relationsOf(uses: Work["uses"], catalogue: Catalogue): Set<number> {
   const note = (oid: number): void => {
     if (all.has(oid)) return;
     all.add(oid);
-    for (const parent of catalogue.relations.find((relation) => relation.oid === oid)?.parents ?? []) note(parent);
+    for (const parent of catalogue.relations.find((relation) => relation.oid === oid)?.parents ??
+      [])
+      note(parent);
   };
   for (const use of uses) note(use.table.oid);
   return all;
 }
 
 /** Rows that the workload's own statements write, by table. How many updates are HOT is known from the server's counters. */
-function writesOf(work: readonly Work[], { activity }: Study, catalogue: Catalogue): Map<number, Writes> {
+function writesOf(
+  work: readonly Work[],
+  { activity }: Study,
+  catalogue: Catalogue,
+): Map<number, Writes> {
   const writes = new Map<number, Writes>();
   for (const { tree, calls, rows } of work) {
     const [kind, body] = Object.entries(tree)[0] ?? [];
-    const { relation, targetList = [] } = body as { relation?: { schemaname?: string; relname?: string }; targetList?: { ResTarget?: { name?: string } }[] };
-    const table = catalogue.relations.find((one) => one.name === relation?.relname && (relation.schemaname === undefined || one.schema === relation.schemaname));
+    const { relation, targetList = [] } = body as {
+      relation?: { schemaname?: string; relname?: string };
+      targetList?: { ResTarget?: { name?: string } }[];
+    };
+    const table = catalogue.relations.find(
+      (one) =>
+        one.name === relation?.relname &&
+        (relation.schemaname === undefined || one.schema === relation.schemaname),
+    );
     if (table === undefined) continue;
-    const entry = writes.get(table.oid) ?? { inserted: 0, updated: 0, set: new Map<string, number>() };
+    const entry = writes.get(table.oid) ?? {
+      inserted: 0,
+      updated: 0,
+      set: new Map<string, number>(),
+    };
     writes.set(table.oid, entry);
     const written = rows ?? calls;
     if (kind === "InsertStmt") entry.inserted += written;
     if (kind !== "UpdateStmt") continue;
     const counted = activity.tables.get(table.oid);
-    const hot = counted === undefined || counted.updates === 0 ? 0 : counted.hot_updates / counted.updates;
+    const hot =
+      counted === undefined || counted.updates === 0 ? 0 : counted.hot_updates / counted.updates;
     entry.updated += written * (1 - hot);
-    for (const { ResTarget } of targetList) if (ResTarget?.name !== undefined) entry.set.set(ResTarget.name, (entry.set.get(ResTarget.name) ?? 0) + written);
+    for (const { ResTarget } of targetList)
+      if (ResTarget?.name !== undefined)
+        entry.set.set(ResTarget.name, (entry.set.get(ResTarget.name) ?? 0) + written);
   }
   return writes;
 }
 
-async function suggestions(prover: Prover, chosen: readonly Sized[], catalogue: Catalogue, { activity }: Study): Promise<Json[]> {
+async function suggestions(
+  prover: Prover,
+  chosen: readonly Sized[],
+  catalogue: Catalogue,
+  { activity }: Study,
+): Promise<Json[]> {
   const total = await prover.total(chosen);
   const taken = new Set(catalogue.indexes.map((index) => `${index.schema}.${index.name}`));
   const list: { saved: number; entry: Json }[] = [];
@@ -177,7 +226,9 @@ async function suggestions(prover: Prover, chosen: readonly Sized[], catalogue: 
       const { used } = await prover.plan(number, chosen);
       if (one.names.some((part) => used.has(part))) usedBy.push(sql);
     }
-    const table = catalogue.relations.find((relation) => relation.schema === one.def.schema && relation.name === one.def.table);
+    const table = catalogue.relations.find(
+      (relation) => relation.schema === one.def.schema && relation.name === one.def.table,
+    );
     const counted = activity.tables.get(table?.oid ?? -1);
     list.push({
       saved,
@@ -207,25 +258,43 @@ async function suggestions(prover: Prover, chosen: readonly Sized[], catalogue: 
 
 /** Existing indexes that are a left prefix of this one. */
 function replaced(def: IndexDef, catalogue: Catalogue): string[] {
-  const table = catalogue.relations.find((relation) => relation.schema === def.schema && relation.name === def.table);
+  const table = catalogue.relations.find(
+    (relation) => relation.schema === def.schema && relation.name === def.table,
+  );
   const columns = catalogue.columns.filter((column) => column.relid === table?.oid);
-  const keys = def.keys.map((key) => columns.find((column) => column.name === key.column)?.num ?? -1);
+  const keys = def.keys.map(
+    (key) => columns.find((column) => column.name === key.column)?.num ?? -1,
+  );
   return catalogue.indexes
-    .filter((index) => index.relid === table?.oid && !index.unique && index.method === def.method && index.predicate === null && def.where === null)
+    .filter(
+      (index) =>
+        index.relid === table?.oid &&
+        !index.unique &&
+        index.method === def.method &&
+        index.predicate === null &&
+        def.where === null,
+    )
     .filter((index) => index.columns.every((num, at) => num !== 0 && keys[at] === num))
     .map((index) => `${index.schema}.${index.name}`);
 }
 
 function notesOf(def: IndexDef): string[] {
   const notes: string[] = [];
-  if (def.keys.some((key) => key.column === null)) notes.push("An index on an expression has statistics of its own: run ANALYZE on the table when it is built.");
-  if (def.method !== "btree") notes.push(`The size of a ${def.method} index depends on the values inside of the column and is a rough estimate.`);
+  if (def.keys.some((key) => key.column === null))
+    notes.push(
+      "An index on an expression has statistics of its own: run ANALYZE on the table when it is built.",
+    );
+  if (def.method !== "btree")
+    notes.push(
+      `The size of a ${def.method} index depends on the values inside of the column and is a rough estimate.`,
+    );
   return notes;
 }
 
 async function queries(prover: Prover, chosen: readonly Sized[]): Promise<Json[]> {
   const nameOf = new Map<string, string>();
-  for (const one of chosen) for (const name of one.names) nameOf.set(name, await plain(indexSql(one.def)));
+  for (const one of chosen)
+    for (const name of one.names) nameOf.set(name, await plain(indexSql(one.def)));
   const list = [];
   for (const [number, { sql, calls, queryid }] of prover.work.entries()) {
     const before = await prover.plan(number, []);
@@ -233,5 +302,7 @@ async function queries(prover: Prover, chosen: readonly Sized[]): Promise<Json[]
     const indexes = [...new Set([...after.used].map((name) => nameOf.get(name) ?? name))];
     list.push({ sql, queryid, calls, cost_before: before.cost, cost_after: after.cost, indexes });
   }
-  return list.toSorted((a, b) => b.calls * (b.cost_before - b.cost_after) - a.calls * (a.cost_before - a.cost_after));
+  return list.toSorted(
+    (a, b) => b.calls * (b.cost_before - b.cost_after) - a.calls * (a.cost_before - a.cost_after),
+  );
 }

@@ -3,6 +3,7 @@ import { defineStep } from "../define.ts";
 import { placeIdentifiers } from "../sql/input.ts";
 import { session } from "../sql/session.ts";
 import { GRANT_HINT, HIDDEN_TEXT, statementsExtension } from "./lib/recorded.ts";
+import { ROW, ROW_KEYS } from "./lib/row.ts";
 import { infoSql, ORDERS, topSql } from "./lib/top-sql.ts";
 
 const nullable = (type: string) => ({ type: [type, "null"] }) as const;
@@ -57,49 +58,8 @@ since, so that shares are too high: raise \`pg_stat_statements.max\`.`,
         items: {
           type: "object",
           additionalProperties: false,
-          required: [
-            "queryid",
-            "query",
-            "database",
-            "calls",
-            "total_ms",
-            "mean_ms",
-            "rows",
-            "hit_percent",
-            "io_ms",
-            "io_bytes",
-            "temp_bytes",
-            "wal_bytes",
-            "share_percent",
-          ],
-          properties: {
-            queryid: { type: "string" },
-            query: { type: "string", description: "With $1, $2, … for its constants" },
-            database: nullable("string"),
-            calls: { type: "integer" },
-            total_ms: { type: "number" },
-            mean_ms: { type: "number" },
-            max_ms: { type: "number" },
-            rows: { type: "integer" },
-            hit_percent: {
-              ...nullable("number"),
-              description: "Pages found in shared_buffers; null when it read none",
-            },
-            io_ms: {
-              ...nullable("number"),
-              description: "Reading and writing; null when the server does not measure it",
-            },
-            io_bytes: {
-              type: "integer",
-              description: "Read from outside of shared_buffers, temporary files included",
-            },
-            temp_bytes: { type: "integer", description: "Written to temporary files" },
-            wal_bytes: nullable("integer"),
-            share_percent: {
-              type: "number",
-              description: "Of the execution time of all statements",
-            },
-          },
+          required: ROW_KEYS,
+          properties: { ...ROW, max_ms: { type: "number" } },
         },
       },
       hidden: {

@@ -400,3 +400,18 @@ test.concurrent("no escape sequences with NO_COLOR, nor into pipes; colours when
   const quiet = await raw(["team", "noop", "-q"], p);
   expect(quiet.stderr).toBe("");
 });
+
+test.concurrent("what file.write replaced is back when a later step fails, and a file it made is gone", async () => {
+  const p = place(
+    runbooks({
+      "team/rewrite":
+        "summary: s\nrisk: change\nsteps:\n  - file.write: {path: old.conf, content: new}\n  - file.write: {path: made.conf, content: new}\n  - assert: {that: 1 == 2, message: no}\n",
+    }),
+  );
+  writeFileSync(join(p.cwd, "old.conf"), "as it was");
+  const { exit, envelope } = await cli(["team", "rewrite"], p);
+  expect(exit).toBe(5);
+  expect(at(envelope, "error", "run", "undo")).toEqual({ undone: 2, failed: [] });
+  expect(readFileSync(join(p.cwd, "old.conf"), "utf8")).toBe("as it was");
+  expect(await Bun.file(join(p.cwd, "made.conf")).exists()).toBe(false);
+});

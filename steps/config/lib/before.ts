@@ -53,15 +53,10 @@ export async function readBefore(stateDir: string, run: string): Promise<Before 
   }
 }
 
-/** The step that a context is of, also when it is being undone. */
-function stepPath(ctx: StepContext): string {
-  return ctx.step.path.replace(/~undo$/, "");
-}
-
 /** What this step found when it began, in this or an earlier process. */
 export async function ownBefore(ctx: StepContext): Promise<BeforeStep | undefined> {
   const found = await readBefore(ctx.run.stateDir, ctx.run.id);
-  return found?.steps.find((step) => step.path === stepPath(ctx));
+  return found?.steps.find((step) => step.path === ctx.step.path);
 }
 
 /**
@@ -75,7 +70,7 @@ export async function keepBefore(
 ): Promise<BeforeStep> {
   const { stateDir, id } = ctx.run;
   const known = await readBefore(stateDir, id);
-  const path = stepPath(ctx);
+  const path = ctx.step.path;
   const own = known?.steps.find((step) => step.path === path);
   if (own !== undefined) return own;
   const step: BeforeStep = {

@@ -17,7 +17,12 @@ export interface BuildOptions {
 }
 
 /** Builds an index, logging how far the server is. When that fails, what it leaves behind is dropped: an invalid index costs every write. */
-export async function build(ctx: StepContext, definition: Definition, schema: string, options: BuildOptions): Promise<void> {
+export async function build(
+  ctx: StepContext,
+  definition: Definition,
+  schema: string,
+  options: BuildOptions,
+): Promise<void> {
   const pg = await session(ctx);
   const ended = new AbortController();
   const watching = watch(ctx, pg.info.pid, ended.signal);
@@ -35,7 +40,12 @@ export async function build(ctx: StepContext, definition: Definition, schema: st
 }
 
 /** Drops the index when it is not valid and nobody builds it. */
-export async function sweep(ctx: StepContext, schema: string, name: string, options: BuildOptions): Promise<boolean> {
+export async function sweep(
+  ctx: StepContext,
+  schema: string,
+  name: string,
+  options: BuildOptions,
+): Promise<boolean> {
   const pg = await session(ctx);
   const left = await findIndex(pg, schema, name);
   if (left === null || left.valid || left.partitioned || left.builder !== null) return false;
@@ -67,7 +77,10 @@ async function watch(ctx: StepContext, pid: number, ended: AbortSignal): Promise
 }
 
 function lineOf(row: Record<string, unknown>): string {
-  const [total, done] = Number(row["tuples"]) > 0 ? [row["tuples"], row["tuples_done"]] : [row["blocks"], row["blocks_done"]];
+  const [total, done] =
+    Number(row["tuples"]) > 0
+      ? [row["tuples"], row["tuples_done"]]
+      : [row["blocks"], row["blocks_done"]];
   const share = Number(total) > 0 ? ` ${Math.floor((100 * Number(done)) / Number(total))} %` : "";
   const locker = Number(row["locker"]) > 0 ? `, held up by process ${String(row["locker"])}` : "";
   return `${String(row["phase"])}${share}${locker}`;

@@ -35,7 +35,12 @@ const MAX_NEAR = 8;
  * computed earlier serves as a bound and few are computed again. In the end what no plan uses or saves too little is dropped, and
  * exchanges are tried.
  */
-export async function choose(prover: Prover, candidates: Candidates, limits: Limits, log: (message: string) => void): Promise<Sized[]> {
+export async function choose(
+  prover: Prover,
+  candidates: Candidates,
+  limits: Limits,
+  log: (message: string) => void,
+): Promise<Sized[]> {
   const pool = await shortlist(prover, candidates.all());
   log(`${pool.length} of ${candidates.all().length} candidates are used by a plan`);
   let chosen = await extend(prover, candidates, pool, limits);
@@ -70,23 +75,43 @@ async function shortlist(prover: Prover, candidates: readonly Candidate[]): Prom
   return [...taken.values()];
 }
 
-async function extend(prover: Prover, candidates: Candidates, pool: Sized[], limits: Limits): Promise<Sized[]> {
+async function extend(
+  prover: Prover,
+  candidates: Candidates,
+  pool: Sized[],
+  limits: Limits,
+): Promise<Sized[]> {
   let chosen: Sized[] = [];
   let total = await prover.total([]);
   const uses = prover.work.flatMap((work) => work.uses);
-  let moves: Move[] = pool.map((add) => ({ add, remove: null, gain: Number.POSITIVE_INFINITY, round: -1 }));
-  const score = (move: Move): number => (limits.budget === null ? move.gain : move.gain / Math.max(1, move.add.bytes - (move.remove?.bytes ?? 0)));
-  for (let round = 0; ; ) {
+  let moves: Move[] = pool.map((add) => ({
+    add,
+    remove: null,
+    gain: Number.POSITIVE_INFINITY,
+    round: -1,
+  }));
+  const score = (move: Move): number =>
+    limits.budget === null
+      ? move.gain
+      : move.gain / Math.max(1, move.add.bytes - (move.remove?.bytes ?? 0));
+  for (let round = 0; ;) {
     const least = leastGain(total, limits);
-    moves = moves.filter((move) => fits(after(chosen, move), limits.budget) && (move.remove === null || chosen.includes(move.remove)));
-    const [best] = moves.filter((move) => move.gain >= least).toSorted((a, b) => score(b) - score(a));
+    moves = moves.filter(
+      (move) =>
+        fits(after(chosen, move), limits.budget) &&
+        (move.remove === null || chosen.includes(move.remove)),
+    );
+    const [best] = moves
+      .filter((move) => move.gain >= least)
+      .toSorted((a, b) => score(b) - score(a));
     if (best === undefined) return chosen;
     if (best.round < round) {
       best.gain = total - (await prover.total(after(chosen, best)));
       best.round = round;
       continue;
     }
-    const taken = limits.budget === null ? await smaller(prover, chosen, moves, best, { total, round }) : best;
+    const taken =
+      limits.budget === null ? await smaller(prover, chosen, moves, best, { total, round }) : best;
     chosen = after(chosen, taken);
     total -= taken.gain;
     round++;
@@ -95,14 +120,27 @@ async function extend(prover: Prover, candidates: Candidates, pool: Sized[], lim
       const candidate = candidates.add(def);
       const made = candidate === null ? null : await prover.sizeOf(def).catch(() => null);
       if (candidate === null || made === null) continue;
-      moves.push({ add: { ...candidate, bytes: made.bytes, names: made.names }, remove: taken.add, gain: Number.POSITIVE_INFINITY, round: -1 });
+      moves.push({
+        add: { ...candidate, bytes: made.bytes, names: made.names },
+        remove: taken.add,
+        gain: Number.POSITIVE_INFINITY,
+        round: -1,
+      });
     }
   }
 }
 
 /** The smallest of the moves that save nearly as much as `best`: without a budget size would not count at all. */
-async function smaller(prover: Prover, chosen: readonly Sized[], moves: readonly Move[], best: Move, at: { total: number; round: number }): Promise<Move> {
-  const near = moves.filter((move) => move.gain >= NEARLY * best.gain && move.add.bytes < best.add.bytes);
+async function smaller(
+  prover: Prover,
+  chosen: readonly Sized[],
+  moves: readonly Move[],
+  best: Move,
+  at: { total: number; round: number },
+): Promise<Move> {
+  const near = moves.filter(
+    (move) => move.gain >= NEARLY * best.gain && move.add.bytes < best.add.bytes,
+  );
   for (const move of near.toSorted((a, b) => a.add.bytes - b.add.bytes).slice(0, MAX_NEAR)) {
     move.gain = at.total - (await prover.total(after(chosen, move)));
     move.round = at.round;
@@ -134,21 +172,32 @@ async function prune(prover: Prover, chosen: Sized[], limits: Limits): Promise<S
       const loss = (await prover.total(kept.filter((other) => other !== one))) - total;
       if (worst === null || loss < worst.loss) worst = { one, loss };
     }
-    if (worst === null || (worst.loss >= leastGain(total, limits) && kept.length <= (limits.maxIndexes ?? Number.POSITIVE_INFINITY))) return kept;
+    if (
+      worst === null ||
+      (worst.loss >= leastGain(total, limits) &&
+        kept.length <= (limits.maxIndexes ?? Number.POSITIVE_INFINITY))
+    )
+      return kept;
     kept = kept.filter((other) => other !== worst.one);
   }
 }
 
 /** Exchanges a chosen index for another candidate where that saves more. */
-async function swap(prover: Prover, start: Sized[], pool: readonly Sized[], limits: Limits): Promise<Sized[]> {
+async function swap(
+  prover: Prover,
+  start: Sized[],
+  pool: readonly Sized[],
+  limits: Limits,
+): Promise<Sized[]> {
   let chosen = start;
   let total = await prover.total(chosen);
   let tries = 0;
-  for (let improved = true; improved; ) {
+  for (let improved = true; improved;) {
     improved = false;
     for (const remove of chosen) {
       for (const add of pool) {
-        if (chosen.includes(add) || add.def.table !== remove.def.table || ++tries > MAX_SWAPS) continue;
+        if (chosen.includes(add) || add.def.table !== remove.def.table || ++tries > MAX_SWAPS)
+          continue;
         const other = after(chosen, { add, remove });
         if (!fits(other, limits.budget)) continue;
         const cost = await prover.total(other);

@@ -16,7 +16,8 @@ export async function plain(sql: string): Promise<string> {
     const written = bytes.subarray(start, end).toString();
     const name = /^"([a-z_][a-z0-9_]*)"$/.exec(written)?.[1];
     text += bytes.subarray(at, start).toString();
-    text += name !== undefined && tokenName === "IDENT" && !(await isReserved(name)) ? name : written;
+    text +=
+      name !== undefined && tokenName === "IDENT" && !(await isReserved(name)) ? name : written;
     at = end;
   }
   return text + bytes.subarray(at).toString();
@@ -49,15 +50,33 @@ function shortened(name: string, bytes: number): string {
  * The statements that build an index while others write. A partitioned table takes no CONCURRENTLY: its partitions get theirs one by
  * one, and the parent's is valid when all are attached.
  */
-export async function buildStatements(def: IndexDef, name: string, catalogue: Catalogue): Promise<string[]> {
-  const table = catalogue.relations.find((relation) => relation.schema === def.schema && relation.name === def.table);
-  if (table?.kind !== "p") return [await plain(`CREATE INDEX CONCURRENTLY "${doubled(name)}" ${indexSql(def)}`)];
-  const statements = [await plain(`CREATE INDEX "${doubled(name)}" ${indexSql(def).replace("ON ", "ON ONLY ")}`)];
-  for (const child of catalogue.relations.filter((relation) => relation.parents.includes(table.oid))) {
+export async function buildStatements(
+  def: IndexDef,
+  name: string,
+  catalogue: Catalogue,
+): Promise<string[]> {
+  const table = catalogue.relations.find(
+    (relation) => relation.schema === def.schema && relation.name === def.table,
+  );
+  if (table?.kind !== "p")
+    return [await plain(`CREATE INDEX CONCURRENTLY "${doubled(name)}" ${indexSql(def)}`)];
+  const statements = [
+    await plain(`CREATE INDEX "${doubled(name)}" ${indexSql(def).replace("ON ", "ON ONLY ")}`),
+  ];
+  for (const child of catalogue.relations.filter((relation) =>
+    relation.parents.includes(table.oid),
+  )) {
     const part = { ...def, schema: child.schema, table: child.name };
-    const partName = indexName(part, new Set(catalogue.indexes.map((index) => `${index.schema}.${index.name}`)));
+    const partName = indexName(
+      part,
+      new Set(catalogue.indexes.map((index) => `${index.schema}.${index.name}`)),
+    );
     statements.push(...(await buildStatements(part, partName, catalogue)));
-    statements.push(await plain(`ALTER INDEX "${doubled(def.schema)}"."${doubled(name)}" ATTACH PARTITION "${doubled(child.schema)}"."${doubled(partName)}"`));
+    statements.push(
+      await plain(
+        `ALTER INDEX "${doubled(def.schema)}"."${doubled(name)}" ATTACH PARTITION "${doubled(child.schema)}"."${doubled(partName)}"`,
+      ),
+    );
   }
   return statements;
 }

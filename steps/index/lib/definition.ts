@@ -19,7 +19,10 @@ export interface Definition {
 export async function readDefinition(text: string): Promise<Definition> {
   const { parse, scan } = await import("libpg-query");
   const refuse = (message: string, cause?: unknown): PgdbaError =>
-    new PgdbaError("invalid_param", message, { hint: "Give one statement such as CREATE INDEX CONCURRENTLY orders_customer_idx ON public.orders (customer).", cause });
+    new PgdbaError("invalid_param", message, {
+      hint: "Give one statement such as CREATE INDEX CONCURRENTLY orders_customer_idx ON public.orders (customer).",
+      cause,
+    });
   let statements;
   try {
     statements = (await parse(text)).stmts ?? [];
@@ -28,15 +31,20 @@ export async function readDefinition(text: string): Promise<Definition> {
   }
   const [only] = statements;
   const node = only?.stmt;
-  if (statements.length !== 1 || node === undefined || !("IndexStmt" in node)) throw refuse("Not one CREATE INDEX statement");
+  if (statements.length !== 1 || node === undefined || !("IndexStmt" in node))
+    throw refuse("Not one CREATE INDEX statement");
   const index: IndexStmt = node.IndexStmt;
-  if (index.idxname === undefined) throw refuse("The index has no name, by which it could be found again");
+  if (index.idxname === undefined)
+    throw refuse("The index has no name, by which it could be found again");
   const { schemaname = null, relname = "", inh = false } = index.relation ?? {};
   const sql = text.trim().replace(/;\s*$/, "");
   const parsed = { name: index.idxname, schema: schemaname, table: relname };
   // ON ONLY is for a partitioned table: made at once, and never concurrently.
-  if (index.concurrent === true || !inh) return { ...parsed, sql, concurrently: index.concurrent === true };
+  if (index.concurrent === true || !inh)
+    return { ...parsed, sql, concurrently: index.concurrent === true };
   const word = (await scan(sql)).tokens.find((token) => token.text.toUpperCase() === "INDEX");
-  const at = Buffer.from(sql).subarray(0, word?.end ?? 0).toString().length;
+  const at = Buffer.from(sql)
+    .subarray(0, word?.end ?? 0)
+    .toString().length;
   return { ...parsed, sql: `${sql.slice(0, at)} CONCURRENTLY${sql.slice(at)}`, concurrently: true };
 }

@@ -33,13 +33,21 @@ const INDEX = `SELECT n.nspname AS schema, c.relname AS name, format('%s.%s', tn
   WHERE c.relname = $2 AND CASE WHEN $1::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $1 END`;
 
 /** The index of this name; without a schema the search path decides. */
-export async function findIndex(pg: PgSession, schema: string | null, name: string): Promise<Existing | null> {
+export async function findIndex(
+  pg: PgSession,
+  schema: string | null,
+  name: string,
+): Promise<Existing | null> {
   const { rows } = await pg.query(INDEX, [schema, name]);
   return (rows[0] as unknown as Existing | undefined) ?? null;
 }
 
 /** The schema of a table, which is that of its indexes. @throws PgdbaError step_failed when there is no such table */
-export async function schemaOf(pg: PgSession, schema: string | null, table: string): Promise<string> {
+export async function schemaOf(
+  pg: PgSession,
+  schema: string | null,
+  table: string,
+): Promise<string> {
   const { rows } = await pg.query(
     `SELECT n.nspname AS schema FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relname = $2 AND c.relkind IN ('r', 'p', 'm') AND CASE WHEN $1::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $1 END`,
@@ -47,10 +55,23 @@ export async function schemaOf(pg: PgSession, schema: string | null, table: stri
   );
   const found = rows[0]?.["schema"];
   if (typeof found === "string") return found;
-  throw new PgdbaError("step_failed", `There is no table ${schema === null ? "" : `${schema}.`}${table} in this database`, { hint: "Check the name, and the database (--database)." });
+  throw new PgdbaError(
+    "step_failed",
+    `There is no table ${schema === null ? "" : `${schema}.`}${table} in this database`,
+    { hint: "Check the name, and the database (--database)." },
+  );
 }
 
 /** Drops an index while others write. */
-export async function dropIndex(pg: PgSession, schema: string, name: string, options: { lockTimeoutMs: number | undefined; signal?: AbortSignal }): Promise<void> {
-  await pg.query(`DROP INDEX CONCURRENTLY IF EXISTS ${quoteIdent(schema)}.${quoteIdent(name)}`, [], { ...options, changes: true });
+export async function dropIndex(
+  pg: PgSession,
+  schema: string,
+  name: string,
+  options: { lockTimeoutMs: number | undefined; signal?: AbortSignal },
+): Promise<void> {
+  await pg.query(
+    `DROP INDEX CONCURRENTLY IF EXISTS ${quoteIdent(schema)}.${quoteIdent(name)}`,
+    [],
+    { ...options, changes: true },
+  );
 }

@@ -26,26 +26,41 @@ export interface Asked {
 const STATEMENTS = 200;
 
 /** The input as the study takes it, and whether a table is among those it is narrowed to. @throws PgdbaError invalid_param */
-export function readInput(input: WorkloadInput): { asked: Asked; isWanted(table: { schema: string; table: string }): boolean } {
+export function readInput(input: WorkloadInput): {
+  asked: Asked;
+  isWanted(table: { schema: string; table: string }): boolean;
+} {
   const tables = (input.tables ?? []).map(tableName);
   const asked = {
-    workload: input.workload?.map(({ sql, calls }) => ({ sql, calls: calls ?? 1, rows: null, queryid: null })),
+    workload: input.workload?.map(({ sql, calls }) => ({
+      sql,
+      calls: calls ?? 1,
+      rows: null,
+      queryid: null,
+    })),
     workloadFile: input.workload_file ?? undefined,
     queryid: input.queryid ?? undefined,
     tables,
     limit: input.statements ?? STATEMENTS,
   };
   const isWanted = ({ schema, table }: { schema: string; table: string }): boolean =>
-    tables.length === 0 || tables.some((wanted) => wanted.name === table && (wanted.schema === null || wanted.schema === schema));
+    tables.length === 0 ||
+    tables.some(
+      (wanted) => wanted.name === table && (wanted.schema === null || wanted.schema === schema),
+    );
   return { asked, isWanted };
 }
 
 /** `name` or `schema.name`, each part bare or quoted as in SQL. @throws PgdbaError invalid_param */
 export function tableName(text: string): TableName {
-  const parts = [...text.matchAll(/"((?:[^"]|"")+)"|([^".\s]+)/g)].map((match) => match[1]?.replaceAll('""', '"') ?? (match[2] ?? "").toLowerCase());
+  const parts = [...text.matchAll(/"((?:[^"]|"")+)"|([^".\s]+)/g)].map(
+    (match) => match[1]?.replaceAll('""', '"') ?? (match[2] ?? "").toLowerCase(),
+  );
   const [first, second, ...more] = parts;
   if (first === undefined || more.length > 0) {
-    throw new PgdbaError("invalid_param", `Not the name of a table: ${JSON.stringify(text)}`, { hint: "Write it as table or schema.table." });
+    throw new PgdbaError("invalid_param", `Not the name of a table: ${JSON.stringify(text)}`, {
+      hint: "Write it as table or schema.table.",
+    });
   }
   return second === undefined ? { schema: null, name: first } : { schema: first, name: second };
 }
@@ -56,7 +71,10 @@ export async function readStatements(file: string, cwd: string): Promise<Stateme
   try {
     text = await readFile(resolve(cwd, file), "utf8");
   } catch (cause) {
-    throw new PgdbaError("io_failed", `The workload in ${file} can't be read`, { hint: "Check the path and its permissions.", cause });
+    throw new PgdbaError("io_failed", `The workload in ${file} can't be read`, {
+      hint: "Check the path and its permissions.",
+      cause,
+    });
   }
   const { parse } = await import("libpg-query");
   const bytes = Buffer.from(text);
@@ -64,10 +82,16 @@ export async function readStatements(file: string, cwd: string): Promise<Stateme
   try {
     statements = (await parse(text)).stmts ?? [];
   } catch (cause) {
-    throw new PgdbaError("query_failed", `${file}: ${(cause as Error).message}`, { hint: "Every statement must be one that PostgreSQL takes, with ; behind it.", cause });
+    throw new PgdbaError("query_failed", `${file}: ${(cause as Error).message}`, {
+      hint: "Every statement must be one that PostgreSQL takes, with ; behind it.",
+      cause,
+    });
   }
   return statements.map(({ stmt_location = 0, stmt_len }) => ({
-    sql: bytes.subarray(stmt_location, stmt_len === undefined ? undefined : stmt_location + stmt_len).toString().trim(),
+    sql: bytes
+      .subarray(stmt_location, stmt_len === undefined ? undefined : stmt_location + stmt_len)
+      .toString()
+      .trim(),
     calls: 1,
     rows: null,
     queryid: null,

@@ -3,7 +3,14 @@ import type { StepContext } from "../../../engine/types.ts";
 import { openTwin, type Read, type TableName, type Twin } from "../../../providers/twin/twin.ts";
 import { session } from "../../sql/session.ts";
 import { type Asked, readStatements } from "./input.ts";
-import { type Activity, type Parsed, parseWorkload, readActivity, readWorkload, type Workload } from "./workload.ts";
+import {
+  type Activity,
+  type Parsed,
+  parseWorkload,
+  readActivity,
+  readWorkload,
+  type Workload,
+} from "./workload.ts";
 
 /** Rows of the catalogues: a thousand columns of statistics are a few MB. */
 const MAX_ROWS = 2_000_000;
@@ -38,18 +45,42 @@ export async function study(ctx: StepContext, asked: Asked): Promise<Study> {
     };
     const workload = await workloadOf(ctx, asked, read);
     const { parsed: all, refused } = await parseWorkload(workload.statements);
-    const parsed = asked.tables.length === 0 ? all : all.filter((statement) => asked.tables.some((table) => mentions(statement.tables, table)));
-    const tables = new Map(parsed.flatMap((statement) => statement.tables).map((table) => [JSON.stringify(table), table]));
+    const parsed =
+      asked.tables.length === 0
+        ? all
+        : all.filter((statement) =>
+            asked.tables.some((table) => mentions(statement.tables, table)),
+          );
+    const tables = new Map(
+      parsed
+        .flatMap((statement) => statement.tables)
+        .map((table) => [JSON.stringify(table), table]),
+    );
     if (tables.size === 0) {
-      throw new PgdbaError("step_failed", "No statement of the workload uses a table that could be studied", {
-        hint: "Let the application work for a while, or give statements that select from tables.",
-        data: { statements: workload.statements.length, refused: refused.length },
-      });
+      throw new PgdbaError(
+        "step_failed",
+        "No statement of the workload uses a table that could be studied",
+        {
+          hint: "Let the application work for a while, or give statements that select from tables.",
+          data: { statements: workload.statements.length, refused: refused.length },
+        },
+      );
     }
     ctx.log(`cloning ${tables.size} tables for ${parsed.length} statements`);
-    const twin = await openTwin(read, { stateDir: ctx.run.stateDir, tables: [...tables.values()], log: (message) => ctx.log(message) });
+    const twin = await openTwin(read, {
+      stateDir: ctx.run.stateDir,
+      tables: [...tables.values()],
+      log: (message) => ctx.log(message),
+    });
     try {
-      return { twin, workload, parsed, refused, activity: await readActivity(read, twin.catalogue), reads };
+      return {
+        twin,
+        workload,
+        parsed,
+        refused,
+        activity: await readActivity(read, twin.catalogue),
+        reads,
+      };
     } catch (error) {
       await twin.close();
       throw error;
@@ -58,15 +89,27 @@ export async function study(ctx: StepContext, asked: Asked): Promise<Study> {
 }
 
 async function workloadOf(ctx: StepContext, asked: Asked, read: Read): Promise<Workload> {
-  const given = asked.workload ?? (asked.workloadFile === undefined ? undefined : await readStatements(asked.workloadFile, ctx.cwd));
+  const given =
+    asked.workload ??
+    (asked.workloadFile === undefined
+      ? undefined
+      : await readStatements(asked.workloadFile, ctx.cwd));
   if (given !== undefined) return { source: "given", statements: given, hidden: 0 };
   const workload = await readWorkload(read, { limit: asked.limit, queryid: asked.queryid ?? null });
   if (asked.queryid !== undefined && workload.statements.length === 0) {
-    throw new PgdbaError("step_failed", `pg_stat_statements has no statement ${asked.queryid} of this database`, { hint: "`pgdba query slow-log` lists them with their queryid." });
+    throw new PgdbaError(
+      "step_failed",
+      `pg_stat_statements has no statement ${asked.queryid} of this database`,
+      { hint: "`pgdba query slow-log` lists them with their queryid." },
+    );
   }
   return workload;
 }
 
 function mentions(tables: readonly TableName[], wanted: TableName): boolean {
-  return tables.some((table) => table.name === wanted.name && (table.schema === null || wanted.schema === null || table.schema === wanted.schema));
+  return tables.some(
+    (table) =>
+      table.name === wanted.name &&
+      (table.schema === null || wanted.schema === null || table.schema === wanted.schema),
+  );
 }

@@ -1,4 +1,9 @@
-import { type IndexDef, indexesOf, type PlanNode, type Twin } from "../../../providers/twin/twin.ts";
+import {
+  type IndexDef,
+  indexesOf,
+  type PlanNode,
+  type Twin,
+} from "../../../providers/twin/twin.ts";
 import type { Candidate } from "./candidates.ts";
 import type { TableUse } from "./usage.ts";
 import type { Parsed } from "./workload.ts";
@@ -33,30 +38,58 @@ export class Prover {
   plans = 0;
   readonly work: readonly Work[];
   readonly #twin: Twin;
+  readonly #signal: AbortSignal;
   readonly #writes: ReadonlyMap<number, Writes>;
   readonly #relations: ReadonlyMap<string, number>;
   readonly #known = new Map<string, { cost: number; used: Set<string> }>();
 
-  constructor(twin: Twin, work: readonly Work[], writes: ReadonlyMap<number, Writes>) {
+  constructor(
+    twin: Twin,
+    work: readonly Work[],
+    writes: ReadonlyMap<number, Writes>,
+    signal: AbortSignal,
+  ) {
     this.#twin = twin;
+    this.#signal = signal;
     this.work = work;
     this.#writes = writes;
-    this.#relations = new Map(twin.catalogue.relations.map((relation) => [`${relation.schema}.${relation.name}`, relation.oid]));
+    this.#relations = new Map(
+      twin.catalogue.relations.map((relation) => [
+        `${relation.schema}.${relation.name}`,
+        relation.oid,
+      ]),
+    );
   }
 
   /** Whether a statement could use an index on this table. */
   concerns(statement: number, def: IndexDef): boolean {
-    return this.work[statement]?.relations.has(this.#relations.get(`${def.schema}.${def.table}`) ?? -1) ?? false;
+    return (
+      this.work[statement]?.relations.has(
+        this.#relations.get(`${def.schema}.${def.table}`) ?? -1,
+      ) ?? false
+    );
   }
 
   /** Cost of one run of a statement, and the indexes that its plan uses. */
-  async plan(statement: number, chosen: readonly Candidate[], without: readonly string[] = []): Promise<{ cost: number; used: Set<string> }> {
+  async plan(
+    statement: number,
+    chosen: readonly Candidate[],
+    without: readonly string[] = [],
+  ): Promise<{ cost: number; used: Set<string> }> {
     const relevant = chosen.filter((candidate) => this.concerns(statement, candidate.def));
-    const key = JSON.stringify([statement, relevant.map((candidate) => candidate.sql).toSorted(), without]);
+    const key = JSON.stringify([
+      statement,
+      relevant.map((candidate) => candidate.sql).toSorted(),
+      without,
+    ]);
     let found = this.#known.get(key);
     if (found === undefined) {
+      this.#signal.throwIfAborted();
       this.plans++;
-      const plan: PlanNode = await this.#twin.explain(this.work[statement]?.sql ?? "", { with: relevant.map((candidate) => candidate.def), without });
+      const plan: PlanNode = await this.#twin.explain(this.work[statement]?.sql ?? "", {
+        with: relevant.map((candidate) => candidate.def),
+        without,
+      });
       found = { cost: plan["Total Cost"], used: indexesOf(plan) };
       this.#known.set(key, found);
     }
@@ -66,7 +99,8 @@ export class Prover {
   /** Cost of the whole workload with these indexes, what keeping them costs included. */
   async total(chosen: readonly Candidate[], without: readonly string[] = []): Promise<number> {
     let sum = chosen.reduce((all, candidate) => all + this.writeCost(candidate.def), 0);
-    for (const [statement, work] of this.work.entries()) sum += work.calls * (await this.plan(statement, chosen, without)).cost;
+    for (const [statement, work] of this.work.entries())
+      sum += work.calls * (await this.plan(statement, chosen, without)).cost;
     return sum;
   }
 
@@ -76,7 +110,10 @@ export class Prover {
     if (writes === undefined) return 0;
     // An update of a column that is in the index needs a new entry always; another one only when it is not a HOT update.
     const columns = new Set([...def.keys.map((key) => key.column), ...def.include]);
-    const touching = [...writes.set].reduce((most, [column, rows]) => (columns.has(column) ? Math.max(most, rows) : most), 0);
+    const touching = [...writes.set].reduce(
+      (most, [column, rows]) => (columns.has(column) ? Math.max(most, rows) : most),
+      0,
+    );
     return writes.inserted + Math.max(writes.updated, touching * HOT_LOST);
   }
 

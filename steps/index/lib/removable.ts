@@ -28,20 +28,37 @@ const TOLERANCE = 0.001;
  * the whole workload without it (and without those found before it). Never one that a constraint, a replica identity or the checks of
  * a foreign key need.
  */
-export async function findRemovable(prover: Prover, catalogue: Catalogue, chosen: readonly Candidate[], activity: Activity): Promise<Removable[]> {
+export async function findRemovable(
+  prover: Prover,
+  catalogue: Catalogue,
+  chosen: readonly Candidate[],
+  activity: Activity,
+): Promise<Removable[]> {
   const found: Removable[] = [];
   const without: string[] = [];
   const needed = new Set(catalogue.constraints.map((constraint) => constraint.index));
   let total = await prover.total(chosen);
-  const open = catalogue.indexes.filter((index) => index.valid && index.parent === 0 && !index.unique && !index.replica_identity && !needed.has(index.oid));
-  const redundant = (index: Index): number => (coveredBy(index, catalogue, chosen, []) === null ? 0 : 1);
+  const open = catalogue.indexes.filter(
+    (index) =>
+      index.valid &&
+      index.parent === 0 &&
+      !index.unique &&
+      !index.replica_identity &&
+      !needed.has(index.oid),
+  );
+  const redundant = (index: Index): number =>
+    coveredBy(index, catalogue, chosen, []) === null ? 0 : 1;
   for (const index of open.toSorted((a, b) => redundant(b) - redundant(a) || b.bytes - a.bytes)) {
     const table = catalogue.relations.find((relation) => relation.oid === index.relid);
     if (table === undefined) continue;
     const covering = coveredBy(index, catalogue, chosen, without);
     const scans = activity.scans.get(index.oid) ?? null;
     const counted = (activity.days ?? 0) >= UNUSED_DAYS && scans !== null && scans <= UNUSED_SCANS;
-    if (covering === null && !(counted && !index.partitioned && !servesForeignKey(index, catalogue))) continue;
+    if (
+      covering === null &&
+      !(counted && !index.partitioned && !servesForeignKey(index, catalogue))
+    )
+      continue;
     const name = `${index.schema}.${index.name}`;
     const cost = await prover.total(chosen, [...without, name]);
     if (cost > total * (1 + TOLERANCE)) continue;
@@ -54,7 +71,9 @@ export async function findRemovable(prover: Prover, catalogue: Catalogue, chosen
       reason: covering === null ? "unused" : `redundant: ${covering} begins with the same keys`,
       scans,
       days: activity.days,
-      statement: index.partitioned ? `DROP INDEX ${quoted(index)}` : `DROP INDEX CONCURRENTLY ${quoted(index)}`,
+      statement: index.partitioned
+        ? `DROP INDEX ${quoted(index)}`
+        : `DROP INDEX CONCURRENTLY ${quoted(index)}`,
     });
   }
   return found;
@@ -65,29 +84,69 @@ function quoted(index: Index): string {
 }
 
 function bytesOf(index: Index, catalogue: Catalogue): number {
-  return index.bytes + catalogue.indexes.filter((other) => other.parent === index.oid).reduce((sum, other) => sum + bytesOf(other, catalogue), 0);
+  return (
+    index.bytes +
+    catalogue.indexes
+      .filter((other) => other.parent === index.oid)
+      .reduce((sum, other) => sum + bytesOf(other, catalogue), 0)
+  );
 }
 
 /** The index, existing or suggested, whose keys begin with all of this one's. */
-function coveredBy(index: Index, catalogue: Catalogue, chosen: readonly Candidate[], without: readonly string[]): string | null {
-  if (index.expressions !== null || index.predicate !== null || index.method !== "btree") return null;
+function coveredBy(
+  index: Index,
+  catalogue: Catalogue,
+  chosen: readonly Candidate[],
+  without: readonly string[],
+): string | null {
+  if (index.expressions !== null || index.predicate !== null || index.method !== "btree")
+    return null;
   const keys = index.columns.slice(0, index.key_columns);
   const length = index.columns.length;
   const other = catalogue.indexes.find((one) => {
-    const same = one.relid === index.relid && one.oid !== index.oid && one.valid && one.method === "btree" && one.predicate === null;
-    const front = keys.every((num, at) => at < one.key_columns && one.columns[at] === num && classOf(one, at) === classOf(index, at));
+    const same =
+      one.relid === index.relid &&
+      one.oid !== index.oid &&
+      one.valid &&
+      one.method === "btree" &&
+      one.predicate === null;
+    const front = keys.every(
+      (num, at) =>
+        at < one.key_columns && one.columns[at] === num && classOf(one, at) === classOf(index, at),
+    );
     const all = index.columns.every((num) => one.columns.includes(num));
     // Of two that are equal the one that came later goes.
-    return same && front && all && (one.columns.length > length || one.unique || one.oid < index.oid) && !without.includes(`${one.schema}.${one.name}`);
+    return (
+      same &&
+      front &&
+      all &&
+      (one.columns.length > length || one.unique || one.oid < index.oid) &&
+      !without.includes(`${one.schema}.${one.name}`)
+    );
   });
   if (other !== undefined) return `${other.schema}.${other.name}`;
   const columns = catalogue.columns.filter((column) => column.relid === index.relid);
-  const names = index.columns.map((num) => columns.find((column) => column.num === num)?.name ?? "");
+  const names = index.columns.map(
+    (num) => columns.find((column) => column.num === num)?.name ?? "",
+  );
   const table = catalogue.relations.find((relation) => relation.oid === index.relid);
   const suggested = chosen.find(({ def }) => {
-    const plain = def.schema === table?.schema && def.table === table.name && def.method === "btree" && def.where === null && isDefault(index);
-    const all = names.every((name) => def.keys.some((key) => key.column === name) || def.include.includes(name));
-    return plain && all && names.slice(0, index.key_columns).every((name, at) => def.keys[at]?.column === name && def.keys[at]?.suffix === undefined);
+    const plain =
+      def.schema === table?.schema &&
+      def.table === table.name &&
+      def.method === "btree" &&
+      def.where === null &&
+      isDefault(index);
+    const all = names.every(
+      (name) => def.keys.some((key) => key.column === name) || def.include.includes(name),
+    );
+    return (
+      plain &&
+      all &&
+      names
+        .slice(0, index.key_columns)
+        .every((name, at) => def.keys[at]?.column === name && def.keys[at]?.suffix === undefined)
+    );
   });
   return suggested === undefined ? null : "a suggested index";
 }
@@ -101,12 +160,18 @@ function classOf(index: Index, at: number): string {
 
 /** Whether all keys ascend; a class other than the type's own can't be told here, but is proved by the plans. */
 function isDefault(index: Index): boolean {
-  return index.classes.split(" ").slice(-index.key_columns).every((option) => option === "0");
+  return index.classes
+    .split(" ")
+    .slice(-index.key_columns)
+    .every((option) => option === "0");
 }
 
 /** Deletes and updates of the referenced table look for referencing rows, which no plan of the workload shows. */
 function servesForeignKey(index: Index, catalogue: Catalogue): boolean {
   return catalogue.constraints.some(
-    (constraint) => constraint.type === "f" && constraint.relid === index.relid && (constraint.columns ?? []).every((num) => index.columns.includes(num)),
+    (constraint) =>
+      constraint.type === "f" &&
+      constraint.relid === index.relid &&
+      (constraint.columns ?? []).every((num) => index.columns.includes(num)),
   );
 }

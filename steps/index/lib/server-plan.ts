@@ -19,9 +19,13 @@ export function serverPlan(pg: PgSession, sql: string, signal?: AbortSignal): Pr
 }
 
 async function explainPrepared(run: Run, name: string): Promise<PlanNode> {
-  const { rows } = await run(`SELECT cardinality(parameter_types)::int AS parameters FROM pg_prepared_statements WHERE name = $1`, [name]);
+  const { rows } = await run(
+    `SELECT cardinality(parameter_types)::int AS parameters FROM pg_prepared_statements WHERE name = $1`,
+    [name],
+  );
   const parameters = Number(rows[0]?.["parameters"] ?? 0);
   await run("SET LOCAL plan_cache_mode = force_generic_plan");
-  const values = parameters === 0 ? "" : `(${Array.from({ length: parameters }, () => "NULL").join(", ")})`;
+  const values =
+    parameters === 0 ? "" : `(${Array.from({ length: parameters }, () => "NULL").join(", ")})`;
   return planOf((await run(`EXPLAIN (FORMAT JSON) EXECUTE ${name}${values}`)).rows);
 }

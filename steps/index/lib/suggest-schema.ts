@@ -15,10 +15,23 @@ export const WORKLOAD_INPUT = {
       properties: { sql: { type: "string", minLength: 1 }, calls: { type: "number", minimum: 0 } },
     },
   },
-  workload_file: { type: ["string", "null"], description: "A file of SQL statements, each counted once" },
+  workload_file: {
+    type: ["string", "null"],
+    description: "A file of SQL statements, each counted once",
+  },
   queryid: { type: ["string", "null"], description: "One statement of pg_stat_statements" },
-  tables: { type: ["array", "null"], items: TEXT, description: "Only statements on these tables, as table or schema.table" },
-  statements: { type: ["integer", "null"], minimum: 1, maximum: 5000, description: "Statements taken from pg_stat_statements: those that took most time; 200 without it" },
+  tables: {
+    type: ["array", "null"],
+    items: TEXT,
+    description: "Only statements on these tables, as table or schema.table",
+  },
+  statements: {
+    type: ["integer", "null"],
+    minimum: 1,
+    maximum: 5000,
+    description:
+      "Statements taken from pg_stat_statements: those that took most time; 200 without it",
+  },
 } as const;
 
 export const SUGGEST_INPUT = {
@@ -26,18 +39,44 @@ export const SUGGEST_INPUT = {
   additionalProperties: false,
   properties: {
     ...WORKLOAD_INPUT,
-    budget: { type: ["string", "null"], format: "bytes", description: "What all suggested indexes may take together; any size without it" },
-    max_indexes: { type: ["integer", "null"], minimum: 1, description: "How many to suggest at most" },
-    min_improvement: { type: ["number", "null"], minimum: 0, maximum: 100, description: "Percent of what the workload costs with the other indexes that one must save by itself; 1 without it" },
+    budget: {
+      type: ["string", "null"],
+      format: "bytes",
+      description: "What all suggested indexes may take together; any size without it",
+    },
+    max_indexes: {
+      type: ["integer", "null"],
+      minimum: 1,
+      description: "How many to suggest at most",
+    },
+    min_improvement: {
+      type: ["number", "null"],
+      minimum: 0,
+      maximum: 100,
+      description:
+        "Percent of what the workload costs with the other indexes that one must save by itself; 1 without it",
+    },
   },
 } as const;
 
 const object = <const P extends Record<string, object>>(properties: P) =>
-  ({ type: "object", additionalProperties: false, required: Object.keys(properties), properties }) as const;
-const list = <const I extends object>(items: I, description: string) => ({ type: "array", items, description }) as const;
+  ({
+    type: "object",
+    additionalProperties: false,
+    required: Object.keys(properties),
+    properties,
+  }) as const;
+const list = <const I extends object>(items: I, description: string) =>
+  ({ type: "array", items, description }) as const;
 
-export const LIMITS_OUTPUT = list(object({ object: TEXT, reason: TEXT }), "What the twin lacks, and what to do about it");
-export const UNPROVEN_OUTPUT = list(object({ sql: TEXT, reason: TEXT }), "Statements that could not be planned; nothing is claimed of them");
+export const LIMITS_OUTPUT = list(
+  object({ object: TEXT, reason: TEXT }),
+  "What the twin lacks, and what to do about it",
+);
+export const UNPROVEN_OUTPUT = list(
+  object({ sql: TEXT, reason: TEXT }),
+  "Statements that could not be planned; nothing is claimed of them",
+);
 
 export const SUGGEST_OUTPUT = object({
   suggestions: list(
@@ -47,7 +86,10 @@ export const SUGGEST_OUTPUT = object({
       definition: TEXT,
       statements: { ...TEXTS, description: "What builds it while others write" },
       bytes: { ...NUMBER, description: "Estimated size" },
-      saves: { ...NUMBER, description: "Planner cost that the workload would have more without it" },
+      saves: {
+        ...NUMBER,
+        description: "Planner cost that the workload would have more without it",
+      },
       used_by: { ...TEXTS, description: "Statements whose plan uses it" },
       replaces: { ...TEXTS, description: "Existing indexes that it begins with" },
       write_overhead: object({
@@ -63,16 +105,35 @@ export const SUGGEST_OUTPUT = object({
     "The most useful first",
   ),
   removable: list(
-    object({ index: TEXT, table: TEXT, bytes: NUMBER, reason: TEXT, scans: NUMBER_OR_NULL, days: NUMBER_OR_NULL, statement: TEXT }),
+    object({
+      index: TEXT,
+      table: TEXT,
+      bytes: NUMBER,
+      reason: TEXT,
+      scans: NUMBER_OR_NULL,
+      days: NUMBER_OR_NULL,
+      statement: TEXT,
+    }),
     "Existing indexes without which no plan of the workload gets dearer. Scans are counted on this member only",
   ),
   queries: list(
-    object({ sql: TEXT, queryid: { type: ["string", "null"] }, calls: NUMBER, cost_before: NUMBER, cost_after: NUMBER, indexes: TEXTS }),
+    object({
+      sql: TEXT,
+      queryid: { type: ["string", "null"] },
+      calls: NUMBER,
+      cost_before: NUMBER,
+      cost_after: NUMBER,
+      indexes: TEXTS,
+    }),
     "Each statement's planner cost for one run, the most saved first",
   ),
   cost: object({ before: NUMBER, after: NUMBER, saved_percent: NUMBER }),
   bytes: { ...NUMBER, description: "Estimated size of all suggested indexes" },
-  workload: object({ source: { type: "string", enum: ["given", "pg_stat_statements"] }, statements: NUMBER, hidden: NUMBER }),
+  workload: object({
+    source: { type: "string", enum: ["given", "pg_stat_statements"] },
+    statements: NUMBER,
+    hidden: NUMBER,
+  }),
   unproven: UNPROVEN_OUTPUT,
   limits: LIMITS_OUTPUT,
   effort: object({ candidates: NUMBER, plans: NUMBER, statements_sent: NUMBER }),

@@ -15,11 +15,16 @@ export async function parseStatement(sql: string): Promise<Node | null> {
   try {
     statements = (await parse(sql)).stmts ?? [];
   } catch (cause) {
-    throw new PgdbaError("query_failed", (cause as Error).message, { hint: "Correct the statement.", cause });
+    throw new PgdbaError("query_failed", (cause as Error).message, {
+      hint: "Correct the statement.",
+      cause,
+    });
   }
   const [first] = statements;
   if (statements.length !== 1 || first?.stmt === undefined) {
-    throw new PgdbaError("query_failed", `Expected one statement, got ${statements.length}`, { hint: "Give statements one by one." });
+    throw new PgdbaError("query_failed", `Expected one statement, got ${statements.length}`, {
+      hint: "Give statements one by one.",
+    });
   }
   return PLANNED.some((kind) => kind in first.stmt!) ? first.stmt : null;
 }
@@ -54,7 +59,12 @@ export function tablesOf(statement: Node): TableName[] {
     // The changed table of a statement is a field, not a wrapped node.
     if ("relation" in value) note((value as { relation?: RangeVar }).relation);
   });
-  return [...found.values()].filter((table) => (table.schema !== null || !names.has(table.name)) && table.schema !== "pg_catalog" && table.schema !== "information_schema");
+  return [...found.values()].filter(
+    (table) =>
+      (table.schema !== null || !names.has(table.name)) &&
+      table.schema !== "pg_catalog" &&
+      table.schema !== "information_schema",
+  );
 }
 
 /** Column references and sub-selects in an expression; what is inside of a sub-select is left to it. */

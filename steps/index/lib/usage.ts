@@ -1,4 +1,13 @@
-import type { A_Expr, ColumnRef, JoinExpr, Node, RangeVar, SelectStmt, SortBy, WithClause } from "libpg-query";
+import type {
+  A_Expr,
+  ColumnRef,
+  JoinExpr,
+  Node,
+  RangeVar,
+  SelectStmt,
+  SortBy,
+  WithClause,
+} from "libpg-query";
 import { quoteIdent } from "../../../providers/twin/names.ts";
 import type { Catalogue, IndexKey } from "../../../providers/twin/twin.ts";
 import { deparse, textOf } from "./deparse.ts";
@@ -80,20 +89,55 @@ class Reader {
     if ("SelectStmt" in node) return this.#select(node.SelectStmt, outer);
     if ("InsertStmt" in node) {
       await this.#withQueries(node.InsertStmt.withClause, outer);
-      return node.InsertStmt.selectStmt === undefined ? NOTHING : this.statement(node.InsertStmt.selectStmt, outer);
+      return node.InsertStmt.selectStmt === undefined
+        ? NOTHING
+        : this.statement(node.InsertStmt.selectStmt, outer);
     }
     if ("UpdateStmt" in node) {
-      const { relation, fromClause = [], whereClause, withClause, targetList, returningClause } = node.UpdateStmt;
-      return this.#block({ from: [range(relation), ...fromClause], where: whereClause, rest: [targetList, returningClause], withClause }, outer);
+      const {
+        relation,
+        fromClause = [],
+        whereClause,
+        withClause,
+        targetList,
+        returningClause,
+      } = node.UpdateStmt;
+      return this.#block(
+        {
+          from: [range(relation), ...fromClause],
+          where: whereClause,
+          rest: [targetList, returningClause],
+          withClause,
+        },
+        outer,
+      );
     }
     if ("DeleteStmt" in node) {
-      const { relation, usingClause = [], whereClause, withClause, returningClause } = node.DeleteStmt;
-      return this.#block({ from: [range(relation), ...usingClause], where: whereClause, rest: [returningClause], withClause }, outer);
+      const {
+        relation,
+        usingClause = [],
+        whereClause,
+        withClause,
+        returningClause,
+      } = node.DeleteStmt;
+      return this.#block(
+        {
+          from: [range(relation), ...usingClause],
+          where: whereClause,
+          rest: [returningClause],
+          withClause,
+        },
+        outer,
+      );
     }
     if ("MergeStmt" in node) {
-      const { relation, sourceRelation, joinCondition, withClause, mergeWhenClauses } = node.MergeStmt;
+      const { relation, sourceRelation, joinCondition, withClause, mergeWhenClauses } =
+        node.MergeStmt;
       const from = [range(relation), ...(sourceRelation === undefined ? [] : [sourceRelation])];
-      return this.#block({ from, where: joinCondition, rest: [mergeWhenClauses], withClause }, outer);
+      return this.#block(
+        { from, where: joinCondition, rest: [mergeWhenClauses], withClause },
+        outer,
+      );
     }
     return NOTHING;
   }
@@ -106,11 +150,43 @@ class Reader {
       await this.#select(select.rarg, outer);
       return NOTHING;
     }
-    const { fromClause = [], whereClause, withClause, targetList = [], havingClause, windowClause, valuesLists } = select;
-    const sort = (select.sortClause ?? []).flatMap((item) => ("SortBy" in item ? [item.SortBy] : []));
-    const group = [...(select.groupClause ?? []), ...(select.distinctClause ?? []).filter((item) => Object.keys(item).length > 0)];
-    const rest = [targetList, havingClause, windowClause, valuesLists, group, sort.map((item) => item.node)];
-    return this.#block({ from: fromClause, where: whereClause, rest, withClause, sort, group, targets: targetList, member }, outer);
+    const {
+      fromClause = [],
+      whereClause,
+      withClause,
+      targetList = [],
+      havingClause,
+      windowClause,
+      valuesLists,
+    } = select;
+    const sort = (select.sortClause ?? []).flatMap((item) =>
+      "SortBy" in item ? [item.SortBy] : [],
+    );
+    const group = [
+      ...(select.groupClause ?? []),
+      ...(select.distinctClause ?? []).filter((item) => Object.keys(item).length > 0),
+    ];
+    const rest = [
+      targetList,
+      havingClause,
+      windowClause,
+      valuesLists,
+      group,
+      sort.map((item) => item.node),
+    ];
+    return this.#block(
+      {
+        from: fromClause,
+        where: whereClause,
+        rest,
+        withClause,
+        sort,
+        group,
+        targets: targetList,
+        member,
+      },
+      outer,
+    );
   }
 
   async #withQueries(clause: WithClause | undefined, outer: Scope | null): Promise<void> {
@@ -145,9 +221,12 @@ class Reader {
     for (const part of block.rest) await this.#expression(part, scope);
     this.#sorted(block.sort ?? [], block.targets ?? [], scope);
     const [first] = block.targets ?? [];
-    if (block.member === true && first !== undefined && "ResTarget" in first) this.#equal(this.#key(first.ResTarget.val, scope), false);
+    if (block.member === true && first !== undefined && "ResTarget" in first)
+      this.#equal(this.#key(first.ResTarget.val, scope), false);
     const grouped = (block.group ?? []).map((node) => this.#key(node, scope));
-    for (const found of grouped) if (found !== null && grouped.every((other) => other === null || other.use === found.use)) add(found.use.group, found.key);
+    for (const found of grouped)
+      if (found !== null && grouped.every((other) => other === null || other.use === found.use))
+        add(found.use.group, found.key);
     this.#with = names;
     return this.#outputs(block.targets ?? [], scope);
   }
@@ -161,7 +240,9 @@ class Reader {
       const last = val.ColumnRef.fields?.at(-1);
       const found = this.#resolve(val.ColumnRef, scope);
       if (found !== null) outputs.set(name ?? found.name, found);
-      else if (last !== undefined && "A_Star" in last) for (const source of scope.sources) for (const [column, of] of this.#columnsOf(source)) outputs.set(column, of);
+      else if (last !== undefined && "A_Star" in last)
+        for (const source of scope.sources)
+          for (const [column, of] of this.#columnsOf(source)) outputs.set(column, of);
     }
     return outputs;
   }
@@ -177,7 +258,10 @@ class Reader {
     if ("JoinExpr" in node) return this.#join(node.JoinExpr, scope, conditions);
     if ("RangeSubselect" in node) {
       const { subquery, alias, lateral } = node.RangeSubselect;
-      const outputs = subquery === undefined ? NOTHING : await this.statement(subquery, lateral === true ? scope : scope.outer);
+      const outputs =
+        subquery === undefined
+          ? NOTHING
+          : await this.statement(subquery, lateral === true ? scope : scope.outer);
       scope.sources.push({ alias: alias?.aliasname ?? "", use: null, outputs });
       return;
     }
@@ -190,10 +274,25 @@ class Reader {
     const query = range.schemaname === undefined ? this.#with.get(range.relname ?? "") : undefined;
     const table = query === undefined ? this.#find(range) : undefined;
     if (table === undefined || table.kind === "v" || table.kind === "f") {
-      scope.sources.push({ alias, use: null, outputs: query ?? (table?.kind === "v" ? await this.#view(table) : NOTHING) });
+      scope.sources.push({
+        alias,
+        use: null,
+        outputs: query ?? (table?.kind === "v" ? await this.#view(table) : NOTHING),
+      });
       return;
     }
-    const use: TableUse = { table, equal: [], ranges: [], order: [], group: [], branches: [], inverted: [], predicates: [], columns: new Set(), all: false };
+    const use: TableUse = {
+      table,
+      equal: [],
+      ranges: [],
+      order: [],
+      group: [],
+      branches: [],
+      inverted: [],
+      predicates: [],
+      columns: new Set(),
+      all: false,
+    };
     this.uses.push(use);
     scope.sources.push({ alias, use });
   }
@@ -206,14 +305,17 @@ class Reader {
   #find(range: RangeVar): Relation | undefined {
     const schemas = range.schemaname === undefined ? this.#path : [range.schemaname];
     for (const schema of schemas) {
-      const found = this.#catalogue.relations.find((relation) => relation.schema === schema && relation.name === range.relname);
+      const found = this.#catalogue.relations.find(
+        (relation) => relation.schema === schema && relation.name === range.relname,
+      );
       if (found !== undefined) return found;
     }
     return undefined;
   }
 
   async #join(join: JoinExpr, scope: Scope, conditions: Node[]): Promise<void> {
-    for (const side of [join.larg, join.rarg]) if (side !== undefined) await this.#from(side, scope, conditions);
+    for (const side of [join.larg, join.rarg])
+      if (side !== undefined) await this.#from(side, scope, conditions);
     if (join.quals !== undefined) conditions.push(join.quals);
     for (const name of (join.usingClause ?? []).map(textOf)) {
       for (const { use } of scope.sources) {
@@ -230,7 +332,8 @@ class Reader {
     for (const column of columns) this.#needs(column, scope);
     for (const { subselect, subLinkType } of links) {
       if (subselect === undefined) continue;
-      if (subLinkType === "ANY_SUBLINK" && "SelectStmt" in subselect) await this.#select(subselect.SelectStmt, scope, true);
+      if (subLinkType === "ANY_SUBLINK" && "SelectStmt" in subselect)
+        await this.#select(subselect.SelectStmt, scope, true);
       else await this.statement(subselect, scope);
     }
   }
@@ -239,13 +342,17 @@ class Reader {
     const last = column.fields?.at(-1);
     if (last !== undefined && "A_Star" in last) {
       const of = (column.fields?.length ?? 0) > 1 ? textOf(column.fields?.at(-2)) : null;
-      for (const { alias, use } of scope.sources) if (use !== null && (of === null || of === alias)) use.all = true;
+      for (const { alias, use } of scope.sources)
+        if (use !== null && (of === null || of === alias)) use.all = true;
       return;
     }
     const found = this.#resolve(column, scope);
     found?.use.columns.add(found.name);
     // A table's name alone is its whole row.
-    const whole = column.fields?.length === 1 ? scope.sources.find((source) => source.alias === textOf(last)) : undefined;
+    const whole =
+      column.fields?.length === 1
+        ? scope.sources.find((source) => source.alias === textOf(last))
+        : undefined;
     if (found === null && whole?.use) whole.use.all = true;
   }
 
@@ -265,7 +372,9 @@ class Reader {
   }
 
   #has(use: TableUse, name: string): boolean {
-    return this.#catalogue.columns.some((column) => column.relid === use.table.oid && column.name === name);
+    return this.#catalogue.columns.some(
+      (column) => column.relid === use.table.oid && column.name === name,
+    );
   }
 
   /** The key that an index would need for an expression: a column, or an expression on the columns of one table. */
@@ -274,22 +383,33 @@ class Reader {
     const { columns, links } = partsOf(node);
     const found = columns.map((column) => this.#resolve(column, scope));
     const [first] = found;
-    if (first === undefined || first === null || links.length > 0 || found.some((other) => other?.use !== first.use)) return null;
+    if (
+      first === undefined ||
+      first === null ||
+      links.length > 0 ||
+      found.some((other) => other?.use !== first.use)
+    )
+      return null;
     if ("ColumnRef" in node) return { use: first.use, key: columnKey(first.name) };
     const sql = deparse(node);
     // The grammar takes a call as it is; any other expression needs parentheses.
-    return sql === null ? null : { use: first.use, key: { column: null, sql: "FuncCall" in node ? sql : `(${sql})` } };
+    return sql === null
+      ? null
+      : { use: first.use, key: { column: null, sql: "FuncCall" in node ? sql : `(${sql})` } };
   }
 
   async #condition(node: Node, scope: Scope, branch: boolean): Promise<void> {
     if ("BoolExpr" in node && node.BoolExpr.boolop !== "NOT_EXPR") {
-      for (const arg of node.BoolExpr.args ?? []) await this.#condition(arg, scope, branch || node.BoolExpr.boolop === "OR_EXPR");
+      for (const arg of node.BoolExpr.args ?? [])
+        await this.#condition(arg, scope, branch || node.BoolExpr.boolop === "OR_EXPR");
       return;
     }
     await this.#expression(node, scope);
     if ("A_Expr" in node) this.#comparison(node.A_Expr, scope, branch);
-    else if ("SubLink" in node && node.SubLink.subLinkType === "ANY_SUBLINK") this.#equal(this.#key(node.SubLink.testexpr, scope), branch);
-    else if ("NullTest" in node && node.NullTest.nulltesttype !== "IS_NOT_NULL") this.#equal(this.#key(node.NullTest.arg, scope), branch);
+    else if ("SubLink" in node && node.SubLink.subLinkType === "ANY_SUBLINK")
+      this.#equal(this.#key(node.SubLink.testexpr, scope), branch);
+    else if ("NullTest" in node && node.NullTest.nulltesttype !== "IS_NOT_NULL")
+      this.#equal(this.#key(node.NullTest.arg, scope), branch);
     if (!branch) this.#predicate(node, scope);
   }
 
@@ -307,7 +427,11 @@ class Reader {
       if (operator === "=") this.#equal(left, branch);
     } else if (node.kind === "AEXPR_BETWEEN") {
       if (left !== null) add(branch ? left.use.branches : left.use.ranges, left.key);
-    } else if (node.kind === "AEXPR_LIKE" || node.kind === "AEXPR_ILIKE" || (node.kind === "AEXPR_OP" && /^!?~\*?$/.test(operator))) {
+    } else if (
+      node.kind === "AEXPR_LIKE" ||
+      node.kind === "AEXPR_ILIKE" ||
+      (node.kind === "AEXPR_OP" && /^!?~\*?$/.test(operator))
+    ) {
       if (left !== null && !operator.startsWith("!")) this.#pattern(left, node, branch);
     } else if (node.kind === "AEXPR_OP") {
       for (const side of sides) {
@@ -320,14 +444,21 @@ class Reader {
 
   /** LIKE with a fixed beginning is a range of a B-tree by bytes; anything else of the kind is for trigrams. */
   #pattern({ use, key }: { use: TableUse; key: IndexKey }, node: A_Expr, branch: boolean): void {
-    const pattern = node.rexpr !== undefined && "A_Const" in node.rexpr ? node.rexpr.A_Const.sval?.sval : undefined;
+    const pattern =
+      node.rexpr !== undefined && "A_Const" in node.rexpr
+        ? node.rexpr.A_Const.sval?.sval
+        : undefined;
     const prefix = node.kind === "AEXPR_LIKE" && (pattern === undefined || !/^[%_]/.test(pattern));
     if (prefix) add(branch ? use.branches : use.ranges, { ...key, suffix: "text_pattern_ops" });
-    if (this.#trigrams) use.inverted.push({ key: { ...key, suffix: "gin_trgm_ops" }, method: "gin" });
+    if (this.#trigrams)
+      use.inverted.push({ key: { ...key, suffix: "gin_trgm_ops" }, method: "gin" });
   }
 
   #inverted({ use, key }: { use: TableUse; key: IndexKey }, operator: string): void {
-    const type = this.#catalogue.columns.find((column) => column.relid === use.table.oid && column.name === key.column)?.type ?? "";
+    const type =
+      this.#catalogue.columns.find(
+        (column) => column.relid === use.table.oid && column.name === key.column,
+      )?.type ?? "";
     if (/range$/.test(type)) use.inverted.push({ key, method: "gist" });
     else if (type === "jsonb" && (operator === "@>" || operator === "@?" || operator === "@@")) {
       use.inverted.push({ key: { ...key, suffix: "jsonb_path_ops" }, method: "gin" });
@@ -340,23 +471,40 @@ class Reader {
    */
   #predicate(node: Node, scope: Scope): void {
     const lasting =
-      "NullTest" in node || "ColumnRef" in node || "BoolExpr" in node || ("A_Expr" in node && node.A_Expr.kind === "AEXPR_OP" && textOf(node.A_Expr.name?.at(-1)) === "=");
+      "NullTest" in node ||
+      "ColumnRef" in node ||
+      "BoolExpr" in node ||
+      ("A_Expr" in node &&
+        node.A_Expr.kind === "AEXPR_OP" &&
+        textOf(node.A_Expr.name?.at(-1)) === "=");
     if (!lasting) return;
     const { columns, links } = partsOf(node);
     const found = columns.map((column) => this.#resolve(column, scope));
     const [first] = found;
-    if (first === undefined || first === null || links.length > 0 || found.some((other) => other?.use !== first.use || other.name !== first.name)) return;
+    if (
+      first === undefined ||
+      first === null ||
+      links.length > 0 ||
+      found.some((other) => other?.use !== first.use || other.name !== first.name)
+    )
+      return;
     const sql = deparse(node);
-    if (sql !== null) first.use.predicates.push({ sql, column: first.name, constant: "A_Expr" in node });
+    if (sql !== null)
+      first.use.predicates.push({ sql, column: first.name, constant: "A_Expr" in node });
   }
 
   #sorted(sort: readonly SortBy[], targets: readonly Node[], scope: Scope): void {
     const keys = sort.map((item) => {
       const found = this.#key(target(item.node, targets, this, scope), scope);
       const descending = item.sortby_dir === "SORTBY_DESC";
-      const nulls = { SORTBY_NULLS_FIRST: " NULLS FIRST", SORTBY_NULLS_LAST: " NULLS LAST" }[String(item.sortby_nulls)] ?? "";
+      const nulls =
+        { SORTBY_NULLS_FIRST: " NULLS FIRST", SORTBY_NULLS_LAST: " NULLS LAST" }[
+          String(item.sortby_nulls)
+        ] ?? "";
       const suffix = `${descending ? "DESC" : ""}${nulls}`.trim();
-      return found === null ? null : { use: found.use, key: suffix === "" ? found.key : { ...found.key, suffix } };
+      return found === null
+        ? null
+        : { use: found.use, key: suffix === "" ? found.key : { ...found.key, suffix } };
     });
     const [first] = keys;
     if (first === undefined || first === null || keys.some((key) => key?.use !== first.use)) return;
@@ -376,14 +524,25 @@ class Reader {
 }
 
 /** ORDER BY 2, or by the name of an output column, means the expression in the list. */
-function target(node: Node | undefined, targets: readonly Node[], reader: Reader, scope: Scope): Node | undefined {
+function target(
+  node: Node | undefined,
+  targets: readonly Node[],
+  reader: Reader,
+  scope: Scope,
+): Node | undefined {
   if (node === undefined) return undefined;
   if ("A_Const" in node && node.A_Const.ival !== undefined) {
     const item = targets[(node.A_Const.ival.ival ?? 0) - 1];
     return item !== undefined && "ResTarget" in item ? item.ResTarget.val : undefined;
   }
-  if ("ColumnRef" in node && node.ColumnRef.fields?.length === 1 && !reader.isColumn(node.ColumnRef, scope)) {
-    const item = targets.find((one) => "ResTarget" in one && one.ResTarget.name === textOf(node.ColumnRef.fields?.[0]));
+  if (
+    "ColumnRef" in node &&
+    node.ColumnRef.fields?.length === 1 &&
+    !reader.isColumn(node.ColumnRef, scope)
+  ) {
+    const item = targets.find(
+      (one) => "ResTarget" in one && one.ResTarget.name === textOf(node.ColumnRef.fields?.[0]),
+    );
     return item !== undefined && "ResTarget" in item ? item.ResTarget.val : node;
   }
   return node;

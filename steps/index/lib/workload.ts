@@ -1,6 +1,11 @@
 import type { JsonObject } from "../../../engine/types.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
-import { type Catalogue, type Read, spellings, type TableName } from "../../../providers/twin/twin.ts";
+import {
+  type Catalogue,
+  type Read,
+  spellings,
+  type TableName,
+} from "../../../providers/twin/twin.ts";
 import { parseStatement, tablesOf } from "./tree.ts";
 
 /** One statement of the workload. */
@@ -28,9 +33,17 @@ const NOT_THERE = `Put pg_stat_statements into shared_preload_libraries, restart
  * The statements that took most time in this database, from pg_stat_statements of 13 to 18.
  * @throws PgdbaError unsupported where it is not installed or not loaded
  */
-export async function readWorkload(read: Read, options: { limit: number; queryid: string | null }): Promise<Workload> {
+export async function readWorkload(
+  read: Read,
+  options: { limit: number; queryid: string | null },
+): Promise<Workload> {
   const [extension] = await read(EXTENSION);
-  if (extension === undefined) throw new PgdbaError("unsupported", "The workload is not known: this database has no pg_stat_statements", { hint: NOT_THERE });
+  if (extension === undefined)
+    throw new PgdbaError(
+      "unsupported",
+      "The workload is not known: this database has no pg_stat_statements",
+      { hint: NOT_THERE },
+    );
   const schema = `"${String(extension["schema"]).replaceAll('"', '""')}"`;
   const rows = await read(
     `SELECT s.queryid::text AS queryid, min(s.query) AS sql, sum(s.calls)::float8 AS calls, sum(s.rows)::float8 AS rows, sum(s.total_exec_time) AS time
@@ -43,7 +56,12 @@ export async function readWorkload(read: Read, options: { limit: number; queryid
   return {
     source: "pg_stat_statements",
     hidden: rows.length - seen.length,
-    statements: seen.map((row) => ({ sql: String(row["sql"]), calls: Number(row["calls"]), rows: Number(row["rows"]), queryid: String(row["queryid"]) })),
+    statements: seen.map((row) => ({
+      sql: String(row["sql"]),
+      calls: Number(row["calls"]),
+      rows: Number(row["rows"]),
+      queryid: String(row["queryid"]),
+    })),
   };
 }
 
@@ -54,12 +72,16 @@ export interface Parsed extends Statement {
 }
 
 /** Parses a workload. Statements without a plan or without tables are passed over; those that can't be parsed are given back. */
-export async function parseWorkload(statements: readonly Statement[]): Promise<{ parsed: Parsed[]; refused: { sql: string; reason: string }[] }> {
+export async function parseWorkload(
+  statements: readonly Statement[],
+): Promise<{ parsed: Parsed[]; refused: { sql: string; reason: string }[] }> {
   const parsed: Parsed[] = [];
   const refused: { sql: string; reason: string }[] = [];
   for (const statement of statements) {
     try {
-      const tree = await parseStatement(statement.sql).catch((error: unknown) => parseSpelt(statement.sql, error));
+      const tree = await parseStatement(statement.sql).catch((error: unknown) =>
+        parseSpelt(statement.sql, error),
+      );
       const tables = tree === null ? [] : tablesOf(tree);
       if (tree !== null && tables.length > 0) parsed.push({ ...statement, tree, tables });
     } catch (error) {
@@ -99,7 +121,12 @@ export async function readActivity(read: Read, catalogue: Catalogue): Promise<Ac
     tables: new Map(
       tables.map((row) => [
         number(row, "relid"),
-        { inserts: number(row, "inserts"), updates: number(row, "updates"), hot_updates: number(row, "hot_updates"), deletes: number(row, "deletes") },
+        {
+          inserts: number(row, "inserts"),
+          updates: number(row, "updates"),
+          hot_updates: number(row, "hot_updates"),
+          deletes: number(row, "deletes"),
+        },
       ]),
     ),
     scans: new Map(scans.map((row) => [number(row, "oid"), number(row, "scans")])),

@@ -48,12 +48,44 @@ export function topSql(version: number, order: Order): string {
 SELECT * FROM figures WHERE queryid IS NOT NULL AND mean_ms >= $1 ORDER BY ${ORDER_BY[order]} DESC, total_ms DESC, queryid LIMIT $2`;
 }
 
+function info(version: number): string {
+  return version >= 109
+    ? `(SELECT dealloc, stats_reset FROM :"schema".pg_stat_statements_info)`
+    : "(SELECT NULL::int8, NULL::timestamptz)";
+}
+
 /** Since when the figures count, how often statements were dropped; of all statements the execution time and how many are hidden ($1). */
 export function infoSql(version: number): string {
-  const info =
-    version >= 109
-      ? `(SELECT dealloc, stats_reset FROM :"schema".pg_stat_statements_info)`
-      : "(SELECT NULL::int8, NULL::timestamptz)";
   return `SELECT dealloc, stats_reset, coalesce(round(sum(${columns(version).total})::numeric, 3), 0) AS all_ms, count(*) FILTER (WHERE query = $1) AS hidden
-FROM ${info} AS info (dealloc, stats_reset) LEFT JOIN :"schema".pg_stat_statements ON true GROUP BY dealloc, stats_reset`;
+FROM ${info(version)} AS info (dealloc, stats_reset) LEFT JOIN :"schema".pg_stat_statements ON true GROUP BY dealloc, stats_reset`;
 }
+
+/**
+ * The counters of each entry (at most $1, the most time first) under a key of database, role and statement. Without the texts, which the
+ * server would read from a file.
+ */
+export function countersSql(version: number): string {
+  const { total, wal, io } = columns(version);
+  return `SELECT concat_ws('/', dbid, userid, queryid${version >= 109 ? ", toplevel" : ""}) AS key, calls::int8 AS calls, round(${total}::numeric, 3) AS total_ms,
+  rows::int8 AS rows, shared_blks_hit::int8 AS hit, shared_blks_read::int8 AS read, round((${io})::numeric, 3) AS io_ms,
+  ((shared_blks_read + local_blks_read + temp_blks_read + temp_blks_written) * block)::int8 AS io_bytes, (temp_blks_written * block)::int8 AS temp_bytes,
+  coalesce(${wal}, 0)::int8 AS wal_bytes, ${version >= 111 ? "stats_since" : "NULL::timestamptz"} AS since
+FROM :"schema".pg_stat_statements(false), (SELECT current_setting('block_size')::int8 AS block) AS size
+WHERE queryid IS NOT NULL ORDER BY ${total} DESC LIMIT $1`;
+}
+
+/** What the counters of all entries are of, and those that this role may not see, in sum. */
+export function originSql(version: number): string {
+  return `SELECT to_char(clock_timestamp() AT TIME ZONE 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS taken_at,
+  CASE WHEN inet_server_addr() IS NULL OR inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1' THEN 'local'
+    ELSE host(inet_server_addr()) END || ':' || current_setting('port') AS node,
+  (SELECT oid::int8 FROM pg_roles WHERE rolname = current_user) AS role, current_setting('track_io_timing')::bool AS timed, dealloc, stats_reset,
+  (SELECT count(*) FROM :"schema".pg_stat_statements(false) WHERE queryid IS NULL) AS hidden,
+  (SELECT coalesce(round(sum(${columns(version).total})::numeric, 3), 0) FROM :"schema".pg_stat_statements(false) WHERE queryid IS NULL) AS hidden_ms
+FROM ${info(version)} AS info (dealloc, stats_reset)`;
+}
+
+/** The texts and databases of statements: $1 databases, $2 queryids. */
+export const TEXTS = `SELECT DISTINCT ON (s.dbid, s.queryid) s.dbid || '/' || s.queryid AS id, s.query, d.datname AS database
+FROM unnest($1::oid[], $2::int8[]) AS wanted (dbid, queryid) JOIN :"schema".pg_stat_statements s USING (dbid, queryid)
+LEFT JOIN pg_database d ON d.oid = s.dbid ORDER BY s.dbid, s.queryid`;

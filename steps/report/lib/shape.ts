@@ -58,7 +58,7 @@ const STATEMENT = object({
   queryid: MAYBE_TEXT,
   database: MAYBE_TEXT,
   user: MAYBE_TEXT,
-  query: { ...TEXT, description: "Normalised; what may hold a password is masked" },
+  query: { ...TEXT, description: "Normalised, its beginning; what may hold a password is masked" },
   calls: COUNT,
   total_ms: NUMBER,
   share_percent: { ...NUMBER, description: "Of the execution time of all statements" },

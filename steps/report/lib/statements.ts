@@ -4,7 +4,8 @@ import { maskQuery } from "./mask.ts";
 import { statementKey } from "./counters.ts";
 import type { Answers } from "./read.ts";
 
-/** Characters of a statement that tell it from others. */
+/** Characters of a statement in the report, and in a list of changes, where it only has to be told from others. */
+const LONG = 500;
 const SHORT = 300;
 
 /** What can be said when pg_stat_statements says nothing. */
@@ -54,7 +55,7 @@ export function statements(answers: Answers, top: number) {
         queryid,
         database,
         user,
-        query: maskQuery(String(detail["query"] ?? "")),
+        query: clipped(maskQuery(String(detail["query"] ?? "")), LONG),
         calls,
         total_ms,
         share_percent: total === 0 ? 0 : Math.round((1000 * Number(total_ms)) / total) / 10,
@@ -76,7 +77,11 @@ export function texts({ rows }: Answers): Record<string, string> {
   return Object.fromEntries(
     known.map((row) => [
       statementKey(row),
-      maskQuery(String((row["detail"] as JsonObject)["query"] ?? "")).slice(0, SHORT),
+      clipped(maskQuery(String((row["detail"] as JsonObject)["query"] ?? "")), SHORT),
     ]),
   );
+}
+
+function clipped(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }

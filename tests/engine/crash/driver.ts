@@ -71,7 +71,7 @@ const types: StepType[] = [
   change("act.undoable", {
     idempotent: true,
     async undo(ctx) {
-      effect(ctx.step.path);
+      effect(`${ctx.step.path}~undo`);
     },
   }),
   change("act.read", { effect: "read", idempotent: true }),

@@ -105,7 +105,7 @@ export class Harness {
     this.type("fake.act", {
       undo: async (ctx, _input, output) => {
         this.calls.push(
-          `undo ${ctx.step.path.replace(/~undo$/, "")}${output === undefined ? " unfinished" : ""}`,
+          `undo ${ctx.step.path}${output === undefined ? " unfinished" : ""}`,
         );
         await this.on[`${ctx.step.id}~undo`]?.(ctx, output);
       },

@@ -5,8 +5,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Client } from "pg";
 import { hasParameters, planOf, spellings } from "../../../providers/twin/plan.ts";
-import { type IndexDef, indexesOf, indexSql, nodesOf, openTwin, type PlanNode, shapeOfPlan, type Twin } from "../../../providers/twin/twin.ts";
-import { clientOf, createDatabase, sharedServer, startServer, type TestServer } from "../../support/postgres.ts";
+import {
+  type IndexDef,
+  indexesOf,
+  indexSql,
+  nodesOf,
+  openTwin,
+  type PlanNode,
+  shapeOfPlan,
+  type Twin,
+} from "../../../providers/twin/twin.ts";
+import {
+  clientOf,
+  createDatabase,
+  sharedServer,
+  startServer,
+  type TestServer,
+} from "../../support/postgres.ts";
 import { codeOf, openSession, type PgSession, specOf } from "../postgres/helpers.ts";
 import { STATEMENTS } from "./statements.ts";
 
@@ -23,7 +38,12 @@ beforeAll(async () => {
   stateDir = await mkdtemp(join(tmpdir(), "pgdba-twin-"));
   await chmod(stateDir, 0o755);
   spares = [join(stateDir, "spare")];
-  const settings = { random_page_cost: 1.1, work_mem: "2MB", log_statement: "all", logging_collector: "off" };
+  const settings = {
+    random_page_cost: 1.1,
+    work_mem: "2MB",
+    log_statement: "all",
+    logging_collector: "off",
+  };
   server = await startServer({ initdbArgs: ["--locale=C.UTF-8"], settings });
   client = (await clientOf(server)) as unknown as Client;
   await client.query(await readFile(join(import.meta.dir, "shop.sql"), "utf8"));
@@ -41,15 +61,28 @@ afterAll(async () => {
 });
 
 function clone(of: PgSession, tables?: string[]): Promise<Twin> {
-  const options = { stateDir, spares, ...(tables === undefined ? {} : { tables: tables.map((name) => ({ schema: "app", name })) }) };
+  const options = {
+    stateDir,
+    spares,
+    ...(tables === undefined ? {} : { tables: tables.map((name) => ({ schema: "app", name })) }),
+  };
   return of.transaction({ readOnly: true }, (run) =>
-    openTwin(async (sql, values = []) => (await run(sql, values, { maxRows: 1_000_000 })).rows, options),
+    openTwin(
+      async (sql, values = []) => (await run(sql, values, { maxRows: 1_000_000 })).rows,
+      options,
+    ),
   );
 }
 
 async function realPlan(sql: string): Promise<PlanNode> {
   const text = spellings(sql).at(-1);
-  return planOf((await client.query(`EXPLAIN (FORMAT JSON${hasParameters(sql) ? ", GENERIC_PLAN" : ""}) ${text}`)).rows);
+  return planOf(
+    (
+      await client.query(
+        `EXPLAIN (FORMAT JSON${hasParameters(sql) ? ", GENERIC_PLAN" : ""}) ${text}`,
+      )
+    ).rows,
+  );
 }
 
 function runs(): string[] {
@@ -71,7 +104,11 @@ const index = (table: string, keys: IndexDef["keys"], more: Partial<IndexDef> = 
   where: null,
   ...more,
 });
-const key = (column: string, suffix?: string) => ({ column, sql: `"${column}"`, ...(suffix === undefined ? {} : { suffix }) });
+const key = (column: string, suffix?: string) => ({
+  column,
+  sql: `"${column}"`,
+  ...(suffix === undefined ? {} : { suffix }),
+});
 
 describe("the twin plans as the server does", () => {
   test("nothing is missing", () => {
@@ -83,15 +120,21 @@ describe("the twin plans as the server does", () => {
       expect(shapeOfPlan(ours)).toBe(shapeOfPlan(theirs));
       expect(ours["Plan Rows"]).toBe(theirs["Plan Rows"]);
       // GIN's cost depends on figures in its metapage that SQL does not show.
-      expect(Math.abs(ours["Total Cost"] - theirs["Total Cost"])).toBeLessThanOrEqual(0.01 * theirs["Total Cost"]);
+      expect(Math.abs(ours["Total Cost"] - theirs["Total Cost"])).toBeLessThanOrEqual(
+        0.01 * theirs["Total Cost"],
+      );
     });
   }
   test("a table that has grown since ANALYZE", async () => {
-    await client.query("CREATE TABLE app.grown (a int, b text); INSERT INTO app.grown SELECT i, 'x' FROM generate_series(1, 5000) i");
+    await client.query(
+      "CREATE TABLE app.grown (a int, b text); INSERT INTO app.grown SELECT i, 'x' FROM generate_series(1, 5000) i",
+    );
     await client.query("ANALYZE app.grown");
     await client.query("INSERT INTO app.grown SELECT i, 'y' FROM generate_series(1, 20000) i");
     const grown = await clone(session, ["grown"]);
-    expect((await grown.explain("SELECT * FROM app.grown"))["Total Cost"]).toBe((await realPlan("SELECT * FROM app.grown"))["Total Cost"]);
+    expect((await grown.explain("SELECT * FROM app.grown"))["Total Cost"]).toBe(
+      (await realPlan("SELECT * FROM app.grown"))["Total Cost"],
+    );
     expect(grown.catalogue.relations.map((relation) => relation.name)).toEqual(["grown"]);
     await grown.close();
     await client.query("DROP TABLE app.grown");
@@ -100,13 +143,41 @@ describe("the twin plans as the server does", () => {
 
 describe("indexes that do not exist", () => {
   const cases: { name: string; def: IndexDef; sql: string }[] = [
-    { name: "one column", def: index("orders_2024", [key("total")]), sql: "SELECT * FROM app.orders WHERE total = 12.5 AND placed >= '2024-01-01' AND placed < '2025-01-01'" },
-    { name: "low cardinality", def: index("lines", [key("qty")]), sql: "SELECT count(*) FROM app.lines WHERE qty = 3" },
-    { name: "two columns and more of the row", def: index("customers", [key("country"), key("created", "DESC")], { include: ["id"] }), sql: "SELECT id FROM app.customers WHERE country = 'FR' ORDER BY created DESC LIMIT 500" },
-    { name: "partial", def: index("customers", [key("created")], { where: "discount > 48" }), sql: "SELECT * FROM app.customers WHERE discount > 48 AND created < '2024-01-05'" },
-    { name: "a partitioned table", def: index("orders", [key("note")]), sql: "SELECT * FROM app.orders WHERE note = 'note 50'" },
-    { name: "text patterns", def: index("customers", [key("email", "text_pattern_ops")]), sql: "SELECT * FROM app.customers WHERE email LIKE 'user199%'" },
-    { name: "gin", def: index("products", [key("data", "jsonb_path_ops")], { method: "gin" }), sql: `SELECT * FROM app.products WHERE data @> '{"size": 3}'` },
+    {
+      name: "one column",
+      def: index("orders_2024", [key("total")]),
+      sql: "SELECT * FROM app.orders WHERE total = 12.5 AND placed >= '2024-01-01' AND placed < '2025-01-01'",
+    },
+    {
+      name: "low cardinality",
+      def: index("lines", [key("qty")]),
+      sql: "SELECT count(*) FROM app.lines WHERE qty = 3",
+    },
+    {
+      name: "two columns and more of the row",
+      def: index("customers", [key("country"), key("created", "DESC")], { include: ["id"] }),
+      sql: "SELECT id FROM app.customers WHERE country = 'FR' ORDER BY created DESC LIMIT 500",
+    },
+    {
+      name: "partial",
+      def: index("customers", [key("created")], { where: "discount > 48" }),
+      sql: "SELECT * FROM app.customers WHERE discount > 48 AND created < '2024-01-05'",
+    },
+    {
+      name: "a partitioned table",
+      def: index("orders", [key("note")]),
+      sql: "SELECT * FROM app.orders WHERE note = 'note 50'",
+    },
+    {
+      name: "text patterns",
+      def: index("customers", [key("email", "text_pattern_ops")]),
+      sql: "SELECT * FROM app.customers WHERE email LIKE 'user199%'",
+    },
+    {
+      name: "gin",
+      def: index("products", [key("data", "jsonb_path_ops")], { method: "gin" }),
+      sql: `SELECT * FROM app.products WHERE data @> '{"size": 3}'`,
+    },
   ];
   for (const { name, def, sql } of cases) {
     test(name, async () => {
@@ -120,8 +191,13 @@ describe("indexes that do not exist", () => {
         const nodes = (plan: PlanNode) => nodesOf(plan).map((node) => node["Node Type"]);
         expect(nodes(ours)).toEqual(nodes(theirs));
         expect(ours["Total Cost"] / theirs["Total Cost"]).toBeWithin(0.9, 1.1);
-        const { rows } = await client.query("SELECT sum(pg_relation_size(relid))::float8 AS bytes FROM pg_partition_tree('app.built') WHERE isleaf");
-        const real = rows[0].bytes || (await client.query("SELECT pg_relation_size('app.built')::float8 AS bytes")).rows[0].bytes;
+        const { rows } = await client.query(
+          "SELECT sum(pg_relation_size(relid))::float8 AS bytes FROM pg_partition_tree('app.built') WHERE isleaf",
+        );
+        const real =
+          rows[0].bytes ||
+          (await client.query("SELECT pg_relation_size('app.built')::float8 AS bytes")).rows[0]
+            .bytes;
         if (def.method === "btree") expect(bytes / real).toBeWithin(0.8, 1.25);
       } finally {
         await client.query("DROP INDEX app.built");
@@ -139,7 +215,9 @@ describe("indexes that do not exist", () => {
   test("one of a partitioned table pretended away", async () => {
     const sql = "SELECT * FROM app.orders WHERE customer = 4711";
     expect(indexesOf(await twin.explain(sql)).size).toBe(4);
-    expect([...indexesOf(await twin.explain(sql, { without: ["app.orders_customer"] }))]).toEqual([]);
+    expect([...indexesOf(await twin.explain(sql, { without: ["app.orders_customer"] }))]).toEqual(
+      [],
+    );
   });
   test("other settings", async () => {
     const sql = "SELECT * FROM app.customers WHERE id < 3000 ORDER BY created";
@@ -153,7 +231,9 @@ describe("indexes that do not exist", () => {
   test("a thousand are soon tried", async () => {
     const begun = performance.now();
     for (let n = 0; n < 100; n++) {
-      await twin.explain("SELECT * FROM app.products WHERE price = 7", { with: [index("products", [key("price")], { where: `price < ${n}` })] });
+      await twin.explain("SELECT * FROM app.products WHERE price = 7", {
+        with: [index("products", [key("price")], { where: `price < ${n}` })],
+      });
     }
     expect(performance.now() - begun).toBeLessThan(5000);
   });
@@ -164,20 +244,29 @@ describe("what it does to the server and to this machine", () => {
     const log = join(server.dataDir, "../log");
     const before = (await readFile(log, "utf8")).length;
     const other = await clone(session, ["customers"]);
-    await other.explain("SELECT 1 FROM app.customers", { with: [index("customers", [key("about")])] });
+    await other.explain("SELECT 1 FROM app.customers", {
+      with: [index("customers", [key("about")])],
+    });
     await other.close();
     const text = (await readFile(log, "utf8")).slice(before);
-    const asked = [...text.matchAll(/LOG: {2}(?:statement|execute [^:]*): *\s*(\S+)/g)].map((match) => match[1]);
+    const asked = [...text.matchAll(/LOG: {2}(?:statement|execute [^:]*): *\s*(\S+)/g)].map(
+      (match) => match[1],
+    );
     expect(asked.length).toBeGreaterThan(10);
     expect([...new Set(asked)].toSorted()).toEqual(["BEGIN", "ROLLBACK", "SELECT", "WITH"]);
   });
   test("a role that may read one table only is told what it lacks", async () => {
-    await client.query("CREATE ROLE clerk LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA app TO clerk; GRANT SELECT ON app.customers TO clerk");
+    await client.query(
+      "CREATE ROLE clerk LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA app TO clerk; GRANT SELECT ON app.customers TO clerk",
+    );
     const clerk = await openSession({ ...specOf(server), user: "clerk", password: () => "x" });
     const theirs = await clone(clerk, ["customers", "lines", "nothing"]);
     expect(theirs.limits).toEqual([
       { object: "app.nothing", reason: expect.stringContaining("no such table") },
-      { object: "app.lines", reason: expect.stringContaining("GRANT SELECT ON app.lines TO clerk") },
+      {
+        object: "app.lines",
+        reason: expect.stringContaining("GRANT SELECT ON app.lines TO clerk"),
+      },
     ]);
     const sql = "SELECT * FROM app.customers WHERE id = 17";
     expect(await theirs.explain(sql)).toEqual(await realPlan(sql));
@@ -187,9 +276,13 @@ describe("what it does to the server and to this machine", () => {
   test("files are for one user, and gone on close", async () => {
     const other = await clone(session, ["customers"]);
     const dir = join(stateDir, "twin");
-    const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    );
     expect(files.length).toBeGreaterThan(500);
-    expect(files.filter((entry) => (statSync(join(entry.parentPath, entry.name)).mode & 0o077) !== 0)).toEqual([]);
+    expect(
+      files.filter((entry) => (statSync(join(entry.parentPath, entry.name)).mode & 0o077) !== 0),
+    ).toEqual([]);
     expect(runs()).toHaveLength(2);
     await other.close();
     expect(runs()).toHaveLength(1);
@@ -201,14 +294,20 @@ describe("what it does to the server and to this machine", () => {
       const session = await openSession({ ...spec, password: () => process.env.PW });
       await openTwin(async (sql, values = []) => (await session.query(sql, values)).rows, { stateDir: ${JSON.stringify(stateDir)}, spares: ${JSON.stringify(spares)}, tables: [{ schema: "app", name: "customers" }] });
       console.log("open"); setInterval(() => {}, 1000);`;
-    const child = Bun.spawn([process.execPath, "-e", script], { env: { ...process.env, PW: server.password }, stdout: "pipe" });
-    for await (const chunk of child.stdout) if (new TextDecoder().decode(chunk).includes("open")) break;
+    const child = Bun.spawn([process.execPath, "-e", script], {
+      env: { ...process.env, PW: server.password },
+      stdout: "pipe",
+    });
+    for await (const chunk of child.stdout)
+      if (new TextDecoder().decode(chunk).includes("open")) break;
     const [left] = runs().filter((name) => name.includes(`run-${child.pid}-`));
     expect(left).toBeDefined();
     const base = join(stateDir, "twin", left!);
     const pid = Number((await readFile(join(base, "data/postmaster.pid"), "utf8")).split("\n")[0]);
     // Its keeper is stopped, as it would be by the end of the machine.
-    const keeper = Number((await readFile(`/proc/${pid}/stat`, "utf8")).split(") ")[1]!.split(" ")[1]);
+    const keeper = Number(
+      (await readFile(`/proc/${pid}/stat`, "utf8")).split(") ")[1]!.split(" ")[1],
+    );
     process.kill(keeper, "SIGKILL");
     child.kill("SIGKILL");
     await child.exited;
@@ -221,7 +320,8 @@ describe("what it does to the server and to this machine", () => {
     const script = `import { startTwinServer } from ${JSON.stringify(join(import.meta.dir, "../../../providers/twin/server.ts"))};
       await startTwinServer({ stateDir: ${JSON.stringify(stateDir)}, spares: ${JSON.stringify(spares)} }); console.log("open"); setInterval(() => {}, 1000);`;
     const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
-    for await (const chunk of child.stdout) if (new TextDecoder().decode(chunk).includes("open")) break;
+    for await (const chunk of child.stdout)
+      if (new TextDecoder().decode(chunk).includes("open")) break;
     child.kill("SIGKILL");
     await child.exited;
     const deadline = performance.now() + 5000;
@@ -233,19 +333,77 @@ describe("what it does to the server and to this machine", () => {
       BEGIN IF current_setting('is_superuser') = 'on' OR pg_has_role(session_user, 'pg_execute_server_program', 'USAGE') THEN RETURN 1; END IF; RETURN 2; END $$`);
     const other = await clone(session, ["customers"]);
     // The planner computes it: a constant that equals 2 leaves the scan, one that equals 1 leaves nothing of it.
-    expect((await other.explain("SELECT * FROM app.customers WHERE app.evil() = 2"))["Node Type"]).toBe("Seq Scan");
-    expect((await other.explain("SELECT * FROM app.customers WHERE app.evil() = 1"))["Node Type"]).toBe("Result");
+    expect(
+      (await other.explain("SELECT * FROM app.customers WHERE app.evil() = 2"))["Node Type"],
+    ).toBe("Seq Scan");
+    expect(
+      (await other.explain("SELECT * FROM app.customers WHERE app.evil() = 1"))["Node Type"],
+    ).toBe("Result");
     await other.close();
   });
   test("only one statement is planned, and none is run", async () => {
-    for (const sql of ["SELECT 1; DROP TABLE app.lines", "SELECT $1::int; DROP TABLE app.lines", "DROP TABLE app.lines", "COPY app.lines TO PROGRAM 'true'", "ANALYZE SELECT 1"]) {
+    for (const sql of [
+      "SELECT 1; DROP TABLE app.lines",
+      "SELECT $1::int; DROP TABLE app.lines",
+      "DROP TABLE app.lines",
+      "COPY app.lines TO PROGRAM 'true'",
+      "ANALYZE SELECT 1",
+    ]) {
       expect(await codeOf(twin.explain(sql))).toBe("query_failed");
     }
     expect((await twin.explain("DELETE FROM app.lines"))["Plan Rows"]).toBe(0);
   });
 });
 
-describe("older servers", () => {
+describe("other servers", () => {
+  test("a locale of ICU", async () => {
+    const french = await startServer({ initdbArgs: ["--locale-provider=icu", "--icu-locale=fr"] });
+    const filler = await clientOf(french);
+    const of = await openSession(specOf(french));
+    try {
+      await filler.query(
+        `CREATE TABLE mots (m text); INSERT INTO mots SELECT (ARRAY['côte', 'cote', 'Coté', 'été', 'Z'])[1 + i % 5] || i FROM generate_series(1, 5000) i; CREATE INDEX ON mots (m)`,
+      );
+      await filler.query("VACUUM ANALYZE mots");
+      const other = await clone(of);
+      expect(other.limits).toEqual([]);
+      for (const sql of [
+        "SELECT * FROM mots WHERE m > 'd' AND m < 'y'",
+        "SELECT * FROM mots WHERE m LIKE 'Cot%'",
+        "SELECT * FROM mots WHERE m LIKE 'Cot%' COLLATE \"C\"",
+      ]) {
+        const theirs = planOf((await filler.query(`EXPLAIN (FORMAT JSON) ${sql}`)).rows);
+        expect(await other.explain(sql)).toEqual(theirs);
+      }
+      await other.close();
+    } finally {
+      await of.close();
+      await filler.end();
+      await french.stop();
+    }
+  });
+  test("a locale that this machine lacks is said", async () => {
+    const other = await session.transaction({ readOnly: true }, (run) =>
+      openTwin(
+        async (sql, values = []) => {
+          const { rows } = await run(sql, values, { maxRows: 1_000_000 });
+          return rows.map((row) =>
+            "locale" in row
+              ? { ...row, locale: { datcollate: "tlh_QO.UTF-8", datlocprovider: "c" } }
+              : row,
+          );
+        },
+        { stateDir, spares, tables: [{ schema: "app", name: "customers" }] },
+      ),
+    );
+    expect(other.limits).toEqual([
+      { object: "collation", reason: expect.stringContaining("tlh_QO.UTF-8") },
+    ]);
+    expect(shapeOfPlan(await other.explain("SELECT * FROM app.customers WHERE id = 5"))).toContain(
+      "customers_pkey",
+    );
+    await other.close();
+  });
   test("13", async () => {
     const old = await sharedServer(13);
     const database = await createDatabase(old);
@@ -256,7 +414,11 @@ describe("older servers", () => {
     const of = await openSession({ ...specOf(old), database });
     const other = await clone(of);
     expect(other.limits).toEqual([{ object: "planner", reason: expect.stringContaining("13") }]);
-    for (const sql of ["SELECT * FROM t WHERE id = 5", "SELECT * FROM t WHERE k = 'k7' AND at > '2024-02-01'", "SELECT k, count(*) FROM t GROUP BY k"]) {
+    for (const sql of [
+      "SELECT * FROM t WHERE id = 5",
+      "SELECT * FROM t WHERE k = 'k7' AND at > '2024-02-01'",
+      "SELECT k, count(*) FROM t GROUP BY k",
+    ]) {
       const theirs = planOf((await filler.query(`EXPLAIN (FORMAT JSON) ${sql}`)).rows);
       expect(shapeOfPlan(await other.explain(sql))).toBe(shapeOfPlan(theirs));
     }

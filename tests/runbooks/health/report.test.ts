@@ -22,7 +22,12 @@ let here: Place;
 beforeAll(async () => {
   server = await sharedServer();
   database = await createDatabase(server);
-  await run(server, database, "create extension pg_stat_statements", `create table "<b>" as select generate_series(1, 5000) n`);
+  await run(
+    server,
+    database,
+    "create extension pg_stat_statements",
+    `create table "<b>" as select generate_series(1, 5000) n`,
+  );
   here = place();
   Object.assign(here.env, {
     PGDBA_PG_HOST: server.host,
@@ -44,7 +49,9 @@ test("the runbooks are free of faults, read only, and say what they give", async
     const { runbook, diagnostics } = await compiled(name);
     expect(diagnostics.map((fault) => `${fault.where.line} ${fault.message}`)).toEqual([]);
     expect(runbook).toMatchObject({ risk: "read", needs: ["postgres"] });
-    const untyped = Object.entries(runbook!.outputSchema.properties ?? {}).filter(([, schema]) => Object.keys(schema).length === 0);
+    const untyped = Object.entries(runbook!.outputSchema.properties ?? {}).filter(
+      ([, schema]) => Object.keys(schema).length === 0,
+    );
     expect(untyped).toEqual([]);
   }
 });
@@ -55,7 +62,8 @@ test("a report has everything of the health check and more, and fits the schema 
   const { run: _, ...data } = ran.envelope.data as JsonObject;
   expectShape((await compiled("health/report")).runbook!.outputSchema, data);
   const check = (await cli(["health", "check"], here)).envelope.data as JsonObject;
-  for (const key of Object.keys(check).filter((name) => name !== "run")) expect(Object.keys(data)).toContain(key);
+  for (const key of Object.keys(check).filter((name) => name !== "run"))
+    expect(Object.keys(data)).toContain(key);
   expect(at(data, "sizes", "relations", 0, "name")).toBe('public."<b>"');
   expect(at(data, "missing")).toEqual([]);
   expect(at(data, "html")).toBe(join(here.cwd, "r.html"));
@@ -70,14 +78,23 @@ test("the next one compares with it, and the table is there to be read", async (
   await run(server, database, `insert into "<b>" select generate_series(1, 50000)`);
   const ran = await cli(["health", "report", "--no-snapshot"], here);
   expect(at(ran.envelope, "data", "trends", "snapshots")).toBe(1);
-  expect(at(ran.envelope, "data", "trends", "relations", 0)).toMatchObject({ name: 'public."<b>"', grown: expect.stringMatching(/MB/) });
+  expect(at(ran.envelope, "data", "trends", "relations", 0)).toMatchObject({
+    name: 'public."<b>"',
+    grown: expect.stringMatching(/MB/),
+  });
   expect(at(ran.envelope, "data", "snapshot")).toBeNull();
-  const { exit, stdout } = await raw(["health", "report", "--format", "table", "--no-snapshot"], here);
+  const { exit, stdout } = await raw(
+    ["health", "report", "--format", "table", "--no-snapshot"],
+    here,
+  );
   expect(exit).toBe(0);
   expect(stdout).toContain("fsync is off");
-  for (const word of ["trends", "statements", "sizes", "replication", "configuration"]) expect(stdout).toMatch(new RegExp(`^${word}$`, "m"));
+  for (const word of ["trends", "statements", "sizes", "replication", "configuration"])
+    expect(stdout).toMatch(new RegExp(`^${word}$`, "m"));
   expect(stdout).not.toMatch(/\[object|undefined/);
-  expect(Math.max(...stdout.split("\n").map((line) => Bun.stringWidth(line)))).toBeLessThanOrEqual(100);
+  expect(Math.max(...stdout.split("\n").map((line) => Bun.stringWidth(line)))).toBeLessThanOrEqual(
+    100,
+  );
 });
 
 test("a plan reads and writes nothing", async () => {
@@ -90,7 +107,10 @@ test("a plan reads and writes nothing", async () => {
 
 test("the endpoint serves until it is told to stop, and then ends with 130 and one envelope", async () => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    const serving = new Running(["health", "serve", "0", "--skip", "fsync-off,full-page-writes-off"], here);
+    const serving = new Running(
+      ["health", "serve", "0", "--skip", "fsync-off,full-page-writes-off"],
+      here,
+    );
     await serving.said(/listening on http:\S+/);
     const url = /listening on (http:\S+)/.exec(serving.stderr)![1]!;
     expect((await fetch(`${url}/readyz`)).status).toBe(200);

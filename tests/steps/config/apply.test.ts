@@ -173,7 +173,6 @@ test("undo restores what was set, and takes out what was not", async () => {
     output: { awaiting_restart: ["max_connections"] },
   });
 
-  Object.assign(ctx.step, { path: "apply~undo" });
   await apply.undo!(ctx, { settings } as never, output);
   expect((await autoConf(server)).toSorted()).toEqual(was.toSorted());
   expect(await values("work_mem", "search_path", "random_page_cost")).toEqual([

@@ -11,7 +11,8 @@ let on: Bench;
 
 beforeAll(async () => {
   on = await bench();
-  await on.client.query(`CREATE SCHEMA "My Shop"; CREATE TABLE "My Shop".orders (id int PRIMARY KEY, customer int NOT NULL, note text);
+  await on.client
+    .query(`CREATE SCHEMA "My Shop"; CREATE TABLE "My Shop".orders (id int PRIMARY KEY, customer int NOT NULL, note text);
     INSERT INTO "My Shop".orders SELECT i, i % 1000, 'n' || i FROM generate_series(1, 20000) i; CREATE UNIQUE INDEX note_once ON "My Shop".orders (note); ANALYZE`);
 });
 
@@ -21,7 +22,9 @@ const DEFINITION = `CREATE INDEX "by Customer" ON "My Shop".orders (customer)`;
 const QUERY = `SELECT * FROM "My Shop".orders WHERE customer = $1`;
 
 async function indexes(): Promise<string[]> {
-  const { rows } = await on.client.query(`SELECT indexrelid::regclass::text AS name, indisvalid FROM pg_index WHERE indrelid = '"My Shop".orders'::regclass ORDER BY 1`);
+  const { rows } = await on.client.query(
+    `SELECT indexrelid::regclass::text AS name, indisvalid FROM pg_index WHERE indrelid = '"My Shop".orders'::regclass ORDER BY 1`,
+  );
   return rows.map((row) => `${row.name}${row.indisvalid ? "" : " invalid"}`);
 }
 
@@ -32,20 +35,35 @@ describe("index.create", () => {
   test("builds it concurrently and says that the planner uses it; the undo drops it", async () => {
     const ctx = on.context();
     const output = await create.run(ctx, { definition: DEFINITION, query: QUERY });
-    expect(output).toMatchObject({ index: "My Shop.by Customer", table: "My Shop.orders", created: true, used: true });
+    expect(output).toMatchObject({
+      index: "My Shop.by Customer",
+      table: "My Shop.orders",
+      created: true,
+      used: true,
+    });
     expect(output.cost_after).toBeLessThan(output.cost_before / 2);
     expect(await create.probe!(ctx, { definition: DEFINITION })).toMatchObject({ state: "done" });
     const again = on.context();
-    expect(await create.run(again, { definition: DEFINITION })).toMatchObject({ created: false, used: null });
+    expect(await create.run(again, { definition: DEFINITION })).toMatchObject({
+      created: false,
+      used: null,
+    });
     expect(again.recorded.unchanged).toBe(1);
-    await create.undo!(ctx, { definition: DEFINITION }, await create.run(again, { definition: DEFINITION }));
+    await create.undo!(
+      ctx,
+      { definition: DEFINITION },
+      await create.run(again, { definition: DEFINITION }),
+    );
     expect(await indexes()).toEqual(ALL);
     await create.undo!(ctx, { definition: DEFINITION }, output);
     expect(await indexes()).toEqual(KEPT);
     expect(await create.probe!(ctx, { definition: DEFINITION })).toEqual({ state: "not_done" });
   });
   test("says when the planner does not use it", async () => {
-    const output = await create.run(on.context(), { definition: DEFINITION, query: `SELECT * FROM "My Shop".orders WHERE note = 'n7'` });
+    const output = await create.run(on.context(), {
+      definition: DEFINITION,
+      query: `SELECT * FROM "My Shop".orders WHERE note = 'n7'`,
+    });
     expect(output).toMatchObject({ created: true, used: false });
     await on.client.query(`DROP INDEX "My Shop"."by Customer"`);
   });
@@ -56,7 +74,9 @@ describe("index.create", () => {
     const ctx = on.context({ log: (message) => void logs.push(message) });
     // What is left can be dropped as soon as the transaction that was in the way has ended.
     const release = setTimeout(() => void other.query("ROLLBACK"), 2000);
-    expect(await codeOf(create.run(ctx, { definition: DEFINITION, lock_timeout: "1500ms" }))).toBe("timeout");
+    expect(await codeOf(create.run(ctx, { definition: DEFINITION, lock_timeout: "1500ms" }))).toBe(
+      "timeout",
+    );
     clearTimeout(release);
     expect(logs.some((line) => /waiting for .*held up by process \d+/.test(line))).toBe(true);
     await other.end();
@@ -64,17 +84,31 @@ describe("index.create", () => {
   });
   test("an invalid one that was left by somebody is built again", async () => {
     await on.client.query(`CREATE INDEX "by Customer" ON "My Shop".orders (customer)`);
-    await on.client.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = '"My Shop"."by Customer"'::regclass`);
-    expect(await create.probe!(on.context(), { definition: DEFINITION })).toEqual({ state: "not_done" });
-    expect(await create.run(on.context(), { definition: DEFINITION })).toMatchObject({ created: true });
+    await on.client.query(
+      `UPDATE pg_index SET indisvalid = false WHERE indexrelid = '"My Shop"."by Customer"'::regclass`,
+    );
+    expect(await create.probe!(on.context(), { definition: DEFINITION })).toEqual({
+      state: "not_done",
+    });
+    expect(await create.run(on.context(), { definition: DEFINITION })).toMatchObject({
+      created: true,
+    });
     expect(await indexes()).toEqual(ALL);
     await on.client.query(`DROP INDEX "My Shop"."by Customer"`);
   });
   test("only one CREATE INDEX with a name is taken", async () => {
-    for (const definition of [`${DEFINITION}; DROP TABLE "My Shop".orders`, `DROP TABLE "My Shop".orders`, `CREATE INDEX ON "My Shop".orders (id)`, "CREATE INDEX", `CREATE TABLE t (a int)`]) {
+    for (const definition of [
+      `${DEFINITION}; DROP TABLE "My Shop".orders`,
+      `DROP TABLE "My Shop".orders`,
+      `CREATE INDEX ON "My Shop".orders (id)`,
+      "CREATE INDEX",
+      `CREATE TABLE t (a int)`,
+    ]) {
       expect(await codeOf(create.run(on.context(), { definition }))).toBe("invalid_param");
     }
-    expect(await codeOf(create.run(on.context(), { definition: "CREATE INDEX x ON nowhere (a)" }))).toBe("step_failed");
+    expect(
+      await codeOf(create.run(on.context(), { definition: "CREATE INDEX x ON nowhere (a)" })),
+    ).toBe("step_failed");
     expect(await indexes()).toEqual(KEPT);
   });
 });
@@ -82,15 +116,24 @@ describe("index.create", () => {
 describe("index.drop", () => {
   test("drops it, and the undo builds the same again", async () => {
     await on.client.query(DEFINITION);
-    const before = (await on.client.query(`SELECT pg_get_indexdef('"My Shop"."by Customer"'::regclass) AS text`)).rows[0].text;
+    const before = (
+      await on.client.query(`SELECT pg_get_indexdef('"My Shop"."by Customer"'::regclass) AS text`)
+    ).rows[0].text;
     const input = { index: `"My Shop"."by Customer"`, query: QUERY };
     const output = await drop.run(on.context(), input);
-    expect(output).toMatchObject({ dropped: true, definition: before, index: "My Shop.by Customer" });
+    expect(output).toMatchObject({
+      dropped: true,
+      definition: before,
+      index: "My Shop.by Customer",
+    });
     expect(output.cost_after).toBeGreaterThan(output.cost_before);
     expect(await indexes()).toEqual(KEPT);
     expect(await drop.probe!(on.context(), input)).toMatchObject({ state: "done" });
     await drop.undo!(on.context(), input, output);
-    expect((await on.client.query(`SELECT pg_get_indexdef('"My Shop"."by Customer"'::regclass) AS text`)).rows[0].text).toBe(before);
+    expect(
+      (await on.client.query(`SELECT pg_get_indexdef('"My Shop"."by Customer"'::regclass) AS text`))
+        .rows[0].text,
+    ).toBe(before);
     await on.client.query(`DROP INDEX "My Shop"."by Customer"`);
   });
   test("one that is not there is no change", async () => {
@@ -99,7 +142,8 @@ describe("index.drop", () => {
     expect(ctx.recorded.unchanged).toBe(1);
   });
   test("what more depends on is refused", async () => {
-    for (const index of [`"My Shop".orders_pkey`, `"My Shop".note_once`]) expect(await codeOf(drop.run(on.context(), { index }))).toBe("step_refused");
+    for (const index of [`"My Shop".orders_pkey`, `"My Shop".note_once`])
+      expect(await codeOf(drop.run(on.context(), { index }))).toBe("step_refused");
     expect(await indexes()).toEqual(KEPT);
   });
 });

@@ -11,7 +11,9 @@ let on: Bench;
 
 beforeAll(async () => {
   on = await bench({ random_page_cost: "4" });
-  await on.client.query(`CREATE TABLE t (id int PRIMARY KEY, k int, filler text); INSERT INTO t SELECT i, (i * 7919) % 20000, repeat('x', 200) FROM generate_series(1, 20000) i; CREATE INDEX t_k ON t (k)`);
+  await on.client.query(
+    `CREATE TABLE t (id int PRIMARY KEY, k int, filler text); INSERT INTO t SELECT i, (i * 7919) % 20000, repeat('x', 200) FROM generate_series(1, 20000) i; CREATE INDEX t_k ON t (k)`,
+  );
   await on.client.query("VACUUM ANALYZE t");
 });
 
@@ -22,11 +24,16 @@ const KEY = "SELECT * FROM t WHERE id = 7";
 const workload = [{ sql: SCAN, calls: 3 }, { sql: KEY }];
 
 async function shape(sql: string): Promise<string> {
-  return (await on.client.query(`EXPLAIN (FORMAT JSON) ${sql}`)).rows[0]["QUERY PLAN"][0].Plan["Node Type"];
+  return (await on.client.query(`EXPLAIN (FORMAT JSON) ${sql}`)).rows[0]["QUERY PLAN"][0].Plan[
+    "Node Type"
+  ];
 }
 
 test("names the statement whose plan changes, as the server confirms", async () => {
-  const output = await diff.run(on.context(), { workload, settings: { random_page_cost: 0.5, shared_buffers: "1GB", work_mem: "nonsense" } });
+  const output = await diff.run(on.context(), {
+    workload,
+    settings: { random_page_cost: 0.5, shared_buffers: "1GB", work_mem: "nonsense" },
+  });
   expect(output.changed).toHaveLength(1);
   const [changed] = output.changed;
   expect(changed).toMatchObject({ sql: SCAN, calls: 3 });
@@ -35,8 +42,16 @@ test("names the statement whose plan changes, as the server confirms", async () 
   expect(changed.plan_after.startsWith(await shape(SCAN))).toBe(true);
   expect(changed.cost_after).toBe(await on.cost(SCAN));
   await on.client.query("RESET random_page_cost");
-  expect(output).toMatchObject({ statements: 2, settings: { random_page_cost: "0.5" }, unproven: [], limits: [] });
-  expect(output.ignored.map((one: { name: string }) => one.name)).toEqual(["shared_buffers", "work_mem"]);
+  expect(output).toMatchObject({
+    statements: 2,
+    settings: { random_page_cost: "0.5" },
+    unproven: [],
+    limits: [],
+  });
+  expect(output.ignored.map((one: { name: string }) => one.name)).toEqual([
+    "shared_buffers",
+    "work_mem",
+  ]);
 });
 
 test("settings from a file, and what config.tune gives", async () => {
@@ -45,12 +60,18 @@ test("settings from a file, and what config.tune gives", async () => {
   const output = await diff.run(on.context(), { workload, settings_file: conf });
   expect(output.settings).toEqual({ random_page_cost: "0.5", enable_sort: "on" });
   expect(output.changed).toHaveLength(1);
-  const tuned = await diff.run(on.context(), { workload, settings: { random_page_cost: { value: "4", reason: "disk" } } });
+  const tuned = await diff.run(on.context(), {
+    workload,
+    settings: { random_page_cost: { value: "4", reason: "disk" } },
+  });
   expect(tuned.changed).toEqual([]);
 });
 
 test("another version: this one's plans are its own", async () => {
-  const output = await diff.run(on.context(), { workload: [...workload, { sql: "SELECT * FROM t WHERE k = $1" }], pg_version: 18 });
+  const output = await diff.run(on.context(), {
+    workload: [...workload, { sql: "SELECT * FROM t WHERE k = $1" }],
+    pg_version: 18,
+  });
   expect(output).toMatchObject({ changed: [], statements: 3, unproven: [] });
   expect(output.cost.after).toBeCloseTo(output.cost.before, 1);
 });
@@ -59,5 +80,7 @@ test("nothing to compare with is said", async () => {
   expect(await codeOf(diff.run(on.context(), { workload }))).toBe("invalid_param");
   const file = join(on.stateDir, "bad.conf");
   await writeFile(file, "what is this\n;\n");
-  expect(await codeOf(diff.run(on.context(), { workload, settings_file: file }))).toBe("invalid_param");
+  expect(await codeOf(diff.run(on.context(), { workload, settings_file: file }))).toBe(
+    "invalid_param",
+  );
 });

@@ -8,7 +8,9 @@ import drop from "../../../steps/index/drop.ts";
 import planDiff from "../../../steps/index/plan-diff.ts";
 import suggest from "../../../steps/index/suggest.ts";
 
-const types = new Map<string, StepType>([create, drop, planDiff, suggest].map((type) => [type.type, type]));
+const types = new Map<string, StepType>(
+  [create, drop, planDiff, suggest].map((type) => [type.type, type]),
+);
 const registry: StepRegistry = {
   names: () => [...types.keys()],
   has: (type) => types.has(type),
@@ -17,11 +19,15 @@ const registry: StepRegistry = {
 
 for (const name of ["query/index-suggest", "query/plan-diff", "index/create", "index/drop"]) {
   test(`${name} is a valid runbook, and gives all that its step gives`, async () => {
-    const library = openLibrary([{ name: "builtin", dir: join(import.meta.dir, "../../../runbooks") }]);
+    const library = openLibrary([
+      { name: "builtin", dir: join(import.meta.dir, "../../../runbooks") },
+    ]);
     const { runbook, diagnostics } = await compile(await library.load(name), { registry, library });
     expect(diagnostics).toEqual([]);
     const [step] = runbook?.steps ?? [];
     const type = step?.node === "action" ? types.get(step.type) : undefined;
-    expect(Object.keys(runbook?.output ?? {})).toEqual(Object.keys(type?.output.properties ?? { none: 1 }));
+    expect(Object.keys(runbook?.output ?? {})).toEqual(
+      Object.keys(type?.output.properties ?? { none: 1 }),
+    );
   });
 }

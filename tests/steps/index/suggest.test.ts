@@ -22,7 +22,13 @@ interface Suggestion {
 interface Advice {
   suggestions: Suggestion[];
   removable: { index: string; reason: string; statement: string }[];
-  queries: { sql: string; calls: number; cost_before: number; cost_after: number; indexes: string[] }[];
+  queries: {
+    sql: string;
+    calls: number;
+    cost_before: number;
+    cost_after: number;
+    indexes: string[];
+  }[];
   cost: { before: number; after: number };
   bytes: number;
   workload: { source: string; statements: number };
@@ -54,7 +60,10 @@ beforeAll(async () => {
 afterAll(() => on?.stop());
 
 async function advise(statements: readonly string[], more: object = {}): Promise<Advice> {
-  return (await suggest.run(on.context(), { workload: statements.map((sql) => ({ sql })), ...more })) as unknown as Advice;
+  return (await suggest.run(on.context(), {
+    workload: statements.map((sql) => ({ sql })),
+    ...more,
+  })) as unknown as Advice;
 }
 
 async function costs(statements: readonly string[]): Promise<number[]> {
@@ -67,7 +76,8 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) =>
 
 /** Builds what is suggested, runs `work`, and drops it again. */
 async function built(suggestions: readonly Suggestion[], work: () => Promise<void>): Promise<void> {
-  for (const { statements } of suggestions) for (const sql of statements) await on.client.query(sql);
+  for (const { statements } of suggestions)
+    for (const sql of statements) await on.client.query(sql);
   try {
     for (const { table } of suggestions) await on.client.query(`ANALYZE ${table}`);
     await work();
@@ -80,13 +90,22 @@ async function built(suggestions: readonly Suggestion[], work: () => Promise<voi
 async function expectUsed(suggestions: readonly Suggestion[]): Promise<void> {
   for (const { name, used_by } of suggestions) {
     const plans: string[] = [];
-    for (const sql of used_by) plans.push(JSON.stringify((await on.client.query(`EXPLAIN (FORMAT JSON) ${sql}`)).rows[0]["QUERY PLAN"]));
-    expect(plans.filter((plan) => plan.includes(`"Index Name":"${name}"`)).length, name).toBeGreaterThan(0);
+    for (const sql of used_by)
+      plans.push(
+        JSON.stringify(
+          (await on.client.query(`EXPLAIN (FORMAT JSON) ${sql}`)).rows[0]["QUERY PLAN"],
+        ),
+      );
+    expect(
+      plans.filter((plan) => plan.includes(`"Index Name":"${name}"`)).length,
+      name,
+    ).toBeGreaterThan(0);
   }
 }
 
 async function expectNoDuplicate(): Promise<void> {
-  const { rows } = await on.client.query(`SELECT array_agg(indexrelid::regclass) FROM pg_index WHERE indrelid::regclass::text !~ '^pg_'
+  const { rows } = await on.client
+    .query(`SELECT array_agg(indexrelid::regclass) FROM pg_index WHERE indrelid::regclass::text !~ '^pg_'
     GROUP BY indrelid, indkey::text, indclass::text, indoption::text, indexprs::text, indpred::text HAVING count(*) > 1`);
   expect(rows).toEqual([]);
 }
@@ -107,7 +126,10 @@ describe("a TPC-H-like schema", () => {
       await expectUsed(advice.suggestions);
       await expectNoDuplicate();
       for (const { name, bytes } of advice.suggestions) {
-        const { rows } = await on.client.query("SELECT pg_relation_size($1::regclass)::float8 AS bytes", [name]);
+        const { rows } = await on.client.query(
+          "SELECT pg_relation_size($1::regclass)::float8 AS bytes",
+          [name],
+        );
         // How many pairs of values there are is not known of columns that depend on each other: then it is too large.
         expect(bytes / rows[0].bytes, name).toBeWithin(0.7, 4);
       }
@@ -136,20 +158,33 @@ describe("a pgbench-like schema", () => {
     "INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (7, 1, 4711, 5, '2025-01-01')",
     "SELECT * FROM pgbench_history WHERE aid = 4711",
   ];
-  const expert = ["CREATE INDEX ON pgbench_accounts (aid)", "CREATE INDEX ON pgbench_history (aid)"];
+  const expert = [
+    "CREATE INDEX ON pgbench_accounts (aid)",
+    "CREATE INDEX ON pgbench_history (aid)",
+  ];
   test("the key, and nothing on tables of a page", async () => {
     const advice = await advise(statements);
-    expect(advice.suggestions.map((one) => one.definition).toSorted()).toEqual(["ON public.pgbench_accounts USING btree (aid)", "ON public.pgbench_history USING btree (aid)"]);
+    expect(advice.suggestions.map((one) => one.definition).toSorted()).toEqual([
+      "ON public.pgbench_accounts USING btree (aid)",
+      "ON public.pgbench_history USING btree (aid)",
+    ]);
     await built(advice.suggestions, async () => {
       await expectUsed(advice.suggestions);
       const ours = sum(await costs(statements));
-      await on.client.query(`BEGIN; DROP INDEX ${advice.suggestions.map((one) => one.name).join(", ")}; ${expert.join("; ")}`);
+      await on.client.query(
+        `BEGIN; DROP INDEX ${advice.suggestions.map((one) => one.name).join(", ")}; ${expert.join("; ")}`,
+      );
       expect(ours).toBeLessThanOrEqual(sum(await costs(statements)) * 1.001);
       await on.client.query("ROLLBACK");
     });
   });
   test("what is written more than it is read is not indexed", async () => {
-    const more = { workload: [{ sql: statements[4], calls: 1_000_000 }, { sql: statements[5], calls: 10 }] };
+    const more = {
+      workload: [
+        { sql: statements[4], calls: 1_000_000 },
+        { sql: statements[5], calls: 10 },
+      ],
+    };
     const advice = (await suggest.run(on.context(), more)) as unknown as Advice;
     expect(advice.suggestions).toEqual([]);
   });
@@ -157,15 +192,38 @@ describe("a pgbench-like schema", () => {
 
 describe("kinds of indexes", () => {
   const cases: [string, string, string][] = [
-    ["an expression as it stands", "SELECT * FROM users WHERE lower(email) = 'user77@example.org'", "ON public.users USING btree (lower(email))"],
-    ["a constant predicate that keeps few rows", "SELECT id FROM users WHERE status = 'failed' ORDER BY at DESC LIMIT 5", "WHERE (status = 'failed')"],
-    ["an array", "SELECT * FROM users WHERE tags @> ARRAY['t7']", "ON public.users USING gin (tags)"],
-    ["a sub-select's column", "SELECT n_name FROM nation WHERE n_nationkey = 3 AND EXISTS (SELECT FROM users WHERE at = '2025-01-05')", "USING btree (at)"],
-    ["a view's table", "SELECT * FROM recent WHERE email = 'User5@example.org'", "USING btree (email)"],
+    [
+      "an expression as it stands",
+      "SELECT * FROM users WHERE lower(email) = 'user77@example.org'",
+      "ON public.users USING btree (lower(email))",
+    ],
+    [
+      "a constant predicate that keeps few rows",
+      "SELECT id FROM users WHERE status = 'failed' ORDER BY at DESC LIMIT 5",
+      "WHERE (status = 'failed')",
+    ],
+    [
+      "an array",
+      "SELECT * FROM users WHERE tags @> ARRAY['t7']",
+      "ON public.users USING gin (tags)",
+    ],
+    [
+      "a sub-select's column",
+      "SELECT n_name FROM nation WHERE n_nationkey = 3 AND EXISTS (SELECT FROM users WHERE at = '2025-01-05')",
+      "USING btree (at)",
+    ],
+    [
+      "a view's table",
+      "SELECT * FROM recent WHERE email = 'User5@example.org'",
+      "USING btree (email)",
+    ],
   ];
   test("each is found, and used by the server", async () => {
     await on.client.query("CREATE VIEW recent AS SELECT * FROM users WHERE at > '2025-01-02'");
-    const advice = await advise(cases.map(([, sql]) => sql), { min_improvement: 0 });
+    const advice = await advise(
+      cases.map(([, sql]) => sql),
+      { min_improvement: 0 },
+    );
     for (const [what, sql, definition] of cases) {
       const found = advice.suggestions.filter((one) => one.used_by.includes(sql));
       expect(found.map((one) => one.definition).join("; "), what).toContain(definition);
@@ -173,12 +231,22 @@ describe("kinds of indexes", () => {
     await built(advice.suggestions, () => expectUsed(advice.suggestions));
   });
   test("an index that is there already is not suggested again", async () => {
-    expect((await advise(["SELECT * FROM users WHERE name = 'n7'", "SELECT * FROM users WHERE id = 7"])).suggestions).toEqual([]);
+    expect(
+      (await advise(["SELECT * FROM users WHERE name = 'n7'", "SELECT * FROM users WHERE id = 7"]))
+        .suggestions,
+    ).toEqual([]);
   });
   test("what could go is named, and what a query needs is not", async () => {
-    const advice = await advise(["SELECT * FROM users WHERE name = 'n7' AND at > '2025-01-05'", "SELECT * FROM users WHERE id = 7"]);
+    const advice = await advise([
+      "SELECT * FROM users WHERE name = 'n7' AND at > '2025-01-05'",
+      "SELECT * FROM users WHERE id = 7",
+    ]);
     expect(advice.removable).toEqual([
-      expect.objectContaining({ index: "public.users_name", reason: expect.stringContaining("public.users_name_at"), statement: "DROP INDEX CONCURRENTLY public.users_name" }),
+      expect.objectContaining({
+        index: "public.users_name",
+        reason: expect.stringContaining("public.users_name_at"),
+        statement: "DROP INDEX CONCURRENTLY public.users_name",
+      }),
     ]);
   });
 });
@@ -186,30 +254,53 @@ describe("kinds of indexes", () => {
 describe("the workload", () => {
   test("from pg_stat_statements, by calls, with one statement's queryid, and with SELECTs alone", async () => {
     await on.client.query("CREATE EXTENSION pg_stat_statements; SELECT pg_stat_statements_reset()");
-    for (let n = 0; n < 5; n++) await on.client.query("SELECT * FROM users WHERE email = $1 AND at > now() - interval '3 days'", [`User${n}@example.org`]);
+    for (let n = 0; n < 5; n++)
+      await on.client.query(
+        "SELECT * FROM users WHERE email = $1 AND at > now() - interval '3 days'",
+        [`User${n}@example.org`],
+      );
     await on.client.query("SELECT count(*) FROM users WHERE lower(name) = 'n7'");
     const log = join(on.server.dataDir, "../log");
     const before = (await Bun.file(log).text()).length;
     const advice = (await suggest.run(on.context(), {})) as unknown as Advice;
-    const sent = [...(await Bun.file(log).text()).slice(before).matchAll(/LOG: {2}(?:statement|execute [^:]*): *\s*(\S+)/g)].map((match) => match[1]);
+    const sent = [
+      ...(await Bun.file(log).text())
+        .slice(before)
+        .matchAll(/LOG: {2}(?:statement|execute [^:]*): *\s*(\S+)/g),
+    ].map((match) => match[1]);
     expect([...new Set(sent)].toSorted()).toEqual(["BEGIN", "ROLLBACK", "SELECT", "WITH"]);
     expect(advice.workload.source).toBe("pg_stat_statements");
     const emails = advice.queries.find((query) => query.sql.includes("email ="));
     expect(emails?.calls).toBe(5);
     expect(emails?.cost_after).toBeLessThan(emails!.cost_before / 10);
-    const { rows } = await on.client.query("SELECT queryid::text FROM pg_stat_statements WHERE query LIKE 'SELECT count(*) FROM users%'");
-    const one = (await suggest.run(on.context(), { queryid: rows[0].queryid })) as unknown as Advice;
-    expect(one.suggestions.map((each) => each.definition)).toEqual([expect.stringContaining("(lower(name)")]);
+    const { rows } = await on.client.query(
+      "SELECT queryid::text FROM pg_stat_statements WHERE query LIKE 'SELECT count(*) FROM users%'",
+    );
+    const one = (await suggest.run(on.context(), {
+      queryid: rows[0].queryid,
+    })) as unknown as Advice;
+    expect(one.suggestions.map((each) => each.definition)).toEqual([
+      expect.stringContaining("(lower(name)"),
+    ]);
   });
   test("from a file; what can't be planned is unproven", async () => {
     const file = join(on.stateDir, "workload.sql");
-    await writeFile(file, "SELECT * FROM users WHERE email = 'ä';\n-- a comment\nSELECT nothing FROM users;\nVACUUM;\nSELECT 1;\n");
+    await writeFile(
+      file,
+      "SELECT * FROM users WHERE email = 'ä';\n-- a comment\nSELECT nothing FROM users;\nVACUUM;\nSELECT 1;\n",
+    );
     const advice = (await suggest.run(on.context(), { workload_file: file })) as unknown as Advice;
-    expect(advice.queries.map((query) => query.sql)).toEqual(["SELECT * FROM users WHERE email = 'ä'"]);
-    expect(advice.unproven).toEqual([{ sql: "SELECT nothing FROM users", reason: expect.stringContaining("nothing") }]);
+    expect(advice.queries.map((query) => query.sql)).toEqual([
+      "SELECT * FROM users WHERE email = 'ä'",
+    ]);
+    expect(advice.unproven).toEqual([
+      { sql: "SELECT nothing FROM users", reason: expect.stringContaining("nothing") },
+    ]);
   });
   test("only the tables that are asked for", async () => {
-    const advice = await advise([...QUERIES, "SELECT * FROM users WHERE email = 'x'"], { tables: ["public.users"] });
+    const advice = await advise([...QUERIES, "SELECT * FROM users WHERE email = 'x'"], {
+      tables: ["public.users"],
+    });
     expect(advice.suggestions.map((one) => one.table)).toEqual(["public.users"]);
   });
 });

@@ -48,8 +48,17 @@ export async function bench(settings: Record<string, string> = {}): Promise<Benc
     server,
     client,
     stateDir,
-    context: (overrides = {}) => fakeContext({ clock, run: { stateDir }, target: { connection: { spec: specOf(server), session: async () => main, open } }, ...overrides }),
-    cost: async (sql) => (await client.query(`EXPLAIN (FORMAT JSON) ${sql}`)).rows[0]["QUERY PLAN"][0].Plan["Total Cost"] as number,
+    context: (overrides = {}) =>
+      fakeContext({
+        clock,
+        run: { stateDir },
+        target: { connection: { spec: specOf(server), session: async () => main, open } },
+        ...overrides,
+      }),
+    cost: async (sql) =>
+      (await client.query(`EXPLAIN (FORMAT JSON) ${sql}`)).rows[0]["QUERY PLAN"][0].Plan[
+        "Total Cost"
+      ] as number,
     async stop() {
       for (const session of sessions) await session.close();
       await client.end();

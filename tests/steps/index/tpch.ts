@@ -13,7 +13,8 @@ CREATE TABLE lineitem (l_orderkey int NOT NULL, l_partkey int NOT NULL, l_suppke
 /** Rows for a scale: 1 is 1,500 orders and 6,000 lines. Values are spread by multiplication with primes: the same every time. */
 export function fill(scale: number): string {
   const n = (rows: number): number => Math.round(rows * scale);
-  const r = (column: string, prime: number, modulus: number): string => `((${column}::bigint * ${prime} + 11) % ${modulus})`;
+  const r = (column: string, prime: number, modulus: number): string =>
+    `((${column}::bigint * ${prime} + 11) % ${modulus})`;
   return `
 INSERT INTO region SELECT i, (ARRAY['AFRICA','AMERICA','ASIA','EUROPE','MIDDLE EAST'])[i + 1], 'c' FROM generate_series(0, 4) i;
 INSERT INTO nation SELECT i, (ARRAY['ALGERIA','ARGENTINA','BRAZIL','CANADA','EGYPT','ETHIOPIA','FRANCE','GERMANY','INDIA','INDONESIA','IRAN','IRAQ','JAPAN','JORDAN','KENYA','MOROCCO','MOZAMBIQUE','PERU','CHINA','ROMANIA','SAUDI ARABIA','VIETNAM','RUSSIA','UNITED KINGDOM','UNITED STATES'])[i + 1], i % 5, 'c' FROM generate_series(0, 24) i;

@@ -1,0 +1,65 @@
+import type { JsonObject } from "../../../engine/types.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
+import { readTexts } from "./counters.ts";
+import type { Change } from "./interval.ts";
+import type { Order } from "./top-sql.ts";
+
+function meanOf({ total_ms, calls }: Change): number {
+  return total_ms / Math.max(1, calls);
+}
+
+/** What makes a statement expensive; later figures decide between equal ones. */
+function weights(change: Change, order: Order): number[] {
+  const { total_ms, io_ms, io_bytes, temp_bytes } = change;
+  const first = { total: [], mean: [meanOf(change)], io: [io_ms, io_bytes], temp: [temp_bytes] };
+  return [...first[order], total_ms];
+}
+
+/** The most expensive statements of the interval, whose calls took `least` ms or more on average. */
+export function rank(
+  changes: readonly Change[],
+  { order, least, limit }: { order: Order; least: number; limit: number },
+): Change[] {
+  return changes
+    .filter((one) => meanOf(one) >= least)
+    .map((one) => ({ one, by: weights(one, order) }))
+    .toSorted((a, b) => {
+      const at = a.by.findIndex((value, n) => value !== b.by[n]);
+      return at === -1 ? (a.one.id < b.one.id ? -1 : 1) : (b.by[at] ?? 0) - (a.by[at] ?? 0);
+    })
+    .slice(0, limit)
+    .map(({ one }) => one);
+}
+
+/** With texts and what follows from the figures. `total_ms` is that of all statements. */
+export async function rowsOf(
+  pg: PgSession,
+  top: readonly Change[],
+  { total_ms, timed }: { total_ms: number; timed: boolean },
+  signal: AbortSignal,
+): Promise<JsonObject[]> {
+  const texts = await readTexts(
+    pg,
+    top.map(({ id }) => id),
+    signal,
+  );
+  return top.map((change) => {
+    const { id, hit, read, io_ms, total_ms: own, ...rest } = change;
+    const about = texts.get(id);
+    return {
+      queryid: id.split("/")[1] ?? "",
+      query: about?.query ?? "<dropped while it was read>",
+      database: about?.database ?? null,
+      total_ms: own,
+      mean_ms: Math.round(1000 * meanOf(change)) / 1000,
+      hit_percent: hit + read > 0 ? hundredths(hit / (hit + read)) : null,
+      io_ms: timed || io_ms > 0 ? io_ms : null,
+      share_percent: total_ms > 0 ? hundredths(own / total_ms) : 0,
+      ...rest,
+    };
+  });
+}
+
+function hundredths(share: number): number {
+  return Math.round(share * 10_000) / 100;
+}

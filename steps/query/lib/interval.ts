@@ -1,0 +1,101 @@
+import { COUNTED, type Counters, type Figures, type Live } from "./counters.ts";
+
+/** How the figures of a statement came about. */
+export const BASES = ["difference", "new", "reset"] as const;
+export type Basis = (typeof BASES)[number];
+
+/** What one statement did in the interval, whoever ran it. */
+export interface Change extends Figures {
+  /** `database/queryid`, OID and number. */
+  id: string;
+  basis: Basis;
+}
+
+export interface Interval {
+  /** From when the figures count: the earlier snapshot's time, or when all statistics were reset since. */
+  from: string;
+  to: string;
+  reset: boolean;
+  changes: Change[];
+  /** Execution time of all statements, those that the role may not see included. */
+  total_ms: number;
+  /** Entries that are gone; what they did in the interval is not known. */
+  evicted: number;
+  /** How often statements were evicted; null before 14. */
+  dealloc: number | null;
+  /** Entries of which it can't be told how much is of the interval; left out. */
+  untold: number;
+}
+
+/** What was counted between two snapshots of the same server by the same role. */
+export function between(before: Counters, { counters: now, since }: Live): Interval {
+  const reset = before.stats_reset !== now.stats_reset;
+  const changes = new Map<string, Change>();
+  let untold = 0;
+  for (const [key, counted] of Object.entries(now.entries)) {
+    const old = before.entries[key];
+    const began = Date.parse(since.get(key) ?? "") > Date.parse(before.taken_at);
+    const fresh = reset || began || (old !== undefined && wentBack(old, counted));
+    if (old === undefined && !fresh && !sees(before, key)) {
+      untold++;
+      continue;
+    }
+    const figures = minus(counted, fresh ? undefined : old);
+    if (figures.calls > 0 || figures.total_ms > 0)
+      add(changes, idOf(key), figures, old === undefined ? "new" : fresh ? "reset" : "difference");
+  }
+  const gone = Object.keys(before.entries).filter(
+    (key) => now.entries[key] === undefined && sees(now, key),
+  );
+  const listed = [...changes.values()];
+  const hidden = now.hidden_ms - (reset ? 0 : before.hidden_ms);
+  return {
+    from: reset && now.stats_reset !== null ? now.stats_reset : before.taken_at,
+    to: now.taken_at,
+    reset,
+    changes: listed,
+    total_ms: precise(
+      listed.reduce((sum, { total_ms }) => sum + total_ms, hidden < 0 ? now.hidden_ms : hidden),
+    ),
+    evicted: reset ? 0 : gone.length,
+    dealloc: now.dealloc === null ? null : now.dealloc - (reset ? 0 : (before.dealloc ?? 0)),
+    untold,
+  };
+}
+
+/** Whether an entry would stand in the snapshot if there was one: everybody sees their own. */
+function sees({ complete, hidden, role }: Counters, key: string): boolean {
+  return complete && (hidden === 0 || key.split("/")[1] === String(role));
+}
+
+/** Counters only rise: one that fell began anew, be it by a reset or since its entry was evicted and came back. */
+function wentBack(old: readonly number[], counted: readonly number[]): boolean {
+  return counted.some((value, at) => value < (old[at] ?? 0));
+}
+
+function minus(counted: readonly number[], old: readonly number[] | undefined): Figures {
+  return Object.fromEntries(
+    COUNTED.map((name, at) => [name, precise((counted[at] ?? 0) - (old?.[at] ?? 0))]),
+  ) as Figures;
+}
+
+function add(changes: Map<string, Change>, id: string, figures: Figures, basis: Basis): void {
+  const known = changes.get(id);
+  if (known === undefined) {
+    changes.set(id, { id, ...figures, basis });
+    return;
+  }
+  for (const name of COUNTED) known[name] = precise(known[name] + figures[name]);
+  if (known.basis !== basis)
+    known.basis = known.basis === "reset" || basis === "reset" ? "reset" : "difference";
+}
+
+function idOf(key: string): string {
+  const [database, , queryid] = key.split("/");
+  return `${database}/${queryid}`;
+}
+
+/** Takes away what binary fractions add to the server's three digits. */
+function precise(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

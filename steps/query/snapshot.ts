@@ -1,0 +1,231 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import { parseDuration } from "../../engine/expr/units.ts";
+import type { StepContext } from "../../engine/types.ts";
+import { defineStep } from "../define.ts";
+import { folderOf } from "../report/lib/store.ts";
+import { session } from "../sql/session.ts";
+import { rank, rowsOf } from "./lib/changed.ts";
+import { type Counters, readCounters } from "./lib/counters.ts";
+import { BASES, between, type Interval } from "./lib/interval.ts";
+import { GRANT_HINT } from "./lib/recorded.ts";
+import { ROW, ROW_KEYS } from "./lib/row.ts";
+import { parseSince, type Since } from "./lib/since.ts";
+import { earlier, keep } from "./lib/snapshots.ts";
+import { ORDERS } from "./lib/top-sql.ts";
+
+export default defineStep({
+  type: "query.snapshot",
+  summary: "Keep the counters of pg_stat_statements, and say what happened since an earlier time",
+  docs: `The counters stay in the state folder (\`snapshots/<system identifier>/statements-<time>.json\`, 0600), at most 50 for each server and
+role, the older the fewer; no texts of statements. With \`since\` the difference to the nearest older one is given: \`last\`, an age such as \`1h\`, or
+a time. When none is as old, the oldest is taken, and that is said.
+
+A statement's counters may have begun anew in between, by a reset or since it was dropped for want of room and came back: then \`basis\` is
+\`reset\` and its figures are the least that it did. Dropped ones that did not come back are counted in \`evicted\`; what they did is not
+known. Changes nothing on the server; with \`--plan\` nothing is kept.`,
+  example: `- query.snapshot:
+    since: 1h
+    order: total
+    limit: 10
+`,
+  effect: "read",
+  idempotent: true,
+  needs: ["postgres"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      since: {
+        type: ["string", "null"],
+        description:
+          "`last`, an age such as 1h, or a time such as 2026-02-22T10:00:00Z (UTC without a zone)",
+      },
+      order: {
+        type: "string",
+        enum: ORDERS,
+        default: "total",
+        description: "What makes a statement expensive",
+      },
+      threshold: {
+        type: "string",
+        format: "duration",
+        default: "0ms",
+        description: "Least mean time",
+      },
+      limit: {
+        type: "integer",
+        minimum: 1,
+        maximum: 1000,
+        default: 20,
+        description: "Statements at most",
+      },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["file", "taken_at", "changes"],
+    properties: {
+      file: {
+        type: ["string", "null"],
+        description: "Where this snapshot is kept; null when it is not",
+      },
+      taken_at: { type: "string" },
+      changes: {
+        description: "Null without `since`",
+        anyOf: [
+          { type: "null" },
+          {
+            type: "object",
+            additionalProperties: false,
+            required: [
+              "statements",
+              "hidden",
+              "total_ms",
+              "from",
+              "to",
+              "seconds",
+              "reset",
+              "evicted",
+              "dealloc",
+              "stats_reset",
+            ],
+            properties: {
+              statements: {
+                type: "array",
+                items: {
+                  type: "object",
+                  additionalProperties: false,
+                  required: [...ROW_KEYS, "basis"],
+                  properties: {
+                    ...ROW,
+                    basis: {
+                      type: "string",
+                      enum: BASES,
+                      description:
+                        "difference of two counts, new in the interval, or counted anew from a reset in it",
+                    },
+                  },
+                },
+              },
+              hidden: {
+                type: "integer",
+                description: "Statements that this role may not see; not in the list",
+              },
+              total_ms: {
+                type: "number",
+                description: "Execution time of all statements in the interval",
+              },
+              from: { type: "string" },
+              to: { type: "string" },
+              seconds: { type: "number" },
+              reset: { type: "boolean", description: "All statistics were reset: `from` is when" },
+              evicted: { type: "integer", description: "Statements that are no longer there" },
+              dealloc: {
+                type: ["integer", "null"],
+                description: "How often statements were dropped in the interval; null before 14",
+              },
+              stats_reset: { type: ["string", "null"] },
+            },
+          },
+        ],
+      },
+    },
+  },
+  async run(ctx, input) {
+    const { since = null, order = "total", threshold = "0ms", limit = 20 } = input;
+    const parsed = since === null ? null : parseSince(since);
+    const [pg, { identity }] = await Promise.all([session(ctx), ctx.target.facts()]);
+    const live = await readCounters(pg, ctx.signal);
+    const { counters } = live;
+    const folder = folderOf(ctx.run.stateDir, identity, counters.node);
+    const before = parsed === null ? null : await find(ctx, folder, counters, parsed);
+    const file = ctx.run.plan ? null : await kept(ctx, folder, counters);
+    const { taken_at, hidden, stats_reset, timed } = counters;
+    if (parsed === null) return { file, taken_at, changes: null };
+    if (before === null) {
+      throw new PgdbaError(
+        "invalid_param",
+        "There is no earlier snapshot of this server to compare with",
+        {
+          hint: `${file === null ? "Each run of `pgdba query slow-log` keeps one" : "This run kept the first one"}; compare later with --since last.`,
+        },
+      );
+    }
+    const interval = between(before, live);
+    warn(ctx, interval, hidden);
+    const { changes, total_ms, from, to, reset, evicted, dealloc } = interval;
+    const top = rank(changes, { order, least: parseDuration(threshold), limit });
+    return {
+      file,
+      taken_at,
+      changes: {
+        statements: await rowsOf(pg, top, { total_ms, timed }, ctx.signal),
+        hidden,
+        total_ms,
+        from,
+        to,
+        seconds: Math.max(0, Date.parse(to) - Date.parse(from)) / 1000,
+        reset,
+        evicted,
+        dealloc,
+        stats_reset,
+      },
+    };
+  },
+});
+
+async function find(
+  ctx: StepContext,
+  folder: string,
+  now: Counters,
+  { since }: { since: Since },
+): Promise<Counters | null> {
+  const taken = Date.parse(now.taken_at);
+  const wanted = since === null ? null : "age" in since ? taken - since.age : since.time;
+  if (wanted !== null && wanted > taken) {
+    throw new PgdbaError(
+      "invalid_param",
+      `since: ${new Date(wanted).toISOString()} is yet to come; on the server it is ${now.taken_at}`,
+      {
+        hint: "Give a time in the past, or an age such as 1h.",
+      },
+    );
+  }
+  const { before, unreadable } = await earlier(folder, now, wanted);
+  for (const file of unreadable)
+    ctx.warn(`${file} is no snapshot that this version can read; remove it`);
+  if (before !== null && wanted !== null && Date.parse(before.taken_at) > wanted)
+    ctx.warn(
+      `No snapshot is as old as was asked for; compared with the oldest, of ${before.taken_at}.`,
+    );
+  return before;
+}
+
+/** That a snapshot can't be kept must not cost the answer. */
+async function kept(ctx: StepContext, folder: string, counters: Counters): Promise<string | null> {
+  try {
+    return await keep(folder, counters);
+  } catch (error) {
+    if (!(error instanceof PgdbaError)) throw error;
+    ctx.warn(`This snapshot is not kept: ${error.message}. ${error.hint}`);
+    return null;
+  }
+}
+
+function warn(
+  ctx: StepContext,
+  { reset, from, evicted, dealloc, untold }: Interval,
+  hidden: number,
+): void {
+  if (reset) ctx.warn(`The statistics were reset in between; the figures count from ${from}.`);
+  if (evicted > 0)
+    ctx.warn(
+      `${evicted} statements of the earlier snapshot are gone${dealloc === 0 ? "" : " (pg_stat_statements.max may be too low)"}; what they did since is not in the figures.`,
+    );
+  if (untold > 0)
+    ctx.warn(
+      `${untold} statements are left out: the earlier snapshot could not see them, so it is not known how much of their time is new.`,
+    );
+  if (hidden > 0) ctx.warn(`${hidden} statements of others are left out. ${GRANT_HINT}`);
+}
