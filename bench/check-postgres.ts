@@ -27,13 +27,21 @@ const ACTIONS = [
 ];
 
 /** Time per check of a whole health check on the lab, beside check_postgres on the same server. */
-export async function checkPostgres(pgdba: string, root: string, env: Record<string, string>): Promise<Row> {
+export async function checkPostgres(
+  pgdba: string,
+  root: string,
+  env: Record<string, string>,
+): Promise<Row> {
   const up = Bun.spawnSync([pgdba, "lab", "up"], { env: { ...process.env, ...env } });
-  const lab = JSON.parse(up.stdout.toString()) as { data: { host: string; port: number; user: string; database: string } };
+  const lab = JSON.parse(up.stdout.toString()) as {
+    data: { host: string; port: number; user: string; database: string };
+  };
   const argv = [pgdba, "health", "check", "--cluster", "lab", "-q"];
   const total = await timeCommand(argv, 7, env);
   const once = Bun.spawnSync(argv, { env: { ...process.env, ...env } });
-  const { data } = JSON.parse(once.stdout.toString()) as { data: { summary: { checks: number; skipped: number } } };
+  const { data } = JSON.parse(once.stdout.toString()) as {
+    data: { summary: { checks: number; skipped: number } };
+  };
   const ran = data.summary.checks - data.summary.skipped;
 
   const check = installed("check_postgres", "check_postgres.pl");
@@ -58,9 +66,20 @@ async function eachAction(
   writeFileSync(passFile, `*:*:*:*:${password}\n`, { mode: 0o600 });
   const times: number[] = [];
   for (const action of ACTIONS) {
-    const argv = [check, `--action=${action}`, `--host=${lab.host}`, `--port=${lab.port}`, `--dbuser=${lab.user}`, `--dbname=${lab.database}`];
+    const argv = [
+      check,
+      `--action=${action}`,
+      `--host=${lab.host}`,
+      `--port=${lab.port}`,
+      `--dbuser=${lab.user}`,
+      `--dbname=${lab.database}`,
+    ];
     const started = performance.now();
-    const child = Bun.spawn(argv, { env: { ...process.env, ...env, PGPASSFILE: passFile }, stdout: "ignore", stderr: "ignore" });
+    const child = Bun.spawn(argv, {
+      env: { ...process.env, ...env, PGPASSFILE: passFile },
+      stdout: "ignore",
+      stderr: "ignore",
+    });
     const code = await child.exited;
     // 0 ok, 1 warning, 2 critical, 3 unknown: one that could not be made is not counted.
     if (code <= 2) times.push(performance.now() - started);

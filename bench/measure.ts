@@ -17,11 +17,19 @@ export function median(values: readonly number[]): number {
 }
 
 /** Median wall time of a command in ms; the first run, which warms the page cache, does not count. @throws when it fails */
-export async function timeCommand(argv: string[], runs: number, env: Record<string, string> = {}): Promise<number> {
+export async function timeCommand(
+  argv: string[],
+  runs: number,
+  env: Record<string, string> = {},
+): Promise<number> {
   const times: number[] = [];
   for (let run = 0; run <= runs; run++) {
     const started = performance.now();
-    const child = Bun.spawn(argv, { stdout: "ignore", stderr: "pipe", env: { ...process.env, ...env } });
+    const child = Bun.spawn(argv, {
+      stdout: "ignore",
+      stderr: "pipe",
+      env: { ...process.env, ...env },
+    });
     const errors = await new Response(child.stderr).text();
     const code = await child.exited;
     if (run > 0) times.push(performance.now() - started);
@@ -32,7 +40,10 @@ export async function timeCommand(argv: string[], runs: number, env: Record<stri
 
 /** The first of `names` that is installed. */
 export function installed(...names: string[]): string | undefined {
-  return names.map((name) => Bun.which(name)).find((path) => path !== null && existsSync(path)) ?? undefined;
+  return (
+    names.map((name) => Bun.which(name)).find((path) => path !== null && existsSync(path)) ??
+    undefined
+  );
 }
 
 /** A table with a ratio to the peer of the same run, and whether the figure asked for was reached. */
@@ -48,12 +59,26 @@ export function report(rows: readonly Row[]): { text: string; missed: number } {
       row.peer,
       row.peer_ms === null ? "not installed" : row.peer_ms.toFixed(1),
       ratio === null ? "" : `${ratio.toFixed(1)}x`,
-      [row.atMost_ms === undefined ? "" : `<= ${row.atMost_ms} ms`, row.atLeast === undefined ? "" : `>= ${row.atLeast}x`].filter(Boolean).join(", "),
+      [
+        row.atMost_ms === undefined ? "" : `<= ${row.atMost_ms} ms`,
+        row.atLeast === undefined ? "" : `>= ${row.atLeast}x`,
+      ]
+        .filter(Boolean)
+        .join(", "),
       reached ? (ratio === null && row.atLeast !== undefined ? "no peer" : "reached") : "MISSED",
     ];
   });
   const head = ["what", "ours, ms", "peer", "peer, ms", "ratio", "asked", ""];
-  const widths = head.map((title, at) => Math.max(title.length, ...cells.map((row) => row[at]!.length)));
-  const line = (row: string[]) => row.map((cell, at) => cell.padEnd(widths[at]!)).join("  ").trimEnd();
-  return { text: [line(head), ...cells.map(line)].join("\n"), missed: cells.filter((row) => row[6] === "MISSED").length };
+  const widths = head.map((title, at) =>
+    Math.max(title.length, ...cells.map((row) => row[at]!.length)),
+  );
+  const line = (row: string[]) =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at]!))
+      .join("  ")
+      .trimEnd();
+  return {
+    text: [line(head), ...cells.map(line)].join("\n"),
+    missed: cells.filter((row) => row[6] === "MISSED").length,
+  };
 }

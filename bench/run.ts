@@ -14,26 +14,43 @@ const PEER_FURTHER = 20;
 
 const pgdba = join(import.meta.dir, "../engine/pgdba");
 const root = mkdtempSync(join(tmpdir(), "pgdba-bench-"));
-const env = { PGDBA_HOME: join(root, "home"), ANSIBLE_LOCALHOST_WARNING: "false", ANSIBLE_INVENTORY_UNPARSED_WARNING: "false" };
+const env = {
+  PGDBA_HOME: join(root, "home"),
+  ANSIBLE_LOCALHOST_WARNING: "false",
+  ANSIBLE_INVENTORY_UNPARSED_WARNING: "false",
+};
 const runbooks = join(root, "runbooks/bench");
 mkdirSync(runbooks, { recursive: true });
 
 function runbook(name: string, step: string, count: number, risk: string): void {
   const steps = Array.from({ length: count }, () => `  - ${step}`).join("\n");
-  writeFileSync(join(runbooks, `${name}.yaml`), `summary: bench\nrisk: ${risk}\nsteps:\n${steps}\n`);
+  writeFileSync(
+    join(runbooks, `${name}.yaml`),
+    `summary: bench\nrisk: ${risk}\nsteps:\n${steps}\n`,
+  );
 }
 
 function playbook(name: string, task: string, count: number): string {
   const file = join(root, `${name}.yml`);
   const tasks = Array.from({ length: count }, () => `    - ${task}`).join("\n");
-  writeFileSync(file, `- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n${tasks}\n`);
+  writeFileSync(
+    file,
+    `- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n${tasks}\n`,
+  );
   return file;
 }
 
-const ours = (name: string) => timeCommand([pgdba, "run", `bench/${name}`, "--runbooks", join(root, "runbooks"), "-q"], RUNS, env);
+const ours = (name: string) =>
+  timeCommand(
+    [pgdba, "run", `bench/${name}`, "--runbooks", join(root, "runbooks"), "-q"],
+    RUNS,
+    env,
+  );
 const ansible = installed("ansible-playbook");
-const theirs = (file: string) => (ansible ? timeCommand([ansible, file], 3, env) : Promise.resolve(null));
-const slope = (many: number | null, one: number | null, steps: number) => (many === null || one === null ? null : (many - one) / steps);
+const theirs = (file: string) =>
+  ansible ? timeCommand([ansible, file], 3, env) : Promise.resolve(null);
+const slope = (many: number | null, one: number | null, steps: number) =>
+  many === null || one === null ? null : (many - one) / steps;
 
 runbook("noop1", "set: {x: 1}", 1, "read");
 runbook("noopn", "set: {x: 1}", 1 + FURTHER, "read");
@@ -49,11 +66,24 @@ try {
   ] as const) {
     const path = installed(argv[0]);
     const peer = path ? await timeCommand([path, argv[1]], 3, env) : null;
-    rows.push({ what: "pgdba list, cold", ours_ms: list, peer: name, peer_ms: peer, atMost_ms: 50, atLeast: 1 });
+    rows.push({
+      what: "pgdba list, cold",
+      ours_ms: list,
+      peer: name,
+      peer_ms: peer,
+      atMost_ms: 50,
+      atLeast: 1,
+    });
   }
   const noop1 = await ours("noop1");
   const debug1 = await theirs(playbook("debug1", "debug: {msg: x}", 1));
-  rows.push({ what: "1-step no-op run, cold, journalled", ours_ms: noop1, peer: "ansible-playbook, 1 debug", peer_ms: debug1, atLeast: 5 });
+  rows.push({
+    what: "1-step no-op run, cold, journalled",
+    ours_ms: noop1,
+    peer: "ansible-playbook, 1 debug",
+    peer_ms: debug1,
+    atLeast: 5,
+  });
   const debugN = await theirs(playbook("debugn", "debug: {msg: x}", 1 + PEER_FURTHER));
   rows.push({
     what: "each further no-op step, durable",
@@ -78,6 +108,10 @@ try {
   process.stdout.write(`${text}\n`);
   process.exitCode = missed === 0 ? 0 : 1;
 } finally {
-  await Bun.spawn([pgdba, "lab", "down", "--remove"], { env: { ...process.env, ...env }, stdout: "ignore", stderr: "ignore" }).exited;
+  await Bun.spawn([pgdba, "lab", "down", "--remove"], {
+    env: { ...process.env, ...env },
+    stdout: "ignore",
+    stderr: "ignore",
+  }).exited;
   rmSync(root, { recursive: true, force: true });
 }

@@ -18,7 +18,13 @@ export function success(command: string, now: Date, data: Json): Envelope {
   return { success: true, timestamp: now.toISOString(), command, data, error: null };
 }
 
-export function failure(command: string, now: Date, error: ErrorRecord, data: Json = null, run?: Json): Envelope {
+export function failure(
+  command: string,
+  now: Date,
+  error: ErrorRecord,
+  data: Json = null,
+  run?: Json,
+): Envelope {
   return {
     success: false,
     timestamp: now.toISOString(),

@@ -19,7 +19,12 @@ export interface GateInput {
     expectedIdentity: string | null;
     capabilities: readonly string[];
   };
-  flags: { yes: boolean; confirm: string | null; iKnowWhatIAmDoing: boolean; explicitCluster: boolean };
+  flags: {
+    yes: boolean;
+    confirm: string | null;
+    iKnowWhatIAmDoing: boolean;
+    explicitCluster: boolean;
+  };
   caller: string;
   policy: readonly PolicyRule[];
   /** A runbook that takes a verified backup is there to be run first. */
@@ -28,7 +33,13 @@ export interface GateInput {
 
 export type Verdict =
   | { answer: "allow" }
-  | { answer: "refuse"; gate: string; code: "gate_refused" | "policy_refused" | "identity_mismatch" | "capability_missing"; reason: string; hint: string }
+  | {
+      answer: "refuse";
+      gate: string;
+      code: "gate_refused" | "policy_refused" | "identity_mismatch" | "capability_missing";
+      reason: string;
+      hint: string;
+    }
   /** May be answered on a terminal: by `y` when `expect` is null, else by typing `expect`. */
   | { answer: "ask"; gate: string; question: string; expect: string | null; hint: string };
 
@@ -56,7 +67,9 @@ const GATES: readonly Gate[] = [
 /** All gates, in order; a refusal anywhere wins over a question. Pure. */
 export function judge(input: GateInput): Verdict {
   const verdicts = GATES.map((gate) => gate(input));
-  return verdicts.find((v) => v.answer === "refuse") ?? verdicts.find((v) => v.answer === "ask") ?? ALLOW;
+  return (
+    verdicts.find((v) => v.answer === "refuse") ?? verdicts.find((v) => v.answer === "ask") ?? ALLOW
+  );
 }
 
 function identity({ target }: GateInput): Verdict {
@@ -103,7 +116,8 @@ function production(input: GateInput): Verdict {
 }
 
 function connected({ target, runbook, calls }: GateInput): Verdict {
-  if (![runbook, ...calls].includes(DESTROYS_CLUSTER) || target.ownership === "managed") return ALLOW;
+  if (![runbook, ...calls].includes(DESTROYS_CLUSTER) || target.ownership === "managed")
+    return ALLOW;
   return {
     answer: "refuse",
     gate: "connected",
@@ -142,7 +156,11 @@ function policy(input: GateInput): Verdict {
   const rule = rules.find(({ action }) => action === "refuse") ?? rules[0];
   if (!rule || (input.plan && rule.action === "confirm")) return ALLOW;
   if (rule.action === "confirm") {
-    return confirmByName(input, "policy", `${rule.reason ?? "The policy asks for a confirmation"} (${rule.file})`);
+    return confirmByName(
+      input,
+      "policy",
+      `${rule.reason ?? "The policy asks for a confirmation"} (${rule.file})`,
+    );
   }
   return {
     answer: "refuse",
@@ -177,7 +195,11 @@ function backup({ risk, backupRunbook, runbook, plan }: GateInput): Verdict {
 
 function destructive(input: GateInput): Verdict {
   if (input.plan || input.risk !== "destructive") return ALLOW;
-  return confirmByName(input, "destructive", `${input.runbook} destroys data of ${input.target.name}`);
+  return confirmByName(
+    input,
+    "destructive",
+    `${input.runbook} destroys data of ${input.target.name}`,
+  );
 }
 
 function disruptive({ risk, flags, runbook, target: to, plan }: GateInput): Verdict {

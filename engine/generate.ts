@@ -22,17 +22,25 @@ function put(file: string, text: string): void {
 function stepFiles(): string[] {
   return readdirSync(join(root, "steps"), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
-    .flatMap((entry) => readdirSync(join(root, "steps", entry.name)).map((name) => `${entry.name}/${name}`))
+    .flatMap((entry) =>
+      readdirSync(join(root, "steps", entry.name)).map((name) => `${entry.name}/${name}`),
+    )
     .filter((name) => name.endsWith(".ts"))
     .toSorted();
 }
 
 put("steps/_registry.ts", generateRegistry(root, stepFiles()));
-const { loaders } = (await import(`${root}/steps/_registry.ts`)) as { loaders: Parameters<typeof generateIndex>[1] };
+const { loaders } = (await import(`${root}/steps/_registry.ts`)) as {
+  loaders: Parameters<typeof generateIndex>[1];
+};
 const { index, schema, registry, library } = await generateIndex(root, loaders);
 put("runbooks/_index.json", index);
 put("runbooks/schema.json", schema);
 for (const [file, text] of Object.entries(await generateDocs(library, registry))) put(file, text);
 
-process.stderr.write(stale.length === 0 ? "all derived files are current\n" : `${check ? "stale" : "written"}: ${stale.join(", ")}\n`);
+process.stderr.write(
+  stale.length === 0
+    ? "all derived files are current\n"
+    : `${check ? "stale" : "written"}: ${stale.join(", ")}\n`,
+);
 process.exit(check && stale.length > 0 ? 1 : 0);

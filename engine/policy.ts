@@ -31,7 +31,10 @@ const SCHEMA: JsonSchema = {
               risk: { type: "array", items: { type: "string", enum: [...RISKS] } },
               label: { type: "string" },
               cluster: { type: "string", description: "Name, `*` for anything" },
-              caller: { type: "string", description: "human, agent, ci, script, or what PGDBA_CALLER says" },
+              caller: {
+                type: "string",
+                description: "human, agent, ci, script, or what PGDBA_CALLER says",
+              },
             },
           },
           action: { type: "string", enum: ["refuse", "confirm"] },
@@ -50,10 +53,14 @@ export async function loadPolicy(files: readonly string[]): Promise<PolicyRule[]
       rules.push(...(await readRules(file)));
     } catch (cause) {
       if (["ENOENT", "ENOTDIR"].includes((cause as NodeJS.ErrnoException).code ?? "")) continue;
-      throw new PgdbaError("invalid_config", `${file} is not a valid policy: ${toPgdbaError(cause).message}`, {
-        cause,
-        hint: "Nothing runs under a policy that can't be read. Mend the file.",
-      });
+      throw new PgdbaError(
+        "invalid_config",
+        `${file} is not a valid policy: ${toPgdbaError(cause).message}`,
+        {
+          cause,
+          hint: "Nothing runs under a policy that can't be read. Mend the file.",
+        },
+      );
     }
   }
   return rules;
@@ -66,17 +73,27 @@ async function readRules(file: string): Promise<PolicyRule[]> {
   const { data } = parseDocument(text, file);
   const problems = validate(SCHEMA, data, "the policy").map((problem) => problem.message);
   if (problems.length > 0) throw new PgdbaError("invalid_config", problems.join("; "));
-  return (data as unknown as { rules: Omit<PolicyRule, "file">[] }).rules.map((rule) => ({ ...rule, file }));
+  return (data as unknown as { rules: Omit<PolicyRule, "file">[] }).rules.map((rule) => ({
+    ...rule,
+    file,
+  }));
 }
 
 /** True when every condition of the rule holds. */
 export function matchesRule(
   rule: PolicyRule,
-  run: { runbook: string; calls: readonly string[]; risk: string; caller: string; target: { cluster: string | null; labels: readonly string[] } },
+  run: {
+    runbook: string;
+    calls: readonly string[];
+    risk: string;
+    caller: string;
+    target: { cluster: string | null; labels: readonly string[] };
+  },
 ): boolean {
   const { match } = rule;
   return (
-    (match.runbook === undefined || [run.runbook, ...run.calls].some((name) => glob(match.runbook!, name))) &&
+    (match.runbook === undefined ||
+      [run.runbook, ...run.calls].some((name) => glob(match.runbook!, name))) &&
     (match.risk === undefined || match.risk.includes(run.risk)) &&
     (match.label === undefined || run.target.labels.includes(match.label)) &&
     (match.cluster === undefined || glob(match.cluster, run.target.cluster ?? "")) &&
@@ -99,4 +116,3 @@ function glob(pattern: string, text: string): boolean {
   }
   return text.length - last.length >= at && text.endsWith(last);
 }
-

@@ -89,12 +89,21 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   const holder = thisProcess();
   const releasers = new Releasers();
   const emit: RunState["emit"] = (event) =>
-    host.listener(host.secrets.redactData({ ...event, at: host.clock.now().toISOString(), run: id }));
+    host.listener(
+      host.secrets.redactData({ ...event, at: host.clock.now().toISOString(), run: id }),
+    );
 
   const entered = await passGates(request, risk, releasers);
   let state: RunState;
   try {
-    const lock = await takeLocks(host, request, { id, risk, holder, identity: entered.identity, emit, releasers });
+    const lock = await takeLocks(host, request, {
+      id,
+      risk,
+      holder,
+      identity: entered.identity,
+      emit,
+      releasers,
+    });
     record(host, request, { id, startedAt, risk, holder, identity: entered.identity });
     state = makeState(host, request, { id, startedAt, releasers, emit, targetView: entered.view });
     state.lock = lock;
@@ -107,7 +116,13 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   emit(
     request.resume
       ? { kind: "run.resumed", runbook: runbook.name }
-      : { kind: "run.started", runbook: runbook.name, plan: request.plan, target: target.name, steps: runbook.steps.length },
+      : {
+          kind: "run.started",
+          runbook: runbook.name,
+          plan: request.plan,
+          target: target.name,
+          steps: runbook.steps.length,
+        },
   );
   announceStops(host, state);
   stop.run = id;
@@ -140,7 +155,12 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   try {
     if (stop.hard.aborted) host.journal.markOpenUnknown(id);
     if (error?.code !== "journal_failed") {
-      host.journal.finishRun(id, { ...end, finished_at: host.clock.now().toISOString(), duration_ms: duration, output });
+      host.journal.finishRun(id, {
+        ...end,
+        finished_at: host.clock.now().toISOString(),
+        duration_ms: duration,
+        output,
+      });
     }
   } catch (thrown) {
     const broken = toPgdbaError(thrown);
@@ -177,7 +197,11 @@ function announceStops({ journal }: Host, { id, stop, emit, warnings }: RunState
       once,
     );
   }
-  stop.hard.addEventListener("abort", () => emit({ kind: "run.interrupting", signal: signal(), forced: true }), once);
+  stop.hard.addEventListener(
+    "abort",
+    () => emit({ kind: "run.interrupting", signal: signal(), forced: true }),
+    once,
+  );
 }
 
 function ending(
@@ -186,7 +210,9 @@ function ending(
   unwound: Unwound,
 ): { status: RunStatus; exit: ExitCode; error: ErrorRecord | null } {
   const failed = error && errorRecord(error);
-  const exit = failed ? exitCode(failed, { undone: unwound.undone, undoFailed: unwound.failed.length }) : 0;
+  const exit = failed
+    ? exitCode(failed, { undone: unwound.undone, undoFailed: unwound.failed.length })
+    : 0;
   return { status: statusOf(exit, plan, unwound), exit, error: failed };
 }
 
@@ -219,7 +245,13 @@ function topScope(runbook: Runbook, params: JsonObject): Scope {
 function record(
   host: Host,
   request: RunRequest,
-  made: { id: string; startedAt: string; risk: Runbook["risk"]; holder: Holder; identity: string | null },
+  made: {
+    id: string;
+    startedAt: string;
+    risk: Runbook["risk"];
+    holder: Holder;
+    identity: string | null;
+  },
 ): void {
   if (request.resume) {
     host.journal.adoptRun(made.id, made.holder, request.resume.row.holder);
@@ -252,7 +284,8 @@ function makeState(
   const { journal, registry, library, secrets, clock, env, cwd, stateDir } = host;
   const rows = request.resume ? journal.steps(made.id) : [];
   // A run that was told to stop stays stopped: what is left of it is the unwinding.
-  if (request.resume?.row.cancelled && request.stop.reason === null) request.stop.request(request.resume.row.cancelled);
+  if (request.resume?.row.cancelled && request.stop.reason === null)
+    request.stop.request(request.resume.row.cancelled);
   return {
     ...made,
     journal,
@@ -285,9 +318,13 @@ async function takeBackup(state: RunState, scope: Scope): Promise<void> {
   // The backup outlives the run, however that ends.
   state.undo.length = 0;
   if (asObject(output)["verified"] === true) return;
-  throw new PgdbaError("gate_refused", "The backup that must precede a destructive runbook was not verified", {
-    hint: `See the steps under ${BACKUP_PATH}/. Nothing was destroyed.`,
-  });
+  throw new PgdbaError(
+    "gate_refused",
+    "The backup that must precede a destructive runbook was not verified",
+    {
+      hint: `See the steps under ${BACKUP_PATH}/. Nothing was destroyed.`,
+    },
+  );
 }
 
 async function closeAll(releasers: Releasers): Promise<PgdbaError | undefined> {

@@ -1,4 +1,11 @@
-import type { Effect, Json, JsonSchema, ProbeResult, StepContext, StepType } from "../engine/types.ts";
+import type {
+  Effect,
+  Json,
+  JsonSchema,
+  ProbeResult,
+  StepContext,
+  StepType,
+} from "../engine/types.ts";
 
 interface Named {
   string: string;

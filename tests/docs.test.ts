@@ -8,14 +8,21 @@ let dir: string;
 
 /** The fenced blocks of a page that name the file they are. */
 function files(page: string): { file: string; text: string }[] {
-  const blocks = readFileSync(join(root, page), "utf8").matchAll(/```(?:yaml|ts)\n(?:#|\/\/) file: (\S+)\n([\s\S]*?)```/g);
+  const blocks = readFileSync(join(root, page), "utf8").matchAll(
+    /```(?:yaml|ts)\n(?:#|\/\/) file: (\S+)\n([\s\S]*?)```/g,
+  );
   return [...blocks].map(([, file, text]) => ({ file: file!, text: text! }));
 }
 
 async function pgdba(...args: string[]): Promise<{ exit: number; data: any; error: any }> {
   const child = Bun.spawn([join(root, "engine/pgdba"), ...args], {
     cwd: dir,
-    env: { ...process.env, PGDBA_SOURCE: "1", PGDBA_HOME: join(dir, "home"), PGDBA_ETC: join(dir, "etc") },
+    env: {
+      ...process.env,
+      PGDBA_SOURCE: "1",
+      PGDBA_HOME: join(dir, "home"),
+      PGDBA_ETC: join(dir, "etc"),
+    },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "ignore",
@@ -34,7 +41,8 @@ beforeAll(() => {
     writeFileSync(join(dir, file), text);
   }
   writeFileSync(join(dir, "home/config.yaml"), "user_steps: true\n");
-  const call = "summary: Greets\nrisk: read\nsteps:\n  - id: g\n    team.greet: {name: Ada}\noutput: {text: steps.g.output.text}\n";
+  const call =
+    "summary: Greets\nrisk: read\nsteps:\n  - id: g\n    team.greet: {name: Ada}\noutput: {text: steps.g.output.text}\n";
   writeFileSync(join(dir, ".pgdba/runbooks/team/greet.yaml"), call);
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -61,8 +69,14 @@ test("the step type of the docs runs, the policy and the cluster of the docs are
 });
 
 test("links between pages lead somewhere", () => {
-  for (const page of ["README.md", "AGENTS.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)]) {
-    for (const [, target] of readFileSync(join(root, page), "utf8").matchAll(/\]\(([a-z][\w./-]*)(?:#[\w-]*)?\)/gi)) {
+  for (const page of [
+    "README.md",
+    "AGENTS.md",
+    ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`),
+  ]) {
+    for (const [, target] of readFileSync(join(root, page), "utf8").matchAll(
+      /\]\(([a-z][\w./-]*)(?:#[\w-]*)?\)/gi,
+    )) {
       const file = Bun.file(join(root, dirname(page), target!));
       expect(file.size, `${page} links to ${target}`).toBeGreaterThan(0);
     }

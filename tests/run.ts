@@ -7,7 +7,14 @@ const FOLDERS = ["engine", "steps"];
 const root = join(import.meta.dir, "..");
 const only = process.argv.slice(2);
 
-const argv = [process.execPath, "test", ...only, "--coverage", "--coverage-reporter=lcov", "--coverage-dir=coverage"];
+const argv = [
+  process.execPath,
+  "test",
+  ...only,
+  "--coverage",
+  "--coverage-reporter=lcov",
+  "--coverage-dir=coverage",
+];
 const child = Bun.spawn(argv, { cwd: root, stdin: "ignore", stdout: "inherit", stderr: "pipe" });
 let said = "";
 const decoder = new TextDecoder();
@@ -26,7 +33,9 @@ if (only.length === 0) {
     const percent = found === 0 ? 0 : (100 * hit) / found;
     const enough = percent >= LEAST_PERCENT;
     covered &&= enough;
-    process.stdout.write(`coverage of ${folder}: ${percent.toFixed(1)} % of ${found} lines${enough ? "" : `, less than ${LEAST_PERCENT} %`}\n`);
+    process.stdout.write(
+      `coverage of ${folder}: ${percent.toFixed(1)} % of ${found} lines${enough ? "" : `, less than ${LEAST_PERCENT} %`}\n`,
+    );
   }
 }
 process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
@@ -38,7 +47,8 @@ function lines(folder: string): { hit: number; found: number } {
   let hit = 0;
   let found = 0;
   for (const line of readFileSync(join(root, "coverage/lcov.info"), "utf8").split("\n")) {
-    if (line.startsWith("SF:")) inside = line.slice(3).replace(`${root}/`, "").startsWith(`${folder}/`);
+    if (line.startsWith("SF:"))
+      inside = line.slice(3).replace(`${root}/`, "").startsWith(`${folder}/`);
     if (!inside || !line.startsWith("DA:")) continue;
     found += 1;
     if (!line.endsWith(",0")) hit += 1;

@@ -13,17 +13,26 @@ export const GLOBAL_FLAGS = {
   port: { type: "string", summary: "Its port" },
   user: { type: "string", summary: "The role to connect as" },
   database: { type: "string", short: "d", summary: "The database to connect to" },
-  runbooks: { type: "string", multiple: true, summary: "A folder of runbooks that wins over all others" },
+  runbooks: {
+    type: "string",
+    multiple: true,
+    summary: "A folder of runbooks that wins over all others",
+  },
   plan: { type: "boolean", summary: "Dry run: read steps run, change steps are shown" },
   yes: { type: "boolean", short: "y", summary: "Confirms a disruptive runbook" },
   confirm: { type: "string", summary: "Confirms a destructive runbook by the cluster's name" },
-  "i-know-what-i-am-doing": { type: "boolean", summary: "Needed, with --cluster, by chaos runbooks" },
+  "i-know-what-i-am-doing": {
+    type: "boolean",
+    summary: "Needed, with --cluster, by chaos runbooks",
+  },
   "no-input": { type: "boolean", summary: "Never ask, not even on a terminal" },
   "lock-wait": { type: "string", summary: "How long to wait for another run on the target (10s)" },
   events: { type: "string", summary: "Write every event to this file as NDJSON" },
   quiet: { type: "boolean", short: "q", summary: "No progress on stderr" },
-} as const satisfies Record<string, { type: "string" | "boolean"; short?: string; multiple?: boolean; summary: string }>;
-
+} as const satisfies Record<
+  string,
+  { type: "string" | "boolean"; short?: string; multiple?: boolean; summary: string }
+>;
 
 export interface Parsed {
   words: string[];
@@ -59,7 +68,13 @@ function parse(argv: string[], specs: Record<string, FlagSpec>, lenient: boolean
     // Every flag may be repeated for the parser, so that a repetition is an error of ours and not silently the last.
     options[name] = { type, multiple: true, ...(short ? { short } : {}) };
   }
-  const { tokens } = parseArgs({ args: argv, options, strict: false, allowPositionals: true, tokens: true });
+  const { tokens } = parseArgs({
+    args: argv,
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
   const out: Parsed = { words: [], flags: Object.create(null) };
   for (const token of tokens) {
     if (token.kind === "positional") out.words.push(token.value);
@@ -87,14 +102,18 @@ function setFlag(
 ): void {
   if (spec.type === "boolean") {
     if (value !== undefined && value !== "true" && value !== "false" && !lenient) {
-      throw new PgdbaError("usage", `${raw} is a switch; it takes no value`, { hint: `Write ${raw} or --no-${name}.` });
+      throw new PgdbaError("usage", `${raw} is a switch; it takes no value`, {
+        hint: `Write ${raw} or --no-${name}.`,
+      });
     }
     out.flags[name] = value !== "false";
     return;
   }
   if (value === undefined) {
     if (lenient) return;
-    throw new PgdbaError("usage", `${raw} needs a value`, { hint: `Write ${raw} VALUE or ${raw}=VALUE.` });
+    throw new PgdbaError("usage", `${raw} needs a value`, {
+      hint: `Write ${raw} VALUE or ${raw}=VALUE.`,
+    });
   }
   const before = out.flags[name];
   if (spec.multiple) {
@@ -119,13 +138,20 @@ export function paramFlags(params: Record<string, ParamSpec>): Record<string, Fl
   return Object.fromEntries(
     Object.entries(params).map(([name, spec]) => [
       name.replaceAll("_", "-"),
-      { type: spec.type === "boolean" ? "boolean" : "string", multiple: accepts(spec, "array") } as const,
+      {
+        type: spec.type === "boolean" ? "boolean" : "string",
+        multiple: accepts(spec, "array"),
+      } as const,
     ]),
   );
 }
 
 /** Values for the parameters among the parsed flags and bare words. @throws PgdbaError usage for a word too many */
-export function paramValues(params: Record<string, ParamSpec>, parsed: Parsed, words: string[]): Record<string, unknown> {
+export function paramValues(
+  params: Record<string, ParamSpec>,
+  parsed: Parsed,
+  words: string[],
+): Record<string, unknown> {
   const given: Record<string, unknown> = Object.create(null);
   for (const name of Object.keys(params)) {
     const value = parsed.flags[name.replaceAll("_", "-")];
@@ -135,9 +161,13 @@ export function paramValues(params: Record<string, ParamSpec>, parsed: Parsed, w
   words.forEach((word, index) => {
     const name = Object.keys(params).find((key) => params[key]?.positional === index + 1);
     if (!name) {
-      throw new PgdbaError("usage", `Nothing is to be done with the word ${JSON.stringify(word.slice(0, 200))}`, {
-        hint: "Parameters are given as flags; `--help` shows them.",
-      });
+      throw new PgdbaError(
+        "usage",
+        `Nothing is to be done with the word ${JSON.stringify(word.slice(0, 200))}`,
+        {
+          hint: "Parameters are given as flags; `--help` shows them.",
+        },
+      );
     }
     given[name] ??= word;
   });

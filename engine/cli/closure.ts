@@ -1,7 +1,16 @@
 import { compile } from "../check/compile.ts";
 import { PgdbaError } from "../errors.ts";
 import { formatDiagnostics } from "../load/frame.ts";
-import type { Diagnostic, Doc, Json, JsonSchema, Library, Runbook, StepNode, StepRegistry } from "../types.ts";
+import type {
+  Diagnostic,
+  Doc,
+  Json,
+  JsonSchema,
+  Library,
+  Runbook,
+  StepNode,
+  StepRegistry,
+} from "../types.ts";
 
 /** A runbook of a destructive run is preceded by this one. */
 const BACKUP = "backup/create";
@@ -29,7 +38,8 @@ export async function compileClosure(
     return runbook;
   };
   const runbook = await add(name);
-  if ([...runbooks.values()].some((one) => one.risk === "destructive") && library.find(BACKUP)) await add(BACKUP);
+  if ([...runbooks.values()].some((one) => one.risk === "destructive") && library.find(BACKUP))
+    await add(BACKUP);
   return { runbook, runbooks, warnings };
 }
 
@@ -54,7 +64,9 @@ async function calledBy(nodes: readonly StepNode[], registry: StepRegistry): Pro
   const names = new Set<string>();
   for (const node of nodes) {
     const inner =
-      node.node === "block" ? [...node.block, ...(node.rescue ?? []), ...(node.always ?? [])] : node.undo || [];
+      node.node === "block"
+        ? [...node.block, ...(node.rescue ?? []), ...(node.always ?? [])]
+        : node.undo || [];
     for (const called of await calledBy(inner, registry)) names.add(called);
     if (node.node === "action") collect((await registry.get(node.type)).input, node.input, names);
   }
@@ -63,7 +75,8 @@ async function calledBy(nodes: readonly StepNode[], registry: StepRegistry): Pro
 
 function collect(schema: JsonSchema, value: Json, names: Set<string>): void {
   if (typeof value === "string" && schema.format === "runbook") names.add(value);
-  for (const branch of [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]) collect(branch, value, names);
+  for (const branch of [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])])
+    collect(branch, value, names);
   if (value === null || typeof value !== "object" || Array.isArray(value)) return;
   for (const [key, inner] of Object.entries(schema.properties ?? {})) {
     if (Object.hasOwn(value, key)) collect(inner, value[key]!, names);

@@ -39,9 +39,13 @@ export async function loadConfig(stateDir: string): Promise<Config> {
   const { data } = parseDocument(readFileSync(file, "utf8"), file);
   const problems = validate(SCHEMA, data ?? {}, "the configuration");
   if (problems.length > 0) {
-    throw new PgdbaError("invalid_config", `${file}: ${problems.map((p) => p.message).join("; ")}`, {
-      hint: problems.find((p) => p.hint)?.hint ?? "Mend the file, or move it away.",
-    });
+    throw new PgdbaError(
+      "invalid_config",
+      `${file}: ${problems.map((p) => p.message).join("; ")}`,
+      {
+        hint: problems.find((p) => p.hint)?.hint ?? "Mend the file, or move it away.",
+      },
+    );
   }
   return (data ?? {}) as Config;
 }

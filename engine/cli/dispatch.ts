@@ -26,7 +26,8 @@ export async function main(front: Front): Promise<ExitCode> {
       envelope: failure(command, front.clock.now(), errorRecord(error)),
     };
   }
-  if (result.error && front.env["PGDBA_DEBUG"]) front.stderr.write(`${front.secrets.redact(stackOf(result.error))}\n`);
+  if (result.error && front.env["PGDBA_DEBUG"])
+    front.stderr.write(`${front.secrets.redact(stackOf(result.error))}\n`);
   const now = front.clock.now();
   const envelope = result.envelope ?? success(result.command ?? command, now, result.data ?? null);
   await print(front, result, front.secrets.redactData(envelope));
@@ -58,7 +59,8 @@ async function dispatch(front: Front): Promise<Result> {
     const parsed = parseFlags(front.argv, extra.flags);
     const action = parsed.words[1];
     if (action === undefined) return help(front, [first]);
-    if (!Object.hasOwn(extra.actions, action)) throw unknownAction(extra.name, action, Object.keys(extra.actions));
+    if (!Object.hasOwn(extra.actions, action))
+      throw unknownAction(extra.name, action, Object.keys(extra.actions));
     const { stateDirOf } = await import("./config.ts");
     const data = await extra.run(action, parsed.flags, {
       stateDir: stateDirOf(front),
@@ -87,7 +89,9 @@ function parseLenient(argv: string[]): Parsed {
     return parseFlags(argv);
   } catch {
     const known = new Set<string>(Object.keys(GLOBAL_FLAGS));
-    const kept = argv.filter((arg) => !arg.startsWith("--") || known.has(arg.slice(2).split("=")[0]!));
+    const kept = argv.filter(
+      (arg) => !arg.startsWith("--") || known.has(arg.slice(2).split("=")[0]!),
+    );
     try {
       return parseFlags(kept);
     } catch {
@@ -115,21 +119,29 @@ async function complete(front: Front): Promise<Result> {
 
 function unknownAction(resource: string, action: string, actions: readonly string[]): PgdbaError {
   const close = suggest(action, actions);
-  return new PgdbaError("unknown_command", `${resource} has no ${JSON.stringify(action.slice(0, 100))}`, {
-    hint: close ? `Did you mean ${resource} ${close}?` : `It has: ${actions.join(", ")}.`,
-  });
+  return new PgdbaError(
+    "unknown_command",
+    `${resource} has no ${JSON.stringify(action.slice(0, 100))}`,
+    {
+      hint: close ? `Did you mean ${resource} ${close}?` : `It has: ${actions.join(", ")}.`,
+    },
+  );
 }
 
 function unknownCommand(front: Front, words: string[], runbooks: string[]): PgdbaError {
   const typed = words.slice(0, 2).join(" ").slice(0, 200);
   const candidates = [
     ...Object.keys(COMMANDS),
-    ...front.extras.flatMap((extra) => Object.keys(extra.actions).map((action) => `${extra.name} ${action}`)),
+    ...front.extras.flatMap((extra) =>
+      Object.keys(extra.actions).map((action) => `${extra.name} ${action}`),
+    ),
     ...runbooks.map((name) => name.replace("/", " ")),
   ];
   const close = suggest(typed, candidates) ?? suggest(words[0] ?? "", Object.keys(COMMANDS));
   return new PgdbaError("unknown_command", `There is no command ${JSON.stringify(typed)}`, {
-    hint: close ? `Did you mean \`pgdba ${close}\`?` : "`pgdba help` shows the commands, `pgdba list` the runbooks.",
+    hint: close
+      ? `Did you mean \`pgdba ${close}\`?`
+      : "`pgdba help` shows the commands, `pgdba list` the runbooks.",
   });
 }
 
@@ -140,7 +152,8 @@ async function print(front: Front, result: Result, envelope: Envelope): Promise<
     return write(front, `${front.secrets.redact(result.text)}\n`);
   }
   const format = asked ?? (await configuredFormat(front)) ?? "json";
-  if (format === "json") return write(front, `${JSON.stringify(envelope, null, tty ? 2 : undefined)}\n`);
+  if (format === "json")
+    return write(front, `${JSON.stringify(envelope, null, tty ? 2 : undefined)}\n`);
   const { formatEnvelope } = await import("../view/format.ts");
   const { streamStyle } = await import("../view/color.ts");
   const { color } = streamStyle(front.stdout, front.env);

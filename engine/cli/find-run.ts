@@ -10,7 +10,9 @@ export function findRun(journal: Journal, id: string): RunRow {
   if (only) return only;
   throw new PgdbaError(
     "unknown_run",
-    ids.length > 1 ? `${ids.length} runs begin with ${id}` : `There is no run ${JSON.stringify(id.slice(0, 100))}`,
+    ids.length > 1
+      ? `${ids.length} runs begin with ${id}`
+      : `There is no run ${JSON.stringify(id.slice(0, 100))}`,
     { hint: ids.length > 1 ? `They are ${ids.join(", ")}.` : "`pgdba runs` lists them." },
   );
 }

@@ -69,4 +69,3 @@ export interface Front {
   clusterNames(stateDir: string): Promise<string[]>;
   extras: readonly Extra[];
 }
-

@@ -51,16 +51,25 @@ async function importType(file: string): Promise<{ default?: StepType }> {
   } catch (cause) {
     // Bun gives one syntax error as such and several as an aggregate.
     const first = cause instanceof AggregateError ? (cause.errors[0] as unknown) : cause;
-    const { message, position } = first as { message?: string; position?: { line: number; column: number } | null };
-    throw new PgdbaError("invalid_config", `${file}${position ? `:${position.line}:${position.column}` : ""}: ${message ?? String(first)}`, {
-      cause,
-      hint: "Mend the step type, or move it away; docs/authoring.md shows a whole one.",
-    });
+    const { message, position } = first as {
+      message?: string;
+      position?: { line: number; column: number } | null;
+    };
+    throw new PgdbaError(
+      "invalid_config",
+      `${file}${position ? `:${position.line}:${position.column}` : ""}: ${message ?? String(first)}`,
+      {
+        cause,
+        hint: "Mend the step type, or move it away; docs/authoring.md shows a whole one.",
+      },
+    );
   }
 }
 
 function checkedType(loaded: StepType | undefined, type: string, file: string): StepType {
-  const lacking = (["summary", "effect", "input", "output", "run"] as const).filter((key) => loaded?.[key] === undefined);
+  const lacking = (["summary", "effect", "input", "output", "run"] as const).filter(
+    (key) => loaded?.[key] === undefined,
+  );
   if (loaded && lacking.length === 0 && loaded.type === type) return loaded;
   throw new PgdbaError(
     "invalid_config",
@@ -72,7 +81,9 @@ function checkedType(loaded: StepType | undefined, type: string, file: string): 
 }
 
 /** A registry over loaders; see steps/_registry.ts. */
-export function makeRegistry(loaders: Record<string, () => Promise<{ default: StepType }>>): StepRegistry {
+export function makeRegistry(
+  loaders: Record<string, () => Promise<{ default: StepType }>>,
+): StepRegistry {
   const loaded = new Map<string, StepType>();
   return {
     names: () => Object.keys(loaders),

@@ -56,6 +56,9 @@ function openEvents(file: string): number {
     appendFileSync(file, "", { mode: 0o600 });
     return openSync(file, "a", 0o600);
   } catch (cause) {
-    throw new PgdbaError("usage", `--events can't write to ${file}`, { cause, hint: "Name a file in a folder that exists." });
+    throw new PgdbaError("usage", `--events can't write to ${file}`, {
+      cause,
+      hint: "Name a file in a folder that exists.",
+    });
   }
 }

@@ -20,7 +20,11 @@ export function withSecrets(
   for (const ref of secretRefs(params, values)) {
     const value = "env" in ref ? env[ref.env] : readSecretFile(ref.file);
     if (value === undefined || value === "") {
-      missing.push("env" in ref ? `environment variable ${ref.env} (${ref.param})` : `file ${ref.file} (${ref.param})`);
+      missing.push(
+        "env" in ref
+          ? `environment variable ${ref.env} (${ref.param})`
+          : `file ${ref.file} (${ref.param})`,
+      );
       continue;
     }
     secrets.add(value);

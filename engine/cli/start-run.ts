@@ -15,7 +15,9 @@ const DEFAULT_LOCK_WAIT = "10s";
 const TARGET_FLAGS = ["cluster", "host", "port", "user", "database"] as const;
 
 export function targetFlags(flags: Parsed["flags"]): TargetFlags {
-  return Object.fromEntries(TARGET_FLAGS.flatMap((key) => (flags[key] === undefined ? [] : [[key, flags[key]]])));
+  return Object.fromEntries(
+    TARGET_FLAGS.flatMap((key) => (flags[key] === undefined ? [] : [[key, flags[key]]])),
+  );
 }
 
 export function openTarget(front: Front, flags: TargetFlags): Promise<Target> {
@@ -33,10 +35,15 @@ export async function startRun(
   front: Front,
   flags: Parsed["flags"],
   parts: { library: Library; registry: StepRegistry; journal?: Journal },
-  request: Omit<RunRequest, "asked" | "stop" | "lockWaitMs" | "targetFlags"> & { targetFlags: TargetFlags },
+  request: Omit<RunRequest, "asked" | "stop" | "lockWaitMs" | "targetFlags"> & {
+    targetFlags: TargetFlags;
+  },
 ): Promise<Result> {
   const stateDir = stateDirOf(front);
-  const policy = await loadPolicy([join(systemDirOf(front.env), "policy.yaml"), join(stateDir, "policy.yaml")]);
+  const policy = await loadPolicy([
+    join(systemDirOf(front.env), "policy.yaml"),
+    join(stateDir, "policy.yaml"),
+  ]);
   const lockWaitMs = durationFlag(flags["lock-wait"] ?? DEFAULT_LOCK_WAIT);
   const journal = parts.journal ?? new Journal(stateDir, front.secrets);
   const progress = await openProgress(front, flags);
@@ -67,8 +74,11 @@ export async function startRun(
         },
         caller: callerOf(front),
         policy,
-        backupRunbook: request.runbooks.has("backup/create") || request.runbook.name === "backup/create",
-        confirm: mayAsk(front, flags) ? (question, expect, target) => askPerson(front, question, expect, target) : undefined,
+        backupRunbook:
+          request.runbooks.has("backup/create") || request.runbook.name === "backup/create",
+        confirm: mayAsk(front, flags)
+          ? (question, expect, target) => askPerson(front, question, expect, target)
+          : undefined,
       },
     });
     return outcome;
@@ -78,13 +88,23 @@ export async function startRun(
   }
 }
 
-async function askPerson(front: Front, question: string, expect: string | null, target: JsonObject): Promise<boolean> {
+async function askPerson(
+  front: Front,
+  question: string,
+  expect: string | null,
+  target: JsonObject,
+): Promise<boolean> {
   const { confirm } = await import("../view/prompt.ts");
   const facts = Object.entries(target)
     .filter(([, value]) => value !== null && typeof value !== "object")
     .map(([key, value]) => `${key}: ${String(value)}`);
   front.stderr.write(`${front.secrets.redact(facts.join("\n"))}\n`);
-  return confirm({ stdin: front.stdin, stderr: front.stderr, question, ...(expect === null ? {} : { expect }) });
+  return confirm({
+    stdin: front.stdin,
+    stderr: front.stderr,
+    question,
+    ...(expect === null ? {} : { expect }),
+  });
 }
 
 function mayAsk(front: Front, flags: Parsed["flags"]): boolean {
@@ -102,7 +122,10 @@ function durationFlag(value: unknown): number {
   try {
     return parseDuration(String(value));
   } catch (cause) {
-    throw new PgdbaError("usage", `--lock-wait: ${String(value)} is not a duration`, { cause, hint: "Write 30s or 5m." });
+    throw new PgdbaError("usage", `--lock-wait: ${String(value)} is not a duration`, {
+      cause,
+      hint: "Write 30s or 5m.",
+    });
   }
 }
 

@@ -25,7 +25,9 @@ export class TraceRecorder implements Recorder {
   }
 
   failed(node: Node, error: unknown): void {
-    this.nodes.set(node, { error: this.#mask(error instanceof Error ? error.message : String(error)) });
+    this.nodes.set(node, {
+      error: this.#mask(error instanceof Error ? error.message : String(error)),
+    });
   }
 
   element(macro: Macro, index: number, value: Value): void {
@@ -114,7 +116,9 @@ const MAX_DEPTH = 3;
 function shorten(value: Value, mask: Mask, depth = 0): Json {
   if (typeof value === "string") {
     const text = mask(value);
-    return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}… (${text.length} characters)` : text;
+    return text.length > MAX_TEXT
+      ? `${text.slice(0, MAX_TEXT)}… (${text.length} characters)`
+      : text;
   }
   if (value instanceof List) {
     if (depth >= MAX_DEPTH) return `[… ${value.size} items]`;

@@ -17,7 +17,9 @@ export async function generateIndex(
   const dir = join(root, "runbooks");
   const library = openLibrary([{ name: "builtin", dir }]);
   const documents: BuiltinIndex["documents"] = {};
-  for (const { name, kind, file } of library.entries().toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+  for (const { name, kind, file } of library
+    .entries()
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     documents[name] = { kind, file: relative(dir, file) };
     if (kind !== "runbook") continue;
     const { runbook, diagnostics } = await compile(await library.load(name), { registry, library });

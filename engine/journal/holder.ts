@@ -10,7 +10,12 @@ export interface Holder {
 }
 
 export function thisProcess(): Holder {
-  return { user: userName(), host: hostname(), pid: process.pid, started: startOf(process.pid) ?? "" };
+  return {
+    user: userName(),
+    host: hostname(),
+    pid: process.pid,
+    started: startOf(process.pid) ?? "",
+  };
 }
 
 export function describeHolder(run: string, holder: Holder): string {

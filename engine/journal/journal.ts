@@ -264,7 +264,8 @@ function switchToWal(db: Database): void {
       db.exec("PRAGMA journal_mode = WAL");
       return;
     } catch (thrown) {
-      if ((thrown as { code?: unknown }).code !== "SQLITE_BUSY" || performance.now() > deadline) throw thrown;
+      if ((thrown as { code?: unknown }).code !== "SQLITE_BUSY" || performance.now() > deadline)
+        throw thrown;
       Bun.sleepSync(5);
     }
   }

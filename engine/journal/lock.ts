@@ -52,7 +52,13 @@ export class Lock {
   static async acquire(
     journal: Journal,
     clock: Clock,
-    want: { key: string; run: string; holder: Holder; waitMs: number; leaseMs?: number | undefined },
+    want: {
+      key: string;
+      run: string;
+      holder: Holder;
+      waitMs: number;
+      leaseMs?: number | undefined;
+    },
     hooks: { signal: AbortSignal; onWait(holder: string): void },
   ): Promise<Lock> {
     const leaseMs = want.leaseMs ?? LEASE_MS;
@@ -93,9 +99,13 @@ export class Lock {
     const stale = this.#clock.monotonic() - this.#renewedAt > this.#leaseMs;
     if (!stale && row?.epoch === this.epoch && row.run === this.run) return;
     const other = row?.run && row.run !== this.run ? `; run ${row.run} holds it now` : "";
-    throw new PgdbaError("lock_lost", `The lock on ${this.key} was lost before this step could act${other}`, {
-      hint: `This process was stopped for longer than its lease. Look at the target, then \`pgdba resume ${this.run}\`.`,
-    });
+    throw new PgdbaError(
+      "lock_lost",
+      `The lock on ${this.key} was lost before this step could act${other}`,
+      {
+        hint: `This process was stopped for longer than its lease. Look at the target, then \`pgdba resume ${this.run}\`.`,
+      },
+    );
   }
 
   #renew(): void {
@@ -114,13 +124,17 @@ export class Lock {
     clearInterval(this.#timer);
     this.#journal.durably(() =>
       this.#journal.db
-        .query("UPDATE lock SET run = NULL, holder = NULL, expires_at = NULL WHERE key = ? AND epoch = ? AND run = ?")
+        .query(
+          "UPDATE lock SET run = NULL, holder = NULL, expires_at = NULL WHERE key = ? AND epoch = ? AND run = ?",
+        )
         .run(this.key, this.epoch, this.run),
     );
   }
 
   #row(): LockRow | null {
-    return this.#journal.db.query<LockRow, [string]>("SELECT * FROM lock WHERE key = ?").get(this.key);
+    return this.#journal.db
+      .query<LockRow, [string]>("SELECT * FROM lock WHERE key = ?")
+      .get(this.key);
   }
 }
 
@@ -133,7 +147,9 @@ function tryTake(
   return journal.durably(() =>
     journal.db
       .transaction((): { epoch: number } | { heldBy: string } => {
-        const row = journal.db.query<LockRow, [string]>("SELECT * FROM lock WHERE key = ?").get(want.key);
+        const row = journal.db
+          .query<LockRow, [string]>("SELECT * FROM lock WHERE key = ?")
+          .get(want.key);
         const now = clock.now().getTime();
         if (row?.run && row.holder) {
           const holder = JSON.parse(row.holder) as Holder;

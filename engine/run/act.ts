@@ -2,7 +2,15 @@ import { PgdbaError, toPgdbaError } from "../errors.ts";
 import { renderInput } from "../expr/render.ts";
 import { unknownOutput, UnknownValue } from "../expr/unknown.ts";
 import type { StepRow } from "../journal/journal.ts";
-import type { ActionNode, Effect, Json, StepContext, StepNode, StepResult, StepType } from "../types.ts";
+import type {
+  ActionNode,
+  Effect,
+  Json,
+  StepContext,
+  StepNode,
+  StepResult,
+  StepType,
+} from "../types.ts";
 import { checkInput } from "./check-input.ts";
 import { makeContext, settleOrAbort } from "./context.ts";
 import { knownPart } from "./known.ts";
@@ -81,7 +89,11 @@ export async function act(job: Act): Promise<Acted> {
   if (effect === "change") recordIntent(job, input, entry);
   let output: Json;
   try {
-    output = await settleOrAbort(running(type, ctx, input), scope.unwinding ? [signal] : [signal, state.stop.broken], state.stop.hard);
+    output = await settleOrAbort(
+      running(type, ctx, input),
+      scope.unwinding ? [signal] : [signal, state.stop.broken],
+      state.stop.hard,
+    );
   } catch (thrown) {
     throw node.sensitive ? withheld(thrown, type) : thrown;
   } finally {
@@ -108,10 +120,14 @@ function withheld(thrown: unknown, type: StepType): unknown {
   if (thrown instanceof UnknownValue) return thrown;
   const { code, retryable } = toPgdbaError(thrown, "step_failed");
   if (FINAL.has(code)) return thrown;
-  return new PgdbaError(code, `${type.type} failed; what it said is withheld, for the step is sensitive`, {
-    retryable,
-    hint: "To see it, run it by hand, or without `sensitive: true` where nobody reads along.",
-  });
+  return new PgdbaError(
+    code,
+    `${type.type} failed; what it said is withheld, for the step is sensitive`,
+    {
+      retryable,
+      hint: "To see it, run it by hand, or without `sensitive: true` where nobody reads along.",
+    },
+  );
 }
 
 /** Nothing new begins once the run was told to stop, or its time is over. */
@@ -121,14 +137,28 @@ function assertMayStart({ state, scope }: Act, signal: AbortSignal): void {
 }
 
 /** What it takes to take the step back, on the stack if that may be needed. A step tried again is taken back once. */
-async function undoEntry(job: Act, type: StepType, input: Json, effect: Effect): Promise<UndoEntry> {
+async function undoEntry(
+  job: Act,
+  type: StepType,
+  input: Json,
+  effect: Effect,
+): Promise<UndoEntry> {
   const { state, scope, node, path } = job;
   const known = job.attempt > 1 ? state.undo.findLast((one) => one.path === path) : undefined;
   if (known) {
     known.tries += 1;
     return known;
   }
-  const entry: UndoEntry = { path, node, type, input, result: null, tries: 1, scope, rendered: new Map() };
+  const entry: UndoEntry = {
+    path,
+    node,
+    type,
+    input,
+    result: null,
+    tries: 1,
+    scope,
+    rendered: new Map(),
+  };
   if (effect === "change" && scope.phase === "main") {
     await renderUndo(state, entry);
     state.undo.push(entry);
@@ -145,7 +175,9 @@ function renderedInput(state: RunState, scope: Scope, node: ActionNode, type: St
 function effectOf(type: StepType, asWritten: Json, rendered: Json): Effect {
   if (typeof type.effect !== "function") return type.effect;
   // `change` in either form wins: a template can't talk a step out of its gate.
-  return type.effect(asWritten) === "change" || type.effect(rendered) === "change" ? "change" : "read";
+  return type.effect(asWritten) === "change" || type.effect(rendered) === "change"
+    ? "change"
+    : "read";
 }
 
 /** Renders the inputs of a step's undo before it acts, so that they don't depend on what it does. */
@@ -254,19 +286,27 @@ export function recordedError(record: NonNullable<StepResult["error"]>): PgdbaEr
 function assertBounded(output: Json, path: string): void {
   if (output === null || typeof output !== "object") return;
   if (JSON.stringify(output).length > MAX_OUTPUT) {
-    throw new PgdbaError("limit_exceeded", `The output of ${path} is larger than ${MAX_OUTPUT} characters`, {
-      hint: "Ask for less: a LIMIT, a max_rows or max_bytes, or write it to a file.",
-    });
+    throw new PgdbaError(
+      "limit_exceeded",
+      `The output of ${path} is larger than ${MAX_OUTPUT} characters`,
+      {
+        hint: "Ask for less: a LIMIT, a max_rows or max_bytes, or write it to a file.",
+      },
+    );
   }
 }
 
 function unforeseen(thrown: unknown): PgdbaError {
   if (thrown instanceof UnknownValue) {
     // In a plan this never comes so far; here it is what an earlier process had and did not keep.
-    return new PgdbaError("step_failed", `${thrown.path} is needed again, and was not kept, for it held a secret`, {
-      cause: thrown,
-      hint: "Start the runbook anew.",
-    });
+    return new PgdbaError(
+      "step_failed",
+      `${thrown.path} is needed again, and was not kept, for it held a secret`,
+      {
+        cause: thrown,
+        hint: "Start the runbook anew.",
+      },
+    );
   }
   return new PgdbaError("step_failed", toPgdbaError(thrown).message, {
     cause: thrown,
@@ -285,8 +325,13 @@ export function stepError(thrown: unknown, scope: Scope, node: StepNode, path: s
   return error;
 }
 
-
-const FINAL: ReadonlySet<string> = new Set(["interrupted", "lock_lost", "journal_failed", "needs_operator", "secret_exposed"]);
+const FINAL: ReadonlySet<string> = new Set([
+  "interrupted",
+  "lock_lost",
+  "journal_failed",
+  "needs_operator",
+  "secret_exposed",
+]);
 
 /** Errors that no retry, rescue or ignore_error may take: the run itself can't go on. */
 export function isFinal(error: PgdbaError): boolean {

@@ -23,7 +23,12 @@ interface Attempt {
 }
 
 /** One attempt of a node; with `until`, as many tries as it takes within its timeout. */
-export async function attempt(state: RunState, node: StepNode, scope: Scope, job: Attempt): Promise<Acted> {
+export async function attempt(
+  state: RunState,
+  node: StepNode,
+  scope: Scope,
+  job: Attempt,
+): Promise<Acted> {
   const limit = node.timeout ?? (node.until === undefined ? undefined : DEFAULT_UNTIL_TIMEOUT);
   if (limit === undefined) return job.perform(undefined);
   const deadline = new AbortController();
@@ -53,7 +58,8 @@ async function poll(
     try {
       const done = await job.perform(deadline);
       // A step that did not act has no output to wait with.
-      if (done.restored || done.status === "previewed" || done.status === "not_previewable") return done;
+      if (done.restored || done.status === "previewed" || done.status === "not_previewable")
+        return done;
       const vars = { ...variables(state, scope), output: done.output, attempt: round };
       if (holds(node.until!, vars)) return done;
       // What a change would have brought about can't be waited for.
@@ -79,5 +85,9 @@ async function poll(
 function withTrace(reason: PgdbaError, last: string): PgdbaError {
   if (last === "") return reason;
   const { code, message, hint, retryable } = reason;
-  return new PgdbaError(code, `${message}; it was last:\n${last}`, { hint, retryable, cause: reason });
+  return new PgdbaError(code, `${message}; it was last:\n${last}`, {
+    hint,
+    retryable,
+    cause: reason,
+  });
 }

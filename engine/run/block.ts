@@ -33,9 +33,16 @@ export async function runBlock(
   }
   if (failure && node.rescue) {
     const error = toPgdbaError(failure.thrown, "step_failed");
-    if (!isFinal(error) && !scope.deadline?.aborted && (await takeFailure(state, scope, runNodes))) {
+    if (
+      !isFinal(error) &&
+      !scope.deadline?.aborted &&
+      (await takeFailure(state, scope, runNodes))
+    ) {
       try {
-        await runNodes(state, node.rescue, { ...inner, extra: { ...scope.extra, error: errorRecord(error) } });
+        await runNodes(state, node.rescue, {
+          ...inner,
+          extra: { ...scope.extra, error: errorRecord(error) },
+        });
         failure = undefined;
         done.status = "recovered";
       } catch (thrown) {
@@ -60,7 +67,12 @@ export async function runBlock(
 }
 
 /** Clean-up: neither a first signal nor the timeout of what it cleans up after cuts it short. */
-export function runAlways(state: RunState, node: BlockNode, scope: Scope, runNodes: RunNodes): Promise<void> {
+export function runAlways(
+  state: RunState,
+  node: BlockNode,
+  scope: Scope,
+  runNodes: RunNodes,
+): Promise<void> {
   return runNodes(state, node.always ?? [], { ...scope, unwinding: true, deadline: undefined });
 }
 
@@ -68,7 +80,11 @@ export function runAlways(state: RunState, node: BlockNode, scope: Scope, runNod
  * A failure inside `scope` does not end the run: the `always` blocks that waited for that run now. @returns false when one of them
  * fails; then something was left behind, and the failure stands
  */
-export async function takeFailure(state: RunState, scope: Scope, runNodes: RunNodes): Promise<boolean> {
+export async function takeFailure(
+  state: RunState,
+  scope: Scope,
+  runNodes: RunNodes,
+): Promise<boolean> {
   // Items of a loop that runs in parallel have prefixes of their own, so one doesn't take what is another's.
   const mine = state.deferred.filter((one) => one.scope.prefix.startsWith(scope.prefix));
   let clean = true;
@@ -79,7 +95,9 @@ export async function takeFailure(state: RunState, scope: Scope, runNodes: RunNo
     } catch (thrown) {
       if (isFinal(toPgdbaError(thrown))) throw thrown;
       clean = false;
-      state.warnings.push(`always of ${one.scope.prefix}${one.node.id}: ${toPgdbaError(thrown).message}`);
+      state.warnings.push(
+        `always of ${one.scope.prefix}${one.node.id}: ${toPgdbaError(thrown).message}`,
+      );
     }
   }
   return clean;

@@ -20,9 +20,13 @@ export async function call(
 ): Promise<Json> {
   const runbook = state.runbooks.get(name);
   if (!runbook) {
-    throw new PgdbaError("unknown_runbook", `${name} is not among the runbooks this run was checked with`, {
-      hint: "Runbooks are called by their static names.",
-    });
+    throw new PgdbaError(
+      "unknown_runbook",
+      `${name} is not among the runbooks this run was checked with`,
+      {
+        hint: "Runbooks are called by their static names.",
+      },
+    );
   }
   if (scope.calls >= MAX_DEPTH) {
     throw new PgdbaError("limit_exceeded", `${name} is called more than ${MAX_DEPTH} deep`, {
@@ -32,7 +36,10 @@ export async function call(
   const { validateParams } = await import("../check/params.ts");
   // A secret arrives here as its value, from the caller's own param; only values typed by people must be references.
   const open = Object.fromEntries(
-    Object.entries(runbook.params).map(([key, spec]) => [key, spec.secret ? { ...spec, secret: false } : spec]),
+    Object.entries(runbook.params).map(([key, spec]) => [
+      key,
+      spec.secret ? { ...spec, secret: false } : spec,
+    ]),
   );
   const inner: Scope = {
     ...scope,
@@ -45,17 +52,26 @@ export async function call(
     calls: scope.calls + 1,
   };
   await runNodes(state, runbook.steps, inner);
-  return outputOf(runbook, variables(state, inner), state.plan ? (key) => unknownOutput(`${name} ${key}`) as Json : undefined);
+  return outputOf(
+    runbook,
+    variables(state, inner),
+    state.plan ? (key) => unknownOutput(`${name} ${key}`) as Json : undefined,
+  );
 }
 
 /** The output of a runbook from its `output:` expressions; what can't be known yet is what `unknown` gives, or left out. */
-export function outputOf(runbook: Runbook, vars: Variables, unknown?: (key: string) => Json | undefined): Json {
+export function outputOf(
+  runbook: Runbook,
+  vars: Variables,
+  unknown?: (key: string) => Json | undefined,
+): Json {
   const walk = (template: JsonObject): JsonObject => {
     const out: JsonObject = {};
     for (const [key, value] of Object.entries(template)) {
       try {
         if (typeof value === "string") out[key] = evaluate(value, vars);
-        else if (value !== null && typeof value === "object" && !Array.isArray(value)) out[key] = walk(value);
+        else if (value !== null && typeof value === "object" && !Array.isArray(value))
+          out[key] = walk(value);
         else out[key] = value;
       } catch (thrown) {
         if (!unknown || !(thrown instanceof UnknownValue)) throw thrown;

@@ -13,7 +13,9 @@ export interface Asked {
   policy: readonly PolicyRule[];
   backupRunbook: boolean;
   /** Asks on a terminal; undefined when nobody can answer. */
-  confirm: ((question: string, expect: string | null, target: JsonObject) => Promise<boolean>) | undefined;
+  confirm:
+    | ((question: string, expect: string | null, target: JsonObject) => Promise<boolean>)
+    | undefined;
 }
 
 /** Reaches the target as far as the run needs it, and judges. @throws PgdbaError of the gate that refused, or approval_needed */
@@ -26,7 +28,9 @@ export async function passGates(
   releasers.push(() => target.close());
   try {
     const needs = [...new Set([...request.runbooks.values()].flatMap((one) => one.needs))];
-    const about = needsTarget(request, needs) ? await settleOrAbort(target.facts(), [], stop.soft) : NO_FACTS;
+    const about = needsTarget(request, needs)
+      ? await settleOrAbort(target.facts(), [], stop.soft)
+      : NO_FACTS;
     const view: JsonObject = {
       ...about.facts,
       name: target.name,
@@ -42,7 +46,12 @@ export async function passGates(
       risk,
       needs,
       plan,
-      target: { ...target, labels: target.labels, identity: about.identity, capabilities: about.capabilities },
+      target: {
+        ...target,
+        labels: target.labels,
+        identity: about.identity,
+        capabilities: about.capabilities,
+      },
       flags: asked.flags,
       caller: asked.caller,
       policy: asked.policy,
@@ -76,14 +85,26 @@ async function ask(
 ): Promise<void> {
   const yes = await request.asked.confirm?.(verdict.question, verdict.expect, view);
   if (yes) return;
-  throw new PgdbaError("approval_needed", `${request.runbook.name} needs a confirmation: ${verdict.question}`, {
+  throw new PgdbaError(
+    "approval_needed",
+    `${request.runbook.name} needs a confirmation: ${verdict.question}`,
+    {
+      hint: verdict.hint,
+      data: { gate: verdict.gate },
+    },
+  );
+}
+
+function refusal(verdict: {
+  gate: string;
+  code: ErrorCode;
+  reason: string;
+  hint: string;
+}): PgdbaError {
+  return new PgdbaError(verdict.code, verdict.reason, {
     hint: verdict.hint,
     data: { gate: verdict.gate },
   });
-}
-
-function refusal(verdict: { gate: string; code: ErrorCode; reason: string; hint: string }): PgdbaError {
-  return new PgdbaError(verdict.code, verdict.reason, { hint: verdict.hint, data: { gate: verdict.gate } });
 }
 
 /** A resumed run must meet the server it left. */
@@ -93,6 +114,8 @@ function checkResumed(request: RunRequest, about: TargetFacts): void {
   throw new PgdbaError(
     "identity_mismatch",
     `The run began on system identifier ${before}, but ${request.target.name} answers as ${about.identity ?? "unknown"}`,
-    { hint: "The run is tied to the server it began on. Bring that one back under this name, or start anew." },
+    {
+      hint: "The run is tied to the server it began on. Bring that one back under this name, or start anew.",
+    },
   );
 }

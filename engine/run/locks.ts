@@ -33,7 +33,13 @@ export async function takeLocks(
   const lock = await Lock.acquire(
     host.journal,
     host.clock,
-    { key, run: run.id, holder: run.holder, waitMs: request.lockWaitMs, leaseMs: leaseFrom(host.env) },
+    {
+      key,
+      run: run.id,
+      holder: run.holder,
+      waitMs: request.lockWaitMs,
+      leaseMs: leaseFrom(host.env),
+    },
     { signal: stop.soft, onWait },
   );
   run.releasers.push(() => lock.release());
@@ -42,9 +48,13 @@ export async function takeLocks(
   return {
     fenced(recordIntent) {
       if (remote && !remote.held()) {
-        throw new PgdbaError("lock_lost", `${target.name} no longer honours this run's lock: its connection is gone`, {
-          hint: `Look at the target, then \`pgdba resume ${run.id}\`.`,
-        });
+        throw new PgdbaError(
+          "lock_lost",
+          `${target.name} no longer honours this run's lock: its connection is gone`,
+          {
+            hint: `Look at the target, then \`pgdba resume ${run.id}\`.`,
+          },
+        );
       }
       lock.fenced(recordIntent);
     },

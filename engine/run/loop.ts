@@ -70,16 +70,27 @@ export async function runLoop(
 
 function listOf(state: RunState, node: StepNode, scope: Scope): Json[] {
   const vars = variables(state, scope);
-  const value = typeof node.foreach === "string" ? evaluate(node.foreach, vars) : renderInput(node.foreach!, {}, vars);
+  const value =
+    typeof node.foreach === "string"
+      ? evaluate(node.foreach, vars)
+      : renderInput(node.foreach!, {}, vars);
   if (!Array.isArray(value)) {
-    throw new PgdbaError("expression_failed", `foreach of ${node.id} gave ${typeof value}, not a list`, {
-      hint: "Give a list, or an expression that yields one.",
-    });
+    throw new PgdbaError(
+      "expression_failed",
+      `foreach of ${node.id} gave ${typeof value}, not a list`,
+      {
+        hint: "Give a list, or an expression that yields one.",
+      },
+    );
   }
   if (value.length > MAX_ITEMS) {
-    throw new PgdbaError("limit_exceeded", `foreach of ${node.id} has ${value.length} items; at most ${MAX_ITEMS} are run`, {
-      hint: "Filter the list, or do the work in one statement.",
-    });
+    throw new PgdbaError(
+      "limit_exceeded",
+      `foreach of ${node.id} has ${value.length} items; at most ${MAX_ITEMS} are run`,
+      {
+        hint: "Filter the list, or do the work in one statement.",
+      },
+    );
   }
   return value;
 }

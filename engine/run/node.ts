@@ -2,7 +2,15 @@ import { errorRecord } from "../envelope.ts";
 import { type PgdbaError, toPgdbaError } from "../errors.ts";
 import { UnknownValue, unknownOutput } from "../expr/unknown.ts";
 import { parseDuration } from "../expr/units.ts";
-import type { ActionNode, BlockNode, Effect, Json, StepNode, StepResult, StepStatus } from "../types.ts";
+import type {
+  ActionNode,
+  BlockNode,
+  Effect,
+  Json,
+  StepNode,
+  StepResult,
+  StepStatus,
+} from "../types.ts";
 import { type Acted, act, isFinal, recordedError, stepError } from "./act.ts";
 import { attempt } from "./attempt.ts";
 import { runBlock, takeFailure } from "./block.ts";
@@ -15,7 +23,11 @@ import { anyOf, hasInner, type RunState, type Scope, stopSignal, variables } fro
 const MAX_BACKOFF_MS = 30_000;
 
 /** Runs nodes one after the other; the first that fails ends the rest. */
-export async function runNodes(state: RunState, nodes: readonly StepNode[], scope: Scope): Promise<void> {
+export async function runNodes(
+  state: RunState,
+  nodes: readonly StepNode[],
+  scope: Scope,
+): Promise<void> {
   for (const node of nodes) await runNode(state, node, scope);
 }
 
@@ -56,9 +68,15 @@ async function runNode(state: RunState, node: StepNode, scope: Scope): Promise<v
 }
 
 /** One node without its `foreach`: its condition, its attempts, its record. @returns its result, also put into `scope.steps` */
-async function runOne(state: RunState, node: StepNode, scope: Scope, path: string): Promise<StepResult> {
+async function runOne(
+  state: RunState,
+  node: StepNode,
+  scope: Scope,
+  path: string,
+): Promise<StepResult> {
   // Of a stopped run that is resumed, what it did before is gathered first, to be taken back.
-  const before = node.node === "block" ? state.memo.size > 0 : state.memo.has(path) || hasInner(state, path);
+  const before =
+    node.node === "block" ? state.memo.size > 0 : state.memo.has(path) || hasInner(state, path);
   if (!scope.unwinding && !before) state.stop.soft.throwIfAborted();
   state.stop.hard.throwIfAborted();
   scope.deadline?.throwIfAborted();
@@ -71,7 +89,12 @@ async function runOne(state: RunState, node: StepNode, scope: Scope, path: strin
   // Until an attempt says otherwise, it may have changed something.
   let effect: Effect = "change";
   let restored: StepResult | undefined;
-  const finish = (status: StepStatus, output: Json, changed: boolean, error: PgdbaError | null): StepResult => {
+  const finish = (
+    status: StepStatus,
+    output: Json,
+    changed: boolean,
+    error: PgdbaError | null,
+  ): StepResult => {
     const duration = Math.round((state.clock.monotonic() - started) * 1000) / 1000;
     const record = error && errorRecord(error);
     const result = restored ?? {
@@ -108,7 +131,9 @@ async function runOne(state: RunState, node: StepNode, scope: Scope, path: strin
       duration_ms: result.duration_ms,
       error: result.error,
     });
-    scope.steps[node.id] = UNKNOWN.includes(status) ? { ...result, output: unknownOutput(path) as Json } : result;
+    scope.steps[node.id] = UNKNOWN.includes(status)
+      ? { ...result, output: unknownOutput(path) as Json }
+      : result;
     const entry = state.undo.findLast((one) => one.path === path);
     if (entry) entry.result ??= result;
     return result;
@@ -136,17 +161,29 @@ async function runOne(state: RunState, node: StepNode, scope: Scope, path: strin
         const error = stepError(thrown, scope, node, path);
         if (restored || !shouldRetry(state, node, scope, error, attempts)) throw error;
         if (!(await takeFailure(state, scope, runNodes))) throw error;
-        const delay = Math.min(parseDuration(node.retry?.backoff ?? "1s") * 2 ** (attempts - 1), MAX_BACKOFF_MS);
+        const delay = Math.min(
+          parseDuration(node.retry?.backoff ?? "1s") * 2 ** (attempts - 1),
+          MAX_BACKOFF_MS,
+        );
         attempts += 1;
-        state.emit({ kind: "step.retrying", path, attempt: attempts, delay_ms: delay, error: errorRecord(error) });
+        state.emit({
+          kind: "step.retrying",
+          path,
+          attempt: attempts,
+          delay_ms: delay,
+          error: errorRecord(error),
+        });
         // A resumed run has waited before.
-        if (!hasInner(state, `${path}@${performed + 1}`)) await state.clock.sleep(delay, stopSignal(state, scope));
+        if (!hasInner(state, `${path}@${performed + 1}`))
+          await state.clock.sleep(delay, stopSignal(state, scope));
       }
     }
   } catch (thrown) {
-    if (thrown instanceof UnknownValue && state.plan) return finish("undetermined", null, false, null);
+    if (thrown instanceof UnknownValue && state.plan)
+      return finish("undetermined", null, false, null);
     const error = stepError(thrown, scope, node, path);
-    const status = error.code === "interrupted" ? (state.stop.hard.aborted ? "unknown" : "cancelled") : "failed";
+    const status =
+      error.code === "interrupted" ? (state.stop.hard.aborted ? "unknown" : "cancelled") : "failed";
     if (status === "unknown" || error.code === "lock_lost" || error.code === "journal_failed") {
       // The journal keeps the step as it is: open, or never started. Nothing may be written in its name now.
       state.summaries.push({
@@ -163,7 +200,8 @@ async function runOne(state: RunState, node: StepNode, scope: Scope, path: strin
     }
     if (error.code === "needs_operator") throw error;
     const result = finish(status, null, false, error);
-    const ignored = node.ignore_error && !isFinal(error) && (await takeFailure(state, scope, runNodes));
+    const ignored =
+      node.ignore_error && !isFinal(error) && (await takeFailure(state, scope, runNodes));
     if (ignored) return result;
     throw error;
   }
@@ -180,7 +218,8 @@ function shouldRetry(
   error: PgdbaError,
   attempts: number,
 ): boolean {
-  if (!node.retry || attempts >= node.retry.attempts || isFinal(error) || scope.deadline?.aborted) return false;
+  if (!node.retry || attempts >= node.retry.attempts || isFinal(error) || scope.deadline?.aborted)
+    return false;
   if (node.retry.on === undefined) return error.retryable;
   try {
     return holds(node.retry.on, { ...variables(state, scope), error: errorRecord(error) });
@@ -208,6 +247,13 @@ async function perform(
     attempt: time,
     deadline,
     call: (runbook, params, prefix) =>
-      call(state, { ...scope, deadline: anyOf(scope.deadline, deadline) }, runbook, params, prefix, runNodes),
+      call(
+        state,
+        { ...scope, deadline: anyOf(scope.deadline, deadline) },
+        runbook,
+        params,
+        prefix,
+        runNodes,
+      ),
   });
 }

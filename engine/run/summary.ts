@@ -23,7 +23,8 @@ export function runData(
     warnings: state.warnings,
     steps: state.summaries.slice(0, MAX_LISTED) as unknown as Json,
   };
-  if (state.summaries.length > MAX_LISTED) data["steps_not_listed"] = state.summaries.length - MAX_LISTED;
+  if (state.summaries.length > MAX_LISTED)
+    data["steps_not_listed"] = state.summaries.length - MAX_LISTED;
   if (run.unwound.undone > 0 || run.unwound.failed.length > 0) {
     data["undo"] = { undone: run.unwound.undone, failed: run.unwound.failed as unknown as Json };
   }

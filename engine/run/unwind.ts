@@ -39,14 +39,18 @@ export async function unwind(state: RunState): Promise<Unwound> {
     try {
       await runAlways(state, block.node, block.scope, runNodes);
     } catch (thrown) {
-      out.failed.push({ path: `${block.scope.prefix}${block.node.id}`, error: errorRecord(toPgdbaError(thrown)) });
+      out.failed.push({
+        path: `${block.scope.prefix}${block.node.id}`,
+        error: errorRecord(toPgdbaError(thrown)),
+      });
     }
   }
   return out;
 }
 
 function hasInverse(entry: UndoEntry): boolean {
-  if (entry.result && !entry.result.changed && entry.result.status === "ok" && entry.tries === 1) return false;
+  if (entry.result && !entry.result.changed && entry.result.status === "ok" && entry.tries === 1)
+    return false;
   if (entry.node.undo === false) return false;
   return entry.node.undo !== undefined || entry.type.undo !== undefined;
 }
@@ -71,7 +75,8 @@ async function undoOne(state: RunState, entry: UndoEntry): Promise<void> {
   const at = { path, id: entry.node.id, type: entry.node.type, phase: "undo" as const };
   const started = state.clock.monotonic();
   const startedAt = state.clock.now().toISOString();
-  const record = () => state.journal.intent(state.id, { ...at, input: null, undo: null, started_at: startedAt });
+  const record = () =>
+    state.journal.intent(state.id, { ...at, input: null, undo: null, started_at: startedAt });
   if (state.lock) state.lock.fenced(record);
   else record();
   const limit = new AbortController();
@@ -87,15 +92,19 @@ async function undoOne(state: RunState, entry: UndoEntry): Promise<void> {
     );
     const output = entry.result?.status === "ok" ? entry.result.output : undefined;
     await settleOrAbort(entry.type.undo!(ctx, entry.input, output), [signal], state.stop.hard);
-    state.journal.outcome(state.id, { ...at, effect: "change", sensitive: false }, {
-      status: "ok",
-      changed: true,
-      attempts: 1,
-      started_at: startedAt,
-      duration_ms: state.clock.monotonic() - started,
-      output: null,
-      error: null,
-    });
+    state.journal.outcome(
+      state.id,
+      { ...at, effect: "change", sensitive: false },
+      {
+        status: "ok",
+        changed: true,
+        attempts: 1,
+        started_at: startedAt,
+        duration_ms: state.clock.monotonic() - started,
+        output: null,
+        error: null,
+      },
+    );
   } finally {
     clearTimeout(timer);
   }

@@ -9,7 +9,14 @@ export interface Fixture {
 export interface TestCase {
   name: string;
   params?: JsonObject;
-  target?: { name?: string; cluster?: string; labels?: string[]; capabilities?: string[]; identity?: string; facts?: JsonObject };
+  target?: {
+    name?: string;
+    cluster?: string;
+    labels?: string[];
+    capabilities?: string[];
+    identity?: string;
+    facts?: JsonObject;
+  };
   flags?: { yes?: boolean; confirm?: string; i_know_what_i_am_doing?: boolean; plan?: boolean };
   /** By step id or path; a list answers call after call, its last for all further ones. */
   fixtures?: Record<string, Fixture | Fixture[]>;
@@ -33,7 +40,11 @@ const FIXTURE: JsonSchema = {
     error: {
       type: "object",
       additionalProperties: false,
-      properties: { code: { type: "string" }, message: { type: "string" }, retryable: { type: "boolean" } },
+      properties: {
+        code: { type: "string" },
+        message: { type: "string" },
+        retryable: { type: "boolean" },
+      },
     },
   },
 };
@@ -80,7 +91,9 @@ export const TEST_FILE: JsonSchema = {
           },
           fixtures: {
             type: "object",
-            additionalProperties: { anyOf: [FIXTURE, { type: "array", minItems: 1, items: FIXTURE }] },
+            additionalProperties: {
+              anyOf: [FIXTURE, { type: "array", minItems: 1, items: FIXTURE }],
+            },
           },
           expect: {
             type: "object",

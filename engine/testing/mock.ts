@@ -9,7 +9,10 @@ export interface Mocked {
 }
 
 /** The registry with every step type that touches the outside answered by fixtures; pure ones run for real. */
-export function mockRegistry(real: StepRegistry, fixtures: NonNullable<TestCase["fixtures"]>): Mocked {
+export function mockRegistry(
+  real: StepRegistry,
+  fixtures: NonNullable<TestCase["fixtures"]>,
+): Mocked {
   const calls = new Map<string, number>();
   const missing: string[] = [];
 
@@ -41,14 +44,26 @@ export function mockRegistry(real: StepRegistry, fixtures: NonNullable<TestCase[
 
   return {
     missing,
-    registry: { names: () => real.names(), has: (type) => real.has(type), get: async (type) => mock(await real.get(type)) },
+    registry: {
+      names: () => real.names(),
+      has: (type) => real.has(type),
+      get: async (type) => mock(await real.get(type)),
+    },
   };
 }
 
 function play(fixture: Fixture, path: string): Json {
   if (!fixture.error) return fixture.output ?? null;
-  const { code = "step_failed", message = `${path} failed by its fixture`, retryable = false } = fixture.error;
-  throw new PgdbaError(Object.hasOwn(EXIT_BY_CODE, code) ? (code as ErrorCode) : "step_failed", message, { retryable });
+  const {
+    code = "step_failed",
+    message = `${path} failed by its fixture`,
+    retryable = false,
+  } = fixture.error;
+  throw new PgdbaError(
+    Object.hasOwn(EXIT_BY_CODE, code) ? (code as ErrorCode) : "step_failed",
+    message,
+    { retryable },
+  );
 }
 
 /** A clock on which sleeping takes no time. */
@@ -66,7 +81,14 @@ export function leapingClock(real: Clock): Clock {
 
 /** A target that has what the runbook needs, or what the case says. */
 export function mockTarget(test: TestCase, needs: readonly string[]): Target {
-  const { name = "test", cluster = "test", labels = [], capabilities, identity = "1", facts = {} } = test.target ?? {};
+  const {
+    name = "test",
+    cluster = "test",
+    labels = [],
+    capabilities,
+    identity = "1",
+    facts = {},
+  } = test.target ?? {};
   return {
     name,
     cluster,

@@ -11,7 +11,15 @@ import { parseDocument } from "../load/parse.ts";
 import { BACKUP_PATH, executeRun, type Host } from "../run.ts";
 import { Stop } from "../run/stop.ts";
 import { Secrets } from "../secrets.ts";
-import type { Clock, Json, JsonObject, Library, Runbook, StepNode, StepRegistry } from "../types.ts";
+import type {
+  Clock,
+  Json,
+  JsonObject,
+  Library,
+  Runbook,
+  StepNode,
+  StepRegistry,
+} from "../types.ts";
 import { TEST_FILE, type TestCase } from "./case.ts";
 import { leapingClock, mockRegistry, mockTarget } from "./mock.ts";
 
@@ -38,10 +46,14 @@ export async function runTestFile(
   const { data } = parseDocument(readFileSync(file, "utf8"), file);
   const problems = validate(TEST_FILE, data, "the test file");
   if (problems.length > 0) {
-    throw new PgdbaError("invalid_runbook", `${file}: ${problems.map((one) => one.message).join("; ")}`, {
-      where: { file, line: 1, column: 1 },
-      hint: "docs/authoring.md shows a test file.",
-    });
+    throw new PgdbaError(
+      "invalid_runbook",
+      `${file}: ${problems.map((one) => one.message).join("; ")}`,
+      {
+        where: { file, line: 1, column: 1 },
+        hint: "docs/authoring.md shows a test file.",
+      },
+    );
   }
   const stateDir = mkdtempSync(join(tmpdir(), "pgdba-test-"));
   const journal = new Journal(stateDir, new Secrets());
@@ -63,7 +75,13 @@ async function runCase(
   test: TestCase,
   runbook: Runbook,
   runbooks: Map<string, Runbook>,
-  parts: { library: Library; registry: StepRegistry; clock: Clock; journal: Journal; stateDir: string },
+  parts: {
+    library: Library;
+    registry: StepRegistry;
+    clock: Clock;
+    journal: Journal;
+    stateDir: string;
+  },
 ): Promise<string[]> {
   const problems = unknownFixtures(test, runbooks);
   const mocked = mockRegistry(parts.registry, test.fixtures ?? {});
@@ -85,7 +103,9 @@ async function runCase(
     newRunId: () => newRunId(parts.clock.now()),
   };
   const needs = [...new Set([...runbooks.values()].flatMap((one) => one.needs))];
-  const open = Object.fromEntries(Object.entries(runbook.params).map(([key, spec]) => [key, { ...spec, secret: false }]));
+  const open = Object.fromEntries(
+    Object.entries(runbook.params).map(([key, spec]) => [key, { ...spec, secret: false }]),
+  );
   let actual: Actual;
   try {
     const params = validateParams(open, test.params ?? {});
@@ -115,7 +135,13 @@ async function runCase(
     });
     const { run, ...data } = (envelope.data ?? {}) as JsonObject;
     const about = (run ?? envelope.error?.run) as { steps: { path: string; status: string }[] };
-    actual = { exit, status, error: envelope.error?.code ?? null, output: data, steps: about.steps };
+    actual = {
+      exit,
+      status,
+      error: envelope.error?.code ?? null,
+      output: data,
+      steps: about.steps,
+    };
   } catch (thrown) {
     const error = toPgdbaError(thrown);
     actual = { exit: null, status: "refused", error: error.code, output: null, steps: [] };
@@ -135,27 +161,41 @@ interface Actual {
 function compare(expect: TestCase["expect"], actual: Actual, undone: string[]): string[] {
   const problems: string[] = [];
   const same = (what: string, wanted: unknown, got: unknown) => {
-    if (wanted !== undefined && wanted !== got) problems.push(`${what}: expected ${String(wanted)}, got ${String(got)}`);
+    if (wanted !== undefined && wanted !== got)
+      problems.push(`${what}: expected ${String(wanted)}, got ${String(got)}`);
   };
   same("status", expect.status, actual.status);
   same("exit", expect.exit, actual.exit);
   same("error", expect.error, actual.error);
-  if (expect.error === undefined && actual.error !== null && expect.status === undefined && expect.exit === undefined) {
+  if (
+    expect.error === undefined &&
+    actual.error !== null &&
+    expect.status === undefined &&
+    expect.exit === undefined
+  ) {
     problems.push(`error: expected none, got ${actual.error}`);
   }
   for (const [path, status] of Object.entries(expect.steps ?? {})) {
-    same(`step ${path}`, status, actual.steps.findLast((step) => step.path === path)?.status ?? "not reached");
+    same(
+      `step ${path}`,
+      status,
+      actual.steps.findLast((step) => step.path === path)?.status ?? "not reached",
+    );
   }
   if (expect.undone) same("undone", expect.undone.join(", "), undone.join(", "));
-  if (expect.output !== undefined) problems.push(...differences(expect.output, actual.output, "output"));
+  if (expect.output !== undefined)
+    problems.push(...differences(expect.output, actual.output, "output"));
   return problems;
 }
 
 /** Where `actual` lacks what is `wanted`; keys that are not asked for don't matter. */
 function differences(wanted: Json, actual: Json | undefined, path: string): string[] {
   if (wanted !== null && typeof wanted === "object" && !Array.isArray(wanted)) {
-    const found = actual !== null && typeof actual === "object" && !Array.isArray(actual) ? actual : {};
-    return Object.entries(wanted).flatMap(([key, value]) => differences(value, found[key], `${path}.${key}`));
+    const found =
+      actual !== null && typeof actual === "object" && !Array.isArray(actual) ? actual : {};
+    return Object.entries(wanted).flatMap(([key, value]) =>
+      differences(value, found[key], `${path}.${key}`),
+    );
   }
   if (Bun.deepEquals(wanted, actual)) return [];
   return [`${path}: expected ${JSON.stringify(wanted)}, got ${JSON.stringify(actual ?? null)}`];
@@ -167,12 +207,21 @@ function unknownFixtures(test: TestCase, runbooks: Map<string, Runbook>): string
   const collect = (nodes: readonly StepNode[]): void => {
     for (const node of nodes) {
       ids.add(node.id);
-      if (node.node === "block") [node.block, node.rescue ?? [], node.always ?? []].forEach(collect);
+      if (node.node === "block")
+        [node.block, node.rescue ?? [], node.always ?? []].forEach(collect);
       else if (node.undo) collect(node.undo);
     }
   };
   for (const runbook of runbooks.values()) collect(runbook.steps);
   return Object.keys(test.fixtures ?? {})
-    .filter((key) => !key.split("/").every((part, index) => ids.has(part.replace(/(@\d+|~undo)$/, "")) || (index > 0 && /^\d+$/.test(part))))
+    .filter(
+      (key) =>
+        !key
+          .split("/")
+          .every(
+            (part, index) =>
+              ids.has(part.replace(/(@\d+|~undo)$/, "")) || (index > 0 && /^\d+$/.test(part)),
+          ),
+    )
     .map((key) => `fixtures: there is no step ${key}`);
 }

@@ -8,7 +8,12 @@ interface Assertion {
 }
 
 const properties: Record<string, JsonSchema> = {
-  that: { type: "string", "x-lang": "cel", format: "condition", description: "The condition that must hold" },
+  that: {
+    type: "string",
+    "x-lang": "cel",
+    format: "condition",
+    description: "The condition that must hold",
+  },
   message: {
     type: "string",
     "x-lang": "text",

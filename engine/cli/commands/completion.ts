@@ -29,10 +29,17 @@ export default {
   async run(_front, _parsed, words) {
     const shell = SHELLS.find((one) => one === words[0]);
     if (!shell) {
-      throw new PgdbaError("usage", "For which shell?", { hint: `pgdba completion ${SHELLS.join("|")}` });
+      throw new PgdbaError("usage", "For which shell?", {
+        hint: `pgdba completion ${SHELLS.join("|")}`,
+      });
     }
     // A script to be sourced: the one output that is never an envelope, unless JSON is asked for.
-    return { exit: 0, data: { script: completion(shell) }, text: completion(shell).trimEnd(), raw: true };
+    return {
+      exit: 0,
+      data: { script: completion(shell) },
+      text: completion(shell).trimEnd(),
+      raw: true,
+    };
   },
 } satisfies Command;
 
@@ -56,8 +63,15 @@ async function facts(front: Front): Promise<CompletionFacts> {
   }
   return {
     commands: [
-      ...Object.keys(COMMANDS).map((name) => ({ name, ...(TAKES[name] ? { takes: TAKES[name] } : {}) })),
-      ...front.extras.map((extra) => ({ name: extra.name, flags: extra.flags, takes: Object.keys(extra.actions) })),
+      ...Object.keys(COMMANDS).map((name) => ({
+        name,
+        ...(TAKES[name] ? { takes: TAKES[name] } : {}),
+      })),
+      ...front.extras.map((extra) => ({
+        name: extra.name,
+        flags: extra.flags,
+        takes: Object.keys(extra.actions),
+      })),
     ],
     runbooks,
     clusters: await front.clusterNames(stateDir),

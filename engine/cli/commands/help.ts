@@ -17,10 +17,22 @@ export default {
     if (first === undefined) return textResult("help", mainHelp(allCommands(front), GLOBAL_FLAGS));
     const extra = front.extras.find((one) => one.name === first);
     if (extra && second === undefined) {
-      const actions = Object.entries(extra.actions).map(([name, summary]) => ({ name: `${extra.name} ${name}`, usage: "", summary }));
-      return textResult("help", commandHelp({ ...extra, usage: Object.keys(extra.actions).join("|"), examples: actions.map((one) => `pgdba ${one.name}    # ${one.summary}`) }));
+      const actions = Object.entries(extra.actions).map(([name, summary]) => ({
+        name: `${extra.name} ${name}`,
+        usage: "",
+        summary,
+      }));
+      return textResult(
+        "help",
+        commandHelp({
+          ...extra,
+          usage: Object.keys(extra.actions).join("|"),
+          examples: actions.map((one) => `pgdba ${one.name}    # ${one.summary}`),
+        }),
+      );
     }
-    if (Object.hasOwn(COMMANDS, first) && second === undefined) return textResult("help", await helpOfCommand(first));
+    if (Object.hasOwn(COMMANDS, first) && second === undefined)
+      return textResult("help", await helpOfCommand(first));
     if (first === "steps") return stepList(front);
     if (front.registry.has(first)) return stepHelp(await front.registry.get(first));
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
@@ -29,14 +41,29 @@ export default {
     const entry = entries.find((one) => one.name === name);
     if (entry) {
       const { specs, output, ...about } = await outlineOf(front, library, entry);
-      return textResult("help", runbookHelp({ ...about, name, params: specs, output, layer: entry.layer }, GLOBAL_FLAGS));
+      return textResult(
+        "help",
+        runbookHelp({ ...about, name, params: specs, output, layer: entry.layer }, GLOBAL_FLAGS),
+      );
     }
     const below = entries.filter((one) => one.name.startsWith(`${name}/`));
-    if (below.length === 0) throw unknown(front, words.join(" "), entries.map((one) => one.name));
+    if (below.length === 0)
+      throw unknown(
+        front,
+        words.join(" "),
+        entries.map((one) => one.name),
+      );
     const commands = await Promise.all(
-      below.map(async (one) => ({ name: one.name.replaceAll("/", " "), usage: "", summary: (await outlineOf(front, library, one)).summary })),
+      below.map(async (one) => ({
+        name: one.name.replaceAll("/", " "),
+        usage: "",
+        summary: (await outlineOf(front, library, one)).summary,
+      })),
     );
-    return textResult("help", commands.map((one) => `pgdba ${one.name}    ${one.summary}`).join("\n"));
+    return textResult(
+      "help",
+      commands.map((one) => `pgdba ${one.name}    ${one.summary}`).join("\n"),
+    );
   },
 } satisfies Command;
 
@@ -58,7 +85,11 @@ export function runbookHelpResult(runbook: Runbook): Result {
 export function allCommands(front: Front): { name: string; summary: string; usage: string }[] {
   return [
     ...Object.entries(COMMANDS).map(([name, { summary, usage }]) => ({ name, summary, usage })),
-    ...front.extras.map(({ name, summary, actions }) => ({ name, summary, usage: Object.keys(actions).join("|") })),
+    ...front.extras.map(({ name, summary, actions }) => ({
+      name,
+      summary,
+      usage: Object.keys(actions).join("|"),
+    })),
   ];
 }
 
@@ -82,7 +113,11 @@ function stepHelp(type: StepType): Result {
     input: type.input as Json,
     output: type.output as Json,
   };
-  return { exit: 0, data, text: `${type.type}: ${type.summary}\n\n${type.docs ?? ""}\n\n${type.example}` };
+  return {
+    exit: 0,
+    data,
+    text: `${type.type}: ${type.summary}\n\n${type.docs ?? ""}\n\n${type.example}`,
+  };
 }
 
 function textResult(command: string, text: string): Result {
@@ -91,7 +126,11 @@ function textResult(command: string, text: string): Result {
 
 function unknown(front: Front, word: string, runbooks: string[]): PgdbaError {
   const close = suggest(word, [...Object.keys(COMMANDS), ...runbooks, ...front.registry.names()]);
-  return new PgdbaError("unknown_command", `There is no help on ${JSON.stringify(word.slice(0, 200))}`, {
-    hint: close ? `Did you mean \`pgdba help ${close}\`?` : "`pgdba help` shows what there is.",
-  });
+  return new PgdbaError(
+    "unknown_command",
+    `There is no help on ${JSON.stringify(word.slice(0, 200))}`,
+    {
+      hint: close ? `Did you mean \`pgdba help ${close}\`?` : "`pgdba help` shows what there is.",
+    },
+  );
 }

@@ -28,17 +28,26 @@ export default {
 } satisfies Command;
 
 /** Every document of every layer, or those named; a file is linted as a layer of its own folder. */
-function subjects(front: Front, dirs: string[], words: string[]): { library: Library; name: string }[] {
+function subjects(
+  front: Front,
+  dirs: string[],
+  words: string[],
+): { library: Library; name: string }[] {
   const library = libraryOf(front, dirs);
   if (words.length === 0) return library.entries().map(({ name }) => ({ library, name }));
   return words.map((word) => {
     if (!word.endsWith(".yaml") && !word.endsWith(".yml")) return { library, name: word };
     const file = resolve(front.cwd, word);
     if (!existsSync(file)) {
-      throw new PgdbaError("usage", `There is no file ${word}`, { hint: "Name a runbook (`pgdba list`) or a file." });
+      throw new PgdbaError("usage", `There is no file ${word}`, {
+        hint: "Name a runbook (`pgdba list`) or a file.",
+      });
     }
-    const declared = /^name:\s*([a-z][a-z0-9/-]*)\s*$/m.exec(readFileSync(file, "utf8").slice(0, 4096))?.[1];
-    const depth = declared && file.endsWith(`/${declared}.yaml`) ? declared.split("/").length - 1 : 0;
+    const declared = /^name:\s*([a-z][a-z0-9/-]*)\s*$/m.exec(
+      readFileSync(file, "utf8").slice(0, 4096),
+    )?.[1];
+    const depth =
+      declared && file.endsWith(`/${declared}.yaml`) ? declared.split("/").length - 1 : 0;
     const folder = resolve(dirname(file), ...Array.from({ length: depth }, () => ".."));
     const name = depth > 0 && declared ? declared : basename(file).replace(/\.ya?ml$/, "");
     return { library: libraryOf(front, [...dirs, folder]), name };
@@ -46,7 +55,11 @@ function subjects(front: Front, dirs: string[], words: string[]): { library: Lib
 }
 
 /** @returns all that is wrong with one document; what can't even be parsed comes as the diagnostics of its error */
-export async function lintOne(library: Library, registry: StepRegistry, name: string): Promise<Diagnostic[]> {
+export async function lintOne(
+  library: Library,
+  registry: StepRegistry,
+  name: string,
+): Promise<Diagnostic[]> {
   let doc: Doc;
   try {
     doc = await library.load(name);
@@ -70,7 +83,10 @@ export async function lintOne(library: Library, registry: StepRegistry, name: st
   ];
 }
 
-async function documentKind(registry: StepRegistry, kind: string): Promise<DocumentKind | undefined> {
+async function documentKind(
+  registry: StepRegistry,
+  kind: string,
+): Promise<DocumentKind | undefined> {
   for (const type of registry.names()) {
     const { document } = await registry.get(type);
     if (document?.kind === kind) return document;
@@ -80,7 +96,9 @@ async function documentKind(registry: StepRegistry, kind: string): Promise<Docum
 
 function diagnosticsOf(data: Json | undefined): Diagnostic[] | undefined {
   if (data === null || typeof data !== "object" || Array.isArray(data)) return undefined;
-  return Array.isArray(data["diagnostics"]) ? (data["diagnostics"] as unknown as Diagnostic[]) : undefined;
+  return Array.isArray(data["diagnostics"])
+    ? (data["diagnostics"] as unknown as Diagnostic[])
+    : undefined;
 }
 
 function report(front: Front, checked: number, diagnostics: Diagnostic[]): Result {
@@ -92,10 +110,15 @@ function report(front: Front, checked: number, diagnostics: Diagnostic[]): Resul
     warnings: diagnostics.length - errors,
     diagnostics: diagnostics as unknown as Json,
   };
-  if (errors === 0) return { exit: 0, data, text: `${checked} documents, ${data.warnings} warnings, no errors` };
-  throw new PgdbaError("invalid_runbook", `${errors} ${errors === 1 ? "error" : "errors"} in ${checked} documents`, {
-    where: diagnostics.find((one) => one.severity === "error")?.where,
-    hint: "Each diagnostic says where and what to do.",
-    data,
-  });
+  if (errors === 0)
+    return { exit: 0, data, text: `${checked} documents, ${data.warnings} warnings, no errors` };
+  throw new PgdbaError(
+    "invalid_runbook",
+    `${errors} ${errors === 1 ? "error" : "errors"} in ${checked} documents`,
+    {
+      where: diagnostics.find((one) => one.severity === "error")?.where,
+      hint: "Each diagnostic says where and what to do.",
+      data,
+    },
+  );
 }

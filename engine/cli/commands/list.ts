@@ -22,21 +22,43 @@ export default {
 
 async function listDocuments(library: Library, kind: string, prefix: string): Promise<Result> {
   const documents: JsonObject[] = [];
-  for (const { name, layer } of library.entries(kind).filter((entry) => entry.name.startsWith(prefix))) {
+  for (const { name, layer } of library
+    .entries(kind)
+    .filter((entry) => entry.name.startsWith(prefix))) {
     const { title, group } = (await library.load(name)).data;
-    documents.push({ name, ...(title === undefined ? {} : { title }), ...(group === undefined ? {} : { group }), layer });
+    documents.push({
+      name,
+      ...(title === undefined ? {} : { title }),
+      ...(group === undefined ? {} : { group }),
+      layer,
+    });
   }
-  return { exit: 0, data: { documents }, text: documents.map((one) => `${String(one["name"])}  ${String(one["title"] ?? "")}`).join("\n") };
+  return {
+    exit: 0,
+    data: { documents },
+    text: documents
+      .map((one) => `${String(one["name"])}  ${String(one["title"] ?? "")}`)
+      .join("\n"),
+  };
 }
 
 /** A runbook's outline, from the index where it is built in. @throws PgdbaError when it does not compile */
-export async function outlineOf(front: Front, library: Library, entry: LibraryEntry): Promise<IndexedRunbook> {
-  const indexed = entry.layer === "builtin" ? front.builtinIndex().documents[entry.name]?.runbook : undefined;
+export async function outlineOf(
+  front: Front,
+  library: Library,
+  entry: LibraryEntry,
+): Promise<IndexedRunbook> {
+  const indexed =
+    entry.layer === "builtin" ? front.builtinIndex().documents[entry.name]?.runbook : undefined;
   return indexed ?? compiled(library, front.registry, entry.name);
 }
 
 /** What an agent chooses a runbook by. Built-in ones come from the index, so that listing parses nothing. */
-export async function describe(front: Front, library: Library, entry: LibraryEntry): Promise<JsonObject> {
+export async function describe(
+  front: Front,
+  library: Library,
+  entry: LibraryEntry,
+): Promise<JsonObject> {
   const place = { layer: entry.layer, overrides: entry.overrides.map((one) => one.layer) };
   try {
     return { name: entry.name, ...outline(await outlineOf(front, library, entry)), ...place };
@@ -46,7 +68,11 @@ export async function describe(front: Front, library: Library, entry: LibraryEnt
   }
 }
 
-async function compiled(library: Library, registry: StepRegistry, name: string): Promise<IndexedRunbook> {
+async function compiled(
+  library: Library,
+  registry: StepRegistry,
+  name: string,
+): Promise<IndexedRunbook> {
   const { compile } = await import("../../check/compile.ts");
   const { invalid } = await import("../closure.ts");
   const { paramsSchema } = await import("../../check/params.ts");

@@ -42,17 +42,22 @@ export default {
       const targetFlags = row.target.flags as TargetFlags;
       const target = await openTarget(front, targetFlags);
       handedOver = true;
-      return await startRun(front, { ...parsed.flags, ...targetFlags }, { library, registry, journal }, {
-        command: commandName(runbook.name),
-        runbook,
-        runbooks,
-        params,
-        recordedParams: row.params,
-        target,
-        targetFlags,
-        plan: false,
-        resume: { row, assumed },
-      });
+      return await startRun(
+        front,
+        { ...parsed.flags, ...targetFlags },
+        { library, registry, journal },
+        {
+          command: commandName(runbook.name),
+          runbook,
+          runbooks,
+          params,
+          recordedParams: row.params,
+          target,
+          targetFlags,
+          plan: false,
+          resume: { row, assumed },
+        },
+      );
     } finally {
       if (!handedOver) journal.close();
     }
@@ -64,8 +69,11 @@ function readAssumed(given: string[]): Map<string, "done" | "not_done"> {
     given.map((text) => {
       const at = text.lastIndexOf("=");
       const said = text.slice(at + 1);
-      if (at > 0 && (said === "done" || said === "not_done")) return [text.slice(0, at), said] as const;
-      throw new PgdbaError("usage", `--assume can't be ${text.slice(0, 100)}`, { hint: "Write --assume PATH=done or PATH=not_done." });
+      if (at > 0 && (said === "done" || said === "not_done"))
+        return [text.slice(0, at), said] as const;
+      throw new PgdbaError("usage", `--assume can't be ${text.slice(0, 100)}`, {
+        hint: "Write --assume PATH=done or PATH=not_done.",
+      });
     }),
   );
 }
@@ -85,7 +93,11 @@ function checkResumable(row: RunRow): void {
 }
 
 /** The runbooks as they were when the run began: what has been edited since does not count. */
-async function frozenRunbooks(row: RunRow, library: Library, registry: StepRegistry): Promise<Map<string, Runbook>> {
+async function frozenRunbooks(
+  row: RunRow,
+  library: Library,
+  registry: StepRegistry,
+): Promise<Map<string, Runbook>> {
   const docs = new Map<string, Doc>(
     Object.entries(row.docs).map(([name, { data, file, digest }]) => [
       name,
@@ -102,7 +114,10 @@ async function frozenRunbooks(row: RunRow, library: Library, registry: StepRegis
   );
   const frozen: Library = {
     entries: (kind) => library.entries(kind),
-    find: (name) => (docs.has(name) ? { name, kind: "runbook", layer: "builtin", file: docs.get(name)!.file, overrides: [] } : library.find(name)),
+    find: (name) =>
+      docs.has(name)
+        ? { name, kind: "runbook", layer: "builtin", file: docs.get(name)!.file, overrides: [] }
+        : library.find(name),
     load: async (name) => docs.get(name) ?? library.load(name),
   };
   const runbooks = new Map<string, Runbook>();

@@ -15,14 +15,21 @@ export default {
   async run(front, parsed, words) {
     const [name, ...rest] = words;
     if (!name) {
-      throw new PgdbaError("usage", "Which runbook?", { hint: "`pgdba list` shows them; then `pgdba run NAME`." });
+      throw new PgdbaError("usage", "Which runbook?", {
+        hint: "`pgdba list` shows them; then `pgdba run NAME`.",
+      });
     }
     return runRunbook(front, name, parsed, rest);
   },
 } satisfies Command;
 
 /** `pgdba run NAME` and `pgdba RESOURCE ACTION` alike. `words` are the bare words after the name. */
-export async function runRunbook(front: Front, name: string, lenient: Parsed, words: string[]): Promise<Result> {
+export async function runRunbook(
+  front: Front,
+  name: string,
+  lenient: Parsed,
+  words: string[],
+): Promise<Result> {
   const config = await loadConfig(stateDirOf(front));
   const library = libraryOf(front, (lenient.flags["runbooks"] as string[] | undefined) ?? []);
   const registry = registryOf(front, config.user_steps === true);
@@ -36,20 +43,26 @@ export async function runRunbook(front: Front, name: string, lenient: Parsed, wo
   const recordedParams = validateParams(runbook.params, paramValues(runbook.params, parsed, bare));
   const params = withSecrets(runbook.params, recordedParams, front.env, front.secrets);
   for (const warning of warnings) {
-    if (runbook.doc.layer !== "builtin") front.stderr.write(`${warning.where.file}:${warning.where.line}: ${warning.message}\n`);
+    if (runbook.doc.layer !== "builtin")
+      front.stderr.write(`${warning.where.file}:${warning.where.line}: ${warning.message}\n`);
   }
   const flags = targetFlags(parsed.flags);
   const target = await openTarget(front, flags);
-  return startRun(front, parsed.flags, { library, registry }, {
-    command: commandName(name),
-    runbook,
-    runbooks,
-    params,
-    recordedParams,
-    target,
-    targetFlags: flags,
-    plan: parsed.flags["plan"] === true,
-  });
+  return startRun(
+    front,
+    parsed.flags,
+    { library, registry },
+    {
+      command: commandName(name),
+      runbook,
+      runbooks,
+      params,
+      recordedParams,
+      target,
+      targetFlags: flags,
+      plan: parsed.flags["plan"] === true,
+    },
+  );
 }
 
 /** `health check` for health/check. */

@@ -24,18 +24,28 @@ export default {
       const [id] = words;
       const html = parsed.flags["html"];
       if (id === undefined) {
-        if (html !== undefined) throw new PgdbaError("usage", "--html needs a run id", { hint: "pgdba runs ID --html FILE" });
-        return { exit: 0, data: { runs: journal.runs(limitOf(parsed.flags["limit"])).map(listed) } };
+        if (html !== undefined)
+          throw new PgdbaError("usage", "--html needs a run id", {
+            hint: "pgdba runs ID --html FILE",
+          });
+        return {
+          exit: 0,
+          data: { runs: journal.runs(limitOf(parsed.flags["limit"])).map(listed) },
+        };
       }
       const row = findRun(journal, id);
       const record = runRecord(row, journal.steps(row.id));
-      if (typeof html !== "string") return { exit: 0, data: { ...record, interrupted: isOrphan(row) } as unknown as Json };
+      if (typeof html !== "string")
+        return { exit: 0, data: { ...record, interrupted: isOrphan(row) } as unknown as Json };
       const { runReport } = await import("../../view/html.ts");
       const file = resolve(front.cwd, html);
       try {
         writeFileSync(file, front.secrets.redact(runReport(record)), { mode: 0o600 });
       } catch (cause) {
-        throw new PgdbaError("io_failed", `${file} can't be written`, { cause, hint: "Name a file in a folder that exists." });
+        throw new PgdbaError("io_failed", `${file} can't be written`, {
+          cause,
+          hint: "Name a file in a folder that exists.",
+        });
       }
       return { exit: 0, data: { run: row.id, file } };
     } finally {
@@ -65,5 +75,7 @@ function limitOf(value: unknown): number {
   if (value === undefined) return DEFAULT_LIMIT;
   const limit = Number(value);
   if (Number.isInteger(limit) && limit > 0 && limit <= 1000) return limit;
-  throw new PgdbaError("usage", "--limit takes a whole number from 1 to 1000", { hint: "pgdba runs --limit 50" });
+  throw new PgdbaError("usage", "--limit takes a whole number from 1 to 1000", {
+    hint: "pgdba runs --limit 50",
+  });
 }

@@ -20,7 +20,10 @@ export default {
     try {
       writeFileSync(file, `${JSON.stringify(schema, null, 2)}\n`);
     } catch (cause) {
-      throw new PgdbaError("io_failed", `${file} can't be written`, { cause, hint: "Name a file in a folder that exists." });
+      throw new PgdbaError("io_failed", `${file} can't be written`, {
+        cause,
+        hint: "Name a file in a folder that exists.",
+      });
     }
     return { exit: 0, data: { file } };
   },

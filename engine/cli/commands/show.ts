@@ -12,15 +12,30 @@ export default {
   usage: "<runbook>",
   async run(front, parsed, words) {
     const name = words.length > 1 ? words.slice(0, 2).join("/") : words[0];
-    if (!name) throw new PgdbaError("usage", "Which runbook?", { hint: "`pgdba list` shows them." });
+    if (!name)
+      throw new PgdbaError("usage", "Which runbook?", { hint: "`pgdba list` shows them." });
     const config = await loadConfig(stateDirOf(front));
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
     const entry = library.find(name);
     if (entry && entry.kind !== "runbook") {
       const doc = await library.load(name);
-      return { exit: 0, data: { name, kind: doc.kind, layer: doc.layer, file: doc.file, overrides: entry.overrides as unknown as Json, document: doc.data } };
+      return {
+        exit: 0,
+        data: {
+          name,
+          kind: doc.kind,
+          layer: doc.layer,
+          file: doc.file,
+          overrides: entry.overrides as unknown as Json,
+          document: doc.data,
+        },
+      };
     }
-    const { runbook, runbooks } = await compileClosure(name, library, registryOf(front, config.user_steps === true));
+    const { runbook, runbooks } = await compileClosure(
+      name,
+      library,
+      registryOf(front, config.user_steps === true),
+    );
     const graph = runbookGraph(runbook.steps);
     const data = {
       name: runbook.name,
@@ -38,7 +53,11 @@ export default {
       graph,
       mermaid: mermaid(runbook.steps),
     };
-    return { exit: 0, data, text: `${name}: ${runbook.summary}\n${runbook.doc.layer} ${runbook.doc.file}\n\n${graph}` };
+    return {
+      exit: 0,
+      data,
+      text: `${name}: ${runbook.summary}\n${runbook.doc.layer} ${runbook.doc.file}\n\n${graph}`,
+    };
   },
 } satisfies Command;
 

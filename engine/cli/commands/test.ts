@@ -15,7 +15,9 @@ export default {
     const registry = registryOf(front, config.user_steps === true);
     const parts = { library, registry, clock: front.clock };
     const results: CaseResult[] = [];
-    for (const name of words.length > 0 ? words : library.entries("runbook").map((entry) => entry.name)) {
+    for (const name of words.length > 0
+      ? words
+      : library.entries("runbook").map((entry) => entry.name)) {
       const file = testFileOf(library.find(name)?.file ?? "");
       if (file) results.push(...(await runTestFile(resolve(file), name, parts)));
       else if (words.length > 0) {
@@ -25,8 +27,13 @@ export default {
       }
     }
     const failed = results.filter((one) => !one.passed);
-    for (const { runbook, name, problems } of failed) front.stderr.write(`${runbook}: ${name}\n  ${problems.join("\n  ")}\n`);
-    const data = { passed: results.length - failed.length, failed: failed.length, cases: results as unknown as Json };
+    for (const { runbook, name, problems } of failed)
+      front.stderr.write(`${runbook}: ${name}\n  ${problems.join("\n  ")}\n`);
+    const data = {
+      passed: results.length - failed.length,
+      failed: failed.length,
+      cases: results as unknown as Json,
+    };
     if (failed.length === 0) return { exit: 0, data, text: `${data.passed} cases passed` };
     throw new PgdbaError("test_failed", `${failed.length} of ${results.length} cases failed`, {
       hint: "Each case says what was expected and what came.",

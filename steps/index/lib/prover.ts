@@ -12,7 +12,7 @@ import type { Parsed } from "./workload.ts";
  * Planner units that one row written to an index is taken to cost: the descent, and its share of a page that has to be written.
  * PostgreSQL's planner charges nothing for it, so that without this an index that helps a little would always win.
  */
-export const WRITE_COST = 1;
+const WRITE_COST = 1;
 
 /** An update that can't be HOT any more writes to every index of the table, and leaves a dead row behind in each. */
 const HOT_LOST = 4;

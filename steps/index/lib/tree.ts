@@ -30,7 +30,7 @@ export async function parseStatement(sql: string): Promise<Node | null> {
 }
 
 /** Calls `visit` for every node below and including `node`, outermost first; not below one for which it gives false. */
-export function walk(node: unknown, visit: (kind: string, value: object) => boolean | void): void {
+function walk(node: unknown, visit: (kind: string, value: object) => boolean | void): void {
   if (Array.isArray(node)) {
     for (const item of node) walk(item, visit);
     return;

@@ -459,7 +459,7 @@ class Reader {
       this.#catalogue.columns.find(
         (column) => column.relid === use.table.oid && column.name === key.column,
       )?.type ?? "";
-    if (/range$/.test(type)) use.inverted.push({ key, method: "gist" });
+    if (type.endsWith("range")) use.inverted.push({ key, method: "gist" });
     else if (type === "jsonb" && (operator === "@>" || operator === "@?" || operator === "@@")) {
       use.inverted.push({ key: { ...key, suffix: "jsonb_path_ops" }, method: "gin" });
     } else use.inverted.push({ key, method: "gin" });

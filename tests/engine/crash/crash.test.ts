@@ -41,7 +41,11 @@ function runbook(seed: number): { data: JsonObject; fails: boolean } {
   });
   const fails = seed % 3 === 0;
   const steps: JsonObject[] = Array.from({ length: 2 + Math.floor(random() * 2) }, action);
-  steps.push({ id: "guarded", block: [action(), action()], always: [{ id: "closing", "act.repeatable": {} }] });
+  steps.push({
+    id: "guarded",
+    block: [action(), action()],
+    always: [{ id: "closing", "act.repeatable": {} }],
+  });
   if (fails) steps.push({ id: "boom", "act.fail": {} });
   return { data: { summary: `seed ${seed}`, risk: "change", steps } as JsonObject, fails };
 }
@@ -53,11 +57,17 @@ function place(): { stateDir: string; effects: string } {
 }
 
 async function drive(job: object): Promise<Result | undefined> {
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "driver.ts"), JSON.stringify(job)], {
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const child = Bun.spawn(
+    [process.execPath, join(import.meta.dir, "driver.ts"), JSON.stringify(job)],
+    {
+      stdout: "pipe",
+      stderr: "pipe",
+    },
+  );
+  const [out, err] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
   await child.exited;
   if (child.signalCode === "SIGKILL") return undefined;
   if (out === "") throw new Error(err);
@@ -79,14 +89,24 @@ function typesOf(data: JsonObject): Map<string, string> {
       if (step["block"]) {
         walk(step["block"] as JsonObject[]);
         walk((step["always"] ?? []) as JsonObject[]);
-      } else out.set(String(step["id"]), Object.keys(step).find((key) => key.startsWith("act."))!);
+      } else
+        out.set(
+          String(step["id"]),
+          Object.keys(step).find((key) => key.startsWith("act."))!,
+        );
     }
   };
   walk(data["steps"] as JsonObject[]);
   return out;
 }
 
-async function killAndResume(seed: number, data: JsonObject, clean: Map<string, number>, killAt: number, expected: Result) {
+async function killAndResume(
+  seed: number,
+  data: JsonObject,
+  clean: Map<string, number>,
+  killAt: number,
+  expected: Result,
+) {
   const where = `seed ${seed}, killed at failpoint ${killAt}`;
   const { stateDir, effects } = place();
   const base = { stateDir, effects, data, killAt: 0, resume: false, assume: {} };
@@ -124,24 +144,22 @@ async function killAndResume(seed: number, data: JsonObject, clean: Map<string, 
 }
 
 for (const seed of [1, 2, 3, 4, 5, 6]) {
-  test(
-    `kill -9 at every failpoint, seed ${seed}`,
-    async () => {
-      const { data, fails } = runbook(seed);
-      const { stateDir, effects } = place();
-      const whole = (await drive({ stateDir, effects, data, killAt: 0, resume: false, assume: {} }))!;
-      expect(whole.exit).toBe(fails ? (([...typesOf(data).values()].includes("act.undoable")) ? 5 : 1) : 0);
-      const clean = counts(effects);
-      expect(whole.failpoints).toBeGreaterThan(10);
-      const points = Array.from({ length: whole.failpoints }, (_, index) => index + 1);
-      // Two at a time: the machine has two cores.
-      const worker = async (): Promise<void> => {
-        for (let at = points.pop(); at !== undefined; at = points.pop()) {
-          await killAndResume(seed, data, clean, at, whole);
-        }
-      };
-      await Promise.all([worker(), worker()]);
-    },
-    60_000,
-  );
+  test(`kill -9 at every failpoint, seed ${seed}`, async () => {
+    const { data, fails } = runbook(seed);
+    const { stateDir, effects } = place();
+    const whole = (await drive({ stateDir, effects, data, killAt: 0, resume: false, assume: {} }))!;
+    expect(whole.exit).toBe(
+      fails ? ([...typesOf(data).values()].includes("act.undoable") ? 5 : 1) : 0,
+    );
+    const clean = counts(effects);
+    expect(whole.failpoints).toBeGreaterThan(10);
+    const points = Array.from({ length: whole.failpoints }, (_, index) => index + 1);
+    // Two at a time: the machine has two cores.
+    const worker = async (): Promise<void> => {
+      for (let at = points.pop(); at !== undefined; at = points.pop()) {
+        await killAndResume(seed, data, clean, at, whole);
+      }
+    };
+    await Promise.all([worker(), worker()]);
+  }, 60_000);
 }

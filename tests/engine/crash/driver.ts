@@ -2,7 +2,15 @@
  * Runs or resumes a generated runbook in a process of its own that kills itself with SIGKILL at the nth failpoint: before and after
  * every journal write, and before and after every act. Usage: driver.ts '<json job>'; prints {failpoints, exit, status, id}.
  */
-import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from "node:fs";
 import { compile } from "../../../engine/check/compile.ts";
 import { makeRegistry } from "../../../engine/cli/library.ts";
 import { systemClock } from "../../../engine/clock.ts";
@@ -65,7 +73,9 @@ const types: StepType[] = [
   change("act.repeatable", { idempotent: true }),
   change("act.probed", {
     async probe(ctx) {
-      return happened(ctx.step.path) ? { state: "done", output: { path: ctx.step.path } } : { state: "not_done" };
+      return happened(ctx.step.path)
+        ? { state: "done", output: { path: ctx.step.path } }
+        : { state: "not_done" };
     },
   }),
   change("act.undoable", {
@@ -97,7 +107,9 @@ for (const method of ["createRun", "intent", "outcome", "finishRun"] as const) {
   });
 }
 
-const registry = makeRegistry(Object.fromEntries(types.map((type) => [type.type, async () => ({ default: type })])));
+const registry = makeRegistry(
+  Object.fromEntries(types.map((type) => [type.type, async () => ({ default: type })])),
+);
 const doc: Doc = {
   name: "drill/crash",
   kind: "runbook",
@@ -154,4 +166,12 @@ const outcome = await executeRun(
     ...(row ? { resume: { row, assumed: new Map(Object.entries(job.assume)) } } : {}),
   },
 );
-appendFileSync(1, JSON.stringify({ failpoints, exit: outcome.exit, status: outcome.status, error: outcome.envelope.error }));
+appendFileSync(
+  1,
+  JSON.stringify({
+    failpoints,
+    exit: outcome.exit,
+    status: outcome.status,
+    error: outcome.envelope.error,
+  }),
+);

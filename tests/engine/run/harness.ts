@@ -104,9 +104,7 @@ export class Harness {
     this.type("fake.look", { effect: "read", idempotent: true }, "look"),
     this.type("fake.act", {
       undo: async (ctx, _input, output) => {
-        this.calls.push(
-          `undo ${ctx.step.path}${output === undefined ? " unfinished" : ""}`,
-        );
+        this.calls.push(`undo ${ctx.step.path}${output === undefined ? " unfinished" : ""}`);
         await this.on[`${ctx.step.id}~undo`]?.(ctx, output);
       },
     }),

@@ -41,7 +41,9 @@ function expected(version: Version): string[] {
 async function analysed(server: TestServer, database: string): Promise<void> {
   const client = await clientOf(server, database);
   for (let tries = 0; tries < 50; tries++) {
-    const { rows } = await client.query("select count(*)::int as n from pg_stat_user_tables where last_analyze is null");
+    const { rows } = await client.query(
+      "select count(*)::int as n from pg_stat_user_tables where last_analyze is null",
+    );
     if (rows[0].n === 0) break;
     await Bun.sleep(100);
   }
