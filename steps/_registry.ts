@@ -19,6 +19,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "patroni.restart": () => import("./patroni/restart.ts"),
   "plan.diff": () => import("./index/plan-diff.ts"),
   "query.analyze": () => import("./query/analyze.ts"),
+  "query.html": () => import("./query/html.ts"),
   "query.live": () => import("./query/live.ts"),
   "query.snapshot": () => import("./query/snapshot.ts"),
   "query.top": () => import("./query/top.ts"),

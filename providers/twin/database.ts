@@ -1,59 +1,10 @@
 import type { Client } from "pg";
 import type { Catalogue, Limit } from "./catalog.ts";
 import { type Ddl, HARMLESS_EXTENSIONS, schemasOf, statements } from "./ddl.ts";
-import { quoteIdent, quoteLiteral } from "./names.ts";
-import { SUPERUSER, type TwinServer } from "./server.ts";
-
-/** Owns all that is cloned and plans all statements: code that comes from the cloned server never runs as a superuser. */
-export const OWNER = "twin";
-export const DATABASE = "twin";
+import { quoteIdent } from "./names.ts";
 
 /** A planner that a function of the cloned server keeps busy is given up after this long. */
 const STATEMENT_TIMEOUT = "60s";
-
-/** Creates the database that is to hold the clone, with the order of text of the server that is cloned. */
-export async function createDatabase(server: TwinServer, catalogue: Catalogue): Promise<Limit[]> {
-  const client = await server.connect(SUPERUSER, "postgres");
-  await client.query(`CREATE ROLE ${OWNER} LOGIN`);
-  const { wanted, fallback, name } = localeOf(catalogue);
-  const create = (locale: string): Promise<unknown> =>
-    client.query(
-      `CREATE DATABASE ${DATABASE} OWNER ${OWNER} TEMPLATE template0 ENCODING 'UTF8' ${locale}`,
-    );
-  try {
-    await create(wanted);
-    return [];
-  } catch {
-    await create(fallback);
-    return [
-      {
-        object: "collation",
-        reason: `this machine has no locale ${name}; text is compared by ICU's, so ranges of text may be estimated differently`,
-      },
-    ];
-  }
-}
-
-function localeOf({ locale }: Catalogue): { wanted: string; fallback: string; name: string } {
-  const provider = String(locale["datlocprovider"] ?? "c");
-  const collate = String(locale["datcollate"] ?? "C");
-  const other = locale["datlocale"] ?? locale["daticulocale"] ?? locale["datcollate"];
-  const name = provider === "c" ? collate : String(other);
-  const icu = (tag: string): string =>
-    `LOCALE_PROVIDER icu ICU_LOCALE ${quoteLiteral(tag)} LOCALE 'C'`;
-  const tag = collate.replace(/[.@].*$/, "").replaceAll("_", "-");
-  const fallback = icu(/^[A-Za-z]{2,3}(-[A-Za-z]{2})?$/.test(tag) ? tag : "und");
-  if (provider === "i") return { wanted: icu(name), fallback: icu("und"), name };
-  if (provider === "b")
-    return {
-      wanted: `LOCALE_PROVIDER builtin BUILTIN_LOCALE ${quoteLiteral(name)} LOCALE 'C'`,
-      fallback,
-      name,
-    };
-  // Encodings other than UTF8 become UTF8; the language is what matters.
-  const utf8 = /^(C|POSIX)$/.test(collate) ? collate : collate.replace(/\.[^@]*/, ".UTF-8");
-  return { wanted: `LOCALE_PROVIDER libc LOCALE ${quoteLiteral(utf8)}`, fallback, name: utf8 };
-}
 
 /** Makes all objects of `catalogue`, empty. What can't be made is reported. */
 export async function createObjects(

@@ -9,7 +9,7 @@ import {
   readCatalogue,
   type TableName,
 } from "./catalog.ts";
-import { applySettings, createDatabase, createObjects, DATABASE, one, OWNER } from "./database.ts";
+import { applySettings, createObjects, one } from "./database.ts";
 import { STORED } from "./ddl.ts";
 import {
   distinctOf,
@@ -21,11 +21,12 @@ import {
 } from "./hypothetical.ts";
 import { quoteName } from "./names.ts";
 import { hasParameters, type PlanNode, planOf, spellings } from "./plan.ts";
-import { startTwinServer, SUPERUSER, type TwinServer, type TwinServerOptions } from "./server.ts";
+import { DATABASE, OWNER, SUPERUSER, type TwinServer } from "./server.ts";
+import { startTwinServer, type TwinServerOptions } from "./template.ts";
 import { btreeHeight, growFile, PAGE, writeBtree } from "./sizes.ts";
 import { restoreStatistics } from "./statistics.ts";
 
-export type { Catalogue, Limit, Read, TableName } from "./catalog.ts";
+export { type Catalogue, type Limit, type Read, readCatalogue, type TableName } from "./catalog.ts";
 export { type IndexDef, type IndexKey, indexSql } from "./hypothetical.ts";
 export { indexesOf, nodesOf, type PlanNode, shapeOfPlan, spellings } from "./plan.ts";
 
@@ -67,26 +68,31 @@ export interface Twin {
  * @throws PgdbaError unsupported | io_failed | command_failed | timeout, or what `read` throws
  */
 export async function openTwin(read: Read, options: TwinOptions): Promise<Twin> {
-  const [started, catalogue] = await Promise.allSettled([
-    startTwinServer(options),
-    readCatalogue(read, options.tables),
-  ]);
-  if (started.status === "rejected") throw started.reason;
-  const server = started.value;
-  if (catalogue.status === "rejected") {
-    await server.close();
-    throw catalogue.reason;
-  }
+  return twinOf(await readCatalogue(read, options.tables), options);
+}
+
+/** The same from a catalogue that was read before, so that the server's transaction need not wait for it. */
+export async function twinOf(catalogue: Catalogue, options: TwinServerOptions): Promise<Twin> {
+  const { server, lacks } = await startTwinServer(options, catalogue);
   try {
-    return await build(server, catalogue.value);
+    return await build(server, catalogue, lacks === null ? [] : [lackOf(lacks)]);
   } catch (error) {
     await server.close();
     throw fromPostgres(error, "The planner's twin could not be built", "query_failed");
   }
 }
 
-async function build(server: TwinServer, catalogue: Catalogue): Promise<Twin> {
-  const limits = [...catalogue.limits, ...(await createDatabase(server, catalogue))];
+function lackOf(locale: string): Limit {
+  const reason = `this machine has no locale ${locale}; text is compared by ICU's, so ranges of text may be estimated differently`;
+  return { object: "collation", reason };
+}
+
+async function build(
+  server: TwinServer,
+  catalogue: Catalogue,
+  lacking: readonly Limit[],
+): Promise<Twin> {
+  const limits = [...catalogue.limits, ...lacking];
   const admin = await server.connect(SUPERUSER, DATABASE);
   const client = await server.connect(OWNER, DATABASE);
   limits.push(...(await createObjects(admin, client, catalogue)));

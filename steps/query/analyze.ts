@@ -76,6 +76,9 @@ moved, and dead rows.`,
       "text",
       "findings",
       "plan",
+      "triggers",
+      "jit",
+      "settings",
     ],
     properties: {
       statement: { type: "string" },
@@ -122,6 +125,17 @@ moved, and dead rows.`,
         description:
           "The root: {path, role, type, title, relation, index, estimated, actual, buffers, details, children}",
       },
+      triggers: {
+        type: "array",
+        items: { type: "object" },
+        description: "{name, constraint, relation, calls, time_ms}",
+      },
+      jit: { type: ["object", "null"], description: "{functions, total_ms, parts}" },
+      settings: {
+        type: "object",
+        additionalProperties: { type: "string" },
+        description: "Those of the planner that are not at their default",
+      },
     },
   },
   async run(ctx, input) {
@@ -157,6 +171,9 @@ moved, and dead rows.`,
       text: draw(plan),
       findings: await findings(plan, facts),
       plan: root,
+      triggers: plan.triggers,
+      jit: plan.jit,
+      settings: plan.settings,
     };
   },
 });

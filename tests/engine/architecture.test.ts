@@ -73,7 +73,12 @@ test("the engine knows nothing of steps, providers and PostgreSQL, but where all
 const SHARED = ["engine/types.ts", "engine/errors.ts", "engine/expr/units.ts"];
 
 /** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run. */
-const FOR_STEPS = ["steps/define.ts", "steps/sql/session.ts", "steps/sql/input.ts"];
+const FOR_STEPS = [
+  "steps/define.ts",
+  "steps/snapshots.ts",
+  "steps/sql/session.ts",
+  "steps/sql/input.ts",
+];
 
 test("steps use providers, their own family, and of the engine only types, errors and units", () => {
   const list = imports("steps").filter(({ from, ours }) => ours && from !== "steps/_registry.ts");

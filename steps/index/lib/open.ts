@@ -1,6 +1,14 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
-import { openTwin, type Read, type TableName, type Twin } from "../../../providers/twin/twin.ts";
+import type { Run } from "../../../providers/postgres/session.ts";
+import {
+  type Catalogue,
+  type Read,
+  readCatalogue,
+  type TableName,
+  type Twin,
+  twinOf,
+} from "../../../providers/twin/twin.ts";
 import { session } from "../../sql/session.ts";
 import { type Asked, readStatements } from "./input.ts";
 import {
@@ -37,55 +45,50 @@ export interface Study {
 export async function study(ctx: StepContext, asked: Asked): Promise<Study> {
   const pg = await session(ctx);
   const limits = { timeoutMs: TIMEOUT_MS, lockTimeoutMs: LOCK_TIMEOUT_MS, signal: ctx.signal };
-  return pg.transaction({ readOnly: true, ...limits }, async (run) => {
-    let reads = 0;
-    const read: Read = async (sql, values = []) => {
-      reads++;
-      return (await run(sql, values, { maxRows: MAX_ROWS, maxBytes: MAX_BYTES })).rows;
-    };
-    const workload = await workloadOf(ctx, asked, read);
-    const { parsed: all, refused } = await parseWorkload(workload.statements);
-    const parsed =
-      asked.tables.length === 0
-        ? all
-        : all.filter((statement) =>
-            asked.tables.some((table) => mentions(statement.tables, table)),
-          );
-    const tables = new Map(
-      parsed
-        .flatMap((statement) => statement.tables)
-        .map((table) => [JSON.stringify(table), table]),
+  const read = await pg.transaction({ readOnly: true, ...limits }, (run) =>
+    readAll(ctx, asked, run),
+  );
+  const { catalogue, ...rest } = read;
+  const { stateDir } = ctx.run;
+  return {
+    ...rest,
+    twin: await twinOf(catalogue, { stateDir, log: (message) => ctx.log(message) }),
+  };
+}
+
+async function readAll(
+  ctx: StepContext,
+  asked: Asked,
+  run: Run,
+): Promise<Omit<Study, "twin"> & { catalogue: Catalogue }> {
+  let reads = 0;
+  const read: Read = async (sql, values = []) => {
+    reads++;
+    return (await run(sql, values, { maxRows: MAX_ROWS, maxBytes: MAX_BYTES })).rows;
+  };
+  const workload = await workloadOf(ctx, asked, read);
+  const { parsed: all, refused } = await parseWorkload(workload.statements);
+  const parsed =
+    asked.tables.length === 0
+      ? all
+      : all.filter((statement) => asked.tables.some((table) => mentions(statement.tables, table)));
+  const tables = new Map(
+    parsed.flatMap((statement) => statement.tables).map((table) => [JSON.stringify(table), table]),
+  );
+  if (tables.size === 0) {
+    throw new PgdbaError(
+      "step_failed",
+      "No statement of the workload uses a table that could be studied",
+      {
+        hint: "Let the application work for a while, or give statements that select from tables.",
+        data: { statements: workload.statements.length, refused: refused.length },
+      },
     );
-    if (tables.size === 0) {
-      throw new PgdbaError(
-        "step_failed",
-        "No statement of the workload uses a table that could be studied",
-        {
-          hint: "Let the application work for a while, or give statements that select from tables.",
-          data: { statements: workload.statements.length, refused: refused.length },
-        },
-      );
-    }
-    ctx.log(`cloning ${tables.size} tables for ${parsed.length} statements`);
-    const twin = await openTwin(read, {
-      stateDir: ctx.run.stateDir,
-      tables: [...tables.values()],
-      log: (message) => ctx.log(message),
-    });
-    try {
-      return {
-        twin,
-        workload,
-        parsed,
-        refused,
-        activity: await readActivity(read, twin.catalogue),
-        reads,
-      };
-    } catch (error) {
-      await twin.close();
-      throw error;
-    }
-  });
+  }
+  ctx.log(`cloning ${tables.size} tables for ${parsed.length} statements`);
+  const catalogue = await readCatalogue(read, [...tables.values()]);
+  const activity = await readActivity(read, catalogue);
+  return { catalogue, workload, parsed, refused, activity, reads };
 }
 
 async function workloadOf(ctx: StepContext, asked: Asked, read: Read): Promise<Workload> {

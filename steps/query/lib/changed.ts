@@ -44,18 +44,23 @@ export async function rowsOf(
     signal,
   );
   return top.map((change) => {
-    const { id, hit, read, io_ms, total_ms: own, ...rest } = change;
+    const { id, hit, read, io_ms, calls, rows, io_bytes, temp_bytes, wal_bytes, basis } = change;
     const about = texts.get(id);
     return {
       queryid: id.split("/")[1] ?? "",
       query: about?.query ?? "<dropped while it was read>",
       database: about?.database ?? null,
-      total_ms: own,
+      calls,
+      total_ms: change.total_ms,
       mean_ms: Math.round(1000 * meanOf(change)) / 1000,
+      rows,
       hit_percent: hit + read > 0 ? hundredths(hit / (hit + read)) : null,
       io_ms: timed || io_ms > 0 ? io_ms : null,
-      share_percent: total_ms > 0 ? hundredths(own / total_ms) : 0,
-      ...rest,
+      io_bytes,
+      temp_bytes,
+      wal_bytes,
+      share_percent: total_ms > 0 ? hundredths(change.total_ms / total_ms) : 0,
+      basis,
     };
   });
 }

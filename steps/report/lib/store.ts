@@ -1,8 +1,11 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { digest, surplus } from "../../snapshots.ts";
 import type { Counters } from "./shape.ts";
+
+export { folderOf, surplus } from "../../snapshots.ts";
 
 /** A report's figures as they lie in the state folder. */
 export interface Kept {
@@ -19,18 +22,20 @@ const MAX_BYTES = 8 * 1024 * 1024;
 /** A name of the file and of nothing else: when it was taken, and what of (see `keyOf`). */
 const NAME = /^(\d{8}T\d{9}Z)-([0-9a-f]{12})\.json$/;
 
-/** Where the snapshots of a server lie: members of one cluster share the folder, as they share the system identifier. */
-export function folderOf(stateDir: string, identity: string | null, node: string): string {
-  return join(stateDir, "snapshots", identity ?? `node-${digest(node)}`);
-}
-
 /** One history: a node as it is reached over the network, or locally however, and the database that relations were read from. */
 function keyOf({ node, database }: Counters): string {
   return digest(`${node.replace(/^(127\.\d+\.\d+\.\d+|::1):/, "local:")}\n${database}`);
 }
 
-function digest(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 12);
+/** The time in the name of a file, made anew from what the server says: nothing else of it gets into a path. */
+function stampOf({ taken_at }: Counters): string {
+  const time = new Date(taken_at);
+  if (Number.isNaN(time.getTime())) {
+    throw new PgdbaError("step_failed", `The server gave no time: ${taken_at.slice(0, 40)}`, {
+      hint: "Is this a PostgreSQL server? Look at what is listening there.",
+    });
+  }
+  return time.toISOString().replaceAll(/[-:.]/g, "");
 }
 
 /**
@@ -60,7 +65,7 @@ export async function readHistory(
 /** Keeps a snapshot, 0600, and removes those that `keep` leaves no room for. @returns the file @throws PgdbaError io_failed */
 export async function keep(folder: string, snapshot: Kept, most: number): Promise<string> {
   const { counters } = snapshot;
-  const name = `${counters.taken_at.replaceAll(/[-:.]/g, "")}-${keyOf(counters)}.json`;
+  const name = `${stampOf(counters)}-${keyOf(counters)}.json`;
   const file = join(folder, name);
   const temporary = join(folder, `.${name}.${randomUUID()}`);
   try {
@@ -81,27 +86,6 @@ export async function keep(folder: string, snapshot: Kept, most: number): Promis
     throw failed(file, error);
   }
   return file;
-}
-
-/**
- * Which of `times` (ms, rising) to give up so that `most` stay: always the one whose neighbours are closest together for its age,
- * so that the past is kept the more coarsely the longer it is ago. The first and the last always stay.
- */
-export function surplus(times: readonly number[], most: number): number[] {
-  const left = times.map((time, at) => ({ time, at }));
-  const gone: number[] = [];
-  while (left.length > Math.max(2, most)) {
-    const newest = left.at(-1)?.time ?? 0;
-    let victim = 1;
-    let least = Infinity;
-    for (let n = 1; n < left.length - 1; n++) {
-      const gap = (left[n + 1]?.time ?? 0) - (left[n - 1]?.time ?? 0);
-      const density = gap / (newest - (left[n]?.time ?? 0) + 1);
-      if (density < least) [victim, least] = [n, density];
-    }
-    gone.push(...left.splice(victim, 1).map(({ at }) => at));
-  }
-  return gone;
 }
 
 async function names(folder: string, key: string): Promise<string[]> {

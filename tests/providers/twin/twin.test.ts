@@ -317,8 +317,8 @@ describe("what it does to the server and to this machine", () => {
     expect(existsSync(base)).toBe(false);
   });
   test("kill -9 of this process alone ends the server and removes the files", async () => {
-    const script = `import { startTwinServer } from ${JSON.stringify(join(import.meta.dir, "../../../providers/twin/server.ts"))};
-      await startTwinServer({ stateDir: ${JSON.stringify(stateDir)}, spares: ${JSON.stringify(spares)} }); console.log("open"); setInterval(() => {}, 1000);`;
+    const script = `import { startTwinServer } from ${JSON.stringify(join(import.meta.dir, "../../../providers/twin/template.ts"))};
+      await startTwinServer({ stateDir: ${JSON.stringify(stateDir)}, spares: ${JSON.stringify(spares)} }, { locale: { datcollate: 'C' } }); console.log("open"); setInterval(() => {}, 1000);`;
     const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
     for await (const chunk of child.stdout)
       if (new TextDecoder().decode(chunk).includes("open")) break;

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Snapshot } from "../../../steps/report/lib/shape.ts";
-import { surplus } from "../../../steps/report/lib/store.ts";
+import { surplus } from "../../../steps/snapshots.ts";
 import { createDatabase, sharedServer } from "../../support/postgres.ts";
 import { compared, folder, read, removeFolders, run } from "./support.ts";
 
@@ -116,6 +116,18 @@ test("the files are the user's alone, hold no text of a query, and others' nodes
   expect((await next((counters) => (counters.database = "another"))).trends.snapshots).toBe(0);
   const nameless = { ...snapshot, server: { ...snapshot.server, identity: null } };
   expect((await compared(stateDir, nameless)).file).toContain("/snapshots/node-");
+});
+
+test("what a server says of itself leads to no file elsewhere", async () => {
+  const stateDir = folder();
+  const snapshot = await aSnapshot();
+  const elsewhere = { ...snapshot, server: { ...snapshot.server, identity: "../../etc" } };
+  expect((await compared(stateDir, elsewhere)).file).toContain("/snapshots/node-");
+  const timeless = { ...snapshot, counters: { ...snapshot.counters, taken_at: "../../x" } };
+  expect(await compared(stateDir, timeless).catch((error: unknown) => error)).toMatchObject({
+    code: "step_failed",
+  });
+  expect(readdirSync(stateDir)).toEqual(["snapshots"]);
 });
 
 test("nothing is kept when told not to, nor by a plan", async () => {

@@ -1,0 +1,167 @@
+import { existsSync } from "node:fs";
+import { readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { pid as ownPid } from "node:process";
+import { type Binaries, BUNDLED_VERSION, openBinaries, spareDirs } from "../embedded/binaries.ts";
+import { initdb, isAlive, postmaster, runAs, SERVER_ENV } from "../embedded/server.ts";
+import { type OrdinaryUser, ordinaryUser, reachableDir } from "../embedded/user.ts";
+import type { Catalogue } from "./catalog.ts";
+import { type Locale, localeOf } from "./locale.ts";
+import { DATABASE, launch, makeDir, OWNER, SUPERUSER, type TwinServer } from "./server.ts";
+
+export interface TwinServerOptions {
+  stateDir: string;
+  log?(message: string): void;
+  /** Where the data goes when an ordinary user can't enter the state folder; see `spareDirs`. */
+  spares?: string[];
+}
+
+/**
+ * An empty database of the bundled version that lives as long as this process, with the order of text of the server that is cloned.
+ * What earlier processes left behind when they were killed is removed first. `lacks` names the locale if this machine has it not.
+ * @throws PgdbaError unsupported | io_failed | command_failed | timeout
+ */
+export async function startTwinServer(
+  options: TwinServerOptions,
+  from: Pick<Catalogue, "locale">,
+): Promise<{ server: TwinServer; lacks: string | null }> {
+  const user = ordinaryUser();
+  const spares = options.spares ?? spareDirs();
+  const binaries = await openBinaries(BUNDLED_VERSION, user, spares);
+  const root = await twinRoot(options.stateDir, user, spares);
+  await sweep(root, binaries, user);
+  const locale = localeOf(from);
+  const template = await templateIn(root, binaries, user, locale, options);
+  const base = join(root, await ownName());
+  await makeDir(base, user);
+  try {
+    await runAs(user, ["cp", "-R", template, join(base, "data")]);
+    const server = await launch(base, binaries, user);
+    return { server, lacks: existsSync(join(template, FALLBACK)) ? locale.name : null };
+  } catch (error) {
+    await rm(base, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Where twins live: below the state folder, or where the server's account can go. */
+async function twinRoot(
+  stateDir: string,
+  user: OrdinaryUser | null,
+  spares: string[],
+): Promise<string> {
+  const wanted = join(resolve(stateDir), "twin");
+  const key = new Bun.CryptoHasher("sha256").update(wanted).digest("hex").slice(0, 12);
+  return reachableDir(wanted, user, `twin-${key}`, spares);
+}
+
+/** A directory name from which a later process can tell that this one is gone. */
+async function ownName(): Promise<string> {
+  return `run-${ownPid}-${await processStart(ownPid)}-${crypto.randomUUID().slice(0, 8)}`;
+}
+
+/** Says in a template that its database has the fallback's locale. */
+const FALLBACK = "pgdba_fallback";
+
+/**
+ * A data directory with one empty database of the locale, without anybody's data; made once per build of the server and locale.
+ * Without PostgreSQL's own databases it has a quarter of the files, and copying them is most of what opening a twin takes.
+ */
+async function templateIn(
+  root: string,
+  binaries: Binaries,
+  user: OrdinaryUser | null,
+  locale: Locale,
+  options: TwinServerOptions,
+): Promise<string> {
+  const built = Math.round((await stat(binaries.postgres)).mtimeMs);
+  const key = new Bun.CryptoHasher("sha256").update(locale.wanted).digest("hex").slice(0, 12);
+  const template = join(root, `template-${binaries.version}-${built}-${key}`);
+  if (existsSync(template)) return template;
+  options.log?.("preparing the planner's twin for the first time");
+  const base = join(root, await ownName());
+  await makeDir(base, user);
+  try {
+    const dataDir = join(base, "data");
+    await initdb({
+      binaries,
+      user,
+      dataDir,
+      superuser: SUPERUSER,
+      password: crypto.randomUUID(),
+      // A checksum would tell the metapages that we write from those the server wrote.
+      args: ["--wal-segsize=1", "--no-data-checksums"],
+    });
+    const server = await launch(base, binaries, user);
+    try {
+      const fallback = await makeDatabase(server, locale);
+      if (fallback) await writeFile(join(dataDir, FALLBACK), "");
+      await runAs(user, [binaries.pg_ctl, "stop", "-s", "-w", "-m", "fast", "-D", dataDir]);
+      // Atomic: whoever finds the directory finds all of it. Another process may have been faster.
+      await rename(dataDir, template).catch((error: NodeJS.ErrnoException) => {
+        if (!existsSync(template)) throw error;
+      });
+    } finally {
+      await server.close();
+    }
+  } finally {
+    await rm(base, { recursive: true, force: true });
+  }
+  return template;
+}
+
+/** Makes the database and drops all others. Gives whether it has the fallback's locale. */
+async function makeDatabase(server: TwinServer, locale: Locale): Promise<boolean> {
+  const first = await server.connect(SUPERUSER, "postgres");
+  await first.query(`CREATE ROLE ${OWNER} LOGIN`);
+  const create = (which: string): Promise<unknown> =>
+    first.query(
+      `CREATE DATABASE ${DATABASE} OWNER ${OWNER} TEMPLATE template0 ENCODING 'UTF8' ${which}`,
+    );
+  const fallback = await create(locale.wanted).then(
+    () => false,
+    () => true,
+  );
+  if (fallback) await create(locale.fallback);
+  await first.end();
+  const client = await server.connect(SUPERUSER, DATABASE);
+  for (const name of ["template0", "template1"])
+    await client.query(`ALTER DATABASE ${name} IS_TEMPLATE false`);
+  for (const name of ["template0", "template1", "postgres"])
+    await client.query(`DROP DATABASE ${name} WITH (FORCE)`);
+  await client.end();
+  return fallback;
+}
+
+/** Removes the twins of processes that are gone, ending a server that outlived its keeper. */
+async function sweep(root: string, binaries: Binaries, user: OrdinaryUser | null): Promise<void> {
+  for (const name of await readdir(root)) {
+    const [, pid, start] = /^run-(\d+)-(\w+)-/.exec(name) ?? [];
+    if (pid === undefined) continue;
+    const owner = Number(pid);
+    if (isAlive(owner) && (await processStart(owner)) === start) continue;
+    const base = join(root, name);
+    const found = await postmaster(join(base, "data"));
+    if (found !== null && isAlive(found.pid)) {
+      await runAs(user, [
+        binaries.pg_ctl,
+        "stop",
+        "-s",
+        "-m",
+        "immediate",
+        "-D",
+        join(base, "data"),
+      ]).catch(() => {});
+    }
+    await rm(base, { recursive: true, force: true });
+  }
+}
+
+/** When a process began, in a form that only tells it from another with the same id. */
+async function processStart(pid: number): Promise<string> {
+  // Field 22 of proc_pid_stat(5), counted after the command's closing parenthesis: that may hold spaces.
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
+  if (text !== null) return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? "0";
+  const ps = Bun.spawnSync(["ps", "-o", "lstart=", "-p", String(pid)], { env: SERVER_ENV });
+  return ps.stdout.toString().replaceAll(/\W/g, "") || "0";
+}
