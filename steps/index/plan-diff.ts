@@ -123,7 +123,7 @@ A cost is in units of the settings it was computed with: after a change of \`ran
     try {
       const { settings, ignored } = await usable(twin, wanted);
       const unproven = [...found.refused];
-      const changed: (Row & { weight: number })[] = [];
+      const changed: Row[] = [];
       const cost = { before: 0, after: 0 };
       let statements = 0;
       for (const { sql, queryid, calls } of found.parsed) {
@@ -136,19 +136,14 @@ A cost is in units of the settings it was computed with: after a change of \`ran
           cost.before += calls * before["Total Cost"];
           cost.after += calls * after["Total Cost"];
           if (shapeOfPlan(before) !== shapeOfPlan(after))
-            changed.push({
-              ...row(sql, queryid, calls, before, after),
-              weight: calls * before["Total Cost"],
-            });
+            changed.push(row(sql, queryid, calls, before, after));
         } catch (error) {
           if (!(error instanceof PgdbaError) || error.code === "interrupted") throw error;
           unproven.push({ sql, reason: error.message });
         }
       }
       return {
-        changed: changed
-          .toSorted((a, b) => b.weight - a.weight)
-          .map(({ weight: _, ...rest }) => rest),
+        changed: changed.toSorted((a, b) => b.calls * b.cost_before - a.calls * a.cost_before),
         statements,
         cost,
         settings,

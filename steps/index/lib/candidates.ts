@@ -6,7 +6,7 @@ import {
 } from "../../../providers/twin/twin.ts";
 import { quoteIdent } from "../../../providers/twin/names.ts";
 import type { Writes } from "./prover.ts";
-import type { TableUse } from "./usage.ts";
+import type { TableUse } from "./scope.ts";
 
 /** Columns beyond this many are not worth their bytes in most indexes; peers stop at 2 or 3. */
 const MAX_KEYS = 4;

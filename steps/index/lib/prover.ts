@@ -5,7 +5,7 @@ import {
   type Twin,
 } from "../../../providers/twin/twin.ts";
 import type { Candidate } from "./candidates.ts";
-import type { TableUse } from "./usage.ts";
+import type { TableUse } from "./scope.ts";
 import type { Parsed } from "./workload.ts";
 
 /**

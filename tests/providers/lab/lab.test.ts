@@ -69,7 +69,6 @@ const EVIDENCE: Record<string, string> = {
   "definer-search-path": `SELECT prosecdef AND proconfig IS NULL FROM pg_proc WHERE proname = 'customer_count'`,
   "superuser-login": `SELECT rolsuper AND rolcanlogin FROM pg_roles WHERE rolname = 'shop_admin'`,
   "policy-without-rls": `SELECT NOT relrowsecurity AND EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid) FROM pg_class c WHERE oid = 'shop.orders'::regclass`,
-  "long-query": `SELECT count(*) = 1 FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep'`,
 };
 
 describe("the planted problems", () => {

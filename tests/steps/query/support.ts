@@ -1,7 +1,7 @@
 import { Ajv } from "ajv";
 import type { Json, JsonObject, StepType, Target } from "../../../engine/types.ts";
 import { resolveTarget } from "../../../providers/targets.ts";
-import { type FakeContext, fakeContext } from "../../support/context.ts";
+import { type FakeContext, fakeContext, type Overrides } from "../../support/context.ts";
 import {
   clientOf,
   createDatabase,
@@ -15,7 +15,7 @@ export interface Bench {
   database: string;
   ctx: FakeContext;
   /** A fresh context on the same target, as another run has it. */
-  again(): FakeContext;
+  again(run?: Overrides["run"]): FakeContext;
   /** Statements as the superuser, outside of any step. */
   sql(text: string): Promise<any[]>;
   close(): Promise<void>;
@@ -38,7 +38,11 @@ export async function bench(
     onSecret: () => {},
   });
   const client = await clientOf(server, database);
-  const again = () => fakeContext({ target: { connection: target.connection } });
+  const again = (run: Overrides["run"] = {}) =>
+    fakeContext({
+      run,
+      target: { connection: target.connection, facts: () => target.facts() },
+    });
   const ctx = again();
   return {
     server,

@@ -2,9 +2,9 @@ import { html, type Html } from "../../../report/lib/html/markup.ts";
 import type { Finding } from "../../plan/finding.ts";
 
 export function card({ code, severity, message, advice, evidence }: Finding): Html {
-  const shown = Object.entries(evidence).map(
-    ([name, value]) => `${name.replaceAll("_", " ")} ${said(value)}`,
-  );
+  const shown = Object.entries(evidence)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name.replaceAll("_", " ")} ${said(value)}`);
   return html`<article class="finding ${severity}">
     <span class="badge">${severity}</span>
     <span class="dim small">${code.replaceAll("_", " ")}</span>

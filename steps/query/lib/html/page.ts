@@ -6,7 +6,7 @@ import { count, type Finding, SEVERITIES } from "../../plan/finding.ts";
 import { type Plan, type PlanNode, walk } from "../../plan/tree.ts";
 import { card } from "./finding.ts";
 import { PLAN_STYLE } from "./style.ts";
-import { planTable } from "./tree.ts";
+import { cost, planTable } from "./tree.ts";
 
 /** What query.analyze gives. */
 export interface Analysis {
@@ -112,7 +112,7 @@ function tiles({ analyzed, totals, plan }: Analysis): Html {
     ["execution", totals.execution_ms === null ? null : span(totals.execution_ms)],
     ["planning", totals.planning_ms === null ? null : span(totals.planning_ms)],
     [analyzed ? "rows" : "rows, estimated", count(totals.rows)],
-    ["cost", short(totals.cost)],
+    ["cost", cost(totals.cost)],
     ["found in the cache", hit + read === 0 ? null : `${short((100 * hit) / (hit + read))} %`],
     ["nodes", String(all.length)],
   ];

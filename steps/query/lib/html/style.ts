@@ -15,7 +15,7 @@ body { max-width: 92rem; }
 .own svg { height: 12px; border-radius: 3px; } .own span { text-align: right; white-space: nowrap; }
 .plan .sub { display: block; color: var(--dim); font-size: .85em; white-space: nowrap; } .plan .temp { color: var(--warning); } .off { --tone: var(--warning); }
 .plan .finding { margin: .1rem 0; padding: .35rem .8rem; max-width: 64rem; } .plan .finding p { margin: .1rem 0; } .plan dl { font-size: .85rem; margin: .3rem 0 0; }
-.findings { padding-left: 0; list-style: none; } .findings li { margin: .15rem 0; } .findings .badge { min-width: 4.6rem; text-align: center; margin-right: .4rem; }
-@media print { .statement { max-height: none; } .plan { min-width: 0; font-size: 7.5pt; } .plan col.time { width: 27%; } .plan col.rows { width: 14%; } .plan col.buffers { width: 13%; } .plan col.loops { width: 7%; }
+.findings { padding-left: 0; list-style: none; } .findings li { margin: .15rem 0; } .findings .badge { min-width: 5.4rem; text-align: center; margin-right: .4rem; }
+@media print { .statement { max-height: none; } .plan { min-width: 0; font-size: 7.5pt; } .plan code { font-size: 6.8pt; } .plan col.time { width: 27%; } .plan col.rows { width: 14%; } .plan col.buffers { width: 13%; } .plan col.loops { width: 7%; }
   .own { grid-template-columns: minmax(0, 1fr) 3.6rem 2.2rem; gap: .25rem; } .plan dl, .plain { display: none; } .plan .title::after { content: none !important; } .plan tr.found { break-after: avoid; } }
 `;

@@ -1,3 +1,4 @@
+import type { Json } from "../../../../engine/types.ts";
 import { bar } from "../../../report/lib/html/charts.ts";
 import { html, type Html } from "../../../report/lib/html/markup.ts";
 import { short, size, span } from "../../../report/lib/units.ts";
@@ -102,7 +103,7 @@ export function planTable(root: PlanNode, analyzed: boolean, findings: readonly 
 }
 
 function ownBar(own: number, whole: number, analyzed: boolean, hot: boolean): Html {
-  const said = analyzed ? span(own) : short(own);
+  const said = analyzed ? span(own) : cost(own);
   return html`<div class="own">
     ${bar([{ name: said, value: own, color: hot ? "c2" : "c1" }], whole)}<span>${said}</span
     ><span class="dim">${percent(whole > 0 ? own / whole : 0)}</span>
@@ -176,10 +177,21 @@ function described(node: PlanNode): Html {
       ${rest.map(
         ([key, value]) =>
           html`<dt>${key.replaceAll("_", " ")}</dt>
-            <dd class="mono">${cut(text(node, key) ?? JSON.stringify(value))}</dd>`,
+            <dd class="mono">${cut(said(value))}</dd>`,
       )}
     </dl>
   </details>`;
+}
+
+/** The planner's units, which have no name. */
+export function cost(value: number): string {
+  return value >= 1000 ? count(value) : short(value);
+}
+
+function said(value: Json): string {
+  if (Array.isArray(value) && value.every((one) => typeof one === "string"))
+    return value.join(", ");
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function cut(value: string): string {
