@@ -6,9 +6,9 @@ import { folderOf } from "../report/lib/store.ts";
 import { session } from "../sql/session.ts";
 import { rank, rowsOf } from "./lib/changed.ts";
 import { type Counters, readCounters } from "./lib/counters.ts";
-import { BASES, between, type Interval } from "./lib/interval.ts";
+import { between, type Interval } from "./lib/interval.ts";
 import { GRANT_HINT } from "./lib/recorded.ts";
-import { ROW, ROW_KEYS } from "./lib/row.ts";
+import { CHANGES } from "./lib/row.ts";
 import { parseSince, type Since } from "./lib/since.ts";
 import { earlier, keep } from "./lib/snapshots.ts";
 import { ORDERS } from "./lib/top-sql.ts";
@@ -73,62 +73,7 @@ known. Changes nothing on the server; with \`--plan\` nothing is kept.`,
       taken_at: { type: "string" },
       changes: {
         description: "Null without `since`",
-        anyOf: [
-          { type: "null" },
-          {
-            type: "object",
-            additionalProperties: false,
-            required: [
-              "statements",
-              "hidden",
-              "total_ms",
-              "from",
-              "to",
-              "seconds",
-              "reset",
-              "evicted",
-              "dealloc",
-              "stats_reset",
-            ],
-            properties: {
-              statements: {
-                type: "array",
-                items: {
-                  type: "object",
-                  additionalProperties: false,
-                  required: [...ROW_KEYS, "basis"],
-                  properties: {
-                    ...ROW,
-                    basis: {
-                      type: "string",
-                      enum: BASES,
-                      description:
-                        "difference of two counts, new in the interval, or counted anew from a reset in it",
-                    },
-                  },
-                },
-              },
-              hidden: {
-                type: "integer",
-                description: "Statements that this role may not see; not in the list",
-              },
-              total_ms: {
-                type: "number",
-                description: "Execution time of all statements in the interval",
-              },
-              from: { type: "string" },
-              to: { type: "string" },
-              seconds: { type: "number" },
-              reset: { type: "boolean", description: "All statistics were reset: `from` is when" },
-              evicted: { type: "integer", description: "Statements that are no longer there" },
-              dealloc: {
-                type: ["integer", "null"],
-                description: "How often statements were dropped in the interval; null before 14",
-              },
-              stats_reset: { type: ["string", "null"] },
-            },
-          },
-        ],
+        anyOf: [{ type: "null" }, CHANGES],
       },
     },
   },

@@ -88,7 +88,11 @@ async function readAll(
   ctx.log(`cloning ${tables.size} tables for ${parsed.length} statements`);
   const catalogue = await readCatalogue(read, [...tables.values()]);
   const activity = await readActivity(read, catalogue);
-  return { catalogue, workload, parsed, refused, activity, reads };
+  // What uses the system's own tables only, such as our own reading, is nobody's workload.
+  const own = parsed.filter((statement) =>
+    catalogue.relations.some((relation) => mentions(statement.tables, relation)),
+  );
+  return { catalogue, workload, parsed: own, refused, activity, reads };
 }
 
 async function workloadOf(ctx: StepContext, asked: Asked, read: Read): Promise<Workload> {

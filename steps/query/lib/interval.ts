@@ -35,13 +35,13 @@ export function between(before: Counters, { counters: now, since }: Live): Inter
   for (const [key, counted] of Object.entries(now.entries)) {
     const old = before.entries[key];
     const began = Date.parse(since.get(key) ?? "") > Date.parse(before.taken_at);
-    const fresh = reset || began || (old !== undefined && wentBack(old, counted));
+    const fresh = reset || began || (old !== undefined && anew(old, counted));
     if (old === undefined && !fresh && !sees(before, key)) {
       untold++;
       continue;
     }
     const figures = minus(counted, fresh ? undefined : old);
-    if (figures.calls > 0 || figures.total_ms > 0)
+    if (figures.calls > 0)
       add(changes, idOf(key), figures, old === undefined ? "new" : fresh ? "reset" : "difference");
   }
   const gone = Object.keys(before.entries).filter(
@@ -68,9 +68,13 @@ function sees({ complete, hidden, role }: Counters, key: string): boolean {
   return complete && (hidden === 0 || key.split("/")[1] === String(role));
 }
 
-/** Counters only rise: one that fell began anew, be it by a reset or since its entry was evicted and came back. */
-function wentBack(old: readonly number[], counted: readonly number[]): boolean {
-  return counted.some((value, at) => value < (old[at] ?? 0));
+/**
+ * Counters only rise, and all with the calls: where that does not hold they began anew, be it by a reset or since the entry was evicted
+ * and came back.
+ */
+function anew(old: readonly number[], counted: readonly number[]): boolean {
+  const more = (counted[0] ?? 0) > (old[0] ?? 0);
+  return counted.some((value, at) => value < (old[at] ?? 0) || (!more && value > (old[at] ?? 0)));
 }
 
 function minus(counted: readonly number[], old: readonly number[] | undefined): Figures {

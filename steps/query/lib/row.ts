@@ -1,3 +1,5 @@
+import { BASES } from "./interval.ts";
+
 const nullable = (type: string) => ({ type: [type, "null"] }) as const;
 
 /** The figures of one statement, as query.top and query.snapshot list them. */
@@ -27,3 +29,58 @@ export const ROW = {
 } as const;
 
 export const ROW_KEYS = Object.keys(ROW) as (keyof typeof ROW)[];
+
+/** What happened in an interval. */
+export const CHANGES = {
+  type: "object",
+  additionalProperties: false,
+  required: [
+    "statements",
+    "hidden",
+    "total_ms",
+    "from",
+    "to",
+    "seconds",
+    "reset",
+    "evicted",
+    "dealloc",
+    "stats_reset",
+  ],
+  properties: {
+    statements: {
+      type: "array",
+      items: {
+        type: "object",
+        additionalProperties: false,
+        required: [...ROW_KEYS, "basis"],
+        properties: {
+          ...ROW,
+          basis: {
+            type: "string",
+            enum: BASES,
+            description:
+              "difference of two counts, new in the interval, or counted anew from a reset in it",
+          },
+        },
+      },
+    },
+    hidden: {
+      type: "integer",
+      description: "Statements that this role may not see; not in the list",
+    },
+    total_ms: {
+      type: "number",
+      description: "Execution time of all statements in the interval",
+    },
+    from: { type: "string" },
+    to: { type: "string" },
+    seconds: { type: "number" },
+    reset: { type: "boolean", description: "All statistics were reset: `from` is when" },
+    evicted: { type: "integer", description: "Statements that are no longer there" },
+    dealloc: {
+      type: ["integer", "null"],
+      description: "How often statements were dropped in the interval; null before 14",
+    },
+    stats_reset: { type: ["string", "null"] },
+  },
+} as const;

@@ -82,6 +82,11 @@ test("counters that went back began anew: what they have now is the least that w
   ]);
 });
 
+test("time without a call began anew as well", () => {
+  const found = diff(counters(BEFORE, { "1/10/7": [2, 30] }), counters(NOW, { "1/10/7": [2, 31] }));
+  expect(brief(found)).toEqual([["1/7", "reset", 2, 31]]);
+});
+
 test("an entry that came back and has already overtaken itself is known by its own time, from 17 on", () => {
   const [before, now] = [
     counters(BEFORE, { "1/10/7": [3, 30] }),
