@@ -3,7 +3,7 @@ import { celOf } from "../expr/render.ts";
 import { describe, mayBe } from "../expr/schema-types.ts";
 import type { DocPath, JsonSchema } from "../types.ts";
 import type { Finding, Report } from "./report.ts";
-import { bracesIn, type Piece, templateIn } from "./templates.ts";
+import { bracesIn, dollarIn, type Piece, templateIn } from "./templates.ts";
 import { didYouMean, shown } from "./messages.ts";
 
 /** Checks the expressions of one document; what is wrong with them goes into its report. */
@@ -93,6 +93,13 @@ export function createExpressionChecker(
     async text(path, text, scope) {
       const { checkText } = await import("../expr/infer.ts");
       put(path, text, { start: 0, end: text.length }, checkText(text, scope), scope);
+      const found = dollarIn(text, new Set(Object.keys(scope)));
+      if (found === undefined) return;
+      report.addWithin(path, text, found.start, found.end, {
+        rule: "dollar-in-text",
+        message: `${shown(text.slice(found.start, found.end))} is only filled in where it is the whole value`,
+        hint: "Inside a text write `{{params.x}}`, not `${params.x}`.",
+      });
     },
     fixed(path, text, scope) {
       const found = templateIn(text, new Set(Object.keys(scope)));

@@ -12,6 +12,14 @@ export function bracesIn(source: string): Piece | undefined {
   return found ? { start: found.index, end: found.index + found[0].length } : undefined;
 }
 
+/** The first `${…}` inside a text that begins with one of `roots` and a dot, which no shell variable does. */
+export function dollarIn(text: string, roots: ReadonlySet<string>): Piece | undefined {
+  for (const found of text.matchAll(/\$\{\s*([A-Za-z_]\w*)\.[^}]*\}/g)) {
+    if (roots.has(found[1]!)) return { start: found.index, end: found.index + found[0].length };
+  }
+  return undefined;
+}
+
 /**
  * The first template in static text. SQL arrays (`'{{1,2}}'`), Go templates (`{{.Names}}`) and shell variables (`${dir}`) are none;
  * `${…}` is one when it begins with one of `roots`, the names expressions start from.

@@ -12,7 +12,7 @@ export interface Result {
   envelope?: Envelope;
   /** What made it fail; its stack is shown under PGDBA_DEBUG. */
   error?: PgdbaError | null;
-  /** Shown instead of JSON on a terminal; with `raw`, always. */
+  /** Shown instead of JSON on a terminal and as `table`; with `raw`, always. */
   text?: string;
   raw?: boolean;
 }

@@ -50,7 +50,8 @@ async function dispatch(front: Front): Promise<Result> {
   const extra = front.extras.find((one) => one.name === first);
   if (Object.hasOwn(COMMANDS, first)) {
     const { default: command } = await COMMANDS[first]!.load();
-    if (lenient.flags["help"] && first !== "run") return help(front, [first]);
+    if (lenient.flags["help"] && (first !== "run" || second === undefined))
+      return help(front, [first]);
     const parsed = first === "run" ? lenient : parseFlags(front.argv, command.flags ?? {});
     return command.run(front, parsed, (first === "run" ? words : parsed.words).slice(1));
   }
@@ -148,10 +149,11 @@ function unknownCommand(front: Front, words: string[], runbooks: string[]): Pgdb
 async function print(front: Front, result: Result, envelope: Envelope): Promise<void> {
   const asked = formatOf(front);
   const tty = front.stdout.isTTY === true;
-  if (result.text !== undefined && (result.raw || (tty && asked === undefined))) {
+  const format = asked ?? (await configuredFormat(front)) ?? "json";
+  const forPeople = format === "table" || (tty && asked === undefined);
+  if (result.text !== undefined && (result.raw || forPeople)) {
     return write(front, `${front.secrets.redact(result.text)}\n`);
   }
-  const format = asked ?? (await configuredFormat(front)) ?? "json";
   if (format === "json")
     return write(front, `${JSON.stringify(envelope, null, tty ? 2 : undefined)}\n`);
   const { formatEnvelope } = await import("../view/format.ts");

@@ -1,7 +1,8 @@
 import { errorRecord } from "../envelope.ts";
 import { toPgdbaError } from "../errors.ts";
-import type { BlockNode, StepNode } from "../types.ts";
+import type { BlockNode, StepNode, StepResult } from "../types.ts";
 import { type Acted, isFinal } from "./act.ts";
+import { UNKNOWN } from "./loop.ts";
 import { anyOf, type RunState, type Scope } from "./state.ts";
 
 type RunNodes = (state: RunState, nodes: readonly StepNode[], scope: Scope) => Promise<void>;
@@ -63,7 +64,13 @@ export async function runBlock(
     }
   }
   if (failure) throw failure.thrown;
-  return done;
+  // What a block did is what its steps did; in a plan it is no more done than they are.
+  const results = [...node.block, ...(node.rescue ?? []), ...(node.always ?? [])].flatMap(
+    ({ id }) => scope.steps[id] ?? [],
+  ) as StepResult[];
+  done.changed = results.some((result) => result.changed);
+  const unknown = results.find((result) => UNKNOWN.includes(result.status));
+  return unknown ? { ...done, status: unknown.status } : done;
 }
 
 /** Clean-up: neither a first signal nor the timeout of what it cleans up after cuts it short. */

@@ -41,7 +41,12 @@ function formatTable(envelope: Envelope, canvas: Canvas): string[] {
     if (isObject(run)) blocks.push(renderRun(run, canvas));
   }
   const { run, value } = splitRun(envelope);
-  if (value !== null) {
+  if (isRunRecord(value)) {
+    const { output, error, params, target, started_at } = value;
+    if (isObject(error)) blocks.push(renderError(error, canvas));
+    blocks.push(renderRun(value, canvas));
+    blocks.push(renderValue({ target, started_at, params, output } as JsonObject, canvas));
+  } else if (value !== null) {
     const report = asReport(value);
     blocks.push(report === null ? renderValue(value, canvas) : renderReport(report, canvas));
   }
@@ -49,6 +54,11 @@ function formatTable(envelope: Envelope, canvas: Canvas): string[] {
   if (blocks.length === 0)
     blocks.push([`${canvas.paint.green("✔")} ${printable(envelope.command)}`]);
   return blocks.flatMap((block, n) => (n === 0 ? block : ["", ...block]));
+}
+
+/** What `runs ID` gives: a run as the journal has it. */
+function isRunRecord(value: Envelope["data"]): value is JsonObject {
+  return isObject(value) && typeof value["runbook"] === "string" && Array.isArray(value["steps"]);
 }
 
 /** The outcome apart from the facts of the run that made it. */

@@ -75,7 +75,7 @@ export function runbookHelp(meta: RunbookMeta, flags: Flags = {}): string {
       "",
       [
         `${meta.summary}`,
-        ...(meta.description ? ["", ...wrap(meta.description.trim(), COLUMNS)] : []),
+        ...(meta.description ? ["", ...wrap(paragraphs(meta.description), COLUMNS)] : []),
       ],
     ],
     ["Usage", [`  ${usage.join(" ")}`, `  pgdba run ${meta.name} …`]],
@@ -149,6 +149,11 @@ export function commandHelp(command: CommandMeta, flags: Flags = {}): string {
     ["Flags", flagLines({ ...command.flags, ...flags })],
     ["Exit codes", columns(EXIT_CODES)],
   ]);
+}
+
+/** Text whose lines were broken by hand, with one line for each paragraph and each item of a list. */
+function paragraphs(text: string): string {
+  return text.trim().replace(/(\S) *\n(?![\s*-])/g, "$1 ");
 }
 
 function sections(list: [string, string[]][]): string {

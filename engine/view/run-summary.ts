@@ -12,7 +12,8 @@ import {
   width,
   wrap,
 } from "./text.ts";
-import { type Canvas, isObject } from "./canvas.ts";
+import { type Canvas, isObject, narrowed } from "./canvas.ts";
+import { renderValue } from "./value.ts";
 
 /** `data.run` or `error.run` as lines: how it ended, its warnings, and each step with its mark and duration. */
 export function renderRun(run: JsonObject, canvas: Canvas): string[] {
@@ -89,6 +90,8 @@ function renderSteps(rows: { name: string; step: JsonObject }[], canvas: Canvas)
     const fault = isObject(error)
       ? [paint.red(clip(singleLine(String(error["message"])), canvas.columns - 6))]
       : [];
-    return [line.trimEnd(), ...indent(fault, "      ")];
+    const preview = step["preview"];
+    const planned = isObject(preview) ? renderValue(preview, narrowed(canvas, 6)) : [];
+    return [line.trimEnd(), ...indent([...fault, ...planned], "      ")];
   });
 }

@@ -9,13 +9,16 @@ export function pad(text: string, cells: number, right = false): string {
   return right ? blanks + text : text + blanks;
 }
 
-/** Lines of at most `cells`, broken at blanks where that is possible. Lines that fit keep their indentation. */
+/** Lines of at most `cells`, broken at blanks where that is possible. All parts of a line keep its indentation. */
 export function wrap(text: string, cells: number): string[] {
-  return text
-    .split("\n")
-    .flatMap((line) =>
-      width(line) <= cells ? [line] : Bun.wrapAnsi(line, cells, { hard: true }).split("\n"),
+  return text.split("\n").flatMap((line) => {
+    if (width(line) <= cells) return [line];
+    const margin = (/^ */.exec(line)?.[0] ?? "").slice(0, Math.floor(cells / 2));
+    return indent(
+      Bun.wrapAnsi(line.trimStart(), cells - margin.length, { hard: true }).split("\n"),
+      margin,
     );
+  });
 }
 
 /** Shortens to `cells`, ending in an ellipsis when something was cut. */

@@ -1,7 +1,7 @@
 import { chown, readFile, rm, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
-import { kill } from "node:process";
+import { kill, platform } from "node:process";
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Binaries } from "./binaries.ts";
 import type { OrdinaryUser } from "./user.ts";
@@ -101,6 +101,26 @@ export async function postmaster(dataDir: string): Promise<Postmaster | null> {
   return { pid: Number(lines[0]), port: Number(lines[3]), status };
 }
 
+/**
+ * Whether the server on `dataDir` that `found` tells of is there. After a crash or a reboot the number may be that of a process nobody
+ * has reaped, or by now somebody else's, which must never be taken for the server: stopping it would end a stranger.
+ */
+export async function isServing(found: Postmaster | null, dataDir: string): Promise<boolean> {
+  if (found === null || !isAlive(found.pid)) return false;
+  return (await commandLine(found.pid)).includes(dataDir);
+}
+
+/** The arguments a process was started with, as anybody may read them; empty for one that has ended. */
+async function commandLine(pid: number): Promise<string> {
+  if (platform === "linux") return readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+  const ps = Bun.spawn(["ps", "-ww", "-o", "command=", "-p", String(pid)], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  return new Response(ps.stdout).text();
+}
+
 /** Whether there is a process with this id, whoever owns it. */
 export function isAlive(pid: number): boolean {
   try {
@@ -125,8 +145,8 @@ export async function waitReady(
   for (;;) {
     const found = await postmaster(dataDir);
     // A file left by a crash names a process that is gone, and may say "ready".
-    const alive = found !== null && isAlive(found.pid);
-    if (alive && (found.status === "ready" || found.status === "standby")) return;
+    const alive = await isServing(found, dataDir);
+    if (alive && (found?.status === "ready" || found?.status === "standby")) return;
     const waited = performance.now() - begun;
     const ended = !alive && waited > LAUNCH_MS;
     if (ended || waited > options.timeoutMs) {

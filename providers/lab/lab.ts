@@ -7,7 +7,7 @@ import {
   configure,
   freePort,
   initdb,
-  isAlive,
+  isServing,
   postmaster,
   runAs,
   socketDirFits,
@@ -135,9 +135,10 @@ function labDir(options: LabOptions): string {
 async function findRunning(dir: string): Promise<Lab | null> {
   const record = await readRecord(dir);
   if (record === null || !record.seeded) return null;
-  const found = await postmaster(join(record.base, "data"));
-  if (found?.status !== "ready" || !isAlive(found.pid) || !(await answers(HOST, record.port)))
-    return null;
+  const dataDir = join(record.base, "data");
+  const found = await postmaster(dataDir);
+  if (found?.status !== "ready" || !(await isServing(found, dataDir))) return null;
+  if (!(await answers(HOST, record.port))) return null;
   return labOf(record, await specOf(dir, record));
 }
 
@@ -207,7 +208,9 @@ async function start(dir: string, record: Record, options: LabOptions): Promise<
   const log = join(record.base, "log");
   const found = await postmaster(dataDir);
   // One that is alive without being ready yet is on its way, after a crash perhaps.
-  if (found === null || !isAlive(found.pid)) {
+  if (!(await isServing(found, dataDir))) {
+    // The server itself would refuse to start while any process has the number that a crash left here.
+    await rm(join(dataDir, "postmaster.pid"), { force: true });
     if (await answers(HOST, record.port)) {
       record.port = await freePort(HOST);
       await writeRecord(dir, record);
@@ -232,7 +235,7 @@ async function start(dir: string, record: Record, options: LabOptions): Promise<
 async function stop(record: Record, options: LabOptions): Promise<boolean> {
   const dataDir = join(record.base, "data");
   const found = await postmaster(dataDir);
-  if (found === null || !isAlive(found.pid)) return false;
+  if (!(await isServing(found, dataDir))) return false;
   const user = ordinaryUser();
   const binaries = await openBinaries(record.version, user, options.spares ?? spareDirs());
   await runAs(user, [
@@ -272,7 +275,12 @@ async function writeRecord(dir: string, record: Record): Promise<void> {
 
 /** Runs `work` while no other process does. SQLite's lock ends with its holder, so that none is ever stale. */
 async function locked<T>(dir: string, work: () => Promise<T>): Promise<T> {
-  await mkdir(dir, { recursive: true });
+  await mkdir(dir, { recursive: true }).catch((cause: unknown) => {
+    throw new PgdbaError("io_failed", `${dir} can't be made`, {
+      hint: "Name a folder that may be written with PGDBA_HOME.",
+      cause,
+    });
+  });
   // The server's user must get through to its data; what is secret in here has a mode of its own.
   await chmod(dir, 0o711);
   const { Database } = await import("bun:sqlite");

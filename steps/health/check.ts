@@ -79,7 +79,7 @@ whatever it finds; assert on \`summary.worst\` to fail.`,
     for (const name of Object.keys(thresholds)) {
       if (!names.includes(name)) {
         throw new PgdbaError("invalid_param", `thresholds: there is no check ${name}`, {
-          hint: "See the documents below `under`.",
+          hint: "`pgdba list --kind check` shows the names of all checks.",
         });
       }
     }

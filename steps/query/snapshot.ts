@@ -2,7 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/expr/units.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { folderOf } from "../report/lib/store.ts";
+import { folderOf } from "../snapshots.ts";
 import { session } from "../sql/session.ts";
 import { rank, rowsOf } from "./lib/changed.ts";
 import { type Counters, readCounters } from "./lib/counters.ts";

@@ -75,6 +75,7 @@ const SHARED = ["engine/types.ts", "engine/errors.ts", "engine/expr/units.ts"];
 /** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run. */
 const FOR_STEPS = [
   "steps/define.ts",
+  "steps/html.ts",
   "steps/snapshots.ts",
   "steps/sql/session.ts",
   "steps/sql/input.ts",

@@ -1,7 +1,13 @@
 import { PgdbaError } from "../../errors.ts";
 import { suggest } from "../../load/suggest.ts";
 import type { Json, JsonObject, Runbook, StepType } from "../../types.ts";
-import { commandHelp, mainHelp, runbookHelp, type RunbookMeta } from "../../view/help.ts";
+import {
+  commandHelp,
+  mainHelp,
+  type Flags,
+  runbookHelp,
+  type RunbookMeta,
+} from "../../view/help.ts";
 import { GLOBAL_FLAGS } from "../args.ts";
 import type { Command, Result } from "../command.ts";
 import type { Front } from "../front.ts";
@@ -68,6 +74,10 @@ export default {
 } satisfies Command;
 
 export function runbookHelpResult(runbook: Runbook): Result {
+  return textResult("help", helpOf(runbook, GLOBAL_FLAGS));
+}
+
+export function helpOf(runbook: Runbook, flags: Flags): string {
   const meta: RunbookMeta = {
     name: runbook.name,
     summary: runbook.summary,
@@ -78,7 +88,7 @@ export function runbookHelpResult(runbook: Runbook): Result {
     output: runbook.outputSchema,
     layer: runbook.doc.layer,
   };
-  return textResult("help", runbookHelp(meta, GLOBAL_FLAGS));
+  return runbookHelp(meta, flags);
 }
 
 /** All that can be typed first: commands, and resources that are no runbooks. */

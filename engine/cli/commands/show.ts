@@ -6,6 +6,7 @@ import { compileClosure } from "../closure.ts";
 import type { Command } from "../command.ts";
 import { loadConfig, stateDirOf } from "../config.ts";
 import { libraryOf, registryOf } from "../library.ts";
+import { helpOf } from "./help.ts";
 
 export default {
   summary: "Show a runbook: parameters, steps, layer, graph",
@@ -56,7 +57,14 @@ export default {
     return {
       exit: 0,
       data,
-      text: `${name}: ${runbook.summary}\n${runbook.doc.layer} ${runbook.doc.file}\n\n${graph}`,
+      text: [
+        helpOf(runbook, {}),
+        [
+          runbook.doc.file,
+          ...(entry?.overrides ?? []).map((one) => `overrides ${one.layer} ${one.file}`),
+        ].join("\n"),
+        graph,
+      ].join("\n\n"),
     };
   },
 } satisfies Command;

@@ -69,7 +69,7 @@ function matcher(param: string, pattern: string, names: string[]): (name: string
   const expression = new RegExp(`^${parts.join(".*")}$`);
   if (!names.some((name) => expression.test(name))) {
     throw new PgdbaError("invalid_param", `${param}: there is no check ${pattern}`, {
-      hint: "`pgdba list` shows the names of all checks with --kind check; `*` stands for any letters.",
+      hint: "`pgdba list --kind check` shows the names of all checks; `*` stands for any letters.",
     });
   }
   return (name) => expression.test(name);

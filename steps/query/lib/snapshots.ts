@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { surplus } from "../../report/lib/store.ts";
+import { surplus } from "../../snapshots.ts";
 import { COUNTED, type Counters } from "./counters.ts";
 import { errno, ioFailed, writePrivately } from "./private-file.ts";
 

@@ -5,8 +5,6 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import { digest, surplus } from "../../snapshots.ts";
 import type { Counters } from "./shape.ts";
 
-export { folderOf, surplus } from "../../snapshots.ts";
-
 /** A report's figures as they lie in the state folder. */
 export interface Kept {
   format: 1;

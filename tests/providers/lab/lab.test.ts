@@ -144,7 +144,17 @@ test("down, status, up again: the same data on a stale postmaster.pid; and down 
   // A machine that lost power leaves this; the process id is of nobody.
   writeFileSync(join(dataDir, "postmaster.pid"), `4194303\n${dataDir}\n0\n1\n\n\n0 0\nready\n`);
   expect((await labStatus(options)).running).toBe(false);
+  // And after a while the number is somebody else's, who must be left alone.
+  const stranger = Bun.spawn(["sleep", "60"]);
+  writeFileSync(
+    join(dataDir, "postmaster.pid"),
+    `${stranger.pid}\n${dataDir}\n0\n1\n\n\n0 0\nready\n`,
+  );
+  expect((await labStatus(options)).running).toBe(false);
+  expect(await labDown(options)).toEqual({ stopped: false, removed: false });
   const again = await labUp(options);
+  expect(stranger.exitCode).toBe(null);
+  stranger.kill();
   expect(again.seeded).toBe(true);
   session = await openSession(again.connection);
   expect(Object.values((await first(EVIDENCE["idle-in-transaction"] ?? "")) ?? {})).toEqual([true]);

@@ -113,7 +113,7 @@ test("order, threshold and limit are those of the interval", async () => {
   for (let n = 0; n < 5; n++) await on.sql("SELECT pg_sleep(0.03), 1, 2 AS often");
   await on.sql("SET work_mem = '64kB'");
   await on.sql(
-    "SELECT max(i) AS on_disk FROM (SELECT i FROM generate_series(1, 30000) i ORDER BY md5(i::text) OFFSET 1) s",
+    "SELECT max(i) AS on_disk FROM (SELECT i FROM generate_series(1, 4000) i ORDER BY md5(i::text) OFFSET 1) s",
   );
   const first = async (order: string) =>
     String((await take({ since: "10m", order, limit: 1 })).changes.statements[0].query);

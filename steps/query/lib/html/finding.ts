@@ -1,4 +1,4 @@
-import { html, type Html } from "../../../report/lib/html/markup.ts";
+import { html, type Html } from "../../../html.ts";
 import type { Finding } from "../../plan/finding.ts";
 
 export function card({ code, severity, message, advice, evidence }: Finding): Html {

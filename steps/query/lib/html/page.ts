@@ -1,12 +1,10 @@
-import { html, type Html, raw } from "../../../report/lib/html/markup.ts";
-import { STYLE } from "../../../report/lib/html/style.ts";
-import { facts } from "../../../report/lib/html/table.ts";
-import { short, span } from "../../../report/lib/units.ts";
-import { count, type Finding, SEVERITIES } from "../../plan/finding.ts";
+import { count, type Finding, percent, SEVERITIES } from "../../plan/finding.ts";
 import { type Plan, type PlanNode, walk } from "../../plan/tree.ts";
 import { card } from "./finding.ts";
-import { PLAN_STYLE } from "./style.ts";
-import { cost, planTable } from "./tree.ts";
+import { html, type Html, raw } from "../../../html.ts";
+import { STYLE } from "./style.ts";
+import { planTable } from "./tree.ts";
+import { cost, time } from "./units.ts";
 
 /** What query.analyze gives. */
 export interface Analysis {
@@ -41,7 +39,7 @@ export function page(analysis: Analysis, target: string, drawn: Date): string {
         />
         <title>Plan – ${statement.replaceAll(/\s+/g, " ").slice(0, 80)}</title>
         <style>
-          ${raw(STYLE)}${raw(PLAN_STYLE)}
+          ${raw(STYLE)}
         </style>
       </head>
       <body>
@@ -109,11 +107,11 @@ function tiles({ analyzed, totals, plan }: Analysis): Html {
   const hit = blocks((one) => one.shared_hit + one.local_hit);
   const read = blocks((one) => one.shared_read + one.local_read);
   const shown: [label: string, value: string | null][] = [
-    ["execution", totals.execution_ms === null ? null : span(totals.execution_ms)],
-    ["planning", totals.planning_ms === null ? null : span(totals.planning_ms)],
+    ["execution", totals.execution_ms === null ? null : time(totals.execution_ms)],
+    ["planning", totals.planning_ms === null ? null : time(totals.planning_ms)],
     [analyzed ? "rows" : "rows, estimated", count(totals.rows)],
     ["cost", cost(totals.cost)],
-    ["found in the cache", hit + read === 0 ? null : `${short((100 * hit) / (hit + read))} %`],
+    ["found in the cache", hit + read === 0 ? null : percent(hit / (hit + read))],
     ["nodes", String(all.length)],
   ];
   return html`<div class="tiles">
@@ -133,14 +131,14 @@ function beside({ triggers, jit, settings }: Analysis): Html | null {
   const rows: [string, string][] = [
     ...triggers.map(({ name, relation, calls, time_ms }): [string, string] => [
       `trigger ${name}`,
-      `${span(time_ms)} in ${count(calls)} calls, on ${relation}`,
+      `${time(time_ms)} in ${count(calls)} calls, on ${relation}`,
     ]),
     ...(jit === null
       ? []
       : [
           [
             "JIT",
-            `${count(jit.functions)} functions${jit.total_ms === null ? "" : `, ${span(jit.total_ms)}`}`,
+            `${count(jit.functions)} functions${jit.total_ms === null ? "" : `, ${time(jit.total_ms)}`}`,
           ] as [string, string],
         ]),
     ...Object.entries(settings).map(([name, value]): [string, string] => [name, value]),
@@ -148,5 +146,11 @@ function beside({ triggers, jit, settings }: Analysis): Html | null {
   return rows.length === 0
     ? null
     : html`<h2>Beside the plan</h2>
-        ${facts(rows)}`;
+        <dl>
+          ${rows.map(
+            ([name, value]) =>
+              html`<dt>${name}</dt>
+                <dd>${value}</dd>`,
+          )}
+        </dl>`;
 }

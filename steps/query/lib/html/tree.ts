@@ -1,10 +1,9 @@
 import type { Json } from "../../../../engine/types.ts";
-import { bar } from "../../../report/lib/html/charts.ts";
-import { html, type Html } from "../../../report/lib/html/markup.ts";
-import { short, size, span } from "../../../report/lib/units.ts";
 import { count, type Finding, percent } from "../../plan/finding.ts";
 import { type Buffers, number, type PlanNode, text, walk } from "../../plan/tree.ts";
 import { card } from "./finding.ts";
+import { html, type Html } from "../../../html.ts";
+import { cost, size, time } from "./units.ts";
 
 /** Steps of indentation; deeper nodes stand no further right, so that their words keep some room. */
 const DEEPEST = 18;
@@ -74,7 +73,7 @@ export function planTable(root: PlanNode, analyzed: boolean, findings: readonly 
     >
       <td class="node" style="--depth:${Math.min(depth, DEEPEST)}">${described(node)}</td>
       <td>
-        ${never ? html`<span class="dim">never executed</span>` : ownBar(own, whole, analyzed, hot)}
+        ${never ? html`<span class="dim">never executed</span>` : ownBar(own, whole, analyzed)}
       </td>
       <td class="n">${rowsOf(node, never)}</td>
       ${
@@ -102,11 +101,11 @@ export function planTable(root: PlanNode, analyzed: boolean, findings: readonly 
   }
 }
 
-function ownBar(own: number, whole: number, analyzed: boolean, hot: boolean): Html {
-  const said = analyzed ? span(own) : cost(own);
+function ownBar(own: number, whole: number, analyzed: boolean): Html {
+  const share = whole > 0 ? own / whole : 0;
   return html`<div class="own">
-    ${bar([{ name: said, value: own, color: hot ? "c2" : "c1" }], whole)}<span>${said}</span
-    ><span class="dim">${percent(whole > 0 ? own / whole : 0)}</span>
+    <i style="--share:${(100 * share).toFixed(2)}%"></i
+    ><span>${analyzed ? time(own) : cost(own)}</span><span class="dim">${percent(share)}</span>
   </div>`;
 }
 
@@ -172,7 +171,7 @@ function described(node: PlanNode): Html {
         node.actual?.time_ms == null
           ? null
           : html`<dt>time with children</dt>
-              <dd>${span(node.actual.time_ms)}</dd>`
+              <dd>${time(node.actual.time_ms)}</dd>`
       }
       ${rest.map(
         ([key, value]) =>
@@ -181,11 +180,6 @@ function described(node: PlanNode): Html {
       )}
     </dl>
   </details>`;
-}
-
-/** The planner's units, which have no name. */
-export function cost(value: number): string {
-  return value >= 1000 ? count(value) : short(value);
 }
 
 function said(value: Json): string {

@@ -2,7 +2,7 @@ import type { Snapshot } from "../shape.ts";
 import type { Trends } from "../trends.ts";
 import { short, size, span } from "../units.ts";
 import { bar, legend, lineChart } from "./charts.ts";
-import { html, type Html } from "./markup.ts";
+import { html, type Html } from "../../../html.ts";
 import { day, grouped, table } from "./table.ts";
 
 export function trendsSection(trends: Trends): Html {

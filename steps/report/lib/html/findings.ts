@@ -1,6 +1,6 @@
 import type { Finding } from "../../../health/lib/findings.ts";
 import type { Trends } from "../trends.ts";
-import { html, type Html } from "./markup.ts";
+import { html, type Html } from "../../../html.ts";
 
 /** Lines of one finding that are shown; the others are folded. */
 const SHOWN = 8;

@@ -5,7 +5,7 @@ import type { Trends } from "../trends.ts";
 import { short, size, span } from "../units.ts";
 import { sizesSection, statementsSection, trendsSection } from "./data-sections.ts";
 import { findingsSection } from "./findings.ts";
-import { html, type Html, raw } from "./markup.ts";
+import { html, type Html, raw } from "../../../html.ts";
 import {
   configurationSection,
   connectionsSection,

@@ -1,7 +1,7 @@
 import type { Snapshot } from "../shape.ts";
 import { size, span } from "../units.ts";
 import { bar, legend } from "./charts.ts";
-import { html, type Html } from "./markup.ts";
+import { html, type Html } from "../../../html.ts";
 import { day, facts, grouped, table } from "./table.ts";
 
 const COLORS = ["c1", "c2", "c3", "c4", "c5"] as const;

@@ -1,4 +1,4 @@
-import { html, type Html, type Part } from "./markup.ts";
+import { html, type Html, type Part } from "../../../html.ts";
 
 export interface Column<T> {
   title: string;
