@@ -49,6 +49,12 @@ export const EXIT_BY_CODE = {
 export type ErrorCode = keyof typeof EXIT_BY_CODE;
 export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 130;
 
+/** A step that throws one of these did nothing yet: it refused its input, its target or its privileges before it acted. */
+export function saysNothingDone(code: ErrorCode): boolean {
+  const exit = EXIT_BY_CODE[code];
+  return exit === 2 || exit === 3 || code === "step_refused" || code === "unsupported";
+}
+
 export interface ErrorDetail {
   hint?: string | undefined;
   where?: Where | undefined;

@@ -149,8 +149,8 @@ export async function checkSteps(
     for (const { path: below, text } of texts(value)) {
       const at = [...path, ...below];
       if (langAt(schema, below) !== undefined) kept.push({ path: below, text });
-      else if (classify(text) === "text") await expressions.text(at, text, scope);
-      else if (classify(text) === "cel") {
+      else if (classify(text) !== "cel") await expressions.text(at, text, scope);
+      else {
         const expected = schemaAt(schema, below);
         replaceAt(
           inferred,

@@ -91,8 +91,10 @@ export function createExpressionChecker(
       return check(path, text, { start: offset, end: offset + source.length }, scope, expected);
     },
     async text(path, text, scope) {
-      const { checkText } = await import("../expr/infer.ts");
-      put(path, text, { start: 0, end: text.length }, checkText(text, scope), scope);
+      if (text.includes("{{")) {
+        const { checkText } = await import("../expr/infer.ts");
+        put(path, text, { start: 0, end: text.length }, checkText(text, scope), scope);
+      }
       const found = dollarIn(text, new Set(Object.keys(scope)));
       if (found === undefined) return;
       report.addWithin(path, text, found.start, found.end, {

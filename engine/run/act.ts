@@ -33,7 +33,7 @@ export interface Act {
 /** How one attempt ended. `restored` results come from the journal of an earlier process. */
 export interface Acted {
   output: Json;
-  status: "ok" | "recovered" | "previewed" | "not_previewable";
+  status: "ok" | "recovered" | "previewed" | "not_previewable" | "undetermined";
   changed: boolean;
   effect: Effect;
   restored?: StepResult;

@@ -6,6 +6,7 @@ import type { StepNode } from "../types.ts";
 import type { Acted } from "./act.ts";
 import { holds } from "./condition.ts";
 import { timeoutError } from "./context.ts";
+import { UNKNOWN } from "./loop.ts";
 import { type RunState, type Scope, stopSignal, variables } from "./state.ts";
 
 const DEFAULT_UNTIL_TIMEOUT = "60s";
@@ -58,8 +59,7 @@ async function poll(
     try {
       const done = await job.perform(deadline);
       // A step that did not act has no output to wait with.
-      if (done.restored || done.status === "previewed" || done.status === "not_previewable")
-        return done;
+      if (done.restored || UNKNOWN.includes(done.status)) return done;
       const vars = { ...variables(state, scope), output: done.output, attempt: round };
       if (holds(node.until!, vars)) return done;
       // What a change would have brought about can't be waited for.

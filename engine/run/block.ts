@@ -69,8 +69,8 @@ export async function runBlock(
     ({ id }) => scope.steps[id] ?? [],
   ) as StepResult[];
   done.changed = results.some((result) => result.changed);
-  const unknown = results.find((result) => UNKNOWN.includes(result.status));
-  return unknown ? { ...done, status: unknown.status } : done;
+  const unknown = done.status === "ok" && results.find((result) => UNKNOWN.includes(result.status));
+  return unknown ? { ...done, status: unknown.status as Acted["status"] } : done;
 }
 
 /** Clean-up: neither a first signal nor the timeout of what it cleans up after cuts it short. */

@@ -1,5 +1,5 @@
 import { errorRecord } from "../envelope.ts";
-import { toPgdbaError } from "../errors.ts";
+import { saysNothingDone, toPgdbaError } from "../errors.ts";
 import type { ErrorRecord } from "../types.ts";
 import { runAlways } from "./block.ts";
 import { makeContext, settleOrAbort, timeoutError } from "./context.ts";
@@ -49,6 +49,9 @@ export async function unwind(state: RunState): Promise<Unwound> {
 }
 
 function hasInverse(entry: UndoEntry): boolean {
+  const { result } = entry;
+  // An earlier attempt may have acted where the last one refused.
+  if (result?.error && entry.tries === 1 && saysNothingDone(result.error.code)) return false;
   if (entry.result && !entry.result.changed && entry.result.status === "ok" && entry.tries === 1)
     return false;
   if (entry.node.undo === false) return false;

@@ -209,8 +209,9 @@ async function start(dir: string, record: Record, options: LabOptions): Promise<
   const found = await postmaster(dataDir);
   // One that is alive without being ready yet is on its way, after a crash perhaps.
   if (!(await isServing(found, dataDir))) {
-    // The server itself would refuse to start while any process has the number that a crash left here.
+    // The server itself would refuse to start while any process has the number that a crash left in these.
     await rm(join(dataDir, "postmaster.pid"), { force: true });
+    await rm(join(record.base, "socket", `.s.PGSQL.${record.port}.lock`), { force: true });
     if (await answers(HOST, record.port)) {
       record.port = await freePort(HOST);
       await writeRecord(dir, record);

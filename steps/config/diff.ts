@@ -9,7 +9,7 @@ import { session } from "../sql/session.ts";
 import { type Comparison, compareServers, compareWith } from "./lib/compare.ts";
 import { readWanted, wantedFrom } from "./lib/document.ts";
 import { hideSecrets } from "./lib/secrets.ts";
-import { readSettings, type Setting } from "./lib/settings.ts";
+import { missingRights, readSettings, type Setting } from "./lib/settings.ts";
 
 const NAMES = { type: "array", items: { type: "string" } } as const;
 
@@ -94,11 +94,14 @@ Between servers, settings that name one (data directory, port, cluster name, …
           ? "Nothing to compare with is given"
           : `More than one thing to compare with: ${given.map(([key]) => key).join(", ")}`,
         {
-          hint: "Give one of settings (recommended ones: --workload oltp), file, cluster or member.",
+          hint: "Give one of settings (as --workload oltp does), --file, cluster (--other) or --member.",
         },
       );
     }
-    const here = hideSecrets(ctx, await readSettings(await session(ctx), ctx.signal));
+    const pg = await session(ctx);
+    const here = hideSecrets(ctx, await readSettings(pg, ctx.signal));
+    for (const right of await missingRights(pg, ctx.signal))
+      ctx.warn(`Not all settings could be compared. ${right}`);
     const { settings, file, cluster, member } = input;
     if (file) return report(file, compareWith(here, await readWanted(ctx.cwd, file)));
     if (cluster)

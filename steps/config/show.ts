@@ -4,7 +4,7 @@ import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
 import { parametersOf } from "./lib/dynamic.ts";
 import { hideSecrets } from "./lib/secrets.ts";
-import { neededFor, readSettings } from "./lib/settings.ts";
+import { missingRights, neededFor, readSettings } from "./lib/settings.ts";
 import { humanValue } from "./lib/value.ts";
 
 const TEXT = { type: ["string", "null"] } as const;
@@ -111,22 +111,12 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
           description: short_desc,
         };
       });
-    const { rows } = await pg.query(
-      "SELECT pg_has_role('pg_read_all_settings', 'USAGE') AS all, quote_ident(current_user) AS me",
-      [],
-      { signal: ctx.signal },
-    );
     return {
       settings: input.changed === true ? shown.filter((one) => one.value !== one.default) : shown,
       pending_restart: [...settings.values()]
         .filter((one) => one.pending_restart)
         .map((one) => one.name),
-      missing:
-        rows[0]?.["all"] === true
-          ? []
-          : [
-              `Files, lines and some settings: GRANT pg_read_all_settings TO ${String(rows[0]?.["me"])}`,
-            ],
+      missing: await missingRights(pg, ctx.signal),
     };
   },
 });

@@ -182,9 +182,12 @@ export default defineStep({
 /** What is given, else what was detected, else the default. @throws PgdbaError invalid_param when what can't be guessed is missing */
 function resolve(given: Given, server: Detected | null): TuneInput {
   const version = given.pg_version ?? server?.version;
-  const memoryKb = given.memory ? parseKb(given.memory) : server?.memoryKb;
-  if (!memoryKb || !version) {
-    const missing = [...(memoryKb ? [] : ["memory"]), ...(version ? [] : ["pg_version"])];
+  const memoryKb = given.memory ? parseKb(given.memory) : (server?.memoryKb ?? undefined);
+  if (memoryKb === undefined || !version) {
+    const missing = [
+      ...(memoryKb === undefined ? ["memory"] : []),
+      ...(version ? [] : ["pg_version"]),
+    ];
     const flags = missing
       .map((name) => (name === "memory" ? "--memory 64GB" : "--pg-version 18"))
       .join(" and ");

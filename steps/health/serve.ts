@@ -21,10 +21,10 @@ const PATIENCE_MS = 10_000;
 export default defineStep({
   type: "health.serve",
   summary: "Answer HTTP probes with the state of the server, until the run is interrupted",
-  docs: `\`GET\` or \`HEAD\`: \`/healthz\` is 200 while the server answers a statement, \`/readyz\` is 200 while a health check finds nothing as bad
-as \`fail_on\`; otherwise 503. Both answer in JSON and say how old the answer is.
+  docs: `\`GET\` or \`HEAD\`: \`/healthz\` is 200 while the server answers a statement, \`/readyz\` is 200 while it does and a health check finds nothing
+as bad as \`fail_on\`; otherwise 503. Both answer in JSON and say how old the answer is.
 
-However many ask, there are two connections: one for a statement a second, asked for by \`/healthz\`, one for a health check at a time. An answer
+However many ask, there are two connections: one for a statement a second, one for a health check at a time. A check's answer
 is fresh for \`ttl\`; after that it is given at once and renewed behind it, until it is \`max_age\` old: then the request waits for the new
 one. An answer that can't be had is 503.
 

@@ -4,7 +4,7 @@ import { indexesOf } from "../../providers/twin/plan.ts";
 import { defineStep } from "../define.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { build, sweep } from "./lib/build.ts";
-import { readDefinition } from "./lib/definition.ts";
+import { type Definition, readDefinition } from "./lib/definition.ts";
 import { dropIndex, findIndex, schemaOf } from "./lib/existing.ts";
 import { serverPlan } from "./lib/server-plan.ts";
 
@@ -92,6 +92,7 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
         { hint: "Wait for it to end, then run again.", retryable: true },
       );
     } else {
+      await assertSame(definition, there.definition);
       ctx.unchanged();
       ctx.warn(`There is an index ${schema}.${definition.name} already: ${there.definition}`);
     }
@@ -152,3 +153,16 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
     else if (output.created) await dropIndex(pg, schema, definition.name, { lockTimeoutMs });
   },
 });
+
+/** @throws PgdbaError step_refused when the index that has the name is another one */
+async function assertSame(wanted: Definition, present: string): Promise<void> {
+  const { shape } = await readDefinition(present);
+  if (Bun.deepEquals(shape, wanted.shape)) return;
+  throw new PgdbaError(
+    "step_refused",
+    `The name ${wanted.name} is taken by another index: ${present}`,
+    {
+      hint: "Give the new index another name, or drop the one that has it first.",
+    },
+  );
+}

@@ -198,6 +198,14 @@ test.concurrent("yaml and table carry the same in other forms, a failure too", a
   const failedTable = await raw(["run", "team/broken", "--format=table"], shared);
   expect(failedTable.exit).toBe(2);
   expect(failedTable.stdout).toContain("broken.yaml:3");
+  // For people: a line each, not the schemas that agents choose by.
+  const list = await raw(["list", "health/check", "--format", "table"], shared);
+  expect(list.stdout).toMatch(/^health\/check +read +Examine [^\n]*\n$/);
+  expect((await raw(["run", "--help", "--format", "table"], shared)).stdout).toContain("Usage");
+  const runs = (await raw(["runs", "--limit", "1", "--format", "yaml"], shared)).stdout;
+  const { id } = (parse(runs) as { data: { runs: { id: string }[] } }).data.runs[0]!;
+  const run = await raw(["runs", id, "--format", "table"], shared);
+  expect(run.stdout).toContain(`team/needy · ok`);
   // One envelope: no second copy of it in another format.
   expect(failedTable.stdout).not.toContain('"success"');
 });

@@ -219,7 +219,7 @@ function logging({ workload, version }: TuneInput): Addition[] {
     log(
       "log_min_duration_statement",
       profile.slowStatement,
-      `Logs statements of ${profile.slowStatement} or more, which a ${workload} workload should not have many of. Their text may hold personal data.`,
+      `Logs statements of ${profile.slowStatement} or more, of which a workload like ${workload} should not have many. Their text may hold personal data.`,
     ),
     add(
       "statistics",

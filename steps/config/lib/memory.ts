@@ -71,8 +71,8 @@ export function memorySettings(input: TuneInput): Recommendation[] {
       value: maxConnections(input),
       reason:
         input.connections === null
-          ? `${maxConnections(input)} sessions are what a ${workload} workload usually needs; with more clients put a pooler in front, since every session costs memory. A standby needs at least as many as its primary.`
-          : `As asked for; work_mem is divided among them. A standby needs at least as many as its primary.`,
+          ? `${maxConnections(input)} sessions are what a workload like ${workload} usually needs; with more clients put a pooler in front, since every session costs memory. A standby needs at least as many as its primary.`
+          : `As given, or as the server has it; work_mem is divided among them. A standby needs at least as many as its primary.`,
     },
     {
       name: "shared_buffers",
@@ -141,7 +141,7 @@ function workMemReason(input: TuneInput): string {
         : "";
   return (
     `RAM less shared_buffers, shared by ${maxConnections(input)} sessions and ${workerProcesses(input)} workers with three sorts or hashes each` +
-    (divisor > 1 ? `, divided by ${divisor} for a ${input.workload} workload` : "") +
+    (divisor > 1 ? `, divided by ${divisor} for a workload like ${input.workload}` : "") +
     `${bend}. Each sort and each hash of a query may take it.`
   );
 }

@@ -29,7 +29,7 @@ export function plannerSettings(input: TuneInput): Recommendation[] {
           {
             name: "jit",
             value: "off",
-            reason: `Compiling takes longer than the short queries of a ${workload} workload run, and a wrong estimate starts it.`,
+            reason: `Compiling takes longer than the short queries of a workload like ${workload} run, and a wrong estimate starts it.`,
           },
         ]
       : []),

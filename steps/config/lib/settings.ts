@@ -44,6 +44,19 @@ export async function readSettings(
   return new Map((rows as unknown as Setting[]).map((row) => [row.name.toLowerCase(), row]));
 }
 
+/** What this role may not see of the settings, with the GRANT that lets it; empty when it sees all. */
+export async function missingRights(pg: PgSession, signal?: AbortSignal): Promise<string[]> {
+  const { rows } = await pg.query(
+    "SELECT pg_has_role('pg_read_all_settings', 'USAGE') AS all, quote_ident(current_user) AS me",
+    [],
+    { signal },
+  );
+  if (rows[0]?.["all"] === true) return [];
+  return [
+    `Files, lines and some settings: GRANT pg_read_all_settings TO ${String(rows[0]?.["me"])}`,
+  ];
+}
+
 /** Entries in the order in which they are read: the last of a name counts. Needs the right to read `pg_file_settings`. */
 export async function readFileEntries(pg: PgSession, signal?: AbortSignal): Promise<FileEntry[]> {
   const { rows } = await pg.query(ENTRIES, [], { signal });
@@ -56,7 +69,9 @@ export function isAutoConf(file: string | null): boolean {
 }
 
 /** Whether this session has a value of its role, database or client, which says nothing of what the others have. */
-export function isOverriddenHere({ source }: Setting): boolean {
+export function isOverriddenHere({ name, source }: Setting): boolean {
+  // Every session of pgdba names itself.
+  if (name === "application_name") return true;
   return ["database", "user", "database user", "client"].includes(source);
 }
 

@@ -1,6 +1,7 @@
 import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { type Given, textOf, type Wanted } from "./document.ts";
+import { absentLibraries } from "./libraries.ts";
 import type { Place } from "./place.ts";
 import { nearestName, neededFor, type Setting } from "./settings.ts";
 import { readValue } from "./value.ts";
@@ -37,6 +38,10 @@ export async function validatedByServer(
         problems.push({ name, value, problem: `is refused by the server: ${error.message}` });
       else if (error.code !== "insufficient_privilege") throw error;
     }
+  }
+  for (const [name, absent] of await absentLibraries(pg, good, signal)) {
+    const problem = `names what is not installed on the server: ${absent.join(", ")}`;
+    problems.push({ name, value: good.get(name) ?? null, problem });
   }
   if (problems.length > 0) throw refusal(problems, wanted.size);
   return good;

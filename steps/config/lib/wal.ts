@@ -47,7 +47,7 @@ export function walSettings(input: TuneInput): Recommendation[] {
     {
       name: "max_wal_size",
       value: formatKb(size.max),
-      reason: `Lets a ${workload} workload write ${formatKb(size.max)} between checkpoints, so that time starts them and not volume. The volume of pg_wal must hold it; recovery after a crash replays up to as much.`,
+      reason: `Lets a workload like ${workload} write ${formatKb(size.max)} between checkpoints, so that time starts them and not volume. The volume of pg_wal must hold it; recovery after a crash replays up to as much.`,
     },
     ...compression(input),
     ...minimal(input),

@@ -53,9 +53,13 @@ async function healthz({ alive, patienceMs }: Probes) {
   };
 }
 
-async function readyz({ ready, failOn, patienceMs }: Probes) {
-  const entry = await within(ready.get(), patienceMs);
-  if (entry === null) return { status: 503, body: { ready: false, error: "timeout" } };
+async function readyz({ ready, alive, failOn, patienceMs }: Probes) {
+  const both = await within(Promise.all([ready.get(), alive.get()]), patienceMs);
+  if (both === null) return { status: 503, body: { ready: false, error: "timeout" } };
+  // However good the last health check was, a server that has gone since is not ready.
+  const [entry, sign] = both;
+  if ("error" in sign)
+    return { status: 503, body: { ready: false, error: sign.error.code, ...times(sign) } };
   if ("error" in entry)
     return { status: 503, body: { ready: false, error: entry.error.code, ...times(entry) } };
   const { summary, server, findings } = entry.value;

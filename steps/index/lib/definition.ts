@@ -9,6 +9,16 @@ export interface Definition {
   schema: string | null;
   table: string;
   concurrently: boolean;
+  shape: Shape;
+}
+
+/** What two spellings of one index have in common; an expression is null, as the server writes it in its own way. */
+export interface Shape {
+  unique: boolean;
+  method: string;
+  keys: (string | null)[];
+  include: (string | null)[];
+  partial: boolean;
 }
 
 /**
@@ -38,7 +48,7 @@ export async function readDefinition(text: string): Promise<Definition> {
     throw refuse("The index has no name, by which it could be found again");
   const { schemaname = null, relname = "", inh = false } = index.relation ?? {};
   const sql = text.trim().replace(/;\s*$/, "");
-  const parsed = { name: index.idxname, schema: schemaname, table: relname };
+  const parsed = { name: index.idxname, schema: schemaname, table: relname, shape: shapeOf(index) };
   // ON ONLY is for a partitioned table: made at once, and never concurrently.
   if (index.concurrent === true || !inh)
     return { ...parsed, sql, concurrently: index.concurrent === true };
@@ -47,4 +57,16 @@ export async function readDefinition(text: string): Promise<Definition> {
     .subarray(0, word?.end ?? 0)
     .toString().length;
   return { ...parsed, sql: `${sql.slice(0, at)} CONCURRENTLY${sql.slice(at)}`, concurrently: true };
+}
+
+function shapeOf(index: IndexStmt): Shape {
+  const names = (list: IndexStmt["indexParams"]) =>
+    (list ?? []).map((node) => ("IndexElem" in node ? (node.IndexElem.name ?? null) : null));
+  return {
+    unique: index.unique === true,
+    method: index.accessMethod ?? "btree",
+    keys: names(index.indexParams),
+    include: names(index.indexIncludingParams),
+    partial: index.whereClause !== undefined,
+  };
 }

@@ -42,7 +42,7 @@ export async function findIndex(
   return (rows[0] as unknown as Existing | undefined) ?? null;
 }
 
-/** The schema of a table, which is that of its indexes. @throws PgdbaError step_failed when there is no such table */
+/** The schema of a table, which is that of its indexes. @throws PgdbaError step_refused when there is no such table */
 export async function schemaOf(
   pg: PgSession,
   schema: string | null,
@@ -56,7 +56,7 @@ export async function schemaOf(
   const found = rows[0]?.["schema"];
   if (typeof found === "string") return found;
   throw new PgdbaError(
-    "step_failed",
+    "step_refused",
     `There is no table ${schema === null ? "" : `${schema}.`}${table} in this database`,
     { hint: "Check the name, and the database (--database)." },
   );

@@ -149,6 +149,14 @@ const CASES: [name: string, text: string, expected: string[]][] = [
     ["7:22 template-in-static"],
   ],
   [
+    "a dollar inside a text, where a shell's own is none",
+    runbook(
+      "  - {shell: {script: a, env: {a: '${params.target}/x', b: '${params.limit}${HOME}', c: '${HOME}/x'}}}\n",
+      "change",
+    ),
+    ["7:35 dollar-in-text", "7:60 dollar-in-text"],
+  ],
+  [
     "the risk is too low",
     runbook("  - {shell: {script: '', env: {a: '${params.target}', b: '${params.limit}'}}}\n"),
     ["7:6 risk-too-low", "7:22 empty-script"],

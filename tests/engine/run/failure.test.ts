@@ -1,3 +1,4 @@
+import { PgdbaError } from "../../../engine/errors.ts";
 import { expect, test } from "bun:test";
 import { type Behaviour, fail, failing, type Harness, sequence, withHarness } from "./harness.ts";
 
@@ -209,6 +210,19 @@ steps:
     const undone = h.journal.steps("run-1").filter((row) => row.phase === "undo");
     expect(undone.map(({ path, status }) => `${path} ${status}`)[0]).toBe("boom~undo ok");
     expect(undone).toHaveLength(6);
+  }));
+
+test("a step that refused before it acted has nothing to be taken back", () =>
+  withHarness(async (h) => {
+    h.on = {
+      no: () => {
+        throw new PgdbaError("invalid_param", "not with this input");
+      },
+    };
+    const alone = await h.run("steps: [{id: no, fake.act: {}}]\n");
+    expect(alone).toMatchObject({ exit: 2, status: "failed" });
+    const after = await h.run("steps: [{id: a, fake.act: {}}, {id: no, fake.act: {}}]\n");
+    expect(after).toMatchObject({ exit: 5, run: { undo: { undone: 1 } } });
   }));
 
 test("a list of undo steps is rendered before the step acts, and is on disk by then", () =>

@@ -424,3 +424,14 @@ steps:
     );
     expect(ran.error).toBeNull();
   }));
+
+test("a block has changed something when one of its steps has", () =>
+  withHarness(async (h) => {
+    const ran = await h.run(`
+steps:
+  - {id: quiet, block: [{id: a, fake.look: {}}]}
+  - {id: loud, block: [{id: b, fake.look: {}}], always: [{id: c, fake.act: {}}]}
+output: {quiet: steps.quiet.changed, loud: steps.loud.changed}
+`);
+    expect(ran.data).toEqual({ quiet: false, loud: true });
+  }));

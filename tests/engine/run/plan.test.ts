@@ -25,7 +25,7 @@ steps:
       "blind not_previewable",
       "inner not_previewable",
       "close previewed",
-      "g ok",
+      "g not_previewable",
     ]);
     expect(ran.steps[1]).toMatchObject({ changed: false, preview: { would: { n: 5 } } });
     expect(ran).toMatchObject({

@@ -89,4 +89,5 @@ test("clip and wrap count cells, and cut no character in two", () => {
   expect(clip("👨‍👩‍👧👨‍👩‍👧", 3)).toBe("👨‍👩‍👧…");
   expect(wrap("日本語日本語", 4)).toEqual(["日本", "語日", "本語"]);
   expect(wrap("  indented\nshort", 20)).toEqual(["  indented", "short"]);
+  expect(wrap("  one two three", 9)).toEqual(["  one two", "  three"]);
 });

@@ -150,6 +150,8 @@ test("down, status, up again: the same data on a stale postmaster.pid; and down 
     join(dataDir, "postmaster.pid"),
     `${stranger.pid}\n${dataDir}\n0\n1\n\n\n0 0\nready\n`,
   );
+  const lock = join(dataDir, "../socket", `.s.PGSQL.${labs[0]?.port}.lock`);
+  writeFileSync(lock, `${stranger.pid}\n${dataDir}\n0\n1\n\n\n`);
   expect((await labStatus(options)).running).toBe(false);
   expect(await labDown(options)).toEqual({ stopped: false, removed: false });
   const again = await labUp(options);

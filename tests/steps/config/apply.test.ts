@@ -123,6 +123,10 @@ test("one bad value among ten, and nothing is touched", async () => {
     [{ port: 1.5 }, /is outside|whole|number/],
     [{ max_connections: 3 }, /leaves no connection besides the 3 reserved/],
     [{ wal_level: "minimal" }, /max_wal_senders is 0/],
+    [
+      { shared_preload_libraries: "auto_explain, nosuch, $libdir/x" },
+      /shared_preload_libraries names what is not installed on the server: nosuch$/,
+    ],
   ];
   for (const [bad, said] of cases.filter(([bad]) => !("port" in bad))) {
     const error = await failure(runStep(apply, await fresh(), { settings: { ...good, ...bad } }));
@@ -310,6 +314,13 @@ test("a value that this role overrides for itself is in force for all others", a
     await sql("ALTER ROLE postgres RESET work_mem");
   }
   expect(await values("work_mem")).toEqual(["8MB"]);
+});
+
+test("a library that is installed may be preloaded, and the name of pgdba's own session hides nothing", async () => {
+  const settings = { shared_preload_libraries: "auto_explain", application_name: "shop" };
+  const output = await runStep(apply, await fresh(), { settings });
+  expect(output.awaiting_restart).toEqual(["shared_preload_libraries"]);
+  expect(await autoConf(server)).toContain("application_name = 'shop'");
 });
 
 test("who may not do it is told which GRANTs are missing, and with them may", async () => {

@@ -75,7 +75,11 @@ test("who may not see all is told what is missing", async () => {
     pattern: "work_mem",
   });
   expect(settings.at(-1)).toMatchObject({ value: "16MB", file: null });
-  expect(missing).toEqual(["Files, lines and some settings: GRANT pg_read_all_settings TO bob"]);
+  const said = "Files, lines and some settings: GRANT pg_read_all_settings TO bob";
+  expect(missing).toEqual([said]);
+  const ctx = await fresh({ user: "bob", password: "pw" });
+  await runStep(diff, ctx, { settings: { work_mem: "1MB" } });
+  expect(ctx.recorded.warnings).toEqual([`Not all settings could be compared. ${said}`]);
 });
 
 test("differences are by meaning, the important ones first, the furthest apart before others", async () => {

@@ -97,6 +97,7 @@ describe("config.tune", () => {
   test("refuses memory in which no server runs: a forgotten unit", async () => {
     expect(tune.run(context, { ...given, memory: "64" })).rejects.toMatchObject({
       code: "invalid_param",
+      message: expect.stringContaining("memory is 64,"),
     });
   });
 

@@ -209,6 +209,20 @@ test("however many ask, the server sees two connections and the answer is the sa
   expect(rows[0].n).toBeLessThanOrEqual(6);
 });
 
+test("a server that has gone since the last health check is not ready, however fresh that is", async () => {
+  const server = await startServer();
+  const { url } = await serving(server, { only: ["connections-used"] });
+  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  await server.stop();
+  // The sign of life is good for a second.
+  await Bun.sleep(1100);
+  const gone = await fetch(`${url}/readyz`);
+  expect([gone.status, await gone.json()]).toMatchObject([
+    503,
+    { ready: false, error: "connection_failed" },
+  ]);
+}, 15_000);
+
 test("a server that goes away is not alive and not ready, and one that comes back is", async () => {
   const server = await startServer();
   const { url, ctx, ended } = await serving(server, {
@@ -218,7 +232,8 @@ test("a server that goes away is not alive and not ready, and one that comes bac
   });
   expect((await fetch(`${url}/readyz`)).status).toBe(200);
   await server.stop();
-  await Bun.sleep(10);
+  // The sign of life, which both probes ask for, is good for a second.
+  await Bun.sleep(1100);
   const gone = await fetch(`${url}/readyz`);
   expect([gone.status, await gone.json()]).toMatchObject([
     503,

@@ -108,8 +108,16 @@ describe("index.create", () => {
     }
     expect(
       await codeOf(create.run(on.context(), { definition: "CREATE INDEX x ON nowhere (a)" })),
-    ).toBe("step_failed");
+    ).toBe("step_refused");
     expect(await indexes()).toEqual(KEPT);
+  });
+  test("a name that another index has is refused, and that one stays", async () => {
+    await on.client.query(DEFINITION);
+    const other = DEFINITION.replace(/\([^)]*\)/, "(id)");
+    expect(other).not.toBe(DEFINITION);
+    expect(await codeOf(create.run(on.context(), { definition: other }))).toBe("step_refused");
+    expect(await indexes()).toEqual(ALL);
+    await on.client.query(`DROP INDEX "My Shop"."by Customer"`);
   });
 });
 
