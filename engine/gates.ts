@@ -89,15 +89,17 @@ function identity({ target }: GateInput): Verdict {
 function capabilities({ needs, target, runbook }: GateInput): Verdict {
   const missing = needs.filter((need) => !target.capabilities.includes(need));
   if (missing.length === 0) return ALLOW;
+  const nameless = target.ownership === "none" && target.capabilities.length === 0;
   return {
     answer: "refuse",
     gate: "capabilities",
     code: "capability_missing",
-    reason: `${runbook} needs ${missing.join(", ")}, which ${target.name} does not have`,
-    hint:
-      target.ownership === "none" && target.capabilities.length === 0
-        ? "Name a target: --cluster NAME (try --cluster lab), or --host/--port/--user/--database, or PGDBA_PG_HOST."
-        : `It has: ${target.capabilities.join(", ") || "nothing"}. Choose another target or runbook.`,
+    reason: nameless
+      ? `${runbook} needs a target (${missing.join(", ")}), and none is named`
+      : `${runbook} needs ${missing.join(", ")}, which ${target.name} does not have`,
+    hint: nameless
+      ? "Name a target: --cluster NAME (try --cluster lab), or --host/--port/--user/--database, or PGDBA_PG_HOST."
+      : `It has: ${target.capabilities.join(", ") || "nothing"}. Choose another target or runbook.`,
   };
 }
 

@@ -14,7 +14,18 @@ import { openProgress } from "./progress.ts";
 const DEFAULT_LOCK_WAIT = "10s";
 const TARGET_FLAGS = ["cluster", "host", "port", "user", "database"] as const;
 
+/** @throws PgdbaError usage when a cluster is named and a part of its connection given beside it */
 export function targetFlags(flags: Parsed["flags"]): TargetFlags {
+  const beside = TARGET_FLAGS.filter((key) => key !== "cluster" && flags[key] !== undefined);
+  if (flags["cluster"] !== undefined && beside.length > 0) {
+    throw new PgdbaError(
+      "usage",
+      `--cluster and ${beside.map((key) => `--${key}`).join(", ")} contradict each other`,
+      {
+        hint: "A cluster brings its own connection. Give one or the other.",
+      },
+    );
+  }
   return Object.fromEntries(
     TARGET_FLAGS.flatMap((key) => (flags[key] === undefined ? [] : [[key, flags[key]]])),
   );

@@ -315,3 +315,14 @@ test("the remaining exit codes: 1 failed, 5 failed and undone, 6 the undo failed
     ["t/fails", "failed", 1],
   ]);
 });
+
+test("a cluster with a part of its connection beside it is refused, and a run without a target says so", async () => {
+  const both = await cli(["team", "look", "--cluster", "orders", "--database", "other"], p, {
+    env,
+  });
+  expect(both.exit).toBe(2);
+  expect(at(both.envelope, "error", "code")).toBe("usage");
+  const none = await cli(["team", "look"], p);
+  expect(none.exit).toBe(3);
+  expect(at(none.envelope, "error", "message")).toContain("none is named");
+});
