@@ -1,7 +1,7 @@
 import { errorRecord, exitCode, failure, success } from "./envelope.ts";
 import { type ExitCode, PgdbaError, toPgdbaError } from "./errors.ts";
 import { highestRisk } from "./gates.ts";
-import { type Holder, thisProcess } from "./journal/holder.ts";
+import { type Holder, isDead, thisProcess } from "./journal/holder.ts";
 import type { Journal, RunRow } from "./journal/journal.ts";
 import { Releasers } from "./releasers.ts";
 import { call, outputOf, partialOutput } from "./run/call.ts";
@@ -107,6 +107,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     record(host, request, { id, startedAt, risk, holder, identity: entered.identity });
     state = makeState(host, request, { id, startedAt, releasers, emit, targetView: entered.view });
     state.lock = lock;
+    state.warnings.push(...deadRuns(host.journal, target.name, id));
   } catch (thrown) {
     // What went wrong first is what is told.
     await closeAll(releasers);
@@ -274,6 +275,17 @@ function record(
     holder: made.holder,
     started_at: made.startedAt,
   });
+}
+
+/** Earlier runs on this target that died half way: what they left is there now, whatever this run does. */
+function deadRuns(journal: Journal, target: string, id: string): string[] {
+  return journal
+    .unfinished()
+    .filter((row) => row.id !== id && row.target.name === target && isDead(row.holder))
+    .map(
+      (row) =>
+        `Run ${row.id} (${row.runbook}) on ${target} died before its end. Look at it with \`pgdba runs ${row.id}\`, go on with \`pgdba resume ${row.id}\`.`,
+    );
 }
 
 function makeState(

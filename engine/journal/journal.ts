@@ -228,6 +228,21 @@ export class Journal {
       .map(readRun);
   }
 
+  /** Runs that changed something, or were about to, and did not come to their end: at work, or dead. */
+  unfinished(): { id: string; runbook: string; target: RunRow["target"]; holder: Holder }[] {
+    return this.db
+      .query<{ id: string; runbook: string; target: string; holder: string }, []>(
+        "SELECT id, runbook, target, holder FROM run WHERE status = 'running' AND risk <> 'read'",
+      )
+      .all()
+      .map((row) => ({
+        id: row.id,
+        runbook: row.runbook,
+        target: JSON.parse(row.target) as RunRow["target"],
+        holder: JSON.parse(row.holder) as Holder,
+      }));
+  }
+
   /** Ids that begin with `prefix`, for resolving a shortened one. */
   idsLike(prefix: string): string[] {
     return this.db

@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS run (
   error       TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS run_started ON run (started_at);
+CREATE INDEX IF NOT EXISTS run_unfinished ON run (id, runbook, target, holder, risk) WHERE status = 'running';
 CREATE TABLE IF NOT EXISTS step (
   seq         INTEGER PRIMARY KEY,
   run         TEXT NOT NULL REFERENCES run (id),

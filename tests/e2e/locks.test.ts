@@ -123,6 +123,8 @@ test("a holder that was killed is superseded at once", async () => {
     status: string;
   }[];
   expect(listed.map((run) => run.status)).toEqual(["ok", "dead"]);
+  const warnings = at(next.envelope, "data", "run", "warnings") as string[];
+  expect(warnings.join()).toContain(`pgdba resume ${listed[1]!.id}`);
   // It is taken up where it was left.
   const resumed = new Running(["resume", listed[1]!.id], p, { env });
   await resumed.said("start hold");
