@@ -259,7 +259,8 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
         "--yes",
         "--timeout",
         "10s",
-        ...settings({ shared_preload_libraries: "no_such_library" }),
+        // No test machine has set huge pages aside.
+        ...settings({ huge_pages: "on" }),
       );
       expect([failed.exit, failed.envelope.error.run.status]).toEqual([5, "undone"]);
       expect(failed.envelope.error.message).toMatch(/^pg[12] did not restart/);
