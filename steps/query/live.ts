@@ -2,6 +2,7 @@ import { parseDuration } from "../../engine/expr/units.ts";
 import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
 import { GRANT_HINT, HIDDEN_TEXT } from "./lib/recorded.ts";
+import { RANKED_BY } from "./lib/row.ts";
 
 /** 14 brought `query_id`, when compute_query_id is on. */
 const QUERY_ID = 140_000;
@@ -42,13 +43,7 @@ that is seen twice as often takes twice the time of the server, in whatever piec
         default: "0ms",
         description: "Least running time to have been seen",
       },
-      limit: {
-        type: "integer",
-        minimum: 1,
-        maximum: 1000,
-        default: 20,
-        description: "Statements at most",
-      },
+      limit: RANKED_BY.limit,
     },
   },
   output: {

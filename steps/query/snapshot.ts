@@ -8,10 +8,9 @@ import { rank, rowsOf } from "./lib/changed.ts";
 import { type Counters, readCounters } from "./lib/counters.ts";
 import { between, type Interval } from "./lib/interval.ts";
 import { GRANT_HINT } from "./lib/recorded.ts";
-import { CHANGES } from "./lib/row.ts";
+import { CHANGES, RANKED_BY } from "./lib/row.ts";
 import { parseSince, type Since } from "./lib/since.ts";
 import { earlier, keep } from "./lib/snapshots.ts";
-import { ORDERS } from "./lib/top-sql.ts";
 
 export default defineStep({
   type: "query.snapshot",
@@ -40,25 +39,7 @@ known. Changes nothing on the server; with \`--plan\` nothing is kept.`,
         description:
           "`last`, an age such as 1h, or a time such as 2026-02-22T10:00:00Z (UTC without a zone)",
       },
-      order: {
-        type: "string",
-        enum: ORDERS,
-        default: "total",
-        description: "What makes a statement expensive",
-      },
-      threshold: {
-        type: "string",
-        format: "duration",
-        default: "0ms",
-        description: "Least mean time",
-      },
-      limit: {
-        type: "integer",
-        minimum: 1,
-        maximum: 1000,
-        default: 20,
-        description: "Statements at most",
-      },
+      ...RANKED_BY,
     },
   },
   output: {

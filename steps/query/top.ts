@@ -3,8 +3,8 @@ import { defineStep } from "../define.ts";
 import { placeIdentifiers } from "../sql/input.ts";
 import { session } from "../sql/session.ts";
 import { GRANT_HINT, HIDDEN_TEXT, statementsExtension } from "./lib/recorded.ts";
-import { ROW, ROW_KEYS } from "./lib/row.ts";
-import { infoSql, ORDERS, topSql } from "./lib/top-sql.ts";
+import { RANKED_BY, ROW, ROW_KEYS } from "./lib/row.ts";
+import { infoSql, topSql } from "./lib/top-sql.ts";
 
 const nullable = (type: string) => ({ type: [type, "null"] }) as const;
 
@@ -27,25 +27,7 @@ since, so that shares are too high: raise \`pg_stat_statements.max\`.`,
     type: "object",
     additionalProperties: false,
     properties: {
-      order: {
-        type: "string",
-        enum: ORDERS,
-        default: "total",
-        description: "What makes a statement expensive",
-      },
-      threshold: {
-        type: "string",
-        format: "duration",
-        default: "0ms",
-        description: "Least mean time",
-      },
-      limit: {
-        type: "integer",
-        minimum: 1,
-        maximum: 1000,
-        default: 20,
-        description: "Statements at most",
-      },
+      ...RANKED_BY,
     },
   },
   output: {

@@ -1,6 +1,30 @@
 import { BASES } from "./interval.ts";
+import { ORDERS } from "./top-sql.ts";
 
 const nullable = (type: string) => ({ type: [type, "null"] }) as const;
+
+/** Which statements a list holds, and in what order. */
+export const RANKED_BY = {
+  order: {
+    type: "string",
+    enum: ORDERS,
+    default: "total",
+    description: "What makes a statement expensive",
+  },
+  threshold: {
+    type: "string",
+    format: "duration",
+    default: "0ms",
+    description: "Least mean time",
+  },
+  limit: {
+    type: "integer",
+    minimum: 1,
+    maximum: 1000,
+    default: 20,
+    description: "Statements at most",
+  },
+} as const;
 
 /** The figures of one statement, as query.top and query.snapshot list them. */
 export const ROW = {

@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chown, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { inVersions } from "../../../steps/health/lib/select.ts";
 import {
   clientOf,
@@ -11,6 +9,7 @@ import {
   type Version,
   VERSIONS,
 } from "../../support/postgres.ts";
+import { cloneInto } from "../../support/standby.ts";
 import { examine, libraryWith, shortly, until } from "./support.ts";
 
 /** A small schema with nothing wrong in it. */
@@ -201,32 +200,6 @@ describe.each([13, 18] as const)("a standby of PostgreSQL %d", (version) => {
     });
   });
 });
-
-/** Makes `dataDir` a standby of `primary` by an online copy, its own postgresql.conf kept. */
-async function cloneInto(dataDir: string, primary: TestServer): Promise<void> {
-  const conf = await readFile(join(dataDir, "postgresql.conf"), "utf8");
-  const { uid, gid } = await stat(dataDir);
-  const client = await clientOf(primary);
-  const [begin, end] =
-    primary.version >= 15
-      ? ["pg_backup_start('test', true)", "pg_backup_stop(false)"]
-      : ["pg_start_backup('test', true, false)", "pg_stop_backup(false, false)"];
-  await client.query(`select ${begin}`);
-  await rm(dataDir, { recursive: true });
-  expect(Bun.spawnSync(["cp", "-a", primary.dataDir, dataDir]).exitCode).toBe(0);
-  const { rows } = await client.query(`select labelfile from ${end}`);
-  await client.end();
-  await rm(join(dataDir, "postmaster.pid"));
-  const conninfo = `host=${primary.host} port=${primary.port} user=postgres password=${primary.password}`;
-  await writeFile(join(dataDir, "postgresql.conf"), `${conf}\nprimary_conninfo = '${conninfo}'\n`);
-  for (const [name, text] of [
-    ["backup_label", rows[0].labelfile],
-    ["standby.signal", ""],
-  ]) {
-    await writeFile(join(dataDir, name), text);
-    await chown(join(dataDir, name), uid, gid);
-  }
-}
 
 test("every check is run on some version and role", async () => {
   const library = libraryWith();
