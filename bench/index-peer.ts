@@ -1,29 +1,19 @@
 /**
  * Index advice beside postgres-mcp (which proves with hypopg) and beside an expert's set, on one server in one run:
- * `bun bench/index-peer.ts`. Debian: postgresql-15 postgresql-15-hypopg. The cost is the real planner's, with the indexes really built;
- * seconds are the advice's alone, without the start of an interpreter, but with that of our twin; statements are those the server
- * counted for the tool's role, BEGIN and the like included.
+ * `bun bench/index-peer.ts`. Debian's packages: a PostgreSQL and its hypopg. The cost is the real planner's, with the indexes really
+ * built. Seconds are first those from the command to its answer, then the advice's alone: without the start of an interpreter,
+ * but with that of our twin. Statements are those the server counted for the tool's role, BEGIN and the like included.
  */
 import { existsSync } from "node:fs";
-import { chmod, chown, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  configure,
-  freePort,
-  initdb,
-  SERVER_ENV,
-  waitReady,
-} from "../providers/embedded/server.ts";
-import { ordinaryUser } from "../providers/embedded/user.ts";
-import { openSession } from "../providers/postgres/session.ts";
-import suggest from "../steps/index/suggest.ts";
-import { fakeContext } from "../tests/support/context.ts";
+import { binariesOf, debianWithHypopg } from "../tests/support/debian.ts";
 import { clientOf, startServer, type TestServer } from "../tests/support/postgres.ts";
 import { type Case, CASES } from "./index-cases.ts";
 import { findPeer, peerAdvice } from "./peers/postgres-mcp.ts";
 
-const DEBIAN = "/usr/lib/postgresql/15";
+const PGDBA = join(import.meta.dir, "../engine/pgdba");
 const SETTINGS = {
   shared_preload_libraries: "pg_stat_statements",
   "pg_stat_statements.max": 50_000,
@@ -44,52 +34,12 @@ const PEER_RUNS = [
 interface Advice {
   who: string;
   indexes: readonly string[];
-  seconds: number | null;
+  /** From the command to its answer, and of it the advice itself; null for an expert. */
+  seconds: { command: number; advice: number } | null;
   sent: number | null;
   note?: string;
 }
 type Client = Awaited<ReturnType<typeof clientOf>>;
-
-/** Debian's PostgreSQL 15, since hypopg comes with no other here. Fsync is off for both tools alike. */
-async function debianServer(base: string): Promise<TestServer> {
-  const bin = (name: string): string => join(DEBIAN, "bin", name);
-  const binaries = {
-    version: 15,
-    initdb: bin("initdb"),
-    pg_ctl: bin("pg_ctl"),
-    postgres: bin("postgres"),
-  };
-  const user = ordinaryUser();
-  const dir = await mkdtemp(join(base, "server-"));
-  if (user !== null) await chown(dir, user.uid, user.gid);
-  const dataDir = join(dir, "data");
-  const password = crypto.randomUUID();
-  await initdb({ binaries, user, dataDir, superuser: "postgres", password });
-  const port = await freePort();
-  const network = { listen_addresses: "127.0.0.1", port, unix_socket_directories: dir };
-  await configure(dataDir, { ...SETTINGS, ...network, fsync: "off" });
-  const log = join(dir, "log");
-  const child = Bun.spawn([binaries.postgres, "-D", dataDir], {
-    ...(user === null ? {} : { uid: user.uid, gid: user.gid }),
-    cwd: "/",
-    env: SERVER_ENV,
-    stdin: "ignore",
-    stdout: Bun.file(log),
-    stderr: Bun.file(log),
-  });
-  const stop = async (): Promise<void> => {
-    child.kill("SIGQUIT");
-    await child.exited;
-  };
-  try {
-    await waitReady(dataDir, { timeoutMs: 20_000, log });
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  const at = { host: "127.0.0.1", port, user: "postgres", database: "postgres", password };
-  return { version: 15, ...at, socketDir: dir, dataDir, stop };
-}
 
 /** `run`, and how many statements the server counted for `role` meanwhile. */
 async function counted<T>(client: Client, role: string, run: () => Promise<T>) {
@@ -107,35 +57,39 @@ async function ours(
   server: TestServer,
   stateDir: string,
   one: Case,
-  most: number,
+  how: { most: number; prove: "twin" | "hypopg" },
 ): Promise<Advice> {
-  const spec = {
-    ...server,
-    user: "ours",
-    password: () => server.password,
-    sslmode: "disable" as const,
-    application_name: "bench",
-  };
-  const session = await openSession(spec);
-  try {
-    const ctx = fakeContext({
-      run: { stateDir },
-      target: { connection: { spec, session: async () => session } },
+  const file = join(stateDir, "workload.sql");
+  await writeFile(file, `${one.statements.join(";\n")};\n`);
+  const argv = ["query", "index-suggest", "--workload", file, "--prove", how.prove];
+  const begun = performance.now();
+  const { value, sent } = await counted(client, "ours", async () => {
+    const child = Bun.spawn(["sh", PGDBA, ...argv, "--max-indexes", String(how.most)], {
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        PGDBA_HOME: stateDir,
+        PGDBA_PG_HOST: server.host,
+        PGDBA_PG_PORT: String(server.port),
+        PGDBA_PG_USER: "ours",
+        PGDBA_PG_PASSWORD: server.password,
+        PGDBA_PG_DATABASE: server.database,
+      },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "ignore",
     });
-    const begun = performance.now();
-    const { value, sent } = await counted(client, "ours", async () => {
-      const advice = await suggest.run(ctx, {
-        workload: one.statements.map((sql) => ({ sql, calls: 1 })),
-        max_indexes: most,
-      });
-      return advice as { suggestions: { statements: string[] }[] };
-    });
-    const seconds = (performance.now() - begun) / 1000;
-    const indexes = value.suggestions.flatMap(({ statements }) => statements);
-    return { who: `ours, <= ${most}`, indexes, seconds, sent };
-  } finally {
-    await session.close();
-  }
+    const answer = JSON.parse(await new Response(child.stdout).text()) as Answer;
+    return { ...answer, command: (performance.now() - begun) / 1000 };
+  });
+  if (!value.success) throw new Error(JSON.stringify(value));
+  const indexes = value.data.suggestions.flatMap(({ statements }) => statements);
+  const seconds = { command: value.command, advice: value.data.run.duration_ms / 1000 };
+  return { who: `ours, ${how.prove} <= ${how.most}`, indexes, seconds, sent };
+}
+
+interface Answer {
+  success: boolean;
+  data: { suggestions: { statements: string[] }[]; run: { duration_ms: number } };
 }
 
 /** The same statements with every column's table named, as PostgreSQL writes them back: the peer guesses the table of a bare column. */
@@ -197,13 +151,13 @@ function compare(mine: readonly Result[], rival: Result): { line: string; reache
   if (best === undefined)
     return { line: "MISSED; none of ours has as few indexes", reached: false };
   const isCheaper = best.cost <= rival.cost * 1.001;
-  const isFaster = rival.seconds === null || best.seconds! < rival.seconds;
+  const isFaster = rival.seconds === null || best.seconds!.command < rival.seconds.command;
   const parts = [
     `cost ${isCheaper ? "reached" : "MISSED"}: ${((100 * best.cost) / rival.cost).toFixed(1)} % of its cost, ${best.count} indexes to its ${rival.count}`,
   ];
   if (rival.seconds !== null) {
     parts.push(
-      `time ${isFaster ? "reached" : "MISSED"}: ${best.seconds!.toFixed(2)} s to its ${rival.seconds.toFixed(2)}`,
+      `time ${isFaster ? "reached" : "MISSED"}: ${best.seconds!.command.toFixed(2)} s to its ${rival.seconds.command.toFixed(2)} (the advice alone ${best.seconds!.advice.toFixed(2)} to ${rival.seconds.advice.toFixed(2)})`,
       `statements: ${best.sent} to its ${rival.sent}`,
     );
   }
@@ -214,22 +168,26 @@ const root = await mkdtemp(join(tmpdir(), "pgdba-bench-"));
 await chmod(root, 0o755);
 let missed = 0;
 try {
-  const isDebian = existsSync(join(DEBIAN, "lib/hypopg.so"));
-  const python = isDebian
-    ? await findPeer(root).catch((error: Error) => error.message)
-    : "postgresql-15 and postgresql-15-hypopg are not installed";
+  const debian = debianWithHypopg();
+  const python =
+    typeof debian === "string"
+      ? debian
+      : await findPeer(root).catch((error: Error) => error.message);
   const hasPeer = existsSync(python);
   process.stdout.write(hasPeer ? "peer: postgres-mcp 0.3.0, hypopg\n" : `no peer: ${python}\n`);
   for (const one of CASES) {
-    const server = isDebian
-      ? await debianServer(root)
-      : await startServer({ version: 15, settings: SETTINGS });
+    const server = await startServer({
+      settings: SETTINGS,
+      ...(typeof debian === "string"
+        ? { version: 15 }
+        : { version: debian.version, binaries: binariesOf(debian) }),
+    });
     const client = await clientOf(server);
     try {
       await client.query("CREATE EXTENSION pg_stat_statements");
       for (const role of ["ours", "peer"])
         await client.query(`CREATE ROLE ${role} LOGIN SUPERUSER PASSWORD '${server.password}'`);
-      if (hasPeer) await client.query("CREATE EXTENSION hypopg");
+      if (typeof debian !== "string") await client.query("CREATE EXTENSION hypopg");
       for (const sql of one.setup) await client.query(sql);
       await client.query("VACUUM ANALYZE");
       const expert = one.expert.length;
@@ -240,14 +198,22 @@ try {
         const uri = `postgresql://peer:${server.password}@${server.host}:${server.port}/postgres`;
         const texts = qualified ? await qualify(client, one.statements) : one.statements;
         const workload = texts.map((query) => ({ query, calls: 1 }));
+        const begun = performance.now();
         const { value, sent } = await counted(client, "peer", () =>
           peerAdvice(python, uri, workload, options),
         );
-        const { indexes, seconds, error } = value;
+        const { indexes, error } = value;
+        const seconds = { command: (performance.now() - begun) / 1000, advice: value.seconds };
         peers.push({ who, indexes, seconds, sent, ...(error === null ? {} : { note: error }) });
         if (indexes.length > 0) limits.add(indexes.length);
       }
-      for (const most of limits) advices.push(await ours(client, server, root, one, most));
+      const provers =
+        typeof debian === "string" ? (["twin"] as const) : (["twin", "hypopg"] as const);
+      // The first run of all prepares the twin's template; that is once per installation.
+      await ours(client, server, root, one, { most: 1, prove: "twin" });
+      for (const most of limits)
+        for (const prove of provers)
+          advices.push(await ours(client, server, root, one, { most, prove }));
       advices.push(...peers);
       const before = await prove(client, one.statements, []);
       process.stdout.write(`${one.name}: cost ${before.cost.toFixed(0)} without any\n`);
@@ -255,9 +221,12 @@ try {
       for (const advice of advices)
         results.push({ ...advice, ...(await prove(client, one.statements, advice.indexes)) });
       for (const { who, cost, count, bytes, seconds, sent, note, indexes } of results) {
-        const effort = seconds === null ? "" : `, ${seconds.toFixed(1)} s, ${sent} statements sent`;
+        const effort =
+          seconds === null
+            ? ""
+            : `, ${seconds.command.toFixed(2)} s (${seconds.advice.toFixed(2)}), ${sent} statements sent`;
         process.stdout.write(
-          `  ${who.padEnd(15)} cost ${cost.toFixed(0).padStart(7)} (${(100 * (1 - cost / before.cost)).toFixed(2).padStart(6)} % less), ${count} indexes, ${(bytes / 2 ** 20).toFixed(1)} MB${effort}${note === undefined ? "" : `; it failed: ${note}`}\n`,
+          `  ${who.padEnd(19)} cost ${cost.toFixed(0).padStart(7)} (${(100 * (1 - cost / before.cost)).toFixed(2).padStart(6)} % less), ${count} indexes, ${(bytes / 2 ** 20).toFixed(1)} MB${effort}${note === undefined ? "" : `; it failed: ${note}`}\n`,
         );
         if (process.argv.includes("--indexes"))
           process.stdout.write(indexes.map((sql) => `      ${sql}\n`).join(""));

@@ -15,8 +15,8 @@ export interface PgConnection {
    * @throws PgdbaError connection_failed | missing_secret | lock_lost (it died while it held the lock)
    */
   session(name: string): Promise<PgSession>;
-  /** A further session, to another database; the caller closes it. */
-  open(database: string, name: string): Promise<PgSession>;
+  /** A further session, to another database; the caller closes it. Gives up connecting after `timeoutMs`. */
+  open(database: string, name: string, timeoutMs?: number): Promise<PgSession>;
   /**
    * For a step that has restarted the server itself: ends the session that died with it, and takes the lock again if it was held.
    * @throws PgdbaError lock_lost when another run has taken it meanwhile | connection_failed
@@ -73,7 +73,13 @@ export class PostgresTarget implements Target {
       spec: source.spec,
       patroni: source.patroni ?? null,
       session: (name) => this.#named(name),
-      open: (database, name) => openSession({ ...source.spec, database, application_name: name }),
+      open: (database, name, timeoutMs) =>
+        openSession({
+          ...source.spec,
+          database,
+          application_name: name,
+          ...(timeoutMs === undefined ? {} : { connect_timeout_ms: timeoutMs }),
+        }),
       reopen: (name) => this.#reopen(name),
     };
   }

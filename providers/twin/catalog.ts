@@ -17,6 +17,8 @@ export interface TableName {
 export interface Limit {
   object: string;
   reason: string;
+  /** A table that was asked for and is not there. */
+  missing?: true;
 }
 
 export interface Relation {
@@ -123,6 +125,8 @@ export interface Catalogue {
   block_size: number;
   /** The row of pg_database, whose locale columns differ by version. */
   locale: JsonObject;
+  /** Tables and indexes of the whole database. */
+  relation_count: number;
   settings: { name: string; value: string }[];
   search_path: string;
   schemas: string[];
@@ -158,6 +162,7 @@ const MORE_SETTINGS = [
 
 const FACTS = `SELECT current_setting('server_version_num')::int AS version_num, current_user::text AS "user",
   current_setting('block_size')::int AS block_size, current_setting('search_path') AS search_path,
+  (SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'm', 'i'))::int AS relation_count,
   current_database()::text AS database, to_jsonb(d) - 'datacl' AS locale, pg_encoding_to_char(d.encoding) AS encoding
   FROM pg_database d WHERE datname = current_database()`;
 
@@ -222,7 +227,9 @@ const STATISTICS = `schemaname, tablename, attname, inherited, null_frac, avg_wi
   most_common_elem_freqs::text AS most_common_elem_freqs, elem_count_histogram::text AS elem_count_histogram`;
 /** From 17 on pg_stats shows those of range types as well. */
 const RANGE_STATISTICS = `, range_length_histogram::text AS range_length_histogram, range_empty_frac, range_bounds_histogram::text AS range_bounds_histogram`;
-const OF_TABLES = `FROM pg_stats WHERE (schemaname, tablename) IN (SELECT * FROM unnest($1::name[], $2::name[]))`;
+/** The view is a security barrier: only comparisons that leak nothing reach below it, and a subquery is none. */
+const OF_TABLES = `FROM pg_stats WHERE schemaname = ANY ($1::name[]) AND tablename = ANY ($2::name[])
+  AND (schemaname, tablename) IN (SELECT * FROM unnest($1::name[], $2::name[]))`;
 
 const TYPES = `SELECT n.nspname AS schema, t.typname AS name,
   CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite' ELSE 'range' END AS kind,
@@ -251,16 +258,31 @@ const SEQUENCES = `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c
 const EXTENDED = `SELECT format('%I.%I', n.nspname, s.stxname) AS name FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
   WHERE s.stxrelid = ANY ($1::oid[])`;
 
+/** What is known of the database itself: enough to start a twin while the rest is read. */
+export type Facts = Pick<
+  Catalogue,
+  "version_num" | "user" | "database" | "block_size" | "locale" | "search_path" | "relation_count"
+>;
+
+export async function readFacts(read: Read): Promise<Facts> {
+  const [facts] = await read(FACTS);
+  if (facts === undefined)
+    throw new PgdbaError("internal", "The server does not know its own database");
+  return facts as unknown as Facts;
+}
+
 /**
  * Reads all that the twin needs, by SELECT on the system catalogues only. `tables` narrows it to
  * those, their partitions and parents, and what views among them select from; without it every table of the database is read.
  * What the role may not see is in `limits`, with the GRANT that shows it.
  * @throws PgdbaError whatever `read` throws
  */
-export async function readCatalogue(read: Read, tables?: readonly TableName[]): Promise<Catalogue> {
-  const [facts] = await read(FACTS);
-  if (facts === undefined)
-    throw new PgdbaError("internal", "The server does not know its own database");
+export async function readCatalogue(
+  read: Read,
+  tables?: readonly TableName[],
+  known?: Facts,
+): Promise<Catalogue> {
+  const facts = known ?? (await readFacts(read));
   const settings = await read(
     `SELECT name, current_setting(name) AS value FROM pg_settings WHERE category LIKE 'Query Tuning%' OR name = ANY ($1::text[])`,
     [MORE_SETTINGS],
@@ -281,7 +303,7 @@ export async function readCatalogue(read: Read, tables?: readonly TableName[]): 
   const constraints = await read(CONSTRAINTS, [oids]);
   const indexes = (await read(INDEXES, [oids])) as unknown as Index[];
   const named = [...relations, ...indexes.filter((index) => index.expressions !== null)];
-  const range = Number(facts["version_num"]) >= 170000 ? RANGE_STATISTICS : "";
+  const range = facts.version_num >= 170_000 ? RANGE_STATISTICS : "";
   const statistics = await read(`SELECT ${STATISTICS}${range} ${OF_TABLES}`, [
     named.map((relation) => relation.schema),
     named.map((relation) => relation.name),
@@ -314,6 +336,7 @@ function limitsOf(catalogue: Catalogue, asked: JsonObject[], extended: JsonObjec
     .map((row) => ({
       object: String(row["name"]),
       reason: "the server has no such table in this database, or the role may not use its schema",
+      missing: true,
     }));
   if (major !== 18)
     limits.push({

@@ -41,7 +41,15 @@ export async function restoreStatistics(client: Client, catalogue: Catalogue): P
   }));
 }
 
-type Figures = Pick<Relation, "schema" | "name" | "relpages" | "reltuples" | "relallvisible">;
+/** What pg_class says of a relation's size. */
+export type Figures = Pick<
+  Relation,
+  "schema" | "name" | "relpages" | "reltuples" | "relallvisible"
+>;
+
+export async function restoreFigures(client: Client, rows: readonly Figures[]): Promise<void> {
+  await inBatches(client, RELATIONS, rows);
+}
 
 /** Up to 13 a table that was never analyzed had 0 rows, since then it has -1. */
 function figures(

@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
-import { readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { lstat, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { pid as ownPid } from "node:process";
+import { geteuid, pid as ownPid } from "node:process";
 import { type Binaries, BUNDLED_VERSION, openBinaries, spareDirs } from "../embedded/binaries.ts";
 import { initdb, isAlive, postmaster, runAs, SERVER_ENV } from "../embedded/server.ts";
 import { type OrdinaryUser, ordinaryUser, reachableDir } from "../embedded/user.ts";
 import type { Catalogue } from "./catalog.ts";
 import { type Locale, localeOf } from "./locale.ts";
+import { freeBytes, memoryPlace, type Place } from "./memory.ts";
 import { DATABASE, launch, makeDir, OWNER, SUPERUSER, type TwinServer } from "./server.ts";
 
 export interface TwinServerOptions {
@@ -23,16 +24,20 @@ export interface TwinServerOptions {
  */
 export async function startTwinServer(
   options: TwinServerOptions,
-  from: Pick<Catalogue, "locale">,
+  from: Pick<Catalogue, "locale" | "relation_count">,
 ): Promise<{ server: TwinServer; lacks: string | null }> {
   const user = ordinaryUser();
   const spares = options.spares ?? spareDirs();
   const binaries = await openBinaries(BUNDLED_VERSION, user, spares);
   const root = await twinRoot(options.stateDir, user, spares);
-  await sweep(root, binaries, user);
+  const disk: Place = { dir: root, prefix: "" };
+  const memory = await memoryPlace(root);
+  for (const place of [disk, memory]) if (place !== null) await sweep(place, binaries, user);
   const locale = localeOf(from);
   const template = await templateIn(root, binaries, user, locale, options);
-  const base = join(root, await ownName());
+  const need = MEMORY_SPARE * (MEMORY_BASE + from.relation_count * MEMORY_EACH);
+  const isRoomy = memory !== null && (await freeBytes(memory.dir)) > need;
+  const base = await newBase(isRoomy ? memory : disk);
   await makeDir(base, user);
   try {
     await runAs(user, ["cp", "-R", template, join(base, "data")]);
@@ -44,7 +49,13 @@ export async function startTwinServer(
   }
 }
 
-/** Where twins live: below the state folder, or where the server's account can go. */
+/** Bytes of an empty database with its WAL, and of what a table or an index adds: a few pages of tree, rows of the catalogues. */
+const MEMORY_BASE = 64 * 1024 * 1024;
+const MEMORY_EACH = 48 * 1024;
+/** A twin takes no more of the free memory than its part. */
+const MEMORY_SPARE = 4;
+
+/** Where templates lie, and twins that memory has no room for: below the state folder, or where the server's account can go. */
 async function twinRoot(
   stateDir: string,
   user: OrdinaryUser | null,
@@ -55,9 +66,10 @@ async function twinRoot(
   return reachableDir(wanted, user, `twin-${key}`, spares);
 }
 
-/** A directory name from which a later process can tell that this one is gone. */
-async function ownName(): Promise<string> {
-  return `run-${ownPid}-${await processStart(ownPid)}-${crypto.randomUUID().slice(0, 8)}`;
+/** A directory from whose name a later process can tell that this one is gone. */
+async function newBase({ dir, prefix }: Place): Promise<string> {
+  const own = `run-${ownPid}-${await processStart(ownPid)}-${crypto.randomUUID().slice(0, 8)}`;
+  return join(dir, `${prefix}${own}`);
 }
 
 /** Says in a template that its database has the fallback's locale. */
@@ -79,7 +91,7 @@ async function templateIn(
   const template = join(root, `template-${binaries.version}-${built}-${key}`);
   if (existsSync(template)) return template;
   options.log?.("preparing the planner's twin for the first time");
-  const base = join(root, await ownName());
+  const base = await newBase({ dir: root, prefix: "" });
   await makeDir(base, user);
   try {
     const dataDir = join(base, "data");
@@ -134,13 +146,17 @@ async function makeDatabase(server: TwinServer, locale: Locale): Promise<boolean
 }
 
 /** Removes the twins of processes that are gone, ending a server that outlived its keeper. */
-async function sweep(root: string, binaries: Binaries, user: OrdinaryUser | null): Promise<void> {
-  for (const name of await readdir(root)) {
-    const [, pid, start] = /^run-(\d+)-(\w+)-/.exec(name) ?? [];
+async function sweep(place: Place, binaries: Binaries, user: OrdinaryUser | null): Promise<void> {
+  for (const name of await readdir(place.dir)) {
+    if (!name.startsWith(place.prefix)) continue;
+    const [, pid, start] = /^run-(\d+)-(\w+)-/.exec(name.slice(place.prefix.length)) ?? [];
     if (pid === undefined) continue;
     const owner = Number(pid);
     if (isAlive(owner) && (await processStart(owner)) === start) continue;
-    const base = join(root, name);
+    const base = join(place.dir, name);
+    // In memory anybody may make a directory of such a name.
+    const info = await lstat(base).catch(() => null);
+    if (info === null || !info.isDirectory() || info.uid !== (user?.uid ?? geteuid?.())) continue;
     const found = await postmaster(join(base, "data"));
     if (found !== null && isAlive(found.pid)) {
       await runAs(user, [

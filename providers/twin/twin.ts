@@ -3,10 +3,12 @@ import type { Client } from "pg";
 import { fromPostgres } from "../postgres/errors.ts";
 import {
   type Catalogue,
+  type Facts,
   type Index,
   type Limit,
   type Read,
   readCatalogue,
+  readFacts,
   type TableName,
 } from "./catalog.ts";
 import { applySettings, createObjects, one } from "./database.ts";
@@ -16,18 +18,28 @@ import {
   type Hypothetical,
   type IndexDef,
   indexSql,
-  makeIndex,
+  makeIndexes,
   type Workshop,
 } from "./hypothetical.ts";
 import { quoteName } from "./names.ts";
 import { hasParameters, type PlanNode, planOf, spellings } from "./plan.ts";
+import type { ExplainOptions, Planner } from "./planner.ts";
 import { DATABASE, OWNER, SUPERUSER, type TwinServer } from "./server.ts";
 import { startTwinServer, type TwinServerOptions } from "./template.ts";
 import { btreeHeight, growFile, PAGE, writeBtree } from "./sizes.ts";
 import { restoreStatistics } from "./statistics.ts";
 
-export { type Catalogue, type Limit, type Read, readCatalogue, type TableName } from "./catalog.ts";
+export {
+  type Catalogue,
+  type Facts,
+  type Limit,
+  type Read,
+  readCatalogue,
+  readFacts,
+  type TableName,
+} from "./catalog.ts";
 export { type IndexDef, type IndexKey, indexSql } from "./hypothetical.ts";
+export type { Planner } from "./planner.ts";
 export { indexesOf, nodesOf, type PlanNode, shapeOfPlan, spellings } from "./plan.ts";
 
 export interface TwinOptions extends TwinServerOptions {
@@ -35,51 +47,62 @@ export interface TwinOptions extends TwinServerOptions {
   tables?: readonly TableName[];
 }
 
-export interface ExplainOptions {
-  /** Indexes to pretend. */
-  with?: readonly IndexDef[];
-  /** Indexes to pretend away: `schema.name`, or as `catalogue.indexes` has them. */
-  without?: readonly string[];
+export interface TwinExplainOptions extends ExplainOptions {
   /** Planner settings for this one plan. */
   settings?: Readonly<Record<string, string>>;
 }
 
-export interface Twin {
-  /** What was read of the server. */
-  readonly catalogue: Catalogue;
-  /** What the twin lacks, object by object. */
-  readonly limits: readonly Limit[];
-  /**
-   * The plan of one statement; with `$1`, the generic plan, as pg_stat_statements' texts need. Nothing is executed.
-   * @throws PgdbaError query_failed | unsupported when the statement can't be planned
-   */
-  explain(sql: string, options?: ExplainOptions): Promise<PlanNode>;
-  /** The estimated size of an index, and its names in plans. @throws PgdbaError query_failed when it can't be made */
-  sizeOf(index: IndexDef): Promise<Pick<Hypothetical, "bytes" | "tuples" | "names">>;
-  /** Ends the server and removes every file of it. */
-  close(): Promise<void>;
+/** `limits`: what it lacks, object by object. `close` ends its server and removes every file of it. */
+export interface Twin extends Planner {
+  explain(sql: string, options?: TwinExplainOptions): Promise<PlanNode>;
 }
 
 /**
  * Opens the planner's twin of a server: its schema, statistics and planner settings in an embedded PostgreSQL 18, without its data.
  * Tables are sparse files of the size the server reports, so that plans and costs are the server's; `read` is asked a dozen SELECTs
- * on the catalogues and nothing more. The statistics hold values of the user: they lie in files of mode 0600 below the state
- * folder (or where the server's account can go) until `close`, the end of this process, or the next twin.
+ * on the catalogues and nothing more. The statistics hold values of the user: they lie in files of mode 0600, in memory where the
+ * machine has room, else below the state folder (or where the server's account can go), until `close`, the end of this process, or
+ * the next twin.
  * @throws PgdbaError unsupported | io_failed | command_failed | timeout, or what `read` throws
  */
 export async function openTwin(read: Read, options: TwinOptions): Promise<Twin> {
-  return twinOf(await readCatalogue(read, options.tables), options);
+  const facts = await readFacts(read);
+  const twin = startTwin(facts, options);
+  try {
+    return await twin.become(await readCatalogue(read, options.tables, facts));
+  } catch (error) {
+    await twin.discard();
+    throw error;
+  }
 }
 
-/** The same from a catalogue that was read before, so that the server's transaction need not wait for it. */
-export async function twinOf(catalogue: Catalogue, options: TwinServerOptions): Promise<Twin> {
-  const { server, lacks } = await startTwinServer(options, catalogue);
-  try {
-    return await build(server, catalogue, lacks === null ? [] : [lackOf(lacks)]);
-  } catch (error) {
-    await server.close();
-    throw fromPostgres(error, "The planner's twin could not be built", "query_failed");
-  }
+/** A twin whose server starts while the catalogue is still being read. */
+export interface Starting {
+  /** Makes it the twin of this. @throws PgdbaError as `openTwin` does */
+  become(catalogue: Catalogue): Promise<Twin>;
+  /** For when it is not wanted any more. */
+  discard(): Promise<void>;
+}
+
+export function startTwin(facts: Facts, options: TwinServerOptions): Starting {
+  const starting = startTwinServer(options, facts);
+  // Whoever asks for it is told; nobody else.
+  starting.catch(() => {});
+  return {
+    async become(catalogue) {
+      const { server, lacks } = await starting;
+      try {
+        return await build(server, catalogue, lacks === null ? [] : [lackOf(lacks)]);
+      } catch (error) {
+        await server.close();
+        throw fromPostgres(error, "The planner's twin could not be built", "query_failed");
+      }
+    },
+    async discard() {
+      const started = await starting.catch(() => null);
+      await started?.server.close();
+    },
+  };
 }
 
 function lackOf(locale: string): Limit {
@@ -178,10 +201,11 @@ function separatorWidths(catalogue: Catalogue): (index: Index, pages: number) =>
 class OpenTwin implements Twin {
   readonly catalogue: Catalogue;
   readonly limits: readonly Limit[];
+  readonly hides = true;
   readonly #server: TwinServer;
   readonly #admin: Client;
   readonly #shop: Workshop;
-  readonly #made = new Map<string, Promise<Hypothetical>>();
+  readonly #made = new Map<string, Hypothetical | Error>();
   /** Indexes of the twin that are valid now, of those that are ever not. */
   readonly #state = new Map<number, boolean>();
   readonly #removable = new Map<string, number[]>();
@@ -198,10 +222,14 @@ class OpenTwin implements Twin {
     this.#shop = shop;
   }
 
-  explain(sql: string, options: ExplainOptions = {}): Promise<PlanNode> {
+  explain(sql: string, options: TwinExplainOptions = {}): Promise<PlanNode> {
     return this.#exclusive(async () => {
-      const wanted: number[] = [];
-      for (const def of options.with ?? []) wanted.push(...(await this.#index(def)).oids);
+      await this.#make(options.with ?? []);
+      const wanted = (options.with ?? []).flatMap((def) => {
+        const made = this.#made.get(indexSql(def));
+        if (made === undefined || made instanceof Error) throw made;
+        return made.oids;
+      });
       const unwanted: number[] = [];
       for (const name of options.without ?? []) unwanted.push(...(await this.#existing(name)));
       await this.#show(new Set(wanted), new Set(unwanted));
@@ -209,8 +237,14 @@ class OpenTwin implements Twin {
     });
   }
 
-  sizeOf(def: IndexDef): Promise<Hypothetical> {
-    return this.#exclusive(() => this.#index(def));
+  sizes(defs: readonly IndexDef[]): Promise<(Hypothetical | null)[]> {
+    return this.#exclusive(async () => {
+      await this.#make(defs);
+      return defs.map((def) => {
+        const made = this.#made.get(indexSql(def));
+        return made === undefined || made instanceof Error ? null : made;
+      });
+    });
   }
 
   async close(): Promise<void> {
@@ -226,17 +260,20 @@ class OpenTwin implements Twin {
     });
   }
 
-  async #index(def: IndexDef): Promise<Hypothetical> {
-    const key = indexSql(def);
-    let made = this.#made.get(key);
-    if (made === undefined) {
-      await this.#show(new Set(), new Set());
-      made = makeIndex(this.#shop, def);
-      this.#made.set(key, made);
+  /** Makes those that are not there yet, and hides them. */
+  async #make(defs: readonly IndexDef[]): Promise<void> {
+    const open = new Map(
+      defs.map((def) => [indexSql(def), def] as const).filter(([key]) => !this.#made.has(key)),
+    );
+    if (open.size === 0) return;
+    await this.#show(new Set(), new Set());
+    const made = await makeIndexes(this.#shop, [...open.values()]);
+    for (const [at, key] of [...open.keys()].entries()) {
+      const index = made[at];
+      if (index === undefined) continue;
+      this.#made.set(key, index);
+      if (!(index instanceof Error)) for (const oid of index.oids) this.#state.set(oid, true);
     }
-    const index = await made;
-    for (const oid of index.oids) if (!this.#state.has(oid)) this.#state.set(oid, true);
-    return index;
   }
 
   async #existing(name: string): Promise<number[]> {

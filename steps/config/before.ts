@@ -1,7 +1,7 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { defineStep } from "../define.ts";
 import { readBefore } from "./lib/before.ts";
-import { type Given, textOf } from "./lib/document.ts";
+import { type Given, textOf } from "../settings-file.ts";
 import { openPlace } from "./lib/place.ts";
 import { sameValue } from "./lib/value.ts";
 

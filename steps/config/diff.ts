@@ -7,7 +7,7 @@ import { type PgConnection, resolveTarget } from "../../providers/targets.ts";
 import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
 import { type Comparison, compareServers, compareWith } from "./lib/compare.ts";
-import { readWanted, wantedFrom } from "./lib/document.ts";
+import { readWanted, wantedFrom } from "../settings-file.ts";
 import { hideSecrets } from "./lib/secrets.ts";
 import { missingRights, readSettings, type Setting } from "./lib/settings.ts";
 

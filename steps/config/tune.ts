@@ -31,7 +31,7 @@ export default defineStep({
   docs: [
     "Gives what PGTune recommends, value for value, and on top what it leaves out (`addition: true`; none with `pgtune_only`).",
     "`memory` is what the server may use: a container's limit, not the host's RAM.",
-    "With a server, its version, `max_connections` and what its build can do are asked of it; memory and CPUs too when it runs on this host. What is given wins.",
+    "With a server, its version, `max_connections` and what its build can do are asked of it; memory and CPUs too when it runs on this host, or when the role may read the server's files (a superuser may). What is given wins.",
     "The result's `memory` says what the settings could take in the worst case, part by part.",
   ].join("\n"),
   example: "config.tune: {workload: oltp, memory: 64GB, cpus: 16, disk: ssd, pg_version: 18}",
@@ -195,9 +195,9 @@ function resolve(given: Given, server: Detected | null): TuneInput {
       "invalid_param",
       server === null
         ? `config.tune has no server to ask and was not given ${flags}`
-        : `The server does not run on this host, and SQL does not tell its memory: config.tune needs ${flags}`,
+        : `The server does not run on this host, and this role may not ask it for its memory: config.tune needs ${flags}`,
       {
-        hint: `Add ${flags.replace(" and ", " ")}; --cpus, --disk, --db-size, --connections and --os make the answer better.`,
+        hint: `Add ${flags.replace(" and ", " ")}; --cpus, --disk, --db-size, --connections and --os make the answer better.${server === null ? "" : ` Or let the role ask: ${server.grants}.`}`,
         data: { missing },
       },
     );

@@ -1,18 +1,19 @@
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import type { PgSession } from "../../providers/postgres/session.ts";
+import { sqlstateOf } from "../../providers/postgres/errors.ts";
 import type { PgConnection } from "../../providers/targets.ts";
 import { milliseconds } from "../sql/session.ts";
 import check from "./check.ts";
 import { Cache } from "./lib/cache.ts";
-import { answer, type Checked, type Probes } from "./lib/probes.ts";
+import { type Alive, answer, type Checked, type Probes } from "./lib/probes.ts";
 import { SEVERITIES, type Severity } from "./lib/document.ts";
 
 const STRINGS = { type: "array", items: { type: "string" } } as const;
-/** A load balancer asks every second or so; a statement a second on one connection is all that the server sees of it. */
+/** A load balancer asks every second or so; a connection a second is all that the server sees of it. */
 const ALIVE_TTL_MS = 1000;
 const ALIVE_TIMEOUT_MS = 3000;
+const TOO_MANY_CONNECTIONS = "53300";
 /** Requests that may wait for the same answer; more are turned away, so that they can't pile up here either. */
 const MAX_WAITING = 256;
 /** Probes give up sooner; a health check takes a fraction of it. */
@@ -21,10 +22,10 @@ const PATIENCE_MS = 10_000;
 export default defineStep({
   type: "health.serve",
   summary: "Answer HTTP probes with the state of the server, until the run is interrupted",
-  docs: `\`GET\` or \`HEAD\`: \`/healthz\` is 200 while the server answers a statement, \`/readyz\` is 200 while it does and a health check finds nothing
-as bad as \`fail_on\`; otherwise 503. Both answer in JSON and say how old the answer is.
+  docs: `\`GET\` or \`HEAD\`: \`/healthz\` is 200 while the server takes a new connection or says that it has too many, \`/readyz\` is 200 while it takes one and a
+health check finds nothing as bad as \`fail_on\`; otherwise 503. Both answer in JSON and say how old the answer is.
 
-However many ask, there are two connections: one for a statement a second, one for a health check at a time. A check's answer
+However many ask, the server sees one new connection a second, and one health check at a time on a connection of its own. A check's answer
 is fresh for \`ttl\`; after that it is given at once and renewed behind it, until it is \`max_age\` old: then the request waits for the new
 one. An answer that can't be had is 503.
 
@@ -133,7 +134,6 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 
       await interrupted(ctx.signal);
     } finally {
       await server.stop(true);
-      await pinger.close();
     }
     throw toPgdbaError(ctx.signal.reason, "interrupted");
   },
@@ -162,35 +162,31 @@ function listen(probes: Probes, hostname: string, port: number) {
   }
 }
 
-/** A connection of its own, opened anew when the last one has ended. */
+/**
+ * A new connection each time: one that stands already would answer although the server takes no more. A server with as many as it
+ * may have is alive, but takes nobody in.
+ */
 class Pinger {
   readonly #ctx: StepContext;
-  #session: PgSession | undefined;
+  #role: Alive["role"] = "unknown";
 
   constructor(ctx: StepContext) {
     this.#ctx = ctx;
   }
 
-  /** @throws PgdbaError as `PgConnection.open` and `PgSession.query` do */
-  async ping(): Promise<{ standby: boolean }> {
-    const { target, run, signal } = this.#ctx;
-    const connection = target.connection as PgConnection;
-    if (!this.#session?.alive()) {
-      this.#session = await connection.open(connection.spec.database, `pgdba/${run.id}`);
+  /** @throws PgdbaError as `PgConnection.open` does */
+  async ping(): Promise<Alive> {
+    const { spec, open } = this.#ctx.target.connection as PgConnection;
+    const name = `pgdba/${this.#ctx.run.id}`;
+    try {
+      const session = await open(spec.database, name, ALIVE_TIMEOUT_MS);
+      this.#role = session.info.standby ? "standby" : "primary";
+      await session.close();
+      return { role: this.#role, full: false };
+    } catch (error) {
+      if (sqlstateOf(error) !== TOO_MANY_CONNECTIONS) throw error;
+      return { role: this.#role, full: true };
     }
-    const { rows } = await this.#session.query(
-      "select pg_catalog.pg_is_in_recovery() as standby",
-      [],
-      {
-        timeoutMs: ALIVE_TIMEOUT_MS,
-        signal,
-      },
-    );
-    return { standby: rows[0]?.["standby"] === true };
-  }
-
-  async close(): Promise<void> {
-    await this.#session?.close();
   }
 }
 

@@ -1,12 +1,11 @@
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import { type PlanNode, shapeOfPlan, type Twin } from "../../providers/twin/twin.ts";
 import { defineStep } from "../define.ts";
+import { readWanted, textOf, type Wanted, wantedFrom } from "../settings-file.ts";
 import { session } from "../sql/session.ts";
 import { readInput, type WorkloadInput } from "./lib/input.ts";
-import { study } from "./lib/open.ts";
+import { limitsOf, openTwin, study } from "./lib/open.ts";
 import { serverPlan } from "./lib/server-plan.ts";
 import { LIMITS_OUTPUT, UNPROVEN_OUTPUT, WORKLOAD_INPUT } from "./lib/suggest-schema.ts";
 
@@ -17,14 +16,15 @@ const TEXT = { type: "string" } as const;
 interface Input extends WorkloadInput {
   settings?: Record<string, Json> | null;
   settings_file?: string | null;
+  set?: string[] | null;
   pg_version?: number | null;
 }
 
 export default defineStep({
   type: "plan.diff",
   summary: "Which statements would get another plan under other settings, or under PostgreSQL 18",
-  docs: `Plans the workload twice on the planner's twin (see \`index.suggest\`): as the server is, and with \`settings\` (or the lines of
-\`settings_file\`: postgresql.conf's or JSON). The server is asked for its catalogues only. Settings that no plan depends on are in \`ignored\`.
+  docs: `Plans the workload twice on the planner's twin (see \`index.suggest\`): as the server is, and with \`settings\`, those of
+\`settings_file\` and those of \`set\`, the later winning. The server is asked for its catalogues only. Settings that no plan depends on are in \`ignored\`.
 
 With \`pg_version: 18\` the first plan is the server's own, by EXPLAIN without executing anything, and the second one is PostgreSQL 18's.
 
@@ -43,7 +43,13 @@ A cost is in units of the settings it was computed with: after a change of \`ran
       settings: { type: ["object", "null"], description: "Setting to value" },
       settings_file: {
         type: ["string", "null"],
-        description: "A file of settings: name = value, or JSON",
+        description:
+          "A file of settings: lines of postgresql.conf, YAML or JSON, also what config tune printed",
+      },
+      set: {
+        type: ["array", "null"],
+        items: { type: "string", pattern: "^[A-Za-z_][A-Za-z0-9_.]* *=" },
+        description: "Settings as name=value",
       },
       pg_version: {
         type: ["integer", "null"],
@@ -109,17 +115,17 @@ A cost is in units of the settings it was computed with: after a change of \`ran
   },
   async run(ctx, input) {
     const given = input as unknown as Input;
-    const wanted = { ...(await fileSettings(ctx, given.settings_file ?? null)), ...given.settings };
+    const wanted = await wantedOf(ctx, given);
     const upgrade = given.pg_version === TWIN_VERSION;
-    if (Object.keys(wanted).length === 0 && !upgrade) {
+    if (wanted.size === 0 && !upgrade) {
       throw new PgdbaError(
         "invalid_param",
         "Nothing to compare with: neither settings nor a version",
-        { hint: 'Give --settings \'{"work_mem": "64MB"}\', --settings-file or --pg-version 18.' },
+        { hint: "Give --settings FILE, --set work_mem=64MB, or --pg-version 18." },
       );
     }
-    const found = await study(ctx, readInput(given).asked);
-    const { twin } = found;
+    const found = await study(ctx, readInput(given).asked, openTwin);
+    const twin = found.planner;
     try {
       const { settings, ignored } = await usable(twin, wanted);
       const unproven = [...found.refused];
@@ -149,7 +155,7 @@ A cost is in units of the settings it was computed with: after a change of \`ran
         settings,
         ignored,
         unproven,
-        limits: twin.limits.map((limit) => ({ ...limit })),
+        limits: limitsOf(twin),
       };
     } finally {
       await twin.close();
@@ -177,23 +183,39 @@ function row(
   };
 }
 
+/** All that is asked for, by name. @throws PgdbaError io_failed | invalid_param */
+async function wantedOf(ctx: StepContext, given: Input): Promise<Wanted> {
+  const { settings, settings_file: file, set } = given;
+  return new Map([
+    ...(settings && Object.keys(settings).length > 0 ? wantedFrom(settings) : []),
+    ...(file ? await readWanted(ctx.cwd, file) : []),
+    ...(set ?? []).map((pair): [string, string] => {
+      const at = pair.indexOf("=");
+      return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
+    }),
+  ]);
+}
+
 /** The settings that plans depend on, as text; the others with the reason why they are left out. */
 async function usable(
   twin: Twin,
-  wanted: Record<string, Json>,
+  wanted: Wanted,
 ): Promise<{ settings: Record<string, string>; ignored: { name: string; reason: string }[] }> {
-  const known = new Set(twin.catalogue.settings.map((setting) => setting.name));
+  const known = new Map(
+    twin.catalogue.settings.map((setting) => [setting.name.toLowerCase(), setting.name]),
+  );
   const settings: Record<string, string> = {};
   const ignored: { name: string; reason: string }[] = [];
-  for (const [name, value] of Object.entries(wanted)) {
-    // config.tune gives {value, reason, ...} for each.
-    const text = String(
-      typeof value === "object" && value !== null && !Array.isArray(value) ? value["value"] : value,
-    );
-    if (!known.has(name)) {
-      ignored.push({ name, reason: "no plan depends on it" });
+  for (const [written, value] of wanted) {
+    const name = known.get(written.toLowerCase());
+    if (name === undefined || value === null) {
+      ignored.push({
+        name: written,
+        reason: name === undefined ? "no plan depends on it" : "it has no value",
+      });
       continue;
     }
+    const text = textOf(value);
     try {
       await twin.explain("SELECT 1", { settings: { [name]: text } });
       settings[name] = text;
@@ -202,40 +224,4 @@ async function usable(
     }
   }
   return { settings, ignored };
-}
-
-/** `name = value` lines as in postgresql.conf, or a JSON object. @throws PgdbaError io_failed | invalid_param */
-async function fileSettings(ctx: StepContext, file: string | null): Promise<Record<string, Json>> {
-  if (file === null) return {};
-  let text: string;
-  try {
-    text = await readFile(resolve(ctx.cwd, file), "utf8");
-  } catch (cause) {
-    throw new PgdbaError("io_failed", `The settings in ${file} can't be read`, {
-      hint: "Check the path and its permissions.",
-      cause,
-    });
-  }
-  if (text.trimStart().startsWith("{")) {
-    try {
-      return JSON.parse(text) as Record<string, Json>;
-    } catch (cause) {
-      throw new PgdbaError("invalid_param", `${file} is no JSON`, {
-        hint: (cause as Error).message,
-        cause,
-      });
-    }
-  }
-  const settings: Record<string, Json> = {};
-  for (const [number, line] of text.split("\n").entries()) {
-    if (/^\s*(#.*)?$/.test(line)) continue;
-    const [, name, quoted, bare] =
-      /^\s*(\w[\w.]*)\s*(?:=|\s)\s*(?:'((?:[^']|'')*)'|([^\s#']+))\s*(?:#.*)?$/.exec(line) ?? [];
-    if (name === undefined)
-      throw new PgdbaError("invalid_param", `${file}:${number + 1} is no setting: ${line.trim()}`, {
-        hint: "Write name = value, one a line.",
-      });
-    settings[name.toLowerCase()] = quoted?.replaceAll("''", "'") ?? bare ?? "";
-  }
-  return settings;
 }

@@ -1,13 +1,19 @@
 import type { Json, StepContext } from "../../engine/types.ts";
 import { PgdbaError } from "../../engine/errors.ts";
 import { parseBytes } from "../../engine/expr/units.ts";
-import { type Catalogue, type IndexDef, indexSql, type Twin } from "../../providers/twin/twin.ts";
+import {
+  type Catalogue,
+  type IndexDef,
+  indexSql,
+  type Planner,
+} from "../../providers/twin/twin.ts";
 import { defineStep } from "../define.ts";
-import { Candidates } from "./lib/candidates.ts";
-import { choose, type Sized } from "./lib/choose.ts";
+import { Candidates, type Sized } from "./lib/candidates.ts";
+import { choose } from "./lib/choose.ts";
 import { buildStatements, indexName, plain } from "./lib/ddl.ts";
+import type { Limits } from "./lib/limits.ts";
 import { readInput, type WorkloadInput } from "./lib/input.ts";
-import { type Study, study } from "./lib/open.ts";
+import { limitsOf, openOnServer, openTwin, type Study, study } from "./lib/open.ts";
 import { Prover, type Work, type Writes } from "./lib/prover.ts";
 import { findRemovable } from "./lib/removable.ts";
 import { SUGGEST_INPUT, SUGGEST_OUTPUT } from "./lib/suggest-schema.ts";
@@ -22,7 +28,8 @@ export default defineStep({
     "Suggest a small set of indexes for a workload, each proved by the planner's cost on a twin of the server",
   docs: `Reads the workload from pg_stat_statements (or takes it as given), parses it with PostgreSQL's own grammar, and tries indexes on the
 *planner's twin*: a clone of the tables, statistics and planner settings without their data, in a PostgreSQL 18 on this machine. The
-server itself is asked for its catalogues only, and needs no extension.
+server itself is asked for its catalogues only, and needs no extension. With \`prove: hypopg\` the server's own planner is asked, on a
+session of its own, with the indexes that its extension hypopg pretends; nothing is written there either.
 
 Costs are the planner's units, a statement's times its calls; what keeping an index costs is counted by the rows the workload writes. An
 index is suggested only when the plan of a statement uses it and the workload gets cheaper by \`min_improvement\`. Indexes that become
@@ -41,43 +48,50 @@ end of a histogram the real planner looks into an index for the least or greates
   async run(ctx, input) {
     const given = input as unknown as Input;
     const { asked, isWanted } = readInput(given);
-    const found = await study(ctx, asked);
+    const found = await study<Planner>(
+      ctx,
+      asked,
+      given.prove === "hypopg" ? openOnServer : openTwin,
+    );
     try {
-      return await advise(ctx, found, {
+      return await advise(ctx, found, found.planner, {
         budget:
           given.budget === undefined || given.budget === null ? null : parseBytes(given.budget),
         maxIndexes: given.max_indexes ?? null,
-        minImprovement: (given.min_improvement ?? 1) / 100,
+        // Never nothing: an index without any use is not suggested, whatever is asked for.
+        leastGain: (total) => Math.max((total * (given.min_improvement ?? 1)) / 100, 0.01),
         isWanted,
       });
     } finally {
-      await found.twin.close();
+      await found.planner.close();
     }
   },
 });
 
 // By hand: nullable lists are too much for inference from the schema.
 interface Input extends WorkloadInput {
+  prove?: "twin" | "hypopg" | null;
   budget?: string | null;
   max_indexes?: number | null;
   min_improvement?: number | null;
 }
 
-interface Options {
-  budget: number | null;
-  maxIndexes: number | null;
-  minImprovement: number;
+interface Options extends Limits {
   isWanted(def: { schema: string; table: string }): boolean;
 }
 
-async function advise(ctx: StepContext, found: Study, options: Options): Promise<Json> {
-  const { twin, workload, activity } = found;
-  const { catalogue } = twin;
+async function advise(
+  ctx: StepContext,
+  found: Study,
+  planner: Planner,
+  options: Options,
+): Promise<Json> {
+  const { catalogue, workload, activity } = found;
   const unproven = found.refused.map(({ sql, reason }) => ({ sql, reason }));
   const work: Work[] = [];
   for (const statement of found.parsed) {
     try {
-      await twin.explain(statement.sql);
+      await planner.explain(statement.sql);
       const uses = await usesOf(statement.tree, catalogue);
       work.push({ ...statement, uses, relations: relationsOf(uses, catalogue) });
     } catch (error) {
@@ -86,18 +100,18 @@ async function advise(ctx: StepContext, found: Study, options: Options): Promise
     }
   }
   const writes = writesOf(work, found, catalogue);
-  const prover = new Prover(twin, work, writes, ctx.signal);
+  const prover = new Prover(planner, work, writes, ctx.signal);
   const candidates = new Candidates(catalogue, writes);
   for (const [number, { uses }] of work.entries()) {
     for (const use of uses) {
       const table = { schema: use.table.schema, table: use.table.name };
       if (options.isWanted(table))
         await candidates.propose(use, number, (predicate) =>
-          isSelective(twin, use.table, predicate),
+          isSelective(planner, use.table, predicate),
         );
     }
   }
-  ctx.log(`trying ${candidates.all().length} candidates on the twin`);
+  ctx.log(`trying ${candidates.all().length} candidates`);
   const chosen = await choose(prover, candidates, options, (message) => ctx.log(message));
   const before = await prover.total([]);
   const after = await prover.total(chosen);
@@ -105,10 +119,6 @@ async function advise(ctx: StepContext, found: Study, options: Options): Promise
     const [schema = "", table = ""] = index.table.split(".");
     return options.isWanted({ schema, table });
   });
-  if (workload.hidden > 0)
-    ctx.warn(
-      `${workload.hidden} statements are hidden from this role: GRANT pg_read_all_stats TO "${catalogue.user}" shows them`,
-    );
   return {
     suggestions: await suggestions(prover, chosen, catalogue, found),
     removable: await Promise.all(
@@ -123,7 +133,7 @@ async function advise(ctx: StepContext, found: Study, options: Options): Promise
     bytes: chosen.reduce((sum, one) => sum + one.bytes, 0),
     workload: { source: workload.source, statements: work.length, hidden: workload.hidden },
     unproven,
-    limits: twin.limits.map((limit) => ({ ...limit })),
+    limits: limitsOf(planner),
     effort: {
       candidates: candidates.all().length,
       plans: prover.plans,
@@ -137,12 +147,12 @@ function rounded(cost: number): number {
 }
 
 async function isSelective(
-  twin: Twin,
+  planner: Planner,
   table: Catalogue["relations"][number],
   predicate: string,
 ): Promise<boolean> {
   const rows = async (where: string): Promise<number> => {
-    const plan = await twin.explain(
+    const plan = await planner.explain(
       `SELECT FROM "${table.schema.replaceAll('"', '""')}"."${table.name.replaceAll('"', '""')}"${where}`,
     );
     return plan["Plan Rows"];

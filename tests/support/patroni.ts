@@ -1,12 +1,13 @@
 /** A real Patroni cluster for tests: one etcd and some members, as plain processes that die with the test process. */
 
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { chown, mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { freePort } from "../../providers/embedded/server.ts";
 import { ordinaryUser, spareBase, traversable } from "../../providers/embedded/user.ts";
+import { debianPostgres } from "./debian.ts";
 
 export interface PatroniCluster {
   members: { name: string; host: string; port: number; api: string }[];
@@ -22,20 +23,11 @@ export interface PatroniCluster {
   stop(): Promise<void>;
 }
 
-/** Directory of a PostgreSQL with what Patroni needs (pg_basebackup, pg_controldata), or undefined. */
-function postgresBinaries(): string | undefined {
-  const root = "/usr/lib/postgresql";
-  return (existsSync(root) ? readdirSync(root) : [])
-    .toSorted((a, b) => Number(b) - Number(a))
-    .map((version) => join(root, version, "bin"))
-    .find((dir) => existsSync(join(dir, "pg_basebackup")) && existsSync(join(dir, "initdb")));
-}
-
 /** What keeps these tests from running here, or null. @throws Error when PGDBA_TEST_REQUIRE says that nothing may */
 export function patroniMissing(): string | null {
   const missing = [
     ...["patroni", "etcd"].filter((name) => Bun.which(name) === null),
-    ...(postgresBinaries() === undefined ? ["postgresql"] : []),
+    ...(debianPostgres() === undefined ? ["postgresql"] : []),
   ];
   if (missing.length === 0) return null;
   const said = `not on this machine: ${missing.join(", ")}`;
@@ -99,7 +91,7 @@ export async function startPatroni(count: number): Promise<PatroniCluster> {
         listen: `127.0.0.1:${port}`,
         connect_address: `127.0.0.1:${port}`,
         data_dir: join(dir, "data"),
-        bin_dir: postgresBinaries(),
+        bin_dir: debianPostgres()?.bin,
         pgpass: join(dir, "pgpass"),
         basebackup: [{ checkpoint: "fast" }, "no-sync"],
         authentication: {

@@ -3,7 +3,7 @@
 import { chown, mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openBinaries } from "../../providers/embedded/binaries.ts";
+import { type Binaries, openBinaries } from "../../providers/embedded/binaries.ts";
 import {
   configure,
   freePort,
@@ -31,6 +31,8 @@ export interface TestServer {
 
 export interface ServerOptions {
   version?: Version;
+  /** Others than those of the npm packages. */
+  binaries?: Binaries;
   settings?: Record<string, string | number | boolean>;
   initdbArgs?: string[];
   /** Called with the data directory before the server starts, e.g. to put a certificate there. */
@@ -51,7 +53,7 @@ rm -rf "$PGDBA_BASE"`;
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const version = options.version ?? 18;
   const user = ordinaryUser();
-  const binaries = await openBinaries(version, user);
+  const binaries = options.binaries ?? (await openBinaries(version, user));
   const parent = (await traversable(join(tmpdir(), "x")))
     ? tmpdir()
     : await spareBase(["/tmp", "/var/lib/pgdba"]);

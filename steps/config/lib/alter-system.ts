@@ -2,7 +2,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { session } from "../../sql/session.ts";
-import { textOf } from "./document.ts";
+import { textOf } from "../../settings-file.ts";
 import { confirmed, faultsOf, notInForce } from "./in-force.ts";
 import type { Place } from "./place.ts";
 import { hideSecrets } from "./secrets.ts";

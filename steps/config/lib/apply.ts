@@ -2,7 +2,7 @@ import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
 import type { Json, StepContext } from "../../../engine/types.ts";
 import { session } from "../../sql/session.ts";
 import { type BeforeStep, keepBefore, ownBefore } from "./before.ts";
-import { type Given, readWanted, textOf, type Wanted, wantedFrom } from "./document.ts";
+import { type Given, readWanted, textOf, type Wanted, wantedFrom } from "../../settings-file.ts";
 import { type Confirmed, openPlace, type Place } from "./place.ts";
 import { hidePasswords } from "./secrets.ts";
 import { neededFor, type Setting } from "./settings.ts";

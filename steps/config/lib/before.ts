@@ -2,7 +2,7 @@ import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
-import type { Given } from "./document.ts";
+import type { Given } from "../../settings-file.ts";
 import type { Place } from "./place.ts";
 
 /** What one run found before it changed settings; `<state folder>/config-before/<run id>.json`, for its user's eyes only. */

@@ -1,4 +1,4 @@
-import { textOf, type Wanted } from "./document.ts";
+import { textOf, type Wanted } from "../../settings-file.ts";
 import { byImportance, type Importance, importanceOf } from "./importance.ts";
 import { neededFor, type Setting } from "./settings.ts";
 import { humanValue, readValue, sameValue } from "./value.ts";

@@ -2,11 +2,11 @@ import type { StepContext } from "../../../engine/types.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
 import { session } from "../../sql/session.ts";
 import type { Os, Recommendation } from "./input.ts";
-import { localMachine, roundKb } from "./machine.ts";
+import { grantsToRead, localMachine, remoteMachine, roundKb } from "./machine.ts";
 import { readSettings, type Setting } from "./settings.ts";
 import { humanValue, readValue } from "./value.ts";
 
-/** What the server and, when it runs here, its machine say. */
+/** What the server and, where it can be asked, its machine say. */
 export interface Detected {
   version: number;
   memoryKb: number | null;
@@ -14,6 +14,8 @@ export interface Detected {
   connections: number | null;
   os: Os;
   settings: ReadonlyMap<string, Setting>;
+  /** What would let the role ask for the machine. */
+  grants: string;
 }
 
 /** Asks the target; null without one. */
@@ -23,7 +25,8 @@ export async function detect(ctx: StepContext): Promise<Detected | null> {
   const pg = await session(ctx);
   const settings = await readSettings(pg, ctx.signal);
   const { rows } = await pg.query("SELECT version() AS built", [], { signal: ctx.signal });
-  const machine = await localMachine(pg, connection.spec.host);
+  const machine =
+    (await localMachine(pg, connection.spec.host)) ?? (await remoteMachine(pg, ctx.signal));
   return {
     version: Math.floor(pg.info.version_num / 10_000),
     memoryKb: machine?.memoryKb == null ? null : roundKb(machine.memoryKb),
@@ -31,6 +34,7 @@ export async function detect(ctx: StepContext): Promise<Detected | null> {
     connections: Number(settings.get("max_connections")?.setting) || null,
     os: osOf(String(rows[0]?.["built"])),
     settings,
+    grants: grantsToRead(pg.info.user),
   };
 }
 

@@ -7,7 +7,7 @@ import {
 } from "../../../providers/patroni/client.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
 import { session } from "../../sql/session.ts";
-import { type Given, textOf } from "./document.ts";
+import { type Given, textOf } from "../../settings-file.ts";
 import { confirmOnMembers, type World } from "./members.ts";
 import type { Place } from "./place.ts";
 import { hideSecrets } from "./secrets.ts";

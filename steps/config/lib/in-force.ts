@@ -1,5 +1,5 @@
 import { PgdbaError } from "../../../engine/errors.ts";
-import { type Given, textOf } from "./document.ts";
+import { type Given, textOf } from "../../settings-file.ts";
 import type { Confirmed } from "./place.ts";
 import {
   alterSystemValues,

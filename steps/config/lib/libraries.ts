@@ -1,5 +1,5 @@
 import type { PgSession } from "../../../providers/postgres/session.ts";
-import { textOf, type Wanted } from "./document.ts";
+import { textOf, type Wanted } from "../../settings-file.ts";
 import { listElements } from "./value.ts";
 
 /** With a name here that is no library, the server does not start, or no session does. */

@@ -13,23 +13,57 @@ export interface Machine {
 /** No container limit is larger; cgroup v1 says "none" with a number near 2^63. */
 const NO_LIMIT_KB = 2 ** 50;
 
+/** The text of a file by its path from the root, undefined where it can't be had. */
+export type ReadFile = (path: string) => Promise<string | undefined>;
+
+/** Files below `root`, as this process may read them. */
+export function filesBelow(root: string): ReadFile {
+  return (path) => readFile(join(root, path), "utf8").catch(() => undefined);
+}
+
 /**
  * The machine of a server that runs on this host, as the kernel has it for the server's own process; null when it runs elsewhere: its
  * backend is then no process here, or one of another program.
- * @param root where /proc and /sys are, for tests
  */
 export async function localMachine(
   pg: PgSession,
   host: string,
-  root = "/",
+  read: ReadFile = filesBelow("/"),
 ): Promise<Machine | null> {
   if (!isLocal(host)) return null;
   const { pid } = pg.info;
   // A forwarded port or a container looks local too; then this process id is another program's, or nobody's.
-  const title = await text(join(root, `proc/${pid}/cmdline`));
-  const name = (await text(join(root, `proc/${pid}/comm`)))?.trim();
+  const title = await read(`proc/${pid}/cmdline`);
+  const name = (await read(`proc/${pid}/comm`))?.trim();
   if (name !== "postgres" && !title?.startsWith("postgres:")) return null;
-  return machineOf(root, pid);
+  return machineOf(read, String(pid));
+}
+
+/** Files of /proc say that they are empty: the length has to be given. */
+const MAX_BYTES = 65_536;
+const MAY_READ = `SELECT pg_has_role('pg_read_server_files', 'USAGE')
+  AND has_function_privilege('pg_catalog.pg_read_file(text, bigint, bigint, boolean)', 'EXECUTE') AS may`;
+const READ = "SELECT pg_catalog.pg_read_file($1, 0, $2, true) AS text";
+
+/** What lets a role read the server's files, and with it its machine. */
+export const grantsToRead = (role: string): string =>
+  `GRANT pg_read_server_files TO "${role}"; GRANT EXECUTE ON FUNCTION pg_read_file(text, bigint, bigint, boolean) TO "${role}"`;
+
+/** The same of a server anywhere, by the kernel's files as the server itself reads them; null where the role may not ask for that. */
+export async function remoteMachine(pg: PgSession, signal?: AbortSignal): Promise<Machine | null> {
+  const { rows } = await pg.query(MAY_READ, [], { signal });
+  if (rows[0]?.["may"] !== true) return null;
+  const machine = await machineOf(async (path) => {
+    try {
+      const answer = await pg.query(READ, [`/${path}`, MAX_BYTES], { signal });
+      return (answer.rows[0]?.["text"] as string | null | undefined) ?? undefined;
+    } catch (error) {
+      // A file that its account may not read is as good as none; a session that is gone is not.
+      if (!pg.alive() || signal?.aborted) throw error;
+      return undefined;
+    }
+  }, "self");
+  return machine.memoryKb === null && machine.cpus === null ? null : machine;
 }
 
 /** A unix socket, or an address of this host itself. */
@@ -42,25 +76,25 @@ function isLocal(host: string): boolean {
   );
 }
 
-/** What a process may use: cgroup v2 and v1 limits, up to the root; /proc/meminfo; the CPUs it may run on. */
-export async function machineOf(root: string, pid: number): Promise<Machine> {
-  const groups = await groupFolders(root, pid);
+/**
+ * What a process may use: cgroup v2 and v1 limits, up to the root; /proc/meminfo; the CPUs it may run on.
+ * @param process its entry below /proc
+ */
+export async function machineOf(read: ReadFile, process: string): Promise<Machine> {
   const memory: number[] = [];
   const cpus: number[] = [];
-  const total = /^MemTotal:\s+(\d+) kB/m.exec((await text(join(root, "proc/meminfo"))) ?? "");
+  const total = /^MemTotal:\s+(\d+) kB/m.exec((await read("proc/meminfo")) ?? "");
   if (total?.[1] !== undefined) memory.push(Number(total[1]));
-  const allowed = /^Cpus_allowed_list:\s+(\S+)/m.exec(
-    (await text(join(root, `proc/${pid}/status`))) ?? "",
-  );
+  const allowed = /^Cpus_allowed_list:\s+(\S+)/m.exec((await read(`proc/${process}/status`)) ?? "");
   if (allowed?.[1] !== undefined) cpus.push(countOf(allowed[1]));
-  for (const folder of groups) {
+  for (const folder of groupFolders((await read(`proc/${process}/cgroup`)) ?? "")) {
     const bytes = Number(
-      (await text(join(folder, "memory.max"))) ??
-        (await text(join(folder, "memory.limit_in_bytes"))) ??
+      (await read(join(folder, "memory.max"))) ??
+        (await read(join(folder, "memory.limit_in_bytes"))) ??
         NaN,
     );
     if (bytes > 0 && bytes / 1024 < NO_LIMIT_KB) memory.push(Math.floor(bytes / 1024));
-    const [quota, period] = await cpuQuota(folder);
+    const [quota, period] = await cpuQuota(read, folder);
     if (quota > 0 && period > 0) cpus.push(Math.max(1, Math.round(quota / period)));
   }
   return {
@@ -75,9 +109,8 @@ export function roundKb(kb: number): number {
 }
 
 /** The folders of a process's groups and of all above them. Format: cgroups(7). */
-async function groupFolders(root: string, pid: number): Promise<string[]> {
-  const lines = ((await text(join(root, `proc/${pid}/cgroup`))) ?? "").split("\n");
-  return lines.flatMap((line) => {
+function groupFolders(text: string): string[] {
+  return text.split("\n").flatMap((line) => {
     const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
     if (controllers === undefined || path === undefined) return [];
     const wanted = controllers.split(",").filter((name) => name === "memory" || name === "cpu");
@@ -85,16 +118,16 @@ async function groupFolders(root: string, pid: number): Promise<string[]> {
     const parts = path.split("/").filter((part) => part !== "" && part !== "..");
     const paths = parts.map((_, at) => parts.slice(0, at + 1).join("/"));
     return [...new Set(mounts)].flatMap((mount) =>
-      ["", ...paths].map((below) => join(root, "sys/fs/cgroup", mount, below)),
+      ["", ...paths].map((below) => join("sys/fs/cgroup", mount, below)),
     );
   });
 }
 
-async function cpuQuota(folder: string): Promise<[number, number]> {
-  const v2 = /^(\d+) (\d+)/.exec((await text(join(folder, "cpu.max"))) ?? "");
+async function cpuQuota(read: ReadFile, folder: string): Promise<[number, number]> {
+  const v2 = /^(\d+) (\d+)/.exec((await read(join(folder, "cpu.max"))) ?? "");
   if (v2 !== null) return [Number(v2[1]), Number(v2[2])];
-  const quota = Number((await text(join(folder, "cpu.cfs_quota_us"))) ?? -1);
-  return [quota, Number((await text(join(folder, "cpu.cfs_period_us"))) ?? 0)];
+  const quota = Number((await read(join(folder, "cpu.cfs_quota_us"))) ?? -1);
+  return [quota, Number((await read(join(folder, "cpu.cfs_period_us"))) ?? 0)];
 }
 
 /** `0-3,8` is 5. */
@@ -103,8 +136,4 @@ function countOf(list: string): number {
     const [first = 0, last = first] = part.split("-").map(Number);
     return sum + last - first + 1;
   }, 0);
-}
-
-async function text(file: string): Promise<string | undefined> {
-  return readFile(file, "utf8").catch(() => undefined);
 }

@@ -3,7 +3,7 @@ import type { StepContext } from "../../../engine/types.ts";
 import type { PatroniClient, PatroniMember } from "../../../providers/patroni/client.ts";
 import { openSession, type PgSession } from "../../../providers/postgres/session.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
-import { type Given, textOf } from "./document.ts";
+import { type Given, textOf } from "../../settings-file.ts";
 import type { Confirmed } from "./place.ts";
 import { hideSecrets } from "./secrets.ts";
 import {

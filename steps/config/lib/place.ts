@@ -1,7 +1,7 @@
 import type { StepContext } from "../../../engine/types.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
 import { openAlterSystem } from "./alter-system.ts";
-import type { Given } from "./document.ts";
+import type { Given } from "../../settings-file.ts";
 import { openDynamic } from "./dynamic.ts";
 import type { Setting } from "./settings.ts";
 

@@ -1,6 +1,6 @@
 import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
-import { type Given, textOf, type Wanted } from "./document.ts";
+import { type Given, textOf, type Wanted } from "../../settings-file.ts";
 import { absentLibraries } from "./libraries.ts";
 import type { Place } from "./place.ts";
 import { nearestName, neededFor, type Setting } from "./settings.ts";

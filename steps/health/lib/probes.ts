@@ -9,9 +9,15 @@ export interface Checked {
   findings: Finding[];
 }
 
+/** A sign of life. `full`: it has as many connections as it may. */
+export interface Alive {
+  role: "primary" | "standby" | "unknown";
+  full: boolean;
+}
+
 export interface Probes {
   ready: Cache<Checked>;
-  alive: Cache<{ standby: boolean }>;
+  alive: Cache<Alive>;
   failOn: Severity;
   /** Requests that wait for an answer at this moment. */
   waiting: number;
@@ -47,10 +53,8 @@ async function healthz({ alive, patienceMs }: Probes) {
   if (entry === null) return { status: 503, body: { alive: false, error: "timeout" } };
   if ("error" in entry)
     return { status: 503, body: { alive: false, error: entry.error.code, ...times(entry) } };
-  return {
-    status: 200,
-    body: { alive: true, role: entry.value.standby ? "standby" : "primary", ...times(entry) },
-  };
+  const { role, full } = entry.value;
+  return { status: 200, body: { alive: true, role, connections_full: full, ...times(entry) } };
 }
 
 async function readyz({ ready, alive, failOn, patienceMs }: Probes) {
@@ -60,6 +64,8 @@ async function readyz({ ready, alive, failOn, patienceMs }: Probes) {
   const [entry, sign] = both;
   if ("error" in sign)
     return { status: 503, body: { ready: false, error: sign.error.code, ...times(sign) } };
+  if (sign.value.full)
+    return { status: 503, body: { ready: false, error: "connections_full", ...times(sign) } };
   if ("error" in entry)
     return { status: 503, body: { ready: false, error: entry.error.code, ...times(entry) } };
   const { summary, server, findings } = entry.value;

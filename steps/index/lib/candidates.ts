@@ -23,6 +23,13 @@ export interface Candidate {
   statements: Set<number>;
 }
 
+/** A candidate that could be made. */
+export interface Sized extends Candidate {
+  bytes: number;
+  /** What it is called in plans, with its parts on partitions. */
+  names: string[];
+}
+
 export class Candidates {
   readonly #found = new Map<string, Candidate>();
   readonly #catalogue: Catalogue;

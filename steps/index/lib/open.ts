@@ -1,13 +1,18 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
+import { openHypopg } from "../../../providers/hypopg/hypopg.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
+import type { PgConnection } from "../../../providers/targets.ts";
 import {
   type Catalogue,
+  type Facts,
+  type Planner,
   type Read,
   readCatalogue,
+  readFacts,
+  startTwin,
   type TableName,
   type Twin,
-  twinOf,
 } from "../../../providers/twin/twin.ts";
 import { session } from "../../sql/session.ts";
 import { type Asked, readStatements } from "./input.ts";
@@ -17,6 +22,7 @@ import {
   parseWorkload,
   readActivity,
   readWorkload,
+  type Refused,
   type Workload,
 } from "./workload.ts";
 
@@ -27,45 +33,71 @@ const MAX_BYTES = 1024 * 1024 * 1024;
 const TIMEOUT_MS = 60_000;
 const LOCK_TIMEOUT_MS = 2000;
 
+/** A workload and what the server knows of its tables. */
 export interface Study {
-  twin: Twin;
+  catalogue: Catalogue;
   workload: Workload;
   parsed: Parsed[];
-  refused: { sql: string; reason: string }[];
+  /** Statements that can't be studied. */
+  refused: Refused[];
   activity: Activity;
   /** Statements that were sent to the server. */
   reads: number;
 }
 
+/** Who shall plan, begun as soon as the database is known, so that its start is not waited for. */
+export interface Opening<P extends Planner> {
+  become(catalogue: Catalogue): Promise<P>;
+  discard(): Promise<void>;
+}
+
 /**
- * Reads the workload and clones the tables that it uses, in one READ ONLY transaction that is rolled back; nothing but SELECTs on
- * catalogues and statistics is sent. The twin is the caller's to close.
+ * Reads the workload and what there is to know of the tables that it uses, in one READ ONLY transaction that is rolled back; nothing
+ * but SELECTs on catalogues and statistics is sent. Warns of statements that the role may not see. The planner is the caller's to close.
  * @throws PgdbaError unsupported | no_target | insufficient_privilege | io_failed | step_failed (there is nothing to study)
  */
-export async function study(ctx: StepContext, asked: Asked): Promise<Study> {
+export async function study<P extends Planner>(
+  ctx: StepContext,
+  asked: Asked,
+  open: (ctx: StepContext, facts: Facts) => Opening<P>,
+): Promise<Study & { planner: P }> {
   const pg = await session(ctx);
   const limits = { timeoutMs: TIMEOUT_MS, lockTimeoutMs: LOCK_TIMEOUT_MS, signal: ctx.signal };
-  const read = await pg.transaction({ readOnly: true, ...limits }, (run) =>
-    readAll(ctx, asked, run),
-  );
-  const { catalogue, ...rest } = read;
-  const { stateDir } = ctx.run;
-  return {
-    ...rest,
-    twin: await twinOf(catalogue, { stateDir, log: (message) => ctx.log(message) }),
-  };
+  let opening: Opening<P> | undefined;
+  try {
+    const found = await pg.transaction({ readOnly: true, ...limits }, (run) =>
+      readAll(ctx, asked, run, (facts) => {
+        opening = open(ctx, facts);
+      }),
+    );
+    const { hidden } = found.workload;
+    if (hidden > 0)
+      ctx.warn(
+        `${hidden} statements are hidden from this role: GRANT pg_read_all_stats TO "${found.catalogue.user}" shows them`,
+      );
+    if (opening === undefined) throw new PgdbaError("internal", "No planner was opened");
+    return { ...found, planner: await opening.become(found.catalogue) };
+  } catch (error) {
+    await opening?.discard();
+    throw error;
+  }
 }
 
 async function readAll(
   ctx: StepContext,
   asked: Asked,
   run: Run,
-): Promise<Omit<Study, "twin"> & { catalogue: Catalogue }> {
+  known: (facts: Facts) => void,
+): Promise<Study> {
   let reads = 0;
   const read: Read = async (sql, values = []) => {
     reads++;
     return (await run(sql, values, { maxRows: MAX_ROWS, maxBytes: MAX_BYTES })).rows;
   };
+  // Loading the grammar takes longer than most of the reading, beside which it can be done.
+  void import("libpg-query").then(({ loadModule }) => loadModule());
+  const facts = await readFacts(read);
+  known(facts);
   const workload = await workloadOf(ctx, asked, read);
   const { parsed: all, refused } = await parseWorkload(workload.statements);
   const parsed =
@@ -85,14 +117,62 @@ async function readAll(
       },
     );
   }
-  ctx.log(`cloning ${tables.size} tables for ${parsed.length} statements`);
-  const catalogue = await readCatalogue(read, [...tables.values()]);
+  ctx.log(`studying ${tables.size} tables for ${parsed.length} statements`);
+  const catalogue = await readCatalogue(read, [...tables.values()], facts);
   const activity = await readActivity(read, catalogue);
   // What uses the system's own tables only, such as our own reading, is nobody's workload.
   const own = parsed.filter((statement) =>
     catalogue.relations.some((relation) => mentions(statement.tables, relation)),
   );
-  return { catalogue, workload, parsed: own, refused, activity, reads };
+  return {
+    catalogue,
+    workload,
+    parsed: own,
+    refused: [...refused, ...withoutTables(parsed, own, catalogue)],
+    activity,
+    reads,
+  };
+}
+
+/** The planner's twin of the server. */
+export function openTwin(ctx: StepContext, facts: Facts): Opening<Twin> {
+  return startTwin(facts, { stateDir: ctx.run.stateDir, log: (message) => ctx.log(message) });
+}
+
+/** The server's own planner with hypothetical indexes, on a session of its own. */
+export function openOnServer(ctx: StepContext): Opening<Planner> {
+  const connection = ctx.target.connection as PgConnection;
+  const opening = connection.open(connection.spec.database, `pgdba/${ctx.run.id}`);
+  opening.catch(() => {});
+  return {
+    become: async (catalogue) => openHypopg(await opening, catalogue, ctx.signal),
+    async discard() {
+      const own = await opening.catch(() => null);
+      await own?.close();
+    },
+  };
+}
+
+/** What `LIMITS_OUTPUT` says. */
+export function limitsOf(planner: Planner): { object: string; reason: string }[] {
+  return planner.limits.map(({ object, reason }) => ({ object, reason }));
+}
+
+/** Statements of which no table is there any more; those of the system's own tables are nobody's. */
+function withoutTables(all: readonly Parsed[], own: readonly Parsed[], catalogue: Catalogue) {
+  const missing = new Set(
+    catalogue.limits.filter((limit) => limit.missing === true).map(({ object }) => object),
+  );
+  const named = (table: TableName): string =>
+    table.schema === null ? table.name : `${table.schema}.${table.name}`;
+  return all
+    .filter((statement) => !own.includes(statement))
+    .flatMap(({ sql, tables }): Refused[] => {
+      const gone = tables.map(named).filter((name) => missing.has(name));
+      return gone.length === 0
+        ? []
+        : [{ sql, reason: `not in this database, or hidden from the role: ${gone.join(", ")}` }];
+    });
 }
 
 async function workloadOf(ctx: StepContext, asked: Asked, read: Read): Promise<Workload> {

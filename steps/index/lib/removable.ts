@@ -1,5 +1,5 @@
 import type { Catalogue } from "../../../providers/twin/twin.ts";
-import type { Candidate } from "./candidates.ts";
+import type { Sized } from "./candidates.ts";
 import type { Prover } from "./prover.ts";
 import type { Activity } from "./workload.ts";
 
@@ -31,9 +31,10 @@ const TOLERANCE = 0.001;
 export async function findRemovable(
   prover: Prover,
   catalogue: Catalogue,
-  chosen: readonly Candidate[],
+  chosen: readonly Sized[],
   activity: Activity,
 ): Promise<Removable[]> {
+  if (!prover.hides) return [];
   const found: Removable[] = [];
   const without: string[] = [];
   const needed = new Set(catalogue.constraints.map((constraint) => constraint.index));
@@ -96,7 +97,7 @@ function bytesOf(index: Index, catalogue: Catalogue): number {
 function coveredBy(
   index: Index,
   catalogue: Catalogue,
-  chosen: readonly Candidate[],
+  chosen: readonly Sized[],
   without: readonly string[],
 ): string | null {
   if (index.expressions !== null || index.predicate !== null || index.method !== "btree")

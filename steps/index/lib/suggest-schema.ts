@@ -39,6 +39,12 @@ export const SUGGEST_INPUT = {
   additionalProperties: false,
   properties: {
     ...WORKLOAD_INPUT,
+    prove: {
+      type: ["string", "null"],
+      enum: ["twin", "hypopg", null],
+      description:
+        "Whose planner says what an index is worth: the twin's, or the server's own with its extension hypopg; twin without it",
+    },
     budget: {
       type: ["string", "null"],
       format: "bytes",

@@ -71,12 +71,18 @@ export interface Parsed extends Statement {
   tables: TableName[];
 }
 
+/** A statement of which nothing is claimed. */
+export interface Refused {
+  sql: string;
+  reason: string;
+}
+
 /** Parses a workload. Statements without a plan or without tables are passed over; those that can't be parsed are given back. */
 export async function parseWorkload(
   statements: readonly Statement[],
-): Promise<{ parsed: Parsed[]; refused: { sql: string; reason: string }[] }> {
+): Promise<{ parsed: Parsed[]; refused: Refused[] }> {
   const parsed: Parsed[] = [];
-  const refused: { sql: string; reason: string }[] = [];
+  const refused: Refused[] = [];
   for (const statement of statements) {
     try {
       const tree = await parseStatement(statement.sql).catch((error: unknown) =>

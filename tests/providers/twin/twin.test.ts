@@ -4,6 +4,8 @@ import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Client } from "pg";
+import { startTwinServer } from "../../../providers/twin/template.ts";
+import { memoryPlace } from "../../../providers/twin/memory.ts";
 import { hasParameters, planOf, spellings } from "../../../providers/twin/plan.ts";
 import {
   type IndexDef,
@@ -85,8 +87,15 @@ async function realPlan(sql: string): Promise<PlanNode> {
   );
 }
 
-function runs(): string[] {
-  return readdirSync(join(stateDir, "twin")).filter((name) => name.startsWith("run-"));
+/** The directories of twins, in memory and on disk. */
+async function runs(): Promise<string[]> {
+  const disk = { dir: join(stateDir, "twin"), prefix: "" };
+  const places = [disk, await memoryPlace(disk.dir)].filter((place) => place !== null);
+  return places.flatMap(({ dir, prefix }) =>
+    readdirSync(dir)
+      .filter((name) => name.startsWith(`${prefix}run-`))
+      .map((name) => join(dir, name)),
+  );
 }
 
 /** One that nobody has reaped does not run. */
@@ -183,7 +192,7 @@ describe("indexes that do not exist", () => {
     test(name, async () => {
       const without = await twin.explain(sql);
       const ours = await twin.explain(sql, { with: [def] });
-      const { bytes } = await twin.sizeOf(def);
+      const [{ bytes } = { bytes: 0 }] = (await twin.sizes([def])).flatMap((made) => made ?? []);
       await client.query(`CREATE INDEX built ${indexSql(def)}`);
       try {
         const theirs = await realPlan(sql);
@@ -262,7 +271,7 @@ describe("what it does to the server and to this machine", () => {
     const clerk = await openSession({ ...specOf(server), user: "clerk", password: () => "x" });
     const theirs = await clone(clerk, ["customers", "lines", "nothing"]);
     expect(theirs.limits).toEqual([
-      { object: "app.nothing", reason: expect.stringContaining("no such table") },
+      { object: "app.nothing", reason: expect.stringContaining("no such table"), missing: true },
       {
         object: "app.lines",
         reason: expect.stringContaining("GRANT SELECT ON app.lines TO clerk"),
@@ -275,17 +284,23 @@ describe("what it does to the server and to this machine", () => {
   });
   test("files are for one user, and gone on close", async () => {
     const other = await clone(session, ["customers"]);
-    const dir = join(stateDir, "twin");
-    const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) =>
-      entry.isFile(),
+    const files = [join(stateDir, "twin"), ...(await runs())].flatMap((dir) =>
+      readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()),
     );
     expect(files.length).toBeGreaterThan(500);
     expect(
       files.filter((entry) => (statSync(join(entry.parentPath, entry.name)).mode & 0o077) !== 0),
     ).toEqual([]);
-    expect(runs()).toHaveLength(2);
+    expect(await runs()).toHaveLength(2);
     await other.close();
-    expect(runs()).toHaveLength(1);
+    expect(await runs()).toHaveLength(1);
+  });
+  test("where memory has no room for it, it is on disk", async () => {
+    const from = { locale: { datcollate: "C" }, relation_count: 1_000_000_000 };
+    const { server: large } = await startTwinServer({ stateDir, spares }, from);
+    expect(large.dataDir).toStartWith(join(stateDir, "twin"));
+    await large.close();
+    expect(await runs()).toHaveLength(1);
   });
   test("kill -9 leaves no server, and the next twin no file", async () => {
     const script = `import { openTwin } from ${JSON.stringify(join(import.meta.dir, "../../../providers/twin/twin.ts"))};
@@ -300,9 +315,9 @@ describe("what it does to the server and to this machine", () => {
     });
     for await (const chunk of child.stdout)
       if (new TextDecoder().decode(chunk).includes("open")) break;
-    const [left] = runs().filter((name) => name.includes(`run-${child.pid}-`));
+    const [left] = (await runs()).filter((name) => name.includes(`run-${child.pid}-`));
     expect(left).toBeDefined();
-    const base = join(stateDir, "twin", left!);
+    const base = left!;
     const pid = Number((await readFile(join(base, "data/postmaster.pid"), "utf8")).split("\n")[0]);
     // Its keeper is stopped, as it would be by the end of the machine.
     const keeper = Number(
@@ -318,15 +333,15 @@ describe("what it does to the server and to this machine", () => {
   });
   test("kill -9 of this process alone ends the server and removes the files", async () => {
     const script = `import { startTwinServer } from ${JSON.stringify(join(import.meta.dir, "../../../providers/twin/template.ts"))};
-      await startTwinServer({ stateDir: ${JSON.stringify(stateDir)}, spares: ${JSON.stringify(spares)} }, { locale: { datcollate: 'C' } }); console.log("open"); setInterval(() => {}, 1000);`;
+      await startTwinServer({ stateDir: ${JSON.stringify(stateDir)}, spares: ${JSON.stringify(spares)} }, { locale: { datcollate: 'C' }, relation_count: 1 }); console.log("open"); setInterval(() => {}, 1000);`;
     const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
     for await (const chunk of child.stdout)
       if (new TextDecoder().decode(chunk).includes("open")) break;
     child.kill("SIGKILL");
     await child.exited;
     const deadline = performance.now() + 5000;
-    while (runs().length > 1 && performance.now() < deadline) await Bun.sleep(20);
-    expect(runs()).toHaveLength(1);
+    while ((await runs()).length > 1 && performance.now() < deadline) await Bun.sleep(20);
+    expect(await runs()).toHaveLength(1);
   });
   test("code that comes from the server runs as nobody's superuser", async () => {
     await client.query(`CREATE FUNCTION app.evil() RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$

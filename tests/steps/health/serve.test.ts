@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { Clock, JsonObject } from "../../../engine/types.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { Cache } from "../../../steps/health/lib/cache.ts";
@@ -249,6 +250,45 @@ test("a server that goes away is not alive and not ready, and one that comes bac
   expect(await ended).toMatchObject({ code: "interrupted" });
   expect(await fetch(`${url}/healthz`).catch(() => "refused")).toBe("refused");
 }, 15_000);
+
+test("a server that takes no new connections is not alive, one with too many is, but not ready", async () => {
+  const server = await startServer({
+    settings: { max_connections: 6, superuser_reserved_connections: 0, reserved_connections: 0 },
+  });
+  const { url } = await serving(server, { ttl: "1m", only: ["connections-used"] });
+  const ask = async (probe: string) => {
+    const response = await fetch(`${url}/${probe}`);
+    return [response.status, await response.json()];
+  };
+  expect(await ask("healthz")).toMatchObject([200, { alive: true, connections_full: false }]);
+  const clients: Awaited<ReturnType<typeof clientOf>>[] = [];
+  for (let more = true; more;) {
+    const client = await clientOf(server).catch(() => null);
+    if (client === null) more = false;
+    else clients.push(client);
+  }
+  await Bun.sleep(1100);
+  expect(await ask("healthz")).toMatchObject([
+    200,
+    { alive: true, role: "primary", connections_full: true },
+  ]);
+  expect(await ask("readyz")).toMatchObject([503, { ready: false, error: "connections_full" }]);
+  for (const client of clients) await client.end();
+  await Bun.sleep(1100);
+  expect(await ask("healthz")).toMatchObject([200, { connections_full: false }]);
+  // The kernel still takes connections for it, and what stands already still answers.
+  const pid = Number(
+    (await Bun.file(join(server.dataDir, "postmaster.pid")).text()).split("\n")[0],
+  );
+  process.kill(pid, "SIGSTOP");
+  try {
+    await Bun.sleep(1100);
+    expect(await ask("healthz")).toMatchObject([503, { alive: false, error: "connection_failed" }]);
+  } finally {
+    process.kill(pid, "SIGCONT");
+    await server.stop();
+  }
+}, 30_000);
 
 test("a port that is taken, and a threshold that does not exist, are said at once", async () => {
   const server = await sharedServer();

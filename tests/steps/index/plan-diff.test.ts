@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import diff from "../../../steps/index/plan-diff.ts";
-import { codeOf } from "../../providers/postgres/helpers.ts";
+import { codeOf, openSession, specOf } from "../../providers/postgres/helpers.ts";
 import { type Bench, bench } from "./support.ts";
 
 setDefaultTimeout(20_000);
@@ -10,7 +10,7 @@ setDefaultTimeout(20_000);
 let on: Bench;
 
 beforeAll(async () => {
-  on = await bench({ random_page_cost: "4" });
+  on = await bench({ random_page_cost: "4", shared_preload_libraries: "pg_stat_statements" });
   await on.client.query(
     `CREATE TABLE t (id int PRIMARY KEY, k int, filler text); INSERT INTO t SELECT i, (i * 7919) % 20000, repeat('x', 200) FROM generate_series(1, 20000) i; CREATE INDEX t_k ON t (k)`,
   );
@@ -65,6 +65,43 @@ test("settings from a file, and what config.tune gives", async () => {
     settings: { random_page_cost: { value: "4", reason: "disk" } },
   });
   expect(tuned.changed).toEqual([]);
+});
+
+test("one by one, the last winning; a file of any kind that config tune prints", async () => {
+  const file = join(on.stateDir, "tuned");
+  await writeFile(
+    file,
+    JSON.stringify({ data: { settings: { random_page_cost: { value: 0.5, reason: "SSD" } } } }),
+  );
+  const from = { workload, settings_file: file };
+  expect((await diff.run(on.context(), from)).settings).toEqual({ random_page_cost: "0.5" });
+  const set = ["Random_Page_Cost = 4", "work_mem=64MB", "shared_buffers=1GB"];
+  const output = await diff.run(on.context(), { ...from, set });
+  expect(output.settings).toEqual({ random_page_cost: "4", work_mem: "64MB" });
+  expect(output.changed).toEqual([]);
+  expect(output.ignored).toEqual([
+    { name: "shared_buffers", reason: expect.stringContaining("no plan") },
+  ]);
+});
+
+test("who may not see others' statements is told what would show them", async () => {
+  await on.client.query(
+    `CREATE EXTENSION IF NOT EXISTS pg_stat_statements; CREATE ROLE plain LOGIN PASSWORD 'x'; GRANT SELECT ON t TO plain; ${KEY}`,
+  );
+  const own = await openSession({ ...specOf(on.server), user: "plain", password: () => "x" });
+  try {
+    await own.query("SELECT * FROM t WHERE k = 5");
+    const ctx = on.context();
+    const target = { connection: { session: async () => own } };
+    const output = await diff.run(
+      { ...ctx, target: { ...ctx.target, ...target } },
+      { set: ["work_mem=1MB"] },
+    );
+    expect(output.statements).toBe(1);
+    expect(ctx.recorded.warnings.join()).toContain('GRANT pg_read_all_stats TO "plain"');
+  } finally {
+    await own.close();
+  }
 });
 
 test("another version: this one's plans are its own", async () => {

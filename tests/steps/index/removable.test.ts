@@ -43,6 +43,7 @@ async function removable(
       foreignKey === undefined ? [] : [{ type: "f", relid: 1, columns: foreignKey, index: 99 }],
   } as unknown as Catalogue;
   const prover = {
+    hides: true,
     total: async (_: unknown, without: string[] = []) =>
       without.some((name) => needed.includes(name)) ? 200 : 100,
   } as unknown as Prover;

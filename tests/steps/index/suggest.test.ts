@@ -297,6 +297,17 @@ describe("the workload", () => {
       { sql: "SELECT nothing FROM users", reason: expect.stringContaining("nothing") },
     ]);
   });
+  test("one whose tables are not there is named, the system's own are not", async () => {
+    const advice = await advise([
+      "SELECT * FROM users WHERE email = 'x'",
+      "SELECT * FROM gone WHERE id = 1",
+      "SELECT * FROM pg_class WHERE relname = 'x'",
+    ]);
+    expect(advice.unproven).toEqual([
+      { sql: "SELECT * FROM gone WHERE id = 1", reason: expect.stringContaining("gone") },
+    ]);
+    expect(advice.queries).toHaveLength(1);
+  });
   test("only the tables that are asked for", async () => {
     const advice = await advise([...QUERIES, "SELECT * FROM users WHERE email = 'x'"], {
       tables: ["public.users"],

@@ -2,7 +2,12 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Clock, StepContext } from "../../../engine/types.ts";
-import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
+import {
+  clientOf,
+  type ServerOptions,
+  startServer,
+  type TestServer,
+} from "../../support/postgres.ts";
 import { type FakeContext, fakeContext } from "../../support/context.ts";
 import { openSession, type PgSession, specOf } from "../../providers/postgres/helpers.ts";
 
@@ -32,10 +37,13 @@ export interface Bench {
 }
 
 /** A server of its own with what the index steps need around it. */
-export async function bench(settings: Record<string, string> = {}): Promise<Bench> {
+export async function bench(
+  settings: Record<string, string> = {},
+  from: Pick<ServerOptions, "version" | "binaries"> = {},
+): Promise<Bench> {
   const stateDir = await mkdtemp(join(tmpdir(), "pgdba-index-"));
   await chmod(stateDir, 0o755);
-  const server = await startServer({ settings });
+  const server = await startServer({ settings, ...from });
   const client = await clientOf(server);
   const sessions: PgSession[] = [];
   const open = async (): Promise<PgSession> => {

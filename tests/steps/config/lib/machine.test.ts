@@ -1,9 +1,17 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { PgSession } from "../../../../providers/postgres/session.ts";
-import { localMachine, machineOf } from "../../../../steps/config/lib/machine.ts";
+import {
+  filesBelow,
+  grantsToRead,
+  localMachine,
+  machineOf,
+  remoteMachine,
+} from "../../../../steps/config/lib/machine.ts";
+import { openSession, specOf } from "../../../providers/postgres/helpers.ts";
+import { clientOf, sharedServer } from "../../../support/postgres.ts";
 
 const roots: string[] = [];
 afterAll(() => Promise.all(roots.map((root) => rm(root, { recursive: true, force: true }))));
@@ -33,7 +41,7 @@ test("without limits it is the hardware, and the CPUs that the process may run o
     "sys/fs/cgroup/memory.max": "max\n",
     "sys/fs/cgroup/cpu.max": "max 100000\n",
   });
-  expect(await machineOf(root, 7)).toEqual({ memoryKb: 64 * GB, cpus: 16 });
+  expect(await machineOf(filesBelow(root), "7")).toEqual({ memoryKb: 64 * GB, cpus: 16 });
 });
 
 test("cgroup v2: the tightest limit on the way up counts", async () => {
@@ -44,7 +52,7 @@ test("cgroup v2: the tightest limit on the way up counts", async () => {
     "sys/fs/cgroup/kube/pod1/c/memory.max": "max\n",
     "sys/fs/cgroup/kube/pod1/c/cpu.max": "250000 100000\n",
   });
-  expect(await machineOf(root, 7)).toEqual({ memoryKb: 4 * GB, cpus: 3 });
+  expect(await machineOf(filesBelow(root), "7")).toEqual({ memoryKb: 4 * GB, cpus: 3 });
 });
 
 test("cgroup v1, where no limit is a huge number", async () => {
@@ -55,19 +63,48 @@ test("cgroup v1, where no limit is a huge number", async () => {
     "sys/fs/cgroup/cpu/docker/x/cpu.cfs_quota_us": "50000\n",
     "sys/fs/cgroup/cpu/docker/x/cpu.cfs_period_us": "100000\n",
   });
-  expect(await machineOf(root, 7)).toEqual({ memoryKb: 2 * GB, cpus: 1 });
+  expect(await machineOf(filesBelow(root), "7")).toEqual({ memoryKb: 2 * GB, cpus: 1 });
 });
 
 test("a server is here only when its backend is a process of this host", async () => {
   const root = await host({ "proc/8/comm": "nginx\n", "proc/8/cmdline": "nginx: worker" });
   const session = (pid: number) => ({ info: { pid } }) as unknown as PgSession;
-  expect(await localMachine(session(7), "127.0.0.1", root)).toEqual({
+  expect(await localMachine(session(7), "127.0.0.1", filesBelow(root))).toEqual({
     memoryKb: 64 * GB,
     cpus: 16,
   });
-  expect(await localMachine(session(7), "/run/postgresql", root)).not.toBeNull();
-  expect(await localMachine(session(7), "db.example.com", root)).toBeNull();
+  expect(await localMachine(session(7), "/run/postgresql", filesBelow(root))).not.toBeNull();
+  expect(await localMachine(session(7), "db.example.com", filesBelow(root))).toBeNull();
   // A port forwarded into a container: the process id is another program's here, or nobody's.
-  expect(await localMachine(session(8), "localhost", root)).toBeNull();
-  expect(await localMachine(session(9), "localhost", root)).toBeNull();
+  expect(await localMachine(session(8), "localhost", filesBelow(root))).toBeNull();
+  expect(await localMachine(session(9), "localhost", filesBelow(root))).toBeNull();
+});
+
+describe.each([13, 18] as const)("asked of a server of version %d by SQL", (version) => {
+  const as = async (user: string) => {
+    const server = await sharedServer(version);
+    return openSession({ ...specOf(server), user, password: () => server.password });
+  };
+  test("it tells what its own kernel says", async () => {
+    const own = await as("postgres");
+    const local = await localMachine(own, "127.0.0.1");
+    expect(local?.memoryKb).toBeGreaterThan(0);
+    expect(await remoteMachine(own)).toEqual(local);
+    await own.close();
+  });
+  test("a role that may not read files gets nothing, until it is granted what the hint says", async () => {
+    const server = await sharedServer(version);
+    const admin = await clientOf(server);
+    await admin.query(`CREATE ROLE asker LOGIN PASSWORD '${server.password}'`);
+    const own = await as("asker");
+    try {
+      expect(await remoteMachine(own)).toBeNull();
+      await admin.query(grantsToRead("asker"));
+      expect((await remoteMachine(own))?.cpus).toBeGreaterThan(0);
+    } finally {
+      await own.close();
+      await admin.query("DROP OWNED BY asker; DROP ROLE asker");
+      await admin.end();
+    }
+  });
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseConf, readWanted, wantedFrom } from "../../../../steps/config/lib/document.ts";
+import { parseConf, readWanted, wantedFrom } from "../../steps/settings-file.ts";
 
 let dir: string;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { resolve } from "node:path";
-import { PgdbaError } from "../../../engine/errors.ts";
-import type { Json } from "../../../engine/types.ts";
+import { PgdbaError } from "../engine/errors.ts";
+import type { Json } from "../engine/types.ts";
 
 /** A value as given: null is back to what it is without us. */
 export type Given = string | number | boolean | null;
@@ -15,8 +15,10 @@ const MAX_BYTES = 1024 * 1024;
 export async function readWanted(cwd: string, path: string): Promise<Wanted> {
   const file = resolve(cwd, path);
   const text = await readText(file);
-  if (/\.json$/i.test(file)) return wantedFrom(parseJson(file, text), file);
   if (/\.ya?ml$/i.test(file)) return wantedFrom(await parseYaml(file, text), file);
+  // No line of postgresql.conf begins with a brace.
+  if (/\.json$/i.test(file) || /^\s*[{[]/.test(text))
+    return wantedFrom(parseJson(file, text), file);
   return parseConf(file, text);
 }
 

@@ -1,0 +1,29 @@
+import type { Catalogue, Limit } from "./catalog.ts";
+import type { IndexDef } from "./hypothetical.ts";
+import type { PlanNode } from "./plan.ts";
+
+export interface ExplainOptions {
+  /** Indexes to pretend. */
+  with?: readonly IndexDef[];
+  /** Indexes to pretend away: `schema.name`, as `catalogue.indexes` has them. */
+  without?: readonly string[];
+}
+
+/** Who says what a statement would cost with other indexes: the planner of the twin, or of the server itself. */
+export interface Planner {
+  /** What was read of the server. */
+  readonly catalogue: Catalogue;
+  /** What it can't know or do, object by object; may grow while it is used. */
+  readonly limits: readonly Limit[];
+  /** Whether `without` can be asked for. */
+  readonly hides: boolean;
+  /**
+   * The plan of one statement; with `$1`, the generic plan, as pg_stat_statements' texts need. Nothing is executed.
+   * @throws PgdbaError query_failed | unsupported when the statement can't be planned
+   */
+  explain(sql: string, options?: ExplainOptions): Promise<PlanNode>;
+  /** For each index its estimated size and its names in plans; null for one that can't be made. */
+  sizes(indexes: readonly IndexDef[]): Promise<({ bytes: number; names: string[] } | null)[]>;
+  /** Leaves nothing behind. */
+  close(): Promise<void>;
+}
