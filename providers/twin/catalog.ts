@@ -329,8 +329,7 @@ export async function readCatalogue(
 }
 
 function limitsOf(catalogue: Catalogue, asked: JsonObject[], extended: JsonObject[]): Limit[] {
-  const { relations, version_num, user, block_size, statistics } = catalogue;
-  const major = Math.floor(version_num / 10_000);
+  const { relations, user, block_size, statistics } = catalogue;
   const limits: Limit[] = asked
     .filter((row) => row["oid"] === null)
     .map((row) => ({
@@ -338,11 +337,6 @@ function limitsOf(catalogue: Catalogue, asked: JsonObject[], extended: JsonObjec
       reason: "the server has no such table in this database, or the role may not use its schema",
       missing: true,
     }));
-  if (major !== 18)
-    limits.push({
-      object: "planner",
-      reason: `the server is PostgreSQL ${major}; the twin plans as 18 does`,
-    });
   if (block_size !== 8192)
     limits.push({
       object: "block size",

@@ -1,6 +1,6 @@
 import type { Client } from "pg";
 import type { Catalogue, Limit } from "./catalog.ts";
-import { type Ddl, HARMLESS_EXTENSIONS, schemasOf, statements } from "./ddl.ts";
+import { type Ddl, domainChecks, HARMLESS_EXTENSIONS, schemasOf, statements } from "./ddl.ts";
 import { quoteIdent } from "./names.ts";
 
 /** A planner that a function of the cloned server keeps busy is given up after this long. */
@@ -27,13 +27,20 @@ export async function createObjects(
         limits.push({ object: `extension ${name}`, reason: error.message });
       });
   }
-  for (const group of statements(catalogue)) {
-    for (const { ddl, error } of await runAll(client, group)) {
-      if (ddl.minor !== true)
-        limits.push({ object: ddl.object, reason: `not cloned: ${error.message}` });
-    }
-  }
+  for (const group of statements(catalogue)) limits.push(...(await makeAll(client, group)));
   return limits;
+}
+
+/** What had to wait for the statistics. */
+export function createChecks(client: Client, catalogue: Catalogue): Promise<Limit[]> {
+  return makeAll(client, domainChecks(catalogue));
+}
+
+async function makeAll(client: Client, group: readonly Ddl[]): Promise<Limit[]> {
+  const failed = await runAll(client, group);
+  return failed
+    .filter(({ ddl }) => ddl.minor !== true)
+    .map(({ ddl, error }) => ({ object: ddl.object, reason: `not cloned: ${error.message}` }));
 }
 
 /** Runs statements until no more of them succeed: one may need what a later one makes. Gives those that failed to the end. */
@@ -61,10 +68,15 @@ export function one(client: Client, text: string): Promise<{ rows: Record<string
   return client.query({ text, queryMode: "extended" } as { text: string });
 }
 
-/** Settings as the cloned server has them. One that 18 no longer has is reported. */
-export async function applySettings(client: Client, catalogue: Catalogue): Promise<Limit[]> {
+/** Settings as the cloned server has them. One that the twin's version no longer has is reported. */
+export async function applySettings(
+  client: Client,
+  catalogue: Catalogue,
+  version: number,
+): Promise<Limit[]> {
   const limits: Limit[] = [];
-  const renamed: Record<string, string> = { force_parallel_mode: "debug_parallel_query" };
+  const renamed: Record<string, string> =
+    version >= 16 ? { force_parallel_mode: "debug_parallel_query" } : {};
   for (const { name, value } of catalogue.settings) {
     // The role of the twin has another name than the one that is cloned.
     const own =

@@ -5,7 +5,7 @@ import { one } from "./database.ts";
 import { quoteIdent, quoteName } from "./names.ts";
 import { type PlanNode, planOf } from "./plan.ts";
 import { btreeHeight, btreePages, growFile, PAGE, setFirstSegment, writeBtree } from "./sizes.ts";
-import { type Figures, restoreFigures } from "./statistics.ts";
+import type { Figures, FiguresWriter } from "./statistics.ts";
 
 /** One key of an index. */
 export interface IndexKey {
@@ -64,6 +64,8 @@ export interface Hypothetical {
 /** What making an index needs of the twin. */
 export interface Workshop {
   client: Client;
+  /** Tells the server what relations' sizes are. */
+  figures: FiguresWriter;
   user: OrdinaryUser | null;
   catalogue: Catalogue;
   /** The file of each stored table by `schema.name`, and its pages. */
@@ -115,7 +117,11 @@ export async function makeIndexes(
     }
     done.set(plan, index);
   }
-  await restoreFigures(shop.client, figures);
+  // A server before 18 has taken the tables for empty.
+  const tables = new Set(shop.figures.lost ? made.flatMap((plan) => plan.leaves) : []);
+  for (const { schema, name, relpages, reltuples, relallvisible } of tables)
+    figures.push({ schema, name, relpages, reltuples, relallvisible });
+  await shop.figures.write(figures);
   return plans.map((plan) =>
     plan instanceof Error ? plan : (done.get(plan) ?? failed.get(plan) ?? new Error("not made")),
   );

@@ -8,8 +8,11 @@ export interface Locale {
   name: string;
 }
 
-/** The locale of the cloned database on 18. Encodings become UTF8; the language is what matters. */
-export function localeOf({ locale }: Pick<Catalogue, "locale">): Locale {
+/** Databases have a provider of their locale from here on. */
+const PROVIDERS = 15;
+
+/** The locale of the cloned database on a twin of this version. Encodings become UTF8; the language is what matters. */
+export function localeOf({ locale }: Pick<Catalogue, "locale">, version: number): Locale {
   const provider = String(locale["datlocprovider"] ?? "c");
   const collate = String(locale["datcollate"] ?? "C");
   const other = locale["datlocale"] ?? locale["daticulocale"] ?? locale["datcollate"];
@@ -26,5 +29,7 @@ export function localeOf({ locale }: Pick<Catalogue, "locale">): Locale {
       name,
     };
   const utf8 = /^(C|POSIX)$/.test(collate) ? collate : collate.replace(/\.[^@]*/, ".UTF-8");
+  if (version < PROVIDERS)
+    return { wanted: `LOCALE ${quoteLiteral(utf8)}`, fallback: "LOCALE 'C'", name: utf8 };
   return { wanted: `LOCALE_PROVIDER libc LOCALE ${quoteLiteral(utf8)}`, fallback, name: utf8 };
 }

@@ -7,6 +7,8 @@ import { configure, SERVER_ENV, socketDirFits, waitReady } from "../embedded/ser
 import type { OrdinaryUser } from "../embedded/user.ts";
 
 export interface TwinServer {
+  /** Its major version. */
+  version: number;
   dataDir: string;
   /** Whose files these are; null: our own. */
   user: OrdinaryUser | null;
@@ -43,7 +45,6 @@ const SETTINGS = {
   max_locks_per_transaction: 4096,
   max_parallel_maintenance_workers: 0,
   max_logical_replication_workers: 0,
-  io_method: "sync",
   track_activities: "off",
   track_counts: "off",
   log_min_messages: "fatal",
@@ -78,7 +79,12 @@ export async function launch(
     socketDir = await mkdtemp(join(tmpdir(), "pgdba-twin-"));
     if (user !== null) await chown(socketDir, user.uid, user.gid);
   }
-  await configure(dataDir, { ...SETTINGS, port: PORT, unix_socket_directories: socketDir });
+  await configure(dataDir, {
+    ...SETTINGS,
+    ...(binaries.version >= 18 ? { io_method: "sync" } : {}),
+    port: PORT,
+    unix_socket_directories: socketDir,
+  });
   // Whoever can enter the socket's directory could read the data files as well; a password would add nothing.
   await writeFile(join(dataDir, "pg_hba.conf"), "local all all trust\n");
   const keeper = Bun.spawn(["/bin/sh", "-c", KEEPER, "keeper", binaries.postgres, "-D", dataDir], {
@@ -105,6 +111,7 @@ export async function launch(
     throw error;
   }
   return {
+    version: binaries.version,
     dataDir,
     user,
     close,

@@ -1,5 +1,6 @@
 import type { Client } from "pg";
 import type { Catalogue, Limit, Relation } from "./catalog.ts";
+import { writeColumns } from "./column-statistics.ts";
 
 /** Rows sent at once: a hundred most common values of a hundred bytes are 10 kB a column. */
 const BATCH = 500;
@@ -8,6 +9,13 @@ const RELATIONS = `SELECT r.schema, r.name, pg_restore_relation_stats('schemanam
     'reltuples', r.reltuples, 'relallvisible', r.relallvisible) AS ok
   FROM jsonb_to_recordset($1::text::jsonb) AS r(schema text, name text, relpages int, reltuples real, relallvisible int)
   WHERE to_regclass(format('%I.%I', r.schema, r.name)) IS NOT NULL`;
+
+/** The same before 18, by a superuser. */
+const CLASS = `WITH given AS (SELECT *, to_regclass(format('%I.%I', r.schema, r.name)) AS oid
+    FROM jsonb_to_recordset($1::text::jsonb) AS r(schema text, name text, relpages int, reltuples real, relallvisible int)),
+  done AS (UPDATE pg_class c SET relpages = g.relpages, reltuples = g.reltuples, relallvisible = g.relallvisible
+    FROM given g WHERE c.oid = g.oid RETURNING c.oid)
+  SELECT schema, name, true AS ok FROM given WHERE oid IS NOT NULL`;
 
 const COLUMNS = `SELECT s.schemaname AS schema, s.tablename || '.' || s.attname AS name, pg_restore_attribute_stats(
     'schemaname', s.schemaname, 'relname', s.tablename, 'attname', s.attname, 'inherited', s.inherited, 'null_frac', s.null_frac,
@@ -20,8 +28,21 @@ const COLUMNS = `SELECT s.schemaname AS schema, s.tablename || '.' || s.attname 
     most_common_elem_freqs text, elem_count_histogram text, range_length_histogram text, range_empty_frac real, range_bounds_histogram text)
   JOIN pg_attribute a ON a.attrelid = to_regclass(format('%I.%I', s.schemaname, s.tablename)) AND a.attname = s.attname`;
 
+/** The functions that restore statistics are there from here on. */
+const RESTORES = 18;
+
+interface Connections {
+  /** As a superuser. */
+  admin: Client;
+  client: Client;
+  version: number;
+}
+
 /** Gives the twin's tables, indexes and columns the statistics that `catalogue` has of them. What it refuses is reported. */
-export async function restoreStatistics(client: Client, catalogue: Catalogue): Promise<Limit[]> {
+export async function restoreStatistics(
+  { admin, client, version }: Connections,
+  catalogue: Catalogue,
+): Promise<Limit[]> {
   const old = catalogue.version_num < 140_000;
   const relations = [
     ...catalogue.relations
@@ -32,13 +53,31 @@ export async function restoreStatistics(client: Client, catalogue: Catalogue): P
       .map((index) => figures({ ...index, relallvisible: 0 }, old)),
   ];
   const refused = [
-    ...(await inBatches(client, RELATIONS, relations)),
-    ...(await inBatches(client, COLUMNS, catalogue.statistics)),
+    ...(await figuresWriter(version, admin, client).write(relations)),
+    ...(version >= RESTORES
+      ? await inBatches(client, COLUMNS, catalogue.statistics)
+      : await writeColumns(admin, catalogue.statistics)),
   ];
   return refused.map(({ schema, name }) => ({
     object: `${schema}.${name}`,
-    reason: "its statistics do not fit PostgreSQL 18",
+    reason: `its statistics do not fit PostgreSQL ${version}`,
   }));
+}
+
+/** Tells a server how large its relations are. */
+export interface FiguresWriter {
+  /** Whether the server forgets a table's when it builds an index on it. */
+  lost: boolean;
+  /** Gives those that it refused. */
+  write(rows: readonly Figures[]): Promise<Refusal[]>;
+}
+
+export function figuresWriter(version: number, admin: Client, client: Client): FiguresWriter {
+  const lost = version < RESTORES;
+  return {
+    lost,
+    write: (rows) => (lost ? inBatches(admin, CLASS, rows) : inBatches(client, RELATIONS, rows)),
+  };
 }
 
 /** What pg_class says of a relation's size. */
@@ -46,10 +85,6 @@ export type Figures = Pick<
   Relation,
   "schema" | "name" | "relpages" | "reltuples" | "relallvisible"
 >;
-
-export async function restoreFigures(client: Client, rows: readonly Figures[]): Promise<void> {
-  await inBatches(client, RELATIONS, rows);
-}
 
 /** Up to 13 a table that was never analyzed had 0 rows, since then it has -1. */
 function figures(
@@ -65,14 +100,15 @@ function figures(
   };
 }
 
-async function inBatches(
-  client: Client,
-  sql: string,
-  rows: readonly object[],
-): Promise<{ schema: string; name: string }[]> {
-  const refused: { schema: string; name: string }[] = [];
+export interface Refusal {
+  schema: string;
+  name: string;
+}
+
+async function inBatches(client: Client, sql: string, rows: readonly object[]): Promise<Refusal[]> {
+  const refused: Refusal[] = [];
   for (let at = 0; at < rows.length; at += BATCH) {
-    const result = await client.query<{ schema: string; name: string; ok: boolean }>(sql, [
+    const result = await client.query<Refusal & { ok: boolean }>(sql, [
       JSON.stringify(rows.slice(at, at + BATCH)),
     ]);
     refused.push(...result.rows.filter((row) => !row.ok));

@@ -13,27 +13,38 @@ import { DATABASE, launch, makeDir, OWNER, SUPERUSER, type TwinServer } from "./
 export interface TwinServerOptions {
   stateDir: string;
   log?(message: string): void;
+  /** The major version to plan as; the server's own without it, where this machine has it. */
+  version?: number;
   /** Where the data goes when an ordinary user can't enter the state folder; see `spareDirs`. */
   spares?: string[];
 }
 
+/** 150018 is of 15. */
+export function majorOf({ version_num }: Pick<Catalogue, "version_num">): number {
+  return Math.floor(version_num / 10_000);
+}
+
 /**
- * An empty database of the bundled version that lives as long as this process, with the order of text of the server that is cloned.
+ * An empty database of the server's version, or of the bundled one where this machine has no other, that lives as long as this process, with the order of text of the server that is cloned.
  * What earlier processes left behind when they were killed is removed first. `lacks` names the locale if this machine has it not.
  * @throws PgdbaError unsupported | io_failed | command_failed | timeout
  */
 export async function startTwinServer(
   options: TwinServerOptions,
-  from: Pick<Catalogue, "locale" | "relation_count">,
+  from: Pick<Catalogue, "locale" | "relation_count" | "version_num">,
 ): Promise<{ server: TwinServer; lacks: string | null }> {
   const user = ordinaryUser();
   const spares = options.spares ?? spareDirs();
-  const binaries = await openBinaries(BUNDLED_VERSION, user, spares);
+  const wanted = options.version ?? majorOf(from);
+  const binaries = await openBinaries(wanted, user, spares).catch((error: unknown) => {
+    if (wanted === BUNDLED_VERSION) throw error;
+    return openBinaries(BUNDLED_VERSION, user, spares);
+  });
   const root = await twinRoot(options.stateDir, user, spares);
   const disk: Place = { dir: root, prefix: "" };
   const memory = await memoryPlace(root);
   for (const place of [disk, memory]) if (place !== null) await sweep(place, binaries, user);
-  const locale = localeOf(from);
+  const locale = localeOf(from, binaries.version);
   const template = await templateIn(root, binaries, user, locale, options);
   const need = MEMORY_SPARE * (MEMORY_BASE + from.relation_count * MEMORY_EACH);
   const isRoomy = memory !== null && (await freeBytes(memory.dir)) > need;
@@ -102,7 +113,7 @@ async function templateIn(
       superuser: SUPERUSER,
       password: crypto.randomUUID(),
       // A checksum would tell the metapages that we write from those the server wrote.
-      args: ["--wal-segsize=1", "--no-data-checksums"],
+      args: ["--wal-segsize=1", ...(binaries.version >= 18 ? ["--no-data-checksums"] : [])],
     });
     const server = await launch(base, binaries, user);
     try {

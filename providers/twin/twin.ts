@@ -11,7 +11,7 @@ import {
   readFacts,
   type TableName,
 } from "./catalog.ts";
-import { applySettings, createObjects, one } from "./database.ts";
+import { applySettings, createChecks, createObjects, one } from "./database.ts";
 import { STORED } from "./ddl.ts";
 import {
   distinctOf,
@@ -22,12 +22,12 @@ import {
   type Workshop,
 } from "./hypothetical.ts";
 import { quoteName } from "./names.ts";
-import { hasParameters, type PlanNode, planOf, spellings } from "./plan.ts";
+import { type PlanNode, planOf, spellings } from "./plan.ts";
 import type { ExplainOptions, Planner } from "./planner.ts";
 import { DATABASE, OWNER, SUPERUSER, type TwinServer } from "./server.ts";
-import { startTwinServer, type TwinServerOptions } from "./template.ts";
+import { majorOf, startTwinServer, type TwinServerOptions } from "./template.ts";
 import { btreeHeight, growFile, PAGE, writeBtree } from "./sizes.ts";
-import { restoreStatistics } from "./statistics.ts";
+import { figuresWriter, restoreStatistics } from "./statistics.ts";
 
 export {
   type Catalogue,
@@ -58,7 +58,8 @@ export interface Twin extends Planner {
 }
 
 /**
- * Opens the planner's twin of a server: its schema, statistics and planner settings in an embedded PostgreSQL 18, without its data.
+ * Opens the planner's twin of a server: its schema, statistics and planner settings in an embedded PostgreSQL of its version (or
+ * 18 where this machine has no other), without its data.
  * Tables are sparse files of the size the server reports, so that plans and costs are the server's; `read` is asked a dozen SELECTs
  * on the catalogues and nothing more. The statistics hold values of the user: they lie in files of mode 0600, in memory where the
  * machine has room, else below the state folder (or where the server's account can go), until `close`, the end of this process, or
@@ -92,7 +93,13 @@ export function startTwin(facts: Facts, options: TwinServerOptions): Starting {
     async become(catalogue) {
       const { server, lacks } = await starting;
       try {
-        return await build(server, catalogue, lacks === null ? [] : [lackOf(lacks)]);
+        const lacking = lacks === null ? [] : [lackOf(lacks)];
+        const isOther = options.version === undefined && server.version !== majorOf(catalogue);
+        return await build(
+          server,
+          catalogue,
+          isOther ? [...lacking, other(server, catalogue)] : lacking,
+        );
       } catch (error) {
         await server.close();
         throw fromPostgres(error, "The planner's twin could not be built", "query_failed");
@@ -103,6 +110,13 @@ export function startTwin(facts: Facts, options: TwinServerOptions): Starting {
       await started?.server.close();
     },
   };
+}
+
+function other({ version }: TwinServer, catalogue: Catalogue): Limit {
+  const skips =
+    version >= 18 ? ", which can use an index whose first columns are not asked for" : "";
+  const reason = `the server is PostgreSQL ${majorOf(catalogue)}; this machine's twin plans as ${version} does${skips}`;
+  return { object: "planner", reason };
 }
 
 function lackOf(locale: string): Limit {
@@ -119,12 +133,15 @@ async function build(
   const admin = await server.connect(SUPERUSER, DATABASE);
   const client = await server.connect(OWNER, DATABASE);
   limits.push(...(await createObjects(admin, client, catalogue)));
-  limits.push(...(await restoreStatistics(client, catalogue)));
+  const figures = figuresWriter(server.version, admin, client);
+  limits.push(...(await restoreStatistics({ admin, client, version: server.version }, catalogue)));
+  limits.push(...(await createChecks(client, catalogue)));
   const files = await growFiles(admin, server, catalogue);
-  limits.push(...(await applySettings(client, catalogue)));
+  limits.push(...(await applySettings(client, catalogue, server.version)));
   let made = 0;
   const shop: Workshop = {
     client,
+    figures,
     user: server.user,
     catalogue,
     files,
@@ -210,7 +227,7 @@ class OpenTwin implements Twin {
   readonly #state = new Map<number, boolean>();
   readonly #removable = new Map<string, number[]>();
   /** How a statement has to be asked for, once known. */
-  readonly #asked = new Map<string, string>();
+  readonly #asked = new Map<string, Spelling>();
   /** The last of the queue: an index is not made while a plan is. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -332,21 +349,47 @@ class OpenTwin implements Twin {
       known = await spelling(client, sql);
       this.#asked.set(sql, known);
     }
-    if (!hasParameters(known))
-      return planOf((await one(client, `EXPLAIN (FORMAT JSON) ${known}`)).rows);
+    if (known.parameters === 0)
+      return planOf((await one(client, `EXPLAIN (FORMAT JSON) ${known.text}`)).rows);
     // GENERIC_PLAN wants the simple protocol; `spelling` has made sure that this is one statement.
-    return planOf((await client.query(`EXPLAIN (FORMAT JSON, GENERIC_PLAN) ${known}`)).rows);
+    if (this.#server.version >= GENERIC_PLAN)
+      return planOf((await client.query(`EXPLAIN (FORMAT JSON, GENERIC_PLAN) ${known.text}`)).rows);
+    return genericPlan(client, known);
+  }
+}
+
+/** EXPLAIN knows the option from here on. */
+const GENERIC_PLAN = 16;
+
+/** A statement as the server takes it, with the number of its parameters. */
+interface Spelling {
+  text: string;
+  parameters: number;
+}
+
+/** Prepared anew each time: a plan that is kept would not see which indexes come and go. */
+async function genericPlan(client: Client, { text, parameters }: Spelling): Promise<PlanNode> {
+  const nulls = Array.from({ length: parameters }, () => "NULL").join(", ");
+  await one(client, `PREPARE pgdba_twin AS ${text}`);
+  try {
+    await client.query("SET plan_cache_mode = force_generic_plan");
+    return planOf((await client.query(`EXPLAIN (FORMAT JSON) EXECUTE pgdba_twin(${nulls})`)).rows);
+  } finally {
+    await client.query("DEALLOCATE pgdba_twin");
   }
 }
 
 /** How the server takes a statement: PREPARE by the extended protocol refuses what is more than one, or has no plan. */
-async function spelling(client: Client, sql: string): Promise<string> {
+async function spelling(client: Client, sql: string): Promise<Spelling> {
   let first: unknown;
   for (const text of spellings(sql)) {
     try {
       await one(client, `PREPARE pgdba_twin AS ${text}`);
+      const { rows } = await client.query<{ parameters: number }>(
+        "SELECT coalesce(cardinality(parameter_types), 0) AS parameters FROM pg_prepared_statements WHERE name = 'pgdba_twin'",
+      );
       await client.query("DEALLOCATE pgdba_twin");
-      return text;
+      return { text, parameters: rows[0]?.parameters ?? 0 };
     } catch (error) {
       first ??= error;
     }

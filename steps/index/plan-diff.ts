@@ -124,7 +124,9 @@ A cost is in units of the settings it was computed with: after a change of \`ran
         { hint: "Give --settings FILE, --set work_mem=64MB, or --pg-version 18." },
       );
     }
-    const found = await study(ctx, readInput(given).asked, openTwin);
+    const found = await study(ctx, readInput(given).asked, (context, facts) =>
+      openTwin(context, facts, upgrade ? TWIN_VERSION : undefined),
+    );
     const twin = found.planner;
     try {
       const { settings, ignored } = await usable(twin, wanted);

@@ -27,8 +27,8 @@ export default defineStep({
   summary:
     "Suggest a small set of indexes for a workload, each proved by the planner's cost on a twin of the server",
   docs: `Reads the workload from pg_stat_statements (or takes it as given), parses it with PostgreSQL's own grammar, and tries indexes on the
-*planner's twin*: a clone of the tables, statistics and planner settings without their data, in a PostgreSQL 18 on this machine. The
-server itself is asked for its catalogues only, and needs no extension. With \`prove: hypopg\` the server's own planner is asked, on a
+*planner's twin*: a clone of the tables, statistics and planner settings without their data, in a PostgreSQL of the server's version on
+this machine (18 where there is no other). The server itself is asked for its catalogues only, and needs no extension. With \`prove: hypopg\` the server's own planner is asked, on a
 session of its own, with the indexes that its extension hypopg pretends; nothing is written there either.
 
 Costs are the planner's units, a statement's times its calls; what keeping an index costs is counted by the rows the workload writes. An

@@ -134,9 +134,13 @@ async function readAll(
   };
 }
 
-/** The planner's twin of the server. */
-export function openTwin(ctx: StepContext, facts: Facts): Opening<Twin> {
-  return startTwin(facts, { stateDir: ctx.run.stateDir, log: (message) => ctx.log(message) });
+/** The planner's twin of the server, of its version or another. */
+export function openTwin(ctx: StepContext, facts: Facts, version?: number): Opening<Twin> {
+  return startTwin(facts, {
+    stateDir: ctx.run.stateDir,
+    log: (message) => ctx.log(message),
+    ...(version === undefined ? {} : { version }),
+  });
 }
 
 /** The server's own planner with hypothetical indexes, on a session of its own. */

@@ -168,14 +168,23 @@ test("config.tune asks the server what it is and what its build can do, and the 
   for (const one of differences) expect(one.reason).toBe(settings[one.name].reason);
 });
 
-test("config.tune asks for the memory of a server that runs elsewhere", async () => {
-  const ctx = await fresh();
-  const connection = ctx.target.connection as PgConnection;
-  const elsewhere = { ...connection, spec: { ...connection.spec, host: "db.example.com" } };
-  const there = Object.assign(ctx, { target: { ...ctx.target, connection: elsewhere } });
+test("config.tune asks a server that runs elsewhere for its memory, or whoever runs it", async () => {
+  const elsewhere = async (about: { user?: string; password?: string } = {}) => {
+    const ctx = await fresh(about);
+    const connection = ctx.target.connection as PgConnection;
+    const there = { ...connection, spec: { ...connection.spec, host: "db.example.com" } };
+    return Object.assign(ctx, { target: { ...ctx.target, connection: there } });
+  };
+  const asked = await runStep(tune, await elsewhere(), { workload: "oltp" });
+  expect([asked.inputs.memory.source, asked.inputs.cpus.source]).toEqual(["detected", "detected"]);
+  const client = await clientOf(server);
+  await client.query("CREATE ROLE stranger LOGIN PASSWORD 'x'");
+  await client.end();
+  const there = await elsewhere({ user: "stranger", password: "x" });
   const error = await tune.run(there, { workload: "oltp" } as never).catch((thrown) => thrown);
   expect([error.code, error.data]).toEqual(["invalid_param", { missing: ["memory"] }]);
   expect(error.hint).toContain("--memory 64GB");
+  expect(error.hint).toContain('GRANT pg_read_server_files TO "stranger"');
   const { inputs } = await runStep(tune, there, { workload: "oltp", memory: "4GB" });
   expect([inputs.cpus.source, inputs.pg_version.source]).toEqual(["default", "detected"]);
 });
