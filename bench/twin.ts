@@ -1,5 +1,5 @@
 /**
- * How well the planner's twin plans as the server does: `bun bench/twin.ts`. Share of equal plans (node types, joins, tables, indexes)
+ * How well the planner's twin plans as the server does: `bun bench/twin.ts [13 … 18]` (18 without one). Share of equal plans (node types, joins, tables, indexes)
  * and the ratio of costs, on schemas with partitions, foreign keys, enums, partial, expression and covering indexes, TOAST and a table
  * of more than 1 GB, with the indexes there are and with indexes that are only pretended.
  */
@@ -7,7 +7,6 @@ import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSession } from "../providers/postgres/session.ts";
-import { hasParameters, planOf, spellings } from "../providers/twin/plan.ts";
 import {
   type IndexDef,
   indexSql,
@@ -15,9 +14,10 @@ import {
   type PlanNode,
   shapeOfPlan,
 } from "../providers/twin/twin.ts";
+import { serverPlan } from "../steps/index/lib/server-plan.ts";
 import { STATEMENTS } from "../tests/providers/twin/statements.ts";
 import { fill, QUERIES, SCHEMA } from "../tests/steps/index/tpch.ts";
-import { clientOf, startServer } from "../tests/support/postgres.ts";
+import { clientOf, startServer, VERSIONS } from "../tests/support/postgres.ts";
 import { median } from "./measure.ts";
 
 /** Asked of the twin: at least this share of plans equal. */
@@ -62,7 +62,8 @@ function def(schema: string, table: string, ...columns: string[]): IndexDef {
 
 const stateDir = await mkdtemp(join(tmpdir(), "pgdba-bench-"));
 await chmod(stateDir, 0o755);
-const server = await startServer({ settings: { max_wal_size: "4GB" } });
+const version = VERSIONS.find((one) => String(one) === process.argv[2]) ?? 18;
+const server = await startServer({ version, settings: { max_wal_size: "4GB" } });
 const client = await clientOf(server);
 const spec = {
   ...server,
@@ -84,14 +85,7 @@ try {
   await client.query("VACUUM ANALYZE");
   const { rows } = await client.query("SELECT pg_relation_size('large')::float8 / 2 ^ 30 AS gb");
 
-  const plan = async (sql: string): Promise<PlanNode> =>
-    planOf(
-      (
-        await client.query(
-          `EXPLAIN (FORMAT JSON${hasParameters(sql) ? ", GENERIC_PLAN" : ""}) ${spellings(sql).at(-1)}`,
-        )
-      ).rows,
-    );
+  const plan = (sql: string): Promise<PlanNode> => serverPlan(session, sql);
   const begun = performance.now();
   const twin = await session.transaction({ readOnly: true }, (run) =>
     openTwin(async (sql, values = []) => (await run(sql, values, { maxRows: 1_000_000 })).rows, {
@@ -146,7 +140,7 @@ try {
       process.stdout.write(`  differs: ${one.sql}\n`);
     const share = found.filter((one) => one.equal).length / found.length;
     process.stdout.write(
-      `opened in ${Math.round(opened)} ms, ${(planning / (found.length - PRETENDED.length)).toFixed(1)} ms a plan; ${(100 * share).toFixed(1)} % of plans equal, asked: ${100 * EQUAL} %\n`,
+      `PostgreSQL ${version}: opened in ${Math.round(opened)} ms, ${(planning / (found.length - PRETENDED.length)).toFixed(1)} ms a plan; ${(100 * share).toFixed(1)} % of plans equal, asked: ${100 * EQUAL} %\n`,
     );
     process.exitCode = share >= EQUAL ? 0 : 1;
   } finally {

@@ -3,7 +3,15 @@ import type { PgSession } from "../postgres/session.ts";
 import type { Catalogue, Limit } from "../twin/catalog.ts";
 import { type IndexDef, indexSql } from "../twin/hypothetical.ts";
 import { quoteIdent } from "../twin/names.ts";
-import { hasParameters, type PlanNode, planOf, spellings } from "../twin/plan.ts";
+import {
+  genericStatements,
+  hasParameters,
+  type PlanNode,
+  planOf,
+  spellings,
+  wholePlan,
+  WITHOUT_PRUNING,
+} from "../twin/plan.ts";
 import type { ExplainOptions, Planner } from "../twin/planner.ts";
 
 const EXTENSION = `SELECT n.nspname AS schema, e.extversion AS version FROM pg_catalog.pg_extension e
@@ -181,18 +189,11 @@ class Hypopg implements Planner {
     const known = this.#parameters.get(sql) ?? (await this.#countParameters(sql));
     this.#parameters.set(sql, known);
     if (known === 0) return this.#batch([`EXPLAIN (FORMAT JSON) ${sql}`], 0);
-    // Prepared anew each time: a plan that is kept would not see the indexes.
-    const name = `pgdba_${++this.#prepared}`;
-    const nulls = Array.from({ length: known }, () => "NULL").join(", ");
-    return this.#batch(
-      [
-        `PREPARE ${name} AS ${sql}`,
-        "SET LOCAL plan_cache_mode = force_generic_plan",
-        `EXPLAIN (FORMAT JSON) EXECUTE ${name}(${nulls})`,
-        `DEALLOCATE ${name}`,
-      ],
-      2,
-    );
+    return wholePlan((pruning) => {
+      const first = pruning ? [] : [WITHOUT_PRUNING];
+      const statements = genericStatements(`pgdba_${++this.#prepared}`, sql, known);
+      return this.#batch([...first, ...statements], first.length + 2);
+    });
   }
 
   /** One READ ONLY transaction in one round trip; the server refuses what is more than one statement. */

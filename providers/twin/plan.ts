@@ -12,6 +12,8 @@ export interface PlanNode {
   Alias?: string;
   "Index Name"?: string;
   "Join Type"?: string;
+  /** Partitions that were left out when the plan was about to be run. */
+  "Subplans Removed"?: number;
   Plans?: PlanNode[];
 }
 
@@ -67,3 +69,31 @@ export function spellings(sql: string): string[] {
 export function hasParameters(sql: string): boolean {
   return /\$\d/.test(sql);
 }
+
+/**
+ * The statements that have a server plan a text for any parameters, by PREPARE, which every version has and which refuses what is more
+ * than one statement; the plan is in the answer to the third. Prepared anew each time: a plan that is kept would not see which indexes
+ * come and go.
+ */
+export function genericStatements(name: string, text: string, parameters: number): string[] {
+  const nulls = Array.from({ length: parameters }, () => "NULL").join(", ");
+  return [
+    `PREPARE ${name} AS ${text}`,
+    "SET LOCAL plan_cache_mode = force_generic_plan",
+    `EXPLAIN (FORMAT JSON) EXECUTE ${name}${parameters === 0 ? "" : `(${nulls})`}`,
+    `DEALLOCATE ${name}`,
+  ];
+}
+
+/**
+ * A generic plan with all of its partitions. EXPLAIN EXECUTE shows what is left of it for the values given, and NULL is in no partition:
+ * what it hides is seen by planning once more without pruning, at the cost that the plan has with it.
+ * @param ask plans; with `pruning` off it sets `enable_partition_pruning` off for that once
+ */
+export async function wholePlan(ask: (pruning: boolean) => Promise<PlanNode>): Promise<PlanNode> {
+  const plan = await ask(true);
+  if (!nodesOf(plan).some((node) => (node["Subplans Removed"] ?? 0) > 0)) return plan;
+  return { ...(await ask(false)), "Total Cost": plan["Total Cost"] };
+}
+
+export const WITHOUT_PRUNING = "SET LOCAL enable_partition_pruning = off";

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Client } from "pg";
 import { fromPostgres } from "../postgres/errors.ts";
+import { Asker } from "./asker.ts";
 import {
   type Catalogue,
   type Facts,
@@ -11,7 +12,7 @@ import {
   readFacts,
   type TableName,
 } from "./catalog.ts";
-import { applySettings, createChecks, createObjects, one } from "./database.ts";
+import { applySettings, createChecks, createObjects } from "./database.ts";
 import { STORED } from "./ddl.ts";
 import {
   distinctOf,
@@ -22,7 +23,7 @@ import {
   type Workshop,
 } from "./hypothetical.ts";
 import { quoteName } from "./names.ts";
-import { type PlanNode, planOf, spellings } from "./plan.ts";
+import type { PlanNode } from "./plan.ts";
 import type { ExplainOptions, Planner } from "./planner.ts";
 import { DATABASE, OWNER, SUPERUSER, type TwinServer } from "./server.ts";
 import { majorOf, startTwinServer, type TwinServerOptions } from "./template.ts";
@@ -226,8 +227,7 @@ class OpenTwin implements Twin {
   /** Indexes of the twin that are valid now, of those that are ever not. */
   readonly #state = new Map<number, boolean>();
   readonly #removable = new Map<string, number[]>();
-  /** How a statement has to be asked for, once known. */
-  readonly #asked = new Map<string, Spelling>();
+  readonly #asker: Asker;
   /** The last of the queue: an index is not made while a plan is. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -237,6 +237,7 @@ class OpenTwin implements Twin {
     this.#server = server;
     this.#admin = admin;
     this.#shop = shop;
+    this.#asker = new Asker(shop.client, server.version);
   }
 
   explain(sql: string, options: TwinExplainOptions = {}): Promise<PlanNode> {
@@ -250,7 +251,7 @@ class OpenTwin implements Twin {
       const unwanted: number[] = [];
       for (const name of options.without ?? []) unwanted.push(...(await this.#existing(name)));
       await this.#show(new Set(wanted), new Set(unwanted));
-      return this.#plan(sql, Object.entries(options.settings ?? {}));
+      return this.#asker.plan(sql, Object.entries(options.settings ?? {}));
     });
   }
 
@@ -325,74 +326,4 @@ class OpenTwin implements Twin {
     );
     for (const [oid, valid] of changed) this.#state.set(oid, !valid);
   }
-
-  async #plan(sql: string, settings: readonly [string, string][]): Promise<PlanNode> {
-    if (settings.length === 0 || !this.#asked.has(sql)) {
-      const plan = await this.#ask(sql);
-      if (settings.length === 0) return plan;
-    }
-    const { client } = this.#shop;
-    await client.query("BEGIN");
-    try {
-      for (const [name, value] of settings)
-        await client.query("SELECT set_config($1, $2, true)", [name, value]);
-      return await this.#ask(sql);
-    } finally {
-      await client.query("ROLLBACK");
-    }
-  }
-
-  async #ask(sql: string): Promise<PlanNode> {
-    const { client } = this.#shop;
-    let known = this.#asked.get(sql);
-    if (known === undefined) {
-      known = await spelling(client, sql);
-      this.#asked.set(sql, known);
-    }
-    if (known.parameters === 0)
-      return planOf((await one(client, `EXPLAIN (FORMAT JSON) ${known.text}`)).rows);
-    // GENERIC_PLAN wants the simple protocol; `spelling` has made sure that this is one statement.
-    if (this.#server.version >= GENERIC_PLAN)
-      return planOf((await client.query(`EXPLAIN (FORMAT JSON, GENERIC_PLAN) ${known.text}`)).rows);
-    return genericPlan(client, known);
-  }
-}
-
-/** EXPLAIN knows the option from here on. */
-const GENERIC_PLAN = 16;
-
-/** A statement as the server takes it, with the number of its parameters. */
-interface Spelling {
-  text: string;
-  parameters: number;
-}
-
-/** Prepared anew each time: a plan that is kept would not see which indexes come and go. */
-async function genericPlan(client: Client, { text, parameters }: Spelling): Promise<PlanNode> {
-  const nulls = Array.from({ length: parameters }, () => "NULL").join(", ");
-  await one(client, `PREPARE pgdba_twin AS ${text}`);
-  try {
-    await client.query("SET plan_cache_mode = force_generic_plan");
-    return planOf((await client.query(`EXPLAIN (FORMAT JSON) EXECUTE pgdba_twin(${nulls})`)).rows);
-  } finally {
-    await client.query("DEALLOCATE pgdba_twin");
-  }
-}
-
-/** How the server takes a statement: PREPARE by the extended protocol refuses what is more than one, or has no plan. */
-async function spelling(client: Client, sql: string): Promise<Spelling> {
-  let first: unknown;
-  for (const text of spellings(sql)) {
-    try {
-      await one(client, `PREPARE pgdba_twin AS ${text}`);
-      const { rows } = await client.query<{ parameters: number }>(
-        "SELECT coalesce(cardinality(parameter_types), 0) AS parameters FROM pg_prepared_statements WHERE name = 'pgdba_twin'",
-      );
-      await client.query("DEALLOCATE pgdba_twin");
-      return { text, parameters: rows[0]?.parameters ?? 0 };
-    } catch (error) {
-      first ??= error;
-    }
-  }
-  throw first;
 }

@@ -1,5 +1,14 @@
-import type { PgSession, Run } from "../../../providers/postgres/session.ts";
-import { type PlanNode, planOf, spellings } from "../../../providers/twin/plan.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
+import {
+  genericStatements,
+  type PlanNode,
+  planOf,
+  spellings,
+  wholePlan,
+  WITHOUT_PRUNING,
+} from "../../../providers/twin/plan.ts";
+
+const PARAMETERS = `SELECT coalesce(cardinality(parameter_types), 0)::int AS parameters FROM pg_prepared_statements WHERE name = $1`;
 
 /**
  * The server's own plan of a statement, the generic one where it has parameters; nothing is executed. By PREPARE, which refuses what
@@ -7,25 +16,21 @@ import { type PlanNode, planOf, spellings } from "../../../providers/twin/plan.t
  * @throws PgdbaError query_failed when the server can't plan it
  */
 export function serverPlan(pg: PgSession, sql: string, signal?: AbortSignal): Promise<PlanNode> {
-  return pg.transaction({ readOnly: true, signal }, async (run) => {
-    const text = spellings(sql).at(-1);
-    // One that fails to be planned can't be dropped in its failed transaction, and stays until the session ends.
-    const name = `pgdba_${crypto.randomUUID().replaceAll("-", "")}`;
-    await run(`PREPARE ${name} AS ${text}`);
-    const plan = await explainPrepared(run, name);
-    await run(`DEALLOCATE ${name}`);
-    return plan;
-  });
-}
-
-async function explainPrepared(run: Run, name: string): Promise<PlanNode> {
-  const { rows } = await run(
-    `SELECT cardinality(parameter_types)::int AS parameters FROM pg_prepared_statements WHERE name = $1`,
-    [name],
+  const text = spellings(sql).at(-1) ?? sql;
+  return wholePlan((pruning) =>
+    pg.transaction({ readOnly: true, signal }, async (run) => {
+      // One that fails to be planned can't be dropped in its failed transaction, and stays until the session ends.
+      const name = (): string => `pgdba_${crypto.randomUUID().replaceAll("-", "")}`;
+      const counted = name();
+      await run(`PREPARE ${counted} AS ${text}`);
+      const { rows } = await run(PARAMETERS, [counted]);
+      await run(`DEALLOCATE ${counted}`);
+      if (!pruning) await run(WITHOUT_PRUNING);
+      const answers = [];
+      const parameters = Number(rows[0]?.["parameters"] ?? 0);
+      for (const statement of genericStatements(name(), text, parameters))
+        answers.push(await run(statement));
+      return planOf(answers[2]?.rows ?? []);
+    }),
   );
-  const parameters = Number(rows[0]?.["parameters"] ?? 0);
-  await run("SET LOCAL plan_cache_mode = force_generic_plan");
-  const values =
-    parameters === 0 ? "" : `(${Array.from({ length: parameters }, () => "NULL").join(", ")})`;
-  return planOf((await run(`EXPLAIN (FORMAT JSON) EXECUTE ${name}${values}`)).rows);
 }

@@ -459,6 +459,9 @@ describe("other servers", () => {
       await filler.query(`PREPARE s AS ${generic}; SET plan_cache_mode = force_generic_plan`);
       const { rows } = await filler.query("EXPLAIN (FORMAT JSON) EXECUTE s(NULL, NULL)");
       expect(await other.explain(generic)).toEqual(planOf(rows));
+      // For no value in particular no partition can be left out, and the indexes of all are seen.
+      const any = await other.explain("SELECT * FROM t WHERE id = $1");
+      expect([...indexesOf(any)].toSorted()).toEqual(["t1_pkey", "t2_pkey"]);
       const def = { ...index("kinds", [key("short"), key("id")]), schema: "public" };
       const sql = "SELECT id FROM kinds WHERE short = 'v3' AND id > 500";
       const before = await other.explain(sql);

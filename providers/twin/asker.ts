@@ -1,0 +1,107 @@
+import type { Client } from "pg";
+import { one } from "./database.ts";
+import {
+  genericStatements,
+  type PlanNode,
+  planOf,
+  spellings,
+  wholePlan,
+  WITHOUT_PRUNING,
+} from "./plan.ts";
+
+/** EXPLAIN knows the option from here on. */
+const GENERIC_PLAN = 16;
+
+const PREPARED = "pgdba_twin";
+const PARAMETERS =
+  "SELECT coalesce(cardinality(parameter_types), 0) AS parameters FROM pg_prepared_statements WHERE name = $1";
+
+/** A statement as the server takes it, with the number of its parameters. */
+interface Spelling {
+  text: string;
+  parameters: number;
+}
+
+/** Asks a twin's server for plans of single statements, which are never executed. */
+export class Asker {
+  readonly #client: Client;
+  readonly #version: number;
+  /** How a statement has to be asked for, once known. */
+  readonly #known = new Map<string, Spelling>();
+
+  constructor(client: Client, version: number) {
+    this.#client = client;
+    this.#version = version;
+  }
+
+  /** @throws the server's error when the statement can't be planned, or a setting has no such value */
+  async plan(sql: string, settings: readonly [string, string][]): Promise<PlanNode> {
+    let known = this.#known.get(sql);
+    if (known === undefined) {
+      known = await this.#spelling(sql);
+      this.#known.set(sql, known);
+    }
+    const { text, parameters } = known;
+    if (parameters === 0)
+      return this.#with(settings, async () =>
+        planOf((await one(this.#client, `EXPLAIN (FORMAT JSON) ${text}`)).rows),
+      );
+    // GENERIC_PLAN wants the simple protocol; `#spelling` has made sure that this is one statement.
+    if (this.#version >= GENERIC_PLAN)
+      return this.#with(settings, async () =>
+        planOf((await this.#client.query(`EXPLAIN (FORMAT JSON, GENERIC_PLAN) ${text}`)).rows),
+      );
+    return wholePlan((pruning) => this.#generic(known, settings, pruning));
+  }
+
+  async #generic(
+    { text, parameters }: Spelling,
+    settings: readonly [string, string][],
+    pruning: boolean,
+  ): Promise<PlanNode> {
+    try {
+      return await this.#within(settings, async () => {
+        if (!pruning) await this.#client.query(WITHOUT_PRUNING);
+        const answers = [];
+        for (const sql of genericStatements(PREPARED, text, parameters))
+          answers.push(await one(this.#client, sql));
+        return planOf(answers[2]?.rows ?? []);
+      });
+    } finally {
+      // A statement that can't be planned leaves its name behind.
+      await this.#client.query("DEALLOCATE ALL");
+    }
+  }
+
+  #with<T>(settings: readonly [string, string][], work: () => Promise<T>): Promise<T> {
+    return settings.length === 0 ? work() : this.#within(settings, work);
+  }
+
+  /** In a transaction with these settings, which is rolled back. */
+  async #within<T>(settings: readonly [string, string][], work: () => Promise<T>): Promise<T> {
+    await this.#client.query("BEGIN");
+    try {
+      for (const [name, value] of settings)
+        await this.#client.query("SELECT set_config($1, $2, true)", [name, value]);
+      return await work();
+    } finally {
+      await this.#client.query("ROLLBACK");
+    }
+  }
+
+  /** How the server takes a statement: PREPARE by the extended protocol refuses what is more than one, or has no plan. */
+  async #spelling(sql: string): Promise<Spelling> {
+    let first: unknown;
+    for (const text of spellings(sql)) {
+      try {
+        await one(this.#client, `PREPARE ${PREPARED} AS ${text}`);
+        const { rows } = await this.#client.query<{ parameters: number }>(PARAMETERS, [PREPARED]);
+        await this.#client.query(`DEALLOCATE ${PREPARED}`);
+        return { text, parameters: rows[0]?.parameters ?? 0 };
+      } catch (error) {
+        first ??= error;
+      }
+    }
+    throw first;
+  }
+}
