@@ -68,6 +68,15 @@ interface Made {
   bytes: number;
   /** While the server believes in it. */
   oid: number | null;
+  /** The server has such an index already. */
+  duplicate: boolean;
+}
+
+/** A definition without the index's name and how full its pages are kept. */
+function bodyOf(definition: string): string {
+  return definition
+    .replace(/^CREATE (UNIQUE )?INDEX (.*? )?ON /, "")
+    .replace(/ WITH \([^)]*\)/, "");
 }
 
 class Hypopg implements Planner {
@@ -78,6 +87,7 @@ class Hypopg implements Planner {
   readonly #about: About;
   readonly #made = new Map<string, Made>();
   readonly #hidden = new Set<number>();
+  readonly #existing: ReadonlySet<string>;
   readonly #parameters = new Map<string, number>();
   #prepared = 0;
 
@@ -86,6 +96,9 @@ class Hypopg implements Planner {
     this.hides = about.hides;
     this.#session = session;
     this.#about = about;
+    this.#existing = new Set(
+      catalogue.indexes.filter(({ valid }) => valid).map(({ definition }) => bodyOf(definition)),
+    );
     // What the twin would lack does not matter here, but what is not there does.
     this.limits = catalogue.limits.filter((limit) => limit.missing === true);
     if (!about.hides)
@@ -111,7 +124,9 @@ class Hypopg implements Planner {
         if (error instanceof PgdbaError && REFUSED.has(error.code)) return null;
         throw error;
       });
-      sizes.push(made === null ? null : { bytes: made.bytes, names: [made.name] });
+      sizes.push(
+        made === null || made.duplicate ? null : { bytes: made.bytes, names: [made.name] },
+      );
     }
     return sizes;
   }
@@ -146,10 +161,15 @@ class Hypopg implements Planner {
     }
     const { schema } = this.#about;
     const [row] = await this.#ask(
-      `SELECT c.indexrelid AS oid, ${schema}.hypopg_relation_size(c.indexrelid)::float8 AS bytes FROM ${schema}.hypopg_create_index($1) c`,
+      `SELECT c.indexrelid AS oid, ${schema}.hypopg_relation_size(c.indexrelid)::float8 AS bytes, ${schema}.hypopg_get_indexdef(c.indexrelid) AS definition FROM ${schema}.hypopg_create_index($1) c`,
       [`CREATE INDEX ${key}`],
     );
-    const made = known ?? { name: `hypothetical_${this.#made.size + 1}`, bytes: 0, oid: null };
+    const made = known ?? {
+      name: `hypothetical_${this.#made.size + 1}`,
+      bytes: 0,
+      oid: null,
+      duplicate: this.#existing.has(bodyOf(String(row?.["definition"]))),
+    };
     made.oid = Number(row?.["oid"]);
     made.bytes = Number(row?.["bytes"]);
     this.#made.set(key, made);

@@ -1,5 +1,6 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { JsonObject } from "../../engine/types.ts";
+import { bareOrQuoted } from "./names.ts";
 
 /**
  * Runs one SELECT on the server that is cloned and gives its rows as `PgSession` does. All calls should be made in one READ ONLY
@@ -82,6 +83,8 @@ export interface Index {
   key_columns: number;
   /** Collations, operator classes and options, for comparing two indexes. */
   classes: string;
+  /** Its keys ascend by their types' own operator classes and their columns' collations. */
+  plain: boolean;
   predicate: string | null;
   expressions: string | null;
   unique: boolean;
@@ -200,7 +203,8 @@ const RELATION = `c.oid, n.nspname AS schema, c.relname AS name, c.relkind::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace`;
 
 const COLUMNS = `SELECT a.attrelid AS relid, a.attnum AS num, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
-  a.attnotnull AS not_null, a.attgenerated::text AS generated, pg_get_expr(d.adbin, d.adrelid) AS default,
+  a.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated
+    AND k.conkey = ARRAY[a.attnum]) AS not_null, a.attgenerated::text AS generated, pg_get_expr(d.adbin, d.adrelid) AS default,
   cn.nspname AS collation_schema, co.collname AS collation
   FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -214,6 +218,9 @@ const CONSTRAINTS = `SELECT oid, conrelid AS relid, conname AS name, contype::te
 const INDEXES = `SELECT i.indexrelid AS oid, i.indrelid AS relid, n.nspname AS schema, c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition,
   am.amname AS method, i.indkey::int2[] AS columns, i.indnkeyatts AS key_columns,
   concat_ws(' ', i.indclass::text, i.indcollation::text, i.indoption::text) AS classes,
+  (SELECT bool_and(o.opcdefault AND k.option = 0 AND (k.key = 0 OR k.coll IN (0, a.attcollation)))
+    FROM unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[], i.indoption::int2[]) WITH ORDINALITY AS k(key, class, coll, option, nth)
+    JOIN pg_opclass o ON o.oid = k.class LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.key WHERE k.nth <= i.indnkeyatts) AS plain,
   pg_get_expr(i.indpred, i.indrelid) AS predicate, pg_get_expr(i.indexprs, i.indrelid) AS expressions,
   i.indisunique AS unique, i.indisprimary AS primary, i.indisvalid AS valid, i.indisreplident AS replica_identity,
   coalesce((SELECT inhparent FROM pg_inherits WHERE inhrelid = i.indexrelid LIMIT 1), 0) AS parent,
@@ -271,6 +278,13 @@ export async function readFacts(read: Read): Promise<Facts> {
   return facts as unknown as Facts;
 }
 
+/** What is not cloned: aggregates and operators of users, costs that a tablespace has of its own (`own`). */
+const MORE = `SELECT p.oid::regprocedure::text AS name, false AS own FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE p.prokind = 'a' AND ${NOT_SYSTEM} AND ${notOfExtension("pg_proc", "p")}
+  UNION ALL SELECT o.oid::regoperator::text, false FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
+    WHERE ${NOT_SYSTEM} AND ${notOfExtension("pg_operator", "o")}
+  UNION ALL SELECT 'tablespace ' || spcname, true FROM pg_tablespace WHERE spcoptions::text ~ 'page_cost' LIMIT 100`;
+
 /**
  * Reads all that the twin needs, by SELECT on the system catalogues only. `tables` narrows it to
  * those, their partitions and parents, and what views among them select from; without it every table of the database is read.
@@ -309,6 +323,7 @@ export async function readCatalogue(
     named.map((relation) => relation.name),
   ]);
   const extended = await read(EXTENDED, [oids]);
+  const more = await read(MORE);
   const schemas = [...new Set(relations.map((relation) => relation.schema))];
   const catalogue = {
     ...facts,
@@ -325,11 +340,19 @@ export async function readCatalogue(
     indexes,
     statistics,
   } as unknown as Catalogue;
-  return { ...catalogue, limits: limitsOf(catalogue, asked ?? [], extended) };
+  return { ...catalogue, limits: limitsOf(catalogue, asked ?? [], extended, more) };
 }
 
-function limitsOf(catalogue: Catalogue, asked: JsonObject[], extended: JsonObject[]): Limit[] {
+const RANGE = /(int[48]|num|ts|tstz|date)(multi)?range$/;
+
+function limitsOf(
+  catalogue: Catalogue,
+  asked: JsonObject[],
+  extended: JsonObject[],
+  more: JsonObject[],
+): Limit[] {
   const { relations, user, block_size, statistics } = catalogue;
+  const major = Math.floor(catalogue.version_num / 10_000);
   const limits: Limit[] = asked
     .filter((row) => row["oid"] === null)
     .map((row) => ({
@@ -342,25 +365,42 @@ function limitsOf(catalogue: Catalogue, asked: JsonObject[], extended: JsonObjec
       object: "block size",
       reason: `the server has pages of ${block_size} bytes, the twin of 8192: costs differ`,
     });
+  const ranges = new Set(
+    catalogue.columns.filter(({ type }) => RANGE.test(type)).map(({ relid }) => relid),
+  );
   const hasStatistics = new Set(statistics.map((row) => `${row.schemaname}.${row.tablename}`));
   for (const relation of relations) {
     const object = `${relation.schema}.${relation.name}`;
     if (relation.kind === "f") limits.push({ object, reason: "a foreign table is not cloned" });
     if (relation.kind === "v" || relation.kind === "f") continue;
     if (!relation.readable) {
+      const table = `${bareOrQuoted(relation.schema)}.${bareOrQuoted(relation.name)}`;
+      const all = major < 14 ? "" : `, or GRANT pg_read_all_data TO ${bareOrQuoted(user)}`;
       limits.push({
         object,
-        reason: `its statistics can't be read: GRANT SELECT ON ${object} TO ${user}, or GRANT pg_read_all_data TO ${user}`,
+        reason: `its statistics can't be read: GRANT SELECT ON ${table} TO ${bareOrQuoted(user)}${all}`,
       });
     } else if (relation.rls) {
       limits.push({
         object,
-        reason: `row level security hides its statistics from ${user}, and its policies are not cloned`,
+        reason: `row level security hides its statistics from ${user}, and its policies are not cloned: only its owner, or a role with BYPASSRLS, sees them`,
       });
     } else if (!hasStatistics.has(object) && relation.bytes > 0) {
       limits.push({ object, reason: "it has no statistics: run ANALYZE on it" });
+    } else if (major < 17 && ranges.has(relation.oid)) {
+      limits.push({
+        object,
+        reason: "what a server before 17 knows of its columns of ranges can't be read",
+      });
     }
   }
+  for (const { name, own } of more)
+    limits.push({
+      object: String(name),
+      reason: own
+        ? "its costs of pages are not cloned"
+        : "not cloned: a statement that uses it can't be planned",
+    });
   for (const row of extended)
     limits.push({
       object: String(row["name"]),

@@ -4,6 +4,7 @@ import type { Catalogue, ColumnStatistics, Relation } from "./catalog.ts";
 import { one } from "./database.ts";
 import { quoteIdent, quoteName } from "./names.ts";
 import { type PlanNode, planOf } from "./plan.ts";
+import { columnStatistics, distinctOf, separatorWidth } from "./separators.ts";
 import { btreeHeight, btreePages, growFile, PAGE, setFirstSegment, writeBtree } from "./sizes.ts";
 import type { Figures, FiguresWriter } from "./statistics.ts";
 
@@ -59,6 +60,8 @@ export interface Hypothetical {
   oids: number[];
   bytes: number;
   tuples: number;
+  /** The server has such an index already. */
+  duplicate: boolean;
 }
 
 /** What making an index needs of the twin. */
@@ -89,21 +92,25 @@ export async function makeIndexes(
   const sound = plans.filter((plan): plan is Build => !(plan instanceof Error));
   const failed = await build(shop, sound);
   const made = sound.filter((plan) => !failed.has(plan));
-  const parts = await partsOf(shop.client, made);
+  const parts = await partsOf(shop, made);
   const figures: Figures[] = [];
   const done = new Map<Build, Hypothetical>();
   for (const plan of made) {
-    const index: Hypothetical = { names: [], oids: [], bytes: 0, tuples: 0 };
+    const index: Hypothetical = { names: [], oids: [], bytes: 0, tuples: 0, duplicate: false };
     for (const part of parts.get(plan) ?? []) {
       index.names.push(part.name);
       index.oids.push(part.oid);
+      index.duplicate ||= part.duplicate;
       const leaf = plan.leaves.find(({ schema, name }) => `${schema}.${name}` === part.table);
       if (part.path === null || leaf === undefined) continue;
       const tuples = Math.max(0, leaf.reltuples) * plan.share;
       const pages = pagesOf(shop.catalogue, leaf, plan.def, tuples, plan.width);
       const path = shop.pathOf(part.path);
-      if (plan.def.method === "btree" && pages > 1)
-        await writeBtree(path, Math.min(pages - 2, btreeHeight(pages, plan.width)));
+      if (plan.def.method === "btree" && pages > 1) {
+        const keys = plan.def.keys.map((key) => key.column);
+        const width = separatorWidth(shop.catalogue, leaf, keys, pages);
+        await writeBtree(path, Math.min(pages - 2, btreeHeight(pages, width)));
+      }
       await growFile(path, pages, shop.user);
       figures.push({
         schema: part.schema,
@@ -187,21 +194,36 @@ interface Part {
   name: string;
   path: string | null;
   table: string;
+  /** Another index of the table is the same but for its name. */
+  duplicate: boolean;
 }
 
 /** Each index with those of its partitions. */
-async function partsOf(client: Client, made: readonly Build[]): Promise<Map<Build, Part[]>> {
+async function partsOf(
+  { client, catalogue }: Workshop,
+  made: readonly Build[],
+): Promise<Map<Build, Part[]>> {
+  const existing = new Set(
+    catalogue.indexes.filter(({ valid }) => valid).map(({ schema, name }) => `${schema}.${name}`),
+  );
   const { rows } = await client.query<Part & { nth: number }>(
     `SELECT x.nth::int AS nth, c.oid, n.nspname AS schema, c.relname AS name, pg_relation_filepath(c.oid) AS path,
-       format('%s.%s', tn.nspname, t.relname) AS "table"
+       format('%s.%s', tn.nspname, t.relname) AS "table",
+       EXISTS (SELECT FROM pg_index e JOIN pg_class ec ON ec.oid = e.indexrelid WHERE e.indrelid = i.indrelid AND e.indexrelid <> i.indexrelid
+         AND ec.relam = c.relam AND format('%s.%s', n.nspname, ec.relname) = ANY ($3::text[]) AND e.indnkeyatts = i.indnkeyatts
+         AND (e.indkey::text, e.indclass::text, e.indcollation::text, e.indoption::text) = (i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text)
+         AND pg_get_expr(e.indexprs, e.indrelid) IS NOT DISTINCT FROM pg_get_expr(i.indexprs, i.indrelid)
+         AND pg_get_expr(e.indpred, e.indrelid) IS NOT DISTINCT FROM pg_get_expr(i.indpred, i.indrelid)) AS duplicate
      FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS x(schema, name, nth)
      CROSS JOIN LATERAL (SELECT format('%I.%I', x.schema, x.name)::regclass AS oid) r
      CROSS JOIN LATERAL (SELECT r.oid UNION SELECT relid FROM pg_partition_tree(r.oid)) p(oid)
      JOIN pg_class c ON c.oid = p.oid JOIN pg_namespace n ON n.oid = c.relnamespace
      JOIN pg_index i ON i.indexrelid = c.oid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace`,
-    [made.map((plan) => plan.def.schema), made.map((plan) => plan.name)],
+    [made.map((plan) => plan.def.schema), made.map((plan) => plan.name), [...existing]],
   );
-  const parts = Map.groupBy(rows, ({ nth }) => nth);
+  // A partition's own index that is the same becomes a part of the new one: it is there whatever is pretended.
+  const own = rows.filter(({ schema, name }) => !existing.has(`${schema}.${name}`));
+  const parts = Map.groupBy(own, ({ nth }) => nth);
   return new Map(made.map((plan, at) => [plan, parts.get(at + 1) ?? []]));
 }
 
@@ -222,17 +244,6 @@ function knownWidth(catalogue: Catalogue, table: Relation, def: IndexDef): numbe
     sum += row.avg_width;
   }
   return sum;
-}
-
-function columnStatistics(
-  catalogue: Catalogue,
-  table: Pick<Relation, "schema" | "name">,
-  column: string,
-): ColumnStatistics | undefined {
-  return catalogue.statistics.find(
-    (row) =>
-      row.schemaname === table.schema && row.tablename === table.name && row.attname === column,
-  );
 }
 
 /** Rows that the index would hold and their average width, as the planner sees them. */
@@ -285,14 +296,8 @@ function pagesOf(
 ): number {
   if (tuples <= 0) return 1;
   const columns = catalogue.columns.filter((column) => column.relid === leaf.oid);
-  const statistics = def.keys.map((key) =>
-    catalogue.statistics.find(
-      (row) =>
-        row.schemaname === leaf.schema &&
-        row.tablename === leaf.name &&
-        row.attname === key.column &&
-        !row.inherited,
-    ),
+  const statistics = def.keys.map(({ column }) =>
+    column === null ? undefined : columnStatistics(catalogue, leaf, column),
   );
   if (def.method === "brin") return 3;
   if (def.method === "hash") return Math.ceil((tuples * 20) / (PAGE * 0.75)) + 2;
@@ -318,12 +323,6 @@ function pagesOf(
 }
 
 const LOOSE_FILL = 0.75;
-
-/** Distinct values of a column; pg_stats has them negative as a share of the rows. */
-export function distinctOf(row: ColumnStatistics | undefined, tuples: number): number {
-  const n = row?.n_distinct ?? 0;
-  return n < 0 ? -n * tuples : n === 0 ? Math.min(200, tuples) : n;
-}
 
 /** Elements of an average value: counted for arrays, a trigram for each character of a text, a guess from the width otherwise. */
 function elementsOf(row: ColumnStatistics | undefined, def: IndexDef): number {

@@ -22,7 +22,7 @@ export interface Planner {
    * @throws PgdbaError query_failed | unsupported when the statement can't be planned
    */
   explain(sql: string, options?: ExplainOptions): Promise<PlanNode>;
-  /** For each index its estimated size and its names in plans; null for one that can't be made. */
+  /** For each index its estimated size and its names in plans; null for one that can't be made, or that the server has already. */
   sizes(indexes: readonly IndexDef[]): Promise<({ bytes: number; names: string[] } | null)[]>;
   /** Leaves nothing behind. */
   close(): Promise<void>;

@@ -5,7 +5,6 @@ import { Asker } from "./asker.ts";
 import {
   type Catalogue,
   type Facts,
-  type Index,
   type Limit,
   type Read,
   readCatalogue,
@@ -15,7 +14,6 @@ import {
 import { applySettings, createChecks, createObjects } from "./database.ts";
 import { STORED } from "./ddl.ts";
 import {
-  distinctOf,
   type Hypothetical,
   type IndexDef,
   indexSql,
@@ -27,6 +25,7 @@ import type { PlanNode } from "./plan.ts";
 import type { ExplainOptions, Planner } from "./planner.ts";
 import { DATABASE, OWNER, SUPERUSER, type TwinServer } from "./server.ts";
 import { majorOf, startTwinServer, type TwinServerOptions } from "./template.ts";
+import { separatorWidth } from "./separators.ts";
 import { btreeHeight, growFile, PAGE, writeBtree } from "./sizes.ts";
 import { figuresWriter, restoreStatistics } from "./statistics.ts";
 
@@ -172,48 +171,25 @@ async function growFiles(
     files.set(name, { path, pages });
     if (pages > 0) await growFile(path, pages, server.user);
   }
-  const widthOf = separatorWidths(catalogue);
+  const tables = new Map(catalogue.relations.map((relation) => [relation.oid, relation]));
+  const nameOf = new Map(
+    catalogue.columns.map((column) => [`${column.relid}.${column.num}`, column.name]),
+  );
   for (const index of catalogue.indexes) {
     const path = paths.get(`${index.schema}.${index.name}`);
     const pages = Math.ceil(index.bytes / PAGE);
     if (path === undefined || index.partitioned || pages < 2) continue;
-    if (index.method === "btree")
-      await writeBtree(path, Math.min(pages - 2, btreeHeight(pages, widthOf(index, pages))));
+    const table = tables.get(index.relid);
+    if (index.method === "btree" && table !== undefined) {
+      const keys = index.columns
+        .slice(0, index.key_columns)
+        .map((num) => nameOf.get(`${index.relid}.${num}`) ?? null);
+      const width = separatorWidth(catalogue, table, keys, pages);
+      await writeBtree(path, Math.min(pages - 2, btreeHeight(pages, width)));
+    }
     await growFile(path, pages, server.user);
   }
   return files;
-}
-
-/** What a column is taken to need where nothing is known. */
-const UNKNOWN_WIDTH = 8;
-
-/**
- * Bytes of a key on the upper levels, for each index: as many of the columns as it takes to tell the leaves apart, the rest is cut off
- * (suffix truncation, nbtutils.c).
- */
-function separatorWidths(catalogue: Catalogue): (index: Index, pages: number) => number {
-  const tables = new Map(catalogue.relations.map((relation) => [relation.oid, relation]));
-  const columns = new Map(
-    catalogue.columns.map((column) => [`${column.relid}.${column.num}`, column.name]),
-  );
-  const own = catalogue.statistics.filter((row) => !row.inherited);
-  const statistics = new Map(
-    own.map((row) => [JSON.stringify([row.schemaname, row.tablename, row.attname]), row]),
-  );
-  return (index, pages) => {
-    const table = tables.get(index.relid);
-    let width = 0;
-    let distinct = 1;
-    for (const num of index.columns.slice(0, index.key_columns)) {
-      const row = statistics.get(
-        JSON.stringify([table?.schema, table?.name, columns.get(`${index.relid}.${num}`)]),
-      );
-      width += row?.avg_width ?? UNKNOWN_WIDTH;
-      distinct *= distinctOf(row, Math.max(1, table?.reltuples ?? 1));
-      if (distinct >= pages) break;
-    }
-    return width;
-  };
 }
 
 class OpenTwin implements Twin {
@@ -260,7 +236,7 @@ class OpenTwin implements Twin {
       await this.#make(defs);
       return defs.map((def) => {
         const made = this.#made.get(indexSql(def));
-        return made === undefined || made instanceof Error ? null : made;
+        return made === undefined || made instanceof Error || made.duplicate ? null : made;
       });
     });
   }

@@ -135,6 +135,7 @@ A cost is in units of the settings it was computed with: after a change of \`ran
       const cost = { before: 0, after: 0 };
       let statements = 0;
       for (const { sql, queryid, calls } of found.parsed) {
+        ctx.signal.throwIfAborted();
         try {
           const before = upgrade
             ? await serverPlan(await session(ctx), sql, ctx.signal)

@@ -14,10 +14,11 @@ import { buildStatements, indexName, plain } from "./lib/ddl.ts";
 import type { Limits } from "./lib/limits.ts";
 import { readInput, type WorkloadInput } from "./lib/input.ts";
 import { limitsOf, openOnServer, openTwin, type Study, study } from "./lib/open.ts";
-import { Prover, type Work, type Writes } from "./lib/prover.ts";
+import { Prover, type Work } from "./lib/prover.ts";
 import { findRemovable } from "./lib/removable.ts";
 import { SUGGEST_INPUT, SUGGEST_OUTPUT } from "./lib/suggest-schema.ts";
 import { usesOf } from "./lib/usage.ts";
+import { countedOf, writesOf } from "./lib/writes.ts";
 
 /** A predicate that keeps at least this share of a table makes no partial index. */
 const SELECTIVE = 0.1;
@@ -90,6 +91,7 @@ async function advise(
   const unproven = found.refused.map(({ sql, reason }) => ({ sql, reason }));
   const work: Work[] = [];
   for (const statement of found.parsed) {
+    ctx.signal.throwIfAborted();
     try {
       await planner.explain(statement.sql);
       const uses = await usesOf(statement.tree, catalogue);
@@ -99,7 +101,7 @@ async function advise(
       unproven.push({ sql: statement.sql, reason: error.message });
     }
   }
-  const writes = writesOf(work, found, catalogue);
+  const writes = writesOf(work, activity, catalogue);
   const prover = new Prover(planner, work, writes, ctx.signal);
   const candidates = new Candidates(catalogue, writes);
   for (const [number, { uses }] of work.entries()) {
@@ -179,45 +181,6 @@ function relationsOf(uses: Work["uses"], catalogue: Catalogue): Set<number> {
   return all;
 }
 
-/** Rows that the workload's own statements write, by table. How many updates are HOT is known from the server's counters. */
-function writesOf(
-  work: readonly Work[],
-  { activity }: Study,
-  catalogue: Catalogue,
-): Map<number, Writes> {
-  const writes = new Map<number, Writes>();
-  for (const { tree, calls, rows } of work) {
-    const [kind, body] = Object.entries(tree)[0] ?? [];
-    const { relation, targetList = [] } = body as {
-      relation?: { schemaname?: string; relname?: string };
-      targetList?: { ResTarget?: { name?: string } }[];
-    };
-    const table = catalogue.relations.find(
-      (one) =>
-        one.name === relation?.relname &&
-        (relation.schemaname === undefined || one.schema === relation.schemaname),
-    );
-    if (table === undefined) continue;
-    const entry = writes.get(table.oid) ?? {
-      inserted: 0,
-      updated: 0,
-      set: new Map<string, number>(),
-    };
-    writes.set(table.oid, entry);
-    const written = rows ?? calls;
-    if (kind === "InsertStmt") entry.inserted += written;
-    if (kind !== "UpdateStmt") continue;
-    const counted = activity.tables.get(table.oid);
-    const hot =
-      counted === undefined || counted.updates === 0 ? 0 : counted.hot_updates / counted.updates;
-    entry.updated += written * (1 - hot);
-    for (const { ResTarget } of targetList)
-      if (ResTarget?.name !== undefined)
-        entry.set.set(ResTarget.name, (entry.set.get(ResTarget.name) ?? 0) + written);
-  }
-  return writes;
-}
-
 async function suggestions(
   prover: Prover,
   chosen: readonly Sized[],
@@ -239,7 +202,7 @@ async function suggestions(
     const table = catalogue.relations.find(
       (relation) => relation.schema === one.def.schema && relation.name === one.def.table,
     );
-    const counted = activity.tables.get(table?.oid ?? -1);
+    const counted = table === undefined ? undefined : countedOf(table, activity, catalogue);
     list.push({
       saved,
       entry: {
@@ -273,13 +236,18 @@ function replaced(def: IndexDef, catalogue: Catalogue): string[] {
   );
   const columns = catalogue.columns.filter((column) => column.relid === table?.oid);
   const keys = def.keys.map(
-    (key) => columns.find((column) => column.name === key.column)?.num ?? -1,
+    (key) =>
+      (key.suffix === undefined
+        ? columns.find((column) => column.name === key.column)?.num
+        : undefined) ?? -1,
   );
   return catalogue.indexes
     .filter(
       (index) =>
         index.relid === table?.oid &&
         !index.unique &&
+        index.valid &&
+        index.plain &&
         index.method === def.method &&
         index.predicate === null &&
         def.where === null,

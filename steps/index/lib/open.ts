@@ -107,6 +107,14 @@ async function readAll(
   const tables = new Map(
     parsed.flatMap((statement) => statement.tables).map((table) => [JSON.stringify(table), table]),
   );
+  if (tables.size === 0 && asked.tables.length > 0) {
+    const names = asked.tables.map(({ schema, name }) =>
+      schema === null ? name : `${schema}.${name}`,
+    );
+    throw new PgdbaError("step_failed", `No statement of the workload uses ${names.join(", ")}`, {
+      hint: "Check the name and its schema; `pgdba query slow-log` shows the statements.",
+    });
+  }
   if (tables.size === 0) {
     throw new PgdbaError(
       "step_failed",

@@ -137,7 +137,7 @@ function coveredBy(
       def.table === table.name &&
       def.method === "btree" &&
       def.where === null &&
-      isDefault(index);
+      index.plain;
     const all = names.every(
       (name) => def.keys.some((key) => key.column === name) || def.include.includes(name),
     );
@@ -157,14 +157,6 @@ function classOf(index: Index, at: number): string {
   const numbers = index.classes.split(" ");
   const keys = index.key_columns;
   return [numbers[at], numbers[keys + at], numbers[2 * keys + at]].join(" ");
-}
-
-/** Whether all keys ascend; a class other than the type's own can't be told here, but is proved by the plans. */
-function isDefault(index: Index): boolean {
-  return index.classes
-    .split(" ")
-    .slice(-index.key_columns)
-    .every((option) => option === "0");
 }
 
 /** Deletes and updates of the referenced table look for referencing rows, which no plan of the workload shows. */

@@ -80,3 +80,48 @@ export function partsOf(node: unknown): { columns: ColumnRef[]; links: SubLink[]
   });
   return { columns, links };
 }
+
+/** A table that a statement writes to. */
+export interface Written {
+  schema: string | null;
+  name: string;
+  kind: "insert" | "update";
+  /** Columns that an update sets. */
+  set: string[];
+  /** False in a WITH query. */
+  outermost: boolean;
+}
+
+/** The tables that a statement inserts into or updates, its WITH queries included; MERGE and ON CONFLICT may do both. */
+export function writtenIn(statement: Node): Written[] {
+  const found: Written[] = [];
+  let first = true;
+  walk(statement, (kind, value) => {
+    const outermost = first;
+    first = false;
+    const { relation, targetList, onConflictClause, mergeWhenClauses } = value as Writing;
+    if (relation?.relname === undefined) return;
+    const table = { schema: relation.schemaname ?? null, name: relation.relname, outermost };
+    const add = (as: Written["kind"], set: readonly Target[] = []): void =>
+      void found.push({ ...table, kind: as, set: set.flatMap((one) => one.ResTarget?.name ?? []) });
+    if (kind === "InsertStmt") add("insert");
+    if (kind === "InsertStmt" && onConflictClause?.targetList !== undefined)
+      add("update", onConflictClause.targetList);
+    if (kind === "UpdateStmt") add("update", targetList);
+    if (kind === "MergeStmt")
+      for (const { MergeWhenClause: when } of mergeWhenClauses ?? []) {
+        if (when?.commandType === "CMD_INSERT") add("insert");
+        if (when?.commandType === "CMD_UPDATE") add("update", when.targetList);
+      }
+  });
+  return found;
+}
+
+type Target = { ResTarget?: { name?: string } };
+
+interface Writing {
+  relation?: RangeVar;
+  targetList?: Target[];
+  onConflictClause?: { targetList?: Target[] };
+  mergeWhenClauses?: { MergeWhenClause?: { commandType?: string; targetList?: Target[] } }[];
+}

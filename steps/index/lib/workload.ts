@@ -46,7 +46,7 @@ export async function readWorkload(
     );
   const schema = `"${String(extension["schema"]).replaceAll('"', '""')}"`;
   const rows = await read(
-    `SELECT s.queryid::text AS queryid, min(s.query) AS sql, sum(s.calls)::float8 AS calls, sum(s.rows)::float8 AS rows, sum(s.total_exec_time) AS time
+    `SELECT s.queryid::text AS queryid, min(s.query) AS sql, sum(s.calls)::float8 AS calls, sum(s.rows)::float8 AS rows, sum(s.total_exec_time) AS time, count(*)::int AS entries
      FROM ${schema}.pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
      WHERE d.datname = current_database() AND ($1::text IS NULL OR s.queryid::text = $1)
      GROUP BY s.queryid ORDER BY time DESC NULLS LAST LIMIT $2`,
@@ -55,7 +55,9 @@ export async function readWorkload(
   const seen = rows.filter((row) => row["queryid"] !== null);
   return {
     source: "pg_stat_statements",
-    hidden: rows.length - seen.length,
+    hidden: rows
+      .filter((row) => row["queryid"] === null)
+      .reduce((sum, row) => sum + Number(row["entries"]), 0),
     statements: seen.map((row) => ({
       sql: String(row["sql"]),
       calls: Number(row["calls"]),
@@ -77,6 +79,14 @@ export interface Refused {
   reason: string;
 }
 
+/** Commands that run a query of which only they know the plan; and what has one itself. Comments may stand before. */
+const BEFORE = String.raw`^(?:\s|\(|/\*.*?\*/|--[^\n]*\n)*`;
+const HOLDS_QUERY = new RegExp(`${BEFORE}(create\\s.*\\sas\\s|copy\\s*\\(|declare\\s)`, "is");
+const PLANNED = new RegExp(
+  `${BEFORE}(select|with|insert|update|delete|merge|values|table)\\b`,
+  "is",
+);
+
 /** Parses a workload. Statements without a plan or without tables are passed over; those that can't be parsed are given back. */
 export async function parseWorkload(
   statements: readonly Statement[],
@@ -89,8 +99,15 @@ export async function parseWorkload(
         parseSpelt(statement.sql, error),
       );
       const tables = tree === null ? [] : tablesOf(tree);
+      if (tree === null && HOLDS_QUERY.test(statement.sql))
+        refused.push({
+          sql: statement.sql,
+          reason: "what it reads is planned inside of another command: give the query alone",
+        });
       if (tree !== null && tables.length > 0) parsed.push({ ...statement, tree, tables });
     } catch (error) {
+      // What has no plan anyway may as well not be understood: DEALLOCATE $1.
+      if (!PLANNED.test(statement.sql)) continue;
       refused.push({ sql: statement.sql, reason: (error as Error).message });
     }
   }

@@ -15,6 +15,7 @@ const index = (oid: number, name: string, columns: number[], more: Partial<Index
   columns,
   key_columns: columns.length,
   classes: [...columns.map(() => 1978), ...columns.map(() => 0), ...columns.map(() => 0)].join(" "),
+  plain: true,
   predicate: null,
   expressions: null,
   unique: false,
