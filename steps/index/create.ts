@@ -1,12 +1,14 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import type { Json, StepContext } from "../../engine/types.ts";
+import type { PgSession } from "../../providers/postgres/session.ts";
+import { bareOrQuoted } from "../../providers/twin/names.ts";
 import { indexesOf } from "../../providers/twin/plan.ts";
 import { defineStep } from "../define.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { build, sweep } from "./lib/build.ts";
 import { type Definition, readDefinition } from "./lib/definition.ts";
-import { dropIndex, findIndex, schemaOf } from "./lib/existing.ts";
-import { serverPlan } from "./lib/server-plan.ts";
+import { dropIndex, findIndex, tableOf } from "./lib/existing.ts";
+import { planOfQuery } from "./lib/server-plan.ts";
+import { assertSame, isSame } from "./lib/same.ts";
 
 const LOCK_TIMEOUT = "30s";
 
@@ -74,13 +76,13 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
   async run(ctx, input) {
     const definition = await readDefinition(input.definition);
     const pg = await session(ctx);
-    const schema = await schemaOf(pg, definition.schema, definition.table);
+    const schema = await buildable(pg, definition);
     const options = {
       lockTimeoutMs: milliseconds(input.lock_timeout ?? LOCK_TIMEOUT),
       timeoutMs: milliseconds(input.timeout ?? undefined),
     };
     const query = input.query ?? null;
-    const before = query === null ? null : await serverPlan(pg, query, ctx.signal);
+    const before = query === null ? null : await planOfQuery(pg, query, ctx.signal);
     await sweep(ctx, schema, definition.name, options);
     const there = await findIndex(pg, schema, definition.name);
     const created = there === null;
@@ -92,7 +94,7 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
         { hint: "Wait for it to end, then run again.", retryable: true },
       );
     } else {
-      await assertSame(definition, there.definition);
+      await assertSame(pg, definition, schema, there);
       ctx.unchanged();
       ctx.warn(`There is an index ${schema}.${definition.name} already: ${there.definition}`);
     }
@@ -101,7 +103,11 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
       throw new PgdbaError("step_failed", `The index ${schema}.${definition.name} is gone again`, {
         hint: "Somebody else may have dropped it; run again.",
       });
-    const after = query === null ? null : await serverPlan(pg, query, ctx.signal);
+    if (!built.valid)
+      ctx.warn(
+        `${schema}.${definition.name} is not valid, and no plan uses it, until an index of each partition is attached to it`,
+      );
+    const after = query === null ? null : await planOfQuery(pg, query, ctx.signal);
     return {
       index: `${schema}.${definition.name}`,
       table: built.table,
@@ -113,22 +119,25 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
       cost_after: after?.["Total Cost"] ?? null,
     };
   },
-  async plan(_ctx, input) {
-    const { sql } = await readDefinition(input.definition);
-    return { sql };
+  async plan(ctx, input) {
+    const definition = await readDefinition(input.definition);
+    const pg = await session(ctx);
+    const schema = await buildable(pg, definition);
+    const there = await findIndex(pg, schema, definition.name);
+    if (there?.valid === true) await assertSame(pg, definition, schema, there);
+    return { sql: there?.valid === true ? null : definition.sql };
   },
   async probe(ctx, input) {
     const definition = await readDefinition(input.definition);
     const pg = await session(ctx);
-    const found = await findIndex(
-      pg,
-      await schemaOf(pg, definition.schema, definition.table),
-      definition.name,
-    );
+    const { schema: place } = await tableOf(pg, definition.schema, definition.table);
+    const found = await findIndex(pg, place, definition.name);
     // One that is there but not valid is swept by `run`, unless somebody still builds it.
     if (found === null || (!found.valid && found.builder === null)) return { state: "not_done" };
     if (!found.valid)
       return { state: "unknown", reason: `Process ${found.builder} still builds the index.` };
+    // Another one of that name: doing it again says so.
+    if (!(await isSame(pg, definition, place, found))) return { state: "not_done" };
     const { schema, name, table, bytes } = found;
     return {
       state: "done",
@@ -144,25 +153,26 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
       },
     };
   },
-  async undo(ctx: StepContext, input: { definition: string; lock_timeout?: Json }, output) {
+  async undo(ctx, input, output) {
     const definition = await readDefinition(input.definition);
     const pg = await session(ctx);
-    const schema = await schemaOf(pg, definition.schema, definition.table);
-    const lockTimeoutMs = milliseconds(LOCK_TIMEOUT);
+    const { schema } = await tableOf(pg, definition.schema, definition.table);
+    const lockTimeoutMs = milliseconds(input.lock_timeout ?? LOCK_TIMEOUT);
     if (output === undefined) await sweep(ctx, schema, definition.name, { lockTimeoutMs });
     else if (output.created) await dropIndex(pg, schema, definition.name, { lockTimeoutMs });
   },
 });
 
-/** @throws PgdbaError step_refused when the index that has the name is another one */
-async function assertSame(wanted: Definition, present: string): Promise<void> {
-  const { shape } = await readDefinition(present);
-  if (Bun.deepEquals(shape, wanted.shape)) return;
+/** The schema of the table. @throws PgdbaError step_refused for one that can't be indexed while others write */
+async function buildable(pg: PgSession, definition: Definition): Promise<string> {
+  const { schema, partitioned } = await tableOf(pg, definition.schema, definition.table);
+  if (!partitioned || definition.only) return schema;
+  const name = `${bareOrQuoted(schema)}.${bareOrQuoted(definition.table)}`;
   throw new PgdbaError(
     "step_refused",
-    `The name ${wanted.name} is taken by another index: ${present}`,
+    `${name} is partitioned, and PostgreSQL builds no index of such a table while others write`,
     {
-      hint: "Give the new index another name, or drop the one that has it first.",
+      hint: `Create the index ON ONLY ${name}, build one for each partition, and join them with ALTER INDEX … ATTACH PARTITION; \`pgdba query index-suggest\` writes these statements out.`,
     },
   );
 }

@@ -1,11 +1,13 @@
 import { PgdbaError } from "../../engine/errors.ts";
+import type { PgSession } from "../../providers/postgres/session.ts";
+import type { TableName } from "../../providers/twin/twin.ts";
 import { defineStep } from "../define.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { build } from "./lib/build.ts";
 import { readDefinition } from "./lib/definition.ts";
-import { dropIndex, type Existing, findIndex } from "./lib/existing.ts";
-import { tableName } from "./lib/input.ts";
-import { serverPlan } from "./lib/server-plan.ts";
+import { dropIndex, type Existing, findIndex, otherKind } from "./lib/existing.ts";
+import { relationName } from "./lib/input.ts";
+import { planOfQuery } from "./lib/server-plan.ts";
 
 const LOCK_TIMEOUT = "30s";
 
@@ -52,14 +54,16 @@ scans counted are this member's.`,
     },
   },
   async run(ctx, input) {
-    const wanted = tableName(input.index);
+    const wanted = relationName(input.index, "index");
     const pg = await session(ctx);
     const found = await findIndex(pg, wanted.schema, wanted.name);
     const query = input.query ?? null;
     const cost = async (): Promise<number | null> =>
-      query === null ? null : (await serverPlan(pg, query, ctx.signal))["Total Cost"];
+      query === null ? null : (await planOfQuery(pg, query, ctx.signal))["Total Cost"];
     if (found === null) {
+      await refuseOther(pg, wanted, input.index);
       ctx.unchanged();
+      ctx.warn(`There is no index ${input.index}`);
       return {
         index: input.index,
         dropped: false,
@@ -89,9 +93,11 @@ scans counted are this member's.`,
     };
   },
   async plan(ctx, input) {
-    const wanted = tableName(input.index);
-    const found = await findIndex(await session(ctx), wanted.schema, wanted.name);
-    if (found !== null) refuse(found);
+    const wanted = relationName(input.index, "index");
+    const pg = await session(ctx);
+    const found = await findIndex(pg, wanted.schema, wanted.name);
+    if (found === null) await refuseOther(pg, wanted, input.index);
+    else refuse(found);
     return {
       index: input.index,
       definition: found?.definition ?? null,
@@ -99,7 +105,7 @@ scans counted are this member's.`,
     };
   },
   async probe(ctx, input) {
-    const wanted = tableName(input.index);
+    const wanted = relationName(input.index, "index");
     const found = await findIndex(await session(ctx), wanted.schema, wanted.name);
     // One that is left invalid by a drop that was cut off is dropped again.
     if (found !== null) return { state: "not_done" };
@@ -118,7 +124,7 @@ scans counted are this member's.`,
   },
   async undo(ctx, input, output) {
     if (output !== undefined && !output.dropped) return;
-    const wanted = tableName(input.index);
+    const wanted = relationName(input.index, "index");
     const found = await findIndex(await session(ctx), wanted.schema, wanted.name);
     if (found?.valid === true) return;
     const text = output?.definition ?? found?.definition;
@@ -137,6 +143,15 @@ scans counted are this member's.`,
     await build(ctx, definition, schema, { lockTimeoutMs });
   },
 });
+
+/** @throws PgdbaError step_refused when the name is that of something else */
+async function refuseOther(pg: PgSession, wanted: TableName, given: string): Promise<void> {
+  const kind = await otherKind(pg, wanted.schema, wanted.name);
+  if (kind === null) return;
+  throw new PgdbaError("step_refused", `${given} is a ${kind} and no index`, {
+    hint: "Give the name of the index; `pgdba query index-suggest` and psql's \\d list them.",
+  });
+}
 
 /** @throws PgdbaError step_refused for an index that is more than a faster way */
 function refuse(index: Existing): void {

@@ -9,17 +9,14 @@ export interface Definition {
   schema: string | null;
   table: string;
   concurrently: boolean;
-  shape: Shape;
+  /** Of the partitioned table alone: not valid until each partition's index is attached. */
+  only: boolean;
+  /** The same statement for a table `pg_temp.${STAND_IN}`, under a name that PostgreSQL chooses. */
+  standIn: string;
 }
 
-/** What two spellings of one index have in common; an expression is null, as the server writes it in its own way. */
-export interface Shape {
-  unique: boolean;
-  method: string;
-  keys: (string | null)[];
-  include: (string | null)[];
-  partial: boolean;
-}
+/** A table that stands for the real one. */
+export const STAND_IN = "pgdba_stand_in";
 
 /**
  * Reads one CREATE INDEX by PostgreSQL's own grammar and adds CONCURRENTLY where it lacks. Nothing else is a definition, so that no
@@ -48,25 +45,30 @@ export async function readDefinition(text: string): Promise<Definition> {
     throw refuse("The index has no name, by which it could be found again");
   const { schemaname = null, relname = "", inh = false } = index.relation ?? {};
   const sql = text.trim().replace(/;\s*$/, "");
-  const parsed = { name: index.idxname, schema: schemaname, table: relname, shape: shapeOf(index) };
+  const tokens = (await scan(sql)).tokens;
+  const parsed = {
+    name: index.idxname,
+    schema: schemaname,
+    table: relname,
+    only: !inh,
+    standIn: standInFor(sql, tokens),
+  };
   // ON ONLY is for a partitioned table: made at once, and never concurrently.
   if (index.concurrent === true || !inh)
     return { ...parsed, sql, concurrently: index.concurrent === true };
-  const word = (await scan(sql)).tokens.find((token) => token.text.toUpperCase() === "INDEX");
+  const word = tokens.find((token) => token.text.toUpperCase() === "INDEX");
   const at = Buffer.from(sql)
     .subarray(0, word?.end ?? 0)
     .toString().length;
   return { ...parsed, sql: `${sql.slice(0, at)} CONCURRENTLY${sql.slice(at)}`, concurrently: true };
 }
 
-function shapeOf(index: IndexStmt): Shape {
-  const names = (list: IndexStmt["indexParams"]) =>
-    (list ?? []).map((node) => ("IndexElem" in node ? (node.IndexElem.name ?? null) : null));
-  return {
-    unique: index.unique === true,
-    method: index.accessMethod ?? "btree",
-    keys: names(index.indexParams),
-    include: names(index.indexIncludingParams),
-    partial: index.whereClause !== undefined,
-  };
+/** Up to the table's name, which ends before USING or the keys, a statement says nothing of what the index is but UNIQUE. */
+function standInFor(sql: string, tokens: readonly { text: string; start: number; end: number }[]) {
+  const bytes = Buffer.from(sql);
+  const on = tokens.findIndex((token) => token.text.toUpperCase() === "ON");
+  const rest = tokens.slice(on).find(({ text }) => text === "(" || text.toUpperCase() === "USING");
+  const unique = tokens.slice(0, on).some(({ text }) => text.toUpperCase() === "UNIQUE");
+  const body = bytes.subarray(rest?.start ?? bytes.length).toString();
+  return `CREATE ${unique ? "UNIQUE " : ""}INDEX ON pg_temp.${STAND_IN} ${body}`;
 }

@@ -43,23 +43,39 @@ export async function findIndex(
 }
 
 /** The schema of a table, which is that of its indexes. @throws PgdbaError step_refused when there is no such table */
-export async function schemaOf(
+export async function tableOf(
   pg: PgSession,
   schema: string | null,
   table: string,
-): Promise<string> {
+): Promise<{ schema: string; partitioned: boolean }> {
   const { rows } = await pg.query(
-    `SELECT n.nspname AS schema FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    `SELECT n.nspname AS schema, c.relkind = 'p' AS partitioned FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relname = $2 AND c.relkind IN ('r', 'p', 'm') AND CASE WHEN $1::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $1 END`,
     [schema, table],
   );
-  const found = rows[0]?.["schema"];
-  if (typeof found === "string") return found;
+  const [found] = rows;
+  if (found !== undefined)
+    return { schema: String(found["schema"]), partitioned: found["partitioned"] === true };
   throw new PgdbaError(
     "step_refused",
     `There is no table ${schema === null ? "" : `${schema}.`}${table} in this database`,
     { hint: "Check the name, and the database (--database)." },
   );
+}
+
+/** What a name stands for when it is no index: `table`, `view`, …; null when there is nothing of the name. */
+export async function otherKind(
+  pg: PgSession,
+  schema: string | null,
+  name: string,
+): Promise<string | null> {
+  const { rows } = await pg.query(
+    `SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence' ELSE 'table' END AS kind
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relname = $2 AND c.relkind NOT IN ('i', 'I') AND CASE WHEN $1::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $1 END`,
+    [schema, name],
+  );
+  return rows[0] === undefined ? null : String(rows[0]["kind"]);
 }
 
 /** Drops an index while others write. */

@@ -30,7 +30,7 @@ export function readInput(input: WorkloadInput): {
   asked: Asked;
   isWanted(table: { schema: string; table: string }): boolean;
 } {
-  const tables = (input.tables ?? []).map(tableName);
+  const tables = (input.tables ?? []).map((table) => relationName(table, "table"));
   const asked = {
     workload: input.workload?.map(({ sql, calls }) => ({
       sql,
@@ -51,15 +51,22 @@ export function readInput(input: WorkloadInput): {
   return { asked, isWanted };
 }
 
-/** `name` or `schema.name`, each part bare or quoted as in SQL. @throws PgdbaError invalid_param */
-export function tableName(text: string): TableName {
-  const parts = [...text.matchAll(/"((?:[^"]|"")+)"|([^".\s]+)/g)].map(
-    (match) => match[1]?.replaceAll('""', '"') ?? (match[2] ?? "").toLowerCase(),
-  );
+/**
+ * `name` or `schema.name`, each part bare or quoted as in SQL; one with blanks or capitals and no quotes, as our own answers write it, is
+ * taken as it stands.
+ * @throws PgdbaError invalid_param
+ */
+export function relationName(text: string, what: "table" | "index"): TableName {
+  const isLiteral = /[\s\p{Lu}]/u.test(text) && !text.includes('"');
+  const parts = isLiteral
+    ? text.split(".")
+    : [...text.matchAll(/"((?:[^"]|"")+)"|([^".\s]+)/g)].map(
+        (match) => match[1]?.replaceAll('""', '"') ?? (match[2] ?? "").toLowerCase(),
+      );
   const [first, second, ...more] = parts;
   if (first === undefined || more.length > 0) {
-    throw new PgdbaError("invalid_param", `Not the name of a table: ${JSON.stringify(text)}`, {
-      hint: "Write it as table or schema.table.",
+    throw new PgdbaError("invalid_param", `Not the name of one ${what}: ${JSON.stringify(text)}`, {
+      hint: `Write it as ${what} or schema.${what}, in double quotes where it needs them.`,
     });
   }
   return second === undefined ? { schema: null, name: first } : { schema: first, name: second };

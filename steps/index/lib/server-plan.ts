@@ -1,3 +1,4 @@
+import { PgdbaError } from "../../../engine/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import {
   genericStatements,
@@ -33,4 +34,21 @@ export function serverPlan(pg: PgSession, sql: string, signal?: AbortSignal): Pr
       return planOf(answers[2]?.rows ?? []);
     }),
   );
+}
+
+/** The same for a statement that is given beside an index. @throws PgdbaError invalid_param when it can't be planned */
+export async function planOfQuery(
+  pg: PgSession,
+  query: string,
+  signal: AbortSignal,
+): Promise<PlanNode> {
+  try {
+    return await serverPlan(pg, query, signal);
+  } catch (cause) {
+    if (!(cause instanceof PgdbaError) || cause.code !== "query_failed") throw cause;
+    throw new PgdbaError("invalid_param", `The query can't be planned: ${cause.message}`, {
+      hint: "Correct what is given as query, or leave it out.",
+      cause,
+    });
+  }
 }

@@ -3,6 +3,12 @@ import create from "../../../steps/index/create.ts";
 import drop from "../../../steps/index/drop.ts";
 import { clientOf } from "../../support/postgres.ts";
 import { codeOf } from "../../providers/postgres/helpers.ts";
+
+const messageOf = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => "nothing",
+    (error: Error) => error.message,
+  );
 import { type Bench, bench } from "./support.ts";
 
 setDefaultTimeout(20_000);
@@ -58,6 +64,59 @@ describe("index.create", () => {
     await create.undo!(ctx, { definition: DEFINITION }, output);
     expect(await indexes()).toEqual(KEPT);
     expect(await create.probe!(ctx, { definition: DEFINITION })).toEqual({ state: "not_done" });
+  });
+  test("another index of the name is refused, whatever makes it another one; the same one is not", async () => {
+    await on.client.query(
+      `CREATE TABLE others (a int, s text, v varchar(20)); INSERT INTO others SELECT i, 's' || i, 'v' FROM generate_series(1, 100) i`,
+    );
+    for (const [there, wanted, same] of [
+      ["ON orders_copy (a)", "ON others (a)", false],
+      ["ON others (lower(s))", "ON others (upper(s))", false],
+      ["ON others (a) WHERE s = 'a'", "ON others (a) WHERE s = 'b'", false],
+      ["ON others (s)", "ON others (s text_pattern_ops)", false],
+      ["ON others (a)", "ON others (a DESC)", false],
+      ["ON others (a)", "ON others USING hash (a)", false],
+      ["ON others (a) INCLUDE (s)", "ON others (a, s)", false],
+      ['ON others (s COLLATE "C")', "ON others (s)", false],
+      [
+        "ON others (lower(v)) WHERE a > 5",
+        "ON public.others USING btree (LOWER(v)) WHERE (a > 5)",
+        true,
+      ],
+      ["ON others (a) WITH (fillfactor = 50)", "ON others (a)", true],
+    ] as const) {
+      await on.client.query("CREATE TABLE IF NOT EXISTS orders_copy (a int)");
+      await on.client.query(`CREATE INDEX ix ${there}`);
+      const given = { definition: `CREATE INDEX ix ${wanted}` };
+      const run = create.run(on.context(), given);
+      if (same) expect(await run).toMatchObject({ created: false });
+      else expect(await codeOf(run), wanted).toBe("step_refused");
+      expect((await create.probe!(on.context(), given)).state).toBe(same ? "done" : "not_done");
+      await on.client.query("DROP INDEX ix");
+    }
+    expect(
+      (await on.client.query("SELECT to_regclass('pg_temp.pgdba_stand_in') AS left")).rows,
+    ).toEqual([{ left: null }]);
+  });
+  test("a partitioned table is refused with what to do, and a query that can't be planned before anything is done", async () => {
+    await on.client.query(
+      "CREATE TABLE parted (a int) PARTITION BY RANGE (a); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (9)",
+    );
+    const definition = "CREATE INDEX parted_a ON parted (a)";
+    for (const done of [
+      create.run(on.context(), { definition }),
+      create.plan!(on.context(), { definition }),
+    ])
+      expect(await messageOf(done)).toContain("public.parted is partitioned");
+    const ctx = on.context();
+    await create.run(ctx, { definition: "CREATE INDEX parted_a ON ONLY parted (a)" });
+    expect(ctx.recorded.warnings.join()).toContain("not valid");
+    expect(
+      await messageOf(
+        create.run(on.context(), { definition: DEFINITION, query: "SELECT nothing" }),
+      ),
+    ).toContain("The query can't be planned");
+    expect(await indexes()).toEqual(KEPT);
   });
   test("says when the planner does not use it", async () => {
     const output = await create.run(on.context(), {
@@ -154,4 +213,14 @@ describe("index.drop", () => {
       expect(await codeOf(drop.run(on.context(), { index }))).toBe("step_refused");
     expect(await indexes()).toEqual(KEPT);
   });
+});
+
+test("index.drop: a table is no index, and an index that is not there is said", async () => {
+  expect(await messageOf(drop.run(on.context(), { index: "My Shop.orders" }))).toContain(
+    "is a table and no index",
+  );
+  const ctx = on.context();
+  expect(await drop.run(ctx, { index: "nosuch" })).toMatchObject({ dropped: false });
+  expect(ctx.recorded.warnings.join()).toContain("no index nosuch");
+  expect(await messageOf(drop.run(ctx, { index: "a.b.c" }))).toContain("name of one index");
 });
