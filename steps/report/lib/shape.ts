@@ -117,7 +117,7 @@ const RELATION = object({
 });
 
 const SIZES = object({
-  total_bytes: { ...MAYBE_COUNT, description: "Of the databases whose size may be seen" },
+  total_bytes: { ...MAYBE_COUNT, description: "Of the databases listed whose size may be seen" },
   total: MAYBE_TEXT,
   databases: list(DATABASE),
   relations: { ...list(RELATION), description: "The largest of the database connected to" },
@@ -250,6 +250,10 @@ const COUNTERS = object({
   database: TEXT,
   role: TEXT,
   started_at: TEXT,
+  newest_oid: { ...MAYBE_NUMBER, description: "No table or database had a higher one" },
+  database_oids: NUMBERS,
+  relation_oids: NUMBERS,
+  relations_complete: { ...FLAG, description: "No table but the server's own was left out" },
   databases: {
     type: "object",
     additionalProperties: object({

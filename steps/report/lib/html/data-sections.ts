@@ -1,6 +1,6 @@
 import type { Snapshot } from "../shape.ts";
 import type { Trends } from "../trends.ts";
-import { short, size, span } from "../units.ts";
+import { short, signed, size, span } from "../units.ts";
 import { bar, legend, lineChart } from "./charts.ts";
 import { html, type Html } from "../../../html.ts";
 import { day, grouped, table } from "./table.ts";
@@ -19,8 +19,9 @@ export function trendsSection(trends: Trends): Html {
   ];
   const gone = trends.findings.gone;
   return html`<p class="dim">
-      ${trends.snapshots} earlier reports; figures of change are since ${day(since)},
-      ${span(seconds * 1000)} ago.
+      ${trends.snapshots} earlier report${trends.snapshots === 1 ? "" : "s"}; figures of change are
+      since ${day(since)}, ${span(seconds * 1000)}
+      ago${trends.size?.bytes_per_day === null ? ", too short a time to say what that is per day" : ""}.
     </p>
     <div class="charts">
       ${lineChart(
@@ -90,7 +91,7 @@ function growth(title: string, rows: Trends["relations"]): Html | null {
       {
         title: "change",
         kind: "n",
-        cell: ({ grown_bytes }) => `${grown_bytes > 0 ? "+" : ""}${size(grown_bytes)}`,
+        cell: ({ grown_bytes }) => signed(grown_bytes),
       },
     ])}
   </div>`;

@@ -2,7 +2,7 @@ import type { Finding } from "../../../health/lib/findings.ts";
 import type { Skip } from "../../../health/lib/select.ts";
 import type { Snapshot } from "../shape.ts";
 import type { Trends } from "../trends.ts";
-import { short, size, span } from "../units.ts";
+import { short, signed, size, span } from "../units.ts";
 import { sizesSection, statementsSection, trendsSection } from "./data-sections.ts";
 import { findingsSection } from "./findings.ts";
 import { html, type Html, raw } from "../../../html.ts";
@@ -149,7 +149,7 @@ function tiles({ health, snapshot, trends }: Report): Html {
       : {
           label: "all databases",
           value: sizes.total,
-          note: trends.size === null ? null : `${size(trends.size.bytes_per_day)} per day`,
+          note: growthNote(trends),
         },
     connections === null
       ? null
@@ -193,6 +193,13 @@ function tiles({ health, snapshot, trends }: Report): Html {
           </div> `,
       )}
   </div>`;
+}
+
+function growthNote({ size: grown, seconds }: Trends): string | null {
+  if (grown === null || seconds === null) return null;
+  const { grown_bytes, bytes_per_day: daily } = grown;
+  const since = `${signed(grown_bytes)} in ${span(seconds * 1000)}`;
+  return daily === null ? since : `${since}, ${signed(daily)} per day`;
 }
 
 /** What this user or this server kept from being seen: nothing is left out without a word. */
