@@ -53,7 +53,9 @@ export function counters({ server, rows }: Answers): Counters {
             stats_reset: (rows.get("statements_info")?.[0]?.["stats_reset"] ?? null) as
               | string
               | null,
-            complete: listed.length >= number(listed[0]?.["others"]),
+            complete:
+              listed.filter(isStatement).length >= number(listed[0]?.["others"]) &&
+              number(listed[0]?.["hidden"]) === 0,
             entries: Object.fromEntries(
               listed
                 .filter((row) => row["queryid"] !== null)
@@ -71,6 +73,11 @@ export function counters({ server, rows }: Answers): Counters {
 
 function oids(rows: readonly JsonObject[] = []): Record<string, number> {
   return Object.fromEntries(rows.map(({ name, oid }) => [String(name), Number(oid)]));
+}
+
+/** Sums alone come in a row without a statement. */
+export function isStatement(row: JsonObject): boolean {
+  return row["calls"] !== null;
 }
 
 /** One statement of one user in one database. */

@@ -115,6 +115,28 @@ test("a first report, without history, statements or rights, is a page too", () 
   expect(text).not.toMatch(/undefined|NaN|\[object|>null</);
 });
 
+test("growth is told with its time, per day only when that is known, and statements left out are counted", () => {
+  const { trends, snapshot } = report;
+  const after = (seconds: number, daily: number | null) =>
+    page({
+      ...report,
+      trends: {
+        ...trends,
+        seconds,
+        size: { grown_bytes: 41.5 * 1024 ** 2, grown: "41.5 MB", bytes_per_day: daily },
+      },
+      snapshot: { ...snapshot, statements: { ...snapshot.statements, hidden: 19 } },
+    });
+  const soon = after(180, null);
+  expect(soon).toContain("+41.5 MB in 3 min<");
+  expect(soon).toContain("too short a time to say what that is per day");
+  expect(soon).toContain("; 19 of other users may not be seen");
+  const late = after(7200, 12 * 41.5 * 1024 ** 2);
+  expect(late).toContain("+41.5 MB in 2 h, +498 MB per day<");
+  expect(late).not.toContain("too short a time");
+  expect(text).not.toContain("of other users may not be seen");
+});
+
 test("a chart draws gaps as gaps, and nothing when there is nothing to draw", () => {
   const points = [1, 2, null, 4, 5].map((value, at) => ({ at: at * 86_400_000, value }));
   const drawn = lineChart("x", [{ name: "x", points }], String)!.text;

@@ -108,7 +108,11 @@ export function statementsSection({ statements }: Snapshot, trends: Trends): Htm
       ${span(statements.total_ms)} of
       execution${
         statements.stats_reset === null ? "" : ` since ${day(statements.stats_reset)}`
-      }${statements.evicted ? `; ${statements.evicted} evictions for lack of room` : ""}.
+      }${statements.evicted ? `; ${statements.evicted} evictions for lack of room` : ""}${
+        statements.hidden > 0
+          ? `; ${grouped(statements.hidden)} of other users may not be seen and are not listed`
+          : ""
+      }.
     </p>
     ${table(statements.top, [
       {
