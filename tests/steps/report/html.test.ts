@@ -76,6 +76,7 @@ test("what was not seen is listed with what shows it", () => {
   ];
   const seen = page({ ...report, snapshot: { ...report.snapshot, missing } });
   expect(seen).toContain(`<pre>${grant}</pre>`);
+  expect(seen).toContain('<td class="short">not at all</td>');
   expect(text).toContain("This user sees everything");
 });
 
@@ -137,6 +138,22 @@ test("growth is told with its time, per day only when that is known, and stateme
   expect(text).not.toContain("of other users may not be seen");
 });
 
+test("a bar shows the share that stands under it, and a share too small for a digit is not nothing", () => {
+  const { snapshot } = report;
+  const top = [
+    { ...snapshot.statements.top[0]!, total_ms: 250, share_percent: 25 },
+    { ...snapshot.statements.top[0]!, total_ms: 0.1, share_percent: 0 },
+  ];
+  const made = page({
+    ...report,
+    snapshot: { ...snapshot, statements: { ...snapshot.statements, top, total_ms: 1000 } },
+  });
+  expect(made).toMatch(/width="25" height="10"\s*><title>250 ms/);
+  expect(made).toContain("25 %<");
+  expect(made).toContain("&lt; 0.1 %<");
+  expect(made).toContain("read as postgres");
+});
+
 test("a chart draws gaps as gaps, and nothing when there is nothing to draw", () => {
   const points = [1, 2, null, 4, 5].map((value, at) => ({ at: at * 86_400_000, value }));
   const drawn = lineChart("x", [{ name: "x", points }], String)!.text;
@@ -151,6 +168,11 @@ test("a chart draws gaps as gaps, and nothing when there is nothing to draw", ()
     String,
   )!.text;
   expect(flat).not.toContain("NaN");
+  // Reports that follow one another at once have ends that can be told apart.
+  const soon = [1, 2].map((value, at) => ({ at: at * 6500, value }));
+  const short = lineChart("x", [{ name: "x", points: soon }], String)!.text;
+  expect(short).toContain(">00:00:00<");
+  expect(short).toMatch(/00:00:06\s*</);
 });
 
 test("the file is written whole, for the user alone, and not by a plan", async () => {

@@ -3,7 +3,7 @@ import type { Skip } from "../../../health/lib/select.ts";
 import type { Snapshot } from "../shape.ts";
 import type { Trends } from "../trends.ts";
 import { short, signed, size, span } from "../units.ts";
-import { sizesSection, statementsSection, trendsSection } from "./data-sections.ts";
+import { sizesSection, statementsSection } from "./data-sections.ts";
 import { findingsSection } from "./findings.ts";
 import { html, type Html, raw } from "../../../html.ts";
 import {
@@ -14,6 +14,7 @@ import {
 } from "./server-sections.ts";
 import { STYLE } from "./style.ts";
 import { day, table } from "./table.ts";
+import { trendsSection } from "./trends-section.ts";
 
 /** What `health/check` gives. */
 export interface Health {
@@ -85,6 +86,7 @@ export function page(report: Report): string {
               `database ${server.database}`,
               `up ${span(server.uptime_seconds * 1000)}`,
               ...(server.identity === null ? [] : [`system ${server.identity}`]),
+              `read as ${server.user}`,
               day(server.taken_at),
             ].join(" · ")}
           </p>
@@ -243,7 +245,11 @@ function unseen(health: Health, { missing }: Snapshot): Html {
         ? null
         : table(notes, [
             { title: "what", kind: "name", cell: ({ what }) => what },
-            { title: "", cell: ({ partial }) => (partial ? "in part" : "not at all") },
+            {
+              title: "",
+              kind: "short",
+              cell: ({ partial }) => (partial ? "in part" : "not at all"),
+            },
             { title: "why", cell: ({ reason }) => reason },
             {
               title: "to see it",
