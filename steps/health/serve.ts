@@ -18,6 +18,8 @@ const TOO_MANY_CONNECTIONS = "53300";
 const MAX_WAITING = 256;
 /** Probes give up sooner; a health check takes a fraction of it. */
 const PATIENCE_MS = 10_000;
+/** Most health checks are done by then; probes rarely wait much longer. */
+const GRACE_MS = 2000;
 
 export default defineStep({
   type: "health.serve",
@@ -26,8 +28,8 @@ export default defineStep({
 health check finds nothing as bad as \`fail_on\`; otherwise 503. Both answer in JSON and say how old the answer is.
 
 However many ask, the server sees one new connection a second, and one health check at a time on a connection of its own. A check's answer
-is fresh for \`ttl\`; after that it is given at once and renewed behind it, until it is \`max_age\` old: then the request waits for the new
-one. An answer that can't be had is 503.
+is fresh for \`ttl\`; after that the request waits for a new one, but no longer than two seconds while the last is not \`max_age\` old: then
+that is given. An answer that can't be had is 503, at once when the server gives no sign of life.
 
 The answers name checks, not objects, but they are for whoever can reach the port: it is bound to 127.0.0.1 unless \`bind\` says otherwise.
 The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 130. With \`--plan\` it does not listen.`,
@@ -102,6 +104,7 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 
     const times = {
       clock: ctx.clock,
       ttlMs: milliseconds(ttl ?? "30s") ?? 0,
+      graceMs: GRACE_MS,
       maxAgeMs: milliseconds(max_age ?? "5m") ?? 0,
     };
     const ready = new Cache(
@@ -113,6 +116,7 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 
     const alive = new Cache(() => pinger.ping(), {
       clock: ctx.clock,
       ttlMs: ALIVE_TTL_MS,
+      graceMs: 0,
       maxAgeMs: ALIVE_TTL_MS,
     });
     // A parameter that is wrong is said now, not to whoever probes first.
@@ -125,6 +129,7 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 
       waiting: 0,
       maxWaiting: MAX_WAITING,
       patienceMs: PATIENCE_MS,
+      watchMs: ALIVE_TTL_MS,
     };
     const server = listen(probes, bind, port);
     try {

@@ -14,7 +14,8 @@ export default defineStep({
 were; no texts of queries and no data. With more than \`keep\` of them the past is thinned out, the more the longer ago, so that there
 is always one from yesterday, last week and last month to compare with.
 
-Counters that were reset in between, and relations and statements that only one side lists, are left out rather than guessed at.
+Counters that were reset in between, and relations and statements that one side's list has no room for, are left out rather than
+guessed at. What is new since then grew from nothing, by its oid; growth per day is only told when an hour or more is in between.
 Changes nothing on the server; with \`--plan\` nothing is kept either.`,
   example: `- id: now
   report.snapshot: {}

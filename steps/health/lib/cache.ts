@@ -10,36 +10,60 @@ export type Entry<T> = { at: Date; durationMs: number; ageMs: number } & (
 /** An answer that could not be had is asked for again after this long, however long good ones last. */
 const ERROR_TTL_MS = 5000;
 
+export interface Times {
+  clock: Clock;
+  /** How long an answer is fresh. */
+  ttlMs: number;
+  /** How long a new answer is waited for, from when it was first asked for, before one that is no longer fresh is given. */
+  graceMs: number;
+  /** From this age on an answer is not given any more. */
+  maxAgeMs: number;
+}
+
 /**
- * One answer for all who ask. `work` runs once at a time and only when somebody asks: at once when there is no answer younger than
- * `maxAgeMs`, and behind the answer given when that is older than `ttlMs`. What `work` throws is an answer too.
+ * One answer for all who ask. `work` runs once at a time and only when somebody asks and there is no fresh answer. What `work` throws
+ * is an answer too.
  */
 export class Cache<T> {
   readonly #work: () => Promise<T>;
-  readonly #times: { clock: Clock; ttlMs: number; maxAgeMs: number };
+  readonly #times: Times;
   #last: { done: number; entry: Entry<T> } | undefined;
-  #running: Promise<Entry<T>> | undefined;
+  #running: { begun: number; answer: Promise<Entry<T>> } | undefined;
 
-  constructor(work: () => Promise<T>, times: { clock: Clock; ttlMs: number; maxAgeMs: number }) {
+  constructor(work: () => Promise<T>, times: Times) {
     this.#work = work;
     this.#times = times;
   }
 
   async get(): Promise<Entry<T>> {
-    const { clock, ttlMs, maxAgeMs } = this.#times;
-    const last = this.#last;
-    if (last === undefined) return this.#refresh();
-    const ageMs = clock.monotonic() - last.done;
-    const fresh = "error" in last.entry ? Math.min(ttlMs, ERROR_TTL_MS) : ttlMs;
-    if (ageMs <= fresh) return { ...last.entry, ageMs };
-    const next = this.#refresh();
-    return ageMs <= maxAgeMs ? { ...last.entry, ageMs } : next;
+    const { clock, ttlMs, graceMs, maxAgeMs } = this.#times;
+    const fresh =
+      this.#last !== undefined && "error" in this.#last.entry
+        ? Math.min(ttlMs, ERROR_TTL_MS)
+        : ttlMs;
+    const held = this.#held(fresh);
+    if (held !== null) return held;
+    const { begun, answer } = this.#refresh();
+    // Whoever probes rarely would always be told how it was at the probe before.
+    const rest = graceMs - (clock.monotonic() - begun);
+    const next = rest > 0 && this.#held(maxAgeMs) !== null ? await within(answer, rest) : null;
+    return next ?? this.#held(maxAgeMs) ?? answer;
   }
 
-  #refresh(): Promise<Entry<T>> {
-    this.#running ??= this.#ask().finally(() => {
-      this.#running = undefined;
-    });
+  /** The last answer, if it is no older than `mostMs`. */
+  #held(mostMs: number): Entry<T> | null {
+    if (this.#last === undefined) return null;
+    const ageMs = this.#times.clock.monotonic() - this.#last.done;
+    return ageMs <= mostMs ? { ...this.#last.entry, ageMs } : null;
+  }
+
+  #refresh(): { begun: number; answer: Promise<Entry<T>> } {
+    this.#running ??= {
+      begun: this.#times.clock.monotonic(),
+      answer: this.#ask().finally(() => {
+        this.#running = undefined;
+      }),
+    };
     return this.#running;
   }
 
@@ -54,5 +78,18 @@ export class Cache<T> {
     const entry = { at: clock.now(), durationMs: done - begun, ageMs: 0, ...outcome };
     this.#last = { done, entry };
     return entry;
+  }
+}
+
+/** What `work` gives, or null when it takes longer than `ms`. */
+export async function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
+  let timer: Timer | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

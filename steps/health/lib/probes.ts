@@ -1,4 +1,4 @@
-import type { Cache, Entry } from "./cache.ts";
+import { type Cache, type Entry, within } from "./cache.ts";
 import { SEVERITIES, type Severity } from "./document.ts";
 import type { Finding } from "./findings.ts";
 
@@ -24,6 +24,8 @@ export interface Probes {
   maxWaiting: number;
   /** How long a request may wait for one, ms. */
   patienceMs: number;
+  /** How often the server is asked for a sign of life while a health check is waited for, ms. */
+  watchMs: number;
 }
 
 const HEADERS = { "content-type": "application/json", "cache-control": "no-store" };
@@ -57,25 +59,41 @@ async function healthz({ alive, patienceMs }: Probes) {
   return { status: 200, body: { alive: true, role, connections_full: full, ...times(entry) } };
 }
 
-async function readyz({ ready, alive, failOn, patienceMs }: Probes) {
-  const both = await within(Promise.all([ready.get(), alive.get()]), patienceMs);
-  if (both === null) return { status: 503, body: { ready: false, error: "timeout" } };
-  // However good the last health check was, a server that has gone since is not ready.
-  const [entry, sign] = both;
-  if ("error" in sign)
-    return { status: 503, body: { ready: false, error: sign.error.code, ...times(sign) } };
-  if (sign.value.full)
-    return { status: 503, body: { ready: false, error: "connections_full", ...times(sign) } };
+async function readyz(probes: Probes) {
+  const state = await readiness(probes);
+  if (state === null) return { status: 503, body: { ready: false, error: "timeout" } };
+  if ("refused" in state)
+    return { status: 503, body: { ready: false, error: state.refused, ...times(state.entry) } };
+  const { entry } = state;
   if ("error" in entry)
     return { status: 503, body: { ready: false, error: entry.error.code, ...times(entry) } };
   const { summary, server, findings } = entry.value;
-  const failing = failingChecks(findings, failOn);
+  const failing = failingChecks(findings, probes.failOn);
   const ok = failing.length === 0;
   const { release, role } = server;
   return {
     status: ok ? 200 : 503,
     body: { ready: ok, summary, failing, server: { release, role }, ...times(entry) },
   };
+}
+
+/**
+ * The health check's answer, or why it does not count: however good the last one was, a server that has gone since is not ready, and
+ * nobody waits for a check of one that gives no sign of life. Null when patience is at its end.
+ */
+async function readiness({ ready, alive, patienceMs, watchMs }: Probes) {
+  const end = performance.now() + patienceMs;
+  let checked: Promise<Entry<Checked>> | undefined;
+  for (let left = patienceMs; left > 0; left = end - performance.now()) {
+    const sign = await within(alive.get(), left);
+    if (sign === null) return null;
+    if ("error" in sign) return { refused: sign.error.code, entry: sign };
+    if (sign.value.full) return { refused: "connections_full", entry: sign };
+    checked ??= ready.get();
+    const entry = await within(checked, Math.min(watchMs, left));
+    if (entry !== null) return { entry };
+  }
+  return null;
 }
 
 /** Names of the checks that found something as bad as `failOn` or worse. */
@@ -107,16 +125,4 @@ function said(
     status,
     headers: { ...HEADERS, ...headers, ...(request.method === "HEAD" ? length : {}) },
   });
-}
-
-async function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
-  let timer: Timer | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

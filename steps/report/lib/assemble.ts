@@ -15,7 +15,7 @@ export function assemble(
   const { server, missing } = answers;
   const rows = (name: string) => answers.rows.get(name) ?? [];
   const one = (name: string) => rows(name)[0] ?? null;
-  const { monitor: _, user_quoted: __, ...facts } = server;
+  const { monitor: _, user_quoted: __, newest_oid: ___, ...facts } = server;
   const wal = one("wal");
   const files = one("wal_files");
   return {
@@ -81,8 +81,6 @@ function sizes({ rows }: Answers) {
   const bytes = new Map(
     (rows.get("database_sizes") ?? []).map((row) => [row["name"], row["bytes"] as number | null]),
   );
-  const known = [...bytes.values()].filter((value) => value !== null);
-  const total = known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0);
   const databases = (rows.get("databases") ?? []).map((row) => {
     const own = bytes.get(row["name"]) ?? null;
     const {
@@ -111,13 +109,16 @@ function sizes({ rows }: Answers) {
       stats_reset,
     };
   });
+  // Of what is listed, so that it is the sum of what is seen and of what is kept for later reports.
+  const known = databases.flatMap(({ bytes: own }) => (own === null ? [] : [own]));
+  const total = known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0);
   return {
     total_bytes: total,
     total: total === null ? null : size(total),
     databases: databases.toSorted((a, b) => (b.bytes ?? -1) - (a.bytes ?? -1)),
     relations: (rows.get("relations") ?? []).map((row) => {
       const { name, kind, bytes: own, ...rest } = row;
-      const { live_rows: _, ...figures } = rest;
+      const { live_rows: _, oid: __, others: ___, ...figures } = rest;
       return { name, kind, bytes: own, size: size(Number(own)), ...figures };
     }),
     counts: rows.get("relation_counts")?.[0] ?? null,

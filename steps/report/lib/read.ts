@@ -88,11 +88,12 @@ export async function readAnswers(pg: PgSession, limits: Limits): Promise<Answer
     rest = rest.slice(ended + 1);
   }
   if (about["monitor"] !== true) {
-    for (const { name, hidden } of readable) {
-      if (hidden !== undefined && rows.has(name)) {
-        const reason = `${String(about["user"])} is no member of pg_monitor and does not see ${hidden}`;
-        missing.push({ section: name, reason, hint: grant, partial: true });
-      }
+    for (const { name, hidden, counted } of readable) {
+      const count = counted === undefined ? null : Number(rows.get(name)?.[0]?.[counted] ?? 0);
+      if (hidden === undefined || !rows.has(name) || count === 0) continue;
+      const what = count === null ? hidden : `${hidden} (${count})`;
+      const reason = `${String(about["user"])} is no member of pg_monitor and does not see ${what}`;
+      missing.push({ section: name, reason, hint: grant, partial: true });
     }
   }
   return { server: about, rows, missing };

@@ -33,6 +33,8 @@ export interface Section {
   extension?: string;
   /** What a user who is no member of pg_monitor does not see of it. */
   hidden?: string;
+  /** The column of the first row that says how many of them; without it nobody knows. */
+  counted?: string;
 }
 
 const STATEMENTS = { extension: "pg_stat_statements" };
@@ -45,14 +47,25 @@ export const SECTIONS: readonly Section[] = [
     hidden: "settings for superusers, and the files they stand in",
   },
   { name: "role_settings", sql: roleSettings },
-  { name: "statements", sql: statements, ...STATEMENTS, hidden: "the statements of other users" },
+  {
+    name: "statements",
+    sql: statements,
+    ...STATEMENTS,
+    hidden: "the statements of other users",
+    counted: "hidden",
+  },
   { name: "statements_info", sql: statementsInfo, ...STATEMENTS, from: 14 },
   { name: "databases", sql: databases },
   { name: "database_sizes", sql: databaseSizes, hidden: "databases it may not connect to" },
   { name: "tablespaces", sql: tablespaces, hidden: "the size of tablespaces it may not use" },
   { name: "relations", sql: relations },
   { name: "relation_counts", sql: relationCounts },
-  { name: "connections", sql: connections, hidden: "what sessions of other users do" },
+  {
+    name: "connections",
+    sql: connections,
+    hidden: "what sessions of other users do",
+    counted: "hidden",
+  },
   { name: "standbys", sql: standbys, hidden: "positions and lag of standbys" },
   { name: "receiver", sql: receiver, role: "standby", hidden: "where the WAL comes from" },
   { name: "slots", sql: slots },

@@ -75,8 +75,9 @@ const STATEMENTS = object({
   available: FLAG,
   reason: MAYBE_TEXT,
   hint: MAYBE_TEXT,
-  entries: COUNT,
-  total_ms: NUMBER,
+  entries: { ...COUNT, description: "Listed or not" },
+  hidden: { ...COUNT, description: "Of them those of other users that this one may not see" },
+  total_ms: { ...NUMBER, description: "Of all entries" },
   calls: COUNT,
   own_ms: { ...NUMBER, description: "Of it pgdba's own statements, which are not listed" },
   evicted: { ...MAYBE_COUNT, description: "How often entries were thrown out for lack of room" },
@@ -117,7 +118,7 @@ const RELATION = object({
 });
 
 const SIZES = object({
-  total_bytes: { ...MAYBE_COUNT, description: "Of the databases whose size may be seen" },
+  total_bytes: { ...MAYBE_COUNT, description: "Of the databases listed whose size may be seen" },
   total: MAYBE_TEXT,
   databases: list(DATABASE),
   relations: { ...list(RELATION), description: "The largest of the database connected to" },
@@ -250,6 +251,10 @@ const COUNTERS = object({
   database: TEXT,
   role: TEXT,
   started_at: TEXT,
+  newest_oid: { ...MAYBE_NUMBER, description: "No table or database had a higher one" },
+  database_oids: NUMBERS,
+  relation_oids: NUMBERS,
+  relations_complete: { ...FLAG, description: "No table but the server's own was left out" },
   databases: {
     type: "object",
     additionalProperties: object({

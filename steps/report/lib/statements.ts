@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../../engine/types.ts";
 import { hitPercent } from "./assemble.ts";
 import { maskQuery } from "./mask.ts";
-import { statementKey } from "./counters.ts";
+import { isStatement, statementKey } from "./counters.ts";
 import type { Answers } from "./read.ts";
 
 /** Characters of a statement in the report, and in a list of changes, where it only has to be told from others. */
@@ -23,6 +23,7 @@ function absent({ server, missing }: Answers) {
       ? (note?.hint ?? null)
       : "Add pg_stat_statements to shared_preload_libraries, restart, and create extension pg_stat_statements;",
     entries: 0,
+    hidden: 0,
     total_ms: 0,
     calls: 0,
     own_ms: 0,
@@ -38,17 +39,19 @@ export function statements(answers: Answers, top: number) {
   if (rows === undefined) return absent(answers);
   const info = answers.rows.get("statements_info")?.[0];
   const total = Number(rows[0]?.["all_ms"] ?? 0);
+  const seen = rows.filter(isStatement);
   return {
     available: true,
     reason: null,
     hint: null,
     entries: Number(rows[0]?.["entries"] ?? 0),
+    hidden: Number(rows[0]?.["hidden"] ?? 0),
     total_ms: total,
     calls: Number(rows[0]?.["all_calls"] ?? 0),
     own_ms: Number(rows[0]?.["own_ms"] ?? 0),
     evicted: info?.["evicted"] ?? null,
     stats_reset: info?.["stats_reset"] ?? null,
-    top: rows.slice(0, top).map((row) => {
+    top: seen.slice(0, top).map((row) => {
       const detail = row["detail"] as JsonObject;
       const { queryid, database, user, calls, total_ms, rows: count } = row;
       return {

@@ -17,6 +17,13 @@ export interface Kept {
 const FORMAT = 1;
 /** No snapshot of ours is as large; what is, was not written by us. */
 const MAX_BYTES = 8 * 1024 * 1024;
+/** What snapshots did not have from the beginning. */
+const WITHOUT_OIDS = {
+  newest_oid: null,
+  database_oids: {},
+  relation_oids: {},
+  relations_complete: false,
+};
 /** A name of the file and of nothing else: when it was taken, and what of (see `keyOf`). */
 const NAME = /^(\d{8}T\d{9}Z)-([0-9a-f]{12})\.json$/;
 
@@ -114,7 +121,7 @@ function parse(bytes: Buffer): Kept | null {
       typeof counters.relations === "object" &&
       typeof summary === "object" &&
       Array.isArray(findings);
-    return whole ? value : null;
+    return whole ? { ...value, counters: { ...WITHOUT_OIDS, ...counters } } : null;
   } catch {
     return null;
   }

@@ -13,10 +13,10 @@ import {
 } from "./schema.ts";
 import type { Counters, Snapshot } from "./shape.ts";
 import type { Kept } from "./store.ts";
+import { databasesOf, GROWTH, growth, relationsOf, totalGrowth } from "./growth.ts";
 import { size } from "./units.ts";
 
 const FINDING = object({ severity: TEXT, check: TEXT, object: MAYBE_TEXT });
-const GROWTH = object({ name: TEXT, bytes: COUNT, grown_bytes: COUNT, grown: TEXT });
 
 /** What `report.compare` gives as `trends`. */
 export const TRENDS = object({
@@ -26,9 +26,13 @@ export const TRENDS = object({
   transactions_per_second: MAYBE_NUMBER,
   cache_hit_percent: { ...MAYBE_NUMBER, description: "In between" },
   wal_bytes_per_second: MAYBE_NUMBER,
-  size: maybe({ grown_bytes: COUNT, grown: TEXT, bytes_per_day: COUNT }),
-  databases: { ...list(GROWTH), description: "That grew or shrank, the most first" },
-  relations: { ...list(GROWTH), description: "That grew or shrank, the most first" },
+  size: maybe({
+    grown_bytes: COUNT,
+    grown: TEXT,
+    bytes_per_day: { ...MAYBE_COUNT, description: "Null when less than an hour is in between" },
+  }),
+  databases: { ...GROWTH, description: "That grew or shrank, the most first" },
+  relations: { ...GROWTH, description: "That grew or shrank, the most first" },
   statements: {
     ...list(
       object({
@@ -65,6 +69,8 @@ export const TRENDS = object({
 
 export type Trends = FromSchema<typeof TRENDS>;
 
+/** What happened in less says nothing of a day. */
+const PER_DAY_FROM_SECONDS = 3600;
 /** Rows of each list of changes. */
 const MOST = 20;
 
@@ -77,9 +83,7 @@ export function compare(
 ): Trends {
   const rates = before === undefined ? null : between(before.counters, now.counters);
   const old = before?.counters;
-  const known = (counters: Counters | undefined) => total(counters);
-  const grown =
-    known(old) === null || known(now.counters) === null ? null : known(now.counters)! - known(old)!;
+  const grown = old === undefined ? null : totalGrowth(databasesOf(old), databasesOf(now.counters));
   const findings = before === undefined ? { new: [], gone: [] } : changedFindings(before, now);
   return {
     snapshots: history.length,
@@ -94,10 +98,13 @@ export function compare(
         : {
             grown_bytes: grown,
             grown: size(grown),
-            bytes_per_day: Math.round((grown * 86_400) / rates.seconds),
+            bytes_per_day:
+              rates.seconds < PER_DAY_FROM_SECONDS
+                ? null
+                : Math.round((grown * 86_400) / rates.seconds),
           },
-    databases: growth(sizesOf(old), sizesOf(now.counters)),
-    relations: growth(old?.relations ?? {}, now.counters.relations),
+    databases: old === undefined ? [] : growth(databasesOf(old), databasesOf(now.counters), MOST),
+    relations: old === undefined ? [] : growth(relationsOf(old), relationsOf(now.counters), MOST),
     statements: old === undefined ? [] : statementsSince(old, now.counters, snapshot),
     findings,
     series: [...history, now].map((kept, at, all) => point(kept, all[at - 1])),
@@ -147,30 +154,9 @@ function between(before: Counters, now: Counters) {
   };
 }
 
-function total(counters: Counters | undefined): number | null {
-  const known = Object.values(counters?.databases ?? {}).flatMap(({ bytes }) =>
-    bytes === null ? [] : [bytes],
-  );
+function total({ databases }: Counters): number | null {
+  const known = Object.values(databases).flatMap(({ bytes }) => (bytes === null ? [] : [bytes]));
   return known.length === 0 ? null : known.reduce((sum, bytes) => sum + bytes, 0);
-}
-
-function sizesOf(counters: Counters | undefined): Record<string, number> {
-  const known = Object.entries(counters?.databases ?? {}).flatMap(([name, { bytes }]) =>
-    bytes === null ? [] : [[name, bytes] as const],
-  );
-  return Object.fromEntries(known);
-}
-
-/** Only what both sides know: a table missing from the earlier list may just have been too small for it. */
-function growth(before: Record<string, number>, now: Record<string, number>) {
-  return Object.entries(now)
-    .flatMap(([name, bytes]) => {
-      const old = before[name];
-      const grown = old === undefined ? 0 : bytes - old;
-      return grown === 0 ? [] : [{ name, bytes, grown_bytes: grown, grown: size(grown) }];
-    })
-    .toSorted((a, b) => Math.abs(b.grown_bytes) - Math.abs(a.grown_bytes))
-    .slice(0, MOST);
 }
 
 function statementsSince(

@@ -11,6 +11,11 @@ export function size(bytes: number): string {
   return `${bytes < 0 ? "-" : ""}${short(value)} ${BYTES[unit]}`;
 }
 
+/** A change of so many bytes, `+1.5 GB`. */
+export function signed(bytes: number): string {
+  return `${bytes > 0 ? "+" : ""}${size(bytes)}`;
+}
+
 /** A number for people, with at most three digits that matter below a thousand. */
 export function short(value: number): string {
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;

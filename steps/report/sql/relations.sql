@@ -30,7 +30,7 @@ with locked as materialized (
               else pg_total_relation_size(g.reltoastrelid) end as toast_bytes
   from largest g
 )
-select m.oid::regclass::text as name, case m.relkind when 'm' then 'materialized view' else 'table' end as kind, m.bytes,
+select m.oid::regclass::text as name, m.oid::bigint as oid, (select count(*) from guessed where oid >= 16384) as others, case m.relkind when 'm' then 'materialized view' else 'table' end as kind, m.bytes,
        greatest(m.bytes - m.index_bytes - m.toast_bytes, 0) as table_bytes, m.index_bytes, m.toast_bytes, m.locked as estimated,
        case when m.reltuples >= 0 and not (m.reltuples = 0 and m.relpages = 0) then m.reltuples::bigint end as rows,
        pg_stat_get_live_tuples(m.oid) as live_rows, pg_stat_get_dead_tuples(m.oid) as dead_rows, pg_stat_get_numscans(m.oid) as seq_scans,

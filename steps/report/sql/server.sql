@@ -7,6 +7,8 @@ select current_setting('server_version') as release, current_setting('server_ver
        to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as taken_at,
        to_char(pg_postmaster_start_time() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as started_at,
        round(extract(epoch from now() - pg_postmaster_start_time()))::bigint as uptime_seconds,
+       -- What is made later has a higher one, until they begin anew after four thousand million.
+       greatest((select max(oid) from pg_class)::bigint, (select max(oid) from pg_database)::bigint) as newest_oid,
        current_setting('data_checksums') = 'on' as data_checksums,
        current_setting('block_size')::int as block_size,
        (select pg_encoding_to_char(encoding) from pg_database where datname = current_database()) as encoding,

@@ -22,7 +22,7 @@ describe("the cache", () => {
         if (number === 3) throw new PgdbaError("connection_failed", "gone");
         return number;
       },
-      { clock, ttlMs: 30_000, maxAgeMs: 300_000 },
+      { clock, ttlMs: 30_000, graceMs: 0, maxAgeMs: 300_000 },
     );
     const finish = async () => {
       gate.resolve();
@@ -67,7 +67,7 @@ describe("the cache", () => {
       if (runs === 1) throw new PgdbaError("connection_failed", "gone");
       return runs;
     };
-    const cache = new Cache(work, { clock, ttlMs: 30_000, maxAgeMs: 300_000 });
+    const cache = new Cache(work, { clock, ttlMs: 30_000, graceMs: 0, maxAgeMs: 300_000 });
     expect(await cache.get()).toMatchObject({ error: { code: "connection_failed" } });
     clock.advance(4000);
     expect(await cache.get()).toMatchObject({ error: { code: "connection_failed" } });
@@ -77,12 +77,81 @@ describe("the cache", () => {
     await Bun.sleep(0);
     expect(await cache.get()).toMatchObject({ value: 2 });
   });
+
+  test("who asks rarely gets the new answer, and the stale one only when the new one takes too long", async () => {
+    const clock = manualClock();
+    let takesMs = 0;
+    let runs = 0;
+    const work = async () => {
+      const number = ++runs;
+      await Bun.sleep(takesMs);
+      return number;
+    };
+    const cache = new Cache(work, { clock, ttlMs: 1000, graceMs: 100, maxAgeMs: 300_000 });
+    expect(await cache.get()).toMatchObject({ value: 1 });
+    takesMs = 20;
+    clock.advance(7900);
+    expect(await Promise.all([cache.get(), cache.get()])).toMatchObject([
+      { value: 2, ageMs: 0 },
+      { value: 2, ageMs: 0 },
+    ]);
+    takesMs = 400;
+    clock.advance(2000);
+    expect(await cache.get()).toMatchObject({ value: 2, ageMs: 2000 });
+    // Not each of them waits anew while the same answer is made.
+    clock.advance(100);
+    const begun = performance.now();
+    expect(await cache.get()).toMatchObject({ value: 2, ageMs: 2100 });
+    expect(performance.now() - begun).toBeLessThan(50);
+    await Bun.sleep(400);
+    expect(await cache.get()).toMatchObject({ value: 3 });
+  });
+});
+
+test("without a sign of life readyz waits for no health check, be it asked for before or not", async () => {
+  const clock = manualClock();
+  let signs = 0;
+  let checks = 0;
+  let goodSigns = 0;
+  const times = { clock, ttlMs: 1, graceMs: 0, maxAgeMs: 1 };
+  const probes: Probes = {
+    ready: new Cache<Checked>(() => {
+      checks += 1;
+      return new Promise(() => {});
+    }, times),
+    alive: new Cache(
+      async () => {
+        clock.advance(10);
+        if (++signs > goodSigns) throw new PgdbaError("connection_failed", "gone");
+        return { role: "primary" as const, full: false };
+      },
+      { ...times, ttlMs: -1 },
+    ),
+    failOn: "critical",
+    waiting: 0,
+    maxWaiting: 2,
+    patienceMs: 5000,
+    watchMs: 50,
+  };
+  const ask = async () => {
+    const begun = performance.now();
+    const response = await answer(probes, new Request("http://x/readyz"));
+    expect(performance.now() - begun).toBeLessThan(1000);
+    return [response.status, await response.json()];
+  };
+  expect(await ask()).toMatchObject([503, { ready: false, error: "connection_failed" }]);
+  expect(checks).toBe(0);
+  [signs, goodSigns] = [0, 2];
+  clock.advance(10);
+  expect(await ask()).toMatchObject([503, { ready: false, error: "connection_failed" }]);
+  expect([checks, signs]).toEqual([1, 3]);
 });
 
 test("requests beyond the bound are turned away, and one that waits too long is told so", async () => {
   const never = new Cache<Checked>(() => new Promise(() => {}), {
     clock: manualClock(),
     ttlMs: 1,
+    graceMs: 0,
     maxAgeMs: 1,
   });
   const probes: Probes = {
@@ -92,6 +161,7 @@ test("requests beyond the bound are turned away, and one that waits too long is 
     waiting: 0,
     maxWaiting: 2,
     patienceMs: 50,
+    watchMs: 10,
   };
   const ask = async () => {
     const response = await answer(probes, new Request("http://x/readyz"));
@@ -288,6 +358,56 @@ test("a server that takes no new connections is not alive, one with too many is,
     process.kill(pid, "SIGCONT");
     await server.stop();
   }
+}, 30_000);
+
+test("when all of its processes are stopped readyz says so as soon as healthz does, and is ready again with it", async () => {
+  const server = await startServer();
+  const { url } = await serving(server, { ttl: "1ms", max_age: "1ms", only: ["connections-used"] });
+  const ask = async (probe: string) => {
+    const begun = performance.now();
+    const response = await fetch(`${url}/${probe}`);
+    return { status: response.status, ms: performance.now() - begun };
+  };
+  expect(await ask("readyz")).toMatchObject({ status: 200 });
+  const main = (await Bun.file(join(server.dataDir, "postmaster.pid")).text()).split("\n")[0]!;
+  const children = await Bun.file(`/proc/${main}/task/${main}/children`).text();
+  const pids = [main, ...children.trim().split(" ")].map(Number);
+  const all = (signal: NodeJS.Signals) => pids.forEach((pid) => process.kill(pid, signal));
+  all("SIGSTOP");
+  try {
+    // Within the second that the last sign of life is good for: a health check is already waited for when the next one fails.
+    const first = await ask("readyz");
+    expect(first.status).toBe(503);
+    expect(first.ms).toBeLessThan(6000);
+    expect((await ask("healthz")).status).toBe(503);
+    const second = await ask("readyz");
+    expect(second.status).toBe(503);
+    expect(second.ms).toBeLessThan(500);
+  } finally {
+    all("SIGCONT");
+  }
+  await Bun.sleep(1100);
+  expect(await ask("readyz")).toMatchObject({ status: 200 });
+  await server.stop();
+}, 30_000);
+
+test("a probe that comes rarely is told how it is, not how it was at the probe before", async () => {
+  const server = await startServer();
+  const { url } = await serving(server, {
+    ttl: "100ms",
+    only: ["connections-used"],
+    thresholds: { "connections-used": { warning: 5, critical: 10 } },
+    fail_on: "warning",
+  });
+  const ask = async () => (await fetch(`${url}/readyz`)).status;
+  expect(await ask()).toBe(200);
+  const clients = await Promise.all(Array.from({ length: 30 }, () => clientOf(server)));
+  await Bun.sleep(300);
+  expect(await ask()).toBe(503);
+  await Promise.all(clients.map((client) => client.end()));
+  await Bun.sleep(300);
+  expect(await ask()).toBe(200);
+  await server.stop();
 }, 30_000);
 
 test("a port that is taken, and a threshold that does not exist, are said at once", async () => {

@@ -73,6 +73,17 @@ describe.skipIf(missing !== null)(
       expect(Math.max(...dark.corner)).toBeLessThan(40);
     }, 60_000);
 
+    test("the foot of the page gets no sheet of its own", async () => {
+      // As tall as a sheet but for a line: the rest of the page would fill its last sheet like this now and then.
+      const full = page(report)
+        .replace(/<header>.*<\/header>/s, "")
+        .replace(/<main>.*<\/main>/s, `<main><div style="height: 920px">x</div></main>`);
+      const [source, pdf] = [join(dir, "full.html"), join(dir, "full.pdf")];
+      writeFileSync(source, full);
+      await browse(source, `--print-to-pdf=${pdf}`, "--no-pdf-header-footer");
+      expect(readFileSync(pdf, "latin1").match(/\/Type\s*\/Page\b/g)).toHaveLength(1);
+    }, 40_000);
+
     test("it prints on more than one page of paper", async () => {
       const pdf = join(dir, "report.pdf");
       await browse(file, `--print-to-pdf=${pdf}`, "--no-pdf-header-footer");

@@ -1,9 +1,9 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Snapshot } from "../../../steps/report/lib/shape.ts";
 import { surplus } from "../../../steps/snapshots.ts";
-import { createDatabase, sharedServer } from "../../support/postgres.ts";
+import { clientOf, createDatabase, sharedServer, VERSIONS } from "../../support/postgres.ts";
 import { compared, folder, read, removeFolders, run } from "./support.ts";
 
 afterAll(removeFolders);
@@ -93,6 +93,152 @@ test("what two real reports see: growth, work done in between, and new and gone 
   expect(counting).toMatchObject([{ calls: 5, database, rows: 5 }]);
   expect(trends.findings).toEqual({ new: [finding("c")], gone: [finding("a")] });
   expect(trends.series.map(({ critical }) => critical)).toEqual([1, 1]);
+});
+
+describe.each([VERSIONS.at(0)!, VERSIONS.at(-1)!])("PostgreSQL %d", (version) => {
+  const bytesOf = async (client: Awaited<ReturnType<typeof clientOf>>) =>
+    Number((await client.query("select pg_database_size(current_database()) as n")).rows[0].n);
+
+  test("new tables explain what the database has grown by, renamed ones and those made anew do not", async () => {
+    const server = await sharedServer(version);
+    const database = await createDatabase(server);
+    const stateDir = folder();
+    const rows = (to: number) => `select n, repeat('x', 100) as t from generate_series(1, ${to}) n`;
+    await run(
+      server,
+      database,
+      `create table stays as ${rows(1000)}`,
+      `create table renamed as ${rows(20_000)}`,
+      `create table nightly as ${rows(20_000)}`,
+      `create table swapped as ${rows(20_000)}`,
+      "create table wide (id int, doc text); alter table wide alter doc set storage external",
+    );
+    const client = await clientOf(server, database);
+    const early = await clientOf(server, database);
+    try {
+      // Made before the first report, and there only after it.
+      await early.query(`begin; create table early as ${rows(30_000)}`);
+      await client.query("create table later_than_early ()");
+      const then = await bytesOf(client);
+      await compared(stateDir, await read({ ...server, database }));
+      await early.query("commit");
+      await run(
+        server,
+        database,
+        `create table fresh as ${rows(100_000)}`,
+        "create index on fresh (n)",
+        "insert into wide select n, repeat(md5(n::text), 500) from generate_series(1, 300) n",
+        `insert into stays ${rows(2000)}`,
+        "alter table renamed rename to another_name",
+        "drop table nightly",
+        `create table nightly as ${rows(20_100)}`,
+        "alter table swapped rename to swapped_old",
+        `create table swapped as ${rows(21_000)}`,
+      );
+      const grown = (await bytesOf(client)) - then;
+      const { trends } = await compared(stateDir, await read({ ...server, database }));
+      const by = new Map(trends.relations.map((row) => [row.name, row]));
+      for (const name of ["fresh", "early", "swapped"])
+        expect(by.get(`public.${name}`)!.grown_bytes).toBe(by.get(`public.${name}`)!.bytes);
+      expect(by.has("public.another_name")).toBeFalse();
+      expect(by.has("public.swapped_old")).toBeFalse();
+      expect(Math.abs(by.get("public.nightly")?.grown_bytes ?? 0)).toBeLessThan(200_000);
+      expect(trends.relations[0]?.name).toBe("public.fresh");
+      const explained = trends.relations.reduce((sum, { grown_bytes }) => sum + grown_bytes, 0);
+      // What it made before the first report already, of the table that was not there yet, is no growth of the database.
+      const known = by.get("public.early")!.bytes;
+      expect(explained - known).toBeGreaterThan(0.95 * grown);
+      expect(explained - known).toBeLessThan(1.05 * grown);
+    } finally {
+      await client.end();
+      await early.end();
+    }
+  });
+
+  test("of more tables than a report lists the new ones grew, the others may just have been too small for it", async () => {
+    const server = await sharedServer(version);
+    const database = await createDatabase(server);
+    const stateDir = folder();
+    const client = await clientOf(server, database);
+    await client.query(
+      `do $$ begin for n in 1..110 loop execute format('create table t%s as select generate_series(1, 5000)', n); end loop; end $$`,
+    );
+    await client.query("create table small ()");
+    await client.query("alter table small add n int");
+    await compared(stateDir, await read({ ...server, database }));
+    await client.query("insert into small select generate_series(1, 100000)");
+    await client.query("create table fresh as select generate_series(1, 100000)");
+    await client.end();
+    const { trends } = await compared(stateDir, await read({ ...server, database }));
+    expect(trends.relations.map(({ name }) => name)).toEqual(["public.fresh"]);
+    expect(trends.relations[0]?.grown_bytes).toBe(trends.relations[0]?.bytes);
+  });
+});
+
+test("a database that is new grew, one that is gone shrank, and what one side may not see is no change", async () => {
+  const stateDir = folder();
+  const snapshot = await aSnapshot();
+  const [name, figures] = Object.entries(snapshot.counters.databases)[0]!;
+  const of = (bytes: number | null) => ({ ...figures, bytes });
+  const before = later(snapshot, 0, (counters) => {
+    counters.databases = { [name]: of(100), gone: of(40), hidden: of(1000) };
+    counters.database_oids = { [name]: 20_000, gone: 20_001, hidden: 20_002 };
+    counters.newest_oid = 20_100;
+  });
+  await compared(stateDir, before);
+  const now = later(snapshot, 1, (counters) => {
+    counters.databases = { [name]: of(110), made: of(7), hidden: of(null), template1: of(9) };
+    counters.database_oids = { [name]: 20_000, made: 20_200, hidden: 20_002, template1: 1 };
+  });
+  const { trends } = await compared(stateDir, now, { store: false });
+  expect(trends.size).toMatchObject({ grown_bytes: 10 + 7 - 40, bytes_per_day: -23 * 24 });
+  expect(trends.databases).toMatchObject([
+    { name, grown_bytes: 10 },
+    { name: "made", grown_bytes: 7, bytes: 7 },
+  ]);
+});
+
+test("growth is told after any time, growth per day only after an hour", async () => {
+  const stateDir = folder();
+  const snapshot = await aSnapshot();
+  await compared(stateDir, snapshot);
+  const after = async (hours: number) => {
+    const now = later(snapshot, hours, (counters) => {
+      for (const each of Object.values(counters.databases)) each.bytes! += 1_000_000;
+    });
+    return (await compared(stateDir, now, { store: false })).trends.size;
+  };
+  expect(await after(0.002)).toMatchObject({ grown_bytes: 1_000_000, bytes_per_day: null });
+  expect(await after(0.99)).toMatchObject({ grown_bytes: 1_000_000, bytes_per_day: null });
+  expect(await after(1)).toMatchObject({ grown_bytes: 1_000_000, bytes_per_day: 24_000_000 });
+});
+
+test("a snapshot of before oids were kept is compared with by name", async () => {
+  const stateDir = folder();
+  const snapshot = await aSnapshot();
+  const { file } = await compared(stateDir, snapshot);
+  const kept = JSON.parse(readFileSync(file!, "utf8"));
+  for (const key of ["newest_oid", "database_oids", "relation_oids", "relations_complete"])
+    delete kept.counters[key];
+  writeFileSync(file!, JSON.stringify(kept));
+  const now = later(snapshot, 1, (counters) => {
+    counters.relations["public.grows"]! += 8192;
+    counters.relations["public.unknown"] = 5;
+    counters.relation_oids["public.unknown"] = 4_000_000_000;
+  });
+  const { trends } = await compared(stateDir, now, { store: false });
+  expect(trends.relations).toMatchObject([{ name: "public.grows", grown_bytes: 8192 }]);
+  expect(trends.size?.grown_bytes).toBe(0);
+});
+
+test("all databases are one figure: the sum of those listed, in the report, in its history and in the server", async () => {
+  const server = await sharedServer();
+  const snapshot = await read(server);
+  const { trends } = await compared(folder(), snapshot);
+  const { databases, total_bytes } = snapshot.sizes;
+  expect(databases.map(({ name }) => name)).toContain("template0");
+  expect(total_bytes).toBe(databases.reduce((sum, { bytes }) => sum + bytes!, 0));
+  expect(trends.series.at(-1)?.bytes).toBe(total_bytes);
 });
 
 test("the files are the user's alone, hold no text of a query, and others' nodes and databases are not mixed in", async () => {

@@ -76,6 +76,7 @@ test("what was not seen is listed with what shows it", () => {
   ];
   const seen = page({ ...report, snapshot: { ...report.snapshot, missing } });
   expect(seen).toContain(`<pre>${grant}</pre>`);
+  expect(seen).toContain('<td class="short">not at all</td>');
   expect(text).toContain("This user sees everything");
 });
 
@@ -115,6 +116,44 @@ test("a first report, without history, statements or rights, is a page too", () 
   expect(text).not.toMatch(/undefined|NaN|\[object|>null</);
 });
 
+test("growth is told with its time, per day only when that is known, and statements left out are counted", () => {
+  const { trends, snapshot } = report;
+  const after = (seconds: number, daily: number | null) =>
+    page({
+      ...report,
+      trends: {
+        ...trends,
+        seconds,
+        size: { grown_bytes: 41.5 * 1024 ** 2, grown: "41.5 MB", bytes_per_day: daily },
+      },
+      snapshot: { ...snapshot, statements: { ...snapshot.statements, hidden: 19 } },
+    });
+  const soon = after(180, null);
+  expect(soon).toContain("+41.5 MB in 3 min<");
+  expect(soon).toContain("too short a time to say what that is per day");
+  expect(soon).toContain("; 19 of other users may not be seen");
+  const late = after(7200, 12 * 41.5 * 1024 ** 2);
+  expect(late).toContain("+41.5 MB in 2 h, +498 MB per day<");
+  expect(late).not.toContain("too short a time");
+  expect(text).not.toContain("of other users may not be seen");
+});
+
+test("a bar shows the share that stands under it, and a share too small for a digit is not nothing", () => {
+  const { snapshot } = report;
+  const top = [
+    { ...snapshot.statements.top[0]!, total_ms: 250, share_percent: 25 },
+    { ...snapshot.statements.top[0]!, total_ms: 0.1, share_percent: 0 },
+  ];
+  const made = page({
+    ...report,
+    snapshot: { ...snapshot, statements: { ...snapshot.statements, top, total_ms: 1000 } },
+  });
+  expect(made).toMatch(/width="25" height="10"\s*><title>250 ms/);
+  expect(made).toContain("25 %<");
+  expect(made).toContain("&lt; 0.1 %<");
+  expect(made).toContain("read as postgres");
+});
+
 test("a chart draws gaps as gaps, and nothing when there is nothing to draw", () => {
   const points = [1, 2, null, 4, 5].map((value, at) => ({ at: at * 86_400_000, value }));
   const drawn = lineChart("x", [{ name: "x", points }], String)!.text;
@@ -129,6 +168,11 @@ test("a chart draws gaps as gaps, and nothing when there is nothing to draw", ()
     String,
   )!.text;
   expect(flat).not.toContain("NaN");
+  // Reports that follow one another at once have ends that can be told apart.
+  const soon = [1, 2].map((value, at) => ({ at: at * 6500, value }));
+  const short = lineChart("x", [{ name: "x", points: soon }], String)!.text;
+  expect(short).toContain(">00:00:00<");
+  expect(short).toMatch(/00:00:06\s*</);
 });
 
 test("the file is written whole, for the user alone, and not by a plan", async () => {

@@ -121,13 +121,23 @@ describe.each([...VERSIONS])("PostgreSQL %d", (version) => {
     await run(server, database, schema);
     const between = await read(bare);
     expect(between.statements.available).toBeTrue();
+    // Those of others are counted instead of listed without a text.
+    expect(JSON.stringify(between)).not.toContain("insufficient privilege");
+    expect(between.statements.hidden).toBeGreaterThan(5);
+    expect(between.statements.top.every(({ user }) => user === bare.user)).toBeTrue();
+    expect(between.statements.entries).toBeGreaterThanOrEqual(
+      between.statements.hidden + between.statements.top.length,
+    );
+    expect(between.counters.statements?.complete).toBeFalse();
     expect(between.missing.find(({ section }) => section === "statements")).toMatchObject({
+      reason: expect.stringContaining(`statements of other users (${between.statements.hidden})`),
       hint: monitor,
       partial: true,
     });
     await run(server, database, monitor);
     const after = await read(bare);
     expect(after.missing).toEqual([]);
+    expect(after.statements.hidden).toBe(0);
     expect(after.wal.directory?.files).toBeGreaterThan(0);
     expect(after.connections?.hidden).toBe(0);
   });

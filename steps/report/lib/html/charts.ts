@@ -129,7 +129,10 @@ function ceiling(value: number, base: 1000 | 1024): number {
 
 function day(at: number, range: number): string {
   const iso = new Date(at).toISOString();
-  return range > 2 * 86_400_000 ? iso.slice(0, 10) : iso.slice(5, 16).replace("T", " ");
+  if (range > 2 * 86_400_000) return iso.slice(0, 10);
+  // To the minute both ends would be the same.
+  if (range > 0 && range < 600_000) return iso.slice(11, 19);
+  return iso.slice(5, 16).replace("T", " ");
 }
 
 function round(value: number): number {

@@ -1,113 +1,25 @@
 import type { Snapshot } from "../shape.ts";
 import type { Trends } from "../trends.ts";
-import { short, size, span } from "../units.ts";
-import { bar, legend, lineChart } from "./charts.ts";
+import { size, span } from "../units.ts";
+import { bar, legend } from "./charts.ts";
 import { html, type Html } from "../../../html.ts";
 import { day, grouped, table } from "./table.ts";
-
-export function trendsSection(trends: Trends): Html {
-  const { series, since, seconds } = trends;
-  if (since === null || seconds === null) {
-    return html`<p class="dim">
-      This is the first report of this server that is kept; the next one shows what has changed.
-    </p>`;
-  }
-  const points = (value: (point: Trends["series"][number]) => number | null) =>
-    series.map((point) => ({ at: Date.parse(point.taken_at), value: value(point) }));
-  const one = (name: string, value: (point: Trends["series"][number]) => number | null) => [
-    { name, points: points(value) },
-  ];
-  const gone = trends.findings.gone;
-  return html`<p class="dim">
-      ${trends.snapshots} earlier reports; figures of change are since ${day(since)},
-      ${span(seconds * 1000)} ago.
-    </p>
-    <div class="charts">
-      ${lineChart(
-        "Size of all databases",
-        one("size", ({ bytes }) => bytes),
-        size,
-        1024,
-      )}
-      ${lineChart(
-        "Transactions per second",
-        one("transactions/s", (p) => p.transactions_per_second),
-        short,
-      )}
-      ${lineChart(
-        "Cache hit, %",
-        one("cache hit", (p) => p.cache_hit_percent),
-        short,
-      )}
-      ${lineChart(
-        "WAL per second",
-        one("WAL/s", (p) => p.wal_bytes_per_second),
-        size,
-        1024,
-      )}
-      ${lineChart(
-        "Connections",
-        one("connections", (p) => p.connections),
-        short,
-      )}
-      ${lineChart(
-        "Findings: critical / warning / info",
-        (["critical", "warning", "info"] as const).map((tone) => ({
-          name: tone,
-          tone,
-          points: points((p) => p[tone]),
-        })),
-        short,
-      )}
-    </div>
-    <div class="columns">
-      ${growth("Databases that grew most", trends.databases)}
-      ${growth("Tables that grew most", trends.relations)}
-    </div>
-    ${
-      gone.length === 0
-        ? null
-        : html`<h3>No longer found</h3>
-            <ul>
-              ${gone.slice(0, 50).map(
-                ({ severity, check, object }) =>
-                  html`<li>
-                    ${check}${object === null ? "" : `: ${object}`}
-                    <span class="dim">(${severity})</span>
-                  </li> `,
-              )}
-            </ul>`
-    }`;
-}
-
-function growth(title: string, rows: Trends["relations"]): Html | null {
-  if (rows.length === 0) return null;
-  return html`<div>
-    <h3>${title}</h3>
-    ${table(rows.slice(0, 10), [
-      { title: "name", kind: "name", cell: ({ name }) => name },
-      { title: "now", kind: "n", cell: ({ bytes }) => size(bytes) },
-      {
-        title: "change",
-        kind: "n",
-        cell: ({ grown_bytes }) => `${grown_bytes > 0 ? "+" : ""}${size(grown_bytes)}`,
-      },
-    ])}
-  </div>`;
-}
 
 export function statementsSection({ statements }: Snapshot, trends: Trends): Html {
   if (!statements.available) {
     return html`<p>${statements.reason}.</p>
       ${statements.hint === null ? null : html`<p>→ ${statements.hint}</p>`}`;
   }
-  const most = statements.top[0]?.total_ms ?? 1;
   return html`<p class="dim">
       ${grouped(statements.entries)} statements, ${grouped(statements.calls)} calls,
       ${span(statements.total_ms)} of
       execution${
         statements.stats_reset === null ? "" : ` since ${day(statements.stats_reset)}`
-      }${statements.evicted ? `; ${statements.evicted} evictions for lack of room` : ""}.
+      }${statements.evicted ? `; ${statements.evicted} evictions for lack of room` : ""}${
+        statements.hidden > 0
+          ? `; ${grouped(statements.hidden)} of other users may not be seen and are not listed`
+          : ""
+      }.
     </p>
     ${table(statements.top, [
       {
@@ -120,10 +32,10 @@ export function statementsSection({ statements }: Snapshot, trends: Trends): Htm
         title: "share",
         kind: "bar",
         cell: (row) =>
-          html`${bar([{ name: span(row.total_ms), value: row.total_ms, color: "c1" }], most)}<span
-              class="small"
-              >${row.share_percent} %</span
-            >`,
+          html`${bar(
+              [{ name: span(row.total_ms), value: row.total_ms, color: "c1" }],
+              statements.total_ms,
+            )}<span class="small">${shareOf(row)} %</span>`,
       },
       { title: "total", kind: "n", cell: ({ total_ms }) => span(total_ms) },
       { title: "calls", kind: "n", cell: ({ calls }) => grouped(calls) },
@@ -151,6 +63,10 @@ export function statementsSection({ statements }: Snapshot, trends: Trends): Htm
               { title: "mean", kind: "n", cell: ({ mean_ms }) => span(mean_ms) },
             ])}`
     }`;
+}
+
+function shareOf({ share_percent: share, total_ms }: Snapshot["statements"]["top"][number]) {
+  return share === 0 && total_ms > 0 ? "< 0.1" : share;
 }
 
 export function sizesSection({ sizes, server }: Snapshot): Html {

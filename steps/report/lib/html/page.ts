@@ -2,8 +2,8 @@ import type { Finding } from "../../../health/lib/findings.ts";
 import type { Skip } from "../../../health/lib/select.ts";
 import type { Snapshot } from "../shape.ts";
 import type { Trends } from "../trends.ts";
-import { short, size, span } from "../units.ts";
-import { sizesSection, statementsSection, trendsSection } from "./data-sections.ts";
+import { short, signed, size, span } from "../units.ts";
+import { sizesSection, statementsSection } from "./data-sections.ts";
 import { findingsSection } from "./findings.ts";
 import { html, type Html, raw } from "../../../html.ts";
 import {
@@ -14,6 +14,7 @@ import {
 } from "./server-sections.ts";
 import { STYLE } from "./style.ts";
 import { day, table } from "./table.ts";
+import { trendsSection } from "./trends-section.ts";
 
 /** What `health/check` gives. */
 export interface Health {
@@ -85,6 +86,7 @@ export function page(report: Report): string {
               `database ${server.database}`,
               `up ${span(server.uptime_seconds * 1000)}`,
               ...(server.identity === null ? [] : [`system ${server.identity}`]),
+              `read as ${server.user}`,
               day(server.taken_at),
             ].join(" · ")}
           </p>
@@ -149,7 +151,7 @@ function tiles({ health, snapshot, trends }: Report): Html {
       : {
           label: "all databases",
           value: sizes.total,
-          note: trends.size === null ? null : `${size(trends.size.bytes_per_day)} per day`,
+          note: growthNote(trends),
         },
     connections === null
       ? null
@@ -195,6 +197,13 @@ function tiles({ health, snapshot, trends }: Report): Html {
   </div>`;
 }
 
+function growthNote({ size: grown, seconds }: Trends): string | null {
+  if (grown === null || seconds === null) return null;
+  const { grown_bytes, bytes_per_day: daily } = grown;
+  const since = `${signed(grown_bytes)} in ${span(seconds * 1000)}`;
+  return daily === null ? since : `${since}, ${signed(daily)} per day`;
+}
+
 /** What this user or this server kept from being seen: nothing is left out without a word. */
 function unseen(health: Health, { missing }: Snapshot): Html {
   const notes = [
@@ -236,7 +245,11 @@ function unseen(health: Health, { missing }: Snapshot): Html {
         ? null
         : table(notes, [
             { title: "what", kind: "name", cell: ({ what }) => what },
-            { title: "", cell: ({ partial }) => (partial ? "in part" : "not at all") },
+            {
+              title: "",
+              kind: "short",
+              cell: ({ partial }) => (partial ? "in part" : "not at all"),
+            },
             { title: "why", cell: ({ reason }) => reason },
             {
               title: "to see it",

@@ -1,4 +1,7 @@
-/** Follows the reader's light or dark; on paper it is black on white with everything unfolded. */
+/**
+ * Follows the reader's light or dark; on paper it is black on white with everything unfolded, and without the foot, which would often
+ * have a page of its own and says nothing that the head does not.
+ */
 export const STYLE = `
 :root { color-scheme: light dark; --fg: #1b2330; --dim: #5a6678; --bg: #fff; --card: #f5f7fa; --line: #d8dee7; --track: #e4e9f0;
   --critical: #c0262d; --warning: #9a6200; --info: #2563a8; --ok: #1a7f4b; --c1: #2f6fb7; --c2: #e08a1e; --c3: #7b61b8; --c4: #2f9e77; --c5: #98a2b1; }
@@ -36,7 +39,7 @@ svg .line.critical, svg .line.warning, svg .line.info { stroke: var(--tone); } s
 table { border-collapse: collapse; width: 100%; font-size: .93rem; } .scroll { overflow-x: auto; }
 th, td { text-align: left; vertical-align: top; padding: .32rem .5rem; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 th { color: var(--dim); font-weight: 600; font-size: .92em; white-space: nowrap; }
-td:first-child, th:first-child { padding-left: 0; } td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; } td.name { min-width: 9rem; }
+td:first-child, th:first-child { padding-left: 0; } td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; } td.name { min-width: 9rem; } td.short { white-space: nowrap; }
 code, pre, .mono { font: 12.5px/1.45 ui-monospace, "SF Mono", "DejaVu Sans Mono", monospace; }
 pre { background: var(--bg); border: 1px solid var(--line); border-radius: 6px; padding: .5rem .7rem; margin: .4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 .query { max-height: 7.25em; overflow: auto; white-space: pre-wrap; min-width: 18rem; }
@@ -52,8 +55,8 @@ footer { margin-top: 3rem; padding-top: .6rem; border-top: 1px solid var(--line)
     --c1: #2f6fb7; --c2: #e08a1e; --c3: #7b61b8; --c4: #2f9e77; --c5: #98a2b1; }
   @page { margin: 14mm; }
   html { font-size: 12px; } th { white-space: normal; } th, td { padding: .25rem .3rem; } .bar { min-width: 4rem; } td.name { min-width: 6rem; }
-  body { max-width: none; padding: 0; font-size: 9.5pt; } nav { display: none; } a { color: inherit; }
-  h2, h3 { break-after: avoid; } tr, .finding, figure, .tile { break-inside: avoid; } .finding.long { break-inside: auto; }
+  body { max-width: none; padding: 0; font-size: 9.5pt; } nav, footer { display: none; } a { color: inherit; }
+  h2, h3, :is(h2, h3) + p.dim, .legend { break-after: avoid; } tr, .finding, figure, .tile, p.dim, dl { break-inside: avoid; } .finding.long { break-inside: auto; }
   .query { max-height: none; overflow: visible; min-width: 0; } .scroll { overflow: visible; } table { font-size: 8.5pt; } code, pre, .mono { font-size: 8pt; }
   details::details-content { content-visibility: visible; display: block; } summary { list-style: none; } svg, .legend i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .charts { grid-template-columns: 1fr 1fr; } .tiles { grid-template-columns: repeat(4, 1fr); gap: .4rem; }

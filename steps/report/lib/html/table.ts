@@ -2,8 +2,8 @@ import { html, type Html, type Part } from "../../../html.ts";
 
 export interface Column<T> {
   title: string;
-  /** Figures stand right; names are kept from being squeezed; bars have a width of their own. */
-  kind?: "n" | "name" | "bar";
+  /** Figures stand right; names are kept from being squeezed, what is short from being broken; bars have a width of their own. */
+  kind?: "n" | "name" | "short" | "bar";
   cell(row: T): Part;
 }
 
