@@ -67,11 +67,11 @@ export async function buildStatements(
     relation.parents.includes(table.oid),
   )) {
     const part = { ...def, schema: child.schema, table: child.name };
-    const partName = indexName(
-      part,
-      new Set(catalogue.indexes.map((index) => `${index.schema}.${index.name}`)),
-    );
-    statements.push(...(await buildStatements(part, partName, catalogue)));
+    const own = ownIndex(part, child.oid, catalogue);
+    const partName =
+      own ??
+      indexName(part, new Set(catalogue.indexes.map((index) => `${index.schema}.${index.name}`)));
+    if (own === null) statements.push(...(await buildStatements(part, partName, catalogue)));
     statements.push(
       await plain(
         `ALTER INDEX "${doubled(def.schema)}"."${doubled(name)}" ATTACH PARTITION "${doubled(child.schema)}"."${doubled(partName)}"`,
@@ -79,6 +79,34 @@ export async function buildStatements(
     );
   }
   return statements;
+}
+
+/** A partition's own index that is what its part of the new one would be; null also where that can't be told. */
+function ownIndex(def: IndexDef, relid: number, catalogue: Catalogue): string | null {
+  if (def.where !== null || def.keys.some((key) => key.column === null || key.suffix !== undefined))
+    return null;
+  const numbers = new Map(
+    catalogue.columns
+      .filter((column) => column.relid === relid)
+      .map((column) => [column.name, column.num]),
+  );
+  const wanted = [...def.keys.map((key) => key.column ?? ""), ...def.include].map((name) =>
+    numbers.get(name),
+  );
+  const found = catalogue.indexes.find(
+    (index) =>
+      index.relid === relid &&
+      index.valid &&
+      index.plain &&
+      index.parent === 0 &&
+      index.method === def.method &&
+      index.predicate === null &&
+      index.expressions === null &&
+      index.key_columns === def.keys.length &&
+      index.columns.length === wanted.length &&
+      index.columns.every((num, at) => num === wanted[at]),
+  );
+  return found?.name ?? null;
 }
 
 function doubled(name: string): string {

@@ -178,6 +178,19 @@ describe("a pgbench-like schema", () => {
       await on.client.query("ROLLBACK");
     });
   });
+  test("writes count wherever they stand in a statement", async () => {
+    const read = { sql: statements[5], calls: 1000 };
+    for (const sql of [
+      "INSERT INTO pgbench_history (tid, aid) VALUES (7, 4711)",
+      "WITH new AS (INSERT INTO pgbench_history (tid, aid) VALUES (7, 4711) RETURNING aid) SELECT aid FROM new, pgbench_branches",
+      "MERGE INTO pgbench_history h USING (VALUES (1)) v (aid) ON h.tid = v.aid WHEN NOT MATCHED THEN INSERT (tid, aid) VALUES (1, v.aid)",
+    ]) {
+      const more = { workload: [{ sql, calls: 50 }, read], min_improvement: 0 };
+      const advice = (await suggest.run(on.context(), more)) as unknown as Advice;
+      const found = advice.suggestions.find((one) => one.definition.includes("(aid)"));
+      expect(found?.write_overhead.rows, sql).toBe(50);
+    }
+  });
   test("what is written more than it is read is not indexed", async () => {
     const more = {
       workload: [
@@ -235,6 +248,49 @@ describe("kinds of indexes", () => {
       (await advise(["SELECT * FROM users WHERE name = 'n7'", "SELECT * FROM users WHERE id = 7"]))
         .suggestions,
     ).toEqual([]);
+  });
+  test("nor one that differs from it in nothing but how it is written", async () => {
+    await on.client.query(`CREATE TABLE d (id int PRIMARY KEY, amt int, s text, k int);
+      INSERT INTO d SELECT i, i % 900, 's' || i, i % 5 FROM generate_series(1, 40000) i;
+      CREATE INDEX d_amt ON d (amt DESC NULLS LAST); CREATE INDEX d_lower ON d (lower(s)); CREATE INDEX d_part ON d (id) WHERE k = 3; CREATE INDEX d_pattern ON d (s text_pattern_ops)`);
+    // Bloated, so that a fresh copy of it would be cheaper.
+    await on.client.query("ALTER INDEX d_lower SET (fillfactor = 10); REINDEX INDEX d_lower");
+    await on.client.query("VACUUM ANALYZE d");
+    const statements = [
+      "SELECT * FROM d ORDER BY amt DESC NULLS LAST LIMIT 50",
+      "SELECT * FROM d WHERE lower(s) = 's7'",
+      "SELECT id FROM d WHERE k = 3 ORDER BY id LIMIT 5",
+    ];
+    const before = await costs(statements);
+    const advice = await advise(statements, { min_improvement: 0 });
+    expect(advice.cost.before / sum(before)).toBeWithin(0.99, 1.01);
+    expect(advice.suggestions.map((one) => one.definition)).not.toContain(
+      "ON public.d USING btree (lower(s))",
+    );
+    await built(advice.suggestions, expectNoDuplicate);
+    // An operator class of its own is no prefix of anything.
+    const other = await advise(["SELECT s, id FROM d WHERE s = 's9' ORDER BY id"], {
+      min_improvement: 0,
+    });
+    expect(other.suggestions.flatMap((one) => one.replaces)).toEqual([]);
+    expect(other.removable.map((one) => one.index)).not.toContain("public.d_pattern");
+  });
+  test("an index that a partition has by itself stays there, whatever is pretended for the whole", async () => {
+    await on.client
+      .query(`CREATE TABLE ev (at date NOT NULL, kind int NOT NULL, note text) PARTITION BY RANGE (at);
+      CREATE TABLE ev_1 PARTITION OF ev FOR VALUES FROM ('2024-01-01') TO ('2024-02-01'); CREATE TABLE ev_2 PARTITION OF ev FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+      INSERT INTO ev SELECT date '2024-01-01' + i % 60, i % 300, 'n' FROM generate_series(1, 60000) i; CREATE INDEX ev_1_kind ON ev_1 (kind)`);
+    await on.client.query("VACUUM ANALYZE ev");
+    const statements = [
+      "SELECT * FROM ev WHERE at = '2024-01-09' AND kind = 7",
+      "SELECT * FROM ev_1 WHERE kind = 9",
+      "SELECT * FROM ev WHERE kind = 7",
+    ];
+    const real = await costs(statements);
+    const advice = await advise(statements);
+    for (const { sql, cost_before } of advice.queries)
+      expect(cost_before / real[statements.indexOf(sql)]!, sql).toBeWithin(0.99, 1.01);
+    await built(advice.suggestions, expectNoDuplicate);
   });
   test("what could go is named, and what a query needs is not", async () => {
     const advice = await advise([
@@ -302,8 +358,11 @@ describe("the workload", () => {
       "SELECT * FROM users WHERE email = 'x'",
       "SELECT * FROM gone WHERE id = 1",
       "SELECT * FROM pg_class WHERE relname = 'x'",
+      "/* app */ COPY (SELECT * FROM users) TO STDOUT",
+      "DEALLOCATE $1",
     ]);
     expect(advice.unproven).toEqual([
+      expect.objectContaining({ reason: expect.stringContaining("inside of another command") }),
       { sql: "SELECT * FROM gone WHERE id = 1", reason: expect.stringContaining("gone") },
     ]);
     expect(advice.queries).toHaveLength(1);
