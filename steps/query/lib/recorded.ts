@@ -42,8 +42,12 @@ export async function statementsExtension(session: PgSession): Promise<Extension
 
 /** What a role sees of others' statements without the privilege; their queryid is NULL. */
 export const HIDDEN_TEXT = "<insufficient privilege>";
-export const GRANT_HINT =
-  "To see others' statements needs pg_read_all_stats: GRANT pg_monitor TO the role, as a superuser.";
+
+/** What lets the role of this session see them. */
+export function grantHint({ info }: PgSession): string {
+  const grant = placeIdentifiers('GRANT pg_monitor TO :"role"', { role: info.user });
+  return `To see others' statements needs pg_read_all_stats: as a superuser, ${grant};`;
+}
 
 /**
  * The text of a recorded statement, and the database that it ran in (this one, if it ran in several).
@@ -65,7 +69,7 @@ export async function recordedStatement(
   const { query, database } = rows[0] ?? {};
   if (typeof query !== "string" || typeof database !== "string") {
     throw new PgdbaError("invalid_param", `pg_stat_statements has no statement ${queryid}`, {
-      hint: `List them with \`pgdba query slow-log\`; rare ones are dropped when pg_stat_statements.max is reached. ${GRANT_HINT}`,
+      hint: `List them with \`pgdba query slow-log\`; rare ones are dropped when pg_stat_statements.max is reached. ${grantHint(session)}`,
     });
   }
   return { text: query, database };
