@@ -59,6 +59,12 @@ describe.each([...VERSIONS])("PostgreSQL %d", (version) => {
       on.ctx,
     );
     expect([generic, findings[0]?.code]).toEqual([true, "statistics_missing"]);
+    await on.sql(
+      "SELECT count(*) AS by_year FROM facts WHERE extract(year FROM now() + i * interval '1 day') > 2024",
+    );
+    const recorded = await runStep(top, { limit: 1000 }, on.ctx);
+    const queryid = String(named(recorded.statements, "by_year")?.queryid);
+    expect((await runStep(analyze, { queryid }, on.ctx)).generic).toBe(true);
     const { plan } = await runStep(
       analyze,
       { sql: "DELETE FROM facts WHERE i < 10", analyze: true },
