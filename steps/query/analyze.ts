@@ -141,6 +141,11 @@ moved, and dead rows.`,
   },
   async run(ctx, input) {
     const timeoutMs = parseDuration(input.timeout ?? DEFAULT_TIMEOUT);
+    // The server would take 0 for none at all.
+    if (timeoutMs < 1)
+      throw new PgdbaError("invalid_param", "timeout: there is no time to do anything in", {
+        hint: "Give 1ms or more, such as 30s.",
+      });
     const { pg, text, origin } = await chosen(ctx, input.sql ?? null, input.queryid ?? null);
     const statement = await (origin === "recorded" ? readRecorded(text, pg) : readStatement(text));
     const { plan, facts, generic, verdict } = await explain(pg, {

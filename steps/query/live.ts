@@ -1,3 +1,4 @@
+import { PgdbaError } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/expr/units.ts";
 import { defineStep } from "../define.ts";
 import { normaliseQuery } from "../mask.ts";
@@ -45,6 +46,10 @@ that is seen twice as often takes twice the time of the server, in whatever piec
         description: "Least running time to have been seen",
       },
       limit: RANKED_BY.limit,
+      since: {
+        type: ["string", "null"],
+        description: "Refused: what runs is seen now, and has no past",
+      },
     },
   },
   output: {
@@ -88,6 +93,10 @@ that is seen twice as often takes twice the time of the server, in whatever piec
     },
   },
   async run(ctx, input) {
+    if ((input.since ?? null) !== null)
+      throw new PgdbaError("invalid_param", "What is running now can't be compared with the past", {
+        hint: "Leave --since out, or --live.",
+      });
     const pg = await session(ctx);
     const { looks = 20, every = "250ms", threshold = "0ms", limit = 20 } = input;
     const id = pg.info.version_num >= QUERY_ID ? "query_id::text" : "NULL::text";
