@@ -131,7 +131,11 @@ moved, and dead rows.`,
         items: { type: "object" },
         description: "{name, constraint, relation, calls, time_ms}",
       },
-      jit: { type: ["object", "null"], description: "{functions, total_ms, parts}" },
+      jit: {
+        type: ["object", "null"],
+        description:
+          "{functions, total_ms, parts, workers_ms, whose}: those of the leader, unless the plan gives but the sum (whose: all)",
+      },
       settings: {
         type: "object",
         additionalProperties: { type: "string" },
