@@ -17,23 +17,24 @@ export type Condition =
   /** `<>`, OR, comparisons of columns with each other, … */
   | { kind: "other" };
 
-export function conditionsOf(expression: JsonObject): Condition[] {
+/** By the columns of the table that the plan calls `alias`: those of others, in a correlated sub-query, are values to it. */
+export function conditionsOf(expression: JsonObject, alias: string): Condition[] {
   const bool = expression.BoolExpr;
   if (isObject(bool) && bool.boolop === "AND_EXPR" && Array.isArray(bool.args))
-    return bool.args.filter(isObject).flatMap(conditionsOf);
+    return bool.args.filter(isObject).flatMap((part) => conditionsOf(part, alias));
   const test = expression.NullTest;
   if (isObject(test) && isObject(test.arg) && test.arg.ColumnRef !== undefined)
-    return [plain(test.arg, true)];
-  if (expression.ColumnRef !== undefined) return [plain(expression, true)];
-  return [compared(expression.A_Expr)];
+    return [plain(test.arg, alias)];
+  if (expression.ColumnRef !== undefined) return [plain(expression, alias)];
+  return [compared(expression.A_Expr, alias)];
 }
 
-function compared(expression: Json | undefined): Condition {
+function compared(expression: Json | undefined, alias: string): Condition {
   if (!isObject(expression)) return { kind: "other" };
   const operator = nameOf(expression.name);
   const { lexpr, rexpr } = expression;
   const sides = [lexpr, rexpr].filter(isObject);
-  const columns = sides.map(columnsIn);
+  const columns = sides.map((side) => columnsIn(side, alias));
   const side = columns.findIndex((names) => names.length === 1);
   const [wrapper, column] = [sides[side], columns[side]?.[0]];
   if (sides.length !== 2 || columns[1 - side]?.length !== 0) return { kind: "other" };
@@ -50,9 +51,9 @@ function compared(expression: Json | undefined): Condition {
   return type === null ? { kind: "expression", column } : { kind: "cast", column, type };
 }
 
-function plain(reference: JsonObject, equal: boolean): Condition {
-  const [column] = columnsIn(reference);
-  return column === undefined ? { kind: "other" } : { kind: "plain", column, equal };
+function plain(reference: JsonObject, alias: string): Condition {
+  const [column] = columnsIn(reference, alias);
+  return column === undefined ? { kind: "other" } : { kind: "plain", column, equal: true };
 }
 
 /** True for a constant that begins with neither `%` nor `_`. */
@@ -71,12 +72,16 @@ export function castOf(expression: JsonObject): string | null {
   return isObject(cast.typeName) ? nameOf(cast.typeName.names) : null;
 }
 
-export function columnsIn(value: Json): string[] {
-  if (Array.isArray(value)) return value.flatMap(columnsIn);
+/** Names of the columns in an expression; with `alias` only those of that table. */
+export function columnsIn(value: Json, alias?: string): string[] {
+  if (Array.isArray(value)) return value.flatMap((item) => columnsIn(item, alias));
   if (!isObject(value)) return [];
-  return Object.entries(value).flatMap(([key, child]) =>
-    key === "ColumnRef" && isObject(child) ? [nameOf(child.fields)] : columnsIn(child),
-  );
+  return Object.entries(value).flatMap(([key, child]) => {
+    if (key !== "ColumnRef" || !isObject(child)) return columnsIn(child, alias);
+    const parts = Array.isArray(child.fields) ? child.fields : [];
+    const foreign = alias !== undefined && parts.length > 1 && nameOf(parts.slice(0, -1)) !== alias;
+    return foreign ? [] : [nameOf(parts)];
+  });
 }
 
 /** The last part of a qualified name. */

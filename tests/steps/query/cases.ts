@@ -216,6 +216,10 @@ export const CASES: Record<string, Case> = {
     sql: "SELECT * FROM customers WHERE email LIKE '%99977@example.com'",
     settings: serial,
   },
+  "filter-discards-correlated": {
+    sql: "SELECT l.id, (SELECT count(*) FROM orders o WHERE o.total = l.id AND o.note > '') FROM little l WHERE l.id <= 3",
+    settings: serial,
+  },
   "filter-discards-varchar": {
     sql: "SELECT * FROM customers WHERE name || '' = 'x' AND length(email) = 3",
     settings: serial,

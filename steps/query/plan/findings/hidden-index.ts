@@ -78,7 +78,7 @@ function comparisons(expression: JsonObject): { source: string; wrapped: Wrapped
   const compared = expression.A_Expr;
   if (!isObject(compared) || !COMPARISONS.has(nameOf(compared.name))) return [];
   const sides = [compared.lexpr, compared.rexpr].filter(isObject);
-  const columns = sides.map(columnsIn);
+  const columns = sides.map((side) => columnsIn(side));
   const side = columns.findIndex((names) => names.length === 1);
   const [wrapper, column] = [sides[side], columns[side]?.[0]];
   if (sides.length !== 2 || columns[1 - side]?.length !== 0) return [];

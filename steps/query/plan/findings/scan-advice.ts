@@ -10,8 +10,8 @@ export function scanAdvice(
 ): string {
   const table = node.relation?.name ?? "the table";
   const parsed = parse(text(node, "filter") ?? "");
-  const conditions = (parsed === null ? [] : conditionsOf(parsed)).map((one) =>
-    unlabelled(one, known?.types ?? {}),
+  const conditions = (parsed === null ? [] : conditionsOf(parsed, node.relation?.alias ?? "")).map(
+    (one) => unlabelled(one, known?.types ?? {}),
   );
   const advice = [
     ...plainAdvice(conditions, node, table),

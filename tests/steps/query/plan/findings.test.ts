@@ -142,6 +142,7 @@ test("what is advised fits what the filter compares", async () => {
     (await examine(name)).found.find(({ code }) => code === "filter_discards")?.advice;
   expect(await adviceOn("filter-discards")).toStartWith("Create an index on the columns of orders");
   expect(await adviceOn("filter-discards-index")).toStartWith("Extend orders_status by note");
+  expect(await adviceOn("filter-discards-correlated")).toContain("(total, note)");
   for (const name of ["filter-discards-index-only", "filter-discards-pattern"])
     expect(await adviceOn(name)).toMatch(/^A pattern .*pg_trgm.*\(email gin_trgm_ops\)\.$/);
   expect(await adviceOn("function-on-column")).toMatch(/^Compare email itself, or .*expression/);
