@@ -175,7 +175,15 @@ export interface Runbook {
   output: JsonObject;
   /** Inferred, or declared under `output_schema`. */
   outputSchema: JsonSchema;
+  /** What of the output people see, in this order; all of it without. */
+  shown?: Shown[];
   doc: Doc;
+}
+
+/** An output, and of the objects in it the columns. */
+export interface Shown {
+  name: string;
+  columns?: string[];
 }
 
 // ---------------------------------------------------------------- step types

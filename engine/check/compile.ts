@@ -10,6 +10,7 @@ import type {
   Library,
   Risk,
   Runbook,
+  Shown,
   StepNode,
   StepRegistry,
   StepType,
@@ -53,6 +54,7 @@ export async function compile(
     steps,
   );
   const outputSchema = await checkOutput(data, report, expressions, scope);
+  const shown = checkShown(data, report);
   warnUnused(params, [data["steps"], data["output"]], report);
 
   const diagnostics = report.sorted();
@@ -74,6 +76,7 @@ export async function compile(
     steps,
     output: output ?? {},
     outputSchema,
+    ...(shown === undefined ? {} : { shown }),
     doc,
   };
   return { runbook, diagnostics };
@@ -123,6 +126,23 @@ function* actions(steps: readonly StepNode[]): Generator<Extract<StepNode, { nod
       if (node.undo) yield* actions(node.undo);
     } else for (const list of [node.block, node.rescue, node.always]) yield* actions(list ?? []);
   }
+}
+
+/** Outputs are shown by their names. */
+function checkShown(data: JsonObject, report: Report): Shown[] | undefined {
+  if (!Array.isArray(data["shown"])) return undefined;
+  const known = Object.keys(isObject(data["output"]) ? data["output"] : {});
+  return data["shown"].flatMap((entry, at): Shown[] => {
+    const [name, columns] = isObject(entry) ? (Object.entries(entry)[0] ?? []) : [entry];
+    if (typeof name !== "string") return [];
+    if (!known.includes(name))
+      report.add(["shown", at], {
+        rule: "unknown-output",
+        message: `there is no output \`${name}\` to be shown`,
+        hint: didYouMean(name, known),
+      });
+    return [{ name, ...(Array.isArray(columns) ? { columns: columns.map(String) } : {}) }];
+  });
 }
 
 /** Checks `output` against `output_schema`. @returns the schema of what the runbook yields */

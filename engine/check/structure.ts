@@ -183,6 +183,22 @@ export const RUNBOOK: JsonSchema = {
       additionalProperties: { type: "object" },
       description: "JSON Schema of outputs, tighter than what is inferred.",
     },
+    shown: {
+      type: "array",
+      items: {
+        anyOf: [
+          text,
+          {
+            type: "object",
+            minProperties: 1,
+            maxProperties: 1,
+            additionalProperties: { type: "array", items: text, minItems: 1 },
+          },
+        ],
+      },
+      description:
+        "What `--format table` shows of the output, in this order: names, or a name with the columns of its rows.",
+    },
   },
   required: ["summary", "risk", "steps"],
   additionalProperties: false,

@@ -1,5 +1,5 @@
 import type { ExitCode, PgdbaError } from "../errors.ts";
-import type { Envelope, Json } from "../types.ts";
+import type { Envelope, Json, Shown } from "../types.ts";
 import type { Parsed } from "./args.ts";
 import type { Front } from "./front.ts";
 
@@ -10,6 +10,8 @@ export interface Result {
   command?: string;
   data?: Json;
   envelope?: Envelope;
+  /** What of the data people see. */
+  shown?: readonly Shown[] | undefined;
   /** What made it fail; its stack is shown under PGDBA_DEBUG. */
   error?: PgdbaError | null;
   /** Shown instead of JSON on a terminal and as `table`; with `raw`, always. */

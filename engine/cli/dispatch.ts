@@ -160,7 +160,8 @@ async function print(front: Front, result: Result, envelope: Envelope): Promise<
   const { streamStyle } = await import("../view/color.ts");
   const { color } = streamStyle(front.stdout, front.env);
   const columns = front.stdout.columns || Number(front.env["COLUMNS"]) || 100;
-  await write(front, await formatEnvelope(envelope, format, { color, columns, pretty: tty }));
+  const options = { color, columns, pretty: tty, shown: result.shown };
+  await write(front, await formatEnvelope(envelope, format, options));
 }
 
 /** @returns undefined when no flag asks; an unknown format was refused by then, or is reported as JSON */

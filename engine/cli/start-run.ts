@@ -92,7 +92,7 @@ export async function startRun(
           : undefined,
       },
     });
-    return outcome;
+    return { ...outcome, shown: request.runbook.shown };
   } finally {
     await progress.close();
     journal.close();

@@ -1,7 +1,8 @@
-import type { Envelope, JsonObject } from "../types.ts";
+import type { Envelope, JsonObject, Shown } from "../types.ts";
 import { paint } from "./color.ts";
 import { renderError } from "./failure.ts";
 import { asReport, renderReport } from "./report.ts";
+import { renderShown } from "./shown.ts";
 import { renderRun } from "./run-summary.ts";
 import { printable } from "./text.ts";
 import { type Canvas, isObject } from "./canvas.ts";
@@ -15,6 +16,8 @@ export interface FormatOptions {
   columns: number;
   /** Indents JSON, for a person at a terminal. */
   pretty: boolean;
+  /** What a table shows of the data, where that is declared. */
+  shown?: readonly Shown[] | undefined;
 }
 
 /** The envelope as text that ends in one newline. */
@@ -30,10 +33,15 @@ export async function formatEnvelope(
     // Words such as `no` are quoted, since many readers still are YAML 1.1.
     return stringify(envelope, { lineWidth: 0, compat: "yaml-1.1", aliasDuplicateObjects: false });
   }
-  return `${formatTable(envelope, { columns: Math.max(20, options.columns), paint: paint(options.color) }).join("\n")}\n`;
+  const canvas = { columns: Math.max(20, options.columns), paint: paint(options.color) };
+  return `${formatTable(envelope, canvas, options.shown).join("\n")}\n`;
 }
 
-function formatTable(envelope: Envelope, canvas: Canvas): string[] {
+function formatTable(
+  envelope: Envelope,
+  canvas: Canvas,
+  shown: readonly Shown[] | undefined,
+): string[] {
   const blocks: string[][] = [];
   if (envelope.error !== null) {
     const { run, ...error } = envelope.error;
@@ -46,6 +54,8 @@ function formatTable(envelope: Envelope, canvas: Canvas): string[] {
     if (isObject(error)) blocks.push(renderError(error, canvas));
     blocks.push(renderRun(value, canvas));
     blocks.push(renderValue({ target, started_at, params, output } as JsonObject, canvas));
+  } else if (shown !== undefined && isObject(value)) {
+    blocks.push(renderShown(value, shown, canvas));
   } else if (value !== null) {
     const report = asReport(value);
     blocks.push(report === null ? renderValue(value, canvas) : renderReport(report, canvas));

@@ -31,7 +31,7 @@ export function asReport(data: Json): Report | null {
   return list.every((finding) => finding !== null) ? { summary, findings: list, rest } : null;
 }
 
-function asFinding(value: Json): Finding | null {
+export function asFinding(value: Json): Finding | null {
   if (!isObject(value)) return null;
   const { severity, message } = value;
   return typeof severity === "string" && typeof message === "string"
@@ -41,7 +41,7 @@ function asFinding(value: Json): Finding | null {
 
 /** What a finding is called: its title, or the name of what found it. */
 export function findingTitle({ fields }: Finding): string | null {
-  for (const key of ["title", "name", "check", "id"]) {
+  for (const key of ["title", "name", "check", "id", "code"]) {
     const value = fields[key];
     if (typeof value === "string" && value !== "") return value;
   }
@@ -50,8 +50,19 @@ export function findingTitle({ fields }: Finding): string | null {
 
 /** Findings by severity, the worst first, each with its evidence and, indented, what to do. */
 export function renderReport(report: Report, canvas: Canvas): string[] {
+  const rest =
+    Object.keys(report.rest).length === 0 ? [] : ["", ...renderValue(report.rest, canvas)];
+  const summary = wrap(summaryText(report.summary), canvas.columns);
+  return [...summary, "", ...renderFindings(report.findings, canvas), ...rest];
+}
+
+/** With `evidence` false only what it means and what to do. */
+export function renderFindings(
+  list: readonly Finding[],
+  canvas: Canvas & { evidence?: boolean },
+): string[] {
   const { paint } = canvas;
-  const groups = bySeverity(report.findings).flatMap(([severity, findings]) => {
+  const groups = bySeverity([...list]).flatMap(([severity, findings]) => {
     const { mark, color } = severityMark(severity);
     const head = paint[color](paint.bold(`${mark} ${findings.length} ${printable(severity)}`));
     if (severity === "ok") {
@@ -63,13 +74,12 @@ export function renderReport(report: Report, canvas: Canvas): string[] {
     return [
       "",
       head,
-      ...findings.flatMap((finding) => indent(renderFinding(finding, narrowed(canvas, 2)), "  ")),
+      ...findings.flatMap((finding) =>
+        indent(renderFinding(finding, { ...canvas, ...narrowed(canvas, 2) }), "  "),
+      ),
     ];
   });
-  const found = report.findings.length === 0 ? ["", paint.green("✔ no findings")] : groups;
-  const rest =
-    Object.keys(report.rest).length === 0 ? [] : ["", ...renderValue(report.rest, canvas)];
-  return [...wrap(summaryText(report.summary), canvas.columns), ...found, ...rest];
+  return list.length === 0 ? [paint.green("✔ no findings")] : groups.slice(1);
 }
 
 /** A summary on one line: `worst critical · counts critical 2, warning 3`. */
@@ -84,16 +94,20 @@ export function summaryText(summary: Json): string {
     .join(" · ");
 }
 
-function renderFinding(finding: Finding, canvas: Canvas): string[] {
+function renderFinding(finding: Finding, canvas: Canvas & { evidence?: boolean }): string[] {
   const { paint } = canvas;
   const title = findingTitle(finding);
+  const { node, evidence, remedy, advice } = finding.fields;
+  const place = isObject(node) && typeof node["title"] === "string" ? ` · ${node["title"]}` : "";
   const inner = narrowed(canvas, 2);
   const message = wrap(printable(finding.message), inner.columns);
   return [
-    ...(title === null || title === finding.message ? [] : [paint.bold(printable(title))]),
+    ...(title === null || title === finding.message ? [] : [paint.bold(printable(title + place))]),
     ...indent(message, "  "),
-    ...indent(renderEvidence(finding.fields["evidence"], narrowed(inner, 2)), "    "),
-    ...renderRemedy(finding.fields["remedy"], inner).map((line) => `  ${line}`),
+    ...(canvas.evidence === false
+      ? []
+      : indent(renderEvidence(evidence, narrowed(inner, 2)), "    ")),
+    ...renderRemedy(remedy ?? advice, inner).map((line) => `  ${line}`),
   ];
 }
 

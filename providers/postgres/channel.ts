@@ -1,5 +1,5 @@
 import type { Client, Submittable } from "pg";
-import { type PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import { type ConnectionSpec, describe, destroy, requestCancel } from "./connect.ts";
 import { fromPostgres, sqlstateOf } from "./errors.ts";
 
@@ -70,8 +70,8 @@ export class Channel {
   }
 
   /** Statements of our own, made of constants and numbers; none when `sql` is empty. */
-  async control(sql: string, signal?: AbortSignal): Promise<void> {
-    if (sql !== "") await this.#cancellable(signal, undefined, this.#client.query(sql));
+  async control(sql: string, signal?: AbortSignal, timeoutMs?: number): Promise<void> {
+    if (sql !== "") await this.#cancellable(signal, timeoutMs, this.#client.query(sql));
   }
 
   /** Rolls back; a connection that can't even do that has done so by ending. */
@@ -104,7 +104,8 @@ export class Channel {
     timeoutMs: number | undefined,
     done: Promise<T>,
   ): Promise<T> {
-    const stop = (): void => void this.#cancel(done);
+    let cut = false;
+    const stop = (): void => void this.#cancel(done, () => (cut = true));
     signal?.addEventListener("abort", stop, { once: true });
     const timer =
       timeoutMs === undefined ? undefined : setTimeout(stop, timeoutMs + TIMEOUT_GRACE_MS);
@@ -112,6 +113,8 @@ export class Channel {
       return await done;
     } catch (error) {
       const known = this.#lost(error);
+      // It was us who ended the connection, which then reads as if the server had.
+      if (cut) throw signal?.aborted ? reasonOf(signal) : this.#silent(timeoutMs ?? 0, error);
       throw signal?.aborted && known.code === "timeout" ? reasonOf(signal) : known;
     } finally {
       clearTimeout(timer);
@@ -119,13 +122,27 @@ export class Channel {
     }
   }
 
-  async #cancel(done: Promise<unknown>): Promise<void> {
+  #silent(timeoutMs: number, cause: unknown): PgdbaError {
+    return new PgdbaError(
+      "timeout",
+      `${describe(this.#spec)} did not answer: not within the timeout of ${timeoutMs / 1000} s, and not when it was asked to cancel`,
+      {
+        hint: "The server stands still or the network does not let answers through; look at its host (load, memory, storage) and its log.",
+        retryable: true,
+        cause,
+      },
+    );
+  }
+
+  async #cancel(done: Promise<unknown>, onCut: () => void): Promise<void> {
     const { processID, secretKey } = this.#client as unknown as {
       processID: number;
       secretKey: number;
     };
     await requestCancel(this.#spec, processID, secretKey);
-    if (!(await within(done, CANCEL_GRACE_MS))) destroy(this.#client);
+    if (await within(done, CANCEL_GRACE_MS)) return;
+    onCut();
+    destroy(this.#client);
   }
 
   #lost(error: unknown): PgdbaError {

@@ -143,7 +143,7 @@ class Session implements PgSession {
   ): Promise<QueryResult> {
     const channel = this.#channel;
     return channel.exclusive(options.signal, async () => {
-      await channel.control(this.#timeouts.change(options));
+      await channel.control(this.#timeouts.change(options), undefined, options.timeoutMs);
       let result: QueryResult;
       try {
         result = await this.#statement(sql, values, options);
@@ -164,8 +164,9 @@ class Session implements PgSession {
     const { readOnly, timeoutMs, signal } = options;
     const channel = this.#channel;
     return channel.exclusive(signal, async () => {
-      await this.#ownTimeouts();
-      await channel.control(begin(readOnly ? "READ ONLY" : "READ WRITE", options).join("; "));
+      await this.#ownTimeouts(timeoutMs);
+      const opening = begin(readOnly ? "READ ONLY" : "READ WRITE", options).join("; ");
+      await channel.control(opening, undefined, timeoutMs);
       let result: T;
       try {
         result = await work(async (sql, values = [], more = {}) => {
@@ -191,7 +192,7 @@ class Session implements PgSession {
     const channel = this.#channel;
     const opening = begin("READ ONLY", options);
     return channel.exclusive(signal, async () => {
-      await this.#ownTimeouts();
+      await this.#ownTimeouts(timeoutMs);
       const pipeline = new Pipeline([...opening, ...statements, "ROLLBACK"]);
       let error: PgdbaError | null = null;
       try {
@@ -210,8 +211,8 @@ class Session implements PgSession {
   }
 
   /** Before BEGIN, or ROLLBACK would bring back what an earlier statement had set. */
-  #ownTimeouts(): Promise<void> {
-    return this.#channel.control(this.#timeouts.change({}));
+  #ownTimeouts(timeoutMs: number | undefined): Promise<void> {
+    return this.#channel.control(this.#timeouts.change({}), undefined, timeoutMs);
   }
 
   async #statement(

@@ -5,7 +5,8 @@ import type { PgSession } from "../../providers/postgres/session.ts";
 import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
 import { explain } from "./lib/explain.ts";
-import { recordedStatement } from "./lib/recorded.ts";
+import { inWords, type Origin } from "./lib/failure.ts";
+import { readRecorded, recordedStatement } from "./lib/recorded.ts";
 import { readStatement } from "./lib/statement.ts";
 import { draw } from "./plan/draw.ts";
 import { FINDING_CODES, SEVERITIES } from "./plan/finding.ts";
@@ -130,7 +131,11 @@ moved, and dead rows.`,
         items: { type: "object" },
         description: "{name, constraint, relation, calls, time_ms}",
       },
-      jit: { type: ["object", "null"], description: "{functions, total_ms, parts}" },
+      jit: {
+        type: ["object", "null"],
+        description:
+          "{functions, total_ms, parts, workers_ms, whose}: those of the leader, unless the plan gives but the sum (whose: all)",
+      },
       settings: {
         type: "object",
         additionalProperties: { type: "string" },
@@ -140,8 +145,13 @@ moved, and dead rows.`,
   },
   async run(ctx, input) {
     const timeoutMs = parseDuration(input.timeout ?? DEFAULT_TIMEOUT);
-    const { pg, text } = await chosen(ctx, input.sql ?? null, input.queryid ?? null);
-    const statement = await readStatement(text);
+    // The server would take 0 for none at all.
+    if (timeoutMs < 1)
+      throw new PgdbaError("invalid_param", "timeout: there is no time to do anything in", {
+        hint: "Give 1ms or more, such as 30s.",
+      });
+    const { pg, text, origin } = await chosen(ctx, input.sql ?? null, input.queryid ?? null);
+    const statement = await (origin === "recorded" ? readRecorded(text, pg) : readStatement(text));
     const { plan, facts, generic, verdict } = await explain(pg, {
       statement,
       params: (input.params as Json[] | null | undefined) ?? undefined,
@@ -149,6 +159,8 @@ moved, and dead rows.`,
       timeoutMs,
       settings: input.settings ?? {},
       signal: ctx.signal,
+    }).catch(async (error: unknown) => {
+      throw await inWords(error, { pg, statement, origin });
     });
     if (verdict?.movesSequences === true)
       ctx.warn("A sequence was moved: nextval is not undone by a rollback.");
@@ -183,14 +195,14 @@ async function chosen(
   ctx: StepContext,
   sql: string | null,
   queryid: string | number | null,
-): Promise<{ pg: PgSession; text: string }> {
+): Promise<{ pg: PgSession; text: string; origin: Origin }> {
   const pg = await session(ctx);
   if ((sql === null) === (queryid === null)) {
     throw new PgdbaError("invalid_param", "Name one statement: by sql or by queryid", {
       hint: "Give --sql 'SELECT …', or --queryid with the number that `pgdba query slow-log` shows.",
     });
   }
-  if (sql !== null) return { pg, text: sql };
+  if (sql !== null) return { pg, text: sql, origin: "given" };
   const { text, database } = await recordedStatement(pg, String(queryid));
-  return { pg: await session(ctx, database), text };
+  return { pg: await session(ctx, database), text, origin: "recorded" };
 }

@@ -1,7 +1,9 @@
+import { PgdbaError } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/expr/units.ts";
 import { defineStep } from "../define.ts";
+import { normaliseQuery } from "../mask.ts";
 import { session } from "../sql/session.ts";
-import { GRANT_HINT, HIDDEN_TEXT } from "./lib/recorded.ts";
+import { grantHint, HIDDEN_TEXT } from "./lib/recorded.ts";
 import { RANKED_BY } from "./lib/row.ts";
 
 /** 14 brought `query_id`, when compute_query_id is on. */
@@ -44,6 +46,10 @@ that is seen twice as often takes twice the time of the server, in whatever piec
         description: "Least running time to have been seen",
       },
       limit: RANKED_BY.limit,
+      since: {
+        type: ["string", "null"],
+        description: "Refused: what runs is seen now, and has no past",
+      },
     },
   },
   output: {
@@ -68,7 +74,7 @@ that is seen twice as often takes twice the time of the server, in whatever piec
           ],
           properties: {
             queryid: { type: ["string", "null"] },
-            query: { type: "string" },
+            query: { type: "string", description: "With $1, $2, … for its literals" },
             database: { type: ["string", "null"] },
             samples: { type: "integer", description: "Times it was seen, in any session" },
             sessions: {
@@ -87,6 +93,10 @@ that is seen twice as often takes twice the time of the server, in whatever piec
     },
   },
   async run(ctx, input) {
+    if ((input.since ?? null) !== null)
+      throw new PgdbaError("invalid_param", "What is running now can't be compared with the past", {
+        hint: "Leave --since out, or --live.",
+      });
     const pg = await session(ctx);
     const { looks = 20, every = "250ms", threshold = "0ms", limit = 20 } = input;
     const id = pg.info.version_num >= QUERY_ID ? "query_id::text" : "NULL::text";
@@ -98,17 +108,20 @@ that is seen twice as often takes twice the time of the server, in whatever piec
       const { rows } = await pg.query(
         `SELECT ${id} AS queryid, coalesce(query, '') AS query, datname AS database, coalesce(wait_event_type || '/' || wait_event, 'CPU') AS wait,
            (extract(epoch FROM clock_timestamp() - query_start) * 1000)::float8 AS ms
-         FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND ((backend_type = 'client backend' AND state = 'active') OR query = $1)`,
+         FROM pg_stat_activity WHERE pid <> pg_backend_pid()
+           AND ((backend_type = 'client backend' AND state = 'active') OR (query = $1 AND datid IS NOT NULL AND usesysid IS NOT NULL))`,
         [HIDDEN_TEXT],
         { signal: ctx.signal },
       );
       const here = new Map<string, number>();
-      for (const { queryid, query, database, wait, ms } of rows as unknown as Sighting[]) {
-        if (query === HIDDEN_TEXT) {
+      for (const { queryid, query: typed, database, wait, ms } of rows as unknown as Sighting[]) {
+        // Of a session that hides its text its kind is hidden too; the server's own processes have no user or no database.
+        if (typed === HIDDEN_TEXT) {
           hidden++;
           continue;
         }
         sightings++;
+        const query = normaliseQuery(typed);
         const key = JSON.stringify([queryid ?? query, database]);
         const known = seen.get(key) ?? {
           queryid,
@@ -129,7 +142,7 @@ that is seen twice as often takes twice the time of the server, in whatever piec
     }
     if (hidden > 0)
       ctx.warn(
-        `Sessions of others were seen whose statements are hidden from ${pg.info.user}. ${GRANT_HINT}`,
+        `Sessions of others were seen whose statements are hidden from ${pg.info.user}. ${grantHint(pg)}`,
       );
     const least = parseDuration(threshold);
     const statements = [...seen.values()]

@@ -7,7 +7,7 @@ import { session } from "../sql/session.ts";
 import { rank, rowsOf } from "./lib/changed.ts";
 import { type Counters, readCounters } from "./lib/counters.ts";
 import { between, type Interval } from "./lib/interval.ts";
-import { GRANT_HINT } from "./lib/recorded.ts";
+import { grantHint } from "./lib/recorded.ts";
 import { CHANGES, RANKED_BY } from "./lib/row.ts";
 import { parseSince, type Since } from "./lib/since.ts";
 import { earlier, keep } from "./lib/snapshots.ts";
@@ -79,7 +79,8 @@ known. Changes nothing on the server; with \`--plan\` nothing is kept.`,
       );
     }
     const interval = between(before, live);
-    warn(ctx, interval, hidden);
+    warn(ctx, interval);
+    if (hidden > 0) ctx.warn(`${hidden} statements of others are left out. ${grantHint(pg)}`);
     const { changes, total_ms, from, to, reset, evicted, dealloc } = interval;
     const top = rank(changes, { order, least: parseDuration(threshold), limit });
     return {
@@ -139,11 +140,7 @@ async function kept(ctx: StepContext, folder: string, counters: Counters): Promi
   }
 }
 
-function warn(
-  ctx: StepContext,
-  { reset, from, evicted, dealloc, untold }: Interval,
-  hidden: number,
-): void {
+function warn(ctx: StepContext, { reset, from, evicted, dealloc, untold }: Interval): void {
   if (reset) ctx.warn(`The statistics were reset in between; the figures count from ${from}.`);
   if (evicted > 0)
     ctx.warn(
@@ -153,5 +150,4 @@ function warn(
     ctx.warn(
       `${untold} statements are left out: the earlier snapshot could not see them, so it is not known how much of their time is new.`,
     );
-  if (hidden > 0) ctx.warn(`${hidden} statements of others are left out. ${GRANT_HINT}`);
 }

@@ -1,8 +1,9 @@
 import { parseDuration } from "../../engine/expr/units.ts";
 import { defineStep } from "../define.ts";
+import { maskQuery } from "../mask.ts";
 import { placeIdentifiers } from "../sql/input.ts";
 import { session } from "../sql/session.ts";
-import { GRANT_HINT, HIDDEN_TEXT, statementsExtension } from "./lib/recorded.ts";
+import { grantHint, HIDDEN_TEXT, statementsExtension } from "./lib/recorded.ts";
 import { RANKED_BY, ROW, ROW_KEYS } from "./lib/row.ts";
 import { infoSql, topSql } from "./lib/top-sql.ts";
 
@@ -69,7 +70,8 @@ since, so that shares are too high: raise \`pg_stat_statements.max\`.`,
     });
     const { stats_reset = null, dealloc = null, all_ms = 0, hidden = 0 } = about.rows[0] ?? {};
     if (Number(hidden) > 0)
-      ctx.warn(`${String(hidden)} statements of others are left out. ${GRANT_HINT}`);
-    return { statements: top.rows, hidden, total_ms: all_ms, stats_reset, dealloc };
+      ctx.warn(`${String(hidden)} statements of others are left out. ${grantHint(pg)}`);
+    const statements = top.rows.map((row) => ({ ...row, query: maskQuery(String(row["query"])) }));
+    return { statements, hidden, total_ms: all_ms, stats_reset, dealloc };
   },
 });

@@ -76,6 +76,7 @@ const SHARED = ["engine/types.ts", "engine/errors.ts", "engine/expr/units.ts"];
 const FOR_STEPS = [
   "steps/define.ts",
   "steps/html.ts",
+  "steps/mask.ts",
   "steps/settings-file.ts",
   "steps/snapshots.ts",
   "steps/sql/session.ts",

@@ -1,5 +1,6 @@
 import type { JsonObject } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
+import { maskQuery } from "../../mask.ts";
 import { readTexts } from "./counters.ts";
 import type { Change } from "./interval.ts";
 import type { Order } from "./top-sql.ts";
@@ -48,7 +49,7 @@ export async function rowsOf(
     const about = texts.get(id);
     return {
       queryid: id.split("/")[1] ?? "",
-      query: about?.query ?? "<dropped while it was read>",
+      query: about === undefined ? "<dropped while it was read>" : maskQuery(about.query),
       database: about?.database ?? null,
       calls,
       total_ms: change.total_ms,

@@ -15,7 +15,8 @@ const RELATIONS = `SELECT n.nspname AS schema, c.relname AS name, pg_relation_si
     THEN EXISTS (SELECT FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname) END AS has_statistics,
   coalesce((SELECT json_agg(json_build_object('index', x.relname, 'column', a.attname, 'type', format_type(a.atttypid, a.atttypmod)))
     FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
-    WHERE i.indrelid = c.oid AND i.indisvalid), '[]') AS leading_columns
+    WHERE i.indrelid = c.oid AND i.indisvalid), '[]') AS leading_columns,
+  (SELECT json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS types
 FROM unnest($1::text[], $2::text[]) AS wanted (schema, name)
 JOIN pg_namespace n ON n.nspname = wanted.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name`;
 

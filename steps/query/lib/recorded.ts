@@ -1,6 +1,8 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
+import { spellings } from "../../../providers/twin/plan.ts";
 import { placeIdentifiers } from "../../sql/input.ts";
+import { readStatement, type Statement } from "./statement.ts";
 
 /** The schema that pg_stat_statements lives in, and its version as a number: 1.10 is 110. */
 export interface Extension {
@@ -42,8 +44,12 @@ export async function statementsExtension(session: PgSession): Promise<Extension
 
 /** What a role sees of others' statements without the privilege; their queryid is NULL. */
 export const HIDDEN_TEXT = "<insufficient privilege>";
-export const GRANT_HINT =
-  "To see others' statements needs pg_read_all_stats: GRANT pg_monitor TO the role, as a superuser.";
+
+/** What lets the role of this session see them. */
+export function grantHint({ info }: PgSession): string {
+  const grant = placeIdentifiers('GRANT pg_monitor TO :"role"', { role: info.user });
+  return `To see others' statements needs pg_read_all_stats: as a superuser, ${grant};`;
+}
 
 /**
  * The text of a recorded statement, and the database that it ran in (this one, if it ran in several).
@@ -65,8 +71,20 @@ export async function recordedStatement(
   const { query, database } = rows[0] ?? {};
   if (typeof query !== "string" || typeof database !== "string") {
     throw new PgdbaError("invalid_param", `pg_stat_statements has no statement ${queryid}`, {
-      hint: `List them with \`pgdba query slow-log\`; rare ones are dropped when pg_stat_statements.max is reached. ${GRANT_HINT}`,
+      hint: `List them with \`pgdba query slow-log\`; rare ones are dropped when pg_stat_statements.max is reached. ${grantHint(session)}`,
     });
   }
   return { text: query, database };
+}
+
+/**
+ * Reads a recorded text, spelt so that it can be planned: what stands there for typed literals the grammar refuses.
+ * @throws PgdbaError as `readStatement` does
+ */
+export async function readRecorded(text: string, { info }: PgSession): Promise<Statement> {
+  const read = await Promise.all(
+    spellings(text, Math.floor(info.version_num / 10_000)).map(readStatement),
+  );
+  // Our grammar takes some of what the server's does not: the text as it is comes last.
+  return read.findLast(({ names }) => names !== null) ?? read[0]!;
 }

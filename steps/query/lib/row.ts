@@ -29,7 +29,10 @@ export const RANKED_BY = {
 /** The figures of one statement, as query.top and query.snapshot list them. */
 export const ROW = {
   queryid: { type: "string" },
-  query: { type: "string", description: "With $1, $2, … for its constants" },
+  query: {
+    type: "string",
+    description: "With $1, $2, … for its constants; a command's strings are masked",
+  },
   database: nullable("string"),
   calls: { type: "integer" },
   total_ms: { type: "number" },

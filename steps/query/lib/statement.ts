@@ -1,6 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Json, JsonObject } from "../../../engine/types.ts";
 import { isObject } from "../plan/tree.ts";
+import { type Table, tablesIn } from "./tables.ts";
 
 /** What is known of a statement before a server has seen it. */
 export interface Statement {
@@ -18,6 +19,8 @@ export interface Names {
   relations: string[];
   /** Of column references where no plan shows them (MERGE, ON CONFLICT): `row.f` may be a call of the function `f`. */
   columns: string[];
+  /** What it reads and writes, as it names them. */
+  tables: Table[];
 }
 
 const KINDS = new Set(["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"]);
@@ -66,10 +69,14 @@ export async function readStatement(text: string): Promise<Statement> {
   }
   const { params, functions, operators, relations } = found;
   const columns = found.conflict || kind === "MergeStmt" ? found.columns : [];
-  return { text, params, names: { functions, operators, relations, columns } };
+  return {
+    text,
+    params,
+    names: { functions, operators, relations, columns, tables: tablesIn(first.stmt) },
+  };
 }
 
-interface Found extends Names {
+interface Found extends Omit<Names, "tables"> {
   params: number;
   into: boolean;
   conflict: boolean;

@@ -102,7 +102,13 @@ function totals(plan: Plan): string[] {
   const said = [
     ...(plan.planning_ms === null ? [] : [`planning ${ms(plan.planning_ms)}`]),
     ...(plan.execution_ms === null ? [] : [`execution ${ms(plan.execution_ms)}`]),
-    ...(plan.jit?.total_ms ? [`of it JIT ${ms(plan.jit.total_ms)}`] : []),
+    ...(plan.jit?.total_ms
+      ? [
+          plan.jit.whose === "all"
+            ? `JIT ${ms(plan.jit.total_ms)} over all processes`
+            : `of it JIT ${ms(plan.jit.total_ms)}`,
+        ]
+      : []),
     ...(plan.triggers.length === 0
       ? []
       : [`of it triggers ${ms(plan.triggers.reduce((sum, { time_ms }) => sum + time_ms, 0))}`]),

@@ -9,6 +9,8 @@ export const FINDING_CODES = [
   "hash_spill",
   "aggregate_spill",
   "nested_loop_scan",
+  "nested_loop_index",
+  "sub_plan_loops",
   "bitmap_lossy",
   "heap_fetches",
   "cte_filter_late",
@@ -54,6 +56,8 @@ export interface RelationFacts {
   has_statistics: boolean | null;
   /** Leading columns of the valid indexes that are plain columns. */
   leading_columns: { index: string; column: string; type: string }[];
+  /** Types of the columns by their names; not there when it is not known. */
+  types?: Record<string, string>;
 }
 
 export interface Facts {

@@ -5,12 +5,14 @@ import { misestimates } from "./findings/estimates.ts";
 import { heapFetches } from "./findings/heap-fetches.ts";
 import { hiddenIndexes } from "./findings/hidden-index.ts";
 import { jitCost } from "./findings/jit.ts";
+import { repeatedLookups } from "./findings/nested-loop-index.ts";
 import { nestedLoops } from "./findings/nested-loop.ts";
 import { largeOffsets } from "./findings/offset.ts";
 import { planningTime } from "./findings/planning.ts";
 import { discards } from "./findings/scans.ts";
 import { spills } from "./findings/spills.ts";
 import { statistics } from "./findings/statistics.ts";
+import { repeatedSubPlans } from "./findings/sub-plan.ts";
 import { triggerTime } from "./findings/triggers.ts";
 import { missingWorkers } from "./findings/workers.ts";
 import { loadParser } from "./expression.ts";
@@ -20,6 +22,8 @@ const RULES: readonly Rule[] = [
   discards,
   hiddenIndexes,
   nestedLoops,
+  repeatedLookups,
+  repeatedSubPlans,
   misestimates,
   spills,
   statistics,

@@ -1,6 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Json, JsonObject } from "../../../engine/types.ts";
 import { attribute } from "./exclusive.ts";
+import { jitOf } from "./jit.ts";
 import { titleOf } from "./title.ts";
 import {
   type Actual,
@@ -71,7 +72,7 @@ export function parsePlan(explained: Json): Plan {
     planning_ms: numberOf(output["Planning Time"]),
     execution_ms: execution,
     triggers: triggersOf(output.Triggers),
-    jit: jitOf(output.JIT),
+    jit: jitOf(output.JIT, root),
     settings: isObject(output.Settings)
       ? Object.fromEntries(Object.entries(output.Settings).map(([name, v]) => [name, String(v)]))
       : {},
@@ -198,18 +199,6 @@ function triggersOf(value: Json | undefined): Plan["triggers"] {
     calls: numberOf(trigger.Calls) ?? 0,
     time_ms: numberOf(trigger.Time) ?? 0,
   }));
-}
-
-/** 17 made `Generation` an object of its own with a total. */
-function jitOf(value: Json | undefined): Plan["jit"] {
-  if (!isObject(value)) return null;
-  const timing = isObject(value.Timing) ? value.Timing : {};
-  const parts = Object.entries(timing).map(([key, part]): [string, number] => [
-    snake(key),
-    (isObject(part) ? numberOf(part.Total) : numberOf(part)) ?? 0,
-  ]);
-  const { total, ...rest } = Object.fromEntries(parts);
-  return { functions: numberOf(value.Functions) ?? 0, total_ms: total ?? null, parts: rest };
 }
 
 function snake(key: string): string {

@@ -91,7 +91,15 @@ export interface Plan {
   execution_ms: number | null;
   triggers: Trigger[];
   /** JIT compilation: functions and milliseconds; null when there was none. */
-  jit: { functions: number; total_ms: number | null; parts: Record<string, number> } | null;
+  jit: {
+    functions: number;
+    total_ms: number | null;
+    parts: Record<string, number>;
+    /** What the workers spent on it, meanwhile and in sum. */
+    workers_ms: number;
+    /** `all`: the plan does not tell the leader's figures from the workers', and these are the sum. */
+    whose: "leader" | "all";
+  } | null;
   /** Settings that are not at their default, as EXPLAIN (SETTINGS) lists them. */
   settings: Record<string, string>;
 }

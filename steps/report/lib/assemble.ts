@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../../engine/types.ts";
 import { backups } from "./backups.ts";
 import { counters } from "./counters.ts";
-import { maskSetting } from "./mask.ts";
+import { maskSetting } from "../../mask.ts";
 import type { Answers } from "./read.ts";
 import type { Snapshot } from "./shape.ts";
 import { statements, texts } from "./statements.ts";

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../../engine/types.ts";
 import { hitPercent } from "./assemble.ts";
-import { maskQuery } from "./mask.ts";
+import { maskQuery } from "../../mask.ts";
 import { isStatement, statementKey } from "./counters.ts";
 import type { Answers } from "./read.ts";
 

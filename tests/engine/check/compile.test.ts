@@ -113,10 +113,21 @@ output:
   anything: steps.free.output
 output_schema:
   anything: {type: string, description: What it said}
+shown:
+  - nested
+  - anything: [said, when]
 `;
     const { runbook, diagnostics } = await compileText(text);
     expect(diagnostics).toEqual([]);
     expect(runbook?.steps[2]).toMatchObject({ when: "true", retry: { attempts: 2 } });
+    expect(runbook?.shown).toEqual([
+      { name: "nested" },
+      { name: "anything", columns: ["said", "when"] },
+    ]);
+    const misspelt = await compileText(text.replace("  - nested", "  - nestd"));
+    expect(misspelt.diagnostics).toMatchObject([
+      { rule: "unknown-output", hint: expect.stringContaining("nested") },
+    ]);
     expect(runbook?.outputSchema.properties).toMatchObject({
       nested: { properties: { count: { type: "integer" }, list: { type: "array" } } },
       anything: { type: "string" },

@@ -206,6 +206,23 @@ describe("ends", () => {
     ]);
   });
 
+  test("a server that stands still: it did not answer in time", async () => {
+    const stopped = await openSession(spec);
+    process.kill(stopped.info.pid, "SIGSTOP");
+    try {
+      const answer = await stopped
+        .query("SELECT 1", [], { timeoutMs: 50 })
+        .catch((error: unknown) => error);
+      expect(answer).toMatchObject({
+        code: "timeout",
+        message: expect.stringContaining("did not answer"),
+      });
+      expect(stopped.alive()).toBe(false);
+    } finally {
+      process.kill(stopped.info.pid, "SIGCONT");
+    }
+  }, 20_000);
+
   test("a wait for a lock", async () => {
     const other = await openSession(spec);
     await session.query("CREATE TABLE fought (n int)");

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
 import analyze from "../../../steps/query/analyze.ts";
 import { BUILTIN, SEQUENCES } from "../../../steps/query/lib/harmless.ts";
@@ -14,6 +15,12 @@ const messageOf = async (promise: Promise<unknown>) =>
   promise.then(
     () => "nothing",
     (error: Error) => error.message,
+  );
+
+const hint = async (promise: Promise<unknown>) =>
+  promise.then(
+    () => "nothing",
+    (error: PgdbaError) => error.hint,
   );
 
 /** Everything that a statement could have left in the database, except what is allowed to stay. */
@@ -445,6 +452,29 @@ describe("who asks", () => {
     await on.sql("DROP OWNED BY plain_user; DROP ROLE plain_user");
   });
 
+  test("what it may not read or write: which GRANT", async () => {
+    await on.sql(
+      `CREATE ROLE "plain-1" LOGIN PASSWORD 'p'; CREATE SCHEMA shut; CREATE TABLE shut.away (id int); GRANT SELECT ON items TO "plain-1"`,
+    );
+    const bare = await bench(18, on.database, { user: "plain-1", password: "p" });
+    const hintOf = (sql: string) => hint(run({ sql }, bare.ctx));
+    expect(await hintOf("SELECT * FROM items JOIN log ON true")).toBe(
+      'As the owner: GRANT SELECT ON log TO "plain-1";',
+    );
+    expect(await hintOf("SELECT * FROM shut.away")).toBe(
+      'As the owner: GRANT USAGE ON SCHEMA shut TO "plain-1";',
+    );
+    await on.sql(`GRANT USAGE ON SCHEMA shut TO "plain-1"`);
+    expect(await hintOf("INSERT INTO shut.away SELECT id FROM items")).toBe(
+      'As the owner: GRANT INSERT ON shut.away TO "plain-1";',
+    );
+    expect(await hintOf("DELETE FROM items WHERE id = 1")).toBe(
+      'As the owner: GRANT DELETE ON items TO "plain-1";',
+    );
+    await bare.close();
+    await on.sql(`DROP OWNED BY "plain-1"; DROP ROLE "plain-1"; DROP SCHEMA shut CASCADE`);
+  });
+
   test("by queryid, in the database where the statement ran", async () => {
     await on.sql("CREATE EXTENSION pg_stat_statements SCHEMA public");
     await on.sql("SELECT count(*) AS found_by_queryid FROM items WHERE price > 4000");
@@ -455,6 +485,26 @@ describe("who asks", () => {
     expect(statement).toBe("SELECT count(*) AS found_by_queryid FROM items WHERE price > $1");
     expect([generic, plan.type]).toEqual([true, "Aggregate"]);
     expect(await codeOf(run({ queryid: "1" }))).toBe("invalid_param");
+
+    const recordedAs = async (sql: string) => {
+      await on.sql(sql);
+      const rows = await on.sql(
+        `SELECT queryid::text FROM pg_stat_statements WHERE query LIKE '%${/AS (\w+)/.exec(sql)?.[1]}%' AND query NOT LIKE '%pg_stat%' AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      );
+      return String(rows[0].queryid);
+    };
+    for (const everyday of [
+      "SELECT now() - interval '1 day' AS by_interval",
+      "SELECT count(*) AS by_date FROM items WHERE now() > date '2024-01-01' AND now() > timestamp '2024-01-01'",
+      "SELECT count(*) AS by_extract FROM items WHERE extract(year FROM now() + price * interval '1 s') = 2024",
+    ])
+      expect((await run({ queryid: await recordedAs(everyday) })).generic).toBe(true);
+    const untold = run({ queryid: await recordedAs("SELECT jsonb_build_array(1, 'x') AS by_any") });
+    expect(await hint(untold)).toContain("by --sql");
+    await on.sql("CREATE TABLE gone (id int)");
+    const passing = await recordedAs("SELECT count(id) AS by_gone FROM gone");
+    await on.sql("DROP TABLE gone");
+    expect(await hint(run({ queryid: passing }))).toContain("by --sql");
 
     const other = await bench();
     await other.sql("CREATE EXTENSION pg_stat_statements; CREATE TABLE elsewhere (n int)");

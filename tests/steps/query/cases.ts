@@ -154,6 +154,30 @@ export const CASES: Record<string, Case> = {
     sql: "SELECT count(*) FROM little l JOIN (VALUES (1), (2), (3)) v (n) ON l.id % 4 < v.n",
     settings: loopsOnly,
   },
+  "nested-loop-index": {
+    sql: "SELECT sum(o.total) FROM customers c JOIN orders o ON o.customer_id = c.id",
+    settings: { ...loopsOnly, enable_memoize: "off" },
+  },
+  "nested-loop-index-misestimate": {
+    sql: "SELECT count(c.email) FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.note || '' <> 'x' AND o.total + 0 >= 0 AND length(o.note) = length(o.note) + 0",
+    settings: { ...serial, enable_memoize: "off" },
+  },
+  "nested-loop-index-not": {
+    sql: "SELECT count(*) FROM little l JOIN customers c ON c.id = l.id WHERE l.id <= 5000",
+    settings: { ...loopsOnly, enable_memoize: "off" },
+  },
+  "sub-plan-loops": {
+    sql: "SELECT c.id, (SELECT sum(o.total) FROM orders o WHERE o.customer_id = c.id) FROM customers c",
+    settings: serial,
+  },
+  "sub-plan-loops-seq": {
+    sql: "SELECT l.id, (SELECT max(b.low) FROM bands b WHERE b.high > l.id) FROM little l WHERE l.id <= 2000",
+    settings: serial,
+  },
+  "sub-plan-loops-not": {
+    sql: "SELECT count(*) FROM orders WHERE customer_id NOT IN (SELECT id FROM little)",
+    settings: { ...serial, work_mem: "64MB" },
+  },
   "bitmap-lossy": { sql: onPlaces, settings: { ...bitmaps, work_mem: "64kB" } },
   "bitmap-lossy-parallel": {
     sql: onPlaces,
@@ -182,6 +206,27 @@ export const CASES: Record<string, Case> = {
   "cte-filter-late-not": {
     sql: "WITH everything AS MATERIALIZED (SELECT * FROM orders) SELECT count(*) FROM everything WHERE id > 77",
     settings: { ...serial, work_mem: "64MB" },
+  },
+  "filter-discards-index-only": {
+    sql: "SELECT count(email) FROM customers WHERE email LIKE '%77@example.com'",
+    settings: { ...indexOnly },
+    before: ["VACUUM customers"],
+  },
+  "filter-discards-pattern": {
+    sql: "SELECT * FROM customers WHERE email LIKE '%99977@example.com'",
+    settings: serial,
+  },
+  "filter-discards-correlated": {
+    sql: "SELECT l.id, (SELECT count(*) FROM orders o WHERE o.total = l.id AND o.note > '') FROM little l WHERE l.id <= 3",
+    settings: serial,
+  },
+  "filter-discards-varchar": {
+    sql: "SELECT * FROM customers WHERE name || '' = 'x' AND length(email) = 3",
+    settings: serial,
+  },
+  "filter-discards-index": {
+    sql: "SELECT * FROM orders WHERE status = 'done' AND note = 'note 77'",
+    settings: { ...serial, enable_seqscan: "off", enable_bitmapscan: "off" },
   },
   "function-on-column": {
     sql: "SELECT * FROM customers WHERE lower(email) = 'user77@example.com'",
@@ -229,6 +274,11 @@ export const CASES: Record<string, Case> = {
   "jit-cost": {
     sql: "SELECT count(*), sum(total), avg(total) FROM orders WHERE note LIKE '%7%'",
     settings: compiled,
+    jit: true,
+  },
+  "jit-cost-parallel": {
+    sql: "SELECT count(*), sum(total), avg(total) FROM orders WHERE note LIKE '%7%'",
+    settings: { ...compiled, ...parallel },
     jit: true,
   },
   "jit-cost-not": {

@@ -55,7 +55,9 @@ test("from the command line: a snapshot with each run, what happened since, and 
     snapshot: expect.stringContaining(at.home),
   });
   const both = await run("query", "slow-log", "--live", "--looks", "1", "--since", "last");
-  expect(both.envelope.error?.code).toBe("assertion_failed");
+  expect([both.exit, both.envelope.error?.code]).toEqual([2, "invalid_param"]);
+  const hasty = await run("query", "analyze", "SELECT 1", "--timeout", "0s");
+  expect([hasty.exit, hasty.envelope.error?.code]).toEqual([2, "invalid_param"]);
   const live = await run("query", "slow-log", "--live", "--looks", "1");
   expect(live.envelope.data).toMatchObject({ interval: null, snapshot: null });
 

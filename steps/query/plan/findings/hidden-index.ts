@@ -1,4 +1,5 @@
-import type { Json, JsonObject } from "../../../../engine/types.ts";
+import type { JsonObject } from "../../../../engine/types.ts";
+import { castOf, columnsIn, isRelabelling, nameOf } from "../conditions.ts";
 import {
   at,
   factsOf,
@@ -15,8 +16,6 @@ import { isSmall, removedRows } from "./scans.ts";
 /** Most rows are wanted above this share: an index would not help, hidden or not. */
 const SELECTIVE = 0.1;
 const COMPARISONS = new Set(["=", "<", ">", "<=", ">="]);
-/** Of the same bytes: the planner looks through a cast from one to the other (pg_cast, castmethod `b`). */
-const RELABELLED = new Set(["character varying", "text", "name", "varchar"]);
 
 /** Conditions that an index on the column would serve, were the column not wrapped into a function or a cast. */
 export const hiddenIndexes: Rule = (plan, facts, parse) =>
@@ -79,7 +78,7 @@ function comparisons(expression: JsonObject): { source: string; wrapped: Wrapped
   const compared = expression.A_Expr;
   if (!isObject(compared) || !COMPARISONS.has(nameOf(compared.name))) return [];
   const sides = [compared.lexpr, compared.rexpr].filter(isObject);
-  const columns = sides.map(columnsIn);
+  const columns = sides.map((side) => columnsIn(side));
   const side = columns.findIndex((names) => names.length === 1);
   const [wrapper, column] = [sides[side], columns[side]?.[0]];
   if (sides.length !== 2 || columns[1 - side]?.length !== 0) return [];
@@ -87,31 +86,4 @@ function comparisons(expression: JsonObject): { source: string; wrapped: Wrapped
   return [
     { source: `${column} ${nameOf(compared.name)} …`, wrapped: { column, cast: castOf(wrapper) } },
   ];
-}
-
-/** The type, when a column is only cast. */
-function castOf(expression: JsonObject): string | null {
-  const cast = expression.TypeCast;
-  if (!isObject(cast) || !isObject(cast.arg) || cast.arg.ColumnRef === undefined) return null;
-  return isObject(cast.typeName) ? nameOf(cast.typeName.names) : null;
-}
-
-function columnsIn(value: Json): string[] {
-  if (Array.isArray(value)) return value.flatMap(columnsIn);
-  if (!isObject(value)) return [];
-  return Object.entries(value).flatMap(([key, child]) =>
-    key === "ColumnRef" && isObject(child) ? [nameOf(child.fields)] : columnsIn(child),
-  );
-}
-
-/** The last part of a qualified name. */
-function nameOf(parts: Json | undefined): string {
-  const last = Array.isArray(parts) ? parts.at(-1) : undefined;
-  const word = isObject(last) ? last.String : undefined;
-  return isObject(word) && typeof word.sval === "string" ? word.sval : "";
-}
-
-function isRelabelling(from: string, to: string): boolean {
-  const plain = from.replace(/\(\d+\)$/, "");
-  return RELABELLED.has(plain) && RELABELLED.has(to);
 }

@@ -6,17 +6,20 @@ const MS = 10;
 /** Statements that spend their time on being compiled. */
 export const jitCost: Rule = (plan) => {
   const spent = plan.jit?.total_ms ?? 0;
-  const share = plan.execution_ms ? spent / plan.execution_ms : 0;
+  const summed = plan.jit?.whose === "all";
+  // A sum over processes that compile at the same time may be longer than the execution.
+  const share = plan.execution_ms ? Math.min(1, spent / plan.execution_ms) : 0;
   if (plan.jit === null || spent < MS || share <= SHARE) return [];
   return [
     {
       code: "jit_cost",
       severity: weigh(plan, share),
       node: null,
-      message: `JIT compiled ${plan.jit.functions} functions in ${ms(spent)}, ${percent(share)} of the execution time.`,
+      message: `JIT compiled ${plan.jit.functions} functions in ${ms(spent)}, ${summed ? "in sum over all processes" : `${percent(share)} of the execution time`}.`,
       evidence: {
         functions: plan.jit.functions,
         jit_ms: spent,
+        workers_ms: plan.jit.workers_ms,
         execution_ms: plan.execution_ms,
         parts: plan.jit.parts,
       },

@@ -5,9 +5,11 @@ import {
   percent,
   type Facts,
   type Finding,
+  type ParseExpression,
   type Rule,
   weigh,
 } from "../finding.ts";
+import { scanAdvice } from "./scan-advice.ts";
 import { type Actual, number, type Plan, type PlanNode, text, withAncestors } from "../tree.ts";
 
 /** Thresholds of pgMustard and pganalyze for rows read and thrown away. */
@@ -19,12 +21,12 @@ const SMALL_PAGES = 1000;
 const SMALL_ROWS = 100_000;
 
 /** Scans that read much and keep little; without execution by the planner's own estimates. */
-export const discards: Rule = (plan, facts) =>
+export const discards: Rule = (plan, facts, parse) =>
   [...withAncestors(plan.root)].flatMap(([node, above]) => {
     if (node.relation === null || isSmall(node, facts)) return [];
     const counted =
       node.actual === null ? expected(node, above, facts) : happened(node, node.actual);
-    return counted === null ? [] : judge(node, counted, plan);
+    return counted === null ? [] : judge(node, counted, { plan, facts, parse });
   });
 
 interface Counted {
@@ -44,7 +46,11 @@ function expected(node: PlanNode, above: readonly PlanNode[], facts: Facts): Cou
   return { removed: rows - node.estimated.rows, kept: node.estimated.rows };
 }
 
-function judge(node: PlanNode, { removed, kept }: Counted, plan: Plan): Finding[] {
+function judge(
+  node: PlanNode,
+  { removed, kept }: Counted,
+  { plan, facts, parse }: { plan: Plan; facts: Facts; parse: ParseExpression },
+): Finding[] {
   const read = removed + kept;
   const share = read === 0 ? 0 : removed / read;
   if (removed < ROWS || share < SHARE) return [];
@@ -66,10 +72,7 @@ function judge(node: PlanNode, { removed, kept }: Counted, plan: Plan): Finding[
         loops: actual?.loops ?? null,
         filter,
       },
-      advice:
-        node.type === "Seq Scan"
-          ? `Create an index on the columns of ${table} that the filter compares: columns compared for equality first; or a partial one when its constants never change.`
-          : `Extend ${node.index ?? "the index"} by the columns of the filter, so that rows are sorted out before the table is read.`,
+      advice: scanAdvice(node, parse, factsOf(node, facts)),
     },
   ];
 }

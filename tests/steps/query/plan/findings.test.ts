@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { FINDING_CODES, type FindingCode } from "../../../../steps/query/plan/finding.ts";
+import { draw } from "../../../../steps/query/plan/draw.ts";
 import { parsePlan } from "../../../../steps/query/plan/parse.ts";
 import { findings } from "../../../../steps/query/plan/findings.ts";
 import { captured, examine, names } from "./load.ts";
@@ -34,6 +35,13 @@ const SHOWN: [name: string, code: FindingCode, title: string | null, evidence: o
     "Seq Scan on orders",
     { rows_kept: 1, loops: null },
   ],
+  [
+    "filter-discards-index-only",
+    "filter_discards",
+    "Index Only Scan using customers_email on customers",
+    {},
+  ],
+  ["filter-discards-pattern", "filter_discards", "Seq Scan on customers", {}],
   ["sort-spill", "sort_spill", "Sort", { rows: 200_000, work_mem_kb: 512, sorts: 1 }],
   ["sort-spill-13", "sort_spill", "Sort", { rows: 200_000, method: "external merge" }],
   ["sort-spill-parallel", "sort_spill", "Sort", { sorts: 3 }],
@@ -48,6 +56,14 @@ const SHOWN: [name: string, code: FindingCode, title: string | null, evidence: o
     { loops: 2000, rows_visited: 1_000_000 },
   ],
   ["nested-loop-scan-material", "nested_loop_scan", "Materialize", { loops: 2000 }],
+  [
+    "nested-loop-index",
+    "nested_loop_index",
+    "Index Scan using orders_customer on orders o",
+    { loops: 150_000, outer_rows: 150_000 },
+  ],
+  ["sub-plan-loops", "sub_plan_loops", "Aggregate", { loops: 150_000, tables: ["orders"] }],
+  ["sub-plan-loops-seq", "sub_plan_loops", "Aggregate", { loops: 2000, tables: ["bands"] }],
   ["bitmap-lossy", "bitmap_lossy", "Bitmap Heap Scan on orders", { work_mem_kb: 64 }],
   [
     "bitmap-lossy-parallel",
@@ -94,6 +110,7 @@ const SHOWN: [name: string, code: FindingCode, title: string | null, evidence: o
   ["large-offset", "large_offset", "Limit", { rows_skipped: 50_000, rows_returned: 10 }],
   ["large-offset-estimate", "large_offset", "Limit", { rows_skipped: 50_000, rows_returned: null }],
   ["jit-cost", "jit_cost", null, { functions: expect.any(Number) }],
+  ["jit-cost-parallel", "jit_cost", null, { workers_ms: expect.any(Number) }],
   [
     "workers-not-launched",
     "workers_not_launched",
@@ -118,6 +135,45 @@ describe("what a plan shows is found", () => {
     expect(finding?.advice.length).toBeGreaterThan(40);
     expect(finding?.message).not.toContain("NaN");
   });
+});
+
+test("what is advised fits what the filter compares", async () => {
+  const adviceOn = async (name: string) =>
+    (await examine(name)).found.find(({ code }) => code === "filter_discards")?.advice;
+  expect(await adviceOn("filter-discards")).toStartWith("Create an index on the columns of orders");
+  expect(await adviceOn("filter-discards-index")).toStartWith("Extend orders_status by note");
+  expect(await adviceOn("filter-discards-correlated")).toContain("(total, note)");
+  for (const name of ["filter-discards-index-only", "filter-discards-pattern"])
+    expect(await adviceOn(name)).toMatch(/^A pattern .*pg_trgm.*\(email gin_trgm_ops\)\.$/);
+  expect(await adviceOn("function-on-column")).toMatch(/^Compare email itself, or .*expression/);
+  expect(await adviceOn("cast-on-column")).toContain("Compare id itself, not cast to text");
+  expect(await adviceOn("filter-discards-varchar")).not.toContain("Create an index on the columns");
+});
+
+test("why no hash join: what was estimated, what is off", async () => {
+  const adviceOn = async (name: string) =>
+    (await examine(name)).found.find(({ code }) => code === "nested_loop_index")?.advice;
+  expect(await adviceOn("nested-loop-index")).toContain(
+    "enable_hashjoin and enable_mergejoin are off",
+  );
+  expect(await adviceOn("nested-loop-index-misestimate")).toContain("see misestimate");
+});
+
+test("compiling is never said to take more than the whole", async () => {
+  const { plan, found } = await examine("jit-cost-parallel");
+  expect(plan.jit?.total_ms).toBeLessThan(plan.execution_ms ?? 0);
+  expect(plan.jit?.workers_ms).toBeGreaterThan(plan.execution_ms ?? 0);
+  expect(plan.jit?.whose).toBe("leader");
+  expect(draw(plan)).toContain(`of it JIT ${plan.jit?.total_ms?.toFixed(1)} ms`);
+  // Without VERBOSE the plan does not tell whose it is.
+  const { explained } = await captured("jit-cost-parallel");
+  const bare = parsePlan(JSON.parse(JSON.stringify(explained).replaceAll('"Workers":', '"W":')));
+  expect(draw(bare)).toMatch(/, JIT \d.* over all processes/);
+  const [jit] = (await findings(bare, (await captured("jit-cost-parallel")).facts)).filter(
+    ({ code }) => code === "jit_cost",
+  );
+  expect(jit?.message).toEndWith("in sum over all processes.");
+  expect(found.find(({ code }) => code === "jit_cost")?.message).toMatch(/, \d\d %/);
 });
 
 describe("what a plan does not show is not found", () => {

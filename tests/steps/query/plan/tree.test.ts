@@ -143,6 +143,8 @@ describe("reading", () => {
       functions: 3,
       total_ms: 9.5,
       parts: { generation: 4, inlining: 2 },
+      workers_ms: 0,
+      whose: "leader",
     });
   });
 

@@ -1,0 +1,89 @@
+const MASKED = "***";
+
+/** A setting's value without passwords and keys, as in `primary_conninfo` or a command that is given them. */
+export function maskSetting(value: string): string {
+  return value
+    .replace(
+      /\b(\w*(?:passw|secret|token|key)\w*\s*=\s*)('(?:[^'\\]|\\.|'')*'|"[^"]*"|[^\s'"]+)/gi,
+      `$1${MASKED}`,
+    )
+    .replace(/(:\/\/[^:/@\s]*):[^@\s]*@/g, `$1:${MASKED}@`);
+}
+
+/**
+ * PostgreSQL's tokens as far as literals are told from the rest. What is not ended (a text that was cut) goes on to the end. Words come
+ * before dollar quotes: in `a$b$` there is none.
+ */
+const TOKENS = new RegExp(
+  [
+    /(?<comment>--[^\n]*|\/\*[^]*?(?:\*\/|$))/,
+    /(?:[uU]&)?"(?:[^"]|"")*(?:"|$)/,
+    /(?<escaped>[eE]'(?:[^'\\]|\\[^]|'')*(?:'|\\?$))/,
+    /(?<string>(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*(?:'|$))/,
+    /(?<dollar>\$(?<tag>(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?)\$[^]*?(?:\$\k<tag>\$|$))/,
+    /\$\d+/,
+    /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/,
+    /(?<number>(?:\d[\w.]*|\.\d[\w.]*)(?:(?<=[eE])[+-]\d+)?)/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+  "g",
+);
+
+type Kind = "comment" | "escaped" | "string" | "dollar" | "number";
+const KINDS: Kind[] = ["comment", "escaped", "string", "dollar", "number"];
+
+/** Each literal and comment as `replace` has it; null leaves it. */
+function tokens(text: string, replace: (kind: Kind, token: string) => string | null): string {
+  return text.replace(TOKENS, (token, ...rest: unknown[]) => {
+    const groups = rest.at(-1) as Partial<Record<Kind, string>>;
+    const kind = KINDS.find((name) => groups[name] !== undefined);
+    return (kind === undefined ? null : replace(kind, token)) ?? token;
+  });
+}
+
+/**
+ * Where the first literal begins of a text whose literals can't be told for sure: a backslash in a plain string means one thing or another
+ * by the session's settings. -1 when they can.
+ */
+function doubtful(text: string): number {
+  let doubt = false;
+  tokens(text, (kind, token) => {
+    // Comments nest, which no expression follows.
+    doubt ||= kind === "string" && token.includes("\\");
+    doubt ||= kind === "comment" && token.startsWith("/*") && token.lastIndexOf("/*") > 0;
+    return null;
+  });
+  return doubt ? text.search(/'|\$[\w\u0080-\uffff]*\$|--|\/\*/) : -1;
+}
+
+function withoutLiterals(text: string, replace: (kind: Kind) => string | null): string {
+  const first = doubtful(text);
+  const sure = first === -1 ? text : text.slice(0, first);
+  const masked = tokens(sure, (kind) => (kind === "comment" ? "" : replace(kind)));
+  return `${masked.trimStart()}${first === -1 ? "" : `'${MASKED}'`}`;
+}
+
+/** What pg_stat_statements normalises; all else it keeps as it was typed. */
+const NORMALISED =
+  /^(?:\s|\(|--[^\n]*\n|\/\*[^]*?\*\/)*(?:select|insert|update|delete|merge|values|with)\b/i;
+const SENSITIVE = /passw|secret|token|connection|mapping|crypt|pgp_/i;
+
+/**
+ * A text of pg_stat_statements without what may be a password. It puts $1 for constants in queries, but keeps commands such as ALTER
+ * ROLE as they were typed: those lose all of their strings (and comments, which may hold the old ones). So do queries whose words
+ * give reason to.
+ */
+export function maskQuery(text: string): string {
+  const query = NORMALISED.test(text);
+  if (query && !SENSITIVE.test(text)) return text;
+  const masked = withoutLiterals(text, (kind) => (kind === "number" ? null : `'${MASKED}'`));
+  return query ? masked : maskSetting(masked);
+}
+
+/** A statement as it was typed, with $1, $2, … for its literals, numbers too: what pg_stat_statements would make of it. */
+export function normaliseQuery(text: string): string {
+  if (!NORMALISED.test(text)) return maskQuery(text);
+  let last = Math.max(0, ...[...text.matchAll(/\$(\d{1,5})\b/g)].map(([, n]) => Number(n)));
+  return withoutLiterals(text, () => `$${++last}`);
+}
