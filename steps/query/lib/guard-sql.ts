@@ -36,16 +36,19 @@ WHERE p.proname = ANY ($1::text[]) ORDER BY p.provolatile = 'v' DESC, shown`;
 
 /**
  * Functions behind the operators named $1, other than built-in ones, as far as they may be meant: where an operand is of a type
- * involved ($2), where the name is nobody else's or comes with a schema ($3), and where values that are of no type of users' fit:
- * rows, arrays and values for domains are taken for such, and an operand of a built-in type lets a literal stand for the other one,
- * unless a built-in operator takes two of it.
+ * involved ($2), where the name is nobody else's or comes with a schema ($3), and where operands of built-in types fit: rows fit
+ * composite types, values those of domains, and beside an operand of such a type a literal may be of any other. A built-in operator
+ * that takes two operands of that type is preferred, so that then there is nothing to fear.
  */
 export const OPERATORS = `SELECT o.oprname AS operator, p.proname AS function, o.oprrest <> 0 OR o.oprjoin <> 0 AS estimated
 FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode
-CROSS JOIN LATERAL (SELECT bool_and(free) AS free, bool_or(free AND NOT EXISTS (
-    SELECT FROM pg_operator b WHERE b.oprname = o.oprname AND b.oprleft = x.oid AND b.oprright = x.oid AND b.oid < 16384)) AS alone
-  FROM (SELECT t.oid, t.oid < 16384 OR t.typtype IN ('c', 'd') OR t.typcategory = 'A' AS free
+CROSS JOIN LATERAL (SELECT bool_and(as_type IS NOT NULL) AS fit, bool_and(x.oid = as_type) AS builtin, count(DISTINCT as_type) AS types,
+    bool_or(as_type IS NOT NULL AND NOT EXISTS (SELECT FROM pg_operator b
+      WHERE b.oprname = o.oprname AND b.oprleft = as_type AND b.oprright = as_type AND b.oid < 16384)) AS alone
+  FROM (SELECT t.oid, CASE WHEN t.oid < 16384 THEN t.oid WHEN t.typtype = 'c' THEN 'record'::regtype::oid
+      WHEN t.typtype = 'd' THEN t.typbasetype WHEN t.typcategory = 'A' THEN 'anyarray'::regtype::oid END AS as_type
     FROM pg_type t WHERE t.oid IN (o.oprleft, o.oprright)) AS x) AS operands
-WHERE o.oprname = ANY ($1::text[]) AND o.oid >= 16384 AND (operands.free OR operands.alone
+WHERE o.oprname = ANY ($1::text[]) AND o.oid >= 16384 AND (operands.alone
+  OR operands.fit AND (operands.builtin OR operands.types > 1 OR o.oprleft = 0)
   OR o.oprleft = ANY ($2::oid[]) OR o.oprright = ANY ($2::oid[]) OR o.oprname = ANY ($3::text[])
   OR NOT EXISTS (SELECT FROM pg_operator b WHERE b.oprname = o.oprname AND b.oid < 16384))`;

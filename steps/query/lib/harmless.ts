@@ -26,10 +26,10 @@ export const SEQUENCES: ReadonlySet<string> = new Set(["nextval"]);
 
 /**
  * Functions said to be STABLE or IMMUTABLE that run what a text names: SQL, a table or view, a domain by its name or OID. From
- * pg_proc.dat, `provolatile => 's'` and `'i'`, and from contrib.
+ * pg_proc.dat, `provolatile => 's'` and `'i'`, and from contrib; ts_stat and ts_rewrite with a text are volatile.
  */
 const RUNS_TEXT =
-  /^((table|schema|database|cursor|query)_to_xml\w*|ts_stat|ts_rewrite|pg_input_(is_valid|error_info)|(domain|array|record|range|multirange)_(in|recv)|satisfies_hash_partition|fmgr_\w+_validator)$/;
+  /^((table|schema|database|cursor|query)_to_xml\w*|pg_input_(is_valid|error_info)|(domain|array|record|range|multirange)_(in|recv)|satisfies_hash_partition|fmgr_\w+_validator)$/;
 
 const EXTENSIONS_RUN_TEXT: Readonly<Record<string, RegExp>> = {
   tablefunc: /^(crosstab|connectby)/,

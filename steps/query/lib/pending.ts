@@ -16,16 +16,25 @@ export interface Way {
   ofRow?: boolean;
 }
 
-/** What is to be looked at, each once, and again only when more of it happens than was known. */
+/** What is to be looked at, each once, and again when it is worse than was known. */
 export class Pending {
-  readonly #seen = new Map<string, number>();
+  readonly #seen = new Map<string, Way>();
   #next = new Map<string, Way>();
 
   add(key: string, way: Way): void {
-    const rank = way.level * 4 + (way.fills === true ? 0 : 2) + (way.ofRow === true ? 0 : 1);
-    if ((this.#seen.get(key) ?? -1) >= rank) return;
-    this.#seen.set(key, rank);
-    this.#next.set(key, way);
+    const known = this.#seen.get(key);
+    // Planning moves no sequence, whatever it plans.
+    const fills = way.fills === true || way.level === PLANNED;
+    const worst: Way = {
+      by: way.by,
+      level: Math.max(way.level, known?.level ?? PLANNED) as Level,
+      fills: fills && (known?.fills ?? true),
+      ofRow: way.ofRow === true && (known?.ofRow ?? true),
+    };
+    if (known?.level === worst.level && known.fills === worst.fills && known.ofRow === worst.ofRow)
+      return;
+    this.#seen.set(key, worst);
+    this.#next.set(key, worst);
   }
 
   take(): Map<string, Way> {
