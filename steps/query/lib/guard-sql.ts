@@ -17,12 +17,17 @@ WHERE relname = ANY ($1::text[]) AND oid >= 16384 AND relkind IN ('r', 'p', 'v',
 UNION ALL
 SELECT 'type', typname, oid::text FROM pg_type WHERE typname = ANY ($2::text[]) AND oid >= 16384`;
 
-/** Functions by name ($1). Of an aggregate the functions it is made of. An extension is believed for what is written in C. */
+/**
+ * Functions by name ($1). Of an aggregate the functions it is made of. An extension is
+ * believed for what only a superuser can write: its owner may be anybody, and may add functions to it. A body is that of BEGIN ATOMIC
+ * where the source is empty.
+ */
 export const FUNCTIONS = `SELECT p.proname AS name, p.oid::regprocedure::text AS shown, p.oid < 16384 AS builtin,
   p.provolatile = 'v' AS volatile, p.proretset AS set, p.prokind = 'a' AS aggregate, l.lanname AS language,
-  CASE WHEN l.lanname = 'c' THEN e.extname END AS extension, 2281 = ANY (p.proargtypes::oid[]) AS internal, p.prosrc AS symbol,
+  CASE WHEN NOT l.lanpltrusted THEN e.extname END AS extension, 2281 = ANY (p.proargtypes::oid[]) AS internal, p.prosrc AS symbol,
   EXISTS (SELECT FROM pg_type t WHERE t.oid = p.proargtypes[0] AND t.typtype IN ('c', 'd', 'p')) AS takes_row,
-  CASE WHEN p.oid >= 16384 AND p.prokind <> 'a' AND l.lanname <> 'c' THEN pg_get_functiondef(p.oid) END AS source,
+  CASE WHEN p.oid >= 16384 AND p.prokind <> 'a' AND l.lanpltrusted THEN
+    CASE p.prosrc WHEN '' THEN pg_get_functiondef(p.oid) ELSE pg_get_function_arguments(p.oid) || ' ' || p.prosrc END END AS source,
   CASE WHEN p.proargdefaults IS NOT NULL AND p.oid >= 16384 THEN pg_get_function_arguments(p.oid) END AS arguments,
   CASE WHEN p.oid >= 16384 AND p.prokind = 'a' THEN ARRAY(SELECT f.proname::text FROM pg_proc f
     WHERE f.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn))

@@ -96,7 +96,7 @@ export class Search {
         this.sequences ||= way.fills === true && row.volatile && row.builtin;
         const inner: Way = { by: row.shown, level: UNSEEN };
         for (const part of row.parts) this.functions.add(part, inner);
-        if (row.source !== null && row.language !== "internal") this.addText(row.source, inner);
+        if (row.source !== null) this.addText(row.source, inner);
       } else if (row.language === "sql" && row.source !== null) {
         // It may be inlined, and what it calls be evaluated.
         this.addText(row.source, { by: row.shown, level: PLANNED });

@@ -22,6 +22,9 @@ const SETUP = `
   CREATE FUNCTION mal.escaped() RETURNS int STABLE LANGUAGE plpgsql AS $$BEGIN RETURN mal.U&"a\\0063t"(); END$$;
   CREATE FUNCTION mal."a""ct"() RETURNS int LANGUAGE sql AS 'SELECT mal.act()';
   CREATE FUNCTION mal.doubled() RETURNS int STABLE LANGUAGE plpgsql AS $$BEGIN RETURN mal."a""ct"(); END$$;
+  CREATE EXTENSION citext; CREATE FUNCTION mal.member() RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN mal.act(); END';
+  ALTER EXTENSION citext ADD FUNCTION mal.member();
+  CREATE FUNCTION public.field(items) RETURNS int STABLE LANGUAGE plpgsql AS 'BEGIN RETURN mal.act(); END';
   CREATE VIEW mal.acting AS SELECT mal.act() AS n;
   CREATE FUNCTION mal.byview() RETURNS SETOF int STABLE LANGUAGE sql AS 'SELECT n FROM mal.acting';
   CREATE FUNCTION mal.${LONG}() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN mal.act(); END';
@@ -77,6 +80,8 @@ const PLANNING: [why: string, sql: string][] = [
   ["mal.kill()", "SELECT 1 WHERE mal.kill() = 1"],
   ["mal.kill()", "UPDATE items SET name = 'x' WHERE id IN (SELECT id FROM mal.innocent)"],
   ["mal.act()", "SELECT mal.quoted()"],
+  ["mal.member() calls mal.act()", "SELECT mal.member()"],
+  ["field(public.items) calls mal.act()", "SELECT i.field FROM items i"],
   ["can't be read", "SELECT mal.escaped()"],
   ["can't be read", "SELECT mal.doubled()"],
   [`mal.${LONG}()`, "SELECT mal.longer()"],
