@@ -240,6 +240,22 @@ describe.each([13, 18] as Version[])("on %d", (version) => {
   });
 });
 
+test("bodies in SQL's own syntax and virtual columns are read too", async () => {
+  const on = await bench(18);
+  await on.sql(`CREATE FUNCTION act() RETURNS int LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_lock(7); RETURN 1; END';
+    CREATE FUNCTION atomic() RETURNS int STABLE BEGIN ATOMIC SELECT act(); END;
+    CREATE FUNCTION pure(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN n; END';
+    CREATE TABLE t (a int, b int, s int GENERATED ALWAYS AS (CASE WHEN a IN (1, 2) THEN b END) VIRTUAL);
+    CREATE TABLE checked (a int CHECK (pure(1) = a)); CREATE VIEW v AS SELECT s FROM t;
+    CREATE OR REPLACE FUNCTION pure(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN act(); END'`);
+  for (const sql of ["SELECT atomic()", "SELECT * FROM checked"])
+    await expect(runStep(analyze, { sql }, on.ctx)).rejects.toThrow("calls public.act()");
+  expect((await runStep(analyze, { sql: "SELECT * FROM v", analyze: true }, on.ctx)).analyzed).toBe(
+    true,
+  );
+  await on.close();
+}, 30_000);
+
 describe("words of a text that somebody wrote", () => {
   test("are found whatever the quotes and signs around them", () => {
     expect(wordsIn(`'"' evil() "`).words).toContain("evil");
