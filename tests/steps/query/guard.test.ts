@@ -140,7 +140,7 @@ describe.each([13, 18] as Version[])("on %d", (version) => {
   beforeAll(async () => {
     on = await bench(version);
     await on.sql(SETUP);
-  });
+  }, 60_000);
   afterAll(async () => {
     expect(await acted()).toEqual({ acted: 0, moved: false });
     await on.close();
