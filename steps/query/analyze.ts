@@ -20,10 +20,11 @@ export default defineStep({
   docs: `Gives the plan of one statement as a tree, as text, and as findings, each with its evidence and what to do. Name the statement by
 its text (\`sql\`) or by its \`queryid\` in pg_stat_statements. Parameters (\`$1\`) are planned for any value, or with \`params\` for those.
 
-Without \`analyze\` the statement is only planned. With it, it is executed in a transaction that is always rolled back, under the
+Without \`analyze\` the statement is only planned; that is refused where planning itself would run somebody's function that is
+said not to be volatile and does what such a function may not. With it, it is executed in a transaction that is always rolled back, under the
 timeout; that is refused for all that could act outside of the transaction: volatile functions but for a few that are known to be harmless
-(files, \`dblink\`, \`pg_sleep\`, large objects, advisory locks), triggers that call such, writes to foreign tables, everything that
-is not SELECT, INSERT, UPDATE, DELETE, MERGE or VALUES. What a rollback leaves is said as a warning: sequences that were
+(files, \`dblink\`, \`pg_sleep\`, large objects, advisory locks), triggers that call such, foreign tables other than plain files,
+\`nextval\` where the statement itself calls it, everything that is not SELECT, INSERT, UPDATE, DELETE, MERGE or VALUES. What a rollback leaves is said as a warning: sequences that were
 moved, and dead rows.`,
   example: `- query.analyze:
     sql: \${params.sql}

@@ -5,7 +5,7 @@ import type { Facts } from "../plan/finding.ts";
 import { parsePlan } from "../plan/parse.ts";
 import { isObject, type Plan } from "../plan/tree.ts";
 import { readFacts } from "./facts.ts";
-import { guard, type Verdict } from "./guard.ts";
+import { asCatalogue, guard, guardPlanning, type Verdict } from "./guard.ts";
 import { setPlanner } from "./planner-settings.ts";
 import type { Statement } from "./statement.ts";
 
@@ -99,19 +99,25 @@ async function within(
   { readOnly, prepared }: { readOnly: boolean; prepared: string | null },
 ): Promise<Explained | "writes"> {
   const generic = prepared !== null;
+  await guardPlanning(run, statement);
   const planned = generic
     ? await explainPrepared(run, prepared, statement)
     : await explained(run, ESTIMATE, statement, params);
   if (!analyze) {
     const plan = parsePlan(planned);
-    return { plan, facts: await readFacts(run, plan), generic, verdict: null };
+    return {
+      plan,
+      facts: await asCatalogue(run, () => readFacts(run, plan)),
+      generic,
+      verdict: null,
+    };
   }
   // A rule that makes several statements of one is refused before anything is executed.
   parsePlan(planned);
   const verdict = await guard(run, planned, statement);
   if (verdict.writes && readOnly) return "writes";
   const plan = parsePlan(await explained(run, EXECUTE, statement, params));
-  return { plan, facts: await readFacts(run, plan), generic, verdict };
+  return { plan, facts: await asCatalogue(run, () => readFacts(run, plan)), generic, verdict };
 }
 
 /** The extended protocol takes one statement and no more, so that nothing in the text can end the EXPLAIN. */

@@ -21,5 +21,29 @@ export const EXTENSIONS: Readonly<Record<string, readonly string[]>> = {
   moddatetime: ["moddatetime"],
 };
 
-/** Moves a sequence for good, which is worth a warning and no refusal. */
+/** Moves a sequence for good: worth a warning where a column default does it, since an INSERT that is tried out has no other way. */
 export const SEQUENCES: ReadonlySet<string> = new Set(["nextval"]);
+
+/**
+ * Functions said to be STABLE or IMMUTABLE that run what a text names: SQL, a table or view, a domain by its name or OID. From
+ * pg_proc.dat, `provolatile => 's'` and `'i'`, and from contrib; ts_stat and ts_rewrite with a text are volatile.
+ */
+const RUNS_TEXT =
+  /^((table|schema|database|cursor|query)_to_xml\w*|pg_input_(is_valid|error_info)|(domain|array|record|range|multirange)_(in|recv)|satisfies_hash_partition|fmgr_\w+_validator)$/;
+
+const EXTENSIONS_RUN_TEXT: Readonly<Record<string, RegExp>> = {
+  tablefunc: /^(crosstab|connectby)/,
+  xml2: /^xpath_table$/,
+  dblink: /./,
+  postgres_fdw: /./,
+};
+
+/** Whether a function of the server's, or of an extension, does what a text tells it. */
+export function runsText(name: string, extension: string | null): boolean {
+  return extension === null
+    ? RUNS_TEXT.test(name)
+    : (EXTENSIONS_RUN_TEXT[extension]?.test(name) ?? false);
+}
+
+/** What CREATE TYPE … AS RANGE makes, in language internal. */
+export const CONSTRUCTOR = /^(multi)?range_constructor[0-3]$/;

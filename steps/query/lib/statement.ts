@@ -1,7 +1,9 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Json, JsonObject } from "../../../engine/types.ts";
+import { quoteIdent } from "../../../providers/twin/names.ts";
 import { isObject } from "../plan/tree.ts";
 import { type Table, tablesIn } from "./tables.ts";
+import { wordsIn } from "./words.ts";
 
 /** What is known of a statement before a server has seen it. */
 export interface Statement {
@@ -16,11 +18,16 @@ export interface Statement {
 export interface Names {
   functions: string[];
   operators: string[];
+  /** Operators written with a schema. */
+  placed: string[];
+  /** Quoted, with the schema where it was given. */
   relations: string[];
-  /** Of column references where no plan shows them (MERGE, ON CONFLICT): `row.f` may be a call of the function `f`. */
+  /** Of column references: `row.f` may be a call of the function `f`. */
   columns: string[];
   /** What it reads and writes, as it names them. */
   tables: Table[];
+  /** Every other word, types and the words of strings too. */
+  words: string[];
 }
 
 const KINDS = new Set(["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"]);
@@ -50,10 +57,11 @@ export async function readStatement(text: string): Promise<Statement> {
     params: 0,
     functions: [],
     operators: [],
+    placed: [],
     relations: [],
     columns: [],
+    words: [],
     into: false,
-    conflict: false,
   };
   collect(body, found);
   if (!KINDS.has(kind) || found.into) {
@@ -67,19 +75,13 @@ export async function readStatement(text: string): Promise<Statement> {
       },
     );
   }
-  const { params, functions, operators, relations } = found;
-  const columns = found.conflict || kind === "MergeStmt" ? found.columns : [];
-  return {
-    text,
-    params,
-    names: { functions, operators, relations, columns, tables: tablesIn(first.stmt) },
-  };
+  const { params, into: _, ...names } = found;
+  return { text, params, names: { ...names, tables: tablesIn(first.stmt) } };
 }
 
 interface Found extends Omit<Names, "tables"> {
   params: number;
   into: boolean;
-  conflict: boolean;
 }
 
 function collect(value: Json, found: Found): void {
@@ -87,18 +89,33 @@ function collect(value: Json, found: Found): void {
   if (!isObject(value)) return;
   for (const [key, child] of Object.entries(value)) {
     if (key === "intoClause") found.into = true;
-    if (key === "onConflictClause") found.conflict = true;
     if (isObject(child)) {
       if (key === "ParamRef") found.params = Math.max(found.params, Number(child.number));
       if (key === "FuncCall") found.functions.push(lastOf(child.funcname));
-      if (key === "A_Expr") found.operators.push(lastOf(child.name));
-      if (key === "SortBy") found.operators.push(lastOf(child.useOp));
-      if (key === "ColumnRef") found.columns.push(lastOf(child.fields));
+      if (key === "RangeTableSample") found.functions.push(lastOf(child.method));
+      if (key === "ColumnRef" && lengthOf(child.fields) > 1)
+        found.columns.push(lastOf(child.fields));
       if (key === "A_Indirection") found.columns.push(lastOf(child.indirection));
     }
-    if (key === "relname" && typeof child === "string") found.relations.push(child);
+    // Of A_Expr, SubLink (x = ANY (SELECT …)) and SortBy.
+    if ((key === "name" || key === "operName" || key === "useOp") && lengthOf(child) > 0)
+      (lengthOf(child) > 1 ? found.placed : found.operators).push(lastOf(child));
+    if (key === "sval" && typeof child === "string")
+      found.words.push(child, ...wordsIn(child).words);
+    if (key === "relname" && typeof child === "string") {
+      const { schemaname } = value;
+      found.relations.push(
+        typeof schemaname === "string"
+          ? `${quoteIdent(schemaname)}.${quoteIdent(child)}`
+          : quoteIdent(child),
+      );
+    }
     collect(child, found);
   }
+}
+
+function lengthOf(parts: Json | undefined): number {
+  return Array.isArray(parts) ? parts.length : 0;
 }
 
 function lastOf(parts: Json | undefined): string {

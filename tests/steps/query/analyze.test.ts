@@ -349,17 +349,17 @@ describe("what could act outside of the transaction is not executed", () => {
     ["pg_notify", "SELECT pg_notify('a', 'b')"],
     ["shout", "SELECT shout('x')"],
     ["shout", "SELECT s FROM through WHERE id = 1"],
-    ["through calls shout", "SELECT by_view()"],
+    ["public.through calls public.shout", "SELECT by_view()"],
     ["a function in internal", "SELECT root(price::float8) FROM items"],
-    ["hidden() calls dblink_exec", "SELECT liar()"],
+    ["public.hidden() calls public.dblink_exec", "SELECT liar()"],
     ["dynamic", "SELECT dynamic()"],
-    ["operator |+| calls summed", "SELECT adds(1)"],
+    ["operator |+| calls public.summed", "SELECT adds(1)"],
     ["summed", "SELECT odd_sum(id) FROM items"],
     ["operator |+|", "SELECT id |+| 1 FROM items"],
-    ["trigger loud of watched", "UPDATE watched SET v = 2"],
+    ["trigger loud of public.watched", "UPDATE watched SET v = 2"],
     ["constraint checked_id_check", "INSERT INTO checked VALUES (1)"],
     [
-      "default of defaulted",
+      "default of public.defaulted",
       "MERGE INTO defaulted d USING (VALUES (1)) v (id) ON d.id = v.id WHEN NOT MATCHED THEN INSERT (id) VALUES (v.id)",
     ],
     [
@@ -391,11 +391,13 @@ describe("what could act outside of the transaction is not executed", () => {
       "it calls pg_sleep(double precision), which is volatile",
     );
     expect(await messageOf(executed("UPDATE watched SET v = 2"))).toContain(
-      "trigger loud of watched calls noisy()",
+      "trigger loud of public.watched calls public.noisy()",
     );
-    expect(await messageOf(executed("SELECT liar()"))).toContain("hidden() calls dblink_exec");
+    expect(await messageOf(executed("SELECT liar()"))).toContain(
+      "public.hidden() calls public.dblink_exec",
+    );
     expect(await messageOf(executed("SELECT id |+| 1 FROM items"))).toContain(
-      "operator |+| calls summed(integer,integer)",
+      "operator |+| calls public.summed(integer,integer)",
     );
   });
 
@@ -404,17 +406,31 @@ describe("what could act outside of the transaction is not executed", () => {
     expect((await run({ sql: "UPDATE watched SET v = 2" })).plan.title).toBe("Update on watched");
   });
 
-  test("a cast and a domain that call something refuse all, as no plan shows them", async () => {
-    await on.sql("CREATE DOMAIN picky AS int CHECK (summed(VALUE, 1) > 0)");
-    expect(await messageOf(executed("SELECT 1::picky"))).toContain("domain picky calls summed");
-    await on.sql("DROP DOMAIN picky; CREATE TYPE pair AS (a int, b int)");
+  test("a cast and a domain that call something refuse what their types matter to, and no more", async () => {
+    await on.sql(`CREATE DOMAIN picky AS int CHECK (summed(VALUE, 1) > 0);
+      CREATE TABLE choosy (id picky); CREATE VIEW chosen AS SELECT 1 AS n FROM choosy`);
+    for (const sql of [
+      "SELECT 1::picky",
+      'SELECT 1::U&"pick\\0079"',
+      "INSERT INTO choosy VALUES (1)",
+      "SELECT id FROM choosy",
+      "SELECT n FROM chosen",
+    ])
+      expect(await messageOf(executed(sql))).toContain("domain public.picky calls public.summed");
+    expect((await executed("SELECT count(*) FROM items")).analyzed).toBe(true);
+    await on.sql(
+      "DROP TABLE choosy CASCADE; DROP DOMAIN picky; CREATE TYPE pair AS (a int, b int)",
+    );
     await on.sql(
       "CREATE FUNCTION to_pair(int) RETURNS pair LANGUAGE plpgsql AS 'BEGIN RETURN ROW($1, $1); END'",
     );
-    await on.sql("CREATE CAST (int AS pair) WITH FUNCTION to_pair(int) AS ASSIGNMENT");
-    expect(await messageOf(executed("SELECT 1::pair"))).toContain("to_pair(integer)");
-    await on.sql("DROP TYPE pair CASCADE");
-    expect((await executed("SELECT 1")).analyzed).toBe(true);
+    await on.sql(
+      "CREATE CAST (int AS pair) WITH FUNCTION to_pair(int) AS ASSIGNMENT; CREATE TABLE pairs (p pair)",
+    );
+    for (const sql of ["SELECT 1::pair", "INSERT INTO pairs VALUES (1)"])
+      expect(await messageOf(executed(sql))).toContain("to_pair(integer)");
+    expect((await executed("UPDATE items SET price = 1 WHERE id = 1")).analyzed).toBe(true);
+    await on.sql("DROP TYPE pair CASCADE; DROP TABLE pairs");
   });
 
   test("two at once on one session do not meet", async () => {

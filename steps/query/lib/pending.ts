@@ -1,0 +1,53 @@
+/** How much of something happens. */
+export const PLANNED = 0;
+/** It runs, and the plan shows which foreign tables it reads. */
+export const SHOWN = 1;
+/** It runs, and nothing shows what it reads. */
+export const UNSEEN = 2;
+export type Level = typeof PLANNED | typeof SHOWN | typeof UNSEEN;
+
+/** How something is reached. */
+export interface Way {
+  by: string;
+  level: Level;
+  /** A default may move a sequence. */
+  fills?: boolean;
+  /** Written `row.name`, which calls a function of the row. */
+  ofRow?: boolean;
+}
+
+/** What is to be looked at, each once, and again when it is worse than was known. */
+export class Pending {
+  readonly #seen = new Map<string, Way>();
+  #next = new Map<string, Way>();
+
+  add(key: string, way: Way): void {
+    const known = this.#seen.get(key);
+    // Planning moves no sequence, whatever it plans.
+    const fills = way.fills === true || way.level === PLANNED;
+    const worst: Way = {
+      by: way.by,
+      level: Math.max(way.level, known?.level ?? PLANNED) as Level,
+      fills: fills && (known?.fills ?? true),
+      ofRow: way.ofRow === true && (known?.ofRow ?? true),
+    };
+    if (known?.level === worst.level && known.fills === worst.fills && known.ofRow === worst.ofRow)
+      return;
+    this.#seen.set(key, worst);
+    this.#next.set(key, worst);
+  }
+
+  take(): Map<string, Way> {
+    const taken = this.#next;
+    this.#next = new Map();
+    return taken;
+  }
+
+  get keys(): string[] {
+    return [...this.#seen.keys()];
+  }
+
+  get empty(): boolean {
+    return this.#next.size === 0;
+  }
+}

@@ -1,0 +1,184 @@
+import type { JsonObject } from "../../../engine/types.ts";
+import type { Run } from "../../../providers/postgres/session.ts";
+import { RELATED } from "./guard-relations-sql.ts";
+import { FUNCTIONS, OPERATORS, WORDS } from "./guard-sql.ts";
+import { ALWAYS, MADE_OF } from "./guard-types-sql.ts";
+import { type FunctionRow, happens, type Refuse, refuseUnsafe } from "./judge.ts";
+import { type Level, Pending, PLANNED, UNSEEN, type Way } from "./pending.ts";
+import { callsIn, isReadable, wordsIn } from "./words.ts";
+
+/** What the grammar writes otherwise, or not at all: CASE x WHEN, IN, USING, NULLIF, IS DISTINCT FROM, BETWEEN, LIKE, SIMILAR. */
+const UNWRITTEN = ["=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~", "!~"];
+
+/** Everything that is reached from what was added, by names and by the catalogues, judged on the way. */
+export class Search {
+  readonly functions = new Pending();
+  readonly relations = new Pending();
+  readonly types = new Pending();
+  /** Words that may name a relation, and such that may name a type. */
+  readonly #tables = new Pending();
+  readonly #typeWords = new Pending();
+  readonly #operators = new Map<string, Way>();
+  readonly #placed = new Set<string>();
+  /** Whether a default moves one. */
+  sequences = false;
+  readonly #run: Run;
+  readonly #refuse: Refuse;
+
+  constructor(run: Run, refuse: Refuse) {
+    this.#run = run;
+    this.#refuse = refuse;
+  }
+
+  /** An expression or view as the server writes it. */
+  addExpression(text: string, way: Way): void {
+    const { functions, operators } = callsIn(text);
+    for (const name of functions) this.functions.add(name, way);
+    this.addOperators(operators, way, /\bOPERATOR\(/.test(text));
+    this.addTypes(wordsIn(text).words, way);
+  }
+
+  /** A text that somebody wrote. */
+  addText(text: string, way: Way): void {
+    if (!isReadable(text))
+      throw this.#refuse(
+        `${way.by} can't be read: names in it are written with escapes or doubled quotes`,
+      );
+    const { words, operators } = wordsIn(text);
+    for (const word of words) {
+      this.functions.add(word, way);
+      this.#tables.add(word, way);
+    }
+    this.addOperators(operators, way, /\boperator\b/i.test(text));
+    this.addTypes(words, way);
+  }
+
+  addTypes(words: string[], way: Way): void {
+    for (const word of words) this.#typeWords.add(word, way);
+  }
+
+  addOperators(names: string[], way: Way, placed: boolean): void {
+    for (const name of names) {
+      const known = this.#operators.get(name);
+      if (known === undefined || known.level < way.level) this.#operators.set(name, way);
+      if (placed) this.#placed.add(name);
+    }
+  }
+
+  /** @throws PgdbaError step_refused for the first thing that stands against it */
+  async finish(level: Level): Promise<void> {
+    this.addOperators(UNWRITTEN, { by: "the statement", level }, false);
+    for (const row of await this.#ask(ALWAYS)) this.#addPart(row, { by: String(row.by), level });
+    do {
+      await this.#followFunctions();
+      await this.#followWords();
+      await this.#followRelations();
+      await this.#followTypes();
+      await this.#followOperators();
+    } while (
+      ![this.functions, this.relations, this.types, this.#tables, this.#typeWords].every(
+        (one) => one.empty,
+      )
+    );
+  }
+
+  async #followFunctions(): Promise<void> {
+    const names = this.functions.take();
+    if (names.size === 0) return;
+    for (const row of (await this.#ask(FUNCTIONS, [
+      [...names.keys()],
+    ])) as unknown as FunctionRow[]) {
+      const way = names.get(row.name);
+      if (way === undefined || (way.ofRow === true && !row.takes_row)) continue;
+      for (const type of row.types) this.types.add(type, { by: row.shown, level: way.level });
+      if (happens(row, way.level)) {
+        refuseUnsafe(row, way, this.#refuse);
+        this.sequences ||= way.fills === true && row.volatile && row.builtin;
+        const inner: Way = { by: row.shown, level: UNSEEN };
+        for (const part of row.parts) this.functions.add(part, inner);
+        if (row.source !== null) this.addText(row.source, inner);
+      } else if (row.language === "sql" && row.source !== null) {
+        // It may be inlined, and what it calls be evaluated.
+        this.addText(row.source, { by: row.shown, level: PLANNED });
+      } else if (row.arguments !== null)
+        this.addExpression(row.arguments, { by: row.shown, level: PLANNED });
+    }
+  }
+
+  async #followWords(): Promise<void> {
+    const tables = this.#tables.take();
+    const types = this.#typeWords.take();
+    if (tables.size + types.size === 0) return;
+    for (const { what, word, oid } of await this.#ask(WORDS, [
+      [...tables.keys()],
+      [...types.keys()],
+    ])) {
+      const way = (what === "type" ? types : tables).get(String(word));
+      if (way !== undefined) (what === "type" ? this.types : this.relations).add(String(oid), way);
+    }
+  }
+
+  async #followRelations(): Promise<void> {
+    const taken = this.relations.take();
+    if (taken.size === 0) return;
+    for (const row of await this.#ask(RELATED, [[...taken.keys()]])) {
+      const { level = UNSEEN } = taken.get(String(row.relation)) ?? {};
+      const way: Way = { by: String(row.by), level: row.runs === true ? level : PLANNED };
+      if (row.what === "foreign") this.#refuseForeign(String(row.value), way);
+      else if (row.value !== null) this.#addPart(row, way);
+    }
+  }
+
+  /** Foreign tables in sight are judged by the plan. */
+  #refuseForeign(kind: string, { by, level }: Way): void {
+    if (level === UNSEEN && kind !== "file")
+      throw this.#refuse(`it may read ${by}, a foreign table, within a function or view`);
+    if (level === PLANNED && kind === "estimating")
+      throw this.#refuse(
+        `it reads ${by}, a foreign table whose server plans along (use_remote_estimate)`,
+      );
+  }
+
+  async #followTypes(): Promise<void> {
+    const taken = this.types.take();
+    if (taken.size === 0) return;
+    for (const row of await this.#ask(MADE_OF, [[...taken.keys()]])) {
+      const { level = UNSEEN } = taken.get(String(row.type)) ?? {};
+      this.#addPart(row, { by: String(row.by), level });
+    }
+  }
+
+  /** Operators may turn out to be meant when another type does. */
+  async #followOperators(): Promise<void> {
+    const names = [...this.#operators.keys()];
+    for (const row of await this.#ask(OPERATORS, [names, this.types.keys, [...this.#placed]])) {
+      const { level = UNSEEN } = this.#operators.get(String(row.operator)) ?? {};
+      // Estimators call it with what the statistics hold, volatile or not.
+      this.functions.add(String(row.function), {
+        by: `operator ${String(row.operator)}`,
+        level: row.estimated === true ? UNSEEN : level,
+      });
+    }
+  }
+
+  #addPart({ what, value }: JsonObject, way: Way): void {
+    const text = String(value);
+    // Literals of arrays and rows are read by the parser, and comparisons made with the statistics, whatever is volatile.
+    const always: Way = { by: way.by, level: UNSEEN };
+    if (what === "text") this.addExpression(text, way);
+    if (what === "check") this.addExpression(text, always);
+    if (what === "relation") this.relations.add(text, way);
+    if (what === "type") this.types.add(text, way);
+    if (what === "function" || what === "operator") this.functions.add(text, way);
+    if (what === "support") this.functions.add(text, always);
+  }
+
+  async #ask(sql: string, values: readonly unknown[] = []): Promise<JsonObject[]> {
+    const { rows, truncated } = await this.#run(sql, values, {
+      maxRows: 100_000,
+      maxBytes: 256 * 1024 * 1024,
+    });
+    if (truncated) throw this.#refuse("it reaches more of the catalogues than can be looked at");
+    return rows;
+  }
+}
