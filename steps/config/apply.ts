@@ -19,7 +19,8 @@ What was there before is in the output, and in the state folder before anything 
 
 - A value of null takes a setting out again.
 - \`settings\` may also be the output of \`config.tune\`; \`file\` is YAML, JSON, or lines of postgresql.conf.
-- A library that does not exist in \`shared_preload_libraries\` can't be noticed before the restart that fails.`,
+- Libraries to preload must be installed, and the role must be able to see that: with another one no session begins. A new session is
+  opened at the end, and when it can't be, all is put back.`,
   example: `- config.apply:
     settings: {work_mem: 64MB, random_page_cost: 1.1}
 `,

@@ -1,9 +1,11 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
+import type { PgConnection } from "../../../providers/targets.ts";
 import { session } from "../../sql/session.ts";
 import { textOf } from "../../settings-file.ts";
 import { confirmed, faultsOf, notInForce } from "./in-force.ts";
+import { opensSessions } from "./new-session.ts";
 import type { Place } from "./place.ts";
 import { hideSecrets } from "./secrets.ts";
 import {
@@ -101,7 +103,12 @@ export async function openAlterSystem(ctx: StepContext): Promise<Place> {
         entries = await readFileEntries(pg, ctx.signal);
         const now = await readSettings(pg, ctx.signal);
         const faults = faultsOf(values, now, entries);
-        if (faults.length === 0) return confirmed(values, now, entries);
+        if (faults.length === 0) {
+          const { spec, open } = ctx.target.connection as PgConnection;
+          const name = `pgdba/${ctx.run.id}`;
+          await opensSessions(ctx, "the server", () => open(spec.database, name));
+          return confirmed(values, now, entries);
+        }
         if (ctx.clock.monotonic() >= ends) throw notInForce(faults, entries, now);
         await ctx.clock.sleep(POLL_MS, ctx.signal);
       }

@@ -4,6 +4,7 @@ import type { PatroniClient, PatroniMember } from "../../../providers/patroni/cl
 import { openSession, type PgSession } from "../../../providers/postgres/session.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
 import { type Given, textOf } from "../../settings-file.ts";
+import { opensSessions } from "./new-session.ts";
 import type { Confirmed } from "./place.ts";
 import { hideSecrets } from "./secrets.ts";
 import {
@@ -74,7 +75,11 @@ export async function confirmOnMembers(
       const faults = seen.flatMap((one) =>
         [...values].flatMap(([name, value]) => fault(world, one, name, value, settled)),
       );
-      if (faults.length === 0) return confirmed(seen, values);
+      if (faults.length === 0) {
+        for (const member of up)
+          await opensSessions(ctx, member.name, () => sessionOf(world, member));
+        return confirmed(seen, values);
+      }
       if (ctx.clock.monotonic() - began >= patience) throw notEverywhere(faults);
       await ctx.clock.sleep(POLL_MS, ctx.signal);
     }

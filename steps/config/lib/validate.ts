@@ -1,7 +1,7 @@
 import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { type Given, textOf, type Wanted } from "../../settings-file.ts";
-import { absentLibraries } from "./libraries.ts";
+import { libraryProblems } from "./libraries.ts";
 import type { Place } from "./place.ts";
 import { nearestName, neededFor, type Setting } from "./settings.ts";
 import { readValue } from "./value.ts";
@@ -39,10 +39,8 @@ export async function validatedByServer(
       else if (error.code !== "insufficient_privilege") throw error;
     }
   }
-  for (const [name, absent] of await absentLibraries(pg, good, signal)) {
-    const problem = `names what is not installed on the server: ${absent.join(", ")}`;
+  for (const [name, problem] of await libraryProblems(pg, place, good, signal))
     problems.push({ name, value: good.get(name) ?? null, problem });
-  }
   if (problems.length > 0) throw refusal(problems, wanted.size);
   return good;
 }
