@@ -86,6 +86,8 @@ server than the run's.`,
     >;
     const changed = Object.keys(before).filter((name) => {
       const now = place.held.get(name.toLowerCase()) ?? null;
+      // What was a secret is not kept, so that nobody can be blamed for it.
+      if (!Object.hasOwn(after, name)) return false;
       return ![before[name] ?? null, after[name] ?? null].some((value) => same(name, value, now));
     });
     if (changed.length > 0 && input.force !== true) {

@@ -36,7 +36,8 @@ export interface Prepared {
 /** Reads what is wanted and checks all of it against the server. Changes nothing. @throws PgdbaError invalid_param | … */
 export async function prepare(ctx: StepContext, input: ApplyInput): Promise<Prepared> {
   const wanted = await wantedOf(ctx, input);
-  for (const value of wanted.values()) if (typeof value === "string") hidePasswords(ctx, value);
+  for (const [name, value] of wanted)
+    if (typeof value === "string") hidePasswords(ctx, name, value);
   const place = await openPlace(ctx);
   const values = await validatedByServer(await session(ctx), place, wanted, ctx.signal);
   const own = await ownBefore(ctx);

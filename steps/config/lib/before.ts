@@ -4,6 +4,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import type { Given } from "../../settings-file.ts";
 import type { Place } from "./place.ts";
+import { isSecret } from "./secrets.ts";
 
 /** What one run found before it changed settings; `<state folder>/config-before/<run id>.json`, for its user's eyes only. */
 export interface Before {
@@ -20,6 +21,7 @@ export interface BeforeStep {
   at: string;
   /** By name: what the place held, null when it held nothing. */
   before: { [name: string]: Given };
+  /** What is to be there afterwards; secrets are left out, for nothing is restored from it. */
   after: { [name: string]: Given };
 }
 
@@ -79,7 +81,7 @@ export async function keepBefore(
     before: Object.fromEntries(
       [...values.keys()].map((name) => [name, place.held.get(name.toLowerCase()) ?? null]),
     ),
-    after: Object.fromEntries(values),
+    after: Object.fromEntries([...values].filter(([name, value]) => !hides(name, value))),
   };
   const { identity } = await ctx.target.facts();
   const whole: Before = {
@@ -95,6 +97,10 @@ export async function keepBefore(
     `${JSON.stringify(whole, null, 2)}\n`,
   );
   return step;
+}
+
+function hides(name: string, value: Given): boolean {
+  return typeof value === "string" && isSecret(name, value);
 }
 
 /** The whole file or the old one, whenever the machine stops. */

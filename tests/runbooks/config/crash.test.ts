@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { autoConf } from "../../steps/config/server.ts";
@@ -102,6 +102,52 @@ test("a run that fails after it changed settings leaves them as they were, and s
   expect([failed.exit, failed.envelope.error.run.status]).toEqual([5, "undone"]);
   expect(await state()).toEqual(OLD_STATE);
 }, 30_000);
+
+test("a secret among --settings is refused before there is a run; from a file it is nowhere in clear but in the server", async () => {
+  const env = await place("secret");
+  const secret = "hunter2-swordfish";
+  const values: [string, unknown][] = [
+    ["primary_conninfo", `host=a user=b password=${secret}`],
+    ["primary_conninfo", { value: `host=a sslpassword='${secret}'` }],
+    ["primary_conninfo", `postgresql://b:${secret}@a/x`],
+    ["archive_command", `PGPASSWORD=${secret} cp %p /a/%f`],
+    ["archive_command", `curl --password ${secret} -T %p http://a/%f`],
+    ["archive_command", `curl -u me:${secret} -T %p http://a/%f`],
+    ["ssl_passphrase_command", `echo ${secret}`],
+  ];
+  for (const [name, value] of values)
+    for (const runbook of ["apply", "apply-restart"]) {
+      const refused = await pgdba(
+        ["config", runbook, "--quiet", "--settings", JSON.stringify({ [name]: value })],
+        env,
+      );
+      expect([name, refused.exit, refused.envelope.error.code]).toEqual([name, 2, "invalid_param"]);
+      expect(refused.envelope.error.message).toContain("--file");
+      expect(JSON.stringify(refused)).not.toContain(secret);
+    }
+  expect((await pgdba(["runs"], env)).envelope.data.runs ?? []).toEqual([]);
+
+  const file = join(env.PGDBA_HOME!, "wanted.conf");
+  await writeFile(
+    file,
+    `primary_conninfo = 'host=a password=${secret}'\nssl_passphrase_command = 'echo ${secret}2'\nwork_mem = 9MB\n`,
+  );
+  const done = await pgdba(["config", "apply", "--quiet", "--file", file], env);
+  expect([done.exit, done.envelope.error]).toEqual([0, null]);
+  const id = done.envelope.data.run.id;
+  expect(JSON.stringify(done)).not.toContain(secret);
+  expect(JSON.stringify(await pgdba(["runs", id], env))).not.toContain(secret);
+  await rm(file);
+  const kept = await Promise.all(
+    (await readdir(env.PGDBA_HOME!, { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFile(join(entry.parentPath, entry.name), "latin1")),
+  );
+  expect(kept.length).toBeGreaterThan(1);
+  expect(kept.filter((text) => text.includes(secret))).toEqual([]);
+  const back = await pgdba(["config", "rollback", "--quiet", id], env);
+  expect([back.exit, await state()]).toEqual([0, OLD_STATE]);
+}, 60_000);
 
 test("config tune, diff, show and apply --from-tune work together on a server", async () => {
   const env = await place("tune");
