@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { PgdbaError } from "../engine/errors.ts";
@@ -85,13 +86,26 @@ function unquote(text: string): string {
   });
 }
 
+/** A regular file only: what comes without end, or never, is not begun with. */
 async function readText(file: string): Promise<string> {
   try {
-    const handle = await open(file);
+    // Without O_NONBLOCK opening a FIFO waits for whoever writes into it.
+    const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
-      const { size } = await handle.stat();
-      if (size > MAX_BYTES) throw bad(file, "is too long for a list of settings", "At most 1 MB.");
-      return await handle.readFile("utf8");
+      if (!(await handle.stat()).isFile())
+        throw new PgdbaError("io_failed", `${file} is not a regular file`, {
+          hint: "Give a file of settings, at most 1 MB.",
+        });
+      // It may grow meanwhile, or say that it has no size as files of /proc do.
+      const bytes = Buffer.alloc(MAX_BYTES + 1);
+      let length = 0;
+      for (;;) {
+        const { bytesRead } = await handle.read(bytes, length, bytes.length - length);
+        length += bytesRead;
+        if (length > MAX_BYTES)
+          throw bad(file, "is too long for a list of settings", "At most 1 MB.");
+        if (bytesRead === 0) return bytes.toString("utf8", 0, length);
+      }
     } finally {
       await handle.close();
     }
