@@ -294,7 +294,7 @@ export interface StepContext {
   secret(value: string): void;
   /** Runs another runbook inside this run and gives its output. */
   call(runbook: string, params: JsonObject): Promise<Json>;
-  /** Says that a `change` step found nothing to do. */
+  /** Says that a `change` step found nothing to do, or its undo nothing to take back. */
   unchanged(): void;
   /** Adds a warning to the envelope. */
   warn(message: string): void;

@@ -103,6 +103,22 @@ test("a run that fails after it changed settings leaves them as they were, and s
   expect(await state()).toEqual(OLD_STATE);
 }, 30_000);
 
+test("a run that never came to change anything has failed, and is not undone", async () => {
+  const env = await place("untouched");
+  await sql("CREATE ROLE bob LOGIN PASSWORD 'pw'", "GRANT pg_read_all_settings TO bob");
+  const asBob = { ...env, PGDBA_PG_USER: "bob", PGDBA_PG_PASSWORD: "pw" };
+  const cases: [string[], Record<string, string>][] = [
+    [["--file", "nosuch.conf"], env],
+    [["--file", "/etc"], env],
+    [["--settings", '{"work_mem":"8MB"}'], asBob],
+  ];
+  for (const [flags, as] of cases) {
+    const failed = await pgdba(["config", "apply", "--quiet", ...flags], as);
+    expect([failed.exit, failed.envelope.error.run.status]).toEqual([1, "failed"]);
+  }
+  expect(await state()).toEqual(OLD_STATE);
+}, 30_000);
+
 test("a secret among --settings is refused before there is a run; from a file it is nowhere in clear but in the server", async () => {
   const env = await place("secret");
   const secret = "hunter2-swordfish";
