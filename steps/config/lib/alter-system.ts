@@ -10,6 +10,7 @@ import type { Place } from "./place.ts";
 import { hideSecrets } from "./secrets.ts";
 import {
   alterSystemValues,
+  isAutoConf,
   readFileEntries,
   readSettings,
   type Setting,
@@ -75,6 +76,10 @@ export async function openAlterSystem(ctx: StepContext): Promise<Place> {
     held: alterSystemValues(entries),
     configured(setting) {
       return winningEntries(entries).get(setting.name.toLowerCase())?.setting ?? null;
+    },
+    beneath({ name }) {
+      const others = entries.filter((entry) => !isAutoConf(entry.sourcefile));
+      return winningEntries(others).get(name.toLowerCase())?.setting ?? null;
     },
     refuses(setting, value) {
       if (NOT_IN_FILE.has(setting.name.toLowerCase()))

@@ -39,7 +39,7 @@ export async function prepare(ctx: StepContext, input: ApplyInput): Promise<Prep
   for (const [name, value] of wanted)
     if (typeof value === "string") hidePasswords(ctx, name, value);
   const place = await openPlace(ctx);
-  const values = await validatedByServer(await session(ctx), place, wanted, ctx.signal);
+  const values = await validatedByServer(ctx, await session(ctx), place, wanted);
   const own = await ownBefore(ctx);
   const changes = [...values].map(([name, value]) => {
     const setting = place.settings.get(name.toLowerCase());

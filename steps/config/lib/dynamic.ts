@@ -93,6 +93,7 @@ export async function openDynamic(
       const value = held.get(setting.name.toLowerCase());
       return value === undefined || value === null ? null : textOf(value);
     },
+    beneath: () => null,
     refuses: (setting, value) => refuses(config, setting, value),
     // Patroni says so itself, to whoever may not.
     mayWrite: async () => {},

@@ -22,7 +22,7 @@ import { sameValue } from "./value.ts";
 const POLL_MS = 100;
 
 /** A standby keeps the primary's larger value of these until the primary has restarted with the smaller one. */
-const NOT_BELOW_PRIMARY = new Set([
+export const NOT_BELOW_PRIMARY = new Set([
   "max_connections",
   "max_locks_per_transaction",
   "max_prepared_transactions",

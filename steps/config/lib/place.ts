@@ -14,6 +14,8 @@ export interface Place {
   readonly held: ReadonlyMap<string, Given>;
   /** The value that is configured for a setting, from whatever place; null when nobody configured it. */
   configured(setting: Setting): string | null;
+  /** The value that is configured elsewhere, and counts when this place holds none. */
+  beneath(setting: Setting): string | null;
   /** Why this place can't take a value, or undefined. */
   refuses(setting: Setting, value: Given): string | undefined;
   /** @throws PgdbaError insufficient_privilege before anything is touched, with the GRANTs */
