@@ -218,6 +218,8 @@ export interface StepType<I = any, O extends Json = any> {
   probe?(ctx: StepContext, input: I): Promise<ProbeResult>;
   /** Its inverse. `output` is undefined when the step may not have finished. Must be idempotent. */
   undo?(ctx: StepContext, input: I, output: O | undefined): Promise<void>;
+  /** The command that takes it back once its run is over, however that ended; the run's id comes after it. */
+  takeBack?: string;
 }
 
 export interface DocumentKind {

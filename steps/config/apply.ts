@@ -1,7 +1,7 @@
 import type { Json, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { apply, inForce, prepare, type Prepared, restore, toWrite } from "./lib/apply.ts";
-import { ownBefore } from "./lib/before.ts";
+import { markTakenBack, mayGoOn, ownBefore } from "./lib/before.ts";
 import { openPlace, type Confirmed } from "./lib/place.ts";
 
 const VALUE = { type: ["string", "number", "boolean", "null"] } as const;
@@ -38,6 +38,11 @@ What was there before is in the output, and in the state folder before anything 
       file: {
         type: ["string", "null"],
         description: "A file of settings, relative to the working directory",
+      },
+      takes_back: {
+        type: ["string", "null"],
+        description:
+          "The run whose old settings these are: it is marked, and is not resumed any more",
       },
     },
   },
@@ -93,6 +98,7 @@ What was there before is in the output, and in the state folder before anything 
   async run(ctx, input) {
     const prepared = await prepare(ctx, input);
     const confirmed = await apply(ctx, prepared);
+    if (input.takes_back) await markTakenBack(ctx, input.takes_back);
     for (const name of confirmed.awaiting_restart) ctx.log(`${name} waits for a restart`);
     return report(prepared, confirmed);
   },
@@ -109,11 +115,12 @@ What was there before is in the output, and in the state folder before anything 
   },
   async probe(ctx: StepContext, input) {
     const prepared = await prepare(ctx, input);
+    await mayGoOn(ctx, prepared.place);
     const done =
       toWrite(prepared).size === 0 ? await inForce(prepared.place, prepared.values) : undefined;
-    return done === undefined
-      ? { state: "not_done" }
-      : { state: "done", output: report(prepared, done) };
+    if (done === undefined) return { state: "not_done" };
+    if (input.takes_back) await markTakenBack(ctx, input.takes_back);
+    return { state: "done", output: report(prepared, done) };
   },
   async undo(ctx) {
     const kept = await ownBefore(ctx);
@@ -121,6 +128,7 @@ What was there before is in the output, and in the state folder before anything 
     if (kept === undefined) ctx.unchanged();
     else await restore(await openPlace(ctx), kept);
   },
+  takeBack: "config rollback --run",
 });
 
 function report({ place, changes }: Prepared, confirmed: Confirmed): Json {

@@ -1,9 +1,8 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { defineStep } from "../define.ts";
-import { readBefore } from "./lib/before.ts";
-import { type Given, textOf } from "../settings-file.ts";
+import { changedSince, readBefore } from "./lib/before.ts";
+import type { Given } from "../settings-file.ts";
 import { openPlace } from "./lib/place.ts";
-import { sameValue } from "./lib/value.ts";
 
 export default defineStep({
   type: "config.before",
@@ -84,12 +83,7 @@ server than the run's.`,
       string,
       Given
     >;
-    const changed = Object.keys(before).filter((name) => {
-      const now = place.held.get(name.toLowerCase()) ?? null;
-      // What was a secret is not kept, so that nobody can be blamed for it.
-      if (!Object.hasOwn(after, name)) return false;
-      return ![before[name] ?? null, after[name] ?? null].some((value) => same(name, value, now));
-    });
+    const changed = changedSince(place, before, after);
     if (changed.length > 0 && input.force !== true) {
       throw new PgdbaError(
         "step_refused",
@@ -101,11 +95,5 @@ server than the run's.`,
       );
     }
     return { settings: before, changed_since: changed };
-
-    function same(name: string, one: Given, other: Given): boolean {
-      if (one === null || other === null) return one === other;
-      const setting = place.settings.get(name.toLowerCase());
-      return setting !== undefined && sameValue(setting, textOf(one), textOf(other));
-    }
   },
 });

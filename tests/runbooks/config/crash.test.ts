@@ -87,6 +87,33 @@ test("killed before any statement of config apply, resume brings the new state a
   expect(points).toBeGreaterThanOrEqual(8);
 }, 60_000);
 
+test("a run that was taken back, or whose settings others have changed, is not gone on with", async () => {
+  const cut = async (name: string) => {
+    const env = await place(name);
+    // Between the first value and the last.
+    await pgdba(APPLY, { ...env, KILL_AT: "9" }, PRELOAD);
+    const [file] = await readdir(join(env.PGDBA_HOME!, "config-before"));
+    return { env, id: file!.replace(".json", "") };
+  };
+  const one = await cut("taken-back");
+  const back = await pgdba(["config", "rollback", "--quiet", "--run", one.id], one.env);
+  expect(back.exit).toBe(0);
+  expect(back.envelope.data.run.warnings.join()).toContain(
+    `pgdba resume ${one.id}\`, or back with \`pgdba config rollback --run ${one.id}\``,
+  );
+  const refused = await pgdba(["resume", one.id, "--quiet"], one.env);
+  expect([refused.exit, refused.envelope.error.code]).toEqual([1, "step_refused"]);
+  expect(refused.envelope.error.message).toContain(`put back by ${back.envelope.data.run.id}`);
+  expect(await state()).toEqual(OLD_STATE);
+
+  const other = await cut("changed-since");
+  await sql("ALTER SYSTEM SET work_mem = '77MB'", "SELECT pg_reload_conf()");
+  const changed = await pgdba(["resume", other.id, "--quiet"], other.env);
+  expect([changed.exit, changed.envelope.error.code]).toEqual([1, "step_refused"]);
+  expect(changed.envelope.error.message).toMatch(/somebody else has changed work_mem$/);
+  expect(await autoConf(server)).toContain("work_mem = '77MB'");
+}, 60_000);
+
 test("a run that fails after it changed settings leaves them as they were, and says so", async () => {
   const env = await place("fails");
   const failed = await pgdba(
