@@ -2,6 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import { defineStep } from "../define.ts";
 import { changedSince, readBefore } from "./lib/before.ts";
 import type { Given } from "../settings-file.ts";
+import { memberOf, otherAddress, otherMember } from "./lib/member.ts";
 import { openPlace } from "./lib/place.ts";
 
 export default defineStep({
@@ -83,6 +84,19 @@ server than the run's.`,
       string,
       Given
     >;
+    if (found.member !== undefined) {
+      const now = await memberOf(ctx);
+      const other =
+        otherMember(found.member, now, Object.keys(before)) ??
+        (input.force === true ? undefined : otherAddress(found.member, now));
+      if (other !== undefined) {
+        throw new PgdbaError(
+          "identity_mismatch",
+          `${input.run} changed another member of this cluster (${found.target}): ${other}`,
+          { hint: `Name the server that it changed: ${found.target}.` },
+        );
+      }
+    }
     const changed = changedSince(place, before, after);
     if (changed.length > 0 && input.force !== true) {
       throw new PgdbaError(

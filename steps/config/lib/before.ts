@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import { type Given, textOf } from "../../settings-file.ts";
+import { type Member, memberOf } from "./member.ts";
 import type { Place } from "./place.ts";
 import { isSecret } from "./secrets.ts";
 import { sameValue } from "./value.ts";
@@ -13,6 +14,8 @@ export interface Before {
   target: string;
   identity: string | null;
   kind: Place["kind"];
+  /** Whose settings they are; without it those of a whole Patroni cluster. */
+  member?: Member;
   /** In the order in which the steps began. */
   steps: BeforeStep[];
   /** The run that has put the old settings back. */
@@ -93,6 +96,7 @@ export async function keepBefore(
     target: ctx.target.name,
     identity,
     kind: place.kind,
+    ...(place.kind === "patroni" ? {} : { member: await memberOf(ctx) }),
     steps: [...(known?.steps ?? []), step],
   };
   await write(stateDir, whole);

@@ -4,6 +4,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import apply from "../../../steps/config/apply.ts";
+import before from "../../../steps/config/before.ts";
+import { otherAddress, otherMember } from "../../../steps/config/lib/member.ts";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
 import { cloneInto } from "../../support/standby.ts";
 import { autoConf, cleanUp, contextOn, newDir, runStep } from "./server.ts";
@@ -64,6 +66,31 @@ test("a standby keeps what its primary may have, and may have more", async () =>
   await runStep(apply, await on(standby), { settings: { max_connections: null } });
   expect(await autoConf(standby)).toEqual([]);
   await runStep(apply, await on(server), { settings: { max_connections: 90 } });
+});
+
+test("what a run changed on a standby is not put back on its primary", async () => {
+  const ctx = await on(standby);
+  await runStep(apply, ctx, { settings: { work_mem: "5MB" } });
+  for (const force of [false, true]) {
+    const error = await runStep(before, await on(server), { run: ctx.run.id, force }).catch(
+      (thrown) => thrown,
+    );
+    expect(error.code).toBe("identity_mismatch");
+    expect(error.message).toMatch(/another member of this cluster .*its data directory was/);
+  }
+  expect(await runStep(before, await on(standby), { run: ctx.run.id })).toEqual({
+    settings: { work_mem: null },
+    changed_since: [],
+  });
+
+  const one = { data_directory: "/d", port: "5432", cluster_name: "a", address: "10.0.0.1" };
+  expect(otherMember(one, { ...one, cluster_name: "b" }, [])).toMatch(
+    /cluster_name was a and is b/,
+  );
+  expect(otherMember(one, { ...one, port: "1" }, ["port"])).toBeUndefined();
+  expect(otherAddress(one, { ...one, address: "10.0.0.2" })).toMatch(/address was 10/);
+  for (const address of [null, "127.0.0.1", "::1", "10.0.0.1"])
+    expect(otherAddress(one, { ...one, address })).toBeUndefined();
 });
 
 test("WAL can't be summarized at wal_level = minimal", async () => {
