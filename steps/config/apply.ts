@@ -104,7 +104,7 @@ What was there before is in the output, and in the state folder before anything 
   },
   async plan(ctx, input): Promise<Json> {
     const prepared = await prepare(ctx, input);
-    await prepared.place.mayWrite([...toWrite(prepared).keys()]);
+    await prepared.place.mayWrite(toWrite(prepared));
     const awaiting = prepared.changes.filter(
       (change) => change.takes_effect === "restart" && change.action !== "none",
     );

@@ -90,7 +90,7 @@ export async function openAlterSystem(ctx: StepContext): Promise<Place> {
         return "can't be emptied by ALTER SYSTEM; take it out with null, and out of postgresql.conf";
       return undefined;
     },
-    mayWrite: (names) => mayWrite(server, names),
+    mayWrite: (values) => mayWrite(server, [...values.keys()]),
     async write(values) {
       for (const [name, value] of values) {
         const parts = value === null ? null : partsOf(name, textOf(value), pg.info.version_num);

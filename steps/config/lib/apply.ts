@@ -123,7 +123,7 @@ export async function apply(ctx: StepContext, prepared: Prepared): Promise<Confi
       return done;
     }
   }
-  await place.mayWrite([...missing.keys()]);
+  await place.mayWrite(missing);
   const kept = await keepBefore(ctx, place, missing);
   try {
     await place.write(missing);

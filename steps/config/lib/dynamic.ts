@@ -8,6 +8,7 @@ import {
 import type { PgConnection } from "../../../providers/targets.ts";
 import { session } from "../../sql/session.ts";
 import { type Given, textOf } from "../../settings-file.ts";
+import { refuseLocal } from "./local.ts";
 import { confirmOnMembers, type World } from "./members.ts";
 import type { Place } from "./place.ts";
 import { hideSecrets } from "./secrets.ts";
@@ -95,8 +96,8 @@ export async function openDynamic(
     },
     beneath: () => null,
     refuses: (setting, value) => refuses(config, setting, value),
-    // Patroni says so itself, to whoever may not.
-    mayWrite: async () => {},
+    // Who may not write is told so by Patroni itself.
+    mayWrite: (values) => refuseLocal(world, values),
     async write(values) {
       const parameters = Object.fromEntries(
         [...values].map(([name, value]) => [spelt.get(name.toLowerCase()) ?? name, value]),

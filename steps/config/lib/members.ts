@@ -89,7 +89,7 @@ export async function confirmOnMembers(
 }
 
 /** The members that run now, by what they say themselves: the store is a loop old. */
-async function running({ ctx, client }: World): Promise<PatroniMember[]> {
+export async function running({ ctx, client }: World): Promise<PatroniMember[]> {
   const all = await client.members(ctx.signal);
   const states = await Promise.all(
     all.map(async ({ api }) =>
@@ -111,7 +111,7 @@ async function running({ ctx, client }: World): Promise<PatroniMember[]> {
 }
 
 /** A session of its own with a member, by what Patroni says of it. */
-async function sessionOf(
+export async function sessionOf(
   { ctx, connection }: World,
   { host, port }: PatroniMember,
 ): Promise<PgSession> {

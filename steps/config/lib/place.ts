@@ -18,8 +18,11 @@ export interface Place {
   beneath(setting: Setting): string | null;
   /** Why this place can't take a value, or undefined. */
   refuses(setting: Setting, value: Given): string | undefined;
-  /** @throws PgdbaError insufficient_privilege before anything is touched, with the GRANTs */
-  mayWrite(names: readonly string[]): Promise<void>;
+  /**
+   * Before anything is touched.
+   * @throws PgdbaError insufficient_privilege, with the GRANTs | step_refused for what a member's own configuration wins over
+   */
+  mayWrite(values: ReadonlyMap<string, Given>): Promise<void>;
   /** Writes all of it, null taking a setting out, and has the servers read it. */
   write(values: ReadonlyMap<string, Given>): Promise<void>;
   /**
