@@ -94,18 +94,19 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
     const shown = [...settings.values()]
       .filter((setting) => wanted(setting.name))
       .map((setting) => {
+        // A terminal shows the first ones.
         const { name, unit, source, context, category, short_desc } = setting;
         return {
           name,
           value: human(setting, setting.reset_val ?? setting.setting),
           default: human(setting, setting.boot_val),
-          unit,
           source,
+          takes_effect: neededFor(context),
+          pending_restart: setting.pending_restart,
+          unit,
           file: setting.sourcefile,
           line: setting.sourceline,
-          pending_restart: setting.pending_restart,
           context,
-          takes_effect: neededFor(context),
           managed_by_patroni: managed.has(name.toLowerCase()),
           category,
           description: short_desc,
