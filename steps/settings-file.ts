@@ -34,12 +34,12 @@ export function wantedFrom(data: Json, where = "settings"): Wanted {
     if (plain !== null && typeof plain === "object")
       throw bad(
         where,
-        `${name} is not one value`,
+        `${shortened(name)} is not one value`,
         "Write text, a number, true or false, or null to take it back.",
       );
     for (const known of wanted.keys())
       if (known.toLowerCase() === name.toLowerCase())
-        throw bad(where, `${name} is given twice`, "Give it once.");
+        throw bad(where, `${shortened(name)} is given twice`, "Give it once.");
     wanted.set(name, plain);
   }
   if (wanted.size === 0)
@@ -51,6 +51,11 @@ export function wantedFrom(data: Json, where = "settings"): Wanted {
 export function textOf(value: Exclude<Given, null>): string {
   if (typeof value === "boolean") return value ? "on" : "off";
   return String(value);
+}
+
+/** What an error repeats of what it was given. */
+export function shortened(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
 
 /** Lines `name = value`; the last of a name counts, as for the server. @throws PgdbaError invalid_param for anything else */

@@ -4,7 +4,7 @@ import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
 import { parametersOf } from "./lib/dynamic.ts";
 import { hideSecrets } from "./lib/secrets.ts";
-import { missingRights, neededFor, readSettings } from "./lib/settings.ts";
+import { missingRights, nearestName, neededFor, readSettings } from "./lib/settings.ts";
 import { humanValue } from "./lib/value.ts";
 
 const TEXT = { type: ["string", "null"] } as const;
@@ -112,6 +112,15 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
           description: short_desc,
         };
       });
+    if (shown.length === 0 && input.pattern) {
+      const near = nearestName(
+        input.pattern,
+        [...settings.values()].map(({ name }) => name),
+      );
+      const hint =
+        near === undefined ? "a word finds names with it inside" : `did you mean ${near}?`;
+      ctx.warn(`No setting matches ${input.pattern.slice(0, 200)}; ${hint}`);
+    }
     return {
       settings: input.changed === true ? shown.filter((one) => one.value !== one.default) : shown,
       pending_restart: [...settings.values()]

@@ -38,7 +38,7 @@ export async function prepare(ctx: StepContext, input: ApplyInput): Promise<Prep
   const wanted = await wantedOf(ctx, input);
   for (const [name, value] of wanted)
     if (typeof value === "string") hidePasswords(ctx, name, value);
-  const place = await openPlace(ctx);
+  const place = await openPlace(ctx, [...wanted.keys()]);
   const values = await validatedByServer(ctx, await session(ctx), place, wanted);
   const own = await ownBefore(ctx);
   const changes = [...values].map(([name, value]) => {

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import type { StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
-import type { Wanted } from "../../settings-file.ts";
+import { shortened, type Wanted } from "../../settings-file.ts";
 import type { Place } from "./place.ts";
 import { foundOnServer, GRANTS_TO_LOOK, mayLook } from "./server-files.ts";
 import { valueAfter } from "./together.ts";
@@ -46,7 +46,7 @@ export async function fileProblems(
     // Who turns ssl on is told so; the files may never have been named.
     problems.set(
       good.has(name) ? name : "ssl",
-      `needs a ${kind} that is not on the server${good.has(name) ? "" : ` (${name})`}: ${absent.join(", ")}; the server would not start`,
+      `needs a ${kind} that is not on the server${good.has(name) ? "" : ` (${name})`}: ${shortened(absent.join(", "))}; the server would not start`,
     );
   }
   return problems;
@@ -63,5 +63,5 @@ export function addressProblem(text: string): string | undefined {
   );
   return bad.length === 0
     ? undefined
-    : `names what is no address and no host: ${bad.join(", ")}; the server might not start`;
+    : `names what is no address and no host: ${shortened(bad.join(", "))}; the server might not start`;
 }

@@ -1,5 +1,5 @@
 import type { PgSession } from "../../../providers/postgres/session.ts";
-import { textOf, type Wanted } from "../../settings-file.ts";
+import { shortened, textOf, type Wanted } from "../../settings-file.ts";
 import type { Place } from "./place.ts";
 import { foundOnServer, GRANTS_TO_LOOK, mayLook } from "./server-files.ts";
 import { listElements } from "./value.ts";
@@ -36,7 +36,7 @@ export async function libraryProblems(
       if (unknown.length > 0)
         problems.set(
           name,
-          `names ${unknown.join(", ")}, and ${pg.info.user} may not look whether the server has it (${GRANTS_TO_LOOK})`,
+          `names ${shortened(unknown.join(", "))}, and ${pg.info.user} may not look whether the server has it (${GRANTS_TO_LOOK})`,
         );
       continue;
     }
@@ -48,7 +48,10 @@ export async function libraryProblems(
     }
     if (absent.length > 0) {
       const where = name === "local_preload_libraries" ? " (in $libdir/plugins)" : "";
-      problems.set(name, `names what is not installed on the server${where}: ${absent.join(", ")}`);
+      problems.set(
+        name,
+        `names what is not installed on the server${where}: ${shortened(absent.join(", "))}`,
+      );
     }
   }
   return problems;

@@ -39,10 +39,14 @@ export interface Confirmed {
   members: { name: string; role: string; pending_restart: boolean }[];
 }
 
-/** The place that the target keeps its settings in. @throws PgdbaError no_target | step_refused (Patroni runs it, and we don't know where) */
-export function openPlace(ctx: StepContext): Promise<Place> {
+/**
+ * The place that the target keeps its settings in.
+ * @param names what is to be written, so that all that a role lacks is told at once
+ * @throws PgdbaError no_target | insufficient_privilege | step_refused (Patroni runs it, and we don't know where)
+ */
+export function openPlace(ctx: StepContext, names: readonly string[] = []): Promise<Place> {
   const connection = ctx.target.connection as PgConnection | null;
   return connection?.patroni
     ? openDynamic(ctx, connection, connection.patroni)
-    : openAlterSystem(ctx);
+    : openAlterSystem(ctx, names);
 }

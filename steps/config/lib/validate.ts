@@ -1,7 +1,7 @@
 import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
-import { type Given, textOf, type Wanted } from "../../settings-file.ts";
+import { type Given, shortened, textOf, type Wanted } from "../../settings-file.ts";
 import { addressProblem, fileProblems } from "./files.ts";
 import { libraryProblems } from "./libraries.ts";
 import type { Place } from "./place.ts";
@@ -67,10 +67,16 @@ function validated(pg: PgSession, place: Place, wanted: Wanted): Wanted {
 function refusal(problems: Problem[], of: number): PgdbaError {
   return new PgdbaError(
     "invalid_param",
-    `${problems.length} of ${of} settings can't be applied: ${problems.map(({ name, problem }) => `${name} ${problem}`).join("; ")}`,
+    `${problems.length} of ${of} settings can't be applied: ${problems.map(({ name, problem }) => `${shortened(name)} ${problem}`).join("; ")}`,
     {
       hint: "Nothing was changed. Correct these, then run again.",
-      data: { problems: problems.map((problem) => ({ ...problem })) },
+      data: {
+        problems: problems.map(({ name, value, problem }) => ({
+          name: shortened(name),
+          value: typeof value === "string" ? shortened(value) : value,
+          problem,
+        })),
+      },
     },
   );
 }
@@ -91,7 +97,7 @@ function problemOf(place: Place, setting: Setting, value: Given): string | undef
     return "is fixed when the server is built or the cluster is made";
   if (value !== null) {
     const read = readValue(setting, textOf(value));
-    if ("problem" in read) return `${read.problem}, not ${JSON.stringify(value)}`;
+    if ("problem" in read) return `${read.problem}, not ${shortened(JSON.stringify(value))}`;
     const address = setting.name === "listen_addresses" ? addressProblem(textOf(value)) : undefined;
     if (address !== undefined) return address;
   }

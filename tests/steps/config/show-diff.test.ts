@@ -67,6 +67,16 @@ test("shows value, default, unit, file and line, and what awaits a restart", asy
   expect((await names({})).length).toBeGreaterThan(300);
 });
 
+test("permissions are in base 8; who finds nothing is told so", async () => {
+  const { settings } = await runStep(show, await fresh(), { pattern: "data_directory_mode" });
+  expect(settings).toMatchObject([{ value: "0700", default: "0700" }]);
+  const ctx = await fresh();
+  expect((await runStep(show, ctx, { pattern: "shared_bufers" })).settings).toEqual([]);
+  expect(ctx.recorded.warnings).toEqual([
+    "No setting matches shared_bufers; did you mean shared_buffers?",
+  ]);
+});
+
 test("who may not see all is told what is missing", async () => {
   const client = await clientOf(server);
   await client.query("CREATE ROLE bob LOGIN PASSWORD 'pw'");
