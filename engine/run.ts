@@ -107,7 +107,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     record(host, request, { id, startedAt, risk, holder, identity: entered.identity });
     state = makeState(host, request, { id, startedAt, releasers, emit, targetView: entered.view });
     state.lock = lock;
-    state.warnings.push(...deadRuns(host.journal, target.name, id));
+    state.warnings.push(...(await deadRuns(host, target.name, id)));
   } catch (thrown) {
     // What went wrong first is what is told.
     await closeAll(releasers);
@@ -278,14 +278,26 @@ function record(
 }
 
 /** Earlier runs on this target that died half way: what they left is there now, whatever this run does. */
-function deadRuns(journal: Journal, target: string, id: string): string[] {
-  return journal
+async function deadRuns(
+  { journal, registry }: Host,
+  target: string,
+  id: string,
+): Promise<string[]> {
+  const dead = journal
     .unfinished()
-    .filter((row) => row.id !== id && row.target.name === target && isDead(row.holder))
-    .map(
-      (row) =>
-        `Run ${row.id} (${row.runbook}) on ${target} died before its end. Look at it with \`pgdba runs ${row.id}\`, go on with \`pgdba resume ${row.id}\`.`,
-    );
+    .filter((row) => row.id !== id && row.target.name === target && isDead(row.holder));
+  return Promise.all(
+    dead.map(async (row) => {
+      const types = [...new Set(journal.steps(row.id).map(({ type }) => type))];
+      const known = await Promise.all(
+        types.filter((type) => registry.has(type)).map((type) => registry.get(type)),
+      );
+      const back = [...new Set(known.flatMap(({ takeBack }) => takeBack ?? []))]
+        .map((command) => `, or back with \`pgdba ${command} ${row.id}\``)
+        .join("");
+      return `Run ${row.id} (${row.runbook}) on ${target} died before its end. Look at it with \`pgdba runs ${row.id}\`, go on with \`pgdba resume ${row.id}\`${back}.`;
+    }),
+  );
 }
 
 function makeState(

@@ -226,6 +226,8 @@ export interface StepType<I = any, O extends Json = any> {
   probe?(ctx: StepContext, input: I): Promise<ProbeResult>;
   /** Its inverse. `output` is undefined when the step may not have finished. Must be idempotent. */
   undo?(ctx: StepContext, input: I, output: O | undefined): Promise<void>;
+  /** The command that takes it back once its run is over, however that ended; the run's id comes after it. */
+  takeBack?: string;
 }
 
 export interface DocumentKind {
@@ -302,7 +304,7 @@ export interface StepContext {
   secret(value: string): void;
   /** Runs another runbook inside this run and gives its output. */
   call(runbook: string, params: JsonObject): Promise<Json>;
-  /** Says that a `change` step found nothing to do. */
+  /** Says that a `change` step found nothing to do, or its undo nothing to take back. */
   unchanged(): void;
   /** Adds a warning to the envelope. */
   warn(message: string): void;

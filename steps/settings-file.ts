@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { PgdbaError } from "../engine/errors.ts";
@@ -33,12 +34,12 @@ export function wantedFrom(data: Json, where = "settings"): Wanted {
     if (plain !== null && typeof plain === "object")
       throw bad(
         where,
-        `${name} is not one value`,
+        `${shortened(name)} is not one value`,
         "Write text, a number, true or false, or null to take it back.",
       );
     for (const known of wanted.keys())
       if (known.toLowerCase() === name.toLowerCase())
-        throw bad(where, `${name} is given twice`, "Give it once.");
+        throw bad(where, `${shortened(name)} is given twice`, "Give it once.");
     wanted.set(name, plain);
   }
   if (wanted.size === 0)
@@ -50,6 +51,11 @@ export function wantedFrom(data: Json, where = "settings"): Wanted {
 export function textOf(value: Exclude<Given, null>): string {
   if (typeof value === "boolean") return value ? "on" : "off";
   return String(value);
+}
+
+/** What an error repeats of what it was given. */
+export function shortened(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
 
 /** Lines `name = value`; the last of a name counts, as for the server. @throws PgdbaError invalid_param for anything else */
@@ -85,13 +91,26 @@ function unquote(text: string): string {
   });
 }
 
+/** A regular file only: what comes without end, or never, is not begun with. */
 async function readText(file: string): Promise<string> {
   try {
-    const handle = await open(file);
+    // Without O_NONBLOCK opening a FIFO waits for whoever writes into it.
+    const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
-      const { size } = await handle.stat();
-      if (size > MAX_BYTES) throw bad(file, "is too long for a list of settings", "At most 1 MB.");
-      return await handle.readFile("utf8");
+      if (!(await handle.stat()).isFile())
+        throw new PgdbaError("io_failed", `${file} is not a regular file`, {
+          hint: "Give a file of settings, at most 1 MB.",
+        });
+      // It may grow meanwhile, or say that it has no size as files of /proc do.
+      const bytes = Buffer.alloc(MAX_BYTES + 1);
+      let length = 0;
+      for (;;) {
+        const { bytesRead } = await handle.read(bytes, length, bytes.length - length);
+        length += bytesRead;
+        if (length > MAX_BYTES)
+          throw bad(file, "is too long for a list of settings", "At most 1 MB.");
+        if (bytesRead === 0) return bytes.toString("utf8", 0, length);
+      }
     } finally {
       await handle.close();
     }

@@ -11,10 +11,29 @@ function parses(parse: (text: string) => unknown): (text: string) => boolean {
   };
 }
 
-/** The `format`s pgdba gives a meaning to; all others are annotations. Each says what a good value looks like. */
-export const FORMATS: Readonly<Record<string, { test: (text: string) => boolean; words: string }>> =
-  {
-    bytes: { test: parses(parseBytes), words: "a size such as 16MB" },
-    duration: { test: parses(parseDuration), words: "a duration such as 500ms, 30s or 1h30m" },
-    lsn: { test: parses(parseLsn), words: "an LSN such as 16/B374D848" },
-  };
+/**
+ * What looks like a password or a key with its value: `password=x` of a connection string, `PGPASSWORD=x`, `--password x`,
+ * `sshpass -p x`, `-u user:x`, `://user:x@host`.
+ */
+const SECRET =
+  /(?:passw(?:or)?d|passphrase|pwd|secret|token|api_?key|access_?key)\w*["']?\s*[=:]\s*\S|--(?:password|passphrase|pass|secret|token|api-?key)[\s=]+\S|\bsshpass\s+-p|\s-u\s*[^\s:]+:\S|:\/\/[^\s:@/]*:[^\s@/]+@/i;
+
+/** The `format`s pgdba gives a meaning to; all others are annotations. Each says what a good value looks like; the value of a `hidden` one is not repeated. */
+export const FORMATS: Readonly<
+  Record<string, { test: (text: string) => boolean; words: string; hidden?: boolean }>
+> = {
+  bytes: { test: parses(parseBytes), words: "a size such as 16MB" },
+  duration: { test: parses(parseDuration), words: "a duration such as 500ms, 30s or 1h30m" },
+  "no-secret": {
+    test: (text) => !SECRET.test(text),
+    words:
+      "text without a password or key in it, for what is given here is recorded: write it into a file and give that (--file)",
+    hidden: true,
+  },
+  "in-file": {
+    test: (text) => text === "",
+    words: "in a file (--file), for what is given here is recorded",
+    hidden: true,
+  },
+  lsn: { test: parses(parseLsn), words: "an LSN such as 16/B374D848" },
+};

@@ -86,6 +86,8 @@ export function describe(error: AjvError, root: Json, subject: string): SchemaPr
       return bad(`must be ${shown(params["allowedValue"])}`);
     case "format": {
       const format = String(params["format"]);
+      if (FORMATS[format]?.hidden === true)
+        return problem(path, `bad-${format}`, `${name} must be ${FORMATS[format].words}`);
       const hint =
         classify(String(error.data)) === "literal" ? undefined : "A template can't stand here.";
       return {

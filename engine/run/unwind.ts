@@ -26,8 +26,7 @@ export async function unwind(state: RunState): Promise<Unwound> {
     try {
       // What a second signal leaves as it is was not taken back, and is told so.
       state.stop.hard.throwIfAborted();
-      await undoOne(state, entry);
-      out.undone += 1;
+      if (await undoOne(state, entry)) out.undone += 1;
       state.emit({ kind: "undo.finished", path: entry.path, error: null });
     } catch (thrown) {
       const error = errorRecord(toPgdbaError(thrown, "undo_failed"));
@@ -58,7 +57,8 @@ function hasInverse(entry: UndoEntry): boolean {
   return entry.node.undo !== undefined || entry.type.undo !== undefined;
 }
 
-async function undoOne(state: RunState, entry: UndoEntry): Promise<void> {
+/** Whether there was anything to take back. */
+async function undoOne(state: RunState, entry: UndoEntry): Promise<boolean> {
   const scope: Scope = {
     ...entry.scope,
     phase: "undo",
@@ -70,11 +70,11 @@ async function undoOne(state: RunState, entry: UndoEntry): Promise<void> {
   };
   if (entry.node.undo) {
     await runNodes(state, entry.node.undo, scope);
-    return;
+    return true;
   }
   const path = `${entry.path}~undo`;
   const prior = state.memo.get(path);
-  if (prior?.status === "ok") return;
+  if (prior?.status === "ok") return prior.result?.changed !== false;
   const at = { path, id: entry.node.id, type: entry.node.type, phase: "undo" as const };
   const started = state.clock.monotonic();
   const startedAt = state.clock.now().toISOString();
@@ -86,7 +86,7 @@ async function undoOne(state: RunState, entry: UndoEntry): Promise<void> {
   const timer = setTimeout(() => limit.abort(timeoutError(path, "5m")), UNDO_TIMEOUT_MS);
   try {
     const signal = AbortSignal.any([state.stop.hard, limit.signal]);
-    const { ctx } = makeContext(
+    const { ctx, told } = makeContext(
       state,
       scope,
       // The step's own path: what it named after itself when it acted is found again by its inverse.
@@ -100,7 +100,7 @@ async function undoOne(state: RunState, entry: UndoEntry): Promise<void> {
       { ...at, effect: "change", sensitive: false },
       {
         status: "ok",
-        changed: true,
+        changed: !told.unchanged,
         attempts: 1,
         started_at: startedAt,
         duration_ms: state.clock.monotonic() - started,
@@ -108,6 +108,7 @@ async function undoOne(state: RunState, entry: UndoEntry): Promise<void> {
         error: null,
       },
     );
+    return !told.unchanged;
   } finally {
     clearTimeout(timer);
   }

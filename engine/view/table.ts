@@ -5,11 +5,16 @@ import { type Canvas, isScalar, scalarText } from "./canvas.ts";
 const GAP = 2;
 /** Cells below which a column is not readable; when not even that fits, rows become records. */
 const NARROWEST = 6;
+/** With more columns than these a terminal shows a part; cells that the text in a column gets before that. */
+const MANY = 6;
+const READABLE = 32;
+const FEW = 5;
 
 /** Rows as a table no wider than the canvas: the widest columns are wrapped first, numbers stand right. */
 export function table(rows: JsonObject[], canvas: Canvas): string[] {
-  const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  if (keys.length === 0) return [canvas.paint.dim("(empty)")];
+  const all = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  if (all.length === 0) return [canvas.paint.dim("(empty)")];
+  const keys = foremost(rows, all, canvas.columns);
   const cells = rows.map((row) => keys.map((key) => cellText(row[key])));
   const headers = keys.map(printable);
   const natural = headers.map((header, column) =>
@@ -24,10 +29,26 @@ export function table(rows: JsonObject[], canvas: Canvas): string[] {
   const right = keys.map((key) =>
     rows.every((row) => row[key] == null || typeof row[key] === "number"),
   );
+  const left = all.slice(keys.length).map(printable);
   return [
     ...tableRow(headers, widths, right).map(canvas.paint.bold),
     ...cells.flatMap((row) => tableRow(row, widths, right)),
+    ...(left.length === 0
+      ? []
+      : wrap(`JSON also has: ${left.join(", ")}`, canvas.columns).map(canvas.paint.dim)),
   ];
+}
+
+/** Of many columns those that come first, as far as they can be read beside each other. A few rows have all, as records. */
+function foremost(rows: JsonObject[], keys: string[], columns: number): string[] {
+  if (keys.length <= MANY || rows.length <= FEW) return keys;
+  let room = columns + GAP;
+  const shown = keys.findIndex((key, at) => {
+    const texts = [printable(key), ...rows.map((row) => cellText(row[key]))];
+    room -= GAP + Math.min(READABLE, largest(texts.flatMap((text) => text.split("\n").map(width))));
+    return room < 0 && at > 1;
+  });
+  return shown < 0 ? keys : keys.slice(0, shown);
 }
 
 function cellText(value: Json | undefined): string {

@@ -1,7 +1,7 @@
 import type { Json, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { apply, inForce, prepare, type Prepared, restore, toWrite } from "./lib/apply.ts";
-import { ownBefore } from "./lib/before.ts";
+import { markTakenBack, mayGoOn, ownBefore } from "./lib/before.ts";
 import { openPlace, type Confirmed } from "./lib/place.ts";
 
 const VALUE = { type: ["string", "number", "boolean", "null"] } as const;
@@ -19,7 +19,8 @@ What was there before is in the output, and in the state folder before anything 
 
 - A value of null takes a setting out again.
 - \`settings\` may also be the output of \`config.tune\`; \`file\` is YAML, JSON, or lines of postgresql.conf.
-- A library that does not exist in \`shared_preload_libraries\` can't be noticed before the restart that fails.`,
+- Libraries to preload must be installed, and the role must be able to see that: with another one no session begins. A new session is
+  opened at the end, and when it can't be, all is put back.`,
   example: `- config.apply:
     settings: {work_mem: 64MB, random_page_cost: 1.1}
 `,
@@ -37,6 +38,11 @@ What was there before is in the output, and in the state folder before anything 
       file: {
         type: ["string", "null"],
         description: "A file of settings, relative to the working directory",
+      },
+      takes_back: {
+        type: ["string", "null"],
+        description:
+          "The run whose old settings these are: it is marked, and is not resumed any more",
       },
     },
   },
@@ -92,12 +98,13 @@ What was there before is in the output, and in the state folder before anything 
   async run(ctx, input) {
     const prepared = await prepare(ctx, input);
     const confirmed = await apply(ctx, prepared);
+    if (input.takes_back) await markTakenBack(ctx, input.takes_back);
     for (const name of confirmed.awaiting_restart) ctx.log(`${name} waits for a restart`);
     return report(prepared, confirmed);
   },
   async plan(ctx, input): Promise<Json> {
     const prepared = await prepare(ctx, input);
-    await prepared.place.mayWrite([...toWrite(prepared).keys()]);
+    await prepared.place.mayWrite(toWrite(prepared));
     const awaiting = prepared.changes.filter(
       (change) => change.takes_effect === "restart" && change.action !== "none",
     );
@@ -108,16 +115,20 @@ What was there before is in the output, and in the state folder before anything 
   },
   async probe(ctx: StepContext, input) {
     const prepared = await prepare(ctx, input);
+    await mayGoOn(ctx, prepared.place);
     const done =
       toWrite(prepared).size === 0 ? await inForce(prepared.place, prepared.values) : undefined;
-    return done === undefined
-      ? { state: "not_done" }
-      : { state: "done", output: report(prepared, done) };
+    if (done === undefined) return { state: "not_done" };
+    if (input.takes_back) await markTakenBack(ctx, input.takes_back);
+    return { state: "done", output: report(prepared, done) };
   },
   async undo(ctx) {
     const kept = await ownBefore(ctx);
-    if (kept !== undefined) await restore(await openPlace(ctx), kept);
+    // What was there is on disk before anything is written.
+    if (kept === undefined) ctx.unchanged();
+    else await restore(await openPlace(ctx), kept);
   },
+  takeBack: "config rollback --run",
 });
 
 function report({ place, changes }: Prepared, confirmed: Confirmed): Json {

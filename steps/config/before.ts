@@ -1,9 +1,9 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { defineStep } from "../define.ts";
-import { readBefore } from "./lib/before.ts";
-import { type Given, textOf } from "../settings-file.ts";
+import { changedSince, readBefore } from "./lib/before.ts";
+import type { Given } from "../settings-file.ts";
+import { memberOf, otherAddress, otherMember } from "./lib/member.ts";
 import { openPlace } from "./lib/place.ts";
-import { sameValue } from "./lib/value.ts";
 
 export default defineStep({
   type: "config.before",
@@ -84,10 +84,20 @@ server than the run's.`,
       string,
       Given
     >;
-    const changed = Object.keys(before).filter((name) => {
-      const now = place.held.get(name.toLowerCase()) ?? null;
-      return ![before[name] ?? null, after[name] ?? null].some((value) => same(name, value, now));
-    });
+    if (found.member !== undefined) {
+      const now = await memberOf(ctx);
+      const other =
+        otherMember(found.member, now, Object.keys(before)) ??
+        (input.force === true ? undefined : otherAddress(found.member, now));
+      if (other !== undefined) {
+        throw new PgdbaError(
+          "identity_mismatch",
+          `${input.run} changed another member of this cluster (${found.target}): ${other}`,
+          { hint: `Name the server that it changed: ${found.target}.` },
+        );
+      }
+    }
+    const changed = changedSince(place, before, after);
     if (changed.length > 0 && input.force !== true) {
       throw new PgdbaError(
         "step_refused",
@@ -99,11 +109,5 @@ server than the run's.`,
       );
     }
     return { settings: before, changed_since: changed };
-
-    function same(name: string, one: Given, other: Given): boolean {
-      if (one === null || other === null) return one === other;
-      const setting = place.settings.get(name.toLowerCase());
-      return setting !== undefined && sameValue(setting, textOf(one), textOf(other));
-    }
   },
 });

@@ -18,7 +18,7 @@ export default defineStep({
   summary: "Compare settings with wanted ones, a file, another cluster or another member",
   docs: `Values are compared by what they mean: 1GB is 1024MB, on is true. The most important difference comes first.
 
-Between servers, settings that name one (data directory, port, cluster name, …) are left out.`,
+Settings that name a server (data directory, port, cluster name, …) are left out.`,
   example: `- config.diff:
     settings: {work_mem: 64MB, shared_buffers: 16GB}
 `,

@@ -4,7 +4,7 @@ import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
 import { parametersOf } from "./lib/dynamic.ts";
 import { hideSecrets } from "./lib/secrets.ts";
-import { missingRights, neededFor, readSettings } from "./lib/settings.ts";
+import { missingRights, nearestName, neededFor, readSettings } from "./lib/settings.ts";
 import { humanValue } from "./lib/value.ts";
 
 const TEXT = { type: ["string", "null"] } as const;
@@ -94,23 +94,33 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
     const shown = [...settings.values()]
       .filter((setting) => wanted(setting.name))
       .map((setting) => {
+        // A terminal shows the first ones.
         const { name, unit, source, context, category, short_desc } = setting;
         return {
           name,
           value: human(setting, setting.reset_val ?? setting.setting),
           default: human(setting, setting.boot_val),
-          unit,
           source,
+          takes_effect: neededFor(context),
+          pending_restart: setting.pending_restart,
+          unit,
           file: setting.sourcefile,
           line: setting.sourceline,
-          pending_restart: setting.pending_restart,
           context,
-          takes_effect: neededFor(context),
           managed_by_patroni: managed.has(name.toLowerCase()),
           category,
           description: short_desc,
         };
       });
+    if (shown.length === 0 && input.pattern) {
+      const near = nearestName(
+        input.pattern,
+        [...settings.values()].map(({ name }) => name),
+      );
+      const hint =
+        near === undefined ? "a word finds names with it inside" : `did you mean ${near}?`;
+      ctx.warn(`No setting matches ${input.pattern.slice(0, 200)}; ${hint}`);
+    }
     return {
       settings: input.changed === true ? shown.filter((one) => one.value !== one.default) : shown,
       pending_restart: [...settings.values()]

@@ -1,14 +1,15 @@
 import type { Json, JsonObject } from "../../engine/types.ts";
 import type { PatroniMember } from "../../providers/patroni/client.ts";
 import { defineStep } from "../define.ts";
-import { choose, isLeader, open, pending, restartOne } from "./lib/restart.ts";
+import { choose, isLeader, open, restartOne } from "./lib/restart.ts";
+import { pending, waiting } from "./lib/waiting.ts";
 
 export default defineStep({
   type: "patroni.restart",
   summary: "Restart PostgreSQL member by member, standbys first",
   docs: `Restarts the members that wait for one, through Patroni, each only when the one before is back: running, and a standby streaming from
 the leader. The leader comes last. Where a standby must not have less than the primary (\`max_connections\` made smaller), Patroni keeps
-it waiting until the leader has restarted; it is then restarted once more.
+it waiting until the leader has restarted; it is then restarted once more. A member that says it waits, though each setting is back where it was, is left alone.
 
 The connections of a member end with its restart; writing stops while the leader restarts, usually for a second or two. Sessions that a
 pooler holds open for clients are cut too.`,
@@ -86,14 +87,18 @@ pooler holds open for clients are cut too.`,
     const world = await open(ctx, input);
     // What a step before this one would change is not pending yet, so that all are shown.
     const chosen = await choose(world, { ...input, only_pending: false });
-    const waiting = await pending(world, chosen);
+    const now = await waiting(world, chosen);
     return {
       only_pending: input.only_pending !== false,
-      order: chosen.map((member) => ({
-        name: member.name,
-        role: member.role,
-        pending_restart: waiting.includes(member),
-      })),
+      order: chosen.map((member) => {
+        const waits = now.find((one) => one.member === member);
+        return {
+          name: member.name,
+          role: member.role,
+          pending_restart: waits !== undefined,
+          settings: waits?.settings ?? [],
+        };
+      }),
     };
   },
 });

@@ -74,6 +74,7 @@ const SHARED = ["engine/types.ts", "engine/errors.ts", "engine/expr/units.ts"];
 
 /** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run. */
 const FOR_STEPS = [
+  "steps/config/lib/awaiting.ts",
   "steps/define.ts",
   "steps/html.ts",
   "steps/mask.ts",

@@ -114,6 +114,24 @@ test("what holds no settings is refused with the file's name", async () => {
   );
 });
 
+test("only a regular file is read, and no more of it than a list of settings needs", async () => {
+  const fifo = join(dir, "fifo");
+  expect(Bun.spawnSync(["mkfifo", fifo]).exitCode).toBe(0);
+  for (const path of ["/dev/zero", fifo, dir]) {
+    const error = await readWanted("/", path).catch((thrown) => thrown);
+    expect([path, error.code, error.message]).toEqual([
+      path,
+      "io_failed",
+      `${path} is not a regular file`,
+    ]);
+  }
+  // Says that it is empty, and is not.
+  expect((await readWanted("/", "/proc/self/mountinfo").catch((e) => e)).message).toContain(
+    "is not `name = value`",
+  );
+  expect(await read("fits.conf", `a = 1\n${"#".repeat(1024 * 1024 - 6)}`)).toEqual({ a: "1" });
+}, 5_000);
+
 test("a map in a runbook may hold plain values and those of config.tune", () => {
   expect([...wantedFrom({ a: 1, b: { value: "x", reason: "r" }, c: null })]).toEqual([
     ["a", 1],

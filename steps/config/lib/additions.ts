@@ -230,7 +230,8 @@ function logging({ workload, version }: TuneInput): Addition[] {
     add(
       "statistics",
       "track_activity_query_size",
-      "4kB",
+      // In bytes, and without units before 11.
+      version < 11 ? 4096 : "4kB",
       "Statements longer than the default 1kB are cut off in pg_stat_activity, often before the interesting part. Takes 4kB of shared memory per session.",
     ),
   ];

@@ -1,13 +1,16 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
+import type { PgConnection } from "../../../providers/targets.ts";
 import { session } from "../../sql/session.ts";
 import { textOf } from "../../settings-file.ts";
 import { confirmed, faultsOf, notInForce } from "./in-force.ts";
+import { opensSessions } from "./new-session.ts";
 import type { Place } from "./place.ts";
 import { hideSecrets } from "./secrets.ts";
 import {
   alterSystemValues,
+  isAutoConf,
   readFileEntries,
   readSettings,
   type Setting,
@@ -39,6 +42,10 @@ const RIGHTS = `SELECT has_function_privilege('pg_catalog.pg_show_all_file_setti
   pg_has_role('pg_read_all_settings', 'USAGE') AS settings,
   current_setting('allow_alter_system', true) IS NOT DISTINCT FROM 'off' AS forbidden, quote_ident(current_user) AS me`;
 
+/** Names as they were given: those that can't be one are refused later. */
+const NOT_GRANTED = `SELECT name FROM unnest($1::text[]) AS name
+  WHERE name ~ '^[A-Za-z_][A-Za-z0-9_$.]*$' AND NOT has_parameter_privilege(name, 'ALTER SYSTEM')`;
+
 /** Names are quoted by part, since a setting of an extension has two; values by the server's own rule. */
 const STATEMENT = `SELECT format('ALTER SYSTEM %s %s', CASE WHEN $2::text[] IS NULL THEN 'RESET' ELSE 'SET' END,
     (SELECT string_agg(quote_ident(part), '.' ORDER BY n) FROM unnest(string_to_array($1, '.')) WITH ORDINALITY AS p (part, n)))
@@ -49,23 +56,30 @@ const STATEMENT = `SELECT format('ALTER SYSTEM %s %s', CASE WHEN $2::text[] IS N
  * A bare server's settings, changed by ALTER SYSTEM.
  * @throws PgdbaError insufficient_privilege | step_refused when Patroni runs the server: it would act on one member only
  */
-export async function openAlterSystem(ctx: StepContext): Promise<Place> {
+export async function openAlterSystem(ctx: StepContext, names: readonly string[]): Promise<Place> {
   const pg = await session(ctx);
   const rights = (await pg.query(RIGHTS, [], { signal: ctx.signal })).rows[0] ?? {};
+  const server: Server = { ctx, pg, rights };
   if (rights["entries"] !== true || rights["settings"] !== true) {
     const me = String(rights["me"]);
+    // All at once: what it takes to write as well.
+    const grants = [
+      `GRANT pg_read_all_settings TO ${me}`,
+      `GRANT SELECT ON pg_file_settings TO ${me}`,
+      `GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO ${me}`,
+      ...(names.length === 0 || pg.info.version_num < 150000
+        ? []
+        : await grantsToWrite(server, names)),
+    ];
     throw new PgdbaError(
       "insufficient_privilege",
       `${pg.info.user} may not read the server's configuration files`,
-      {
-        hint: `A superuser may, or: GRANT pg_read_all_settings TO ${me}; GRANT SELECT ON pg_file_settings TO ${me}; GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO ${me}.`,
-      },
+      { hint: `A superuser may, or: ${grants.join("; ")}.`, data: { grants } },
     );
   }
   const settings = hideSecrets(ctx, await readSettings(pg, ctx.signal));
   refusePatroni(settings);
   let entries = await readFileEntries(pg, ctx.signal);
-  const server: Server = { ctx, pg, rights };
 
   return {
     kind: "alter_system",
@@ -73,6 +87,10 @@ export async function openAlterSystem(ctx: StepContext): Promise<Place> {
     held: alterSystemValues(entries),
     configured(setting) {
       return winningEntries(entries).get(setting.name.toLowerCase())?.setting ?? null;
+    },
+    beneath({ name }) {
+      const others = entries.filter((entry) => !isAutoConf(entry.sourcefile));
+      return winningEntries(others).get(name.toLowerCase())?.setting ?? null;
     },
     refuses(setting, value) {
       if (NOT_IN_FILE.has(setting.name.toLowerCase()))
@@ -83,7 +101,7 @@ export async function openAlterSystem(ctx: StepContext): Promise<Place> {
         return "can't be emptied by ALTER SYSTEM; take it out with null, and out of postgresql.conf";
       return undefined;
     },
-    mayWrite: (names) => mayWrite(server, names),
+    mayWrite: (values) => mayWrite(server, [...values.keys()]),
     async write(values) {
       for (const [name, value] of values) {
         const parts = value === null ? null : partsOf(name, textOf(value), pg.info.version_num);
@@ -101,7 +119,12 @@ export async function openAlterSystem(ctx: StepContext): Promise<Place> {
         entries = await readFileEntries(pg, ctx.signal);
         const now = await readSettings(pg, ctx.signal);
         const faults = faultsOf(values, now, entries);
-        if (faults.length === 0) return confirmed(values, now, entries);
+        if (faults.length === 0) {
+          const { spec, open } = ctx.target.connection as PgConnection;
+          const name = `pgdba/${ctx.run.id}`;
+          await opensSessions(ctx, "the server", () => open(spec.database, name));
+          return confirmed(values, now, entries);
+        }
         if (ctx.clock.monotonic() >= ends) throw notInForce(faults, entries, now);
         await ctx.clock.sleep(POLL_MS, ctx.signal);
       }
@@ -142,7 +165,24 @@ function refusePatroni(settings: ReadonlyMap<string, Setting>): void {
   );
 }
 
-async function mayWrite({ ctx, pg, rights }: Server, names: readonly string[]): Promise<void> {
+/** What the role lacks to set these with ALTER SYSTEM, from 15. */
+async function grantsToWrite(
+  { ctx, pg, rights }: Server,
+  names: readonly string[],
+): Promise<string[]> {
+  const me = String(rights["me"]);
+  const reload =
+    rights["reload"] === true ? [] : [`GRANT EXECUTE ON FUNCTION pg_reload_conf() TO ${me}`];
+  if (pg.info.superuser) return reload;
+  const { rows } = await pg.query(NOT_GRANTED, [names], { signal: ctx.signal });
+  return [
+    ...reload,
+    ...rows.map((row) => `GRANT ALTER SYSTEM ON PARAMETER ${String(row["name"])} TO ${me}`),
+  ];
+}
+
+async function mayWrite(server: Server, names: readonly string[]): Promise<void> {
+  const { pg, rights } = server;
   if (rights["forbidden"] === true) {
     throw new PgdbaError(
       "step_refused",
@@ -152,24 +192,12 @@ async function mayWrite({ ctx, pg, rights }: Server, names: readonly string[]): 
       },
     );
   }
-  const me = String(rights["me"]);
-  const missing =
-    rights["reload"] === true ? [] : [`GRANT EXECUTE ON FUNCTION pg_reload_conf() TO ${me}`];
-  if (!pg.info.superuser) {
-    if (pg.info.version_num < 150000) {
-      throw new PgdbaError("insufficient_privilege", `${pg.info.user} may not use ALTER SYSTEM`, {
-        hint: "Before PostgreSQL 15 only a superuser may.",
-      });
-    }
-    const { rows } = await pg.query(
-      "SELECT name FROM unnest($1::text[]) AS name WHERE NOT has_parameter_privilege(name, 'ALTER SYSTEM')",
-      [names],
-      { signal: ctx.signal },
-    );
-    missing.push(
-      ...rows.map((row) => `GRANT ALTER SYSTEM ON PARAMETER ${String(row["name"])} TO ${me}`),
-    );
+  if (!pg.info.superuser && pg.info.version_num < 150000) {
+    throw new PgdbaError("insufficient_privilege", `${pg.info.user} may not use ALTER SYSTEM`, {
+      hint: "Before PostgreSQL 15 only a superuser may.",
+    });
   }
+  const missing = await grantsToWrite(server, names);
   if (missing.length === 0) return;
   throw new PgdbaError(
     "insufficient_privilege",

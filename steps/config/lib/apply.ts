@@ -36,9 +36,10 @@ export interface Prepared {
 /** Reads what is wanted and checks all of it against the server. Changes nothing. @throws PgdbaError invalid_param | … */
 export async function prepare(ctx: StepContext, input: ApplyInput): Promise<Prepared> {
   const wanted = await wantedOf(ctx, input);
-  for (const value of wanted.values()) if (typeof value === "string") hidePasswords(ctx, value);
-  const place = await openPlace(ctx);
-  const values = await validatedByServer(await session(ctx), place, wanted, ctx.signal);
+  for (const [name, value] of wanted)
+    if (typeof value === "string") hidePasswords(ctx, name, value);
+  const place = await openPlace(ctx, [...wanted.keys()]);
+  const values = await validatedByServer(ctx, await session(ctx), place, wanted);
   const own = await ownBefore(ctx);
   const changes = [...values].map(([name, value]) => {
     const setting = place.settings.get(name.toLowerCase());
@@ -122,7 +123,7 @@ export async function apply(ctx: StepContext, prepared: Prepared): Promise<Confi
       return done;
     }
   }
-  await place.mayWrite([...missing.keys()]);
+  await place.mayWrite(missing);
   const kept = await keepBefore(ctx, place, missing);
   try {
     await place.write(missing);

@@ -2,8 +2,11 @@ import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
-import type { Given } from "../../settings-file.ts";
+import { type Given, textOf } from "../../settings-file.ts";
+import { type Member, memberOf } from "./member.ts";
 import type { Place } from "./place.ts";
+import { isSecret } from "./secrets.ts";
+import { sameValue } from "./value.ts";
 
 /** What one run found before it changed settings; `<state folder>/config-before/<run id>.json`, for its user's eyes only. */
 export interface Before {
@@ -11,8 +14,12 @@ export interface Before {
   target: string;
   identity: string | null;
   kind: Place["kind"];
+  /** Whose settings they are; without it those of a whole Patroni cluster. */
+  member?: Member;
   /** In the order in which the steps began. */
   steps: BeforeStep[];
+  /** The run that has put the old settings back. */
+  taken_back?: { run: string; at: string };
 }
 
 export interface BeforeStep {
@@ -20,6 +27,7 @@ export interface BeforeStep {
   at: string;
   /** By name: what the place held, null when it held nothing. */
   before: { [name: string]: Given };
+  /** What is to be there afterwards; secrets are left out, for nothing is restored from it. */
   after: { [name: string]: Given };
 }
 
@@ -79,22 +87,88 @@ export async function keepBefore(
     before: Object.fromEntries(
       [...values.keys()].map((name) => [name, place.held.get(name.toLowerCase()) ?? null]),
     ),
-    after: Object.fromEntries(values),
+    after: Object.fromEntries([...values].filter(([name, value]) => !hides(name, value))),
   };
   const { identity } = await ctx.target.facts();
   const whole: Before = {
+    ...known,
     run: id,
     target: ctx.target.name,
     identity,
     kind: place.kind,
+    ...(place.kind === "patroni" ? {} : { member: await memberOf(ctx) }),
     steps: [...(known?.steps ?? []), step],
   };
-  await writeDurably(
+  await write(stateDir, whole);
+  return step;
+}
+
+/** Says in what `run` left that its settings were put back by this run. */
+export async function markTakenBack(ctx: StepContext, run: string): Promise<void> {
+  const { stateDir, id } = ctx.run;
+  const found = await readBefore(stateDir, run);
+  if (found === undefined) return;
+  const at = ctx.clock.now().toISOString();
+  await write(stateDir, { ...found, taken_back: { run: id, at } });
+}
+
+/**
+ * For a step that was cut short: whether it may go on where it was.
+ * @throws PgdbaError step_refused when its run was taken back meanwhile, or somebody else has changed the same settings
+ */
+export async function mayGoOn(ctx: StepContext, place: Place): Promise<void> {
+  const { stateDir, id } = ctx.run;
+  const found = await readBefore(stateDir, id);
+  const back = found?.taken_back;
+  if (back !== undefined) {
+    throw new PgdbaError(
+      "step_refused",
+      `The settings from before ${id} were put back by ${back.run} at ${back.at}`,
+      { hint: "Run it anew to have its settings." },
+    );
+  }
+  const own = found?.steps.find((step) => step.path === ctx.step.path);
+  const changed = own === undefined ? [] : changedSince(place, own.before, own.after);
+  if (changed.length === 0) return;
+  throw new PgdbaError(
+    "step_refused",
+    `Since ${id} was cut short somebody else has changed ${changed.join(", ")}`,
+    {
+      hint: `Look at them with \`pgdba config show\`; \`pgdba config rollback --run ${id} --force\` puts the old values back, running it anew sets its own.`,
+      data: { changed_since: changed },
+    },
+  );
+}
+
+/** Settings that a place holds now neither as they were found nor as they were left. */
+export function changedSince(
+  place: Place,
+  before: BeforeStep["before"],
+  after: BeforeStep["after"],
+): string[] {
+  const same = (name: string, one: Given, other: Given): boolean => {
+    if (one === null || other === null) return one === other;
+    const setting = place.settings.get(name.toLowerCase());
+    return setting !== undefined && sameValue(setting, textOf(one), textOf(other));
+  };
+  return Object.keys(before).filter((name) => {
+    // What was a secret is not kept, so that nobody can be blamed for it.
+    if (!Object.hasOwn(after, name)) return false;
+    const now = place.held.get(name.toLowerCase()) ?? null;
+    return ![before[name] ?? null, after[name] ?? null].some((value) => same(name, value, now));
+  });
+}
+
+function write(stateDir: string, whole: Before): Promise<void> {
+  return writeDurably(
     join(stateDir, "config-before"),
-    fileOf(stateDir, id),
+    fileOf(stateDir, whole.run),
     `${JSON.stringify(whole, null, 2)}\n`,
   );
-  return step;
+}
+
+function hides(name: string, value: Given): boolean {
+  return typeof value === "string" && isSecret(name, value);
 }
 
 /** The whole file or the old one, whenever the machine stops. */

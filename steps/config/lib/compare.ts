@@ -42,13 +42,14 @@ const OWN = new Set([
   "unix_socket_directories",
 ]);
 
-/** A server's settings against wanted values, which may be a part of them. Pure. */
+/** A server's settings against wanted values, which may be a part of them, and may have been saved from another server. Pure. */
 export function compareWith(settings: ReadonlyMap<string, Setting>, wanted: Wanted): Comparison {
   const there: string[] = [];
   const rows: Row[] = [];
   for (const [name, value] of wanted) {
     const setting = settings.get(name.toLowerCase());
     if (setting === undefined) there.push(name);
+    else if (OWN.has(name.toLowerCase())) continue;
     // Taking a setting out leaves PostgreSQL's own default, as far as can be told.
     else rows.push({ setting, other: value === null ? setting.boot_val : textOf(value) });
   }

@@ -8,6 +8,7 @@ import {
 import type { PgConnection } from "../../../providers/targets.ts";
 import { session } from "../../sql/session.ts";
 import { type Given, textOf } from "../../settings-file.ts";
+import { refuseLocal } from "./local.ts";
 import { confirmOnMembers, type World } from "./members.ts";
 import type { Place } from "./place.ts";
 import { hideSecrets } from "./secrets.ts";
@@ -93,9 +94,10 @@ export async function openDynamic(
       const value = held.get(setting.name.toLowerCase());
       return value === undefined || value === null ? null : textOf(value);
     },
+    beneath: () => null,
     refuses: (setting, value) => refuses(config, setting, value),
-    // Patroni says so itself, to whoever may not.
-    mayWrite: async () => {},
+    // Who may not write is told so by Patroni itself.
+    mayWrite: (values) => refuseLocal(world, values),
     async write(values) {
       const parameters = Object.fromEntries(
         [...values].map(([name, value]) => [spelt.get(name.toLowerCase()) ?? name, value]),

@@ -4,6 +4,7 @@ import type { PatroniClient, PatroniMember } from "../../../providers/patroni/cl
 import { openSession, type PgSession } from "../../../providers/postgres/session.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
 import { type Given, textOf } from "../../settings-file.ts";
+import { opensSessions } from "./new-session.ts";
 import type { Confirmed } from "./place.ts";
 import { hideSecrets } from "./secrets.ts";
 import {
@@ -21,7 +22,7 @@ import { sameValue } from "./value.ts";
 const POLL_MS = 100;
 
 /** A standby keeps the primary's larger value of these until the primary has restarted with the smaller one. */
-const NOT_BELOW_PRIMARY = new Set([
+export const NOT_BELOW_PRIMARY = new Set([
   "max_connections",
   "max_locks_per_transaction",
   "max_prepared_transactions",
@@ -74,7 +75,11 @@ export async function confirmOnMembers(
       const faults = seen.flatMap((one) =>
         [...values].flatMap(([name, value]) => fault(world, one, name, value, settled)),
       );
-      if (faults.length === 0) return confirmed(seen, values);
+      if (faults.length === 0) {
+        for (const member of up)
+          await opensSessions(ctx, member.name, () => sessionOf(world, member));
+        return confirmed(seen, values);
+      }
       if (ctx.clock.monotonic() - began >= patience) throw notEverywhere(faults);
       await ctx.clock.sleep(POLL_MS, ctx.signal);
     }
@@ -84,7 +89,7 @@ export async function confirmOnMembers(
 }
 
 /** The members that run now, by what they say themselves: the store is a loop old. */
-async function running({ ctx, client }: World): Promise<PatroniMember[]> {
+export async function running({ ctx, client }: World): Promise<PatroniMember[]> {
   const all = await client.members(ctx.signal);
   const states = await Promise.all(
     all.map(async ({ api }) =>
@@ -106,7 +111,7 @@ async function running({ ctx, client }: World): Promise<PatroniMember[]> {
 }
 
 /** A session of its own with a member, by what Patroni says of it. */
-async function sessionOf(
+export async function sessionOf(
   { ctx, connection }: World,
   { host, port }: PatroniMember,
 ): Promise<PgSession> {

@@ -14,10 +14,15 @@ export interface Place {
   readonly held: ReadonlyMap<string, Given>;
   /** The value that is configured for a setting, from whatever place; null when nobody configured it. */
   configured(setting: Setting): string | null;
+  /** The value that is configured elsewhere, and counts when this place holds none. */
+  beneath(setting: Setting): string | null;
   /** Why this place can't take a value, or undefined. */
   refuses(setting: Setting, value: Given): string | undefined;
-  /** @throws PgdbaError insufficient_privilege before anything is touched, with the GRANTs */
-  mayWrite(names: readonly string[]): Promise<void>;
+  /**
+   * Before anything is touched.
+   * @throws PgdbaError insufficient_privilege, with the GRANTs | step_refused for what a member's own configuration wins over
+   */
+  mayWrite(values: ReadonlyMap<string, Given>): Promise<void>;
   /** Writes all of it, null taking a setting out, and has the servers read it. */
   write(values: ReadonlyMap<string, Given>): Promise<void>;
   /**
@@ -34,10 +39,14 @@ export interface Confirmed {
   members: { name: string; role: string; pending_restart: boolean }[];
 }
 
-/** The place that the target keeps its settings in. @throws PgdbaError no_target | step_refused (Patroni runs it, and we don't know where) */
-export function openPlace(ctx: StepContext): Promise<Place> {
+/**
+ * The place that the target keeps its settings in.
+ * @param names what is to be written, so that all that a role lacks is told at once
+ * @throws PgdbaError no_target | insufficient_privilege | step_refused (Patroni runs it, and we don't know where)
+ */
+export function openPlace(ctx: StepContext, names: readonly string[] = []): Promise<Place> {
   const connection = ctx.target.connection as PgConnection | null;
   return connection?.patroni
     ? openDynamic(ctx, connection, connection.patroni)
-    : openAlterSystem(ctx);
+    : openAlterSystem(ctx, names);
 }

@@ -1,28 +1,26 @@
 import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
+import type { StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
-import { type Given, textOf, type Wanted } from "../../settings-file.ts";
-import { absentLibraries } from "./libraries.ts";
+import { type Given, shortened, textOf, type Wanted } from "../../settings-file.ts";
+import { addressProblem, fileProblems } from "./files.ts";
+import { libraryProblems } from "./libraries.ts";
 import type { Place } from "./place.ts";
 import { nearestName, neededFor, type Setting } from "./settings.ts";
+import { belowPrimary, type Problem, together } from "./together.ts";
 import { readValue } from "./value.ts";
-
-export interface Problem {
-  name: string;
-  value: Given;
-  problem: string;
-}
 
 /**
  * As `validated`, and then asks the server about what only it can judge (a time zone, a list of names): each value is set in a
  * transaction that is rolled back, where a session may do that.
  */
 export async function validatedByServer(
+  ctx: StepContext,
   pg: PgSession,
   place: Place,
   wanted: Wanted,
-  signal: AbortSignal,
 ): Promise<Wanted> {
-  const good = validated(place, wanted);
+  const { signal } = ctx;
+  const good = validated(pg, place, wanted);
   const problems: Problem[] = [];
   for (const [name, value] of good) {
     const context = place.settings.get(name.toLowerCase())?.context;
@@ -39,10 +37,9 @@ export async function validatedByServer(
       else if (error.code !== "insufficient_privilege") throw error;
     }
   }
-  for (const [name, absent] of await absentLibraries(pg, good, signal)) {
-    const problem = `names what is not installed on the server: ${absent.join(", ")}`;
+  const files = await fileProblems(ctx, pg, place, good);
+  for (const [name, problem] of [...(await libraryProblems(pg, place, good, signal)), ...files])
     problems.push({ name, value: good.get(name) ?? null, problem });
-  }
   if (problems.length > 0) throw refusal(problems, wanted.size);
   return good;
 }
@@ -52,7 +49,7 @@ export async function validatedByServer(
  * context, and what only holds for several together.
  * @throws PgdbaError invalid_param that names all that are bad, in its data too
  */
-function validated(place: Place, wanted: Wanted): Wanted {
+function validated(pg: PgSession, place: Place, wanted: Wanted): Wanted {
   const good: Wanted = new Map();
   const problems: Problem[] = [];
   for (const [name, value] of wanted) {
@@ -61,7 +58,8 @@ function validated(place: Place, wanted: Wanted): Wanted {
     if (problem !== undefined) problems.push({ name, value, problem });
     else if (setting !== undefined) good.set(setting.name, value);
   }
-  if (problems.length === 0) problems.push(...together(place, good));
+  if (problems.length === 0)
+    problems.push(...together(place, good), ...belowPrimary(pg, place, good));
   if (problems.length > 0) throw refusal(problems, wanted.size);
   return good;
 }
@@ -69,10 +67,16 @@ function validated(place: Place, wanted: Wanted): Wanted {
 function refusal(problems: Problem[], of: number): PgdbaError {
   return new PgdbaError(
     "invalid_param",
-    `${problems.length} of ${of} settings can't be applied: ${problems.map(({ name, problem }) => `${name} ${problem}`).join("; ")}`,
+    `${problems.length} of ${of} settings can't be applied: ${problems.map(({ name, problem }) => `${shortened(name)} ${problem}`).join("; ")}`,
     {
       hint: "Nothing was changed. Correct these, then run again.",
-      data: { problems: problems.map((problem) => ({ ...problem })) },
+      data: {
+        problems: problems.map(({ name, value, problem }) => ({
+          name: shortened(name),
+          value: typeof value === "string" ? shortened(value) : value,
+          problem,
+        })),
+      },
     },
   );
 }
@@ -93,45 +97,9 @@ function problemOf(place: Place, setting: Setting, value: Given): string | undef
     return "is fixed when the server is built or the cluster is made";
   if (value !== null) {
     const read = readValue(setting, textOf(value));
-    if ("problem" in read) return `${read.problem}, not ${JSON.stringify(value)}`;
+    if ("problem" in read) return `${read.problem}, not ${shortened(JSON.stringify(value))}`;
+    const address = setting.name === "listen_addresses" ? addressProblem(textOf(value)) : undefined;
+    if (address !== undefined) return address;
   }
   return place.refuses(setting, value);
-}
-
-/** Pairs of values with which the server does not start. Source: PostmasterMain (postmaster.c) and CheckRequiredParameterValues. */
-function together(place: Place, good: Wanted): Problem[] {
-  const after = (name: string): string => {
-    const setting = place.settings.get(name);
-    const given = good.get(name);
-    if (given !== undefined && given !== null) return textOf(given);
-    const next = setting === undefined || given === null ? null : place.configured(setting);
-    return next ?? (given === null ? setting?.boot_val : setting?.setting) ?? "";
-  };
-  const number = (name: string): number => Number(after(name) || 0);
-  const problems: Problem[] = [];
-  const blame = (names: string[], problem: string): void => {
-    const name = names.find((one) => good.has(one));
-    if (name !== undefined) problems.push({ name, value: good.get(name) ?? null, problem });
-  };
-  const reserved = number("superuser_reserved_connections") + number("reserved_connections");
-  if (reserved >= number("max_connections")) {
-    blame(
-      ["max_connections", "superuser_reserved_connections", "reserved_connections"],
-      `leaves no connection besides the ${reserved} reserved ones; the server would not start`,
-    );
-  }
-  if (after("wal_level").toLowerCase() === "minimal") {
-    const names = ["wal_level", "max_wal_senders", "archive_mode"];
-    if (number("max_wal_senders") > 0)
-      blame(
-        names,
-        "is no good: with wal_level = minimal the server does not start unless max_wal_senders is 0",
-      );
-    if (!["off", "false", "no", "0"].includes(after("archive_mode").toLowerCase()))
-      blame(
-        names,
-        "is no good: with wal_level = minimal the server does not start unless archive_mode is off",
-      );
-  }
-  return problems;
 }

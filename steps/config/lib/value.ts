@@ -60,6 +60,9 @@ const HIDDEN: Record<string, string> = {
   "0": "off",
 };
 
+/** Permissions: shown and written in base 8 (guc.c: show_data_directory_mode and its like). */
+const MODES = new Set(["data_directory_mode", "log_file_mode", "unix_socket_permissions"]);
+
 export function isList(name: string): boolean {
   return LISTS.has(name);
 }
@@ -100,6 +103,7 @@ export function humanValue(rules: ValueRules, text: string): string {
   if (!("value" in read) || rules.vartype === "string") return text;
   if (typeof read.value === "boolean") return read.value ? "on" : "off";
   if (typeof read.value === "string") return read.value;
+  if (MODES.has(rules.name)) return `0${read.value.toString(8).padStart(3, "0")}`;
   const base = unitOf(rules.unit);
   if (base === null || read.value <= 0) return text;
   const total = read.value * base.size;

@@ -1,6 +1,7 @@
 import type { Recommendation, TuneInput } from "./input.ts";
 import { formatKb, GB, MB, parseKb, roughKb } from "./size.ts";
-import type { WorstCase } from "./worst-case.ts";
+import { refusedConnections } from "./connections.ts";
+import type { MemoryPart, WorstCase } from "./worst-case.ts";
 
 /** The largest values that PostgreSQL accepts, where arithmetic on a huge machine passes them. */
 const LARGEST: Record<string, string | number> = {
@@ -19,12 +20,14 @@ export function warnings(
 ): string[] {
   const value = (name: string) => settings.find((setting) => setting.name === name)?.value;
   const said: string[] = [];
+  const largest = worst.parts.reduce((most, part) => (part.bytes > most.bytes ? part : most));
   if (!worst.fits) {
     const kb = (bytes: number) => roughKb(bytes / 1024);
     said.push(
-      `In the worst case this needs ${kb(worst.worst_case_bytes)} of ${kb(worst.ram_bytes)} RAM: put a connection pooler in front and give fewer connections than ${value("max_connections")}, or lower work_mem.`,
+      `In the worst case this needs ${kb(worst.worst_case_bytes)} of ${kb(worst.ram_bytes)} RAM, most of it, ${kb(largest.bytes)}, for ${advice(largest, value)}.`,
     );
   }
+  said.push(...refusedConnections(input.version, value));
   if (input.memoryKb < 256 * MB)
     said.push("PGTune's rules are not made for less than 256MB of RAM: check the values by hand.");
   if (input.memoryKb > 100 * GB)
@@ -61,6 +64,22 @@ export function warnings(
       said.push(`${name} = ${got} is more than PostgreSQL accepts: use ${largest}.`);
   }
   return said;
+}
+
+/** What the largest part of the worst case is for, and what makes it smaller. */
+function advice({ name }: MemoryPart, value: (name: string) => unknown): string {
+  switch (name) {
+    case "sessions":
+      return `sessions: put a connection pooler in front and give fewer connections than ${value("max_connections")}, or lower work_mem`;
+    case "parallel_workers":
+      return `${value("max_parallel_workers") ?? 8} parallel workers: lower max_parallel_workers, or work_mem`;
+    case "autovacuum":
+      return "autovacuum workers: lower autovacuum_work_mem";
+    case "maintenance":
+      return "one CREATE INDEX or VACUUM: lower maintenance_work_mem";
+    default:
+      return `${name}: lower it`;
+  }
 }
 
 const amount = (value: string | number): number =>

@@ -7,6 +7,7 @@ import {
 } from "../../../providers/patroni/client.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
 import { milliseconds, session } from "../../sql/session.ts";
+import { isUp, pending } from "./waiting.ts";
 
 const POLL_MS = 100;
 
@@ -66,23 +67,6 @@ export async function choose(
   const rank = (member: PatroniMember): number =>
     isLeader(member) ? 2 : member.role === "replica" ? 0 : 1;
   return chosen.toSorted((a, b) => rank(a) - rank(b));
-}
-
-/** The members that say that they wait for a restart; what the store says is a loop old. */
-export async function pending(
-  { ctx, client }: World,
-  members: PatroniMember[],
-): Promise<PatroniMember[]> {
-  const states = await Promise.all(
-    members.map((member) =>
-      isUp(member) ? client.status(member.api, ctx.signal) : Promise.resolve<JsonObject>({}),
-    ),
-  );
-  return members.filter((_, index) => states[index]?.["pending_restart"] === true);
-}
-
-function isUp({ state }: PatroniMember): boolean {
-  return state === "running" || state === "streaming";
 }
 
 /** Restarts one member and waits until it is back. Gives the seconds it took. @throws PgdbaError http_failed | step_failed */

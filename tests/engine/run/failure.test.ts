@@ -316,6 +316,20 @@ test("a failing undo does not stop the others; the first error is the one told, 
     });
   }));
 
+test("a step that failed with nothing to take back has not been undone", () =>
+  withHarness(async (h) => {
+    const nothing: Behaviour = (ctx) => {
+      ctx.unchanged();
+      return null;
+    };
+    h.on = { boom: fail("first"), "boom~undo": nothing };
+    const alone = await h.run("steps: [{id: boom, fake.act: {}}]");
+    expect(alone).toMatchObject({ exit: 1, status: "failed", error: { code: "step_failed" } });
+    expect(alone.run.undo).toBeUndefined();
+    const after = await h.run("steps: [{id: a, fake.act: {}}, {id: boom, fake.act: {}}]");
+    expect(after).toMatchObject({ exit: 5, status: "undone", run: { undo: { undone: 1 } } });
+  }));
+
 test("a step that was tried again is taken back once, even when its last try found nothing to do", () =>
   withHarness(async (h) => {
     let tries = 0;

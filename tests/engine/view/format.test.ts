@@ -85,6 +85,16 @@ test("the widest column is wrapped to the terminal", async () => {
   );
 });
 
+test("of many rows with too many columns the first columns are shown, and the others named", async () => {
+  const rows = Array.from({ length: 6 }, () =>
+    Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`column_${n}`, `value ${n}`])),
+  );
+  const table = await asTable(envelope({ rows }), 40);
+  expect(table).toContain("  column_0  column_1  column_2  column_3\n  value 0   value 1");
+  expect(table).toContain("JSON also has: column_4, column_5,\n");
+  expect(table).not.toContain("value 4");
+});
+
 test("too many columns become records", async () => {
   const row = Object.fromEntries(
     Array.from({ length: 12 }, (_, n) => [`column_${n}`, `value ${n}`]),

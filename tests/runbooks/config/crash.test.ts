@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { autoConf } from "../../steps/config/server.ts";
@@ -87,6 +87,33 @@ test("killed before any statement of config apply, resume brings the new state a
   expect(points).toBeGreaterThanOrEqual(8);
 }, 60_000);
 
+test("a run that was taken back, or whose settings others have changed, is not gone on with", async () => {
+  const cut = async (name: string) => {
+    const env = await place(name);
+    // Between the first value and the last.
+    await pgdba(APPLY, { ...env, KILL_AT: "9" }, PRELOAD);
+    const [file] = await readdir(join(env.PGDBA_HOME!, "config-before"));
+    return { env, id: file!.replace(".json", "") };
+  };
+  const one = await cut("taken-back");
+  const back = await pgdba(["config", "rollback", "--quiet", "--run", one.id], one.env);
+  expect(back.exit).toBe(0);
+  expect(back.envelope.data.run.warnings.join()).toContain(
+    `pgdba resume ${one.id}\`, or back with \`pgdba config rollback --run ${one.id}\``,
+  );
+  const refused = await pgdba(["resume", one.id, "--quiet"], one.env);
+  expect([refused.exit, refused.envelope.error.code]).toEqual([1, "step_refused"]);
+  expect(refused.envelope.error.message).toContain(`put back by ${back.envelope.data.run.id}`);
+  expect(await state()).toEqual(OLD_STATE);
+
+  const other = await cut("changed-since");
+  await sql("ALTER SYSTEM SET work_mem = '77MB'", "SELECT pg_reload_conf()");
+  const changed = await pgdba(["resume", other.id, "--quiet"], other.env);
+  expect([changed.exit, changed.envelope.error.code]).toEqual([1, "step_refused"]);
+  expect(changed.envelope.error.message).toMatch(/somebody else has changed work_mem$/);
+  expect(await autoConf(server)).toContain("work_mem = '77MB'");
+}, 60_000);
+
 test("a run that fails after it changed settings leaves them as they were, and says so", async () => {
   const env = await place("fails");
   const failed = await pgdba(
@@ -102,6 +129,68 @@ test("a run that fails after it changed settings leaves them as they were, and s
   expect([failed.exit, failed.envelope.error.run.status]).toEqual([5, "undone"]);
   expect(await state()).toEqual(OLD_STATE);
 }, 30_000);
+
+test("a run that never came to change anything has failed, and is not undone", async () => {
+  const env = await place("untouched");
+  await sql("CREATE ROLE bob LOGIN PASSWORD 'pw'", "GRANT pg_read_all_settings TO bob");
+  const asBob = { ...env, PGDBA_PG_USER: "bob", PGDBA_PG_PASSWORD: "pw" };
+  const cases: [string[], Record<string, string>][] = [
+    [["--file", "nosuch.conf"], env],
+    [["--file", "/etc"], env],
+    [["--settings", '{"work_mem":"8MB"}'], asBob],
+  ];
+  for (const [flags, as] of cases) {
+    const failed = await pgdba(["config", "apply", "--quiet", ...flags], as);
+    expect([failed.exit, failed.envelope.error.run.status]).toEqual([1, "failed"]);
+  }
+  expect(await state()).toEqual(OLD_STATE);
+}, 30_000);
+
+test("a secret among --settings is refused before there is a run; from a file it is nowhere in clear but in the server", async () => {
+  const env = await place("secret");
+  const secret = "hunter2-swordfish";
+  const values: [string, unknown][] = [
+    ["primary_conninfo", `host=a user=b password=${secret}`],
+    ["primary_conninfo", { value: `host=a sslpassword='${secret}'` }],
+    ["primary_conninfo", `postgresql://b:${secret}@a/x`],
+    ["archive_command", `PGPASSWORD=${secret} cp %p /a/%f`],
+    ["archive_command", `curl --password ${secret} -T %p http://a/%f`],
+    ["archive_command", `curl -u me:${secret} -T %p http://a/%f`],
+    ["ssl_passphrase_command", `echo ${secret}`],
+  ];
+  for (const [name, value] of values)
+    for (const runbook of ["apply", "apply-restart"]) {
+      const refused = await pgdba(
+        ["config", runbook, "--quiet", "--settings", JSON.stringify({ [name]: value })],
+        env,
+      );
+      expect([name, refused.exit, refused.envelope.error.code]).toEqual([name, 2, "invalid_param"]);
+      expect(refused.envelope.error.message).toContain("--file");
+      expect(JSON.stringify(refused)).not.toContain(secret);
+    }
+  expect((await pgdba(["runs"], env)).envelope.data.runs ?? []).toEqual([]);
+
+  const file = join(env.PGDBA_HOME!, "wanted.conf");
+  await writeFile(
+    file,
+    `primary_conninfo = 'host=a password=${secret}'\nssl_passphrase_command = 'echo ${secret}2'\nwork_mem = 9MB\n`,
+  );
+  const done = await pgdba(["config", "apply", "--quiet", "--file", file], env);
+  expect([done.exit, done.envelope.error]).toEqual([0, null]);
+  const id = done.envelope.data.run.id;
+  expect(JSON.stringify(done)).not.toContain(secret);
+  expect(JSON.stringify(await pgdba(["runs", id], env))).not.toContain(secret);
+  await rm(file);
+  const kept = await Promise.all(
+    (await readdir(env.PGDBA_HOME!, { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFile(join(entry.parentPath, entry.name), "latin1")),
+  );
+  expect(kept.length).toBeGreaterThan(1);
+  expect(kept.filter((text) => text.includes(secret))).toEqual([]);
+  const back = await pgdba(["config", "rollback", "--quiet", id], env);
+  expect([back.exit, await state()]).toEqual([0, OLD_STATE]);
+}, 60_000);
 
 test("config tune, diff, show and apply --from-tune work together on a server", async () => {
   const env = await place("tune");

@@ -164,7 +164,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       expect(await parameters()).toMatchObject({ work_mem: "5MB" });
     });
 
-    test("a member's own configuration that wins is named, and all is put back", async () => {
+    test("a member's own configuration that would win is named before anything is written", async () => {
       const was = await parameters();
       const target = await resolveTarget({
         flags: { cluster: "pat" },
@@ -182,13 +182,16 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       const ctx = Object.assign(fakeContext({ clock, run: { id: "local", stateDir: home } }), {
         target,
       });
-      const failed = await apply
-        .run(ctx, { settings: { shared_buffers: "24MB", work_mem: "7MB" } } as never)
-        .catch((error) => error);
+      const input = { settings: { shared_buffers: "24MB", work_mem: "7MB" } } as never;
+      for (const work of [() => apply.plan!(ctx, input), () => apply.run(ctx, input)]) {
+        const failed = await work().catch((error) => error);
+        expect(failed).toMatchObject({ code: "step_refused" });
+        expect(failed.message).toMatch(
+          /pg1 has shared_buffers = 16MB by its own patroni.yml \(.*\/postgresql.conf:\d+\); pg2 has/,
+        );
+        expect(failed.message).not.toContain("work_mem");
+      }
       await target.close();
-      expect(failed).toMatchObject({ code: "step_failed" });
-      expect(failed.message).toMatch(/pg[12] has 16MB \(.*\) for shared_buffers instead of 24MB/);
-      expect(failed.message).not.toContain("work_mem");
       expect(await parameters()).toEqual(was);
     }, 30_000);
 
@@ -248,6 +251,29 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       expect([idle.envelope.data.restarted, idle.envelope.data.run.steps[0].changed]).toEqual([
         [],
         false,
+      ]);
+    }, 60_000);
+
+    test("what went there and back needs no restart, whatever the servers say", async () => {
+      const done = await run("config", "apply", ...settings({ max_files_per_process: 900 }));
+      const order = async () =>
+        (await run("config", "restart", "--plan")).envelope.data.run.steps[0].preview.order;
+      for (const member of await order())
+        expect(member).toMatchObject({
+          pending_restart: true,
+          settings: ["max_files_per_process"],
+        });
+      expect((await run("config", "rollback", done.envelope.data.run.id)).exit).toBe(0);
+      // PostgreSQL goes on saying so until it is restarted.
+      expect(
+        await sql("SELECT count(*)::int AS value FROM pg_settings WHERE pending_restart"),
+      ).toEqual([1, 1]);
+      for (const member of await order())
+        expect(member).toMatchObject({ pending_restart: false, settings: [] });
+      const idle = await run("config", "restart", "--yes");
+      expect([idle.exit, idle.envelope.data]).toMatchObject([
+        0,
+        { restarted: [], pending_restart: [] },
       ]);
     }, 60_000);
 

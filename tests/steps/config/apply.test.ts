@@ -125,7 +125,12 @@ test("one bad value among ten, and nothing is touched", async () => {
     [{ wal_level: "minimal" }, /max_wal_senders is 0/],
     [
       { shared_preload_libraries: "auto_explain, nosuch, $libdir/x" },
-      /shared_preload_libraries names what is not installed on the server: nosuch$/,
+      /shared_preload_libraries names what is not installed on the server: nosuch, \$libdir\/x$/,
+    ],
+    [{ session_preload_libraries: "nosuch" }, /not installed on the server: nosuch$/],
+    [
+      { local_preload_libraries: "nosuch, auto_explain, $libdir/auto_explain" },
+      /\(in \$libdir\/plugins\): nosuch, auto_explain, \$libdir\/auto_explain$/,
     ],
   ];
   for (const [bad, said] of cases.filter(([bad]) => !("port" in bad))) {
@@ -323,33 +328,96 @@ test("a library that is installed may be preloaded, and the name of pgdba's own 
   expect(await autoConf(server)).toContain("application_name = 'shop'");
 });
 
+test("an error repeats no more than 200 characters of what it was given", async () => {
+  const long = "x".repeat(5000);
+  for (const settings of [
+    { work_mem: long },
+    { [long]: 1 },
+    { listen_addresses: `${long} ${long}` },
+    { local_preload_libraries: long },
+    { ssl_ca_file: long },
+  ]) {
+    const error = await failure(runStep(apply, await fresh(), { settings }));
+    expect(error).toMatchObject({ code: "invalid_param" });
+    expect(error.message.length + JSON.stringify(error.data).length).toBeLessThan(1500);
+  }
+});
+
 test("who may not do it is told which GRANTs are missing, and with them may", async () => {
   await sql("CREATE ROLE ann LOGIN PASSWORD 'pw'");
   const settings = { work_mem: "8MB", log_temp_files: "7MB" };
   const asAnn = { user: "ann", password: "pw" };
   const first = await failure(runStep(apply, await fresh(asAnn), { settings }));
   expect(first).toMatchObject({ code: "insufficient_privilege" });
-  await sql(
-    ...first
-      .hint!.split("GRANT")
-      .slice(1)
-      .map((grant) => `GRANT${grant.replace(/[.;]\s*$/, "")}`),
-  );
+  // All in one round: what it takes to look, and to write.
+  const grants = (first.data as any).grants as string[];
+  expect(grants).toEqual([
+    "GRANT pg_read_all_settings TO ann",
+    "GRANT SELECT ON pg_file_settings TO ann",
+    "GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO ann",
+    "GRANT EXECUTE ON FUNCTION pg_reload_conf() TO ann",
+    "GRANT ALTER SYSTEM ON PARAMETER work_mem TO ann",
+    "GRANT ALTER SYSTEM ON PARAMETER log_temp_files TO ann",
+  ]);
+  expect(first.hint).toContain(grants.join("; "));
+  await sql(...grants.slice(0, 3));
   const second = await failure(runStep(apply, await fresh(asAnn), { settings }));
   expect(second).toMatchObject({
     code: "insufficient_privilege",
-    data: {
-      grants: [
-        "GRANT EXECUTE ON FUNCTION pg_reload_conf() TO ann",
-        "GRANT ALTER SYSTEM ON PARAMETER work_mem TO ann",
-        "GRANT ALTER SYSTEM ON PARAMETER log_temp_files TO ann",
-      ],
-    },
+    data: { grants: grants.slice(3) },
   });
   expect(await autoConf(server)).toEqual([]);
-  await sql(...((second.data as any).grants as string[]));
+  await sql(...grants.slice(3));
   await runStep(apply, await fresh(asAnn), { settings });
   expect(await values("work_mem", "log_temp_files")).toEqual(["8MB", "7MB"]);
+});
+
+test("settings with which no session begins are taken back, though all have them", async () => {
+  // What the checks know of is refused before; a trigger at login stands for what they do not.
+  await sql(
+    "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN IF current_setting('work_mem') = '9MB' THEN RAISE 'closed'; END IF; END$$",
+    "CREATE EVENT TRIGGER closed ON login EXECUTE FUNCTION refuse()",
+    "ALTER EVENT TRIGGER closed ENABLE ALWAYS",
+  );
+  try {
+    const error = await failure(
+      runStep(apply, await fresh(), { settings: { work_mem: "9MB", random_page_cost: 2 } }),
+    );
+    expect(error).toMatchObject({ code: "step_failed" });
+    expect(error.message).toMatch(/takes no new session: .*closed/);
+    expect(await autoConf(server)).toEqual([]);
+  } finally {
+    await sql("DROP EVENT TRIGGER closed");
+  }
+});
+
+test("who may not look for libraries may not have them preloaded, but for those that are", async () => {
+  await sql(
+    "CREATE ROLE eve LOGIN PASSWORD 'pw'",
+    "GRANT pg_read_all_settings TO eve",
+    "GRANT SELECT ON pg_file_settings TO eve",
+    "GRANT EXECUTE ON FUNCTION pg_show_all_file_settings(), pg_reload_conf() TO eve",
+    "GRANT ALTER SYSTEM ON PARAMETER session_preload_libraries, local_preload_libraries TO eve",
+  );
+  for (const name of ["session_preload_libraries", "local_preload_libraries"]) {
+    const error = await failure(
+      runStep(apply, await fresh({ user: "eve", password: "pw" }), {
+        settings: { [name]: "auto_explain" },
+      }),
+    );
+    expect(error).toMatchObject({ code: "invalid_param" });
+    expect(error.message).toMatch(
+      /eve may not look whether the server has it .*pg_read_server_files/,
+    );
+  }
+  await sql(
+    "GRANT pg_read_server_files TO eve",
+    "GRANT EXECUTE ON FUNCTION pg_stat_file(text, boolean), pg_config() TO eve",
+  );
+  await runStep(apply, await fresh({ user: "eve", password: "pw" }), {
+    settings: { session_preload_libraries: "auto_explain" },
+  });
+  expect(await values("session_preload_libraries")).toEqual(["auto_explain"]);
 });
 
 test("a password inside a setting is registered as a secret", async () => {

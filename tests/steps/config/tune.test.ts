@@ -107,6 +107,25 @@ describe("config.tune", () => {
     expect(validInput({ ...given, cpu: 4 })).toBe(false);
   });
 
+  test("connections that a version can do with are not warned of; sizes without units where it knows none", async () => {
+    for (const [connections, pg_version] of [
+      [4, 18],
+      [12, 10],
+      [14, 11],
+      [5, 12],
+    ]) {
+      const { warnings } = await run({
+        ...given,
+        connections: connections!,
+        pg_version: pg_version!,
+      });
+      expect(warnings.filter((text) => text.includes("does not start with max_c"))).toEqual([]);
+    }
+    const of = async (pg_version: number) =>
+      (await run({ ...given, pg_version })).settings["track_activity_query_size"]?.value;
+    expect([await of(10), await of(11)]).toEqual([4096, "4kB"]);
+  });
+
   test("a usual machine fits and is warned only of what its build must have", async () => {
     const { memory, warnings } = await run(given);
     expect(memory.fits).toBe(true);
@@ -120,6 +139,24 @@ describe("config.tune", () => {
       { connections: 5000, memory: "16GB" },
       /worst case this needs [\d.]+GB of 16GB RAM/,
     ],
+    ["sessions as the largest part", { connections: 5000, memory: "16GB" }, /for sessions: put a/],
+    [
+      "parallel workers as the largest part",
+      { workload: "olap", connections: 5, cpus: 512, memory: "8GB" },
+      /most of it, [\d.]+GB, for 512 parallel workers: lower max_parallel_workers/,
+    ],
+    ["too few connections", { connections: 3 }, /superuser_reserved_connections is 3.* Give 4 /],
+    [
+      "too few connections on 10",
+      { connections: 5, pg_version: 10 },
+      /max_wal_senders is 10.* Give 11 /,
+    ],
+    ["too few connections on 11", { connections: 12, pg_version: 11 }, /more than 13.* Give 14 /],
+    [
+      "more processes than there may be",
+      { connections: 262143 },
+      /262143 processes.* Give 262099 connections or fewer/,
+    ],
     ["little RAM", { memory: "128MB" }, /less than 256MB/],
     ["much RAM", { memory: "256GB" }, /more than 100GB/],
     ["no CPU count", { cpus: null }, /number of CPUs/],
@@ -130,8 +167,8 @@ describe("config.tune", () => {
       { memory: "64TB" },
       /shared_buffers = 16384GB is more than PostgreSQL accepts/,
     ],
-  ])("warns of %s", async (_, changes, expected) => {
-    const { warnings } = await run({ ...given, ...changes } as Record<string, Json>);
+  ] as [string, Record<string, Json>, RegExp][])("warns of %s", async (_, changes, expected) => {
+    const { warnings } = await run({ ...given, ...changes });
     expect(warnings.filter((text) => expected.test(text))).toHaveLength(1);
     expect((await run(given)).warnings.filter((text) => expected.test(text))).toEqual([]);
   });

@@ -1,0 +1,44 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
+
+/** The role of 11 and later is asked for by name, since 10 does not have it. */
+const MAY_LOOK = `SELECT has_function_privilege('pg_catalog.pg_stat_file(text, boolean)', 'EXECUTE')
+    AND has_function_privilege('pg_catalog.pg_config()', 'EXECUTE')
+    AND EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pg_read_server_files' AND pg_has_role(oid, 'USAGE')) AS may`;
+
+const FOUND = `SELECT DISTINCT path FROM unnest($1::text[]) AS path
+  WHERE (pg_catalog.pg_stat_file(path, true)).isdir IS NOT DISTINCT FROM $2::boolean`;
+
+/** What lets a role ask for files of the server. */
+export const GRANTS_TO_LOOK =
+  "a superuser may, or who has pg_read_server_files, and EXECUTE on pg_stat_file(text, boolean) and pg_config()";
+
+/** Whether the session may ask which files there are on the server. */
+export async function mayLook(pg: PgSession, signal: AbortSignal): Promise<boolean> {
+  if (pg.info.superuser) return true;
+  return (await pg.query(MAY_LOOK, [], { signal })).rows[0]?.["may"] === true;
+}
+
+/**
+ * Those of `paths` that the server finds, as files or as folders; relative ones are below its data directory. What it may not
+ * look at is not found: it could not use it either.
+ */
+export async function foundOnServer(
+  pg: PgSession,
+  paths: readonly string[],
+  kind: "file" | "folder",
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const found = new Set<string>();
+  for (const path of paths) {
+    try {
+      const { rows } = await pg.query(FOUND, [[path], kind === "folder"], { signal });
+      if (rows.length > 0) found.add(path);
+    } catch (error) {
+      if (error instanceof PgdbaError && error.code === "query_failed") continue;
+      if (error instanceof PgdbaError && error.code === "insufficient_privilege") continue;
+      throw error;
+    }
+  }
+  return found;
+}
