@@ -433,7 +433,9 @@ describe("other servers", () => {
       await filler.query("VACUUM ANALYZE");
       const of = await openSession({ ...specOf(old), database });
       const other = await clone(of);
-      expect(other.limits).toEqual([]);
+      // pg_stats does not show what is known of ranges before 17.
+      const ranges = { object: "public.kinds", reason: expect.stringContaining("ranges") };
+      expect(other.limits).toEqual(version < 17 ? [ranges] : []);
       for (const sql of [
         "SELECT * FROM t WHERE id = 5",
         "SELECT * FROM t WHERE k = 'k7' AND at > '2024-02-01'",
