@@ -4,6 +4,7 @@ import type { Catalogue, Limit } from "../twin/catalog.ts";
 import { type IndexDef, indexSql } from "../twin/hypothetical.ts";
 import { quoteIdent } from "../twin/names.ts";
 import {
+  COUNT_PARAMETERS,
   genericStatements,
   hasParameters,
   type PlanNode,
@@ -16,8 +17,6 @@ import type { ExplainOptions, Planner } from "../twin/planner.ts";
 
 const EXTENSION = `SELECT n.nspname AS schema, e.extversion AS version FROM pg_catalog.pg_extension e
   JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'hypopg'`;
-const PARAMETERS = `SELECT coalesce(pg_catalog.cardinality(parameter_types), 0)::int AS parameters
-  FROM pg_catalog.pg_prepared_statements WHERE name = $1`;
 const BACKEND = "SELECT pg_catalog.pg_backend_pid()";
 
 /** A plan takes milliseconds; one that waits for a lock shall not hold up others. */
@@ -234,7 +233,7 @@ class Hypopg implements Planner {
       { readOnly: true, ...LIMITS, signal: this.#about.signal },
       async (run) => {
         await run(`PREPARE ${name} AS ${sql}`);
-        const { rows } = await run(PARAMETERS, [name]);
+        const { rows } = await run(COUNT_PARAMETERS, [name]);
         await run(`DEALLOCATE ${name}`);
         return Number(rows[0]?.["parameters"] ?? 0);
       },

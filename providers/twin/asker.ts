@@ -1,6 +1,7 @@
 import type { Client } from "pg";
 import { one } from "./database.ts";
 import {
+  COUNT_PARAMETERS,
   genericStatements,
   type PlanNode,
   planOf,
@@ -13,8 +14,6 @@ import {
 const GENERIC_PLAN = 16;
 
 const PREPARED = "pgdba_twin";
-const PARAMETERS =
-  "SELECT coalesce(cardinality(parameter_types), 0) AS parameters FROM pg_prepared_statements WHERE name = $1";
 
 /** A statement as the server takes it, with the number of its parameters. */
 interface Spelling {
@@ -95,7 +94,9 @@ export class Asker {
     for (const text of spellings(sql)) {
       try {
         await one(this.#client, `PREPARE ${PREPARED} AS ${text}`);
-        const { rows } = await this.#client.query<{ parameters: number }>(PARAMETERS, [PREPARED]);
+        const { rows } = await this.#client.query<{ parameters: number }>(COUNT_PARAMETERS, [
+          PREPARED,
+        ]);
         await this.#client.query(`DEALLOCATE ${PREPARED}`);
         return { text, parameters: rows[0]?.parameters ?? 0 };
       } catch (error) {

@@ -125,4 +125,8 @@ export async function wholePlan(ask: (pruning: boolean) => Promise<PlanNode>): P
   return { ...(await ask(false)), "Total Cost": plan["Total Cost"] };
 }
 
+/** How many parameters a prepared statement ($1) has. */
+export const COUNT_PARAMETERS = `SELECT coalesce(pg_catalog.cardinality(parameter_types), 0)::int AS parameters
+  FROM pg_catalog.pg_prepared_statements WHERE name = $1`;
+
 export const WITHOUT_PRUNING = "SET LOCAL enable_partition_pruning = off";

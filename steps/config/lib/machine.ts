@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { PgSession } from "../../../providers/postgres/session.ts";
+import { quoteIdent } from "../../../providers/twin/names.ts";
 import { MB } from "./size.ts";
 
 /** What the machine gives to the server: the least of what the hardware has and what its cgroups allow. */
@@ -47,7 +48,7 @@ const READ = "SELECT pg_catalog.pg_read_file($1, 0, $2, true) AS text";
 
 /** What lets a role read the server's files, and with it its machine. */
 export const grantsToRead = (role: string): string =>
-  `GRANT pg_read_server_files TO "${role}"; GRANT EXECUTE ON FUNCTION pg_read_file(text, bigint, bigint, boolean) TO "${role}"`;
+  `GRANT pg_read_server_files TO ${quoteIdent(role)}; GRANT EXECUTE ON FUNCTION pg_read_file(text, bigint, bigint, boolean) TO ${quoteIdent(role)}`;
 
 /** The same of a server anywhere, by the kernel's files as the server itself reads them; null where the role may not ask for that. */
 export async function remoteMachine(pg: PgSession, signal?: AbortSignal): Promise<Machine | null> {

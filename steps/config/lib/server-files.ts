@@ -6,8 +6,7 @@ const MAY_LOOK = `SELECT has_function_privilege('pg_catalog.pg_stat_file(text, b
     AND has_function_privilege('pg_catalog.pg_config()', 'EXECUTE')
     AND EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pg_read_server_files' AND pg_has_role(oid, 'USAGE')) AS may`;
 
-const FOUND = `SELECT DISTINCT path FROM unnest($1::text[]) AS path
-  WHERE (pg_catalog.pg_stat_file(path, true)).isdir IS NOT DISTINCT FROM $2::boolean`;
+const IS_FOLDER = "SELECT (pg_catalog.pg_stat_file($1, true)).isdir AS folder";
 
 /** What lets a role ask for files of the server. */
 export const GRANTS_TO_LOOK =
@@ -32,8 +31,8 @@ export async function foundOnServer(
   const found = new Set<string>();
   for (const path of paths) {
     try {
-      const { rows } = await pg.query(FOUND, [[path], kind === "folder"], { signal });
-      if (rows.length > 0) found.add(path);
+      const { rows } = await pg.query(IS_FOLDER, [path], { signal });
+      if (rows[0]?.["folder"] === (kind === "folder")) found.add(path);
     } catch (error) {
       if (error instanceof PgdbaError && error.code === "query_failed") continue;
       if (error instanceof PgdbaError && error.code === "insufficient_privilege") continue;

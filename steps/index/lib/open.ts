@@ -1,5 +1,6 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
+import { quoteIdent } from "../../../providers/twin/names.ts";
 import { openHypopg } from "../../../providers/hypopg/hypopg.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
@@ -73,7 +74,7 @@ export async function study<P extends Planner>(
     const { hidden } = found.workload;
     if (hidden > 0)
       ctx.warn(
-        `${hidden} statements are hidden from this role: GRANT pg_read_all_stats TO "${found.catalogue.user}" shows them`,
+        `${hidden} statements are hidden from this role: GRANT pg_read_all_stats TO ${quoteIdent(found.catalogue.user)} shows them`,
       );
     if (opening === undefined) throw new PgdbaError("internal", "No planner was opened");
     return { ...found, planner: await opening.become(found.catalogue) };

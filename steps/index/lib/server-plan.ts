@@ -1,6 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import {
+  COUNT_PARAMETERS,
   genericStatements,
   type PlanNode,
   planOf,
@@ -9,27 +10,32 @@ import {
   WITHOUT_PRUNING,
 } from "../../../providers/twin/plan.ts";
 
-const PARAMETERS = `SELECT coalesce(cardinality(parameter_types), 0)::int AS parameters FROM pg_prepared_statements WHERE name = $1`;
-
 /**
  * The server's own plan of a statement, the generic one where it has parameters; nothing is executed. By PREPARE, which refuses what
  * is more than one statement and works from 13 on.
  * @throws PgdbaError query_failed when the server can't plan it
  */
-export function serverPlan(pg: PgSession, sql: string, signal?: AbortSignal): Promise<PlanNode> {
+export async function serverPlan(
+  pg: PgSession,
+  sql: string,
+  signal?: AbortSignal,
+): Promise<PlanNode> {
   const text = spellings(sql).at(-1) ?? sql;
+  const options = { readOnly: true, signal };
+  // One that fails to be planned can't be dropped in its failed transaction, and stays until the session ends.
+  const newName = (): string => `pgdba_${crypto.randomUUID().replaceAll("-", "")}`;
+  const parameters = await pg.transaction(options, async (run) => {
+    const name = newName();
+    await run(`PREPARE ${name} AS ${text}`);
+    const { rows } = await run(COUNT_PARAMETERS, [name]);
+    await run(`DEALLOCATE ${name}`);
+    return Number(rows[0]?.["parameters"] ?? 0);
+  });
   return wholePlan((pruning) =>
-    pg.transaction({ readOnly: true, signal }, async (run) => {
-      // One that fails to be planned can't be dropped in its failed transaction, and stays until the session ends.
-      const name = (): string => `pgdba_${crypto.randomUUID().replaceAll("-", "")}`;
-      const counted = name();
-      await run(`PREPARE ${counted} AS ${text}`);
-      const { rows } = await run(PARAMETERS, [counted]);
-      await run(`DEALLOCATE ${counted}`);
+    pg.transaction(options, async (run) => {
       if (!pruning) await run(WITHOUT_PRUNING);
       const answers = [];
-      const parameters = Number(rows[0]?.["parameters"] ?? 0);
-      for (const statement of genericStatements(name(), text, parameters))
+      for (const statement of genericStatements(newName(), text, parameters))
         answers.push(await run(statement));
       return planOf(answers[2]?.rows ?? []);
     }),
