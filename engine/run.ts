@@ -4,10 +4,11 @@ import { highestRisk } from "./gates.ts";
 import { type Holder, isDead, thisProcess } from "./journal/holder.ts";
 import type { Journal, RunRow } from "./journal/journal.ts";
 import { Releasers } from "./releasers.ts";
-import { call, outputOf, partialOutput } from "./run/call.ts";
+import { call } from "./run/call.ts";
 import { type Asked, passGates } from "./run/enter.ts";
 import { takeLocks } from "./run/locks.ts";
 import { runNodes } from "./run/node.ts";
+import { outputOf, partialOutput } from "./run/output.ts";
 import type { RunState, Scope } from "./run/state.ts";
 import { variables } from "./run/state.ts";
 import type { Stop } from "./run/stop.ts";
@@ -137,7 +138,12 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     // Told to stop while the last one ended: that is taken back as well.
     stop.soft.throwIfAborted();
     // What can't be known before it is done is left out.
-    output = outputOf(runbook, variables(state, scope), request.plan ? () => undefined : undefined);
+    output = outputOf(
+      runbook.output,
+      { doc: runbook.doc, path: ["output"] },
+      variables(state, scope),
+      request.plan ? () => undefined : undefined,
+    );
   } catch (thrown) {
     error = toPgdbaError(thrown);
     // Whoever holds the lock now may be acting; whoever can't write the journal may not act.

@@ -158,6 +158,8 @@ export interface BlockNode extends NodeBase {
   block: StepNode[];
   rescue?: StepNode[];
   always?: StepNode[];
+  /** Names to CEL: what the block yields, for its `output`. */
+  output?: JsonObject;
 }
 
 export type StepNode = ActionNode | BlockNode;

@@ -4,6 +4,7 @@ import { describe, elementOf, mayBe } from "../expr/schema-types.ts";
 import type { ActionNode, BlockNode, Json, JsonSchema, StepNode, StepType } from "../types.ts";
 import { calledOutput, checkCall } from "./calls.ts";
 import { ANYTHING, createExpressionChecker, type ExpressionChecker } from "./expressions.ts";
+import { inferOutput } from "./infer-output.ts";
 import {
   closed,
   ERROR_SCHEMA,
@@ -109,7 +110,8 @@ export async function checkSteps(
     if (node.rescue)
       await nodes(node.rescue, { ...view, extra: { ...view.extra, error: ERROR_SCHEMA } });
     if (node.always) await nodes(node.always, view);
-    return { type: "null" };
+    if (node.output === undefined) return { type: "null" };
+    return inferOutput(expressions, node.output, [...node.at, "output"], scopeOf(view));
   };
 
   const action = async (node: ActionNode, view: View): Promise<JsonSchema> => {

@@ -3,8 +3,6 @@ import type { Scope } from "../expr/infer.ts";
 import type {
   Diagnostic,
   Doc,
-  DocPath,
-  Json,
   JsonObject,
   JsonSchema,
   Library,
@@ -19,9 +17,9 @@ import { isObject } from "./accepts.ts";
 import { checkSteps } from "./check-steps.ts";
 import { checkParams, checkSchema, warnUnused } from "./declarations.ts";
 import { ANYTHING, type ExpressionChecker } from "./expressions.ts";
+import { inferOutput } from "./infer-output.ts";
 import { normalise } from "./normalise.ts";
 import { createReport, type Report } from "./report.ts";
-import { literalSchema } from "./scope.ts";
 import { RUNBOOK } from "./structure.ts";
 import { didYouMean } from "./messages.ts";
 import { validate } from "./validate.ts";
@@ -174,21 +172,6 @@ async function checkOutput(
     );
   }
 
-  const infer = async (value: Json, path: DocPath, expected?: JsonSchema): Promise<JsonSchema> => {
-    if (typeof value === "string") return expressions.cel(path, value, scope, expected);
-    if (!isObject(value)) return literalSchema(value);
-    const properties: Record<string, JsonSchema> = Object.create(null);
-    for (const [key, item] of Object.entries(value)) {
-      properties[key] = await infer(item, [...path, key], expected?.properties?.[key]);
-    }
-    return {
-      type: "object",
-      properties,
-      required: Object.keys(properties),
-      additionalProperties: false,
-    };
-  };
-
   const properties: Record<string, JsonSchema> = Object.create(null);
   for (const [name, value] of Object.entries(output)) {
     const schema = declared[name];
@@ -196,7 +179,7 @@ async function checkOutput(
       schema !== undefined && checkSchema(schema, ["output_schema", name], report)
         ? (schema as JsonSchema)
         : undefined;
-    const inferred = await infer(value, ["output", name], tighter);
+    const inferred = await inferOutput(expressions, value, ["output", name], scope, tighter);
     properties[name] = tighter ?? inferred ?? ANYTHING;
   }
   return {

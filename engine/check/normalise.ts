@@ -66,6 +66,7 @@ export function normalise(
         block.rescue = list(value["rescue"], [...at, "rescue"], inside);
       if (value["always"] !== undefined)
         block.always = list(value["always"], [...at, "always"], inside);
+      if (isObject(value["output"])) block.output = value["output"];
       return block;
     }
     const action = node as ActionNode;

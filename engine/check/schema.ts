@@ -76,7 +76,10 @@ function step(inputs: Record<string, JsonSchema>): EditorSchema {
       ...plain({ properties: COMMON }).properties,
       undo: { anyOf: [{ const: false }, steps()], ...text(ACTION_ONLY["undo"]) },
       ...Object.fromEntries(
-        Object.entries(BLOCK_ONLY).map(([key, schema]) => [key, steps(schema.description)]),
+        Object.entries(BLOCK_ONLY).map(([key, schema]) => [
+          key,
+          schema.type === "array" ? steps(schema.description) : schema,
+        ]),
       ),
       after: { type: "string", description: "With `extends`: the id of the step to stand after." },
       before: {
@@ -87,7 +90,7 @@ function step(inputs: Record<string, JsonSchema>): EditorSchema {
     },
     additionalProperties: false,
     oneOf: [...Object.keys(inputs), "block"].map((key) => ({ required: [key] })),
-    dependencies: { rescue: ["block"], always: ["block"] },
+    dependencies: { rescue: ["block"], always: ["block"], output: ["block"] },
   };
 }
 

@@ -80,6 +80,10 @@ export const BLOCK_ONLY: Record<string, JsonSchema> = {
   block: { ...steps, description: "Steps that are retried, guarded and repeated together." },
   rescue: { ...steps, description: "Done when a step of the block failed; may use `error`." },
   always: { ...steps, description: "Done in the end, whatever happened." },
+  output: {
+    type: "object",
+    description: "What the block yields: names to CEL, over the steps in it.",
+  },
 };
 
 /** A step, whatever its type. Its type key is checked apart, against the registry. */

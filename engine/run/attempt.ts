@@ -6,7 +6,7 @@ import type { StepNode } from "../types.ts";
 import type { Acted } from "./act.ts";
 import { holds } from "./condition.ts";
 import { timeoutError } from "./context.ts";
-import { UNKNOWN } from "./loop.ts";
+import { UNKNOWN } from "./seen.ts";
 import { type RunState, type Scope, stopSignal, variables } from "./state.ts";
 
 const DEFAULT_UNTIL_TIMEOUT = "60s";
@@ -23,23 +23,42 @@ interface Attempt {
   take(): Promise<boolean>;
 }
 
-/** One attempt of a node; with `until`, as many tries as it takes within its timeout. */
+/** The time that a step has. */
+interface Deadline {
+  /** As written: `20s`. */
+  limit: string;
+  /** On the run's clock, ms. */
+  ends: number;
+  controller: AbortController;
+  clear(): void;
+}
+
+/** The time that one attempt of `node` has, or with `until` all of them together; undefined without a limit. */
+export function startDeadline(state: RunState, node: StepNode, path: string): Deadline | undefined {
+  const limit = node.timeout ?? (node.until === undefined ? undefined : DEFAULT_UNTIL_TIMEOUT);
+  if (limit === undefined) return undefined;
+  const controller = new AbortController();
+  const ms = parseDuration(limit);
+  const expire = () => controller.abort(timeoutError(path, limit));
+  const timer = setTimeout(expire, Math.min(ms, MAX_TIMER_MS));
+  const ends = state.clock.monotonic() + ms;
+  return { limit, ends, controller, clear: () => clearTimeout(timer) };
+}
+
+/** One attempt of a node; with `until`, as many tries as it takes before the deadline, which holds for all attempts. */
 export async function attempt(
   state: RunState,
   node: StepNode,
   scope: Scope,
   job: Attempt,
+  overall: Deadline | undefined,
 ): Promise<Acted> {
-  const limit = node.timeout ?? (node.until === undefined ? undefined : DEFAULT_UNTIL_TIMEOUT);
-  if (limit === undefined) return job.perform(undefined);
-  const deadline = new AbortController();
-  const ms = Math.min(parseDuration(limit), MAX_TIMER_MS);
-  const timer = setTimeout(() => deadline.abort(timeoutError(job.path, limit)), ms);
+  if (overall) return poll(state, node, scope, { ...job, deadline: overall });
+  const deadline = startDeadline(state, node, job.path);
   try {
-    if (node.until === undefined) return await job.perform(deadline.signal);
-    return await poll(state, node, scope, { ...job, limit, deadline });
+    return await job.perform(deadline?.controller.signal);
   } finally {
-    clearTimeout(timer);
+    deadline?.clear();
   }
 }
 
@@ -47,11 +66,11 @@ async function poll(
   state: RunState,
   node: StepNode,
   scope: Scope,
-  job: Attempt & { limit: string; deadline: AbortController },
+  job: Attempt & { deadline: Deadline },
 ): Promise<Acted> {
-  const { path, limit } = job;
-  const deadline = job.deadline.signal;
-  const ends = state.clock.monotonic() + parseDuration(limit);
+  const { path } = job;
+  const { limit, ends, controller } = job.deadline;
+  const deadline = controller.signal;
   const every = parseDuration(node.every ?? DEFAULT_EVERY);
   const stop = stopSignal(state, scope, deadline);
   let last = "";
@@ -72,7 +91,7 @@ async function poll(
       last = thrown.message;
     }
     // The timer may be late, and the clock of a test runs ahead of it.
-    if (state.clock.monotonic() >= ends) job.deadline.abort(timeoutError(path, limit));
+    if (state.clock.monotonic() >= ends) controller.abort(timeoutError(path, limit));
     try {
       await state.clock.sleep(every, stop);
     } catch (reason) {

@@ -1,9 +1,10 @@
 import { errorRecord } from "../envelope.ts";
 import { toPgdbaError } from "../errors.ts";
-import type { BlockNode, StepNode, StepResult } from "../types.ts";
+import type { BlockNode, StepNode } from "../types.ts";
 import { type Acted, isFinal } from "./act.ts";
-import { UNKNOWN } from "./loop.ts";
-import { anyOf, type RunState, type Scope } from "./state.ts";
+import { outputOf } from "./output.ts";
+import { fillRest, inside, resultOf, UNKNOWN } from "./seen.ts";
+import { anyOf, type RunState, type Scope, variables } from "./state.ts";
 
 type RunNodes = (state: RunState, nodes: readonly StepNode[], scope: Scope) => Promise<void>;
 
@@ -63,14 +64,19 @@ export async function runBlock(
       }
     }
   }
-  if (failure) throw failure.thrown;
   // What a block did is what its steps did; in a plan it is no more done than they are.
-  const results = [...node.block, ...(node.rescue ?? []), ...(node.always ?? [])].flatMap(
-    ({ id }) => scope.steps[id] ?? [],
-  ) as StepResult[];
+  const results = inside(node).flatMap(({ id }) => resultOf(scope.steps[id]) ?? []);
+  const unknown = done.status === "ok" && results.find(({ status }) => UNKNOWN.includes(status));
+  const at = state.clock.now().toISOString();
+  fillRest(scope.steps, node, { path, at, status: unknown ? "undetermined" : "skipped" });
+  if (failure) throw failure.thrown;
   done.changed = results.some((result) => result.changed);
-  const unknown = done.status === "ok" && results.find((result) => UNKNOWN.includes(result.status));
-  return unknown ? { ...done, status: unknown.status as Acted["status"] } : done;
+  if (unknown) return { ...done, status: unknown.status as Acted["status"] };
+  if (node.output) {
+    const place = { doc: scope.runbook.doc, path: [...node.at, "output"] };
+    done.output = outputOf(node.output, place, variables(state, scope));
+  }
+  return done;
 }
 
 /** Clean-up: neither a first signal nor the timeout of what it cleans up after cuts it short. */

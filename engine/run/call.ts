@@ -1,7 +1,7 @@
 import { PgdbaError } from "../errors.ts";
-import { evaluate } from "../expr/cel.ts";
-import { UnknownValue, unknownOutput } from "../expr/unknown.ts";
-import type { Json, JsonObject, Runbook, StepNode, Variables } from "../types.ts";
+import { unknownOutput } from "../expr/unknown.ts";
+import type { Json, JsonObject, StepNode } from "../types.ts";
+import { outputOf } from "./output.ts";
 import { type RunState, type Scope, variables } from "./state.ts";
 
 /** Runbooks calling runbooks deeper than this are calling themselves. */
@@ -53,46 +53,9 @@ export async function call(
   };
   await runNodes(state, runbook.steps, inner);
   return outputOf(
-    runbook,
+    runbook.output,
+    { doc: runbook.doc, path: ["output"] },
     variables(state, inner),
     state.plan ? (key) => unknownOutput(`${name} ${key}`) as Json : undefined,
   );
-}
-
-/** The output of a runbook from its `output:` expressions; what can't be known yet is what `unknown` gives, or left out. */
-export function outputOf(
-  runbook: Runbook,
-  vars: Variables,
-  unknown?: (key: string) => Json | undefined,
-): Json {
-  const walk = (template: JsonObject): JsonObject => {
-    const out: JsonObject = {};
-    for (const [key, value] of Object.entries(template)) {
-      try {
-        if (typeof value === "string") out[key] = evaluate(value, vars);
-        else if (value !== null && typeof value === "object" && !Array.isArray(value))
-          out[key] = walk(value);
-        else out[key] = value;
-      } catch (thrown) {
-        if (!unknown || !(thrown instanceof UnknownValue)) throw thrown;
-        const stand = unknown(key);
-        if (stand !== undefined) out[key] = stand;
-      }
-    }
-    return out;
-  };
-  return walk(runbook.output);
-}
-
-/** What of the output can be told although the run failed; null when nothing can. */
-export function partialOutput(runbook: Runbook, vars: Variables): Json {
-  const out: JsonObject = {};
-  for (const [key, value] of Object.entries(runbook.output)) {
-    try {
-      Object.assign(out, outputOf({ ...runbook, output: { [key]: value } }, vars));
-    } catch {
-      // A field that needs a step that did not run has no value.
-    }
-  }
-  return Object.keys(out).length === 0 ? null : out;
 }

@@ -4,13 +4,11 @@ import { renderInput } from "../expr/render.ts";
 import { UnknownValue, unknownOutput } from "../expr/unknown.ts";
 import type { Json, StepNode, StepResult, StepStatus } from "../types.ts";
 import { isFinal, stepError } from "./act.ts";
+import { UNKNOWN } from "./seen.ts";
 import { type RunState, type Scope, variables } from "./state.ts";
 
 /** More items than this in one loop is a mistake, or work for a query. */
 const MAX_ITEMS = 10_000;
-
-/** How a step ends that a plan does not run; its output is not known then. */
-export const UNKNOWN: readonly StepStatus[] = ["undetermined", "previewed", "not_previewable"];
 
 type RunOne = (state: RunState, node: StepNode, scope: Scope, path: string) => Promise<StepResult>;
 

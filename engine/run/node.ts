@@ -1,6 +1,6 @@
 import { errorRecord } from "../envelope.ts";
 import { type PgdbaError, toPgdbaError } from "../errors.ts";
-import { UnknownValue, unknownOutput } from "../expr/unknown.ts";
+import { UnknownValue } from "../expr/unknown.ts";
 import { parseDuration } from "../expr/units.ts";
 import type {
   ActionNode,
@@ -12,12 +12,13 @@ import type {
   StepStatus,
 } from "../types.ts";
 import { type Acted, act, isFinal, recordedError, stepError } from "./act.ts";
-import { attempt } from "./attempt.ts";
+import { attempt, startDeadline } from "./attempt.ts";
 import { runBlock, takeFailure } from "./block.ts";
 import { call } from "./call.ts";
 import { holds } from "./condition.ts";
 import { knownPart } from "./known.ts";
-import { runLoop, UNKNOWN } from "./loop.ts";
+import { runLoop } from "./loop.ts";
+import { asSeen, fillRest } from "./seen.ts";
 import { anyOf, hasInner, type RunState, type Scope, stopSignal, variables } from "./state.ts";
 
 const MAX_BACKOFF_MS = 30_000;
@@ -46,7 +47,7 @@ async function runNode(state: RunState, node: StepNode, scope: Scope): Promise<v
     const about = { ...at, status, changed, duration_ms };
     state.summaries.push({ ...about, attempts: 1, error: record && brief(record) });
     state.emit({ kind: "step.finished", ...about, error: record });
-    scope.steps[node.id] = {
+    const result: StepResult = {
       status,
       changed,
       attempts: 1,
@@ -54,7 +55,8 @@ async function runNode(state: RunState, node: StepNode, scope: Scope): Promise<v
       duration_ms,
       output,
       error: record,
-    } satisfies StepResult;
+    };
+    scope.steps[node.id] = asSeen(result, path, output);
   };
   state.emit({ kind: "step.started", ...at, depth: scope.depth });
   try {
@@ -131,15 +133,16 @@ async function runOne(
       duration_ms: result.duration_ms,
       error: result.error,
     });
-    scope.steps[node.id] = UNKNOWN.includes(status)
-      ? { ...result, output: unknownOutput(path) as Json }
-      : result;
+    scope.steps[node.id] = asSeen(result, path);
+    if (node.node === "block" && (status === "skipped" || status === "undetermined"))
+      fillRest(scope.steps, node, { path, at: startedAt, status });
     const entry = state.undo.findLast((one) => one.path === path);
     if (entry) entry.result ??= result;
     return result;
   };
 
   state.emit({ kind: "step.started", path, id: node.id, type, depth: scope.depth });
+  const overall = node.until === undefined ? undefined : startDeadline(state, node, path);
   try {
     if (node.when !== undefined && !holds(node.when, variables(state, scope))) {
       effect = "read";
@@ -147,11 +150,17 @@ async function runOne(
     }
     for (;;) {
       try {
-        const done = await attempt(state, node, scope, {
-          path,
-          perform: (deadline) => perform(state, node, scope, path, ++performed, deadline),
-          take: () => takeFailure(state, scope, runNodes),
-        });
+        const done = await attempt(
+          state,
+          node,
+          scope,
+          {
+            path,
+            perform: (deadline) => perform(state, node, scope, path, ++performed, deadline),
+            take: () => takeFailure(state, scope, runNodes),
+          },
+          overall,
+        );
         effect = done.effect;
         restored = done.restored;
         if (restored?.error) throw recordedError(restored.error);
@@ -159,7 +168,8 @@ async function runOne(
       } catch (thrown) {
         if (thrown instanceof UnknownValue) throw thrown;
         const error = stepError(thrown, scope, node, path);
-        if (restored || !shouldRetry(state, node, scope, error, attempts)) throw error;
+        const late = overall !== undefined && state.clock.monotonic() >= overall.ends;
+        if (restored || late || !shouldRetry(state, node, scope, error, attempts)) throw error;
         if (!(await takeFailure(state, scope, runNodes))) throw error;
         const delay = Math.min(
           parseDuration(node.retry?.backoff ?? "1s") * 2 ** (attempts - 1),
@@ -175,7 +185,7 @@ async function runOne(
         });
         // A resumed run has waited before.
         if (!hasInner(state, `${path}@${performed + 1}`))
-          await state.clock.sleep(delay, stopSignal(state, scope));
+          await state.clock.sleep(delay, stopSignal(state, scope, overall?.controller.signal));
       }
     }
   } catch (thrown) {
@@ -204,6 +214,8 @@ async function runOne(
       node.ignore_error && !isFinal(error) && (await takeFailure(state, scope, runNodes));
     if (ignored) return result;
     throw error;
+  } finally {
+    overall?.clear();
   }
 }
 

@@ -278,6 +278,79 @@ test("until: a timeout tells what was seen last; retryable failures are polled p
     ).toMatchObject({ message: "for good" });
   }));
 
+test("until with retry: the timeout is the time of all attempts together", () =>
+  withHarness(async (h) => {
+    h.on = { a: () => ({ n: 1 }), b: fail("no") };
+    const polled = await h.run(
+      "steps: [{id: a, fake.look: {}, until: output.n == 2, every: 1s, timeout: 20s, retry: {attempts: 5, backoff: 10s}}]\n",
+    );
+    expect(polled.error).toMatchObject({ code: "timeout" });
+    expect(h.clock.slept.reduce((sum, ms) => sum + ms)).toBeLessThanOrEqual(21_000);
+    h.clock.slept.length = 0;
+    await h.run(
+      "steps: [{id: b, fake.look: {}, until: output.n == 2, timeout: 20s, retry: {attempts: 50, backoff: 10s, on: 'true'}}]\n",
+    );
+    expect(h.clock.slept).toEqual([10_000, 20_000]);
+  }));
+
+test("a block yields its `output`, a loop of blocks a list of them; it sees the steps that did not run", () =>
+  withHarness(async (h) => {
+    h.on = { try: (_, { name }) => (name === "b" ? fail("not b")(_, {}) : { name }) };
+    const ran = await h.run(
+      `
+steps:
+  - id: each
+    foreach: ["a", "b"]
+    as: name
+    block:
+      - {id: try, fake.look: {name: "\${name}"}}
+      - {id: after, fake.look: {}}
+    rescue:
+      - {id: instead, fake.look: {}}
+    output:
+      name: name
+      ok: steps.try.status == 'ok'
+      nested: {after: steps.after.status, instead: steps.instead.status}
+output: {each: steps.each.output}
+`,
+    );
+    expect(ran.error).toBeNull();
+    expect(ran.data["each"]).toEqual([
+      { name: "a", ok: true, nested: { after: "ok", instead: "skipped" } },
+      { name: "b", ok: false, nested: { after: "skipped", instead: "ok" } },
+    ]);
+  }));
+
+test("the steps of a block that was skipped or whose failure was ignored have a status", () =>
+  withHarness(async (h) => {
+    h.on = { x: fail("no") };
+    const ran = await h.run(
+      `
+steps:
+  - {id: off, when: "false", block: [{id: a, fake.look: {}}, {id: deep, block: [{id: b, fake.look: {}}]}]}
+  - {id: on, ignore_error: true, block: [{id: x, fake.look: {}}, {id: y, fake.look: {}}]}
+output: {a: steps.a.status, b: steps.b.status, x: steps.x.status, y: steps.y.status, none: steps.y.output == null}
+`,
+    );
+    expect(ran.data).toMatchObject({
+      a: "skipped",
+      b: "skipped",
+      x: "failed",
+      y: "skipped",
+      none: true,
+    });
+  }));
+
+test("an output that can't be had is an error at its own line, in the runbook that was called", () =>
+  withHarness(async (h) => {
+    const sub =
+      "summary: s\nrisk: change\nsteps: [{id: a, when: 'false', fake.look: {}}]\noutput:\n  fine: 1\n  bad: steps.a.output.n\n";
+    h.write("sub/bad", sub);
+    const ran = await h.run("steps: [{id: called, run: sub/bad}]\n");
+    expect(ran.error).toMatchObject({ code: "expression_failed", where: { line: 6 } });
+    expect(ran.error!.where!.file).toEndWith("sub/bad.yaml");
+  }));
+
 test("until on a block and on a call: each round does it again", () =>
   withHarness(async (h) => {
     h.write(

@@ -60,7 +60,16 @@ steps:
   - {id: settled, fake.shown: {}, until: output.leader == 'pg2'}
   - {id: no, when: steps.act.output.ready && !steps.known.output.yes, fake.look: {}}
   - {id: yes, when: steps.act.output.ready || steps.known.output.yes, fake.look: {}}
-  - {id: status, when: steps.act.status == 'not_previewable', fake.look: {}}
+  - {id: status, when: steps.act.status == 'ok', fake.look: {}}
+  - {id: changed, when: steps.settled.changed, fake.look: {}}
+  - {id: failed, when: steps.act.error != null, fake.look: {}}
+  - {id: each, foreach: [1], fake.shown: {}}
+  - {id: b, block: [{id: in_b, fake.act: {}}]}
+  - {id: of_b, when: steps.b.changed || steps.in_b.changed, fake.look: {}}
+  - {id: of_each, when: steps.each.changed, fake.look: {}}
+  - {id: maybe, when: steps.act.changed, block: [{id: in_maybe, fake.look: {}}], rescue: [{id: rescued, fake.look: {}}]}
+  - {id: of_maybe, when: steps.in_maybe.status == 'ok', fake.look: {}}
+  - {id: of_rescued, when: steps.rescued.status == 'skipped', fake.look: {}}
 output: {known: steps.known.output.yes, unknown: steps.act.output.n, mixed: {a: steps.known.output.yes, b: steps.act.output.n}}
 `,
       plan,
@@ -83,7 +92,18 @@ output: {known: steps.known.output.yes, unknown: steps.act.output.n, mixed: {a: 
       "settled previewed",
       "no skipped",
       "yes ok",
-      "status ok",
+      "status undetermined",
+      "changed undetermined",
+      "failed undetermined",
+      "each/0 previewed",
+      "each previewed",
+      "in_b not_previewable",
+      "b not_previewable",
+      "of_b undetermined",
+      "of_each undetermined",
+      "maybe undetermined",
+      "of_maybe undetermined",
+      "of_rescued undetermined",
     ]);
     expect(h.calls).toEqual([
       "look known",
@@ -91,7 +111,7 @@ output: {known: steps.known.output.yes, unknown: steps.act.output.n, mixed: {a: 
       "look not_yet",
       "plan settled",
       "look yes",
-      "look status",
+      "plan each/0",
     ]);
     expect(ran.data).toEqual({ known: true, mixed: { a: true } });
     expect(h.clock.slept).toEqual([]);

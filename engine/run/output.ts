@@ -1,0 +1,48 @@
+import { PgdbaError } from "../errors.ts";
+import { evaluate } from "../expr/cel.ts";
+import { UnknownValue } from "../expr/unknown.ts";
+import type { Doc, DocPath, Json, JsonObject, Runbook, Variables } from "../types.ts";
+
+/**
+ * The values of the expressions under an `output:`, which stands at `place`; what can't be known yet is what `unknown` gives, or
+ * left out. @throws PgdbaError expression_failed, with the place of the expression
+ */
+export function outputOf(
+  template: JsonObject,
+  place: { doc: Doc; path: DocPath },
+  vars: Variables,
+  unknown?: (key: string) => Json | undefined,
+): JsonObject {
+  const out: JsonObject = {};
+  for (const [key, value] of Object.entries(template)) {
+    const path = [...place.path, key];
+    try {
+      if (typeof value === "string") out[key] = evaluate(value, vars);
+      else if (value !== null && typeof value === "object" && !Array.isArray(value))
+        out[key] = outputOf(value, { ...place, path }, vars, unknown);
+      else out[key] = value;
+    } catch (thrown) {
+      if (thrown instanceof PgdbaError && !thrown.where) {
+        const { file, line, column } = place.doc.at(path);
+        thrown.where = { file, line, column };
+      }
+      if (!unknown || !(thrown instanceof UnknownValue)) throw thrown;
+      const stand = unknown(key);
+      if (stand !== undefined) out[key] = stand;
+    }
+  }
+  return out;
+}
+
+/** What of a runbook's output can be told although the run failed; null when nothing can. */
+export function partialOutput({ output, doc }: Runbook, vars: Variables): Json {
+  const out: JsonObject = {};
+  for (const [key, value] of Object.entries(output)) {
+    try {
+      Object.assign(out, outputOf({ [key]: value }, { doc, path: ["output"] }, vars));
+    } catch {
+      // A field that needs a step that did not run has no value.
+    }
+  }
+  return Object.keys(out).length === 0 ? null : out;
+}
