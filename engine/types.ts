@@ -298,7 +298,7 @@ export interface StepContext {
   explain(cel: string, extra?: Variables): Trace;
   /** Renders Handlebars text. */
   render(text: string, extra?: Variables): string;
-  /** Runs a local program, never through a shell, in its own process group, killed on abort. Refuses argv holding a secret. */
+  /** Runs a local program, never through a shell, in its own process group, killed on abort; in the state folder unless `cwd` names another. Refuses argv holding a secret. */
   spawn(argv: string[], options?: SpawnOptions): Promise<SpawnResult>;
   /** A thing that lives as long as the run, opened once per key and closed last-in-first-out at its end. */
   resource<T>(key: string, open: () => Promise<{ value: T; close(): Promise<void> }>): Promise<T>;

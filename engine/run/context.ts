@@ -38,7 +38,7 @@ export function makeContext(
       spawnProcess(argv, {
         ...options,
         baseEnv: state.env,
-        cwd: options.cwd ?? state.cwd,
+        cwd: options.cwd ?? state.stateDir,
         signal: at.signal,
         forbid: (text) => state.secrets.exposedIn(text),
       }),

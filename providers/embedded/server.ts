@@ -114,6 +114,7 @@ export async function isServing(found: Postmaster | null, dataDir: string): Prom
 async function commandLine(pid: number): Promise<string> {
   if (platform === "linux") return readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
   const ps = Bun.spawn(["ps", "-ww", "-o", "command=", "-p", String(pid)], {
+    cwd: "/",
     stdin: "ignore",
     stdout: "pipe",
     stderr: "ignore",

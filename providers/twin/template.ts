@@ -189,6 +189,9 @@ async function processStart(pid: number): Promise<string> {
   // Field 22 of proc_pid_stat(5), counted after the command's closing parenthesis: that may hold spaces.
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
   if (text !== null) return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? "0";
-  const ps = Bun.spawnSync(["ps", "-o", "lstart=", "-p", String(pid)], { env: SERVER_ENV });
+  const ps = Bun.spawnSync(["ps", "-o", "lstart=", "-p", String(pid)], {
+    cwd: "/",
+    env: SERVER_ENV,
+  });
   return ps.stdout.toString().replaceAll(/\W/g, "") || "0";
 }

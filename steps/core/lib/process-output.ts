@@ -20,7 +20,7 @@ export const processInputProperties = {
     description: "Environment variables added to pgdba's own; the way to hand over a secret",
     additionalProperties: { type: ["string", "number", "boolean"] },
   },
-  cwd: { type: "string", description: "Working directory; pgdba's own without it" },
+  cwd: { type: "string", description: "Working directory; that where pgdba was called without it" },
   effect: {
     enum: ["read", "change"],
     default: "change",
