@@ -24,7 +24,7 @@ const GRACE_MS = 2000;
 export default defineStep({
   type: "health.serve",
   summary: "Answer HTTP probes with the state of the server, until the run is interrupted",
-  docs: `\`GET\` or \`HEAD\`: \`/healthz\` is 200 while the server takes a new connection or says that it has too many, \`/readyz\` is 200 while it takes one and a
+  docs: `\`GET\`, \`HEAD\` or \`OPTIONS\`: \`/healthz\` is 200 while the server takes a new connection or says that it has too many, \`/readyz\` is 200 while it takes one and a
 health check finds nothing as bad as \`fail_on\`; otherwise 503. Both answer in JSON and say how old the answer is.
 
 However many ask, the server sees one new connection a second, and one health check at a time on a connection of its own. A check's answer
@@ -156,6 +156,8 @@ function listen(probes: Probes, hostname: string, port: number) {
       // Bun's default outside of development; two endpoints on one port would each get some of the probes.
       reusePort: false,
       fetch: (request) => answer(probes, request),
+      // Whatever goes wrong here, a load balancer must read it as "not now".
+      error: () => Response.json({ error: "internal" }, { status: 503 }),
     });
   } catch (error) {
     const code = String((error as { code?: unknown }).code);

@@ -30,14 +30,17 @@ export interface Probes {
 
 const HEADERS = { "content-type": "application/json", "cache-control": "no-store" };
 
+/** HAProxy asks with OPTIONS unless it is told another method. */
+const METHODS = ["GET", "HEAD", "OPTIONS"];
+
 /** Answers one request: 200 or 503 with JSON for the two probes, 404 and 405 for anything else. */
 export async function answer(probes: Probes, request: Request): Promise<Response> {
-  const { pathname } = new URL(request.url);
-  const probe = { "/healthz": healthz, "/readyz": readyz }[pathname];
+  const path = pathOf(request.url);
+  const probe = path === "/healthz" ? healthz : path === "/readyz" ? readyz : undefined;
   if (probe === undefined)
     return said(request, 404, { error: "not_found", probes: ["/healthz", "/readyz"] });
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    return said(request, 405, { error: "method_not_allowed" }, { allow: "GET, HEAD" });
+  if (!METHODS.includes(request.method)) {
+    return said(request, 405, { error: "method_not_allowed" }, { allow: METHODS.join(", ") });
   }
   if (probes.waiting >= probes.maxWaiting)
     return said(request, 503, { error: "too_many_requests_waiting" });
@@ -48,6 +51,11 @@ export async function answer(probes: Probes, request: Request): Promise<Response
   } finally {
     probes.waiting -= 1;
   }
+}
+
+/** Without a usable Host header, as in HTTP/1.0, the URL of a request is its path alone, which `new URL` does not take. */
+function pathOf(url: string): string {
+  return url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "");
 }
 
 async function healthz({ alive, patienceMs }: Probes) {

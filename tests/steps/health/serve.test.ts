@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { connect } from "node:net";
 import { join } from "node:path";
 import type { Clock, JsonObject } from "../../../engine/types.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
@@ -235,9 +236,67 @@ test("healthz and readyz say how it is, in JSON, to GET and HEAD", async () => {
   const head = await fetch(`${url}/readyz`, { method: "HEAD" });
   expect([head.status, await head.text()]).toEqual([200, ""]);
   const post = await fetch(`${url}/readyz`, { method: "POST", body: "x" });
-  expect([post.status, post.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+  expect([post.status, post.headers.get("allow")]).toEqual([405, "GET, HEAD, OPTIONS"]);
   expect((await fetch(`${url}/../etc/passwd`)).status).toBe(404);
   expect(url).toStartWith("http://127.0.0.1:");
+});
+
+/** The answer to bytes as they are, until the server closes the connection or the whole answer is there. */
+function exchange(url: string, parts: string[]): Promise<string> {
+  const { hostname, port } = new URL(url);
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let said = "";
+  const socket = connect(Number(port), hostname, async () => {
+    for (const part of parts) {
+      socket.write(part, "latin1");
+      await Bun.sleep(5);
+    }
+  });
+  socket.on("data", (bytes) => {
+    said += bytes.toString("latin1");
+    const [head, body] = said.split("\r\n\r\n");
+    const length = /^content-length: (\d+)/im.exec(head ?? "")?.[1];
+    if (length !== undefined && (body ?? "").length >= Number(length)) socket.destroy();
+  });
+  socket.on("error", () => {});
+  socket.on("close", () => resolve(said));
+  return promise;
+}
+
+test("what load balancers send is answered, and what is no request gets 400 or its like, never 500", async () => {
+  const server = await sharedServer();
+  const { url } = await serving(server, { only: ["connections-used"], thresholds: LEVEL });
+  const host = "Host: db1.example:8432\r\n";
+  const asked: [request: string | string[], status: number][] = [
+    ["GET /healthz HTTP/1.0\r\n\r\n", 200],
+    ["GET /readyz?x=1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200],
+    ["OPTIONS /healthz HTTP/1.0\r\n\r\n", 200],
+    ["HEAD /healthz HTTP/1.0\r\n\r\n", 200],
+    ["GET http://db1:8432/healthz HTTP/1.0\r\n\r\n", 200],
+    ["GET /nothing HTTP/1.0\r\n\r\n", 404],
+    ["OPTIONS / HTTP/1.0\r\n\r\n", 404],
+    ["GET //healthz HTTP/1.0\r\n\r\n", 404],
+    [`GET /healthz HTTP/1.1\r\n${host}\r\n`, 200],
+    [`GET /healthz?a=b#c HTTP/1.1\r\n${host}\r\n`, 200],
+    [`GET http://db1.example/readyz HTTP/1.1\r\n${host}\r\n`, 200],
+    ["GET /healthz HTTP/1.1\r\nHost:\r\n\r\n", 200],
+    ["GET /healthz HTTP/1.1\r\nHost: db:99999\r\n\r\n", 200],
+    ["GET /healthz HTTP/1.1\r\nHost: a b<>\r\n\r\n", 200],
+    [["GET /hea", "lthz HT", "TP/1.0\r\nX-Slow: ", "1\r\n", "\r\n"], 200],
+    [`GET /%zz HTTP/1.1\r\n${host}\r\n`, 404],
+    [`POST /healthz HTTP/1.1\r\n${host}Content-Length: 1\r\n\r\nx`, 405],
+    ["GET /healthz HTTP/1.1\r\n\r\n", 400],
+    ["\x16\x03\x01\x02\x00\x01\r\n\r\n", 400],
+    ["PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET /healthz HTTP/1.1\r\n\r\n", 400],
+    [`GET /healthz HTTP/1.1\r\n${host}X: ${"x".repeat(100_000)}\r\n\r\n`, 431],
+  ];
+  const got = await Promise.all(asked.map(([request]) => exchange(url, [request].flat())));
+  const answers = asked.map(([request], n): [string | string[], number] => [
+    request,
+    Number(got[n]!.split(" ")[1]),
+  ]);
+  expect(answers).toEqual(asked);
+  expect(got[0]).toContain('{"alive":true,');
 });
 
 test("fail_on decides what is not ready, and names the checks", async () => {
