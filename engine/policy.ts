@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { PgdbaError, toPgdbaError } from "./errors.ts";
+import { readTextIfThere } from "./shared/read-file.ts";
 import { type JsonSchema, RISKS } from "./types.ts";
 
 /** Narrows what the gates allow; of the rules that match the strictest decides. It can't widen anything. */
@@ -9,6 +9,8 @@ export interface PolicyRule {
   reason?: string;
   file: string;
 }
+
+const MAX_BYTES = 1024 * 1024;
 
 const SCHEMA: JsonSchema = {
   type: "object",
@@ -52,7 +54,6 @@ export async function loadPolicy(files: readonly string[]): Promise<PolicyRule[]
     try {
       rules.push(...(await readRules(file)));
     } catch (cause) {
-      if (["ENOENT", "ENOTDIR"].includes((cause as NodeJS.ErrnoException).code ?? "")) continue;
       throw new PgdbaError(
         "invalid_config",
         `${file} is not a valid policy: ${toPgdbaError(cause).message}`,
@@ -67,7 +68,8 @@ export async function loadPolicy(files: readonly string[]): Promise<PolicyRule[]
 }
 
 async function readRules(file: string): Promise<PolicyRule[]> {
-  const text = readFileSync(file, "utf8");
+  const text = readTextIfThere(file, { maxBytes: MAX_BYTES });
+  if (text === undefined) return [];
   const { parseDocument } = await import("./load/parse.ts");
   const { validate } = await import("./check/validate.ts");
   const { data } = parseDocument(text, file);

@@ -1,6 +1,8 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../engine/errors.ts";
+import { readTextIfThere } from "../engine/shared/read-file.ts";
+import { parseYaml } from "../engine/shared/yaml.ts";
 import { hostOf, portOf, secretFromFile, sslModeOf } from "./environment.ts";
 import type { PatroniSpec } from "./patroni/client.ts";
 import type { ConnectionSpec } from "./postgres/connect.ts";
@@ -38,15 +40,12 @@ export async function clusterSource(name: string, options: TargetOptions): Promi
   }
   if (name === LAB) return labSource(options);
   const file = join(options.stateDir, "clusters", `${name}.yaml`);
-  const text = await readFile(file, "utf8").catch(async (cause: NodeJS.ErrnoException) => {
-    if (cause.code !== "ENOENT") {
-      throw new PgdbaError("io_failed", `${file} can't be read: ${cause.code}`, {
-        hint: "Check its permissions.",
-        cause,
-      });
-    }
-    throw await unknownCluster(name, options);
+  const text = readTextIfThere(file, {
+    maxBytes: MAX_BYTES,
+    code: "invalid_config",
+    hint: "A cluster's file is a page of YAML; mend it, or move it away.",
   });
+  if (text === undefined) throw await unknownCluster(name, options);
   return parseCluster(name, file, text, options);
 }
 
@@ -93,18 +92,7 @@ async function parseCluster(
 ): Promise<TargetSource> {
   const bad = (message: string, hint: string): PgdbaError =>
     new PgdbaError("invalid_config", `${file}: ${message}`, { hint });
-  if (Buffer.byteLength(text) > MAX_BYTES)
-    throw bad("too long for a cluster", `At most ${MAX_BYTES / 1024} kB.`);
-  const { parse } = await import("yaml");
-  let data: unknown;
-  try {
-    data = parse(text, { maxAliasCount: 0, uniqueKeys: true });
-  } catch (cause) {
-    throw new PgdbaError("invalid_config", `${file} is not YAML: ${(cause as Error).message}`, {
-      hint: "Correct it.",
-      cause,
-    });
-  }
+  const data = await parseYaml(text, file, { code: "invalid_config" });
   const record = (value: unknown, where: string, keys: string[]): Record<string, unknown> => {
     if (typeof value !== "object" || value === null || Array.isArray(value))
       throw bad(`${where} is not a mapping`, `It has ${keys.join(", ")}.`);

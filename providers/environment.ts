@@ -1,6 +1,7 @@
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
-import { PgdbaError } from "../engine/errors.ts";
+import { PgdbaError, toPgdbaError } from "../engine/errors.ts";
+import { errnoOf, readText } from "../engine/shared/read-file.ts";
 import { type ConnectionSpec, describe, SSL_MODES, type SslMode } from "./postgres/connect.ts";
 import type { TargetSource } from "./postgres/target.ts";
 import type { TargetOptions } from "./targets.ts";
@@ -93,17 +94,17 @@ function passwordFrom(spec: ConnectionSpec, options: TargetOptions): () => strin
   };
 }
 
+/** Secrets and password files are a few lines. */
+const MAX_BYTES = 1024 * 1024;
+
 /** The content of the file that `variable` names, without its last line break. @throws PgdbaError missing_secret */
 export function secretFromFile(variable: string, env: Env): string {
-  try {
-    const text = readFileSync(env[variable] ?? "", "utf8").replace(/\r?\n$/, "");
-    if (text !== "") return text;
-  } catch (cause) {
-    throw new PgdbaError("missing_secret", `The file that ${variable} names can't be read`, {
-      hint: "Check the path and its permissions.",
-      cause,
-    });
-  }
+  const text = readText(env[variable] ?? "", {
+    maxBytes: MAX_BYTES,
+    code: "missing_secret",
+    hint: `${variable} must name a regular file that holds the password.`,
+  }).replace(/\r?\n$/, "");
+  if (text !== "") return text;
   throw new PgdbaError("missing_secret", `The file that ${variable} names is empty`, {
     hint: "Put the password in it.",
   });
@@ -121,14 +122,15 @@ function fromPassFile(
   if (path === undefined) return undefined;
   let text: string;
   try {
+    text = readText(path, { maxBytes: MAX_BYTES });
     if ((statSync(path).mode & 0o077) !== 0) {
       log?.(`${path} is ignored: others may read it; make it mode 0600`);
       return undefined;
     }
-    text = readFileSync(path, "utf8");
   } catch (error) {
-    if (given(env.PGPASSFILE) !== undefined)
-      log?.(`PGPASSFILE can't be read (${(error as NodeJS.ErrnoException).code}): ${path}`);
+    // That there is none is the rule for `~/.pgpass`; whatever else stands there was meant as one.
+    if (given(env.PGPASSFILE) !== undefined || errnoOf(error) !== "ENOENT")
+      log?.(`The password file is ignored: ${toPgdbaError(error).message}`);
     return undefined;
   }
   const host = spec.host.startsWith("/") ? "localhost" : spec.host;

@@ -1,7 +1,7 @@
-import { constants } from "node:fs";
-import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { PgdbaError } from "../engine/errors.ts";
+import { readBytes } from "../engine/shared/read-file.ts";
+import { parseYaml } from "../engine/shared/yaml.ts";
 import type { Json } from "../engine/types.ts";
 
 /** A value as given: null is back to what it is without us. */
@@ -15,8 +15,10 @@ const MAX_BYTES = 1024 * 1024;
 /** The values of a file: YAML, JSON (also what `config tune` or `config show` printed) or lines of postgresql.conf. */
 export async function readWanted(cwd: string, path: string): Promise<Wanted> {
   const file = resolve(cwd, path);
-  const text = await readText(file);
-  if (/\.ya?ml$/i.test(file)) return wantedFrom(await parseYaml(file, text), file);
+  const hint = "Give a file of settings, at most 1 MB.";
+  // A postgresql.conf may have comments in any encoding.
+  const text = readBytes(file, { maxBytes: MAX_BYTES, hint }).toString("utf8");
+  if (/\.ya?ml$/i.test(file)) return wantedFrom(await yamlOf(file, text), file);
   // No line of postgresql.conf begins with a brace.
   if (/\.json$/i.test(file) || /^\s*[{[]/.test(text))
     return wantedFrom(parseJson(file, text), file);
@@ -91,42 +93,6 @@ function unquote(text: string): string {
   });
 }
 
-/** A regular file only: what comes without end, or never, is not begun with. */
-async function readText(file: string): Promise<string> {
-  try {
-    // Without O_NONBLOCK opening a FIFO waits for whoever writes into it.
-    const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    try {
-      if (!(await handle.stat()).isFile())
-        throw new PgdbaError("io_failed", `${file} is not a regular file`, {
-          hint: "Give a file of settings, at most 1 MB.",
-        });
-      // It may grow meanwhile, or say that it has no size as files of /proc do.
-      const bytes = Buffer.alloc(MAX_BYTES + 1);
-      let length = 0;
-      for (;;) {
-        const { bytesRead } = await handle.read(bytes, length, bytes.length - length);
-        length += bytesRead;
-        if (length > MAX_BYTES)
-          throw bad(file, "is too long for a list of settings", "At most 1 MB.");
-        if (bytesRead === 0) return bytes.toString("utf8", 0, length);
-      }
-    } finally {
-      await handle.close();
-    }
-  } catch (cause) {
-    if (cause instanceof PgdbaError) throw cause;
-    throw new PgdbaError(
-      "io_failed",
-      `${file} can't be read: ${(cause as NodeJS.ErrnoException).code}`,
-      {
-        hint: "Check the path and its permissions.",
-        cause,
-      },
-    );
-  }
-}
-
 function parseJson(file: string, text: string): Json {
   try {
     return JSON.parse(text) as Json;
@@ -136,14 +102,8 @@ function parseJson(file: string, text: string): Json {
 }
 
 /** Values stay as written (0.10 is no 0.1); `null` and `~` are null. */
-async function parseYaml(file: string, text: string): Promise<Json> {
-  const { parse } = await import("yaml");
-  let data: unknown;
-  try {
-    data = parse(text, { schema: "failsafe", maxAliasCount: 0, uniqueKeys: true });
-  } catch (cause) {
-    throw bad(file, `is not YAML: ${(cause as Error).message}`, "Correct it.", cause);
-  }
+async function yamlOf(file: string, text: string): Promise<Json> {
+  const data = await parseYaml(text, file, { code: "invalid_param", schema: "failsafe" });
   return JSON.parse(JSON.stringify(data), (_, value: unknown) =>
     value === "null" || value === "~" ? null : value,
   ) as Json;

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { PgdbaError } from "../errors.ts";
-import type { JsonSchema } from "../types.ts";
+import { PgdbaError, toPgdbaError } from "../errors.ts";
+import { readTextIfThere } from "../shared/read-file.ts";
+import type { Json, JsonSchema } from "../types.ts";
 import type { Environment, Front } from "./front.ts";
 
 /** The operator's own settings: `config.yaml` in the state folder. */
@@ -30,22 +30,36 @@ export function systemDirOf(env: Environment): string {
   return env["PGDBA_ETC"] || "/etc/pgdba";
 }
 
+/** At most what a document may have. */
+const MAX_BYTES = 1024 * 1024;
+const HINT = "Mend the file, or move it away.";
+
 /** @throws PgdbaError invalid_config */
 export async function loadConfig(stateDir: string): Promise<Config> {
   const file = join(stateDir, "config.yaml");
-  if (!existsSync(file)) return {};
+  const as = { maxBytes: MAX_BYTES, code: "invalid_config", hint: HINT } as const;
+  const text = readTextIfThere(file, as);
+  if (text === undefined) return {};
   const { parseDocument } = await import("../load/parse.ts");
   const { validate } = await import("../check/validate.ts");
-  const { data } = parseDocument(readFileSync(file, "utf8"), file);
-  const problems = validate(SCHEMA, data ?? {}, "the configuration");
+  let data: Config;
+  try {
+    data = (parseDocument(text, file).data ?? {}) as Config;
+  } catch (cause) {
+    const { message, where, hint } = toPgdbaError(cause);
+    throw new PgdbaError("invalid_config", `${file}: ${message}`, {
+      where,
+      hint: hint ?? HINT,
+      cause,
+    });
+  }
+  const problems = validate(SCHEMA, data as Json, "the configuration");
   if (problems.length > 0) {
     throw new PgdbaError(
       "invalid_config",
       `${file}: ${problems.map((p) => p.message).join("; ")}`,
-      {
-        hint: problems.find((p) => p.hint)?.hint ?? "Mend the file, or move it away.",
-      },
+      { hint: problems.find((p) => p.hint)?.hint ?? HINT },
     );
   }
-  return (data ?? {}) as Config;
+  return data;
 }

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { PgdbaError } from "../errors.ts";
 import { type Layer, openLibrary } from "../load/library.ts";
 import { suggest } from "../load/suggest.ts";
+import { errnoOf, readHead } from "../shared/read-file.ts";
 import type { Library, StepRegistry, StepType } from "../types.ts";
 import { stateDirOf, systemDirOf } from "./config.ts";
 import type { Front } from "./front.ts";
@@ -27,8 +28,7 @@ export function registryOf(front: Front, allowUserSteps: boolean): StepRegistry 
   if (!allowUserSteps) return front.registry;
   const files = new Map<string, string>();
   for (const dir of [join(stateDirOf(front), "steps"), join(front.cwd, ".pgdba", "steps")]) {
-    if (!existsSync(dir)) continue;
-    for (const name of readdirSync(dir)) {
+    for (const name of namesIn(dir)) {
       if (name.endsWith(".ts")) files.set(name.slice(0, -3), join(dir, name));
     }
   }
@@ -45,7 +45,23 @@ export function registryOf(front: Front, allowUserSteps: boolean): StepRegistry 
   };
 }
 
+/** @throws PgdbaError invalid_config for what is there and is no folder that may be read */
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch (cause) {
+    const errno = errnoOf(cause);
+    if (errno === "ENOENT") return [];
+    throw new PgdbaError("invalid_config", `${dir} can't be read: ${errno}`, {
+      cause,
+      hint: "It is the folder of your own step types; mend it, or move it away.",
+    });
+  }
+}
+
 async function importType(file: string): Promise<{ default?: StepType }> {
+  // An import waits for whoever writes into a FIFO.
+  readHead(file, 1);
   try {
     return (await import(file)) as { default?: StepType };
   } catch (cause) {

@@ -1,9 +1,12 @@
-import { readFileSync } from "node:fs";
 import { secretRefs } from "../check/params.ts";
-import { PgdbaError } from "../errors.ts";
+import { PgdbaError, toPgdbaError } from "../errors.ts";
+import { readText } from "../shared/read-file.ts";
 import type { Secrets } from "../secrets.ts";
 import type { JsonObject, ParamSpec } from "../types.ts";
 import type { Environment } from "./front.ts";
+
+/** A key with its chain of certificates is some kB. */
+const MAX_BYTES = 1024 * 1024;
 
 /**
  * The parameters with each secret reference replaced by its value, which is registered for masking.
@@ -18,13 +21,9 @@ export function withSecrets(
   const out: JsonObject = { ...values };
   const missing: string[] = [];
   for (const ref of secretRefs(params, values)) {
-    const value = "env" in ref ? env[ref.env] : readSecretFile(ref.file);
-    if (value === undefined || value === "") {
-      missing.push(
-        "env" in ref
-          ? `environment variable ${ref.env} (${ref.param})`
-          : `file ${ref.file} (${ref.param})`,
-      );
+    const { value, lacks } = "env" in ref ? fromVariable(ref.env, env) : fromFile(ref.file);
+    if (value === undefined) {
+      missing.push(`${lacks} (${ref.param})`);
       continue;
     }
     secrets.add(value);
@@ -36,10 +35,18 @@ export function withSecrets(
   });
 }
 
-function readSecretFile(file: string): string | undefined {
+type Found = { value: string; lacks?: undefined } | { value?: undefined; lacks: string };
+
+function fromVariable(name: string, env: Environment): Found {
+  const value = env[name];
+  return value ? { value } : { lacks: `environment variable ${name}` };
+}
+
+function fromFile(file: string): Found {
   try {
-    return readFileSync(file, "utf8").replace(/\r?\n$/, "");
-  } catch {
-    return undefined;
+    const value = readText(file, { maxBytes: MAX_BYTES }).replace(/\r?\n$/, "");
+    return value === "" ? { lacks: `${file} is empty` } : { value };
+  } catch (error) {
+    return { lacks: toPgdbaError(error).message };
   }
 }

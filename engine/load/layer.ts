@@ -1,14 +1,7 @@
-import {
-  closeSync,
-  type Dirent,
-  openSync,
-  readdirSync,
-  readSync,
-  realpathSync,
-  statSync,
-} from "node:fs";
+import { type Dirent, readdirSync, realpathSync, statSync } from "node:fs";
 import { join, relative, isAbsolute, resolve } from "node:path";
 import { PgdbaError } from "../errors.ts";
+import { readHead } from "../shared/read-file.ts";
 import type { LayerName } from "../types.ts";
 import { LIMITS } from "./limits.ts";
 
@@ -87,6 +80,7 @@ export function scanLayer({ name: layer, dir, index }: Layer): LayerFiles {
     if (type === "outside") {
       refused.set(below.replace(/\.ya?ml$/, ""), `${path} is a link that leads out of its layer`);
     } else if (type?.isDirectory()) {
+      if (below.endsWith(".yaml")) refused.set(below.slice(0, -5), `${path} is a folder`);
       if (level < LIMITS.layerDepth) scan(path, `${below}/`, level + 1);
       else refused.set(below, `${path} is more than ${LIMITS.layerDepth} folders deep`);
     } else if (type?.isFile() && below.endsWith(".yaml")) {
@@ -99,6 +93,9 @@ export function scanLayer({ name: layer, dir, index }: Layer): LayerFiles {
         );
     } else if (type?.isFile() && below.endsWith(".yml")) {
       refused.set(below.slice(0, -".yml".length), `${path} ends in .yml; rename it to .yaml`);
+    } else if (!type?.isFile() && below.endsWith(".yaml")) {
+      const is = type === undefined ? "is a link that leads nowhere" : "is not a regular file";
+      refused.set(below.slice(0, -".yaml".length), `${path} ${is}`);
     }
   };
 
@@ -117,15 +114,9 @@ function linked(path: string, root: string) {
 
 /** `kind` and `extends` of a document, from its first 4 KiB and without parsing it. */
 export function peek(file: string): { kind?: string; base?: string } {
-  const buffer = Buffer.alloc(4096);
   let head: string;
   try {
-    const fd = openSync(file, "r");
-    try {
-      head = buffer.toString("utf8", 0, readSync(fd, buffer, 0, buffer.length, 0));
-    } finally {
-      closeSync(fd);
-    }
+    head = readHead(file, 4096)?.toString("utf8") ?? "";
   } catch {
     // Whoever loads it gets the error; a list still shows the name.
     return {};

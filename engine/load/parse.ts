@@ -157,6 +157,8 @@ function compose(tokens: CST.Token[], text: string, refuse: Report) {
     uniqueKeys: false,
     stringKeys: false,
     merge: false,
+    // It would make of !!omap and others what is neither a map, a list nor a value.
+    resolveKnownTags: false,
     prettyErrors: false,
     logLevel: "silent",
   });

@@ -1,5 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
-import { PgdbaError } from "../errors.ts";
+import { errnoOf, readBytes } from "../shared/read-file.ts";
 import { diagnostic, invalidRunbook } from "./frame.ts";
 import { LIMITS } from "./limits.ts";
 import { parseTree, tooLarge } from "./parse.ts";
@@ -19,19 +18,7 @@ export function reader(): Read {
 }
 
 function readDocument(file: string): Tree {
-  let bytes: Buffer;
-  try {
-    if (statSync(file).size > LIMITS.bytes) throw tooLarge(file);
-    bytes = readFileSync(file);
-  } catch (cause) {
-    if (cause instanceof PgdbaError) throw cause;
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new PgdbaError("io_failed", `can't read ${file}: ${code}`, {
-      cause,
-      hint: "Check that the file is there and may be read.",
-    });
-  }
-  const tree = parseTree(decode(bytes, file), file);
+  const tree = parseTree(decode(bytesOf(file), file), file);
   if (tree.value instanceof Map) return tree;
   throw invalidRunbook([
     fault(
@@ -41,6 +28,14 @@ function readDocument(file: string): Tree {
       "Begin it with `summary:`, `risk:` and `steps:`.",
     ),
   ]);
+}
+
+function bytesOf(file: string): Buffer {
+  try {
+    return readBytes(file, { maxBytes: LIMITS.bytes });
+  } catch (error) {
+    throw errnoOf(error) === "EFBIG" ? tooLarge(file) : error;
+  }
 }
 
 function decode(bytes: Buffer, file: string): string {

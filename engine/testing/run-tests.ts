@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { validateParams } from "../check/params.ts";
@@ -7,9 +7,11 @@ import { compileClosure } from "../cli/closure.ts";
 import { newRunId } from "../cli/start-run.ts";
 import { PgdbaError, toPgdbaError } from "../errors.ts";
 import { Journal } from "../journal/journal.ts";
+import { LIMITS } from "../load/limits.ts";
 import { parseDocument } from "../load/parse.ts";
 import { BACKUP_PATH, executeRun, type Host } from "../run.ts";
 import { Stop } from "../run/stop.ts";
+import { readText } from "../shared/read-file.ts";
 import { Secrets } from "../secrets.ts";
 import type {
   Clock,
@@ -43,7 +45,7 @@ export async function runTestFile(
   name: string,
   parts: { library: Library; registry: StepRegistry; clock: Clock },
 ): Promise<CaseResult[]> {
-  const { data } = parseDocument(readFileSync(file, "utf8"), file);
+  const { data } = parseDocument(readText(file, { maxBytes: LIMITS.bytes }), file);
   const problems = validate(TEST_FILE, data, "the test file");
   if (problems.length > 0) {
     throw new PgdbaError(

@@ -1,6 +1,8 @@
-import { chmod, chown, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
+import { readText, readTextIfThere } from "../../engine/shared/read-file.ts";
+import { writeWhole } from "../../engine/shared/write-file.ts";
 import { BUNDLED_VERSION, openBinaries, spareDirs } from "../embedded/binaries.ts";
 import {
   answers,
@@ -49,6 +51,8 @@ interface Record {
 }
 
 const HOST = "127.0.0.1";
+/** Its record and its password are some bytes. */
+const MAX_BYTES = 64 * 1024;
 const START_MS = 30_000;
 /** The first start takes seconds; somebody who waits for it longer than this waits for something else. */
 const LOCK_MS = 60_000;
@@ -67,7 +71,7 @@ export async function labUp(options: LabOptions): Promise<Lab> {
   return locked(dir, async () => {
     const another = await findRunning(dir);
     if (another !== null) return another;
-    const known = await readRecord(dir);
+    const known = readRecord(dir);
     const record = known?.seeded === true ? known : await create(dir, options);
     const isNew = !record.seeded;
     await start(dir, record, options);
@@ -94,7 +98,7 @@ export async function labUp(options: LabOptions): Promise<Lab> {
 /** How the lab is, without starting it. */
 export async function labStatus(options: LabOptions): Promise<LabStatus> {
   const dir = labDir(options);
-  const record = await readRecord(dir);
+  const record = readRecord(dir);
   if (record === null)
     return { exists: false, running: false, port: null, data_dir: null, version: null };
   const running = (await findRunning(dir)) !== null;
@@ -112,10 +116,10 @@ export async function labDown(
   options: LabOptions & { remove?: boolean },
 ): Promise<{ stopped: boolean; removed: boolean }> {
   const dir = labDir(options);
-  const known = await readRecord(dir);
+  const known = readRecord(dir);
   if (known === null) return { stopped: false, removed: false };
   return locked(dir, async () => {
-    const record = await readRecord(dir);
+    const record = readRecord(dir);
     if (record === null) return { stopped: false, removed: false };
     const stopped = await stop(record, options);
     if (options.remove !== true) return { stopped, removed: false };
@@ -133,7 +137,7 @@ function labDir(options: LabOptions): string {
 
 /** The quick way: no package is loaded and no process started to see that it runs. */
 async function findRunning(dir: string): Promise<Lab | null> {
-  const record = await readRecord(dir);
+  const record = readRecord(dir);
   if (record === null || !record.seeded) return null;
   const dataDir = join(record.base, "data");
   const found = await postmaster(dataDir);
@@ -148,7 +152,7 @@ function labOf(record: Record, connection: ConnectionSpec): Lab {
 }
 
 async function specOf(dir: string, record: Record): Promise<ConnectionSpec> {
-  const password = await readFile(join(dir, "password"), "utf8");
+  const password = readText(join(dir, "password"), { maxBytes: MAX_BYTES });
   return {
     host: HOST,
     port: record.port,
@@ -178,7 +182,7 @@ async function create(dir: string, options: LabOptions): Promise<Record> {
   await rm(join(base, "log"), { force: true });
   await writeRecord(dir, record);
   const password = Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
-  await writeFile(join(dir, "password"), password, { mode: 0o600 });
+  await writeWhole(join(dir, "password"), password);
   const binaries = await openBinaries(BUNDLED_VERSION, user, spares);
   const dataDir = join(base, "data");
   await initdb({
@@ -254,24 +258,19 @@ async function stop(record: Record, options: LabOptions): Promise<boolean> {
   return true;
 }
 
-async function readRecord(dir: string): Promise<Record | null> {
+function readRecord(dir: string): Record | null {
+  const text = readTextIfThere(join(dir, "lab.json"), { maxBytes: MAX_BYTES });
+  if (text === undefined) return null;
   try {
-    return JSON.parse(await readFile(join(dir, "lab.json"), "utf8")) as Record;
-  } catch (error) {
-    // A state folder from which the file is gone, or in which it is no JSON, has no lab that could be used.
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT")
-      return null;
-    throw new PgdbaError("io_failed", `The lab's record in ${dir} can't be read`, {
-      hint: "Check its permissions.",
-      cause: error,
-    });
+    return JSON.parse(text) as Record;
+  } catch {
+    // With a file that is no JSON there is no lab that could be used.
+    return null;
   }
 }
 
 async function writeRecord(dir: string, record: Record): Promise<void> {
-  const draft = join(dir, `lab.json.${crypto.randomUUID()}`);
-  await writeFile(draft, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
-  await rename(draft, join(dir, "lab.json"));
+  await writeWhole(join(dir, "lab.json"), `${JSON.stringify(record, null, 2)}\n`);
 }
 
 /** Runs `work` while no other process does. SQLite's lock ends with its holder, so that none is ever stale. */

@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
 import { PgdbaError } from "../../engine/errors.ts";
+import { readText } from "../../engine/shared/read-file.ts";
 import type { JsonObject } from "../../engine/types.ts";
 
 /** Where Patroni's REST API is. */
@@ -40,6 +40,8 @@ export interface PatroniClient {
   restart(api: string, timeoutMs: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** All authorities that a system trusts are some 250 kB. */
+const MAX_CA_BYTES = 4 * 1024 * 1024;
 const TIMEOUT_MS = 10_000;
 /** How often a patch is tried against other writers of the same key. */
 const PATCH_ATTEMPTS = 5;
@@ -63,15 +65,10 @@ export async function patroniClient(spec: PatroniSpec): Promise<PatroniClient> {
   const ca =
     spec.cafile === undefined
       ? undefined
-      : await readFile(spec.cafile, "utf8").catch((cause) => {
-          throw new PgdbaError(
-            "invalid_config",
-            `The file of trusted certificates can't be read: ${spec.cafile}`,
-            {
-              hint: "Check patroni.cafile in the cluster's file, and its permissions.",
-              cause,
-            },
-          );
+      : readText(spec.cafile, {
+          maxBytes: MAX_CA_BYTES,
+          code: "invalid_config",
+          hint: "Check patroni.cafile in the cluster's file: it must name the certificates of the authorities to trust.",
         });
 
   async function call(url: string, options: Call = {}): Promise<Answer> {

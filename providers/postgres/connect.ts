@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { connect as connectSocket } from "node:net";
 import type { Client, ClientConfig } from "pg";
 import { PgdbaError } from "../../engine/errors.ts";
+import { readText } from "../../engine/shared/read-file.ts";
 import { fromPostgres, sqlstateOf } from "./errors.ts";
 
 export type SslMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-full";
@@ -31,6 +31,8 @@ export interface ConnectionSpec {
 }
 
 const CONNECT_TIMEOUT_MS = 5000;
+/** All authorities that a system trusts are some 250 kB. */
+const MAX_CA_BYTES = 4 * 1024 * 1024;
 
 /** `user@host:port/database`, which is how a target without a name is called. */
 export function describe(spec: ConnectionSpec): string {
@@ -69,15 +71,10 @@ async function tlsOptions(
   const ca =
     sslrootcert === undefined
       ? undefined
-      : await readFile(sslrootcert, "utf8").catch((cause) => {
-          throw new PgdbaError(
-            "invalid_config",
-            `The file of trusted certificates can't be read: ${sslrootcert}`,
-            {
-              hint: "Check the path in PGSSLROOTCERT (or the cluster's sslrootcert) and its permissions.",
-              cause,
-            },
-          );
+      : readText(sslrootcert, {
+          maxBytes: MAX_CA_BYTES,
+          code: "invalid_config",
+          hint: "Check the path in PGSSLROOTCERT (or the cluster's sslrootcert): it must name the certificates of the authorities to trust.",
         });
   // libpq: a root certificate makes `require` behave as `verify-ca`.
   const verify =

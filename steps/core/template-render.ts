@@ -1,6 +1,7 @@
-import { realpath, readFile } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { dirname, isAbsolute, join, sep } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
+import { readText } from "../../engine/shared/read-file.ts";
 import type { Json, JsonObject, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 
@@ -9,6 +10,8 @@ interface Input {
   file?: string;
   vars?: JsonObject;
 }
+
+const MAX_BYTES = 1024 * 1024;
 
 export default defineStep({
   type: "template.render",
@@ -63,11 +66,9 @@ async function readTemplate(ctx: StepContext, file: string): Promise<string> {
     if (path === null) continue;
     const root = await resolved(folder);
     if (root === null || !path.startsWith(root + sep)) throw outside(file);
-    return readFile(path, "utf8").catch((cause: unknown) => {
-      throw new PgdbaError("io_failed", `can't read template ${path}`, {
-        cause,
-        hint: "Check its mode.",
-      });
+    return readText(path, {
+      maxBytes: MAX_BYTES,
+      hint: "A template is a text file of at most 1 MB.",
     });
   }
   throw new PgdbaError("io_failed", `no template \`${file}\``, {

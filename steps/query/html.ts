@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
+import { writeWhole } from "../../engine/shared/write-file.ts";
 import { defineStep } from "../define.ts";
 import { type Analysis, page } from "./lib/html/page.ts";
-import { writePrivately } from "./lib/private-file.ts";
 
 export default defineStep({
   type: "query.html",
@@ -42,7 +42,7 @@ statements hold data. A file of that name is replaced; with \`--plan\` nothing i
   async run(ctx, input) {
     const text = page(input.analysis as unknown as Analysis, ctx.target.name, ctx.clock.now());
     const file = resolve(ctx.cwd, input.file);
-    if (!ctx.run.plan) await writePrivately(file, text);
+    if (!ctx.run.plan) await writeWhole(file, text);
     return { file, bytes: Buffer.byteLength(text), written: !ctx.run.plan };
   },
 });

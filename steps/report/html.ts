@@ -1,7 +1,5 @@
-import { randomUUID } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
-import { PgdbaError } from "../../engine/errors.ts";
+import { resolve } from "node:path";
+import { writeWhole } from "../../engine/shared/write-file.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { page, type Report } from "./lib/html/page.ts";
@@ -52,28 +50,7 @@ whole or not at all, 0600: it tells much about a server. A file of that name is 
     const { health, snapshot, trends } = input as unknown as Report;
     const text = page({ target: ctx.target.name, health, snapshot, trends });
     const file = resolve(ctx.cwd, input.file);
-    if (!ctx.run.plan) await replace(file, text);
+    if (!ctx.run.plan) await writeWhole(file, text);
     return { file, bytes: Buffer.byteLength(text), written: !ctx.run.plan };
   },
 });
-
-async function replace(file: string, text: string): Promise<void> {
-  const temporary = join(dirname(file), `.${basename(file)}.${randomUUID()}`);
-  try {
-    const handle = await open(temporary, "wx", 0o600);
-    try {
-      await handle.writeFile(text);
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {});
-    const code = String((error as { code?: unknown }).code);
-    throw new PgdbaError("io_failed", `${file}: ${code}`, {
-      cause: error,
-      hint: "Name a file in a folder that exists and may be written to.",
-      data: { errno: code },
-    });
-  }
-}

@@ -70,7 +70,7 @@ test("the engine knows nothing of steps, providers and PostgreSQL, but where all
 });
 
 /** The parts of the engine that the others may use. */
-const SHARED = ["engine/types.ts", "engine/errors.ts", "engine/expr/units.ts"];
+const SHARED = /^engine\/(types|errors|expr\/units|shared\/[a-z-]+)\.ts$/;
 
 /** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run. */
 const FOR_STEPS = [
@@ -92,7 +92,7 @@ test("steps use providers, their own family, and of the engine only types, error
       to.startsWith("providers/") ||
       to.startsWith(`${family}/`) ||
       FOR_STEPS.includes(to) ||
-      SHARED.includes(to)
+      SHARED.test(to)
     );
   };
   expect(forbidden(list, allowed)).toEqual([]);
@@ -100,9 +100,7 @@ test("steps use providers, their own family, and of the engine only types, error
 
 test("providers use providers, and of the engine only types, errors and units", () => {
   const list = imports("providers").filter(({ ours }) => ours);
-  expect(forbidden(list, ({ to }) => to.startsWith("providers/") || SHARED.includes(to))).toEqual(
-    [],
-  );
+  expect(forbidden(list, ({ to }) => to.startsWith("providers/") || SHARED.test(to))).toEqual([]);
 });
 
 test("the folders of data hold no code", () => {
@@ -183,6 +181,33 @@ test("nothing in the engine imports itself in a circle", () => {
   };
   for (const file of graph.keys()) visit(file, []);
   expect(circles).toEqual([]);
+});
+
+/** Who reads and writes files in another way, and why. */
+const OWN_FILES: Record<string, string> = {
+  "engine/build.ts": "a tool of the developers",
+  "engine/generate.ts": "a tool of the developers",
+  "engine/main.ts": "the index of the built-in runbooks, before anything else is loaded",
+  "engine/cli/progress.ts": "events are appended, line by line",
+  "engine/journal/holder.ts": "/proc",
+  "engine/spawn.ts": "/proc",
+  "engine/testing/run-tests.ts": "a state folder for the time of a test",
+  "steps/config/lib/machine.ts": "/proc and /sys",
+  "steps/core/lib/replace-file.ts": "copies that undo needs, as links to the same inode",
+};
+
+test("files are read by one module and written whole by one other", () => {
+  const direct =
+    /(?<![#.\w])(readFile|readFileSync|createReadStream|createWriteStream|writeFile|writeFileSync|appendFile|appendFileSync|rename|renameSync|mkdtemp)\(|\bBun\.(file|write)\(/;
+  expect("await readFile(path)").toMatch(direct);
+  const found = [...sources.engine, ...sources.steps, ...sources.providers].filter(
+    (file) =>
+      // The data directories of servers of our own.
+      !/^engine\/(shared|generate)\/|^providers\/(embedded|twin)\//.test(file) &&
+      !Object.hasOwn(OWN_FILES, file) &&
+      direct.test(transpiler.transformSync(readFileSync(join(root, file), "utf8"))),
+  );
+  expect(found).toEqual([]);
 });
 
 test("only the front door touches the process", () => {

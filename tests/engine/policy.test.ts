@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadPolicy, matchesRule, type PolicyRule } from "../../engine/policy.ts";
@@ -81,7 +81,7 @@ test("all files that exist count, in order, each rule knowing its file", async (
     "rules:\n  - match: {caller: agent}\n    action: refuse\n    reason: no\n",
   );
   const two = put("two.yaml", "rules:\n  - match: {risk: [change]}\n    action: confirm\n");
-  expect(await loadPolicy([one, join(dir, "none.yaml"), join(one, "below"), two])).toEqual([
+  expect(await loadPolicy([one, join(dir, "none.yaml"), two])).toEqual([
     { match: { caller: "agent" }, action: "refuse", reason: "no", file: one },
     { match: { risk: ["change"] }, action: "confirm", file: two },
   ]);
@@ -99,7 +99,10 @@ test("a policy that can't be read allows nothing", async () => {
     "",
     "rules: [",
   ].map((text, index) => put(`bad-${index}.yaml`, text));
-  for (const file of [...bad, join(dir, "folder.yaml")]) {
+  symlinkSync("nowhere", join(dir, "dangling.yaml"));
+  expect(Bun.spawnSync(["mkfifo", join(dir, "fifo.yaml")]).exitCode).toBe(0);
+  const others = ["folder.yaml", "dangling.yaml", "fifo.yaml", "bad-0.yaml/below"];
+  for (const file of [...bad, "/dev/zero", ...others.map((name) => join(dir, name))]) {
     await expect(loadPolicy([file])).rejects.toMatchObject({
       code: "invalid_config",
       message: expect.stringContaining(file),

@@ -102,6 +102,10 @@ test("what holds no settings is refused with the file's name", async () => {
     "g.yaml": "a: {b: 1}",
     "h.yaml": "a: 1\nA: 2",
     "i.yaml": "a: 1\na: 2",
+    "j.yaml": "!!omap\n- a: 1",
+    "k.yaml": "a: !!binary aGVsbG8=",
+    "l.yaml": "a: &x 1\nb: *x",
+    "m.yaml": "[".repeat(60_000),
   };
   for (const [name, text] of Object.entries(bad)) {
     const error = await read(name, text).catch((thrown) => thrown);
@@ -110,19 +114,23 @@ test("what holds no settings is refused with the file's name", async () => {
   }
   expect(await readWanted(dir, "nowhere.yaml").catch((error) => error.code)).toBe("io_failed");
   expect(await read("long.conf", "#".repeat(1024 * 1024 + 1)).catch((error) => error.code)).toBe(
-    "invalid_param",
+    "io_failed",
   );
 });
 
 test("only a regular file is read, and no more of it than a list of settings needs", async () => {
   const fifo = join(dir, "fifo");
   expect(Bun.spawnSync(["mkfifo", fifo]).exitCode).toBe(0);
-  for (const path of ["/dev/zero", fifo, dir]) {
+  for (const [path, kind] of [
+    ["/dev/zero", "a device"],
+    [fifo, "a FIFO"],
+    [dir, "a folder"],
+  ] as const) {
     const error = await readWanted("/", path).catch((thrown) => thrown);
     expect([path, error.code, error.message]).toEqual([
       path,
       "io_failed",
-      `${path} is not a regular file`,
+      `${path} is ${kind}, not a file`,
     ]);
   }
   // Says that it is empty, and is not.

@@ -1,9 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { compile } from "../../check/compile.ts";
 import { compileDocument } from "../../check/document.ts";
 import { PgdbaError } from "../../errors.ts";
 import { formatDiagnostics } from "../../load/frame.ts";
+import { readHead } from "../../shared/read-file.ts";
 import type { Diagnostic, Doc, DocumentKind, Json, Library, StepRegistry } from "../../types.ts";
 import type { Command, Result } from "../command.ts";
 import { loadConfig, stateDirOf } from "../config.ts";
@@ -38,14 +38,13 @@ function subjects(
   return words.map((word) => {
     if (!word.endsWith(".yaml") && !word.endsWith(".yml")) return { library, name: word };
     const file = resolve(front.cwd, word);
-    if (!existsSync(file)) {
+    const head = readHead(file, 4096);
+    if (head === undefined) {
       throw new PgdbaError("usage", `There is no file ${word}`, {
         hint: "Name a runbook (`pgdba list`) or a file.",
       });
     }
-    const declared = /^name:\s*([a-z][a-z0-9/-]*)\s*$/m.exec(
-      readFileSync(file, "utf8").slice(0, 4096),
-    )?.[1];
+    const declared = /^name:\s*([a-z][a-z0-9/-]*)\s*$/m.exec(head.toString("utf8"))?.[1];
     const depth =
       declared && file.endsWith(`/${declared}.yaml`) ? declared.split("/").length - 1 : 0;
     const folder = resolve(dirname(file), ...Array.from({ length: depth }, () => ".."));

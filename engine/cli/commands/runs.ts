@@ -1,8 +1,8 @@
-import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { PgdbaError } from "../../errors.ts";
 import { isDead } from "../../journal/holder.ts";
 import { Journal, type RunRow } from "../../journal/journal.ts";
+import { writeWhole } from "../../shared/write-file.ts";
 import type { Json, JsonObject } from "../../types.ts";
 import type { Command } from "../command.ts";
 import { stateDirOf } from "../config.ts";
@@ -39,14 +39,7 @@ export default {
         return { exit: 0, data: { ...record, interrupted: isOrphan(row) } as unknown as Json };
       const { runReport } = await import("../../view/html.ts");
       const file = resolve(front.cwd, html);
-      try {
-        writeFileSync(file, front.secrets.redact(runReport(record)), { mode: 0o600 });
-      } catch (cause) {
-        throw new PgdbaError("io_failed", `${file} can't be written`, {
-          cause,
-          hint: "Name a file in a folder that exists.",
-        });
-      }
+      await writeWhole(file, front.secrets.redact(runReport(record)));
       return { exit: 0, data: { run: row.id, file } };
     } finally {
       journal.close();

@@ -1,7 +1,6 @@
-import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { editorSchema } from "../../check/schema.ts";
-import { PgdbaError } from "../../errors.ts";
+import { writeWhole } from "../../shared/write-file.ts";
 import type { Json } from "../../types.ts";
 import type { Command } from "../command.ts";
 import { loadConfig, stateDirOf } from "../config.ts";
@@ -17,14 +16,7 @@ export default {
     const out = parsed.flags["out"];
     if (typeof out !== "string") return { exit: 0, data: schema as Json };
     const file = resolve(front.cwd, out);
-    try {
-      writeFileSync(file, `${JSON.stringify(schema, null, 2)}\n`);
-    } catch (cause) {
-      throw new PgdbaError("io_failed", `${file} can't be written`, {
-        cause,
-        hint: "Name a file in a folder that exists.",
-      });
-    }
+    await writeWhole(file, `${JSON.stringify(schema, null, 2)}\n`, { mode: 0o644 });
     return { exit: 0, data: { file } };
   },
 } satisfies Command;

@@ -1,6 +1,8 @@
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { readTextIfThere } from "../../../engine/shared/read-file.ts";
+import { fileError, writeWhole } from "../../../engine/shared/write-file.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import { type Given, textOf } from "../../settings-file.ts";
 import { type Member, memberOf } from "./member.ts";
@@ -31,6 +33,9 @@ export interface BeforeStep {
   after: { [name: string]: Given };
 }
 
+/** Settings that one run changes are some kB. */
+const MAX_BYTES = 16 * 1024 * 1024;
+
 /** A run's id, which becomes part of a path. */
 const RUN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,100}$/;
 
@@ -50,10 +55,11 @@ function fileOf(stateDir: string, run: string): string {
 /** What `run` found, or undefined when it changed no settings. */
 export async function readBefore(stateDir: string, run: string): Promise<Before | undefined> {
   const file = fileOf(stateDir, run);
+  const text = readTextIfThere(file, { maxBytes: MAX_BYTES });
+  if (text === undefined) return undefined;
   try {
-    return JSON.parse(await readFile(file, "utf8")) as Before;
+    return JSON.parse(text) as Before;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new PgdbaError("io_failed", `${file} can't be read: ${(cause as Error).message}`, {
       hint: "It holds the settings from before the run; look at it by hand.",
       cause,
@@ -159,34 +165,14 @@ export function changedSince(
   });
 }
 
-function write(stateDir: string, whole: Before): Promise<void> {
-  return writeDurably(
-    join(stateDir, "config-before"),
-    fileOf(stateDir, whole.run),
-    `${JSON.stringify(whole, null, 2)}\n`,
-  );
+async function write(stateDir: string, whole: Before): Promise<void> {
+  const dir = join(stateDir, "config-before");
+  await mkdir(dir, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw fileError(dir, error);
+  });
+  await writeWhole(fileOf(stateDir, whole.run), `${JSON.stringify(whole, null, 2)}\n`);
 }
 
 function hides(name: string, value: Given): boolean {
   return typeof value === "string" && isSecret(name, value);
-}
-
-/** The whole file or the old one, whenever the machine stops. */
-async function writeDurably(dir: string, file: string, text: string): Promise<void> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  const temporary = `${file}.new`;
-  const handle = await open(temporary, "w", 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, file);
-  const folder = await open(dir, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

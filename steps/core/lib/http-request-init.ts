@@ -1,8 +1,11 @@
 import { X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { readBytes } from "../../../engine/shared/read-file.ts";
 import type { Json, StepContext } from "../../../engine/types.ts";
+
+/** All authorities that a system trusts are some 250 kB. */
+const MAX_BYTES = 4 * 1024 * 1024;
 
 /** The part of the input that says what to send. */
 export interface RequestInput {
@@ -73,12 +76,7 @@ async function tlsOptions(ctx: StepContext, tls: NonNullable<RequestInput["tls"]
   if (tls.server_name !== undefined) options.serverName = tls.server_name;
   if (tls.ca_file !== undefined) {
     const path = resolve(ctx.cwd, tls.ca_file);
-    const pem = await readFile(path).catch((cause: unknown) => {
-      throw new PgdbaError("io_failed", `can't read ${path}`, {
-        cause,
-        hint: "Correct `tls.ca_file`.",
-      });
-    });
+    const pem = readBytes(path, { maxBytes: MAX_BYTES, hint: "Correct `tls.ca_file`." });
     try {
       // fetch would say of a file that is no certificate that the server does not answer.
       new X509Certificate(pem);

@@ -1,10 +1,18 @@
-import { constants } from "node:fs";
-import { link, lstat, mkdir, open, readFile, rename, rm, unlink } from "node:fs/promises";
+import { link, lstat, mkdir, open, rename, rm, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { errnoOf, otherKind, readBytes, readIfThere } from "../../../engine/shared/read-file.ts";
+import {
+  fileError,
+  syncFolder,
+  writeDraft,
+  writeWhole,
+} from "../../../engine/shared/write-file.ts";
 
 /** What is there is read into memory to compare it. */
 const MAX_SIZE = 16 * 1024 * 1024;
+
+const MISSING = "A folder of the path is missing; `create_dirs: true` makes it.";
 
 export interface FileState {
   content: Buffer;
@@ -28,34 +36,26 @@ export interface Marks {
 export async function fileState(path: string): Promise<FileState | null> {
   try {
     const found = await lstat(path);
-    if (!found.isFile()) {
-      throw new PgdbaError(
-        "step_refused",
-        `${path} is ${found.isSymbolicLink() ? "a symbolic link" : "not a file"}`,
-        {
-          hint: "Give the path of the file itself.",
-        },
-      );
+    const other = otherKind(found);
+    if (other !== undefined) {
+      throw new PgdbaError("step_refused", `${path} is ${other}, not a file`, {
+        hint: "Give the path of the file itself.",
+      });
     }
     if (found.size > MAX_SIZE) {
       throw new PgdbaError("limit_exceeded", `${path} holds more than ${MAX_SIZE} bytes`, {
         hint: "This step is for configuration; move large files with a program.",
       });
     }
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    try {
-      return {
-        content: await file.readFile(),
-        mode: found.mode & 0o7777,
-        uid: found.uid,
-        gid: found.gid,
-      };
-    } finally {
-      await file.close();
-    }
+    return {
+      content: readBytes(path, { maxBytes: MAX_SIZE }),
+      mode: found.mode & 0o7777,
+      uid: found.uid,
+      gid: found.gid,
+    };
   } catch (error) {
-    if (errno(error) === "ENOENT") return null;
-    throw ioError(path, error);
+    if (errnoOf(error) === "ENOENT") return null;
+    throw fileError(path, error);
   }
 }
 
@@ -74,13 +74,11 @@ export async function replaceFile(
   try {
     if (next.createDirs) await mkdir(folder, { recursive: true });
     await keepPrevious(path, before, marks);
-    await writeSynced(marks.temporary, next.content, next.mode, before);
-    await syncFolder(folder);
-    await rename(marks.temporary, path);
-    await syncFolder(folder);
+    const owner = before ?? undefined;
+    await writeWhole(path, next.content, { mode: next.mode, owner, draft: marks.temporary });
   } catch (error) {
-    await rm(marks.temporary, { force: true }).catch(() => {});
-    throw ioError(path, error);
+    const missing = errnoOf(error) === "ENOENT";
+    throw fileError(path, error, missing ? MISSING : undefined);
   }
 }
 
@@ -101,13 +99,13 @@ export async function restoreFile(path: string, marks: Marks): Promise<void> {
     }
     await syncFolder(dirname(path));
   } catch (error) {
-    throw ioError(path, error);
+    throw fileError(path, error);
   }
 }
 
 /** The content that was replaced; null when there was none. */
 export async function previousContent(marks: Marks): Promise<Buffer | null> {
-  return readFile(marks.previous).catch(() => null);
+  return readIfThere(marks.previous, { maxBytes: MAX_SIZE }) ?? null;
 }
 
 export async function exists(path: string): Promise<boolean> {
@@ -124,75 +122,19 @@ async function keepPrevious(path: string, before: FileState | null, marks: Marks
   try {
     await link(path, marks.previous);
   } catch (error) {
-    if (!NO_LINK.has(errno(error))) throw error;
-    await writeSynced(marks.temporary, before.content, before.mode, before);
+    if (!NO_LINK.has(errnoOf(error) ?? "")) throw error;
+    await writeDraft(marks.temporary, before.content, { mode: before.mode, owner: before });
     await rename(marks.temporary, marks.previous);
   }
 }
 
 /** The file system has no hard links, or the kernel allows them to the owner only. */
-const NO_LINK = new Set<unknown>(["EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "ENOSYS"]);
-
-async function writeSynced(
-  path: string,
-  content: string | Buffer,
-  mode: number,
-  owner: FileState | null,
-): Promise<void> {
-  await rm(path, { force: true });
-  // `wx` opens no link that someone else put there.
-  const file = await open(path, "wx", 0o600);
-  try {
-    await file.writeFile(content);
-    if (owner) {
-      const own = await file.stat();
-      if (own.uid !== owner.uid || own.gid !== owner.gid) await file.chown(owner.uid, owner.gid);
-    }
-    await file.chmod(mode);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
+const NO_LINK = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "ENOSYS"]);
 
 export async function removeMarks(marks: Marks): Promise<void> {
-  for (const path of [marks.previous, marks.absent]) {
+  for (const path of [marks.temporary, marks.previous, marks.absent]) {
     await unlink(path).catch((error: unknown) => {
-      if (errno(error) !== "ENOENT") throw ioError(path, error);
+      if (errnoOf(error) !== "ENOENT") throw fileError(path, error);
     });
   }
-}
-
-function errno(error: unknown): unknown {
-  return (error as { code?: unknown } | null)?.code;
-}
-
-const HINTS: Record<string, string> = {
-  ENOENT: "A folder of the path is missing; `create_dirs: true` makes it.",
-  ENOTDIR: "A part of the path is a file, not a folder.",
-  EACCES: "The user that runs pgdba may not write there.",
-  EPERM: "The user that runs pgdba may not do that there.",
-  EROFS: "The file system is mounted read-only.",
-  ENOSPC: "The disk is full; free some space and run again.",
-  EDQUOT: "The disk quota is used up.",
-  ELOOP: "The path is a symbolic link; give the file itself.",
-};
-
-function ioError(path: string, cause: unknown): PgdbaError {
-  if (cause instanceof PgdbaError) return cause;
-  const code = String(errno(cause));
-  return new PgdbaError("io_failed", `${path}: ${code}`, {
-    cause,
-    hint: HINTS[code] ?? "Look at the path and its file system.",
-    data: { errno: code },
-  });
 }

@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { readBytes } from "../../../engine/shared/read-file.ts";
 import type { TableName } from "../../../providers/twin/twin.ts";
 import type { Statement } from "./workload.ts";
 
@@ -24,6 +24,7 @@ export interface Asked {
 }
 
 const STATEMENTS = 200;
+const MAX_BYTES = 16 * 1024 * 1024;
 
 /** The input as the study takes it, and whether a table is among those it is narrowed to. @throws PgdbaError invalid_param */
 export function readInput(input: WorkloadInput): {
@@ -74,15 +75,10 @@ export function relationName(text: string, what: "table" | "index"): TableName {
 
 /** The statements of a file, each run once. @throws PgdbaError io_failed | query_failed */
 export async function readStatements(file: string, cwd: string): Promise<Statement[]> {
-  let text: string;
-  try {
-    text = await readFile(resolve(cwd, file), "utf8");
-  } catch (cause) {
-    throw new PgdbaError("io_failed", `The workload in ${file} can't be read`, {
-      hint: "Check the path and its permissions.",
-      cause,
-    });
-  }
+  const text = readBytes(resolve(cwd, file), {
+    maxBytes: MAX_BYTES,
+    hint: "Give a file of SQL statements, at most 16 MB.",
+  }).toString("utf8");
   const { parse } = await import("libpg-query");
   const bytes = Buffer.from(text);
   let statements;

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { errnoOf, readBytes } from "../../../engine/shared/read-file.ts";
+import { fileError, writeWhole } from "../../../engine/shared/write-file.ts";
 import { surplus } from "../../snapshots.ts";
 import { COUNTED, type Counters } from "./counters.ts";
-import { errno, ioFailed, writePrivately } from "./private-file.ts";
 
 /** Snapshots of one history; the past is thinned out, the more the longer ago. */
 const MOST = 50;
@@ -31,9 +32,9 @@ export async function keep(folder: string, counters: Counters): Promise<string> 
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw ioFailed(folder, error, HINT);
+    throw fileError(folder, error, HINT);
   }
-  await writePrivately(file, JSON.stringify(counters));
+  await writeWhole(file, JSON.stringify(counters), { hint: HINT });
   const all = await history(folder, counters);
   const old = surplus(
     all.map(({ time }) => time),
@@ -59,8 +60,7 @@ export async function earlier(
   const young = all.slice(old.length);
   const unreadable: string[] = [];
   for (const { file } of [...old.toReversed(), ...young]) {
-    // oxlint-disable-next-line no-await-in-loop -- the first that can be read is the one
-    const before = await read(file);
+    const before = read(file);
     if (before !== null) return { before, unreadable };
     unreadable.push(file);
   }
@@ -74,8 +74,8 @@ async function history(folder: string, counters: Counters): Promise<Found[]> {
   try {
     names = await readdir(folder);
   } catch (error) {
-    if (errno(error) === "ENOENT") return [];
-    throw ioFailed(folder, error, HINT);
+    if (errnoOf(error) === "ENOENT") return [];
+    throw fileError(folder, error, HINT);
   }
   return names.toSorted().flatMap((name) => {
     const [, y, mo, d, h, mi, s, ms, whose] = NAME.exec(name) ?? [];
@@ -87,10 +87,9 @@ async function history(folder: string, counters: Counters): Promise<Found[]> {
 }
 
 /** Null when it is no snapshot, or another run has thinned it out in between. */
-async function read(file: string): Promise<Counters | null> {
+function read(file: string): Counters | null {
   try {
-    const bytes = await readFile(file);
-    if (bytes.length > MAX_BYTES) return null;
+    const bytes = readBytes(file, { maxBytes: MAX_BYTES });
     const value = JSON.parse(bytes.toString("utf8")) as Counters;
     const whole =
       value.format === 1 &&

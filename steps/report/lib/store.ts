@@ -1,7 +1,8 @@
-import { randomUUID } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { errnoOf, readIfThere } from "../../../engine/shared/read-file.ts";
+import { fileError, writeWhole } from "../../../engine/shared/write-file.ts";
 import { digest, surplus } from "../../snapshots.ts";
 import type { Counters } from "./shape.ts";
 
@@ -14,6 +15,8 @@ export interface Kept {
   findings: [severity: string, check: string, object: string | null][];
 }
 
+const HINT =
+  "Look at the state folder (PGDBA_HOME) and its file system, or run with --no-snapshot.";
 const FORMAT = 1;
 /** No snapshot of ours is as large; what is, was not written by us. */
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -56,12 +59,14 @@ export async function readHistory(
   for (const name of await names(folder, keyOf(now))) {
     const file = join(folder, name);
     try {
-      const found = parse(await readFile(file));
+      const bytes = readIfThere(file, { maxBytes: MAX_BYTES });
+      // Another report may have thinned it out in between.
+      if (bytes === undefined) continue;
+      const found = parse(bytes);
       if (found === null) unreadable.push(file);
       else if (found.counters.taken_at < now.taken_at) kept.push(found);
-    } catch (error) {
-      // Another report has thinned it out in between.
-      if (errno(error) !== "ENOENT") throw failed(file, error);
+    } catch {
+      unreadable.push(file);
     }
   }
   return { kept, unreadable };
@@ -72,23 +77,14 @@ export async function keep(folder: string, snapshot: Kept, most: number): Promis
   const { counters } = snapshot;
   const name = `${stampOf(counters)}-${keyOf(counters)}.json`;
   const file = join(folder, name);
-  const temporary = join(folder, `.${name}.${randomUUID()}`);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const handle = await open(temporary, "wx", 0o600);
-    try {
-      await handle.writeFile(JSON.stringify(snapshot));
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
+    await writeWhole(file, JSON.stringify(snapshot), { hint: HINT });
     const all = await names(folder, keyOf(counters));
     for (const old of surplus(all.map(timeOf), most))
       await rm(join(folder, all[old] ?? ""), { force: true });
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {});
-    throw failed(file, error);
+    throw fileError(file, error, HINT);
   }
   return file;
 }
@@ -98,8 +94,8 @@ async function names(folder: string, key: string): Promise<string[]> {
     const all = await readdir(folder);
     return all.filter((name) => NAME.exec(name)?.[2] === key).toSorted();
   } catch (error) {
-    if (errno(error) === "ENOENT") return [];
-    throw failed(folder, error);
+    if (errnoOf(error) === "ENOENT") return [];
+    throw fileError(folder, error, HINT);
   }
 }
 
@@ -110,7 +106,6 @@ function timeOf(name: string): number {
 }
 
 function parse(bytes: Buffer): Kept | null {
-  if (bytes.length > MAX_BYTES) return null;
   try {
     const value = JSON.parse(bytes.toString("utf8")) as Kept;
     const { counters, summary, findings } = value;
@@ -125,17 +120,4 @@ function parse(bytes: Buffer): Kept | null {
   } catch {
     return null;
   }
-}
-
-function errno(error: unknown): unknown {
-  return (error as { code?: unknown } | null)?.code;
-}
-
-function failed(path: string, cause: unknown): PgdbaError {
-  const code = String(errno(cause));
-  return new PgdbaError("io_failed", `${path}: ${code}`, {
-    cause,
-    hint: "Look at the state folder (PGDBA_HOME) and its file system, or run with --no-snapshot.",
-    data: { errno: code },
-  });
 }

@@ -196,7 +196,7 @@ describe("index", () => {
     ]);
     expect(await rejectionOf(load("a"))).toMatchObject({
       code: "io_failed",
-      message: "can't read /nowhere/a.yaml: ENOENT",
+      message: "/nowhere/a.yaml does not exist",
     });
   });
 });

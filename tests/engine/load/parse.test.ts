@@ -93,6 +93,13 @@ describe("refused", () => {
       ["5:3 duplicate-key", "6:1 duplicate-key"],
     ],
     ["tags", "a: !!str 1\nb: !js/function x\n", ["1:4 tag", "2:4 tag"]],
+    [
+      "tags that make other objects",
+      "a: !!omap [b: 1]\nc: !!pairs [d: 1]\n",
+      ["1:4 tag", "2:4 tag"],
+    ],
+    ["a tag on the whole", "!!omap\n- a: 1\n", ["1:1 tag"]],
+    ["tags of sets and bytes", "a: !!set {b}\nc: !!binary aGk=\n", ["1:4 tag", "2:4 tag"]],
     ["directive", "%YAML 1.1\n---\na: yes\n", ["1:1 directive"]],
     ["several documents", "a: 1\n---\nb: 2\n---\nc: 3\n", ["2:1 multiple-documents"]],
     ["content after the end", "a: 1\n...\nb: 2\n", ["3:1 multiple-documents"]],
