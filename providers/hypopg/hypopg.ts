@@ -38,6 +38,7 @@ export async function openHypopg(
   catalogue: Catalogue,
   signal?: AbortSignal,
 ): Promise<Planner> {
+  if (session.info.pooled) throw pooled();
   const { rows } = await session.query(EXTENSION, [], { ...LIMITS, signal });
   const [found] = rows;
   if (found === undefined) {
@@ -51,6 +52,13 @@ export async function openHypopg(
     version: String(found["version"]),
     hides: major > 1 || minor >= 4,
     signal,
+  });
+}
+
+/** Indexes that the extension pretends stay in the server's session, which a pooler gives to others afterwards. */
+function pooled(): PgdbaError {
+  return new PgdbaError("unsupported", "A pooler stands between pgdba and the server", {
+    hint: "hypopg keeps its indexes in the server's session: connect to the server itself, or prove on the twin.",
   });
 }
 
@@ -242,10 +250,7 @@ class Hypopg implements Planner {
 
   /** A pooler that hands out another server process for each transaction would lose the indexes, and nobody would notice. */
   #sameBackend(pid: number): void {
-    if (pid === this.#session.info.pid) return;
-    throw new PgdbaError("unsupported", "The connection changes its server process", {
-      hint: "A pooler in transaction mode stands between: connect to the server itself, or prove on the twin.",
-    });
+    if (pid !== this.#session.info.pid) throw pooled();
   }
 
   /** Under the names that `sizes` gave, since the extension makes up new ones each time. */

@@ -5,7 +5,7 @@ import { type ConnectionSpec, connect, describe, destroy } from "./connect.ts";
 import { fromPostgres } from "./errors.ts";
 import { Pipeline } from "./pipeline.ts";
 import { type QueryResult, Statement } from "./statement.ts";
-import { begin, SessionTimeouts, type Timeouts } from "./timeouts.ts";
+import { begin, local, sessionWide, type Timeouts } from "./timeouts.ts";
 
 export type { Notice } from "./channel.ts";
 export type { QueryResult } from "./statement.ts";
@@ -17,8 +17,10 @@ export interface QueryOptions extends Timeouts {
   maxBytes?: number | undefined;
   /** Let a statement with more rows run to its end, dropping the rest. Otherwise it is left unfinished. */
   drain?: boolean | undefined;
-  /** The statement changes something: when its connection is lost, nobody knows whether it happened. */
+  /** The statement changes something: when its connection is lost, nobody knows whether it happened. Runs alone. */
   changes?: boolean | undefined;
+  /** The command can't run in a transaction, nor along with anything of ours. */
+  alone?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -32,7 +34,7 @@ export interface TransactionOptions extends Timeouts {
 export type Run = (
   sql: string,
   values?: readonly unknown[],
-  options?: Pick<QueryOptions, "maxRows" | "maxBytes" | "drain">,
+  options?: Pick<QueryOptions, "maxRows" | "maxBytes" | "drain" | "signal">,
 ) => Promise<QueryResult>;
 
 export interface Batch {
@@ -52,6 +54,8 @@ export interface SessionInfo {
   database: string;
   /** The backend's process id. */
   pid: number;
+  /** A pooler stands between, and may give each transaction another backend: nothing is kept in the session. */
+  pooled: boolean;
 }
 
 /** One connection. Statements wait for each other, so that parallel steps never meet inside one transaction. */
@@ -85,9 +89,7 @@ export interface PgSession {
 
 const MAX_ROWS = 10_000;
 const MAX_BYTES = 16 * 1024 * 1024;
-// Steps read times and bytes as these styles have them, whatever the server or the role is set to.
-const OPENING = `SET DateStyle = ISO; SET IntervalStyle = postgres; SET bytea_output = hex; SET client_min_messages = notice;
-SELECT current_setting('server_version_num')::int AS version_num, current_setting('server_version') AS version,
+const OPENING = `SELECT /* pgdba */ current_setting('server_version_num')::int AS version_num, current_setting('server_version') AS version,
   pg_is_in_recovery() AS standby, current_setting('is_superuser') = 'on' AS superuser, pg_has_role('pg_monitor', 'USAGE') AS pg_monitor,
   current_user::text AS "user", current_database()::text AS database, pg_backend_pid() AS pid`;
 
@@ -95,11 +97,12 @@ SELECT current_setting('server_version_num')::int AS version_num, current_settin
 export async function openSession(spec: ConnectionSpec): Promise<PgSession> {
   const client = await connect(spec);
   try {
-    const results = (await client.query(OPENING)) as unknown as { rows: SessionInfo[] }[];
-    const info = results.at(-1)?.rows[0];
+    const [info] = (await client.query(OPENING)).rows as Omit<SessionInfo, "pooled">[];
     if (info === undefined)
       throw new PgdbaError("internal", "The server described itself with no row");
-    return new Session(new Channel(client, spec), info);
+    // A pooler makes up the process id that it gives to its clients.
+    const pooled = (client as unknown as { processID: number }).processID !== info.pid;
+    return new Session(new Channel(client, spec), { ...info, pooled });
   } catch (error) {
     destroy(client);
     throw fromPostgres(error, `${describe(spec)} took the connection but not the first statement`);
@@ -109,7 +112,6 @@ export async function openSession(spec: ConnectionSpec): Promise<PgSession> {
 class Session implements PgSession {
   readonly info: SessionInfo;
   readonly #channel: Channel;
-  readonly #timeouts = new SessionTimeouts();
 
   constructor(channel: Channel, info: SessionInfo) {
     this.#channel = channel;
@@ -142,18 +144,25 @@ class Session implements PgSession {
     options: QueryOptions = {},
   ): Promise<QueryResult> {
     const channel = this.#channel;
+    const { changes = false, alone = changes, timeoutMs } = options;
+    // Behind a pooler a session's timeouts would stay with somebody else: there we cancel the command ourselves.
+    const { set, reset } = sessionWide(alone && !this.info.pooled ? options : {});
     return channel.exclusive(options.signal, async () => {
-      await channel.control(this.#timeouts.change(options), undefined, options.timeoutMs);
-      let result: QueryResult;
+      await channel.control(set, undefined, timeoutMs);
       try {
-        result = await this.#statement(sql, values, options);
+        const result = await this.#statement(
+          sql,
+          values,
+          options,
+          alone ? undefined : local(options),
+        );
+        if (channel.transactionStatus === "I") return result;
       } catch (error) {
-        throw options.changes === true && !channel.alive
-          ? unknownOutcome("a statement", error)
-          : error;
+        throw changes && !channel.alive ? unknownOutcome("a statement", error) : error;
+      } finally {
+        if (channel.alive && channel.transactionStatus !== "I") await channel.rollback();
+        if (channel.alive) await channel.control(reset);
       }
-      if (channel.transactionStatus === "I") return result;
-      await channel.control("ROLLBACK");
       throw new PgdbaError("step_refused", "The statement began a transaction", {
         hint: "A step is one statement; leave BEGIN out.",
       });
@@ -164,7 +173,6 @@ class Session implements PgSession {
     const { readOnly, timeoutMs, signal } = options;
     const channel = this.#channel;
     return channel.exclusive(signal, async () => {
-      await this.#ownTimeouts(timeoutMs);
       const opening = begin(readOnly ? "READ ONLY" : "READ WRITE", options).join("; ");
       await channel.control(opening, undefined, timeoutMs);
       let result: T;
@@ -192,7 +200,6 @@ class Session implements PgSession {
     const channel = this.#channel;
     const opening = begin("READ ONLY", options);
     return channel.exclusive(signal, async () => {
-      await this.#ownTimeouts(timeoutMs);
       const pipeline = new Pipeline([...opening, ...statements, "ROLLBACK"]);
       let error: PgdbaError | null = null;
       try {
@@ -210,19 +217,15 @@ class Session implements PgSession {
     });
   }
 
-  /** Before BEGIN, or ROLLBACK would bring back what an earlier statement had set. */
-  #ownTimeouts(timeoutMs: number | undefined): Promise<void> {
-    return this.#channel.control(this.#timeouts.change({}), undefined, timeoutMs);
-  }
-
   async #statement(
     sql: string,
     values: readonly unknown[],
     options: QueryOptions,
+    before?: string,
   ): Promise<QueryResult> {
     const { signal, timeoutMs, maxRows = MAX_ROWS, maxBytes = MAX_BYTES, drain = false } = options;
     if (signal?.aborted) throw reasonOf(signal);
-    const statement = new Statement(sql, values, { maxRows, maxBytes, drain });
+    const statement = new Statement(sql, values, { maxRows, maxBytes, drain }, before);
     return this.#channel.send(statement, signal, timeoutMs);
   }
 }

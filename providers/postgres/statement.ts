@@ -67,9 +67,15 @@ export class Statement implements Submittable {
   #bytes = 0;
   #synced = false;
   #error: unknown;
+  readonly #before: string | undefined;
+  /** True until what comes before the statement has ended. */
+  #waiting: boolean;
 
-  constructor(text: string, values: readonly unknown[], limits: Limits) {
+  /** `before` is a statement of ours that is sent along: both are then one transaction, without a round trip of its own. */
+  constructor(text: string, values: readonly unknown[], limits: Limits, before?: string) {
     this.#text = text;
+    this.#before = before;
+    this.#waiting = before !== undefined;
     this.#values = values.map(encode);
     this.#limits = limits;
     this.done = new Promise((finish, fail) => {
@@ -81,6 +87,11 @@ export class Statement implements Submittable {
   submit(connection: Connection): void {
     const wire = wireOf(connection);
     wire.stream.cork?.();
+    if (this.#before !== undefined) {
+      wire.parse({ text: this.#before });
+      wire.bind({ values: [] });
+      wire.execute({ rows: 0 });
+    }
     wire.parse({ text: this.#text });
     wire.bind({ values: this.#values });
     wire.describe({ type: "P" });
@@ -110,6 +121,7 @@ export class Statement implements Submittable {
   }
 
   handleDataRow(message: { fields: (string | null)[]; length: number }): void {
+    if (this.#waiting) return;
     const result = this.#result;
     this.#seen++;
     this.#bytes += message.length;
@@ -136,6 +148,10 @@ export class Statement implements Submittable {
   }
 
   handleCommandComplete(message: { text: string }, connection: Connection): void {
+    if (this.#waiting) {
+      this.#waiting = false;
+      return;
+    }
     const words = message.text.split(" ");
     const count = Number(words.at(-1));
     this.#result.command = words.filter((word) => !/^\d+$/.test(word)).join(" ");

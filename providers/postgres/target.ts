@@ -3,6 +3,7 @@ import type { Target, TargetFacts, TargetLock } from "../../engine/types.ts";
 import type { PatroniSpec } from "../patroni/client.ts";
 import type { ConnectionSpec } from "./connect.ts";
 import { sqlstateOf } from "./errors.ts";
+import { type RunLock, takeRunLock } from "./run-lock.ts";
 import { openSession, type PgSession } from "./session.ts";
 
 /** What the SQL steps get as `ctx.target.connection`. */
@@ -35,16 +36,11 @@ export interface TargetSource {
   patroni?: PatroniSpec;
 }
 
-/** The lock as given to a run: with the session that holds it now. */
+/** The lock as given to a run: as it is held now, and what its holder is shown as. */
 interface Grant {
-  session: PgSession;
+  lock: RunLock;
+  shown: string;
 }
-
-/** Whether another session holds our lock, in whatever database: advisory locks are kept apart by database, a run is not. */
-const OTHER_HOLDER = `SELECT a.application_name AS name, l.pid FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
-  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.pid <> pg_backend_pid()
-    AND l.classid::bigint = (hashtext('pgdba')::bigint & 4294967295) AND l.objid::bigint = (hashtext('run')::bigint & 4294967295)
-  LIMIT 1`;
 
 export class PostgresTarget implements Target {
   readonly name: string;
@@ -92,29 +88,33 @@ export class PostgresTarget implements Target {
     return this.#facts;
   }
 
-  /**
-   * A session-level advisory lock on the session that all SQL of the run uses: an engine that is stopped still holds it, one whose
-   * connection died can't act any more.
-   */
+  /** See `takeRunLock`. */
   async lock(holder: string): Promise<TargetLock | { heldBy: string }> {
     this.#grant = undefined;
-    const session = await this.#open(`pgdba/${holder}`);
-    await this.#show(session, `pgdba/${holder}`);
-    const heldBy = await takeLock(session);
-    if (heldBy !== null) return { heldBy };
-    const grant: Grant = { session };
+    const shown = `pgdba/${holder}`;
+    const lock = await this.#lock(await this.#open(shown), shown);
+    if ("heldBy" in lock) return lock;
+    const grant: Grant = { lock, shown };
     this.#grant = grant;
     return {
-      held: () => this.#grant === grant && grant.session.alive(),
+      held: () => this.#grant === grant && grant.lock.alive(),
       release: async () => {
         if (this.#grant === grant) this.#grant = undefined;
-        if (grant.session.alive()) await unlock(grant.session);
+        await grant.lock.release();
       },
     };
   }
 
+  async #lock(session: PgSession, shown: string): Promise<RunLock | { heldBy: string }> {
+    await this.#show(session, shown);
+    return takeRunLock(session, () =>
+      openSession({ ...this.#spec, application_name: shown.slice(0, 63) }),
+    );
+  }
+
   async close(): Promise<void> {
     await this.#opening?.catch(() => {});
+    await this.#grant?.lock.release().catch(() => {});
     await this.#session?.close();
     this.#session = undefined;
   }
@@ -126,16 +126,18 @@ export class PostgresTarget implements Target {
     this.#session = undefined;
     const session = await this.#opened(name);
     if (grant === undefined || this.#grant !== grant) return;
-    const shown = this.#shown.get(grant.session) ?? name;
-    await this.#show(session, shown);
-    const heldBy = await takeLock(session);
-    if (heldBy !== null) {
+    const lock = await this.#lock(session, grant.shown);
+    if ("heldBy" in lock) {
       await this.close();
-      throw new PgdbaError("lock_lost", `While ${this.name} restarted, ${heldBy} took its lock`, {
-        hint: "Wait for that run to end, look at the server, then run again or resume.",
-      });
+      throw new PgdbaError(
+        "lock_lost",
+        `While ${this.name} restarted, ${lock.heldBy} took its lock`,
+        {
+          hint: "Wait for that run to end, look at the server, then run again or resume.",
+        },
+      );
     }
-    grant.session = session;
+    grant.lock = lock;
   }
 
   async #named(name: string): Promise<PgSession> {
@@ -148,12 +150,12 @@ export class PostgresTarget implements Target {
   async #show(session: PgSession, name: string): Promise<void> {
     if (this.#shown.get(session) === name) return;
     this.#shown.set(session, name);
-    await session.setApplicationName(name);
+    // What a session is called stays with it, and behind a pooler it is not ours.
+    if (!session.info.pooled) await session.setApplicationName(name);
   }
 
   async #open(name: string): Promise<PgSession> {
-    if (this.#session?.alive()) return this.#session;
-    if (this.#grant !== undefined) {
+    if (this.#grant?.lock.alive() === false) {
       throw new PgdbaError(
         "lock_lost",
         `The connection that held the lock on ${this.name} has ended`,
@@ -162,7 +164,7 @@ export class PostgresTarget implements Target {
         },
       );
     }
-    return this.#opened(name);
+    return this.#session?.alive() ? this.#session : this.#opened(name);
   }
 
   async #opened(name: string): Promise<PgSession> {
@@ -216,25 +218,4 @@ async function identityOf(session: PgSession): Promise<string | null> {
     if (sqlstateOf(error) === "42501") return null;
     throw error;
   }
-}
-
-/** Takes the lock, or says who has it. */
-async function takeLock(session: PgSession): Promise<string | null> {
-  const { rows } = await session.query(
-    "SELECT pg_try_advisory_lock(hashtext('pgdba'), hashtext('run')) AS taken",
-  );
-  const other = await session.query(OTHER_HOLDER);
-  if (other.rows[0] === undefined && rows[0]?.taken === true) return null;
-  if (rows[0]?.taken === true) await unlock(session);
-  return holderName(other.rows[0]);
-}
-
-async function unlock(session: PgSession): Promise<void> {
-  await session.query("SELECT pg_advisory_unlock(hashtext('pgdba'), hashtext('run'))");
-}
-
-function holderName(row: { [key: string]: unknown } | undefined): string {
-  if (row === undefined) return "a session that has just ended";
-  const name = typeof row.name === "string" ? row.name.replace(/^pgdba\//, "") : "";
-  return name === "" ? `the session with process id ${String(row.pid)}` : name;
 }

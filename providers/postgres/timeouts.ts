@@ -5,42 +5,44 @@ export interface Timeouts {
   lockTimeoutMs?: number | undefined;
 }
 
-interface Settings {
-  statement_timeout: number | undefined;
-  lock_timeout: number | undefined;
-}
-const NAMES = ["statement_timeout", "lock_timeout"] as const;
+/**
+ * What every transaction of ours begins with, set for it alone: behind a pooler the server's session is somebody else's afterwards.
+ * Values are read as these styles have them, whatever the server or the role is set to.
+ */
+const STYLES: readonly [name: string, value: string][] = [
+  ["DateStyle", "ISO"],
+  ["IntervalStyle", "postgres"],
+  ["bytea_output", "hex"],
+  ["client_min_messages", "notice"],
+];
 
-const settings = ({ timeoutMs, lockTimeoutMs }: Timeouts): Settings => ({
-  statement_timeout: timeoutMs,
-  lock_timeout: lockTimeoutMs,
-});
-
-/** What a transaction begins with. */
-export function begin(mode: "READ ONLY" | "READ WRITE", timeouts: Timeouts): string[] {
-  const wanted = settings(timeouts);
-  const local = NAMES.filter((name) => wanted[name] !== undefined).map(
-    (name) => `SET LOCAL ${name} = ${milliseconds(wanted[name]!)}`,
+function given({ timeoutMs, lockTimeoutMs }: Timeouts): [name: string, value: string][] {
+  const named = { statement_timeout: timeoutMs, lock_timeout: lockTimeoutMs };
+  return Object.entries(named).flatMap(([name, ms]): [string, string][] =>
+    ms === undefined ? [] : [[name, String(milliseconds(ms))]],
   );
-  return [`BEGIN ${mode}`, ...local];
 }
 
-/** The session's own timeouts, remembered so that nothing is sent while they stay the same. */
-export class SessionTimeouts {
-  #set: Settings = settings({});
+/** Sets the styles and timeouts until the transaction ends. */
+export function local(timeouts: Timeouts): string {
+  const settings = [...STYLES, ...given(timeouts)].map(
+    ([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`,
+  );
+  return `SELECT /* pgdba */ ${settings.join(", ")}`;
+}
 
-  /** The SET commands that make them what is wanted; undefined stands for the server's own. Empty when they are. */
-  change(to: Timeouts): string {
-    const wanted = settings(to);
-    const changed = NAMES.filter((name) => wanted[name] !== this.#set[name]);
-    this.#set = wanted;
-    return changed
-      .map((name) => {
-        const ms = wanted[name];
-        return `SET ${name} = ${ms === undefined ? "DEFAULT" : milliseconds(ms)}`;
-      })
-      .join("; ");
-  }
+/** What an explicit transaction begins with. */
+export function begin(mode: "READ ONLY" | "READ WRITE", timeouts: Timeouts): string[] {
+  return [`BEGIN /* pgdba */ ${mode}`, local(timeouts)];
+}
+
+/** For a command that can't run in a transaction: its timeouts for the session, and what takes them back. Empty without timeouts. */
+export function sessionWide(timeouts: Timeouts): { set: string; reset: string } {
+  const wanted = given(timeouts);
+  return {
+    set: wanted.map(([name, value]) => `SET /* pgdba */ ${name} = ${value}`).join("; "),
+    reset: wanted.map(([name]) => `RESET /* pgdba */ ${name}`).join("; "),
+  };
 }
 
 /** A whole number of milliseconds that the server takes; it reads 0 as "none". */

@@ -105,13 +105,20 @@ export function hasParameters(sql: string): boolean {
  * come and go.
  */
 export function genericStatements(name: string, text: string, parameters: number): string[] {
-  const nulls = Array.from({ length: parameters }, () => "NULL").join(", ");
   return [
     `PREPARE ${name} AS ${text}`,
-    "SET LOCAL plan_cache_mode = force_generic_plan",
-    `EXPLAIN (FORMAT JSON) EXECUTE ${name}${parameters === 0 ? "" : `(${nulls})`}`,
+    GENERIC,
+    explainGeneric(name, parameters),
     `DEALLOCATE ${name}`,
   ];
+}
+
+export const GENERIC = "SET LOCAL plan_cache_mode = force_generic_plan";
+
+/** Explains a prepared statement; the NULLs given for its parameters do not shape a plan that is generic. */
+export function explainGeneric(name: string, parameters: number): string {
+  const nulls = Array.from({ length: parameters }, () => "NULL").join(", ");
+  return `EXPLAIN /* pgdba */ (FORMAT JSON) EXECUTE ${name}${parameters === 0 ? "" : `(${nulls})`}`;
 }
 
 /**

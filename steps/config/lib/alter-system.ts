@@ -109,6 +109,7 @@ export async function openAlterSystem(ctx: StepContext, names: readonly string[]
         await pg.query(String(rows[0]?.["sql"]), [], {
           timeoutMs: STATEMENT_MS,
           signal: ctx.signal,
+          alone: true,
         });
       }
       await pg.query("SELECT pg_reload_conf()", [], { signal: ctx.signal });

@@ -1,8 +1,10 @@
 import { PgdbaError } from "../../../engine/errors.ts";
+import { withPrepared } from "../../../providers/postgres/prepared.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import {
   COUNT_PARAMETERS,
-  genericStatements,
+  explainGeneric,
+  GENERIC,
   type PlanNode,
   planOf,
   spellings,
@@ -21,23 +23,15 @@ export async function serverPlan(
   signal?: AbortSignal,
 ): Promise<PlanNode> {
   const text = spellings(sql).at(-1) ?? sql;
-  const options = { readOnly: true, signal };
-  // One that fails to be planned can't be dropped in its failed transaction, and stays until the session ends.
-  const newName = (): string => `pgdba_${crypto.randomUUID().replaceAll("-", "")}`;
-  const parameters = await pg.transaction(options, async (run) => {
-    const name = newName();
-    await run(`PREPARE ${name} AS ${text}`);
-    const { rows } = await run(COUNT_PARAMETERS, [name]);
-    await run(`DEALLOCATE ${name}`);
-    return Number(rows[0]?.["parameters"] ?? 0);
-  });
   return wholePlan((pruning) =>
-    pg.transaction(options, async (run) => {
+    pg.transaction({ readOnly: true, signal }, async (run) => {
       if (!pruning) await run(WITHOUT_PRUNING);
-      const answers = [];
-      for (const statement of genericStatements(newName(), text, parameters))
-        answers.push(await run(statement));
-      return planOf(answers[2]?.rows ?? []);
+      return withPrepared(run, text, async (name) => {
+        const { rows } = await run(COUNT_PARAMETERS, [name]);
+        await run(GENERIC);
+        const explained = await run(explainGeneric(name, Number(rows[0]?.["parameters"] ?? 0)));
+        return planOf(explained.rows);
+      });
     }),
   );
 }

@@ -1,9 +1,10 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Json } from "../../../engine/types.ts";
+import { movedBack, withPrepared } from "../../../providers/postgres/prepared.ts";
 import type { PgSession, Run } from "../../../providers/postgres/session.ts";
 import type { Facts } from "../plan/finding.ts";
 import { parsePlan } from "../plan/parse.ts";
-import { isObject, type Plan } from "../plan/tree.ts";
+import type { Plan } from "../plan/tree.ts";
 import { readFacts } from "./facts.ts";
 import { asCatalogue, guard, guardPlanning, type Verdict } from "./guard.ts";
 import { setPlanner } from "./planner-settings.ts";
@@ -64,10 +65,7 @@ async function attempt(
   request: Request,
   readOnly: boolean,
 ): Promise<Explained | "writes"> {
-  const { statement, timeoutMs, signal } = request;
-  const generic = statement.params > 0 && request.params === undefined;
-  // A prepared statement outlives the transaction, and parallel steps share the session.
-  const prepared = generic ? `pgdba_${crypto.randomUUID().replaceAll("-", "")}` : null;
+  const { timeoutMs, signal } = request;
   let result: Explained | "writes" | undefined;
   try {
     await session.transaction(
@@ -76,16 +74,12 @@ async function attempt(
         // Our reading of the text rests on it.
         await run("SET LOCAL standard_conforming_strings = on");
         await setPlanner(run, request.settings);
-        result = await within(run, request, { readOnly, prepared });
+        result = await within(run, request, readOnly);
         throw new Undo();
       },
     );
   } catch (error) {
     if (!(error instanceof Undo)) throw error;
-  } finally {
-    // That it is not there, since preparing it failed, is no error worth reporting.
-    if (prepared !== null && session.alive())
-      await session.query(`DEALLOCATE ${prepared}`).catch(() => {});
   }
   return result as Explained | "writes";
 }
@@ -95,13 +89,14 @@ class Undo extends Error {}
 
 async function within(
   run: Run,
-  { statement, params = [], analyze }: Request,
-  { readOnly, prepared }: { readOnly: boolean; prepared: string | null },
+  { statement, params: given, analyze }: Request,
+  readOnly: boolean,
 ): Promise<Explained | "writes"> {
-  const generic = prepared !== null;
+  const generic = statement.params > 0 && given === undefined;
+  const params = given ?? [];
   await guardPlanning(run, statement);
   const planned = generic
-    ? await explainPrepared(run, prepared, statement)
+    ? await explainPrepared(run, statement)
     : await explained(run, ESTIMATE, statement, params);
   if (!analyze) {
     const plan = parsePlan(planned);
@@ -127,8 +122,8 @@ async function explained(
   { text }: Statement,
   values: Json[],
 ): Promise<Json> {
-  const before = `EXPLAIN (${options})\n`;
-  return moved(before.length, async () => {
+  const before = `EXPLAIN /* pgdba */ (${options})\n`;
+  return movedBack(before.length, async () => {
     const { rows } = await run(`${before}${text}`, values);
     return rows[0]?.["QUERY PLAN"] ?? null;
   });
@@ -138,35 +133,13 @@ async function explained(
  * A prepared statement whose generic plan is forced, so that the NULLs given as its values do not shape it. EXPLAIN (GENERIC_PLAN), which
  * 16 brought, wants the simple protocol. One thing is less: partitions that the values would choose among are not shown.
  */
-async function explainPrepared(run: Run, name: string, { text, params }: Statement): Promise<Json> {
-  const before = `PREPARE ${name} AS\n`;
-  await moved(before.length, () => run(`${before}${text}`));
-  await run("SET LOCAL plan_cache_mode = force_generic_plan");
-  const nulls = Array.from({ length: params }, () => "NULL").join(", ");
-  const { rows } = await run(`EXPLAIN (${ESTIMATE}) EXECUTE ${name} (${nulls})`);
-  return rows[0]?.["QUERY PLAN"] ?? null;
-}
-
-/** Makes an error's position that of the text which was given, without the `offset` characters put before it. */
-async function moved<T>(offset: number, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (
-      !(error instanceof PgdbaError) ||
-      !isObject(error.data) ||
-      error.data.position === undefined
-    )
-      throw error;
-    const { message, hint, retryable, cause, data } = error;
-    const position = String(Math.max(1, Number(data.position) - offset));
-    throw new PgdbaError(error.code, message, {
-      hint,
-      retryable,
-      cause,
-      data: { ...data, position },
-    });
-  }
+async function explainPrepared(run: Run, { text, params }: Statement): Promise<Json> {
+  return withPrepared(run, text, async (name) => {
+    await run("SET LOCAL plan_cache_mode = force_generic_plan");
+    const nulls = Array.from({ length: params }, () => "NULL").join(", ");
+    const { rows } = await run(`EXPLAIN /* pgdba */ (${ESTIMATE}) EXECUTE ${name} (${nulls})`);
+    return rows[0]?.["QUERY PLAN"] ?? null;
+  });
 }
 
 function checkParams({ statement, params, analyze }: Request): void {
