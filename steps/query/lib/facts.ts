@@ -16,7 +16,14 @@ const RELATIONS = `SELECT n.nspname AS schema, c.relname AS name, pg_relation_si
   coalesce((SELECT json_agg(json_build_object('index', x.relname, 'column', a.attname, 'type', format_type(a.atttypid, a.atttypmod)))
     FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
     WHERE i.indrelid = c.oid AND i.indisvalid), '[]') AS leading_columns,
-  (SELECT json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS types
+  (SELECT json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS types,
+  coalesce((SELECT json_agg(json_build_object('name', x.relname, 'unique', i.indisunique, 'columns', ARRAY(SELECT a.attname FROM unnest(i.indkey) WITH ORDINALITY k (num, nth)
+      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num WHERE k.nth <= i.indnkeyatts ORDER BY k.nth)))
+    FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisvalid), '[]') AS indexes,
+  (WITH RECURSIVE up (oid, level) AS (SELECT inhparent, 1 FROM pg_inherits WHERE inhrelid = c.oid
+      UNION ALL SELECT i.inhparent, level + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.oid WHERE level < 100)
+    SELECT json_build_object('schema', rn.nspname, 'name', r.relname) FROM up JOIN pg_class r ON r.oid = up.oid JOIN pg_namespace rn ON rn.oid = r.relnamespace
+    ORDER BY level DESC LIMIT 1) AS root
 FROM unnest($1::text[], $2::text[]) AS wanted (schema, name)
 JOIN pg_namespace n ON n.nspname = wanted.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name`;
 

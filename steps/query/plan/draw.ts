@@ -21,7 +21,7 @@ interface Line {
 
 /**
  * The plan as a text table: for each node the time (or cost) of its own, its share, and the rows beside the estimate, then the tree.
- * Rows are those of all loops together.
+ * Rows are those of all loops and processes together.
  */
 export function draw(plan: Plan): string {
   const { analyzed } = plan;
@@ -57,14 +57,15 @@ function cellsOf({ actual, estimated }: PlanNode, plan: Plan): string[] {
   if (!plan.analyzed) {
     const total = plan.root.estimated.total_cost;
     const share = total > 0 ? Math.min(1, estimated.own_cost / total) : 0;
-    return [count(estimated.own_cost), percent(share), count(estimated.rows)];
+    return [count(estimated.own_cost), percent(share), count(estimated.all_rows)];
   }
-  if (actual === null || actual.loops === 0) return ["never", "", "", count(estimated.rows), "0"];
+  if (actual === null || actual.loops === 0)
+    return ["never", "", "", count(estimated.all_rows), "0"];
   return [
     actual.own_ms === null ? "" : ms(actual.own_ms),
     actual.share === null ? "" : percent(actual.share),
     count(actual.rows),
-    count(estimated.rows * actual.loops),
+    count(estimated.all_rows),
     count(actual.loops),
   ];
 }

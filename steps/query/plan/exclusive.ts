@@ -13,45 +13,89 @@ const ordinary = (node: PlanNode) => node.children.filter((child) => !lazy(child
 export function attribute(root: PlanNode): void {
   const nodes = [...walk(root)];
   const whole = new Map(nodes.filter(lazy).map((node) => [node, { ...node.buffers } as Buffers]));
+  spread(root, root.estimated.total_cost);
   // Parents come first, while what their children spent is still whole.
   for (const node of nodes) {
-    ownCost(node);
     ownTime(node);
     for (const child of ordinary(node)) subtract(node.buffers, child.buffers);
   }
-  for (const node of nodes) {
-    for (const plan of node.children.filter(lazy)) charge(plan, payersOf(plan, node, root), whole);
+  // The last first: an InitPlan may read a CTE that stands before it, and has to be taken out of its own reader before that is.
+  for (const node of nodes.toReversed()) {
+    for (const plan of node.children.filter(lazy).toReversed())
+      charge(plan, payersOf(plan, node, root), whole);
   }
 }
 
 function ownTime(node: PlanNode): void {
   const { actual } = node;
   if (actual === null || actual.time_ms === null) return;
-  const children = sum(ordinary(node).map((child) => child.actual?.time_ms ?? 0));
-  actual.own_ms = Math.max(0, actual.time_ms - children);
+  const children = ordinary(node);
+  const below = sum(children.map((child) => child.actual?.time_ms ?? 0));
+  // The time of a loop is rounded to a microsecond: of many loops they may seem to take longer than the node that waits for them.
+  if (below > actual.time_ms) for (const child of children) shrink(child, actual.time_ms / below);
+  actual.own_ms = Math.max(0, actual.time_ms - below);
 }
 
-/** Costs are those of one loop; the inner side of a nested loop is repeated for each row of the outer one. */
-function ownCost(node: PlanNode): void {
-  const outer = node.children.find((child) => child.role === "outer");
-  const repeats = node.type === "Nested Loop" ? Math.max(1, outer?.estimated.rows ?? 1) : 1;
-  const children = node.children.map(
-    (child) => child.estimated.total_cost * (child.role === "inner" ? repeats : 1),
-  );
-  node.estimated.own_cost = Math.max(0, node.estimated.total_cost - sum(children));
+function shrink(node: PlanNode, factor: number): void {
+  const { actual } = node;
+  if (actual === null || actual.time_ms === null) return;
+  actual.time_ms *= factor;
+  if (actual.own_ms !== null) actual.own_ms *= factor;
+  for (const child of node.children) shrink(child, factor);
+}
+
+/**
+ * Divides what a node costs in the whole statement among itself and its children. A LIMIT or an EXISTS pays but a part of what is below,
+ * a join its inner side again and again, though a later round may cost less than the first.
+ */
+function spread(node: PlanNode, paid: number): void {
+  let left = paid;
+  const once = node.children.filter((child) => repeatsOf(child, node) === 1);
+  const nominal = sum(once.map(({ estimated }) => estimated.total_cost));
+  const part = nominal > left ? left / nominal : 1;
+  for (const child of once) {
+    spread(child, child.estimated.total_cost * part);
+    left -= child.estimated.total_cost * part;
+  }
+  for (const child of node.children.filter((one) => !once.includes(one))) {
+    const cost = Math.min(Math.max(0, left), child.estimated.total_cost * repeatsOf(child, node));
+    spread(child, cost);
+    left -= cost;
+  }
+  node.estimated.own_cost = Math.max(0, left);
+}
+
+/** How often the planner counts a child. */
+function repeatsOf(child: PlanNode, parent: PlanNode): number {
+  if (child.role === "inner" && parent.type === "Nested Loop") {
+    const outer = parent.children.find(({ role }) => role === "outer");
+    return Math.max(1, outer?.estimated.rows ?? 1);
+  }
+  if (child.role !== "sub_plan" || isHashed(child, parent)) return 1;
+  return Math.max(1, parent.estimated.rows);
+}
+
+/** True when the sub-plan of `parent` is run once and its rows are looked up in a hash table. */
+export function isHashed(child: PlanNode, parent: PlanNode): boolean {
+  const name = RegExp.escape(child.subplan ?? "");
+  return new RegExp(`hashed ${name}(?!\\d)`).test(JSON.stringify(parent.details));
 }
 
 /** Takes what an InitPlan or CTE spent out of the nodes that waited for it. */
-function charge(plan: PlanNode, payers: PlanNode[], whole: Map<PlanNode, Buffers>): void {
-  let time = plan.actual?.time_ms ?? 0;
+function charge(plan: PlanNode, payers: PlanNode[], buffers: Map<PlanNode, Buffers>): void {
+  const whole_ms = plan.actual?.time_ms ?? 0;
+  let time = whole_ms;
   for (const { actual } of payers.toSorted((a, b) => spent(b) - spent(a))) {
     if (actual === null || actual.own_ms === null) continue;
     const taken = Math.min(time, actual.own_ms);
     actual.own_ms -= taken;
     time -= taken;
   }
+  // What changes data is run to its end when the statement is done, outside of all nodes.
+  const changes = [...walk(plan)].some(({ type }) => type === "ModifyTable");
+  if (time > 0 && payers.length > 0 && !changes) shrink(plan, 1 - time / whole_ms);
   const reader = payers.toSorted((a, b) => blocks(b) - blocks(a))[0];
-  subtract(reader?.buffers ?? null, whole.get(plan) ?? null);
+  subtract(reader?.buffers ?? null, buffers.get(plan) ?? null);
 }
 
 /** The nodes whose time may hold that of `plan`, which is drawn below `owner`. */

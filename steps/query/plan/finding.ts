@@ -5,12 +5,14 @@ import type { Plan, PlanNode } from "./tree.ts";
 export const FINDING_CODES = [
   "misestimate",
   "filter_discards",
+  "early_stop",
   "sort_spill",
   "hash_spill",
   "aggregate_spill",
   "nested_loop_scan",
   "nested_loop_index",
   "sub_plan_loops",
+  "unhashed_sub_plan",
   "bitmap_lossy",
   "heap_fetches",
   "cte_filter_late",
@@ -58,6 +60,15 @@ export interface RelationFacts {
   leading_columns: { index: string; column: string; type: string }[];
   /** Types of the columns by their names; not there when it is not known. */
   types?: Record<string, string>;
+  /** Its valid indexes, with their keys' columns (expressions left out); not there when it is not known. */
+  indexes?: { name: string; unique: boolean; columns: string[] }[];
+  /** The partitioned table, or the topmost parent, that it is a part of. */
+  root?: TableName | null;
+}
+
+export interface TableName {
+  schema: string;
+  name: string;
 }
 
 export interface Facts {

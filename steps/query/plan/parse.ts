@@ -2,6 +2,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { Json, JsonObject } from "../../../engine/types.ts";
 import { attribute } from "./exclusive.ts";
 import { jitOf } from "./jit.ts";
+import { countEstimated } from "./parallel.ts";
 import { titleOf } from "./title.ts";
 import {
   type Actual,
@@ -62,8 +63,12 @@ export function parsePlan(explained: Json): Plan {
       },
     );
   }
-  const root = parseNode(output.Plan, "1", 1);
+  const root = parseNode(output.Plan, "1", ALONE);
   const execution = numberOf(output["Execution Time"]);
+  const settings = isObject(output.Settings)
+    ? Object.fromEntries(Object.entries(output.Settings).map(([name, v]) => [name, String(v)]))
+    : {};
+  countEstimated(root, settings["parallel_leader_participation"] !== "off");
   attribute(root);
   finish(root, execution ?? root.actual?.time_ms ?? null);
   return {
@@ -73,14 +78,21 @@ export function parsePlan(explained: Json): Plan {
     execution_ms: execution,
     triggers: triggersOf(output.Triggers),
     jit: jitOf(output.JIT, root),
-    settings: isObject(output.Settings)
-      ? Object.fromEntries(Object.entries(output.Settings).map(([name, v]) => [name, String(v)]))
-      : {},
+    settings,
   };
 }
 
-/** `processes` is how many share the work of this node. */
-function parseNode(raw: JsonObject, path: string, processes: number): PlanNode {
+/** Who does the work of a node. */
+interface Crew {
+  /** How many share it. */
+  processes: number;
+  /** How many wait while one of them runs it. */
+  waiting: number;
+}
+
+const ALONE: Crew = { processes: 1, waiting: 1 };
+
+function parseNode(raw: JsonObject, path: string, crew: Crew): PlanNode {
   const subplan = stringOf(raw["Subplan Name"]);
   const relationship = stringOf(raw["Parent Relationship"]);
   const name = stringOf(raw["Relation Name"]);
@@ -102,13 +114,15 @@ function parseNode(raw: JsonObject, path: string, processes: number): PlanNode {
       total_cost: numberOf(raw["Total Cost"]) ?? 0,
       own_cost: 0,
       rows: numberOf(raw["Plan Rows"]) ?? 0,
+      divided_by: 1,
+      all_rows: numberOf(raw["Plan Rows"]) ?? 0,
       width: numberOf(raw["Plan Width"]) ?? 0,
     },
-    actual: loops === null ? null : actualOf(raw, loops, processes),
+    actual: loops === null ? null : actualOf(raw, loops, crew),
     buffers: buffersOf(raw),
     details: detailsOf(raw),
     children: plans.map((plan, index) =>
-      parseNode(plan, `${path}.${index + 1}`, processesOf(raw, plan, processes)),
+      parseNode(plan, `${path}.${index + 1}`, crewOf(raw, plan, crew)),
     ),
   };
 }
@@ -117,15 +131,26 @@ function parseNode(raw: JsonObject, path: string, processes: number): PlanNode {
  * Below a Gather every process runs the child once for each loop of the Gather, so their ratio is the number of processes: right
  * whether the leader takes part or not, and however many workers could be launched.
  */
-function processesOf(gather: JsonObject, child: JsonObject, inherited: number): number {
-  if (!stringOf(gather["Node Type"])?.startsWith("Gather")) return inherited;
-  if (stringOf(child["Parent Relationship"]) !== "Outer") return inherited;
-  const loops = numberOf(gather["Actual Loops"]) ?? 0;
-  return loops === 0 ? 1 : Math.max(1, (numberOf(child["Actual Loops"]) ?? 0) / loops);
+function crewOf(parent: JsonObject, child: JsonObject, inherited: Crew): Crew {
+  const [loops, own] = [parent, child].map((node) => numberOf(node["Actual Loops"]) ?? 0);
+  if (loops === undefined || own === undefined || loops === 0 || own === 0) return inherited;
+  const relationship = stringOf(child["Parent Relationship"]);
+  const type = stringOf(parent["Node Type"]) ?? "";
+  if (type.startsWith("Gather") && relationship === "Outer")
+    return { processes: Math.max(1, own / loops), waiting: 1 };
+  // One process runs an InitPlan for all of them.
+  if (relationship === "InitPlan" && own < inherited.processes) return ALONE;
+  // One makes the bitmap, the others wait for it.
+  if (type === "Bitmap Heap Scan" && parent["Parallel Aware"] === true)
+    return { ...inherited, waiting: Math.max(1, loops / own) };
+  return inherited;
 }
 
-/** EXPLAIN gives time and rows as the average of a loop; processes below a Gather loop at the same time. */
-function actualOf(raw: JsonObject, loops: number, processes: number): Actual {
+/**
+ * EXPLAIN gives time and rows as the average of a loop. Processes below a Gather loop at the same time, each with other work (as in a
+ * Parallel Append): on the clock a node takes what it took in all over the number of processes, which adds up to what its parent took.
+ */
+function actualOf(raw: JsonObject, loops: number, { processes, waiting }: Crew): Actual {
   const perLoop = numberOf(raw["Actual Total Time"]);
   const rows = numberOf(raw["Actual Rows"]) ?? 0;
   return {
@@ -133,8 +158,7 @@ function actualOf(raw: JsonObject, loops: number, processes: number): Actual {
     rows: Math.round(rows * loops),
     rows_per_loop: rows,
     processes,
-    // What only one of the processes ran (an InitPlan) took its time once.
-    time_ms: perLoop === null ? null : perLoop * (loops === 0 ? 0 : Math.max(1, loops / processes)),
+    time_ms: perLoop === null ? null : (perLoop * loops * waiting) / processes,
     own_ms: null,
     share: null,
   };

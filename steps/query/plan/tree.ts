@@ -28,10 +28,14 @@ export interface Buffers {
 export interface Estimated {
   startup_cost: number;
   total_cost: number;
-  /** Without what the children cost. */
+  /** What this node alone adds to the cost of the statement: those of all nodes add up to that of the root. */
   own_cost: number;
-  /** For one loop. */
+  /** For one loop, and of one process where they share the rows. */
   rows: number;
+  /** By how many the planner divides the rows that processes share: 2.4 for two workers and the leader; 1 elsewhere. */
+  divided_by: number;
+  /** Of all loops and processes together, comparable with `actual.rows`; of one loop where nothing was executed. */
+  all_rows: number;
   width: number;
 }
 

@@ -41,7 +41,12 @@ INSERT INTO grandchildren SELECT i, i FROM generate_series(1, 20000) i;
 CREATE TABLE grown (id int, v int);
 INSERT INTO grown SELECT i, i % 10 FROM generate_series(1, 20000) i;
 CREATE TABLE dirty (id int PRIMARY KEY, v int) WITH (fillfactor = 50);
-INSERT INTO dirty SELECT i, i FROM generate_series(1, 50000) i;`,
+INSERT INTO dirty SELECT i, i FROM generate_series(1, 50000) i;
+CREATE TABLE visits (id int PRIMARY KEY, kind int NOT NULL, customer int NOT NULL, page text NOT NULL);
+INSERT INTO visits SELECT i, CASE WHEN i <= 5000 THEN 7 ELSE i % 5 END, 1 + (i * 7919::bigint) % 150000, 'page ' || i % 1000 FROM generate_series(1, 200000) i;
+CREATE TABLE pings (id int NOT NULL, at date NOT NULL, host int NOT NULL, note text NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+${[1, 2, 3, 4, 5, 6].map((month) => `CREATE TABLE pings_${month} PARTITION OF pings FOR VALUES FROM ('2024-0${month}-01') TO ('2024-0${month + 1}-01');`).join(" ")}
+INSERT INTO pings SELECT i, DATE '2024-01-01' + i % 180, i % 300, 'note ' || i FROM generate_series(1, 120000) i;`,
   // A page is marked visible to all only when the commits on it are on disk; 13 collects its counters half a second late.
   "CHECKPOINT; SELECT pg_sleep(0.6)",
   "VACUUM ANALYZE",
@@ -56,6 +61,13 @@ const parallel = {
   parallel_tuple_cost: "0",
   min_parallel_table_scan_size: "0",
 };
+
+/** Each partition is read by one process alone. */
+const apart = { ...parallel, enable_indexonlyscan: "off", enable_partitionwise_aggregate: "on" };
+const notIn = (list: string) =>
+  `SELECT count(*) FROM little WHERE id <= 1100 AND id NOT IN (${list})`;
+const someCustomers = "SELECT customer_id FROM orders WHERE id <= 10000";
+const newest = "SELECT * FROM visits WHERE kind = 7 ORDER BY id DESC LIMIT 10";
 
 const spilling: Record<string, string> = { ...serial, work_mem: "512kB", hash_mem_multiplier: "1" };
 const roomy: Record<string, string> = { ...serial, work_mem: "64MB" };
@@ -341,5 +353,165 @@ export const CASES: Record<string, Case> = {
   "cte-writes": {
     sql: "WITH gone AS (DELETE FROM little WHERE id <= 5000 RETURNING id) SELECT count(*) FROM gone",
     settings: serial,
+  },
+  "early-stop": { sql: newest, settings: serial },
+  "early-stop-13": { sql: newest, settings: serial, version: 13 },
+  "early-stop-join": {
+    sql: "SELECT v.id, c.email FROM visits v JOIN customers c ON c.id = v.customer WHERE v.kind = 7 ORDER BY v.id DESC LIMIT 10",
+    settings: serial,
+  },
+  "early-stop-max": { sql: "SELECT max(id) FROM visits WHERE kind = 7", settings: serial },
+  "early-stop-exists": {
+    sql: "SELECT EXISTS (SELECT FROM visits WHERE kind = 0 AND page = 'page 1')",
+    settings: serial,
+  },
+  "early-stop-expression": {
+    sql: "SELECT * FROM visits WHERE length(page) = 9 ORDER BY id LIMIT 5",
+    settings: serial,
+  },
+  "early-stop-parallel": {
+    sql: newest,
+    settings: { ...parallel, enable_seqscan: "off", parallel_leader_participation: "off" },
+  },
+  "early-stop-partitions": {
+    sql: "SELECT * FROM pings WHERE length(note) = 3 ORDER BY id DESC LIMIT 10",
+    settings: { ...serial, enable_seqscan: "off" },
+  },
+  "early-stop-estimate": {
+    sql: "SELECT * FROM visits WHERE page = 'page 77' ORDER BY id LIMIT 50",
+    settings: serial,
+    estimate: true,
+  },
+  "early-stop-not": {
+    sql: "SELECT * FROM visits WHERE kind = 3 ORDER BY id DESC LIMIT 10",
+    settings: serial,
+  },
+  "early-stop-not-estimate": { sql: newest, settings: serial, estimate: true },
+  "unhashed-sub-plan": {
+    sql: notIn(someCustomers),
+    settings: { ...serial, work_mem: "64kB" },
+  },
+  "unhashed-sub-plan-13": {
+    sql: notIn(someCustomers),
+    settings: { ...serial, work_mem: "64kB" },
+    version: 13,
+  },
+  "unhashed-sub-plan-estimate": {
+    sql: notIn(someCustomers),
+    settings: { ...serial, work_mem: "64kB" },
+    estimate: true,
+  },
+  "unhashed-sub-plan-or": {
+    sql: `SELECT count(*) FROM little WHERE id <= 1100 AND (name = 'n7' OR id IN (${someCustomers}))`,
+    settings: { ...serial, work_mem: "64kB" },
+  },
+  "unhashed-sub-plan-less": {
+    sql: "SELECT count(*) FROM little WHERE id <= 1100 AND id < ALL (SELECT low + 2000 FROM bands)",
+    settings: serial,
+  },
+  "unhashed-sub-plan-all": {
+    sql: "SELECT count(*) FROM little WHERE id <= 1100 AND id <> ALL (SELECT low FROM bands)",
+    settings: serial,
+  },
+  "unhashed-sub-plan-not": { sql: notIn(someCustomers), settings: roomy },
+  "unhashed-sub-plan-not-13": { sql: notIn(someCustomers), settings: roomy, version: 13 },
+  "parallel-append": {
+    sql: "SELECT count(*) FROM pings WHERE note LIKE '%7%'",
+    settings: parallel,
+  },
+  "parallel-append-13": {
+    sql: "SELECT count(*) FROM pings WHERE note LIKE '%7%'",
+    settings: parallel,
+    version: 13,
+  },
+  "parallel-append-apart": {
+    sql: "SELECT count(*) FROM orders WHERE note LIKE '%7%' UNION ALL SELECT count(*) FROM customers WHERE email LIKE '%7%' UNION ALL SELECT count(*) FROM little",
+    settings: apart,
+  },
+  "parallel-bitmap": {
+    sql: onPlaces,
+    settings: { ...parallel, ...bitmaps, max_parallel_workers_per_gather: "2" },
+  },
+  "parallel-no-leader": {
+    sql: "SELECT * FROM orders WHERE total = 77",
+    settings: { ...parallel, parallel_leader_participation: "off" },
+  },
+  "parallel-join": {
+    sql: "SELECT count(*) FROM orders o JOIN customers c ON c.id = o.customer_id WHERE c.email LIKE '%7%' AND o.total > 3",
+    settings: { ...parallel, work_mem: "64MB" },
+  },
+  "parallel-lookups": {
+    sql: "SELECT count(c.email) FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.total = 77",
+    settings: { ...parallel, ...loopsOnly, max_parallel_workers_per_gather: "2" },
+  },
+  "parallel-gather-merge": {
+    sql: "SELECT customer_id, count(*) FROM orders GROUP BY 1 ORDER BY 1",
+    settings: {
+      ...parallel,
+      enable_hashagg: "off",
+      enable_indexscan: "off",
+      enable_indexonlyscan: "off",
+      work_mem: "64MB",
+    },
+  },
+  "partitions-discard": { sql: "SELECT * FROM pings WHERE note = 'note 77'", settings: serial },
+  "partitions-discard-13": {
+    sql: "SELECT * FROM pings WHERE note = 'note 77'",
+    settings: serial,
+    version: 13,
+  },
+  "partitions-discard-parallel": {
+    sql: "SELECT * FROM pings WHERE note = 'note 77'",
+    settings: parallel,
+  },
+  "partitions-discard-estimate": {
+    sql: "SELECT * FROM pings WHERE note = 'note 77'",
+    settings: serial,
+    estimate: true,
+  },
+  "partitions-sort": {
+    sql: "SELECT * FROM pings ORDER BY at, note",
+    settings: { ...spilling, work_mem: "64kB" },
+  },
+  "partitions-sort-each": {
+    sql: "SELECT a.id FROM pings a JOIN pings b USING (id, at) WHERE a.note > b.note",
+    settings: {
+      ...spilling,
+      work_mem: "64kB",
+      enable_partitionwise_join: "on",
+      enable_hashjoin: "off",
+      enable_nestloop: "off",
+      enable_indexscan: "off",
+      enable_indexonlyscan: "off",
+    },
+  },
+  "partitions-join": {
+    sql: "SELECT count(*) FROM pings a JOIN pings b USING (id, at) WHERE a.note = 'note 77'",
+    settings: { ...serial, ...hashing, enable_partitionwise_join: "on" },
+  },
+  "partitions-update": {
+    sql: "UPDATE pings SET host = 1 WHERE note = 'note 77'",
+    settings: serial,
+  },
+  "partitions-update-13": {
+    sql: "UPDATE pings SET host = 1 WHERE note = 'note 77'",
+    settings: serial,
+    version: 13,
+  },
+  "partitions-pruned": {
+    sql: "SELECT * FROM pings WHERE at = (SELECT DATE '2024-03-05') AND note = 'x'",
+    settings: serial,
+  },
+  memoize: {
+    sql: "SELECT count(o.note) FROM visits v JOIN orders o ON o.id = v.kind",
+    settings: loopsOnly,
+  },
+  recursive: {
+    sql: "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 50000) SELECT sum(n), (SELECT count(*) FROM r WHERE n > 7) FROM r",
+    settings: serial,
+  },
+  "nested-ctes": {
+    sql: "WITH a AS MATERIALIZED (SELECT customer_id, sum(total) AS t FROM orders GROUP BY 1), b AS MATERIALIZED (SELECT max(t) AS t FROM a) SELECT count(*) FROM a, b WHERE a.t = b.t AND a.customer_id > (SELECT min(customer_id) FROM a)",
+    settings: { ...serial, work_mem: "64MB" },
   },
 };

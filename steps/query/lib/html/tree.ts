@@ -111,8 +111,8 @@ function ownBar(own: number, whole: number, analyzed: boolean): Html {
 
 function rowsOf({ actual, estimated }: PlanNode, never: boolean): Html {
   if (actual === null || never)
-    return html`<span class="dim">${count(estimated.rows)} estimated</span>`;
-  const expected = estimated.rows * actual.loops;
+    return html`<span class="dim">${count(estimated.all_rows)} estimated</span>`;
+  const expected = estimated.all_rows;
   const factor = Math.max(actual.rows, 1) / Math.max(expected, 1);
   const off =
     factor >= OFF

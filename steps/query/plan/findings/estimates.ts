@@ -1,5 +1,5 @@
 import { at, count, type Finding, type Rule } from "../finding.ts";
-import { type PlanNode, text, withAncestors } from "../tree.ts";
+import { type PlanNode, text, walk, withAncestors } from "../tree.ts";
 
 /** Threshold of pev2, pgMustard and explain.depesz.com: below it, estimates seldom lead to another plan. */
 const FACTOR = 10;
@@ -27,10 +27,15 @@ export const misestimates: Rule = (plan) => {
     const result = judge(node, above);
     if (result !== null) judged.set(node, result);
   }
+  const ctes = new Map(
+    [...walk(plan.root)].flatMap((node) =>
+      node.role === "cte" ? [[(node.subplan ?? "").slice("CTE ".length), node] as const] : [],
+    ),
+  );
   const worst = new Map<PlanNode, Judged>();
   for (const result of judged.values()) {
     if (difference(result.node) < ROWS) continue;
-    for (const origin of origins(result.node, judged)) {
+    for (const origin of origins(result.node, judged, ctes)) {
       const known = worst.get(origin);
       if (known === undefined || difference(result.node) > difference(known.node))
         worst.set(origin, result);
@@ -40,12 +45,11 @@ export const misestimates: Rule = (plan) => {
 };
 
 function judge(node: PlanNode, above: readonly PlanNode[]): Judged | null {
-  const { actual, estimated } = node;
+  const { actual } = node;
   if (actual === null || actual.loops === 0 || SILENT.has(node.type)) return null;
   // A merge join reads its inner side again and again where keys repeat, and counts each time.
   if (above[0]?.type === "Merge Join" && node.role === "inner") return null;
-  const real = Math.max(1, actual.rows_per_loop);
-  const guess = Math.max(1, estimated.rows);
+  const { real, guess } = compared(node);
   const over = guess > real;
   if (over && stopsEarly(node, above)) return null;
   const factor = over ? guess / real : real / guess;
@@ -58,6 +62,9 @@ function stopsEarly(node: PlanNode, above: readonly PlanNode[]): boolean {
   for (const parent of above) {
     if (below.role === "init_plan" || below.role === "sub_plan" || below.role === "cte")
       return true;
+    // A hash join looks at one row of its outer side, and at no other when the hash came out empty.
+    const empty = parent.type === "Hash Join" && below.role === "outer" && innerRows(parent) === 0;
+    if (empty) return true;
     const join = text(parent, "join_type");
     const first = join === "Semi" || join === "Anti" || parent.details.inner_unique === true;
     if (STOPPING.has(parent.type) || (first && below.role === "inner" && below.type !== "Hash"))
@@ -69,40 +76,63 @@ function stopsEarly(node: PlanNode, above: readonly PlanNode[]): boolean {
   return false;
 }
 
+const innerRows = (join: PlanNode) =>
+  join.children.find(({ role }) => role === "inner")?.actual?.rows;
+
 const plainAggregate = (node: PlanNode) =>
   node.type === "Aggregate" && node.details.strategy === "Plain";
 
-/** The deepest nodes below, or the node itself, from which the mistake comes. */
-function origins(node: PlanNode, judged: Map<PlanNode, Judged>): PlanNode[] {
-  const below = node.children
+/** The deepest nodes below, or the node itself, from which the mistake comes; a CTE is below each node that reads it. */
+function origins(
+  node: PlanNode,
+  judged: Map<PlanNode, Judged>,
+  ctes: ReadonlyMap<string, PlanNode>,
+): PlanNode[] {
+  const cte = node.type === "CTE Scan" ? ctes.get(text(node, "cte_name") ?? "") : undefined;
+  const children = node.children
     .flatMap((child) => (child.type === "Hash" ? child.children : [child]))
-    .filter((child) => judged.has(child) && !["init_plan", "cte", "sub_plan"].includes(child.role));
-  return below.length === 0 ? [node] : below.flatMap((child) => origins(child, judged));
+    .filter((child) => !["init_plan", "cte", "sub_plan"].includes(child.role));
+  const below = [...children, ...(cte === undefined ? [] : [cte])].filter((child) =>
+    judged.has(child),
+  );
+  return below.length === 0 ? [node] : below.flatMap((child) => origins(child, judged, ctes));
 }
 
 /** Rows by which the estimate is off, in all loops. */
 function difference({ actual, estimated }: PlanNode): number {
-  if (actual === null) return 0;
-  return Math.abs(actual.rows_per_loop - estimated.rows) * actual.loops;
+  return actual === null ? 0 : Math.abs(actual.rows - estimated.all_rows);
+}
+
+/** Rows as EXPLAIN compares them: those of a loop, or of all processes where they share them. */
+function compared({ actual, estimated }: PlanNode): { real: number; guess: number } {
+  const [real, guess] =
+    estimated.divided_by > 1
+      ? [actual?.rows ?? 0, estimated.all_rows]
+      : [actual?.rows_per_loop ?? 0, estimated.rows];
+  return { real: Math.max(1, real), guess: Math.max(1, guess) };
 }
 
 function finding({ node, factor, over }: Judged, effect: Judged): Finding {
   const { actual, estimated } = node;
   const loops = actual?.loops ?? 1;
-  const each = loops > 1 ? " per loop" : "";
+  const shared = estimated.divided_by > 1;
+  const each = loops > 1 && !shared ? " per loop" : "";
+  const guess = Math.round(shared ? estimated.all_rows : estimated.rows);
+  const got = shared ? (actual?.rows ?? 0) : (actual?.rows_per_loop ?? 0);
+  const most = compared(effect.node);
   const times = `${count(factor)} times ${over ? "too many" : "too few"}`;
   const beyond =
     effect.node === node
       ? ""
-      : ` It grows to ${count(effect.node.estimated.rows)} against ${count(effect.node.actual?.rows_per_loop ?? 0)} at ${effect.node.title}.`;
+      : ` It grows to ${count(most.guess)} against ${count(most.real)} at ${effect.node.title}.`;
   return {
     code: "misestimate",
     severity: Math.max(factor, effect.factor) >= FACTOR * FACTOR ? "warning" : "info",
     node: at(node),
-    message: `Estimated ${count(estimated.rows)} rows${each}, got ${count(actual?.rows_per_loop ?? 0)}: ${times}.${beyond}`,
+    message: `Estimated ${count(guess)} rows${each}, got ${count(got)}: ${times}.${beyond}`,
     evidence: {
-      estimated_rows: estimated.rows,
-      actual_rows: actual?.rows_per_loop ?? 0,
+      estimated_rows: guess,
+      actual_rows: got,
       loops,
       factor: Math.round(factor * 10) / 10,
       direction: over ? "over" : "under",
@@ -123,5 +153,7 @@ function adviceFor(node: PlanNode): string {
     return "The tables below are estimated well, their join is not: look for join columns that hang together, or one value that is far more frequent; ANALYZE both tables, raise the statistics target of the join columns.";
   if (node.type === "Aggregate" || node.type === "Group" || node.type === "Unique")
     return "The number of groups is misjudged: CREATE STATISTICS (ndistinct) on the grouped columns, or ALTER TABLE … ALTER COLUMN … SET (n_distinct = …), then ANALYZE.";
+  if (node.type === "Recursive Union")
+    return "The planner takes a recursion for ten times its first step, whatever it is. Where the rest of the plan suffers from it, put the result into a temporary table and ANALYZE that.";
   return "ANALYZE the tables below, then see which condition is misjudged.";
 }

@@ -59,7 +59,7 @@ function judge(node: PlanNode, plan: Plan, facts: Facts, parse: ParseExpression)
 
 function keptShare(node: PlanNode, tableRows: number): number | null {
   const { actual, estimated } = node;
-  if (actual === null) return tableRows > 0 ? estimated.rows / tableRows : null;
+  if (actual === null) return tableRows > 0 ? estimated.all_rows / tableRows : null;
   const read = actual.rows + removedRows(node);
   return read === 0 ? null : actual.rows / read;
 }

@@ -38,7 +38,7 @@ function judge(node: PlanNode, plan: Plan, facts: Facts): Finding[] {
   const rows = factsOf(lookup, facts)?.rows ?? 0;
   if (loops < LOOPS || share < SHARE || time < MS || loops < PART * rows) return [];
   const table = lookup.relation?.name ?? "the inner side";
-  const estimated = (outer?.estimated.rows ?? 0) * (outer?.actual?.loops ?? 1);
+  const estimated = Math.round(outer?.estimated.all_rows ?? 0);
   const real = outer?.actual?.rows ?? 0;
   return [
     {

@@ -41,8 +41,9 @@ function judge(node: PlanNode, plan: Plan): Finding[] {
         rows_visited: visited,
         rows_removed_by_join_filter: dropped,
         time_ms: Math.round(time * 1000) / 1000,
-        outer_estimated_rows:
-          node.children.find((child) => child.role === "outer")?.estimated.rows ?? 0,
+        outer_estimated_rows: Math.round(
+          node.children.find((child) => child.role === "outer")?.estimated.all_rows ?? 0,
+        ),
       },
       advice: `Create an index on the columns${table === undefined ? "" : ` of ${table}`} that the join compares. If there is one, the outer side was estimated too small for a hash join (see misestimate), or the join has no equality that could be hashed.`,
     },

@@ -14,7 +14,7 @@ export function scanAdvice(
     (one) => unlabelled(one, known?.types ?? {}),
   );
   const advice = [
-    ...plainAdvice(conditions, node, table),
+    ...plainAdvice(conditions, node, { table, known }),
     ...new Set(conditions.flatMap((one) => special(one, table))),
   ];
   if (advice.length > 0) return advice.join(" ");
@@ -24,14 +24,19 @@ export function scanAdvice(
 }
 
 /** A varchar that the server calls text to compare it is a plain column. */
-function unlabelled(one: Condition, types: Record<string, string>): Condition {
+export function unlabelled(one: Condition, types: Record<string, string>): Condition {
   const from = one.kind === "cast" ? types[one.column] : undefined;
   return one.kind === "cast" && from !== undefined && isRelabelling(from, one.type)
     ? { kind: "plain", column: one.column, equal: true }
     : one;
 }
 
-function plainAdvice(conditions: Condition[], node: PlanNode, table: string): string[] {
+interface Table {
+  table: string;
+  known: RelationFacts | undefined;
+}
+
+function plainAdvice(conditions: Condition[], node: PlanNode, { table, known }: Table): string[] {
   const plain = conditions.filter((one) => one.kind === "plain");
   const columns = [
     ...new Set(
@@ -44,6 +49,12 @@ function plainAdvice(conditions: Condition[], node: PlanNode, table: string): st
     return [
       `${node.index ?? "The index"} holds ${columns}, but not in front: create one that begins with (${columns}).`,
     ];
+  const index = known?.indexes?.find(({ name }) => name === node.index);
+  // What is unique with one column more is not unique any more as it was.
+  if (node.type !== "Seq Scan" && index?.unique === true)
+    return [
+      `Create an index on ${table} (${[...new Set([...index.columns, ...columns.split(", ")])].join(", ")}), so that rows are sorted out before the table is read; ${node.index} stays as it is, since it is unique.`,
+    ];
   if (node.type !== "Seq Scan")
     return [
       `Extend ${node.index ?? "the index"} by ${columns}, so that rows are sorted out before the table is read.`,
@@ -53,7 +64,7 @@ function plainAdvice(conditions: Condition[], node: PlanNode, table: string): st
   ];
 }
 
-function special(one: Condition, table: string): string[] {
+export function special(one: Condition, table: string): string[] {
   if (one.kind === "pattern")
     return [
       one.anchored

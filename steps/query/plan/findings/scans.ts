@@ -9,6 +9,7 @@ import {
   type Rule,
   weigh,
 } from "../finding.ts";
+import { hopeOf } from "./early-stop.ts";
 import { scanAdvice } from "./scan-advice.ts";
 import { type Actual, number, type Plan, type PlanNode, text, withAncestors } from "../tree.ts";
 
@@ -24,6 +25,8 @@ const SMALL_ROWS = 100_000;
 export const discards: Rule = (plan, facts, parse) =>
   [...withAncestors(plan.root)].flatMap(([node, above]) => {
     if (node.relation === null || isSmall(node, facts)) return [];
+    // Told by another rule, with other advice.
+    if (hopeOf(node, above) !== null) return [];
     const counted =
       node.actual === null ? expected(node, above, facts) : happened(node, node.actual);
     return counted === null ? [] : judge(node, counted, { plan, facts, parse });
@@ -43,7 +46,8 @@ function expected(node: PlanNode, above: readonly PlanNode[], facts: Facts): Cou
   const rows = factsOf(node, facts)?.rows ?? 0;
   const early = above.some(({ type }) => type === "Limit");
   if (node.type !== "Seq Scan" || rows <= 0 || early) return null;
-  return { removed: rows - node.estimated.rows, kept: node.estimated.rows };
+  const kept = node.estimated.all_rows;
+  return { removed: rows - kept, kept };
 }
 
 function judge(

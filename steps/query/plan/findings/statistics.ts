@@ -1,5 +1,14 @@
-import { at, count, type Finding, factsOf, percent, type Rule } from "../finding.ts";
-import { walk } from "../tree.ts";
+import {
+  at,
+  count,
+  type Finding,
+  factsOf,
+  percent,
+  type RelationFacts,
+  type Rule,
+  type TableName,
+} from "../finding.ts";
+import { type PlanNode, walk } from "../tree.ts";
 
 /** As in the health check: a fifth of the rows, and enough of them to matter. */
 const SHARE = 0.2;
@@ -7,41 +16,79 @@ const ROWS = 1000;
 /** Pages: the planner guesses ten for a table it knows nothing of. */
 const PAGES = 10;
 
-/** Tables in the plan whose statistics are missing or out of date. Each is told once. */
+/** Tables in the plan whose statistics are missing or out of date. Each is told once, the partitions of one together. */
 export const statistics: Rule = (plan, facts) => {
-  const told = new Set<string>();
-  return [...walk(plan.root)].flatMap((node): Finding[] => {
+  const nodes = new Map<string, PlanNode>();
+  for (const node of walk(plan.root)) {
     const known = factsOf(node, facts);
-    if (known === undefined || told.has(`${known.schema}.${known.name}`)) return [];
-    told.add(`${known.schema}.${known.name}`);
+    const name = known === undefined ? "" : nameOf(known);
+    if (known !== undefined && !nodes.has(name)) nodes.set(name, node);
+  }
+  const judged = [...nodes].flatMap(([name, node]) => {
+    const known = factsOf(node, facts);
+    const code = known === undefined ? null : codeOf(known);
+    return known === undefined || code === null ? [] : [{ name, node, known, code }];
+  });
+  const groups = Map.groupBy(judged, ({ name, known, code }) =>
+    JSON.stringify([code, known.root == null ? name : nameOf(known.root)]),
+  );
+  return [...groups.values()].flatMap((group): Finding[] => {
+    const [worst, ...others] = group.toSorted((a, b) => changed(b.known) - changed(a.known));
+    if (worst === undefined) return [];
+    const { known, node, code } = worst;
     const { rows, pages, modified, analyzed_at, has_statistics } = known;
-    const evidence = { rows, pages, modified, analyzed_at, has_statistics };
-    const table = `${known.schema}.${known.name}`;
-    const never =
-      has_statistics === false && (Math.max(rows, modified ?? 0) >= ROWS || pages > PAGES);
-    if (never) {
-      return [
-        {
-          code: "statistics_missing",
-          severity: "warning",
-          node: at(node),
-          message: `${table} has no statistics: the planner guesses.`,
-          evidence,
-          advice: `ANALYZE ${table}; and see why autovacuum did not (autovacuum_enabled, track_counts, a temporary table).`,
-        },
-      ];
-    }
-    const share = modified === null || rows <= 0 ? 0 : modified / rows;
-    if (modified === null || modified < ROWS || share < SHARE) return [];
+    const table = others.length === 0 || known.root == null ? nameOf(known) : nameOf(known.root);
+    const told = finding(code, nameOf(known), table, known);
+    const same =
+      others.length === 0 ? "" : ` The same with ${others.length} other partitions of ${table}.`;
     return [
       {
-        code: "statistics_stale",
+        code,
         severity: "warning",
         node: at(node),
-        message: `${count(modified)} rows of ${table} (${percent(share)}) were changed since it was analysed${analyzed_at === null ? "" : ` (${analyzed_at})`}.`,
-        evidence,
-        advice: `ANALYZE ${table}; for it to stay fresh: ALTER TABLE ${table} SET (autovacuum_analyze_scale_factor = 0.02).`,
+        message: `${told.message}${same}`,
+        evidence: {
+          rows,
+          pages,
+          modified,
+          analyzed_at,
+          has_statistics,
+          ...(others.length === 0 ? {} : { partitions: group.length }),
+        },
+        advice: told.advice,
       },
     ];
   });
 };
+
+const nameOf = ({ schema, name }: TableName) => `${schema}.${name}`;
+
+/** What was changed since ANALYZE, or all of it when that never was. */
+const changed = ({ rows, modified }: RelationFacts) => Math.max(rows, modified ?? 0);
+
+function codeOf(known: RelationFacts): "statistics_missing" | "statistics_stale" | null {
+  const { rows, pages, modified, has_statistics } = known;
+  if (has_statistics === false && (changed(known) >= ROWS || pages > PAGES))
+    return "statistics_missing";
+  const share = modified === null || rows <= 0 ? 0 : modified / rows;
+  return modified === null || modified < ROWS || share < SHARE ? null : "statistics_stale";
+}
+
+/** `table`: to be analysed, the partitioned one when several of its partitions are in need of it. */
+function finding(
+  code: "statistics_missing" | "statistics_stale",
+  name: string,
+  table: string,
+  { rows, modified, analyzed_at }: RelationFacts,
+): { message: string; advice: string } {
+  if (code === "statistics_missing")
+    return {
+      message: `${name} has no statistics: the planner guesses.`,
+      advice: `ANALYZE ${table}; and see why autovacuum did not (autovacuum_enabled, track_counts, a temporary table).`,
+    };
+  const share = (modified ?? 0) / rows;
+  return {
+    message: `${count(modified ?? 0)} rows of ${name} (${percent(share)}) were changed since it was analysed${analyzed_at === null ? "" : ` (${analyzed_at})`}.`,
+    advice: `ANALYZE ${table}; for it to stay fresh: ALTER TABLE ${name} SET (autovacuum_analyze_scale_factor = 0.02).`,
+  };
+}

@@ -1,5 +1,6 @@
 import { at, count, type Finding, ms, percent, type Rule, weigh } from "../finding.ts";
-import { type Plan, type PlanNode, walk } from "../tree.ts";
+import { type Plan, type PlanNode, walk, withAncestors } from "../tree.ts";
+import { isListScan } from "./unhashed-sub-plan.ts";
 
 const LOOPS = 1000;
 /** Of the execution time, and milliseconds. */
@@ -8,7 +9,9 @@ const MS = 20;
 
 /** Sub-queries that depend on the row outside of them and are run again for each. */
 export const repeatedSubPlans: Rule = (plan) =>
-  [...walk(plan.root)].flatMap((node) => (node.role === "sub_plan" ? judge(node, plan) : []));
+  [...withAncestors(plan.root)].flatMap(([node, [parent]]) =>
+    node.role === "sub_plan" && !isListScan(node, parent) ? judge(node, plan) : [],
+  );
 
 function judge(node: PlanNode, plan: Plan): Finding[] {
   const loops = node.actual?.loops ?? 0;

@@ -1,11 +1,12 @@
-import { count, ms, percent, type Rule, weigh } from "../finding.ts";
+import { count, type Facts, ms, percent, type Rule, weigh } from "../finding.ts";
+import type { Trigger } from "../tree.ts";
 
 const SHARE = 0.1;
 const MS = 10;
 
 /** Changes whose time goes into triggers, those of foreign keys among them. */
-export const triggerTime: Rule = (plan) =>
-  plan.triggers.flatMap((trigger) => {
+export const triggerTime: Rule = (plan, facts) =>
+  ofWholeTables(plan.triggers, facts).flatMap((trigger) => {
     const share = plan.execution_ms ? trigger.time_ms / plan.execution_ms : 0;
     if (trigger.time_ms < MS || share < SHARE) return [];
     const { constraint, relation, calls } = trigger;
@@ -30,3 +31,26 @@ export const triggerTime: Rule = (plan) =>
       },
     ];
   });
+
+/** The triggers of one name on the partitions of a table as one. */
+function ofWholeTables(triggers: readonly Trigger[], facts: Facts): Trigger[] {
+  const tableOf = (trigger: Trigger) =>
+    facts.relations.find(({ name }) => name === trigger.relation)?.root?.name ?? trigger.relation;
+  const groups = Map.groupBy(triggers, (trigger) =>
+    JSON.stringify([trigger.constraint ?? trigger.name, tableOf(trigger)]),
+  );
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    if (first === undefined) return [];
+    const sum = (of: (trigger: Trigger) => number) =>
+      group.reduce((total, trigger) => total + of(trigger), 0);
+    return [
+      {
+        ...first,
+        relation: tableOf(first),
+        calls: sum(({ calls }) => calls),
+        time_ms: sum(({ time_ms }) => time_ms),
+      },
+    ];
+  });
+}

@@ -21,6 +21,19 @@ describe("time where it is spent", () => {
     expect(plan.execution_ms).toBeGreaterThanOrEqual(whole);
   });
 
+  test.each(names)(
+    "%s: shares add up to no more than the whole, costs to just it",
+    async (name) => {
+      const { plan } = await examine(name);
+      const nodes = [...walk(plan.root)];
+      expect(sum(nodes.map(({ actual }) => actual?.share ?? 0))).toBeLessThanOrEqual(1.001);
+      const own = sum(nodes.map(({ estimated }) => estimated.own_cost));
+      expect(Math.abs(own - plan.root.estimated.total_cost)).toBeLessThanOrEqual(
+        0.01 * nodes.length,
+      );
+    },
+  );
+
   test.each(names)("%s: so do the buffers", async (name) => {
     const { plan } = await examine(name);
     const { explained } = await captured(name);
@@ -87,11 +100,90 @@ describe("time where it is spent", () => {
     });
   });
 
+  test("what other processes of a Parallel Append did meanwhile is not added to it", async () => {
+    for (const name of ["parallel-append", "parallel-append-13", "parallel-append-apart"]) {
+      const { plan } = await examine(name);
+      const append = [...walk(plan.root)].find(({ title }) => title === "Parallel Append");
+      const below = sum((append?.children ?? []).map(({ actual }) => actual?.time_ms ?? 0));
+      expect(append?.actual?.processes, name).toBe(3);
+      expect(below, name).toBeLessThanOrEqual((append?.actual?.time_ms ?? 0) * 1.001);
+      expect(below, name).toBeGreaterThan(0);
+    }
+  });
+
+  test("for a bitmap that one process makes the others wait", async () => {
+    const { plan } = await examine("parallel-bitmap");
+    const bitmap = find(plan.root, "Bitmap Index Scan on orders_placed");
+    const { explained } = await captured("parallel-bitmap");
+    const raw = JSON.stringify(explained).split('"Node Type":"Bitmap Index Scan"')[1] ?? "";
+    expect(bitmap.actual).toMatchObject({ loops: 1, processes: 3 });
+    expect(/"Actual Total Time":([\d.]+)/.exec(raw)?.[1]).toBe(String(bitmap.actual?.time_ms));
+  });
+
   test("a sub-plan's time is that of all its repetitions", async () => {
     const { plan } = await examine("sub-plan");
     const sub = [...walk(plan.root)].find(({ role }) => role === "sub_plan");
     expect(sub?.actual?.loops).toBe(3000);
     expect(sub?.actual?.time_ms).toBeLessThan(plan.root.actual?.time_ms ?? 0);
+  });
+});
+
+describe("rows that are estimated for all processes", () => {
+  test.each([
+    ["filter-discards-parallel", "Parallel Seq Scan on orders", 2.4],
+    ["parallel-no-leader", "Parallel Seq Scan on orders", 2],
+    ["parallel-bitmap", "Parallel Bitmap Heap Scan on orders", 2.4],
+    ["parallel-join", "Parallel Hash", 2.4],
+    ["parallel-join", "Parallel Hash Join", 2.4],
+    ["parallel-lookups", "Nested Loop", 2.4],
+    ["parallel-lookups", "Index Scan using customers_pkey on customers c", 1],
+    ["parallel-gather-merge", "Sort", 2.4],
+    ["parallel-gather-merge", "Gather Merge", 1],
+    ["parallel-append", "Parallel Append", 2.4],
+    ["parallel-append-13", "Parallel Append", 2.4],
+    ["parallel-append", "Partial Aggregate", 1],
+  ])("%s: %s", async (name, title, divisor) => {
+    const { plan } = await examine(name);
+    const { estimated, actual } = find(plan.root, title);
+    expect(estimated.divided_by).toBeCloseTo(divisor, 6);
+    expect(estimated.all_rows).toBeCloseTo(
+      estimated.rows * divisor * (divisor > 1 ? 1 : (actual?.loops ?? 1)),
+      6,
+    );
+    // They are estimated well; what one process or two in three gave was never the whole.
+    if ((actual?.rows ?? 0) > 100)
+      expect(estimated.all_rows / (actual?.rows ?? 1)).toBeWithin(0.85, 1.15);
+    if (estimated.all_rows > 10)
+      expect(draw(plan)).toContain(Math.round(estimated.all_rows).toLocaleString("en-US"));
+  });
+
+  test("members of a Parallel Append add up to it, whatever workers each of them has", async () => {
+    const { plan } = await examine("parallel-append");
+    const append = find(plan.root, "Parallel Append");
+    const below = sum(append.children.map(({ estimated }) => estimated.all_rows));
+    expect(below / append.estimated.all_rows).toBeWithin(0.999, 1.001);
+  });
+
+  test("without execution too", () => {
+    const scan = {
+      "Node Type": "Seq Scan",
+      "Parent Relationship": "Outer",
+      "Parallel Aware": true,
+    };
+    const of = (workers: number, settings: object = {}) =>
+      parsePlan([
+        {
+          Plan: {
+            "Node Type": "Gather",
+            "Workers Planned": workers,
+            "Plan Rows": 0,
+            Plans: [{ ...scan, "Plan Rows": 100 }],
+          },
+          Settings: settings,
+        },
+      ] as Json).root.children[0]?.estimated.all_rows;
+    expect([of(1), of(2), of(3), of(4)]).toEqual([170, 240, 310, 400]);
+    expect(of(2, { parallel_leader_participation: "off" })).toBe(200);
   });
 });
 
