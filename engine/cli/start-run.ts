@@ -56,7 +56,11 @@ export async function startRun(
     join(stateDir, "policy.yaml"),
   ]);
   const lockWaitMs = durationFlag(flags["lock-wait"] ?? DEFAULT_LOCK_WAIT);
-  const journal = parts.journal ?? new Journal(stateDir, front.secrets);
+  const journal =
+    parts.journal ??
+    (changesNothing(request)
+      ? Journal.forReads(stateDir, front.secrets)
+      : new Journal(stateDir, front.secrets));
   const progress = await openProgress(front, flags);
   const host: Host = {
     journal,
@@ -97,6 +101,11 @@ export async function startRun(
     await progress.close();
     journal.close();
   }
+}
+
+/** What writes ahead of nothing does not need the journal. */
+function changesNothing({ plan, runbooks }: Pick<RunRequest, "plan" | "runbooks">): boolean {
+  return plan || [...runbooks.values()].every(({ risk }) => risk === "read");
 }
 
 async function askPerson(

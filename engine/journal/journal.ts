@@ -1,27 +1,26 @@
-import { Database } from "bun:sqlite";
-import { closeSync, mkdirSync, openSync } from "node:fs";
-import { join } from "node:path";
-import { PgdbaError } from "../errors.ts";
+import type { Database } from "bun:sqlite";
+import { PgdbaError, toPgdbaError } from "../errors.ts";
 import type { Secrets } from "../secrets.ts";
 import type { Effect, ErrorRecord, Json, RunStatus, StepResult } from "../types.ts";
 import type { Holder } from "./holder.ts";
+import { guarded, openForReading, openForWriting, openInMemory } from "./database.ts";
 import {
+  damagedRecord,
+  type DamagedRun,
   type Intent,
   type Phase,
   type RawRun,
   type RawStep,
   readRun,
+  readUnfinished,
   readStep,
   type RunHeader,
   type RunRow,
   type StepRow,
+  type Unfinished,
 } from "./rows.ts";
-import schema from "./schema.sql" with { type: "text" };
 
-export type { Phase, RunRow, StepRow } from "./rows.ts";
-
-/** How long another process may hold the database's write lock before we give up, ms. */
-const BUSY_TIMEOUT_MS = 10_000;
+export type { DamagedRun, Phase, RunRow, StepRow } from "./rows.ts";
 
 /**
  * The durable record of runs, steps and locks: SQLite in the state folder, WAL, full sync, so that a commit survives
@@ -31,30 +30,43 @@ const BUSY_TIMEOUT_MS = 10_000;
 export class Journal {
   readonly db: Database;
   readonly #secrets: Secrets;
+  /** A run that changes nothing goes on without a record. */
+  readonly #optional: boolean;
+  #lost: string | null = null;
 
-  constructor(stateDir: string, secrets: Secrets) {
+  constructor(
+    stateDir: string,
+    secrets: Secrets,
+    open: { db: Database; lost?: string } = { db: openForWriting(stateDir) },
+  ) {
     this.#secrets = secrets;
-    this.db = guarded(() => {
-      mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-      const file = join(stateDir, "journal.db");
-      // Outputs are the operator's own business; SQLite gives its side files the same mode.
-      closeSync(openSync(file, "a", 0o600));
-      const db = new Database(file, { create: true });
-      db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-      const version = db.query<{ user_version: number }, []>("PRAGMA user_version").get();
-      if (version?.user_version !== 1) {
-        switchToWal(db);
-        db.exec(schema);
-        db.exec("PRAGMA user_version = 1");
-      }
-      db.exec("PRAGMA synchronous = FULL");
-      return db;
-    });
+    this.db = open.db;
+    this.#optional = open.lost !== undefined;
+    this.#lost = open.lost || null;
+  }
+
+  /** For a run that changes nothing: it goes on where no journal can be had, and `lost` says why it is not on record. */
+  static forReads(stateDir: string, secrets: Secrets): Journal {
+    try {
+      return new Journal(stateDir, secrets, { db: openForWriting(stateDir), lost: "" });
+    } catch (error) {
+      return new Journal(stateDir, secrets, { db: openInMemory(), lost: notRecorded(error) });
+    }
+  }
+
+  /** For looking at what is there, also where nothing can be written. @throws PgdbaError journal_failed */
+  static toLookAt(stateDir: string, secrets: Secrets): Journal {
+    return new Journal(stateDir, secrets, { db: openForReading(stateDir) });
+  }
+
+  /** Why a run that changes nothing is not, or not wholly, on record; null while it is. */
+  get lost(): string | null {
+    return this.#lost;
   }
 
   createRun(header: RunHeader): void {
     const row = this.#secrets.redactData(header);
-    this.durably(() =>
+    this.#record(() =>
       this.db
         .query(
           `INSERT INTO run (id, runbook, digest, docs, params, target, risk, plan, holder, status, started_at)
@@ -91,7 +103,7 @@ export class Journal {
   }
 
   markCancelled(id: string, signal: string): void {
-    this.durably(() => this.db.query("UPDATE run SET cancelled = ? WHERE id = ?").run(signal, id));
+    this.#record(() => this.db.query("UPDATE run SET cancelled = ? WHERE id = ?").run(signal, id));
   }
 
   finishRun(
@@ -105,7 +117,7 @@ export class Journal {
       error: ErrorRecord | null;
     },
   ): void {
-    this.durably(() =>
+    this.#record(() =>
       this.db
         .query(
           `UPDATE run SET status = ?, exit = ?, finished_at = ?, duration_ms = ?, output = ?, error = ? WHERE id = ?`,
@@ -182,11 +194,24 @@ export class Journal {
           result.started_at,
         );
     if (step.effect === "change") this.durably(write);
-    else {
-      guarded(() => {
-        this.#sync(false);
-        write();
-      });
+    else this.#record(write, false);
+  }
+
+  /** A write that only tells what happened: a run that changes nothing does without it. */
+  #record(write: () => void, full = true): void {
+    this.#unlessOptional(() => {
+      this.#sync(full);
+      write();
+    });
+  }
+
+  #unlessOptional(operation: () => void): void {
+    if (this.#lost !== null) return;
+    try {
+      guarded(operation);
+    } catch (error) {
+      if (!this.#optional) throw error;
+      this.#lost = notRecorded(error);
     }
   }
 
@@ -208,56 +233,60 @@ export class Journal {
 
   /** Marks every open step of a run as `unknown`: its process was told to stop at once. */
   markOpenUnknown(run: string): void {
-    this.durably(() =>
+    this.#record(() =>
       this.db
         .query("UPDATE step SET status = 'unknown' WHERE run = ? AND status = 'open'")
         .run(run),
     );
   }
 
+  /** @throws PgdbaError journal_failed when its record is damaged, as all that read do when the whole journal is */
   run(id: string): RunRow | undefined {
-    const row = this.db.query<RawRun, [string]>("SELECT * FROM run WHERE id = ?").get(id);
-    return row ? readRun(row) : undefined;
+    const row = guarded(() =>
+      this.db.query<RawRun, [string]>("SELECT * FROM run WHERE id = ?").get(id),
+    );
+    const read = row && readRun(row);
+    if (read && "damaged" in read) throw damagedRecord(`run ${id}`, read.damaged);
+    return read ?? undefined;
   }
 
   /** Newest first. */
-  runs(limit: number): RunRow[] {
-    return this.db
-      .query<RawRun, [number]>("SELECT * FROM run ORDER BY started_at DESC, rowid DESC LIMIT ?")
-      .all(limit)
-      .map(readRun);
+  runs(limit: number): (RunRow | DamagedRun)[] {
+    return guarded(() =>
+      this.db
+        .query<RawRun, [number]>("SELECT * FROM run ORDER BY started_at DESC, rowid DESC LIMIT ?")
+        .all(limit),
+    ).map(readRun);
   }
 
-  /** Runs that changed something, or were about to, and did not come to their end: at work, or dead. */
-  unfinished(): { id: string; runbook: string; target: RunRow["target"]; holder: Holder }[] {
-    return this.db
-      .query<{ id: string; runbook: string; target: string; holder: string }, []>(
-        "SELECT id, runbook, target, holder FROM run WHERE status = 'running' AND risk <> 'read'",
-      )
-      .all()
-      .map((row) => ({
-        id: row.id,
-        runbook: row.runbook,
-        target: JSON.parse(row.target) as RunRow["target"],
-        holder: JSON.parse(row.holder) as Holder,
-      }));
+  /** Runs that changed something, or were about to, and did not come to their end: at work, or dead. `runs` tells of damaged ones. */
+  unfinished(): Unfinished[] {
+    let rows: Pick<RawRun, keyof Unfinished>[] = [];
+    this.#unlessOptional(() => {
+      rows = this.db
+        .query<Pick<RawRun, keyof Unfinished>, []>(
+          "SELECT id, runbook, target, holder FROM run WHERE status = 'running' AND risk <> 'read'",
+        )
+        .all();
+    });
+    return rows.flatMap(readUnfinished);
   }
 
   /** Ids that begin with `prefix`, for resolving a shortened one. */
   idsLike(prefix: string): string[] {
-    return this.db
-      .query<{ id: string }, [string, string]>(
-        "SELECT id FROM run WHERE substr(id, 1, length(?)) = ? LIMIT 20",
-      )
-      .all(prefix, prefix)
-      .map((row) => row.id);
+    return guarded(() =>
+      this.db
+        .query<{ id: string }, [string, string]>(
+          "SELECT id FROM run WHERE substr(id, 1, length(?)) = ? LIMIT 20",
+        )
+        .all(prefix, prefix),
+    ).map((row) => row.id);
   }
 
   steps(run: string): StepRow[] {
-    return this.db
-      .query<RawStep, [string]>("SELECT * FROM step WHERE run = ? ORDER BY seq")
-      .all(run)
-      .map(readStep);
+    return guarded(() =>
+      this.db.query<RawStep, [string]>("SELECT * FROM step WHERE run = ? ORDER BY seq").all(run),
+    ).map(readStep);
   }
 
   close(): void {
@@ -271,34 +300,6 @@ export class Journal {
   }
 }
 
-/** SQLite does not wait here by itself: two engines that begin on a new state folder at once would get in each other's way. */
-function switchToWal(db: Database): void {
-  const deadline = performance.now() + BUSY_TIMEOUT_MS;
-  for (;;) {
-    try {
-      db.exec("PRAGMA journal_mode = WAL");
-      return;
-    } catch (thrown) {
-      if ((thrown as { code?: unknown }).code !== "SQLITE_BUSY" || performance.now() > deadline)
-        throw thrown;
-      Bun.sleepSync(5);
-    }
-  }
-}
-
-/** Runs a journal operation; whatever goes wrong is journal_failed, so that nothing acts unrecorded. */
-function guarded<T>(operation: () => T): T {
-  try {
-    return operation();
-  } catch (cause) {
-    if (cause instanceof PgdbaError) throw cause;
-    throw new PgdbaError("journal_failed", `The journal can't be used: ${reasonOf(cause)}`, {
-      cause,
-      hint: "Nothing acts without a journal. Free space on, or repair, the state folder (PGDBA_HOME), then run again.",
-    });
-  }
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
+function notRecorded(error: unknown): string {
+  return `This run is not on record, but it changes nothing. ${toPgdbaError(error).message}`;
 }

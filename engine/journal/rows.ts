@@ -1,3 +1,4 @@
+import { PgdbaError } from "../errors.ts";
 import type { ErrorRecord, Json, JsonObject, Risk, RunStatus, StepResult } from "../types.ts";
 import type { Holder } from "./holder.ts";
 
@@ -64,29 +65,125 @@ export type RawRun = Omit<
 export type RawStep = Omit<StepRow, "masked" | "result" | "undo"> &
   Record<"result" | "undo", string | null> & { masked: number };
 
-export function readRun(row: RawRun): RunRow {
-  return {
-    ...row,
-    docs: JSON.parse(row.docs) as RunRow["docs"],
-    params: JSON.parse(row.params) as JsonObject,
-    target: JSON.parse(row.target) as RunRow["target"],
-    plan: row.plan === 1,
-    holder: JSON.parse(row.holder) as Holder,
-    output: row.output === null ? null : (JSON.parse(row.output) as Json),
-    error: row.error === null ? null : (JSON.parse(row.error) as ErrorRecord),
-  };
+type Check = (value: JsonObject) => boolean;
+
+const anything: Check = () => true;
+const isTarget: Check = (value) => has(value, { name: "string", flags: "object" });
+const isHolder: Check = (value) =>
+  has(value, { user: "string", host: "string", pid: "number", started: "string" });
+
+/** A run whose record can't be read: somebody else, or a broken disk, has written to the journal. */
+export interface DamagedRun {
+  id: string;
+  runbook: string;
+  started_at: string;
+  /** The columns that can't be read. */
+  damaged: string[];
 }
 
+/** The run, or what can be told of it when its record is damaged. */
+export function readRun(row: RawRun): RunRow | DamagedRun {
+  const column = columns(row);
+  const read: RunRow = {
+    ...row,
+    docs: column<RunRow["docs"]>("docs", (docs) =>
+      Object.values(docs).every((doc) =>
+        has(doc, { data: "object", file: "string", digest: "string" }),
+      ),
+    ),
+    params: column<JsonObject>("params"),
+    target: column<RunRow["target"]>("target", isTarget),
+    plan: row.plan === 1,
+    holder: column<Holder>("holder", isHolder),
+    output: column<Json>("output", anything, true),
+    error: column<ErrorRecord | null>(
+      "error",
+      (error) => has(error, { code: "string", message: "string" }),
+      true,
+    ),
+  };
+  if (column.damaged.length === 0) return read;
+  const { id, runbook, started_at } = row;
+  return { id, runbook, started_at, damaged: column.damaged };
+}
+
+export type Unfinished = Pick<RunRow, "id" | "runbook" | "target" | "holder">;
+
+/** One, or none when its record is damaged. */
+export function readUnfinished(row: Pick<RawRun, keyof Unfinished>): Unfinished[] {
+  const column = columns(row);
+  const { id, runbook } = row;
+  const read = {
+    id,
+    runbook,
+    target: column("target", isTarget),
+    holder: column("holder", isHolder),
+  };
+  return column.damaged.length === 0 ? [read as Unfinished] : [];
+}
+
+/** @throws PgdbaError journal_failed for one whose record is damaged */
 export function readStep(row: RawStep): StepRow {
-  return {
+  const column = columns(row);
+  const read: StepRow = {
     path: row.path,
     id: row.id,
     type: row.type,
     phase: row.phase,
     status: row.status,
     masked: row.masked === 1,
-    result: row.result === null ? null : (JSON.parse(row.result) as StepResult),
-    undo: row.undo === null ? null : (JSON.parse(row.undo) as Json),
+    result: column<StepResult | null>(
+      "result",
+      (result) =>
+        has(result, { status: "string" }) &&
+        (result["error"] === null || has(result["error"], { code: "string", message: "string" })),
+      true,
+    ),
+    undo: column<Json>("undo", anything, true),
     started_at: row.started_at,
   };
+  if (column.damaged.length === 0) return read;
+  throw damagedRecord(`step ${row.path}`, column.damaged);
+}
+
+export function damagedRecord(what: string, damaged: readonly string[]): PgdbaError {
+  return new PgdbaError(
+    "journal_failed",
+    `The record of ${what} in the journal is damaged: ${damaged.join(", ")} can't be read`,
+    {
+      hint: "Look at the target for what that run did; it can't be resumed from here. A copy of journal.db in PGDBA_HOME may still have it.",
+      data: { damaged: [...damaged] },
+    },
+  );
+}
+
+/** Reads the JSON columns of a row, and keeps the names of those that hold something else. */
+function columns(row: object) {
+  const damaged: string[] = [];
+  const read = <T>(name: string, check: Check = anything, optional = false): T => {
+    const text = (row as Record<string, unknown>)[name];
+    if (text === null && optional) return null as T;
+    try {
+      const value = JSON.parse(String(text)) as Json;
+      // A JSON null, a list or a plain value is sound only where anything is.
+      if (optional && check === anything) return value as T;
+      if (has(value, {}) && check(value)) return value as T;
+    } catch {
+      // It is no JSON.
+    }
+    damaged.push(name);
+    return null as T;
+  };
+  return Object.assign(read, { damaged });
+}
+
+function has(
+  value: unknown,
+  types: Record<string, "string" | "number" | "object">,
+): value is JsonObject {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const record = value as JsonObject;
+  return Object.entries(types).every(
+    ([key, type]) => record[key] !== null && typeof record[key] === type,
+  );
 }

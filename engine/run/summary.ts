@@ -20,7 +20,7 @@ export function runData(
     target: state.target.name,
     started_at: run.startedAt,
     duration_ms: run.duration,
-    warnings: state.warnings,
+    warnings: [...state.warnings, ...(state.journal.lost === null ? [] : [state.journal.lost])],
     steps: state.summaries.slice(0, MAX_LISTED) as unknown as Json,
   };
   if (state.summaries.length > MAX_LISTED)

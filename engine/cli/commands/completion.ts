@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { PgdbaError } from "../../errors.ts";
 import { Journal } from "../../journal/journal.ts";
 import { complete, completion, type CompletionFacts, type Shell } from "../../view/completion.ts";
@@ -81,11 +79,15 @@ async function facts(front: Front): Promise<CompletionFacts> {
 }
 
 function recentRuns(front: Front, stateDir: string): string[] {
-  if (!existsSync(join(stateDir, "journal.db"))) return [];
-  const journal = new Journal(stateDir, front.secrets);
   try {
-    return journal.runs(50).map((row) => row.id);
-  } finally {
-    journal.close();
+    const journal = Journal.toLookAt(stateDir, front.secrets);
+    try {
+      return journal.runs(50).map((row) => row.id);
+    } finally {
+      journal.close();
+    }
+  } catch {
+    // `pgdba runs` tells what is wrong with the journal; the other words are completed all the same.
+    return [];
   }
 }

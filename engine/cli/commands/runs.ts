@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { PgdbaError } from "../../errors.ts";
 import { isDead } from "../../journal/holder.ts";
-import { Journal, type RunRow } from "../../journal/journal.ts";
+import { type DamagedRun, Journal, type RunRow } from "../../journal/journal.ts";
 import { writeWhole } from "../../shared/write-file.ts";
 import type { Json, JsonObject } from "../../types.ts";
 import type { Command } from "../command.ts";
@@ -19,7 +19,7 @@ export default {
     html: { type: "string", summary: "Write a self-contained report of one run to this file" },
   },
   async run(front, parsed, words) {
-    const journal = new Journal(stateDirOf(front), front.secrets);
+    const journal = Journal.toLookAt(stateDirOf(front), front.secrets);
     try {
       const [id] = words;
       const html = parsed.flags["html"];
@@ -52,7 +52,8 @@ function isOrphan(row: RunRow): boolean {
   return row.status === "running" && isDead(row.holder);
 }
 
-function listed(row: RunRow): JsonObject {
+function listed(row: RunRow | DamagedRun): JsonObject {
+  if ("damaged" in row) return { ...row, status: "damaged" };
   return {
     id: row.id,
     runbook: row.runbook,

@@ -14,7 +14,7 @@ import {
 import { compile } from "../../../engine/check/compile.ts";
 import { makeRegistry } from "../../../engine/cli/library.ts";
 import { systemClock } from "../../../engine/clock.ts";
-import { Journal } from "../../../engine/journal/journal.ts";
+import { Journal, type RunRow } from "../../../engine/journal/journal.ts";
 import { executeRun } from "../../../engine/run.ts";
 import { Stop } from "../../../engine/run/stop.ts";
 import { Secrets } from "../../../engine/secrets.ts";
@@ -122,7 +122,7 @@ const doc: Doc = {
 const library: Library = { entries: () => [], find: () => undefined, load: async () => doc };
 const { runbook, diagnostics } = await compile(doc, { registry, library });
 if (!runbook) throw new Error(JSON.stringify(diagnostics));
-const row = job.resume ? journal.runs(1)[0] : undefined;
+const row = job.resume ? (journal.runs(1)[0] as RunRow) : undefined;
 const outcome = await executeRun(
   {
     journal,

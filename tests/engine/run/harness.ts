@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { compileClosure } from "../../../engine/cli/closure.ts";
 import { makeRegistry } from "../../../engine/cli/library.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
-import { Journal } from "../../../engine/journal/journal.ts";
+import { Journal, type RunRow } from "../../../engine/journal/journal.ts";
 import { openLibrary } from "../../../engine/load/library.ts";
 import { executeRun, type Host, type RunOutcome, type RunRequest } from "../../../engine/run.ts";
 import { Stop } from "../../../engine/run/stop.ts";
@@ -177,7 +177,7 @@ export class Harness {
     this.write(name, text.includes("risk:") ? text : `summary: A test.\nrisk: change\n${text}`);
     const host = this.host(options.clock);
     const { runbook, runbooks } = await compileClosure(name, host.library, host.registry);
-    const row = options.resume && this.journal.runs(1)[0]!;
+    const row = options.resume && (this.journal.runs(1)[0] as RunRow);
     const outcome = await executeRun(host, {
       command: "test",
       runbook,

@@ -1,0 +1,157 @@
+import { constants, Database } from "bun:sqlite";
+import { closeSync, lstatSync, mkdirSync, openSync, type Stats, statSync } from "node:fs";
+import { join } from "node:path";
+import { PgdbaError } from "../errors.ts";
+import { errnoOf, otherKind } from "../shared/read-file.ts";
+import schema from "./schema.sql" with { type: "text" };
+
+/** How long another process may hold the database's write lock before we give up, ms. */
+const BUSY_TIMEOUT_MS = 10_000;
+/** Of `schema.sql`; what a newer pgdba has written is left alone. */
+const VERSION = 1;
+const TABLES = ["lock", "run", "step"];
+
+/** The journal's database in the state folder, made when there is none. @throws PgdbaError journal_failed */
+export function openForWriting(stateDir: string): Database {
+  const file = join(stateDir, "journal.db");
+  return guarded(() => {
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    isThere(file);
+    // Outputs are the operator's own business; SQLite gives its side files the same mode.
+    closeSync(openSync(file, "a", 0o600));
+    const db = new Database(file, { create: true });
+    db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    if (versionOf(db, file) === 0) {
+      switchToWal(db);
+      db.exec(schema);
+      db.exec(`PRAGMA user_version = ${VERSION}`);
+    }
+    db.exec("PRAGMA synchronous = FULL");
+    return db;
+  });
+}
+
+/**
+ * The same for looking at it alone: nothing is made or changed, and it may lie on a disk that can't be written. Empty when there is
+ * none. @throws PgdbaError journal_failed
+ */
+export function openForReading(stateDir: string): Database {
+  const file = join(stateDir, "journal.db");
+  return guarded(() => {
+    if (!isThere(file)) return openInMemory();
+    try {
+      return readOnly(file, constants.SQLITE_OPEN_READONLY);
+    } catch (error) {
+      if (!CANT_WRITE.has(errnoOf(error) ?? "")) throw error;
+      // SQLite writes beside a database even to read it, unless it is told that nobody else can.
+      const uri = `file:${encodeURI(file).replaceAll("?", "%3F").replaceAll("#", "%23")}?immutable=1`;
+      return readOnly(uri, constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI);
+    }
+  });
+}
+
+/** A journal that ends with this process: for what changes nothing, where no other can be had. */
+export function openInMemory(): Database {
+  const db = new Database(":memory:");
+  db.exec(schema);
+  return db;
+}
+
+const CANT_WRITE = new Set(["SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY"]);
+
+function readOnly(file: string, flags: number): Database {
+  const db = new Database(file, flags);
+  db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  versionOf(db, file);
+  return db;
+}
+
+/** Whether there is a journal. @throws PgdbaError for what stands in its place and is none: opening a FIFO would wait for ever */
+function isThere(file: string): boolean {
+  let found: Stats;
+  try {
+    found = lstatSync(file);
+    // A link that leads nowhere: the disk it leads to is perhaps not mounted.
+    if (found.isSymbolicLink()) found = statSync(file);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    if (!found!) return false;
+    throw unusable(
+      `${file} is a link that leads nowhere`,
+      "Bring back what it leads to, or remove it.",
+    );
+  }
+  const other = otherKind(found);
+  if (other !== undefined) throw unusable(`${file} is ${other}, not a file`, AWAY);
+  return true;
+}
+
+/** @throws Error for a database of something else, or of a newer pgdba */
+function versionOf(db: Database, file: string): number {
+  const version =
+    db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
+  if (version > VERSION)
+    throw unusable(
+      `${file} was written by a newer pgdba (version ${version} of its tables, this one knows ${VERSION})`,
+      "Run the newer pgdba, or use another state folder (PGDBA_HOME).",
+    );
+  const tables = db
+    .query<{ name: string }, []>(
+      "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    )
+    .all()
+    .map(({ name }) => name);
+  const ours =
+    version === 0
+      ? tables.every((name) => TABLES.includes(name))
+      : TABLES.every((name) => tables.includes(name));
+  if (!ours) throw unusable(`${file} is a database of something else`, AWAY);
+  return version;
+}
+
+/** SQLite does not wait here by itself: two engines that begin on a new state folder at once would get in each other's way. */
+function switchToWal(db: Database): void {
+  const deadline = performance.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      db.exec("PRAGMA journal_mode = WAL");
+      return;
+    } catch (thrown) {
+      if (errnoOf(thrown) !== "SQLITE_BUSY" || performance.now() > deadline) throw thrown;
+      Bun.sleepSync(5);
+    }
+  }
+}
+
+const AWAY = "Move it away and run again: a new journal is made.";
+
+function unusable(reason: string, hint: string): PgdbaError {
+  return new PgdbaError("journal_failed", `The journal can't be used: ${reason}`, { hint });
+}
+
+/** Runs a journal operation; whatever goes wrong is journal_failed, so that nothing acts unrecorded. */
+export function guarded<T>(operation: () => T): T {
+  try {
+    return operation();
+  } catch (cause) {
+    if (cause instanceof PgdbaError) throw cause;
+    const damaged = DAMAGED.has(errnoOf(cause) ?? "");
+    throw new PgdbaError("journal_failed", `The journal can't be used: ${reasonOf(cause)}`, {
+      cause,
+      hint: damaged
+        ? "The journal (journal.db in PGDBA_HOME) is damaged. Move it away with its -wal and -shm and run again: a new one is made. What unfinished runs did is then in the old one only."
+        : "Nothing acts without a journal. Free space on, or repair, the state folder (PGDBA_HOME), then run again.",
+    });
+  }
+}
+
+const DAMAGED = new Set([
+  "SQLITE_CORRUPT",
+  "SQLITE_NOTADB",
+  "SQLITE_CORRUPT_INDEX",
+  "SQLITE_CORRUPT_VTAB",
+]);
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
