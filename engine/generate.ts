@@ -36,7 +36,9 @@ const { loaders } = (await import(`${root}/steps/_registry.ts`)) as {
 const { index, schema, registry, library } = await generateIndex(root, loaders);
 put("runbooks/_index.json", index);
 put("runbooks/schema.json", schema);
-for (const [file, text] of Object.entries(await generateDocs(library, registry))) put(file, text);
+const contracts = readFileSync(join(root, "engine/types.ts"), "utf8");
+for (const [file, text] of Object.entries(await generateDocs(library, registry, contracts)))
+  put(file, text);
 
 process.stderr.write(
   stale.length === 0

@@ -2,6 +2,7 @@
 import { readFileSync, writeSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute } from "node:path";
+import { CAPABILITIES } from "../providers/capabilities.ts";
 import { labCommand } from "../providers/lab/command.ts";
 import { loaders } from "../steps/_registry.ts";
 import { typedCommand } from "./cli/args.ts";
@@ -53,7 +54,7 @@ const front: Front = {
   secrets: new Secrets(),
   packageDir,
   version: packageJson.version,
-  registry: makeRegistry(loaders),
+  registry: makeRegistry(loaders, CAPABILITIES),
   builtinIndex: () =>
     (index ??= JSON.parse(
       readFileSync(`${packageDir}/runbooks/_index.json`, "utf8"),

@@ -12,7 +12,7 @@ export interface PolicyRule {
 
 const MAX_BYTES = 1024 * 1024;
 
-const SCHEMA: JsonSchema = {
+export const POLICY_SCHEMA: JsonSchema = {
   type: "object",
   additionalProperties: false,
   required: ["rules"],
@@ -73,7 +73,7 @@ async function readRules(file: string): Promise<PolicyRule[]> {
   const { parseDocument } = await import("./load/parse.ts");
   const { validate } = await import("./check/validate.ts");
   const { data } = parseDocument(text, file);
-  const problems = validate(SCHEMA, data, "the policy").map((problem) => problem.message);
+  const problems = validate(POLICY_SCHEMA, data, "the policy").map((problem) => problem.message);
   if (problems.length > 0) throw new PgdbaError("invalid_config", problems.join("; "));
   return (data as unknown as { rules: Omit<PolicyRule, "file">[] }).rules.map((rule) => ({
     ...rule,

@@ -221,6 +221,7 @@ export interface StepType<I = any, O extends Json = any> {
   lint?(input: Json): { path: DocPath; rule: string; message: string; hint?: string }[];
   /** The documents this type reads: their kind, their schema, and where their CEL and text stand (by `x-lang`). */
   document?: DocumentKind;
+  /** Does it. What it gives must fit `output`. */
   run(ctx: StepContext, input: I): Promise<O>;
   /** What it would do, without doing it. Without this a `change` step is `not_previewable`. */
   plan?(ctx: StepContext, input: I): Promise<Json>;
@@ -243,6 +244,8 @@ export interface DocumentKind {
 export interface StepRegistry {
   names(): string[];
   has(type: string): boolean;
+  /** The words that a runbook may `need`; any without it. */
+  capabilities?: readonly string[] | undefined;
   /** @throws PgdbaError invalid_runbook when there is no such type */
   get(type: string): Promise<StepType>;
 }
@@ -287,16 +290,19 @@ export interface StepContext {
   readonly run: { id: string; runbook: string; plan: boolean; stateDir: string };
   readonly step: { id: string; path: string; attempt: number };
   readonly target: Target;
+  /** Aborted when the step must end: its timeout, or a signal. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly library: Library;
+  /** Tells whoever watches the run; nothing of it is kept in the envelope. */
   log(message: string, level?: "info" | "warn"): void;
-  /** The value of CEL, with the step's variables plus `extra`. All three: @throws PgdbaError expression_failed */
+  /** The value of CEL, with the step's variables plus `extra`. @throws PgdbaError expression_failed */
   evaluate(cel: string, extra?: Variables): Json;
+  /** The same, with the values of all sub-expressions. @throws PgdbaError expression_failed */
   explain(cel: string, extra?: Variables): Trace;
-  /** Renders Handlebars text. */
+  /** Renders Handlebars text. @throws PgdbaError expression_failed */
   render(text: string, extra?: Variables): string;
   /** Runs a local program, never through a shell, in its own process group, killed on abort; in the state folder unless `cwd` names another. Refuses argv holding a secret. */
   spawn(argv: string[], options?: SpawnOptions): Promise<SpawnResult>;

@@ -68,6 +68,39 @@ test("the step type of the docs runs, the policy and the cluster of the docs are
   expect(cluster.error.code).toBe("missing_secret");
 });
 
+test("list, help and show know the step types of the user, and a kind that does not exist is told", async () => {
+  const { data } = await pgdba("list", "team/greet");
+  expect(data.runbooks).toMatchObject([{ name: "team/greet", summary: "Greets" }]);
+  expect((await pgdba("help", "team/greet")).exit).toBe(0);
+  expect((await pgdba("help", "team.greet")).data.type).toBe("team.greet");
+  expect((await pgdba("help", "steps")).data.steps).toContainEqual({
+    type: "team.greet",
+    summary: "Greet somebody",
+  });
+  expect((await pgdba("list", "--kind", "chek")).error).toMatchObject({
+    code: "usage",
+    hint: "Did you mean check?",
+  });
+});
+
+test("a step type that breaks its own promise fails", async () => {
+  const file = join(dir, ".pgdba/steps/team.liar.ts");
+  const greet = readFileSync(join(dir, ".pgdba/steps/team.greet.ts"), "utf8");
+  writeFileSync(
+    file,
+    greet.replaceAll("team.greet", "team.liar").replace("text: stdout", "txet: 1"),
+  );
+  writeFileSync(
+    join(dir, ".pgdba/runbooks/team/liar.yaml"),
+    "summary: Lies\nrisk: read\nsteps: [{team.liar: {name: Ada}}]\n",
+  );
+  const { error } = await pgdba("run", "team/liar");
+  expect(error).toMatchObject({ code: "step_failed", step: "team_liar_1" });
+  expect(error.message).toContain("`output` lacks `text`");
+  rmSync(file);
+  rmSync(join(dir, ".pgdba/runbooks/team/liar.yaml"));
+});
+
 test("links between pages lead somewhere", () => {
   for (const page of [
     "README.md",

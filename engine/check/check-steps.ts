@@ -2,6 +2,7 @@ import { classify, langAt } from "../expr/render.ts";
 import type { Scope } from "../expr/infer.ts";
 import { describe, elementOf, mayBe } from "../expr/schema-types.ts";
 import type { ActionNode, BlockNode, Json, JsonSchema, StepNode, StepType } from "../types.ts";
+import { absencesAfter, absencesInside, absencesOfRescue } from "./absent.ts";
 import { calledOutput, checkCall } from "./calls.ts";
 import { ANYTHING, createExpressionChecker, type ExpressionChecker } from "./expressions.ts";
 import { inferOutput } from "./infer-output.ts";
@@ -30,10 +31,12 @@ export async function checkSteps(
 ): Promise<{ expressions: ExpressionChecker; scope: Scope }> {
   const params = paramsScope(job.params);
   const { report, types } = job;
-  let current: View = { steps: Object.create(null), extra: {} };
-  const expressions = createExpressionChecker(report, (id) =>
-    explainInvisible(id, job.places.get(id), current),
-  );
+  const view: View = { steps: Object.create(null), extra: {}, absent: {}, guarded: false };
+  let current = view;
+  const expressions = createExpressionChecker(report, {
+    invisible: (id) => explainInvisible(id, job.places.get(id), current),
+    absent: (id) => (current.guarded ? undefined : current.absent[id]),
+  });
 
   const scopeOf = (view: View, extra: Record<string, JsonSchema> = {}): Scope => {
     current = view;
@@ -51,13 +54,16 @@ export async function checkSteps(
     for (const node of list) {
       const output = await oneNode(node, view);
       if (view.undoOf === undefined) view.steps[node.id] = resultSchema(output);
+      Object.assign(view.absent, absencesAfter(node));
     }
   };
 
   const oneNode = async (node: StepNode, outer: View): Promise<JsonSchema> => {
-    const view = node.foreach === undefined ? outer : await loopView(node, outer);
-    if (node.when !== undefined)
+    let view = node.foreach === undefined ? outer : await loopView(node, outer);
+    if (node.when !== undefined) {
       await expressions.condition([...node.at, "when"], node.when, scopeOf(view));
+      view = { ...view, guarded: true };
+    }
     if (node.retry?.on !== undefined) {
       await expressions.condition(
         [...node.at, "retry", "on"],
@@ -100,6 +106,7 @@ export async function checkSteps(
     return {
       ...outer,
       steps: Object.assign(Object.create(null), outer.steps),
+      absent: { ...outer.absent },
       extra: { ...outer.extra, [name]: elementOf(list), index: { type: "integer" } },
     };
   };
@@ -107,9 +114,13 @@ export async function checkSteps(
   const block = async (node: BlockNode, view: View): Promise<JsonSchema> => {
     await nodes(node.block, view);
     // Same `steps`: what ran in the block, or in its rescue, is seen afterwards.
-    if (node.rescue)
-      await nodes(node.rescue, { ...view, extra: { ...view.extra, error: ERROR_SCHEMA } });
-    if (node.always) await nodes(node.always, view);
+    const after = { ...view, absent: { ...view.absent, ...absencesInside(node) } };
+    if (node.rescue) {
+      const extra = { ...view.extra, error: ERROR_SCHEMA };
+      await nodes(node.rescue, { ...after, absent: { ...after.absent }, extra });
+    }
+    if (node.always) await nodes(node.always, after);
+    Object.assign(view.absent, absencesOfRescue(node));
     if (node.output === undefined) return { type: "null" };
     return inferOutput(expressions, node.output, [...node.at, "output"], scopeOf(view));
   };
@@ -181,7 +192,6 @@ export async function checkSteps(
     return inferred;
   };
 
-  const view: View = { steps: Object.create(null), extra: {} };
   await nodes(steps, view);
   return { expressions, scope: scopeOf(view) };
 }

@@ -3,6 +3,7 @@ import type { Scope } from "../expr/infer.ts";
 import type {
   Diagnostic,
   Doc,
+  Json,
   JsonObject,
   JsonSchema,
   Library,
@@ -45,6 +46,7 @@ export async function compile(
   const params = checkParams(data["params"], report);
   const raw = Array.isArray(data["steps"]) ? data["steps"] : [];
   const { steps, places } = normalise(raw, report, registry);
+  checkNeeds(data["needs"], registry, report);
   const types = await loadTypes(steps, registry, report);
   const risk = data["risk"] as Risk;
   const { expressions, scope } = await checkSteps(
@@ -78,6 +80,19 @@ export async function compile(
     doc,
   };
   return { runbook, diagnostics };
+}
+
+/** A need that nothing can have would refuse every run. */
+function checkNeeds(needs: Json | undefined, { capabilities }: StepRegistry, report: Report): void {
+  if (!Array.isArray(needs) || !capabilities) return;
+  for (const [at, need] of needs.entries()) {
+    if (typeof need !== "string" || capabilities.includes(need)) continue;
+    report.add(["needs", at], {
+      rule: "unknown-capability",
+      message: `no target has the capability \`${need}\``,
+      hint: didYouMean(need, capabilities),
+    });
+  }
 }
 
 /** A document's `name` is there for its reader; what counts is where the file stands. */

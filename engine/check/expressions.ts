@@ -2,6 +2,7 @@ import type { ExprProblem, Scope } from "../expr/infer.ts";
 import { celOf } from "../expr/render.ts";
 import { describe, mayBe } from "../expr/schema-types.ts";
 import type { DocPath, JsonSchema } from "../types.ts";
+import { partsRead } from "./absent.ts";
 import type { Finding, Report } from "./report.ts";
 import { bracesIn, dollarIn, type Piece, templateIn } from "./templates.ts";
 import { didYouMean, shown } from "./messages.ts";
@@ -20,14 +21,21 @@ export interface ExpressionChecker {
   fixed(path: DocPath, text: string, scope: Scope): void;
 }
 
-/** Explains a reference to a step that isn't visible from where it is used. */
-export type Explain = (id: string) => Finding | undefined;
+/** What is known of the steps where an expression stands. */
+export interface Surroundings {
+  /** Explains a reference to a step that isn't visible. */
+  invisible(id: string): Finding | undefined;
+  /** Why a step may have no output. */
+  absent(id: string): Finding | undefined;
+}
+
+const ALONE: Surroundings = { invisible: () => undefined, absent: () => undefined };
 
 export const ANYTHING: JsonSchema = {};
 
 export function createExpressionChecker(
   report: Report,
-  explain: Explain = () => undefined,
+  around: Surroundings = ALONE,
 ): ExpressionChecker {
   const put = (
     path: DocPath,
@@ -42,12 +50,19 @@ export function createExpressionChecker(
         report.addWithin(path, whole, piece.start + start, piece.start + end, finding);
         continue;
       }
-      const known = explain(reference.id) ?? {
+      const known = around.invisible(reference.id) ?? {
         rule: "unknown-step",
         message: `there is no step \`${reference.id}\``,
         hint: didYouMean(reference.id, Object.keys(scope["steps"]?.properties ?? {})),
       };
       report.addWithin(path, whole, reference.start, reference.end, known);
+    }
+  };
+
+  const putAbsent = (path: DocPath, whole: string, piece: Piece): void => {
+    for (const { id, start, end } of partsRead(whole.slice(piece.start, piece.end))) {
+      const finding = around.absent(id);
+      if (finding) report.addWithin(path, whole, piece.start + start, piece.start + end, finding);
     }
   };
 
@@ -62,6 +77,7 @@ export function createExpressionChecker(
     const { checkCel } = await import("../expr/infer.ts");
     const { schema, problems } = checkCel(whole.slice(piece.start, piece.end), scope, expected);
     put(path, whole, piece, problems, scope);
+    putAbsent(path, whole, piece);
     return schema;
   };
 
@@ -93,7 +109,9 @@ export function createExpressionChecker(
     async text(path, text, scope) {
       if (text.includes("{{")) {
         const { checkText } = await import("../expr/infer.ts");
-        put(path, text, { start: 0, end: text.length }, checkText(text, scope), scope);
+        const whole = { start: 0, end: text.length };
+        put(path, text, whole, checkText(text, scope), scope);
+        putAbsent(path, text, whole);
       }
       const found = dollarIn(text, new Set(Object.keys(scope)));
       if (found === undefined) return;

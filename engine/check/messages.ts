@@ -52,11 +52,17 @@ export function describe(error: AjvError, root: Json, subject: string): SchemaPr
         ? "`{{…}}` gives text; write the whole value as ${…} to keep its type."
         : undefined;
       const types = params["type"] as string | string[];
+      const [only, ...more] =
+        types === "object" ? ((error.parentSchema as JsonSchema).required ?? []) : [];
+      const whole =
+        only !== undefined && more.length === 0 && !Array.isArray(error.data)
+          ? `Write \`{${only}: ${shown(error.data)}}\`.`
+          : undefined;
       return problem(
         path,
         "type-mismatch",
         `${name} must be ${typeWords(types)}, got ${shown(error.data)}`,
-        hint,
+        hint ?? whole,
       );
     }
     case "required":

@@ -24,7 +24,7 @@ export interface Report {
   sorted(): Diagnostic[];
 }
 
-export function createReport(doc: Doc): Report {
+export function createReport(doc: Pick<Doc, "at">): Report {
   const found: { span: Span; diagnostic: Diagnostic }[] = [];
   const push = (span: Span, { rule, message, hint, severity }: Finding): void => {
     found.push({ span, diagnostic: diagnostic(span, span.text, rule, message, hint, severity) });

@@ -4,7 +4,6 @@ import { ACTION_ONLY, BLOCK_ONLY, COMMON, NAME, PARAM, RUNBOOK, SUBSCHEMA } from
 
 /** Draft-07 keywords that only the published schema needs. */
 interface EditorSchema extends JsonSchema {
-  $schema?: string;
   $ref?: string;
   definitions?: Record<string, JsonSchema>;
   patternProperties?: Record<string, JsonSchema>;
@@ -18,10 +17,10 @@ const TEMPLATE: JsonSchema = {
 };
 
 /**
- * The JSON Schema (draft-07) of a runbook file, for editors: every step type with its input, in which a template may stand for any
+ * The JSON Schema of a runbook file, for editors: every step type with its input, in which a template may stand for any
  * value, and the keys of documents that `extends` another one.
  */
-export async function editorSchema(registry: StepRegistry): Promise<JsonSchema> {
+export async function runbookSchema(registry: StepRegistry): Promise<JsonSchema> {
   const names = registry.names().toSorted();
   const inputs: Record<string, JsonSchema> = {};
   for (const name of names) {
@@ -36,8 +35,6 @@ export async function editorSchema(registry: StepRegistry): Promise<JsonSchema> 
   }
   const { required, ...runbook } = RUNBOOK;
   const schema: EditorSchema = {
-    $schema: "http://json-schema.org/draft-07/schema#",
-    title: "pgdba runbook",
     ...runbook,
     properties: {
       ...plain(RUNBOOK).properties,
@@ -132,7 +129,7 @@ function withNested(level: JsonSchema): JsonSchema {
 }
 
 /** Without the engine's own keywords. */
-function plain(schema: JsonSchema): JsonSchema {
+export function plain(schema: JsonSchema): JsonSchema {
   return mapped(schema, (one) => one);
 }
 

@@ -9,6 +9,7 @@ import type {
   StepType,
 } from "../types.ts";
 import { isObject } from "./accepts.ts";
+import type { Absences } from "./absent.ts";
 import { didYouMean } from "./messages.ts";
 import type { Place } from "./normalise.ts";
 import type { Finding, Report } from "./report.ts";
@@ -29,6 +30,10 @@ export interface View {
   steps: Record<string, JsonSchema>;
   /** Loop variables, `index`, `error`. */
   extra: Record<string, JsonSchema>;
+  /** Steps that may have no output here. */
+  absent: Absences;
+  /** True below a `when`, which may have asked for what is read here. */
+  guarded: boolean;
   /** Set inside the undo of a step: nothing in there sees its own effects. */
   undoOf?: string;
 }

@@ -11,12 +11,19 @@ export interface Config {
   user_steps?: boolean;
 }
 
-const SCHEMA: JsonSchema = {
+export const CONFIG_SCHEMA: JsonSchema = {
   type: "object",
   additionalProperties: false,
   properties: {
-    format: { type: "string", enum: ["json", "table", "yaml"] },
-    user_steps: { type: "boolean" },
+    format: {
+      type: "string",
+      enum: ["json", "table", "yaml"],
+      description: "How envelopes are printed when no --format asks for another form",
+    },
+    user_steps: {
+      type: "boolean",
+      description: "Allows step types of your own, from `.pgdba/steps/` and the state folder",
+    },
   },
 };
 
@@ -53,7 +60,7 @@ export async function loadConfig(stateDir: string): Promise<Config> {
       cause,
     });
   }
-  const problems = validate(SCHEMA, data as Json, "the configuration");
+  const problems = validate(CONFIG_SCHEMA, data as Json, "the configuration");
   if (problems.length > 0) {
     throw new PgdbaError(
       "invalid_config",

@@ -5,7 +5,7 @@ import { type Layer, openLibrary } from "../load/library.ts";
 import { suggest } from "../load/suggest.ts";
 import { errnoOf, readHead } from "../shared/read-file.ts";
 import type { Library, StepRegistry, StepType } from "../types.ts";
-import { stateDirOf, systemDirOf } from "./config.ts";
+import { loadConfig, stateDirOf, systemDirOf } from "./config.ts";
 import type { Front } from "./front.ts";
 
 /** All layers, in rising order of precedence (design: built in, /etc, the user's, the project's, --runbooks). */
@@ -35,6 +35,7 @@ export function registryOf(front: Front, allowUserSteps: boolean): StepRegistry 
   const names = () => [...new Set([...front.registry.names(), ...files.keys()])];
   return {
     names,
+    capabilities: front.registry.capabilities,
     has: (type) => front.registry.has(type) || files.has(type),
     async get(type) {
       const file = files.get(type);
@@ -96,13 +97,20 @@ function checkedType(loaded: StepType | undefined, type: string, file: string): 
   );
 }
 
+/** The step types of this user: with those of their own, where the configuration allows them. @throws PgdbaError invalid_config */
+export async function loadRegistry(front: Front): Promise<StepRegistry> {
+  return registryOf(front, (await loadConfig(stateDirOf(front))).user_steps === true);
+}
+
 /** A registry over loaders; see steps/_registry.ts. */
 export function makeRegistry(
   loaders: Record<string, () => Promise<{ default: StepType }>>,
+  capabilities?: readonly string[],
 ): StepRegistry {
   const loaded = new Map<string, StepType>();
   return {
     names: () => Object.keys(loaders),
+    capabilities,
     has: (type) => Object.hasOwn(loaders, type),
     async get(type) {
       const known = loaded.get(type);

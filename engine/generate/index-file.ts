@@ -1,11 +1,11 @@
 import { join, relative } from "node:path";
 import { compile } from "../check/compile.ts";
 import { paramsSchema } from "../check/params.ts";
-import { editorSchema } from "../check/schema.ts";
 import type { BuiltinIndex } from "../cli/front.ts";
 import { invalid } from "../cli/closure.ts";
 import { makeRegistry } from "../cli/library.ts";
 import { openLibrary } from "../load/library.ts";
+import { documentsSchema } from "../schemas.ts";
 import type { JsonObject, Library, StepRegistry } from "../types.ts";
 
 /** The index of the built-in layer and the editor's schema. @throws PgdbaError when a built-in runbook does not compile */
@@ -36,7 +36,7 @@ export async function generateIndex(
   }
   return {
     index: `${JSON.stringify({ documents }, null, 1)}\n`,
-    schema: `${JSON.stringify(await editorSchema(registry), null, 1)}\n`,
+    schema: `${JSON.stringify(await documentsSchema(registry), null, 1)}\n`,
     registry,
     library,
   };

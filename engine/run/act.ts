@@ -11,7 +11,7 @@ import type {
   StepResult,
   StepType,
 } from "../types.ts";
-import { checkInput } from "./check-input.ts";
+import { checkInput, checkOutput } from "./check-input.ts";
 import { makeContext, settleOrAbort } from "./context.ts";
 import { knownPart } from "./known.ts";
 import { anyOf, hasInner, type RunState, type Scope, type UndoEntry, variables } from "./state.ts";
@@ -58,6 +58,7 @@ export async function act(job: Act): Promise<Acted> {
     state,
     scope,
     { id: node.id, path, attempt: job.attempt, signal },
+    type,
     {
       call(runbook, params) {
         const called = job.call(runbook, params, prefix);
@@ -102,6 +103,8 @@ export async function act(job: Act): Promise<Acted> {
   }
   assertBounded(state.plan ? knownPart(output) : output, path);
   if (node.sensitive) state.secrets.addData(output);
+  // In a plan a called runbook's output holds stand-ins for what is not known.
+  if (!state.plan) checkOutput(type, output ?? null, path);
   return {
     output: output ?? null,
     status: "ok",

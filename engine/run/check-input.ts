@@ -20,6 +20,24 @@ export function checkInput(type: StepType, node: ActionNode, input: Json, path: 
   });
 }
 
+/**
+ * Holds a step type to the output it promises: expressions were checked against it, so what breaks it would fail further on, or act
+ * on something else than was meant. @throws PgdbaError step_failed
+ */
+export function checkOutput(type: StepType, output: Json, path: string): void {
+  const problems = validate(type.output, output, "output");
+  if (problems.length === 0) return;
+  const said = problems.slice(0, 5).map((problem) => problem.message);
+  throw new PgdbaError(
+    "step_failed",
+    `${path} (${type.type}) gave an output that its step type does not promise: ${said.join("; ")}`,
+    {
+      step: path,
+      hint: `Mend \`output\` or \`run\` of the step type; \`pgdba help ${type.type}\` shows what it promises.`,
+    },
+  );
+}
+
 function hasTemplate(input: Json): boolean {
   if (typeof input === "string") return classify(input) !== "literal";
   if (input === null || typeof input !== "object") return false;

@@ -1,8 +1,9 @@
 import { evaluate, explain } from "../expr/cel.ts";
 import { renderText } from "../expr/template.ts";
 import { spawnProcess } from "../spawn.ts";
-import type { Json, JsonObject, StepContext, Variables } from "../types.ts";
+import type { Json, JsonObject, StepContext, StepType, Variables } from "../types.ts";
 import { PgdbaError } from "../errors.ts";
+import { checkedLibrary } from "./checked-library.ts";
 import { type RunState, type Scope, variables } from "./state.ts";
 
 export interface Calls {
@@ -15,6 +16,7 @@ export function makeContext(
   state: RunState,
   scope: Scope,
   at: { id: string; path: string; attempt: number; signal: AbortSignal },
+  type: StepType,
   calls: Calls,
 ): { ctx: StepContext; told: { unchanged: boolean } } {
   const told = { unchanged: false };
@@ -28,7 +30,7 @@ export function makeContext(
     clock: state.clock,
     env: state.env,
     cwd: state.cwd,
-    library: state.library,
+    library: type.document ? checkedLibrary(state.library, type.document) : state.library,
     log: (message, level = "info") =>
       state.emit({ kind: "step.log", path: at.path, level, message }),
     evaluate: (cel, extra) => evaluate(cel, merged(extra)),

@@ -91,6 +91,7 @@ async function undoOne(state: RunState, entry: UndoEntry): Promise<boolean> {
       scope,
       // The step's own path: what it named after itself when it acted is found again by its inverse.
       { id: entry.node.id, path: entry.path, attempt: 1, signal },
+      entry.type,
       { call: () => Promise.reject(new Error("an undo can't call a runbook")) },
     );
     const output = entry.result?.status === "ok" ? entry.result.output : undefined;

@@ -20,14 +20,40 @@ export interface TestCase {
   flags?: { yes?: boolean; confirm?: string; i_know_what_i_am_doing?: boolean; plan?: boolean };
   /** By step id or path; a list answers call after call, its last for all further ones. */
   fixtures?: Record<string, Fixture | Fixture[]>;
-  expect: {
-    status?: string;
-    exit?: number;
-    error?: string;
-    steps?: Record<string, string>;
-    undone?: string[];
-    output?: Json;
-  };
+  expect: Expectation;
+}
+
+/** Only what is named is compared. Of a mapping only the keys that are named, of a list all items, of a message a part. */
+export interface Expectation {
+  status?: string;
+  exit?: number;
+  /** A code, or parts of the error. */
+  error?: string | ExpectedError;
+  /** By id or path: a status, or parts of the result. */
+  steps?: Record<string, string | ExpectedStep>;
+  undone?: string[];
+  output?: Json;
+}
+
+export interface ExpectedError {
+  code?: string;
+  message?: string;
+  hint?: string;
+  step?: string;
+}
+
+export interface ExpectedStep {
+  status?: string;
+  changed?: boolean;
+  attempts?: number;
+  output?: Json;
+  error?: string | ExpectedError;
+}
+
+export interface TestFile {
+  /** Used by every case that has none of its own for a step. */
+  fixtures?: TestCase["fixtures"];
+  cases: TestCase[];
 }
 
 const FIXTURE: JsonSchema = {
@@ -51,12 +77,53 @@ const FIXTURE: JsonSchema = {
 
 const OPEN: JsonSchema = { type: "object" };
 
+const FIXTURES: JsonSchema = {
+  type: "object",
+  additionalProperties: { anyOf: [FIXTURE, { type: "array", minItems: 1, items: FIXTURE }] },
+};
+
+const ERROR: JsonSchema = {
+  anyOf: [
+    { type: "string", description: "Its code" },
+    {
+      type: "object",
+      additionalProperties: false,
+      minProperties: 1,
+      properties: {
+        code: { type: "string" },
+        message: { type: "string", description: "A part of the message" },
+        hint: { type: "string", description: "A part of the hint" },
+        step: { type: "string", description: "The path of the step that failed" },
+      },
+    },
+  ],
+};
+
+const STEP: JsonSchema = {
+  anyOf: [
+    { type: "string", description: "Its status; `not reached` when it must not begin" },
+    {
+      type: "object",
+      additionalProperties: false,
+      minProperties: 1,
+      properties: {
+        status: { type: "string" },
+        changed: { type: "boolean" },
+        attempts: { type: "integer" },
+        output: { description: "Parts of the output" },
+        error: ERROR,
+      },
+    },
+  ],
+};
+
 /** The schema of a test file: `<runbook>.test.yaml` beside the runbook. */
 export const TEST_FILE: JsonSchema = {
   type: "object",
   additionalProperties: false,
   required: ["cases"],
   properties: {
+    fixtures: { ...FIXTURES, description: "Fixtures that every case has" },
     cases: {
       type: "array",
       minItems: 1,
@@ -90,10 +157,8 @@ export const TEST_FILE: JsonSchema = {
             },
           },
           fixtures: {
-            type: "object",
-            additionalProperties: {
-              anyOf: [FIXTURE, { type: "array", minItems: 1, items: FIXTURE }],
-            },
+            ...FIXTURES,
+            description: "By step id or path: the answer, or a list of answers call after call",
           },
           expect: {
             type: "object",
@@ -102,10 +167,14 @@ export const TEST_FILE: JsonSchema = {
             properties: {
               status: { type: "string" },
               exit: { type: "integer" },
-              error: { type: "string" },
-              steps: { type: "object", additionalProperties: { type: "string" } },
-              undone: { type: "array", items: { type: "string" } },
-              output: {},
+              error: ERROR,
+              steps: { type: "object", additionalProperties: STEP },
+              undone: {
+                type: "array",
+                items: { type: "string" },
+                description: "Paths of the steps that were undone, in that order",
+              },
+              output: { description: "Parts of the output" },
             },
           },
         },

@@ -1,11 +1,20 @@
+import { validate } from "../check/validate.ts";
 import { EXIT_BY_CODE, type ErrorCode, PgdbaError } from "../errors.ts";
-import type { Clock, Json, StepContext, StepRegistry, StepType, Target } from "../types.ts";
+import type {
+  Clock,
+  Json,
+  JsonSchema,
+  StepContext,
+  StepRegistry,
+  StepType,
+  Target,
+} from "../types.ts";
 import type { Fixture, TestCase } from "./case.ts";
 
 export interface Mocked {
   registry: StepRegistry;
-  /** Steps that were called and have no fixture. */
-  missing: string[];
+  /** Calls that have no fixture, or one that the step type could not give. */
+  problems: string[];
 }
 
 /** The registry with every step type that touches the outside answered by fixtures; pure ones run for real. */
@@ -14,12 +23,12 @@ export function mockRegistry(
   fixtures: NonNullable<TestCase["fixtures"]>,
 ): Mocked {
   const calls = new Map<string, number>();
-  const missing: string[] = [];
+  const problems: string[] = [];
 
-  const answer = async (ctx: StepContext): Promise<Json> => {
+  const answer = async (type: StepType, ctx: StepContext): Promise<Json> => {
     const key = [ctx.step.path, ctx.step.id].find((name) => Object.hasOwn(fixtures, name));
     if (key === undefined) {
-      missing.push(ctx.step.path);
+      problems.push(`${ctx.step.path} was called and has no fixture`);
       throw new PgdbaError("test_failed", `${ctx.step.path} was called and has no fixture`, {
         hint: `Add \`${ctx.step.id}\` under fixtures.`,
       });
@@ -27,7 +36,11 @@ export function mockRegistry(
     const list = [fixtures[key]!].flat();
     const call = calls.get(key) ?? 0;
     calls.set(key, call + 1);
-    return play(list[Math.min(call, list.length - 1)]!, ctx.step.path);
+    const fixture = list[Math.min(call, list.length - 1)]!;
+    const output = play(fixture, ctx.step.path);
+    for (const { message } of validate(relaxed(type.output), output, `fixture of ${key}`))
+      problems.push(`${type.type} can't give this: ${message}`);
+    return output;
   };
 
   const mock = (type: StepType): StepType => {
@@ -35,7 +48,9 @@ export function mockRegistry(
     const { plan, probe, ...rest } = type;
     return {
       ...rest,
-      run: answer,
+      // A fixture may hold the parts that matter.
+      output: {},
+      run: (ctx) => answer(type, ctx),
       ...(plan ? { plan: async () => null } : {}),
       ...(probe ? { probe: async () => ({ state: "unknown" as const, reason: "mocked" }) } : {}),
       ...(type.undo ? { undo: async () => {} } : {}),
@@ -43,14 +58,35 @@ export function mockRegistry(
   };
 
   return {
-    missing,
+    problems,
     registry: {
       names: () => real.names(),
+      capabilities: real.capabilities,
       has: (type) => real.has(type),
       get: async (type) => mock(await real.get(type)),
     },
   };
 }
+
+/** The schema of what may stand in a fixture: all that the type gives, or a part of it; null when it did not run. */
+function relaxed(schema: JsonSchema): JsonSchema {
+  const known = relaxedSchemas.get(schema);
+  if (known) return known;
+  const { required: _, minItems: __, minProperties: ___, ...rest } = schema;
+  const out: JsonSchema = { ...rest };
+  if (schema.type !== undefined) out.type = [...new Set([schema.type, "null"].flat())];
+  if (schema.items) out.items = relaxed(schema.items);
+  if (schema.properties)
+    out.properties = Object.fromEntries(
+      Object.entries(schema.properties).map(([key, inner]) => [key, relaxed(inner)]),
+    );
+  for (const key of ["anyOf", "oneOf", "allOf"] as const)
+    if (schema[key]) out[key] = schema[key].map(relaxed);
+  relaxedSchemas.set(schema, out);
+  return out;
+}
+
+const relaxedSchemas = new WeakMap<JsonSchema, JsonSchema>();
 
 function play(fixture: Fixture, path: string): Json {
   if (!fixture.error) return fixture.output ?? null;

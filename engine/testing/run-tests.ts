@@ -2,35 +2,40 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { validateParams } from "../check/params.ts";
+import { createReport } from "../check/report.ts";
 import { validate } from "../check/validate.ts";
 import { compileClosure } from "../cli/closure.ts";
 import { newRunId } from "../cli/start-run.ts";
-import { PgdbaError, toPgdbaError } from "../errors.ts";
+import { toPgdbaError } from "../errors.ts";
 import { Journal } from "../journal/journal.ts";
 import { LIMITS } from "../load/limits.ts";
+import { invalidRunbook } from "../load/frame.ts";
 import { parseDocument } from "../load/parse.ts";
 import { BACKUP_PATH, executeRun, type Host } from "../run.ts";
+import { inside } from "../run/seen.ts";
 import { Stop } from "../run/stop.ts";
 import { readText } from "../shared/read-file.ts";
 import { Secrets } from "../secrets.ts";
 import type {
   Clock,
-  Json,
+  DocPath,
   JsonObject,
   Library,
   Runbook,
   StepNode,
   StepRegistry,
+  Where,
 } from "../types.ts";
-import { TEST_FILE, type TestCase } from "./case.ts";
+import { TEST_FILE, type TestCase, type TestFile } from "./case.ts";
+import { type Actual, type ActualStep, compare, type Difference } from "./compare.ts";
 import { leapingClock, mockRegistry, mockTarget } from "./mock.ts";
 
 export interface CaseResult {
   runbook: string;
   name: string;
   passed: boolean;
-  /** What was expected and what came, one line each. */
-  problems: string[];
+  /** What was expected and what came, with the place where it is expected. */
+  problems: { where: Where; message: string }[];
 }
 
 /** The test file of a runbook: its own file's name with `.test.yaml`. */
@@ -45,26 +50,40 @@ export async function runTestFile(
   name: string,
   parts: { library: Library; registry: StepRegistry; clock: Clock },
 ): Promise<CaseResult[]> {
-  const { data } = parseDocument(readText(file, { maxBytes: LIMITS.bytes }), file);
-  const problems = validate(TEST_FILE, data, "the test file");
-  if (problems.length > 0) {
-    throw new PgdbaError(
-      "invalid_runbook",
-      `${file}: ${problems.map((one) => one.message).join("; ")}`,
-      {
-        where: { file, line: 1, column: 1 },
-        hint: "docs/authoring.md shows a test file.",
-      },
-    );
-  }
+  const parsed = parseDocument(readText(file, { maxBytes: LIMITS.bytes }), file);
+  const report = createReport(parsed);
+  report.addSchema([], validate(TEST_FILE, parsed.data, "the test file"));
+  const faults = report.sorted();
+  if (faults.length > 0) throw invalidRunbook(faults);
+  const { cases, fixtures } = parsed.data as unknown as TestFile;
+  const placed = ({ path, message }: Difference): CaseResult["problems"][number] => {
+    const { line, column } = parsed.at(path, true);
+    return { where: { file, line, column }, message };
+  };
   const stateDir = mkdtempSync(join(tmpdir(), "pgdba-test-"));
   const journal = new Journal(stateDir, new Secrets());
   try {
     const { runbook, runbooks } = await compileClosure(name, parts.library, parts.registry);
     const results: CaseResult[] = [];
-    for (const test of (data as unknown as { cases: TestCase[] }).cases) {
-      const found = await runCase(test, runbook, runbooks, { ...parts, journal, stateDir });
-      results.push({ runbook: name, name: test.name, passed: found.length === 0, problems: found });
+    const shared = unknownFixtures(fixtures, ["fixtures"], runbooks);
+    for (const [at, test] of cases.entries()) {
+      const path = ["cases", at];
+      const whole = { ...test, fixtures: { ...fixtures, ...test.fixtures } };
+      const { actual, answers } = await runCase(whole, runbook, runbooks, {
+        ...parts,
+        journal,
+        stateDir,
+      });
+      const problems = [
+        ...(at === 0 ? shared : []),
+        ...unknownFixtures(test.fixtures, [...path, "fixtures"], runbooks),
+        ...[...new Set(answers)].map((message) => ({ path, message })),
+        ...compare(test.expect, actual).map((one) => ({
+          ...one,
+          path: [...path, "expect", ...one.path],
+        })),
+      ].map(placed);
+      results.push({ runbook: name, name: test.name, passed: problems.length === 0, problems });
     }
     return results;
   } finally {
@@ -84,8 +103,7 @@ async function runCase(
     journal: Journal;
     stateDir: string;
   },
-): Promise<string[]> {
-  const problems = unknownFixtures(test, runbooks);
+): Promise<{ actual: Actual; answers: string[] }> {
   const mocked = mockRegistry(parts.registry, test.fixtures ?? {});
   const clock = leapingClock(parts.clock);
   const undone: string[] = [];
@@ -136,94 +154,51 @@ async function runCase(
       },
     });
     const { run, ...data } = (envelope.data ?? {}) as JsonObject;
-    const about = (run ?? envelope.error?.run) as { steps: { path: string; status: string }[] };
+    const about = (run ?? envelope.error?.run) as unknown as {
+      id: string;
+      steps: Omit<ActualStep, "output">[];
+    };
+    const results = new Map(parts.journal.steps(about.id).map((row) => [row.path, row.result]));
     actual = {
       exit,
       status,
-      error: envelope.error?.code ?? null,
+      error: envelope.error,
       output: data,
-      steps: about.steps,
+      steps: about.steps.map((step) => ({
+        ...step,
+        output: results.get(step.path)?.output ?? null,
+        error: results.get(step.path)?.error ?? (step.error && { ...NO_ERROR, ...step.error }),
+      })),
+      undone,
     };
   } catch (thrown) {
-    const error = toPgdbaError(thrown);
-    actual = { exit: null, status: "refused", error: error.code, output: null, steps: [] };
+    const { code, message, hint = null, step = null } = toPgdbaError(thrown);
+    const error = { code, message, hint, step };
+    actual = { exit: null, status: "refused", error, output: null, steps: [], undone };
   }
-  problems.push(...mocked.missing.map((path) => `${path} was called and has no fixture`));
-  return [...problems, ...compare(test.expect, actual, undone)];
+  return { actual, answers: mocked.problems };
 }
 
-interface Actual {
-  exit: number | null;
-  status: string;
-  error: string | null;
-  output: Json;
-  steps: { path: string; status: string }[];
-}
-
-function compare(expect: TestCase["expect"], actual: Actual, undone: string[]): string[] {
-  const problems: string[] = [];
-  const same = (what: string, wanted: unknown, got: unknown) => {
-    if (wanted !== undefined && wanted !== got)
-      problems.push(`${what}: expected ${String(wanted)}, got ${String(got)}`);
-  };
-  same("status", expect.status, actual.status);
-  same("exit", expect.exit, actual.exit);
-  same("error", expect.error, actual.error);
-  if (
-    expect.error === undefined &&
-    actual.error !== null &&
-    expect.status === undefined &&
-    expect.exit === undefined
-  ) {
-    problems.push(`error: expected none, got ${actual.error}`);
-  }
-  for (const [path, status] of Object.entries(expect.steps ?? {})) {
-    same(
-      `step ${path}`,
-      status,
-      actual.steps.findLast((step) => step.path === path)?.status ?? "not reached",
-    );
-  }
-  if (expect.undone) same("undone", expect.undone.join(", "), undone.join(", "));
-  if (expect.output !== undefined)
-    problems.push(...differences(expect.output, actual.output, "output"));
-  return problems;
-}
-
-/** Where `actual` lacks what is `wanted`; keys that are not asked for don't matter. */
-function differences(wanted: Json, actual: Json | undefined, path: string): string[] {
-  if (wanted !== null && typeof wanted === "object" && !Array.isArray(wanted)) {
-    const found =
-      actual !== null && typeof actual === "object" && !Array.isArray(actual) ? actual : {};
-    return Object.entries(wanted).flatMap(([key, value]) =>
-      differences(value, found[key], `${path}.${key}`),
-    );
-  }
-  if (Bun.deepEquals(wanted, actual)) return [];
-  return [`${path}: expected ${JSON.stringify(wanted)}, got ${JSON.stringify(actual ?? null)}`];
-}
+const NO_ERROR = { hint: null, step: null };
 
 /** A fixture for a step that does not exist is a misspelling. */
-function unknownFixtures(test: TestCase, runbooks: Map<string, Runbook>): string[] {
+function unknownFixtures(
+  fixtures: TestCase["fixtures"],
+  path: DocPath,
+  runbooks: Map<string, Runbook>,
+): Difference[] {
   const ids = new Set([BACKUP_PATH]);
   const collect = (nodes: readonly StepNode[]): void => {
     for (const node of nodes) {
       ids.add(node.id);
-      if (node.node === "block")
-        [node.block, node.rescue ?? [], node.always ?? []].forEach(collect);
+      if (node.node === "block") inside(node).forEach((inner) => collect([inner]));
       else if (node.undo) collect(node.undo);
     }
   };
   for (const runbook of runbooks.values()) collect(runbook.steps);
-  return Object.keys(test.fixtures ?? {})
-    .filter(
-      (key) =>
-        !key
-          .split("/")
-          .every(
-            (part, index) =>
-              ids.has(part.replace(/(@\d+|~undo)$/, "")) || (index > 0 && /^\d+$/.test(part)),
-          ),
-    )
-    .map((key) => `fixtures: there is no step ${key}`);
+  const isKnown = (part: string, index: number): boolean =>
+    ids.has(part.replace(/(@\d+|~undo)$/, "")) || (index > 0 && /^\d+$/.test(part));
+  return Object.keys(fixtures ?? {})
+    .filter((key) => !key.split("/").every(isKnown))
+    .map((key) => ({ path: [...path, key], message: `fixtures: there is no step ${key}` }));
 }

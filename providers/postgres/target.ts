@@ -1,3 +1,4 @@
+import type { Capability } from "../capabilities.ts";
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Target, TargetFacts, TargetLock } from "../../engine/types.ts";
 import type { PatroniSpec } from "../patroni/client.ts";
@@ -185,7 +186,7 @@ export class PostgresTarget implements Target {
          AND current_setting('pg_stat_statements.max', true) IS NOT NULL AS statements`,
     );
     const role = info.standby ? "standby" : "primary";
-    const capabilities = ["postgres", role];
+    const capabilities: Capability[] = ["postgres", role];
     if (this.connection.patroni !== null) capabilities.push("patroni");
     if (info.superuser) capabilities.push("superuser");
     if (info.superuser || info.pg_monitor) capabilities.push("pg_monitor");

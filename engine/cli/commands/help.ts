@@ -1,6 +1,6 @@
 import { PgdbaError } from "../../errors.ts";
 import { suggest } from "../../load/suggest.ts";
-import type { Json, JsonObject, Runbook, StepType } from "../../types.ts";
+import type { Json, JsonObject, Runbook, StepRegistry, StepType } from "../../types.ts";
 import {
   commandHelp,
   mainHelp,
@@ -11,7 +11,7 @@ import {
 import { GLOBAL_FLAGS } from "../args.ts";
 import type { Command, Result } from "../command.ts";
 import type { Front } from "../front.ts";
-import { libraryOf } from "../library.ts";
+import { libraryOf, loadRegistry } from "../library.ts";
 import { COMMANDS } from "./index.ts";
 import { outlineOf } from "./list.ts";
 
@@ -39,8 +39,9 @@ export default {
     }
     if (Object.hasOwn(COMMANDS, first) && second === undefined)
       return textResult("help", await helpOfCommand(first));
-    if (first === "steps") return stepList(front);
-    if (front.registry.has(first)) return stepHelp(await front.registry.get(first));
+    const registry = await loadRegistry(front);
+    if (first === "steps") return stepList(registry);
+    if (registry.has(first)) return stepHelp(await registry.get(first));
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
     const name = second === undefined ? first : `${first}/${second}`;
     const entries = library.entries("runbook");
@@ -55,7 +56,7 @@ export default {
     const below = entries.filter((one) => one.name.startsWith(`${name}/`));
     if (below.length === 0)
       throw unknown(
-        front,
+        registry,
         words.join(" "),
         entries.map((one) => one.name),
       );
@@ -108,8 +109,8 @@ async function helpOfCommand(name: string): Promise<string> {
   return commandHelp({ name, ...command }, GLOBAL_FLAGS);
 }
 
-async function stepList(front: Front): Promise<Result> {
-  const types = await Promise.all(front.registry.names().map((name) => front.registry.get(name)));
+async function stepList(registry: StepRegistry): Promise<Result> {
+  const types = await Promise.all(registry.names().map((name) => registry.get(name)));
   const text = types.map((type) => `${type.type.padEnd(18)} ${type.summary}`).join("\n");
   return { exit: 0, data: { steps: types.map(({ type, summary }) => ({ type, summary })) }, text };
 }
@@ -134,8 +135,8 @@ function textResult(command: string, text: string): Result {
   return { exit: 0, command, data: { help: text }, text };
 }
 
-function unknown(front: Front, word: string, runbooks: string[]): PgdbaError {
-  const close = suggest(word, [...Object.keys(COMMANDS), ...runbooks, ...front.registry.names()]);
+function unknown(registry: StepRegistry, word: string, runbooks: string[]): PgdbaError {
+  const close = suggest(word, [...Object.keys(COMMANDS), ...runbooks, ...registry.names()]);
   return new PgdbaError(
     "unknown_command",
     `There is no help on ${JSON.stringify(word.slice(0, 200))}`,

@@ -6,16 +6,14 @@ import { formatDiagnostics } from "../../load/frame.ts";
 import { readHead } from "../../shared/read-file.ts";
 import type { Diagnostic, Doc, DocumentKind, Json, Library, StepRegistry } from "../../types.ts";
 import type { Command, Result } from "../command.ts";
-import { loadConfig, stateDirOf } from "../config.ts";
 import type { Front } from "../front.ts";
-import { libraryOf, registryOf } from "../library.ts";
+import { libraryOf, loadRegistry } from "../library.ts";
 
 export default {
   summary: "Check runbooks without running anything",
   usage: "[<runbook or file> …]",
   async run(front, parsed, words) {
-    const config = await loadConfig(stateDirOf(front));
-    const registry = registryOf(front, config.user_steps === true);
+    const registry = await loadRegistry(front);
     const dirs = (parsed.flags["runbooks"] as string[] | undefined) ?? [];
     const diagnostics: Diagnostic[] = [];
     let checked = 0;

@@ -1,8 +1,9 @@
-import { toPgdbaError } from "../../errors.ts";
+import { didYouMean } from "../../check/messages.ts";
+import { PgdbaError, toPgdbaError } from "../../errors.ts";
 import type { Json, JsonObject, Library, LibraryEntry, StepRegistry } from "../../types.ts";
 import type { Command, Result } from "../command.ts";
 import type { Front, IndexedRunbook } from "../front.ts";
-import { libraryOf } from "../library.ts";
+import { libraryOf, loadRegistry } from "../library.ts";
 
 export default {
   summary: "List the runbooks there are",
@@ -21,6 +22,15 @@ export default {
 } satisfies Command;
 
 async function listDocuments(library: Library, kind: string, prefix: string): Promise<Result> {
+  const kinds = [...new Set(["runbook", ...library.entries().map((entry) => entry.kind)])];
+  if (!kinds.includes(kind))
+    throw new PgdbaError(
+      "usage",
+      `There are no documents of the kind ${JSON.stringify(kind.slice(0, 100))}`,
+      {
+        hint: didYouMean(kind, kinds),
+      },
+    );
   const documents: JsonObject[] = [];
   for (const { name, layer } of library
     .entries(kind)
@@ -50,7 +60,7 @@ export async function outlineOf(
 ): Promise<IndexedRunbook> {
   const indexed =
     entry.layer === "builtin" ? front.builtinIndex().documents[entry.name]?.runbook : undefined;
-  return indexed ?? compiled(library, front.registry, entry.name);
+  return indexed ?? compiled(library, await loadRegistry(front), entry.name);
 }
 
 /** What an agent chooses a runbook by. Built-in ones come from the index, so that listing parses nothing. */

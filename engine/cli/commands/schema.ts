@@ -1,18 +1,19 @@
 import { resolve } from "node:path";
-import { editorSchema } from "../../check/schema.ts";
+import { didYouMean } from "../../check/messages.ts";
+import { PgdbaError } from "../../errors.ts";
+import { documentsSchema, FILE_SCHEMAS, fileSchema } from "../../schemas.ts";
 import { writeWhole } from "../../shared/write-file.ts";
-import type { Json } from "../../types.ts";
+import type { Json, JsonSchema } from "../../types.ts";
 import type { Command } from "../command.ts";
-import { loadConfig, stateDirOf } from "../config.ts";
-import { registryOf } from "../library.ts";
+import type { Front } from "../front.ts";
+import { loadRegistry } from "../library.ts";
 
 export default {
-  summary: "The JSON Schema of runbooks, for editors",
-  usage: "[--out FILE]",
+  summary: "The JSON Schema of runbooks, tests and checks, or of another file, for editors",
+  usage: `[${Object.keys(FILE_SCHEMAS).join("|")}] [--out FILE]`,
   flags: { out: { type: "string", summary: "Write the schema itself to this file" } },
-  async run(front, parsed) {
-    const config = await loadConfig(stateDirOf(front));
-    const schema = await editorSchema(registryOf(front, config.user_steps === true));
+  async run(front, parsed, words) {
+    const schema = await schemaOf(front, words[0]);
     const out = parsed.flags["out"];
     if (typeof out !== "string") return { exit: 0, data: schema as Json };
     const file = resolve(front.cwd, out);
@@ -20,3 +21,11 @@ export default {
     return { exit: 0, data: { file } };
   },
 } satisfies Command;
+
+async function schemaOf(front: Front, name: string | undefined): Promise<JsonSchema> {
+  if (name === undefined) return documentsSchema(await loadRegistry(front));
+  if (Object.hasOwn(FILE_SCHEMAS, name)) return fileSchema(name, FILE_SCHEMAS[name]!);
+  throw new PgdbaError("usage", `There is no schema of ${JSON.stringify(name.slice(0, 100))}`, {
+    hint: didYouMean(name, Object.keys(FILE_SCHEMAS)),
+  });
+}

@@ -4,8 +4,7 @@ import type { Json, StepNode } from "../../types.ts";
 import { mermaid, runbookGraph } from "../../view/graph.ts";
 import { compileClosure } from "../closure.ts";
 import type { Command } from "../command.ts";
-import { loadConfig, stateDirOf } from "../config.ts";
-import { libraryOf, registryOf } from "../library.ts";
+import { libraryOf, loadRegistry } from "../library.ts";
 import { helpOf } from "./help.ts";
 
 export default {
@@ -15,7 +14,6 @@ export default {
     const name = words.length > 1 ? words.slice(0, 2).join("/") : words[0];
     if (!name)
       throw new PgdbaError("usage", "Which runbook?", { hint: "`pgdba list` shows them." });
-    const config = await loadConfig(stateDirOf(front));
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
     const entry = library.find(name);
     if (entry && entry.kind !== "runbook") {
@@ -32,11 +30,7 @@ export default {
         },
       };
     }
-    const { runbook, runbooks } = await compileClosure(
-      name,
-      library,
-      registryOf(front, config.user_steps === true),
-    );
+    const { runbook, runbooks } = await compileClosure(name, library, await loadRegistry(front));
     const graph = runbookGraph(runbook.steps);
     const data = {
       name: runbook.name,

@@ -3,16 +3,14 @@ import { PgdbaError } from "../../errors.ts";
 import { runTestFile, testFileOf, type CaseResult } from "../../testing/run-tests.ts";
 import type { Json } from "../../types.ts";
 import type { Command } from "../command.ts";
-import { loadConfig, stateDirOf } from "../config.ts";
-import { libraryOf, registryOf } from "../library.ts";
+import { libraryOf, loadRegistry } from "../library.ts";
 
 export default {
   summary: "Run the tests of runbooks, with providers mocked",
   usage: "[<runbook> …]",
   async run(front, parsed, words) {
-    const config = await loadConfig(stateDirOf(front));
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
-    const registry = registryOf(front, config.user_steps === true);
+    const registry = await loadRegistry(front);
     const parts = { library, registry, clock: front.clock };
     const results: CaseResult[] = [];
     for (const name of words.length > 0
@@ -28,7 +26,9 @@ export default {
     }
     const failed = results.filter((one) => !one.passed);
     for (const { runbook, name, problems } of failed)
-      front.stderr.write(`${runbook}: ${name}\n  ${problems.join("\n  ")}\n`);
+      front.stderr.write(
+        `${runbook}: ${name}\n${problems.map(({ where, message }) => `  ${where.file}:${where.line}:${where.column}: ${message}\n`).join("")}`,
+      );
     const data = {
       passed: results.length - failed.length,
       failed: failed.length,

@@ -55,7 +55,9 @@ export async function loadChecks(
         check: short(name),
         code: error.code,
         sqlstate: null,
-        reason: error.message,
+        reason: error.where
+          ? `${error.where.file}:${error.where.line}: ${error.message}`
+          : error.message,
         hint: error.hint ?? null,
       });
     }

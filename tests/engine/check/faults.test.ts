@@ -170,6 +170,11 @@ const CASES: [name: string, text: string, expected: string[]][] = [
     ["7:78 retry-of-non-idempotent"],
   ],
   [
+    "retry given as a number",
+    runbook("  - {sql.query: {sql: 'select 1', values: ['${params}']}, retry: 3}\n"),
+    ["7:66 type-mismatch"],
+  ],
+  [
     "retry of one that may",
     runbook(
       "  - {shell: {script: a, idempotent: true, env: {a: '${params.target}', b: '${params.limit}'}}, retry: {attempts: 2}}\n",
@@ -239,4 +244,22 @@ output_schema: {x: {type: string}}
 
 test.each(CASES)("%s", async (_, text, expected) => {
   expect(await faults(text)).toEqual(expected);
+});
+
+test("a need that no target can have is an error, with a suggestion", async () => {
+  const { diagnostics } = await compileText(
+    "summary: A test.\nrisk: read\nneeds: [postgress, patroni]\nsteps: [{sql.query: {sql: select 1}}]\n",
+    {},
+    ["postgres", "patroni"],
+  );
+  expect(
+    diagnostics.map(({ where, rule, hint }) => [where.line, where.column, rule, hint]),
+  ).toEqual([[3, 9, "unknown-capability", "Did you mean postgres?"]]);
+});
+
+test("a scalar where a mapping of one key is due says how to write it", async () => {
+  const { diagnostics } = await compileText(
+    runbook("  - {sql.query: {sql: 'select 1', values: ['${params}']}, retry: 3}\n"),
+  );
+  expect(diagnostics[0]!.hint).toBe("Write `{attempts: 3}`.");
 });

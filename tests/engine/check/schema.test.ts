@@ -2,13 +2,15 @@ import { describe, expect, test } from "bun:test";
 import { Ajv, type ValidateFunction } from "ajv";
 import { parse } from "yaml";
 
-import { editorSchema } from "../../../engine/check/schema.ts";
+import { makeRegistry } from "../../../engine/cli/library.ts";
+import { documentsSchema, FILE_SCHEMAS, fileSchema } from "../../../engine/schemas.ts";
+import { loaders } from "../../../steps/_registry.ts";
 import { registry } from "./support.ts";
 
 async function validator(): Promise<ValidateFunction> {
   // With the meta-schema: what is published must be draft-07 itself.
   return new Ajv({ strict: false, allErrors: true, logger: false }).compile(
-    await editorSchema(registry),
+    await documentsSchema(registry),
   );
 }
 
@@ -22,6 +24,19 @@ const GOOD = [
   `${HEAD}params: {a: {type: object, properties: {b: {type: array, items: {type: string}}}, required: true}}\nsteps: [{set: {a: 1}}]\noutput: {x: params.a}\noutput_schema: {x: {type: object, required: [b]}}\n`,
   "extends: health/check\nparams: {limit: {default: 5}}\ndrop: [old]\nsteps:\n  - {id: new, after: first, set: {a: 1}}\n",
   "extends: health/check\n",
+];
+
+const CHECK = "kind: check\ntitle: T\ngroup: locks\nwhy: W\nsql: select 1\nmessage: M\n";
+/** With every step type there is, so that checks are known. */
+const DOCUMENTS: [text: string, good: boolean][] = [
+  [`${CHECK}info: "true"\n`, true],
+  [CHECK, false],
+  [`${CHECK}info: "true"\ntittle: x\n`, false],
+  ["extends: health/checks/connections-used\nparams: {warning: {default: 70}}\n", true],
+  ["extends: health/checks/connections-used\nkind: check\nparms: {}\n", false],
+  ["cases: [{name: a, expect: {error: {code: timeout}}}]\nfixtures: {a: {output: 1}}\n", true],
+  ["cases: [{name: a, expect: {state: ok}}]\n", false],
+  [`kind: runbook\n${HEAD}steps: [{set: {a: 1}}]\n`, true],
 ];
 
 const BAD: [string, string][] = [
@@ -53,8 +68,19 @@ describe("the schema for editors", () => {
     expect((await validator())(parse(text))).toBe(false);
   });
 
+  test("is the same for runbooks, their tests and checks", async () => {
+    const schema = await documentsSchema(makeRegistry(loaders));
+    const check = new Ajv({ strict: false, logger: false }).compile(schema);
+    for (const [text, good] of DOCUMENTS) expect([text, check(parse(text))]).toEqual([text, good]);
+  });
+
+  test.each(Object.entries(FILE_SCHEMAS))("there is one of %s", (name, schema) => {
+    const check = new Ajv({ strict: false, logger: false }).compile(fileSchema(name, schema));
+    expect(check({ no_such_key: 1 })).toBe(false);
+  });
+
   test("describes every step type, and leaks no keyword of the engine's own", async () => {
-    const schema = JSON.stringify(await editorSchema(registry));
+    const schema = JSON.stringify(await documentsSchema(registry));
     for (const name of registry.names()) expect(schema).toContain(`"The ${name} step"`);
     expect(schema).not.toContain("x-lang");
   });

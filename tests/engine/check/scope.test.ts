@@ -49,6 +49,33 @@ describe("references", () => {
     ).toEqual([]);
   });
 
+  test("to the output of a step that may not have run", async () => {
+    const look = "sql.query: {sql: select 1}";
+    const text = runbook(`  - block:
+      - {id: inner, ${look}}
+      - {id: later, sql.query: {sql: select $1, values: ["\${steps.inner.output.rows}"]}}
+    rescue:
+      - {id: saved, ${look}}
+      - {id: told, assert: [{that: steps.saved.output.row_count == 1}]}
+      - {id: asked, assert: [{that: steps.inner.output.row_count == 1}]}
+    output: {saved: steps.saved.output.rows, safe: "steps.saved.status == 'ok' ? steps.saved.output.rows : []"}
+  - {id: perhaps, when: params.limit > 3, ${look}}
+  - {id: tried, ignore_error: true, ${look}}
+  - {when: params.limit > 3, assert: [{that: steps.perhaps.output.row_count == 1}]}
+  - {when: steps.tried.output.row_count == 1, ${look}}
+  - {assert: [{that: steps.perhaps.output != null && steps.perhaps.output.row_count == 1, message: "{{steps.saved.output.rows}} {{params.target}}"}]}
+output: {a: steps.perhaps.output, b: steps.perhaps.output.row_count, c: steps.saved.output.row_count}
+`);
+    expect(await explained(text)).toEqual([
+      "13:43 maybe-no-output: step `inner` may have no output here: its block may have failed",
+      "14:27 no-output: step `saved` only runs when its block failed: it has no output otherwise",
+      "18:18 maybe-no-output: step `tried` may have no output here: it may have failed",
+      "19:109 no-output: step `saved` only runs when its block failed: it has no output otherwise",
+      "20:44 maybe-no-output: step `perhaps` may have no output here: its `when` may be false",
+      "20:79 no-output: step `saved` only runs when its block failed: it has no output otherwise",
+    ]);
+  });
+
   test("from an undo to the step it undoes", async () => {
     expect(
       await explained(

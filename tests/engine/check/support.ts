@@ -32,9 +32,10 @@ export function loadDoc(text: string, name = "demo/one"): Promise<Doc> {
 export function compileText(
   text: string,
   others: Record<string, string> = {},
+  capabilities?: string[],
 ): ReturnType<typeof compile> {
   return withLibrary({ ...others, "demo/one": text }, async (library) =>
-    compile(await library.load("demo/one"), { registry, library }),
+    compile(await library.load("demo/one"), { registry: { ...registry, capabilities }, library }),
   );
 }
 

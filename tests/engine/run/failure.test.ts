@@ -20,7 +20,7 @@ steps:
     block: [{id: a, fake.act: {}}, {id: b, fake.act: {}}, {id: c, fake.act: {}}]
     rescue: [{id: r, fake.look: {why: "{{error.code}} {{error.step}} {{error.message}}"}}]
   - {id: after, when: steps.guarded.status == 'recovered', fake.act: {}}
-output: {why: steps.r.output.why}
+output: {why: "steps.r.status == 'ok' ? steps.r.output.why : null"}
 `);
     expect(ran).toMatchObject({ exit: 0, status: "ok", data: { why: "step_failed b broken" } });
     expect(ran.ended).toEqual(["a ok", "b failed", "r ok", "guarded recovered", "after ok"]);
@@ -365,7 +365,7 @@ test("timeout of a block: neither retries nor polls nor later steps in it go on,
       h.on = { a: inner.includes("retry") ? failing(9) : () => null, r: (_, input) => input };
       const started = performance.now();
       const ran = await h.run(
-        `steps:\n  - id: g\n    timeout: 25ms\n    block: [{id: inner, block: [${inner}, {id: b, fake.act: {}}], always: [{id: close, fake.keep: {}}]}]\n    rescue: [{id: r, fake.look: {why: "{{error.code}}"}}]\noutput: {why: steps.r.output.why}\n`,
+        `steps:\n  - id: g\n    timeout: 25ms\n    block: [{id: inner, block: [${inner}, {id: b, fake.act: {}}], always: [{id: close, fake.keep: {}}]}]\n    rescue: [{id: r, fake.look: {why: "{{error.code}}"}}]\noutput: {why: "steps.r.status == 'ok' ? steps.r.output.why : null"}\n`,
         { clock: (await import("../../../engine/clock.ts")).systemClock },
       );
       expect(performance.now() - started).toBeLessThan(2_000);

@@ -27,7 +27,8 @@ async function cases(runbook: string, text: string): Promise<CaseResult[]> {
   });
 }
 
-const problems = (found: CaseResult[]) => found.map((one) => one.problems);
+const problems = (found: CaseResult[]) =>
+  found.map((one) => one.problems.map(({ message }) => message));
 
 const SWITCH = `
 params: {target: {type: string, required: true}}
@@ -107,17 +108,75 @@ cases:
       "status: expected failed, got ok",
       "exit: expected 1, got 0",
       "error: expected timeout, got null",
-      "step a: expected failed, got ok",
-      "step b: expected ok, got not reached",
-      "undone: expected a, got ",
+      "steps.a.status: expected failed, got ok",
+      "steps.b.status: expected ok, got not reached",
+      'undone: expected ["a"], got []',
       "output.n: expected 2, got 1",
       "output.deep.list: expected [1], got [1,2]",
       "output.more: expected 1, got null",
     ],
-    ["error: expected none, got step_failed"],
+    ["error: expected none, got step_failed: a failed by its fixture"],
     [],
   ]);
   expect(found.map(({ passed }) => passed)).toEqual([false, false, true]);
+});
+
+test("parts of errors, of steps and of lists are matched, and a difference has its place", async () => {
+  const found = await cases(
+    "steps: [{id: look, fake.look: {}}, {id: act, fake.act: {}}]\noutput: {rows: steps.look.output.rows}\n",
+    `fixtures:
+  look: {output: {rows: [{id: 1, name: a}, {id: 2, name: b}]}}
+  act: {error: {code: http_failed, message: the server said 503}}
+cases:
+  - name: fits
+    expect:
+      error: {code: http_failed, message: said 503, step: act}
+      steps:
+        look: {status: ok, changed: false, output: {rows: [{id: 1}, {name: b}]}}
+        act: {error: http_failed}
+  - name: own fixture wins
+    fixtures: {act: {output: {}}}
+    expect: {status: ok, output: {rows: [{}, {}]}}
+  - name: differs
+    expect:
+      error:
+        message: said 404
+      steps:
+        look:
+          output: {rows: [{id: 1},
+            {id: 3}]}
+        act: {error: {code: timeout}}
+`,
+  );
+  expect(problems(found)).toEqual([
+    [],
+    [],
+    [
+      "error.message: expected said 404, got the server said 503",
+      "steps.look.output.rows.1.id: expected 3, got 2",
+      "steps.act.error.code: expected timeout, got http_failed",
+    ],
+  ]);
+  expect(found[2]!.problems.map(({ where }) => `${where.line}:${where.column}`)).toEqual([
+    "17:9",
+    "21:14",
+    "22:23",
+  ]);
+});
+
+test("a fixture that its step type can't give fails the case; one may hold only the parts that matter", async () => {
+  const found = await cases(
+    "steps: [{id: a, sql.query: {sql: select 1}}]\noutput: {n: steps.a.output.row_count}\n",
+    `
+cases:
+  - {name: part, fixtures: {a: {output: {row_count: 2}}}, expect: {output: {n: 2}}}
+  - {name: misspelt, fixtures: {a: {output: {row_count: 2, rowz: []}}}, expect: {status: ok}}
+`,
+  );
+  expect(problems(found)).toEqual([
+    [],
+    ["sql.query can't give this: unknown key `rowz` in `fixture of a`"],
+  ]);
 });
 
 test("a call without a fixture fails the case, though a rescue takes the failure; an unused or misspelt one is told", async () => {

@@ -1,0 +1,66 @@
+import type { BlockNode, StepNode } from "../types.ts";
+import type { Finding } from "./report.ts";
+
+/** Why a step may have no output where an expression reads it, by step id. */
+export type Absences = Record<string, Finding>;
+
+/** What makes sure that an output is there before it is read: a condition, or a question for the status. */
+const GUARD = /\?|&&|\|\||\bhas\s*\(|\bin\b|[!=]=\s*null|\{\{\s*#(if|unless|with)/;
+
+/** The steps of whose output `source` reads a part without asking whether there is one, with where they stand. */
+export function* partsRead(source: string): Generator<{ id: string; start: number; end: number }> {
+  if (GUARD.test(source)) return;
+  for (const found of source.matchAll(/(?<![\w.])steps\.(\w+)\.output\s*[.[]/dg)) {
+    const [start, end] = found.indices![1]!;
+    yield { id: found[1]!, start, end };
+  }
+}
+
+/** What the steps after `node` have to reckon with, beside what its block left behind. */
+export function absencesAfter(node: StepNode): Absences {
+  if (node.foreach !== undefined || (node.when === undefined && !node.ignore_error)) return {};
+  const why = node.when === undefined ? "it may have failed" : "its `when` may be false";
+  const inner = node.node === "block" ? ids(node.block) : [];
+  return {
+    ...Object.fromEntries(inner.map((id) => [id, maybe(id, "its block may not have run")])),
+    [node.id]: maybe(node.id, why),
+  };
+}
+
+/** What the rescue of a block leaves behind, for its `output` and for later steps. */
+export function absencesOfRescue({ block, rescue }: BlockNode): Absences {
+  if (!rescue) return {};
+  return {
+    ...Object.fromEntries(ids(block).map((id) => [id, maybe(id, "its block may have failed")])),
+    ...Object.fromEntries(ids(rescue).map((id) => [id, never(id)])),
+  };
+}
+
+/** In the rescue and the `always` of a block it is not known how far the block came. */
+export function absencesInside({ block }: BlockNode): Absences {
+  return Object.fromEntries(ids(block).map((id) => [id, maybe(id, "its block may have failed")]));
+}
+
+function ids(steps: readonly StepNode[]): string[] {
+  return steps.flatMap((step) => [
+    step.id,
+    ...(step.node === "block" && step.foreach === undefined ? ids(step.block) : []),
+  ]);
+}
+
+function maybe(id: string, why: string): Finding {
+  return {
+    severity: "warning",
+    rule: "maybe-no-output",
+    message: `step \`${id}\` may have no output here: ${why}`,
+    hint: `Ask first: \`steps.${id}.status == 'ok' ? … : …\`, or give this step a \`when\`.`,
+  };
+}
+
+function never(id: string): Finding {
+  return {
+    rule: "no-output",
+    message: `step \`${id}\` only runs when its block failed: it has no output otherwise`,
+    hint: `Ask first: \`steps.${id}.status == 'ok' ? … : …\`, or use it inside the \`rescue\`.`,
+  };
+}
