@@ -1,6 +1,7 @@
 import { classify, langAt } from "../expr/render.ts";
 import type { Scope } from "../expr/infer.ts";
 import { describe, elementOf, mayBe } from "../expr/schema-types.ts";
+import { RESERVED } from "../expr/syntax/words.ts";
 import type { ActionNode, BlockNode, Json, JsonSchema, StepNode, StepType } from "../types.ts";
 import { absencesAfter, absencesInside, absencesOfRescue } from "./absent.ts";
 import { calledOutput, checkCall } from "./calls.ts";
@@ -84,7 +85,7 @@ export async function checkSteps(
 
   const loopView = async (node: StepNode, outer: View): Promise<View> => {
     const name = node.as ?? "item";
-    if ((ROOTS as readonly string[]).includes(name)) {
+    if ((ROOTS as readonly string[]).includes(name) || RESERVED.includes(name)) {
       report.add([...node.at, "as"], {
         rule: "reserved-name",
         message: `\`${name}\` has a meaning of its own in expressions`,

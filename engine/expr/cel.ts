@@ -1,6 +1,7 @@
 import { PgdbaError } from "../errors.ts";
 import type { Json, Trace, Variables } from "../types.ts";
-import { expressionFailed, type Node, parse } from "./ast.ts";
+import { expressionFailed, type Node } from "./ast.ts";
+import { parse } from "./parse.ts";
 import { Interpreter, type Recorder } from "./interpret.ts";
 import { buildTrace, TraceRecorder } from "./trace.ts";
 import { fromCel, type Value } from "./values.ts";

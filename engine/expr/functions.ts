@@ -1,47 +1,45 @@
-import type { JsonSchema } from "../types.ts";
 import { extreme, sum } from "./functions/aggregate.ts";
 import {
   round,
   roundToInt,
-  timestamp,
+  toBool,
   toDouble,
   toInt,
   toText,
+  toUint,
   wholeOrDouble,
 } from "./functions/convert.ts";
-import { fn, method, type Overload, takes } from "./functions/overload.ts";
-import { join, regex, replace, split, substring } from "./functions/text.ts";
-import { BOOL, DURATION, DYNAMIC, INT, NUMBER, STRING, TIMESTAMP } from "./schema-types.ts";
-import { parseBytes, parseDuration, parseLsn } from "./units.ts";
+import { fn, type Overload, takes } from "./functions/overload.ts";
+import { size } from "./functions/text.ts";
+import { TEXT_FUNCTIONS } from "./functions/texts.ts";
+import { TIME_FUNCTIONS } from "./functions/time.ts";
+import { BOOL, DYNAMIC, INT, NUMBER, STRING, TYPE, UINT } from "./schema-types.ts";
+import { typeOf } from "./types-as-values.ts";
+import { parseBytes, parseLsn } from "./units.ts";
 import { Duration, type Value } from "./values.ts";
 
-const STRINGS: JsonSchema = { type: "array", items: STRING };
-
 const sizes: Overload[] = [
-  fn(["string"], INT, ([text]) => BigInt([...text].length)),
+  fn(["string"], INT, ([text], work) => size(text, work)),
+  fn(["bytes"], INT, ([bytes]) => BigInt(bytes.length)),
   fn(["list"], INT, ([list]) => BigInt(list.size)),
-  fn(["map"], INT, ([map]) => BigInt(map.keys().length)),
+  fn(["map"], INT, ([map]) => BigInt(map.size)),
 ];
 const asMethod = ({ params, ...rest }: Overload): Overload => ({
   ...rest,
   receiver: params[0]!,
   params: params.slice(1),
 });
-/** A part of a point in time, in UTC. */
-const part = (read: (date: Date) => number): Overload[] => [
-  method("timestamp", [], INT, ([date]) => BigInt(read(date))),
-];
 
 const extremes = (name: string, sign: 1 | -1): Overload[] => [
   fn(
     ["list"],
     ([list]) => list?.items ?? DYNAMIC,
-    ([list], work) => (work.charge(list.size), extreme(name, sign, list)),
+    ([list], work) => (work.charge(list.size), extreme(name, sign, list, work)),
   ),
   fn(
     ["number", "number"],
     ([a, b]) => (a?.type === "integer" && b?.type === "integer" ? INT : NUMBER),
-    (both) => extreme(name, sign, both),
+    (both, work) => extreme(name, sign, both, work),
   ),
 ];
 
@@ -49,15 +47,16 @@ const extremes = (name: string, sign: 1 | -1): Overload[] => [
 export const FUNCTIONS: Record<string, Overload[]> = {
   __proto__: null as never,
   size: [...sizes, ...sizes.map(asMethod)],
+  bool: (["bool", "string"] as const).map((kind) => fn([kind], BOOL, ([value]) => toBool(value))),
   int: [fn(["any"], INT, ([value]) => toInt(value))],
+  uint: [fn(["any"], UINT, ([value]) => toUint(value))],
   double: [fn(["any"], NUMBER, ([value]) => toDouble(value))],
   string: [fn(["any"], STRING, ([value]) => toText(value))],
+  type: [fn(["any"], TYPE, ([value]) => typeOf(value))],
   dyn: [fn(["any"], DYNAMIC, ([value]) => value)],
   bytes: [fn(["string"], INT, ([text]) => BigInt(parseBytes(text)))],
   lsn: [fn(["string"], INT, ([text]) => parseLsn(text))],
-  duration_ms: [fn(["string"], NUMBER, ([text]) => wholeOrDouble(parseDuration(text)))],
-  duration: [fn(["string"], DURATION, ([text]) => new Duration(parseDuration(text)))],
-  timestamp: [fn(["string"], TIMESTAMP, ([text]) => timestamp(text))],
+  duration_ms: [fn(["string"], NUMBER, ([text]) => wholeOrDouble(Duration.parse(text).ms))],
   sum: [
     fn(
       ["list"],
@@ -71,56 +70,8 @@ export const FUNCTIONS: Record<string, Overload[]> = {
     fn(["number"], INT, ([value]) => roundToInt(value)),
     fn(["number", "int"], NUMBER, ([value, digits]) => round(value, digits)),
   ],
-  startsWith: [method("string", ["string"], BOOL, ([text, start]) => text.startsWith(start))],
-  endsWith: [method("string", ["string"], BOOL, ([text, end]) => text.endsWith(end))],
-  contains: [
-    method(
-      "string",
-      ["string"],
-      BOOL,
-      ([text, inner], work) => (work.charge(text.length >> 4), text.includes(inner)),
-    ),
-  ],
-  matches: [
-    method("string", ["string"], BOOL, ([text, pattern], work) => regex(pattern).test(text, work)),
-  ],
-  lower: [method("string", [], STRING, ([text]) => text.toLowerCase())],
-  upper: [method("string", [], STRING, ([text]) => text.toUpperCase())],
-  lowerAscii: [method("string", [], STRING, ([text]) => text.toLowerCase())],
-  upperAscii: [method("string", [], STRING, ([text]) => text.toUpperCase())],
-  trim: [method("string", [], STRING, ([text]) => text.trim())],
-  indexOf: [method("string", ["string"], INT, ([text, inner]) => BigInt(text.indexOf(inner)))],
-  lastIndexOf: [
-    method("string", ["string"], INT, ([text, inner]) => BigInt(text.lastIndexOf(inner))),
-  ],
-  substring: [
-    method("string", ["int"], STRING, ([text, from]) => substring(text, from, BigInt(text.length))),
-    method("string", ["int", "int"], STRING, ([text, from, to]) => substring(text, from, to)),
-  ],
-  replace: [
-    method("string", ["string", "string"], STRING, ([text, from, to], work) =>
-      replace(text, from, to, work),
-    ),
-  ],
-  split: [
-    method("string", ["string"], STRINGS, ([text, separator], work) =>
-      split(text, separator, -1, work),
-    ),
-    method("string", ["string", "int"], STRINGS, ([text, separator, n], work) =>
-      split(text, separator, Number(n), work),
-    ),
-  ],
-  join: [
-    method("list", [], STRING, ([list], work) => join(list, "", work)),
-    method("list", ["string"], STRING, ([list, separator], work) => join(list, separator, work)),
-  ],
-  getFullYear: part((date) => date.getUTCFullYear()),
-  getMonth: part((date) => date.getUTCMonth()),
-  getDate: part((date) => date.getUTCDate()),
-  getDayOfWeek: part((date) => date.getUTCDay()),
-  getHours: part((date) => date.getUTCHours()),
-  getMinutes: part((date) => date.getUTCMinutes()),
-  getSeconds: part((date) => date.getUTCSeconds()),
+  ...TEXT_FUNCTIONS,
+  ...TIME_FUNCTIONS,
 };
 
 /** The overload of `name` for these values; `hasReceiver` says that the first one is the receiver. */

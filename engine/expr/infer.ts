@@ -1,22 +1,30 @@
 import type { JsonSchema } from "../types.ts";
-import { bindOf, macroOf, type Macro, type Node, parse } from "./ast.ts";
+import { bindOf, macroOf, type Macro, type Node } from "./ast.ts";
 import { checkCall } from "./infer/calls.ts";
 import { checkBinary } from "./infer/operators.ts";
 import { checkIndex, checkMember } from "./infer/paths.ts";
 import { type ExprProblem, Problems } from "./infer/problems.ts";
+import { parse } from "./parse.ts";
 import {
   BOOL,
+  BYTES,
   describe,
   DYNAMIC,
   elementOf,
   INT,
+  mapOf,
   mayBe,
   NUMBER,
   overlap,
+  publish,
   type Scope,
   STRING,
+  TYPE,
+  UINT,
   union,
 } from "./schema-types.ts";
+import { TYPES } from "./types-as-values.ts";
+import { type Key, keyOf, TypeValue, Uint } from "./values.ts";
 import { didYouMean } from "./wording.ts";
 
 export type { ExprProblem } from "./infer/problems.ts";
@@ -40,7 +48,7 @@ export function checkCel(
     problems.syntax(error);
     return { schema: DYNAMIC, problems: problems.list };
   }
-  const schema = publish(new Checker(problems).infer(ast, scope));
+  const schema = publish(new Checker(problems, scope).infer(ast, scope));
   if (expected && !overlap(schema, expected)) {
     problems.report(
       ast,
@@ -57,9 +65,11 @@ export function checkCel(
 /** Walks the tree; the folder `infer` holds the rule for each kind of node that has one worth its own name. */
 class Checker {
   readonly #problems: Problems;
+  readonly #root: Scope;
 
-  constructor(problems: Problems) {
+  constructor(problems: Problems, root: Scope) {
     this.#problems = problems;
+    this.#root = root;
   }
 
   infer(node: Node, scope: Scope): JsonSchema {
@@ -67,13 +77,7 @@ class Checker {
       case "value":
         return literalSchema(node.args);
       case "id":
-        if (Object.hasOwn(scope, node.args)) return scope[node.args]!;
-        return this.#problems.report(
-          node,
-          "unknown-variable",
-          `there is no variable ${node.args}`,
-          didYouMean(node.args, Object.keys(scope)),
-        );
+        return this.#variable(node, node.args, node.fromRoot === true ? this.#root : scope);
       case ".": {
         const [owner, key] = node.args;
         const at = { start: node.pos, end: node.end };
@@ -115,6 +119,18 @@ class Checker {
     }
   }
 
+  #variable(node: Node, name: string, scope: Scope): JsonSchema {
+    if (Object.hasOwn(scope, name)) return scope[name]!;
+    if (TYPES[name] instanceof TypeValue) return TYPE;
+    if (TYPES[name] !== undefined) return DYNAMIC;
+    return this.#problems.report(
+      node,
+      "unknown-variable",
+      `there is no variable ${name}`,
+      didYouMean(name, Object.keys(scope)),
+    );
+  }
+
   #negation(node: Node & { op: "-_" }, scope: Scope): JsonSchema {
     const of = this.infer(node.args, scope);
     if (!mayBe(of, "number"))
@@ -152,28 +168,44 @@ class Checker {
 
   #map(entries: [Node, Node][], scope: Scope): JsonSchema {
     const properties: Record<string, JsonSchema> = {};
-    let isClosed = true;
-    for (const [keyNode, valueNode] of entries) {
-      const key = this.infer(keyNode, scope);
-      if (!mayBe(key, "string"))
+    const keys = entries.map(([key]) => this.#key(key, scope));
+    const values = entries.map(([, value]) => this.infer(value, scope));
+    const written = new Set<Key>();
+    for (const [i, [node]] of entries.entries()) {
+      if (node.op !== "value") continue;
+      const key = keyOf(node.args);
+      if (key === undefined) continue;
+      if (typeof key === "string") properties[key] = values[i]!;
+      if (written.has(key))
         this.#problems.report(
-          keyNode,
-          "type-mismatch",
-          `the key of a map must be text, it is ${describe(key)}`,
-          "Write it in quotes.",
+          node,
+          "invalid-value",
+          `the key ${this.#problems.text(node)} is in the map already`,
+          "Remove one of the two.",
         );
-      const value = this.infer(valueNode, scope);
-      if (keyNode.op === "value" && typeof keyNode.args === "string")
-        properties[keyNode.args] = value;
-      else isClosed = false;
+      written.add(key);
     }
-    const required = Object.keys(properties);
+    if (keys.some((key) => key.type !== "string"))
+      return mapOf(union(keys), values.length > 0 ? union(values) : DYNAMIC);
+    const isClosed = entries.every(([node]) => node.op === "value");
     return {
       type: "object",
       properties,
-      required,
+      required: Object.keys(properties),
       ...(isClosed ? { additionalProperties: false } : {}),
     };
+  }
+
+  #key(node: Node, scope: Scope): JsonSchema {
+    const key = this.infer(node, scope);
+    const isFraction = node.op === "value" && typeof node.args === "number";
+    if (mayBe(key, "string", "integer", "uint", "boolean") && !isFraction) return key;
+    return this.#problems.report(
+      node,
+      "type-mismatch",
+      `the key of a map is text, an int, a uint or a bool, it is ${describe(key)}`,
+      "Write it in quotes.",
+    );
   }
 
   #call(node: Node, name: string, args: Node[], hasReceiver: boolean, scope: Scope): JsonSchema {
@@ -214,24 +246,6 @@ function literalSchema(value: unknown): JsonSchema {
   if (typeof value === "string") return STRING;
   if (typeof value === "boolean") return BOOL;
   if (typeof value === "number") return NUMBER;
-  return value instanceof Uint8Array ? { type: "bytes" } : INT;
-}
-
-/** The schema of the value as JSON: a timestamp is text by then, a duration a number of milliseconds. */
-function publish(schema: JsonSchema): JsonSchema {
-  if (schema.type === "timestamp") return { type: "string", format: "date-time" };
-  if (schema.type === "duration") return NUMBER;
-  if (schema.type === "bytes") return STRING;
-  return {
-    ...schema,
-    ...(schema.items ? { items: publish(schema.items) } : {}),
-    ...(schema.anyOf ? { anyOf: schema.anyOf.map(publish) } : {}),
-    ...(schema.properties
-      ? {
-          properties: Object.fromEntries(
-            Object.entries(schema.properties).map(([key, value]) => [key, publish(value)]),
-          ),
-        }
-      : {}),
-  };
+  if (value instanceof Uint) return UINT;
+  return value instanceof Uint8Array ? BYTES : INT;
 }

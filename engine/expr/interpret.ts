@@ -13,7 +13,8 @@ import { runOverload } from "./functions/overload.ts";
 import { element, member } from "./interpret/paths.ts";
 import { settle } from "./interpret/settle.ts";
 import { binary, checkedInt, ValueError } from "./operators.ts";
-import { Dict, List, toCel, typeName, type Value } from "./values.ts";
+import { TYPES } from "./types-as-values.ts";
+import { Dict, type Key, keyOf, List, toCel, typeName, type Value } from "./values.ts";
 import { didYouMean, short, withArticle } from "./wording.ts";
 import { Work } from "./work.ts";
 
@@ -33,8 +34,8 @@ export interface Recorder {
 }
 
 /**
- * Evaluates cel-js's syntax tree. Its own evaluator is not used because it can't be bounded, refuses a ternary of text and
- * null or a list of mixed types, can't have `bytes` replaced, and needs every value converted beforehand.
+ * Evaluates a syntax tree as CEL's specification has it, within bounds; data is converted as it is read. Where it differs
+ * stands in differences.ts.
  */
 export class Interpreter {
   readonly #source: string;
@@ -70,9 +71,9 @@ export class Interpreter {
   #evaluate(node: Node, scope: Scope | undefined): Value {
     switch (node.op) {
       case "value":
-        return literal(node.args);
+        return node.args;
       case "id":
-        return this.#variable(node, node.args, scope);
+        return this.#variable(node, node.args, node.fromRoot === true ? undefined : scope);
       case ".":
         return member(this.#source, node, this.run(node.args[0], scope), node.args[1]);
       case "[]":
@@ -116,6 +117,8 @@ export class Interpreter {
     for (let at = scope; at; at = at.outer) if (at.name === name) return at.value;
     const value = Object.hasOwn(this.#variables, name) ? this.#variables[name] : undefined;
     if (value !== undefined) return toCel(value);
+    const type = TYPES[name];
+    if (type !== undefined) return toCel(type);
     throw new ExprError(
       node,
       `there is no variable ${name}`,
@@ -135,18 +138,25 @@ export class Interpreter {
   }
 
   #map(entries: [Node, Node][], scope: Scope | undefined): Dict {
-    const made = new Map<string, Value>();
+    const made = new Map<Key, { key: Value; value: Value }>();
     for (const [keyNode, valueNode] of entries) {
       const key = this.run(keyNode, scope);
-      if (typeof key !== "string")
+      const found = typeof key === "number" ? undefined : keyOf(key);
+      if (found === undefined)
         throw new ExprError(
           keyNode,
-          `the key of a map must be text, it is ${withArticle(key)}`,
+          `the key of a map is text, an int, a uint or a bool, it is ${withArticle(key)}`,
           "Write it in quotes, or string(n).",
         );
-      if (key === "__proto__")
+      if (found === "__proto__")
         throw new ExprError(keyNode, "__proto__ can't be a key", "Choose another name.");
-      made.set(key, this.run(valueNode, scope));
+      if (made.has(found))
+        throw new ExprError(
+          keyNode,
+          `the key ${short(textOf(this.#source, keyNode))} is in the map already`,
+          "Remove one of the two.",
+        );
+      made.set(found, { key, value: this.run(valueNode, scope) });
     }
     return Dict.of(made);
   }
@@ -165,7 +175,13 @@ export class Interpreter {
       );
     const [ownerNode, key] = node.args;
     const owner = this.run(ownerNode, scope);
-    return owner instanceof Dict && owner.has(key);
+    if (owner instanceof Dict) return owner.has(key);
+    const text = short(textOf(this.#source, ownerNode));
+    throw new ExprError(
+      ownerNode,
+      `${text} is ${withArticle(owner)}, it has no keys`,
+      `Test it first: ${text} != null && has(${text}.${key})`,
+    );
   }
 
   #apply(
@@ -258,12 +274,6 @@ export class Interpreter {
     }
     return macro.name === "exists_one" ? kept.length === 1 : List.of(kept);
   }
-}
-
-function literal(value: unknown): Value {
-  if (value instanceof Uint8Array || typeof value !== "object" || value === null)
-    return value as Value;
-  return checkedInt((value as { value: bigint }).value); // an unsigned literal, 5u
 }
 
 function negate(value: Value): Value {

@@ -7,6 +7,9 @@ export const BOOL: JsonSchema = { type: "boolean" };
 export const INT: JsonSchema = { type: "integer" };
 export const NUMBER: JsonSchema = { type: "number" };
 /** Types of CEL that JSON lacks; `publish` says what they become. */
+export const UINT: JsonSchema = { type: "uint" };
+export const BYTES: JsonSchema = { type: "bytes" };
+export const TYPE: JsonSchema = { type: "type" };
 export const TIMESTAMP: JsonSchema = { type: "timestamp" };
 export const DURATION: JsonSchema = { type: "duration" };
 
@@ -63,6 +66,10 @@ export function overlap(a: JsonSchema, b: JsonSchema): boolean {
   return !types || mayBe(a, ...types);
 }
 
+/** Whether values of both may be equal: numbers of all types are compared by value. */
+export const comparable = (a: JsonSchema, b: JsonSchema): boolean =>
+  overlap(a, b) || overlap(b, a) || (mayBe(a, "number", "uint") && mayBe(b, "number", "uint"));
+
 const CEL_NAMES: Record<string, string> = {
   boolean: "bool",
   integer: "int",
@@ -100,11 +107,22 @@ function ownMember(schema: JsonSchema, key: string, hasBranches: boolean): JsonS
   return isOpen ? DYNAMIC : undefined;
 }
 
+/** A map whose keys are not all text; only expressions make such. */
+type KeyedMap = JsonSchema & { keys?: JsonSchema };
+
+export const mapOf = (keys: JsonSchema, values: JsonSchema): JsonSchema => {
+  const schema: KeyedMap = { type: "object", keys, additionalProperties: values };
+  return schema;
+};
+
+/** What the keys of a map are. */
+export const keysOf = (schema: KeyedMap): JsonSchema => schema.keys ?? STRING;
+
 /** What the items of a list are, or the keys of a map. */
 export function elementOf(schema: JsonSchema): JsonSchema {
   const types = solidTypes(schema);
   if (!types) return schema.items ?? DYNAMIC;
-  if (!types.has("array")) return STRING;
+  if (!types.has("array")) return keysOf(schema);
   if (types.has("object")) return DYNAMIC;
   const items = [schema, ...branches(schema)].flatMap((part) => (part.items ? [part.items] : []));
   return items.length > 0 ? union(items) : DYNAMIC;
@@ -114,4 +132,37 @@ export function elementOf(schema: JsonSchema): JsonSchema {
 export function union(schemas: JsonSchema[]): JsonSchema {
   const distinct = [...new Map(schemas.map((schema) => [JSON.stringify(schema), schema])).values()];
   return distinct.length === 1 ? distinct[0]! : { anyOf: distinct };
+}
+
+const AS_JSON: Record<string, JsonSchema> = {
+  __proto__: null as never,
+  timestamp: { type: "string", format: "date-time" },
+  duration: NUMBER,
+  bytes: STRING,
+  type: STRING,
+  uint: INT,
+};
+
+/** The schema of the value as JSON: a timestamp is text by then, a duration a number of milliseconds. */
+export function publish(schema: JsonSchema): JsonSchema {
+  if (Array.isArray(schema.type))
+    return union(schema.type.map((type: string) => publish({ type })));
+  const json = typeof schema.type === "string" ? AS_JSON[schema.type] : undefined;
+  if (json) return json;
+  const { keys: _, ...rest } = schema as KeyedMap;
+  return {
+    ...rest,
+    ...(schema.items ? { items: publish(schema.items) } : {}),
+    ...(typeof schema.additionalProperties === "object"
+      ? { additionalProperties: publish(schema.additionalProperties) }
+      : {}),
+    ...(schema.anyOf ? { anyOf: schema.anyOf.map(publish) } : {}),
+    ...(schema.properties
+      ? {
+          properties: Object.fromEntries(
+            Object.entries(schema.properties).map(([key, value]) => [key, publish(value)]),
+          ),
+        }
+      : {}),
+  };
 }

@@ -194,7 +194,7 @@ class Renderer {
     const hint = isOuter
       ? `Inside {{#each}} or {{#with}} write ../${whole} or @root.${whole}.`
       : owner instanceof Dict
-        ? didYouMean(key, owner.keys())
+        ? didYouMean(key, owner.names())
         : "Only lists and maps have parts.";
     throw new ExprError(
       span,
@@ -229,7 +229,7 @@ class Renderer {
         "Give it a list.",
       );
     }
-    const keys = value instanceof Dict ? value.keys() : undefined;
+    const keys = value instanceof Dict ? value.names() : undefined;
     const count = keys ? keys.length : (value as List).size;
     if (count === 0) return this.#program(node.inverse, frame);
     const [itemName, keyName] = node.program?.blockParams ?? [];

@@ -1,5 +1,8 @@
 import { PgdbaError } from "../errors.ts";
 import type { Json } from "../types.ts";
+import { Duration } from "./duration.ts";
+import { Timestamp } from "./timestamp.ts";
+import { Uint } from "./uint.ts";
 import { assertKnown } from "./unknown.ts";
 
 /** Values a result may have, long texts counting for more (one per 32 characters): about 16 MB of JSON. */
@@ -11,17 +14,22 @@ export type Value =
   | boolean
   | bigint
   | number
+  | Uint
   | string
   | List
   | Dict
-  | Date
+  | Timestamp
   | Duration
-  | Uint8Array;
+  | Uint8Array
+  | TypeValue;
 
-export class Duration {
-  readonly ms: number;
-  constructor(ms: number) {
-    this.ms = ms;
+export { Duration, Timestamp, Uint };
+
+/** A type as a value: what `type(x)` gives and `int` stands for. */
+export class TypeValue {
+  readonly name: string;
+  constructor(name: string) {
+    this.name = name;
   }
 }
 
@@ -61,17 +69,30 @@ export class List {
   }
 }
 
-/** A map as expressions see it, read lazily as a `List` is. Only own keys exist; `__proto__` never does. */
+/** A key of a map as it is looked up: ints, uints and whole doubles of one value are one key. */
+export type Key = string | boolean | bigint;
+
+/** `value` as a key; undefined when no map can have it. */
+export function keyOf(value: Value): Key | undefined {
+  if (typeof value === "string" || typeof value === "boolean" || typeof value === "bigint")
+    return value;
+  if (value instanceof Uint) return value.value;
+  return typeof value === "number" && Number.isInteger(value) ? BigInt(value) : undefined;
+}
+
+type Entry = { key: Value; value: Value };
+
+/** A map as expressions see it, read lazily as a `List` is. Of data only own keys exist; `__proto__` never does. */
 export class Dict {
-  readonly #entries: Map<string, Value> | null;
+  readonly #entries: Map<Key, Entry> | null;
   readonly #data: Readonly<Record<string, unknown>>;
 
-  private constructor(entries: Map<string, Value> | null, data: Readonly<Record<string, unknown>>) {
+  private constructor(entries: Map<Key, Entry> | null, data: Readonly<Record<string, unknown>>) {
     this.#entries = entries;
     this.#data = data;
   }
 
-  static of(entries: Map<string, Value>): Dict {
+  static of(entries: Map<Key, Entry>): Dict {
     return new Dict(entries, {});
   }
 
@@ -79,23 +100,47 @@ export class Dict {
     return new Dict(null, data as Record<string, unknown>);
   }
 
-  has(key: string): boolean {
+  has(key: Key): boolean {
     if (this.#entries) return this.#entries.has(key);
-    if (key === "__proto__" || !Object.hasOwn(this.#data, key)) return false;
+    if (typeof key !== "string" || key === "__proto__" || !Object.hasOwn(this.#data, key))
+      return false;
     const own = Object.getOwnPropertyDescriptor(this.#data, key)!;
     return own.get !== undefined || own.value !== undefined;
   }
 
-  get(key: string): Value | undefined {
-    if (this.#entries) return this.#entries.get(key);
-    if (key === "__proto__" || !Object.hasOwn(this.#data, key)) return undefined;
+  get(key: Key): Value | undefined {
+    if (this.#entries) return this.#entries.get(key)?.value;
+    if (typeof key !== "string" || key === "__proto__" || !Object.hasOwn(this.#data, key))
+      return undefined;
     const value = this.#data[key];
     return value === undefined ? undefined : toCel(value);
   }
 
-  keys(): string[] {
-    if (this.#entries) return [...this.#entries.keys()];
-    return Object.keys(this.#data).filter((key) => this.has(key));
+  get size(): number {
+    return this.#entries ? this.#entries.size : this.names().length;
+  }
+
+  /** Its keys as values. */
+  keys(): Value[] {
+    return this.#entries ? Array.from(this.#entries.values(), (entry) => entry.key) : this.names();
+  }
+
+  /** Its keys as text, each once. @throws PgdbaError expression_failed where two are written alike, as 1 and '1' are */
+  names(): string[] {
+    if (!this.#entries) return Object.keys(this.#data).filter((key) => this.has(key));
+    const names = new Set(Array.from(this.#entries.keys(), String));
+    if (names.size === this.#entries.size) return [...names];
+    throw new PgdbaError("expression_failed", "two keys of a map are the same as text", {
+      hint: "Give a result keys of one type.",
+    });
+  }
+
+  /** Each key as text, with its value. */
+  *named(): Generator<[string, Value]> {
+    const names = this.names();
+    if (!this.#entries) for (const name of names) yield [name, this.get(name)!];
+    else
+      for (const [i, { value }] of [...this.#entries.values()].entries()) yield [names[i]!, value];
   }
 }
 
@@ -122,28 +167,36 @@ export function toCel(value: unknown): Value {
   }
 }
 
+const COMPUTED = [List, Dict, Timestamp, Duration, Uint, Uint8Array, TypeValue];
+
 function liftObject(value: object): Value {
   assertKnown(value);
   if (Array.isArray(value)) return List.lift(value);
-  if (
-    value instanceof List ||
-    value instanceof Dict ||
-    value instanceof Date ||
-    value instanceof Duration
-  )
-    return value;
-  if (value instanceof Uint8Array) return value;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === null || prototype === Object.prototype) return Dict.lift(value);
+  if (COMPUTED.some((type) => value instanceof type)) return value as Value;
+  if (value instanceof Date) {
+    const timestamp = Timestamp.fromDate(value);
+    if (timestamp) return timestamp;
+    throw new PgdbaError("expression_failed", "a date outside the years 1 to 9999 is not data", {
+      hint: "Select it as text.",
+    });
+  }
   if (value instanceof Set) return List.lift([...value]);
   if (value instanceof Map) {
-    return Dict.of(new Map([...value].map(([key, item]) => [String(key), toCel(item)])));
+    const entries = Array.from(value, ([given, item]): [Key, Entry] => {
+      const key = keyOf(toCel(given)) ?? String(given);
+      return [key, { key, value: toCel(item) }];
+    });
+    return Dict.of(new Map(entries));
   }
   return Dict.lift(value);
 }
 
 /**
- * An expression value as JSON: ints as numbers where exact and decimal text beyond, timestamps as ISO 8601, durations as
- * milliseconds, bytes as base64, NaN and infinities as text. Always a copy.
- * @throws PgdbaError limit_exceeded beyond `MAX_NODES` values
+ * An expression value as JSON: ints as numbers where exact and decimal text beyond, timestamps as RFC 3339, durations as
+ * milliseconds, bytes as base64, NaN and infinities as text, a type as its name. Always a copy.
+ * @throws PgdbaError limit_exceeded beyond `MAX_NODES` values · expression_failed for a map whose keys are alike as text
  */
 export function fromCel(value: Value): Json {
   let left = MAX_NODES;
@@ -157,7 +210,7 @@ export function fromCel(value: Value): Json {
     if (item instanceof List) return Array.from(item, convert);
     if (item instanceof Dict) {
       const copy: { [key: string]: Json } = Object.create(null);
-      for (const key of item.keys()) copy[key] = convert(item.get(key)!);
+      for (const [name, of] of item.named()) copy[name] = convert(of);
       return copy;
     }
     return scalarToJson(item);
@@ -166,16 +219,16 @@ export function fromCel(value: Value): Json {
 }
 
 export function scalarToJson(item: Exclude<Value, List | Dict>): Json {
-  if (typeof item === "bigint") {
-    const number = Number(item);
-    return Number.isSafeInteger(number) ? number : String(item);
+  if (typeof item === "bigint" || item instanceof Uint) {
+    const whole = typeof item === "bigint" ? item : item.value;
+    const number = Number(whole);
+    return Number.isSafeInteger(number) ? number : String(whole);
   }
   if (typeof item === "number") return Number.isFinite(item) ? item : String(item);
-  if (item instanceof Date)
-    return Number.isNaN(item.getTime()) ? "Invalid Date" : item.toISOString();
+  if (item instanceof Timestamp) return item.toString();
   if (item instanceof Duration) return item.ms;
   if (item instanceof Uint8Array) return item.toBase64();
-  return item;
+  return item instanceof TypeValue ? item.name : item;
 }
 
 /** The name of a value's type in messages. */
@@ -187,6 +240,8 @@ export function typeName(value: Value): string {
   if (typeof value === "string") return "string";
   if (value instanceof List) return "list";
   if (value instanceof Dict) return "map";
-  if (value instanceof Date) return "timestamp";
-  return value instanceof Duration ? "duration" : "bytes";
+  if (value instanceof Timestamp) return "timestamp";
+  if (value instanceof Duration) return "duration";
+  if (value instanceof Uint) return "uint";
+  return value instanceof TypeValue ? "type" : "bytes";
 }

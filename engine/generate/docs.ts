@@ -1,6 +1,7 @@
 import { ACTION_ONLY, BLOCK_ONLY, COMMON } from "../check/structure.ts";
 import { EXIT_BY_CODE } from "../errors.ts";
 import { CONFIG_SCHEMA } from "../cli/config.ts";
+import { DIFFERENCES } from "../expr/differences.ts";
 import { FUNCTIONS } from "../expr/functions.ts";
 import { POLICY_SCHEMA } from "../policy.ts";
 import { TEST_FILE } from "../testing/case.ts";
@@ -122,11 +123,20 @@ function referencePage(documents: DocumentKind[], contracts: string): string {
     ...fields("A block", { properties: BLOCK_ONLY }),
     "## Functions of expressions",
     "",
-    "Beside CEL's operators and the macros `has`, `exists`, `exists_one`, `all`, `map`, `filter` and `cel.bind`.",
+    "Beside [CEL's](https://github.com/google/cel-spec) operators and the macros `has`, `exists`, `exists_one`, `all`, `map`, `filter` and `cel.bind`.",
+    "Positions in a text count characters (code points). `any` is a value of any type, `number` an int or a double.",
     "",
     ...Object.entries(FUNCTIONS).map(
       ([name, overloads]) => `- ${overloads.map((one) => signature(name, one)).join(" · ")}`,
     ),
+    "",
+    "## Where expressions differ from CEL's specification",
+    "",
+    "All else is as the specification has it; its conformance tests are among ours.",
+    "",
+    "| what | why |",
+    "|---|---|",
+    ...Object.values(DIFFERENCES).map(({ what, why }) => `| ${what} | ${why} |`),
     "",
     ...documents.flatMap(({ kind, schema }) => [
       `## Keys of a ${kind}`,

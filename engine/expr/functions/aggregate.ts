@@ -1,11 +1,11 @@
-import { checkedInt, compare, isNumber, ValueError } from "../operators.ts";
+import { binary, checkedInt, compare, isNumber, ValueError } from "../operators.ts";
 import { type List, typeName, type Value } from "../values.ts";
 import type { Work } from "../work.ts";
 
 export function sum(list: List, work: Work): Value {
   work.charge(list.size);
-  let ints = 0n;
-  let total: number | undefined;
+  let total: Value = 0n;
+  let isFirst = true;
   for (const item of list) {
     if (!isNumber(item)) {
       throw new ValueError(
@@ -13,17 +13,18 @@ export function sum(list: List, work: Work): Value {
         "Leave others out with .filter(x, x != null).",
       );
     }
-    if (typeof item === "bigint" && total === undefined) ints = checkedInt(ints + item);
-    else total = (total ?? Number(ints)) + Number(item);
+    if (typeof item === "bigint" && typeof total === "bigint") total = checkedInt(total + item);
+    else total = isFirst ? item : binary("+", total, item, work);
+    isFirst = false;
   }
-  return total ?? ints;
+  return total;
 }
 
 /** The least (`sign` 1) or greatest (-1) of the items. */
-export function extreme(name: string, sign: 1 | -1, items: Iterable<Value>): Value {
+export function extreme(name: string, sign: 1 | -1, items: Iterable<Value>, work: Work): Value {
   let best: Value | undefined;
   for (const item of items) {
-    const order = best === undefined ? compare(item, item) : compare(item, best);
+    const order = best === undefined ? compare(item, item, work) : compare(item, best, work);
     if (order === undefined) {
       throw new ValueError(
         `${name}() can't order a ${typeName(item)}${best === undefined ? "" : ` with a ${typeName(best)}`}`,

@@ -1,34 +1,85 @@
-import { checkedInt, isNumber, ValueError } from "../operators.ts";
-import { Duration, fromCel, typeName, type Value } from "../values.ts";
+import { checkedInt, checkedUint, isNumber, ValueError } from "../operators.ts";
+import { Dict, Duration, fromCel, List, Timestamp, typeName, Uint, type Value } from "../values.ts";
 
 export function toInt(value: Value): bigint {
-  if (typeof value === "string" && /^\s*[-+]?\d{1,20}\s*$/.test(value))
-    return checkedInt(BigInt(value.trim().replace("+", "")));
-  if (typeof value === "number" && Number.isFinite(value))
-    return checkedInt(BigInt(Math.trunc(value)));
+  if (typeof value === "string" && /^[-+]?\d{1,20}$/.test(value))
+    return checkedInt(BigInt(value.replace("+", "")));
+  // Of the doubles at the limits only what is surely within: 2^63 and -2^63 may have been rounded.
+  if (typeof value === "number" && Math.abs(value) < 2 ** 63) return BigInt(Math.trunc(value));
   if (typeof value === "bigint") return value;
-  if (value instanceof Date) return BigInt(Math.trunc(value.getTime() / 1000));
+  if (value instanceof Uint) return checkedInt(value.value);
+  if (value instanceof Timestamp) return value.seconds;
   throw new ValueError(
     `${shown(value)} is not an int`,
-    "int() takes a whole number as text, or a number.",
+    "int() takes a whole number as text, a number of at most 64 bits, or a timestamp.",
   );
 }
 
+export function toUint(value: Value): Uint {
+  if (typeof value === "string" && /^\d{1,20}$/.test(value)) return checkedUint(BigInt(value));
+  if (typeof value === "number" && value >= 0 && value < 2 ** 64)
+    return new Uint(BigInt(Math.trunc(value)));
+  if (typeof value === "bigint") return checkedUint(value);
+  if (value instanceof Uint) return value;
+  throw new ValueError(
+    `${shown(value)} is not a uint`,
+    "uint() takes a whole number from 0 as text, or a number from 0.",
+  );
+}
+
+const NAMED: Record<string, number> = {
+  __proto__: null as never,
+  nan: Number.NaN,
+  inf: Infinity,
+  infinity: Infinity,
+};
+
 export function toDouble(value: Value): number {
-  if (isNumber(value)) return Number(value);
-  const text = String(value).trim();
-  if (/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text)) return Number(text);
+  if (isNumber(value)) return Number(value instanceof Uint ? value.value : value);
+  if (typeof value === "string" && value.length <= 400) {
+    const [, sign, text] = /^([-+]?)(.*)$/s.exec(value)!;
+    const number = /^(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text!)
+      ? finite(Number(text))
+      : NAMED[text!.toLowerCase()];
+    if (number !== undefined) return sign === "-" ? -number : number;
+  }
   throw new ValueError(
     `${shown(value)} is not a number`,
     "double() takes a number as text, or a number.",
   );
 }
 
+const finite = (number: number): number | undefined =>
+  Number.isFinite(number) ? number : undefined;
+
+const TRUTH: Record<string, boolean> = {
+  __proto__: null as never,
+  ...Object.fromEntries(["1", "t", "true", "True", "TRUE"].map((text) => [text, true])),
+  ...Object.fromEntries(["0", "f", "false", "False", "FALSE"].map((text) => [text, false])),
+};
+
+export function toBool(value: boolean | string): boolean {
+  const found = typeof value === "string" ? TRUTH[value] : value;
+  if (found !== undefined) return found;
+  throw new ValueError(`${shown(value)} is not a bool`, "bool() takes 'true' or 'false'.");
+}
+
+/** A value as text; lists and maps as JSON. @throws ValueError for bytes that are not UTF-8 */
 export function toText(value: Value): string {
-  if (value instanceof Duration) return `${value.ms}ms`;
-  if (value instanceof Uint8Array) return new TextDecoder().decode(value);
+  if (typeof value === "string") return value;
+  if (value instanceof Duration) return value.toString();
+  if (Object.is(value, -0)) return "-0";
+  if (value instanceof Uint8Array) {
+    try {
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(value);
+    } catch {
+      throw new ValueError("the bytes are not UTF-8", "Only bytes that are text can become text.");
+    }
+  }
   const json = fromCel(value);
-  return typeof json === "string" ? json : JSON.stringify(json);
+  return value instanceof List || value instanceof Dict || typeof json !== "string"
+    ? JSON.stringify(json)
+    : json;
 }
 
 /** A value in a message. */
@@ -51,22 +102,11 @@ export function roundToInt(value: bigint | number): bigint {
   return checkedInt(BigInt(rounded));
 }
 
-/** ISO 8601, or as PostgreSQL prints it; UTC where no zone is written. */
-export function timestamp(value: string): Date {
-  const found =
-    /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) ?(Z|[-+]\d\d(?::?\d\d)?)?)?$/.exec(
-      value,
-    );
-  const [, day, time = "00:00", zone = "Z"] = found ?? [];
-  const offset =
-    zone === "Z" ? zone : `${zone.slice(0, 3)}:${zone.slice(3).replace(":", "") || "00"}`;
-  const date = new Date(found ? `${day}T${time}${offset}` : Number.NaN);
-  if (!Number.isNaN(date.getTime())) return date;
-  throw new ValueError(
-    `${shown(value)} is not a timestamp`,
-    "Write it as ISO 8601: 2026-02-22T10:00:00Z.",
-  );
-}
-
 export const wholeOrDouble = (ms: number): bigint | number =>
   Number.isSafeInteger(ms) ? BigInt(ms) : ms;
+
+/** A point in time from text, or from seconds since 1970. @throws ValueError */
+export const toTimestamp = (value: string | bigint | Timestamp): Timestamp => {
+  if (value instanceof Timestamp) return value;
+  return typeof value === "string" ? Timestamp.parse(value) : Timestamp.of(value * 1_000_000_000n);
+};

@@ -1,6 +1,6 @@
 import { PgdbaError } from "../../errors.ts";
 import type { JsonSchema } from "../../types.ts";
-import { isNumber, ValueError } from "../operators.ts";
+import { ValueError } from "../operators.ts";
 import { typeName, type Value } from "../values.ts";
 import type { Work } from "../work.ts";
 
@@ -10,13 +10,15 @@ export type Kind =
   | "string"
   | "bool"
   | "int"
+  | "uint"
   | "double"
   | "number"
   | "list"
   | "map"
   | "timestamp"
   | "duration"
-  | "bytes";
+  | "bytes"
+  | "type";
 
 /** One function or method. Evaluation and the static check both read this table, so they can't disagree. */
 export interface Overload {
@@ -58,7 +60,8 @@ export function takes(overload: Overload, args: Value[], hasReceiver: boolean): 
 
 function fits(value: Value, kind: Kind): boolean {
   if (kind === "any") return true;
-  return kind === "number" ? isNumber(value) : typeName(value) === kind;
+  if (kind === "number") return typeof value === "bigint" || typeof value === "number";
+  return typeName(value) === kind;
 }
 
 /** Runs it. @throws ValueError also for what units.ts refuses */

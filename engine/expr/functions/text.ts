@@ -4,12 +4,92 @@ import { List, type Value } from "../values.ts";
 import type { Work } from "../work.ts";
 import { shown, toText } from "./convert.ts";
 
-export function split(text: string, separator: string, limit: number, work: Work): Value {
+/** Whether a text has characters beyond 16 bits, which are two units of JavaScript's strings and one of CEL's. */
+const isWide = (text: string): boolean => /[\ud800-\udfff]/.test(text);
+
+/** Characters, not UTF-16 units. */
+export function size(text: string, work: Work): bigint {
+  work.charge(text.length >> 4);
+  return BigInt(pointsBefore(text, text.length));
+}
+
+/** How many characters the first `units` of a text are. */
+function pointsBefore(text: string, units: number): number {
+  if (!isWide(text)) return units;
+  let points = 0;
+  for (let at = 0; at < units; at += text.codePointAt(at)! > 0xffff ? 2 : 1) points++;
+  return points;
+}
+
+/** Where the character `index` begins, in UTF-16; -1 when the text has fewer (`index` may be its size). */
+function unitOf(text: string, index: bigint): number {
+  if (index < 0n || index > BigInt(text.length)) return -1;
+  if (!isWide(text)) return Number(index);
+  let at = 0;
+  for (let left = Number(index); left > 0; left--) {
+    if (at >= text.length) return -1;
+    at += text.codePointAt(at)! > 0xffff ? 2 : 1;
+  }
+  return at;
+}
+
+function outside(text: string, call: string): ValueError {
+  return new ValueError(
+    `${call} is outside a text of ${pointsBefore(text, text.length)} characters`,
+    "Test size(text) first.",
+  );
+}
+
+export function charAt(text: string, index: bigint, work: Work): string {
+  work.charge(text.length >> 4);
+  const at = unitOf(text, index);
+  if (at === -1) throw outside(text, `charAt(${index})`);
+  return at === text.length ? "" : String.fromCodePoint(text.codePointAt(at)!);
+}
+
+/** The first place of `inner` at or after `from`; -1 when there is none. */
+export function indexOf(text: string, inner: string, from: bigint, work: Work): bigint {
+  work.charge(text.length >> 4);
+  const start = unitOf(text, from);
+  if (start === -1) throw outside(text, `indexOf(..., ${from})`);
+  const found = text.indexOf(inner, start);
+  return found === -1 ? -1n : BigInt(pointsBefore(text, found));
+}
+
+/** The last place of `inner` at or before `from`, or in all of the text; -1 when there is none. */
+export function lastIndexOf(
+  text: string,
+  inner: string,
+  from: bigint | undefined,
+  work: Work,
+): bigint {
+  work.charge(text.length >> 4);
+  const start = from === undefined ? text.length : unitOf(text, from);
+  if (start === -1) throw outside(text, `lastIndexOf(..., ${from})`);
+  const found = text.lastIndexOf(inner, start);
+  return found === -1 ? -1n : BigInt(pointsBefore(text, found));
+}
+
+export function substring(text: string, from: bigint, to: bigint | undefined, work: Work): string {
+  work.charge(text.length >> 4);
+  const start = unitOf(text, from);
+  const end = to === undefined ? text.length : unitOf(text, to);
+  if (start === -1 || end === -1 || start > end)
+    throw outside(text, `substring(${from}${to === undefined ? "" : `, ${to}`})`);
+  return text.slice(start, end);
+}
+
+/** An empty separator parts the characters. */
+const pieces = (text: string, separator: string): string[] =>
+  separator === "" ? [...text] : text.split(separator);
+
+export function split(text: string, separator: string, limit: bigint, work: Work): Value {
   work.charge(text.length);
-  const parts = text.split(separator);
-  if (limit < 0 || parts.length <= limit) return List.of(parts);
-  if (limit === 0) return List.of([]);
-  return List.of([...parts.slice(0, limit - 1), parts.slice(limit - 1).join(separator)]);
+  const parts = pieces(text, separator);
+  if (limit < 0n || BigInt(parts.length) <= limit) return List.of(parts);
+  if (limit === 0n) return List.of([]);
+  const kept = Number(limit) - 1;
+  return List.of([...parts.slice(0, kept), parts.slice(kept).join(separator)]);
 }
 
 export function join(list: List, separator: string, work: Work): string {
@@ -19,22 +99,38 @@ export function join(list: List, separator: string, work: Work): string {
   return parts.join(separator);
 }
 
-export function substring(text: string, from: bigint, to: bigint): string {
-  const size = BigInt(text.length);
-  if (from < 0n || from > to || to > size) {
-    throw new ValueError(
-      `substring(${from}, ${to}) is outside a text of ${size} characters`,
-      "Test size(text) first.",
-    );
-  }
-  return text.slice(Number(from), Number(to));
+/** Replaces the first `limit`, or all when it is negative. Empty text is found before, between and after all characters. */
+export function replace(text: string, from: string, to: string, limit: bigint, work: Work): string {
+  work.charge(text.length);
+  const parts = from === "" ? ["", ...text, ""] : text.split(from);
+  const found = parts.length - 1;
+  const count = limit < 0n || limit > BigInt(found) ? found : Number(limit);
+  work.text(text.length + count * to.length);
+  const done = parts.slice(0, count + 1).join(to);
+  return count === found ? done : [done, ...parts.slice(count + 1)].join(from);
 }
 
-export function replace(text: string, from: string, to: string, work: Work): string {
-  work.charge(text.length);
-  const pieces = text.split(from);
-  work.text(text.length + (pieces.length - 1) * to.length);
-  return pieces.join(to);
+export function reverse(text: string, work: Work): string {
+  work.charge(text.length >> 2);
+  return [...text].toReversed().join("");
+}
+
+const lowerA = /[A-Z]+/g;
+const upperA = /[a-z]+/g;
+export const lowerAscii = (text: string): string =>
+  text.replace(lowerA, (letters) => letters.toLowerCase());
+export const upperAscii = (text: string): string =>
+  text.replace(upperA, (letters) => letters.toUpperCase());
+
+const SPACE = /^[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]$/;
+
+/** Without white space, as Unicode defines it, at both ends. */
+export function trim(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && SPACE.test(text[start]!)) start++;
+  while (end > start && SPACE.test(text[end - 1]!)) end--;
+  return text.slice(start, end);
 }
 
 const MAX_PATTERNS = 100;

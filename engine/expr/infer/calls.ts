@@ -1,11 +1,10 @@
 import type { JsonSchema } from "../../types.ts";
 import { FUNCTION_SCOPE, type Node } from "../ast.ts";
-import { FUNCTIONS, signatures } from "../functions.ts";
-import { type Kind, kindsOf, type Overload, runOverload } from "../functions/overload.ts";
+import { findOverload, FUNCTIONS, signatures } from "../functions.ts";
+import { type Kind, kindsOf, runOverload } from "../functions/overload.ts";
 import { regex } from "../functions/text.ts";
 import { ValueError } from "../operators.ts";
 import { describe, mayBe, union } from "../schema-types.ts";
-import type { Value } from "../values.ts";
 import { didYouMean } from "../wording.ts";
 import { Work } from "../work.ts";
 import type { Problems } from "./problems.ts";
@@ -23,6 +22,7 @@ const KIND_TYPES: Record<Kind, string[]> = {
   string: ["string"],
   bool: ["boolean"],
   int: ["integer", "number"],
+  uint: ["uint"],
   double: ["number"],
   number: ["number"],
   list: ["array"],
@@ -30,6 +30,7 @@ const KIND_TYPES: Record<Kind, string[]> = {
   timestamp: ["timestamp"],
   duration: ["duration"],
   bytes: ["bytes"],
+  type: ["type"],
 };
 
 /** A call of a function or a method with arguments of the schemas `given`. */
@@ -68,23 +69,21 @@ export function checkCall(problems: Problems, call: Call, given: JsonSchema[]): 
       `It is ${signatures(name)}.`,
     );
   }
-  tryOut(problems, call, fitting[0]!);
+  tryOut(problems, call);
   return union(
     fitting.map(({ returns }) => (typeof returns === "function" ? returns(given) : returns)),
   );
 }
 
 /** A call whose arguments are all written out is made, so that `bytes('1XB')` is found before anything runs. */
-function tryOut(problems: Problems, { node, name, args }: Call, overload: Overload): void {
+function tryOut(problems: Problems, { node, name, args, hasReceiver }: Call): void {
   try {
     const pattern = args.at(-1);
     if (name === "matches" && pattern?.op === "value") regex(pattern.args as string);
-    if (args.length > 0 && args.every((arg) => arg.op === "value" && typeof arg.args === "string"))
-      runOverload(
-        overload,
-        args.map((arg) => arg.args as Value),
-        new Work(),
-      );
+    const values = args.flatMap((arg) => (arg.op === "value" ? [arg.args] : []));
+    if (values.length < args.length) return;
+    const overload = findOverload(name, values, hasReceiver);
+    if (overload) runOverload(overload, values, new Work());
   } catch (error) {
     if (!(error instanceof ValueError)) throw error;
     problems.report(node, "invalid-value", error.message, error.hint);

@@ -3,13 +3,13 @@ import type { Binary, Node } from "../ast.ts";
 import { conversionHint } from "../operators.ts";
 import {
   BOOL,
+  comparable,
   describe,
   DURATION,
   DYNAMIC,
   elementOf,
   mayBe,
   NUMBER,
-  overlap,
   solidTypes,
   TIMESTAMP,
   union,
@@ -45,11 +45,11 @@ export function checkBinary(
           ? "Ask text.contains(part)."
           : "The right side of 'in' is a list or a map.",
       );
-    else if (!mayBe(left, "null") && !overlap(left, element) && !overlap(element, left)) unfit();
+    else if (!mayBe(left, "null") && !comparable(left, element)) unfit();
     return BOOL;
   }
   if (op === "==" || op === "!=") {
-    if (!mayBe(left, "null") && !mayBe(right, "null") && !overlap(left, right)) unfit();
+    if (!mayBe(left, "null") && !mayBe(right, "null") && !comparable(left, right)) unfit();
     return BOOL;
   }
   const result = combine(op, left, right);
@@ -77,22 +77,26 @@ const ALL = [
   "boolean",
   "integer",
   "number",
+  "uint",
+  "bytes",
   "array",
   TIMESTAMP.type as string,
   DURATION.type as string,
 ];
 
-const isNumeric = (type: string): boolean => type === "integer" || type === "number";
+const isNumeric = (type: string): boolean =>
+  type === "integer" || type === "number" || type === "uint";
 
 function resultOf(op: Binary, a: string, b: string): string[] {
   if (COMPARISONS.includes(op)) {
-    const isOrdered = a === b && a !== "array" && a !== "object";
+    const isOrdered = a === b && !["array", "object", "type"].includes(a);
     return isOrdered || (isNumeric(a) && isNumeric(b)) ? ["boolean"] : [];
   }
+  if (a === "uint" || b === "uint") return a === b ? ["uint"] : [];
   if (a === "integer" && b === "integer") return ["integer"];
   // A JSON number that happens to be whole is an int when it is evaluated, so `%` may work.
   if (isNumeric(a) && isNumeric(b)) return ["number"];
-  if (op === "+" && a === b && (a === "string" || a === "array" || a === "duration")) return [a];
+  if (op === "+" && a === b && ["string", "bytes", "array", "duration"].includes(a)) return [a];
   if (op === "-" && a === b && (a === "timestamp" || a === "duration")) return ["duration"];
   if (a === "timestamp" && b === "duration" && (op === "+" || op === "-")) return ["timestamp"];
   return op === "+" && a === "duration" && b === "timestamp" ? ["timestamp"] : [];

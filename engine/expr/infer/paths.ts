@@ -1,6 +1,15 @@
 import type { JsonSchema } from "../../types.ts";
 import type { Node } from "../ast.ts";
-import { describe, DYNAMIC, elementOf, mayBe, memberOf, solidTypes } from "../schema-types.ts";
+import {
+  comparable,
+  describe,
+  DYNAMIC,
+  elementOf,
+  keysOf,
+  mayBe,
+  memberOf,
+  solidTypes,
+} from "../schema-types.ts";
 import { didYouMean } from "../wording.ts";
 import type { Problems } from "./problems.ts";
 
@@ -42,8 +51,10 @@ export function checkIndex(
   index: JsonSchema,
 ): JsonSchema {
   const [ownerNode, indexNode] = node.args;
-  if (indexNode.op === "value" && typeof indexNode.args === "string" && mayBe(owner, "object"))
-    return checkMember(problems, ownerNode, owner, indexNode.args, indexNode);
+  const isKey =
+    indexNode.op === "value" && typeof indexNode.args === "string" && mayBe(owner, "object");
+  if (isKey && mayBe(keysOf(owner), "string"))
+    return checkMember(problems, ownerNode, owner, indexNode.args as string, indexNode);
   const text = problems.text(ownerNode);
   if (!mayBe(owner, "array", "object")) {
     return problems.report(
@@ -54,8 +65,8 @@ export function checkIndex(
     );
   }
   const fits =
-    (mayBe(owner, "array") && mayBe(index, "integer")) ||
-    (mayBe(owner, "object") && mayBe(index, "string"));
+    (mayBe(owner, "array") && mayBe(index, "integer", "uint")) ||
+    (mayBe(owner, "object") && comparable(index, keysOf(owner)));
   if (!fits) {
     return problems.report(
       indexNode,

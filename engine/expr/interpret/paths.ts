@@ -1,6 +1,6 @@
 import { ExprError, type Node, textOf } from "../ast.ts";
 import { ValueError } from "../operators.ts";
-import { Dict, List, typeName, type Value } from "../values.ts";
+import { Dict, keyOf, List, Uint, type Value } from "../values.ts";
 import { didYouMean, short, withArticle } from "../wording.ts";
 
 /** `owner.key`, or `owner['key']`. @throws ExprError */
@@ -15,7 +15,7 @@ export function member(
   const text = short(textOf(source, node.args[0]));
   const at = { start: node.op === "." ? node.pos : node.start, end: node.end };
   if (owner instanceof Dict)
-    throw new ExprError(at, `${text} has no key ${key}`, didYouMean(key, owner.keys()));
+    throw new ExprError(at, `${text} has no key ${key}`, didYouMean(key, owner.keys().map(String)));
   const hint =
     owner instanceof List
       ? `Index it, ${text}[0].${key}, or use ${text}.map(x, x.${key}).`
@@ -34,22 +34,29 @@ export function element(
 ): Value {
   if (owner instanceof Dict && typeof index === "string") return member(source, node, owner, index);
   const text = short(textOf(source, node.args[0]));
-  if (owner instanceof Dict)
+  if (owner instanceof Dict) {
+    const key = keyOf(index);
+    const found = key === undefined ? undefined : owner.get(key);
+    if (found !== undefined) return found;
     throw new ValueError(
-      `${text} is a map, its keys are text, not ${typeName(index)}`,
-      "Convert it: m[string(n)].",
+      key === undefined
+        ? `${withArticle(index)} is never the key of a map`
+        : `${text} has no key ${String(key)}`,
+      `Test it first: key in ${text}. Keys that came as data are text: m[string(n)].`,
     );
+  }
   if (!(owner instanceof List))
     throw new ValueError(
       `${text} is ${withArticle(owner)} and can't be indexed`,
       "Only lists and maps can.",
     );
-  if (typeof index !== "bigint" && !Number.isInteger(index))
+  const whole = index instanceof Uint ? index.value : index;
+  if (typeof whole !== "bigint" && !Number.isInteger(whole))
     throw new ValueError(
       `a list is indexed with an int, not ${withArticle(index)}`,
       `Write ${text}[0].`,
     );
-  const position = Number(index);
+  const position = Number(whole);
   if (position >= 0 && position < owner.size) return owner.at(position);
   throw new ValueError(
     `${text} has ${owner.size} items, there is no item ${position}`,

@@ -123,6 +123,11 @@ const CASES: [name: string, text: string, expected: string[]][] = [
     ["7:42 reserved-name"],
   ],
   [
+    "a loop variable that is a word of CEL",
+    runbook("  - {set: {a: params}, foreach: [1], as: package}\n"),
+    ["7:42 reserved-name"],
+  ],
+  [
     "wrong type of a template",
     runbook(
       "  - {sql.query: {sql: select 1, max_rows: '${params.target}', values: ['${params.limit}']}}\n",
