@@ -120,11 +120,14 @@ function renderEvidence(evidence: Json | undefined, canvas: Canvas): string[] {
   return [...renderValue(evidence.slice(0, EVIDENCE_ROWS), canvas), ...note];
 }
 
-/** The steps of a remedy, as text: a string, a list, or an object such as `{text, sql, runbook}`. */
+/** The steps of a remedy, as text: a string, a list, or an object such as `{text, sql, command}`, `runbook` and `params` telling what the command runs. */
 export function remedyTexts(remedy: Json | undefined): string[] {
   if (remedy === undefined || remedy === null || remedy === "") return [];
   if (Array.isArray(remedy)) return remedy.flatMap(remedyTexts);
-  if (isObject(remedy)) return Object.values(remedy).flatMap(remedyTexts);
+  if (isObject(remedy)) {
+    const { runbook, params: _, command = runbook, ...rest } = remedy;
+    return [...Object.values(rest), command].flatMap(remedyTexts);
+  }
   return [String(remedy).trimEnd()];
 }
 

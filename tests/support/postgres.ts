@@ -1,6 +1,6 @@
 /** Real PostgreSQL servers for tests. They die with the process that asked for them, even when it is killed. */
 
-import { chown, mkdir, mkdtemp } from "node:fs/promises";
+import { chown, mkdir, mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Binaries, openBinaries } from "../../providers/embedded/binaries.ts";
@@ -8,6 +8,7 @@ import {
   configure,
   freePort,
   initdb,
+  postmaster,
   SERVER_ENV,
   waitReady,
 } from "../../providers/embedded/server.ts";
@@ -25,6 +26,10 @@ export interface TestServer {
   password: string;
   socketDir: string;
   dataDir: string;
+  /** Stops it cleanly, its sessions cut, and starts it again; `offline` runs while it is down. */
+  restart(offline?: () => Promise<void>): Promise<void>;
+  /** The server's log so far. */
+  log(): Promise<string>;
   /** Stops it at once and removes its files. */
   stop(): Promise<void>;
 }
@@ -42,9 +47,18 @@ export interface ServerOptions {
 /** Losing data in a crash is fine here; waiting for a disk is not. */
 const FAST = { fsync: "off", synchronous_commit: "off", full_page_writes: "off" };
 
-/** Ends the server and removes its files when its standard input closes, which it does however the test process ends. */
-const KEEPER = `"$@" >>"$PGDBA_LOG" 2>&1 </dev/null & p=$!
-cat >/dev/null
+/**
+ * Stops and starts the server by word, and ends it and removes its files when standard input closes, which it does however the test
+ * process ends.
+ */
+const KEEPER = `start() { "$@" >>"$PGDBA_LOG" 2>&1 </dev/null & p=$!; }
+start "$@"
+while read -r word; do
+  case $word in
+    stop) kill -INT $p; wait $p ;;
+    start) start "$@" ;;
+  esac
+done
 kill -QUIT $p 2>/dev/null
 wait $p
 rm -rf "$PGDBA_BASE"`;
@@ -94,6 +108,15 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     await keeper.stdin.end();
     await keeper.exited;
   };
+  const restart = async (offline?: () => Promise<void>) => {
+    keeper.stdin.write("stop\n");
+    await keeper.stdin.flush();
+    while ((await postmaster(dataDir)) !== null) await Bun.sleep(10);
+    await offline?.();
+    keeper.stdin.write("start\n");
+    await keeper.stdin.flush();
+    await waitReady(dataDir, { timeoutMs: 20_000, log });
+  };
   try {
     await waitReady(dataDir, { timeoutMs: 20_000, log });
   } catch (error) {
@@ -109,6 +132,8 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     password,
     socketDir,
     dataDir,
+    restart,
+    log: () => readFile(log, "utf8"),
     stop,
   };
 }

@@ -48,7 +48,7 @@ export interface Check {
   info?: string;
   object?: string;
   message: string;
-  remedy?: { text?: string; sql?: string; runbook?: string };
+  remedy?: { text?: string; settings?: string; sql?: string; runbook?: string; params?: string };
   estimated?: boolean;
 }
 
@@ -74,6 +74,11 @@ const text = (description: string): JsonSchema => ({
   type: "string",
   "x-lang": "text",
   description,
+});
+const map = (description: string): JsonSchema => ({
+  type: "string",
+  "x-lang": "cel",
+  description: `${description}. Sees row, params and server`,
 });
 
 const CHECK_SCHEMA: JsonSchema = {
@@ -153,10 +158,14 @@ const CHECK_SCHEMA: JsonSchema = {
       minProperties: 1,
       properties: {
         text: text("What to do"),
+        settings: map(
+          "Settings that make the finding go away and their values, as a map: `{'fsync': 'on'}`. The statements that set them come from it: ALTER SYSTEM and a reload, a word on the restart that they need, or ALTER DATABASE or ROLE where such a value wins; none where Patroni runs the server. They are the params of `runbook` too",
+        ),
         sql: text(
-          "The statement to run; names must come quoted from the SQL, by format('%I') or ::regclass",
+          "The statements to run, each ended by a semicolon; names must come quoted from the SQL, by format('%I') or ::regclass. They must make the finding go away as they stand, and harm nothing",
         ),
         runbook: { type: "string", description: "The runbook to run" },
+        params: map("Values for the runbook's params, as a map"),
       },
     },
     estimated: { type: "boolean", description: "The figures are estimates" },
@@ -214,6 +223,7 @@ export const CHECK_DOCUMENT: DocumentKind = {
       properties: {
         ...SERVER_SCHEMA.properties,
         user_quoted: { type: "string" },
+        patroni: { type: "boolean" },
         roles: { type: "array", items: { type: "string" } },
         extensions: { type: "object" },
         settings: { type: "object" },

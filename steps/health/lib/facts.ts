@@ -9,6 +9,7 @@ export interface Facts {
   release: string;
   role: "primary" | "standby";
   database: string;
+  database_quoted: string;
   user: string;
   user_quoted: string;
   superuser: boolean;
@@ -23,6 +24,12 @@ export interface Facts {
   extensions: Record<string, { version: string; schema: string }>;
   /** Value of each setting that this user may see, as the server starts a session with it. */
   settings: Record<string, string>;
+  /** Where a setting's value comes from (`pg_settings.source`), when that wins over the server's configuration files. */
+  origins: Record<string, string>;
+  /** Settings that only a restart changes. */
+  restarting: string[];
+  /** Patroni runs this server: it gives these five on the command line of every server it starts (CMDLINE_OPTIONS). */
+  patroni: boolean;
 }
 
 const FACTS = `
@@ -32,6 +39,7 @@ select /* pgdba */ json_build_object(
   'release', current_setting('server_version'),
   'role', case when pg_is_in_recovery() then 'standby' else 'primary' end,
   'database', current_database(),
+  'database_quoted', quote_ident(current_database()),
   'user', current_user,
   'user_quoted', quote_ident(current_user),
   'superuser', (select rolsuper from pg_catalog.pg_roles where rolname = current_user),
@@ -45,7 +53,12 @@ select /* pgdba */ json_build_object(
              where relnamespace = 'pg_catalog'::regnamespace and relkind in ('r', 'v') and not has_table_privilege(oid, 'SELECT')),
   'extensions', (select coalesce(json_object_agg(e.extname, json_build_object('version', e.extversion, 'schema', quote_ident(n.nspname))), '{}')
                  from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace),
-  'settings', (select json_object_agg(name, coalesce(reset_val, setting)) from pg_catalog.pg_settings))`;
+  'settings', (select json_object_agg(name, coalesce(reset_val, setting)) from pg_catalog.pg_settings),
+  'origins', (select coalesce(json_object_agg(name, source), '{}') from pg_catalog.pg_settings
+              where source in ('environment variable', 'command line', 'global', 'database', 'user', 'database user')),
+  'restarting', (select json_agg(name order by name) from pg_catalog.pg_settings where context = 'postmaster'),
+  'patroni', (select count(*) = 5 from pg_catalog.pg_settings where source = 'command line'
+              and name in ('cluster_name', 'hot_standby', 'max_connections', 'wal_level', 'wal_log_hints')))`;
 
 /** Asks the server what it is. @throws PgdbaError unsupported before PostgreSQL 13, or what made the query fail */
 export async function readFacts(pg: PgSession, limits: Limits): Promise<Facts> {

@@ -2,6 +2,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject, StepContext } from "../../../engine/types.ts";
 import { type Check, GROUPS, SEVERITIES, type Severity } from "./document.ts";
 import type { Facts } from "./facts.ts";
+import { type Remedy, remedyOf } from "./remedy.ts";
 
 export interface Finding {
   check: string;
@@ -12,7 +13,7 @@ export interface Finding {
   message: string;
   evidence: JsonObject;
   why: string;
-  remedy: { text: string | null; sql: string | null; runbook: string | null };
+  remedy: Remedy;
   estimated: boolean;
   /** The user could not see everything the check looks at. */
   partial: boolean;
@@ -59,7 +60,8 @@ export function judge(
     if (severity === undefined) continue;
     const text = (source: string | undefined): string | null =>
       source === undefined ? null : ctx.render(source, vars);
-    const { total: _, ...evidence } = row;
+    // What the check's own remedy is made of is shown there.
+    const { total: _, remedy: __, settings: ___, ...evidence } = row;
     found.push({
       check: check.name,
       title: check.title,
@@ -69,11 +71,7 @@ export function judge(
       message: ctx.render(check.message, vars),
       evidence,
       why: check.why,
-      remedy: {
-        text: text(check.remedy?.text),
-        sql: text(check.remedy?.sql),
-        runbook: check.remedy?.runbook ?? null,
-      },
+      remedy: remedyOf(ctx, check, vars),
       estimated: check.estimated ?? false,
       partial: given.partial,
       total: null,

@@ -64,8 +64,18 @@ export const CHECK_OUTPUT: JsonSchema = {
           remedy: {
             type: "object",
             additionalProperties: false,
-            required: ["text", "sql", "runbook"],
-            properties: { text: TEXT, sql: TEXT, runbook: TEXT },
+            required: ["text", "sql", "runbook", "params", "command"],
+            properties: {
+              text: TEXT,
+              sql: {
+                ...TEXT,
+                description:
+                  "Statements for this database, unless a comment among them names another place",
+              },
+              runbook: TEXT,
+              params: { type: ["object", "null"], description: "The runbook's" },
+              command: { ...TEXT, description: "Runs the runbook with its params, in a shell" },
+            },
           },
           estimated: { type: "boolean" },
           partial: { type: "boolean" },

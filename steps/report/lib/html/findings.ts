@@ -26,6 +26,7 @@ function card(group: readonly Finding[], fresh: boolean): Html | null {
   const found = total === null ? group.length : total;
   const texts = distinct(group.map(({ remedy }) => remedy.text));
   const commands = distinct(group.map(({ remedy }) => remedy.sql));
+  const runbooks = distinct(group.map(({ remedy }) => remedy.command));
   const notes = [
     check,
     ...(found > 1 ? [`${found} found`] : []),
@@ -50,7 +51,7 @@ function card(group: readonly Finding[], fresh: boolean): Html | null {
     )}
     ${texts.map((text) => html`<p>→ ${text}</p>`)}
     ${commands.length === 0 ? null : folding(commands, (lines) => html`<pre>${lines.join("\n")}</pre>`)}
-    ${first.remedy.runbook === null ? null : html`<p>→ <code>pgdba run ${first.remedy.runbook}</code></p>`}
+    ${runbooks.map((command) => html`<p>→ <code>${command}</code></p>`)}
   </article>`;
 }
 

@@ -1,0 +1,4 @@
+import { play } from "./trials/scene.ts";
+import { SETTINGS } from "./trials/settings.ts";
+
+for (const scene of [SETTINGS]) play(scene);

@@ -1,0 +1,114 @@
+import { expect } from "bun:test";
+import { systemClock } from "../../../../engine/clock.ts";
+import apply from "../../../../steps/config/apply.ts";
+import type { Finding } from "../../../../steps/health/lib/findings.ts";
+import { resolveTarget } from "../../../../providers/targets.ts";
+import { fakeContext } from "../../../support/context.ts";
+import type { TestServer } from "../../../support/postgres.ts";
+import { statementsOf } from "./statements.ts";
+import type { Trial, World } from "./trial.ts";
+
+/** What the comments among the statements of a remedy tell, and what is done about it. */
+const PLACES: [RegExp, (world: World, name: string) => { database?: string; primary?: true }][] = [
+  [/^in database (.+):$/, (_, name) => ({ database: unquoted(name) })],
+  [/^on the primary:$/, () => ({ primary: true })],
+];
+const BY_COMMAND = /^(alter system set|select pg_reload_conf)/;
+const RESTART = "then restart the server";
+
+/**
+ * Does what each finding tells: its SQL as it stands, in the place that it names; the server is restarted once for all that ask for
+ * it, and what they name after that comes then.
+ */
+export async function carryOut(
+  world: World,
+  trials: readonly Trial[],
+  findings: readonly Finding[],
+) {
+  const plan: Plan = { restart: new Set(), later: [] };
+  for (const finding of findings) {
+    const trial = trials.find(({ check }) => check === finding.check);
+    const remedy = trial?.remedy;
+    if (remedy !== undefined && "untried" in remedy) continue;
+    const server = trial?.on === "standby" ? world.standby : world.server;
+    if (remedy === undefined || remedy.also) await runAsWritten(world, finding, server, plan);
+    if (remedy !== undefined) {
+      expect(`${finding.remedy.text}`).toMatch(remedy.told);
+      plan.later.push(() => remedy.does(world, finding));
+    }
+  }
+  for (const server of plan.restart) await server.restart();
+  for (const work of plan.later) await work();
+}
+
+/** What is left when all that can be done at once is done. */
+interface Plan {
+  restart: Set<TestServer>;
+  later: (() => Promise<unknown>)[];
+}
+
+async function runAsWritten(world: World, finding: Finding, server: TestServer, plan: Plan) {
+  const { sql, runbook, params } = finding.remedy;
+  // The command does the same as the statements for settings: each is run on some version.
+  const byCommand = runbook === "config/apply" && (sql === null || server.version % 2 === 0);
+  expect([finding.check, sql !== null || byCommand]).toEqual([finding.check, true]);
+  if (byCommand) {
+    const waiting = await applySettings(world, server, params?.["settings"] as object);
+    if (waiting.length > 0) plan.restart.add(server);
+  }
+  let restart = false;
+  let where: { database?: string; primary?: true } = {};
+  for (const statement of statementsOf(sql ?? "")) {
+    for (const comment of statement.comments) {
+      if (comment === RESTART) {
+        restart = true;
+        plan.restart.add(server);
+        continue;
+      }
+      const place = PLACES.find(([pattern]) => pattern.test(comment));
+      // A remedy that is only a comment is none.
+      expect([finding.check, comment, place === undefined]).toEqual([
+        finding.check,
+        comment,
+        false,
+      ]);
+      where = place![1](world, place![0].exec(comment)?.[1] ?? "");
+    }
+    if (statement.sql === "" || (byCommand && BY_COMMAND.test(statement.sql))) continue;
+    const { database, primary } = where;
+    const run = () =>
+      world.query(statement.sql, {
+        server: primary ? world.server : server,
+        ...(database === undefined ? {} : { database }),
+      });
+    if (restart) plan.later.push(run);
+    else await run();
+  }
+}
+
+function unquoted(name: string): string {
+  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
+}
+
+/** What the runbook config/apply does; gives the settings that wait for a restart. */
+async function applySettings(
+  world: World,
+  server: TestServer,
+  settings: object,
+): Promise<string[]> {
+  const stateDir = `${server.dataDir}.state`;
+  const target = await resolveTarget({
+    flags: { host: server.host, port: server.port, user: "postgres", database: "postgres" },
+    env: { PGPASSWORD: world.server.password, PGSSLMODE: "disable" },
+    stateDir,
+    onSecret: () => {},
+  });
+  const ctx = fakeContext({ clock: systemClock, run: { stateDir } });
+  try {
+    const done: any = await apply.run(Object.assign(ctx, { target }), { settings } as never);
+    return done.awaiting_restart;
+  } finally {
+    await ctx.close();
+    await target.close();
+  }
+}

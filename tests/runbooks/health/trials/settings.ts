@@ -1,0 +1,118 @@
+import type { Trial } from "./trial.ts";
+import type { Scene } from "./scene.ts";
+import { startServer } from "../../../support/postgres.ts";
+
+const RELOAD = "select pg_reload_conf()";
+
+/** Settings, each as it should not be; where the value stands differs: the server's configuration, a database, a role. */
+const TRIALS: Trial[] = [
+  {
+    check: "fsync-off",
+    plant: `alter system set fsync = off; ${RELOAD}`,
+    finds: ["critical fsync"],
+  },
+  {
+    check: "full-page-writes-off",
+    plant: `alter system set full_page_writes = off; ${RELOAD}`,
+    finds: ["critical full_page_writes"],
+  },
+  {
+    check: "synchronous-commit-off",
+    plant: "alter role postgres set synchronous_commit = off",
+    finds: ["warning synchronous_commit"],
+  },
+  {
+    check: "work-mem-small",
+    plant: "alter database postgres set work_mem = '64kB'",
+    finds: ["warning work_mem"],
+  },
+  {
+    check: "checkpoint-timeout-short",
+    plant: `alter system set checkpoint_timeout = '30s'; ${RELOAD}`,
+    finds: ["warning checkpoint_timeout"],
+  },
+  {
+    check: "io-timing-off",
+    plant: "alter role all set track_io_timing = off",
+    finds: ["info track_io_timing"],
+  },
+  {
+    check: "lock-waits-not-logged",
+    plant: `alter system set log_lock_waits = off; ${RELOAD}`,
+    finds: ["info"],
+  },
+  {
+    check: "slow-statements-not-logged",
+    plant: "alter role postgres in database postgres set log_min_duration_statement = -1",
+    finds: ["info"],
+  },
+  {
+    check: "random-page-cost",
+    plant: `alter system set random_page_cost = 4; ${RELOAD}`,
+    finds: ["info random_page_cost"],
+  },
+  {
+    check: "planner-methods-off",
+    plant: `alter database postgres set enable_hashjoin = off; alter system set enable_material = off; ${RELOAD}`,
+    finds: ["warning enable_hashjoin", "warning enable_material"],
+  },
+  {
+    check: "dangerous-settings",
+    plant:
+      "alter database postgres set zero_damaged_pages = on; alter system set ignore_checksum_failure = on; alter system set data_sync_retry = on",
+    finds: [
+      "critical data_sync_retry",
+      "critical ignore_checksum_failure",
+      "critical zero_damaged_pages",
+    ],
+  },
+  {
+    check: "autovacuum-off",
+    plant: "alter system set autovacuum = off; alter database postgres set track_counts = off",
+    finds: ["critical autovacuum", "critical track_counts"],
+  },
+  {
+    check: "tracking-off",
+    plant: "alter system set track_activities = off",
+    finds: ["warning track_activities"],
+  },
+  {
+    check: "timeouts-off",
+    plant: `create role "We;b" login; create role batch login; alter role batch set statement_timeout = '6h';
+      alter role batch in database postgres set lock_timeout = 0; create role copies login replication; create role family`,
+    finds: [
+      "info idle_in_transaction_session_timeout",
+      "info lock_timeout",
+      "info statement_timeout",
+    ],
+    async leaves({ query }) {
+      const own = await query(
+        `select setting from pg_db_role_setting, unnest(setconfig) setting where setrole = 'batch'::regrole and setting like 'statement%'`,
+      );
+      if (own[0]?.setting !== "statement_timeout=6h") throw new Error(JSON.stringify(own));
+    },
+  },
+];
+
+export const SETTINGS: Scene = {
+  name: "settings",
+  versions: [13, 18],
+  trials: TRIALS,
+  start: async (version) => [
+    await startServer({
+      version,
+      settings: {
+        fsync: "on",
+        full_page_writes: "on",
+        synchronous_commit: "on",
+        track_io_timing: "on",
+        log_lock_waits: "on",
+        log_min_duration_statement: "1s",
+        random_page_cost: 1.1,
+      },
+    }),
+  ],
+  healthy: `create role app login; alter role app set statement_timeout = '1h'; alter role app set lock_timeout = '5s';
+    alter role app in database postgres set idle_in_transaction_session_timeout = '1min'`,
+  planted: ({ server }) => server.restart(),
+};
