@@ -340,15 +340,18 @@ export interface Target {
   readonly expectedIdentity: string | null;
   /** Connects where it must; remembered. @throws PgdbaError connection_failed | missing_secret */
   facts(): Promise<TargetFacts>;
-  /** Takes the lock on the target's own side, where there is one, so that engines with separate state folders exclude each other. */
+  /**
+   * Takes the lock on the target's own side, where there is one, so that engines with separate state folders exclude each other. One
+   * that is refused leaves nothing behind.
+   */
   lock?(holder: string): Promise<TargetLock | { heldBy: string }>;
   /** For the providers of this target only. */
   readonly connection: unknown;
   close(): Promise<void>;
 }
 
-/** `held` is false when the target no longer honours the lock. */
-export type TargetLock = { held(): boolean; release(): Promise<void> };
+/** `held` asks the target; it is false when that no longer honours the lock. */
+export type TargetLock = { held(): Promise<boolean>; release(): Promise<void> };
 
 /** A resource with actions that are not runbooks, such as the lab; known to the composition root only. */
 export interface Extra {

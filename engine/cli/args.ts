@@ -26,7 +26,7 @@ export const GLOBAL_FLAGS = {
     summary: "Needed, with --cluster, by chaos runbooks",
   },
   "no-input": { type: "boolean", summary: "Never ask, not even on a terminal" },
-  "lock-wait": { type: "string", summary: "How long to wait for another run on the target (10s)" },
+  "lock-wait": { type: "string", summary: "How long to wait for another run on the target (20s)" },
   events: { type: "string", summary: "Write every event to this file as NDJSON" },
   quiet: { type: "boolean", short: "q", summary: "No progress on stderr" },
 } as const satisfies Record<

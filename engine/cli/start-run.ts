@@ -11,7 +11,8 @@ import { stateDirOf, systemDirOf } from "./config.ts";
 import type { Front, TargetFlags } from "./front.ts";
 import { openProgress } from "./progress.ts";
 
-const DEFAULT_LOCK_WAIT = "10s";
+/** Longer than a lease, so that a holder that is gone for good is outwaited. */
+export const DEFAULT_LOCK_WAIT = "20s";
 const TARGET_FLAGS = ["cluster", "host", "port", "user", "database"] as const;
 
 /** @throws PgdbaError usage when a cluster is named and a part of its connection given beside it */

@@ -7,8 +7,8 @@ import schema from "./schema.sql" with { type: "text" };
 
 /** How long another process may hold the database's write lock before we give up, ms. */
 const BUSY_TIMEOUT_MS = 10_000;
-/** Of `schema.sql`; what a newer pgdba has written is left alone. */
-const VERSION = 1;
+/** Of `schema.sql`; what an older pgdba has written is brought up to it, what a newer one has written is left alone. */
+const VERSION = 2;
 const TABLES = ["lock", "run", "step"];
 
 /** The journal's database in the state folder, made when there is none. @throws PgdbaError journal_failed */
@@ -21,11 +21,7 @@ export function openForWriting(stateDir: string): Database {
     closeSync(openSync(file, "a", 0o600));
     const db = new Database(file, { create: true });
     db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-    if (versionOf(db, file) === 0) {
-      switchToWal(db);
-      db.exec(schema);
-      db.exec(`PRAGMA user_version = ${VERSION}`);
-    }
+    if (versionOf(db, file) < VERSION) upgrade(db, file);
     db.exec("PRAGMA synchronous = FULL");
     return db;
   });
@@ -107,6 +103,23 @@ function versionOf(db: Database, file: string): number {
       : TABLES.every((name) => tables.includes(name));
   if (!ours) throw unusable(`${file} is a database of something else`, AWAY);
   return version;
+}
+
+function upgrade(db: Database, file: string): void {
+  switchToWal(db);
+  db.transaction(() => {
+    // Another process may have been quicker.
+    if (versionOf(db, file) === VERSION) return;
+    const columns = db.query<{ name: string }, []>("PRAGMA table_info(lock)").all();
+    // Version 1 judged a lease by the time of day. A run of it that is under way loses its lease, and stops before it acts again.
+    if (columns.some(({ name }) => name === "expires_at")) {
+      db.exec(`ALTER TABLE lock DROP COLUMN expires_at;
+        ALTER TABLE lock ADD COLUMN beats INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE lock ADD COLUMN lease_ms INTEGER NOT NULL DEFAULT 15000`);
+    }
+    db.exec(schema);
+    db.exec(`PRAGMA user_version = ${VERSION}`);
+  }).immediate();
 }
 
 /** SQLite does not wait here by itself: two engines that begin on a new state folder at once would get in each other's way. */

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 
 /** The process that holds a lock or a run. `started` tells a reused pid from the same process. */
@@ -7,14 +7,18 @@ export interface Holder {
   host: string;
   pid: number;
   started: string;
+  /** In which pid namespace the number counts; containers may share a host's name and a state folder. */
+  space?: string;
 }
 
 export function thisProcess(): Holder {
+  const space = spaceOf();
   return {
     user: userName(),
     host: hostname(),
     pid: process.pid,
     started: startOf(process.pid) ?? "",
+    ...(space === undefined ? {} : { space }),
   };
 }
 
@@ -22,11 +26,25 @@ export function describeHolder(run: string, holder: Holder): string {
   return `run ${run} (${holder.user}@${holder.host}, pid ${holder.pid})`;
 }
 
-/** True only when the holder ran on this host and is certainly gone; another host's is never called dead. */
+/** `unseen`: it runs, or ran, where we can't look: on another host, or in another container. */
+export function stateOf(holder: Holder): "alive" | "dead" | "unseen" {
+  if (holder.host !== hostname()) return "unseen";
+  if (holder.space !== undefined && holder.space !== spaceOf()) return "unseen";
+  if (holder.started === "") return "alive";
+  return startOf(holder.pid) === holder.started ? "alive" : "dead";
+}
+
+/** True only when it is certainly gone. */
 export function isDead(holder: Holder): boolean {
-  if (holder.host !== hostname()) return false;
-  if (holder.started === "") return false;
-  return startOf(holder.pid) !== holder.started;
+  return stateOf(holder) === "dead";
+}
+
+function spaceOf(): string | undefined {
+  try {
+    return readlinkSync("/proc/self/ns/pid");
+  } catch {
+    return undefined;
+  }
 }
 
 /** Boot id and start time in ticks of a live process, from /proc; undefined when it is gone, a zombie, or there is no /proc. */

@@ -3,20 +3,83 @@ import type { Clock } from "../types.ts";
 import { describeHolder, type Holder, isDead } from "./holder.ts";
 import type { Journal } from "./journal.ts";
 
-/** A lease lives this long without renewal; a process stopped for longer has lost it for good. */
-const LEASE_MS = 15_000;
+/** A lease whose counter stands still for this long is over; a process stopped for longer has lost it for good. */
+export const LEASE_MS = 15_000;
 const RENEW_EVERY_MS = 5_000;
-const POLL_MS = 100;
 
+/** `beats` is raised by the holder while it lives. There is no time of day in it: clocks differ, and jump. */
 interface LockRow {
   epoch: number;
+  beats: number;
+  lease_ms: number;
   run: string | null;
   holder: string | null;
-  expires_at: number | null;
+}
+
+interface Want {
+  key: string;
+  run: string;
+  holder: Holder;
+  leaseMs?: number | undefined;
 }
 
 /**
- * One disruptive run per target: a lease in the journal with an epoch that only grows. Every act is checked against it in
+ * Somebody who wants a lock. To look at it changes nothing, however long one looks; a holder that died on this host is passed over
+ * at once, any other when its counter stood still, on our own monotonic clock, for as long as its lease lasts.
+ */
+export class Waiter {
+  readonly #journal: Journal;
+  readonly #clock: Clock;
+  readonly #want: Want;
+  #seen: LockRow | null | undefined;
+  #since = 0;
+
+  constructor(journal: Journal, clock: Clock, want: Want) {
+    this.#journal = journal;
+    this.#clock = clock;
+    this.#want = want;
+  }
+
+  /** Who has it; null when it may be taken. */
+  heldBy(): string | null {
+    const row = rowOf(this.#journal, this.#want.key);
+    const now = this.#clock.monotonic();
+    if (this.#seen === undefined || !same(row, this.#seen)) this.#since = now;
+    this.#seen = row;
+    if (!row?.run || !row.holder) return null;
+    const holder = JSON.parse(row.holder) as Holder;
+    if (isDead(holder) || now - this.#since > row.lease_ms) return null;
+    return describeHolder(row.run, holder);
+  }
+
+  /** Takes it as it was when last looked at; null when it has changed since. */
+  take(): Lock | null {
+    const { key, run, holder, leaseMs = LEASE_MS } = this.#want;
+    const taken = this.#clock.monotonic();
+    const epoch = this.#journal.durably(() =>
+      this.#journal.db
+        .transaction((): number | null => {
+          const row = rowOf(this.#journal, key);
+          if (this.#seen === undefined || !same(row, this.#seen)) return null;
+          const next = (row?.epoch ?? 0) + 1;
+          this.#journal.db
+            .query(
+              `INSERT INTO lock (key, epoch, beats, lease_ms, run, holder) VALUES (?, ?, 0, ?, ?, ?)
+               ON CONFLICT (key) DO UPDATE SET epoch = excluded.epoch, beats = 0, lease_ms = excluded.lease_ms,
+                 run = excluded.run, holder = excluded.holder`,
+            )
+            .run(key, next, leaseMs, run, JSON.stringify(holder));
+          return next;
+        })
+        .immediate(),
+    );
+    if (epoch === null) return null;
+    return new Lock(this.#journal, this.#clock, { key, run, epoch, leaseMs, taken });
+  }
+}
+
+/**
+ * One run that changes something per target: a lease in the journal with an epoch that only grows. Every act is checked against it in
  * the transaction that records its intent, so an engine that was stopped past its lease can't act when it continues.
  */
 export class Lock {
@@ -27,12 +90,13 @@ export class Lock {
   readonly #clock: Clock;
   readonly #leaseMs: number;
   readonly #timer: Timer;
+  /** From before it was written, so that we call it over no later than whoever waits. */
   #renewedAt: number;
 
-  private constructor(
+  constructor(
     journal: Journal,
     clock: Clock,
-    lease: { key: string; run: string; epoch: number; leaseMs: number },
+    lease: { key: string; run: string; epoch: number; leaseMs: number; taken: number },
   ) {
     this.#journal = journal;
     this.#clock = clock;
@@ -40,45 +104,9 @@ export class Lock {
     this.run = lease.run;
     this.epoch = lease.epoch;
     this.#leaseMs = lease.leaseMs;
-    this.#renewedAt = clock.monotonic();
+    this.#renewedAt = lease.taken;
     this.#timer = setInterval(() => this.#renew(), Math.min(RENEW_EVERY_MS, lease.leaseMs / 3));
     this.#timer.unref();
-  }
-
-  /**
-   * Waits up to `waitMs` for the lock. A holder that died on this host, or whose lease ran out, is superseded.
-   * @throws PgdbaError lock_held naming the holder
-   */
-  static async acquire(
-    journal: Journal,
-    clock: Clock,
-    want: {
-      key: string;
-      run: string;
-      holder: Holder;
-      waitMs: number;
-      leaseMs?: number | undefined;
-    },
-    hooks: { signal: AbortSignal; onWait(holder: string): void },
-  ): Promise<Lock> {
-    const leaseMs = want.leaseMs ?? LEASE_MS;
-    const deadline = clock.monotonic() + want.waitMs;
-    let told = false;
-    for (;;) {
-      const taken = tryTake(journal, clock, want, leaseMs);
-      if ("epoch" in taken) {
-        return new Lock(journal, clock, { ...want, epoch: taken.epoch, leaseMs });
-      }
-      if (clock.monotonic() >= deadline) {
-        throw new PgdbaError("lock_held", `${want.key} is being worked on by ${taken.heldBy}`, {
-          retryable: true,
-          hint: "Wait for it to end (`pgdba runs`), or give more time with --lock-wait 5m.",
-        });
-      }
-      if (!told) hooks.onWait(taken.heldBy);
-      told = true;
-      await clock.sleep(POLL_MS, hooks.signal);
-    }
   }
 
   /** Runs `record` in one transaction with the check that this run still holds the lock. @throws PgdbaError lock_lost */
@@ -95,7 +123,7 @@ export class Lock {
 
   /** @throws PgdbaError lock_lost */
   #check(): void {
-    const row = this.#row();
+    const row = rowOf(this.#journal, this.key);
     const stale = this.#clock.monotonic() - this.#renewedAt > this.#leaseMs;
     if (!stale && row?.epoch === this.epoch && row.run === this.run) return;
     const other = row?.run && row.run !== this.run ? `; run ${row.run} holds it now` : "";
@@ -110,11 +138,12 @@ export class Lock {
 
   #renew(): void {
     try {
-      if (this.#clock.monotonic() - this.#renewedAt > this.#leaseMs) return;
+      const now = this.#clock.monotonic();
+      if (now - this.#renewedAt > this.#leaseMs) return;
       const done = this.#journal.db
-        .query("UPDATE lock SET expires_at = ? WHERE key = ? AND epoch = ? AND run = ?")
-        .run(this.#clock.now().getTime() + this.#leaseMs, this.key, this.epoch, this.run);
-      if (done.changes === 1) this.#renewedAt = this.#clock.monotonic();
+        .query("UPDATE lock SET beats = beats + 1 WHERE key = ? AND epoch = ? AND run = ?")
+        .run(this.key, this.epoch, this.run);
+      if (done.changes === 1) this.#renewedAt = now;
     } catch {
       // The next act will find the lease too old and refuse.
     }
@@ -124,49 +153,18 @@ export class Lock {
     clearInterval(this.#timer);
     this.#journal.durably(() =>
       this.#journal.db
-        .query(
-          "UPDATE lock SET run = NULL, holder = NULL, expires_at = NULL WHERE key = ? AND epoch = ? AND run = ?",
-        )
+        .query("UPDATE lock SET run = NULL, holder = NULL WHERE key = ? AND epoch = ? AND run = ?")
         .run(this.key, this.epoch, this.run),
     );
   }
-
-  #row(): LockRow | null {
-    return this.#journal.db
-      .query<LockRow, [string]>("SELECT * FROM lock WHERE key = ?")
-      .get(this.key);
-  }
 }
 
-function tryTake(
-  journal: Journal,
-  clock: Clock,
-  want: { key: string; run: string; holder: Holder },
-  leaseMs: number,
-): { epoch: number } | { heldBy: string } {
-  return journal.durably(() =>
-    journal.db
-      .transaction((): { epoch: number } | { heldBy: string } => {
-        const row = journal.db
-          .query<LockRow, [string]>("SELECT * FROM lock WHERE key = ?")
-          .get(want.key);
-        const now = clock.now().getTime();
-        if (row?.run && row.holder) {
-          const holder = JSON.parse(row.holder) as Holder;
-          if (!isDead(holder) && (row.expires_at ?? 0) > now) {
-            return { heldBy: describeHolder(row.run, holder) };
-          }
-        }
-        const epoch = (row?.epoch ?? 0) + 1;
-        journal.db
-          .query(
-            `INSERT INTO lock (key, epoch, run, holder, expires_at) VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT (key) DO UPDATE SET epoch = excluded.epoch, run = excluded.run,
-               holder = excluded.holder, expires_at = excluded.expires_at`,
-          )
-          .run(want.key, epoch, want.run, JSON.stringify(want.holder), now + leaseMs);
-        return { epoch };
-      })
-      .immediate(),
-  );
+function rowOf(journal: Journal, key: string): LockRow | null {
+  return journal.db
+    .query<LockRow, [string]>("SELECT epoch, beats, lease_ms, run, holder FROM lock WHERE key = ?")
+    .get(key);
+}
+
+function same(one: LockRow | null, other: LockRow | null): boolean {
+  return one?.epoch === other?.epoch && one?.beats === other?.beats && one?.run === other?.run;
 }

@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS step (
 CREATE TABLE IF NOT EXISTS lock (
   key         TEXT PRIMARY KEY,
   epoch       INTEGER NOT NULL,
+  beats       INTEGER NOT NULL,   -- raised by the holder while it lives; no time of day, for clocks differ and jump
+  lease_ms    INTEGER NOT NULL,   -- beats that stand still for this long mean that the holder has lost it
   run         TEXT,
-  holder      TEXT,
-  expires_at  INTEGER             -- ms since 1970
+  holder      TEXT
 ) STRICT;

@@ -87,7 +87,7 @@ export async function act(job: Act): Promise<Acted> {
     assertMayStart(job, signal);
   }
 
-  if (effect === "change") recordIntent(job, input, entry);
+  if (effect === "change") await recordIntent(job, input, entry);
   let output: Json;
   try {
     output = await settleOrAbort(
@@ -200,7 +200,7 @@ async function renderUndo(state: RunState, { node, scope, rendered }: UndoEntry)
   for (const step of node.undo) await render(step);
 }
 
-function recordIntent(job: Act, input: Json, { rendered }: UndoEntry): void {
+async function recordIntent(job: Act, input: Json, { rendered }: UndoEntry): Promise<void> {
   const { state, scope, node, path } = job;
   const undo = node.undo
     ? (node.undo.map((step) =>
@@ -217,7 +217,7 @@ function recordIntent(job: Act, input: Json, { rendered }: UndoEntry): void {
       undo,
       started_at: state.clock.now().toISOString(),
     });
-  if (state.lock) state.lock.fenced(record);
+  if (state.lock) await state.lock.fenced(record);
   else record();
 }
 

@@ -1,17 +1,17 @@
 import { PgdbaError } from "../errors.ts";
 import { describeHolder, type Holder } from "../journal/holder.ts";
-import { Lock } from "../journal/lock.ts";
+import { type Lock, Waiter } from "../journal/lock.ts";
 import type { Releasers } from "../releasers.ts";
 import type { Host, RunRequest } from "../run.ts";
-import type { Risk, TargetLock } from "../types.ts";
+import type { Risk, Target, TargetLock } from "../types.ts";
 import type { Fence, RunState } from "./state.ts";
 
-const POLL_MS = 200;
+const POLL_MS = 100;
 
 /**
- * Locks the target for everything but reading: the lease in the journal, then the lock on the target's own side where it has
+ * Locks the target for everything but reading: with a lease in the journal, and with the lock on the target's own side where it has
  * one, which also excludes engines with other state folders. Nothing to lock without a target.
- * @throws PgdbaError lock_held naming the holder
+ * @throws PgdbaError lock_held naming the holder; nothing was taken then, nor taken from anybody
  */
 export async function takeLocks(
   host: Host,
@@ -25,62 +25,68 @@ export async function takeLocks(
     releasers: Releasers;
   },
 ): Promise<Fence | null> {
-  const { target, stop } = request;
+  const { target, stop, lockWaitMs } = request;
+  const { clock, journal } = host;
   const hasTarget = target.cluster !== null || target.connection !== null;
   if (run.risk === "read" || request.plan || !hasTarget) return null;
-  const onWait = (holder: string) => run.emit({ kind: "lock.waiting", holder });
   const key = run.identity ?? target.name;
-  const lock = await Lock.acquire(
-    host.journal,
-    host.clock,
-    {
-      key,
-      run: run.id,
-      holder: run.holder,
-      waitMs: request.lockWaitMs,
-      leaseMs: leaseFrom(host.env),
-    },
-    { signal: stop.soft, onWait },
-  );
-  run.releasers.push(() => lock.release());
-  const remote = await takeRemote(host, request, describeHolder(run.id, run.holder), onWait);
-  if (remote) run.releasers.push(() => remote.release());
+  const leaseMs = leaseFrom(host.env);
+  const waiter = new Waiter(journal, clock, { key, run: run.id, holder: run.holder, leaseMs });
+  const deadline = clock.monotonic() + lockWaitMs;
+  for (let told = false; ; told = true) {
+    const got = await takeBoth(waiter, target, describeHolder(run.id, run.holder));
+    if ("lock" in got) {
+      const { lock, remote } = got;
+      if (remote) run.releasers.push(() => remote.release());
+      run.releasers.push(() => lock.release());
+      return fence(target, run.id, lock, remote);
+    }
+    const left = deadline - clock.monotonic();
+    if (left <= 0) {
+      throw new PgdbaError("lock_held", `${target.name} is being worked on by ${got.heldBy}`, {
+        retryable: true,
+        hint: "Wait for it to end (`pgdba runs`), or give more time with --lock-wait 5m.",
+      });
+    }
+    if (!told) run.emit({ kind: "lock.waiting", holder: got.heldBy });
+    await clock.sleep(Math.min(POLL_MS, left), stop.soft);
+  }
+}
+
+/**
+ * Both or none. The target is asked only when the lease could be had: a run that restarts the server must find its lock there free
+ * again. And the lease is taken only when the target has said yes: to take it is to end the run that may still be alive in it.
+ */
+async function takeBoth(
+  waiter: Waiter,
+  target: Target,
+  holder: string,
+): Promise<{ lock: Lock; remote: TargetLock | null } | { heldBy: string }> {
+  const here = waiter.heldBy();
+  if (here !== null) return { heldBy: here };
+  const there = (await target.lock?.(holder)) ?? null;
+  if (there && "heldBy" in there) return there;
+  const lock = waiter.take();
+  if (lock) return { lock, remote: there };
+  await there?.release();
+  return { heldBy: waiter.heldBy() ?? "a run that was quicker" };
+}
+
+function fence(target: Target, run: string, lock: Lock, remote: TargetLock | null): Fence {
   return {
-    fenced(recordIntent) {
-      if (remote && !remote.held()) {
+    async fenced(recordIntent) {
+      if (remote && !(await remote.held())) {
         throw new PgdbaError(
           "lock_lost",
-          `${target.name} no longer honours this run's lock: its connection is gone`,
+          `${target.name} no longer honours this run's lock: its connection is gone, or another run has it`,
           {
-            hint: `Look at the target, then \`pgdba resume ${run.id}\`.`,
+            hint: `Look at the target, then \`pgdba resume ${run}\`.`,
           },
         );
       }
       lock.fenced(recordIntent);
     },
   };
-}
-
-async function takeRemote(
-  host: Host,
-  { target, lockWaitMs, stop }: RunRequest,
-  holder: string,
-  onWait: (holder: string) => void,
-): Promise<TargetLock | null> {
-  if (!target.lock) return null;
-  const deadline = host.clock.monotonic() + lockWaitMs;
-  for (let told = false; ; told = true) {
-    const got = await target.lock(holder);
-    if ("release" in got) return got;
-    if (host.clock.monotonic() >= deadline) {
-      throw new PgdbaError("lock_held", `${target.name} is being worked on by ${got.heldBy}`, {
-        retryable: true,
-        hint: "Wait for it to end, or give more time with --lock-wait 5m.",
-      });
-    }
-    if (!told) onWait(got.heldBy);
-    await host.clock.sleep(POLL_MS, stop.soft);
-  }
 }
 
 /** PGDBA_LEASE_MS shortens the lease for drills. */

@@ -22,7 +22,7 @@ import type { Stop } from "./stop.ts";
 /** Records an intent only while this run still holds its locks. */
 export interface Fence {
   /** @throws PgdbaError lock_lost */
-  fenced(recordIntent: () => void): void;
+  fenced(recordIntent: () => void): Promise<void>;
 }
 
 /** Which side of the unwinding a step is on: once unwinding, only the second signal stops it. */

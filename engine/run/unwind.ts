@@ -80,7 +80,7 @@ async function undoOne(state: RunState, entry: UndoEntry): Promise<boolean> {
   const startedAt = state.clock.now().toISOString();
   const record = () =>
     state.journal.intent(state.id, { ...at, input: null, undo: null, started_at: startedAt });
-  if (state.lock) state.lock.fenced(record);
+  if (state.lock) await state.lock.fenced(record);
   else record();
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(timeoutError(path, "5m")), UNDO_TIMEOUT_MS);

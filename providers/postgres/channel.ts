@@ -25,6 +25,7 @@ export class Channel {
   #alive = true;
   /** The last of the queue; each waits for the one before. */
   #last: Promise<unknown> = Promise.resolve();
+  #queued = 0;
 
   constructor(client: Client, spec: ConnectionSpec) {
     this.#client = client;
@@ -41,6 +42,10 @@ export class Channel {
   /** False once the connection has ended, however it did. */
   get alive(): boolean {
     return this.#alive;
+  }
+
+  get busy(): boolean {
+    return this.#queued > 0;
   }
 
   /** `I` outside a transaction, `T` inside one, `E` inside one that has failed. */
@@ -61,9 +66,14 @@ export class Channel {
 
   /** Runs `work` when all before it have ended, so that nothing comes between the statements of a transaction. */
   exclusive<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(() => {
-      if (signal?.aborted) throw reasonOf(signal);
-      return work();
+    this.#queued += 1;
+    const turn = this.#last.then(async () => {
+      try {
+        if (signal?.aborted) throw reasonOf(signal);
+        return await work();
+      } finally {
+        this.#queued -= 1;
+      }
     });
     this.#last = turn.catch(() => {});
     return turn;

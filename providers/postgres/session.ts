@@ -84,6 +84,8 @@ export interface PgSession {
   notices(): Notice[];
   /** False once the connection has ended, however it did. */
   alive(): boolean;
+  /** True while a statement is under way or waits for its turn. */
+  busy(): boolean;
   close(): Promise<void>;
 }
 
@@ -120,6 +122,10 @@ class Session implements PgSession {
 
   alive(): boolean {
     return this.#channel.alive;
+  }
+
+  busy(): boolean {
+    return this.#channel.busy;
   }
 
   notices(): Notice[] {

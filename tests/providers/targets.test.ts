@@ -12,6 +12,7 @@ const dir = mkdtempSync(join(tmpdir(), "pgdba-targets-"));
 let server: TestServer;
 const secrets: string[] = [];
 const open: Target[] = [];
+const stopLong = new AbortController();
 
 async function resolve(flags: TargetFlags, env: Record<string, string> = {}): Promise<Target> {
   const target = await resolveTarget({
@@ -247,12 +248,48 @@ describe("the lock", () => {
     // The step's own name does not hide the holder's.
     await (first.connection as PgConnection).session("pgdba/run-1");
     expect(await second.lock?.("run-2")).toEqual({ heldBy: "run-1 on host-a" });
-    expect(lock.held()).toBe(true);
+    expect(await lock.held()).toBe(true);
     await lock.release();
-    expect(lock.held()).toBe(false);
+    expect(await lock.held()).toBe(false);
     const next = await second.lock?.("run-2");
     if (next === undefined || "heldBy" in next) throw new Error("not taken");
     await next.release();
+  });
+
+  test("whoever is refused holds nothing, and of those that come at once from many databases one gets it", async () => {
+    const databases = await Promise.all(Array.from({ length: 5 }, () => createDatabase(server)));
+    const targets = await Promise.all(databases.map((database) => onServer({ database })));
+    const client = await clientOf(server);
+    for (let round = 0; round < 5; round++) {
+      const answers = await Promise.all(targets.map((each, at) => each.lock!(`run-${at}`)));
+      const taken = answers.filter((answer) => "held" in answer);
+      expect(taken).toHaveLength(1);
+      const { rows } = await client.query("SELECT FROM pg_locks WHERE locktype = 'advisory'");
+      expect(rows).toHaveLength(1);
+      for (const lock of taken) await lock.release();
+    }
+    await client.end();
+  });
+
+  test("a statement of the run that lets it go loses it only to another run", async () => {
+    const [mine, other] = [await onServer(), await onServer()];
+    const lock = await mine.lock!("run-1");
+    if ("heldBy" in lock) throw new Error("not taken");
+    const session = await (mine.connection as PgConnection).session("x");
+    await session.query("SELECT pg_advisory_unlock_all()");
+    expect(await lock.held()).toBe(true);
+    expect(await other.lock!("run-2")).toHaveProperty("heldBy");
+    await session.query("SELECT pg_advisory_unlock_all()");
+    const theirs = await other.lock!("run-2");
+    if ("heldBy" in theirs) throw new Error("not free");
+    expect(await lock.held()).toBe(false);
+    await theirs.release();
+    // What is under way was allowed to begin; nobody waits for its end to know.
+    const long = session.query("SELECT pg_sleep(30)", [], { signal: stopLong.signal });
+    expect(await lock.held()).toBe(true);
+    stopLong.abort();
+    await long.catch(() => {});
+    await lock.release();
   });
 
   test("is lost with its connection, and nothing can be done without it", async () => {
@@ -264,8 +301,8 @@ describe("the lock", () => {
     const client = await clientOf(server);
     await client.query("SELECT pg_terminate_backend($1)", [pid]);
     await client.end();
-    for (let n = 0; n < 100 && lock.held(); n++) await Bun.sleep(10);
-    expect(lock.held()).toBe(false);
+    for (let n = 0; n < 100 && (await lock.held()); n++) await Bun.sleep(10);
+    expect(await lock.held()).toBe(false);
     expect(await codeOf(connection.session("x"))).toBe("lock_lost");
     await lock.release();
     expect((await (await connection.session("x")).query("SELECT 1 AS one")).rows).toEqual([
@@ -295,7 +332,7 @@ describe("the lock", () => {
         await Bun.sleep(10);
         mine = await target.lock?.("me");
       }
-      expect(mine !== undefined && "held" in mine && mine.held()).toBe(true);
+      expect(mine !== undefined && "held" in mine && (await mine.held())).toBe(true);
     } finally {
       child.kill("SIGKILL");
     }

@@ -1,7 +1,6 @@
-import { hostname } from "node:os";
 import { compile } from "../../check/compile.ts";
 import { PgdbaError } from "../../errors.ts";
-import { describeHolder, isDead } from "../../journal/holder.ts";
+import { describeHolder, stateOf } from "../../journal/holder.ts";
 import { Journal, type RunRow } from "../../journal/journal.ts";
 import type { Doc, Library, Runbook, StepRegistry } from "../../types.ts";
 import { invalid } from "../closure.ts";
@@ -80,8 +79,8 @@ function readAssumed(given: string[]): Map<string, "done" | "not_done"> {
 
 function checkResumable(row: RunRow): void {
   if (row.plan) throw new PgdbaError("usage", `${row.id} was a dry run`, { hint: "Run it again." });
-  // A process of another host can't be seen from here; then the lock decides.
-  if (row.status === "running" && row.holder.host === hostname() && !isDead(row.holder)) {
+  // Where a process can't be seen from here, the lock decides.
+  if (row.status === "running" && stateOf(row.holder) === "alive") {
     throw new PgdbaError("lock_held", `${describeHolder(row.id, row.holder)} is still at work`, {
       hint: "Wait for it, or stop it there first.",
     });

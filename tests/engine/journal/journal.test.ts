@@ -2,8 +2,10 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemClock } from "../../../engine/clock.ts";
 import { thisProcess } from "../../../engine/journal/holder.ts";
 import { Journal } from "../../../engine/journal/journal.ts";
+import { Waiter } from "../../../engine/journal/lock.ts";
 import type { RunHeader } from "../../../engine/journal/rows.ts";
 import { Secrets } from "../../../engine/secrets.ts";
 import type { StepResult } from "../../../engine/types.ts";
@@ -277,4 +279,48 @@ test("a disk that is really full: no step acts that is not on record", async () 
   expect(acted.length).toBeGreaterThan(3);
   expect(acted.length).toBeLessThan(60);
   for (const path of acted) expect(recorded).toContain(path);
+});
+
+test("a journal of an older version is brought up to date when it is opened, with all that is in it", () => {
+  const dir = place();
+  const filled = new Journal(dir, new Secrets());
+  filled.createRun(header("r1"));
+  filled.intent("r1", intent);
+  // As version 1 left it.
+  filled.db.run("DROP TABLE lock");
+  filled.db.run(
+    "CREATE TABLE lock (key TEXT PRIMARY KEY, epoch INTEGER NOT NULL, run TEXT, holder TEXT, expires_at INTEGER) STRICT",
+  );
+  const far = JSON.stringify({ ...holder, host: "elsewhere" });
+  filled.db.run(
+    "INSERT INTO lock VALUES ('7', 41, 'r1', ?, 9999999999999), ('8', 3, NULL, NULL, NULL)",
+    [far],
+  );
+  filled.db.run("PRAGMA user_version = 1");
+  filled.close();
+
+  for (const opened of ["first", "after a program of version 1 has marked it as its own again"]) {
+    const journal = new Journal(dir, new Secrets());
+    expect(journal.run("r1")?.holder, opened).toEqual(holder);
+    expect(journal.steps("r1")).toHaveLength(1);
+    const waiter = new Waiter(journal, systemClock, { key: "7", run: "r2", holder });
+    expect(waiter.heldBy()).toContain("@elsewhere");
+    expect(
+      journal.db.query("SELECT key, epoch, beats, lease_ms FROM lock ORDER BY key").all(),
+    ).toEqual([
+      { key: "7", epoch: 41, beats: 0, lease_ms: 15_000 },
+      { key: "8", epoch: 3, beats: 0, lease_ms: 15_000 },
+    ]);
+    expect(journal.db.query("PRAGMA user_version").get()).toEqual({ user_version: 2 });
+    journal.db.run("PRAGMA user_version = 1");
+    journal.close();
+  }
+});
+
+test("a journal of a newer version is left alone", () => {
+  const dir = place();
+  const journal = new Journal(dir, new Secrets());
+  journal.db.run("PRAGMA user_version = 99");
+  journal.close();
+  expect(() => new Journal(dir, new Secrets())).toThrow("version 99");
 });

@@ -2,22 +2,36 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { GLOBAL_FLAGS } from "../../../engine/cli/args.ts";
+import { DEFAULT_LOCK_WAIT } from "../../../engine/cli/start-run.ts";
 import { systemClock } from "../../../engine/clock.ts";
-import { type Holder, isDead, thisProcess } from "../../../engine/journal/holder.ts";
+import { parseDuration } from "../../../engine/expr/units.ts";
+import { type Holder, isDead, stateOf, thisProcess } from "../../../engine/journal/holder.ts";
 import { Journal } from "../../../engine/journal/journal.ts";
-import { Lock } from "../../../engine/journal/lock.ts";
+import { LEASE_MS, type Lock, Waiter } from "../../../engine/journal/lock.ts";
+import { Stop } from "../../../engine/run/stop.ts";
 import { Secrets } from "../../../engine/secrets.ts";
+import type { Clock } from "../../../engine/types.ts";
 import { codeOf, leaping, withHarness } from "../run/harness.ts";
 
 let dir: string;
 let one: Journal;
 let two: Journal;
+/** To be released in the end, lest they go on beating. */
+const open: Lock[] = [];
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "pgdba-lock-"));
   one = new Journal(dir, new Secrets());
   two = new Journal(dir, new Secrets());
 });
 afterEach(() => {
+  for (const lock of open.splice(0)) {
+    try {
+      lock.release();
+    } catch {
+      // Its journal was closed with the harness.
+    }
+  }
   one.close();
   two.close();
   rmSync(dir, { recursive: true, force: true });
@@ -25,39 +39,42 @@ afterEach(() => {
 
 const me = thisProcess();
 const gone: Holder = { ...me, started: "another boot/1" };
-const waits: string[] = [];
-const hooks = {
-  signal: new AbortController().signal,
-  onWait: (holder: string) => void waits.push(holder),
-};
-const want = (run: string, more: { holder?: Holder; waitMs?: number; leaseMs?: number } = {}) => ({
-  key: "7",
-  run,
-  holder: me,
-  waitMs: 0,
-  ...more,
-});
+const elsewhere: Holder = { ...gone, host: "elsewhere" };
+
+interface More {
+  key?: string;
+  holder?: Holder;
+  leaseMs?: number;
+}
+function waiter(journal: Journal, clock: Clock, run: string, more: More = {}): Waiter {
+  return new Waiter(journal, clock, { key: "7", run, holder: me, ...more });
+}
+
+/** Looks once, and takes it. @throws when it is held */
+function taken(journal: Journal, clock: Clock, run: string, more: More = {}): Lock {
+  const one = waiter(journal, clock, run, more);
+  const lock = one.heldBy() === null ? one.take() : null;
+  if (!lock) throw new Error(`held by ${one.heldBy()}`);
+  open.push(lock);
+  return lock;
+}
+
 const row = () =>
   one.db
-    .query<{ epoch: number; run: string | null; expires_at: number | null }, []>(
-      "SELECT * FROM lock",
-    )
+    .query<{ epoch: number; beats: number; run: string | null }, []>("SELECT * FROM lock")
     .get()!;
+const beat = () => one.db.run("UPDATE lock SET beats = beats + 1");
+const lostIn = (work: () => void) => codeOf((async () => work())());
 
-test("one at a time; a held lock names its holder; epochs only grow", async () => {
+test("one at a time; a held lock names its holder; epochs only grow", () => {
   const clock = leaping();
-  const first = await Lock.acquire(one, clock, want("r1"), hooks);
-  expect(await codeOf(Lock.acquire(two, clock, want("r2"), hooks))).toMatchObject({
-    code: "lock_held",
-    message: `7 is being worked on by run r1 (${me.user}@${me.host}, pid ${me.pid})`,
-  });
-  const elsewhere = await Lock.acquire(two, clock, { ...want("r3"), key: "8" }, hooks);
-  expect(elsewhere.epoch).toBe(1);
-  elsewhere.release();
+  const first = taken(one, clock, "r1");
+  expect(waiter(two, clock, "r2").heldBy()).toBe(`run r1 (${me.user}@${me.host}, pid ${me.pid})`);
+  expect(taken(two, clock, "r3", { key: "8" }).epoch).toBe(1);
   first.release();
   const epochs = [first.epoch];
   for (const run of ["r2", "r3"]) {
-    const next = await Lock.acquire(two, clock, want(run), hooks);
+    const next = taken(two, clock, run);
     epochs.push(next.epoch);
     next.release();
     next.release();
@@ -65,66 +82,95 @@ test("one at a time; a held lock names its holder; epochs only grow", async () =
   expect(epochs).toEqual([1, 2, 3]);
 });
 
-test("waits as long as it may, says once for whom, and ends when told to", async () => {
+test("to look at a lock changes nothing of it, and it is taken only as it was seen", async () => {
   const clock = leaping();
-  const first = await Lock.acquire(one, clock, want("r1", { leaseMs: 60_000 }), hooks);
-  waits.length = 0;
-  await codeOf(Lock.acquire(two, clock, want("r2", { waitMs: 1_000 }), hooks));
-  expect(clock.slept.reduce((sum, ms) => sum + ms, 0)).toBe(1_000);
-  expect(waits).toHaveLength(1);
-  first.release();
-  const third = await Lock.acquire(one, systemClock, want("r3"), hooks);
-  const stop = new AbortController();
-  const waiting = Lock.acquire(two, systemClock, want("r2", { waitMs: 60_000 }), {
-    ...hooks,
-    signal: stop.signal,
-  });
-  stop.abort(new Error("told to"));
-  await expect(waiting).rejects.toThrow("told to");
-  const patient = Lock.acquire(two, systemClock, want("r2", { waitMs: 5_000 }), hooks);
-  await Bun.sleep(20);
-  third.release();
-  const second = await patient;
-  expect(second.epoch).toBe(3);
-  second.release();
+  const [first, second] = [waiter(one, clock, "r1"), waiter(two, clock, "r2")];
+  // Both have seen that it is free.
+  expect([first.heldBy(), second.heldBy()]).toEqual([null, null]);
+  open.push(first.take()!);
+  const before = row();
+  expect(second.take()).toBeNull();
+  expect(second.heldBy()).toContain("run r1");
+  expect(row()).toEqual(before);
+
+  // Its counter stood still, and moves in the last moment.
+  await clock.sleep(LEASE_MS + 1);
+  expect(second.heldBy()).toBeNull();
+  beat();
+  expect(second.take()).toBeNull();
+  expect(row()).toEqual({ ...before, beats: 1 });
 });
 
-test("a holder that died is superseded at once, one of another host only when its lease ran out", async () => {
+test("a holder that died on this host is passed over at once, any other after its own lease without a beat", async () => {
   const clock = leaping();
-  await Lock.acquire(one, clock, want("r1", { holder: gone }), hooks);
-  const next = await Lock.acquire(
-    two,
-    clock,
-    want("r2", { holder: { ...gone, host: "elsewhere" } }),
-    hooks,
-  );
-  expect(next.epoch).toBe(2);
-  expect(await codeOf(Lock.acquire(one, clock, want("r3"), hooks))).toMatchObject({
-    code: "lock_held",
-    message: expect.stringContaining("@elsewhere"),
-  });
-  await clock.sleep(15_001);
-  const third = await Lock.acquire(one, clock, want("r3"), hooks);
-  expect(third.epoch).toBe(3);
-  third.release();
+  taken(one, clock, "r1", { holder: gone });
+  taken(two, clock, "r2", { holder: elsewhere, leaseMs: 40_000 });
+  expect(row()).toMatchObject({ epoch: 2, run: "r2" });
+  // With a lease of our own that is shorter.
+  const third = waiter(one, clock, "r3", { leaseMs: 300 });
+  expect(third.heldBy()).toContain("@elsewhere");
+  await clock.sleep(39_999);
+  expect(third.heldBy()).toContain("@elsewhere");
+  beat();
+  await clock.sleep(2);
+  expect(third.heldBy()).toContain("@elsewhere");
+  await clock.sleep(40_000);
+  expect(third.heldBy()).toContain("@elsewhere");
+  // One who comes now has seen nothing yet.
+  expect(waiter(two, clock, "r4").heldBy()).toContain("@elsewhere");
+  await clock.sleep(1);
+  expect(third.heldBy()).toBeNull();
+  const lock = third.take()!;
+  open.push(lock);
+  expect(lock.epoch).toBe(3);
+});
+
+test("the time of day counts for nobody: clocks that differ or jump, by years and on either side", async () => {
+  const clock = leaping();
+  for (const [mine, theirs] of [
+    ["2001-01-01", "2049-01-01"],
+    ["2049-01-01", "2001-01-01"],
+  ] as const) {
+    let now = mine;
+    const jumping: Clock = { ...clock, now: () => new Date(now) };
+    const lock = taken(one, jumping, "r1");
+    now = theirs;
+    lock.fenced(() => {});
+    const other = waiter(two, { ...clock, now: () => new Date(theirs) }, "r2");
+    expect(other.heldBy()).toContain("run r1");
+    expect(other.heldBy()).toContain("run r1");
+    lock.fenced(() => {});
+    expect(row().run).toBe("r1");
+    lock.release();
+  }
+  expect(
+    one.db
+      .query("PRAGMA table_info(lock)")
+      .all()
+      .map((column) => (column as { name: string }).name),
+  ).toEqual(["key", "epoch", "beats", "lease_ms", "run", "holder"]);
 });
 
 test("fenced: records only while the lock is held, and undoes what it recorded when it fails", async () => {
   const clock = leaping();
-  const first = await Lock.acquire(one, clock, want("r1"), hooks);
+  const first = taken(one, clock, "r1");
   const recorded: string[] = [];
   first.fenced(() => recorded.push("before"));
   const broken = () =>
     first.fenced(() => {
-      one.db.run("UPDATE lock SET expires_at = 1");
+      one.db.run("UPDATE lock SET beats = 99");
       throw new Error("no room");
     });
-  expect(await codeOf((async () => broken())())).toMatchObject({ code: "journal_failed" });
-  expect(row().expires_at).not.toBe(1);
+  expect(await lostIn(broken)).toMatchObject({ code: "journal_failed" });
+  expect(row().beats).not.toBe(99);
 
-  await clock.sleep(15_001);
-  const second = await Lock.acquire(two, clock, want("r2"), hooks);
-  expect(await codeOf((async () => first.fenced(() => recorded.push("after")))())).toMatchObject({
+  const second = waiter(two, clock, "r2");
+  second.heldBy();
+  await clock.sleep(LEASE_MS + 1);
+  expect(second.heldBy()).toBeNull();
+  const lock = second.take()!;
+  open.push(lock);
+  expect(await lostIn(() => first.fenced(() => recorded.push("after")))).toMatchObject({
     code: "lock_lost",
     message: expect.stringContaining("run r2 holds it now"),
     hint: expect.stringContaining("resume r1"),
@@ -132,36 +178,63 @@ test("fenced: records only while the lock is held, and undoes what it recorded w
   expect(recorded).toEqual(["before"]);
   first.release();
   expect(row()).toMatchObject({ epoch: 2, run: "r2" });
-  second.fenced(() => recorded.push("second"));
-  second.release();
+  lock.fenced(() => recorded.push("second"));
+  lock.release();
   expect(row()).toMatchObject({ epoch: 2, run: null });
 });
 
 test("fenced: a process that was stopped past its lease may not act, though nobody took the lock", async () => {
   const clock = leaping();
-  const lock = await Lock.acquire(one, clock, want("r1"), hooks);
-  await clock.sleep(15_001);
-  expect(await codeOf((async () => lock.fenced(() => {}))())).toMatchObject({ code: "lock_lost" });
-  lock.release();
+  const lock = taken(one, clock, "r1");
+  await clock.sleep(LEASE_MS + 1);
+  expect(await lostIn(() => lock.fenced(() => {}))).toMatchObject({ code: "lock_lost" });
 });
 
 test("a lease is renewed while its process lives", async () => {
-  const lock = await Lock.acquire(one, systemClock, want("r1", { leaseMs: 900 }), hooks);
-  const before = row().expires_at!;
-  await Bun.sleep(1200);
-  expect(row().expires_at!).toBeGreaterThan(before + 500);
+  const lock = taken(one, systemClock, "r1", { leaseMs: 600 });
+  const other = waiter(two, systemClock, "r2");
+  const deadline = performance.now() + 900;
+  while (performance.now() < deadline) {
+    expect(other.heldBy()).toContain("run r1");
+    await Bun.sleep(20);
+  }
+  expect(row().beats).toBeGreaterThan(1);
   lock.fenced(() => {});
-  expect(await codeOf(Lock.acquire(two, systemClock, want("r2"), hooks))).toMatchObject({
-    code: "lock_held",
-  });
-  lock.release();
 });
+
+test("waits as long as it may, says once for whom, and ends when told to", () =>
+  withHarness(async (h) => {
+    taken(h.journal, h.clock, "other");
+    const text = "steps: [{id: a, fake.act: {}}]";
+    expect(await codeOf(h.run(text, { lockWaitMs: 1_050 }))).toMatchObject({ code: "lock_held" });
+    expect(h.clock.slept.reduce((sum, ms) => sum + ms, 0)).toBe(1_050);
+    expect(h.events.filter(({ kind }) => kind === "lock.waiting")).toHaveLength(1);
+    const stop = new Stop();
+    const waiting = h.run(text, { lockWaitMs: 60_000, stop });
+    stop.request("SIGINT");
+    expect(await codeOf(waiting)).toMatchObject({ code: "interrupted" });
+    expect(h.calls).toEqual([]);
+  }));
+
+test("by default it waits longer than a lease, so that what is gone for good is outwaited", () =>
+  withHarness(async (h) => {
+    expect(parseDuration(DEFAULT_LOCK_WAIT)).toBeGreaterThan(LEASE_MS + 1_000);
+    expect(GLOBAL_FLAGS["lock-wait"].summary).toContain(`(${DEFAULT_LOCK_WAIT})`);
+    taken(h.journal, h.clock, "other", { holder: elsewhere });
+    const ran = await h.run("steps: [{id: a, fake.act: {}}]", {
+      lockWaitMs: parseDuration(DEFAULT_LOCK_WAIT),
+    });
+    expect(ran.exit).toBe(0);
+  }));
 
 test("dead is who is certainly gone: by pid and start time, on this host", async () => {
   expect(isDead(me)).toBe(false);
   expect(isDead(gone)).toBe(true);
   expect(isDead({ ...gone, host: `not-${hostname()}` })).toBe(false);
   expect(isDead({ ...me, started: "" })).toBe(false);
+  // Its number counts in another container, which has our host's name.
+  expect(stateOf({ ...gone, space: "pid:[1]" })).toBe("unseen");
+  expect(stateOf({ ...gone, space: me.space! })).toBe("dead");
   const child = Bun.spawn(["sleep", "60"]);
   const about = { ...me, pid: child.pid, started: me.started };
   expect(isDead(about)).toBe(true);
@@ -200,10 +273,33 @@ test("the target's own lock counts too: held by another refuses, lost on the way
         h.run(text, { target: { lock: async () => ({ heldBy: "run x (ann@far, pid 1)" }) } }),
       ),
     ).toMatchObject({ code: "lock_held", message: expect.stringContaining("ann@far") });
-    expect(
-      h.journal.db.query<{ run: string | null }, []>("SELECT run FROM lock").get()!.run,
-    ).toBeNull();
+    const rows = () => h.journal.db.query("SELECT * FROM lock").all();
+    expect(rows()).toEqual([]);
     expect(h.journal.runs(9)).toEqual([]);
+
+    // Nor is the lease of another taken, that seems to be over, when the target says that he is alive.
+    taken(h.journal, h.clock, "x", { holder: elsewhere });
+    const before = rows();
+    const refused = h.run(text, {
+      lockWaitMs: 3 * LEASE_MS,
+      target: { lock: async () => ({ heldBy: "run x (ann@far, pid 1)" }) },
+    });
+    expect(await codeOf(refused)).toMatchObject({ code: "lock_held" });
+    expect(rows()).toEqual(before);
+    h.journal.db.run("DELETE FROM lock");
+    expect(h.calls).toEqual([]);
+
+    // What was had of the target is given back when the lease went to somebody quicker.
+    const quicker = async () => {
+      taken(h.journal, h.clock, "quicker");
+      return { held: async () => true, release: async () => void h.calls.push("given back") };
+    };
+    expect(await codeOf(h.run(text, { target: { lock: quicker } }))).toMatchObject({
+      code: "lock_held",
+      message: expect.stringContaining("run quicker"),
+    });
+    expect(h.calls.splice(0)).toEqual(["given back"]);
+    h.journal.db.run("DELETE FROM lock");
     let held = true;
     h.on = {
       a: () => {
@@ -212,7 +308,7 @@ test("the target's own lock counts too: held by another refuses, lost on the way
       },
     };
     const lock = async () => ({
-      held: () => held,
+      held: async () => held,
       release: async () => void h.calls.push("released"),
     });
     const ran = await h.run(text, { target: { lock } });
@@ -222,12 +318,7 @@ test("the target's own lock counts too: held by another refuses, lost on the way
 
 test("a read takes no lock", () =>
   withHarness(async (h) => {
-    await Lock.acquire(
-      h.journal,
-      h.clock,
-      { key: "7", run: "other", holder: me, waitMs: 0 },
-      hooks,
-    );
+    taken(h.journal, h.clock, "other");
     expect((await h.run("summary: R\nrisk: read\nsteps: [{id: a, fake.look: {}}]")).exit).toBe(0);
     expect(await codeOf(h.run("steps: [{id: a, fake.act: {}}]"))).toMatchObject({
       code: "lock_held",

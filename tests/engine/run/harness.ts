@@ -31,6 +31,7 @@ export interface Options {
   asked?: Partial<RunRequest["asked"]>;
   stop?: Stop;
   clock?: Clock;
+  lockWaitMs?: number;
   resume?: { assumed?: Record<string, "done" | "not_done"> };
 }
 
@@ -187,7 +188,7 @@ export class Harness {
       target: target(options.target),
       targetFlags: {},
       plan: options.plan ?? false,
-      lockWaitMs: 0,
+      lockWaitMs: options.lockWaitMs ?? 0,
       stop: options.stop ?? new Stop(),
       asked: {
         flags: {
