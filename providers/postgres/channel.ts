@@ -23,6 +23,8 @@ export class Channel {
   readonly #spec: ConnectionSpec;
   #notices: Notice[] = [];
   #alive = true;
+  /** A request to cancel that is on its way. */
+  #cancelling: Promise<void> | undefined;
   /** The last of the queue; each waits for the one before. */
   #last: Promise<unknown> = Promise.resolve();
   #queued = 0;
@@ -91,10 +93,11 @@ export class Channel {
 
   /** `timeoutMs` is the timeout that the server was given for it. @throws PgdbaError, or the signal's reason */
   send<T>(
-    work: Submittable & { readonly done: Promise<T> },
+    work: Submittable & { readonly done: Promise<T>; onHopeless?: (() => void) | undefined },
     signal: AbortSignal | undefined,
     timeoutMs: number | undefined,
   ): Promise<T> {
+    work.onHopeless = () => void this.#cancel(work.done, () => {});
     this.#client.query(work);
     return this.#cancellable(signal, timeoutMs, work.done);
   }
@@ -129,6 +132,8 @@ export class Channel {
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", stop);
+      // One that comes late would cancel the next statement.
+      await this.#cancelling;
     }
   }
 
@@ -149,7 +154,8 @@ export class Channel {
       processID: number;
       secretKey: number;
     };
-    await requestCancel(this.#spec, processID, secretKey);
+    this.#cancelling = requestCancel(this.#spec, processID, secretKey);
+    await this.#cancelling;
     if (await within(done, CANCEL_GRACE_MS)) return;
     onCut();
     destroy(this.#client);

@@ -2,6 +2,7 @@ import { connect as connectSocket } from "node:net";
 import type { Client, ClientConfig } from "pg";
 import { PgdbaError } from "../../engine/errors.ts";
 import { readText } from "../../engine/shared/read-file.ts";
+import { bound } from "./bounds.ts";
 import { fromPostgres, sqlstateOf } from "./errors.ts";
 
 export type SslMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-full";
@@ -111,6 +112,7 @@ async function attempt(
       );
     },
   });
+  bound(client, describe(spec));
   const doing = `Could not connect to ${describe(spec)}`;
   const limit = spec.connect_timeout_ms ?? CONNECT_TIMEOUT_MS;
   // Errors after the connection stands reach whoever waits for a query; without a listener they would end the process.

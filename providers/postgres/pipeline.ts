@@ -1,5 +1,6 @@
 import type { Connection, Submittable } from "pg";
 import { PgdbaError } from "../../engine/errors.ts";
+import { type Bounds, boundsOf, MAX_ROW } from "./bounds.ts";
 
 /** The part of pg's connection that a pipeline uses; pg types it more narrowly than it is. */
 interface Wire {
@@ -28,6 +29,7 @@ export class Pipeline implements Submittable {
   #rows: (string | null)[] = [];
   #bytes = 0;
   #error: unknown;
+  #bounds: Bounds | undefined;
 
   constructor(texts: readonly string[]) {
     this.#texts = texts;
@@ -38,6 +40,7 @@ export class Pipeline implements Submittable {
   }
 
   submit(connection: Connection): void {
+    this.#bounds = boundsOf(connection);
     const wire = connection as unknown as Wire;
     wire.stream.cork?.();
     for (const text of this.#texts) {
@@ -53,15 +56,17 @@ export class Pipeline implements Submittable {
 
   handleDataRow(message: { fields: (string | null)[]; length: number }): void {
     this.#bytes += message.length;
-    if (this.#bytes <= MAX_BYTES) this.#rows.push(message.fields[0] ?? null);
-    else
-      this.#error ??= new PgdbaError(
-        "limit_exceeded",
-        "The statements gave more rows than are kept",
-        {
-          hint: "Bound them with LIMIT.",
-        },
-      );
+    // A row without columns stands for one that is too large.
+    if (this.#bytes <= MAX_BYTES && message.fields.length > 0) {
+      this.#rows.push(message.fields[0] ?? null);
+      return;
+    }
+    if (this.#bounds) this.#bounds.maxRow = 0;
+    this.#error ??= new PgdbaError(
+      "limit_exceeded",
+      "The statements gave more or larger rows than are kept",
+      { hint: "Bound them with LIMIT, and long values with left(column, 1000)." },
+    );
   }
 
   handleCommandComplete(): void {
@@ -74,10 +79,12 @@ export class Pipeline implements Submittable {
   }
 
   handleError(error: unknown): void {
-    this.#fail(error);
+    if (this.#bounds) this.#bounds.maxRow = MAX_ROW;
+    this.#fail(this.#error ?? error);
   }
 
   handleReadyForQuery(): void {
+    if (this.#bounds) this.#bounds.maxRow = MAX_ROW;
     if (this.#error === undefined) this.#finish();
     else this.#fail(this.#error);
   }

@@ -1,6 +1,7 @@
 import type { Connection, Submittable } from "pg";
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, JsonObject } from "../../engine/types.ts";
+import { type Bounds, boundsOf, MAX_ROW } from "./bounds.ts";
 import { encode, parserOf, typeName } from "./values.ts";
 
 export interface Field {
@@ -28,8 +29,10 @@ export interface Limits {
   drain: boolean;
 }
 
-/** Rows asked for at once when the limit is not the server's to keep. */
+/** Rows asked for at once, at most and at first: then as many as make up a good piece of the bytes that are kept. */
 const BATCH = 1000;
+const FIRST_BATCH = 100;
+const BATCH_BYTES = 1024 * 1024;
 
 /** The part of pg's connection that a statement uses. */
 interface Wire {
@@ -51,6 +54,8 @@ export class Statement implements Submittable {
   readonly done: Promise<QueryResult>;
   #finish!: (result: QueryResult) => void;
   #fail!: (error: unknown) => void;
+  /** Told when no more of the answer is of use, however long it still is. */
+  onHopeless: (() => void) | undefined;
   readonly #text: string;
   readonly #values: (string | null)[];
   readonly #limits: Limits;
@@ -67,6 +72,7 @@ export class Statement implements Submittable {
   #bytes = 0;
   #synced = false;
   #error: unknown;
+  #bounds: Bounds | undefined;
   readonly #before: string | undefined;
   /** True until what comes before the statement has ended. */
   #waiting: boolean;
@@ -86,6 +92,8 @@ export class Statement implements Submittable {
 
   submit(connection: Connection): void {
     const wire = wireOf(connection);
+    this.#bounds = boundsOf(connection);
+    if (this.#bounds) this.#bounds.maxRow = this.#limits.maxBytes;
     wire.stream.cork?.();
     if (this.#before !== undefined) {
       wire.parse({ text: this.#before });
@@ -102,8 +110,16 @@ export class Statement implements Submittable {
   #fetch(wire: Wire): void {
     const { maxRows, drain } = this.#limits;
     // One more than is kept, which is how we know that there are more.
-    wire.execute({ rows: drain ? BATCH : Math.min(BATCH, maxRows - this.#result.rows.length + 1) });
+    const wanted = drain ? BATCH : maxRows - this.#result.rows.length + 1;
+    wire.execute({ rows: Math.min(wanted, this.#batch()) });
     wire.flush();
+  }
+
+  #batch(): number {
+    if (this.#limits.drain) return BATCH;
+    if (this.#seen === 0) return FIRST_BATCH;
+    const size = this.#bytes / this.#seen;
+    return Math.min(BATCH, Math.max(1, Math.floor(BATCH_BYTES / size)));
   }
 
   #sync(connection: Connection): void {
@@ -123,10 +139,13 @@ export class Statement implements Submittable {
   handleDataRow(message: { fields: (string | null)[]; length: number }): void {
     if (this.#waiting) return;
     const result = this.#result;
+    const cut = message.fields.length < this.#names.length;
     this.#seen++;
     this.#bytes += message.length;
-    if (result.rows.length >= this.#limits.maxRows || this.#bytes > this.#limits.maxBytes)
-      result.truncated = true;
+    if (cut && result.rows.length === 0 && !this.#limits.drain)
+      this.#error ??= rowTooLarge(this.#limits.maxBytes);
+    if (cut || result.rows.length >= this.#limits.maxRows || this.#bytes > this.#limits.maxBytes)
+      this.#truncate();
     if (result.truncated || this.#error !== undefined) return;
     try {
       const entries = message.fields.map((text, index): [string, Json] => [
@@ -140,6 +159,16 @@ export class Statement implements Submittable {
         cause,
       });
     }
+  }
+
+  /** What comes from now on is dropped before the library has it. */
+  #truncate(): void {
+    this.#result.truncated = true;
+    if (this.#bounds) this.#bounds.maxRow = 0;
+  }
+
+  #ended(): void {
+    if (this.#bounds) this.#bounds.maxRow = MAX_ROW;
   }
 
   handlePortalSuspended(connection: Connection): void {
@@ -180,22 +209,33 @@ export class Statement implements Submittable {
   }
 
   handleCopyData(): void {
-    this.#error ??= new PgdbaError("unsupported", "COPY TO STDOUT gives no rows", {
+    if (this.#error !== undefined) return;
+    this.#error = new PgdbaError("unsupported", "COPY TO STDOUT gives no rows", {
       hint: "Use a query, or COPY to a file.",
     });
+    this.onHopeless?.();
   }
 
   handleError(error: unknown, connection: Connection): void {
     this.#sync(connection);
+    this.#ended();
     this.#fail(this.#error ?? error);
   }
 
   handleReadyForQuery(): void {
+    this.#ended();
     if (this.#error !== undefined) return this.#fail(this.#error);
     const result = this.#result;
     if (result.truncated && !this.#limits.drain) result.row_count = result.rows.length;
     this.#finish(result);
   }
+}
+
+function rowTooLarge(maxBytes: number): PgdbaError {
+  const limit = `${Math.floor(maxBytes / 1024 / 1024)} MB`;
+  return new PgdbaError("limit_exceeded", `The first row of the result is larger than ${limit}`, {
+    hint: "Select fewer columns, or a part of a long value: left(column, 1000), length(column).",
+  });
 }
 
 /** pg types its connection more narrowly than it is. */
