@@ -1,4 +1,4 @@
-import { RegexError } from "../expr/regex.ts";
+import { RegexError } from "../expr/regex/regex.ts";
 import type { DocPath, Json, JsonObject, JsonSchema, ParamSpec } from "../types.ts";
 import { isObject } from "./accepts.ts";
 import { safePattern } from "./patterns.ts";

@@ -1,4 +1,4 @@
-import { Regex, RegexError } from "../expr/regex.ts";
+import { Regex, RegexError } from "../expr/regex/regex.ts";
 import { Work } from "../expr/work.ts";
 
 const tests = new Map<string, (text: string) => boolean>();

@@ -1,5 +1,5 @@
 import { ValueError } from "../operators.ts";
-import { Regex, RegexError } from "../regex.ts";
+import { Regex, RegexError } from "../regex/regex.ts";
 import { List, type Value } from "../values.ts";
 import type { Work } from "../work.ts";
 import { shown, toText } from "./convert.ts";
