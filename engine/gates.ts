@@ -4,8 +4,8 @@ import { type PolicyRule, matchesRule } from "./policy.ts";
 /** Everything a gate may look at. Nothing else decides whether a run may act. */
 export interface GateInput {
   runbook: string;
-  /** The runbooks it calls, however deep. What they may not do, it may not have done by them. */
-  calls: readonly string[];
+  /** All names that it is judged by: its own, those of what it calls, however deep, and of what all of these extend or replace. */
+  names: readonly string[];
   /** The highest risk of the runbook and of all it calls. */
   risk: Risk;
   needs: readonly string[];
@@ -112,14 +112,13 @@ function production(input: GateInput): Verdict {
     answer: "refuse",
     gate: "production",
     code: "gate_refused",
-    reason: `${target.name} is labelled production; ${breaking === undefined ? `${runbook} is destructive` : `${breaking} is a chaos runbook`}`,
+    reason: `${target.name} is labelled production; ${breaking === undefined ? `${runbook} is destructive` : `${by(input, breaking)} is a chaos runbook`}`,
     hint: "No flag opens this. Run it on another cluster, or take the label off the cluster's file.",
   };
 }
 
-function connected({ target, runbook, calls }: GateInput): Verdict {
-  if (![runbook, ...calls].includes(DESTROYS_CLUSTER) || target.ownership === "managed")
-    return ALLOW;
+function connected({ target, names }: GateInput): Verdict {
+  if (!names.includes(DESTROYS_CLUSTER) || target.ownership === "managed") return ALLOW;
   return {
     answer: "refuse",
     gate: "connected",
@@ -129,8 +128,12 @@ function connected({ target, runbook, calls }: GateInput): Verdict {
   };
 }
 
-function chaosAmong({ runbook, calls }: GateInput): string | undefined {
-  return [runbook, ...calls].find((name) => CHAOS.test(name));
+function chaosAmong({ names }: GateInput): string | undefined {
+  return names.find((name) => CHAOS.test(name));
+}
+
+function by({ runbook }: GateInput, name: string): string {
+  return name === runbook ? name : `${name} (which ${runbook} calls, extends or replaces)`;
 }
 
 function chaos(input: GateInput): Verdict {
@@ -146,7 +149,7 @@ function chaos(input: GateInput): Verdict {
     answer: "refuse",
     gate: "chaos",
     code: "gate_refused",
-    reason: `${breaking} breaks things on purpose and was not given ${missing.join(" and ")}`,
+    reason: `${by(input, breaking)} breaks things on purpose and was not given ${missing.join(" and ")}`,
     hint: `Add ${missing.join(" ")} when that is what you want.`,
   };
 }

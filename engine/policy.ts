@@ -29,7 +29,11 @@ export const POLICY_SCHEMA: JsonSchema = {
             additionalProperties: false,
             minProperties: 1,
             properties: {
-              runbook: { type: "string", description: "Name, `*` for anything" },
+              runbook: {
+                type: "string",
+                description:
+                  "Name, `*` for anything; a run goes by the names of all that it calls, extends and replaces too",
+              },
               risk: { type: "array", items: { type: "string", enum: [...RISKS] } },
               label: { type: "string" },
               cluster: { type: "string", description: "Name, `*` for anything" },
@@ -85,8 +89,7 @@ async function readRules(file: string): Promise<PolicyRule[]> {
 export function matchesRule(
   rule: PolicyRule,
   run: {
-    runbook: string;
-    calls: readonly string[];
+    names: readonly string[];
     risk: string;
     caller: string;
     target: { cluster: string | null; labels: readonly string[] };
@@ -94,8 +97,7 @@ export function matchesRule(
 ): boolean {
   const { match } = rule;
   return (
-    (match.runbook === undefined ||
-      [run.runbook, ...run.calls].some((name) => glob(match.runbook!, name))) &&
+    (match.runbook === undefined || run.names.some((name) => glob(match.runbook!, name))) &&
     (match.risk === undefined || match.risk.includes(run.risk)) &&
     (match.label === undefined || run.target.labels.includes(match.label)) &&
     (match.cluster === undefined || glob(match.cluster, run.target.cluster ?? "")) &&

@@ -271,7 +271,7 @@ function record(
     docs: Object.fromEntries(
       [...request.runbooks.values()].map(({ doc }) => [
         doc.name,
-        { data: doc.data, file: doc.file, digest: doc.digest },
+        { data: doc.data, file: doc.file, digest: doc.digest, lineage: doc.lineage },
       ]),
     ),
     params: request.recordedParams,

@@ -94,6 +94,8 @@ export interface Doc extends Omit<LibraryEntry, "overrides"> {
   data: JsonObject;
   /** Hex SHA-256 over the texts that made it, own and extended. */
   digest: string;
+  /** The names that it is judged by: its own, and those of all that it extends or replaces, however far. */
+  lineage: string[];
   /** Where the value at `path` (or, with `key`, its key) was written; the nearest written ancestor when it was not. */
   at(path: DocPath, key?: boolean): Span;
 }

@@ -2,12 +2,20 @@ import { PgdbaError } from "../errors.ts";
 import type { ErrorRecord, Json, JsonObject, Risk, RunStatus, StepResult } from "../types.ts";
 import type { Holder } from "./holder.ts";
 
+/** A document as it was when the run began. Runs of an older pgdba have no lineage. */
+export interface FrozenDoc {
+  data: JsonObject;
+  file: string;
+  digest: string;
+  lineage?: string[];
+}
+
 /** What a run is, as recorded before its first step. */
 export interface RunHeader {
   id: string;
   runbook: string;
   digest: string;
-  docs: Record<string, { data: JsonObject; file: string; digest: string }>;
+  docs: Record<string, FrozenDoc>;
   params: JsonObject;
   target: { name: string; identity: string | null; flags: JsonObject };
   risk: Risk;

@@ -47,6 +47,7 @@ export function resolveDocument(name: string, catalogue: Catalogue): Doc {
     file,
     data,
     digest: digest(chain),
+    lineage: lineage(chain[0]!, catalogue, read),
     at: (path, key) => spanAt(tree, path, key),
   };
 }
@@ -155,6 +156,23 @@ function checkFloor(
     const { tree } = build(name, index, catalogue, read);
     if (!checkRisk(over.tree, merged, tree, `${name} in layer ${layer}`, faults)) return;
   }
+}
+
+/** Names of all that a document extends, and of what it and each of these replaces by name: a copy of a risk is under the same rules. */
+function lineage(first: Link, catalogue: Catalogue, read: Read): string[] {
+  const names = new Set<string>();
+  const seen = new Set<string>();
+  const visit = (over: Link): void => {
+    if (seen.has(over.file)) return;
+    seen.add(over.file);
+    names.add(over.name);
+    const base = baseOf(over, catalogue);
+    if (base) visit(link(base.name, base.index, catalogue, read));
+    if (catalogue.candidates(over.name)[over.index + 1])
+      visit(link(over.name, over.index + 1, catalogue, read));
+  };
+  visit(first);
+  return [...names];
 }
 
 /** Over the texts of the chain, each by its own digest, so that no two chains can run together into the same text. */

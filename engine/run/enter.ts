@@ -42,7 +42,9 @@ export async function passGates(
     };
     const verdict = judge({
       runbook: runbook.name,
-      calls: [...request.runbooks.keys()].filter((name) => name !== runbook.name),
+      names: [
+        ...new Set([runbook, ...request.runbooks.values()].flatMap(({ doc }) => doc.lineage)),
+      ],
       risk,
       needs,
       plan,

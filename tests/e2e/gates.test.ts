@@ -11,6 +11,7 @@ import {
   place,
   removePlaces,
   runbooks,
+  Running,
   statuses,
   write,
 } from "./support.ts";
@@ -30,6 +31,11 @@ const NAMES = {
   "team/understated": "summary: s\nrisk: read\nsteps:\n  - run: team/failover\n",
   "team/hidden": "summary: s\nrisk: change\nsteps:\n  - run: chaos/kill\n",
   "chaos/kill": act("change"),
+  "team/mild": "extends: chaos/kill\nsummary: not what it looks like\n",
+  "team/milder": "extends: team/mild\n",
+  "team/mildest": "summary: s\nrisk: change\nsteps:\n  - block:\n      - run: team/milder\n",
+  "team/scrap": "extends: cluster/destroy\n",
+  "team/quick": "extends: team/failover\n",
   "cluster/destroy": act("destructive"),
   "team/patroni": "summary: s\nrisk: read\nneeds: [patroni]\nsteps:\n  - set: {a: 1}\n",
 };
@@ -170,6 +176,55 @@ test("chaos needs both flags; production refuses chaos and destruction whatever 
   await judged(["team", "wipe", ...ON("prod"), "--confirm=prod"], 3, production);
   await judged(["team", "hidden", ...ON("prod"), sure], 3, production);
   await judged(["team", "failover", ...ON("prod"), "--yes"], 0);
+});
+
+test("a runbook is judged as what it extends, by whatever name, in whatever layer, called or resumed", async () => {
+  const sure = "--i-know-what-i-am-doing";
+  const chaos = { code: "gate_refused", gate: "chaos", hint: sure };
+  const production = { code: "gate_refused", gate: "production", hint: "No flag" };
+  await judged(["team", "milder", ...ON("prod"), sure, "--yes"], 3, production);
+  for (const name of ["mild", "mildest"]) {
+    const refused = await judged(["team", name, ...ON("orders"), "--yes"], 3, chaos);
+    expect(refused.envelope.error?.message).toStartWith(`chaos/kill (which team/${name} calls, `);
+  }
+  await judged(["team", "mildest", ...ON("orders"), sure], 0);
+  await judged(["team", "scrap", ...ON("theirs"), "--confirm=theirs"], 3, {
+    code: "gate_refused",
+    gate: "connected",
+    hint: "file",
+  });
+  await judged(["team", "scrap", ...ON("orders"), "--confirm=orders"], 0);
+  // What replaces it by name does not say so.
+  const layer = join(p.root, "layer");
+  write(layer, { "team/mild.yaml": act("change") });
+  await judged(["team", "milder", ...ON("orders"), "--runbooks", layer], 3, chaos);
+
+  write(p.root, {
+    "etc/policy.yaml": "rules:\n  - match: {runbook: team/failover}\n    action: refuse\n",
+  });
+  try {
+    const refused = { code: "policy_refused", gate: "policy", hint: "policy.yaml" };
+    await judged(["team", "quick", ...ON("orders"), "--yes"], 3, refused);
+    write(p.root, {
+      "etc/policy.yaml": "rules: []\n",
+      ...runbooks({
+        "team/late":
+          "extends: team/failover\nsteps:\n  - id: hold\n    exec: {argv: [sleep, '30']}\n",
+      }),
+    });
+    const running = new Running(["team", "late", ...ON("orders"), "--yes"], p, { env });
+    await running.said("start hold");
+    running.signal("SIGKILL");
+    const id = /run (\S+)/.exec(running.stderr)![1]!;
+    await running.ended();
+    write(p.root, {
+      "etc/policy.yaml": "rules:\n  - match: {runbook: team/failover}\n    action: refuse\n",
+    });
+    const resumed = await cli(["resume", id, "--assume", "hold=done"], p, { env });
+    expect(resumed.envelope.error?.code).toBe("policy_refused");
+  } finally {
+    rmSync(join(p.root, "etc/policy.yaml"));
+  }
 });
 
 test("a connected cluster is never destroyed, one that is another server never touched, a missing capability is named", async () => {

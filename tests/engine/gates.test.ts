@@ -18,15 +18,16 @@ const FLAGS: GateInput["flags"] = {
   explicitCluster: false,
 };
 
-type Given = Partial<Omit<GateInput, "target" | "flags">> & {
+type Given = Partial<Omit<GateInput, "target" | "flags" | "names">> & {
+  calls?: string[];
   target?: Partial<GateInput["target"]>;
   flags?: Partial<GateInput["flags"]>;
 };
 
-function input({ target, flags, ...more }: Given): GateInput {
+function input({ target, flags, calls = [], ...more }: Given): GateInput {
   return {
     runbook: "demo/one",
-    calls: [],
+    names: [more.runbook ?? "demo/one", ...calls],
     risk: "read",
     needs: ["postgres"],
     plan: false,

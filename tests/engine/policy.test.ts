@@ -17,8 +17,7 @@ function put(name: string, text: string): string {
 }
 
 const run = {
-  runbook: "failover/trigger",
-  calls: ["health/check"],
+  names: ["failover/trigger", "health/check"],
   risk: "disruptive",
   caller: "agent",
   target: { cluster: "orders-eu", labels: ["production"] },
@@ -71,7 +70,7 @@ test("a pattern of many stars is not slow", () => {
     action: "refuse",
     file: "",
   } as const;
-  expect(matchesRule(hostile, { ...run, runbook: "a".repeat(5_000) })).toBe(false);
+  expect(matchesRule(hostile, { ...run, names: ["a".repeat(5_000)] })).toBe(false);
   expect(performance.now() - started).toBeLessThan(200);
 });
 

@@ -98,7 +98,7 @@ async function frozenRunbooks(
   registry: StepRegistry,
 ): Promise<Map<string, Runbook>> {
   const docs = new Map<string, Doc>(
-    Object.entries(row.docs).map(([name, { data, file, digest }]) => [
+    Object.entries(row.docs).map(([name, { data, file, digest, lineage = [name] }]) => [
       name,
       {
         name,
@@ -107,6 +107,7 @@ async function frozenRunbooks(
         file,
         data,
         digest,
+        lineage,
         at: () => ({ file, line: 1, column: 1, offset: 0, length: 0, text: "" }),
       },
     ]),

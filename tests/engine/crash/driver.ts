@@ -117,6 +117,7 @@ const doc: Doc = {
   file: "crash.yaml",
   data: job.data,
   digest: "crash",
+  lineage: [],
   at: () => ({ file: "crash.yaml", line: 1, column: 1, offset: 0, length: 0, text: "" }),
 };
 const library: Library = { entries: () => [], find: () => undefined, load: async () => doc };

@@ -17,6 +17,33 @@ describe("chains", () => {
     expect(plain((await load("b")).data)).toEqual({ summary: "project", risk: "read", x: 2, y: 1 });
   });
 
+  test("the lineage is all that a document extends or replaces, and what those extend or replace", async () => {
+    const { load } = library({
+      builtin: {
+        "chaos/kill.yaml": "summary: s\nrisk: change\n",
+        "b.yaml": "extends: chaos/kill\n",
+      },
+      user: {
+        "a.yaml": "extends: b\n",
+        "c.yaml": "summary: s\nrisk: change\n",
+        "d.yaml": "extends: other/one\n",
+        "other/one.yaml": "extends: a\n",
+      },
+      project: {
+        // Each replaces what extended something, and does not say so.
+        "b.yaml": "summary: s\nrisk: change\n",
+        "d.yaml": "extends: c\n",
+        "other/one.yaml": "summary: s\nrisk: change\n",
+      },
+    });
+    const lineage = async (name: string) => (await load(name)).lineage;
+    expect(await lineage("chaos/kill")).toEqual(["chaos/kill"]);
+    expect(await lineage("a")).toEqual(["a", "b", "chaos/kill"]);
+    expect(await lineage("b")).toEqual(["b", "chaos/kill"]);
+    expect(await lineage("c")).toEqual(["c"]);
+    expect(await lineage("d")).toEqual(["d", "c", "other/one", "a", "b", "chaos/kill"]);
+  });
+
   const chain = (length: number) =>
     library({
       builtin: Object.fromEntries(
