@@ -74,6 +74,7 @@ const SHARED = /^engine\/(types|errors|expr\/units|shared\/[a-z-]+)\.ts$/;
 
 /** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run. */
 const FOR_STEPS = [
+  "steps/command-line.ts",
   "steps/config/lib/awaiting.ts",
   "steps/define.ts",
   "steps/html.ts",
