@@ -193,7 +193,7 @@ const OWN_FILES: Record<string, string> = {
   "engine/journal/holder.ts": "/proc",
   "engine/spawn.ts": "/proc",
   "engine/testing/run-tests.ts": "a state folder for the time of a test",
-  "steps/config/lib/machine.ts": "/proc and /sys",
+  "providers/machine.ts": "/proc and /sys",
   "steps/core/lib/replace-file.ts": "copies that undo needs, as links to the same inode",
 };
 
