@@ -3,23 +3,17 @@ import type { StepContext } from "../../../engine/types.ts";
 import { type Check, readCheck } from "./document.ts";
 import type { Facts } from "./facts.ts";
 
-/** What was not examined, and why. */
-export interface Note {
+/** Why a check did not run, or not wholly. */
+export interface Skip {
   check: string;
-  /** `version`, `role`, `extension`, `privilege`, `unavailable`, `unknown` (it could not be judged) or `truncated`. */
+  /** `version`, `role`, `extension`, `privilege` or `unavailable`. */
   code: string;
-  /** The database that the check looked at, when it looks at one. */
-  database: string | null;
-  /** Null when it is the check as a whole. */
-  object: string | null;
   reason: string;
   hint: string | null;
-  /** How many there are in all, when not all are listed. */
-  total: number | null;
 }
 
 /** A check that could not be run although it should have. */
-export interface Failure extends Pick<Note, "check" | "code" | "database" | "reason" | "hint"> {
+export interface Failure extends Skip {
   sqlstate: string | null;
 }
 
@@ -29,47 +23,37 @@ export interface Filter {
   skip: string[];
 }
 
-/** What of a library is to be run. */
-export interface Loaded {
-  /** By name. */
-  checks: Check[];
-  /** Those that say what is the cause of what the others find, and of each other. */
-  auxiliary: Check[];
-  /** Checks that can't be read. */
-  failures: Failure[];
-  /** Of all that there are. */
-  names: string[];
-}
-
 /**
- * The checks below `under` that the filter lets through.
- * @throws PgdbaError invalid_param when the filter names a check that does not exist, or lets none through
+ * All checks below `under` that the filter lets through, by name. One that can't be read is a failure of its own.
+ * @throws PgdbaError invalid_param when the filter names a check or group that does not exist
  */
-export async function loadChecks(ctx: StepContext, under: string, filter: Filter): Promise<Loaded> {
+export async function loadChecks(
+  ctx: StepContext,
+  under: string,
+  filter: Filter,
+): Promise<{ checks: Check[]; failures: Failure[]; names: string[] }> {
   const prefix = `${under.replace(/\/+$/, "")}/`;
   const entries = ctx.library.entries("check").filter(({ name }) => name.startsWith(prefix));
   const short = (name: string): string => name.slice(name.lastIndexOf("/") + 1);
   const names = entries.map(({ name }) => short(name));
   const only = filter.only.map((pattern) => matcher("only", pattern, names));
   const skip = filter.skip.map((pattern) => matcher("skip", pattern, names));
-  const isNamed = (name: string): boolean =>
-    only.length === 0 || only.some((matches) => matches(name));
+  const wanted = entries.filter(
+    ({ name }) =>
+      (only.length === 0 || only.some((matches) => matches(short(name)))) &&
+      !skip.some((matches) => matches(short(name))),
+  );
   const checks: Check[] = [];
-  const others: Check[] = [];
   const failures: Failure[] = [];
-  for (const { name } of entries) {
-    if (skip.some((matches) => matches(short(name)))) continue;
+  for (const { name } of wanted) {
     try {
       const check = readCheck(await ctx.library.load(name));
-      const isWanted = filter.groups.length === 0 || filter.groups.includes(check.group);
-      (isWanted && isNamed(check.name) ? checks : others).push(check);
+      if (filter.groups.length === 0 || filter.groups.includes(check.group)) checks.push(check);
     } catch (error) {
       if (!(error instanceof PgdbaError)) throw error;
-      if (!isNamed(short(name))) continue;
       failures.push({
         check: short(name),
         code: error.code,
-        database: null,
         sqlstate: null,
         reason: error.where
           ? `${error.where.file}:${error.where.line}: ${error.message}`
@@ -78,30 +62,7 @@ export async function loadChecks(ctx: StepContext, under: string, filter: Filter
       });
     }
   }
-  if (checks.length + failures.length === 0) {
-    const given = Object.entries(filter).flatMap(([key, words]: [string, string[]]) =>
-      words.length === 0 ? [] : [`${key} ${words.join(", ")}`],
-    );
-    throw new PgdbaError("invalid_param", `No check is left: ${given.join("; ") || under}`, {
-      hint: "`pgdba list --kind check` shows all checks; `only`, `groups` and `skip` hold together.",
-    });
-  }
-  return { checks, auxiliary: explaining(checks, others), failures, names };
-}
-
-/** Those of `others` that explain what `checks` find, and those that explain these. */
-function explaining(checks: readonly Check[], others: readonly Check[]): Check[] {
-  const wanted = new Set(checks.map(({ name }) => name));
-  const found = new Set<Check>();
-  for (let before = -1; found.size > before;) {
-    before = found.size;
-    for (const check of others) {
-      if (!Object.keys(check.explains ?? {}).some((name) => wanted.has(name))) continue;
-      found.add(check);
-      wanted.add(check.name);
-    }
-  }
-  return [...found];
+  return { checks, failures, names };
 }
 
 /** A name, or a pattern in which `*` stands for any letters. */
@@ -133,15 +94,12 @@ export function obstacle(
   check: Check,
   facts: Facts,
   grant: () => string,
-): (Note & { partial: boolean }) | null {
+): (Skip & { partial: boolean }) | null {
   const skip = (code: string, reason: string, hint: string | null = null, partial = false) => ({
     check: check.name,
     code,
-    database: check.scope === "database" ? facts.database : null,
-    object: null,
     reason,
     hint,
-    total: null,
     partial,
   });
   if (!inVersions(check.versions, facts.version))

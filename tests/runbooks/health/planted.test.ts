@@ -206,7 +206,6 @@ describe.each([13, 18] as const)("trouble in PostgreSQL %d", (version) => {
 const REMEDIED = [
   "index-duplicate",
   "index-redundant",
-  "index-unused",
   "bloat-index",
   "bloat-table",
   "dead-rows",
@@ -217,7 +216,6 @@ const REMEDIED = [
   "constraint-not-valid",
   "trigger-disabled",
   "policy-without-rls",
-  "rls-without-policy",
   "security-definer-path",
   "password-expiring",
   "dangerous-grants",
