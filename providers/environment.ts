@@ -44,6 +44,10 @@ export function environmentSource(options: TargetOptions): TargetSource | null {
     ownership: "none",
     expectedIdentity: null,
     spec,
+    flags: ["host", "port", "user", "database"].flatMap((field) => [
+      `--${field}`,
+      String(spec[field as keyof typeof spec]),
+    ]),
   };
 }
 

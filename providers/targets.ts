@@ -34,8 +34,10 @@ export async function resolveTarget(options: TargetOptions): Promise<Target> {
   const { flags, env, onSecret } = options;
   // Whether this run uses them or not: the programs it starts inherit them, and may print them.
   for (const name of ["PGDBA_PG_PASSWORD", "PGPASSWORD"]) if (env[name]) onSecret(env[name]);
-  if (flags.cluster !== undefined)
-    return new PostgresTarget(await clusterSource(flags.cluster, options));
+  if (flags.cluster !== undefined) {
+    const source = await clusterSource(flags.cluster, options);
+    return new PostgresTarget({ ...source, flags: ["--cluster", flags.cluster] });
+  }
   const source = environmentSource(options);
   return source === null ? NONE : new PostgresTarget(source);
 }

@@ -5,14 +5,8 @@ import { html, type Html, raw } from "./html-text.ts";
 import { timeline } from "./html-timeline.ts";
 import { bySeverity, RUN_MARKS, severityMark, STEP_MARKS } from "./marks.ts";
 import { count } from "./plain.ts";
-import {
-  asReport,
-  type Finding,
-  findingTitle,
-  remedyTexts,
-  type Report,
-  summaryText,
-} from "./report.ts";
+import { asFinding, findingTitle, type Finding } from "./finding.ts";
+import { asReport, remedyTexts, type Report, summaryText } from "./report.ts";
 import type { RunRecord, StepRecord } from "./run-record.ts";
 import { duration } from "./text.ts";
 
@@ -185,10 +179,28 @@ function finding(item: Finding, severity: Html): Html {
     <td>
       ${title === null ? null : html`<strong>${title}</strong><br />`}${item.message}${
         typeof why === "string" ? html`<p class="note">${why}</p>` : null
-      }${rows === undefined || rows === null ? null : dataTable("evidence", rows)}
+      }${rows === undefined || rows === null ? null : dataTable("evidence", rows)}${consequences(item.fields["consequences"])}
     </td>
     <td>${remedyTexts(item.fields["remedy"]).map((text) => html`<pre>${text}</pre>`)}</td>
   </tr> `;
+}
+
+/** What a finding leads to, folded. */
+function consequences(value: Json | undefined): Html | null {
+  const list = (Array.isArray(value) ? value : []).map(asFinding).filter((one) => one !== null);
+  if (list.length === 0) return null;
+  return html`<details>
+    <summary>leads to ${count(list.length, "finding")}</summary>
+    <ul>
+      ${list.map(
+        (one) =>
+          html`<li>
+            <span class="${severityMark(one.severity).color}">${one.severity}</span>
+            ${one.message}${consequences(one.fields["consequences"])}
+          </li>`,
+      )}
+    </ul>
+  </details>`;
 }
 
 /** A list of objects as a folded table, anything else as folded JSON. */

@@ -1,16 +1,11 @@
 import type { Json, JsonObject } from "../types.ts";
+import { renderAlike, renderConsequences } from "./consequences.ts";
 import { bySeverity, severityMark } from "./marks.ts";
+import { asFinding, type Finding, findingTitle } from "./finding.ts";
 import { count } from "./plain.ts";
 import { indent, printable, wrap } from "./text.ts";
 import { type Canvas, isObject, isScalar, narrowed, scalarText } from "./canvas.ts";
 import { renderValue } from "./value.ts";
-
-/** One thing a runbook found; any other fields may stand beside these. */
-export interface Finding {
-  severity: string;
-  message: string;
-  fields: JsonObject;
-}
 
 /** Data with a `summary` and `findings`, each with `severity` and `message`: whatever runbook made it, it reads as a report. */
 export interface Report {
@@ -29,23 +24,6 @@ export function asReport(data: Json): Report | null {
   if (summary === undefined || !Array.isArray(findings)) return null;
   const list = findings.map(asFinding);
   return list.every((finding) => finding !== null) ? { summary, findings: list, rest } : null;
-}
-
-export function asFinding(value: Json): Finding | null {
-  if (!isObject(value)) return null;
-  const { severity, message } = value;
-  return typeof severity === "string" && typeof message === "string"
-    ? { severity, message, fields: value }
-    : null;
-}
-
-/** What a finding is called: its title, or the name of what found it. */
-export function findingTitle({ fields }: Finding): string | null {
-  for (const key of ["title", "name", "check", "id", "code"]) {
-    const value = fields[key];
-    if (typeof value === "string" && value !== "") return value;
-  }
-  return null;
 }
 
 /** Findings by severity, the worst first, each with its evidence and, indented, what to do. */
@@ -97,17 +75,18 @@ export function summaryText(summary: Json): string {
 function renderFinding(finding: Finding, canvas: Canvas & { evidence?: boolean }): string[] {
   const { paint } = canvas;
   const title = findingTitle(finding);
-  const { node, evidence, remedy, advice } = finding.fields;
+  const { node, evidence, remedy, advice, alike, consequences } = finding.fields;
   const place = isObject(node) && typeof node["title"] === "string" ? ` · ${node["title"]}` : "";
   const inner = narrowed(canvas, 2);
   const message = wrap(printable(finding.message), inner.columns);
   return [
     ...(title === null || title === finding.message ? [] : [paint.bold(printable(title + place))]),
-    ...indent(message, "  "),
+    ...indent([...message, ...renderAlike(alike, inner)], "  "),
     ...(canvas.evidence === false
       ? []
       : indent(renderEvidence(evidence, narrowed(inner, 2)), "    ")),
     ...renderRemedy(remedy ?? advice, inner).map((line) => `  ${line}`),
+    ...indent(renderConsequences(consequences, inner), "  "),
   ];
 }
 

@@ -1,6 +1,7 @@
 import type { Json, JsonObject, Shown } from "../types.ts";
 import { type Canvas, isObject, narrowed } from "./canvas.ts";
-import { asFinding, renderFindings } from "./report.ts";
+import { asFinding } from "./finding.ts";
+import { renderFindings } from "./report.ts";
 import { table } from "./table.ts";
 import { clip, indent, printable, singleLine } from "./text.ts";
 import { renderValue } from "./value.ts";

@@ -12,6 +12,8 @@ export interface PgConnection {
   readonly spec: ConnectionSpec;
   /** The REST API of the Patroni that runs the server; null when the registry names none. */
   readonly patroni: PatroniSpec | null;
+  /** The flags that name this server and database to another command. */
+  readonly flags: readonly string[];
   /**
    * The target's one session, opened when first asked for and again after it died, shown as `name` in pg_stat_activity.
    * @throws PgdbaError connection_failed | missing_secret | lock_lost (it died while it held the lock)
@@ -35,6 +37,7 @@ export interface TargetSource {
   expectedIdentity: string | null;
   spec: ConnectionSpec;
   patroni?: PatroniSpec;
+  flags?: readonly string[];
 }
 
 /** The lock as given to a run: as it is held now, and what its holder is shown as. */
@@ -69,6 +72,7 @@ export class PostgresTarget implements Target {
     this.connection = {
       spec: source.spec,
       patroni: source.patroni ?? null,
+      flags: source.flags ?? [],
       session: (name) => this.#named(name),
       open: (database, name, timeoutMs) =>
         openSession({

@@ -1,12 +1,19 @@
 import { PgdbaError } from "../../engine/errors.ts";
+import type { Json, StepContext } from "../../engine/types.ts";
+import type { PgSession } from "../../providers/postgres/session.ts";
+import type { PgConnection } from "../../providers/targets.ts";
+import { commandLine } from "../command-line.ts";
 import { defineStep } from "../define.ts";
 import { milliseconds, session } from "../sql/session.ts";
-import { CHECK_DOCUMENT, GROUPS, SEVERITIES } from "./lib/document.ts";
-import { runChecks, skipCode } from "./lib/execute.ts";
-import { readFacts } from "./lib/facts.ts";
-import { type Finding, inOrder, judge, paramsOf, type Thresholds } from "./lib/findings.ts";
+import { relate } from "./lib/causes.ts";
+import { type Check, CHECK_DOCUMENT } from "./lib/document.ts";
+import { examine, type Examined } from "./lib/examine.ts";
+import { type Facts, readFacts, readMachine } from "./lib/facts.ts";
+import { findingsOf, flat } from "./lib/findings.ts";
+import { paramsOf, type Thresholds } from "./lib/judge.ts";
 import { CHECK_OUTPUT } from "./lib/output.ts";
-import { type Failure, grantFor, loadChecks, obstacle, type Skip } from "./lib/select.ts";
+import { loadChecks } from "./lib/select.ts";
+import { GROUPS, SEVERITIES } from "./lib/words.ts";
 
 const STRINGS = { type: "array", items: { type: "string" } } as const;
 
@@ -16,9 +23,13 @@ export default defineStep({
   docs: `Runs the documents of kind \`check\` below \`under\`. Each is one YAML file: a query on the catalogues, conditions on its rows, and
 what to do. Drop a file into \`.pgdba/runbooks/health/checks/\` to add one; \`extends\` one to change a threshold.
 
-The checks are read-only, each with the statement timeout for itself. One that lacks a privilege is in \`skipped\` with the GRANT that
-it needs (or in \`partial\` when it could see a part); one that fails is in \`errors\`. Neither keeps the others from running. The step succeeds
-whatever it finds; assert on \`summary.worst\` to fail.`,
+The checks are read-only, each with the statement timeout for itself. What could not be examined is said: a check that lacks a privilege, or
+for which the server does not know what it judges, is in \`skipped\` with what would let it run; single objects, and checks that saw a part
+only, are in \`partial\`; one that fails is in \`errors\`. Only what looked at everything and found nothing is in \`passed\`. None keeps the
+others from running. The step succeeds whatever it finds; assert on \`summary.worst\` to fail (\`unknown\` when nothing could be examined).
+
+A finding that is due to another stands below it, in \`consequences\`; a cause is as bad as the worst of them. Checks that were not asked for
+are run as well where they explain what is found.`,
   example: `- check:
     groups: [indexes, vacuum]
     thresholds: {dead-rows: {warning: 30}}
@@ -46,6 +57,11 @@ whatever it finds; assert on \`summary.worst\` to fail.`,
         description: "Groups to run; all without it",
       },
       skip: { ...STRINGS, description: "Names to leave out, `*` standing for any letters" },
+      databases: {
+        ...STRINGS,
+        description:
+          "Other databases, or `all`, in which those checks are run too that see only the one they are connected to",
+      },
       thresholds: {
         type: "object",
         additionalProperties: { type: "object" },
@@ -75,7 +91,7 @@ whatever it finds; assert on \`summary.worst\` to fail.`,
     };
     const thresholds = (input.thresholds ?? {}) as Thresholds;
     const loading = loadChecks(ctx, under, { only, groups, skip });
-    const [{ checks, failures, names }, pg] = await Promise.all([loading, session(ctx)]);
+    const [{ checks, auxiliary, failures, names }, pg] = await Promise.all([loading, session(ctx)]);
     for (const name of Object.keys(thresholds)) {
       if (!names.includes(name)) {
         throw new PgdbaError("invalid_param", `thresholds: there is no check ${name}`, {
@@ -83,59 +99,147 @@ whatever it finds; assert on \`summary.worst\` to fail.`,
         });
       }
     }
-    const params = new Map(checks.map((check) => [check.name, paramsOf(check, thresholds)]));
+    const all = [...checks, ...auxiliary];
+    const params = new Map(all.map((check) => [check.name, paramsOf(check, thresholds)]));
     const facts = await readFacts(pg, limits);
-
-    const skipped: Skip[] = [];
-    const partial: Skip[] = [];
-    const errors: Failure[] = [...failures];
-    const grantOf = (check: (typeof checks)[number]): string =>
-      check.grant === undefined
-        ? grantFor(check, facts)
-        : ctx.render(check.grant, { server: facts });
-    const runnable = checks.filter((check) => {
-      const found = obstacle(check, facts, () => grantOf(check));
-      if (found === null) return true;
-      const { partial: runs, ...note } = found;
-      (runs ? partial : skipped).push(note);
-      return runs;
-    });
-    const findings: Finding[] = [];
-    const passed: string[] = [];
-    for (const { check, rows, error } of await runChecks(pg, runnable, facts, limits)) {
-      const { name } = check;
+    if (all.some(({ machine }) => machine === true)) {
+      const { host } = (ctx.target.connection as PgConnection).spec;
+      facts.machine = await readMachine(pg, host, ctx.signal);
+    }
+    const given = { params, auxiliary: new Set(auxiliary), limits };
+    const parts = [await examine(ctx, pg, facts, all, given)];
+    const local = all.filter(({ scope }) => scope === "database");
+    const asked = local.length === 0 ? [] : otherDatabases(input.databases ?? [], facts);
+    const refused = new Map<string, string>();
+    for (const database of asked) {
+      const other = await opened(ctx, database, refused);
+      if (other === null) continue;
       try {
-        if (error !== null) throw error;
-        const isPartial = partial.some((note) => note.check === name);
-        const found = judge(ctx, check, {
-          rows,
-          params: params.get(name) ?? {},
-          facts,
-          partial: isPartial,
-        });
-        findings.push(...found);
-        if (found.length === 0) passed.push(name);
-      } catch (thrown) {
-        if (!(thrown instanceof PgdbaError)) throw thrown;
-        const code = skipCode(thrown);
-        const note = {
-          check: name,
-          reason: thrown.message,
-          hint: code === "privilege" ? grantOf(check) : (thrown.hint ?? null),
-        };
-        const sqlstate = (thrown.data as { sqlstate?: string } | undefined)?.sqlstate ?? null;
-        if (code === undefined) errors.push({ ...note, code: thrown.code, sqlstate });
-        else skipped.push({ ...note, code });
+        const there = { ...(await readFacts(other, limits)), machine: facts.machine };
+        parts.push(await examine(ctx, other, there, local, given));
+      } finally {
+        await other.close();
       }
     }
-    if (errors.length > 0)
-      ctx.warn(
-        `${errors.length} health checks failed: ${errors.map((failure) => failure.check).join(", ")}`,
-      );
+    const examined: Omit<Examined, "passed"> = {
+      judged: parts.flatMap(({ judged }) => judged),
+      partial: parts.flatMap(({ partial }) => partial),
+      skipped: parts.flatMap(({ skipped }) => skipped),
+      errors: [...failures, ...parts.flatMap(({ errors }) => errors)],
+    };
+    return answer(ctx, examined, {
+      checks: checks.length + failures.length,
+      passed: passedIn(parts, checks, local),
+      unexamined: unexamined(ctx, facts, asked, refused, local.length),
+      facts,
+    });
+  },
+});
 
-    const count = (severity: string): number =>
-      findings.filter((finding) => finding.severity === severity).length;
-    const {
+/** Those of the other databases that are asked for. @throws PgdbaError invalid_param for one that there is not */
+function otherDatabases(names: readonly string[], { database, databases }: Facts): string[] {
+  const isAll = names.includes("all") && !databases.includes("all");
+  const unknown = names.find(
+    (name) => !(isAll && name === "all") && name !== database && !databases.includes(name),
+  );
+  if (unknown !== undefined) {
+    throw new PgdbaError("invalid_param", `databases: there is no database ${unknown}`, {
+      hint: `Those that take connections are ${[database, ...databases].slice(0, 20).join(", ")}; \`all\` is all of them.`,
+    });
+  }
+  return databases.filter((name) => isAll || names.includes(name));
+}
+
+/** A session in another database; null where it is not let in, which is noted in `refused`: the server as a whole has answered. */
+async function opened(
+  ctx: StepContext,
+  database: string,
+  refused: Map<string, string>,
+): Promise<PgSession | null> {
+  const { open } = ctx.target.connection as PgConnection;
+  try {
+    return await open(database, `pgdba/${ctx.run.id}`);
+  } catch (error) {
+    if (!(error instanceof PgdbaError) || ctx.signal.aborted) throw error;
+    refused.set(database, error.message);
+    return null;
+  }
+}
+
+function unexamined(
+  ctx: StepContext,
+  facts: Facts,
+  asked: readonly string[],
+  refused: ReadonlyMap<string, string>,
+  checks: number,
+): Unexamined[] {
+  const left = facts.databases.filter((name) => !asked.includes(name) || refused.has(name));
+  return (checks === 0 ? [] : left).map((database) => {
+    const reason = `${checks} checks see only the database that they are connected to`;
+    const words = ["health", "check", "--databases", JSON.stringify([database])];
+    return refused.has(database)
+      ? { database, checks, reason: refused.get(database) ?? "", hint: null }
+      : { database, checks, reason, hint: commandLine(ctx.target, words) };
+  });
+}
+
+interface Unexamined {
+  database: string;
+  checks: number;
+  reason: string;
+  hint: string | null;
+}
+
+/** The checks that passed wherever they were run. */
+function passedIn(
+  parts: readonly Examined[],
+  checks: readonly Check[],
+  local: readonly Check[],
+): string[] {
+  const passed = (part: Examined | undefined, { name }: Check): boolean =>
+    part?.passed.includes(name) ?? false;
+  return checks
+    .filter((check) =>
+      local.includes(check) ? parts.every((part) => passed(part, check)) : passed(parts[0], check),
+    )
+    .map(({ name }) => name);
+}
+
+function answer(
+  ctx: StepContext,
+  { judged, partial, skipped, errors }: Omit<Examined, "passed">,
+  about: { checks: number; passed: string[]; unexamined: Unexamined[]; facts: Facts },
+): Json {
+  const findings = findingsOf(ctx, relate(ctx, judged));
+  const every = flat(findings);
+  const found = new Set(every.map(({ check }) => check));
+  const passed = about.passed.filter((name) => !found.has(name));
+  if (errors.length > 0)
+    ctx.warn(
+      `${errors.length} health checks failed: ${errors.map((failure) => failure.check).join(", ")}`,
+    );
+  const names = (notes: readonly { check: string }[]): Set<string> =>
+    new Set(notes.map(({ check }) => check));
+  const inPart = names(partial);
+  const count = (severity: string): number =>
+    findings.filter((finding) => finding.severity === severity).length;
+  const isEmpty = passed.length + findings.length + inPart.size === 0;
+  const { version, version_num, release, role, database, user, superuser, started_at, stats_days } =
+    about.facts;
+  return {
+    summary: {
+      worst: SEVERITIES.find((severity) => count(severity) > 0) ?? (isEmpty ? "unknown" : "ok"),
+      critical: count("critical"),
+      warning: count("warning"),
+      info: count("info"),
+      consequences: every.length - findings.length,
+      ok: passed.length,
+      partial: inPart.size,
+      skipped: names(skipped).size,
+      errors: names(errors).size,
+      checks: about.checks,
+    },
+    server: {
       version,
       version_num,
       release,
@@ -145,34 +249,12 @@ whatever it finds; assert on \`summary.worst\` to fail.`,
       superuser,
       started_at,
       stats_days,
-    } = facts;
-    return {
-      summary: {
-        worst: SEVERITIES.find((severity) => count(severity) > 0) ?? "ok",
-        critical: count("critical"),
-        warning: count("warning"),
-        info: count("info"),
-        ok: passed.length,
-        skipped: skipped.length,
-        errors: errors.length,
-        checks: checks.length + failures.length,
-      },
-      server: {
-        version,
-        version_num,
-        release,
-        role,
-        database,
-        user,
-        superuser,
-        started_at,
-        stats_days,
-      },
-      findings: inOrder(findings).map((finding) => ({ ...finding })),
-      partial: partial.map((note) => ({ ...note })),
-      skipped: skipped.map((note) => ({ ...note })),
-      errors: errors.map((failure) => ({ ...failure })),
-      passed,
-    };
-  },
-});
+    },
+    findings: findings as unknown as Json,
+    partial: partial.map((note) => ({ ...note })),
+    skipped: skipped.map((note) => ({ ...note })),
+    unexamined_databases: about.unexamined.map((one) => ({ ...one })),
+    errors: errors.map((failure) => ({ ...failure })),
+    passed,
+  };
+}

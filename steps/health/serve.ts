@@ -7,7 +7,7 @@ import { milliseconds } from "../sql/session.ts";
 import check from "./check.ts";
 import { Cache } from "./lib/cache.ts";
 import { type Alive, answer, type Checked, type Probes } from "./lib/probes.ts";
-import { SEVERITIES, type Severity } from "./lib/document.ts";
+import { SEVERITIES, type Severity } from "./lib/words.ts";
 
 const STRINGS = { type: "array", items: { type: "string" } } as const;
 /** A load balancer asks every second or so; a connection a second is all that the server sees of it. */

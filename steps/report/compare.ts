@@ -59,7 +59,7 @@ Changes nothing on the server; with \`--plan\` nothing is kept either.`,
   }),
   async run(ctx, input) {
     const snapshot = input.snapshot as Snapshot;
-    const now = keptOf(snapshot, (input.findings ?? []) as JsonObject[]);
+    const now = keptOf(snapshot, withConsequences((input.findings ?? []) as JsonObject[]));
     const folder = folderOf(ctx.run.stateDir, snapshot.server.identity, snapshot.server.node);
     const { kept, unreadable } = await readHistory(folder, now.counters);
     for (const file of unreadable)
@@ -71,6 +71,14 @@ Changes nothing on the server; with \`--plan\` nothing is kept either.`,
     return { trends, file: store ? await keep(folder, now, most) : null, keep: most };
   },
 });
+
+/** What stands below its cause is a finding like any other. */
+function withConsequences(findings: readonly JsonObject[]): JsonObject[] {
+  return findings.flatMap((finding) => [
+    finding,
+    ...withConsequences((finding["consequences"] ?? []) as JsonObject[]),
+  ]);
+}
 
 function keptOf({ counters }: Snapshot, findings: JsonObject[]): Kept {
   const count = (word: string): number =>

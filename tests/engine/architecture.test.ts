@@ -74,6 +74,7 @@ const SHARED = /^engine\/(types|errors|expr\/units|shared\/[a-z-]+)\.ts$/;
 
 /** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run. */
 const FOR_STEPS = [
+  "steps/command-line.ts",
   "steps/config/lib/awaiting.ts",
   "steps/define.ts",
   "steps/html.ts",
@@ -192,7 +193,7 @@ const OWN_FILES: Record<string, string> = {
   "engine/journal/holder.ts": "/proc",
   "engine/spawn.ts": "/proc",
   "engine/testing/run-tests.ts": "a state folder for the time of a test",
-  "steps/config/lib/machine.ts": "/proc and /sys",
+  "providers/machine.ts": "/proc and /sys",
   "steps/core/lib/replace-file.ts": "copies that undo needs, as links to the same inode",
 };
 

@@ -2,7 +2,7 @@ import type { StepContext } from "../../../engine/types.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
 import { session } from "../../sql/session.ts";
 import type { Os, Recommendation } from "./input.ts";
-import { grantsToRead, localMachine, remoteMachine, roundKb } from "./machine.ts";
+import { grantsToRead, localMachine, remoteMachine, roundKb } from "../../../providers/machine.ts";
 import { readSettings, type Setting } from "./settings.ts";
 import { humanValue, readValue } from "./value.ts";
 

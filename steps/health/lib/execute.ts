@@ -15,11 +15,13 @@ export interface Limits {
 export interface Result {
   check: Check;
   rows: JsonObject[];
+  /** It gave more rows than are kept. */
+  truncated: boolean;
   error: PgdbaError | null;
 }
 
-/** Rows kept of one check, whatever its SQL gives; those that come with pgdba give at most 50. */
-const MAX_ROWS = 200;
+/** Rows kept of one check, whatever its SQL gives. */
+export const MAX_ROWS = 2000;
 
 /** Catalogue queries are short: compiling them or starting workers for them costs more than it saves. */
 const PRELUDE =
@@ -46,14 +48,15 @@ export async function runChecks(
     const { columns, error } = await pg.readBatch(statements, limits);
     const ended = rest.slice(0, Math.max(0, Math.floor((columns.length - 1) / 2)));
     ended.forEach((check, index) => {
-      const text = columns[2 * index + 2]?.[0] ?? "[]";
-      results.push({ check, rows: JSON.parse(text) as JsonObject[], error: null });
+      const rows = JSON.parse(columns[2 * index + 2]?.[0] ?? "[]") as JsonObject[];
+      const truncated = rows.length > MAX_ROWS;
+      results.push({ check, rows: rows.slice(0, MAX_ROWS), truncated, error: null });
     });
     const failed = rest[ended.length];
     if (failed !== undefined) {
       if (error === null)
         throw new PgdbaError("internal", "A batch of checks ended early without an error");
-      results.push({ check: failed, rows: [], error });
+      results.push({ check: failed, rows: [], truncated: false, error });
     }
     rest = rest.slice(ended.length + 1);
   }
@@ -72,7 +75,7 @@ function searchPath(check: Check, facts: Facts): string {
 function wrapped(check: Check, facts: Facts): string {
   const sql =
     check.variants?.find(({ versions }) => inVersions(versions, facts.version))?.sql ?? check.sql;
-  return `select /* pgdba */ coalesce(json_agg(t), '[]') from (select * from (\n${sql.replace(/;\s*$/, "")}\n) q limit ${MAX_ROWS}) t`;
+  return `select /* pgdba */ coalesce(json_agg(t), '[]') from (select * from (\n${sql.replace(/;\s*$/, "")}\n) q limit ${MAX_ROWS + 1}) t`;
 }
 
 /** The server has no such thing, or not for this user: the check can't say anything here. */

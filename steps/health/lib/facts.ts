@@ -1,6 +1,9 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
+import { hugePages, kernelFiles, machineOf } from "../../../providers/machine.ts";
+import type { FromSchema } from "../../define.ts";
 import type { Limits } from "./execute.ts";
+import type { MACHINE_SCHEMA } from "./server-schema.ts";
 
 /** What is known of the server before any check runs. */
 export interface Facts {
@@ -30,7 +33,21 @@ export interface Facts {
   restarting: string[];
   /** Patroni runs this server: it gives these five on the command line of every server it starts (CMDLINE_OPTIONS). */
   patroni: boolean;
+  /** The other databases that take connections. */
+  databases: string[];
+  machine: Machine;
 }
+
+/** What is known of the server's machine; 0 and an empty text where it is not. See `MACHINE_SCHEMA`. */
+export type Machine = FromSchema<typeof MACHINE_SCHEMA>;
+
+const NO_MACHINE: Machine = {
+  memory: "",
+  memory_bytes: 0,
+  huge_page_bytes: 0,
+  huge_pages: 0,
+  huge_pages_free: 0,
+};
 
 const FACTS = `
 select /* pgdba */ json_build_object(
@@ -53,6 +70,8 @@ select /* pgdba */ json_build_object(
              where relnamespace = 'pg_catalog'::regnamespace and relkind in ('r', 'v') and not has_table_privilege(oid, 'SELECT')),
   'extensions', (select coalesce(json_object_agg(e.extname, json_build_object('version', e.extversion, 'schema', quote_ident(n.nspname))), '{}')
                  from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace),
+  'databases', (select coalesce(json_agg(datname order by datname), '[]') from pg_catalog.pg_database
+                where datallowconn and not datistemplate and datname <> current_database()),
   'settings', (select json_object_agg(name, coalesce(reset_val, setting)) from pg_catalog.pg_settings),
   'origins', (select coalesce(json_object_agg(name, source), '{}') from pg_catalog.pg_settings
               where source in ('environment variable', 'command line', 'global', 'database', 'user', 'database user')),
@@ -73,5 +92,27 @@ export async function readFacts(pg: PgSession, limits: Limits): Promise<Facts> {
   }
   const { columns, error } = await pg.readBatch([FACTS], limits);
   if (error !== null) throw error;
-  return JSON.parse(columns[0]?.[0] ?? "{}") as Facts;
+  const facts = JSON.parse(columns[0]?.[0] ?? "{}") as Omit<Facts, "machine">;
+  return { ...facts, machine: NO_MACHINE };
+}
+
+/** What the kernel of the server's machine says, as far as it can be asked. */
+export async function readMachine(
+  pg: PgSession,
+  host: string,
+  signal: AbortSignal,
+): Promise<Machine> {
+  const files = await kernelFiles(pg, host, signal);
+  if (files === null) return NO_MACHINE;
+  const [{ memoryKb }, pages] = await Promise.all([
+    machineOf(files.read, files.process),
+    hugePages(files.read),
+  ]);
+  return {
+    memory: memoryKb === null ? "" : `${Math.floor(memoryKb / 1024)}MB`,
+    memory_bytes: (memoryKb ?? 0) * 1024,
+    huge_page_bytes: pages?.pageBytes ?? 0,
+    huge_pages: pages?.total ?? 0,
+    huge_pages_free: pages?.free ?? 0,
+  };
 }

@@ -1,12 +1,13 @@
 import { type Cache, type Entry, within } from "./cache.ts";
-import { SEVERITIES, type Severity } from "./document.ts";
-import type { Finding } from "./findings.ts";
+import { SEVERITIES, type Severity } from "./words.ts";
+import { type Finding, flat } from "./findings.ts";
 
 /** The part of a health check's answer that a probe looks at. */
 export interface Checked {
   summary: { [word: string]: string | number };
   server: { release: string; role: string };
   findings: Finding[];
+  skipped: { code: string }[];
 }
 
 /** A sign of life. `full`: it has as many connections as it may. */
@@ -75,8 +76,17 @@ async function readyz(probes: Probes) {
   const { entry } = state;
   if ("error" in entry)
     return { status: 503, body: { ready: false, error: entry.error.code, ...times(entry) } };
-  const { summary, server, findings } = entry.value;
-  const failing = failingChecks(findings, probes.failOn);
+  const { summary, server, findings, skipped } = entry.value;
+  // Checks that do not apply say nothing against the server; checks that could not be made say nothing for it.
+  const isBlind =
+    summary["worst"] === "unknown" &&
+    (summary["errors"] !== 0 || skipped.some(({ code }) => code !== "version" && code !== "role"));
+  if (isBlind)
+    return {
+      status: 503,
+      body: { ready: false, error: "nothing_examined", summary, ...times(entry) },
+    };
+  const failing = failingChecks(flat(findings), probes.failOn);
   const ok = failing.length === 0;
   const { release, role } = server;
   return {

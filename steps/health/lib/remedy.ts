@@ -1,5 +1,6 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Json, JsonObject, StepContext } from "../../../engine/types.ts";
+import { commandLine } from "../../command-line.ts";
 import type { Check } from "./document.ts";
 import type { Facts } from "./facts.ts";
 
@@ -30,33 +31,35 @@ export function remedyOf(ctx: StepContext, { remedy = {} }: Check, vars: Vars): 
   const sql = onPrimary(render(remedy.sql), facts);
   const texts = [render(remedy.text), ...notes];
   const statements = [...lines, ...(sql === "" ? [] : [sql])];
+  const given = mapOf(ctx, remedy.params, vars);
   // A runbook that is there for the settings has nothing to do when none of them is to be configured.
-  const nothing = wanted !== null && Object.keys(configured).length === 0;
+  const nothing =
+    (wanted !== null && Object.keys(configured).length === 0) ||
+    (given === null && remedy.params !== undefined);
   const runbook = nothing ? null : (remedy.runbook ?? null);
   const params =
-    runbook === null
-      ? null
-      : (mapOf(ctx, remedy.params, vars) ?? (wanted === null ? null : { settings: configured }));
+    runbook === null ? null : (given ?? (wanted === null ? null : { settings: configured }));
   return {
     text: texts.filter((text) => text !== "").join(" ") || null,
     sql: statements.join("\n") || null,
     runbook,
     params,
-    command: runbook === null ? null : commandOf(runbook, params ?? {}),
+    command: runbook === null ? null : commandOf(ctx, runbook, params ?? {}),
   };
 }
 
-function commandOf(runbook: string, params: JsonObject): string {
-  const flags = Object.entries(params).map(([name, value]) => {
-    const text = typeof value === "string" ? value : JSON.stringify(value);
-    return ` --${name.replaceAll("_", "-")} '${text.replaceAll("'", "'\\''")}'`;
-  });
-  return `pgdba run ${runbook}${flags.join("")}`;
+function commandOf(ctx: StepContext, runbook: string, params: JsonObject): string {
+  const flags = Object.entries(params).flatMap(([name, value]) => [
+    `--${name.replaceAll("_", "-")}`,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
+  return commandLine(ctx.target, ["run", runbook, ...flags]);
 }
 
 function mapOf(ctx: StepContext, source: string | undefined, vars: Vars): JsonObject | null {
   if (source === undefined) return null;
   const value = ctx.evaluate(source, vars);
+  if (value === null) return null;
   if (typeof value === "object" && value !== null && !Array.isArray(value))
     return value as JsonObject;
   throw new PgdbaError("expression_failed", `The expression gives no map: ${source}`, {

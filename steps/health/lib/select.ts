@@ -3,17 +3,23 @@ import type { StepContext } from "../../../engine/types.ts";
 import { type Check, readCheck } from "./document.ts";
 import type { Facts } from "./facts.ts";
 
-/** Why a check did not run, or not wholly. */
-export interface Skip {
+/** What was not examined, and why. */
+export interface Note {
   check: string;
-  /** `version`, `role`, `extension`, `privilege` or `unavailable`. */
+  /** `version`, `role`, `extension`, `privilege`, `unavailable`, `unknown` (it could not be judged) or `truncated`. */
   code: string;
+  /** The database that the check looked at, when it looks at one. */
+  database: string | null;
+  /** Null when it is the check as a whole. */
+  object: string | null;
   reason: string;
   hint: string | null;
+  /** How many there are in all, when not all are listed. */
+  total: number | null;
 }
 
 /** A check that could not be run although it should have. */
-export interface Failure extends Skip {
+export interface Failure extends Pick<Note, "check" | "code" | "database" | "reason" | "hint"> {
   sqlstate: string | null;
 }
 
@@ -23,37 +29,47 @@ export interface Filter {
   skip: string[];
 }
 
+/** What of a library is to be run. */
+export interface Loaded {
+  /** By name. */
+  checks: Check[];
+  /** Those that say what is the cause of what the others find, and of each other. */
+  auxiliary: Check[];
+  /** Checks that can't be read. */
+  failures: Failure[];
+  /** Of all that there are. */
+  names: string[];
+}
+
 /**
- * All checks below `under` that the filter lets through, by name. One that can't be read is a failure of its own.
- * @throws PgdbaError invalid_param when the filter names a check or group that does not exist
+ * The checks below `under` that the filter lets through.
+ * @throws PgdbaError invalid_param when the filter names a check that does not exist, or lets none through
  */
-export async function loadChecks(
-  ctx: StepContext,
-  under: string,
-  filter: Filter,
-): Promise<{ checks: Check[]; failures: Failure[]; names: string[] }> {
+export async function loadChecks(ctx: StepContext, under: string, filter: Filter): Promise<Loaded> {
   const prefix = `${under.replace(/\/+$/, "")}/`;
   const entries = ctx.library.entries("check").filter(({ name }) => name.startsWith(prefix));
   const short = (name: string): string => name.slice(name.lastIndexOf("/") + 1);
   const names = entries.map(({ name }) => short(name));
   const only = filter.only.map((pattern) => matcher("only", pattern, names));
   const skip = filter.skip.map((pattern) => matcher("skip", pattern, names));
-  const wanted = entries.filter(
-    ({ name }) =>
-      (only.length === 0 || only.some((matches) => matches(short(name)))) &&
-      !skip.some((matches) => matches(short(name))),
-  );
+  const isNamed = (name: string): boolean =>
+    only.length === 0 || only.some((matches) => matches(name));
   const checks: Check[] = [];
+  const others: Check[] = [];
   const failures: Failure[] = [];
-  for (const { name } of wanted) {
+  for (const { name } of entries) {
+    if (skip.some((matches) => matches(short(name)))) continue;
     try {
       const check = readCheck(await ctx.library.load(name));
-      if (filter.groups.length === 0 || filter.groups.includes(check.group)) checks.push(check);
+      const isWanted = filter.groups.length === 0 || filter.groups.includes(check.group);
+      (isWanted && isNamed(check.name) ? checks : others).push(check);
     } catch (error) {
       if (!(error instanceof PgdbaError)) throw error;
+      if (!isNamed(short(name))) continue;
       failures.push({
         check: short(name),
         code: error.code,
+        database: null,
         sqlstate: null,
         reason: error.where
           ? `${error.where.file}:${error.where.line}: ${error.message}`
@@ -62,7 +78,30 @@ export async function loadChecks(
       });
     }
   }
-  return { checks, failures, names };
+  if (checks.length + failures.length === 0) {
+    const given = Object.entries(filter).flatMap(([key, words]: [string, string[]]) =>
+      words.length === 0 ? [] : [`${key} ${words.join(", ")}`],
+    );
+    throw new PgdbaError("invalid_param", `No check is left: ${given.join("; ") || under}`, {
+      hint: "`pgdba list --kind check` shows all checks; `only`, `groups` and `skip` hold together.",
+    });
+  }
+  return { checks, auxiliary: explaining(checks, others), failures, names };
+}
+
+/** Those of `others` that explain what `checks` find, and those that explain these. */
+function explaining(checks: readonly Check[], others: readonly Check[]): Check[] {
+  const wanted = new Set(checks.map(({ name }) => name));
+  const found = new Set<Check>();
+  for (let before = -1; found.size > before;) {
+    before = found.size;
+    for (const check of others) {
+      if (!Object.keys(check.explains ?? {}).some((name) => wanted.has(name))) continue;
+      found.add(check);
+      wanted.add(check.name);
+    }
+  }
+  return [...found];
 }
 
 /** A name, or a pattern in which `*` stands for any letters. */
@@ -94,12 +133,15 @@ export function obstacle(
   check: Check,
   facts: Facts,
   grant: () => string,
-): (Skip & { partial: boolean }) | null {
+): (Note & { partial: boolean }) | null {
   const skip = (code: string, reason: string, hint: string | null = null, partial = false) => ({
     check: check.name,
     code,
+    database: check.scope === "database" ? facts.database : null,
+    object: null,
     reason,
     hint,
+    total: null,
     partial,
   });
   if (!inVersions(check.versions, facts.version))

@@ -174,6 +174,49 @@ skipped
 `);
 });
 
+test("what a finding leads to stands below it, what is alike on one line", async () => {
+  const leaf = (severity: string, title: string, object: string, consequences: Json[] = []) => ({
+    severity,
+    title,
+    object,
+    message: `${title} of ${object}`,
+    consequences,
+  });
+  const dead = ["a", "b", "c", "d", "e", "f", "g"].map((name) => leaf("info", "Dead", name));
+  const text = await asTable(
+    envelope({
+      summary: "s",
+      findings: [
+        {
+          ...leaf("warning", "Cause", "pid 1", [
+            leaf("warning", "Held", "slot x", dead),
+            ...["P", "Q", "R", "S", "T", "U", "V"].map((title) => leaf("info", title, "o")),
+          ]),
+          alike: [{ object: "pid 2" }, { object: "pid 3" }],
+        },
+      ],
+    }),
+  );
+  expect(text.split("\n")).toEqual([
+    "s",
+    "",
+    "▲ 1 warning",
+    "  Cause",
+    "    Cause of pid 1",
+    "    also pid 2, pid 3",
+    "    leads to",
+    "      ▲ Held: Held of slot x",
+    "        ● 7 × Dead: a, b, c, d, e, 2 more",
+    "      ● P: P of o",
+    "      ● Q: Q of o",
+    "      ● R: R of o",
+    "      ● S: S of o",
+    "      ● T: T of o",
+    "      … 2 more",
+    "",
+  ]);
+});
+
 test("findings of another shape are plain data", async () => {
   expect(await asTable(envelope({ summary: "s", findings: [{ severity: "bad" }] }))).toBe(
     "summary  s\nfindings\n  severity\n  bad\n",

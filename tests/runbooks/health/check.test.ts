@@ -4,7 +4,7 @@ import { evaluate } from "../../../engine/expr/cel.ts";
 import type { ActionNode, StepRegistry } from "../../../engine/types.ts";
 import assert from "../../../steps/core/assert.ts";
 import check from "../../../steps/health/check.ts";
-import { GROUPS } from "../../../steps/health/lib/document.ts";
+import { GROUPS } from "../../../steps/health/lib/words.ts";
 import { libraryWith } from "./support.ts";
 
 const types = new Map([check, assert].map((type) => [type.type, type]));
@@ -28,19 +28,20 @@ test("the runbook is free of faults and reads only", async () => {
     "info",
     "warning",
     "critical",
+    "unknown",
   ]);
 });
 
-test("fail_on fails on what is as bad or worse", async () => {
+test("fail_on fails on what is as bad or worse, and when nothing could be examined", async () => {
   const verdict = (await runbook()).runbook?.steps.find(({ id }) => id === "verdict") as ActionNode;
   const { that } = (verdict.input as { that: string }[])[0]!;
   const holds = (fail_on: string, worst: string) =>
     evaluate(that, { params: { fail_on }, steps: { check: { output: { summary: { worst } } } } });
-  const levels = ["ok", "info", "warning", "critical"];
-  expect(levels.map((worst) => holds("none", worst))).toEqual([true, true, true, true]);
-  expect(levels.map((worst) => holds("info", worst))).toEqual([true, false, false, false]);
-  expect(levels.map((worst) => holds("warning", worst))).toEqual([true, true, false, false]);
-  expect(levels.map((worst) => holds("critical", worst))).toEqual([true, true, true, false]);
+  const levels = ["ok", "info", "warning", "critical", "unknown"];
+  expect(levels.map((worst) => holds("none", worst))).toEqual([true, true, true, true, true]);
+  expect(levels.map((worst) => holds("info", worst))).toEqual([true, false, false, false, false]);
+  expect(levels.map((worst) => holds("warning", worst))).toEqual([true, true, false, false, false]);
+  expect(levels.map((worst) => holds("critical", worst))).toEqual([true, true, true, false, false]);
 });
 
 test("every group has checks, and each check says where its thresholds come from", async () => {

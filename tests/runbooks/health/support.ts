@@ -4,21 +4,30 @@ import { openLibrary } from "../../../engine/load/library.ts";
 import type { JsonObject, Library } from "../../../engine/types.ts";
 import { PostgresTarget } from "../../../providers/postgres/target.ts";
 import check from "../../../steps/health/check.ts";
-import type { Finding } from "../../../steps/health/lib/findings.ts";
-import type { Failure, Skip } from "../../../steps/health/lib/select.ts";
+import { type Finding, flat } from "../../../steps/health/lib/findings.ts";
+import type { Failure, Note } from "../../../steps/health/lib/select.ts";
 import { fakeContext } from "../../support/context.ts";
 
 const RUNBOOKS = join(import.meta.dir, "../../../runbooks");
 
 export interface Report {
   summary: Record<
-    "critical" | "warning" | "info" | "ok" | "skipped" | "errors" | "checks",
+    | "critical"
+    | "warning"
+    | "info"
+    | "consequences"
+    | "ok"
+    | "partial"
+    | "skipped"
+    | "errors"
+    | "checks",
     number
   > & { worst: string };
   server: JsonObject;
   findings: Finding[];
-  partial: Skip[];
-  skipped: Skip[];
+  partial: Note[];
+  skipped: Note[];
+  unexamined_databases: { database: string; checks: number; reason: string; hint: string | null }[];
   errors: Failure[];
   passed: string[];
 }
@@ -77,9 +86,9 @@ export async function examine(
   }
 }
 
-/** `check severity object`, one per finding, sorted. */
+/** `severity check object`, one per finding, those that stand below others included, sorted. */
 export function shortly(report: Report): string[] {
-  return report.findings
+  return flat(report.findings)
     .map(
       ({ check: name, severity, object }) =>
         `${severity} ${name}${object === null ? "" : ` ${object}`}`,

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { JsonObject } from "../../../engine/types.ts";
+import type { Finding } from "../../../steps/health/lib/findings.ts";
 import html from "../../../steps/report/html.ts";
 import { lineChart } from "../../../steps/report/lib/html/charts.ts";
 import { page, type Report } from "../../../steps/report/lib/html/page.ts";
@@ -69,6 +70,23 @@ test("findings stand by check, the worst first, and new ones are marked", () => 
   expect(badges([{ severity: "warning", check: "index-duplicate", object: "x" }])).toBe(1);
 });
 
+test("what a finding leads to is folded below it", () => {
+  const [first] = report.health.findings as [Finding];
+  const below = { ...first, check: "x", title: "Follows <b>", message: "below", consequences: [] };
+  const made = page({
+    ...report,
+    health: {
+      ...report.health,
+      findings: [{ ...first, count: 2, consequences: [below, { ...below, message: "again" }] }],
+    },
+  });
+  expect(made).toContain("leads to");
+  expect(made).toMatch(/<summary>[^~]{0,200}Follows &lt;b&gt; *\(2\)/);
+  expect(made).toContain("<li>again</li>");
+  expect(made.match(/<article/g)).toHaveLength(1);
+  expect(made).toContain(`${first.check} · 2 found`);
+});
+
 test("what was not seen is listed with what shows it", () => {
   const grant = "grant pg_monitor to bare;";
   const missing = [
@@ -77,7 +95,25 @@ test("what was not seen is listed with what shows it", () => {
   const seen = page({ ...report, snapshot: { ...report.snapshot, missing } });
   expect(seen).toContain(`<pre>${grant}</pre>`);
   expect(seen).toContain('<td class="short">not at all</td>');
-  expect(text).toContain("This user sees everything");
+  expect(text).toContain("Everything was examined");
+  const note = {
+    check: "bloat-table",
+    code: "unknown",
+    database: "shop",
+    object: "public.<i>",
+    reason: "it was never analysed",
+    hint: "analyze x;",
+    total: 60,
+  };
+  const other = { database: "crm", checks: 9, reason: "not asked for", hint: "pgdba health check" };
+  const partly = page({
+    ...report,
+    health: { ...report.health, partial: [note], unexamined_databases: [other] },
+  });
+  expect(partly).toContain("bloat-table: public.&lt;i&gt;");
+  expect(partly).toContain("it was never analysed (one of 60)");
+  expect(partly).toContain("database crm");
+  expect(partly).not.toContain("Everything was examined");
 });
 
 test("a first report, without history, statements or rights, is a page too", () => {

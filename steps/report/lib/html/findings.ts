@@ -23,10 +23,10 @@ function card(group: readonly Finding[], fresh: boolean): Html | null {
   const [first] = group;
   if (first === undefined) return null;
   const { severity, title, check, why, total, partial, estimated } = first;
-  const found = total === null ? group.length : total;
+  const found = total === null ? group.reduce((sum, { count }) => sum + count, 0) : total;
   const texts = distinct(group.map(({ remedy }) => remedy.text));
-  const commands = distinct(group.map(({ remedy }) => remedy.sql));
-  const runbooks = distinct(group.map(({ remedy }) => remedy.command));
+  const statements = distinct(group.map(({ remedy }) => remedy.sql));
+  const commands = distinct(group.map(({ remedy }) => remedy.command));
   const notes = [
     check,
     ...(found > 1 ? [`${found} found`] : []),
@@ -41,7 +41,7 @@ function card(group: readonly Finding[], fresh: boolean): Html | null {
     >
     <p class="dim">${why}</p>
     ${folding(
-      group.map(({ message }) => message),
+      group.flatMap(({ message, alike }) => [message, ...alike.map((one) => one.message)]),
       (lines) =>
         lines.length === 1
           ? html`<p>${lines}</p>`
@@ -50,9 +50,32 @@ function card(group: readonly Finding[], fresh: boolean): Html | null {
             </ul>`,
     )}
     ${texts.map((text) => html`<p>→ ${text}</p>`)}
-    ${commands.length === 0 ? null : folding(commands, (lines) => html`<pre>${lines.join("\n")}</pre>`)}
-    ${runbooks.map((command) => html`<p>→ <code>${command}</code></p>`)}
+    ${statements.length === 0 ? null : folding(statements, (lines) => html`<pre>${lines.join("\n")}</pre>`)}
+    ${commands.map((command) => html`<p>→ <code>${command}</code></p>`)}
+    ${leadsTo(group.flatMap(({ consequences }) => consequences))}
   </article>`;
+}
+
+/** Consequences, the same kind together, folded but for how many there are of each; theirs below them. */
+function leadsTo(consequences: readonly Finding[]): Html | null {
+  const groups = Map.groupBy(consequences, ({ severity, check }) => `${severity} ${check}`);
+  if (groups.size === 0) return null;
+  return html`<div class="consequences">
+    <p class="dim small">leads to</p>
+    ${[...groups.values()].map((group) => {
+      const [{ severity, title }] = group as [Finding];
+      return html`<details>
+        <summary>
+          <span class="badge ${severity}">${severity}</span>
+          ${title}${group.length > 1 ? ` (${group.length})` : null}
+        </summary>
+        <ul>
+          ${group.slice(0, MOST).map(({ message }) => html`<li>${message}</li>`)}
+        </ul>
+        ${leadsTo(group.flatMap((one) => one.consequences))}
+      </details>`;
+    })}
+  </div>`;
 }
 
 function folding(lines: readonly string[], around: (lines: readonly string[]) => Html): Html {

@@ -1,5 +1,5 @@
 import type { Finding } from "../../../health/lib/findings.ts";
-import type { Skip } from "../../../health/lib/select.ts";
+import type { Failure, Note } from "../../../health/lib/select.ts";
 import type { Snapshot } from "../shape.ts";
 import type { Trends } from "../trends.ts";
 import { short, signed, size, span } from "../units.ts";
@@ -24,14 +24,16 @@ export interface Health {
     warning: number;
     info: number;
     ok: number;
+    partial: number;
     checks: number;
     skipped: number;
     errors: number;
   };
   findings: Finding[];
-  partial: Skip[];
-  skipped: Skip[];
-  errors: Skip[];
+  partial: Note[];
+  skipped: Note[];
+  unexamined_databases: { database: string; checks: number; reason: string; hint: string | null }[];
+  errors: Failure[];
   passed: string[];
 }
 
@@ -117,11 +119,12 @@ function verdict({ summary }: Health): string {
     ...(warning > 0 ? [`${warning} warning${warning === 1 ? "" : "s"}`] : []),
     ...(info > 0 ? [`${info} worth mentioning`] : []),
   ];
+  if (summary.worst === "unknown") return "Nothing could be examined";
   return parts.length === 0 ? "Nothing found" : parts.join(", ");
 }
 
 function toneOf(worst: string): string {
-  return ["critical", "warning", "info"].includes(worst) ? worst : "ok";
+  return worst === "unknown" ? "warning" : worst;
 }
 
 interface Tile {
@@ -144,7 +147,7 @@ function tiles({ health, snapshot, trends }: Report): Html {
     {
       label: "checks passed",
       value: summary.ok,
-      note: `${summary.checks} in all, ${summary.skipped} not for this server`,
+      note: `${summary.checks} in all, ${summary.partial} in part, ${summary.skipped} skipped`,
     },
     sizes.total === null
       ? null
@@ -204,6 +207,9 @@ function growthNote({ size: grown, seconds }: Trends): string | null {
   return daily === null ? since : `${since}, ${signed(daily)} per day`;
 }
 
+/** Why a check says nothing of a server although nothing is hidden. */
+const NOT_FOR_THIS = ["version", "role", "extension"];
+
 /** What this user or this server kept from being seen: nothing is left out without a word. */
 function unseen(health: Health, { missing }: Snapshot): Html {
   const notes = [
@@ -219,21 +225,27 @@ function unseen(health: Health, { missing }: Snapshot): Html {
       hint,
       partial: false,
     })),
-    ...health.partial.map(({ check, reason, hint }) => ({
-      what: check,
+    ...health.partial.map(({ check, object, total, reason, hint }) => ({
+      what: [check, ...(object === null ? [] : [object])].join(": "),
+      reason: total === null ? reason : `${reason} (one of ${total})`,
+      hint,
+      partial: object === null,
+    })),
+    ...health.unexamined_databases.map(({ database, reason, hint }) => ({
+      what: `database ${database}`,
       reason,
       hint,
       partial: true,
     })),
     ...health.skipped
-      .filter(({ code }) => code === "privilege")
+      .filter(({ code }) => !NOT_FOR_THIS.includes(code))
       .map(({ check, reason, hint }) => ({ what: check, reason, hint, partial: false })),
   ];
   const grants = [
     ...new Set(notes.flatMap(({ hint }) => (hint?.startsWith("grant ") ? [hint] : []))),
   ];
-  const others = health.skipped.filter(({ code }) => code !== "privilege");
-  return html`${notes.length === 0 ? html`<p class="ok tone">✔ This user sees everything.</p>` : null}
+  const others = health.skipped.filter(({ code }) => NOT_FOR_THIS.includes(code));
+  return html`${notes.length === 0 ? html`<p class="ok tone">✔ Everything was examined.</p>` : null}
     ${
       grants.length === 0
         ? null

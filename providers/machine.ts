@@ -1,8 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { PgSession } from "../../../providers/postgres/session.ts";
-import { quoteIdent } from "../../../providers/twin/names.ts";
-import { MB } from "./size.ts";
+import type { PgSession } from "./postgres/session.ts";
+import { quoteIdent } from "./twin/names.ts";
+
+/** In kB. */
+const MB = 1024;
 
 /** What the machine gives to the server: the least of what the hardware has and what its cgroups allow. */
 export interface Machine {
@@ -22,6 +24,21 @@ export function filesBelow(root: string): ReadFile {
   return (path) => readFile(join(root, path), "utf8").catch(() => undefined);
 }
 
+/** How to read the kernel's files of the server's machine, and the server's own entry below /proc there. */
+export interface KernelFiles {
+  read: ReadFile;
+  process: string;
+}
+
+/** The kernel's files of the machine that the server runs on: here, or asked of the server; null where they can't be had. */
+export async function kernelFiles(
+  pg: PgSession,
+  host: string,
+  signal?: AbortSignal,
+): Promise<KernelFiles | null> {
+  return (await localFiles(pg, host)) ?? (await remoteFiles(pg, signal));
+}
+
 /**
  * The machine of a server that runs on this host, as the kernel has it for the server's own process; null when it runs elsewhere: its
  * backend is then no process here, or one of another program.
@@ -29,15 +46,24 @@ export function filesBelow(root: string): ReadFile {
 export async function localMachine(
   pg: PgSession,
   host: string,
-  read: ReadFile = filesBelow("/"),
+  read?: ReadFile,
 ): Promise<Machine | null> {
+  const files = await localFiles(pg, host, read);
+  return files === null ? null : machineOf(files.read, files.process);
+}
+
+async function localFiles(
+  pg: PgSession,
+  host: string,
+  read: ReadFile = filesBelow("/"),
+): Promise<KernelFiles | null> {
   if (!isLocal(host)) return null;
   const { pid } = pg.info;
   // A forwarded port or a container looks local too; then this process id is another program's, or nobody's.
   const title = await read(`proc/${pid}/cmdline`);
   const name = (await read(`proc/${pid}/comm`))?.trim();
   if (name !== "postgres" && !title?.startsWith("postgres:")) return null;
-  return machineOf(read, String(pid));
+  return { read, process: String(pid) };
 }
 
 /** Files of /proc say that they are empty: the length has to be given. */
@@ -52,9 +78,16 @@ export const grantsToRead = (role: string): string =>
 
 /** The same of a server anywhere, by the kernel's files as the server itself reads them; null where the role may not ask for that. */
 export async function remoteMachine(pg: PgSession, signal?: AbortSignal): Promise<Machine | null> {
+  const files = await remoteFiles(pg, signal);
+  if (files === null) return null;
+  const machine = await machineOf(files.read, files.process);
+  return machine.memoryKb === null && machine.cpus === null ? null : machine;
+}
+
+async function remoteFiles(pg: PgSession, signal?: AbortSignal): Promise<KernelFiles | null> {
   const { rows } = await pg.query(MAY_READ, [], { signal });
   if (rows[0]?.["may"] !== true) return null;
-  const machine = await machineOf(async (path) => {
+  const read: ReadFile = async (path) => {
     try {
       const answer = await pg.query(READ, [`/${path}`, MAX_BYTES], { signal });
       return (answer.rows[0]?.["text"] as string | null | undefined) ?? undefined;
@@ -63,8 +96,8 @@ export async function remoteMachine(pg: PgSession, signal?: AbortSignal): Promis
       if (!pg.alive() || signal?.aborted) throw error;
       return undefined;
     }
-  }, "self");
-  return machine.memoryKb === null && machine.cpus === null ? null : machine;
+  };
+  return { read, process: "self" };
 }
 
 /** A unix socket, or an address of this host itself. */
@@ -102,6 +135,25 @@ export async function machineOf(read: ReadFile, process: string): Promise<Machin
     memoryKb: memory.length === 0 ? null : Math.min(...memory),
     cpus: cpus.length === 0 ? null : Math.min(...cpus),
   };
+}
+
+/** What the kernel keeps as huge pages of its default size; null where it has none or can't be asked. Format: proc_meminfo(5). */
+export async function hugePages(
+  read: ReadFile,
+): Promise<{ pageBytes: number; total: number; free: number } | null> {
+  const text = (await read("proc/meminfo")) ?? "";
+  const figure = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? NaN);
+  const [total, free, reserved, size] = [
+    figure("HugePages_Total"),
+    figure("HugePages_Free"),
+    figure("HugePages_Rsvd"),
+    figure("Hugepagesize"),
+  ] as [number, number, number, number];
+  // Pages that are reserved are counted as free until they are touched.
+  return Number.isNaN(total + free + reserved + size)
+    ? null
+    : { pageBytes: size * 1024, total, free: free - reserved };
 }
 
 /** kB as people would give it: whole MB, below what there is. */

@@ -2,16 +2,17 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { PgSession } from "../../../../providers/postgres/session.ts";
+import type { PgSession } from "../../providers/postgres/session.ts";
 import {
   filesBelow,
   grantsToRead,
+  hugePages,
   localMachine,
   machineOf,
   remoteMachine,
-} from "../../../../steps/config/lib/machine.ts";
-import { openSession, specOf } from "../../../providers/postgres/helpers.ts";
-import { clientOf, sharedServer } from "../../../support/postgres.ts";
+} from "../../providers/machine.ts";
+import { openSession, specOf } from "./postgres/helpers.ts";
+import { clientOf, sharedServer } from "../support/postgres.ts";
 
 const roots: string[] = [];
 afterAll(() => Promise.all(roots.map((root) => rm(root, { recursive: true, force: true }))));
@@ -107,4 +108,17 @@ describe.each([13, 18] as const)("asked of a server of version %d by SQL", (vers
       await admin.end();
     }
   });
+});
+
+test("huge pages that are reserved are not free, and a kernel that tells none has none", async () => {
+  const meminfo = (text: string) => (path: string) =>
+    Promise.resolve(path === "proc/meminfo" ? text : undefined);
+  expect(
+    await hugePages(
+      meminfo(
+        "MemTotal: 1 kB\nHugePages_Total:     100\nHugePages_Free:       60\nHugePages_Rsvd:       15\nHugePages_Surp:        0\nHugepagesize:       2048 kB\n",
+      ),
+    ),
+  ).toEqual({ pageBytes: 2 * 1024 ** 2, total: 100, free: 45 });
+  expect(await hugePages(meminfo("MemTotal: 1 kB\n"))).toBeNull();
 });

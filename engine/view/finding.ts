@@ -1,0 +1,26 @@
+import type { Json, JsonObject } from "../types.ts";
+import { isObject } from "./canvas.ts";
+
+/** One thing a runbook found; any other fields may stand beside these. */
+export interface Finding {
+  severity: string;
+  message: string;
+  fields: JsonObject;
+}
+
+export function asFinding(value: Json): Finding | null {
+  if (!isObject(value)) return null;
+  const { severity, message } = value;
+  return typeof severity === "string" && typeof message === "string"
+    ? { severity, message, fields: value }
+    : null;
+}
+
+/** What a finding is called: its title, or the name of what found it. */
+export function findingTitle({ fields }: Finding): string | null {
+  for (const key of ["title", "name", "check", "id", "code"]) {
+    const value = fields[key];
+    if (typeof value === "string" && value !== "") return value;
+  }
+  return null;
+}

@@ -1,0 +1,49 @@
+import type { JsonSchema } from "../../../engine/types.ts";
+
+/** What `server` is in a check's expressions. */
+export const SERVER_SCHEMA = {
+  type: "object",
+  additionalProperties: false,
+  required: [
+    "version",
+    "version_num",
+    "release",
+    "role",
+    "database",
+    "user",
+    "superuser",
+    "started_at",
+    "stats_days",
+  ],
+  properties: {
+    version: { type: "integer", description: "Major version" },
+    version_num: { type: "integer" },
+    release: { type: "string" },
+    role: { type: "string", enum: ["primary", "standby"] },
+    database: { type: "string" },
+    user: { type: "string" },
+    superuser: { type: "boolean" },
+    started_at: { type: "string" },
+    stats_days: {
+      type: "number",
+      description: "Age of the database's statistics; at least that, when never reset",
+    },
+  },
+} as const satisfies JsonSchema;
+
+/** What `server.machine` is to a check that asks for it. Figures are 0 where they are not known. */
+export const MACHINE_SCHEMA = {
+  type: "object",
+  additionalProperties: false,
+  required: ["memory", "memory_bytes", "huge_page_bytes", "huge_pages", "huge_pages_free"],
+  properties: {
+    memory: {
+      type: "string",
+      description: "As `config tune --memory` takes it; empty when not known",
+    },
+    memory_bytes: { type: "integer", description: "What the server may use" },
+    huge_page_bytes: { type: "integer", description: "Size of one huge page" },
+    huge_pages: { type: "integer", description: "Huge pages that the kernel keeps" },
+    huge_pages_free: { type: "integer", description: "Those that nobody has taken or reserved" },
+  },
+} as const satisfies JsonSchema;
