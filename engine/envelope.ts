@@ -1,4 +1,4 @@
-import { EXIT_BY_CODE, type ExitCode, type PgdbaError } from "./errors.ts";
+import { EXIT_BY_CODE, type ExitCode, isFinal, type PgdbaError } from "./errors.ts";
 import type { Envelope, ErrorRecord, Json } from "./types.ts";
 
 /** An error as it stands in envelopes, journals and events. */
@@ -11,6 +11,7 @@ export function errorRecord(error: PgdbaError): ErrorRecord {
     hint: error.hint ?? null,
     retryable: error.retryable,
     ...(error.data === undefined ? {} : { data: error.data }),
+    ...(error.final && !isFinal(error.code) ? { final: true } : {}),
   };
 }
 

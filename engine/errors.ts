@@ -49,8 +49,21 @@ export const EXIT_BY_CODE = {
 export type ErrorCode = keyof typeof EXIT_BY_CODE;
 export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 130;
 
-/** A step that throws one of these did nothing yet: it refused its input, its target or its privileges before it acted. */
-export function saysNothingDone(code: ErrorCode): boolean {
+/** Errors that no retry, rescue or ignore_error may take: the run itself can't go on. */
+const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "interrupted",
+  "lock_lost",
+  "journal_failed",
+  "needs_operator",
+  "secret_exposed",
+]);
+
+export function isFinal(code: ErrorCode): boolean {
+  return FINAL.has(code);
+}
+
+/** A step that throws one of these did nothing yet: it refused its input or its target before it acted. */
+export function refusesToAct(code: ErrorCode): boolean {
   const exit = EXIT_BY_CODE[code];
   return exit === 2 || exit === 3 || code === "step_refused" || code === "unsupported";
 }
@@ -65,6 +78,14 @@ export interface ErrorDetail {
   cause?: unknown;
   /** Structured evidence: an expression trace, a list of diagnostics, an SQLSTATE. */
   data?: Json | undefined;
+  /**
+   * For the error of one act (a statement, a program, a request): whether it is known that this act did not happen, because it did
+   * not begin, or was rolled back whole. It tells nothing of what else the step did, unless its type is `oneAct`. Without it, the
+   * code tells of the whole step: see `refusesToAct`.
+   */
+  nothingDone?: boolean | undefined;
+  /** True when no retry, rescue or ignore_error may take it, beside the codes of which that is known. */
+  final?: boolean | undefined;
 }
 
 /** The one error class. Classify by `code`, never by message text. */
@@ -73,6 +94,8 @@ export class PgdbaError extends Error {
   readonly hint: string | undefined;
   readonly retryable: boolean;
   readonly data: Json | undefined;
+  readonly nothingDone: boolean | undefined;
+  readonly final: boolean;
   where: Where | undefined;
   step: string | undefined;
 
@@ -85,7 +108,18 @@ export class PgdbaError extends Error {
     this.step = detail.step;
     this.retryable = detail.retryable ?? false;
     this.data = detail.data;
+    this.nothingDone = detail.nothingDone;
+    this.final = detail.final ?? isFinal(code);
   }
+}
+
+/** The same error with `nothingDone`. A new object: the reason of a signal is shared by many steps. */
+export function withNothingDone(error: PgdbaError, nothingDone = true): PgdbaError {
+  if (error.nothingDone === nothingDone) return error;
+  const { code, message, hint, retryable, data, final, where, step } = error;
+  const cause = error.cause ?? error;
+  const detail = { hint, retryable, data, final, where, step, cause, nothingDone };
+  return new PgdbaError(code, message, detail);
 }
 
 /** Any thrown value as a PgdbaError, keeping it as `cause`. Unknown ones get `fallback`. */

@@ -1,16 +1,21 @@
 import { errorRecord, exitCode, failure, success } from "./envelope.ts";
 import { type ExitCode, PgdbaError, toPgdbaError } from "./errors.ts";
 import { highestRisk } from "./gates.ts";
-import { type Holder, isDead, thisProcess } from "./journal/holder.ts";
-import type { Journal, RunRow } from "./journal/journal.ts";
+import { freeze } from "./journal/docs.ts";
+import { type Holder, thisProcess } from "./journal/holder.ts";
+import type { Journal, RunRow, Said } from "./journal/journal.ts";
 import { Releasers } from "./releasers.ts";
+import { checkAnswers } from "./run/answers.ts";
+import { Bounded } from "./run/bounded.ts";
 import { call } from "./run/call.ts";
+import { deadRuns } from "./run/dead-runs.ts";
 import { type Asked, passGates } from "./run/enter.ts";
 import { takeLocks } from "./run/locks.ts";
 import { runNodes } from "./run/node.ts";
 import { outputOf, partialOutput } from "./run/output.ts";
-import type { RunState, Scope } from "./run/state.ts";
-import { variables } from "./run/state.ts";
+import { MAX_STEPS } from "./run/pace.ts";
+import { howToAnswer } from "./run/restore.ts";
+import { parentsOf, type RunState, type Scope, variables } from "./run/state.ts";
 import type { Stop } from "./run/stop.ts";
 import { runData } from "./run/summary.ts";
 import { unwind, type Unwound } from "./run/unwind.ts";
@@ -31,6 +36,10 @@ import type {
 
 /** Where the steps of the backup before a destructive runbook stand in its run. */
 export const BACKUP_PATH = "backup_before";
+
+/** Steps and warnings beyond these are counted, not listed; the journal has all steps. */
+const MAX_LISTED = 200;
+const MAX_WARNINGS = 100;
 
 /** What is left open after a second signal gets this long to close, ms. */
 const FORCED_CLOSE_MS = 1_000;
@@ -66,7 +75,7 @@ export interface RunRequest {
   lockWaitMs: number;
   asked: Asked;
   stop: Stop;
-  resume?: { row: RunRow; assumed: ReadonlyMap<string, "done" | "not_done"> };
+  resume?: { row: RunRow; assumed: ReadonlyMap<string, Said> };
 }
 
 export interface RunOutcome {
@@ -94,6 +103,9 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
       host.secrets.redactData({ ...event, at: host.clock.now().toISOString(), run: id }),
     );
 
+  const answers = request.resume
+    ? checkAnswers(host.journal.steps(id), host.journal.answers(id), request.resume.assumed)
+    : new Map<string, Said>();
   const entered = await passGates(request, risk, releasers);
   let state: RunState;
   try {
@@ -105,7 +117,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
       emit,
       releasers,
     });
-    record(host, request, { id, startedAt, risk, holder, identity: entered.identity });
+    record(host, request, { id, startedAt, risk, holder, identity: entered.identity, answers });
     state = makeState(host, request, { id, startedAt, releasers, emit, targetView: entered.view });
     state.lock = lock;
     state.warnings.push(...(await deadRuns(host, target.name, id)));
@@ -131,7 +143,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   const scope = topScope(runbook, request.params);
   let output: Json = null;
   let error: PgdbaError | null = null;
-  let unwound: Unwound = { undone: 0, failed: [] };
+  let unwound: Unwound = { undone: 0, failed: [], asks: null };
   try {
     if (risk === "destructive" && !request.plan) await takeBackup(state, scope);
     await runNodes(state, runbook.steps, scope);
@@ -142,7 +154,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
       runbook.output,
       { doc: runbook.doc, path: ["output"] },
       variables(state, scope),
-      request.plan ? () => undefined : undefined,
+      request.plan || request.resume ? () => undefined : undefined,
     );
   } catch (thrown) {
     error = toPgdbaError(thrown);
@@ -158,7 +170,8 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   if (closing) state.warnings.push(`Closing: ${closing.message}`);
 
   const duration = Math.round(host.clock.monotonic() - started);
-  let end = ending(error, request.plan, unwound);
+  if (unwound.asks) error = questionAfter(unwound.asks, error);
+  let end = ending(state, error, unwound);
   try {
     if (stop.hard.aborted) host.journal.markOpenUnknown(id);
     if (error?.code !== "journal_failed") {
@@ -172,7 +185,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   } catch (thrown) {
     const broken = toPgdbaError(thrown);
     if (error) state.warnings.push(broken.message);
-    else end = ending(broken, request.plan, unwound);
+    else end = ending(state, broken, unwound);
   }
   stop.run = null;
   const { status, exit, error: failed } = end;
@@ -212,15 +225,44 @@ function announceStops({ journal }: Host, { id, stop, emit, warnings }: RunState
 }
 
 function ending(
+  state: RunState,
   error: PgdbaError | null,
-  plan: boolean,
   unwound: Unwound,
 ): { status: RunStatus; exit: ExitCode; error: ErrorRecord | null } {
   const failed = error && errorRecord(error);
   const exit = failed
     ? exitCode(failed, { undone: unwound.undone, undoFailed: unwound.failed.length })
     : 0;
-  return { status: statusOf(exit, plan, unwound), exit, error: failed };
+  if (failed) failed.hint = hintFor(state, failed, unwound);
+  return { status: statusOf(exit, state.plan, unwound), exit, error: failed };
+}
+
+/** The question is what to act on now; the failure that it came up after is told with it, and again when it is answered. */
+function questionAfter(asks: PgdbaError, failure: PgdbaError | null): PgdbaError {
+  if (!failure) return asks;
+  const { code, message, hint, where, step } = asks;
+  return new PgdbaError(code, message, {
+    hint,
+    where,
+    step,
+    cause: asks,
+    data: { failure: errorRecord(failure) as unknown as Json },
+  });
+}
+
+/** What to do next, also about what could not be taken back. */
+function hintFor(state: RunState, error: ErrorRecord, { failed }: Unwound): string | null {
+  const { id, asked } = state;
+  if (asked.size > 0) return howToAnswer(id, asked);
+  if (error.code === "needs_operator" && error.step !== null)
+    return [error.hint, howToAnswer(id, [error.step])].filter(Boolean).join(" ");
+  if (failed.length === 0) return error.hint;
+  const left = failed.map(({ path }) => path).slice(0, 5);
+  const more = failed.length > left.length ? ` and ${failed.length - left.length} more` : "";
+  const back = `What could not be taken back: ${left.join(", ")}${more} (see error.run.undo.failed). Mend the cause, then \`pgdba resume ${id}\` tries it again.`;
+  return error.hint === null
+    ? back
+    : `${back} The run had failed for another reason: ${error.hint}`;
 }
 
 function statusOf(exit: ExitCode, plan: boolean, unwound: Unwound): RunStatus {
@@ -244,7 +286,7 @@ function topScope(runbook: Runbook, params: JsonObject): Scope {
     depth: 0,
     phase: "main",
     unwinding: false,
-    calls: 0,
+    callers: [runbook.name],
     deadline: undefined,
   };
 }
@@ -258,22 +300,21 @@ function record(
     risk: Runbook["risk"];
     holder: Holder;
     identity: string | null;
+    answers: ReadonlyMap<string, Said>;
   },
 ): void {
   if (request.resume) {
-    host.journal.adoptRun(made.id, made.holder, request.resume.row.holder);
+    host.journal.adoptRun(made.id, made.holder, request.resume.row.holder, {
+      said: made.answers,
+      at: host.clock.now().toISOString(),
+    });
     return;
   }
   host.journal.createRun({
     id: made.id,
     runbook: request.runbook.name,
     digest: request.runbook.doc.digest,
-    docs: Object.fromEntries(
-      [...request.runbooks.values()].map(({ doc }) => [
-        doc.name,
-        { data: doc.data, file: doc.file, digest: doc.digest, lineage: doc.lineage },
-      ]),
-    ),
+    docs: freeze([...request.runbooks.values()].map(({ doc }) => doc)),
     params: request.recordedParams,
     target: { name: request.target.name, identity: made.identity, flags: request.targetFlags },
     risk: made.risk,
@@ -281,29 +322,6 @@ function record(
     holder: made.holder,
     started_at: made.startedAt,
   });
-}
-
-/** Earlier runs on this target that died half way: what they left is there now, whatever this run does. */
-async function deadRuns(
-  { journal, registry }: Host,
-  target: string,
-  id: string,
-): Promise<string[]> {
-  const dead = journal
-    .unfinished()
-    .filter((row) => row.id !== id && row.target.name === target && isDead(row.holder));
-  return Promise.all(
-    dead.map(async (row) => {
-      const types = [...new Set(journal.steps(row.id).map(({ type }) => type))];
-      const known = await Promise.all(
-        types.filter((type) => registry.has(type)).map((type) => registry.get(type)),
-      );
-      const back = [...new Set(known.flatMap(({ takeBack }) => takeBack ?? []))]
-        .map((command) => `, or back with \`pgdba ${command} ${row.id}\``)
-        .join("");
-      return `Run ${row.id} (${row.runbook}) on ${target} died before its end. Look at it with \`pgdba runs ${row.id}\`, go on with \`pgdba resume ${row.id}\`${back}.`;
-    }),
-  );
 }
 
 function makeState(
@@ -333,11 +351,14 @@ function makeState(
     stop: request.stop,
     resources: new Map(),
     memo: new Map(rows.map((row) => [row.path, row])),
-    assumed: request.resume?.assumed ?? new Map(),
+    inner: parentsOf(rows.map((row) => row.path)),
+    again: new Set(),
+    asked: new Set(),
+    begun: { count: 0, limit: MAX_STEPS },
     undo: [],
     deferred: [],
-    summaries: [],
-    warnings: [],
+    summaries: new Bounded(MAX_LISTED),
+    warnings: new Bounded(MAX_WARNINGS),
     lock: null,
   };
 }

@@ -1,5 +1,5 @@
 import { readdir, readFile, stat } from "node:fs/promises";
-import { PgdbaError } from "./errors.ts";
+import { PgdbaError, toPgdbaError, withNothingDone } from "./errors.ts";
 import type { SpawnOptions, SpawnResult } from "./types.ts";
 
 export interface ProcessOptions extends SpawnOptions {
@@ -35,7 +35,7 @@ const groups = new Set<number>();
 export async function spawnProcess(argv: string[], options: ProcessOptions): Promise<SpawnResult> {
   const env = mergeEnv(options.baseEnv, options.env);
   checkArgv(argv, options.forbid);
-  options.signal.throwIfAborted();
+  if (options.signal.aborted) throw withNothingDone(toPgdbaError(options.signal.reason));
 
   const child = await start(argv, env, options);
   groups.add(child.pid);
@@ -99,7 +99,12 @@ async function startError(
 ): Promise<PgdbaError> {
   const errno = (cause as { code?: unknown }).code;
   const failed = (message: string, hint: string) =>
-    new PgdbaError("command_failed", message, { cause, hint, data: { errno: String(errno) } });
+    new PgdbaError("command_failed", message, {
+      cause,
+      hint,
+      data: { errno: String(errno) },
+      nothingDone: true,
+    });
   if (errno === "ENOENT" || errno === "ENOTDIR") {
     // The kernel says ENOENT for a missing working directory too.
     if (cwd !== undefined && !(await isDirectory(cwd))) {
@@ -147,6 +152,7 @@ function checkArgv(argv: string[], forbid: ProcessOptions["forbid"]): void {
     if (forbid?.(argument)) {
       throw new PgdbaError("secret_exposed", `argument ${index} of the command holds a secret`, {
         hint: "Every user of the machine can read command lines; hand it over in `env`, on stdin or in a file.",
+        nothingDone: true,
       });
     }
   }

@@ -213,6 +213,11 @@ export interface StepType<I = any, O extends Json = any> {
   idempotent: boolean | ((input: I) => boolean);
   /** Capabilities the target must have, e.g. `postgres`. */
   needs?: string[];
+  /**
+   * True when all that it does is one act, such as a statement or a program: an error that says that the act did not happen
+   * (`nothingDone`) then says so of the step.
+   */
+  oneAct?: boolean;
   /** True when it touches nothing outside of the run, so that `pgdba test` runs it for real. */
   pure?: boolean;
   input: JsonSchema;
@@ -229,7 +234,10 @@ export interface StepType<I = any, O extends Json = any> {
   plan?(ctx: StepContext, input: I): Promise<Json>;
   /** Did it already happen? Asked by `resume` after a crash. */
   probe?(ctx: StepContext, input: I): Promise<ProbeResult>;
-  /** Its inverse. `output` is undefined when the step may not have finished. Must be idempotent. */
+  /**
+   * Its inverse. `output` is undefined when the step may not have finished. Must be idempotent: after a crash in the middle of it,
+   * it is done again.
+   */
   undo?(ctx: StepContext, input: I, output: O | undefined): Promise<void>;
   /** The command that takes it back once its run is over, however that ended; the run's id comes after it. */
   takeBack?: string;
@@ -314,7 +322,10 @@ export interface StepContext {
   secret(value: string): void;
   /** Runs another runbook inside this run and gives its output. */
   call(runbook: string, params: JsonObject): Promise<Json>;
-  /** Says that a `change` step found nothing to do, or its undo nothing to take back. */
+  /**
+   * Says that a `change` step found nothing to do, or its undo nothing to take back. Said by a step that then throws: it failed
+   * before it changed anything, so that there is nothing to take back.
+   */
   unchanged(): void;
   /** Adds a warning to the envelope. */
   warn(message: string): void;
@@ -389,6 +400,8 @@ export interface ErrorRecord {
   hint: string | null;
   retryable: boolean;
   data?: Json;
+  /** True when no rescue may take it, though its code does not say so. */
+  final?: true;
 }
 
 /** What `steps.<id>` is to expressions, and what the journal and the envelope keep. */

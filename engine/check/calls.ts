@@ -9,38 +9,49 @@ import type {
   LibraryEntry,
   ParamSpec,
   Risk,
+  StepRegistry,
   StepType,
 } from "../types.ts";
 import { RISKS } from "../types.ts";
-import { classify } from "../expr/render.ts";
 import { isObject } from "./accepts.ts";
+import { callDepth, MAX_CALL_DEPTH, type Named, namedIn, ringThrough } from "./call-graph.ts";
 import { paramsSchema } from "./params.ts";
 import type { Report } from "./report.ts";
-import { closed, schemaAt, texts } from "./scope.ts";
+import { closed } from "./scope.ts";
 import { didYouMean } from "./messages.ts";
 import { validate } from "./validate.ts";
 
 interface CallJob {
   report: Report;
   library: Library;
+  registry: StepRegistry;
+  /** The runbook that calls. */
+  name: string;
   risk: Risk;
 }
 
 /**
- * Checks the call of another runbook. A step type that makes one marks the text that names it with `format: runbook`; beside that
- * text, `params` holds the values for its parameters. @returns the runbook called, if it can be told and loaded
+ * Checks the calls of other runbooks. Beside the text that names one, `params` holds the values for its parameters.
+ * @returns the runbook called, if there is one, and it can be loaded
  */
-export async function checkCall(
+export async function checkCalls(
   job: CallJob,
   type: StepType,
   input: Json,
   path: DocPath,
 ): Promise<Doc | undefined> {
+  const called: (Doc | undefined)[] = [];
+  for (const named of namedIn(type, input)) called.push(await checkCall(job, named, input, path));
+  return called.length === 1 ? called[0] : undefined;
+}
+
+async function checkCall(
+  job: CallJob,
+  named: Named,
+  input: Json,
+  path: DocPath,
+): Promise<Doc | undefined> {
   const { report, library } = job;
-  const named = [...texts(input)].find(
-    (one) => schemaAt(type.input, one.path)?.format === "runbook",
-  );
-  if (named === undefined || classify(named.text) !== "literal") return undefined;
   const at = [...path, ...named.path];
   if (found(library, named.text)?.kind !== "runbook") {
     const names = library.entries("runbook").map(({ name }) => name);
@@ -68,6 +79,20 @@ export async function checkCall(
       rule: "risk-too-low",
       message: `\`${named.text}\` is \`risk: ${risk}\`, and this runbook says \`risk: ${job.risk}\``,
       hint: `Say \`risk: ${risk}\`.`,
+    });
+  }
+  const ring = await ringThrough(job.name, named.text, job);
+  if (ring !== undefined) {
+    report.add(at, {
+      rule: "call-circle",
+      message: `runbooks call one another in a circle: ${ring.join(" → ")}`,
+      hint: "Take one of these calls out; to repeat steps there are `foreach`, `until` and `retry`.",
+    });
+  } else if ((await callDepth(named.text, job)) >= MAX_CALL_DEPTH) {
+    report.add(at, {
+      rule: "calls-too-deep",
+      message: `runbooks call one another more than ${MAX_CALL_DEPTH} deep from here`,
+      hint: "Call the innermost ones from nearer to the top.",
     });
   }
   checkArguments(report, doc, input, [...path, ...named.path.slice(0, -1)]);

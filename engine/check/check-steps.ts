@@ -4,7 +4,7 @@ import { describe, elementOf, mayBe } from "../expr/schema-types.ts";
 import { RESERVED } from "../expr/syntax/words.ts";
 import type { ActionNode, BlockNode, Json, JsonSchema, StepNode, StepType } from "../types.ts";
 import { absencesAfter, absencesInside, absencesOfRescue } from "./absent.ts";
-import { calledOutput, checkCall } from "./calls.ts";
+import { calledOutput, checkCalls } from "./calls.ts";
 import { ANYTHING, createExpressionChecker, type ExpressionChecker } from "./expressions.ts";
 import { inferOutput } from "./infer-output.ts";
 import {
@@ -144,7 +144,7 @@ export async function checkSteps(
         report.add([...path, ...below], finding);
     }
     const inferred = await templated(node.input, type.input, path, scopeOf(view));
-    const called = await checkCall(job, type, node.input, path);
+    const called = await checkCalls(job, type, node.input, path);
     if (called !== undefined) return calledOutput(called);
     return problems.length > 0
       ? type.output

@@ -50,7 +50,7 @@ export async function compile(
   const types = await loadTypes(steps, registry, report);
   const risk = data["risk"] as Risk;
   const { expressions, scope } = await checkSteps(
-    { report, library, types, places, params, risk },
+    { report, library, registry, name: doc.name, types, places, params, risk },
     steps,
   );
   const outputSchema = await checkOutput(data, report, expressions, scope);

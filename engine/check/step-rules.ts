@@ -6,6 +6,7 @@ import type {
   Library,
   ParamSpec,
   Risk,
+  StepRegistry,
   StepType,
 } from "../types.ts";
 import { isObject } from "./accepts.ts";
@@ -18,6 +19,9 @@ import type { Finding, Report } from "./report.ts";
 export interface StepsJob {
   report: Report;
   library: Library;
+  registry: StepRegistry;
+  /** The name of the runbook. */
+  name: string;
   types: ReadonlyMap<string, StepType>;
   places: ReadonlyMap<string, Place>;
   params: Record<string, ParamSpec>;

@@ -1,16 +1,8 @@
+import { calledBy } from "../check/call-graph.ts";
 import { compile } from "../check/compile.ts";
 import { PgdbaError } from "../errors.ts";
 import { formatDiagnostics } from "../load/frame.ts";
-import type {
-  Diagnostic,
-  Doc,
-  Json,
-  JsonSchema,
-  Library,
-  Runbook,
-  StepNode,
-  StepRegistry,
-} from "../types.ts";
+import type { Diagnostic, Doc, Json, Library, Runbook, StepRegistry } from "../types.ts";
 
 /** A runbook of a destructive run is preceded by this one. */
 const BACKUP = "backup/create";
@@ -57,28 +49,4 @@ export function invalid(name: string, diagnostics: readonly Diagnostic[]): Pgdba
     hint: errors[0]?.hint ?? `\`pgdba lint ${name}\` shows all that is wrong with it.`,
     data: { diagnostics: diagnostics as unknown as Json },
   });
-}
-
-/** Names of the runbooks that steps call: static strings whose schema has `format: runbook`. */
-async function calledBy(nodes: readonly StepNode[], registry: StepRegistry): Promise<Set<string>> {
-  const names = new Set<string>();
-  for (const node of nodes) {
-    const inner =
-      node.node === "block"
-        ? [...node.block, ...(node.rescue ?? []), ...(node.always ?? [])]
-        : node.undo || [];
-    for (const called of await calledBy(inner, registry)) names.add(called);
-    if (node.node === "action") collect((await registry.get(node.type)).input, node.input, names);
-  }
-  return names;
-}
-
-function collect(schema: JsonSchema, value: Json, names: Set<string>): void {
-  if (typeof value === "string" && schema.format === "runbook") names.add(value);
-  for (const branch of [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])])
-    collect(branch, value, names);
-  if (value === null || typeof value !== "object" || Array.isArray(value)) return;
-  for (const [key, inner] of Object.entries(schema.properties ?? {})) {
-    if (Object.hasOwn(value, key)) collect(inner, value[key]!, names);
-  }
 }

@@ -5,20 +5,22 @@
 export class UnknownValue extends Error {
   /** What was asked for: `steps.switch.output`. */
   readonly path: string;
+  readonly why: string;
 
-  constructor(path: string) {
-    super(`${path} is not known: the step did not run`);
+  constructor(path: string, why = "the step did not run") {
+    super(`${path} is not known: ${why}`);
     this.name = "UnknownValue";
     this.path = path;
+    this.why = why;
   }
 }
 
-const marked = new WeakMap<object, string>();
+const marked = new WeakMap<object, { path: string; why: string | undefined }>();
 
 /** A stand-in for an output that does not exist: reading it, or anything in it, throws `UnknownValue`. */
-export function unknownOutput(path: string): object {
+export function unknownOutput(path: string, why?: string): object {
   const refuse = (): never => {
-    throw new UnknownValue(path);
+    throw new UnknownValue(path, why);
   };
   const marker = new Proxy(Object.create(null) as object, {
     get: refuse,
@@ -27,12 +29,17 @@ export function unknownOutput(path: string): object {
     getOwnPropertyDescriptor: refuse,
     getPrototypeOf: refuse,
   });
-  marked.set(marker, path);
+  marked.set(marker, { path, why });
   return marker;
 }
 
 /** Throws when `value` is such a stand-in; nothing else of it is touched. @throws UnknownValue */
 export function assertKnown(value: object): void {
-  const path = marked.get(value);
-  if (path !== undefined) throw new UnknownValue(path);
+  const mark = marked.get(value);
+  if (mark !== undefined) throw new UnknownValue(mark.path, mark.why);
+}
+
+/** True for such a stand-in. */
+export function isUnknown(value: unknown): boolean {
+  return marked.has(value as object);
 }

@@ -8,8 +8,10 @@ import schema from "./schema.sql" with { type: "text" };
 /** How long another process may hold the database's write lock before we give up, ms. */
 const BUSY_TIMEOUT_MS = 10_000;
 /** Of `schema.sql`; what an older pgdba has written is brought up to it, what a newer one has written is left alone. */
-const VERSION = 2;
+const VERSION = 3;
+/** Those of every version. */
 const TABLES = ["lock", "run", "step"];
+const NEWER_TABLES = ["answer"];
 
 /** The journal's database in the state folder, made when there is none. @throws PgdbaError journal_failed */
 export function openForWriting(stateDir: string): Database {
@@ -82,6 +84,19 @@ function isThere(file: string): boolean {
   return true;
 }
 
+export function hasTable(db: Database, name: string): boolean {
+  return tablesOf(db).includes(name);
+}
+
+function tablesOf(db: Database): string[] {
+  return db
+    .query<{ name: string }, []>(
+      "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    )
+    .all()
+    .map(({ name }) => name);
+}
+
 /** @throws Error for a database of something else, or of a newer pgdba */
 function versionOf(db: Database, file: string): number {
   const version =
@@ -91,15 +106,10 @@ function versionOf(db: Database, file: string): number {
       `${file} was written by a newer pgdba (version ${version} of its tables, this one knows ${VERSION})`,
       "Run the newer pgdba, or use another state folder (PGDBA_HOME).",
     );
-  const tables = db
-    .query<{ name: string }, []>(
-      "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
-    )
-    .all()
-    .map(({ name }) => name);
+  const tables = tablesOf(db);
   const ours =
     version === 0
-      ? tables.every((name) => TABLES.includes(name))
+      ? tables.every((name) => TABLES.includes(name) || NEWER_TABLES.includes(name))
       : TABLES.every((name) => tables.includes(name));
   if (!ours) throw unusable(`${file} is a database of something else`, AWAY);
   return version;
@@ -110,16 +120,28 @@ function upgrade(db: Database, file: string): void {
   db.transaction(() => {
     // Another process may have been quicker.
     if (versionOf(db, file) === VERSION) return;
-    const columns = db.query<{ name: string }, []>("PRAGMA table_info(lock)").all();
     // Version 1 judged a lease by the time of day. A run of it that is under way loses its lease, and stops before it acts again.
-    if (columns.some(({ name }) => name === "expires_at")) {
+    if (columnsOf(db, "lock").includes("expires_at")) {
       db.exec(`ALTER TABLE lock DROP COLUMN expires_at;
         ALTER TABLE lock ADD COLUMN beats INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE lock ADD COLUMN lease_ms INTEGER NOT NULL DEFAULT 15000`);
     }
+    // Version 2 did not say whether a step has acted, nor what people said of it.
+    const step = columnsOf(db, "step");
+    if (step.length > 0 && !step.includes("happened")) {
+      db.exec(`ALTER TABLE step ADD COLUMN happened TEXT;
+        ALTER TABLE step ADD COLUMN assumed TEXT`);
+    }
     db.exec(schema);
     db.exec(`PRAGMA user_version = ${VERSION}`);
   }).immediate();
+}
+
+function columnsOf(db: Database, table: string): string[] {
+  return db
+    .query<{ name: string }, [string]>("SELECT name FROM pragma_table_info(?)")
+    .all(table)
+    .map(({ name }) => name);
 }
 
 /** SQLite does not wait here by itself: two engines that begin on a new state folder at once would get in each other's way. */

@@ -1,26 +1,36 @@
 import type { Database } from "bun:sqlite";
 import { PgdbaError, toPgdbaError } from "../errors.ts";
 import type { Secrets } from "../secrets.ts";
-import type { Effect, ErrorRecord, Json, RunStatus, StepResult } from "../types.ts";
+import type { Doc, Effect, ErrorRecord, Json, RunStatus, StepResult } from "../types.ts";
+import { guarded, hasTable, openForReading, openForWriting, openInMemory } from "./database.ts";
+import { type FrozenDocs, thaw } from "./docs.ts";
 import type { Holder } from "./holder.ts";
-import { guarded, openForReading, openForWriting, openInMemory } from "./database.ts";
 import {
+  type Answer,
   damagedRecord,
   type DamagedRun,
+  type Happened,
   type Intent,
   type Phase,
+  type RawAnswer,
   type RawRun,
   type RawStep,
+  readAnswer,
   readRun,
   readUnfinished,
   readStep,
   type RunHeader,
   type RunRow,
+  type Said,
   type StepRow,
   type Unfinished,
 } from "./rows.ts";
 
-export type { DamagedRun, Phase, RunRow, StepRow } from "./rows.ts";
+export type { DamagedRun, Happened, Phase, RunRow, Said, StepRow } from "./rows.ts";
+
+/** All of a run but its documents, which are large. */
+const RUN =
+  "id, runbook, digest, params, target, risk, plan, holder, status, exit, started_at, finished_at, duration_ms, cancelled, output, error";
 
 /**
  * The durable record of runs, steps and locks: SQLite in the state folder, WAL, full sync, so that a commit survives
@@ -65,7 +75,9 @@ export class Journal {
   }
 
   createRun(header: RunHeader): void {
-    const row = this.#secrets.redactData(header);
+    // What is masked could not be run again.
+    const { docs, ...rest } = header;
+    const row = this.#secrets.redactData(rest);
     this.#record(() =>
       this.db
         .query(
@@ -76,7 +88,7 @@ export class Journal {
           row.id,
           row.runbook,
           row.digest,
-          JSON.stringify(header.docs),
+          JSON.stringify(docs),
           JSON.stringify(row.params),
           JSON.stringify(row.target),
           row.risk,
@@ -87,18 +99,48 @@ export class Journal {
     );
   }
 
-  /** Takes over an unfinished run for this process. @throws PgdbaError lock_held when another was quicker */
-  adoptRun(id: string, holder: Holder, before: Holder): void {
-    this.durably(() => {
+  /**
+   * Takes over an unfinished run for this process, with what a person said of its open steps.
+   * @throws PgdbaError lock_held when another was quicker
+   */
+  adoptRun(
+    id: string,
+    holder: Holder,
+    before: Holder,
+    answers?: { said: ReadonlyMap<string, Said>; at: string },
+  ): void {
+    const adopt = this.db.transaction(() => {
       const done = this.db
         .query(
           "UPDATE run SET holder = ?, status = 'running', exit = NULL WHERE id = ? AND holder = ?",
         )
         .run(JSON.stringify(holder), id, JSON.stringify(before));
-      if (done.changes === 1) return;
-      throw new PgdbaError("lock_held", `Run ${id} was just taken over by another process`, {
-        hint: "`pgdba runs` shows how it fares.",
-      });
+      if (done.changes !== 1) {
+        throw new PgdbaError("lock_held", `Run ${id} was just taken over by another process`, {
+          hint: "`pgdba runs` shows how it fares.",
+        });
+      }
+      for (const [path, word] of answers?.said ?? []) {
+        this.db.query("UPDATE step SET assumed = ? WHERE run = ? AND path = ?").run(word, id, path);
+        this.db
+          .query("INSERT INTO answer (run, path, said, at, holder) VALUES (?, ?, ?, ?, ?)")
+          .run(id, path, word, answers!.at, JSON.stringify(holder));
+      }
+    });
+    this.durably(() => adopt.immediate());
+  }
+
+  /** What people said of steps of a run, in the order in which they said it. */
+  answers(run: string): Answer[] {
+    return guarded(() => {
+      // A journal of an older version that can only be looked at has none.
+      if (!hasTable(this.db, "answer")) return [];
+      return this.db
+        .query<RawAnswer, [string]>(
+          "SELECT path, said, at, holder FROM answer WHERE run = ? ORDER BY seq",
+        )
+        .all(run)
+        .flatMap(readAnswer);
     });
   }
 
@@ -141,7 +183,8 @@ export class Journal {
         .query(
           `INSERT INTO step (run, path, id, type, phase, status, input, undo, started_at)
            VALUES (?, ?, ?, ?, ?, 'open', ?, ?, ?)
-           ON CONFLICT (run, path) DO UPDATE SET status = 'open', input = excluded.input, undo = excluded.undo`,
+           ON CONFLICT (run, path) DO UPDATE SET status = 'open', input = excluded.input, undo = excluded.undo,
+             result = NULL, assumed = NULL`,
         )
         .run(
           run,
@@ -153,6 +196,15 @@ export class Journal {
           intent.undo === null ? null : this.#masked(intent.undo).text,
           intent.started_at,
         ),
+    );
+  }
+
+  /** Writes that an attempt has failed and the next one has not begun, so that nobody takes the step for under way. */
+  betweenAttempts(run: string, path: string, happened: Happened): void {
+    this.durably(() =>
+      this.db
+        .query("UPDATE step SET status = 'retrying', happened = ? WHERE run = ? AND path = ?")
+        .run(happened, run, path),
     );
   }
 
@@ -170,6 +222,7 @@ export class Journal {
       phase: Phase;
       effect: Effect;
       sensitive: boolean;
+      happened: Happened;
     },
     result: StepResult,
   ): void {
@@ -178,9 +231,10 @@ export class Journal {
     const write = () =>
       this.db
         .query(
-          `INSERT INTO step (run, path, id, type, phase, status, masked, result, started_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-           ON CONFLICT (run, path) DO UPDATE SET status = excluded.status, masked = excluded.masked, result = excluded.result`,
+          `INSERT INTO step (run, path, id, type, phase, status, masked, result, started_at, happened)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (run, path) DO UPDATE SET status = excluded.status, masked = excluded.masked, result = excluded.result,
+             happened = excluded.happened`,
         )
         .run(
           run,
@@ -192,6 +246,7 @@ export class Journal {
           changed || (step.sensitive && result.output !== null) ? 1 : 0,
           text,
           result.started_at,
+          step.happened,
         );
     if (step.effect === "change") this.durably(write);
     else this.#record(write, false);
@@ -243,18 +298,32 @@ export class Journal {
   /** @throws PgdbaError journal_failed when its record is damaged, as all that read do when the whole journal is */
   run(id: string): RunRow | undefined {
     const row = guarded(() =>
-      this.db.query<RawRun, [string]>("SELECT * FROM run WHERE id = ?").get(id),
+      this.db.query<RawRun, [string]>(`SELECT ${RUN} FROM run WHERE id = ?`).get(id),
     );
     const read = row && readRun(row);
     if (read && "damaged" in read) throw damagedRecord(`run ${id}`, read.damaged);
     return read ?? undefined;
   }
 
+  /** The runbooks of a run as they were when it began, by name. @throws PgdbaError journal_failed when that is damaged */
+  docs(run: string): Map<string, Doc> {
+    const row = guarded(() =>
+      this.db.query<{ docs: string }, [string]>("SELECT docs FROM run WHERE id = ?").get(run),
+    );
+    try {
+      return thaw(JSON.parse(row?.docs ?? "{}") as FrozenDocs);
+    } catch {
+      throw damagedRecord(`run ${run}`, ["docs"]);
+    }
+  }
+
   /** Newest first. */
   runs(limit: number): (RunRow | DamagedRun)[] {
     return guarded(() =>
       this.db
-        .query<RawRun, [number]>("SELECT * FROM run ORDER BY started_at DESC, rowid DESC LIMIT ?")
+        .query<RawRun, [number]>(
+          `SELECT ${RUN} FROM run ORDER BY started_at DESC, rowid DESC LIMIT ?`,
+        )
         .all(limit),
     ).map(readRun);
   }
@@ -270,6 +339,23 @@ export class Journal {
         .all();
     });
     return rows.flatMap(readUnfinished);
+  }
+
+  /** The types of the steps of runs, by run. */
+  stepTypes(runs: readonly string[]): Map<string, string[]> {
+    const rows = guarded(() =>
+      this.db
+        .query<{ run: string; type: string }, [string]>(
+          "SELECT DISTINCT run, type FROM step WHERE run IN (SELECT value FROM json_each(?))",
+        )
+        .all(JSON.stringify(runs)),
+    );
+    return new Map(
+      [...Map.groupBy(rows, ({ run }) => run)].map(([run, all]) => [
+        run,
+        all.map(({ type }) => type),
+      ]),
+    );
   }
 
   /** Ids that begin with `prefix`, for resolving a shortened one. */

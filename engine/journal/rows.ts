@@ -1,21 +1,14 @@
 import { PgdbaError } from "../errors.ts";
 import type { ErrorRecord, Json, JsonObject, Risk, RunStatus, StepResult } from "../types.ts";
+import type { FrozenDocs } from "./docs.ts";
 import type { Holder } from "./holder.ts";
-
-/** A document as it was when the run began. Runs of an older pgdba have no lineage. */
-export interface FrozenDoc {
-  data: JsonObject;
-  file: string;
-  digest: string;
-  lineage?: string[];
-}
 
 /** What a run is, as recorded before its first step. */
 export interface RunHeader {
   id: string;
   runbook: string;
   digest: string;
-  docs: Record<string, FrozenDoc>;
+  docs: FrozenDocs;
   params: JsonObject;
   target: { name: string; identity: string | null; flags: JsonObject };
   risk: Risk;
@@ -24,7 +17,7 @@ export interface RunHeader {
   started_at: string;
 }
 
-export interface RunRow extends RunHeader {
+export interface RunRow extends Omit<RunHeader, "docs"> {
   status: RunStatus;
   exit: number | null;
   finished_at: string | null;
@@ -36,18 +29,36 @@ export interface RunRow extends RunHeader {
 
 export type Phase = "main" | "undo";
 
+/** Whether a step has acted, over all its attempts: what is known not to have happened is not taken back. */
+export type Happened = "no" | "maybe" | "yes";
+
+/** What a person says of a step that nothing else can tell about. */
+export type Said = "done" | "not_done";
+
+/** An answer as it was given. */
+export interface Answer {
+  path: string;
+  said: Said;
+  at: string;
+  holder: Holder;
+}
+
 export interface StepRow {
   path: string;
   id: string;
   type: string;
   phase: Phase;
-  /** `open`: the step may or may not have acted. */
-  status: StepResult["status"] | "open";
+  /** `open`: it is under way, or its process died. `retrying`: an attempt has failed, and the next has not begun. */
+  status: StepResult["status"] | "open" | "retrying";
   /** True when a secret was masked in the result, so that it can't be used again. */
   masked: boolean;
   result: StepResult | null;
   undo: Json;
   started_at: string;
+  /** Null in rows of an older version. */
+  happened: Happened | null;
+  /** Holds until the step begins again. */
+  assumed: Said | null;
 }
 
 /** What is written before a step acts. */
@@ -62,11 +73,8 @@ export interface Intent {
 }
 
 /** A row of `run` as SQLite gives it: JSON as text. */
-export type RawRun = Omit<
-  RunRow,
-  "docs" | "params" | "target" | "plan" | "holder" | "output" | "error"
-> &
-  Record<"docs" | "params" | "target" | "holder", string> &
+export type RawRun = Omit<RunRow, "params" | "target" | "plan" | "holder" | "output" | "error"> &
+  Record<"params" | "target" | "holder", string> &
   Record<"output" | "error", string | null> & { plan: number };
 
 /** A row of `step`, likewise. */
@@ -94,11 +102,6 @@ export function readRun(row: RawRun): RunRow | DamagedRun {
   const column = columns(row);
   const read: RunRow = {
     ...row,
-    docs: column<RunRow["docs"]>("docs", (docs) =>
-      Object.values(docs).every((doc) =>
-        has(doc, { data: "object", file: "string", digest: "string" }),
-      ),
-    ),
     params: column<JsonObject>("params"),
     target: column<RunRow["target"]>("target", isTarget),
     plan: row.plan === 1,
@@ -130,6 +133,15 @@ export function readUnfinished(row: Pick<RawRun, keyof Unfinished>): Unfinished[
   return column.damaged.length === 0 ? [read as Unfinished] : [];
 }
 
+export type RawAnswer = Omit<Answer, "holder"> & { holder: string };
+
+/** One, or none when its record is damaged. */
+export function readAnswer(row: RawAnswer): Answer[] {
+  const column = columns(row);
+  const holder = column<Holder>("holder", isHolder);
+  return column.damaged.length === 0 ? [{ ...row, holder }] : [];
+}
+
 /** @throws PgdbaError journal_failed for one whose record is damaged */
 export function readStep(row: RawStep): StepRow {
   const column = columns(row);
@@ -149,6 +161,8 @@ export function readStep(row: RawStep): StepRow {
     ),
     undo: column<Json>("undo", anything, true),
     started_at: row.started_at,
+    happened: row.happened ?? null,
+    assumed: row.assumed ?? null,
   };
   if (column.damaged.length === 0) return read;
   throw damagedRecord(`step ${row.path}`, column.damaged);

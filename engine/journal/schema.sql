@@ -3,7 +3,7 @@ CREATE TABLE IF NOT EXISTS run (
   id          TEXT PRIMARY KEY,
   runbook     TEXT NOT NULL,
   digest      TEXT NOT NULL,
-  docs        TEXT NOT NULL,      -- JSON: name → resolved document, frozen for resume
+  docs        TEXT NOT NULL,      -- JSON: the resolved documents with their texts, frozen for resume
   params      TEXT NOT NULL,      -- JSON; secret ones as env:NAME or file:PATH
   target      TEXT NOT NULL,      -- JSON: name, identity, and the flags that resolve it again
   risk        TEXT NOT NULL,
@@ -27,14 +27,25 @@ CREATE TABLE IF NOT EXISTS step (
   id          TEXT NOT NULL,
   type        TEXT NOT NULL,
   phase       TEXT NOT NULL,      -- main | undo
-  status      TEXT NOT NULL,      -- open until the outcome is known
+  status      TEXT NOT NULL,      -- open until the outcome is known; retrying between two attempts
   masked      INTEGER NOT NULL DEFAULT 0,
   input       TEXT,
   undo        TEXT,
   result      TEXT,
   started_at  TEXT NOT NULL,
+  happened    TEXT,               -- no | maybe | yes: whether it has acted; null in rows of older versions
+  assumed     TEXT,               -- done | not_done: what a person said of it while it was open
   UNIQUE (run, path)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS answer (
+  seq         INTEGER PRIMARY KEY,
+  run         TEXT NOT NULL REFERENCES run (id),
+  path        TEXT NOT NULL,
+  said        TEXT NOT NULL,      -- done | not_done
+  at          TEXT NOT NULL,
+  holder      TEXT NOT NULL       -- JSON: who said so
+) STRICT;
+CREATE INDEX IF NOT EXISTS answer_run ON answer (run);
 CREATE TABLE IF NOT EXISTS lock (
   key         TEXT PRIMARY KEY,
   epoch       INTEGER NOT NULL,

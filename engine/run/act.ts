@@ -1,11 +1,10 @@
-import { PgdbaError, toPgdbaError } from "../errors.ts";
+import { PgdbaError, refusesToAct, toPgdbaError } from "../errors.ts";
 import { renderInput } from "../expr/render.ts";
-import { unknownOutput, UnknownValue } from "../expr/unknown.ts";
-import type { StepRow } from "../journal/journal.ts";
 import type {
   ActionNode,
   Effect,
   Json,
+  JsonObject,
   StepContext,
   StepNode,
   StepResult,
@@ -14,7 +13,17 @@ import type {
 import { checkInput, checkOutput } from "./check-input.ts";
 import { makeContext, settleOrAbort } from "./context.ts";
 import { knownPart } from "./known.ts";
-import { anyOf, hasInner, type RunState, type Scope, type UndoEntry, variables } from "./state.ts";
+import { happenedBefore, repeatable, restore } from "./restore.ts";
+import {
+  anyOf,
+  hasInner,
+  mayLack,
+  type RunState,
+  type Scope,
+  type UndoEntry,
+  variables,
+} from "./state.ts";
+import { withheld } from "./step-error.ts";
 
 /** The largest output a step may have, in characters of JSON. */
 const MAX_OUTPUT = 16 * 1024 * 1024;
@@ -25,9 +34,11 @@ export interface Act {
   node: ActionNode;
   path: string;
   attempt: number;
+  /** What is known of the step; made by its first attempt. */
+  trail: { entry?: UndoEntry };
   /** Fired at the step's timeout; undefined without one. */
   deadline: AbortSignal | undefined;
-  call(runbook: string, params: { [key: string]: Json }, prefix: string): Promise<Json>;
+  call(runbook: string, params: JsonObject, prefix: string): Promise<Json>;
 }
 
 /** How one attempt ended. `restored` results come from the journal of an earlier process. */
@@ -74,20 +85,25 @@ export async function act(job: Act): Promise<Acted> {
   }
 
   const row = state.memo.get(path);
-  // A step that called runbooks is replayed through them, so that their own steps are restored one by one.
-  const replayed = hasInner(state, path);
-  if (!row && !replayed) assertMayStart(job, signal);
-  const entry = await undoEntry(job, type, input, effect);
-  if (row && !replayed) {
-    const restored = await restore(job, type, input, row, () => type.probe?.(ctx, input));
+  const called = hasInner(state, path);
+  if (!row && !called) assertMayStart(job, signal);
+  const entry = await knownSoFar(job, type, input, effect);
+  // A step that called runbooks is replayed through them where that is harmless, so that their own steps are restored one by one.
+  if (row && !(called && repeatable(entry))) {
+    const restored = await restore(state, row, entry, () => type.probe?.(ctx, input));
     if (restored) {
+      if (called) entry.stuck ??= notReplayed(path);
       entry.result = restored;
       return { output: restored.output, status: "ok", changed: restored.changed, effect, restored };
     }
     assertMayStart(job, signal);
   }
 
-  if (effect === "change") await recordIntent(job, input, entry);
+  const before = entry.happened;
+  if (effect === "change") {
+    entry.happened = "maybe";
+    await recordIntent(job, input, entry);
+  }
   let output: Json;
   try {
     output = await settleOrAbort(
@@ -96,15 +112,19 @@ export async function act(job: Act): Promise<Acted> {
       state.stop.hard,
     );
   } catch (thrown) {
+    if (told.unchanged || didNothing(type, toPgdbaError(thrown))) entry.happened = before;
     throw node.sensitive ? withheld(thrown, type) : thrown;
   } finally {
     // What it called ends by the same signals, each step in its own time; nothing goes on behind the back of what comes next.
     await Promise.allSettled(calls);
   }
-  assertBounded(state.plan ? knownPart(output) : output, path);
-  if (node.sensitive) state.secrets.addData(output);
-  // In a plan a called runbook's output holds stand-ins for what is not known.
-  if (!state.plan) checkOutput(type, output ?? null, path);
+  if (effect === "change") entry.happened = told.unchanged ? before : "yes";
+  const known = mayLack(state) ? knownPart(output) : output;
+  assertBounded(known, path);
+  if (node.sensitive) state.secrets.addData(known);
+  // A called runbook's output may hold stand-ins for what is not known.
+  if (!mayLack(state) || (calls.length === 0 && !state.plan))
+    checkOutput(type, output ?? null, path);
   return {
     output: output ?? null,
     status: "ok",
@@ -118,18 +138,19 @@ async function running(type: StepType, ctx: StepContext, input: Json): Promise<J
   return type.run(ctx, input);
 }
 
-/** What a sensitive step says when it fails may hold what its output would have held: nobody knows which part of it. */
-function withheld(thrown: unknown, type: StepType): unknown {
-  if (thrown instanceof UnknownValue) return thrown;
-  const { code, retryable } = toPgdbaError(thrown, "step_failed");
-  if (FINAL.has(code)) return thrown;
+/** Whether it is known of a step that failed that it did nothing. */
+function didNothing({ oneAct }: StepType, { code, nothingDone }: PgdbaError): boolean {
+  // What an error says of one act tells nothing of what else the step did.
+  if (nothingDone !== undefined) return nothingDone && oneAct === true;
+  return refusesToAct(code);
+}
+
+/** The steps below can't be found again without doing it once more. */
+function notReplayed(path: string): PgdbaError {
   return new PgdbaError(
-    code,
-    `${type.type} failed; what it said is withheld, for the step is sensitive`,
-    {
-      retryable,
-      hint: "To see it, run it by hand, or without `sensitive: true` where nobody reads along.",
-    },
+    "undo_failed",
+    `What ${path} had called before the earlier process died can't be taken back by a resumed run`,
+    { hint: "`pgdba runs ID` lists its steps; take them back by hand." },
   );
 }
 
@@ -139,33 +160,37 @@ function assertMayStart({ state, scope }: Act, signal: AbortSignal): void {
   signal.throwIfAborted();
 }
 
-/** What it takes to take the step back, on the stack if that may be needed. A step tried again is taken back once. */
-async function undoEntry(
-  job: Act,
+/** What is known of the step, on the stack if it may have to be taken back. A step tried again is taken back once. */
+async function knownSoFar(
+  { state, scope, node, path, trail }: Act,
   type: StepType,
   input: Json,
   effect: Effect,
 ): Promise<UndoEntry> {
-  const { state, scope, node, path } = job;
-  const known = job.attempt > 1 ? state.undo.findLast((one) => one.path === path) : undefined;
-  if (known) {
-    known.tries += 1;
-    return known;
-  }
+  if (trail.entry) return trail.entry;
+  const row = state.memo.get(path);
   const entry: UndoEntry = {
     path,
     node,
     type,
     input,
+    effect,
     result: null,
-    tries: 1,
+    happened: row ? happenedBefore(row) : "no",
     scope,
     rendered: new Map(),
   };
   if (effect === "change" && scope.phase === "main") {
-    await renderUndo(state, entry);
+    try {
+      await renderUndo(state, entry);
+    } catch (thrown) {
+      // Nothing was done yet, or else it is told when it can't be taken back.
+      if (entry.happened === "no") throw thrown;
+      entry.stuck = toPgdbaError(thrown, "undo_failed");
+    }
     state.undo.push(entry);
   }
+  trail.entry = entry;
   return entry;
 }
 
@@ -221,71 +246,6 @@ async function recordIntent(job: Act, input: Json, { rendered }: UndoEntry): Pro
   else record();
 }
 
-/**
- * What an earlier process left of this step: its result, or undefined when it must run (again).
- * @throws PgdbaError needs_operator when nothing can tell whether it happened
- */
-async function restore(
-  job: Act,
-  type: StepType,
-  input: Json,
-  row: StepRow,
-  probe: () => Promise<Awaited<ReturnType<NonNullable<StepType["probe"]>>>> | undefined,
-): Promise<StepResult | undefined> {
-  const { state, path } = job;
-  const effect = effectOf(type, job.node.input, input);
-  const repeatable =
-    effect === "read" ||
-    job.scope.phase === "undo" ||
-    (typeof type.idempotent === "function" ? type.idempotent(input) : type.idempotent);
-
-  if (row.status !== "open" && row.status !== "unknown" && row.result) {
-    if (row.result.error || !row.masked) return row.result;
-    if (repeatable) return undefined;
-    return { ...row.result, output: unknownOutput(`steps.${job.node.id}.output`) as Json };
-  }
-
-  const said = state.assumed.get(path);
-  if (said === "not_done") return undefined;
-  if (said === "done") return doneResult(job, null);
-  const answer = await probe();
-  if (answer?.state === "done") return doneResult(job, answer.output);
-  if (answer?.state === "not_done" || repeatable) return undefined;
-  throw new PgdbaError(
-    "needs_operator",
-    `${path} (${type.type}) was under way when the earlier process died, and nothing can tell whether it happened${
-      answer?.state === "unknown" ? `: ${answer.reason}` : ""
-    }`,
-    {
-      step: path,
-      hint: `Look at the target, then \`pgdba resume ${state.id} --assume ${path}=done\` or \`=not_done\`.`,
-    },
-  );
-}
-
-function doneResult(job: Act, output: Json): StepResult {
-  return {
-    status: "ok",
-    changed: true,
-    attempts: job.attempt,
-    started_at: job.state.clock.now().toISOString(),
-    duration_ms: 0,
-    output,
-    error: null,
-  };
-}
-
-/** The failure of a step in an earlier process, as it was. */
-export function recordedError(record: NonNullable<StepResult["error"]>): PgdbaError {
-  return new PgdbaError(record.code, record.message, {
-    hint: record.hint ?? undefined,
-    where: record.where ?? undefined,
-    step: record.step ?? undefined,
-    retryable: record.retryable,
-    data: record.data,
-  });
-}
-
 function assertBounded(output: Json, path: string): void {
   if (output === null || typeof output !== "object") return;
   if (JSON.stringify(output).length > MAX_OUTPUT) {
@@ -297,46 +257,4 @@ function assertBounded(output: Json, path: string): void {
       },
     );
   }
-}
-
-function unforeseen(thrown: unknown): PgdbaError {
-  if (thrown instanceof UnknownValue) {
-    // In a plan this never comes so far; here it is what an earlier process had and did not keep.
-    return new PgdbaError(
-      "step_failed",
-      `${thrown.path} is needed again, and was not kept, for it held a secret`,
-      {
-        cause: thrown,
-        hint: "Start the runbook anew.",
-      },
-    );
-  }
-  return new PgdbaError("step_failed", toPgdbaError(thrown).message, {
-    cause: thrown,
-    hint: "The step type failed in a way it did not foresee; PGDBA_DEBUG=1 shows the stack.",
-  });
-}
-
-/** A thrown value as the error of a step, placed at its line in the runbook. UnknownValue is left alone. */
-export function stepError(thrown: unknown, scope: Scope, node: StepNode, path: string): PgdbaError {
-  const error = thrown instanceof PgdbaError ? thrown : unforeseen(thrown);
-  error.step ??= path;
-  if (!error.where) {
-    const { file, line, column } = scope.runbook.doc.at(node.at);
-    error.where = { file, line, column };
-  }
-  return error;
-}
-
-const FINAL: ReadonlySet<string> = new Set([
-  "interrupted",
-  "lock_lost",
-  "journal_failed",
-  "needs_operator",
-  "secret_exposed",
-]);
-
-/** Errors that no retry, rescue or ignore_error may take: the run itself can't go on. */
-export function isFinal(error: PgdbaError): boolean {
-  return FINAL.has(error.code);
 }

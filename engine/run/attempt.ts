@@ -21,6 +21,13 @@ interface Attempt {
   perform(deadline: AbortSignal | undefined): Promise<Acted>;
   /** Says that a failure does not end the run. @returns false when it does nevertheless */
   take(): Promise<boolean>;
+  /** Told when a try has ended and another will follow. */
+  pause(): void;
+}
+
+/** Time between two tries of `until`, ms. */
+export function everyOf({ every = DEFAULT_EVERY }: StepNode): number {
+  return parseDuration(every);
 }
 
 /** The time that a step has. */
@@ -71,7 +78,7 @@ async function poll(
   const { path } = job;
   const { limit, ends, controller } = job.deadline;
   const deadline = controller.signal;
-  const every = parseDuration(node.every ?? DEFAULT_EVERY);
+  const every = everyOf(node);
   const stop = stopSignal(state, scope, deadline);
   let last = "";
   for (let round = 1; ; round++) {
@@ -90,6 +97,7 @@ async function poll(
       if (!passing || !(await job.take())) throw thrown;
       last = thrown.message;
     }
+    job.pause();
     // The timer may be late, and the clock of a test runs ahead of it.
     if (state.clock.monotonic() >= ends) controller.abort(timeoutError(path, limit));
     try {
@@ -103,10 +111,11 @@ async function poll(
 /** The timeout, with what the condition was seen to be last. */
 function withTrace(reason: PgdbaError, last: string): PgdbaError {
   if (last === "") return reason;
-  const { code, message, hint, retryable } = reason;
+  const { code, message, hint, retryable, final } = reason;
   return new PgdbaError(code, `${message}; it was last:\n${last}`, {
     hint,
     retryable,
+    final,
     cause: reason,
   });
 }

@@ -1,10 +1,11 @@
 import { errorRecord } from "../envelope.ts";
 import { toPgdbaError } from "../errors.ts";
-import type { BlockNode, StepNode } from "../types.ts";
-import { type Acted, isFinal } from "./act.ts";
+import { unknownOutput } from "../expr/unknown.ts";
+import type { BlockNode, Json, StepNode } from "../types.ts";
+import type { Acted } from "./act.ts";
 import { outputOf } from "./output.ts";
 import { fillRest, inside, resultOf, UNKNOWN } from "./seen.ts";
-import { anyOf, type RunState, type Scope, variables } from "./state.ts";
+import { anyOf, mayLack, type RunState, type Scope, variables } from "./state.ts";
 
 type RunNodes = (state: RunState, nodes: readonly StepNode[], scope: Scope) => Promise<void>;
 
@@ -35,11 +36,7 @@ export async function runBlock(
   }
   if (failure && node.rescue) {
     const error = toPgdbaError(failure.thrown, "step_failed");
-    if (
-      !isFinal(error) &&
-      !scope.deadline?.aborted &&
-      (await takeFailure(state, scope, runNodes))
-    ) {
+    if (!error.final && !scope.deadline?.aborted && (await takeFailure(state, scope, runNodes))) {
       try {
         await runNodes(state, node.rescue, {
           ...inner,
@@ -60,7 +57,8 @@ export async function runBlock(
       try {
         await runAlways(state, node, inner, runNodes);
       } catch (thrown) {
-        failure ??= { thrown };
+        // That a person must look says more than what failed before.
+        if (!failure || toPgdbaError(thrown).final) failure = { thrown };
       }
     }
   }
@@ -74,7 +72,10 @@ export async function runBlock(
   if (unknown) return { ...done, status: unknown.status as Acted["status"] };
   if (node.output) {
     const place = { doc: scope.runbook.doc, path: [...node.at, "output"] };
-    done.output = outputOf(node.output, place, variables(state, scope));
+    const standIn = (key: string, why: string) =>
+      unknownOutput(`steps.${node.id}.output.${key}`, why) as Json;
+    const vars = variables(state, scope);
+    done.output = outputOf(node.output, place, vars, mayLack(state) ? standIn : undefined);
   }
   return done;
 }
@@ -106,7 +107,7 @@ export async function takeFailure(
     try {
       await runAlways(state, one.node, one.scope, runNodes);
     } catch (thrown) {
-      if (isFinal(toPgdbaError(thrown))) throw thrown;
+      if (toPgdbaError(thrown).final) throw thrown;
       clean = false;
       state.warnings.push(
         `always of ${one.scope.prefix}${one.node.id}: ${toPgdbaError(thrown).message}`,

@@ -1,11 +1,9 @@
+import { MAX_CALL_DEPTH } from "../check/call-graph.ts";
 import { PgdbaError } from "../errors.ts";
 import { unknownOutput } from "../expr/unknown.ts";
 import type { Json, JsonObject, StepNode } from "../types.ts";
 import { outputOf } from "./output.ts";
-import { type RunState, type Scope, variables } from "./state.ts";
-
-/** Runbooks calling runbooks deeper than this are calling themselves. */
-const MAX_DEPTH = 8;
+import { mayLack, type RunState, type Scope, variables } from "./state.ts";
 
 type RunNodes = (state: RunState, nodes: readonly StepNode[], scope: Scope) => Promise<void>;
 
@@ -28,9 +26,15 @@ export async function call(
       },
     );
   }
-  if (scope.calls >= MAX_DEPTH) {
-    throw new PgdbaError("limit_exceeded", `${name} is called more than ${MAX_DEPTH} deep`, {
-      hint: "A runbook must not call itself.",
+  const chain = [...scope.callers, name];
+  if (scope.callers.includes(name)) {
+    throw new PgdbaError("limit_exceeded", `${name} calls itself: ${chain.join(" → ")}`, {
+      hint: "Repeat steps with `foreach`, `until` or `retry`.",
+    });
+  }
+  if (scope.callers.length > MAX_CALL_DEPTH) {
+    throw new PgdbaError("limit_exceeded", `${name} is called more than ${MAX_CALL_DEPTH} deep`, {
+      hint: `Call it from nearer to the top: ${chain.join(" → ")}.`,
     });
   }
   const { validateParams } = await import("../check/params.ts");
@@ -49,13 +53,13 @@ export async function call(
     extra: {},
     prefix,
     depth: scope.depth + 1,
-    calls: scope.calls + 1,
+    callers: chain,
   };
   await runNodes(state, runbook.steps, inner);
   return outputOf(
     runbook.output,
     { doc: runbook.doc, path: ["output"] },
     variables(state, inner),
-    state.plan ? (key) => unknownOutput(`${name} ${key}`) as Json : undefined,
+    mayLack(state) ? (key, why) => unknownOutput(`${name} ${key}`, why) as Json : undefined,
   );
 }

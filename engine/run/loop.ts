@@ -3,9 +3,9 @@ import { evaluate } from "../expr/cel.ts";
 import { renderInput } from "../expr/render.ts";
 import { UnknownValue, unknownOutput } from "../expr/unknown.ts";
 import type { Json, StepNode, StepResult, StepStatus } from "../types.ts";
-import { isFinal, stepError } from "./act.ts";
 import { UNKNOWN } from "./seen.ts";
 import { type RunState, type Scope, variables } from "./state.ts";
+import { stepError } from "./step-error.ts";
 
 /** More items than this in one loop is a mistake, or work for a query. */
 const MAX_ITEMS = 10_000;
@@ -57,7 +57,7 @@ export async function runLoop(
         else if (result.status !== "skipped" && !UNKNOWN.includes(status)) status = "ok";
       } catch (thrown) {
         // A final error says more about the run than the failure of another item.
-        if (!failure || isFinal(stepError(thrown, scope, node, node.id))) failure = { thrown };
+        if (!failure || stepError(thrown, scope, node, node.id).final) failure = { thrown };
       }
     }
   };

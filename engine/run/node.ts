@@ -11,15 +11,26 @@ import type {
   StepResult,
   StepStatus,
 } from "../types.ts";
-import { type Acted, act, isFinal, recordedError, stepError } from "./act.ts";
-import { attempt, startDeadline } from "./attempt.ts";
+import { type Acted, act } from "./act.ts";
+import { attempt, everyOf, startDeadline } from "./attempt.ts";
 import { runBlock, takeFailure } from "./block.ts";
 import { call } from "./call.ts";
 import { holds } from "./condition.ts";
 import { knownPart } from "./known.ts";
 import { runLoop } from "./loop.ts";
+import { COUNTED_BELOW_MS, pace } from "./pace.ts";
 import { asSeen, fillRest } from "./seen.ts";
-import { anyOf, hasInner, type RunState, type Scope, stopSignal, variables } from "./state.ts";
+import {
+  anyOf,
+  hasInner,
+  mayLack,
+  type RunState,
+  type Scope,
+  stopSignal,
+  type UndoEntry,
+  variables,
+} from "./state.ts";
+import { recordedError, stepError } from "./step-error.ts";
 
 const MAX_BACKOFF_MS = 30_000;
 
@@ -76,6 +87,11 @@ async function runOne(
   scope: Scope,
   path: string,
 ): Promise<StepResult> {
+  if (node.node === "action") {
+    await pace(state).catch((thrown: unknown) => {
+      throw stepError(thrown, scope, node, path);
+    });
+  }
   // Of a stopped run that is resumed, what it did before is gathered first, to be taken back.
   const before =
     node.node === "block" ? state.memo.size > 0 : state.memo.has(path) || hasInner(state, path);
@@ -88,6 +104,7 @@ async function runOne(
   let attempts = 1;
   /** How often the work was done, over all attempts and tries of `until`. */
   let performed = 0;
+  const trail: { entry?: UndoEntry } = {};
   // Until an attempt says otherwise, it may have changed something.
   let effect: Effect = "change";
   let restored: StepResult | undefined;
@@ -112,8 +129,14 @@ async function runOne(
     if (!restored && node.node === "action") {
       state.journal.outcome(
         state.id,
-        { ...at, phase: scope.phase, effect, sensitive: node.sensitive === true },
-        state.plan ? { ...result, output: knownPart(result.output) } : result,
+        {
+          ...at,
+          phase: scope.phase,
+          effect,
+          sensitive: node.sensitive === true,
+          happened: trail.entry?.happened ?? "no",
+        },
+        mayLack(state) ? { ...result, output: knownPart(result.output) } : result,
       );
     }
     state.summaries.push({
@@ -136,10 +159,18 @@ async function runOne(
     scope.steps[node.id] = asSeen(result, path);
     if (node.node === "block" && (status === "skipped" || status === "undetermined"))
       fillRest(scope.steps, node, { path, at: startedAt, status });
-    const entry = state.undo.findLast((one) => one.path === path);
-    if (entry) entry.result ??= result;
+    if (trail.entry) trail.entry.result ??= result;
     return result;
   };
+
+  /** Between two attempts the step is not under way, and what is known of it is on record. */
+  const pause = () => {
+    const { entry } = trail;
+    if (entry?.effect === "change" && !state.plan)
+      state.journal.betweenAttempts(state.id, path, entry.happened);
+  };
+  const counted =
+    node.node === "action" && (node.until === undefined || everyOf(node) < COUNTED_BELOW_MS);
 
   state.emit({ kind: "step.started", path, id: node.id, type, depth: scope.depth });
   const overall = node.until === undefined ? undefined : startDeadline(state, node, path);
@@ -156,8 +187,13 @@ async function runOne(
           scope,
           {
             path,
-            perform: (deadline) => perform(state, node, scope, path, ++performed, deadline),
+            async perform(deadline) {
+              if (performed > 0 && counted) await pace(state);
+              performed += 1;
+              return perform(state, node, scope, { path, time: performed, trail, deadline });
+            },
             take: () => takeFailure(state, scope, runNodes),
+            pause,
           },
           overall,
         );
@@ -171,6 +207,7 @@ async function runOne(
         const late = overall !== undefined && state.clock.monotonic() >= overall.ends;
         if (restored || late || !shouldRetry(state, node, scope, error, attempts)) throw error;
         if (!(await takeFailure(state, scope, runNodes))) throw error;
+        pause();
         const delay = Math.min(
           parseDuration(node.retry?.backoff ?? "1s") * 2 ** (attempts - 1),
           MAX_BACKOFF_MS,
@@ -211,7 +248,7 @@ async function runOne(
     if (error.code === "needs_operator") throw error;
     const result = finish(status, null, false, error);
     const ignored =
-      node.ignore_error && !isFinal(error) && (await takeFailure(state, scope, runNodes));
+      node.ignore_error && !error.final && (await takeFailure(state, scope, runNodes));
     if (ignored) return result;
     throw error;
   } finally {
@@ -230,7 +267,7 @@ function shouldRetry(
   error: PgdbaError,
   attempts: number,
 ): boolean {
-  if (!node.retry || attempts >= node.retry.attempts || isFinal(error) || scope.deadline?.aborted)
+  if (!node.retry || attempts >= node.retry.attempts || error.final || scope.deadline?.aborted)
     return false;
   if (node.retry.on === undefined) return error.retryable;
   try {
@@ -246,10 +283,14 @@ async function perform(
   state: RunState,
   node: ActionNode | BlockNode,
   scope: Scope,
-  path: string,
-  time: number,
-  deadline: AbortSignal | undefined,
+  job: {
+    path: string;
+    time: number;
+    trail: { entry?: UndoEntry };
+    deadline: AbortSignal | undefined;
+  },
 ): Promise<Acted> {
+  const { path, time, trail, deadline } = job;
   if (node.node === "block") return runBlock(state, node, scope, path, time, deadline, runNodes);
   return act({
     state,
@@ -257,6 +298,7 @@ async function perform(
     node,
     path,
     attempt: time,
+    trail,
     deadline,
     call: (runbook, params, prefix) =>
       call(

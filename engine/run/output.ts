@@ -11,7 +11,7 @@ export function outputOf(
   template: JsonObject,
   place: { doc: Doc; path: DocPath },
   vars: Variables,
-  unknown?: (key: string) => Json | undefined,
+  unknown?: (key: string, why: string) => Json | undefined,
 ): JsonObject {
   const out: JsonObject = {};
   for (const [key, value] of Object.entries(template)) {
@@ -27,7 +27,7 @@ export function outputOf(
         thrown.where = { file, line, column };
       }
       if (!unknown || !(thrown instanceof UnknownValue)) throw thrown;
-      const stand = unknown(key);
+      const stand = unknown(key, thrown.why);
       if (stand !== undefined) out[key] = stand;
     }
   }

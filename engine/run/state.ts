@@ -1,10 +1,12 @@
-import type { Journal, Phase, StepRow } from "../journal/journal.ts";
+import type { PgdbaError } from "../errors.ts";
+import type { Happened, Journal, Phase, StepRow } from "../journal/journal.ts";
 import type { Releasers } from "../releasers.ts";
 import type { Secrets } from "../secrets.ts";
 import type {
   ActionNode,
   BlockNode,
   Clock,
+  Effect,
   Event,
   Json,
   JsonObject,
@@ -17,6 +19,7 @@ import type {
   Target,
   Variables,
 } from "../types.ts";
+import type { Bounded } from "./bounded.ts";
 import type { Stop } from "./stop.ts";
 
 /** Records an intent only while this run still holds its locks. */
@@ -38,27 +41,30 @@ export interface Scope {
   phase: Phase;
   /** True inside undo and always: a first signal no longer interrupts. */
   unwinding: boolean;
-  /** How many runbooks deep, the one that was asked for being 0. */
-  calls: number;
+  /** The runbooks that called one another up to here, the one that was asked for first. */
+  callers: readonly string[];
   /** The timeout of an enclosing block or call. */
   deadline: AbortSignal | undefined;
   /** Inputs that are rendered already: those of undo steps. */
   rendered?: ReadonlyMap<ActionNode, Json>;
 }
 
-/** A change step that started, and so must be undone when the run fails. */
+/** A step that began: what is known of it over all its attempts, in this process and in earlier ones, and how it is taken back. */
 export interface UndoEntry {
   path: string;
   node: ActionNode;
   type: StepType;
   input: Json;
+  effect: Effect;
   /** Present once the step ended. */
   result: StepResult | null;
-  /** How often it was begun: an earlier try may have changed what a later one found done. */
-  tries: number;
+  /** Whether it has acted; what is known not to have happened is not taken back. */
+  happened: Happened;
   scope: Scope;
   /** Inputs of the undo steps, rendered before this step acted; one set per iteration of a loop. */
   rendered: Map<ActionNode, Json>;
+  /** Why this process can't take back what an earlier one did. */
+  stuck?: PgdbaError;
 }
 
 /** What the envelope says of a step. */
@@ -99,13 +105,19 @@ export interface RunState {
   readonly resources: Map<string, Promise<unknown>>;
   /** Rows of an earlier attempt at this run, by path; empty unless resumed. */
   readonly memo: ReadonlyMap<string, StepRow>;
-  /** What the operator says of steps that nothing can tell about. */
-  readonly assumed: ReadonlyMap<string, "done" | "not_done">;
+  /** Paths of steps with steps of an earlier process below them. */
+  readonly inner: ReadonlySet<string>;
+  /** Steps whose failure in an earlier process left something behind: they are tried again. */
+  readonly again: Set<string>;
+  /** Steps that nothing but a person can tell about. */
+  readonly asked: Set<string>;
+  /** How many steps have begun, and how many may. */
+  readonly begun: { count: number; limit: number };
   readonly undo: UndoEntry[];
   /** Blocks that failed and whose `always` waits until it is known whether the failure ends the run. */
   readonly deferred: { node: BlockNode; scope: Scope }[];
-  readonly summaries: StepSummary[];
-  readonly warnings: string[];
+  readonly summaries: Bounded<StepSummary>;
+  readonly warnings: Bounded<string>;
   /** Name of the runbook that was asked for. */
   readonly topRunbook: string;
   lock: Fence | null;
@@ -122,6 +134,11 @@ export function variables(state: RunState, scope: Scope): Variables {
   };
 }
 
+/** Outputs may lack something: a plan did not run it all, and a resumed run does not have all of it any more. */
+export function mayLack(state: RunState): boolean {
+  return state.plan || state.memo.size > 0;
+}
+
 /** Ends waiting in this scope: a first signal, or the second one when unwinding, or the timeout of what is around it. */
 export function stopSignal(state: RunState, scope: Scope, deadline?: AbortSignal): AbortSignal {
   return anyOf(scope.unwinding ? state.stop.hard : state.stop.soft, scope.deadline, deadline)!;
@@ -134,6 +151,19 @@ export function anyOf(...signals: (AbortSignal | undefined)[]): AbortSignal | un
 
 /** Whether an earlier process recorded steps below `path`. */
 export function hasInner(state: RunState, path: string): boolean {
-  for (const other of state.memo.keys()) if (other.startsWith(`${path}/`)) return true;
-  return false;
+  return state.inner.has(path);
+}
+
+/** Every path that is the beginning of one of `paths`, up to a slash. */
+export function parentsOf(paths: Iterable<string>): Set<string> {
+  const parents = new Set<string>();
+  for (const path of paths) {
+    // Whoever has the longer beginning has the shorter ones, too.
+    for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) {
+      const parent = path.slice(0, at);
+      if (parents.has(parent)) break;
+      parents.add(parent);
+    }
+  }
+  return parents;
 }

@@ -2,9 +2,6 @@ import type { Json, JsonObject, Risk, RunStatus } from "../types.ts";
 import type { RunState } from "./state.ts";
 import type { Unwound } from "./unwind.ts";
 
-/** Steps beyond this are counted, not listed; the journal has them all. */
-const MAX_LISTED = 200;
-
 /** What the envelope says of the run: `data.run`, or `error.run`. */
 export function runData(
   state: RunState,
@@ -20,13 +17,19 @@ export function runData(
     target: state.target.name,
     started_at: run.startedAt,
     duration_ms: run.duration,
-    warnings: [...state.warnings, ...(state.journal.lost === null ? [] : [state.journal.lost])],
-    steps: state.summaries.slice(0, MAX_LISTED) as unknown as Json,
+    warnings: [
+      ...listed(state.warnings),
+      ...(state.journal.lost === null ? [] : [state.journal.lost]),
+    ],
+    steps: state.summaries.listed as unknown as Json,
   };
-  if (state.summaries.length > MAX_LISTED)
-    data["steps_not_listed"] = state.summaries.length - MAX_LISTED;
+  if (state.summaries.more > 0) data["steps_not_listed"] = state.summaries.more;
   if (run.unwound.undone > 0 || run.unwound.failed.length > 0) {
     data["undo"] = { undone: run.unwound.undone, failed: run.unwound.failed as unknown as Json };
   }
   return data;
+}
+
+function listed({ listed, more }: RunState["warnings"]): string[] {
+  return more === 0 ? listed : [...listed, `${more} more warnings are not listed`];
 }

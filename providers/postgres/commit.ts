@@ -1,6 +1,9 @@
-import { PgdbaError } from "../../engine/errors.ts";
+import { PgdbaError, withNothingDone } from "../../engine/errors.ts";
 import { type Channel, reasonOf } from "./channel.ts";
 import { sqlstateOf } from "./errors.ts";
+
+/** SQLSTATEs after which nobody knows: the session ended, the connection broke, or the server says so (40003). */
+const UNKNOWN = /^(57P|08|40003)/;
 
 /**
  * A cancelled COMMIT is either undone (an error) or committed here and nowhere else (a warning); both are told apart below, so
@@ -10,15 +13,15 @@ import { sqlstateOf } from "./errors.ts";
 export async function commit(channel: Channel, signal: AbortSignal | undefined): Promise<void> {
   if (signal?.aborted) {
     await channel.control("ROLLBACK");
-    throw reasonOf(signal);
+    throw withNothingDone(reasonOf(signal));
   }
   const kept = channel.takeNotices();
   try {
     await channel.control("COMMIT", signal);
   } catch (error) {
     const state = sqlstateOf(error);
-    if (state !== undefined && !state.startsWith("57P")) throw error;
-    throw unknownOutcome("COMMIT", error);
+    if (state === undefined || UNKNOWN.test(state)) throw unknownOutcome("COMMIT", error);
+    throw error instanceof PgdbaError ? withNothingDone(error) : error;
   }
   const during = channel.takeNotices();
   channel.putBack([...kept, ...during]);

@@ -1,4 +1,4 @@
-import { PgdbaError } from "../../engine/errors.ts";
+import { PgdbaError, withNothingDone } from "../../engine/errors.ts";
 import { Channel, type Notice, reasonOf } from "./channel.ts";
 import { commit, unknownOutcome } from "./commit.ts";
 import { type ConnectionSpec, connect, describe, destroy } from "./connect.ts";
@@ -97,7 +97,9 @@ const OPENING = `SELECT /* pgdba */ current_setting('server_version_num')::int A
 
 /** Opens a session. @throws PgdbaError as `connect` does */
 export async function openSession(spec: ConnectionSpec): Promise<PgSession> {
-  const client = await connect(spec);
+  const client = await connect(spec).catch((error: unknown) => {
+    throw nothingDone(error);
+  });
   try {
     const [info] = (await client.query(OPENING)).rows as Omit<SessionInfo, "pooled">[];
     if (info === undefined)
@@ -107,7 +109,9 @@ export async function openSession(spec: ConnectionSpec): Promise<PgSession> {
     return new Session(new Channel(client, spec), { ...info, pooled });
   } catch (error) {
     destroy(client);
-    throw fromPostgres(error, `${describe(spec)} took the connection but not the first statement`);
+    throw nothingDone(
+      fromPostgres(error, `${describe(spec)} took the connection but not the first statement`),
+    );
   }
 }
 
@@ -154,7 +158,9 @@ class Session implements PgSession {
     // Behind a pooler a session's timeouts would stay with somebody else: there we cancel the command ourselves.
     const { set, reset } = sessionWide(alone && !this.info.pooled ? options : {});
     return channel.exclusive(options.signal, async () => {
-      await channel.control(set, undefined, timeoutMs);
+      await channel.control(set, undefined, timeoutMs).catch((error: unknown) => {
+        throw nothingDone(error);
+      });
       try {
         const result = await this.#statement(
           sql,
@@ -175,26 +181,31 @@ class Session implements PgSession {
     });
   }
 
-  transaction<T>(options: TransactionOptions, work: (run: Run) => Promise<T>): Promise<T> {
+  async transaction<T>(options: TransactionOptions, work: (run: Run) => Promise<T>): Promise<T> {
     const { readOnly, timeoutMs, signal } = options;
     const channel = this.#channel;
-    return channel.exclusive(signal, async () => {
+    let begun = false;
+    const whole = channel.exclusive(signal, async () => {
       const opening = begin(readOnly ? "READ ONLY" : "READ WRITE", options).join("; ");
       await channel.control(opening, undefined, timeoutMs);
       let result: T;
       try {
         result = await work(async (sql, values = [], more = {}) => {
+          begun = true;
           const answer = await this.#statement(sql, values, { signal, timeoutMs, ...more });
           if (channel.transactionStatus !== "T") throw endedTransaction();
           return answer;
         });
       } catch (error) {
         await channel.rollback(); // the first error is the one to report
-        throw error;
+        throw nothingDone(error, channel.transactionStatus === "I" && channel.alive);
       }
       if (readOnly) await channel.control("ROLLBACK");
       else await commit(channel, signal);
       return result;
+    });
+    return whole.catch((error: unknown) => {
+      throw begun ? error : nothingDone(error);
     });
   }
 
@@ -230,10 +241,20 @@ class Session implements PgSession {
     before?: string,
   ): Promise<QueryResult> {
     const { signal, timeoutMs, maxRows = MAX_ROWS, maxBytes = MAX_BYTES, drain = false } = options;
-    if (signal?.aborted) throw reasonOf(signal);
+    if (signal?.aborted) throw nothingDone(reasonOf(signal));
     const statement = new Statement(sql, values, { maxRows, maxBytes, drain }, before);
-    return this.#channel.send(statement, signal, timeoutMs);
+    try {
+      return await this.#channel.send(statement, signal, timeoutMs);
+    } catch (error) {
+      // Refused when it was parsed, or while it waited for that: the server did not begin it.
+      throw nothingDone(error, !statement.accepted && this.#channel.alive);
+    }
   }
+}
+
+/** The error with what is known of the statement, or of the transaction, that it is about. */
+function nothingDone(error: unknown, known = true): unknown {
+  return error instanceof PgdbaError ? withNothingDone(error, known) : error;
 }
 
 function endedTransaction(): PgdbaError {

@@ -44,6 +44,8 @@ interface Wire {
   flush(): void;
   sync(): void;
   sendCopyFail(message: string): void;
+  on(event: "bindComplete", listener: () => void): void;
+  off(event: "bindComplete", listener: () => void): void;
 }
 
 /**
@@ -73,6 +75,9 @@ export class Statement implements Submittable {
   #synced = false;
   #error: unknown;
   #bounds: Bounds | undefined;
+  /** How many of the texts sent the server has yet to accept. */
+  #unaccepted: number;
+  readonly #onAccept = (): void => void this.#unaccepted--;
   readonly #before: string | undefined;
   /** True until what comes before the statement has ended. */
   #waiting: boolean;
@@ -82,6 +87,7 @@ export class Statement implements Submittable {
     this.#text = text;
     this.#before = before;
     this.#waiting = before !== undefined;
+    this.#unaccepted = before === undefined ? 1 : 2;
     this.#values = values.map(encode);
     this.#limits = limits;
     this.done = new Promise((finish, fail) => {
@@ -90,10 +96,16 @@ export class Statement implements Submittable {
     });
   }
 
+  /** True once the server has parsed the statement and taken its values: from then on it may have acted. */
+  get accepted(): boolean {
+    return this.#unaccepted === 0;
+  }
+
   submit(connection: Connection): void {
     const wire = wireOf(connection);
     this.#bounds = boundsOf(connection);
     if (this.#bounds) this.#bounds.maxRow = this.#limits.maxBytes;
+    wire.on("bindComplete", this.#onAccept);
     wire.stream.cork?.();
     if (this.#before !== undefined) {
       wire.parse({ text: this.#before });
@@ -217,12 +229,14 @@ export class Statement implements Submittable {
   }
 
   handleError(error: unknown, connection: Connection): void {
+    wireOf(connection).off("bindComplete", this.#onAccept);
     this.#sync(connection);
     this.#ended();
     this.#fail(this.#error ?? error);
   }
 
-  handleReadyForQuery(): void {
+  handleReadyForQuery(connection: Connection): void {
+    wireOf(connection).off("bindComplete", this.#onAccept);
     this.#ended();
     if (this.#error !== undefined) return this.#fail(this.#error);
     const result = this.#result;

@@ -31,6 +31,7 @@ export default defineStep({
     effect: read
     parse: lines
 `,
+  oneAct: true,
   effect: (input: Input): Effect => input.effect ?? "change",
   idempotent: (input: Input) => input.idempotent === true,
   input: {

@@ -132,7 +132,7 @@ when none is given (a new file gets \`0644\`).
     const hold = await kept(ctx, marks);
     // Until the file is back, the end of the run must not remove the only copy.
     hold.keep = true;
-    await restoreFile(path, marks);
+    if (!(await restoreFile(path, marks))) ctx.unchanged();
     hold.keep = false;
   },
 });

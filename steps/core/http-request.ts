@@ -1,4 +1,4 @@
-import { PgdbaError } from "../../engine/errors.ts";
+import { PgdbaError, withNothingDone } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/expr/units.ts";
 import type { Effect, Json, JsonSchema, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
@@ -43,6 +43,7 @@ export default defineStep({
     ok_status: [200, 503]
     timeout: 2s
 `,
+  oneAct: true,
   effect: (input: Input): Effect => (reads(input) ? "read" : "change"),
   idempotent: repeatable,
   input: {
@@ -133,7 +134,9 @@ export default defineStep({
   async run(ctx: StepContext, input: Input) {
     const url = target(input);
     const where = `${input.method ?? "GET"} ${url.origin}${url.pathname}`;
-    const init = await requestInit(ctx, input);
+    const init = await requestInit(ctx, input).catch((error: unknown) => {
+      throw error instanceof PgdbaError ? withNothingDone(error) : error;
+    });
     const ms = parseDuration(input.timeout ?? "30s");
     const before = ctx.clock.monotonic();
     const deadline = AbortSignal.timeout(ms);

@@ -37,6 +37,7 @@ export default defineStep({
     env: {dir: /var/lib/postgresql}
     effect: read
 `,
+  oneAct: true,
   effect: (input: Input): Effect => input.effect ?? "change",
   idempotent: (input: Input) => input.idempotent === true,
   input: {

@@ -158,8 +158,12 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
     const pg = await session(ctx);
     const { schema } = await tableOf(pg, definition.schema, definition.table);
     const lockTimeoutMs = milliseconds(input.lock_timeout ?? LOCK_TIMEOUT);
-    if (output === undefined) await sweep(ctx, schema, definition.name, { lockTimeoutMs });
-    else if (output.created) await dropIndex(pg, schema, definition.name, { lockTimeoutMs });
+    if (output?.created === true) await dropIndex(pg, schema, definition.name, { lockTimeoutMs });
+    else if (
+      output !== undefined ||
+      !(await sweep(ctx, schema, definition.name, { lockTimeoutMs }))
+    )
+      ctx.unchanged();
   },
 });
 

@@ -123,10 +123,10 @@ scans counted are this member's.`,
     };
   },
   async undo(ctx, input, output) {
-    if (output !== undefined && !output.dropped) return;
+    if (output !== undefined && !output.dropped) return ctx.unchanged();
     const wanted = relationName(input.index, "index");
     const found = await findIndex(await session(ctx), wanted.schema, wanted.name);
-    if (found?.valid === true) return;
+    if (found?.valid === true) return ctx.unchanged();
     const text = output?.definition ?? found?.definition;
     if (text === undefined || text === null) {
       throw new PgdbaError(

@@ -15,7 +15,8 @@ export default defineStep({
   docs: `The text of the statement is fixed; values go in through \`$1\`, \`$2\`, … and \`values\`, names through \`:"name"\` and \`identifiers\`.
 
 Some commands can't run in a transaction (\`CREATE INDEX CONCURRENTLY\`, \`VACUUM\`, \`ALTER SYSTEM\`, \`CREATE DATABASE\`): say
-\`transaction: false\`. Such a command has no outcome that we could undo, and one whose connection is lost may have happened.
+\`transaction: false\`. Such a command has no outcome that we could undo, and one that fails once the server has begun it, or whose
+connection is lost, may have happened in part: the step's undo runs. A statement that PostgreSQL rolled back with an error is not taken back.
 
 After a crash \`resume\` can't know whether the statement was committed, unless \`probe\` says so (one statement that gives one
 boolean) or \`idempotent: true\` says that doing it twice is the same as once.
@@ -29,6 +30,7 @@ would lose it.`,
     idempotent: true
 `,
   effect: "change",
+  oneAct: true,
   idempotent: (input) => input.idempotent === true,
   needs: ["postgres"],
   input: {
@@ -109,23 +111,18 @@ would lose it.`,
   },
   async run(ctx, input) {
     const sql = placeIdentifiers(input.sql, input.identifiers ?? {});
-    const pg = await session(ctx);
-    const timeoutMs = milliseconds(input.timeout);
-    const lockTimeoutMs = milliseconds(input.lock_timeout);
+    const values = input.values ?? [];
     const limits = { maxRows: MAX_ROWS, drain: true };
-    const { signal } = ctx;
+    const options = {
+      timeoutMs: milliseconds(input.timeout),
+      lockTimeoutMs: milliseconds(input.lock_timeout),
+      signal: ctx.signal,
+    };
+    const pg = await session(ctx);
     const result =
       input.transaction === false
-        ? await pg.query(sql, input.values ?? [], {
-            ...limits,
-            timeoutMs,
-            lockTimeoutMs,
-            signal,
-            changes: true,
-          })
-        : await pg.transaction({ readOnly: false, timeoutMs, lockTimeoutMs, signal }, (run) =>
-            run(sql, input.values ?? [], limits),
-          );
+        ? await pg.query(sql, values, { ...limits, ...options, changes: true })
+        : await pg.transaction({ readOnly: false, ...options }, (run) => run(sql, values, limits));
     const { row_count, rows, command } = result;
     return { row_count, rows, command };
   },

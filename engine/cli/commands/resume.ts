@@ -1,7 +1,7 @@
 import { compile } from "../../check/compile.ts";
 import { PgdbaError } from "../../errors.ts";
 import { describeHolder, stateOf } from "../../journal/holder.ts";
-import { Journal, type RunRow } from "../../journal/journal.ts";
+import { Journal, type RunRow, type Said } from "../../journal/journal.ts";
 import type { Doc, Library, Runbook, StepRegistry } from "../../types.ts";
 import { invalid } from "../closure.ts";
 import type { Command } from "../command.ts";
@@ -35,7 +35,7 @@ export default {
     try {
       const row = findRun(journal, id);
       checkResumable(row);
-      const runbooks = await frozenRunbooks(row, library, registry);
+      const runbooks = await frozenRunbooks(journal.docs(row.id), library, registry);
       const runbook = runbooks.get(row.runbook)!;
       const params = withSecrets(runbook.params, row.params, front.env, front.secrets);
       const targetFlags = row.target.flags as TargetFlags;
@@ -63,18 +63,25 @@ export default {
   },
 } satisfies Command;
 
-function readAssumed(given: string[]): Map<string, "done" | "not_done"> {
-  return new Map(
-    given.map((text) => {
-      const at = text.lastIndexOf("=");
-      const said = text.slice(at + 1);
-      if (at > 0 && (said === "done" || said === "not_done"))
-        return [text.slice(0, at), said] as const;
+function readAssumed(given: string[]): Map<string, Said> {
+  const answers = new Map<string, Said>();
+  for (const text of given) {
+    const at = text.lastIndexOf("=");
+    const path = text.slice(0, at);
+    const said = text.slice(at + 1);
+    if (at <= 0 || (said !== "done" && said !== "not_done")) {
       throw new PgdbaError("usage", `--assume can't be ${text.slice(0, 100)}`, {
         hint: "Write --assume PATH=done or PATH=not_done.",
       });
-    }),
-  );
+    }
+    if ((answers.get(path) ?? said) !== said) {
+      throw new PgdbaError("usage", `--assume says both of ${path}: done and not_done`, {
+        hint: "Look at the target, and give one answer.",
+      });
+    }
+    answers.set(path, said);
+  }
+  return answers;
 }
 
 function checkResumable(row: RunRow): void {
@@ -93,25 +100,10 @@ function checkResumable(row: RunRow): void {
 
 /** The runbooks as they were when the run began: what has been edited since does not count. */
 async function frozenRunbooks(
-  row: RunRow,
+  docs: ReadonlyMap<string, Doc>,
   library: Library,
   registry: StepRegistry,
 ): Promise<Map<string, Runbook>> {
-  const docs = new Map<string, Doc>(
-    Object.entries(row.docs).map(([name, { data, file, digest, lineage = [name] }]) => [
-      name,
-      {
-        name,
-        kind: "runbook",
-        layer: "builtin",
-        file,
-        data,
-        digest,
-        lineage,
-        at: () => ({ file, line: 1, column: 1, offset: 0, length: 0, text: "" }),
-      },
-    ]),
-  );
   const frozen: Library = {
     entries: (kind) => library.entries(kind),
     find: (name) =>

@@ -36,7 +36,17 @@ export default {
       const row = findRun(journal, id);
       const record = runRecord(row, journal.steps(row.id));
       if (typeof html !== "string")
-        return { exit: 0, data: { ...record, interrupted: isOrphan(row) } as unknown as Json };
+        return {
+          exit: 0,
+          data: {
+            ...record,
+            interrupted: isOrphan(row),
+            answers: journal.answers(row.id).map(({ holder, ...answer }) => ({
+              ...answer,
+              by: `${holder.user}@${holder.host}`,
+            })),
+          } as unknown as Json,
+        };
       const { runReport } = await import("../../view/html.ts");
       const file = resolve(front.cwd, html);
       await writeWhole(file, front.secrets.redact(runReport(record)));

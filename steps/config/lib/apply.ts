@@ -1,4 +1,4 @@
-import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
+import { PgdbaError, toPgdbaError, withNothingDone } from "../../../engine/errors.ts";
 import type { Json, StepContext } from "../../../engine/types.ts";
 import { session } from "../../sql/session.ts";
 import { type BeforeStep, keepBefore, ownBefore } from "./before.ts";
@@ -133,7 +133,8 @@ export async function apply(ctx: StepContext, prepared: Prepared): Promise<Confi
     // Whoever stops us wants an end, not more work: the run's undo, or a resume, restores from what was kept.
     if (!ctx.signal.aborted)
       await restore(place, kept).catch((cause: unknown) => ctx.warn(notRestored(ctx, cause)));
-    throw error;
+    // What fails from here on is no refusal, whatever its code: what was written is taken back.
+    throw withNothingDone(error, false);
   }
 }
 

@@ -40,6 +40,7 @@ export function exchangeError(where: string, cause: unknown, repeatable: boolean
         cause,
         hint: "Name the authority that signed it in `tls.ca_file`, and the name it holds in `tls.server_name`.",
         data: { code },
+        nothingDone: true,
       },
     );
   }
@@ -48,6 +49,7 @@ export function exchangeError(where: string, cause: unknown, repeatable: boolean
       cause,
       hint: "Is it http:// rather than https:// on this port?",
       data: { code },
+      nothingDone: true,
     });
   }
   if (code.startsWith("ERR_INVALID") || code === "unknown") {
@@ -55,6 +57,7 @@ export function exchangeError(where: string, cause: unknown, repeatable: boolean
       cause,
       hint: "Check the header names and values, and the URL.",
       data: { code },
+      nothingDone: code !== "unknown",
     });
   }
   return new PgdbaError("connection_failed", `${where}: no answer (${code})`, {
@@ -62,6 +65,7 @@ export function exchangeError(where: string, cause: unknown, repeatable: boolean
     retryable: repeatable || NEVER_CONNECTED.has(code),
     hint: "Check that the server runs, the name and port, and what stands between.",
     data: { code },
+    nothingDone: NEVER_CONNECTED.has(code),
   });
 }
 

@@ -31,6 +31,7 @@ export function target(input: RequestInput): URL {
   if (url.username !== "" || url.password !== "") {
     throw new PgdbaError("secret_exposed", "the URL holds credentials", {
       hint: "Send them in a header, from the environment: `headers_env`.",
+      nothingDone: true,
     });
   }
   for (const [name, value] of Object.entries(input.query ?? {}))

@@ -82,8 +82,8 @@ export async function replaceFile(
   }
 }
 
-/** Puts back what `marks` kept. Doing it twice, or with nothing kept, changes nothing. @throws PgdbaError io_failed */
-export async function restoreFile(path: string, marks: Marks): Promise<void> {
+/** Puts back what `marks` kept. Doing it twice, or with nothing kept, changes nothing. @returns whether something was kept @throws PgdbaError io_failed */
+export async function restoreFile(path: string, marks: Marks): Promise<boolean> {
   try {
     await rm(marks.temporary, { force: true });
     if (await exists(marks.absent)) {
@@ -95,9 +95,10 @@ export async function restoreFile(path: string, marks: Marks): Promise<void> {
       await rename(marks.previous, path);
       await rm(marks.previous, { force: true });
     } else {
-      return;
+      return false;
     }
     await syncFolder(dirname(path));
+    return true;
   } catch (error) {
     throw fileError(path, error);
   }

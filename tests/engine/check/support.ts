@@ -8,7 +8,7 @@ import { openLibrary } from "../../../engine/load/library.ts";
 import type { Diagnostic, Doc, Library, StepRegistry, StepType } from "../../../engine/types.ts";
 
 /** A library over files given by name, in a folder of its own that is gone when `work` is done. */
-async function withLibrary<T>(
+export async function withLibrary<T>(
   files: Record<string, string>,
   work: (library: Library) => Promise<T>,
 ): Promise<T> {

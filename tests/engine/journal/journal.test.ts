@@ -24,7 +24,7 @@ const header = (id: string, more: Partial<RunHeader> = {}): RunHeader => ({
   id,
   runbook: "demo/one",
   digest: "d",
-  docs: {},
+  docs: { sources: [], docs: {} },
   params: {},
   target: { name: "drill", identity: "7", flags: {} },
   risk: "change",
@@ -49,6 +49,7 @@ const step = {
   phase: "main",
   effect: "change",
   sensitive: false,
+  happened: "yes",
 } as const;
 const intent = {
   path: "a",
@@ -311,7 +312,7 @@ test("a journal of an older version is brought up to date when it is opened, wit
       { key: "7", epoch: 41, beats: 0, lease_ms: 15_000 },
       { key: "8", epoch: 3, beats: 0, lease_ms: 15_000 },
     ]);
-    expect(journal.db.query("PRAGMA user_version").get()).toEqual({ user_version: 2 });
+    expect(journal.db.query("PRAGMA user_version").get()).toEqual({ user_version: 3 });
     journal.db.run("PRAGMA user_version = 1");
     journal.close();
   }

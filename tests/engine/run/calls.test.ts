@@ -21,11 +21,21 @@ test("called runbooks: parameters are checked, outputs come back, what is missin
     expect(bad.error).toMatchObject({ code: "invalid_param", step: "s" });
   }));
 
-test("called runbooks: calling oneself is bounded", () =>
+test("called runbooks: a circle is refused before anything runs, and one that lint can't see before it acts twice", () =>
   withHarness(async (h) => {
-    const ran = await h.run("steps: [{id: a, fake.look: {}}, {id: again, run: demo/one}]");
-    expect(ran.error).toMatchObject({ code: "limit_exceeded" });
-    expect(h.calls.length).toBe(9);
+    const refused = h.run("steps: [{id: a, fake.act: {}}, {id: again, run: demo/one}]");
+    expect(await codeOf(refused)).toMatchObject({
+      code: "invalid_runbook",
+      message: expect.stringContaining("in a circle: demo/one → demo/one"),
+    });
+    expect(h.calls).toEqual([]);
+    h.on = { b: (ctx) => ctx.call("demo/one", {}) };
+    const ran = await h.run("steps: [{id: a, fake.act: {}}, {id: b, fake.look: {}}]");
+    expect(ran.error).toMatchObject({
+      code: "limit_exceeded",
+      message: "demo/one calls itself: demo/one → demo/one",
+    });
+    expect(acts(h)).toEqual(["act a", "undo a"]);
   }));
 
 test("a secret is handed on to what is called, and masked everywhere", () =>

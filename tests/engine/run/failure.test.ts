@@ -1,15 +1,17 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import { expect, test } from "bun:test";
-import { type Behaviour, fail, failing, type Harness, sequence, withHarness } from "./harness.ts";
+import {
+  type Behaviour,
+  fail,
+  failing,
+  type Harness,
+  sequence,
+  untilAborted,
+  withHarness,
+} from "./harness.ts";
 
 /** What was called, without the reads. */
 const acts = (h: Harness) => h.calls.filter((call) => !call.startsWith("look"));
-
-/** Waits for its signal, as a good step does. */
-const untilAborted: Behaviour = (ctx) =>
-  new Promise((_, reject) =>
-    ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason), { once: true }),
-  );
 
 test("rescue takes a failure, sees it as `error`, and the run goes on as recovered", () =>
   withHarness(async (h) => {
@@ -128,10 +130,16 @@ steps:
 
 test("always of parallel items: one item's rescue does not run another's", () =>
   withHarness(async (h) => {
+    const rescued = [0, 1, 2].map(() => Promise.withResolvers<void>());
     h.on = {
+      // Each fails when the one before has been rescued.
       boom: async (_, input) => {
-        await Bun.sleep(input.n * 4);
+        await rescued[input.n - 1]?.promise;
         throw new Error(`${input.n}`);
+      },
+      r: (_, input) => {
+        rescued[input.n]!.resolve();
+        return null;
       },
     };
     const ran = await h.run(`
@@ -140,7 +148,7 @@ steps:
     foreach: [0, 1, 2]
     parallel: 3
     block: [{id: inner, block: [{id: boom, fake.look: {n: "\${item}"}}], always: [{id: close, fake.keep: {}}]}]
-    rescue: [{id: r, fake.keep: {}}]
+    rescue: [{id: r, fake.keep: {n: "\${item}"}}]
 `);
     expect(ran.exit).toBe(0);
     expect(acts(h)).toEqual([0, 1, 2].flatMap((n) => [`act each/${n}/close`, `act each/${n}/r`]));

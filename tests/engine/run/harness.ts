@@ -120,7 +120,9 @@ export class Harness {
     this.type("fake.probed", {
       probe: async (ctx) => {
         this.calls.push(`probe ${ctx.step.path}`);
-        return { state: "unknown", reason: "no trace of it" };
+        const state = await this.on[`${ctx.step.id}~probe`]?.(ctx, null);
+        if (state === "done") return { state, output: { probed: true } };
+        return state === "not_done" ? { state } : { state: "unknown", reason: "no trace of it" };
       },
     }),
   ];
@@ -221,6 +223,23 @@ export class Harness {
     };
   }
 
+  /** Runs until `id` dies in the middle, then forgets the signals: what a killed process leaves behind. */
+  async killedIn(text: string, id: string, nth = 1): Promise<Ran> {
+    const stop = new Stop();
+    this.on[id] = dies(stop, nth);
+    const ran = await this.run(text, { stop });
+    delete this.on[id];
+    this.journal.db.run("UPDATE run SET cancelled = NULL");
+    this.calls.length = 0;
+    return ran;
+  }
+
+  /** Goes on with the last run. */
+  resume(text: string, assumed: Record<string, "done" | "not_done"> = {}): Promise<Ran> {
+    this.calls.length = 0;
+    return this.run(text, { resume: { assumed } });
+  }
+
   close(): void {
     this.journal.close();
     rmSync(this.dir, { recursive: true, force: true });
@@ -235,6 +254,24 @@ export async function withHarness(work: (harness: Harness) => Promise<void>): Pr
   } finally {
     harness.close();
   }
+}
+
+/** Waits for its signal, as a good step does. */
+export const untilAborted: Behaviour = (ctx) =>
+  new Promise((_, reject) =>
+    ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason), { once: true }),
+  );
+
+/** Dies in the step when it is called for the `nth` time, as far as the journal can tell: two signals come, and all stays open. */
+function dies(stop: Stop, nth: number): Behaviour {
+  let calls = 0;
+  return (ctx, input) => {
+    const waiting = untilAborted(ctx, input);
+    if (++calls < nth) return waiting;
+    stop.request("a test");
+    stop.request("a test");
+    return waiting;
+  };
 }
 
 export function fail(message = "as it should", retryable = false): Behaviour {

@@ -1,15 +1,9 @@
 import { expect, test } from "bun:test";
 import { Stop } from "../../../engine/run/stop.ts";
-import { type Behaviour, failing, type Harness, withHarness } from "./harness.ts";
+import { type Behaviour, failing, type Harness, untilAborted, withHarness } from "./harness.ts";
 
 /** What was called, without the reads. */
 const acts = (h: Harness) => h.calls.filter((call) => !call.startsWith("look"));
-
-/** Waits for its signal, as a good step does. */
-const untilAborted: Behaviour = (ctx) =>
-  new Promise((_, reject) =>
-    ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason), { once: true }),
-  );
 
 test("a first signal: a change runs to its end, nothing new starts, and the run unwinds", () =>
   withHarness(async (h) => {

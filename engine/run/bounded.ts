@@ -1,0 +1,22 @@
+/** The first of what is put in, and how many came after: a run of any length says as much as can be read. */
+export class Bounded<T> {
+  readonly listed: T[] = [];
+  readonly #limit: number;
+  #more = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  push(...items: T[]): void {
+    for (const item of items) {
+      if (this.listed.length < this.#limit) this.listed.push(item);
+      else this.#more += 1;
+    }
+  }
+
+  /** How many are not listed. */
+  get more(): number {
+    return this.#more;
+  }
+}

@@ -1,0 +1,104 @@
+import { PgdbaError, refusesToAct } from "../errors.ts";
+import { unknownOutput } from "../expr/unknown.ts";
+import type { Happened, StepRow } from "../journal/journal.ts";
+import type { Json, ProbeResult, StepResult } from "../types.ts";
+import type { RunState, UndoEntry } from "./state.ts";
+
+/** Whether a step that an earlier process began has acted, as far as its row tells. */
+export function happenedBefore(row: StepRow): Happened {
+  if (row.status === "open" || row.status === "unknown" || row.result === null)
+    return row.status === "retrying" ? (row.happened ?? "maybe") : "maybe";
+  if (row.happened !== null) return row.happened;
+  // A row of an older version.
+  const { status, changed, error } = row.result;
+  if (error) return refusesToAct(error.code) ? "no" : "maybe";
+  return status === "ok" && !changed ? "no" : "yes";
+}
+
+/** Doing it once more is harmless. */
+export function repeatable({ type, input, effect }: UndoEntry): boolean {
+  if (effect === "read") return true;
+  return typeof type.idempotent === "function" ? type.idempotent(input) : type.idempotent;
+}
+
+/**
+ * What an earlier process left of this step: its result, or undefined when it must run (again). The same rule holds for every step,
+ * also for one of an undo: its probe is asked; what is harmless is repeated; else a person is.
+ * @throws PgdbaError needs_operator when nothing can tell whether it happened
+ */
+export async function restore(
+  state: RunState,
+  row: StepRow,
+  entry: UndoEntry,
+  probe: () => Promise<ProbeResult> | undefined,
+): Promise<StepResult | undefined> {
+  const { path, node, type } = entry;
+  const failed = row.result?.error;
+  const again = failed && state.again.has(path);
+  if (row.result && row.status !== "open" && row.status !== "unknown" && !again) {
+    if (failed) return row.result;
+    const lost = row.assumed === "done" ? SAID_DONE : row.masked ? MASKED : undefined;
+    if (lost === undefined) return row.result;
+    if (row.masked && repeatable(entry)) return undefined;
+    return { ...row.result, output: unknownOutput(`steps.${node.id}.output`, lost) as Json };
+  }
+  if (row.status === "retrying" || entry.happened === "no" || entry.effect === "read")
+    return undefined;
+  if (row.assumed === "done") return done(state, entry, null, SAID_DONE);
+  const answer = row.assumed === "not_done" ? NOT_DONE : await probe();
+  if (answer?.state === "done") return done(state, entry, answer.output);
+  if (answer?.state === "not_done") entry.happened = "no";
+  if (answer?.state === "not_done" || repeatable(entry)) return undefined;
+  state.asked.add(path);
+  const how = failed
+    ? `failed in the earlier process (${failed.message})`
+    : "was under way when the earlier process died";
+  const why = answer?.state === "unknown" ? `: ${answer.reason}` : "";
+  throw new PgdbaError(
+    "needs_operator",
+    `${path} (${type.type}) ${how}, and nothing can tell whether it happened${why}`,
+    { step: path, hint: howToAnswer(state.id, [path]) },
+  );
+}
+
+const NOT_DONE: ProbeResult = { state: "not_done" };
+const MASKED = "was not kept, for it held a secret";
+const SAID_DONE = "is not known: a person said that the step was done";
+
+/** Its end is on record from now on: nobody is asked again. */
+function done(state: RunState, entry: UndoEntry, output: Json, unknown?: string): StepResult {
+  entry.happened = "yes";
+  const { path, node, effect } = entry;
+  const result: StepResult = {
+    status: "ok",
+    changed: true,
+    attempts: 1,
+    started_at: state.clock.now().toISOString(),
+    duration_ms: 0,
+    output,
+    error: null,
+  };
+  state.journal.outcome(
+    state.id,
+    {
+      path,
+      id: node.id,
+      type: node.type,
+      phase: entry.scope.phase,
+      effect,
+      sensitive: node.sensitive === true,
+      happened: "yes",
+    },
+    result,
+  );
+  if (unknown === undefined) return result;
+  return { ...result, output: unknownOutput(`steps.${node.id}.output`, unknown) as Json };
+}
+
+/** The hint for a run that waits for a person's word. */
+export function howToAnswer(run: string, asked: Iterable<string>): string {
+  const paths = [...asked];
+  const flags = paths.map((path) => `--assume ${path}=done`).join(" ");
+  const or = paths.length === 1 ? "or `=not_done`" : "each with `=done` or `=not_done`";
+  return `Look at the target, then \`pgdba resume ${run} ${flags}\` ${or}.`;
+}

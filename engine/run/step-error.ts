@@ -1,0 +1,56 @@
+import { PgdbaError, toPgdbaError } from "../errors.ts";
+import { UnknownValue } from "../expr/unknown.ts";
+import type { ErrorRecord, StepNode, StepType } from "../types.ts";
+import type { Scope } from "./state.ts";
+
+/** A thrown value as the error of a step, placed at its line in the runbook. UnknownValue is left alone. */
+export function stepError(thrown: unknown, scope: Scope, node: StepNode, path: string): PgdbaError {
+  const error = thrown instanceof PgdbaError ? thrown : unforeseen(thrown);
+  error.step ??= path;
+  if (!error.where) {
+    const { file, line, column } = scope.runbook.doc.at(node.at);
+    error.where = { file, line, column };
+  }
+  return error;
+}
+
+function unforeseen(thrown: unknown): PgdbaError {
+  if (thrown instanceof UnknownValue) {
+    // In a plan this never comes so far; here it is what an earlier process had and did not keep.
+    return new PgdbaError("step_failed", `${thrown.path} is needed again, and ${thrown.why}`, {
+      cause: thrown,
+      hint: "Start the runbook anew.",
+    });
+  }
+  return new PgdbaError("step_failed", toPgdbaError(thrown).message, {
+    cause: thrown,
+    hint: "The step type failed in a way it did not foresee; PGDBA_DEBUG=1 shows the stack.",
+  });
+}
+
+/** What a sensitive step says when it fails may hold what its output would have held: nobody knows which part of it. */
+export function withheld(thrown: unknown, type: StepType): unknown {
+  if (thrown instanceof UnknownValue) return thrown;
+  const { code, retryable, final } = toPgdbaError(thrown, "step_failed");
+  if (final) return thrown;
+  return new PgdbaError(
+    code,
+    `${type.type} failed; what it said is withheld, for the step is sensitive`,
+    {
+      retryable,
+      hint: "To see it, run it by hand, or without `sensitive: true` where nobody reads along.",
+    },
+  );
+}
+
+/** The failure of a step in an earlier process, as it was. */
+export function recordedError(record: ErrorRecord): PgdbaError {
+  return new PgdbaError(record.code, record.message, {
+    hint: record.hint ?? undefined,
+    where: record.where ?? undefined,
+    step: record.step ?? undefined,
+    retryable: record.retryable,
+    data: record.data,
+    final: record.final,
+  });
+}
