@@ -224,8 +224,8 @@ export interface StepType<I = any, O extends Json = any> {
   output: JsonSchema;
   /** A tighter output schema where the input as written determines it. */
   outputFor?(input: Json): JsonSchema | undefined;
-  /** Static checks beyond the schema; `path` is relative to the input. */
-  lint?(input: Json): { path: DocPath; rule: string; message: string; hint?: string }[];
+  /** Static checks beyond the schema; paths are relative to the input. */
+  lint?(input: Json): Finding[] | Promise<Finding[]>;
   /** The documents this type reads: their kind, their schema, and where their CEL and text stand (by `x-lang`). */
   document?: DocumentKind;
   /** Does it. What it gives must fit `output`. */
@@ -248,6 +248,16 @@ export interface DocumentKind {
   schema: JsonSchema;
   /** Variables its expressions may use, with their schemas: `row`, `params`, ... */
   variables(doc: Doc): Record<string, JsonSchema>;
+  /** Static checks beyond the schema and the expressions. */
+  lint?(doc: Doc): Promise<Finding[]>;
+}
+
+/** What a step type or a kind of document says against one that has its schema. */
+export interface Finding {
+  path: DocPath;
+  rule: string;
+  message: string;
+  hint?: string;
 }
 
 /** Registry of step types: loaded one by one, on use. */

@@ -140,7 +140,7 @@ export async function checkSteps(
     report.addSchema(path, problems);
     checkEffect(job, node, type);
     if (problems.length === 0) {
-      for (const { path: below, ...finding } of type.lint?.(node.input) ?? [])
+      for (const { path: below, ...finding } of (await type.lint?.(node.input)) ?? [])
         report.add([...path, ...below], finding);
     }
     const inferred = await templated(node.input, type.input, path, scopeOf(view));

@@ -37,5 +37,6 @@ export async function compileDocument(doc: Doc, kind: DocumentKind): Promise<Dia
         });
     }
   }
+  for (const { path, ...finding } of (await kind.lint?.(doc)) ?? []) report.add(path, finding);
   return report.sorted();
 }

@@ -7,13 +7,14 @@ export interface Timeouts {
 
 /**
  * What every transaction of ours begins with, set for it alone: behind a pooler the server's session is somebody else's afterwards.
- * Values are read as these styles have them, whatever the server or the role is set to.
+ * Values are read as these styles have them, and texts of statements written so, whatever the server or the role is set to.
  */
 const STYLES: readonly [name: string, value: string][] = [
   ["DateStyle", "ISO"],
   ["IntervalStyle", "postgres"],
   ["bytea_output", "hex"],
   ["client_min_messages", "notice"],
+  ["standard_conforming_strings", "on"],
 ];
 
 function given({ timeoutMs, lockTimeoutMs }: Timeouts): [name: string, value: string][] {

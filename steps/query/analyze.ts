@@ -7,7 +7,7 @@ import { session } from "../sql/session.ts";
 import { explain } from "./lib/explain.ts";
 import { inWords, type Origin } from "./lib/failure.ts";
 import { readRecorded, recordedStatement } from "./lib/recorded.ts";
-import { readStatement } from "./lib/statement.ts";
+import { readStatement } from "../sql/guard/statement.ts";
 import { draw } from "./plan/draw.ts";
 import { FINDING_CODES, SEVERITIES } from "./plan/finding.ts";
 import { findings } from "./plan/findings.ts";

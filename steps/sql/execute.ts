@@ -1,7 +1,9 @@
 import type { JsonObject, StepContext } from "../../engine/types.ts";
 import { PgdbaError } from "../../engine/errors.ts";
 import { defineStep } from "../define.ts";
-import { identifiersOf, placeIdentifiers } from "./input.ts";
+import { lintReading } from "./guard/reading.ts";
+import { asNamed, identifiersOf, placeIdentifiers } from "./input.ts";
+import { readOnly } from "./read.ts";
 import { milliseconds, session } from "./session.ts";
 
 /** Rows of a RETURNING kept; the statement itself always runs to its end. */
@@ -19,7 +21,7 @@ Some commands can't run in a transaction (\`CREATE INDEX CONCURRENTLY\`, \`VACUU
 connection is lost, may have happened in part: the step's undo runs. A statement that PostgreSQL rolled back with an error is not taken back.
 
 After a crash \`resume\` can't know whether the statement was committed, unless \`probe\` says so (one statement that gives one
-boolean) or \`idempotent: true\` says that doing it twice is the same as once.
+boolean, and only reads as \`sql.query\` does) or \`idempotent: true\` says that doing it twice is the same as once.
 
 A commit that the server itself says no standby has confirmed ends the step as \`needs_operator\`: the change is there, and a failover
 would lose it.`,
@@ -90,7 +92,7 @@ would lose it.`,
       command: { type: "string", description: "The server's word for what it did, e.g. UPDATE." },
     },
   },
-  lint(input) {
+  async lint(input) {
     const { sql, probe, identifiers } = input as unknown as Input;
     const asked = new Set(
       [sql, probe].flatMap((text) => (typeof text === "string" ? identifiersOf(text) : [])),
@@ -107,7 +109,9 @@ would lose it.`,
       rule: "unused-identifier",
       message: `:"${name}" stands nowhere in the statement`,
     }));
-    return [...problems, ...unused];
+    const reading =
+      typeof probe === "string" ? await lintReading(placeIdentifiers(probe, asNamed(probe))) : [];
+    return [...problems, ...unused, ...reading.map((finding) => ({ path: ["probe"], ...finding }))];
   },
   async run(ctx, input) {
     const sql = placeIdentifiers(input.sql, input.identifiers ?? {});
@@ -138,9 +142,7 @@ would lose it.`,
       return { state: "unknown", reason: "The step has no probe, and a commit leaves no mark." };
     const sql = placeIdentifiers(input.probe, input.identifiers ?? {});
     const pg = await session(ctx);
-    const { rows } = await pg.transaction({ readOnly: true, signal: ctx.signal }, (run) =>
-      run(sql, [], { maxRows: 1 }),
-    );
+    const { rows } = await readOnly(ctx, pg, sql, { maxRows: 1 });
     const answer = Object.values(rows[0] ?? {})[0];
     if (typeof answer !== "boolean")
       throw new PgdbaError("step_failed", "The probe did not give a boolean", {

@@ -12,6 +12,11 @@ export function identifiersOf(sql: string): string[] {
   return [...new Set([...sql.matchAll(TOKENS)].flatMap((match) => match[1] ?? []))];
 }
 
+/** Each name that `sql` asks for, for itself. */
+export function asNamed(sql: string): Record<string, string> {
+  return Object.fromEntries(identifiersOf(sql).map((name) => [name, name]));
+}
+
 /**
  * Puts quoted identifiers where `sql` says `:"name"`. The text is fixed and only whole identifiers go in, each of them quoted by
  * PostgreSQL's rule (a quote is doubled), so no value can become syntax.

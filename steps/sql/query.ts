@@ -1,6 +1,8 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { JsonObject } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
+import { lintReading } from "./guard/reading.ts";
+import { readOnly } from "./read.ts";
 import { milliseconds, session } from "./session.ts";
 
 export default defineStep({
@@ -10,8 +12,12 @@ export default defineStep({
   docs: `The text of the statement is fixed; values go in through \`$1\`, \`$2\`, … and \`values\`. Rows come as objects by column name:
 \`int8\` and \`numeric\` as numbers where that is exact and as text otherwise, times as ISO 8601, \`bytea\` as base64, \`json\` as it is.
 
-A read-only transaction keeps tables as they are; it does not keep functions such as \`pg_terminate_backend\` from acting. Connect as a
-role that may not call them where that matters. Use \`sql.execute\` for what changes something.`,
+It is one SELECT, VALUES, TABLE, SHOW or EXPLAIN without ANALYZE. A read-only transaction keeps tables as they are, but not functions from
+acting: so all that the statement calls (behind operators, casts, views and policies too) must be STABLE or IMMUTABLE, or one of those that
+are known to read only, such as \`random\`, \`clock_timestamp\`, \`pg_current_wal_lsn\`, \`pg_sleep\`, \`pg_ls_waldir\`, \`pgstattuple\`. Refused is
+what ends sessions, switches WAL, writes or reads files, takes advisory locks, moves sequences, reaches other servers (foreign tables
+too); \`pgdba lint\` finds what the text shows, the server is asked about the rest before the statement is run. Use \`sql.execute\` for what changes
+something, and ALTER FUNCTION … STABLE for a function of yours that only reads: without a word it is VOLATILE.`,
   example: `- sql.query:
     sql: SELECT datname, pg_database_size(oid) AS bytes FROM pg_database WHERE datname = $1
     values: [postgres]
@@ -74,12 +80,18 @@ role that may not call them where that matters. Use \`sql.execute\` for what cha
       truncated: { type: "boolean" },
     },
   },
+  async lint(input) {
+    const { sql } = input as { sql?: unknown };
+    if (typeof sql !== "string") return [];
+    return (await lintReading(sql)).map((finding) => ({ path: ["sql"], ...finding }));
+  },
   async run(ctx, input) {
     const pg = await session(ctx, input.database);
-    const options = { readOnly: true, timeoutMs: milliseconds(input.timeout), signal: ctx.signal };
-    const result = await pg.transaction(options, (run) =>
-      run(input.sql, input.values ?? [], { maxRows: input.max_rows }),
-    );
+    const result = await readOnly(ctx, pg, input.sql, {
+      values: input.values,
+      timeoutMs: milliseconds(input.timeout),
+      maxRows: input.max_rows,
+    });
     if (input.one_row === true && (result.rows.length !== 1 || result.truncated)) {
       throw new PgdbaError(
         "step_failed",

@@ -72,7 +72,7 @@ test("the engine knows nothing of steps, providers and PostgreSQL, but where all
 /** The parts of the engine that the others may use. */
 const SHARED = /^engine\/(types|errors|expr\/units|shared\/[a-z-]+)\.ts$/;
 
-/** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run. */
+/** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run (also `steps/sql/guard/`). */
 const FOR_STEPS = [
   "steps/command-line.ts",
   "steps/config/lib/awaiting.ts",
@@ -93,6 +93,7 @@ test("steps use providers, their own family, and of the engine only types, error
       to.startsWith("providers/") ||
       to.startsWith(`${family}/`) ||
       FOR_STEPS.includes(to) ||
+      to.startsWith("steps/sql/guard/") ||
       SHARED.test(to)
     );
   };

@@ -1,5 +1,6 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Doc, DocumentKind, JsonObject } from "../../../engine/types.ts";
+import { lintCheck } from "./acting.ts";
 import { CHECK_SCHEMA, VERSIONS } from "./check-schema.ts";
 import { MACHINE_SCHEMA, SERVER_SCHEMA } from "./server-schema.ts";
 import { SEVERITIES } from "./words.ts";
@@ -8,6 +9,8 @@ import { SEVERITIES } from "./words.ts";
 export interface Check {
   /** Last part of the document's name. */
   name: string;
+  /** Its SQL came with pgdba. */
+  shipped?: boolean;
   title: string;
   group: string;
   why: string;
@@ -41,6 +44,7 @@ export interface Check {
 export const CHECK_DOCUMENT: DocumentKind = {
   kind: "check",
   schema: CHECK_SCHEMA,
+  lint: lintCheck,
   variables: (doc) => ({
     row: { type: "object" },
     effect: { type: "object" },
@@ -72,12 +76,14 @@ export const CHECK_DOCUMENT: DocumentKind = {
 
 /**
  * A document as a check. `pgdba lint` says all that is wrong with one; here only what a run can't do without is looked at.
+ * @param builtin the files of the checks that come with pgdba
  * @throws PgdbaError invalid_runbook
  */
-export function readCheck(doc: Doc): Check {
+export function readCheck(doc: Doc, builtin: ReadonlySet<string>): Check {
   const check = {
     ...(doc.data as unknown as Check),
     name: doc.name.slice(doc.name.lastIndexOf("/") + 1),
+    shipped: isShipped(doc, builtin),
   };
   const missing = ["title", "group", "why", "sql", "message"].filter(
     (key) => typeof (check as unknown as JsonObject)[key] !== "string",
@@ -97,4 +103,12 @@ export function readCheck(doc: Doc): Check {
       : `${bad} is no range of versions`,
     { hint: "`pgdba lint` shows all that is wrong with it.", where: { file, line, column } },
   );
+}
+
+/** A document that extends one of pgdba's, for other thresholds, has its SQL all the same. */
+function isShipped(doc: Doc, builtin: ReadonlySet<string>): boolean {
+  if (doc.layer === "builtin") return true;
+  const variants = Array.isArray(doc.data["variants"]) ? doc.data["variants"] : [];
+  const texts = [["sql"], ...variants.map((_, at) => ["variants", at, "sql"])];
+  return texts.every((path) => builtin.has(doc.at(path).file));
 }

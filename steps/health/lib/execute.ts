@@ -2,6 +2,8 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
 import { sqlstateOf } from "../../../providers/postgres/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
+import { asNamed, identifiersOf, placeIdentifiers } from "../../sql/input.ts";
+import { refuseChecks } from "./acting.ts";
 import type { Check } from "./document.ts";
 import type { Facts } from "./facts.ts";
 import { inVersions } from "./select.ts";
@@ -25,7 +27,7 @@ export const MAX_ROWS = 2000;
 
 /** Catalogue queries are short: compiling them or starting workers for them costs more than it saves. */
 const PRELUDE =
-  "select set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)";
+  "select /* pgdba */ pg_catalog.set_config('jit', 'off', true), pg_catalog.set_config('max_parallel_workers_per_gather', '0', true)";
 
 /**
  * Runs the checks on one connection, in as few round trips as there are checks that fail, plus one. Each check has the statement
@@ -38,16 +40,20 @@ export async function runChecks(
   facts: Facts,
   limits: Limits,
 ): Promise<Result[]> {
-  const results: Result[] = [];
-  let rest = checks;
+  const runnable = checks.map((check) => ({ check, ...sqlOf(check, facts) }));
+  const refused = await refuseChecks(pg, runnable, limits);
+  const results: Result[] = [...refused].map(([check, error]) => ({
+    check,
+    rows: [],
+    truncated: false,
+    error,
+  }));
+  let rest = runnable.filter(({ check }) => !refused.has(check));
   while (rest.length > 0) {
-    const statements = [
-      PRELUDE,
-      ...rest.flatMap((check) => [searchPath(check, facts), wrapped(check, facts)]),
-    ];
+    const statements = [PRELUDE, ...rest.flatMap(({ sql, path }) => [path, wrapped(sql)])];
     const { columns, error } = await pg.readBatch(statements, limits);
     const ended = rest.slice(0, Math.max(0, Math.floor((columns.length - 1) / 2)));
-    ended.forEach((check, index) => {
+    ended.forEach(({ check }, index) => {
       const rows = JSON.parse(columns[2 * index + 2]?.[0] ?? "[]") as JsonObject[];
       const truncated = rows.length > MAX_ROWS;
       results.push({ check, rows: rows.slice(0, MAX_ROWS), truncated, error: null });
@@ -56,26 +62,39 @@ export async function runChecks(
     if (failed !== undefined) {
       if (error === null)
         throw new PgdbaError("internal", "A batch of checks ended early without an error");
-      results.push({ check: failed, rows: [], truncated: false, error });
+      results.push({ check: failed.check, rows: [], truncated: false, error });
     }
     rest = rest.slice(ended.length + 1);
   }
-  return results;
+  return results.toSorted((a, b) => checks.indexOf(a.check) - checks.indexOf(b.check));
 }
 
-/** Nobody's objects but the server's own are found by an unqualified name, least of all in a schema that others can write to. */
-function searchPath(check: Check, facts: Facts): string {
-  const schema =
-    check.extension === undefined ? undefined : facts.extensions[check.extension]?.schema;
-  const path = ["pg_catalog", ...(schema === undefined ? [] : [schema]), "pg_temp"].join(", ");
-  return `select set_config('search_path', '${path.replaceAll("'", "''")}', true)`;
+/**
+ * The SQL for this server, and what sets the search_path for it. Nobody's objects but the server's own are found by an unqualified name,
+ * least of all in a schema that others can write to: an extension's schema is searched only for a check that does not name it
+ * (`:"extension"`).
+ */
+function sqlOf(check: Check, facts: Facts): { sql: string; path: string } {
+  const text = (
+    check.variants?.find(({ versions }) => inVersions(versions, facts.version))?.sql ?? check.sql
+  ).replace(/;\s*$/, "");
+  const quoted = facts.extensions[check.extension ?? ""]?.schema;
+  const schema = quoted?.startsWith('"') ? quoted.slice(1, -1).replaceAll('""', '"') : quoted;
+  const sql =
+    schema !== undefined && identifiersOf(text).includes("extension")
+      ? placeIdentifiers(text, { ...asNamed(text), extension: schema })
+      : text;
+  const searched = quoted === undefined || sql !== text ? [] : [quoted];
+  const path = ["pg_catalog", ...searched, "pg_temp"].join(", ");
+  return {
+    sql,
+    path: `select /* pgdba */ pg_catalog.set_config('search_path', '${path.replaceAll("'", "''")}', true)`,
+  };
 }
 
 /** The rows arrive as one JSON value, so that every check has one row and one column. */
-function wrapped(check: Check, facts: Facts): string {
-  const sql =
-    check.variants?.find(({ versions }) => inVersions(versions, facts.version))?.sql ?? check.sql;
-  return `select /* pgdba */ coalesce(json_agg(t), '[]') from (select * from (\n${sql.replace(/;\s*$/, "")}\n) q limit ${MAX_ROWS + 1}) t`;
+function wrapped(sql: string): string {
+  return `select /* pgdba */ coalesce(json_agg(t), '[]') from (select * from (\n${sql}\n) q limit ${MAX_ROWS + 1}) t`;
 }
 
 /** The server has no such thing, or not for this user: the check can't say anything here. */

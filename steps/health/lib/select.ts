@@ -54,13 +54,19 @@ export async function loadChecks(ctx: StepContext, under: string, filter: Filter
   const skip = filter.skip.map((pattern) => matcher("skip", pattern, names));
   const isNamed = (name: string): boolean =>
     only.length === 0 || only.some((matches) => matches(name));
+  const builtin = new Set(
+    entries
+      .flatMap((entry) => [entry, ...entry.overrides])
+      .filter(({ layer }) => layer === "builtin")
+      .map(({ file }) => file),
+  );
   const checks: Check[] = [];
   const others: Check[] = [];
   const failures: Failure[] = [];
   for (const { name } of entries) {
     if (skip.some((matches) => matches(short(name)))) continue;
     try {
-      const check = readCheck(await ctx.library.load(name));
+      const check = readCheck(await ctx.library.load(name), builtin);
       const isWanted = filter.groups.length === 0 || filter.groups.includes(check.group);
       (isWanted && isNamed(check.name) ? checks : others).push(check);
     } catch (error) {

@@ -6,9 +6,9 @@ import type { Facts } from "../plan/finding.ts";
 import { parsePlan } from "../plan/parse.ts";
 import type { Plan } from "../plan/tree.ts";
 import { readFacts } from "./facts.ts";
-import { asCatalogue, guard, guardPlanning, type Verdict } from "./guard.ts";
+import { asCatalogue, guard, guardPlanning, type Verdict } from "../../sql/guard/guard.ts";
 import { setPlanner } from "./planner-settings.ts";
-import type { Statement } from "./statement.ts";
+import type { Statement } from "../../sql/guard/statement.ts";
 
 export interface Request {
   statement: Statement;
@@ -71,8 +71,6 @@ async function attempt(
     await session.transaction(
       { readOnly, timeoutMs, lockTimeoutMs: Math.min(LOCK_TIMEOUT, timeoutMs), signal },
       async (run) => {
-        // Our reading of the text rests on it.
-        await run("SET LOCAL standard_conforming_strings = on");
         await setPlanner(run, request.settings);
         result = await within(run, request, readOnly);
         throw new Undo();

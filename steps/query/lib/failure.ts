@@ -2,7 +2,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import { sqlstateOf } from "../../../providers/postgres/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { quoteIdent } from "../../../providers/twin/names.ts";
-import type { Statement } from "./statement.ts";
+import type { Statement } from "../../sql/guard/statement.ts";
 
 /** Whether the user gave the text, or pg_stat_statements. */
 export type Origin = "given" | "recorded";

@@ -2,7 +2,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { spellings } from "../../../providers/twin/plan.ts";
 import { placeIdentifiers } from "../../sql/input.ts";
-import { readStatement, type Statement } from "./statement.ts";
+import { readStatement, type Statement } from "../../sql/guard/statement.ts";
 
 /** The schema that pg_stat_statements lives in, and its version as a number: 1.10 is 110. */
 export interface Extension {

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { openLibrary } from "../../../engine/load/library.ts";
 import { type PgConnection, resolveTarget } from "../../../providers/targets.ts";
 import check from "../../../steps/health/check.ts";
 import create from "../../../steps/index/create.ts";
@@ -15,6 +17,8 @@ import { codeOf } from "./helpers.ts";
 
 const missing = pgbouncerMissing();
 const suite = missing === null ? describe : describe.skip;
+
+const library = openLibrary([{ name: "builtin", dir: join(import.meta.dir, "../../../runbooks") }]);
 
 /** All that a session may keep for whoever has it next. */
 const KEPT = `SELECT json_build_object(
@@ -69,7 +73,7 @@ suite(`behind a pooler${missing === null ? "" : ` (${missing})`}`, () => {
   ];
   test.each(steps)("%s leaves nothing in the session", async (_name, step, input) => {
     const before = await kept();
-    await runStep(step, input, on.again());
+    await runStep(step, input, { ...on.again(), library });
     expect(await kept()).toEqual(before);
   });
 

@@ -54,7 +54,7 @@ test("a check that fails keeps no other from running, and says why", async () =>
     ["i", "invalid_runbook", null],
     ["b", "query_failed", "22012"],
     ["c", "timeout", "57014"],
-    ["e", "query_failed", "42601"],
+    ["e", "step_refused", null],
     ["f", "expression_failed", null],
   ]);
   expect(report.skipped.map(({ check: name, code }) => [name, code])).toEqual([
@@ -92,9 +92,9 @@ test("a check can neither write nor leave its statement", async () => {
   await client.query("create sequence s");
   const report = await examine(place, {}, library);
   expect(report.errors.map(({ check: name, sqlstate }) => [name, sqlstate])).toEqual([
-    ["a", "42601"],
-    ["b", "42601"],
-    ["c", "25006"],
+    ["a", null],
+    ["b", null],
+    ["c", null],
     ["d", "42601"],
   ]);
   const { rows } = await client.query(
@@ -102,6 +102,96 @@ test("a check can neither write nor leave its statement", async () => {
   );
   expect(rows).toEqual([{ n: 1 }]);
   await client.end();
+});
+
+test("a check of one's own only reads, whatever it is made of", async () => {
+  const server = await sharedServer(18);
+  const client = await clientOf(server, place.database);
+  await client.query(`create schema evil;
+    create function evil.act() returns int language plpgsql as 'begin perform pg_advisory_lock(8); return 1; end';
+    create view evil.acting as select evil.act() as n;
+    create function evil.hidden() returns int stable language plpgsql as 'begin return evil.act(); end';
+    create table public.mine (n int); insert into mine values (3);
+    create function evil.fine(n int) returns int stable language sql as 'select n * 2'`);
+  const dir = await newDir();
+  const library = await libraryOf({
+    a: document("select pg_switch_wal()::text as n"),
+    b: document("select n from evil.acting"),
+    c: document("select evil.hidden() as n"),
+    d: document("select 1 as n for update"),
+    e: document("show work_mem"),
+    f: document("select evil.fine(n) as n from public.mine"),
+    g: document("select query_to_xml('select evil.act()', false, true, '')::text as n"),
+    h: document("select n from nowhere.nothing"),
+    i: document(
+      "select 1 as n",
+      "variants:\n  - {versions: '>=13', sql: 'select evil.act() as n'}\n",
+    ),
+  });
+  const report = await examine(place, {}, library);
+  expect(report.findings.map(({ check: name, evidence }) => [name, evidence])).toEqual([
+    ["f", { n: 6 }],
+  ]);
+  expect(report.errors.map(({ check: name, code }) => `${name} ${code}`)).toEqual(
+    ["a", "b", "c", "d", "e", "g", "i"].map((name) => `${name} step_refused`),
+  );
+  expect(report.skipped.map(({ check: name }) => name)).toEqual(["h"]);
+  const { rows } = await client.query(
+    "select count(*)::int as n from pg_locks where locktype = 'advisory'",
+  );
+  expect(rows).toEqual([{ n: 0 }]);
+  const lint = async (name: string) =>
+    (await compileDocument(await library.load(`health/checks/${name}`), check.document!)).map(
+      ({ rule }) => rule,
+    );
+  expect(await Promise.all(["a", "b", "d", "e", "f"].map(lint))).toEqual([
+    ["acting-function"],
+    [],
+    ["not-a-read"],
+    ["not-a-read"],
+    [],
+  ]);
+
+  // A threshold of one's own does not make the SQL one's own.
+  await writeCheck(
+    dir,
+    "sequence-exhausted",
+    "extends: health/checks/sequence-exhausted\nparams:\n  info: {default: 0}\n",
+  );
+  await client.query("create sequence public.used as int; select nextval('public.used')");
+  const extended = await examine(place, { only: ["sequence-exhausted"] }, libraryWith(dir));
+  expect([
+    extended.errors,
+    extended.findings.some(({ object }) => object === "public.used"),
+  ]).toEqual([[], true]);
+  await client.query("drop schema evil cascade; drop table mine; drop sequence used");
+  await client.end();
+});
+
+test("what comes with pgdba would be let through by the rule for everybody's, but for one that writes its SQL as it goes", async () => {
+  const refused = new Set<string>();
+  for (const version of [13, 18] as const) {
+    const server = await sharedServer(version);
+    const database = await createDatabase(server);
+    const client = await clientOf(server, database);
+    await client.query("create schema odd; create extension pg_stat_statements schema odd");
+    await client.end();
+    const builtin = libraryWith();
+    const names = builtin.entries("check").map(({ name }) => name);
+    // As if a team had written them.
+    const theirs = {
+      ...builtin,
+      load: async (name: string) => ({ ...(await builtin.load(name)), layer: "project" as const }),
+    };
+    const entries = (kind?: string) =>
+      builtin
+        .entries(kind)
+        .map((entry) => ({ ...entry, layer: "project" as const, overrides: [] }));
+    const report = await examine({ ...server, database }, {}, { ...theirs, entries });
+    expect(report.summary.checks).toBe(names.length);
+    for (const one of report.errors) refused.add(`${one.check} ${one.code}`);
+  }
+  expect([...refused]).toEqual(["sequence-exhausted step_refused"]);
 });
 
 test("nobody's objects but the server's own are found by an unqualified name", async () => {

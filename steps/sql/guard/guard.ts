@@ -1,12 +1,13 @@
 import type { Json, JsonObject } from "../../../engine/types.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
-import { TOUCHED } from "./guard-relations-sql.ts";
-import { NAMED, PLACED } from "./guard-sql.ts";
-import { type Refuse, notExecuted, notPlanned, STATEMENT } from "./judge.ts";
+import { TOUCHED } from "./relations-sql.ts";
+import { NAMED, PLACED } from "./questions.ts";
+import { EXECUTED, ONLY_PLANNED, STATEMENT } from "./judge.ts";
+import type { Called, Names } from "./names.ts";
 import { type Level, PLANNED, SHOWN, UNSEEN, type Way } from "./pending.ts";
 import { nodesIn, relationOf, stringsIn, targetsOf } from "./plan-nodes.ts";
 import { Search } from "./search.ts";
-import type { Names, Statement } from "./statement.ts";
+import type { Statement } from "./statement.ts";
 import { wordsIn } from "./words.ts";
 
 /** What executing a statement needs and leaves behind. */
@@ -25,7 +26,7 @@ export interface Verdict {
  */
 export async function guardPlanning(run: Run, statement: Statement): Promise<void> {
   const { names, text } = statement;
-  const search = new Search(run, notPlanned);
+  const search = new Search(run, ONLY_PLANNED);
   if (names === null) search.addText(text, { by: STATEMENT, level: PLANNED });
   else await addNames(run, search, names, PLANNED);
   search.addTypes(wordsIn(text).words, { by: STATEMENT, level: PLANNED });
@@ -44,12 +45,12 @@ export async function guardPlanning(run: Run, statement: Statement): Promise<voi
 export async function guard(run: Run, explained: Json, statement: Statement): Promise<Verdict> {
   const { names, text } = statement;
   if (names === null)
-    throw notExecuted(
+    throw EXECUTED.refuse(
       "this version of pgdba can't read its syntax, so that it can't tell what it does",
     );
   const nodes = [...nodesIn(explained)];
   refuseForeign(nodes);
-  const search = new Search(run, notExecuted);
+  const search = new Search(run, EXECUTED);
   await addNames(run, search, names, SHOWN);
   const way: Way = { by: STATEMENT, level: SHOWN };
   search.addTypes(wordsIn(text).words, way);
@@ -63,7 +64,7 @@ export async function guard(run: Run, explained: Json, statement: Statement): Pr
       read.map((one) => one.name),
     ]);
     for (const { oid } of rows) search.relations.add(String(oid), way);
-    await addTouched(run, search, changed, notExecuted);
+    await addTouched(run, search, changed);
     await search.finish(SHOWN);
   });
   const changesRows = changed.length > 0;
@@ -72,23 +73,31 @@ export async function guard(run: Run, explained: Json, statement: Statement): Pr
   return { writes: changesRows || locks || movesSequences, changesRows, movesSequences };
 }
 
-async function addNames(run: Run, search: Search, names: Names, level: Level): Promise<void> {
-  const way: Way = { by: STATEMENT, level };
-  for (const name of names.functions) search.functions.add(name, way);
-  for (const name of names.columns) search.functions.add(name, { ...way, ofRow: true });
-  search.addOperators(names.operators, way, false);
-  search.addOperators(names.placed, way, true);
-  search.addTypes(names.words, way);
-  const { rows } = await run(NAMED, [names.relations]);
-  for (const { oid } of rows) search.relations.add(String(oid), way);
-}
-
-async function addTouched(
+/** Adds what the statement names, by the search_path that it is run with. */
+export async function addNames(
   run: Run,
   search: Search,
-  changed: JsonObject[],
-  refuse: Refuse,
+  names: Names,
+  level: Level,
 ): Promise<void> {
+  const { rows } = await run(NAMED, [names.relations]);
+  const { places, relations } = rows[0] as unknown as { places: string[]; relations: string[] };
+  const way: Way = { by: STATEMENT, level };
+  const placed = ({ schema }: Called): Way => ({ ...way, places: placesOf(schema, places) });
+  for (const one of names.functions) search.functions.add(one.name, placed(one));
+  for (const name of names.columns) search.functions.add(name, { ...way, places, ofRow: true });
+  for (const one of names.operators)
+    search.addOperators([one.name], placed(one), one.schema !== null);
+  search.addTypes(names.words, way);
+  for (const oid of relations) search.relations.add(oid, way);
+}
+
+/** pg_temp has another name in each session, and is not searched unless it is named. */
+export function placesOf(schema: string | null, searched: string[]): string[] | undefined {
+  return schema === null ? searched : schema === "pg_temp" ? undefined : [schema];
+}
+
+async function addTouched(run: Run, search: Search, changed: JsonObject[]): Promise<void> {
   const targets = changed.flatMap((node) => {
     const fills = node.Operation === "Insert" || node.Operation === "Merge";
     return targetsOf(node).map((target) => ({ ...target, fills }));
@@ -101,7 +110,7 @@ async function addTouched(
   ]);
   for (const { relation, what, text, by } of rows) {
     const way: Way = { by: String(by), level: UNSEEN };
-    if (what === "foreign") throw refuse(`it would change ${way.by}, a foreign table`);
+    if (what === "foreign") throw EXECUTED.refuse(`it would change ${way.by}, a foreign table`);
     if (what === "relation") search.relations.add(String(relation), way);
     else if (what === "support") search.functions.add(String(text), way);
     else if (text !== null)
@@ -114,7 +123,7 @@ function refuseForeign(nodes: JsonObject[]): void {
   for (const node of nodes) {
     if (node["Node Type"] !== "Foreign Scan") continue;
     if (typeof node["Foreign File"] === "string") continue;
-    throw notExecuted("it acts on a foreign table, where a rollback here undoes nothing");
+    throw EXECUTED.refuse("it acts on a foreign table, where a rollback here undoes nothing");
   }
 }
 
@@ -122,7 +131,15 @@ function refuseForeign(nodes: JsonObject[]): void {
 export async function asCatalogue<T>(run: Run, work: () => Promise<T>): Promise<T> {
   const { rows } = await run("SHOW search_path");
   await run("SET LOCAL search_path = pg_catalog, pg_temp");
-  const result = await work();
-  await run("SELECT pg_catalog.set_config('search_path', $1, true)", [rows[0]?.search_path]);
-  return result;
+  const restore = () =>
+    run("SELECT pg_catalog.set_config('search_path', $1, true)", [rows[0]?.["search_path"]]);
+  try {
+    const result = await work();
+    await restore();
+    return result;
+  } catch (error) {
+    // Of use when it was us who refused something; in a failed transaction there is nothing to restore.
+    await restore().catch(() => {});
+    throw error;
+  }
 }

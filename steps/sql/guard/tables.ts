@@ -1,5 +1,5 @@
 import type { Json } from "../../../engine/types.ts";
-import { isObject } from "../plan/tree.ts";
+import { isObject } from "./is-object.ts";
 
 /** A table (or a CTE) as a statement names it, and what is done with it. */
 export interface Table {

@@ -1,14 +1,11 @@
 import type { JsonObject } from "../../../engine/types.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
-import { RELATED } from "./guard-relations-sql.ts";
-import { FUNCTIONS, OPERATORS, WORDS } from "./guard-sql.ts";
-import { ALWAYS, MADE_OF } from "./guard-types-sql.ts";
-import { type FunctionRow, happens, type Refuse, refuseUnsafe } from "./judge.ts";
+import { RELATED } from "./relations-sql.ts";
+import { FUNCTIONS, OPERATORS, UNWRITTEN, WORDS } from "./questions.ts";
+import { ALWAYS, MADE_OF } from "./types-sql.ts";
+import { type FunctionRow, happens, refuseUnsafe, type Rule } from "./judge.ts";
 import { type Level, Pending, PLANNED, UNSEEN, type Way } from "./pending.ts";
 import { callsIn, isReadable, wordsIn } from "./words.ts";
-
-/** What the grammar writes otherwise, or not at all: CASE x WHEN, IN, USING, NULLIF, IS DISTINCT FROM, BETWEEN, LIKE, SIMILAR. */
-const UNWRITTEN = ["=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~", "!~"];
 
 /** Everything that is reached from what was added, by names and by the catalogues, judged on the way. */
 export class Search {
@@ -18,16 +15,16 @@ export class Search {
   /** Words that may name a relation, and such that may name a type. */
   readonly #tables = new Pending();
   readonly #typeWords = new Pending();
-  readonly #operators = new Map<string, Way>();
+  readonly #operators = new Pending();
   readonly #placed = new Set<string>();
   /** Whether a default moves one. */
   sequences = false;
   readonly #run: Run;
-  readonly #refuse: Refuse;
+  readonly #rule: Rule;
 
-  constructor(run: Run, refuse: Refuse) {
+  constructor(run: Run, rule: Rule) {
     this.#run = run;
-    this.#refuse = refuse;
+    this.#rule = rule;
   }
 
   /** An expression or view as the server writes it. */
@@ -41,7 +38,7 @@ export class Search {
   /** A text that somebody wrote. */
   addText(text: string, way: Way): void {
     if (!isReadable(text))
-      throw this.#refuse(
+      throw this.#rule.refuse(
         `${way.by} can't be read: names in it are written with escapes or doubled quotes`,
       );
     const { words, operators } = wordsIn(text);
@@ -59,8 +56,7 @@ export class Search {
 
   addOperators(names: string[], way: Way, placed: boolean): void {
     for (const name of names) {
-      const known = this.#operators.get(name);
-      if (known === undefined || known.level < way.level) this.#operators.set(name, way);
+      this.#operators.add(name, way);
       if (placed) this.#placed.add(name);
     }
   }
@@ -89,10 +85,11 @@ export class Search {
       [...names.keys()],
     ])) as unknown as FunctionRow[]) {
       const way = names.get(row.name);
-      if (way === undefined || (way.ofRow === true && !row.takes_row)) continue;
+      if (way === undefined || (way.ofRow === true && !row.takes_row) || elsewhere(row, way))
+        continue;
       for (const type of row.types) this.types.add(type, { by: row.shown, level: way.level });
       if (happens(row, way.level)) {
-        refuseUnsafe(row, way, this.#refuse);
+        refuseUnsafe(row, way, this.#rule);
         this.sequences ||= way.fills === true && row.volatile && row.builtin;
         const inner: Way = { by: row.shown, level: UNSEEN };
         for (const part of row.parts) this.functions.add(part, inner);
@@ -132,9 +129,9 @@ export class Search {
   /** Foreign tables in sight are judged by the plan. */
   #refuseForeign(kind: string, { by, level }: Way): void {
     if (level === UNSEEN && kind !== "file")
-      throw this.#refuse(`it may read ${by}, a foreign table, within a function or view`);
+      throw this.#rule.refuse(`it may read ${by}, a foreign table, within a function or view`);
     if (level === PLANNED && kind === "estimating")
-      throw this.#refuse(
+      throw this.#rule.refuse(
         `it reads ${by}, a foreign table whose server plans along (use_remote_estimate)`,
       );
   }
@@ -150,9 +147,11 @@ export class Search {
 
   /** Operators may turn out to be meant when another type does. */
   async #followOperators(): Promise<void> {
-    const names = [...this.#operators.keys()];
+    const names = this.#operators.keys;
     for (const row of await this.#ask(OPERATORS, [names, this.types.keys, [...this.#placed]])) {
-      const { level = UNSEEN } = this.#operators.get(String(row.operator)) ?? {};
+      const way = this.#operators.get(String(row.operator));
+      if (elsewhere(row, way)) continue;
+      const { level = UNSEEN } = way ?? {};
       // Estimators call it with what the statistics hold, volatile or not.
       this.functions.add(String(row.function), {
         by: `operator ${String(row.operator)}`,
@@ -178,7 +177,13 @@ export class Search {
       maxRows: 100_000,
       maxBytes: 256 * 1024 * 1024,
     });
-    if (truncated) throw this.#refuse("it reaches more of the catalogues than can be looked at");
+    if (truncated)
+      throw this.#rule.refuse("it reaches more of the catalogues than can be looked at");
     return rows;
   }
+}
+
+/** Whether it is in a schema where what was named can't be. */
+function elsewhere(row: { schema?: unknown }, way: Way | undefined): boolean {
+  return way?.places !== undefined && !way.places.includes(String(row.schema));
 }

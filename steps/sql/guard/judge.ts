@@ -4,6 +4,7 @@ import { type Level, PLANNED, type Way } from "./pending.ts";
 
 export interface FunctionRow {
   name: string;
+  schema: string;
   shown: string;
   builtin: boolean;
   volatile: boolean;
@@ -27,7 +28,7 @@ export function happens(row: FunctionRow, level: Level): boolean {
 }
 
 /** @throws PgdbaError step_refused when what a function does may outlive a rollback, or can't be told */
-export function refuseUnsafe(row: FunctionRow, way: Way, refuse: Refuse): void {
+export function refuseUnsafe(row: FunctionRow, way: Way, { refuse, harmless }: Rule): void {
   const { builtin, extension, language, name, shown } = row;
   const whose = way.by === STATEMENT ? "it calls" : `${way.by} calls`;
   if (builtin && SEQUENCES.has(name)) {
@@ -36,7 +37,7 @@ export function refuseUnsafe(row: FunctionRow, way: Way, refuse: Refuse): void {
   }
   if ((builtin || extension !== null) && runsText(name, extension))
     throw refuse(`${whose} ${shown}, which runs what a text names`);
-  if (builtin ? BUILTIN.has(name) : EXTENSIONS[extension ?? ""]?.includes(name)) return;
+  if (builtin ? harmless.has(name) : EXTENSIONS[extension ?? ""]?.has(name)) return;
   if ((builtin || extension !== null) && row.internal) return;
   if (row.volatile)
     throw refuse(`${whose} ${shown}, which is volatile: what it does may outlive a rollback`);
@@ -52,16 +53,29 @@ export const STATEMENT = "the statement";
 
 export type Refuse = (why: string) => PgdbaError;
 
-export const notExecuted: Refuse = (why) =>
-  new PgdbaError("step_refused", `The statement is not executed: ${why}`, {
-    hint: "Leave analyze out for the plan with its estimates, or take the function, trigger or table out of the statement.",
-  });
+/** By what a search judges. */
+export interface Rule {
+  refuse: Refuse;
+  /** Volatile functions of the server's that may be called all the same. */
+  harmless: ReadonlySet<string>;
+}
 
-export const notPlanned: Refuse = (why) =>
-  new PgdbaError(
-    "step_refused",
-    `The statement is not planned: ${why}, and planning itself would run it`,
-    {
-      hint: "The planner evaluates functions that are not VOLATILE: look at who owns it, or take it out of the statement.",
-    },
-  );
+export const EXECUTED: Rule = {
+  harmless: BUILTIN,
+  refuse: (why) =>
+    new PgdbaError("step_refused", `The statement is not executed: ${why}`, {
+      hint: "Leave analyze out for the plan with its estimates, or take the function, trigger or table out of the statement.",
+    }),
+};
+
+export const ONLY_PLANNED: Rule = {
+  harmless: BUILTIN,
+  refuse: (why) =>
+    new PgdbaError(
+      "step_refused",
+      `The statement is not planned: ${why}, and planning itself would run it`,
+      {
+        hint: "The planner evaluates functions that are not VOLATILE: look at who owns it, or take it out of the statement.",
+      },
+    ),
+};

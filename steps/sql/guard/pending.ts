@@ -14,6 +14,8 @@ export interface Way {
   fills?: boolean;
   /** Written `row.name`, which calls a function of the row. */
   ofRow?: boolean;
+  /** Schemas that it may be in; any without them. */
+  places?: readonly string[] | undefined;
 }
 
 /** What is to be looked at, each once, and again when it is worse than was known. */
@@ -23,6 +25,10 @@ export class Pending {
 
   add(key: string, way: Way): void {
     const known = this.#seen.get(key);
+    const places =
+      known === undefined
+        ? way.places
+        : known.places && way.places && [...new Set([...known.places, ...way.places])];
     // Planning moves no sequence, whatever it plans.
     const fills = way.fills === true || way.level === PLANNED;
     const worst: Way = {
@@ -30,8 +36,14 @@ export class Pending {
       level: Math.max(way.level, known?.level ?? PLANNED) as Level,
       fills: fills && (known?.fills ?? true),
       ofRow: way.ofRow === true && (known?.ofRow ?? true),
+      places,
     };
-    if (known?.level === worst.level && known.fills === worst.fills && known.ofRow === worst.ofRow)
+    if (
+      known?.level === worst.level &&
+      known.fills === worst.fills &&
+      known.ofRow === worst.ofRow &&
+      known.places?.length === places?.length
+    )
       return;
     this.#seen.set(key, worst);
     this.#next.set(key, worst);
@@ -41,6 +53,10 @@ export class Pending {
     const taken = this.#next;
     this.#next = new Map();
     return taken;
+  }
+
+  get(key: string): Way | undefined {
+    return this.#seen.get(key);
   }
 
   get keys(): string[] {

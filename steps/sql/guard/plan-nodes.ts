@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../../engine/types.ts";
-import { isObject } from "../plan/tree.ts";
+import { isObject } from "./is-object.ts";
 
 export function* nodesIn(value: Json): Generator<JsonObject> {
   if (Array.isArray(value)) for (const item of value) yield* nodesIn(item);

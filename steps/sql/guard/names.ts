@@ -1,0 +1,108 @@
+import type { Json } from "../../../engine/types.ts";
+import { quoteIdent } from "../../../providers/twin/names.ts";
+import { isObject } from "./is-object.ts";
+import { type Table, tablesIn } from "./tables.ts";
+import { wordsIn } from "./words.ts";
+
+/** A function or an operator as it is named; `schema` is null where its schema is left to the search_path. */
+export interface Called {
+  schema: string | null;
+  name: string;
+}
+
+/** What a statement names. */
+export interface Names {
+  functions: Called[];
+  operators: Called[];
+  /** Quoted, with the schema where it was given. */
+  relations: string[];
+  /** Last parts of column references: `row.f` may be a call of the function `f`. */
+  columns: string[];
+  /** What it reads and writes, as it names them. */
+  tables: Table[];
+  /** Every other word, types and the words of strings too. */
+  words: string[];
+}
+
+export interface Contents {
+  names: Names;
+  /** How many parameters it has: the highest `$n`. */
+  params: number;
+  /** SELECT … INTO */
+  into: boolean;
+  /** SELECT … FOR UPDATE and such */
+  locks: boolean;
+  /** INSERT, UPDATE, DELETE or MERGE in it, a WITH query's too. */
+  changes: boolean;
+}
+
+const CHANGING = new Set(["InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"]);
+
+/** What stands in a parse tree. */
+export function contentsOf(tree: Json): Contents {
+  const found: Contents = {
+    names: {
+      functions: [],
+      operators: [],
+      relations: [],
+      columns: [],
+      tables: tablesIn(tree),
+      words: [],
+    },
+    params: 0,
+    into: false,
+    locks: false,
+    changes: false,
+  };
+  collect(tree, found);
+  return found;
+}
+
+function collect(value: Json, found: Contents): void {
+  if (Array.isArray(value)) return value.forEach((item) => collect(item, found));
+  if (!isObject(value)) return;
+  const { names } = found;
+  for (const [key, child] of Object.entries(value)) {
+    if (key === "intoClause") found.into = true;
+    if (key === "lockingClause") found.locks = true;
+    if (CHANGING.has(key)) found.changes = true;
+    if (isObject(child)) {
+      if (key === "ParamRef") found.params = Math.max(found.params, Number(child.number));
+      if (key === "FuncCall") names.functions.push(called(child.funcname));
+      if (key === "RangeTableSample") names.functions.push(called(child.method));
+      if (key === "ColumnRef" && lengthOf(child.fields) > 1)
+        names.columns.push(called(child.fields).name);
+      if (key === "A_Indirection") names.columns.push(called(child.indirection).name);
+    }
+    // Of A_Expr, SubLink (x = ANY (SELECT …)) and SortBy.
+    if ((key === "name" || key === "operName" || key === "useOp") && lengthOf(child) > 0)
+      names.operators.push(called(child));
+    if (key === "sval" && typeof child === "string")
+      names.words.push(child, ...wordsIn(child).words);
+    if (key === "relname" && typeof child === "string") {
+      const { schemaname } = value;
+      names.relations.push(
+        typeof schemaname === "string"
+          ? `${quoteIdent(schemaname)}.${quoteIdent(child)}`
+          : quoteIdent(child),
+      );
+    }
+    collect(child, found);
+  }
+}
+
+function lengthOf(parts: Json | undefined): number {
+  return Array.isArray(parts) ? parts.length : 0;
+}
+
+/** `f`, `schema.f` or `database.schema.f` */
+function called(parts: Json | undefined): Called {
+  const names = (Array.isArray(parts) ? parts : []).map(wordOf);
+  const schema = names.length > 1 ? (names.at(-2) ?? null) : null;
+  return { schema, name: names.at(-1) ?? "" };
+}
+
+function wordOf(part: Json | undefined): string {
+  const word = isObject(part) ? part.String : undefined;
+  return isObject(word) && typeof word.sval === "string" ? word.sval : "";
+}
