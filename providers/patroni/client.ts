@@ -1,4 +1,5 @@
 import { PgdbaError } from "../../engine/errors.ts";
+import { readBody } from "../../engine/shared/read-body.ts";
 import { readText } from "../../engine/shared/read-file.ts";
 import type { JsonObject } from "../../engine/types.ts";
 
@@ -46,7 +47,7 @@ const TIMEOUT_MS = 10_000;
 /** How often a patch is tried against other writers of the same key. */
 const PATCH_ATTEMPTS = 5;
 /** An answer is a page; anything longer is not Patroni's. */
-const MAX_CHARS = 4 * 1024 * 1024;
+const MAX_BYTES = 4 * 1024 * 1024;
 
 interface Call {
   method?: "GET" | "PATCH" | "POST";
@@ -91,9 +92,10 @@ export async function patroniClient(spec: PatroniSpec): Promise<PatroniClient> {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         ...(ca === undefined ? {} : { tls: { ca } }),
       });
-      const text = await response.text();
-      return { status: response.status, text: text.slice(0, MAX_CHARS) };
+      const hint = "Is it Patroni's REST API? Check patroni.endpoints in the cluster's file.";
+      return { status: response.status, text: await readBody(url, response, MAX_BYTES, hint) };
     } catch (cause) {
+      if (cause instanceof PgdbaError) throw cause;
       if (signal?.aborted) throw signal.reason;
       if (late.aborted) {
         throw new PgdbaError(

@@ -2,7 +2,8 @@ import { PgdbaError, withNothingDone } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/expr/units.ts";
 import type { Effect, Json, JsonSchema, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { follow, type Parse, parsed, readBody } from "./lib/http-response.ts";
+import { readBody } from "../../engine/shared/read-body.ts";
+import { follow, type Parse, parsed } from "./lib/http-response.ts";
 import { exchangeError, statusError, timeoutError } from "./lib/http-errors.ts";
 import { type RequestInput, requestInit, target } from "./lib/http-request-init.ts";
 
@@ -143,7 +144,8 @@ export default defineStep({
     init.signal = AbortSignal.any([ctx.signal, deadline]);
     try {
       const response = await follow(url, init, reads(input));
-      const body = await readBody(where, response, input.max_bytes ?? MAX_BYTES);
+      const hint = "Raise `max_bytes`, or ask for less.";
+      const body = await readBody(where, response, input.max_bytes ?? MAX_BYTES, hint);
       if (!accepted(response.status, input.ok_status)) throw statusError(where, response, body);
       return {
         status: response.status,

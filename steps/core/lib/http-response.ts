@@ -31,26 +31,6 @@ export async function follow(
   }
 }
 
-/** Counted after decompression, so that a small answer can't unpack into a large one. */
-export async function readBody(
-  where: string,
-  response: Response,
-  maxBytes: number,
-): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > maxBytes) {
-      throw new PgdbaError("limit_exceeded", `${where} answered with more than ${maxBytes} bytes`, {
-        hint: "Raise `max_bytes`, or ask for less.",
-      });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
 /** The body as the output holds it. @throws PgdbaError http_failed when it should be JSON and is not */
 export function parsed(where: string, parse: Parse, response: Response, body: string) {
   if (parse === "none") return {};

@@ -25,6 +25,24 @@ test("asks the first endpoint that answers, and the next when one has lost the s
   expect(await codeOf((await patroniClient({ endpoints: [lost] })).config())).toBe("http_failed");
 });
 
+test("an answer without end is given up at once, also one that unpacks into one", async () => {
+  const page = "x".repeat(1024 * 1024);
+  let sent = 0;
+  const endless = serve(
+    () =>
+      new Response(
+        new ReadableStream({ pull: (stream) => (sent++, stream.enqueue(Buffer.from(page))) }),
+      ),
+  );
+  const packed = Bun.gzipSync(page.repeat(20));
+  const bomb = serve(() => new Response(packed, { headers: { "content-encoding": "gzip" } }));
+  for (const url of [endless, bomb]) {
+    const client = await patroniClient({ endpoints: [url] });
+    expect(await codeOf(client.config())).toBe("limit_exceeded");
+  }
+  expect(sent).toBeLessThan(200);
+});
+
 test("sends credentials with what changes something, and only there", async () => {
   const seen: [string, string | null][] = [];
   const url = serve((request) => {
