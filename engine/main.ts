@@ -143,7 +143,7 @@ function lastWords(): void {
   const record = errorRecord(error);
   if (run !== null)
     record.hint = `Run ${run} was cut short: look at the target, then \`pgdba resume ${run}\`.`;
-  const envelope = front.secrets.redactData(
+  const envelope = front.secrets.redactEnvelope(
     failure(typedCommand(front.argv), front.clock.now(), record),
   );
   try {

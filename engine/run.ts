@@ -100,7 +100,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   const releasers = new Releasers();
   const emit: RunState["emit"] = (event) =>
     host.listener(
-      host.secrets.redactData({ ...event, at: host.clock.now().toISOString(), run: id }),
+      host.secrets.redactRecord({ ...event, at: host.clock.now().toISOString(), run: id }),
     );
 
   const answers = request.resume
@@ -195,7 +195,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   const envelope = failed
     ? failure(request.command, now, failed, output, data)
     : success(request.command, now, { ...asObject(output), run: data });
-  return { exit, status, error, envelope: host.secrets.redactData(envelope) };
+  return { exit, status, error, envelope: host.secrets.redactEnvelope(envelope) };
 }
 
 /** The first signal is on record before anything is unwound, so that a run that then dies is not gone on with. */

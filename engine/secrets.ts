@@ -1,16 +1,27 @@
-const MASK = "********";
+import { encodings } from "./secrets/encodings.ts";
+import { MASK, Matcher } from "./secrets/matcher.ts";
+import { passwordsIn } from "./secrets/passwords.ts";
+import { redactEnvelope, redactRecord } from "./secrets/records.ts";
+import type { Envelope } from "./types.ts";
+
 /** Below this a value would mask ordinary words; such a secret is still refused in argv. */
 const SHORTEST_MASKED = 4;
-/** A secret this long is known by either end, so that what was cut off from it in a message or a trace is masked too. */
-const LONG = 32;
-const END = 16;
+/** Lines of a longer value, such as a key, that count by themselves. */
+const SHORTEST_LINE = 12;
+/** Smaller numbers stand everywhere. */
+const SMALLEST_NUMBER = 100_000;
+/** Texts of sensitive outputs that are looked for in all encodings, in characters altogether, and texts that are looked for at all. */
+const MAX_ENCODED = 32 * 1024;
+const MAX_VALUES = 50_000;
 
 /** Keeps the values that must appear in no artifact, and masks them in text and data on the way out. */
 export class Secrets {
   #values = new Set<string>();
-  #needles: string[] = [];
-  /** The long ones among the needles. */
-  #long: string[] = [];
+  /** Of secrets: masked in names as well. */
+  #secrets = new Matcher();
+  /** Of sensitive outputs: a name is never masked for them. */
+  #sensitive = new Matcher();
+  #encoded = 0;
 
   /** Registers `value` and the forms it takes in other encodings; each line of a longer value counts too. */
   add(value: string): void {
@@ -19,28 +30,41 @@ export class Secrets {
     const lines = value
       .split(/\r?\n/)
       .map((line) => line.trim())
-      .filter((line) => line.length >= 12);
-    const forms = [value, value.trim(), ...lines].flatMap(encodings);
-    const needles = new Set([
-      ...this.#needles,
-      ...forms.filter((form) => form.length >= SHORTEST_MASKED),
-    ]);
-    // Longest first, so that an encoding is not left half masked by a shorter one it contains.
-    this.#needles = [...needles].toSorted((a, b) => b.length - a.length);
-    this.#long = this.#needles.filter((needle) => needle.length >= LONG);
+      .filter((line) => line.length >= SHORTEST_LINE);
+    for (const part of [value, value.trim(), ...lines])
+      if (part.length >= SHORTEST_MASKED)
+        for (const form of encodings(part)) this.#secrets.add(form);
+  }
+
+  /** Registers the passwords that stand in a text, such as a URI on the command line or in the environment. */
+  addFrom(text: string): void {
+    for (const password of passwordsIn(text)) {
+      this.add(password);
+      // A short one would mask ordinary words anywhere else.
+      if (password.length < SHORTEST_MASKED) this.add(`:${password}@`);
+    }
   }
 
   /** Registers every text inside `data`, for the output of a step marked sensitive. */
   addData(data: unknown): void {
-    if (typeof data === "string") {
-      if (data.length >= SHORTEST_MASKED) this.add(data);
-    } else if (typeof data === "number") {
-      if (Math.abs(data) >= 100_000) this.add(String(data));
+    if (typeof data === "string") this.#addText(data);
+    else if (typeof data === "number" || typeof data === "bigint") {
+      if (data >= SMALLEST_NUMBER || data <= -SMALLEST_NUMBER) this.#addText(String(data));
     } else if (Array.isArray(data)) {
       for (const item of data) this.addData(item);
     } else if (data !== null && typeof data === "object") {
       for (const item of Object.values(data)) this.addData(item);
     }
+  }
+
+  #addText(text: string): void {
+    if (text.trim().length < SHORTEST_MASKED || this.#values.has(text)) return;
+    if (this.#values.size >= MAX_VALUES) return;
+    this.#values.add(text);
+    this.#encoded += text.length;
+    const forms =
+      this.#encoded > MAX_ENCODED ? [text, JSON.stringify(text).slice(1, -1)] : encodings(text);
+    for (const form of [...forms, text.trim()]) this.#sensitive.add(form);
   }
 
   /** True when `text` holds a registered value as it is. */
@@ -49,71 +73,64 @@ export class Secrets {
     return false;
   }
 
+  /** True when `text` holds a registered value in any form. */
+  heldIn(text: string): boolean {
+    return this.exposedIn(text) || this.redact(text) !== text;
+  }
+
   redact(text: string): string {
-    let out = text;
-    for (const needle of this.#needles) {
-      if (out.includes(needle)) out = out.replaceAll(needle, MASK);
-    }
-    for (const needle of this.#long) out = withoutEnds(out, needle);
-    return out;
+    return this.#sensitive.mask(this.#withoutCut(this.#secrets.mask(text)));
+  }
+
+  /** A text of which the rest was dropped, without the part of a secret that may stand at the cut. */
+  withoutCut(text: string, side: "start" | "end"): string {
+    const length = side === "end" ? this.#secrets.cutAtEnd(text) : this.#secrets.cutAtStart(text);
+    return side === "end" ? text.slice(0, text.length - length) : text.slice(length);
+  }
+
+  /** An ellipsis shows that a text was cut, perhaps in the middle of a secret. */
+  #withoutCut(text: string): string {
+    if (this.#secrets.isEmpty || !text.includes("…")) return text;
+    const parts = text.split("…");
+    return parts
+      .map((part, index) => {
+        const end = index < parts.length - 1 ? this.#secrets.cutAtEnd(part) : 0;
+        const start = index > 0 ? this.#secrets.cutAtStart(part) : 0;
+        const kept = part.slice(start, Math.max(start, part.length - end));
+        return `${start > 0 ? MASK : ""}${kept}${end > 0 ? MASK : ""}`;
+      })
+      .join("…");
   }
 
   /** A deep copy of JSON-like data with every string and key masked; the same object when there is nothing to mask. */
   redactData<T>(data: T): T {
-    if (this.#needles.length === 0) return data;
+    if (this.#isEmpty) return data;
     return this.#walk(data) as T;
+  }
+
+  /** An event, an error or another record of ours: its texts and its data masked, its keys, ids, states and codes as they are. */
+  redactRecord<T>(record: T): T {
+    return this.#isEmpty ? record : redactRecord(this, record);
+  }
+
+  redactEnvelope(envelope: Envelope): Envelope {
+    return this.#isEmpty ? envelope : redactEnvelope(this, envelope);
+  }
+
+  get #isEmpty(): boolean {
+    return this.#secrets.isEmpty && this.#sensitive.isEmpty;
   }
 
   #walk(value: unknown): unknown {
     if (typeof value === "string") return this.redact(value);
-    if (typeof value === "number" || typeof value === "bigint") {
-      const text = String(value);
-      return text.length >= SHORTEST_MASKED && this.#values.has(text) ? MASK : value;
-    }
+    if (typeof value === "number" || typeof value === "bigint")
+      return this.#values.has(String(value)) && String(value).length >= SHORTEST_MASKED
+        ? MASK
+        : value;
     if (Array.isArray(value)) return value.map((item) => this.#walk(item));
     if (value === null || typeof value !== "object") return value;
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [this.redact(key), this.#walk(item)]),
+      Object.entries(value).map(([key, item]) => [this.#secrets.mask(key), this.#walk(item)]),
     );
   }
-}
-
-/** Masks what begins like `needle` or ends like it, as far as the likeness goes. */
-function withoutEnds(text: string, needle: string): string {
-  let out = text;
-  const head = needle.slice(0, END);
-  for (let at = out.indexOf(head); at >= 0; at = out.indexOf(head, at + MASK.length)) {
-    let length = END;
-    while (length < needle.length && out[at + length] === needle[length]) length += 1;
-    out = out.slice(0, at) + MASK + out.slice(at + length);
-  }
-  const tail = needle.slice(-END);
-  for (let at = out.indexOf(tail); at >= 0; at = out.indexOf(tail, at + MASK.length)) {
-    let before = 0;
-    while (before < at && out[at - before - 1] === needle[needle.length - END - before - 1])
-      before += 1;
-    out = out.slice(0, at - before) + MASK + out.slice(at + END);
-    at -= before;
-  }
-  return out;
-}
-
-function encodings(value: string): string[] {
-  const bytes = Buffer.from(value, "utf8");
-  const base64 = bytes.toString("base64");
-  return [
-    value,
-    JSON.stringify(value).slice(1, -1),
-    base64,
-    base64.replace(/=+$/, ""),
-    bytes.toString("base64url"),
-    bytes.toString("hex"),
-    encodeURIComponent(value),
-    value.replaceAll("'", "''"),
-    value
-      .replaceAll("&", "&amp;")
-      .replaceAll("<", "&lt;")
-      .replaceAll(">", "&gt;")
-      .replaceAll('"', "&quot;"),
-  ];
 }

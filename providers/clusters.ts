@@ -3,7 +3,15 @@ import { join } from "node:path";
 import { PgdbaError } from "../engine/errors.ts";
 import { readTextIfThere } from "../engine/shared/read-file.ts";
 import { parseYaml } from "../engine/shared/yaml.ts";
-import { hostOf, portOf, secretFromFile, sslModeOf } from "./environment.ts";
+import {
+  assertPart,
+  hostOf,
+  isWhole,
+  PARTS,
+  portOf,
+  secretFromFile,
+  sslModeOf,
+} from "./environment.ts";
 import type { PatroniSpec } from "./patroni/client.ts";
 import type { ConnectionSpec } from "./postgres/connect.ts";
 import type { TargetSource } from "./postgres/target.ts";
@@ -33,6 +41,7 @@ const MAX_BYTES = 64 * 1024;
  * @throws PgdbaError no_target | invalid_param | invalid_config | missing_secret
  */
 export async function clusterSource(name: string, options: TargetOptions): Promise<TargetSource> {
+  assertPart("--cluster", name);
   if (!NAME.test(name)) {
     throw new PgdbaError("invalid_param", `Not a cluster name: ${JSON.stringify(name)}`, {
       hint: "A name is letters, digits, - and _, at most 63, and begins with a letter or digit.",
@@ -123,11 +132,14 @@ async function parseCluster(
   const user = string(server, "user");
   if (host === undefined || user === undefined)
     throw bad("postgres lacks host or user", "Both are needed.");
+  const database = string(server, "database") ?? "postgres";
+  for (const [key, text] of Object.entries({ host, user, database }))
+    if (isWhole(text)) throw bad(`postgres.${key} holds a URI or a connection string`, PARTS);
   const spec: ConnectionSpec = {
     host: hostOf(host),
     port: portOf(String(server.port ?? 5432)),
     user,
-    database: string(server, "database") ?? "postgres",
+    database,
     sslmode: sslModeOf(string(server, "sslmode") ?? "prefer", `${file}: sslmode`),
     sslrootcert: string(server, "sslrootcert"),
     application_name: "pgdba",

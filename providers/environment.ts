@@ -26,6 +26,8 @@ export function environmentSource(options: TargetOptions): TargetSource | null {
     database: field("DATABASE", flags.database),
   };
   if (Object.values(named).every((value) => value === undefined)) return null;
+  for (const [name, text] of Object.entries(named))
+    if (text !== undefined) assertPart(`The ${name}`, text);
   const user = named.user ?? given(env.USER) ?? "postgres";
   const spec: ConnectionSpec = {
     host: hostOf(named.host ?? "localhost"),
@@ -55,8 +57,27 @@ function given(value: string | undefined): string | undefined {
   return value === undefined || value === "" ? undefined : value;
 }
 
+/** A URI or a connection string where one part of a connection belongs: it may hold a password, so it is not repeated. */
+const WHOLE = /:\/\/|\b(host|hostaddr|port|user|dbname|password|passfile|service|sslmode)\s*=/i;
+
+export function isWhole(text: string): boolean {
+  return WHOLE.test(text);
+}
+
+export const PARTS =
+  "Give host, port, user and database each by itself, and the password by the name of a variable or a file.";
+
+/** @throws PgdbaError invalid_param, without repeating the text */
+export function assertPart(what: string, text: string, more?: RegExp): void {
+  if (!isWhole(text) && more?.test(text) !== true) return;
+  throw new PgdbaError("invalid_param", `${what} holds a URI or a connection string`, {
+    hint: "Give the parts by themselves: --host db1 --port 5432 --user app --database shop; the password in PGDBA_PG_PASSWORD or a password file.",
+  });
+}
+
 /** @throws PgdbaError invalid_param */
 export function hostOf(host: string): string {
+  assertPart("The host", host, /^[^/].*@/s);
   if (!/[\s,\0]/.test(host)) return host;
   throw new PgdbaError("invalid_param", `Not one host: ${JSON.stringify(host)}`, {
     hint: "Give one name, one address, or the directory of a unix socket.",
@@ -65,6 +86,7 @@ export function hostOf(host: string): string {
 
 /** @throws PgdbaError invalid_param */
 export function portOf(port: string): number {
+  assertPart("The port", port);
   const number = Number(port);
   if (/^\d{1,5}$/.test(port) && number >= 1 && number <= 65535) return number;
   throw new PgdbaError("invalid_param", `Not a port: ${JSON.stringify(port)}`, {

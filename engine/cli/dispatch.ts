@@ -15,6 +15,9 @@ const FORMATS: readonly Format[] = ["json", "table", "yaml"];
 export async function main(front: Front): Promise<ExitCode> {
   let result: Result;
   let command = "pgdba";
+  // A password in a URI is one wherever it was typed, or lies; programs that a run starts inherit the environment.
+  for (const text of [...front.argv, ...Object.values(front.env)])
+    if (text !== undefined) front.secrets.addFrom(text);
   try {
     command = typedCommand(front.argv);
     result = await dispatch(front);
@@ -30,7 +33,7 @@ export async function main(front: Front): Promise<ExitCode> {
     front.stderr.write(`${front.secrets.redact(stackOf(result.error))}\n`);
   const now = front.clock.now();
   const envelope = result.envelope ?? success(result.command ?? command, now, result.data ?? null);
-  await print(front, result, front.secrets.redactData(envelope));
+  await print(front, result, front.secrets.redactEnvelope(envelope));
   return result.exit;
 }
 

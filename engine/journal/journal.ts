@@ -75,9 +75,13 @@ export class Journal {
   }
 
   createRun(header: RunHeader): void {
-    // What is masked could not be run again.
-    const { docs, ...rest } = header;
-    const row = this.#secrets.redactData(rest);
+    // Ids and states stay as they are; documents and flags too, for what is masked could not be used again.
+    const { target } = header;
+    const row = {
+      ...header,
+      params: this.#secrets.redactData(header.params),
+      target: { ...target, name: this.#secrets.redact(target.name) },
+    };
     this.#record(() =>
       this.db
         .query(
@@ -88,7 +92,7 @@ export class Journal {
           row.id,
           row.runbook,
           row.digest,
-          JSON.stringify(docs),
+          JSON.stringify(header.docs),
           JSON.stringify(row.params),
           JSON.stringify(row.target),
           row.risk,
@@ -169,8 +173,8 @@ export class Journal {
           end.exit,
           end.finished_at,
           end.duration_ms,
-          this.#masked(end.output).text,
-          end.error && this.#masked(end.error as unknown as Json).text,
+          this.#masked(end.output),
+          end.error && JSON.stringify(this.#secrets.redactRecord(end.error)),
           id,
         ),
     );
@@ -192,8 +196,8 @@ export class Journal {
           intent.id,
           intent.type,
           intent.phase,
-          this.#masked(intent.input).text,
-          intent.undo === null ? null : this.#masked(intent.undo).text,
+          this.#masked(intent.input),
+          intent.undo === null ? null : this.#masked(intent.undo),
           intent.started_at,
         ),
     );
@@ -227,7 +231,9 @@ export class Journal {
     result: StepResult,
   ): void {
     const kept = step.sensitive ? { ...result, output: null } : result;
-    const { text, changed } = this.#masked(kept as unknown as Json);
+    const masked = this.#secrets.redactRecord(kept);
+    const text = JSON.stringify(masked);
+    const changed = masked !== kept && text !== JSON.stringify(kept);
     const write = () =>
       this.db
         .query(
@@ -379,10 +385,8 @@ export class Journal {
     this.db.close();
   }
 
-  #masked(value: Json): { text: string; changed: boolean } {
-    const masked = this.#secrets.redactData(value);
-    const text = JSON.stringify(masked);
-    return { text, changed: masked !== value && text !== JSON.stringify(value) };
+  #masked(value: Json): string {
+    return JSON.stringify(this.#secrets.redactData(value));
   }
 }
 

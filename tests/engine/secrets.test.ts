@@ -19,9 +19,154 @@ test.each<[string, string]>([
   ["in a URL", encodeURIComponent(SECRET)],
   ["in an SQL literal", SECRET.replaceAll("'", "''")],
   ["in HTML", Bun.escapeHTML(SECRET).replaceAll("&#x27;", "'")],
+  ["in HTML with quotes", Bun.escapeHTML(SECRET)],
+  ["in XML", Bun.escapeHTML(SECRET).replaceAll("&#x27;", "&apos;")],
+  ["in JSON inside of JSON", JSON.stringify(JSON.stringify(SECRET)).slice(3, -3)],
+  ["in JSON of ASCII alone", JSON.stringify(SECRET).slice(1, -1).replace("ä", "\\u00e4")],
+  [
+    "in JSON for HTML",
+    JSON.stringify(SECRET)
+      .slice(1, -1)
+      .replace("&", "\\u0026")
+      .replace("<", "\\u003c")
+      .replace(">", "\\u003e"),
+  ],
+  ["in upper-case hex", Buffer.from(SECRET).toString("hex").toUpperCase()],
+  [
+    "in hex with blanks",
+    Buffer.from(SECRET)
+      .toString("hex")
+      .replace(/..(?=.)/g, "$& "),
+  ],
+  [
+    "in hex with colons",
+    Buffer.from(SECRET)
+      .toString("hex")
+      .toUpperCase()
+      .replace(/..(?=.)/g, "$&:"),
+  ],
+  [
+    "in a URL with lower-case codes",
+    encodeURIComponent(SECRET).replace(/%../g, (code) => code.toLowerCase()),
+  ],
+  ["in a form", new URLSearchParams({ a: SECRET }).toString().slice(2)],
+  ["in a quoted name of SQL", SECRET.replaceAll('"', '""')],
+  ["in an escaped SQL literal", SECRET.replaceAll("\\", "\\\\").replaceAll("'", "''")],
+  ["in single quotes of a shell", SECRET.replaceAll("'", `'\\''`)],
+  ["in double quotes of a shell", SECRET.replace(/[\\"$`]/g, "\\$&")],
 ])("a secret is masked %s", (_, form) => {
   const text = holding(SECRET).redact(`before ${form} after ${form}`);
   expect(text).toBe("before ******** after ********");
+});
+
+test.each([0, 1, 2, 3, 4, 5])("base64 of a longer text, %d characters before it", (before) => {
+  const secret = "hunter2-hunter3";
+  const secrets = holding(secret);
+  for (const encoding of ["base64", "base64url"] as const) {
+    const text = Buffer.from(`${"u".repeat(before)}:${secret}@after`).toString(encoding);
+    const masked = secrets.redact(text);
+    expect(masked).toContain("********");
+    // What is left tells no more than bits of the characters at either end.
+    for (const part of masked.split("********"))
+      expect(Buffer.from(part, encoding).toString("latin1")).not.toMatch(/unter|nter|ter3/);
+    expect(masked.replaceAll("********", "").length).toBeLessThanOrEqual(text.length - 18);
+  }
+});
+
+test("any piece of a long secret that is long enough to be known is masked", () => {
+  const secret = Buffer.from(Array.from({ length: 96 }, (_, n) => (n * 37) % 251)).toString(
+    "base64",
+  );
+  const secrets = holding(secret);
+  for (const [from, to] of [
+    [0, 20],
+    [5, 40],
+    [40, 90],
+    [secret.length - 18, secret.length],
+  ] as const)
+    expect(secrets.redact(`x ${secret.slice(from, to)} y`)).toBe("x ******** y");
+  const wrapped = secret.replace(/.{40}/g, "$&\n");
+  expect(secrets.redact(wrapped).replaceAll("********", "").trim().length).toBeLessThan(16);
+});
+
+test("secrets that overlap are masked as one", () => {
+  expect(holding("abcdef", "defghi").redact("x abcdefghi y")).toBe("x ******** y");
+});
+
+test("what a cut left of a secret is masked where an ellipsis shows the cut", () => {
+  const secrets = holding("hunter2-and-more");
+  expect(secrets.redact("it was hunter2-a…")).toBe("it was ********…");
+  expect(secrets.redact("…and-more, it was")).toBe("…********, it was");
+  expect(secrets.redact("hunters… are out")).toBe("hunters… are out");
+  expect(secrets.withoutCut("it was hunter2-a", "end")).toBe("it was ");
+  expect(secrets.withoutCut("and-more, it was", "start")).toBe(", it was");
+});
+
+test("many values and long texts take no more than a moment", () => {
+  const secrets = holding("hunter2-and-more");
+  secrets.addData(Array.from({ length: 20_000 }, (_, n) => ({ at: `2026-01-01T00:00:00.${n}Z` })));
+  const text = "2026-01-01 is no secret, nor is hunter3. ".repeat(100_000);
+  const started = performance.now();
+  expect(secrets.redact(text)).toBe(text);
+  expect(performance.now() - started).toBeLessThan(3000);
+});
+
+test("passwords in URIs and connection strings", () => {
+  const found = (text: string) => {
+    const secrets = new Secrets();
+    secrets.addFrom(text);
+    return secrets.redact(text);
+  };
+  expect(found("postgres://app:s3cret@db1/shop")).toBe("postgres://app:********@db1/shop");
+  expect(found("postgres://app:abc@db1/shop")).toBe("postgres://app********db1/shop");
+  expect(found("postgres://app:p%40ss@db1 and p@ss")).toBe(
+    "postgres://app:********@db1 and ********",
+  );
+  expect(found("postgres://app:p@ss@db1")).toBe("postgres://app:********@db1");
+  expect(found("host=a password='s3 cret' user=b")).toBe("host=a password='********' user=b");
+  expect(found("https://user@host/path --db-password=env:SECRET")).toBe(
+    "https://user@host/path --db-password=env:SECRET",
+  );
+});
+
+test("records keep their keys, ids, states and codes, whatever the secrets are", () => {
+  const secrets = holding("status", "failed", "step_1", "exec", "check");
+  const step = {
+    id: "step_1",
+    path: "step_1",
+    type: "exec",
+    status: "failed",
+    error: { code: "command_failed", message: "it failed" },
+  };
+  const run = { id: "2026", status: "failed", steps: [step], warnings: ["status: failed"] };
+  const envelope = {
+    success: true,
+    timestamp: "t",
+    command: "health check",
+    data: { status: "failed", rows: [{ status: "failed" }], run },
+    error: null,
+  };
+  expect(secrets.redactEnvelope(envelope)).toEqual({
+    ...envelope,
+    data: {
+      status: "********",
+      rows: [{ "********": "********" }],
+      run: {
+        ...run,
+        steps: [{ ...step, error: { code: "command_failed", message: "it ********" } }],
+        warnings: ["********: ********"],
+      },
+    },
+  } as never);
+});
+
+test("a name is never masked for the sake of a sensitive output", () => {
+  const secrets = new Secrets();
+  secrets.addData({ status: "status", other: "orders" });
+  expect(secrets.redactData({ status: "orders", orders: 1 })).toEqual({
+    status: "********",
+    orders: 1,
+  } as never);
 });
 
 test("of two secrets the longer one is masked whole, whichever came first", () => {

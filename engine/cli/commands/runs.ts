@@ -49,7 +49,7 @@ export default {
         };
       const { runReport } = await import("../../view/html.ts");
       const file = resolve(front.cwd, html);
-      await writeWhole(file, front.secrets.redact(runReport(record)));
+      await writeWhole(file, runReport(front.secrets.redactRecord(record)));
       return { exit: 0, data: { run: row.id, file } };
     } finally {
       journal.close();

@@ -1,0 +1,81 @@
+import type { Envelope, Json } from "../types.ts";
+
+/** Names, states, codes, places and times: programs go by them, so they stay as they are whatever they are called. */
+const STRUCTURAL = new Set([
+  "at",
+  "cluster",
+  "code",
+  "column",
+  "exit",
+  "file",
+  "finished_at",
+  "gate",
+  "holder",
+  "id",
+  "kind",
+  "layer",
+  "level",
+  "line",
+  "name",
+  "path",
+  "phase",
+  "risk",
+  "rule",
+  "run",
+  "runbook",
+  "severity",
+  "signal",
+  "started_at",
+  "status",
+  "step",
+  "timestamp",
+  "type",
+]);
+/** What steps and people gave: all of it is masked, wherever it stands. */
+const DATA = new Set(["data", "input", "output", "params", "preview"]);
+
+export interface Masks {
+  redact(text: string): string;
+  redactData<T>(data: T): T;
+}
+
+/** A record of ours (an event, an error, what is told of a run) with its free texts and its data masked; never a key. */
+export function redactRecord<T>(masks: Masks, record: T): T {
+  return walk(masks, record as unknown) as T;
+}
+
+/** What a command prints: of a run's `data` all is the runbook's output but `run`. */
+export function redactEnvelope(masks: Masks, envelope: Envelope): Envelope {
+  const { success, timestamp, command, data, error } = envelope;
+  return {
+    success,
+    timestamp,
+    // Two words of ours, unless somebody typed something else there.
+    command: /^[\w ./-]*$/.test(command) ? command : masks.redact(command),
+    data: redactOutput(masks, data),
+    error: redactRecord(masks, error),
+  };
+}
+
+function redactOutput(masks: Masks, data: Json): Json {
+  if (data === null || typeof data !== "object" || Array.isArray(data) || !("run" in data))
+    return redactRecord(masks, data);
+  return Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [
+      key,
+      key === "run" ? redactRecord(masks, value) : masks.redactData(value),
+    ]),
+  );
+}
+
+function walk(masks: Masks, value: unknown): unknown {
+  if (typeof value === "string") return masks.redact(value);
+  if (Array.isArray(value)) return value.map((item) => walk(masks, item));
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => {
+      if (DATA.has(key)) return [key, masks.redactData(item)];
+      return [key, STRUCTURAL.has(key) && typeof item !== "object" ? item : walk(masks, item)];
+    }),
+  );
+}
