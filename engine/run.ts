@@ -29,6 +29,7 @@ import type {
   Library,
   Listener,
   Runbook,
+  Risk,
   RunStatus,
   StepRegistry,
   Target,
@@ -138,6 +139,8 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
           steps: runbook.steps.length,
         },
   );
+  for (const message of circumstances(request, risk, entered.view, state.lock !== null))
+    emit({ kind: "run.log", message });
   announceStops(host, state);
   stop.run = id;
   const scope = topScope(runbook, request.params);
@@ -196,6 +199,25 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     ? failure(request.command, now, failed, output, data)
     : success(request.command, now, { ...asObject(output), run: data });
   return { exit, status, error, envelope: host.secrets.redactEnvelope(envelope) };
+}
+
+/** What a run began with, for whoever wants to know all. */
+function circumstances(
+  { target, plan }: RunRequest,
+  risk: Risk,
+  view: JsonObject,
+  locked: boolean,
+): string[] {
+  const facts = Object.entries(view)
+    .filter(([, value]) => value !== null && typeof value !== "object")
+    .map(([key, value]) => `${key} ${String(value)}`);
+  return [
+    view["identity"] === null
+      ? "No server had to be reached"
+      : `Reached ${target.name}: ${facts.join(", ")}`,
+    `The gates let ${plan ? "a plan" : `a run of the risk ${risk}`} through`,
+    locked ? `Holds the lock on ${target.name}` : "Needs no lock",
+  ];
 }
 
 /** The first signal is on record before anything is unwound, so that a run that then dies is not gone on with. */

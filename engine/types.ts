@@ -437,8 +437,11 @@ export type RunStatus =
 export type Event = { at: string; run: string } & (
   | { kind: "run.started"; runbook: string; plan: boolean; target: string; steps: number }
   | { kind: "run.resumed"; runbook: string }
+  /** Something that only matters to whoever wants to know all. */
+  | { kind: "run.log"; message: string }
   | { kind: "lock.waiting"; holder: string }
-  | { kind: "step.started"; path: string; id: string; type: string; depth: number }
+  /** `item` names the item of a loop. */
+  | { kind: "step.started"; path: string; id: string; type: string; depth: number; item?: string }
   | { kind: "step.retrying"; path: string; attempt: number; delay_ms: number; error: ErrorRecord }
   | { kind: "step.log"; path: string; level: "info" | "warn"; message: string }
   | ({ kind: "step.finished"; path: string; id: string; type: string } & Pick<

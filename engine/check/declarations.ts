@@ -15,6 +15,7 @@ const RESERVED_PARAMS = [
   "port",
   "user",
   "database",
+  "config",
   "format",
   "plan",
   "yes",
@@ -27,6 +28,7 @@ const RESERVED_PARAMS = [
   "help",
   "i_know_what_i_am_doing",
   "quiet",
+  "verbose",
   "debug",
 ] as const;
 

@@ -5,7 +5,10 @@ import type { JsonSchema, ParamSpec } from "../types.ts";
 
 /** Flags that every command takes. */
 export const GLOBAL_FLAGS = {
-  format: { type: "string", summary: "json (default), table or yaml" },
+  format: {
+    type: "string",
+    summary: "json (default), table, yaml, or auto: a table on a terminal, else json",
+  },
   help: { type: "boolean", short: "h", summary: "Help on a command or a runbook" },
   version: { type: "boolean", summary: "The version of pgdba" },
   cluster: { type: "string", short: "c", summary: "The cluster to work on; `lab` is built in" },
@@ -29,6 +32,15 @@ export const GLOBAL_FLAGS = {
   "lock-wait": { type: "string", summary: "How long to wait for another run on the target (20s)" },
   events: { type: "string", summary: "Write every event to this file as NDJSON" },
   quiet: { type: "boolean", short: "q", summary: "No progress on stderr" },
+  verbose: {
+    type: "boolean",
+    short: "v",
+    summary: "Say on stderr all that happens, in plain words",
+  },
+  config: {
+    type: "string",
+    summary: "The configuration, instead of config.yaml in the state folder",
+  },
 } as const satisfies Record<
   string,
   { type: "string" | "boolean"; short?: string; multiple?: boolean; summary: string }
@@ -60,6 +72,23 @@ export function typedCommand(argv: string[]): string {
  */
 export function parseFlags(argv: string[], own: Record<string, FlagSpec> = {}): Parsed {
   return parse(argv, { ...GLOBAL_FLAGS, ...own }, false);
+}
+
+/** The global flags of `argv`; flags of a runbook, which are not known yet, are passed over. Never throws. */
+export function globalFlags(argv: string[]): Parsed {
+  try {
+    return parseFlags(argv);
+  } catch {
+    const known = new Set<string>(Object.keys(GLOBAL_FLAGS));
+    const kept = argv.filter(
+      (arg) => !arg.startsWith("--") || known.has(arg.slice(2).split("=")[0]!),
+    );
+    try {
+      return parseFlags(kept);
+    } catch {
+      return { words: leadingWords(argv), flags: Object.create(null) as Parsed["flags"] };
+    }
+  }
 }
 
 function parse(argv: string[], specs: Record<string, FlagSpec>, lenient: boolean): Parsed {

@@ -14,9 +14,11 @@ export interface Result {
   shown?: readonly Shown[] | undefined;
   /** What made it fail; its stack is shown under PGDBA_DEBUG. */
   error?: PgdbaError | null;
-  /** Shown instead of JSON on a terminal and as `table`; with `raw`, always. */
+  /** Shown instead of JSON as `table`; with `raw`, always. */
   text?: string;
   raw?: boolean;
+  /** The text is for whoever sits at a terminal, and shown there unless a format is chosen. */
+  help?: boolean;
 }
 
 export interface Command {

@@ -1,12 +1,14 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { PgdbaError, toPgdbaError } from "../errors.ts";
 import { readTextIfThere } from "../shared/read-file.ts";
 import type { Json, JsonSchema } from "../types.ts";
+import { globalFlags } from "./args.ts";
+import { type Format, FORMATS } from "./format.ts";
 import type { Environment, Front } from "./front.ts";
 
-/** The operator's own settings: `config.yaml` in the state folder. */
+/** The operator's own settings: `config.yaml` in the state folder, or the file of `--config`. */
 export interface Config {
-  format?: "json" | "table" | "yaml";
+  format?: Format;
   /** Allows step types from `.pgdba/steps/` of the current folder and of the state folder. */
   user_steps?: boolean;
 }
@@ -17,8 +19,9 @@ export const CONFIG_SCHEMA: JsonSchema = {
   properties: {
     format: {
       type: "string",
-      enum: ["json", "table", "yaml"],
-      description: "How envelopes are printed when no --format asks for another form",
+      enum: [...FORMATS],
+      description:
+        "How envelopes are printed when neither --format nor PGDBA_FORMAT says; `auto` is a table on a terminal, else json",
     },
     user_steps: {
       type: "boolean",
@@ -41,11 +44,28 @@ export function systemDirOf(env: Environment): string {
 const MAX_BYTES = 1024 * 1024;
 const HINT = "Mend the file, or move it away.";
 
-/** @throws PgdbaError invalid_config */
-export async function loadConfig(stateDir: string): Promise<Config> {
-  const file = join(stateDir, "config.yaml");
+/** The file that holds the configuration, and whether somebody named it. */
+export function configFileOf(front: Pick<Front, "argv" | "cwd" | "env" | "home">): {
+  file: string;
+  named: boolean;
+} {
+  const named = globalFlags(front.argv).flags["config"];
+  return typeof named === "string"
+    ? { file: resolve(front.cwd, named), named: true }
+    : { file: join(stateDirOf(front), "config.yaml"), named: false };
+}
+
+/** Without a file the configuration is empty; one that was named must be there. @throws PgdbaError invalid_config */
+export async function loadConfig(
+  front: Pick<Front, "argv" | "cwd" | "env" | "home">,
+): Promise<Config> {
+  const { file, named } = configFileOf(front);
   const as = { maxBytes: MAX_BYTES, code: "invalid_config", hint: HINT } as const;
   const text = readTextIfThere(file, as);
+  if (text === undefined && named)
+    throw new PgdbaError("invalid_config", `There is no configuration ${file}`, {
+      hint: "Name a file that exists, or leave --config out.",
+    });
   if (text === undefined) return {};
   const { parseDocument } = await import("../load/parse.ts");
   const { validate } = await import("../check/validate.ts");

@@ -2,14 +2,12 @@ import { failure, success, errorRecord } from "../envelope.ts";
 import { EXIT_BY_CODE, type ExitCode, PgdbaError, toPgdbaError } from "../errors.ts";
 import { suggest } from "../load/suggest.ts";
 import type { Envelope } from "../types.ts";
-import { GLOBAL_FLAGS, leadingWords, type Parsed, parseFlags, typedCommand } from "./args.ts";
+import { globalFlags, leadingWords, parseFlags, typedCommand } from "./args.ts";
 import type { Result } from "./command.ts";
 import { COMMANDS } from "./commands/index.ts";
+import { type Format, FORMATS } from "./format.ts";
 import type { Front } from "./front.ts";
 import { libraryOf } from "./library.ts";
-
-type Format = "json" | "table" | "yaml";
-const FORMATS: readonly Format[] = ["json", "table", "yaml"];
 
 /** Runs one command line and writes exactly one envelope to stdout, whatever happens. @returns the exit code */
 export async function main(front: Front): Promise<ExitCode> {
@@ -39,11 +37,17 @@ export async function main(front: Front): Promise<ExitCode> {
 
 async function dispatch(front: Front): Promise<Result> {
   const words = leadingWords(front.argv);
-  const lenient = parseLenient(front.argv);
+  const lenient = globalFlags(front.argv);
   const [first, second, ...rest] = words;
-  checkFormat(lenient.flags["format"]);
+  checkFormat("--format", lenient.flags["format"]);
+  if (lenient.flags["config"] !== undefined) {
+    const { loadConfig } = await import("./config.ts");
+    await loadConfig(front);
+  }
+  checkFormat("PGDBA_FORMAT", front.env["PGDBA_FORMAT"] || undefined);
   if (lenient.flags["version"] && first === undefined) {
-    return { exit: 0, command: "version", data: { version: front.version }, text: front.version };
+    const { version } = front;
+    return { exit: 0, command: "version", data: { version }, text: version, help: true };
   }
   if (first === "__complete") return complete(front);
   if (first === undefined) {
@@ -87,26 +91,9 @@ async function dispatch(front: Front): Promise<Result> {
   throw unknownCommand(front, words, runbooks);
 }
 
-function parseLenient(argv: string[]): Parsed {
-  // Flags of a runbook are not known yet; those that are global are read all the same.
-  try {
-    return parseFlags(argv);
-  } catch {
-    const known = new Set<string>(Object.keys(GLOBAL_FLAGS));
-    const kept = argv.filter(
-      (arg) => !arg.startsWith("--") || known.has(arg.slice(2).split("=")[0]!),
-    );
-    try {
-      return parseFlags(kept);
-    } catch {
-      return { words: leadingWords(argv), flags: Object.create(null) as Parsed["flags"] };
-    }
-  }
-}
-
-function checkFormat(value: unknown): void {
+function checkFormat(name: string, value: unknown): void {
   if (value === undefined || FORMATS.includes(value as Format)) return;
-  throw new PgdbaError("usage", `--format can't be ${String(value).slice(0, 40)}`, {
+  throw new PgdbaError("usage", `${name} can't be ${String(value).slice(0, 40)}`, {
     hint: `It is one of ${FORMATS.join(", ")}.`,
   });
 }
@@ -150,33 +137,34 @@ function unknownCommand(front: Front, words: string[], runbooks: string[]): Pgdb
 }
 
 async function print(front: Front, result: Result, envelope: Envelope): Promise<void> {
-  const asked = formatOf(front);
   const tty = front.stdout.isTTY === true;
-  const format = asked ?? (await configuredFormat(front)) ?? "json";
-  const forPeople = format === "table" || (tty && asked === undefined);
-  if (result.text !== undefined && (result.raw || forPeople)) {
+  const chosen = await chosenFormat(front);
+  const format = chosen === "auto" ? (tty ? "table" : "json") : (chosen ?? "json");
+  const forPeople = format === "table" || (result.help === true && tty && chosen === undefined);
+  const given = front.stdout.columns || Number(front.env["COLUMNS"]) || undefined;
+  if (result.text !== undefined && result.raw)
     return write(front, `${front.secrets.redact(result.text)}\n`);
+  if (result.text !== undefined && forPeople) {
+    const { hang } = await import("../view/text.ts");
+    const text = front.secrets.redact(result.text);
+    return write(front, `${given === undefined ? text : hang(text, Math.max(20, given))}\n`);
   }
   if (format === "json")
     return write(front, `${JSON.stringify(envelope, null, tty ? 2 : undefined)}\n`);
   const { formatEnvelope } = await import("../view/format.ts");
   const { streamStyle } = await import("../view/color.ts");
   const { color } = streamStyle(front.stdout, front.env);
-  const columns = front.stdout.columns || Number(front.env["COLUMNS"]) || 100;
-  const options = { color, columns, pretty: tty, shown: result.shown };
+  const options = { color, columns: given ?? 100, pretty: tty, shown: result.shown };
   await write(front, await formatEnvelope(envelope, format, options));
 }
 
-/** @returns undefined when no flag asks; an unknown format was refused by then, or is reported as JSON */
-function formatOf(front: Front): Format | undefined {
-  const value = parseLenient(front.argv).flags["format"];
-  return FORMATS.find((format) => format === value);
-}
-
-async function configuredFormat(front: Front): Promise<Format | undefined> {
+/** The flag's format, else the variable's, else the configuration's; one that does not exist was refused, and counts as none. */
+async function chosenFormat(front: Front): Promise<Format | undefined> {
+  const asked = globalFlags(front.argv).flags["format"] ?? front.env["PGDBA_FORMAT"];
+  if (asked) return FORMATS.find((format) => format === asked);
   try {
-    const { loadConfig, stateDirOf } = await import("./config.ts");
-    return (await loadConfig(stateDirOf(front))).format;
+    const { loadConfig } = await import("./config.ts");
+    return (await loadConfig(front)).format;
   } catch {
     // The command itself has reported what is wrong with the configuration.
     return undefined;

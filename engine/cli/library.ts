@@ -99,7 +99,7 @@ function checkedType(loaded: StepType | undefined, type: string, file: string): 
 
 /** The step types of this user: with those of their own, where the configuration allows them. @throws PgdbaError invalid_config */
 export async function loadRegistry(front: Front): Promise<StepRegistry> {
-  return registryOf(front, (await loadConfig(stateDirOf(front))).user_steps === true);
+  return registryOf(front, (await loadConfig(front)).user_steps === true);
 }
 
 /** A registry over loaders; see steps/_registry.ts. */

@@ -1,6 +1,6 @@
 import { appendFileSync, closeSync, openSync, writeSync } from "node:fs";
 import { PgdbaError, toPgdbaError } from "../errors.ts";
-import type { Listener } from "../types.ts";
+import type { Listener, StepRegistry } from "../types.ts";
 import type { Front } from "./front.ts";
 import type { Parsed } from "./args.ts";
 
@@ -10,20 +10,26 @@ export interface Progress {
 }
 
 /** The views of a run's events: a live tree or plain lines on stderr, and NDJSON in the file of `--events`. */
-export async function openProgress(front: Front, flags: Parsed["flags"]): Promise<Progress> {
+export async function openProgress(
+  front: Front,
+  flags: Parsed["flags"],
+  registry: StepRegistry,
+): Promise<Progress> {
   const listeners: Listener[] = [];
   const closers: (() => Promise<void> | void)[] = [];
-  if (!flags["quiet"]) {
+  if (!flags["quiet"] || flags["verbose"]) {
     const { streamStyle } = await import("../view/color.ts");
     const style = streamStyle(front.stderr, front.env);
-    if (style.live) {
+    if (style.live && !flags["verbose"]) {
       const { openTtyView } = await import("../view/tty.ts");
-      const view = openTtyView(front.stderr as never, style.color);
+      const view = openTtyView(front.stderr as never, style.color, front.clock.monotonic);
       listeners.push(view.listener);
       closers.push(() => view.close());
     } else {
       const { plainView } = await import("../view/plain.ts");
-      listeners.push(plainView((text) => front.stderr.write(text), { color: style.color }));
+      const verbose = flags["verbose"] ? { summaryOf: await summaries(registry) } : undefined;
+      const options = { color: style.color, ...(verbose ? { verbose } : {}) };
+      listeners.push(plainView((text) => front.stderr.write(text), options));
     }
   }
   const file = flags["events"];
@@ -49,6 +55,16 @@ export async function openProgress(front: Front, flags: Parsed["flags"]): Promis
       for (const close of closers) await close();
     },
   };
+}
+
+async function summaries(registry: StepRegistry): Promise<(type: string) => string | undefined> {
+  const known = new Map<string, string>();
+  for (const name of registry.names()) {
+    // One that can't be loaded is told of by the run that needs it.
+    const type = await registry.get(name).catch(() => undefined);
+    if (type) known.set(name, type.summary);
+  }
+  return (type) => known.get(type);
 }
 
 function openEvents(file: string): number {

@@ -1,13 +1,14 @@
 import { PgdbaError } from "../errors.ts";
 import { parseDuration } from "../expr/units.ts";
 import { Journal } from "../journal/journal.ts";
-import { loadPolicy } from "../policy.ts";
+import { loadPolicy, type PolicyRule } from "../policy.ts";
 import { executeRun, type Host, type RunRequest } from "../run.ts";
 import type { JsonObject, Library, StepRegistry, Target } from "../types.ts";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Parsed } from "./args.ts";
 import type { Result } from "./command.ts";
-import { stateDirOf, systemDirOf } from "./config.ts";
+import { configFileOf, stateDirOf, systemDirOf } from "./config.ts";
 import type { Front, TargetFlags } from "./front.ts";
 import { openProgress } from "./progress.ts";
 
@@ -62,7 +63,8 @@ export async function startRun(
     (changesNothing(request)
       ? Journal.forReads(stateDir, front.secrets)
       : new Journal(stateDir, front.secrets));
-  const progress = await openProgress(front, flags);
+  if (flags["verbose"]) say(front, request, policy);
+  const progress = await openProgress(front, flags, parts.registry);
   const host: Host = {
     journal,
     registry: parts.registry,
@@ -102,6 +104,32 @@ export async function startRun(
     await progress.close();
     journal.close();
   }
+}
+
+/** What the run was begun with: where everything came from. */
+function say(
+  front: Front,
+  {
+    runbook,
+    runbooks,
+    recordedParams,
+  }: Pick<RunRequest, "runbook" | "runbooks" | "recordedParams">,
+  policy: readonly PolicyRule[],
+): void {
+  const { file, named } = configFileOf(front);
+  const params = Object.entries(recordedParams).filter(([, value]) => value !== null);
+  const lines = [
+    `Runbook ${runbook.name} of the layer ${runbook.doc.layer}: ${runbook.doc.file}`,
+    ...[...runbooks.values()]
+      .filter(({ name }) => name !== runbook.name)
+      .map(({ name, doc }) => `It may call ${name} of the layer ${doc.layer}: ${doc.file}`),
+    ...params.map(([name, value]) => `Parameter ${name}: ${JSON.stringify(value)}`),
+    `Configuration: ${file}${named || existsSync(file) ? "" : ", which does not exist"}`,
+    ...[...new Set(policy.map((rule) => rule.file))].map((each) => `Policy: ${each}`),
+    ...(policy.length === 0 ? ["No policy narrows what may be run"] : []),
+    `State folder: ${stateDirOf(front)}`,
+  ];
+  front.stderr.write(`${front.secrets.redact(lines.join("\n"))}\n`);
 }
 
 /** What writes ahead of nothing does not need the journal. */

@@ -3,6 +3,7 @@ import { evaluate } from "../expr/cel.ts";
 import { renderInput } from "../expr/render.ts";
 import { UnknownValue, unknownOutput } from "../expr/unknown.ts";
 import type { Json, StepNode, StepResult, StepStatus } from "../types.ts";
+import { itemName } from "./item-name.ts";
 import { UNKNOWN } from "./seen.ts";
 import { type RunState, type Scope, variables } from "./state.ts";
 import { stepError } from "./step-error.ts";
@@ -10,7 +11,13 @@ import { stepError } from "./step-error.ts";
 /** More items than this in one loop is a mistake, or work for a query. */
 const MAX_ITEMS = 10_000;
 
-type RunOne = (state: RunState, node: StepNode, scope: Scope, path: string) => Promise<StepResult>;
+type RunOne = (
+  state: RunState,
+  node: StepNode,
+  scope: Scope,
+  path: string,
+  item?: string,
+) => Promise<StepResult>;
 
 /**
  * Runs a node once per item, at most `parallel` at a time, in the order of the list. The output is always a list, with null for an
@@ -49,7 +56,8 @@ export async function runLoop(
           prefix: `${path}/${index}/`,
           depth: scope.depth + 1,
         };
-        const result = await runOne(state, node, inner, `${path}/${index}`);
+        const name = node.sensitive ? undefined : itemName(items[index]);
+        const result = await runOne(state, node, inner, `${path}/${index}`, name);
         const unknown = UNKNOWN.includes(result.status);
         outputs[index] = unknown ? (unknownOutput(`${path}/${index}`) as Json) : result.output;
         changed ||= result.changed;

@@ -86,6 +86,7 @@ async function runOne(
   node: StepNode,
   scope: Scope,
   path: string,
+  item?: string,
 ): Promise<StepResult> {
   if (node.node === "action") {
     await pace(state).catch((thrown: unknown) => {
@@ -172,7 +173,8 @@ async function runOne(
   const counted =
     node.node === "action" && (node.until === undefined || everyOf(node) < COUNTED_BELOW_MS);
 
-  state.emit({ kind: "step.started", path, id: node.id, type, depth: scope.depth });
+  const named = item === undefined ? {} : { item };
+  state.emit({ kind: "step.started", path, id: node.id, type, depth: scope.depth, ...named });
   const overall = node.until === undefined ? undefined : startDeadline(state, node, path);
   try {
     if (node.when !== undefined && !holds(node.when, variables(state, scope))) {

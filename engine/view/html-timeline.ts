@@ -1,8 +1,7 @@
 import { type Html, html } from "./html-text.ts";
 import { STEP_MARKS } from "./marks.ts";
-import { count } from "./plain.ts";
 import type { RunRecord, StepRecord } from "./run-record.ts";
-import { clip, duration, largest } from "./text.ts";
+import { count, clip, duration, largest } from "./text.ts";
 
 const WIDTH = 960;
 const LABEL = 260;

@@ -4,11 +4,10 @@ import { SCRIPT, STYLE } from "./html-style.ts";
 import { html, type Html, raw } from "./html-text.ts";
 import { timeline } from "./html-timeline.ts";
 import { bySeverity, RUN_MARKS, severityMark, STEP_MARKS } from "./marks.ts";
-import { count } from "./plain.ts";
 import { asFinding, findingTitle, type Finding } from "./finding.ts";
 import { asReport, remedyTexts, type Report, summaryText } from "./report.ts";
 import type { RunRecord, StepRecord } from "./run-record.ts";
-import { duration } from "./text.ts";
+import { count, duration } from "./text.ts";
 
 /** Rows of evidence and of tables in a page; more would make it unreadable, and the JSON has them all. */
 const MAX_ROWS = 500;

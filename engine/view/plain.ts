@@ -2,24 +2,30 @@ import type { ErrorRecord, Event, Listener } from "../types.ts";
 import { paint, type Paint } from "./color.ts";
 import { handle, type Handlers } from "./handlers.ts";
 import { RUN_MARKS, STEP_MARKS } from "./marks.ts";
-import { duration, singleLine } from "./text.ts";
+import { count, duration, singleLine } from "./text.ts";
 
 export interface PlainOptions {
   color?: boolean;
-  /** Puts the time of the event before each line. */
-  timestamps?: boolean;
+  /** Says all that happens: the time of each event, what each step type does, and what only matters to those who ask. */
+  verbose?: {
+    /** The summary of a step type. */
+    summaryOf(type: string): string | undefined;
+  };
 }
 
 /** Writes one line per event, for a stderr that is not a terminal. */
 export function plainView(write: (text: string) => unknown, options: PlainOptions = {}): Listener {
-  const lines = describers(paint(options.color ?? false));
+  const { verbose } = options;
+  const p = paint(options.color ?? false);
+  const lines = describers(p, (type) => verbose?.summaryOf(type));
   return (event) => {
-    const stamp = options.timestamps ? `${event.at} ` : "";
+    if (event.kind === "run.log" && !verbose) return;
+    const stamp = verbose ? `${p.dim(event.at.slice(11, 23))} ` : "";
     write(`${stamp}${handle(lines, event)}\n`);
   };
 }
 
-function describers(p: Paint): Handlers<string> {
+function describers(p: Paint, summaryOf: (type: string) => string | undefined): Handlers<string> {
   const failure = (error: ErrorRecord | null) =>
     error === null
       ? ""
@@ -28,8 +34,14 @@ function describers(p: Paint): Handlers<string> {
     "run.started": (e) =>
       `${p.bold(singleLine(e.runbook))} on ${singleLine(e.target)}${e.plan ? ", plan only" : ""}, ${count(e.steps, "step")}, run ${e.run}`,
     "run.resumed": (e) => `${p.bold(singleLine(e.runbook))} resumed, run ${e.run}`,
+    "run.log": (e) => p.dim(singleLine(e.message)),
     "lock.waiting": (e) => `waiting for the lock held by ${singleLine(e.holder)}`,
-    "step.started": (e) => `${p.dim("start")} ${singleLine(e.path)} (${e.type})`,
+    "step.started": (e) => {
+      const summary = summaryOf(e.type);
+      const what = summary === undefined ? e.type : `${e.type}: ${summary}`;
+      const item = e.item === undefined ? "" : ` for ${singleLine(e.item)}`;
+      return `${p.dim("start")} ${singleLine(e.path)}${item} (${what})`;
+    },
     "step.retrying": (e) =>
       `${p.yellow("retry")} ${singleLine(e.path)} attempt ${e.attempt} in ${duration(e.delay_ms)}${failure(e.error)}`,
     "step.log": (e) =>
@@ -52,8 +64,4 @@ export function interruption(event: Extract<Event, { kind: "run.interrupting" }>
   return event.forced
     ? `${event.signal}: stopping now, children are killed`
     : `${event.signal}: ending the step and unwinding; once more to stop at once`;
-}
-
-export function count(n: number, word: string): string {
-  return `${n} ${word}${n === 1 ? "" : "s"}`;
 }

@@ -2,8 +2,7 @@ import type { Json, JsonObject } from "../types.ts";
 import { renderAlike, renderConsequences } from "./consequences.ts";
 import { bySeverity, severityMark } from "./marks.ts";
 import { asFinding, type Finding, findingTitle } from "./finding.ts";
-import { count } from "./plain.ts";
-import { indent, printable, wrap } from "./text.ts";
+import { count, indent, printable, wrap } from "./text.ts";
 import { type Canvas, isObject, isScalar, narrowed, scalarText } from "./canvas.ts";
 import { renderValue } from "./value.ts";
 

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../types.ts";
 import { markOf } from "./marks.ts";
-import { count } from "./plain.ts";
 import {
+  count,
   clip,
   duration,
   indent,

@@ -5,6 +5,8 @@ import { type Canvas, isScalar, scalarText } from "./canvas.ts";
 const GAP = 2;
 /** Cells below which a column is not readable; when not even that fits, rows become records. */
 const NARROWEST = 6;
+/** A word up to this long (an id, a name, a time) is not broken. */
+const UNBROKEN = 32;
 /** With more columns than these a terminal shows a part; cells that the text in a column gets before that. */
 const MANY = 6;
 const READABLE = 32;
@@ -24,7 +26,10 @@ export function table(rows: JsonObject[], canvas: Canvas): string[] {
       ),
     ),
   );
-  const widths = fit(natural, canvas.columns - GAP * (keys.length - 1));
+  const least = headers.map((header, column) =>
+    leastWidth([header, ...cells.map((row) => row[column] ?? "")]),
+  );
+  const widths = fit(natural, least, canvas.columns - GAP * (keys.length - 1));
   if (widths === null) return records(headers, cells, canvas);
   const right = keys.map((key) =>
     rows.every((row) => row[key] == null || typeof row[key] === "number"),
@@ -41,11 +46,13 @@ export function table(rows: JsonObject[], canvas: Canvas): string[] {
 
 /** Of many columns those that come first, as far as they can be read beside each other. A few rows have all, as records. */
 function foremost(rows: JsonObject[], keys: string[], columns: number): string[] {
-  if (keys.length <= MANY || rows.length <= FEW) return keys;
+  if (rows.length <= FEW) return keys;
   let room = columns + GAP;
   const shown = keys.findIndex((key, at) => {
     const texts = [printable(key), ...rows.map((row) => cellText(row[key]))];
-    room -= GAP + Math.min(READABLE, largest(texts.flatMap((text) => text.split("\n").map(width))));
+    const natural = largest(texts.flatMap((text) => text.split("\n").map(width)));
+    // Few columns may be wrapped, as long as no id in them is broken.
+    room -= GAP + (keys.length > MANY ? Math.min(READABLE, natural) : leastWidth(texts));
     return room < 0 && at > 1;
   });
   return shown < 0 ? keys : keys.slice(0, shown);
@@ -59,13 +66,24 @@ function cellText(value: Json | undefined): string {
   return printable(JSON.stringify(value));
 }
 
+/** Cells that a column needs so that no id, name or time in it is broken. */
+function leastWidth(texts: string[]): number {
+  const words = texts.flatMap((text) => text.split(/\s+/).map(width));
+  return Math.max(
+    Math.min(NARROWEST, largest(texts.map(width))),
+    largest(words.filter((cells) => cells <= UNBROKEN)),
+  );
+}
+
 /** Widths that add up to at most `room`, taken from the widest columns; null when some column would become unreadable. */
-function fit(natural: number[], room: number): number[] | null {
-  const total = (limit: number) => natural.reduce((sum, cells) => sum + Math.min(cells, limit), 0);
+function fit(natural: number[], least: number[], room: number): number[] | null {
+  const at = (limit: number) =>
+    natural.map((cells, column) => Math.max(least[column] ?? 0, Math.min(cells, limit)));
+  const total = (limit: number) => at(limit).reduce((sum, cells) => sum + cells, 0);
   let limit = Math.min(largest(natural), Math.max(room, NARROWEST));
   while (limit > NARROWEST && total(limit) > room) limit -= 1;
   if (total(limit) > room) return null;
-  const widths = natural.map((cells) => Math.min(cells, limit));
+  const widths = at(limit);
   // Cells lost by the last step of `limit` go back to the columns that were cut, from the left.
   let spare = room - total(limit);
   return widths.map((cells, column) =>

@@ -21,6 +21,24 @@ export function wrap(text: string, cells: number): string[] {
   });
 }
 
+/** Lines of a list of names with their meanings, none wider than `cells`: what is too long goes on below where the meaning began. */
+export function hang(text: string, cells: number): string {
+  return text
+    .split("\n")
+    .flatMap((line) => {
+      if (width(line) <= cells) return [line];
+      const gap = [...line.matchAll(/\S {2,}(?=\S)/g)].at(-1);
+      const at = gap === undefined ? 0 : gap.index + gap[0].length;
+      if (at === 0) return wrap(line, cells);
+      // Where the names take all the room, their meanings stand below them.
+      if (at > cells - 16)
+        return [line.slice(0, at).trimEnd(), ...indent(wrap(line.slice(at), cells - 6), "      ")];
+      const [first = "", ...rest] = wrap(line.slice(at), cells - at);
+      return [line.slice(0, at) + first, ...indent(rest, " ".repeat(at))];
+    })
+    .join("\n");
+}
+
 /** Shortens to `cells`, ending in an ellipsis when something was cut. */
 export function clip(text: string, cells: number): string {
   if (width(text) <= cells) return text;
@@ -37,6 +55,11 @@ export function clip(text: string, cells: number): string {
 /** The largest of any number of values, at least 0; spreading a long list into `Math.max` overflows the stack. */
 export function largest(values: readonly number[]): number {
   return values.reduce((most, value) => Math.max(most, value), 0);
+}
+
+/** `1 step`, `2 steps`; `many` for a word that does not just take an s. */
+export function count(n: number, word: string, many = `${word}s`): string {
+  return `${n} ${n === 1 ? word : many}`;
 }
 
 /** Puts `prefix` before each line. */
@@ -66,6 +89,11 @@ export function singleLine(text: string): string {
   return printable(text)
     .replace(/\s*\n\s*/g, " ")
     .trim();
+}
+
+/** Time that goes by, in whole seconds: `7s`, `2m05s`. */
+export function elapsed(ms: number): string {
+  return ms < 59_950 ? `${Math.floor(ms / 1000)}s` : duration(ms);
 }
 
 /** `850ms`, `1.2s`, `2m05s`, `1h03m`. */

@@ -1,5 +1,5 @@
 import type { Paint } from "./color.ts";
-import { wrap, width } from "./text.ts";
+import { elapsed, wrap, width } from "./text.ts";
 
 export interface TtyStream {
   write(text: string): unknown;
@@ -11,7 +11,7 @@ export interface TtyStream {
 export interface Line {
   /** Text after the mark; further lines stand indented under it. */
   set(text: string): void;
-  /** While it is live a spinner stands before it. */
+  /** While it is live a spinner stands before it, and after a second the time that has gone by. */
   live(live: boolean): void;
 }
 
@@ -24,9 +24,11 @@ export interface Screen {
 }
 
 const FRAME_MS = 100;
+/** A step that ends sooner shows no time while it runs. */
+const MIN_SHOWN_MS = 1_000;
 
 /** Opens listr2's default renderer on `stderr`, fed by hand instead of by running tasks. */
-export async function openScreen(stderr: TtyStream, p: Paint): Promise<Screen> {
+export async function openScreen(stderr: TtyStream, p: Paint, now: () => number): Promise<Screen> {
   const {
     DefaultRenderer,
     Listr,
@@ -39,6 +41,8 @@ export async function openScreen(stderr: TtyStream, p: Paint): Promise<Screen> {
 
   const spinner = new Spinner();
   const columns = () => stderr.columns ?? 80;
+  /** Called before each frame, to bring the times of live lines up to date. */
+  const live = new Set<() => void>();
 
   /** Draws on stderr by its own width. The stock one asks stdout for its width, takes over the streams' `write` and, through
    * its updater, hides the cursor with exit and signal handlers of its own. */
@@ -56,6 +60,7 @@ export async function openScreen(stderr: TtyStream, p: Paint): Promise<Screen> {
     }
 
     override update(): void {
+      for (const refresh of live) refresh();
       const lines = this.create().split("\n");
       // What is taller than the terminal can't be erased again, so only its end is drawn while it lives.
       this.draw(lines.slice(-Math.max(1, (stderr.rows ?? 24) - 1)));
@@ -129,9 +134,26 @@ export async function openScreen(stderr: TtyStream, p: Paint): Promise<Screen> {
     if (above !== undefined) above.subtasks = [...(above.subtasks ?? []), task];
     void task.check(undefined);
     task.state = ListrTaskState.STARTED;
+    const begun = now();
+    let shown = "";
+    const refresh = () => {
+      const gone = now() - begun;
+      if (gone < MIN_SHOWN_MS) return;
+      const [first = "", ...rest] = shown.split("\n");
+      task.title = [`${first} ${p.dim(elapsed(gone))}`, ...rest].join("\n");
+    };
+    live.add(refresh);
     const line: Line = {
-      set: (text) => void (task.title = text),
-      live: (live) => void (task.state = live ? ListrTaskState.STARTED : ListrTaskState.COMPLETED),
+      set(text) {
+        shown = text;
+        task.title = text;
+      },
+      live(on) {
+        task.state = on ? ListrTaskState.STARTED : ListrTaskState.COMPLETED;
+        if (on) live.add(refresh);
+        else live.delete(refresh);
+        task.title = shown;
+      },
     };
     tasks.set(line, task);
     return line;

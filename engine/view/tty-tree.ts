@@ -2,8 +2,8 @@ import type { ErrorRecord, StepStatus } from "../types.ts";
 import type { Paint } from "./color.ts";
 import type { Handlers } from "./handlers.ts";
 import { RUN_MARKS, STEP_MARKS } from "./marks.ts";
-import { count, interruption } from "./plain.ts";
-import { duration, printable, singleLine } from "./text.ts";
+import { interruption } from "./plain.ts";
+import { count, duration, printable, singleLine } from "./text.ts";
 import type { Line, Screen } from "./tty-screen.ts";
 
 /** Ended children shown under one step; of a long loop only the latest stay. */
@@ -89,6 +89,7 @@ export function ttyHandlers(screen: Screen, p: Paint): Handlers<void> {
         `${p.bold(singleLine(e.runbook))} on ${p.cyan(singleLine(e.target))}${e.plan ? p.yellow(" plan only") : ""} ${p.dim(e.run)}`,
       ),
     "run.resumed": (e) => void note(`${p.bold(singleLine(e.runbook))} resumed ${p.dim(e.run)}`),
+    "run.log": () => {},
     "lock.waiting": (e) => {
       lockNote ??= add("");
       lockNote.line.set(`waiting for the lock held by ${singleLine(e.holder)}`);
@@ -100,7 +101,8 @@ export function ttyHandlers(screen: Screen, p: Paint): Handlers<void> {
       const type = e.id.startsWith(e.type.replaceAll(".", "_"))
         ? ""
         : ` ${p.dim(printable(e.type))}`;
-      open.set(e.path, add(`${name}${type}`, parent?.[1]));
+      const item = e.item === undefined ? "" : ` ${p.cyan(singleLine(e.item))}`;
+      open.set(e.path, add(`${name}${item}${type}`, parent?.[1]));
     },
     "step.retrying": (e) => {
       const entry = open.get(e.path);

@@ -15,14 +15,18 @@ export interface TtyView {
  * A tree of steps on a terminal, redrawn in place by listr2. It only draws: it runs nothing, registers no signal or exit
  * handler, hides no cursor, and its timer keeps no process alive. Ends by itself when the run is finished.
  */
-export function openTtyView(stderr: TtyStream, color = true): TtyView {
+export function openTtyView(
+  stderr: TtyStream,
+  color = true,
+  now: () => number = () => performance.now(),
+): TtyView {
   const p: Paint = paint(color);
   // Events that come while listr2 is being loaded wait here.
   let waiting: Event[] = [];
   let show = (event: Event): unknown => waiting.push(event);
   let closing: Promise<void> | undefined;
 
-  const opened: Promise<Screen> = openScreen(stderr, p).then((screen) => {
+  const opened: Promise<Screen> = openScreen(stderr, p, now).then((screen) => {
     const handlers = ttyHandlers(screen, p);
     show = (event) => handle(handlers, event);
     for (const event of waiting) show(event);

@@ -210,6 +210,50 @@ test.concurrent("yaml and table carry the same in other forms, a failure too", a
   expect(failedTable.stdout).not.toContain('"success"');
 });
 
+test.concurrent("the format: the flag before PGDBA_FORMAT before the configuration; auto is a table on a terminal alone", async () => {
+  const p = place({ ...runbooks({ "team/noop": NOOP }), "home/config.yaml": "format: yaml\n" });
+  const terminal = `python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$1"`;
+  const out = async (command: string) => (await shell(command, p)).stdout;
+  expect(await out('"$1" team noop')).toStartWith("success: true");
+  expect(await out('PGDBA_FORMAT=json "$1" team noop')).toStartWith("{");
+  expect(await out('PGDBA_FORMAT=json "$1" team noop --format yaml')).toStartWith("success: true");
+  expect(await out('PGDBA_FORMAT=auto "$1" team noop')).toStartWith("{");
+  expect(await out(`PGDBA_FORMAT=auto ${terminal} list team`)).toContain("team/noop");
+  expect(await out(`PGDBA_FORMAT=auto ${terminal} list team`)).not.toContain("success");
+  expect(await out(`PGDBA_FORMAT= ${terminal} list team --format json`)).toContain(
+    '"success": true',
+  );
+  const wrong = await shell('PGDBA_FORMAT=xml "$1" list', p);
+  expect(wrong.exit).toBe(2);
+  rmSync(join(p.root, "home/config.yaml"));
+  // JSON stays what comes when nobody chose, on a terminal too; help is for whoever sits there.
+  expect(await out(`${terminal} list team`)).toContain('"success": true');
+  expect(await out(`${terminal} help`)).toContain("Commands");
+});
+
+test.concurrent("--config names another configuration, which must be there and sound; -v tells where all came from", async () => {
+  const p = place({
+    ...runbooks({ "team/noop": NOOP }),
+    "cwd/mine.yaml": "format: yaml\n",
+    "cwd/bad.yaml": "fromat: yaml\n",
+  });
+  expect((await raw(["team", "noop", "--config", "mine.yaml"], p)).stdout).toStartWith("success");
+  for (const file of ["none.yaml", "bad.yaml"]) {
+    const refusal = await cli(["list", "--config", file], p);
+    expect([refusal.exit, refusal.envelope.error?.code as string]).toEqual([2, "invalid_config"]);
+  }
+  const { stderr, stdout } = await raw(["team", "noop", "-v", "--config", "mine.yaml"], p);
+  expect(stdout).toStartWith("success");
+  for (const part of [
+    /Runbook team\/noop of the layer project: .*noop\.yaml/,
+    /Configuration: .*mine\.yaml\n/,
+    /No policy narrows/,
+    /No server had to be reached/,
+    /start set_1 \(set: /,
+  ])
+    expect(stderr).toMatch(part);
+});
+
 async function shell(script: string, p: Place): Promise<{ exit: number; stdout: string }> {
   const pgdba = join(import.meta.dir, "../../engine/pgdba");
   const child = Bun.spawn(["bash", "-c", script, "bash", pgdba], {

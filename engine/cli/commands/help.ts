@@ -112,7 +112,8 @@ async function helpOfCommand(name: string): Promise<string> {
 async function stepList(registry: StepRegistry): Promise<Result> {
   const types = await Promise.all(registry.names().map((name) => registry.get(name)));
   const text = types.map((type) => `${type.type.padEnd(18)} ${type.summary}`).join("\n");
-  return { exit: 0, data: { steps: types.map(({ type, summary }) => ({ type, summary })) }, text };
+  const data = { steps: types.map(({ type, summary }) => ({ type, summary })) };
+  return { exit: 0, data, text, help: true };
 }
 
 function stepHelp(type: StepType): Result {
@@ -128,11 +129,12 @@ function stepHelp(type: StepType): Result {
     exit: 0,
     data,
     text: `${type.type}: ${type.summary}\n\n${type.docs ?? ""}\n\n${type.example}`,
+    help: true,
   };
 }
 
 function textResult(command: string, text: string): Result {
-  return { exit: 0, command, data: { help: text }, text };
+  return { exit: 0, command, data: { help: text }, text, help: true };
 }
 
 function unknown(registry: StepRegistry, word: string, runbooks: string[]): PgdbaError {

@@ -31,8 +31,8 @@ export const COMMANDS: Record<
     load: () => import("./test.ts"),
   },
   schema: {
-    summary: "The JSON Schema of runbooks, for editors",
-    usage: "[--out FILE]",
+    summary: "The JSON Schema of runbooks, tests and checks, or of another file, for editors",
+    usage: "[policy|config] [--out FILE]",
     load: () => import("./schema.ts"),
   },
   runs: {

@@ -5,6 +5,7 @@ import { PgdbaError } from "../../errors.ts";
 import { formatDiagnostics } from "../../load/frame.ts";
 import { readHead } from "../../shared/read-file.ts";
 import type { Diagnostic, Doc, DocumentKind, Json, Library, StepRegistry } from "../../types.ts";
+import { count } from "../../view/text.ts";
 import type { Command, Result } from "../command.ts";
 import type { Front } from "../front.ts";
 import { libraryOf, loadRegistry } from "../library.ts";
@@ -108,10 +109,14 @@ function report(front: Front, checked: number, diagnostics: Diagnostic[]): Resul
     diagnostics: diagnostics as unknown as Json,
   };
   if (errors === 0)
-    return { exit: 0, data, text: `${checked} documents, ${data.warnings} warnings, no errors` };
+    return {
+      exit: 0,
+      data,
+      text: `${count(checked, "document")}, ${count(data.warnings, "warning")}, no errors`,
+    };
   throw new PgdbaError(
     "invalid_runbook",
-    `${errors} ${errors === 1 ? "error" : "errors"} in ${checked} documents`,
+    `${count(errors, "error")} in ${count(checked, "document")}`,
     {
       where: diagnostics.find((one) => one.severity === "error")?.where,
       hint: "Each diagnostic says where and what to do.",

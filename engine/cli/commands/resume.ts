@@ -5,10 +5,10 @@ import { Journal, type RunRow, type Said } from "../../journal/journal.ts";
 import type { Doc, Library, Runbook, StepRegistry } from "../../types.ts";
 import { invalid } from "../closure.ts";
 import type { Command } from "../command.ts";
-import { loadConfig, stateDirOf } from "../config.ts";
+import { stateDirOf } from "../config.ts";
 import { findRun } from "../find-run.ts";
 import type { TargetFlags } from "../front.ts";
-import { libraryOf, registryOf } from "../library.ts";
+import { libraryOf, loadRegistry } from "../library.ts";
 import { withSecrets } from "../secret-params.ts";
 import { openTarget, startRun } from "../start-run.ts";
 import { commandName } from "./run.ts";
@@ -27,9 +27,8 @@ export default {
     const [id] = words;
     if (!id) throw new PgdbaError("usage", "Which run?", { hint: "`pgdba runs` lists them." });
     const assumed = readAssumed((parsed.flags["assume"] as string[] | undefined) ?? []);
-    const config = await loadConfig(stateDirOf(front));
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
-    const registry = registryOf(front, config.user_steps === true);
+    const registry = await loadRegistry(front);
     const journal = new Journal(stateDirOf(front), front.secrets);
     let handedOver = false;
     try {

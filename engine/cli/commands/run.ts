@@ -3,9 +3,8 @@ import { PgdbaError } from "../../errors.ts";
 import { leadingWords, paramFlags, type Parsed, paramValues, parseFlags } from "../args.ts";
 import { compileClosure } from "../closure.ts";
 import type { Command, Result } from "../command.ts";
-import { loadConfig, stateDirOf } from "../config.ts";
 import type { Front } from "../front.ts";
-import { libraryOf, registryOf } from "../library.ts";
+import { libraryOf, loadRegistry } from "../library.ts";
 import { withSecrets } from "../secret-params.ts";
 import { openTarget, startRun, targetFlags } from "../start-run.ts";
 
@@ -30,9 +29,8 @@ export async function runRunbook(
   lenient: Parsed,
   words: string[],
 ): Promise<Result> {
-  const config = await loadConfig(stateDirOf(front));
   const library = libraryOf(front, (lenient.flags["runbooks"] as string[] | undefined) ?? []);
-  const registry = registryOf(front, config.user_steps === true);
+  const registry = await loadRegistry(front);
   const { runbook, runbooks, warnings } = await compileClosure(name, library, registry);
   if (lenient.flags["help"]) {
     const { runbookHelpResult } = await import("./help.ts");

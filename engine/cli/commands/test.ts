@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { PgdbaError } from "../../errors.ts";
 import { runTestFile, testFileOf, type CaseResult } from "../../testing/run-tests.ts";
 import type { Json } from "../../types.ts";
+import { count } from "../../view/text.ts";
 import type { Command } from "../command.ts";
 import { libraryOf, loadRegistry } from "../library.ts";
 
@@ -34,10 +35,14 @@ export default {
       failed: failed.length,
       cases: results as unknown as Json,
     };
-    if (failed.length === 0) return { exit: 0, data, text: `${data.passed} cases passed` };
-    throw new PgdbaError("test_failed", `${failed.length} of ${results.length} cases failed`, {
-      hint: "Each case says what was expected and what came.",
-      data,
-    });
+    if (failed.length === 0) return { exit: 0, data, text: `${count(data.passed, "case")} passed` };
+    throw new PgdbaError(
+      "test_failed",
+      `${failed.length} of ${count(results.length, "case")} failed`,
+      {
+        hint: "Each case says what was expected and what came.",
+        data,
+      },
+    );
   },
 } satisfies Command;

@@ -55,10 +55,18 @@ interrupted in 2.0s, exit 130
 `);
 });
 
-test("plain lines with time and colour", () => {
+test("verbose lines have the time, the item, what a step type does, and what only matters to those who ask", () => {
   let text = "";
-  plainView((part) => (text += part), { color: true, timestamps: true })(events[7] as Event);
-  expect(text).toBe("2026-02-22T10:00:00Z \x1b[2mundo\x1b[22m s\n");
+  const summaryOf = (type: string) => (type === "exec" ? "Run a program" : undefined);
+  const view = plainView((part) => (text += part), { color: true, verbose: { summaryOf } });
+  const at = { at: "2026-02-22T10:00:00.123Z", run: "r1" };
+  view({ ...at, kind: "run.log", message: "Holds the lock on lab" });
+  view({ ...at, kind: "step.started", path: "s/0", id: "s", type: "exec", depth: 1, item: "pg1" });
+  view({ ...at, kind: "undo.started", path: "s" });
+  const stamp = "\x1b[2m10:00:00.123\x1b[22m";
+  expect(text).toBe(
+    `${stamp} \x1b[2mHolds the lock on lab\x1b[22m\n${stamp} \x1b[2mstart\x1b[22m s/0 for pg1 (exec: Run a program)\n${stamp} \x1b[2mundo\x1b[22m s\n`,
+  );
 });
 
 test("ndjson numbers the events and changes nothing in them", () => {

@@ -40,6 +40,11 @@ started("before", "patroni.cluster");
 if (mode === "slow") await Bun.sleep(350);
 if (mode === "wait") await Bun.sleep(30_000);
 finished("before", "patroni.cluster", "ok");
+if (mode === "elapsed") {
+  emit({ kind: "step.started", path: "e/0", id: "e", type: "wait", depth: 1, item: "orders" });
+  await Bun.sleep(1_250);
+  finished("e/0", "wait", "ok");
+}
 started("each", "block");
 for (let n = 0; n < 40; n += 1) {
   started(`each/${n}`, "sql.query", 1);

@@ -37,6 +37,17 @@ test("redraws in place, with a spinner and the retry, and leaves the cursor alon
   expect(stderr.match(/failed and undone/g)).toHaveLength(1);
 });
 
+test("a step that takes a while shows how long it has been running, and the item it is for", async () => {
+  const { stderr } = await onTerminal("pty-events.ts", ["elapsed"]);
+  expect(plain(stderr)).toMatch(/e\/0 orders wait 1s\n/);
+  expect(
+    plain(stderr)
+      .trimEnd()
+      .split("\n")
+      .findLast((line) => line.includes("orders")),
+  ).toBe("✔ e/0 orders wait 12ms");
+});
+
 test("wraps to the width of the terminal", async () => {
   const { stderr } = await onTerminal("pty-events.ts", ["full"], { columns: 24 });
   const longest = Math.max(
