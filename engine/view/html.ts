@@ -42,7 +42,7 @@ export function runReport(run: RunRecord): string {
         <h2>Steps <button id="unfold" type="button">unfold all</button></h2>
         ${steps(run.steps)}
         <h2>Output</h2>
-        ${folded("output as JSON", run.output)} ${folded("parameters", run.params)}
+        ${folded("output as JSON", run.output, "raw")} ${folded("parameters", run.params)}
         <script>
           ${raw(SCRIPT)};
         </script>
@@ -105,37 +105,43 @@ function objects(value: Json | undefined): JsonObject[] {
 
 function steps(records: StepRecord[]): Html {
   if (records.length === 0) return html`<p class="note">None.</p>`;
+  // What a step gave stands below it, over the whole width: beside it, it would squeeze the names.
   const rows = records.map((step) => {
     const { mark, color } = STEP_MARKS[step.status];
     const detail = step.error === null ? null : failure(step.error);
-    return html`<tr>
-      <th scope="row">
-        ${step.phase === "undo" ? "↩ " : ""}${step.path}<br /><span class="note mono"
-          >${step.type}</span
-        >
-      </th>
-      <td class="status ${color}">${mark} ${step.status.replaceAll("_", " ")}</td>
-      <td>${step.changed ? "changed" : ""}</td>
-      <td class="n">${step.attempts}</td>
-      <td class="n">${duration(step.duration_ms)}</td>
-      <td>${detail}${step.output === null ? null : folded("output", step.output)}</td>
-    </tr> `;
+    const output = step.output === null ? null : folded("output", step.output, kindOf(step.output));
+    return html`<tbody>
+      <tr>
+        <th scope="row">
+          ${step.phase === "undo" ? "↩ " : ""}${step.path}
+          <span class="note mono">${step.type}</span>
+        </th>
+        <td class="status ${color}">
+          ${mark} ${step.status.replaceAll("_", " ")}${step.changed ? ", changed" : ""}
+        </td>
+        <td class="n">${step.attempts}</td>
+        <td class="n">${duration(step.duration_ms)}</td>
+      </tr>
+      ${
+        detail === null && output === null
+          ? null
+          : html`<tr class="detail">
+              <td colspan="4">${detail}${output}</td>
+            </tr>`
+      }
+    </tbody> `;
   });
   return html`<div class="scroll">
-    <table>
+    <table class="steps">
       <thead>
         <tr>
           <th>step</th>
           <th>status</th>
-          <th></th>
-          <th>attempts</th>
-          <th>duration</th>
-          <th>result</th>
+          <th class="n">attempts</th>
+          <th class="n">duration</th>
         </tr>
       </thead>
-      <tbody>
-        ${rows}
-      </tbody>
+      ${rows}
     </table>
   </div>`;
 }
@@ -202,8 +208,22 @@ function consequences(value: Json | undefined): Html | null {
   </details>`;
 }
 
-/** A list of objects as a folded table, anything else as folded JSON. */
+function keysAndValues(name: string, data: JsonObject): Html {
+  return html`<details>
+    <summary>${name}</summary>
+    <dl>
+      ${Object.entries(data).map(
+        ([key, value]) =>
+          html`<dt>${key}</dt>
+            <dd>${isScalar(value) ? scalarText(value) : ""}</dd>`,
+      )}
+    </dl>
+  </details>`;
+}
+
+/** An object as folded keys and values, a list of objects as a folded table, anything else as folded JSON. */
 function dataTable(name: string, data: Json): Html {
+  if (isObject(data) && Object.values(data).every(isScalar)) return keysAndValues(name, data);
   const rows = objects(data);
   if (!Array.isArray(data) || rows.length === 0 || rows.length !== data.length)
     return folded(name, data);
@@ -233,8 +253,16 @@ function dataTable(name: string, data: Json): Html {
   </details>`;
 }
 
-function folded(name: string, data: Json): Html {
-  return html`<details>
+/** Characters of JSON beyond which an output is left out on paper; it would take page after page. */
+const MAX_PRINTED = 2_000;
+
+function kindOf(data: Json): string {
+  return JSON.stringify(data).length > MAX_PRINTED ? "raw" : "";
+}
+
+/** A fold of the class `raw` stays folded on paper. */
+function folded(name: string, data: Json, kind = ""): Html {
+  return html`<details class="${kind}">
     <summary>${name}</summary>
     <pre>${JSON.stringify(data, null, 2) ?? "null"}</pre>
   </details>`;

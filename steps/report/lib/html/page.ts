@@ -134,6 +134,9 @@ interface Tile {
   tone?: string;
 }
 
+/** Tiles in a line of a wide page. */
+const MOST_TILES = 7;
+
 function tiles({ health, snapshot, trends }: Report): Html {
   const { summary } = health;
   const { sizes, connections, server, replication, statements } = snapshot;
@@ -186,17 +189,18 @@ function tiles({ health, snapshot, trends }: Report): Html {
         }
       : null,
   ];
-  return html`<div class="tiles">
-    ${all
-      .filter((tile) => tile !== null)
-      .map(
-        ({ label, value, note, tone }) =>
-          html`<div class="tile ${tone ?? ""}">
-            <div class="label">${label}</div>
-            <div class="value">${value}</div>
-            ${note ? html`<div class="note">${note}</div>` : null}
-          </div> `,
-      )}
+  // As many beside each other as leave no single one in a line of its own.
+  const shown = all.filter((tile) => tile !== null);
+  const lines = Math.ceil(shown.length / MOST_TILES);
+  return html`<div class="tiles of-${Math.ceil(shown.length / lines)}">
+    ${shown.map(
+      ({ label, value, note, tone }) =>
+        html`<div class="tile ${tone ?? ""}">
+          <div class="label">${label}</div>
+          <div class="value">${value}</div>
+          ${note ? html`<div class="note">${note}</div>` : null}
+        </div> `,
+    )}
   </div>`;
 }
 

@@ -20,7 +20,8 @@ p { margin: .3rem 0; }
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: .9rem 0 0; font-size: .93rem; }
 .verdict { border-left: 5px solid var(--tone); padding: .15rem 0 .15rem .9rem; margin: 0 0 .4rem; }
 .verdict strong { color: var(--tone); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); gap: .7rem; margin: 1.2rem 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.6rem, 1fr)); gap: .7rem; margin: 1.2rem 0; }
+@media (min-width: 62rem) { .of-4 { --n: 4; } .of-5 { --n: 5; } .of-6 { --n: 6; } .of-7 { --n: 7; } .tiles { grid-template-columns: repeat(var(--n), 1fr); } }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .6rem .8rem; }
 .tile .value { font-size: 1.45rem; font-weight: 650; line-height: 1.25; font-variant-numeric: tabular-nums; color: var(--tone, var(--fg)); overflow-wrap: anywhere; }
 .tile .label { color: var(--dim); font-size: .85rem; } .tile .note { color: var(--dim); font-size: .82rem; }
@@ -59,6 +60,6 @@ footer { margin-top: 3rem; padding-top: .6rem; border-top: 1px solid var(--line)
   h2, h3, :is(h2, h3) + p.dim, .legend { break-after: avoid; } tr, .finding, figure, .tile, p.dim, dl { break-inside: avoid; } .finding.long { break-inside: auto; }
   .query { max-height: none; overflow: visible; min-width: 0; } .scroll { overflow: visible; } table { font-size: 8.5pt; } code, pre, .mono { font-size: 8pt; }
   details::details-content { content-visibility: visible; display: block; } summary { list-style: none; } svg, .legend i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  .charts { grid-template-columns: 1fr 1fr; } .tiles { grid-template-columns: repeat(4, 1fr); gap: .4rem; }
+  .charts { grid-template-columns: 1fr 1fr; } .tiles { grid-template-columns: repeat(4, 1fr); gap: .4rem; } details { break-inside: avoid; }
 }
 `;
