@@ -19,6 +19,7 @@ export const GLOBAL_FLAGS = {
   runbooks: {
     type: "string",
     multiple: true,
+    file: true,
     summary: "A folder of runbooks that wins over all others",
   },
   plan: { type: "boolean", summary: "Dry run: read steps run, change steps are shown" },
@@ -30,7 +31,7 @@ export const GLOBAL_FLAGS = {
   },
   "no-input": { type: "boolean", summary: "Never ask, not even on a terminal" },
   "lock-wait": { type: "string", summary: "How long to wait for another run on the target (20s)" },
-  events: { type: "string", summary: "Write every event to this file as NDJSON" },
+  events: { type: "string", file: true, summary: "Write every event to this file as NDJSON" },
   quiet: { type: "boolean", short: "q", summary: "No progress on stderr" },
   verbose: {
     type: "boolean",
@@ -39,11 +40,18 @@ export const GLOBAL_FLAGS = {
   },
   config: {
     type: "string",
+    file: true,
     summary: "The configuration, instead of config.yaml in the state folder",
   },
 } as const satisfies Record<
   string,
-  { type: "string" | "boolean"; short?: string; multiple?: boolean; summary: string }
+  {
+    type: "string" | "boolean";
+    short?: string;
+    multiple?: boolean;
+    file?: boolean;
+    summary: string;
+  }
 >;
 
 export interface Parsed {

@@ -25,6 +25,9 @@ export interface Command {
   summary: string;
   /** Arguments after the name, for help. */
   usage: string;
-  flags?: Record<string, { type: "string" | "boolean"; multiple?: boolean; summary: string }>;
+  flags?: Record<
+    string,
+    { type: "string" | "boolean"; multiple?: boolean; file?: boolean; summary: string }
+  >;
   run(front: Front, parsed: Parsed, words: string[]): Promise<Result>;
 }

@@ -6,6 +6,8 @@ export interface FlagInfo {
   type: "string" | "boolean";
   short?: string;
   summary: string;
+  /** The value names a file or folder. */
+  file?: boolean;
 }
 export type Flags = Readonly<Record<string, FlagInfo>>;
 

@@ -1,19 +1,26 @@
 import { PgdbaError } from "../../errors.ts";
 import { Journal } from "../../journal/journal.ts";
-import { complete, completion, type CompletionFacts, type Shell } from "../../view/completion.ts";
+import {
+  complete,
+  completionLines,
+  type CompletionFacts,
+  type Proposal,
+} from "../../view/completion.ts";
+import { completion, type Shell } from "../../view/completion-scripts.ts";
 import { GLOBAL_FLAGS } from "../args.ts";
 import type { Command, Result } from "../command.ts";
 import { stateDirOf } from "../config.ts";
 import type { Front } from "../front.ts";
 import { libraryOf } from "../library.ts";
+import type { Library } from "../../types.ts";
 import { COMMANDS } from "./index.ts";
 import { outlineOf } from "./list.ts";
 
 const SHELLS: readonly Shell[] = ["bash", "zsh", "fish"];
-const TAKES: Record<string, "runbook" | "run" | readonly string[]> = {
+const TAKES: Record<string, CompletionFacts["commands"][number]["takes"]> = {
   run: "runbook",
-  show: "runbook",
-  lint: "runbook",
+  show: "document",
+  lint: "document",
   test: "runbook",
   runs: "run",
   resume: "run",
@@ -43,17 +50,18 @@ export default {
 
 /** What the scripts call at every Tab: proposals, one per line. */
 export async function completeWords(front: Front, words: string[]): Promise<Result> {
-  const proposals = complete(words, await facts(front));
-  return { exit: 0, text: proposals.join("\n"), raw: true };
+  const proposals = await complete(words, await facts(front));
+  return { exit: 0, text: completionLines(proposals), raw: true };
 }
 
 async function facts(front: Front): Promise<CompletionFacts> {
   const library = libraryOf(front, []);
   const stateDir = stateDirOf(front);
-  const runbooks: { name: string; params: CompletionFacts["runbooks"][number]["params"] }[] = [];
+  const runbooks: CompletionFacts["runbooks"][number][] = [];
   for (const entry of library.entries("runbook")) {
     try {
-      runbooks.push({ name: entry.name, params: (await outlineOf(front, library, entry)).specs });
+      const { summary, specs } = await outlineOf(front, library, entry);
+      runbooks.push({ name: entry.name, summary, params: specs });
     } catch {
       // A runbook that does not compile is still a name that lint and show take.
       runbooks.push({ name: entry.name, params: {} });
@@ -61,28 +69,53 @@ async function facts(front: Front): Promise<CompletionFacts> {
   }
   return {
     commands: [
-      ...Object.keys(COMMANDS).map((name) => ({
+      ...Object.entries(COMMANDS).map(([name, { summary }]) => ({
         name,
+        summary,
         ...(TAKES[name] ? { takes: TAKES[name] } : {}),
       })),
       ...front.extras.map((extra) => ({
         name: extra.name,
+        summary: extra.summary,
         flags: extra.flags,
         takes: Object.keys(extra.actions),
       })),
     ],
     runbooks,
+    documents: library
+      .entries()
+      .filter(({ kind }) => kind !== "runbook")
+      .map(({ name }) => name),
     clusters: await front.clusterNames(stateDir),
     runs: recentRuns(front, stateDir),
     flags: GLOBAL_FLAGS,
+    valuesOf: (format) => documentValues(front, library, format),
   };
 }
 
-function recentRuns(front: Front, stateDir: string): string[] {
+/** For `check` the last parts of the names of all checks, for `check.group` what a check may have as its group. */
+async function documentValues(front: Front, library: Library, format: string): Promise<Proposal[]> {
+  const [kind, key] = format.split(".");
+  if (key === undefined)
+    return library.entries(kind).map(({ name }) => ({ word: name.split("/").at(-1) ?? name }));
+  for (const type of front.registry.names()) {
+    const { document } = await front.registry.get(type);
+    if (document?.kind !== kind) continue;
+    return (document?.schema.properties?.[key]?.enum ?? []).map((value) => ({
+      word: String(value),
+    }));
+  }
+  return [];
+}
+
+function recentRuns(front: Front, stateDir: string): Proposal[] {
   try {
     const journal = Journal.toLookAt(stateDir, front.secrets);
     try {
-      return journal.runs(50).map((row) => row.id);
+      return journal.runs(50).map((row) => ({
+        word: row.id,
+        description: "damaged" in row ? "damaged" : `${row.runbook}, ${row.status}`,
+      }));
     } finally {
       journal.close();
     }

@@ -16,7 +16,11 @@ export default {
   usage: "[<run id>] [--limit N] [--html FILE]",
   flags: {
     limit: { type: "string", summary: "How many of the newest (20)" },
-    html: { type: "string", summary: "Write a self-contained report of one run to this file" },
+    html: {
+      type: "string",
+      file: true,
+      summary: "Write a self-contained report of one run to this file",
+    },
   },
   async run(front, parsed, words) {
     const journal = Journal.toLookAt(stateDirOf(front), front.secrets);

@@ -11,7 +11,7 @@ import { loadRegistry } from "../library.ts";
 export default {
   summary: "The JSON Schema of runbooks, tests and checks, or of another file, for editors",
   usage: `[${Object.keys(FILE_SCHEMAS).join("|")}] [--out FILE]`,
-  flags: { out: { type: "string", summary: "Write the schema itself to this file" } },
+  flags: { out: { type: "string", file: true, summary: "Write the schema itself to this file" } },
   async run(front, parsed, words) {
     const schema = await schemaOf(front, words[0]);
     const out = parsed.flags["out"];
