@@ -8,6 +8,7 @@ import { Releasers } from "./releasers.ts";
 import { checkAnswers } from "./run/answers.ts";
 import { Bounded } from "./run/bounded.ts";
 import { call } from "./run/call.ts";
+import { circumstances } from "./run/circumstances.ts";
 import { deadRuns } from "./run/dead-runs.ts";
 import { type Asked, passGates } from "./run/enter.ts";
 import { takeLocks } from "./run/locks.ts";
@@ -29,7 +30,6 @@ import type {
   Library,
   Listener,
   Runbook,
-  Risk,
   RunStatus,
   StepRegistry,
   Target,
@@ -199,25 +199,6 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     ? failure(request.command, now, failed, output, data)
     : success(request.command, now, { ...asObject(output), run: data });
   return { exit, status, error, envelope: host.secrets.redactEnvelope(envelope) };
-}
-
-/** What a run began with, for whoever wants to know all. */
-function circumstances(
-  { target, plan }: RunRequest,
-  risk: Risk,
-  view: JsonObject,
-  locked: boolean,
-): string[] {
-  const facts = Object.entries(view)
-    .filter(([, value]) => value !== null && typeof value !== "object")
-    .map(([key, value]) => `${key} ${String(value)}`);
-  return [
-    view["identity"] === null
-      ? "No server had to be reached"
-      : `Reached ${target.name}: ${facts.join(", ")}`,
-    `The gates let ${plan ? "a plan" : `a run of the risk ${risk}`} through`,
-    locked ? `Holds the lock on ${target.name}` : "Needs no lock",
-  ];
 }
 
 /** The first signal is on record before anything is unwound, so that a run that then dies is not gone on with. */

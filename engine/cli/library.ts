@@ -24,7 +24,7 @@ export function libraryOf(front: Front, extraDirs: readonly string[]): Library {
  * The built-in step types, and those of `steps/` folders when the operator's configuration allows them. A user's type can't
  * replace a built-in one.
  */
-export function registryOf(front: Front, allowUserSteps: boolean): StepRegistry {
+function registryOf(front: Front, allowUserSteps: boolean): StepRegistry {
   if (!allowUserSteps) return front.registry;
   const files = new Map<string, string>();
   for (const dir of [join(stateDirOf(front), "steps"), join(front.cwd, ".pgdba", "steps")]) {
