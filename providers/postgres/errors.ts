@@ -17,6 +17,10 @@ const BY_SQLSTATE: Record<string, Rule> = {
     hint: "Check that the server is up and reachable, then run again.",
     retryable: true,
   },
+  "08P01": {
+    code: "query_failed",
+    hint: "The server did not take what was sent: count the values for $1, $2, … first; else look at what lies between (a pooler).",
+  },
   "0A": {
     code: "unsupported",
     hint: "This server does not support that; check its version and build.",

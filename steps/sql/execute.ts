@@ -2,7 +2,7 @@ import type { JsonObject, StepContext } from "../../engine/types.ts";
 import { PgdbaError } from "../../engine/errors.ts";
 import { defineStep } from "../define.ts";
 import { lintReading } from "./guard/reading.ts";
-import { asNamed, identifiersOf, placeIdentifiers } from "./input.ts";
+import { asNamed, identifiersOf, placeIdentifiers, lintValues } from "./input.ts";
 import { readOnly } from "./read.ts";
 import { milliseconds, session } from "./session.ts";
 
@@ -93,7 +93,7 @@ would lose it.`,
     },
   },
   async lint(input) {
-    const { sql, probe, identifiers } = input as unknown as Input;
+    const { sql, probe, identifiers, values } = input as unknown as Input;
     const asked = new Set(
       [sql, probe].flatMap((text) => (typeof text === "string" ? identifiersOf(text) : [])),
     );
@@ -111,7 +111,12 @@ would lose it.`,
     }));
     const reading =
       typeof probe === "string" ? await lintReading(placeIdentifiers(probe, asNamed(probe))) : [];
-    return [...problems, ...unused, ...reading.map((finding) => ({ path: ["probe"], ...finding }))];
+    return [
+      ...problems,
+      ...unused,
+      ...lintValues(sql, values),
+      ...reading.map((finding) => ({ path: ["probe"], ...finding })),
+    ];
   },
   async run(ctx, input) {
     const sql = placeIdentifiers(input.sql, input.identifiers ?? {});

@@ -7,6 +7,41 @@ const MAX_NAME_BYTES = 63;
 const TOKENS =
   /:"([A-Za-z_][A-Za-z0-9_]*)"|"(?:[^"]|"")*"|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|(?<![A-Za-z0-9_])(\$(?:[A-Za-z_][A-Za-z0-9_]*)?\$)[\s\S]*?\2|--[^\n]*|\/\*[\s\S]*?\*\//g;
 
+/** How many values the statement takes: the highest of $1, $2, … outside of strings, quoted names and comments. */
+function parametersOf(sql: string): number {
+  const bare = sql.replace(TOKENS, " ");
+  const numbers = [...bare.matchAll(/(?<![A-Za-z0-9_$])\$(\d+)/g)].map(([, digits]) =>
+    Number(digits),
+  );
+  return numbers.reduce((most, number) => Math.max(most, number), 0);
+}
+
+/** What a statement and its values don't agree in; nothing when the values are not written out. */
+export function lintValues(sql: unknown, values: unknown = []): Finding[] {
+  if (typeof sql !== "string" || !Array.isArray(values)) return [];
+  const taken = parametersOf(sql);
+  const given = values.length;
+  if (taken === given) return [];
+  const few = given < taken;
+  return [
+    {
+      path: [few || given === 0 ? "sql" : "values"],
+      rule: "values-mismatch",
+      message: `the statement takes ${taken === 0 ? "no values" : `$1 to $${taken}`}, and \`values\` has ${given}`,
+      hint: few
+        ? `Add ${taken - given} to \`values\`.`
+        : "Use them in the statement, or take them out.",
+    },
+  ];
+}
+
+interface Finding {
+  path: string[];
+  rule: string;
+  message: string;
+  hint: string;
+}
+
 /** The names that `sql` asks for by `:"name"`. */
 export function identifiersOf(sql: string): string[] {
   return [...new Set([...sql.matchAll(TOKENS)].flatMap((match) => match[1] ?? []))];

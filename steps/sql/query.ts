@@ -2,6 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { JsonObject } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { lintReading } from "./guard/reading.ts";
+import { lintValues } from "./input.ts";
 import { readOnly } from "./read.ts";
 import { milliseconds, session } from "./session.ts";
 
@@ -81,9 +82,10 @@ something, and ALTER FUNCTION … STABLE for a function of yours that only reads
     },
   },
   async lint(input) {
-    const { sql } = input as { sql?: unknown };
+    const { sql, values } = input as { sql?: unknown; values?: unknown };
     if (typeof sql !== "string") return [];
-    return (await lintReading(sql)).map((finding) => ({ path: ["sql"], ...finding }));
+    const reading = (await lintReading(sql)).map((finding) => ({ path: ["sql"], ...finding }));
+    return [...reading, ...lintValues(sql, values)];
   },
   async run(ctx, input) {
     const pg = await session(ctx, input.database);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Ajv } from "ajv";
-import type { JsonObject, StepContext, StepType, Target } from "../../../engine/types.ts";
+import type { Json, JsonObject, StepContext, StepType, Target } from "../../../engine/types.ts";
 import { type PgConnection, resolveTarget } from "../../../providers/targets.ts";
 import execute from "../../../steps/sql/execute.ts";
 import { identifiersOf, placeIdentifiers } from "../../../steps/sql/input.ts";
@@ -82,6 +82,13 @@ describe("sql.query", () => {
     expect((await run(query, { sql: "SELECT to_regclass('sneaky') AS t" })).rows).toEqual([
       { t: null },
     ]);
+  });
+
+  test("too few values are a fault of the query, not of the connection", async () => {
+    const few = run(query, { sql: "select $1::int + $2::int as n", values: [1] });
+    expect(await codeOf(few)).toBe("query_failed");
+    const change = run(execute, { sql: "create table never as select $1::int", values: [] });
+    expect(await codeOf(change)).toBe("query_failed");
   });
 
   test("one_row means one row", async () => {
@@ -278,6 +285,24 @@ describe("identifiers", () => {
   test("a missing one, and one that only an ancestor has", () => {
     expect(() => placeIdentifiers('SELECT :"toString"', {})).toThrow("does not have");
     expect(identifiersOf(`SELECT :"a", :"b", ':"c"', :"a"`)).toEqual(["a", "b"]);
+  });
+
+  test("lint counts the values, and a server that gets too few says that the statement failed", async () => {
+    const found = async (sql: string, values?: Json) =>
+      (await query.lint!({ sql, ...(values === undefined ? {} : { values }) }))
+        .filter(({ rule }) => rule === "values-mismatch")
+        .map(({ path, message }) => `${path.join(".")}: ${message}`);
+    expect(await found("select $1::int + $2::int", [1])).toEqual([
+      "sql: the statement takes $1 to $2, and `values` has 1",
+    ]);
+    expect(await found("select $1::int")).toEqual([
+      "sql: the statement takes $1 to $1, and `values` has 0",
+    ]);
+    expect(await found("select 1", [1])).toEqual([
+      "values: the statement takes no values, and `values` has 1",
+    ]);
+    expect(await found("select '$2', \"$3\", $$ $4 $$, $1::int -- $5", [1])).toEqual([]);
+    expect(await found("select $1", "${params.list}")).toEqual([]);
   });
 
   test("lint sees missing and unused ones", async () => {
