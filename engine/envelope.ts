@@ -26,12 +26,14 @@ export function failure(
   data: Json = null,
   run?: Json,
 ): Envelope {
+  // Of use to a resumed run only.
+  const { final: _, ...told } = error;
   return {
     success: false,
     timestamp: now.toISOString(),
     command,
     data,
-    error: run === undefined ? error : { ...error, run },
+    error: run === undefined ? told : { ...told, run },
   };
 }
 

@@ -58,6 +58,8 @@ export interface Host {
   listener: Listener;
   /** The wall clock's id for a new run: sortable, unique. */
   newRunId(): string;
+  /** Steps that a run may begin; MAX_STEPS without it. */
+  maxSteps?: number;
 }
 
 export interface RunRequest {
@@ -357,7 +359,7 @@ function makeState(
     inner: parentsOf(rows.map((row) => row.path)),
     again: new Set(),
     asked: new Set(),
-    begun: { count: 0, limit: MAX_STEPS },
+    begun: { count: 0, limit: host.maxSteps ?? MAX_STEPS },
     undo: [],
     deferred: [],
     summaries: new Bounded(MAX_LISTED),

@@ -45,7 +45,7 @@ export function checkAnswers(
 function whyNot(row: StepRow | undefined, before: Answer | undefined): string {
   if (before !== undefined)
     return `at ${before.at} it was said to be ${before.said}, and the run has gone on from there`;
-  if (row === undefined) return "the run has no such step";
+  if (row === undefined) return "the run has begun no such step";
   if (row.status === "retrying") return "its last attempt has failed, and the next had not begun";
   return `the step is not open: it ended as ${row.status}`;
 }

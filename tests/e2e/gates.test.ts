@@ -220,7 +220,7 @@ test("a runbook is judged as what it extends, by whatever name, in whatever laye
     write(p.root, {
       "etc/policy.yaml": "rules:\n  - match: {runbook: team/failover}\n    action: refuse\n",
     });
-    const resumed = await cli(["resume", id, "--assume", "hold=done"], p, { env });
+    const resumed = await cli(["resume", id], p, { env });
     expect(resumed.envelope.error?.code).toBe("policy_refused");
   } finally {
     rmSync(join(p.root, "etc/policy.yaml"));

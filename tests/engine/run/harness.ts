@@ -32,6 +32,7 @@ export interface Options {
   stop?: Stop;
   clock?: Clock;
   lockWaitMs?: number;
+  maxSteps?: number;
   resume?: { assumed?: Record<string, "done" | "not_done"> };
 }
 
@@ -179,6 +180,7 @@ export class Harness {
   async run(text: string, options: Options = {}, name = "demo/one"): Promise<Ran> {
     this.write(name, text.includes("risk:") ? text : `summary: A test.\nrisk: change\n${text}`);
     const host = this.host(options.clock);
+    if (options.maxSteps !== undefined) host.maxSteps = options.maxSteps;
     const { runbook, runbooks } = await compileClosure(name, host.library, host.registry);
     const row = options.resume && (this.journal.runs(1)[0] as RunRow);
     const outcome = await executeRun(host, {

@@ -331,9 +331,9 @@ test("an answer is about a step that is open: everything else is a usage error, 
       return `${message} ${hint}`;
     };
     expect(await refusal({ "each/9": "done" })).toBe(
-      "--assume each/9=done: the run has no such step Did you mean each/0? Steps that wait for an answer: each/0, each/1, each/2.",
+      "--assume each/9=done: the run has begun no such step Did you mean each/0? Steps that wait for an answer: each/0, each/1, each/2.",
     );
-    expect(await refusal({ "each/0": "done", nonsense: "done" })).toContain("no such step");
+    expect(await refusal({ "each/0": "done", nonsense: "done" })).toContain("begun no such step");
     expect(h.journal.answers("run-1")).toEqual([]);
 
     await h.resume(PARALLEL, { "each/0": "done" });
