@@ -1,6 +1,6 @@
 import type { DocPath, Json, JsonSchema, Variables } from "../types.ts";
 import { evaluate } from "./cel.ts";
-import { renderText } from "./template.ts";
+import { renderText } from "./template/render.ts";
 
 /**
  * What a string in an input is: `${...}` around the whole of it is CEL, one with `{{` is Handlebars text, anything else

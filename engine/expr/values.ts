@@ -64,6 +64,11 @@ export class List {
     return this.#computed ? (item as Value) : toCel(item ?? null);
   }
 
+  /** Whether both are made of one list, not only of equal items. */
+  isSame(other: List): boolean {
+    return this.#items === other.#items;
+  }
+
   *[Symbol.iterator](): Iterator<Value> {
     for (let i = 0; i < this.size; i++) yield this.at(i);
   }
@@ -98,6 +103,11 @@ export class Dict {
 
   static lift(data: object): Dict {
     return new Dict(null, data as Record<string, unknown>);
+  }
+
+  /** Whether both are made of one map. */
+  isSame(other: Dict): boolean {
+    return this.#entries === other.#entries && this.#data === other.#data;
   }
 
   has(key: Key): boolean {

@@ -1,5 +1,5 @@
 import { evaluate, explain } from "../expr/cel.ts";
-import { renderText } from "../expr/template.ts";
+import { renderText } from "../expr/template/render.ts";
 import { spawnProcess } from "../spawn.ts";
 import type { Json, JsonObject, StepContext, StepType, Variables } from "../types.ts";
 import { PgdbaError } from "../errors.ts";

@@ -1,6 +1,6 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { evaluate, explain } from "../../engine/expr/cel.ts";
-import { renderText } from "../../engine/expr/template.ts";
+import { renderText } from "../../engine/expr/template/render.ts";
 import { Releasers } from "../../engine/releasers.ts";
 import { Secrets } from "../../engine/secrets.ts";
 import { spawnProcess } from "../../engine/spawn.ts";

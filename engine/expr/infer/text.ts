@@ -10,249 +10,241 @@ import {
   union,
 } from "../schema-types.ts";
 import {
-  BLOCKS,
+  DATA_NAMES,
+  ELEMENT_DATA,
+  faultsOf,
+  helperOf,
+  isScoped,
+  pathOf,
+} from "../template/rules.ts";
+import {
   type BlockNode,
   type CallNode,
-  DATA_NAMES,
   type Expression,
-  HELPERS,
+  type Located,
   parseText,
   type PathNode,
   type Program,
   segmentSpans,
   spanOf,
-} from "../template-ast.ts";
+} from "../template/syntax.ts";
 import { didYouMean } from "../wording.ts";
 import { type ExprProblem, Problems } from "./problems.ts";
 
+/** A value as far as it is known: its schema, and which one it is, so that `{{#with .}}` is seen to be no level of its own. */
+interface Known {
+  schema: JsonSchema;
+  identity: string;
+}
+interface Depth {
+  context: Known;
+  outer: Depth | undefined;
+}
 interface Frame {
-  context: JsonSchema;
+  depth: Depth;
+  context: Known;
   outer: Frame | undefined;
-  locals: Scope;
-  isEach: boolean;
+  locals: ReadonlyMap<string, Known>;
+  /** How many `{{#each}}` are around. */
+  turns: number;
 }
 
 /** Checks the paths, helpers and blocks of a Handlebars text. `{{{` is refused: nothing is escaped, so it means nothing. */
 export function checkText(text: string, scope: Scope): ExprProblem[] {
   const problems = new Problems(text);
   const root = { type: "object", properties: scope, additionalProperties: false };
+  const context = { schema: root, identity: "root" };
   try {
-    new TextChecker(text, root, problems).program(parseText(text), {
-      context: root,
+    const program = parseText(text);
+    const faults = faultsOf(program);
+    for (const { at, rule, message, hint } of faults)
+      problems.report(spanOf(text, at), rule, message, hint);
+    const refused = new Set(faults.map((fault) => fault.node));
+    new TextChecker(text, context, problems, refused).program(program, {
+      depth: { context, outer: undefined },
+      context,
       outer: undefined,
-      locals: {},
-      isEach: false,
+      locals: new Map(),
+      turns: 0,
     });
   } catch (error) {
     problems.syntax(error);
   }
-  return problems.list;
+  return problems.list.toSorted((a, b) => a.start - b.start);
 }
 
 class TextChecker {
   readonly #text: string;
-  readonly #root: JsonSchema;
+  readonly #root: Known;
   readonly #problems: Problems;
+  readonly #refused: ReadonlySet<Located>;
+  #count = 0;
 
-  constructor(text: string, root: JsonSchema, problems: Problems) {
+  constructor(text: string, root: Known, problems: Problems, refused: ReadonlySet<Located>) {
     this.#text = text;
     this.#root = root;
     this.#problems = problems;
+    this.#refused = refused;
   }
 
-  #at(node: Expression | CallNode): { start: number; end: number } {
+  #at(node: Located): { start: number; end: number } {
     return spanOf(this.#text, node);
+  }
+
+  /** A value that is no other one. */
+  #new(schema: JsonSchema): Known {
+    return { schema, identity: `new ${this.#count++}` };
   }
 
   program(program: Program | undefined, frame: Frame): void {
     for (const statement of program?.body ?? []) {
-      if (statement.type === "MustacheStatement") {
-        const at = this.#at(statement);
-        if (!statement.escaped)
-          this.#problems.report(
-            at,
-            "triple-braces",
-            "nothing is escaped, so {{{ is not needed",
-            "Write {{name}}.",
-          );
-        this.#value(statement, frame);
-      } else if (statement.type === "BlockStatement") this.#block(statement, frame);
-      else if (statement.type !== "ContentStatement" && statement.type !== "CommentStatement") {
+      if (statement.type === "BlockStatement") this.#block(statement, frame);
+      if (statement.type !== "MustacheStatement") continue;
+      if (!statement.escaped)
         this.#problems.report(
-          spanOf(this.#text, statement),
-          "unknown-helper",
-          "partials and decorators are not supported",
-          "Write the text out.",
+          this.#at(statement),
+          "triple-braces",
+          "nothing is escaped, so {{{ is not needed",
+          "Write {{name}}.",
         );
-      }
+      this.#value(statement, frame);
     }
   }
 
-  #value(call: CallNode, frame: Frame): JsonSchema {
-    const name = call.path.type === "PathExpression" ? call.path.original : "";
-    const arity = HELPERS[name];
-    if (arity === undefined && call.params.length === 0 && !call.hash)
-      return this.#expression(call.path, frame);
+  #value(call: CallNode, frame: Frame): Known {
+    const name = helperOf(call);
     const args = call.params.map((param) => this.#expression(param, frame));
-    if (arity === undefined) {
-      return this.#problems.report(
-        this.#at(call.path),
-        "unknown-helper",
-        `there is no helper ${name}`,
-        didYouMean(name, Object.keys(HELPERS)),
-      );
+    if (name === undefined) {
+      const path = this.#refused.has(call) ? undefined : pathOf(call.path);
+      return path ? this.#path(path, frame) : this.#new(DYNAMIC);
     }
-    if (args.length !== arity || call.hash) {
-      return this.#problems.report(
-        this.#at(call),
-        "wrong-arguments",
-        `${name} takes ${arity} value${arity === 1 ? "" : "s"}`,
-        "Write {{json value}}, {{join list ', '}} or {{lookup map key}}.",
-      );
-    }
-    if (name === "join" && !mayBe(args[0]!, "array")) {
+    const [list] = args;
+    if (name === "join" && list && !mayBe(list.schema, "array")) {
       this.#problems.report(
         this.#at(call.params[0]!),
         "type-mismatch",
-        `join takes a list, this is ${describe(args[0]!)}`,
+        `join takes a list, this is ${describe(list.schema)}`,
         "Write {{join list ', '}}.",
       );
     }
-    return name === "lookup" ? DYNAMIC : STRING;
+    return this.#new(name === "lookup" ? DYNAMIC : STRING);
   }
 
-  #expression(node: Expression, frame: Frame): JsonSchema {
+  #expression(node: Expression, frame: Frame): Known {
     if (node.type === "PathExpression") return this.#path(node, frame);
-    return node.type === "SubExpression" ? this.#value(node, frame) : DYNAMIC;
+    return node.type === "SubExpression" ? this.#value(node, frame) : this.#new(DYNAMIC);
   }
 
-  #path(node: PathNode, frame: Frame): JsonSchema {
-    const [head = ""] = node.parts;
-    if (node.data) return this.#data(node, head, frame);
-    let from: Frame | undefined = frame;
-    for (let i = 0; i < node.depth && from; i++) from = from.outer;
-    if (!from)
-      return this.#problems.report(
-        this.#at(node),
-        "unknown-key",
-        `${node.original} goes up further than there are blocks`,
-        "Remove a ../",
-      );
-    if (node.depth === 0 && !/^(this|\.)/.test(node.original)) {
+  #path(node: PathNode, frame: Frame): Known {
+    const [head] = node.parts;
+    if (node.depth === 0 && head !== undefined && !isScoped(node)) {
       for (let at: Frame | undefined = frame; at; at = at.outer) {
-        if (Object.hasOwn(at.locals, head)) return this.#walk(at.locals[head]!, node, 1);
+        const local = at.locals.get(head);
+        if (local) return this.#walk(local, node, 1);
       }
     }
-    return this.#walk(from.context, node, 0);
+    if (node.data) return this.#data(node, head ?? "", frame);
+    let from: Depth | undefined = frame.depth;
+    for (let i = 0; i < node.depth && from; i++) from = from.outer;
+    if (from) return this.#walk(node.depth === 0 ? frame.context : from.context, node, 0);
+    this.#problems.report(
+      this.#at(node),
+      "unknown-key",
+      `${node.original} goes up further than there are blocks`,
+      "Remove a ../",
+    );
+    return this.#new(DYNAMIC);
   }
 
-  #data(node: PathNode, name: string, frame: Frame): JsonSchema {
-    if (name === "root") return this.#walk(this.#root, node, 1);
-    let inEach = false;
-    for (let at: Frame | undefined = frame; at; at = at.outer) inEach ||= at.isEach;
-    if (inEach && DATA_NAMES.includes(name)) return DYNAMIC;
-    return this.#problems.report(
+  #data(node: PathNode, name: string, frame: Frame): Known {
+    const turns = frame.turns - node.depth;
+    if (name === "root" && turns >= 0) return this.#walk(this.#root, node, 1);
+    if (turns > 0 && ELEMENT_DATA.includes(name)) return this.#new(DYNAMIC);
+    this.#problems.report(
       this.#at(node),
       "unknown-variable",
-      `there is no @${name} here`,
-      inEach ? didYouMean(name, DATA_NAMES) : "@index, @key, @first and @last are for {{#each}}.",
+      `there is no ${node.original} here`,
+      turns > 0
+        ? didYouMean(name, DATA_NAMES)
+        : "@index, @key, @first and @last are for {{#each}}, with @../ for the one around it.",
     );
+    return this.#new(DYNAMIC);
   }
 
-  #walk(start: JsonSchema, node: PathNode, first: number): JsonSchema {
-    let schema = start;
+  #walk(start: Known, node: PathNode, first: number): Known {
+    let { schema, identity } = start;
     for (const [i, key] of node.parts.entries()) {
       if (i < first) continue;
-      if (/^\d+$/.test(key) && mayBe(schema, "array")) {
+      identity += `/${key.replaceAll("/", "//")}`;
+      if (/^(0|[1-9]\d*)$/.test(key) && mayBe(schema, "array")) {
         schema = elementOf(schema);
         continue;
       }
       const member = memberOf(schema, key);
-      if (!("schema" in member))
-        return this.#missing(node, i, key, schema, "keys" in member ? member.keys : []);
+      if (!("schema" in member)) {
+        this.#missing(node, i, key, schema, "keys" in member ? member.keys : []);
+        return this.#new(DYNAMIC);
+      }
       schema = member.schema;
     }
-    return schema;
+    return { schema, identity };
   }
 
-  #missing(node: PathNode, i: number, key: string, owner: JsonSchema, keys: string[]): JsonSchema {
+  #missing(node: PathNode, i: number, key: string, owner: JsonSchema, keys: string[]): void {
     const at = segmentSpans(this.#text, node)[i] ?? this.#at(node);
     const before = node.parts.slice(0, i).join(".") || "this";
-    if (owner === this.#root)
-      return this.#problems.report(
-        at,
-        "unknown-variable",
-        `there is no variable ${key}`,
-        didYouMean(key, keys),
-      );
-    if (i === 0 && "schema" in memberOf(this.#root, key)) {
-      return this.#problems.report(
-        at,
+    const report = (rule: string, message: string, hint: string): void => {
+      this.#problems.report(at, rule, message, hint);
+    };
+    if (owner === this.#root.schema)
+      report("unknown-variable", `there is no variable ${key}`, didYouMean(key, keys));
+    else if (i === 0 && "schema" in memberOf(this.#root.schema, key))
+      report(
         "unknown-key",
         `there is no ${key} inside this block`,
         `Write ../${node.original} or @root.${node.original}.`,
       );
-    }
-    if (!mayBe(owner, "object"))
-      return this.#problems.report(
-        at,
+    else if (!mayBe(owner, "object"))
+      report(
         "type-mismatch",
         `${before} is ${describe(owner)}, it has no key ${key}`,
         "Only lists and maps have parts.",
       );
-    return this.#problems.report(
-      at,
-      "unknown-key",
-      `${before} has no key ${key}`,
-      didYouMean(key, keys),
-    );
+    else report("unknown-key", `${before} has no key ${key}`, didYouMean(key, keys));
   }
 
   #block(node: BlockNode, frame: Frame): void {
-    const name = node.path.type === "PathExpression" ? node.path.original : "";
-    const value = node.params.map((param) => this.#expression(param, frame))[0] ?? DYNAMIC;
-    if (!BLOCKS.includes(name)) {
-      this.#problems.report(
-        this.#at(node.path),
-        "unknown-helper",
-        `there is no block {{#${name}}}`,
-        `There are: #${BLOCKS.join(", #")}.`,
-      );
-    } else if (node.params.length !== 1) {
-      this.#problems.report(
-        this.#at(node),
-        "wrong-arguments",
-        `{{#${name}}} takes one value`,
-        `Write {{#${name} value}}.`,
-      );
-    } else if (name === "each" && !mayBe(value, "array", "object")) {
+    const name = pathOf(node.path)?.original ?? "";
+    const [value = this.#new(DYNAMIC)] = node.params.map((param) => this.#expression(param, frame));
+    for (const option of node.hash?.pairs ?? []) this.#expression(option.value, frame);
+    if (name === "each" && !mayBe(value.schema, "array", "object"))
       this.#problems.report(
         this.#at(node.params[0]!),
         "type-mismatch",
-        `{{#each}} goes over a list or a map, this is ${describe(value)}`,
+        `{{#each}} goes over a list or a map, this is ${describe(value.schema)}`,
         "Give it a list.",
       );
-    }
-    this.program(
-      node.program,
-      name === "each" || name === "with" ? this.#inner(name, node, value, frame) : frame,
-    );
+    const isLevel = name === "each" || name === "with";
+    this.program(node.program, isLevel ? this.#inner(name, node, value, frame) : frame);
     this.program(node.inverse, frame);
   }
 
-  #inner(name: string, node: BlockNode, value: JsonSchema, outer: Frame): Frame {
+  #inner(name: string, node: BlockNode, value: Known, outer: Frame): Frame {
     const isEach = name === "each";
-    const context = !isEach ? value : mayBe(value, "object") ? mapValueOf(value) : elementOf(value);
+    const context = isEach ? this.#new(itemOf(value.schema)) : value;
     const [item, key] = node.program?.blockParams ?? [];
-    const locals: Scope = {
-      ...(item === undefined ? {} : { [item]: context }),
-      ...(key === undefined ? {} : { [key]: DYNAMIC }),
-    };
-    return { context, outer, locals, isEach };
+    const locals = new Map<string, Known>();
+    if (item !== undefined) locals.set(item, context);
+    if (key !== undefined) locals.set(key, this.#new(DYNAMIC));
+    const isSame = context.identity === outer.depth.context.identity;
+    const depth = isSame ? outer.depth : { context, outer: outer.depth };
+    return { depth, context, outer, locals, turns: outer.turns + Number(isEach) };
   }
 }
 
-function mapValueOf(schema: JsonSchema): JsonSchema {
+/** What `{{#each}}` goes over. */
+function itemOf(schema: JsonSchema): JsonSchema {
+  if (!mayBe(schema, "object")) return elementOf(schema);
   if (mayBe(schema, "array")) return DYNAMIC;
   const values = Object.values(schema.properties ?? {});
   if (typeof schema.additionalProperties === "object") values.push(schema.additionalProperties);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { evaluate, explain } from "../../../engine/expr/cel.ts";
 import { checkCel, checkText } from "../../../engine/expr/infer.ts";
-import { renderText } from "../../../engine/expr/template.ts";
+import { renderText } from "../../../engine/expr/template/render.ts";
 import { unknownOutput, UnknownValue } from "../../../engine/expr/unknown.ts";
 
 /** mulberry32: the same sequence every time. */

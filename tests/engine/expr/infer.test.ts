@@ -235,6 +235,15 @@ describe("checkText", () => {
     "{{steps.before.output.members.[0].name}}",
     "{{#each steps.labels.output}}{{@key}}{{this}}{{/each}}",
     "{{lookup any 'x'}}",
+    "{{#each steps.before.output.members}}{{#each tags}}{{@../index}}{{@../../root.params.n}}{{/each}}{{/each}}",
+    "{{#with .}}{{params.n}}{{#with params}}{{../params.n}}{{/with}}{{/with}}",
+    "{{#each steps.before.output.members}}{{#with .}}{{../params.n}}{{/with}}{{/each}}",
+    "{{#if params.n includeZero=params.flag}}{{/if}}",
+    '{{"params"}}',
+    "{{#each steps.before.output.members as |thisone i|}}{{thisone.name}}{{#with params as |p|}}{{/with}}{{/each}}".replace(
+      "#with params",
+      "#with ../params",
+    ),
   ])("%p is fine", (text) => expect(found(text)).toEqual([]));
   test.each<[string, string[]]>([
     ["x\ny {{params.tarjet}}", ["unknown-key@tarjet"]],
@@ -259,6 +268,29 @@ describe("checkText", () => {
     ["{{params.[tarjet]}}", ["unknown-key@[tarjet]"]],
     ["{{params.constructor}}", ["unknown-key@constructor"]],
     ["{{json (lookup parms 'x')}}", ["unknown-variable@parms"]],
+    ["{{#each steps.before.output.members}}{{@../index}}{{/each}}", ["unknown-variable@@../index"]],
+    ["{{@../root}}", ["unknown-variable@@../root"]],
+    ["{{#with .}}{{../params}}{{/with}}", ["unknown-key@../params"]],
+    [
+      "{{#with params}}{{#with ../params}}{{../../params}}{{/with}}{{/with}}",
+      ["unknown-key@../../params"],
+    ],
+    ["{{#if params.n includeZero=parms.x}}{{/if}}", ["unknown-variable@parms"]],
+    [
+      "{{#each steps.list.output x=1}}{{/each}}",
+      ["wrong-arguments@{{#each steps.list.output x=1}}{{/each}}"],
+    ],
+    ["{{#with params as |a b|}}{{/with}}", ["wrong-arguments@{{#with params as |a b|}}{{/with}}"]],
+    ["{{#if params.flag as |x|}}{{/if}}", ["wrong-arguments@{{#if params.flag as |x|}}{{/if}}"]],
+    ["{{'nope'}} {{12}}", ["unknown-variable@'nope'", "unknown-variable@12"]],
+    ["{{if}}", ["unknown-helper@if"]],
+    ["{{json (params.n)}}", ["unknown-helper@params.n"]],
+    ["{{steps.before.output.members.01.name}}", ["type-mismatch@01"]],
+    ["{{steps.before.output.members.length}}", ["type-mismatch@length"]],
+    [
+      "{{parms.n}}{{#with params as |json|}}{{/with}}",
+      ["unknown-variable@parms", "wrong-arguments@{{#with params as |json|}}{{/with}}"],
+    ],
     ["{{params.n.x}}\r\n{{params.y}}", ["type-mismatch@x", "unknown-key@y"]],
   ])("%p draws %p", (text, problems) => expect(found(text)).toEqual(problems));
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import Handlebars from "handlebars";
-import { renderText } from "../../../engine/expr/template.ts";
+import { renderText } from "../../../engine/expr/template/render.ts";
 import { unknownOutput, UnknownValue } from "../../../engine/expr/unknown.ts";
 import type { PgdbaError } from "../../../engine/errors.ts";
 
@@ -23,6 +23,13 @@ const vars = {
   ],
   map: { k1: 1, k2: 2 },
   "odd key": "odd",
+  "12": "twelve",
+  true: "truth",
+  zero: 0,
+  matrix: [[1, 2], [3]],
+  numbers: [0, 1],
+  thisone: "own",
+  if: "a value",
 };
 const failure = (text: string): PgdbaError => {
   try {
@@ -69,6 +76,35 @@ describe("renderText", () => {
     "{{#each members}}{{#if tags}}{{../params.n}}{{name}}{{/if}}{{/each}}",
     "{{#if (lookup params 'flag')}}sub{{/if}}",
     "{{params.ratio}} {{params.flag}}",
+    "{{#each members}}{{#each tags}}{{@../index}}.{{@index}} {{@../last}}{{/each}}{{/each}}",
+    "{{#each matrix}}{{#each this}}{{#if @../first}}{{@../key}}:{{/if}}{{this}},{{/each}}{{/each}}",
+    "{{#each members}}{{#with @root.params}}{{@index}}{{target}}{{/with}}{{/each}}",
+    "{{#each members}}{{#each tags}}{{@../root.params.n}}{{/each}}{{/each}}",
+    "{{#with 0}}zero {{this}}{{else}}none{{/with}}",
+    "{{#with params.zero}}{{this}}{{else}}none{{/with}}",
+    "{{#with params.off}}x{{else}}none{{/with}}{{#with params.empty}}x{{else}}none{{/with}}{{#with ''}}x{{else}}e{{/with}}",
+    "{{#if zero includeZero=true}}yes{{else}}no{{/if}}{{#if zero includeZero=false}}yes{{else}}no{{/if}}",
+    "{{#unless zero includeZero=true}}yes{{else}}no{{/unless}}",
+    "{{#each numbers}}{{#if this includeZero=true}}{{this}}{{else}}-{{/if}}{{/each}}",
+    "{{#if params.empty includeZero=true}}yes{{else}}no{{/if}}",
+    '{{12}} {{"12"}} {{true}} {{"odd key"}} {{[odd key]}}',
+    "{{#each members}}{{#with .}}{{name}} {{../params.n}}{{/with}}{{/each}}",
+    "{{#with .}}{{params.n}}{{/with}};{{#with this}}{{#with params}}{{../params.n}}{{/with}}{{/with}}",
+    "{{#with params}}{{#with ../params}}{{#with ../map}}{{../target}}{{k1}}{{/with}}{{/with}}{{/with}}",
+    "{{#each members as |m i|}}{{#each m.tags as |t|}}{{i}}{{m.name}}{{t}}{{@index}}{{/each}}{{/each}}",
+    "{{#each members as |name|}}{{name.name}}{{this.name}}{{./name}}{{/each}}",
+    "{{#each members as |thisone|}}{{thisone.name}}{{/each}}{{thisone}}",
+    "{{#each members as |m index|}}{{#each m.tags}}{{@index}}-{{index}};{{/each}}{{/each}}",
+    "{{#if params.off}}a{{else unless params.off}}b{{else}}c{{/if}}",
+    "{{#if params.off}}{{else with map as |m|}}{{m.k1}}{{/if}}",
+    "{{^each params.empty}}none{{/each}}{{^unless params.flag}}x{{/unless}}",
+    "{{{{if params.flag}}}} {{raw}} {{{{/if}}}}",
+    "\\\\{{params.n}} \\{{params.n}}",
+    "{{this.if}} {{./if}}",
+    "{{#each params.none}}x{{else}}none{{/each}}",
+    "{{lookup (lookup members 0) 'name'}}{{lookup numbers 1}}",
+    "  {{#if params.flag}}  \n  a\n  {{else}}\n  b\n  {{/if}}\n",
+    "{{#each map}}{{@index}}{{@key}}{{@first}}{{@last}} {{/each}}",
   ])("renders %p as Handlebars does", (text) => {
     expect(renderText(text, vars)).toBe(
       Handlebars.compile(text, { noEscape: true, strict: true })(vars),
@@ -115,7 +151,31 @@ describe("renderText", () => {
     ["{{}}", /parse/],
     ["{{#if}}{{/if}}", /takes one value/],
     ["{{log params.n}}", /no helper log/],
-    ["{{helperMissing}}", /missing/],
+    ["{{helperMissing}}", /calls a helper/],
+    ["{{if}}", /\{\{if\}\} calls a helper/, "if"],
+    ["{{#if params.flag as |x|}}{{/if}}", /gives no names/],
+    ["{{#with params as |a b|}}{{/with}}", /gives one name/],
+    ["{{#each members as |a b c|}}{{/each}}", /gives two names/],
+    ["{{#each members as |json|}}{{/each}}", /json can't be a name/],
+    ["{{#each members as |a a|}}{{/each}}", /a can't be a name/],
+    ["{{#each members limit=1}}{{/each}}", /does not take limit/],
+    ["{{#if params.flag x=1}}{{/if}}", /does not take x/],
+    ["{{#each members}}{{@../index}}{{/each}}", /no @\.\.\/index/, "@../index"],
+    ["{{@../root}}", /no @\.\.\/root/],
+    ["{{#each members}}{{@../../root}}{{/each}}", /no @/],
+    ["{{#with .}}{{../params}}{{/with}}", /goes up/],
+    ["{{json (params)}}", /no helper params/, "params"],
+    ["{{members.01.name}}", /no 01 in members/, "01"],
+    ["{{members.length}}", /no length in members/, "length"],
+    ["{{lookup map members}}", /key is text or a number/, "members"],
+    ["{{null}}", /no null/],
+    ["{{'nope'}}", /no nope/],
+    ["{{this.json 1}}", /no helper this\.json/],
+    ["{{#if params.off}}{{> later}}{{/if}}", /partials/],
+    ["{{{{raw}}}}{{{{/raw}}}}", /no block/],
+    ["{{#each 'abc'}}{{/each}}", /goes over/],
+    ["{{members.0}}", /not parse/],
+    ["{{params.this.n}}", /parse/],
     ["{{params.n k=1}}", /no helper/],
   ];
   test.each(faults.map(([text, message, at]) => [text, message, at ?? ""] as const))(
@@ -133,6 +193,7 @@ describe("renderText", () => {
   );
 
   test("says how to leave a block, and suggests", () => {
+    expect(failure("x {{members.0}}").hint).toContain("list.[0]");
     expect(failure("{{#each members}}{{params.n}}{{/each}}").hint).toContain("../params.n");
     expect(failure("{{params.tarjet}}").hint).toBe("Did you mean target?");
   });

@@ -1,7 +1,7 @@
-import { ExprError } from "./ast.ts";
+import { ExprError } from "../ast.ts";
 
 /** The part of Handlebars' syntax tree that is rendered; everything else is refused when it is met. */
-interface Located {
+export interface Located {
   loc: { start: { line: number; column: number }; end: { line: number; column: number } };
 }
 export type PathNode = Located & {
@@ -11,15 +11,17 @@ export type PathNode = Located & {
   parts: string[];
   original: string;
 };
-export type CallNode = Located & { path: Expression; params: Expression[]; hash?: unknown };
+type Hash = { pairs: (Located & { key: string; value: Expression })[] };
+export type CallNode = Located & { path: Expression; params: Expression[]; hash?: Hash };
 export type Expression =
   | PathNode
   | (CallNode & { type: "SubExpression" })
   | (Located & {
       type: "StringLiteral" | "NumberLiteral" | "BooleanLiteral";
       value: string | number | boolean;
+      original: string | number | boolean;
     })
-  | (Located & { type: "NullLiteral" | "UndefinedLiteral" });
+  | (Located & { type: "NullLiteral" | "UndefinedLiteral"; original: null | undefined });
 export type BlockNode = CallNode & { type: "BlockStatement"; program?: Program; inverse?: Program };
 export type Statement =
   | (Located & { type: "ContentStatement"; value: string })
@@ -33,18 +35,6 @@ export interface Program {
   body: Statement[];
   blockParams?: string[];
 }
-
-/** Helpers that give a value; anything else called with arguments is refused. */
-export const HELPERS: Record<string, number> = {
-  __proto__: null as never,
-  json: 1,
-  join: 2,
-  lookup: 2,
-};
-export const BLOCKS = ["if", "unless", "each", "with"];
-const ELEMENT_DATA = ["index", "key", "first", "last"];
-/** Names after an `@`. */
-export const DATA_NAMES = ["root", ...ELEMENT_DATA];
 
 const MAX_SOURCE = 1024 * 1024;
 const MAX_CACHED = 500;
@@ -123,7 +113,9 @@ function textSyntaxError(
   return new ExprError(
     { start, end: lineEnd === -1 ? text.length : lineEnd },
     `the text does not parse: ${found ? reason : message}`,
-    "Write {{name}}, {{#if name}}...{{/if}} or {{#each list}}...{{/each}}; \\{{ stands for {{ itself.",
+    /\.\d+[\s~})]/.test(text.slice(start, lineEnd === -1 ? undefined : lineEnd))
+      ? "An item of a list is written {{list.[0]}}."
+      : "Write {{name}}, {{#if name}}...{{/if}} or {{#each list}}...{{/each}}; \\{{ stands for {{ itself.",
     error,
   );
 }

@@ -1,28 +1,27 @@
-import { PgdbaError } from "../errors.ts";
-import type { Variables } from "../types.ts";
-import { ExprError, expressionFailed } from "./ast.ts";
+import { PgdbaError } from "../../errors.ts";
+import type { Variables } from "../../types.ts";
+import { ExprError, expressionFailed } from "../ast.ts";
+import { contextAt, type Data, findLocal, type Frame, isTruthy } from "./frames.ts";
+import { DATA_NAMES, faultsOf, helperOf, isScoped, pathOf } from "./rules.ts";
 import {
-  BLOCKS,
   type BlockNode,
   type CallNode,
-  DATA_NAMES,
   type Expression,
-  HELPERS,
+  type Located,
   parseText,
   type PathNode,
   type Program,
   segmentSpans,
   spanOf,
-  type Statement,
-} from "./template-ast.ts";
-import { Dict, fromCel, List, toCel, type Value } from "./values.ts";
-import { didYouMean, withArticle } from "./wording.ts";
-import { Work } from "./work.ts";
+} from "./syntax.ts";
+import { Dict, fromCel, List, toCel, type Value } from "../values.ts";
+import { didYouMean, withArticle } from "../wording.ts";
+import { Work } from "../work.ts";
 
 /**
  * Renders Handlebars text: paths, `if`, `unless`, `each`, `with`, `lookup`, `json`, `join`; no partials, decorators or other
- * helpers. Nothing is escaped, a missing path is an error, and what a value contains is never rendered again. Lists and
- * maps print as JSON, null as `null`.
+ * helpers. What it renders is what Handlebars 4.7 gives, but nothing is escaped, a missing path is an error, what a value
+ * contains is never rendered again, and lists and maps print as JSON, null as `null`.
  * @throws PgdbaError expression_failed (`data`: source, start, end) · limit_exceeded beyond 1 MiB of text
  * @throws UnknownValue
  */
@@ -40,14 +39,6 @@ export function renderText(text: string, vars: Variables): string {
   }
 }
 
-/** Where paths are resolved: the context of a block, its `@` data and its block parameters. */
-interface Frame {
-  context: Value;
-  outer: Frame | undefined;
-  data: Map<string, Value>;
-  locals: Map<string, Value>;
-}
-
 class Renderer {
   readonly #text: string;
   readonly #root: Dict;
@@ -63,14 +54,17 @@ class Renderer {
     const frame: Frame = {
       context: this.#root,
       outer: undefined,
-      data: new Map(),
+      data: { values: new Map([["root", this.#root]]), outer: undefined },
       locals: new Map(),
     };
-    this.#program(parseText(this.#text), frame);
+    const program = parseText(this.#text);
+    const [fault] = faultsOf(program);
+    if (fault) this.#fail(fault.at, fault.message, fault.hint);
+    this.#program(program, frame);
     return this.#out;
   }
 
-  #fail(node: Expression | Statement | CallNode, message: string, hint: string): never {
+  #fail(node: Located, message: string, hint: string): never {
     throw new ExprError(spanOf(this.#text, node), message, hint);
   }
 
@@ -86,34 +80,24 @@ class Renderer {
       else if (statement.type === "MustacheStatement")
         this.#write(print(this.#value(statement, frame)));
       else if (statement.type === "BlockStatement") this.#block(statement, frame);
-      else if (statement.type !== "CommentStatement") {
-        this.#fail(
-          statement,
-          "partials and decorators are not supported",
-          "Write the text out, or give it as a value.",
-        );
-      }
     }
   }
 
   #value(call: CallNode, frame: Frame): Value {
-    const { path, params } = call;
-    const name = path.type === "PathExpression" ? path.original : "";
-    if (params.length === 0 && !call.hash && HELPERS[name] === undefined)
-      return this.#expression(path, frame);
-    if (HELPERS[name] === undefined) {
-      this.#fail(path, `there is no helper ${name}`, didYouMean(name, Object.keys(HELPERS)));
-    }
-    if (params.length !== HELPERS[name] || call.hash) {
-      this.#fail(
-        call,
-        `${name} takes ${HELPERS[name]} value${HELPERS[name] === 1 ? "" : "s"}`,
-        "Write {{json value}}, {{join list ', '}} or {{lookup map key}}.",
-      );
-    }
+    const name = helperOf(call);
+    if (name === undefined) return this.#path(pathOf(call.path)!, frame);
+    const { params } = call;
     const [first, second] = params.map((param) => this.#expression(param, frame)) as [Value, Value];
     if (name === "json") return JSON.stringify(fromCel(first));
-    if (name === "lookup") return this.#step(first, print(second), call, params[0]!);
+    if (name === "lookup") {
+      if (second instanceof List || second instanceof Dict)
+        this.#fail(
+          params[1]!,
+          `a key is text or a number, this is ${withArticle(second)}`,
+          "Name a key.",
+        );
+      return this.#step(first, print(second), call, params[0]!);
+    }
     if (!(first instanceof List))
       this.#fail(
         params[0]!,
@@ -141,24 +125,30 @@ class Renderer {
 
   #path(node: PathNode, frame: Frame): Value {
     const [head] = node.parts;
-    let from: Frame | undefined = frame;
-    for (let i = 0; i < node.depth && from; i++) from = from.outer;
-    if (!from)
-      this.#fail(node, `${node.original} goes up further than there are blocks`, "Remove a ../");
+    if (node.depth === 0 && head !== undefined && !isScoped(node)) {
+      const local = findLocal(frame, head);
+      if (local !== undefined) return this.#walk(local, node, 1);
+    }
     if (node.data) return this.#data(node, frame);
-    const local = node.depth === 0 && head !== undefined ? findLocal(frame, head) : undefined;
-    if (local !== undefined && !/^(this|\.)/.test(node.original)) return this.#walk(local, node, 1);
-    return this.#walk(from.context, node, 0);
+    const from = contextAt(frame, node.depth, this.#work);
+    if (from === undefined)
+      this.#fail(node, `${node.original} goes up further than there are blocks`, "Remove a ../");
+    return this.#walk(from, node, 0);
   }
 
   #data(node: PathNode, frame: Frame): Value {
     const [name = ""] = node.parts;
-    if (name === "root") return this.#walk(this.#root, node, 1);
-    for (let at: Frame | undefined = frame; at; at = at.outer) {
-      const value = at.data.get(name);
-      if (value !== undefined) return this.#walk(value, node, 1);
-    }
-    return this.#fail(node, `there is no @${name} here`, didYouMean(name, DATA_NAMES));
+    let data: Data | undefined = frame.data;
+    for (let i = 0; i < node.depth && data; i++) data = data.outer;
+    const value = data?.values.get(name);
+    if (value !== undefined) return this.#walk(value, node, 1);
+    return this.#fail(
+      node,
+      `there is no ${node.original} here`,
+      node.depth > 0
+        ? "@../index is the index of the {{#each}} around this one."
+        : didYouMean(name, DATA_NAMES),
+    );
   }
 
   #walk(start: Value, node: PathNode, first: number): Value {
@@ -179,7 +169,7 @@ class Renderer {
     const found =
       owner instanceof Dict
         ? owner.get(key)
-        : owner instanceof List && /^\d{1,9}$/.test(key) && Number(key) < owner.size
+        : owner instanceof List && /^(0|[1-9]\d{0,8})$/.test(key) && Number(key) < owner.size
           ? owner.at(Number(key))
           : undefined;
     if (found !== undefined) return found;
@@ -195,7 +185,9 @@ class Renderer {
       ? `Inside {{#each}} or {{#with}} write ../${whole} or @root.${whole}.`
       : owner instanceof Dict
         ? didYouMean(key, owner.names())
-        : "Only lists and maps have parts.";
+        : key === "length"
+          ? "In CEL it is size(x)."
+          : "Only lists and maps have parts.";
     throw new ExprError(
       span,
       `{{${whole}}} is missing: there is no ${key}${before ? ` in ${before}` : ""}${kind}`,
@@ -204,24 +196,25 @@ class Renderer {
   }
 
   #block(node: BlockNode, frame: Frame): void {
-    const name = node.path.type === "PathExpression" ? node.path.original : "";
-    if (!BLOCKS.includes(name)) {
-      this.#fail(node.path, `there is no block {{#${name}}}`, `There are: #${BLOCKS.join(", #")}.`);
-    }
-    if (node.params.length !== 1)
-      this.#fail(node, `{{#${name}}} takes one value`, `Write {{#${name} value}}.`);
+    const name = pathOf(node.path)!.original;
     const value = this.#expression(node.params[0]!, frame);
     if (name === "each") return this.#each(node, value, frame);
-    const truthy = isTruthy(value);
-    if (name === "with" && truthy) {
-      const [local] = node.program?.blockParams ?? [];
-      const locals = new Map(local === undefined ? [] : [[local, value] as const]);
-      return this.#program(node.program, { context: value, outer: frame, data: new Map(), locals });
-    }
-    this.#program(truthy === (name !== "unless") ? node.program : node.inverse, frame);
+    if (name === "with") return this.#with(node, value, frame);
+    const [option] = node.hash?.pairs ?? [];
+    const includesZero = option !== undefined && isSet(this.#expression(option.value, frame));
+    const holds = isTruthy(value, includesZero) === (name === "if");
+    this.#program(holds ? node.program : node.inverse, frame);
+  }
+
+  #with(node: BlockNode, context: Value, frame: Frame): void {
+    if (!isTruthy(context, true)) return this.#program(node.inverse, frame);
+    const [name] = node.program?.blockParams ?? [];
+    const locals = new Map(name === undefined ? [] : [[name, context] as const]);
+    this.#program(node.program, { context, outer: frame, data: frame.data, locals });
   }
 
   #each(node: BlockNode, value: Value, frame: Frame): void {
+    if (value === null) return this.#program(node.inverse, frame);
     if (!(value instanceof List || value instanceof Dict)) {
       this.#fail(
         node.params[0]!,
@@ -236,7 +229,8 @@ class Renderer {
     for (let i = 0; i < count; i++) {
       const key = keys ? keys[i]! : BigInt(i);
       const context = value instanceof Dict ? value.get(keys![i]!)! : value.at(i);
-      const data = new Map<string, Value>([
+      const values = new Map<string, Value>([
+        ["root", this.#root],
         ["index", BigInt(i)],
         ["key", key],
         ["first", i === 0],
@@ -245,24 +239,14 @@ class Renderer {
       const locals = new Map<string, Value>();
       if (itemName !== undefined) locals.set(itemName, context);
       if (keyName !== undefined) locals.set(keyName, key);
+      const data = { values, outer: frame.data };
       this.#program(node.program, { context, outer: frame, data, locals });
     }
   }
 }
 
-function findLocal(frame: Frame, name: string): Value | undefined {
-  for (let at: Frame | undefined = frame; at; at = at.outer) {
-    const value = at.locals.get(name);
-    if (value !== undefined) return value;
-  }
-  return undefined;
-}
-
-/** As Handlebars has it: false, null, zero, empty text and an empty list are false. */
-function isTruthy(value: Value): boolean {
-  if (value instanceof List) return value.size > 0;
-  return !(value === null || value === false || value === "" || value === 0n || value === 0);
-}
+/** What JavaScript takes for true: an empty list, too. */
+const isSet = (value: Value): boolean => value instanceof List || isTruthy(value, false);
 
 function print(value: Value): string {
   const json = fromCel(value);
