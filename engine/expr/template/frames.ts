@@ -7,11 +7,13 @@ interface Depth {
   outer: Depth | undefined;
 }
 
-/** The names after an `@`; of a turn of `{{#each}}`, within those around it. */
+/** What the names after an `@` stand for, of a turn of `{{#each}}`, within those around it; outermost there is only `@root`. */
 export interface Data {
-  values: ReadonlyMap<string, Value>;
+  values: { index: Value; key: Value; first: boolean; last: boolean } | undefined;
   outer: Data | undefined;
 }
+
+export const NO_NAMES: ReadonlyMap<string, Value> = new Map();
 
 /** Where paths are resolved: the context of a block, its `@` data and its block parameters. */
 export interface Frame {

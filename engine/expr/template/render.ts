@@ -1,7 +1,7 @@
 import { PgdbaError } from "../../errors.ts";
 import type { Variables } from "../../types.ts";
 import { ExprError, expressionFailed } from "../ast.ts";
-import { contextAt, type Data, findLocal, type Frame, isTruthy } from "./frames.ts";
+import { contextAt, type Data, findLocal, type Frame, isTruthy, NO_NAMES } from "./frames.ts";
 import { DATA_NAMES, faultsOf, helperOf, isScoped, pathOf } from "./rules.ts";
 import {
   type BlockNode,
@@ -54,8 +54,8 @@ class Renderer {
     const frame: Frame = {
       context: this.#root,
       outer: undefined,
-      data: { values: new Map([["root", this.#root]]), outer: undefined },
-      locals: new Map(),
+      data: { values: undefined, outer: undefined },
+      locals: NO_NAMES,
     };
     const program = parseText(this.#text);
     const [fault] = faultsOf(program);
@@ -140,7 +140,7 @@ class Renderer {
     const [name = ""] = node.parts;
     let data: Data | undefined = frame.data;
     for (let i = 0; i < node.depth && data; i++) data = data.outer;
-    const value = data?.values.get(name);
+    const value = data && this.#named(data, name);
     if (value !== undefined) return this.#walk(value, node, 1);
     return this.#fail(
       node,
@@ -149,6 +149,11 @@ class Renderer {
         ? "@../index is the index of the {{#each}} around this one."
         : didYouMean(name, DATA_NAMES),
     );
+  }
+
+  #named({ values }: Data, name: string): Value | undefined {
+    if (name === "root") return this.#root;
+    return values && Object.hasOwn(values, name) ? values[name as keyof typeof values] : undefined;
   }
 
   #walk(start: Value, node: PathNode, first: number): Value {
@@ -208,8 +213,7 @@ class Renderer {
 
   #with(node: BlockNode, context: Value, frame: Frame): void {
     if (!isTruthy(context, true)) return this.#program(node.inverse, frame);
-    const [name] = node.program?.blockParams ?? [];
-    const locals = new Map(name === undefined ? [] : [[name, context] as const]);
+    const locals = namesOf([node.program?.blockParams?.[0], context]);
     this.#program(node.program, { context, outer: frame, data: frame.data, locals });
   }
 
@@ -229,20 +233,18 @@ class Renderer {
     for (let i = 0; i < count; i++) {
       const key = keys ? keys[i]! : BigInt(i);
       const context = value instanceof Dict ? value.get(keys![i]!)! : value.at(i);
-      const values = new Map<string, Value>([
-        ["root", this.#root],
-        ["index", BigInt(i)],
-        ["key", key],
-        ["first", i === 0],
-        ["last", i === count - 1],
-      ]);
-      const locals = new Map<string, Value>();
-      if (itemName !== undefined) locals.set(itemName, context);
-      if (keyName !== undefined) locals.set(keyName, key);
+      const values = { index: BigInt(i), key, first: i === 0, last: i === count - 1 };
       const data = { values, outer: frame.data };
+      const locals = namesOf([itemName, context], [keyName, key]);
       this.#program(node.program, { context, outer: frame, data, locals });
     }
   }
+}
+
+/** Values by the names that a block gives them, if any. */
+function namesOf(...named: [string | undefined, Value][]): ReadonlyMap<string, Value> {
+  const given = named.filter((pair): pair is [string, Value] => pair[0] !== undefined);
+  return given.length === 0 ? NO_NAMES : new Map(given);
 }
 
 /** What JavaScript takes for true: an empty list, too. */

@@ -2,7 +2,7 @@ import { didYouMean } from "../wording.ts";
 import type { BlockNode, CallNode, Expression, Located, PathNode, Program } from "./syntax.ts";
 
 /** Helpers that give a value, and how many they take; anything else called with values is refused. */
-export const HELPERS: Readonly<Record<string, number>> = {
+const HELPERS: Readonly<Record<string, number>> = {
   __proto__: null as never,
   json: 1,
   join: 2,
