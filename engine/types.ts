@@ -232,7 +232,10 @@ export interface StepType<I = any, O extends Json = any> {
   run(ctx: StepContext, input: I): Promise<O>;
   /** What it would do, without doing it. Without this a `change` step is `not_previewable`. */
   plan?(ctx: StepContext, input: I): Promise<Json>;
-  /** Did it already happen? Asked by `resume` after a crash. */
+  /**
+   * Did it already happen? Asked by `resume` after a crash; one that fails is taken for `unknown`.
+   * @throws PgdbaError step_refused when the step must be neither gone on with nor taken back
+   */
   probe?(ctx: StepContext, input: I): Promise<ProbeResult>;
   /**
    * Its inverse. `output` is undefined when the step may not have finished. Must be idempotent: after a crash in the middle of it,

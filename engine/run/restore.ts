@@ -1,4 +1,4 @@
-import { PgdbaError, refusesToAct } from "../errors.ts";
+import { PgdbaError, refusesToAct, toPgdbaError } from "../errors.ts";
 import { unknownOutput } from "../expr/unknown.ts";
 import type { Happened, StepRow } from "../journal/journal.ts";
 import type { Json, ProbeResult, StepResult } from "../types.ts";
@@ -45,7 +45,7 @@ export async function restore(
   if (row.status === "retrying" || entry.happened === "no" || entry.effect === "read")
     return undefined;
   if (row.assumed === "done") return done(state, entry, null, SAID_DONE);
-  const answer = row.assumed === "not_done" ? NOT_DONE : await probe();
+  const answer = row.assumed === "not_done" ? NOT_DONE : await asked(entry, probe);
   if (answer?.state === "done") return done(state, entry, answer.output);
   if (answer?.state === "not_done") entry.happened = "no";
   if (answer?.state === "not_done" || repeatable(entry)) return undefined;
@@ -59,6 +59,22 @@ export async function restore(
     `${path} (${type.type}) ${how}, and nothing can tell whether it happened${why}`,
     { step: path, hint: howToAnswer(state.id, [path]) },
   );
+}
+
+/** The answer of a probe. One that fails has none; one that refuses says that the step is neither gone on with nor taken back. */
+async function asked(
+  entry: UndoEntry,
+  probe: () => Promise<ProbeResult> | undefined,
+): Promise<ProbeResult | undefined> {
+  try {
+    return await probe();
+  } catch (thrown) {
+    const error = toPgdbaError(thrown, "step_failed");
+    if (error.final) throw error;
+    if (error.code !== "step_refused") return { state: "unknown", reason: error.message };
+    entry.happened = "no";
+    throw error;
+  }
 }
 
 const NOT_DONE: ProbeResult = { state: "not_done" };

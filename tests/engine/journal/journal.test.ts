@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../../engine/clock.ts";
 import { thisProcess } from "../../../engine/journal/holder.ts";
+import { freeze } from "../../../engine/journal/docs.ts";
 import { Journal } from "../../../engine/journal/journal.ts";
+import { openLibrary } from "../../../engine/load/library.ts";
 import { Waiter } from "../../../engine/journal/lock.ts";
 import type { RunHeader } from "../../../engine/journal/rows.ts";
 import { Secrets } from "../../../engine/secrets.ts";
@@ -297,13 +299,31 @@ test("a journal of an older version is brought up to date when it is opened, wit
     "INSERT INTO lock VALUES ('7', 41, 'r1', ?, 9999999999999), ('8', 3, NULL, NULL, NULL)",
     [far],
   );
+  filled.outcome("r1", { ...step, path: "b" }, result(null));
+  filled.db.run("ALTER TABLE step DROP COLUMN happened");
+  filled.db.run("ALTER TABLE step DROP COLUMN assumed");
+  filled.db.run("DROP TABLE answer");
+  filled.db.run("UPDATE run SET docs = ?", [
+    JSON.stringify({ "demo/one": { data: { risk: "read" }, file: "one.yaml", digest: "d" } }),
+  ]);
   filled.db.run("PRAGMA user_version = 1");
   filled.close();
+  const seen = Journal.toLookAt(dir, new Secrets());
+  expect(seen.answers("r1")).toEqual([]);
+  expect(seen.steps("r1")).toMatchObject([{ happened: null, assumed: null }, {}]);
+  seen.close();
 
   for (const opened of ["first", "after a program of version 1 has marked it as its own again"]) {
     const journal = new Journal(dir, new Secrets());
     expect(journal.run("r1")?.holder, opened).toEqual(holder);
-    expect(journal.steps("r1")).toHaveLength(1);
+    expect(journal.steps("r1")).toMatchObject([
+      { path: "a", status: "open", happened: null, assumed: null },
+      { path: "b", status: "ok", happened: null },
+    ]);
+    expect(journal.answers("r1")).toEqual([]);
+    const doc = journal.docs("r1").get("demo/one")!;
+    expect(doc).toMatchObject({ data: { risk: "read" }, lineage: ["demo/one"] });
+    expect(doc.at(["risk"])).toMatchObject({ file: "one.yaml", line: 1 });
     const waiter = new Waiter(journal, systemClock, { key: "7", run: "r2", holder });
     expect(waiter.heldBy()).toContain("@elsewhere");
     expect(
@@ -324,4 +344,42 @@ test("a journal of a newer version is left alone", () => {
   journal.db.run("PRAGMA user_version = 99");
   journal.close();
   expect(() => new Journal(dir, new Secrets())).toThrow("version 99");
+});
+
+test("the documents of a run come back with the place of every value, also of what they extend", async () => {
+  const dir = place();
+  const texts = {
+    "t/base":
+      "summary: S\nrisk: read\nsteps:\n  - id: a\n    set: {x: 1}\n  - id: b\n    set:\n      y: [2, {z: 3}]\n",
+    "t/over": "extends: t/base\nsteps:\n  - id: b\n    set: {y: 4}\n",
+  };
+  for (const [name, text] of Object.entries(texts)) {
+    mkdirSync(join(dir, "t"), { recursive: true });
+    writeFileSync(join(dir, `${name}.yaml`), text);
+  }
+  const library = openLibrary([{ name: "project", dir }]);
+  const docs = await Promise.all(Object.keys(texts).map((name) => library.load(name)));
+  const journal = new Journal(place(), new Secrets());
+  journal.createRun(header("r", { docs: freeze(docs) }));
+  const back = journal.docs("r");
+  for (const doc of docs) {
+    const thawed = back.get(doc.name)!;
+    const { at: _, ...plain } = doc;
+    expect(thawed).toMatchObject(plain);
+    let values = 0;
+    const compare = (value: unknown, path: (string | number)[]): void => {
+      values += 1;
+      for (const key of [false, true]) expect(thawed.at(path, key)).toEqual(doc.at(path, key));
+      if (Array.isArray(value)) value.forEach((item, index) => compare(item, [...path, index]));
+      else if (value !== null && typeof value === "object")
+        for (const [name, item] of Object.entries(value)) compare(item, [...path, name]);
+    };
+    compare(doc.data, []);
+    expect(values).toBeGreaterThan(9);
+    // What was not written stands where its nearest ancestor does.
+    expect(thawed.at(["steps", 0, "when"])).toEqual(doc.at(["steps", 0]));
+  }
+  expect(back.get("t/over")!.at(["steps", 0]).file).toEndWith("base.yaml");
+  expect(back.get("t/over")!.at(["steps", 1, "set", "y"])).toMatchObject({ line: 4, column: 14 });
+  journal.close();
 });

@@ -122,6 +122,7 @@ export class Harness {
       probe: async (ctx) => {
         this.calls.push(`probe ${ctx.step.path}`);
         const state = await this.on[`${ctx.step.id}~probe`]?.(ctx, null);
+        if (state instanceof Error) throw state;
         if (state === "done") return { state, output: { probed: true } };
         return state === "not_done" ? { state } : { state: "unknown", reason: "no trace of it" };
       },

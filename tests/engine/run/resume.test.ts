@@ -186,6 +186,21 @@ test("what the probe, or a person, says did not happen is not taken back", () =>
     }
   }));
 
+test("a probe that fails can't tell, so that a person is asked; one that refuses ends the step, and it is not taken back", () =>
+  withHarness(async (h) => {
+    const text = "steps: [{id: a, fake.probed: {}, undo: [{id: back, fake.keep: {}}]}]";
+    const says = (error: Error) => () => error as never;
+    h.on = {};
+    await h.killedIn(text, "a");
+    h.on = { "a~probe": says(new PgdbaError("connection_failed", "nobody listens")) };
+    const asked = await h.resume(text);
+    expect(asked.error).toMatchObject({ code: "needs_operator", step: "a" });
+    expect(asked.error!.message).toContain("nobody listens");
+    h.on = { "a~probe": says(new PgdbaError("step_refused", "taken back by others")) };
+    expect(await h.resume(text)).toMatchObject({ exit: 1, error: { code: "step_refused" } });
+    expect(acts(h)).toEqual(["probe a"]);
+  }));
+
 test("a step that did not happen, and then fails in the resumed run, is taken back as far as that went", () =>
   withHarness(async (h) => {
     const text = "steps: [{id: a, fake.probed: {}, undo: [{id: back, fake.keep: {}}]}]";
