@@ -1,0 +1,310 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Client } from "pg";
+import { type Finding, flat } from "../../../steps/health/lib/findings.ts";
+import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
+import { cloneInto } from "../../support/standby.ts";
+import { examine, until } from "./support.ts";
+
+/** `check` of each finding from the top down to the one that is looked for, with what is named there; null when it is not found. */
+function pathTo(
+  findings: readonly Finding[],
+  is: (finding: Finding) => boolean,
+): [string, string | null][] | null {
+  for (const finding of findings) {
+    const line: [string, string | null] = [finding.check, finding.object];
+    if (is(finding)) return [line];
+    const below = pathTo(finding.consequences, is);
+    if (below !== null) return [line, ...below];
+  }
+  return null;
+}
+
+const pidOf = (client: Client): number => (client as unknown as { processID: number }).processID;
+
+describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
+  let server: TestServer;
+  const clients: Client[] = [];
+  const open = async (application_name = "shop-web"): Promise<Client> => {
+    const client = await clientOf(server);
+    clients.push(client);
+    await client.query(`set application_name = '${application_name}'`);
+    return client;
+  };
+  const run = async (...statements: string[]): Promise<void> => {
+    const client = await clientOf(server);
+    for (const sql of statements) await client.query(sql);
+    await client.end();
+  };
+  const dead = `select 1 where pg_stat_get_dead_tuples('public."Dead"'::regclass) >= 20000`;
+  /** Makes rows die, and has vacuum come by. */
+  const die = async (vacuum = true): Promise<void> => {
+    await run(
+      'drop table if exists "Dead"',
+      'create table "Dead" (id int primary key) with (autovacuum_enabled = off)',
+      'insert into "Dead" select n from generate_series(1, 40000) n',
+    );
+    await holding?.();
+    // What a session has done is counted when it ends.
+    await run('delete from "Dead" where id % 2 = 0');
+    if (vacuum) await run('vacuum "Dead"');
+  };
+  let holding: (() => Promise<void>) | undefined;
+
+  beforeAll(async () => {
+    const settings = {
+      wal_level: "logical",
+      max_prepared_transactions: 5,
+      autovacuum_naptime: "1min",
+      // Nobody else's snapshots, so that only what is planted holds.
+      max_logical_replication_workers: 0,
+    };
+    server = await startServer({ version, settings });
+  }, 30_000);
+  afterAll(async () => {
+    for (const client of clients) await client.end().catch(() => {});
+    await server?.stop();
+  });
+
+  /** What stands above the dead rows of the table, once they are counted. */
+  const above = async (wanted: number) => {
+    const report = await until(
+      () => examine(server, { only: ["dead-rows"] }),
+      ({ findings }) => (pathTo(findings, isDead)?.length ?? 0) >= wanted,
+    );
+    return { report, path: pathTo(report.findings, isDead) };
+  };
+  const isDead = ({ check, object }: Finding) =>
+    check === "dead-rows" && object === 'public."Dead"';
+
+  test("without a cause are to be vacuumed", async () => {
+    holding = undefined;
+    await die(false);
+    const { path, report } = await above(1);
+    expect(path).toEqual([["dead-rows", 'public."Dead"']]);
+    expect(report.findings[0]?.remedy.sql).toBe('vacuum (verbose, analyze) public."Dead";');
+  }, 20_000);
+
+  test("that vacuum had to leave are due to the session whose snapshot sees them", async () => {
+    const reader = await open();
+    holding = async () =>
+      void (await reader.query("begin isolation level repeatable read; select 1"));
+    await die();
+    const { path, report } = await above(3);
+    const pid = `pid ${pidOf(reader)}`;
+    expect(path).toEqual([
+      ["idle-in-transaction", pid],
+      ["horizon-held", expect.stringContaining(`${pid}, postgres in postgres (shop-web)`)],
+      ["dead-rows", 'public."Dead"'],
+    ]);
+    const [cause] = report.findings;
+    expect(cause?.severity).toBe("warning");
+    expect(cause?.remedy.sql).toBe(`select pg_terminate_backend(${pidOf(reader)});`);
+    const [rows] = flat(report.findings).filter(isDead);
+    expect(rows?.remedy).toMatchObject({ sql: null, text: expect.stringContaining(pid) });
+    expect(JSON.stringify(report)).not.toContain("vacuum (verbose");
+    // A session that came after the vacuum, or works in another database, has nothing to do with it.
+    await reader.query("commit");
+    const late = await open();
+    await late.query("begin isolation level repeatable read; select 1");
+    expect((await above(1)).path).toEqual([["dead-rows", 'public."Dead"']]);
+    await late.query("commit");
+  }, 20_000);
+
+  test("are due to a prepared transaction that nobody finished", async () => {
+    holding = () =>
+      run("begin", "create table in_it (n int)", "prepare transaction 'left; behind'");
+    await die();
+    const { path, report } = await above(3);
+    await run("rollback prepared 'left; behind'");
+    expect(path?.map(([check]) => check)).toEqual([
+      "prepared-transactions",
+      "horizon-held",
+      "dead-rows",
+    ]);
+    expect(report.findings[0]?.remedy.sql).toBe("rollback prepared 'left; behind';");
+  }, 20_000);
+
+  test("of the catalogues are due to a logical slot, those of other tables are not", async () => {
+    await run("select pg_create_logical_replication_slot('cdc', 'pgoutput')");
+    holding = undefined;
+    await run(
+      "do $$ begin for i in 1..300 loop execute format('create table t%s (a int, b int, c int)', i); end loop; end $$",
+      "do $$ begin for i in 1..300 loop execute format('drop table t%s', i); end loop; end $$",
+      "vacuum pg_catalog.pg_attribute",
+    );
+    await die();
+    const input = {
+      only: ["dead-rows", "slot-inactive"],
+      thresholds: { "dead-rows": { min_rows: 100 } },
+    };
+    const isCatalogue = ({ check, object }: Finding) =>
+      check === "dead-rows" && object === "pg_attribute";
+    const report = await until(
+      () => examine(server, input),
+      ({ findings }) => (pathTo(findings, isCatalogue)?.length ?? 0) > 2,
+    );
+    await run("select pg_drop_replication_slot('cdc')");
+    expect(pathTo(report.findings, isCatalogue)?.map(([check]) => check)).toEqual([
+      "slot-inactive",
+      "horizon-held",
+      "dead-rows",
+    ]);
+    expect(pathTo(report.findings, isDead)).toBeNull();
+    const [slot] = report.findings.filter(({ check }) => check === "slot-inactive");
+    expect(slot?.evidence).toMatchObject({ plugin: "pgoutput", database: "postgres" });
+    expect(Number(slot?.evidence["unread_bytes"])).toBeGreaterThan(0);
+    expect(slot?.evidence["last_used"]).toMatch(/^20\d\d-/);
+  }, 30_000);
+
+  test("are due to the lock that vacuum can't get past", async () => {
+    const holder = await open("loader 7");
+    holding = async () =>
+      void (await holder.query('begin; lock table "Dead" in share update exclusive mode'));
+    await die(false);
+    const { path } = await above(3);
+    await holder.query("commit");
+    expect(path).toEqual([
+      ["idle-in-transaction", `pid ${pidOf(holder)}`],
+      ["vacuum-blocked", 'public."Dead"'],
+      ["dead-rows", 'public."Dead"'],
+    ]);
+  }, 20_000);
+
+  test("of a standby's feedback are due to the standby's query", async () => {
+    await run("select pg_create_physical_replication_slot('standby_1')");
+    const standby = await startServer({
+      version,
+      settings: {
+        hot_standby_feedback: "on",
+        wal_receiver_status_interval: "1s",
+        max_prepared_transactions: 5,
+      },
+      prepare: async (dataDir) => {
+        await cloneInto(dataDir, server);
+        const { appendFile } = await import("node:fs/promises");
+        await appendFile(`${dataDir}/postgresql.conf`, "primary_slot_name = 'standby_1'\n");
+      },
+    });
+    try {
+      const reader = await clientOf({ ...standby, password: server.password });
+      clients.push(reader);
+      await reader.query("begin isolation level repeatable read; select count(*) from pg_class");
+      const client = await clientOf(server);
+      await until(
+        () => client.query("select xmin from pg_replication_slots where xmin is not null"),
+        ({ rows }) => rows.length > 0,
+      );
+      await client.end();
+      holding = undefined;
+      await die();
+      const { path, report } = await above(2);
+      expect(path?.at(-2)).toEqual([
+        "horizon-held",
+        expect.stringMatching(/^slot standby_1 \(physical, used by walreceiver at 127/),
+      ]);
+      const [held] = flat(report.findings).filter(({ check }) => check === "horizon-held");
+      expect(held?.remedy).toMatchObject({
+        sql: null,
+        text: expect.stringContaining("hot_standby_feedback"),
+      });
+    } finally {
+      await standby.stop();
+      await until(
+        () =>
+          run("select pg_drop_replication_slot('standby_1')").then(
+            () => true,
+            () => false,
+          ),
+        Boolean,
+      );
+    }
+  }, 40_000);
+
+  test("seventeen sessions of one application are one finding", async () => {
+    const workers = await Promise.all(
+      Array.from({ length: 17 }, (_, n) => open(`worker ${n} of shop`)),
+    );
+    const other = await open("billing");
+    for (const client of [...workers, other]) await client.query("begin; select 1");
+    const input = {
+      only: ["idle-in-transaction"],
+      thresholds: { "idle-in-transaction": { info: 1 } },
+    };
+    const report = await until(
+      () => examine(server, input),
+      ({ findings }) => findings.reduce((sum, { count }) => sum + count, 0) === 18,
+    );
+    expect(report.findings.map(({ count }) => count).toSorted()).toEqual([1, 17]);
+    const [all] = report.findings.filter(({ count }) => count === 17);
+    expect(all?.remedy.sql?.split("\n").toSorted()).toEqual(
+      workers.map((client) => `select pg_terminate_backend(${pidOf(client)});`).toSorted(),
+    );
+    expect(all?.alike).toHaveLength(16);
+    for (const client of [...workers, other]) await client.query("commit");
+  }, 20_000);
+
+  test("the victims of a lock stand below its root, in the order in which they wait", async () => {
+    await run('create table "Rows" (id int primary key)', 'insert into "Rows" values (1), (2)');
+    const [root, middle, leaf, ddl, reader] = (await Promise.all(
+      ["app", "app", "app", "migration", "report"].map(open),
+    )) as [Client, Client, Client, Client, Client];
+    await root.query('begin; update "Rows" set id = 10 where id = 1');
+    await middle.query('begin; update "Rows" set id = 20 where id = 2');
+    const blocked = async (client: Client, sql: string) => {
+      const done = client.query(sql).catch(() => {});
+      const watcher = await clientOf(server);
+      await until(
+        () => watcher.query("select cardinality(pg_blocking_pids($1)) as n", [pidOf(client)]),
+        ({ rows }) => rows[0].n > 0,
+      );
+      await watcher.end();
+      return done;
+    };
+    const waiting = [
+      blocked(middle, 'update "Rows" set id = 11 where id = 1'),
+      blocked(leaf, 'update "Rows" set id = 21 where id = 2'),
+    ];
+    await Bun.sleep(1);
+    waiting.push(blocked(ddl, 'alter table "Rows" add column n int'));
+    const input = {
+      only: ["lock-waits", "long-queries", "ddl-waiting", "idle-in-transaction"],
+      thresholds: {
+        "lock-waits": { warning: 1, critical: 1e6 },
+        "long-queries": { warning: 1, critical: 1e6 },
+        "ddl-waiting": { warning: 1 },
+        "idle-in-transaction": { info: 1 },
+      },
+    };
+    const pids = [middle, leaf, ddl].map(pidOf);
+    const seen = (report: { findings: Finding[] }) =>
+      flat(report.findings).flatMap(({ check, evidence, alike }) =>
+        check === "long-queries"
+          ? [Number(evidence["pid"]), ...alike.map(({ object }) => Number(object?.slice(4)))]
+          : [],
+      );
+    const report = await until(
+      () => examine(server, input),
+      (answer) => pids.every((pid) => seen(answer).includes(pid)) && answer.findings.length === 1,
+    );
+    const reads = reader.query("select 1");
+    expect(report.findings.map(({ check, object }) => [check, object])).toEqual([
+      ["idle-in-transaction", `pid ${pidOf(root)}`],
+    ]);
+    const [waits] = report.findings[0]!.consequences;
+    expect(waits?.check).toBe("lock-waits");
+    const tree = waits?.evidence["tree"] as { session: string; wants: string }[];
+    expect(tree.map(({ session }) => session)).toEqual(
+      expect.arrayContaining([`└ pid ${pids[0]}`, `  └ pid ${pids[1]}`]),
+    );
+    expect(tree.find(({ session }) => session.includes(`pid ${pids[2]}`))?.wants).toBe(
+      'AccessExclusiveLock on public."Rows"',
+    );
+    expect(waits?.evidence["waiting"]).toEqual(expect.arrayContaining(pids));
+    expect(waits?.consequences.map(({ check }) => check)).toEqual(
+      expect.arrayContaining(["long-queries", "ddl-waiting"]),
+    );
+    await root.query("rollback");
+    await middle.query("rollback").catch(() => {});
+    await Promise.all([...waiting, reads]);
+  }, 30_000);
+});
