@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Client } from "pg";
+import { flat } from "../../../steps/health/lib/findings.ts";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
 import { BY_SETTING, HOLDERS, PLANTS, SETTINGS } from "./plants.ts";
 import { examine, type Report, shortly, until } from "./support.ts";
@@ -53,14 +54,16 @@ describe.each([13, 18] as const)("problems planted in PostgreSQL %d", (version) 
 
   test("are gone once their remedies have been run as written", async () => {
     const only = [...REMEDIED];
-    const before = await examine(server, { only, thresholds });
+    // What stands below its cause has no remedy of its own.
+    const skip = ["autovacuum-off", "horizon-held"];
+    const before = await examine(server, { only, skip, thresholds });
     for (const name of REMEDIED)
       expect(before.findings.map((finding) => finding.check)).toContain(name);
     for (const { remedy } of before.findings) {
       if (remedy.sql !== null && !remedy.sql.startsWith("--")) await query(remedy.sql);
     }
     const after = await until(
-      () => examine(server, { only, thresholds }),
+      () => examine(server, { only, skip, thresholds }),
       (answer) => answer.findings.length === 0,
     );
     expect(shortly(after)).toEqual([]);
@@ -129,17 +132,17 @@ describe.each([13, 18] as const)("trouble in PostgreSQL %d", (version) => {
       (answer) => missing(answer, wanted).length === 0,
     );
     expect(missing(report, wanted)).toEqual([]);
-    const waits = report.findings.filter((finding) => finding.check === "lock-waits");
+    const waits = flat(report.findings).filter((finding) => finding.check === "lock-waits");
     expect(waits.map(({ evidence }) => [evidence["pid"], evidence["waiters"]])).toEqual([
       [pid(root), 3],
     ]);
 
     const admin = await clientOf(server);
-    for (const sql of [
-      waits[0]?.remedy.sql ?? "",
-      report.findings.find((finding) => finding.object === `pid ${pid(slow)}`)?.remedy.sql ?? "",
-    ])
-      await admin.query(sql);
+    const [roots, slows] = ["idle-in-transaction", "long-transactions"].map((name) =>
+      report.findings.find(({ check }) => check === name),
+    );
+    expect(roots?.remedy.sql).toBe(`select pg_terminate_backend(${pid(root)});`);
+    for (const found of [roots, slows]) await admin.query(found?.remedy.sql ?? "");
     expect((await outcomes).map(({ status }) => status)).toEqual([
       "fulfilled",
       "fulfilled",
@@ -156,15 +159,18 @@ describe.each([13, 18] as const)("trouble in PostgreSQL %d", (version) => {
     const only = ["archiver-failing", "archive-backlog", "archive-command-empty"];
     const thresholds = { "archive-backlog": { warning: 2 }, "archiver-failing": { critical: 1e6 } };
     const ask = () => examine(server, { only, thresholds });
-    const report = await until(ask, (answer) => answer.findings.length === 2);
-    expect(report.findings.map(({ check, severity }) => [check, severity])).toEqual([
-      ["archive-backlog", "warning"],
-      ["archiver-failing", "warning"],
+    const report = await until(ask, (answer) => flat(answer.findings).length === 2);
+    expect(report.findings).toMatchObject([
+      {
+        check: "archiver-failing",
+        severity: "warning",
+        consequences: [{ check: "archive-backlog", severity: "warning" }],
+      },
     ]);
     await client.query("alter system set archive_command = ''");
     await client.query("select pg_reload_conf()");
     await client.end();
-    const later = await until(ask, (answer) => answer.findings.length === 3);
+    const later = await until(ask, (answer) => flat(answer.findings).length === 3);
     expect(later.findings.map((finding) => finding.check)).toContain("archive-command-empty");
   }, 30_000);
 

@@ -167,7 +167,8 @@ export const PLANTS: Plant[] = [
 export const HOLDERS: Plant = {
   sql: `select pg_create_physical_replication_slot('forgotten', true); set search_path = "Ödd ""Schema"; begin; insert into parent values (-1); prepare transaction 'left; behind'`,
   finds: [
-    "info slot-inactive slot forgotten",
+    // With what it leads to.
+    "critical slot-inactive slot forgotten",
     "info slots-unlimited",
     "critical slot-wal-retained slot forgotten",
     "critical prepared-transactions left; behind",
@@ -210,7 +211,7 @@ export const BY_SETTING: Plant = {
     "info random-page-cost random_page_cost",
     "info io-timing-off track_io_timing",
     "critical connections-used",
-    "warning connections-idle",
+    "critical connections-idle",
     "critical standbys-missing",
     "critical memory-worst-case",
     "critical wraparound-database database postgres",

@@ -86,9 +86,10 @@ export async function examine(
   }
 }
 
-/** `severity check object`, one per finding, those that stand below others included, sorted. */
+/** `severity check object`, one per finding, those that stand below others or are made one with them included, sorted. */
 export function shortly(report: Report): string[] {
   return flat(report.findings)
+    .flatMap((finding) => [finding, ...finding.alike.map((one) => ({ ...finding, ...one }))])
     .map(
       ({ check: name, severity, object }) =>
         `${severity} ${name}${object === null ? "" : ` ${object}`}`,
