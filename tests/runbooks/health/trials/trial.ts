@@ -29,7 +29,7 @@ export interface Trial {
 export interface Deed {
   told: RegExp;
   does(world: World, finding: Finding): Promise<unknown>;
-  /** The finding's SQL or command is run as well, before. */
+  /** Only for findings without SQL and command; those of the others are run as they stand. */
   also?: true;
 }
 
@@ -56,4 +56,8 @@ export interface Where {
   database?: string;
   user?: string;
   password?: string;
+}
+
+export function pidOf(client: Client): number {
+  return (client as unknown as { processID: number }).processID;
 }
