@@ -153,7 +153,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     const [slot] = report.findings.filter(({ check }) => check === "slot-inactive");
     expect(slot?.evidence).toMatchObject({ plugin: "pgoutput", database: "postgres" });
     expect(Number(slot?.evidence["unread_bytes"])).toBeGreaterThan(0);
-    expect(slot?.evidence["last_used"]).toMatch(/^20\d\d-/);
+    expect(slot?.evidence["last_used"]).toMatch(version >= 17 ? /^20\d\d-/ : /not known/);
   }, 30_000);
 
   test("are due to the lock that vacuum can't get past", async () => {
