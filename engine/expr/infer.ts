@@ -89,7 +89,7 @@ class Checker {
       }
       case "call": {
         const [name, args] = node.args;
-        if (name === "has" && args.length === 1) return this.#has(args[0]!, scope);
+        if (name === "has" && args.length === 1) return (this.infer(args[0]!, scope), BOOL);
         return this.#call(node, name, args, false, scope);
       }
       case "rcall":
@@ -152,18 +152,6 @@ class Checker {
       `${this.#problems.text(node)} must be true or false, it is ${describe(schema)}`,
       "Compare it: x != '' or x > 0.",
     );
-  }
-
-  #has(node: Node, scope: Scope): JsonSchema {
-    if (node.op !== ".")
-      this.#problems.report(
-        node,
-        "wrong-arguments",
-        "has() takes a field: has(a.b)",
-        "To ask for a key in a variable: key in a.",
-      );
-    this.infer(node, scope);
-    return BOOL;
   }
 
   #map(entries: [Node, Node][], scope: Scope): JsonSchema {

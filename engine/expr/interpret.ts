@@ -162,17 +162,12 @@ export class Interpreter {
   }
 
   #call(node: Node, name: string, args: Node[], scope: Scope | undefined): Value {
-    if (name === "has" && args.length === 1) return this.#has(args[0]!, scope);
+    const [field] = args;
+    if (name === "has" && args.length === 1 && field?.op === ".") return this.#has(field, scope);
     return this.#apply(node, name, args, false, scope);
   }
 
-  #has(node: Node, scope: Scope | undefined): boolean {
-    if (node.op !== ".")
-      throw new ExprError(
-        node,
-        "has() takes a field: has(a.b)",
-        "To ask for a key in a variable: key in a.",
-      );
+  #has(node: Node & { op: "." }, scope: Scope | undefined): boolean {
     const [ownerNode, key] = node.args;
     const owner = this.run(ownerNode, scope);
     if (owner instanceof Dict) return owner.has(key);

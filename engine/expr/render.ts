@@ -1,5 +1,7 @@
 import type { DocPath, Json, JsonSchema, Variables } from "../types.ts";
+import { ExprError } from "./ast.ts";
 import { evaluate } from "./cel.ts";
+import { Lexer } from "./syntax/tokens.ts";
 import { renderText } from "./template/render.ts";
 
 /**
@@ -15,12 +17,27 @@ export function classify(text: string): "cel" | "text" | "literal" {
 /** Whether the bracket opened at 1 is closed by the last character, or not at all (a mistake that parsing will show). */
 function closesAtEnd(text: string): boolean {
   let depth = 0;
-  for (const token of text.slice(1).matchAll(/"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[{}]/g)) {
-    if (token[0] === "{") depth++;
-    else if (token[0] === "}") depth--;
-    if (depth === 0) return token.index === text.length - 2;
+  for (const { sign, at } of brackets(text)) {
+    depth += sign === "{" ? 1 : -1;
+    if (depth === 0) return at === text.length - 1;
   }
   return true;
+}
+
+/** The brackets of `${...}` outside of texts and comments; of something that is no expression, all brackets. */
+function brackets(text: string): { sign: string; at: number }[] {
+  const found: { sign: string; at: number }[] = [];
+  try {
+    const lexer = new Lexer(text.slice(1));
+    for (let token = lexer.next(); token.kind !== "end"; token = lexer.next()) {
+      if (token.kind !== "sign" || (token.text !== "{" && token.text !== "}")) continue;
+      found.push({ sign: token.text, at: token.start + 1 });
+    }
+    return found;
+  } catch (error) {
+    if (!(error instanceof ExprError)) throw error;
+    return Array.from(text.matchAll(/[{}]/g), ({ 0: sign, index }) => ({ sign, at: index }));
+  }
 }
 
 /** The expression inside `${...}`, with where it starts in `text`. */

@@ -197,7 +197,7 @@ describe("checkCel", () => {
     ["[1].all(1, true)", ["syntax@1"]],
     ["steps.before.output.members == 'x'", ["type-mismatch@steps.before.output.members == 'x'"]],
     ["has(steps.befor.output)", ["unknown-key@befor"]],
-    ["has(params)", ["wrong-arguments@params"]],
+    ["has(params)", ["syntax@params"]],
     ["params.constructor", ["unknown-key@constructor"]],
     ["constructor", ["unknown-variable@constructor"]],
     ["a +", ["syntax@"]],

@@ -22,6 +22,13 @@ describe("render", () => {
     ["", "literal"],
     ["${}", "cel"],
     ["${ {'a': 1 }", "cel"],
+    ["${r'\\}' + '}'}", "cel"],
+    ["${r'}\\'}", "cel"],
+    ["${'''it's }'''}", "cel"],
+    ["${a.`}b`}", "literal"],
+    ["${a // }\n}", "cel"],
+    ["${HOME:-x@y} and {z}", "literal"],
+    ["${it's} and {b}", "literal"],
   ] as const)("classify(%p) is %p", (text, kind) => expect(classify(text)).toBe(kind));
 
   test("celOf gives the source and its offset", () => {

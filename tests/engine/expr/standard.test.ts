@@ -183,6 +183,7 @@ describe("numbers", () => {
     "has(n.a)",
     "has(list.a)",
     "has(none.a)",
+    "true || has(n)",
     "{'a': 1, 'a': 2}",
     "{1: 1, 1u: 2}",
     "{1.0: 1}",
@@ -222,6 +223,7 @@ test("what is meant is told", () => {
   };
   expect(message("true and true")).toBe("'and' is written && here");
   expect(message("true & true")).toContain("'&&'");
+  expect(message("true constructor")).toBe("'constructor' can't stand here");
   expect(message("f(1")).toBe("the expression ends too early, ',' is missing");
   expect(message("[1 2]")).toBe("',' is missing before a value");
   expect(message("'abc")).toContain("has no end");
