@@ -1,4 +1,4 @@
-import { classify } from "../expr/render.ts";
+import { classify } from "../expr/languages.ts";
 import type { Json, JsonSchema } from "../types.ts";
 import { FORMATS } from "./formats.ts";
 import { matches } from "./patterns.ts";

@@ -1,5 +1,5 @@
 import { toPgdbaError } from "../errors.ts";
-import { classify } from "../expr/render.ts";
+import { classify } from "../expr/languages.ts";
 import type {
   Doc,
   DocPath,

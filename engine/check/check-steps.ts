@@ -1,4 +1,4 @@
-import { classify, langAt } from "../expr/render.ts";
+import { classify, langAt } from "../expr/languages.ts";
 import type { Scope } from "../expr/infer.ts";
 import { describe, elementOf, mayBe } from "../expr/schema-types.ts";
 import { RESERVED } from "../expr/syntax/words.ts";

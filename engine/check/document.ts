@@ -1,5 +1,5 @@
 import type { Diagnostic, Doc, DocumentKind } from "../types.ts";
-import { langAt } from "../expr/render.ts";
+import { langAt } from "../expr/languages.ts";
 import { checkName } from "./compile.ts";
 import { createExpressionChecker } from "./expressions.ts";
 import { createReport } from "./report.ts";

@@ -1,5 +1,5 @@
 import type { ExprProblem, Scope } from "../expr/infer.ts";
-import { celOf } from "../expr/render.ts";
+import { celOf } from "../expr/languages.ts";
 import { describe, mayBe } from "../expr/schema-types.ts";
 import type { DocPath, JsonSchema } from "../types.ts";
 import { partsRead } from "./absent.ts";

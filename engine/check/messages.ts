@@ -1,6 +1,6 @@
 import type { ErrorObject } from "ajv";
 
-import { classify } from "../expr/render.ts";
+import { classify } from "../expr/languages.ts";
 import { suggest } from "../load/suggest.ts";
 import type { DocPath, Json, JsonSchema } from "../types.ts";
 import { isObject } from "./accepts.ts";

@@ -1,4 +1,4 @@
-import { classify } from "../expr/render.ts";
+import { classify } from "../expr/languages.ts";
 
 /** A piece of a text, and its place in it. */
 export interface Piece {

@@ -1,6 +1,6 @@
 import type { ValidateFunction } from "ajv";
 
-import { classify } from "../expr/render.ts";
+import { classify } from "../expr/languages.ts";
 import type { Json, JsonSchema } from "../types.ts";
 import { accepts, type Reading } from "./accepts.ts";
 import { FORMATS } from "./formats.ts";

@@ -1,6 +1,6 @@
 import { validate } from "../check/validate.ts";
 import { PgdbaError } from "../errors.ts";
-import { classify } from "../expr/render.ts";
+import { classify } from "../expr/languages.ts";
 import type { ActionNode, Json, StepType } from "../types.ts";
 
 const templated = new WeakMap<object, boolean>();

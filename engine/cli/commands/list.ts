@@ -1,4 +1,3 @@
-import { didYouMean } from "../../check/messages.ts";
 import { PgdbaError, toPgdbaError } from "../../errors.ts";
 import type { Json, JsonObject, Library, LibraryEntry, StepRegistry } from "../../types.ts";
 import type { Command, Result } from "../command.ts";
@@ -23,7 +22,9 @@ export default {
 
 async function listDocuments(library: Library, kind: string, prefix: string): Promise<Result> {
   const kinds = [...new Set(["runbook", ...library.entries().map((entry) => entry.kind)])];
-  if (!kinds.includes(kind))
+  if (!kinds.includes(kind)) {
+    // Only here, so that the list itself stays instant.
+    const { didYouMean } = await import("../../check/messages.ts");
     throw new PgdbaError(
       "usage",
       `There are no documents of the kind ${JSON.stringify(kind.slice(0, 100))}`,
@@ -31,6 +32,7 @@ async function listDocuments(library: Library, kind: string, prefix: string): Pr
         hint: didYouMean(kind, kinds),
       },
     );
+  }
   const documents: JsonObject[] = [];
   for (const { name, layer } of library
     .entries(kind)

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { celOf, classify, langAt, renderInput } from "../../../engine/expr/render.ts";
+import { celOf, classify, langAt } from "../../../engine/expr/languages.ts";
+import { renderInput } from "../../../engine/expr/render.ts";
 import type { JsonSchema } from "../../../engine/types.ts";
 
 const vars = { params: { n: 3, target: "pg2", list: [1, 2], evil: "${params.n} {{params.n}}" } };
