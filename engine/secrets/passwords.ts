@@ -1,5 +1,5 @@
-/** `scheme://user:password@`, the password up to the last `@`: people forget to write `%40` for one in it. */
-const URI = /[a-z][a-z0-9+.-]*:\/\/[^\s/?#@:]*:(\S+)@/gi;
+/** Where the password of `scheme://user:password@` begins. */
+const URI = /[a-z][a-z0-9+.-]{0,30}:\/\/[^/?#@:]{0,256}:/i;
 /** As in a connection string of libpq, or the query of a URI. */
 const SETTING = /\bpassword\s*=\s*(?:'((?:[^'\\]|\\.)*)'|([^\s'"&]+))/gi;
 /** What a parameter that is a secret is given as; the name of a variable or a file is none. */
@@ -7,15 +7,27 @@ const REFERENCE = /^(env|file):/;
 
 /** The passwords that stand in a text by the rules of URIs and connection strings, as written and as meant. */
 export function passwordsIn(text: string): string[] {
-  const found = [...text.matchAll(URI)].flatMap(([, greedy = ""]) => [
-    greedy,
-    greedy.split("@")[0]!,
-  ]);
+  const found = uriPasswords(text).flatMap((greedy) => [greedy, greedy.split("@")[0]!]);
   for (const [, quoted, bare] of text.matchAll(SETTING)) {
     if (quoted !== undefined) found.push(quoted, quoted.replace(/\\(.)/g, "$1"));
     else if (bare !== undefined && !REFERENCE.test(bare)) found.push(bare);
   }
   return [...new Set(found.flatMap((one) => [one, decoded(one)]))];
+}
+
+/**
+ * The password up to the last `@`: people forget to write `%40` for one in it. Word by word, for one expression over a long
+ * text without spaces would take time in proportion to the square of its length.
+ */
+function uriPasswords(text: string): string[] {
+  const found: string[] = [];
+  for (const [word] of text.matchAll(/\S+/g)) {
+    const end = word.lastIndexOf("@");
+    const start = end === -1 ? null : URI.exec(word);
+    if (start && start.index + start[0].length < end)
+      found.push(word.slice(start.index + start[0].length, end));
+  }
+  return found;
 }
 
 function decoded(text: string): string {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { Secrets } from "../../engine/secrets.ts";
+import { passwordsIn } from "../../engine/secrets/passwords.ts";
 
 const SECRET = `pä$$'w&rd "<x>\\1`;
 
@@ -109,6 +110,13 @@ test("many values and long texts take no more than a moment", () => {
   const started = performance.now();
   expect(secrets.redact(text)).toBe(text);
   expect(performance.now() - started).toBeLessThan(3000);
+});
+
+test("a long text is searched for passwords in time in proportion to its length", () => {
+  const started = performance.now();
+  for (const piece of ["a", "a://", "a://b:c", "password=", "password='"])
+    expect(passwordsIn(`${piece.repeat(1_000_000 / piece.length)}@`)).toBeArray();
+  expect(performance.now() - started).toBeLessThan(4000);
 });
 
 test("passwords in URIs and connection strings", () => {
