@@ -11,15 +11,18 @@ import { call } from "./run/call.ts";
 import { circumstances } from "./run/circumstances.ts";
 import { deadRuns } from "./run/dead-runs.ts";
 import { type Asked, passGates } from "./run/enter.ts";
+import { assertAssembled, Kept } from "./run/kept.ts";
 import { takeLocks } from "./run/locks.ts";
 import { runNodes } from "./run/node.ts";
 import { outputOf, partialOutput } from "./run/output.ts";
+import { NOTHING_HIDDEN, type Watch, withoutValues } from "./run/sensitive.ts";
 import { MAX_STEPS } from "./run/pace.ts";
 import { howToAnswer } from "./run/restore.ts";
 import { parentsOf, type RunState, type Scope, variables } from "./run/state.ts";
 import type { Stop } from "./run/stop.ts";
+import { withheld } from "./run/step-error.ts";
 import { runData } from "./run/summary.ts";
-import { unwind, type Unwound } from "./run/unwind.ts";
+import { forgetAll, unwind, type Unwound } from "./run/unwind.ts";
 import type { Secrets } from "./secrets.ts";
 import type {
   Clock,
@@ -146,6 +149,13 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   announceStops(host, state);
   stop.run = id;
   const scope = topScope(runbook, request.params);
+  const watch: Watch = { read: false };
+  // What was made of sensitive data is told without its values.
+  const shown = (value: Json): Json => {
+    const { read } = watch;
+    watch.read = false;
+    return read ? withoutValues(value) : value;
+  };
   let output: Json = null;
   let error: PgdbaError | null = null;
   let unwound: Unwound = { undone: 0, failed: [], asks: null };
@@ -155,18 +165,25 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     // Told to stop while the last one ended: that is taken back as well.
     stop.soft.throwIfAborted();
     // What can't be known before it is done is left out.
-    output = outputOf(
-      runbook.output,
-      { doc: runbook.doc, path: ["output"] },
-      variables(state, scope),
-      request.plan || request.resume ? () => undefined : undefined,
-    );
+    try {
+      output = outputOf(
+        runbook.output,
+        { doc: runbook.doc, path: ["output"] },
+        variables(state, scope, watch),
+        request.plan || request.resume ? () => undefined : undefined,
+        shown,
+      );
+    } catch (thrown) {
+      throw watch.read ? withheld(thrown, "The output") : thrown;
+    }
+    assertAssembled(output, `The output of ${runbook.name}`);
+    await forgetAll(state);
   } catch (thrown) {
     error = toPgdbaError(thrown);
     // Whoever holds the lock now may be acting; whoever can't write the journal may not act.
     const mayAct = !["lock_lost", "journal_failed", "needs_operator"].includes(error.code);
     if (mayAct && !stop.hard.aborted) unwound = await unwind(state);
-    output = partialOutput(runbook, variables(state, scope));
+    output = partialOutput(runbook, variables(state, scope, watch), shown);
   }
   const closing = await Promise.race([
     closeAll(releasers),
@@ -293,6 +310,8 @@ function topScope(runbook: Runbook, params: JsonObject): Scope {
     unwinding: false,
     callers: [runbook.name],
     deadline: undefined,
+    hidden: NOTHING_HIDDEN,
+    kept: new Kept(),
   };
 }
 
@@ -370,9 +389,10 @@ function makeState(
 
 /** The backup that precedes anything destructive. @throws PgdbaError gate_refused when it does not say that it was verified */
 async function takeBackup(state: RunState, scope: Scope): Promise<void> {
-  const output = await call(state, scope, "backup/create", {}, `${BACKUP_PATH}/`, runNodes);
+  const read = { read: false, keys: new Set<string>() };
+  const output = await call(state, scope, "backup/create", {}, `${BACKUP_PATH}/`, read, runNodes);
   // The backup outlives the run, however that ends.
-  state.undo.length = 0;
+  await forgetAll(state);
   if (asObject(output)["verified"] === true) return;
   throw new PgdbaError(
     "gate_refused",

@@ -2,7 +2,7 @@ import { encodings } from "./secrets/encodings.ts";
 import { MASK, Matcher } from "./secrets/matcher.ts";
 import { passwordsIn } from "./secrets/passwords.ts";
 import { redactEnvelope, redactRecord } from "./secrets/records.ts";
-import type { Envelope } from "./types.ts";
+import type { Envelope, JsonSchema } from "./types.ts";
 
 /** Below this a value would mask ordinary words; such a secret is still refused in argv. */
 const SHORTEST_MASKED = 4;
@@ -45,15 +45,16 @@ export class Secrets {
     }
   }
 
-  /** Registers every text inside `data`, for the output of a step marked sensitive. */
-  addData(data: unknown): void {
+  /** Registers every text inside `data`, for the output of a step marked sensitive, but what its schema says are names. */
+  addData(data: unknown, schema?: JsonSchema): void {
+    if (schema?.["x-names"]) return;
     if (typeof data === "string") this.#addText(data);
     else if (typeof data === "number" || typeof data === "bigint") {
       if (data >= SMALLEST_NUMBER || data <= -SMALLEST_NUMBER) this.#addText(String(data));
     } else if (Array.isArray(data)) {
-      for (const item of data) this.addData(item);
+      for (const item of data) this.addData(item, schema?.items);
     } else if (data !== null && typeof data === "object") {
-      for (const item of Object.values(data)) this.addData(item);
+      for (const [key, item] of Object.entries(data)) this.addData(item, schema?.properties?.[key]);
     }
   }
 

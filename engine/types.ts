@@ -21,7 +21,8 @@ export type JsonObject = { [key: string]: Json };
 /** Draft-07 JSON Schema. The engine's own keywords:
  * `x-lang` on a string: `cel` (an expression, handed to the step as written), `text` (Handlebars, handed to the step as
  * written, to be rendered with `ctx.render`), `static` (no template allowed); without it a string is rendered before `run`.
- * `x-secret` on a param: see `ParamSpec.secret`. */
+ * `x-secret` on a param: see `ParamSpec.secret`.
+ * `x-names` on a part of an output: names and words, not data; they are no secrets where the step is sensitive. */
 export interface JsonSchema {
   type?: string | readonly string[];
   properties?: Record<string, JsonSchema>;
@@ -49,6 +50,7 @@ export interface JsonSchema {
   title?: string;
   "x-lang"?: "cel" | "text" | "static";
   "x-secret"?: boolean;
+  "x-names"?: boolean;
 }
 
 // ---------------------------------------------------------------- documents, layers and their faults
@@ -242,6 +244,8 @@ export interface StepType<I = any, O extends Json = any> {
    * it is done again.
    */
   undo?(ctx: StepContext, input: I, output: O | undefined): Promise<void>;
+  /** Removes what it keeps for its inverse. Called once the step will not be taken back any more, in this process or in a later one. */
+  forget?(ctx: StepContext, input: I): Promise<void>;
   /** The command that takes it back once its run is over, however that ended; the run's id comes after it. */
   takeBack?: string;
 }
@@ -333,6 +337,8 @@ export interface StepContext {
   resource<T>(key: string, open: () => Promise<{ value: T; close(): Promise<void> }>): Promise<T>;
   /** Registers a value that must appear in no artifact. */
   secret(value: string): void;
+  /** Whether `text` holds a secret in any form, or may do so since the step is sensitive: a file of it is for its owner alone. */
+  holdsSecret(text: string): boolean;
   /** Runs another runbook inside this run and gives its output. */
   call(runbook: string, params: JsonObject): Promise<Json>;
   /**

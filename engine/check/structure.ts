@@ -63,7 +63,8 @@ export const COMMON: Record<string, JsonSchema> = {
   ignore_error: { type: "boolean", description: "Go on when the step fails." },
   sensitive: {
     type: "boolean",
-    description: "Keep the output out of the journal, the events and the envelope.",
+    description:
+      "Keep the output out of the journal, the events and the envelope, also where later steps use it; `false`: it gives nothing away of what it reads.",
   },
 };
 

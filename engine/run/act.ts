@@ -12,8 +12,10 @@ import type {
 } from "../types.ts";
 import { checkInput, checkOutput } from "./check-input.ts";
 import { makeContext, settleOrAbort } from "./context.ts";
-import { knownPart } from "./known.ts";
+import { assertAssembled } from "./kept.ts";
+import { knownIn } from "./known.ts";
 import { happenedBefore, repeatable, restore } from "./restore.ts";
+import type { Watch } from "./sensitive.ts";
 import {
   anyOf,
   hasInner,
@@ -25,9 +27,6 @@ import {
 } from "./state.ts";
 import { withheld } from "./step-error.ts";
 
-/** The largest output a step may have, in characters of JSON. */
-const MAX_OUTPUT = 16 * 1024 * 1024;
-
 export interface Act {
   state: RunState;
   scope: Scope;
@@ -38,7 +37,8 @@ export interface Act {
   trail: { entry?: UndoEntry };
   /** Fired at the step's timeout; undefined without one. */
   deadline: AbortSignal | undefined;
-  call(runbook: string, params: JsonObject, prefix: string): Promise<Json>;
+  /** `read` tells which of the parameters hold sensitive data, and is told when the output does. */
+  call(runbook: string, params: JsonObject, prefix: string, read: Read): Promise<Json>;
 }
 
 /** How one attempt ended. `restored` results come from the journal of an earlier process. */
@@ -47,6 +47,8 @@ export interface Acted {
   status: "ok" | "recovered" | "previewed" | "not_previewable" | "undetermined";
   changed: boolean;
   effect: Effect;
+  /** Its output and what it says may stand in no artifact. */
+  sensitive: boolean;
   restored?: StepResult;
 }
 
@@ -55,9 +57,27 @@ export interface Acted {
  * of a change, then act. @throws whatever made it fail; UnknownValue in plan mode when its input isn't known.
  */
 export async function act(job: Act): Promise<Acted> {
+  const type = await job.state.registry.get(job.node.type);
+  const read: Read = { read: false, keys: new Set() };
+  try {
+    return await attempt(job, type, read);
+  } catch (thrown) {
+    throw isHidden(job, read) ? withheld(thrown, type.type) : thrown;
+  }
+}
+
+/** What an attempt read of sensitive data, and the keys of its input that hold some of it. */
+type Read = Watch & { keys: Set<string | number> };
+
+/** A step that reads sensitive data is sensitive itself, unless its author says that it gives nothing of it away. */
+function isHidden({ node, scope }: Act, { read }: Read): boolean {
+  return node.sensitive ?? (scope.hidden.all || read);
+}
+
+async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
   const { state, scope, node, path } = job;
-  const type = await state.registry.get(node.type);
-  const input = renderedInput(state, scope, node, type);
+  const input = renderedInput(job, type, read);
+  assertAssembled(knownIn(state, input), `The input of ${path}`);
   checkInput(type, node, input, path);
   const effect = effectOf(type, node.input, input);
 
@@ -68,11 +88,18 @@ export async function act(job: Act): Promise<Acted> {
   const { ctx, told } = makeContext(
     state,
     scope,
-    { id: node.id, path, attempt: job.attempt, signal },
+    {
+      id: node.id,
+      path,
+      attempt: job.attempt,
+      signal,
+      watch: read,
+      hidden: () => isHidden(job, read),
+    },
     type,
     {
       call(runbook, params) {
-        const called = job.call(runbook, params, prefix);
+        const called = job.call(runbook, params, prefix, read);
         calls.push(called);
         return called;
       },
@@ -80,21 +107,24 @@ export async function act(job: Act): Promise<Acted> {
   );
 
   if (state.plan && effect === "change") {
-    if (!type.plan) return { output: null, status: "not_previewable", changed: false, effect };
-    return { output: await type.plan(ctx, input), status: "previewed", changed: false, effect };
+    const output = type.plan ? await type.plan(ctx, input) : null;
+    const status = type.plan ? "previewed" : "not_previewable";
+    return { output, status, changed: false, effect, sensitive: isHidden(job, read) };
   }
 
   const row = state.memo.get(path);
   const called = hasInner(state, path);
   if (!row && !called) assertMayStart(job, signal);
-  const entry = await knownSoFar(job, type, input, effect);
+  const entry = await knownSoFar(job, type, input, effect, isHidden(job, read));
   // A step that called runbooks is replayed through them where that is harmless, so that their own steps are restored one by one.
   if (row && !(called && repeatable(entry))) {
     const restored = await restore(state, row, entry, () => type.probe?.(ctx, input));
     if (restored) {
       if (called) entry.stuck ??= notReplayed(path);
       entry.result = restored;
-      return { output: restored.output, status: "ok", changed: restored.changed, effect, restored };
+      const { output, changed } = restored;
+      const sensitive = isHidden(job, read);
+      return { output, status: "ok", changed, effect, sensitive, restored };
     }
     assertMayStart(job, signal);
   }
@@ -102,7 +132,7 @@ export async function act(job: Act): Promise<Acted> {
   const before = entry.happened;
   if (effect === "change") {
     entry.happened = "maybe";
-    await recordIntent(job, input, entry);
+    await recordIntent(job, entry);
   }
   let output: Json;
   try {
@@ -113,15 +143,17 @@ export async function act(job: Act): Promise<Acted> {
     );
   } catch (thrown) {
     if (told.unchanged || didNothing(type, toPgdbaError(thrown))) entry.happened = before;
-    throw node.sensitive ? withheld(thrown, type) : thrown;
+    throw thrown;
   } finally {
     // What it called ends by the same signals, each step in its own time; nothing goes on behind the back of what comes next.
     await Promise.allSettled(calls);
   }
   if (effect === "change") entry.happened = told.unchanged ? before : "yes";
-  const known = mayLack(state) ? knownPart(output) : output;
-  assertBounded(known, path);
-  if (node.sensitive) state.secrets.addData(known);
+  const known = knownIn(state, output);
+  scope.kept.put(path, known);
+  const sensitive = isHidden(job, read);
+  entry.sensitive ||= sensitive;
+  if (node.sensitive) state.secrets.addData(known, type.output);
   // A called runbook's output may hold stand-ins for what is not known.
   if (!mayLack(state) || (calls.length === 0 && !state.plan))
     checkOutput(type, output ?? null, path);
@@ -130,6 +162,7 @@ export async function act(job: Act): Promise<Acted> {
     status: "ok",
     changed: effect === "change" && !told.unchanged,
     effect,
+    sensitive,
   };
 }
 
@@ -166,6 +199,7 @@ async function knownSoFar(
   type: StepType,
   input: Json,
   effect: Effect,
+  sensitive: boolean,
 ): Promise<UndoEntry> {
   if (trail.entry) return trail.entry;
   const row = state.memo.get(path);
@@ -179,6 +213,7 @@ async function knownSoFar(
     happened: row ? happenedBefore(row) : "no",
     scope,
     rendered: new Map(),
+    sensitive,
   };
   if (effect === "change" && scope.phase === "main") {
     try {
@@ -189,15 +224,22 @@ async function knownSoFar(
       entry.stuck = toPgdbaError(thrown, "undo_failed");
     }
     state.undo.push(entry);
+    scope.kept.pin();
   }
   trail.entry = entry;
   return entry;
 }
 
-function renderedInput(state: RunState, scope: Scope, node: ActionNode, type: StepType): Json {
+function renderedInput({ state, scope, node }: Act, type: StepType, read: Read): Json {
   const before = scope.rendered?.get(node);
-  if (before !== undefined) return before;
-  return renderInput(node.input, type.input, variables(state, scope));
+  if (before) read.read = before.sensitive;
+  if (before) return before.input;
+  const leaf: Watch = { read: false };
+  return renderInput(node.input, type.input, variables(state, scope, leaf), (path) => {
+    if (leaf.read) for (const key of path) read.keys.add(key);
+    read.read ||= leaf.read;
+    leaf.read = false;
+  });
 }
 
 function effectOf(type: StepType, asWritten: Json, rendered: Json): Effect {
@@ -211,50 +253,38 @@ function effectOf(type: StepType, asWritten: Json, rendered: Json): Effect {
 /** Renders the inputs of a step's undo before it acts, so that they don't depend on what it does. */
 async function renderUndo(state: RunState, { node, scope, rendered }: UndoEntry): Promise<void> {
   if (!node.undo) return;
-  const vars = variables(state, scope);
   const render = async (step: StepNode): Promise<void> => {
     // What uses a loop variable or the error of a rescue can be rendered only then.
     if (step.foreach !== undefined) return;
     if (step.node === "block") {
       for (const inner of [...step.block, ...(step.always ?? [])]) await render(inner);
     } else {
-      const { input } = await state.registry.get(step.type);
-      rendered.set(step, renderInput(step.input, input, vars));
+      const { input: schema } = await state.registry.get(step.type);
+      const watch: Watch = { read: false };
+      const input = renderInput(step.input, schema, variables(state, scope, watch));
+      rendered.set(step, { input, sensitive: watch.read });
     }
   };
   for (const step of node.undo) await render(step);
 }
 
-async function recordIntent(job: Act, input: Json, { rendered }: UndoEntry): Promise<void> {
+async function recordIntent(job: Act, { input, rendered, sensitive }: UndoEntry): Promise<void> {
   const { state, scope, node, path } = job;
-  const undo = node.undo
-    ? (node.undo.map((step) =>
-        step.node === "action" ? { [step.type]: rendered.get(step) ?? step.input } : null,
-      ) as Json)
-    : null;
+  const inverse = (step: StepNode): Json => {
+    if (step.node !== "action") return null;
+    const known = rendered.get(step);
+    return { [step.type]: known?.sensitive ? null : (known?.input ?? step.input) };
+  };
   const record = () =>
     state.journal.intent(state.id, {
       path,
       id: node.id,
       type: node.type,
       phase: scope.phase,
-      input: node.sensitive ? null : input,
-      undo,
+      input: sensitive ? null : input,
+      undo: node.undo ? node.undo.map(inverse) : null,
       started_at: state.clock.now().toISOString(),
     });
   if (state.lock) await state.lock.fenced(record);
   else record();
-}
-
-function assertBounded(output: Json, path: string): void {
-  if (output === null || typeof output !== "object") return;
-  if (JSON.stringify(output).length > MAX_OUTPUT) {
-    throw new PgdbaError(
-      "limit_exceeded",
-      `The output of ${path} is larger than ${MAX_OUTPUT} characters`,
-      {
-        hint: "Ask for less: a LIMIT, a max_rows or max_bytes, or write it to a file.",
-      },
-    );
-  }
 }

@@ -7,7 +7,9 @@ import type { Acted } from "./act.ts";
 import { holds } from "./condition.ts";
 import { timeoutError } from "./context.ts";
 import { UNKNOWN } from "./seen.ts";
+import { type Watch, withMore } from "./sensitive.ts";
 import { type RunState, type Scope, stopSignal, variables } from "./state.ts";
+import { withheld } from "./step-error.ts";
 
 const DEFAULT_UNTIL_TIMEOUT = "60s";
 const DEFAULT_EVERY = "1s";
@@ -86,11 +88,18 @@ async function poll(
       const done = await job.perform(deadline);
       // A step that did not act has no output to wait with.
       if (done.restored || UNKNOWN.includes(done.status)) return done;
-      const vars = { ...variables(state, scope), output: done.output, attempt: round };
-      if (holds(node.until!, vars)) return done;
+      const watch: Watch = { read: done.sensitive };
+      const more = { output: done.output, attempt: round };
+      const vars = withMore(variables(state, scope, watch), more);
+      try {
+        if (holds(node.until!, vars)) return done;
+      } catch (thrown) {
+        throw watch.read ? withheld(thrown, "The condition of until") : thrown;
+      }
       // What a change would have brought about can't be waited for.
       if (state.plan) throw new UnknownValue(path);
-      last = explain(node.until!, vars, (text) => state.secrets.redact(text)).text;
+      const mask = (text: string) => state.secrets.redact(text);
+      last = watch.read ? "" : explain(node.until!, vars, mask).text;
     } catch (thrown) {
       if (deadline.aborted) throw withTrace(deadline.reason, last);
       const passing = thrown instanceof PgdbaError && thrown.retryable && !scope.deadline?.aborted;

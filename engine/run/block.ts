@@ -3,9 +3,12 @@ import { toPgdbaError } from "../errors.ts";
 import { unknownOutput } from "../expr/unknown.ts";
 import type { BlockNode, Json, StepNode } from "../types.ts";
 import type { Acted } from "./act.ts";
+import { knownIn } from "./known.ts";
 import { outputOf } from "./output.ts";
 import { fillRest, inside, resultOf, UNKNOWN } from "./seen.ts";
+import type { Watch } from "./sensitive.ts";
 import { anyOf, mayLack, type RunState, type Scope, variables } from "./state.ts";
+import { withheld } from "./step-error.ts";
 
 type RunNodes = (state: RunState, nodes: readonly StepNode[], scope: Scope) => Promise<void>;
 
@@ -25,9 +28,11 @@ export async function runBlock(
   const inner: Scope = {
     ...scope,
     depth: scope.depth + 1,
+    hidden: { ...scope.hidden, all: node.sensitive ?? scope.hidden.all },
     prefix: attempt === 1 ? scope.prefix : `${path}@${attempt}/`,
   };
-  const done: Acted = { output: null, status: "ok", changed: false, effect: "read" };
+  const sensitive = node.sensitive ?? scope.hidden.all;
+  const done: Acted = { output: null, status: "ok", changed: false, effect: "read", sensitive };
   let failure: { thrown: unknown } | undefined;
   try {
     await runNodes(state, node.block, { ...inner, deadline: anyOf(scope.deadline, deadline) });
@@ -74,8 +79,15 @@ export async function runBlock(
     const place = { doc: scope.runbook.doc, path: [...node.at, "output"] };
     const standIn = (key: string, why: string) =>
       unknownOutput(`steps.${node.id}.output.${key}`, why) as Json;
-    const vars = variables(state, scope);
-    done.output = outputOf(node.output, place, vars, mayLack(state) ? standIn : undefined);
+    const watch: Watch = { read: false };
+    const vars = variables(state, scope, watch);
+    try {
+      done.output = outputOf(node.output, place, vars, mayLack(state) ? standIn : undefined);
+      scope.kept.put(path, knownIn(state, done.output));
+    } catch (thrown) {
+      throw watch.read ? withheld(thrown, "The output") : thrown;
+    }
+    done.sensitive ||= node.sensitive ?? watch.read;
   }
   return done;
 }

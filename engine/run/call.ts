@@ -2,8 +2,13 @@ import { MAX_CALL_DEPTH } from "../check/call-graph.ts";
 import { PgdbaError } from "../errors.ts";
 import { unknownOutput } from "../expr/unknown.ts";
 import type { Json, JsonObject, StepNode } from "../types.ts";
+import { Kept } from "./kept.ts";
 import { outputOf } from "./output.ts";
+import type { Watch } from "./sensitive.ts";
 import { mayLack, type RunState, type Scope, variables } from "./state.ts";
+
+/** What the calling step read of sensitive data, and which keys of its input hold some. */
+type ReadBefore = Watch & { keys: ReadonlySet<string | number> };
 
 type RunNodes = (state: RunState, nodes: readonly StepNode[], scope: Scope) => Promise<void>;
 
@@ -14,6 +19,7 @@ export async function call(
   name: string,
   given: JsonObject,
   prefix: string,
+  read: ReadBefore,
   runNodes: RunNodes,
 ): Promise<Json> {
   const runbook = state.runbooks.get(name);
@@ -54,12 +60,26 @@ export async function call(
     prefix,
     depth: scope.depth + 1,
     callers: chain,
+    hidden: { all: scope.hidden.all, params: sensitiveAmong(given, read), extra: new Set() },
+    kept: new Kept(scope.kept),
   };
-  await runNodes(state, runbook.steps, inner);
-  return outputOf(
-    runbook.output,
-    { doc: runbook.doc, path: ["output"] },
-    variables(state, inner),
-    mayLack(state) ? (key, why) => unknownOutput(`${name} ${key}`, why) as Json : undefined,
-  );
+  try {
+    await runNodes(state, runbook.steps, inner);
+    return outputOf(
+      runbook.output,
+      { doc: runbook.doc, path: ["output"] },
+      variables(state, inner, read),
+      mayLack(state) ? (key, why) => unknownOutput(`${name} ${key}`, why) as Json : undefined,
+    );
+  } finally {
+    inner.kept.end();
+  }
+}
+
+/** The parameters that hold sensitive data; all of them where that can't be told. */
+function sensitiveAmong(given: JsonObject, { read, keys }: ReadBefore): Set<string> {
+  if (!read) return new Set();
+  const names = Object.keys(given);
+  const known = names.filter((name) => keys.has(name));
+  return new Set(known.length > 0 ? known : names);
 }

@@ -1,9 +1,10 @@
 import { evaluate, explain } from "../expr/cel.ts";
 import { renderText } from "../expr/template/render.ts";
 import { spawnProcess } from "../spawn.ts";
-import type { Json, JsonObject, StepContext, StepType, Variables } from "../types.ts";
+import type { Json, JsonObject, StepContext, StepType } from "../types.ts";
 import { PgdbaError } from "../errors.ts";
 import { checkedLibrary } from "./checked-library.ts";
+import { type Watch, withMore } from "./sensitive.ts";
 import { type RunState, type Scope, variables } from "./state.ts";
 
 export interface Calls {
@@ -15,13 +16,22 @@ export interface Calls {
 export function makeContext(
   state: RunState,
   scope: Scope,
-  at: { id: string; path: string; attempt: number; signal: AbortSignal },
+  at: {
+    id: string;
+    path: string;
+    attempt: number;
+    signal: AbortSignal;
+    /** Told when the step reads sensitive data. */
+    watch: Watch;
+    /** Whether what the step says may stand in an artifact, as far as is known. */
+    hidden(): boolean;
+  },
   type: StepType,
   calls: Calls,
 ): { ctx: StepContext; told: { unchanged: boolean } } {
   const told = { unchanged: false };
-  const vars = variables(state, scope);
-  const merged = (extra?: Variables) => (extra ? { ...vars, ...extra } : vars);
+  const vars = variables(state, scope, at.watch);
+  const { secrets } = state;
   const ctx: StepContext = {
     run: { id: state.id, runbook: scope.runbook.name, plan: state.plan, stateDir: state.stateDir },
     step: { id: at.id, path: at.path, attempt: at.attempt },
@@ -31,26 +41,36 @@ export function makeContext(
     env: state.env,
     cwd: state.cwd,
     library: type.document ? checkedLibrary(state.library, type.document) : state.library,
-    log: (message, level = "info") =>
-      state.emit({ kind: "step.log", path: at.path, level, message }),
-    evaluate: (cel, extra) => evaluate(cel, merged(extra)),
-    explain: (cel, extra) => explain(cel, merged(extra), (text) => state.secrets.redact(text)),
-    render: (text, extra) => renderText(text, merged(extra)),
-    spawn: (argv, options = {}) =>
-      spawnProcess(argv, {
+    log(message, level = "info") {
+      if (!at.hidden()) state.emit({ kind: "step.log", path: at.path, level, message });
+    },
+    evaluate: (cel, extra) => evaluate(cel, withMore(vars, extra)),
+    explain: (cel, extra) => explain(cel, withMore(vars, extra), (text) => secrets.redact(text)),
+    render: (text, extra) => renderText(text, withMore(vars, extra)),
+    async spawn(argv, options = {}) {
+      const result = await spawnProcess(argv, {
         ...options,
         baseEnv: state.env,
         cwd: options.cwd ?? state.stateDir,
         signal: at.signal,
-        forbid: (text) => state.secrets.exposedIn(text),
-      }),
+        forbid: (text) => secrets.exposedIn(text),
+      });
+      if (!result.truncated) return result;
+      // The cut may go through a secret, and what is left of that could not be told any more.
+      const stdout = secrets.withoutCut(result.stdout, "end");
+      return { ...result, stdout, stderr: secrets.withoutCut(result.stderr, "start") };
+    },
     resource: (key, open) => sharedResource(state, key, open),
-    secret: (value) => state.secrets.add(value),
+    secret: (value) => secrets.add(value),
+    holdsSecret: (text) => at.hidden() || secrets.heldIn(text),
     call: calls.call,
     unchanged: () => {
       told.unchanged = true;
     },
-    warn: (message) => {
+    warn(said) {
+      const message = at.hidden()
+        ? `A warning of ${at.path} is withheld, for it is sensitive`
+        : said;
       state.warnings.push(message);
       state.emit({ kind: "step.log", path: at.path, level: "warn", message });
     },

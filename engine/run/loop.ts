@@ -4,9 +4,12 @@ import { renderInput } from "../expr/render.ts";
 import { UnknownValue, unknownOutput } from "../expr/unknown.ts";
 import type { Json, StepNode, StepResult, StepStatus } from "../types.ts";
 import { itemName } from "./item-name.ts";
+import { Kept } from "./kept.ts";
+import { knownIn } from "./known.ts";
 import { UNKNOWN } from "./seen.ts";
+import { type Hidden, isSensitive, type Watch } from "./sensitive.ts";
 import { type RunState, type Scope, variables } from "./state.ts";
-import { stepError } from "./step-error.ts";
+import { stepError, withheld } from "./step-error.ts";
 
 /** More items than this in one loop is a mistake, or work for a query. */
 const MAX_ITEMS = 10_000;
@@ -29,16 +32,24 @@ export async function runLoop(
   scope: Scope,
   path: string,
   runOne: RunOne,
-): Promise<{ status: StepStatus; output: Json; changed: boolean }> {
+): Promise<{ status: StepStatus; output: Json; changed: boolean; sensitive: boolean }> {
   let items: Json[];
+  const watch: Watch = { read: false };
+  const isHidden = () => node.sensitive ?? (scope.hidden.all || watch.read);
   try {
-    items = listOf(state, node, scope);
+    items = listOf(state, node, scope, watch);
   } catch (thrown) {
     if (thrown instanceof UnknownValue && state.plan) {
-      return { status: "undetermined", output: unknownOutput(path) as Json, changed: false };
+      const output = unknownOutput(path) as Json;
+      return { status: "undetermined", output, changed: false, sensitive: isHidden() };
     }
-    throw stepError(thrown, scope, node, path);
+    throw stepError(isHidden() ? withheld(thrown, "foreach") : thrown, scope, node, path);
   }
+  const name = node.as ?? "item";
+  const hidden: Hidden = watch.read
+    ? { ...scope.hidden, extra: new Set([...scope.hidden.extra, name]) }
+    : scope.hidden;
+  let sensitive = isHidden();
   const outputs: Json[] = Array.from({ length: items.length }, () => null);
   let changed = false;
   let status: StepStatus = "skipped";
@@ -52,12 +63,17 @@ export async function runLoop(
           ...scope,
           // Steps of a block are seen by later steps of the same item only.
           steps: { ...scope.steps },
-          extra: { ...scope.extra, [node.as ?? "item"]: items[index], index },
+          extra: { ...scope.extra, [name]: items[index], index },
           prefix: `${path}/${index}/`,
           depth: scope.depth + 1,
+          hidden,
+          kept: new Kept(scope.kept),
         };
-        const name = node.sensitive ? undefined : itemName(items[index]);
-        const result = await runOne(state, node, inner, `${path}/${index}`, name);
+        const shown = isHidden() ? undefined : itemName(items[index]);
+        const at = `${path}/${index}`;
+        const result = await runOne(state, node, inner, at, shown).finally(() => inner.kept.end());
+        if (!UNKNOWN.includes(result.status)) scope.kept.put(at, knownIn(state, result.output));
+        sensitive ||= isSensitive(inner.steps[node.id]);
         const unknown = UNKNOWN.includes(result.status);
         outputs[index] = unknown ? (unknownOutput(`${path}/${index}`) as Json) : result.output;
         changed ||= result.changed;
@@ -71,11 +87,11 @@ export async function runLoop(
   };
   await Promise.all(Array.from({ length: Math.min(node.parallel ?? 1, items.length) }, worker));
   if (failure) throw failure.thrown;
-  return { status, output: outputs, changed };
+  return { status, output: outputs, changed, sensitive };
 }
 
-function listOf(state: RunState, node: StepNode, scope: Scope): Json[] {
-  const vars = variables(state, scope);
+function listOf(state: RunState, node: StepNode, scope: Scope, watch: Watch): Json[] {
+  const vars = variables(state, scope, watch);
   const value =
     typeof node.foreach === "string"
       ? evaluate(node.foreach, vars)

@@ -16,21 +16,21 @@ import { attempt, everyOf, startDeadline } from "./attempt.ts";
 import { runBlock, takeFailure } from "./block.ts";
 import { call } from "./call.ts";
 import { holds } from "./condition.ts";
-import { knownPart } from "./known.ts";
+import { knownIn } from "./known.ts";
 import { runLoop } from "./loop.ts";
 import { COUNTED_BELOW_MS, pace } from "./pace.ts";
 import { asSeen, fillRest } from "./seen.ts";
+import { markSensitive, type Watch } from "./sensitive.ts";
 import {
   anyOf,
   hasInner,
-  mayLack,
   type RunState,
   type Scope,
   stopSignal,
   type UndoEntry,
   variables,
 } from "./state.ts";
-import { recordedError, stepError } from "./step-error.ts";
+import { recordedError, stepError, withheld } from "./step-error.ts";
 
 const MAX_BACKOFF_MS = 30_000;
 
@@ -52,7 +52,13 @@ async function runNode(state: RunState, node: StepNode, scope: Scope): Promise<v
   const started = state.clock.monotonic();
   const startedAt = state.clock.now().toISOString();
   const at = { path, id: node.id, type: "foreach" };
-  const finish = (status: StepStatus, output: Json, changed: boolean, error: PgdbaError | null) => {
+  const finish = (
+    status: StepStatus,
+    output: Json,
+    changed: boolean,
+    error: PgdbaError | null,
+    sensitive: boolean,
+  ) => {
     const duration_ms = state.clock.monotonic() - started;
     const record = error && errorRecord(error);
     const about = { ...at, status, changed, duration_ms };
@@ -67,17 +73,23 @@ async function runNode(state: RunState, node: StepNode, scope: Scope): Promise<v
       output,
       error: record,
     };
-    scope.steps[node.id] = asSeen(result, path, output);
+    see(scope, node, asSeen(result, path, output), sensitive);
   };
   state.emit({ kind: "step.started", ...at, depth: scope.depth });
   try {
-    const { status, output, changed } = await runLoop(state, node, scope, path, runOne);
-    finish(status, output, changed, null);
+    const done = await runLoop(state, node, scope, path, runOne);
+    finish(done.status, done.output, done.changed, null, done.sensitive);
   } catch (thrown) {
     const error = stepError(thrown, scope, node, path);
-    finish(error.code === "interrupted" ? "cancelled" : "failed", null, false, error);
+    finish(error.code === "interrupted" ? "cancelled" : "failed", null, false, error, false);
     throw error;
   }
+}
+
+/** Puts a result where expressions see it. */
+function see(scope: Scope, node: StepNode, result: object, sensitive: boolean): void {
+  if (sensitive) markSensitive(result);
+  scope.steps[node.id] = result;
 }
 
 /** One node without its `foreach`: its condition, its attempts, its record. @returns its result, also put into `scope.steps` */
@@ -108,6 +120,7 @@ async function runOne(
   const trail: { entry?: UndoEntry } = {};
   // Until an attempt says otherwise, it may have changed something.
   let effect: Effect = "change";
+  let sensitive = node.sensitive ?? scope.hidden.all;
   let restored: StepResult | undefined;
   const finish = (
     status: StepStatus,
@@ -134,10 +147,10 @@ async function runOne(
           ...at,
           phase: scope.phase,
           effect,
-          sensitive: node.sensitive === true,
+          sensitive,
           happened: trail.entry?.happened ?? "no",
         },
-        mayLack(state) ? { ...result, output: knownPart(result.output) } : result,
+        { ...result, output: knownIn(state, result.output) },
       );
     }
     state.summaries.push({
@@ -147,7 +160,7 @@ async function runOne(
       attempts: result.attempts,
       duration_ms: result.duration_ms,
       error: result.error && brief(result.error),
-      ...(status === "previewed" && !node.sensitive ? { preview: output } : {}),
+      ...(status === "previewed" && !sensitive ? { preview: output } : {}),
     });
     state.emit({
       kind: "step.finished",
@@ -157,7 +170,7 @@ async function runOne(
       duration_ms: result.duration_ms,
       error: result.error,
     });
-    scope.steps[node.id] = asSeen(result, path);
+    see(scope, node, asSeen(result, path), sensitive);
     if (node.node === "block" && (status === "skipped" || status === "undetermined"))
       fillRest(scope.steps, node, { path, at: startedAt, status });
     if (trail.entry) trail.entry.result ??= result;
@@ -177,7 +190,7 @@ async function runOne(
   state.emit({ kind: "step.started", path, id: node.id, type, depth: scope.depth, ...named });
   const overall = node.until === undefined ? undefined : startDeadline(state, node, path);
   try {
-    if (node.when !== undefined && !holds(node.when, variables(state, scope))) {
+    if (node.when !== undefined && !isWanted(state, scope, node.when)) {
       effect = "read";
       return finish("skipped", null, false, null);
     }
@@ -199,8 +212,7 @@ async function runOne(
           },
           overall,
         );
-        effect = done.effect;
-        restored = done.restored;
+        ({ effect, sensitive, restored } = done);
         if (restored?.error) throw recordedError(restored.error);
         return finish(done.status, done.output, done.changed, null);
       } catch (thrown) {
@@ -258,6 +270,16 @@ async function runOne(
   }
 }
 
+/** Whether the condition of a step holds. It may tell a sensitive value by failing on it. */
+function isWanted(state: RunState, scope: Scope, when: string): boolean {
+  const watch: Watch = { read: false };
+  try {
+    return holds(when, variables(state, scope, watch));
+  } catch (thrown) {
+    throw watch.read ? withheld(thrown, "The condition") : thrown;
+  }
+}
+
 function brief({ code, message }: { code: string; message: string }) {
   return { code, message };
 }
@@ -273,7 +295,8 @@ function shouldRetry(
     return false;
   if (node.retry.on === undefined) return error.retryable;
   try {
-    return holds(node.retry.on, { ...variables(state, scope), error: errorRecord(error) });
+    const vars = variables(state, scope);
+    return holds(node.retry.on, { ...vars, error: errorRecord(error) });
   } catch (thrown) {
     // The failure of the step is the one to report.
     state.warnings.push(`retry.on of ${node.id}: ${toPgdbaError(thrown).message}`);
@@ -302,14 +325,10 @@ async function perform(
     attempt: time,
     trail,
     deadline,
-    call: (runbook, params, prefix) =>
-      call(
-        state,
-        { ...scope, deadline: anyOf(scope.deadline, deadline) },
-        runbook,
-        params,
-        prefix,
-        runNodes,
-      ),
+    call(runbook, params, prefix, read) {
+      const hidden = { ...scope.hidden, all: node.sensitive ?? scope.hidden.all };
+      const inner = { ...scope, hidden, deadline: anyOf(scope.deadline, deadline) };
+      return call(state, inner, runbook, params, prefix, read, runNodes);
+    },
   });
 }

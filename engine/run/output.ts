@@ -5,21 +5,22 @@ import type { Doc, DocPath, Json, JsonObject, Runbook, Variables } from "../type
 
 /**
  * The values of the expressions under an `output:`, which stands at `place`; what can't be known yet is what `unknown` gives, or
- * left out. @throws PgdbaError expression_failed, with the place of the expression
+ * left out. `onValue` has the last word on each value. @throws PgdbaError expression_failed, with the place of the expression
  */
 export function outputOf(
   template: JsonObject,
   place: { doc: Doc; path: DocPath },
   vars: Variables,
   unknown?: (key: string, why: string) => Json | undefined,
+  onValue: (value: Json) => Json = (value) => value,
 ): JsonObject {
   const out: JsonObject = {};
   for (const [key, value] of Object.entries(template)) {
     const path = [...place.path, key];
     try {
-      if (typeof value === "string") out[key] = evaluate(value, vars);
+      if (typeof value === "string") out[key] = onValue(evaluate(value, vars));
       else if (value !== null && typeof value === "object" && !Array.isArray(value))
-        out[key] = outputOf(value, { ...place, path }, vars, unknown);
+        out[key] = outputOf(value, { ...place, path }, vars, unknown, onValue);
       else out[key] = value;
     } catch (thrown) {
       if (thrown instanceof PgdbaError && !thrown.where) {
@@ -35,11 +36,18 @@ export function outputOf(
 }
 
 /** What of a runbook's output can be told although the run failed; null when nothing can. */
-export function partialOutput({ output, doc }: Runbook, vars: Variables): Json {
+export function partialOutput(
+  { output, doc }: Runbook,
+  vars: Variables,
+  onValue?: (value: Json) => Json,
+): Json {
   const out: JsonObject = {};
   for (const [key, value] of Object.entries(output)) {
     try {
-      Object.assign(out, outputOf({ [key]: value }, { doc, path: ["output"] }, vars));
+      Object.assign(
+        out,
+        outputOf({ [key]: value }, { doc, path: ["output"] }, vars, undefined, onValue),
+      );
     } catch {
       // A field that needs a step that did not run has no value.
     }

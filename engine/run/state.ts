@@ -20,6 +20,8 @@ import type {
   Variables,
 } from "../types.ts";
 import type { Bounded } from "./bounded.ts";
+import type { Kept } from "./kept.ts";
+import { type Hidden, type Watch, watchedSteps, watching, withMore } from "./sensitive.ts";
 import type { Stop } from "./stop.ts";
 
 /** Records an intent only while this run still holds its locks. */
@@ -46,7 +48,15 @@ export interface Scope {
   /** The timeout of an enclosing block or call. */
   deadline: AbortSignal | undefined;
   /** Inputs that are rendered already: those of undo steps. */
-  rendered?: ReadonlyMap<ActionNode, Json>;
+  rendered?: ReadonlyMap<ActionNode, Rendered>;
+  hidden: Hidden;
+  kept: Kept;
+}
+
+/** An input, and whether it was made of sensitive data. */
+export interface Rendered {
+  input: Json;
+  sensitive: boolean;
 }
 
 /** A step that began: what is known of it over all its attempts, in this process and in earlier ones, and how it is taken back. */
@@ -62,7 +72,9 @@ export interface UndoEntry {
   happened: Happened;
   scope: Scope;
   /** Inputs of the undo steps, rendered before this step acted; one set per iteration of a loop. */
-  rendered: Map<ActionNode, Json>;
+  rendered: Map<ActionNode, Rendered>;
+  /** What it says may hold sensitive data. */
+  sensitive: boolean;
   /** Why this process can't take back what an earlier one did. */
   stuck?: PgdbaError;
 }
@@ -124,14 +136,17 @@ export interface RunState {
   emit(event: BareEvent): void;
 }
 
-export function variables(state: RunState, scope: Scope): Variables {
-  return {
-    params: scope.params,
-    steps: scope.steps,
-    target: state.targetView,
-    run: { id: state.id, started_at: state.startedAt },
-    ...scope.extra,
+/** What expressions see. `watch` is told when they read sensitive data. */
+export function variables(state: RunState, scope: Scope, watch?: Watch): Variables {
+  const { params, steps, extra, hidden } = scope;
+  const rest = { target: state.targetView, run: { id: state.id, started_at: state.startedAt } };
+  if (!watch) return { params, steps, ...rest, ...extra };
+  const seen = {
+    params: watching(params, hidden.params, watch),
+    steps: watchedSteps(steps, watch),
+    ...rest,
   };
+  return withMore(seen, watching(extra, hidden.extra, watch));
 }
 
 /** Outputs may lack something: a plan did not run it all, and a resumed run does not have all of it any more. */

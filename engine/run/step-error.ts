@@ -1,6 +1,6 @@
 import { PgdbaError, toPgdbaError } from "../errors.ts";
 import { UnknownValue } from "../expr/unknown.ts";
-import type { ErrorRecord, StepNode, StepType } from "../types.ts";
+import type { ErrorRecord, StepNode } from "../types.ts";
 import type { Scope } from "./state.ts";
 
 /** A thrown value as the error of a step, placed at its line in the runbook. UnknownValue is left alone. */
@@ -29,16 +29,16 @@ function unforeseen(thrown: unknown): PgdbaError {
 }
 
 /** What a sensitive step says when it fails may hold what its output would have held: nobody knows which part of it. */
-export function withheld(thrown: unknown, type: StepType): unknown {
+export function withheld(thrown: unknown, what: string): unknown {
   if (thrown instanceof UnknownValue) return thrown;
   const { code, retryable, final } = toPgdbaError(thrown, "step_failed");
   if (final) return thrown;
   return new PgdbaError(
     code,
-    `${type.type} failed; what it said is withheld, for the step is sensitive`,
+    `${what} failed; what it said is withheld, for the step is sensitive`,
     {
       retryable,
-      hint: "To see it, run it by hand, or without `sensitive: true` where nobody reads along.",
+      hint: "A step that reads sensitive data is sensitive, too. To see it, run it by hand, or with `sensitive: false` where nobody reads along.",
     },
   );
 }

@@ -7,6 +7,7 @@ import { makeContext, settleOrAbort, timeoutError } from "./context.ts";
 import { runNodes } from "./node.ts";
 import { allowUnwinding } from "./pace.ts";
 import type { RunState, Scope, UndoEntry } from "./state.ts";
+import { withheld } from "./step-error.ts";
 
 /** An inverse that takes longer than this is reported as failed, ms. */
 const UNDO_TIMEOUT_MS = 300_000;
@@ -27,7 +28,10 @@ export async function unwind(state: RunState): Promise<Unwound> {
   const out: Unwound = { undone: 0, failed: [], asks: null };
   for (let entry = state.undo.pop(); entry; entry = state.undo.pop()) {
     const one = entry;
-    if (!hasInverse(one)) continue;
+    if (!hasInverse(one)) {
+      await forget(state, one);
+      continue;
+    }
     const path = `${one.path}~undo`;
     state.emit({ kind: "undo.started", path: one.path });
     const error = await settle(state, { path, id: one.node.id, type: one.node.type }, async () => {
@@ -51,6 +55,33 @@ export async function unwind(state: RunState): Promise<Unwound> {
     if (error && stopsAt(out, path, error)) return out;
   }
   return out;
+}
+
+/** The run has ended well: what its steps kept to be taken back is not needed any more. */
+export async function forgetAll(state: RunState): Promise<void> {
+  for (const entry of state.undo.splice(0)) await forget(state, entry);
+}
+
+async function forget(state: RunState, entry: UndoEntry): Promise<void> {
+  if (!entry.type.forget) return;
+  try {
+    const { ctx } = undoContext(state, entry.scope, entry, state.stop.hard);
+    await entry.type.forget(ctx, entry.input);
+  } catch (thrown) {
+    state.warnings.push(`After ${entry.path}: ${toPgdbaError(thrown).message}`);
+  }
+}
+
+function undoContext(state: RunState, scope: Scope, entry: UndoEntry, signal: AbortSignal) {
+  const { node, path, sensitive } = entry;
+  return makeContext(
+    state,
+    scope,
+    // The step's own path: what it named after itself when it acted is found again by its inverse.
+    { id: node.id, path, attempt: 1, signal, watch: { read: sensitive }, hidden: () => sensitive },
+    entry.type,
+    { call: () => Promise.reject(new Error("an undo can't call a runbook")) },
+  );
 }
 
 /** What these leave is told by the journal as it is: open, or never begun. */
@@ -137,6 +168,7 @@ async function undoOne(state: RunState, entry: UndoEntry, path: string): Promise
   if (entry.stuck) throw entry.stuck;
   if (entry.node.undo) {
     await runNodes(state, entry.node.undo, scope);
+    await forget(state, entry);
     return true;
   }
   const prior = state.memo.get(path);
@@ -169,17 +201,12 @@ async function undoOne(state: RunState, entry: UndoEntry, path: string): Promise
   const timer = setTimeout(() => limit.abort(timeoutError(path, "5m")), UNDO_TIMEOUT_MS);
   try {
     const signal = AbortSignal.any([state.stop.hard, limit.signal]);
-    const { ctx, told } = makeContext(
-      state,
-      scope,
-      // The step's own path: what it named after itself when it acted is found again by its inverse.
-      { id: entry.node.id, path: entry.path, attempt: 1, signal },
-      entry.type,
-      { call: () => Promise.reject(new Error("an undo can't call a runbook")) },
-    );
+    const { ctx, told } = undoContext(state, scope, entry, signal);
     const undoing = entry.type.undo!(ctx, entry.input, knownOutput(entry));
     await settleOrAbort(undoing, [signal], state.stop.hard);
     return done(!told.unchanged);
+  } catch (thrown) {
+    throw entry.sensitive ? withheld(thrown, `The undo of ${entry.type.type}`) : thrown;
   } finally {
     clearTimeout(timer);
   }

@@ -54,6 +54,7 @@ export function mockRegistry(
       ...(plan ? { plan: async () => null } : {}),
       ...(probe ? { probe: async () => ({ state: "unknown" as const, reason: "mocked" }) } : {}),
       ...(type.undo ? { undo: async () => {} } : {}),
+      ...(type.forget ? { forget: async () => {} } : {}),
     };
   };
 

@@ -28,7 +28,8 @@ export default defineStep({
   summary: "Write a local file, all of it or nothing",
   docs: `The new content takes the file's place in one step and is on disk when the step ends. A file that already has
 this content and mode is left alone, and the step counts as unchanged. The owner stays as it was; so does the mode
-when none is given (a new file gets \`0644\`).
+when none is given (a new file gets \`0644\`). A file that holds a secret, or what a sensitive step gave, gets \`0600\` unless a
+\`mode\` is given or the file was closed to other users before.
 
 - A path that is a symbolic link is refused: give the file it points to.
 - Until the run ends the file as it was stays beside it as \`<path>.pgdba-<run>…\`, and undo puts it back, also after a
@@ -83,11 +84,15 @@ when none is given (a new file gets \`0644\`).
   async run(ctx: StepContext, input: Input) {
     const path = resolve(ctx.cwd, input.path);
     const before = await fileState(path);
-    const mode = modeOf(input, before);
+    const mode = modeOf(ctx, input, before);
     if (before !== null && same(before, input, mode)) {
       ctx.unchanged();
       return report(path, input, false, before.content);
     }
+    if (input.mode !== undefined && (mode & 0o007) !== 0 && ctx.holdsSecret(input.content))
+      ctx.warn(
+        `${path} holds a secret, and its mode ${octal(mode)} lets every user of the machine in`,
+      );
     const marks = marksOf(ctx, path);
     await kept(ctx, marks);
     const next = { content: input.content, mode, createDirs: input.create_dirs === true };
@@ -97,7 +102,7 @@ when none is given (a new file gets \`0644\`).
   async plan(ctx: StepContext, input: Input): Promise<Json> {
     const path = resolve(ctx.cwd, input.path);
     const before = await fileState(path);
-    const mode = modeOf(input, before);
+    const mode = modeOf(ctx, input, before);
     const action = before === null ? "create" : same(before, input, mode) ? "none" : "replace";
     // A file that not everyone may read may hold a password that nobody has registered.
     const open = (mode & 0o004) !== 0 && (before === null || (before.mode & 0o004) !== 0);
@@ -118,7 +123,7 @@ when none is given (a new file gets \`0644\`).
     const path = resolve(ctx.cwd, input.path);
     const marks = marksOf(ctx, path);
     const now = await fileState(path);
-    if (now === null || !same(now, input, modeOf(input, now))) return { state: "not_done" };
+    if (now === null || !same(now, input, modeOf(ctx, input, now))) return { state: "not_done" };
     const previous = await previousContent(marks);
     const changed = previous !== null || (await exists(marks.absent));
     return {
@@ -135,9 +140,12 @@ when none is given (a new file gets \`0644\`).
     if (!(await restoreFile(path, marks))) ctx.unchanged();
     hold.keep = false;
   },
+  async forget(ctx: StepContext, input: Input) {
+    await removeMarks(marksOf(ctx, resolve(ctx.cwd, input.path)));
+  },
 });
 
-/** Removes the marks at the end of the run, unless someone asked to keep them. */
+/** Removes the marks at the end of the run, unless someone asked to keep them. Those of an earlier process are left to `forget`. */
 async function kept(ctx: StepContext, marks: Marks): Promise<{ keep: boolean }> {
   return ctx.resource(`file.write:${marks.previous}`, async () => {
     const value = { keep: false };
@@ -156,10 +164,14 @@ function marksOf(ctx: StepContext, path: string): Marks {
   return { temporary: `${base}.new`, previous: base, absent: `${base}.absent` };
 }
 
-function modeOf(input: Input, before: FileState | null): number {
-  return input.mode === undefined
-    ? (before?.mode ?? NEW_FILE_MODE)
-    : Number.parseInt(input.mode, 8);
+/**
+ * Without one that was asked for: as it was, or that of a new file; with a secret in it for the owner alone, unless other users had no
+ * way in before.
+ */
+function modeOf(ctx: StepContext, input: Input, before: FileState | null): number {
+  if (input.mode !== undefined) return Number.parseInt(input.mode, 8);
+  const mode = before?.mode ?? NEW_FILE_MODE;
+  return (mode & 0o007) !== 0 && ctx.holdsSecret(input.content) ? mode & 0o700 : mode;
 }
 
 function same(state: FileState, input: Input, mode: number): boolean {

@@ -71,6 +71,7 @@ something, and ALTER FUNCTION … STABLE for a function of yours that only reads
       row_count: { type: "integer" },
       fields: {
         type: "array",
+        "x-names": true,
         items: {
           type: "object",
           additionalProperties: false,

@@ -107,6 +107,7 @@ export function fakeContext(overrides: Overrides = {}): FakeContext {
       secrets.add(value);
       recorded.secrets.push(value);
     },
+    holdsSecret: (text) => secrets.heldIn(text),
     async call(runbook, params): Promise<Json> {
       recorded.calls.push({ runbook, params });
       throw new PgdbaError("unknown_runbook", `no runbook ${runbook} in this test`, {

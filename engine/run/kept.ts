@@ -1,0 +1,88 @@
+import { PgdbaError } from "../errors.ts";
+import type { Json } from "../types.ts";
+
+const MB = 1024 * 1024;
+/** The largest output that a step may have, and all that one run may hold at once, in characters of JSON. */
+const MAX_OUTPUT = 16 * MB;
+const MAX_KEPT = 128 * MB;
+/** What is put together of outputs: the input of a step, the output of a runbook. */
+const MAX_ASSEMBLED = 64 * MB;
+
+/** What the outputs of a run take, in one scope of it: those of a called runbook or of an item of a loop go when it ends. */
+export class Kept {
+  readonly #run: { total: number };
+  readonly #outer: Kept | undefined;
+  readonly #sizes = new Map<string, number>();
+  #pinned = false;
+  /** What inner scopes have left here. */
+  #left = 0;
+
+  constructor(outer?: Kept) {
+    this.#outer = outer;
+    this.#run = outer ? outer.#run : { total: 0 };
+  }
+
+  /** Counts the output of a step, in place of what an earlier attempt of it gave. @throws PgdbaError limit_exceeded */
+  put(path: string, output: Json): void {
+    const size = sizeOf(output, MAX_OUTPUT);
+    if (size > MAX_OUTPUT)
+      throw tooLarge(
+        `The output of ${path} is larger than ${MAX_OUTPUT} characters`,
+        "Ask for less: a LIMIT, a max_rows or max_bytes, or write it to a file.",
+      );
+    this.#run.total += size - (this.#sizes.get(path) ?? 0);
+    this.#sizes.set(path, size);
+    if (this.#run.total > MAX_KEPT)
+      throw tooLarge(
+        `The outputs of this run are larger than ${MAX_KEPT} characters together, with that of ${path}`,
+        "Ask for less in each step, aggregate in SQL, or split the work over several runs.",
+      );
+  }
+
+  /** What this scope holds stays: an undo may need it. */
+  pin(): void {
+    this.#pinned = true;
+  }
+
+  end(): void {
+    const own = [...this.#sizes.values()].reduce((sum, size) => sum + size, this.#left);
+    if (this.#pinned && this.#outer) {
+      this.#outer.#left += own;
+      this.#outer.pin();
+    } else this.#run.total -= own;
+  }
+}
+
+/** @throws PgdbaError limit_exceeded for what is too large to be written anywhere */
+export function assertAssembled(value: Json, what: string): void {
+  if (sizeOf(value, MAX_ASSEMBLED) > MAX_ASSEMBLED)
+    throw tooLarge(
+      `${what} is larger than ${MAX_ASSEMBLED} characters`,
+      "Use less of the outputs of steps in it.",
+    );
+}
+
+function tooLarge(message: string, hint: string): PgdbaError {
+  return new PgdbaError("limit_exceeded", message, { hint });
+}
+
+/** About the characters of `value` as JSON, counted no further than `limit`. One value may stand in it many times. */
+function sizeOf(value: Json, limit: number): number {
+  let size = 0;
+  const todo: Json[] = [value];
+  while (todo.length > 0 && size <= limit) {
+    const next = todo.pop()!;
+    if (typeof next === "string") size += next.length + 2;
+    else if (typeof next !== "object" || next === null) size += 5;
+    else if (Array.isArray(next)) {
+      size += next.length + 2;
+      if (size <= limit) for (const item of next) todo.push(item);
+    } else {
+      for (const [key, item] of Object.entries(next)) {
+        size += key.length + 4;
+        todo.push(item);
+      }
+    }
+  }
+  return size;
+}
