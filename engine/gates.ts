@@ -1,5 +1,5 @@
 import { type Risk, RISKS } from "./types.ts";
-import { type PolicyRule, matchesRule } from "./policy.ts";
+import { hasLabel, matchesRule, type PolicyRule } from "./policy.ts";
 
 /** Everything a gate may look at. Nothing else decides whether a run may act. */
 export interface GateInput {
@@ -13,8 +13,12 @@ export interface GateInput {
   target: {
     name: string;
     cluster: string | null;
+    /** All names, labels and the strictest ownership that the registry has for it, by whichever way it was reached. */
+    clusters: readonly string[];
     labels: readonly string[];
     ownership: "managed" | "connected" | "none";
+    /** What is wrong with entries of the registry that can't be read; any may speak of this target. */
+    unread: readonly string[];
     identity: string | null;
     expectedIdentity: string | null;
     capabilities: readonly string[];
@@ -25,7 +29,8 @@ export interface GateInput {
     iKnowWhatIAmDoing: boolean;
     explicitCluster: boolean;
   };
-  caller: string;
+  /** Null when nobody knows. */
+  caller: string | null;
   policy: readonly PolicyRule[];
   /** A runbook that takes a verified backup is there to be run first. */
   backupRunbook: boolean;
@@ -53,6 +58,7 @@ const DESTROYS_CLUSTER = "cluster/destroy";
 
 const GATES: readonly Gate[] = [
   identity,
+  registry,
   capabilities,
   production,
   connected,
@@ -86,6 +92,18 @@ function identity({ target }: GateInput): Verdict {
   };
 }
 
+function registry({ target, risk, plan }: GateInput): Verdict {
+  const [unread] = target.unread;
+  if (plan || risk === "read" || unread === undefined) return ALLOW;
+  return {
+    answer: "refuse",
+    gate: "registry",
+    code: "gate_refused",
+    reason: `What the registry says of ${target.name} is not wholly known: ${unread}`,
+    hint: "That file may forbid what you are about to do. Mend it, or move it away.",
+  };
+}
+
 function capabilities({ needs, target, runbook }: GateInput): Verdict {
   const missing = needs.filter((need) => !target.capabilities.includes(need));
   if (missing.length === 0) return ALLOW;
@@ -105,14 +123,14 @@ function capabilities({ needs, target, runbook }: GateInput): Verdict {
 
 function production(input: GateInput): Verdict {
   const { target, risk, runbook, plan } = input;
-  if (plan || !target.labels.includes("production")) return ALLOW;
+  if (plan || !hasLabel(target, "production")) return ALLOW;
   const breaking = chaosAmong(input);
   if (risk !== "destructive" && breaking === undefined) return ALLOW;
   return {
     answer: "refuse",
     gate: "production",
     code: "gate_refused",
-    reason: `${target.name} is labelled production; ${breaking === undefined ? `${runbook} is destructive` : `${by(input, breaking)} is a chaos runbook`}`,
+    reason: `${named(target)} is labelled production; ${breaking === undefined ? `${runbook} is destructive` : `${by(input, breaking)} is a chaos runbook`}`,
     hint: "No flag opens this. Run it on another cluster, or take the label off the cluster's file.",
   };
 }
@@ -123,9 +141,15 @@ function connected({ target, names }: GateInput): Verdict {
     answer: "refuse",
     gate: "connected",
     code: "gate_refused",
-    reason: `${target.name} was not made by pgdba, so pgdba does not destroy it`,
+    reason: `${named(target)} was not made by pgdba, so pgdba does not destroy it`,
     hint: "Forget it instead, by removing its file from the state folder's clusters/.",
   };
+}
+
+/** With the other names of a target that is known by them. */
+function named({ name, cluster, clusters }: GateInput["target"]): string {
+  const others = clusters.filter((each) => each !== cluster);
+  return others.length === 0 ? name : `${name} (known as ${others.join(", ")})`;
 }
 
 function chaosAmong({ names }: GateInput): string | undefined {
@@ -171,8 +195,12 @@ function policy(input: GateInput): Verdict {
     answer: "refuse",
     gate: "policy",
     code: "policy_refused",
-    reason: `${input.runbook} on ${input.target.name} is not allowed to ${input.caller}: ${rule.reason ?? "policy"}`,
-    hint: `The rule stands in ${rule.file}; flags don't open it.`,
+    reason: `${input.runbook} on ${named(input.target)} is not allowed to ${input.caller ?? "a caller that nobody knows"}: ${rule.reason ?? "policy"}`,
+    hint: `The rule stands in ${rule.file}; flags don't open it.${
+      input.caller === null && rule.match.caller !== undefined
+        ? " Say who is calling with PGDBA_CALLER, or call it from a terminal."
+        : ""
+    }`,
   };
 }
 

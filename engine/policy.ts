@@ -39,7 +39,8 @@ export const POLICY_SCHEMA: JsonSchema = {
               cluster: { type: "string", description: "Name, `*` for anything" },
               caller: {
                 type: "string",
-                description: "human, agent, ci, script, or what PGDBA_CALLER says",
+                description:
+                  "What PGDBA_CALLER says, or human (a terminal); `!human` for everybody else. When nobody knows who is calling, it matches",
               },
             },
           },
@@ -91,18 +92,35 @@ export function matchesRule(
   run: {
     names: readonly string[];
     risk: string;
-    caller: string;
-    target: { cluster: string | null; labels: readonly string[] };
+    caller: string | null;
+    target: { clusters: readonly string[]; labels: readonly string[] };
   },
 ): boolean {
   const { match } = rule;
   return (
     (match.runbook === undefined || run.names.some((name) => glob(match.runbook!, name))) &&
     (match.risk === undefined || match.risk.includes(run.risk)) &&
-    (match.label === undefined || run.target.labels.includes(match.label)) &&
-    (match.cluster === undefined || glob(match.cluster, run.target.cluster ?? "")) &&
-    (match.caller === undefined || match.caller === run.caller)
+    (match.label === undefined || hasLabel(run.target, match.label)) &&
+    (match.cluster === undefined ||
+      (run.target.clusters.length === 0 ? [""] : run.target.clusters).some((name) =>
+        glob(match.cluster!, name),
+      )) &&
+    (match.caller === undefined || run.caller === null || isCaller(match.caller, run.caller))
   );
+}
+
+/** Labels are words for people: how they are written makes no difference. */
+export function hasLabel({ labels }: { labels: readonly string[] }, wanted: string): boolean {
+  return labels.some((label) => plain(label) === plain(wanted));
+}
+
+function isCaller(wanted: string, caller: string): boolean {
+  const [, not, name] = /^\s*(!?)(.*)$/s.exec(wanted)!;
+  return (plain(name!) === plain(caller)) !== (not === "!");
+}
+
+function plain(word: string): string {
+  return word.trim().toLowerCase();
 }
 
 /** `*` stands for any run of characters; compared piece by piece, so that no pattern is slow. */

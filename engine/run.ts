@@ -102,7 +102,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   const started = host.clock.monotonic();
   const startedAt = request.resume?.row.started_at ?? host.clock.now().toISOString();
   const risk = highestRisk([...request.runbooks.values()].map((one) => one.risk));
-  const holder = thisProcess();
+  const holder: Holder = { ...thisProcess(), caller: request.asked.caller };
   const releasers = new Releasers();
   const emit: RunState["emit"] = (event) =>
     host.listener(
@@ -126,7 +126,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     record(host, request, { id, startedAt, risk, holder, identity: entered.identity, answers });
     state = makeState(host, request, { id, startedAt, releasers, emit, targetView: entered.view });
     state.lock = lock;
-    state.warnings.push(...(await deadRuns(host, target.name, id)));
+    state.warnings.push(...entered.warnings, ...(await deadRuns(host, target.name, id)));
   } catch (thrown) {
     // What went wrong first is what is told.
     await closeAll(releasers);
@@ -372,6 +372,7 @@ function makeState(
     runbooks: request.runbooks,
     topRunbook: request.runbook.name,
     target: request.target,
+    caller: request.asked.caller.name,
     stop: request.stop,
     resources: new Map(),
     memo: new Map(rows.map((row) => [row.path, row])),

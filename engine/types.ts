@@ -360,6 +360,22 @@ export interface TargetFacts {
   capabilities: string[];
   /** Shown in envelopes and to expressions as `target.*`; no secrets. */
   facts: JsonObject;
+  known?: Known;
+}
+
+/** What the registry says of a target beside the entry by whose name it was reached: it is the same one by any other name. */
+export interface Known {
+  as: KnownAs[];
+  /** What is wrong with entries that can't be read: any of them may speak of this target. */
+  unread: string[];
+  /** Its own entry has labels and no identity, so that they hold by its name alone. */
+  loose: boolean;
+}
+
+export interface KnownAs {
+  cluster: string;
+  labels: readonly string[];
+  ownership: Target["ownership"];
 }
 
 export interface Target {

@@ -1,19 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { PgdbaError } from "../engine/errors.ts";
-import { readTextIfThere } from "../engine/shared/read-file.ts";
-import { parseYaml } from "../engine/shared/yaml.ts";
-import {
-  assertPart,
-  hostOf,
-  isWhole,
-  PARTS,
-  portOf,
-  secretFromFile,
-  sslModeOf,
-} from "./environment.ts";
-import type { PatroniSpec } from "./patroni/client.ts";
-import type { ConnectionSpec } from "./postgres/connect.ts";
+import { PgdbaError, toPgdbaError } from "../engine/errors.ts";
+import { type ClusterEntry, type PasswordNames, readClusterFile } from "./cluster-file.ts";
+import { assertPart, secretFromFile } from "./environment.ts";
 import type { TargetSource } from "./postgres/target.ts";
 import type { TargetOptions } from "./targets.ts";
 
@@ -21,20 +10,7 @@ import type { TargetOptions } from "./targets.ts";
 const LAB = "lab";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
-const KEYS = ["ownership", "labels", "system_identifier", "postgres", "patroni"];
-const PATRONI_KEYS = ["endpoints", "user", "password_env", "password_file_env", "cafile"];
-const POSTGRES_KEYS = [
-  "host",
-  "port",
-  "user",
-  "database",
-  "sslmode",
-  "sslrootcert",
-  "password_env",
-  "password_file_env",
-];
-/** A registry entry is a page; anything longer is not one. */
-const MAX_BYTES = 64 * 1024;
+const ENDING = ".yaml";
 
 /**
  * What the registry holds under `name`, in `<stateDir>/clusters/<name>.yaml`; `lab` is built in and started if need be.
@@ -48,14 +24,57 @@ export async function clusterSource(name: string, options: TargetOptions): Promi
     });
   }
   if (name === LAB) return labSource(options);
-  const file = join(options.stateDir, "clusters", `${name}.yaml`);
-  const text = readTextIfThere(file, {
-    maxBytes: MAX_BYTES,
-    code: "invalid_config",
-    hint: "A cluster's file is a page of YAML; mend it, or move it away.",
-  });
-  if (text === undefined) throw await unknownCluster(name, options);
-  return parseCluster(name, file, text, options);
+  const file = join(folderOf(options.stateDir), name + ENDING);
+  const entry = await readClusterFile(name, file, options.suggest);
+  if (entry === undefined) throw await unknownCluster(name, options);
+  return sourceOf(entry, options);
+}
+
+/** @throws PgdbaError missing_secret */
+export function sourceOf(entry: ClusterEntry, options: TargetOptions): TargetSource {
+  const { name, file, labels, ownership, identity, patroni } = entry;
+  const spec = { ...entry.spec };
+  const password = passwordOf(entry.password, file, options);
+  if (password !== undefined) spec.password = () => password;
+  const source: TargetSource = {
+    name,
+    cluster: name,
+    labels,
+    ownership,
+    expectedIdentity: identity,
+    spec,
+  };
+  if (patroni === null) return source;
+  const { passwordNames, ...rest } = patroni;
+  return {
+    ...source,
+    patroni: { ...rest, password: passwordOf(passwordNames, file, options) },
+  };
+}
+
+/** All that stands in the registry, and the files that nobody can read. */
+export async function readRegistry(
+  stateDir: string,
+): Promise<{ entries: ClusterEntry[]; unread: string[] }> {
+  const folder = folderOf(stateDir);
+  const entries: ClusterEntry[] = [];
+  const unread: string[] = [];
+  let names: string[] = [];
+  try {
+    names = (await readdir(folder)).filter((name) => name.endsWith(ENDING));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+      unread.push(`${folder}: ${(error as NodeJS.ErrnoException).code}`);
+  }
+  for (const name of names.toSorted()) {
+    try {
+      const entry = await readClusterFile(name.slice(0, -ENDING.length), join(folder, name));
+      if (entry) entries.push(entry);
+    } catch (error) {
+      unread.push(toPgdbaError(error).message);
+    }
+  }
+  return { entries, unread };
 }
 
 async function labSource(options: TargetOptions): Promise<TargetSource> {
@@ -75,11 +94,15 @@ async function labSource(options: TargetOptions): Promise<TargetSource> {
 
 /** The names that `--cluster` takes. */
 export async function clusterNames(stateDir: string): Promise<string[]> {
-  const files = await readdir(join(stateDir, "clusters")).catch(() => []);
+  const files = await readdir(folderOf(stateDir)).catch(() => []);
   return [
     LAB,
-    ...files.filter((file) => file.endsWith(".yaml")).map((file) => file.slice(0, -5)),
+    ...files.filter((file) => file.endsWith(ENDING)).map((file) => file.slice(0, -ENDING.length)),
   ].toSorted();
+}
+
+function folderOf(stateDir: string): string {
+  return join(stateDir, "clusters");
 }
 
 async function unknownCluster(name: string, options: TargetOptions): Promise<PgdbaError> {
@@ -93,101 +116,12 @@ async function unknownCluster(name: string, options: TargetOptions): Promise<Pgd
   });
 }
 
-async function parseCluster(
-  name: string,
-  file: string,
-  text: string,
-  options: TargetOptions,
-): Promise<TargetSource> {
-  const bad = (message: string, hint: string): PgdbaError =>
-    new PgdbaError("invalid_config", `${file}: ${message}`, { hint });
-  const data = await parseYaml(text, file, { code: "invalid_config" });
-  const record = (value: unknown, where: string, keys: string[]): Record<string, unknown> => {
-    if (typeof value !== "object" || value === null || Array.isArray(value))
-      throw bad(`${where} is not a mapping`, `It has ${keys.join(", ")}.`);
-    for (const key of Object.keys(value)) {
-      if (keys.includes(key)) continue;
-      const near = options.suggest?.(key, keys);
-      throw bad(
-        `${where} has no key ${key}`,
-        near === undefined ? `Its keys are ${keys.join(", ")}.` : `Did you mean ${near}?`,
-      );
-    }
-    return value as Record<string, unknown>;
-  };
-  const string = (from: Record<string, unknown>, key: string): string | undefined => {
-    const value = from[key];
-    if (value === undefined || typeof value === "string") return value;
-    throw bad(`${key} is not text`, "Put it in quotes.");
-  };
-  const cluster = record(data, "the cluster", KEYS);
-  const server = record(cluster.postgres, "postgres", POSTGRES_KEYS);
-  const { ownership } = cluster;
-  if (ownership !== "managed" && ownership !== "connected")
-    throw bad("ownership is missing or unknown", "Use managed or connected.");
-  const labels = cluster.labels ?? [];
-  if (!Array.isArray(labels) || !labels.every((label) => typeof label === "string"))
-    throw bad("labels is not a list of text", "labels: [production]");
-  const host = string(server, "host");
-  const user = string(server, "user");
-  if (host === undefined || user === undefined)
-    throw bad("postgres lacks host or user", "Both are needed.");
-  const database = string(server, "database") ?? "postgres";
-  for (const [key, text] of Object.entries({ host, user, database }))
-    if (isWhole(text)) throw bad(`postgres.${key} holds a URI or a connection string`, PARTS);
-  const spec: ConnectionSpec = {
-    host: hostOf(host),
-    port: portOf(String(server.port ?? 5432)),
-    user,
-    database,
-    sslmode: sslModeOf(string(server, "sslmode") ?? "prefer", `${file}: sslmode`),
-    sslrootcert: string(server, "sslrootcert"),
-    application_name: "pgdba",
-  };
-  const password = clusterPassword(
-    string(server, "password_env"),
-    string(server, "password_file_env"),
-    file,
-    options,
-  );
-  if (password !== undefined) spec.password = () => password;
-  const expectedIdentity = string(cluster, "system_identifier") ?? null;
-  const source: TargetSource = { name, cluster: name, labels, ownership, expectedIdentity, spec };
-  if (cluster.patroni === undefined) return source;
-
-  const rest = record(cluster.patroni, "patroni", PATRONI_KEYS);
-  const { endpoints } = rest;
-  const url = /^https?:\/\/[^\s/@]+\/?$/;
-  if (
-    !Array.isArray(endpoints) ||
-    endpoints.length === 0 ||
-    !endpoints.every((one) => typeof one === "string" && url.test(one))
-  )
-    throw bad(
-      "patroni.endpoints is not a list of URLs of Patroni's REST API",
-      "endpoints: [http://db1:8008, http://db2:8008]",
-    );
-  const patroni: PatroniSpec = {
-    endpoints: endpoints.map((one: string) => one.replace(/\/$/, "")),
-    user: string(rest, "user"),
-    password: clusterPassword(
-      string(rest, "password_env"),
-      string(rest, "password_file_env"),
-      file,
-      options,
-    ),
-    cafile: string(rest, "cafile"),
-  };
-  return { ...source, patroni };
-}
-
-/** The registry holds names of variables, never a password. @throws PgdbaError missing_secret with all names that are not set */
-function clusterPassword(
-  variable: string | undefined,
-  fileVariable: string | undefined,
+/** @throws PgdbaError missing_secret with all names that are not set */
+function passwordOf(
+  { variable, fileVariable }: PasswordNames,
   file: string,
   options: TargetOptions,
-) {
+): string | undefined {
   const missing = [variable, fileVariable].filter(
     (name) => name !== undefined && (options.env[name] ?? "") === "",
   );

@@ -34,12 +34,21 @@ export async function resolveTarget(options: TargetOptions): Promise<Target> {
   const { flags, env, onSecret } = options;
   // Whether this run uses them or not: the programs it starts inherit them, and may print them.
   for (const name of ["PGDBA_PG_PASSWORD", "PGPASSWORD"]) if (env[name]) onSecret(env[name]);
-  if (flags.cluster !== undefined) {
-    const source = await clusterSource(flags.cluster, options);
-    return new PostgresTarget({ ...source, flags: ["--cluster", flags.cluster] });
-  }
-  const source = environmentSource(options);
-  return source === null ? NONE : new PostgresTarget(source);
+  const source =
+    flags.cluster === undefined
+      ? environmentSource(options)
+      : {
+          ...(await clusterSource(flags.cluster, options)),
+          flags: ["--cluster", flags.cluster],
+        };
+  if (source === null) return NONE;
+  return new PostgresTarget({
+    ...source,
+    async known(session, identity) {
+      const { knownServers } = await import("./known.ts");
+      return { known: await knownServers(session, identity, source.cluster, options) };
+    },
+  });
 }
 
 /** For runbooks that need no server. */

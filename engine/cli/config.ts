@@ -35,9 +35,9 @@ export function stateDirOf(front: Pick<Front, "env" | "home">): string {
   return front.env["PGDBA_HOME"] || join(front.home, ".pgdba");
 }
 
-/** The machine-wide folder; PGDBA_ETC moves it. */
-export function systemDirOf(env: Environment): string {
-  return env["PGDBA_ETC"] || "/etc/pgdba";
+/** The machine-wide folders. PGDBA_ETC adds one: what the machine's administrator has laid down holds all the same. */
+export function systemDirsOf(env: Environment): string[] {
+  return [...new Set(["/etc/pgdba", ...(env["PGDBA_ETC"] ? [env["PGDBA_ETC"]] : [])])];
 }
 
 /** At most what a document may have. */

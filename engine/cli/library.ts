@@ -5,14 +5,17 @@ import { type Layer, openLibrary } from "../load/library.ts";
 import { suggest } from "../load/suggest.ts";
 import { errnoOf, readHead } from "../shared/read-file.ts";
 import type { Library, StepRegistry, StepType } from "../types.ts";
-import { loadConfig, stateDirOf, systemDirOf } from "./config.ts";
+import { loadConfig, stateDirOf, systemDirsOf } from "./config.ts";
 import type { Front } from "./front.ts";
 
 /** All layers, in rising order of precedence (design: built in, /etc, the user's, the project's, --runbooks). */
 export function libraryOf(front: Front, extraDirs: readonly string[]): Library {
   const layers: Layer[] = [
     { name: "builtin", dir: join(front.packageDir, "runbooks"), index: front.builtinIndex() },
-    { name: "system", dir: join(systemDirOf(front.env), "runbooks") },
+    ...systemDirsOf(front.env).map((dir): Layer => ({
+      name: "system",
+      dir: join(dir, "runbooks"),
+    })),
     { name: "user", dir: join(stateDirOf(front), "runbooks") },
     { name: "project", dir: join(front.cwd, ".pgdba", "runbooks") },
     ...extraDirs.map((dir): Layer => ({ name: "extra", dir })),

@@ -1,3 +1,4 @@
+import type { Caller } from "../journal/holder.ts";
 import type { RunRow, StepRow } from "../journal/journal.ts";
 import type { RunRecord } from "../view/run-record.ts";
 
@@ -31,6 +32,13 @@ export function runRecord(row: RunRow, steps: StepRow[]): RunRecord {
     output: row.output,
     error: row.error,
     exit: row.exit,
+    caller: callerText(row.holder.caller),
     holder: `${row.holder.user}@${row.holder.host}, pid ${row.holder.pid}`,
   };
+}
+
+/** With how it is known: what a variable says is a claim. */
+function callerText(caller: Caller | undefined): string | null {
+  if (!caller?.name) return null;
+  return caller.by === null ? caller.name : `${caller.name} (${caller.by})`;
 }

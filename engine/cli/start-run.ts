@@ -3,12 +3,13 @@ import { parseDuration } from "../expr/units.ts";
 import { Journal } from "../journal/journal.ts";
 import { loadPolicy, type PolicyRule } from "../policy.ts";
 import { executeRun, type Host, type RunRequest } from "../run.ts";
+import type { Caller } from "../journal/holder.ts";
 import type { JsonObject, Library, StepRegistry, Target } from "../types.ts";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Parsed } from "./args.ts";
 import type { Result } from "./command.ts";
-import { configFileOf, stateDirOf, systemDirOf } from "./config.ts";
+import { configFileOf, stateDirOf, systemDirsOf } from "./config.ts";
 import type { Front, TargetFlags } from "./front.ts";
 import { openProgress } from "./progress.ts";
 
@@ -53,10 +54,9 @@ export async function startRun(
   },
 ): Promise<Result> {
   const stateDir = stateDirOf(front);
-  const policy = await loadPolicy([
-    join(systemDirOf(front.env), "policy.yaml"),
-    join(stateDir, "policy.yaml"),
-  ]);
+  const policy = await loadPolicy(
+    [...systemDirsOf(front.env), stateDir].map((dir) => join(dir, "policy.yaml")),
+  );
   const lockWaitMs = durationFlag(flags["lock-wait"] ?? DEFAULT_LOCK_WAIT);
   const journal =
     parts.journal ??
@@ -88,7 +88,7 @@ export async function startRun(
           yes: flags["yes"] === true,
           confirm: typeof flags["confirm"] === "string" ? flags["confirm"] : null,
           iKnowWhatIAmDoing: flags["i-know-what-i-am-doing"] === true,
-          explicitCluster: typeof flags["cluster"] === "string",
+          explicitCluster: request.targetFlags.cluster !== undefined,
         },
         caller: callerOf(front),
         policy,
@@ -160,11 +160,19 @@ function mayAsk(front: Front, flags: Parsed["flags"]): boolean {
   return front.stdin.isTTY === true && flags["no-input"] !== true;
 }
 
-/** Who is calling, for the policy: what PGDBA_CALLER says, else ci, human (a terminal) or script. */
-function callerOf(front: Front): string {
-  if (front.env["PGDBA_CALLER"]) return front.env["PGDBA_CALLER"];
-  if (front.env["CI"]) return "ci";
-  return front.stdin.isTTY === true ? "human" : "script";
+/**
+ * Who is calling, for the policy: what PGDBA_CALLER says, else a person where there is a terminal. Nothing else tells, and a variable
+ * such as CI proves nothing. @throws PgdbaError invalid_config for what is no name, lest it differ from a rule's by a blank
+ */
+export function callerOf(front: Pick<Front, "env" | "stdin">): Caller {
+  const said = front.env["PGDBA_CALLER"];
+  if (said) {
+    if (/^[a-z0-9][a-z0-9._@-]{0,63}$/i.test(said)) return { name: said, by: "PGDBA_CALLER" };
+    throw new PgdbaError("invalid_config", "PGDBA_CALLER is not a name", {
+      hint: "Use letters, digits, . _ @ and -, such as agent, ci or schedule.",
+    });
+  }
+  return front.stdin.isTTY === true ? { name: "human", by: "terminal" } : { name: null, by: null };
 }
 
 function durationFlag(value: unknown): number {

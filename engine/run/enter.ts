@@ -1,15 +1,16 @@
 import { type ErrorCode, PgdbaError } from "../errors.ts";
 import { type GateInput, judge } from "../gates.ts";
+import type { Caller } from "../journal/holder.ts";
 import type { PolicyRule } from "../policy.ts";
 import type { Releasers } from "../releasers.ts";
 import type { RunRequest } from "../run.ts";
 import { settleOrAbort } from "./context.ts";
-import type { JsonObject, Risk, TargetFacts } from "../types.ts";
+import type { JsonObject, Risk, Target, TargetFacts } from "../types.ts";
 
 /** What the caller brought to the gates, and the way to ask a person. */
 export interface Asked {
   flags: GateInput["flags"];
-  caller: string;
+  caller: Caller;
   policy: readonly PolicyRule[];
   backupRunbook: boolean;
   /** Asks on a terminal; undefined when nobody can answer. */
@@ -23,7 +24,7 @@ export async function passGates(
   request: RunRequest,
   risk: Risk,
   releasers: Releasers,
-): Promise<{ identity: string | null; view: JsonObject }> {
+): Promise<{ identity: string | null; view: JsonObject; warnings: string[] }> {
   const { target, runbook, asked, plan, stop } = request;
   releasers.push(() => target.close());
   try {
@@ -31,12 +32,13 @@ export async function passGates(
     const about = needsTarget(request, needs)
       ? await settleOrAbort(target.facts(), [], stop.soft)
       : NO_FACTS;
+    const known = knownOf(target, about);
     const view: JsonObject = {
       ...about.facts,
       name: target.name,
       cluster: target.cluster,
-      labels: [...target.labels],
-      ownership: target.ownership,
+      labels: [...known.labels],
+      ownership: known.ownership,
       capabilities: about.capabilities,
       identity: about.identity,
     };
@@ -49,13 +51,15 @@ export async function passGates(
       needs,
       plan,
       target: {
-        ...target,
-        labels: target.labels,
+        name: target.name,
+        cluster: target.cluster,
+        expectedIdentity: target.expectedIdentity,
+        ...known,
         identity: about.identity,
         capabilities: about.capabilities,
       },
       flags: asked.flags,
-      caller: asked.caller,
+      caller: asked.caller.name,
       policy: asked.policy,
       backupRunbook: asked.backupRunbook,
     });
@@ -63,13 +67,40 @@ export async function passGates(
     if (verdict.answer === "ask" && !request.resume) await ask(request, verdict, view);
     if (verdict.answer === "refuse") throw refusal(verdict);
     checkResumed(request, about);
-    return { identity: about.identity, view };
+    return { identity: about.identity, view, warnings: doubts(target, about) };
   } catch (thrown) {
     const closing = releasers.releaseAll().catch(() => {});
     // Told to stop, it does not wait for a server that does not answer.
     if (!stop.soft.aborted) await closing;
     throw thrown;
   }
+}
+
+/** What all entries of the registry for this target say together. */
+function knownOf(
+  { cluster, labels, ownership }: Target,
+  { known = { as: [], unread: [], loose: false } }: TargetFacts,
+): Pick<GateInput["target"], "clusters" | "labels" | "ownership" | "unread"> {
+  const { as, unread } = known;
+  return {
+    clusters: [...(cluster === null ? [] : [cluster]), ...as.map((one) => one.cluster)],
+    labels: [...new Set([...labels, ...as.flatMap((one) => one.labels)])],
+    // To call it managed allows more, so that is for its own entry to say.
+    ownership: as.some((one) => one.ownership === "connected") ? "connected" : ownership,
+    unread,
+  };
+}
+
+/** Where what the registry says may not be all that holds. */
+function doubts({ name }: Target, { identity, known }: TargetFacts): string[] {
+  const unread = (known?.unread ?? []).map(
+    (why) => `An entry of the registry can't be read: ${why}`,
+  );
+  if (!known?.loose || identity === null) return unread;
+  return [
+    ...unread,
+    `The labels of ${name} hold by this name alone. Add \`system_identifier: "${identity}"\` to its file, and they hold however the server is reached.`,
+  ];
 }
 
 const NO_FACTS: TargetFacts = { identity: null, capabilities: [], facts: {} };

@@ -106,6 +106,8 @@ export interface RunState {
   readonly library: Library;
   readonly runbooks: ReadonlyMap<string, Runbook>;
   readonly target: Target;
+  /** Who is calling, by what is known; null when nothing is. */
+  readonly caller: string | null;
   readonly targetView: JsonObject;
   readonly secrets: Secrets;
   readonly clock: Clock;

@@ -15,6 +15,7 @@ export function runData(
     risk: run.risk,
     plan: state.plan,
     target: state.target.name,
+    caller: state.caller,
     started_at: run.startedAt,
     duration_ms: run.duration,
     warnings: [

@@ -147,7 +147,7 @@ async function runCase(
           iKnowWhatIAmDoing: test.flags?.i_know_what_i_am_doing ?? false,
           explicitCluster: test.target?.cluster !== undefined,
         },
-        caller: "test",
+        caller: { name: "test", by: null },
         policy: [],
         backupRunbook: runbooks.has("backup/create"),
         confirm: undefined,

@@ -59,6 +59,7 @@ function facts(run: RunRecord): Html {
     ["risk", run.risk],
     ["exit code", run.exit === null ? "none" : String(run.exit)],
     ["run by", run.holder],
+    ...(run.caller === null ? [] : [["called by", run.caller] as [string, string]]),
     ["steps", count(run.steps.length, "record")],
   ];
   return html`<dl>

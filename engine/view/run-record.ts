@@ -25,6 +25,8 @@ export interface RunRecord {
   output: Json;
   error: ErrorRecord | null;
   exit: number | null;
+  /** Who called, and how that is known; null when it is not. */
+  caller: string | null;
   /** Who ran it: user, host and process. */
   holder: string;
 }

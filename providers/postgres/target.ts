@@ -3,7 +3,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { Target, TargetFacts, TargetLock } from "../../engine/types.ts";
 import type { PatroniSpec } from "../patroni/client.ts";
 import type { ConnectionSpec } from "./connect.ts";
-import { sqlstateOf } from "./errors.ts";
+import { identityOf } from "./identity.ts";
 import { type RunLock, takeRunLock } from "./run-lock.ts";
 import { openSession, type PgSession } from "./session.ts";
 
@@ -38,6 +38,8 @@ export interface TargetSource {
   spec: ConnectionSpec;
   patroni?: PatroniSpec;
   flags?: readonly string[];
+  /** What the registry says of the server that answers. */
+  known?(session: PgSession, identity: string | null): Promise<Pick<TargetFacts, "known">>;
 }
 
 /** The lock as given to a run: as it is held now, and what its holder is shown as. */
@@ -54,11 +56,14 @@ export class PostgresTarget implements Target {
   readonly expectedIdentity: string | null;
   readonly connection: PgConnection;
   readonly #spec: ConnectionSpec;
+  readonly #known: TargetSource["known"];
   #session: PgSession | undefined;
   #opening: Promise<PgSession> | undefined;
   /** How a session calls itself to the server now. */
   readonly #shown = new WeakMap<PgSession, string>();
   #facts: Promise<TargetFacts> | undefined;
+  /** As the server told it when it was first asked. */
+  #identity: string | null = null;
   /** The lock that was given and not given back. */
   #grant: Grant | undefined;
 
@@ -69,6 +74,7 @@ export class PostgresTarget implements Target {
     this.ownership = source.ownership;
     this.expectedIdentity = source.expectedIdentity;
     this.#spec = source.spec;
+    this.#known = source.known;
     this.connection = {
       spec: source.spec,
       patroni: source.patroni ?? null,
@@ -189,9 +195,25 @@ export class PostgresTarget implements Target {
     this.#opening ??= openSession({ ...this.#spec, application_name: name }).finally(() => {
       this.#opening = undefined;
     });
-    this.#session = await this.#opening;
-    this.#shown.set(this.#session, name);
-    return this.#session;
+    const session = await this.#opening;
+    await this.#sameServer(session);
+    this.#session = session;
+    this.#shown.set(session, name);
+    return session;
+  }
+
+  /** Another server may answer under the name by now. @throws PgdbaError identity_mismatch */
+  async #sameServer(session: PgSession): Promise<void> {
+    const before = this.#identity;
+    if (before === null) return;
+    const now = await identityOf(session);
+    if (now === null || now === before) return;
+    await session.close();
+    throw new PgdbaError(
+      "identity_mismatch",
+      `${this.name} answered with system identifier ${before} when the run began, and answers with ${now} now`,
+      { hint: "Another server has taken this name. Look at both, then run again or resume." },
+    );
   }
 
   async #readFacts(): Promise<TargetFacts> {
@@ -207,9 +229,12 @@ export class PostgresTarget implements Target {
     if (info.superuser) capabilities.push("superuser");
     if (info.superuser || info.pg_monitor) capabilities.push("pg_monitor");
     if (rows[0]?.statements === true) capabilities.push("pg_stat_statements");
+    const identity = await identityOf(session);
+    this.#identity = identity;
     return {
-      identity: await identityOf(session),
+      identity,
       capabilities,
+      ...(await this.#known?.(session, identity)),
       facts: {
         version: info.version,
         version_num: info.version_num,
@@ -221,18 +246,5 @@ export class PostgresTarget implements Target {
         address: rows[0]?.address ?? null,
       },
     };
-  }
-}
-
-/** PostgreSQL's `system_identifier`, or null where the role may not ask. */
-async function identityOf(session: PgSession): Promise<string | null> {
-  try {
-    const { rows } = await session.query(
-      "SELECT system_identifier::text AS identity FROM pg_control_system()",
-    );
-    return typeof rows[0]?.identity === "string" ? rows[0].identity : null;
-  } catch (error) {
-    if (sqlstateOf(error) === "42501") return null;
-    throw error;
   }
 }

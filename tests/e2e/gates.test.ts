@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test, setDefaultTimeout } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { TestServer } from "../support/postgres.ts";
+import { clientOf, type TestServer } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
 import {
   at,
@@ -10,6 +10,7 @@ import {
   type Place,
   place,
   removePlaces,
+  runId,
   runbooks,
   Running,
   statuses,
@@ -248,6 +249,75 @@ test("a connected cluster is never destroyed, one that is another server never t
   });
 });
 
+test("labels and ownership are the server's, by whichever name or address it is reached", async () => {
+  const client = await clientOf(server);
+  const { rows } = await client.query(
+    "SELECT system_identifier::text AS id FROM pg_control_system()",
+  );
+  await client.end();
+  const known = (labels: string) => `labels: [${labels}]\nsystem_identifier: "${rows[0].id}"\n`;
+  const q = place({
+    "home/clusters/prod.yaml": clusterFile(server, "connected", known("Production")),
+    "home/clusters/alias.yaml": clusterFile({ ...server, host: "localhost" }, "managed"),
+    "etc/policy.yaml":
+      "rules:\n  - match: {label: production, risk: [disruptive]}\n    action: refuse\n  - match: {cluster: prod, runbook: team/change}\n    action: confirm\n",
+    ...runbooks({ ...NAMES, ...BACKUP }),
+  });
+  const before = p;
+  p = q;
+  try {
+    const sure = "--i-know-what-i-am-doing";
+    const bare = [
+      "--host",
+      server.host,
+      "--port",
+      String(server.port),
+      "--user",
+      server.user,
+      "--database",
+      "postgres",
+    ];
+    const socket = ["--host", server.socketDir, ...bare.slice(2)];
+    const password = { PGPASSWORD: server.password };
+    const production = { code: "gate_refused", gate: "production", hint: "No flag" };
+    await judged(["chaos", "kill", ...ON("alias"), sure], 3, production);
+    await judged(["team", "wipe", ...ON("alias"), "--confirm=alias"], 3, production);
+    const refused = await judged(
+      ["team", "failover", ...bare, "--yes"],
+      3,
+      { code: "policy_refused", gate: "policy" },
+      password,
+    );
+    expect(refused.envelope.error?.message).toContain("known as prod");
+    await judged(
+      ["team", "failover", ...socket, "--yes"],
+      3,
+      { code: "policy_refused", gate: "policy" },
+      password,
+    );
+    await judged(["team", "change", ...ON("alias")], 4, {
+      code: "approval_needed",
+      gate: "policy",
+    });
+    write(q.root, { "home/clusters/prod.yaml": clusterFile(server, "connected", known("")) });
+    await judged(["cluster", "destroy", ...ON("alias"), "--confirm=alias"], 3, {
+      code: "gate_refused",
+      gate: "connected",
+    });
+    // Which server that one is, nobody can tell.
+    write(q.root, { "home/clusters/zz.yaml": "ownership: [\n", "etc/policy.yaml": "rules: []\n" });
+    await judged(["team", "change", ...ON("alias")], 3, {
+      code: "gate_refused",
+      gate: "registry",
+      hint: "Mend",
+    });
+    const read = await judged(["team", "look", ...ON("alias")], 0);
+    expect(String(at(read.envelope, "data", "run", "warnings"))).toContain("zz.yaml");
+  } finally {
+    p = before;
+  }
+});
+
 test("a policy narrows by caller, label, risk and runbook; one that can't be read allows nothing", async () => {
   const policy = (rules: string) => write(p.root, { "etc/policy.yaml": rules });
   const refused = (hint = "policy.yaml") => ({ code: "policy_refused", gate: "policy", hint });
@@ -260,8 +330,27 @@ test("a policy narrows by caller, label, risk and runbook; one that can't be rea
     });
     expect(ran.envelope.error?.message).toContain("agents only read");
     await judged(["team", "look", ...ON("orders")], 0, {}, { PGDBA_CALLER: "agent" });
-    await judged(["team", "change", ...ON("orders")], 0, {}, { PGDBA_CALLER: "human" });
-    await judged(["team", "change", ...ON("orders")], 0);
+    const said = await judged(
+      ["team", "change", ...ON("orders")],
+      0,
+      {},
+      { PGDBA_CALLER: "human" },
+    );
+    // Nobody knows who it is, and a variable that anybody may set proves nothing.
+    for (const unknown of [{}, { CI: "true" }, { PGDBA_CALLER: "" }] as Env[])
+      await judged(["team", "change", ...ON("orders")], 3, refused("PGDBA_CALLER"), unknown);
+    await judged(
+      ["team", "change", ...ON("orders")],
+      2,
+      { code: "invalid_config", hint: "letters" },
+      {
+        PGDBA_CALLER: "agent ",
+      },
+    );
+    // What was said is on record.
+    expect(at(said.envelope, "data", "run", "caller")).toBe("human");
+    const kept = await cli(["runs", runId(said)], p);
+    expect(at(kept.envelope, "data", "caller")).toBe("human (PGDBA_CALLER)");
     policy(
       "rules:\n  - match: {label: production, risk: [change]}\n    action: confirm\n  - match: {runbook: 'team/fail*'}\n    action: refuse\n",
     );

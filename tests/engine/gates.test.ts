@@ -5,6 +5,8 @@ import { type Risk, RISKS } from "../../engine/types.ts";
 const TARGET: GateInput["target"] = {
   name: "orders",
   cluster: "orders",
+  clusters: ["orders"],
+  unread: [],
   labels: [],
   ownership: "managed",
   identity: "7",
@@ -182,6 +184,18 @@ describe("what a run is told", () => {
     ["another server than the registered one", { target: { identity: "8" } }, "refuse identity"],
     ["a server that does not tell who it is", { target: { identity: null } }, "refuse identity"],
     ["a server nobody expects", { target: { identity: "8", expectedIdentity: null } }, "allow"],
+    [
+      "a change while an entry can't be read",
+      { risk: "change", target: { unread: ["x"] } },
+      "refuse registry",
+    ],
+    ["a read meanwhile", { target: { unread: ["x"] } }, "allow"],
+    ["a plan meanwhile", { risk: "destructive", plan: true, target: { unread: ["x"] } }, "allow"],
+    [
+      "a label, however it is written",
+      { ...CHAOS, target: { labels: [" Production"] } },
+      "refuse production",
+    ],
     ["a capability that is missing", { needs: ["postgres", "patroni"] }, "refuse capabilities"],
     [
       "no capability at all",
@@ -260,6 +274,16 @@ describe("a policy only narrows", () => {
   const asked = rule("confirm", { cluster: "ord*" });
   test.each<[string, Given, string]>([
     ["a rule for another caller", { policy: [closed] }, "allow"],
+    [
+      "a rule for anybody, when nobody is known",
+      { policy: [closed], caller: null },
+      "refuse policy",
+    ],
+    [
+      "a rule for the cluster by its other name",
+      { policy: [asked], target: { cluster: "alias", clusters: ["alias", "orders"] } },
+      "ask policy",
+    ],
     ["a rule for this one", { policy: [closed], caller: "agent" }, "refuse policy"],
     [
       "the strictest holds, in either order",

@@ -2,6 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemDirsOf } from "../../engine/cli/config.ts";
+import type { Front } from "../../engine/cli/front.ts";
+import { callerOf } from "../../engine/cli/start-run.ts";
 import { loadPolicy, matchesRule, type PolicyRule } from "../../engine/policy.ts";
 
 let dir: string;
@@ -20,7 +23,7 @@ const run = {
   names: ["failover/trigger", "health/check"],
   risk: "disruptive",
   caller: "agent",
-  target: { cluster: "orders-eu", labels: ["production"] },
+  target: { clusters: ["orders-eu", "spare"], labels: ["production"] },
 };
 
 test.each<[PolicyRule["match"], boolean]>([
@@ -38,10 +41,15 @@ test.each<[PolicyRule["match"], boolean]>([
   [{ risk: [] }, false],
   [{ label: "production" }, true],
   [{ label: "prod" }, false],
+  [{ label: " Production" }, true],
   [{ cluster: "orders-*" }, true],
+  [{ cluster: "spare" }, true],
   [{ cluster: "*-us" }, false],
   [{ caller: "agent" }, true],
   [{ caller: "human" }, false],
+  [{ caller: " Agent " }, true],
+  [{ caller: "!human" }, true],
+  [{ caller: "!agent" }, false],
   [{ caller: "agent", label: "test" }, false],
   [
     {
@@ -57,8 +65,17 @@ test.each<[PolicyRule["match"], boolean]>([
   expect(matchesRule({ match, action: "refuse", file: "" }, run)).toBe(expected);
 });
 
+test("when nobody knows who is calling, every rule that names a caller matches", () => {
+  for (const caller of ["agent", "human", "!human", "!agent"]) {
+    const rule = { match: { caller }, action: "refuse", file: "" } as const;
+    expect(matchesRule(rule, { ...run, caller: null })).toBe(true);
+    const other = { ...rule, match: { caller, label: "test" } };
+    expect(matchesRule(other, { ...run, caller: null })).toBe(false);
+  }
+});
+
 test("a bare connection is no cluster of any name but *", () => {
-  const bare = { ...run, target: { cluster: null, labels: [] } };
+  const bare = { ...run, target: { clusters: [], labels: [] } };
   expect(matchesRule({ match: { cluster: "o*" }, action: "refuse", file: "" }, bare)).toBe(false);
   expect(matchesRule({ match: { cluster: "*" }, action: "refuse", file: "" }, bare)).toBe(true);
 });
@@ -107,4 +124,24 @@ test("a policy that can't be read allows nothing", async () => {
       message: expect.stringContaining(file),
     });
   }
+});
+
+test("the machine's own folder counts always; PGDBA_ETC adds one", () => {
+  expect(systemDirsOf({})).toEqual(["/etc/pgdba"]);
+  expect(systemDirsOf({ PGDBA_ETC: "/tmp/mine" })).toEqual(["/etc/pgdba", "/tmp/mine"]);
+  expect(systemDirsOf({ PGDBA_ETC: "/etc/pgdba" })).toEqual(["/etc/pgdba"]);
+});
+
+test("who is calling: what PGDBA_CALLER says, a person at a terminal, or nobody knows", () => {
+  const caller = (env: Record<string, string>, isTTY: boolean) =>
+    callerOf({ env, stdin: { isTTY } as Front["stdin"] });
+  expect(caller({ PGDBA_CALLER: "agent", CI: "1" }, true)).toEqual({
+    name: "agent",
+    by: "PGDBA_CALLER",
+  });
+  expect(caller({ CI: "1" }, true)).toEqual({ name: "human", by: "terminal" });
+  for (const env of [{}, { CI: "1" }, { PGDBA_CALLER: "" }] as Record<string, string>[])
+    expect(caller(env, false)).toEqual({ name: null, by: null });
+  for (const said of ["agent ", " ", "!human", "*", "a\nb", "x".repeat(65)])
+    expect(() => caller({ PGDBA_CALLER: said }, false)).toThrow("not a name");
 });

@@ -159,7 +159,7 @@ const outcome = await executeRun(
     stop: new Stop(),
     asked: {
       flags: { yes: true, confirm: null, iKnowWhatIAmDoing: false, explicitCluster: true },
-      caller: "test",
+      caller: { name: "test", by: null },
       policy: [],
       backupRunbook: false,
       confirm: undefined,

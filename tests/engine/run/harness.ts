@@ -203,7 +203,7 @@ export class Harness {
           explicitCluster: true,
           ...options.flags,
         },
-        caller: "test",
+        caller: { name: "test", by: null },
         policy: [],
         backupRunbook: runbooks.has("backup/create"),
         confirm: undefined,

@@ -47,6 +47,7 @@ const record = (more: Partial<RunRecord> = {}): RunRecord => ({
   output: null,
   error: null,
   exit: 5,
+  caller: "agent (PGDBA_CALLER)",
   holder: "ann@host, pid 7",
   ...more,
 });
