@@ -38,7 +38,7 @@ export function runRecord(row: RunRow, steps: StepRow[]): RunRecord {
 }
 
 /** With how it is known: what a variable says is a claim. */
-function callerText(caller: Caller | undefined): string | null {
+export function callerText(caller: Caller | undefined): string | null {
   if (!caller?.name) return null;
   return caller.by === null ? caller.name : `${caller.name} (${caller.by})`;
 }

@@ -12,6 +12,7 @@ import type { Result } from "./command.ts";
 import { configFileOf, stateDirOf, systemDirsOf } from "./config.ts";
 import type { Front, TargetFlags } from "./front.ts";
 import { openProgress } from "./progress.ts";
+import { callerText } from "./run-record.ts";
 
 /** Longer than a lease, so that a holder that is gone for good is outwaited. */
 export const DEFAULT_LOCK_WAIT = "20s";
@@ -127,6 +128,7 @@ function say(
     `Configuration: ${file}${named || existsSync(file) ? "" : ", which does not exist"}`,
     ...[...new Set(policy.map((rule) => rule.file))].map((each) => `Policy: ${each}`),
     ...(policy.length === 0 ? ["No policy narrows what may be run"] : []),
+    `Called by: ${callerText(callerOf(front)) ?? "nobody knows whom, so every rule that names a caller matches"}`,
     `State folder: ${stateDirOf(front)}`,
   ];
   front.stderr.write(`${front.secrets.redact(lines.join("\n"))}\n`);

@@ -20,9 +20,10 @@ export async function pace({ begun }: RunState): Promise<void> {
       hint: "Each item of a loop counts, each attempt, and each step of a called runbook. Do the work in one statement, or split it over several runs.",
     });
   }
-  // Timers fire in the first turn of the event loop, signals at the latest in the second.
-  await Bun.sleep(0);
+  // Signals and timers are seen in these turns of the event loop. The timer comes last: Bun tells of a promise that nobody waits for
+  // too late when it was rejected in a turn that an immediate began.
   await new Promise<void>((resolve) => setImmediate(resolve));
+  await Bun.sleep(0);
 }
 
 /** From now on steps are counted anew, for the unwinding. */

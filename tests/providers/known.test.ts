@@ -25,7 +25,7 @@ beforeAll(async () => {
     startServer({ prepare: (dataDir) => cloneInto(dataDir, server) }),
     ask<string>(server, "SELECT system_identifier::text AS value FROM pg_control_system()"),
   ]);
-});
+}, 60_000);
 afterAll(async () => {
   for (const target of open) await target.close();
   await standby.stop();
