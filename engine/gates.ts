@@ -191,15 +191,15 @@ function policy(input: GateInput): Verdict {
       `${rule.reason ?? "The policy asks for a confirmation"} (${rule.file})`,
     );
   }
+  const unknown = input.caller === null && rule.match.caller !== undefined;
+  const whom = unknown ? "a caller that nobody knows" : input.caller;
   return {
     answer: "refuse",
     gate: "policy",
     code: "policy_refused",
-    reason: `${input.runbook} on ${named(input.target)} is not allowed to ${input.caller ?? "a caller that nobody knows"}: ${rule.reason ?? "policy"}`,
+    reason: `${input.runbook} on ${named(input.target)} is not allowed${whom === null ? "" : ` to ${whom}`}: ${rule.reason ?? "policy"}`,
     hint: `The rule stands in ${rule.file}; flags don't open it.${
-      input.caller === null && rule.match.caller !== undefined
-        ? " Say who is calling with PGDBA_CALLER, or call it from a terminal."
-        : ""
+      unknown ? " Say who is calling with PGDBA_CALLER, or call it from a terminal." : ""
     }`,
   };
 }

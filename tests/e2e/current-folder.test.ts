@@ -83,7 +83,7 @@ output: {findings: steps.plan.output.findings}
     env: p.env,
   });
   expect(built.stderr.toString()).toBe("");
-});
+}, 60_000);
 
 const link = () => join(p.root, "link");
 const WAYS: Record<string, [program: () => string, env: Env]> = {
