@@ -63,6 +63,9 @@ const front: Front = {
     const { resolveTarget } = await import("../providers/targets.ts");
     return resolveTarget({ ...request, suggest });
   },
+  async clusterSchema() {
+    return (await import("../providers/registry/schema.ts")).CLUSTER_SCHEMA;
+  },
   async clusterNames(stateDir) {
     const { clusterNames } = await import("../providers/clusters.ts");
     return clusterNames(stateDir);

@@ -3,40 +3,27 @@ import { type ExitCode, PgdbaError, toPgdbaError } from "./errors.ts";
 import { highestRisk } from "./gates.ts";
 import { freeze } from "./journal/docs.ts";
 import { type Holder, thisProcess } from "./journal/holder.ts";
-import type { Journal, RunRow, Said } from "./journal/journal.ts";
+import type { Said } from "./journal/journal.ts";
 import { Releasers } from "./releasers.ts";
 import { checkAnswers } from "./run/answers.ts";
 import { Bounded } from "./run/bounded.ts";
 import { call } from "./run/call.ts";
 import { circumstances } from "./run/circumstances.ts";
 import { deadRuns } from "./run/dead-runs.ts";
-import { type Asked, passGates } from "./run/enter.ts";
+import { passGates } from "./run/enter.ts";
 import { assertAssembled, Kept } from "./run/kept.ts";
 import { takeLocks } from "./run/locks.ts";
 import { runNodes } from "./run/node.ts";
 import { outputOf, partialOutput } from "./run/output.ts";
+import type { Host, RunOutcome, RunRequest } from "./run/request.ts";
 import { NOTHING_HIDDEN, type Watch, withoutValues } from "./run/sensitive.ts";
 import { MAX_STEPS } from "./run/pace.ts";
 import { howToAnswer } from "./run/restore.ts";
 import { parentsOf, type RunState, type Scope, variables } from "./run/state.ts";
-import type { Stop } from "./run/stop.ts";
 import { withheld } from "./run/step-error.ts";
 import { runData } from "./run/summary.ts";
 import { forgetAll, unwind, type Unwound } from "./run/unwind.ts";
-import type { Secrets } from "./secrets.ts";
-import type {
-  Clock,
-  Envelope,
-  ErrorRecord,
-  Json,
-  JsonObject,
-  Library,
-  Listener,
-  Runbook,
-  RunStatus,
-  StepRegistry,
-  Target,
-} from "./types.ts";
+import type { ErrorRecord, Json, JsonObject, Runbook, RunStatus } from "./types.ts";
 
 /** Where the steps of the backup before a destructive runbook stand in its run. */
 export const BACKUP_PATH = "backup_before";
@@ -47,50 +34,6 @@ const MAX_WARNINGS = 100;
 
 /** What is left open after a second signal gets this long to close, ms. */
 const FORCED_CLOSE_MS = 1_000;
-
-/** What does not change from run to run; given by the front door. */
-export interface Host {
-  journal: Journal;
-  registry: StepRegistry;
-  library: Library;
-  secrets: Secrets;
-  clock: Clock;
-  env: Readonly<Record<string, string | undefined>>;
-  cwd: string;
-  stateDir: string;
-  listener: Listener;
-  /** The wall clock's id for a new run: sortable, unique. */
-  newRunId(): string;
-  /** Steps that a run may begin; MAX_STEPS without it. */
-  maxSteps?: number;
-}
-
-export interface RunRequest {
-  command: string;
-  /** The runbook and all it may call, by name. */
-  runbooks: ReadonlyMap<string, Runbook>;
-  runbook: Runbook;
-  /** With the values of secrets. */
-  params: JsonObject;
-  /** With secrets as references: what the journal keeps. */
-  recordedParams: JsonObject;
-  target: Target;
-  /** The flags that resolve the target again on resume; no secrets. */
-  targetFlags: JsonObject;
-  plan: boolean;
-  lockWaitMs: number;
-  asked: Asked;
-  stop: Stop;
-  resume?: { row: RunRow; assumed: ReadonlyMap<string, Said> };
-}
-
-export interface RunOutcome {
-  exit: ExitCode;
-  envelope: Envelope;
-  status: RunStatus;
-  /** What made it fail, with its stack and causes. */
-  error: PgdbaError | null;
-}
 
 /**
  * Runs a runbook: gates, locks, steps, and when a step fails the undo phase; then the envelope. Never throws for what happens

@@ -16,7 +16,7 @@ interface EditorSchema extends JsonSchema {
 
 const DRAFT = "http://json-schema.org/draft-07/schema#";
 
-/** The files that are no documents of a layer, and so have a schema of their own. */
+/** The files that are no documents of a layer, and so have a schema of their own; those of providers come on top. */
 export const FILE_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   policy: POLICY_SCHEMA,
   config: CONFIG_SCHEMA,

@@ -25,7 +25,7 @@ export async function clusterSource(name: string, options: TargetOptions): Promi
   }
   if (name === LAB) return labSource(options);
   const file = join(folderOf(options.stateDir), name + ENDING);
-  const entry = await readClusterFile(name, file, options.suggest);
+  const entry = await readClusterFile(name, file);
   if (entry === undefined) throw await unknownCluster(name, options);
   return sourceOf(entry, options);
 }

@@ -11,6 +11,9 @@ const argv = [
   process.execPath,
   "test",
   ...only,
+  // A busy machine is no failure.
+  "--timeout",
+  "30000",
   "--coverage",
   "--coverage-reporter=lcov",
   "--coverage-dir=coverage",

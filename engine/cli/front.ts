@@ -2,7 +2,16 @@ import type { Readable, Writable } from "node:stream";
 import type { IndexFile } from "../load/library.ts";
 import type { Secrets } from "../secrets.ts";
 import type { Stop } from "../run/stop.ts";
-import type { Clock, Extra, JsonObject, ParamSpec, Risk, StepRegistry, Target } from "../types.ts";
+import type {
+  Clock,
+  Extra,
+  JsonObject,
+  JsonSchema,
+  ParamSpec,
+  Risk,
+  StepRegistry,
+  Target,
+} from "../types.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 export type TtyWritable = Writable & { isTTY?: boolean | undefined; columns?: number | undefined };
@@ -67,5 +76,7 @@ export interface Front {
   builtinIndex(): BuiltinIndex;
   resolveTarget(request: TargetRequest): Promise<Target>;
   clusterNames(stateDir: string): Promise<string[]>;
+  /** What a cluster's file may hold. */
+  clusterSchema(): Promise<JsonSchema>;
   extras: readonly Extra[];
 }

@@ -1,5 +1,5 @@
 import { isDead } from "../journal/holder.ts";
-import type { Host } from "../run.ts";
+import type { Host } from "./request.ts";
 
 /** Dead runs that are named; more are counted. */
 const MAX_NAMED = 3;

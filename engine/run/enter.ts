@@ -1,23 +1,9 @@
 import { type ErrorCode, PgdbaError } from "../errors.ts";
 import { type GateInput, judge } from "../gates.ts";
-import type { Caller } from "../journal/holder.ts";
-import type { PolicyRule } from "../policy.ts";
 import type { Releasers } from "../releasers.ts";
-import type { RunRequest } from "../run.ts";
+import type { RunRequest } from "./request.ts";
 import { settleOrAbort } from "./context.ts";
 import type { JsonObject, Risk, Target, TargetFacts } from "../types.ts";
-
-/** What the caller brought to the gates, and the way to ask a person. */
-export interface Asked {
-  flags: GateInput["flags"];
-  caller: Caller;
-  policy: readonly PolicyRule[];
-  backupRunbook: boolean;
-  /** Asks on a terminal; undefined when nobody can answer. */
-  confirm:
-    | ((question: string, expect: string | null, target: JsonObject) => Promise<boolean>)
-    | undefined;
-}
 
 /** Reaches the target as far as the run needs it, and judges. @throws PgdbaError of the gate that refused, or approval_needed */
 export async function passGates(

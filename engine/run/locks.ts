@@ -2,7 +2,7 @@ import { PgdbaError } from "../errors.ts";
 import { describeHolder, type Holder } from "../journal/holder.ts";
 import { type Lock, Waiter } from "../journal/lock.ts";
 import type { Releasers } from "../releasers.ts";
-import type { Host, RunRequest } from "../run.ts";
+import type { Host, RunRequest } from "./request.ts";
 import type { Risk, Target, TargetLock } from "../types.ts";
 import type { Fence, RunState } from "./state.ts";
 

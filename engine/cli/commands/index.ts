@@ -32,7 +32,7 @@ export const COMMANDS: Record<
   },
   schema: {
     summary: "The JSON Schema of runbooks, tests and checks, or of another file, for editors",
-    usage: "[policy|config] [--out FILE]",
+    usage: "[cluster|policy|config] [--out FILE]",
     load: () => import("./schema.ts"),
   },
   runs: {

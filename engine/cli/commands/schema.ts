@@ -8,9 +8,12 @@ import type { Command } from "../command.ts";
 import type { Front } from "../front.ts";
 import { loadRegistry } from "../library.ts";
 
+const CLUSTER = "cluster";
+const NAMES = [CLUSTER, ...Object.keys(FILE_SCHEMAS)];
+
 export default {
   summary: "The JSON Schema of runbooks, tests and checks, or of another file, for editors",
-  usage: `[${Object.keys(FILE_SCHEMAS).join("|")}] [--out FILE]`,
+  usage: `[${NAMES.join("|")}] [--out FILE]`,
   flags: { out: { type: "string", file: true, summary: "Write the schema itself to this file" } },
   async run(front, parsed, words) {
     const schema = await schemaOf(front, words[0]);
@@ -24,8 +27,9 @@ export default {
 
 async function schemaOf(front: Front, name: string | undefined): Promise<JsonSchema> {
   if (name === undefined) return documentsSchema(await loadRegistry(front));
+  if (name === CLUSTER) return fileSchema(name, await front.clusterSchema());
   if (Object.hasOwn(FILE_SCHEMAS, name)) return fileSchema(name, FILE_SCHEMAS[name]!);
   throw new PgdbaError("usage", `There is no schema of ${JSON.stringify(name.slice(0, 100))}`, {
-    hint: didYouMean(name, Object.keys(FILE_SCHEMAS)),
+    hint: didYouMean(name, NAMES),
   });
 }

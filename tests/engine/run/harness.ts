@@ -6,7 +6,8 @@ import { makeRegistry } from "../../../engine/cli/library.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { Journal, type RunRow } from "../../../engine/journal/journal.ts";
 import { openLibrary } from "../../../engine/load/library.ts";
-import { executeRun, type Host, type RunOutcome, type RunRequest } from "../../../engine/run.ts";
+import { executeRun } from "../../../engine/run.ts";
+import type { Host, RunOutcome, RunRequest } from "../../../engine/run/request.ts";
 import { Stop } from "../../../engine/run/stop.ts";
 import { Secrets } from "../../../engine/secrets.ts";
 import type {

@@ -1,0 +1,74 @@
+import type { ExitCode, PgdbaError } from "../errors.ts";
+import type { GateInput } from "../gates.ts";
+import type { Journal, RunRow, Said } from "../journal/journal.ts";
+import type { Caller } from "../journal/holder.ts";
+import type { PolicyRule } from "../policy.ts";
+import type { Secrets } from "../secrets.ts";
+import type {
+  Clock,
+  Envelope,
+  JsonObject,
+  Library,
+  Listener,
+  Runbook,
+  RunStatus,
+  StepRegistry,
+  Target,
+} from "../types.ts";
+import type { Stop } from "./stop.ts";
+
+/** What does not change from run to run; given by the front door. */
+export interface Host {
+  journal: Journal;
+  registry: StepRegistry;
+  library: Library;
+  secrets: Secrets;
+  clock: Clock;
+  env: Readonly<Record<string, string | undefined>>;
+  cwd: string;
+  stateDir: string;
+  listener: Listener;
+  /** The wall clock's id for a new run: sortable, unique. */
+  newRunId(): string;
+  /** Steps that a run may begin; MAX_STEPS without it. */
+  maxSteps?: number;
+}
+
+export interface RunRequest {
+  command: string;
+  /** The runbook and all it may call, by name. */
+  runbooks: ReadonlyMap<string, Runbook>;
+  runbook: Runbook;
+  /** With the values of secrets. */
+  params: JsonObject;
+  /** With secrets as references: what the journal keeps. */
+  recordedParams: JsonObject;
+  target: Target;
+  /** The flags that resolve the target again on resume; no secrets. */
+  targetFlags: JsonObject;
+  plan: boolean;
+  lockWaitMs: number;
+  asked: Asked;
+  stop: Stop;
+  resume?: { row: RunRow; assumed: ReadonlyMap<string, Said> };
+}
+
+export interface RunOutcome {
+  exit: ExitCode;
+  envelope: Envelope;
+  status: RunStatus;
+  /** What made it fail, with its stack and causes. */
+  error: PgdbaError | null;
+}
+
+/** What the caller brought to the gates, and the way to ask a person. */
+export interface Asked {
+  flags: GateInput["flags"];
+  caller: Caller;
+  policy: readonly PolicyRule[];
+  backupRunbook: boolean;
+  /** Asks on a terminal; undefined when nobody can answer. */
+  confirm:
+    | ((question: string, expect: string | null, target: JsonObject) => Promise<boolean>)
+    | undefined;
+}
