@@ -1,7 +1,10 @@
 import { CATALOGUE } from "./trials/catalogue.ts";
+import { COUNTERS } from "./trials/counters.ts";
 import { INDEXES } from "./trials/indexes.ts";
 import { play } from "./trials/scene.ts";
+import { READS } from "./trials/reads.ts";
 import { SETTINGS } from "./trials/settings.ts";
+import { STARTS } from "./trials/starts.ts";
 import { VACUUM } from "./trials/vacuum.ts";
 
-for (const scene of [CATALOGUE, INDEXES, SETTINGS, VACUUM]) play(scene);
+for (const scene of [CATALOGUE, COUNTERS, INDEXES, READS, SETTINGS, STARTS, VACUUM]) play(scene);

@@ -94,7 +94,7 @@ function unquoted(name: string): string {
 }
 
 /** What the runbook config/apply does; gives the settings that wait for a restart. */
-async function applySettings(
+export async function applySettings(
   world: World,
   server: TestServer,
   settings: object,

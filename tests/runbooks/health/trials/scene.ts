@@ -106,6 +106,7 @@ async function playAll(world: World, scene: Scene, trials: readonly Trial[]): Pr
       told.add(JSON.stringify([check, object, remedy]));
     report = await look();
   }
+  for (const { again } of trials) await again?.(world);
   const after = await until(look, (report) =>
     mended.every(({ check }) => linesOf(report, check).length === 0),
   );

@@ -145,7 +145,7 @@ const TRIALS: Trial[] = [
           `${ODD}; create index on "Scanned" (a); select pg_stat_reset_single_table_counters('"Ödd ""Schema"."Scanned"'::regclass)`,
         ),
     },
-    leaves: ({ query }) =>
+    again: ({ query }) =>
       query(
         `${ODD}; do $$ begin for i in 1..60 loop perform count(*) from "Scanned" where a < 0; end loop; end $$`,
       ),

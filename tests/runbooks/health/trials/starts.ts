@@ -1,0 +1,128 @@
+import { startServer } from "../../../support/postgres.ts";
+import { opensslMissing, putCertificate } from "./certificate.ts";
+import { applySettings } from "./remedies.ts";
+import type { Scene } from "./scene.ts";
+import type { Trial, World } from "./trial.ts";
+
+async function uptime({ query }: World): Promise<number> {
+  const [{ seconds }] = await query(
+    "select extract(epoch from now() - pg_postmaster_start_time())::float8 as seconds",
+  );
+  return seconds;
+}
+
+/** What is set when the server starts. */
+const TRIALS: Trial[] = [
+  {
+    check: "archive-off",
+    plant: "alter system set archive_mode = off",
+    finds: ["info"],
+    remedy: {
+      told: /Configure an archiver .* turn archive_mode on, which needs a restart/,
+      async does({ query, server }) {
+        await query(
+          "alter system set archive_command = '/bin/true'; alter system set archive_mode = on",
+        );
+        await server.restart();
+      },
+    },
+  },
+  {
+    check: "wal-level-minimal",
+    plant: "alter system set wal_level = minimal; alter system set max_wal_senders = 0",
+    finds: ["info"],
+  },
+  {
+    check: "shared-buffers-default",
+    thresholds: { warning_bytes: 1_000_000 },
+    plant: "alter system set shared_buffers = '16MB'",
+    finds: ["warning"],
+    remedy: {
+      told: /A quarter of the memory is the usual start \(needs a restart\)/,
+      async does({ query, server }) {
+        await query("alter system set shared_buffers = '130MB'");
+        await server.restart();
+      },
+    },
+  },
+  {
+    check: "statements-missing",
+    plant:
+      "drop extension pg_stat_statements; alter system set shared_preload_libraries = 'auto_explain'",
+    finds: ["info"],
+    leaves: async ({ query }) => {
+      const [{ libraries }] = await query(
+        "select current_setting('shared_preload_libraries') as libraries",
+      );
+      if (!/auto_explain/.test(libraries)) throw new Error(libraries);
+    },
+  },
+  {
+    check: "memory-worst-case",
+    thresholds: { ram_bytes: 2e9 },
+    plant: "alter system set work_mem = '64MB'",
+    finds: ["critical"],
+    remedy: {
+      told: /Lower max_connections with a pooler in front, or work_mem/,
+      does: ({ query }) => query("alter system set work_mem = '4MB'; select pg_reload_conf()"),
+    },
+  },
+  {
+    check: "tls-off",
+    plant: "alter system set listen_addresses = '*'",
+    finds: ["warning"],
+    remedy: {
+      told: /Put a certificate and its key where ssl_cert_file and ssl_key_file say .* then turn ssl on/,
+      async does(world, { remedy }) {
+        await putCertificate(world.server);
+        await applySettings(world, world.server, remedy.params?.["settings"] as object);
+      },
+    },
+  },
+  {
+    check: "huge-pages-off",
+    from: 17,
+    thresholds: { info_bytes: 0 },
+    // Pages of a size that no machine keeps ready.
+    plant: "alter system set huge_pages = try; alter system set huge_page_size = '1TB'",
+    finds: ["info"],
+    remedy: {
+      untried: "It takes pages that the system's kernel was told to set aside (vm.nr_hugepages).",
+    },
+  },
+  {
+    check: "restarted-recently",
+    thresholds: async (world) => ({
+      info: (world.notes["uptime"] as number) ?? (await uptime(world)),
+    }),
+    async plant(world) {
+      // So long that starting again can't take longer.
+      do world.notes["uptime"] = await uptime(world);
+      while ((world.notes["uptime"] as number) < 4 && (await Bun.sleep(100)) === undefined);
+    },
+    finds: ["info"],
+    remedy: { untried: "It tells of something that has happened, and ends with time." },
+  },
+];
+
+export const STARTS: Scene = {
+  name: "settings of the start",
+  versions: [13, 18],
+  missing: opensslMissing(),
+  trials: TRIALS,
+  start: async (version) => [
+    await startServer({
+      version,
+      settings: {
+        shared_buffers: "130MB",
+        archive_mode: "on",
+        archive_command: "/bin/true",
+        wal_level: "replica",
+        shared_preload_libraries: "auto_explain, pg_stat_statements",
+        ...(version >= 14 ? { huge_pages: "off" } : {}),
+      },
+    }),
+  ],
+  healthy: "create extension pg_stat_statements",
+  planted: ({ server }) => server.restart(),
+};
