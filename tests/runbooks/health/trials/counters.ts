@@ -102,6 +102,8 @@ export const COUNTERS: Scene = {
       },
     }),
   ],
-  healthy: `create schema "Ext ras"; create extension pg_stat_statements schema "Ext ras"; create table written (n int);
+  healthy: [
+    `create schema "Ext ras"; create extension pg_stat_statements schema "Ext ras"; create table written (n int);
     create table big (id int primary key, t text); insert into big select n, repeat('x', 900) from generate_series(1, 2000) n`,
+  ],
 };

@@ -179,5 +179,5 @@ export const INDEXES: Scene = {
   versions: [13, 18],
   trials: TRIALS,
   start: async (version) => [await startServer({ version, settings: { autovacuum: "off" } })],
-  healthy: `create schema "Ödd ""Schema"`,
+  healthy: [`create schema "Ödd ""Schema"`],
 };

@@ -107,6 +107,9 @@ export const READS: Scene = {
       },
     }),
   ],
-  healthy: `create table big (id int primary key, t text); insert into big select n, repeat('x', 900) from generate_series(1, 8000) n;
-    create table keyed (k text primary key); insert into keyed select md5(n::text) || md5(n::text) from generate_series(1, 20000) n; vacuum analyze; select pg_stat_reset()`,
+  healthy: [
+    `create table big (id int primary key, t text); insert into big select n, repeat('x', 900) from generate_series(1, 8000) n;
+    create table keyed (k text primary key); insert into keyed select md5(n::text) || md5(n::text) from generate_series(1, 20000) n; vacuum analyze`,
+    "select pg_stat_reset()",
+  ],
 };

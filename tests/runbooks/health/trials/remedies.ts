@@ -27,8 +27,10 @@ export async function carryOut(
 ) {
   const plan: Plan = { restart: new Set(), later: [] };
   for (const finding of findings) {
+    // What stands below a cause has no remedy of its own; its cause has one, whether it is on trial or not.
+    if (finding.caused_by.length > 0 && finding.remedy.sql === null) continue;
     const mine = trials.filter(({ check }) => check === finding.check);
-    if (mine.length === 0) continue;
+    if (mine.length === 0 && finding.consequences.length === 0) continue;
     const deed = mine.find(({ remedy }) => remedy !== undefined)?.remedy as Deed | undefined;
     const server = mine[0]?.on === "standby" ? world.standby : world.server;
     const inWords =

@@ -14,8 +14,8 @@ export interface Scene {
   trials: readonly Trial[];
   /** The server and, when there is a second, its standby. */
   start(version: Version): Promise<TestServer[]>;
-  /** What the healthy server has, and must not be found. */
-  healthy?: string;
+  /** What the healthy server has, and must not be found: each in a session of its own, whose figures count when it ends. */
+  healthy?: string[];
   /** Done when all is planted, such as a restart. */
   planted?(world: World): Promise<unknown>;
   /** Why it can't be played here. */
@@ -78,7 +78,7 @@ interface Played {
 
 async function playAll(world: World, scene: Scene, trials: readonly Trial[]): Promise<Played> {
   const look = () => lookAt(world, trials);
-  if (scene.healthy !== undefined) await world.query(scene.healthy);
+  for (const sql of scene.healthy ?? []) await world.query(sql);
   const before = await look();
   for (const { plant } of trials)
     if (typeof plant !== "string") await plant(world);

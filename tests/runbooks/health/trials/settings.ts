@@ -112,7 +112,9 @@ export const SETTINGS: Scene = {
       },
     }),
   ],
-  healthy: `create role app login; alter role app set statement_timeout = '1h'; alter role app set lock_timeout = '5s';
+  healthy: [
+    `create role app login; alter role app set statement_timeout = '1h'; alter role app set lock_timeout = '5s';
     alter role app in database postgres set idle_in_transaction_session_timeout = '1min'`,
+  ],
   planted: ({ server }) => server.restart(),
 };

@@ -92,14 +92,10 @@ const TRIALS: Trial[] = [
   },
   {
     check: "restarted-recently",
-    thresholds: async (world) => ({
-      info: (world.notes["uptime"] as number) ?? (await uptime(world)),
-    }),
-    async plant(world) {
-      // So long that starting again can't take longer.
-      do world.notes["uptime"] = await uptime(world);
-      while ((world.notes["uptime"] as number) < 4 && (await Bun.sleep(100)) === undefined);
-    },
+    // Before, it is as old as it is; after the restart for all of these the default finds it.
+    thresholds: async (world) =>
+      world.notes["restarted"] === true ? {} : { info: Math.floor(await uptime(world)) },
+    plant: async ({ notes }) => void (notes["restarted"] = true),
     finds: ["info"],
     remedy: { untried: "It tells of something that has happened, and ends with time." },
   },
@@ -123,6 +119,6 @@ export const STARTS: Scene = {
       },
     }),
   ],
-  healthy: "create extension pg_stat_statements",
+  healthy: ["create extension pg_stat_statements"],
   planted: ({ server }) => server.restart(),
 };

@@ -156,5 +156,15 @@ export const VACUUM: Scene = {
   name: "vacuum",
   versions: [13, 18],
   trials: TRIALS,
-  start: async (version) => [await startServer({ version, settings: { autovacuum: "off" } })],
+  start: async (version) => [
+    await startServer({
+      version,
+      // It is on, and leaves all to us.
+      settings: {
+        autovacuum_vacuum_threshold: 2e9,
+        autovacuum_vacuum_insert_threshold: 2e9,
+        autovacuum_analyze_threshold: 2e9,
+      },
+    }),
+  ],
 };
