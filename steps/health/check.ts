@@ -2,7 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import type { PgConnection } from "../../providers/targets.ts";
-import { commandLine } from "../command-line.ts";
+import { commandLine, flagsOf } from "../command-line.ts";
 import { defineStep } from "../define.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { relate } from "./lib/causes.ts";
@@ -101,7 +101,7 @@ are run as well where they explain what is found.`,
     }
     const all = [...checks, ...auxiliary];
     const params = new Map(all.map((check) => [check.name, paramsOf(check, thresholds)]));
-    const facts = await readFacts(pg, limits);
+    const facts = { ...(await readFacts(pg, limits)), flags: flagsOf(ctx.target) };
     if (all.some(({ machine }) => machine === true)) {
       const { host } = (ctx.target.connection as PgConnection).spec;
       facts.machine = await readMachine(pg, host, ctx.signal);
@@ -115,7 +115,11 @@ are run as well where they explain what is found.`,
       const other = await opened(ctx, database, refused);
       if (other === null) continue;
       try {
-        const there = { ...(await readFacts(other, limits)), machine: facts.machine };
+        const there = {
+          ...(await readFacts(other, limits)),
+          machine: facts.machine,
+          flags: facts.flags,
+        };
         parts.push(await examine(ctx, other, there, local, given));
       } finally {
         await other.close();
@@ -205,6 +209,9 @@ function passedIn(
     .map(({ name }) => name);
 }
 
+const byCheck = <T extends { check: string }>(notes: readonly T[]): T[] =>
+  notes.toSorted((a, b) => a.check.localeCompare(b.check, "en"));
+
 function answer(
   ctx: StepContext,
   { judged, partial, skipped, errors }: Omit<Examined, "passed">,
@@ -251,8 +258,8 @@ function answer(
       stats_days,
     },
     findings: findings as unknown as Json,
-    partial: partial.map((note) => ({ ...note })),
-    skipped: skipped.map((note) => ({ ...note })),
+    partial: byCheck(partial).map((note) => ({ ...note })),
+    skipped: byCheck(skipped).map((note) => ({ ...note })),
     unexamined_databases: about.unexamined.map((one) => ({ ...one })),
     errors: errors.map((failure) => ({ ...failure })),
     passed,

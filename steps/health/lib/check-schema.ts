@@ -72,6 +72,13 @@ export const CHECK_SCHEMA: JsonSchema = {
       pattern: "^[A-Za-z0-9_-]+$",
       description: "Extension that must be installed",
     },
+    requires: {
+      type: "object",
+      additionalProperties: { type: "string" },
+      minProperties: 1,
+      description:
+        "Settings and the values that they must have, or the server does not know what this judges; otherwise it is skipped",
+    },
     scope: {
       type: "string",
       enum: ["server", "database"],

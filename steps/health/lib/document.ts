@@ -21,6 +21,7 @@ export interface Check {
   privilege_mode?: "required" | "partial";
   grant?: string;
   extension?: string;
+  requires?: Record<string, string>;
   scope?: "server" | "database";
   machine?: boolean;
   params?: Record<
@@ -69,6 +70,7 @@ export const CHECK_DOCUMENT: DocumentKind = {
         extensions: { type: "object" },
         settings: { type: "object" },
         machine: MACHINE_SCHEMA,
+        flags: { type: "string" },
       },
     },
   }),

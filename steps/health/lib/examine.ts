@@ -2,6 +2,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import { sqlstateOf } from "../../../providers/postgres/errors.ts";
 import type { JsonObject, StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
+import { commandLine } from "../../command-line.ts";
 import type { Check } from "./document.ts";
 import { type Limits, MAX_ROWS, type Result, runChecks, skipCode } from "./execute.ts";
 import type { Facts } from "./facts.ts";
@@ -33,9 +34,11 @@ export async function examine(
   const out: Examined = { judged: [], partial: [], skipped: [], errors: [], passed: [] };
   const grantOf = (check: Check): string =>
     check.grant === undefined ? grantFor(check, facts) : ctx.render(check.grant, { server: facts });
+  const settingOf = (name: string, value: string): string =>
+    commandLine(ctx.target, ["config", "apply", "--settings", JSON.stringify({ [name]: value })]);
   const limited = new Set<Check>();
   const runnable = checks.filter((check) => {
-    const found = obstacle(check, facts, () => grantOf(check));
+    const found = obstacle(check, facts, () => grantOf(check), settingOf);
     if (found === null) return true;
     const { partial, ...note } = found;
     if (partial) limited.add(check);

@@ -31,11 +31,15 @@ export interface Facts {
   origins: Record<string, string>;
   /** Settings that only a restart changes. */
   restarting: string[];
+  /** Settings that nobody can change. */
+  fixed: string[];
   /** Patroni runs this server: it gives these five on the command line of every server it starts (CMDLINE_OPTIONS). */
   patroni: boolean;
   /** The other databases that take connections. */
   databases: string[];
   machine: Machine;
+  /** The flags that name this server to another command. */
+  flags: string;
 }
 
 /** What is known of the server's machine; 0 and an empty text where it is not. See `MACHINE_SCHEMA`. */
@@ -76,6 +80,7 @@ select /* pgdba */ json_build_object(
   'origins', (select coalesce(json_object_agg(name, source), '{}') from pg_catalog.pg_settings
               where source in ('environment variable', 'command line', 'global', 'database', 'user', 'database user')),
   'restarting', (select json_agg(name order by name) from pg_catalog.pg_settings where context = 'postmaster'),
+  'fixed', (select json_agg(name order by name) from pg_catalog.pg_settings where context = 'internal'),
   'patroni', (select count(*) = 5 from pg_catalog.pg_settings where source = 'command line'
               and name in ('cluster_name', 'hot_standby', 'max_connections', 'wal_level', 'wal_log_hints')))`;
 
@@ -92,8 +97,8 @@ export async function readFacts(pg: PgSession, limits: Limits): Promise<Facts> {
   }
   const { columns, error } = await pg.readBatch([FACTS], limits);
   if (error !== null) throw error;
-  const facts = JSON.parse(columns[0]?.[0] ?? "{}") as Omit<Facts, "machine">;
-  return { ...facts, machine: NO_MACHINE };
+  const facts = JSON.parse(columns[0]?.[0] ?? "{}") as Omit<Facts, "machine" | "flags">;
+  return { ...facts, machine: NO_MACHINE, flags: "" };
 }
 
 /** What the kernel of the server's machine says, as far as it can be asked. */

@@ -139,6 +139,7 @@ export function obstacle(
   check: Check,
   facts: Facts,
   grant: () => string,
+  setting: (name: string, value: string) => string,
 ): (Note & { partial: boolean }) | null {
   const skip = (code: string, reason: string, hint: string | null = null, partial = false) => ({
     check: check.name,
@@ -160,6 +161,14 @@ export function obstacle(
       `The extension ${check.extension} is not installed in ${facts.database}`,
       `create extension ${check.extension};`,
     );
+  const lacking = Object.entries(check.requires ?? {}).find(
+    ([name, value]) => facts.settings[name] !== value,
+  );
+  if (lacking !== undefined) {
+    const [name, value] = lacking;
+    const reason = `${name} is ${facts.settings[name] ?? "not known"}: the server does not know what this judges`;
+    return skip("unknown", reason, facts.fixed.includes(name) ? null : setting(name, value));
+  }
   if (check.privilege === undefined || has(check.privilege, facts)) return null;
   const partial = check.privilege_mode === "partial";
   const sees = partial ? "sees only what it may read" : "can't see what it needs";

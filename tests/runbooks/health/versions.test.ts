@@ -82,8 +82,17 @@ describe.each([...VERSIONS])("PostgreSQL %d", (version) => {
   test("a superuser runs every check of this version, and a clean database gives neither warning nor alarm", async () => {
     const report = await examine({ ...server, database });
     expect(report.errors).toEqual([]);
-    expect(report.partial).toEqual([]);
-    expect(report.skipped.filter(({ code }) => code !== "version" && code !== "role")).toEqual([]);
+    // How many standbys there must be, nobody says; the statistics are young, and before 18 checksums and always timing are off.
+    expect(report.partial.map(({ check }) => check)).toEqual(["index-unused"]);
+    expect(
+      report.skipped
+        .filter(({ code }) => code !== "version" && code !== "role")
+        .map(({ check, code }) => `${check} ${code}`),
+    ).toEqual([
+      ...(version < 18 ? ["checksum-failures unknown"] : []),
+      "io-slow unknown",
+      "standbys-missing unknown",
+    ]);
     expect(report.server).toMatchObject({ version, role: "primary", superuser: true, database });
     const loud = report.findings
       .filter(({ severity }) => severity !== "info")
@@ -106,13 +115,8 @@ describe.each([...VERSIONS])("PostgreSQL %d", (version) => {
     expect(privileged.find((skip) => skip.check === "hba-trust")?.hint).toContain(
       'grant select on pg_hba_file_rules to "Mon itor"',
     );
-    expect(report.partial.map((note) => note.check).toSorted()).toEqual([
-      "bloat-index",
-      "bloat-table",
-      "integer-key-exhausted",
-      "sequence-exhausted",
-    ]);
-    for (const { hint } of report.partial) expect(hint).toMatch(/^grant .* to "Mon itor";$/);
+    const named = report.partial.filter(({ check }) => check !== "index-unused");
+    expect(named.map(({ check, object }) => [check, object])).toEqual([]);
   });
 
   test("the GRANT that is named gives a user without privileges what it lacks", async () => {
@@ -121,7 +125,8 @@ describe.each([...VERSIONS])("PostgreSQL %d", (version) => {
     expect(before.errors).toEqual([]);
     const lacking = before.skipped.filter(({ code }) => code === "privilege");
     expect(lacking.length).toBeGreaterThan(15);
-    const grants = [...lacking, ...before.partial].map((note) => note.hint ?? "");
+    const limited = before.partial.filter(({ code }) => code === "privilege");
+    const grants = [...lacking, ...limited].map((note) => note.hint ?? "");
     for (const hint of grants) expect(hint).toMatch(/^(grant|-- )/);
 
     const client = await clientOf(server, database);
@@ -131,11 +136,9 @@ describe.each([...VERSIONS])("PostgreSQL %d", (version) => {
     await client.query("drop owned by bare");
     await client.end();
     expect(after.errors).toEqual([]);
-    // pg_read_all_data, from 14 on, reads even pg_authid.
-    const secret = version >= 14 ? [] : ["login-without-password", "password-md5"];
     expect(
       after.skipped.filter(({ code }) => code === "privilege").map((skip) => skip.check),
-    ).toEqual(secret);
+    ).toEqual(["login-without-password", "password-md5"]);
   });
 });
 

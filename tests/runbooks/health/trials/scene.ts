@@ -3,7 +3,7 @@ import type { Client } from "pg";
 import type { JsonObject } from "../../../../engine/types.ts";
 import { flat } from "../../../../steps/health/lib/findings.ts";
 import { clientOf, type TestServer, type Version } from "../../../support/postgres.ts";
-import { examine, type Report, until } from "../support.ts";
+import { examine, libraryWithoutCauses, type Report, until } from "../support.ts";
 import { carryOut } from "./remedies.ts";
 import { statementsOf } from "./statements.ts";
 import type { Trial, Where, World } from "./trial.ts";
@@ -173,7 +173,8 @@ function worldOf(servers: TestServer[]): { world: World; close(): Promise<void> 
       clients.push(client);
       return client;
     },
-    examine: (input, at = server) => examine({ ...at, password: server.password }, input),
+    examine: (input, at = server) =>
+      examine({ ...at, password: server.password }, input, libraryWithoutCauses()),
   };
   return {
     world,
