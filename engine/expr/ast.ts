@@ -83,17 +83,24 @@ export function children(node: Node): Node[] {
 
 const MAX_KEPT = 2000;
 
+/** A function where it costs something to tell: a fault that `||` puts aside needs none. */
+type Hint = string | (() => string);
+
 /** What went wrong where in an expression; becomes a PgdbaError in `evaluate`, an ExprProblem in `checkCel`. */
 export class ExprError extends Error {
   readonly start: number;
   readonly end: number;
-  readonly hint: string | undefined;
+  readonly #hint: Hint | undefined;
 
-  constructor(at: { start: number; end: number }, message: string, hint?: string, cause?: unknown) {
+  constructor(at: { start: number; end: number }, message: string, hint?: Hint, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.start = at.start;
     this.end = at.end;
-    this.hint = hint;
+    this.#hint = hint;
+  }
+
+  get hint(): string | undefined {
+    return typeof this.#hint === "function" ? this.#hint() : this.#hint;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { JsonSchema } from "../types.ts";
 import { extreme, sum } from "./functions/aggregate.ts";
 import {
   round,
@@ -9,7 +10,7 @@ import {
   toUint,
   wholeOrDouble,
 } from "./functions/convert.ts";
-import { fn, type Overload, takes } from "./functions/overload.ts";
+import { fn, type Kind, type Overload, takes } from "./functions/overload.ts";
 import { size } from "./functions/text.ts";
 import { TEXT_FUNCTIONS } from "./functions/texts.ts";
 import { TIME_FUNCTIONS } from "./functions/time.ts";
@@ -18,11 +19,19 @@ import { typeOf } from "./types-as-values.ts";
 import { parseBytes, parseLsn } from "./units.ts";
 import { Duration, type Value } from "./values.ts";
 
+/** A function of one value, which may be of any of these types. */
+const of = (kinds: Kind[], returns: JsonSchema, run: (value: any) => Value): Overload[] =>
+  kinds.map((kind) => fn([kind], returns, ([value]) => run(value)));
+
 const sizes: Overload[] = [
-  fn(["string"], INT, ([text], work) => size(text, work)),
+  fn(["string"], INT, ([text]) => size(text)),
   fn(["bytes"], INT, ([bytes]) => BigInt(bytes.length)),
   fn(["list"], INT, ([list]) => BigInt(list.size)),
-  fn(["map"], INT, ([map]) => BigInt(map.size)),
+  fn(["map"], INT, ([map], work) => {
+    const { size: keys } = map;
+    work.charge(keys >> 1);
+    return BigInt(keys);
+  }),
 ];
 const asMethod = ({ params, ...rest }: Overload): Overload => ({
   ...rest,
@@ -47,11 +56,11 @@ const extremes = (name: string, sign: 1 | -1): Overload[] => [
 export const FUNCTIONS: Record<string, Overload[]> = {
   __proto__: null as never,
   size: [...sizes, ...sizes.map(asMethod)],
-  bool: (["bool", "string"] as const).map((kind) => fn([kind], BOOL, ([value]) => toBool(value))),
-  int: [fn(["any"], INT, ([value]) => toInt(value))],
-  uint: [fn(["any"], UINT, ([value]) => toUint(value))],
-  double: [fn(["any"], NUMBER, ([value]) => toDouble(value))],
-  string: [fn(["any"], STRING, ([value]) => toText(value))],
+  bool: of(["bool", "string"], BOOL, toBool),
+  int: of(["int", "uint", "double", "string", "timestamp"], INT, toInt),
+  uint: of(["int", "uint", "double", "string"], UINT, toUint),
+  double: of(["int", "uint", "double", "string"], NUMBER, toDouble),
+  string: [fn(["any"], STRING, ([value], work) => toText(value, work))],
   type: [fn(["any"], TYPE, ([value]) => typeOf(value))],
   dyn: [fn(["any"], DYNAMIC, ([value]) => value)],
   bytes: [fn(["string"], INT, ([text]) => BigInt(parseBytes(text)))],

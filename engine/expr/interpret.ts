@@ -18,6 +18,9 @@ import { Dict, type Key, keyOf, List, toCel, typeName, type Value } from "./valu
 import { didYouMean, short, withArticle } from "./wording.ts";
 import { Work } from "./work.ts";
 
+/** What it costs to pass on a fault, which `||` or `exists` may put aside in every turn. */
+const UNITS_OF_A_FAULT = 10;
+
 /** A variable of a macro, innermost first. */
 interface Scope {
   name: string;
@@ -57,6 +60,7 @@ export class Interpreter {
       this.#recorder?.value(node, value);
       return value;
     } catch (error) {
+      this.#work.charge(UNITS_OF_A_FAULT);
       const placed = error instanceof ValueError ? this.#fault(node, error) : error;
       this.#recorder?.failed(node, placed);
       throw placed;
@@ -119,9 +123,7 @@ export class Interpreter {
     if (value !== undefined) return toCel(value);
     const type = TYPES[name];
     if (type !== undefined) return toCel(type);
-    throw new ExprError(
-      node,
-      `there is no variable ${name}`,
+    throw new ExprError(node, `there is no variable ${name}`, () =>
       didYouMean(name, Object.keys(this.#variables)),
     );
   }
@@ -187,9 +189,7 @@ export class Interpreter {
     scope: Scope | undefined,
   ): Value {
     if (!FUNCTIONS[name])
-      throw new ExprError(
-        node,
-        `there is no function ${name}`,
+      throw new ExprError(node, `there is no function ${name}`, () =>
         didYouMean(name, [...Object.keys(FUNCTIONS), ...FUNCTION_SCOPE]),
       );
     const args = argNodes.map((arg) => this.run(arg, scope));

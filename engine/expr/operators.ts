@@ -65,6 +65,7 @@ function equals(a: Value, b: Value, work: Work): boolean {
   if (a instanceof Dict) {
     if (!(b instanceof Dict)) return false;
     const keys = a.keys().map((key) => keyOf(key)!);
+    work.charge(keys.length);
     return (
       keys.length === b.size &&
       keys.every((key) => b.has(key) && equals(a.get(key)!, b.get(key)!, work))

@@ -1,9 +1,8 @@
 import type { Json, Trace } from "../types.ts";
 import { bindOf, children, type Macro, macroOf, type Node, textOf } from "./ast.ts";
-import { toText } from "./functions/convert.ts";
 import type { Recorder } from "./interpret.ts";
 import { UnknownValue } from "./unknown.ts";
-import { Dict, keyOf, List, scalarToJson, type Value } from "./values.ts";
+import { Dict, type Key, keyOf, List, scalarToJson, type Value } from "./values.ts";
 import { short } from "./wording.ts";
 
 const MAX_ELEMENTS = 3;
@@ -133,7 +132,9 @@ function shorten(value: Value, mask: Mask, depth = 0): Json {
     if (depth >= MAX_DEPTH) return `{… ${keys.length} keys}`;
     const shown: { [key: string]: Json } = Object.create(null);
     for (const key of keys.slice(0, MAX_KEYS))
-      shown[toText(key)] = known(() => shorten(value.get(keyOf(key)!)!, mask, depth + 1));
+      shown[String(scalarToJson(key as Key))] = known(() =>
+        shorten(value.get(keyOf(key)!)!, mask, depth + 1),
+      );
     if (keys.length > MAX_KEYS) shown["…"] = `${keys.length - MAX_KEYS} more`;
     return shown;
   }

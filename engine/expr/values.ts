@@ -4,6 +4,7 @@ import { Duration } from "./duration.ts";
 import { Timestamp } from "./timestamp.ts";
 import { Uint } from "./uint.ts";
 import { assertKnown } from "./unknown.ts";
+import type { Work } from "./work.ts";
 
 /** Values a result may have, long texts counting for more (one per 32 characters): about 16 MB of JSON. */
 const MAX_NODES = 500_000;
@@ -205,12 +206,13 @@ function liftObject(value: object): Value {
 
 /**
  * An expression value as JSON: ints as numbers where exact and decimal text beyond, timestamps as RFC 3339, durations as
- * milliseconds, bytes as base64, NaN and infinities as text, a type as its name. Always a copy.
+ * milliseconds, bytes as base64, NaN and infinities as text, a type as its name. Always a copy. `work` is charged for each value.
  * @throws PgdbaError limit_exceeded beyond `MAX_NODES` values · expression_failed for a map whose keys are alike as text
  */
-export function fromCel(value: Value): Json {
+export function fromCel(value: Value, work?: Work): Json {
   let left = MAX_NODES;
   const convert = (item: Value): Json => {
+    work?.charge(1);
     left -= 1 + (typeof item === "string" ? item.length >> 5 : 0);
     if (left < 0) {
       throw new PgdbaError("limit_exceeded", `the result holds more than ${MAX_NODES} values`, {

@@ -18,6 +18,10 @@ export function didYouMean(word: string, names: Iterable<string>): string {
 
 /** Source text on one line and not too long, for messages. */
 export function short(text: string, length = 80): string {
-  const line = text.replace(/\s+/g, " ").trim();
-  return line.length > length ? `${line.slice(0, length - 1)}…` : line;
+  const line = text
+    .slice(0, 4 * length)
+    .replace(/\s+/g, " ")
+    .trim();
+  const isCut = line.length > length || text.length > 4 * length;
+  return isCut ? `${line.slice(0, length - 1)}…` : line;
 }

@@ -1,5 +1,6 @@
 import { checkedInt, checkedUint, isNumber, ValueError } from "../operators.ts";
 import { Dict, Duration, fromCel, List, Timestamp, typeName, Uint, type Value } from "../values.ts";
+import type { Work } from "../work.ts";
 
 export function toInt(value: Value): bigint {
   if (typeof value === "string" && /^[-+]?\d{1,20}$/.test(value))
@@ -65,7 +66,7 @@ export function toBool(value: boolean | string): boolean {
 }
 
 /** A value as text; lists and maps as JSON. @throws ValueError for bytes that are not UTF-8 */
-export function toText(value: Value): string {
+export function toText(value: Value, work: Work): string {
   if (typeof value === "string") return value;
   if (value instanceof Duration) return value.toString();
   if (Object.is(value, -0)) return "-0";
@@ -76,10 +77,13 @@ export function toText(value: Value): string {
       throw new ValueError("the bytes are not UTF-8", "Only bytes that are text can become text.");
     }
   }
-  const json = fromCel(value);
-  return value instanceof List || value instanceof Dict || typeof json !== "string"
-    ? JSON.stringify(json)
-    : json;
+  const json = fromCel(value, work);
+  const text =
+    value instanceof List || value instanceof Dict || typeof json !== "string"
+      ? JSON.stringify(json)
+      : json;
+  work.text(text.length);
+  return text;
 }
 
 /** A value in a message. */

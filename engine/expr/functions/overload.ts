@@ -64,8 +64,10 @@ function fits(value: Value, kind: Kind): boolean {
   return typeName(value) === kind;
 }
 
-/** Runs it. @throws ValueError also for what units.ts refuses */
+/** Runs it, and charges for the texts and bytes it reads. @throws ValueError also for what units.ts refuses */
 export function runOverload(overload: Overload, args: Value[], work: Work): Value {
+  for (const arg of args)
+    if (typeof arg === "string" || arg instanceof Uint8Array) work.charge(arg.length >> 6);
   try {
     return overload.run(args, work);
   } catch (error) {

@@ -1,5 +1,5 @@
 import { ValueError } from "../operators.ts";
-import { Regex, RegexError } from "../regex/regex.ts";
+import { MAX_PATTERN, Regex, RegexError } from "../regex/regex.ts";
 import { List, type Value } from "../values.ts";
 import type { Work } from "../work.ts";
 import { shown, toText } from "./convert.ts";
@@ -8,9 +8,16 @@ import { shown, toText } from "./convert.ts";
 const isWide = (text: string): boolean => /[\ud800-\udfff]/.test(text);
 
 /** Characters, not UTF-16 units. */
-export function size(text: string, work: Work): bigint {
-  work.charge(text.length >> 4);
-  return BigInt(pointsBefore(text, text.length));
+export const size = (text: string): bigint => BigInt(pointsBefore(text, text.length));
+
+/** Charges for a search, which compares `inner` at every place of `text` at worst. */
+function chargeSearch(text: string, inner: string, work: Work): void {
+  work.charge(Math.floor((text.length * inner.length) / 16_384));
+}
+
+export function contains(text: string, inner: string, work: Work): boolean {
+  chargeSearch(text, inner, work);
+  return text.includes(inner);
 }
 
 /** How many characters the first `units` of a text are. */
@@ -40,8 +47,7 @@ function outside(text: string, call: string): ValueError {
   );
 }
 
-export function charAt(text: string, index: bigint, work: Work): string {
-  work.charge(text.length >> 4);
+export function charAt(text: string, index: bigint): string {
   const at = unitOf(text, index);
   if (at === -1) throw outside(text, `charAt(${index})`);
   return at === text.length ? "" : String.fromCodePoint(text.codePointAt(at)!);
@@ -49,7 +55,7 @@ export function charAt(text: string, index: bigint, work: Work): string {
 
 /** The first place of `inner` at or after `from`; -1 when there is none. */
 export function indexOf(text: string, inner: string, from: bigint, work: Work): bigint {
-  work.charge(text.length >> 4);
+  chargeSearch(text, inner, work);
   const start = unitOf(text, from);
   if (start === -1) throw outside(text, `indexOf(..., ${from})`);
   const found = text.indexOf(inner, start);
@@ -63,15 +69,14 @@ export function lastIndexOf(
   from: bigint | undefined,
   work: Work,
 ): bigint {
-  work.charge(text.length >> 4);
+  chargeSearch(text, inner, work);
   const start = from === undefined ? text.length : unitOf(text, from);
   if (start === -1) throw outside(text, `lastIndexOf(..., ${from})`);
   const found = text.lastIndexOf(inner, start);
   return found === -1 ? -1n : BigInt(pointsBefore(text, found));
 }
 
-export function substring(text: string, from: bigint, to: bigint | undefined, work: Work): string {
-  work.charge(text.length >> 4);
+export function substring(text: string, from: bigint, to: bigint | undefined): string {
   const start = unitOf(text, from);
   const end = to === undefined ? text.length : unitOf(text, to);
   if (start === -1 || end === -1 || start > end)
@@ -85,6 +90,7 @@ const pieces = (text: string, separator: string): string[] =>
 
 export function split(text: string, separator: string, limit: bigint, work: Work): Value {
   work.charge(text.length);
+  chargeSearch(text, separator, work);
   const parts = pieces(text, separator);
   if (limit < 0n || BigInt(parts.length) <= limit) return List.of(parts);
   if (limit === 0n) return List.of([]);
@@ -94,7 +100,7 @@ export function split(text: string, separator: string, limit: bigint, work: Work
 
 export function join(list: List, separator: string, work: Work): string {
   work.charge(list.size);
-  const parts = Array.from(list, toText);
+  const parts = Array.from(list, (item) => toText(item, work));
   work.text(parts.reduce((length, part) => length + part.length + separator.length, 0));
   return parts.join(separator);
 }
@@ -102,6 +108,7 @@ export function join(list: List, separator: string, work: Work): string {
 /** Replaces the first `limit`, or all when it is negative. Empty text is found before, between and after all characters. */
 export function replace(text: string, from: string, to: string, limit: bigint, work: Work): string {
   work.charge(text.length);
+  chargeSearch(text, from, work);
   const parts = from === "" ? ["", ...text, ""] : text.split(from);
   const found = parts.length - 1;
   const count = limit < 0n || limit > BigInt(found) ? found : Number(limit);
@@ -122,24 +129,29 @@ export const lowerAscii = (text: string): string =>
 export const upperAscii = (text: string): string =>
   text.replace(upperA, (letters) => letters.toUpperCase());
 
-const SPACE = /^[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]$/;
+const SPACES = new Set(
+  "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000",
+);
 
 /** Without white space, as Unicode defines it, at both ends. */
 export function trim(text: string): string {
   let start = 0;
   let end = text.length;
-  while (start < end && SPACE.test(text[start]!)) start++;
-  while (end > start && SPACE.test(text[end - 1]!)) end--;
+  while (start < end && SPACES.has(text[start]!)) start++;
+  while (end > start && SPACES.has(text[end - 1]!)) end--;
   return text.slice(start, end);
 }
 
 const MAX_PATTERNS = 100;
+/** What it costs to read a character of a pattern. */
+const UNITS_TO_READ = 20;
 const patterns = new Map<string, Regex>();
 
 /** The compiled pattern; remembered. @throws ValueError */
-export function regex(pattern: string): Regex {
+export function regex(pattern: string, work: Work): Regex {
   let compiled = patterns.get(pattern);
   if (compiled) return compiled;
+  work.charge(Math.min(pattern.length, MAX_PATTERN) * UNITS_TO_READ);
   try {
     compiled = new Regex(pattern);
   } catch (error) {
@@ -150,6 +162,7 @@ export function regex(pattern: string): Regex {
     );
   }
   if (patterns.size >= MAX_PATTERNS) patterns.delete(patterns.keys().next().value!);
+  work.charge(compiled.size);
   patterns.set(pattern, compiled);
   return compiled;
 }

@@ -3,6 +3,7 @@ import { BOOL, INT, STRING } from "../schema-types.ts";
 import { method, fn, type Overload } from "./overload.ts";
 import {
   charAt,
+  contains,
   indexOf,
   join,
   lastIndexOf,
@@ -19,19 +20,14 @@ import type { Work } from "../work.ts";
 
 const STRINGS: JsonSchema = { type: "array", items: STRING };
 const matches = ([text, pattern]: string[], work: Work): boolean =>
-  regex(pattern!).test(text!, work);
+  regex(pattern!, work).test(text!, work);
 
 /** Functions of text; positions count characters. */
 export const TEXT_FUNCTIONS: Record<string, Overload[]> = {
   startsWith: [method("string", ["string"], BOOL, ([text, start]) => text.startsWith(start))],
   endsWith: [method("string", ["string"], BOOL, ([text, end]) => text.endsWith(end))],
   contains: [
-    method(
-      "string",
-      ["string"],
-      BOOL,
-      ([text, inner], work) => (work.charge(text.length >> 4), text.includes(inner)),
-    ),
+    method("string", ["string"], BOOL, ([text, inner], work) => contains(text, inner, work)),
   ],
   matches: [method("string", ["string"], BOOL, matches), fn(["string", "string"], BOOL, matches)],
   lower: [method("string", [], STRING, ([text]) => text.toLowerCase())],
@@ -40,7 +36,7 @@ export const TEXT_FUNCTIONS: Record<string, Overload[]> = {
   upperAscii: [method("string", [], STRING, ([text]) => upperAscii(text))],
   trim: [method("string", [], STRING, ([text]) => trim(text))],
   reverse: [method("string", [], STRING, ([text], work) => reverse(text, work))],
-  charAt: [method("string", ["int"], STRING, ([text, index], work) => charAt(text, index, work))],
+  charAt: [method("string", ["int"], STRING, ([text, index]) => charAt(text, index))],
   indexOf: [
     method("string", ["string"], INT, ([text, inner], work) => indexOf(text, inner, 0n, work)),
     method("string", ["string", "int"], INT, ([text, inner, from], work) =>
@@ -56,12 +52,8 @@ export const TEXT_FUNCTIONS: Record<string, Overload[]> = {
     ),
   ],
   substring: [
-    method("string", ["int"], STRING, ([text, from], work) =>
-      substring(text, from, undefined, work),
-    ),
-    method("string", ["int", "int"], STRING, ([text, from, to], work) =>
-      substring(text, from, to, work),
-    ),
+    method("string", ["int"], STRING, ([text, from]) => substring(text, from, undefined)),
+    method("string", ["int", "int"], STRING, ([text, from, to]) => substring(text, from, to)),
   ],
   replace: [
     method("string", ["string", "string"], STRING, ([text, from, to], work) =>

@@ -3,12 +3,16 @@ import { toTimestamp } from "./convert.ts";
 import { fn, method, type Overload } from "./overload.ts";
 import { Duration, type Timestamp } from "../values.ts";
 
+/** What it costs to look up the offset of a zone. */
+const UNITS_OF_A_ZONE = 10;
+
 /** A part of a point in time, in UTC or in a zone. */
 const part = (read: (date: Date) => number): Overload[] => [
   method("timestamp", [], INT, ([time]) => BigInt(read((time as Timestamp).in(undefined)))),
-  method("timestamp", ["string"], INT, ([time, zone]) =>
-    BigInt(read((time as Timestamp).in(zone))),
-  ),
+  method("timestamp", ["string"], INT, ([time, zone], work) => {
+    work.charge(UNITS_OF_A_ZONE);
+    return BigInt(read((time as Timestamp).in(zone)));
+  }),
 ];
 /** A whole span of time in a unit, cut towards zero. */
 const total = (ns: bigint): Overload =>

@@ -79,7 +79,7 @@ export function checkCall(problems: Problems, call: Call, given: JsonSchema[]): 
 function tryOut(problems: Problems, { node, name, args, hasReceiver }: Call): void {
   try {
     const pattern = args.at(-1);
-    if (name === "matches" && pattern?.op === "value") regex(pattern.args as string);
+    if (name === "matches" && pattern?.op === "value") regex(pattern.args as string, new Work());
     const values = args.flatMap((arg) => (arg.op === "value" ? [arg.args] : []));
     if (values.length < args.length) return;
     const overload = findOverload(name, values, hasReceiver);

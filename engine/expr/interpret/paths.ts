@@ -15,14 +15,16 @@ export function member(
   const text = short(textOf(source, node.args[0]));
   const at = { start: node.op === "." ? node.pos : node.start, end: node.end };
   if (owner instanceof Dict)
-    throw new ExprError(at, `${text} has no key ${key}`, didYouMean(key, owner.keys().map(String)));
+    throw new ExprError(at, `${text} has no key ${short(key)}`, () =>
+      didYouMean(key, owner.keys().map(String)),
+    );
   const hint =
     owner instanceof List
       ? `Index it, ${text}[0].${key}, or use ${text}.map(x, x.${key}).`
       : owner === null
         ? `Test it first: ${text} != null && ...`
         : "Only maps have keys.";
-  throw new ExprError(at, `${text} is ${withArticle(owner)}, it has no key ${key}`, hint);
+  throw new ExprError(at, `${text} is ${withArticle(owner)}, it has no key ${short(key)}`, hint);
 }
 
 /** `owner[index]`. @throws ExprError · ValueError */
@@ -41,7 +43,7 @@ export function element(
     throw new ValueError(
       key === undefined
         ? `${withArticle(index)} is never the key of a map`
-        : `${text} has no key ${String(key)}`,
+        : `${text} has no key ${short(String(key))}`,
       `Test it first: key in ${text}. Keys that came as data are text: m[string(n)].`,
     );
   }

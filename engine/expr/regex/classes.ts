@@ -138,6 +138,20 @@ export function testOf(parts: readonly Part[], negated: boolean, fold: boolean):
   };
 }
 
+const MAX_FOLDED = 500;
+const folded = new Map<number, Test>();
+
+/** A character without regard to case; remembered. */
+export function foldedTest(code: number): Test {
+  let test = folded.get(code);
+  if (!test) {
+    test = testOf([{ ranges: [[code, code]] }], false, true);
+    if (folded.size >= MAX_FOLDED) folded.clear();
+    folded.set(code, test);
+  }
+  return test;
+}
+
 function unionOf(parts: readonly Part[], fold: boolean): Test[] {
   if (parts.length === 0) return [];
   const ranges = parts.flatMap((part) => part.ranges ?? []);

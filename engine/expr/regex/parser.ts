@@ -1,4 +1,4 @@
-import { type Part, PERL, POSIX, property, type Test, testOf } from "./classes.ts";
+import { foldedTest, type Part, PERL, POSIX, property, type Test, testOf } from "./classes.ts";
 import { RegexError } from "./error.ts";
 
 export type Assertion = "textStart" | "textEnd" | "lineStart" | "lineEnd" | "word" | "inside";
@@ -145,10 +145,7 @@ export class PatternParser {
 
   #literal(code: number): Tree {
     const { fold } = this.#flags;
-    const test: Test = fold
-      ? testOf([{ ranges: [[code, code]] }], false, true)
-      : (one) => one === code;
-    return { op: "char", test };
+    return { op: "char", test: fold ? foldedTest(code) : (one) => one === code };
   }
 
   #group(): Tree[] {

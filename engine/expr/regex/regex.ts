@@ -5,7 +5,7 @@ import { type Assertion, PatternParser, type Tree } from "./parser.ts";
 
 export { RegexError } from "./error.ts";
 
-const MAX_PATTERN = 2000;
+export const MAX_PATTERN = 2000;
 const MAX_STATES = 10_000;
 /** Steps from state to state that are one unit of work. */
 const STEPS = 8;
@@ -71,7 +71,8 @@ function compile(tree: Tree): Op[] {
  * Can Be Simple And Fast", 2007), so the time is pattern length x text length whatever the pattern. The syntax is RE2's.
  */
 export class Regex {
-  readonly #size: number;
+  /** How many states there are. */
+  readonly size: number;
   /** Of each state: what it reads, if it reads. */
   readonly #tests: (Test | undefined)[];
   readonly #assertions: (Assertion | undefined)[];
@@ -86,14 +87,14 @@ export class Regex {
     if (pattern.length > MAX_PATTERN)
       throw new RegexError(`it is longer than ${MAX_PATTERN} characters`);
     const program = compile(new PatternParser(pattern).parse());
-    this.#size = program.length;
+    this.size = program.length;
     this.#tests = program.map((op) => (op.op === "char" ? op.test : undefined));
     this.#assertions = program.map((op) => (op.op === "assert" ? op.kind : undefined));
     this.#first = Int32Array.from(program, (op, i) => (op.op === "split" ? op.first : i + 1));
     this.#second = Int32Array.from(program, (op, i) => (op.op === "split" ? op.second : i + 1));
-    this.#now = new States(this.#size + 1);
-    this.#next = new States(this.#size + 1);
-    this.#stack = new Int32Array(2 * this.#size + 2);
+    this.#now = new States(this.size + 1);
+    this.#next = new States(this.size + 1);
+    this.#stack = new Int32Array(2 * this.size + 2);
   }
 
   /** Whether the pattern matches anywhere in `text`. */
@@ -104,7 +105,7 @@ export class Regex {
     now.clear();
     for (let pos = 0; ;) {
       this.#follow(0, text, pos, now);
-      const isFound = now.has(this.#size);
+      const isFound = now.has(this.size);
       if (isFound || pos >= text.length) {
         work.charge(Math.ceil(steps / STEPS));
         return isFound;
@@ -131,7 +132,7 @@ export class Regex {
     stack[top++] = start;
     while (top > 0) {
       const state = stack[--top]!;
-      if (!states.add(state) || state === this.#size || this.#tests[state]) continue;
+      if (!states.add(state) || state === this.size || this.#tests[state]) continue;
       const assertion = this.#assertions[state];
       if (assertion !== undefined && !holds(assertion, text, pos)) continue;
       const first = this.#first[state]!;

@@ -15,7 +15,7 @@ import {
   spanOf,
 } from "./syntax.ts";
 import { Dict, fromCel, List, toCel, type Value } from "../values.ts";
-import { didYouMean, withArticle } from "../wording.ts";
+import { didYouMean, short, withArticle } from "../wording.ts";
 import { Work } from "../work.ts";
 
 /**
@@ -88,7 +88,7 @@ class Renderer {
     if (name === undefined) return this.#path(pathOf(call.path)!, frame);
     const { params } = call;
     const [first, second] = params.map((param) => this.#expression(param, frame)) as [Value, Value];
-    if (name === "json") return JSON.stringify(fromCel(first));
+    if (name === "json") return this.#charged(JSON.stringify(fromCel(first, this.#work)));
     if (name === "lookup") {
       if (second instanceof List || second instanceof Dict)
         this.#fail(
@@ -105,7 +105,12 @@ class Renderer {
         "Write {{join list ', '}}.",
       );
     this.#work.charge(first.size);
-    return Array.from(first, print).join(print(second));
+    return this.#charged(Array.from(first, print).join(print(second)));
+  }
+
+  #charged(text: string): string {
+    this.#work.text(text.length);
+    return text;
   }
 
   #expression(node: Expression, frame: Frame): Value {
@@ -195,7 +200,7 @@ class Renderer {
           : "Only lists and maps have parts.";
     throw new ExprError(
       span,
-      `{{${whole}}} is missing: there is no ${key}${before ? ` in ${before}` : ""}${kind}`,
+      `{{${whole}}} is missing: there is no ${short(key)}${before ? ` in ${before}` : ""}${kind}`,
       hint,
     );
   }
@@ -231,6 +236,7 @@ class Renderer {
     if (count === 0) return this.#program(node.inverse, frame);
     const [itemName, keyName] = node.program?.blockParams ?? [];
     for (let i = 0; i < count; i++) {
+      this.#work.charge(1);
       const key = keys ? keys[i]! : BigInt(i);
       const context = value instanceof Dict ? value.get(keys![i]!)! : value.at(i);
       const values = { index: BigInt(i), key, first: i === 0, last: i === count - 1 };

@@ -280,6 +280,34 @@ describe("evaluate", () => {
     expect(evaluate("rows.filter(r, r.n % 2 == 0).size()", { rows })).toBe(1500);
     expect(evaluate("sum(many)", { many })).toBe(199_990_000);
   });
+  test("what a function or a fault costs is counted, too", () => {
+    const many = Array.from({ length: 20_000 }, (_, n) => n);
+    const map = Object.fromEntries(many.map((n) => [`key ${n}`, n]));
+    const big = "a".repeat(1_000_000);
+    const given = {
+      many,
+      map,
+      big,
+      needle: `${"a".repeat(300_000)}b\``,
+      spaces: " ".repeat(1_000_000),
+    };
+    for (const source of [
+      "many.map(x, big.lower())",
+      "many.map(x, big.upperAscii())",
+      "many.map(x, spaces.trim())",
+      "many.map(x, string(many))",
+      "many.map(x, [many].join(','))",
+      "many.map(x, size(map))",
+      "many.all(x, big.contains(needle) || true)",
+      "many.all(x, big.lastIndexOf(needle) < 0)",
+      "many.all(x, big <= big + 'b')",
+      "many.all(x, big == 'b' + big || x >= 0)",
+      "many.all(x, map[big] == 1 || map['key'] == 1 || true)",
+      "many.all(x, !'a'.matches(string(x) + '(?i)(é|b){1000}c'))",
+      "many.map(x, many.map(y, timestamp(y).getHours('Europe/Paris')))",
+    ])
+      expect(`${source} ${failure(source, given).code}`).toBe(`${source} limit_exceeded`);
+  }, 60_000);
   test.each([
     `${"!".repeat(15_000)}true`,
     "(".repeat(5000),

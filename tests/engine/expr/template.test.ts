@@ -242,6 +242,9 @@ describe("renderText", () => {
     const big = "x".repeat(300_000);
     for (const text of [
       "{{#each many}}{{#each ../many}}{{this}}{{/each}}{{/each}}",
+      "{{#each many}}{{#each ../many}}{{/each}}{{/each}}",
+      "{{#each many}}{{#if (json ../many)}}{{/if}}{{/each}}",
+      "{{#each many}}{{#if (join ../many ',')}}{{/if}}{{/each}}",
       "{{big}}{{big}}{{big}}{{big}}",
       "{{#each many}}{{../big}}{{/each}}",
     ]) {
