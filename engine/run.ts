@@ -1,15 +1,16 @@
-import { errorRecord, exitCode, failure, success } from "./envelope.ts";
-import { type ExitCode, PgdbaError, toPgdbaError } from "./errors.ts";
+import { errorRecord, failure, success } from "./envelope.ts";
+import { PgdbaError, toPgdbaError } from "./errors.ts";
 import { highestRisk } from "./gates.ts";
 import { freeze } from "./journal/docs.ts";
 import { type Holder, thisProcess } from "./journal/holder.ts";
-import type { Said } from "./journal/journal.ts";
+import type { RunRow, Said } from "./journal/journal.ts";
 import { Releasers } from "./releasers.ts";
 import { checkAnswers } from "./run/answers.ts";
 import { Bounded } from "./run/bounded.ts";
 import { call } from "./run/call.ts";
 import { circumstances } from "./run/circumstances.ts";
 import { deadRuns } from "./run/dead-runs.ts";
+import { ending, questionAfter } from "./run/ending.ts";
 import { passGates } from "./run/enter.ts";
 import { assertAssembled, Kept } from "./run/kept.ts";
 import { takeLocks } from "./run/locks.ts";
@@ -18,12 +19,12 @@ import { outputOf, partialOutput } from "./run/output.ts";
 import type { Host, RunOutcome, RunRequest } from "./run/request.ts";
 import { NOTHING_HIDDEN, type Watch, withoutValues } from "./run/sensitive.ts";
 import { MAX_STEPS } from "./run/pace.ts";
-import { howToAnswer } from "./run/restore.ts";
+import { recordedError, withheld } from "./run/step-error.ts";
 import { parentsOf, type RunState, type Scope, variables } from "./run/state.ts";
-import { withheld } from "./run/step-error.ts";
+import { interrupted } from "./run/stop.ts";
 import { runData } from "./run/summary.ts";
 import { forgetAll, unwind, type Unwound } from "./run/unwind.ts";
-import type { ErrorRecord, Json, JsonObject, Runbook, RunStatus } from "./types.ts";
+import type { Json, JsonObject, Runbook } from "./types.ts";
 
 /** Where the steps of the backup before a destructive runbook stand in its run. */
 export const BACKUP_PATH = "backup_before";
@@ -105,6 +106,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   try {
     if (risk === "destructive" && !request.plan) await takeBackup(state, scope);
     await runNodes(state, runbook.steps, scope);
+    if (state.over) throw state.over.why;
     // Told to stop while the last one ended: that is taken back as well.
     stop.soft.throwIfAborted();
     // What can't be known before it is done is left out.
@@ -125,7 +127,16 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     error = toPgdbaError(thrown);
     // Whoever holds the lock now may be acting; whoever can't write the journal may not act.
     const mayAct = !["lock_lost", "journal_failed", "needs_operator"].includes(error.code);
-    if (mayAct && !stop.hard.aborted) unwound = await unwind(state);
+    if (mayAct && !stop.hard.aborted) {
+      // The failure that an earlier process met first is the one to report.
+      error = state.over?.why ?? error;
+      try {
+        host.journal.beginUnwinding(id, errorRecord(error));
+        unwound = await unwind(state);
+      } catch (broken) {
+        error = toPgdbaError(broken);
+      }
+    }
     output = partialOutput(runbook, variables(state, scope, watch), shown);
   }
   const closing = await Promise.race([
@@ -187,54 +198,6 @@ function announceStops({ journal }: Host, { id, stop, emit, warnings }: RunState
     () => emit({ kind: "run.interrupting", signal: signal(), forced: true }),
     once,
   );
-}
-
-function ending(
-  state: RunState,
-  error: PgdbaError | null,
-  unwound: Unwound,
-): { status: RunStatus; exit: ExitCode; error: ErrorRecord | null } {
-  const failed = error && errorRecord(error);
-  const exit = failed
-    ? exitCode(failed, { undone: unwound.undone, undoFailed: unwound.failed.length })
-    : 0;
-  if (failed) failed.hint = hintFor(state, failed, unwound);
-  return { status: statusOf(exit, state.plan, unwound), exit, error: failed };
-}
-
-/** The question is what to act on now; the failure that it came up after is told with it, and again when it is answered. */
-function questionAfter(asks: PgdbaError, failure: PgdbaError | null): PgdbaError {
-  if (!failure) return asks;
-  const { code, message, hint, where, step } = asks;
-  return new PgdbaError(code, message, {
-    hint,
-    where,
-    step,
-    cause: asks,
-    data: { failure: errorRecord(failure) as unknown as Json },
-  });
-}
-
-/** What to do next, also about what could not be taken back. */
-function hintFor(state: RunState, error: ErrorRecord, { failed }: Unwound): string | null {
-  const { id, asked } = state;
-  if (asked.size > 0) return howToAnswer(id, asked);
-  if (error.code === "needs_operator" && error.step !== null)
-    return [error.hint, howToAnswer(id, [error.step])].filter(Boolean).join(" ");
-  if (failed.length === 0) return error.hint;
-  const left = failed.map(({ path }) => path).slice(0, 5);
-  const more = failed.length > left.length ? ` and ${failed.length - left.length} more` : "";
-  const back = `What could not be taken back: ${left.join(", ")}${more} (see error.run.undo.failed). Mend the cause, then \`pgdba resume ${id}\` tries it again.`;
-  return error.hint === null
-    ? back
-    : `${back} The run had failed for another reason: ${error.hint}`;
-}
-
-function statusOf(exit: ExitCode, plan: boolean, unwound: Unwound): RunStatus {
-  if (exit === 0) return plan ? "planned" : "ok";
-  if (exit === 6) return "needs_operator";
-  if (exit === 130) return "interrupted";
-  return unwound.undone > 0 ? "undone" : "failed";
 }
 
 function asObject(output: Json): JsonObject {
@@ -318,6 +281,8 @@ function makeState(
     caller: request.asked.caller.name,
     stop: request.stop,
     resources: new Map(),
+    over: request.resume ? overSince(request.resume.row) : null,
+    visited: new Set(),
     memo: new Map(rows.map((row) => [row.path, row])),
     inner: parentsOf(rows.map((row) => row.path)),
     again: new Set(),
@@ -329,6 +294,14 @@ function makeState(
     warnings: new Bounded(MAX_WARNINGS),
     lock: null,
   };
+}
+
+/** A run that was told to stop, or had begun to be taken back, is not gone on with in any other way. */
+function overSince({ cancelled, unwinding }: RunRow): RunState["over"] {
+  if (cancelled === null && unwinding === null) return null;
+  const why = unwinding ? recordedError(unwinding) : interrupted(cancelled!);
+  const { code, message, hint } = why;
+  return { why, instead: new PgdbaError(code, message, { hint, final: false }) };
 }
 
 /** The backup that precedes anything destructive. @throws PgdbaError gate_refused when it does not say that it was verified */

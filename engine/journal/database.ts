@@ -8,7 +8,7 @@ import schema from "./schema.sql" with { type: "text" };
 /** How long another process may hold the database's write lock before we give up, ms. */
 const BUSY_TIMEOUT_MS = 10_000;
 /** Of `schema.sql`; what an older pgdba has written is brought up to it, what a newer one has written is left alone. */
-const VERSION = 3;
+const VERSION = 4;
 /** Those of every version. */
 const TABLES = ["lock", "run", "step"];
 const NEWER_TABLES = ["answer"];
@@ -132,12 +132,17 @@ function upgrade(db: Database, file: string): void {
       db.exec(`ALTER TABLE step ADD COLUMN happened TEXT;
         ALTER TABLE step ADD COLUMN assumed TEXT`);
     }
+    // Version 3 did not say that a run had begun to be taken back.
+    const run = columnsOf(db, "run");
+    if (run.length > 0 && !run.includes("unwinding"))
+      db.exec("ALTER TABLE run ADD COLUMN unwinding TEXT");
     db.exec(schema);
     db.exec(`PRAGMA user_version = ${VERSION}`);
   }).immediate();
 }
 
-function columnsOf(db: Database, table: string): string[] {
+/** The columns of a table as the database has them: one that can only be looked at stays as old as it is. */
+export function columnsOf(db: Database, table: string): string[] {
   return db
     .query<{ name: string }, [string]>("SELECT name FROM pragma_table_info(?)")
     .all(table)

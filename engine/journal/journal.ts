@@ -2,7 +2,8 @@ import type { Database } from "bun:sqlite";
 import { PgdbaError, toPgdbaError } from "../errors.ts";
 import type { Secrets } from "../secrets.ts";
 import type { Doc, Effect, ErrorRecord, Json, RunStatus, StepResult } from "../types.ts";
-import { guarded, hasTable, openForReading, openForWriting, openInMemory } from "./database.ts";
+import { columnsOf, guarded, openForReading, openForWriting, openInMemory } from "./database.ts";
+import { answersIn, recordAnswers } from "./answers.ts";
 import { type FrozenDocs, thaw } from "./docs.ts";
 import type { Holder } from "./holder.ts";
 import {
@@ -12,10 +13,8 @@ import {
   type Happened,
   type Intent,
   type Phase,
-  type RawAnswer,
   type RawRun,
   type RawStep,
-  readAnswer,
   readRun,
   readUnfinished,
   readStep,
@@ -27,10 +26,6 @@ import {
 } from "./rows.ts";
 
 export type { DamagedRun, Happened, Phase, RunRow, Said, StepRow } from "./rows.ts";
-
-/** All of a run but its documents, which are large. */
-const RUN =
-  "id, runbook, digest, params, target, risk, plan, holder, status, exit, started_at, finished_at, duration_ms, cancelled, output, error";
 
 /**
  * The durable record of runs, steps and locks: SQLite in the state folder, WAL, full sync, so that a commit survives
@@ -124,32 +119,27 @@ export class Journal {
           hint: "`pgdba runs` shows how it fares.",
         });
       }
-      for (const [path, word] of answers?.said ?? []) {
-        this.db.query("UPDATE step SET assumed = ? WHERE run = ? AND path = ?").run(word, id, path);
-        this.db
-          .query("INSERT INTO answer (run, path, said, at, holder) VALUES (?, ?, ?, ?, ?)")
-          .run(id, path, word, answers!.at, JSON.stringify(holder));
-      }
+      if (answers) recordAnswers(this.db, id, { ...answers, holder });
     });
     this.durably(() => adopt.immediate());
   }
 
   /** What people said of steps of a run, in the order in which they said it. */
   answers(run: string): Answer[] {
-    return guarded(() => {
-      // A journal of an older version that can only be looked at has none.
-      if (!hasTable(this.db, "answer")) return [];
-      return this.db
-        .query<RawAnswer, [string]>(
-          "SELECT path, said, at, holder FROM answer WHERE run = ? ORDER BY seq",
-        )
-        .all(run)
-        .flatMap(readAnswer);
-    });
+    return guarded(() => answersIn(this.db, run));
   }
 
   markCancelled(id: string, signal: string): void {
     this.#record(() => this.db.query("UPDATE run SET cancelled = ? WHERE id = ?").run(signal, id));
+  }
+
+  /** Written before the first thing is taken back: a resumed run goes on with that, and begins nothing new. */
+  beginUnwinding(id: string, error: ErrorRecord): void {
+    this.#record(() =>
+      this.db
+        .query("UPDATE run SET unwinding = ? WHERE id = ?")
+        .run(this.#masked(error as unknown as Json), id),
+    );
   }
 
   finishRun(
@@ -304,11 +294,21 @@ export class Journal {
   /** @throws PgdbaError journal_failed when its record is damaged, as all that read do when the whole journal is */
   run(id: string): RunRow | undefined {
     const row = guarded(() =>
-      this.db.query<RawRun, [string]>(`SELECT ${RUN} FROM run WHERE id = ?`).get(id),
+      this.db.query<RawRun, [string]>(`SELECT ${this.#runColumns()} FROM run WHERE id = ?`).get(id),
     );
     const read = row && readRun(row);
     if (read && "damaged" in read) throw damagedRecord(`run ${id}`, read.damaged);
     return read ?? undefined;
+  }
+
+  #columns: string | undefined;
+
+  /** All of a run but its documents, which are large. */
+  #runColumns(): string {
+    this.#columns ??= columnsOf(this.db, "run")
+      .filter((name) => name !== "docs")
+      .join(", ");
+    return this.#columns;
   }
 
   /** The runbooks of a run as they were when it began, by name. @throws PgdbaError journal_failed when that is damaged */
@@ -328,7 +328,7 @@ export class Journal {
     return guarded(() =>
       this.db
         .query<RawRun, [number]>(
-          `SELECT ${RUN} FROM run ORDER BY started_at DESC, rowid DESC LIMIT ?`,
+          `SELECT ${this.#runColumns()} FROM run ORDER BY started_at DESC, rowid DESC LIMIT ?`,
         )
         .all(limit),
     ).map(readRun);
@@ -345,23 +345,6 @@ export class Journal {
         .all();
     });
     return rows.flatMap(readUnfinished);
-  }
-
-  /** The types of the steps of runs, by run. */
-  stepTypes(runs: readonly string[]): Map<string, string[]> {
-    const rows = guarded(() =>
-      this.db
-        .query<{ run: string; type: string }, [string]>(
-          "SELECT DISTINCT run, type FROM step WHERE run IN (SELECT value FROM json_each(?))",
-        )
-        .all(JSON.stringify(runs)),
-    );
-    return new Map(
-      [...Map.groupBy(rows, ({ run }) => run)].map(([run, all]) => [
-        run,
-        all.map(({ type }) => type),
-      ]),
-    );
   }
 
   /** Ids that begin with `prefix`, for resolving a shortened one. */

@@ -23,6 +23,8 @@ export interface RunRow extends Omit<RunHeader, "docs"> {
   finished_at: string | null;
   duration_ms: number | null;
   cancelled: string | null;
+  /** The failure for which it began to be taken back. */
+  unwinding: ErrorRecord | null;
   output: Json;
   error: ErrorRecord | null;
 }
@@ -73,9 +75,12 @@ export interface Intent {
 }
 
 /** A row of `run` as SQLite gives it: JSON as text. */
-export type RawRun = Omit<RunRow, "params" | "target" | "plan" | "holder" | "output" | "error"> &
+export type RawRun = Omit<
+  RunRow,
+  "params" | "target" | "plan" | "holder" | "output" | "error" | "unwinding"
+> &
   Record<"params" | "target" | "holder", string> &
-  Record<"output" | "error", string | null> & { plan: number };
+  Record<"output" | "error" | "unwinding", string | null> & { plan: number };
 
 /** A row of `step`, likewise. */
 export type RawStep = Omit<StepRow, "masked" | "result" | "undo"> &
@@ -85,6 +90,7 @@ type Check = (value: JsonObject) => boolean;
 
 const anything: Check = () => true;
 const isTarget: Check = (value) => has(value, { name: "string", flags: "object" });
+const isError: Check = (value) => has(value, { code: "string", message: "string" });
 const isHolder: Check = (value) =>
   has(value, { user: "string", host: "string", pid: "number", started: "string" });
 
@@ -107,11 +113,8 @@ export function readRun(row: RawRun): RunRow | DamagedRun {
     plan: row.plan === 1,
     holder: column<Holder>("holder", isHolder),
     output: column<Json>("output", anything, true),
-    error: column<ErrorRecord | null>(
-      "error",
-      (error) => has(error, { code: "string", message: "string" }),
-      true,
-    ),
+    error: column<ErrorRecord | null>("error", isError, true),
+    unwinding: column<ErrorRecord | null>("unwinding", isError, true),
   };
   if (column.damaged.length === 0) return read;
   const { id, runbook, started_at } = row;
@@ -184,7 +187,8 @@ function columns(row: object) {
   const damaged: string[] = [];
   const read = <T>(name: string, check: Check = anything, optional = false): T => {
     const text = (row as Record<string, unknown>)[name];
-    if (text === null && optional) return null as T;
+    // A column that an older version did not have is not there.
+    if ((text === null || text === undefined) && optional) return null as T;
     try {
       const value = JSON.parse(String(text)) as Json;
       // A JSON null, a list or a plain value is sound only where anything is.

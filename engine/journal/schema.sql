@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS run (
   finished_at TEXT,
   duration_ms REAL,
   cancelled   TEXT,               -- the signal that asked it to stop
+  unwinding   TEXT,               -- JSON: the failure for which it began to be taken back; nothing new begins after it
   output      TEXT,
   error       TEXT
 ) STRICT;

@@ -1,5 +1,7 @@
 import { PgdbaError, refusesToAct, toPgdbaError } from "../errors.ts";
 import { renderInput } from "../expr/render.ts";
+import { UnknownValue } from "../expr/unknown.ts";
+import type { StepRow } from "../journal/journal.ts";
 import type {
   ActionNode,
   Effect,
@@ -18,6 +20,7 @@ import { happenedBefore, repeatable, restore } from "./restore.ts";
 import type { Watch } from "./sensitive.ts";
 import {
   anyOf,
+  assertMayBegin,
   hasInner,
   mayLack,
   type RunState,
@@ -76,9 +79,16 @@ function isHidden({ node, scope }: Act, { read }: Read): boolean {
 
 async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
   const { state, scope, node, path } = job;
-  const input = renderedInput(job, type, read);
-  assertAssembled(knownIn(state, input), `The input of ${path}`);
-  checkInput(type, node, input, path);
+  const row = state.memo.get(path);
+  let input: Json;
+  try {
+    input = renderedInput(job, type, read);
+    assertAssembled(knownIn(state, input), `The input of ${path}`);
+    checkInput(type, node, input, path);
+  } catch (thrown) {
+    if (row === undefined || !(thrown instanceof UnknownValue)) throw thrown;
+    return withoutInput(job, type, row, { unknown: thrown, sensitive: isHidden(job, read) });
+  }
   const effect = effectOf(type, node.input, input);
 
   const stop = scope.unwinding || effect === "change" ? state.stop.hard : state.stop.soft;
@@ -112,21 +122,24 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
     return { output, status, changed: false, effect, sensitive: isHidden(job, read) };
   }
 
-  const row = state.memo.get(path);
   const called = hasInner(state, path);
-  if (!row && !called) assertMayStart(job, signal);
+  const mayBegin = () => {
+    assertMayBegin(state, scope);
+    signal.throwIfAborted();
+  };
+  if (!row && !called) mayBegin();
   const entry = await knownSoFar(job, type, input, effect, isHidden(job, read));
   // A step that called runbooks is replayed through them where that is harmless, so that their own steps are restored one by one.
   if (row && !(called && repeatable(entry))) {
     const restored = await restore(state, row, entry, () => type.probe?.(ctx, input));
     if (restored) {
-      if (called) entry.stuck ??= notReplayed(path);
+      if (called) entry.stuck ??= "called runbooks, and may not be done again to find them";
       entry.result = restored;
       const { output, changed } = restored;
       const sensitive = isHidden(job, read);
       return { output, status: "ok", changed, effect, sensitive, restored };
     }
-    assertMayStart(job, signal);
+    mayBegin();
   }
 
   const before = entry.happened;
@@ -166,6 +179,24 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
   };
 }
 
+/** A step of an earlier process whose input is not known any more: its end counts, if it came to one. */
+async function withoutInput(
+  job: Act,
+  type: StepType,
+  row: StepRow,
+  { unknown, sensitive }: { unknown: UnknownValue; sensitive: boolean },
+): Promise<Acted> {
+  const effect = effectOf(type, job.node.input, job.node.input);
+  const entry = await knownSoFar(job, type, null, effect, sensitive);
+  if (type.undo && !job.node.undo) entry.stuck ??= `needs ${unknown.path}, which ${unknown.why}`;
+  if (row.result === null || row.status === "open" || row.status === "unknown") throw unknown;
+  const restored = await restore(job.state, row, entry, () => undefined);
+  if (restored === undefined) throw unknown;
+  entry.result = restored;
+  const { output, changed } = restored;
+  return { output, status: "ok", changed, effect, sensitive, restored };
+}
+
 /** A user's type may throw, or give its output, at once. */
 async function running(type: StepType, ctx: StepContext, input: Json): Promise<Json> {
   return type.run(ctx, input);
@@ -178,21 +209,6 @@ function didNothing({ oneAct }: StepType, { code, nothingDone }: PgdbaError): bo
   return refusesToAct(code);
 }
 
-/** The steps below can't be found again without doing it once more. */
-function notReplayed(path: string): PgdbaError {
-  return new PgdbaError(
-    "undo_failed",
-    `What ${path} had called before the earlier process died can't be taken back by a resumed run`,
-    { hint: "`pgdba runs ID` lists its steps; take them back by hand." },
-  );
-}
-
-/** Nothing new begins once the run was told to stop, or its time is over. */
-function assertMayStart({ state, scope }: Act, signal: AbortSignal): void {
-  if (!scope.unwinding) state.stop.soft.throwIfAborted();
-  signal.throwIfAborted();
-}
-
 /** What is known of the step, on the stack if it may have to be taken back. A step tried again is taken back once. */
 async function knownSoFar(
   { state, scope, node, path, trail }: Act,
@@ -202,6 +218,7 @@ async function knownSoFar(
   sensitive: boolean,
 ): Promise<UndoEntry> {
   if (trail.entry) return trail.entry;
+  state.visited.add(path);
   const row = state.memo.get(path);
   const entry: UndoEntry = {
     path,
@@ -221,7 +238,7 @@ async function knownSoFar(
     } catch (thrown) {
       // Nothing was done yet, or else it is told when it can't be taken back.
       if (entry.happened === "no") throw thrown;
-      entry.stuck = toPgdbaError(thrown, "undo_failed");
+      entry.stuck = `has an undo that can't be rendered again: ${toPgdbaError(thrown).message}`;
     }
     state.undo.push(entry);
     scope.kept.pin();

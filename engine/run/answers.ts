@@ -2,19 +2,17 @@ import { PgdbaError } from "../errors.ts";
 import type { Said, StepRow } from "../journal/journal.ts";
 import type { Answer } from "../journal/rows.ts";
 import { suggest } from "../load/suggest.ts";
-import { happenedBefore } from "./restore.ts";
 
 /** Paths of the steps that a person's word can be about: those under way when their process died, and those an undo failed at. */
 function openSteps(rows: readonly StepRow[]): string[] {
   const byPath = new Map(rows.map((row) => [row.path, row]));
   const open = rows.filter((row) => row.status === "open" || row.status === "unknown");
   const endedAt = rows.flatMap((row) =>
-    /~(undo|always)$/.test(row.path) && row.result?.error ? [row.result.error.step ?? ""] : [],
+    /~(undo|always)$/.test(row.path) && row.result?.error
+      ? [row.result.error.step ?? row.path]
+      : [],
   );
-  const failed = endedAt.filter((path) => {
-    const row = byPath.get(path);
-    return row !== undefined && row.status === "failed" && happenedBefore(row) !== "no";
-  });
+  const failed = endedAt.filter((path) => byPath.get(path)?.status === "failed");
   return [...new Set([...open.map((row) => row.path), ...failed])];
 }
 

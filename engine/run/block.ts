@@ -7,7 +7,7 @@ import { knownIn } from "./known.ts";
 import { outputOf } from "./output.ts";
 import { fillRest, inside, resultOf, UNKNOWN } from "./seen.ts";
 import type { Watch } from "./sensitive.ts";
-import { anyOf, mayLack, type RunState, type Scope, variables } from "./state.ts";
+import { anyBegunBefore, anyOf, mayLack, type RunState, type Scope, variables } from "./state.ts";
 import { withheld } from "./step-error.ts";
 
 type RunNodes = (state: RunState, nodes: readonly StepNode[], scope: Scope) => Promise<void>;
@@ -41,7 +41,10 @@ export async function runBlock(
   }
   if (failure && node.rescue) {
     const error = toPgdbaError(failure.thrown, "step_failed");
-    if (!error.final && !scope.deadline?.aborted && (await takeFailure(state, scope, runNodes))) {
+    const mayRescue = state.over
+      ? anyBegunBefore(state, node.rescue, inner.prefix)
+      : !scope.deadline?.aborted;
+    if (!error.final && mayRescue && (await takeFailure(state, scope, runNodes))) {
       try {
         await runNodes(state, node.rescue, {
           ...inner,
@@ -56,7 +59,10 @@ export async function runBlock(
   }
   if (node.always) {
     // A run that was told to stop ends like one that failed.
-    if (!scope.unwinding && (failure || state.stop.soft.aborted)) {
+    const later = state.over
+      ? failure || !anyBegunBefore(state, node.always, inner.prefix)
+      : failure || state.stop.soft.aborted;
+    if (!scope.unwinding && later) {
       state.deferred.push({ node, scope: inner });
     } else {
       try {
@@ -115,6 +121,8 @@ export async function takeFailure(
   const mine = state.deferred.filter((one) => one.scope.prefix.startsWith(scope.prefix));
   let clean = true;
   for (const one of mine) {
+    // While what an earlier process did is gathered, only what it began is come by again.
+    if (state.over && !anyBegunBefore(state, one.node.always ?? [], one.scope.prefix)) continue;
     state.deferred.splice(state.deferred.indexOf(one), 1);
     try {
       await runAlways(state, one.node, one.scope, runNodes);

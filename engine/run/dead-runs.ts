@@ -1,4 +1,5 @@
 import { isDead } from "../journal/holder.ts";
+import { stepTypes } from "../journal/step-types.ts";
 import type { Host } from "./request.ts";
 
 /** Dead runs that are named; more are counted. */
@@ -18,7 +19,10 @@ export async function deadRuns(
     .filter((row) => row.id !== id && row.target.name === target && isDead(row.holder))
     .toSorted((a, b) => (a.id < b.id ? 1 : -1));
   if (dead.length === 0) return [];
-  const types = journal.stepTypes(dead.map((row) => row.id));
+  const types = stepTypes(
+    journal.db,
+    dead.map((row) => row.id),
+  );
   const takeBack = new Map<string, string>();
   for (const type of new Set([...types.values()].flat())) {
     const command = registry.has(type) ? (await registry.get(type)).takeBack : undefined;

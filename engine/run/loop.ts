@@ -8,7 +8,7 @@ import { Kept } from "./kept.ts";
 import { knownIn } from "./known.ts";
 import { UNKNOWN } from "./seen.ts";
 import { type Hidden, isSensitive, type Watch } from "./sensitive.ts";
-import { type RunState, type Scope, variables } from "./state.ts";
+import { begunBefore, type RunState, type Scope, variables } from "./state.ts";
 import { stepError, withheld } from "./step-error.ts";
 
 /** More items than this in one loop is a mistake, or work for a query. */
@@ -55,9 +55,13 @@ export async function runLoop(
   let status: StepStatus = "skipped";
   let next = 0;
   let failure: { thrown: unknown } | undefined;
+  // What an earlier process had begun beside the item that failed is come by again.
+  const mayBegin = (index: number) =>
+    !failure || state.over !== null || begunBefore(state, node, `${path}/${index}`, "");
   const worker = async () => {
-    while (next < items.length && !failure) {
+    while (next < items.length) {
       const index = next++;
+      if (!mayBegin(index)) continue;
       try {
         const inner: Scope = {
           ...scope,

@@ -23,6 +23,8 @@ import { asSeen, fillRest } from "./seen.ts";
 import { markSensitive, type Watch } from "./sensitive.ts";
 import {
   anyOf,
+  assertMayBegin,
+  begunBefore,
   hasInner,
   type RunState,
   type Scope,
@@ -106,11 +108,9 @@ async function runOne(
     });
   }
   // Of a stopped run that is resumed, what it did before is gathered first, to be taken back.
-  const before =
-    node.node === "block" ? state.memo.size > 0 : state.memo.has(path) || hasInner(state, path);
-  if (!scope.unwinding && !before) state.stop.soft.throwIfAborted();
+  const before = begunBefore(state, node, path, scope.prefix);
   state.stop.hard.throwIfAborted();
-  scope.deadline?.throwIfAborted();
+  if (!before) assertMayBegin(state, scope);
   const type = node.node === "action" ? node.type : "block";
   const startedAt = state.clock.now().toISOString();
   const started = state.clock.monotonic();
@@ -190,7 +190,11 @@ async function runOne(
   state.emit({ kind: "step.started", path, id: node.id, type, depth: scope.depth, ...named });
   const overall = node.until === undefined ? undefined : startDeadline(state, node, path);
   try {
-    if (node.when !== undefined && !isWanted(state, scope, node.when)) {
+    // A resumed run goes by what it saw then, not by what the target shows now.
+    const skip = before
+      ? state.memo.get(path)?.status === "skipped"
+      : node.when !== undefined && !isWanted(state, scope, node.when);
+    if (skip) {
       effect = "read";
       return finish("skipped", null, false, null);
     }
@@ -235,7 +239,7 @@ async function runOne(
           error: errorRecord(error),
         });
         // A resumed run has waited before.
-        if (!hasInner(state, `${path}@${performed + 1}`))
+        if (!state.over && !hasInner(state, `${path}@${performed + 1}`))
           await state.clock.sleep(delay, stopSignal(state, scope, overall?.controller.signal));
       }
     }

@@ -42,9 +42,9 @@ export async function restore(
     if (row.masked && repeatable(entry)) return undefined;
     return { ...row.result, output: unknownOutput(`steps.${node.id}.output`, lost) as Json };
   }
+  if (row.assumed === "done") return done(state, entry, null, SAID_DONE);
   if (row.status === "retrying" || entry.happened === "no" || entry.effect === "read")
     return undefined;
-  if (row.assumed === "done") return done(state, entry, null, SAID_DONE);
   const answer = row.assumed === "not_done" ? NOT_DONE : await asked(entry, probe);
   if (answer?.state === "done") return done(state, entry, answer.output);
   if (answer?.state === "not_done") entry.happened = "no";

@@ -12,6 +12,7 @@ import type {
   JsonObject,
   Library,
   Runbook,
+  StepNode,
   StepRegistry,
   StepResult,
   StepStatus,
@@ -21,6 +22,7 @@ import type {
 } from "../types.ts";
 import type { Bounded } from "./bounded.ts";
 import type { Kept } from "./kept.ts";
+import { inside } from "./seen.ts";
 import { type Hidden, type Watch, watchedSteps, watching, withMore } from "./sensitive.ts";
 import type { Stop } from "./stop.ts";
 
@@ -75,8 +77,8 @@ export interface UndoEntry {
   rendered: Map<ActionNode, Rendered>;
   /** What it says may hold sensitive data. */
   sensitive: boolean;
-  /** Why this process can't take back what an earlier one did. */
-  stuck?: PgdbaError;
+  /** Why this process can't take back what an earlier one did: "it ...". */
+  stuck?: string;
 }
 
 /** What the envelope says of a step. */
@@ -91,6 +93,13 @@ export interface StepSummary {
   /** The whole of it stands in the journal, and that of the first in the envelope's error. */
   error: { code: string; message: string } | null;
   preview?: Json;
+}
+
+export interface Over {
+  /** The failure as it is reported. */
+  why: PgdbaError;
+  /** What is thrown in the place of what would begin now. Whether a rescue takes it does not matter: only what had begun is visited. */
+  instead: PgdbaError;
 }
 
 type Bare<E> = E extends unknown ? Omit<E, "at" | "run"> : never;
@@ -119,6 +128,10 @@ export interface RunState {
   readonly resources: Map<string, Promise<unknown>>;
   /** Rows of an earlier attempt at this run, by path; empty unless resumed. */
   readonly memo: ReadonlyMap<string, StepRow>;
+  /** Set when an earlier process was told to stop, or had begun to take the run back: nothing new begins then. */
+  readonly over: Over | null;
+  /** Steps of an earlier process that this one came by again. */
+  readonly visited: Set<string>;
   /** Paths of steps with steps of an earlier process below them. */
   readonly inner: ReadonlySet<string>;
   /** Steps whose failure in an earlier process left something behind: they are tried again. */
@@ -164,6 +177,35 @@ export function stopSignal(state: RunState, scope: Scope, deadline?: AbortSignal
 export function anyOf(...signals: (AbortSignal | undefined)[]): AbortSignal | undefined {
   const given = signals.filter((one) => one !== undefined);
   return given.length > 1 ? AbortSignal.any(given) : given[0];
+}
+
+/** Whether an earlier process began `node` at `path`; steps inside of a block stand below `prefix`. */
+export function begunBefore(
+  state: RunState,
+  node: StepNode,
+  path: string,
+  prefix: string,
+): boolean {
+  if (state.memo.size === 0) return false;
+  if (state.memo.has(path) || state.inner.has(path)) return true;
+  return node.node === "block" && anyBegunBefore(state, inside(node), prefix);
+}
+
+export function anyBegunBefore(
+  state: RunState,
+  nodes: readonly StepNode[],
+  prefix: string,
+): boolean {
+  return nodes.some((node) => begunBefore(state, node, prefix + node.id, prefix));
+}
+
+/** Nothing new begins once the run was told to stop, is taken back, or its time is over. */
+export function assertMayBegin({ over, stop }: RunState, scope: Scope): void {
+  if (!scope.unwinding) {
+    if (over) throw over.instead;
+    stop.soft.throwIfAborted();
+  }
+  scope.deadline?.throwIfAborted();
 }
 
 /** Whether an earlier process recorded steps below `path`. */

@@ -26,7 +26,10 @@ export function runData(
   };
   if (state.summaries.more > 0) data["steps_not_listed"] = state.summaries.more;
   if (run.unwound.undone > 0 || run.unwound.failed.length > 0) {
-    data["undo"] = { undone: run.unwound.undone, failed: run.unwound.failed as unknown as Json };
+    data["undo"] = {
+      undone: run.unwound.undone,
+      failed: run.unwound.failed.map(({ path, error }) => ({ path, error })) as unknown as Json,
+    };
   }
   return data;
 }

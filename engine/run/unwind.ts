@@ -1,20 +1,18 @@
 import { errorRecord } from "../envelope.ts";
 import { type ErrorCode, type PgdbaError, toPgdbaError } from "../errors.ts";
-import { isUnknown } from "../expr/unknown.ts";
-import type { ErrorRecord, Json } from "../types.ts";
+import type { ErrorRecord } from "../types.ts";
 import { runAlways } from "./block.ts";
-import { makeContext, settleOrAbort, timeoutError } from "./context.ts";
 import { runNodes } from "./node.ts";
 import { allowUnwinding } from "./pace.ts";
-import type { RunState, Scope, UndoEntry } from "./state.ts";
-import { withheld } from "./step-error.ts";
-
-/** An inverse that takes longer than this is reported as failed, ms. */
-const UNDO_TIMEOUT_MS = 300_000;
+import { happenedBefore } from "./restore.ts";
+import type { StepRow } from "../journal/journal.ts";
+import type { RunState, UndoEntry } from "./state.ts";
+import { byHand, forget, undoOne } from "./undo.ts";
 
 export interface Unwound {
   undone: number;
-  failed: { path: string; error: ErrorRecord }[];
+  /** `step`: where it ended, when a person may say that it was done by hand. */
+  failed: { path: string; step: string | null; error: ErrorRecord }[];
   /** The step that only a person can tell about, when there is one: then nothing after it was taken back. */
   asks: PgdbaError | null;
 }
@@ -54,6 +52,14 @@ export async function unwind(state: RunState): Promise<Unwound> {
     });
     if (error && stopsAt(out, path, error)) return out;
   }
+  for (const { path, id, type } of await leftBehind(state)) {
+    const about = { path: `${path}~undo`, id, type };
+    const error = await settle(state, about, async () => {
+      if (state.memo.get(about.path)?.assumed === "done") return true;
+      throw byHand(path, "was begun by the earlier process, and this one does not come to it");
+    });
+    if (error) stopsAt(out, path, error);
+  }
   return out;
 }
 
@@ -62,26 +68,16 @@ export async function forgetAll(state: RunState): Promise<void> {
   for (const entry of state.undo.splice(0)) await forget(state, entry);
 }
 
-async function forget(state: RunState, entry: UndoEntry): Promise<void> {
-  if (!entry.type.forget) return;
-  try {
-    const { ctx } = undoContext(state, entry.scope, entry, state.stop.hard);
-    await entry.type.forget(ctx, entry.input);
-  } catch (thrown) {
-    state.warnings.push(`After ${entry.path}: ${toPgdbaError(thrown).message}`);
+/** Steps that an earlier process did and this one did not come by again, as when a list is shorter now: they can't be taken back. */
+async function leftBehind({ memo, visited, registry }: RunState): Promise<StepRow[]> {
+  const left: StepRow[] = [];
+  for (const row of memo.values()) {
+    const { path, type, phase, status, undo } = row;
+    if (phase === "undo" || status === "skipped" || visited.has(path)) continue;
+    if (happenedBefore(row) === "no") continue;
+    if (undo !== null || (registry.has(type) && (await registry.get(type)).undo)) left.push(row);
   }
-}
-
-function undoContext(state: RunState, scope: Scope, entry: UndoEntry, signal: AbortSignal) {
-  const { node, path, sensitive } = entry;
-  return makeContext(
-    state,
-    scope,
-    // The step's own path: what it named after itself when it acted is found again by its inverse.
-    { id: node.id, path, attempt: 1, signal, watch: { read: sensitive }, hidden: () => sensitive },
-    entry.type,
-    { call: () => Promise.reject(new Error("an undo can't call a runbook")) },
-  );
+  return left;
 }
 
 /** What these leave is told by the journal as it is: open, or never begun. */
@@ -94,7 +90,8 @@ const CUT_SHORT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /** @returns true when nothing more may be done before a person has answered */
 function stopsAt(out: Unwound, path: string, error: PgdbaError): boolean {
-  out.failed.push({ path, error: errorRecord(error) });
+  const step = CUT_SHORT.has(error.code) ? null : (error.step ?? null);
+  out.failed.push({ path, step, error: errorRecord(error) });
   if (error.code === "needs_operator") out.asks = error;
   return out.asks !== null;
 }
@@ -139,6 +136,7 @@ async function settle(
   } catch (thrown) {
     const error = toPgdbaError(thrown, "undo_failed");
     if (CUT_SHORT.has(error.code)) return error;
+    error.step ??= at.path;
     try {
       record(error);
     } catch (broken) {
@@ -152,68 +150,4 @@ function hasInverse({ happened, node, type, stuck }: UndoEntry): boolean {
   if (stuck) return true;
   if (happened === "no" || node.undo === false) return false;
   return node.undo !== undefined || type.undo !== undefined;
-}
-
-/** Whether there was anything to take back. */
-async function undoOne(state: RunState, entry: UndoEntry, path: string): Promise<boolean> {
-  const scope: Scope = {
-    ...entry.scope,
-    phase: "undo",
-    unwinding: true,
-    deadline: undefined,
-    prefix: `${path}/`,
-    steps: { ...entry.scope.steps },
-    rendered: entry.rendered,
-  };
-  if (entry.stuck) throw entry.stuck;
-  if (entry.node.undo) {
-    await runNodes(state, entry.node.undo, scope);
-    await forget(state, entry);
-    return true;
-  }
-  const prior = state.memo.get(path);
-  if (prior?.status === "ok") return prior.result?.changed !== false;
-  const at = { path, id: entry.node.id, type: entry.node.type, phase: "undo" as const };
-  const started = state.clock.monotonic();
-  const startedAt = state.clock.now().toISOString();
-  const done = (changed: boolean): boolean => {
-    state.journal.outcome(
-      state.id,
-      { ...at, effect: "change", sensitive: false, happened: changed ? "yes" : "no" },
-      {
-        status: "ok",
-        changed,
-        attempts: 1,
-        started_at: startedAt,
-        duration_ms: state.clock.monotonic() - started,
-        output: null,
-        error: null,
-      },
-    );
-    return changed;
-  };
-  if (prior?.assumed === "done") return done(true);
-  const record = () =>
-    state.journal.intent(state.id, { ...at, input: null, undo: null, started_at: startedAt });
-  if (state.lock) await state.lock.fenced(record);
-  else record();
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(timeoutError(path, "5m")), UNDO_TIMEOUT_MS);
-  try {
-    const signal = AbortSignal.any([state.stop.hard, limit.signal]);
-    const { ctx, told } = undoContext(state, scope, entry, signal);
-    const undoing = entry.type.undo!(ctx, entry.input, knownOutput(entry));
-    await settleOrAbort(undoing, [signal], state.stop.hard);
-    return done(!told.unchanged);
-  } catch (thrown) {
-    throw entry.sensitive ? withheld(thrown, `The undo of ${entry.type.type}`) : thrown;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** The output for the inverse: undefined when the step may not have finished, and when it was not kept. */
-function knownOutput({ result }: UndoEntry): Json | undefined {
-  if (result?.status !== "ok" || isUnknown(result.output)) return undefined;
-  return result.output;
 }

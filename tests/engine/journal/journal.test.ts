@@ -303,12 +303,15 @@ test("a journal of an older version is brought up to date when it is opened, wit
   filled.db.run("ALTER TABLE step DROP COLUMN happened");
   filled.db.run("ALTER TABLE step DROP COLUMN assumed");
   filled.db.run("DROP TABLE answer");
+  filled.db.run("ALTER TABLE run DROP COLUMN unwinding");
   filled.db.run("UPDATE run SET docs = ?", [
     JSON.stringify({ "demo/one": { data: { risk: "read" }, file: "one.yaml", digest: "d" } }),
   ]);
   filled.db.run("PRAGMA user_version = 1");
   filled.close();
   const seen = Journal.toLookAt(dir, new Secrets());
+  expect(seen.run("r1")).toMatchObject({ holder, unwinding: null });
+  expect(seen.runs(9)).toHaveLength(1);
   expect(seen.answers("r1")).toEqual([]);
   expect(seen.steps("r1")).toMatchObject([{ happened: null, assumed: null }, {}]);
   seen.close();
@@ -332,7 +335,7 @@ test("a journal of an older version is brought up to date when it is opened, wit
       { key: "7", epoch: 41, beats: 0, lease_ms: 15_000 },
       { key: "8", epoch: 3, beats: 0, lease_ms: 15_000 },
     ]);
-    expect(journal.db.query("PRAGMA user_version").get()).toEqual({ user_version: 3 });
+    expect(journal.db.query("PRAGMA user_version").get()).toEqual({ user_version: 4 });
     journal.db.run("PRAGMA user_version = 1");
     journal.close();
   }

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { PgdbaError } from "../../../engine/errors.ts";
-import { codeOf, fail, type Harness, withHarness } from "./harness.ts";
+import { Stop } from "../../../engine/run/stop.ts";
+import { codeOf, fail, type Harness, untilAborted, withHarness } from "./harness.ts";
 
 /** What was called, without the reads. */
 const acts = (h: Harness) => h.calls.filter((call) => !call.startsWith("look"));
@@ -85,8 +86,8 @@ test("an undo of the type itself that was cut short is done again; one that fail
     h.on = { boom: fail(), "b~undo": fail("busy") };
     const first = await h.run(text);
     expect(first).toMatchObject({ exit: 6, error: { code: "step_failed" } });
-    expect(first.error!.hint).toContain("What could not be taken back: b");
-    expect(first.error!.hint).toContain("pgdba resume run-2");
+    expect(first.error!.hint).toStartWith("Not taken back: b (see");
+    expect(first.error!.hint).toContain("`pgdba resume run-2` tries again");
     h.on = { boom: fail() };
     const ran = await h.resume(text);
     expect(acts(h)).toEqual(["undo b"]);
@@ -390,4 +391,127 @@ test("the output of a step that a person said was done is not known, and only wh
       message:
         "steps.a.output is needed again, and is not known: a person said that the step was done",
     });
+  }));
+
+test("a run that began to be taken back is not gone on with, though no step had failed", () =>
+  withHarness(async (h) => {
+    const text = `
+steps:
+  - id: g
+    timeout: 50ms
+    block: [{id: a, fake.act: {}}, {id: b, fake.keep: {}}]
+    rescue: [{id: r, fake.keep: {}}]
+  - {id: c, fake.act: {}}
+  - {id: boom, assert: {that: "1 == 2", message: no}}
+`;
+    // The time is over between two steps, which no step has on record.
+    h.on["a"] = () => {
+      const end = performance.now() + 60;
+      while (performance.now() < end);
+      return null;
+    };
+    await h.killedIn(text, "c~undo");
+    expect(h.journal.run("run-1")).toMatchObject({ unwinding: { code: "assertion_failed" } });
+    h.on = {};
+    const ran = await h.resume(text);
+    expect(acts(h)).toEqual(["undo c", "undo a"]);
+    expect(ran).toMatchObject({ exit: 5, error: { code: "assertion_failed", step: "boom" } });
+  }));
+
+test("a resumed run goes by what it saw: conditions are not asked again, and a list that is shorter now hides nothing", () =>
+  withHarness(async (h) => {
+    const text = `
+steps:
+  - {id: state, fake.look: {}}
+  - {id: a, when: target.role == 'primary', fake.act: {}}
+  - {id: b, when: target.role != 'primary', fake.act: {}}
+  - {id: each, foreach: target.members, fake.act: {}}
+  - {id: end, fake.keep: {}}
+`;
+    const facts = (role: string, members: string[]) => async () => ({
+      identity: "7",
+      capabilities: [],
+      facts: { role, members },
+    });
+    const stop = new Stop();
+    h.on = { end: untilAborted };
+    const running = h.run(text, {
+      stop,
+      target: { facts: facts("primary", ["x", "y", "z"]) },
+    });
+    while (!h.calls.includes("act end")) await Bun.sleep(1);
+    stop.request("SIGINT");
+    stop.request("SIGINT");
+    await running;
+    h.calls.length = 0;
+    // The role has moved, and a member has gone.
+    const target = { facts: facts("standby", ["x", "y"]) };
+    const ran = await h.run(text, { target, resume: { assumed: { end: "not_done" } } });
+    expect(acts(h)).toEqual(["undo each/1", "undo each/0", "undo a"]);
+    expect(ran).toMatchObject({
+      exit: 6,
+      run: { undo: { undone: 3, failed: [{ path: "each/2" }] } },
+    });
+    expect(ran.error!.hint).toContain("--assume each/2~undo=done");
+    const closed = await h.run(text, { target, resume: { assumed: { "each/2~undo": "done" } } });
+    expect(closed).toMatchObject({ exit: 130, run: { undo: { undone: 3, failed: [] } } });
+  }));
+
+test("an undo that fails for good is done by hand, and the run comes to an end", () =>
+  withHarness(async (h) => {
+    for (const [undo, path] of [
+      ["", "a~undo"],
+      [", undo: [{id: back, fake.again: {}}]", "a~undo/back"],
+    ] as const) {
+      const text = `steps:\n  - {id: a, fake.act: {}${undo}}\n${FAILS}`;
+      const never = fail("never");
+      h.on = { boom: fail(), "a~undo": never, back: never };
+      expect((await h.run(text)).exit).toBe(6);
+      for (const _ of [1, 2]) {
+        const again = await h.resume(text);
+        expect(again.exit).toBe(6);
+        expect(again.error!.hint).toContain(`--assume ${path}=done`);
+      }
+      expect((await h.resume(text, { [path]: "done" })).exit).toBe(5);
+      expect(acts(h)).toEqual([]);
+    }
+  }));
+
+test("what a step had as its input is not needed to know that it happened", () =>
+  withHarness(async (h) => {
+    h.secrets.add("hunter2-secret");
+    const text = (more: string) => `
+steps:
+  - {id: secret, fake.keep: {}}
+  - {id: a, when: steps.secret.output.token != '', fake.act: {t: "\${steps.secret.output.token}"}${more}}
+  - {id: end, fake.again: {}}
+${FAILS}`;
+    for (const [more, exit, undone] of [
+      [", undo: [{id: back, fake.keep: {}}]", 5, ["act end", "act a~undo/back"]],
+      ["", 6, ["act end"]],
+    ] as const) {
+      h.on = { secret: () => ({ token: "hunter2-secret" }) };
+      await h.killedIn(text(more), "end");
+      h.on = { boom: fail() };
+      const ran = await h.resume(text(more));
+      expect(acts(h)).toEqual([...undone]);
+      expect(ran.exit).toBe(exit);
+      if (exit === 5) continue;
+      expect(ran.error!.hint).toContain("--assume a~undo=done");
+      expect((await h.resume(text(more), { "a~undo": "done" })).exit).toBe(5);
+    }
+  }));
+
+test("a step that acts and calls is not done again to find what it had called", () =>
+  withHarness(async (h) => {
+    h.write("sub/one", "summary: S\nrisk: change\nsteps: [{id: inner, fake.act: {}}]\n");
+    const text = `steps:\n  - {id: never, when: "false", run: sub/one}\n  - {id: a, fake.keep: {}}\n  - {id: end, fake.keep: {}}\n${FAILS}`;
+    h.on = { a: (ctx) => ctx.call("sub/one", {}) };
+    await h.killedIn(text, "end");
+    h.on = { boom: fail() };
+    const ran = await h.resume(text, { end: "done" });
+    expect(acts(h)).toEqual([]);
+    expect(ran.exit).toBe(6);
+    const closed = { "a~undo": "done", "a/inner~undo": "done" } as const;
+    expect((await h.resume(text, closed)).exit).toBe(5);
   }));

@@ -1,0 +1,66 @@
+import { errorRecord, exitCode } from "../envelope.ts";
+import { type ExitCode, PgdbaError } from "../errors.ts";
+import type { ErrorRecord, Json, RunStatus } from "../types.ts";
+import { howToAnswer } from "./restore.ts";
+import type { RunState } from "./state.ts";
+import type { Unwound } from "./unwind.ts";
+
+/** How the run is told to have ended, with what to do next. */
+export function ending(
+  state: RunState,
+  error: PgdbaError | null,
+  unwound: Unwound,
+): { status: RunStatus; exit: ExitCode; error: ErrorRecord | null } {
+  const failed = error && errorRecord(error);
+  const exit = failed
+    ? exitCode(failed, { undone: unwound.undone, undoFailed: unwound.failed.length })
+    : 0;
+  if (failed) failed.hint = hintFor(state, failed, unwound);
+  return { status: statusOf(exit, state.plan, unwound), exit, error: failed };
+}
+
+/** The question is what to act on now; the failure that it came up after is told with it, and again when it is answered. */
+export function questionAfter(asks: PgdbaError, failure: PgdbaError | null): PgdbaError {
+  if (!failure) return asks;
+  const { code, message, hint, where, step } = asks;
+  return new PgdbaError(code, message, {
+    hint,
+    where,
+    step,
+    cause: asks,
+    data: { failure: errorRecord(failure) as unknown as Json },
+  });
+}
+
+/** What to do next, also about what could not be taken back. */
+function hintFor(state: RunState, error: ErrorRecord, { failed }: Unwound): string | null {
+  const { id, asked } = state;
+  if (asked.size > 0) return howToAnswer(id, asked);
+  if (error.code === "needs_operator" && error.step !== null)
+    return [error.hint, howToAnswer(id, [error.step])].filter(Boolean).join(" ");
+  if (error.code === "interrupted" && state.stop.hard.aborted)
+    return `What was under way was cut short. \`pgdba resume ${id}\` takes back what was done.`;
+  if (failed.length === 0)
+    return error.code === "interrupted"
+      ? `\`pgdba runs ${id}\` shows what was done and taken back.`
+      : error.hint;
+  const back = `Not taken back: ${several(failed.map(({ path }) => path))} (see error.run.undo.failed). Mend the cause, then \`pgdba resume ${id}\` tries again.`;
+  const flags = failed.flatMap((one) => (one.step === null ? [] : [`--assume ${one.step}=done`]));
+  const hand =
+    flags.length === 0 ? "" : ` Of what you have done by hand, say so: ${several(flags)}.`;
+  const other = error.hint === null ? "" : ` The run had failed for another reason: ${error.hint}`;
+  return back + hand + other;
+}
+
+function several(words: string[]): string {
+  const few = words.slice(0, 5);
+  const more = words.length - few.length;
+  return more === 0 ? few.join(", ") : `${few.join(", ")} and ${more} more`;
+}
+
+function statusOf(exit: ExitCode, plan: boolean, unwound: Unwound): RunStatus {
+  if (exit === 0) return plan ? "planned" : "ok";
+  if (exit === 6) return "needs_operator";
+  if (exit === 130) return "interrupted";
+  return unwound.undone > 0 ? "undone" : "failed";
+}

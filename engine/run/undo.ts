@@ -1,0 +1,109 @@
+import { PgdbaError, toPgdbaError } from "../errors.ts";
+import { isUnknown } from "../expr/unknown.ts";
+import type { Json } from "../types.ts";
+import { makeContext, settleOrAbort, timeoutError } from "./context.ts";
+import { runNodes } from "./node.ts";
+import type { RunState, Scope, UndoEntry } from "./state.ts";
+import { withheld } from "./step-error.ts";
+
+/** An inverse that takes longer than this is reported as failed, ms. */
+const UNDO_TIMEOUT_MS = 300_000;
+
+/**
+ * Takes one step back, by the steps of its `undo` or by the inverse of its type. @returns whether there was anything to take back
+ */
+export async function undoOne(state: RunState, entry: UndoEntry, path: string): Promise<boolean> {
+  const prior = state.memo.get(path);
+  if (prior?.status === "ok") return prior.result?.changed !== false;
+  if (entry.stuck) {
+    if (prior?.assumed === "done") return true;
+    throw byHand(entry.path, entry.stuck);
+  }
+  const scope: Scope = {
+    ...entry.scope,
+    phase: "undo",
+    unwinding: true,
+    deadline: undefined,
+    prefix: `${path}/`,
+    steps: { ...entry.scope.steps },
+    rendered: entry.rendered,
+  };
+  if (entry.node.undo) {
+    await runNodes(state, entry.node.undo, scope);
+    await forget(state, entry);
+    return true;
+  }
+  const at = { path, id: entry.node.id, type: entry.node.type, phase: "undo" as const };
+  const started = state.clock.monotonic();
+  const startedAt = state.clock.now().toISOString();
+  const done = (changed: boolean): boolean => {
+    state.journal.outcome(
+      state.id,
+      { ...at, effect: "change", sensitive: false, happened: changed ? "yes" : "no" },
+      {
+        status: "ok",
+        changed,
+        attempts: 1,
+        started_at: startedAt,
+        duration_ms: state.clock.monotonic() - started,
+        output: null,
+        error: null,
+      },
+    );
+    return changed;
+  };
+  if (prior?.assumed === "done") return done(true);
+  const record = () =>
+    state.journal.intent(state.id, { ...at, input: null, undo: null, started_at: startedAt });
+  if (state.lock) await state.lock.fenced(record);
+  else record();
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(timeoutError(path, "5m")), UNDO_TIMEOUT_MS);
+  try {
+    const signal = AbortSignal.any([state.stop.hard, limit.signal]);
+    const { ctx, told } = undoContext(state, scope, entry, signal);
+    const undoing = entry.type.undo!(ctx, entry.input, knownOutput(entry));
+    await settleOrAbort(undoing, [signal], state.stop.hard);
+    return done(!told.unchanged);
+  } catch (thrown) {
+    throw entry.sensitive ? withheld(thrown, `The undo of ${entry.type.type}`) : thrown;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What a step kept to be taken back is not needed any more. */
+export async function forget(state: RunState, entry: UndoEntry): Promise<void> {
+  if (!entry.type.forget) return;
+  try {
+    const { ctx } = undoContext(state, entry.scope, entry, state.stop.hard);
+    await entry.type.forget(ctx, entry.input);
+  } catch (thrown) {
+    state.warnings.push(`After ${entry.path}: ${toPgdbaError(thrown).message}`);
+  }
+}
+
+function undoContext(state: RunState, scope: Scope, entry: UndoEntry, signal: AbortSignal) {
+  const { node, path, sensitive } = entry;
+  return makeContext(
+    state,
+    scope,
+    // The step's own path: what it named after itself when it acted is found again by its inverse.
+    { id: node.id, path, attempt: 1, signal, watch: { read: sensitive }, hidden: () => sensitive },
+    entry.type,
+    { call: () => Promise.reject(new Error("an undo can't call a runbook")) },
+  );
+}
+
+/** The output for the inverse: undefined when the step may not have finished, and when it was not kept. */
+function knownOutput({ result }: UndoEntry): Json | undefined {
+  if (result?.status !== "ok" || isUnknown(result.output)) return undefined;
+  return result.output;
+}
+
+/** What no process can take back: a person does, and says so. */
+export function byHand(path: string, why: string): PgdbaError {
+  return new PgdbaError("undo_failed", `${path} can't be taken back by a resumed run: it ${why}`, {
+    hint: "Take it back by hand; `pgdba runs ID` shows what it did.",
+  });
+}
