@@ -21,7 +21,7 @@ export const DIFFERENCES: Readonly<Record<string, { what: string; why: string }>
     why: "that is how times and spans come out of SQL and stand in runbooks",
   },
   json: {
-    what: "a result is JSON: durations are milliseconds, types are their names, keys of maps are text",
+    what: "a result is JSON: durations are milliseconds, bytes are base64, types are their names, keys of maps are text",
     why: "outputs, parameters and the journal are JSON, and every span in them is in milliseconds",
   },
   absent: {

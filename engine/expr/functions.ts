@@ -14,7 +14,7 @@ import { fn, type Kind, type Overload, takes } from "./functions/overload.ts";
 import { size } from "./functions/text.ts";
 import { TEXT_FUNCTIONS } from "./functions/texts.ts";
 import { TIME_FUNCTIONS } from "./functions/time.ts";
-import { BOOL, DYNAMIC, INT, NUMBER, STRING, TYPE, UINT } from "./schema-types.ts";
+import { BOOL, BYTES, DYNAMIC, INT, NUMBER, STRING, TYPE, UINT } from "./schema-types.ts";
 import { typeOf } from "./types-as-values.ts";
 import { parseBytes, parseLsn } from "./units.ts";
 import { Duration, type Value } from "./values.ts";
@@ -63,7 +63,10 @@ export const FUNCTIONS: Record<string, Overload[]> = {
   string: [fn(["any"], STRING, ([value], work) => toText(value, work))],
   type: [fn(["any"], TYPE, ([value]) => typeOf(value))],
   dyn: [fn(["any"], DYNAMIC, ([value]) => value)],
-  bytes: [fn(["string"], INT, ([text]) => BigInt(parseBytes(text)))],
+  bytes: [
+    fn(["string"], INT, ([text]) => BigInt(parseBytes(text))),
+    fn(["bytes"], BYTES, ([bytes]) => bytes),
+  ],
   lsn: [fn(["string"], INT, ([text]) => parseLsn(text))],
   duration_ms: [fn(["string"], NUMBER, ([text]) => wholeOrDouble(Duration.parse(text).ms))],
   sum: [

@@ -140,6 +140,7 @@ describe("numbers", () => {
     ["type(duration('1s')) == google.protobuf.Duration", true],
     ["[type(null), type(b''), type({}), type([])] == [null_type, bytes, map, list]", true],
     ["b'\\xff' > b'a' && b'a' < b'ab' && b'a' + b'b' == b'ab'", true],
+    ["bytes(b'abc') == b'abc'", true],
     ["b'\\303\\277' == b'ÿ' && string(b'\\303\\277') == 'ÿ'", true],
     ["[1, 2].exists(x, .n == 5 && x == 2)", true],
     ["cel.bind(n, 1, .n + n)", 6],
