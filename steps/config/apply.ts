@@ -1,6 +1,14 @@
 import type { Json, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { apply, inForce, prepare, type Prepared, restore, toWrite } from "./lib/apply.ts";
+import {
+  apply,
+  inForce,
+  prepare,
+  type Prepared,
+  restore,
+  toWrite,
+  warnOfOverrides,
+} from "./lib/apply.ts";
 import { markTakenBack, mayGoOn, ownBefore } from "./lib/before.ts";
 import { openPlace, type Confirmed } from "./lib/place.ts";
 
@@ -18,6 +26,8 @@ What was there before is in the output, and in the state folder before anything 
 \`pgdba config rollback --run ID\` restore it, also after a crash.
 
 - A value of null takes a setting out again.
+- A value of ALTER ROLE or ALTER DATABASE wins over the server's in the sessions of that role or database. Those are left as they are, and
+  are in \`overrides\` with the statement that takes each out.
 - \`settings\` may also be the output of \`config.tune\`; \`file\` is YAML, JSON, or lines of postgresql.conf.
 - Libraries to preload must be installed, and the role must be able to see that: with another one no session begins. A new session is
   opened at the end, and when it can't be, all is put back.`,
@@ -49,7 +59,7 @@ What was there before is in the output, and in the state folder before anything 
   output: {
     type: "object",
     additionalProperties: false,
-    required: ["place", "changes", "awaiting_restart", "members"],
+    required: ["place", "changes", "awaiting_restart", "overrides", "members"],
     properties: {
       place: { type: "string", enum: ["alter_system", "patroni"] },
       changes: {
@@ -79,6 +89,23 @@ What was there before is in the output, and in the state folder before anything 
         items: { type: "string" },
         description: "Settings whose new value waits for a restart",
       },
+      overrides: {
+        type: "array",
+        description:
+          "Values of ALTER ROLE and ALTER DATABASE that win over the new ones, each with the statement that takes it out",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["name", "database", "role", "value", "reset"],
+          properties: {
+            name: { type: "string" },
+            database: { type: ["string", "null"] },
+            role: { type: ["string", "null"] },
+            value: { type: "string" },
+            reset: { type: "string" },
+          },
+        },
+      },
       members: {
         type: "array",
         description: "Patroni's members",
@@ -98,6 +125,7 @@ What was there before is in the output, and in the state folder before anything 
   async run(ctx, input) {
     const prepared = await prepare(ctx, input);
     const confirmed = await apply(ctx, prepared);
+    warnOfOverrides(ctx, prepared);
     if (input.takes_back) await markTakenBack(ctx, input.takes_back);
     for (const name of confirmed.awaiting_restart) ctx.log(`${name} waits for a restart`);
     return report(prepared, confirmed);
@@ -105,6 +133,7 @@ What was there before is in the output, and in the state folder before anything 
   async plan(ctx, input): Promise<Json> {
     const prepared = await prepare(ctx, input);
     await prepared.place.mayWrite(toWrite(prepared));
+    warnOfOverrides(ctx, prepared);
     const awaiting = prepared.changes.filter(
       (change) => change.takes_effect === "restart" && change.action !== "none",
     );
@@ -131,11 +160,12 @@ What was there before is in the output, and in the state folder before anything 
   takeBack: "config rollback --run",
 });
 
-function report({ place, changes }: Prepared, confirmed: Confirmed): Json {
+function report({ place, changes, overrides }: Prepared, confirmed: Confirmed): Json {
   return {
     place: place.kind,
     changes: changes.map((change) => ({ ...change, before: { ...change.before } })),
     awaiting_restart: confirmed.awaiting_restart,
+    overrides: overrides.map((one) => ({ ...one })),
     members: confirmed.members.map((member) => ({ ...member })),
   };
 }

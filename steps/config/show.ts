@@ -30,7 +30,8 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
       changed: {
         type: "boolean",
         default: false,
-        description: "Only what is not PostgreSQL's default",
+        description:
+          "Only what somebody has set to something else than PostgreSQL's default; not what the server computes",
       },
     },
   },
@@ -122,7 +123,7 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
       ctx.warn(`No setting matches ${input.pattern.slice(0, 200)}; ${hint}`);
     }
     return {
-      settings: input.changed === true ? shown.filter((one) => one.value !== one.default) : shown,
+      settings: input.changed === true ? shown.filter(isChanged) : shown,
       pending_restart: [...settings.values()]
         .filter((one) => one.pending_restart)
         .map((one) => one.name),
@@ -130,6 +131,20 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
     };
   },
 });
+
+/** Sources of values that nobody set: the server computes them, or finds them in this session and its own environment. */
+const NOT_SET = ["default", "override", "client", "session", "environment variable"];
+
+function isChanged(one: {
+  value: string | null;
+  default: string | null;
+  source: string;
+  context: string;
+  pending_restart: boolean;
+}): boolean {
+  if (one.pending_restart) return true;
+  return one.value !== one.default && one.context !== "internal" && !NOT_SET.includes(one.source);
+}
 
 function human(setting: Parameters<typeof humanValue>[0], text: string | null): string | null {
   return text === null ? null : humanValue(setting, text);

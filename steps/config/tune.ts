@@ -1,12 +1,14 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { JsonObject } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
+import { session } from "../sql/session.ts";
 import { additions } from "./lib/additions.ts";
 import { type Detected, detect, withinBuild } from "./lib/detect.ts";
 import type { DbSize, Disk, Os, TuneInput, Workload } from "./lib/input.ts";
 import { maxConnections } from "./lib/memory.ts";
 import { pgtune } from "./lib/pgtune.ts";
 import { formatKb, MB, parseKb } from "./lib/size.ts";
+import { overridesOf, overrideText } from "./lib/overrides.ts";
 import { warnings } from "./lib/warnings.ts";
 import { worstCaseMemory } from "./lib/worst-case.ts";
 
@@ -167,12 +169,21 @@ export default defineStep({
         : { settings: recommended, said: [] };
     const values = Object.fromEntries(settings.map(({ name, value }) => [name, value]));
     const worst = worstCaseMemory(values, machine.version, machine.memoryKb);
+    const beyond = beyondMachine(machine, server);
+    for (const warning of beyond) ctx.warn(warning);
+    const pg = server === null ? null : await session(ctx);
+    const overridden =
+      pg === null || server === null
+        ? []
+        : await overridesOf(pg, new Map(Object.entries(values)), server.settings, ctx.signal);
     return {
       settings: Object.fromEntries(settings.map(({ name, ...rest }) => [name, rest])),
       inputs: inputsOf(machine, given, server),
       memory: { ...worst, parts: worst.parts.map((part) => ({ ...part })) },
       warnings: [
+        ...beyond,
         ...said,
+        ...overridden.map((one) => `A value wins over the recommended one: ${overrideText(one)}`),
         ...warnings(machine, settings, worst, server?.version === machine.version),
       ],
     };
@@ -219,6 +230,15 @@ function resolve(given: Given, server: Detected | null): TuneInput {
     disk: given.disk ?? "ssd",
     dbSize: given.db_size ?? "mid_ram",
   };
+}
+
+/** What is given for another machine is no mistake; for this one it is. */
+function beyondMachine({ memoryKb }: TuneInput, server: Detected | null): string[] {
+  const has = server?.memoryKb ?? null;
+  if (has === null || memoryKb <= has) return [];
+  return [
+    `memory is given as ${formatKb(memoryKb)}, but the server's machine lets it have ${formatKb(has)}: with these values it may not start, or be ended for lack of memory.`,
+  ];
 }
 
 function inputsOf(machine: TuneInput, given: Given, server: Detected | null): JsonObject {

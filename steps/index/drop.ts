@@ -8,8 +8,12 @@ import { readDefinition } from "./lib/definition.ts";
 import { dropIndex, type Existing, findIndex, otherKind } from "./lib/existing.ts";
 import { relationName } from "./lib/input.ts";
 import { planOfQuery } from "./lib/server-plan.ts";
+import { effectOf, foreignKeysServed } from "./lib/without.ts";
 
 const LOCK_TIMEOUT = "30s";
+/** Since when scans are counted, and who counts their own. */
+const SINCE = `SELECT coalesce(stats_reset, pg_postmaster_start_time())::text AS since,
+  (SELECT count(*) FROM pg_catalog.pg_stat_replication) AS standbys FROM pg_catalog.pg_stat_database WHERE datname = current_database()`;
 
 export default defineStep({
   type: "index.drop",
@@ -17,7 +21,9 @@ export default defineStep({
   docs: `Refuses an index that a constraint, uniqueness or a replica identity depends on, and parts of a partitioned index. The definition is in
 the output and in the log, and undoing the step builds the index again from it.
 
-With \`query\`, the server's cost of that statement before and after is given; it is not executed. Indexes are used on standbys too: the
+With \`query\`, the server's cost of that statement before and after is given; it is not executed. \`--plan\` drops nothing and shows what
+there is to know before: scans and since when they are counted, foreign keys that no other index serves, and by the planner's twin what the
+statement, or those of pg_stat_statements on the table, would cost without the index. Indexes are used on standbys too: the
 scans counted are this member's.`,
   example: `- index.drop:
     index: public.orders_customer_idx
@@ -96,12 +102,33 @@ scans counted are this member's.`,
     const wanted = relationName(input.index, "index");
     const pg = await session(ctx);
     const found = await findIndex(pg, wanted.schema, wanted.name);
-    if (found === null) await refuseOther(pg, wanted, input.index);
-    else refuse(found);
+    if (found === null) {
+      await refuseOther(pg, wanted, input.index);
+      return { index: input.index, definition: null, bytes: null };
+    }
+    refuse(found);
+    const { schema, name, table, definition, bytes, scans } = found;
+    const { rows } = await pg.query(SINCE);
+    const constraints = await foreignKeysServed(pg, found);
+    for (const key of constraints)
+      ctx.warn(
+        `No other index serves the foreign key ${key.name}: each delete in ${key.referenced} would read all of ${table}`,
+      );
+    // A statement that the server can't plan is refused here as well.
+    if (input.query != null) await planOfQuery(pg, input.query, ctx.signal);
+    const { cost_before, cost_after, dearer } = await effectOf(ctx, found, input.query ?? null);
     return {
-      index: input.index,
-      definition: found?.definition ?? null,
-      bytes: found?.bytes ?? null,
+      index: `${schema}.${name}`,
+      table,
+      definition,
+      bytes,
+      scans,
+      scans_since: (rows[0]?.["since"] as string | undefined) ?? null,
+      standbys: Number(rows[0]?.["standbys"] ?? 0),
+      constraints,
+      cost_before,
+      cost_after,
+      dearer: dearer === null ? null : dearer.map((one) => ({ ...one })),
     };
   },
   async probe(ctx, input) {

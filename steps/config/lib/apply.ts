@@ -4,6 +4,7 @@ import { session } from "../../sql/session.ts";
 import { type BeforeStep, keepBefore, ownBefore } from "./before.ts";
 import { type Given, readWanted, textOf, type Wanted, wantedFrom } from "../../settings-file.ts";
 import { type Confirmed, openPlace, type Place } from "./place.ts";
+import { type Override, overridesOf, overrideText } from "./overrides.ts";
 import { hidePasswords } from "./secrets.ts";
 import { neededFor, type Setting } from "./settings.ts";
 import { validatedByServer } from "./validate.ts";
@@ -31,6 +32,8 @@ export interface Prepared {
   /** Every wanted value, by the setting's own name. */
   values: Wanted;
   changes: Change[];
+  /** What wins over it in the sessions of some. */
+  overrides: Override[];
 }
 
 /** Reads what is wanted and checks all of it against the server. Changes nothing. @throws PgdbaError invalid_param | … */
@@ -47,7 +50,16 @@ export async function prepare(ctx: StepContext, input: ApplyInput): Promise<Prep
       throw new PgdbaError("internal", `${name} was validated and is gone`);
     return changeOf(place, setting, value, own);
   });
-  return { place, values, changes };
+  const overrides = await overridesOf(await session(ctx), values, place.settings, ctx.signal);
+  for (const { name, value } of overrides) hidePasswords(ctx, name, value);
+  return { place, values, changes, overrides };
+}
+
+/** That sessions keep another value is not seen in the server's own. */
+export function warnOfOverrides(ctx: StepContext, { overrides }: Prepared): void {
+  const texts = overrides.map(overrideText);
+  if (texts.length > 0)
+    ctx.warn(`Values of roles and databases win over the server's: ${texts.join(" ")}`);
 }
 
 async function wantedOf(ctx: StepContext, { settings, file }: ApplyInput): Promise<Wanted> {

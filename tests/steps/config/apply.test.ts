@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { PgdbaError } from "../../../engine/errors.ts";
 import apply from "../../../steps/config/apply.ts";
 import before from "../../../steps/config/before.ts";
+import tune from "../../../steps/config/tune.ts";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
 import { autoConf, cleanUp, contextOn, newDir, runStep } from "./server.ts";
 
@@ -439,4 +440,67 @@ test("nothing given, or two things, is refused", async () => {
     expect(await failure(runStep(apply, await fresh(), input))).toMatchObject({
       code: "invalid_param",
     });
+});
+
+test("values of roles and databases that win are told, with what takes them out", async () => {
+  await sql(
+    `CREATE ROLE "App;1" LOGIN`,
+    `CREATE ROLE same LOGIN`,
+    `ALTER ROLE "App;1" SET work_mem = '1MB'`,
+    `ALTER ROLE "App;1" IN DATABASE postgres SET work_mem = '2MB'`,
+    `ALTER DATABASE template1 SET work_mem = '3MB'`,
+    // The same value, and another setting, are in nobody's way.
+    `ALTER ROLE same SET work_mem = '8192kB'`,
+    `ALTER ROLE same SET jit = off`,
+  );
+  for (const act of ["plan", "run"] as const) {
+    const ctx = await fresh();
+    const done: any = await apply[act]!(ctx, { settings: { work_mem: "8MB" } });
+    expect(done.overrides).toEqual([
+      {
+        name: "work_mem",
+        database: null,
+        role: "App;1",
+        value: "1MB",
+        reset: `ALTER ROLE "App;1" RESET work_mem;`,
+      },
+      {
+        name: "work_mem",
+        database: "postgres",
+        role: "App;1",
+        value: "2MB",
+        reset: `ALTER ROLE "App;1" IN DATABASE postgres RESET work_mem;`,
+      },
+      {
+        name: "work_mem",
+        database: "template1",
+        role: null,
+        value: "3MB",
+        reset: "ALTER DATABASE template1 RESET work_mem;",
+      },
+    ]);
+    expect(ctx.recorded.warnings.join()).toContain(
+      `sessions of role App;1 in database postgres keep work_mem = 2MB`,
+    );
+    if (act === "run") await sql(...done.overrides.map(({ reset }: { reset: string }) => reset));
+  }
+  await sql(`ALTER ROLE "App;1" SET random_page_cost = 7`);
+  const advised: any = await tune.run(await fresh(), { workload: "oltp", memory: "4GB" });
+  expect(advised.warnings.join()).toContain(`ALTER ROLE "App;1" RESET random_page_cost;`);
+  await sql(`ALTER ROLE "App;1" RESET random_page_cost`);
+  const ctx = await fresh();
+  expect(await apply.run(ctx, { settings: { work_mem: "8MB" } })).toMatchObject({ overrides: [] });
+  expect(ctx.recorded.warnings).toEqual([]);
+  await sql(`DROP ROLE "App;1"`, "DROP ROLE same");
+});
+
+test("more memory than the machine has is told", async () => {
+  const ctx = await fresh();
+  const advised: any = await tune.run(ctx, { workload: "oltp", memory: "900TB" });
+  expect(advised.warnings[0]).toMatch(
+    /^memory is given as 921600GB, but the server's machine lets it have \d+(MB|GB):/,
+  );
+  expect(ctx.recorded.warnings).toEqual([advised.warnings[0]]);
+  const fitting: any = await tune.run(await fresh(), { workload: "oltp" });
+  expect(fitting.warnings.join()).not.toContain("is given as");
 });

@@ -64,6 +64,13 @@ test("shows value, default, unit, file and line, and what awaits a restart", asy
   const changed = await names({ changed: true });
   expect(changed).toContain("work_mem");
   expect(changed).not.toContain("maintenance_work_mem");
+  // What waits for a restart is set, whatever the server still runs with; what the server computes is not.
+  expect(changed).toContain("max_connections");
+  const all = (await runStep(show, await fresh(), {})).settings as any[];
+  const computed = all.filter((one) => one.value !== one.default && one.source === "override");
+  expect(computed.map(({ name }) => name)).toContain("data_directory");
+  for (const { name } of [...computed, { name: "application_name" }, { name: "server_version" }])
+    expect(changed).not.toContain(name);
   expect((await names({})).length).toBeGreaterThan(300);
 });
 

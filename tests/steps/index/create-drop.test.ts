@@ -224,3 +224,32 @@ test("index.drop: a table is no index, and an index that is not there is said", 
   expect(ctx.recorded.warnings.join()).toContain("no index nosuch");
   expect(await messageOf(drop.run(ctx, { index: "a.b.c" }))).toContain("name of one index");
 });
+
+test("index.drop: a plan shows scans, the foreign keys it serves, and what costs more without it", async () => {
+  await on.client.query(`CREATE TABLE "My Shop".customers (id int PRIMARY KEY);
+    INSERT INTO "My Shop".customers SELECT i FROM generate_series(0, 999) i;
+    ALTER TABLE "My Shop".orders ADD CONSTRAINT "of;whom" FOREIGN KEY (customer) REFERENCES "My Shop".customers;
+    CREATE INDEX "by Customer" ON "My Shop".orders (customer); ANALYZE "My Shop".orders`);
+  const ctx = on.context();
+  const planned = await drop.plan!(ctx, { index: '"My Shop"."by Customer"', query: QUERY });
+  expect(planned).toMatchObject({
+    index: "My Shop.by Customer",
+    table: "My Shop.orders",
+    scans: expect.any(Number),
+    scans_since: expect.stringMatching(/^20/),
+    constraints: [{ name: "of;whom", type: "foreign key", referenced: '"My Shop".customers' }],
+    dearer: null,
+  });
+  const { cost_before, cost_after } = planned as { cost_before: number; cost_after: number };
+  expect(cost_after).toBeGreaterThan(cost_before * 2);
+  expect(ctx.recorded.warnings.join()).toContain("of;whom");
+  expect(await indexes()).toEqual(ALL);
+  // Without pg_stat_statements nobody knows what uses it; that is said.
+  const blind = on.context();
+  expect(await drop.plan!(blind, { index: '"My Shop"."by Customer"' })).toMatchObject({
+    cost_after: null,
+    dearer: null,
+  });
+  expect(blind.recorded.warnings.join()).toContain("is not known");
+  await on.client.query(`DROP INDEX "My Shop"."by Customer"`);
+});
