@@ -11,6 +11,7 @@ import { call } from "./run/call.ts";
 import { circumstances } from "./run/circumstances.ts";
 import { deadRuns } from "./run/dead-runs.ts";
 import { ending, questionAfter } from "./run/ending.ts";
+import { assertNothingAtWork, leftBehind } from "./run/left-behind.ts";
 import { passGates } from "./run/enter.ts";
 import { assertAssembled, Kept } from "./run/kept.ts";
 import { takeLocks } from "./run/locks.ts";
@@ -67,10 +68,12 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
       emit,
       releasers,
     });
+    if (request.resume) await assertNothingAtWork(host.journal, host.clock, id);
     record(host, request, { id, startedAt, risk, holder, identity: entered.identity, answers });
     state = makeState(host, request, { id, startedAt, releasers, emit, targetView: entered.view });
     state.lock = lock;
     state.warnings.push(...entered.warnings, ...(await deadRuns(host, target.name, id)));
+    if (request.resume) state.warnings.push(...(await leftBehind(host.journal, host.clock, [id])));
   } catch (thrown) {
     // What went wrong first is what is told.
     await closeAll(releasers);

@@ -1,11 +1,17 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { PgdbaError, toPgdbaError, withNothingDone } from "./errors.ts";
+import { beReady, keep, release } from "./keeper.ts";
 import type { SpawnOptions, SpawnResult } from "./types.ts";
 
 export interface ProcessOptions extends SpawnOptions {
   /** What the child inherits; `env` is merged over it. Nothing else is inherited. */
   baseEnv: Readonly<Record<string, string | undefined>>;
   signal: AbortSignal;
+  /** Whose process it is; our own user's without it. */
+  user?: { uid: number; gid: number } | undefined;
+  /** Told of the program's process id, while it runs. */
+  onStart?: ((pid: number) => void) | undefined;
+  onEnd?: ((pid: number) => void) | undefined;
   /** True for a text that must not stand on a command line: argv is readable by every user of the machine. */
   forbid?: (text: string) => boolean;
 }
@@ -27,7 +33,8 @@ const groups = new Set<number>();
  *
  * Of stdout the first `maxBytes` are kept, of stderr the last (that is where the reason stands); the rest is read and
  * dropped. A program that ends well may leave a daemon behind. On abort the whole group gets SIGTERM, and SIGKILL 2 s
- * later; only a process that made itself a new session escapes that.
+ * later; only a process that made itself a new session escapes that. It ends with this process, however that ends, unless it
+ * `outlives` it.
  *
  * @throws PgdbaError invalid_param (argv or env can't be passed) | secret_exposed | command_failed (it did not start);
  *   the signal's reason when aborted. A non-zero exit is a result, not an error.
@@ -37,8 +44,10 @@ export async function spawnProcess(argv: string[], options: ProcessOptions): Pro
   checkArgv(argv, options.forbid);
   if (options.signal.aborted) throw withNothingDone(toPgdbaError(options.signal.reason));
 
+  if (!options.outlives) beReady();
   const child = await start(argv, env, options);
   groups.add(child.pid);
+  if (!options.outlives) keep(child.pid);
   let ending: Promise<void> | undefined;
   const aborted = Promise.withResolvers<void>();
   const onAbort = () => {
@@ -47,6 +56,7 @@ export async function spawnProcess(argv: string[], options: ProcessOptions): Pro
   };
   options.signal.addEventListener("abort", onAbort, { once: true });
   try {
+    await told(child.pid, options);
     const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
     const stdout = capture(child.stdout, maxBytes, "head");
     const stderr = capture(child.stderr, maxBytes, "tail");
@@ -69,6 +79,18 @@ export async function spawnProcess(argv: string[], options: ProcessOptions): Pro
   } finally {
     options.signal.removeEventListener("abort", onAbort);
     groups.delete(child.pid);
+    if (!options.outlives) release(child.pid);
+    options.onEnd?.(child.pid);
+  }
+}
+
+/** What can't be noted may not run. */
+async function told(pid: number, { onStart }: ProcessOptions): Promise<void> {
+  try {
+    onStart?.(pid);
+  } catch (error) {
+    await endGroup(pid);
+    throw error;
   }
 }
 
@@ -86,6 +108,7 @@ async function start(argv: string[], env: Record<string, string>, options: Proce
       stderr: "pipe",
       detached: true,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...options.user,
     });
   } catch (cause) {
     throw await startError(argv[0]!, options.cwd, cause);

@@ -287,8 +287,9 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** `maxBytes` are kept of each stream, 1 MiB without it. */
+/** `maxBytes` are kept of each stream, 1 MiB without it. `outlives`: it may go on when pgdba ends, as a server does that it starts. */
 export interface SpawnOptions {
+  outlives?: boolean;
   env?: Record<string, string>;
   cwd?: string;
   stdin?: string;

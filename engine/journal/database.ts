@@ -8,10 +8,10 @@ import schema from "./schema.sql" with { type: "text" };
 /** How long another process may hold the database's write lock before we give up, ms. */
 const BUSY_TIMEOUT_MS = 10_000;
 /** Of `schema.sql`; what an older pgdba has written is brought up to it, what a newer one has written is left alone. */
-const VERSION = 4;
+const VERSION = 5;
 /** Those of every version. */
 const TABLES = ["lock", "run", "step"];
-const NEWER_TABLES = ["answer"];
+const NEWER_TABLES = ["answer", "child"];
 
 /** The journal's database in the state folder, made when there is none. @throws PgdbaError journal_failed */
 export function openForWriting(stateDir: string): Database {
@@ -136,6 +136,7 @@ function upgrade(db: Database, file: string): void {
     const run = columnsOf(db, "run");
     if (run.length > 0 && !run.includes("unwinding"))
       db.exec("ALTER TABLE run ADD COLUMN unwinding TEXT");
+    // Version 4 did not have the programs that run: `schema` makes what is missing.
     db.exec(schema);
     db.exec(`PRAGMA user_version = ${VERSION}`);
   }).immediate();

@@ -25,7 +25,7 @@ export function thisProcess(): Holder {
     user: userName(),
     host: hostname(),
     pid: process.pid,
-    started: startOf(process.pid) ?? "",
+    started: processStart(process.pid) ?? "",
     ...(space === undefined ? {} : { space }),
   };
 }
@@ -39,7 +39,7 @@ export function stateOf(holder: Holder): "alive" | "dead" | "unseen" {
   if (holder.host !== hostname()) return "unseen";
   if (holder.space !== undefined && holder.space !== spaceOf()) return "unseen";
   if (holder.started === "") return "alive";
-  return startOf(holder.pid) === holder.started ? "alive" : "dead";
+  return processStart(holder.pid) === holder.started ? "alive" : "dead";
 }
 
 /** True only when it is certainly gone. */
@@ -55,10 +55,12 @@ function spaceOf(): string | undefined {
   }
 }
 
+let boot: string | undefined;
+
 /** Boot id and start time in ticks of a live process, from /proc; undefined when it is gone, a zombie, or there is no /proc. */
-function startOf(pid: number): string | undefined {
+export function processStart(pid: number): string | undefined {
   try {
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    boot ??= readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     // Fields are counted after the command name, which may hold spaces and brackets (proc(5): 3 state, 22 starttime).
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

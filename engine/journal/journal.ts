@@ -248,6 +248,11 @@ export class Journal {
     else this.#record(write, false);
   }
 
+  /** A write that need not wait for the disk: it is of no use after a power cut. */
+  note(write: () => void): void {
+    this.#record(write, false);
+  }
+
   /** A write that only tells what happened: a run that changes nothing does without it. */
   #record(write: () => void, full = true): void {
     this.#unlessOptional(() => {

@@ -47,6 +47,14 @@ CREATE TABLE IF NOT EXISTS answer (
   holder      TEXT NOT NULL       -- JSON: who said so
 ) STRICT;
 CREATE INDEX IF NOT EXISTS answer_run ON answer (run);
+CREATE TABLE IF NOT EXISTS child (
+  run         TEXT NOT NULL REFERENCES run (id),
+  path        TEXT NOT NULL,
+  pid         INTEGER NOT NULL,
+  started     TEXT NOT NULL,      -- tells a reused pid from the same process
+  program     TEXT NOT NULL,
+  PRIMARY KEY (run, pid)          -- a program that has ended has no row any more
+) STRICT;
 CREATE TABLE IF NOT EXISTS lock (
   key         TEXT PRIMARY KEY,
   epoch       INTEGER NOT NULL,

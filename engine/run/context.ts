@@ -1,9 +1,11 @@
 import { evaluate, explain } from "../expr/cel.ts";
 import { renderText } from "../expr/template/render.ts";
+import { childEnded, childStarted } from "../journal/children.ts";
 import { spawnProcess } from "../spawn.ts";
 import type { Json, JsonObject, StepContext, StepType } from "../types.ts";
 import { PgdbaError } from "../errors.ts";
 import { checkedLibrary } from "./checked-library.ts";
+import { RUN_VARIABLE } from "./left-behind.ts";
 import { type Watch, withMore } from "./sensitive.ts";
 import { type RunState, type Scope, variables } from "./state.ts";
 
@@ -50,6 +52,10 @@ export function makeContext(
     async spawn(argv, options = {}) {
       const result = await spawnProcess(argv, {
         ...options,
+        env: { [RUN_VARIABLE]: state.id, ...options.env },
+        onStart: (pid) =>
+          childStarted(state.journal, { run: state.id, path: at.path, pid, program: argv[0]! }),
+        onEnd: (pid) => childEnded(state.journal, state.id, pid),
         baseEnv: state.env,
         cwd: options.cwd ?? state.stateDir,
         signal: at.signal,

@@ -1,5 +1,6 @@
 import { isDead } from "../journal/holder.ts";
 import { stepTypes } from "../journal/step-types.ts";
+import { leftBehind } from "./left-behind.ts";
 import type { Host } from "./request.ts";
 
 /** Dead runs that are named; more are counted. */
@@ -10,7 +11,7 @@ const MAX_NAMED = 3;
  * a command takes back come first, then the newest.
  */
 export async function deadRuns(
-  { journal, registry }: Pick<Host, "journal" | "registry">,
+  { journal, registry, clock }: Pick<Host, "journal" | "registry" | "clock">,
   target: string,
   id: string,
 ): Promise<string[]> {
@@ -19,10 +20,8 @@ export async function deadRuns(
     .filter((row) => row.id !== id && row.target.name === target && isDead(row.holder))
     .toSorted((a, b) => (a.id < b.id ? 1 : -1));
   if (dead.length === 0) return [];
-  const types = stepTypes(
-    journal.db,
-    dead.map((row) => row.id),
-  );
+  const ids = dead.map((row) => row.id);
+  const types = stepTypes(journal.db, ids);
   const takeBack = new Map<string, string>();
   for (const type of new Set([...types.values()].flat())) {
     const command = registry.has(type) ? (await registry.get(type)).takeBack : undefined;
@@ -40,8 +39,9 @@ export async function deadRuns(
       .join("");
     return `Run ${row.id} (${row.runbook}) on ${target} died before its end. Look at it with \`pgdba runs ${row.id}\`, go on with \`pgdba resume ${row.id}\`${back}.`;
   });
-  const more = ordered.length - named.length;
-  if (more === 0) return named;
+  named.push(...(await leftBehind(journal, clock, ids)).slice(0, MAX_NAMED));
+  const more = dead.length - MAX_NAMED;
+  if (more <= 0) return named;
   const runs = more === 1 ? "1 more run" : `${more} more runs`;
   return [
     ...named,

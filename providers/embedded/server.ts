@@ -3,6 +3,7 @@ import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { kill, platform } from "node:process";
 import { PgdbaError } from "../../engine/errors.ts";
+import { spawnProcess } from "../../engine/spawn.ts";
 import type { Binaries } from "./binaries.ts";
 import type { OrdinaryUser } from "./user.ts";
 
@@ -56,28 +57,28 @@ export async function configure(
   );
 }
 
-/** Runs a program to its end as `user`. @throws PgdbaError command_failed with what it printed */
-export async function runAs(user: OrdinaryUser | null, argv: string[]): Promise<string> {
-  const child = Bun.spawn(argv, {
-    ...(user === null ? {} : { uid: user.uid, gid: user.gid }),
+/**
+ * Runs a program to its end as `user`. What it starts ends with us, unless it `outlives` us: a server that is to stay.
+ * @throws PgdbaError command_failed with what it printed
+ */
+export async function runAs(
+  user: OrdinaryUser | null,
+  argv: string[],
+  { outlives = false } = {},
+): Promise<string> {
+  const { exit_code, signal, stdout, stderr } = await spawnProcess(argv, {
+    ...(user === null ? {} : { user: { uid: user.uid, gid: user.gid } }),
     cwd: "/",
-    env: SERVER_ENV,
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
+    baseEnv: SERVER_ENV,
+    signal: new AbortController().signal,
+    outlives,
   });
-  const [stdout, stderr, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  if (code !== 0) {
-    throw new PgdbaError("command_failed", `${argv[0]} ended with exit code ${code}`, {
-      hint: stderr.trim().split("\n").slice(-5).join("\n") || "It printed no reason.",
-      data: { exit_code: code, stderr: stderr.slice(-4096) },
-    });
-  }
-  return stdout;
+  if (exit_code === 0) return stdout;
+  const how = exit_code === null ? `was ended by ${signal}` : `ended with exit code ${exit_code}`;
+  throw new PgdbaError("command_failed", `${argv[0]} ${how}`, {
+    hint: stderr.trim().split("\n").slice(-5).join("\n") || "It printed no reason.",
+    data: { exit_code, stderr: stderr.slice(-4096) },
+  });
 }
 
 export interface Postmaster {

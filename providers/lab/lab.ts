@@ -232,7 +232,7 @@ async function start(dir: string, record: Record, options: LabOptions): Promise<
       "-o",
       `-p ${record.port}`,
     ];
-    await runAs(user, [binaries.pg_ctl, ...launch]);
+    await runAs(user, [binaries.pg_ctl, ...launch], { outlives: true });
   }
   await waitReady(dataDir, { timeoutMs: START_MS, log });
 }

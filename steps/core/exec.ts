@@ -24,7 +24,8 @@ export default defineStep({
 - A value that starts with \`-\` is an option to most programs. Put \`--\` before values you did not write yourself.
 - A command line can be read by every user of the machine: an \`argv\` that holds a secret is refused. Use \`env\` or \`stdin\`.
 - It counts as a change unless it says \`effect: read\`; \`--plan\` then shows it and does not run it.
-- On cancel or timeout the program and its children get SIGTERM, and SIGKILL two seconds later.
+- On cancel or timeout the program and its children get SIGTERM, and SIGKILL two seconds later. They end with pgdba, also when that is
+  killed. \`PGDBA_RUN\` in their environment is the id of the run.
 - A program that leaves a daemon behind is not waited for beyond its own exit.`,
   example: `- exec:
     argv: [df, --output=avail, --, /var/lib/postgresql]

@@ -70,7 +70,7 @@ test("the engine knows nothing of steps, providers and PostgreSQL, but where all
 });
 
 /** The parts of the engine that the others may use. */
-const SHARED = /^engine\/(types|errors|expr\/units|shared\/[a-z-]+)\.ts$/;
+const SHARED = /^engine\/(types|errors|expr\/units|spawn|shared\/[a-z-]+)\.ts$/;
 
 /** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run (also `steps/sql/guard/`). */
 const FOR_STEPS = [
@@ -192,6 +192,7 @@ const OWN_FILES: Record<string, string> = {
   "engine/main.ts": "the index of the built-in runbooks, before anything else is loaded",
   "engine/cli/progress.ts": "events are appended, line by line",
   "engine/journal/holder.ts": "/proc",
+  "engine/run/left-behind.ts": "/proc",
   "engine/spawn.ts": "/proc",
   "engine/testing/run-tests.ts": "a state folder for the time of a test",
   "providers/machine.ts": "/proc and /sys",
@@ -207,6 +208,25 @@ test("files are read by one module and written whole by one other", () => {
       // The data directories of servers of our own.
       !/^engine\/(shared|generate)\/|^providers\/(embedded|twin)\//.test(file) &&
       !Object.hasOwn(OWN_FILES, file) &&
+      direct.test(transpiler.transformSync(readFileSync(join(root, file), "utf8"))),
+  );
+  expect(found).toEqual([]);
+});
+
+/** Who starts programs in another way, and why. */
+const OWN_PROGRAMS: Record<string, string> = {
+  "engine/spawn.ts": "all others go through it",
+  "engine/keeper.ts": "ends what the others start",
+  "providers/twin/server.ts": "ends with us, and removes its files then",
+  "providers/twin/template.ts": "asks ps",
+  "providers/embedded/server.ts": "asks ps",
+};
+
+test("programs are started in one place, so that none outlives us by oversight", () => {
+  const direct = /\bBun\.spawn(Sync)?\(|from "(node:)?child_process"/;
+  const found = [...sources.engine, ...sources.steps, ...sources.providers].filter(
+    (file) =>
+      !Object.hasOwn(OWN_PROGRAMS, file) &&
       direct.test(transpiler.transformSync(readFileSync(join(root, file), "utf8"))),
   );
   expect(found).toEqual([]);

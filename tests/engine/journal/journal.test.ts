@@ -335,7 +335,7 @@ test("a journal of an older version is brought up to date when it is opened, wit
       { key: "7", epoch: 41, beats: 0, lease_ms: 15_000 },
       { key: "8", epoch: 3, beats: 0, lease_ms: 15_000 },
     ]);
-    expect(journal.db.query("PRAGMA user_version").get()).toEqual({ user_version: 4 });
+    expect(journal.db.query("PRAGMA user_version").get()).toEqual({ user_version: 5 });
     journal.db.run("PRAGMA user_version = 1");
     journal.close();
   }
@@ -384,5 +384,16 @@ test("the documents of a run come back with the place of every value, also of wh
   }
   expect(back.get("t/over")!.at(["steps", 0]).file).toEndWith("base.yaml");
   expect(back.get("t/over")!.at(["steps", 1, "set", "y"])).toMatchObject({ line: 4, column: 14 });
+  journal.close();
+});
+
+test("a journal of the version before programs were on record takes them now", () => {
+  const dir = join(root, "without-programs");
+  const before = new Journal(dir, new Secrets());
+  before.db.run("DROP TABLE child");
+  before.db.run("PRAGMA user_version = 4");
+  before.close();
+  const journal = new Journal(dir, new Secrets());
+  expect(journal.db.query("SELECT count(*) AS n FROM child").get()).toEqual({ n: 0 });
   journal.close();
 });
