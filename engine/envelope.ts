@@ -1,16 +1,17 @@
 import { EXIT_BY_CODE, type ExitCode, isFinal, type PgdbaError } from "./errors.ts";
+import { cut, cutEvidence } from "./shared/cut.ts";
 import type { Envelope, ErrorRecord, Json } from "./types.ts";
 
-/** An error as it stands in envelopes, journals and events. */
+/** An error as it stands in envelopes, journals and events, however much somebody else has put into it. */
 export function errorRecord(error: PgdbaError): ErrorRecord {
   return {
     code: error.code,
-    message: error.message,
+    message: cut(error.message),
     step: error.step ?? null,
     where: error.where ?? null,
-    hint: error.hint ?? null,
+    hint: error.hint === undefined ? null : cut(error.hint),
     retryable: error.retryable,
-    ...(error.data === undefined ? {} : { data: error.data }),
+    ...(error.data === undefined ? {} : { data: cutEvidence(error.data) }),
     ...(error.final && !isFinal(error.code) ? { final: true } : {}),
   };
 }

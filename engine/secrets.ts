@@ -95,7 +95,11 @@ export class Secrets {
     const parts = text.split("…");
     return parts
       .map((part, index) => {
-        const end = index < parts.length - 1 ? this.#secrets.cutAtEnd(part) : 0;
+        // A blank may stand before the ellipsis.
+        const blank = index < parts.length - 1 && part.endsWith(" ") ? 1 : 0;
+        const begun = part.slice(0, part.length - blank);
+        const found = index < parts.length - 1 ? this.#secrets.cutAtEnd(begun) : 0;
+        const end = found > 0 ? found + blank : 0;
         const start = index > 0 ? this.#secrets.cutAtStart(part) : 0;
         const kept = part.slice(start, Math.max(start, part.length - end));
         return `${start > 0 ? MASK : ""}${kept}${end > 0 ? MASK : ""}`;

@@ -1,6 +1,7 @@
 import { evaluate, explain } from "../expr/cel.ts";
 import { renderText } from "../expr/template/render.ts";
 import { childEnded, childStarted } from "../journal/children.ts";
+import { cut } from "../shared/cut.ts";
 import { spawnProcess } from "../spawn.ts";
 import type { Json, JsonObject, StepContext, StepType } from "../types.ts";
 import { PgdbaError } from "../errors.ts";
@@ -44,7 +45,8 @@ export function makeContext(
     cwd: state.cwd,
     library: type.document ? checkedLibrary(state.library, type.document) : state.library,
     log(message, level = "info") {
-      if (!at.hidden()) state.emit({ kind: "step.log", path: at.path, level, message });
+      if (at.hidden()) return;
+      state.emit({ kind: "step.log", path: at.path, level, message: cut(message) });
     },
     evaluate: (cel, extra) => evaluate(cel, withMore(vars, extra)),
     explain: (cel, extra) => explain(cel, withMore(vars, extra), (text) => secrets.redact(text)),
@@ -76,7 +78,7 @@ export function makeContext(
     warn(said) {
       const message = at.hidden()
         ? `A warning of ${at.path} is withheld, for it is sensitive`
-        : said;
+        : cut(said);
       state.warnings.push(message);
       state.emit({ kind: "step.log", path: at.path, level: "warn", message });
     },

@@ -32,6 +32,7 @@ import {
   type UndoEntry,
   variables,
 } from "./state.ts";
+import { cut } from "../shared/cut.ts";
 import { recordedError, stepError, withheld } from "./step-error.ts";
 
 const MAX_BACKOFF_MS = 30_000;
@@ -285,7 +286,7 @@ function isWanted(state: RunState, scope: Scope, when: string): boolean {
 }
 
 function brief({ code, message }: { code: string; message: string }) {
-  return { code, message };
+  return { code, message: cut(message) };
 }
 
 function shouldRetry(

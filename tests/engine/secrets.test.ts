@@ -97,6 +97,9 @@ test("secrets that overlap are masked as one", () => {
 test("what a cut left of a secret is masked where an ellipsis shows the cut", () => {
   const secrets = holding("hunter2-and-more");
   expect(secrets.redact("it was hunter2-a…")).toBe("it was ********…");
+  expect(secrets.redact("it was hunter2-a … (cut: 99 bytes)")).toBe(
+    "it was ********… (cut: 99 bytes)",
+  );
   expect(secrets.redact("…and-more, it was")).toBe("…********, it was");
   expect(secrets.redact("hunters… are out")).toBe("hunters… are out");
   expect(secrets.withoutCut("it was hunter2-a", "end")).toBe("it was ");
