@@ -100,6 +100,55 @@ describe("run", () => {
   });
 });
 
+describe("a file that holds a secret", () => {
+  const holding = () => {
+    const ctx = fakeContext();
+    ctx.secret("hunter2-and-more");
+    return ctx;
+  };
+  const content = "password = hunter2-and-more\n";
+
+  test.each([
+    ["as it is", content],
+    ["in base64", Buffer.from(content).toString("base64")],
+    ["in upper-case hex", Buffer.from("hunter2-and-more").toString("hex").toUpperCase()],
+  ])("is for its owner alone: %s", async (_, text) => {
+    const { path } = place();
+    await fileWrite.run(holding(), { path, content: text });
+    expect(mode(path)).toBe(0o600);
+  });
+
+  test("is closed where it was open, and left as it was where others had no way in", async () => {
+    for (const [before, after] of [
+      [0o644, 0o600],
+      [0o755, 0o700],
+      [0o640, 0o640],
+      [0o600, 0o600],
+    ] as const) {
+      const { path } = place("old", before);
+      await fileWrite.run(holding(), { path, content });
+      expect({ before, mode: mode(path) }).toEqual({ before, mode: after });
+    }
+  });
+
+  test("has the mode that was asked for, with a warning when that lets everybody in", async () => {
+    const { path } = place();
+    const ctx = holding();
+    await fileWrite.run(ctx, { path, content, mode: "0644" });
+    expect(mode(path)).toBe(0o644);
+    expect(ctx.recorded.warnings).toEqual([expect.stringContaining("holds a secret")]);
+    const quiet = holding();
+    await fileWrite.run(quiet, { path, content, mode: "0640" });
+    expect(quiet.recorded.warnings).toEqual([]);
+  });
+
+  test("any other file is open as ever", async () => {
+    const { path } = place();
+    await fileWrite.run(holding(), { path, content: "nothing\n" });
+    expect(mode(path)).toBe(0o644);
+  });
+});
+
 describe("undo", () => {
   test("brings back content, mode and inode; twice is once", async () => {
     const { folder, path } = place("old", 0o600);
