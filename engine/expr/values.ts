@@ -146,12 +146,18 @@ export class Dict {
     });
   }
 
-  /** Each key as text, with its value. */
-  *named(): Generator<[string, Value]> {
-    const names = this.names();
-    if (!this.#entries) for (const name of names) yield [name, this.get(name)!];
-    else
-      for (const [i, { value }] of [...this.#entries.values()].entries()) yield [names[i]!, value];
+  /** Visits each key as text, with its value. @throws as `names` does */
+  visit(take: (name: string, value: Value) => void): void {
+    if (this.#entries) {
+      const names = this.names();
+      let at = 0;
+      for (const { value } of this.#entries.values()) take(names[at++]!, value);
+      return;
+    }
+    for (const name of Object.keys(this.#data)) {
+      const value = name === "__proto__" ? undefined : this.#data[name];
+      if (value !== undefined) take(name, toCel(value));
+    }
   }
 }
 
@@ -222,7 +228,9 @@ export function fromCel(value: Value, work?: Work): Json {
     if (item instanceof List) return Array.from(item, convert);
     if (item instanceof Dict) {
       const copy: { [key: string]: Json } = Object.create(null);
-      for (const [name, of] of item.named()) copy[name] = convert(of);
+      item.visit((name, of) => {
+        copy[name] = convert(of);
+      });
       return copy;
     }
     return scalarToJson(item);
