@@ -66,21 +66,28 @@ function tooLarge(message: string, hint: string): PgdbaError {
   return new PgdbaError("limit_exceeded", message, { hint });
 }
 
-/** About the characters of `value` as JSON, counted no further than `limit`. One value may stand in it many times. */
+/** Nothing that people or servers give is nested deeper; what holds itself is without end. */
+const MAX_DEPTH = 10_000;
+
+/**
+ * About the characters of `value` as JSON, counted no further than `limit`. One value may stand in it many times.
+ * @throws TypeError for a value that holds itself
+ */
 function sizeOf(value: Json, limit: number): number {
   let size = 0;
-  const todo: Json[] = [value];
+  const todo: { next: Json; depth: number }[] = [{ next: value, depth: 0 }];
   while (todo.length > 0 && size <= limit) {
-    const next = todo.pop()!;
+    const { next, depth } = todo.pop()!;
+    if (depth > MAX_DEPTH) throw new TypeError("the value holds itself, or is nested without end");
     if (typeof next === "string") size += next.length + 2;
     else if (typeof next !== "object" || next === null) size += 5;
     else if (Array.isArray(next)) {
       size += next.length + 2;
-      if (size <= limit) for (const item of next) todo.push(item);
+      if (size <= limit) for (const item of next) todo.push({ next: item, depth: depth + 1 });
     } else {
       for (const [key, item] of Object.entries(next)) {
         size += key.length + 4;
-        todo.push(item);
+        todo.push({ next: item, depth: depth + 1 });
       }
     }
   }
