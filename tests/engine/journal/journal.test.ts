@@ -397,3 +397,15 @@ test("a journal of the version before programs were on record takes them now", (
   expect(journal.db.query("SELECT count(*) AS n FROM child").get()).toEqual({ n: 0 });
   journal.close();
 });
+
+test("a journal that fails on the way of what only reads is given up with a word, and still refuses a change", () => {
+  const journal = Journal.forReads(join(root, "lost-on-the-way"), new Secrets());
+  expect(journal.lost).toBeNull();
+  journal.db.exec("PRAGMA query_only = ON");
+  journal.note(() => journal.db.run("DELETE FROM lock"));
+  expect(journal.lost).toMatch(/not on record, but it changes nothing/);
+  journal.markCancelled("r", "SIGINT");
+  const intent = { path: "a", id: "a", type: "t", phase: "main", input: null, undo: null } as const;
+  expect(() => journal.intent("r", { ...intent, started_at: "" })).toThrow("journal");
+  journal.close();
+});

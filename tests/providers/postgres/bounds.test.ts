@@ -163,6 +163,13 @@ describe("a real server", () => {
     expect((await session.query("SELECT 1 AS one")).rows).toEqual([{ one: 1 }]);
   });
 
+  test("the request to end one statement never reaches the next", async () => {
+    for (let round = 0; round < 20; round++) {
+      expect(await failure("COPY (SELECT 1) TO STDOUT")).toMatchObject({ code: "unsupported" });
+      expect((await session.query("SELECT pg_sleep(0.01), 1 AS one")).rows[0]!["one"]).toBe(1);
+    }
+  });
+
   test("a batch with a row that is too large is an error, and the session goes on", async () => {
     const { error: refused } = await session
       .readBatch(["SELECT 1", "SELECT repeat('x', 17000000)"], {})
