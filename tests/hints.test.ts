@@ -68,6 +68,7 @@ const FACTS = {
   patroni: false,
   role: "primary",
   version: 18,
+  primary: { known: true, more: { max_connections: 200 }, words: "max_connections = 200" },
   machine: { memory: "64GB", memory_bytes: 64 * 1024 ** 3 },
 } as unknown as Facts;
 

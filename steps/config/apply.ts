@@ -11,6 +11,7 @@ import {
 } from "./lib/apply.ts";
 import { markTakenBack, mayGoOn, ownBefore } from "./lib/before.ts";
 import { openPlace, type Confirmed } from "./lib/place.ts";
+import { orderOfStandbys } from "./lib/standbys.ts";
 
 const VALUE = { type: ["string", "number", "boolean", "null"] } as const;
 
@@ -25,6 +26,8 @@ really have the values, or need only a restart for them (\`awaiting_restart\`; \
 What was there before is in the output, and in the state folder before anything changes: undo, \`pgdba resume\` and
 \`pgdba config rollback --run ID\` restore it, also after a crash.
 
+- A standby must not have less than its primary of max_connections and its like: where standbys follow the server, a warning says who
+  takes the new value first.
 - A value of null takes a setting out again.
 - A value of ALTER ROLE or ALTER DATABASE wins over the server's in the sessions of that role or database. Those are left as they are, and
   are in \`overrides\` with the statement that takes each out.
@@ -124,6 +127,8 @@ What was there before is in the output, and in the state folder before anything 
   },
   async run(ctx, input) {
     const prepared = await prepare(ctx, input);
+    for (const said of await orderOfStandbys(ctx, prepared.place, toWrite(prepared)))
+      ctx.warn(said);
     const confirmed = await apply(ctx, prepared);
     warnOfOverrides(ctx, prepared);
     if (input.takes_back) await markTakenBack(ctx, input.takes_back);
@@ -134,6 +139,8 @@ What was there before is in the output, and in the state folder before anything 
     const prepared = await prepare(ctx, input);
     await prepared.place.mayWrite(toWrite(prepared));
     warnOfOverrides(ctx, prepared);
+    for (const said of await orderOfStandbys(ctx, prepared.place, toWrite(prepared)))
+      ctx.warn(said);
     const awaiting = prepared.changes.filter(
       (change) => change.takes_effect === "restart" && change.action !== "none",
     );

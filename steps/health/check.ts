@@ -8,7 +8,7 @@ import { milliseconds, session } from "../sql/session.ts";
 import { relate } from "./lib/causes.ts";
 import { type Check, CHECK_DOCUMENT } from "./lib/document.ts";
 import { examine, type Examined } from "./lib/examine.ts";
-import { type Facts, readFacts, readMachine } from "./lib/facts.ts";
+import { type Facts, readFacts, readMachine, readPrimary } from "./lib/facts.ts";
 import { findingsOf, flat } from "./lib/findings.ts";
 import { paramsOf, type Thresholds } from "./lib/judge.ts";
 import { CHECK_OUTPUT } from "./lib/output.ts";
@@ -106,6 +106,8 @@ are run as well where they explain what is found.`,
       const { host } = (ctx.target.connection as PgConnection).spec;
       facts.machine = await readMachine(pg, host, ctx.signal);
     }
+    if (facts.role === "standby" && all.some(({ primary }) => primary === true))
+      facts.primary = await readPrimary(pg, facts, ctx.signal);
     const given = { params, auxiliary: new Set(auxiliary), limits };
     const parts = [await examine(ctx, pg, facts, all, given)];
     const local = all.filter(({ scope }) => scope === "database");
@@ -119,6 +121,7 @@ are run as well where they explain what is found.`,
           ...(await readFacts(other, limits)),
           machine: facts.machine,
           flags: facts.flags,
+          primary: facts.primary,
         };
         parts.push(await examine(ctx, other, there, local, given));
       } finally {

@@ -90,6 +90,11 @@ export const CHECK_SCHEMA: JsonSchema = {
       type: "boolean",
       description: "It asks for the server's machine, in server.machine: memory and huge pages",
     },
+    primary: {
+      type: "boolean",
+      description:
+        "It asks, on a standby, of which settings its primary has more, in server.primary",
+    },
     params: {
       type: "object",
       additionalProperties: {

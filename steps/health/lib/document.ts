@@ -2,7 +2,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { Doc, DocumentKind, JsonObject } from "../../../engine/types.ts";
 import { lintCheck } from "./acting.ts";
 import { CHECK_SCHEMA, VERSIONS } from "./check-schema.ts";
-import { MACHINE_SCHEMA, SERVER_SCHEMA } from "./server-schema.ts";
+import { MACHINE_SCHEMA, PRIMARY_SCHEMA, SERVER_SCHEMA } from "./server-schema.ts";
 import { SEVERITIES } from "./words.ts";
 
 /** One health check as written; see `CHECK_SCHEMA` for what each key means. */
@@ -24,6 +24,7 @@ export interface Check {
   requires?: Record<string, string>;
   scope?: "server" | "database";
   machine?: boolean;
+  primary?: boolean;
   params?: Record<
     string,
     { type: string; default: number | string | boolean; description?: string }
@@ -71,6 +72,7 @@ export const CHECK_DOCUMENT: DocumentKind = {
         settings: { type: "object" },
         machine: MACHINE_SCHEMA,
         flags: { type: "string" },
+        primary: PRIMARY_SCHEMA,
       },
     },
   }),

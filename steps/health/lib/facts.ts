@@ -1,4 +1,5 @@
 import { PgdbaError } from "../../../engine/errors.ts";
+import { primarySettings } from "../../../providers/postgres/control-file.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { hugePages, kernelFiles, machineOf } from "../../../providers/machine.ts";
 import type { FromSchema } from "../../define.ts";
@@ -40,10 +41,14 @@ export interface Facts {
   machine: Machine;
   /** The flags that name this server to another command. */
   flags: string;
+  primary: Primary;
 }
 
 /** What is known of the server's machine; 0 and an empty text where it is not. See `MACHINE_SCHEMA`. */
 export type Machine = FromSchema<typeof MACHINE_SCHEMA>;
+
+/** What the primary has more of than this standby. See `PRIMARY_SCHEMA`. */
+export type Primary = { known: boolean; more: Record<string, number>; words: string };
 
 const NO_MACHINE: Machine = {
   memory: "",
@@ -97,8 +102,9 @@ export async function readFacts(pg: PgSession, limits: Limits): Promise<Facts> {
   }
   const { columns, error } = await pg.readBatch([FACTS], limits);
   if (error !== null) throw error;
-  const facts = JSON.parse(columns[0]?.[0] ?? "{}") as Omit<Facts, "machine" | "flags">;
-  return { ...facts, machine: NO_MACHINE, flags: "" };
+  const facts = JSON.parse(columns[0]?.[0] ?? "{}") as Omit<Facts, "machine" | "primary" | "flags">;
+  const primary = { known: false, more: {}, words: "" };
+  return { ...facts, machine: NO_MACHINE, primary, flags: "" };
 }
 
 /** What the kernel of the server's machine says, as far as it can be asked. */
@@ -119,5 +125,20 @@ export async function readMachine(
     huge_page_bytes: pages?.pageBytes ?? 0,
     huge_pages: pages?.total ?? 0,
     huge_pages_free: pages?.free ?? 0,
+  };
+}
+
+/** What the primary of this standby has more of, as far as this user may know. */
+export async function readPrimary(
+  pg: PgSession,
+  { settings }: Facts,
+  signal: AbortSignal,
+): Promise<Primary> {
+  const held = await primarySettings(pg, signal);
+  const more = [...(held ?? [])].filter(([name, value]) => value > Number(settings[name]));
+  return {
+    known: held !== null,
+    more: Object.fromEntries(more),
+    words: more.map(([name, value]) => `${name} = ${value}`).join(", "),
   };
 }

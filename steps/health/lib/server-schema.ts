@@ -47,3 +47,19 @@ export const MACHINE_SCHEMA = {
     huge_pages_free: { type: "integer", description: "Those that nobody has taken or reserved" },
   },
 } as const satisfies JsonSchema;
+
+/** What `server.primary` is to a check that asks for it, on a standby: settings of which it must not have less than its primary. */
+export const PRIMARY_SCHEMA = {
+  type: "object",
+  additionalProperties: false,
+  required: ["known", "more", "words"],
+  properties: {
+    known: { type: "boolean", description: "Whether this user may know it" },
+    more: {
+      type: "object",
+      additionalProperties: { type: "integer" },
+      description: "The primary's values of those of which it has more",
+    },
+    words: { type: "string", description: "The same in words; empty when there are none" },
+  },
+} as const satisfies JsonSchema;

@@ -4,7 +4,9 @@ import { INDEXES } from "./trials/indexes.ts";
 import { play } from "./trials/scene.ts";
 import { READS } from "./trials/reads.ts";
 import { SETTINGS } from "./trials/settings.ts";
+import { STANDBYS } from "./trials/standbys.ts";
 import { STARTS } from "./trials/starts.ts";
 import { VACUUM } from "./trials/vacuum.ts";
 
-for (const scene of [CATALOGUE, COUNTERS, INDEXES, READS, SETTINGS, STARTS, VACUUM]) play(scene);
+for (const scene of [CATALOGUE, COUNTERS, INDEXES, READS, SETTINGS, ...STANDBYS, STARTS, VACUUM])
+  play(scene);

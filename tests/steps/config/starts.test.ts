@@ -68,6 +68,28 @@ test("a standby keeps what its primary may have, and may have more", async () =>
   await runStep(apply, await on(server), { settings: { max_connections: 90 } });
 });
 
+test("who takes a value first is said where a standby follows, in the plan too", async () => {
+  const said = async (settings: object, where = server) => {
+    const [ran, planned] = [await on(where), await on(where)];
+    await apply.plan!(planned, { settings } as never);
+    await runStep(apply, ran, { settings });
+    expect(planned.recorded.warnings).toEqual(ran.recorded.warnings);
+    return ran.recorded.warnings;
+  };
+  expect(await said({ max_connections: 150, max_wal_senders: 12, work_mem: "5MB" })).toEqual([
+    expect.stringMatching(
+      /^Standbys first: apply max_connections = 150, max_wal_senders = 12 on walreceiver \(127\.0\.0\.1\) and restart them before/,
+    ),
+  ]);
+  expect(await said({ max_connections: 90, max_worker_processes: 9 })).toEqual([
+    expect.stringMatching(/^Standbys first: apply max_worker_processes = 9 on/),
+    expect.stringMatching(/^This server first: restart it with max_connections = 90, and lower/),
+  ]);
+  expect(await said({ work_mem: "6MB", max_connections: 100 })).toEqual([]);
+  expect(await said({ max_connections: 140 }, standby)).toEqual([]);
+  await runStep(apply, await on(standby), { settings: { max_connections: null } });
+});
+
 test("what a run changed on a standby is not put back on its primary", async () => {
   const ctx = await on(standby);
   await runStep(apply, ctx, { settings: { work_mem: "5MB" } });

@@ -1,0 +1,178 @@
+import { Client } from "pg";
+import { startServer, type TestServer, type Version } from "../../../support/postgres.ts";
+import { cloneInto } from "../../../support/standby.ts";
+import { until } from "../support.ts";
+import type { Scene } from "./scene.ts";
+import type { Trial, World } from "./trial.ts";
+
+const RELOAD = "select pg_reload_conf()";
+const WRITE = "create table written as select n, repeat('x', 100) from generate_series(1, 20000) n";
+const done = { does: async () => {} };
+
+/** A primary and its standby, which has replayed all of it. */
+async function pair(version: Version): Promise<TestServer[]> {
+  const settings = { wal_level: "replica", wal_retrieve_retry_interval: "100ms" };
+  const primary = await startServer({ version, settings });
+  try {
+    const prepare = (dataDir: string) => cloneInto(dataDir, primary);
+    return [primary, await startServer({ version, settings, prepare })];
+  } catch (error) {
+    await primary.stop();
+    throw error;
+  }
+}
+
+async function streams({ query }: World): Promise<void> {
+  const sql = "select from pg_stat_replication where state = 'streaming'";
+  await until(
+    () => query(sql),
+    (rows) => rows.length === 1,
+  );
+}
+
+const PAUSED: Trial[] = [
+  {
+    check: "replay-paused",
+    on: "standby",
+    async plant(world) {
+      await streams(world);
+      await world.query("select pg_wal_replay_pause()", { server: world.standby });
+    },
+    finds: ["warning"],
+  },
+  {
+    check: "replication-lag",
+    thresholds: { warning_bytes: 1_000_000 },
+    plant: WRITE,
+    finds: ["warning standby walreceiver"],
+    // The remedy of the pause is that of the lag.
+    remedy: { told: /replay that is paused/, ...done },
+  },
+  {
+    check: "standby-replay-lag",
+    on: "standby",
+    thresholds: { warning: 0, critical: 1e6, min_bytes: 1_000_000 },
+    plant: "",
+    finds: ["warning"],
+  },
+];
+
+/** From 14 on a standby pauses when its primary has more of what it must not have less of. */
+const SHORT: Trial[] = [
+  {
+    check: "replay-paused",
+    from: 14,
+    on: "standby",
+    async plant(world) {
+      await streams(world);
+      await world.query(
+        "alter system set max_connections = 150; alter system set max_worker_processes = 12",
+      );
+      await world.server.restart();
+    },
+    finds: ["warning"],
+    async leaves({ query, standby }) {
+      const [row] = await query(
+        "select current_setting('max_connections') as connections, current_setting('max_worker_processes') as workers, pg_is_in_recovery() as standby",
+        { server: standby },
+      );
+      if (row.connections !== "150" || row.workers !== "12" || !row.standby)
+        throw new Error(JSON.stringify(row));
+    },
+  },
+];
+
+const CUT: Trial[] = [
+  {
+    check: "standby-not-receiving",
+    on: "standby",
+    async plant(world) {
+      await streams(world);
+      await world.query(
+        `alter system set primary_conninfo = 'host=127.0.0.1 port=1 user=nobody'; ${RELOAD}`,
+        { server: world.standby },
+      );
+    },
+    finds: ["critical"],
+    remedy: {
+      told: /check primary_conninfo/,
+      does: ({ query, standby }) =>
+        query(`alter system reset primary_conninfo; ${RELOAD}`, { server: standby }),
+    },
+  },
+  {
+    check: "standbys-missing",
+    thresholds: { expected: 1 },
+    plant: "",
+    finds: ["critical"],
+    remedy: { told: /Look at the log of the missing standby/, ...done },
+  },
+  {
+    check: "standby-not-streaming",
+    thresholds: { warning: 0 },
+    async plant({ server: { host, port, password }, notes }) {
+      const about = { host, port, password, user: "postgres", application_name: "stuck" };
+      // Connected as a standby, it asks for nothing.
+      const client = new Client({ ...about, replication: "true" } as ConstructorParameters<
+        typeof Client
+      >[0]);
+      client.on("error", () => {});
+      await client.connect();
+      notes["stuck"] = client;
+    },
+    // As bad as what it leads to.
+    finds: ["critical standby stuck"],
+    remedy: {
+      told: /otherwise look at the network and the disk of the standby/,
+      does: ({ notes }) => (notes["stuck"] as Client).end(),
+    },
+  },
+  {
+    check: "sync-standbys-short",
+    plant: `alter system set synchronous_standby_names = 'ANY 2 (a, b)'; ${RELOAD}`,
+    finds: ["critical"],
+    remedy: {
+      told: /ask for fewer in synchronous_standby_names/,
+      does: ({ query }) => query(`alter system reset synchronous_standby_names; ${RELOAD}`),
+    },
+  },
+];
+
+const CONFLICTS: Trial[] = [
+  {
+    check: "standby-conflicts",
+    on: "standby",
+    async plant(world) {
+      await streams(world);
+      const { query, open, standby } = world;
+      await query(`alter system set max_standby_streaming_delay = 0; ${RELOAD}`, {
+        server: standby,
+      });
+      await query(WRITE);
+      const reader = await open({ server: standby });
+      await until(
+        () => query("select from pg_class where relname = 'written'", { server: standby }),
+        (rows) => rows.length === 1,
+      );
+      await reader.query("begin isolation level repeatable read; select count(*) from written");
+      await query("delete from written");
+      await query("vacuum (truncate off) written");
+    },
+    finds: ["info postgres"],
+    thresholds: { warning: 10 },
+  },
+];
+
+const scene = (name: string, trials: Trial[], versions: Version[]): Scene => ({
+  name: `a standby: ${name}`,
+  versions,
+  trials,
+  start: pair,
+});
+
+export const STANDBYS: Scene[] = [
+  scene("paused", PAUSED, [13, 18]),
+  scene("short of settings", SHORT, [14, 18]),
+  scene("cut off", CUT, [13, 18]),
+  scene("conflicts", CONFLICTS, [13, 18]),
+];
