@@ -19,11 +19,13 @@ const RESTART = "then restart the server";
 /**
  * Does what each finding tells: its SQL as it stands, in the place that it names; the server is restarted once for all that ask for
  * it, and what they name after that comes then.
+ * @param first whether it is the first time that these are told
  */
 export async function carryOut(
   world: World,
   trials: readonly Trial[],
   findings: readonly Finding[],
+  first: boolean,
 ) {
   const plan: Plan = { restart: new Set(), later: [] };
   for (const finding of findings) {
@@ -31,6 +33,9 @@ export async function carryOut(
     if (finding.caused_by.length > 0 && finding.remedy.sql === null) continue;
     const mine = trials.filter(({ check }) => check === finding.check);
     if (mine.length === 0 && finding.consequences.length === 0) continue;
+    // When its cause is just gone, it may be on its way out.
+    if (!first && finding.remedy.sql === null && mine.every(({ remedy }) => remedy === undefined))
+      continue;
     const deed = mine.find(({ remedy }) => remedy !== undefined)?.remedy as Deed | undefined;
     const server = mine[0]?.on === "standby" ? world.standby : world.server;
     const inWords =

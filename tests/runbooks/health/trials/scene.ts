@@ -101,7 +101,7 @@ async function playAll(world: World, scene: Scene, trials: readonly Trial[]): Pr
     const fresh = flat(report.findings).filter(
       ({ check, object, remedy }) => !told.has(JSON.stringify([check, object, remedy])),
     );
-    await carryOut(world, mended, fresh);
+    await carryOut(world, mended, fresh, rounds === 0);
     for (const { check, object, remedy } of fresh)
       told.add(JSON.stringify([check, object, remedy]));
     report = await look();

@@ -54,6 +54,7 @@ const PAUSED: Trial[] = [
     thresholds: { warning: 0, critical: 1e6, min_bytes: 1_000_000 },
     plant: "",
     finds: ["warning"],
+    remedy: { told: /Resume replay when it is paused/, ...done },
   },
 ];
 
@@ -120,8 +121,7 @@ const CUT: Trial[] = [
       await client.connect();
       notes["stuck"] = client;
     },
-    // As bad as what it leads to.
-    finds: ["critical standby stuck"],
+    finds: ["warning standby stuck"],
     remedy: {
       told: /otherwise look at the network and the disk of the standby/,
       does: ({ notes }) => (notes["stuck"] as Client).end(),
