@@ -20,7 +20,7 @@ import { membersOf } from "./interfaces.ts";
 const TEXTS = `[Handlebars 4.7](https://handlebarsjs.com/guide/), and what is rendered is what it renders, but for this: nothing is escaped; a name that is missing
 is an error; null prints as \`null\`, lists and maps as JSON. There are paths (\`user.name\`, \`list.[0]\`, \`map.[odd key]\`, \`../name\`, \`@root.params.x\`), the
 blocks \`#if\` and \`#unless\` (with \`includeZero=true\`), \`#each\` (with \`@index\`, \`@key\`, \`@first\`, \`@last\`, and \`@../index\` of the one around it) and \`#with\`,
-\`{{else}}\` and \`{{else if …}}\`, names for items (\`{{#each list as |item i|}}\`), the helpers \`{{json value}}\`, \`{{join list ', '}}\` and \`{{lookup map key}}\`, also within
+\`{{else}}\` and \`{{else if …}}\`, names for items (\`{{#each list as |item i|}}\`), the helpers \`{{json value}}\`, \`{{join list ', '}}\`, \`{{lookup map key}}\` and \`{{count n 'row' 'rows'}}\`, also within
 others (\`{{json (lookup map key)}}\`), comments, \`~\` for white space, and \`\\{{\` for braces themselves. In the place of a name a literal is one: \`{{12}}\` and
 \`{{"odd key"}}\` read keys. As in Handlebars, a block whose context is the one around it, as in \`{{#with .}}\`, is no level for \`../\`. Partials, decorators,
 other helpers and blocks (\`{{#name}}\`, too), options that a block does not have, and the size of a list (\`list.length\`) are refused.`;

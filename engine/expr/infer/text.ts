@@ -127,6 +127,14 @@ class TextChecker {
         "Write {{join list ', '}}.",
       );
     }
+    if (name === "count" && list && !mayBe(list.schema, "number")) {
+      this.#problems.report(
+        this.#at(call.params[0]!),
+        "type-mismatch",
+        `count takes a number, this is ${describe(list.schema)}`,
+        "Write {{count n 'row' 'rows'}}.",
+      );
+    }
     return this.#new(name === "lookup" ? DYNAMIC : STRING);
   }
 

@@ -19,7 +19,7 @@ import { didYouMean, short, withArticle } from "../wording.ts";
 import { Work } from "../work.ts";
 
 /**
- * Renders Handlebars text: paths, `if`, `unless`, `each`, `with`, `lookup`, `json`, `join`; no partials, decorators or other
+ * Renders Handlebars text: paths, `if`, `unless`, `each`, `with`, `lookup`, `json`, `join`, `count`; no partials, decorators or other
  * helpers. What it renders is what Handlebars 4.7 gives, but nothing is escaped, a missing path is an error, what a value
  * contains is never rendered again, and lists and maps print as JSON, null as `null`.
  * @throws PgdbaError expression_failed (`data`: source, start, end) · limit_exceeded beyond 1 MiB of text
@@ -97,6 +97,11 @@ class Renderer {
           "Name a key.",
         );
       return this.#step(first, print(second), call, params[0]!);
+    }
+    // A number with its word: `1 row`, `2 rows`.
+    if (name === "count") {
+      const many = this.#expression(params[2]!, frame);
+      return this.#charged(`${print(first)} ${print(Number(first) === 1 ? second : many)}`);
     }
     if (!(first instanceof List))
       this.#fail(

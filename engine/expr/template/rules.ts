@@ -7,6 +7,7 @@ const HELPERS: Readonly<Record<string, number>> = {
   json: 1,
   join: 2,
   lookup: 2,
+  count: 3,
 };
 /** Blocks, and how many names they give to what they hold: `{{#each list as |item key|}}`. */
 const BLOCKS: Readonly<Record<string, number>> = {
@@ -133,7 +134,7 @@ function faultOfCall(call: CallNode, isInner: boolean): Fault | undefined {
     at: call,
     rule: "wrong-arguments",
     message: `${name} takes ${arity} value${arity === 1 ? "" : "s"}`,
-    hint: "Write {{json value}}, {{join list ', '}} or {{lookup map key}}.",
+    hint: "Write {{json value}}, {{join list ', '}}, {{lookup map key}} or {{count n 'row' 'rows'}}.",
   };
 }
 

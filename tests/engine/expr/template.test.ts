@@ -117,6 +117,10 @@ describe("renderText", () => {
     ["{{json map}}", '{"k1":1,"k2":2}'],
     ["{{json params.target}}", '"pg2"'],
     ["{{join members.0.tags ', '}}", "x, y"],
+    [
+      "{{count 1 'policy' 'policies'}}, {{count 2 'row' 'rows'}}, {{count 0 'row' 'rows'}}",
+      "1 policy, 2 rows, 0 rows",
+    ],
     ["{{params.tpl}}", "{{params.n}}"],
     ["{{json (lookup map 'k1')}}", "1"],
   ])("%p gives %p", (text, result) => expect(renderText(text, vars)).toBe(result));
@@ -137,6 +141,7 @@ describe("renderText", () => {
     ["{{frob params.n}}", /no helper frob/, "frob"],
     ["{{json}}", /json takes 1/],
     ["{{join members}}", /join takes 2/],
+    ["{{count 1 'row'}}", /count takes 3/],
     ["{{join map ','}}", /takes a list/],
     ["{{> part}}", /partials/],
     ["{{#frob}}{{/frob}}", /no block/],
