@@ -228,7 +228,8 @@ async function knownSoFar(
     effect,
     result: null,
     happened: row ? happenedBefore(row) : "no",
-    scope,
+    // Its undo sees the steps as they stood before it acted, whatever a later attempt makes of them.
+    scope: effect === "change" ? { ...scope, steps: { ...scope.steps } } : scope,
     rendered: new Map(),
     sensitive,
   };
@@ -271,7 +272,7 @@ function effectOf(type: StepType, asWritten: Json, rendered: Json): Effect {
 async function renderUndo(state: RunState, { node, scope, rendered }: UndoEntry): Promise<void> {
   if (!node.undo) return;
   const render = async (step: StepNode): Promise<void> => {
-    // What uses a loop variable or the error of a rescue can be rendered only then.
+    // What uses a loop variable or the error of a rescue is rendered only then, from the steps as they stand now.
     if (step.foreach !== undefined) return;
     if (step.node === "block") {
       for (const inner of [...step.block, ...(step.always ?? [])]) await render(inner);

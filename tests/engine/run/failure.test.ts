@@ -434,3 +434,47 @@ steps:
       "act each/0/close",
     ]);
   }));
+
+test("the undo of each attempt sees its own values: in lists, conditions, a rescue, and a type's undo", () =>
+  withHarness(async (h) => {
+    let made = 0;
+    const seen: unknown[] = [];
+    const note: Behaviour = (ctx, input) => void seen.push(`${ctx.step.path.split("/").at(-1)} ${JSON.stringify(input)}`);
+    h.on = {
+      make: () => ({ names: [`t${++made}`], n: made }),
+      drop: note,
+      odd: note,
+      saved: note,
+      bad: fail(),
+      own: (_, input) => input,
+      "own~undo": (ctx) => void seen.push(`own ${ctx.evaluate("steps.make.output.n")}`),
+      end: fail("in the end", true),
+    };
+    await h.run(`
+steps:
+  - id: g
+    retry: {attempts: 2, backoff: 1ms}
+    block:
+      - {id: make, fake.look: {}}
+      - {id: own, fake.act: {}}
+      - id: listed
+        fake.keep: {}
+        undo: [{id: drop, foreach: steps.make.output.names, fake.again: {name: "{{item}}"}}]
+      - id: asked
+        fake.keep: {}
+        undo: [{id: odd, when: steps.make.output.n == 1, fake.again: {n: "{{steps.make.output.n}}"}}]
+      - id: rescued
+        fake.keep: {}
+        undo: [{id: b, block: [{id: bad, fake.again: {}}], rescue: [{id: saved, fake.again: {n: "{{steps.make.output.n}}"}}]}]
+      - {id: end, fake.look: {}}
+`);
+    expect(seen).toEqual([
+      'saved {"n":"2"}',
+      '0 {"name":"t2"}',
+      "own 2",
+      'saved {"n":"1"}',
+      'odd {"n":"1"}',
+      '0 {"name":"t1"}',
+      "own 1",
+    ]);
+  }));
