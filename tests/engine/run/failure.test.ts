@@ -439,7 +439,8 @@ test("the undo of each attempt sees its own values: in lists, conditions, a resc
   withHarness(async (h) => {
     let made = 0;
     const seen: unknown[] = [];
-    const note: Behaviour = (ctx, input) => void seen.push(`${ctx.step.path.split("/").at(-1)} ${JSON.stringify(input)}`);
+    const note: Behaviour = (ctx, input) =>
+      seen.push(`${ctx.step.path.split("/").at(-1)} ${JSON.stringify(input)}`);
     h.on = {
       make: () => ({ names: [`t${++made}`], n: made }),
       drop: note,
@@ -447,7 +448,7 @@ test("the undo of each attempt sees its own values: in lists, conditions, a resc
       saved: note,
       bad: fail(),
       own: (_, input) => input,
-      "own~undo": (ctx) => void seen.push(`own ${ctx.evaluate("steps.make.output.n")}`),
+      "own~undo": (ctx) => seen.push(`own ${ctx.evaluate("steps.make.output.n")}`),
       end: fail("in the end", true),
     };
     await h.run(`
