@@ -3,10 +3,23 @@ import { COUNTERS } from "./trials/counters.ts";
 import { INDEXES } from "./trials/indexes.ts";
 import { play } from "./trials/scene.ts";
 import { READS } from "./trials/reads.ts";
+import { SESSIONS } from "./trials/sessions.ts";
 import { SETTINGS } from "./trials/settings.ts";
 import { STANDBYS } from "./trials/standbys.ts";
 import { STARTS } from "./trials/starts.ts";
 import { VACUUM } from "./trials/vacuum.ts";
+import { WAL } from "./trials/wal.ts";
 
-for (const scene of [CATALOGUE, COUNTERS, INDEXES, READS, SETTINGS, ...STANDBYS, STARTS, VACUUM])
+for (const scene of [
+  CATALOGUE,
+  COUNTERS,
+  INDEXES,
+  READS,
+  ...SESSIONS,
+  SETTINGS,
+  ...STANDBYS,
+  STARTS,
+  VACUUM,
+  ...WAL,
+])
   play(scene);
