@@ -7,7 +7,7 @@ import type { RunRow, Said } from "./journal/journal.ts";
 import { Releasers } from "./releasers.ts";
 import { checkAnswers } from "./run/answers.ts";
 import { Bounded } from "./run/bounded.ts";
-import { call } from "./run/call.ts";
+import { call, secretParams } from "./run/call.ts";
 import { circumstances } from "./run/circumstances.ts";
 import { deadRuns } from "./run/dead-runs.ts";
 import { ending, questionAfter } from "./run/ending.ts";
@@ -99,9 +99,10 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   const watch: Watch = { read: false };
   // What was made of sensitive data is told without its values.
   const shown = (value: Json): Json => {
-    const { read } = watch;
+    const { read, secret } = watch;
     watch.read = false;
-    return read ? withoutValues(value) : value;
+    watch.secret = false;
+    return read || secret ? withoutValues(value) : value;
   };
   let output: Json = null;
   let error: PgdbaError | null = null;
@@ -219,7 +220,7 @@ function topScope(runbook: Runbook, params: JsonObject): Scope {
     unwinding: false,
     callers: [runbook.name],
     deadline: undefined,
-    hidden: NOTHING_HIDDEN,
+    hidden: { ...NOTHING_HIDDEN, secrets: secretParams(runbook) },
     kept: new Kept(),
   };
 }

@@ -1,7 +1,7 @@
 import { encodings } from "./secrets/encodings.ts";
 import { MASK, Matcher } from "./secrets/matcher.ts";
 import { passwordsIn } from "./secrets/passwords.ts";
-import { redactEnvelope, redactRecord } from "./secrets/records.ts";
+import { OURS, redactEnvelope, redactRecord } from "./secrets/records.ts";
 import type { Envelope, JsonSchema } from "./types.ts";
 
 /** Below this a value would mask ordinary words; such a secret is still refused in argv. */
@@ -21,11 +21,15 @@ export class Secrets {
   #secrets = new Matcher();
   /** Of sensitive outputs: a name is never masked for them. */
   #sensitive = new Matcher();
+  /** Of secrets as they are, whatever their length. */
+  #exact = new Set<string>();
   #encoded = 0;
 
   /** Registers `value` and the forms it takes in other encodings; each line of a longer value counts too. */
   add(value: string): void {
-    if (value === "" || this.#values.has(value)) return;
+    if (value === "") return;
+    this.#exact.add(value);
+    if (this.#values.has(value)) return;
     this.#values.add(value);
     const lines = value
       .split(/\r?\n/)
@@ -123,19 +127,25 @@ export class Secrets {
   }
 
   get #isEmpty(): boolean {
-    return this.#secrets.isEmpty && this.#sensitive.isEmpty;
+    return this.#exact.size === 0 && this.#secrets.isEmpty && this.#sensitive.isEmpty;
   }
 
   #walk(value: unknown): unknown {
-    if (typeof value === "string") return this.redact(value);
+    // A value that is the secret and nothing else is masked however short it is.
+    if (typeof value === "string") return this.#exact.has(value) ? MASK : this.redact(value);
     if (typeof value === "number" || typeof value === "bigint")
       return this.#values.has(String(value)) && String(value).length >= SHORTEST_MASKED
         ? MASK
         : value;
     if (Array.isArray(value)) return value.map((item) => this.#walk(item));
     if (value === null || typeof value !== "object") return value;
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [this.#secrets.mask(key), this.#walk(item)]),
-    );
+    const out: Record<string, unknown> = {};
+    for (const [key, item] of Object.entries(value)) {
+      const shown = OURS.has(key) ? key : this.#secrets.mask(key);
+      // Two keys that look alike once masked stay two.
+      const free = Object.hasOwn(out, shown) ? `${shown} (${Object.keys(out).length})` : shown;
+      out[free] = this.#walk(item);
+    }
+    return out;
   }
 }

@@ -160,7 +160,10 @@ export class Interpreter {
         );
       made.set(found, { key, value: this.run(valueNode, scope) });
     }
-    return Dict.of(made);
+    return Dict.of(
+      made,
+      entries.some(([key]) => key.op !== "value"),
+    );
   }
 
   #call(node: Node, name: string, args: Node[], scope: Scope | undefined): Value {

@@ -88,22 +88,37 @@ export function keyOf(value: Value): Key | undefined {
 
 type Entry = { key: Value; value: Value };
 
+const computedKeys = new WeakSet<object>();
+
+/** Whether an expression made this map with keys that it computed. */
+export function hasComputedKeys(data: object): boolean {
+  return computedKeys.has(data);
+}
+
 /** A map as expressions see it, read lazily as a `List` is. Of data only own keys exist; `__proto__` never does. */
 export class Dict {
   readonly #entries: Map<Key, Entry> | null;
   readonly #data: Readonly<Record<string, unknown>>;
 
-  private constructor(entries: Map<Key, Entry> | null, data: Readonly<Record<string, unknown>>) {
+  /** Its keys were not written by an author, but computed: they are data. */
+  readonly computed: boolean;
+
+  private constructor(
+    entries: Map<Key, Entry> | null,
+    data: Readonly<Record<string, unknown>>,
+    computed: boolean,
+  ) {
     this.#entries = entries;
     this.#data = data;
+    this.computed = computed;
   }
 
-  static of(entries: Map<Key, Entry>): Dict {
-    return new Dict(entries, {});
+  static of(entries: Map<Key, Entry>, computed = false): Dict {
+    return new Dict(entries, {}, computed);
   }
 
   static lift(data: object): Dict {
-    return new Dict(null, data as Record<string, unknown>);
+    return new Dict(null, data as Record<string, unknown>, hasComputedKeys(data));
   }
 
   /** Whether both are made of one map. */
@@ -231,6 +246,7 @@ export function fromCel(value: Value, work?: Work): Json {
       item.visit((name, of) => {
         copy[name] = convert(of);
       });
+      if (item.computed) computedKeys.add(copy);
       return copy;
     }
     return scalarToJson(item);

@@ -61,7 +61,7 @@ export interface Acted {
  */
 export async function act(job: Act): Promise<Acted> {
   const type = await job.state.registry.get(job.node.type);
-  const read: Read = { read: false, keys: new Set() };
+  const read: Read = { read: false, keys: new Set(), pure: type.pure === true };
   try {
     return await attempt(job, type, read);
   } catch (thrown) {
@@ -70,11 +70,11 @@ export async function act(job: Act): Promise<Acted> {
 }
 
 /** What an attempt read of sensitive data, and the keys of its input that hold some of it. */
-type Read = Watch & { keys: Set<string | number> };
+type Read = Watch & { keys: Set<string | number>; pure: boolean };
 
 /** A step that reads sensitive data is sensitive itself, unless its author says that it gives nothing of it away. */
-function isHidden({ node, scope }: Act, { read }: Read): boolean {
-  return node.sensitive ?? (scope.hidden.all || read);
+function isHidden({ node, scope }: Act, { read, secret, pure }: Read): boolean {
+  return node.sensitive ?? (scope.hidden.all || read || (pure && secret === true));
 }
 
 async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {

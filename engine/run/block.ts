@@ -93,7 +93,7 @@ export async function runBlock(
     } catch (thrown) {
       throw watch.read ? withheld(thrown, "The output") : thrown;
     }
-    done.sensitive ||= node.sensitive ?? watch.read;
+    done.sensitive ||= node.sensitive ?? (watch.read || watch.secret === true);
   }
   return done;
 }

@@ -1,7 +1,7 @@
 import { MAX_CALL_DEPTH } from "../check/call-graph.ts";
 import { PgdbaError } from "../errors.ts";
 import { unknownOutput } from "../expr/unknown.ts";
-import type { Json, JsonObject, StepNode } from "../types.ts";
+import type { Json, JsonObject, Runbook, StepNode } from "../types.ts";
 import { Kept } from "./kept.ts";
 import { outputOf } from "./output.ts";
 import type { Watch } from "./sensitive.ts";
@@ -60,20 +60,35 @@ export async function call(
     prefix,
     depth: scope.depth + 1,
     callers: chain,
-    hidden: { all: scope.hidden.all, params: sensitiveAmong(given, read), extra: new Set() },
+    hidden: {
+      all: scope.hidden.all,
+      params: sensitiveAmong(given, read),
+      secrets: secretParams(runbook),
+      extra: new Set(),
+    },
     kept: new Kept(scope.kept),
   };
   try {
     await runNodes(state, runbook.steps, inner);
-    return outputOf(
-      runbook.output,
-      { doc: runbook.doc, path: ["output"] },
-      variables(state, inner, read),
-      mayLack(state) ? (key, why) => unknownOutput(`${name} ${key}`, why) as Json : undefined,
-    );
+    const watch: Watch = { read: false };
+    try {
+      return outputOf(
+        runbook.output,
+        { doc: runbook.doc, path: ["output"] },
+        variables(state, inner, watch),
+        mayLack(state) ? (key, why) => unknownOutput(`${name} ${key}`, why) as Json : undefined,
+      );
+    } finally {
+      read.read ||= watch.read || watch.secret === true;
+    }
   } finally {
     inner.kept.end();
   }
+}
+
+/** The parameters that a runbook says are secrets. */
+export function secretParams({ params }: Pick<Runbook, "params">): Set<string> {
+  return new Set(Object.keys(params).filter((name) => params[name]?.secret === true));
 }
 
 /** The parameters that hold sensitive data; all of them where that can't be told. */

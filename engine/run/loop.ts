@@ -38,6 +38,7 @@ export async function runLoop(
   const isHidden = () => node.sensitive ?? (scope.hidden.all || watch.read);
   try {
     items = listOf(state, node, scope, watch);
+    watch.read ||= watch.secret === true;
   } catch (thrown) {
     if (thrown instanceof UnknownValue && state.plan) {
       const output = unknownOutput(path) as Json;

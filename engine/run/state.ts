@@ -157,11 +157,18 @@ export function variables(state: RunState, scope: Scope, watch?: Watch): Variabl
   const rest = { target: state.targetView, run: { id: state.id, started_at: state.startedAt } };
   if (!watch) return { params, steps, ...rest, ...extra };
   const seen = {
-    params: watching(params, hidden.params, watch),
+    params: watching(
+      watching(params, hidden.params, () => (watch.read = true)),
+      hidden.secrets,
+      () => (watch.secret = true),
+    ),
     steps: watchedSteps(steps, watch),
     ...rest,
   };
-  return withMore(seen, watching(extra, hidden.extra, watch));
+  return withMore(
+    seen,
+    watching(extra, hidden.extra, () => (watch.read = true)),
+  );
 }
 
 /** Outputs may lack something: a plan did not run it all, and a resumed run does not have all of it any more. */

@@ -31,6 +31,31 @@ const STRUCTURAL = new Set([
   "timestamp",
   "type",
 ]);
+/** Keys that results of steps and errors have: a secret that is one of these words tells nothing where it is a key. */
+export const OURS: ReadonlySet<string> = new Set([
+  ...STRUCTURAL,
+  "attempts",
+  "changed",
+  "command",
+  "data",
+  "duration_ms",
+  "error",
+  "exit_code",
+  "fields",
+  "hint",
+  "input",
+  "message",
+  "output",
+  "params",
+  "retryable",
+  "row_count",
+  "rows",
+  "stderr",
+  "stdout",
+  "truncated",
+  "where",
+]);
+
 /** What steps and people gave: all of it is masked, wherever it stands. */
 const DATA = new Set(["data", "input", "output", "params", "preview"]);
 
@@ -52,7 +77,8 @@ export function redactEnvelope(masks: Masks, envelope: Envelope): Envelope {
     timestamp,
     // Two words of ours, unless somebody typed something else there.
     command: /^[\w ./-]*$/.test(command) ? command : masks.redact(command),
-    data: redactOutput(masks, data),
+    // What a failed run had to say is its runbook's output, all of it.
+    data: error?.run === undefined ? redactOutput(masks, data) : masks.redactData(data),
     error: redactRecord(masks, error),
   };
 }

@@ -161,13 +161,41 @@ test("records keep their keys, ids, states and codes, whatever the secrets are",
     ...envelope,
     data: {
       status: "********",
-      rows: [{ "********": "********" }],
+      rows: [{ status: "********" }],
       run: {
         ...run,
         steps: [{ ...step, error: { code: "command_failed", message: "it ********" } }],
         warnings: ["********: ********"],
       },
     },
+  } as never);
+});
+
+test("of a run that failed, the output is masked like that of one that ended well", () => {
+  const secrets = holding("hunter2-secret", "ab1");
+  const envelope = {
+    success: false,
+    timestamp: "t",
+    command: "t leak",
+    data: {
+      name: "hunter2-secret",
+      file: { name: "hunter2-secret" },
+      status: "ab1",
+      other: "ab12",
+    },
+    error: { code: "assertion_failed", message: "no", run: { status: "failed" } },
+  } as never;
+  expect(secrets.redactEnvelope(envelope)).toMatchObject({
+    data: { name: "********", file: { name: "********" }, status: "********", other: "ab12" },
+  } as never);
+});
+
+test("a key that is a secret is masked, one that is a word of ours stays, and none is lost", () => {
+  const secrets = holding("status", "hunter2", "hunter3");
+  expect(secrets.redactData({ status: 1, hunter2: 2, hunter3: 3 })).toEqual({
+    status: 1,
+    "********": 2,
+    "******** (2)": 3,
   } as never);
 });
 
