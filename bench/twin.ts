@@ -85,7 +85,8 @@ try {
   await client.query("VACUUM ANALYZE");
   const { rows } = await client.query("SELECT pg_relation_size('large')::float8 / 2 ^ 30 AS gb");
 
-  const plan = (sql: string): Promise<PlanNode> => serverPlan(session, sql);
+  const plan = (sql: string): Promise<PlanNode> =>
+    serverPlan(session, sql, { another: () => openSession(spec) });
   const begun = performance.now();
   const twin = await session.transaction({ readOnly: true }, (run) =>
     openTwin(async (sql, values = []) => (await run(sql, values, { maxRows: 1_000_000 })).rows, {

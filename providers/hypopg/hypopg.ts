@@ -1,4 +1,5 @@
 import { PgdbaError } from "../../engine/errors.ts";
+import { exposureOf } from "../postgres/exposure.ts";
 import type { PgSession } from "../postgres/session.ts";
 import type { Catalogue, Limit } from "../twin/catalog.ts";
 import { type IndexDef, indexSql } from "../twin/hypothetical.ts";
@@ -39,6 +40,7 @@ export async function openHypopg(
   signal?: AbortSignal,
 ): Promise<Planner> {
   if (session.info.pooled) throw pooled();
+  await refuseExposed(session, signal);
   const { rows } = await session.query(EXTENSION, [], { ...LIMITS, signal });
   const [found] = rows;
   if (found === undefined) {
@@ -53,6 +55,28 @@ export async function openHypopg(
     hides: major > 1 || minor >= 4,
     signal,
   });
+}
+
+/**
+ * The planner evaluates functions that are not VOLATILE, and of all that a workload calls nothing can be kept from being swapped for as
+ * long as the advice takes: it is planned as a role as which others gain nothing.
+ */
+async function refuseExposed(session: PgSession, signal: AbortSignal | undefined): Promise<void> {
+  const { mighty, exposed } = await session.transaction(
+    { readOnly: true, ...LIMITS, signal },
+    async (run) => {
+      await run("SET LOCAL search_path = pg_catalog, pg_temp");
+      return exposureOf(run);
+    },
+  );
+  if (!mighty || !exposed) return;
+  throw new PgdbaError(
+    "step_refused",
+    "A superuser's planner is not asked about statements that call what others own",
+    {
+      hint: "Planning runs functions: connect as a role that has no more rights than reading the tables takes (--user), or prove on the twin.",
+    },
+  );
 }
 
 /** Indexes that the extension pretends stay in the server's session, which a pooler gives to others afterwards. */

@@ -82,7 +82,7 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
       timeoutMs: milliseconds(input.timeout ?? undefined),
     };
     const query = input.query ?? null;
-    const before = query === null ? null : await planOfQuery(pg, query, ctx.signal);
+    const before = query === null ? null : await planOfQuery(ctx, query);
     await sweep(ctx, schema, definition.name, options);
     const there = await findIndex(pg, schema, definition.name);
     const created = there === null;
@@ -107,7 +107,7 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
       ctx.warn(
         `${schema}.${definition.name} is not valid, and no plan uses it, until an index of each partition is attached to it`,
       );
-    const after = query === null ? null : await planOfQuery(pg, query, ctx.signal);
+    const after = query === null ? null : await planOfQuery(ctx, query);
     return {
       index: `${schema}.${definition.name}`,
       table: built.table,

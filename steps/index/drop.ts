@@ -65,7 +65,7 @@ scans counted are this member's.`,
     const found = await findIndex(pg, wanted.schema, wanted.name);
     const query = input.query ?? null;
     const cost = async (): Promise<number | null> =>
-      query === null ? null : (await planOfQuery(pg, query, ctx.signal))["Total Cost"];
+      query === null ? null : (await planOfQuery(ctx, query))["Total Cost"];
     if (found === null) {
       await refuseOther(pg, wanted, input.index);
       ctx.unchanged();
@@ -115,7 +115,7 @@ scans counted are this member's.`,
         `No other index serves the foreign key ${key.name}: each delete in ${key.referenced} would read all of ${table}`,
       );
     // A statement that the server can't plan is refused here as well.
-    if (input.query != null) await planOfQuery(pg, input.query, ctx.signal);
+    if (input.query != null) await planOfQuery(ctx, input.query);
     const { cost_before, cost_after, dearer } = await effectOf(ctx, found, input.query ?? null);
     return {
       index: `${schema}.${name}`,

@@ -3,10 +3,9 @@ import type { Json, StepContext } from "../../engine/types.ts";
 import { type PlanNode, shapeOfPlan, type Twin } from "../../providers/twin/twin.ts";
 import { defineStep } from "../define.ts";
 import { readWanted, textOf, type Wanted, wantedFrom } from "../settings-file.ts";
-import { session } from "../sql/session.ts";
 import { readInput, type WorkloadInput } from "./lib/input.ts";
 import { limitsOf, openTwin, study } from "./lib/open.ts";
-import { serverPlan } from "./lib/server-plan.ts";
+import { planOnTarget } from "./lib/server-plan.ts";
 import { LIMITS_OUTPUT, UNPROVEN_OUTPUT, WORKLOAD_INPUT } from "./lib/suggest-schema.ts";
 
 const TWIN_VERSION = 18;
@@ -137,9 +136,7 @@ A cost is in units of the settings it was computed with: after a change of \`ran
       for (const { sql, queryid, calls } of found.parsed) {
         ctx.signal.throwIfAborted();
         try {
-          const before = upgrade
-            ? await serverPlan(await session(ctx), sql, ctx.signal)
-            : await twin.explain(sql);
+          const before = upgrade ? await planOnTarget(ctx, sql) : await twin.explain(sql);
           const after = await twin.explain(sql, { settings });
           statements++;
           cost.before += calls * before["Total Cost"];

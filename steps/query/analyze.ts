@@ -3,7 +3,7 @@ import { parseDuration } from "../../engine/expr/units.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { defineStep } from "../define.ts";
-import { session } from "../sql/session.ts";
+import { another, session } from "../sql/session.ts";
 import { explain } from "./lib/explain.ts";
 import { inWords, type Origin } from "./lib/failure.ts";
 import { readRecorded, recordedStatement } from "./lib/recorded.ts";
@@ -25,7 +25,13 @@ said not to be volatile and does what such a function may not. With it, it is ex
 timeout; that is refused for all that could act outside of the transaction: volatile functions but for a few that are known to be harmless
 (files, \`dblink\`, \`pg_sleep\`, large objects, advisory locks), triggers that call such, foreign tables other than plain files,
 \`nextval\` where the statement itself calls it, everything that is not SELECT, INSERT, UPDATE, DELETE, MERGE or VALUES. What a rollback leaves is said as a warning: sequences that were
-moved, and dead rows.`,
+moved, and dead rows.
+
+As a superuser, what the statement calls and reads is kept from being changed between that judgement and its end, where others than superusers
+own anything in the database: a second session locks functions, operators, casts and the tables. Who creates or alters such waits meanwhile;
+data is written as ever. Where a function's body decides what is called, everything of the database is kept from changing, and the
+statement is executed for 3 s at most. On a standby nothing can be locked: connect there as a role that has no more rights than reading the
+tables takes.`,
   example: `- query.analyze:
     sql: \${params.sql}
     analyze: true
@@ -160,6 +166,7 @@ moved, and dead rows.`,
       timeoutMs,
       settings: input.settings ?? {},
       signal: ctx.signal,
+      another: () => another(ctx, pg.info.database),
     }).catch(async (error: unknown) => {
       throw await inWords(error, { pg, statement, origin });
     });

@@ -25,6 +25,11 @@ export async function session(ctx: StepContext, database?: string): Promise<PgSe
   });
 }
 
+/** A further session, to this database; the caller closes it. */
+export function another(ctx: StepContext, database: string): Promise<PgSession> {
+  return (ctx.target.connection as PgConnection).open(database, `pgdba/${ctx.run.id}`);
+}
+
 /** A step's duration in milliseconds; undefined stays so. @throws PgdbaError invalid_param */
 export function milliseconds(duration: string | undefined): number | undefined {
   return duration === undefined ? undefined : parseDuration(duration);

@@ -6,7 +6,11 @@ import type { Facts } from "../plan/finding.ts";
 import { parsePlan } from "../plan/parse.ts";
 import type { Plan } from "../plan/tree.ts";
 import { readFacts } from "./facts.ts";
-import { asCatalogue, guard, guardPlanning, type Verdict } from "../../sql/guard/guard.ts";
+import { asCatalogue } from "../../sql/guard/as-catalogue.ts";
+import { guard, guardPlanning, type Verdict } from "../../sql/guard/guard.ts";
+import { type Hold, holdFor } from "../../sql/guard/hold.ts";
+import { EXECUTED, ONLY_PLANNED } from "../../sql/guard/judge.ts";
+import { changing, inTime, MOST_TRIES } from "../../sql/guard/planning.ts";
 import { setPlanner } from "./planner-settings.ts";
 import type { Statement } from "../../sql/guard/statement.ts";
 
@@ -19,6 +23,8 @@ export interface Request {
   /** Planner settings for this statement alone. */
   settings: Record<string, string>;
   signal: AbortSignal;
+  /** Opens a further session to the same database. */
+  another(): Promise<PgSession>;
 }
 
 export interface Explained {
@@ -87,30 +93,60 @@ class Undo extends Error {}
 
 async function within(
   run: Run,
-  { statement, params: given, analyze }: Request,
+  request: Request,
   readOnly: boolean,
 ): Promise<Explained | "writes"> {
-  const generic = statement.params > 0 && given === undefined;
-  const params = given ?? [];
-  await guardPlanning(run, statement);
-  const planned = generic
-    ? await explainPrepared(run, statement)
-    : await explained(run, ESTIMATE, statement, params);
-  if (!analyze) {
-    const plan = parsePlan(planned);
-    return {
-      plan,
-      facts: await asCatalogue(run, () => readFacts(run, plan)),
-      generic,
-      verdict: null,
-    };
+  const searched = (await run("SHOW search_path")).rows[0]?.["search_path"];
+  const hold = await holdFor(run, request.another, request.analyze ? EXECUTED : ONLY_PLANNED);
+  try {
+    const explained = await held(run, request, readOnly, hold);
+    // What we set ourselves is not the user's.
+    if (explained !== "writes") dropPath(explained.plan, String(searched));
+    return explained;
+  } finally {
+    await hold.release();
   }
-  // A rule that makes several statements of one is refused before anything is executed.
-  parsePlan(planned);
-  const verdict = await guard(run, planned, statement);
-  if (verdict.writes && readOnly) return "writes";
-  const plan = parsePlan(await explained(run, EXECUTE, statement, params));
-  return { plan, facts: await asCatalogue(run, () => readFacts(run, plan)), generic, verdict };
+}
+
+/** What it reaches stands still from before each judgement until what was judged has run. */
+async function held(
+  run: Run,
+  request: Request,
+  readOnly: boolean,
+  hold: Hold,
+): Promise<Explained | "writes"> {
+  const { statement, analyze } = request;
+  const generic = statement.params > 0 && request.params === undefined;
+  const params = request.params ?? [];
+  const limited = <T>(work: () => Promise<T>): Promise<T> =>
+    inTime(run, hold, request.timeoutMs, work);
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    if (!(await hold.covers(await guardPlanning(run, statement)))) continue;
+    const planned = await limited(() =>
+      generic ? explainPrepared(run, statement) : explained(run, ESTIMATE, statement, params),
+    );
+    if (!analyze) {
+      const plan = parsePlan(planned);
+      return { plan, facts: await factsOf(run, plan), generic, verdict: null };
+    }
+    // A rule that makes several statements of one is refused before anything is executed.
+    parsePlan(planned);
+    const verdict = await guard(run, planned, statement);
+    if (!(await hold.covers(verdict.reached))) continue;
+    if (verdict.writes && readOnly) return "writes";
+    const plan = parsePlan(await limited(() => explained(run, EXECUTE, statement, params)));
+    return { plan, facts: await factsOf(run, plan), generic, verdict };
+  }
+  throw changing();
+}
+
+const factsOf = (run: Run, plan: Plan): Promise<Facts> =>
+  asCatalogue(run, () => readFacts(run, plan));
+
+function dropPath(plan: Plan, searched: string): void {
+  if (plan.settings["search_path"] === undefined) return;
+  if (searched === '"$user", public') delete plan.settings["search_path"];
+  else plan.settings["search_path"] = searched;
 }
 
 /** The extended protocol takes one statement and no more, so that nothing in the text can end the EXPLAIN. */

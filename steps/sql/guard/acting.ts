@@ -1,10 +1,11 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
-import { addNames, asCatalogue, placesOf } from "./guard.ts";
+import { asCatalogue } from "./as-catalogue.ts";
+import { addNames, placesOf } from "./guard.ts";
 import { SUSPECTS } from "./questions.ts";
 import { EXTENSIONS, READS, runsText, SEQUENCES } from "./harmless.ts";
 import { type Rule, STATEMENT } from "./judge.ts";
-import type { Called } from "./names.ts";
+import { type Called, quoted } from "./names.ts";
 import type { Reading } from "./reading.ts";
 import { Search } from "./search.ts";
 import { wordsIn } from "./words.ts";
@@ -36,7 +37,7 @@ export async function refuseActing(
   readings: readonly Reading[],
 ): Promise<Map<Reading, PgdbaError>> {
   const named = readings.flatMap(({ names }) => names ?? []);
-  const relations = [...new Set(named.flatMap((names) => names.relations))];
+  const relations = [...new Set(named.flatMap((names) => names.relations.map(quoted)))];
   const called = (key: "functions" | "operators"): string[] => [
     ...new Set(named.flatMap((names) => names[key].map(({ name }) => name))),
   ];
@@ -97,7 +98,7 @@ function isDoubtful(
         // What the grammar writes otherwise (CASE, IN, BETWEEN) is an operator too.
         return suspect.schema === null || meant(names.operators, suspect);
       case "relation":
-        return names.relations.includes(suspect.name);
+        return names.relations.some((one) => quoted(one) === suspect.name);
       case "type":
         return words.has(suspect.name);
       default:

@@ -3,10 +3,11 @@ import type { Run } from "../../../providers/postgres/session.ts";
 import { TOUCHED } from "./relations-sql.ts";
 import { NAMED, PLACED } from "./questions.ts";
 import { EXECUTED, ONLY_PLANNED, STATEMENT } from "./judge.ts";
-import type { Called, Names } from "./names.ts";
+import { type Called, type Names, quoted } from "./names.ts";
+import { asCatalogue } from "./as-catalogue.ts";
 import { type Level, PLANNED, SHOWN, UNSEEN, type Way } from "./pending.ts";
 import { nodesIn, relationOf, stringsIn, targetsOf } from "./plan-nodes.ts";
-import { Search } from "./search.ts";
+import { type Reached, Search } from "./search.ts";
 import type { Statement } from "./statement.ts";
 import { wordsIn } from "./words.ts";
 
@@ -16,6 +17,7 @@ export interface Verdict {
   writes: boolean;
   changesRows: boolean;
   movesSequences: boolean;
+  reached: Reached;
 }
 
 /**
@@ -24,13 +26,14 @@ export interface Verdict {
  * the catalogues alone. What only executing it would run does not count.
  * @throws PgdbaError step_refused, naming what stands against it
  */
-export async function guardPlanning(run: Run, statement: Statement): Promise<void> {
+export async function guardPlanning(run: Run, statement: Statement): Promise<Reached> {
   const { names, text } = statement;
   const search = new Search(run, ONLY_PLANNED);
   if (names === null) search.addText(text, { by: STATEMENT, level: PLANNED });
   else await addNames(run, search, names, PLANNED);
   search.addTypes(wordsIn(text).words, { by: STATEMENT, level: PLANNED });
   await asCatalogue(run, () => search.finish(PLANNED));
+  return search.reached;
 }
 
 /**
@@ -70,7 +73,8 @@ export async function guard(run: Run, explained: Json, statement: Statement): Pr
   const changesRows = changed.length > 0;
   const locks = nodes.some((node) => node["Node Type"] === "LockRows");
   const movesSequences = search.sequences;
-  return { writes: changesRows || locks || movesSequences, changesRows, movesSequences };
+  const writes = changesRows || locks || movesSequences;
+  return { writes, changesRows, movesSequences, reached: search.reached };
 }
 
 /** Adds what the statement names, by the search_path that it is run with. */
@@ -80,11 +84,20 @@ export async function addNames(
   names: Names,
   level: Level,
 ): Promise<void> {
-  const { rows } = await run(NAMED, [names.relations]);
-  const { places, relations } = rows[0] as unknown as { places: string[]; relations: string[] };
+  const types = names.types.filter(({ schema }) => schema !== "pg_catalog");
+  const { rows } = await run(NAMED, [names.relations.map(quoted), types.map(quoted)]);
+  const { places, relations, unknown } = rows[0] as unknown as {
+    places: string[];
+    relations: string[];
+    unknown: boolean;
+  };
+  const bare = [...names.relations, ...types].some(({ schema }) => schema === null);
+  // With several schemas, one that is searched earlier may come to have what the name means.
+  if (unknown || (bare && places.filter((place) => !place.startsWith("pg_")).length > 1))
+    search.open = true;
   const way: Way = { by: STATEMENT, level };
   const placed = ({ schema }: Called): Way => ({ ...way, places: placesOf(schema, places) });
-  for (const one of names.functions) search.functions.add(one.name, placed(one));
+  for (const one of names.functions) search.addCall(one.name, placed(one));
   for (const name of names.columns) search.functions.add(name, { ...way, places, ofRow: true });
   for (const one of names.operators)
     search.addOperators([one.name], placed(one), one.schema !== null);
@@ -124,22 +137,5 @@ function refuseForeign(nodes: JsonObject[]): void {
     if (node["Node Type"] !== "Foreign Scan") continue;
     if (typeof node["Foreign File"] === "string") continue;
     throw EXECUTED.refuse("it acts on a foreign table, where a rollback here undoes nothing");
-  }
-}
-
-/** The catalogues are asked where nobody else's function or operator fits better than the server's own. */
-export async function asCatalogue<T>(run: Run, work: () => Promise<T>): Promise<T> {
-  const { rows } = await run("SHOW search_path");
-  await run("SET LOCAL search_path = pg_catalog, pg_temp");
-  const restore = () =>
-    run("SELECT pg_catalog.set_config('search_path', $1, true)", [rows[0]?.["search_path"]]);
-  try {
-    const result = await work();
-    await restore();
-    return result;
-  } catch (error) {
-    // Of use when it was us who refused something; in a failed transaction there is nothing to restore.
-    await restore().catch(() => {});
-    throw error;
   }
 }

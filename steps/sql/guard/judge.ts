@@ -3,6 +3,7 @@ import { BUILTIN, CONSTRUCTOR, EXTENSIONS, runsText, SEQUENCES } from "./harmles
 import { type Level, PLANNED, type Way } from "./pending.ts";
 
 export interface FunctionRow {
+  oid: string;
   name: string;
   schema: string;
   shown: string;

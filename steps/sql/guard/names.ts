@@ -1,4 +1,4 @@
-import type { Json } from "../../../engine/types.ts";
+import type { Json, JsonObject } from "../../../engine/types.ts";
 import { quoteIdent } from "../../../providers/twin/names.ts";
 import { isObject } from "./is-object.ts";
 import { type Table, tablesIn } from "./tables.ts";
@@ -14,8 +14,10 @@ export interface Called {
 export interface Names {
   functions: Called[];
   operators: Called[];
-  /** Quoted, with the schema where it was given. */
-  relations: string[];
+  /** But for names of WITH queries. */
+  relations: Called[];
+  /** Types as they are named in casts; those that the grammar has words for are of pg_catalog. */
+  types: Called[];
   /** Last parts of column references: `row.f` may be a call of the function `f`. */
   columns: string[];
   /** What it reads and writes, as it names them. */
@@ -45,6 +47,7 @@ export function contentsOf(tree: Json): Contents {
       functions: [],
       operators: [],
       relations: [],
+      types: [],
       columns: [],
       tables: tablesIn(tree),
       words: [],
@@ -54,41 +57,78 @@ export function contentsOf(tree: Json): Contents {
     locks: false,
     changes: false,
   };
-  collect(tree, found);
+  collect(tree, found, new Set());
   return found;
 }
 
-function collect(value: Json, found: Contents): void {
-  if (Array.isArray(value)) return value.forEach((item) => collect(item, found));
+/** @param queries names of the WITH queries that are in sight */
+function collect(value: Json, found: Contents, queries: ReadonlySet<string>): void {
+  if (Array.isArray(value)) return value.forEach((item) => collect(item, found, queries));
   if (!isObject(value)) return;
   const { names } = found;
+  if (typeof value["relname"] === "string") addRelation(value, names, queries);
+  if (Array.isArray(value["names"]) && value["typemod"] !== undefined)
+    names.types.push(called(value["names"]));
+  const inner = withQueries(value["withClause"], found, queries);
   for (const [key, child] of Object.entries(value)) {
     if (key === "intoClause") found.into = true;
     if (key === "lockingClause") found.locks = true;
     if (CHANGING.has(key)) found.changes = true;
     if (isObject(child)) {
-      if (key === "ParamRef") found.params = Math.max(found.params, Number(child.number));
-      if (key === "FuncCall") names.functions.push(called(child.funcname));
-      if (key === "RangeTableSample") names.functions.push(called(child.method));
-      if (key === "ColumnRef" && lengthOf(child.fields) > 1)
-        names.columns.push(called(child.fields).name);
-      if (key === "A_Indirection") names.columns.push(called(child.indirection).name);
+      if (key === "ParamRef") found.params = Math.max(found.params, Number(child["number"]));
+      if (key === "FuncCall") names.functions.push(called(child["funcname"]));
+      if (key === "RangeTableSample") names.functions.push(called(child["method"]));
+      if (key === "ColumnRef" && lengthOf(child["fields"]) > 1)
+        names.columns.push(called(child["fields"]).name);
+      if (key === "A_Indirection") names.columns.push(called(child["indirection"]).name);
     }
     // Of A_Expr, SubLink (x = ANY (SELECT …)) and SortBy.
     if ((key === "name" || key === "operName" || key === "useOp") && lengthOf(child) > 0)
       names.operators.push(called(child));
     if (key === "sval" && typeof child === "string")
       names.words.push(child, ...wordsIn(child).words);
-    if (key === "relname" && typeof child === "string") {
-      const { schemaname } = value;
-      names.relations.push(
-        typeof schemaname === "string"
-          ? `${quoteIdent(schemaname)}.${quoteIdent(child)}`
-          : quoteIdent(child),
-      );
-    }
-    collect(child, found);
+    // What is written to is a table, whatever WITH queries are called.
+    if (key === "relation" && isObject(child) && child["relname"] !== undefined)
+      collect(child, found, new Set());
+    else if (key !== "withClause") collect(child, found, inner);
   }
+}
+
+/** Reads the WITH queries of a statement; gives the names that are in sight in the rest of it. */
+function withQueries(
+  clause: Json | undefined,
+  found: Contents,
+  queries: ReadonlySet<string>,
+): ReadonlySet<string> {
+  if (!isObject(clause)) return queries;
+  const ctes = (Array.isArray(clause["ctes"]) ? clause["ctes"] : []).map((one) => {
+    const cte = isObject(one) ? one["CommonTableExpr"] : undefined;
+    return isObject(cte) ? cte : {};
+  });
+  const nameOf = (cte: JsonObject): string => String(cte["ctename"]);
+  const inSight = new Set(queries);
+  // Each sees those before it, and with RECURSIVE all of them.
+  if (clause["recursive"] === true) for (const cte of ctes) inSight.add(nameOf(cte));
+  for (const cte of ctes) {
+    collect(cte, found, new Set(inSight));
+    inSight.add(nameOf(cte));
+  }
+  return inSight;
+}
+
+function addRelation(
+  { relname, schemaname }: JsonObject,
+  names: Names,
+  queries: ReadonlySet<string>,
+): void {
+  const schema = typeof schemaname === "string" ? schemaname : null;
+  const name = String(relname);
+  if (schema !== null || !queries.has(name)) names.relations.push({ schema, name });
+}
+
+/** As the server takes a name from a text. */
+export function quoted({ schema, name }: Called): string {
+  return schema === null ? quoteIdent(name) : `${quoteIdent(schema)}.${quoteIdent(name)}`;
 }
 
 function lengthOf(parts: Json | undefined): number {
@@ -103,6 +143,6 @@ function called(parts: Json | undefined): Called {
 }
 
 function wordOf(part: Json | undefined): string {
-  const word = isObject(part) ? part.String : undefined;
-  return isObject(word) && typeof word.sval === "string" ? word.sval : "";
+  const word = isObject(part) ? part["String"] : undefined;
+  return isObject(word) && typeof word["sval"] === "string" ? word["sval"] : "";
 }

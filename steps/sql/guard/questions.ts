@@ -4,12 +4,16 @@
  */
 
 /**
- * The schemas that are searched, and relations by name as the statement has them ($1, quoted): the one question that needs the
- * session's own search_path.
+ * The schemas that are searched; relations ($1) and types ($2) by name as the statement has them (quoted), and whether any of them is
+ * not there: the one question that needs the session's own search_path.
  */
-export const NAMED = `SELECT pg_catalog.current_schemas(true)::pg_catalog.text[] AS places,
-  ARRAY(SELECT pg_catalog.to_regclass(name)::pg_catalog.oid::pg_catalog.text FROM pg_catalog.unnest($1::pg_catalog.text[]) AS given (name)
-    WHERE pg_catalog.to_regclass(name) IS NOT NULL) AS relations`;
+export const NAMED = `WITH given AS (
+  SELECT pg_catalog.to_regclass(r)::pg_catalog.oid AS oid, true AS relation FROM pg_catalog.unnest($1::pg_catalog.text[]) AS p (r)
+  UNION ALL
+  SELECT pg_catalog.to_regtype(t)::pg_catalog.oid, false FROM pg_catalog.unnest($2::pg_catalog.text[]) AS p (t))
+SELECT pg_catalog.current_schemas(true)::pg_catalog.text[] AS places,
+  ARRAY(SELECT oid::pg_catalog.text FROM given WHERE relation AND oid IS NOT NULL) AS relations,
+  EXISTS (SELECT FROM given WHERE oid IS NULL) AS unknown`;
 
 /** Relations by schema ($1) and name ($2). */
 export const PLACED = `SELECT c.oid::text AS oid FROM unnest($1::text[], $2::text[]) AS wanted (schema, name)
@@ -26,7 +30,7 @@ SELECT 'type', typname, oid::text FROM pg_type WHERE typname = ANY ($2::text[]) 
  * believed for what only a superuser can write: its owner may be anybody, and may add functions to it. A body is that of BEGIN ATOMIC
  * where the source is empty.
  */
-export const FUNCTIONS = `SELECT p.proname AS name, n.nspname AS schema, p.oid::regprocedure::text AS shown, p.oid < 16384 AS builtin,
+export const FUNCTIONS = `SELECT p.oid::text AS oid, p.proname AS name, n.nspname AS schema, p.oid::regprocedure::text AS shown, p.oid < 16384 AS builtin,
   p.provolatile = 'v' AS volatile, p.proretset AS set, p.prokind = 'a' AS aggregate, l.lanname AS language,
   CASE WHEN NOT l.lanpltrusted THEN e.extname END AS extension, 2281 = ANY (p.proargtypes::oid[]) AS internal, p.prosrc AS symbol,
   EXISTS (SELECT FROM pg_type t WHERE t.oid = p.proargtypes[0] AND t.typtype IN ('c', 'd', 'p')) AS takes_row,
@@ -49,7 +53,7 @@ WHERE p.proname = ANY ($1::text[]) ORDER BY p.provolatile = 'v' DESC, shown`;
  * composite types, values those of domains, and beside an operand of such a type a literal may be of any other. A built-in operator
  * that takes two operands of that type is preferred, so that then there is nothing to fear.
  */
-export const OPERATORS = `SELECT o.oprname AS operator, n.nspname AS schema, p.proname AS function, o.oprrest <> 0 OR o.oprjoin <> 0 AS estimated
+export const OPERATORS = `SELECT o.oid::text AS oid, o.oprname AS operator, n.nspname AS schema, p.proname AS function, o.oprrest <> 0 OR o.oprjoin <> 0 AS estimated
 FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode JOIN pg_namespace n ON n.oid = o.oprnamespace
 CROSS JOIN LATERAL (SELECT bool_and(as_type IS NOT NULL) AS fit, bool_and(x.oid = as_type) AS builtin, count(DISTINCT as_type) AS types,
     bool_or(as_type IS NOT NULL AND NOT EXISTS (SELECT FROM pg_operator b

@@ -7,6 +7,15 @@ import { type FunctionRow, happens, refuseUnsafe, type Rule } from "./judge.ts";
 import { type Level, Pending, PLANNED, UNSEEN, type Way } from "./pending.ts";
 import { callsIn, isReadable, wordsIn } from "./words.ts";
 
+/** OIDs of what a judgement rests on. */
+export interface Reached {
+  functions: string[];
+  operators: string[];
+  relations: string[];
+  types: string[];
+  open: boolean;
+}
+
 /** Everything that is reached from what was added, by names and by the catalogues, judged on the way. */
 export class Search {
   readonly functions = new Pending();
@@ -19,12 +28,35 @@ export class Search {
   readonly #placed = new Set<string>();
   /** Whether a default moves one. */
   sequences = false;
+  /** OIDs of functions and operators that somebody made. */
+  readonly #made = { functions: new Set<string>(), operators: new Set<string>() };
+  /** What the statement calls, as long as no function of that name was seen: a call of what is none is a cast when there is such a type. */
+  readonly #unknown = new Set<string>();
+  /** Whether something is named that only its name tells, or that is not there: it may come to mean something else. */
+  open = false;
   readonly #run: Run;
   readonly #rule: Rule;
 
   constructor(run: Run, rule: Rule) {
     this.#run = run;
     this.#rule = rule;
+  }
+
+  /** All that somebody can change and that would change what happens. */
+  get reached(): Reached {
+    return {
+      functions: [...this.#made.functions],
+      operators: [...this.#made.operators],
+      relations: this.relations.keys,
+      types: this.types.keys,
+      open: this.open || this.#unknown.size > 0,
+    };
+  }
+
+  /** What the statement itself calls. */
+  addCall(name: string, way: Way): void {
+    this.functions.add(name, way);
+    this.#unknown.add(name);
   }
 
   /** An expression or view as the server writes it. */
@@ -41,6 +73,7 @@ export class Search {
       throw this.#rule.refuse(
         `${way.by} can't be read: names in it are written with escapes or doubled quotes`,
       );
+    this.open = true;
     const { words, operators } = wordsIn(text);
     for (const word of words) {
       this.functions.add(word, way);
@@ -87,6 +120,8 @@ export class Search {
       const way = names.get(row.name);
       if (way === undefined || (way.ofRow === true && !row.takes_row) || elsewhere(row, way))
         continue;
+      this.#unknown.delete(row.name);
+      if (!row.builtin) this.#made.functions.add(row.oid);
       for (const type of row.types) this.types.add(type, { by: row.shown, level: way.level });
       if (happens(row, way.level)) {
         refuseUnsafe(row, way, this.#rule);
@@ -151,6 +186,7 @@ export class Search {
     for (const row of await this.#ask(OPERATORS, [names, this.types.keys, [...this.#placed]])) {
       const way = this.#operators.get(String(row.operator));
       if (elsewhere(row, way)) continue;
+      this.#made.operators.add(String(row["oid"]));
       const { level = UNSEEN } = way ?? {};
       // Estimators call it with what the statistics hold, volatile or not.
       this.functions.add(String(row.function), {

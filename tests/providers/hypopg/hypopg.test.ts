@@ -157,4 +157,16 @@ describe.skipIf(typeof found === "string")(`the server's own planner with hypopg
     expect(await codeOf(openHypopg(bare, catalogue))).toBe("unsupported");
     await bare.close();
   });
+
+  test("a superuser's planner is not asked where others own what it may run", async () => {
+    await client.query(
+      "CREATE ROLE owner LOGIN PASSWORD 'p'; CREATE SCHEMA owned AUTHORIZATION owner",
+    );
+    const own = await openSession(specOf(server));
+    expect(await codeOf(openHypopg(own, catalogue))).toBe("step_refused");
+    await own.close();
+    const theirs = await openSession({ ...specOf(server), user: "owner", password: () => "p" });
+    expect(await (await openHypopg(theirs, catalogue)).close()).toBeUndefined();
+    await client.query("DROP SCHEMA owned; DROP ROLE owner");
+  });
 });
