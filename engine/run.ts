@@ -64,7 +64,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
       id,
       risk,
       holder,
-      identity: entered.identity,
+      keys: entered.keys,
       emit,
       releasers,
     });

@@ -362,6 +362,8 @@ export interface TargetFacts {
   /** Shown in envelopes and to expressions as `target.*`; no secrets. */
   facts: JsonObject;
   known?: Known;
+  /** Of one that does not tell its identity: its addresses, and the identities it may have. Two that share one may be the same server. */
+  places?: readonly string[] | undefined;
 }
 
 /** What the registry says of a target beside the entry by whose name it was reached: it is the same one by any other name. */

@@ -46,7 +46,7 @@ export async function resolveTarget(options: TargetOptions): Promise<Target> {
     ...source,
     async known(session, identity) {
       const { knownServers } = await import("./known.ts");
-      return { known: await knownServers(session, identity, source.cluster, options) };
+      return knownServers(session, identity, source, options);
     },
   });
 }

@@ -2,6 +2,7 @@ import { PgdbaError } from "../errors.ts";
 import type { Clock } from "../types.ts";
 import { describeHolder, type Holder, isDead } from "./holder.ts";
 import type { Journal } from "./journal.ts";
+import { holderIn } from "./rows.ts";
 
 /** A lease whose counter stands still for this long is over; a process stopped for longer has lost it for good. */
 export const LEASE_MS = 15_000;
@@ -46,10 +47,11 @@ export class Waiter {
     const now = this.#clock.monotonic();
     if (this.#seen === undefined || !same(row, this.#seen)) this.#since = now;
     this.#seen = row;
-    if (!row?.run || !row.holder) return null;
-    const holder = JSON.parse(row.holder) as Holder;
-    if (isDead(holder) || now - this.#since > row.lease_ms) return null;
-    return describeHolder(row.run, holder);
+    if (row === null || (row.run === null && row.holder === null)) return null;
+    const holder = holderIn(row.holder);
+    if ((holder && isDead(holder)) || now - this.#since > row.lease_ms) return null;
+    if (holder) return describeHolder(String(row.run), holder);
+    return `run ${String(row.run)} (the journal's record of who holds the lock is damaged; it ends by itself unless that one is alive)`;
   }
 
   /** Takes it as it was when last looked at; null when it has changed since. */
@@ -160,9 +162,10 @@ export class Lock {
 }
 
 function rowOf(journal: Journal, key: string): LockRow | null {
-  return journal.db
+  const row = journal.db
     .query<LockRow, [string]>("SELECT epoch, beats, lease_ms, run, holder FROM lock WHERE key = ?")
     .get(key);
+  return row && { ...row, lease_ms: row.lease_ms > 0 ? row.lease_ms : LEASE_MS };
 }
 
 function same(one: LockRow | null, other: LockRow | null): boolean {

@@ -94,6 +94,13 @@ const isError: Check = (value) => has(value, { code: "string", message: "string"
 const isHolder: Check = (value) =>
   has(value, { user: "string", host: "string", pid: "number", started: "string" });
 
+/** Who holds a lock; undefined when its record is damaged. */
+export function holderIn(text: string | null): Holder | undefined {
+  const column = columns({ holder: text });
+  const holder = column<Holder>("holder", isHolder);
+  return column.damaged.length === 0 ? holder : undefined;
+}
+
 /** A run whose record can't be read: somebody else, or a broken disk, has written to the journal. */
 export interface DamagedRun {
   id: string;

@@ -10,7 +10,13 @@ export async function passGates(
   request: RunRequest,
   risk: Risk,
   releasers: Releasers,
-): Promise<{ identity: string | null; view: JsonObject; warnings: string[] }> {
+): Promise<{
+  identity: string | null;
+  /** What is locked: it, or all that it shares with targets that may be it. */
+  keys: readonly string[];
+  view: JsonObject;
+  warnings: string[];
+}> {
   const { target, runbook, asked, plan, stop } = request;
   releasers.push(() => target.close());
   try {
@@ -53,7 +59,9 @@ export async function passGates(
     if (verdict.answer === "ask" && !request.resume) await ask(request, verdict, view);
     if (verdict.answer === "refuse") throw refusal(verdict);
     checkResumed(request, about);
-    return { identity: about.identity, view, warnings: doubts(target, about) };
+    const { identity, places = [target.name] } = about;
+    const keys = identity === null ? places : [identity];
+    return { identity, keys, view, warnings: doubts(target, about) };
   } catch (thrown) {
     const closing = releasers.releaseAll().catch(() => {});
     // Told to stop, it does not wait for a server that does not answer.
@@ -82,6 +90,13 @@ function doubts({ name }: Target, { identity, known }: TargetFacts): string[] {
   const unread = (known?.unread ?? []).map(
     (why) => `An entry of the registry can't be read: ${why}`,
   );
+  if (identity === null && known !== undefined && known.as.length > 0) {
+    const names = known.as.map((one) => one.cluster).join(", ");
+    return [
+      ...unread,
+      `${name} does not tell its system identifier, so it may be ${names}: what the registry says of these holds here too. Let its role read the identifier, and only its own holds.`,
+    ];
+  }
   if (!known?.loose || identity === null) return unread;
   return [
     ...unread,

@@ -20,7 +20,8 @@ export async function takeLocks(
     id: string;
     risk: Risk;
     holder: Holder;
-    identity: string | null;
+    /** The target under all names by which another run may lock it. */
+    keys: readonly string[];
     emit: RunState["emit"];
     releasers: Releasers;
   },
@@ -29,17 +30,19 @@ export async function takeLocks(
   const { clock, journal } = host;
   const hasTarget = target.cluster !== null || target.connection !== null;
   if (run.risk === "read" || request.plan || !hasTarget) return null;
-  const key = run.identity ?? target.name;
   const leaseMs = leaseFrom(host.env);
-  const waiter = new Waiter(journal, clock, { key, run: run.id, holder: run.holder, leaseMs });
+  // In one order for all, so that of two runs one gets on.
+  const waiters = [...new Set(run.keys)]
+    .toSorted()
+    .map((key) => new Waiter(journal, clock, { key, run: run.id, holder: run.holder, leaseMs }));
   const deadline = clock.monotonic() + lockWaitMs;
   for (let told = false; ; told = true) {
-    const got = await takeBoth(waiter, target, describeHolder(run.id, run.holder));
-    if ("lock" in got) {
-      const { lock, remote } = got;
+    const got = await takeAll(waiters, target, describeHolder(run.id, run.holder));
+    if ("locks" in got) {
+      const { locks, remote } = got;
       if (remote) run.releasers.push(() => remote.release());
-      run.releasers.push(() => lock.release());
-      return fence(target, run.id, lock, remote);
+      for (const lock of locks) run.releasers.push(() => lock.release());
+      return fence(target, run.id, locks, remote);
     }
     const left = deadline - clock.monotonic();
     if (left <= 0) {
@@ -54,25 +57,37 @@ export async function takeLocks(
 }
 
 /**
- * Both or none. The target is asked only when the lease could be had: a run that restarts the server must find its lock there free
- * again. And the lease is taken only when the target has said yes: to take it is to end the run that may still be alive in it.
+ * All or none. The target is asked only when the leases could be had: a run that restarts the server must find its lock there free
+ * again. And a lease is taken only when the target has said yes: to take it is to end the run that may still be alive in it.
  */
-async function takeBoth(
-  waiter: Waiter,
+async function takeAll(
+  waiters: readonly Waiter[],
   target: Target,
   holder: string,
-): Promise<{ lock: Lock; remote: TargetLock | null } | { heldBy: string }> {
-  const here = waiter.heldBy();
-  if (here !== null) return { heldBy: here };
+): Promise<{ locks: Lock[]; remote: TargetLock | null } | { heldBy: string }> {
+  const here = waiters.map((waiter) => waiter.heldBy()).find((heldBy) => heldBy !== null);
+  if (here !== undefined) return { heldBy: here };
   const there = (await target.lock?.(holder)) ?? null;
   if (there && "heldBy" in there) return there;
-  const lock = waiter.take();
-  if (lock) return { lock, remote: there };
-  await there?.release();
-  return { heldBy: waiter.heldBy() ?? "a run that was quicker" };
+  const locks: Lock[] = [];
+  for (const waiter of waiters) {
+    const lock = waiter.take();
+    if (lock) locks.push(lock);
+    else {
+      for (const taken of locks) taken.release();
+      await there?.release();
+      return { heldBy: waiter.heldBy() ?? "a run that was quicker" };
+    }
+  }
+  return { locks, remote: there };
 }
 
-function fence(target: Target, run: string, lock: Lock, remote: TargetLock | null): Fence {
+function fence(
+  target: Target,
+  run: string,
+  locks: readonly Lock[],
+  remote: TargetLock | null,
+): Fence {
   return {
     async fenced(recordIntent) {
       if (remote && !(await remote.held())) {
@@ -84,7 +99,8 @@ function fence(target: Target, run: string, lock: Lock, remote: TargetLock | nul
           },
         );
       }
-      lock.fenced(recordIntent);
+      // One in the other, so that it is one transaction.
+      locks.reduceRight((record, lock) => () => lock.fenced(record), recordIntent)();
     },
   };
 }

@@ -39,7 +39,10 @@ export interface TargetSource {
   patroni?: PatroniSpec;
   flags?: readonly string[];
   /** What the registry says of the server that answers. */
-  known?(session: PgSession, identity: string | null): Promise<Pick<TargetFacts, "known">>;
+  known?(
+    session: PgSession,
+    identity: string | null,
+  ): Promise<Pick<TargetFacts, "known" | "places">>;
 }
 
 /** The lock as given to a run: as it is held now, and what its holder is shown as. */

@@ -318,6 +318,45 @@ test("labels and ownership are the server's, by whichever name or address it is 
   }
 });
 
+test("a server that does not tell who it is has the labels of all that it may be, and that is said", async () => {
+  const client = await clientOf(server);
+  const { rows } = await client.query(
+    "SELECT system_identifier::text AS id FROM pg_control_system()",
+  );
+  await client.query(
+    "CREATE ROLE lowly LOGIN PASSWORD 'low'; REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public",
+  );
+  const before = p;
+  p = place({
+    "home/clusters/prod.yaml": clusterFile(
+      server,
+      "managed",
+      `labels: [production]\nsystem_identifier: "${rows[0].id}"\n`,
+    ),
+    "home/clusters/alias.yaml": clusterFile({ ...server, user: "lowly" }, "managed").replace(
+      "CLUSTER_PASSWORD",
+      "LOWLY",
+    ),
+    ...runbooks({ ...NAMES, ...BACKUP }),
+  });
+  try {
+    const low = { LOWLY: "low" };
+    await judged(
+      ["chaos", "kill", ...ON("alias"), "--i-know-what-i-am-doing"],
+      3,
+      { code: "gate_refused", gate: "production", hint: "No flag" },
+      low,
+    );
+    const read = await judged(["team", "look", ...ON("alias")], 0, {}, low);
+    expect(String(at(read.envelope, "data", "run", "warnings"))).toContain("it may be prod");
+  } finally {
+    p = before;
+    await client.query("GRANT EXECUTE ON FUNCTION pg_control_system() TO public");
+    await client.query("DROP ROLE lowly");
+    await client.end();
+  }
+});
+
 test("a policy narrows by caller, label, risk and runbook; one that can't be read allows nothing", async () => {
   const policy = (rules: string) => write(p.root, { "etc/policy.yaml": rules });
   const refused = (hint = "policy.yaml") => ({ code: "policy_refused", gate: "policy", hint });

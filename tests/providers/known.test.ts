@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Known, Target } from "../../engine/types.ts";
+import type { Known, KnownAs, Target, TargetFacts } from "../../engine/types.ts";
 import { type PgConnection, resolveTarget, type TargetFlags } from "../../providers/targets.ts";
 import { pgbouncerMissing, startPgbouncer } from "../support/pgbouncer.ts";
 import { clientOf, sharedServer, startServer, type TestServer } from "../support/postgres.ts";
@@ -46,13 +46,22 @@ function registry(files: Record<string, { host?: string; at?: TestServer; lines?
   for (const [name, { host, at = server, lines = "" }] of Object.entries(files))
     writeFileSync(
       join(dir, "clusters", `${name}.yaml`),
-      `ownership: managed\n${lines}\npostgres: {host: ${host ?? at.host}, port: ${at.port}, user: postgres, sslmode: disable, password_env: PW}\n`,
+      `ownership: managed\n${lines}\npostgres: {host: "${host ?? at.host}", port: ${at.port}, user: postgres, sslmode: disable, password_env: PW}\n`,
     );
 }
 const id = () => `system_identifier: "${identity}"`;
 const prod = () => ({ lines: `labels: [production]\n${id()}` });
 
+function rewrite(name: string, change: (text: string) => string): void {
+  const file = join(dir, "clusters", `${name}.yaml`);
+  writeFileSync(file, change(readFileSync(file, "utf8")));
+}
+
 async function known(flags: TargetFlags, env: Record<string, string> = {}): Promise<Known> {
+  return (await facts(flags, env)).known!;
+}
+
+async function facts(flags: TargetFlags, env: Record<string, string> = {}): Promise<TargetFacts> {
   const { password } = server;
   const target = await resolveTarget({
     flags,
@@ -61,7 +70,7 @@ async function known(flags: TargetFlags, env: Record<string, string> = {}): Prom
     onSecret: () => {},
   });
   open.push(target);
-  return (await target.facts()).known!;
+  return target.facts();
 }
 const at = ({ host, port }: TestServer, otherHost = host): TargetFlags => ({
   host: otherHost,
@@ -135,20 +144,58 @@ test("labels without an identity hold by their own name alone, and that is said"
   expect(await known({ cluster: "plain" })).toMatchObject({ as: [], loose: false });
 });
 
-test("one that does not tell who it is may be any of them, unless it has a name", async () => {
-  registry({ prod: prod(), plain: {} });
+test("one that does not tell who it is may be any of them, by whatever name it is reached, unless it is shown to be another", async () => {
+  const connected = "ownership: connected\nlabels: [finance]";
+  const away = { host: "nowhere.invalid", lines: 'system_identifier: "7"' };
+  registry({ prod: prod(), plain: {}, away });
+  rewrite("plain", (text) => text.replace("ownership: managed", connected));
   const client = await clientOf(server);
   await client.query(
     "CREATE ROLE known_plain LOGIN PASSWORD 'pw'; REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public",
   );
   try {
     const env = { PGPASSWORD: "pw" };
-    expect(names(await known({ ...at(server), user: "known_plain" }, env))).toEqual(["prod"]);
-    writeFileSync(
-      join(dir, "clusters/named.yaml"),
-      `ownership: managed\npostgres: {host: ${server.host}, port: ${server.port}, user: known_plain, sslmode: disable, password_env: PGPASSWORD}\n`,
-    );
-    expect(names(await known({ cluster: "named" }, env))).toEqual([]);
+    const plain = { cluster: "plain", labels: ["finance"], ownership: "connected" };
+    const bare = await facts({ ...at(server), user: "known_plain" }, env);
+    expect(bare.identity).toBe(null);
+    expect(names(bare.known!)).toEqual(["away", "plain", "prod"]);
+    for (const host of [server.host, "LocalHost", "127.0.1", server.socketDir]) {
+      registry({ named: { host }, prod: prod(), plain: {}, away });
+      rewrite("plain", (text) => text.replace("ownership: managed", connected));
+      rewrite("named", (text) =>
+        text.replace("user: postgres", "user: known_plain").replace("PW", "PGPASSWORD"),
+      );
+      const named = await facts({ cluster: "named" }, env);
+      expect(names(named.known!), host).toEqual(["away", "plain", "prod"]);
+      expect(named.known!.as).toContainEqual(plain as KnownAs);
+      // Its lock meets that of every run that may work on the same server.
+      expect(named.places).toEqual(bare.places!);
+      expect(named.places).toContain(identity);
+    }
+    // What runs beside it is another; an entry without an identifier and with another address says nothing.
+    const other = await startServer();
+    try {
+      const theirs = await ask<string>(
+        other,
+        "SELECT system_identifier::text AS value FROM pg_control_system()",
+      );
+      registry({
+        named: {},
+        other: { at: other, lines: `labels: [drill]\nsystem_identifier: "${theirs}"` },
+        elsewhere: { at: other },
+      });
+      rewrite("named", (text) =>
+        text.replace("user: postgres", "user: known_plain").replace("PW", "PGPASSWORD"),
+      );
+      rewrite("other", (text) => text.replace("PW", "OTHER"));
+      expect(names(await known({ cluster: "named" }, { ...env, OTHER: other.password }))).toEqual(
+        [],
+      );
+      // Nobody can ask it.
+      expect(names(await known({ cluster: "named" }, env))).toEqual(["other"]);
+    } finally {
+      await other.stop();
+    }
   } finally {
     await client.query("GRANT EXECUTE ON FUNCTION pg_control_system() TO public");
     for (const target of open.splice(0)) await target.close();

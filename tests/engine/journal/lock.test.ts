@@ -125,6 +125,43 @@ test("a holder that died on this host is passed over at once, any other after it
   expect(lock.epoch).toBe(3);
 });
 
+test("a damaged record of a holder is one that nobody knows: it blocks until its lease is over, not longer", async () => {
+  const clock = leaping();
+  const damage: Record<string, (string | number | null)[]> = {
+    holder: [
+      "{bad",
+      "null",
+      "7",
+      "[]",
+      "",
+      "{}",
+      '{"user":"u","host":"h","pid":"1","started":""}',
+      null,
+    ],
+    run: [null],
+    lease_ms: [-1, 0],
+  };
+  for (const [column, values] of Object.entries(damage))
+    for (const value of values) {
+      one.db.run("DELETE FROM lock");
+      const lock = taken(one, clock, "r1", { holder: elsewhere });
+      one.db.query(`UPDATE lock SET ${column} = ?`).run(value);
+      const other = waiter(two, clock, "r2");
+      expect(other.heldBy(), `${column} ${value}`).toContain(
+        column === "run" ? "@elsewhere" : "run r1 (",
+      );
+      await clock.sleep(LEASE_MS);
+      expect(other.heldBy()).not.toBeNull();
+      await clock.sleep(1);
+      expect(other.heldBy()).toBeNull();
+      const next = other.take()!;
+      expect(next.epoch).toBeGreaterThan(0);
+      next.fenced(() => {});
+      expect(await lostIn(() => lock.fenced(() => {}))).toMatchObject({ code: "lock_lost" });
+      next.release();
+    }
+});
+
 test("the time of day counts for nobody: clocks that differ or jump, by years and on either side", async () => {
   const clock = leaping();
   for (const [mine, theirs] of [
@@ -214,6 +251,54 @@ test("waits as long as it may, says once for whom, and ends when told to", () =>
     stop.request("SIGINT");
     expect(await codeOf(waiting)).toMatchObject({ code: "interrupted" });
     expect(h.calls).toEqual([]);
+  }));
+
+test("targets that may be the same server exclude each other, and what was had of it is given back", () =>
+  withHarness(async (h) => {
+    const text = "steps: [{id: a, fake.act: {}}, {id: b, fake.act: {}}]";
+    const facts = (identity: string | null, places?: string[]) => async () => ({
+      identity,
+      places,
+      capabilities: [],
+      facts: {},
+    });
+    const untold = { target: { name: "alias", facts: facts(null, ["local:5432", "7"]) } };
+    const locks = () =>
+      h.journal.db.query("SELECT key, run IS NOT NULL AS held FROM lock ORDER BY key").all();
+    const holding: unknown[] = [];
+    h.on = { a: () => (holding.push(...locks()), null) };
+    expect((await h.run(text, untold)).exit).toBe(0);
+    expect(holding).toEqual([
+      { key: "7", held: 1 },
+      { key: "local:5432", held: 1 },
+    ]);
+    expect(locks()).toEqual([
+      { key: "7", held: 0 },
+      { key: "local:5432", held: 0 },
+    ]);
+    h.calls.length = 0;
+    for (const key of ["7", "local:5432"]) {
+      const lock = taken(h.journal, h.clock, "other", { key });
+      expect(await codeOf(h.run(text, untold))).toMatchObject({ code: "lock_held" });
+      lock.release();
+    }
+    // One of them went to somebody quicker.
+    const quicker = async () => {
+      taken(h.journal, h.clock, "quicker", { key: "local:5432" });
+      return { held: async () => true, release: async () => void h.calls.push("given back") };
+    };
+    expect(
+      await codeOf(h.run(text, { target: { ...untold.target, lock: quicker } })),
+    ).toMatchObject({ code: "lock_held", message: expect.stringContaining("run quicker") });
+    expect(h.calls.splice(0)).toEqual(["given back"]);
+    expect(locks()).toContainEqual({ key: "7", held: 0 });
+    h.journal.db.run("DELETE FROM lock");
+    // To lose one is to lose all.
+    h.on = {
+      a: () => (h.journal.db.run("UPDATE lock SET run = 'other' WHERE key = 'local:5432'"), null),
+    };
+    expect(await h.run(text, untold)).toMatchObject({ exit: 6, error: { code: "lock_lost" } });
+    expect(h.calls).toEqual(["act a"]);
   }));
 
 test("by default it waits longer than a lease, so that what is gone for good is outwaited", () =>
