@@ -3,6 +3,7 @@ import { exposureOf } from "../postgres/exposure.ts";
 import type { PgSession } from "../postgres/session.ts";
 import type { Catalogue, Limit } from "../twin/catalog.ts";
 import { type IndexDef, indexSql } from "../twin/hypothetical.ts";
+import { estimatedBytes } from "../twin/index-size.ts";
 import { quoteIdent } from "../twin/names.ts";
 import {
   COUNT_PARAMETERS,
@@ -14,7 +15,7 @@ import {
   wholePlan,
   WITHOUT_PRUNING,
 } from "../twin/plan.ts";
-import type { ExplainOptions, Planner } from "../twin/planner.ts";
+import type { ExplainOptions, Planner, Pretended } from "../twin/planner.ts";
 
 const EXTENSION = `SELECT n.nspname AS schema, e.extversion AS version FROM pg_catalog.pg_extension e
   JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'hypopg'`;
@@ -147,8 +148,8 @@ class Hypopg implements Planner {
     return plan;
   }
 
-  async sizes(defs: readonly IndexDef[]): Promise<({ bytes: number; names: string[] } | null)[]> {
-    const sizes: ({ bytes: number; names: string[] } | null)[] = [];
+  async sizes(defs: readonly IndexDef[]): Promise<(Pretended | null)[]> {
+    const sizes: (Pretended | null)[] = [];
     for (const def of defs) {
       const made = await this.#make(def).catch((error: unknown) => {
         // One that the server refuses is none; a session that is gone is something else.
@@ -156,11 +157,16 @@ class Hypopg implements Planner {
         throw error;
       });
       sizes.push(
-        made === null || made.duplicate ? null : { bytes: made.bytes, names: [made.name] },
+        made === null || made.duplicate
+          ? null
+          : { bytes: made.bytes, names: [made.name], types: [] },
       );
     }
     return sizes;
   }
+
+  /** What is not asked for is not there anyway. */
+  async forget(): Promise<void> {}
 
   async close(): Promise<void> {
     await this.#session.close();
@@ -202,7 +208,8 @@ class Hypopg implements Planner {
       duplicate: this.#existing.has(bodyOf(String(row?.["definition"]))),
     };
     made.oid = Number(row?.["oid"]);
-    made.bytes = Number(row?.["bytes"]);
+    // The extension knows neither that equal keys share an entry nor how far a table has grown.
+    made.bytes = estimatedBytes(this.catalogue, def) ?? Number(row?.["bytes"]);
     this.#made.set(key, made);
     return made;
   }

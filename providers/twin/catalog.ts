@@ -31,6 +31,8 @@ export interface Relation {
   reltuples: number;
   relpages: number;
   relallvisible: number;
+  /** Rows by the server's counters, which it may have lost; 0 when it knows of none. */
+  live: number;
   bytes: number;
   parallel_workers: string | null;
   fillfactor: string | null;
@@ -143,6 +145,8 @@ export interface Catalogue {
   constraints: Constraint[];
   indexes: Index[];
   statistics: ColumnStatistics[];
+  /** Extended statistics of several columns together: how many different combinations there are. */
+  combinations: { relid: number; columns: number[]; distinct: number }[];
   limits: Limit[];
 }
 
@@ -192,6 +196,7 @@ const CLOSURE = `WITH RECURSIVE scope(oid) AS (
     ) x)`;
 
 const RELATION = `c.oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind, c.reltuples, c.relpages, c.relallvisible,
+  pg_stat_get_live_tuples(c.oid)::float8 AS live,
   CASE WHEN c.relkind IN ('r', 'm') THEN coalesce(pg_relation_size(c.oid), 0) ELSE 0 END AS bytes,
   (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_name = 'parallel_workers') AS parallel_workers,
   (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_name = 'fillfactor') AS fillfactor,
@@ -262,6 +267,11 @@ const COLLATIONS = `SELECT n.nspname AS schema, to_jsonb(c) AS row FROM pg_colla
 const SEQUENCES = `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind = 'S' AND n.nspname = ANY ($1::name[])`;
 
+/** Keys of \`n_distinct\` are lists of attribute numbers, negative ones for expressions; values as in pg_stats. */
+const COMBINATIONS = `SELECT s.stxrelid AS relid, string_to_array(d.key, ', ')::int[] AS columns, d.value::float8 AS distinct
+  FROM pg_stats_ext e JOIN pg_namespace n ON n.nspname = e.statistics_schemaname JOIN pg_statistic_ext s ON s.stxnamespace = n.oid AND s.stxname = e.statistics_name
+  CROSS JOIN LATERAL json_each_text(e.n_distinct::text::json) d WHERE s.stxrelid = ANY ($1::oid[]) AND e.n_distinct IS NOT NULL`;
+
 const EXTENDED = `SELECT format('%I.%I', n.nspname, s.stxname) AS name FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
   WHERE s.stxrelid = ANY ($1::oid[])`;
 
@@ -323,6 +333,7 @@ export async function readCatalogue(
     named.map((relation) => relation.name),
   ]);
   const extended = await read(EXTENDED, [oids]);
+  const combinations = extended.length === 0 ? [] : await read(COMBINATIONS, [oids]);
   const more = await read(MORE);
   const schemas = [...new Set(relations.map((relation) => relation.schema))];
   const catalogue = {
@@ -339,6 +350,7 @@ export async function readCatalogue(
     constraints,
     indexes,
     statistics,
+    combinations,
   } as unknown as Catalogue;
   return { ...catalogue, limits: limitsOf(catalogue, asked ?? [], extended, more) };
 }

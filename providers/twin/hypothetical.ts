@@ -1,11 +1,12 @@
 import type { Client } from "pg";
 import type { OrdinaryUser } from "../embedded/user.ts";
-import type { Catalogue, ColumnStatistics, Relation } from "./catalog.ts";
+import type { Catalogue, Relation } from "./catalog.ts";
 import { one } from "./database.ts";
 import { quoteIdent, quoteName } from "./names.ts";
 import { type PlanNode, planOf } from "./plan.ts";
-import { columnStatistics, distinctOf, separatorWidth } from "./separators.ts";
-import { btreeHeight, btreePages, growFile, PAGE, setFirstSegment, writeBtree } from "./sizes.ts";
+import { indexPages, leavesOf, rowsOf } from "./index-size.ts";
+import { separatorWidth } from "./separators.ts";
+import { btreeHeight, growFile, PAGE, setFirstSegment, writeBtree } from "./sizes.ts";
 import type { Figures, FiguresWriter } from "./statistics.ts";
 
 /** One key of an index. */
@@ -54,12 +55,16 @@ function write(def: IndexDef): string {
 
 /** A hypothetical index that stands in the twin, valid or not. */
 export interface Hypothetical {
+  /** Its own name. */
+  name: string;
   /** Its name in plans, and those of its parts on the partitions. */
   names: string[];
   /** The index and, on a partitioned table, those of its partitions. */
   oids: number[];
   bytes: number;
   tuples: number;
+  /** Types of its columns, in their order: what an expression gives is known by now. */
+  types: string[];
   /** The server has such an index already. */
   duplicate: boolean;
 }
@@ -96,15 +101,28 @@ export async function makeIndexes(
   const figures: Figures[] = [];
   const done = new Map<Build, Hypothetical>();
   for (const plan of made) {
-    const index: Hypothetical = { names: [], oids: [], bytes: 0, tuples: 0, duplicate: false };
+    const index: Hypothetical = {
+      name: plan.name,
+      types: parts.get(plan)?.[0]?.types ?? [],
+      names: [],
+      oids: [],
+      bytes: 0,
+      tuples: 0,
+      duplicate: false,
+    };
     for (const part of parts.get(plan) ?? []) {
       index.names.push(part.name);
       index.oids.push(part.oid);
       index.duplicate ||= part.duplicate;
       const leaf = plan.leaves.find(({ schema, name }) => `${schema}.${name}` === part.table);
       if (part.path === null || leaf === undefined) continue;
-      const tuples = Math.max(0, leaf.reltuples) * plan.share;
-      const pages = pagesOf(shop.catalogue, leaf, plan.def, tuples, plan.width);
+      const tuples = rowsOf(shop.catalogue, leaf) * plan.share;
+      const pages = indexPages(shop.catalogue, leaf, {
+        def: plan.def,
+        tuples,
+        types: part.types,
+        expressionWidth: plan.expressionWidth,
+      });
       const path = shop.pathOf(part.path);
       if (plan.def.method === "btree" && pages > 1) {
         const keys = plan.def.keys.map((key) => key.column);
@@ -141,7 +159,8 @@ interface Build {
   leaves: Relation[];
   /** Of the rows of its tables those that it holds. */
   share: number;
-  width: number;
+  /** What the planner takes an expression to need; null without one. */
+  expressionWidth: number | null;
 }
 
 async function planIndex(shop: Workshop, def: IndexDef): Promise<Build | Error> {
@@ -150,18 +169,11 @@ async function planIndex(shop: Workshop, def: IndexDef): Promise<Build | Error> 
     (relation) => relation.schema === def.schema && relation.name === def.table,
   );
   const leaves = table === undefined ? [] : leavesOf(catalogue, table);
+  const expressions = def.keys.filter(({ column }) => column === null);
   try {
-    const known = table === undefined ? undefined : knownWidth(catalogue, table, def);
-    const shape = known === undefined ? await shapeOf(client, def) : undefined;
-    const all = leaves.reduce((sum, leaf) => sum + Math.max(0, leaf.reltuples), 0);
-    const sum = shape?.width ?? known ?? 0;
-    return {
-      def,
-      name: shop.newName(),
-      leaves,
-      share: shape === undefined || all === 0 ? 1 : Math.min(1, shape.rows / all),
-      width: table === undefined ? sum : tupleWidth(catalogue, table, def, sum),
-    };
+    const share = def.where === null ? 1 : await shareOf(client, def);
+    const width = expressions.length === 0 ? null : await widthOf(client, def, expressions);
+    return { def, name: shop.newName(), leaves, share, expressionWidth: width };
   } catch (error) {
     return error as Error;
   }
@@ -194,6 +206,8 @@ interface Part {
   name: string;
   path: string | null;
   table: string;
+  /** Of its columns, in their order. */
+  types: string[];
   /** Another index of the table is the same but for its name. */
   duplicate: boolean;
 }
@@ -209,6 +223,7 @@ async function partsOf(
   const { rows } = await client.query<Part & { nth: number }>(
     `SELECT x.nth::int AS nth, c.oid, n.nspname AS schema, c.relname AS name, pg_relation_filepath(c.oid) AS path,
        format('%s.%s', tn.nspname, t.relname) AS "table",
+       ARRAY(SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 ORDER BY a.attnum) AS types,
        EXISTS (SELECT FROM pg_index e JOIN pg_class ec ON ec.oid = e.indexrelid WHERE e.indrelid = i.indrelid AND e.indexrelid <> i.indexrelid
          AND ec.relam = c.relam AND format('%s.%s', n.nspname, ec.relname) = ANY ($3::text[]) AND e.indnkeyatts = i.indnkeyatts
          AND (e.indkey::text, e.indclass::text, e.indcollation::text, e.indoption::text) = (i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text)
@@ -227,107 +242,26 @@ async function partsOf(
   return new Map(made.map((plan, at) => [plan, parts.get(at + 1) ?? []]));
 }
 
-function leavesOf(catalogue: Catalogue, table: Relation): Relation[] {
-  if (table.kind !== "p") return [table];
-  return catalogue.relations
-    .filter((relation) => relation.parents.includes(table.oid))
-    .flatMap((child) => leavesOf(catalogue, child));
+/** Of the rows of a table those that the predicate of an index keeps, as the planner sees it. */
+async function shareOf(client: Client, def: IndexDef): Promise<number> {
+  const from = quoteName(def.schema, def.table);
+  const kept = await explained(client, `SELECT FROM ${from} WHERE ${def.where}`);
+  const all = await explained(client, `SELECT FROM ${from}`);
+  return Math.min(1, kept["Plan Rows"] / Math.max(1, all["Plan Rows"]));
 }
 
-/** Bytes of the columns of an index on all rows; undefined where only the planner can tell. */
-function knownWidth(catalogue: Catalogue, table: Relation, def: IndexDef): number | undefined {
-  if (def.where !== null) return undefined;
-  let sum = 0;
-  for (const name of [...def.keys.map((key) => key.column), ...def.include]) {
-    const row = name === null ? undefined : columnStatistics(catalogue, table, name);
-    if (row === undefined) return undefined;
-    sum += row.avg_width;
-  }
-  return sum;
-}
-
-/** Rows that the index would hold and their average width, as the planner sees them. */
-async function shapeOf(client: Client, def: IndexDef): Promise<{ rows: number; width: number }> {
-  const list = [...def.keys.map((key) => key.sql), ...def.include.map(quoteIdent)].join(", ");
-  const where = def.where === null ? "" : ` WHERE ${def.where}`;
-  const { rows } = await one(
-    client,
-    `EXPLAIN (FORMAT JSON) SELECT ${list} FROM ${quoteName(def.schema, def.table)}${where}`,
-  );
-  const plan: PlanNode = planOf(rows);
-  return { rows: plan["Plan Rows"], width: plan["Plan Width"] };
-}
-
-/** Types that are aligned within a tuple, with the bytes; others, and short texts, follow on without a gap. */
-const ALIGNED: readonly [RegExp, number][] = [
-  [/^(bigint|double precision|timestamp|time|interval|money)/, 8],
-  [/^(integer|real|date|oid)$/, 4],
-  [/^smallint$/, 2],
-];
-
-/** Bytes of an entry's columns with the gaps between them; `sum` is their width without gaps, expressions included. */
-function tupleWidth(catalogue: Catalogue, table: Relation, def: IndexDef, sum: number): number {
-  let known = 0;
-  let width = 0;
-  for (const name of [...def.keys.map((key) => key.column), ...def.include]) {
-    const type =
-      catalogue.columns.find((column) => column.relid === table.oid && column.name === name)
-        ?.type ?? "";
-    const row = name === null ? undefined : columnStatistics(catalogue, table, name);
-    if (row === undefined) continue;
-    const alignment = ALIGNED.find(([pattern]) => pattern.test(type))?.[1] ?? 1;
-    width = Math.ceil(width / alignment) * alignment + row.avg_width;
-    known += row.avg_width;
-  }
-  return width + Math.max(0, sum - known);
-}
-
-/** Types whose equal values may differ in their bytes, so that entries are never shared (nbtutils.c, _bt_allequalimage). */
-const NOT_DEDUPLICATED = /^(numeric|real|double precision|jsonb|.*\[\])/;
-/** Bytes of an element in a posting list of a GIN index: varbyte-encoded differences, mostly one or two, and page overhead. */
-const GIN_ITEM = 3;
-
-function pagesOf(
-  catalogue: Catalogue,
-  leaf: Relation,
+/** What the planner takes expressions of a table to need together. */
+async function widthOf(
+  client: Client,
   def: IndexDef,
-  tuples: number,
-  width: number,
-): number {
-  if (tuples <= 0) return 1;
-  const columns = catalogue.columns.filter((column) => column.relid === leaf.oid);
-  const statistics = def.keys.map(({ column }) =>
-    column === null ? undefined : columnStatistics(catalogue, leaf, column),
-  );
-  if (def.method === "brin") return 3;
-  if (def.method === "hash") return Math.ceil((tuples * 20) / (PAGE * 0.75)) + 2;
-  if (def.method === "gin") {
-    const items = statistics.reduce((sum, row) => sum + elementsOf(row, def), 0);
-    return Math.ceil((tuples * Math.max(1, items) * GIN_ITEM) / (PAGE * LOOSE_FILL)) + 2;
-  }
-  const types = def.keys.map(
-    (key) => columns.find((column) => column.name === key.column)?.type ?? "",
-  );
-  const shared =
-    def.include.length === 0 &&
-    types.every((type) => type !== "" && !NOT_DEDUPLICATED.test(type)) &&
-    statistics.every((row) => row !== undefined);
-  const distinct = shared
-    ? Math.min(
-        tuples,
-        statistics.reduce((product, row) => product * distinctOf(row, leaf.reltuples), 1),
-      )
-    : undefined;
-  const pages = btreePages({ tuples, width, distinct });
-  return def.method === "btree" ? pages : Math.ceil(pages * 1.3);
+  expressions: readonly IndexKey[],
+): Promise<number> {
+  const list = expressions.map((key) => key.sql).join(", ");
+  return (await explained(client, `SELECT ${list} FROM ${quoteName(def.schema, def.table)}`))[
+    "Plan Width"
+  ];
 }
 
-const LOOSE_FILL = 0.75;
-
-/** Elements of an average value: counted for arrays, a trigram for each character of a text, a guess from the width otherwise. */
-function elementsOf(row: ColumnStatistics | undefined, def: IndexDef): number {
-  const counted = /([\d.]+)\}$/.exec(String(row?.["elem_count_histogram"] ?? ""))?.[1];
-  if (counted !== undefined) return Number(counted);
-  const width = row?.avg_width ?? 32;
-  return def.keys.some((key) => key.suffix?.includes("trgm")) ? width : width / 8;
+async function explained(client: Client, sql: string): Promise<PlanNode> {
+  return planOf((await one(client, `EXPLAIN (FORMAT JSON) ${sql}`)).rows);
 }

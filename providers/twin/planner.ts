@@ -9,6 +9,16 @@ export interface ExplainOptions {
   without?: readonly string[];
 }
 
+/** An index that a planner pretends. */
+export interface Pretended {
+  /** Estimated. */
+  bytes: number;
+  /** What it is called in plans, with its parts on partitions. */
+  names: string[];
+  /** Of its columns, in their order; empty where the planner can't tell. */
+  types: string[];
+}
+
 /** Who says what a statement would cost with other indexes: the planner of the twin, or of the server itself. */
 export interface Planner {
   /** What was read of the server. */
@@ -22,8 +32,10 @@ export interface Planner {
    * @throws PgdbaError query_failed | unsupported when the statement can't be planned
    */
   explain(sql: string, options?: ExplainOptions): Promise<PlanNode>;
-  /** For each index its estimated size and its names in plans; null for one that can't be made, or that the server has already. */
-  sizes(indexes: readonly IndexDef[]): Promise<({ bytes: number; names: string[] } | null)[]>;
+  /** For each index its size and names; null for one that can't be made, or that the server has already. */
+  sizes(indexes: readonly IndexDef[]): Promise<(Pretended | null)[]>;
+  /** These indexes will not be asked for again soon; one that is can be had all the same. */
+  forget(indexes: readonly IndexDef[]): Promise<void>;
   /** Leaves nothing behind. */
   close(): Promise<void>;
 }

@@ -16,36 +16,69 @@ const LEAF_FILL = 0.9;
 const INNER_FILL = 0.7;
 /** A heap tuple's address in a posting list. */
 const TID = 6;
-/** BTMaxItemSize halved: as large as nbtsort.c lets a posting list grow. */
-const POSTING_MAX = 1344;
+/** A tenth of a page: as large as nbtsort.c lets a posting list grow. */
+const POSTING_MAX = 812;
 
 /** Rounded up to 8 bytes, as every tuple is. */
 function aligned(bytes: number): number {
   return Math.ceil(bytes / 8) * 8;
 }
 
-export interface BtreeShape {
+/** Entries of a B-tree. */
+export interface BtreeGroup {
   tuples: number;
-  /** Bytes of the key and included columns of an average row. */
-  width: number;
-  /** Distinct keys, where equal ones share an entry (deduplication, from 13 on); undefined where they can't. */
-  distinct?: number | undefined;
+  /** Different keys among them, where equal ones share an entry (deduplication, from 13 on); undefined where they can't. */
+  distinct?: number;
+  /** All their keys are NULL, and take no room. */
+  isNull?: boolean;
 }
 
-/** Pages of a B-tree built over this many rows: leaves filled to 90 %, the levels above to 70 %, and the metapage. */
-export function btreePages(shape: BtreeShape): number {
-  const { tuples, width, distinct } = shape;
-  const tuple = aligned(INDEX_TUPLE + width);
-  let bytes = tuples * (tuple + LINE_POINTER);
-  if (distinct !== undefined && distinct > 0 && tuples / distinct >= 2) {
-    const repeats = tuples / distinct;
-    const perPosting = Math.max(1, Math.min(repeats, (POSTING_MAX - tuple) / TID));
-    bytes = (tuples / perPosting) * (aligned(tuple + perPosting * TID) + LINE_POINTER);
-  }
+/**
+ * Pages of a B-tree built over these entries: leaves filled to 90 %, the levels above to 70 %, and the metapage.
+ * @param width bytes of the key and included columns of an average row
+ */
+export function btreePages(width: number, groups: readonly BtreeGroup[]): number {
+  const bytes = groups.reduce((sum, group) => sum + leafBytes(width, group), 0);
   let level = Math.max(1, Math.ceil(bytes / (USABLE * LEAF_FILL)));
   let pages = 1;
   for (; level > 1; level = Math.ceil(level / innerFanout(width))) pages += level;
   return pages + 1;
+}
+
+/** A tuple with a NULL in it has a bitmap of them behind its header. */
+const NULL_BITMAP = 8;
+/** Repetitions up to which keys are taken to be drawn at random, some more often than others. */
+const FEW = 12;
+
+function leafBytes(width: number, { tuples, distinct, isNull }: BtreeGroup): number {
+  if (tuples <= 0) return 0;
+  const tuple = INDEX_TUPLE + (isNull === true ? NULL_BITMAP : aligned(width));
+  const single = tuple + LINE_POINTER;
+  if (distinct === undefined || distinct <= 0 || distinct >= tuples) return tuples * single;
+  const repeats = tuples / distinct;
+  const most = Math.max(1, Math.floor((POSTING_MAX - tuple) / TID));
+  const shared = (count: number): number => {
+    if (count < 2) return single;
+    const lists = Math.ceil(count / most);
+    return lists * (aligned(tuple + (count / lists) * TID) + LINE_POINTER);
+  };
+  if (repeats > FEW) return distinct * shared(repeats);
+  // Keys that do not all repeat alike: n of them with the probability of a Poisson distribution that has no zero.
+  const mean = meanOf(repeats);
+  let probability = mean / Math.expm1(mean);
+  let bytes = 0;
+  for (let count = 1; count <= 4 * FEW; count++) {
+    bytes += probability * shared(count);
+    probability *= mean / (count + 1);
+  }
+  return distinct * bytes;
+}
+
+/** The parameter of a Poisson distribution without zero by its mean. */
+function meanOf(repeats: number): number {
+  let mean = repeats;
+  for (let step = 0; step < 20; step++) mean = repeats * -Math.expm1(-mean);
+  return Math.max(mean, 1e-6);
 }
 
 /** Levels above the leaves of a B-tree of so many pages; the planner adds a cost for each. */

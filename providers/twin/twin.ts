@@ -192,6 +192,9 @@ async function growFiles(
   return files;
 }
 
+/** Relations that one statement locks: fewer than `max_locks_per_transaction` allows with all their partitions. */
+const LOCKED = 50;
+
 class OpenTwin implements Twin {
   readonly catalogue: Catalogue;
   readonly limits: readonly Limit[];
@@ -238,6 +241,22 @@ class OpenTwin implements Twin {
         const made = this.#made.get(indexSql(def));
         return made === undefined || made instanceof Error || made.duplicate ? null : made;
       });
+    });
+  }
+
+  forget(defs: readonly IndexDef[]): Promise<void> {
+    return this.#exclusive(async () => {
+      const names: string[] = [];
+      for (const def of defs) {
+        const made = this.#made.get(indexSql(def));
+        if (made === undefined || made instanceof Error) continue;
+        names.push(quoteName(def.schema, made.name));
+        for (const oid of made.oids) this.#state.delete(oid);
+        this.#made.delete(indexSql(def));
+      }
+      // Each is locked until the end of the statement.
+      for (let at = 0; at < names.length; at += LOCKED)
+        await this.#shop.client.query(`DROP INDEX ${names.slice(at, at + LOCKED).join(", ")}`);
     });
   }
 

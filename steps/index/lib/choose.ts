@@ -1,8 +1,9 @@
 import type { Candidates, Sized } from "./candidates.ts";
-import { extend } from "./extend.ts";
+import type { Deadline } from "./deadline.ts";
+import { extend, isSmaller, NEARLY } from "./extend.ts";
 import { bytesOf, fits, type Limits, type Score, worth } from "./limits.ts";
-import type { Prover } from "./prover.ts";
-import { shortlist } from "./shortlist.ts";
+import type { Prover, Selection } from "./prover.ts";
+import type { Shortlist } from "./shortlist.ts";
 
 /** An exchange must save this share of the whole to be made. */
 const BETTER = 0.001;
@@ -10,6 +11,13 @@ const BETTER = 0.001;
 const NEAR = 0.03;
 /** Times an index of the best set is taken out to see what takes its place. */
 const MAX_EXCHANGES = 24;
+
+interface About {
+  limits: Limits;
+  deadline: Deadline;
+  /** Whether a smaller index is preferred that is nearly as good, and not the best that the limits allow. */
+  slim: boolean;
+}
 
 /**
  * A small set of indexes by the benefit across the workload, found in two ways of which the better is kept: *Extend* (Schlosser,
@@ -21,52 +29,122 @@ const MAX_EXCHANGES = 24;
 export async function choose(
   prover: Prover,
   candidates: Candidates,
-  limits: Limits,
-  log: (message: string) => void,
+  { pool, first }: Shortlist,
+  about: About,
 ): Promise<Sized[]> {
-  const { pool, first } = await shortlist(prover, candidates.all(), limits.budget);
-  log(`${pool.length} of ${candidates.all().length} candidates are used by a plan`);
+  const { limits, deadline } = about;
   const scores: Score[] = limits.budget === null ? ["gain"] : ["gain", "per_byte"];
-  let best: Sized[] = [];
+  const none = await prover.select([]);
+  let best = none;
   for (const score of scores) {
+    // What is left out again counts while the set grows: more than one may be needed for any to be of use.
+    const open = { ...limits, maxIndexes: null };
     const grown = await extend(prover, candidates, pool, {
-      limits: { ...limits, maxIndexes: null },
+      limits: open,
       score,
+      from: none,
+      deadline: deadline.part(GROWING),
     });
-    for (const start of [grown, first]) {
-      const left = await drop(prover, start, limits, score);
-      if ((await prover.gain(best, left)) > 0) best = left;
+    for (const start of [grown, await prover.select(deadline.passed ? [] : first)]) {
+      const left = await drop(prover, start, score, about);
+      if (left.cost < best.cost) best = left;
     }
   }
   const least = prover.leastTotal();
-  if ((await prover.total(best)) <= least * (1 + NEAR)) return best;
-  return exchange(prover, candidates, pool, best, limits);
+  if (best.cost > least * (1 + NEAR)) best = await exchange(prover, candidates, pool, best, about);
+  return [...(about.slim ? await slimmed(prover, pool, best, about) : best).chosen];
 }
 
-/** Leaves out what saves too little now that the others are there, and what is beyond the limits: the least first. */
+/** Puts smaller indexes in the place of larger ones that save hardly more. */
+async function slimmed(
+  prover: Prover,
+  pool: readonly Sized[],
+  start: Selection,
+  { deadline }: About,
+): Promise<Selection> {
+  let now = start;
+  for (const one of start.chosen.toSorted((a, b) => b.bytes - a.bytes)) {
+    const rest = now.chosen.filter((other) => other !== one);
+    const served = prover.servedBy(one.def);
+    const smaller = pool.filter(
+      (other) =>
+        isSmaller(other, one) &&
+        !rest.includes(other) &&
+        !prover.servedBy(other.def).isDisjointFrom(served),
+    );
+    const worth = -(await prover.gain(now, rest));
+    for (const other of smaller.toSorted((a, b) => (isSmaller(a, b) ? -1 : 1))) {
+      if (deadline.passed) return now;
+      if (-(await prover.gain(now, [...rest, other])) > (1 - NEARLY) * worth) continue;
+      now = await prover.change(now, [...rest, other]);
+      break;
+    }
+  }
+  return now;
+}
+
+/** Of the time, so that some is left for what follows. */
+const GROWING = 0.9;
+
+interface Loss {
+  loss: number;
+  round: number;
+}
+
+/**
+ * Leaves out what saves too little now that the others are there, and what is beyond the limits: the least first. What an index is
+ * worth only rises as others go, nearly always, so that few have to be judged again each time; in the end all are.
+ */
 async function drop(
   prover: Prover,
-  start: readonly Sized[],
-  limits: Limits,
+  start: Selection,
   score: Score,
-): Promise<Sized[]> {
-  let kept = [...start];
-  for (;;) {
-    const total = await prover.total(kept);
-    const large = !fits(kept, limits.budget);
-    const many = kept.length > (limits.maxIndexes ?? Number.POSITIVE_INFINITY);
-    let worst: { one: Sized; loss: number; worth: number } | null = null;
-    for (const one of kept) {
-      const loss = -(await prover.gain(
-        kept,
-        kept.filter((other) => other !== one),
-      ));
-      const value = large ? worth(score, loss, one.bytes) : loss;
-      if (worst === null || value < worst.worth) worst = { one, loss, worth: value };
+  { limits, deadline }: About,
+): Promise<Selection> {
+  let now = start;
+  const losses = new Map<Sized, Loss>();
+  for (let round = 0; ;) {
+    const large = !fits(now.chosen, limits.budget);
+    const many = now.chosen.length > (limits.maxIndexes ?? Number.POSITIVE_INFINITY);
+    if (deadline.passed && !large && !many) return now;
+    const judged = now.chosen
+      .map((one) => ({ one, known: losses.get(one) }))
+      .toSorted((a, b) => value(a, large, score) - value(b, large, score));
+    const [least] = judged;
+    if (least === undefined) return now;
+    const stale = deadline.passed ? undefined : staleOf(judged, round);
+    const { known } = least;
+    const tooLittle = known !== undefined && known.loss < limits.leastGain(now.cost + known.loss);
+    const goes = large || many || tooLittle;
+    if (stale !== undefined && (stale === least || !goes)) {
+      const rest = now.chosen.filter((other) => other !== stale.one);
+      losses.set(stale.one, { loss: -(await prover.gain(now, rest)), round });
+      continue;
     }
-    if (worst === null || (!large && !many && worst.loss >= limits.leastGain(total))) return kept;
-    kept = kept.filter((other) => other !== worst.one);
+    if (!goes) return now;
+    now = await prover.change(
+      now,
+      now.chosen.filter((other) => other !== least.one),
+    );
+    round++;
   }
+}
+
+interface Judged {
+  one: Sized;
+  known: Loss | undefined;
+}
+
+function value({ one, known }: Judged, large: boolean, score: Score): number {
+  if (known === undefined) return Number.NEGATIVE_INFINITY;
+  return large ? worth(score, known.loss, one.bytes) : known.loss;
+}
+
+/** The first that was not judged with just those that are there. */
+function staleOf(judged: readonly Judged[], round: number): Judged | undefined {
+  const [least] = judged;
+  if (least?.known?.round !== round) return least;
+  return judged.find(({ known }) => known?.round !== round);
 }
 
 /** Takes out one index at a time and grows the rest again without it, as long as that saves more. */
@@ -74,22 +152,30 @@ async function exchange(
   prover: Prover,
   candidates: Candidates,
   pool: readonly Sized[],
-  start: readonly Sized[],
-  limits: Limits,
-): Promise<Sized[]> {
-  let chosen = [...start];
-  let open = [...chosen];
+  start: Selection,
+  about: About,
+): Promise<Selection> {
+  const { limits, deadline } = about;
+  const score = limits.budget === null ? "gain" : "per_byte";
+  let now = start;
+  let open = [...now.chosen];
   for (let tries = 0; tries < MAX_EXCHANGES && open.length > 0; tries++) {
-    const total = await prover.total(chosen);
+    if (deadline.passed) return now;
     const out = open.shift()!;
-    const rest = chosen.filter((one) => one !== out);
-    const others = pool.filter((one) => one !== out);
-    const score = limits.budget === null ? "gain" : "per_byte";
-    const grown = await extend(prover, candidates, others, { limits, score, from: rest });
-    const other = await drop(prover, grown, limits, score);
-    if ((await prover.gain(chosen, other)) <= BETTER * total) continue;
-    chosen = other;
-    open = other.toSorted((a, b) => bytesOf([b]) - bytesOf([a]));
+    const rest = await prover.change(
+      now,
+      now.chosen.filter((one) => one !== out),
+    );
+    // What serves none of its statements can't take its place.
+    const served = prover.servedBy(out.def);
+    const others = pool.filter(
+      (one) => one !== out && !prover.servedBy(one.def).isDisjointFrom(served),
+    );
+    const grown = await extend(prover, candidates, others, { limits, score, from: rest, deadline });
+    const other = await drop(prover, grown, score, about);
+    if (now.cost - other.cost <= BETTER * now.cost) continue;
+    now = other;
+    open = [...other.chosen].toSorted((a, b) => bytesOf([b]) - bytesOf([a]));
   }
-  return chosen;
+  return now;
 }

@@ -2,7 +2,7 @@ import type { A_Expr, Node } from "libpg-query";
 import type { Catalogue, IndexKey } from "../../../providers/twin/twin.ts";
 import { deparse, textOf } from "./deparse.ts";
 import { add, type Names, type Scope, type TableUse } from "./scope.ts";
-import { partsOf } from "./tree.ts";
+import { hasParameter, partsOf } from "./tree.ts";
 
 /** Comparison operators a B-tree serves by a range. */
 const RANGE = new Set(["<", ">", "<=", ">="]);
@@ -31,6 +31,8 @@ export class Conditions {
     const right = this.#names.key(node.rexpr, scope);
     if (left !== null && left.use === right?.use) return;
     const sides = [left, right].filter((side) => side !== null);
+    if (operator === "=" && hasParameter([node.lexpr, node.rexpr]))
+      for (const { use, key } of sides) if (key.column !== null) use.bound.add(key.column);
     if (node.kind === "AEXPR_IN" || node.kind === "AEXPR_OP_ANY") {
       if (operator === "=") this.equal(left, branch);
     } else if (node.kind === "AEXPR_BETWEEN") {

@@ -1,6 +1,7 @@
 import type { Candidates, Sized } from "./candidates.ts";
+import type { Deadline } from "./deadline.ts";
 import { fits, type Limits, type Score, worth } from "./limits.ts";
-import type { Prover } from "./prover.ts";
+import type { Prover, Selection } from "./prover.ts";
 
 interface Move {
   add: Sized;
@@ -14,11 +15,12 @@ export interface Growth {
   limits: Limits;
   score: Score;
   /** What is chosen already. */
-  from?: readonly Sized[];
+  from?: Selection;
+  deadline: Deadline;
 }
 
 /** Of moves that save nearly as much as the best the smallest is taken: without a budget size would not count at all. */
-const NEARLY = 0.98;
+export const NEARLY = 0.98;
 const MAX_NEAR = 8;
 
 /**
@@ -29,42 +31,44 @@ export async function extend(
   prover: Prover,
   candidates: Candidates,
   pool: readonly Sized[],
-  { limits, score, from = [] }: Growth,
-): Promise<Sized[]> {
-  let chosen = [...from];
-  let total = await prover.total(chosen);
+  { limits, score, from, deadline }: Growth,
+): Promise<Selection> {
+  let now = from ?? (await prover.select([]));
   const uses = prover.work.flatMap((work) => work.uses);
-  const open = pool.filter((one) => !chosen.includes(one));
-  await prover.explore(chosen, open);
-  let moves: Move[] = [];
-  for (const add of open)
-    moves.push({ add, remove: null, gain: await prover.atMost(chosen, add), round: -1 });
+  const open = pool.filter((one) => !now.chosen.includes(one));
+  await prover.explore(now.chosen, open, { deadline });
+  let moves: Move[] = open.map((add) => ({
+    add,
+    remove: null,
+    gain: prover.atMost(now, add),
+    round: -1,
+  }));
   const scored = (move: Move): number =>
     worth(score, move.gain, move.add.bytes - (move.remove?.bytes ?? 0));
   for (let round = 0; ;) {
-    moves = moves.filter((move) => isOpen(move, chosen, limits));
-    const possible = moves.filter((move) => move.gain >= limits.leastGain(total));
+    moves = moves.filter((move) => isOpen(move, now.chosen, limits));
+    const possible = moves.filter((move) => move.gain >= limits.leastGain(now.cost));
     const [best] = possible.toSorted((a, b) => scored(b) - scored(a));
-    if (best === undefined) return chosen;
+    if (best === undefined || deadline.passed) return now;
     if (best.round < round) {
-      best.gain = await prover.gain(chosen, after(chosen, best));
+      best.gain = await prover.gain(now, after(now.chosen, best));
       best.round = round;
       continue;
     }
-    const taken = score === "gain" ? await smaller(prover, chosen, moves, best) : best;
-    chosen = after(chosen, taken);
-    total -= taken.gain;
+    const taken = score === "gain" ? await smaller(prover, now, moves, best) : best;
+    now = await prover.change(now, after(now.chosen, taken));
     round++;
     moves = moves.filter((move) => move !== taken);
     await prover.explore(
-      chosen,
+      now.chosen,
       moves.map((move) => move.add),
+      { only: prover.servedBy(taken.add.def), deadline },
     );
     const wider = candidates
       .extend(taken.add.def, uses)
       .flatMap((def) => candidates.add(def) ?? []);
     for (const add of await prover.sized(wider))
-      moves.push({ add, remove: taken.add, gain: await prover.atMost(chosen, add), round: -1 });
+      moves.push({ add, remove: taken.add, gain: prover.atMost(now, add), round: -1 });
   }
 }
 
@@ -78,19 +82,27 @@ function isOpen(move: Move, chosen: readonly Sized[], limits: Limits): boolean {
 
 async function smaller(
   prover: Prover,
-  chosen: readonly Sized[],
+  now: Selection,
   moves: readonly Move[],
   best: Move,
 ): Promise<Move> {
   const near = moves.filter(
-    (move) => move.gain >= NEARLY * best.gain && move.add.bytes < best.add.bytes,
+    (move) => move.gain >= NEARLY * best.gain && isSmaller(move.add, best.add),
   );
-  for (const move of near.toSorted((a, b) => a.add.bytes - b.add.bytes).slice(0, MAX_NEAR)) {
-    move.gain = await prover.gain(chosen, after(chosen, move));
+  for (const move of near
+    .toSorted((a, b) => (isSmaller(a.add, b.add) ? -1 : 1))
+    .slice(0, MAX_NEAR)) {
+    move.gain = await prover.gain(now, after(now.chosen, move));
     move.round = best.round;
     if (move.gain >= NEARLY * best.gain) return move;
   }
   return best;
+}
+
+/** By its bytes, and of those that take as many by its columns. */
+export function isSmaller(one: Sized, other: Sized): boolean {
+  const columns = ({ def }: Sized): number => def.keys.length + def.include.length;
+  return one.bytes < other.bytes || (one.bytes === other.bytes && columns(one) < columns(other));
 }
 
 function after(chosen: readonly Sized[], move: Pick<Move, "add" | "remove">): Sized[] {

@@ -52,6 +52,23 @@ export class Known {
     return found;
   }
 
+  /**
+   * No more than this with these indexes: the cheapest of the plans seen that need no others. The planner may find a better one.
+   */
+  upper(chosen: bigint): Outcome | undefined {
+    const exact = this.#exact.get(chosen);
+    if (exact !== undefined) return exact;
+    let best: Entry | undefined;
+    for (const entry of this.#entries)
+      if (
+        entry.without.size === 0 &&
+        (entry.needs & chosen) === entry.needs &&
+        (best === undefined || entry.cost < best.cost)
+      )
+        best = entry;
+    return best;
+  }
+
   /** Whether what is planned away now was not there then either, or not used. */
   #removed(entry: Entry, without: readonly string[]): boolean {
     if (entry.without.size === 0 && without.length === 0) return true;

@@ -24,6 +24,7 @@ import {
   readActivity,
   readWorkload,
   type Refused,
+  SYSTEM_ONLY,
   type Workload,
 } from "./workload.ts";
 
@@ -41,6 +42,8 @@ export interface Study {
   parsed: Parsed[];
   /** Statements that can't be studied. */
   refused: Refused[];
+  /** Statements for which there is nothing to advise, whatever they cost. */
+  idle: Refused[];
   activity: Activity;
   /** Statements that were sent to the server. */
   reads: number;
@@ -100,7 +103,7 @@ async function readAll(
   const facts = await readFacts(read);
   known(facts);
   const workload = await workloadOf(ctx, asked, read);
-  const { parsed: all, refused } = await parseWorkload(workload.statements);
+  const { parsed: all, refused, idle } = await parseWorkload(workload.statements);
   const parsed =
     asked.tables.length === 0
       ? all
@@ -116,28 +119,21 @@ async function readAll(
       hint: "Check the name and its schema; `pgdba query slow-log` shows the statements.",
     });
   }
-  if (tables.size === 0) {
-    throw new PgdbaError(
-      "step_failed",
-      "No statement of the workload uses a table that could be studied",
-      {
-        hint: "Let the application work for a while, or give statements that select from tables.",
-        data: { statements: workload.statements.length, refused: refused.length },
-      },
-    );
+  if (workload.statements.length === 0) {
+    throw new PgdbaError("step_failed", "The workload has no statement", {
+      hint: "Let the application work for a while, or give statements that select from tables.",
+    });
   }
   ctx.log(`studying ${tables.size} tables for ${parsed.length} statements`);
   const catalogue = await readCatalogue(read, [...tables.values()], facts);
   const activity = await readActivity(read, catalogue);
-  // What uses the system's own tables only, such as our own reading, is nobody's workload.
-  const own = parsed.filter((statement) =>
-    catalogue.relations.some((relation) => mentions(statement.tables, relation)),
-  );
+  const sorted = sort(parsed, catalogue);
   return {
     catalogue,
     workload,
-    parsed: own,
-    refused: [...refused, ...withoutTables(parsed, own, catalogue)],
+    parsed: sorted.own,
+    refused: [...refused, ...sorted.gone],
+    idle: [...idle, ...sorted.system],
     activity,
     reads,
   };
@@ -171,21 +167,29 @@ export function limitsOf(planner: Planner): { object: string; reason: string }[]
   return planner.limits.map(({ object, reason }) => ({ object, reason }));
 }
 
-/** Statements of which no table is there any more; those of the system's own tables are nobody's. */
-function withoutTables(all: readonly Parsed[], own: readonly Parsed[], catalogue: Catalogue) {
+/** Statements by whether they use tables that can be studied, tables that are not there, or the system's own alone. */
+function sort(parsed: readonly Parsed[], catalogue: Catalogue) {
+  const names = new Set(catalogue.relations.map(({ name }) => name));
   const missing = new Set(
     catalogue.limits.filter((limit) => limit.missing === true).map(({ object }) => object),
   );
   const named = (table: TableName): string =>
     table.schema === null ? table.name : `${table.schema}.${table.name}`;
-  return all
-    .filter((statement) => !own.includes(statement))
-    .flatMap(({ sql, tables }): Refused[] => {
-      const gone = tables.map(named).filter((name) => missing.has(name));
-      return gone.length === 0
-        ? []
-        : [{ sql, reason: `not in this database, or hidden from the role: ${gone.join(", ")}` }];
-    });
+  const sorted = { own: [] as Parsed[], gone: [] as Refused[], system: [] as Refused[] };
+  for (const statement of parsed) {
+    const { sql, tables } = statement;
+    const found = tables.filter(({ name }) => names.has(name));
+    const gone = tables.map(named).filter((name) => missing.has(name));
+    if (catalogue.relations.some((relation) => mentions(found, relation)))
+      sorted.own.push(statement);
+    else if (gone.length > 0)
+      sorted.gone.push({
+        sql,
+        reason: `not in this database, or hidden from the role: ${gone.join(", ")}`,
+      });
+    else sorted.system.push({ sql, reason: SYSTEM_ONLY });
+  }
+  return sorted;
 }
 
 async function workloadOf(ctx: StepContext, asked: Asked, read: Read): Promise<Workload> {

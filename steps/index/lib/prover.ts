@@ -1,8 +1,11 @@
-import { type IndexDef, indexesOf, type Planner } from "../../../providers/twin/twin.ts";
+import { type IndexDef, indexesOf, indexSql, type Planner } from "../../../providers/twin/twin.ts";
 import type { Candidate, Sized } from "./candidates.ts";
+import type { Deadline } from "./deadline.ts";
 import { Existing, Known, type Outcome } from "./known.ts";
 import type { TableUse } from "./scope.ts";
-import type { Parsed } from "./workload.ts";
+import { serves } from "./serves.ts";
+import type { Sampled } from "./shapes.ts";
+import { Widths } from "./widths.ts";
 
 /**
  * Planner units that one row written to an index is taken to cost: the descent, and its share of a page that has to be written.
@@ -16,8 +19,13 @@ const HOT_LOST = 4;
 /** Sets of indexes that a statement is planned with to see which of them matter to it. */
 const EXPLORE_ROUNDS = 6;
 
+/** Up to so many statements every set that is compared with another is planned. */
+const EXACT = 40;
+/** Of more statements each is explored with the best of the pool for each of its tables, in fewer rounds. */
+const FEW = { candidates: 12, rounds: 3 };
+
 /** A statement with how it uses its tables. */
-export interface Work extends Parsed {
+export interface Work extends Sampled {
   uses: TableUse[];
   /** Oids of its tables and of the partitioned tables they belong to. */
   relations: ReadonlySet<number>;
@@ -31,20 +39,42 @@ export interface Writes {
   set: Map<string, number>;
 }
 
+/** A set of indexes and what the workload costs with it. */
+export interface Selection {
+  readonly chosen: readonly Sized[];
+  /** One run of each statement. */
+  readonly costs: readonly number[];
+  /** All runs of all, with what keeping the indexes costs. */
+  readonly cost: number;
+}
+
 /** Asks a planner for costs, each combination at most once. Costs are the planner's, a statement's times its calls. */
 export class Prover {
   /** Plans made. */
   plans = 0;
+  /** What a byte of an index costs, in the planner's units: nothing unless it is said. */
+  rent = 0;
+  /**
+   * Whether sets that are only compared are judged by the plans that are known, which may be dearer than the one that the planner would
+   * find: for very many statements. What is chosen is planned all the same.
+   */
+  readonly estimates: boolean;
   readonly work: readonly Work[];
   /** Whether indexes that exist can be planned away. */
   readonly hides: boolean;
   readonly #planner: Planner;
+  readonly #widths: Widths;
   readonly #signal: AbortSignal;
   readonly #writes: ReadonlyMap<number, Writes>;
   readonly #relations: ReadonlyMap<string, number>;
   readonly #known: readonly Known[];
-  readonly #bits = new Map<string, bigint>();
-  readonly #concerned = new WeakMap<IndexDef, boolean[]>();
+  /** By statement the bit of each index that can matter to it. */
+  readonly #bits: readonly Map<string, bigint>[];
+  /** Uses of each table, those of its partitions included. */
+  readonly #uses = new Map<number, { statement: number; use: TableUse }[]>();
+  #serves = new Map<string, ReadonlySet<number>>();
+  /** Statements for which indexes are looked for; null: all, with any index on their tables. */
+  #searched: ReadonlySet<number> | null = null;
 
   constructor(
     planner: Planner,
@@ -53,9 +83,11 @@ export class Prover {
     signal: AbortSignal,
   ) {
     this.#planner = planner;
+    this.#widths = new Widths(planner.catalogue);
     this.hides = planner.hides;
     this.#signal = signal;
     this.work = work;
+    this.estimates = work.length > EXACT;
     this.#writes = writes;
     this.#relations = new Map(
       planner.catalogue.relations.map((relation) => [
@@ -65,17 +97,49 @@ export class Prover {
     );
     const existing = new Existing(planner.catalogue);
     this.#known = work.map(() => new Known(existing));
+    this.#bits = work.map(() => new Map());
+    for (const [statement, { uses, relations }] of work.entries())
+      for (const oid of relations) {
+        const list = this.#uses.get(oid) ?? [];
+        this.#uses.set(oid, list);
+        for (const use of uses) list.push({ statement, use });
+      }
   }
 
-  /** Whether a statement could use an index on this table. */
-  concerns(statement: number, def: IndexDef): boolean {
-    let concerned = this.#concerned.get(def);
-    if (concerned === undefined) {
-      const oid = this.#relations.get(`${def.schema}.${def.table}`) ?? -1;
-      concerned = this.work.map(({ relations }) => relations.has(oid));
-      this.#concerned.set(def, concerned);
+  /** Narrows what follows to these statements, and for each to the indexes that fit how it uses its tables. */
+  search(statements: Iterable<number>): void {
+    this.#searched = new Set(statements);
+    this.#serves = new Map();
+  }
+
+  /** What follows is about all statements, each with all indexes on its tables. */
+  lookAtAll(): void {
+    this.#searched = null;
+    this.#serves = new Map();
+  }
+
+  /** The statements to which an index can matter. */
+  servedBy(def: IndexDef): ReadonlySet<number> {
+    const sql = indexSql(def);
+    let found = this.#serves.get(sql);
+    if (found === undefined) {
+      const searched = this.#searched;
+      const uses = this.#uses.get(this.#relations.get(`${def.schema}.${def.table}`) ?? -1) ?? [];
+      found = new Set(
+        uses
+          .filter(
+            ({ statement, use }) =>
+              searched === null || (searched.has(statement) && serves(def, use)),
+          )
+          .map(({ statement }) => statement),
+      );
+      this.#serves.set(sql, found);
     }
-    return concerned[statement] === true;
+    return found;
+  }
+
+  #relevant(statement: number, chosen: readonly Sized[]): Sized[] {
+    return chosen.filter(({ def }) => this.servedBy(def).has(statement));
   }
 
   /** Cost of one run of a statement, and the indexes that its plan uses. */
@@ -84,8 +148,8 @@ export class Prover {
     chosen: readonly Sized[],
     without: readonly string[] = [],
   ): Promise<Outcome> {
-    const relevant = chosen.filter((candidate) => this.concerns(statement, candidate.def));
-    const bits = this.#bitsOf(relevant);
+    const relevant = this.#relevant(statement, chosen);
+    const bits = this.#bitsOf(statement, relevant);
     const known = this.#known[statement];
     const found = known?.find(bits, without);
     if (found !== undefined) return found;
@@ -97,26 +161,96 @@ export class Prover {
     });
     const outcome = { cost: plan["Total Cost"], used: indexesOf(plan) };
     const needs = relevant.filter(({ names }) => names.some((name) => outcome.used.has(name)));
-    known?.add(bits, without, { outcome, needs: this.#bitsOf(needs) });
+    known?.add(bits, without, { outcome, needs: this.#bitsOf(statement, needs) });
     return outcome;
   }
 
-  #bitsOf(chosen: readonly Sized[]): bigint {
+  /** What is known of a statement without any new index. */
+  note(statement: number, plan: Awaited<ReturnType<Planner["explain"]>>): void {
+    const outcome = { cost: plan["Total Cost"], used: indexesOf(plan) };
+    this.#known[statement]?.add(0n, [], { outcome, needs: 0n });
+  }
+
+  #bitsOf(statement: number, chosen: readonly Sized[]): bigint {
+    const known = this.#bits[statement];
     let bits = 0n;
     for (const { sql } of chosen) {
-      let bit = this.#bits.get(sql);
+      let bit = known?.get(sql);
       if (bit === undefined) {
-        bit = 1n << BigInt(this.#bits.size);
-        this.#bits.set(sql, bit);
+        bit = 1n << BigInt(known?.size ?? 0);
+        known?.set(sql, bit);
       }
       bits |= bit;
     }
     return bits;
   }
 
-  /** Cost of the whole workload with these indexes, what keeping them costs included. */
+  /** The workload with these indexes. */
+  async select(chosen: readonly Sized[]): Promise<Selection> {
+    const costs: number[] = [];
+    for (const statement of this.work.keys()) costs.push((await this.plan(statement, chosen)).cost);
+    return this.#selection(chosen, costs);
+  }
+
+  /** Another set, of which only the statements that the difference can matter to are planned. */
+  async change(from: Selection, chosen: readonly Sized[]): Promise<Selection> {
+    const costs = [...from.costs];
+    for (const statement of this.#concerned(from.chosen, chosen))
+      costs[statement] = (await this.plan(statement, chosen)).cost;
+    return this.#selection(chosen, costs);
+  }
+
+  #selection(chosen: readonly Sized[], costs: readonly number[]): Selection {
+    const cost = this.work.reduce(
+      (sum, { calls }, statement) => sum + calls * (costs[statement] ?? 0),
+      this.#kept(chosen),
+    );
+    return { chosen, costs, cost };
+  }
+
+  /** The statements to which the difference of two sets can matter. */
+  #concerned(from: readonly Sized[], to: readonly Sized[]): Set<number> {
+    const concerned = new Set<number>();
+    for (const [one, other] of [
+      [from, to],
+      [to, from],
+    ] as const)
+      for (const index of one)
+        if (!other.includes(index))
+          for (const statement of this.servedBy(index.def)) concerned.add(statement);
+    return concerned;
+  }
+
+  /** What the workload saves by going from one set to another. */
+  async gain(from: Selection, chosen: readonly Sized[]): Promise<number> {
+    let sum = this.#kept(from.chosen) - this.#kept(chosen);
+    for (const statement of this.#concerned(from.chosen, chosen)) {
+      const { cost } = this.estimates
+        ? this.#upper(statement, chosen)
+        : await this.plan(statement, chosen);
+      sum += (this.work[statement]?.calls ?? 0) * ((from.costs[statement] ?? 0) - cost);
+    }
+    return sum;
+  }
+
+  #upper(statement: number, chosen: readonly Sized[]): Outcome {
+    const bits = this.#bitsOf(statement, this.#relevant(statement, chosen));
+    const known = this.#known[statement];
+    return known?.find(bits, []) ?? known?.upper(bits) ?? { cost: 0, used: new Set() };
+  }
+
+  /** As `change`, by what is known where sets are only estimated. */
+  async compare(from: Selection, chosen: readonly Sized[]): Promise<Selection> {
+    if (!this.estimates) return this.change(from, chosen);
+    const costs = [...from.costs];
+    for (const statement of this.#concerned(from.chosen, chosen))
+      costs[statement] = this.#upper(statement, chosen).cost;
+    return this.#selection(chosen, costs);
+  }
+
+  /** Cost of the whole workload with these indexes and without some that exist. */
   async total(chosen: readonly Sized[], without: readonly string[] = []): Promise<number> {
-    let sum = this.#written(chosen);
+    let sum = this.#kept(chosen);
     for (const [statement, work] of this.work.entries())
       sum += work.calls * (await this.plan(statement, chosen, without)).cost;
     return sum;
@@ -130,30 +264,31 @@ export class Prover {
     );
   }
 
-  /** What the workload saves by going from one set to another. */
-  async gain(from: readonly Sized[], to: readonly Sized[]): Promise<number> {
-    const changed = [
-      ...from.filter((one) => !to.includes(one)),
-      ...to.filter((one) => !from.includes(one)),
-    ];
-    let sum = this.#written(from) - this.#written(to);
-    for (const [statement, { calls }] of this.work.entries()) {
-      if (!changed.some((one) => this.concerns(statement, one.def))) continue;
-      const before = await this.plan(statement, from);
-      sum += calls * (before.cost - (await this.plan(statement, to)).cost);
-    }
-    return sum;
-  }
-
   /**
    * Finds out which of `open` matter beside those chosen: each statement is planned with all of them, then without those that it took,
    * until it takes none of the rest. What is left has no effect, and `Known` can tell that of each without another plan.
+   * @param open the best first
    */
-  async explore(chosen: readonly Sized[], open: readonly Sized[]): Promise<void> {
-    for (const statement of this.work.keys()) {
-      let rest = open.filter(({ def }) => this.concerns(statement, def));
-      for (let round = 0; round < EXPLORE_ROUNDS && rest.length > 0; round++) {
-        const { used } = await this.plan(statement, [...chosen, ...rest]);
+  async explore(
+    chosen: readonly Sized[],
+    open: readonly Sized[],
+    { only, deadline }: { only?: ReadonlySet<number>; deadline?: Deadline } = {},
+  ): Promise<void> {
+    const served = new Map<number, Sized[]>();
+    for (const one of open)
+      for (const statement of this.servedBy(one.def)) {
+        if (only !== undefined && !only.has(statement)) continue;
+        const list = served.get(statement);
+        if (list === undefined) served.set(statement, [one]);
+        else list.push(one);
+      }
+    const rounds = this.estimates ? FEW.rounds : EXPLORE_ROUNDS;
+    for (const [statement, list] of served) {
+      if (deadline?.passed === true) return;
+      const there = this.#relevant(statement, chosen);
+      let rest = this.estimates ? fewest(list) : list;
+      for (let round = 0; round < rounds && rest.length > 0; round++) {
+        const { used } = await this.plan(statement, [...there, ...rest]);
         const taken = rest.filter((one) => one.names.some((name) => used.has(name)));
         if (taken.length === 0) break;
         rest = rest.filter((one) => !taken.includes(one));
@@ -162,15 +297,17 @@ export class Prover {
   }
 
   /** What an index would save beside those chosen, as far as that is known, and about the most that it can where it is not. */
-  async atMost(chosen: readonly Sized[], one: Sized): Promise<number> {
-    let sum = -this.writeCost(one.def);
-    for (const [statement, { calls }] of this.work.entries()) {
-      if (!this.concerns(statement, one.def)) continue;
-      const { cost } = await this.plan(statement, chosen);
+  atMost({ chosen, costs }: Selection, one: Sized): number {
+    let sum = -this.#kept([one]);
+    for (const statement of this.servedBy(one.def)) {
       const known = this.#known[statement];
-      const relevant = [...chosen, one].filter(({ def }) => this.concerns(statement, def));
-      const after = known?.find(this.#bitsOf(relevant), [])?.cost ?? known?.least ?? 0;
-      sum += calls * Math.max(0, cost - after);
+      const bits = this.#bitsOf(statement, this.#relevant(statement, [...chosen, one]));
+      const after =
+        known?.find(bits, [])?.cost ??
+        (this.estimates ? known?.upper(bits)?.cost : known?.least) ??
+        0;
+      const calls = this.work[statement]?.calls ?? 0;
+      sum += calls * Math.max(0, (costs[statement] ?? 0) - after);
     }
     return sum;
   }
@@ -188,20 +325,50 @@ export class Prover {
     return writes.inserted + Math.max(writes.updated, touching * HOT_LOST);
   }
 
-  #written(chosen: readonly Sized[]): number {
-    return chosen.reduce((sum, candidate) => sum + this.writeCost(candidate.def), 0);
+  /** What keeping indexes costs: the writes, and the room. */
+  #kept(chosen: readonly Sized[]): number {
+    return chosen.reduce((sum, { def, bytes }) => sum + this.writeCost(def) + this.rent * bytes, 0);
   }
 
   writeCost(def: IndexDef): number {
     return this.rowsWritten(def) * WRITE_COST;
   }
 
-  /** The candidates with their sizes; not those that can't be made: a function that is not immutable, a type without the operators. */
+  /**
+   * The candidates with their sizes; not those that can't be made (a function that is not immutable, a type without the operators), nor
+   * those that could refuse a row. For one of them that looks up single values there is an index on their hashes, which can't.
+   */
   async sized(candidates: readonly Candidate[]): Promise<Sized[]> {
     const sizes = await this.#planner.sizes(candidates.map(({ def }) => def));
-    return candidates.flatMap((candidate, at): Sized[] => {
+    const sized: Sized[] = [];
+    const instead: Candidate[] = [];
+    const unsafe: IndexDef[] = [];
+    for (const [at, candidate] of candidates.entries()) {
       const made = sizes[at];
-      return made == null ? [] : [{ ...candidate, bytes: made.bytes, names: made.names }];
-    });
+      if (made == null) continue;
+      const { safe, notes } = await this.#widths.judge(candidate.def, made.types);
+      if (safe) sized.push({ ...candidate, bytes: made.bytes, names: made.names, notes });
+      else unsafe.push(candidate.def);
+      if (!safe && candidate.lookup) instead.push(hashed(candidate));
+    }
+    await this.#planner.forget(unsafe);
+    return instead.length === 0 ? sized : [...sized, ...(await this.sized(instead))];
   }
+
+  /** These are not asked for any more: a planner with fewer indexes to look at is faster. */
+  async forget(candidates: readonly Sized[]): Promise<void> {
+    await this.#planner.forget(candidates.map(({ def }) => def));
+  }
+}
+
+/** An index on the hashes of a key: as short as any, and of use for equality. */
+function hashed(candidate: Candidate): Candidate {
+  const def = { ...candidate.def, method: "hash" };
+  return { ...candidate, def, sql: indexSql(def), lookup: false, instead: candidate.sql };
+}
+
+/** The first of each table. */
+function fewest(list: readonly Sized[]): Sized[] {
+  const tables = Map.groupBy(list, ({ def }) => `${def.schema}.${def.table}`);
+  return [...tables.values()].flatMap((of) => of.slice(0, FEW.candidates));
 }

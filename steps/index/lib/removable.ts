@@ -1,5 +1,6 @@
 import type { Catalogue } from "../../../providers/twin/twin.ts";
 import type { Sized } from "./candidates.ts";
+import type { Deadline } from "./deadline.ts";
 import type { Prover } from "./prover.ts";
 import type { Activity } from "./workload.ts";
 
@@ -32,7 +33,7 @@ export async function findRemovable(
   prover: Prover,
   catalogue: Catalogue,
   chosen: readonly Sized[],
-  activity: Activity,
+  { activity, deadline }: { activity: Activity; deadline?: Deadline },
 ): Promise<Removable[]> {
   if (!prover.hides) return [];
   const found: Removable[] = [];
@@ -51,7 +52,7 @@ export async function findRemovable(
     coveredBy(index, catalogue, chosen, []) === null ? 0 : 1;
   for (const index of open.toSorted((a, b) => redundant(b) - redundant(a) || b.bytes - a.bytes)) {
     const table = catalogue.relations.find((relation) => relation.oid === index.relid);
-    if (table === undefined) continue;
+    if (table === undefined || deadline?.passed === true) continue;
     const covering = coveredBy(index, catalogue, chosen, without);
     const scans = activity.scans.get(index.oid) ?? null;
     const counted = (activity.days ?? 0) >= UNUSED_DAYS && scans !== null && scans <= UNUSED_SCANS;

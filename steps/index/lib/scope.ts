@@ -18,6 +18,8 @@ export interface TableUse {
   branches: IndexKey[];
   /** Keys for another access method, by what the operator asks for. */
   inverted: { key: IndexKey; method: "gin" | "gist" }[];
+  /** Columns that are compared with a parameter for equality. */
+  bound: Set<string>;
   /** Conditions without parameters, for partial indexes; `constant`: equality of the column with a value. */
   predicates: { sql: string; column: string; constant: boolean }[];
   /** Columns that the statement needs of the table. */
@@ -51,31 +53,31 @@ export interface Scope {
 
 /** What a name stands for: by alias and search path, as PostgreSQL resolves it. */
 export class Names {
-  readonly #catalogue: Catalogue;
   readonly #path: string[];
+  readonly #relations = new Map<string, Relation>();
+  readonly #columns = new Map<number, Set<string>>();
 
   constructor(catalogue: Catalogue) {
-    this.#catalogue = catalogue;
     this.#path = [...catalogue.search_path.matchAll(/"((?:[^"]|"")*)"|([^\s,"]+)/g)].map((match) =>
       (match[1]?.replaceAll('""', '"') ?? match[2] ?? "").replace("$user", catalogue.user),
     );
+    for (const relation of catalogue.relations)
+      this.#relations.set(JSON.stringify([relation.schema, relation.name]), relation);
+    for (const { relid, name } of catalogue.columns)
+      this.#columns.set(relid, (this.#columns.get(relid) ?? new Set()).add(name));
   }
 
   find(range: RangeVar): Relation | undefined {
     const schemas = range.schemaname === undefined ? this.#path : [range.schemaname];
     for (const schema of schemas) {
-      const found = this.#catalogue.relations.find(
-        (relation) => relation.schema === schema && relation.name === range.relname,
-      );
+      const found = this.#relations.get(JSON.stringify([schema, range.relname]));
       if (found !== undefined) return found;
     }
     return undefined;
   }
 
   has(use: TableUse, name: string): boolean {
-    return this.#catalogue.columns.some(
-      (column) => column.relid === use.table.oid && column.name === name,
-    );
+    return this.#columns.get(use.table.oid)?.has(name) === true;
   }
 
   resolve(column: ColumnRef, scope: Scope | null): Found | null {
@@ -95,8 +97,8 @@ export class Names {
 
   columnsOf({ use, outputs }: Source): Outputs {
     if (use === null) return outputs ?? NOTHING;
-    const columns = this.#catalogue.columns.filter((column) => column.relid === use.table.oid);
-    return new Map(columns.map((column) => [column.name, { use, name: column.name }]));
+    const columns = this.#columns.get(use.table.oid) ?? [];
+    return new Map([...columns].map((name) => [name, { use, name }]));
   }
 
   /** The key that an index would need for an expression: a column, or an expression on the columns of one table. */

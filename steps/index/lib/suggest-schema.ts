@@ -34,6 +34,9 @@ export const WORKLOAD_INPUT = {
   },
 } as const;
 
+/** How long to look for indexes unless it is said. */
+export const TIME_BUDGET = "30s";
+
 export const SUGGEST_INPUT = {
   type: "object",
   additionalProperties: false,
@@ -61,6 +64,11 @@ export const SUGGEST_INPUT = {
       maximum: 100,
       description:
         "Percent of what the workload costs with the other indexes that one must save by itself; 1 without it",
+    },
+    time_budget: {
+      type: ["string", "null"],
+      format: "duration",
+      description: `How long to look for indexes; what was not looked at by then is named. ${TIME_BUDGET} without it`,
     },
   },
 } as const;
@@ -134,6 +142,17 @@ export const SUGGEST_OUTPUT = object({
     "Each statement's planner cost for one run, the most saved first",
   ),
   cost: object({ before: NUMBER, after: NUMBER, saved_percent: NUMBER }),
+  curve: list(
+    object({
+      index: { type: ["string", "null"], description: "The one that is added; null for none yet" },
+      indexes: { ...NUMBER, description: "How many there are with it" },
+      cost: NUMBER,
+      saved_percent: NUMBER,
+      bytes: { ...NUMBER, description: "Estimated size of all so far" },
+      suggested: { type: "boolean", description: "False behind where the curve is flat" },
+    }),
+    "What the workload costs after each index, the one that saves most first",
+  ),
   bytes: { ...NUMBER, description: "Estimated size of all suggested indexes" },
   workload: object({
     source: { type: "string", enum: ["given", "pg_stat_statements"] },
@@ -141,6 +160,19 @@ export const SUGGEST_OUTPUT = object({
     hidden: NUMBER,
   }),
   unproven: UNPROVEN_OUTPUT,
+  nothing_to_advise: list(
+    object({ sql: TEXT, reason: TEXT }),
+    "Statements that no index can help by what they are: they read no table, or only the system's own",
+  ),
   limits: LIMITS_OUTPUT,
+  search: object({
+    complete: { type: "boolean", description: "False when the time for it was over" },
+    seconds: NUMBER,
+    not_tried: {
+      ...NUMBER,
+      description: "Statements for which no index of their own was tried; the cheapest are last",
+    },
+    statements: { ...TEXTS, description: "The first hundred of them" },
+  }),
   effort: object({ candidates: NUMBER, plans: NUMBER, statements_sent: NUMBER }),
 });

@@ -44,7 +44,18 @@ function walk(node: unknown, visit: (kind: string, value: object) => boolean | v
   }
 }
 
-/** The tables that a statement names, its WITH queries left out. */
+const SYSTEM = new Set(["pg_catalog", "information_schema"]);
+
+/** Whether a statement names tables of the system with their schema. */
+export function namesSystem(statement: Node): boolean {
+  let found = false;
+  walk(statement, (kind, value) => {
+    if (kind === "RangeVar") found ||= SYSTEM.has((value as RangeVar).schemaname ?? "");
+  });
+  return found;
+}
+
+/** The tables that a statement names, its WITH queries left out, and the system's own where they are named with their schema. */
 export function tablesOf(statement: Node): TableName[] {
   const found = new Map<string, TableName>();
   const names = new Set<string>();
@@ -60,10 +71,7 @@ export function tablesOf(statement: Node): TableName[] {
     if ("relation" in value) note((value as { relation?: RangeVar }).relation);
   });
   return [...found.values()].filter(
-    (table) =>
-      (table.schema !== null || !names.has(table.name)) &&
-      table.schema !== "pg_catalog" &&
-      table.schema !== "information_schema",
+    (table) => (table.schema !== null || !names.has(table.name)) && !SYSTEM.has(table.schema ?? ""),
   );
 }
 
@@ -79,6 +87,16 @@ export function partsOf(node: unknown): { columns: ColumnRef[]; links: SubLink[]
     return false;
   });
   return { columns, links };
+}
+
+/** Whether `$1` or the like stands in an expression; what is inside of a sub-select is left to it. */
+export function hasParameter(node: unknown): boolean {
+  let found = false;
+  walk(node, (kind) => {
+    if (kind === "ParamRef") found = true;
+    return kind !== "SubLink" && !found;
+  });
+  return found;
 }
 
 /** A table that a statement writes to. */

@@ -24,8 +24,12 @@ import {
 import { parseStatement, partsOf } from "./tree.ts";
 
 /** Finds how a statement uses its tables. Names are resolved as PostgreSQL does, by alias and search path. */
-export async function usesOf(statement: Node, catalogue: Catalogue): Promise<TableUse[]> {
-  const reader = new Reader(catalogue);
+export async function usesOf(
+  statement: Node,
+  catalogue: Catalogue,
+  names = new Names(catalogue),
+): Promise<TableUse[]> {
+  const reader = new Reader(catalogue, names);
   await reader.statement(statement, null);
   return reader.uses;
 }
@@ -36,8 +40,8 @@ class Reader {
   readonly #conditions: Conditions;
   #with = new Map<string, Outputs>();
 
-  constructor(catalogue: Catalogue) {
-    this.#names = new Names(catalogue);
+  constructor(catalogue: Catalogue, names: Names) {
+    this.#names = names;
     this.#conditions = new Conditions(this.#names, catalogue);
   }
 
@@ -239,6 +243,7 @@ class Reader {
       group: [],
       branches: [],
       inverted: [],
+      bound: new Set(),
       predicates: [],
       columns: new Set(),
       all: false,

@@ -6,7 +6,7 @@ import {
   spellings,
   type TableName,
 } from "../../../providers/twin/twin.ts";
-import { parseStatement, tablesOf } from "./tree.ts";
+import { namesSystem, parseStatement, tablesOf } from "./tree.ts";
 
 /** One statement of the workload. */
 export interface Statement {
@@ -87,31 +87,39 @@ const PLANNED = new RegExp(
   "is",
 );
 
-/** Parses a workload. Statements without a plan or without tables are passed over; those that can't be parsed are given back. */
+const NO_PLAN = "a command that has no plan";
+const NO_TABLE = "it reads no table";
+export const SYSTEM_ONLY = "it reads the system's own tables only";
+
+/** Parses a workload. For some statements there is nothing to advise, by what they are; those that can't be parsed are given back. */
 export async function parseWorkload(
   statements: readonly Statement[],
-): Promise<{ parsed: Parsed[]; refused: Refused[] }> {
+): Promise<{ parsed: Parsed[]; refused: Refused[]; idle: Refused[] }> {
   const parsed: Parsed[] = [];
   const refused: Refused[] = [];
+  const idle: Refused[] = [];
   for (const statement of statements) {
     try {
       const tree = await parseStatement(statement.sql).catch((error: unknown) =>
         parseSpelt(statement.sql, error),
       );
       const tables = tree === null ? [] : tablesOf(tree);
-      if (tree === null && HOLDS_QUERY.test(statement.sql))
+      const { sql } = statement;
+      if (tree === null && HOLDS_QUERY.test(sql))
         refused.push({
-          sql: statement.sql,
+          sql,
           reason: "what it reads is planned inside of another command: give the query alone",
         });
-      if (tree !== null && tables.length > 0) parsed.push({ ...statement, tree, tables });
+      else if (tree === null) idle.push({ sql, reason: NO_PLAN });
+      else if (tables.length > 0) parsed.push({ ...statement, tree, tables });
+      else idle.push({ sql, reason: namesSystem(tree) ? SYSTEM_ONLY : NO_TABLE });
     } catch (error) {
       // What has no plan anyway may as well not be understood: DEALLOCATE $1.
-      if (!PLANNED.test(statement.sql)) continue;
-      refused.push({ sql: statement.sql, reason: (error as Error).message });
+      if (PLANNED.test(statement.sql) === false) idle.push({ sql: statement.sql, reason: NO_PLAN });
+      else refused.push({ sql: statement.sql, reason: (error as Error).message });
     }
   }
-  return { parsed, refused };
+  return { parsed, refused, idle };
 }
 
 /** pg_stat_statements writes typed literals in a way that the grammar refuses. */

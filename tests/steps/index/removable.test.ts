@@ -53,7 +53,7 @@ async function removable(
     scans: new Map(indexes.map(({ oid }) => [oid, scans])),
     days,
   };
-  return (await findRemovable(prover, catalogue, [], activity)).map((one) => one.index);
+  return (await findRemovable(prover, catalogue, [], { activity })).map((one) => one.index);
 }
 
 test("one that is never scanned, if no plan needs it", async () => {
