@@ -206,7 +206,6 @@ interface Suggestion {
 
 let on: Bench;
 let suggestions: Suggestion[];
-const named = (text: string, at: number) => text.replaceAll("@", `w${at}`);
 
 beforeAll(async () => {
   on = await bench({ autovacuum: "off" });
