@@ -32,17 +32,17 @@ interface CallJob {
 
 /**
  * Checks the calls of other runbooks. Beside the text that names one, `params` holds the values for its parameters.
- * @returns the runbook called, if there is one, and it can be loaded
+ * @returns the runbooks called; undefined for one that can't be loaded
  */
 export async function checkCalls(
   job: CallJob,
   type: StepType,
   input: Json,
   path: DocPath,
-): Promise<Doc | undefined> {
+): Promise<(Doc | undefined)[]> {
   const called: (Doc | undefined)[] = [];
   for (const named of namedIn(type, input)) called.push(await checkCall(job, named, input, path));
-  return called.length === 1 ? called[0] : undefined;
+  return called;
 }
 
 async function checkCall(

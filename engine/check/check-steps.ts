@@ -19,7 +19,13 @@ import {
   TARGET_SCHEMA,
   texts,
 } from "./scope.ts";
-import { checkEffect, explainInvisible, type StepsJob, type View } from "./step-rules.ts";
+import {
+  checkEffect,
+  checkRepeatedCalls,
+  explainInvisible,
+  type StepsJob,
+  type View,
+} from "./step-rules.ts";
 import { validate } from "./validate.ts";
 
 /**
@@ -72,6 +78,7 @@ export async function checkSteps(
         scopeOf(view, { error: ERROR_SCHEMA }),
       );
     }
+    if (node.until !== undefined) view = { ...view, repeated: true };
     const output = node.node === "block" ? await block(node, view) : await action(node, view);
     if (node.until !== undefined) {
       await expressions.condition(
@@ -130,7 +137,7 @@ export async function checkSteps(
     const type = types.get(node.type);
     const output = type === undefined ? ANYTHING : await input(node, type, view);
     // Rendered before the step acts, all at once: it sees neither the step nor itself.
-    if (node.undo) await nodes(node.undo, { ...view, undoOf: node.id });
+    if (node.undo) await nodes(node.undo, { ...view, undoOf: node.id, repeated: false });
     return output;
   };
 
@@ -138,14 +145,15 @@ export async function checkSteps(
     const path = [...node.at, type.type];
     const problems = validate(type.input, node.input, type.type, { templates: true });
     report.addSchema(path, problems);
-    checkEffect(job, node, type);
+    checkEffect(job, node, type, view);
     if (problems.length === 0) {
       for (const { path: below, ...finding } of (await type.lint?.(node.input)) ?? [])
         report.add([...path, ...below], finding);
     }
     const inferred = await templated(node.input, type.input, path, scopeOf(view));
     const called = await checkCalls(job, type, node.input, path);
-    if (called !== undefined) return calledOutput(called);
+    if (view.repeated) checkRepeatedCalls(job, node, type, called);
+    if (called.length === 1 && called[0]) return calledOutput(called[0]);
     return problems.length > 0
       ? type.output
       : refined(type.outputFor?.(node.input) ?? type.output, inferred);

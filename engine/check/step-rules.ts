@@ -1,5 +1,6 @@
 import type {
   ActionNode,
+  Doc,
   Effect,
   Json,
   JsonSchema,
@@ -11,6 +12,7 @@ import type {
 } from "../types.ts";
 import { isObject } from "./accepts.ts";
 import type { Absences } from "./absent.ts";
+import { namedIn } from "./call-graph.ts";
 import { didYouMean } from "./messages.ts";
 import type { Place } from "./normalise.ts";
 import type { Finding, Report } from "./report.ts";
@@ -40,12 +42,21 @@ export interface View {
   guarded: boolean;
   /** Set inside the undo of a step: nothing in there sees its own effects. */
   undoOf?: string;
+  /** True below an `until`: what stands here is done again and again. */
+  repeated?: boolean;
 }
 
-/** What follows from a step's changing something: the runbook's risk, and that a retry may repeat it. */
-export function checkEffect({ report, risk }: StepsJob, node: ActionNode, type: StepType): void {
+/** What follows from a step's changing something: the runbook's risk, what takes it back, and what may repeat it. */
+export function checkEffect(
+  { report, risk }: StepsJob,
+  node: ActionNode,
+  type: StepType,
+  view: View,
+): void {
   const at = [...node.at, type.type];
-  if (effectAsWritten(type, node.input) !== "change") return;
+  const changes = effectAsWritten(type, node.input) === "change";
+  checkUndo(report, node, type, { changes, inUndo: view.undoOf !== undefined });
+  if (!changes) return;
   if (risk === "read") {
     report.add(
       at,
@@ -57,10 +68,18 @@ export function checkEffect({ report, risk }: StepsJob, node: ActionNode, type: 
       true,
     );
   }
-  const idempotent =
-    typeof type.idempotent === "function"
-      ? isObject(node.input) && type.idempotent(node.input)
-      : type.idempotent;
+  const idempotent = idempotentAsWritten(type, node.input);
+  if (view.repeated && !idempotent) {
+    report.add(
+      at,
+      {
+        rule: "until-of-change",
+        message: `\`${type.type}\` changes something, and \`until\` would do it again and again`,
+        hint: `Let it act once, and wait with \`until\` in a step that reads.${orSay(type, "effect: read", "idempotent: true")}`,
+      },
+      true,
+    );
+  }
   if (node.retry !== undefined && node.retry.on === undefined && !idempotent) {
     report.add(
       [...node.at, "retry"],
@@ -72,6 +91,79 @@ export function checkEffect({ report, risk }: StepsJob, node: ActionNode, type: 
       },
       true,
     );
+  }
+}
+
+/** An `undo` that would never run is a promise that is not kept. */
+function checkUndo(
+  report: Report,
+  node: ActionNode,
+  type: StepType,
+  { changes, inUndo }: { changes: boolean; inUndo: boolean },
+): void {
+  const at = [...node.at, "undo"];
+  const listed = Array.isArray(node.undo);
+  const [called] = namedIn(type, node.input);
+  if (inUndo && listed) {
+    report.add(
+      at,
+      {
+        rule: "undo-of-undo",
+        message: `\`${type.type}\` is part of an undo, which is not taken back itself`,
+        hint: "Leave its `undo` out.",
+      },
+      true,
+    );
+  } else if (!changes && (listed || (node.undo === false && called))) {
+    report.add(
+      at,
+      {
+        rule: "undo-of-read",
+        message: called
+          ? `\`${type.type}\` has no \`undo\`: the steps of \`${called.text}\` are taken back, each by its own`
+          : `\`${type.type}\` reads, so there is nothing to take back and its \`undo\` is never run`,
+        hint: called
+          ? `Write \`undo\` at the steps of \`${called.text}\`, or call it in a \`block\` with a \`rescue\`.`
+          : `Leave it out, or give it to the step that changes something.${orSay(type, "effect: change")}`,
+      },
+      true,
+    );
+  }
+}
+
+/** What the author can say of the step where its type takes the word for it. */
+function orSay({ input }: StepType, ...said: string[]): string {
+  const can = said.filter((one) => Object.hasOwn(input.properties ?? {}, one.split(":")[0]!));
+  return can.length === 0 ? "" : ` Or say \`${can.join("` or `")}\`, if that is true of it.`;
+}
+
+/** What `until` calls is repeated as a whole. */
+export function checkRepeatedCalls(
+  { report }: StepsJob,
+  node: ActionNode,
+  type: StepType,
+  called: readonly (Doc | undefined)[],
+): void {
+  for (const doc of called) {
+    if (doc === undefined || doc.data["risk"] === "read") continue;
+    report.add(
+      [...node.at, type.type],
+      {
+        rule: "until-of-change",
+        message: `\`${doc.name}\` is \`risk: ${String(doc.data["risk"])}\`, and \`until\` would run it again and again`,
+        hint: "Run it once, and wait with `until` in a step that reads.",
+      },
+      true,
+    );
+  }
+}
+
+function idempotentAsWritten(type: StepType, input: Json): boolean {
+  if (typeof type.idempotent !== "function") return type.idempotent;
+  try {
+    return isObject(input) && type.idempotent(input);
+  } catch {
+    return false;
   }
 }
 

@@ -90,6 +90,9 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
     return withoutInput(job, type, row, { unknown: thrown, sensitive: isHidden(job, read) });
   }
   const effect = effectOf(type, node.input, input);
+  const assertRepeatable = () => {
+    if (scope.repeated && !repeatable({ type, input, effect })) throw notRepeatable(type, path);
+  };
 
   const stop = scope.unwinding || effect === "change" ? state.stop.hard : state.stop.soft;
   const signal = anyOf(stop, scope.deadline, job.deadline)!;
@@ -117,6 +120,7 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
   );
 
   if (state.plan && effect === "change") {
+    assertRepeatable();
     const output = type.plan ? await type.plan(ctx, input) : null;
     const status = type.plan ? "previewed" : "not_previewable";
     return { output, status, changed: false, effect, sensitive: isHidden(job, read) };
@@ -126,6 +130,7 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
   const mayBegin = () => {
     assertMayBegin(state, scope);
     signal.throwIfAborted();
+    assertRepeatable();
   };
   if (!row && !called) mayBegin();
   const entry = await knownSoFar(job, type, input, effect, isHidden(job, read));
@@ -195,6 +200,15 @@ async function withoutInput(
   entry.result = restored;
   const { output, changed } = restored;
   return { output, status: "ok", changed, effect, sensitive, restored };
+}
+
+/** The check of the runbook says this first, where the input as written tells. */
+function notRepeatable({ type }: StepType, path: string): PgdbaError {
+  return new PgdbaError(
+    "step_refused",
+    `${path} (${type}) changes something, and \`until\` would do it again and again`,
+    { hint: "Nothing was done. Let it act once, and wait with `until` in a step that reads." },
+  );
 }
 
 /** A user's type may throw, or give its output, at once. */

@@ -321,6 +321,7 @@ async function perform(
   },
 ): Promise<Acted> {
   const { path, time, trail, deadline } = job;
+  if (node.until !== undefined) scope = { ...scope, repeated: true };
   if (node.node === "block") return runBlock(state, node, scope, path, time, deadline, runNodes);
   return act({
     state,

@@ -16,7 +16,11 @@ export function happenedBefore(row: StepRow): Happened {
 }
 
 /** Doing it once more is harmless. */
-export function repeatable({ type, input, effect }: UndoEntry): boolean {
+export function repeatable({
+  type,
+  input,
+  effect,
+}: Pick<UndoEntry, "type" | "input" | "effect">): boolean {
   if (effect === "read") return true;
   return typeof type.idempotent === "function" ? type.idempotent(input) : type.idempotent;
 }

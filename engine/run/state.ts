@@ -45,6 +45,8 @@ export interface Scope {
   phase: Phase;
   /** True inside undo and always: a first signal no longer interrupts. */
   unwinding: boolean;
+  /** True below an `until`: what is done here is done again and again. */
+  repeated?: boolean;
   /** The runbooks that called one another up to here, the one that was asked for first. */
   callers: readonly string[];
   /** The timeout of an enclosing block or call. */

@@ -23,6 +23,7 @@ export async function undoOne(state: RunState, entry: UndoEntry, path: string): 
     ...entry.scope,
     phase: "undo",
     unwinding: true,
+    repeated: false,
     deadline: undefined,
     prefix: `${path}/`,
     steps: { ...entry.scope.steps },

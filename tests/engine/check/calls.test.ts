@@ -16,6 +16,7 @@ steps:
 output: {total: steps.set_1.output.a}
 output_schema: {total: {type: integer}}
 `,
+    "other/still": "summary: S\nrisk: read\nsteps:\n  - set: {a: '1'}\n",
     "other/loud": "summary: Changes.\nrisk: change\nsteps:\n  - shell: {script: a}\n",
     "other/broken": "summary: [\n",
   };
@@ -39,6 +40,16 @@ output_schema: {total: {type: integer}}
       "its name",
       "  - {run: other/cal}\n  - {run: {runbook: ../../x}}\n  - {set: {a: params}}\n",
       ["7:11 unknown-runbook", "8:21 unknown-runbook"],
+    ],
+    [
+      "a change of it repeated, also from a block",
+      "  - {run: other/loud, until: params.limit > 1}\n  - {until: params.limit > 1, block: [{run: other/loud}], output: {a: params}}\n",
+      ["7:6 until-of-change", "7:11 risk-too-low", "8:40 until-of-change", "8:45 risk-too-low"],
+    ],
+    [
+      "an undo of it, or none",
+      "  - {run: other/still, undo: [{set: {a: params}}]}\n  - {run: other/still, undo: false}\n",
+      ["7:24 undo-of-read", "8:24 undo-of-read"],
     ],
     ["its risk", "  - {run: other/loud}\n  - {set: {a: params}}\n", ["7:11 risk-too-low"]],
     ["itself broken", "  - {run: other/broken}\n  - {set: {a: params}}\n", ["7:11 invalid-call"]],

@@ -175,6 +175,35 @@ const CASES: [name: string, text: string, expected: string[]][] = [
     ["7:78 retry-of-non-idempotent"],
   ],
   [
+    "until of what may not be repeated, also in a block; not what may be, or is in an undo",
+    runbook(
+      `  - {shell: {script: a}, until: "true"}
+  - {shell: {script: a, idempotent: true}, until: "true", undo: [{shell: {script: a}}]}
+  - {shell: {script: a, effect: read}, until: "true"}
+  - until: "true"
+    block: [{set: {a: "1"}}]
+    rescue: [{block: [{shell: {script: a}}]}]
+    always: [{foreach: [1], patroni.switchover: {leader: a, candidate: b}}]
+  - {set: {a: params}}
+`,
+      "change",
+    ),
+    ["7:6 until-of-change", "12:24 until-of-change", "13:29 until-of-change"],
+  ],
+  [
+    "an undo that would never run",
+    runbook(
+      `  - {shell: {script: a, effect: read}, undo: [{shell: {script: b}}]}
+  - {sql.query: {sql: select 1}, undo: false}
+  - {shell: {script: a}, undo: [{shell: {script: b}, undo: [{shell: {script: c}}]}]}
+  - {shell: {script: a}, undo: [{block: [{shell: {script: b}, undo: false}]}]}
+  - {set: {a: params}}
+`,
+      "change",
+    ),
+    ["7:40 undo-of-read", "9:54 undo-of-undo"],
+  ],
+  [
     "retry given as a number",
     runbook("  - {sql.query: {sql: 'select 1', values: ['${params}']}, retry: 3}\n"),
     ["7:66 type-mismatch"],

@@ -115,7 +115,7 @@ steps:
   - {id: ignored, ignore_error: true, block: [{id: b1, block: [{id: boom, fake.look: {}}], always: [{id: c1, fake.keep: {}}]}], always: [{id: c2, fake.keep: {}}]}
   - {id: called, ignore_error: true, run: sub/fails}
   - {id: tried, retry: {attempts: 2}, block: [{id: flaky, fake.look: {}}], always: [{id: c3, fake.keep: {}}]}
-  - {id: polled, until: "true", block: [{id: again, block: [{id: x, fake.look: {}}], always: [{id: c4, fake.keep: {}}]}]}
+  - {id: polled, until: "true", block: [{id: again, block: [{id: x, fake.look: {}}], always: [{id: c4, fake.again: {}}]}]}
 `);
     expect(ran.exit).toBe(0);
     expect(acts(h)).toEqual([

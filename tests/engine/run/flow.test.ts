@@ -508,3 +508,31 @@ output: {quiet: steps.quiet.changed, loud: steps.loud.changed}
 `);
     expect(ran.data).toEqual({ quiet: false, loud: true });
   }));
+
+test("until refuses a change before it acts where only the run can tell; what twice is the same as once it repeats", () =>
+  withHarness(async (h) => {
+    h.write("sub/acts", "summary: S\nrisk: change\nsteps: [{id: a, fake.act: {}}]\n");
+    h.write("sub/again", "summary: S\nrisk: change\nsteps: [{id: r, fake.again: {}}]\n");
+    h.on = { look: (ctx) => ctx.call("sub/acts", {}), fine: (ctx) => ctx.call("sub/again", {}) };
+    const fine = "{id: fine, fake.look: {}, until: attempt == 2}";
+    const names = "{id: n, when: 'false', block: [{run: sub/acts}, {run: sub/again}]}";
+    const refused = await h.run(
+      `steps: [${fine}, {id: g, until: "true", block: [{id: look, fake.look: {}}]}, ${names}]`,
+    );
+    expect(refused.error).toMatchObject({ code: "step_refused", step: "look/a" });
+    expect(h.calls.filter((call) => call.startsWith("act"))).toEqual([
+      "act fine/r",
+      "act fine@2/r",
+    ]);
+    const plan = await h.run(`steps: [{id: look, until: "true", fake.look: {}}, ${names}]`, {
+      plan: true,
+    });
+    expect(plan.error).toMatchObject({ code: "step_refused", step: "look/a" });
+    // The undo of what is repeated is done once.
+    h.calls.length = 0;
+    h.on["end"] = fail();
+    await h.run(
+      "steps: [{id: one, fake.again: {}, until: attempt == 2, undo: [{id: u, fake.act: {}}]}, {id: end, fake.look: {}}]",
+    );
+    expect(h.calls).toEqual(["act one", "act one", "look end", "act one~undo/u"]);
+  }));

@@ -114,6 +114,7 @@ export class Harness {
     this.type("fake.keep", {}),
     this.type("fake.again", { idempotent: true }),
     this.type("fake.shown", {
+      idempotent: true,
       plan: async (ctx, input) => {
         this.calls.push(`plan ${ctx.step.path}`);
         return { would: input };
