@@ -1,5 +1,7 @@
 import { CATALOGUE } from "./trials/catalogue.ts";
 import { COUNTERS } from "./trials/counters.ts";
+import { DAMAGE } from "./trials/damage.ts";
+import { FILES } from "./trials/files.ts";
 import { INDEXES } from "./trials/indexes.ts";
 import { play } from "./trials/scene.ts";
 import { READS } from "./trials/reads.ts";
@@ -9,10 +11,13 @@ import { STANDBYS } from "./trials/standbys.ts";
 import { STARTS } from "./trials/starts.ts";
 import { VACUUM } from "./trials/vacuum.ts";
 import { WAL } from "./trials/wal.ts";
+import { WORKERS } from "./trials/workers.ts";
 
 for (const scene of [
   CATALOGUE,
   COUNTERS,
+  ...DAMAGE,
+  ...FILES,
   INDEXES,
   READS,
   ...SESSIONS,
@@ -21,5 +26,6 @@ for (const scene of [
   STARTS,
   VACUUM,
   ...WAL,
+  ...WORKERS,
 ])
   play(scene);

@@ -51,6 +51,22 @@ const BLOCKING: Trial[] = [
   },
 ];
 
+const PREPARED_BLOCKING: Trial[] = [
+  {
+    check: "lock-waits",
+    thresholds: { warning: 0, critical: 1e6 },
+    async plant({ open, query }) {
+      await query("create table locked (id int primary key); insert into locked values (1)");
+      await query("begin; update locked set id = 2; prepare transaction 'by row'");
+      await query("create table whole (id int primary key)");
+      await query("begin; lock table whole; prepare transaction 'by table'");
+      start(await open(), "delete from locked");
+      start(await open(), "select * from whole");
+    },
+    finds: ["warning prepared transaction by row", "warning prepared transaction by table"],
+  },
+];
+
 const LASTING: Trial[] = [
   {
     check: "long-queries",
@@ -172,6 +188,7 @@ const scene = (name: string, trials: Trial[]): Scene => ({
 
 export const SESSIONS: Scene[] = [
   scene("that block", BLOCKING),
+  scene("that wait for what was prepared", PREPARED_BLOCKING),
   scene("that last", LASTING),
   scene("that were prepared", HOLDING),
   scene("that hold the horizon", HORIZON),
