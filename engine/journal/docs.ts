@@ -56,9 +56,55 @@ function fromVersion1(docs: Bare): FrozenDocs {
   );
 }
 
-/** The documents again, by name, with their positions. */
-export function thaw(kept: FrozenDocs | Bare): Map<string, Doc> {
-  const frozen = Array.isArray(kept["sources"]) ? (kept as FrozenDocs) : fromVersion1(kept as Bare);
+/** The documents again, by name, with their positions; undefined for what `freeze` did not make. */
+export function thaw(kept: Json): Map<string, Doc> | undefined {
+  if (!isMapping(kept)) return undefined;
+  if (!Array.isArray(kept["sources"])) {
+    const bare = Object.values(kept).every(
+      (doc) =>
+        isMapping(doc) && isMapping(doc["data"]) && isText(doc["file"]) && isText(doc["digest"]),
+    );
+    return bare ? thawed(fromVersion1(kept as unknown as Bare)) : undefined;
+  }
+  const { sources, docs } = kept;
+  const sound =
+    sources.every((one) => isMapping(one) && isText(one["file"]) && isText(one["text"])) &&
+    isMapping(docs) &&
+    Object.values(docs!).every((doc) => isFrozenDoc(doc, sources.length));
+  return sound ? thawed(kept as unknown as FrozenDocs) : undefined;
+}
+
+function isFrozenDoc(doc: Json, sources: number): boolean {
+  if (!isMapping(doc)) return false;
+  const { kind, layer, file, digest, lineage, data, spans } = doc;
+  return (
+    [kind, layer, file, digest].every(isText) &&
+    Array.isArray(lineage) &&
+    lineage.every(isText) &&
+    isMapping(data) &&
+    Array.isArray(spans) &&
+    spans.length === SPAN * sizeOf(data) &&
+    spans.every(
+      (n, at) => Number.isInteger(n) && Number(n) >= 0 && (at % SPAN > 0 || Number(n) < sources),
+    )
+  );
+}
+
+function isText(value: Json | undefined): boolean {
+  return typeof value === "string";
+}
+
+function isMapping(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** How many values a value is, itself and all in it. */
+function sizeOf(value: Json): number {
+  if (value === null || typeof value !== "object") return 1;
+  return Object.values(value).reduce<number>((sum, item) => sum + sizeOf(item), 1);
+}
+
+function thawed(frozen: FrozenDocs): Map<string, Doc> {
   const sources = frozen.sources.map(({ file, text }) => sourceOf(file, text));
   return new Map(
     Object.entries(frozen.docs).map(([name, { data, spans, ...about }]) => {

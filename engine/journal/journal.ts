@@ -4,7 +4,7 @@ import type { Secrets } from "../secrets.ts";
 import type { Doc, Effect, ErrorRecord, Json, RunStatus, StepResult } from "../types.ts";
 import { columnsOf, guarded, openForReading, openForWriting, openInMemory } from "./database.ts";
 import { answersIn, recordAnswers } from "./answers.ts";
-import { type FrozenDocs, thaw } from "./docs.ts";
+import { thaw } from "./docs.ts";
 import type { Holder } from "./holder.ts";
 import {
   type Answer,
@@ -321,11 +321,14 @@ export class Journal {
     const row = guarded(() =>
       this.db.query<{ docs: string }, [string]>("SELECT docs FROM run WHERE id = ?").get(run),
     );
+    let docs: Map<string, Doc> | undefined;
     try {
-      return thaw(JSON.parse(row?.docs ?? "{}") as FrozenDocs);
+      docs = thaw(JSON.parse(String(row?.docs ?? "{}")) as Json);
     } catch {
-      throw damagedRecord(`run ${run}`, ["docs"]);
+      // It is no JSON.
     }
+    if (docs) return docs;
+    throw damagedRecord(`run ${run}`, ["docs"]);
   }
 
   /** Newest first. */

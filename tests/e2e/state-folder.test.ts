@@ -171,6 +171,31 @@ test.concurrent("a row that is damaged does not hide the others, and is never ta
     expect((await cli(["t", "act"], p)).exit).toBe(0);
     damaged(column!, String(at(rowOf(p, runId(ran)), column!)));
   }
+  // What only going on with it needs.
+  const docs = String(at(rowOf(p, runId(ran)), "docs"));
+  for (const [column, value] of [
+    ["docs", "{bad"],
+    ["docs", "null"],
+    ["docs", "[]"],
+    ["docs", "{}"],
+    ["docs", '{"t/act": 7}'],
+    ["docs", docs.replace('"kind":"runbook"', '"kind":7')],
+    ["docs", docs.replace('"spans":[0', '"spans":[9')],
+    ["docs", docs.replace('"spans":[0,', '"spans":[')],
+    ["docs", docs.replace('"data":{', '"data":null,"was":{')],
+    ["docs", docs.replace(/"text":"/, '"txt":"')],
+    ["runbook", "t/other"],
+  ] as const) {
+    const sound = String(at(rowOf(p, runId(ran)), column));
+    expect(value).not.toBe(sound);
+    damaged(column, value);
+    const { envelope } = await cli(["resume", p.id], p);
+    expect({ value, error: envelope.error }).toMatchObject({
+      error: { code: "journal_failed", message: expect.stringContaining("docs can't be read") },
+    });
+    damaged(column, sound);
+  }
+  expect((await cli(["resume", p.id], p)).envelope.error).toBeNull();
 });
 
 function rowOf(p: Place, id: string) {

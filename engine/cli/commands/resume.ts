@@ -2,6 +2,7 @@ import { compile } from "../../check/compile.ts";
 import { PgdbaError } from "../../errors.ts";
 import { describeHolder, stateOf } from "../../journal/holder.ts";
 import { Journal, type RunRow, type Said } from "../../journal/journal.ts";
+import { damagedRecord } from "../../journal/rows.ts";
 import type { Doc, Library, Runbook, StepRegistry } from "../../types.ts";
 import { invalid } from "../closure.ts";
 import type { Command } from "../command.ts";
@@ -34,7 +35,10 @@ export default {
     try {
       const row = findRun(journal, id);
       checkResumable(row);
-      const runbooks = await frozenRunbooks(journal.docs(row.id), library, registry);
+      const docs = journal.docs(row.id);
+      // Which of the two is damaged, nobody can tell.
+      if (!docs.has(row.runbook)) throw damagedRecord(`run ${row.id}`, ["runbook", "docs"]);
+      const runbooks = await frozenRunbooks(docs, library, registry);
       const runbook = runbooks.get(row.runbook)!;
       const params = withSecrets(runbook.params, row.params, front.env, front.secrets);
       const targetFlags = row.target.flags as TargetFlags;
