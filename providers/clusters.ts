@@ -19,7 +19,7 @@ const ENDING = ".yaml";
 export async function clusterSource(name: string, options: TargetOptions): Promise<TargetSource> {
   assertPart("--cluster", name);
   if (!NAME.test(name)) {
-    throw new PgdbaError("invalid_param", `Not a cluster name: ${JSON.stringify(name)}`, {
+    throw new PgdbaError("invalid_param", "What --cluster gives is no name of a cluster", {
       hint: "A name is letters, digits, - and _, at most 63, and begins with a letter or digit.",
     });
   }

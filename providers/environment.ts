@@ -15,10 +15,15 @@ type Env = TargetOptions["env"];
  */
 export function environmentSource(options: TargetOptions): TargetSource | null {
   const { flags, env } = options;
-  const field = (name: string, flag?: string | number): string | undefined =>
-    given(flag === undefined ? undefined : String(flag)) ??
-    given(env[`PGDBA_PG_${name}`]) ??
-    given(env[`PG${name}`]);
+  const field = (name: string, flag?: string | number): string | undefined => {
+    // Nobody means the environment's server by an empty flag.
+    if (flag === "") throw emptyPart(name.toLowerCase());
+    return (
+      (flag === undefined ? undefined : String(flag)) ??
+      given(env[`PGDBA_PG_${name}`]) ??
+      given(env[`PG${name}`])
+    );
+  };
   const named = {
     host: field("HOST", flags.host),
     port: field("PORT", flags.port),
@@ -53,12 +58,19 @@ export function environmentSource(options: TargetOptions): TargetSource | null {
   };
 }
 
+function emptyPart(name: string): PgdbaError {
+  return new PgdbaError("invalid_param", `The ${name} is empty`, {
+    hint: `Give --${name} a value, or leave it out. Is a variable of the shell not set?`,
+  });
+}
+
 function given(value: string | undefined): string | undefined {
   return value === undefined || value === "" ? undefined : value;
 }
 
-/** A URI or a connection string where one part of a connection belongs: it may hold a password, so it is not repeated. */
-const WHOLE = /:\/\/|\b(host|hostaddr|port|user|dbname|password|passfile|service|sslmode)\s*=/i;
+/** A URI, `user:password@host` or a connection string where one part belongs: it may hold a password, so it is not repeated. */
+const WHOLE =
+  /:\/\/|:[^]*@|\b(host|hostaddr|port|user|dbname|password|passfile|service|sslmode)\s*=/i;
 
 export function isWhole(text: string): boolean {
   return WHOLE.test(text);
@@ -77,7 +89,7 @@ export function assertPart(what: string, text: string, more?: RegExp): void {
 
 /** @throws PgdbaError invalid_param */
 export function hostOf(host: string): string {
-  assertPart("The host", host, /^[^/].*@/s);
+  assertPart("The host", host, /^(\/\/|[^/]).*@/s);
   if (!/[\s,\0]/.test(host)) return host;
   throw new PgdbaError("invalid_param", `Not one host: ${JSON.stringify(host)}`, {
     hint: "Give one name, one address, or the directory of a unix socket.",

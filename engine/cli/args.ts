@@ -63,6 +63,8 @@ interface FlagSpec {
   type: "string" | "boolean";
   short?: string;
   multiple?: boolean;
+  /** An empty text is a value of it, or is judged elsewhere. */
+  mayBeEmpty?: boolean;
 }
 
 /** The words before anything unknown, enough to find the command: what unknown flags take can't be told yet. */
@@ -82,21 +84,38 @@ export function parseFlags(argv: string[], own: Record<string, FlagSpec> = {}): 
   return parse(argv, { ...GLOBAL_FLAGS, ...own }, false);
 }
 
+/** Empty ones are kept, lest they look as if they were not given; see `refuseEmpty`. */
+const KEPT_FLAGS: Record<string, FlagSpec> = Object.fromEntries(
+  Object.entries(GLOBAL_FLAGS).map(([name, spec]) => [name, { ...spec, mayBeEmpty: true }]),
+);
+
 /** The global flags of `argv`; flags of a runbook, which are not known yet, are passed over. Never throws. */
 export function globalFlags(argv: string[]): Parsed {
   try {
-    return parseFlags(argv);
+    return parse(argv, KEPT_FLAGS, false);
   } catch {
     const known = new Set<string>(Object.keys(GLOBAL_FLAGS));
     const kept = argv.filter(
       (arg) => !arg.startsWith("--") || known.has(arg.slice(2).split("=")[0]!),
     );
     try {
-      return parseFlags(kept);
+      return parse(kept, KEPT_FLAGS, false);
     } catch {
       return { words: leadingWords(argv), flags: Object.create(null) as Parsed["flags"] };
     }
   }
+}
+
+/** @throws PgdbaError invalid_param for a flag that was given and is empty, as `--host="$UNSET"` is */
+export function refuseEmpty({ flags }: Parsed): void {
+  for (const [name, value] of Object.entries(flags))
+    if ([value].flat().includes("")) throw emptyFlag(`--${name}`);
+}
+
+function emptyFlag(name: string): PgdbaError {
+  return new PgdbaError("invalid_param", `${name} is empty`, {
+    hint: `Give ${name} a value, or leave it out. Is a variable of the shell not set?`,
+  });
 }
 
 function parse(argv: string[], specs: Record<string, FlagSpec>, lenient: boolean): Parsed {
@@ -152,6 +171,7 @@ function setFlag(
       hint: `Write ${raw} VALUE or ${raw}=VALUE.`,
     });
   }
+  if (value === "" && !spec.mayBeEmpty && !lenient) throw emptyFlag(raw);
   const before = out.flags[name];
   if (spec.multiple) {
     out.flags[name] = Array.isArray(before) ? [...before, value] : [value];
@@ -178,6 +198,7 @@ export function paramFlags(params: Record<string, ParamSpec>): Record<string, Fl
       {
         type: spec.type === "boolean" ? "boolean" : "string",
         multiple: accepts(spec, "array"),
+        mayBeEmpty: true,
       } as const,
     ]),
   );

@@ -2,7 +2,7 @@ import { failure, success, errorRecord } from "../envelope.ts";
 import { EXIT_BY_CODE, type ExitCode, PgdbaError, toPgdbaError } from "../errors.ts";
 import { suggest } from "../load/suggest.ts";
 import type { Envelope } from "../types.ts";
-import { globalFlags, leadingWords, parseFlags, typedCommand } from "./args.ts";
+import { globalFlags, leadingWords, parseFlags, refuseEmpty, typedCommand } from "./args.ts";
 import type { Result } from "./command.ts";
 import { COMMANDS } from "./commands/index.ts";
 import { type Format, FORMATS } from "./format.ts";
@@ -39,6 +39,7 @@ async function dispatch(front: Front): Promise<Result> {
   const words = leadingWords(front.argv);
   const lenient = globalFlags(front.argv);
   const [first, second, ...rest] = words;
+  if (first !== "__complete") refuseEmpty(lenient);
   checkFormat("--format", lenient.flags["format"]);
   if (lenient.flags["config"] !== undefined) {
     const { loadConfig } = await import("./config.ts");

@@ -1,5 +1,6 @@
-import { appendFileSync, closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { PgdbaError, toPgdbaError } from "../errors.ts";
+import { assertReplaceable, fileError } from "../shared/write-file.ts";
 import type { Listener, StepRegistry } from "../types.ts";
 import type { Front } from "./front.ts";
 import type { Parsed } from "./args.ts";
@@ -35,7 +36,7 @@ export async function openProgress(
   const file = flags["events"];
   if (typeof file === "string") {
     const { ndjsonView } = await import("../view/ndjson.ts");
-    const fd = openEvents(file);
+    const fd = await openEvents(file);
     listeners.push(ndjsonView((text) => writeSync(fd, text)));
     closers.push(() => closeSync(fd));
   }
@@ -67,14 +68,17 @@ async function summaries(registry: StepRegistry): Promise<(type: string) => stri
   return (type) => known.get(type);
 }
 
-function openEvents(file: string): number {
+async function openEvents(file: string): Promise<number> {
   try {
-    appendFileSync(file, "", { mode: 0o600 });
-    return openSync(file, "a", 0o600);
-  } catch (cause) {
-    throw new PgdbaError("usage", `--events can't write to ${file}`, {
-      cause,
-      hint: "Name a file in a folder that exists.",
+    await assertReplaceable(file);
+    const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
+    // It may have become something else since; without O_NONBLOCK opening a FIFO waits for whoever reads it.
+    return openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+  } catch (thrown) {
+    const { message, hint } = fileError(file, thrown);
+    throw new PgdbaError("usage", `--events can't write to ${file}: ${message}`, {
+      cause: thrown,
+      hint,
     });
   }
 }

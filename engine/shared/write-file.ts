@@ -95,8 +95,11 @@ export function fileError(file: string, cause: unknown, hint?: string): PgdbaErr
   });
 }
 
-/** A rename would put a file in the place of `/dev/null`, too. */
-async function assertReplaceable(file: string): Promise<void> {
+/**
+ * A rename would put a file in the place of `/dev/null`, too; to open a FIFO waits for whoever reads it.
+ * @throws PgdbaError io_failed for anything but a regular file, or nothing
+ */
+export async function assertReplaceable(file: string): Promise<void> {
   const found = await lstat(file).catch((error: unknown) => {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw error;
