@@ -98,7 +98,17 @@ function readValue(
   value: unknown,
 ): { value: Json; problems: string[] } {
   const schema = valueSchema(spec);
-  const read = coerce(schema, value);
+  const inexact: string[] = [];
+  const read = coerce(schema, value, inexact);
+  if (inexact.length > 0 || unsafe(schema, read)) {
+    const what = inexact.length > 0 ? ` ${inexact[0]!.slice(0, 40)}` : " a number that large";
+    return {
+      value: read,
+      problems: [
+        `${flagOf(name)} can't take${what} exactly: whole numbers go from -9007199254740991 to 9007199254740991`,
+      ],
+    };
+  }
   const found = validate(schema, read, flagOf(name));
   return {
     value: read,
@@ -106,39 +116,82 @@ function readValue(
   };
 }
 
-/** A text, or a list of them, as the type that the schema declares; anything else, and text that can't be read so, as it is. */
-function coerce(schema: JsonSchema, value: unknown): Json {
+/**
+ * A text, or a list of them, as the type that the schema declares; anything else, and text that can't be read so, as it is. Numbers
+ * that would be others then are added to `inexact`.
+ */
+function coerce(schema: JsonSchema, value: unknown, inexact: string[]): Json {
   const types = [schema.type ?? []].flat();
   const wants = (type: string): boolean => types.includes(type);
-  if (Array.isArray(value))
-    return wants("array") ? value.map((item) => coerce(schema.items ?? {}, item)) : (value as Json);
+  const each = (items: readonly unknown[]): Json =>
+    items.map((item) => coerce(schema.items ?? {}, item, inexact));
+  if (Array.isArray(value)) return wants("array") ? each(value) : (value as Json);
   if (typeof value !== "string") return value as Json;
   if (wants("string") && accepts(schema, value, { templates: false })) return value;
-  if ((wants("integer") || wants("number")) && NUMBER.test(value)) return Number(value);
+  if ((wants("integer") || wants("number")) && NUMBER.test(value)) {
+    if (!isExact(value, !wants("number"))) inexact.push(value);
+    return Number(value);
+  }
   if (wants("boolean") && (value === "true" || value === "false")) return value === "true";
-  if (wants("array")) return listOf(value).map((item) => coerce(schema.items ?? {}, item));
-  if (wants("object")) return parsed(value);
+  if (wants("array")) return each(listOf(value, inexact));
+  if (wants("object")) return parsed(value, inexact);
   return value;
 }
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+/** A double holds every decimal of so many digits. */
+const EXACT_DIGITS = 15;
+
+/** Whether the number that a text is read as is the one that was written; a fraction is the nearest there is. */
+function isExact(text: string, whole: boolean): boolean {
+  const value = Number(text);
+  if (!Number.isFinite(value)) return false;
+  if (/^[+-]?\d+\.?0*$/.test(text)) return Number.isSafeInteger(value);
+  if (!whole || !Number.isInteger(value)) return true;
+  const digits = text
+    .replace(/e.*$/i, "")
+    .replaceAll(/[^\d]/g, "")
+    .replaceAll(/^0+|0+$/g, "");
+  return Number.isSafeInteger(value) && digits.length <= EXACT_DIGITS;
+}
+
+/** Whether a value holds, where a whole number belongs, one that is too large to be exact. */
+function unsafe(schema: JsonSchema, value: Json): boolean {
+  if (typeof value === "number")
+    return (
+      [schema.type].flat().includes("integer") &&
+      Number.isInteger(value) &&
+      !Number.isSafeInteger(value)
+    );
+  if (Array.isArray(value)) return value.some((item) => unsafe(schema.items ?? {}, item));
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(schema.properties ?? {}).some(
+    ([key, inner]) => Object.hasOwn(value, key) && unsafe(inner, value[key]!),
+  );
+}
 
 /** `a,b` or a JSON list. An empty text is an empty list. */
-function listOf(text: string): Json[] {
+function listOf(text: string, inexact: string[]): Json[] {
   if (text.startsWith("[")) {
-    const list = parsed(text);
+    const list = parsed(text, inexact);
     if (Array.isArray(list)) return list;
   }
   return text === "" ? [] : text.split(",").map((item) => item.trim());
 }
 
+const JSON_TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
+
 /** The JSON in `text`, or the text itself when it is none. */
-function parsed(text: string): Json {
+function parsed(text: string, inexact: string[]): Json {
+  let value: Json;
   try {
-    return JSON.parse(text) as Json;
+    value = JSON.parse(text) as Json;
   } catch {
     return text;
   }
+  for (const [token] of text.matchAll(JSON_TOKEN))
+    if (!token.startsWith('"') && !isExact(token, false)) inexact.push(token);
+  return value;
 }
 
 function placeholder(spec: ParamSpec, name: string): string {

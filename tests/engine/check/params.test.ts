@@ -78,6 +78,66 @@ test.each(READ)("%s given as %p", (param, given, value) => {
   );
 });
 
+test("a number is the one that was written, or refused", () => {
+  const sizes: Record<string, ParamSpec> = {
+    n: { type: "integer" },
+    r: { type: "number" },
+    both: { type: ["integer", "number"] },
+    list: { type: "array", items: { type: "integer" } },
+    any: { type: "array" },
+    map: { type: "object", properties: { n: { type: "integer" } } },
+  };
+  const read = (name: string, text: unknown) => validateParams(sizes, { [name]: text })[name];
+  for (const [name, text, value] of [
+    ["n", "9007199254740991", 9007199254740991],
+    ["n", "-9007199254740991", -9007199254740991],
+    ["n", "1e3", 1000],
+    ["n", "1.50e1", 15],
+    ["n", "00000000000000000007", 7],
+    ["r", "0.1", 0.1],
+    ["r", "1e30", 1e30],
+    ["r", "3.14159265358979323846", Math.PI],
+    ["list", "[1, 2]", [1, 2]],
+    [
+      "any",
+      '["9007199254740993", "a\\"9007199254740993"]',
+      ["9007199254740993", 'a"9007199254740993'],
+    ],
+    ["map", '{"9007199254740993": 1.5e300}', { "9007199254740993": 1.5e300 }],
+  ] as const)
+    expect(read(name, text)).toEqual(value as Json);
+  for (const [name, text] of [
+    ["n", "9007199254740993"],
+    ["n", "9007199254740992"],
+    ["n", "-9007199254740993"],
+    ["n", "+9007199254740993"],
+    ["n", "9007199254740993.0"],
+    ["n", "9.007199254740993e15"],
+    ["n", "1.00000000000000000001"],
+    ["n", "99999999999999999999999"],
+    ["n", "1e30"],
+    ["n", "1e400"],
+    ["n", 9007199254740993],
+    ["r", "9007199254740993"],
+    ["r", "1e400"],
+    ["both", "9007199254740993"],
+    ["list", "1,9007199254740993"],
+    ["list", ["1", "9007199254740993"]],
+    ["list", "[1, 9007199254740993]"],
+    ["list", "[1e30]"],
+    ["any", '["a", {"b": [-9007199254740993]}]'],
+    ["map", '{"x": 9007199254740993}'],
+    ["map", '{"n": 1e30}'],
+    ["map", '{"x": 1e400}'],
+  ] as const) {
+    const error = fails({ [name]: text }, sizes);
+    expect({ name, text, code: error.code, message: error.message }).toMatchObject({
+      code: "invalid_param",
+      message: expect.stringMatching(/^--(n|r|both|list|any|map) can't take .* exactly: /),
+    });
+  }
+});
+
 const REFUSED: [param: string, given: unknown, message: string][] = [
   ["count", "many", '--count must be a whole number, got "many"'],
   ["count", "1.5", "--count must be a whole number, got 1.5"],
