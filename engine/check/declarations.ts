@@ -63,6 +63,7 @@ export function checkParams(params: Json | undefined, report: Report): Record<st
     if (!checkSchema(spec, path, report, PARAM)) continue;
     const sound = spec as ParamSpec;
     specs[name] = sound;
+    checkSecret(sound, path, report);
     checkDefault(sound, path, report);
     if (sound.positional === undefined) continue;
     const other = positions.get(sound.positional);
@@ -74,6 +75,16 @@ export function checkParams(params: Json | undefined, report: Report): Record<st
     positions.set(sound.positional, name);
   }
   return specs;
+}
+
+/** What a variable or a file holds is text. */
+function checkSecret({ secret, type }: ParamSpec, path: DocPath, report: Report): void {
+  if (secret !== true || [type ?? []].flat().every((one) => one === "string")) return;
+  report.add([...path, "type"], {
+    rule: "secret-param-type",
+    message: "a secret is text: it is read from a variable or a file",
+    hint: "Write `type: string`; an expression such as int(params.x) makes a number of it.",
+  });
 }
 
 function checkDefault(spec: ParamSpec, path: DocPath, report: Report): void {

@@ -1,4 +1,6 @@
 import { secretRefs } from "../check/params.ts";
+import { valueSchema } from "../check/scope.ts";
+import { validate } from "../check/validate.ts";
 import { PgdbaError, toPgdbaError } from "../errors.ts";
 import { readText } from "../shared/read-file.ts";
 import type { Secrets } from "../secrets.ts";
@@ -10,7 +12,7 @@ const MAX_BYTES = 1024 * 1024;
 
 /**
  * The parameters with each secret reference replaced by its value, which is registered for masking.
- * @throws PgdbaError missing_secret naming all that are missing at once
+ * @throws PgdbaError missing_secret naming all that are missing at once | invalid_param for those that their schema does not allow
  */
 export function withSecrets(
   params: Record<string, ParamSpec>,
@@ -20,6 +22,7 @@ export function withSecrets(
 ): JsonObject {
   const out: JsonObject = { ...values };
   const missing: string[] = [];
+  const unfit: string[] = [];
   for (const ref of secretRefs(params, values)) {
     const { value, lacks } = "env" in ref ? fromVariable(ref.env, env) : fromFile(ref.file);
     if (value === undefined) {
@@ -27,8 +30,19 @@ export function withSecrets(
       continue;
     }
     secrets.add(value);
+    // What does not fit is said without the value.
+    for (const { message } of validate(valueSchema(params[ref.param]!), value, ref.param))
+      unfit.push(message.replace(/, got [^]*$/, ""));
     out[ref.param] = value;
   }
+  if (unfit.length > 0)
+    throw new PgdbaError(
+      "invalid_param",
+      `A secret is not what it should be: ${unfit.join("; ")}`,
+      {
+        hint: "Look at the variable or the file that holds it.",
+      },
+    );
   if (missing.length === 0) return out;
   throw new PgdbaError("missing_secret", `These secrets are not there: ${missing.join(", ")}`, {
     hint: "Set the variables, or write the files, then run again.",

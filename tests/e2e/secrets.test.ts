@@ -275,3 +275,20 @@ test("the state folder is for its owner alone", async () => {
     if (file.includes("journal.db"))
       expect({ file, open: await mode(file) }).toEqual({ file, open: 0 });
 });
+
+test("a secret that its schema does not allow is refused at the start, and not shown", async () => {
+  const p = place(
+    runbooks({
+      "t/pin":
+        "summary: s\nrisk: read\nparams: {pin: {type: string, pattern: '^[0-9]{4}$', secret: true}}\nsteps: [{set: {a: params.pin}}]\n",
+    }),
+  );
+  const ran = await cli(["t", "pin", "--pin", "env:PIN"], p, { env: { PIN: "zq12x" } });
+  expect(ran.envelope.error).toMatchObject({
+    code: "invalid_param",
+    message: "A secret is not what it should be: `pin` must match the pattern ^[0-9]{4}$",
+  });
+  expect(ran.stdout + ran.stderr).not.toContain("zq12x");
+  const fits = await cli(["t", "pin", "--pin", "env:PIN"], p, { env: { PIN: "1234" } });
+  expect(fits.exit).toBe(0);
+});

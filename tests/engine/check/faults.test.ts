@@ -239,6 +239,9 @@ params:
   deep: {type: object, properties: {a: {type: strin}}}
   one: {type: string, positional: 1}
   two: {type: string, positional: 1}
+  pin: {type: integer, secret: true}
+  pins: {type: [string, array], secret: true}
+  free: {secret: true}
 stepz: []
 steps:
   - set: {a: params}
@@ -254,8 +257,10 @@ output_schema: {x: {type: string}}
       "9:21 unknown-key",
       "10:47 bad-value",
       "12:35 duplicate-positional",
-      "13:1 unknown-key",
-      "16:17 unknown-key",
+      "13:15 secret-param-type",
+      "14:16 secret-param-type",
+      "16:1 unknown-key",
+      "19:17 unknown-key",
     ],
   ],
   [
