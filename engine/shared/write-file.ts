@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { lstat, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { PgdbaError } from "../errors.ts";
+import { PgdbaError, withNothingDone } from "../errors.ts";
 import { errnoOf, otherKind } from "./read-file.ts";
 
 export interface WriteOptions {
@@ -19,7 +19,7 @@ const ABANDONED_MS = 60_000;
 /**
  * Puts `content` in the place of the file in one step: whoever reads it finds the old or the new, also after a power cut, and only
  * those whom `mode` allows. Anything but a regular file is left alone.
- * @throws PgdbaError io_failed
+ * @throws PgdbaError io_failed, with `nothingDone` when the file is as it was
  */
 export async function writeWhole(
   file: string,
@@ -28,16 +28,18 @@ export async function writeWhole(
 ): Promise<void> {
   const folder = dirname(file);
   const draft = options.draft ?? join(folder, draftName(basename(file)));
+  let replaced = false;
   try {
     await assertReplaceable(file);
     if (options.draft === undefined) await removeAbandoned(folder);
     await writeDraft(draft, content, options);
     await syncFolder(folder);
     await rename(draft, file);
+    replaced = true;
     await syncFolder(folder);
   } catch (error) {
     await rm(draft, { force: true }).catch(() => {});
-    throw fileError(file, error, options.hint);
+    throw withNothingDone(fileError(file, error, options.hint), !replaced);
   }
 }
 

@@ -33,7 +33,7 @@ when none is given (a new file gets \`0644\`). A file that holds a secret, or wh
 
 - A path that is a symbolic link is refused: give the file it points to.
 - Until the run ends the file as it was stays beside it as \`<path>.pgdba-<run>…\`, and undo puts it back, also after a
-  crash. When pgdba itself is killed and the run is not undone, that copy is left for a person to judge.
+  crash. A file that somebody else has changed since is left as it is, and the undo fails. When pgdba itself is killed and the run is not undone, that copy is left for a person to judge.
 - Undo does not remove folders that \`create_dirs\` made.
 - A plan shows the lines that would change, except for a file that not everyone may read.`,
   example: `- file.write:
@@ -42,6 +42,8 @@ when none is given (a new file gets \`0644\`). A file that holds a secret, or wh
       maintained by pgdba
     mode: "0640"
 `,
+  // The file takes its content in one rename; what goes wrong before has changed nothing.
+  oneAct: true,
   effect: "change",
   idempotent: true,
   input: {
@@ -137,7 +139,7 @@ when none is given (a new file gets \`0644\`). A file that holds a secret, or wh
     const hold = await kept(ctx, marks);
     // Until the file is back, the end of the run must not remove the only copy.
     hold.keep = true;
-    if (!(await restoreFile(path, marks))) ctx.unchanged();
+    if (!(await restoreFile(path, input.content, marks))) ctx.unchanged();
     hold.keep = false;
   },
   async forget(ctx: StepContext, input: Input) {

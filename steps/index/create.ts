@@ -3,6 +3,7 @@ import type { PgSession } from "../../providers/postgres/session.ts";
 import { bareOrQuoted } from "../../providers/twin/names.ts";
 import { indexesOf } from "../../providers/twin/plan.ts";
 import { defineStep } from "../define.ts";
+import { beforeActing } from "./lib/before-acting.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { build, sweep } from "./lib/build.ts";
 import { type Definition, readDefinition } from "./lib/definition.ts";
@@ -74,15 +75,18 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
     },
   },
   async run(ctx, input) {
-    const definition = await readDefinition(input.definition);
-    const pg = await session(ctx);
-    const schema = await buildable(pg, definition);
+    const query = input.query ?? null;
+    const { definition, pg, schema, before } = await beforeActing(ctx, async () => {
+      const definition = await readDefinition(input.definition);
+      const pg = await session(ctx);
+      const schema = await buildable(pg, definition);
+      const before = query === null ? null : await planOfQuery(ctx, query);
+      return { definition, pg, schema, before };
+    });
     const options = {
       lockTimeoutMs: milliseconds(input.lock_timeout ?? LOCK_TIMEOUT),
       timeoutMs: milliseconds(input.timeout ?? undefined),
     };
-    const query = input.query ?? null;
-    const before = query === null ? null : await planOfQuery(ctx, query);
     await sweep(ctx, schema, definition.name, options);
     const there = await findIndex(pg, schema, definition.name);
     const created = there === null;

@@ -2,6 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import type { TableName } from "../../providers/twin/twin.ts";
 import { defineStep } from "../define.ts";
+import { beforeActing } from "./lib/before-acting.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { build } from "./lib/build.ts";
 import { readDefinition } from "./lib/definition.ts";
@@ -61,13 +62,17 @@ scans counted are this member's.`,
   },
   async run(ctx, input) {
     const wanted = relationName(input.index, "index");
-    const pg = await session(ctx);
-    const found = await findIndex(pg, wanted.schema, wanted.name);
     const query = input.query ?? null;
     const cost = async (): Promise<number | null> =>
       query === null ? null : (await planOfQuery(ctx, query))["Total Cost"];
+    const { pg, found, before } = await beforeActing(ctx, async () => {
+      const pg = await session(ctx);
+      const found = await findIndex(pg, wanted.schema, wanted.name);
+      if (found === null) await refuseOther(pg, wanted, input.index);
+      else refuse(found);
+      return { pg, found, before: await cost() };
+    });
     if (found === null) {
-      await refuseOther(pg, wanted, input.index);
       ctx.unchanged();
       ctx.warn(`There is no index ${input.index}`);
       return {
@@ -76,12 +81,10 @@ scans counted are this member's.`,
         definition: null,
         bytes: null,
         scans: null,
-        cost_before: await cost(),
+        cost_before: before,
         cost_after: null,
       };
     }
-    refuse(found);
-    const before = await cost();
     ctx.log(`dropping ${found.definition}`);
     await dropIndex(pg, found.schema, found.name, {
       lockTimeoutMs: milliseconds(input.lock_timeout ?? LOCK_TIMEOUT),

@@ -17,6 +17,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fileWrite from "../../../steps/core/file-write.ts";
 import { lineDiff } from "../../../steps/core/lib/line-diff.ts";
+import { fileState, replaceFile } from "../../../steps/core/lib/replace-file.ts";
+import { withHarness } from "../../engine/run/harness.ts";
 import { fakeContext } from "../../support/context.ts";
 import { failure } from "./failure.ts";
 
@@ -100,6 +102,63 @@ describe("run", () => {
   });
 });
 
+describe("a write that failed before it changed anything", () => {
+  test("is not taken back, and the run just failed", () =>
+    withHarness(async (h) => {
+      const { folder, path } = place("a file");
+      symlinkSync("loop", join(folder, "loop"));
+      const paths: Record<string, string> = {
+        ENAMETOOLONG: join(folder, "n".repeat(300)),
+        // The name itself fits, and that of the copy beside it does not.
+        "ENAMETOOLONG ": join(folder, "n".repeat(250)),
+        ENOTDIR: join(path, "below"),
+        ELOOP: join(folder, "loop/below"),
+        ENOENT: join(folder, "missing/f"),
+      };
+      for (const [errno, at] of Object.entries(paths)) {
+        const ran = await h.run(
+          `steps: [{id: before, fake.act: {}}, {id: w, file.write: {path: ${at}, content: x}}]`,
+        );
+        expect({
+          errno,
+          code: ran.error?.code,
+          message: ran.error?.message,
+          exit: ran.exit,
+        }).toEqual({
+          errno,
+          code: "io_failed",
+          message: `${at}: ${errno.trim()}`,
+          exit: 5,
+        });
+        expect(
+          await h.run(`steps: [{id: w, file.write: {path: ${at}, content: x}}]`),
+        ).toMatchObject({
+          exit: 1,
+          status: "failed",
+          run: { warnings: [] },
+        });
+      }
+      expect(readdirSync(folder).toSorted()).toEqual(["f.conf", "loop"]);
+    }));
+
+  test("leaves no copy behind that a later attempt would take for the file before it", async () => {
+    const { folder, path } = place("old");
+    const marks = () => readdirSync(folder).filter((name) => name !== "f.conf");
+    const before = (await fileState(path))!;
+    const names = {
+      temporary: join(folder, "no/such"),
+      previous: `${path}.kept`,
+      absent: `${path}.absent`,
+    };
+    const next = { content: "new", mode: 0o644, createDirs: false };
+    expect(await failure(replaceFile(path, next, before, names))).toMatchObject({
+      code: "io_failed",
+      nothingDone: true,
+    });
+    expect([text(path), marks()]).toEqual(["old", []]);
+  });
+});
+
 describe("a file that holds a secret", () => {
   const holding = () => {
     const ctx = fakeContext();
@@ -178,6 +237,38 @@ describe("undo", () => {
     await fileWrite.run(ctx, { path, content: "same" });
     await fileWrite.undo!(ctx, { path, content: "same" }, undefined);
     expect(text(path)).toBe("same");
+  });
+
+  test("leaves what somebody else wrote meanwhile, and says where the old content is", async () => {
+    for (const before of ["old", undefined]) {
+      const { folder, path } = place(before);
+      const ctx = fakeContext();
+      const input = { path, content: "new" };
+      const output = await fileWrite.run(ctx, input);
+      writeFileSync(path, "by hand");
+      const error = await failure(fileWrite.undo!(ctx, input, output));
+      expect(error).toMatchObject({ code: "undo_failed" });
+      const kept = readdirSync(folder).filter((name) => name !== "f.conf");
+      expect(kept).toHaveLength(1);
+      expect(error.hint).toContain(kept[0]!);
+      await ctx.close();
+      expect(text(path)).toBe("by hand");
+      // A person has put it right, and the undo is tried again.
+      if (before === undefined) rmSync(path);
+      else writeFileSync(path, before);
+      await fileWrite.undo!(fakeContext(), input, output);
+      expect(readdirSync(folder)).toEqual(before === undefined ? [] : ["f.conf"]);
+    }
+  });
+
+  test("brings back a file that was removed meanwhile", async () => {
+    const { path } = place("old");
+    const ctx = fakeContext();
+    const input = { path, content: "new" };
+    await fileWrite.run(ctx, input);
+    rmSync(path);
+    await fileWrite.undo!(ctx, input, undefined);
+    expect(text(path)).toBe("old");
   });
 
   test("two steps on one file go back one by one", async () => {

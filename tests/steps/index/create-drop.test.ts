@@ -37,6 +37,21 @@ async function indexes(): Promise<string[]> {
 const KEPT = [`"My Shop".note_once`, `"My Shop".orders_pkey`];
 const ALL = [`"My Shop"."by Customer"`, ...KEPT];
 
+test("what fails while they only look has changed nothing", async () => {
+  const query = "SELECT * FROM no_such_table";
+  const created = on.context();
+  expect(await codeOf(create.run(created, { definition: DEFINITION, query }))).not.toBe("nothing");
+  const missing = on.context();
+  await codeOf(create.run(missing, { definition: "CREATE INDEX x ON no_such_table (a)" }));
+  const dropped = on.context();
+  await codeOf(drop.run(dropped, { index: "no_such_schema.x", query }));
+  const constraint = on.context();
+  await codeOf(drop.run(constraint, { index: '"My Shop".orders_pkey' }));
+  const said = [created, missing, dropped, constraint].map((ctx) => ctx.recorded.unchanged);
+  expect(said).toEqual([1, 1, 1, 1]);
+  expect(await indexes()).toEqual(KEPT);
+});
+
 describe("index.create", () => {
   test("builds it concurrently and says that the planner uses it; the undo drops it", async () => {
     const ctx = on.context();
