@@ -39,7 +39,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
   const die = async (vacuum = true): Promise<void> => {
     await run(
       'drop table if exists "Dead"',
-      'create table "Dead" (id int primary key) with (autovacuum_enabled = off)',
+      'create table "Dead" (id int primary key) with (autovacuum_vacuum_threshold = 1000000000)',
       'insert into "Dead" select n from generate_series(1, 40000) n',
     );
     await holding?.();
@@ -241,6 +241,62 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     );
     expect(all?.alike).toHaveLength(16);
     for (const client of [...workers, other]) await client.query("commit");
+  }, 20_000);
+
+  test("transaction ids that run out, and tables that are not frozen, stand below who holds them", async () => {
+    const names = Array.from({ length: 30 }, (_, n) => `aged${n}`);
+    await run(
+      ...names.map(
+        (name) => `create table ${name} (n int) with (autovacuum_freeze_max_age = 100000)`,
+      ),
+      "begin",
+      "create table in_it (n int)",
+      "prepare transaction 'old'",
+      "do $$ begin for i in 1..60000 loop perform txid_current(); commit; end loop; end $$",
+    );
+    const report = await examine(server, {
+      groups: ["vacuum"],
+      thresholds: {
+        "wraparound-database": { warning: 0, critical: 0 },
+        "freeze-overdue": { warning: 50 },
+      },
+    });
+    await run("rollback prepared 'old'", ...names.map((name) => `drop table ${name}`));
+    const [first] = report.findings;
+    expect(first).toMatchObject({
+      check: "prepared-transactions",
+      object: "old",
+      severity: "critical",
+    });
+    const [held] = first!.consequences;
+    expect(held?.check).toBe("horizon-held");
+    const below = held!.consequences.map(({ check, count }) => [check, count]);
+    expect(below).toContainEqual(["wraparound-database", 1]);
+    expect(below).toContainEqual(["freeze-overdue", 30]);
+    expect(report.findings.filter(({ check }) => check === "freeze-overdue")).toEqual([]);
+  }, 30_000);
+
+  test("who waits for a prepared transaction stands below it", async () => {
+    await run('drop table if exists "Held"', 'create table "Held" (id int primary key, n int)');
+    await run('insert into "Held" values (1, 1)');
+    await run("begin", 'update "Held" set n = 2', "prepare transaction 'left; behind'");
+    const waiter = await open();
+    const waiting = waiter.query('update "Held" set n = 3');
+    const input = { only: ["lock-waits"], thresholds: { "lock-waits": { warning: 0 } } };
+    const report = await until(
+      () => examine(server, input),
+      ({ findings }) => findings.length > 0,
+    );
+    expect(report.findings).toMatchObject([
+      {
+        check: "prepared-transactions",
+        object: "left; behind",
+        remedy: { sql: "rollback prepared 'left; behind';" },
+        consequences: [{ check: "lock-waits", evidence: { waiting: [pidOf(waiter)] } }],
+      },
+    ]);
+    await run("rollback prepared 'left; behind'");
+    await waiting;
   }, 20_000);
 
   test("the victims of a lock stand below its root, in the order in which they wait", async () => {

@@ -5,7 +5,7 @@ import type { Client } from "pg";
 import { flat } from "../../../steps/health/lib/findings.ts";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
 import { BY_SETTING, HOLDERS, PLANTS, SETTINGS } from "./plants.ts";
-import { examine, type Report, shortly, until } from "./support.ts";
+import { examine, libraryWithoutCauses, type Report, shortly, until } from "./support.ts";
 
 describe.each([13, 18] as const)("problems planted in PostgreSQL %d", (version) => {
   let server: TestServer;
@@ -55,17 +55,14 @@ describe.each([13, 18] as const)("problems planted in PostgreSQL %d", (version) 
   test("are gone once their remedies have been run as written", async () => {
     const only = [...REMEDIED];
     // What stands below its cause has no remedy of its own.
-    const skip = ["autovacuum-off", "horizon-held"];
-    const before = await examine(server, { only, skip, thresholds });
+    const look = () => examine(server, { only, thresholds }, libraryWithoutCauses());
+    const before = await look();
     for (const name of REMEDIED)
       expect(before.findings.map((finding) => finding.check)).toContain(name);
     for (const { remedy } of before.findings) {
       if (remedy.sql !== null && !remedy.sql.startsWith("--")) await query(remedy.sql);
     }
-    const after = await until(
-      () => examine(server, { only, skip, thresholds }),
-      (answer) => answer.findings.length === 0,
-    );
+    const after = await until(look, (answer) => answer.findings.length === 0);
     expect(shortly(after)).toEqual([]);
   }, 30_000);
 });

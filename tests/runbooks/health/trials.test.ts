@@ -3,6 +3,7 @@ import { COUNTERS } from "./trials/counters.ts";
 import { DAMAGE } from "./trials/damage.ts";
 import { FILES } from "./trials/files.ts";
 import { INDEXES } from "./trials/indexes.ts";
+import { OVERRIDES } from "./trials/overrides.ts";
 import { play } from "./trials/scene.ts";
 import { READS } from "./trials/reads.ts";
 import { SESSIONS } from "./trials/sessions.ts";
@@ -19,6 +20,7 @@ for (const scene of [
   ...DAMAGE,
   ...FILES,
   INDEXES,
+  OVERRIDES,
   READS,
   ...SESSIONS,
   SETTINGS,

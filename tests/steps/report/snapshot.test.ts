@@ -206,8 +206,11 @@ describe.each([13, 18] as const)("a standby of PostgreSQL %d", (version) => {
     ]);
     expect(above.replication.standbys[0]?.lag_bytes).toBeGreaterThanOrEqual(0);
     expect(above.replication.slots).toMatchObject([
-      { name: "forgotten", type: "physical", active: false },
+      { name: "forgotten", type: "physical", active: false, consumer: null },
     ]);
+    expect(above.replication.slots[0]?.unread_bytes).toBe(
+      above.replication.slots[0]?.retained_bytes ?? -1,
+    );
     expect(above.backups).toMatchObject({ tool: "pgBackRest", archiver: { mode: "on" } });
     expect(JSON.stringify(above)).not.toContain("hunter2");
     expect(above.server.identity).toBe(below.server.identity);

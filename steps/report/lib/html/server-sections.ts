@@ -99,7 +99,13 @@ export function replicationSection({ server, replication }: Snapshot): Html {
         title: "type",
         cell: ({ type, plugin }) => (plugin === null ? type : `${type} (${plugin})`),
       },
-      { title: "active", cell: ({ active }) => (active ? "yes" : "no") },
+      {
+        title: "read by",
+        cell: ({ active, consumer, inactive_since }) =>
+          active
+            ? (consumer ?? "somebody")
+            : `nobody${inactive_since === null ? "" : ` since ${day(inactive_since)}`}`,
+      },
       {
         title: "WAL",
         cell: ({ wal_status, invalidation_reason }) => invalidation_reason ?? wal_status,
@@ -108,6 +114,11 @@ export function replicationSection({ server, replication }: Snapshot): Html {
         title: "held back",
         kind: "n",
         cell: ({ retained_bytes }) => (retained_bytes === null ? null : size(retained_bytes)),
+      },
+      {
+        title: "unread",
+        kind: "n",
+        cell: ({ unread_bytes }) => (unread_bytes === null ? null : size(unread_bytes)),
       },
     ])}
     ${

@@ -72,6 +72,22 @@ const TRIALS: Trial[] = [
     finds: ["critical autovacuum", "critical track_counts"],
   },
   {
+    check: "commit-delay",
+    plant: `alter system set commit_delay = 20000; ${RELOAD}`,
+    finds: ["warning commit_delay"],
+  },
+  {
+    check: "autovacuum-slow",
+    plant: `alter system set autovacuum_naptime = '2h'; alter system set vacuum_cost_limit = 10; alter system set autovacuum_analyze_scale_factor = 0.5;
+      alter system set autovacuum_vacuum_threshold = 2000000; ${RELOAD}`,
+    finds: [
+      "info autovacuum_analyze_scale_factor",
+      "warning autovacuum_naptime",
+      "warning autovacuum_vacuum_cost_limit",
+      "warning autovacuum_vacuum_threshold",
+    ],
+  },
+  {
     check: "tracking-off",
     plant: "alter system set track_activities = off",
     finds: ["warning track_activities"],
