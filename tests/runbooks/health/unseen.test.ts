@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Client } from "pg";
+import { flat } from "../../../steps/health/lib/findings.ts";
 import { clientOf, createDatabase, startServer, type TestServer } from "../../support/postgres.ts";
 import { examine, type Place, type Report, until } from "./support.ts";
 
@@ -10,7 +11,9 @@ const unseenBy = (report: Report, check: string): string[] =>
     .map(({ object, reason }) => `${object ?? "all"}: ${reason}`)
     .toSorted();
 const foundBy = (report: Report, check: string): (string | null)[] =>
-  report.findings.filter((finding) => finding.check === check).map(({ object }) => object);
+  flat(report.findings)
+    .filter((finding) => finding.check === check)
+    .map(({ object }) => object);
 
 describe.each([13, 18] as const)("what could not be examined in PostgreSQL %d", (version) => {
   let server: TestServer;
