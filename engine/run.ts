@@ -21,6 +21,7 @@ import type { Host, RunOutcome, RunRequest } from "./run/request.ts";
 import { NOTHING_HIDDEN, type Watch, withoutValues } from "./run/sensitive.ts";
 import { MAX_STEPS } from "./run/pace.ts";
 import { recordedError, withheld } from "./run/step-error.ts";
+import { withoutUndone } from "./run/seen.ts";
 import { parentsOf, type RunState, type Scope, variables } from "./run/state.ts";
 import { interrupted } from "./run/stop.ts";
 import { runData } from "./run/summary.ts";
@@ -106,7 +107,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   };
   let output: Json = null;
   let error: PgdbaError | null = null;
-  let unwound: Unwound = { undone: 0, failed: [], asks: null };
+  let unwound: Unwound = { undone: 0, touched: [], failed: [], asks: null };
   try {
     if (risk === "destructive" && !request.plan) await takeBackup(state, scope);
     await runNodes(state, runbook.steps, scope);
@@ -141,7 +142,8 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
         error = toPgdbaError(broken);
       }
     }
-    output = partialOutput(runbook, variables(state, scope, watch), shown);
+    const steps = withoutUndone(scope.steps, runbook.steps, unwound.touched);
+    output = partialOutput(runbook, variables(state, { ...scope, steps }, watch), shown);
   }
   const closing = await Promise.race([
     closeAll(releasers),

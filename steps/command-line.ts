@@ -1,3 +1,4 @@
+import { shellQuoted } from "../engine/shared/shell-words.ts";
 import type { Target } from "../engine/types.ts";
 import type { PgConnection } from "../providers/targets.ts";
 
@@ -11,8 +12,4 @@ export function commandLine(target: Target, words: readonly string[]): string {
 export function flagsOf(target: Target): string {
   const connection = target.connection as PgConnection | null;
   return (connection?.flags ?? []).map(shellQuoted).join(" ");
-}
-
-function shellQuoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

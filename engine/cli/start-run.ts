@@ -17,7 +17,7 @@ import { callerText } from "./run-record.ts";
 
 /** Longer than a lease, so that a holder that is gone for good is outwaited. */
 export const DEFAULT_LOCK_WAIT = "20s";
-const TARGET_FLAGS = ["cluster", "host", "port", "user", "database"] as const;
+export const TARGET_FLAGS = ["cluster", "host", "port", "user", "database"] as const;
 
 /** @throws PgdbaError usage when a cluster is named and a part of its connection given beside it */
 export function targetFlags(flags: Parsed["flags"]): TargetFlags {

@@ -12,7 +12,34 @@ const results = new WeakMap<object, StepResult>();
  */
 export function asSeen(result: StepResult, path: string, output?: Json): object {
   if (!UNKNOWN.includes(result.status)) return result;
-  const unknown = unknownOutput(path);
+  return unknownResult(result, unknownOutput(path), output);
+}
+
+/**
+ * What can be told of the results in `steps` once the steps at `paths` were taken back: nothing of those any more, nor of the blocks,
+ * loops and calls that they stand in.
+ */
+export function withoutUndone(
+  steps: Record<string, unknown>,
+  nodes: readonly StepNode[],
+  paths: Iterable<string>,
+): Record<string, unknown> {
+  const gone = new Set(Array.from(paths, (path) => path.split("/", 1)[0]!));
+  if (gone.size === 0) return steps;
+  const seen = { ...steps };
+  const visit = (node: StepNode): boolean => {
+    const below = node.node === "block" ? inside(node).map(visit) : [];
+    const undone = gone.has(node.id) || below.includes(true);
+    const result = resultOf(seen[node.id]);
+    if (undone && result)
+      seen[node.id] = unknownResult(result, unknownOutput(node.id, "the step was taken back"));
+    return undone;
+  };
+  nodes.forEach(visit);
+  return seen;
+}
+
+function unknownResult(result: StepResult, unknown: object, output?: Json): object {
   const { started_at } = result;
   const seen = {
     started_at,

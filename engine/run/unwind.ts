@@ -11,6 +11,8 @@ import { byHand, forget, undoOne } from "./undo.ts";
 
 export interface Unwound {
   undone: number;
+  /** The steps whose undo began and did not say that there was nothing to take back: what they gave holds no more. */
+  touched: string[];
   /** `step`: where it ended, when a person may say that it was done by hand. */
   failed: { path: string; step: string | null; error: ErrorRecord }[];
   /** The step that only a person can tell about, when there is one: then nothing after it was taken back. */
@@ -23,7 +25,7 @@ export interface Unwound {
  */
 export async function unwind(state: RunState): Promise<Unwound> {
   allowUnwinding(state);
-  const out: Unwound = { undone: 0, failed: [], asks: null };
+  const out: Unwound = { undone: 0, touched: [], failed: [], asks: null };
   for (let entry = state.undo.pop(); entry; entry = state.undo.pop()) {
     const one = entry;
     if (!hasInverse(one)) {
@@ -35,8 +37,10 @@ export async function unwind(state: RunState): Promise<Unwound> {
     const error = await settle(state, { path, id: one.node.id, type: one.node.type }, async () => {
       // What a second signal leaves as it is was not taken back, and is told so.
       state.stop.hard.throwIfAborted();
+      out.touched.push(one.path);
       const changed = await undoOne(state, one, path);
       if (changed) out.undone += 1;
+      else out.touched.pop();
       return changed;
     });
     state.emit({ kind: "undo.finished", path: one.path, error: error && errorRecord(error) });

@@ -75,9 +75,13 @@ for (const [index, [what, step]] of Object.entries(WAITS).entries()) {
     const shown = await cli(["runs", runId(ran)], p);
     expect(at(shown.envelope, "data", "status")).toBe("interrupted");
     const resumed = await cli(["resume", runId(ran)], p);
-    expect(resumed.exit).toBe(130);
-    expect(notes(p)).not.toContain("after");
-    expect(notes(p).filter((note) => note === "made")).toHaveLength(1);
+    expect(resumed.exit).toBe(2);
+    expect(resumed.envelope.error).toMatchObject({
+      code: "usage",
+      message: expect.stringContaining("nothing to resume"),
+      hint: "Start it anew: pgdba run t/stop",
+    });
+    expect(notes(p)).toEqual(["made", "unmade", "closed"]);
   });
 }
 

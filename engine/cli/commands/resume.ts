@@ -5,13 +5,15 @@ import { Journal, type RunRow, type Said } from "../../journal/journal.ts";
 import { damagedRecord } from "../../journal/rows.ts";
 import type { Doc, Library, Runbook, StepRegistry } from "../../types.ts";
 import { invalid } from "../closure.ts";
+import { commandAgain } from "../again.ts";
+import type { Parsed } from "../args.ts";
 import type { Command } from "../command.ts";
 import { stateDirOf } from "../config.ts";
 import { findRun } from "../find-run.ts";
 import type { TargetFlags } from "../front.ts";
 import { libraryOf, loadRegistry } from "../library.ts";
 import { withSecrets } from "../secret-params.ts";
-import { openTarget, startRun } from "../start-run.ts";
+import { openTarget, startRun, TARGET_FLAGS } from "../start-run.ts";
 import { commandName } from "./run.ts";
 
 export default {
@@ -25,8 +27,9 @@ export default {
     },
   },
   async run(front, parsed, words) {
-    const [id] = words;
+    const [id, more] = words;
     if (!id) throw new PgdbaError("usage", "Which run?", { hint: "`pgdba runs` lists them." });
+    refuseIgnored(id, parsed.flags, more);
     const assumed = readAssumed((parsed.flags["assume"] as string[] | undefined) ?? []);
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
     const registry = await loadRegistry(front);
@@ -34,8 +37,9 @@ export default {
     let handedOver = false;
     try {
       const row = findRun(journal, id);
-      checkResumable(row);
+      checkTarget(row, parsed.flags);
       const docs = journal.docs(row.id);
+      checkResumable(row, docs.get(row.runbook));
       // Which of the two is damaged, nobody can tell.
       if (!docs.has(row.runbook)) throw damagedRecord(`run ${row.id}`, ["runbook", "docs"]);
       const runbooks = await frozenRunbooks(docs, library, registry);
@@ -87,18 +91,46 @@ function readAssumed(given: string[]): Map<string, Said> {
   return answers;
 }
 
-function checkResumable(row: RunRow): void {
-  if (row.plan) throw new PgdbaError("usage", `${row.id} was a dry run`, { hint: "Run it again." });
+/** What would be ignored is refused: whoever asks for a dry run must not get a real one. */
+function refuseIgnored(id: string, flags: Parsed["flags"], more: string | undefined): void {
+  if (flags["plan"] === true)
+    throw new PgdbaError("usage", "resume has no dry run: --plan can't be given here", {
+      hint: `\`pgdba runs ${id}\` shows what was done and what is open. Without --plan, resume acts.`,
+    });
+  if (more === undefined) return;
+  throw new PgdbaError("usage", `resume takes one run id, and no ${JSON.stringify(more)}`, {
+    hint: "A run goes on with the parameters that it was begun with.",
+  });
+}
+
+function checkTarget(row: RunRow, flags: Parsed["flags"]): void {
+  const own = row.target.flags as Record<string, unknown>;
+  const other = TARGET_FLAGS.filter((key) => flags[key] !== undefined && flags[key] !== own[key]);
+  if (other.length === 0) return;
+  const given = other.map((key) => `--${key}`).join(", ");
+  throw new PgdbaError(
+    "usage",
+    `${row.id} works on ${row.target.name}; ${given} can't change that`,
+    {
+      hint: `Write \`pgdba resume ${row.id}\` without it, or start a new run there.`,
+    },
+  );
+}
+
+function checkResumable(row: RunRow, doc: Doc | undefined): void {
+  const hint = `Start it anew: ${commandAgain(row, doc)}`;
+  if (row.plan) throw new PgdbaError("usage", `${row.id} was a dry run`, { hint });
   // Where a process can't be seen from here, the lock decides.
   if (row.status === "running" && stateOf(row.holder) === "alive") {
     throw new PgdbaError("lock_held", `${describeHolder(row.id, row.holder)} is still at work`, {
       hint: "Wait for it, or stop it there first.",
     });
   }
-  if (["running", "interrupted", "needs_operator"].includes(row.status)) return;
-  throw new PgdbaError("usage", `${row.id} ended (${row.status}); there is nothing to resume`, {
-    hint: `Run it again: pgdba run ${row.runbook}`,
-  });
+  // A run that was interrupted and then unwound has nothing left to do: where an undo had failed, an operator would be needed.
+  const unwound = row.status === "interrupted" && row.unwinding !== null;
+  if (!unwound && ["running", "interrupted", "needs_operator"].includes(row.status)) return;
+  const ended = unwound ? "interrupted, and taken back" : row.status;
+  throw new PgdbaError("usage", `${row.id} ended (${ended}); there is nothing to resume`, { hint });
 }
 
 /** The runbooks as they were when the run began: what has been edited since does not count. */

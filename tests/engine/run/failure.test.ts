@@ -479,3 +479,56 @@ steps:
       "own 1",
     ]);
   }));
+
+test("the output of a failed run tells nothing of what was taken back, and keeps what was read", () =>
+  withHarness(async (h) => {
+    h.on = {
+      read: () => ({ size: 7 }),
+      made: () => ({ created: true }),
+      kept: () => ({ sent: true }),
+      boom: fail("boom"),
+    };
+    h.write(
+      "demo/inner",
+      "summary: A test.\nrisk: change\nsteps: [{id: made, fake.act: {}}]\noutput: {created: steps.made.output.created}\n",
+    );
+    const ran = await h.run(`
+steps:
+  - {id: read, fake.look: {}}
+  - {id: made, fake.act: {}}
+  - {id: kept, fake.keep: {}}
+  - id: group
+    block: [{id: inside, fake.act: {}}]
+    output: {path: steps.inside.output.path}
+  - {id: each, foreach: [1, 2], fake.act: {}}
+  - {id: called, run: {runbook: demo/inner}}
+  - {id: boom, fake.look: {}}
+output:
+  size: steps.read.output.size
+  created: steps.made.output.created
+  ok: steps.made.status == 'ok'
+  sent: steps.kept.output.sent
+  group: steps.group.output.path
+  inside: has(steps.inside.output.path)
+  each: size(steps.each.output)
+  called: steps.called.output.created
+`);
+    expect(ran).toMatchObject({ exit: 5, status: "undone" });
+    expect(ran.data).toEqual({ size: 7, sent: true });
+  }));
+
+test("what an undo found untouched is told, and what an undo broke at is not", () =>
+  withHarness(async (h) => {
+    h.on = {
+      there: () => ({ created: false }),
+      "there~undo": (ctx) => (ctx.unchanged(), null),
+      made: () => ({ created: true }),
+      "made~undo": fail("no"),
+      boom: fail("boom"),
+    };
+    const ran = await h.run(
+      "steps: [{id: there, fake.act: {}}, {id: made, fake.act: {}}, {id: boom, fake.look: {}}]\noutput: {there: steps.there.output.created, made: steps.made.output.created}\n",
+    );
+    expect(ran.exit).toBe(6);
+    expect(ran.data).toEqual({ there: false });
+  }));
