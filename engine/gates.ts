@@ -240,7 +240,7 @@ function disruptive({ risk, flags, runbook, target: to, plan }: GateInput): Verd
   return {
     answer: "ask",
     gate: "disruptive",
-    question: `${runbook} interrupts service on ${to.name}. Go on?`,
+    question: `${runbook} interrupts service on ${to.name}`,
     expect: null,
     hint: "Look first with --plan, then run again with --yes.",
   };
@@ -252,7 +252,7 @@ function confirmByName({ flags, target: to }: GateInput, gate: string, why: stri
   return {
     answer: "ask",
     gate,
-    question: `${why}. Type the name of the cluster to go on:`,
+    question: why,
     expect: name,
     hint: `Look first with --plan, then run again with --confirm=${name}.`,
   };

@@ -1,7 +1,6 @@
 import { calledBy } from "../check/call-graph.ts";
 import { compile } from "../check/compile.ts";
 import { PgdbaError } from "../errors.ts";
-import { formatDiagnostics } from "../load/frame.ts";
 import type { Diagnostic, Doc, Json, Library, Runbook, StepRegistry } from "../types.ts";
 
 /** A runbook of a destructive run is preceded by this one. */
@@ -44,7 +43,9 @@ function requireRunbook(doc: Doc): Doc {
 
 export function invalid(name: string, diagnostics: readonly Diagnostic[]): PgdbaError {
   const errors = diagnostics.filter((one) => one.severity === "error");
-  return new PgdbaError("invalid_runbook", `${name} can't be run:\n${formatDiagnostics(errors)}`, {
+  const [first, ...more] = errors;
+  const rest = more.length === 0 ? "" : ` (and ${more.length} more)`;
+  return new PgdbaError("invalid_runbook", `${name} can't be run: ${first?.message}${rest}`, {
     where: errors[0]?.where,
     hint: errors[0]?.hint ?? `\`pgdba lint ${name}\` shows all that is wrong with it.`,
     data: { diagnostics: diagnostics as unknown as Json },

@@ -5,7 +5,7 @@ import type { Envelope } from "../types.ts";
 import { globalFlags, leadingWords, parseFlags, refuseEmpty, typedCommand } from "./args.ts";
 import type { Result } from "./command.ts";
 import { COMMANDS } from "./commands/index.ts";
-import { type Format, FORMATS } from "./format.ts";
+import { type Format, FORMATS, printedFormat } from "./format.ts";
 import type { Front } from "./front.ts";
 import { libraryOf } from "./library.ts";
 
@@ -36,6 +36,8 @@ export async function main(front: Front): Promise<ExitCode> {
 }
 
 async function dispatch(front: Front): Promise<Result> {
+  // A shell asks in the middle of a line: nothing of it is judged.
+  if (front.argv[0] === "__complete") return complete(front);
   const words = leadingWords(front.argv);
   const lenient = globalFlags(front.argv);
   const [first, second, ...rest] = words;
@@ -50,7 +52,6 @@ async function dispatch(front: Front): Promise<Result> {
     const { version } = front;
     return { exit: 0, command: "version", data: { version }, text: version, help: true };
   }
-  if (first === "__complete") return complete(front);
   if (first === undefined) {
     parseFlags(front.argv);
     return help(front, []);
@@ -106,7 +107,8 @@ async function help(front: Front, words: string[]): Promise<Result> {
 
 async function complete(front: Front): Promise<Result> {
   const { completeWords } = await import("./commands/completion.ts");
-  return completeWords(front, front.argv.slice(1));
+  // What fails here must not be typed into somebody's command line.
+  return completeWords(front, front.argv.slice(1)).catch(() => ({ exit: 0, text: "", raw: true }));
 }
 
 function unknownAction(resource: string, action: string, actions: readonly string[]): PgdbaError {
@@ -139,8 +141,7 @@ function unknownCommand(front: Front, words: string[], runbooks: string[]): Pgdb
 
 async function print(front: Front, result: Result, envelope: Envelope): Promise<void> {
   const tty = front.stdout.isTTY === true;
-  const chosen = await chosenFormat(front);
-  const format = chosen === "auto" ? (tty ? "table" : "json") : (chosen ?? "json");
+  const { chosen, format } = await printedFormat(front);
   const forPeople = format === "table" || (result.help === true && tty && chosen === undefined);
   const given = front.stdout.columns || Number(front.env["COLUMNS"]) || undefined;
   if (result.text !== undefined && result.raw)
@@ -148,7 +149,9 @@ async function print(front: Front, result: Result, envelope: Envelope): Promise<
   if (result.text !== undefined && forPeople) {
     const { hang } = await import("../view/text.ts");
     const text = front.secrets.redact(result.text);
-    return write(front, `${given === undefined ? text : hang(text, Math.max(20, given))}\n`);
+    // Help is laid out for the terminal already.
+    const fits = given === undefined || result.help === true;
+    return write(front, `${fits ? text : hang(text, Math.max(20, given))}\n`);
   }
   if (format === "json")
     return write(front, `${JSON.stringify(envelope, null, tty ? 2 : undefined)}\n`);
@@ -157,19 +160,6 @@ async function print(front: Front, result: Result, envelope: Envelope): Promise<
   const { color } = streamStyle(front.stdout, front.env);
   const options = { color, columns: given ?? 100, pretty: tty, shown: result.shown };
   await write(front, await formatEnvelope(envelope, format, options));
-}
-
-/** The flag's format, else the variable's, else the configuration's; one that does not exist was refused, and counts as none. */
-async function chosenFormat(front: Front): Promise<Format | undefined> {
-  const asked = globalFlags(front.argv).flags["format"] ?? front.env["PGDBA_FORMAT"];
-  if (asked) return FORMATS.find((format) => format === asked);
-  try {
-    const { loadConfig } = await import("./config.ts");
-    return (await loadConfig(front)).format;
-  } catch {
-    // The command itself has reported what is wrong with the configuration.
-    return undefined;
-  }
 }
 
 function write(front: Front, text: string): Promise<void> {

@@ -13,6 +13,14 @@ export function findRun(journal: Journal, id: string): RunRow {
     ids.length > 1
       ? `${ids.length} runs begin with ${id}`
       : `There is no run ${JSON.stringify(id.slice(0, 100))}`,
-    { hint: ids.length > 1 ? `They are ${ids.join(", ")}.` : "`pgdba runs` lists them." },
+    { hint: ids.length > 1 ? hintFor(ids) : "`pgdba runs` lists them." },
   );
+}
+
+/** Ids named in a hint. */
+const SHOWN = 10;
+
+function hintFor(ids: string[]): string {
+  const shown = ids.slice(0, SHOWN).join(", ");
+  return ids.length > SHOWN ? `The newest are ${shown}.` : `They are ${shown}.`;
 }

@@ -129,7 +129,7 @@ function say(
     `Configuration: ${file}${named || existsSync(file) ? "" : ", which does not exist"}`,
     ...[...new Set(policy.map((rule) => rule.file))].map((each) => `Policy: ${each}`),
     ...(policy.length === 0 ? ["No policy narrows what may be run"] : []),
-    `Called by: ${callerText(callerOf(front)) ?? "nobody knows whom, so every rule that names a caller matches"}`,
+    `Called by: ${callerText(callerOf(front)) ?? "nobody known, so every rule that names a caller matches"}`,
     `State folder: ${stateDirOf(front)}`,
   ];
   front.stderr.write(`${front.secrets.redact(lines.join("\n"))}\n`);

@@ -355,12 +355,12 @@ export class Journal {
     return rows.flatMap(readUnfinished);
   }
 
-  /** Ids that begin with `prefix`, for resolving a shortened one. */
+  /** Ids that begin with `prefix`, for resolving a shortened one; the newest first. */
   idsLike(prefix: string): string[] {
     return guarded(() =>
       this.db
         .query<{ id: string }, [string, string]>(
-          "SELECT id FROM run WHERE substr(id, 1, length(?)) = ? LIMIT 20",
+          "SELECT id FROM run WHERE substr(id, 1, length(?)) = ? ORDER BY id DESC",
         )
         .all(prefix, prefix),
     ).map((row) => row.id);

@@ -39,9 +39,11 @@ export interface CaseResult {
   problems: { where: Where; message: string }[];
 }
 
+export const TEST_ENDING = ".test.yaml";
+
 /** The test file of a runbook: its own file's name with `.test.yaml`. */
 export function testFileOf(file: string): string | undefined {
-  const test = file.replace(/\.yaml$/, ".test.yaml");
+  const test = file.replace(/\.yaml$/, TEST_ENDING);
   return existsSync(test) ? test : undefined;
 }
 

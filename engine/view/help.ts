@@ -52,8 +52,15 @@ const EXIT_CODES: readonly (readonly [string, string])[] = [
   ["130", "interrupted"],
 ];
 
-/** Cells of a line of help; fixed, as help is also printed into documents. */
+/** Cells of a line of help where nobody says otherwise, and at most: longer lines are hard to read. */
 const COLUMNS = 100;
+
+/** What help is laid out for. */
+export type Room = { columns?: number | undefined };
+
+function roomOf({ columns }: Room): number {
+  return Math.max(20, Math.min(columns ?? COLUMNS, COLUMNS));
+}
 
 /** `max_lag` as it is typed: `max-lag`. */
 export function flagName(param: string): string {
@@ -61,7 +68,8 @@ export function flagName(param: string): string {
 }
 
 /** The generated `--help` of a runbook. `flags` are those that every run takes. */
-export function runbookHelp(meta: RunbookMeta, flags: Flags = {}): string {
+export function runbookHelp(meta: RunbookMeta, flags: Flags = {}, room: Room = {}): string {
+  const wide = roomOf(room);
   const words = meta.name.replace("/", " ");
   const params = Object.entries(meta.params);
   const usage = [
@@ -76,14 +84,20 @@ export function runbookHelp(meta: RunbookMeta, flags: Flags = {}): string {
     [
       "",
       [
-        `${meta.summary}`,
-        ...(meta.description ? ["", ...wrap(paragraphs(meta.description), COLUMNS)] : []),
+        ...wrap(meta.summary, wide),
+        ...(meta.description ? ["", ...wrap(paragraphs(meta.description), wide)] : []),
       ],
     ],
     ["Usage", [`  ${usage.join(" ")}`, `  pgdba run ${meta.name} …`]],
     ["Examples", examples(words, meta, params).map((line) => `  ${line}`)],
-    ["Parameters", columns(params.map(([name, spec]) => [flagForm(name, spec), paramText(spec)]))],
-    ["Flags", flagLines(flags)],
+    [
+      "Parameters",
+      columns(
+        params.map(([name, spec]) => [flagForm(name, spec), paramText(spec)]),
+        wide,
+      ),
+    ],
+    ["Flags", flagLines(flags, wide)],
     [
       "Risk",
       [`  ${meta.risk}: ${RISK_GATES[meta.risk]}${chaosGate(meta)}`, ...(needs ? [needs] : [])],
@@ -95,9 +109,10 @@ export function runbookHelp(meta: RunbookMeta, flags: Flags = {}): string {
           name,
           outputText(schema),
         ]),
+        wide,
       ),
     ],
-    ["Exit codes", columns(EXIT_CODES)],
+    ["Exit codes", columns(EXIT_CODES, wide)],
     ["", [`Layer: ${meta.layer}`]],
   ]);
 }
@@ -110,51 +125,64 @@ function chaosGate({ name }: RunbookMeta): string {
 }
 
 /** Help of the whole tool: what to type first, then what there is. */
-export function mainHelp(commands: readonly CommandMeta[], flags: Flags = {}): string {
+export function mainHelp(
+  commands: readonly CommandMeta[],
+  flags: Flags = {},
+  room: Room = {},
+): string {
+  const wide = roomOf(room);
   return sections([
     [
       "",
-      [
+      wrap(
         "pgdba runs PostgreSQL operations as runbooks: checked before they act, gated, journalled, undone when they fail.",
-      ],
+        wide,
+      ),
     ],
     [
       "Examples",
-      columns([
-        ["pgdba health check --cluster lab", "a full health report of the built-in lab server"],
-        ["pgdba list", "the runbooks there are"],
-        ["pgdba health check --help", "what a runbook does and takes"],
-        ["pgdba run NAME --plan", "what a runbook would do, without doing it"],
-        ["pgdba runs", "what was run, and how it ended"],
-      ]),
+      columns(
+        [
+          ["pgdba health check --cluster lab", "a full health report of the built-in lab server"],
+          ["pgdba list", "the runbooks there are"],
+          ["pgdba health check --help", "what a runbook does and takes"],
+          ["pgdba run NAME --plan", "what a runbook would do, without doing it"],
+          ["pgdba runs", "what was run, and how it ended"],
+        ],
+        wide,
+      ),
     ],
     [
       "Commands",
-      columns(commands.map(({ name, usage, summary }) => [`${name} ${usage}`.trim(), summary])),
+      columns(
+        commands.map(({ name, usage, summary }) => [`${name} ${usage}`.trim(), summary]),
+        wide,
+      ),
     ],
-    ["Flags", flagLines(flags)],
+    ["Flags", flagLines(flags, wide)],
     [
       "",
       [
         "Every command prints one JSON object on stdout; --format table is for people. Progress goes to stderr.",
         "pgdba <resource> <action> is pgdba run <resource>/<action>.",
-      ],
+      ].flatMap((line) => wrap(line, wide)),
     ],
   ]);
 }
 
-export function commandHelp(command: CommandMeta, flags: Flags = {}): string {
+export function commandHelp(command: CommandMeta, flags: Flags = {}, room: Room = {}): string {
+  const wide = roomOf(room);
   return sections([
     ["", [command.summary]],
     ["Usage", [`  pgdba ${command.name} ${command.usage}`.trimEnd()]],
     ["Examples", (command.examples ?? []).map((line) => `  ${line}`)],
-    ["Flags", flagLines({ ...command.flags, ...flags })],
-    ["Exit codes", columns(EXIT_CODES)],
+    ["Flags", flagLines({ ...command.flags, ...flags }, wide)],
+    ["Exit codes", columns(EXIT_CODES, wide)],
   ]);
 }
 
 /** Text whose lines were broken by hand, with one line for each paragraph and each item of a list. */
-function paragraphs(text: string): string {
+export function paragraphs(text: string): string {
   return text.trim().replace(/(\S) *\n(?![\s*-])/g, "$1 ");
 }
 
@@ -166,10 +194,11 @@ function sections(list: [string, string[]][]): string {
 }
 
 /** Two columns, the second wrapped. A first one that is too long gets a line of its own. */
-function columns(rows: readonly (readonly [string, string])[]): string[] {
-  const left = Math.min(36, Math.max(0, ...rows.map(([name]) => width(name))));
+export function columns(rows: readonly (readonly [string, string])[], room = COLUMNS): string[] {
+  const widest = Math.max(0, ...rows.map(([name]) => width(name)));
+  const left = Math.min(36, Math.floor(room / 2), widest);
   return rows.flatMap(([name, text]) => {
-    const [first = "", ...rest] = wrap(text, COLUMNS - left - 4);
+    const [first = "", ...rest] = wrap(text, room - left - 4);
     const margin = " ".repeat(left + 4);
     const head =
       width(name) > left
@@ -179,12 +208,13 @@ function columns(rows: readonly (readonly [string, string])[]): string[] {
   });
 }
 
-function flagLines(flags: Flags): string[] {
+function flagLines(flags: Flags, room: number): string[] {
   return columns(
     Object.entries(flags).map(([name, { type, short, summary }]) => [
       `${short === undefined ? "" : `-${short}, `}--${name}${type === "string" ? " <value>" : ""}`,
       summary,
     ]),
+    room,
   );
 }
 

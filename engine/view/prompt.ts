@@ -30,7 +30,7 @@ export async function confirm({ stdin, stderr, question, expect }: Question): Pr
   );
   const ask =
     expect === undefined
-      ? `${printable(question)} [y/N] `
+      ? `${printable(question)}. Go on? [y/N] `
       : `${printable(question)}\nType ${singleLine(expect)} to go on: `;
   try {
     // A closed interface may reject the question or leave it pending, depending on the runtime; both mean no answer.

@@ -34,7 +34,7 @@ export function table(rows: JsonObject[], canvas: Canvas): string[] {
   const right = keys.map((key) =>
     rows.every((row) => row[key] == null || typeof row[key] === "number"),
   );
-  const left = all.slice(keys.length).map(printable);
+  const left = all.filter((key) => !keys.includes(key)).map(printable);
   return [
     ...tableRow(headers, widths, right).map(canvas.paint.bold),
     ...cells.flatMap((row) => tableRow(row, widths, right)),
@@ -47,15 +47,28 @@ export function table(rows: JsonObject[], canvas: Canvas): string[] {
 /** Of many columns those that come first, as far as they can be read beside each other. A few rows have all, as records. */
 function foremost(rows: JsonObject[], keys: string[], columns: number): string[] {
   if (rows.length <= FEW) return keys;
-  let room = columns + GAP;
-  const shown = keys.findIndex((key, at) => {
+  const sizes = keys.map((key) => {
     const texts = [printable(key), ...rows.map((row) => cellText(row[key]))];
     const natural = largest(texts.flatMap((text) => text.split("\n").map(width)));
     // Few columns may be wrapped, as long as no id in them is broken.
-    room -= GAP + (keys.length > MANY ? Math.min(READABLE, natural) : leastWidth(texts));
-    return room < 0 && at > 1;
+    const needed = keys.length > MANY ? Math.min(READABLE, natural) : leastWidth(texts);
+    return { key, natural, needed };
   });
-  return shown < 0 ? keys : keys.slice(0, shown);
+  // The first two say what the row is, and the longest text is what people came for; then as many of the others as fit.
+  const [first, second, ...rest] = sizes;
+  const longest = rest
+    .filter(({ natural }) => natural > READABLE)
+    .toSorted((a, b) => b.natural - a.natural)[0];
+  let room = columns + GAP;
+  const chosen = new Set(
+    [first, second, longest, ...rest.filter((one) => one !== longest)].flatMap((one) => {
+      if (!one) return [];
+      if (one !== first && one !== second && room - GAP - one.needed < 0) return [];
+      room -= GAP + one.needed;
+      return [one.key];
+    }),
+  );
+  return keys.filter((key) => chosen.has(key));
 }
 
 function cellText(value: Json | undefined): string {

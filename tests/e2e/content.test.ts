@@ -317,6 +317,52 @@ test.concurrent("schema, runs, report and events tell of a run completely", asyn
   expect((at(limited.envelope, "data", "runs") as unknown[]).length).toBe(1);
 });
 
+test.concurrent("a test file that tests nothing, or is none, fails and hides no other", async () => {
+  const p = place({
+    ...runbooks({ "team/noop": says("noop"), "team/other": says("other") }),
+    "cwd/.pgdba/runbooks/team/noop.test.yaml": "cases: [{name: runs, expect: {status: ok}}]\n",
+    "cwd/.pgdba/runbooks/team/other.test.yaml": "cases: [{name: typo, expct: {}}]\n",
+    "cwd/.pgdba/runbooks/team/nop.test.yaml": "cases: [{name: never run, expect: {status: ok}}]\n",
+  });
+  const { exit, envelope } = await cli(["test"], p);
+  expect(exit).toBe(1);
+  const cases = at(envelope, "error", "data", "cases") as {
+    runbook: string;
+    passed: boolean;
+    problems: string[];
+  }[];
+  expect(Object.fromEntries(cases.map((one) => [one.runbook, one.passed]))).toEqual({
+    "nop.test.yaml": false,
+    "team/noop": true,
+    "team/other": false,
+  });
+  const problems = cases.flatMap((one) => one.problems).join("\n");
+  expect(problems).toContain(
+    "nop.test.yaml:1:1: there is no runbook that this would test. Did you mean noop.yaml?",
+  );
+  expect(problems).toMatch(/other\.test\.yaml:1:\d+: .*expct/);
+  const unknown = await cli(["test", "team/nopp"], p);
+  expect(unknown.envelope.error).toMatchObject({
+    code: "unknown_runbook",
+    hint: "Did you mean team/noop?",
+  } as never);
+});
+
+test.concurrent("a Tab types no envelope, whatever stands on the line or in the environment", async () => {
+  const p = place(runbooks({ "team/full": FULL }));
+  for (const [line, env, out] of [
+    [["--format", ""], {}, "auto\njson\ntable\nyaml\n"],
+    [["health", "check", "--format=t"], {}, "--format=table\n"],
+    [["--config", "/no/such"], {}, ":files\n"],
+    [["team", "fu"], { PGDBA_FORMAT: "bad" }, null],
+  ] as const) {
+    const { stdout, exit } = await raw(["__complete", ...line], p, { env });
+    expect(exit).toBe(0);
+    expect(stdout).not.toContain("{");
+    if (out !== null) expect(stdout).toBe(out);
+  }
+});
+
 test.concurrent("completion works in a real bash", async () => {
   const p = place(runbooks({ "team/full": FULL }));
   const script = await raw(["completion", "bash"], p);

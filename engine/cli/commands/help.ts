@@ -2,12 +2,16 @@ import { PgdbaError } from "../../errors.ts";
 import { suggest } from "../../load/suggest.ts";
 import type { Json, JsonObject, Runbook, StepRegistry, StepType } from "../../types.ts";
 import {
+  columns,
   commandHelp,
   mainHelp,
   type Flags,
+  paragraphs,
+  type Room,
   runbookHelp,
   type RunbookMeta,
 } from "../../view/help.ts";
+import { wrap } from "../../view/text.ts";
 import { GLOBAL_FLAGS } from "../args.ts";
 import type { Command, Result } from "../command.ts";
 import type { Front } from "../front.ts";
@@ -20,7 +24,8 @@ export default {
   usage: "[<name>]",
   async run(front, parsed, words) {
     const [first, second] = words;
-    if (first === undefined) return textResult("help", mainHelp(allCommands(front), GLOBAL_FLAGS));
+    if (first === undefined)
+      return textResult("help", mainHelp(allCommands(front), GLOBAL_FLAGS, roomOf(front)));
     const extra = front.extras.find((one) => one.name === first);
     if (extra && second === undefined) {
       const actions = Object.entries(extra.actions).map(([name, summary]) => ({
@@ -38,10 +43,10 @@ export default {
       );
     }
     if (Object.hasOwn(COMMANDS, first) && second === undefined)
-      return textResult("help", await helpOfCommand(first));
+      return textResult("help", await helpOfCommand(front, first));
     const registry = await loadRegistry(front);
     if (first === "steps") return stepList(registry);
-    if (registry.has(first)) return stepHelp(await registry.get(first));
+    if (registry.has(first)) return stepHelp(front, await registry.get(first));
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
     const name = second === undefined ? first : `${first}/${second}`;
     const entries = library.entries("runbook");
@@ -50,7 +55,11 @@ export default {
       const { specs, output, ...about } = await outlineOf(front, library, entry);
       return textResult(
         "help",
-        runbookHelp({ ...about, name, params: specs, output, layer: entry.layer }, GLOBAL_FLAGS),
+        runbookHelp(
+          { ...about, name, params: specs, output, layer: entry.layer },
+          GLOBAL_FLAGS,
+          roomOf(front),
+        ),
       );
     }
     const below = entries.filter((one) => one.name.startsWith(`${name}/`));
@@ -69,16 +78,19 @@ export default {
     );
     return textResult(
       "help",
-      commands.map((one) => `pgdba ${one.name}    ${one.summary}`).join("\n"),
+      columns(
+        commands.map((one) => [`pgdba ${one.name}`, one.summary] as const),
+        roomOf(front).columns,
+      ).join("\n"),
     );
   },
 } satisfies Command;
 
-export function runbookHelpResult(runbook: Runbook): Result {
-  return textResult("help", helpOf(runbook, GLOBAL_FLAGS));
+export function runbookHelpResult(front: Front, runbook: Runbook): Result {
+  return textResult("help", helpOf(runbook, GLOBAL_FLAGS, roomOf(front)));
 }
 
-export function helpOf(runbook: Runbook, flags: Flags): string {
+export function helpOf(runbook: Runbook, flags: Flags, room: Room = {}): string {
   const meta: RunbookMeta = {
     name: runbook.name,
     summary: runbook.summary,
@@ -89,7 +101,7 @@ export function helpOf(runbook: Runbook, flags: Flags): string {
     output: runbook.outputSchema,
     layer: runbook.doc.layer,
   };
-  return runbookHelp(meta, flags);
+  return runbookHelp(meta, flags, room);
 }
 
 /** All that can be typed first: commands, and resources that are no runbooks. */
@@ -104,9 +116,9 @@ export function allCommands(front: Front): { name: string; summary: string; usag
   ];
 }
 
-async function helpOfCommand(name: string): Promise<string> {
+async function helpOfCommand(front: Front, name: string): Promise<string> {
   const { default: command } = await COMMANDS[name]!.load();
-  return commandHelp({ name, ...command }, GLOBAL_FLAGS);
+  return commandHelp({ name, ...command }, GLOBAL_FLAGS, roomOf(front));
 }
 
 async function stepList(registry: StepRegistry): Promise<Result> {
@@ -116,19 +128,32 @@ async function stepList(registry: StepRegistry): Promise<Result> {
   return { exit: 0, data, text, help: true };
 }
 
-function stepHelp(type: StepType): Result {
+/** Help on a terminal goes by its width, and elsewhere by a fixed one. */
+function roomOf(front: Front): Room {
+  return { columns: front.stdout.columns || Number(front.env["COLUMNS"]) || undefined };
+}
+
+function stepHelp(front: Front, type: StepType): Result {
   const data: JsonObject = {
     type: type.type,
     summary: type.summary,
     docs: type.docs ?? null,
-    example: type.example,
+    example: type.example ?? null,
     input: type.input as Json,
     output: type.output as Json,
   };
   return {
     exit: 0,
     data,
-    text: `${type.type}: ${type.summary}\n\n${type.docs ?? ""}\n\n${type.example}`,
+    // An example is copied: its lines stay as they are.
+    text: [
+      ...[`${type.type}: ${type.summary}`, paragraphs(type.docs ?? "")].map((prose) =>
+        wrap(prose, Math.min(roomOf(front).columns ?? 100, 100)).join("\n"),
+      ),
+      type.example ?? "",
+    ]
+      .filter((part) => part !== "")
+      .join("\n\n"),
     help: true,
   };
 }

@@ -7,6 +7,7 @@ import { readHead } from "../../shared/read-file.ts";
 import type { Diagnostic, Doc, DocumentKind, Json, Library, StepRegistry } from "../../types.ts";
 import { count } from "../../view/text.ts";
 import type { Command, Result } from "../command.ts";
+import { tell } from "../format.ts";
 import type { Front } from "../front.ts";
 import { libraryOf, loadRegistry } from "../library.ts";
 
@@ -22,7 +23,7 @@ export default {
       checked += 1;
       diagnostics.push(...(await lintOne(library, registry, name)));
     }
-    return report(front, checked, diagnostics);
+    return report(front, checked, diagnostics, parsed.flags["quiet"]);
   },
 } satisfies Command;
 
@@ -99,9 +100,14 @@ function diagnosticsOf(data: Json | undefined): Diagnostic[] | undefined {
     : undefined;
 }
 
-function report(front: Front, checked: number, diagnostics: Diagnostic[]): Result {
+async function report(
+  front: Front,
+  checked: number,
+  diagnostics: Diagnostic[],
+  quiet: unknown,
+): Promise<Result> {
   const errors = diagnostics.filter((one) => one.severity === "error").length;
-  if (diagnostics.length > 0) front.stderr.write(`${formatDiagnostics(diagnostics)}\n`);
+  if (diagnostics.length > 0) await tell(front, quiet, `${formatDiagnostics(diagnostics)}\n`);
   const data = {
     checked,
     errors,

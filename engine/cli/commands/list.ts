@@ -45,11 +45,12 @@ async function listDocuments(library: Library, kind: string, prefix: string): Pr
       layer,
     });
   }
+  const width = Math.max(0, ...documents.map((one) => String(one["name"]).length));
   return {
     exit: 0,
     data: { documents },
     text: documents
-      .map((one) => `${String(one["name"])}  ${String(one["title"] ?? "")}`)
+      .map((one) => `${String(one["name"]).padEnd(width)}  ${String(one["title"] ?? "")}`)
       .join("\n"),
   };
 }
@@ -110,9 +111,9 @@ function asText(runbooks: JsonObject[]): string {
   const width = Math.max(0, ...runbooks.map((one) => String(one["name"]).length));
   return runbooks
     .map((one) => {
-      const layer = one["layer"] === "builtin" ? "" : `  [${String(one["layer"])}]`;
+      const layer = one["layer"] === "builtin" ? "" : `[${String(one["layer"])}] `;
       const said = one["broken"] ? "does not compile; see pgdba lint" : String(one["summary"]);
-      return `${String(one["name"]).padEnd(width)}  ${String(one["risk"] ?? "?").padEnd(11)}  ${said}${layer}`;
+      return `${String(one["name"]).padEnd(width)}  ${String(one["risk"] ?? "?").padEnd(11)}  ${layer}${said}`;
     })
     .join("\n");
 }

@@ -34,7 +34,7 @@ export async function runRunbook(
   const { runbook, runbooks, warnings } = await compileClosure(name, library, registry);
   if (lenient.flags["help"]) {
     const { runbookHelpResult } = await import("./help.ts");
-    return runbookHelpResult(runbook);
+    return runbookHelpResult(front, runbook);
   }
   const parsed = parseFlags(front.argv, paramFlags(runbook.params));
   const bare = parsed.words.slice(leadingWords(front.argv).length - words.length);

@@ -1,9 +1,12 @@
-import { resolve } from "node:path";
-import { PgdbaError } from "../../errors.ts";
-import { runTestFile, testFileOf, type CaseResult } from "../../testing/run-tests.ts";
-import type { Json } from "../../types.ts";
+import { readdirSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { didYouMean } from "../../check/messages.ts";
+import { PgdbaError, toPgdbaError } from "../../errors.ts";
+import { runTestFile, TEST_ENDING, testFileOf, type CaseResult } from "../../testing/run-tests.ts";
+import type { Diagnostic, Json, Library } from "../../types.ts";
 import { count } from "../../view/text.ts";
 import type { Command } from "../command.ts";
+import { tell } from "../format.ts";
 import { libraryOf, loadRegistry } from "../library.ts";
 
 export default {
@@ -13,27 +16,27 @@ export default {
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
     const registry = await loadRegistry(front);
     const parts = { library, registry, clock: front.clock };
-    const results: CaseResult[] = [];
-    for (const name of words.length > 0
-      ? words
-      : library.entries("runbook").map((entry) => entry.name)) {
-      const file = testFileOf(library.find(name)?.file ?? "");
-      if (file) results.push(...(await runTestFile(resolve(file), name, parts)));
-      else if (words.length > 0) {
-        throw new PgdbaError("usage", `${name} has no test file`, {
-          hint: `Write ${name.split("/").at(-1)}.test.yaml beside it; docs/authoring.md shows one.`,
-        });
+    const results: CaseResult[] = words.length > 0 ? [] : strayFiles(library);
+    for (const { name, file } of tested(library, words)) {
+      try {
+        results.push(...(await runTestFile(resolve(file), name, parts)));
+      } catch (thrown) {
+        // One file that is wrong does not keep the others from being run.
+        results.push(broken(name, file, thrown));
       }
     }
     const failed = results.filter((one) => !one.passed);
-    for (const { runbook, name, problems } of failed)
-      front.stderr.write(
-        `${runbook}: ${name}\n${problems.map(({ where, message }) => `  ${where.file}:${where.line}:${where.column}: ${message}\n`).join("")}`,
+    const shown = results.map((one) => ({ ...one, problems: one.problems.map(line) }));
+    for (const { runbook, name, problems } of shown.filter((one) => !one.passed))
+      await tell(
+        front,
+        parsed.flags["quiet"],
+        `${runbook}: ${name}\n${problems.map((problem) => `  ${problem}\n`).join("")}`,
       );
     const data = {
       passed: results.length - failed.length,
       failed: failed.length,
-      cases: results as unknown as Json,
+      cases: shown as unknown as Json,
     };
     if (failed.length === 0) return { exit: 0, data, text: `${count(data.passed, "case")} passed` };
     throw new PgdbaError(
@@ -46,3 +49,63 @@ export default {
     );
   },
 } satisfies Command;
+
+function line({ where, message }: CaseResult["problems"][number]): string {
+  return `${where.file}:${where.line}:${where.column}: ${message}`;
+}
+
+/** The runbooks to test, with their test files. @throws PgdbaError unknown_runbook | usage for one that has none */
+function tested(library: Library, words: string[]): { name: string; file: string }[] {
+  const names = library.entries("runbook").map((entry) => entry.name);
+  return (words.length > 0 ? words : names).flatMap((name) => {
+    if (!names.includes(name))
+      throw new PgdbaError("unknown_runbook", `There is no runbook ${name.slice(0, 200)}`, {
+        hint: didYouMean(name, names) ?? "`pgdba list` shows them all.",
+      });
+    const file = testFileOf(library.find(name)!.file);
+    if (file !== undefined) return [{ name, file }];
+    if (words.length === 0) return [];
+    throw new PgdbaError("usage", `${name} has no test file`, {
+      hint: `Write ${basename(name)}${TEST_ENDING} beside it; docs/authoring.md shows one.`,
+    });
+  });
+}
+
+/** Test files beside runbooks that test none of them: misspelt, they would never be run. */
+function strayFiles(library: Library): CaseResult[] {
+  const files = new Set(library.entries().map(({ file }) => resolve(file)));
+  const dirs = new Set([...files].map((file) => dirname(file)));
+  return [...dirs].flatMap((dir) =>
+    readdirSync(dir)
+      .filter((name) => name.endsWith(TEST_ENDING))
+      .map((name) => join(dir, name))
+      .filter((file) => !files.has(file.replace(TEST_ENDING, ".yaml")))
+      .map((file) => {
+        const near = [...files]
+          .filter((each) => dirname(each) === dir)
+          .map((each) => basename(each));
+        const hint = didYouMean(basename(file).replace(TEST_ENDING, ".yaml"), near);
+        return {
+          runbook: basename(file),
+          name: "the file",
+          passed: false,
+          problems: [
+            {
+              where: { file, line: 1, column: 1 },
+              message: `there is no runbook that this would test${hint ? `. ${hint}` : ""}`,
+            },
+          ],
+        };
+      }),
+  );
+}
+
+function broken(runbook: string, file: string, thrown: unknown): CaseResult {
+  const { message, where, data } = toPgdbaError(thrown);
+  const { diagnostics = [] } = (data ?? {}) as { diagnostics?: Diagnostic[] };
+  const problems =
+    diagnostics.length > 0
+      ? diagnostics.map((one) => ({ where: one.where, message: one.message }))
+      : [{ where: where ?? { file, line: 1, column: 1 }, message }];
+  return { runbook, name: "the file", passed: false, problems };
+}

@@ -95,6 +95,19 @@ test("of many rows with too many columns the first columns are shown, and the ot
   expect(table).not.toContain("value 4");
 });
 
+test("of columns that don't fit beside each other the longest text is kept", async () => {
+  const rows = Array.from({ length: 6 }, (_, n) => ({
+    share: n,
+    total: n,
+    calls: n,
+    queryid: "1234567890123456789",
+    query: "select something from somewhere where it is long enough",
+  }));
+  const table = await asTable(envelope({ rows }), 44);
+  expect(table).toContain("share  total  calls  query\n");
+  expect(table).toContain("JSON also has: queryid");
+});
+
 test("too many columns become records", async () => {
   const row = Object.fromEntries(
     Array.from({ length: 12 }, (_, n) => [`column_${n}`, `value ${n}`]),
