@@ -31,7 +31,11 @@ export function compare(expect: Expectation, actual: Actual): Difference[] {
   const { error, steps, undone, output, ...plain } = expect;
   const silent = error === undefined && plain.status === undefined && plain.exit === undefined;
   return [
-    ...parts(plain as Json, { status: actual.status, exit: actual.exit }, []),
+    ...parts(plain as Json, { status: actual.status, exit: actual.exit }, []).map((one) =>
+      actual.error === null || error !== undefined
+        ? one
+        : { ...one, message: `${one.message} (${actual.error.code}: ${actual.error.message})` },
+    ),
     ...(silent && actual.error !== null
       ? [differs([], "error", "none", `${actual.error.code}: ${actual.error.message}`)]
       : []),

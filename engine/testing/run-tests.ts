@@ -6,7 +6,7 @@ import { createReport } from "../check/report.ts";
 import { validate } from "../check/validate.ts";
 import { compileClosure } from "../cli/closure.ts";
 import { newRunId } from "../cli/start-run.ts";
-import { toPgdbaError } from "../errors.ts";
+import { EXIT_BY_CODE, toPgdbaError } from "../errors.ts";
 import { Journal } from "../journal/journal.ts";
 import { LIMITS } from "../load/limits.ts";
 import { invalidRunbook } from "../load/frame.ts";
@@ -177,7 +177,14 @@ async function runCase(
   } catch (thrown) {
     const { code, message, hint = null, step = null } = toPgdbaError(thrown);
     const error = { code, message, hint, step };
-    actual = { exit: null, status: "refused", error, output: null, steps: [], undone };
+    actual = {
+      exit: EXIT_BY_CODE[code],
+      status: "refused",
+      error,
+      output: null,
+      steps: [],
+      undone,
+    };
   }
   return { actual, answers: mocked.problems };
 }

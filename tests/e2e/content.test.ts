@@ -1,4 +1,5 @@
 import { afterAll, expect, test, setDefaultTimeout } from "bun:test";
+import { Ajv } from "ajv";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Event, JsonObject } from "../../engine/types.ts";
@@ -315,6 +316,24 @@ test.concurrent("schema, runs, report and events tell of a run completely", asyn
   expect(report).not.toMatch(/(src|href)\s*=\s*["']?(https?:)?\/\//);
   const limited = await cli(["runs", "--limit", "1"], p);
   expect((at(limited.envelope, "data", "runs") as unknown[]).length).toBe(1);
+});
+
+test.concurrent("what a run gives fits the schema that list and show publish for it", async () => {
+  const p = place(runbooks({ "team/noop": says("noop") }));
+  const names = [
+    ["team/noop", "team", "noop"],
+    ["config/tune", "config", "tune", "oltp", "--memory", "8GB", "--cpus", "4"],
+  ];
+  const list = at((await cli(["list"], p)).envelope, "data", "runbooks") as JsonObject[];
+  for (const [name, ...args] of names) {
+    const schema = list.find((one) => one["name"] === name)!["output"] as JsonObject;
+    const shown = (await cli(["show", name!], p)).envelope.data as JsonObject;
+    expect(shown["output"]).toEqual(schema);
+    const ran = await cli(args, p);
+    expect(ran.exit).toBe(0);
+    const check = new Ajv({ strict: false, logger: false }).compile(schema);
+    expect([name, check(ran.envelope.data), check.errors ?? []]).toEqual([name, true, []]);
+  }
 });
 
 test.concurrent("a test file that tests nothing, or is none, fails and hides no other", async () => {

@@ -1,5 +1,13 @@
 import { PgdbaError, toPgdbaError } from "../../errors.ts";
-import type { Json, JsonObject, Library, LibraryEntry, StepRegistry } from "../../types.ts";
+import { dataSchema } from "../../check/envelope-schema.ts";
+import type {
+  Json,
+  JsonObject,
+  JsonSchema,
+  Library,
+  LibraryEntry,
+  StepRegistry,
+} from "../../types.ts";
 import type { Command, Result } from "../command.ts";
 import type { Front, IndexedRunbook } from "../front.ts";
 import { libraryOf, loadRegistry } from "../library.ts";
@@ -104,7 +112,7 @@ async function compiled(
 }
 
 function outline({ summary, risk, needs, params, output }: IndexedRunbook): JsonObject {
-  return { summary, risk, needs, params, output };
+  return { summary, risk, needs, params, output: dataSchema(output as JsonSchema) as Json };
 }
 
 function asText(runbooks: JsonObject[]): string {

@@ -1,3 +1,4 @@
+import { dataSchema } from "../../check/envelope-schema.ts";
 import { paramsSchema } from "../../check/params.ts";
 import { PgdbaError } from "../../errors.ts";
 import type { Json, StepNode } from "../../types.ts";
@@ -39,7 +40,7 @@ export default {
       risk: runbook.risk,
       needs: runbook.needs,
       params: paramsSchema(runbook.params) as Json,
-      output: runbook.outputSchema as Json,
+      output: dataSchema(runbook.outputSchema) as Json,
       layer: runbook.doc.layer,
       file: runbook.doc.file,
       overrides: (entry?.overrides ?? []) as unknown as Json,
