@@ -124,7 +124,7 @@ function afterCause(ctx: StepContext, { judged }: Found): Remedy {
 }
 
 /** Columns that serve the list or the remedy, which is shown by itself. */
-const NO_EVIDENCE = /^(total|remedy|settings|unseen.*)$/;
+const NO_EVIDENCE = /^(total|remedy|settings|family|unseen.*)$/;
 
 function evidenceOf(row: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(row).filter(([name]) => !NO_EVIDENCE.test(name)));
