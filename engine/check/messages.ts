@@ -56,7 +56,9 @@ export function describe(error: AjvError, root: Json, subject: string): SchemaPr
         types === "object" ? ((error.parentSchema as JsonSchema).required ?? []) : [];
       const whole =
         only !== undefined && more.length === 0 && !Array.isArray(error.data)
-          ? `Write \`{${only}: ${shown(error.data)}}\`.`
+          ? error.data === null
+            ? `It is empty; begin it with \`${only}:\`.`
+            : `Write \`{${only}: ${shown(error.data)}}\`.`
           : undefined;
       return problem(
         path,

@@ -13,7 +13,7 @@ export const ROOTS = [
   "attempt",
 ] as const;
 
-const STATUSES: StepStatus[] = [
+export const STATUSES: StepStatus[] = [
   "ok",
   "skipped",
   "failed",

@@ -1,4 +1,5 @@
-import type { JsonSchema, Json, JsonObject } from "../types.ts";
+import { STATUSES } from "../check/scope.ts";
+import type { JsonSchema, Json, JsonObject, RunStatus } from "../types.ts";
 
 /** What a mocked step does when it is called: gives an output, or fails. */
 export interface Fixture {
@@ -99,18 +100,34 @@ const ERROR: JsonSchema = {
   ],
 };
 
+const STEP_STATUS: JsonSchema = {
+  type: "string",
+  enum: [...STATUSES, "not reached"],
+  description: "Its status; `not reached` when it must not begin",
+};
+
+const RUN_STATUSES: (RunStatus | "refused")[] = [
+  "ok",
+  "planned",
+  "failed",
+  "undone",
+  "needs_operator",
+  "interrupted",
+  "refused",
+];
+
 const STEP: JsonSchema = {
   anyOf: [
-    { type: "string", description: "Its status; `not reached` when it must not begin" },
+    STEP_STATUS,
     {
       type: "object",
       additionalProperties: false,
       minProperties: 1,
       properties: {
-        status: { type: "string" },
+        status: STEP_STATUS,
         changed: { type: "boolean" },
         attempts: { type: "integer" },
-        output: { description: "Parts of the output" },
+        output: { minProperties: 1, description: "Parts of the output" },
         error: ERROR,
       },
     },
@@ -165,16 +182,16 @@ export const TEST_FILE: JsonSchema = {
             additionalProperties: false,
             minProperties: 1,
             properties: {
-              status: { type: "string" },
+              status: { type: "string", enum: RUN_STATUSES },
               exit: { type: "integer" },
               error: ERROR,
-              steps: { type: "object", additionalProperties: STEP },
+              steps: { type: "object", minProperties: 1, additionalProperties: STEP },
               undone: {
                 type: "array",
                 items: { type: "string" },
                 description: "Paths of the steps that were undone, in that order",
               },
-              output: { description: "Parts of the output" },
+              output: { minProperties: 1, description: "Parts of the output" },
             },
           },
         },

@@ -10,6 +10,7 @@ import { EXIT_BY_CODE, toPgdbaError } from "../errors.ts";
 import { Journal } from "../journal/journal.ts";
 import { LIMITS } from "../load/limits.ts";
 import { invalidRunbook } from "../load/frame.ts";
+import { suggest } from "../load/suggest.ts";
 import { parseDocument } from "../load/parse.ts";
 import { BACKUP_PATH, executeRun } from "../run.ts";
 import type { Host } from "../run/request.ts";
@@ -27,7 +28,7 @@ import type {
   StepRegistry,
   Where,
 } from "../types.ts";
-import { TEST_FILE, type TestCase, type TestFile } from "./case.ts";
+import { type Expectation, TEST_FILE, type TestCase, type TestFile } from "./case.ts";
 import { type Actual, type ActualStep, compare, type Difference } from "./compare.ts";
 import { leapingClock, mockRegistry, mockTarget } from "./mock.ts";
 
@@ -56,6 +57,17 @@ export async function runTestFile(
   const parsed = parseDocument(readText(file, { maxBytes: LIMITS.bytes }), file);
   const report = createReport(parsed);
   report.addSchema([], validate(TEST_FILE, parsed.data, "the test file"));
+  const listed = (parsed.data as JsonObject | null)?.["cases"];
+  const caseNames = Array.isArray(listed)
+    ? listed.map((one) => (one as JsonObject | null)?.["name"])
+    : [];
+  for (const [at, one] of caseNames.entries())
+    if (typeof one === "string" && caseNames.indexOf(one) < at)
+      report.add(["cases", at, "name"], {
+        rule: "duplicate-case",
+        message: `a case above is called ${JSON.stringify(one)} already`,
+        hint: "Give each case a name of its own.",
+      });
   const faults = report.sorted();
   if (faults.length > 0) throw invalidRunbook(faults);
   const { cases, fixtures } = parsed.data as unknown as TestFile;
@@ -68,9 +80,15 @@ export async function runTestFile(
   try {
     const { runbook, runbooks } = await compileClosure(name, parts.library, parts.registry);
     const results: CaseResult[] = [];
-    const shared = unknownFixtures(fixtures, ["fixtures"], runbooks);
+    const ids = stepIds(runbooks);
+    const unknown = (kind: "fixtures" | "steps", named: object | undefined, path: DocPath) =>
+      Object.keys(named ?? {})
+        .filter((key) => !isStep(key, ids))
+        .map((key) => ({ path: [...path, key], message: `${kind}: there is no step ${key}` }));
+    const shared = unknown("fixtures", fixtures, ["fixtures"]);
     for (const [at, test] of cases.entries()) {
       const path = ["cases", at];
+      const below = (one: Difference) => ({ ...one, path: [...path, "expect", ...one.path] });
       const whole = { ...test, fixtures: { ...fixtures, ...test.fixtures } };
       const { actual, answers } = await runCase(whole, runbook, runbooks, {
         ...parts,
@@ -79,12 +97,13 @@ export async function runTestFile(
       });
       const problems = [
         ...(at === 0 ? shared : []),
-        ...unknownFixtures(test.fixtures, [...path, "fixtures"], runbooks),
+        ...unknown("fixtures", test.fixtures, [...path, "fixtures"]),
         ...[...new Set(answers)].map((message) => ({ path, message })),
-        ...compare(test.expect, actual).map((one) => ({
-          ...one,
-          path: [...path, "expect", ...one.path],
-        })),
+        ...unknown("steps", test.expect.steps, [...path, "expect", "steps"]),
+        ...[...unknownUndone(test.expect, ids), ...noOutput(test.expect, runbook)].map(below),
+        ...compare(test.expect, actual)
+          .filter((one) => one.path[0] !== "steps" || isStep(String(one.path[1]), ids))
+          .map(below),
       ].map(placed);
       results.push({ runbook: name, name: test.name, passed: problems.length === 0, problems });
     }
@@ -191,12 +210,7 @@ async function runCase(
 
 const NO_ERROR = { hint: null, step: null };
 
-/** A fixture for a step that does not exist is a misspelling. */
-function unknownFixtures(
-  fixtures: TestCase["fixtures"],
-  path: DocPath,
-  runbooks: Map<string, Runbook>,
-): Difference[] {
+function stepIds(runbooks: Map<string, Runbook>): Set<string> {
   const ids = new Set([BACKUP_PATH]);
   const collect = (nodes: readonly StepNode[]): void => {
     for (const node of nodes) {
@@ -206,9 +220,32 @@ function unknownFixtures(
     }
   };
   for (const runbook of runbooks.values()) collect(runbook.steps);
-  const isKnown = (part: string, index: number): boolean =>
-    ids.has(part.replace(/(@\d+|~undo)$/, "")) || (index > 0 && /^\d+$/.test(part));
-  return Object.keys(fixtures ?? {})
-    .filter((key) => !key.split("/").every(isKnown))
-    .map((key) => ({ path: [...path, key], message: `fixtures: there is no step ${key}` }));
+  return ids;
+}
+
+/** Whether there is such a step; what is said of another is a misspelling. */
+function isStep(key: string, ids: ReadonlySet<string>): boolean {
+  return key
+    .split("/")
+    .every(
+      (part, index) =>
+        ids.has(part.replace(/(@\d+|~undo)$/, "")) || (index > 0 && /^\d+$/.test(part)),
+    );
+}
+
+function unknownUndone({ undone = [] }: Expectation, ids: ReadonlySet<string>): Difference[] {
+  return undone.flatMap((key, at) => {
+    if (isStep(key, ids)) return [];
+    const close = suggest(key, ids);
+    const message = `undone: there is no step ${key}${close === undefined ? "" : `; did you mean ${close}?`}`;
+    return [{ path: ["undone", at], message }];
+  });
+}
+
+/** One that does not exist has no value, so it is not null either. */
+function noOutput({ output }: Expectation, runbook: Runbook): Difference[] {
+  if (output === null || typeof output !== "object" || Array.isArray(output)) return [];
+  return Object.keys(output)
+    .filter((key) => output[key] === null && !Object.hasOwn(runbook.output, key))
+    .map((key) => ({ path: ["output", key], message: `output: there is no output ${key}` }));
 }

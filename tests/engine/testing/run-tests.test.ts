@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { type CaseResult, runTestFile, testFileOf } from "../../../engine/testing/run-tests.ts";
-import { Harness } from "../run/harness.ts";
+import { codeOf, Harness } from "../run/harness.ts";
 
 let h: Harness;
 beforeEach(() => {
@@ -105,11 +105,11 @@ cases:
   );
   expect(problems(found)).toEqual([
     [
+      "steps: there is no step b",
       "status: expected failed, got ok",
       "exit: expected 1, got 0",
       "error: expected timeout, got null",
       "steps.a.status: expected failed, got ok",
-      "steps.b.status: expected ok, got not reached",
       'undone: expected ["a"], got []',
       "output.n: expected 2, got 1",
       "output.deep.list: expected [1], got [1,2]",
@@ -194,6 +194,29 @@ cases:
   ]);
 });
 
+test("what names nothing that there is proves nothing: steps, undone steps, outputs", async () => {
+  const found = await cases(
+    "steps: [{id: switch, fake.act: {}}]\noutput: {n: steps.switch.output.n}\n",
+    `
+fixtures: {switch: {output: {n: null}}}
+cases:
+  - {name: steps, expect: {steps: {nope: not reached, switch: ok}}}
+  - {name: undone, expect: {undone: [swich, zzz]}}
+  - {name: output, expect: {output: {n: null, nope: null}}}
+`,
+  );
+  expect(problems(found)).toEqual([
+    ["steps: there is no step nope"],
+    [
+      "undone: there is no step swich; did you mean switch?",
+      "undone: there is no step zzz",
+      'undone: expected ["swich","zzz"], got []',
+    ],
+    ["output: there is no output nope"],
+  ]);
+  expect(found[0]!.problems[0]!.where).toMatchObject({ line: 4, column: 36 });
+});
+
 test("fixtures by path: items of loops, steps of called runbooks and of undos; a path wins over an id", async () => {
   h.write(
     "sub/one",
@@ -256,11 +279,17 @@ test.each([
   ["cases: [{name: x, expect: {status: ok}, fixtures: {a: {outptu: 1}}}]", /outptu|fixtures/],
   ["cases: [{name: x, expect: {state: ok}}]", /state/],
   ["case: []", /case/],
+  ["cases: [{name: x, expect: {steps: {}}}]", /steps.*must not be empty/],
+  ["cases: [{name: x, expect: {output: {}}}]", /output.*must not be empty/],
+  ["cases: [{name: x, expect: {steps: {a: {output: {}}}}}]", /output.*must not be empty/],
+  ["cases: [{name: x, expect: {status: okk}}]", /must be one of ok, .*Did you mean ok\?/s],
+  ["cases: [{name: x, expect: {steps: {a: faild}}}]", /faild/],
+  ["cases: [{name: x, expect: {exit: 0}}, {name: x, expect: {exit: 1}}]", /called "x" already/],
+  ["# nothing yet", /It is empty; begin it with `cases:`/],
 ])("a test file that is not one is refused: %s", async (text, message) => {
-  await expect(cases("steps: [{id: a, fake.look: {}}]", text)).rejects.toMatchObject({
-    code: "invalid_runbook",
-    message: expect.stringMatching(message),
-  });
+  const error = await codeOf(cases("steps: [{id: a, fake.look: {}}]", text));
+  expect(error.code).toBe("invalid_runbook");
+  expect(`${error.message}\n${error.hint}`).toMatch(message);
 });
 
 test("a runbook has no test file until there is one", () => {
