@@ -243,7 +243,7 @@ cases:
       own: {output: null}
       own~undo/back: {output: null}
       boom: {error: {code: query_failed}}
-    expect: {exit: 5, error: query_failed, undone: [own, second/inner, first/inner], output: {each: [0, 1, 0], n: [5, 6]}}
+    expect: {exit: 5, error: query_failed, undone: [own, second/inner, first/inner], steps: {first/inner: {output: 5}, second/inner: {output: 6}}, output: {each: [0, 1, 0], n: null}}
 `,
   );
   expect(problems(found)).toEqual([[]]);
