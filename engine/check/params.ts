@@ -4,6 +4,7 @@ import type { Json, JsonObject, JsonSchema, ParamSpec } from "../types.ts";
 import { accepts } from "./accepts.ts";
 import { valueSchema } from "./scope.ts";
 import { validate } from "./validate.ts";
+import { shellQuoted } from "../shared/shell-words.ts";
 
 type Params = Record<string, ParamSpec>;
 
@@ -198,6 +199,6 @@ function placeholder(spec: ParamSpec, name: string): string {
   if (spec.secret === true) return `env:${name.toUpperCase()}`;
   const [example] = spec.examples ?? spec.enum ?? [];
   return example === undefined
-    ? `<${spec.format ?? [spec.type ?? "value"].flat()[0]}>`
-    : String(example);
+    ? `${spec.format ?? [spec.type ?? "value"].flat()[0]}`.toUpperCase()
+    : shellQuoted(typeof example === "string" ? example : JSON.stringify(example));
 }

@@ -1,4 +1,5 @@
 import type { Json, JsonSchema, ParamSpec, Risk } from "../types.ts";
+import { shellQuoted } from "../shared/shell-words.ts";
 import { pad, width, wrap } from "./text.ts";
 
 /** A flag as help and completion need it; the name stands without dashes. */
@@ -265,7 +266,7 @@ function plain(value: Json): string {
 
 function examples(words: string, { risk }: RunbookMeta, params: [string, ParamSpec][]): string[] {
   const given = params
-    .filter(([, spec]) => spec.required)
+    .filter(([, spec]) => spec.required || spec.examples !== undefined)
     .map(([name, spec]) =>
       spec.type === "boolean" ? `--${flagName(name)}` : `--${flagName(name)} ${example(spec)}`,
     );
@@ -282,5 +283,7 @@ function examples(words: string, { risk }: RunbookMeta, params: [string, ParamSp
 function example(spec: ParamSpec): string {
   if (spec.secret) return "env:NAME";
   const value = spec.examples?.[0] ?? spec.default ?? spec.enum?.[0];
-  return value === undefined || value === null ? kindOf(spec).toUpperCase() : plain(value);
+  return value === undefined || value === null
+    ? kindOf(spec).toUpperCase()
+    : shellQuoted(plain(value));
 }

@@ -58,7 +58,7 @@ const BY_SQLSTATE: Record<string, Rule> = {
   },
   "55P03": {
     code: "timeout",
-    hint: "Another session holds the lock; look for it with `pgdba health check`, or raise lock_timeout.",
+    hint: "Another session is in the way, by its lock or an old transaction; the health check of this server names it. End that one or wait, then run again.",
     retryable: true,
   },
   "57014": {

@@ -1,4 +1,5 @@
 import { PgdbaError } from "../../engine/errors.ts";
+import { commandLine } from "../command-line.ts";
 import { defineStep } from "../define.ts";
 import { changedSince, readBefore } from "./lib/before.ts";
 import type { Given } from "../settings-file.ts";
@@ -103,7 +104,7 @@ server than the run's.`,
         "step_refused",
         `Since ${input.run} somebody else has changed ${changed.join(", ")}`,
         {
-          hint: "Look at them with `pgdba config show`; --force puts the old values back all the same.",
+          hint: `Look at them with \`${commandLine(ctx.target, ["config", "show"])}\`; --force puts the old values back all the same.`,
           data: { changed_since: changed },
         },
       );

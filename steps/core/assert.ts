@@ -5,7 +5,11 @@ import { defineStep } from "../define.ts";
 interface Assertion {
   that: string;
   message: string;
+  hint?: string | null;
 }
+
+const DEFAULT_HINT =
+  "Mend what the message names, then run again; with --format json, `error.data.trace` holds the values that decided.";
 
 const properties: Record<string, JsonSchema> = {
   that: {
@@ -17,7 +21,12 @@ const properties: Record<string, JsonSchema> = {
   message: {
     type: "string",
     "x-lang": "text",
-    description: "What to say when it does not, and what to do then",
+    description: "What to say when it does not",
+  },
+  hint: {
+    type: ["string", "null"],
+    "x-lang": "text",
+    description: "What to do then",
   },
 };
 
@@ -26,7 +35,7 @@ export default defineStep({
   pure: true,
   summary: "Fail unless every condition holds",
   docs: `One assertion or a list of them. All are checked, so that a person sees everything that is wrong at once; the
-first that does not hold gives the error its message. The error carries the value of every sub-expression.
+first that does not hold gives the error its message and its hint. The error carries the value of every sub-expression.
 
 The condition must be \`true\` or \`false\`: a text or a number is an error, not a yes. Assertions have no side effect,
 so a plan checks them too.`,
@@ -59,8 +68,10 @@ so a plan checks them too.`,
   async run(ctx: StepContext, input) {
     const assertions = [input].flat() as unknown as Assertion[];
     const failed: { that: string; message: string; trace: string }[] = [];
-    for (const { that, message } of assertions) {
+    let hint: string | undefined;
+    for (const { that, message, hint: own } of assertions) {
       if (holds(ctx, that)) continue;
+      if (failed.length === 0 && own != null) hint = rendered(ctx, own);
       failed.push({ that, message: rendered(ctx, message), trace: ctx.explain(that).text });
     }
     const first = failed[0];
@@ -69,7 +80,7 @@ so a plan checks them too.`,
     const more =
       others === 0 ? "" : ` (and ${others} more assertion${others === 1 ? "" : "s"} failed)`;
     throw new PgdbaError("assertion_failed", first.message + more, {
-      hint: "The values it was decided on are in the error's `data.trace`.",
+      hint: hint ?? DEFAULT_HINT,
       data: {
         trace: failed.map(({ trace }) => trace).join("\n\n"),
         ...(others === 0 ? {} : { failed }),

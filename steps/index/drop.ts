@@ -107,7 +107,8 @@ scans counted are this member's.`,
     const found = await findIndex(pg, wanted.schema, wanted.name);
     if (found === null) {
       await refuseOther(pg, wanted, input.index);
-      return { index: input.index, definition: null, bytes: null };
+      ctx.warn(`There is no index ${input.index}; nothing would be dropped`);
+      return { index: input.index, found: false, definition: null, bytes: null };
     }
     refuse(found);
     const { schema, name, table, definition, bytes, scans } = found;
@@ -122,6 +123,7 @@ scans counted are this member's.`,
     const { cost_before, cost_after, dearer } = await effectOf(ctx, found, input.query ?? null);
     return {
       index: `${schema}.${name}`,
+      found: true,
       table,
       definition,
       bytes,
@@ -179,7 +181,7 @@ async function refuseOther(pg: PgSession, wanted: TableName, given: string): Pro
   const kind = await otherKind(pg, wanted.schema, wanted.name);
   if (kind === null) return;
   throw new PgdbaError("step_refused", `${given} is a ${kind} and no index`, {
-    hint: "Give the name of the index; `pgdba query index-suggest` and psql's \\d list them.",
+    hint: "Give the name of an index; psql's \\d lists those of a table.",
   });
 }
 

@@ -2,6 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/expr/units.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
+import { commandLine } from "../command-line.ts";
 import { defineStep } from "../define.ts";
 import { another, session } from "../sql/session.ts";
 import { explain } from "./lib/explain.ts";
@@ -207,10 +208,10 @@ async function chosen(
   const pg = await session(ctx);
   if ((sql === null) === (queryid === null)) {
     throw new PgdbaError("invalid_param", "Name one statement: by sql or by queryid", {
-      hint: "Give --sql 'SELECT …', or --queryid with the number that `pgdba query slow-log` shows.",
+      hint: `Give --sql 'SELECT …', or --queryid with the number that \`${commandLine(ctx.target, ["query", "slow-log"])}\` shows.`,
     });
   }
   if (sql !== null) return { pg, text: sql, origin: "given" };
-  const { text, database } = await recordedStatement(pg, String(queryid));
+  const { text, database } = await recordedStatement(ctx, pg, String(queryid));
   return { pg: await session(ctx, database), text, origin: "recorded" };
 }

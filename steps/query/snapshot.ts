@@ -74,7 +74,7 @@ known. Changes nothing on the server; with \`--plan\` nothing is kept.`,
         "invalid_param",
         "There is no earlier snapshot of this server to compare with",
         {
-          hint: `${file === null ? "Each run of `pgdba query slow-log` keeps one" : "This run kept the first one"}; compare later with --since last.`,
+          hint: `${file === null ? "Each run of query/slow-log keeps one" : "This run kept the first one"}; compare later with --since last.`,
         },
       );
     }

@@ -4,6 +4,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import { readTextIfThere } from "../../../engine/shared/read-file.ts";
 import { fileError, writeWhole } from "../../../engine/shared/write-file.ts";
 import type { StepContext } from "../../../engine/types.ts";
+import { commandLine } from "../../command-line.ts";
 import { type Given, textOf } from "../../settings-file.ts";
 import { type Member, memberOf } from "./member.ts";
 import type { Place } from "./place.ts";
@@ -140,7 +141,7 @@ export async function mayGoOn(ctx: StepContext, place: Place): Promise<void> {
     "step_refused",
     `Since ${id} was cut short somebody else has changed ${changed.join(", ")}`,
     {
-      hint: `Look at them with \`pgdba config show\`; \`pgdba config rollback --run ${id} --force\` puts the old values back, running it anew sets its own.`,
+      hint: `Look at them with \`${commandLine(ctx.target, ["config", "show"])}\`; \`${commandLine(ctx.target, ["config", "rollback", "--run", id, "--force"])}\` puts the old values back, running it anew sets its own.`,
       data: { changed_since: changed },
     },
   );

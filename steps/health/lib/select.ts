@@ -60,6 +60,7 @@ export async function loadChecks(ctx: StepContext, under: string, filter: Filter
       .filter(({ layer }) => layer === "builtin")
       .map(({ file }) => file),
   );
+  const groups = new Set<string>();
   const checks: Check[] = [];
   const others: Check[] = [];
   const failures: Failure[] = [];
@@ -67,6 +68,7 @@ export async function loadChecks(ctx: StepContext, under: string, filter: Filter
     if (skip.some((matches) => matches(short(name)))) continue;
     try {
       const check = readCheck(await ctx.library.load(name), builtin);
+      groups.add(check.group);
       const isWanted = filter.groups.length === 0 || filter.groups.includes(check.group);
       (isWanted && isNamed(check.name) ? checks : others).push(check);
     } catch (error) {
@@ -84,6 +86,9 @@ export async function loadChecks(ctx: StepContext, under: string, filter: Filter
       });
     }
   }
+  const wrong = filter.groups.find((group) => !groups.has(group));
+  // One that is left out, or can't be read, may be the only check of its group.
+  if (wrong !== undefined && skip.length + failures.length === 0) throw noGroup(wrong, groups);
   if (checks.length + failures.length === 0) {
     const given = Object.entries(filter).flatMap(([key, words]: [string, string[]]) =>
       words.length === 0 ? [] : [`${key} ${words.join(", ")}`],
@@ -93,6 +98,12 @@ export async function loadChecks(ctx: StepContext, under: string, filter: Filter
     });
   }
   return { checks, auxiliary: explaining(checks, others), failures, names };
+}
+
+function noGroup(group: string, groups: ReadonlySet<string>): PgdbaError {
+  return new PgdbaError("invalid_param", `groups: there is no group of checks ${group}`, {
+    hint: `The groups are ${[...groups].toSorted().join(", ")}.`,
+  });
 }
 
 /** Those of `others` that explain what `checks` find, and those that explain these. */

@@ -15,6 +15,7 @@ import {
   type TableName,
   type Twin,
 } from "../../../providers/twin/twin.ts";
+import { commandLine } from "../../command-line.ts";
 import { session } from "../../sql/session.ts";
 import { type Asked, readStatements } from "./input.ts";
 import {
@@ -116,7 +117,7 @@ async function readAll(
       schema === null ? name : `${schema}.${name}`,
     );
     throw new PgdbaError("step_failed", `No statement of the workload uses ${names.join(", ")}`, {
-      hint: "Check the name and its schema; `pgdba query slow-log` shows the statements.",
+      hint: `Check the name and its schema; \`${commandLine(ctx.target, ["query", "slow-log"])}\` shows the statements.`,
     });
   }
   if (workload.statements.length === 0) {
@@ -204,7 +205,9 @@ async function workloadOf(ctx: StepContext, asked: Asked, read: Read): Promise<W
     throw new PgdbaError(
       "step_failed",
       `pg_stat_statements has no statement ${asked.queryid} of this database`,
-      { hint: "`pgdba query slow-log` lists them with their queryid." },
+      {
+        hint: `\`${commandLine(ctx.target, ["query", "slow-log"])}\` lists them with their queryid.`,
+      },
     );
   }
   return workload;

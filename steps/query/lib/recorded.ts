@@ -1,6 +1,8 @@
 import { PgdbaError } from "../../../engine/errors.ts";
+import type { StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { spellings } from "../../../providers/twin/plan.ts";
+import { commandLine } from "../../command-line.ts";
 import { placeIdentifiers } from "../../sql/input.ts";
 import { readStatement, type Statement } from "../../sql/guard/statement.ts";
 
@@ -56,6 +58,7 @@ export function grantHint({ info }: PgSession): string {
  * @throws PgdbaError capability_missing | invalid_param when there is none, or it is hidden from the role
  */
 export async function recordedStatement(
+  ctx: Pick<StepContext, "target">,
   session: PgSession,
   queryid: string,
 ): Promise<{ text: string; database: string }> {
@@ -71,7 +74,7 @@ export async function recordedStatement(
   const { query, database } = rows[0] ?? {};
   if (typeof query !== "string" || typeof database !== "string") {
     throw new PgdbaError("invalid_param", `pg_stat_statements has no statement ${queryid}`, {
-      hint: `List them with \`pgdba query slow-log\`; rare ones are dropped when pg_stat_statements.max is reached. ${grantHint(session)}`,
+      hint: `List them with \`${commandLine(ctx.target, ["query", "slow-log"])}\`; rare ones are dropped when pg_stat_statements.max is reached. ${grantHint(session)}`,
     });
   }
   return { text: query, database };

@@ -170,7 +170,7 @@ test("everything wrong is told at once, the missing ones together", () => {
   expect(error.message).toBe(
     '--count must be a whole number, got "x"; there is no parameter --max-lagg; --target, --dump-file must be given',
   );
-  expect(error.hint).toBe("Did you mean --max-lag? Add --target <string> --dump-file /tmp/x");
+  expect(error.hint).toBe("Did you mean --max-lag? Add --target STRING --dump-file /tmp/x");
 });
 
 test("names that objects have by themselves are unknown, and harmless", () => {

@@ -99,3 +99,18 @@ test("help of a command has its own flags first", () => {
     "What was run\n\nUsage\n  pgdba runs [<run id>]\n\nExamples\n  pgdba runs\n\nFlags\n  --html <value>     Write a report\n",
   );
 });
+
+test("examples can be pasted into a shell, and hold what a runbook gives as an example", () => {
+  const text = runbookHelp({
+    ...meta,
+    risk: "read",
+    params: {
+      definition: { type: "string", required: true, examples: ["CREATE INDEX i ON t (it's)"] },
+      settings: { type: "object", examples: [{ work_mem: "64MB" }] },
+      limit: { type: "integer", default: 5 },
+    },
+  });
+  expect(text).toContain(
+    `pgdba failover trigger --definition 'CREATE INDEX i ON t (it'\\''s)' --settings '{"work_mem":"64MB"}' --cluster lab`,
+  );
+});

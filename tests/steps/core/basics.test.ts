@@ -25,6 +25,17 @@ describe("assert", () => {
     expect(await assertStep.run(fakeContext({ vars }), [holds, holds])).toEqual({ checked: 2 });
   });
 
+  test("the hint of the first that does not hold is the error's", async () => {
+    const error = await failure(
+      assertStep.run(fakeContext({ vars }), [
+        { that: "params.max == 10", message: "fine", hint: "not this one" },
+        { that: "params.max > 10", message: "low", hint: "Give --max above {{params.max}}." },
+        { that: "params.max > 99", message: "too small", hint: "nor this" },
+      ]),
+    );
+    expect(error.hint).toBe("Give --max above 10.");
+  });
+
   test("explains every failure, the first one decides", async () => {
     const error = await failure(
       assertStep.run(fakeContext({ vars }), [
@@ -35,6 +46,7 @@ describe("assert", () => {
     );
     expect(error.code).toBe("assertion_failed");
     expect(error.message).toBe("lag above 10 (and 1 more assertion failed)");
+    expect(error.hint).toContain("what the message names");
     const data = error.data as { trace: string; failed: { message: string; trace: string }[] };
     expect(data.failed.map(({ message }) => message)).toEqual(["lag above 10", "too small"]);
     expect(data.trace).toContain("steps.lag.output.bytes");

@@ -238,6 +238,12 @@ test("checks are chosen by name, pattern and group, and a name that does not exi
     { only: ["fsync-off"], skip: ["fsync*"] },
   ])
     expect(examine(place, input)).rejects.toMatchObject({ code: "invalid_param" });
+  for (const groups of [["blaot"], ["bloat", "blaot"]])
+    await expect(examine(place, { groups })).rejects.toMatchObject({
+      code: "invalid_param",
+      message: "groups: there is no group of checks blaot",
+      hint: expect.stringMatching(/^The groups are .*\bbloat\b/),
+    });
 });
 
 test("a threshold given to the step overrides the default; an unknown one is refused", async () => {

@@ -236,6 +236,9 @@ test("index.drop: a table is no index, and an index that is not there is said", 
   );
   const ctx = on.context();
   expect(await drop.run(ctx, { index: "nosuch" })).toMatchObject({ dropped: false });
+  const planned = on.context();
+  expect(await drop.plan!(planned, { index: "nosuch" })).toMatchObject({ found: false });
+  expect(planned.recorded.warnings).toEqual(["There is no index nosuch; nothing would be dropped"]);
   expect(ctx.recorded.warnings.join()).toContain("no index nosuch");
   expect(await messageOf(drop.run(ctx, { index: "a.b.c" }))).toContain("name of one index");
 });
