@@ -103,7 +103,7 @@ let answered = false;
 
 /** The first signal unwinds, the second kills, the third leaves. */
 async function onSignal(name: string): Promise<void> {
-  if (front.stop.hard.aborted) leave(interrupted(name), 130);
+  if (front.stop.hard.aborted) leave(interrupted(name, front.stop.run), 130);
   if (front.stop.request(name) === "hard") await killChildren();
 }
 

@@ -293,6 +293,7 @@ function makeState(
     inner: parentsOf(rows.map((row) => row.path)),
     again: new Set(),
     asked: new Set(),
+    once: new Set(),
     begun: { count: 0, limit: host.maxSteps ?? MAX_STEPS },
     undo: [],
     deferred: [],
@@ -303,9 +304,9 @@ function makeState(
 }
 
 /** A run that was told to stop, or had begun to be taken back, is not gone on with in any other way. */
-function overSince({ cancelled, unwinding }: RunRow): RunState["over"] {
+function overSince({ id, cancelled, unwinding }: RunRow): RunState["over"] {
   if (cancelled === null && unwinding === null) return null;
-  const why = unwinding ? recordedError(unwinding) : interrupted(cancelled!);
+  const why = unwinding ? recordedError(unwinding) : interrupted(cancelled!, id);
   const { code, message, hint } = why;
   return { why, instead: new PgdbaError(code, message, { hint, final: false }) };
 }

@@ -196,6 +196,7 @@ export interface Shown {
 
 export type Effect = "read" | "change";
 
+/** `output` is what the step would have given; `reason` goes into the question that a person is asked. */
 export type ProbeResult =
   | { state: "done"; output: Json }
   | { state: "not_done" }
@@ -287,28 +288,37 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** `maxBytes` are kept of each stream, 1 MiB without it. `outlives`: it may go on when pgdba ends, as a server does that it starts. */
 export interface SpawnOptions {
+  /** It may go on when pgdba ends, as a server does that it starts. */
   outlives?: boolean;
+  /** Beside pgdba's own environment, and over it. */
   env?: Record<string, string>;
+  /** The state folder without it. */
   cwd?: string;
+  /** Given to it as its input, which then ends. */
   stdin?: string;
+  /** What is kept of each stream; 1 MiB without it. */
   maxBytes?: number;
 }
 
-/** `truncated`: output beyond the limit was dropped. */
+/** A program that fails is no error: look at `exit_code`. */
 export interface SpawnResult {
+  /** Null when a signal ended it. */
   exit_code: number | null;
+  /** The signal that ended it, such as `SIGKILL`. */
   signal: string | null;
   stdout: string;
   stderr: string;
+  /** Output beyond the limit was dropped. */
   truncated: boolean;
 }
 
-/** `parts` are all sub-expressions with their values, outermost first; `text` is the same, aligned, for a message. */
 export interface Trace {
+  /** What the whole expression gives. */
   value: Json;
+  /** All sub-expressions with their values, outermost first. */
   parts: { source: string; value: Json | { error: string } }[];
+  /** The same, aligned, for a message. */
   text: string;
 }
 
@@ -332,7 +342,7 @@ export interface StepContext {
   explain(cel: string, extra?: Variables): Trace;
   /** Renders Handlebars text. @throws PgdbaError expression_failed */
   render(text: string, extra?: Variables): string;
-  /** Runs a local program, never through a shell, in its own process group, killed on abort; in the state folder unless `cwd` names another. Refuses argv holding a secret. */
+  /** Runs a local program, never through a shell, in its own process group, killed on abort; in the state folder unless `cwd` names another. One that fails does not throw: look at `exit_code`. Refuses argv holding a secret. */
   spawn(argv: string[], options?: SpawnOptions): Promise<SpawnResult>;
   /** A thing that lives as long as the run, opened once per key and closed last-in-first-out at its end. */
   resource<T>(key: string, open: () => Promise<{ value: T; close(): Promise<void> }>): Promise<T>;
@@ -340,7 +350,12 @@ export interface StepContext {
   secret(value: string): void;
   /** Whether `text` holds a secret in any form, or may do so since the step is sensitive: a file of it is for its owner alone. */
   holdsSecret(text: string): boolean;
-  /** Runs another runbook inside this run and gives its output. */
+  /**
+   * Runs another runbook inside this run and gives its output. Its name must stand in the step's input, in a text that the `input` schema
+   * marks with `format: runbook` and `x-lang: static`: such a runbook is checked, gated and kept with the run. As with `run`, the key
+   * `params` beside it is checked against its parameters, and what the step gives is taken for the runbook's output.
+   * @throws PgdbaError unknown_runbook for any other
+   */
   call(runbook: string, params: JsonObject): Promise<Json>;
   /**
    * Says that a `change` step found nothing to do, or its undo nothing to take back. Said by a step that then throws: it failed

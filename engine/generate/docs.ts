@@ -15,7 +15,7 @@ import type {
   StepRegistry,
   StepType,
 } from "../types.ts";
-import { membersOf } from "./interfaces.ts";
+import { alternativesOf, membersOf } from "./interfaces.ts";
 
 const TEXTS = `[Handlebars 4.7](https://handlebarsjs.com/guide/), and what is rendered is what it renders, but for this: nothing is escaped; a name that is missing
 is an error; null prints as \`null\`, lists and maps as JSON. There are paths (\`user.name\`, \`list.[0]\`, \`map.[odd key]\`, \`../name\`, \`@root.params.x\`), the
@@ -184,6 +184,24 @@ function referencePage(documents: DocumentKind[], contracts: string): string {
     "What `run`, `plan`, `probe` and `undo` of a step type are given.",
     "",
     ...members(contracts, "StepContext"),
+    "### `ProbeResult`",
+    "",
+    "What `probe` answers: one of these. `output` is what the step would have given; `reason` goes into the question that a person is asked.",
+    "Anything else counts as `unknown`.",
+    "",
+    ...alternativesOf(contracts, "ProbeResult").map((one) => `- \`${one}\``),
+    "",
+    "### `SpawnOptions`",
+    "",
+    ...members(contracts, "SpawnOptions"),
+    "### `SpawnResult`",
+    "",
+    "A program that fails does not throw.",
+    "",
+    ...members(contracts, "SpawnResult"),
+    "### `Trace`",
+    "",
+    ...members(contracts, "Trace"),
     "## Error codes",
     "",
     "| code | exit |",

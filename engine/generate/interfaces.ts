@@ -1,3 +1,13 @@
+/** The alternatives of a union type, one per line of its declaration. @throws Error when `source` has no such type */
+export function alternativesOf(source: string, name: string): string[] {
+  const found = new RegExp(`^export type ${name} =\n((?: {2}\\| .*\n)+)`, "m").exec(source);
+  if (!found) throw new Error(`there is no union type ${name}`);
+  return found[1]!
+    .trim()
+    .split("\n")
+    .map((line) => line.replace(/^\s*\| /, "").replace(/;$/, ""));
+}
+
 /** A member of an interface of `engine/types.ts`, with its comment. */
 export interface Member {
   name: string;

@@ -161,6 +161,8 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
     );
   } catch (thrown) {
     if (told.unchanged || didNothing(type, toPgdbaError(thrown))) entry.happened = before;
+    if (scope.unwinding && entry.happened !== "no" && !type.probe && !repeatable(entry))
+      state.once.add(path);
     throw thrown;
   } finally {
     // What it called ends by the same signals, each step in its own time; nothing goes on behind the back of what comes next.

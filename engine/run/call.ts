@@ -28,7 +28,7 @@ export async function call(
       "unknown_runbook",
       `${name} is not among the runbooks this run was checked with`,
       {
-        hint: "Runbooks are called by their static names.",
+        hint: "Only what a step names is checked and gated with the run: mark the text of the step type's `input` that holds the name with `format: runbook` and `x-lang: static`.",
       },
     );
   }

@@ -44,12 +44,27 @@ function hintFor(state: RunState, error: ErrorRecord, { failed }: Unwound): stri
     return error.code === "interrupted"
       ? `\`pgdba runs ${id}\` shows what was done and taken back.`
       : error.hint;
-  const back = `Not taken back: ${several(failed.map(({ path }) => path))} (see error.run.undo.failed). Mend the cause, then \`pgdba resume ${id}\` tries again.`;
-  const flags = failed.flatMap((one) => (one.step === null ? [] : [`--assume ${one.step}=done`]));
-  const hand =
-    flags.length === 0 ? "" : ` Of what you have done by hand, say so: ${several(flags)}.`;
-  const other = error.hint === null ? "" : ` The run had failed for another reason: ${error.hint}`;
-  return back + hand + other;
+  const steps = (...next: string[]) =>
+    failed.flatMap((one) => (one.step !== null && next.includes(one.next) ? [one.step] : []));
+  const said = [
+    `Not taken back: ${several(failed.map(({ path }) => path))} (see error.run.undo.failed).`,
+  ];
+  if (failed.some(({ next }) => next === "again"))
+    said.push(`Mend the cause, then \`pgdba resume ${id}\` tries again.`);
+  const ask = steps("ask");
+  if (ask.length > 0)
+    said.push(
+      `Nothing can tell whether ${several(ask)} happened, and it may not be done twice. ${howToAnswer(id, ask)}`,
+    );
+  if (failed.some(({ next }) => next === "hand"))
+    said.push(
+      `What no run can take back, take back by hand, then \`pgdba resume ${id}\` with the answer.`,
+    );
+  const flags = steps("again", "hand").map((step) => `--assume ${step}=done`);
+  if (flags.length > 0) said.push(`Of what you have done by hand, say so: ${several(flags)}.`);
+  if (error.hint !== null && error.code !== "interrupted")
+    said.push(`The run had failed for another reason: ${error.hint}`);
+  return said.join(" ");
 }
 
 function several(words: string[]): string {

@@ -71,7 +71,8 @@ async function asked(
   probe: () => Promise<ProbeResult> | undefined,
 ): Promise<ProbeResult | undefined> {
   try {
-    return await probe();
+    const asking = probe();
+    return asking && wellFormed(await asking);
   } catch (thrown) {
     const error = toPgdbaError(thrown, "step_failed");
     if (error.final) throw error;
@@ -79,6 +80,20 @@ async function asked(
     entry.happened = "no";
     throw error;
   }
+}
+
+/** A user's type may answer anything. */
+function wellFormed(answer: unknown): ProbeResult {
+  const { state, output, reason } = (answer ?? {}) as Record<string, unknown>;
+  const isOne =
+    state === "not_done" ||
+    (state === "done" && output !== undefined) ||
+    (state === "unknown" && typeof reason === "string");
+  if (isOne) return answer as ProbeResult;
+  return {
+    state: "unknown",
+    reason: `the answer of its probe is malformed; it must be {state: "done", output}, {state: "not_done"} or {state: "unknown", reason}`,
+  };
 }
 
 const NOT_DONE: ProbeResult = { state: "not_done" };

@@ -140,6 +140,8 @@ export interface RunState {
   readonly again: Set<string>;
   /** Steps that nothing but a person can tell about. */
   readonly asked: Set<string>;
+  /** Steps that failed while the run was taken back, may have acted, and may not be done twice: a person is asked about them. */
+  readonly once: Set<string>;
   /** How many steps have begun, and how many may. */
   readonly begun: { count: number; limit: number };
   readonly undo: UndoEntry[];

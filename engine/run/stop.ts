@@ -27,7 +27,7 @@ export class Stop {
   }
 
   request(signal: string): "soft" | "hard" {
-    const error = interrupted(signal);
+    const error = interrupted(signal, this.run);
     const first = this.reason === null;
     this.reason ??= signal;
     this.#soft.abort(error);
@@ -44,8 +44,12 @@ export class Stop {
   }
 }
 
-export function interrupted(signal: string): PgdbaError {
+/** How it ended, and with it whether it can be resumed, is told when it is known. */
+export function interrupted(signal: string, run: string | null): PgdbaError {
   return new PgdbaError("interrupted", `Interrupted by ${signal}`, {
-    hint: "`pgdba runs` shows what was done; `pgdba resume ID` goes on when it was cut short.",
+    hint:
+      run === null
+        ? "No run had begun: give the command again."
+        : `\`pgdba runs ${run}\` shows what was done.`,
   });
 }

@@ -17,7 +17,7 @@ export async function undoOne(state: RunState, entry: UndoEntry, path: string): 
   if (prior?.status === "ok") return prior.result?.changed !== false;
   if (entry.stuck) {
     if (prior?.assumed === "done") return true;
-    throw byHand(entry.path, entry.stuck);
+    throw byHand(state.id, entry.path, entry.stuck);
   }
   const scope: Scope = {
     ...entry.scope,
@@ -103,8 +103,8 @@ function knownOutput({ result }: UndoEntry): Json | undefined {
 }
 
 /** What no process can take back: a person does, and says so. */
-export function byHand(path: string, why: string): PgdbaError {
+export function byHand(run: string, path: string, why: string): PgdbaError {
   return new PgdbaError("undo_failed", `${path} can't be taken back by a resumed run: it ${why}`, {
-    hint: "Take it back by hand; `pgdba runs ID` shows what it did.",
+    hint: `Take it back by hand; \`pgdba runs ${run}\` shows what it did.`,
   });
 }

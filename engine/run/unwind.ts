@@ -9,12 +9,15 @@ import type { StepRow } from "../journal/journal.ts";
 import type { RunState, UndoEntry } from "./state.ts";
 import { byHand, forget, undoOne } from "./undo.ts";
 
+/** What a resumed run does about a part that failed: it tries again; it asks a person first; it leaves the work to a person. */
+type Next = "again" | "ask" | "hand";
+
 export interface Unwound {
   undone: number;
   /** The steps whose undo began and did not say that there was nothing to take back: what they gave holds no more. */
   touched: string[];
   /** `step`: where it ended, when a person may say that it was done by hand. */
-  failed: { path: string; step: string | null; error: ErrorRecord }[];
+  failed: { path: string; step: string | null; next: Next; error: ErrorRecord }[];
   /** The step that only a person can tell about, when there is one: then nothing after it was taken back. */
   asks: PgdbaError | null;
 }
@@ -44,7 +47,8 @@ export async function unwind(state: RunState): Promise<Unwound> {
       return changed;
     });
     state.emit({ kind: "undo.finished", path: one.path, error: error && errorRecord(error) });
-    if (error && stopsAt(out, one.path, error)) return out;
+    const next = error && (one.stuck ? "hand" : nextOf(state, error));
+    if (error && stopsAt(out, one.path, error, next!)) return out;
   }
   for (let block = state.deferred.shift(); block; block = state.deferred.shift()) {
     const { node, scope } = block;
@@ -54,15 +58,19 @@ export async function unwind(state: RunState): Promise<Unwound> {
       await runAlways(state, node, scope, runNodes);
       return true;
     });
-    if (error && stopsAt(out, path, error)) return out;
+    if (error && stopsAt(out, path, error, nextOf(state, error))) return out;
   }
   for (const { path, id, type } of await leftBehind(state)) {
     const about = { path: `${path}~undo`, id, type };
     const error = await settle(state, about, async () => {
       if (state.memo.get(about.path)?.assumed === "done") return true;
-      throw byHand(path, "was begun by the earlier process, and this one does not come to it");
+      throw byHand(
+        state.id,
+        path,
+        "was begun by the earlier process, and this one does not come to it",
+      );
     });
-    if (error) stopsAt(out, path, error);
+    if (error) stopsAt(out, path, error, "hand");
   }
   return out;
 }
@@ -92,10 +100,15 @@ const CUT_SHORT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "journal_failed",
 ]);
 
+/** By the rule of `restore`. */
+function nextOf({ once }: RunState, { step }: PgdbaError): Next {
+  return step !== undefined && once.has(step) ? "ask" : "again";
+}
+
 /** @returns true when nothing more may be done before a person has answered */
-function stopsAt(out: Unwound, path: string, error: PgdbaError): boolean {
+function stopsAt(out: Unwound, path: string, error: PgdbaError, next: Next): boolean {
   const step = CUT_SHORT.has(error.code) ? null : (error.step ?? null);
-  out.failed.push({ path, step, error: errorRecord(error) });
+  out.failed.push({ path, step, next, error: errorRecord(error) });
   if (error.code === "needs_operator") out.asks = error;
   return out.asks !== null;
 }

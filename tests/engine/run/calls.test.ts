@@ -179,3 +179,24 @@ test("what is called is gated as if it had been asked for", () =>
     expect((await h.run(text, { flags: { yes: true, iKnowWhatIAmDoing: true } })).exit).toBe(0);
     expect(h.calls).toEqual(["act drill/kill"]);
   }));
+
+test("a step type calls what its input names in a text marked as a runbook, and is told so of any other", () =>
+  withHarness(async (h) => {
+    h.write(
+      "sub/a",
+      "summary: S\nrisk: read\nsteps: [{id: x, fake.look: {}}]\noutput: {n: steps.x.output.n}\n",
+    );
+    const look = h.types.find(({ type }) => type === "fake.look")!;
+    h.on = { a: (ctx) => ctx.call("sub/a", {}), x: () => ({ n: 3 }) };
+    const refused = await h.run("steps: [{id: a, fake.look: {which: sub/a}}]");
+    expect(refused.error).toMatchObject({ code: "unknown_runbook", step: "a" });
+    expect(refused.error!.hint).toContain("`format: runbook`");
+    look.input = {
+      type: "object",
+      properties: { which: { type: "string", format: "runbook", "x-lang": "static" } },
+    };
+    const ran = await h.run(
+      "steps: [{id: a, fake.look: {which: sub/a}}]\noutput: {n: steps.a.output.n}",
+    );
+    expect(ran).toMatchObject({ exit: 0, data: { n: 3 } });
+  }));

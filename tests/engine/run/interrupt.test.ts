@@ -244,3 +244,35 @@ steps:
       run: { undo: { undone: 3, failed: [] } },
     });
   }));
+
+test("what an interrupted run says to do next can be done as it stands", () =>
+  withHarness(async (h) => {
+    const stop = new Stop();
+    h.on = {
+      a: () => {
+        stop.request("SIGINT");
+        return null;
+      },
+    };
+    const undone = await h.run("steps: [{id: a, fake.act: {}}, {id: b, fake.look: {}}]", { stop });
+    expect(undone.error!.hint).toBe("`pgdba runs run-1` shows what was done and taken back.");
+    const again = new Stop();
+    h.on = {
+      a: () => {
+        again.request("SIGINT");
+        return null;
+      },
+      "a~undo": () => {
+        throw new Error("broken");
+      },
+    };
+    const left = await h.run("steps: [{id: a, fake.act: {}}, {id: b, fake.look: {}}]", {
+      stop: again,
+    });
+    expect(left.error!.hint).toBe(
+      "Not taken back: a (see error.run.undo.failed). Mend the cause, then `pgdba resume run-2` tries again. Of what you have done by hand, say so: --assume a~undo=done.",
+    );
+    expect(
+      JSON.stringify([h.events, h.journal.db.query("SELECT * FROM step").all()]),
+    ).not.toContain(" ID");
+  }));

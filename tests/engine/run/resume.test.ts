@@ -102,7 +102,13 @@ test("a step that an undo list failed at: harmless, it is tried again; else a pe
     ] as const) {
       const text = `steps:\n  - id: a\n    fake.keep: {}\n    undo: [{id: g, block: [{id: odd, fake.keep: {}}], rescue: [{id: r, fake.keep: {}}]}, {id: back, ${type}: {}}]\n${FAILS}`;
       h.on = { boom: fail(), odd: fail("taken by the rescue"), back: fail("broken") };
-      expect((await h.run(text)).exit).toBe(6);
+      const failed = await h.run(text);
+      expect(failed.exit).toBe(6);
+      // What the hint says is what the resumed run does.
+      const { hint } = failed.error!;
+      expect(hint?.includes("tries again")).toBe(!asks);
+      expect(hint?.includes("--assume a~undo/back=done` or `=not_done`")).toBe(asks);
+      expect(hint).toContain(`pgdba resume ${failed.run["id"]}`);
       h.on = { boom: fail() };
       let ran = await h.resume(text);
       if (asks) {
@@ -514,4 +520,27 @@ test("a step that acts and calls is not done again to find what it had called", 
     expect(ran.exit).toBe(6);
     const closed = { "a~undo": "done", "a/inner~undo": "done" } as const;
     expect((await h.resume(text, closed)).exit).toBe(5);
+  }));
+
+test("a malformed answer of a probe is told as such", () =>
+  withHarness(async (h) => {
+    const text = "steps: [{id: p, fake.probed: {}}]";
+    const answers: unknown[] = [
+      "done",
+      null,
+      { state: "finished" },
+      { state: "done" },
+      { state: "unknown" },
+    ];
+    let answer: unknown;
+    h.types.find(({ type }) => type === "fake.probed")!.probe = async () => answer as never;
+    await h.killedIn(text, "p");
+    for (answer of answers) {
+      const { error } = await h.resume(text);
+      expect(error).toMatchObject({ code: "needs_operator", step: "p" });
+      expect({ answer, message: error!.message }).toEqual({
+        answer,
+        message: expect.stringContaining("the answer of its probe is malformed"),
+      });
+    }
   }));
