@@ -16,6 +16,7 @@ import { passGates } from "./run/enter.ts";
 import { assertAssembled, Kept } from "./run/kept.ts";
 import { takeLocks } from "./run/locks.ts";
 import { runNodes } from "./run/node.ts";
+import { assertAllVisited } from "./run/not-visited.ts";
 import { outputOf, partialOutput } from "./run/output.ts";
 import type { Host, RunOutcome, RunRequest } from "./run/request.ts";
 import { NOTHING_HIDDEN, type Watch, withoutValues } from "./run/sensitive.ts";
@@ -70,8 +71,11 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
       releasers,
     });
     if (request.resume) await assertNothingAtWork(host.journal, host.clock, id);
-    record(host, request, { id, startedAt, risk, holder, identity: entered.identity, answers });
-    state = makeState(host, request, { id, startedAt, releasers, emit, targetView: entered.view });
+    const { identity, view } = entered;
+    record(host, request, { id, startedAt, risk, holder, identity, view, answers });
+    // The gates have judged what holds now; expressions see what the run began with.
+    const targetView = request.resume?.row.view ?? view;
+    state = makeState(host, request, { id, startedAt, releasers, emit, targetView });
     state.lock = lock;
     state.warnings.push(...entered.warnings, ...(await deadRuns(host, target.name, id)));
     if (request.resume) state.warnings.push(...(await leftBehind(host.journal, host.clock, [id])));
@@ -127,6 +131,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
       throw watch.read ? withheld(thrown, "The output") : thrown;
     }
     assertAssembled(output, `The output of ${runbook.name}`);
+    assertAllVisited(state);
     await forgetAll(state);
   } catch (thrown) {
     error = toPgdbaError(thrown);
@@ -236,6 +241,7 @@ function record(
     risk: Runbook["risk"];
     holder: Holder;
     identity: string | null;
+    view: JsonObject;
     answers: ReadonlyMap<string, Said>;
   },
 ): void {
@@ -257,6 +263,7 @@ function record(
     plan: request.plan,
     holder: made.holder,
     started_at: made.startedAt,
+    view: made.view,
   });
 }
 
@@ -267,6 +274,7 @@ function makeState(
 ): RunState {
   const { journal, registry, library, secrets, clock, env, cwd, stateDir } = host;
   const rows = request.resume ? journal.steps(made.id) : [];
+  const saw = request.resume ? journal.seen(made.id) : new Map<string, never>();
   // A run that was told to stop stays stopped: what is left of it is the unwinding.
   if (request.resume?.row.cancelled && request.stop.reason === null)
     request.stop.request(request.resume.row.cancelled);
@@ -289,8 +297,10 @@ function makeState(
     resources: new Map(),
     over: request.resume ? overSince(request.resume.row) : null,
     visited: new Set(),
+    covered: new Set(),
     memo: new Map(rows.map((row) => [row.path, row])),
-    inner: parentsOf(rows.map((row) => row.path)),
+    saw,
+    inner: parentsOf([...rows.map((row) => row.path), ...saw.keys()]),
     again: new Set(),
     asked: new Set(),
     once: new Set(),

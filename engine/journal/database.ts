@@ -8,10 +8,10 @@ import schema from "./schema.sql" with { type: "text" };
 /** How long another process may hold the database's write lock before we give up, ms. */
 const BUSY_TIMEOUT_MS = 10_000;
 /** Of `schema.sql`; what an older pgdba has written is brought up to it, what a newer one has written is left alone. */
-const VERSION = 5;
+const VERSION = 6;
 /** Those of every version. */
 const TABLES = ["lock", "run", "step"];
-const NEWER_TABLES = ["answer", "child"];
+const NEWER_TABLES = ["answer", "child", "saw"];
 
 /** The journal's database in the state folder, made when there is none. @throws PgdbaError journal_failed */
 export function openForWriting(stateDir: string): Database {
@@ -136,6 +136,13 @@ function upgrade(db: Database, file: string): void {
     const run = columnsOf(db, "run");
     if (run.length > 0 && !run.includes("unwinding"))
       db.exec("ALTER TABLE run ADD COLUMN unwinding TEXT");
+    // Version 5 did not say what a run saw.
+    if (run.length > 0 && !run.includes("view")) db.exec("ALTER TABLE run ADD COLUMN view TEXT");
+    if (step.length > 0 && !step.includes("input_digest")) {
+      db.exec(`ALTER TABLE step ADD COLUMN attempts INTEGER;
+        ALTER TABLE step ADD COLUMN input_digest TEXT;
+        ALTER TABLE step ADD COLUMN undo_digest TEXT`);
+    }
     // Version 4 did not have the programs that run: `schema` makes what is missing.
     db.exec(schema);
     db.exec(`PRAGMA user_version = ${VERSION}`);

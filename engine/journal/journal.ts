@@ -5,7 +5,9 @@ import type { Doc, Effect, ErrorRecord, Json, RunStatus, StepResult } from "../t
 import { columnsOf, guarded, openForReading, openForWriting, openInMemory } from "./database.ts";
 import { answersIn, recordAnswers } from "./answers.ts";
 import { thaw } from "./docs.ts";
+import { recordIntent } from "./intent.ts";
 import type { Holder } from "./holder.ts";
+import { recordSeen, type Saw, type Seen, seenIn } from "./seen.ts";
 import {
   type Answer,
   damagedRecord,
@@ -25,6 +27,7 @@ import {
   type Unfinished,
 } from "./rows.ts";
 
+export type { Saw, Seen } from "./seen.ts";
 export type { DamagedRun, Happened, Phase, RunRow, Said, StepRow } from "./rows.ts";
 
 /**
@@ -72,6 +75,7 @@ export class Journal {
   createRun(header: RunHeader): void {
     // Ids and states stay as they are; documents and flags too, for what is masked could not be used again.
     const { target } = header;
+    const view = this.#masked(header.view);
     const row = {
       ...header,
       params: this.#secrets.redactData(header.params),
@@ -80,8 +84,8 @@ export class Journal {
     this.#record(() =>
       this.db
         .query(
-          `INSERT INTO run (id, runbook, digest, docs, params, target, risk, plan, holder, status, started_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?)`,
+          `INSERT INTO run (id, runbook, digest, docs, params, target, risk, plan, holder, status, started_at, view)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?)`,
         )
         .run(
           row.id,
@@ -94,6 +98,8 @@ export class Journal {
           row.plan ? 1 : 0,
           JSON.stringify(row.holder),
           row.started_at,
+          // What is masked could not be used again.
+          view === JSON.stringify(header.view) ? view : null,
         ),
     );
   }
@@ -172,33 +178,23 @@ export class Journal {
 
   /** Writes that a step is about to act. Call inside `Lock.fenced` so that a lost lock stops it. */
   intent(run: string, intent: Intent): void {
-    this.durably(() =>
-      this.db
-        .query(
-          `INSERT INTO step (run, path, id, type, phase, status, input, undo, started_at)
-           VALUES (?, ?, ?, ?, ?, 'open', ?, ?, ?)
-           ON CONFLICT (run, path) DO UPDATE SET status = 'open', input = excluded.input, undo = excluded.undo,
-             result = NULL, assumed = NULL`,
-        )
-        .run(
-          run,
-          intent.path,
-          intent.id,
-          intent.type,
-          intent.phase,
-          this.#masked(intent.input),
-          intent.undo === null ? null : this.#masked(intent.undo),
-          intent.started_at,
-        ),
-    );
+    const input = this.#masked(intent.input);
+    const undo = intent.undo === null ? null : this.#masked(intent.undo);
+    this.durably(() => recordIntent(this.db, run, intent, { input, undo }));
   }
 
   /** Writes that an attempt has failed and the next one has not begun, so that nobody takes the step for under way. */
-  betweenAttempts(run: string, path: string, happened: Happened): void {
+  betweenAttempts(
+    run: string,
+    path: string,
+    { happened, attempts }: { happened: Happened; attempts: number },
+  ): void {
     this.durably(() =>
       this.db
-        .query("UPDATE step SET status = 'retrying', happened = ? WHERE run = ? AND path = ?")
-        .run(happened, run, path),
+        .query(
+          "UPDATE step SET status = 'retrying', happened = ?, attempts = ? WHERE run = ? AND path = ?",
+        )
+        .run(happened, attempts, run, path),
     );
   }
 
@@ -248,6 +244,20 @@ export class Journal {
     else this.#record(write, false);
   }
 
+  /**
+   * Writes what a run saw, which a resumed one goes by. Like the outcome of a read it is safe from a power cut before anything can
+   * have acted on it. What was seen first holds.
+   */
+  saw(run: string, path: string, what: Saw, value: Json): void {
+    const masked = this.#secrets.redactRecord(value);
+    this.#record(() => recordSeen(this.db, run, { path, what, value: masked }), false);
+  }
+
+  /** What a run saw, by path. */
+  seen(run: string): Seen {
+    return guarded(() => seenIn(this.db, run));
+  }
+
   /** A write that need not wait for the disk: it is of no use after a power cut. */
   note(write: () => void): void {
     this.#record(write, false);
@@ -287,13 +297,16 @@ export class Journal {
     this.#synced = full;
   }
 
+  /** Marks steps that nobody can tell about any more: a person does. */
+  markUnknown(run: string, paths: readonly string[]): void {
+    const mark = this.db.query("UPDATE step SET status = 'unknown' WHERE run = ? AND path = ?");
+    for (const path of paths) this.durably(() => mark.run(run, path));
+  }
+
   /** Marks every open step of a run as `unknown`: its process was told to stop at once. */
   markOpenUnknown(run: string): void {
-    this.#record(() =>
-      this.db
-        .query("UPDATE step SET status = 'unknown' WHERE run = ? AND status = 'open'")
-        .run(run),
-    );
+    const mark = "UPDATE step SET status = 'unknown' WHERE run = ? AND status = 'open'";
+    this.#record(() => this.db.query(mark).run(run));
   }
 
   /** @throws PgdbaError journal_failed when its record is damaged, as all that read do when the whole journal is */

@@ -15,9 +15,10 @@ export interface RunHeader {
   plan: boolean;
   holder: Holder;
   started_at: string;
+  view: JsonObject;
 }
 
-export interface RunRow extends Omit<RunHeader, "docs"> {
+export interface RunRow extends Omit<RunHeader, "docs" | "view"> {
   status: RunStatus;
   exit: number | null;
   finished_at: string | null;
@@ -27,6 +28,8 @@ export interface RunRow extends Omit<RunHeader, "docs"> {
   unwinding: ErrorRecord | null;
   output: Json;
   error: ErrorRecord | null;
+  /** The target as its expressions saw it. */
+  view: JsonObject | null;
 }
 
 export type Phase = "main" | "undo";
@@ -61,6 +64,11 @@ export interface StepRow {
   happened: Happened | null;
   /** Holds until the step begins again. */
   assumed: Said | null;
+  /** The attempt that was begun last; these are null of a read, and in rows of an older version. */
+  attempts: number | null;
+  /** Keyed digests of its input and of those of its undo. */
+  input_digest: string | null;
+  undo_digest: string | null;
 }
 
 /** What is written before a step acts. */
@@ -72,15 +80,18 @@ export interface Intent {
   input: Json;
   undo: Json;
   started_at: string;
+  attempts?: number;
+  input_digest?: string | null;
+  undo_digest?: string | null;
 }
 
 /** A row of `run` as SQLite gives it: JSON as text. */
 export type RawRun = Omit<
   RunRow,
-  "params" | "target" | "plan" | "holder" | "output" | "error" | "unwinding"
+  "params" | "target" | "plan" | "holder" | "output" | "error" | "unwinding" | "view"
 > &
   Record<"params" | "target" | "holder", string> &
-  Record<"output" | "error" | "unwinding", string | null> & { plan: number };
+  Record<"output" | "error" | "unwinding" | "view", string | null> & { plan: number };
 
 /** A row of `step`, likewise. */
 export type RawStep = Omit<StepRow, "masked" | "result" | "undo"> &
@@ -122,6 +133,7 @@ export function readRun(row: RawRun): RunRow | DamagedRun {
     output: column<Json>("output", anything, true),
     error: column<ErrorRecord | null>("error", isError, true),
     unwinding: column<ErrorRecord | null>("unwinding", isError, true),
+    view: column<JsonObject | null>("view", () => true, true),
   };
   if (column.damaged.length === 0) return read;
   const { id, runbook, started_at } = row;
@@ -173,6 +185,9 @@ export function readStep(row: RawStep): StepRow {
     started_at: row.started_at,
     happened: row.happened ?? null,
     assumed: row.assumed ?? null,
+    attempts: row.attempts ?? null,
+    input_digest: row.input_digest ?? null,
+    undo_digest: row.undo_digest ?? null,
   };
   if (column.damaged.length === 0) return read;
   throw damagedRecord(`step ${row.path}`, column.damaged);

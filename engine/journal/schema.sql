@@ -17,7 +17,8 @@ CREATE TABLE IF NOT EXISTS run (
   cancelled   TEXT,               -- the signal that asked it to stop
   unwinding   TEXT,               -- JSON: the failure for which it began to be taken back; nothing new begins after it
   output      TEXT,
-  error       TEXT
+  error       TEXT,
+  view        TEXT                -- JSON: the target as expressions saw it; null where it held a secret, and in older versions
 ) STRICT;
 CREATE INDEX IF NOT EXISTS run_started ON run (started_at);
 CREATE INDEX IF NOT EXISTS run_unfinished ON run (id, runbook, target, holder, risk) WHERE status = 'running';
@@ -36,7 +37,17 @@ CREATE TABLE IF NOT EXISTS step (
   started_at  TEXT NOT NULL,
   happened    TEXT,               -- no | maybe | yes: whether it has acted; null in rows of older versions
   assumed     TEXT,               -- done | not_done: what a person said of it while it was open
+  attempts    INTEGER,            -- the attempt that was begun last
+  input_digest TEXT,              -- keyed: whether the input is still the same
+  undo_digest TEXT,               -- the same for what its undo was given
   UNIQUE (run, path)
+) STRICT;
+CREATE TABLE IF NOT EXISTS saw (  -- what the run goes by when it is resumed, beside the ends of its steps
+  run         TEXT NOT NULL REFERENCES run (id),
+  path        TEXT NOT NULL,
+  what        TEXT NOT NULL,      -- skipped | list | failure | output | end
+  value       TEXT NOT NULL,      -- JSON
+  PRIMARY KEY (run, path, what)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS answer (
   seq         INTEGER PRIMARY KEY,

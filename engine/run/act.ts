@@ -1,6 +1,7 @@
 import { PgdbaError, refusesToAct, toPgdbaError } from "../errors.ts";
 import { renderInput } from "../expr/render.ts";
 import { UnknownValue } from "../expr/unknown.ts";
+import { keyedDigest } from "../journal/digest.ts";
 import type { StepRow } from "../journal/journal.ts";
 import type {
   ActionNode,
@@ -17,6 +18,7 @@ import { makeContext, settleOrAbort } from "./context.ts";
 import { assertAssembled } from "./kept.ts";
 import { knownIn } from "./known.ts";
 import { happenedBefore, repeatable, restore } from "./restore.ts";
+import { compare, undoSeen } from "./same-input.ts";
 import type { Watch } from "./sensitive.ts";
 import {
   anyOf,
@@ -36,6 +38,8 @@ export interface Act {
   node: ActionNode;
   path: string;
   attempt: number;
+  /** The same without the tries of `until`. */
+  attempts: number;
   /** What is known of the step; made by its first attempt. */
   trail: { entry?: UndoEntry };
   /** Fired at the step's timeout; undefined without one. */
@@ -86,8 +90,8 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
     assertAssembled(knownIn(state, input), `The input of ${path}`);
     checkInput(type, node, input, path);
   } catch (thrown) {
-    if (row === undefined || !(thrown instanceof UnknownValue)) throw thrown;
-    return withoutInput(job, type, row, { unknown: thrown, sensitive: isHidden(job, read) });
+    if (row === undefined) throw thrown;
+    return withoutInput(job, type, row, { thrown, sensitive: isHidden(job, read) });
   }
   const effect = effectOf(type, node.input, input);
   const assertRepeatable = () => {
@@ -138,7 +142,10 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
   if (row && !(called && repeatable(entry))) {
     const restored = await restore(state, row, entry, () => type.probe?.(ctx, input));
     if (restored) {
-      if (called) entry.stuck ??= "called runbooks, and may not be done again to find them";
+      if (called) {
+        entry.stuck ??= "called runbooks, and may not be done again to find them";
+        state.covered.add(path);
+      }
       entry.result = restored;
       const { output, changed } = restored;
       const sensitive = isHidden(job, read);
@@ -191,14 +198,19 @@ async function withoutInput(
   job: Act,
   type: StepType,
   row: StepRow,
-  { unknown, sensitive }: { unknown: UnknownValue; sensitive: boolean },
+  { thrown, sensitive }: { thrown: unknown; sensitive: boolean },
 ): Promise<Acted> {
   const effect = effectOf(type, job.node.input, job.node.input);
   const entry = await knownSoFar(job, type, null, effect, sensitive);
-  if (type.undo && !job.node.undo) entry.stuck ??= `needs ${unknown.path}, which ${unknown.why}`;
-  if (row.result === null || row.status === "open" || row.status === "unknown") throw unknown;
+  if (type.undo && job.node.undo === undefined && entry.happened !== "no") {
+    const known = thrown instanceof UnknownValue;
+    entry.stuck ??= known
+      ? `needs ${thrown.path}, which ${thrown.why}`
+      : `can't be given its input again: ${toPgdbaError(thrown).message}`;
+  }
+  if (row.result === null || row.status === "open" || row.status === "unknown") throw thrown;
   const restored = await restore(job.state, row, entry, () => undefined);
-  if (restored === undefined) throw unknown;
+  if (restored === undefined) throw thrown;
   entry.result = restored;
   const { output, changed } = restored;
   return { output, status: "ok", changed, effect, sensitive, restored };
@@ -248,10 +260,16 @@ async function knownSoFar(
     scope: effect === "change" ? { ...scope, steps: { ...scope.steps } } : scope,
     rendered: new Map(),
     sensitive,
+    digests: { input: null, undo: null },
+    otherInput: false,
   };
+  if (effect === "change" && input !== null && !state.plan)
+    entry.digests.input = keyedDigest(state.stateDir, knownIn(state, input));
   if (effect === "change" && scope.phase === "main") {
     try {
-      await renderUndo(state, entry);
+      const undo = await renderUndo(state, entry);
+      if (undo && !state.plan)
+        entry.digests.undo = keyedDigest(state.stateDir, knownIn(state, undo));
     } catch (thrown) {
       // Nothing was done yet, or else it is told when it can't be taken back.
       if (entry.happened === "no") throw thrown;
@@ -260,6 +278,7 @@ async function knownSoFar(
     state.undo.push(entry);
     scope.kept.pin();
   }
+  if (row && entry.happened !== "no") compare(state, row, entry);
   trail.entry = entry;
   return entry;
 }
@@ -285,8 +304,11 @@ function effectOf(type: StepType, asWritten: Json, rendered: Json): Effect {
 }
 
 /** Renders the inputs of a step's undo before it acts, so that they don't depend on what it does. */
-async function renderUndo(state: RunState, { node, scope, rendered }: UndoEntry): Promise<void> {
-  if (!node.undo) return;
+async function renderUndo(
+  state: RunState,
+  { node, scope, rendered }: UndoEntry,
+): Promise<Json | undefined> {
+  if (!node.undo) return undefined;
   const render = async (step: StepNode): Promise<void> => {
     // What uses a loop variable or the error of a rescue is rendered only then, from the steps as they stand now.
     if (step.foreach !== undefined) return;
@@ -300,9 +322,13 @@ async function renderUndo(state: RunState, { node, scope, rendered }: UndoEntry)
     }
   };
   for (const step of node.undo) await render(step);
+  return undoSeen(state, scope, node.undo);
 }
 
-async function recordIntent(job: Act, { input, rendered, sensitive }: UndoEntry): Promise<void> {
+async function recordIntent(
+  job: Act,
+  { input, rendered, sensitive, digests }: UndoEntry,
+): Promise<void> {
   const { state, scope, node, path } = job;
   const inverse = (step: StepNode): Json => {
     if (step.node !== "action") return null;
@@ -318,6 +344,9 @@ async function recordIntent(job: Act, { input, rendered, sensitive }: UndoEntry)
       input: sensitive ? null : input,
       undo: node.undo ? node.undo.map(inverse) : null,
       started_at: state.clock.now().toISOString(),
+      attempts: job.attempts,
+      input_digest: digests.input,
+      undo_digest: digests.undo,
     });
   if (state.lock) await state.lock.fenced(record);
   else record();

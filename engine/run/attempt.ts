@@ -111,7 +111,7 @@ async function poll(
     if (state.clock.monotonic() >= ends) controller.abort(timeoutError(path, limit));
     try {
       // What an earlier process did is only gathered: nothing is waited for.
-      if (!state.over) await state.clock.sleep(every, stop);
+      if (!state.over && !scope.ended) await state.clock.sleep(every, stop);
     } catch (reason) {
       throw deadline.aborted ? withTrace(deadline.reason, last) : reason;
     }

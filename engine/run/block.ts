@@ -6,6 +6,7 @@ import type { Acted } from "./act.ts";
 import { knownIn } from "./known.ts";
 import { outputOf } from "./output.ts";
 import { fillRest, inside, resultOf, UNKNOWN } from "./seen.ts";
+import { asBefore, outputAsBefore, recordFailure } from "./saw.ts";
 import type { Watch } from "./sensitive.ts";
 import { anyBegunBefore, anyOf, mayLack, type RunState, type Scope, variables } from "./state.ts";
 import { withheld } from "./step-error.ts";
@@ -33,19 +34,24 @@ export async function runBlock(
   };
   const sensitive = node.sensitive ?? scope.hidden.all;
   const done: Acted = { output: null, status: "ok", changed: false, effect: "read", sensitive };
+  const at = attempt === 1 ? path : `${path}@${attempt}`;
   let failure: { thrown: unknown } | undefined;
   try {
-    await runNodes(state, node.block, { ...inner, deadline: anyOf(scope.deadline, deadline) });
+    const block: Scope = { ...inner, deadline: anyOf(scope.deadline, deadline) };
+    await asBefore(state, block, at, (within) => runNodes(state, node.block, within));
   } catch (thrown) {
     failure = { thrown };
   }
   if (failure && node.rescue) {
     const error = toPgdbaError(failure.thrown, "step_failed");
-    const mayRescue = state.over
-      ? anyBegunBefore(state, node.rescue, inner.prefix)
-      : !scope.deadline?.aborted;
+    const mayRescue =
+      state.over || scope.ended
+        ? anyBegunBefore(state, node.rescue, inner.prefix)
+        : !scope.deadline?.aborted;
     if (!error.final && mayRescue && (await takeFailure(state, scope, runNodes))) {
       try {
+        // What takes the run back is tried again, but not past a failure that a rescue has taken.
+        recordFailure(state, { ...scope, unwinding: false }, { path: at, what: "failure" }, error);
         await runNodes(state, node.rescue, {
           ...inner,
           extra: { ...scope.extra, error: errorRecord(error) },
@@ -76,8 +82,8 @@ export async function runBlock(
   // What a block did is what its steps did; in a plan it is no more done than they are.
   const results = inside(node).flatMap(({ id }) => resultOf(scope.steps[id]) ?? []);
   const unknown = done.status === "ok" && results.find(({ status }) => UNKNOWN.includes(status));
-  const at = state.clock.now().toISOString();
-  fillRest(scope.steps, node, { path, at, status: unknown ? "undetermined" : "skipped" });
+  const now = state.clock.now().toISOString();
+  fillRest(scope.steps, node, { path, at: now, status: unknown ? "undetermined" : "skipped" });
   if (failure) throw failure.thrown;
   done.changed = results.some((result) => result.changed);
   if (unknown) return { ...done, status: unknown.status as Acted["status"] };
@@ -87,12 +93,16 @@ export async function runBlock(
       unknownOutput(`steps.${node.id}.output.${key}`, why) as Json;
     const watch: Watch = { read: false };
     const vars = variables(state, scope, watch);
-    try {
-      done.output = outputOf(node.output, place, vars, mayLack(state) ? standIn : undefined);
-      scope.kept.put(path, knownIn(state, done.output));
-    } catch (thrown) {
-      throw watch.read ? withheld(thrown, "The output") : thrown;
-    }
+    const { output } = node;
+    done.output = outputAsBefore(state, scope, { path: at, what: "output" }, () => {
+      try {
+        const made = outputOf(output, place, vars, mayLack(state) ? standIn : undefined);
+        scope.kept.put(path, knownIn(state, made));
+        return made;
+      } catch (thrown) {
+        throw watch.read ? withheld(thrown, "The output") : thrown;
+      }
+    });
     done.sensitive ||= node.sensitive ?? (watch.read || watch.secret === true);
   }
   return done;
@@ -105,7 +115,12 @@ export function runAlways(
   scope: Scope,
   runNodes: RunNodes,
 ): Promise<void> {
-  return runNodes(state, node.always ?? [], { ...scope, unwinding: true, deadline: undefined });
+  return runNodes(state, node.always ?? [], {
+    ...scope,
+    unwinding: true,
+    deadline: undefined,
+    ended: undefined,
+  });
 }
 
 /**

@@ -4,6 +4,7 @@ import { unknownOutput } from "../expr/unknown.ts";
 import type { Json, JsonObject, Runbook, StepNode } from "../types.ts";
 import { Kept } from "./kept.ts";
 import { outputOf } from "./output.ts";
+import { asBefore, outputAsBefore } from "./saw.ts";
 import type { Watch } from "./sensitive.ts";
 import { mayLack, type RunState, type Scope, variables } from "./state.ts";
 
@@ -69,14 +70,17 @@ export async function call(
     kept: new Kept(scope.kept),
   };
   try {
-    await runNodes(state, runbook.steps, inner);
+    const at = prefix.slice(0, -1);
+    await asBefore(state, inner, at, (within) => runNodes(state, runbook.steps, within));
     const watch: Watch = { read: false };
     try {
-      return outputOf(
-        runbook.output,
-        { doc: runbook.doc, path: ["output"] },
-        variables(state, inner, watch),
-        mayLack(state) ? (key, why) => unknownOutput(`${name} ${key}`, why) as Json : undefined,
+      return outputAsBefore(state, inner, { path: at, what: "output" }, () =>
+        outputOf(
+          runbook.output,
+          { doc: runbook.doc, path: ["output"] },
+          variables(state, inner, watch),
+          mayLack(state) ? (key, why) => unknownOutput(`${name} ${key}`, why) as Json : undefined,
+        ),
       );
     } finally {
       read.read ||= watch.read || watch.secret === true;

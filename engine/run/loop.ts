@@ -1,18 +1,14 @@
-import { PgdbaError } from "../errors.ts";
-import { evaluate } from "../expr/cel.ts";
-import { renderInput } from "../expr/render.ts";
 import { UnknownValue, unknownOutput } from "../expr/unknown.ts";
 import type { Json, StepNode, StepResult, StepStatus } from "../types.ts";
 import { itemName } from "./item-name.ts";
+import { listAsBefore } from "./list.ts";
 import { Kept } from "./kept.ts";
 import { knownIn } from "./known.ts";
+import { recordFailure } from "./saw.ts";
 import { UNKNOWN } from "./seen.ts";
 import { type Hidden, isSensitive, type Watch } from "./sensitive.ts";
-import { begunBefore, type RunState, type Scope, variables } from "./state.ts";
+import { begunBefore, type RunState, type Scope } from "./state.ts";
 import { stepError, withheld } from "./step-error.ts";
-
-/** More items than this in one loop is a mistake, or work for a query. */
-const MAX_ITEMS = 10_000;
 
 type RunOne = (
   state: RunState,
@@ -37,14 +33,15 @@ export async function runLoop(
   const watch: Watch = { read: false };
   const isHidden = () => node.sensitive ?? (scope.hidden.all || watch.read);
   try {
-    items = listOf(state, node, scope, watch);
-    watch.read ||= watch.secret === true;
+    items = listAsBefore(state, node, scope, { path, watch, isHidden });
   } catch (thrown) {
     if (thrown instanceof UnknownValue && state.plan) {
       const output = unknownOutput(path) as Json;
       return { status: "undetermined", output, changed: false, sensitive: isHidden() };
     }
-    throw stepError(isHidden() ? withheld(thrown, "foreach") : thrown, scope, node, path);
+    const error = stepError(isHidden() ? withheld(thrown, "foreach") : thrown, scope, node, path);
+    recordFailure(state, scope, { path, what: "end" }, error);
+    throw error;
   }
   const name = node.as ?? "item";
   const hidden: Hidden = watch.read
@@ -93,31 +90,4 @@ export async function runLoop(
   await Promise.all(Array.from({ length: Math.min(node.parallel ?? 1, items.length) }, worker));
   if (failure) throw failure.thrown;
   return { status, output: outputs, changed, sensitive };
-}
-
-function listOf(state: RunState, node: StepNode, scope: Scope, watch: Watch): Json[] {
-  const vars = variables(state, scope, watch);
-  const value =
-    typeof node.foreach === "string"
-      ? evaluate(node.foreach, vars)
-      : renderInput(node.foreach!, {}, vars);
-  if (!Array.isArray(value)) {
-    throw new PgdbaError(
-      "expression_failed",
-      `foreach of ${node.id} gave ${typeof value}, not a list`,
-      {
-        hint: "Give a list, or an expression that yields one.",
-      },
-    );
-  }
-  if (value.length > MAX_ITEMS) {
-    throw new PgdbaError(
-      "limit_exceeded",
-      `foreach of ${node.id} has ${value.length} items; at most ${MAX_ITEMS} are run`,
-      {
-        hint: "Filter the list, or do the work in one statement.",
-      },
-    );
-  }
-  return value;
 }

@@ -1,6 +1,7 @@
 import { errorRecord } from "../envelope.ts";
 import { type PgdbaError, toPgdbaError } from "../errors.ts";
 import { UnknownValue } from "../expr/unknown.ts";
+import type { StepRow } from "../journal/journal.ts";
 import { parseDuration } from "../expr/units.ts";
 import type {
   ActionNode,
@@ -19,6 +20,8 @@ import { holds } from "./condition.ts";
 import { knownIn } from "./known.ts";
 import { runLoop } from "./loop.ts";
 import { COUNTED_BELOW_MS, pace } from "./pace.ts";
+import { happenedBefore } from "./restore.ts";
+import { failureBefore, recordFailure } from "./saw.ts";
 import { asSeen, fillRest } from "./seen.ts";
 import { markSensitive, type Watch } from "./sensitive.ts";
 import {
@@ -115,7 +118,9 @@ async function runOne(
   const type = node.node === "action" ? node.type : "block";
   const startedAt = state.clock.now().toISOString();
   const started = state.clock.monotonic();
-  let attempts = 1;
+  const row = state.memo.get(path);
+  // The attempts of an earlier process count; those of what it called are come by again.
+  let attempts = row && unfinished(row) && !hasInner(state, path) ? (row.attempts ?? 1) : 1;
   /** How often the work was done, over all attempts and tries of `until`. */
   let performed = 0;
   const trail: { entry?: UndoEntry } = {};
@@ -149,7 +154,8 @@ async function runOne(
           phase: scope.phase,
           effect,
           sensitive,
-          happened: trail.entry?.happened ?? "no",
+          // One that can't be come to again has acted as far as it had before.
+          happened: trail.entry?.happened ?? (row ? happenedBefore(row) : "no"),
         },
         { ...result, output: knownIn(state, result.output) },
       );
@@ -179,24 +185,26 @@ async function runOne(
   };
 
   /** Between two attempts the step is not under way, and what is known of it is on record. */
-  const pause = () => {
+  const pause = (next = attempts) => {
     const { entry } = trail;
     if (entry?.effect === "change" && !state.plan)
-      state.journal.betweenAttempts(state.id, path, entry.happened);
+      state.journal.betweenAttempts(state.id, path, { happened: entry.happened, attempts: next });
   };
   const counted =
     node.node === "action" && (node.until === undefined || everyOf(node) < COUNTED_BELOW_MS);
 
   const named = item === undefined ? {} : { item };
   state.emit({ kind: "step.started", path, id: node.id, type, depth: scope.depth, ...named });
+  const ended = failureBefore(state, path, "end");
   const overall = node.until === undefined ? undefined : startDeadline(state, node, path);
   try {
     // A resumed run goes by what it saw then, not by what the target shows now.
     const skip = before
-      ? state.memo.get(path)?.status === "skipped"
+      ? row?.status === "skipped" || state.saw.get(path)?.skipped === true
       : node.when !== undefined && !isWanted(state, scope, node.when);
     if (skip) {
       effect = "read";
+      if (node.node === "block" && !state.plan) state.journal.saw(state.id, path, "skipped", true);
       return finish("skipped", null, false, null);
     }
     for (;;) {
@@ -210,23 +218,29 @@ async function runOne(
             async perform(deadline) {
               if (performed > 0 && counted) await pace(state);
               performed += 1;
-              return perform(state, node, scope, { path, time: performed, trail, deadline });
+              const within = ended ? { ...scope, ended } : scope;
+              const job = { path, time: performed, attempts, trail, deadline };
+              return perform(state, node, within, job);
             },
             take: () => takeFailure(state, scope, runNodes),
-            pause,
+            pause: () => pause(),
           },
           overall,
         );
         ({ effect, sensitive, restored } = done);
+        if (ended) throw ended;
         if (restored?.error) throw recordedError(restored.error);
         return finish(done.status, done.output, done.changed, null);
       } catch (thrown) {
         if (thrown instanceof UnknownValue) throw thrown;
         const error = stepError(thrown, scope, node, path);
         const late = overall !== undefined && state.clock.monotonic() >= overall.ends;
-        if (restored || late || !shouldRetry(state, node, scope, error, attempts)) throw error;
+        const next = hasInner(state, `${path}@${performed + 1}`);
+        if (!next && !error.final && ended) throw ended;
+        if (restored || (late && !next)) throw error;
+        if (!next && !shouldRetry(state, node, scope, error, attempts)) throw error;
         if (!(await takeFailure(state, scope, runNodes))) throw error;
-        pause();
+        pause(attempts + 1);
         const delay = Math.min(
           parseDuration(node.retry?.backoff ?? "1s") * 2 ** (attempts - 1),
           MAX_BACKOFF_MS,
@@ -240,7 +254,7 @@ async function runOne(
           error: errorRecord(error),
         });
         // A resumed run has waited before.
-        if (!state.over && !hasInner(state, `${path}@${performed + 1}`))
+        if (!state.over && !scope.ended && !hasInner(state, `${path}@${performed + 1}`))
           await state.clock.sleep(delay, stopSignal(state, scope, overall?.controller.signal));
       }
     }
@@ -265,6 +279,7 @@ async function runOne(
       throw error;
     }
     if (error.code === "needs_operator") throw error;
+    if (node.node === "block") recordFailure(state, scope, { path, what: "end" }, error);
     const result = finish(status, null, false, error);
     const ignored =
       node.ignore_error && !error.final && (await takeFailure(state, scope, runNodes));
@@ -273,6 +288,11 @@ async function runOne(
   } finally {
     overall?.clear();
   }
+}
+
+/** Whether an earlier process left off in the middle of it, or before another attempt. */
+function unfinished({ status }: StepRow): boolean {
+  return status === "open" || status === "unknown" || status === "retrying";
 }
 
 /** Whether the condition of a step holds. It may tell a sensitive value by failing on it. */
@@ -316,11 +336,12 @@ async function perform(
   job: {
     path: string;
     time: number;
+    attempts: number;
     trail: { entry?: UndoEntry };
     deadline: AbortSignal | undefined;
   },
 ): Promise<Acted> {
-  const { path, time, trail, deadline } = job;
+  const { path, time, attempts, trail, deadline } = job;
   if (node.until !== undefined) scope = { ...scope, repeated: true };
   if (node.node === "block") return runBlock(state, node, scope, path, time, deadline, runNodes);
   return act({
@@ -329,6 +350,7 @@ async function perform(
     node,
     path,
     attempt: time,
+    attempts,
     trail,
     deadline,
     call(runbook, params, prefix, read) {

@@ -43,15 +43,31 @@ export async function restore(
     if (failed) return row.result;
     const lost = row.assumed === "done" ? SAID_DONE : row.masked ? MASKED : undefined;
     if (lost === undefined) return row.result;
-    if (row.masked && repeatable(entry)) return undefined;
+    // While what was done is only gathered, nothing is done again: what comes after it is come by all the same.
+    const gathers = state.over !== null || entry.scope.ended !== undefined;
+    if (row.masked && repeatable(entry) && !gathers) return undefined;
     return { ...row.result, output: unknownOutput(`steps.${node.id}.output`, lost) as Json };
   }
   if (row.assumed === "done") return done(state, entry, null, SAID_DONE);
-  if (row.status === "retrying" || entry.happened === "no" || entry.effect === "read")
+  if (entry.happened === "no" || entry.effect === "read") return undefined;
+  if (row.status === "retrying") {
+    if (entry.otherInput) throw triedOtherwise(path);
     return undefined;
+  }
+  if (entry.otherInput && row.assumed !== "not_done") {
+    state.asked.add(path);
+    throw new PgdbaError(
+      "needs_operator",
+      `${path} (${type.type}) was begun by the earlier process with another input than this one would give it, so that nothing can tell whether it happened`,
+      { step: path, hint: howToAnswer(state.id, [path]) },
+    );
+  }
   const answer = row.assumed === "not_done" ? NOT_DONE : await asked(entry, probe);
   if (answer?.state === "done") return done(state, entry, answer.output);
-  if (answer?.state === "not_done") entry.happened = "no";
+  if (answer?.state === "not_done") {
+    entry.happened = "no";
+    delete entry.stuck;
+  }
   if (answer?.state === "not_done" || repeatable(entry)) return undefined;
   state.asked.add(path);
   const how = failed
@@ -94,6 +110,19 @@ function wellFormed(answer: unknown): ProbeResult {
     state: "unknown",
     reason: `the answer of its probe is malformed; it must be {state: "done", output}, {state: "not_done"} or {state: "unknown", reason}`,
   };
+}
+
+/** An attempt may have acted on something else than the next one would: neither it nor any other can be made. */
+function triedOtherwise(path: string): PgdbaError {
+  return new PgdbaError(
+    "step_failed",
+    `${path} was tried by the earlier process with another input than this one would give it`,
+    {
+      step: path,
+      final: true,
+      hint: "Look at the target for what the first attempt did; then start the runbook anew.",
+    },
+  );
 }
 
 const NOT_DONE: ProbeResult = { state: "not_done" };

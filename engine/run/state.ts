@@ -1,5 +1,5 @@
 import type { PgdbaError } from "../errors.ts";
-import type { Happened, Journal, Phase, StepRow } from "../journal/journal.ts";
+import type { Happened, Journal, Phase, Saw, StepRow } from "../journal/journal.ts";
 import type { Releasers } from "../releasers.ts";
 import type { Secrets } from "../secrets.ts";
 import type {
@@ -43,6 +43,8 @@ export interface Scope {
   prefix: string;
   depth: number;
   phase: Phase;
+  /** The failure at which an earlier process had ended this block or call: nothing new begins in it. */
+  ended?: PgdbaError | undefined;
   /** True inside undo and always: a first signal no longer interrupts. */
   unwinding: boolean;
   /** True below an `until`: what is done here is done again and again. */
@@ -81,6 +83,10 @@ export interface UndoEntry {
   sensitive: boolean;
   /** Why this process can't take back what an earlier one did: "it ...". */
   stuck?: string;
+  /** Keyed digests of its input and of those of its undo; null of what is not known, and of a read. */
+  digests: { input: string | null; undo: string | null };
+  /** An earlier process gave it another input than this one would. */
+  otherInput: boolean;
 }
 
 /** What the envelope says of a step. */
@@ -130,10 +136,14 @@ export interface RunState {
   readonly resources: Map<string, Promise<unknown>>;
   /** Rows of an earlier attempt at this run, by path; empty unless resumed. */
   readonly memo: ReadonlyMap<string, StepRow>;
+  /** What an earlier process saw beside them, by path. */
+  readonly saw: ReadonlyMap<string, Partial<Record<Saw, Json>>>;
   /** Set when an earlier process was told to stop, or had begun to take the run back: nothing new begins then. */
   readonly over: Over | null;
   /** Steps of an earlier process that this one came by again. */
   readonly visited: Set<string>;
+  /** Those of them that called runbooks and are not called through again. */
+  readonly covered: Set<string>;
   /** Paths of steps with steps of an earlier process below them. */
   readonly inner: ReadonlySet<string>;
   /** Steps whose failure in an earlier process left something behind: they are tried again. */
@@ -197,8 +207,8 @@ export function begunBefore(
   path: string,
   prefix: string,
 ): boolean {
-  if (state.memo.size === 0) return false;
-  if (state.memo.has(path) || state.inner.has(path)) return true;
+  if (state.memo.size === 0 && state.saw.size === 0) return false;
+  if (state.memo.has(path) || state.inner.has(path) || state.saw.has(path)) return true;
   return node.node === "block" && anyBegunBefore(state, inside(node), prefix);
 }
 
@@ -216,6 +226,7 @@ export function assertMayBegin({ over, stop }: RunState, scope: Scope): void {
     if (over) throw over.instead;
     stop.soft.throwIfAborted();
   }
+  if (scope.ended) throw scope.ended;
   scope.deadline?.throwIfAborted();
 }
 

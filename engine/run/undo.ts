@@ -25,6 +25,7 @@ export async function undoOne(state: RunState, entry: UndoEntry, path: string): 
     unwinding: true,
     repeated: false,
     deadline: undefined,
+    ended: undefined,
     prefix: `${path}/`,
     steps: { ...entry.scope.steps },
     rendered: entry.rendered,

@@ -4,7 +4,7 @@ import type { ErrorRecord } from "../types.ts";
 import { runAlways } from "./block.ts";
 import { runNodes } from "./node.ts";
 import { allowUnwinding } from "./pace.ts";
-import { happenedBefore } from "./restore.ts";
+import { notVisited } from "./not-visited.ts";
 import type { StepRow } from "../journal/journal.ts";
 import type { RunState, UndoEntry } from "./state.ts";
 import { byHand, forget, undoOne } from "./undo.ts";
@@ -81,13 +81,17 @@ export async function forgetAll(state: RunState): Promise<void> {
 }
 
 /** Steps that an earlier process did and this one did not come by again, as when a list is shorter now: they can't be taken back. */
-async function leftBehind({ memo, visited, registry }: RunState): Promise<StepRow[]> {
+async function leftBehind(state: RunState): Promise<StepRow[]> {
+  const { registry } = state;
   const left: StepRow[] = [];
-  for (const row of memo.values()) {
-    const { path, type, phase, status, undo } = row;
-    if (phase === "undo" || status === "skipped" || visited.has(path)) continue;
-    if (happenedBefore(row) === "no") continue;
-    if (undo !== null || (registry.has(type) && (await registry.get(type)).undo)) left.push(row);
+  // What a step had called is told of, too, for its own undo does not take that back.
+  for (const row of notVisited({ ...state, covered: new Set() })) {
+    const { type, phase, status, undo } = row;
+    const open = status === "open" || status === "unknown";
+    const inverse =
+      phase === "main" &&
+      (undo !== null || (registry.has(type) && (await registry.get(type)).undo !== undefined));
+    if (open || inverse) left.push(row);
   }
   return left;
 }

@@ -209,6 +209,8 @@ const WRITES = [
   "adoptRun",
   "intent",
   "outcome",
+  "saw",
+  "markUnknown",
   "betweenAttempts",
   "beginUnwinding",
   "markCancelled",

@@ -33,6 +33,7 @@ const header = (id: string, more: Partial<RunHeader> = {}): RunHeader => ({
   plan: false,
   holder,
   started_at: "2026-01-01T00:00:00.000Z",
+  view: {},
   ...more,
 });
 const result = (output: StepResult["output"]): StepResult => ({
@@ -304,6 +305,10 @@ test("a journal of an older version is brought up to date when it is opened, wit
   filled.db.run("ALTER TABLE step DROP COLUMN assumed");
   filled.db.run("DROP TABLE answer");
   filled.db.run("ALTER TABLE run DROP COLUMN unwinding");
+  filled.db.run("ALTER TABLE run DROP COLUMN view");
+  for (const name of ["attempts", "input_digest", "undo_digest"])
+    filled.db.run(`ALTER TABLE step DROP COLUMN ${name}`);
+  filled.db.run("DROP TABLE saw");
   filled.db.run("UPDATE run SET docs = ?", [
     JSON.stringify({ "demo/one": { data: { risk: "read" }, file: "one.yaml", digest: "d" } }),
   ]);
@@ -313,12 +318,17 @@ test("a journal of an older version is brought up to date when it is opened, wit
   expect(seen.run("r1")).toMatchObject({ holder, unwinding: null });
   expect(seen.runs(9)).toHaveLength(1);
   expect(seen.answers("r1")).toEqual([]);
-  expect(seen.steps("r1")).toMatchObject([{ happened: null, assumed: null }, {}]);
+  expect(seen.steps("r1")).toMatchObject([
+    { happened: null, assumed: null, attempts: null, input_digest: null },
+    {},
+  ]);
   seen.close();
 
   for (const opened of ["first", "after a program of version 1 has marked it as its own again"]) {
     const journal = new Journal(dir, new Secrets());
     expect(journal.run("r1")?.holder, opened).toEqual(holder);
+    expect(journal.run("r1")?.view).toBeNull();
+    expect(journal.seen("r1").size).toBe(0);
     expect(journal.steps("r1")).toMatchObject([
       { path: "a", status: "open", happened: null, assumed: null },
       { path: "b", status: "ok", happened: null },
@@ -335,7 +345,7 @@ test("a journal of an older version is brought up to date when it is opened, wit
       { key: "7", epoch: 41, beats: 0, lease_ms: 15_000 },
       { key: "8", epoch: 3, beats: 0, lease_ms: 15_000 },
     ]);
-    expect(journal.db.query("PRAGMA user_version").get()).toEqual({ user_version: 5 });
+    expect(journal.db.query("PRAGMA user_version").get()).toEqual({ user_version: 6 });
     journal.db.run("PRAGMA user_version = 1");
     journal.close();
   }

@@ -18,6 +18,7 @@ function died(h: Harness, count: number, type: (n: number) => string = () => "fa
         plan: false,
         holder: { ...thisProcess(), started: "another boot/1" },
         started_at: "2026-01-01T00:00:00.000Z",
+        view: {},
       });
       h.journal.intent(id, {
         path: "a",

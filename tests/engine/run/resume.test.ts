@@ -424,7 +424,7 @@ steps:
     expect(ran).toMatchObject({ exit: 5, error: { code: "assertion_failed", step: "boom" } });
   }));
 
-test("a resumed run goes by what it saw: conditions are not asked again, and a list that is shorter now hides nothing", () =>
+test("a resumed run goes by what it saw: conditions are not asked again, and the list of a loop is the one that it went by", () =>
   withHarness(async (h) => {
     const text = `
 steps:
@@ -453,14 +453,8 @@ steps:
     // The role has moved, and a member has gone.
     const target = { facts: facts("standby", ["x", "y"]) };
     const ran = await h.run(text, { target, resume: { assumed: { end: "not_done" } } });
-    expect(acts(h)).toEqual(["undo each/1", "undo each/0", "undo a"]);
-    expect(ran).toMatchObject({
-      exit: 6,
-      run: { undo: { undone: 3, failed: [{ path: "each/2" }] } },
-    });
-    expect(ran.error!.hint).toContain("--assume each/2~undo=done");
-    const closed = await h.run(text, { target, resume: { assumed: { "each/2~undo": "done" } } });
-    expect(closed).toMatchObject({ exit: 130, run: { undo: { undone: 3, failed: [] } } });
+    expect(acts(h)).toEqual(["undo each/2", "undo each/1", "undo each/0", "undo a"]);
+    expect(ran).toMatchObject({ exit: 130, run: { undo: { undone: 4, failed: [] } } });
   }));
 
 test("an undo that fails for good is done by hand, and the run comes to an end", () =>

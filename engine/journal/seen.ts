@@ -1,0 +1,44 @@
+import type { Database } from "bun:sqlite";
+import type { Json } from "../types.ts";
+import { damagedRecord } from "./rows.ts";
+
+/**
+ * What a run sees beside the ends of its actions: that a block was skipped, the list of a loop, why an attempt at a block or a called
+ * runbook failed, or their output, or the block after its last attempt.
+ */
+export type Saw = "skipped" | "list" | "failure" | "output" | "end";
+
+/** By path. */
+export type Seen = Map<string, Partial<Record<Saw, Json>>>;
+
+/** What was seen first holds. */
+export function recordSeen(
+  db: Database,
+  run: string,
+  { path, what, value }: { path: string; what: Saw; value: Json },
+): void {
+  db.query("INSERT OR IGNORE INTO saw (run, path, what, value) VALUES (?, ?, ?, ?)").run(
+    run,
+    path,
+    what,
+    JSON.stringify(value),
+  );
+}
+
+/** @throws PgdbaError journal_failed for what is damaged */
+export function seenIn(db: Database, run: string): Seen {
+  const rows = db
+    .query<{ path: string; what: Saw; value: string }, [string]>(
+      "SELECT path, what, value FROM saw WHERE run = ?",
+    )
+    .all(run);
+  const seen: Seen = new Map();
+  for (const { path, what, value } of rows) {
+    try {
+      seen.set(path, { ...seen.get(path), [what]: JSON.parse(value) as Json });
+    } catch {
+      throw damagedRecord(`what run ${run} saw at ${path}`, [what]);
+    }
+  }
+  return seen;
+}
