@@ -124,7 +124,7 @@ export async function advise(
     ctx.warn(
       `The time for it was over: ${untried.length} of ${work.length + late.length} statements were not looked at for indexes of their own; a longer time_budget looks at more`,
     );
-  return answer(found, {
+  return answer(ctx.target, found, {
     prover,
     curve,
     suggested,

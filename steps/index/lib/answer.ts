@@ -1,4 +1,4 @@
-import type { Json } from "../../../engine/types.ts";
+import type { Json, Target } from "../../../engine/types.ts";
 import {
   type Catalogue,
   type IndexDef,
@@ -6,6 +6,7 @@ import {
   type Planner,
 } from "../../../providers/twin/twin.ts";
 import { isUnanalysed } from "../../../providers/twin/index-size.ts";
+import { commandLine } from "../../command-line.ts";
 import type { Sized } from "./candidates.ts";
 import type { Point } from "./curve.ts";
 import { buildStatements, indexName, plain } from "./ddl.ts";
@@ -32,12 +33,16 @@ export interface Result {
 }
 
 /** What `SUGGEST_OUTPUT` says. */
-export async function answer(found: Study & { planner: Planner }, result: Result): Promise<Json> {
+export async function answer(
+  target: Target,
+  found: Study & { planner: Planner },
+  result: Result,
+): Promise<Json> {
   const { prover, suggested, curve } = result;
   const before = await prover.select([]);
   const after = await prover.select(suggested);
   return {
-    suggestions: await suggestions(prover, after, found),
+    suggestions: await suggestions(target, prover, after, found),
     removable: await Promise.all(
       result.removable.map(async (index) => ({
         ...index,
@@ -104,7 +109,15 @@ function percent(before: number, after: number): number {
   return before === 0 ? 0 : rounded(100 * (1 - after / before));
 }
 
+/** What builds it by pgdba; null where that takes several statements, as on a partitioned table. */
+function commandFor(target: Target, statements: readonly string[]): string | null {
+  const [only] = statements;
+  if (only === undefined || statements.length !== 1) return null;
+  return commandLine(target, ["index", "create", "--definition", only]);
+}
+
 async function suggestions(
+  target: Target,
   prover: Prover,
   after: Selection,
   { catalogue, activity }: Study,
@@ -129,13 +142,15 @@ async function suggestions(
       (relation) => relation.schema === one.def.schema && relation.name === one.def.table,
     );
     const counted = table === undefined ? undefined : countedOf(table, activity, catalogue);
+    const statements = await buildStatements(one.def, name, catalogue);
     list.push({
       saved,
       entry: {
         name,
         table: `${one.def.schema}.${one.def.table}`,
         definition: await plain(indexSql(one.def)),
-        statements: await buildStatements(one.def, name, catalogue),
+        statements,
+        command: commandFor(target, statements),
         bytes: one.bytes,
         saves: rounded(saved),
         used_by: usedBy.get(one) ?? [],

@@ -99,6 +99,11 @@ export const SUGGEST_OUTPUT = object({
       table: TEXT,
       definition: TEXT,
       statements: { ...TEXTS, description: "What builds it while others write" },
+      command: {
+        type: ["string", "null"],
+        description:
+          "What builds it by pgdba, to be typed into a shell; null where it takes several statements",
+      },
       bytes: { ...NUMBER, description: "Estimated size" },
       saves: {
         ...NUMBER,

@@ -12,6 +12,7 @@ interface Suggestion {
   table: string;
   definition: string;
   statements: string[];
+  command: string | null;
   bytes: number;
   saves: number;
   used_by: string[];
@@ -168,6 +169,13 @@ describe("a pgbench-like schema", () => {
       "ON public.pgbench_accounts USING btree (aid)",
       "ON public.pgbench_history USING btree (aid)",
     ]);
+    // What a shell makes of the command is what `index create` is to be given.
+    for (const { command, statements: build } of advice.suggestions) {
+      const typed = Bun.spawnSync(["sh", "-c", `pgdba() { printf '%s\\n' "$@"; }; ${command}`]);
+      expect(typed.stdout.toString()).toStartWith(
+        `index\ncreate\n--definition\n${build.join("\n")}\n`,
+      );
+    }
     await built(advice.suggestions, async () => {
       await expectUsed(advice.suggestions);
       const ours = sum(await costs(statements));
@@ -290,6 +298,8 @@ describe("kinds of indexes", () => {
     const advice = await advise(statements);
     for (const { sql, cost_before } of advice.queries)
       expect(cost_before / real[statements.indexOf(sql)]!, sql).toBeWithin(0.99, 1.01);
+    for (const { command, statements: build } of advice.suggestions)
+      expect(command === null).toBe(build.length > 1);
     await built(advice.suggestions, expectNoDuplicate);
   });
   test("what could go is named, and what a query needs is not", async () => {
