@@ -76,6 +76,8 @@ export function drill(seed: number): Drill {
     const at = random();
     if (at < 0.5) step["undo"] = some(undoStep, 2);
     else if (at < 0.6) step["undo"] = false;
+    // What reads has no undo.
+    if (kind === "read") delete step["undo"];
     return step;
   };
   /** Items beside one that fails late: they have begun, and some have ended, by then. */
