@@ -322,7 +322,18 @@ test.concurrent("what a run gives fits the schema that list and show publish for
   const p = place(runbooks({ "team/noop": says("noop") }));
   const names = [
     ["team/noop", "team", "noop"],
-    ["config/tune", "config", "tune", "oltp", "--memory", "8GB", "--cpus", "4"],
+    [
+      "config/tune",
+      "config",
+      "tune",
+      "oltp",
+      "--memory",
+      "8GB",
+      "--cpus",
+      "4",
+      "--pg-version",
+      "18",
+    ],
   ];
   const list = at((await cli(["list"], p)).envelope, "data", "runbooks") as JsonObject[];
   for (const [name, ...args] of names) {

@@ -90,7 +90,7 @@ test("hostile and wrong documents are refused with file:line:column and a hint, 
     expect(envelope.error?.where?.file, what).toEndWith("bad.yaml");
     expect(envelope.error?.where?.line, what).toBeGreaterThan(0);
     expect(envelope.error?.where?.column, what).toBeGreaterThan(0);
-    expect(envelope.error?.message, what).toMatch(says);
+    expect(JSON.stringify([envelope.error?.message, envelope.error?.data]), what).toMatch(says);
     expect(envelope.error?.hint, what).toBeTruthy();
     expect({ what, slow: ms > 1_500, large: megabytes > 400 }).toEqual({
       what,

@@ -6,7 +6,7 @@ import type { Envelope, Json } from "../../engine/types.ts";
 
 const LAUNCHER = join(import.meta.dir, "../../engine/pgdba");
 /** A child that hangs is a failure of the test that started it, not of the whole suite. */
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 60_000;
 
 export type Env = Record<string, string>;
 
