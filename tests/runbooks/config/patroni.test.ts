@@ -6,6 +6,7 @@ import { Client } from "pg";
 import { systemClock } from "../../../engine/clock.ts";
 import { resolveTarget } from "../../../providers/targets.ts";
 import apply from "../../../steps/config/apply.ts";
+import { examine, shortly, until } from "../health/support.ts";
 import { fakeContext } from "../../support/context.ts";
 import { type PatroniCluster, patroniMissing, startPatroni } from "../../support/patroni.ts";
 import { type Ended, pgdba } from "./cli.ts";
@@ -153,6 +154,38 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       expect(refused.envelope.error).toMatchObject({ code: "step_refused" });
       expect(refused.envelope.error.hint).toContain("endpoints");
     });
+
+    test("what ALTER SYSTEM hides from Patroni is found, and gone once its remedy was run", async () => {
+      const { host, port } = cluster.members[leader]!;
+      const about = { host, port, user: cluster.user, password: cluster.password };
+      const look = () => examine(about, { only: ["patroni-overridden", "work-mem-small"] });
+      const was = await parameters();
+      expect(shortly(await look())).toEqual([]);
+      const client = new Client({ ...about, database: "postgres" });
+      await client.connect();
+      await client.query("alter system set work_mem = '512kB'");
+      await client.query("select pg_reload_conf()");
+      const found = await until(look, ({ findings }) => findings.length === 2);
+      expect(shortly(found)).toEqual([
+        "warning patroni-overridden work_mem",
+        "warning work-mem-small work_mem",
+      ]);
+      // A setting of a member of Patroni's is no matter of ALTER SYSTEM.
+      const small = found.findings.find(({ check }) => check === "work-mem-small")!.remedy;
+      expect([small.sql, small.runbook, small.params]).toEqual([
+        null,
+        "config/apply",
+        { settings: { work_mem: "4MB" } },
+      ]);
+      const { sql } = found.findings.find(({ check }) => check === "patroni-overridden")!.remedy;
+      for (const statement of String(sql)
+        .split(";")
+        .filter((part) => part.trim() !== ""))
+        await client.query(statement);
+      await client.end();
+      expect(shortly(await until(look, ({ findings }) => findings.length === 0))).toEqual([]);
+      expect(await parameters()).toEqual(was);
+    }, 30_000);
 
     test("wrong credentials change nothing", async () => {
       const denied = await pgdba(

@@ -131,7 +131,7 @@ const scene = (name: string, trials: Trial[], initdbArgs: string[]): Scene => ({
 export const DAMAGE: Scene[] = [
   {
     name: "damage",
-    versions: [13, 18],
+    versions: [18],
     trials: CORRUPT,
     start: async (version) => [
       await startServer({

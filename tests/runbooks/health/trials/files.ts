@@ -155,7 +155,7 @@ export const FILES: Scene[] = [
   },
   {
     name: "encryption",
-    versions: [13, 18],
+    versions: [18],
     missing: withoutAddress(),
     trials: ENCRYPTION,
     async start(version) {

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import type { Client } from "pg";
-import { startServer } from "../../../support/postgres.ts";
+import { startServer, type Version } from "../../../support/postgres.ts";
 import type { Scene } from "./scene.ts";
 import { pidOf, type Trial, type World } from "./trial.ts";
 
@@ -169,9 +169,9 @@ const UNREAD: Trial[] = [
   },
 ];
 
-const scene = (name: string, trials: Trial[]): Scene => ({
+const scene = (name: string, trials: Trial[], versions: Version[] = [18]): Scene => ({
   name: `sessions ${name}`,
-  versions: [13, 18],
+  versions,
   trials,
   start: async (version) => [
     await startServer({
@@ -187,8 +187,8 @@ const scene = (name: string, trials: Trial[]): Scene => ({
 });
 
 export const SESSIONS: Scene[] = [
-  scene("that block", BLOCKING),
-  scene("that wait for what was prepared", PREPARED_BLOCKING),
+  scene("that block", BLOCKING, [13, 18]),
+  scene("that wait for what was prepared", PREPARED_BLOCKING, [13, 18]),
   scene("that last", LASTING),
   scene("that were prepared", HOLDING),
   scene("that hold the horizon", HORIZON),

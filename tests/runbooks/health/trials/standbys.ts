@@ -171,8 +171,8 @@ const scene = (name: string, trials: Trial[], versions: Version[]): Scene => ({
 });
 
 export const STANDBYS: Scene[] = [
-  scene("paused", PAUSED, [13, 18]),
+  scene("paused", PAUSED, [13]),
   scene("short of settings", SHORT, [14, 18]),
-  scene("cut off", CUT, [13, 18]),
-  scene("conflicts", CONFLICTS, [13, 18]),
+  scene("cut off", CUT, [18]),
+  scene("conflicts", CONFLICTS, [18]),
 ];

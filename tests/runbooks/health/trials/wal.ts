@@ -1,4 +1,4 @@
-import { startServer } from "../../../support/postgres.ts";
+import { startServer, type Version } from "../../../support/postgres.ts";
 import type { Scene } from "./scene.ts";
 import type { Trial, World } from "./trial.ts";
 
@@ -92,9 +92,9 @@ const EMPTY: Trial[] = [
   },
 ];
 
-const scene = (name: string, trials: Trial[]): Scene => ({
+const scene = (name: string, trials: Trial[], versions: Version[] = [18]): Scene => ({
   name: `WAL ${name}`,
-  versions: [13, 18],
+  versions,
   trials,
   start: async (version) => [
     await startServer({
@@ -113,7 +113,7 @@ const scene = (name: string, trials: Trial[]): Scene => ({
 });
 
 export const WAL: Scene[] = [
-  scene("is kept", KEPT),
+  scene("is kept", KEPT, [13, 18]),
   scene("is lost", LOST),
   scene("is not archived", FAILING),
   scene("goes nowhere", EMPTY),

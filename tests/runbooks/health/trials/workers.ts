@@ -102,7 +102,7 @@ export const WORKERS: Scene[] = [
   },
   {
     name: "a subscription without a worker",
-    versions: [13, 18],
+    versions: [18],
     trials: STOPPED,
     start: async (version) => [await startServer({ version, settings: { wal_level: "logical" } })],
   },
