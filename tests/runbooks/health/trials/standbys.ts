@@ -161,6 +161,21 @@ const CONFLICTS: Trial[] = [
     finds: ["info postgres"],
     thresholds: { warning: 10 },
   },
+  {
+    // Its own counts say nothing of the standby's.
+    check: "index-unused",
+    thresholds: { min_days: 0, min_bytes: 100_000 },
+    plant: `create table looked_up (id int primary key, there int); insert into looked_up select n, n from generate_series(1, 12000) n;
+      create index there on looked_up (there); analyze looked_up`,
+    finds: ["warning public.there"],
+    remedy: {
+      told: /^1 standbys follow this server and count their own scans: look at idx_scan .* Drop the index when none of them/,
+      async does({ query }, { remedy }) {
+        if (remedy.sql !== null) throw new Error(remedy.sql);
+        await query("drop index there");
+      },
+    },
+  },
 ];
 
 const scene = (name: string, trials: Trial[], versions: Version[]): Scene => ({

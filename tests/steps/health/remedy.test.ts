@@ -1,0 +1,84 @@
+import { expect, test } from "bun:test";
+import type { Check } from "../../../steps/health/lib/document.ts";
+import type { Facts } from "../../../steps/health/lib/facts.ts";
+import { remedyOf } from "../../../steps/health/lib/remedy.ts";
+import { fakeContext } from "../../support/context.ts";
+
+const FACTS = {
+  origins: {},
+  restarting: ["shared_buffers", "shared_preload_libraries"],
+  patroni: false,
+  role: "primary",
+  database_quoted: '"My db"',
+  user_quoted: "me",
+} as unknown as Facts;
+
+function told(remedy: NonNullable<Check["remedy"]>, facts: Partial<Facts> = {}) {
+  const target = { connection: { flags: [] } } as never;
+  const vars = { row: {}, params: {}, server: { ...FACTS, ...facts } };
+  return remedyOf(fakeContext({ target }), { remedy } as Check, vars);
+}
+
+const settings = { settings: "{'fsync': 'on'}", runbook: "config/apply" };
+const configured = "alter system set fsync = 'on';\nselect pg_reload_conf();";
+
+test("a setting is set where its value stands", () => {
+  expect(told(settings).sql).toBe(configured);
+  expect(told(settings, { origins: { fsync: "database" } }).sql).toBe(
+    'alter database "My db" reset fsync;',
+  );
+  expect(told(settings, { origins: { fsync: "user" } }).sql).toBe("alter role me reset fsync;");
+  expect(told(settings, { origins: { fsync: "global" } }).sql).toBe("alter role all reset fsync;");
+  expect(told(settings, { origins: { fsync: "database user" } })).toMatchObject({
+    sql: 'alter role me in database "My db" reset fsync;',
+    // There is nothing to configure.
+    runbook: null,
+    command: null,
+  });
+});
+
+test("what wins over the configuration is said, and not written past", () => {
+  const remedy = told(settings, { origins: { fsync: "command line" } });
+  expect([remedy.sql, remedy.command]).toEqual([null, null]);
+  expect(remedy.text).toMatch(/comes from the server's command line.*where the server is started/);
+});
+
+test("Patroni is given the setting by the runbook alone", () => {
+  const remedy = told(settings, { patroni: true, origins: { fsync: "command line" } });
+  expect(remedy).toMatchObject({ sql: null, params: { settings: { fsync: "on" } } });
+});
+
+test("a restart is told where one is needed, a list is written name by name, null takes a setting out", () => {
+  expect(told({ settings: "{'shared_buffers': '1GB'}" }).sql).toBe(
+    "alter system set shared_buffers = '1GB';\n-- then restart the server",
+  );
+  const libraries = told({
+    settings: "{'shared_preload_libraries': ['a', 'o''b']}".replace("''", "\\'"),
+    sql: "create extension a;",
+    runbook: "config/apply",
+  });
+  expect(libraries.sql).toBe(
+    "alter system set shared_preload_libraries = 'a', 'o''b';\n-- then restart the server\ncreate extension a;",
+  );
+  expect(libraries.params).toEqual({ settings: { shared_preload_libraries: "a, o'b" } });
+  expect(told({ settings: "{'fsync': null}" }).sql).toBe(
+    "alter system reset fsync;\nselect pg_reload_conf();",
+  );
+});
+
+test("what a standby can't do is sent to its primary", () => {
+  const on = { role: "standby" } as const;
+  expect(told({ sql: "revoke create on schema public from public;" }, on).sql).toBe(
+    "-- on the primary:\nrevoke create on schema public from public;",
+  );
+  expect(told(settings, { ...on, origins: { fsync: "user" } }).sql).toBe(
+    "-- on the primary:\nalter role me reset fsync;",
+  );
+  for (const sql of [
+    "select pg_terminate_backend(7);",
+    "-- in database x:\nselect 1;",
+    "checkpoint;",
+  ])
+    expect(told({ sql }, on).sql).toBe(sql);
+  expect(told(settings, on).sql).toBe(configured);
+});
