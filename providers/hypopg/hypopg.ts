@@ -246,7 +246,7 @@ class Hypopg implements Planner {
   async #plan(sql: string): Promise<PlanNode> {
     const known = this.#parameters.get(sql) ?? (await this.#countParameters(sql));
     this.#parameters.set(sql, known);
-    if (known === 0) return this.#batch([`EXPLAIN (FORMAT JSON) ${sql}`], 0);
+    if (known === 0) return this.#batch([`EXPLAIN /* pgdba */ (FORMAT JSON) ${sql}`], 0);
     return wholePlan((pruning) => {
       const first = pruning ? [] : [WITHOUT_PRUNING];
       const statements = genericStatements(`pgdba_${++this.#prepared}`, sql, known);

@@ -30,7 +30,7 @@ const READ = 60;
 /** What an index as large as all tables together has to save, of what the workload costs. */
 const RENT = 0.02;
 /** Parts of the time in which the steps have to be done. */
-const TIME = { planning: 0.45, trying: 0.7, choosing: 0.9 };
+const TIME = { planning: 0.4, trying: 0.65, choosing: 0.85 };
 
 export interface Options {
   /** Bytes; null: any. */
@@ -97,15 +97,18 @@ export async function advise(
     },
   });
   ctx.log(`${list.pool.length} of ${list.candidates} candidates are used by a plan`);
-  const limits = limitsOf(options, none.cost);
+  const searched = (await prover.select([])).cost;
+  const limits = limitsOf(options, searched);
   const limited = options.budget !== null || options.maxIndexes !== null;
   const strict = limited ? 0 : Math.min(1, options.percent);
-  prover.rent = (strict * RENT * none.cost) / Math.max(1, tableBytes(catalogue));
+  const room = (strict * RENT) / Math.max(1, tableBytes(catalogue));
+  prover.rent = room * searched;
   const choosing = { limits, deadline: deadline.part(TIME.choosing), slim: !limited };
   const chosen = await choose(prover, candidates, list, choosing);
   await prover.forget(list.pool.filter((one) => !chosen.includes(one)));
   // What follows is what is claimed: all statements, each with all indexes that its tables would have.
   prover.lookAtAll();
+  prover.rent = room * none.cost;
   const curve = await curveOf(prover, await used(prover, chosen), deadline);
   const kept = limited ? curve.length : flattensAt(curve, strict);
   const suggested = curve.slice(0, kept).map(({ index }) => index);

@@ -1,6 +1,6 @@
 import type { Candidates, Sized } from "./candidates.ts";
 import type { Deadline } from "./deadline.ts";
-import { extend, isSmaller, NEARLY } from "./extend.ts";
+import { extend, isAkin, isSmaller, NEARLY } from "./extend.ts";
 import { bytesOf, fits, type Limits, type Score, worth } from "./limits.ts";
 import type { Prover, Selection } from "./prover.ts";
 import type { Shortlist } from "./shortlist.ts";
@@ -37,22 +37,34 @@ export async function choose(
   const none = await prover.select([]);
   let best = none;
   for (const score of scores) {
-    // What is left out again counts while the set grows: more than one may be needed for any to be of use.
-    const open = { ...limits, maxIndexes: null };
+    // More than one may be needed for any to be of use: what is beyond the limits goes later.
+    const open: Limits = {
+      ...limits,
+      maxIndexes: null,
+      leastGain: (total) => limits.leastGain(total) * GROWING.gain,
+    };
     const grown = await extend(prover, candidates, pool, {
       limits: open,
       score,
       from: none,
-      deadline: deadline.part(GROWING),
+      deadline: deadline.next(GROWING.time),
+      slim: about.slim,
     });
-    for (const start of [grown, await prover.select(deadline.passed ? [] : first)]) {
-      const left = await drop(prover, start, score, about);
-      if (left.cost < best.cost) best = left;
+    for (const start of deadline.passed ? [grown] : [grown, await prover.select(first)]) {
+      const left = await proven(prover, await drop(prover, start, score, about));
+      // What could not be judged to the end may hold much that is of little use.
+      const isDone = start === grown || !deadline.passed;
+      if (isDone && left.cost < best.cost) best = left;
     }
   }
   const least = prover.leastTotal();
   if (best.cost > least * (1 + NEAR)) best = await exchange(prover, candidates, pool, best, about);
   return [...(about.slim ? await slimmed(prover, pool, best, about) : best).chosen];
+}
+
+/** What was only estimated, planned. */
+function proven(prover: Prover, selection: Selection): Promise<Selection> | Selection {
+  return prover.estimates ? prover.select(selection.chosen) : selection;
 }
 
 /** Puts smaller indexes in the place of larger ones that save hardly more. */
@@ -69,6 +81,7 @@ async function slimmed(
     const smaller = pool.filter(
       (other) =>
         isSmaller(other, one) &&
+        isAkin(other, one) &&
         !rest.includes(other) &&
         !prover.servedBy(other.def).isDisjointFrom(served),
     );
@@ -83,8 +96,8 @@ async function slimmed(
   return now;
 }
 
-/** Of the time, so that some is left for what follows. */
-const GROWING = 0.9;
+/** While a set grows the others are not there yet beside which an index is judged; and some time is left for what follows. */
+const GROWING = { gain: 0.1, time: 0.7 };
 
 interface Loss {
   loss: number;
@@ -122,7 +135,7 @@ async function drop(
       continue;
     }
     if (!goes) return now;
-    now = await prover.change(
+    now = await prover.compare(
       now,
       now.chosen.filter((other) => other !== least.one),
     );
@@ -171,8 +184,14 @@ async function exchange(
     const others = pool.filter(
       (one) => one !== out && !prover.servedBy(one.def).isDisjointFrom(served),
     );
-    const grown = await extend(prover, candidates, others, { limits, score, from: rest, deadline });
-    const other = await drop(prover, grown, score, about);
+    const grown = await extend(prover, candidates, others, {
+      limits,
+      score,
+      from: rest,
+      deadline,
+      slim: about.slim,
+    });
+    const other = await proven(prover, await drop(prover, grown, score, about));
     if (now.cost - other.cost <= BETTER * now.cost) continue;
     now = other;
     open = [...other.chosen].toSorted((a, b) => bytesOf([b]) - bytesOf([a]));

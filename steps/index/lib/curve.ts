@@ -14,6 +14,8 @@ export interface Point {
 
 /** Below these shares of what the workload costs without any, of what those before save on the average, and of what is left, the curve is flat. */
 const FLAT = { ofAll: 0.01, ofMean: 0.1, ofRest: 0.05 };
+/** The more indexes there are the more each further one has to save: of the mean and of the rest twice as much with so many. */
+const MANY = 10;
 
 /** The indexes in the order of what each saves beside those before it. */
 export async function curveOf(
@@ -61,8 +63,10 @@ export function flattensAt(points: readonly Point[], strictness: number): number
   for (let count = 1; count < points.length; count++) {
     const mean = (saved[count] ?? 0) / count;
     const left = before - (saved[count] ?? 0);
+    const pace = 1 + count / MANY;
     const least =
-      strictness * Math.min(FLAT.ofAll * before, FLAT.ofMean * mean, FLAT.ofRest * left);
+      strictness *
+      Math.min(FLAT.ofAll * before, FLAT.ofMean * pace * mean, FLAT.ofRest * pace * left);
     const best = Math.max(
       ...saved.slice(count + 1).map((value, at) => (value - (saved[count] ?? 0)) / (at + 1)),
     );

@@ -25,4 +25,10 @@ export class Deadline {
   part(share: number): Deadline {
     return new Deadline(this.#clock, this.#ms * share, this.#begun);
   }
+
+  /** When so much of what is left of it now is over. */
+  next(share: number): Deadline {
+    const { spent } = this;
+    return new Deadline(this.#clock, spent + Math.max(0, this.#ms - spent) * share, this.#begun);
+  }
 }

@@ -17,11 +17,15 @@ export interface Growth {
   /** What is chosen already. */
   from?: Selection;
   deadline: Deadline;
+  /** See `choose`. */
+  slim: boolean;
 }
 
 /** Of moves that save nearly as much as the best the smallest is taken: without a budget size would not count at all. */
 export const NEARLY = 0.98;
 const MAX_NEAR = 8;
+/** Of the time that is left: what is not explored by then is judged by what is known. */
+const EXPLORING = 0.4;
 
 /**
  * Grows a set by the best step, until none saves enough: a new index, or one more column on a chosen one. Gains only fall as the set
@@ -31,12 +35,12 @@ export async function extend(
   prover: Prover,
   candidates: Candidates,
   pool: readonly Sized[],
-  { limits, score, from, deadline }: Growth,
+  { limits, score, from, deadline, slim }: Growth,
 ): Promise<Selection> {
   let now = from ?? (await prover.select([]));
   const uses = prover.work.flatMap((work) => work.uses);
   const open = pool.filter((one) => !now.chosen.includes(one));
-  await prover.explore(now.chosen, open, { deadline });
+  await prover.explore(now.chosen, open, { deadline: deadline.next(EXPLORING) });
   let moves: Move[] = open.map((add) => ({
     add,
     remove: null,
@@ -49,24 +53,26 @@ export async function extend(
     moves = moves.filter((move) => isOpen(move, now.chosen, limits));
     const possible = moves.filter((move) => move.gain >= limits.leastGain(now.cost));
     const [best] = possible.toSorted((a, b) => scored(b) - scored(a));
-    if (best === undefined || deadline.passed) return now;
+    // Estimating takes no time to speak of; without a set there would be nothing to advise.
+    if (best === undefined || (deadline.passed && !prover.estimates)) return now;
     if (best.round < round) {
       best.gain = await prover.gain(now, after(now.chosen, best));
       best.round = round;
       continue;
     }
-    const taken = score === "gain" ? await smaller(prover, now, moves, best) : best;
-    now = await prover.change(now, after(now.chosen, taken));
+    const taken = score === "gain" ? await smaller(prover, now, moves, { best, slim }) : best;
+    now = await prover.compare(now, after(now.chosen, taken));
     round++;
     moves = moves.filter((move) => move !== taken);
-    await prover.explore(
-      now.chosen,
-      moves.map((move) => move.add),
-      { only: prover.servedBy(taken.add.def), deadline },
-    );
-    const wider = candidates
-      .extend(taken.add.def, uses)
-      .flatMap((def) => candidates.add(def) ?? []);
+    if (!prover.estimates)
+      await prover.explore(
+        now.chosen,
+        moves.map((move) => move.add),
+        { only: prover.servedBy(taken.add.def), deadline },
+      );
+    const wider = deadline.passed
+      ? []
+      : candidates.extend(taken.add.def, uses).flatMap((def) => candidates.add(def) ?? []);
     for (const add of await prover.sized(wider))
       moves.push({ add, remove: taken.add, gain: prover.atMost(now, add), round: -1 });
   }
@@ -84,10 +90,13 @@ async function smaller(
   prover: Prover,
   now: Selection,
   moves: readonly Move[],
-  best: Move,
+  { best, slim }: { best: Move; slim: boolean },
 ): Promise<Move> {
   const near = moves.filter(
-    (move) => move.gain >= NEARLY * best.gain && isSmaller(move.add, best.add),
+    (move) =>
+      move.gain >= NEARLY * best.gain &&
+      isSmaller(move.add, best.add) &&
+      (!slim || isAkin(move.add, best.add)),
   );
   for (const move of near
     .toSorted((a, b) => (isSmaller(a.add, b.add) ? -1 : 1))
@@ -103,6 +112,14 @@ async function smaller(
 export function isSmaller(one: Sized, other: Sized): boolean {
   const columns = ({ def }: Sized): number => def.keys.length + def.include.length;
   return one.bytes < other.bytes || (one.bytes === other.bytes && columns(one) < columns(other));
+}
+
+/**
+ * Whether an index can stand for another without the luck of a LIMIT: it finds the same rows, by the same first key or by its predicate.
+ * One that has but the order that a LIMIT wants looks as good as long as what is asked for is soon found, which the planner always hopes.
+ */
+export function isAkin(one: Sized, other: Sized): boolean {
+  return one.def.where !== null || one.def.keys[0]?.sql === other.def.keys[0]?.sql;
 }
 
 function after(chosen: readonly Sized[], move: Pick<Move, "add" | "remove">): Sized[] {

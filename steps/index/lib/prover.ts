@@ -44,8 +44,10 @@ export interface Selection {
   readonly chosen: readonly Sized[];
   /** One run of each statement. */
   readonly costs: readonly number[];
-  /** All runs of all, with what keeping the indexes costs. */
+  /** All runs of all that are looked at, with what keeping the indexes costs. */
   readonly cost: number;
+  /** By statement those of the indexes that can matter to it, as bits. */
+  readonly bits: readonly bigint[];
 }
 
 /** Asks a planner for costs, each combination at most once. Costs are the planner's, a statement's times its calls. */
@@ -149,12 +151,21 @@ export class Prover {
     without: readonly string[] = [],
   ): Promise<Outcome> {
     const relevant = this.#relevant(statement, chosen);
-    const bits = this.#bitsOf(statement, relevant);
+    return this.#ask(statement, this.#bitsOf(statement, relevant), { chosen: relevant, without });
+  }
+
+  /** `chosen`: which the bits stand for, and maybe others. */
+  async #ask(
+    statement: number,
+    bits: bigint,
+    { chosen, without = [] }: { chosen: readonly Sized[]; without?: readonly string[] },
+  ): Promise<Outcome> {
     const known = this.#known[statement];
     const found = known?.find(bits, without);
     if (found !== undefined) return found;
     this.#signal.throwIfAborted();
     this.plans++;
+    const relevant = this.#relevant(statement, chosen);
     const plan = await this.#planner.explain(this.work[statement]?.sql ?? "", {
       with: relevant.map((candidate) => candidate.def),
       without,
@@ -172,80 +183,100 @@ export class Prover {
   }
 
   #bitsOf(statement: number, chosen: readonly Sized[]): bigint {
-    const known = this.#bits[statement];
     let bits = 0n;
-    for (const { sql } of chosen) {
-      let bit = known?.get(sql);
-      if (bit === undefined) {
-        bit = 1n << BigInt(known?.size ?? 0);
-        known?.set(sql, bit);
-      }
-      bits |= bit;
-    }
+    for (const one of chosen) bits |= this.#bit(statement, one);
     return bits;
+  }
+
+  #bit(statement: number, { sql }: Sized): bigint {
+    const known = this.#bits[statement];
+    let bit = known?.get(sql);
+    if (bit === undefined) {
+      bit = 1n << BigInt(known?.size ?? 0);
+      known?.set(sql, bit);
+    }
+    return bit;
   }
 
   /** The workload with these indexes. */
   async select(chosen: readonly Sized[]): Promise<Selection> {
     const costs: number[] = [];
-    for (const statement of this.work.keys()) costs.push((await this.plan(statement, chosen)).cost);
-    return this.#selection(chosen, costs);
+    const bits: bigint[] = [];
+    for (const statement of this.work.keys()) {
+      const relevant = this.#relevant(statement, chosen);
+      const own = this.#bitsOf(statement, relevant);
+      bits.push(own);
+      costs.push((await this.#ask(statement, own, { chosen: relevant })).cost);
+    }
+    return this.#selection(chosen, costs, bits);
   }
 
   /** Another set, of which only the statements that the difference can matter to are planned. */
   async change(from: Selection, chosen: readonly Sized[]): Promise<Selection> {
     const costs = [...from.costs];
-    for (const statement of this.#concerned(from.chosen, chosen))
-      costs[statement] = (await this.plan(statement, chosen)).cost;
-    return this.#selection(chosen, costs);
-  }
-
-  #selection(chosen: readonly Sized[], costs: readonly number[]): Selection {
-    const cost = this.work.reduce(
-      (sum, { calls }, statement) => sum + calls * (costs[statement] ?? 0),
-      this.#kept(chosen),
-    );
-    return { chosen, costs, cost };
-  }
-
-  /** The statements to which the difference of two sets can matter. */
-  #concerned(from: readonly Sized[], to: readonly Sized[]): Set<number> {
-    const concerned = new Set<number>();
-    for (const [one, other] of [
-      [from, to],
-      [to, from],
-    ] as const)
-      for (const index of one)
-        if (!other.includes(index))
-          for (const statement of this.servedBy(index.def)) concerned.add(statement);
-    return concerned;
-  }
-
-  /** What the workload saves by going from one set to another. */
-  async gain(from: Selection, chosen: readonly Sized[]): Promise<number> {
-    let sum = this.#kept(from.chosen) - this.#kept(chosen);
-    for (const statement of this.#concerned(from.chosen, chosen)) {
-      const { cost } = this.estimates
-        ? this.#upper(statement, chosen)
-        : await this.plan(statement, chosen);
-      sum += (this.work[statement]?.calls ?? 0) * ((from.costs[statement] ?? 0) - cost);
+    const bits = [...from.bits];
+    for (const [statement, own] of this.#difference(from, chosen)) {
+      bits[statement] = own;
+      costs[statement] = (await this.#ask(statement, own, { chosen })).cost;
     }
-    return sum;
-  }
-
-  #upper(statement: number, chosen: readonly Sized[]): Outcome {
-    const bits = this.#bitsOf(statement, this.#relevant(statement, chosen));
-    const known = this.#known[statement];
-    return known?.find(bits, []) ?? known?.upper(bits) ?? { cost: 0, used: new Set() };
+    return this.#selection(chosen, costs, bits);
   }
 
   /** As `change`, by what is known where sets are only estimated. */
   async compare(from: Selection, chosen: readonly Sized[]): Promise<Selection> {
     if (!this.estimates) return this.change(from, chosen);
     const costs = [...from.costs];
-    for (const statement of this.#concerned(from.chosen, chosen))
-      costs[statement] = this.#upper(statement, chosen).cost;
-    return this.#selection(chosen, costs);
+    const bits = [...from.bits];
+    for (const [statement, own] of this.#difference(from, chosen)) {
+      bits[statement] = own;
+      costs[statement] = this.#upper(statement, own);
+    }
+    return this.#selection(chosen, costs, bits);
+  }
+
+  #selection(
+    chosen: readonly Sized[],
+    costs: readonly number[],
+    bits: readonly bigint[],
+  ): Selection {
+    // What is not searched is served as well, for all that is known: it would only hide what the others gain.
+    const cost = this.work.reduce(
+      (sum, { calls }, statement) =>
+        this.#searched?.has(statement) === false ? sum : sum + calls * (costs[statement] ?? 0),
+      this.#kept(chosen),
+    );
+    return { chosen, costs, cost, bits };
+  }
+
+  /** The statements to which the difference of two sets can matter, with the bits of the second. */
+  #difference(from: Selection, to: readonly Sized[]): Map<number, bigint> {
+    const bits = new Map<number, bigint>();
+    const before = new Set(from.chosen);
+    const after = new Set(to);
+    for (const one of before.symmetricDifference(after))
+      for (const statement of this.servedBy(one.def)) {
+        const own = bits.get(statement) ?? from.bits[statement] ?? 0n;
+        const bit = this.#bit(statement, one);
+        bits.set(statement, after.has(one) ? own | bit : own & ~bit);
+      }
+    return bits;
+  }
+
+  /** What the workload saves by going from one set to another. */
+  async gain(from: Selection, chosen: readonly Sized[]): Promise<number> {
+    let sum = this.#kept(from.chosen) - this.#kept(chosen);
+    for (const [statement, own] of this.#difference(from, chosen)) {
+      const cost = this.estimates
+        ? this.#upper(statement, own)
+        : (await this.#ask(statement, own, { chosen })).cost;
+      sum += (this.work[statement]?.calls ?? 0) * ((from.costs[statement] ?? 0) - cost);
+    }
+    return sum;
+  }
+
+  #upper(statement: number, bits: bigint): number {
+    const known = this.#known[statement];
+    return (known?.find(bits, []) ?? known?.upper(bits))?.cost ?? 0;
   }
 
   /** Cost of the whole workload with these indexes and without some that exist. */
@@ -259,7 +290,10 @@ export class Prover {
   /** About the least that the workload can cost: each statement as cheap as it was ever seen. */
   leastTotal(): number {
     return this.work.reduce(
-      (sum, { calls }, statement) => sum + calls * (this.#known[statement]?.least ?? 0),
+      (sum, { calls }, statement) =>
+        this.#searched?.has(statement) === false
+          ? sum
+          : sum + calls * (this.#known[statement]?.least ?? 0),
       0,
     );
   }
@@ -297,11 +331,11 @@ export class Prover {
   }
 
   /** What an index would save beside those chosen, as far as that is known, and about the most that it can where it is not. */
-  atMost({ chosen, costs }: Selection, one: Sized): number {
+  atMost({ bits: before, costs }: Selection, one: Sized): number {
     let sum = -this.#kept([one]);
     for (const statement of this.servedBy(one.def)) {
       const known = this.#known[statement];
-      const bits = this.#bitsOf(statement, this.#relevant(statement, [...chosen, one]));
+      const bits = (before[statement] ?? 0n) | this.#bit(statement, one);
       const after =
         known?.find(bits, [])?.cost ??
         (this.estimates ? known?.upper(bits)?.cost : known?.least) ??

@@ -48,7 +48,7 @@ export async function readWorkload(
   const rows = await read(
     `SELECT s.queryid::text AS queryid, min(s.query) AS sql, sum(s.calls)::float8 AS calls, sum(s.rows)::float8 AS rows, sum(s.total_exec_time) AS time, count(*)::int AS entries
      FROM ${schema}.pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
-     WHERE d.datname = current_database() AND ($1::text IS NULL OR s.queryid::text = $1)
+     WHERE d.datname = current_database() AND ($1::text IS NULL OR s.queryid::text = $1) AND left(s.query, 60) NOT LIKE '%/* pgdba */%'
      GROUP BY s.queryid ORDER BY time DESC NULLS LAST LIMIT $2`,
     [options.queryid, options.limit],
   );

@@ -130,7 +130,7 @@ const CASES: Case[] = [
       CREATE TABLE @_review (id int PRIMARY KEY, book_id int REFERENCES @_book, body text NOT NULL)`,
     sql: `SELECT b.id, b.title, p.name, a.name, r.body FROM @_book b JOIN @_publisher p ON b.publisher_id = p.id JOIN @_author a ON b.author_id = a.id
       JOIN @_review r ON b.id = r.book_id WHERE a.id = $1 AND p.id = $2`,
-    expected: ["(author_id, publisher_id)", "(book_id)"],
+    expected: ["(book_id)", "(publisher_id, author_id)"],
   },
   {
     name: "the small column, not the large one",
