@@ -116,7 +116,7 @@ async function look(entry: ClusterEntry, ours: PgSession, options: TargetOptions
 
 /** To the microsecond: no two servers share it. */
 async function startOf(session: PgSession): Promise<string> {
-  const { rows } = await session.query(
+  const { rows } = await session.ask(
     "SELECT /* pgdba */ extract(epoch FROM pg_postmaster_start_time())::text AS start",
   );
   return String(rows[0]?.["start"]);

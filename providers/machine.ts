@@ -85,11 +85,11 @@ export async function remoteMachine(pg: PgSession, signal?: AbortSignal): Promis
 }
 
 async function remoteFiles(pg: PgSession, signal?: AbortSignal): Promise<KernelFiles | null> {
-  const { rows } = await pg.query(MAY_READ, [], { signal });
+  const { rows } = await pg.ask(MAY_READ, [], { signal });
   if (rows[0]?.["may"] !== true) return null;
   const read: ReadFile = async (path) => {
     try {
-      const answer = await pg.query(READ, [`/${path}`, MAX_BYTES], { signal });
+      const answer = await pg.ask(READ, [`/${path}`, MAX_BYTES], { signal });
       return (answer.rows[0]?.["text"] as string | null | undefined) ?? undefined;
     } catch (error) {
       // A file that its account may not read is as good as none; a session that is gone is not.

@@ -27,9 +27,9 @@ export async function primarySettings(
   pg: PgSession,
   signal?: AbortSignal,
 ): Promise<Map<string, number> | null> {
-  const { rows } = await pg.query(MAY_READ, [], { signal });
+  const { rows } = await pg.ask(MAY_READ, [], { signal });
   if (rows[0]?.["may"] !== true) return null;
-  const answer = await pg.query(READ, [PLACE + 4 * HELD.length], { signal });
+  const answer = await pg.ask(READ, [PLACE + 4 * HELD.length], { signal });
   return readControl(Buffer.from(String(answer.rows[0]?.["control"]), "hex"));
 }
 

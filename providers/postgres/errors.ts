@@ -185,3 +185,8 @@ export function sqlstateOf(error: unknown): string | undefined {
     typeof data === "object" && data !== null && !Array.isArray(data) ? data.sqlstate : undefined;
   return typeof state === "string" ? state : undefined;
 }
+
+/** A text that is not valid in its encoding (22021), or that another one lacks a character for (22P05). */
+export function isUnconvertible(error: unknown): boolean {
+  return ["22021", "22P05"].includes(sqlstateOf(error) ?? "");
+}

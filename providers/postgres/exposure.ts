@@ -1,3 +1,4 @@
+import { marked } from "./own.ts";
 import type { Run } from "./session.ts";
 
 /** What others in this database could have us run as. */
@@ -37,5 +38,5 @@ SELECT (SELECT bool_or(${MIGHTY}) FROM pg_roles r WHERE r.rolname IN (session_us
 
 /** @param run in a transaction whose search_path is pg_catalog */
 export async function exposureOf(run: Run): Promise<Exposure> {
-  return (await run(EXPOSURE)).rows[0] as unknown as Exposure;
+  return (await run(marked(EXPOSURE))).rows[0] as unknown as Exposure;
 }

@@ -1,5 +1,9 @@
 import { PgdbaError } from "../../engine/errors.ts";
+import { MARK } from "./own.ts";
 import type { Run } from "./session.ts";
+
+/** Always the same: before 16 each name would be another entry in pg_stat_statements, where it drives out somebody else's. */
+const NAME = "pgdba_statement";
 
 /**
  * Prepares a statement for as long as `work` takes. A rollback does not take back what was prepared, and the session may be somebody
@@ -12,21 +16,20 @@ export async function withPrepared<T>(
   work: (name: string) => Promise<T>,
   types: readonly string[] = [],
 ): Promise<T> {
-  const name = `pgdba_${crypto.randomUUID().replaceAll("-", "")}`;
-  const before = `PREPARE /* pgdba */ ${name}${types.length === 0 ? "" : `(${types.join(", ")})`} AS\n`;
-  await run(`SAVEPOINT ${name}`);
+  const before = `PREPARE ${MARK} ${NAME}${types.length === 0 ? "" : `(${types.join(", ")})`} AS\n`;
+  await run(`SAVEPOINT ${MARK} ${NAME}`);
   let prepared = false;
   try {
     await movedBack(before.length, () => run(`${before}${text}`));
     prepared = true;
-    const result = await work(name);
-    await run(`DEALLOCATE ${name}`);
+    const result = await work(NAME);
+    await run(`DEALLOCATE ${MARK} ${NAME}`);
     return result;
   } catch (error) {
     // The run may have been aborted: its signal shall not keep us from it. A connection that is gone has taken it along.
     const still = { signal: undefined };
-    await run(`ROLLBACK TO SAVEPOINT ${name}`, [], still).catch(() => {});
-    if (prepared) await run(`DEALLOCATE ${name}`, [], still).catch(() => {});
+    await run(`ROLLBACK ${MARK} TO SAVEPOINT ${NAME}`, [], still).catch(() => {});
+    if (prepared) await run(`DEALLOCATE ${MARK} ${NAME}`, [], still).catch(() => {});
     throw error;
   }
 }

@@ -33,9 +33,9 @@ export async function takeRunLock(
   openAnother: () => Promise<PgSession>,
 ): Promise<RunLock | { heldBy: string }> {
   if (session.info.pooled) return heldInTransaction(await openAnother());
-  const ask: Run = (sql) => session.query(sql);
+  const ask: Run = (sql) => session.ask(sql);
   const release = async (): Promise<void> => {
-    if (session.alive()) await session.query(`SELECT /* pgdba */ pg_advisory_unlock(${KEY})`);
+    if (session.alive()) await session.ask(`SELECT /* pgdba */ pg_advisory_unlock(${KEY})`);
   };
   const heldBy = await taken(ask, release);
   if (heldBy !== null) return { heldBy };

@@ -2,7 +2,8 @@ import { PgdbaError, withNothingDone } from "../../engine/errors.ts";
 import { Channel, type Notice, reasonOf } from "./channel.ts";
 import { commit, unknownOutcome } from "./commit.ts";
 import { type ConnectionSpec, connect, describe, destroy } from "./connect.ts";
-import { fromPostgres } from "./errors.ts";
+import { fromPostgres, isUnconvertible } from "./errors.ts";
+import { marked } from "./own.ts";
 import { Pipeline } from "./pipeline.ts";
 import { type QueryResult, Statement } from "./statement.ts";
 import { begin, local, sessionWide, type Timeouts } from "./timeouts.ts";
@@ -23,6 +24,8 @@ export interface QueryOptions extends Timeouts {
   alone?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
+
+export type AskOptions = Omit<QueryOptions, "changes" | "alone">;
 
 export interface TransactionOptions extends Timeouts {
   /** READ ONLY, and always rolled back. */
@@ -54,6 +57,8 @@ export interface SessionInfo {
   database: string;
   /** The backend's process id. */
   pid: number;
+  /** The database's. In SQL_ASCII texts are whatever bytes somebody has put there. */
+  encoding: string;
   /** A pooler stands between, and may give each transaction another backend: nothing is kept in the session. */
   pooled: boolean;
 }
@@ -63,6 +68,8 @@ export interface PgSession {
   readonly info: SessionInfo;
   /** One statement on its own; it commits by itself. Several statements in one text are refused by the server. */
   query(sql: string, values?: readonly unknown[], options?: QueryOptions): Promise<QueryResult>;
+  /** A question of our own about catalogues and statistics: marked as such, and unqualified names are the server's own. */
+  ask(sql: string, values?: readonly unknown[], options?: AskOptions): Promise<QueryResult>;
   /**
    * A transaction of any number of statements.
    * @throws PgdbaError query_failed | timeout | insufficient_privilege | connection_failed | step_refused (a statement ended the
@@ -93,7 +100,8 @@ const MAX_ROWS = 10_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 const OPENING = `SELECT /* pgdba */ current_setting('server_version_num')::int AS version_num, current_setting('server_version') AS version,
   pg_is_in_recovery() AS standby, current_setting('is_superuser') = 'on' AS superuser, pg_has_role('pg_monitor', 'USAGE') AS pg_monitor,
-  current_user::text AS "user", current_database()::text AS database, pg_backend_pid() AS pid`;
+  current_user::text AS "user", current_database()::text AS database, pg_backend_pid() AS pid,
+  current_setting('server_encoding') AS encoding`;
 
 /** Opens a session. @throws PgdbaError as `connect` does */
 export async function openSession(spec: ConnectionSpec): Promise<PgSession> {
@@ -144,14 +152,35 @@ class Session implements PgSession {
     // A byte beyond 63 would be cut by the server with a notice.
     const short = Buffer.from(name).subarray(0, 63).toString();
     return this.#channel.exclusive(undefined, async () => {
-      await this.#statement("SELECT set_config('application_name', $1, false)", [short], {});
+      await this.#statement(
+        "SELECT /* pgdba */ pg_catalog.set_config('application_name', $1, false)",
+        [short],
+        {},
+      );
     });
+  }
+
+  ask(
+    sql: string,
+    values: readonly unknown[] = [],
+    options: AskOptions = {},
+  ): Promise<QueryResult> {
+    return this.#query(marked(sql), values, options, true);
   }
 
   query(
     sql: string,
     values: readonly unknown[] = [],
     options: QueryOptions = {},
+  ): Promise<QueryResult> {
+    return this.#query(sql, values, options, false);
+  }
+
+  #query(
+    sql: string,
+    values: readonly unknown[],
+    options: QueryOptions,
+    own: boolean,
   ): Promise<QueryResult> {
     const channel = this.#channel;
     const { changes = false, alone = changes, timeoutMs } = options;
@@ -162,12 +191,15 @@ class Session implements PgSession {
         throw nothingDone(error);
       });
       try {
-        const result = await this.#statement(
-          sql,
-          values,
-          options,
-          alone ? undefined : local(options),
-        );
+        const once = (raw: boolean): Promise<QueryResult> => {
+          const before = alone ? undefined : local({ ...options, own, raw });
+          return this.#statement(sql, values, options, before);
+        };
+        const result = await once(this.#raw).catch((error: unknown) => {
+          // It is undone, so that it can be asked again.
+          if (alone || this.#raw || !isUnconvertible(error)) throw error;
+          return once(true);
+        });
         if (channel.transactionStatus === "I") return result;
       } catch (error) {
         throw changes && !channel.alive ? unknownOutcome("a statement", error) : error;
@@ -186,7 +218,8 @@ class Session implements PgSession {
     const channel = this.#channel;
     let begun = false;
     const whole = channel.exclusive(signal, async () => {
-      const opening = begin(readOnly ? "READ ONLY" : "READ WRITE", options).join("; ");
+      const manner = { ...options, raw: this.#raw };
+      const opening = begin(readOnly ? "READ ONLY" : "READ WRITE", manner).join("; ");
       await channel.control(opening, undefined, timeoutMs);
       let result: T;
       try {
@@ -213,25 +246,41 @@ class Session implements PgSession {
     statements: readonly string[],
     options: Omit<TransactionOptions, "readOnly">,
   ): Promise<Batch> {
+    return this.#channel.exclusive(options.signal, async () => {
+      const batch = await this.#batch(statements, options, this.#raw);
+      if (this.#raw || !isUnconvertible(batch.error)) return batch;
+      const again = await this.#batch(statements, options, true);
+      return again.columns.length > batch.columns.length ? again : batch;
+    });
+  }
+
+  async #batch(
+    statements: readonly string[],
+    options: Omit<TransactionOptions, "readOnly">,
+    raw: boolean,
+  ): Promise<Batch> {
     const { timeoutMs, signal } = options;
     const channel = this.#channel;
-    const opening = begin("READ ONLY", options);
-    return channel.exclusive(signal, async () => {
-      const pipeline = new Pipeline([...opening, ...statements, "ROLLBACK"]);
-      let error: PgdbaError | null = null;
-      try {
-        const total = timeoutMs === undefined ? undefined : timeoutMs * statements.length;
-        await channel.send(pipeline, signal, total);
-      } catch (thrown) {
-        error = thrown as PgdbaError;
-        if (channel.alive) await channel.rollback();
-        if (!channel.alive || signal?.aborted) throw error;
-      }
-      return {
-        columns: pipeline.columns.slice(opening.length, opening.length + statements.length),
-        error,
-      };
-    });
+    const opening = begin("READ ONLY", { ...options, raw });
+    const pipeline = new Pipeline([...opening, ...statements.map(marked), "ROLLBACK"]);
+    let error: PgdbaError | null = null;
+    try {
+      const total = timeoutMs === undefined ? undefined : timeoutMs * statements.length;
+      await channel.send(pipeline, signal, total);
+    } catch (thrown) {
+      error = thrown as PgdbaError;
+      if (channel.alive) await channel.rollback();
+      if (!channel.alive || signal?.aborted) throw error;
+    }
+    return {
+      columns: pipeline.columns.slice(opening.length, opening.length + statements.length),
+      error,
+    };
+  }
+
+  /** Where texts may be any bytes, all of them would be refused for one. */
+  get #raw(): boolean {
+    return this.info.encoding === "SQL_ASCII";
   }
 
   async #statement(

@@ -222,7 +222,7 @@ export class PostgresTarget implements Target {
   async #readFacts(): Promise<TargetFacts> {
     const session = await this.#open("pgdba");
     const { info } = session;
-    const { rows } = await session.query(
+    const { rows } = await session.ask(
       `SELECT inet_server_addr()::text AS address, EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements')
          AND current_setting('pg_stat_statements.max', true) IS NOT NULL AS statements`,
     );

@@ -1,3 +1,5 @@
+import { MARK } from "./own.ts";
+
 export interface Timeouts {
   /** Milliseconds; the server cancels the statement then. Its own statement_timeout without it. */
   timeoutMs?: number | undefined;
@@ -24,25 +26,35 @@ function given({ timeoutMs, lockTimeoutMs }: Timeouts): [name: string, value: st
   );
 }
 
-/** Sets the styles and timeouts until the transaction ends. */
-export function local(timeouts: Timeouts): string {
-  const settings = [...STYLES, ...given(timeouts)].map(
+export interface Manner extends Timeouts {
+  /** Unqualified names mean the server's own things, whatever somebody has put into a schema that is searched before. */
+  own?: boolean | undefined;
+  /** Texts as they are stored, not converted: a byte that is not valid is ours to deal with. */
+  raw?: boolean | undefined;
+}
+
+/** Sets the styles, timeouts and the rest until the transaction ends. */
+export function local(manner: Manner): string {
+  const more: [name: string, value: string][] = [];
+  if (manner.own === true) more.push(["search_path", "pg_catalog, pg_temp"]);
+  if (manner.raw === true) more.push(["client_encoding", "SQL_ASCII"]);
+  const settings = [...STYLES, ...more, ...given(manner)].map(
     ([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`,
   );
-  return `SELECT /* pgdba */ ${settings.join(", ")}`;
+  return `SELECT ${MARK} ${settings.join(", ")}`;
 }
 
 /** What an explicit transaction begins with. */
-export function begin(mode: "READ ONLY" | "READ WRITE", timeouts: Timeouts): string[] {
-  return [`BEGIN /* pgdba */ ${mode}`, local(timeouts)];
+export function begin(mode: "READ ONLY" | "READ WRITE", manner: Manner): string[] {
+  return [`BEGIN ${MARK} ${mode}`, local(manner)];
 }
 
 /** For a command that can't run in a transaction: its timeouts for the session, and what takes them back. Empty without timeouts. */
 export function sessionWide(timeouts: Timeouts): { set: string; reset: string } {
   const wanted = given(timeouts);
   return {
-    set: wanted.map(([name, value]) => `SET /* pgdba */ ${name} = ${value}`).join("; "),
-    reset: wanted.map(([name]) => `RESET /* pgdba */ ${name}`).join("; "),
+    set: wanted.map(([name, value]) => `SET ${MARK} ${name} = ${value}`).join("; "),
+    reset: wanted.map(([name]) => `RESET ${MARK} ${name}`).join("; "),
   };
 }
 

@@ -113,7 +113,7 @@ export function genericStatements(name: string, text: string, parameters: number
   ];
 }
 
-export const GENERIC = "SET LOCAL plan_cache_mode = force_generic_plan";
+export const GENERIC = "SET /* pgdba */ LOCAL plan_cache_mode = force_generic_plan";
 
 /** Explains a prepared statement; the NULLs given for its parameters do not shape a plan that is generic. */
 export function explainGeneric(name: string, parameters: number): string {

@@ -112,7 +112,7 @@ scans counted are this member's.`,
     }
     refuse(found);
     const { schema, name, table, definition, bytes, scans } = found;
-    const { rows } = await pg.query(SINCE);
+    const { rows } = await pg.ask(SINCE);
     const constraints = await foreignKeysServed(pg, found);
     for (const key of constraints)
       ctx.warn(

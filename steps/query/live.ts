@@ -105,7 +105,7 @@ that is seen twice as often takes twice the time of the server, in whatever piec
     let hidden = 0;
     for (let look = 0; look < looks; look++) {
       if (look > 0) await ctx.clock.sleep(parseDuration(every), ctx.signal);
-      const { rows } = await pg.query(
+      const { rows } = await pg.ask(
         `SELECT ${id} AS queryid, coalesce(query, '') AS query, datname AS database, coalesce(wait_event_type || '/' || wait_event, 'CPU') AS wait,
            (extract(epoch FROM clock_timestamp() - query_start) * 1000)::float8 AS ms
          FROM pg_stat_activity WHERE pid <> pg_backend_pid()

@@ -11,6 +11,7 @@ import { grantHint } from "./lib/recorded.ts";
 import { CHANGES, RANKED_BY } from "./lib/row.ts";
 import { parseSince, type Since } from "./lib/since.ts";
 import { earlier, keep } from "./lib/snapshots.ts";
+import { SPARE } from "./lib/texts.ts";
 
 export default defineStep({
   type: "query.snapshot",
@@ -82,12 +83,13 @@ known. Changes nothing on the server; with \`--plan\` nothing is kept.`,
     warn(ctx, interval);
     if (hidden > 0) ctx.warn(`${hidden} statements of others are left out. ${grantHint(pg)}`);
     const { changes, total_ms, from, to, reset, evicted, dealloc } = interval;
-    const top = rank(changes, { order, least: parseDuration(threshold), limit });
+    const least = parseDuration(threshold);
+    const top = rank(changes, { order, least, limit: limit + SPARE });
     return {
       file,
       taken_at,
       changes: {
-        statements: await rowsOf(pg, top, { total_ms, timed }, ctx.signal),
+        statements: await rowsOf(ctx, pg, top, { total_ms, timed, limit }),
         hidden,
         total_ms,
         from,

@@ -1,10 +1,11 @@
+import type { JsonObject } from "../../engine/types.ts";
 import { parseDuration } from "../../engine/expr/units.ts";
 import { defineStep } from "../define.ts";
-import { maskQuery } from "../mask.ts";
 import { placeIdentifiers } from "../sql/input.ts";
 import { session } from "../sql/session.ts";
-import { grantHint, HIDDEN_TEXT, statementsExtension } from "./lib/recorded.ts";
+import { grantHint, statementsExtension } from "./lib/recorded.ts";
 import { RANKED_BY, ROW, ROW_KEYS } from "./lib/row.ts";
+import { SPARE, withTexts } from "./lib/texts.ts";
 import { infoSql, topSql } from "./lib/top-sql.ts";
 
 const nullable = (type: string) => ({ type: [type, "null"] }) as const;
@@ -61,17 +62,21 @@ since, so that shares are too high: raise \`pg_stat_statements.max\`.`,
     const pg = await session(ctx);
     const { schema, version } = await statementsExtension(pg);
     const { order = "total", threshold = "0ms", limit = 20 } = input;
-    const values = [parseDuration(threshold), limit];
-    const top = await pg.query(placeIdentifiers(topSql(version, order), { schema }), values, {
+    const values = [parseDuration(threshold), limit + SPARE];
+    const top = await pg.ask(placeIdentifiers(topSql(version, order), { schema }), values, {
       signal: ctx.signal,
     });
-    const about = await pg.query(placeIdentifiers(infoSql(version), { schema }), [HIDDEN_TEXT], {
+    const about = await pg.ask(placeIdentifiers(infoSql(version), { schema }), [], {
       signal: ctx.signal,
     });
     const { stats_reset = null, dealloc = null, all_ms = 0, hidden = 0 } = about.rows[0] ?? {};
     if (Number(hidden) > 0)
       ctx.warn(`${String(hidden)} statements of others are left out. ${grantHint(pg)}`);
-    const statements = top.rows.map((row) => ({ ...row, query: maskQuery(String(row["query"])) }));
+    const ranked = top.rows as unknown as (JsonObject & { id: string })[];
+    const listed = await withTexts(ctx, pg, schema, ranked, limit);
+    const statements = listed.map((one) =>
+      Object.fromEntries(Object.entries(one).filter(([key]) => key !== "id")),
+    );
     return { statements, hidden, total_ms: all_ms, stats_reset, dealloc };
   },
 });

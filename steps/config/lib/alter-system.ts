@@ -58,7 +58,7 @@ const STATEMENT = `SELECT format('ALTER SYSTEM %s %s', CASE WHEN $2::text[] IS N
  */
 export async function openAlterSystem(ctx: StepContext, names: readonly string[]): Promise<Place> {
   const pg = await session(ctx);
-  const rights = (await pg.query(RIGHTS, [], { signal: ctx.signal })).rows[0] ?? {};
+  const rights = (await pg.ask(RIGHTS, [], { signal: ctx.signal })).rows[0] ?? {};
   const server: Server = { ctx, pg, rights };
   if (rights["entries"] !== true || rights["settings"] !== true) {
     const me = String(rights["me"]);
@@ -105,14 +105,14 @@ export async function openAlterSystem(ctx: StepContext, names: readonly string[]
     async write(values) {
       for (const [name, value] of values) {
         const parts = value === null ? null : partsOf(name, textOf(value), pg.info.version_num);
-        const { rows } = await pg.query(STATEMENT, [name, parts], { signal: ctx.signal });
+        const { rows } = await pg.ask(STATEMENT, [name, parts], { signal: ctx.signal });
         await pg.query(String(rows[0]?.["sql"]), [], {
           timeoutMs: STATEMENT_MS,
           signal: ctx.signal,
           alone: true,
         });
       }
-      await pg.query("SELECT pg_reload_conf()", [], { signal: ctx.signal });
+      await pg.ask("SELECT pg_reload_conf()", [], { signal: ctx.signal });
     },
     async confirm(values, patience = PATIENCE_MS) {
       const ends = ctx.clock.monotonic() + patience;
@@ -175,7 +175,7 @@ async function grantsToWrite(
   const reload =
     rights["reload"] === true ? [] : [`GRANT EXECUTE ON FUNCTION pg_reload_conf() TO ${me}`];
   if (pg.info.superuser) return reload;
-  const { rows } = await pg.query(NOT_GRANTED, [names], { signal: ctx.signal });
+  const { rows } = await pg.ask(NOT_GRANTED, [names], { signal: ctx.signal });
   return [
     ...reload,
     ...rows.map((row) => `GRANT ALTER SYSTEM ON PARAMETER ${String(row["name"])} TO ${me}`),

@@ -24,7 +24,7 @@ export async function detect(ctx: StepContext): Promise<Detected | null> {
   if (connection === null) return null;
   const pg = await session(ctx);
   const settings = await readSettings(pg, ctx.signal);
-  const { rows } = await pg.query("SELECT version() AS built", [], { signal: ctx.signal });
+  const { rows } = await pg.ask("SELECT version() AS built", [], { signal: ctx.signal });
   const machine =
     (await localMachine(pg, connection.spec.host)) ?? (await remoteMachine(pg, ctx.signal));
   return {

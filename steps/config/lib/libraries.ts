@@ -40,7 +40,7 @@ export async function libraryProblems(
         );
       continue;
     }
-    const libdir = String((await pg.query(LIBDIR, [], { signal })).rows[0]?.["setting"]);
+    const libdir = String((await pg.ask(LIBDIR, [], { signal })).rows[0]?.["setting"]);
     const absent: string[] = [];
     for (const library of libraries) {
       const files = candidates(name, library, libdir, path);

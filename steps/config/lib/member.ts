@@ -15,7 +15,7 @@ const MEMBER = `SELECT current_setting('data_directory', true) AS data_directory
 
 export async function memberOf(ctx: StepContext): Promise<Member> {
   const pg = await session(ctx);
-  return (await pg.query(MEMBER, [], { signal: ctx.signal })).rows[0] as unknown as Member;
+  return (await pg.ask(MEMBER, [], { signal: ctx.signal })).rows[0] as unknown as Member;
 }
 
 const WORDS: [keyof Member, string][] = [

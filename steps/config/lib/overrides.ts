@@ -33,7 +33,7 @@ export async function overridesOf(
   signal?: AbortSignal,
 ): Promise<Override[]> {
   const wanted = new Map([...values].map(([name, value]) => [name.toLowerCase(), value]));
-  const { rows } = await pg.query(OVERRIDES, [[...wanted.keys()]], { signal });
+  const { rows } = await pg.ask(OVERRIDES, [[...wanted.keys()]], { signal });
   return (rows as unknown as Override[]).flatMap((row) => {
     const key = row.name.toLowerCase();
     const setting = settings.get(key);

@@ -15,7 +15,7 @@ export const GRANTS_TO_LOOK =
 /** Whether the session may ask which files there are on the server. */
 export async function mayLook(pg: PgSession, signal: AbortSignal): Promise<boolean> {
   if (pg.info.superuser) return true;
-  return (await pg.query(MAY_LOOK, [], { signal })).rows[0]?.["may"] === true;
+  return (await pg.ask(MAY_LOOK, [], { signal })).rows[0]?.["may"] === true;
 }
 
 /**
@@ -31,7 +31,7 @@ export async function foundOnServer(
   const found = new Set<string>();
   for (const path of paths) {
     try {
-      const { rows } = await pg.query(IS_FOLDER, [path], { signal });
+      const { rows } = await pg.ask(IS_FOLDER, [path], { signal });
       if (rows[0]?.["folder"] === (kind === "folder")) found.add(path);
     } catch (error) {
       if (error instanceof PgdbaError && error.code === "query_failed") continue;

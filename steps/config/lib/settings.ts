@@ -40,13 +40,13 @@ export async function readSettings(
   pg: PgSession,
   signal?: AbortSignal,
 ): Promise<Map<string, Setting>> {
-  const { rows } = await pg.query(SETTINGS, [], { signal });
+  const { rows } = await pg.ask(SETTINGS, [], { signal });
   return new Map((rows as unknown as Setting[]).map((row) => [row.name.toLowerCase(), row]));
 }
 
 /** What this role may not see of the settings, with the GRANT that lets it; empty when it sees all. */
 export async function missingRights(pg: PgSession, signal?: AbortSignal): Promise<string[]> {
-  const { rows } = await pg.query(
+  const { rows } = await pg.ask(
     "SELECT pg_has_role('pg_read_all_settings', 'USAGE') AS all, quote_ident(current_user) AS me",
     [],
     { signal },
@@ -59,7 +59,7 @@ export async function missingRights(pg: PgSession, signal?: AbortSignal): Promis
 
 /** Entries in the order in which they are read: the last of a name counts. Needs the right to read `pg_file_settings`. */
 export async function readFileEntries(pg: PgSession, signal?: AbortSignal): Promise<FileEntry[]> {
-  const { rows } = await pg.query(ENTRIES, [], { signal });
+  const { rows } = await pg.ask(ENTRIES, [], { signal });
   return rows as unknown as FileEntry[];
 }
 

@@ -36,7 +36,7 @@ export async function orderOfStandbys(
   });
   const pg = await session(ctx);
   if (changed.length === 0 || pg.info.standby) return [];
-  const { rows } = await pg.query(STANDBYS, [], { signal: ctx.signal });
+  const { rows } = await pg.ask(STANDBYS, [], { signal: ctx.signal });
   if (rows.length === 0) return [];
   const standbys = rows.map((row) => String(row["standby"])).join(", ");
   const list = (raised: boolean): string =>

@@ -63,7 +63,7 @@ async function watch(ctx: StepContext, pid: number, ended: AbortSignal): Promise
     await ctx.clock.sleep(POLL_MS, ended);
     other = await connection.open(connection.spec.database, `pgdba/${ctx.run.id}`);
     for (;;) {
-      const { rows } = await other.query(PROGRESS, [pid]);
+      const { rows } = await other.ask(PROGRESS, [pid]);
       const line = rows[0] === undefined ? last : lineOf(rows[0]);
       if (line !== last) ctx.log(line);
       last = line;

@@ -2,6 +2,8 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import { quoteIdent } from "../../../providers/twin/names.ts";
 import { openHypopg } from "../../../providers/hypopg/hypopg.ts";
+import { readTexts } from "../../../providers/postgres/recorded-texts.ts";
+import { marked } from "../../../providers/postgres/own.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
 import type { PgConnection } from "../../../providers/targets.ts";
 import {
@@ -16,7 +18,8 @@ import {
   type Twin,
 } from "../../../providers/twin/twin.ts";
 import { commandLine } from "../../command-line.ts";
-import { session } from "../../sql/session.ts";
+import { asCatalogue } from "../../sql/guard/as-catalogue.ts";
+import { another, session } from "../../sql/session.ts";
 import { type Asked, readStatements } from "./input.ts";
 import {
   type Activity,
@@ -97,15 +100,13 @@ async function readAll(
   let reads = 0;
   const read: Read = async (sql, values = []) => {
     reads++;
-    // Marked, so that our own reading is nobody's workload.
-    const marked = sql.replace(/^\s*\w+/, (word) => `${word} /* pgdba */`);
-    return (await run(marked, values, { maxRows: MAX_ROWS, maxBytes: MAX_BYTES })).rows;
+    return (await run(marked(sql), values, { maxRows: MAX_ROWS, maxBytes: MAX_BYTES })).rows;
   };
   // Loading the grammar takes longer than most of the reading, beside which it can be done.
   void import("libpg-query").then(({ loadModule }) => loadModule());
   const facts = await readFacts(read);
   known(facts);
-  const workload = await workloadOf(ctx, asked, read);
+  const workload = await workloadOf(ctx, asked, read, run);
   const { parsed: all, refused, idle } = await parseWorkload(workload.statements);
   const parsed =
     asked.tables.length === 0
@@ -195,14 +196,22 @@ function sort(parsed: readonly Parsed[], catalogue: Catalogue) {
   return sorted;
 }
 
-async function workloadOf(ctx: StepContext, asked: Asked, read: Read): Promise<Workload> {
+async function workloadOf(ctx: StepContext, asked: Asked, read: Read, run: Run): Promise<Workload> {
   const given =
     asked.workload ??
     (asked.workloadFile === undefined
       ? undefined
       : await readStatements(asked.workloadFile, ctx.cwd));
-  if (given !== undefined) return { source: "given", statements: given, hidden: 0 };
-  const workload = await readWorkload(read, { limit: asked.limit, queryid: asked.queryid ?? null });
+  if (given !== undefined) return { source: "given", statements: given, hidden: 0, unread: null };
+  const workload = await readWorkload(
+    read,
+    (schema, ids) =>
+      asCatalogue(run, () => readTexts(run, (database) => another(ctx, database), schema, ids)),
+    { limit: asked.limit, queryid: asked.queryid ?? null },
+  );
+  const { unread } = workload;
+  if (unread !== null && unread.count > 0)
+    ctx.warn(`${unread.count} statements are left out: ${unread.message}. ${unread.hint}`);
   if (asked.queryid !== undefined && workload.statements.length === 0) {
     throw new PgdbaError(
       "step_failed",

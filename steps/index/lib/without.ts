@@ -104,6 +104,6 @@ export async function foreignKeysServed(
   pg: PgSession,
   { schema, name }: Existing,
 ): Promise<{ name: string; type: string; referenced: string }[]> {
-  const { rows } = await pg.query(SERVED, [schema, name]);
+  const { rows } = await pg.ask(SERVED, [schema, name]);
   return rows as unknown as { name: string; type: string; referenced: string }[];
 }

@@ -1,5 +1,8 @@
 import type { JsonObject } from "../../../engine/types.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { MARK } from "../../../providers/postgres/own.ts";
+import type { Texts } from "../../../providers/postgres/recorded-texts.ts";
+import { quoteIdent } from "../../../providers/twin/names.ts";
 import {
   type Catalogue,
   type Read,
@@ -23,7 +26,12 @@ export interface Workload {
   statements: Statement[];
   /** Statements whose text the role may not see. */
   hidden: number;
+  /** How many have a text that can't be read here, and why; null when there are none. */
+  unread: { count: number; message: string; hint: string } | null;
 }
+
+/** Statements looked at beyond those that are wanted, for the sake of our own among them. */
+const SPARE = 200;
 
 const EXTENSION = `SELECT n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'`;
 
@@ -35,6 +43,7 @@ const NOT_THERE = `Put pg_stat_statements into shared_preload_libraries, restart
  */
 export async function readWorkload(
   read: Read,
+  texts: (schema: string, ids: string[]) => Promise<Texts>,
   options: { limit: number; queryid: string | null },
 ): Promise<Workload> {
   const [extension] = await read(EXTENSION);
@@ -44,22 +53,42 @@ export async function readWorkload(
       "The workload is not known: this database has no pg_stat_statements",
       { hint: NOT_THERE },
     );
-  const schema = `"${String(extension["schema"]).replaceAll('"', '""')}"`;
+  const schema = quoteIdent(String(extension["schema"]));
+  // Without the texts, one of which may not be valid here.
   const rows = await read(
-    `SELECT s.queryid::text AS queryid, min(s.query) AS sql, sum(s.calls)::float8 AS calls, sum(s.rows)::float8 AS rows, sum(s.total_exec_time) AS time, count(*)::int AS entries
-     FROM ${schema}.pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
-     WHERE d.datname = current_database() AND ($1::text IS NULL OR s.queryid::text = $1) AND left(s.query, 60) NOT LIKE '%/* pgdba */%'
+    `SELECT min(s.dbid || '/' || s.queryid) AS id, s.queryid::text AS queryid, sum(s.calls)::float8 AS calls, sum(s.rows)::float8 AS rows, sum(s.total_exec_time) AS time, count(*)::int AS entries
+     FROM ${schema}.pg_stat_statements(false) s JOIN pg_database d ON d.oid = s.dbid
+     WHERE d.datname = current_database() AND ($1::text IS NULL OR s.queryid::text = $1)
      GROUP BY s.queryid ORDER BY time DESC NULLS LAST LIMIT $2`,
-    [options.queryid, options.limit],
+    [options.queryid, options.limit + SPARE],
   );
   const seen = rows.filter((row) => row["queryid"] !== null);
+  const { found, trouble } = await texts(
+    schema,
+    seen.map((row) => String(row["id"])),
+  );
+  const readable = seen.flatMap((row) => {
+    const text = found.get(String(row["id"]));
+    return text === undefined || text.query.includes(MARK) ? [] : [{ row, sql: text.query }];
+  });
+  if (trouble !== null && readable.length === 0) {
+    throw new PgdbaError(
+      "step_failed",
+      `No statement of the workload can be read: ${trouble.message}`,
+      { hint: trouble.hint },
+    );
+  }
   return {
     source: "pg_stat_statements",
     hidden: rows
       .filter((row) => row["queryid"] === null)
       .reduce((sum, row) => sum + Number(row["entries"]), 0),
-    statements: seen.map((row) => ({
-      sql: String(row["sql"]),
+    unread:
+      trouble === null
+        ? null
+        : { count: seen.filter((row) => !found.has(String(row["id"]))).length, ...trouble },
+    statements: readable.slice(0, options.limit).map(({ row, sql }) => ({
+      sql,
       calls: Number(row["calls"]),
       rows: Number(row["rows"]),
       queryid: String(row["queryid"]),

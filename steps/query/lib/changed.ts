@@ -1,8 +1,8 @@
-import type { JsonObject } from "../../../engine/types.ts";
+import type { JsonObject, StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
-import { maskQuery } from "../../mask.ts";
-import { readTexts } from "./counters.ts";
 import type { Change } from "./interval.ts";
+import { statementsExtension } from "./recorded.ts";
+import { withTexts } from "./texts.ts";
 import type { Order } from "./top-sql.ts";
 
 function meanOf({ total_ms, calls }: Change): number {
@@ -32,25 +32,21 @@ export function rank(
     .map(({ one }) => one);
 }
 
-/** With texts and what follows from the figures. `total_ms` is that of all statements. */
+/** With texts and what follows from the figures; our own are left out. `total_ms` is that of all statements. */
 export async function rowsOf(
+  ctx: StepContext,
   pg: PgSession,
   top: readonly Change[],
-  { total_ms, timed }: { total_ms: number; timed: boolean },
-  signal: AbortSignal,
+  { total_ms, timed, limit }: { total_ms: number; timed: boolean; limit: number },
 ): Promise<JsonObject[]> {
-  const texts = await readTexts(
-    pg,
-    top.map(({ id }) => id),
-    signal,
-  );
-  return top.map((change) => {
+  const { schema } = await statementsExtension(pg);
+  const listed = await withTexts(ctx, pg, schema, top, limit);
+  return listed.map((change) => {
     const { id, hit, read, io_ms, calls, rows, io_bytes, temp_bytes, wal_bytes, basis } = change;
-    const about = texts.get(id);
     return {
       queryid: id.split("/")[1] ?? "",
-      query: about === undefined ? "<dropped while it was read>" : maskQuery(about.query),
-      database: about?.database ?? null,
+      query: change.query,
+      database: change.database,
       calls,
       total_ms: change.total_ms,
       mean_ms: Math.round(1000 * meanOf(change)) / 1000,

@@ -1,7 +1,7 @@
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { placeIdentifiers } from "../../sql/input.ts";
 import { statementsExtension } from "./recorded.ts";
-import { countersSql, originSql, TEXTS } from "./top-sql.ts";
+import { countersSql, originSql } from "./top-sql.ts";
 
 /** What is counted of an entry, in the order in which it is kept. Times in ms, `hit` and `read` in blocks. */
 export const COUNTED = [
@@ -54,13 +54,13 @@ const MOST = 10_000;
 /** @throws PgdbaError capability_missing | query_failed */
 export async function readCounters(session: PgSession, signal: AbortSignal): Promise<Live> {
   const { schema, version } = await statementsExtension(session);
-  const { rows } = await session.query(
+  const { rows } = await session.ask(
     placeIdentifiers(countersSql(version), { schema }),
     [MOST + 1],
     { signal },
   );
   // Afterwards, so that what began to count later than it was taken is certainly not in it.
-  const origin = await session.query(placeIdentifiers(originSql(version), { schema }), [], {
+  const origin = await session.ask(placeIdentifiers(originSql(version), { schema }), [], {
     signal,
   });
   const kept = rows.slice(0, MOST);
@@ -77,24 +77,4 @@ export async function readCounters(session: PgSession, signal: AbortSignal): Pro
       kept.flatMap(({ key, since }) => (since === null ? [] : [[String(key), String(since)]])),
     ),
   };
-}
-
-/** The text and database of statements by `database/queryid`. */
-export async function readTexts(
-  session: PgSession,
-  ids: readonly string[],
-  signal: AbortSignal,
-): Promise<Map<string, { query: string; database: string | null }>> {
-  const { schema } = await statementsExtension(session);
-  const parts = ids.map((id) => id.split("/"));
-  const { rows } = await session.query(
-    placeIdentifiers(TEXTS, { schema }),
-    [parts.map(([database]) => database ?? ""), parts.map(([, queryid]) => queryid ?? "")],
-    { signal },
-  );
-  return new Map(
-    (rows as unknown as { id: string; query: string; database: string | null }[]).map(
-      ({ id, query, database }) => [id, { query, database }],
-    ),
-  );
 }

@@ -96,7 +96,7 @@ async function within(
   request: Request,
   readOnly: boolean,
 ): Promise<Explained | "writes"> {
-  const searched = (await run("SHOW search_path")).rows[0]?.["search_path"];
+  const searched = (await run("SHOW /* pgdba */ search_path")).rows[0]?.["search_path"];
   const hold = await holdFor(run, request.another, request.analyze ? EXECUTED : ONLY_PLANNED);
   try {
     const explained = await held(run, request, readOnly, hold);
@@ -169,7 +169,7 @@ async function explained(
  */
 async function explainPrepared(run: Run, { text, params }: Statement): Promise<Json> {
   return withPrepared(run, text, async (name) => {
-    await run("SET LOCAL plan_cache_mode = force_generic_plan");
+    await run("SET /* pgdba */ LOCAL plan_cache_mode = force_generic_plan");
     const nulls = Array.from({ length: params }, () => "NULL").join(", ");
     const { rows } = await run(`EXPLAIN /* pgdba */ (${ESTIMATE}) EXECUTE ${name} (${nulls})`);
     return rows[0]?.["QUERY PLAN"] ?? null;

@@ -1,3 +1,4 @@
+import { marked } from "../../../providers/postgres/own.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
 import type { Facts, RelationFacts } from "../plan/finding.ts";
 import { type Plan, walk } from "../plan/tree.ts";
@@ -35,8 +36,8 @@ export async function readFacts(run: Run, plan: Plan): Promise<Facts> {
     ),
   );
   const relations = [...named.values()];
-  const settings = await run(SETTINGS);
-  const { rows } = await run(RELATIONS, [
+  const settings = await run(marked(SETTINGS));
+  const { rows } = await run(marked(RELATIONS), [
     relations.map(({ schema }) => schema),
     relations.map(({ name }) => name),
   ]);

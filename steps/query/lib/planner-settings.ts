@@ -31,5 +31,6 @@ export async function setPlanner(run: Run, settings: Record<string, string>): Pr
       hint: `Planner settings are those of pg_settings whose category begins with "Query Tuning", and ${MORE.join(", ")}.`,
     });
   }
-  for (const name of names) await run("SELECT set_config($1, $2, true)", [name, settings[name]]);
+  for (const name of names)
+    await run("SELECT /* pgdba */ pg_catalog.set_config($1, $2, true)", [name, settings[name]]);
 }

@@ -4,6 +4,7 @@ import type { PgSession } from "../../../providers/postgres/session.ts";
 import { spellings } from "../../../providers/twin/plan.ts";
 import { commandLine } from "../../command-line.ts";
 import { placeIdentifiers } from "../../sql/input.ts";
+import { textsOf } from "./texts.ts";
 import { readStatement, type Statement } from "../../sql/guard/statement.ts";
 
 /** The schema that pg_stat_statements lives in, and its version as a number: 1.10 is 110. */
@@ -17,7 +18,7 @@ export interface Extension {
  * @throws PgdbaError capability_missing with the steps that are left to enable it
  */
 export async function statementsExtension(session: PgSession): Promise<Extension> {
-  const { rows } = await session.query(
+  const { rows } = await session.ask(
     `SELECT current_setting('pg_stat_statements.max', true) IS NOT NULL AS loaded, n.nspname AS schema, e.extversion AS version
      FROM (VALUES (1)) one LEFT JOIN pg_extension e ON e.extname = 'pg_stat_statements' LEFT JOIN pg_namespace n ON n.oid = e.extnamespace`,
   );
@@ -58,26 +59,33 @@ export function grantHint({ info }: PgSession): string {
  * @throws PgdbaError capability_missing | invalid_param when there is none, or it is hidden from the role
  */
 export async function recordedStatement(
-  ctx: Pick<StepContext, "target">,
+  ctx: StepContext,
   session: PgSession,
   queryid: string,
 ): Promise<{ text: string; database: string }> {
   const { schema } = await statementsExtension(session);
-  const { rows } = await session.query(
+  const { rows } = await session.ask(
     placeIdentifiers(
-      `SELECT s.query, d.datname AS database FROM :"schema".pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+      `SELECT s.dbid || '/' || s.queryid AS id, d.datname AS database FROM :"schema".pg_stat_statements(false) s JOIN pg_database d ON d.oid = s.dbid
        WHERE s.queryid::text = $1 ORDER BY d.datname = current_database() DESC, s.calls DESC LIMIT 1`,
       { schema },
     ),
     [queryid],
   );
-  const { query, database } = rows[0] ?? {};
-  if (typeof query !== "string" || typeof database !== "string") {
+  const { id, database } = rows[0] ?? {};
+  if (typeof id !== "string" || typeof database !== "string") {
     throw new PgdbaError("invalid_param", `pg_stat_statements has no statement ${queryid}`, {
       hint: `List them with \`${commandLine(ctx.target, ["query", "slow-log"])}\`; rare ones are dropped when pg_stat_statements.max is reached. ${grantHint(session)}`,
     });
   }
-  return { text: query, database };
+  const { found, trouble } = await textsOf(ctx, session, schema, [id]);
+  const query = found.get(id)?.query;
+  if (query !== undefined) return { text: query, database };
+  throw new PgdbaError(
+    "invalid_param",
+    `The text of statement ${queryid} can't be read: ${trouble?.message ?? "it was dropped just now"}`,
+    { hint: trouble?.hint ?? "List the statements with `pgdba query slow-log`." },
+  );
 }
 
 /**

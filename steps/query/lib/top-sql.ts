@@ -28,18 +28,18 @@ function columns(version: number) {
 
 /**
  * The most expensive statements: $1 the least mean time in ms, $2 how many. Those of others that the role may not see have no
- * queryid; they count in the shares only. Made of constants.
+ * queryid; they count in the shares only. Without the texts, one of which may not be valid here. Made of constants.
  */
 export function topSql(version: number, order: Order): string {
   const { total, max, wal, io } = columns(version);
   return `WITH settings AS (SELECT current_setting('block_size')::int8 AS block, current_setting('track_io_timing')::bool AS timed),
   grouped AS (
-    SELECT queryid, dbid, min(query) AS query, sum(calls) AS calls, sum(${total}) AS total, max(${max}) AS max, sum(rows) AS rows,
+    SELECT queryid, dbid, sum(calls) AS calls, sum(${total}) AS total, max(${max}) AS max, sum(rows) AS rows,
       sum(shared_blks_hit) AS hit, sum(shared_blks_read) AS read, sum(${io}) AS io, sum(${wal}) AS wal,
       sum(shared_blks_read + local_blks_read + temp_blks_read + temp_blks_written) AS blocks, sum(temp_blks_written) AS temp
-    FROM :"schema".pg_stat_statements GROUP BY queryid, dbid),
+    FROM :"schema".pg_stat_statements(false) GROUP BY queryid, dbid),
   figures AS (
-    SELECT queryid::text AS queryid, query, d.datname AS database, calls::int8 AS calls, round(total::numeric, 3) AS total_ms,
+    SELECT dbid || '/' || queryid AS id, queryid::text AS queryid, d.datname AS database, calls::int8 AS calls, round(total::numeric, 3) AS total_ms,
       round((total / greatest(calls, 1))::numeric, 3) AS mean_ms, round(max::numeric, 3) AS max_ms, rows::int8 AS rows,
       CASE WHEN hit + read > 0 THEN round(100 * hit / (hit + read), 2) END AS hit_percent,
       CASE WHEN timed OR io > 0 THEN round(io::numeric, 3) END AS io_ms, (blocks * block)::int8 AS io_bytes, (temp * block)::int8 AS temp_bytes,
@@ -54,10 +54,10 @@ function info(version: number): string {
     : "(SELECT NULL::int8, NULL::timestamptz)";
 }
 
-/** Since when the figures count, how often statements were dropped; of all statements the execution time and how many are hidden ($1). */
+/** Since when the figures count, how often statements were dropped; of all statements the execution time and how many are hidden. */
 export function infoSql(version: number): string {
-  return `SELECT dealloc, stats_reset, coalesce(round(sum(${columns(version).total})::numeric, 3), 0) AS all_ms, count(*) FILTER (WHERE query = $1) AS hidden
-FROM ${info(version)} AS info (dealloc, stats_reset) LEFT JOIN :"schema".pg_stat_statements ON true GROUP BY dealloc, stats_reset`;
+  return `SELECT dealloc, stats_reset, coalesce(round(sum(${columns(version).total})::numeric, 3), 0) AS all_ms, count(*) FILTER (WHERE queryid IS NULL AND calls IS NOT NULL) AS hidden
+FROM ${info(version)} AS info (dealloc, stats_reset) LEFT JOIN :"schema".pg_stat_statements(false) ON true GROUP BY dealloc, stats_reset`;
 }
 
 /**
@@ -84,8 +84,3 @@ export function originSql(version: number): string {
   (SELECT coalesce(round(sum(${columns(version).total})::numeric, 3), 0) FROM :"schema".pg_stat_statements(false) WHERE queryid IS NULL) AS hidden_ms
 FROM ${info(version)} AS info (dealloc, stats_reset)`;
 }
-
-/** The texts and databases of statements: $1 databases, $2 queryids. */
-export const TEXTS = `SELECT DISTINCT ON (s.dbid, s.queryid) s.dbid || '/' || s.queryid AS id, s.query, d.datname AS database
-FROM unnest($1::oid[], $2::int8[]) AS wanted (dbid, queryid) JOIN :"schema".pg_stat_statements s USING (dbid, queryid)
-LEFT JOIN pg_database d ON d.oid = s.dbid ORDER BY s.dbid, s.queryid`;

@@ -1,6 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
-import { sqlstateOf } from "../../../providers/postgres/errors.ts";
+import { isUnconvertible, sqlstateOf } from "../../../providers/postgres/errors.ts";
+import { MARK } from "../../../providers/postgres/own.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import server from "../sql/server.sql" with { type: "text" };
 import { SECTIONS, type Section } from "./sections.ts";
@@ -29,7 +30,7 @@ interface Extension {
 
 /** Catalogue queries are short: compiling them or starting workers for them costs more than it saves. */
 const PRELUDE =
-  "select set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)";
+  "select /* pgdba */ pg_catalog.set_config('jit', 'off', true), pg_catalog.set_config('max_parallel_workers_per_gather', '0', true)";
 
 /**
  * Asks everything in two round trips, and one more for each section that fails: that is `missing` then, and keeps no other from
@@ -44,7 +45,7 @@ export async function readAnswers(pg: PgSession, limits: Limits): Promise<Answer
       { hint: "Upgrade the server; its version has been without fixes for years." },
     );
   }
-  const first = await pg.readBatch([searchPath(), wrapped(server)], limits);
+  const first = await pg.readBatch([PATH, wrapped(server)], limits);
   if (first.error !== null) throw first.error;
   const about = parseRows(first.columns[1])[0] ?? {};
   const user = String(about["user_quoted"]);
@@ -76,16 +77,19 @@ export async function readAnswers(pg: PgSession, limits: Limits): Promise<Answer
   const rows = new Map<string, JsonObject[]>();
   let rest = readable;
   while (rest.length > 0) {
-    const statements = rest.flatMap(({ sql, extension }) => [
-      searchPath(extension === undefined ? undefined : extensions.get(extension)?.schema),
-      wrapped(sql),
-    ]);
-    const { columns, error } = await pg.readBatch([PRELUDE, ...statements], limits);
-    const ended = Math.max(0, Math.floor((columns.length - 1) / 2));
-    rest.slice(0, ended).forEach(({ name }, at) => rows.set(name, parseRows(columns[2 * at + 2])));
+    const statements = rest.map(({ sql, extension }) =>
+      wrapped(sql.replaceAll(':"extension"', extensions.get(extension ?? "")?.schema ?? "")),
+    );
+    const { columns, error } = await pg.readBatch([PRELUDE, PATH, ...statements], limits);
+    const ended = Math.max(0, columns.length - 2);
+    rest.slice(0, ended).forEach(({ name }, at) => rows.set(name, parseRows(columns[at + 2])));
     const failed = rest[ended];
-    if (failed !== undefined) missing.push(missed(failed, error, grant));
     rest = rest.slice(ended + 1);
+    if (failed === undefined) continue;
+    if (failed.without !== undefined && isUnconvertible(error)) {
+      missing.push({ ...missed(failed, error, grant), partial: true, ...WITHOUT_TEXTS });
+      rest = [{ ...failed, sql: failed.without }, ...rest];
+    } else missing.push(missed(failed, error, grant));
   }
   if (about["monitor"] !== true) {
     for (const { name, hidden, counted } of readable) {
@@ -107,13 +111,14 @@ function missed({ name }: Section, error: PgdbaError | null, grant: string): Mis
 }
 
 /** Nobody's objects but the server's own are found by an unqualified name, least of all in a schema that others can write to. */
-function searchPath(schema?: string): string {
-  const path = ["pg_catalog", ...(schema === undefined ? [] : [schema]), "pg_temp"].join(", ");
-  return `select set_config('search_path', '${path.replaceAll("'", "''")}', true)`;
-}
+const PATH = `select ${MARK} pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)`;
 
-/** Tells our own statements from those of others in pg_stat_statements. */
-const MARK = "/* pgdba */";
+/** One text that is not valid in this database's encoding, and pg_stat_statements gives none. */
+const WITHOUT_TEXTS = {
+  reason:
+    "pg_stat_statements holds a text of another database that is not valid in this one's encoding, and then gives none",
+  hint: "`pgdba query slow-log` says which database that is, and what to do.",
+};
 
 /** The rows arrive as one JSON value, so that every section has one row and one column. */
 function wrapped(sql: string): string {

@@ -29,8 +29,10 @@ export interface Section {
   from?: number;
   to?: number;
   role?: "standby";
-  /** Finds its relations in the schema of this extension; left out without it. */
+  /** Its schema is `:"extension"`; left out without it. */
   extension?: string;
+  /** Asked instead where a text is not valid in the database's encoding: without the texts. */
+  without?: string;
   /** What a user who is no member of pg_monitor does not see of it. */
   hidden?: string;
   /** The column of the first row that says how many of them; without it nobody knows. */
@@ -50,6 +52,7 @@ export const SECTIONS: readonly Section[] = [
   {
     name: "statements",
     sql: statements,
+    without: statements.replace(/pg_stat_statements$/m, "pg_stat_statements(false)"),
     ...STATEMENTS,
     hidden: "the statements of other users",
     counted: "hidden",

@@ -1,5 +1,6 @@
 import type { JsonObject } from "../../../engine/types.ts";
 import { hitPercent } from "./assemble.ts";
+import { UNREAD } from "../../../providers/postgres/recorded-texts.ts";
 import { maskQuery } from "../../mask.ts";
 import { isStatement, statementKey } from "./counters.ts";
 import type { Answers } from "./read.ts";
@@ -58,7 +59,7 @@ export function statements(answers: Answers, top: number) {
         queryid,
         database,
         user,
-        query: clipped(maskQuery(String(detail["query"] ?? "")), LONG),
+        query: clipped(maskQuery(String(detail["query"] ?? UNREAD)), LONG),
         calls,
         total_ms,
         share_percent: total === 0 ? 0 : Math.round((1000 * Number(total_ms)) / total) / 10,
@@ -80,7 +81,7 @@ export function texts({ rows }: Answers): Record<string, string> {
   return Object.fromEntries(
     known.map((row) => [
       statementKey(row),
-      clipped(maskQuery(String((row["detail"] as JsonObject)["query"] ?? "")), SHORT),
+      clipped(maskQuery(String((row["detail"] as JsonObject)["query"] ?? UNREAD)), SHORT),
     ]),
   );
 }

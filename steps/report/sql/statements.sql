@@ -2,7 +2,9 @@
 -- of others that this user may not see. The sums come with every row, and alone when there is none to see.
 -- Columns that came or were renamed later are looked up by name.
 with s as materialized (
-  select *, query ~* '^[a-z]+ /\* pgdba \*/' as own, queryid is null and query = '<insufficient privilege>' as hidden from pg_stat_statements
+  select *, coalesce(query like '%/* pgdba */%', false) as own,
+         queryid is null and coalesce(query = '<insufficient privilege>', true) as hidden
+  from :"extension".pg_stat_statements
 ), sums as materialized (
   select coalesce(sum(total_exec_time), 0) as all_ms, coalesce(sum(calls), 0) as all_calls, count(*) as entries,
          count(*) filter (where hidden) as hidden, coalesce(sum(total_exec_time) filter (where own), 0) as own_ms,

@@ -1,3 +1,4 @@
+import { marked } from "../../../providers/postgres/own.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
 import { asCatalogue } from "./as-catalogue.ts";
@@ -43,7 +44,7 @@ export async function refuseActing(
   ];
   const functions = [...called("functions"), ...named.flatMap(({ columns }) => columns)];
   const words = [...new Set(readings.flatMap(({ text }) => wordsIn(text).words))];
-  const { rows } = await run(SUSPECTS, [relations, functions, called("operators"), words]);
+  const { rows } = await run(marked(SUSPECTS), [relations, functions, called("operators"), words]);
   const suspects = (rows as unknown as Suspect[]).filter(isSuspect);
   const places = (rows as unknown as Suspect[])
     .filter(({ what }) => what === "place")

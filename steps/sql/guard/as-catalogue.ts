@@ -2,10 +2,12 @@ import type { Run } from "../../../providers/postgres/session.ts";
 
 /** The catalogues are asked where nobody else's function or operator fits better than the server's own. */
 export async function asCatalogue<T>(run: Run, work: () => Promise<T>): Promise<T> {
-  const { rows } = await run("SHOW search_path");
-  await run("SET LOCAL search_path = pg_catalog, pg_temp");
+  const { rows } = await run("SHOW /* pgdba */ search_path");
+  await run("SET /* pgdba */ LOCAL search_path = pg_catalog, pg_temp");
   const restore = () =>
-    run("SELECT pg_catalog.set_config('search_path', $1, true)", [rows[0]?.["search_path"]]);
+    run("SELECT /* pgdba */ pg_catalog.set_config('search_path', $1, true)", [
+      rows[0]?.["search_path"],
+    ]);
   try {
     const result = await work();
     await restore();

@@ -1,3 +1,4 @@
+import { marked } from "../../../providers/postgres/own.ts";
 import type { Json, JsonObject } from "../../../engine/types.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
 import { TOUCHED } from "./relations-sql.ts";
@@ -62,7 +63,7 @@ export async function guard(run: Run, explained: Json, statement: Statement): Pr
   const changed = nodes.filter((node) => node["Node Type"] === "ModifyTable");
   await asCatalogue(run, async () => {
     const read = nodes.flatMap(relationOf);
-    const { rows } = await run(PLACED, [
+    const { rows } = await run(marked(PLACED), [
       read.map((one) => one.schema),
       read.map((one) => one.name),
     ]);
@@ -85,7 +86,7 @@ export async function addNames(
   level: Level,
 ): Promise<void> {
   const types = names.types.filter(({ schema }) => schema !== "pg_catalog");
-  const { rows } = await run(NAMED, [names.relations.map(quoted), types.map(quoted)]);
+  const { rows } = await run(marked(NAMED), [names.relations.map(quoted), types.map(quoted)]);
   const { places, relations, unknown } = rows[0] as unknown as {
     places: string[];
     relations: string[];
@@ -116,7 +117,7 @@ async function addTouched(run: Run, search: Search, changed: JsonObject[]): Prom
     return targetsOf(node).map((target) => ({ ...target, fills }));
   });
   if (targets.length === 0) return;
-  const { rows } = await run(TOUCHED, [
+  const { rows } = await run(marked(TOUCHED), [
     targets.map(({ schema }) => schema),
     targets.map(({ name }) => name),
     targets.map(({ fills }) => fills),

@@ -39,10 +39,9 @@ export const ALL = [
 ];
 
 /** Which of the catalogues ($1) somebody else has a lock on, those first that are locked for longer than it takes to make something. */
-export const BLOCKED = `SELECT c.relname AS name FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.relation
-WHERE c.relname OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.name[]) AND c.relnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
-  AND l.mode OPERATOR(pg_catalog.<>) 'AccessShareLock' AND l.granted AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
-ORDER BY (l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock') LIMIT 1`;
+export const BLOCKED = `SELECT c.relname AS name FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+WHERE c.relname = ANY ($1::name[]) AND c.relnamespace = 'pg_catalog'::regnamespace AND l.mode <> 'AccessShareLock' AND l.granted AND l.pid <> pg_backend_pid()
+ORDER BY l.mode = 'RowExclusiveLock' LIMIT 1`;
 
 /**
  * Transactions of others in this database that were open before the catalogues stood still, and that may have changed them: all that

@@ -1,3 +1,4 @@
+import { marked } from "../../../providers/postgres/own.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { exposureOf } from "../../../providers/postgres/exposure.ts";
 import { sqlstateOf } from "../../../providers/postgres/errors.ts";
@@ -66,7 +67,7 @@ export async function holdFor(
 
 /** A schema that is yet to come, such as that of `"$user"`, is searched no more. */
 async function pinPath(run: Run): Promise<void> {
-  await run(`SELECT pg_catalog.set_config('search_path', coalesce((SELECT pg_catalog.string_agg(pg_catalog.quote_ident(s), ', ' ORDER BY n)
+  await run(`SELECT /* pgdba */ pg_catalog.set_config('search_path', coalesce((SELECT pg_catalog.string_agg(pg_catalog.quote_ident(s), ', ' ORDER BY n)
     FROM ROWS FROM (pg_catalog.unnest(pg_catalog.current_schemas(false)::pg_catalog.text[])) WITH ORDINALITY AS p (s, n)), ''), true)`);
 }
 
@@ -93,13 +94,13 @@ class Holding implements Hold {
     const until = performance.now() + PATIENCE_MS;
     for (;;) {
       const found = await this.#session.transaction({ readOnly: true }, (run) =>
-        asCatalogue(run, () => run(CLASSIFY, [wanted.relations, wanted.types])),
+        asCatalogue(run, () => run(marked(CLASSIFY), [wanted.relations, wanted.types])),
       );
       const { oids, names, whole, casts } = found.rows[0] as unknown as Classified;
       this.#whole = whole || wanted.open || oids.length > MOST_TABLES;
       const tables = this.#whole ? { oids: [], names: [] } : { oids, names };
       if (await this.#take(tables, this.#whole || casts, until)) return false;
-      const busy = await this.#session.query(BLOCKED, [this.#whole ? ALL : SOME]);
+      const busy = await this.#session.ask(BLOCKED, [this.#whole ? ALL : SOME]);
       this.#first = String(busy.rows[0]?.["name"] ?? SOME[0]);
       if (performance.now() > until)
         throw this.#busy("somebody is changing what it calls or reads");
@@ -130,19 +131,24 @@ class Holding implements Hold {
     const held = await this.#begin();
     try {
       const { run } = held;
-      await run(`SET LOCAL lock_timeout = ${FIRST_MS}`);
-      await run(`SET LOCAL deadlock_timeout = ${DEADLOCK_MS}`);
-      await run(`LOCK TABLE ${this.#first} IN SHARE MODE`);
-      await run(`LOCK TABLE ${(this.#whole ? ALL : SOME).join(", ")} IN SHARE MODE NOWAIT`);
+      await run(`SET /* pgdba */ LOCAL lock_timeout = ${FIRST_MS}`);
+      await run(`SET /* pgdba */ LOCAL deadlock_timeout = ${DEADLOCK_MS}`);
+      await run(`LOCK /* pgdba */ TABLE ${this.#first} IN SHARE MODE`);
+      await run(
+        `LOCK /* pgdba */ TABLE ${(this.#whole ? ALL : SOME).join(", ")} IN SHARE MODE NOWAIT`,
+      );
       if (tables.names.length > 0)
         await run(
-          `LOCK TABLE ${tables.names.map((name) => `ONLY ${name}`).join(", ")} IN ROW EXCLUSIVE MODE NOWAIT`,
+          `LOCK /* pgdba */ TABLE ${tables.names.map((name) => `ONLY ${name}`).join(", ")} IN ROW EXCLUSIVE MODE NOWAIT`,
         );
       const { functions, operators } = this.#wanted;
-      await run("SELECT FROM pg_proc WHERE oid = ANY ($1::oid[]) FOR SHARE NOWAIT", [functions]);
-      await run("SELECT FROM pg_operator WHERE oid = ANY ($1::oid[]) FOR SHARE NOWAIT", [
-        operators,
+      await run("SELECT /* pgdba */ FROM pg_proc WHERE oid = ANY ($1::oid[]) FOR SHARE NOWAIT", [
+        functions,
       ]);
+      await run(
+        "SELECT /* pgdba */ FROM pg_operator WHERE oid = ANY ($1::oid[]) FOR SHARE NOWAIT",
+        [operators],
+      );
       await this.#awaitOthers(run, tables.oids, all, until);
       this.#held = held;
       return true;
@@ -155,7 +161,7 @@ class Holding implements Hold {
 
   /** Who was at it before we came may still commit something that we have not seen. */
   async #awaitOthers(run: Run, oids: string[], all: boolean, until: number): Promise<void> {
-    const { rows } = await run(IN_FLIGHT, [all, oids]);
+    const { rows } = await run(marked(IN_FLIGHT), [all, oids]);
     let open = rows as unknown as InFlight[];
     while (open.length > 0) {
       const [first] = open;
@@ -164,7 +170,7 @@ class Holding implements Hold {
           `a transaction of ${first?.role} (${/^\d+$/.test(first?.who ?? "") ? `process ${first?.who}` : first?.who}) is open, which may have changed what it calls or reads`,
         );
       await Bun.sleep(PAUSE_MS);
-      const still = await run(STILL, [open.map(({ xid }) => xid)]);
+      const still = await run(marked(STILL), [open.map(({ xid }) => xid)]);
       const xids = new Set(still.rows.map(({ xid }) => xid));
       open = open.filter(({ xid }) => xids.has(xid));
     }
@@ -183,7 +189,9 @@ class Holding implements Hold {
     const ended = Promise.withResolvers<void>();
     const transaction = this.#session
       .transaction({ readOnly: false, timeoutMs: PATIENCE_MS }, async (run) => {
-        await run("SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)");
+        await run(
+          "SELECT /* pgdba */ pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)",
+        );
         opened.resolve(run);
         await ended.promise;
         throw new Ended();
@@ -196,7 +204,7 @@ class Holding implements Hold {
     transaction.catch(() => {});
     const run = await opened.promise;
     await run(
-      "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'",
+      "SELECT /* pgdba */ set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'",
     );
     await run(SET_IDLE, [String(WHOLE_MS + SPARE_MS)]);
     return {
@@ -211,7 +219,7 @@ class Holding implements Hold {
 
 class Ended extends Error {}
 
-const SET_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)";
+const SET_IDLE = "SELECT /* pgdba */ set_config('idle_in_transaction_session_timeout', $1, true)";
 
 /** lock_not_available, and what may be of a relation that has just gone. */
 const BUSY = new Set(["55P03", "42P01", "40P01"]);

@@ -42,7 +42,9 @@ export async function inTime<T>(
 ): Promise<T> {
   const allowed = await hold.confirm(timeoutMs);
   if (allowed === timeoutMs) return work();
-  await run("SELECT pg_catalog.set_config('statement_timeout', $1, true)", [String(allowed)]);
+  await run("SELECT /* pgdba */ pg_catalog.set_config('statement_timeout', $1, true)", [
+    String(allowed),
+  ]);
   try {
     return await work();
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../../engine/types.ts";
+import { marked } from "../../../providers/postgres/own.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
 import { RELATED } from "./relations-sql.ts";
 import { FUNCTIONS, OPERATORS, UNWRITTEN, WORDS } from "./questions.ts";
@@ -209,7 +210,7 @@ export class Search {
   }
 
   async #ask(sql: string, values: readonly unknown[] = []): Promise<JsonObject[]> {
-    const { rows, truncated } = await this.#run(sql, values, {
+    const { rows, truncated } = await this.#run(marked(sql), values, {
       maxRows: 100_000,
       maxBytes: 256 * 1024 * 1024,
     });

@@ -96,7 +96,8 @@ describe("query.top", () => {
       (sum: number, one: JsonObject) => sum + Number(one.share_percent),
       0,
     );
-    expect(Math.abs(shares - 100)).toBeLessThan(2);
+    // The time of pgdba's own statements counts, and they are not listed.
+    expect(shares).toBeWithin(80, 102);
   });
 
   test("passwords of commands, which nothing normalises, are in no list", async () => {
