@@ -334,7 +334,9 @@ describe("the workload", () => {
         .slice(before)
         .matchAll(/LOG: {2}(?:statement|execute [^:]*): *\s*(\S+)/g),
     ].map((match) => match[1]);
-    expect([...new Set(sent)].toSorted()).toEqual(["BEGIN", "ROLLBACK", "SELECT", "WITH"]);
+    // A text that can't be shown here ends a savepoint, and not the reading.
+    const reading = ["BEGIN", "ROLLBACK", "SAVEPOINT", "SELECT", "SET", "SHOW", "WITH"];
+    expect([...new Set(sent)].toSorted()).toEqual(reading);
     expect(advice.workload.source).toBe("pg_stat_statements");
     const emails = advice.queries.find((query) => query.sql.includes("email ="));
     expect(emails?.calls).toBe(5);
