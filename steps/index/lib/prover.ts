@@ -1,6 +1,7 @@
 import { type IndexDef, indexesOf, indexSql, type Planner } from "../../../providers/twin/twin.ts";
 import type { Candidate, Sized } from "./candidates.ts";
 import type { Deadline } from "./deadline.ts";
+import { hashed } from "./hashed.ts";
 import { Existing, Known, type Outcome } from "./known.ts";
 import type { TableUse } from "./scope.ts";
 import { serves } from "./serves.ts";
@@ -393,12 +394,6 @@ export class Prover {
   async forget(candidates: readonly Sized[]): Promise<void> {
     await this.#planner.forget(candidates.map(({ def }) => def));
   }
-}
-
-/** An index on the hashes of a key: as short as any, and of use for equality. */
-function hashed(candidate: Candidate): Candidate {
-  const def = { ...candidate.def, method: "hash" };
-  return { ...candidate, def, sql: indexSql(def), lookup: false, instead: candidate.sql };
 }
 
 /** The first of each table. */
