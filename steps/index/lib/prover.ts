@@ -1,6 +1,7 @@
 import { type IndexDef, indexesOf, indexSql, type Planner } from "../../../providers/twin/twin.ts";
 import type { Candidate, Sized } from "./candidates.ts";
 import type { Deadline } from "./deadline.ts";
+import { firstOfEach } from "./first-of-each.ts";
 import { hashed } from "./hashed.ts";
 import { Existing, Known, type Outcome } from "./known.ts";
 import type { TableUse } from "./scope.ts";
@@ -321,7 +322,7 @@ export class Prover {
     for (const [statement, list] of served) {
       if (deadline?.passed === true) return;
       const there = this.#relevant(statement, chosen);
-      let rest = this.estimates ? fewest(list) : list;
+      let rest = this.estimates ? firstOfEach(list, FEW.candidates) : list;
       for (let round = 0; round < rounds && rest.length > 0; round++) {
         const { used } = await this.plan(statement, [...there, ...rest]);
         const taken = rest.filter((one) => one.names.some((name) => used.has(name)));
@@ -394,10 +395,4 @@ export class Prover {
   async forget(candidates: readonly Sized[]): Promise<void> {
     await this.#planner.forget(candidates.map(({ def }) => def));
   }
-}
-
-/** The first of each table. */
-function fewest(list: readonly Sized[]): Sized[] {
-  const tables = Map.groupBy(list, ({ def }) => `${def.schema}.${def.table}`);
-  return [...tables.values()].flatMap((of) => of.slice(0, FEW.candidates));
 }
