@@ -17,7 +17,7 @@ const connection = pg.Connection.prototype as unknown as {
 };
 const parse = connection.parse;
 connection.parse = function (query, ...more) {
-  if (count > 0 || query.text.startsWith("SELECT format('ALTER SYSTEM")) count += 1;
+  if (count > 0 || /^\s*SELECT\b.{0,30}format\('ALTER SYSTEM/s.test(query.text)) count += 1;
   if (count === killAt) die();
   parse.call(this, query, ...more);
 };
