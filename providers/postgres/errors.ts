@@ -40,7 +40,7 @@ const BY_SQLSTATE: Record<string, Rule> = {
   },
   "42501": {
     code: "insufficient_privilege",
-    hint: "Connect as a role that may do this, or have it granted; reading statistics needs pg_monitor.",
+    hint: "Connect as a role that may do this, or have it granted to this one on what the message names.",
   },
   "53": {
     code: "query_failed",

@@ -1,5 +1,6 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/expr/units.ts";
+import { MARK } from "../../providers/postgres/own.ts";
 import { defineStep } from "../define.ts";
 import { normaliseQuery } from "../mask.ts";
 import { session } from "../sql/session.ts";
@@ -108,9 +109,9 @@ that is seen twice as often takes twice the time of the server, in whatever piec
       const { rows } = await pg.ask(
         `SELECT ${id} AS queryid, coalesce(query, '') AS query, datname AS database, coalesce(wait_event_type || '/' || wait_event, 'CPU') AS wait,
            (extract(epoch FROM clock_timestamp() - query_start) * 1000)::float8 AS ms
-         FROM pg_stat_activity WHERE pid <> pg_backend_pid()
+         FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND coalesce(application_name, '') !~ '^pgdba(/|$)' AND position($2 IN coalesce(query, '')) = 0
            AND ((backend_type = 'client backend' AND state = 'active') OR (query = $1 AND datid IS NOT NULL AND usesysid IS NOT NULL))`,
-        [HIDDEN_TEXT],
+        [HIDDEN_TEXT, MARK],
         { signal: ctx.signal },
       );
       const here = new Map<string, number>();

@@ -3,6 +3,7 @@ import { parseDuration } from "../../engine/expr/units.ts";
 import { defineStep } from "../define.ts";
 import { placeIdentifiers } from "../sql/input.ts";
 import { session } from "../sql/session.ts";
+import { shareOf } from "./lib/changed.ts";
 import { grantHint, statementsExtension } from "./lib/recorded.ts";
 import { RANKED_BY, ROW, ROW_KEYS } from "./lib/row.ts";
 import { SPARE, withTexts } from "./lib/texts.ts";
@@ -50,7 +51,10 @@ since, so that shares are too high: raise \`pg_stat_statements.max\`.`,
         type: "integer",
         description: "Statements that this role may not see; not in the list",
       },
-      total_ms: { type: "number", description: "Execution time of all statements, listed or not" },
+      total_ms: {
+        type: "number",
+        description: "Execution time of all statements but pgdba's own, listed or not",
+      },
       stats_reset: { ...nullable("string"), description: "Since when it counts; null before 14" },
       dealloc: {
         ...nullable("integer"),
@@ -72,11 +76,13 @@ since, so that shares are too high: raise \`pg_stat_statements.max\`.`,
     const { stats_reset = null, dealloc = null, all_ms = 0, hidden = 0 } = about.rows[0] ?? {};
     if (Number(hidden) > 0)
       ctx.warn(`${String(hidden)} statements of others are left out. ${grantHint(pg)}`);
-    const ranked = top.rows as unknown as (JsonObject & { id: string })[];
-    const listed = await withTexts(ctx, pg, schema, ranked, limit);
-    const statements = listed.map((one) =>
-      Object.fromEntries(Object.entries(one).filter(([key]) => key !== "id")),
-    );
-    return { statements, hidden, total_ms: all_ms, stats_reset, dealloc };
+    const ranked = top.rows as unknown as (JsonObject & { id: string; total_ms: number })[];
+    const { listed, own_ms } = await withTexts(ctx, pg, schema, ranked, limit);
+    const total_ms = Math.round(1000 * Math.max(0, Number(all_ms) - own_ms)) / 1000;
+    const statements = listed.map((one) => {
+      const { id, ...statement } = { ...one, share_percent: shareOf(one, total_ms) };
+      return { ...statement, queryid: id.split("/")[1] ?? "" };
+    });
+    return { statements, hidden, total_ms, stats_reset, dealloc };
   },
 });

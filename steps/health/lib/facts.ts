@@ -25,7 +25,7 @@ export interface Facts {
   /** Relations of pg_catalog that this user may not read. */
   denied: string[];
   /** Installed extensions and their schemas, quoted. */
-  extensions: Record<string, { version: string; schema: string }>;
+  extensions: Record<string, { version: string; schema: string; usable: boolean }>;
   /** Value of each setting that this user may see, as the server starts a session with it. */
   settings: Record<string, string>;
   /** Where a setting's value comes from (`pg_settings.source`), when that wins over the server's configuration files. */
@@ -77,7 +77,8 @@ select /* pgdba */ json_build_object(
             where rolname ~ '^pg_' and pg_has_role(oid, 'USAGE')),
   'denied', (select coalesce(json_agg(relname), '[]') from pg_catalog.pg_class
              where relnamespace = 'pg_catalog'::regnamespace and relkind in ('r', 'v') and not has_table_privilege(oid, 'SELECT')),
-  'extensions', (select coalesce(json_object_agg(e.extname, json_build_object('version', e.extversion, 'schema', quote_ident(n.nspname))), '{}')
+  'extensions', (select coalesce(json_object_agg(e.extname, json_build_object('version', e.extversion, 'schema', quote_ident(n.nspname),
+                   'usable', has_schema_privilege(n.oid, 'USAGE'))), '{}')
                  from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace),
   'databases', (select coalesce(json_agg(datname order by datname), '[]') from pg_catalog.pg_database
                 where datallowconn and not datistemplate and datname <> current_database()),

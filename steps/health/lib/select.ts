@@ -172,6 +172,13 @@ export function obstacle(
       `The extension ${check.extension} is not installed in ${facts.database}`,
       `create extension ${check.extension};`,
     );
+  const extension = facts.extensions[check.extension ?? ""];
+  if (extension?.usable === false)
+    return skip(
+      "privilege",
+      `${facts.user} may not use the schema ${extension.schema} that ${check.extension} is in`,
+      `grant usage on schema ${extension.schema} to ${facts.user_quoted};`,
+    );
   const lacking = Object.entries(check.requires ?? {}).find(
     ([name, value]) => facts.settings[name] !== value,
   );
@@ -199,6 +206,9 @@ const IN_MONITOR = ["pg_read_all_stats", "pg_read_all_settings", "pg_stat_scan_t
 
 /** The statement that gives a check what it lacks, where the check does not say so itself. */
 export function grantFor(check: Check, facts: Facts): string {
+  const schema = facts.extensions[check.extension ?? ""]?.schema;
+  if (schema !== undefined && (check.privilege === undefined || has(check.privilege, facts)))
+    return `grant select on all tables in schema ${schema} to ${facts.user_quoted};`;
   const privilege = check.privilege ?? "pg_monitor";
   if (privilege === "superuser") return `-- connect as a superuser to include ${check.name}`;
   if (privilege.startsWith("select on ")) return `grant ${privilege} to ${facts.user_quoted};`;

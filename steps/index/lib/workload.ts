@@ -33,7 +33,7 @@ export interface Workload {
 /** Statements looked at beyond those that are wanted, for the sake of our own among them. */
 const SPARE = 200;
 
-const EXTENSION = `SELECT n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'`;
+const EXTENSION = `SELECT n.nspname AS schema, has_schema_privilege(n.oid, 'USAGE') AS usable, current_user::text AS role FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'`;
 
 const NOT_THERE = `Put pg_stat_statements into shared_preload_libraries, restart the server, run CREATE EXTENSION pg_stat_statements, and let the application work for a while; or give the statements.`;
 
@@ -54,6 +54,14 @@ export async function readWorkload(
       { hint: NOT_THERE },
     );
   const schema = quoteIdent(String(extension["schema"]));
+  if (extension["usable"] === false)
+    throw new PgdbaError(
+      "insufficient_privilege",
+      `${String(extension["role"])} may not use the schema ${String(extension["schema"])} that pg_stat_statements is in`,
+      {
+        hint: `As its owner: GRANT USAGE ON SCHEMA ${schema} TO ${quoteIdent(String(extension["role"]))};`,
+      },
+    );
   // Without the texts, one of which may not be valid here.
   const rows = await read(
     `SELECT min(s.dbid || '/' || s.queryid) AS id, s.queryid::text AS queryid, sum(s.calls)::float8 AS calls, sum(s.rows)::float8 AS rows, sum(s.total_exec_time) AS time, count(*)::int AS entries

@@ -37,11 +37,12 @@ export async function rowsOf(
   ctx: StepContext,
   pg: PgSession,
   top: readonly Change[],
-  { total_ms, timed, limit }: { total_ms: number; timed: boolean; limit: number },
-): Promise<JsonObject[]> {
+  { total_ms: all_ms, timed, limit }: { total_ms: number; timed: boolean; limit: number },
+): Promise<{ statements: JsonObject[]; total_ms: number }> {
   const { schema } = await statementsExtension(pg);
-  const listed = await withTexts(ctx, pg, schema, top, limit);
-  return listed.map((change) => {
+  const { listed, own_ms } = await withTexts(ctx, pg, schema, top, limit);
+  const total_ms = Math.round(1000 * Math.max(0, all_ms - own_ms)) / 1000;
+  const statements = listed.map((change) => {
     const { id, hit, read, io_ms, calls, rows, io_bytes, temp_bytes, wal_bytes, basis } = change;
     return {
       queryid: id.split("/")[1] ?? "",
@@ -56,10 +57,16 @@ export async function rowsOf(
       io_bytes,
       temp_bytes,
       wal_bytes,
-      share_percent: total_ms > 0 ? hundredths(change.total_ms / total_ms) : 0,
+      share_percent: shareOf(change, total_ms),
       basis,
     };
   });
+  return { statements, total_ms };
+}
+
+/** Of the execution time of all statements but our own. */
+export function shareOf(one: { total_ms: number }, total_ms: number): number {
+  return total_ms > 0 ? hundredths(one.total_ms / total_ms) : 0;
 }
 
 function hundredths(share: number): number {

@@ -19,11 +19,13 @@ export interface Extension {
  */
 export async function statementsExtension(session: PgSession): Promise<Extension> {
   const { rows } = await session.ask(
-    `SELECT current_setting('pg_stat_statements.max', true) IS NOT NULL AS loaded, n.nspname AS schema, e.extversion AS version
+    `SELECT current_setting('pg_stat_statements.max', true) IS NOT NULL AS loaded, n.nspname AS schema, e.extversion AS version,
+       has_schema_privilege(n.oid, 'USAGE') AS usable
      FROM (VALUES (1)) one LEFT JOIN pg_extension e ON e.extname = 'pg_stat_statements' LEFT JOIN pg_namespace n ON n.oid = e.extnamespace`,
   );
-  const { loaded, schema, version } = rows[0] ?? {};
+  const { loaded, schema, version, usable } = rows[0] ?? {};
   if (loaded === true && typeof schema === "string") {
+    if (usable === false) throw unusable(session, schema);
     const [major = 1, minor = 0] = String(version).split(".").map(Number);
     return { schema, version: major * 100 + minor };
   }
@@ -41,6 +43,19 @@ export async function statementsExtension(session: PgSession): Promise<Extension
           ? `As a superuser in ${session.info.database}: ${create}`
           : `To enable it: 1. ${preload}; 2. ${typeof schema === "string" ? "nothing more, the extension is created" : `as a superuser in ${session.info.database}: ${create}`}`,
       data: { loaded: loaded === true, created: typeof schema === "string" },
+    },
+  );
+}
+
+function unusable({ info }: PgSession, schema: string): PgdbaError {
+  return new PgdbaError(
+    "insufficient_privilege",
+    `${info.user} may not use the schema ${schema} that pg_stat_statements is in`,
+    {
+      hint: placeIdentifiers('As its owner: GRANT USAGE ON SCHEMA :"schema" TO :"role";', {
+        schema,
+        role: info.user,
+      }),
     },
   );
 }
@@ -84,7 +99,10 @@ export async function recordedStatement(
   throw new PgdbaError(
     "invalid_param",
     `The text of statement ${queryid} can't be read: ${trouble?.message ?? "it was dropped just now"}`,
-    { hint: trouble?.hint ?? "List the statements with `pgdba query slow-log`." },
+    {
+      hint:
+        trouble?.hint ?? `List them with \`${commandLine(ctx.target, ["query", "slow-log"])}\`.`,
+    },
   );
 }
 

@@ -52,7 +52,10 @@ export const ROW = {
   },
   temp_bytes: { type: "integer", description: "Written to temporary files" },
   wal_bytes: nullable("integer"),
-  share_percent: { type: "number", description: "Of the execution time of all statements" },
+  share_percent: {
+    type: "number",
+    description: "Of the execution time of all statements but pgdba's own",
+  },
 } as const;
 
 export const ROW_KEYS = Object.keys(ROW) as (keyof typeof ROW)[];
@@ -97,7 +100,7 @@ export const CHANGES = {
     },
     total_ms: {
       type: "number",
-      description: "Execution time of all statements in the interval",
+      description: "Execution time of all statements in the interval but pgdba's own",
     },
     from: { type: "string" },
     to: { type: "string" },

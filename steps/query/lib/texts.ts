@@ -22,14 +22,14 @@ export function textsOf(
   });
 }
 
-/** The first of the statements, but for our own, each with its text; says which have none. */
-export async function withTexts<T extends { id: string }>(
+/** The first of the statements with their texts, and the time of our own, which are nobody's; says which have no text. */
+export async function withTexts<T extends { id: string; total_ms: number }>(
   ctx: StepContext,
   pg: PgSession,
   schema: string,
   statements: readonly T[],
   limit: number,
-): Promise<(T & { query: string; database: string | null })[]> {
+): Promise<{ listed: (T & { query: string; database: string | null })[]; own_ms: number }> {
   const { found, trouble } = await textsOf(
     ctx,
     pg,
@@ -37,8 +37,10 @@ export async function withTexts<T extends { id: string }>(
     statements.map(({ id }) => id),
   );
   const names = trouble === null ? new Map<string, string>() : await databases(pg);
+  const isOwn = ({ id }: T): boolean => found.get(id)?.query.includes(MARK) === true;
+  const own_ms = statements.filter(isOwn).reduce((sum, { total_ms }) => sum + total_ms, 0);
   const listed = statements
-    .filter(({ id }) => found.get(id)?.query.includes(MARK) !== true)
+    .filter((one) => !isOwn(one))
     .slice(0, limit)
     .map((one) => {
       const { query, database = names.get(one.id.split("/")[0] ?? "") ?? null } =
@@ -51,7 +53,7 @@ export async function withTexts<T extends { id: string }>(
     ctx.warn(
       `The texts of ${unread} statements are not shown: ${trouble.message}. ${trouble.hint}`,
     );
-  return listed;
+  return { listed, own_ms };
 }
 
 async function databases(pg: PgSession): Promise<Map<string, string>> {

@@ -43,7 +43,7 @@ export function topSql(version: number, order: Order): string {
       round((total / greatest(calls, 1))::numeric, 3) AS mean_ms, round(max::numeric, 3) AS max_ms, rows::int8 AS rows,
       CASE WHEN hit + read > 0 THEN round(100 * hit / (hit + read), 2) END AS hit_percent,
       CASE WHEN timed OR io > 0 THEN round(io::numeric, 3) END AS io_ms, (blocks * block)::int8 AS io_bytes, (temp * block)::int8 AS temp_bytes,
-      wal::int8 AS wal_bytes, coalesce(round((100 * total / nullif(sum(total) OVER (), 0))::numeric, 2), 0) AS share_percent
+      wal::int8 AS wal_bytes
     FROM grouped CROSS JOIN settings LEFT JOIN pg_database d ON d.oid = dbid)
 SELECT * FROM figures WHERE queryid IS NOT NULL AND mean_ms >= $1 ORDER BY ${ORDER_BY[order]} DESC, total_ms DESC, queryid LIMIT $2`;
 }

@@ -1,5 +1,11 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import type { JsonObject } from "../../../engine/types.ts";
+import { join } from "node:path";
+import { openLibrary } from "../../../engine/load/library.ts";
+import type { JsonObject, StepType } from "../../../engine/types.ts";
+import show from "../../../steps/config/show.ts";
+import check from "../../../steps/health/check.ts";
+import suggest from "../../../steps/index/suggest.ts";
+import snapshot from "../../../steps/query/snapshot.ts";
 import analyze from "../../../steps/query/analyze.ts";
 import { infoSql, ORDERS, topSql } from "../../../steps/query/lib/top-sql.ts";
 import live from "../../../steps/query/live.ts";
@@ -7,6 +13,7 @@ import top from "../../../steps/query/top.ts";
 import { clientOf, startServer, VERSIONS } from "../../support/postgres.ts";
 import { type Bench, bench, runStep } from "./support.ts";
 
+const library = openLibrary([{ name: "builtin", dir: join(import.meta.dir, "../../../runbooks") }]);
 const benches: Bench[] = [];
 afterAll(() => Promise.all(benches.map((one) => one.close())));
 
@@ -205,4 +212,59 @@ describe("query.live", () => {
     expect(hidden).toBeGreaterThan(0);
     expect(hidden).toBeLessThanOrEqual(sessions);
   });
+});
+
+test("with pg_monitor but without USAGE on the extension's schema, that is what is said", async () => {
+  const on = await opened();
+  await on.sql(
+    `CREATE SCHEMA "Stats"; CREATE EXTENSION pg_stat_statements SCHEMA "Stats"; CREATE ROLE "Watcher" LOGIN PASSWORD 'p'; GRANT pg_monitor TO "Watcher"`,
+  );
+  const watcher = await bench(18, on.database, { user: "Watcher", password: "p" });
+  const failed = (step: StepType, input: JsonObject = {}) =>
+    runStep(step, input, { ...watcher.again(), library }).then(
+      () => null,
+      (error: { code: string; hint: string }) => error,
+    );
+  const grant = 'GRANT USAGE ON SCHEMA "Stats" TO "Watcher";';
+  for (const step of [top, snapshot, suggest])
+    expect(await failed(step)).toMatchObject({
+      code: "insufficient_privilege",
+      hint: `As its owner: ${grant}`,
+    });
+  const { skipped } = await runStep(
+    check,
+    { only: ["statements-overflow"] },
+    { ...watcher.again(), library },
+  );
+  expect(skipped).toMatchObject([
+    {
+      code: "privilege",
+      hint: grant.replace(/^GRANT USAGE ON SCHEMA (.*) TO/, "grant usage on schema $1 to"),
+    },
+  ]);
+  await on.sql(grant);
+  expect(await failed(top)).toBeNull();
+  await watcher.close();
+  await on.sql('DROP OWNED BY "Watcher"; DROP ROLE "Watcher"');
+});
+
+test("what pgdba does itself is in no list", async () => {
+  const on = await opened();
+  await on.sql(
+    "CREATE EXTENSION pg_stat_statements; CREATE TABLE mine (n int); SELECT pg_stat_statements_reset()",
+  );
+  await on.sql("SELECT n AS of_somebody FROM mine");
+  const again = () => ({ ...on.again({ stateDir: "/tmp" }), library });
+  await runStep(check, {}, again());
+  await runStep(analyze, { sql: "SELECT * FROM mine WHERE n = $1" }, again());
+  await runStep(suggest, {}, again());
+  await runStep(show, {}, again());
+  const { statements } = await runStep(top, { limit: 1000 }, again());
+  const ours = (statements as JsonObject[]).filter(({ query }) =>
+    /pgdba|pg_catalog|pg_settings/.test(String(query)),
+  );
+  expect(ours.map(({ query }) => query)).toEqual([]);
+  expect(named(statements, "of_somebody")).toMatchObject({ calls: 1 });
+  const { statements: running } = await runStep(live, { looks: 1 }, again());
+  expect(running.filter(({ query }: JsonObject) => String(query).includes("pgdba"))).toEqual([]);
 });
