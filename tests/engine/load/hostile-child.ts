@@ -1,4 +1,5 @@
 /** Parses hostile texts one after another; prints how long each took and what it was refused for. */
+import { peakMemory } from "../../support/peak-memory.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { parseDocument } from "../../../engine/load/parse.ts";
 
@@ -74,5 +75,5 @@ if (import.meta.main) {
     }
     results[name] = { ms: performance.now() - start, rule };
   }
-  process.stdout.write(JSON.stringify(results));
+  process.stdout.write(JSON.stringify({ results, peak: peakMemory() }));
 }

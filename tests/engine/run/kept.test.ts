@@ -42,17 +42,18 @@ test("what a called runbook or an item of a loop held is free when it ends, unle
 test("a loop over large outputs is ended with an error, its memory bounded; one that drops them is not", async () => {
   // In a process of its own: the test runner's memory is not ours to judge.
   const script = `
+    const { peakMemory } = await import(${JSON.stringify(join(import.meta.dir, "../../support/peak-memory.ts"))});
     const { Harness } = await import(${JSON.stringify(join(import.meta.dir, "harness.ts"))});
     const h = new Harness();
     h.on = { big: () => ({ text: Buffer.alloc(15 * 1024 * 1024, "x").toString() }) };
     h.write("demo/inner", "summary: s\\nrisk: read\\nsteps: [{id: big, fake.look: {}}]\\noutput: {size: size(steps.big.output.text)}\\n");
     // The disk is not looked at here.
     h.journal.outcome = () => {};
-    const before = process.resourceUsage().maxRSS;
+    const before = peakMemory();
     const items = JSON.stringify(Array.from({ length: 10 }, (_, n) => n));
     const dropped = await h.run("steps: [{id: each, foreach: " + items + ", run: demo/inner}]\\noutput: {n: size(steps.each.output)}\\n");
     const held = await h.run("steps: [{id: big, foreach: " + items + ", fake.look: {}}]\\n");
-    const grown = (process.resourceUsage().maxRSS - before) / 1024;
+    const grown = (peakMemory() - before) / 1024;
     console.log(JSON.stringify({ dropped: dropped.data, code: held.error.code, message: held.error.message, grown }));
     h.close();`;
   const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "inherit" });
