@@ -13,9 +13,9 @@ import {
   openTwin,
   type PlanNode,
   shapeOfPlan,
-} from "../providers/twin/twin.ts";
-import { serverPlan } from "../steps/index/lib/server-plan.ts";
-import { STATEMENTS } from "../tests/providers/twin/statements.ts";
+} from "../providers/planner/twin/twin.ts";
+import { serverPlan } from "../steps/index/advise/server-plan.ts";
+import { STATEMENTS } from "../tests/providers/planner/twin/statements.ts";
 import { fill, QUERIES, SCHEMA } from "../tests/steps/index/tpch.ts";
 import { clientOf, startServer, VERSIONS } from "../tests/support/postgres.ts";
 import { median } from "./measure.ts";
@@ -74,7 +74,7 @@ const spec = {
 const session = await openSession(spec);
 try {
   await client.query(
-    await readFile(join(import.meta.dir, "../tests/providers/twin/shop.sql"), "utf8"),
+    await readFile(join(import.meta.dir, "../tests/providers/planner/twin/shop.sql"), "utf8"),
   );
   await client.query(SCHEMA);
   for (const part of fill(20).split(";\n")) await client.query(part);

@@ -2,7 +2,7 @@
 import { readFileSync, writeSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute } from "node:path";
-import { CAPABILITIES } from "../providers/capabilities.ts";
+import { CAPABILITIES } from "../providers/target/capabilities.ts";
 import { labCommand } from "../providers/lab/command.ts";
 import { loaders } from "../steps/_registry.ts";
 import { typedCommand } from "./cli/args.ts";
@@ -60,14 +60,14 @@ const front: Front = {
       readFileSync(`${packageDir}/runbooks/_index.json`, "utf8"),
     ) as BuiltinIndex),
   async resolveTarget(request) {
-    const { resolveTarget } = await import("../providers/targets.ts");
+    const { resolveTarget } = await import("../providers/target/resolve.ts");
     return resolveTarget({ ...request, suggest });
   },
   async clusterSchema() {
     return (await import("../providers/registry/schema.ts")).CLUSTER_SCHEMA;
   },
   async clusterNames(stateDir) {
-    const { clusterNames } = await import("../providers/clusters.ts");
+    const { clusterNames } = await import("../providers/target/cluster.ts");
     return clusterNames(stateDir);
   },
   extras: [labCommand],

@@ -15,7 +15,7 @@ import { assertNothingAtWork, leftBehind } from "./run/left-behind.ts";
 import { passGates } from "./run/enter.ts";
 import { assertAssembled, Kept } from "./run/kept.ts";
 import { takeLocks } from "./run/locks.ts";
-import { runNodes } from "./run/node.ts";
+import { runSteps } from "./run/step.ts";
 import { assertAllVisited } from "./run/not-visited.ts";
 import { outputOf, partialOutput } from "./run/output.ts";
 import type { Host, RunOutcome, RunRequest } from "./run/request.ts";
@@ -114,7 +114,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   let unwound: Unwound = { undone: 0, touched: [], failed: [], asks: null };
   try {
     if (risk === "destructive" && !request.plan) await takeBackup(state, scope);
-    await runNodes(state, runbook.steps, scope);
+    await runSteps(state, runbook.steps, scope);
     if (state.over) throw state.over.why;
     // Told to stop while the last one ended: that is taken back as well.
     stop.soft.throwIfAborted();
@@ -324,7 +324,7 @@ function overSince({ id, cancelled, unwinding }: RunRow): RunState["over"] {
 /** The backup that precedes anything destructive. @throws PgdbaError gate_refused when it does not say that it was verified */
 async function takeBackup(state: RunState, scope: Scope): Promise<void> {
   const read = { read: false, keys: new Set<string>() };
-  const output = await call(state, scope, "backup/create", {}, `${BACKUP_PATH}/`, read, runNodes);
+  const output = await call(state, scope, "backup/create", {}, `${BACKUP_PATH}/`, read, runSteps);
   // The backup outlives the run, however that ends.
   await forgetAll(state);
   if (asObject(output)["verified"] === true) return;

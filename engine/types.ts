@@ -130,7 +130,7 @@ export type ParamSpec = Omit<JsonSchema, "required"> & {
  */
 export type Retry = { attempts: number; backoff?: string; on?: string };
 
-interface NodeBase {
+interface StepBase {
   id: string;
   /** Where the node stands in its document. */
   at: DocPath;
@@ -148,25 +148,25 @@ interface NodeBase {
   sensitive?: boolean;
 }
 
-export interface ActionNode extends NodeBase {
-  node: "action";
+export interface ActionStep extends StepBase {
+  kind: "action";
   type: string;
   /** As written; rendered for each attempt. */
   input: Json;
   /** `false`: the type's own undo is off. A list: run these instead, rendered before the step acts. */
-  undo?: false | StepNode[];
+  undo?: false | Step[];
 }
 
-export interface BlockNode extends NodeBase {
-  node: "block";
-  block: StepNode[];
-  rescue?: StepNode[];
-  always?: StepNode[];
+export interface BlockStep extends StepBase {
+  kind: "block";
+  block: Step[];
+  rescue?: Step[];
+  always?: Step[];
   /** Names to CEL: what the block yields, for its `output`. */
   output?: JsonObject;
 }
 
-export type StepNode = ActionNode | BlockNode;
+export type Step = ActionStep | BlockStep;
 
 /** A runbook as compiled from its document by `check/compile.ts`. */
 export interface Runbook {
@@ -176,7 +176,7 @@ export interface Runbook {
   risk: Risk;
   needs: string[];
   params: Record<string, ParamSpec>;
-  steps: StepNode[];
+  steps: Step[];
   /** Output name to CEL (or nested); evaluated when the steps are done. */
   output: JsonObject;
   /** Inferred, or declared under `output_schema`. */

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { PgSession } from "./postgres/session.ts";
-import { quoteIdent } from "./twin/names.ts";
+import { quoteIdent } from "./planner/twin/names.ts";
 
 /** In kB. */
 const MB = 1024;

@@ -1,6 +1,6 @@
 import { shellQuoted } from "../engine/shared/shell-words.ts";
 import type { Target } from "../engine/types.ts";
-import type { PgConnection } from "../providers/targets.ts";
+import type { PgConnection } from "../providers/target/resolve.ts";
 
 /** `words` as a command of pgdba to be typed into a shell as it stands, for the same server. */
 export function commandLine(target: Target, words: readonly string[]): string {

@@ -1,4 +1,4 @@
-import type { BlockNode, StepNode } from "../types.ts";
+import type { BlockStep, Step } from "../types.ts";
 import type { Finding } from "./report.ts";
 
 /** Why a step may have no output where an expression reads it, by step id. */
@@ -16,19 +16,19 @@ export function* partsRead(source: string): Generator<{ id: string; start: numbe
   }
 }
 
-/** What the steps after `node` have to reckon with, beside what its block left behind. */
-export function absencesAfter(node: StepNode): Absences {
-  if (node.foreach !== undefined || (node.when === undefined && !node.ignore_error)) return {};
-  const why = node.when === undefined ? "it may have failed" : "its `when` may be false";
-  const inner = node.node === "block" ? ids(node.block) : [];
+/** What the steps after `step` have to reckon with, beside what its block left behind. */
+export function absencesAfter(step: Step): Absences {
+  if (step.foreach !== undefined || (step.when === undefined && !step.ignore_error)) return {};
+  const why = step.when === undefined ? "it may have failed" : "its `when` may be false";
+  const inner = step.kind === "block" ? ids(step.block) : [];
   return {
     ...Object.fromEntries(inner.map((id) => [id, maybe(id, "its block may not have run")])),
-    [node.id]: maybe(node.id, why),
+    [step.id]: maybe(step.id, why),
   };
 }
 
 /** What the rescue of a block leaves behind, for its `output` and for later steps. */
-export function absencesOfRescue({ block, rescue }: BlockNode): Absences {
+export function absencesOfRescue({ block, rescue }: BlockStep): Absences {
   if (!rescue) return {};
   return {
     ...Object.fromEntries(ids(block).map((id) => [id, maybe(id, "its block may have failed")])),
@@ -37,14 +37,14 @@ export function absencesOfRescue({ block, rescue }: BlockNode): Absences {
 }
 
 /** In the rescue and the `always` of a block it is not known how far the block came. */
-export function absencesInside({ block }: BlockNode): Absences {
+export function absencesInside({ block }: BlockStep): Absences {
   return Object.fromEntries(ids(block).map((id) => [id, maybe(id, "its block may have failed")]));
 }
 
-function ids(steps: readonly StepNode[]): string[] {
+function ids(steps: readonly Step[]): string[] {
   return steps.flatMap((step) => [
     step.id,
-    ...(step.node === "block" && step.foreach === undefined ? ids(step.block) : []),
+    ...(step.kind === "block" && step.foreach === undefined ? ids(step.block) : []),
   ]);
 }
 

@@ -6,7 +6,7 @@ import type {
   Json,
   JsonSchema,
   Library,
-  StepNode,
+  Step,
   StepRegistry,
   StepType,
 } from "../types.ts";
@@ -44,18 +44,18 @@ function isName(schema: JsonSchema | undefined): boolean {
 
 /** The names of the runbooks that steps call, those of their undo, rescue and always included. */
 export async function calledBy(
-  nodes: readonly StepNode[],
+  steps: readonly Step[],
   registry: StepRegistry,
 ): Promise<Set<string>> {
   const names = new Set<string>();
-  for (const node of nodes) {
+  for (const step of steps) {
     const inner =
-      node.node === "block"
-        ? [...node.block, ...(node.rescue ?? []), ...(node.always ?? [])]
-        : node.undo || [];
+      step.kind === "block"
+        ? [...step.block, ...(step.rescue ?? []), ...(step.always ?? [])]
+        : step.undo || [];
     for (const name of await calledBy(inner, registry)) names.add(name);
-    if (node.node !== "action" || !registry.has(node.type)) continue;
-    for (const { text } of namedIn(await registry.get(node.type), node.input)) names.add(text);
+    if (step.kind !== "action" || !registry.has(step.type)) continue;
+    for (const { text } of namedIn(await registry.get(step.type), step.input)) names.add(text);
   }
   return names;
 }

@@ -2,7 +2,7 @@ import { classify, langAt } from "../expr/languages.ts";
 import type { Scope } from "../expr/infer.ts";
 import { describe, elementOf, mayBe } from "../expr/schema-types.ts";
 import { RESERVED } from "../expr/syntax/words.ts";
-import type { ActionNode, BlockNode, Json, JsonSchema, StepNode, StepType } from "../types.ts";
+import type { ActionStep, BlockStep, Json, JsonSchema, Step, StepType } from "../types.ts";
 import { absencesAfter, absencesInside, absencesOfRescue } from "./absent.ts";
 import { calledOutput, checkCalls } from "./calls.ts";
 import { ANYTHING, createExpressionChecker, type ExpressionChecker } from "./expressions.ts";
@@ -34,7 +34,7 @@ import { validate } from "./validate.ts";
  */
 export async function checkSteps(
   job: StepsJob,
-  steps: readonly StepNode[],
+  steps: readonly Step[],
 ): Promise<{ expressions: ExpressionChecker; scope: Scope }> {
   const params = paramsScope(job.params);
   const { report, types } = job;
@@ -57,59 +57,59 @@ export async function checkSteps(
     };
   };
 
-  const nodes = async (list: readonly StepNode[], view: View): Promise<void> => {
-    for (const node of list) {
-      const output = await oneNode(node, view);
-      if (view.undoOf === undefined) view.steps[node.id] = resultSchema(output);
-      Object.assign(view.absent, absencesAfter(node));
+  const walk = async (list: readonly Step[], view: View): Promise<void> => {
+    for (const step of list) {
+      const output = await oneStep(step, view);
+      if (view.undoOf === undefined) view.steps[step.id] = resultSchema(output);
+      Object.assign(view.absent, absencesAfter(step));
     }
   };
 
-  const oneNode = async (node: StepNode, outer: View): Promise<JsonSchema> => {
-    let view = node.foreach === undefined ? outer : await loopView(node, outer);
-    if (node.when !== undefined) {
-      await expressions.condition([...node.at, "when"], node.when, scopeOf(view));
+  const oneStep = async (step: Step, outer: View): Promise<JsonSchema> => {
+    let view = step.foreach === undefined ? outer : await loopView(step, outer);
+    if (step.when !== undefined) {
+      await expressions.condition([...step.at, "when"], step.when, scopeOf(view));
       view = { ...view, guarded: true };
     }
-    if (node.retry?.on !== undefined) {
+    if (step.retry?.on !== undefined) {
       await expressions.condition(
-        [...node.at, "retry", "on"],
-        node.retry.on,
+        [...step.at, "retry", "on"],
+        step.retry.on,
         scopeOf(view, { error: ERROR_SCHEMA }),
       );
     }
-    if (node.until !== undefined) view = { ...view, repeated: true };
-    const output = node.node === "block" ? await block(node, view) : await action(node, view);
-    if (node.until !== undefined) {
+    if (step.until !== undefined) view = { ...view, repeated: true };
+    const output = step.kind === "block" ? await block(step, view) : await action(step, view);
+    if (step.until !== undefined) {
       await expressions.condition(
-        [...node.at, "until"],
-        node.until,
+        [...step.at, "until"],
+        step.until,
         scopeOf(view, { output, attempt: { type: "integer" } }),
       );
     }
-    return node.foreach === undefined ? output : { type: "array", items: output };
+    return step.foreach === undefined ? output : { type: "array", items: output };
   };
 
-  const loopView = async (node: StepNode, outer: View): Promise<View> => {
-    const name = node.as ?? "item";
+  const loopView = async (step: Step, outer: View): Promise<View> => {
+    const name = step.as ?? "item";
     if ((ROOTS as readonly string[]).includes(name) || RESERVED.includes(name)) {
-      report.add([...node.at, "as"], {
+      report.add([...step.at, "as"], {
         rule: "reserved-name",
         message: `\`${name}\` has a meaning of its own in expressions`,
         hint: "Choose another name for the loop variable.",
       });
     }
-    const path = [...node.at, "foreach"];
+    const path = [...step.at, "foreach"];
     let list: JsonSchema;
-    if (typeof node.foreach === "string") {
-      list = await expressions.cel(path, node.foreach, scopeOf(outer));
+    if (typeof step.foreach === "string") {
+      list = await expressions.cel(path, step.foreach, scopeOf(outer));
       if (!mayBe(list, "array"))
         report.add(path, {
           rule: "type-mismatch",
           message: `\`foreach\` needs a list; this gives ${describe(list)}`,
         });
     } else {
-      list = await templated(node.foreach ?? [], {}, path, scopeOf(outer));
+      list = await templated(step.foreach ?? [], {}, path, scopeOf(outer));
     }
     return {
       ...outer,
@@ -119,44 +119,44 @@ export async function checkSteps(
     };
   };
 
-  const block = async (node: BlockNode, view: View): Promise<JsonSchema> => {
-    await nodes(node.block, view);
+  const block = async (step: BlockStep, view: View): Promise<JsonSchema> => {
+    await walk(step.block, view);
     // Same `steps`: what ran in the block, or in its rescue, is seen afterwards.
-    const after = { ...view, absent: { ...view.absent, ...absencesInside(node) } };
-    if (node.rescue) {
+    const after = { ...view, absent: { ...view.absent, ...absencesInside(step) } };
+    if (step.rescue) {
       const extra = { ...view.extra, error: ERROR_SCHEMA };
-      await nodes(node.rescue, { ...after, absent: { ...after.absent }, extra });
+      await walk(step.rescue, { ...after, absent: { ...after.absent }, extra });
     }
-    if (node.always) await nodes(node.always, after);
-    Object.assign(view.absent, absencesOfRescue(node));
-    if (node.output === undefined) return { type: "null" };
-    return inferOutput(expressions, node.output, [...node.at, "output"], scopeOf(view));
+    if (step.always) await walk(step.always, after);
+    Object.assign(view.absent, absencesOfRescue(step));
+    if (step.output === undefined) return { type: "null" };
+    return inferOutput(expressions, step.output, [...step.at, "output"], scopeOf(view));
   };
 
-  const action = async (node: ActionNode, view: View): Promise<JsonSchema> => {
-    const type = types.get(node.type);
-    const output = type === undefined ? ANYTHING : await input(node, type, view);
+  const action = async (step: ActionStep, view: View): Promise<JsonSchema> => {
+    const type = types.get(step.type);
+    const output = type === undefined ? ANYTHING : await input(step, type, view);
     // Rendered before the step acts, all at once: it sees neither the step nor itself.
-    if (node.undo) await nodes(node.undo, { ...view, undoOf: node.id, repeated: false });
+    if (step.undo) await walk(step.undo, { ...view, undoOf: step.id, repeated: false });
     return output;
   };
 
-  const input = async (node: ActionNode, type: StepType, view: View): Promise<JsonSchema> => {
-    const path = [...node.at, type.type];
-    const problems = validate(type.input, node.input, type.type, { templates: true });
+  const input = async (step: ActionStep, type: StepType, view: View): Promise<JsonSchema> => {
+    const path = [...step.at, type.type];
+    const problems = validate(type.input, step.input, type.type, { templates: true });
     report.addSchema(path, problems);
-    checkEffect(job, node, type, view);
+    checkEffect(job, step, type, view);
     if (problems.length === 0) {
-      for (const { path: below, ...finding } of (await type.lint?.(node.input)) ?? [])
+      for (const { path: below, ...finding } of (await type.lint?.(step.input)) ?? [])
         report.add([...path, ...below], finding);
     }
-    const inferred = await templated(node.input, type.input, path, scopeOf(view));
-    const called = await checkCalls(job, type, node.input, path);
-    if (view.repeated) checkRepeatedCalls(job, node, type, called);
+    const inferred = await templated(step.input, type.input, path, scopeOf(view));
+    const called = await checkCalls(job, type, step.input, path);
+    if (view.repeated) checkRepeatedCalls(job, step, type, called);
     if (called.length === 1 && called[0]) return calledOutput(called[0]);
     return problems.length > 0
       ? type.output
-      : refined(type.outputFor?.(node.input) ?? type.output, inferred);
+      : refined(type.outputFor?.(step.input) ?? type.output, inferred);
   };
 
   /** Checks every text of `value` in its language. @returns the schema of the value when it is rendered */
@@ -201,7 +201,7 @@ export async function checkSteps(
     return inferred;
   };
 
-  await nodes(steps, view);
+  await walk(steps, view);
   return { expressions, scope: scopeOf(view) };
 }
 

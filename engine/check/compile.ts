@@ -10,7 +10,7 @@ import type {
   Risk,
   Runbook,
   Shown,
-  StepNode,
+  Step,
   StepRegistry,
   StepType,
 } from "../types.ts";
@@ -106,22 +106,22 @@ export function checkName({ data, name }: Doc, report: Report): void {
 }
 
 async function loadTypes(
-  steps: readonly StepNode[],
+  steps: readonly Step[],
   registry: StepRegistry,
   report: Report,
 ): Promise<Map<string, StepType>> {
   const types = new Map<string, StepType>();
-  for (const node of actions(steps)) {
-    if (types.has(node.type) || !registry.has(node.type)) continue;
+  for (const step of actions(steps)) {
+    if (types.has(step.type) || !registry.has(step.type)) continue;
     try {
-      types.set(node.type, await registry.get(node.type));
+      types.set(step.type, await registry.get(step.type));
     } catch (thrown) {
       const error = toPgdbaError(thrown);
       report.add(
-        [...node.at, node.type],
+        [...step.at, step.type],
         {
           rule: "broken-type",
-          message: `the step type \`${node.type}\` can't be loaded: ${error.message}`,
+          message: `the step type \`${step.type}\` can't be loaded: ${error.message}`,
           hint: error.hint,
         },
         true,
@@ -132,12 +132,12 @@ async function loadTypes(
 }
 
 /** All actions, those of blocks and undos included. */
-function* actions(steps: readonly StepNode[]): Generator<Extract<StepNode, { node: "action" }>> {
-  for (const node of steps) {
-    if (node.node === "action") {
-      yield node;
-      if (node.undo) yield* actions(node.undo);
-    } else for (const list of [node.block, node.rescue, node.always]) yield* actions(list ?? []);
+function* actions(steps: readonly Step[]): Generator<Extract<Step, { kind: "action" }>> {
+  for (const step of steps) {
+    if (step.kind === "action") {
+      yield step;
+      if (step.undo) yield* actions(step.undo);
+    } else for (const list of [step.block, step.rescue, step.always]) yield* actions(list ?? []);
   }
 }
 

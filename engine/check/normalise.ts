@@ -1,10 +1,10 @@
 import type {
-  ActionNode,
-  BlockNode,
+  ActionStep,
+  BlockStep,
   DocPath,
   Json,
   JsonObject,
-  StepNode,
+  Step,
   StepRegistry,
 } from "../types.ts";
 import { suggest } from "../load/suggest.ts";
@@ -24,43 +24,43 @@ export interface Place {
 }
 
 export interface Normalised {
-  steps: StepNode[];
+  steps: Step[];
   places: Map<string, Place>;
 }
 
-/** The steps of a document as nodes with unique ids; what is wrong with their shape goes into the report. */
+/** The steps of a document as steps with unique ids; what is wrong with their shape goes into the report. */
 export function normalise(
   raw: readonly Json[],
   report: Report,
   registry: StepRegistry,
 ): Normalised {
   const places = new Map<string, Place>();
-  const unnamed: { node: StepNode; place: Place }[] = [];
+  const unnamed: { step: Step; place: Place }[] = [];
 
-  const list = (value: Json | undefined, at: DocPath, around: Omit<Place, "at">): StepNode[] =>
+  const list = (value: Json | undefined, at: DocPath, around: Omit<Place, "at">): Step[] =>
     Array.isArray(value)
-      ? value.flatMap((item, i) => (isObject(item) ? [step(item, [...at, i], around)] : []))
+      ? value.flatMap((item, i) => (isObject(item) ? [oneStep(item, [...at, i], around)] : []))
       : [];
 
-  const step = (value: JsonObject, at: DocPath, around: Omit<Place, "at">): StepNode => {
+  const oneStep = (value: JsonObject, at: DocPath, around: Omit<Place, "at">): Step => {
     report.addSchema(at, validate(STEP, value, "step"));
     const type = typeKey(value, at, report, registry);
-    const node = {
+    const step = {
       ...common(value),
       at,
       id: typeof value["id"] === "string" ? value["id"] : "",
-    } as StepNode;
+    } as Step;
     const place = { ...around, at };
-    if (WORDS.includes(node.id)) report.add([...at, "id"], unsayable(node.id));
-    if (node.id === "") unnamed.push({ node, place });
-    else if (places.has(node.id))
-      report.add([...at, "id"], duplicate(node.id, report, places.get(node.id)!));
-    else places.set(node.id, place);
+    if (WORDS.includes(step.id)) report.add([...at, "id"], unsayable(step.id));
+    if (step.id === "") unnamed.push({ step, place });
+    else if (places.has(step.id))
+      report.add([...at, "id"], duplicate(step.id, report, places.get(step.id)!));
+    else places.set(step.id, place);
 
     if (value["block"] !== undefined) {
-      const block = node as BlockNode;
-      const inside = node.foreach === undefined ? around : { ...around, loop: node.id };
-      block.node = "block";
+      const block = step as BlockStep;
+      const inside = step.foreach === undefined ? around : { ...around, loop: step.id };
+      block.kind = "block";
       block.block = list(value["block"], [...at, "block"], inside);
       if (value["rescue"] !== undefined)
         block.rescue = list(value["rescue"], [...at, "rescue"], inside);
@@ -69,13 +69,13 @@ export function normalise(
       if (isObject(value["output"])) block.output = value["output"];
       return block;
     }
-    const action = node as ActionNode;
-    action.node = "action";
+    const action = step as ActionStep;
+    action.kind = "action";
     action.type = type ?? "";
     action.input = (type === undefined ? undefined : value[type]) ?? {};
     if (value["undo"] === false) action.undo = false;
     else if (value["undo"] !== undefined)
-      action.undo = list(value["undo"], [...at, "undo"], { ...around, undoOf: node.id });
+      action.undo = list(value["undo"], [...at, "undo"], { ...around, undoOf: step.id });
     return action;
   };
 
@@ -101,21 +101,21 @@ function duplicate(id: string, report: Report, first: Place): Finding {
 }
 
 /** `sql_query_1` and so on, in the order of the document, passing over ids that are taken. */
-function nameAll(unnamed: { node: StepNode; place: Place }[], places: Map<string, Place>): void {
+function nameAll(unnamed: { step: Step; place: Place }[], places: Map<string, Place>): void {
   const counts = new Map<string, number>();
-  for (const { node, place } of unnamed) {
-    const base = node.node === "block" ? "block" : node.type.replaceAll(/[^a-z0-9_]/g, "_");
+  for (const { step, place } of unnamed) {
+    const base = step.kind === "block" ? "block" : step.type.replaceAll(/[^a-z0-9_]/g, "_");
     let n = counts.get(base) ?? 0;
     do n += 1;
     while (places.has(`${base}_${n}`));
     counts.set(base, n);
-    node.id = `${base}_${n}`;
-    places.set(node.id, place);
+    step.id = `${base}_${n}`;
+    places.set(step.id, place);
   }
 }
 
 /** The common keys that are of the right shape; the report has said what isn't. */
-function common(value: JsonObject): Partial<StepNode> {
+function common(value: JsonObject): Partial<Step> {
   const out: JsonObject = {};
   for (const [key, schema] of Object.entries(COMMON)) {
     const item = value[key];
@@ -125,7 +125,7 @@ function common(value: JsonObject): Partial<StepNode> {
   const retry = out["retry"];
   if (isObject(retry) && typeof retry["on"] === "boolean")
     out["retry"] = { ...retry, on: String(retry["on"]) };
-  return out as Partial<StepNode>;
+  return out as Partial<Step>;
 }
 
 /** The key that says what a step does; exactly one must. @returns undefined for a block, or when there is none */

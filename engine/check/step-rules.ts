@@ -1,5 +1,5 @@
 import type {
-  ActionNode,
+  ActionStep,
   Doc,
   Effect,
   Json,
@@ -49,13 +49,13 @@ export interface View {
 /** What follows from a step's changing something: the runbook's risk, what takes it back, and what may repeat it. */
 export function checkEffect(
   { report, risk }: StepsJob,
-  node: ActionNode,
+  step: ActionStep,
   type: StepType,
   view: View,
 ): void {
-  const at = [...node.at, type.type];
-  const changes = effectAsWritten(type, node.input) === "change";
-  checkUndo(report, node, type, { changes, inUndo: view.undoOf !== undefined });
+  const at = [...step.at, type.type];
+  const changes = effectAsWritten(type, step.input) === "change";
+  checkUndo(report, step, type, { changes, inUndo: view.undoOf !== undefined });
   if (!changes) return;
   if (risk === "read") {
     report.add(
@@ -68,7 +68,7 @@ export function checkEffect(
       true,
     );
   }
-  const idempotent = idempotentAsWritten(type, node.input);
+  const idempotent = idempotentAsWritten(type, step.input);
   if (view.repeated && !idempotent) {
     report.add(
       at,
@@ -80,9 +80,9 @@ export function checkEffect(
       true,
     );
   }
-  if (node.retry !== undefined && node.retry.on === undefined && !idempotent) {
+  if (step.retry !== undefined && step.retry.on === undefined && !idempotent) {
     report.add(
-      [...node.at, "retry"],
+      [...step.at, "retry"],
       {
         severity: "warning",
         rule: "retry-of-non-idempotent",
@@ -97,13 +97,13 @@ export function checkEffect(
 /** An `undo` that would never run is a promise that is not kept. */
 function checkUndo(
   report: Report,
-  node: ActionNode,
+  step: ActionStep,
   type: StepType,
   { changes, inUndo }: { changes: boolean; inUndo: boolean },
 ): void {
-  const at = [...node.at, "undo"];
-  const listed = Array.isArray(node.undo);
-  const [called] = namedIn(type, node.input);
+  const at = [...step.at, "undo"];
+  const listed = Array.isArray(step.undo);
+  const [called] = namedIn(type, step.input);
   if (inUndo && listed) {
     report.add(
       at,
@@ -114,7 +114,7 @@ function checkUndo(
       },
       true,
     );
-  } else if (!changes && (listed || (node.undo === false && called))) {
+  } else if (!changes && (listed || (step.undo === false && called))) {
     report.add(
       at,
       {
@@ -140,14 +140,14 @@ function orSay({ input }: StepType, ...said: string[]): string {
 /** What `until` calls is repeated as a whole. */
 export function checkRepeatedCalls(
   { report }: StepsJob,
-  node: ActionNode,
+  step: ActionStep,
   type: StepType,
   called: readonly (Doc | undefined)[],
 ): void {
   for (const doc of called) {
     if (doc === undefined || doc.data["risk"] === "read") continue;
     report.add(
-      [...node.at, type.type],
+      [...step.at, type.type],
       {
         rule: "until-of-change",
         message: `\`${doc.name}\` is \`risk: ${String(doc.data["risk"])}\`, and \`until\` would run it again and again`,

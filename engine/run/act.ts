@@ -4,12 +4,12 @@ import { UnknownValue } from "../expr/unknown.ts";
 import { keyedDigest } from "../journal/digest.ts";
 import type { StepRow } from "../journal/journal.ts";
 import type {
-  ActionNode,
+  ActionStep,
   Effect,
   Json,
   JsonObject,
   StepContext,
-  StepNode,
+  Step,
   StepResult,
   StepType,
 } from "../types.ts";
@@ -35,7 +35,7 @@ import { withheld } from "./step-error.ts";
 export interface Act {
   state: RunState;
   scope: Scope;
-  node: ActionNode;
+  step: ActionStep;
   path: string;
   attempt: number;
   /** The same without the tries of `until`. */
@@ -64,7 +64,7 @@ export interface Acted {
  * of a change, then act. @throws whatever made it fail; UnknownValue in plan mode when its input isn't known.
  */
 export async function act(job: Act): Promise<Acted> {
-  const type = await job.state.registry.get(job.node.type);
+  const type = await job.state.registry.get(job.step.type);
   const read: Read = { read: false, keys: new Set(), pure: type.pure === true };
   try {
     return await attempt(job, type, read);
@@ -77,23 +77,23 @@ export async function act(job: Act): Promise<Acted> {
 type Read = Watch & { keys: Set<string | number>; pure: boolean };
 
 /** A step that reads sensitive data is sensitive itself, unless its author says that it gives nothing of it away. */
-function isHidden({ node, scope }: Act, { read, secret, pure }: Read): boolean {
-  return node.sensitive ?? (scope.hidden.all || read || (pure && secret === true));
+function isHidden({ step, scope }: Act, { read, secret, pure }: Read): boolean {
+  return step.sensitive ?? (scope.hidden.all || read || (pure && secret === true));
 }
 
 async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
-  const { state, scope, node, path } = job;
+  const { state, scope, step, path } = job;
   const row = state.memo.get(path);
   let input: Json;
   try {
     input = renderedInput(job, type, read);
     assertAssembled(knownIn(state, input), `The input of ${path}`);
-    checkInput(type, node, input, path);
+    checkInput(type, step, input, path);
   } catch (thrown) {
     if (row === undefined) throw thrown;
     return withoutInput(job, type, row, { thrown, sensitive: isHidden(job, read) });
   }
-  const effect = effectOf(type, node.input, input);
+  const effect = effectOf(type, step.input, input);
   const assertRepeatable = () => {
     if (scope.repeated && !repeatable({ type, input, effect })) throw notRepeatable(type, path);
   };
@@ -106,7 +106,7 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
     state,
     scope,
     {
-      id: node.id,
+      id: step.id,
       path,
       attempt: job.attempt,
       signal,
@@ -180,7 +180,7 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
   scope.kept.put(path, known);
   const sensitive = isHidden(job, read);
   entry.sensitive ||= sensitive;
-  if (node.sensitive) state.secrets.addData(known, type.output);
+  if (step.sensitive) state.secrets.addData(known, type.output);
   // A called runbook's output may hold stand-ins for what is not known.
   if (!mayLack(state) || (calls.length === 0 && !state.plan))
     checkOutput(type, output ?? null, path);
@@ -200,9 +200,9 @@ async function withoutInput(
   row: StepRow,
   { thrown, sensitive }: { thrown: unknown; sensitive: boolean },
 ): Promise<Acted> {
-  const effect = effectOf(type, job.node.input, job.node.input);
+  const effect = effectOf(type, job.step.input, job.step.input);
   const entry = await knownSoFar(job, type, null, effect, sensitive);
-  if (type.undo && job.node.undo === undefined && entry.happened !== "no") {
+  if (type.undo && job.step.undo === undefined && entry.happened !== "no") {
     const known = thrown instanceof UnknownValue;
     entry.stuck ??= known
       ? `needs ${thrown.path}, which ${thrown.why}`
@@ -239,7 +239,7 @@ function didNothing({ oneAct }: StepType, { code, nothingDone }: PgdbaError): bo
 
 /** What is known of the step, on the stack if it may have to be taken back. A step tried again is taken back once. */
 async function knownSoFar(
-  { state, scope, node, path, trail }: Act,
+  { state, scope, step, path, trail }: Act,
   type: StepType,
   input: Json,
   effect: Effect,
@@ -250,7 +250,7 @@ async function knownSoFar(
   const row = state.memo.get(path);
   const entry: UndoEntry = {
     path,
-    node,
+    step,
     type,
     input,
     effect,
@@ -283,12 +283,12 @@ async function knownSoFar(
   return entry;
 }
 
-function renderedInput({ state, scope, node }: Act, type: StepType, read: Read): Json {
-  const before = scope.rendered?.get(node);
+function renderedInput({ state, scope, step }: Act, type: StepType, read: Read): Json {
+  const before = scope.rendered?.get(step);
   if (before) read.read = before.sensitive;
   if (before) return before.input;
   const leaf: Watch = { read: false };
-  return renderInput(node.input, type.input, variables(state, scope, leaf), (path) => {
+  return renderInput(step.input, type.input, variables(state, scope, leaf), (path) => {
     if (leaf.read) for (const key of path) read.keys.add(key);
     read.read ||= leaf.read;
     leaf.read = false;
@@ -306,43 +306,43 @@ function effectOf(type: StepType, asWritten: Json, rendered: Json): Effect {
 /** Renders the inputs of a step's undo before it acts, so that they don't depend on what it does. */
 async function renderUndo(
   state: RunState,
-  { node, scope, rendered }: UndoEntry,
+  { step, scope, rendered }: UndoEntry,
 ): Promise<Json | undefined> {
-  if (!node.undo) return undefined;
-  const render = async (step: StepNode): Promise<void> => {
+  if (!step.undo) return undefined;
+  const render = async (one: Step): Promise<void> => {
     // What uses a loop variable or the error of a rescue is rendered only then, from the steps as they stand now.
-    if (step.foreach !== undefined) return;
-    if (step.node === "block") {
-      for (const inner of [...step.block, ...(step.always ?? [])]) await render(inner);
+    if (one.foreach !== undefined) return;
+    if (one.kind === "block") {
+      for (const inner of [...one.block, ...(one.always ?? [])]) await render(inner);
     } else {
-      const { input: schema } = await state.registry.get(step.type);
+      const { input: schema } = await state.registry.get(one.type);
       const watch: Watch = { read: false };
-      const input = renderInput(step.input, schema, variables(state, scope, watch));
-      rendered.set(step, { input, sensitive: watch.read });
+      const input = renderInput(one.input, schema, variables(state, scope, watch));
+      rendered.set(one, { input, sensitive: watch.read });
     }
   };
-  for (const step of node.undo) await render(step);
-  return undoSeen(state, scope, node.undo);
+  for (const one of step.undo) await render(one);
+  return undoSeen(state, scope, step.undo);
 }
 
 async function recordIntent(
   job: Act,
   { input, rendered, sensitive, digests }: UndoEntry,
 ): Promise<void> {
-  const { state, scope, node, path } = job;
-  const inverse = (step: StepNode): Json => {
-    if (step.node !== "action") return null;
+  const { state, scope, step, path } = job;
+  const inverse = (step: Step): Json => {
+    if (step.kind !== "action") return null;
     const known = rendered.get(step);
     return { [step.type]: known?.sensitive ? null : (known?.input ?? step.input) };
   };
   const record = () =>
     state.journal.intent(state.id, {
       path,
-      id: node.id,
-      type: node.type,
+      id: step.id,
+      type: step.type,
       phase: scope.phase,
       input: sensitive ? null : input,
-      undo: node.undo ? node.undo.map(inverse) : null,
+      undo: step.undo ? step.undo.map(inverse) : null,
       started_at: state.clock.now().toISOString(),
       attempts: job.attempts,
       input_digest: digests.input,

@@ -2,7 +2,7 @@ import { PgdbaError } from "../errors.ts";
 import { explain } from "../expr/cel.ts";
 import { UnknownValue } from "../expr/unknown.ts";
 import { parseDuration } from "../expr/units.ts";
-import type { StepNode } from "../types.ts";
+import type { Step } from "../types.ts";
 import type { Acted } from "./act.ts";
 import { holds } from "./condition.ts";
 import { timeoutError } from "./context.ts";
@@ -28,7 +28,7 @@ interface Attempt {
 }
 
 /** Time between two tries of `until`, ms. */
-export function everyOf({ every = DEFAULT_EVERY }: StepNode): number {
+export function everyOf({ every = DEFAULT_EVERY }: Step): number {
   return parseDuration(every);
 }
 
@@ -42,9 +42,9 @@ interface Deadline {
   clear(): void;
 }
 
-/** The time that one attempt of `node` has, or with `until` all of them together; undefined without a limit. */
-export function startDeadline(state: RunState, node: StepNode, path: string): Deadline | undefined {
-  const limit = node.timeout ?? (node.until === undefined ? undefined : DEFAULT_UNTIL_TIMEOUT);
+/** The time that one attempt of `step` has, or with `until` all of them together; undefined without a limit. */
+export function startDeadline(state: RunState, step: Step, path: string): Deadline | undefined {
+  const limit = step.timeout ?? (step.until === undefined ? undefined : DEFAULT_UNTIL_TIMEOUT);
   if (limit === undefined) return undefined;
   const controller = new AbortController();
   const ms = parseDuration(limit);
@@ -54,16 +54,16 @@ export function startDeadline(state: RunState, node: StepNode, path: string): De
   return { limit, ends, controller, clear: () => clearTimeout(timer) };
 }
 
-/** One attempt of a node; with `until`, as many tries as it takes before the deadline, which holds for all attempts. */
+/** One attempt of a step; with `until`, as many tries as it takes before the deadline, which holds for all attempts. */
 export async function attempt(
   state: RunState,
-  node: StepNode,
+  step: Step,
   scope: Scope,
   job: Attempt,
   overall: Deadline | undefined,
 ): Promise<Acted> {
-  if (overall) return poll(state, node, scope, { ...job, deadline: overall });
-  const deadline = startDeadline(state, node, job.path);
+  if (overall) return poll(state, step, scope, { ...job, deadline: overall });
+  const deadline = startDeadline(state, step, job.path);
   try {
     return await job.perform(deadline?.controller.signal);
   } finally {
@@ -73,14 +73,14 @@ export async function attempt(
 
 async function poll(
   state: RunState,
-  node: StepNode,
+  step: Step,
   scope: Scope,
   job: Attempt & { deadline: Deadline },
 ): Promise<Acted> {
   const { path } = job;
   const { limit, ends, controller } = job.deadline;
   const deadline = controller.signal;
-  const every = everyOf(node);
+  const every = everyOf(step);
   const stop = stopSignal(state, scope, deadline);
   let last = "";
   for (let round = 1; ; round++) {
@@ -92,14 +92,14 @@ async function poll(
       const more = { output: done.output, attempt: round };
       const vars = withMore(variables(state, scope, watch), more);
       try {
-        if (holds(node.until!, vars)) return done;
+        if (holds(step.until!, vars)) return done;
       } catch (thrown) {
         throw watch.read ? withheld(thrown, "The condition of until") : thrown;
       }
       // What a change would have brought about can't be waited for.
       if (state.plan) throw new UnknownValue(path);
       const mask = (text: string) => state.secrets.redact(text);
-      last = watch.read ? "" : explain(node.until!, vars, mask).text;
+      last = watch.read ? "" : explain(step.until!, vars, mask).text;
     } catch (thrown) {
       if (deadline.aborted) throw withTrace(deadline.reason, last);
       const passing = thrown instanceof PgdbaError && thrown.retryable && !scope.deadline?.aborted;

@@ -1,7 +1,7 @@
 import { errorRecord } from "../envelope.ts";
 import { toPgdbaError } from "../errors.ts";
 import { unknownOutput } from "../expr/unknown.ts";
-import type { BlockNode, Json, StepNode } from "../types.ts";
+import type { BlockStep, Json, Step } from "../types.ts";
 import type { Acted } from "./act.ts";
 import { knownIn } from "./known.ts";
 import { outputOf } from "./output.ts";
@@ -11,7 +11,7 @@ import type { Watch } from "./sensitive.ts";
 import { anyBegunBefore, anyOf, mayLack, type RunState, type Scope, variables } from "./state.ts";
 import { withheld } from "./step-error.ts";
 
-type RunNodes = (state: RunState, nodes: readonly StepNode[], scope: Scope) => Promise<void>;
+type RunSteps = (state: RunState, steps: readonly Step[], scope: Scope) => Promise<void>;
 
 /**
  * A block: its steps; on failure its `rescue`; and its `always`, at once when the run goes on, but only after the undo phase when
@@ -19,40 +19,40 @@ type RunNodes = (state: RunState, nodes: readonly StepNode[], scope: Scope) => P
  */
 export async function runBlock(
   state: RunState,
-  node: BlockNode,
+  step: BlockStep,
   scope: Scope,
   path: string,
   attempt: number,
   deadline: AbortSignal | undefined,
-  runNodes: RunNodes,
+  runSteps: RunSteps,
 ): Promise<Acted> {
   const inner: Scope = {
     ...scope,
     depth: scope.depth + 1,
-    hidden: { ...scope.hidden, all: node.sensitive ?? scope.hidden.all },
+    hidden: { ...scope.hidden, all: step.sensitive ?? scope.hidden.all },
     prefix: attempt === 1 ? scope.prefix : `${path}@${attempt}/`,
   };
-  const sensitive = node.sensitive ?? scope.hidden.all;
+  const sensitive = step.sensitive ?? scope.hidden.all;
   const done: Acted = { output: null, status: "ok", changed: false, effect: "read", sensitive };
   const at = attempt === 1 ? path : `${path}@${attempt}`;
   let failure: { thrown: unknown } | undefined;
   try {
     const block: Scope = { ...inner, deadline: anyOf(scope.deadline, deadline) };
-    await asBefore(state, block, at, (within) => runNodes(state, node.block, within));
+    await asBefore(state, block, at, (within) => runSteps(state, step.block, within));
   } catch (thrown) {
     failure = { thrown };
   }
-  if (failure && node.rescue) {
+  if (failure && step.rescue) {
     const error = toPgdbaError(failure.thrown, "step_failed");
     const mayRescue =
       state.over || scope.ended
-        ? anyBegunBefore(state, node.rescue, inner.prefix)
+        ? anyBegunBefore(state, step.rescue, inner.prefix)
         : !scope.deadline?.aborted;
-    if (!error.final && mayRescue && (await takeFailure(state, scope, runNodes))) {
+    if (!error.final && mayRescue && (await takeFailure(state, scope, runSteps))) {
       try {
         // What takes the run back is tried again, but not past a failure that a rescue has taken.
         recordFailure(state, { ...scope, unwinding: false }, { path: at, what: "failure" }, error);
-        await runNodes(state, node.rescue, {
+        await runSteps(state, step.rescue, {
           ...inner,
           extra: { ...scope.extra, error: errorRecord(error) },
         });
@@ -63,16 +63,16 @@ export async function runBlock(
       }
     }
   }
-  if (node.always) {
+  if (step.always) {
     // A run that was told to stop ends like one that failed.
     const later = state.over
-      ? failure || !anyBegunBefore(state, node.always, inner.prefix)
+      ? failure || !anyBegunBefore(state, step.always, inner.prefix)
       : failure || state.stop.soft.aborted;
     if (!scope.unwinding && later) {
-      state.deferred.push({ node, scope: inner });
+      state.deferred.push({ step, scope: inner });
     } else {
       try {
-        await runAlways(state, node, inner, runNodes);
+        await runAlways(state, step, inner, runSteps);
       } catch (thrown) {
         // That a person must look says more than what failed before.
         if (!failure || toPgdbaError(thrown).final) failure = { thrown };
@@ -80,20 +80,20 @@ export async function runBlock(
     }
   }
   // What a block did is what its steps did; in a plan it is no more done than they are.
-  const results = inside(node).flatMap(({ id }) => resultOf(scope.steps[id]) ?? []);
+  const results = inside(step).flatMap(({ id }) => resultOf(scope.steps[id]) ?? []);
   const unknown = done.status === "ok" && results.find(({ status }) => UNKNOWN.includes(status));
   const now = state.clock.now().toISOString();
-  fillRest(scope.steps, node, { path, at: now, status: unknown ? "undetermined" : "skipped" });
+  fillRest(scope.steps, step, { path, at: now, status: unknown ? "undetermined" : "skipped" });
   if (failure) throw failure.thrown;
   done.changed = results.some((result) => result.changed);
   if (unknown) return { ...done, status: unknown.status as Acted["status"] };
-  if (node.output) {
-    const place = { doc: scope.runbook.doc, path: [...node.at, "output"] };
+  if (step.output) {
+    const place = { doc: scope.runbook.doc, path: [...step.at, "output"] };
     const standIn = (key: string, why: string) =>
-      unknownOutput(`steps.${node.id}.output.${key}`, why) as Json;
+      unknownOutput(`steps.${step.id}.output.${key}`, why) as Json;
     const watch: Watch = { read: false };
     const vars = variables(state, scope, watch);
-    const { output } = node;
+    const { output } = step;
     done.output = outputAsBefore(state, scope, { path: at, what: "output" }, () => {
       try {
         const made = outputOf(output, place, vars, mayLack(state) ? standIn : undefined);
@@ -103,7 +103,7 @@ export async function runBlock(
         throw watch.read ? withheld(thrown, "The output") : thrown;
       }
     });
-    done.sensitive ||= node.sensitive ?? (watch.read || watch.secret === true);
+    done.sensitive ||= step.sensitive ?? (watch.read || watch.secret === true);
   }
   return done;
 }
@@ -111,11 +111,11 @@ export async function runBlock(
 /** Clean-up: neither a first signal nor the timeout of what it cleans up after cuts it short. */
 export function runAlways(
   state: RunState,
-  node: BlockNode,
+  step: BlockStep,
   scope: Scope,
-  runNodes: RunNodes,
+  runSteps: RunSteps,
 ): Promise<void> {
-  return runNodes(state, node.always ?? [], {
+  return runSteps(state, step.always ?? [], {
     ...scope,
     unwinding: true,
     deadline: undefined,
@@ -130,22 +130,22 @@ export function runAlways(
 export async function takeFailure(
   state: RunState,
   scope: Scope,
-  runNodes: RunNodes,
+  runSteps: RunSteps,
 ): Promise<boolean> {
   // Items of a loop that runs in parallel have prefixes of their own, so one doesn't take what is another's.
   const mine = state.deferred.filter((one) => one.scope.prefix.startsWith(scope.prefix));
   let clean = true;
   for (const one of mine) {
     // While what an earlier process did is gathered, only what it began is come by again.
-    if (state.over && !anyBegunBefore(state, one.node.always ?? [], one.scope.prefix)) continue;
+    if (state.over && !anyBegunBefore(state, one.step.always ?? [], one.scope.prefix)) continue;
     state.deferred.splice(state.deferred.indexOf(one), 1);
     try {
-      await runAlways(state, one.node, one.scope, runNodes);
+      await runAlways(state, one.step, one.scope, runSteps);
     } catch (thrown) {
       if (toPgdbaError(thrown).final) throw thrown;
       clean = false;
       state.warnings.push(
-        `always of ${one.scope.prefix}${one.node.id}: ${toPgdbaError(thrown).message}`,
+        `always of ${one.scope.prefix}${one.step.id}: ${toPgdbaError(thrown).message}`,
       );
     }
   }

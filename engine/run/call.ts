@@ -1,7 +1,7 @@
 import { MAX_CALL_DEPTH } from "../check/call-graph.ts";
 import { PgdbaError } from "../errors.ts";
 import { unknownOutput } from "../expr/unknown.ts";
-import type { Json, JsonObject, Runbook, StepNode } from "../types.ts";
+import type { Json, JsonObject, Runbook, Step } from "../types.ts";
 import { Kept } from "./kept.ts";
 import { outputOf } from "./output.ts";
 import { asBefore, outputAsBefore } from "./saw.ts";
@@ -11,7 +11,7 @@ import { mayLack, type RunState, type Scope, variables } from "./state.ts";
 /** What the calling step read of sensitive data, and which keys of its input hold some. */
 type ReadBefore = Watch & { keys: ReadonlySet<string | number> };
 
-type RunNodes = (state: RunState, nodes: readonly StepNode[], scope: Scope) => Promise<void>;
+type RunSteps = (state: RunState, steps: readonly Step[], scope: Scope) => Promise<void>;
 
 /** Runs another runbook inside this run: own params and steps, the same target, lock, journal and undo stack. @returns its output */
 export async function call(
@@ -21,7 +21,7 @@ export async function call(
   given: JsonObject,
   prefix: string,
   read: ReadBefore,
-  runNodes: RunNodes,
+  runSteps: RunSteps,
 ): Promise<Json> {
   const runbook = state.runbooks.get(name);
   if (!runbook) {
@@ -71,7 +71,7 @@ export async function call(
   };
   try {
     const at = prefix.slice(0, -1);
-    await asBefore(state, inner, at, (within) => runNodes(state, runbook.steps, within));
+    await asBefore(state, inner, at, (within) => runSteps(state, runbook.steps, within));
     const watch: Watch = { read: false };
     try {
       return outputAsBefore(state, inner, { path: at, what: "output" }, () =>

@@ -1,7 +1,7 @@
 import { validate } from "../check/validate.ts";
 import { PgdbaError } from "../errors.ts";
 import { classify } from "../expr/languages.ts";
-import type { ActionNode, Json, StepType } from "../types.ts";
+import type { ActionStep, Json, StepType } from "../types.ts";
 
 const templated = new WeakMap<object, boolean>();
 
@@ -9,8 +9,8 @@ const templated = new WeakMap<object, boolean>();
  * Checks a rendered input against its type's schema. An input written without templates was checked when the runbook was
  * compiled, so ajv isn't even loaded for it. @throws PgdbaError invalid_param
  */
-export function checkInput(type: StepType, node: ActionNode, input: Json, path: string): void {
-  if (!hasTemplate(node.input)) return;
+export function checkInput(type: StepType, step: ActionStep, input: Json, path: string): void {
+  if (!hasTemplate(step.input)) return;
   const problems = validate(type.input, input, type.type);
   if (problems.length === 0) return;
   const said = problems.map((problem) => problem.message).join("; ");

@@ -3,7 +3,7 @@ import { evaluate } from "../expr/cel.ts";
 import { renderInput } from "../expr/render.ts";
 import { UnknownValue, unknownOutput } from "../expr/unknown.ts";
 import { keyedDigest } from "../journal/digest.ts";
-import type { Json, JsonObject, StepNode, Variables } from "../types.ts";
+import type { Json, JsonObject, Step, Variables } from "../types.ts";
 import { knownIn } from "./known.ts";
 import { failureBefore } from "./saw.ts";
 import type { Watch } from "./sensitive.ts";
@@ -20,7 +20,7 @@ const MAX_RECORDED = 256 * 1024;
  */
 export function listAsBefore(
   state: RunState,
-  node: StepNode,
+  step: Step,
   scope: Scope,
   { path, watch, isHidden }: { path: string; watch: Watch; isHidden(): boolean },
 ): Json[] {
@@ -30,12 +30,12 @@ export function listAsBefore(
   if (before?.["items"]) return before["items"] as Json[];
   const digest = (item: Json) => keyedDigest(state.stateDir, knownIn(state, item));
   if (before) {
-    const now = Map.groupBy(listNow(state, node, scope, watch), digest);
+    const now = Map.groupBy(listNow(state, step, scope, watch), digest);
     return (before["digests"] as string[]).map(
       (one, index) => now.get(one)?.shift() ?? lost(`${path}/${index}`),
     );
   }
-  const items = listOf(node, variables(state, scope, watch));
+  const items = listOf(step, variables(state, scope, watch));
   watch.read ||= watch.secret === true;
   if (!state.plan) {
     const secret = isHidden() || holdsSecret(state, items);
@@ -45,15 +45,15 @@ export function listAsBefore(
 }
 
 /** @throws PgdbaError expression_failed or limit_exceeded */
-export function listOf(node: StepNode, vars: Variables): Json[] {
+export function listOf(step: Step, vars: Variables): Json[] {
   const value =
-    typeof node.foreach === "string"
-      ? evaluate(node.foreach, vars)
-      : renderInput(node.foreach!, {}, vars);
+    typeof step.foreach === "string"
+      ? evaluate(step.foreach, vars)
+      : renderInput(step.foreach!, {}, vars);
   if (!Array.isArray(value)) {
     throw new PgdbaError(
       "expression_failed",
-      `foreach of ${node.id} gave ${typeof value}, not a list`,
+      `foreach of ${step.id} gave ${typeof value}, not a list`,
       {
         hint: "Give a list, or an expression that yields one.",
       },
@@ -62,7 +62,7 @@ export function listOf(node: StepNode, vars: Variables): Json[] {
   if (value.length > MAX_ITEMS) {
     throw new PgdbaError(
       "limit_exceeded",
-      `foreach of ${node.id} has ${value.length} items; at most ${MAX_ITEMS} are run`,
+      `foreach of ${step.id} has ${value.length} items; at most ${MAX_ITEMS} are run`,
       {
         hint: "Filter the list, or do the work in one statement.",
       },
@@ -72,9 +72,9 @@ export function listOf(node: StepNode, vars: Variables): Json[] {
 }
 
 /** What the list is now, for the items of the earlier one that may still be in it. */
-function listNow(state: RunState, node: StepNode, scope: Scope, watch: Watch): Json[] {
+function listNow(state: RunState, step: Step, scope: Scope, watch: Watch): Json[] {
   try {
-    const items = listOf(node, variables(state, scope, watch));
+    const items = listOf(step, variables(state, scope, watch));
     watch.read ||= watch.secret === true;
     return items;
   } catch (thrown) {

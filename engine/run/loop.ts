@@ -1,5 +1,5 @@
 import { UnknownValue, unknownOutput } from "../expr/unknown.ts";
-import type { Json, StepNode, StepResult, StepStatus } from "../types.ts";
+import type { Json, Step, StepResult, StepStatus } from "../types.ts";
 import { itemName } from "./item-name.ts";
 import { listAsBefore } from "./list.ts";
 import { Kept } from "./kept.ts";
@@ -12,38 +12,38 @@ import { stepError, withheld } from "./step-error.ts";
 
 type RunOne = (
   state: RunState,
-  node: StepNode,
+  step: Step,
   scope: Scope,
   path: string,
   item?: string,
 ) => Promise<StepResult>;
 
 /**
- * Runs a node once per item, at most `parallel` at a time, in the order of the list. The output is always a list, with null for an
+ * Runs a step once per item, at most `parallel` at a time, in the order of the list. The output is always a list, with null for an
  * item that was skipped. The first failure stops the starting of further items; those under way are waited for.
  */
 export async function runLoop(
   state: RunState,
-  node: StepNode,
+  step: Step,
   scope: Scope,
   path: string,
   runOne: RunOne,
 ): Promise<{ status: StepStatus; output: Json; changed: boolean; sensitive: boolean }> {
   let items: Json[];
   const watch: Watch = { read: false };
-  const isHidden = () => node.sensitive ?? (scope.hidden.all || watch.read);
+  const isHidden = () => step.sensitive ?? (scope.hidden.all || watch.read);
   try {
-    items = listAsBefore(state, node, scope, { path, watch, isHidden });
+    items = listAsBefore(state, step, scope, { path, watch, isHidden });
   } catch (thrown) {
     if (thrown instanceof UnknownValue && state.plan) {
       const output = unknownOutput(path) as Json;
       return { status: "undetermined", output, changed: false, sensitive: isHidden() };
     }
-    const error = stepError(isHidden() ? withheld(thrown, "foreach") : thrown, scope, node, path);
+    const error = stepError(isHidden() ? withheld(thrown, "foreach") : thrown, scope, step, path);
     recordFailure(state, scope, { path, what: "end" }, error);
     throw error;
   }
-  const name = node.as ?? "item";
+  const name = step.as ?? "item";
   const hidden: Hidden = watch.read
     ? { ...scope.hidden, extra: new Set([...scope.hidden.extra, name]) }
     : scope.hidden;
@@ -55,7 +55,7 @@ export async function runLoop(
   let failure: { thrown: unknown } | undefined;
   // What an earlier process had begun beside the item that failed is come by again.
   const mayBegin = (index: number) =>
-    !failure || state.over !== null || begunBefore(state, node, `${path}/${index}`, "");
+    !failure || state.over !== null || begunBefore(state, step, `${path}/${index}`, "");
   const worker = async () => {
     while (next < items.length) {
       const index = next++;
@@ -73,9 +73,9 @@ export async function runLoop(
         };
         const shown = isHidden() ? undefined : itemName(items[index]);
         const at = `${path}/${index}`;
-        const result = await runOne(state, node, inner, at, shown).finally(() => inner.kept.end());
+        const result = await runOne(state, step, inner, at, shown).finally(() => inner.kept.end());
         if (!UNKNOWN.includes(result.status)) scope.kept.put(at, knownIn(state, result.output));
-        sensitive ||= isSensitive(inner.steps[node.id]);
+        sensitive ||= isSensitive(inner.steps[step.id]);
         const unknown = UNKNOWN.includes(result.status);
         outputs[index] = unknown ? (unknownOutput(`${path}/${index}`) as Json) : result.output;
         changed ||= result.changed;
@@ -83,11 +83,11 @@ export async function runLoop(
         else if (result.status !== "skipped" && !UNKNOWN.includes(status)) status = "ok";
       } catch (thrown) {
         // A final error says more about the run than the failure of another item.
-        if (!failure || stepError(thrown, scope, node, node.id).final) failure = { thrown };
+        if (!failure || stepError(thrown, scope, step, step.id).final) failure = { thrown };
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(node.parallel ?? 1, items.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(step.parallel ?? 1, items.length) }, worker));
   if (failure) throw failure.thrown;
   return { status, output: outputs, changed, sensitive };
 }

@@ -36,7 +36,7 @@ export async function restore(
   entry: UndoEntry,
   probe: () => Promise<ProbeResult> | undefined,
 ): Promise<StepResult | undefined> {
-  const { path, node, type } = entry;
+  const { path, step, type } = entry;
   const failed = row.result?.error;
   const again = failed && state.again.has(path);
   if (row.result && row.status !== "open" && row.status !== "unknown" && !again) {
@@ -46,7 +46,7 @@ export async function restore(
     // While what was done is only gathered, nothing is done again: what comes after it is come by all the same.
     const gathers = state.over !== null || entry.scope.ended !== undefined;
     if (row.masked && repeatable(entry) && !gathers) return undefined;
-    return { ...row.result, output: unknownOutput(`steps.${node.id}.output`, lost) as Json };
+    return { ...row.result, output: unknownOutput(`steps.${step.id}.output`, lost) as Json };
   }
   if (row.assumed === "done") return done(state, entry, null, SAID_DONE);
   if (entry.happened === "no" || entry.effect === "read") return undefined;
@@ -132,7 +132,7 @@ const SAID_DONE = "is not known: a person said that the step was done";
 /** Its end is on record from now on: nobody is asked again. */
 function done(state: RunState, entry: UndoEntry, output: Json, unknown?: string): StepResult {
   entry.happened = "yes";
-  const { path, node, effect } = entry;
+  const { path, step, effect } = entry;
   const result: StepResult = {
     status: "ok",
     changed: true,
@@ -146,17 +146,17 @@ function done(state: RunState, entry: UndoEntry, output: Json, unknown?: string)
     state.id,
     {
       path,
-      id: node.id,
-      type: node.type,
+      id: step.id,
+      type: step.type,
       phase: entry.scope.phase,
       effect,
-      sensitive: node.sensitive === true,
+      sensitive: step.sensitive === true,
       happened: "yes",
     },
     result,
   );
   if (unknown === undefined) return result;
-  return { ...result, output: unknownOutput(`steps.${node.id}.output`, unknown) as Json };
+  return { ...result, output: unknownOutput(`steps.${step.id}.output`, unknown) as Json };
 }
 
 /** The hint for a run that waits for a person's word. */

@@ -1,7 +1,7 @@
 import { renderInput } from "../expr/render.ts";
 import { isUnknown } from "../expr/unknown.ts";
 import type { StepRow } from "../journal/journal.ts";
-import type { Json, StepNode, Variables } from "../types.ts";
+import type { Json, Step, Variables } from "../types.ts";
 import { holds } from "./condition.ts";
 import { listOf } from "./list.ts";
 import { withMore } from "./sensitive.ts";
@@ -9,11 +9,11 @@ import { type RunState, type Scope, type UndoEntry, variables } from "./state.ts
 
 /** What a resumed run would give a step is compared with what the earlier process gave it: its undo must not aim at something else. */
 export function compare(state: RunState, row: StepRow, entry: UndoEntry): void {
-  const { digests, node, type, path } = entry;
+  const { digests, step, type, path } = entry;
   const differs = (before: string | null, now: string | null) =>
     before !== null && now !== null && before !== now;
   entry.otherInput = differs(row.input_digest, digests.input);
-  const inverse = node.undo === undefined && type.undo !== undefined;
+  const inverse = step.undo === undefined && type.undo !== undefined;
   if (inverse ? entry.otherInput : differs(row.undo_digest, digests.undo)) entry.stuck ??= OTHER;
   if (entry.otherInput && row.status === "ok") state.warnings.push(`${path} is done, but ${OTHER}`);
 }
@@ -21,9 +21,9 @@ export function compare(state: RunState, row: StepRow, entry: UndoEntry): void {
 const OTHER = "was given another input than a resumed run would give it now";
 
 /** All that the steps of an undo would be given as things are, as far as that can be told before. */
-export function undoSeen(state: RunState, scope: Scope, undo: readonly StepNode[]): Json {
-  const look = (nodes: readonly StepNode[], extra: Variables): Json =>
-    nodes.map((node) => {
+export function undoSeen(state: RunState, scope: Scope, undo: readonly Step[]): Json {
+  const look = (steps: readonly Step[], extra: Variables): Json =>
+    steps.map((step) => {
       const vars = withMore(variables(state, scope), extra);
       const told = (work: () => Json): Json => {
         try {
@@ -35,19 +35,19 @@ export function undoSeen(state: RunState, scope: Scope, undo: readonly StepNode[
       const one = (more: Variables): Json => {
         const all = withMore(vars, more);
         return [
-          told(() => node.when === undefined || holds(node.when, all)),
-          node.node === "block"
-            ? look([...node.block, ...(node.rescue ?? []), ...(node.always ?? [])], {
+          told(() => step.when === undefined || holds(step.when, all)),
+          step.kind === "block"
+            ? look([...step.block, ...(step.rescue ?? []), ...(step.always ?? [])], {
                 ...extra,
                 ...more,
               })
-            : told(() => renderInput(node.input, {}, all)),
+            : told(() => renderInput(step.input, {}, all)),
         ];
       };
-      if (node.foreach === undefined) return one({});
-      const items = told(() => listOf(node, vars));
+      if (step.foreach === undefined) return one({});
+      const items = told(() => listOf(step, vars));
       if (!Array.isArray(items)) return null;
-      const name = node.as ?? "item";
+      const name = step.as ?? "item";
       return items.map((item, index) => (isUnknown(item) ? null : one({ [name]: item, index })));
     });
   return look(undo, {});

@@ -1,5 +1,5 @@
 import { unknownOutput } from "../expr/unknown.ts";
-import type { BlockNode, Json, StepNode, StepResult, StepStatus } from "../types.ts";
+import type { BlockStep, Json, Step, StepResult, StepStatus } from "../types.ts";
 
 /** The statuses of a step that a plan does not run: nobody knows how it would end. */
 export const UNKNOWN: readonly StepStatus[] = ["undetermined", "previewed", "not_previewable"];
@@ -21,21 +21,21 @@ export function asSeen(result: StepResult, path: string, output?: Json): object 
  */
 export function withoutUndone(
   steps: Record<string, unknown>,
-  nodes: readonly StepNode[],
+  list: readonly Step[],
   paths: Iterable<string>,
 ): Record<string, unknown> {
   const gone = new Set(Array.from(paths, (path) => path.split("/", 1)[0]!));
   if (gone.size === 0) return steps;
   const seen = { ...steps };
-  const visit = (node: StepNode): boolean => {
-    const below = node.node === "block" ? inside(node).map(visit) : [];
-    const undone = gone.has(node.id) || below.includes(true);
-    const result = resultOf(seen[node.id]);
+  const visit = (step: Step): boolean => {
+    const below = step.kind === "block" ? inside(step).map(visit) : [];
+    const undone = gone.has(step.id) || below.includes(true);
+    const result = resultOf(seen[step.id]);
     if (undone && result)
-      seen[node.id] = unknownResult(result, unknownOutput(node.id, "the step was taken back"));
+      seen[step.id] = unknownResult(result, unknownOutput(step.id, "the step was taken back"));
     return undone;
   };
-  nodes.forEach(visit);
+  list.forEach(visit);
   return seen;
 }
 
@@ -60,17 +60,17 @@ export function resultOf(seen: unknown): StepResult | undefined {
 }
 
 /** All steps of a block, one level deep. */
-export function inside({ block, rescue = [], always = [] }: BlockNode): StepNode[] {
+export function inside({ block, rescue = [], always = [] }: BlockStep): Step[] {
   return [...block, ...rescue, ...always];
 }
 
-/** Gives each step of `node` that never began a result of its own, so that later expressions may ask for its status. */
+/** Gives each step of `block` that never began a result of its own, so that later expressions may ask for its status. */
 export function fillRest(
   steps: Record<string, unknown>,
-  node: BlockNode,
+  block: BlockStep,
   about: { path: string; at: string; status: "skipped" | "undetermined" },
 ): void {
-  for (const step of inside(node)) {
+  for (const step of inside(block)) {
     const result: StepResult = {
       status: about.status,
       changed: false,
@@ -82,6 +82,6 @@ export function fillRest(
     };
     steps[step.id] ??= asSeen(result, about.path);
     // The steps of a loop are seen by its own items only.
-    if (step.node === "block" && step.foreach === undefined) fillRest(steps, step, about);
+    if (step.kind === "block" && step.foreach === undefined) fillRest(steps, step, about);
   }
 }

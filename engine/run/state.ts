@@ -3,8 +3,8 @@ import type { Happened, Journal, Phase, Saw, StepRow } from "../journal/journal.
 import type { Releasers } from "../releasers.ts";
 import type { Secrets } from "../secrets.ts";
 import type {
-  ActionNode,
-  BlockNode,
+  ActionStep,
+  BlockStep,
   Clock,
   Effect,
   Event,
@@ -12,7 +12,7 @@ import type {
   JsonObject,
   Library,
   Runbook,
-  StepNode,
+  Step,
   StepRegistry,
   StepResult,
   StepStatus,
@@ -54,7 +54,7 @@ export interface Scope {
   /** The timeout of an enclosing block or call. */
   deadline: AbortSignal | undefined;
   /** Inputs that are rendered already: those of undo steps. */
-  rendered?: ReadonlyMap<ActionNode, Rendered>;
+  rendered?: ReadonlyMap<ActionStep, Rendered>;
   hidden: Hidden;
   kept: Kept;
 }
@@ -68,7 +68,7 @@ export interface Rendered {
 /** A step that began: what is known of it over all its attempts, in this process and in earlier ones, and how it is taken back. */
 export interface UndoEntry {
   path: string;
-  node: ActionNode;
+  step: ActionStep;
   type: StepType;
   input: Json;
   effect: Effect;
@@ -78,7 +78,7 @@ export interface UndoEntry {
   happened: Happened;
   scope: Scope;
   /** Inputs of the undo steps, rendered before this step acted; one set per iteration of a loop. */
-  rendered: Map<ActionNode, Rendered>;
+  rendered: Map<ActionStep, Rendered>;
   /** What it says may hold sensitive data. */
   sensitive: boolean;
   /** Why this process can't take back what an earlier one did: "it ...". */
@@ -156,7 +156,7 @@ export interface RunState {
   readonly begun: { count: number; limit: number };
   readonly undo: UndoEntry[];
   /** Blocks that failed and whose `always` waits until it is known whether the failure ends the run. */
-  readonly deferred: { node: BlockNode; scope: Scope }[];
+  readonly deferred: { step: BlockStep; scope: Scope }[];
   readonly summaries: Bounded<StepSummary>;
   readonly warnings: Bounded<string>;
   /** Name of the runbook that was asked for. */
@@ -200,24 +200,15 @@ export function anyOf(...signals: (AbortSignal | undefined)[]): AbortSignal | un
   return given.length > 1 ? AbortSignal.any(given) : given[0];
 }
 
-/** Whether an earlier process began `node` at `path`; steps inside of a block stand below `prefix`. */
-export function begunBefore(
-  state: RunState,
-  node: StepNode,
-  path: string,
-  prefix: string,
-): boolean {
+/** Whether an earlier process began `step` at `path`; steps inside of a block stand below `prefix`. */
+export function begunBefore(state: RunState, step: Step, path: string, prefix: string): boolean {
   if (state.memo.size === 0 && state.saw.size === 0) return false;
   if (state.memo.has(path) || state.inner.has(path) || state.saw.has(path)) return true;
-  return node.node === "block" && anyBegunBefore(state, inside(node), prefix);
+  return step.kind === "block" && anyBegunBefore(state, inside(step), prefix);
 }
 
-export function anyBegunBefore(
-  state: RunState,
-  nodes: readonly StepNode[],
-  prefix: string,
-): boolean {
-  return nodes.some((node) => begunBefore(state, node, prefix + node.id, prefix));
+export function anyBegunBefore(state: RunState, steps: readonly Step[], prefix: string): boolean {
+  return steps.some((step) => begunBefore(state, step, prefix + step.id, prefix));
 }
 
 /** Nothing new begins once the run was told to stop, is taken back, or its time is over. */

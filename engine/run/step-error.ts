@@ -1,14 +1,14 @@
 import { PgdbaError, toPgdbaError } from "../errors.ts";
 import { UnknownValue } from "../expr/unknown.ts";
-import type { ErrorRecord, StepNode } from "../types.ts";
+import type { ErrorRecord, Step } from "../types.ts";
 import type { Scope } from "./state.ts";
 
 /** A thrown value as the error of a step, placed at its line in the runbook. UnknownValue is left alone. */
-export function stepError(thrown: unknown, scope: Scope, node: StepNode, path: string): PgdbaError {
+export function stepError(thrown: unknown, scope: Scope, step: Step, path: string): PgdbaError {
   const error = thrown instanceof PgdbaError ? thrown : unforeseen(thrown);
   error.step ??= path;
   if (!error.where) {
-    const { file, line, column } = scope.runbook.doc.at(node.at);
+    const { file, line, column } = scope.runbook.doc.at(step.at);
     error.where = { file, line, column };
   }
   return error;

@@ -2,7 +2,7 @@ import { PgdbaError, toPgdbaError } from "../errors.ts";
 import { isUnknown } from "../expr/unknown.ts";
 import type { Json } from "../types.ts";
 import { makeContext, settleOrAbort, timeoutError } from "./context.ts";
-import { runNodes } from "./node.ts";
+import { runSteps } from "./step.ts";
 import type { RunState, Scope, UndoEntry } from "./state.ts";
 import { withheld } from "./step-error.ts";
 
@@ -30,12 +30,12 @@ export async function undoOne(state: RunState, entry: UndoEntry, path: string): 
     steps: { ...entry.scope.steps },
     rendered: entry.rendered,
   };
-  if (entry.node.undo) {
-    await runNodes(state, entry.node.undo, scope);
+  if (entry.step.undo) {
+    await runSteps(state, entry.step.undo, scope);
     await forget(state, entry);
     return true;
   }
-  const at = { path, id: entry.node.id, type: entry.node.type, phase: "undo" as const };
+  const at = { path, id: entry.step.id, type: entry.step.type, phase: "undo" as const };
   const started = state.clock.monotonic();
   const startedAt = state.clock.now().toISOString();
   const done = (changed: boolean): boolean => {
@@ -86,12 +86,12 @@ export async function forget(state: RunState, entry: UndoEntry): Promise<void> {
 }
 
 function undoContext(state: RunState, scope: Scope, entry: UndoEntry, signal: AbortSignal) {
-  const { node, path, sensitive } = entry;
+  const { step, path, sensitive } = entry;
   return makeContext(
     state,
     scope,
     // The step's own path: what it named after itself when it acted is found again by its inverse.
-    { id: node.id, path, attempt: 1, signal, watch: { read: sensitive }, hidden: () => sensitive },
+    { id: step.id, path, attempt: 1, signal, watch: { read: sensitive }, hidden: () => sensitive },
     entry.type,
     { call: () => Promise.reject(new Error("an undo can't call a runbook")) },
   );

@@ -2,7 +2,7 @@ import { errorRecord } from "../envelope.ts";
 import { type ErrorCode, type PgdbaError, toPgdbaError } from "../errors.ts";
 import type { ErrorRecord } from "../types.ts";
 import { runAlways } from "./block.ts";
-import { runNodes } from "./node.ts";
+import { runSteps } from "./step.ts";
 import { allowUnwinding } from "./pace.ts";
 import { notVisited } from "./not-visited.ts";
 import type { StepRow } from "../journal/journal.ts";
@@ -37,7 +37,7 @@ export async function unwind(state: RunState): Promise<Unwound> {
     }
     const path = `${one.path}~undo`;
     state.emit({ kind: "undo.started", path: one.path });
-    const error = await settle(state, { path, id: one.node.id, type: one.node.type }, async () => {
+    const error = await settle(state, { path, id: one.step.id, type: one.step.type }, async () => {
       // What a second signal leaves as it is was not taken back, and is told so.
       state.stop.hard.throwIfAborted();
       out.touched.push(one.path);
@@ -51,11 +51,11 @@ export async function unwind(state: RunState): Promise<Unwound> {
     if (error && stopsAt(out, one.path, error, next!)) return out;
   }
   for (let block = state.deferred.shift(); block; block = state.deferred.shift()) {
-    const { node, scope } = block;
-    const path = scope.prefix + node.id;
-    const about = { path: `${path}~always`, id: node.id, type: "block" };
+    const { step, scope } = block;
+    const path = scope.prefix + step.id;
+    const about = { path: `${path}~always`, id: step.id, type: "block" };
     const error = await settle(state, about, async () => {
-      await runAlways(state, node, scope, runNodes);
+      await runAlways(state, step, scope, runSteps);
       return true;
     });
     if (error && stopsAt(out, path, error, nextOf(state, error))) return out;
@@ -167,8 +167,8 @@ async function settle(
   }
 }
 
-function hasInverse({ happened, node, type, stuck }: UndoEntry): boolean {
+function hasInverse({ happened, step, type, stuck }: UndoEntry): boolean {
   if (stuck) return true;
-  if (happened === "no" || node.undo === false) return false;
-  return node.undo !== undefined || type.undo !== undefined;
+  if (happened === "no" || step.undo === false) return false;
+  return step.undo !== undefined || type.undo !== undefined;
 }

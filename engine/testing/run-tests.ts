@@ -24,7 +24,7 @@ import type {
   JsonObject,
   Library,
   Runbook,
-  StepNode,
+  Step,
   StepRegistry,
   Where,
 } from "../types.ts";
@@ -212,11 +212,11 @@ const NO_ERROR = { hint: null, step: null };
 
 function stepIds(runbooks: Map<string, Runbook>): Set<string> {
   const ids = new Set([BACKUP_PATH]);
-  const collect = (nodes: readonly StepNode[]): void => {
-    for (const node of nodes) {
-      ids.add(node.id);
-      if (node.node === "block") inside(node).forEach((inner) => collect([inner]));
-      else if (node.undo) collect(node.undo);
+  const collect = (steps: readonly Step[]): void => {
+    for (const step of steps) {
+      ids.add(step.id);
+      if (step.kind === "block") inside(step).forEach((inner) => collect([inner]));
+      else if (step.undo) collect(step.undo);
     }
   };
   for (const runbook of runbooks.values()) collect(runbook.steps);

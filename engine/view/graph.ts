@@ -1,34 +1,32 @@
-import type { Json, StepNode } from "../types.ts";
+import type { Json, Step } from "../types.ts";
 import { isObject } from "./canvas.ts";
 import { clip, singleLine } from "./text.ts";
 
-/** What one node does, as a tree: its label and the named groups of nodes below it. */
-function groupsOf(node: StepNode): [string | null, StepNode[]][] {
-  const groups: [string | null, StepNode[] | undefined][] =
-    node.node === "block"
+/** What one step does, as a tree: its label and the named groups of steps below it. */
+function groupsOf(step: Step): [string | null, Step[]][] {
+  const groups: [string | null, Step[] | undefined][] =
+    step.kind === "block"
       ? [
-          [null, node.block],
-          ["rescue", node.rescue],
-          ["always", node.always],
+          [null, step.block],
+          ["rescue", step.rescue],
+          ["always", step.always],
         ]
-      : [["undo", node.undo === false ? undefined : node.undo]];
-  return groups.filter(
-    (group): group is [string | null, StepNode[]] => (group[1]?.length ?? 0) > 0,
-  );
+      : [["undo", step.undo === false ? undefined : step.undo]];
+  return groups.filter((group): group is [string | null, Step[]] => (group[1]?.length ?? 0) > 0);
 }
 
 /** The steps as an indented tree: id, type, whom it calls, and what governs it. */
-export function runbookGraph(steps: readonly StepNode[]): string {
-  return branches(steps.map((node) => () => nodeLines(node))).join("\n");
+export function runbookGraph(steps: readonly Step[]): string {
+  return branches(steps.map((step) => () => nodeLines(step))).join("\n");
 }
 
-function nodeLines(node: StepNode): string[] {
-  const below = groupsOf(node).flatMap(([name, nodes]) =>
+function nodeLines(step: Step): string[] {
+  const below = groupsOf(step).flatMap(([name, steps]) =>
     name === null
-      ? nodes.map((child) => () => nodeLines(child))
-      : [() => [name, ...branches(nodes.map((child) => () => nodeLines(child)))]],
+      ? steps.map((child) => () => nodeLines(child))
+      : [() => [name, ...branches(steps.map((child) => () => nodeLines(child)))]],
   );
-  return [[node.id, kindOf(node), ...modifiers(node)].join("  "), ...branches(below)];
+  return [[step.id, kindOf(step), ...modifiers(step)].join("  "), ...branches(below)];
 }
 
 function branches(items: (() => string[])[]): string[] {
@@ -42,10 +40,10 @@ function branches(items: (() => string[])[]): string[] {
   });
 }
 
-function kindOf(node: StepNode): string {
-  if (node.node === "block") return "block";
-  const called = calledRunbook(node.input);
-  return called === null ? node.type : `${node.type} → ${called}`;
+function kindOf(step: Step): string {
+  if (step.kind === "block") return "block";
+  const called = calledRunbook(step.input);
+  return called === null ? step.type : `${step.type} → ${called}`;
 }
 
 /** The runbook that an input names, whatever the step type: it says so in a field of that name, or is nothing but a name. */
@@ -54,47 +52,45 @@ function calledRunbook(input: Json): string | null {
   return typeof name === "string" && /^[a-z0-9_-]+(\/[a-z0-9_-]+)+$/.test(name) ? name : null;
 }
 
-function modifiers(node: StepNode): string[] {
+function modifiers(step: Step): string[] {
   const source = (value: Json) =>
     clip(singleLine(typeof value === "string" ? value : JSON.stringify(value)), 60);
   const loop =
-    node.foreach === undefined ? "" : `foreach ${node.as ?? "item"} in ${source(node.foreach)}`;
+    step.foreach === undefined ? "" : `foreach ${step.as ?? "item"} in ${source(step.foreach)}`;
   return [
-    node.when === undefined ? "" : `when ${source(node.when)}`,
-    node.parallel === undefined ? loop : `${loop}, ${node.parallel} at once`,
-    node.until === undefined
+    step.when === undefined ? "" : `when ${source(step.when)}`,
+    step.parallel === undefined ? loop : `${loop}, ${step.parallel} at once`,
+    step.until === undefined
       ? ""
-      : `until ${source(node.until)}${node.every === undefined ? "" : `, every ${node.every}`}`,
-    node.retry === undefined ? "" : `up to ${node.retry.attempts} attempts`,
-    node.timeout === undefined ? "" : `within ${node.timeout}`,
-    node.ignore_error ? "errors ignored" : "",
-    node.node === "action" && node.undo === false ? "not undone" : "",
+      : `until ${source(step.until)}${step.every === undefined ? "" : `, every ${step.every}`}`,
+    step.retry === undefined ? "" : `up to ${step.retry.attempts} attempts`,
+    step.timeout === undefined ? "" : `within ${step.timeout}`,
+    step.ignore_error ? "errors ignored" : "",
+    step.kind === "action" && step.undo === false ? "not undone" : "",
   ].filter(Boolean);
 }
 
 /** The steps as a Mermaid flow chart; a rescue hangs on a dotted edge, a condition stands on the edge that it guards. */
-export function mermaid(steps: readonly StepNode[]): string {
+export function mermaid(steps: readonly Step[]): string {
   const lines = ["flowchart TD"];
   let made = 0;
   const draw = (
-    nodes: readonly StepNode[],
+    steps: readonly Step[],
     from: string | null,
     margin: string,
     edge = "-->",
   ): string | null => {
     let previous = from;
     let arrow = edge;
-    for (const node of nodes) {
+    for (const step of steps) {
       const key = `n${(made += 1)}`;
-      const { when, ...rest } = node;
-      const label = [node.id, kindOf(node), ...modifiers(rest as StepNode)]
-        .map(quoted)
-        .join("<br>");
+      const { when, ...rest } = step;
+      const label = [step.id, kindOf(step), ...modifiers(rest as Step)].map(quoted).join("<br>");
       lines.push(`${margin}${key}["${label}"]`);
       const guard = when === undefined ? "" : `|"${quoted(`when ${clip(singleLine(when), 60)}`)}"|`;
       if (previous !== null) lines.push(`${margin}${previous} ${arrow}${guard} ${key}`);
       previous = key;
-      for (const [name, below] of groupsOf(node)) {
+      for (const [name, below] of groupsOf(step)) {
         const end = draw(
           below,
           name === null ? key : previous,

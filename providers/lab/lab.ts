@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
 import { readText, readTextIfThere } from "../../engine/shared/read-file.ts";
 import { writeWhole } from "../../engine/shared/write-file.ts";
-import { BUNDLED_VERSION, openBinaries, spareDirs } from "../embedded/binaries.ts";
+import { BUNDLED_VERSION, openBinaries, spareDirs } from "../nodes/embedded/binaries.ts";
 import {
   answers,
   configure,
@@ -14,8 +14,8 @@ import {
   runAs,
   socketDirFits,
   waitReady,
-} from "../embedded/server.ts";
-import { ordinaryUser, reachableDir } from "../embedded/user.ts";
+} from "../nodes/embedded/server.ts";
+import { ordinaryUser, reachableDir } from "../nodes/embedded/user.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 
 export interface LabOptions {

@@ -8,10 +8,10 @@ import {
   restore,
   toWrite,
   warnOfOverrides,
-} from "./lib/apply.ts";
-import { markTakenBack, mayGoOn, ownBefore } from "./lib/before.ts";
-import { openPlace, type Confirmed } from "./lib/place.ts";
-import { orderOfStandbys } from "./lib/standbys.ts";
+} from "./place/apply.ts";
+import { markTakenBack, mayGoOn, ownBefore } from "./place/before.ts";
+import { openPlace, type Confirmed } from "./place/place.ts";
+import { orderOfStandbys } from "./place/standbys.ts";
 
 const VALUE = { type: ["string", "number", "boolean", "null"] } as const;
 

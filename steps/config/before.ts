@@ -1,10 +1,10 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { commandLine } from "../command-line.ts";
 import { defineStep } from "../define.ts";
-import { changedSince, readBefore } from "./lib/before.ts";
+import { changedSince, readBefore } from "./place/before.ts";
 import type { Given } from "../settings-file.ts";
-import { memberOf, otherAddress, otherMember } from "./lib/member.ts";
-import { openPlace } from "./lib/place.ts";
+import { memberOf, otherAddress, otherMember } from "./place/member.ts";
+import { openPlace } from "./place/place.ts";
 
 export default defineStep({
   type: "config.before",

@@ -3,13 +3,13 @@ import type { Json, StepContext } from "../../engine/types.ts";
 import { patroniClient } from "../../providers/patroni/client.ts";
 import type { ConnectionSpec } from "../../providers/postgres/connect.ts";
 import { openSession } from "../../providers/postgres/session.ts";
-import { type PgConnection, resolveTarget } from "../../providers/targets.ts";
+import { type PgConnection, resolveTarget } from "../../providers/target/resolve.ts";
 import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
-import { type Comparison, compareServers, compareWith } from "./lib/compare.ts";
+import { type Comparison, compareServers, compareWith } from "./check/compare.ts";
 import { readWanted, wantedFrom } from "../settings-file.ts";
-import { hideSecrets } from "./lib/secrets.ts";
-import { missingRights, readSettings, type Setting } from "./lib/settings.ts";
+import { hideSecrets } from "./check/secrets.ts";
+import { missingRights, readSettings, type Setting } from "../../providers/postgres/settings.ts";
 
 const NAMES = { type: "array", items: { type: "string" } } as const;
 

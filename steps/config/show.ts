@@ -1,11 +1,16 @@
 import { patroniClient } from "../../providers/patroni/client.ts";
-import type { PgConnection } from "../../providers/targets.ts";
+import type { PgConnection } from "../../providers/target/resolve.ts";
 import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
-import { parametersOf } from "./lib/dynamic.ts";
-import { hideSecrets } from "./lib/secrets.ts";
-import { missingRights, nearestName, neededFor, readSettings } from "./lib/settings.ts";
-import { humanValue } from "./lib/value.ts";
+import { parametersOf } from "./place/dynamic.ts";
+import { hideSecrets } from "./check/secrets.ts";
+import {
+  missingRights,
+  nearestName,
+  neededFor,
+  readSettings,
+} from "../../providers/postgres/settings.ts";
+import { humanValue } from "../../providers/postgres/setting-value.ts";
 
 const TEXT = { type: ["string", "null"] } as const;
 

@@ -8,7 +8,7 @@ import {
   processOutputFor,
   processOutputSchema,
   type ProcessInput,
-} from "./lib/process-output.ts";
+} from "./program/process-output.ts";
 
 interface Input extends ProcessInput {
   argv: (string | number)[];

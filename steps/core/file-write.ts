@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { Json, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { lineDiff } from "./lib/line-diff.ts";
+import { lineDiff } from "./files/line-diff.ts";
 import {
   exists,
   fileState,
@@ -12,7 +12,7 @@ import {
   restoreFile,
   type FileState,
   type Marks,
-} from "./lib/replace-file.ts";
+} from "./files/replace-file.ts";
 
 interface Input {
   path: string;

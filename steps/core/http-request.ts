@@ -3,9 +3,9 @@ import { parseDuration } from "../../engine/expr/units.ts";
 import type { Effect, Json, JsonSchema, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { readBody } from "../../engine/shared/read-body.ts";
-import { follow, type Parse, parsed } from "./lib/http-response.ts";
-import { exchangeError, statusError, timeoutError } from "./lib/http-errors.ts";
-import { type RequestInput, requestInit, target } from "./lib/http-request-init.ts";
+import { follow, type Parse, parsed } from "./http/response.ts";
+import { exchangeError, statusError, timeoutError } from "./http/errors.ts";
+import { type RequestInput, requestInit, target } from "./http/request-init.ts";
 
 interface Input extends RequestInput {
   timeout?: string;

@@ -10,7 +10,7 @@ import {
   processOutputFor,
   processOutputSchema,
   type ProcessInput,
-} from "./lib/process-output.ts";
+} from "./program/process-output.ts";
 
 interface Input extends ProcessInput {
   script: string;

@@ -1,19 +1,19 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
-import type { PgConnection } from "../../providers/targets.ts";
+import type { PgConnection } from "../../providers/target/resolve.ts";
 import { commandLine, flagsOf } from "../command-line.ts";
 import { defineStep } from "../define.ts";
 import { milliseconds, session } from "../sql/session.ts";
-import { relate } from "./lib/causes.ts";
-import { type Check, CHECK_DOCUMENT } from "./lib/document.ts";
-import { examine, type Examined } from "./lib/examine.ts";
-import { type Facts, readFacts, readMachine, readPrimary } from "./lib/facts.ts";
-import { findingsOf, flat } from "./lib/findings.ts";
-import { paramsOf, type Thresholds } from "./lib/judge.ts";
-import { CHECK_OUTPUT } from "./lib/output.ts";
-import { loadChecks } from "./lib/select.ts";
-import { GROUPS, SEVERITIES } from "./lib/words.ts";
+import { relate } from "./findings/causes.ts";
+import { type Check, CHECK_DOCUMENT } from "./check/document.ts";
+import { examine, type Examined } from "./examine/examine.ts";
+import { type Facts, readFacts, readMachine, readPrimary } from "./examine/facts.ts";
+import { findingsOf, flat } from "./findings/findings.ts";
+import { paramsOf, type Thresholds } from "./examine/judge.ts";
+import { CHECK_OUTPUT } from "./findings/output.ts";
+import { loadChecks } from "./examine/select.ts";
+import { GROUPS, SEVERITIES } from "./check/words.ts";
 
 const STRINGS = { type: "array", items: { type: "string" } } as const;
 

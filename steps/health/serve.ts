@@ -2,12 +2,12 @@ import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { sqlstateOf } from "../../providers/postgres/errors.ts";
-import type { PgConnection } from "../../providers/targets.ts";
+import type { PgConnection } from "../../providers/target/resolve.ts";
 import { milliseconds } from "../sql/session.ts";
 import check from "./check.ts";
-import { Cache } from "./lib/cache.ts";
-import { type Alive, answer, type Checked, type Probes } from "./lib/probes.ts";
-import { SEVERITIES, type Severity } from "./lib/words.ts";
+import { Cache } from "./serve/cache.ts";
+import { type Alive, answer, type Checked, type Probes } from "./serve/probes.ts";
+import { SEVERITIES, type Severity } from "./check/words.ts";
 
 const STRINGS = { type: "array", items: { type: "string" } } as const;
 /** A load balancer asks every second or so; a connection a second is all that the server sees of it. */

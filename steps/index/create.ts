@@ -1,15 +1,15 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
-import { bareOrQuoted } from "../../providers/twin/names.ts";
-import { indexesOf } from "../../providers/twin/plan.ts";
+import { bareOrQuoted } from "../../providers/planner/twin/names.ts";
+import { indexesOf } from "../../providers/planner/twin/plan.ts";
 import { defineStep } from "../define.ts";
-import { beforeActing } from "./lib/before-acting.ts";
+import { beforeActing } from "./ddl/before-acting.ts";
 import { milliseconds, session } from "../sql/session.ts";
-import { build, sweep } from "./lib/build.ts";
-import { type Definition, readDefinition } from "./lib/definition.ts";
-import { dropIndex, findIndex, tableOf } from "./lib/existing.ts";
-import { planOfQuery } from "./lib/server-plan.ts";
-import { assertSame, isSame } from "./lib/same.ts";
+import { build, sweep } from "./ddl/build.ts";
+import { type Definition, readDefinition } from "./ddl/definition.ts";
+import { dropIndex, findIndex, tableOf } from "./ddl/existing.ts";
+import { planOfQuery } from "./advise/server-plan.ts";
+import { assertSame, isSame } from "./ddl/same.ts";
 
 const LOCK_TIMEOUT = "30s";
 

@@ -1,15 +1,15 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
-import type { TableName } from "../../providers/twin/twin.ts";
+import type { TableName } from "../../providers/planner/twin/twin.ts";
 import { defineStep } from "../define.ts";
-import { beforeActing } from "./lib/before-acting.ts";
+import { beforeActing } from "./ddl/before-acting.ts";
 import { milliseconds, session } from "../sql/session.ts";
-import { build } from "./lib/build.ts";
-import { readDefinition } from "./lib/definition.ts";
-import { dropIndex, type Existing, findIndex, otherKind } from "./lib/existing.ts";
-import { relationName } from "./lib/input.ts";
-import { planOfQuery } from "./lib/server-plan.ts";
-import { effectOf, foreignKeysServed } from "./lib/without.ts";
+import { build } from "./ddl/build.ts";
+import { readDefinition } from "./ddl/definition.ts";
+import { dropIndex, type Existing, findIndex, otherKind } from "./ddl/existing.ts";
+import { relationName } from "./advise/input.ts";
+import { planOfQuery } from "./advise/server-plan.ts";
+import { effectOf, foreignKeysServed } from "./advise/without.ts";
 
 const LOCK_TIMEOUT = "30s";
 /** Since when scans are counted, and who counts their own. */

@@ -1,12 +1,12 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
-import { type PlanNode, shapeOfPlan, type Twin } from "../../providers/twin/twin.ts";
+import { type PlanNode, shapeOfPlan, type Twin } from "../../providers/planner/twin/twin.ts";
 import { defineStep } from "../define.ts";
 import { readWanted, textOf, type Wanted, wantedFrom } from "../settings-file.ts";
-import { readInput, type WorkloadInput } from "./lib/input.ts";
-import { limitsOf, openTwin, study } from "./lib/open.ts";
-import { planOnTarget } from "./lib/server-plan.ts";
-import { LIMITS_OUTPUT, UNPROVEN_OUTPUT, WORKLOAD_INPUT } from "./lib/suggest-schema.ts";
+import { readInput, type WorkloadInput } from "./advise/input.ts";
+import { limitsOf, openTwin, study } from "./advise/open.ts";
+import { planOnTarget } from "./advise/server-plan.ts";
+import { LIMITS_OUTPUT, UNPROVEN_OUTPUT, WORKLOAD_INPUT } from "./advise/suggest-schema.ts";
 
 const TWIN_VERSION = 18;
 const NUMBER = { type: "number" } as const;

@@ -1,11 +1,11 @@
 import { parseBytes, parseDuration } from "../../engine/expr/units.ts";
-import type { Planner } from "../../providers/twin/twin.ts";
+import type { Planner } from "../../providers/planner/twin/twin.ts";
 import { defineStep } from "../define.ts";
-import { advise } from "./lib/advise.ts";
-import { Deadline } from "./lib/deadline.ts";
-import { readInput, type WorkloadInput } from "./lib/input.ts";
-import { openOnServer, openTwin, study } from "./lib/open.ts";
-import { SUGGEST_INPUT, SUGGEST_OUTPUT, TIME_BUDGET } from "./lib/suggest-schema.ts";
+import { advise } from "./advise/advise.ts";
+import { Deadline } from "./advise/deadline.ts";
+import { readInput, type WorkloadInput } from "./advise/input.ts";
+import { openOnServer, openTwin, study } from "./advise/open.ts";
+import { SUGGEST_INPUT, SUGGEST_OUTPUT, TIME_BUDGET } from "./advise/suggest-schema.ts";
 
 export default defineStep({
   type: "index.suggest",

@@ -1,8 +1,8 @@
 import type { Json, JsonObject } from "../../engine/types.ts";
 import type { PatroniMember } from "../../providers/patroni/client.ts";
 import { defineStep } from "../define.ts";
-import { choose, isLeader, open, restartOne } from "./lib/restart.ts";
-import { pending, waiting } from "./lib/waiting.ts";
+import { choose, isLeader, open, restartOne } from "./restart/restart.ts";
+import { pending, waiting } from "./restart/waiting.ts";
 
 export default defineStep({
   type: "patroni.restart",

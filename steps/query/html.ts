@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { writeWhole } from "../../engine/shared/write-file.ts";
 import { defineStep } from "../define.ts";
-import { type Analysis, page } from "./lib/html/page.ts";
+import { type Analysis, page } from "./page/page.ts";
 
 export default defineStep({
   type: "query.html",

@@ -4,8 +4,8 @@ import { MARK } from "../../providers/postgres/own.ts";
 import { defineStep } from "../define.ts";
 import { normaliseQuery } from "../mask.ts";
 import { session } from "../sql/session.ts";
-import { grantHint, HIDDEN_TEXT } from "./lib/recorded.ts";
-import { RANKED_BY } from "./lib/row.ts";
+import { grantHint, HIDDEN_TEXT } from "./statements/recorded.ts";
+import { RANKED_BY } from "./statements/row.ts";
 
 /** 14 brought `query_id`, when compute_query_id is on. */
 const QUERY_ID = 140_000;

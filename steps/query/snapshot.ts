@@ -4,14 +4,14 @@ import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { folderOf } from "../snapshots.ts";
 import { session } from "../sql/session.ts";
-import { rank, rowsOf } from "./lib/changed.ts";
-import { type Counters, readCounters } from "./lib/counters.ts";
-import { between, type Interval } from "./lib/interval.ts";
-import { grantHint } from "./lib/recorded.ts";
-import { CHANGES, RANKED_BY } from "./lib/row.ts";
-import { parseSince, type Since } from "./lib/since.ts";
-import { earlier, keep } from "./lib/snapshots.ts";
-import { SPARE } from "./lib/texts.ts";
+import { rank, rowsOf } from "./statements/changed.ts";
+import { type Counters, readCounters } from "./statements/counters.ts";
+import { between, type Interval } from "./statements/interval.ts";
+import { grantHint } from "./statements/recorded.ts";
+import { CHANGES, RANKED_BY } from "./statements/row.ts";
+import { parseSince, type Since } from "./statements/since.ts";
+import { earlier, keep } from "./statements/snapshots.ts";
+import { SPARE } from "./statements/texts.ts";
 
 export default defineStep({
   type: "query.snapshot",

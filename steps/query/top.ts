@@ -3,11 +3,11 @@ import { parseDuration } from "../../engine/expr/units.ts";
 import { defineStep } from "../define.ts";
 import { placeIdentifiers } from "../sql/input.ts";
 import { session } from "../sql/session.ts";
-import { shareOf } from "./lib/changed.ts";
-import { grantHint, statementsExtension } from "./lib/recorded.ts";
-import { RANKED_BY, ROW, ROW_KEYS } from "./lib/row.ts";
-import { SPARE, withTexts } from "./lib/texts.ts";
-import { infoSql, topSql } from "./lib/top-sql.ts";
+import { shareOf } from "./statements/changed.ts";
+import { grantHint, statementsExtension } from "./statements/recorded.ts";
+import { RANKED_BY, ROW, ROW_KEYS } from "./statements/row.ts";
+import { SPARE, withTexts } from "./statements/texts.ts";
+import { infoSql, topSql } from "./statements/top-sql.ts";
 
 const nullable = (type: string) => ({ type: [type, "null"] }) as const;
 

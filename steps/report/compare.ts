@@ -2,10 +2,10 @@ import type { JsonObject } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { folderOf } from "../snapshots.ts";
 import { milliseconds } from "../sql/session.ts";
-import { COUNT, MAYBE_TEXT, object } from "./lib/schema.ts";
-import { SNAPSHOT, type Snapshot } from "./lib/shape.ts";
-import { keep, type Kept, readHistory } from "./lib/store.ts";
-import { compare, TRENDS } from "./lib/trends.ts";
+import { COUNT, MAYBE_TEXT, object } from "./collect/schema.ts";
+import { SNAPSHOT, type Snapshot } from "./collect/shape.ts";
+import { keep, type Kept, readHistory } from "./trends/store.ts";
+import { compare, TRENDS } from "./trends/trends.ts";
 
 export default defineStep({
   type: "report.compare",

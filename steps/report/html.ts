@@ -2,10 +2,10 @@ import { resolve } from "node:path";
 import { writeWhole } from "../../engine/shared/write-file.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { page, type Report } from "./lib/html/page.ts";
-import { COUNT, object, TEXT } from "./lib/schema.ts";
-import { SNAPSHOT } from "./lib/shape.ts";
-import { TRENDS } from "./lib/trends.ts";
+import { page, type Report } from "./page/page.ts";
+import { COUNT, object, TEXT } from "./collect/schema.ts";
+import { SNAPSHOT } from "./collect/shape.ts";
+import { TRENDS } from "./trends/trends.ts";
 
 export default defineStep({
   type: "report.html",

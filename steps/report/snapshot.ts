@@ -1,8 +1,8 @@
 import { defineStep } from "../define.ts";
 import { milliseconds, session } from "../sql/session.ts";
-import { assemble } from "./lib/assemble.ts";
-import { readAnswers } from "./lib/read.ts";
-import { SNAPSHOT } from "./lib/shape.ts";
+import { assemble } from "./collect/assemble.ts";
+import { readAnswers } from "./collect/read.ts";
+import { SNAPSHOT } from "./collect/shape.ts";
 
 export default defineStep({
   type: "report.snapshot",

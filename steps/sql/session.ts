@@ -2,7 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/expr/units.ts";
 import type { StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
-import type { PgConnection } from "../../providers/targets.ts";
+import type { PgConnection } from "../../providers/target/resolve.ts";
 
 /**
  * The session that all SQL of a run shares: the one that holds the target's lock. With `database`, one of its own to another

@@ -48,7 +48,7 @@ function forbidden(list: Import[], allowed: (one: Import) => boolean): string[] 
 
 test("there is something to look at", () => {
   expect(sources.engine.length).toBeGreaterThan(80);
-  expect(importsOf("engine/main.ts").map(({ to }) => to)).toContain("providers/targets.ts");
+  expect(importsOf("engine/main.ts").map(({ to }) => to)).toContain("providers/target/resolve.ts");
   expect(importsOf("engine/gates.ts").map(({ to }) => to)).toEqual([
     "engine/types.ts",
     "engine/policy.ts",
@@ -75,7 +75,7 @@ const SHARED = /^engine\/(types|errors|expr\/units|spawn|shared\/[a-z-]+)\.ts$/;
 /** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run (also `steps/sql/guard/`). */
 const FOR_STEPS = [
   "steps/command-line.ts",
-  "steps/config/lib/awaiting.ts",
+  "steps/config/place/awaiting.ts",
   "steps/define.ts",
   "steps/html.ts",
   "steps/mask.ts",
@@ -196,7 +196,7 @@ const OWN_FILES: Record<string, string> = {
   "engine/spawn.ts": "/proc",
   "engine/testing/run-tests.ts": "a state folder for the time of a test",
   "providers/machine.ts": "/proc and /sys",
-  "steps/core/lib/replace-file.ts": "copies that undo needs, as links to the same inode",
+  "steps/core/files/replace-file.ts": "copies that undo needs, as links to the same inode",
 };
 
 test("files are read by one module and written whole by one other", () => {
@@ -206,7 +206,7 @@ test("files are read by one module and written whole by one other", () => {
   const found = [...sources.engine, ...sources.steps, ...sources.providers].filter(
     (file) =>
       // The data directories of servers of our own.
-      !/^engine\/(shared|generate)\/|^providers\/(embedded|twin)\//.test(file) &&
+      !/^engine\/(shared|generate)\/|^providers\/(nodes\/embedded|planner\/twin)\//.test(file) &&
       !Object.hasOwn(OWN_FILES, file) &&
       direct.test(transpiler.transformSync(readFileSync(join(root, file), "utf8"))),
   );
@@ -217,9 +217,9 @@ test("files are read by one module and written whole by one other", () => {
 const OWN_PROGRAMS: Record<string, string> = {
   "engine/spawn.ts": "all others go through it",
   "engine/keeper.ts": "ends what the others start",
-  "providers/twin/server.ts": "ends with us, and removes its files then",
-  "providers/twin/template.ts": "asks ps",
-  "providers/embedded/server.ts": "asks ps",
+  "providers/planner/twin/server.ts": "ends with us, and removes its files then",
+  "providers/planner/twin/template.ts": "asks ps",
+  "providers/nodes/embedded/server.ts": "asks ps",
 };
 
 test("programs are started in one place, so that none outlives us by oversight", () => {

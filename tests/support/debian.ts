@@ -1,7 +1,7 @@
 /** The PostgreSQL of Debian's packages, for what does not come from npm: Patroni's tools, extensions. */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Binaries } from "../../providers/embedded/binaries.ts";
+import type { Binaries } from "../../providers/nodes/embedded/binaries.ts";
 import type { Version } from "./postgres.ts";
 
 const ROOT = "/usr/lib/postgresql";

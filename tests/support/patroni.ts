@@ -5,8 +5,8 @@ import { chown, mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { freePort } from "../../providers/embedded/server.ts";
-import { ordinaryUser, spareBase, traversable } from "../../providers/embedded/user.ts";
+import { freePort } from "../../providers/nodes/embedded/server.ts";
+import { ordinaryUser, spareBase, traversable } from "../../providers/nodes/embedded/user.ts";
 import { debianPostgres } from "./debian.ts";
 
 export interface PatroniCluster {

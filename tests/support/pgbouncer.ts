@@ -3,8 +3,8 @@
 import { chown, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "../../providers/embedded/server.ts";
-import { ordinaryUser, spareBase, traversable } from "../../providers/embedded/user.ts";
+import { freePort } from "../../providers/nodes/embedded/server.ts";
+import { ordinaryUser, spareBase, traversable } from "../../providers/nodes/embedded/user.ts";
 import { clientOf, type TestServer } from "./postgres.ts";
 
 /** What keeps these tests from running here, or null. @throws Error when PGDBA_TEST_REQUIRE says that nothing may */

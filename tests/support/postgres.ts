@@ -3,7 +3,7 @@
 import { chown, mkdir, mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Binaries, openBinaries } from "../../providers/embedded/binaries.ts";
+import { type Binaries, openBinaries } from "../../providers/nodes/embedded/binaries.ts";
 import {
   configure,
   freePort,
@@ -11,8 +11,8 @@ import {
   postmaster,
   SERVER_ENV,
   waitReady,
-} from "../../providers/embedded/server.ts";
-import { ordinaryUser, spareBase, traversable } from "../../providers/embedded/user.ts";
+} from "../../providers/nodes/embedded/server.ts";
+import { ordinaryUser, spareBase, traversable } from "../../providers/nodes/embedded/user.ts";
 
 export type Version = 13 | 14 | 15 | 16 | 17 | 18;
 export const VERSIONS: readonly Version[] = [13, 14, 15, 16, 17, 18];

@@ -1,7 +1,7 @@
 import { dataSchema } from "../../check/envelope-schema.ts";
 import { paramsSchema } from "../../check/params.ts";
 import { PgdbaError } from "../../errors.ts";
-import type { Json, StepNode } from "../../types.ts";
+import type { Json, Step } from "../../types.ts";
 import { mermaid, runbookGraph } from "../../view/graph.ts";
 import { compileClosure } from "../closure.ts";
 import type { Command } from "../command.ts";
@@ -64,17 +64,17 @@ export default {
   },
 } satisfies Command;
 
-function outline(nodes: readonly StepNode[]): Json {
-  return nodes.map((node) => ({
-    id: node.id,
-    ...(node.when === undefined ? {} : { when: node.when }),
-    ...(node.foreach === undefined ? {} : { foreach: node.foreach }),
-    ...(node.node === "action"
-      ? { type: node.type }
+function outline(steps: readonly Step[]): Json {
+  return steps.map((step) => ({
+    id: step.id,
+    ...(step.when === undefined ? {} : { when: step.when }),
+    ...(step.foreach === undefined ? {} : { foreach: step.foreach }),
+    ...(step.kind === "action"
+      ? { type: step.type }
       : {
-          block: outline(node.block),
-          ...(node.rescue ? { rescue: outline(node.rescue) } : {}),
-          ...(node.always ? { always: outline(node.always) } : {}),
+          block: outline(step.block),
+          ...(step.rescue ? { rescue: outline(step.rescue) } : {}),
+          ...(step.always ? { always: outline(step.always) } : {}),
         }),
   }));
 }

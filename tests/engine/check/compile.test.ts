@@ -50,7 +50,7 @@ describe("a good runbook", () => {
       "settled",
     ]);
     expect(runbook?.steps[2]).toMatchObject({
-      node: "action",
+      kind: "action",
       type: "replication.lag",
       input: { standby: "${params.target}" },
       at: ["steps", 2],
@@ -143,6 +143,6 @@ shown:
 `),
     );
     expect(compiled?.steps.map(({ id }) => id)).toEqual(["sql_query_1", "sql_query_2", "block_1"]);
-    expect(compiled?.steps[2]).toMatchObject({ node: "block", block: [{ id: "sql_query_3" }] });
+    expect(compiled?.steps[2]).toMatchObject({ kind: "block", block: [{ id: "sql_query_3" }] });
   });
 });

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import type { ActionNode, StepNode } from "../../../engine/types.ts";
+import type { ActionStep, Step } from "../../../engine/types.ts";
 import { mermaid, runbookGraph } from "../../../engine/view/graph.ts";
 
-const action = (id: string, type: string, more: Partial<ActionNode> = {}): ActionNode => ({
-  node: "action",
+const action = (id: string, type: string, more: Partial<ActionStep> = {}): ActionStep => ({
+  kind: "action",
   id,
   at: [],
   type,
@@ -11,10 +11,10 @@ const action = (id: string, type: string, more: Partial<ActionNode> = {}): Actio
   ...more,
 });
 
-const steps: StepNode[] = [
+const steps: Step[] = [
   action("before", "patroni.cluster", { timeout: "30s", undo: [action("back", "exec")] }),
   {
-    node: "block",
+    kind: "block",
     id: "guarded",
     at: [],
     foreach: "params.nodes",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type Lab, labDown, labStatus, labUp } from "../../../providers/lab/lab.ts";
 import planted from "../../../providers/lab/planted.json";
 import { openSession, type PgSession } from "../../../providers/postgres/session.ts";
-import { type PgConnection, resolveTarget } from "../../../providers/targets.ts";
+import { type PgConnection, resolveTarget } from "../../../providers/target/resolve.ts";
 
 // Nobody but its owner can enter the state folder, as with a root's home.
 const root = mkdtempSync(join(tmpdir(), "pgdba-lab-"));

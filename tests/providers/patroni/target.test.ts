@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Target } from "../../../engine/types.ts";
-import { type PgConnection, resolveTarget } from "../../../providers/targets.ts";
+import { type PgConnection, resolveTarget } from "../../../providers/target/resolve.ts";
 import { clientOf, sharedServer, type TestServer } from "../../support/postgres.ts";
 import { codeOf } from "../postgres/helpers.ts";
 

@@ -3,10 +3,10 @@ import { chmodSync, chownSync, copyFileSync, mkdtempSync, rmSync } from "node:fs
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ordinaryUser } from "../../../providers/embedded/user.ts";
+import { ordinaryUser } from "../../../providers/nodes/embedded/user.ts";
 import { connect, type SslMode } from "../../../providers/postgres/connect.ts";
 import { fromPostgres } from "../../../providers/postgres/errors.ts";
-import { freePort } from "../../../providers/embedded/server.ts";
+import { freePort } from "../../../providers/nodes/embedded/server.ts";
 import { clientOf, sharedServer, startServer, type TestServer } from "../../support/postgres.ts";
 import { codeOf, type ConnectionSpec, specOf } from "./helpers.ts";
 

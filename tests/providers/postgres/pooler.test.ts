@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openLibrary } from "../../../engine/load/library.ts";
-import { type PgConnection, resolveTarget } from "../../../providers/targets.ts";
+import { type PgConnection, resolveTarget } from "../../../providers/target/resolve.ts";
 import check from "../../../steps/health/check.ts";
 import create from "../../../steps/index/create.ts";
 import analyze from "../../../steps/query/analyze.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { systemClock } from "../../../engine/clock.ts";
-import { resolveTarget } from "../../../providers/targets.ts";
+import { resolveTarget } from "../../../providers/target/resolve.ts";
 import apply from "../../../steps/config/apply.ts";
 import { examine, shortly, until } from "../health/support.ts";
 import { fakeContext } from "../../support/context.ts";

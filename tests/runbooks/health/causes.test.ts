@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Client } from "pg";
-import { type Finding, flat } from "../../../steps/health/lib/findings.ts";
+import { type Finding, flat } from "../../../steps/health/findings/findings.ts";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
 import { cloneInto } from "../../support/standby.ts";
 import { examine, until } from "./support.ts";

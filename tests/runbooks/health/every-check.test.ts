@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { inVersions } from "../../../steps/health/lib/select.ts";
+import { inVersions } from "../../../steps/health/examine/select.ts";
 import { sharedServer } from "../../support/postgres.ts";
 import { examine, libraryWith, shortly } from "./support.ts";
 import { ELSEWHERE, SCENES } from "./trials/all.ts";

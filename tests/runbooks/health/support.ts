@@ -2,10 +2,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { openLibrary } from "../../../engine/load/library.ts";
 import type { JsonObject, Library } from "../../../engine/types.ts";
-import { PostgresTarget } from "../../../providers/postgres/target.ts";
+import { PostgresTarget } from "../../../providers/target/postgres.ts";
 import check from "../../../steps/health/check.ts";
-import { type Finding, flat } from "../../../steps/health/lib/findings.ts";
-import type { Failure, Note } from "../../../steps/health/lib/select.ts";
+import { type Finding, flat } from "../../../steps/health/findings/findings.ts";
+import type { Failure, Note } from "../../../steps/health/examine/select.ts";
 import { fakeContext } from "../../support/context.ts";
 
 const RUNBOOKS = join(import.meta.dir, "../../../runbooks");

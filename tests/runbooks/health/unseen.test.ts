@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Client } from "pg";
-import { flat } from "../../../steps/health/lib/findings.ts";
+import { flat } from "../../../steps/health/findings/findings.ts";
 import { clientOf, createDatabase, startServer, type TestServer } from "../../support/postgres.ts";
 import { examine, type Place, type Report, until } from "./support.ts";
 

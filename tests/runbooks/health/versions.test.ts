@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { inVersions } from "../../../steps/health/lib/select.ts";
+import { inVersions } from "../../../steps/health/examine/select.ts";
 import {
   clientOf,
   createDatabase,

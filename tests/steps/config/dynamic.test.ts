@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { resolveTarget } from "../../../providers/targets.ts";
+import { resolveTarget } from "../../../providers/target/resolve.ts";
 import apply from "../../../steps/config/apply.ts";
 import restart from "../../../steps/patroni/restart.ts";
 import { fakeContext } from "../../support/context.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Ajv } from "ajv";
 import { systemClock } from "../../../engine/clock.ts";
 import type { StepType } from "../../../engine/types.ts";
-import { resolveTarget } from "../../../providers/targets.ts";
+import { resolveTarget } from "../../../providers/target/resolve.ts";
 import { type FakeContext, fakeContext, type Overrides } from "../../support/context.ts";
 import type { TestServer } from "../../support/postgres.ts";
 

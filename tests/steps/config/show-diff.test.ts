@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Ajv } from "ajv";
-import type { PgConnection } from "../../../providers/targets.ts";
+import type { PgConnection } from "../../../providers/target/resolve.ts";
 import diff from "../../../steps/config/diff.ts";
 import show from "../../../steps/config/show.ts";
 import tune from "../../../steps/config/tune.ts";

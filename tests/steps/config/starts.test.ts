@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import apply from "../../../steps/config/apply.ts";
 import before from "../../../steps/config/before.ts";
-import { otherAddress, otherMember } from "../../../steps/config/lib/member.ts";
+import { otherAddress, otherMember } from "../../../steps/config/place/member.ts";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
 import { cloneInto } from "../../support/standby.ts";
 import { autoConf, cleanUp, contextOn, newDir, runStep } from "./server.ts";

@@ -5,8 +5,8 @@ import type {
   Recommendation,
   TuneInput,
   Workload,
-} from "../../../steps/config/lib/input.ts";
-import { GB, MB, parseKb } from "../../../steps/config/lib/size.ts";
+} from "../../../steps/config/tune/input.ts";
+import { GB, MB, parseKb } from "../../../steps/config/tune/size.ts";
 import cases from "./pgtune-vectors.json";
 
 export type Values = Record<string, string | number>;

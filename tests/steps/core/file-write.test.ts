@@ -16,8 +16,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fileWrite from "../../../steps/core/file-write.ts";
-import { lineDiff } from "../../../steps/core/lib/line-diff.ts";
-import { fileState, replaceFile } from "../../../steps/core/lib/replace-file.ts";
+import { lineDiff } from "../../../steps/core/files/line-diff.ts";
+import { fileState, replaceFile } from "../../../steps/core/files/replace-file.ts";
 import { withHarness } from "../../engine/run/harness.ts";
 import { fakeContext } from "../../support/context.ts";
 import { failure } from "./failure.ts";

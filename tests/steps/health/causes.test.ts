@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "bun:test";
-import type { Finding } from "../../../steps/health/lib/findings.ts";
+import type { Finding } from "../../../steps/health/findings/findings.ts";
 import { examine, type Place } from "../../runbooks/health/support.ts";
 import { createDatabase, sharedServer } from "../../support/postgres.ts";
 import { document, libraryOf } from "./support.ts";

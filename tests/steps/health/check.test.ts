@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from "bun:test";
 import { compileDocument } from "../../../engine/check/document.ts";
 import check from "../../../steps/health/check.ts";
-import { inVersions } from "../../../steps/health/lib/select.ts";
+import { inVersions } from "../../../steps/health/examine/select.ts";
 import { examine, libraryWith, type Place, writeCheck } from "../../runbooks/health/support.ts";
 import { clientOf, createDatabase, sharedServer } from "../../support/postgres.ts";
 import { document, libraryOf, newDir } from "./support.ts";

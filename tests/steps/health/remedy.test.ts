@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import type { Check } from "../../../steps/health/lib/document.ts";
-import type { Facts } from "../../../steps/health/lib/facts.ts";
-import { remedyOf } from "../../../steps/health/lib/remedy.ts";
+import type { Check } from "../../../steps/health/check/document.ts";
+import type { Facts } from "../../../steps/health/examine/facts.ts";
+import { remedyOf } from "../../../steps/health/findings/remedy.ts";
 import { fakeContext } from "../../support/context.ts";
 
 const FACTS = {

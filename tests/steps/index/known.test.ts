@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import type { Catalogue } from "../../../providers/twin/twin.ts";
-import { Existing, Known } from "../../../steps/index/lib/known.ts";
+import type { Catalogue } from "../../../providers/planner/twin/twin.ts";
+import { Existing, Known } from "../../../steps/index/workload/known.ts";
 
 const existing = new Existing({
   indexes: [

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import type { Catalogue } from "../../../providers/twin/twin.ts";
-import type { Prover } from "../../../steps/index/lib/prover.ts";
-import { findRemovable } from "../../../steps/index/lib/removable.ts";
+import type { Catalogue } from "../../../providers/planner/twin/twin.ts";
+import type { Prover } from "../../../steps/index/advise/prover.ts";
+import { findRemovable } from "../../../steps/index/advise/removable.ts";
 
 type Index = Catalogue["indexes"][number];
 

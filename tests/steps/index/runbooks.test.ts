@@ -25,7 +25,7 @@ for (const name of ["query/index-suggest", "query/plan-diff", "index/create", "i
     const { runbook, diagnostics } = await compile(await library.load(name), { registry, library });
     expect(diagnostics).toEqual([]);
     const [step] = runbook?.steps ?? [];
-    const type = step?.node === "action" ? types.get(step.type) : undefined;
+    const type = step?.kind === "action" ? types.get(step.type) : undefined;
     expect(Object.keys(runbook?.output ?? {})).toEqual(
       Object.keys(type?.output.properties ?? { none: 1 }),
     );

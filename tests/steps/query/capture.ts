@@ -6,7 +6,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Json, JsonObject } from "../../../engine/types.ts";
-import { readFacts } from "../../../steps/query/lib/facts.ts";
+import { readFacts } from "../../../steps/query/plan/facts.ts";
 import { parsePlan } from "../../../steps/query/plan/parse.ts";
 import { connect } from "../../../providers/postgres/connect.ts";
 import { type ConnectionSpec, openSession, specOf } from "../../providers/postgres/helpers.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { JsonObject } from "../../../engine/types.ts";
 import analyze from "../../../steps/query/analyze.ts";
 import drawn from "../../../steps/query/html.ts";
-import { type Analysis, page } from "../../../steps/query/lib/html/page.ts";
+import { type Analysis, page } from "../../../steps/query/page/page.ts";
 import { draw } from "../../../steps/query/plan/draw.ts";
 import { walk } from "../../../steps/query/plan/tree.ts";
 import { codeOf } from "../../providers/postgres/helpers.ts";

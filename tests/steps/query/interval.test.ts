@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import type { Counters } from "../../../steps/query/lib/counters.ts";
-import { between, type Interval } from "../../../steps/query/lib/interval.ts";
+import type { Counters } from "../../../steps/query/statements/counters.ts";
+import { between, type Interval } from "../../../steps/query/statements/interval.ts";
 
 const BEFORE = "2026-01-01T10:00:00.000Z";
 const NOW = "2026-01-01T11:00:00.000Z";

@@ -2,9 +2,9 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Counters } from "../../../steps/query/lib/counters.ts";
-import { parseSince } from "../../../steps/query/lib/since.ts";
-import { earlier, keep } from "../../../steps/query/lib/snapshots.ts";
+import type { Counters } from "../../../steps/query/statements/counters.ts";
+import { parseSince } from "../../../steps/query/statements/since.ts";
+import { earlier, keep } from "../../../steps/query/statements/snapshots.ts";
 import { codeOf } from "../../providers/postgres/helpers.ts";
 
 const made = mkdtempSync(join(tmpdir(), "pgdba-snapshots-"));

@@ -1,6 +1,6 @@
 import { Ajv } from "ajv";
 import type { Json, JsonObject, StepType, Target } from "../../../engine/types.ts";
-import { resolveTarget } from "../../../providers/targets.ts";
+import { resolveTarget } from "../../../providers/target/resolve.ts";
 import { type FakeContext, fakeContext, type Overrides } from "../../support/context.ts";
 import {
   clientOf,

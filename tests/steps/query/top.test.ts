@@ -7,7 +7,7 @@ import check from "../../../steps/health/check.ts";
 import suggest from "../../../steps/index/suggest.ts";
 import snapshot from "../../../steps/query/snapshot.ts";
 import analyze from "../../../steps/query/analyze.ts";
-import { infoSql, ORDERS, topSql } from "../../../steps/query/lib/top-sql.ts";
+import { infoSql, ORDERS, topSql } from "../../../steps/query/statements/top-sql.ts";
 import live from "../../../steps/query/live.ts";
 import top from "../../../steps/query/top.ts";
 import { clientOf, startServer, VERSIONS } from "../../support/postgres.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { page, type Report } from "../../../steps/report/lib/html/page.ts";
+import { page, type Report } from "../../../steps/report/page/page.ts";
 import { browse, chromiumMissing, picture } from "../../support/chromium.ts";
 import { sharedServer } from "../../support/postgres.ts";
 import { HOSTILE, hostileReport } from "./pages.ts";

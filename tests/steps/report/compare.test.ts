@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { Snapshot } from "../../../steps/report/lib/shape.ts";
+import type { Snapshot } from "../../../steps/report/collect/shape.ts";
 import { surplus } from "../../../steps/snapshots.ts";
 import { clientOf, createDatabase, sharedServer, VERSIONS } from "../../support/postgres.ts";
 import { compared, folder, read, removeFolders, run } from "./support.ts";

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../../engine/types.ts";
-import type { Health, Report } from "../../../steps/report/lib/html/page.ts";
+import type { Health, Report } from "../../../steps/report/page/page.ts";
 import { examine } from "../../runbooks/health/support.ts";
 import { clientOf, createDatabase, type TestServer } from "../../support/postgres.ts";
 import { compared, folder, read, run } from "./support.ts";

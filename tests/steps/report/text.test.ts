@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { shown, size, span } from "../../../steps/report/lib/units.ts";
+import { shown, size, span } from "../../../steps/report/collect/units.ts";
 
 test("sizes and times for people", () => {
   expect([0, 999, 1000, 1024, 1536, 1024 ** 2 * 99.95, 1024 ** 4 * 3, -2048].map(size)).toEqual([

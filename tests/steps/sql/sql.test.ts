@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Ajv } from "ajv";
 import type { Json, JsonObject, StepContext, StepType, Target } from "../../../engine/types.ts";
-import { type PgConnection, resolveTarget } from "../../../providers/targets.ts";
+import { type PgConnection, resolveTarget } from "../../../providers/target/resolve.ts";
 import execute from "../../../steps/sql/execute.ts";
 import { identifiersOf, placeIdentifiers } from "../../../steps/sql/input.ts";
 import query from "../../../steps/sql/query.ts";

@@ -1,8 +1,8 @@
 import { expect } from "bun:test";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { runAs } from "../../../../providers/embedded/server.ts";
-import { ordinaryUser } from "../../../../providers/embedded/user.ts";
+import { runAs } from "../../../../providers/nodes/embedded/server.ts";
+import { ordinaryUser } from "../../../../providers/nodes/embedded/user.ts";
 import { binariesOf, debianPostgres } from "../../../support/debian.ts";
 import { startServer, type TestServer, type Version } from "../../../support/postgres.ts";
 import type { Scene } from "./scene.ts";

@@ -1,8 +1,8 @@
 import { expect } from "bun:test";
 import { systemClock } from "../../../../engine/clock.ts";
 import apply from "../../../../steps/config/apply.ts";
-import type { Finding } from "../../../../steps/health/lib/findings.ts";
-import { resolveTarget } from "../../../../providers/targets.ts";
+import type { Finding } from "../../../../steps/health/findings/findings.ts";
+import { resolveTarget } from "../../../../providers/target/resolve.ts";
 import { fakeContext } from "../../../support/context.ts";
 import type { TestServer } from "../../../support/postgres.ts";
 import { statementsOf } from "./statements.ts";

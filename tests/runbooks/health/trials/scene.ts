@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Client } from "pg";
 import type { JsonObject } from "../../../../engine/types.ts";
-import { flat } from "../../../../steps/health/lib/findings.ts";
+import { flat } from "../../../../steps/health/findings/findings.ts";
 import { clientOf, type TestServer, type Version } from "../../../support/postgres.ts";
 import { examine, libraryWithoutCauses, type Report, until } from "../support.ts";
 import { carryOut } from "./remedies.ts";

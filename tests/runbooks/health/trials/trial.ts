@@ -2,7 +2,7 @@
 
 import type { Client } from "pg";
 import type { JsonObject } from "../../../../engine/types.ts";
-import type { Finding } from "../../../../steps/health/lib/findings.ts";
+import type { Finding } from "../../../../steps/health/findings/findings.ts";
 import type { TestServer, Version } from "../../../support/postgres.ts";
 import type { Report } from "../support.ts";
 

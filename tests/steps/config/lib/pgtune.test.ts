@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { pgtune } from "../../../../steps/config/lib/pgtune.ts";
-import { GB, MB, parseKb } from "../../../../steps/config/lib/size.ts";
+import { pgtune } from "../../../../steps/config/tune/pgtune.ts";
+import { GB, MB, parseKb } from "../../../../steps/config/tune/size.ts";
 import { base, randomInputs, valuesOf, vectors } from "../support.ts";
 
 const kb = (value: string | number | undefined): number => parseKb(String(value));

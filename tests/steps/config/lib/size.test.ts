@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { formatKb, GB, MB, parseKb, roughKb } from "../../../../steps/config/lib/size.ts";
+import { formatKb, GB, MB, parseKb, roughKb } from "../../../../steps/config/tune/size.ts";
 
 test("formatKb loses nothing", () => {
   expect([GB, 1024 * GB, 1536 * MB, 17475, 32].map(formatKb)).toEqual([

@@ -5,7 +5,7 @@ import {
   readValue,
   sameValue,
   type ValueRules,
-} from "../../../../steps/config/lib/value.ts";
+} from "../../../../providers/postgres/setting-value.ts";
 import { clientOf, sharedServer, type Version } from "../../../support/postgres.ts";
 
 const rules = (about: Partial<ValueRules>): ValueRules => ({

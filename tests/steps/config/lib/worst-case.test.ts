@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { GB, MB } from "../../../../steps/config/lib/size.ts";
-import { worstCaseMemory } from "../../../../steps/config/lib/worst-case.ts";
+import { GB, MB } from "../../../../steps/config/tune/size.ts";
+import { worstCaseMemory } from "../../../../steps/config/tune/worst-case.ts";
 
 const values = {
   shared_buffers: "16GB",

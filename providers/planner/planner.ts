@@ -1,0 +1,41 @@
+import type { Catalogue, Limit } from "./twin/catalog.ts";
+import type { IndexDef } from "./twin/hypothetical.ts";
+import type { PlanNode } from "./twin/plan.ts";
+
+export interface ExplainOptions {
+  /** Indexes to pretend. */
+  with?: readonly IndexDef[];
+  /** Indexes to pretend away: `schema.name`, as `catalogue.indexes` has them. */
+  without?: readonly string[];
+}
+
+/** An index that a planner pretends. */
+export interface Pretended {
+  /** Estimated. */
+  bytes: number;
+  /** What it is called in plans, with its parts on partitions. */
+  names: string[];
+  /** Of its columns, in their order; empty where the planner can't tell. */
+  types: string[];
+}
+
+/** Who says what a statement would cost with other indexes: the planner of the twin, or of the server itself. */
+export interface Planner {
+  /** What was read of the server. */
+  readonly catalogue: Catalogue;
+  /** What it can't know or do, object by object; may grow while it is used. */
+  readonly limits: readonly Limit[];
+  /** Whether `without` can be asked for. */
+  readonly hides: boolean;
+  /**
+   * The plan of one statement; with `$1`, the generic plan, as pg_stat_statements' texts need. Nothing is executed.
+   * @throws PgdbaError query_failed | unsupported when the statement can't be planned
+   */
+  explain(sql: string, options?: ExplainOptions): Promise<PlanNode>;
+  /** For each index its size and names; null for one that can't be made, or that the server has already. */
+  sizes(indexes: readonly IndexDef[]): Promise<(Pretended | null)[]>;
+  /** These indexes will not be asked for again soon; one that is can be had all the same. */
+  forget(indexes: readonly IndexDef[]): Promise<void>;
+  /** Leaves nothing behind. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,192 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import { errnoOf, readText } from "../../engine/shared/read-file.ts";
+import { type ConnectionSpec, describe, SSL_MODES, type SslMode } from "../postgres/connect.ts";
+import type { TargetSource } from "./postgres.ts";
+import type { TargetOptions } from "./resolve.ts";
+
+type Env = TargetOptions["env"];
+
+/**
+ * The server that flags and environment name, field by field: flag, then PGDBA_PG_<FIELD>, then PG<FIELD>. Null when neither a
+ * host, a port, a user nor a database is named anywhere.
+ * @throws PgdbaError invalid_config | invalid_param | missing_secret
+ */
+export function environmentSource(options: TargetOptions): TargetSource | null {
+  const { flags, env } = options;
+  const field = (name: string, flag?: string | number): string | undefined => {
+    // Nobody means the environment's server by an empty flag.
+    if (flag === "") throw emptyPart(name.toLowerCase());
+    return (
+      (flag === undefined ? undefined : String(flag)) ??
+      given(env[`PGDBA_PG_${name}`]) ??
+      given(env[`PG${name}`])
+    );
+  };
+  const named = {
+    host: field("HOST", flags.host),
+    port: field("PORT", flags.port),
+    user: field("USER", flags.user),
+    database: field("DATABASE", flags.database),
+  };
+  if (Object.values(named).every((value) => value === undefined)) return null;
+  for (const [name, text] of Object.entries(named))
+    if (text !== undefined) assertPart(`The ${name}`, text);
+  const user = named.user ?? given(env.USER) ?? "postgres";
+  const spec: ConnectionSpec = {
+    host: hostOf(named.host ?? "localhost"),
+    port: portOf(named.port ?? "5432"),
+    user,
+    database: named.database ?? user,
+    sslmode: sslModeOf(field("SSLMODE") ?? "prefer", "PGSSLMODE"),
+    sslrootcert: field("SSLROOTCERT"),
+    application_name: "pgdba",
+  };
+  spec.password = passwordFrom(spec, options);
+  return {
+    name: describe(spec),
+    cluster: null,
+    labels: [],
+    ownership: "none",
+    expectedIdentity: null,
+    spec,
+    flags: ["host", "port", "user", "database"].flatMap((field) => [
+      `--${field}`,
+      String(spec[field as keyof typeof spec]),
+    ]),
+  };
+}
+
+function emptyPart(name: string): PgdbaError {
+  return new PgdbaError("invalid_param", `The ${name} is empty`, {
+    hint: `Give --${name} a value, or leave it out. Is a variable of the shell not set?`,
+  });
+}
+
+function given(value: string | undefined): string | undefined {
+  return value === undefined || value === "" ? undefined : value;
+}
+
+/** A URI, `user:password@host` or a connection string where one part belongs: it may hold a password, so it is not repeated. */
+const WHOLE =
+  /:\/\/|:[^]*@|\b(host|hostaddr|port|user|dbname|password|passfile|service|sslmode)\s*=/i;
+
+export function isWhole(text: string): boolean {
+  return WHOLE.test(text);
+}
+
+export const PARTS =
+  "Give host, port, user and database each by itself, and the password by the name of a variable or a file.";
+
+/** @throws PgdbaError invalid_param, without repeating the text */
+export function assertPart(what: string, text: string, more?: RegExp): void {
+  if (!isWhole(text) && more?.test(text) !== true) return;
+  throw new PgdbaError("invalid_param", `${what} holds a URI or a connection string`, {
+    hint: "Give the parts by themselves: --host db1 --port 5432 --user app --database shop; the password in PGDBA_PG_PASSWORD or a password file.",
+  });
+}
+
+/** @throws PgdbaError invalid_param */
+export function hostOf(host: string): string {
+  assertPart("The host", host, /^(\/\/|[^/]).*@/s);
+  if (!/[\s,\0]/.test(host)) return host;
+  throw new PgdbaError("invalid_param", `Not one host: ${JSON.stringify(host)}`, {
+    hint: "Give one name, one address, or the directory of a unix socket.",
+  });
+}
+
+/** @throws PgdbaError invalid_param */
+export function portOf(port: string): number {
+  assertPart("The port", port);
+  const number = Number(port);
+  if (/^\d{1,5}$/.test(port) && number >= 1 && number <= 65535) return number;
+  throw new PgdbaError("invalid_param", `Not a port: ${JSON.stringify(port)}`, {
+    hint: "Give a number from 1 to 65535.",
+  });
+}
+
+/** @throws PgdbaError invalid_config */
+export function sslModeOf(mode: string, where: string): SslMode {
+  const known = SSL_MODES.find((name) => name === mode);
+  if (known !== undefined) return known;
+  throw new PgdbaError("invalid_config", `${where} is ${JSON.stringify(mode)}`, {
+    hint: `Use one of ${SSL_MODES.join(", ")}.`,
+  });
+}
+
+/** Where the password comes from when it is asked for. Those in the environment were announced by then. */
+function passwordFrom(spec: ConnectionSpec, options: TargetOptions): () => string | undefined {
+  const { env, onSecret } = options;
+  const direct = given(env.PGDBA_PG_PASSWORD);
+  if (direct !== undefined) return () => direct;
+  if (given(env.PGDBA_PG_PASSWORD_FILE) !== undefined) {
+    const password = secretFromFile("PGDBA_PG_PASSWORD_FILE", env);
+    onSecret(password);
+    return () => password;
+  }
+  return () => {
+    const password = given(env.PGPASSWORD) ?? fromPassFile(spec, env, options.log);
+    if (password !== undefined) onSecret(password);
+    return password;
+  };
+}
+
+/** Secrets and password files are a few lines. */
+const MAX_BYTES = 1024 * 1024;
+
+/** The content of the file that `variable` names, without its last line break. @throws PgdbaError missing_secret */
+export function secretFromFile(variable: string, env: Env): string {
+  const text = readText(env[variable] ?? "", {
+    maxBytes: MAX_BYTES,
+    code: "missing_secret",
+    hint: `${variable} must name a regular file that holds the password.`,
+  }).replace(/\r?\n$/, "");
+  if (text !== "") return text;
+  throw new PgdbaError("missing_secret", `The file that ${variable} names is empty`, {
+    hint: "Put the password in it.",
+  });
+}
+
+/** libpq's password file: PGPASSFILE or ~/.pgpass, ignored when others may read it. Format: libpq documentation, "The Password File". */
+function fromPassFile(
+  spec: ConnectionSpec,
+  env: Env,
+  log: TargetOptions["log"],
+): string | undefined {
+  const path =
+    given(env.PGPASSFILE) ??
+    (given(env.HOME) === undefined ? undefined : join(env.HOME ?? "", ".pgpass"));
+  if (path === undefined) return undefined;
+  let text: string;
+  try {
+    text = readText(path, { maxBytes: MAX_BYTES });
+    if ((statSync(path).mode & 0o077) !== 0) {
+      log?.(`${path} is ignored: others may read it; make it mode 0600`);
+      return undefined;
+    }
+  } catch (error) {
+    // That there is none is the rule for `~/.pgpass`; whatever else stands there was meant as one.
+    if (given(env.PGPASSFILE) !== undefined || errnoOf(error) !== "ENOENT")
+      log?.(`The password file is ignored: ${toPgdbaError(error).message}`);
+    return undefined;
+  }
+  const host = spec.host.startsWith("/") ? "localhost" : spec.host;
+  const wanted = [host, String(spec.port), spec.database, spec.user];
+  for (const line of text.split("\n")) {
+    if (line.startsWith("#")) continue;
+    const fields = [...line.replace(/\r$/, "").matchAll(/((?:\\.|[^\\:])*)(?::|$)/g)].map((match) =>
+      unescape(match[1] ?? ""),
+    );
+    if (fields.length < 5) continue;
+    const matches = wanted.every(
+      (value, index) => fields[index] === "*" || fields[index] === value,
+    );
+    if (matches) return given(fields[4]);
+  }
+  return undefined;
+}
+
+function unescape(field: string): string {
+  return field.replace(/\\(.)/g, "$1");
+}

@@ -1,0 +1,172 @@
+import { PgdbaError, toPgdbaError, withNothingDone } from "../../../engine/errors.ts";
+import type { Json, StepContext } from "../../../engine/types.ts";
+import { session } from "../../sql/session.ts";
+import { type BeforeStep, keepBefore, ownBefore } from "./before.ts";
+import { type Given, readWanted, textOf, type Wanted, wantedFrom } from "../../settings-file.ts";
+import { type Confirmed, openPlace, type Place } from "./place.ts";
+import { type Override, overridesOf, overrideText } from "./overrides.ts";
+import { hidePasswords } from "../check/secrets.ts";
+import { neededFor, type Setting } from "../../../providers/postgres/settings.ts";
+import { validatedByServer } from "../check/validate.ts";
+import { humanValue, sameValue } from "../../../providers/postgres/setting-value.ts";
+
+export interface ApplyInput {
+  settings?: { [name: string]: Json } | null;
+  file?: string | null;
+}
+
+export interface Change {
+  name: string;
+  /** What the server runs with. */
+  current: string | null;
+  /** What is to be configured; null takes it out. */
+  wanted: string | null;
+  /** What the place held before: nothing when not `set`. */
+  before: { set: boolean; value: Given };
+  action: "set" | "reset" | "none";
+  takes_effect: "reload" | "new_session" | "restart" | "never";
+}
+
+export interface Prepared {
+  place: Place;
+  /** Every wanted value, by the setting's own name. */
+  values: Wanted;
+  changes: Change[];
+  /** What wins over it in the sessions of some. */
+  overrides: Override[];
+}
+
+/** Reads what is wanted and checks all of it against the server. Changes nothing. @throws PgdbaError invalid_param | … */
+export async function prepare(ctx: StepContext, input: ApplyInput): Promise<Prepared> {
+  const wanted = await wantedOf(ctx, input);
+  for (const [name, value] of wanted)
+    if (typeof value === "string") hidePasswords(ctx, name, value);
+  const place = await openPlace(ctx, [...wanted.keys()]);
+  const values = await validatedByServer(ctx, await session(ctx), place, wanted);
+  const own = await ownBefore(ctx);
+  const changes = [...values].map(([name, value]) => {
+    const setting = place.settings.get(name.toLowerCase());
+    if (setting === undefined)
+      throw new PgdbaError("internal", `${name} was validated and is gone`);
+    return changeOf(place, setting, value, own);
+  });
+  const overrides = await overridesOf(await session(ctx), values, place.settings, ctx.signal);
+  for (const { name, value } of overrides) hidePasswords(ctx, name, value);
+  return { place, values, changes, overrides };
+}
+
+/** That sessions keep another value is not seen in the server's own. */
+export function warnOfOverrides(ctx: StepContext, { overrides }: Prepared): void {
+  const texts = overrides.map(overrideText);
+  if (texts.length > 0)
+    ctx.warn(`Values of roles and databases win over the server's: ${texts.join(" ")}`);
+}
+
+async function wantedOf(ctx: StepContext, { settings, file }: ApplyInput): Promise<Wanted> {
+  const given = [settings, file].filter((one) => one !== undefined && one !== null);
+  if (given.length !== 1) {
+    throw new PgdbaError(
+      "invalid_param",
+      given.length === 0 ? "No settings are given" : "Settings are given twice",
+      {
+        hint: "Give either `settings` or `file`.",
+      },
+    );
+  }
+  return file ? readWanted(ctx.cwd, file) : wantedFrom(settings ?? {});
+}
+
+function changeOf(
+  place: Place,
+  setting: Setting,
+  value: Given,
+  own: BeforeStep | undefined,
+): Change {
+  const key = setting.name.toLowerCase();
+  const held = place.held.get(key);
+  const found =
+    own !== undefined && Object.hasOwn(own.before, setting.name)
+      ? (own.before[setting.name] ?? null)
+      : (held ?? null);
+  return {
+    name: setting.name,
+    current: humanValue(setting, setting.reset_val ?? setting.setting),
+    wanted: value === null ? null : humanValue(setting, textOf(value)),
+    before: { set: found !== null, value: found },
+    action: actionOf(place, setting, value, held),
+    takes_effect: neededFor(setting.context),
+  };
+}
+
+/** Nothing is written for what is configured already, wherever that is. */
+function actionOf(
+  place: Place,
+  setting: Setting,
+  value: Given,
+  held: Given | undefined,
+): Change["action"] {
+  if (value === null) return held === undefined ? "none" : "reset";
+  const configured =
+    place.configured(setting) ??
+    (place.kind === "patroni" ? null : (setting.reset_val ?? setting.setting));
+  return configured !== null && sameValue(setting, configured, textOf(value)) ? "none" : "set";
+}
+
+/** The values that have to be written, and those that only have to be in force. */
+export function toWrite({ values, changes }: Prepared): Wanted {
+  return new Map(
+    [...values].filter(
+      ([name]) => changes.find((change) => change.name === name)?.action !== "none",
+    ),
+  );
+}
+
+/**
+ * Writes what is missing and waits until the servers have it; all of it or nothing. What was there before is on disk first, so that
+ * it can be restored whatever happens to this process.
+ */
+export async function apply(ctx: StepContext, prepared: Prepared): Promise<Confirmed> {
+  const { place, values } = prepared;
+  const missing = toWrite(prepared);
+  if (missing.size === 0) {
+    const done = await inForce(place, values);
+    if (done !== undefined) {
+      if ((await ownBefore(ctx)) === undefined) ctx.unchanged();
+      return done;
+    }
+  }
+  await place.mayWrite(missing);
+  const kept = await keepBefore(ctx, place, missing);
+  try {
+    await place.write(missing);
+    return await place.confirm(values);
+  } catch (thrown) {
+    const error = toPgdbaError(thrown, "step_failed");
+    // Whoever stops us wants an end, not more work: the run's undo, or a resume, restores from what was kept.
+    if (!ctx.signal.aborted)
+      await restore(place, kept).catch((cause: unknown) => ctx.warn(notRestored(ctx, cause)));
+    // What fails from here on is no refusal, whatever its code: what was written is taken back.
+    throw withNothingDone(error, false);
+  }
+}
+
+function notRestored(ctx: StepContext, cause: unknown): string {
+  return `The old settings could not be put back (${toPgdbaError(cause).message}): pgdba config rollback --run ${ctx.run.id}`;
+}
+
+/** What there is to know when all values are in force already; undefined when they are not. */
+export async function inForce(place: Place, values: Wanted): Promise<Confirmed | undefined> {
+  try {
+    return await place.confirm(values, 0);
+  } catch (error) {
+    if (error instanceof PgdbaError && error.code === "step_failed") return undefined;
+    throw error;
+  }
+}
+
+/** Puts back what a step found. Doing it twice is doing it once. */
+export async function restore(place: Place, kept: BeforeStep): Promise<void> {
+  const values: Wanted = new Map(Object.entries(kept.before));
+  await place.write(values);
+  await place.confirm(values);
+}

@@ -1,0 +1,145 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import { primarySettings } from "../../../providers/postgres/control-file.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
+import { hugePages, kernelFiles, machineOf } from "../../../providers/machine.ts";
+import type { FromSchema } from "../../define.ts";
+import type { Limits } from "./execute.ts";
+import type { MACHINE_SCHEMA } from "../check/server-schema.ts";
+
+/** What is known of the server before any check runs. */
+export interface Facts {
+  version: number;
+  version_num: number;
+  release: string;
+  role: "primary" | "standby";
+  database: string;
+  database_quoted: string;
+  user: string;
+  user_quoted: string;
+  superuser: boolean;
+  started_at: string;
+  stats_days: number;
+  /** Predefined roles that there are, and those of them whose rights this user has. */
+  predefined: string[];
+  roles: string[];
+  /** Relations of pg_catalog that this user may not read. */
+  denied: string[];
+  /** Installed extensions and their schemas, quoted. */
+  extensions: Record<string, { version: string; schema: string; usable: boolean }>;
+  /** Value of each setting that this user may see, as the server starts a session with it. */
+  settings: Record<string, string>;
+  /** Where a setting's value comes from (`pg_settings.source`), when that wins over the server's configuration files. */
+  origins: Record<string, string>;
+  /** Settings that only a restart changes. */
+  restarting: string[];
+  /** Settings that nobody can change. */
+  fixed: string[];
+  /** Patroni runs this server: it gives these five on the command line of every server it starts (CMDLINE_OPTIONS). */
+  patroni: boolean;
+  /** The other databases that take connections. */
+  databases: string[];
+  machine: Machine;
+  /** The flags that name this server to another command. */
+  flags: string;
+  primary: Primary;
+}
+
+/** What is known of the server's machine; 0 and an empty text where it is not. See `MACHINE_SCHEMA`. */
+export type Machine = FromSchema<typeof MACHINE_SCHEMA>;
+
+/** What the primary has more of than this standby. See `PRIMARY_SCHEMA`. */
+export type Primary = { known: boolean; more: Record<string, number>; words: string };
+
+const NO_MACHINE: Machine = {
+  memory: "",
+  memory_bytes: 0,
+  huge_page_bytes: 0,
+  huge_pages: 0,
+  huge_pages_free: 0,
+};
+
+const FACTS = `
+select /* pgdba */ json_build_object(
+  'version', current_setting('server_version_num')::int / 10000,
+  'version_num', current_setting('server_version_num')::int,
+  'release', current_setting('server_version'),
+  'role', case when pg_is_in_recovery() then 'standby' else 'primary' end,
+  'database', current_database(),
+  'database_quoted', quote_ident(current_database()),
+  'user', current_user,
+  'user_quoted', quote_ident(current_user),
+  'superuser', (select rolsuper from pg_catalog.pg_roles where rolname = current_user),
+  'started_at', pg_postmaster_start_time(),
+  'stats_days', (select round(extract(epoch from now() - coalesce(stats_reset, pg_postmaster_start_time()))::numeric / 86400, 2)
+                 from pg_catalog.pg_stat_database where datname = current_database()),
+  'predefined', (select json_agg(rolname order by rolname) from pg_catalog.pg_roles where rolname ~ '^pg_'),
+  'roles', (select coalesce(json_agg(rolname order by rolname), '[]') from pg_catalog.pg_roles
+            where rolname ~ '^pg_' and pg_has_role(oid, 'USAGE')),
+  'denied', (select coalesce(json_agg(relname), '[]') from pg_catalog.pg_class
+             where relnamespace = 'pg_catalog'::regnamespace and relkind in ('r', 'v') and not has_table_privilege(oid, 'SELECT')),
+  'extensions', (select coalesce(json_object_agg(e.extname, json_build_object('version', e.extversion, 'schema', quote_ident(n.nspname),
+                   'usable', has_schema_privilege(n.oid, 'USAGE'))), '{}')
+                 from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace),
+  'databases', (select coalesce(json_agg(datname order by datname), '[]') from pg_catalog.pg_database
+                where datallowconn and not datistemplate and datname <> current_database()),
+  'settings', (select json_object_agg(name, coalesce(reset_val, setting)) from pg_catalog.pg_settings),
+  'origins', (select coalesce(json_object_agg(name, source), '{}') from pg_catalog.pg_settings
+              where source in ('environment variable', 'command line', 'global', 'database', 'user', 'database user')),
+  'restarting', (select json_agg(name order by name) from pg_catalog.pg_settings where context = 'postmaster'),
+  'fixed', (select json_agg(name order by name) from pg_catalog.pg_settings where context = 'internal'),
+  'patroni', (select count(*) = 5 from pg_catalog.pg_settings where source = 'command line'
+              and name in ('cluster_name', 'hot_standby', 'max_connections', 'wal_level', 'wal_log_hints')))`;
+
+/** Asks the server what it is. @throws PgdbaError unsupported before PostgreSQL 13, or what made the query fail */
+export async function readFacts(pg: PgSession, limits: Limits): Promise<Facts> {
+  if (pg.info.version_num < 130000) {
+    throw new PgdbaError(
+      "unsupported",
+      `Health checks need PostgreSQL 13 or later; this is ${pg.info.version}`,
+      {
+        hint: "Upgrade the server; its version has been without fixes for years.",
+      },
+    );
+  }
+  const { columns, error } = await pg.readBatch([FACTS], limits);
+  if (error !== null) throw error;
+  const facts = JSON.parse(columns[0]?.[0] ?? "{}") as Omit<Facts, "machine" | "primary" | "flags">;
+  const primary = { known: false, more: {}, words: "" };
+  return { ...facts, machine: NO_MACHINE, primary, flags: "" };
+}
+
+/** What the kernel of the server's machine says, as far as it can be asked. */
+export async function readMachine(
+  pg: PgSession,
+  host: string,
+  signal: AbortSignal,
+): Promise<Machine> {
+  const files = await kernelFiles(pg, host, signal);
+  if (files === null) return NO_MACHINE;
+  const [{ memoryKb }, pages] = await Promise.all([
+    machineOf(files.read, files.process),
+    hugePages(files.read),
+  ]);
+  return {
+    memory: memoryKb === null ? "" : `${Math.floor(memoryKb / 1024)}MB`,
+    memory_bytes: (memoryKb ?? 0) * 1024,
+    huge_page_bytes: pages?.pageBytes ?? 0,
+    huge_pages: pages?.total ?? 0,
+    huge_pages_free: pages?.free ?? 0,
+  };
+}
+
+/** What the primary of this standby has more of, as far as this user may know. */
+export async function readPrimary(
+  pg: PgSession,
+  { settings }: Facts,
+  signal: AbortSignal,
+): Promise<Primary> {
+  const held = await primarySettings(pg, signal);
+  const more = [...(held ?? [])].filter(([name, value]) => value > Number(settings[name]));
+  return {
+    known: held !== null,
+    more: Object.fromEntries(more),
+    words: more.map(([name, value]) => `${name} = ${value}`).join(", "),
+  };
+}

@@ -1,0 +1,131 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Json, JsonObject, StepContext } from "../../../engine/types.ts";
+import { commandLine } from "../../command-line.ts";
+import type { Check } from "../check/document.ts";
+import type { Facts } from "../examine/facts.ts";
+
+export interface Remedy {
+  text: string | null;
+  /** Statements for the examined database, unless a comment before them names another place. */
+  sql: string | null;
+  runbook: string | null;
+  /** The runbook's. */
+  params: JsonObject | null;
+  /** What runs the runbook with them, for a shell. */
+  command: string | null;
+}
+
+/** What the expressions and texts of a check see. */
+export interface Vars extends Record<string, unknown> {
+  row: JsonObject;
+  params: JsonObject;
+  server: Facts;
+}
+
+/** What to do about a row that was found. @throws PgdbaError expression_failed when an expression or text of it fails */
+export function remedyOf(ctx: StepContext, { remedy = {} }: Check, vars: Vars): Remedy {
+  const facts = vars.server;
+  const render = (source = ""): string => ctx.render(source, vars).trim();
+  const wanted = mapOf(ctx, remedy.settings, vars);
+  const { configured, lines, notes } = settingsOf(wanted ?? {}, facts);
+  const sql = onPrimary(render(remedy.sql), facts);
+  const texts = [render(remedy.text), ...notes];
+  const statements = [...lines, ...(sql === "" ? [] : [sql])];
+  const given = mapOf(ctx, remedy.params, vars);
+  // A runbook that is there for the settings has nothing to do when none of them is to be configured.
+  const nothing =
+    (wanted !== null && Object.keys(configured).length === 0) ||
+    (given === null && remedy.params !== undefined);
+  const runbook = nothing ? null : (remedy.runbook ?? null);
+  const params =
+    runbook === null ? null : (given ?? (wanted === null ? null : { settings: configured }));
+  return {
+    text: texts.filter((text) => text !== "").join(" ") || null,
+    sql: statements.join("\n") || null,
+    runbook,
+    params,
+    command: runbook === null ? null : commandOf(ctx, runbook, params ?? {}),
+  };
+}
+
+function commandOf(ctx: StepContext, runbook: string, params: JsonObject): string {
+  const flags = Object.entries(params).flatMap(([name, value]) => [
+    `--${name.replaceAll("_", "-")}`,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
+  return commandLine(ctx.target, ["run", runbook, ...flags]);
+}
+
+function mapOf(ctx: StepContext, source: string | undefined, vars: Vars): JsonObject | null {
+  if (source === undefined) return null;
+  const value = ctx.evaluate(source, vars);
+  if (value === null) return null;
+  if (typeof value === "object" && value !== null && !Array.isArray(value))
+    return value as JsonObject;
+  throw new PgdbaError("expression_failed", `The expression gives no map: ${source}`, {
+    hint: "Write a map, e.g. `{'fsync': 'on'}`.",
+  });
+}
+
+/**
+ * How settings get their values for everyone: those that belong into the server's configuration, with the statements for them unless
+ * Patroni runs it, and the statements and words for those whose value stands in a place that wins over the configuration.
+ */
+function settingsOf(
+  wanted: JsonObject,
+  facts: Facts,
+): { configured: JsonObject; lines: string[]; notes: string[] } {
+  const configured: JsonObject = {};
+  const statements: string[] = [];
+  const lines: string[] = [];
+  const notes: string[] = [];
+  for (const [name, value] of Object.entries(wanted)) {
+    const origin =
+      facts.patroni && facts.origins[name] === "command line" ? "" : facts.origins[name];
+    const owner = origin === undefined ? undefined : ownerOf(origin, facts);
+    if (owner !== undefined) lines.push(onPrimary(`alter ${owner} reset ${name};`, facts));
+    else if (origin === "command line" || origin === "environment variable")
+      notes.push(
+        `${name} comes from the server's ${origin}, which wins over its configuration: change it where the server is started.`,
+      );
+    else {
+      configured[name] = Array.isArray(value) ? value.join(", ") : value;
+      statements.push(alterSystem(name, value));
+    }
+  }
+  const names = Object.keys(configured);
+  if (facts.patroni || names.length === 0) return { configured, lines, notes };
+  lines.push(...statements);
+  if (names.some((name) => !facts.restarting.includes(name)))
+    lines.push("select pg_reload_conf();");
+  if (names.some((name) => facts.restarting.includes(name)))
+    lines.push("-- then restart the server");
+  return { configured, lines, notes };
+}
+
+/** Whose value it is, as ALTER names it. */
+function ownerOf(origin: string, { database_quoted, user_quoted }: Facts): string | undefined {
+  const owners: Record<string, string> = {
+    global: "role all",
+    database: `database ${database_quoted}`,
+    user: `role ${user_quoted}`,
+    "database user": `role ${user_quoted} in database ${database_quoted}`,
+  };
+  return owners[origin];
+}
+
+/** A list is written element by element, or it would become one name. */
+function alterSystem(name: string, value: Json): string {
+  if (value === null) return `alter system reset ${name};`;
+  const parts = [value].flat().map((part) => `'${String(part).replaceAll("'", "''")}'`);
+  return `alter system set ${name} = ${parts.join(", ")};`;
+}
+
+/** A standby takes these; anything else can only be done where it is replicated from. */
+const ON_STANDBY = /^(--.*\n|\s)*(select|alter system|checkpoint)\b/i;
+
+function onPrimary(sql: string, { role }: Facts): string {
+  return sql === "" || role === "primary" || ON_STANDBY.test(sql)
+    ? sql
+    : `-- on the primary:\n${sql}`;
+}

@@ -1,8 +1,0 @@
-import { indexSql } from "../../../providers/twin/twin.ts";
-import type { Candidate } from "./candidates.ts";
-
-/** An index on the hashes of a key: as short as any, and of use for equality. */
-export function hashed(candidate: Candidate): Candidate {
-  const def = { ...candidate.def, method: "hash" };
-  return { ...candidate, def, sql: indexSql(def), lookup: false, instead: candidate.sql };
-}

@@ -1,0 +1,163 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Json, JsonObject, StepContext } from "../../../engine/types.ts";
+import {
+  type PatroniClient,
+  patroniClient,
+  type PatroniMember,
+} from "../../../providers/patroni/client.ts";
+import type { PgConnection } from "../../../providers/target/resolve.ts";
+import { milliseconds, session } from "../../sql/session.ts";
+import { isUp, pending } from "./waiting.ts";
+
+const POLL_MS = 100;
+
+export interface RestartInput {
+  members?: readonly Json[] | null;
+  only_pending?: boolean;
+  timeout?: string;
+}
+
+/** What the restart of members needs. */
+export interface World {
+  ctx: StepContext;
+  connection: PgConnection;
+  client: PatroniClient;
+  timeoutMs: number;
+}
+
+export async function open(ctx: StepContext, input: RestartInput): Promise<World> {
+  const connection = ctx.target.connection as PgConnection | null;
+  if (!connection?.patroni) {
+    throw new PgdbaError(
+      "capability_missing",
+      `${ctx.target.name} is not known to be run by Patroni`,
+      {
+        hint: "Name Patroni's REST API in the cluster's file: `patroni: {endpoints: [http://host:8008]}`.",
+      },
+    );
+  }
+  const client = await patroniClient(connection.patroni);
+  return { ctx, connection, client, timeoutMs: milliseconds(input.timeout ?? "5m") ?? 0 };
+}
+
+export function isLeader({ role }: PatroniMember): boolean {
+  return role === "leader" || role === "standby_leader";
+}
+
+/** Who is restarted, in order. @throws PgdbaError invalid_param for a member that there is not */
+export async function choose(
+  world: World,
+  { members: names, only_pending }: RestartInput,
+): Promise<PatroniMember[]> {
+  const all = await world.client.members(world.ctx.signal);
+  const unknown = names?.find((name) => !all.some((member) => member.name === name));
+  if (unknown !== undefined) {
+    throw new PgdbaError("invalid_param", `There is no member ${String(unknown)}`, {
+      hint: `There are ${all.map((member) => member.name).join(", ")}.`,
+    });
+  }
+  if (all.filter(isLeader).length !== 1) {
+    throw new PgdbaError("step_refused", "The Patroni cluster has no leader now", {
+      hint: "Nothing is restarted while it has none: look at `patronictl list`.",
+      retryable: true,
+    });
+  }
+  const asked = names ? all.filter((member) => names.includes(member.name)) : all;
+  const chosen = only_pending === false ? asked : await pending(world, asked);
+  const rank = (member: PatroniMember): number =>
+    isLeader(member) ? 2 : member.role === "replica" ? 0 : 1;
+  return chosen.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** Restarts one member and waits until it is back. Gives the seconds it took. @throws PgdbaError http_failed | step_failed */
+export async function restartOne(world: World, member: PatroniMember): Promise<number> {
+  const { ctx } = world;
+  const pg = await session(ctx);
+  try {
+    return await restartAndWait(world, member);
+  } finally {
+    // Also after a failure: what is undone next needs the session and its lock.
+    if (!(await answers(pg))) await world.connection.reopen(`pgdba/${ctx.run.id}`);
+  }
+}
+
+async function restartAndWait(world: World, member: PatroniMember): Promise<number> {
+  const { ctx, client, timeoutMs } = world;
+  const began = ctx.clock.monotonic();
+  const before = await client.status(member.api, ctx.signal);
+  ctx.log(`restarting ${member.name} (${member.role})`);
+  try {
+    await client.restart(member.api, timeoutMs, ctx.signal);
+  } catch (error) {
+    if (!(error instanceof PgdbaError) || ctx.signal.aborted) throw error;
+    if (error.code === "http_failed") {
+      throw new PgdbaError("step_failed", `${member.name} did not restart: ${error.message}`, {
+        hint: "PostgreSQL's log on that member says why. No other member was touched after it.",
+        cause: error,
+      });
+    }
+    // Without an answer the restart goes on: what the member says of itself decides.
+    ctx.warn(`${member.name}: ${error.message}`);
+  }
+  let missing = "";
+  while ((missing = await whatIsMissing(world, member, before)) !== "") {
+    if (ctx.clock.monotonic() - began > timeoutMs) {
+      throw new PgdbaError("step_failed", `${member.name} was restarted and ${missing}`, {
+        hint: "No other member was touched after it. Look at Patroni's and PostgreSQL's log there.",
+      });
+    }
+    await ctx.clock.sleep(POLL_MS, ctx.signal);
+  }
+  return Math.round((ctx.clock.monotonic() - began) / 10) / 100;
+}
+
+/** What a restarted member still lacks, or nothing. */
+async function whatIsMissing(
+  { ctx, client }: World,
+  member: PatroniMember,
+  before: JsonObject,
+): Promise<string> {
+  const now = await client.status(member.api, ctx.signal).catch(unreachable(ctx));
+  if (now["state"] !== "running") return `is ${String(now["state"] ?? "unreachable")}`;
+  if (now["postmaster_start_time"] === before["postmaster_start_time"]) return "has not restarted";
+  const members = await client.members(ctx.signal);
+  const leader = members.find(isLeader);
+  if (leader === undefined) return "the cluster has no leader";
+  if (isLeader(member) && leader.name !== member.name) return `${leader.name} leads in its place`;
+  const state = await client.status(leader.api, ctx.signal).catch(unreachable(ctx));
+  const replication = Array.isArray(state["replication"])
+    ? (state["replication"] as JsonObject[])
+    : [];
+  const streaming = new Set(
+    replication.filter((one) => one["state"] === "streaming").map((one) => one["application_name"]),
+  );
+  const standbys = isLeader(member)
+    ? members.filter((one) => one.name !== leader.name && isUp(one))
+    : [member];
+  const behind = standbys.filter((one) => !streaming.has(one.name));
+  return behind.length === 0
+    ? ""
+    : `${behind.map((one) => one.name).join(", ")} does not stream from ${leader.name}`;
+}
+
+/** A member that restarts may not answer for a moment. */
+function unreachable(ctx: StepContext): (error: unknown) => JsonObject {
+  return (error) => {
+    if (ctx.signal.aborted) throw error;
+    return {};
+  };
+}
+
+/** Whether the session outlived the restart: the server is another one, or it was not this member. */
+async function answers(pg: {
+  alive(): boolean;
+  query(sql: string): Promise<unknown>;
+}): Promise<boolean> {
+  return (
+    pg.alive() &&
+    pg.query("SELECT 1").then(
+      () => true,
+      () => false,
+    )
+  );
+}

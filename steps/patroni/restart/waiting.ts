@@ -1,0 +1,68 @@
+import { toPgdbaError } from "../../../engine/errors.ts";
+import type { JsonObject } from "../../../engine/types.ts";
+import type { PatroniMember } from "../../../providers/patroni/client.ts";
+import { openSession } from "../../../providers/postgres/session.ts";
+import { awaitingOn } from "../../config/place/awaiting.ts";
+import type { World } from "./restart.ts";
+
+export interface Waiting {
+  member: PatroniMember;
+  /** What a restart would change; empty when that can't be asked. */
+  settings: string[];
+}
+
+/** The members that wait for a restart which would change something. */
+export async function pending(world: World, members: PatroniMember[]): Promise<PatroniMember[]> {
+  return (await waiting(world, members)).map(({ member }) => member);
+}
+
+/** The same with the settings: a member says that it waits also when a value has gone back to where it was. */
+export async function waiting(world: World, members: PatroniMember[]): Promise<Waiting[]> {
+  const { ctx, client } = world;
+  const states = await Promise.all(
+    // What the store says is a loop old.
+    members.map((member) =>
+      isUp(member) ? client.status(member.api, ctx.signal) : Promise.resolve<JsonObject>({}),
+    ),
+  );
+  const saying = members.filter((_, index) => states[index]?.["pending_restart"] === true);
+  if (saying.length === 0) return [];
+  const config = await client.config(ctx.signal);
+  const found = await Promise.all(
+    saying.map(async (member): Promise<Waiting | null> => {
+      const settings = await settingsOf(world, member, config);
+      if (settings?.length === 0) return null;
+      return { member, settings: settings ?? [] };
+    }),
+  );
+  return found.filter((one) => one !== null);
+}
+
+/** What a member's restart would change; null when it can't be asked, and is believed. */
+async function settingsOf(
+  { ctx, connection }: World,
+  { name, host, port }: PatroniMember,
+  config: JsonObject,
+): Promise<string[] | null> {
+  try {
+    const pg = await openSession({
+      ...connection.spec,
+      host,
+      port,
+      application_name: `pgdba/${ctx.run.id}`,
+    });
+    try {
+      return await awaitingOn(pg, config, ctx.signal);
+    } finally {
+      await pg.close();
+    }
+  } catch (error) {
+    if (ctx.signal.aborted) throw error;
+    ctx.log(`what ${name} waits for can't be asked: ${toPgdbaError(error).message}`);
+    return null;
+  }
+}
+
+export function isUp({ state }: PatroniMember): boolean {
+  return state === "running" || state === "streaming";
+}

@@ -1,0 +1,202 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Json } from "../../../engine/types.ts";
+import { movedBack, withPrepared } from "../../../providers/postgres/prepared.ts";
+import type { PgSession, Run } from "../../../providers/postgres/session.ts";
+import type { Facts } from "./finding.ts";
+import { parsePlan } from "./parse.ts";
+import type { Plan } from "./tree.ts";
+import { readFacts } from "./facts.ts";
+import { asCatalogue } from "../../sql/guard/as-catalogue.ts";
+import { guard, guardPlanning, type Verdict } from "../../sql/guard/guard.ts";
+import { type Hold, holdFor } from "../../sql/guard/hold.ts";
+import { EXECUTED, ONLY_PLANNED } from "../../sql/guard/judge.ts";
+import { changing, inTime, MOST_TRIES } from "../../sql/guard/planning.ts";
+import { setPlanner } from "./planner-settings.ts";
+import type { Statement } from "../../sql/guard/statement.ts";
+
+export interface Request {
+  statement: Statement;
+  /** Values of `$1`, `$2`, …; without them it is planned for any values. */
+  params: Json[] | undefined;
+  analyze: boolean;
+  timeoutMs: number;
+  /** Planner settings for this statement alone. */
+  settings: Record<string, string>;
+  signal: AbortSignal;
+  /** Opens a further session to the same database. */
+  another(): Promise<PgSession>;
+}
+
+export interface Explained {
+  plan: Plan;
+  facts: Facts;
+  /** True when it was planned without the values of its parameters. */
+  generic: boolean;
+  /** About what was executed and rolled back; null when nothing was. */
+  verdict: Verdict | null;
+}
+
+/** Milliseconds: a statement that is only looked at must not queue for a lock, with everybody else behind it. */
+const LOCK_TIMEOUT = 2000;
+const ESTIMATE = "VERBOSE, SETTINGS, FORMAT JSON";
+const EXECUTE = "ANALYZE, BUFFERS, WAL, VERBOSE, SETTINGS, FORMAT JSON";
+
+/**
+ * The plan of a statement. All in a transaction that is rolled back whatever happens, READ ONLY unless executing the statement
+ * writes. With `analyze` it is executed when `guard` has nothing against it.
+ * @throws PgdbaError query_failed | timeout | insufficient_privilege | step_refused | invalid_param
+ */
+export async function explain(session: PgSession, request: Request): Promise<Explained> {
+  checkParams(request);
+  const first = await attempt(session, request, true);
+  if (first !== "writes") return first;
+  if (session.info.standby) {
+    throw new PgdbaError(
+      "step_refused",
+      "The statement is not executed: it writes, and this server is a standby",
+      {
+        hint: "Leave analyze out, or name the primary.",
+      },
+    );
+  }
+  const second = await attempt(session, request, false);
+  if (second === "writes")
+    throw new PgdbaError("internal", "The transaction is READ ONLY and should not be");
+  return second;
+}
+
+/** One transaction; "writes" when it has to be READ WRITE and is not. */
+async function attempt(
+  session: PgSession,
+  request: Request,
+  readOnly: boolean,
+): Promise<Explained | "writes"> {
+  const { timeoutMs, signal } = request;
+  let result: Explained | "writes" | undefined;
+  try {
+    await session.transaction(
+      { readOnly, timeoutMs, lockTimeoutMs: Math.min(LOCK_TIMEOUT, timeoutMs), signal },
+      async (run) => {
+        await setPlanner(run, request.settings);
+        result = await within(run, request, readOnly);
+        throw new Undo();
+      },
+    );
+  } catch (error) {
+    if (!(error instanceof Undo)) throw error;
+  }
+  return result as Explained | "writes";
+}
+
+/** Thrown to have the transaction rolled back. */
+class Undo extends Error {}
+
+async function within(
+  run: Run,
+  request: Request,
+  readOnly: boolean,
+): Promise<Explained | "writes"> {
+  const searched = (await run("SHOW /* pgdba */ search_path")).rows[0]?.["search_path"];
+  const hold = await holdFor(run, request.another, request.analyze ? EXECUTED : ONLY_PLANNED);
+  try {
+    const explained = await held(run, request, readOnly, hold);
+    // What we set ourselves is not the user's.
+    if (explained !== "writes") dropPath(explained.plan, String(searched));
+    return explained;
+  } finally {
+    await hold.release();
+  }
+}
+
+/** What it reaches stands still from before each judgement until what was judged has run. */
+async function held(
+  run: Run,
+  request: Request,
+  readOnly: boolean,
+  hold: Hold,
+): Promise<Explained | "writes"> {
+  const { statement, analyze } = request;
+  const generic = statement.params > 0 && request.params === undefined;
+  const params = request.params ?? [];
+  const limited = <T>(work: () => Promise<T>): Promise<T> =>
+    inTime(run, hold, request.timeoutMs, work);
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    if (!(await hold.covers(await guardPlanning(run, statement)))) continue;
+    const planned = await limited(() =>
+      generic ? explainPrepared(run, statement) : explained(run, ESTIMATE, statement, params),
+    );
+    if (!analyze) {
+      const plan = parsePlan(planned);
+      return { plan, facts: await factsOf(run, plan), generic, verdict: null };
+    }
+    // A rule that makes several statements of one is refused before anything is executed.
+    parsePlan(planned);
+    const verdict = await guard(run, planned, statement);
+    if (!(await hold.covers(verdict.reached))) continue;
+    if (verdict.writes && readOnly) return "writes";
+    const plan = parsePlan(await limited(() => explained(run, EXECUTE, statement, params)));
+    return { plan, facts: await factsOf(run, plan), generic, verdict };
+  }
+  throw changing();
+}
+
+const factsOf = (run: Run, plan: Plan): Promise<Facts> =>
+  asCatalogue(run, () => readFacts(run, plan));
+
+function dropPath(plan: Plan, searched: string): void {
+  if (plan.settings["search_path"] === undefined) return;
+  if (searched === '"$user", public') delete plan.settings["search_path"];
+  else plan.settings["search_path"] = searched;
+}
+
+/** The extended protocol takes one statement and no more, so that nothing in the text can end the EXPLAIN. */
+async function explained(
+  run: Run,
+  options: string,
+  { text }: Statement,
+  values: Json[],
+): Promise<Json> {
+  const before = `EXPLAIN /* pgdba */ (${options})\n`;
+  return movedBack(before.length, async () => {
+    const { rows } = await run(`${before}${text}`, values);
+    return rows[0]?.["QUERY PLAN"] ?? null;
+  });
+}
+
+/**
+ * A prepared statement whose generic plan is forced, so that the NULLs given as its values do not shape it. EXPLAIN (GENERIC_PLAN), which
+ * 16 brought, wants the simple protocol. One thing is less: partitions that the values would choose among are not shown.
+ */
+async function explainPrepared(run: Run, { text, params }: Statement): Promise<Json> {
+  return withPrepared(run, text, async (name) => {
+    await run("SET /* pgdba */ LOCAL plan_cache_mode = force_generic_plan");
+    const nulls = Array.from({ length: params }, () => "NULL").join(", ");
+    const { rows } = await run(`EXPLAIN /* pgdba */ (${ESTIMATE}) EXECUTE ${name} (${nulls})`);
+    return rows[0]?.["QUERY PLAN"] ?? null;
+  });
+}
+
+function checkParams({ statement, params, analyze }: Request): void {
+  const wanted = statement.params;
+  if (params !== undefined && params.length !== wanted) {
+    throw new PgdbaError(
+      "invalid_param",
+      `The statement has ${wanted} parameters, and ${params.length} values are given`,
+      {
+        hint:
+          wanted === 0
+            ? "Leave params out."
+            : `Give params: a list of ${wanted}, in the order $1, $2, …`,
+      },
+    );
+  }
+  if (analyze && params === undefined && wanted > 0) {
+    throw new PgdbaError(
+      "invalid_param",
+      `The statement has ${wanted} parameters, and without their values it can't be executed`,
+      {
+        hint: `Give params: a list of ${wanted}, in the order $1, $2, …; or leave analyze out for the plan that serves any values.`,
+      },
+    );
+  }
+}

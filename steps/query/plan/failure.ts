@@ -1,0 +1,79 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import { sqlstateOf } from "../../../providers/postgres/errors.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
+import { quoteIdent } from "../../../providers/planner/twin/names.ts";
+import type { Statement } from "../../sql/guard/statement.ts";
+
+/** Whether the user gave the text, or pg_stat_statements. */
+export type Origin = "given" | "recorded";
+
+interface About {
+  pg: PgSession;
+  statement: Statement;
+  origin: Origin;
+}
+
+/** An error of the statement with what can be done about it: the server does not know where the text is from, nor what was asked for. */
+export async function inWords(error: unknown, about: About): Promise<unknown> {
+  if (!(error instanceof PgdbaError)) return error;
+  const state = sqlstateOf(error);
+  if (state === "42501") return denied(error, about);
+  const unnamed = state === "42P01" || state === "3F000";
+  if (about.origin === "given" || state === undefined || !/^(42|22|3F)/.test(state)) return error;
+  return withHint(
+    error,
+    unnamed
+      ? "It ran under another search_path, or on a table that is no longer there. Give its text, with the schema of each table, by --sql."
+      : "pg_stat_statements keeps $1, $2, … where the constants stood, and the server can't tell from this text what they were. Give the statement with its values by --sql.",
+  );
+}
+
+/** Which privileges the role lacks on the tables that are named: $1 schemas, $2 names, $3 privileges. */
+const LACKING = `SELECT DISTINCT c.oid, n.nspname AS schema, c.relname AS name, wanted.schema IS NULL AS bare,
+  CASE WHEN has_schema_privilege(n.oid, 'USAGE') THEN wanted.privilege ELSE 'USAGE' END AS privilege
+FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (schema, name, privilege)
+JOIN pg_class c ON c.relname = wanted.name AND c.relkind IN ('r', 'v', 'm', 'f', 'p') JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE CASE WHEN wanted.schema IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = wanted.schema END
+  AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, wanted.privilege))
+ORDER BY c.oid, privilege LIMIT 20`;
+
+interface Lacking {
+  schema: string;
+  name: string;
+  /** Named without its schema. */
+  bare: boolean;
+  privilege: string;
+}
+
+/** The GRANT that is missing, as far as the catalogues tell. */
+async function denied(error: PgdbaError, { pg, statement }: About): Promise<PgdbaError> {
+  const wanted = (statement.names?.tables ?? []).flatMap(({ schema, name, privileges }) =>
+    privileges.map((privilege) => ({ schema, name, privilege })),
+  );
+  const columns = (["schema", "name", "privilege"] as const).map((key) =>
+    wanted.map((one) => one[key]),
+  );
+  const found = await pg.query(LACKING, columns).catch(() => ({ rows: [] }));
+  const role = quoteIdent(pg.info.user);
+  const grants = (found.rows as unknown as Lacking[]).map(({ schema, name, bare, privilege }) =>
+    privilege === "USAGE"
+      ? `GRANT USAGE ON SCHEMA ${quoted(schema)} TO ${role}`
+      : `GRANT ${privilege} ON ${bare ? "" : `${quoted(schema)}.`}${quoted(name)} TO ${role}`,
+  );
+  return withHint(
+    error,
+    grants.length === 0
+      ? `Planning takes the privileges that running it does: have them granted to ${role}, or connect as a role that has them.`
+      : `As the owner: ${[...new Set(grants)].join("; ")};`,
+  );
+}
+
+/** Quoted where it has to be; that it is no key word of SQL is not known, so that only short and plain names are left as they are. */
+function quoted(name: string): string {
+  return /^[a-z][a-z0-9_]*$/.test(name) ? name : quoteIdent(name);
+}
+
+function withHint(error: PgdbaError, hint: string): PgdbaError {
+  const { code, message, retryable, cause, data } = error;
+  return new PgdbaError(code, message, { hint, retryable, cause, data });
+}

@@ -1,0 +1,344 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Target } from "../../../engine/types.ts";
+import {
+  type PgConnection,
+  resolveTarget,
+  type TargetFlags,
+} from "../../../providers/target/resolve.ts";
+import { clientOf, createDatabase, sharedServer, type TestServer } from "../../support/postgres.ts";
+import { codeOf } from "../postgres/helpers.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "pgdba-targets-"));
+let server: TestServer;
+const secrets: string[] = [];
+const open: Target[] = [];
+const stopLong = new AbortController();
+
+async function resolve(flags: TargetFlags, env: Record<string, string> = {}): Promise<Target> {
+  const target = await resolveTarget({
+    flags,
+    env,
+    stateDir: dir,
+    onSecret: (value) => secrets.push(value),
+    suggest: (word, candidates) =>
+      [...candidates].find((name) => name.startsWith(word.slice(0, 3))),
+  });
+  open.push(target);
+  return target;
+}
+
+async function specFrom(flags: TargetFlags, env: Record<string, string> = {}) {
+  return ((await resolve(flags, env)).connection as PgConnection).spec;
+}
+
+function register(name: string, yaml: string): void {
+  mkdirSync(join(dir, "clusters"), { recursive: true });
+  writeFileSync(join(dir, "clusters", `${name}.yaml`), yaml);
+}
+
+/** A target on the shared server, with the password in the environment. */
+function onServer(flags: TargetFlags = {}, env: Record<string, string> = {}): Promise<Target> {
+  return resolve(
+    { host: server.host, port: server.port, user: server.user, database: "postgres", ...flags },
+    { PGPASSWORD: server.password, ...env },
+  );
+}
+
+beforeAll(async () => {
+  server = await sharedServer();
+});
+afterAll(async () => {
+  for (const target of open) await target.close();
+  rmSync(dir, { recursive: true });
+});
+
+describe("from flags and environment", () => {
+  test("nothing given is a target without a connection", async () => {
+    const target = await resolve({}, { PGSSLMODE: "require", USER: "me" });
+    expect([target.name, target.connection]).toEqual(["none", null]);
+    expect(await target.facts()).toEqual({ identity: null, capabilities: [], facts: {} });
+  });
+
+  test.each<[string, TargetFlags, Record<string, string>, string]>([
+    ["flags", { host: "h", port: "1", user: "u", database: "d" }, {}, "u@h:1/d"],
+    [
+      "our variables",
+      {},
+      { PGDBA_PG_HOST: "h", PGDBA_PG_PORT: "2", PGDBA_PG_USER: "u", PGDBA_PG_DATABASE: "d" },
+      "u@h:2/d",
+    ],
+    [
+      "the usual variables",
+      {},
+      { PGHOST: "h", PGPORT: "3", PGUSER: "u", PGDATABASE: "d" },
+      "u@h:3/d",
+    ],
+    [
+      "field by field",
+      { user: "f" },
+      { PGHOST: "p", PGDBA_PG_HOST: "q", PGUSER: "x", PGPORT: "4" },
+      "f@q:4/f",
+    ],
+    [
+      "an empty variable is none",
+      {},
+      { PGHOST: "h", PGDBA_PG_HOST: "", PGUSER: "u" },
+      "u@h:5432/u",
+    ],
+    ["defaults", { host: "::1" }, { USER: "me" }, "me@[::1]:5432/me"],
+    ["a socket", { host: "/run/pg", user: "u" }, {}, "u@/run/pg:5432/u"],
+  ])("%s", async (_name, flags, env, expected) => {
+    expect((await resolve(flags, env)).name).toBe(expected);
+  });
+
+  test.each([
+    [{ port: "0" }, {}, "invalid_param"],
+    [{ port: "5432; rm" }, {}, "invalid_param"],
+    [{ host: "a,b" }, {}, "invalid_param"],
+    [{ host: "h" }, { PGSSLMODE: "maybe" }, "invalid_config"],
+    [{ host: "h" }, { PGDBA_PG_PASSWORD_FILE: "/nonexistent" }, "missing_secret"],
+  ])("%o with %o is refused", async (flags, env, code) => {
+    expect(await codeOf(resolve(flags, env as Record<string, string>))).toBe(code);
+  });
+
+  test("the password: ours, then a file, then PGPASSWORD, then the password file; each told to the masker", async () => {
+    const file = join(dir, "secret");
+    writeFileSync(file, "from-file\n");
+    const passfile = join(dir, "pgpass");
+    writeFileSync(
+      passfile,
+      "# comment\nother:*:*:*:wrong\nh:5432:d\\:x:u:pa\\:ss\\\\word\n*:*:*:*:last\n",
+    );
+    chmodSync(passfile, 0o600);
+    const flags = { host: "h", user: "u", database: "d:x" };
+    const all = {
+      PGDBA_PG_PASSWORD: "ours",
+      PGDBA_PG_PASSWORD_FILE: file,
+      PGPASSWORD: "usual",
+      PGPASSFILE: passfile,
+    };
+    secrets.length = 0;
+    expect((await specFrom(flags, all)).password?.()).toBe("ours");
+    expect((await specFrom(flags, { ...all, PGDBA_PG_PASSWORD: "" })).password?.()).toBe(
+      "from-file",
+    );
+    expect(
+      (await specFrom(flags, { PGPASSWORD: "usual", PGPASSFILE: passfile })).password?.(),
+    ).toBe("usual");
+    expect((await specFrom(flags, { PGPASSFILE: passfile })).password?.()).toBe("pa:ss\\word");
+    expect((await specFrom({ ...flags, host: "z" }, { PGPASSFILE: passfile })).password?.()).toBe(
+      "last",
+    );
+    expect(new Set(secrets)).toEqual(
+      new Set(["ours", "usual", "from-file", "pa:ss\\word", "last"]),
+    );
+    chmodSync(passfile, 0o644);
+    expect((await specFrom(flags, { PGPASSFILE: passfile })).password?.()).toBeUndefined();
+  });
+});
+
+describe("from the registry", () => {
+  const GOOD =
+    "ownership: connected\nlabels: [production]\nsystem_identifier: '77'\npostgres: {host: h, user: u, sslmode: verify-full, password_env: SHOP_PW}\n";
+
+  test("a cluster", async () => {
+    register("shop", GOOD);
+    const target = await resolve({ cluster: "shop" }, { SHOP_PW: "pw" });
+    expect([
+      target.name,
+      target.cluster,
+      target.ownership,
+      target.expectedIdentity,
+      target.labels,
+    ]).toEqual(["shop", "shop", "connected", "77", ["production"]]);
+    const { spec } = target.connection as PgConnection;
+    expect([spec.host, spec.port, spec.database, spec.sslmode, spec.password?.()]).toEqual([
+      "h",
+      5432,
+      "postgres",
+      "verify-full",
+      "pw",
+    ]);
+  });
+
+  test("a variable that is not set is named", async () => {
+    register(
+      "both",
+      GOOD.replace("password_env: SHOP_PW", "password_env: A_PW, password_file_env: B_FILE"),
+    );
+    const error = (await resolve({ cluster: "both" }).catch((thrown) => thrown)) as PgdbaError;
+    expect([error.code, error.data]).toEqual(["missing_secret", { missing: ["A_PW", "B_FILE"] }]);
+  });
+
+  test("an unknown name, with the nearest", async () => {
+    const error = (await resolve({ cluster: "shp" }).catch((thrown) => thrown)) as PgdbaError;
+    expect([error.code, error.hint]).toEqual(["no_target", "Known clusters: both, lab, shop."]);
+    const near = (await resolve({ cluster: "shoop" }).catch((thrown) => thrown)) as PgdbaError;
+    expect(near.hint).toBe("Did you mean shop?");
+  });
+
+  test.each(["../shop", "a/b", "", ".hidden", "a\0b", "-x"])(
+    "the name %j is refused",
+    async (name) => {
+      expect(await codeOf(resolve({ cluster: name }))).toBe("invalid_param");
+    },
+  );
+
+  test.each([
+    ["not YAML", "{"],
+    ["a list", "[]"],
+    ["an unknown key", `${GOOD}extra: 1\n`],
+    ["a password in it", GOOD.replace("password_env", "password")],
+    ["no host", GOOD.replace("host: h, ", "")],
+    ["no ownership", GOOD.replace("ownership: connected\n", "")],
+    ["a bad mode", GOOD.replace("verify-full", "allow")],
+    ["labels that are not text", GOOD.replace("[production]", "[1]")],
+    ["an identifier that lost digits", GOOD.replace("'77'", "7123456789012345678")],
+    ["a key twice", `${GOOD}ownership: managed\n`],
+    ["an alias", `${GOOD}x: &a 1\ny: *a\n`],
+  ])("%s is refused", async (_name, yaml) => {
+    register("bad", yaml);
+    expect(await codeOf(resolve({ cluster: "bad" }, { SHOP_PW: "pw" }))).toBe("invalid_config");
+  });
+});
+
+describe("a server", () => {
+  test("tells its facts", async () => {
+    const target = await onServer();
+    const { identity, capabilities, facts } = await target.facts();
+    const client = await clientOf(server);
+    const { rows } = await client.query(
+      "SELECT system_identifier::text AS id FROM pg_control_system()",
+    );
+    await client.end();
+    expect(identity).toBe(rows[0].id);
+    expect(capabilities).toEqual(["postgres", "primary", "superuser", "pg_monitor"]);
+    expect(facts).toMatchObject({
+      role: "primary",
+      database: "postgres",
+      user: "postgres",
+      address: "127.0.0.1/32",
+    });
+    expect(await target.facts()).toBe(await target.facts());
+  });
+
+  test("tells a plain role less, without failing", async () => {
+    const database = await createDatabase(server);
+    const client = await clientOf(server, database);
+    await client.query(
+      "CREATE EXTENSION pg_stat_statements; CREATE ROLE plain LOGIN PASSWORD 'pw'; REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public",
+    );
+    await client.end();
+    const { identity, capabilities } = await (
+      await onServer({ user: "plain", database }, { PGPASSWORD: "pw" })
+    ).facts();
+    expect([identity, capabilities]).toEqual([null, ["postgres", "primary", "pg_stat_statements"]]);
+  });
+});
+
+describe("the lock", () => {
+  test("excludes another engine, in another database too, and names the holder", async () => {
+    const [first, second] = [
+      await onServer(),
+      await onServer({ database: await createDatabase(server) }),
+    ];
+    const lock = await first.lock?.("run-1 on host-a");
+    if (lock === undefined || "heldBy" in lock) throw new Error("not taken");
+    expect(await second.lock?.("run-2")).toEqual({ heldBy: "run-1 on host-a" });
+    // The step's own name does not hide the holder's.
+    await (first.connection as PgConnection).session("pgdba/run-1");
+    expect(await second.lock?.("run-2")).toEqual({ heldBy: "run-1 on host-a" });
+    expect(await lock.held()).toBe(true);
+    await lock.release();
+    expect(await lock.held()).toBe(false);
+    const next = await second.lock?.("run-2");
+    if (next === undefined || "heldBy" in next) throw new Error("not taken");
+    await next.release();
+  });
+
+  test("whoever is refused holds nothing, and of those that come at once from many databases one gets it", async () => {
+    const databases = await Promise.all(Array.from({ length: 5 }, () => createDatabase(server)));
+    const targets = await Promise.all(databases.map((database) => onServer({ database })));
+    const client = await clientOf(server);
+    for (let round = 0; round < 5; round++) {
+      const answers = await Promise.all(targets.map((each, at) => each.lock!(`run-${at}`)));
+      const taken = answers.filter((answer) => "held" in answer);
+      expect(taken).toHaveLength(1);
+      const { rows } = await client.query("SELECT FROM pg_locks WHERE locktype = 'advisory'");
+      expect(rows).toHaveLength(1);
+      for (const lock of taken) await lock.release();
+    }
+    await client.end();
+  });
+
+  test("a statement of the run that lets it go loses it only to another run", async () => {
+    const [mine, other] = [await onServer(), await onServer()];
+    const lock = await mine.lock!("run-1");
+    if ("heldBy" in lock) throw new Error("not taken");
+    const session = await (mine.connection as PgConnection).session("x");
+    await session.query("SELECT pg_advisory_unlock_all()");
+    expect(await lock.held()).toBe(true);
+    expect(await other.lock!("run-2")).toHaveProperty("heldBy");
+    await session.query("SELECT pg_advisory_unlock_all()");
+    const theirs = await other.lock!("run-2");
+    if ("heldBy" in theirs) throw new Error("not free");
+    expect(await lock.held()).toBe(false);
+    await theirs.release();
+    // What is under way was allowed to begin; nobody waits for its end to know.
+    const long = session.query("SELECT pg_sleep(30)", [], { signal: stopLong.signal });
+    expect(await lock.held()).toBe(true);
+    stopLong.abort();
+    await long.catch(() => {});
+    await lock.release();
+  });
+
+  test("is lost with its connection, and nothing can be done without it", async () => {
+    const target = await onServer();
+    const lock = await target.lock?.("run-3");
+    if (lock === undefined || "heldBy" in lock) throw new Error("not taken");
+    const connection = target.connection as PgConnection;
+    const { pid } = (await connection.session("x")).info;
+    const client = await clientOf(server);
+    await client.query("SELECT pg_terminate_backend($1)", [pid]);
+    await client.end();
+    for (let n = 0; n < 100 && (await lock.held()); n++) await Bun.sleep(10);
+    expect(await lock.held()).toBe(false);
+    expect(await codeOf(connection.session("x"))).toBe("lock_lost");
+    await lock.release();
+    expect((await (await connection.session("x")).query("SELECT 1 AS one")).rows).toEqual([
+      { one: 1 },
+    ]);
+  });
+
+  test("is held by a process that is stopped, and free when it is gone", async () => {
+    const script = `import { resolveTarget } from ${JSON.stringify(join(import.meta.dir, "../../../providers/target/resolve.ts"))};
+      const t = await resolveTarget({ flags: { host: "${server.host}", port: ${server.port}, user: "postgres", database: "postgres" }, env: process.env, stateDir: "/nonexistent", onSecret() {} });
+      const lock = await t.lock("other process"); console.log("held" in lock); await Bun.sleep(30000);`;
+    const child = Bun.spawn([process.execPath, "-e", script], {
+      env: { PGPASSWORD: server.password },
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    try {
+      const { value } = await child.stdout.getReader().read();
+      expect(new TextDecoder().decode(value).trim()).toBe("true");
+      child.kill("SIGSTOP");
+      const target = await onServer();
+      expect(await target.lock?.("me")).toEqual({ heldBy: "other process" });
+      child.kill("SIGKILL");
+      await child.exited;
+      let mine = await target.lock?.("me");
+      for (let n = 0; n < 100 && mine !== undefined && "heldBy" in mine; n++) {
+        await Bun.sleep(10);
+        mine = await target.lock?.("me");
+      }
+      expect(mine !== undefined && "held" in mine && (await mine.held())).toBe(true);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  });
+});
