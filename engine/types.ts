@@ -13,7 +13,7 @@
  * envelope   the one JSON object a command prints
  */
 
-import type { ErrorCode } from "./errors.ts";
+import type { ErrorCode, PgdbaError } from "./errors.ts";
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
@@ -115,6 +115,15 @@ export interface Library {
 export type Risk = "read" | "change" | "disruptive" | "destructive";
 export const RISKS: readonly Risk[] = ["read", "change", "disruptive", "destructive"];
 
+/** What a step may do to a target beyond its risk: break it on purpose, remove the cluster for good, lose data. */
+export type Hazard = "fault" | "destroys" | "loses";
+
+/** The part of a target that a step locks. Equal words conflict, and `all` conflicts with each; `none` conflicts with nothing. */
+export type LockWord = "roles" | "config" | "backup" | "all" | "none";
+
+/** What a step says of itself, or works out from its input as written. */
+export type Declared<I, T> = T | ((input: I) => T);
+
 /** One parameter: a JSON Schema plus `required`, `secret` and `positional`. */
 export type ParamSpec = Omit<JsonSchema, "required"> & {
   required?: boolean;
@@ -214,8 +223,17 @@ export interface StepType<I = any, O extends Json = any> {
   effect: Effect | ((input: I) => Effect);
   /** True when doing it twice is the same as doing it once: `resume` may repeat it. */
   idempotent: boolean | ((input: I) => boolean);
-  /** Capabilities the target must have, e.g. `postgres`. */
-  needs?: string[];
+  /** Without it: `read` for a step that reads, `change` for one that changes something, `disruptive` for a user's own that changes. */
+  risk?: Declared<I, Risk>;
+  hazards?: Declared<I, readonly Hazard[]>;
+  /** Capabilities the target must have, e.g. `postgres`. Only what is named here may be asked for with `ctx.use`. */
+  needs?: Declared<I, readonly string[]>;
+  /** Capabilities that the target has once this step is done, so that later steps may need them. */
+  gives?: Declared<I, readonly string[]>;
+  /** Capabilities that the target may have lost once this step is done. */
+  takes?: Declared<I, readonly string[]>;
+  /** Without it: `none` for a step that reads, `all` for one that changes something. */
+  locks?: Declared<I, LockWord>;
   /**
    * True when all that it does is one act, such as a statement or a program: an error that says that the act did not happen
    * (`nothingDone`) then says so of the step.
@@ -328,6 +346,12 @@ export interface StepContext {
   readonly run: { id: string; runbook: string; plan: boolean; stateDir: string };
   readonly step: { id: string; path: string; attempt: number };
   readonly target: Target;
+  /**
+   * Access to a part of the target, as narrow as the type's declaration: what is not among its `needs` is refused, a step that reads can
+   * only read, and verbs that are faults or destroy need the hazard. A resource that died is opened again when it is asked for again.
+   * @throws PgdbaError the reason why the target can't be reached
+   */
+  use<K extends keyof Access>(what: K): Promise<Access[K]>;
   /** Aborted when the step must end: its timeout, or a signal. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -368,8 +392,31 @@ export interface StepContext {
 
 // ---------------------------------------------------------------- targets
 
+/**
+ * `none`: no target was named. `absent`: a free name. `partial`: registered by a run that did not finish. `unreachable`: nobody could be
+ * asked. `down`: its nodes or its DCS say that nothing runs. `up`: the server answers.
+ */
+export type TargetState = "none" | "absent" | "partial" | "unreachable" | "down" | "up";
+
+/** What `ctx.use` hands out, by name. The providers add theirs to it: see providers/target/access.ts. */
+export interface Access {}
+
+/** On whose behalf a part of the target is used. */
+export interface AccessFor {
+  run: string;
+  path: string;
+  effect: Effect;
+  hazards: readonly Hazard[];
+  signal: AbortSignal;
+}
+
 /** What a target says of itself once reached. Anything more (version, role) goes in `facts`. */
 export interface TargetFacts {
+  state: TargetState;
+  /** Why it is not up; a run that needs it ends with this. */
+  why?: PgdbaError | undefined;
+  /** The run that left it `partial`. */
+  partialBy?: string | undefined;
   /** PostgreSQL's `system_identifier`, as text; null when it can't be read. */
   identity: string | null;
   /** What runbooks may `need`: `postgres`, `patroni`, `superuser`, ... */
@@ -404,8 +451,10 @@ export interface Target {
   readonly ownership: "managed" | "connected" | "none";
   /** From the registry; a server that says another one is refused. */
   readonly expectedIdentity: string | null;
-  /** Connects where it must; remembered. @throws PgdbaError connection_failed | missing_secret */
+  /** Connects where it must; remembered. A server that does not answer is a fact (`state`, `why`), never an error. */
   facts(): Promise<TargetFacts>;
+  /** See `StepContext.use`. The engine has checked that the step declared it. */
+  use?(what: string, on: AccessFor): Promise<unknown>;
   /**
    * Takes the lock on the target's own side, where there is one, so that engines with separate state folders exclude each other. One
    * that is refused leaves nothing behind.

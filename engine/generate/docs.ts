@@ -68,11 +68,12 @@ function section(type: StepType): string[] {
   const idempotent =
     typeof type.idempotent === "function" ? "by its input" : type.idempotent ? "yes" : "no";
   const can = (["plan", "probe", "undo"] as const).filter((name) => type[name] !== undefined);
+  const needs = typeof type.needs === "function" ? ["what its input says"] : (type.needs ?? []);
   const facts = [
     `Effect: ${effect}`,
     `idempotent: ${idempotent}`,
     ...(can.length > 0 ? [`has ${can.join(", ")}`] : []),
-    ...(type.needs?.length ? [`needs ${type.needs.join(", ")}`] : []),
+    ...(needs.length > 0 ? [`needs ${needs.join(", ")}`] : []),
   ];
   return [
     "",

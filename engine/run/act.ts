@@ -110,6 +110,7 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
       path,
       attempt: job.attempt,
       signal,
+      input,
       watch: read,
       hidden: () => isHidden(job, read),
     },

@@ -3,8 +3,9 @@ import { renderText } from "../expr/template/render.ts";
 import { childEnded, childStarted } from "../journal/children.ts";
 import { cut } from "../shared/cut.ts";
 import { spawnProcess } from "../spawn.ts";
-import type { Json, JsonObject, StepContext, StepType } from "../types.ts";
+import type { Access, Json, JsonObject, StepContext, StepType } from "../types.ts";
 import { PgdbaError } from "../errors.ts";
+import { declarationsOf } from "../declared.ts";
 import { checkedLibrary } from "./checked-library.ts";
 import { RUN_VARIABLE } from "./left-behind.ts";
 import { type Watch, withMore } from "./sensitive.ts";
@@ -24,6 +25,8 @@ export function makeContext(
     path: string;
     attempt: number;
     signal: AbortSignal;
+    /** As written or rendered; what the type declares may depend on it. */
+    input: Json;
     /** Told when the step reads sensitive data. */
     watch: Watch;
     /** Whether what the step says may stand in an artifact, as far as is known. */
@@ -39,6 +42,7 @@ export function makeContext(
     run: { id: state.id, runbook: scope.runbook.name, plan: state.plan, stateDir: state.stateDir },
     step: { id: at.id, path: at.path, attempt: at.attempt },
     target: state.target,
+    use: (what) => use(state, type, at, what),
     signal: at.signal,
     clock: state.clock,
     env: state.env,
@@ -84,6 +88,28 @@ export function makeContext(
     },
   };
   return { ctx, told };
+}
+
+/** @throws PgdbaError step_refused for what the type does not declare | no_target */
+async function use<K extends keyof Access>(
+  { id, target }: RunState,
+  type: StepType,
+  at: { path: string; input: Json; signal: AbortSignal },
+  what: K,
+): Promise<Access[K]> {
+  const { needs, effect, hazards } = declarationsOf(type, at.input);
+  if (!needs.includes(what)) {
+    throw new PgdbaError("step_refused", `${type.type} uses ${what} and does not declare it`, {
+      hint: `Add \`needs: ["${what}"]\` to the step type.`,
+    });
+  }
+  if (!target.use) {
+    throw new PgdbaError("no_target", `This step needs ${what}, and no target was named`, {
+      hint: "Name one with --cluster NAME, --host HOST, or PGDBA_PG_HOST; `--cluster lab` starts one to try things on.",
+    });
+  }
+  const on = { run: id, path: at.path, effect, hazards, signal: at.signal };
+  return (await target.use(what, on)) as Access[K];
 }
 
 /** Opened once per key and run; closed with the run. A failed opening is not remembered. */

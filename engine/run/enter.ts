@@ -24,9 +24,11 @@ export async function passGates(
     const about = needsTarget(request, needs)
       ? await settleOrAbort(target.facts(), [], stop.soft)
       : NO_FACTS;
+    if (needs.length > 0 && about.why) throw about.why;
     const known = knownOf(target, about);
     const view: JsonObject = {
       ...about.facts,
+      state: about.state,
       name: target.name,
       cluster: target.cluster,
       labels: [...known.labels],
@@ -104,7 +106,7 @@ function doubts({ name }: Target, { identity, known }: TargetFacts): string[] {
   ];
 }
 
-const NO_FACTS: TargetFacts = { identity: null, capabilities: [], facts: {} };
+const NO_FACTS: TargetFacts = { state: "none", identity: null, capabilities: [], facts: {} };
 
 /** A runbook that needs nothing of a target that has no name and no expected identity never connects. */
 function needsTarget(request: RunRequest, needs: string[]): boolean {

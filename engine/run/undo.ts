@@ -91,7 +91,15 @@ function undoContext(state: RunState, scope: Scope, entry: UndoEntry, signal: Ab
     state,
     scope,
     // The step's own path: what it named after itself when it acted is found again by its inverse.
-    { id: step.id, path, attempt: 1, signal, watch: { read: sensitive }, hidden: () => sensitive },
+    {
+      id: step.id,
+      path,
+      attempt: 1,
+      signal,
+      input: entry.input,
+      watch: { read: sensitive },
+      hidden: () => sensitive,
+    },
     entry.type,
     { call: () => Promise.reject(new Error("an undo can't call a runbook")) },
   );

@@ -133,7 +133,7 @@ export function mockTarget(test: TestCase, needs: readonly string[]): Target {
     ownership: "managed",
     expectedIdentity: null,
     connection: null,
-    facts: async () => ({ identity, capabilities: capabilities ?? [...needs], facts }),
+    facts: async () => ({ state: "up", identity, capabilities: capabilities ?? [...needs], facts }),
     close: async () => {},
   };
 }

@@ -1,6 +1,6 @@
 import type { Capability } from "./capabilities.ts";
-import { PgdbaError } from "../../engine/errors.ts";
-import type { Target, TargetFacts, TargetLock } from "../../engine/types.ts";
+import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import type { AccessFor, Target, TargetFacts, TargetLock } from "../../engine/types.ts";
 import type { PatroniSpec } from "../patroni/client.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import { identityOf } from "../postgres/identity.ts";
@@ -95,11 +95,21 @@ export class PostgresTarget implements Target {
   }
 
   facts(): Promise<TargetFacts> {
-    this.#facts ??= this.#readFacts().catch((error: unknown) => {
+    this.#facts ??= this.#readFacts().catch((thrown: unknown) => {
       this.#facts = undefined;
-      throw error;
+      // That it does not answer is for the gates and the expressions to know.
+      const why = toPgdbaError(thrown);
+      return { state: "unreachable", why, identity: null, capabilities: [], facts: {} };
     });
     return this.#facts;
+  }
+
+  /** See `StepContext.use`. @throws PgdbaError capability_missing */
+  async use(what: string, _on: AccessFor): Promise<unknown> {
+    if (what === "postgres") return this.connection;
+    throw new PgdbaError("capability_missing", `${this.name} has no ${what}`, {
+      hint: "Choose another target or runbook.",
+    });
   }
 
   /** See `takeRunLock`. */
@@ -235,6 +245,7 @@ export class PostgresTarget implements Target {
     const identity = await identityOf(session);
     this.#identity = identity;
     return {
+      state: "up",
       identity,
       capabilities,
       ...(await this.#known?.(session, identity)),

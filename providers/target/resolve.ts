@@ -1,3 +1,4 @@
+import type {} from "./access.ts";
 import type { Target } from "../../engine/types.ts";
 import { clusterSource } from "./cluster.ts";
 import { environmentSource } from "./environment.ts";
@@ -58,7 +59,7 @@ const NONE: Target = {
   labels: [],
   ownership: "none",
   expectedIdentity: null,
-  facts: async () => ({ identity: null, capabilities: [], facts: {} }),
+  facts: async () => ({ state: "none", identity: null, capabilities: [], facts: {} }),
   connection: null,
   close: async () => {},
 };

@@ -79,6 +79,18 @@ export function fakeContext(overrides: Overrides = {}): FakeContext {
     run: { id: "run-1", runbook: "test/runbook", plan: false, stateDir: "/nonexistent", ...run },
     step: { id: "step", path: "step", attempt: 1, ...step },
     target: { ...noTarget, ...target },
+    async use(what) {
+      const on = {
+        run: "run-1",
+        path: "step",
+        effect: "change" as const,
+        hazards: [],
+        signal: controller.signal,
+      };
+      if (!target?.use)
+        throw new PgdbaError("no_target", "no target in this test", { hint: "Give one." });
+      return (await target.use(what, on)) as never;
+    },
     signal: controller.signal,
     clock: manualClock(),
     env,
@@ -141,7 +153,7 @@ const noTarget: Target = {
   labels: [],
   ownership: "none",
   expectedIdentity: null,
-  facts: async () => ({ identity: null, capabilities: [], facts: {} }),
+  facts: async () => ({ state: "none", identity: null, capabilities: [], facts: {} }),
   connection: null,
   close: async () => {},
 };

@@ -10,7 +10,6 @@ import type { TableUse } from "../workload/scope.ts";
 import { serves } from "./serves.ts";
 import type { Sampled } from "../workload/shapes.ts";
 import { Widths } from "../workload/widths.ts";
-
 /**
  * Planner units that one row written to an index is taken to cost: the descent, and its share of a page that has to be written.
  * PostgreSQL's planner charges nothing for it, so that without this an index that helps a little would always win.
@@ -23,7 +22,7 @@ const HOT_LOST = 4;
 /** Sets of indexes that a statement is planned with to see which of them matter to it. */
 const EXPLORE_ROUNDS = 6;
 
-/** Up to so many statements every set that is compared with another is planned. */
+/** Up to so many statements, every set is planned. */
 const EXACT = 40;
 /** Of more statements each is explored with the best of the pool for each of its tables, in fewer rounds. */
 const FEW = { candidates: 12, rounds: 3 };

@@ -168,7 +168,7 @@ export async function worldOf({ docs: texts }: Drill, effects: Effects): Promise
           ownership: "none",
           expectedIdentity: null,
           connection: null,
-          facts: async () => ({ identity: "1", capabilities: [], facts: {} }),
+          facts: async () => ({ state: "up", identity: "1", capabilities: [], facts: {} }),
           close: async () => {},
           ...target,
         },

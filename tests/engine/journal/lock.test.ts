@@ -260,6 +260,7 @@ test("targets that may be the same server exclude each other, and what was had o
       identity,
       places,
       capabilities: [],
+      state: "up" as const,
       facts: {},
     });
     const untold = { target: { name: "alias", facts: facts(null, ["local:5432", "7"]) } };

@@ -84,7 +84,12 @@ function target(more: Partial<Target> = {}): Target {
     ownership: "managed",
     expectedIdentity: null,
     connection: null,
-    facts: async () => ({ identity: "7", capabilities: ["postgres"], facts: { version: 18 } }),
+    facts: async () => ({
+      state: "up",
+      identity: "7",
+      capabilities: ["postgres"],
+      facts: { version: 18 },
+    }),
     close: async () => {},
     ...more,
   };

@@ -437,6 +437,7 @@ steps:
     const facts = (role: string, members: string[]) => async () => ({
       identity: "7",
       capabilities: [],
+      state: "up" as const,
       facts: { role, members },
     });
     const stop = new Stop();

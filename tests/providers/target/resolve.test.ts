@@ -60,7 +60,12 @@ describe("from flags and environment", () => {
   test("nothing given is a target without a connection", async () => {
     const target = await resolve({}, { PGSSLMODE: "require", USER: "me" });
     expect([target.name, target.connection]).toEqual(["none", null]);
-    expect(await target.facts()).toEqual({ identity: null, capabilities: [], facts: {} });
+    expect(await target.facts()).toEqual({
+      state: "none",
+      identity: null,
+      capabilities: [],
+      facts: {},
+    });
   });
 
   test.each<[string, TargetFlags, Record<string, string>, string]>([
