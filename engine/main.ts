@@ -66,6 +66,10 @@ const front: Front = {
   async clusterSchema() {
     return (await import("../providers/registry/schema.ts")).CLUSTER_SCHEMA;
   },
+  async readCluster(name, file) {
+    const { readClusterFile } = await import("../providers/cluster-file.ts");
+    await readClusterFile(name, file);
+  },
   async clusterNames(stateDir) {
     const { clusterNames } = await import("../providers/target/cluster.ts");
     return clusterNames(stateDir);

@@ -1,4 +1,5 @@
 /* oxlint-disable unicorn/no-thenable -- `then` is a keyword of JSON Schema */
+import { loadableTypes } from "./check/loadable-types.ts";
 import { plain, runbookSchema } from "./check/schema.ts";
 import { CONFIG_SCHEMA } from "./cli/config.ts";
 import { POLICY_SCHEMA } from "./policy.ts";
@@ -66,7 +67,7 @@ export async function documentsSchema(registry: StepRegistry): Promise<JsonSchem
 }
 
 async function documentKinds(registry: StepRegistry): Promise<DocumentKind[]> {
-  const types = await Promise.all(registry.names().map((name) => registry.get(name)));
+  const types = await loadableTypes(registry);
   const found = types.flatMap(({ document }) => (document ? [document] : []));
   return [...new Map(found.map((one) => [one.kind, one])).values()];
 }

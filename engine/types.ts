@@ -22,6 +22,7 @@ export type JsonObject = { [key: string]: Json };
  * `x-lang` on a string: `cel` (an expression, handed to the step as written), `text` (Handlebars, handed to the step as
  * written, to be rendered with `ctx.render`), `static` (no template allowed); without it a string is rendered before `run`.
  * `x-secret` on a param: see `ParamSpec.secret`.
+ * `x-instead` on a mapping: keys that people expect and that it does not have, each with what to write instead.
  * `x-names` on a part of an output: names and words, not data; they are no secrets where the step is sensitive. */
 export interface JsonSchema {
   type?: string | readonly string[];
@@ -50,6 +51,7 @@ export interface JsonSchema {
   title?: string;
   "x-lang"?: "cel" | "text" | "static";
   "x-secret"?: boolean;
+  "x-instead"?: Readonly<Record<string, string>>;
   "x-names"?: boolean;
 }
 
@@ -292,6 +294,10 @@ export interface StepRegistry {
   has(type: string): boolean;
   /** The words that a runbook may `need`; any without it. */
   capabilities?: readonly string[] | undefined;
+  /** The files of the user's own types, by name; those that can't be loaded are among them. */
+  own?: ReadonlyMap<string, string>;
+  /** Types that are there and that the configuration does not allow: their files by name, and how to allow them. */
+  off?(): { files: ReadonlyMap<string, string>; hint: string };
   /** @throws PgdbaError invalid_runbook when there is no such type */
   get(type: string): Promise<StepType>;
 }

@@ -8,7 +8,15 @@ export interface Reading {
   templates: boolean;
 }
 
-const ANNOTATIONS = new Set(["description", "default", "examples", "title", "x-lang", "x-secret"]);
+const ANNOTATIONS = new Set([
+  "description",
+  "default",
+  "examples",
+  "title",
+  "x-lang",
+  "x-secret",
+  "x-instead",
+]);
 
 /**
  * True when `value` certainly satisfies `schema`; false when it does not, or when the schema says something this does

@@ -1,8 +1,7 @@
-import { RegexError } from "../expr/regex/regex.ts";
 import type { DocPath, Json, JsonObject, JsonSchema, ParamSpec } from "../types.ts";
 import { isObject } from "./accepts.ts";
-import { safePattern } from "./patterns.ts";
 import type { Report } from "./report.ts";
+import { schemaProblems } from "./schema-problems.ts";
 import { texts, valueSchema } from "./scope.ts";
 import { NAME, PARAM, SUBSCHEMA, WORDS } from "./structure.ts";
 import { shown } from "./messages.ts";
@@ -108,38 +107,9 @@ export function checkSchema(
   report: Report,
   level: JsonSchema = SUBSCHEMA,
 ): schema is JsonObject {
-  const problems = validate(level, schema, String(path.at(-1)));
+  const problems = schemaProblems(schema, String(path.at(-1)), { level });
   report.addSchema(path, problems);
-  if (problems.length > 0 || !isObject(schema)) return false;
-  let sound = true;
-  if (typeof schema["pattern"] === "string") {
-    try {
-      safePattern(schema["pattern"]);
-    } catch (error) {
-      if (!(error instanceof RegexError)) throw error;
-      sound = false;
-      report.add([...path, "pattern"], {
-        rule: "bad-pattern",
-        message: `this is no pattern: ${error.message}`,
-        hint: "Back-references and look-around are not supported.",
-      });
-    }
-  }
-  for (const [key, inner] of nested(schema))
-    sound = checkSchema(inner, [...path, ...key], report) && sound;
-  return sound;
-}
-
-function* nested(schema: JsonObject): Generator<[DocPath, Json]> {
-  for (const key of ["items", "additionalProperties"])
-    if (isObject(schema[key])) yield [[key], schema[key]];
-  for (const key of ["anyOf", "oneOf", "allOf"]) {
-    if (Array.isArray(schema[key]))
-      for (const [i, inner] of schema[key].entries()) yield [[key, i], inner];
-  }
-  if (isObject(schema["properties"]))
-    for (const [name, inner] of Object.entries(schema["properties"]))
-      yield [["properties", name], inner];
+  return problems.every(({ severity }) => severity === "warning") && isObject(schema);
 }
 
 /** Warns of parameters that nothing reads: no text of `used` speaks of `params.<name>`, nor of `params` as a whole. */

@@ -37,3 +37,31 @@ export const FORMATS: Readonly<
   },
   lsn: { test: parses(parseLsn), words: "an LSN such as 16/B374D848" },
 };
+
+/** All `format`s that are known: those above, those by which pgdba completes and reads expressions, and draft-07's, which are for readers. */
+export const KNOWN_FORMATS: readonly string[] = [
+  ...Object.keys(FORMATS),
+  "condition",
+  "variables",
+  "runbook",
+  "cluster",
+  "file",
+  "date-time",
+  "date",
+  "time",
+  "email",
+  "idn-email",
+  "hostname",
+  "idn-hostname",
+  "ipv4",
+  "ipv6",
+  "uri",
+  "uri-reference",
+  "uri-template",
+  "iri",
+  "iri-reference",
+  "uuid",
+  "regex",
+  "json-pointer",
+  "relative-json-pointer",
+];

@@ -13,6 +13,8 @@ export interface SchemaProblem {
   rule: string;
   message: string;
   hint?: string;
+  /** An error without it. */
+  severity?: "warning";
 }
 
 export type AjvError = ErrorObject<string, Record<string, unknown>>;
@@ -74,21 +76,23 @@ export function describe(error: AjvError, root: Json, subject: string): SchemaPr
       };
     case "additionalProperties": {
       const key = String(params["additionalProperty"]);
-      const known = Object.keys((error.parentSchema as JsonSchema).properties ?? {});
+      const { properties = {}, "x-instead": instead = {} } = error.parentSchema as JsonSchema;
+      const hint = Object.hasOwn(instead, key)
+        ? instead[key]
+        : didYouMean(key, Object.keys(properties));
       return {
-        ...problem(
-          [...path, key],
-          "unknown-key",
-          `unknown key \`${key}\` in ${name}`,
-          didYouMean(key, known),
-        ),
+        ...problem([...path, key], "unknown-key", `unknown key \`${key}\` in ${name}`, hint),
         key: true,
       };
     }
     case "enum": {
       const allowed = (error.schema as Json[]).map(String);
       const close = typeof error.data === "string" ? suggest(error.data, allowed) : undefined;
-      return bad(`must be one of ${allowed.join(", ")}`, close && `Did you mean ${close}?`);
+      const list = allowed.join(", ");
+      const meant = close && `Did you mean ${close}?`;
+      return allowed.length > MANY
+        ? bad(`must be one of the ${allowed.length} that there are`, meant ?? `There are: ${list}.`)
+        : bad(`must be one of ${list}`, meant);
     }
     case "const":
       return bad(`must be ${shown(params["allowedValue"])}`);
@@ -114,6 +118,9 @@ export function describe(error: AjvError, root: Json, subject: string): SchemaPr
   }
 }
 
+/** A list of more is not read through where one word of it is meant. */
+const MANY = 16;
+
 const LIMITS: Record<string, (limit: number) => string> = {
   minimum: (limit) => `must be at least ${limit}`,
   maximum: (limit) => `must be at most ${limit}`,
@@ -136,7 +143,12 @@ export function didYouMean(word: string, known: Iterable<string>): string | unde
   const list = [...known];
   const close = suggest(word, list);
   if (close !== undefined) return `Did you mean ${close}?`;
-  return list.length > 0 && list.length <= 16 ? `There are: ${list.join(", ")}.` : undefined;
+  return list.length > 0 && list.length <= MANY ? `There are: ${list.join(", ")}.` : undefined;
+}
+
+/** Of a step type in a file that the configuration does not allow. */
+export function offMessage(type: string, file: string): string {
+  return `the step type \`${type}\` is in ${file}, but step types of your own are switched off`;
 }
 
 /** `` `parallel` ``, `` item 2 of `labels` ``, or the subject. */

@@ -11,7 +11,7 @@ import { suggest } from "../load/suggest.ts";
 import { isObject } from "./accepts.ts";
 import type { Finding, Report } from "./report.ts";
 import { ACTION_ONLY, BLOCK_ONLY, COMMON, STEP, WORDS } from "./structure.ts";
-import { didYouMean } from "./messages.ts";
+import { didYouMean, offMessage } from "./messages.ts";
 import { validate } from "./validate.ts";
 
 /** Where an id stands, so that a reference to it from elsewhere can be explained. */
@@ -170,22 +170,26 @@ function typeKey(
       true,
     );
   }
-  if (chosen !== undefined && types.length === 0) {
-    const hint = didYouMean(chosen, [
-      ...names,
-      ...Object.keys({ ...COMMON, ...ACTION_ONLY, ...BLOCK_ONLY }),
-    ]);
-    report.add(
-      [...at, chosen],
-      {
-        rule: "unknown-type",
-        message: `there is no step type \`${chosen}\``,
-        hint: hint ?? "`pgdba help steps` lists them all.",
-      },
-      true,
-    );
-  }
+  if (chosen !== undefined && types.length === 0)
+    report.add([...at, chosen], unknownType(chosen, registry), true);
   return chosen;
+}
+
+function unknownType(type: string, registry: StepRegistry): Finding {
+  const off = registry.off?.();
+  const file = off?.files.get(type);
+  if (off && file !== undefined)
+    return { rule: "type-off", message: offMessage(type, file), hint: off.hint };
+  const known = [
+    ...registry.names(),
+    ...(off?.files.keys() ?? []),
+    ...Object.keys({ ...COMMON, ...ACTION_ONLY, ...BLOCK_ONLY }),
+  ];
+  return {
+    rule: "unknown-type",
+    message: `there is no step type \`${type}\``,
+    hint: didYouMean(type, known) ?? "`pgdba help steps` lists them all.",
+  };
 }
 
 function surplus(key: string, chosen: string | undefined, registry: StepRegistry): Finding {

@@ -24,7 +24,12 @@ export async function runbookSchema(registry: StepRegistry): Promise<JsonSchema>
   const names = registry.names().toSorted();
   const inputs: Record<string, JsonSchema> = {};
   for (const name of names) {
-    const type = await registry.get(name);
+    const type = await registry.get(name).catch((): undefined => undefined);
+    if (type === undefined) {
+      // One of the user's own that can't be loaded; `lint` says why.
+      inputs[name] = { description: "It can't be loaded: `pgdba lint` says why." };
+      continue;
+    }
     const input = widened(type.input);
     const mayBeEmpty =
       [type.input.type].flat().includes("object") && (type.input.required ?? []).length === 0;
@@ -159,7 +164,7 @@ function mapped(
   change: (one: JsonSchema, lang: string | undefined) => JsonSchema,
   lang?: string,
 ): JsonSchema {
-  const { "x-lang": own = lang, "x-secret": _, ...rest } = schema;
+  const { "x-lang": own = lang, "x-secret": _, "x-instead": __, ...rest } = schema;
   const below = (inner: JsonSchema): JsonSchema => mapped(inner, change, own);
   const out: JsonSchema = { ...rest };
   if (out.properties)

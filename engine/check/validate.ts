@@ -37,6 +37,16 @@ function compiled(schema: JsonSchema): ValidateFunction {
   return found;
 }
 
+/** What ajv can't make of a schema; undefined when it can use it. */
+export function compileFault(schema: JsonSchema): string | undefined {
+  try {
+    compiled(schema);
+    return undefined;
+  } catch (thrown) {
+    return thrown instanceof Error ? thrown.message : String(thrown);
+  }
+}
+
 /** Required on first use: most commands never need it, and the callers are synchronous. */
 function theAjv(): InstanceType<typeof import("ajv").Ajv> {
   if (ajv !== undefined) return ajv;
@@ -46,7 +56,11 @@ function theAjv(): InstanceType<typeof import("ajv").Ajv> {
   );
   // Our own schemas are checked by the tests, so the 10 ms that compiling the meta-schema takes are saved.
   const regExp = Object.assign(
-    (pattern: string) => ({ test: (text: string) => matches(pattern, text) }),
+    // ajv keeps the patterns of a schema by what `toString` gives.
+    (pattern: string) => ({
+      test: (text: string) => matches(pattern, text),
+      toString: () => pattern,
+    }),
     { code: "matches" },
   );
   ajv = new Ajv({

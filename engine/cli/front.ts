@@ -78,5 +78,7 @@ export interface Front {
   clusterNames(stateDir: string): Promise<string[]>;
   /** What a cluster's file may hold. */
   clusterSchema(): Promise<JsonSchema>;
+  /** Reads a cluster's file as a run would; no variable is looked at. @throws PgdbaError what is wrong with it */
+  readCluster(name: string, file: string): Promise<void>;
   extras: readonly Extra[];
 }

@@ -4,7 +4,7 @@ import { CONFIG_SCHEMA } from "../cli/config.ts";
 import { DIFFERENCES } from "../expr/differences.ts";
 import { FUNCTIONS } from "../expr/functions.ts";
 import { POLICY_SCHEMA } from "../policy.ts";
-import { TEST_FILE } from "../testing/case.ts";
+import { FIXTURE, STEP, TEST_FILE } from "../testing/case.ts";
 import type {
   Doc,
   DocumentKind,
@@ -110,7 +110,9 @@ function fields(title: string, schema: JsonSchema): string[] {
 }
 
 function typeOf(schema: JsonSchema): string {
-  if (schema.enum) return schema.enum.map((value) => `\`${String(value)}\``).join(", ");
+  // A long list, such as that of the error codes, has a section of its own.
+  if (schema.enum && schema.enum.length <= 16)
+    return schema.enum.map((value) => `\`${String(value)}\``).join(", ");
   const types = [schema.type ?? (schema.anyOf ?? schema.oneOf ?? []).map(typeOf)].flat();
   const base = types.length > 0 ? [...new Set(types)].join(" or ") : "anything";
   const language = schema["x-lang"];
@@ -169,7 +171,11 @@ function referencePage(documents: DocumentKind[], contracts: string): string {
     "",
     ...fields("The file", TEST_FILE),
     ...fields("A case", at(TEST_FILE, "cases")),
+    ...fields("`target`", at(TEST_FILE, "cases", "target")),
+    ...fields("`flags`", at(TEST_FILE, "cases", "flags")),
+    ...fields("A fixture", FIXTURE),
     ...fields("`expect`", at(TEST_FILE, "cases", "expect")),
+    ...fields("A step of `expect`", STEP),
     "## Keys of a policy",
     "",
     ...fields("A rule", at(POLICY_SCHEMA, "rules")),

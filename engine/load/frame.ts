@@ -34,9 +34,8 @@ export function formatDiagnostics(list: readonly Diagnostic[]): string {
     .map((d) => {
       const { file, line, column } = d.where;
       const head = `${file}:${line}:${column}: ${d.severity}: ${d.message} [${d.rule}]`;
-      return d.hint === undefined
-        ? `${head}\n${d.frame}`
-        : `${head}\n${d.frame}\n  hint: ${d.hint}`;
+      const hint = d.hint === undefined ? "" : `  hint: ${d.hint}`;
+      return [head, d.frame, hint].filter((part) => part !== "").join("\n");
     })
     .join("\n\n");
 }

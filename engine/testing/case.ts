@@ -1,10 +1,11 @@
 import { STATUSES } from "../check/scope.ts";
+import { EXIT_BY_CODE, type ErrorCode } from "../errors.ts";
 import type { JsonSchema, Json, JsonObject, RunStatus } from "../types.ts";
 
 /** What a mocked step does when it is called: gives an output, or fails. */
 export interface Fixture {
   output?: Json;
-  error?: { code?: string; message?: string; retryable?: boolean };
+  error?: { code?: ErrorCode; message?: string; retryable?: boolean };
 }
 
 export interface TestCase {
@@ -57,26 +58,29 @@ export interface TestFile {
   cases: TestCase[];
 }
 
-const FIXTURE: JsonSchema = {
+const CODE: JsonSchema = { type: "string", enum: Object.keys(EXIT_BY_CODE) };
+
+/** One answer of a mocked step. */
+export const FIXTURE: JsonSchema = {
   type: "object",
   additionalProperties: false,
   minProperties: 1,
   maxProperties: 1,
   properties: {
-    output: {},
+    output: { description: "What the step gives: all of its output, or the parts that matter" },
     error: {
       type: "object",
       additionalProperties: false,
+      description:
+        "The step fails instead: `code` (one of the [error codes](#error-codes); `step_failed` without it), `message`, `retryable`",
       properties: {
-        code: { type: "string" },
+        code: { ...CODE, description: "One of the error codes; `step_failed` without it" },
         message: { type: "string" },
-        retryable: { type: "boolean" },
+        retryable: { type: "boolean", description: "Whether `retry` without `on` tries again" },
       },
     },
   },
 };
-
-const OPEN: JsonSchema = { type: "object" };
 
 const FIXTURES: JsonSchema = {
   type: "object",
@@ -84,14 +88,15 @@ const FIXTURES: JsonSchema = {
 };
 
 const ERROR: JsonSchema = {
+  description: "Its [code](#error-codes), or parts of it: `code`, `message`, `hint`, `step`",
   anyOf: [
-    { type: "string", description: "Its code" },
+    { ...CODE, description: "Its code" },
     {
       type: "object",
       additionalProperties: false,
       minProperties: 1,
       properties: {
-        code: { type: "string" },
+        code: CODE,
         message: { type: "string", description: "A part of the message" },
         hint: { type: "string", description: "A part of the hint" },
         step: { type: "string", description: "The path of the step that failed" },
@@ -116,7 +121,8 @@ const RUN_STATUSES: (RunStatus | "refused")[] = [
   "refused",
 ];
 
-const STEP: JsonSchema = {
+/** What is expected of a step. */
+export const STEP: JsonSchema = {
   anyOf: [
     STEP_STATUS,
     {
@@ -125,8 +131,8 @@ const STEP: JsonSchema = {
       minProperties: 1,
       properties: {
         status: STEP_STATUS,
-        changed: { type: "boolean" },
-        attempts: { type: "integer" },
+        changed: { type: "boolean", description: "Whether it changed something" },
+        attempts: { type: "integer", description: "How often it was tried" },
         output: { minProperties: 1, description: "Parts of the output" },
         error: ERROR,
       },
@@ -140,52 +146,89 @@ export const TEST_FILE: JsonSchema = {
   additionalProperties: false,
   required: ["cases"],
   properties: {
-    fixtures: { ...FIXTURES, description: "Fixtures that every case has" },
+    fixtures: { ...FIXTURES, description: "Fixtures that every case has; its own come first" },
     cases: {
       type: "array",
       minItems: 1,
+      description: "Runs of the runbook, each on its own",
       items: {
         type: "object",
         additionalProperties: false,
         required: ["name", "expect"],
         properties: {
-          name: { type: "string" },
-          params: OPEN,
+          name: { type: "string", description: "What it shows; no other case has this name" },
+          params: {
+            type: "object",
+            description: "Parameters of the run; a secret is given as itself",
+          },
           target: {
             type: "object",
             additionalProperties: false,
+            description: "What the run works on, where it matters",
             properties: {
-              name: { type: "string" },
-              cluster: { type: "string" },
-              labels: { type: "array", items: { type: "string" } },
-              capabilities: { type: "array", items: { type: "string" } },
-              identity: { type: "string" },
-              facts: OPEN,
+              name: { type: "string", description: "`target.name`", default: "test" },
+              cluster: {
+                type: "string",
+                description: "`target.cluster`; counts as given by `--cluster` when it stands here",
+                default: "test",
+              },
+              labels: {
+                type: "array",
+                items: { type: "string" },
+                description: "Its labels, such as `production`",
+                default: [],
+              },
+              capabilities: {
+                type: "array",
+                items: { type: "string" },
+                description: "What it has of what runbooks `need`; all of that without this key",
+              },
+              identity: {
+                type: "string",
+                description: "Its `system_identifier`",
+                default: "1",
+              },
+              facts: { type: "object", description: "What else it says of itself", default: {} },
             },
           },
           flags: {
             type: "object",
             additionalProperties: false,
+            description: "Flags of the command line, as the gates see them",
             properties: {
-              yes: { type: "boolean" },
-              confirm: { type: "string" },
-              i_know_what_i_am_doing: { type: "boolean" },
-              plan: { type: "boolean" },
+              yes: { type: "boolean", description: "`--yes`" },
+              confirm: { type: "string", description: "`--confirm`" },
+              i_know_what_i_am_doing: {
+                type: "boolean",
+                description: "`--i-know-what-i-am-doing`",
+              },
+              plan: { type: "boolean", description: "`--plan`" },
             },
           },
           fixtures: {
             ...FIXTURES,
-            description: "By step id or path: the answer, or a list of answers call after call",
+            description:
+              "By step id or path: the answer, or a list of answers call after call, the last for all further ones",
           },
           expect: {
             type: "object",
             additionalProperties: false,
             minProperties: 1,
+            description: "What must come of it; only what is named is compared",
             properties: {
-              status: { type: "string", enum: RUN_STATUSES },
-              exit: { type: "integer" },
-              error: ERROR,
-              steps: { type: "object", minProperties: 1, additionalProperties: STEP },
+              status: {
+                type: "string",
+                enum: RUN_STATUSES,
+                description: "How the run ends; `refused` when it must not begin",
+              },
+              exit: { type: "integer", description: "The exit code" },
+              error: { ...ERROR, description: `The error. ${ERROR.description}` },
+              steps: {
+                type: "object",
+                minProperties: 1,
+                additionalProperties: STEP,
+                description: "By id or path: a status, or parts of the step's result",
+              },
               undone: {
                 type: "array",
                 items: { type: "string" },

@@ -1,5 +1,5 @@
 import { validate } from "../check/validate.ts";
-import { EXIT_BY_CODE, type ErrorCode, PgdbaError } from "../errors.ts";
+import { PgdbaError } from "../errors.ts";
 import type {
   Clock,
   Json,
@@ -96,11 +96,7 @@ function play(fixture: Fixture, path: string): Json {
     message = `${path} failed by its fixture`,
     retryable = false,
   } = fixture.error;
-  throw new PgdbaError(
-    Object.hasOwn(EXIT_BY_CODE, code) ? (code as ErrorCode) : "step_failed",
-    message,
-    { retryable },
-  );
+  throw new PgdbaError(code, message, { retryable });
 }
 
 /** A clock on which sleeping takes no time. */

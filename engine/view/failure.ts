@@ -66,7 +66,9 @@ function renderDiagnostic(item: Json, canvas: Canvas): string[] {
   const color = item["severity"] === "warning" ? paint.yellow : paint.red;
   const head = `${color(String(item["severity"] ?? "error"))}${place(item["where"]).replace(/^,/, "")}: ${printable(String(item["message"]))}`;
   const frame =
-    typeof item["frame"] === "string" ? printable(item["frame"]).trimEnd().split("\n") : [];
+    item["frame"] !== "" && typeof item["frame"] === "string"
+      ? printable(item["frame"]).trimEnd().split("\n")
+      : [];
   return [
     ...wrap(`${head} ${paint.dim(`[${printable(String(item["rule"] ?? ""))}]`)}`, canvas.columns),
     ...indent(frame, "  "),

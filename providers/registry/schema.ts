@@ -14,11 +14,29 @@ const password: Record<string, JsonSchema> = {
   },
 };
 
+const NAMES_ONLY = "This file holds only names of variables, never a password and no file of one";
+/** What people write who expect the password itself here, and what they mean. */
+const instead: Record<string, string> = {
+  ...Object.fromEntries(
+    ["password", "pass", "passwd", "pgpassword", "PGPASSWORD"].map((key) => [
+      key,
+      `Did you mean password_env? ${NAMES_ONLY}: write \`password_env: ORDERS_PASSWORD\`, and set that variable.`,
+    ]),
+  ),
+  ...Object.fromEntries(
+    ["password_file", "passfile", "pgpassfile", "PGPASSFILE"].map((key) => [
+      key,
+      `Did you mean password_file_env? ${NAMES_ONLY}: write \`password_file_env: ORDERS_PASSWORD_FILE\`, and let that variable name the file.`,
+    ]),
+  ),
+};
+
 /** One cluster of the registry: `clusters/<name>.yaml` in the state folder. It holds names of variables, never a password. */
 export const CLUSTER_SCHEMA: JsonSchema = {
   type: "object",
   additionalProperties: false,
   required: ["ownership", "postgres"],
+  "x-instead": instead,
   properties: {
     ownership: {
       type: "string",
@@ -39,6 +57,7 @@ export const CLUSTER_SCHEMA: JsonSchema = {
       type: "object",
       additionalProperties: false,
       required: ["host", "user"],
+      "x-instead": instead,
       properties: {
         host: { type: "string", minLength: 1, description: "Host, address or socket folder" },
         port: { type: ["integer", "string"], minimum: 1, maximum: 65_535, default: 5432 },
@@ -53,6 +72,7 @@ export const CLUSTER_SCHEMA: JsonSchema = {
       type: "object",
       additionalProperties: false,
       required: ["endpoints"],
+      "x-instead": instead,
       description: "The Patroni that runs the cluster",
       properties: {
         endpoints: {

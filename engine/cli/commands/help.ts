@@ -1,4 +1,5 @@
-import { PgdbaError } from "../../errors.ts";
+import { offMessage } from "../../check/messages.ts";
+import { PgdbaError, toPgdbaError } from "../../errors.ts";
 import { suggest } from "../../load/suggest.ts";
 import type { Json, JsonObject, Runbook, StepRegistry, StepType } from "../../types.ts";
 import {
@@ -15,7 +16,8 @@ import { wrap } from "../../view/text.ts";
 import { GLOBAL_FLAGS } from "../args.ts";
 import type { Command, Result } from "../command.ts";
 import type { Front } from "../front.ts";
-import { libraryOf, loadRegistry } from "../library.ts";
+import { libraryOf } from "../library.ts";
+import { loadRegistry } from "../user-steps.ts";
 import { COMMANDS } from "./index.ts";
 import { outlineOf } from "./list.ts";
 
@@ -47,6 +49,11 @@ export default {
     const registry = await loadRegistry(front);
     if (first === "steps") return stepList(registry);
     if (registry.has(first)) return stepHelp(front, await registry.get(first));
+    const file = registry.off?.().files.get(first);
+    if (file !== undefined)
+      throw new PgdbaError("unknown_command", offMessage(first, file), {
+        hint: registry.off?.().hint,
+      });
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
     const name = second === undefined ? first : `${first}/${second}`;
     const entries = library.entries("runbook");
@@ -122,10 +129,34 @@ async function helpOfCommand(front: Front, name: string): Promise<string> {
 }
 
 async function stepList(registry: StepRegistry): Promise<Result> {
-  const types = await Promise.all(registry.names().map((name) => registry.get(name)));
-  const text = types.map((type) => `${type.type.padEnd(18)} ${type.summary}`).join("\n");
-  const data = { steps: types.map(({ type, summary }) => ({ type, summary })) };
-  return { exit: 0, data, text, help: true };
+  const steps: { type: string; summary: string; broken?: string }[] = [];
+  for (const name of registry.names()) {
+    try {
+      const { type, summary } = await registry.get(name);
+      steps.push({ type, summary });
+    } catch (thrown) {
+      const { message } = toPgdbaError(thrown);
+      steps.push({ type: name, summary: "can't be used; `pgdba lint` says why", broken: message });
+    }
+  }
+  const { files = new Map<string, string>(), hint = "" } = registry.off?.() ?? {};
+  const off = [...files]
+    .filter(([type]) => !registry.has(type))
+    .map(([type, file]) => ({ type, file }));
+  const text = steps.map(({ type, summary }) => `${type.padEnd(18)} ${summary}`).join("\n");
+  if (off.length === 0) return { exit: 0, data: { steps }, text, help: true };
+  return {
+    exit: 0,
+    data: { steps, off: { types: off, hint } },
+    text: [
+      text,
+      "",
+      "There, but switched off:",
+      ...off.map(({ type, file }) => `${type.padEnd(18)} ${file}`),
+      hint,
+    ].join("\n"),
+    help: true,
+  };
 }
 
 /** Help on a terminal goes by its width, and elsewhere by a fixed one. */

@@ -21,7 +21,7 @@ export const COMMANDS: Record<
     load: () => import("./show.ts"),
   },
   lint: {
-    summary: "Check runbooks without running anything",
+    summary: "Check runbooks, or other files of pgdba, without running anything",
     usage: "[<runbook or file> …]",
     load: () => import("./lint.ts"),
   },

@@ -10,7 +10,8 @@ import type {
 } from "../../types.ts";
 import type { Command, Result } from "../command.ts";
 import type { Front, IndexedRunbook } from "../front.ts";
-import { libraryOf, loadRegistry } from "../library.ts";
+import { libraryOf } from "../library.ts";
+import { loadRegistry } from "../user-steps.ts";
 
 export default {
   summary: "List the runbooks there are",

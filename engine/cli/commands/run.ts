@@ -4,7 +4,8 @@ import { leadingWords, paramFlags, type Parsed, paramValues, parseFlags } from "
 import { compileClosure } from "../closure.ts";
 import type { Command, Result } from "../command.ts";
 import type { Front } from "../front.ts";
-import { libraryOf, loadRegistry } from "../library.ts";
+import { libraryOf } from "../library.ts";
+import { loadRegistry } from "../user-steps.ts";
 import { withSecrets } from "../secret-params.ts";
 import { openTarget, startRun, targetFlags } from "../start-run.ts";
 

@@ -6,7 +6,7 @@ import { writeWhole } from "../../shared/write-file.ts";
 import type { Json, JsonSchema } from "../../types.ts";
 import type { Command } from "../command.ts";
 import type { Front } from "../front.ts";
-import { loadRegistry } from "../library.ts";
+import { loadRegistry } from "../user-steps.ts";
 
 const CLUSTER = "cluster";
 const NAMES = [CLUSTER, ...Object.keys(FILE_SCHEMAS)];

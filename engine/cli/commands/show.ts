@@ -5,7 +5,8 @@ import type { Json, Step } from "../../types.ts";
 import { mermaid, runbookGraph } from "../../view/graph.ts";
 import { compileClosure } from "../closure.ts";
 import type { Command } from "../command.ts";
-import { libraryOf, loadRegistry } from "../library.ts";
+import { libraryOf } from "../library.ts";
+import { loadRegistry } from "../user-steps.ts";
 import { helpOf } from "./help.ts";
 
 export default {

@@ -7,7 +7,8 @@ import type { Diagnostic, Json, Library } from "../../types.ts";
 import { count } from "../../view/text.ts";
 import type { Command } from "../command.ts";
 import { tell } from "../format.ts";
-import { libraryOf, loadRegistry } from "../library.ts";
+import { libraryOf } from "../library.ts";
+import { loadRegistry } from "../user-steps.ts";
 
 export default {
   summary: "Run the tests of runbooks, with providers mocked",
@@ -105,7 +106,10 @@ function broken(runbook: string, file: string, thrown: unknown): CaseResult {
   const { diagnostics = [] } = (data ?? {}) as { diagnostics?: Diagnostic[] };
   const problems =
     diagnostics.length > 0
-      ? diagnostics.map((one) => ({ where: one.where, message: one.message }))
+      ? diagnostics.map(({ where, message, hint }) => ({
+          where,
+          message: hint === undefined ? message : `${message}. ${hint}`,
+        }))
       : [{ where: where ?? { file, line: 1, column: 1 }, message }];
   return { runbook, name: "the file", passed: false, problems };
 }

@@ -132,6 +132,18 @@ describe("messages", () => {
     ],
     [{ type: "array", minItems: 1 }, [], ["`it` must not be empty, got []"]],
     [
+      {
+        properties: { a: { pattern: "^[0-9]+$" }, b: { pattern: "^[a-z]+$" }, c: { pattern: "x" } },
+      },
+      { a: "1", b: "b", c: "y" },
+      ['`c` must match the pattern x, got "y"'],
+    ],
+    [
+      { enum: Array.from({ length: 20 }, (_, i) => `word${i}`) },
+      "nothing",
+      ['`it` must be one of the 20 that there are, got "nothing"'],
+    ],
+    [
       { type: "string", maxLength: 3 },
       "x".repeat(500),
       [`\`it\` must have at most 3 characters, got "${"x".repeat(56)}...`],
