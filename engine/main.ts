@@ -67,7 +67,7 @@ const front: Front = {
     return (await import("../providers/registry/schema.ts")).CLUSTER_SCHEMA;
   },
   async readCluster(name, file) {
-    const { readClusterFile } = await import("../providers/cluster-file.ts");
+    const { readClusterFile } = await import("../providers/registry/read.ts");
     await readClusterFile(name, file);
   },
   async clusterNames(stateDir) {
