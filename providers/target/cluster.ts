@@ -4,7 +4,7 @@ import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import { type ClusterEntry, type PasswordNames, readClusterFile } from "../registry/read.ts";
 import { assertPart, secretFromFile } from "./environment.ts";
 import type { TargetSource } from "./postgres.ts";
-import type { TargetOptions } from "./resolve.ts";
+import type { TargetOptions } from "./options.ts";
 
 /** The built-in cluster. */
 const LAB = "lab";

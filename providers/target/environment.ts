@@ -4,7 +4,7 @@ import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import { errnoOf, readText } from "../../engine/shared/read-file.ts";
 import { type ConnectionSpec, describe, SSL_MODES, type SslMode } from "../postgres/connect.ts";
 import type { TargetSource } from "./postgres.ts";
-import type { TargetOptions } from "./resolve.ts";
+import type { TargetOptions } from "./options.ts";
 
 type Env = TargetOptions["env"];
 

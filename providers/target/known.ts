@@ -6,7 +6,7 @@ import type { ConnectionSpec } from "../postgres/connect.ts";
 import { openSession, type PgSession } from "../postgres/session.ts";
 import { identityOf } from "../postgres/identity.ts";
 import type { TargetSource } from "./postgres.ts";
-import type { TargetOptions } from "./resolve.ts";
+import type { TargetOptions } from "./options.ts";
 
 /** How long another server is given to show that it is another, ms. */
 const CONNECT_MS = 3_000;

@@ -2,29 +2,10 @@ import type {} from "./access.ts";
 import type { Target } from "../../engine/types.ts";
 import { clusterSource } from "./cluster.ts";
 import { environmentSource } from "./environment.ts";
+import type { TargetOptions } from "./options.ts";
 import { PostgresTarget } from "./postgres.ts";
 
 export type { PgConnection } from "./postgres.ts";
-
-export interface TargetFlags {
-  cluster?: string | undefined;
-  host?: string | undefined;
-  port?: string | number | undefined;
-  user?: string | undefined;
-  database?: string | undefined;
-}
-
-export interface TargetOptions {
-  flags: TargetFlags;
-  env: Readonly<Record<string, string | undefined>>;
-  stateDir: string;
-  /** Told of every password before it is used. */
-  onSecret(value: string): void;
-  /** Told of what takes a while, such as the first start of the lab. */
-  log?(message: string): void;
-  /** The nearest of `candidates`, for "did you mean". */
-  suggest?(word: string, candidates: Iterable<string>): string | undefined;
-}
 
 /**
  * What a run works on: `--cluster`, else flags, then PGDBA_PG_*, then PG*, field by field; nothing given is a target without a

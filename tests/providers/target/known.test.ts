@@ -4,11 +4,8 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Known, KnownAs, Target, TargetFacts } from "../../../engine/types.ts";
-import {
-  type PgConnection,
-  resolveTarget,
-  type TargetFlags,
-} from "../../../providers/target/resolve.ts";
+import type { TargetFlags } from "../../../providers/target/options.ts";
+import { type PgConnection, resolveTarget } from "../../../providers/target/resolve.ts";
 import { pgbouncerMissing, startPgbouncer } from "../../support/pgbouncer.ts";
 import { clientOf, sharedServer, startServer, type TestServer } from "../../support/postgres.ts";
 import { cloneInto } from "../../support/standby.ts";

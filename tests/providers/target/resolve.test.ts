@@ -4,11 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Target } from "../../../engine/types.ts";
-import {
-  type PgConnection,
-  resolveTarget,
-  type TargetFlags,
-} from "../../../providers/target/resolve.ts";
+import type { TargetFlags } from "../../../providers/target/options.ts";
+import { type PgConnection, resolveTarget } from "../../../providers/target/resolve.ts";
 import { clientOf, createDatabase, sharedServer, type TestServer } from "../../support/postgres.ts";
 import { codeOf } from "../postgres/helpers.ts";
 

@@ -1,0 +1,20 @@
+/** The parts of the command line that name a server or a cluster. */
+export interface TargetFlags {
+  cluster?: string | undefined;
+  host?: string | undefined;
+  port?: string | number | undefined;
+  user?: string | undefined;
+  database?: string | undefined;
+}
+
+export interface TargetOptions {
+  flags: TargetFlags;
+  env: Readonly<Record<string, string | undefined>>;
+  stateDir: string;
+  /** Is called with every password before it is used. */
+  onSecret(value: string): void;
+  /** Is called with a message when something takes a while, such as the first start of the lab. */
+  log?(message: string): void;
+  /** The nearest of `candidates`, for "did you mean". */
+  suggest?(word: string, candidates: Iterable<string>): string | undefined;
+}
