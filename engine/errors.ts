@@ -1,4 +1,4 @@
-import type { Json, Where } from "./types.ts";
+import type { Json, Where } from "./json.ts";
 
 /**
  * Every way pgdba can fail, and the exit code each leads to before the outcome of the run is known.

@@ -14,9 +14,9 @@
  */
 
 import type { ErrorCode, PgdbaError } from "./errors.ts";
+import type { Json, JsonObject, Where } from "./json.ts";
 
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-export type JsonObject = { [key: string]: Json };
+export type { Json, JsonObject, Where };
 
 /** Draft-07 JSON Schema. The engine's own keywords:
  * `x-lang` on a string: `cel` (an expression, handed to the step as written), `text` (Handlebars, handed to the step as
@@ -56,9 +56,6 @@ export interface JsonSchema {
 }
 
 // ---------------------------------------------------------------- documents, layers and their faults
-
-/** A place in a file; line and column count from 1. */
-export type Where = { file: string; line: number; column: number };
 
 /** A key or index path into a document: `["steps", 2, "when"]`. */
 export type DocPath = readonly (string | number)[];

@@ -6,7 +6,7 @@ import { compile } from "../engine/check/compile.ts";
 import { paramFlags, paramValues, parseFlags } from "../engine/cli/args.ts";
 import { COMMANDS } from "../engine/cli/commands/index.ts";
 import type { Runbook, StepRegistry } from "../engine/types.ts";
-import type { Check } from "../steps/health/check/document.ts";
+import type { Check } from "../steps/health/check/check.ts";
 import type { Facts } from "../steps/health/examine/facts.ts";
 import { remedyOf } from "../steps/health/findings/remedy.ts";
 import { loaders } from "../steps/_registry.ts";

@@ -1,5 +1,5 @@
-import type { Catalogue, Limit } from "./twin/catalog.ts";
-import type { IndexDef } from "./twin/hypothetical.ts";
+import type { Catalogue, Limit } from "./twin/catalogue.ts";
+import type { IndexDef } from "./twin/index-def.ts";
 import type { PlanNode } from "./twin/plan.ts";
 
 export interface ExplainOptions {

@@ -10,7 +10,8 @@ import {
   warnOfOverrides,
 } from "./place/apply.ts";
 import { markTakenBack, mayGoOn, ownBefore } from "./place/before.ts";
-import { openPlace, type Confirmed } from "./place/place.ts";
+import { type Confirmed } from "./place/place.ts";
+import { openPlace } from "./place/open.ts";
 import { orderOfStandbys } from "./place/standbys.ts";
 
 const VALUE = { type: ["string", "number", "boolean", "null"] } as const;

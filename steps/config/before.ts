@@ -4,7 +4,7 @@ import { defineStep } from "../define.ts";
 import { changedSince, readBefore } from "./place/before.ts";
 import type { Given } from "../settings-file.ts";
 import { memberOf, otherAddress, otherMember } from "./place/member.ts";
-import { openPlace } from "./place/place.ts";
+import { openPlace } from "./place/open.ts";
 
 export default defineStep({
   type: "config.before",

@@ -2,7 +2,7 @@ import { patroniClient } from "../../providers/patroni/client.ts";
 import type { PgConnection } from "../../providers/target/resolve.ts";
 import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
-import { parametersOf } from "./place/dynamic.ts";
+import { parametersOf } from "./place/parameters.ts";
 import { hideSecrets } from "./check/secrets.ts";
 import {
   missingRights,

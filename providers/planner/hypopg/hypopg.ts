@@ -1,8 +1,8 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import { exposureOf } from "../../postgres/exposure.ts";
 import type { PgSession } from "../../postgres/session.ts";
-import type { Catalogue, Limit } from "../twin/catalog.ts";
-import { type IndexDef, indexSql } from "../twin/hypothetical.ts";
+import type { Catalogue, Limit } from "../twin/catalogue.ts";
+import { type IndexDef, indexSql } from "../twin/index-def.ts";
 import { estimatedBytes } from "../twin/index-size.ts";
 import { quoteIdent } from "../twin/names.ts";
 import {

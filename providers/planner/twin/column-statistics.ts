@@ -1,6 +1,5 @@
 import type { Client } from "pg";
-import type { ColumnStatistics } from "./catalog.ts";
-import type { Refusal } from "./statistics.ts";
+import type { ColumnStatistics } from "./catalogue.ts";
 
 /**
  * The operator (strategy 1 `<`, 3 `=`) that ANALYZE takes for a type, as typcache.c finds it: of the type's default B-tree operator
@@ -83,4 +82,9 @@ async function isWritten(admin: Client, rows: readonly ColumnStatistics[]): Prom
     () => true,
     () => false,
   );
+}
+
+export interface Refusal {
+  schema: string;
+  name: string;
 }

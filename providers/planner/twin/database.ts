@@ -1,5 +1,5 @@
 import type { Client } from "pg";
-import type { Catalogue, Limit } from "./catalog.ts";
+import type { Catalogue, Limit } from "./catalogue.ts";
 import { type Ddl, domainChecks, HARMLESS_EXTENSIONS, schemasOf, statements } from "./ddl.ts";
 import { quoteIdent } from "./names.ts";
 

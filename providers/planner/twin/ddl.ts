@@ -1,4 +1,4 @@
-import type { Catalogue, Column, Constraint, Index, Relation, UserType } from "./catalog.ts";
+import type { Catalogue, Column, Constraint, Index, Relation, UserType } from "./catalogue.ts";
 import { quoteIdent, quoteLiteral, quoteName } from "./names.ts";
 
 /** A statement, and what it makes, for the report when it fails. */

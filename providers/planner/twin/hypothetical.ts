@@ -1,57 +1,14 @@
 import type { Client } from "pg";
 import type { OrdinaryUser } from "../../nodes/embedded/user.ts";
-import type { Catalogue, Relation } from "./catalog.ts";
+import type { Catalogue, Relation } from "./catalogue.ts";
 import { one } from "./database.ts";
-import { quoteIdent, quoteName } from "./names.ts";
+import { quoteName } from "./names.ts";
 import { type PlanNode, planOf } from "./plan.ts";
 import { indexPages, leavesOf, rowsOf } from "./index-size.ts";
 import { separatorWidth } from "./separators.ts";
 import { btreeHeight, growFile, PAGE, setFirstSegment, writeBtree } from "./sizes.ts";
 import type { Figures, FiguresWriter } from "./statistics.ts";
-
-/** One key of an index. */
-export interface IndexKey {
-  /** The column, or null for an expression. */
-  column: string | null;
-  /** SQL of the key: the quoted column, or the expression in parentheses. */
-  sql: string;
-  /** Operator class and order, as they follow the key: `gin_trgm_ops`, `DESC`. */
-  suffix?: string;
-}
-
-/** An index that may be made. */
-export interface IndexDef {
-  schema: string;
-  table: string;
-  /** Access method: btree, gin, gist, brin, hash. */
-  method: string;
-  keys: readonly IndexKey[];
-  include: readonly string[];
-  /** SQL of the predicate, for a partial index. */
-  where: string | null;
-}
-
-const texts = new WeakMap<IndexDef, string>();
-
-/** The definition behind `CREATE INDEX name `: equal for equal indexes. */
-export function indexSql(def: IndexDef): string {
-  let text = texts.get(def);
-  if (text === undefined) {
-    text = write(def);
-    texts.set(def, text);
-  }
-  return text;
-}
-
-function write(def: IndexDef): string {
-  const keys = def.keys
-    .map((key) => (key.suffix === undefined ? key.sql : `${key.sql} ${key.suffix}`))
-    .join(", ");
-  const include =
-    def.include.length === 0 ? "" : ` INCLUDE (${def.include.map(quoteIdent).join(", ")})`;
-  const where = def.where === null ? "" : ` WHERE ${def.where}`;
-  return `ON ${quoteName(def.schema, def.table)} USING ${quoteIdent(def.method)} (${keys})${include}${where}`;
-}
+import { indexSql, type IndexKey, type IndexDef } from "./index-def.ts";
 
 /** A hypothetical index that stands in the twin, valid or not. */
 export interface Hypothetical {

@@ -1,5 +1,5 @@
-import type { Catalogue, ColumnStatistics, Relation } from "./catalog.ts";
-import type { IndexDef } from "./hypothetical.ts";
+import type { Catalogue, ColumnStatistics, Relation } from "./catalogue.ts";
+import type { IndexDef } from "./index-def.ts";
 import { columnStatistics, distinctOf } from "./separators.ts";
 import { type BtreeGroup, btreePages, PAGE } from "./sizes.ts";
 

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../../engine/types.ts";
-import type { Catalogue, Limit } from "./catalog.ts";
+import type { Catalogue, Limit } from "./catalogue.ts";
 import { bareOrQuoted } from "./names.ts";
 
 /** Names of range types; those of users are cloned without their statistics as well. */

@@ -1,4 +1,4 @@
-import type { Catalogue } from "./catalog.ts";
+import type { Catalogue } from "./catalogue.ts";
 import { quoteLiteral } from "./names.ts";
 
 /** A database's order of text: the options of CREATE DATABASE, what to take where the machine lacks it, and its name. */

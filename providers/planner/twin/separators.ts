@@ -1,4 +1,4 @@
-import type { Catalogue, ColumnStatistics, Relation } from "./catalog.ts";
+import type { Catalogue, ColumnStatistics, Relation } from "./catalogue.ts";
 
 /** What a column is taken to need where nothing is known. */
 const UNKNOWN_WIDTH = 8;

@@ -1,6 +1,7 @@
 import type { Client } from "pg";
-import type { Catalogue, Limit, Relation } from "./catalog.ts";
+import type { Catalogue, Limit, Relation } from "./catalogue.ts";
 import { writeColumns } from "./column-statistics.ts";
+import type { Refusal } from "./column-statistics.ts";
 
 /** Rows sent at once: a hundred most common values of a hundred bytes are 10 kB a column. */
 const BATCH = 500;
@@ -98,11 +99,6 @@ function figures(
     reltuples: old && relpages === 0 && reltuples === 0 ? -1 : reltuples,
     relallvisible,
   };
-}
-
-export interface Refusal {
-  schema: string;
-  name: string;
 }
 
 async function inBatches(client: Client, sql: string, rows: readonly object[]): Promise<Refusal[]> {

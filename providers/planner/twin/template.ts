@@ -10,7 +10,7 @@ import {
 } from "../../nodes/embedded/binaries.ts";
 import { initdb, isAlive, postmaster, runAs, SERVER_ENV } from "../../nodes/embedded/server.ts";
 import { type OrdinaryUser, ordinaryUser, reachableDir } from "../../nodes/embedded/user.ts";
-import type { Catalogue } from "./catalog.ts";
+import type { Catalogue } from "./catalogue.ts";
 import { type Locale, localeOf } from "./locale.ts";
 import { freeBytes, memoryPlace, type Place } from "./memory.ts";
 import { DATABASE, launch, makeDir, OWNER, SUPERUSER, type TwinServer } from "./server.ts";

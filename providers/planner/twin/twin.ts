@@ -2,24 +2,12 @@ import { join } from "node:path";
 import type { Client } from "pg";
 import { fromPostgres } from "../../postgres/errors.ts";
 import { Asker } from "./asker.ts";
-import {
-  type Catalogue,
-  type Facts,
-  type Limit,
-  type Read,
-  readCatalogue,
-  readFacts,
-  type TableName,
-} from "./catalog.ts";
+import { type Facts, type Read, readCatalogue, readFacts } from "./read-catalogue.ts";
+import type { Catalogue, Limit, TableName } from "./catalogue.ts";
 import { applySettings, createChecks, createObjects } from "./database.ts";
 import { STORED } from "./ddl.ts";
-import {
-  type Hypothetical,
-  type IndexDef,
-  indexSql,
-  makeIndexes,
-  type Workshop,
-} from "./hypothetical.ts";
+import { type Hypothetical, makeIndexes, type Workshop } from "./hypothetical.ts";
+import { type IndexDef, indexSql } from "./index-def.ts";
 import { quoteName } from "./names.ts";
 import type { PlanNode } from "./plan.ts";
 import type { ExplainOptions, Planner } from "../planner.ts";
@@ -29,16 +17,9 @@ import { separatorWidth } from "./separators.ts";
 import { btreeHeight, growFile, PAGE, writeBtree } from "./sizes.ts";
 import { figuresWriter, restoreStatistics } from "./statistics.ts";
 
-export {
-  type Catalogue,
-  type Facts,
-  type Limit,
-  type Read,
-  readCatalogue,
-  readFacts,
-  type TableName,
-} from "./catalog.ts";
-export { type IndexDef, type IndexKey, indexSql } from "./hypothetical.ts";
+export { type Facts, type Read, readCatalogue, readFacts } from "./read-catalogue.ts";
+export type { Catalogue, Limit, TableName } from "./catalogue.ts";
+export { type IndexDef, type IndexKey, indexSql } from "./index-def.ts";
 export type { Planner } from "../planner.ts";
 export { indexesOf, nodesOf, type PlanNode, shapeOfPlan, spellings } from "./plan.ts";
 

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { textOf } from "../../settings-file.ts";
-import { parametersOf } from "./dynamic.ts";
+import { parametersOf } from "./parameters.ts";
 import { NOT_BELOW_PRIMARY } from "./members.ts";
 import {
   awaitsRestart,

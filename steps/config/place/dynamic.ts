@@ -14,6 +14,7 @@ import type { Place } from "./place.ts";
 import { hideSecrets } from "../check/secrets.ts";
 import { readSettings, type Setting } from "../../../providers/postgres/settings.ts";
 import { readValue } from "../../../providers/postgres/setting-value.ts";
+import { parametersOf, rawParameters } from "./parameters.ts";
 
 /** Beyond the loops of Patroni that a change takes to reach every member, ms. */
 const GRACE_MS = 10_000;
@@ -43,28 +44,6 @@ const LEAST: Record<string, number> = {
   max_worker_processes: 2,
   wal_keep_size: 16,
 };
-
-/** `postgresql.parameters` of the dynamic configuration, by name in lower case. */
-export function parametersOf(config: JsonObject): Map<string, Given> {
-  return new Map(
-    Object.entries(rawParameters(config)).map(([name, value]) => [
-      name.toLowerCase(),
-      value as Given,
-    ]),
-  );
-}
-
-function rawParameters(config: JsonObject): JsonObject {
-  const { parameters } = objectAt(config, "postgresql");
-  return typeof parameters === "object" && parameters !== null && !Array.isArray(parameters)
-    ? parameters
-    : {};
-}
-
-function objectAt(config: JsonObject, key: string): JsonObject {
-  const value = config[key];
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
-}
 
 /**
  * A Patroni cluster's settings, changed in its dynamic configuration; never by ALTER SYSTEM, which would win over it on one member.

@@ -1,6 +1,6 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import { type Given, textOf } from "../../settings-file.ts";
-import { parametersOf } from "./dynamic.ts";
+import { parametersOf } from "./parameters.ts";
 import { running, sessionOf, type World } from "./members.ts";
 import {
   isAutoConf,

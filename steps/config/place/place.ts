@@ -1,8 +1,4 @@
-import type { StepContext } from "../../../engine/types.ts";
-import type { PgConnection } from "../../../providers/target/resolve.ts";
-import { openAlterSystem } from "./alter-system.ts";
 import type { Given } from "../../settings-file.ts";
-import { openDynamic } from "./dynamic.ts";
 import type { Setting } from "../../../providers/postgres/settings.ts";
 
 /** Where settings are written: `postgresql.auto.conf` by ALTER SYSTEM, or Patroni's dynamic configuration. */
@@ -37,16 +33,4 @@ export interface Confirmed {
   awaiting_restart: string[];
   /** Patroni's members; empty on a bare server. */
   members: { name: string; role: string; pending_restart: boolean }[];
-}
-
-/**
- * The place that the target keeps its settings in.
- * @param names what is to be written, so that all that a role lacks is told at once
- * @throws PgdbaError no_target | insufficient_privilege | step_refused (Patroni runs it, and we don't know where)
- */
-export function openPlace(ctx: StepContext, names: readonly string[] = []): Promise<Place> {
-  const connection = ctx.target.connection as PgConnection | null;
-  return connection?.patroni
-    ? openDynamic(ctx, connection, connection.patroni)
-    : openAlterSystem(ctx, names);
 }

@@ -4,8 +4,8 @@ import type { PgSession, Run } from "../../../providers/postgres/session.ts";
 import { refuseActing } from "../../sql/guard/acting.ts";
 import { lintReading, readReading, type Reading } from "../../sql/guard/reading.ts";
 import { asNamed, identifiersOf, placeIdentifiers } from "../../sql/input.ts";
-import type { Check } from "./document.ts";
-import type { Limits } from "../examine/execute.ts";
+import type { Check } from "./check.ts";
+import type { Limits } from "../examine/limits.ts";
 
 /** A check as it is about to be run. */
 export interface Runnable {

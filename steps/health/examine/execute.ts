@@ -4,15 +4,10 @@ import { sqlstateOf } from "../../../providers/postgres/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { asNamed, identifiersOf, placeIdentifiers } from "../../sql/input.ts";
 import { refuseChecks } from "../check/acting.ts";
-import type { Check } from "../check/document.ts";
+import type { Check } from "../check/check.ts";
 import type { Facts } from "./facts.ts";
 import { inVersions } from "./select.ts";
-
-export interface Limits {
-  timeoutMs: number;
-  lockTimeoutMs: number;
-  signal: AbortSignal;
-}
+import type { Limits } from "./limits.ts";
 
 export interface Result {
   check: Check;

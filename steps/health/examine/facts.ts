@@ -3,7 +3,7 @@ import { primarySettings } from "../../../providers/postgres/control-file.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { hugePages, kernelFiles, machineOf } from "../../../providers/machine.ts";
 import type { FromSchema } from "../../define.ts";
-import type { Limits } from "./execute.ts";
+import type { Limits } from "./limits.ts";
 import type { MACHINE_SCHEMA } from "../check/server-schema.ts";
 
 /** What is known of the server before any check runs. */

@@ -1,6 +1,6 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject, StepContext } from "../../../engine/types.ts";
-import type { Check } from "../check/document.ts";
+import type { Check } from "../check/check.ts";
 import type { Facts } from "./facts.ts";
 import { SEVERITIES, type Severity } from "../check/words.ts";
 

@@ -1,6 +1,6 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
-import { type Check, readCheck } from "../check/document.ts";
+import { type Check, readCheck } from "../check/check.ts";
 import type { Facts } from "./facts.ts";
 
 /** What was not examined, and why. */

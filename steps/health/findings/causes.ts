@@ -1,5 +1,5 @@
 import type { StepContext } from "../../../engine/types.ts";
-import type { Check } from "../check/document.ts";
+import type { Check } from "../check/check.ts";
 import { holds, type Judged } from "../examine/judge.ts";
 import { GROUPS, SEVERITIES } from "../check/words.ts";
 

@@ -1,7 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Json, JsonObject, StepContext } from "../../../engine/types.ts";
 import { commandLine } from "../../command-line.ts";
-import type { Check } from "../check/document.ts";
+import type { Check } from "../check/check.ts";
 import type { Facts } from "../examine/facts.ts";
 
 export interface Remedy {

@@ -7,7 +7,7 @@ import {
 } from "../../../providers/planner/twin/twin.ts";
 import { isUnanalysed } from "../../../providers/planner/twin/index-size.ts";
 import { commandLine } from "../../command-line.ts";
-import type { Sized } from "./candidates.ts";
+import type { Sized } from "./candidate.ts";
 import type { Point } from "./curve.ts";
 import { buildStatements, indexName, plain } from "../ddl/ddl.ts";
 import { limitsOf, type Study } from "./open.ts";

@@ -5,8 +5,9 @@ import {
   indexSql,
 } from "../../../providers/planner/twin/twin.ts";
 import { quoteIdent } from "../../../providers/planner/twin/names.ts";
-import type { Writes } from "./prover.ts";
+import type { Writes } from "../workload/work.ts";
 import type { TableUse } from "../workload/scope.ts";
+import type { Candidate } from "./candidate.ts";
 
 /** Columns beyond this many are not worth their bytes in most indexes; peers stop at 2 or 3. */
 const MAX_KEYS = 4;
@@ -21,26 +22,6 @@ interface Proposal {
   basic: boolean;
   /** Whether a condition of it lasts and keeps few rows, so that an index may hold just those. */
   selects(predicate: string, column: string): Promise<boolean>;
-}
-
-/** A candidate and the statements (by number) that asked for it. */
-export interface Candidate {
-  def: IndexDef;
-  sql: string;
-  statements: Set<number>;
-  /** One key that is compared for equality, and nothing more. */
-  lookup: boolean;
-  /** The candidate in whose place it stands. */
-  instead?: string;
-}
-
-/** A candidate that could be made. */
-export interface Sized extends Candidate {
-  bytes: number;
-  /** What it is called in plans, with its parts on partitions. */
-  names: string[];
-  /** What has to be known of it. */
-  notes: readonly string[];
 }
 
 export class Candidates {

@@ -1,4 +1,5 @@
-import type { Candidates, Sized } from "./candidates.ts";
+import type { Candidates } from "./candidates.ts";
+import type { Sized } from "./candidate.ts";
 import type { Deadline } from "./deadline.ts";
 import { extend, isAkin, isSmaller, NEARLY } from "./extend.ts";
 import { bytesOf, fits, type Limits, type Score, worth } from "./limits.ts";

@@ -1,4 +1,4 @@
-import type { Sized } from "./candidates.ts";
+import type { Sized } from "./candidate.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Prover, Selection } from "./prover.ts";
 

@@ -1,4 +1,4 @@
-import type { Sized } from "./candidates.ts";
+import type { Sized } from "./candidate.ts";
 
 /** The first `most` of each table. */
 export function firstOfEach(list: readonly Sized[], most: number): Sized[] {

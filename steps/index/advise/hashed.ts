@@ -1,5 +1,5 @@
 import { indexSql } from "../../../providers/planner/twin/twin.ts";
-import type { Candidate } from "./candidates.ts";
+import type { Candidate } from "./candidate.ts";
 
 /** An index on the hashes of a key: as short as any, and of use for equality. */
 export function hashed(candidate: Candidate): Candidate {

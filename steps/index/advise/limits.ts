@@ -1,4 +1,4 @@
-import type { Sized } from "./candidates.ts";
+import type { Sized } from "./candidate.ts";
 
 export interface Limits {
   /** Bytes that all suggested indexes may take together; null: any. */

@@ -1,15 +1,15 @@
 import type { Planner } from "../../../providers/planner/planner.ts";
-import { type IndexDef, indexSql } from "../../../providers/planner/twin/hypothetical.ts";
+import { type IndexDef, indexSql } from "../../../providers/planner/twin/index-def.ts";
 import { indexesOf } from "../../../providers/planner/twin/plan.ts";
-import type { Candidate, Sized } from "./candidates.ts";
+import type { Candidate, Sized } from "./candidate.ts";
 import type { Deadline } from "./deadline.ts";
 import { firstOfEach } from "./first-of-each.ts";
 import { hashed } from "./hashed.ts";
 import { Existing, Known, type Outcome } from "../workload/known.ts";
 import type { TableUse } from "../workload/scope.ts";
 import { serves } from "./serves.ts";
-import type { Sampled } from "../workload/shapes.ts";
 import { Widths } from "../workload/widths.ts";
+import type { Work, Writes } from "../workload/work.ts";
 /**
  * Planner units that one row written to an index is taken to cost: the descent, and its share of a page that has to be written.
  * PostgreSQL's planner charges nothing for it, so that without this an index that helps a little would always win.
@@ -26,21 +26,6 @@ const EXPLORE_ROUNDS = 6;
 const EXACT = 40;
 /** Of more statements each is explored with the best of the pool for each of its tables, in fewer rounds. */
 const FEW = { candidates: 12, rounds: 3 };
-
-/** A statement with how it uses its tables. */
-export interface Work extends Sampled {
-  uses: TableUse[];
-  /** Oids of its tables and of the partitioned tables they belong to. */
-  relations: ReadonlySet<number>;
-}
-
-/** What a statement writes, for the cost of keeping an index: rows by table oid. */
-export interface Writes {
-  inserted: number;
-  updated: number;
-  /** Rows updated by statements that set a column, by column. */
-  set: Map<string, number>;
-}
 
 /** A set of indexes and what the workload costs with it. */
 export interface Selection {

@@ -1,5 +1,5 @@
 import type { Catalogue } from "../../../providers/planner/twin/twin.ts";
-import type { Sized } from "./candidates.ts";
+import type { Sized } from "./candidate.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Prover } from "./prover.ts";
 import type { Activity } from "../workload/workload.ts";

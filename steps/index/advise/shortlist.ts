@@ -1,4 +1,4 @@
-import type { Candidate, Sized } from "./candidates.ts";
+import type { Candidate, Sized } from "./candidate.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Prover } from "./prover.ts";
 

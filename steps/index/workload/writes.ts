@@ -1,5 +1,5 @@
 import type { Catalogue } from "../../../providers/planner/twin/twin.ts";
-import type { Work, Writes } from "../advise/prover.ts";
+import type { Work, Writes } from "./work.ts";
 import { writtenIn } from "./tree.ts";
 import type { Activity } from "./workload.ts";
 

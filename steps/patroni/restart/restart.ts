@@ -1,13 +1,10 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Json, JsonObject, StepContext } from "../../../engine/types.ts";
-import {
-  type PatroniClient,
-  patroniClient,
-  type PatroniMember,
-} from "../../../providers/patroni/client.ts";
+import { patroniClient, type PatroniMember } from "../../../providers/patroni/client.ts";
 import type { PgConnection } from "../../../providers/target/resolve.ts";
 import { milliseconds, session } from "../../sql/session.ts";
 import { isUp, pending } from "./waiting.ts";
+import type { World } from "./world.ts";
 
 const POLL_MS = 100;
 
@@ -15,14 +12,6 @@ export interface RestartInput {
   members?: readonly Json[] | null;
   only_pending?: boolean;
   timeout?: string;
-}
-
-/** What the restart of members needs. */
-export interface World {
-  ctx: StepContext;
-  connection: PgConnection;
-  client: PatroniClient;
-  timeoutMs: number;
 }
 
 export async function open(ctx: StepContext, input: RestartInput): Promise<World> {

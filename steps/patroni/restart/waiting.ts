@@ -3,7 +3,7 @@ import type { JsonObject } from "../../../engine/types.ts";
 import type { PatroniMember } from "../../../providers/patroni/client.ts";
 import { openSession } from "../../../providers/postgres/session.ts";
 import { awaitingOn } from "../../config/place/awaiting.ts";
-import type { World } from "./restart.ts";
+import type { World } from "./world.ts";
 
 export interface Waiting {
   member: PatroniMember;

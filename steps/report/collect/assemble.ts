@@ -6,6 +6,7 @@ import type { Answers } from "./read.ts";
 import type { Snapshot } from "./shape.ts";
 import { statements, texts } from "./statements.ts";
 import { shown, size } from "./units.ts";
+import { hitPercent } from "./units.ts";
 
 /** The answers of a server as the report has them. `identity` is its system_identifier, `top` the number of statements listed. */
 export function assemble(
@@ -127,10 +128,4 @@ function sizes({ rows }: Answers) {
       size: row["bytes"] === null ? null : size(Number(row["bytes"])),
     })),
   };
-}
-
-/** Percent of block reads that the cache answered; null when there were none. */
-export function hitPercent(hit: unknown, read: unknown): number | null {
-  const all = Number(hit ?? 0) + Number(read ?? 0);
-  return all === 0 ? null : Math.round((10_000 * Number(hit)) / all) / 100;
 }

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../../engine/types.ts";
-import { hitPercent } from "./assemble.ts";
+import { hitPercent } from "./units.ts";
 import { UNREAD } from "../../../providers/postgres/recorded-texts.ts";
 import { maskQuery } from "../../mask.ts";
 import { isStatement, statementKey } from "./counters.ts";

@@ -70,3 +70,9 @@ export function shown(raw: string, unit: string | null): string {
   ];
   return `${(value * base) / factor}${name}`;
 }
+
+/** Percent of block reads that the cache answered; null when there were none. */
+export function hitPercent(hit: unknown, read: unknown): number | null {
+  const all = Number(hit ?? 0) + Number(read ?? 0);
+  return all === 0 ? null : Math.round((10_000 * Number(hit)) / all) / 100;
+}

@@ -1,5 +1,5 @@
 import type { FromSchema } from "../../define.ts";
-import { hitPercent } from "../collect/assemble.ts";
+import { hitPercent } from "../collect/units.ts";
 import {
   COUNT,
   list,

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { Check } from "../../../steps/health/check/document.ts";
+import type { Check } from "../../../steps/health/check/check.ts";
 import type { Facts } from "../../../steps/health/examine/facts.ts";
 import { remedyOf } from "../../../steps/health/findings/remedy.ts";
 import { fakeContext } from "../../support/context.ts";

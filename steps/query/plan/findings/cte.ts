@@ -1,6 +1,6 @@
 import { at, count, percent, type Rule, weigh } from "../finding.ts";
 import { text, walk } from "../tree.ts";
-import { removedRows } from "./scans.ts";
+import { removedRows } from "./scan-size.ts";
 
 const SHARE = 0.9;
 const ROWS = 10_000;

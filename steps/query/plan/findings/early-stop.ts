@@ -12,7 +12,7 @@ import {
 } from "../finding.ts";
 import { type Plan, type PlanNode, text, withAncestors } from "../tree.ts";
 import { special, unlabelled } from "./scan-advice.ts";
-import { isSmall, removedRows } from "./scans.ts";
+import { isSmall, removedRows } from "./scan-size.ts";
 
 /** As for other scans that throw away what they read. */
 const SHARE = 0.9;

@@ -11,7 +11,7 @@ import {
   weigh,
 } from "../finding.ts";
 import { isObject, type Plan, type PlanNode, text, walk } from "../tree.ts";
-import { isSmall, removedRows } from "./scans.ts";
+import { isSmall, removedRows } from "./scan-size.ts";
 
 /** Most rows are wanted above this share: an index would not help, hidden or not. */
 const SELECTIVE = 0.1;

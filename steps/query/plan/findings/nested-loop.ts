@@ -1,6 +1,6 @@
 import { at, count, type Finding, ms, type Rule, weigh } from "../finding.ts";
 import { number, type Plan, type PlanNode, walk } from "../tree.ts";
-import { removedRows } from "./scans.ts";
+import { removedRows } from "./scan-size.ts";
 
 const LOOPS = 1000;
 /** Rows gone through in all; a thousand looks at three rows are no problem. */

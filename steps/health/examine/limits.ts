@@ -1,0 +1,5 @@
+export interface Limits {
+  timeoutMs: number;
+  lockTimeoutMs: number;
+  signal: AbortSignal;
+}

@@ -1,0 +1,17 @@
+import type { TableUse } from "./scope.ts";
+import type { Sampled } from "./shapes.ts";
+
+/** A statement with how it uses its tables. */
+export interface Work extends Sampled {
+  uses: TableUse[];
+  /** Oids of its tables and of the partitioned tables they belong to. */
+  relations: ReadonlySet<number>;
+}
+
+/** What a statement writes, for the cost of keeping an index: rows by table oid. */
+export interface Writes {
+  inserted: number;
+  updated: number;
+  /** Rows updated by statements that set a column, by column. */
+  set: Map<string, number>;
+}

@@ -1,0 +1,11 @@
+import type { StepContext } from "../../../engine/types.ts";
+import { type PatroniClient } from "../../../providers/patroni/client.ts";
+import type { PgConnection } from "../../../providers/target/resolve.ts";
+
+/** What the restart of members needs. */
+export interface World {
+  ctx: StepContext;
+  connection: PgConnection;
+  client: PatroniClient;
+  timeoutMs: number;
+}
