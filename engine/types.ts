@@ -115,10 +115,12 @@ export type Risk = "read" | "change" | "disruptive" | "destructive";
 export const RISKS: readonly Risk[] = ["read", "change", "disruptive", "destructive"];
 
 /** What a step may do to a target beyond its risk: break it on purpose, remove the cluster for good, lose data. */
-export type Hazard = "fault" | "destroys" | "loses";
+export const HAZARDS = ["fault", "destroys", "loses"] as const;
+export type Hazard = (typeof HAZARDS)[number];
 
 /** The part of a target that a step locks. Equal words conflict, and `all` conflicts with each; `none` conflicts with nothing. */
-export type LockWord = "roles" | "config" | "backup" | "all" | "none";
+export const LOCK_WORDS = ["roles", "config", "backup", "all", "none"] as const;
+export type LockWord = (typeof LOCK_WORDS)[number];
 
 /** What a step says of itself, or works out from its input as written. */
 export type Declared<I, T> = T | ((input: I) => T);

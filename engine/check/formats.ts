@@ -44,6 +44,7 @@ export const KNOWN_FORMATS: readonly string[] = [
   "condition",
   "variables",
   "runbook",
+  "run",
   "cluster",
   "file",
   "date-time",

@@ -1,4 +1,4 @@
-import type { Json, JsonSchema, StepType } from "../types.ts";
+import { HAZARDS, type Json, type JsonSchema, LOCK_WORDS, RISKS, type StepType } from "../types.ts";
 import { didYouMean, shown } from "./messages.ts";
 import { schemaProblems } from "./schema-problems.ts";
 import { SUBSCHEMA } from "./structure.ts";
@@ -27,7 +27,15 @@ export function typeFaults(type: StepType, capabilities: readonly string[] | und
   );
   for (const key of ["run", "plan", "probe", "undo", "lint", "outputFor", "forget"] as const)
     must(isFunction(type[key]) || (key !== "run" && type[key] === undefined), key, "a function");
-  faults.push(...needsFaults(type.needs, capabilities));
+  for (const key of ["needs", "gives", "takes"] as const)
+    faults.push(...wordFaults(key, type[key], capabilities));
+  faults.push(...wordFaults("hazards", type.hazards, HAZARDS));
+  for (const [key, known] of [
+    ["risk", RISKS],
+    ["locks", LOCK_WORDS],
+  ] as const)
+    if (type[key] !== undefined && !isFunction(type[key]))
+      faults.push(...wordFaults(key, [type[key]], known));
   faults.push(...schemaFaults(type.input, "input"), ...schemaFaults(type.output, "output"));
   if (type.document !== undefined) {
     if (typeof type.document?.kind !== "string" || !isFunction(type.document.variables))
@@ -37,17 +45,14 @@ export function typeFaults(type: StepType, capabilities: readonly string[] | und
   return faults;
 }
 
-function needsFaults(needs: unknown, capabilities: readonly string[] | undefined): string[] {
-  if (needs === undefined) return [];
-  if (!Array.isArray(needs)) return [`\`needs\` must be a list, got ${shown(needs)}`];
-  return needs
-    .filter((need) => capabilities && !capabilities.includes(String(need)))
-    .map((need) =>
-      sentence(
-        `no target has the capability ${shown(need)}`,
-        didYouMean(String(need), capabilities!),
-      ),
-    );
+/** Of words that are declared as such, or by a function of the input. */
+function wordFaults(key: string, words: unknown, known: readonly string[] | undefined): string[] {
+  if (words === undefined || typeof words === "function") return [];
+  if (!Array.isArray(words)) return [`\`${key}\` must be a list, got ${shown(words)}`];
+  return words
+    .map(String)
+    .filter((word) => known && !known.includes(word))
+    .map((word) => sentence(`\`${key}\`: there is no ${shown(word)}`, didYouMean(word, known!)));
 }
 
 /** Keywords of draft-07 that are left to ajv, and pgdba's own; see `JsonSchema` for those. */

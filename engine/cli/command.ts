@@ -1,6 +1,7 @@
 import type { ExitCode, PgdbaError } from "../errors.ts";
 import type { Envelope, Json, Shown } from "../types.ts";
 import type { Parsed } from "./args.ts";
+import type { Takes } from "../view/completion.ts";
 import type { Front } from "./front.ts";
 
 /** What a command leaves for the front door to print: data for an envelope, or a whole envelope, and for people a text. */
@@ -25,9 +26,18 @@ export interface Command {
   summary: string;
   /** Arguments after the name, for help. */
   usage: string;
+  /** What its first word may be, for completion. */
+  takes?: Takes;
   flags?: Record<
     string,
-    { type: "string" | "boolean"; multiple?: boolean; file?: boolean; summary: string }
+    {
+      type: "string" | "boolean";
+      multiple?: boolean;
+      file?: boolean;
+      /** What its value may be, for completion. */
+      takes?: Takes;
+      summary: string;
+    }
   >;
   run(front: Front, parsed: Parsed, words: string[]): Promise<Result>;
 }

@@ -15,9 +15,8 @@ export interface CompletionFacts {
   commands: readonly {
     name: string;
     summary?: string;
-    flags?: Flags;
-    /** What its first argument may be: fixed words, or the names of runbooks, of any documents (and files), or of runs. */
-    takes?: readonly string[] | "runbook" | "document" | "run";
+    flags?: Record<string, Flags[string] & { takes?: Takes }>;
+    takes?: Takes;
   }[];
   runbooks: readonly {
     name: string;
@@ -27,13 +26,17 @@ export interface CompletionFacts {
   /** Names of documents that are no runbooks. */
   documents: readonly string[];
   clusters: readonly string[];
-  /** The newest first. */
-  runs: readonly Proposal[];
   /** Flags of every run. */
   flags: Flags;
-  /** Values of a parameter whose schema has this `format`: the names of documents of a kind, or the values of one of its keys. */
-  valuesOf(format: string): Promise<readonly Proposal[]>;
+  /**
+   * What may stand where something of this `format` is wanted (of a parameter's schema, or what a command takes), in the order to be
+   * shown: runs, the names of documents of a kind, the values of one of its keys. `runbook` is the one whose parameter it is.
+   */
+  valuesOf(format: string, runbook?: string): Promise<readonly Proposal[]>;
 }
+
+/** What a word may be: one of these, a `runbook`, a `document` (or a file), a `topic` of help, or anything else `valuesOf` knows. */
+export type Takes = readonly string[] | string;
 
 const NOTHING: Proposals = { words: [], files: false };
 const FILES: Proposals = { words: [], files: true };
@@ -43,7 +46,7 @@ const FORMATS = ["json", "table", "yaml", "auto"];
 
 /**
  * Proposals for the last of `words`, which are what was typed after `pgdba`; the last one may be empty. Without duplicates, and sorted
- * but for runs. A proposal for `--flag=va` or for `one,tw` is the whole word.
+ * but for what has an order of its own, such as runs. A proposal for `--flag=va` or for `one,tw` is the whole word.
  */
 export async function complete(
   words: readonly string[],
@@ -70,6 +73,10 @@ function sorted(words: Proposal[]): Proposals {
   return { words: words.toSorted((a, b) => (a.word < b.word ? -1 : 1)), files: false };
 }
 
+function inOrder(words: readonly Proposal[]): Proposals {
+  return { words: [...words], files: false };
+}
+
 function prefixed({ words, files }: Proposals, prefix: string): Proposals {
   return { words: words.map((one) => ({ ...one, word: prefix + one.word })), files };
 }
@@ -78,7 +85,7 @@ const named = (word: string): Proposal => ({ word });
 
 interface Scope {
   command: CompletionFacts["commands"][number] | undefined;
-  params: Readonly<Record<string, ParamSpec>>;
+  runbook: CompletionFacts["runbooks"][number] | undefined;
 }
 
 /** The bare words, the flag that waits for its value, and which command or runbook they mean. */
@@ -97,21 +104,20 @@ function readWords(
     }
     return { bare, pending };
   };
-  const scope = scopeOf(bareWith({ command: undefined, params: {} }).bare, facts);
+  const scope = scopeOf(bareWith({ command: undefined, runbook: undefined }).bare, facts);
   return { ...bareWith(scope), scope };
 }
 
 function scopeOf([first, second]: string[], facts: CompletionFacts): Scope {
   const command = facts.commands.find(({ name }) => name === first);
   const name = first === "run" ? second : `${first}/${second}`;
-  const params = facts.runbooks.find((runbook) => runbook.name === name)?.params ?? {};
-  return { command, params };
+  return { command, runbook: facts.runbooks.find((runbook) => runbook.name === name) };
 }
 
 /** The flag's name when a value must follow. */
 function takesValue(
   word: string,
-  { command, params }: Scope,
+  { command, runbook }: Scope,
   facts: CompletionFacts,
 ): string | undefined {
   const known = { ...facts.flags, ...command?.flags };
@@ -119,19 +125,21 @@ function takesValue(
     ? undefined
     : Object.keys(known).find((name) => known[name]?.short === word.slice(1));
   const name = short ?? word.replace(/^-+/, "");
-  const param = paramOf(name, params);
+  const param = paramOf(name, runbook);
   const type =
     known[name]?.type ?? (param === undefined || param.type === "boolean" ? "boolean" : "string");
   return type === "string" ? name : undefined;
 }
 
-function paramOf(flag: string, params: Scope["params"]): ParamSpec | undefined {
-  return Object.entries(params).find(([name]) => flagName(name) === flag)?.[1];
+function paramOf(flag: string, runbook: Scope["runbook"]): ParamSpec | undefined {
+  return Object.entries(runbook?.params ?? {}).find(([name]) => flagName(name) === flag)?.[1];
 }
 
-function flagsOf({ command, params }: Scope, facts: CompletionFacts): Proposal[] {
+function flagsOf({ command, runbook }: Scope, facts: CompletionFacts): Proposal[] {
   return [
-    ...Object.entries(params).map(([name, spec]) => [flagName(name), spec.description] as const),
+    ...Object.entries(runbook?.params ?? {}).map(
+      ([name, spec]) => [flagName(name), spec.description] as const,
+    ),
     ...Object.entries({ ...facts.flags, ...command?.flags }).map(
       ([name, { summary }]) => [name, summary] as const,
     ),
@@ -141,13 +149,15 @@ function flagsOf({ command, params }: Scope, facts: CompletionFacts): Proposal[]
 async function valuesOf(
   flag: string,
   typed: string,
-  { command, params }: Scope,
+  { command, runbook }: Scope,
   facts: CompletionFacts,
 ): Promise<Proposals> {
-  const param = paramOf(flag, params);
-  if (param !== undefined) return valuesOfParam(param, typed, facts);
+  const param = paramOf(flag, runbook);
+  if (param !== undefined) return valuesOfParam(param, typed, facts, runbook?.name);
   if (flag === "cluster" || flag === "confirm") return sorted(facts.clusters.map(named));
-  if ({ ...facts.flags, ...command?.flags }[flag]?.file) return FILES;
+  const own = command?.flags?.[flag];
+  if ((own ?? facts.flags[flag])?.file) return FILES;
+  if (own?.takes !== undefined) return taken(own.takes, typed, facts);
   return flag === "format" ? sorted(FORMATS.map(named)) : NOTHING;
 }
 
@@ -156,11 +166,12 @@ async function valuesOfParam(
   param: ParamSpec,
   typed: string,
   facts: CompletionFacts,
+  runbook: string | undefined,
 ): Promise<Proposals> {
-  if (param.items === undefined) return scalarValues(param, facts);
+  if (param.items === undefined) return scalarValues(param, facts, runbook);
   const comma = typed.lastIndexOf(",") + 1;
   const given = typed.slice(0, comma);
-  const { words, files } = await scalarValues(param.items, facts);
+  const { words, files } = await scalarValues(param.items, facts, runbook);
   const left = words.filter(({ word }) => !given.split(",").includes(word));
   return prefixed({ words: left, files }, given);
 }
@@ -168,6 +179,7 @@ async function valuesOfParam(
 async function scalarValues(
   { enum: values, format }: Pick<ParamSpec, "enum" | "format">,
   facts: CompletionFacts,
+  runbook: string | undefined,
 ): Promise<Proposals> {
   if (values !== undefined) {
     const scalars = values.filter((value) => value !== null && typeof value !== "object");
@@ -175,39 +187,58 @@ async function scalarValues(
   }
   if (format === "file") return FILES;
   if (format === "cluster") return sorted(facts.clusters.map(named));
-  return format === undefined ? NOTHING : sorted([...(await facts.valuesOf(format))]);
+  return format === undefined ? NOTHING : inOrder(await facts.valuesOf(format, runbook));
 }
 
 async function bareWords(
   bare: string[],
   typed: string,
-  { command, params }: Scope,
+  { command, runbook }: Scope,
   facts: CompletionFacts,
 ): Promise<Proposals> {
+  const [first, ...rest] = bare;
+  if (first === undefined) return sorted([...commands(facts), ...resources(facts)]);
+  if (command !== undefined && rest.length === 0 && command.takes !== undefined)
+    return taken(command.takes, typed, facts);
+  // After a resource its actions: `config show`, and `help config show` alike.
+  const resource = command === undefined ? bare : command.takes === "topic" ? rest : [];
+  if (resource.length === 1) return sorted(actions(resource[0]!, facts));
+  // The first bare word after the runbook's two is number 1, in both spellings.
+  const param = Object.values(runbook?.params ?? {}).find(
+    ({ positional }) => positional === rest.length,
+  );
+  return param === undefined ? NOTHING : valuesOfParam(param, typed, facts, runbook?.name);
+}
+
+async function taken(takes: Takes, typed: string, facts: CompletionFacts): Promise<Proposals> {
+  if (typeof takes !== "string") return sorted(takes.map(named));
   const runbooks = facts.runbooks.map(({ name, summary }) => ({
     word: name,
     description: summary,
   }));
-  const [first, ...rest] = bare;
-  if (first === undefined)
+  if (takes === "runbook") return sorted(runbooks);
+  if (takes === "topic")
     return sorted([
-      ...facts.commands.map(({ name, summary }) => ({ word: name, description: summary })),
+      ...commands(facts),
       ...resources(facts),
+      ...runbooks,
+      ...(await facts.valuesOf(takes)),
     ]);
-  if (command !== undefined && rest.length === 0) {
-    if (command.takes === "runbook") return sorted(runbooks);
-    if (command.takes === "document")
-      return /^[.~/]/.test(typed) ? FILES : sorted([...runbooks, ...facts.documents.map(named)]);
-    if (command.takes === "run") return { words: [...facts.runs], files: false };
-    return sorted((command.takes ?? []).map(named));
-  }
-  if (command === undefined && rest.length === 0) {
-    const below = runbooks.filter(({ word }) => word.startsWith(`${first}/`));
-    return sorted(below.map((one) => ({ ...one, word: one.word.slice(first.length + 1) })));
-  }
-  // The first bare word after the runbook's two is number 1, in both spellings.
-  const param = Object.values(params).find(({ positional }) => positional === rest.length);
-  return param === undefined ? NOTHING : valuesOfParam(param, typed, facts);
+  if (takes !== "document") return inOrder(await facts.valuesOf(takes));
+  const documents = [...runbooks, ...facts.documents.map(named)];
+  const isFile = /^[.~/]/.test(typed) || !documents.some(({ word }) => word.startsWith(typed));
+  return isFile ? FILES : sorted(documents);
+}
+
+function commands(facts: CompletionFacts): Proposal[] {
+  return facts.commands.map(({ name, summary }) => ({ word: name, description: summary }));
+}
+
+/** The second words of the runbooks of a resource. */
+function actions(resource: string, { runbooks }: CompletionFacts): Proposal[] {
+  return runbooks
+    .filter(({ name }) => name.startsWith(`${resource}/`))
+    .map(({ name, summary }) => ({ word: name.slice(resource.length + 1), description: summary }));
 }
 
 /** The first words of runbooks' names, with how many there are below. */

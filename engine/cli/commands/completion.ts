@@ -1,36 +1,20 @@
 import { PgdbaError } from "../../errors.ts";
-import { Journal } from "../../journal/journal.ts";
-import {
-  complete,
-  completionLines,
-  type CompletionFacts,
-  type Proposal,
-} from "../../view/completion.ts";
+import { complete, completionLines, type CompletionFacts } from "../../view/completion.ts";
 import { completion, type Shell } from "../../view/completion-scripts.ts";
 import { GLOBAL_FLAGS } from "../args.ts";
 import type { Command, Result } from "../command.ts";
+import { completionValues } from "../completion-values.ts";
 import { stateDirOf } from "../config.ts";
 import type { Front } from "../front.ts";
 import { libraryOf } from "../library.ts";
-import type { Library } from "../../types.ts";
 import { COMMANDS } from "./index.ts";
 import { outlineOf } from "./list.ts";
 
 const SHELLS: readonly Shell[] = ["bash", "zsh", "fish"];
-const TAKES: Record<string, CompletionFacts["commands"][number]["takes"]> = {
-  run: "runbook",
-  show: "document",
-  lint: "document",
-  test: "runbook",
-  runs: "run",
-  resume: "run",
-  help: "runbook",
-  completion: SHELLS,
-};
-
 export default {
   summary: "Completion script for a shell",
   usage: "bash|zsh|fish",
+  takes: SHELLS,
   async run(_front, _parsed, words) {
     const shell = SHELLS.find((one) => one === words[0]);
     if (!shell) {
@@ -50,11 +34,11 @@ export default {
 
 /** What the scripts call at every Tab: proposals, one per line. */
 export async function completeWords(front: Front, words: string[]): Promise<Result> {
-  const proposals = await complete(words, await facts(front));
+  const proposals = await complete(words, await facts(front, words));
   return { exit: 0, text: completionLines(proposals), raw: true };
 }
 
-async function facts(front: Front): Promise<CompletionFacts> {
+async function facts(front: Front, words: string[]): Promise<CompletionFacts> {
   const library = libraryOf(front, []);
   const stateDir = stateDirOf(front);
   const runbooks: CompletionFacts["runbooks"][number][] = [];
@@ -67,13 +51,19 @@ async function facts(front: Front): Promise<CompletionFacts> {
       runbooks.push({ name: entry.name, params: {} });
     }
   }
+  // Only of the command that is typed its flags are needed.
+  const typed = await Promise.all(
+    words
+      .filter((word) => Object.hasOwn(COMMANDS, word))
+      .map(async (word) => [word, (await COMMANDS[word]!.load()).default] as const),
+  );
+  const loaded = new Map<string, Command>(typed);
   return {
     commands: [
-      ...Object.entries(COMMANDS).map(([name, { summary }]) => ({
-        name,
-        summary,
-        ...(TAKES[name] ? { takes: TAKES[name] } : {}),
-      })),
+      ...Object.entries(COMMANDS).map(([name, { summary }]) => {
+        const { flags, takes } = loaded.get(name) ?? {};
+        return { name, summary, ...(flags && { flags }), ...(takes && { takes }) };
+      }),
       ...front.extras.map((extra) => ({
         name: extra.name,
         summary: extra.summary,
@@ -87,40 +77,7 @@ async function facts(front: Front): Promise<CompletionFacts> {
       .filter(({ kind }) => kind !== "runbook")
       .map(({ name }) => name),
     clusters: await front.clusterNames(stateDir),
-    runs: recentRuns(front, stateDir),
     flags: GLOBAL_FLAGS,
-    valuesOf: (format) => documentValues(front, library, format),
+    valuesOf: (format, runbook) => completionValues(front, library, format, runbook),
   };
-}
-
-/** For `check` the last parts of the names of all checks, for `check.group` what a check may have as its group. */
-async function documentValues(front: Front, library: Library, format: string): Promise<Proposal[]> {
-  const [kind, key] = format.split(".");
-  if (key === undefined)
-    return library.entries(kind).map(({ name }) => ({ word: name.split("/").at(-1) ?? name }));
-  for (const type of front.registry.names()) {
-    const { document } = await front.registry.get(type);
-    if (document?.kind !== kind) continue;
-    return (document?.schema.properties?.[key]?.enum ?? []).map((value) => ({
-      word: String(value),
-    }));
-  }
-  return [];
-}
-
-function recentRuns(front: Front, stateDir: string): Proposal[] {
-  try {
-    const journal = Journal.toLookAt(stateDir, front.secrets);
-    try {
-      return journal.runs(50).map((row) => ({
-        word: row.id,
-        description: "damaged" in row ? "damaged" : `${row.runbook}, ${row.status}`,
-      }));
-    } finally {
-      journal.close();
-    }
-  } catch {
-    // `pgdba runs` tells what is wrong with the journal; the other words are completed all the same.
-    return [];
-  }
 }

@@ -24,6 +24,7 @@ import { outlineOf } from "./list.ts";
 export default {
   summary: "Help on a command, a runbook or a step type",
   usage: "[<name>]",
+  takes: "topic",
   async run(front, parsed, words) {
     const [first, second] = words;
     if (first === undefined)

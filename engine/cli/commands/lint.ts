@@ -18,6 +18,7 @@ import { lintOwnTypes, loadRegistry } from "../user-steps.ts";
 export default {
   summary: "Check runbooks, or other files of pgdba, without running anything",
   usage: "[<runbook or file> …]",
+  takes: "document",
   async run(front, parsed, words) {
     const registry = await loadRegistry(front);
     const dirs = (parsed.flags["runbooks"] as string[] | undefined) ?? [];

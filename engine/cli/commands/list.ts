@@ -16,7 +16,14 @@ import { loadRegistry } from "../user-steps.ts";
 export default {
   summary: "List the runbooks there are",
   usage: "[<prefix>] [--kind KIND]",
-  flags: { kind: { type: "string", summary: "List documents of another kind, such as check" } },
+  takes: "runbook",
+  flags: {
+    kind: {
+      type: "string",
+      takes: "kind",
+      summary: "List documents of another kind, such as check",
+    },
+  },
   async run(front, parsed, words) {
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
     const prefix = words[0] ?? "";

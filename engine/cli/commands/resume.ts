@@ -1,6 +1,6 @@
 import { compile } from "../../check/compile.ts";
 import { PgdbaError } from "../../errors.ts";
-import { describeHolder, stateOf } from "../../journal/holder.ts";
+import { describeHolder } from "../../journal/holder.ts";
 import { Journal, type RunRow, type Said } from "../../journal/journal.ts";
 import { damagedRecord } from "../../journal/rows.ts";
 import type { Doc, Library, Runbook, StepRegistry } from "../../types.ts";
@@ -12,6 +12,7 @@ import { stateDirOf } from "../config.ts";
 import { findRun } from "../find-run.ts";
 import type { TargetFlags } from "../front.ts";
 import { libraryOf } from "../library.ts";
+import { isAtWork, isResumable, isUnwound } from "../resumable.ts";
 import { loadRegistry } from "../user-steps.ts";
 import { withSecrets } from "../secret-params.ts";
 import { openTarget, startRun, TARGET_FLAGS } from "../start-run.ts";
@@ -20,6 +21,7 @@ import { commandName } from "./run.ts";
 export default {
   summary: "Go on with a run that was cut short",
   usage: "<run id> [--assume PATH=done|not_done]",
+  takes: "resumable",
   flags: {
     assume: {
       type: "string",
@@ -122,15 +124,13 @@ function checkResumable(row: RunRow, doc: Doc | undefined): void {
   const hint = `Start it anew: ${commandAgain(row, doc)}`;
   if (row.plan) throw new PgdbaError("usage", `${row.id} was a dry run`, { hint });
   // Where a process can't be seen from here, the lock decides.
-  if (row.status === "running" && stateOf(row.holder) === "alive") {
+  if (isAtWork(row)) {
     throw new PgdbaError("lock_held", `${describeHolder(row.id, row.holder)} is still at work`, {
       hint: "Wait for it, or stop it there first.",
     });
   }
-  // A run that was interrupted and then unwound has nothing left to do: where an undo had failed, an operator would be needed.
-  const unwound = row.status === "interrupted" && row.unwinding !== null;
-  if (!unwound && ["running", "interrupted", "needs_operator"].includes(row.status)) return;
-  const ended = unwound ? "interrupted, and taken back" : row.status;
+  if (isResumable(row)) return;
+  const ended = isUnwound(row) ? "interrupted, and taken back" : row.status;
   throw new PgdbaError("usage", `${row.id} ended (${ended}); there is nothing to resume`, { hint });
 }
 

@@ -12,6 +12,7 @@ import { openTarget, startRun, targetFlags } from "../start-run.ts";
 export default {
   summary: "Run a runbook",
   usage: "<runbook> [--<param> <value> …]",
+  takes: "runbook",
   async run(front, parsed, words) {
     const [name, ...rest] = words;
     if (!name) {

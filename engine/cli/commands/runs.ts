@@ -14,6 +14,7 @@ const DEFAULT_LIMIT = 20;
 export default {
   summary: "What was run, or one run whole",
   usage: "[<run id>] [--limit N] [--html FILE]",
+  takes: "run",
   flags: {
     limit: { type: "string", summary: "How many of the newest (20)" },
     html: {

@@ -14,6 +14,7 @@ const NAMES = [CLUSTER, ...Object.keys(FILE_SCHEMAS)];
 export default {
   summary: "The JSON Schema of runbooks, tests and checks, or of another file, for editors",
   usage: `[${NAMES.join("|")}] [--out FILE]`,
+  takes: NAMES,
   flags: { out: { type: "string", file: true, summary: "Write the schema itself to this file" } },
   async run(front, parsed, words) {
     const schema = await schemaOf(front, words[0]);

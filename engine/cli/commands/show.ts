@@ -12,6 +12,7 @@ import { helpOf } from "./help.ts";
 export default {
   summary: "Show a runbook: parameters, steps, layer, graph",
   usage: "<runbook>",
+  takes: "document",
   async run(front, parsed, words) {
     const name = words.length > 1 ? words.slice(0, 2).join("/") : words[0];
     if (!name)

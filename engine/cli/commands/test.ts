@@ -13,6 +13,7 @@ import { loadRegistry } from "../user-steps.ts";
 export default {
   summary: "Run the tests of runbooks, with providers mocked",
   usage: "[<runbook> …]",
+  takes: "runbook",
   async run(front, parsed, words) {
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
     const registry = await loadRegistry(front);

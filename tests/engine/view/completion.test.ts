@@ -9,11 +9,26 @@ import {
 } from "../../../engine/view/completion.ts";
 import { completion, type Shell } from "../../../engine/view/completion-scripts.ts";
 
+const VALUES: Record<string, { word: string; description?: string }[]> = {
+  "check of health/check": [{ word: "bloat" }, { word: "wal-off" }],
+  "run of config/rollback": [{ word: "r3" }, { word: "r2" }],
+  resumable: [{ word: "r2", description: "config/tune, dead" }, { word: "r1" }],
+  kind: [{ word: "check" }, { word: "runbook" }],
+  topic: [{ word: "sql.query" }, { word: "steps" }],
+};
+
 const facts: CompletionFacts = {
   commands: [
     { name: "run", takes: "runbook", summary: "Run a runbook" },
     { name: "lint", takes: "document" },
-    { name: "resume", takes: "run" },
+    { name: "resume", takes: "resumable" },
+    { name: "schema", takes: ["policy", "cluster"] },
+    { name: "help", takes: "topic" },
+    {
+      name: "list",
+      takes: "runbook",
+      flags: { kind: { type: "string", takes: "kind", summary: "" } },
+    },
     {
       name: "lab",
       takes: ["up", "status", "down"],
@@ -32,6 +47,7 @@ const facts: CompletionFacts = {
       },
     },
     { name: "health/report", params: {} },
+    { name: "config/rollback", params: { run: { type: "string", format: "run", positional: 1 } } },
     {
       name: "config/tune",
       params: { workload: { enum: ["oltp", "web"], positional: 1 }, memory: { type: "string" } },
@@ -39,8 +55,7 @@ const facts: CompletionFacts = {
   ],
   clusters: ["lab", "prod"],
   documents: ["health/checks/wal-off"],
-  runs: [{ word: "r2", description: "config/tune, ok" }, { word: "r1" }],
-  valuesOf: async (format) => (format === "check" ? [{ word: "wal-off" }, { word: "bloat" }] : []),
+  valuesOf: async (format, runbook) => VALUES[runbook ? `${format} of ${runbook}` : format] ?? [],
   flags: {
     cluster: { type: "string", short: "c", summary: "" },
     format: { type: "string", summary: "" },
@@ -49,9 +64,11 @@ const facts: CompletionFacts = {
   },
 };
 
+const FIRST = ["config", "health", "help", "lab", "lint", "list", "resume", "run", "schema"];
+
 test.each([
-  [[""], ["config", "health", "lab", "lint", "resume", "run"]],
-  [["he"], ["health"]],
+  [[""], FIRST],
+  [["he"], ["health", "help"]],
   [
     ["health", ""],
     ["check", "report"],
@@ -62,6 +79,35 @@ test.each([
     ["r2", "r1"],
   ],
   [["lab", "s"], ["status"]],
+  [
+    ["schema", ""],
+    ["cluster", "policy"],
+  ],
+  [
+    ["list", "--kind", ""],
+    ["check", "runbook"],
+  ],
+  [["list", "--kind=r"], ["--kind=runbook"]],
+  [
+    ["config", "rollback", "--run", ""],
+    ["r3", "r2"],
+  ],
+  [
+    ["run", "config/rollback", ""],
+    ["r3", "r2"],
+  ],
+  [
+    ["help", "s"],
+    ["schema", "sql.query", "steps"],
+  ],
+  [
+    ["help", "health"],
+    ["health", "health/check", "health/report"],
+  ],
+  [
+    ["help", "health", ""],
+    ["check", "report"],
+  ],
   [
     ["lab", "--f"],
     ["--fast", "--format"],
@@ -111,7 +157,7 @@ test.each([
   [["run", "config/tune", "w"], ["web"]],
   [["config", "tune", "--memory", ""], []],
   [["nothing", ""], []],
-  [[], ["config", "health", "lab", "lint", "resume", "run"]],
+  [[], FIRST],
 ] as [string[], string[]][])("%j", async (words, proposals) => {
   const { words: found, files } = await complete(words, facts);
   expect([found.map(({ word }) => word), files]).toEqual([proposals, false]);
@@ -122,6 +168,7 @@ test.each([
   [["health", "check", "--html=x"]],
   [["--events", "a"]],
   [["lint", "./t"]],
+  [["lint", "policy.ya"]],
 ])("file names for %j", async (words) => {
   expect(completionLines(await complete(words, facts))).toBe(":files");
 });
@@ -131,7 +178,7 @@ test("proposals come with what they mean", async () => {
   expect(completionLines(await complete(["health", "check", "--ye"], facts))).toBe(
     "--yes\tConfirms it",
   );
-  expect(completionLines(await complete(["resume", "r2"], facts))).toBe("r2\tconfig/tune, ok");
+  expect(completionLines(await complete(["resume", "r2"], facts))).toBe("r2\tconfig/tune, dead");
   expect(completionLines(await complete(["heal"], facts))).toBe("health\tcheck, report");
 });
 
@@ -140,12 +187,13 @@ function answering(shell: Shell): string {
   const dir = mkdtempSync(join(tmpdir(), "pgdba-completion-"));
   const script = join(dir, "answer.ts");
   const { valuesOf: _, ...data } = facts;
+  const values = JSON.stringify(VALUES);
   writeFileSync(
     script,
     `import { complete, completionLines } from ${JSON.stringify(join(import.meta.dir, "../../../engine/view/completion.ts"))};
 const words = process.argv.slice(2);
 if (words.shift() !== "__complete") process.exit(9);
-const facts = { ...${JSON.stringify(data)}, valuesOf: async () => [{ word: "wal-off" }] };
+const facts = { ...${JSON.stringify(data)}, valuesOf: async (format, runbook) => (${values})[runbook ? format + " of " + runbook : format] ?? [] };
 console.log(completionLines(await complete(words, facts)));`,
   );
   writeFileSync(join(dir, "pgdba"), `#!/bin/sh\nexec "${process.execPath}" "${script}" "$@"\n`);
@@ -155,12 +203,15 @@ console.log(completionLines(await complete(words, facts)));`,
   return dir;
 }
 
-const COMPLETE: Record<"bash" | "fish", string> = {
+const COMPLETE: Record<Shell, string> = {
+  // Outside of its line editor zsh has no compadd: what the script would hand to it is printed.
+  zsh: `compdef() {}; compset() {}; compadd() { print -rl -- $words_only }; _files() { print -rl -- *report*(N) }
+source "$1/completion.zsh"; cd "$1"; words=(\${(z)2}); [[ $2 == *\\  ]] && words+=(""); CURRENT=$#words; _pgdba`,
   bash: `source "$1/completion.bash"; complete -p pgdba >/dev/null || exit 8; cd "$1"; COMP_LINE=$2; COMP_POINT=\${#2}; _pgdba; [ \${#COMPREPLY[@]} = 0 ] || printf '%s\\n' "\${COMPREPLY[@]}"`,
   fish: `source $argv[1]/completion.fish; cd $argv[1]; complete -C $argv[2]`,
 };
 
-describe.each((["bash", "fish"] as const).filter((shell) => Bun.which(shell) !== null))(
+describe.each((["bash", "zsh", "fish"] as const).filter((shell) => Bun.which(shell) !== null))(
   "in a real %s",
   (shell) => {
     test.each([
@@ -168,15 +219,19 @@ describe.each((["bash", "fish"] as const).filter((shell) => Bun.which(shell) !==
       ["pgdba health check --fail-on=w", ["warning"]],
       ["pgdba lab ", ["down", "status", "up"]],
       ["pgdba resume ", ["r2", "r1"]],
+      ["pgdba schema ", ["cluster", "policy"]],
+      ["pgdba list --kind ", ["check", "runbook"]],
+      ["pgdba help st", ["steps"]],
+      ["pgdba config rollback --run ", ["r3", "r2"]],
       ["pgdba health check --html rep", ["report one.html"]],
       ["pgdba zzz", []],
     ])("%j", async (line, reply) => {
       const dir = answering(shell);
       try {
         const argv =
-          shell === "bash"
-            ? ["bash", "-c", COMPLETE.bash, "bash", dir, line]
-            : ["fish", "--no-config", "-c", COMPLETE.fish, dir, line];
+          shell === "fish"
+            ? ["fish", "--no-config", "-c", COMPLETE.fish, dir, line]
+            : [shell, ...(shell === "zsh" ? ["-f"] : []), "-c", COMPLETE[shell], shell, dir, line];
         const env = { ...process.env, HOME: dir, PATH: `${dir}:${process.env["PATH"]}` };
         const child = Bun.spawn(argv, { env, stderr: "pipe" });
         const out = (await new Response(child.stdout).text()).trim();
