@@ -1,6 +1,7 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { cli, place, raw, removePlaces, runbooks, stepTypes } from "./support.ts";
 
+setDefaultTimeout(120_000);
 afterAll(removePlaces);
 
 const acts = (bad: boolean) => `summary: s

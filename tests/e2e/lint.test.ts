@@ -1,8 +1,9 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import type { Diagnostic } from "../../engine/types.ts";
 import { cli, place, type Ran, removePlaces, runbooks, write } from "./support.ts";
 
+setDefaultTimeout(120_000);
 afterAll(removePlaces);
 
 const OUTPUT = `output: {type: "object"}, async run() { return {}; }`;
