@@ -55,7 +55,9 @@ async function typesTakenBackBy(
   if (runbook === undefined) return undefined;
   const command = runbook.replaceAll("/", " ");
   const types = await loadableTypes(await loadRegistry(front));
-  const found = types.filter(({ takeBack }) => takeBack === command).map(({ type }) => type);
+  const found = types
+    .filter(({ takeBack }) => takeBack === command || takeBack?.startsWith(`${command} `))
+    .map(({ type }) => type);
   return found.length === 0 ? undefined : found;
 }
 
