@@ -4,7 +4,7 @@ import { readTextIfThere } from "../../engine/shared/read-file.ts";
 import { parseYaml } from "../../engine/shared/yaml.ts";
 import type { Json, JsonObject } from "../../engine/types.ts";
 import { hostOf, isWhole, PARTS, portOf, sslModeOf } from "../target/environment.ts";
-import type { PatroniSpec } from "../patroni/client.ts";
+import type { PatroniSpec } from "../patroni/requests.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import { CLUSTER_SCHEMA } from "./schema.ts";
 

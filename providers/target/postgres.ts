@@ -1,7 +1,7 @@
 import type { Capability } from "./capabilities.ts";
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import type { AccessFor, Target, TargetFacts, TargetLock } from "../../engine/types.ts";
-import type { PatroniSpec } from "../patroni/client.ts";
+import type { PatroniSpec } from "../patroni/requests.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import { identityOf } from "../postgres/identity.ts";
 import { type RunLock, takeRunLock } from "./lock.ts";

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../engine/types.ts";
-import type { PatroniMember } from "../../providers/patroni/client.ts";
+import { isLeader, type PatroniMember } from "../../providers/patroni/members.ts";
 import { defineStep } from "../define.ts";
-import { choose, isLeader, open, restartOne } from "./restart/restart.ts";
+import { choose, open, restartOne } from "./restart/restart.ts";
 import { pending, waiting } from "./restart/waiting.ts";
 
 export default defineStep({

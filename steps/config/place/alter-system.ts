@@ -17,6 +17,7 @@ import {
   winningEntries,
 } from "../../../providers/postgres/settings.ts";
 import { isList, listElements } from "../../../providers/postgres/setting-value.ts";
+import { isRunByPatroni } from "../../../providers/patroni/signs.ts";
 
 /** A reload reaches a session within milliseconds; a loaded machine takes longer. */
 const PATIENCE_MS = 10_000;
@@ -146,17 +147,8 @@ interface Server {
   rights: { [name: string]: unknown };
 }
 
-/** Patroni gives these on the command line of every server it starts (patroni/postgresql/config.py, CMDLINE_OPTIONS). */
-const PATRONI_SIGNS = [
-  "cluster_name",
-  "hot_standby",
-  "max_connections",
-  "wal_level",
-  "wal_log_hints",
-];
-
 function refusePatroni(settings: ReadonlyMap<string, Setting>): void {
-  if (!PATRONI_SIGNS.every((name) => settings.get(name)?.source === "command line")) return;
+  if (!isRunByPatroni((name) => settings.get(name)?.source)) return;
   throw new PgdbaError(
     "step_refused",
     "Patroni runs this server; ALTER SYSTEM would change one member and no other",

@@ -1,10 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject, StepContext } from "../../../engine/types.ts";
-import {
-  patroniClient,
-  type PatroniClient,
-  type PatroniSpec,
-} from "../../../providers/patroni/client.ts";
+import { patroniClient, type PatroniClient } from "../../../providers/patroni/client.ts";
+import type { PatroniSpec } from "../../../providers/patroni/requests.ts";
 import type { PgConnection } from "../../../providers/target/resolve.ts";
 import { session } from "../../sql/session.ts";
 import { type Given, textOf } from "../../settings-file.ts";
@@ -15,6 +12,7 @@ import { hideSecrets } from "../check/secrets.ts";
 import { readSettings, type Setting } from "../../../providers/postgres/settings.ts";
 import { readValue } from "../../../providers/postgres/setting-value.ts";
 import { parametersOf, rawParameters } from "./parameters.ts";
+import { leaderOf } from "../../../providers/patroni/members.ts";
 
 /** Beyond the loops of Patroni that a change takes to reach every member, ms. */
 const GRACE_MS = 10_000;
@@ -90,9 +88,7 @@ export async function openDynamic(
 
 async function sameCluster(ctx: StepContext, client: PatroniClient): Promise<void> {
   const { identity } = await ctx.target.facts();
-  const leader = (await client.members(ctx.signal)).find((member) =>
-    member.role.includes("leader"),
-  );
+  const leader = leaderOf(await client.members(ctx.signal));
   if (leader === undefined) {
     throw new PgdbaError("step_refused", "The Patroni cluster has no leader now", {
       hint: "Its configuration is not changed while it has none: look at `patronictl list`.",

@@ -1,6 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
-import type { PatroniClient, PatroniMember } from "../../../providers/patroni/client.ts";
+import type { PatroniClient } from "../../../providers/patroni/client.ts";
+import { isLeader, isUp, type PatroniMember } from "../../../providers/patroni/members.ts";
 import { openSession, type PgSession } from "../../../providers/postgres/session.ts";
 import type { PgConnection } from "../../../providers/target/resolve.ts";
 import { type Given, textOf } from "../../settings-file.ts";
@@ -104,7 +105,7 @@ export async function running({ ctx, client }: World): Promise<PatroniMember[]> 
   );
   return all.filter((member, index) => {
     const state = states[index] ?? "";
-    const up = ["running", "streaming"].includes(state);
+    const up = isUp({ state });
     if (!up) ctx.warn(`${member.name} is ${state}; it takes the settings when it runs again`);
     return up;
   });
@@ -152,8 +153,7 @@ function fault(world: World, seen: Seen, name: string, value: Given, settled: bo
   }
   const text = textOf(value);
   if (winner === undefined || !sameValue(setting, winner.setting ?? "", text)) {
-    if (pendingRestart && NOT_BELOW_PRIMARY.has(setting.name) && !member.role.includes("leader"))
-      return [];
+    if (pendingRestart && NOT_BELOW_PRIMARY.has(setting.name) && !isLeader(member)) return [];
     const from =
       winner === undefined
         ? "nothing"

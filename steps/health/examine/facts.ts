@@ -1,6 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import { primarySettings } from "../../../providers/postgres/control-file.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
+import { isRunByPatroni } from "../../../providers/patroni/signs.ts";
 import { hugePages, kernelFiles, machineOf } from "../../../providers/machine.ts";
 import type { FromSchema } from "../../define.ts";
 import type { Limits } from "./limits.ts";
@@ -34,7 +35,7 @@ export interface Facts {
   restarting: string[];
   /** Settings that nobody can change. */
   fixed: string[];
-  /** Patroni runs this server: it gives these five on the command line of every server it starts (CMDLINE_OPTIONS). */
+  /** Patroni runs this server. */
   patroni: boolean;
   /** The other databases that take connections. */
   databases: string[];
@@ -86,9 +87,7 @@ select /* pgdba */ json_build_object(
   'origins', (select coalesce(json_object_agg(name, source), '{}') from pg_catalog.pg_settings
               where source in ('environment variable', 'command line', 'global', 'database', 'user', 'database user')),
   'restarting', (select json_agg(name order by name) from pg_catalog.pg_settings where context = 'postmaster'),
-  'fixed', (select json_agg(name order by name) from pg_catalog.pg_settings where context = 'internal'),
-  'patroni', (select count(*) = 5 from pg_catalog.pg_settings where source = 'command line'
-              and name in ('cluster_name', 'hot_standby', 'max_connections', 'wal_level', 'wal_log_hints')))`;
+  'fixed', (select json_agg(name order by name) from pg_catalog.pg_settings where context = 'internal'))`;
 
 /** Asks the server what it is. @throws PgdbaError unsupported before PostgreSQL 13, or what made the query fail */
 export async function readFacts(pg: PgSession, limits: Limits): Promise<Facts> {
@@ -103,9 +102,13 @@ export async function readFacts(pg: PgSession, limits: Limits): Promise<Facts> {
   }
   const { columns, error } = await pg.readBatch([FACTS], limits);
   if (error !== null) throw error;
-  const facts = JSON.parse(columns[0]?.[0] ?? "{}") as Omit<Facts, "machine" | "primary" | "flags">;
+  const facts = JSON.parse(columns[0]?.[0] ?? "{}") as Omit<
+    Facts,
+    "machine" | "patroni" | "primary" | "flags"
+  >;
+  const patroni = isRunByPatroni((name) => facts.origins[name]);
   const primary = { known: false, more: {}, words: "" };
-  return { ...facts, machine: NO_MACHINE, primary, flags: "" };
+  return { ...facts, patroni, machine: NO_MACHINE, primary, flags: "" };
 }
 
 /** What the kernel of the server's machine says, as far as it can be asked. */

@@ -1,9 +1,15 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Json, JsonObject, StepContext } from "../../../engine/types.ts";
-import { patroniClient, type PatroniMember } from "../../../providers/patroni/client.ts";
+import { patroniClient } from "../../../providers/patroni/client.ts";
+import {
+  isLeader,
+  isUp,
+  leaderOf,
+  type PatroniMember,
+} from "../../../providers/patroni/members.ts";
 import type { PgConnection } from "../../../providers/target/resolve.ts";
 import { milliseconds, session } from "../../sql/session.ts";
-import { isUp, pending } from "./waiting.ts";
+import { pending } from "./waiting.ts";
 import type { World } from "./world.ts";
 
 const POLL_MS = 100;
@@ -29,10 +35,6 @@ export async function open(ctx: StepContext, input: RestartInput): Promise<World
   return { ctx, connection, client, timeoutMs: milliseconds(input.timeout ?? "5m") ?? 0 };
 }
 
-export function isLeader({ role }: PatroniMember): boolean {
-  return role === "leader" || role === "standby_leader";
-}
-
 /** Who is restarted, in order. @throws PgdbaError invalid_param for a member that there is not */
 export async function choose(
   world: World,
@@ -45,7 +47,7 @@ export async function choose(
       hint: `There are ${all.map((member) => member.name).join(", ")}.`,
     });
   }
-  if (all.filter(isLeader).length !== 1) {
+  if (leaderOf(all) === undefined) {
     throw new PgdbaError("step_refused", "The Patroni cluster has no leader now", {
       hint: "Nothing is restarted while it has none: look at `patronictl list`.",
       retryable: true,
@@ -110,7 +112,7 @@ async function whatIsMissing(
   if (now["state"] !== "running") return `is ${String(now["state"] ?? "unreachable")}`;
   if (now["postmaster_start_time"] === before["postmaster_start_time"]) return "has not restarted";
   const members = await client.members(ctx.signal);
-  const leader = members.find(isLeader);
+  const leader = leaderOf(members);
   if (leader === undefined) return "the cluster has no leader";
   if (isLeader(member) && leader.name !== member.name) return `${leader.name} leads in its place`;
   const state = await client.status(leader.api, ctx.signal).catch(unreachable(ctx));

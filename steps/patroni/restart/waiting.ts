@@ -1,6 +1,6 @@
 import { toPgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
-import type { PatroniMember } from "../../../providers/patroni/client.ts";
+import { isUp, type PatroniMember } from "../../../providers/patroni/members.ts";
 import { openSession } from "../../../providers/postgres/session.ts";
 import { awaitingOn } from "../../config/place/awaiting.ts";
 import type { World } from "./world.ts";
@@ -61,8 +61,4 @@ async function settingsOf(
     ctx.log(`what ${name} waits for can't be asked: ${toPgdbaError(error).message}`);
     return null;
   }
-}
-
-export function isUp({ state }: PatroniMember): boolean {
-  return state === "running" || state === "streaming";
 }
