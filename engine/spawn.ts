@@ -1,7 +1,8 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { PgdbaError, toPgdbaError, withNothingDone } from "./errors.ts";
 import { beReady, keep, release } from "./keeper.ts";
-import type { SpawnOptions, SpawnResult } from "./types.ts";
+import { capture, handOver, pump, type Reading } from "./shared/streams.ts";
+import type { Sink, SpawnOptions, SpawnResult } from "./types.ts";
 
 export interface ProcessOptions extends SpawnOptions {
   /** What the child inherits; `env` is merged over it. Nothing else is inherited. */
@@ -21,7 +22,7 @@ const DEFAULT_MAX_BYTES = 1024 * 1024;
 const TERM_GRACE_MS = 2000;
 /** How long to wait for a killed process to be gone: one in uninterruptible I/O may never be. */
 const KILL_GRACE_MS = 500;
-/** A daemon left behind may hold the pipes open for ever; what the program itself wrote is read long before this. */
+/** A daemon left behind may hold the pipes open for ever; when nothing has come for so long, all that the program wrote is read. */
 const DRAIN_MS = 500;
 const POLL_MS = 20;
 
@@ -32,12 +33,13 @@ const groups = new Set<number>();
  * Runs a local program without a shell, as the leader of its own session and process group, and waits for it.
  *
  * Of stdout the first `maxBytes` are kept, of stderr the last (that is where the reason stands); the rest is read and
- * dropped. A program that ends well may leave a daemon behind. On abort the whole group gets SIGTERM, and SIGKILL 2 s
+ * dropped. A stream that has a sink is handed out whole instead. A program that ends well may leave a daemon behind. On abort the whole group gets SIGTERM, and SIGKILL 2 s
  * later; only a process that made itself a new session escapes that. It ends with this process, however that ends, unless it
  * `outlives` it.
  *
  * @throws PgdbaError invalid_param (argv or env can't be passed) | secret_exposed | command_failed (it did not start);
- *   the signal's reason when aborted. A non-zero exit is a result, not an error.
+ *   the signal's reason when aborted; what a sink or the input threw, once the program was ended for it. A non-zero exit is a result,
+ *   not an error.
  */
 export async function spawnProcess(argv: string[], options: ProcessOptions): Promise<SpawnResult> {
   const env = mergeEnv(options.baseEnv, options.env);
@@ -49,19 +51,34 @@ export async function spawnProcess(argv: string[], options: ProcessOptions): Pro
   groups.add(child.pid);
   if (!options.outlives) keep(child.pid);
   let ending: Promise<void> | undefined;
-  const aborted = Promise.withResolvers<void>();
-  const onAbort = () => {
-    ending = endGroup(child.pid);
-    aborted.resolve();
+  const over = Promise.withResolvers<void>();
+  let broken: { error: unknown } | undefined;
+  const end = () => {
+    ending ??= endGroup(child.pid);
+    over.resolve();
   };
-  options.signal.addEventListener("abort", onAbort, { once: true });
+  /** Without a taker or a giver the program has no use, and would wait for ever. */
+  const breakOff = (error: unknown) => {
+    broken ??= { error };
+    end();
+  };
+  options.signal.addEventListener("abort", end, { once: true });
+  const inputEnds = new AbortController();
   try {
     await told(child.pid, options);
     const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
-    const stdout = capture(child.stdout, maxBytes, "head");
-    const stderr = capture(child.stderr, maxBytes, "tail");
-    await Promise.race([child.exited, aborted.promise]);
-    if (!ending) await settles(Promise.all([stdout.done, stderr.done]), DRAIN_MS);
+    const read = (
+      stream: ReadableStream<Uint8Array>,
+      sink: Sink | undefined,
+      part: "head" | "tail",
+    ) => (sink ? handOver(stream, sink) : capture(stream, maxBytes, part));
+    const stdout = read(child.stdout, options.onStdout, "head");
+    const stderr = read(child.stderr, options.onStderr, "tail");
+    for (const { done } of [stdout, stderr]) done.catch(breakOff);
+    if (isStream(options.stdin))
+      pump(options.stdin, child.stdin as Bun.FileSink, inputEnds.signal).catch(breakOff);
+    await Promise.race([child.exited, over.promise]);
+    if (!ending) await Promise.race([drained([stdout, stderr]), over.promise]);
     stdout.stop();
     stderr.stop();
     if (ending) {
@@ -69,6 +86,7 @@ export async function spawnProcess(argv: string[], options: ProcessOptions): Pro
       await settles(child.exited, KILL_GRACE_MS);
       options.signal.throwIfAborted();
     }
+    if (broken) throw broken.error;
     return {
       exit_code: child.exitCode,
       signal: child.signalCode === null ? null : String(child.signalCode),
@@ -77,7 +95,8 @@ export async function spawnProcess(argv: string[], options: ProcessOptions): Pro
       truncated: stdout.truncated() || stderr.truncated(),
     };
   } finally {
-    options.signal.removeEventListener("abort", onAbort);
+    inputEnds.abort();
+    options.signal.removeEventListener("abort", end);
     groups.delete(child.pid);
     if (!options.outlives) release(child.pid);
     options.onEnd?.(child.pid);
@@ -103,7 +122,7 @@ async function start(argv: string[], env: Record<string, string>, options: Proce
   try {
     return Bun.spawn(argv, {
       env,
-      stdin: options.stdin === undefined ? "ignore" : new TextEncoder().encode(options.stdin),
+      stdin: inputOf(options.stdin),
       stdout: "pipe",
       stderr: "pipe",
       detached: true,
@@ -112,6 +131,31 @@ async function start(argv: string[], env: Record<string, string>, options: Proce
     });
   } catch (cause) {
     throw await startError(argv[0]!, options.cwd, cause);
+  }
+}
+
+function inputOf(stdin: SpawnOptions["stdin"]): "ignore" | "pipe" | Uint8Array {
+  if (stdin === undefined) return "ignore";
+  if (typeof stdin === "string") return new TextEncoder().encode(stdin);
+  return isStream(stdin) ? "pipe" : stdin;
+}
+
+function isStream(stdin: SpawnOptions["stdin"]): stdin is AsyncIterable<Uint8Array> {
+  return typeof stdin === "object" && Symbol.asyncIterator in stdin;
+}
+
+/** Settles when both streams have ended, or when nothing comes any more and nobody is busy with what came. */
+async function drained(streams: readonly Reading[]): Promise<void> {
+  let ended = false;
+  const all = Promise.allSettled(streams.map(({ done }) => done)).then(() => (ended = true));
+  const since = performance.now();
+  for (;;) {
+    const last = Math.max(since, ...streams.map(({ lastAt }) => lastAt()));
+    // While a sink is at work it may take as long as it likes.
+    const left = last === Infinity ? DRAIN_MS : last + DRAIN_MS - performance.now();
+    if (left <= 0) return;
+    await settles(all, left);
+    if (ended) return;
   }
 }
 
@@ -201,56 +245,6 @@ function mergeEnv(
     if (value !== undefined) merged[name] = value;
   }
   return merged;
-}
-
-/** Reads `stream` to its end, keeping the first or the last `maxBytes`. */
-function capture(stream: ReadableStream<Uint8Array>, maxBytes: number, keep: "head" | "tail") {
-  const reader = stream.getReader();
-  let buffer = new Uint8Array(0);
-  let length = 0;
-  let total = 0;
-  const append = (bytes: Uint8Array) => {
-    if (length + bytes.length > buffer.length) {
-      const larger = new Uint8Array(Math.max(length + bytes.length, buffer.length * 2));
-      larger.set(buffer.subarray(0, length));
-      buffer = larger;
-    }
-    buffer.set(bytes, length);
-    length += bytes.length;
-  };
-  const add = (chunk: Uint8Array) => {
-    total += chunk.length;
-    if (keep === "head") return append(chunk.subarray(0, maxBytes - length));
-    const last = chunk.subarray(-maxBytes);
-    const room = maxBytes - last.length;
-    // Moved only when twice the limit is full, so that many small chunks cost no more than one large one.
-    if (length > room && length + last.length > 2 * maxBytes) {
-      buffer.copyWithin(0, length - room, length);
-      length = room;
-    }
-    append(last);
-  };
-  const done = (async () => {
-    try {
-      for (;;) {
-        const { done: end, value } = await reader.read();
-        if (end) return;
-        add(value);
-      }
-    } catch {
-      // A pipe that broke has nothing more to say; the exit code tells the rest.
-    }
-  })();
-  return {
-    done,
-    stop: () => void reader.cancel().catch(() => {}),
-    truncated: () => total > maxBytes,
-    text() {
-      const bytes = buffer.subarray(keep === "tail" ? Math.max(0, length - maxBytes) : 0, length);
-      // As a stream, so that a character cut in half at the limit is dropped, not garbled.
-      return new TextDecoder().decode(bytes, { stream: keep === "head" && total > maxBytes });
-    },
-  };
 }
 
 async function endGroup(group: number): Promise<void> {

@@ -318,11 +318,17 @@ export interface SpawnOptions {
   env?: Record<string, string>;
   /** The state folder without it. */
   cwd?: string;
-  /** Given to it as its input, which then ends. */
-  stdin?: string;
+  /** Given to it as its input, which then ends. Parts are asked for as fast as it reads them. */
+  stdin?: string | Uint8Array | AsyncIterable<Uint8Array>;
   /** What is kept of each stream; 1 MiB without it. */
   maxBytes?: number;
+  /** Takes its output as it comes; nothing of that stream is kept then. One that throws ends the program. */
+  onStdout?: Sink;
+  onStderr?: Sink;
 }
+
+/** Takes bytes. No more are read until its promise is settled, so that a slow taker slows down whoever writes. */
+export type Sink = (bytes: Uint8Array) => void | Promise<void>;
 
 /** A program that fails is no error: look at `exit_code`. */
 export interface SpawnResult {

@@ -1,0 +1,296 @@
+/**
+ * The one contract of all places where nodes live: processes of this machine, containers, hosts reached by SSH, pods.
+ *
+ * A provider is a folder here whose `provider.ts` default-exports a `Provider`; `tests/providers/nodes/contract.ts` runs every verb of it
+ * against the real thing. Differences between places live in their folders: whoever calls a verb asks `can`, never for a provider's name.
+ *
+ * node      one host, container or pod of a cluster, by a name that is unique in it
+ * role      what a node runs: `postgres`, `etcd`, ... (who is primary is no role: that changes, and PostgreSQL knows it)
+ * label     who made a thing: cluster, run and path of the step. Things are found and removed by label, never by name
+ * place     what only this provider understands: an image, a host's address, a namespace; described by its JSON Schemas
+ */
+import type { AccessFor, JsonObject, JsonSchema } from "../../engine/types.ts";
+import type { Armed, Deadline, Fault, Healed, Inverse, Lease, Peers } from "./contract/faults.ts";
+import type { ExecOptions, ExecResult, Files, Jobs } from "./contract/work.ts";
+
+export type * from "./contract/faults.ts";
+export type * from "./contract/work.ts";
+
+/** The default export of `providers/nodes/<name>/provider.ts`. To import it must cost nothing: clients are imported by `open`. */
+export interface Provider {
+  /** The name of its folder. */
+  readonly name: string;
+  readonly summary: string;
+  /** What `Spec.place` and `NodeSpec.place` hold here. */
+  readonly place: { cluster: JsonSchema; node: JsonSchema };
+  /** Which roles a cluster must have here beside `postgres`, and why: there is no etcd where Kubernetes keeps the state. */
+  readonly roles: readonly { role: Role; least: number; why: string }[];
+  /**
+   * The way to one cluster's nodes, for as long as a run lasts. Nothing is made by it, and a place that does not answer is found out by
+   * the first verb.
+   * @throws PgdbaError invalid_config
+   */
+  open(at: Opening): Promise<Opened>;
+}
+
+export interface Opening {
+  cluster: string;
+  stateDir: string;
+  env: Readonly<Record<string, string | undefined>>;
+  /** The cluster's part of the place, from the registry or from a spec. */
+  place: JsonObject;
+  /** The value of a secret by its name. It reaches the node in a file or on an input, never in argv. @throws PgdbaError missing_secret */
+  secret(name: string): Promise<string>;
+}
+
+export interface Opened {
+  /** The verbs, on behalf of one step. */
+  nodes(by: By): Nodes;
+  /** Ends connections; nodes, jobs and healers go on. */
+  close(): Promise<void>;
+}
+
+/** On whose behalf a verb acts. Run and path become labels of all that is made; `signal` ends what is waited for. */
+export interface By extends Pick<AccessFor, "run" | "path" | "signal"> {
+  progress?(progress: Progress): void;
+  log?(message: string): void;
+}
+
+export interface Progress {
+  done: number;
+  total: number;
+  unit: string;
+  text: string;
+}
+
+/**
+ * All verbs. One that `can` denies throws `unsupported` with the same reason, before it does anything. A node that does not answer is
+ * `unknown` to `list` and `state`, and `connection_failed` to the others. Verbs that change something are idempotent unless they say
+ * otherwise: done again after a crash in the middle, they finish the work.
+ */
+export interface Nodes extends Files {
+  readonly cluster: string;
+  can(): Promise<Can>;
+
+  /** What `provision` would do, without doing it. @throws PgdbaError step_refused when it would refuse */
+  plan(spec: Spec): Promise<Change[]>;
+  /**
+   * Makes what is missing, starts what was made, and waits until it runs. A node that is there and not in `spec` is left as it is: to
+   * remove takes `deprovision`. What lies on a node of this cluster is never overwritten.
+   * @throws PgdbaError step_refused: the spec is not that of the nodes that are there
+   */
+  provision(spec: Spec): Promise<Change[]>;
+  /**
+   * Stops and removes with their data what has the labels: all of the cluster, or what one run has made, or some nodes. What is not
+   * there any more counts as removed.
+   * @throws PgdbaError step_refused: of `nodes`, when no other node would have the data
+   */
+  deprovision(which?: { run: string } | { nodes: readonly string[] }): Promise<Change[]>;
+  /** All nodes that have the cluster's label, those of a `provision` that did not finish included. */
+  list(): Promise<NodeInfo[]>;
+
+  state(node: string): Promise<NodeState>;
+  /** Starts what the node runs, and waits until it takes connections (a standby: until it is consistent). */
+  start(node: string, options?: { role?: Role; timeoutMs?: number }): Promise<void>;
+  /** `fast` ends sessions and writes a checkpoint; `immediate` does not, so that the next start is a recovery. */
+  stop(node: string, how: StopMode, options?: { role?: Role; timeoutMs?: number }): Promise<void>;
+  /** Without a word of goodbye; whoever watches over the node may start it again. Says nothing of what is done next. */
+  kill(node: string, what: KillTarget, options?: { role?: Role }): Promise<void>;
+  /** All processes of the node stand still and hold what they hold. Whoever freezes has armed the thaw before. */
+  freeze(node: string): Promise<void>;
+  thaw(node: string): Promise<void>;
+  logs(node: string, options?: LogOptions): Promise<LogPart>;
+  facts(node: string): Promise<Facts>;
+
+  /**
+   * Runs a program on the node and waits for it. `argv` reaches it as it is, through no shell. What reads only, or may be done twice,
+   * goes by this; what changes something is a job. A program that fails is no error: look at `exit_code`.
+   * @throws PgdbaError command_failed (it did not start) | connection_failed | timeout; the signal's reason when aborted
+   */
+  exec(node: string, argv: readonly string[], options?: ExecOptions): Promise<ExecResult>;
+  readonly jobs: Jobs;
+
+  /** No packet passes between the node and these peers, also of connections that are open. The way to pgdba itself stays open. */
+  partition(
+    node: string,
+    what: { from: Peers; ports?: readonly number[]; direction: "in" | "out" | "both" },
+    until: Deadline,
+  ): Promise<Fault>;
+  /** Leaves `leaveBytes` free where the data (or what is named) lies, by a file beside it. */
+  fillDisk(
+    node: string,
+    what: { of: DiskPurpose; leaveBytes: number },
+    until: Deadline,
+  ): Promise<Fault>;
+  slowNetwork(
+    node: string,
+    what: { to: Peers; delayMs: number; jitterMs?: number; lossPercent?: number },
+    until: Deadline,
+  ): Promise<Fault>;
+  slowDisk(
+    node: string,
+    what: { of: DiskPurpose; bytesPerSecond: number },
+    until: Deadline,
+  ): Promise<Fault>;
+
+  /**
+   * Has `inverse` done at the deadline, whatever becomes of pgdba and of the line to the node. It is in force when this returns. The same
+   * id again moves the deadline.
+   */
+  arm(inverse: Inverse, until: Deadline): Promise<Armed>;
+  /** All that is armed on the cluster, found by label, without any journal. */
+  armed(): Promise<Armed[]>;
+  /** Forgets it without doing it: its inverse was done otherwise, and that was verified. */
+  disarm(id: string): Promise<void>;
+  /** Does the inverse of all that is armed (of one, of one run) now, verifies it, and forgets it. */
+  heal(which?: { id: string } | { run: string }): Promise<Healed[]>;
+
+  /** The right to change the cluster's nodes; it needs no server. `holder` is told to whoever asks meanwhile. */
+  lease(holder: string): Promise<Lease | { heldBy: string }>;
+}
+
+// ---------------------------------------------------------------- what a place can
+
+export const VERBS = [
+  "provision",
+  "deprovision",
+  "start",
+  "stop",
+  "kill_process",
+  "kill_node",
+  "kill_power",
+  "freeze",
+  "logs",
+  "facts",
+  "exec",
+  "jobs",
+  "put",
+  "get",
+  "partition",
+  "fill_disk",
+  "slow_network",
+  "slow_disk",
+  "arm",
+  "lease",
+] as const;
+export type Verb = (typeof VERBS)[number];
+
+/** `why` is a sentence for people: what is missing, and where it could be had. Expressions see `target.can.<verb>`. */
+export type Can = Record<Verb, { can: true } | { can: false; why: string }>;
+
+// ---------------------------------------------------------------- the whole
+
+export type Role = "postgres" | "etcd" | "pgbouncer" | "proxy" | "backup" | "monitoring";
+
+/** What a cluster is to be. It is plain data, and holds names of secrets, never one. */
+export interface Spec {
+  /** PostgreSQL's major version. */
+  version: number;
+  /** Of postgresql.conf, for nodes that are made now. Later changes are made where settings are changed. */
+  settings?: Record<string, string | number | boolean>;
+  superuser: Account;
+  replication: Account;
+  /** More accounts that the place needs, by what they are for: `rewind`, `patroni`, `etcd`, ... */
+  accounts?: Record<string, Account>;
+  /** In order: where no node has data yet, the first with the role `postgres` is made as the primary. */
+  nodes: NodeSpec[];
+  place?: JsonObject;
+}
+
+export interface Account {
+  user: string;
+  /** The name of the secret. */
+  password: string;
+}
+
+export interface NodeSpec {
+  /** Lowercase letters, digits and `-`: it becomes a part of host names, slots and folders. */
+  name: string;
+  roles: Role[];
+  place?: JsonObject;
+}
+
+export interface Change {
+  node: string;
+  act: "make" | "start" | "keep" | "remove";
+  /** In a few words: `primary`, `standby of pg1`, `runs already`. */
+  what: string;
+}
+
+export interface NodeInfo {
+  node: string;
+  roles: Role[];
+  labels: { run: string; path: string };
+  /** False for one whose `provision` did not finish. */
+  made: boolean;
+  /** Where the other nodes reach its PostgreSQL, and where pgdba does; null for one without. */
+  address: Address | null;
+  reach: Address | null;
+  state: NodeState;
+  place: JsonObject;
+}
+
+export interface Address {
+  host: string;
+  port: number;
+}
+
+// ---------------------------------------------------------------- life
+
+export type StopMode = "fast" | "immediate";
+/** `process`: PostgreSQL's first process. `node`: all processes of the node. `power`: as if the plug were pulled: nothing is flushed. */
+export type KillTarget = "process" | "node" | "power";
+
+/**
+ * `absent`: there is no such node. `starting`: it runs and takes no connections yet. `failed`: it should run and does not.
+ * `unknown`: it could not be asked; `why` says it.
+ */
+export type Running =
+  | "absent"
+  | "stopped"
+  | "starting"
+  | "running"
+  | "frozen"
+  | "failed"
+  | "unknown";
+
+export interface NodeState {
+  running: Running;
+  why?: string;
+  services: { role: Role; running: Running; pid?: number; since?: string }[];
+}
+
+export interface LogOptions {
+  role?: Role;
+  /** `next` of an earlier part; without it the last `maxBytes`. */
+  since?: string;
+  /** 256 KiB without it. */
+  maxBytes?: number;
+}
+
+export interface LogPart {
+  text: string;
+  /** Where it goes on: given as `since`, nothing is read twice. */
+  next: string;
+  /** True when lines between `since` and this part are gone: the log was rotated or cut. */
+  gap: boolean;
+  /** True when there is more by now. */
+  more: boolean;
+}
+
+export type DiskPurpose = "data" | "wal" | "backup" | "system";
+
+export interface Facts {
+  /** What the node may use: limits of its container or unit before those of the host. */
+  cpus: number;
+  memoryBytes: number;
+  /** As seen from inside the node. */
+  disks: { of: DiskPurpose; path: string; totalBytes: number; freeBytes: number }[];
+  /** Of the node, read between two readings of ours: ahead (positive) or behind by so much, give or take `withinMs`. */
+  clock: { offsetMs: number; withinMs: number };
+  os: { name: string; kernel: string; arch: string };
+  /** Changes when the machine starts anew. */
+  boot: string;
+  /** The server's programs: where they lie, and their version. */
+  postgres: { bin: string; version: string } | null;
+}
