@@ -1,9 +1,10 @@
 /**
- * Writes what is derived: steps/_registry.ts, runbooks/_index.json, runbooks/schema.json and the reference pages of docs/.
+ * Writes what is derived: engine/cli/commands/_index.ts, steps/_registry.ts, runbooks/_index.json, runbooks/schema.json and the reference pages of docs/.
  * With --check it writes nothing and fails on drift.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { generateCommands } from "./generate/commands.ts";
 import { generateDocs } from "./generate/docs.ts";
 import { generateIndex } from "./generate/index-file.ts";
 import { generateRegistry } from "./generate/registry.ts";
@@ -29,6 +30,7 @@ function stepFiles(): string[] {
     .toSorted();
 }
 
+put("engine/cli/commands/_index.ts", await generateCommands(root));
 put("steps/_registry.ts", generateRegistry(root, stepFiles()));
 const { loaders } = (await import(`${root}/steps/_registry.ts`)) as {
   loaders: Parameters<typeof generateIndex>[1];

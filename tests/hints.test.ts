@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { validateParams } from "../engine/check/params.ts";
 import { compile } from "../engine/check/compile.ts";
 import { paramFlags, paramValues, parseFlags } from "../engine/cli/args.ts";
-import { COMMANDS } from "../engine/cli/commands/index.ts";
+import { COMMANDS } from "../engine/cli/commands/_index.ts";
 import type { Runbook, StepRegistry } from "../engine/types.ts";
 import type { Check } from "../steps/health/check/check.ts";
 import type { Facts } from "../steps/health/examine/facts.ts";

@@ -22,7 +22,11 @@ export interface Result {
   help?: boolean;
 }
 
+/** A command: one file of `commands/` that default-exports one of these. It is described nowhere else. */
 export interface Command {
+  name: string;
+  /** Where help lists it: a smaller number stands earlier. */
+  place: number;
   summary: string;
   /** Arguments after the name, for help. */
   usage: string;
@@ -39,5 +43,12 @@ export interface Command {
       summary: string;
     }
   >;
-  run(front: Front, parsed: Parsed, words: string[]): Promise<Result>;
+  /** True when its flags depend on its words, so that it reads them itself; `parsed` holds then only those of every command. */
+  readsFlags?: boolean;
+  run(front: Front, parsed: Parsed, words: string[], commands: Commands): Promise<Result>;
 }
+
+/** The commands by name, in the order of help: their descriptions, and how to load them. Runbooks are not here; they are found by name. */
+export type Commands = Readonly<
+  Record<string, Pick<Command, "summary" | "usage"> & { load: () => Promise<{ default: Command }> }>
+>;

@@ -4,7 +4,7 @@ import { suggest } from "../load/suggest.ts";
 import type { Envelope } from "../types.ts";
 import { globalFlags, leadingWords, parseFlags, refuseEmpty, typedCommand } from "./args.ts";
 import type { Result } from "./command.ts";
-import { COMMANDS } from "./commands/index.ts";
+import { COMMANDS } from "./commands/_index.ts";
 import { type Format, FORMATS, printedFormat } from "./format.ts";
 import type { Front } from "./front.ts";
 import { libraryOf } from "./library.ts";
@@ -59,10 +59,10 @@ async function dispatch(front: Front): Promise<Result> {
   const extra = front.extras.find((one) => one.name === first);
   if (Object.hasOwn(COMMANDS, first)) {
     const { default: command } = await COMMANDS[first]!.load();
-    if (lenient.flags["help"] && (first !== "run" || second === undefined))
-      return help(front, [first]);
-    const parsed = first === "run" ? lenient : parseFlags(front.argv, command.flags ?? {});
-    return command.run(front, parsed, (first === "run" ? words : parsed.words).slice(1));
+    const readsFlags = command.readsFlags === true;
+    if (lenient.flags["help"] && (!readsFlags || second === undefined)) return help(front, [first]);
+    const parsed = readsFlags ? lenient : parseFlags(front.argv, command.flags ?? {});
+    return command.run(front, parsed, (readsFlags ? words : parsed.words).slice(1), COMMANDS);
   }
   if (extra) {
     if (lenient.flags["help"]) return help(front, [first]);
@@ -83,7 +83,7 @@ async function dispatch(front: Front): Promise<Result> {
   const runbooks = library.entries("runbook").map((entry) => entry.name);
   const name = second === undefined ? first : `${first}/${second}`;
   if (second !== undefined && runbooks.includes(name)) {
-    const { runRunbook } = await import("./commands/run.ts");
+    const { runRunbook } = await import("./run-runbook.ts");
     return runRunbook(front, name, lenient, rest);
   }
   if (lenient.flags["help"] || second === undefined) {
@@ -102,13 +102,14 @@ function checkFormat(name: string, value: unknown): void {
 
 async function help(front: Front, words: string[]): Promise<Result> {
   const { default: command } = await COMMANDS["help"]!.load();
-  return command.run(front, { words, flags: {} }, words);
+  return command.run(front, { words, flags: {} }, words, COMMANDS);
 }
 
 async function complete(front: Front): Promise<Result> {
-  const { completeWords } = await import("./commands/completion.ts");
-  // What fails here must not be typed into somebody's command line.
-  return completeWords(front, front.argv.slice(1)).catch(() => ({ exit: 0, text: "", raw: true }));
+  const { completeWords } = await import("./complete.ts");
+  // The message of a failure must not be typed into somebody's command line.
+  const nothing: Result = { exit: 0, text: "", raw: true };
+  return completeWords(front, front.argv.slice(1), COMMANDS).catch(() => nothing);
 }
 
 function unknownAction(resource: string, action: string, actions: readonly string[]): PgdbaError {

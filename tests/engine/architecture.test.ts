@@ -242,6 +242,18 @@ const { k } = await import("./k.ts");
   expect(circlesOf(graph)).toEqual([]);
 });
 
+test("commands do not know one another: dispatch hands them in, and what two of them need stands beside", () => {
+  const commands = /^engine\/cli\/commands\//;
+  const into = sources.engine.filter((file) => commands.test(file) && !file.endsWith("/_index.ts"));
+  expect(into.length).toBeGreaterThanOrEqual(10);
+  const list = into.flatMap(importsOf);
+  expect(forbidden(list, ({ to }) => !commands.test(to))).toEqual([]);
+  const from = imports("engine").filter(({ to }) => commands.test(to));
+  expect([...new Set(from.filter(({ lazy }) => !lazy).map(({ to }) => to))]).toEqual([
+    "engine/cli/commands/_index.ts",
+  ]);
+});
+
 /** Who reads and writes files in another way, and why. */
 const OWN_FILES: Record<string, string> = {
   "engine/build.ts": "a tool of the developers",

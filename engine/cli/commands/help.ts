@@ -1,34 +1,27 @@
 import { offMessage } from "../../check/messages.ts";
 import { PgdbaError, toPgdbaError } from "../../errors.ts";
 import { suggest } from "../../load/suggest.ts";
-import type { Json, JsonObject, Runbook, StepRegistry, StepType } from "../../types.ts";
-import {
-  columns,
-  commandHelp,
-  mainHelp,
-  type Flags,
-  paragraphs,
-  type Room,
-  runbookHelp,
-  type RunbookMeta,
-} from "../../view/help.ts";
+import type { Json, JsonObject, StepRegistry, StepType } from "../../types.ts";
+import { columns, commandHelp, mainHelp, paragraphs, runbookHelp } from "../../view/help.ts";
 import { wrap } from "../../view/text.ts";
 import { GLOBAL_FLAGS } from "../args.ts";
-import type { Command, Result } from "../command.ts";
+import type { Command, Commands, Result } from "../command.ts";
 import type { Front } from "../front.ts";
 import { libraryOf } from "../library.ts";
 import { loadRegistry } from "../user-steps.ts";
-import { COMMANDS } from "./index.ts";
-import { outlineOf } from "./list.ts";
+import { outlineOf } from "../outline.ts";
+import { roomOf, textResult } from "../help-text.ts";
 
 export default {
+  name: "help",
+  place: 10,
   summary: "Help on a command, a runbook or a step type",
   usage: "[<name>]",
   takes: "topic",
-  async run(front, parsed, words) {
+  async run(front, parsed, words, known) {
     const [first, second] = words;
     if (first === undefined)
-      return textResult("help", mainHelp(allCommands(front), GLOBAL_FLAGS, roomOf(front)));
+      return textResult("help", mainHelp(allCommands(front, known), GLOBAL_FLAGS, roomOf(front)));
     const extra = front.extras.find((one) => one.name === first);
     if (extra && second === undefined) {
       const actions = Object.entries(extra.actions).map(([name, summary]) => ({
@@ -45,8 +38,11 @@ export default {
         }),
       );
     }
-    if (Object.hasOwn(COMMANDS, first) && second === undefined)
-      return textResult("help", await helpOfCommand(front, first));
+    const command = Object.hasOwn(known, first) ? known[first] : undefined;
+    if (command !== undefined && second === undefined) {
+      const { default: described } = await command.load();
+      return textResult("help", commandHelp(described, GLOBAL_FLAGS, roomOf(front)));
+    }
     const registry = await loadRegistry(front);
     if (first === "steps") return stepList(registry);
     if (registry.has(first)) return stepHelp(front, await registry.get(first));
@@ -72,11 +68,11 @@ export default {
     }
     const below = entries.filter((one) => one.name.startsWith(`${name}/`));
     if (below.length === 0)
-      throw unknown(
-        registry,
-        words.join(" "),
-        entries.map((one) => one.name),
-      );
+      throw unknown(words.join(" "), [
+        ...Object.keys(known),
+        ...entries.map((one) => one.name),
+        ...registry.names(),
+      ]);
     const commands = await Promise.all(
       below.map(async (one) => ({
         name: one.name.replaceAll("/", " "),
@@ -94,39 +90,19 @@ export default {
   },
 } satisfies Command;
 
-export function runbookHelpResult(front: Front, runbook: Runbook): Result {
-  return textResult("help", helpOf(runbook, GLOBAL_FLAGS, roomOf(front)));
-}
-
-export function helpOf(runbook: Runbook, flags: Flags, room: Room = {}): string {
-  const meta: RunbookMeta = {
-    name: runbook.name,
-    summary: runbook.summary,
-    description: runbook.description,
-    risk: runbook.risk,
-    needs: runbook.needs,
-    params: runbook.params,
-    output: runbook.outputSchema,
-    layer: runbook.doc.layer,
-  };
-  return runbookHelp(meta, flags, room);
-}
-
 /** All that can be typed first: commands, and resources that are no runbooks. */
-export function allCommands(front: Front): { name: string; summary: string; usage: string }[] {
+function allCommands(
+  front: Front,
+  known: Commands,
+): { name: string; summary: string; usage: string }[] {
   return [
-    ...Object.entries(COMMANDS).map(([name, { summary, usage }]) => ({ name, summary, usage })),
+    ...Object.entries(known).map(([name, { summary, usage }]) => ({ name, summary, usage })),
     ...front.extras.map(({ name, summary, actions }) => ({
       name,
       summary,
       usage: Object.keys(actions).join("|"),
     })),
   ];
-}
-
-async function helpOfCommand(front: Front, name: string): Promise<string> {
-  const { default: command } = await COMMANDS[name]!.load();
-  return commandHelp({ name, ...command }, GLOBAL_FLAGS, roomOf(front));
 }
 
 async function stepList(registry: StepRegistry): Promise<Result> {
@@ -160,11 +136,6 @@ async function stepList(registry: StepRegistry): Promise<Result> {
   };
 }
 
-/** Help on a terminal goes by its width, and elsewhere by a fixed one. */
-function roomOf(front: Front): Room {
-  return { columns: front.stdout.columns || Number(front.env["COLUMNS"]) || undefined };
-}
-
 function stepHelp(front: Front, type: StepType): Result {
   const data: JsonObject = {
     type: type.type,
@@ -190,12 +161,8 @@ function stepHelp(front: Front, type: StepType): Result {
   };
 }
 
-function textResult(command: string, text: string): Result {
-  return { exit: 0, command, data: { help: text }, text, help: true };
-}
-
-function unknown(registry: StepRegistry, word: string, runbooks: string[]): PgdbaError {
-  const close = suggest(word, [...Object.keys(COMMANDS), ...runbooks, ...registry.names()]);
+function unknown(word: string, candidates: string[]): PgdbaError {
+  const close = suggest(word, candidates);
   return new PgdbaError(
     "unknown_command",
     `There is no help on ${JSON.stringify(word.slice(0, 200))}`,

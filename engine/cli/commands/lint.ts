@@ -16,6 +16,8 @@ import { assumedKind, type Assumed, KIND_WORDS, lintFile } from "../lint-file.ts
 import { lintOwnTypes, loadRegistry } from "../user-steps.ts";
 
 export default {
+  name: "lint",
+  place: 4,
   summary: "Check runbooks, or other files of pgdba, without running anything",
   usage: "[<runbook or file> …]",
   takes: "document",

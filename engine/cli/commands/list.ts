@@ -1,19 +1,14 @@
 import { PgdbaError, toPgdbaError } from "../../errors.ts";
 import { dataSchema } from "../../check/envelope-schema.ts";
-import type {
-  Json,
-  JsonObject,
-  JsonSchema,
-  Library,
-  LibraryEntry,
-  StepRegistry,
-} from "../../types.ts";
+import type { Json, JsonObject, JsonSchema, Library, LibraryEntry } from "../../types.ts";
 import type { Command, Result } from "../command.ts";
 import type { Front, IndexedRunbook } from "../front.ts";
 import { libraryOf } from "../library.ts";
-import { loadRegistry } from "../user-steps.ts";
+import { outlineOf } from "../outline.ts";
 
 export default {
+  name: "list",
+  place: 2,
   summary: "List the runbooks there are",
   usage: "[<prefix>] [--kind KIND]",
   takes: "runbook",
@@ -71,17 +66,6 @@ async function listDocuments(library: Library, kind: string, prefix: string): Pr
   };
 }
 
-/** A runbook's outline, from the index where it is built in. @throws PgdbaError when it does not compile */
-export async function outlineOf(
-  front: Front,
-  library: Library,
-  entry: LibraryEntry,
-): Promise<IndexedRunbook> {
-  const indexed =
-    entry.layer === "builtin" ? front.builtinIndex().documents[entry.name]?.runbook : undefined;
-  return indexed ?? compiled(library, await loadRegistry(front), entry.name);
-}
-
 /** What an agent chooses a runbook by. Built-in ones come from the index, so that listing parses nothing. */
 export async function describe(
   front: Front,
@@ -95,28 +79,6 @@ export async function describe(
     const { code, message } = toPgdbaError(thrown);
     return { name: entry.name, ...place, broken: { code, message } };
   }
-}
-
-async function compiled(
-  library: Library,
-  registry: StepRegistry,
-  name: string,
-): Promise<IndexedRunbook> {
-  const { compile } = await import("../../check/compile.ts");
-  const { invalid } = await import("../closure.ts");
-  const { paramsSchema } = await import("../../check/params.ts");
-  const { runbook, diagnostics } = await compile(await library.load(name), { registry, library });
-  if (!runbook) throw invalid(name, diagnostics);
-  const { summary, description, risk, needs, params, outputSchema } = runbook;
-  return {
-    summary,
-    ...(description === undefined ? {} : { description }),
-    risk,
-    needs,
-    specs: params,
-    params: paramsSchema(params) as JsonObject,
-    output: outputSchema as JsonObject,
-  };
 }
 
 function outline({ summary, risk, needs, params, output }: IndexedRunbook): JsonObject {

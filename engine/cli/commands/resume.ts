@@ -16,9 +16,11 @@ import { isAtWork, isResumable, isUnwound } from "../resumable.ts";
 import { loadRegistry } from "../user-steps.ts";
 import { withSecrets } from "../secret-params.ts";
 import { openTarget, startRun, TARGET_FLAGS } from "../start-run.ts";
-import { commandName } from "./run.ts";
+import { commandName } from "../run-runbook.ts";
 
 export default {
+  name: "resume",
+  place: 8,
   summary: "Go on with a run that was cut short",
   usage: "<run id> [--assume PATH=done|not_done]",
   takes: "resumable",

@@ -1,18 +1,14 @@
-import { validateParams } from "../../check/params.ts";
 import { PgdbaError } from "../../errors.ts";
-import { leadingWords, paramFlags, type Parsed, paramValues, parseFlags } from "../args.ts";
-import { compileClosure } from "../closure.ts";
-import type { Command, Result } from "../command.ts";
-import type { Front } from "../front.ts";
-import { libraryOf } from "../library.ts";
-import { loadRegistry } from "../user-steps.ts";
-import { withSecrets } from "../secret-params.ts";
-import { openTarget, startRun, targetFlags } from "../start-run.ts";
+import type { Command } from "../command.ts";
+import { runRunbook } from "../run-runbook.ts";
 
 export default {
+  name: "run",
+  place: 1,
   summary: "Run a runbook",
   usage: "<runbook> [--<param> <value> …]",
   takes: "runbook",
+  readsFlags: true,
   async run(front, parsed, words) {
     const [name, ...rest] = words;
     if (!name) {
@@ -23,49 +19,3 @@ export default {
     return runRunbook(front, name, parsed, rest);
   },
 } satisfies Command;
-
-/** `pgdba run NAME` and `pgdba RESOURCE ACTION` alike. `words` are the bare words after the name. */
-export async function runRunbook(
-  front: Front,
-  name: string,
-  lenient: Parsed,
-  words: string[],
-): Promise<Result> {
-  const library = libraryOf(front, (lenient.flags["runbooks"] as string[] | undefined) ?? []);
-  const registry = await loadRegistry(front);
-  const { runbook, runbooks, warnings } = await compileClosure(name, library, registry);
-  if (lenient.flags["help"]) {
-    const { runbookHelpResult } = await import("./help.ts");
-    return runbookHelpResult(front, runbook);
-  }
-  const parsed = parseFlags(front.argv, paramFlags(runbook.params));
-  const bare = parsed.words.slice(leadingWords(front.argv).length - words.length);
-  const recordedParams = validateParams(runbook.params, paramValues(runbook.params, parsed, bare));
-  const params = withSecrets(runbook.params, recordedParams, front.env, front.secrets);
-  for (const warning of warnings) {
-    if (runbook.doc.layer !== "builtin")
-      front.stderr.write(`${warning.where.file}:${warning.where.line}: ${warning.message}\n`);
-  }
-  const flags = targetFlags(parsed.flags);
-  const target = await openTarget(front, flags);
-  return startRun(
-    front,
-    parsed.flags,
-    { library, registry },
-    {
-      command: commandName(name),
-      runbook,
-      runbooks,
-      params,
-      recordedParams,
-      target,
-      targetFlags: flags,
-      plan: parsed.flags["plan"] === true,
-    },
-  );
-}
-
-/** `health check` for health/check. */
-export function commandName(runbook: string): string {
-  return runbook.replaceAll("/", " ");
-}

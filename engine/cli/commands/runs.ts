@@ -12,6 +12,8 @@ import { runRecord } from "../run-record.ts";
 const DEFAULT_LIMIT = 20;
 
 export default {
+  name: "runs",
+  place: 7,
   summary: "What was run, or one run whole",
   usage: "[<run id>] [--limit N] [--html FILE]",
   takes: "run",

@@ -12,6 +12,8 @@ const CLUSTER = "cluster";
 const NAMES = [CLUSTER, ...Object.keys(FILE_SCHEMAS)];
 
 export default {
+  name: "schema",
+  place: 6,
   summary: "The JSON Schema of runbooks, tests and checks, or of another file, for editors",
   usage: `[${NAMES.join("|")}] [--out FILE]`,
   takes: NAMES,

@@ -7,9 +7,11 @@ import { compileClosure } from "../closure.ts";
 import type { Command } from "../command.ts";
 import { libraryOf } from "../library.ts";
 import { loadRegistry } from "../user-steps.ts";
-import { helpOf } from "./help.ts";
+import { helpOf } from "../help-text.ts";
 
 export default {
+  name: "show",
+  place: 3,
   summary: "Show a runbook: parameters, steps, layer, graph",
   usage: "<runbook>",
   takes: "document",

@@ -11,6 +11,8 @@ import { libraryOf } from "../library.ts";
 import { loadRegistry } from "../user-steps.ts";
 
 export default {
+  name: "test",
+  place: 5,
   summary: "Run the tests of runbooks, with providers mocked",
   usage: "[<runbook> …]",
   takes: "runbook",

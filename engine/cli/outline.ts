@@ -1,0 +1,36 @@
+import type { JsonObject, Library, LibraryEntry, StepRegistry } from "../types.ts";
+import type { Front, IndexedRunbook } from "./front.ts";
+import { loadRegistry } from "./user-steps.ts";
+
+/** A runbook's outline, from the index where it is built in. @throws PgdbaError when it does not compile */
+export async function outlineOf(
+  front: Front,
+  library: Library,
+  entry: LibraryEntry,
+): Promise<IndexedRunbook> {
+  const indexed =
+    entry.layer === "builtin" ? front.builtinIndex().documents[entry.name]?.runbook : undefined;
+  return indexed ?? compiled(library, await loadRegistry(front), entry.name);
+}
+
+async function compiled(
+  library: Library,
+  registry: StepRegistry,
+  name: string,
+): Promise<IndexedRunbook> {
+  const { compile } = await import("../check/compile.ts");
+  const { invalid } = await import("./closure.ts");
+  const { paramsSchema } = await import("../check/params.ts");
+  const { runbook, diagnostics } = await compile(await library.load(name), { registry, library });
+  if (!runbook) throw invalid(name, diagnostics);
+  const { summary, description, risk, needs, params, outputSchema } = runbook;
+  return {
+    summary,
+    ...(description === undefined ? {} : { description }),
+    risk,
+    needs,
+    specs: params,
+    params: paramsSchema(params) as JsonObject,
+    output: outputSchema as JsonObject,
+  };
+}
