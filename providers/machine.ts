@@ -6,7 +6,7 @@ import { quoteIdent } from "./planner/twin/names.ts";
 /** In kB. */
 const MB = 1024;
 
-/** What the machine gives to the server: the least of what the hardware has and what its cgroups allow. */
+/** The resources that the server can use: the least of what the hardware has and what its cgroups allow. */
 export interface Machine {
   /** In kB; null when it can't be told. */
   memoryKb: number | null;
@@ -24,7 +24,7 @@ export function filesBelow(root: string): ReadFile {
   return (path) => readFile(join(root, path), "utf8").catch(() => undefined);
 }
 
-/** How to read the kernel's files of the server's machine, and the server's own entry below /proc there. */
+/** Reads the kernel's files on the server's machine. `process` is the server's own entry below /proc there. */
 export interface KernelFiles {
   read: ReadFile;
   process: string;
@@ -72,7 +72,7 @@ const MAY_READ = `SELECT pg_has_role('pg_read_server_files', 'USAGE')
   AND has_function_privilege('pg_catalog.pg_read_file(text, bigint, bigint, boolean)', 'EXECUTE') AS may`;
 const READ = "SELECT pg_catalog.pg_read_file($1, 0, $2, true) AS text";
 
-/** What lets a role read the server's files, and with it its machine. */
+/** The GRANTs that let a role read the server's files, and with them those of its machine. */
 export const grantsToRead = (role: string): string =>
   `GRANT pg_read_server_files TO ${quoteIdent(role)}; GRANT EXECUTE ON FUNCTION pg_read_file(text, bigint, bigint, boolean) TO ${quoteIdent(role)}`;
 
@@ -111,7 +111,7 @@ function isLocal(host: string): boolean {
 }
 
 /**
- * What a process may use: cgroup v2 and v1 limits, up to the root; /proc/meminfo; the CPUs it may run on.
+ * The resources that a process may use: cgroup v2 and v1 limits, up to the root; /proc/meminfo; the CPUs it may run on.
  * @param process its entry below /proc
  */
 export async function machineOf(read: ReadFile, process: string): Promise<Machine> {
@@ -137,7 +137,7 @@ export async function machineOf(read: ReadFile, process: string): Promise<Machin
   };
 }
 
-/** What the kernel keeps as huge pages of its default size; null where it has none or can't be asked. Format: proc_meminfo(5). */
+/** The kernel's huge pages of the default size; null where it has none or can't be asked. Format: proc_meminfo(5). */
 export async function hugePages(
   read: ReadFile,
 ): Promise<{ pageBytes: number; total: number; free: number } | null> {

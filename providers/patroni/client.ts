@@ -6,7 +6,7 @@ import { type Api, objectIn, type PatroniSpec, refused, send, sendToAny } from "
 export interface PatroniClient {
   /** The members as the store has them: up to one loop old. Ordered by name. */
   members(signal?: AbortSignal): Promise<PatroniMember[]>;
-  /** What a member says of itself now, whatever its state. */
+  /** The state of a member in its own words, now. It answers in every state. */
   status(api: string, signal?: AbortSignal): Promise<JsonObject>;
   /** The dynamic configuration. */
   config(signal?: AbortSignal): Promise<JsonObject>;

@@ -2,7 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import { readBody } from "../../engine/shared/read-body.ts";
 import type { JsonObject } from "../../engine/types.ts";
 
-/** Where Patroni's REST API is. */
+/** The address of Patroni's REST API, and how to log in there. */
 export interface PatroniSpec {
   /** Base URLs without a path, `http://db1:8008`; the first that answers is asked. */
   endpoints: string[];
@@ -35,7 +35,7 @@ const TIMEOUT_MS = 10_000;
 /** An answer is a page; anything longer is not Patroni's. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
-/** One request. @throws PgdbaError timeout | connection_failed, or the signal's reason */
+/** Sends one request. @throws PgdbaError timeout | connection_failed, or the signal's reason */
 export async function send(api: Api, url: string, request: Request = {}): Promise<Answer> {
   const { method = "GET", timeoutMs = TIMEOUT_MS, signal } = request;
   const late = AbortSignal.timeout(timeoutMs);

@@ -13,19 +13,19 @@ export interface ExplainOptions {
 export interface Pretended {
   /** Estimated. */
   bytes: number;
-  /** What it is called in plans, with its parts on partitions. */
+  /** The names of the index in plans, with those of its parts on partitions. */
   names: string[];
-  /** Of its columns, in their order; empty where the planner can't tell. */
+  /** The types of its columns, in their order; empty where the planner can't tell. */
   types: string[];
 }
 
-/** Who says what a statement would cost with other indexes: the planner of the twin, or of the server itself. */
+/** Tells what a statement would cost with other indexes: the planner of the twin, or that of the server itself. */
 export interface Planner {
-  /** What was read of the server. */
+  /** The catalogue that was read from the server. */
   readonly catalogue: Catalogue;
-  /** What it can't know or do, object by object; may grow while it is used. */
+  /** Objects that it can't know or handle, each with the reason; the list may grow while it is used. */
   readonly limits: readonly Limit[];
-  /** Whether `without` can be asked for. */
+  /** True when `without` can be asked for. */
   readonly hides: boolean;
   /**
    * The plan of one statement; with `$1`, the generic plan, as pg_stat_statements' texts need. Nothing is executed.

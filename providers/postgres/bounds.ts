@@ -118,7 +118,7 @@ class Fields {
   readonly #kept: Buffer[] = [];
   #total = 0;
   #open = false;
-  /** Of the field under way: bytes that count towards the limit, that are kept, and that came. */
+  /** Counts for the current field: bytes that count towards the limit, bytes kept, and bytes received. */
   #length = 0;
   #keptOfIt = 0;
   #seen = 0;
@@ -152,7 +152,7 @@ class Fields {
     }
   }
 
-  /** Where to cut what begins at `at`, between two characters of UTF-8. */
+  /** Finds the place to cut a text that begins at `at`: between two characters of UTF-8. */
   #cut(bytes: Buffer, at: number, end: number): number {
     const room = MAX_FIELD - this.#length;
     if (end - at <= room) return end;

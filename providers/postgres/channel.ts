@@ -14,7 +14,7 @@ export interface Notice {
 const MAX_NOTICES = 100;
 /** How long a cancelled statement may take to end before its connection is cut. */
 const CANCEL_GRACE_MS = 5000;
-/** How much later than the server's own timeout we give up on it. */
+/** We wait this much longer than the server's own timeout before we give up. */
 const TIMEOUT_GRACE_MS = 2000;
 
 /** The wire to one server process: one piece of work after the other, each of which can be stopped. */
@@ -132,7 +132,7 @@ export class Channel {
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", stop);
-      // One that comes late would cancel the next statement.
+      // A late cancel request would cancel the next statement.
       await this.#cancelling;
     }
   }

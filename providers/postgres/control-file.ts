@@ -8,7 +8,7 @@ const HELD = [
   "max_prepared_transactions",
   "max_locks_per_transaction",
 ];
-/** Where they begin, the same from PostgreSQL 13 to 18, and the versions of the file that were looked at (ControlFileData in pg_control.h). */
+/** The offset of these settings from PostgreSQL 13 to 18, and the versions of the file that were checked (ControlFileData, pg_control.h). */
 const PLACE = 180;
 const VERSIONS = [1300, 1700, 1800];
 const VERSION_PLACE = 8;
@@ -20,7 +20,7 @@ const READ =
   "SELECT pg_catalog.encode(pg_catalog.pg_read_binary_file('global/pg_control', 0, $1), 'hex') AS control";
 
 /**
- * What the primary of a standby has of these settings, as far as its WAL was replayed; null for a role that may not read the server's
+ * The primary's values of these settings, as far as the standby has replayed its WAL; null for a role that may not read the server's
  * files, and for a file of another kind. SQL alone does not show it.
  */
 export async function primarySettings(

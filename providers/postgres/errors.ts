@@ -8,7 +8,7 @@ interface Rule {
 }
 
 /**
- * What an SQLSTATE means to a run: the whole code first, then its class (the first two characters).
+ * The meaning of each SQLSTATE for a run. The whole code is looked up first, then its class (the first two characters).
  * Source: PostgreSQL documentation, appendix A. Message text is never looked at: it is translated and it changes.
  */
 const BY_SQLSTATE: Record<string, Rule> = {
@@ -130,7 +130,7 @@ const BY_ERRNO: Record<string, Rule> = {
   },
 };
 
-/** Whatever was thrown while connecting or querying, as a PgdbaError; `doing` says what, for errors without a known code. */
+/** Turns an error of connecting or querying into a PgdbaError. `doing` names the action, for errors without a known code. */
 export function fromPostgres(
   thrown: unknown,
   doing: string,

@@ -1,13 +1,13 @@
 import { marked } from "./own.ts";
 import type { Run } from "./session.ts";
 
-/** What others in this database could have us run as. */
+/** The rights with which other users of this database could make us run their code. */
 export interface Exposure {
   /** We are as good as a superuser. */
   mighty: boolean;
   superuser: boolean;
   standby: boolean;
-  /** There is somebody who is not, and owns or may create something that a statement may call or read. */
+  /** True when such a user owns or may create something that a statement may call or read. */
   exposed: boolean;
 }
 
@@ -16,8 +16,8 @@ const MIGHTY = `(r.rolsuper OR EXISTS (SELECT FROM pg_roles s WHERE pg_has_role(
   AND (s.rolsuper OR s.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'))))`;
 
 /**
- * What a body that is swapped would run as, and whether there is anybody to swap it: who is no superuser, nor this user, and owns or may
- * create something in this database. The role pg_database_owner stands for the database's owner.
+ * The rights that code of others would have when we run it, and whether there are such others: roles that are neither this user nor a
+ * superuser, and that own something in this database or may create something there. The role pg_database_owner stands for the database's owner.
  */
 const EXPOSURE = `WITH others AS (
   SELECT r.oid, r.rolname FROM pg_roles r WHERE NOT r.rolsuper AND r.rolname NOT IN (session_user, current_user)),

@@ -66,7 +66,7 @@ export interface SessionInfo {
 /** One connection. Statements wait for each other, so that parallel steps never meet inside one transaction. */
 export interface PgSession {
   readonly info: SessionInfo;
-  /** One statement on its own; it commits by itself. Several statements in one text are refused by the server. */
+  /** Runs one statement by itself; it commits at once. The server refuses several statements in one text. */
   query(sql: string, values?: readonly unknown[], options?: QueryOptions): Promise<QueryResult>;
   /** A question of our own about catalogues and statistics: marked as such, and unqualified names are the server's own. */
   ask(sql: string, values?: readonly unknown[], options?: AskOptions): Promise<QueryResult>;
@@ -196,7 +196,7 @@ class Session implements PgSession {
           return this.#statement(sql, values, options, before);
         };
         const result = await once(this.#raw).catch((error: unknown) => {
-          // It is undone, so that it can be asked again.
+          // The transaction was rolled back, so it can be asked again.
           if (alone || this.#raw || !isUnconvertible(error)) throw error;
           return once(true);
         });
@@ -278,7 +278,7 @@ class Session implements PgSession {
     };
   }
 
-  /** Where texts may be any bytes, all of them would be refused for one. */
+  /** In a database of encoding SQL_ASCII a text may be any bytes: a single one that is not UTF-8 would make the server refuse all. */
   get #raw(): boolean {
     return this.info.encoding === "SQL_ASCII";
   }

@@ -1,4 +1,4 @@
-/** What `pg_settings` says of a setting's values. */
+/** The rules for a setting's values, from `pg_settings`. */
 export interface ValueRules {
   name: string;
   vartype: "bool" | "integer" | "real" | "enum" | "string";
@@ -90,7 +90,7 @@ export function readValue(rules: ValueRules, text: string): Read {
   }
 }
 
-/** Whether two texts mean the same value of a setting: `1GB` and `1024MB`, `on` and `true`. Pure. */
+/** True when two texts mean the same value of a setting, such as `1GB` and `1024MB`, or `on` and `true`. Pure. */
 export function sameValue(rules: ValueRules, one: string, other: string): boolean {
   if (one === other) return true;
   const [a, b] = [readValue(rules, one), readValue(rules, other)];

@@ -3,9 +3,9 @@ import { sameValue, type ValueRules } from "./setting-value.ts";
 
 /** A row of `pg_settings`. */
 export interface Setting extends ValueRules {
-  /** What this session has; what the server runs with for settings that only a restart changes. */
+  /** The value of this session; for settings that only a restart changes, the value that the server runs with. */
   setting: string;
-  /** What a new session of this role in this database gets. */
+  /** The value that a new session of this role gets in this database. */
   reset_val: string | null;
   /** PostgreSQL's own default. */
   boot_val: string | null;
@@ -44,7 +44,7 @@ export async function readSettings(
   return new Map((rows as unknown as Setting[]).map((row) => [row.name.toLowerCase(), row]));
 }
 
-/** What this role may not see of the settings, with the GRANT that lets it; empty when it sees all. */
+/** The GRANTs that this role needs to see all settings; empty when it sees them all. */
 export async function missingRights(pg: PgSession, signal?: AbortSignal): Promise<string[]> {
   const { rows } = await pg.ask(
     "SELECT pg_has_role('pg_read_all_settings', 'USAGE') AS all, quote_ident(current_user) AS me",
@@ -63,19 +63,19 @@ export async function readFileEntries(pg: PgSession, signal?: AbortSignal): Prom
   return rows as unknown as FileEntry[];
 }
 
-/** Whether a file is the one that ALTER SYSTEM writes. */
+/** True for the file that ALTER SYSTEM writes. */
 export function isAutoConf(file: string | null): boolean {
   return /(^|[\\/])postgresql\.auto\.conf$/.test(file ?? "");
 }
 
-/** Whether this session has a value of its role, database or client, which says nothing of what the others have. */
+/** True when this session has its value from its role, database or client. Other sessions may then have another one. */
 export function isOverriddenHere({ name, source }: Setting): boolean {
   // Every session of pgdba names itself.
   if (name === "application_name") return true;
   return ["database", "user", "database user", "client"].includes(source);
 }
 
-/** Whether a server runs with another value than the configured one until it is restarted. */
+/** True when the server runs with another value than the configured one until it is restarted. */
 export function awaitsRestart(
   setting: Setting | undefined,
   configured: string | null | undefined,
@@ -85,7 +85,7 @@ export function awaitsRestart(
   return next !== null && !sameValue(setting, setting.setting, next);
 }
 
-/** What ALTER SYSTEM has set: by name in lower case, as text. */
+/** The values that ALTER SYSTEM has set: by name in lower case, as text. */
 export function alterSystemValues(entries: readonly FileEntry[]): Map<string, string> {
   return new Map(
     entries
@@ -99,7 +99,7 @@ export function winningEntries(entries: readonly FileEntry[]): Map<string, FileE
   return new Map(entries.map((entry) => [entry.name.toLowerCase(), entry]));
 }
 
-/** What it takes until a changed setting is in force. */
+/** The action that brings a changed setting into force. */
 export function neededFor(context: string): "reload" | "new_session" | "restart" | "never" {
   if (context === "internal") return "never";
   if (context === "postmaster") return "restart";

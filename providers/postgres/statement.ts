@@ -49,14 +49,14 @@ interface Wire {
 }
 
 /**
- * One statement by the extended protocol, where the server itself refuses a second statement in the same text. Rows are fetched
+ * Sends one statement by the extended protocol, in which the server itself refuses a second statement in the same text. Rows are fetched
  * in batches, and neither more rows nor more bytes than the limits are kept, whatever the statement yields.
  */
 export class Statement implements Submittable {
   readonly done: Promise<QueryResult>;
   #finish!: (result: QueryResult) => void;
   #fail!: (error: unknown) => void;
-  /** Told when no more of the answer is of use, however long it still is. */
+  /** Is called when no more of the answer is of use, however much of it is still to come. */
   onHopeless: (() => void) | undefined;
   readonly #text: string;
   readonly #values: (string | null)[];
@@ -75,7 +75,7 @@ export class Statement implements Submittable {
   #synced = false;
   #error: unknown;
   #bounds: Bounds | undefined;
-  /** How many of the texts sent the server has yet to accept. */
+  /** The number of sent texts that the server has not accepted yet. */
   #unaccepted: number;
   readonly #onAccept = (): void => void this.#unaccepted--;
   readonly #before: string | undefined;
@@ -121,7 +121,7 @@ export class Statement implements Submittable {
 
   #fetch(wire: Wire): void {
     const { maxRows, drain } = this.#limits;
-    // One more than is kept, which is how we know that there are more.
+    // One row more than is kept: if it comes, there are more.
     const wanted = drain ? BATCH : maxRows - this.#result.rows.length + 1;
     wire.execute({ rows: Math.min(wanted, this.#batch()) });
     wire.flush();
@@ -173,7 +173,7 @@ export class Statement implements Submittable {
     }
   }
 
-  /** What comes from now on is dropped before the library has it. */
+  /** Drops everything that comes from now on, before the library keeps it. */
   #truncate(): void {
     this.#result.truncated = true;
     if (this.#bounds) this.#bounds.maxRow = 0;

@@ -8,7 +8,7 @@ export interface Timeouts {
 }
 
 /**
- * What every transaction of ours begins with, set for it alone: behind a pooler the server's session is somebody else's afterwards.
+ * The settings with which each of our transactions begins. They hold only for it: behind a pooler the server's session later serves others.
  * Values are read as these styles have them, and texts of statements written so, whatever the server or the role is set to.
  */
 const STYLES: readonly [name: string, value: string][] = [
@@ -44,7 +44,7 @@ export function local(manner: Manner): string {
   return `SELECT ${MARK} ${settings.join(", ")}`;
 }
 
-/** What an explicit transaction begins with. */
+/** The statements that begin an explicit transaction. */
 export function begin(mode: "READ ONLY" | "READ WRITE", manner: Manner): string[] {
   return [`BEGIN ${MARK} ${mode}`, local(manner)];
 }

@@ -23,7 +23,7 @@ const BACKEND = "SELECT pg_catalog.pg_backend_pid()";
 
 /** A plan takes milliseconds; one that waits for a lock shall not hold up others. */
 const LIMITS = { timeoutMs: 60_000, lockTimeoutMs: 2000 };
-/** What an index is called in plans: `<13543>btree_orders_customer`. */
+/** The name of an index in plans: `<13543>btree_orders_customer`. */
 const HYPOTHETICAL = /^<(\d+)>/;
 const REFUSED: ReadonlySet<string> = new Set(["query_failed", "unsupported"]);
 /** Access methods that the extension can pretend (hypopg_index.c). */
@@ -95,7 +95,7 @@ interface About {
 }
 
 interface Made {
-  /** Its name here, whatever the extension calls it this time. */
+  /** Our name for it; the extension gives it another one each time. */
   name: string;
   bytes: number;
   /** While the server believes in it. */
@@ -131,7 +131,7 @@ class Hypopg implements Planner {
     this.#existing = new Set(
       catalogue.indexes.filter(({ valid }) => valid).map(({ definition }) => bodyOf(definition)),
     );
-    // What the twin would lack does not matter here, but what is not there does.
+    // hypopg plans on the server itself, so it lacks nothing that a twin would lack; only missing tables count.
     this.limits = catalogue.limits.filter((limit) => limit.missing === true);
     if (!about.hides)
       this.limits.push({
@@ -152,7 +152,7 @@ class Hypopg implements Planner {
     const sizes: (Pretended | null)[] = [];
     for (const def of defs) {
       const made = await this.#make(def).catch((error: unknown) => {
-        // One that the server refuses is none; a session that is gone is something else.
+        // An index that the server refuses does not exist. A lost session is another matter.
         if (error instanceof PgdbaError && REFUSED.has(error.code)) return null;
         throw error;
       });
@@ -165,7 +165,7 @@ class Hypopg implements Planner {
     return sizes;
   }
 
-  /** What is not asked for is not there anyway. */
+  /** hypopg makes indexes for each question anew, so there is nothing to forget. */
   async forget(): Promise<void> {}
 
   async close(): Promise<void> {
@@ -254,7 +254,7 @@ class Hypopg implements Planner {
     });
   }
 
-  /** One READ ONLY transaction in one round trip; the server refuses what is more than one statement. */
+  /** Runs one READ ONLY transaction in one round trip; the server refuses a text with more than one statement. */
   async #batch(statements: readonly string[], answer: number): Promise<PlanNode> {
     const { columns, error } = await this.#session.readBatch([BACKEND, ...statements], {
       ...LIMITS,

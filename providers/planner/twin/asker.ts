@@ -26,7 +26,7 @@ interface Spelling {
 export class Asker {
   readonly #client: Client;
   readonly #version: number;
-  /** How a statement has to be asked for, once known. */
+  /** How a statement has to be asked for, once this is known. */
   readonly #known = new Map<string, Spelling>();
 
   constructor(client: Client, version: number) {
@@ -112,7 +112,7 @@ export class Asker {
     }
   }
 
-  /** How the server takes a statement: PREPARE by the extended protocol refuses what is more than one, or has no plan. */
+  /** Finds out how the server takes a statement: PREPARE refuses a text that is several statements, or one that has no plan. */
   async #spelling(sql: string): Promise<Spelling> {
     let first: unknown;
     for (const text of spellings(sql)) {

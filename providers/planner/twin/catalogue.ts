@@ -114,7 +114,7 @@ export interface UserType {
   checks: string[] | null;
 }
 
-/** What the planner knows of a database, or of some of its tables. */
+/** All that the planner knows of a database, or of some of its tables. */
 export interface Catalogue {
   version_num: number;
   user: string;

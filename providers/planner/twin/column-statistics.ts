@@ -26,7 +26,7 @@ const GIVEN = `SELECT s.*, a.attrelid, a.attnum, a.attcollation AS coll, a.attty
     SELECT t.oid, t.typtype, t.typelem, t.typlen FROM d JOIN pg_type t ON t.oid = d.oid ORDER BY d.level DESC LIMIT 1) b
   CROSS JOIN LATERAL (SELECT CASE WHEN b.oid = 'tsvector'::regtype THEN 'text'::regtype::oid WHEN b.typlen = -1 THEN b.typelem ELSE 0 END AS oid) e`;
 
-/** Of what has an order; of types that the cloned database has made itself, where it has them. */
+/** Only values of types that have an order; for types that the cloned database defines itself, only where the twin has them. */
 const VALUES = `SELECT g.*, CASE WHEN g.most_common_freqs IS NOT NULL THEN g.most_common_vals END AS mcv,
     CASE WHEN g.lt IS NOT NULL THEN g.histogram_bounds END AS bounds,
     CASE WHEN g.element <> 0 THEN g.most_common_elems END AS elements, CASE WHEN g.typtype IN ('r', 'm') THEN g.range_bounds_histogram END AS ranges

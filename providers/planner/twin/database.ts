@@ -31,7 +31,7 @@ export async function createObjects(
   return limits;
 }
 
-/** What had to wait for the statistics. */
+/** Creates the CHECK constraints, which had to wait for the statistics. */
 export function createChecks(client: Client, catalogue: Catalogue): Promise<Limit[]> {
   return makeAll(client, domainChecks(catalogue));
 }
@@ -63,7 +63,7 @@ async function runAll(
   }
 }
 
-/** One statement by the extended protocol, where the server itself refuses a second one in the same text. */
+/** Runs one statement by the extended protocol, in which the server itself refuses a second one in the same text. */
 export function one(client: Client, text: string): Promise<{ rows: Record<string, unknown>[] }> {
   return client.query({ text, queryMode: "extended" } as { text: string });
 }

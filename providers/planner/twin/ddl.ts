@@ -5,7 +5,7 @@ import { quoteIdent, quoteLiteral, quoteName } from "./names.ts";
 export interface Ddl {
   object: string;
   sql: string;
-  /** Its failure costs no plan: it is not reported. */
+  /** Its failure changes no plan, so it is not reported. */
   minor?: boolean;
 }
 

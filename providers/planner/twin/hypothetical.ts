@@ -26,7 +26,7 @@ export interface Hypothetical {
   duplicate: boolean;
 }
 
-/** What making an index needs of the twin. */
+/** The parts of the twin that making an index needs. */
 export interface Workshop {
   client: Client;
   /** Tells the server what relations' sizes are. */
@@ -114,9 +114,9 @@ interface Build {
   def: IndexDef;
   name: string;
   leaves: Relation[];
-  /** Of the rows of its tables those that it holds. */
+  /** The share of its tables' rows that it holds. */
   share: number;
-  /** What the planner takes an expression to need; null without one. */
+  /** The width of the expression as the planner estimates it; null without an expression. */
   expressionWidth: number | null;
 }
 
@@ -163,7 +163,7 @@ interface Part {
   name: string;
   path: string | null;
   table: string;
-  /** Of its columns, in their order. */
+  /** The types of its columns, in their order. */
   types: string[];
   /** Another index of the table is the same but for its name. */
   duplicate: boolean;
@@ -199,7 +199,7 @@ async function partsOf(
   return new Map(made.map((plan, at) => [plan, parts.get(at + 1) ?? []]));
 }
 
-/** Of the rows of a table those that the predicate of an index keeps, as the planner sees it. */
+/** The share of a table's rows that the predicate of an index keeps, as the planner estimates it. */
 async function shareOf(client: Client, def: IndexDef): Promise<number> {
   const from = quoteName(def.schema, def.table);
   const kept = await explained(client, `SELECT FROM ${from} WHERE ${def.where}`);
@@ -207,7 +207,7 @@ async function shareOf(client: Client, def: IndexDef): Promise<number> {
   return Math.min(1, kept["Plan Rows"] / Math.max(1, all["Plan Rows"]));
 }
 
-/** What the planner takes expressions of a table to need together. */
+/** The width of expressions of a table together, as the planner estimates it. */
 async function widthOf(
   client: Client,
   def: IndexDef,

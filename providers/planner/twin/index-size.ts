@@ -19,7 +19,7 @@ export function rowsOf(catalogue: Catalogue, table: Relation): number {
   return Math.floor((pages * HEAP_USABLE) / row);
 }
 
-/** Whether its rows are only guessed. */
+/** True when the number of its rows is only guessed. */
 export function isUnanalysed(table: Pick<Relation, "reltuples" | "relpages" | "bytes">): boolean {
   return table.bytes > 0 && (table.reltuples < 0 || table.relpages === 0);
 }
@@ -54,7 +54,7 @@ interface Shape {
   def: IndexDef;
   /** Rows that it holds. */
   tuples: number;
-  /** Of its columns. */
+  /** The types of its columns. */
   types: readonly string[];
   expressionWidth: number | null;
 }
@@ -67,7 +67,7 @@ function columnWidth(catalogue: Catalogue, table: Relation, name: string): numbe
   const type = columns.find((column) => column.name === name)?.type ?? "";
   const fixed = fixedWidth(type);
   if (fixed !== undefined) return fixed;
-  // What the rows take beyond their columns of fixed width is shared among the others.
+  // The bytes that rows need beyond their columns of fixed width are shared among the other columns.
   const rows = rowsOf(catalogue, table);
   const others = columns.filter((column) => fixedWidth(column.type) === undefined).length;
   const known = columns.reduce((sum, column) => sum + (fixedWidth(column.type) ?? 0), HEAP_TUPLE);
@@ -121,19 +121,19 @@ function columnsIn(catalogue: Catalogue, table: Relation, def: IndexDef): string
 
 /** Types whose equal values may differ in their bytes, so that entries are never shared (nbtutils.c, _bt_allequalimage). */
 const NOT_DEDUPLICATED = /^(numeric|real|double precision|jsonb|interval|.*range$|.*\[\])/;
-/** What the planner takes several columns of a table to give at least, of the rows (estimate_num_groups, selfuncs.c). */
+/** The planner never estimates fewer combinations of several columns than this share of the rows (estimate_num_groups, selfuncs.c). */
 const COMBINED = 0.1;
 
-/** How often a value of a column repeats of which nothing is known. */
+/** How often a value repeats in a column of which nothing is known. */
 const UNKNOWN_REPEATS = 4;
 /** Expressions that give the same for many values, and for how many if nothing else is known: as the planner has it (DEFAULT_NUM_DISTINCT). */
 const COARSE =
   /\b(date_trunc|extract|date_part|date|left|substr|substring|floor|round)\(|%|AS (pg_catalog\.)?"?date\b/i;
 const SOME_VALUES = 200;
 
-/** So many times more combinations than rows speak as much for columns that are independent as against it. */
+/** At this ratio of possible combinations to rows, the columns are as likely independent as dependent. */
 const EVEN = 5;
-/** How much it counts that a time is independent. */
+/** The weight of the estimate that takes a time to be independent of the other columns. */
 const TIMELY = 0.75;
 /** Values of a column that is a state or a flag. */
 const STATES = 10;
@@ -194,7 +194,7 @@ function groupsOf(catalogue: Catalogue, table: Relation, shape: Shape): BtreeGro
   ];
 }
 
-/** How many different keys there are: known of one column, and of several where there are extended statistics or a unique index. */
+/** The number of different keys: known for one column, and for several with extended statistics or a unique index. */
 function distinctIn(catalogue: Catalogue, table: Relation, { def, tuples, types }: Shape): number {
   const rows = Math.max(tuples, rowsOf(catalogue, table));
   const names = def.keys.flatMap(({ column }) => column ?? columnsIn(catalogue, table, def));
@@ -245,7 +245,7 @@ function between(apart: number, together: number, weight: number): number {
   return apart ** weight * Math.min(apart, together) ** (1 - weight);
 }
 
-/** How many of so many values are there when rows have any of them. */
+/** The number of different values among `rows` rows that draw from `values` values at random. */
 function drawn(values: number, rows: number): number {
   return values * -Math.expm1(-rows / values);
 }
@@ -285,7 +285,7 @@ function hashPages(tuples: number, distinct: number): number {
 
 /** Bytes of an element in a posting list of a GIN index: varbyte-encoded differences, mostly one or two, and page overhead. */
 const GIN_ITEM = 3;
-/** What one of a document's elements takes, many of which stand in no other. */
+/** The bytes of one element of a document; many elements stand in no other document. */
 const GIN_OWN_ITEM = 25;
 const LOOSE_FILL = 0.75;
 

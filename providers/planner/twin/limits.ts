@@ -6,7 +6,7 @@ import { bareOrQuoted } from "./names.ts";
 const RANGE = /(int[48]|num|ts|tstz|date)(multi)?range$/;
 
 /**
- * What of a catalogue the role could not see, and what a twin can't be given.
+ * The objects of a catalogue that the role could not see, and those that a twin can't have.
  * @param asked the tables asked for, with their oid or null
  * @param extended extended statistics
  * @param more what else is not cloned

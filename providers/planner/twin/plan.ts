@@ -41,7 +41,7 @@ export function indexesOf(plan: PlanNode): Set<string> {
   return new Set(nodesOf(plan).flatMap((node) => node["Index Name"] ?? []));
 }
 
-/** What makes two plans the same: node types, joins, tables and indexes, in their order. */
+/** The shape of a plan: node types, joins, tables and indexes, in their order. Plans with equal shapes are the same. */
 export function shapeOfPlan(plan: PlanNode): string {
   const own = [
     plan["Node Type"],
@@ -132,7 +132,7 @@ export async function wholePlan(ask: (pruning: boolean) => Promise<PlanNode>): P
   return { ...(await ask(false)), "Total Cost": plan["Total Cost"] };
 }
 
-/** How many parameters a prepared statement ($1) has. */
+/** Asks for the number of parameters of a prepared statement ($1). */
 export const COUNT_PARAMETERS = `SELECT coalesce(pg_catalog.cardinality(parameter_types), 0)::int AS parameters
   FROM pg_catalog.pg_prepared_statements WHERE name = $1`;
 

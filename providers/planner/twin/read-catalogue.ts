@@ -134,7 +134,7 @@ const COMBINATIONS = `SELECT s.stxrelid AS relid, string_to_array(d.key, ', ')::
 const EXTENDED = `SELECT format('%I.%I', n.nspname, s.stxname) AS name FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
   WHERE s.stxrelid = ANY ($1::oid[])`;
 
-/** What is known of the database itself: enough to start a twin while the rest is read. */
+/** The facts of the database itself: enough to start a twin while the rest is read. */
 export type Facts = Pick<
   Catalogue,
   "version_num" | "user" | "database" | "block_size" | "locale" | "search_path" | "relation_count"
@@ -147,7 +147,7 @@ export async function readFacts(read: Read): Promise<Facts> {
   return facts as unknown as Facts;
 }
 
-/** What is not cloned: aggregates and operators of users, costs that a tablespace has of its own (`own`). */
+/** Objects that are not cloned: aggregates and operators of users, costs that a tablespace has of its own (`own`). */
 const MORE = `SELECT p.oid::regprocedure::text AS name, false AS own FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE p.prokind = 'a' AND ${NOT_SYSTEM} AND ${notOfExtension("pg_proc", "p")}
   UNION ALL SELECT o.oid::regoperator::text, false FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace

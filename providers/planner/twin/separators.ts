@@ -1,6 +1,6 @@
 import type { Catalogue, ColumnStatistics, Relation } from "./catalogue.ts";
 
-/** What a column is taken to need where nothing is known. */
+/** The width of a column of which nothing is known. */
 const UNKNOWN_WIDTH = 8;
 /** A heap tuple's address, aligned: what tells equal keys apart (nbtutils.c, _bt_truncate). */
 const HEAP_TID = 8;
@@ -15,7 +15,7 @@ export function columnStatistics(
 ): ColumnStatistics | undefined {
   let known = byColumn.get(catalogue);
   if (known === undefined) {
-    // Of a partitioned table there are only those of its children: own ones come last, and win.
+    // A partitioned table may only have the statistics of its children; its own ones come last, and win.
     const rows = catalogue.statistics.toSorted((a, b) => Number(b.inherited) - Number(a.inherited));
     known = new Map(
       rows.map((row) => [JSON.stringify([row.schemaname, row.tablename, row.attname]), row]),

@@ -10,7 +10,7 @@ export interface TwinServer {
   /** Its major version. */
   version: number;
   dataDir: string;
-  /** Whose files these are; null: our own. */
+  /** The owner of these files; null when we own them ourselves. */
   user: OrdinaryUser | null;
   /** A connection; the caller need not end it, `close` does. */
   connect(role: string, database: string): Promise<Client>;
@@ -85,7 +85,7 @@ export async function launch(
     port: PORT,
     unix_socket_directories: socketDir,
   });
-  // Whoever can enter the socket's directory could read the data files as well; a password would add nothing.
+  // A user who can enter the socket's directory could read the data files as well, so a password would add nothing.
   await writeFile(join(dataDir, "pg_hba.conf"), "local all all trust\n");
   const keeper = Bun.spawn(["/bin/sh", "-c", KEEPER, "keeper", binaries.postgres, "-D", dataDir], {
     ...(user === null ? {} : { uid: user.uid, gid: user.gid }),

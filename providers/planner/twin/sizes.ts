@@ -153,7 +153,7 @@ export async function writeBtree(path: string, height: number): Promise<void> {
   }
 }
 
-/** One page: a leaf without entries, or an inner page whose only downlink goes to `child`. */
+/** A page without entries: a leaf, or an inner page whose only downlink goes to `child`. */
 function emptyNode(level: number, root: boolean, child: number): Buffer {
   const page = Buffer.alloc(PAGE);
   const special = PAGE - BTREE_SPECIAL;

@@ -67,7 +67,7 @@ export async function restoreStatistics(
 
 /** Tells a server how large its relations are. */
 export interface FiguresWriter {
-  /** Whether the server forgets a table's when it builds an index on it. */
+  /** True when the server forgets the figures of a table while it builds an index on it. */
   lost: boolean;
   /** Gives those that it refused. */
   write(rows: readonly Figures[]): Promise<Refusal[]>;
@@ -81,7 +81,7 @@ export function figuresWriter(version: number, admin: Client, client: Client): F
   };
 }
 
-/** What pg_class says of a relation's size. */
+/** The size of a relation as pg_class has it. */
 export type Figures = Pick<
   Relation,
   "schema" | "name" | "relpages" | "reltuples" | "relallvisible"

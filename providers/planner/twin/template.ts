@@ -71,7 +71,7 @@ const MEMORY_EACH = 48 * 1024;
 /** A twin takes no more of the free memory than its part. */
 const MEMORY_SPARE = 4;
 
-/** Where templates lie, and twins that memory has no room for: below the state folder, or where the server's account can go. */
+/** The folder of the templates, and of twins that do not fit into memory: below the state folder, or where the server's account can go. */
 async function twinRoot(
   stateDir: string,
   user: OrdinaryUser | null,

@@ -68,7 +68,7 @@ export interface Starting {
 
 export function startTwin(facts: Facts, options: TwinServerOptions): Starting {
   const starting = startTwinServer(options, facts);
-  // Whoever asks for it is told; nobody else.
+  // The error reaches those who wait for the twin, and nobody else.
   starting.catch(() => {});
   return {
     async become(catalogue) {
