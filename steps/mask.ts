@@ -11,8 +11,8 @@ export function maskSetting(value: string): string {
 }
 
 /**
- * PostgreSQL's tokens as far as literals are told from the rest. What is not ended (a text that was cut) goes on to the end. Words come
- * before dollar quotes: in `a$b$` there is none.
+ * PostgreSQL's tokens as far as literals are told from the rest. A literal without an end (of a text that was cut) reaches to the end of
+ * the text. Words come before dollar quotes, since there is none in `a$b$`.
  */
 const TOKENS = new RegExp(
   [
@@ -43,8 +43,8 @@ function tokens(text: string, replace: (kind: Kind, token: string) => string | n
 }
 
 /**
- * Where the first literal begins of a text whose literals can't be told for sure: a backslash in a plain string means one thing or another
- * by the session's settings. -1 when they can.
+ * The place of the first literal when it is uncertain where literals end: a backslash in a plain string means one thing or another
+ * by the session's settings. -1 when it is certain.
  */
 function doubtful(text: string): number {
   let doubt = false;
@@ -64,7 +64,7 @@ function withoutLiterals(text: string, replace: (kind: Kind) => string | null): 
   return `${masked.trimStart()}${first === -1 ? "" : `'${MASKED}'`}`;
 }
 
-/** What pg_stat_statements normalises; all else it keeps as it was typed. */
+/** The kinds of literals that pg_stat_statements normalises; it keeps all others as they were typed. */
 const NORMALISED =
   /^(?:\s|\(|--[^\n]*\n|\/\*[^]*?\*\/)*(?:select|insert|update|delete|merge|values|with)\b/i;
 const SENSITIVE = /passw|secret|token|connection|mapping|crypt|pgp_/i;

@@ -55,7 +55,7 @@ export function textOf(value: Exclude<Given, null>): string {
   return String(value);
 }
 
-/** What an error repeats of what it was given. */
+/** Cuts a text that an error repeats from the input. */
 export function shortened(text: string): string {
   return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }

@@ -1,11 +1,11 @@
-/** Where figures of servers are kept for later comparison, and how much of the past. For step types of every family. */
+/** The folder where figures of servers are kept for later comparison, and how much of the past is kept. For step types of every family. */
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 
 /**
- * Where the snapshots of a server lie: members of one cluster share the folder, as they share the system identifier. What a server
- * says of itself becomes no path unless it is a number.
+ * The folder for the snapshots of a server. Members of one cluster share it, as they share the system identifier. An identity that is
+ * not a number does not become part of the path as it is.
  */
 export function folderOf(stateDir: string, identity: string | null, node: string): string {
   const known = identity !== null && /^\d{1,20}$/.test(identity);
@@ -13,7 +13,7 @@ export function folderOf(stateDir: string, identity: string | null, node: string
 }
 
 /**
- * Which of `times` (ms, rising) to give up so that `most` stay: always the one whose neighbours are closest together for its age,
+ * The ones of `times` (ms, rising) to give up so that `most` stay: always the one whose neighbours are closest together for its age,
  * so that the past is kept the more coarsely the longer it is ago. The first and the last always stay.
  */
 export function surplus(times: readonly number[], most: number): number[] {

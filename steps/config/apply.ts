@@ -161,7 +161,7 @@ What was there before is in the output, and in the state folder before anything 
   },
   async undo(ctx) {
     const kept = await ownBefore(ctx);
-    // What was there is on disk before anything is written.
+    // The old values are on disk before anything is written.
     if (kept === undefined) ctx.unchanged();
     else await restore(await openPlace(ctx), kept);
   },

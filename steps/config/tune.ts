@@ -162,7 +162,7 @@ export default defineStep({
         ? []
         : additions(machine).map((setting) => ({ ...setting, addition: true }))),
     ];
-    // What is meant for a server of another version is not measured by this one.
+    // Values for a server of another version are not checked against this one.
     const { settings, said } =
       server?.version === machine.version
         ? withinBuild(recommended, server.settings)
@@ -190,7 +190,10 @@ export default defineStep({
   },
 });
 
-/** What is given, else what was detected, else the default. @throws PgdbaError invalid_param when what can't be guessed is missing */
+/**
+ * Takes each value as given, else as detected, else its default.
+ * @throws PgdbaError invalid_param when a value that can't be guessed is missing
+ */
 function resolve(given: Given, server: Detected | null): TuneInput {
   const version = given.pg_version ?? server?.version;
   const memoryKb = given.memory ? parseKb(given.memory) : (server?.memoryKb ?? undefined);
@@ -232,7 +235,7 @@ function resolve(given: Given, server: Detected | null): TuneInput {
   };
 }
 
-/** What is given for another machine is no mistake; for this one it is. */
+/** A value beyond the machine is a mistake only when it is meant for this machine. */
 function beyondMachine({ memoryKb }: TuneInput, server: Detected | null): string[] {
   const has = server?.memoryKb ?? null;
   if (has === null || memoryKb <= has) return [];

@@ -76,7 +76,7 @@ pooler holds open for clients are cut too.`,
     };
     const chosen = await choose(world, input);
     await restartAll(chosen);
-    // Those that had to wait for the leader.
+    // The members that had to wait for the leader.
     const again = chosen.filter((member) => !isLeader(member));
     if (chosen.some(isLeader)) await restartAll(await pending(world, again));
     if (restarted.length === 0) ctx.unchanged();
@@ -85,7 +85,7 @@ pooler holds open for clients are cut too.`,
   },
   async plan(ctx, input): Promise<Json> {
     const world = await open(ctx, input);
-    // What a step before this one would change is not pending yet, so that all are shown.
+    // A change that an earlier step would make is not pending yet, so a plan shows all members.
     const chosen = await choose(world, { ...input, only_pending: false });
     const now = await waiting(world, chosen);
     return {

@@ -7,7 +7,7 @@ const MAX_NAME_BYTES = 63;
 const TOKENS =
   /:"([A-Za-z_][A-Za-z0-9_]*)"|"(?:[^"]|"")*"|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|(?<![A-Za-z0-9_])(\$(?:[A-Za-z_][A-Za-z0-9_]*)?\$)[\s\S]*?\2|--[^\n]*|\/\*[\s\S]*?\*\//g;
 
-/** How many values the statement takes: the highest of $1, $2, … outside of strings, quoted names and comments. */
+/** The number of values that the statement takes: the highest of $1, $2, … outside of strings, quoted names and comments. */
 function parametersOf(sql: string): number {
   const bare = sql.replace(TOKENS, " ");
   const numbers = [...bare.matchAll(/(?<![A-Za-z0-9_$])\$(\d+)/g)].map(([, digits]) =>
@@ -16,7 +16,7 @@ function parametersOf(sql: string): number {
   return numbers.reduce((most, number) => Math.max(most, number), 0);
 }
 
-/** What a statement and its values don't agree in; nothing when the values are not written out. */
+/** The faults in which a statement and its values disagree; none when the values are not written out. */
 export function lintValues(sql: unknown, values: unknown = []): Finding[] {
   if (typeof sql !== "string" || !Array.isArray(values)) return [];
   const taken = parametersOf(sql);

@@ -20,7 +20,7 @@ export interface Comparison {
   only_there: string[];
 }
 
-/** What names a server rather than tunes it, or says what a transaction is doing now. */
+/** Settings that name a server rather than tune it, or that describe a transaction under way. */
 const OWN = new Set([
   "application_name",
   "cluster_name",
@@ -98,7 +98,7 @@ function compare(rows: Row[]): Pick<Comparison, "differences" | "same"> {
   };
 }
 
-/** How far two numbers are apart, as a factor from 1; what is no number, or switches something off, is as far as can be. */
+/** The factor between two numbers, from 1. A value that is no number, or that switches something off, counts as the largest factor. */
 function factor(setting: Setting, one: string, other: string): number {
   const [a, b] = [readValue(setting, one), readValue(setting, other)];
   if (!("value" in a && "value" in b)) return Infinity;

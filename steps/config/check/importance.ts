@@ -2,7 +2,7 @@ import type { Setting } from "../../../providers/postgres/settings.ts";
 
 export type Importance = "high" | "medium" | "low";
 
-/** What loses data, keeps a standby or a backup from working, or decides how much the server can do at all. */
+/** Settings that can lose data, stop a standby or a backup from working, or decide how much the server can do at all. */
 const HIGH = new Set([
   "archive_command",
   "archive_library",

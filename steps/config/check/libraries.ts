@@ -30,7 +30,7 @@ export async function libraryProblems(
     const path = settings.get("dynamic_library_path")?.setting;
     if (path === undefined || !(await mayLook(pg, signal))) {
       const now = settings.get(name);
-      // What is loaded already is there.
+      // A library that is loaded already exists.
       const loaded = listElements(now?.reset_val ?? now?.setting ?? "");
       const unknown = libraries.filter((one) => !loaded.includes(one));
       if (unknown.length > 0)
@@ -57,7 +57,7 @@ export async function libraryProblems(
   return problems;
 }
 
-/** Where the server looks for a library (dfmgr.c: expand_dynamic_library_name; miscinit.c: load_libraries). */
+/** The files that the server tries for a library (dfmgr.c: expand_dynamic_library_name; miscinit.c: load_libraries). */
 function candidates(setting: string, library: string, libdir: string, path: string): string[] {
   const expand = (one: string): string => one.replace(/^\$libdir(?=$|[/\\])/, () => libdir);
   const plain = !/[/\\]/.test(library);

@@ -15,7 +15,7 @@ function secretsIn(name: string, text: string | null): string[] {
   return [...whole, ...parts].filter((secret) => secret !== undefined && secret !== "") as string[];
 }
 
-/** Whether a value must not be kept in clear. */
+/** True when a value must not be kept in clear. */
 export function isSecret(name: string, text: string): boolean {
   return secretsIn(name, text).length > 0;
 }

@@ -31,7 +31,7 @@ export async function validatedByServer(
       );
     } catch (thrown) {
       const error = toPgdbaError(thrown);
-      // Who may not set it here may still be allowed to configure it.
+      // A role that may not set it in a session may still be allowed to configure it.
       if (error.code === "query_failed")
         problems.push({ name, value, problem: `is refused by the server: ${error.message}` });
       else if (error.code !== "insufficient_privilege") throw error;

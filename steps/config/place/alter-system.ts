@@ -134,7 +134,7 @@ export async function openAlterSystem(ctx: StepContext, names: readonly string[]
   };
 }
 
-/** What stands after TO: the names of a list one by one, or they would become one name. */
+/** The values after TO: the elements of a list one by one, since a single text would become a single name. */
 function partsOf(name: string, text: string, version: number): string[] {
   // A plain text before 14.
   if (name === "unix_socket_directories" && version < 140000) return [text];
@@ -158,7 +158,7 @@ function refusePatroni(settings: ReadonlyMap<string, Setting>): void {
   );
 }
 
-/** What the role lacks to set these with ALTER SYSTEM, from 15. */
+/** The GRANTs that the role still needs to set these with ALTER SYSTEM, from 15. */
 async function grantsToWrite(
   { ctx, pg, rights }: Server,
   names: readonly string[],

@@ -18,11 +18,11 @@ export interface ApplyInput {
 
 export interface Change {
   name: string;
-  /** What the server runs with. */
+  /** The value that the server runs with. */
   current: string | null;
-  /** What is to be configured; null takes it out. */
+  /** The value to configure; null takes the setting out. */
   wanted: string | null;
-  /** What the place held before: nothing when not `set`. */
+  /** The value that the place held before; none when not `set`. */
   before: { set: boolean; value: Given };
   action: "set" | "reset" | "none";
   takes_effect: "reload" | "new_session" | "restart" | "never";
@@ -33,7 +33,7 @@ export interface Prepared {
   /** Every wanted value, by the setting's own name. */
   values: Wanted;
   changes: Change[];
-  /** What wins over it in the sessions of some. */
+  /** Values of roles and databases that win over it in some sessions. */
   overrides: Override[];
 }
 
@@ -56,7 +56,7 @@ export async function prepare(ctx: StepContext, input: ApplyInput): Promise<Prep
   return { place, values, changes, overrides };
 }
 
-/** That sessions keep another value is not seen in the server's own. */
+/** The server's own values do not show that some sessions keep another one. */
 export function warnOfOverrides(ctx: StepContext, { overrides }: Prepared): void {
   const texts = overrides.map(overrideText);
   if (texts.length > 0)
@@ -143,10 +143,10 @@ export async function apply(ctx: StepContext, prepared: Prepared): Promise<Confi
     return await place.confirm(values);
   } catch (thrown) {
     const error = toPgdbaError(thrown, "step_failed");
-    // Whoever stops us wants an end, not more work: the run's undo, or a resume, restores from what was kept.
+    // A signal asks for an end, not for more work: the run's undo, or a resume, restores the kept values.
     if (!ctx.signal.aborted)
       await restore(place, kept).catch((cause: unknown) => ctx.warn(notRestored(ctx, cause)));
-    // What fails from here on is no refusal, whatever its code: what was written is taken back.
+    // An error from here on is no refusal, whatever its code: the written values have to be taken back.
     throw withNothingDone(error, false);
   }
 }
@@ -155,7 +155,7 @@ function notRestored(ctx: StepContext, cause: unknown): string {
   return `The old settings could not be put back (${toPgdbaError(cause).message}): pgdba config rollback --run ${ctx.run.id}`;
 }
 
-/** What there is to know when all values are in force already; undefined when they are not. */
+/** The result when all values are in force already; undefined when they are not. */
 export async function inForce(place: Place, values: Wanted): Promise<Confirmed | undefined> {
   try {
     return await place.confirm(values, 0);

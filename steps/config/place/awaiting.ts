@@ -26,7 +26,7 @@ export async function awaitingOn(
   const winners = winningEntries(await readFileEntries(pg, signal));
   return [...settings]
     .filter(([key, setting]) => {
-      // What Patroni gives on the command line is not compared by the server with its files.
+      // The server does not compare its files with values that Patroni gives on the command line.
       if (!setting.pending_restart && setting.source !== "command line") return false;
       const wanted = held.get(key) ?? null;
       // A standby's own files keep the larger value until the primary has restarted with the smaller one.

@@ -11,13 +11,13 @@ import type { Place } from "./place.ts";
 import { isSecret } from "../check/secrets.ts";
 import { sameValue } from "../../../providers/postgres/setting-value.ts";
 
-/** What one run found before it changed settings; `<state folder>/config-before/<run id>.json`, for its user's eyes only. */
+/** The values that one run found before it changed settings; `<state folder>/config-before/<run id>.json`, readable by its user only. */
 export interface Before {
   run: string;
   target: string;
   identity: string | null;
   kind: Place["kind"];
-  /** Whose settings they are; without it those of a whole Patroni cluster. */
+  /** The member that the settings belong to; without it they are those of a whole Patroni cluster. */
   member?: Member;
   /** In the order in which the steps began. */
   steps: BeforeStep[];
@@ -30,7 +30,7 @@ export interface BeforeStep {
   at: string;
   /** By name: what the place held, null when it held nothing. */
   before: { [name: string]: Given };
-  /** What is to be there afterwards; secrets are left out, for nothing is restored from it. */
+  /** The values to be expected afterwards. Secrets are left out, since nothing is restored from here. */
   after: { [name: string]: Given };
 }
 
@@ -53,7 +53,7 @@ function fileOf(stateDir: string, run: string): string {
   return join(stateDir, "config-before", `${run}.json`);
 }
 
-/** What `run` found, or undefined when it changed no settings. */
+/** The values that `run` found, or undefined when it changed no settings. */
 export async function readBefore(stateDir: string, run: string): Promise<Before | undefined> {
   const file = fileOf(stateDir, run);
   const text = readTextIfThere(file, { maxBytes: MAX_BYTES });
@@ -68,7 +68,7 @@ export async function readBefore(stateDir: string, run: string): Promise<Before 
   }
 }
 
-/** What this step found when it began, in this or an earlier process. */
+/** The values that this step found when it began, in this or an earlier process. */
 export async function ownBefore(ctx: StepContext): Promise<BeforeStep | undefined> {
   const found = await readBefore(ctx.run.stateDir, ctx.run.id);
   return found?.steps.find((step) => step.path === ctx.step.path);
@@ -159,7 +159,7 @@ export function changedSince(
     return setting !== undefined && sameValue(setting, textOf(one), textOf(other));
   };
   return Object.keys(before).filter((name) => {
-    // What was a secret is not kept, so that nobody can be blamed for it.
+    // Secrets are not kept, so a later change of one can't be noticed.
     if (!Object.hasOwn(after, name)) return false;
     const now = place.held.get(name.toLowerCase()) ?? null;
     return ![before[name] ?? null, after[name] ?? null].some((value) => same(name, value, now));

@@ -17,7 +17,7 @@ import { leaderOf } from "../../../providers/patroni/members.ts";
 /** Beyond the loops of Patroni that a change takes to reach every member, ms. */
 const GRACE_MS = 10_000;
 
-/** What Patroni decides itself, whatever the dynamic configuration says (patroni/postgresql/config.py: CMDLINE_OPTIONS, recovery). */
+/** Settings that Patroni decides itself, against the dynamic configuration (patroni/postgresql/config.py: CMDLINE_OPTIONS, recovery). */
 const PATRONIS_OWN = new Set([
   "cluster_name",
   "config_file",
@@ -73,7 +73,7 @@ export async function openDynamic(
     },
     beneath: () => null,
     refuses: (setting, value) => refuses(config, setting, value),
-    // Who may not write is told so by Patroni itself.
+    // Patroni itself refuses a client that may not write.
     mayWrite: (values) => refuseLocal(world, values),
     async write(values) {
       const parameters = Object.fromEntries(

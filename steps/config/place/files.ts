@@ -43,7 +43,7 @@ export async function fileProblems(
     const found = await foundOnServer(pg, paths, kind, ctx.signal);
     const absent = paths.filter((path) => !found.has(path));
     if (absent.length === 0) continue;
-    // Who turns ssl on is told so; the files may never have been named.
+    // With ssl switched on, the server needs files that the new settings may not name: then `ssl` is at fault.
     problems.set(
       good.has(name) ? name : "ssl",
       `needs a ${kind} that is not on the server${good.has(name) ? "" : ` (${name})`}: ${shortened(absent.join(", "))}; the server would not start`,

@@ -52,7 +52,7 @@ function fault(
   return sameValue(setting, has, text) ? [] : [`${name} is ${has} instead of ${text}`];
 }
 
-/** What there is to say when nothing is at fault. */
+/** The result when nothing is at fault. */
 export function confirmed(
   values: ReadonlyMap<string, Given>,
   now: ReadonlyMap<string, Setting>,

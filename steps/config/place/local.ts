@@ -37,7 +37,7 @@ export async function refuseLocal(world: World, values: ReadonlyMap<string, Give
     const held = parametersOf(await client.config(ctx.signal));
     const found = await localValues(world, values, held);
     if (found.length === 0) return;
-    // What Patroni has not written yet looks the same.
+    // A value that Patroni has not written yet looks the same.
     if (ctx.clock.monotonic() - began < settleMs) {
       await ctx.clock.sleep(POLL_MS, ctx.signal);
       continue;
@@ -75,7 +75,7 @@ async function localValues(
         const dynamic =
           ours !== null && !isAutoConf(entry.sourcefile) && sameValue(setting, has, textOf(ours));
         const byPatroni = NEVER_LOCAL.has(key) && !isAutoConf(entry.sourcefile);
-        // What stands in the file that Patroni includes first loses to the dynamic configuration.
+        // Patroni includes this file first, so the dynamic configuration wins over its values.
         const included = /(^|\/)postgresql\.base\.conf$/.test(entry.sourcefile ?? "");
         if (dynamic || byPatroni || included) continue;
         const by = isAutoConf(entry.sourcefile) ? "ALTER SYSTEM" : "its own patroni.yml";

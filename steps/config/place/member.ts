@@ -1,12 +1,12 @@
 import type { StepContext } from "../../../engine/types.ts";
 import { session } from "../../sql/session.ts";
 
-/** What tells the members of one cluster apart: all have the system identifier of the first. */
+/** The marks that tell the members of one cluster apart: all have the system identifier of the first. */
 export interface Member {
   data_directory: string | null;
   port: string | null;
   cluster_name: string | null;
-  /** Where our session reached it; null over a Unix socket. */
+  /** The address at which our session reached it; null over a Unix socket. */
   address: string | null;
 }
 

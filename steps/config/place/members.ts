@@ -36,7 +36,7 @@ export interface World {
   ctx: StepContext;
   connection: PgConnection;
   client: PatroniClient;
-  /** What the dynamic configuration held when we began. */
+  /** The values of the dynamic configuration when we began. */
   held: ReadonlyMap<string, Given>;
   /** How long Patroni may take to write a change to a member's files, ms. */
   settleMs: number;
@@ -143,7 +143,7 @@ function fault(world: World, seen: Seen, name: string, value: Given, settled: bo
   const winner = winningEntries(entries).get(name.toLowerCase());
   const restarts = neededFor(setting.context) === "restart";
   if (value === null) {
-    // What takes the value's place may be equal to it: then only time tells.
+    // The value that takes its place may be equal to it; then only time shows that it was taken out.
     const before = world.held.get(name.toLowerCase());
     const still =
       before !== undefined &&

@@ -25,7 +25,7 @@ const OVERRIDES = `SELECT d.datname::text AS database, r.rolname::text AS role, 
   WHERE lower(split_part(c, '=', 1)) = ANY ($1)
   ORDER BY 3, 1 NULLS FIRST, 2 NULLS FIRST`;
 
-/** Where another value than the wanted one wins. A setting that is to be taken out (null) has no wanted value, and any other wins. */
+/** Finds roles and databases whose own value wins over the wanted one. For a setting to be taken out (null) any value wins. */
 export async function overridesOf(
   pg: PgSession,
   values: ReadonlyMap<string, Given>,
@@ -44,7 +44,7 @@ export async function overridesOf(
   });
 }
 
-/** Whose sessions keep which value. */
+/** Says which sessions keep which value. */
 export function overrideText({ name, database, role, value, reset }: Override): string {
   const whose = [
     ...(role === null ? [] : [`role ${role}`]),

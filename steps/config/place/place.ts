@@ -1,12 +1,12 @@
 import type { Given } from "../../settings-file.ts";
 import type { Setting } from "../../../providers/postgres/settings.ts";
 
-/** Where settings are written: `postgresql.auto.conf` by ALTER SYSTEM, or Patroni's dynamic configuration. */
+/** The place where settings are written: `postgresql.auto.conf` by ALTER SYSTEM, or Patroni's dynamic configuration. */
 export interface Place {
   readonly kind: "alter_system" | "patroni";
-  /** What the server knows, by name in lower case. */
+  /** The settings that the server knows, by name in lower case. */
   readonly settings: ReadonlyMap<string, Setting>;
-  /** What this place holds, by name in lower case. */
+  /** The values that this place holds, by name in lower case. */
   readonly held: ReadonlyMap<string, Given>;
   /** The value that is configured for a setting, from whatever place; null when nobody configured it. */
   configured(setting: Setting): string | null;

@@ -8,11 +8,11 @@ const MAY_LOOK = `SELECT has_function_privilege('pg_catalog.pg_stat_file(text, b
 
 const IS_FOLDER = "SELECT (pg_catalog.pg_stat_file($1, true)).isdir AS folder";
 
-/** What lets a role ask for files of the server. */
+/** The GRANTs that let a role ask for files of the server. */
 export const GRANTS_TO_LOOK =
   "a superuser may, or who has pg_read_server_files, and EXECUTE on pg_stat_file(text, boolean) and pg_config()";
 
-/** Whether the session may ask which files there are on the server. */
+/** True when the session may ask which files there are on the server. */
 export async function mayLook(pg: PgSession, signal: AbortSignal): Promise<boolean> {
   if (pg.info.superuser) return true;
   return (await pg.ask(MAY_LOOK, [], { signal })).rows[0]?.["may"] === true;

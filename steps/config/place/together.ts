@@ -12,7 +12,7 @@ export interface Problem {
 
 const OFF = ["off", "false", "no", "0"];
 
-/** What a setting is configured to once `good` is written. */
+/** The configured value of a setting once `good` is written. */
 export function valueAfter(place: Place, good: Wanted, name: string): string {
   const setting = place.settings.get(name);
   const given = good.get(name);

@@ -68,7 +68,7 @@ const add = (page: string, name: string, value: string | number, reason: string)
 });
 
 /**
- * What PGTune leaves out. None of these names is one of its own for the same input, none adds memory per session, and
+ * Settings that PGTune leaves out. None of these names is one of its own for the same input, none adds memory per session, and
  * none stops a server of that version from starting. Pure.
  *
  * Left out on purpose: `statement_timeout` and `lock_timeout`, of which the manual says not to set them for all sessions

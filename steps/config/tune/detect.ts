@@ -6,7 +6,7 @@ import { grantsToRead, localMachine, remoteMachine, roundKb } from "../../../pro
 import { readSettings, type Setting } from "../../../providers/postgres/settings.ts";
 import { humanValue, readValue } from "../../../providers/postgres/setting-value.ts";
 
-/** What the server and, where it can be asked, its machine say. */
+/** The facts from the server and, where it can be asked, from its machine. */
 export interface Detected {
   version: number;
   memoryKb: number | null;
@@ -14,7 +14,7 @@ export interface Detected {
   connections: number | null;
   os: Os;
   settings: ReadonlyMap<string, Setting>;
-  /** What would let the role ask for the machine. */
+  /** The GRANTs that would let the role ask for the machine. */
   grants: string;
 }
 
@@ -44,7 +44,7 @@ function osOf(built: string): Os {
   return /mingw|visual c|msvc|windows/i.test(built) ? "windows" : "linux";
 }
 
-/** What to take instead where a build lacks the best. */
+/** The value to take instead where a build lacks the best one. */
 const INSTEAD: Record<string, { lacks: string; value: string }> = {
   wal_compression: { lacks: "lz4", value: "on" },
   io_method: { lacks: "io_uring", value: "worker" },

@@ -1,4 +1,4 @@
-/** What the arithmetic of tuning works on: plain facts, no flags, no server. */
+/** The input of the tuning arithmetic: plain facts, no flags, no server. */
 export type Workload = "web" | "oltp" | "olap" | "mixed" | "desktop";
 export type Disk = "ssd" | "hdd" | "nvme" | "san";
 export type DbSize = "less_ram" | "mid_ram" | "greater_ram";

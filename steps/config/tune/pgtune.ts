@@ -5,7 +5,7 @@ import { walSettings } from "./wal.ts";
 import { autovacuumSettings, ioSettings, parallelSettings } from "./workers.ts";
 
 /**
- * What PGTune (https://pgtune.leopard.in.ua, as of July 2026) recommends, value for value and written as it prints them.
+ * The values that PGTune (https://pgtune.leopard.in.ua, as of July 2026) recommends, written as it prints them.
  * A setting that PGTune leaves at its default is absent. Pure.
  */
 export function pgtune(input: TuneInput): Recommendation[] {

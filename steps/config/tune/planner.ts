@@ -2,7 +2,7 @@ import type { Disk, Recommendation, TuneInput } from "./input.ts";
 
 const IO_CONCURRENCY: Record<Disk, number> = { hdd: 2, ssd: 200, san: 300, nvme: 1000 };
 
-/** What the planner believes of the data and the storage. */
+/** Settings that tell the planner about the data and the storage. */
 export function plannerSettings(input: TuneInput): Recommendation[] {
   const { workload, os, disk, version } = input;
   const olap = workload === "olap";

@@ -11,7 +11,7 @@ const LARGEST: Record<string, string | number> = {
   max_parallel_workers_per_gather: 1024,
 };
 
-/** What a person should know before using the values. @param measured whether the server's build was seen to take them */
+/** Warnings to read before using the values. @param measured true when the server's build was seen to take them */
 export function warnings(
   input: TuneInput,
   settings: readonly Recommendation[],
@@ -66,7 +66,7 @@ export function warnings(
   return said;
 }
 
-/** What the largest part of the worst case is for, and what makes it smaller. */
+/** Names the purpose of the largest part of the worst case, and the way to make it smaller. */
 function advice({ name }: MemoryPart, value: (name: string) => unknown): string {
   switch (name) {
     case "sessions":

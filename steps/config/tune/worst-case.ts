@@ -11,7 +11,7 @@ const SESSION_KB = 10 * MB;
 
 export interface MemoryPart {
   name: string;
-  /** Its arithmetic with the values filled in. */
+  /** The arithmetic, with the values filled in. */
   formula: string;
   bytes: number;
 }

@@ -9,7 +9,7 @@ import {
   writeWhole,
 } from "../../../engine/shared/write-file.ts";
 
-/** What is there is read into memory to compare it. */
+/** The file on disk is read into memory to compare it. */
 const MAX_SIZE = 16 * 1024 * 1024;
 
 const MISSING = "A folder of the path is missing; `create_dirs: true` makes it.";

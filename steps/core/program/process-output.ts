@@ -88,7 +88,7 @@ export function processEnv(env: ProcessInput["env"] = {}): Record<string, string
 }
 
 /**
- * What a finished process says, as the step's output.
+ * Turns the result of a finished process into the step's output.
  * @throws PgdbaError command_failed (exit code or signal) | limit_exceeded, command_failed (stdout can't be parsed)
  */
 export function processOutput(what: string, result: SpawnResult, input: ProcessInput): Json {

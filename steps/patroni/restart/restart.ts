@@ -35,7 +35,7 @@ export async function open(ctx: StepContext, input: RestartInput): Promise<World
   return { ctx, connection, client, timeoutMs: milliseconds(input.timeout ?? "5m") ?? 0 };
 }
 
-/** Who is restarted, in order. @throws PgdbaError invalid_param for a member that there is not */
+/** The members to restart, in order. @throws PgdbaError invalid_param for a member that does not exist */
 export async function choose(
   world: World,
   { members: names, only_pending }: RestartInput,
@@ -102,7 +102,7 @@ async function restartAndWait(world: World, member: PatroniMember): Promise<numb
   return Math.round((ctx.clock.monotonic() - began) / 10) / 100;
 }
 
-/** What a restarted member still lacks, or nothing. */
+/** The condition that a restarted member does not fulfil yet, or an empty text. */
 async function whatIsMissing(
   { ctx, client }: World,
   member: PatroniMember,
@@ -139,7 +139,7 @@ function unreachable(ctx: StepContext): (error: unknown) => JsonObject {
   };
 }
 
-/** Whether the session outlived the restart: the server is another one, or it was not this member. */
+/** True when the session outlived the restart: the restarted server was another one. */
 async function answers(pg: {
   alive(): boolean;
   query(sql: string): Promise<unknown>;

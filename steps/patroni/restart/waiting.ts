@@ -7,7 +7,7 @@ import type { World } from "./world.ts";
 
 export interface Waiting {
   member: PatroniMember;
-  /** What a restart would change; empty when that can't be asked. */
+  /** The settings that a restart would change; empty when the member can't be asked. */
   settings: string[];
 }
 
@@ -20,7 +20,7 @@ export async function pending(world: World, members: PatroniMember[]): Promise<P
 export async function waiting(world: World, members: PatroniMember[]): Promise<Waiting[]> {
   const { ctx, client } = world;
   const states = await Promise.all(
-    // What the store says is a loop old.
+    // The store lags by up to one loop, so each member is asked itself.
     members.map((member) =>
       isUp(member) ? client.status(member.api, ctx.signal) : Promise.resolve<JsonObject>({}),
     ),
@@ -38,7 +38,7 @@ export async function waiting(world: World, members: PatroniMember[]): Promise<W
   return found.filter((one) => one !== null);
 }
 
-/** What a member's restart would change; null when it can't be asked, and is believed. */
+/** The settings that a restart of the member would change; null when it can't be asked, and then it is believed. */
 async function settingsOf(
   { ctx, connection }: World,
   { name, host, port }: PatroniMember,
