@@ -136,7 +136,7 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
     const pg = await session(ctx);
     const { schema: place } = await tableOf(pg, definition.schema, definition.table);
     const found = await findIndex(pg, place, definition.name);
-    // One that is there but not valid is swept by `run`, unless somebody still builds it.
+    // `run` removes an invalid index of this name, unless somebody still builds it.
     if (found === null || (!found.valid && found.builder === null)) return { state: "not_done" };
     if (!found.valid)
       return { state: "unknown", reason: `Process ${found.builder} still builds the index.` };

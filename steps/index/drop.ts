@@ -139,7 +139,7 @@ scans counted are this member's.`,
   async probe(ctx, input) {
     const wanted = relationName(input.index, "index");
     const found = await findIndex(await session(ctx), wanted.schema, wanted.name);
-    // One that is left invalid by a drop that was cut off is dropped again.
+    // A drop that was cut off leaves the index invalid; it is dropped again.
     if (found !== null) return { state: "not_done" };
     return {
       state: "done",

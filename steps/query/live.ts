@@ -18,7 +18,7 @@ interface Seen {
   samples: number;
   sessions: number;
   longest_ms: number;
-  /** What it was doing, by how often. */
+  /** The number of samples in which it waited, by wait event. */
   waits: Record<string, number>;
 }
 
@@ -116,7 +116,7 @@ that is seen twice as often takes twice the time of the server, in whatever piec
       );
       const here = new Map<string, number>();
       for (const { queryid, query: typed, database, wait, ms } of rows as unknown as Sighting[]) {
-        // Of a session that hides its text its kind is hidden too; the server's own processes have no user or no database.
+        // A session that hides its text hides its kind too; the server's own processes have no user or no database.
         if (typed === HIDDEN_TEXT) {
           hidden++;
           continue;

@@ -130,7 +130,7 @@ async function find(
   return before;
 }
 
-/** That a snapshot can't be kept must not cost the answer. */
+/** A snapshot that can't be kept must not cost the answer. */
 async function kept(ctx: StepContext, folder: string, counters: Counters): Promise<string | null> {
   try {
     return await keep(folder, counters);

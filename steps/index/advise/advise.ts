@@ -25,11 +25,11 @@ import { writesOf } from "../workload/writes.ts";
 const SELECTIVE = 0.1;
 /** Statements for which all that could serve them is tried; for those that cost less than all these, the plain choices. */
 const RICH = 150;
-/** Of so many statements, those that together cost less than this share are not looked at. */
+/** Of more than RICH statements, only the dearest that make up this share of the cost are looked at. */
 const WORTH = 0.999;
 /** Statements of a shape that are read for their constants. */
 const READ = 60;
-/** What an index as large as all tables together has to save, of what the workload costs. */
+/** An index as large as all tables together has to save this share of the workload's cost. */
 const RENT = 0.02;
 /** Parts of the time in which the steps have to be done. */
 const TIME = { planning: 0.4, trying: 0.65, choosing: 0.85 };
@@ -44,7 +44,7 @@ export interface Options {
   isWanted(def: { schema: string; table: string }): boolean;
 }
 
-/** What is found out before indexes are looked for. */
+/** Facts that are found out before indexes are looked for. */
 interface Known {
   work: Work[];
   /** Statements that can't be planned, and those for which there was no time. */
@@ -108,7 +108,7 @@ export async function advise(
   const choosing = { limits, deadline: deadline.part(TIME.choosing), slim: !limited };
   const chosen = await choose(prover, candidates, list, choosing);
   await prover.forget(list.pool.filter((one) => !chosen.includes(one)));
-  // What follows is what is claimed: all statements, each with all indexes that its tables would have.
+  // The figures from here on are reported: they take in all statements, each with all indexes that its tables would have.
   prover.lookAtAll();
   prover.rent = room * none.cost;
   const curve = await curveOf(prover, await used(prover, chosen), deadline);
@@ -189,7 +189,7 @@ function limitsOf({ budget, maxIndexes, percent }: Options, before: number): Lim
   };
 }
 
-/** Of very many statements those that matter. */
+/** Picks the statements that matter, when there are very many. */
 function worthLooking(order: readonly number[], spent: (statement: number) => number): number[] {
   const all = order.reduce((sum, one) => sum + spent(one), 0);
   let sum = 0;
@@ -215,7 +215,7 @@ function frequencyOf(
   return frequency;
 }
 
-/** Those that a plan of some statement uses; what goes may have been used beside another. */
+/** Keeps the indexes that a plan of some statement uses. Taking one out may show that another is not used by itself. */
 async function used(prover: Prover, chosen: readonly Sized[]): Promise<Sized[]> {
   let left = [...chosen];
   for (;;) {
@@ -256,7 +256,7 @@ class Selective {
     try {
       return (await rows(` WHERE ${predicate}`)) < SELECTIVE * (await rows(""));
     } catch {
-      // What can't be planned by itself is no predicate of an index either.
+      // A condition that can't be planned by itself is no predicate of an index either.
       return false;
     }
   }

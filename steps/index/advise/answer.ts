@@ -32,7 +32,7 @@ export interface Result {
   complete: boolean;
 }
 
-/** What `SUGGEST_OUTPUT` says. */
+/** Gives the answer that `SUGGEST_OUTPUT` describes. */
 export async function answer(
   target: Target,
   found: Study & { planner: Planner },
@@ -109,7 +109,7 @@ function percent(before: number, after: number): number {
   return before === 0 ? 0 : rounded(100 * (1 - after / before));
 }
 
-/** What builds it by pgdba; null where that takes several statements, as on a partitioned table. */
+/** The pgdba command that builds it; null where that takes several statements, as on a partitioned table. */
 function commandFor(target: Target, statements: readonly string[]): string | null {
   const [only] = statements;
   if (only === undefined || statements.length !== 1) return null;

@@ -5,7 +5,7 @@ export interface Candidate {
   def: IndexDef;
   sql: string;
   statements: Set<number>;
-  /** One key that is compared for equality, and nothing more. */
+  /** True for a single key that is compared for equality. */
   lookup: boolean;
   /** The candidate in whose place it stands. */
   instead?: string;
@@ -14,8 +14,8 @@ export interface Candidate {
 /** A candidate that could be made. */
 export interface Sized extends Candidate {
   bytes: number;
-  /** What it is called in plans, with its parts on partitions. */
+  /** The names of the index in plans, with those of its parts on partitions. */
   names: string[];
-  /** What has to be known of it. */
+  /** Remarks that a person has to read before making it. */
   notes: readonly string[];
 }

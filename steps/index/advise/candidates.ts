@@ -20,7 +20,7 @@ const MAX_PREDICATES = 3;
 interface Proposal {
   statement: number;
   basic: boolean;
-  /** Whether a condition of it lasts and keeps few rows, so that an index may hold just those. */
+  /** True when the condition lasts and keeps few rows, so that an index may hold only those. */
   selects(predicate: string, column: string): Promise<boolean>;
 }
 
@@ -60,9 +60,9 @@ export class Candidates {
   }
 
   /**
-   * What could serve one use of a table: each key alone; equality keys together, then one range, the order or the grouping; the same
-   * with the other columns included, where they are narrow; the same for the rows of a lasting predicate; other access methods where
-   * an operator asks for one. `basic`: only all keys together, those that most statements use first, for use by many.
+   * The indexes that could serve one use of a table: each key alone; equality keys together, then one range, the order or the
+   * grouping; the same with the other columns included, where they are narrow; the same for the rows of a lasting predicate; other
+   * access methods where an operator asks for one. `basic`: only all keys together, with those in front that most statements use.
    */
   async propose(use: TableUse, { statement, basic, selects }: Proposal): Promise<Candidate[]> {
     const made: (Candidate | null)[] = [];
@@ -92,7 +92,7 @@ export class Candidates {
     return made.filter((one) => one !== null);
   }
 
-  /** One-column extensions of an index by what statements on its table use. */
+  /** Extends an index by one column that statements on its table use; gives all ways to do so. */
   extend(def: IndexDef, uses: readonly TableUse[]): IndexDef[] {
     if (def.method !== "btree" || def.keys.length >= MAX_KEYS) return [];
     const taken = new Set(def.keys.map((key) => key.sql));
@@ -246,7 +246,7 @@ function without(use: TableUse, column: string): TableUse {
   };
 }
 
-/** Whether an index that exists has the same keys in front and the same rows. */
+/** True when an existing index has the same keys in front and the same rows. */
 function isServed(def: IndexDef, catalogue: Catalogue): boolean {
   const table = catalogue.relations.find(
     (relation) => relation.schema === def.schema && relation.name === def.table,

@@ -16,7 +16,7 @@ const MAX_EXCHANGES = 24;
 interface About {
   limits: Limits;
   deadline: Deadline;
-  /** Whether a smaller index is preferred that is nearly as good, and not the best that the limits allow. */
+  /** True to prefer a smaller set that is nearly as good over the best that the limits allow. */
   slim: boolean;
 }
 
@@ -53,7 +53,7 @@ export async function choose(
     });
     for (const start of deadline.passed ? [grown] : [grown, await prover.select(first)]) {
       const left = await proven(prover, await drop(prover, start, score, about));
-      // What could not be judged to the end may hold much that is of little use.
+      // A search that was cut short may hold many indexes of little use.
       const isDone = start === grown || !deadline.passed;
       if (isDone && left.cost < best.cost) best = left;
     }
@@ -63,7 +63,7 @@ export async function choose(
   return [...(about.slim ? await slimmed(prover, pool, best, about) : best).chosen];
 }
 
-/** What was only estimated, planned. */
+/** Plans a selection whose cost was only estimated. */
 function proven(prover: Prover, selection: Selection): Promise<Selection> | Selection {
   return prover.estimates ? prover.select(selection.chosen) : selection;
 }
@@ -180,7 +180,7 @@ async function exchange(
       now,
       now.chosen.filter((one) => one !== out),
     );
-    // What serves none of its statements can't take its place.
+    // An index that serves none of its statements can't take its place.
     const served = prover.servedBy(out.def);
     const others = pool.filter(
       (one) => one !== out && !prover.servedBy(one.def).isDisjointFrom(served),

@@ -2,22 +2,25 @@ import type { Sized } from "./candidate.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Prover, Selection } from "./prover.ts";
 
-/** One more index, and what the workload costs with it and all before it. */
+/** One more index, and the cost of the workload with it and all before it. */
 export interface Point {
   index: Sized;
-  /** What it saves, less what its room costs. */
+  /** The cost that it saves, less the cost of its room. */
   gain: number;
   /** With what keeping the indexes costs, without their room. */
   cost: number;
   bytes: number;
 }
 
-/** Below these shares of what the workload costs without any, of what those before save on the average, and of what is left, the curve is flat. */
+/**
+ * The curve is flat where an index saves less than these shares: of the cost without any index, of the average saving of the indexes
+ * before it, and of the cost that is left.
+ */
 const FLAT = { ofAll: 0.01, ofMean: 0.1, ofRest: 0.05 };
-/** The more indexes there are the more each further one has to save: of the mean and of the rest twice as much with so many. */
+/** Each further index has to save more: with this many, twice the shares of the mean and of the rest. */
 const MANY = 10;
 
-/** The indexes in the order of what each saves beside those before it. */
+/** The indexes, ordered by the cost that each saves beside those before it. */
 export async function curveOf(
   prover: Prover,
   chosen: readonly Sized[],
@@ -51,7 +54,7 @@ export async function curveOf(
 }
 
 /**
- * How many of the indexes are worth it: behind them the curve is flat, which is to say that none of the stretches that follow saves, for
+ * The number of indexes that are worth it. Behind them the curve is flat: none of the stretches that follow saves, for
  * each of its indexes, a hundredth of the whole, or a tenth of what those before saved on the average, or a twentieth of what is left.
  * @param strictness from 0, which takes all, to 1
  */

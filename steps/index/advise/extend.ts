@@ -15,17 +15,17 @@ interface Move {
 export interface Growth {
   limits: Limits;
   score: Score;
-  /** What is chosen already. */
+  /** The selection to start from. */
   from?: Selection;
   deadline: Deadline;
   /** See `choose`. */
   slim: boolean;
 }
 
-/** Of moves that save nearly as much as the best the smallest is taken: without a budget size would not count at all. */
+/** Among steps that save nearly as much as the best one, the smallest index is taken; without a budget, size would not count at all. */
 export const NEARLY = 0.98;
 const MAX_NEAR = 8;
-/** Of the time that is left: what is not explored by then is judged by what is known. */
+/** The share of the remaining time for exploring; indexes not explored by then are judged by what is known. */
 const EXPLORING = 0.4;
 
 /**
@@ -116,8 +116,8 @@ export function isSmaller(one: Sized, other: Sized): boolean {
 }
 
 /**
- * Whether an index can stand for another without the luck of a LIMIT: it finds the same rows, by the same first key or by its predicate.
- * One that has but the order that a LIMIT wants looks as good as long as what is asked for is soon found, which the planner always hopes.
+ * True when an index can replace another without the luck of a LIMIT: it finds the same rows, by the same first key or by its predicate.
+ * An index with only the order that a LIMIT wants looks as good while the wanted rows come early, which the planner always hopes.
  */
 export function isAkin(one: Sized, other: Sized): boolean {
   return one.def.where !== null || one.def.keys[0]?.sql === other.def.keys[0]?.sql;

@@ -4,7 +4,7 @@ import { readBytes } from "../../../engine/shared/read-file.ts";
 import type { TableName } from "../../../providers/planner/twin/twin.ts";
 import type { Statement } from "../workload/workload.ts";
 
-/** What `WORKLOAD_INPUT` in suggest-schema.ts accepts. */
+/** The input that `WORKLOAD_INPUT` in suggest-schema.ts describes. */
 export interface WorkloadInput {
   workload?: { sql: string; calls?: number }[] | null;
   workload_file?: string | null;
@@ -13,7 +13,7 @@ export interface WorkloadInput {
   statements?: number | null;
 }
 
-/** Which workload is meant. */
+/** Tells which workload is meant. */
 export interface Asked {
   workload: Statement[] | undefined;
   workloadFile: string | undefined;

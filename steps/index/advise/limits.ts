@@ -4,11 +4,11 @@ export interface Limits {
   /** Bytes that all suggested indexes may take together; null: any. */
   budget: number | null;
   maxIndexes: number | null;
-  /** What an index must save by itself of what the workload costs. */
+  /** The cost that an index must save by itself when the workload costs `total`. */
   leastGain(total: number): number;
 }
 
-/** What counts: what is saved, or what a byte of it saves. */
+/** The measure of a candidate: the cost that it saves, or the cost that each of its bytes saves. */
 export type Score = "gain" | "per_byte";
 
 export function worth(score: Score, gain: number, bytes: number): number {

@@ -53,7 +53,7 @@ export interface Study {
   reads: number;
 }
 
-/** Who shall plan, begun as soon as the database is known, so that its start is not waited for. */
+/** A planner that is being started. It starts as soon as the database is known, so that nobody waits for it later. */
 export interface Opening<P extends Planner> {
   become(catalogue: Catalogue): Promise<P>;
   discard(): Promise<void>;
@@ -166,7 +166,7 @@ export function openOnServer(ctx: StepContext): Opening<Planner> {
   };
 }
 
-/** What `LIMITS_OUTPUT` says. */
+/** Gives the limits as `LIMITS_OUTPUT` describes them. */
 export function limitsOf(planner: Planner): { object: string; reason: string }[] {
   return planner.limits.map(({ object, reason }) => ({ object, reason }));
 }

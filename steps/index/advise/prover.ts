@@ -24,13 +24,13 @@ const EXPLORE_ROUNDS = 6;
 
 /** Up to so many statements, every set is planned. */
 const EXACT = 40;
-/** Of more statements each is explored with the best of the pool for each of its tables, in fewer rounds. */
+/** With more statements, each is explored in fewer rounds and with the best candidates for each of its tables only. */
 const FEW = { candidates: 12, rounds: 3 };
 
 /** A set of indexes and what the workload costs with it. */
 export interface Selection {
   readonly chosen: readonly Sized[];
-  /** One run of each statement. */
+  /** The cost of one run of each statement. */
   readonly costs: readonly number[];
   /** All runs of all that are looked at, with what keeping the indexes costs. */
   readonly cost: number;
@@ -42,15 +42,15 @@ export interface Selection {
 export class Prover {
   /** Plans made. */
   plans = 0;
-  /** What a byte of an index costs, in the planner's units: nothing unless it is said. */
+  /** The cost of each byte of an index, in the planner's units; nothing by default. */
   rent = 0;
   /**
-   * Whether sets that are only compared are judged by the plans that are known, which may be dearer than the one that the planner would
-   * find: for very many statements. What is chosen is planned all the same.
+   * True when sets that are only compared are judged by the plans that are known, which may be dearer than the plan that the planner would
+   * find. Used for very many statements. A chosen set is planned all the same.
    */
   readonly estimates: boolean;
   readonly work: readonly Work[];
-  /** Whether indexes that exist can be planned away. */
+  /** True when existing indexes can be planned away. */
   readonly hides: boolean;
   readonly #planner: Planner;
   readonly #widths: Widths;
@@ -102,7 +102,7 @@ export class Prover {
     this.#serves = new Map();
   }
 
-  /** What follows is about all statements, each with all indexes on its tables. */
+  /** From here on all statements count, each with all indexes on its tables. */
   lookAtAll(): void {
     this.#searched = null;
     this.#serves = new Map();
@@ -164,7 +164,7 @@ export class Prover {
     return outcome;
   }
 
-  /** What is known of a statement without any new index. */
+  /** Keeps the plan of a statement without any new index. */
   note(statement: number, plan: Awaited<ReturnType<Planner["explain"]>>): void {
     const outcome = { cost: plan["Total Cost"], used: indexesOf(plan) };
     this.#known[statement]?.add(0n, [], { outcome, needs: 0n });
@@ -227,7 +227,7 @@ export class Prover {
     costs: readonly number[],
     bits: readonly bigint[],
   ): Selection {
-    // What is not searched is served as well, for all that is known: it would only hide what the others gain.
+    // Statements that are not searched are taken to be served as well: else they would hide the gain of the others.
     const cost = this.work.reduce(
       (sum, { calls }, statement) =>
         this.#searched?.has(statement) === false ? sum : sum + calls * (costs[statement] ?? 0),
@@ -250,7 +250,7 @@ export class Prover {
     return bits;
   }
 
-  /** What the workload saves by going from one set to another. */
+  /** The cost that the workload saves by going from one set to another. */
   async gain(from: Selection, chosen: readonly Sized[]): Promise<number> {
     let sum = this.#kept(from.chosen) - this.#kept(chosen);
     for (const [statement, own] of this.#difference(from, chosen)) {
@@ -318,7 +318,7 @@ export class Prover {
     }
   }
 
-  /** What an index would save beside those chosen, as far as that is known, and about the most that it can where it is not. */
+  /** The saving of an index beside those chosen, where it is known; elsewhere about the most that it can save. */
   atMost({ bits: before, costs }: Selection, one: Sized): number {
     let sum = -this.#kept([one]);
     for (const statement of this.servedBy(one.def)) {
@@ -347,7 +347,7 @@ export class Prover {
     return writes.inserted + Math.max(writes.updated, touching * HOT_LOST);
   }
 
-  /** What keeping indexes costs: the writes, and the room. */
+  /** The cost of keeping indexes: the writes, and the room. */
   #kept(chosen: readonly Sized[]): number {
     return chosen.reduce((sum, { def, bytes }) => sum + this.writeCost(def) + this.rent * bytes, 0);
   }

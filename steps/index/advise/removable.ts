@@ -117,7 +117,7 @@ function coveredBy(
         at < one.key_columns && one.columns[at] === num && classOf(one, at) === classOf(index, at),
     );
     const all = index.columns.every((num) => one.columns.includes(num));
-    // Of two that are equal the one that came later goes.
+    // Of two equal indexes, the later one goes.
     return (
       same &&
       front &&

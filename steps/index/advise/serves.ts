@@ -2,8 +2,8 @@ import type { IndexDef } from "../../../providers/planner/twin/twin.ts";
 import type { TableUse } from "../workload/scope.ts";
 
 /**
- * Whether an index can be of use where a table is used so: its first key is compared, ordered or grouped by; or it holds all the columns
- * and is read instead of the table; or just the rows that are wanted.
+ * True when an index can serve such a use of a table: its first key is compared, ordered or grouped by; or it holds all the columns
+ * and is read instead of the table; or it holds only the wanted rows.
  */
 export function serves(def: IndexDef, use: TableUse): boolean {
   const first = def.keys[0]?.sql;

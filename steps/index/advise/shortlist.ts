@@ -8,7 +8,7 @@ const ROUNDS = 3;
 const SHARES = [1, 1 / 4, 1 / 16];
 /** Statements whose candidates are made at once. */
 const BATCH = 30;
-/** Of more candidates than this those that no plan took are not kept. */
+/** With more candidates than this, those that no plan took are not kept. */
 const MANY = 300;
 /** Candidates on one table that are compared with each other: the best by themselves. */
 const PER_TABLE = 48;
@@ -16,7 +16,7 @@ const PER_TABLE = 48;
 export interface Shortlist {
   /** The candidates that the planner takes for some statement when it may take any. */
   pool: Sized[];
-  /** Those of them that it takes when all are there. */
+  /** The candidates that the planner takes when all are there. */
   first: Sized[];
   /** The statements for which there was time. */
   tried: number[];
@@ -71,12 +71,12 @@ export async function shortlist(prover: Prover, about: About): Promise<Shortlist
 
 interface Found {
   budget: number | null;
-  /** What the statements save that were seen to use it. */
+  /** The saving of the statements that were seen to use it. */
   saves: Map<Sized, number>;
   first: Set<Sized>;
 }
 
-/** Which of its own candidates the planner takes for a statement. */
+/** Finds the candidates of a statement that the planner takes for it. */
 async function tryOn(
   prover: Prover,
   statement: number,

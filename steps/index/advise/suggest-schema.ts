@@ -3,7 +3,7 @@ const NUMBER = { type: "number" } as const;
 const NUMBER_OR_NULL = { type: ["number", "null"] } as const;
 const TEXTS = { type: "array", items: TEXT } as const;
 
-/** How a workload is given; also the input of `plan.diff`. */
+/** The ways to give a workload; also the input of `plan.diff`. */
 export const WORKLOAD_INPUT = {
   workload: {
     type: ["array", "null"],
@@ -34,7 +34,7 @@ export const WORKLOAD_INPUT = {
   },
 } as const;
 
-/** How long to look for indexes unless it is said. */
+/** The time to look for indexes when none is given. */
 export const TIME_BUDGET = "30s";
 
 export const SUGGEST_INPUT = {

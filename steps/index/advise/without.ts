@@ -4,7 +4,7 @@ import type { PgSession } from "../../../providers/postgres/session.ts";
 import type { Existing } from "../ddl/existing.ts";
 import { openTwin, study } from "./open.ts";
 
-/** What a statement would cost without an index, by the planner's twin. */
+/** A statement that would cost more without an index, by the planner's twin. */
 export interface Dearer {
   query: string;
   calls: number;
@@ -13,7 +13,7 @@ export interface Dearer {
 }
 
 export interface Effect {
-  /** Of the statement that was given; null without one. */
+  /** The cost of the statement that was given; null without one. */
   cost_before: number | null;
   cost_after: number | null;
   /** Statements of pg_stat_statements that would cost more, those that gain most from the index first; null when they are not known. */
@@ -26,7 +26,7 @@ const LISTED = 10;
 const TOLERANCE = 1.001;
 
 /**
- * What it would cost to be without an index: nothing is changed, and nothing planned on the server. What can't be told is warned of.
+ * Tells the effect of being without an index. Nothing is changed, and nothing is planned on the server. A warning names what is not known.
  */
 export async function effectOf(
   ctx: StepContext,

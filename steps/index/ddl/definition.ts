@@ -9,7 +9,7 @@ export interface Definition {
   schema: string | null;
   table: string;
   concurrently: boolean;
-  /** Of the partitioned table alone: not valid until each partition's index is attached. */
+  /** Builds it on the partitioned table alone: it is not valid until an index of each partition is attached. */
   only: boolean;
   /** The same statement for a table `pg_temp.${STAND_IN}`, under a name that PostgreSQL chooses. */
   standIn: string;

@@ -63,7 +63,7 @@ export async function tableOf(
   );
 }
 
-/** What a name stands for when it is no index: `table`, `view`, …; null when there is nothing of the name. */
+/** The kind of object that bears a name without being an index: `table`, `view`, …; null when nothing bears it. */
 export async function otherKind(
   pg: PgSession,
   schema: string | null,

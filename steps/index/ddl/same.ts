@@ -4,7 +4,7 @@ import type { PgSession, Run } from "../../../providers/postgres/session.ts";
 import { type Definition, STAND_IN } from "./definition.ts";
 import type { Existing } from "./existing.ts";
 
-/** What an index is but for its table, its name and how full its pages are kept, in the server's own words. */
+/** The shape of an index in the server's own words: all but its table, its name and how full its pages are kept. */
 const SHAPE = `SELECT jsonb_build_object('method', am.amname, 'unique', i.indisunique, 'keys', i.indnkeyatts, 'classes', i.indclass::text,
     'collations', i.indcollation::text, 'options', i.indoption::text, 'predicate', pg_get_expr(i.indpred, i.indrelid), 'nulls', to_jsonb(i) -> 'indnullsnotdistinct',
     'columns', ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnatts) n))::text AS shape
@@ -14,7 +14,7 @@ const SHAPE = `SELECT jsonb_build_object('method', am.amname, 'unique', i.indisu
 class Undo extends Error {}
 
 /**
- * Whether an index that has the name is the one that is wanted. The server is asked to make it on an empty temporary table like the real
+ * True when the index that has the name is the wanted one. The server is asked to make it on an empty temporary table like the real
  * one, since only it knows how it writes an expression; that is rolled back.
  * @throws PgdbaError query_failed when the definition is not valid | insufficient_privilege
  */

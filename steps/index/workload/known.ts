@@ -1,6 +1,6 @@
 import type { Catalogue } from "../../../providers/planner/twin/twin.ts";
 
-/** What a plan of one statement came to. */
+/** The result of one plan of a statement. */
 export interface Outcome {
   cost: number;
   /** Names of the indexes that it uses. */
@@ -9,7 +9,7 @@ export interface Outcome {
 
 interface Entry extends Outcome {
   with: bigint;
-  /** Those of `with` that the plan uses. */
+  /** The indexes of `with` that the plan uses. */
   needs: bigint;
   without: ReadonlySet<string>;
 }
@@ -69,7 +69,7 @@ export class Known {
     return best;
   }
 
-  /** Whether what is planned away now was not there then either, or not used. */
+  /** True when the indexes that are planned away now were planned away then as well, or were not used. */
   #removed(entry: Entry, without: readonly string[]): boolean {
     if (entry.without.size === 0 && without.length === 0) return true;
     if (![...entry.without].every((name) => without.includes(name))) return false;

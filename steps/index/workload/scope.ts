@@ -6,7 +6,7 @@ import { partsOf } from "./tree.ts";
 
 export type Relation = Catalogue["relations"][number];
 
-/** How one mention of a table in a statement is used: what an index on it could serve. */
+/** The way in which a statement uses a table at one place: what an index on it could serve. */
 export interface TableUse {
   table: Relation;
   equal: IndexKey[];
@@ -34,7 +34,7 @@ export interface Found {
   name: string;
 }
 
-/** What a query gives out, where that is a column as it stands: a condition on it can be pushed down to the table. */
+/** The columns that a query gives out unchanged: a condition on such a column can be pushed down to its table. */
 export type Outputs = ReadonlyMap<string, Found>;
 
 export interface Source {
@@ -51,7 +51,7 @@ export interface Scope {
   outer: Scope | null;
 }
 
-/** What a name stands for: by alias and search path, as PostgreSQL resolves it. */
+/** Finds the table behind a name: by alias and search path, as PostgreSQL resolves it. */
 export class Names {
   readonly #path: string[];
   readonly #relations = new Map<string, Relation>();

@@ -7,7 +7,7 @@ const SAMPLE = 6;
 export interface Shape {
   /** All of them, each text once. */
   members: Parsed[];
-  /** Those that stand for all, with calls that add up to those of all. */
+  /** The statements that stand for all, with calls that add up to those of all. */
   sample: Sampled[];
 }
 
@@ -20,7 +20,7 @@ export async function shapesOf(parsed: readonly Parsed[]): Promise<Shape[]> {
   const { fingerprint } = await import("libpg-query");
   const groups = new Map<string, Map<string, Parsed>>();
   for (const statement of parsed) {
-    // What the grammar takes in another spelling only is a shape of its own.
+    // A statement that the grammar takes only in another spelling is a shape of its own.
     const key = await fingerprint(statement.sql).catch(() => statement.sql);
     const texts = groups.get(key) ?? new Map<string, Parsed>();
     groups.set(key, texts);

@@ -46,7 +46,7 @@ function walk(node: unknown, visit: (kind: string, value: object) => boolean | v
 
 const SYSTEM = new Set(["pg_catalog", "information_schema"]);
 
-/** Whether a statement names tables of the system with their schema. */
+/** True when a statement names tables of the system with their schema. */
 export function namesSystem(statement: Node): boolean {
   let found = false;
   walk(statement, (kind, value) => {
@@ -89,7 +89,7 @@ export function partsOf(node: unknown): { columns: ColumnRef[]; links: SubLink[]
   return { columns, links };
 }
 
-/** Whether `$1` or the like stands in an expression; what is inside of a sub-select is left to it. */
+/** True when an expression holds `$1` or the like, sub-selects not counted. */
 export function hasParameter(node: unknown): boolean {
   let found = false;
   walk(node, (kind) => {

@@ -12,17 +12,17 @@ const CHARACTER = 4;
 const HEADER = 4;
 /** A column whose type does not bound it is a key only when its values are known to be far below the limit. */
 const NARROW = { average: 128, longest: 1000 };
-/** Of what a bounded column may take beside such a key. */
+/** The bytes that a bounded column may take beside such a key. */
 const BESIDE = 512;
 
-/** Whether an index could refuse a row that its table takes. */
+/** Tells whether an index could refuse a row that its table takes. */
 export interface Verdict {
   safe: boolean;
-  /** What has to be known of it all the same. */
+  /** Remarks on a safe index that a person has to read all the same. */
   notes: string[];
 }
 
-/** How wide a key can become: never more than `most`, or for all that is known `seen`. */
+/** The width that a key can reach: at most `most`, or `seen` where no limit is known. */
 interface Width {
   most: number | null;
   /** The longest value known; null when nothing is. */

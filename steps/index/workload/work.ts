@@ -8,7 +8,7 @@ export interface Work extends Sampled {
   relations: ReadonlySet<number>;
 }
 
-/** What a statement writes, for the cost of keeping an index: rows by table oid. */
+/** The rows that the workload writes to a table, for the cost of keeping an index on it. */
 export interface Writes {
   inserted: number;
   updated: number;

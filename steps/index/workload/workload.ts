@@ -26,7 +26,7 @@ export interface Workload {
   statements: Statement[];
   /** Statements whose text the role may not see. */
   hidden: number;
-  /** How many have a text that can't be read here, and why; null when there are none. */
+  /** The number of statements whose text can't be read here, and the reason; null when there are none. */
   unread: { count: number; message: string; hint: string } | null;
 }
 
@@ -151,7 +151,7 @@ export async function parseWorkload(
       else if (tables.length > 0) parsed.push({ ...statement, tree, tables });
       else idle.push({ sql, reason: namesSystem(tree) ? SYSTEM_ONLY : NO_TABLE });
     } catch (error) {
-      // What has no plan anyway may as well not be understood: DEALLOCATE $1.
+      // A statement without a plan need not be understood: DEALLOCATE $1.
       if (PLANNED.test(statement.sql) === false) idle.push({ sql: statement.sql, reason: NO_PLAN });
       else refused.push({ sql: statement.sql, reason: (error as Error).message });
     }
@@ -178,7 +178,7 @@ export interface Activity {
   days: number | null;
 }
 
-/** What the server has counted of the catalogue's tables and indexes. */
+/** Reads what the server has counted for the catalogue's tables and indexes. */
 export async function readActivity(read: Read, catalogue: Catalogue): Promise<Activity> {
   const oids = catalogue.relations.map((relation) => relation.oid);
   const number = (row: JsonObject, name: string): number => Number(row[name] ?? 0);

@@ -6,7 +6,7 @@ import type { Activity } from "./workload.ts";
 type Relation = Catalogue["relations"][number];
 type Counted = NonNullable<ReturnType<Activity["tables"]["get"]>>;
 
-/** What the server has counted of a table, or of all partitions of one. */
+/** The server's counts for a table, or for all partitions of one. */
 export function countedOf(
   table: Relation,
   activity: Activity,
@@ -42,7 +42,7 @@ export function writesOf(
       if (table === undefined) continue;
       const entry = writes.get(table.oid) ?? { inserted: 0, updated: 0, set: new Map() };
       writes.set(table.oid, entry);
-      // How many rows a part of a statement wrote is not known: at least one a run.
+      // Nobody counts the rows that a part of a statement wrote; it wrote at least one in each run.
       const written = outermost ? (rows ?? calls) : calls;
       if (kind === "insert") {
         entry.inserted += written;

@@ -6,7 +6,7 @@ import { STYLE } from "./style.ts";
 import { planTable } from "./tree.ts";
 import { cost, time } from "./units.ts";
 
-/** What query.analyze gives. */
+/** The output of query.analyze. */
 export interface Analysis {
   statement: string;
   database: string;
@@ -80,7 +80,7 @@ function verdict(findings: readonly Finding[]): string {
   return parts.length === 0 ? "Nothing found" : parts.join(", ");
 }
 
-/** What is about the statement in whole, and where the rest stands. */
+/** The findings about the statement as a whole, and links to the others. */
 function overview(findings: readonly Finding[], general: readonly Finding[]): Html {
   const placed = findings.filter((one) => !general.includes(one));
   return html`<h2>Findings</h2>
@@ -126,7 +126,7 @@ function tiles({ analyzed, totals, plan }: Analysis): Html {
   </div>`;
 }
 
-/** What is part of the execution and of no node, and what shaped the plan. */
+/** The parts of the execution that belong to no node, and the settings that shaped the plan. */
 function beside({ triggers, jit, settings }: Analysis): Html | null {
   const rows: [string, string][] = [
     ...triggers.map(({ name, relation, calls, time_ms }): [string, string] => [

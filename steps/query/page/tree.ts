@@ -125,7 +125,7 @@ function rowsOf({ actual, estimated }: PlanNode, never: boolean): Html {
     }`;
 }
 
-/** What came from outside of the buffers, below it what was in them. */
+/** The bytes that came from outside of the buffers, and below them those that were in them. */
 function buffersOf(buffers: Buffers | null): Html | string {
   if (buffers === null) return "–";
   const { shared_hit, shared_read, local_hit, local_read, temp_read, temp_written } = buffers;

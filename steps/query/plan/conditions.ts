@@ -5,7 +5,7 @@ const COMPARISONS = new Set(["=", "<", ">", "<=", ">="]);
 /** LIKE, ILIKE and regular expressions as plans write them. */
 const PATTERNS = new Set(["~~", "~~*", "~", "~*"]);
 
-/** One of the conditions that a filter joins by AND, by what an index would have to be to serve it. */
+/** One of the conditions that a filter joins by AND, by the kind of index that would serve it. */
 export type Condition =
   /** A column with a value; `equal` goes first in an index. */
   | { kind: "plain"; column: string; equal: boolean }
@@ -91,7 +91,7 @@ export function nameOf(parts: Json | undefined): string {
   return isObject(word) && typeof word.sval === "string" ? word.sval : "";
 }
 
-/** Of the same bytes: the planner looks through a cast from one to the other (pg_cast, castmethod `b`). */
+/** Types with the same bytes: the planner looks through a cast from one to the other (pg_cast, castmethod `b`). */
 const RELABELLED = new Set(["character varying", "text", "name", "varchar"]);
 
 export function isRelabelling(from: string, to: string): boolean {

@@ -1,7 +1,7 @@
 import { type Buffers, type PlanNode, walk } from "./tree.ts";
 
 /**
- * What a node spends itself is what it spends in all less its children. Sub-plans are the exception: EXPLAIN draws an InitPlan or
+ * The time of a node itself is its whole time less that of its children. Sub-plans are the exception: EXPLAIN draws an InitPlan or
  * CTE below the node where its query level begins, but its time stands in whichever node first asked for a row of it. Such a node is
  * charged for it afterwards, so that it is counted once.
  */
@@ -65,7 +65,7 @@ function spread(node: PlanNode, paid: number): void {
   node.estimated.own_cost = Math.max(0, left);
 }
 
-/** How often the planner counts a child. */
+/** The number of times that the planner counts a child. */
 function repeatsOf(child: PlanNode, parent: PlanNode): number {
   if (child.role === "inner" && parent.type === "Nested Loop") {
     const outer = parent.children.find(({ role }) => role === "outer");
@@ -91,7 +91,7 @@ function charge(plan: PlanNode, payers: PlanNode[], buffers: Map<PlanNode, Buffe
     actual.own_ms -= taken;
     time -= taken;
   }
-  // What changes data is run to its end when the statement is done, outside of all nodes.
+  // A part that changes data is run to its end when the statement is done, outside of all nodes.
   const changes = [...walk(plan)].some(({ type }) => type === "ModifyTable");
   if (time > 0 && payers.length > 0 && !changes) shrink(plan, 1 - time / whole_ms);
   const reader = payers.toSorted((a, b) => blocks(b) - blocks(a))[0];
@@ -103,7 +103,7 @@ function payersOf(plan: PlanNode, owner: PlanNode, root: PlanNode): PlanNode[] {
   const name = plan.subplan ?? "";
   if (plan.role === "cte") {
     const cte = name.slice("CTE ".length);
-    // One that changes data and that nothing reads is run at the end of the statement, outside of all nodes.
+    // A CTE that changes data and that nothing reads is run at the end of the statement, outside of all nodes.
     return [...walk(root)].filter(
       (node) => node.type === "CTE Scan" && node.details.cte_name === cte,
     );

@@ -65,7 +65,7 @@ export async function explain(session: PgSession, request: Request): Promise<Exp
   return second;
 }
 
-/** One transaction; "writes" when it has to be READ WRITE and is not. */
+/** Tries in one transaction; gives "writes" when it has to be READ WRITE and is not. */
 async function attempt(
   session: PgSession,
   request: Request,
@@ -100,7 +100,7 @@ async function within(
   const hold = await holdFor(run, request.another, request.analyze ? EXECUTED : ONLY_PLANNED);
   try {
     const explained = await held(run, request, readOnly, hold);
-    // What we set ourselves is not the user's.
+    // Settings of our own are not the user's.
     if (explained !== "writes") dropPath(explained.plan, String(searched));
     return explained;
   } finally {
@@ -108,7 +108,7 @@ async function within(
   }
 }
 
-/** What it reaches stands still from before each judgement until what was judged has run. */
+/** Holds all that the statement reaches still, from before each judgement until the judged statement has run. */
 async function held(
   run: Run,
   request: Request,

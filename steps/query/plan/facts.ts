@@ -28,7 +28,7 @@ const RELATIONS = `SELECT n.nspname AS schema, c.relname AS name, pg_relation_si
 FROM unnest($1::text[], $2::text[]) AS wanted (schema, name)
 JOIN pg_namespace n ON n.nspname = wanted.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name`;
 
-/** What the findings need to know of the server and of the plan's tables; two reads of the catalogues. */
+/** Reads the facts about the server and the plan's tables that the findings need; two reads of the catalogues. */
 export async function readFacts(run: Run, plan: Plan): Promise<Facts> {
   const named = new Map(
     [...walk(plan.root)].flatMap(({ relation }) =>

@@ -4,7 +4,7 @@ import type { PgSession } from "../../../providers/postgres/session.ts";
 import { quoteIdent } from "../../../providers/planner/twin/names.ts";
 import type { Statement } from "../../sql/guard/statement.ts";
 
-/** Whether the user gave the text, or pg_stat_statements. */
+/** The source of the text: the user, or pg_stat_statements. */
 export type Origin = "given" | "recorded";
 
 interface About {
@@ -28,7 +28,7 @@ export async function inWords(error: unknown, about: About): Promise<unknown> {
   );
 }
 
-/** Which privileges the role lacks on the tables that are named: $1 schemas, $2 names, $3 privileges. */
+/** The privileges that the role lacks on the named tables: $1 schemas, $2 names, $3 privileges. */
 const LACKING = `SELECT DISTINCT c.oid, n.nspname AS schema, c.relname AS name, wanted.schema IS NULL AS bare,
   CASE WHEN has_schema_privilege(n.oid, 'USAGE') THEN wanted.privilege ELSE 'USAGE' END AS privilege
 FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (schema, name, privilege)

@@ -34,7 +34,7 @@ export type Severity = (typeof SEVERITIES)[number];
 export interface Finding {
   code: FindingCode;
   severity: Severity;
-  /** Where in the plan; null when it is about the statement as a whole. */
+  /** The place in the plan; null for a finding about the statement as a whole. */
   node: { path: string; title: string } | null;
   message: string;
   /** The figures that the finding rests on. */
@@ -42,11 +42,11 @@ export interface Finding {
   advice: string;
 }
 
-/** What is known of a table in the plan beyond the plan itself. */
+/** Facts of a table in the plan that the plan itself does not tell. */
 export interface RelationFacts {
   schema: string;
   name: string;
-  /** Of its file, now. */
+  /** The pages of its file, now. */
   pages: number;
   /** `pg_class.reltuples`; -1 (0 on 13) when it was never analysed or vacuumed. */
   rows: number;
@@ -54,13 +54,13 @@ export interface RelationFacts {
   modified: number | null;
   /** When ANALYZE last ran, by hand or by autovacuum; null when it never did, as far as the server remembers. */
   analyzed_at: string | null;
-  /** Whether there are column statistics; null when the role may not see them. */
+  /** True when there are column statistics; null when the role may not see them. */
   has_statistics: boolean | null;
   /** Leading columns of the valid indexes that are plain columns. */
   leading_columns: { index: string; column: string; type: string }[];
   /** Types of the columns by their names; not there when it is not known. */
   types?: Record<string, string>;
-  /** Its valid indexes, with their keys' columns (expressions left out); not there when it is not known. */
+  /** Its valid indexes, with the columns of their keys (expressions left out); undefined when they are not known. */
   indexes?: { name: string; unique: boolean; columns: string[] }[];
   /** The partitioned table, or the topmost parent, that it is a part of. */
   root?: TableName | null;
@@ -83,13 +83,13 @@ export interface Facts {
 export type Rule = (plan: Plan, facts: Facts, parse: ParseExpression) => Finding[];
 export type ParseExpression = (expression: string) => JsonObject | null;
 
-/** What takes less of the time than this is not worth a warning. */
+/** A finding about less than this share of the time is not worth a warning. */
 const NOTABLE_SHARE = 0.05;
 const CRITICAL_SHARE = 0.5;
 /** Milliseconds: a statement that is done sooner is in no critical state. */
 const CRITICAL_MS = 1000;
 
-/** How much `share` (0 to 1) of the execution time matters; a warning when it is not known. */
+/** The severity of `share` (0 to 1) of the execution time; a warning when the share is not known. */
 export function weigh(plan: Plan, share: number | null): Severity {
   if (share === null) return "warning";
   if (share < NOTABLE_SHARE) return "info";

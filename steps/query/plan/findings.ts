@@ -45,7 +45,7 @@ const OF_PLANS: readonly Rule[] = [
   planningTime,
 ];
 
-/** What is wrong with a plan, the worst first. Without execution only what the estimates show. */
+/** The faults of a plan, the worst first. Without execution only those that the estimates show. */
 export async function findings(plan: Plan, facts: Facts): Promise<Finding[]> {
   const parse = await loadParser();
   const whole = fold(plan, facts);

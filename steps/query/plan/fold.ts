@@ -24,7 +24,7 @@ const SUMS = ["heap_fetches", "exact_heap_blocks", "lossy_heap_blocks", "index_s
 export interface Folded {
   plan: Plan;
   facts: Facts;
-  /** How many partitions, of which table, by the path of the node that stands for them. */
+  /** The number of partitions and their table, by the path of the node that stands for them. */
   partitions: ReadonlyMap<string, { count: number; table: string }>;
 }
 
@@ -56,7 +56,7 @@ export function fold(plan: Plan, facts: Facts): Folded {
   };
 }
 
-/** Of what was found in several partitions of a table in the same way the worst, with the number of the others. */
+/** Keeps the worst of the like findings in several partitions of a table, with the number of the others. */
 export function grouped(found: readonly Finding[], plan: Plan, facts: Facts): Finding[] {
   const places = new Map(
     [...withAncestors(plan.root)].map(([node, above]) => [node.path, [node, ...above]]),
@@ -96,7 +96,7 @@ function rootsBelow(node: PlanNode, facts: Facts): string[] {
   return tables.includes(null) ? [] : [...new Set(tables as string[])].toSorted();
 }
 
-/** What was found in a node that stands for several, with their number. */
+/** Adds to a finding the number of nodes for which its node stands. */
 export function counted(finding: Finding, { partitions }: Folded): Finding {
   const many = finding.node === null ? undefined : partitions.get(finding.node.path);
   if (many === undefined) return finding;

@@ -1,6 +1,6 @@
 import { number, type PlanNode } from "./tree.ts";
 
-/** How many processes the planner takes workers for, and a leader that works beside them: costsize.c, get_parallel_divisor. */
+/** The number of processes among which the planner divides the work: costsize.c, get_parallel_divisor. */
 function divisorOf(workers: number, leads: boolean): number {
   return workers + (leads ? Math.max(0, 1 - 0.3 * workers) : 0);
 }
@@ -11,7 +11,7 @@ const WHOLE = new Set(["Aggregate", "Group", "Unique", "Limit", "SetOp"]);
 interface Sharing {
   /** By how many the rows below are divided; 1 outside of a Gather. */
   divisor: number;
-  /** How often the Gather was run. */
+  /** The number of times that the Gather was run. */
   loops: number;
 }
 

@@ -82,11 +82,11 @@ export function parsePlan(explained: Json): Plan {
   };
 }
 
-/** Who does the work of a node. */
+/** The processes that do the work of a node. */
 interface Crew {
-  /** How many share it. */
+  /** The number of processes that share it. */
   processes: number;
-  /** How many wait while one of them runs it. */
+  /** The number of processes that wait while one of them runs it. */
   waiting: number;
 }
 
@@ -138,9 +138,9 @@ function crewOf(parent: JsonObject, child: JsonObject, inherited: Crew): Crew {
   const type = stringOf(parent["Node Type"]) ?? "";
   if (type.startsWith("Gather") && relationship === "Outer")
     return { processes: Math.max(1, own / loops), waiting: 1 };
-  // One process runs an InitPlan for all of them.
+  // A single process runs an InitPlan for all of them.
   if (relationship === "InitPlan" && own < inherited.processes) return ALONE;
-  // One makes the bitmap, the others wait for it.
+  // A single process makes the bitmap, and the others wait for it.
   if (type === "Bitmap Heap Scan" && parent["Parallel Aware"] === true)
     return { ...inherited, waiting: Math.max(1, loops / own) };
   return inherited;

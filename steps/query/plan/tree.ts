@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../../engine/types.ts";
 
-/** How a node hangs on its parent: EXPLAIN's "Parent Relationship", with CTEs told apart from other InitPlans. */
+/** The relation of a node to its parent: EXPLAIN's "Parent Relationship", with CTEs told apart from other InitPlans. */
 export type Role =
   | "root"
   | "outer"
@@ -28,13 +28,13 @@ export interface Buffers {
 export interface Estimated {
   startup_cost: number;
   total_cost: number;
-  /** What this node alone adds to the cost of the statement: those of all nodes add up to that of the root. */
+  /** The cost that this node alone adds to the statement: those of all nodes add up to that of the root. */
   own_cost: number;
   /** For one loop, and of one process where they share the rows. */
   rows: number;
   /** By how many the planner divides the rows that processes share: 2.4 for two workers and the leader; 1 elsewhere. */
   divided_by: number;
-  /** Of all loops and processes together, comparable with `actual.rows`; of one loop where nothing was executed. */
+  /** The rows of all loops and processes together, comparable with `actual.rows`; of one loop where nothing was executed. */
   all_rows: number;
   width: number;
 }
@@ -99,7 +99,7 @@ export interface Plan {
     functions: number;
     total_ms: number | null;
     parts: Record<string, number>;
-    /** What the workers spent on it, meanwhile and in sum. */
+    /** The time that the workers spent on it at the same time, added up. */
     workers_ms: number;
     /** `all`: the plan does not tell the leader's figures from the workers', and these are the sum. */
     whose: "leader" | "all";

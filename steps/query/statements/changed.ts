@@ -9,7 +9,7 @@ function meanOf({ total_ms, calls }: Change): number {
   return total_ms / Math.max(1, calls);
 }
 
-/** What makes a statement expensive; later figures decide between equal ones. */
+/** The figures by which a statement is expensive; later ones decide between equals. */
 function weights(change: Change, order: Order): number[] {
   const { total_ms, io_ms, io_bytes, temp_bytes } = change;
   const first = { total: [], mean: [meanOf(change)], io: [io_ms, io_bytes], temp: [temp_bytes] };
@@ -64,7 +64,7 @@ export async function rowsOf(
   return { statements, total_ms };
 }
 
-/** Of the execution time of all statements but our own. */
+/** The share in the execution time of all statements but our own. */
 export function shareOf(one: { total_ms: number }, total_ms: number): number {
   return total_ms > 0 ? hundredths(one.total_ms / total_ms) : 0;
 }

@@ -3,7 +3,7 @@ import { placeIdentifiers } from "../../sql/input.ts";
 import { statementsExtension } from "./recorded.ts";
 import { countersSql, originSql } from "./top-sql.ts";
 
-/** What is counted of an entry, in the order in which it is kept. Times in ms, `hit` and `read` in blocks. */
+/** The counters of an entry, in the order in which they are kept. Times in ms, `hit` and `read` in blocks. */
 export const COUNTED = [
   "calls",
   "total_ms",
@@ -22,15 +22,15 @@ export interface Counters {
   format: 1;
   /** By the server's clock, ISO in UTC, as are the others. */
   taken_at: string;
-  /** Whose counters: members of a cluster count for themselves. */
+  /** The server that was counted: each member of a cluster counts for itself. */
   node: string;
   /** The OID of the role that looked. */
   role: number;
-  /** Whether `io_ms` was measured. */
+  /** True when `io_ms` was measured. */
   timed: boolean;
-  /** Of all statements at once; null before 14, and so is `dealloc`. */
+  /** The reset of all statements at once; null before 14, and so is `dealloc`. */
   stats_reset: string | null;
-  /** How often statements were evicted for want of room. */
+  /** The number of evictions of statements for want of room. */
   dealloc: number | null;
   /** Entries that the role may not see, and their time. */
   hidden: number;

@@ -1,10 +1,10 @@
 import { COUNTED, type Counters, type Figures, type Live } from "./counters.ts";
 
-/** How the figures of a statement came about. */
+/** The ways in which the figures of a statement can come about. */
 export const BASES = ["difference", "new", "reset"] as const;
 export type Basis = (typeof BASES)[number];
 
-/** What one statement did in the interval, whoever ran it. */
+/** The work of one statement in the interval, for all its users. */
 export interface Change extends Figures {
   /** `database/queryid`, OID and number. */
   id: string;
@@ -21,13 +21,13 @@ export interface Interval {
   total_ms: number;
   /** Entries that are gone; what they did in the interval is not known. */
   evicted: number;
-  /** How often statements were evicted; null before 14. */
+  /** The number of evictions of statements; null before 14. */
   dealloc: number | null;
   /** Entries of which it can't be told how much is of the interval; left out. */
   untold: number;
 }
 
-/** What was counted between two snapshots of the same server by the same role. */
+/** The difference between two snapshots of the same server by the same role. */
 export function between(before: Counters, { counters: now, since }: Live): Interval {
   const reset = before.stats_reset !== now.stats_reset;
   const changes = new Map<string, Change>();
@@ -63,7 +63,7 @@ export function between(before: Counters, { counters: now, since }: Live): Inter
   };
 }
 
-/** Whether an entry would stand in the snapshot if there was one: everybody sees their own. */
+/** True when an entry would stand in the snapshot if it had existed then: a role always sees its own. */
 function sees({ complete, hidden, role }: Counters, key: string): boolean {
   return complete && (hidden === 0 || key.split("/")[1] === String(role));
 }

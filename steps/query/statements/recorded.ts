@@ -60,10 +60,10 @@ function unusable({ info }: PgSession, schema: string): PgdbaError {
   );
 }
 
-/** What a role sees of others' statements without the privilege; their queryid is NULL. */
+/** The text that a role without the privilege sees instead of others' statements; their queryid is NULL. */
 export const HIDDEN_TEXT = "<insufficient privilege>";
 
-/** What lets the role of this session see them. */
+/** The GRANT that lets the role of this session see them. */
 export function grantHint({ info }: PgSession): string {
   const grant = placeIdentifiers('GRANT pg_monitor TO :"role"', { role: info.user });
   return `To see others' statements needs pg_read_all_stats: as a superuser, ${grant};`;

@@ -3,7 +3,7 @@ import { ORDERS } from "./top-sql.ts";
 
 const nullable = (type: string) => ({ type: [type, "null"] }) as const;
 
-/** Which statements a list holds, and in what order. */
+/** The kinds of lists, by the statements that they hold and their order. */
 export const RANKED_BY = {
   order: {
     type: "string",
@@ -60,7 +60,7 @@ export const ROW = {
 
 export const ROW_KEYS = Object.keys(ROW) as (keyof typeof ROW)[];
 
-/** What happened in an interval. */
+/** The changes within an interval. */
 export const CHANGES = {
   type: "object",
   additionalProperties: false,

@@ -20,7 +20,7 @@ interface Found {
   time: number;
 }
 
-/** One history: members of a cluster share the folder and count for themselves, and roles see different statements. */
+/** The key of one history: members of a cluster share the folder and count for themselves, and roles see different statements. */
 function keyOf({ node, role }: Counters): string {
   return createHash("sha256").update(`${node}\n${role}`).digest("hex").slice(0, 12);
 }

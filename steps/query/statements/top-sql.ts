@@ -74,7 +74,7 @@ FROM :"schema".pg_stat_statements(false), (SELECT current_setting('block_size'):
 WHERE queryid IS NOT NULL ORDER BY ${total} DESC LIMIT $1`;
 }
 
-/** What the counters of all entries are of, and those that this role may not see, in sum. */
+/** Adds up the counters of all entries, and of those that this role may not see. */
 export function originSql(version: number): string {
   return `SELECT to_char(clock_timestamp() AT TIME ZONE 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS taken_at,
   CASE WHEN inet_server_addr() IS NULL OR inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1' THEN 'local'

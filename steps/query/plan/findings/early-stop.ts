@@ -48,7 +48,7 @@ export interface Hope {
   limit: PlanNode | null;
 }
 
-/** What the planner hopes of a scan that what is above may leave early; null when it has to be read to its end. */
+/** The planner's hope to end a scan early, since a node above may stop it; null when the scan has to be read to its end. */
 export function hopeOf(node: PlanNode, above: readonly PlanNode[]): Hope | null {
   if (node.relation === null || text(node, "filter") === null) return null;
   let below = node;
@@ -72,7 +72,7 @@ export function hopeOf(node: PlanNode, above: readonly PlanNode[]): Hope | null 
   return isAsked && rows > 1 / COUNTED_ON ? { share: 1 / rows, limit: null } : null;
 }
 
-/** One that gives a value has to read all: were there two rows, that would be an error. */
+/** A sub-query that gives a value has to read all its rows: a second one would be an error. */
 function isScalar({ details }: PlanNode): boolean {
   return Array.isArray(details.output) && details.output.length > 0;
 }

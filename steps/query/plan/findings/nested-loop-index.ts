@@ -12,7 +12,7 @@ import {
 import { type Plan, type PlanNode, walk } from "../tree.ts";
 
 const LOOPS = 10_000;
-/** Of the execution time, and milliseconds: a loop that takes less is not what to look at. */
+/** Share of the execution time, and milliseconds: a loop that takes less is not the problem. */
 const SHARE = 0.3;
 const MS = 20;
 /** Looking up fewer of a table's rows than this is what indexes are for. */

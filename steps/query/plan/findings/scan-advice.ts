@@ -2,7 +2,7 @@ import { type Condition, conditionsOf, isRelabelling } from "../conditions.ts";
 import type { ParseExpression, RelationFacts } from "../finding.ts";
 import { type PlanNode, text } from "../tree.ts";
 
-/** What to do about a scan that throws away most of what it reads, by what its filter compares. */
+/** The advice for a scan that throws away most of what it reads, by the conditions of its filter. */
 export function scanAdvice(
   node: PlanNode,
   parse: ParseExpression,
@@ -44,13 +44,13 @@ function plainAdvice(conditions: Condition[], node: PlanNode, { table, known }: 
     ),
   ].join(", ");
   if (columns === "") return [];
-  // What it filters by is in the index, or it would have to read the table.
+  // The columns of its filter are in the index, or it would have to read the table.
   if (node.type === "Index Only Scan")
     return [
       `${node.index ?? "The index"} holds ${columns}, but not in front: create one that begins with (${columns}).`,
     ];
   const index = known?.indexes?.find(({ name }) => name === node.index);
-  // What is unique with one column more is not unique any more as it was.
+  // A unique index with one column more would no longer keep the old columns unique.
   if (node.type !== "Seq Scan" && index?.unique === true)
     return [
       `Create an index on ${table} (${[...new Set([...index.columns, ...columns.split(", ")])].join(", ")}), so that rows are sorted out before the table is read; ${node.index} stays as it is, since it is unique.`,

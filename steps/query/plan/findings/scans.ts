@@ -21,7 +21,7 @@ const ROWS = 10_000;
 export const discards: Rule = (plan, facts, parse) =>
   [...withAncestors(plan.root)].flatMap(([node, above]) => {
     if (node.relation === null || isSmall(node, facts)) return [];
-    // Told by another rule, with other advice.
+    // Another rule reports it, with other advice.
     if (hopeOf(node, above) !== null) return [];
     const counted =
       node.actual === null ? expected(node, above, facts) : happened(node, node.actual);

@@ -63,7 +63,7 @@ export const statistics: Rule = (plan, facts) => {
 
 const nameOf = ({ schema, name }: TableName) => `${schema}.${name}`;
 
-/** What was changed since ANALYZE, or all of it when that never was. */
+/** The rows that changed since ANALYZE, or all rows when the table was never analysed. */
 const changed = ({ rows, modified }: RelationFacts) => Math.max(rows, modified ?? 0);
 
 function codeOf(known: RelationFacts): "statistics_missing" | "statistics_stale" | null {

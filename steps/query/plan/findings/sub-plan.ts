@@ -3,7 +3,7 @@ import { type Plan, type PlanNode, walk, withAncestors } from "../tree.ts";
 import { isListScan } from "./unhashed-sub-plan.ts";
 
 const LOOPS = 1000;
-/** Of the execution time, and milliseconds. */
+/** Share of the execution time, and milliseconds. */
 const SHARE = 0.2;
 const MS = 20;
 

@@ -5,7 +5,10 @@ import { type Plan, type PlanNode, text, withAncestors } from "../tree.ts";
 /** Repetitions, and rows gone through in all: fewer take no time. */
 const LOOPS = 100;
 const VISITED = 100_000;
-/** What gives its rows again without being run again; the planner puts a Materialize above all else that does not depend on the row outside. */
+/**
+ * Nodes that can give their rows again without being run again. Above the others, where they do not depend on the outer row, the
+ * planner puts a Materialize.
+ */
 const REPEATABLE = new Set(["CTE Scan", "Function Scan", "Table Function Scan"]);
 /** nodeSubplan.c by way of subselect.c, subpath_is_hashable: the header of a tuple, and its width, aligned. */
 const TUPLE_HEADER = 24;
