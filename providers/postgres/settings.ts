@@ -63,6 +63,38 @@ export async function readFileEntries(pg: PgSession, signal?: AbortSignal): Prom
   return rows as unknown as FileEntry[];
 }
 
+const MAY_READ_ENTRIES = `SELECT has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'EXECUTE')
+    AND has_table_privilege('pg_catalog.pg_file_settings', 'SELECT') AS may, quote_ident(current_user) AS me`;
+
+/**
+ * The settings that wait for a restart, by name in lower case. The server itself says so of one more: of a line that was taken out of
+ * the files again before it was in force. That takes the right to read the files; without it, all that the server says, and the GRANT.
+ */
+export async function waitingForRestart(
+  pg: PgSession,
+  settings: ReadonlyMap<string, Setting>,
+  signal?: AbortSignal,
+): Promise<{ names: Set<string>; missing: string[] }> {
+  const flagged = [...settings].filter(([, setting]) => setting.pending_restart);
+  const keys = (list: typeof flagged) => new Set(list.map(([key]) => key));
+  if (flagged.length === 0) return { names: new Set(), missing: [] };
+  const { may, me } = (await pg.ask(MAY_READ_ENTRIES, [], { signal })).rows[0] ?? {};
+  if (may !== true) {
+    const grant = `GRANT SELECT ON pg_file_settings TO ${String(me)}; GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO ${String(me)}`;
+    const missing = `Whether what waits for a restart was changed back since: ${grant}`;
+    return { names: keys(flagged), missing: [missing] };
+  }
+  const winners = winningEntries(await readFileEntries(pg, signal));
+  const waiting = flagged.filter(([key, setting]) => {
+    const entry = winners.get(key);
+    // What stands in no file has its default at the next start, or what the command line gives it again.
+    return entry === undefined
+      ? setting.source === "configuration file" && awaitsRestart(setting, null)
+      : awaitsRestart(setting, entry.setting);
+  });
+  return { names: keys(waiting), missing: [] };
+}
+
 /** True for the file that ALTER SYSTEM writes. */
 export function isAutoConf(file: string | null): boolean {
   return /(^|[\\/])postgresql\.auto\.conf$/.test(file ?? "");

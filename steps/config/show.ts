@@ -9,6 +9,7 @@ import {
   nearestName,
   neededFor,
   readSettings,
+  waitingForRestart,
 } from "../../providers/postgres/settings.ts";
 import { humanValue } from "../../providers/postgres/setting-value.ts";
 
@@ -93,6 +94,7 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
     const pg = await session(ctx);
     const connection = ctx.target.connection as PgConnection;
     const settings = hideSecrets(ctx, await readSettings(pg, ctx.signal));
+    const waiting = await waitingForRestart(pg, settings, ctx.signal);
     const managed = connection.patroni
       ? parametersOf(await (await patroniClient(connection.patroni)).config(ctx.signal))
       : new Map<string, unknown>();
@@ -108,7 +110,7 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
           default: human(setting, setting.boot_val),
           source,
           takes_effect: neededFor(context),
-          pending_restart: setting.pending_restart,
+          pending_restart: waiting.names.has(name.toLowerCase()),
           unit,
           file: setting.sourcefile,
           line: setting.sourceline,
@@ -129,10 +131,10 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
     }
     return {
       settings: input.changed === true ? shown.filter(isChanged) : shown,
-      pending_restart: [...settings.values()]
-        .filter((one) => one.pending_restart)
-        .map((one) => one.name),
-      missing: await missingRights(pg, ctx.signal),
+      pending_restart: [...settings]
+        .filter(([key]) => waiting.names.has(key))
+        .map(([, one]) => one.name),
+      missing: [...(await missingRights(pg, ctx.signal)), ...waiting.missing],
     };
   },
 });

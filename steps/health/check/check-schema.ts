@@ -115,10 +115,19 @@ export const CHECK_SCHEMA: JsonSchema = {
       items: {
         type: "object",
         additionalProperties: false,
-        required: ["versions", "sql"],
-        properties: { versions: VERSIONS, sql: SQL },
+        required: ["sql"],
+        minProperties: 2,
+        properties: {
+          versions: VERSIONS,
+          without_privilege: {
+            const: true,
+            description: "For a role that lacks `privilege`, with `privilege_mode: partial`",
+          },
+          sql: SQL,
+        },
       },
-      description: "SQL for certain versions; the first that applies is used instead of `sql`",
+      description:
+        "SQL for certain `versions`, or for a role `without_privilege`; the first that applies is used instead of `sql`",
     },
     critical: condition("critical"),
     warning: condition("worth a warning"),

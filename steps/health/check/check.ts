@@ -28,7 +28,7 @@ export interface Check {
     { type: string; default: number | string | boolean; description?: string }
   >;
   sql: string;
-  variants?: { versions: string; sql: string }[];
+  variants?: { versions?: string; without_privilege?: true; sql: string }[];
   critical?: string;
   warning?: string;
   info?: string;

@@ -6,7 +6,7 @@ import { asNamed, identifiersOf, placeIdentifiers } from "../../sql/input.ts";
 import { refuseChecks } from "../check/acting.ts";
 import type { Check } from "../check/check.ts";
 import type { Facts } from "./facts.ts";
-import { inVersions } from "./select.ts";
+import { inVersions, lacksPrivilege } from "./select.ts";
 import type { Limits } from "./limits.ts";
 
 export interface Result {
@@ -70,9 +70,12 @@ export async function runChecks(
  * (`:"extension"`).
  */
 function sqlOf(check: Check, facts: Facts): { sql: string; path: string } {
-  const text = (
-    check.variants?.find(({ versions }) => inVersions(versions, facts.version))?.sql ?? check.sql
-  ).replace(/;\s*$/, "");
+  const variant = check.variants?.find(
+    ({ versions, without_privilege }) =>
+      inVersions(versions, facts.version) &&
+      (without_privilege === undefined || lacksPrivilege(check, facts)),
+  );
+  const text = (variant?.sql ?? check.sql).replace(/;\s*$/, "");
   const quoted = facts.extensions[check.extension ?? ""]?.schema;
   const schema = quoted?.startsWith('"') ? quoted.slice(1, -1).replaceAll('""', '"') : quoted;
   const sql =

@@ -122,6 +122,28 @@ describe.each([13, 18] as const)("what could not be examined in PostgreSQL %d", 
     );
   }, 20_000);
 
+  test("whether a change was taken back is known to those who may read the files", async () => {
+    const input = { only: ["pending-restart"] };
+    await run("alter system set max_locks_per_transaction = 99", "select pg_reload_conf()");
+    await until(
+      () => examine(place, input),
+      (report) => foundBy(report, "pending-restart").length > 0,
+    );
+    await run("alter system reset max_locks_per_transaction");
+    const before = await examine(bare, input);
+    expect(flat(before.findings).map(({ message }) => message)).toEqual([
+      expect.stringMatching(
+        /max_locks_per_transaction was changed .* this role can't read the files/,
+      ),
+    ]);
+    const hint = before.partial.flatMap((note) => note.hint ?? []);
+    expect(unseenBy(before, "pending-restart")).toHaveLength(1);
+    await run(...hint);
+    const after = await examine(bare, input);
+    await run("revoke pg_monitor from bare", "drop owned by bare");
+    expect([after.findings, after.partial, after.passed]).toEqual([[], [], ["pending-restart"]]);
+  }, 20_000);
+
   test("keys without statistics, and an extension without its files, are named", async () => {
     await run(
       "create extension hstore",

@@ -25,6 +25,38 @@ afterAll(async () => {
   await server.stop();
 });
 
+test("what was changed back does not await a restart, though the server says so", async () => {
+  const own = await startServer({});
+  const client = await clientOf(own);
+  const reloaded = async (sql: string, name: string) => {
+    await client.query(sql);
+    await client.query("SELECT pg_reload_conf()");
+    const flagged = `SELECT 1 FROM pg_settings WHERE name = '${name}' AND pending_restart`;
+    for (let rows: unknown[] = []; rows.length === 0; { rows } = await client.query(flagged));
+  };
+  await client.query("CREATE ROLE reader LOGIN PASSWORD 'x' IN ROLE pg_read_all_settings");
+  await reloaded("ALTER SYSTEM SET max_locks_per_transaction = 99", "max_locks_per_transaction");
+  await client.query("ALTER SYSTEM RESET max_locks_per_transaction");
+  await reloaded("ALTER SYSTEM SET max_prepared_transactions = 7", "max_prepared_transactions");
+  const { settings, ...shown } = await runStep(
+    show,
+    await contextOn(own, { stateDir: dir, cwd: dir }),
+    {},
+  );
+  expect(shown).toMatchObject({ pending_restart: ["max_prepared_transactions"], missing: [] });
+  expect(settings.filter((one: any) => one.pending_restart).map((one: any) => one.name)).toEqual([
+    "max_prepared_transactions",
+  ]);
+  const reader = { stateDir: dir, cwd: dir, user: "reader", password: "x" };
+  const unsure = await runStep(show, await contextOn(own, reader), {});
+  expect(unsure).toMatchObject({
+    pending_restart: ["max_locks_per_transaction", "max_prepared_transactions"],
+    missing: [expect.stringContaining("GRANT SELECT ON pg_file_settings TO reader")],
+  });
+  await client.end();
+  await own.stop();
+}, 60_000);
+
 test("shows value, default, unit, file and line, and what awaits a restart", async () => {
   const client = await clientOf(server);
   await client.query("ALTER SYSTEM SET max_connections = 50");
@@ -93,7 +125,7 @@ test("who may not see all is told what is missing", async () => {
   });
   expect(settings.at(-1)).toMatchObject({ value: "16MB", file: null });
   const said = "Files, lines and some settings: GRANT pg_read_all_settings TO bob";
-  expect(missing).toEqual([said]);
+  expect(missing).toEqual([said, expect.stringContaining("Whether what waits for a restart")]);
   const ctx = await fresh({ user: "bob", password: "pw" });
   await runStep(diff, ctx, { settings: { work_mem: "1MB" } });
   expect(ctx.recorded.warnings).toEqual([`Not all settings could be compared. ${said}`]);

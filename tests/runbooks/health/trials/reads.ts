@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import { startServer } from "../../../support/postgres.ts";
+import { until } from "../support.ts";
 import type { Scene } from "./scene.ts";
 import type { Trial, World } from "./trial.ts";
 
@@ -38,8 +39,19 @@ async function deadlock({ open }: World): Promise<void> {
 const TRIALS: Trial[] = [
   {
     check: "pending-restart",
-    plant:
-      "alter system set max_prepared_transactions = 2; alter system set shared_buffers = '64MB'; select pg_reload_conf()",
+    // One is changed back: the server says all the same that it waits, and its files agree with what it does.
+    plant: async ({ query }) => {
+      const pending = async (name: string) =>
+        (await query(`select pending_restart from pg_settings where name = '${name}'`))[0]
+          .pending_restart === true;
+      await query("alter system set max_locks_per_transaction = 99; select pg_reload_conf()");
+      await until(() => pending("max_locks_per_transaction"), Boolean);
+      await query(
+        "alter system reset max_locks_per_transaction; alter system set max_prepared_transactions = 2; alter system set shared_buffers = '64MB'; select pg_reload_conf()",
+      );
+      await until(() => pending("max_prepared_transactions"), Boolean);
+      expect(await pending("max_locks_per_transaction")).toBe(true);
+    },
     finds: ["warning max_prepared_transactions", "warning shared_buffers"],
     remedy: {
       told: /Restart at a time you choose, or take the change back/,
