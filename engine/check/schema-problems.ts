@@ -9,18 +9,18 @@ import { SUBSCHEMA } from "./structure.ts";
 import { validate } from "./validate.ts";
 
 export interface Reader {
-  /** What the outermost level may say. */
+  /** The keywords of the outermost level. */
   level?: JsonSchema;
-  /** What the levels below may say. */
+  /** The keywords of the levels below. */
   below?: JsonSchema;
   /**
-   * Whether it is of a step type. Its patterns may need backtracking, and a `format` that nobody knows is an error. Elsewhere such a
+   * True for a schema of a step type. Its patterns may need backtracking, and a `format` that nobody knows is an error. Elsewhere such a
    * format is a note to the reader, and a warning where it is nearly one that is known.
    */
   ofType?: boolean;
 }
 
-/** What is wrong with a JSON Schema, all levels of it; `name` is what messages call it. */
+/** The faults of a JSON Schema, all levels of it; messages call it `name`. */
 export function schemaProblems(
   schema: Json,
   name: string,

@@ -5,8 +5,8 @@ import { SUBSCHEMA } from "./structure.ts";
 import { compileFault } from "./validate.ts";
 
 /**
- * What is wrong with the declarations of a step type that somebody else wrote, in words: nothing else of it is looked at before it is
- * used. Empty when it is good.
+ * The faults, in words, in what a step type of somebody else declares; empty when it is good. Nothing else of the type is looked at
+ * before it is used.
  */
 export function typeFaults(type: StepType, capabilities: readonly string[] | undefined): string[] {
   const faults: string[] = [];

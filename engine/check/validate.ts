@@ -37,7 +37,7 @@ function compiled(schema: JsonSchema): ValidateFunction {
   return found;
 }
 
-/** What ajv can't make of a schema; undefined when it can use it. */
+/** The reason why ajv can't use a schema; undefined when it can. */
 export function compileFault(schema: JsonSchema): string | undefined {
   try {
     compiled(schema);

@@ -30,7 +30,7 @@ export interface Command {
   summary: string;
   /** Arguments after the name, for help. */
   usage: string;
-  /** What its first word may be, for completion. */
+  /** The kind of its first word, for completion. */
   takes?: Takes;
   flags?: Record<
     string,
@@ -38,7 +38,7 @@ export interface Command {
       type: "string" | "boolean";
       multiple?: boolean;
       file?: boolean;
-      /** What its value may be, for completion. */
+      /** The kind of its value, for completion. */
       takes?: Takes;
       summary: string;
     }

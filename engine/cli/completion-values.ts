@@ -15,7 +15,7 @@ const MAX_RUNS = 200;
 const MAX_SHOWN = 50;
 
 /**
- * What may be typed where a `format` is wanted: a `run` (of a runbook that takes runs back, those that it can take back), one that is
+ * Proposals where a `format` is wanted: a `run` (of a runbook that takes runs back, those that it can take back), one that is
  * `resumable`, a `kind` of documents, a `topic` of help beside commands and runbooks; else the names of documents of a kind (`check`,
  * their last parts), or what one of its keys may be (`check.group`).
  */

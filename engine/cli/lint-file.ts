@@ -15,7 +15,7 @@ import type { Front } from "./front.ts";
 
 type FileKind = "document" | "test" | "cluster" | "policy" | "config";
 
-/** What a file that was named is taken for, and the reason. */
+/** The kind that a named file is taken for, and the reason. */
 export interface Assumed {
   word: string;
   file: string;
@@ -41,7 +41,7 @@ const TELLING: readonly (readonly [key: string, FileKind])[] = [
   ["user_steps", "config"],
 ];
 
-/** What a file holds says what it is; where that says nothing, where it stands. */
+/** The kind of a file, by the keys that it holds; where these say nothing, by its place. */
 export function assumedKind(front: Front, word: string, file: string, text: string): Assumed {
   const about = { word, file };
   const keys = keysOf(text, file);
@@ -78,7 +78,7 @@ function keysOf(text: string, file: string): string[] {
   }
 }
 
-/** What is wrong with a file that is no document of a layer. What stands in a cluster's file is not shown: it may be a password. */
+/** The faults of a file that is no document of a layer. No text of a cluster's file is shown: it may be a password. */
 export async function lintFile(front: Front, { file, kind }: Assumed): Promise<Diagnostic[]> {
   const secretive = kind === "cluster";
   const told = (found: Diagnostic[]): Diagnostic[] =>
@@ -99,7 +99,7 @@ export async function lintFile(front: Front, { file, kind }: Assumed): Promise<D
   report.addSchema([], validate(await schemaOf(front, kind), data, kind));
   const found = told(report.sorted());
   if (kind !== "cluster" || found.length > 0) return found;
-  // What its reader refuses beyond the schema, such as a connection string as a host.
+  // Its reader refuses more than the schema, such as a connection string as a host.
   try {
     await front.readCluster(basename(file).replace(/\.ya?ml$/, ""), file);
     return [];

@@ -1,7 +1,7 @@
 import { stateOf } from "../journal/holder.ts";
 import type { RunRow } from "../journal/journal.ts";
 
-/** Whether `pgdba resume` goes on with it, as far as its own record tells. */
+/** True when `pgdba resume` goes on with it, as far as its own record tells. */
 export function isResumable(row: RunRow): boolean {
   const open = ["running", "interrupted", "needs_operator"].includes(row.status);
   return open && !row.plan && !isUnwound(row) && !isAtWork(row);

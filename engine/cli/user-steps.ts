@@ -61,7 +61,7 @@ function withoutOwn(front: Front): StepRegistry {
   };
 }
 
-/** What is wrong with the user's own types, used or not. */
+/** The faults of the user's own types, used or not. */
 export async function lintOwnTypes(front: Front, registry: StepRegistry): Promise<Diagnostic[]> {
   const found: Diagnostic[] = [];
   for (const [type, file] of registry.own ?? []) {

@@ -121,7 +121,7 @@ const RUN_STATUSES: (RunStatus | "refused")[] = [
   "refused",
 ];
 
-/** What is expected of a step. */
+/** The expectation of a step. */
 export const STEP: JsonSchema = {
   anyOf: [
     STEP_STATUS,

@@ -29,13 +29,13 @@ export interface CompletionFacts {
   /** Flags of every run. */
   flags: Flags;
   /**
-   * What may stand where something of this `format` is wanted (of a parameter's schema, or what a command takes), in the order to be
+   * Proposals where something of this `format` is wanted (of a parameter's schema, or of what a command takes), in the order to be
    * shown: runs, the names of documents of a kind, the values of one of its keys. `runbook` is the one whose parameter it is.
    */
   valuesOf(format: string, runbook?: string): Promise<readonly Proposal[]>;
 }
 
-/** What a word may be: one of these, a `runbook`, a `document` (or a file), a `topic` of help, or anything else `valuesOf` knows. */
+/** The kind of a word: one of a list, a `runbook`, a `document` (or a file), a `topic` of help, or anything else `valuesOf` knows. */
 export type Takes = readonly string[] | string;
 
 const NOTHING: Proposals = { words: [], files: false };
