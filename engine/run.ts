@@ -229,6 +229,7 @@ function topScope(runbook: Runbook, params: JsonObject): Scope {
     deadline: undefined,
     hidden: { ...NOTHING_HIDDEN, secrets: secretParams(runbook) },
     kept: new Kept(),
+    lanes: [],
   };
 }
 
@@ -307,6 +308,7 @@ function makeState(
     begun: { count: 0, limit: host.maxSteps ?? MAX_STEPS },
     undo: [],
     deferred: [],
+    kept: [],
     summaries: new Bounded(MAX_LISTED),
     warnings: new Bounded(MAX_WARNINGS),
     lock: null,

@@ -156,6 +156,8 @@ interface StepBase {
   timeout?: string;
   ignore_error?: boolean;
   sensitive?: boolean;
+  /** A point of no return: once it is done, neither it nor anything before it is taken back. */
+  keep?: boolean;
 }
 
 export interface ActionStep extends StepBase {

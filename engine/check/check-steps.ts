@@ -21,6 +21,7 @@ import {
 } from "./scope.ts";
 import {
   checkEffect,
+  checkKeep,
   checkRepeatedCalls,
   explainInvisible,
   type StepsJob,
@@ -79,6 +80,7 @@ export async function checkSteps(
       );
     }
     if (step.until !== undefined) view = { ...view, repeated: true };
+    checkKeep(job, step, view);
     const output = step.kind === "block" ? await block(step, view) : await action(step, view);
     if (step.until !== undefined) {
       await expressions.condition(
@@ -127,7 +129,7 @@ export async function checkSteps(
       const extra = { ...view.extra, error: ERROR_SCHEMA };
       await walk(step.rescue, { ...after, absent: { ...after.absent }, extra });
     }
-    if (step.always) await walk(step.always, after);
+    if (step.always) await walk(step.always, { ...after, closing: true });
     Object.assign(view.absent, absencesOfRescue(step));
     if (step.output === undefined) return { type: "null" };
     return inferOutput(expressions, step.output, [...step.at, "output"], scopeOf(view));

@@ -7,6 +7,7 @@ import type {
   Library,
   ParamSpec,
   Risk,
+  Step,
   StepRegistry,
   StepType,
 } from "../types.ts";
@@ -44,6 +45,8 @@ export interface View {
   undoOf?: string;
   /** True below an `until`: what stands here is done again and again. */
   repeated?: boolean;
+  /** True inside an `always`. */
+  closing?: boolean;
 }
 
 /** What follows from a step's changing something: the runbook's risk, what takes it back, and what may repeat it. */
@@ -135,6 +138,32 @@ function checkUndo(
 function orSay({ input }: StepType, ...said: string[]): string {
   const can = said.filter((one) => Object.hasOwn(input.properties ?? {}, one.split(":")[0]!));
   return can.length === 0 ? "" : ` Or say \`${can.join("` or `")}\`, if that is true of it.`;
+}
+
+/** A point of no return stands where the run goes forward, and is not taken back itself. */
+export function checkKeep({ report }: StepsJob, step: Step, view: View): void {
+  if (step.keep !== true) return;
+  const add = (rule: string, message: string, hint: string) =>
+    report.add([...step.at, "keep"], { rule, message, hint }, true);
+  if (view.undoOf !== undefined) {
+    add(
+      "keep-in-undo",
+      "a step of an undo can't be a point of no return: it takes back, and is not taken back itself",
+      `Leave \`keep\` out, or give it to \`${view.undoOf}\`, which is then not taken back at all.`,
+    );
+  } else if (view.closing) {
+    add(
+      "keep-in-always",
+      "a step of an `always` can't be a point of no return: it also runs after the run was taken back",
+      "Give `keep` to the last step of the block, or to the block itself.",
+    );
+  } else if (step.kind === "action" && Array.isArray(step.undo)) {
+    add(
+      "keep-and-undo",
+      "`keep` and `undo` contradict each other: a point of no return is not taken back",
+      "Leave one of them out. To clean up after an attempt that failed, put the step into a `block` with a `rescue`.",
+    );
+  }
 }
 
 /** What `until` calls is repeated as a whole. */

@@ -61,6 +61,11 @@ export const COMMON: Record<string, JsonSchema> = {
     description: "How long an attempt may take; with `until`, all of them together.",
   },
   ignore_error: { type: "boolean", description: "Go on when the step fails." },
+  keep: {
+    type: "boolean",
+    description:
+      "A point of no return: once it is done, neither it nor anything before it is taken back when the run fails.",
+  },
   sensitive: {
     type: "boolean",
     description:

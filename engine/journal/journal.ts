@@ -7,7 +7,7 @@ import { answersIn, recordAnswers } from "./answers.ts";
 import { thaw } from "./docs.ts";
 import { recordIntent } from "./intent.ts";
 import type { Holder } from "./holder.ts";
-import { recordSeen, type Saw, type Seen, seenIn } from "./seen.ts";
+import { AT_ONCE, recordSeen, type Saw, type Seen, seenIn } from "./seen.ts";
 import {
   type Answer,
   damagedRecord,
@@ -244,13 +244,13 @@ export class Journal {
     else this.#record(write, false);
   }
 
-  /**
-   * Writes what a run saw, which a resumed one goes by. Like the outcome of a read it is safe from a power cut before anything can
-   * have acted on it. What was seen first holds.
-   */
+  /** Writes what a run saw, which a resumed one goes by: safe from a power cut as the outcome of a read is, or `AT_ONCE`. */
   saw(run: string, path: string, what: Saw, value: Json): void {
     const masked = this.#secrets.redactRecord(value);
-    this.#record(() => recordSeen(this.db, run, { path, what, value: masked }), false);
+    this.#record(
+      () => recordSeen(this.db, run, { path, what, value: masked }),
+      AT_ONCE.includes(what),
+    );
   }
 
   /** What a run saw, by path. */

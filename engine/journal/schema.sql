@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS step (
 CREATE TABLE IF NOT EXISTS saw (  -- what the run goes by when it is resumed, beside the ends of its steps
   run         TEXT NOT NULL REFERENCES run (id),
   path        TEXT NOT NULL,
-  what        TEXT NOT NULL,      -- skipped | list | failure | output | end
+  what        TEXT NOT NULL,      -- skipped | list | failure | output | end | kept | note
   value       TEXT NOT NULL,      -- JSON
   PRIMARY KEY (run, path, what)
 ) STRICT;

@@ -4,20 +4,25 @@ import { damagedRecord } from "./rows.ts";
 
 /**
  * What a run sees beside the ends of its actions: that a block was skipped, the list of a loop, why an attempt at a block or a called
- * runbook failed, or their output, or the block after its last attempt.
+ * runbook failed, or their output, or the block after its last attempt; that a point of no return was come to;
+ * what a step noted of itself.
  */
-export type Saw = "skipped" | "list" | "failure" | "output" | "end";
+export type Saw = "skipped" | "list" | "failure" | "output" | "end" | "kept" | "note";
+
+/** What waits for the disk by itself: it must hold before anything else is done. */
+export const AT_ONCE: readonly Saw[] = ["kept", "note"];
 
 /** By path. */
 export type Seen = Map<string, Partial<Record<Saw, Json>>>;
 
-/** What was seen first holds. */
+/** What was seen first holds; of notes the last one. */
 export function recordSeen(
   db: Database,
   run: string,
   { path, what, value }: { path: string; what: Saw; value: Json },
 ): void {
-  db.query("INSERT OR IGNORE INTO saw (run, path, what, value) VALUES (?, ?, ?, ?)").run(
+  const or = what === "note" ? "REPLACE" : "IGNORE";
+  db.query(`INSERT OR ${or} INTO saw (run, path, what, value) VALUES (?, ?, ?, ?)`).run(
     run,
     path,
     what,

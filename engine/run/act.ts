@@ -19,6 +19,7 @@ import { assertAssembled } from "./kept.ts";
 import { knownIn } from "./known.ts";
 import { happenedBefore, repeatable, restore } from "./restore.ts";
 import { compare, undoSeen } from "./same-input.ts";
+import { recordFailure } from "./saw.ts";
 import type { Watch } from "./sensitive.ts";
 import {
   anyOf,
@@ -169,6 +170,9 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
     );
   } catch (thrown) {
     if (told.unchanged || didNothing(type, toPgdbaError(thrown))) entry.happened = before;
+    // All that was called may have ended well by now: a resumed run would take the attempt for one that did.
+    if (calls.length > 0 && signal.aborted)
+      recordFailure(state, scope, { path: prefix.slice(0, -1), what: "failure" }, thrown);
     if (scope.unwinding && entry.happened !== "no" && !type.probe && !repeatable(entry))
       state.once.add(path);
     throw thrown;

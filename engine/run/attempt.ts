@@ -25,6 +25,8 @@ interface Attempt {
   take(): Promise<boolean>;
   /** Told when a try has ended and another will follow. */
   pause(): void;
+  /** How it ended in an earlier process, once all that this one had begun was come by again. */
+  over(): PgdbaError | undefined;
 }
 
 /** Time between two tries of `until`, ms. */
@@ -106,6 +108,8 @@ async function poll(
       if (!passing || !(await job.take())) throw thrown;
       last = thrown.message;
     }
+    const over = job.over();
+    if (over) throw over;
     job.pause();
     // The timer may be late, and the clock of a test runs ahead of it.
     if (state.clock.monotonic() >= ends) controller.abort(timeoutError(path, limit));

@@ -12,11 +12,25 @@ export function ending(
   unwound: Unwound,
 ): { status: RunStatus; exit: ExitCode; error: ErrorRecord | null } {
   const failed = error && errorRecord(error);
-  const exit = failed
-    ? exitCode(failed, { undone: unwound.undone, undoFailed: unwound.failed.length })
-    : 0;
-  if (failed) failed.hint = hintFor(state, failed, unwound);
-  return { status: statusOf(exit, state.plan, unwound), exit, error: failed };
+  // What is kept makes that the run is not undone, whatever came after it.
+  const undone = keptSteps(state).length > 0 ? 0 : unwound.undone;
+  const exit = failed ? exitCode(failed, { undone, undoFailed: unwound.failed.length }) : 0;
+  if (failed) {
+    const said = [keptHint(state), hintFor(state, failed, unwound)];
+    failed.hint = said.filter(Boolean).join(" ") || null;
+  }
+  return { status: statusOf(exit, state.plan, undone), exit, error: failed };
+}
+
+function keptSteps({ kept }: RunState): string[] {
+  return kept.flatMap(({ steps }) => steps.listed);
+}
+
+/** That what is in force now is so on purpose. */
+function keptHint(state: RunState): string | undefined {
+  const steps = keptSteps(state);
+  if (steps.length === 0) return undefined;
+  return `Kept, for ${several(state.kept.map(({ path }) => path))} is a point of no return: ${several(steps)} (see error.run.kept).`;
 }
 
 /** The question is what to act on now; the failure that it came up after is told with it, and again when it is answered. */
@@ -73,9 +87,9 @@ function several(words: string[]): string {
   return more === 0 ? few.join(", ") : `${few.join(", ")} and ${more} more`;
 }
 
-function statusOf(exit: ExitCode, plan: boolean, unwound: Unwound): RunStatus {
+function statusOf(exit: ExitCode, plan: boolean, undone: number): RunStatus {
   if (exit === 0) return plan ? "planned" : "ok";
   if (exit === 6) return "needs_operator";
   if (exit === 130) return "interrupted";
-  return unwound.undone > 0 ? "undone" : "failed";
+  return undone > 0 ? "undone" : "failed";
 }

@@ -70,6 +70,7 @@ export async function runLoop(
           depth: scope.depth + 1,
           hidden,
           kept: new Kept(scope.kept),
+          lanes: (step.parallel ?? 1) > 1 ? [...scope.lanes, `${path}/${index}`] : scope.lanes,
         };
         const shown = isHidden() ? undefined : itemName(items[index]);
         const at = `${path}/${index}`;

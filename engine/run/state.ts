@@ -57,6 +57,8 @@ export interface Scope {
   rendered?: ReadonlyMap<ActionStep, Rendered>;
   hidden: Hidden;
   kept: Kept;
+  /** The items of parallel loops around: `each/3`. What other items do stands beside it, and not before. */
+  lanes: readonly string[];
 }
 
 /** An input, and whether it was made of sensitive data. */
@@ -87,6 +89,12 @@ export interface UndoEntry {
   digests: { input: string | null; undo: string | null };
   /** An earlier process gave it another input than this one would. */
   otherInput: boolean;
+}
+
+/** A point of no return that the run has come to: the step, and those whose inverse is not run any more because of it. */
+export interface KeptAt {
+  path: string;
+  steps: Bounded<string>;
 }
 
 /** What the envelope says of a step. */
@@ -157,6 +165,8 @@ export interface RunState {
   readonly undo: UndoEntry[];
   /** Blocks that failed and whose `always` waits until it is known whether the failure ends the run. */
   readonly deferred: { step: BlockStep; scope: Scope }[];
+  /** Points of no return that the run has come to. */
+  readonly kept: KeptAt[];
   readonly summaries: Bounded<StepSummary>;
   readonly warnings: Bounded<string>;
   /** Name of the runbook that was asked for. */

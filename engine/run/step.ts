@@ -17,6 +17,7 @@ import { attempt, everyOf, startDeadline } from "./attempt.ts";
 import { runBlock, takeFailure } from "./block.ts";
 import { call } from "./call.ts";
 import { holds } from "./condition.ts";
+import { keeping } from "./keep.ts";
 import { knownIn } from "./known.ts";
 import { runLoop } from "./loop.ts";
 import { COUNTED_BELOW_MS, pace } from "./pace.ts";
@@ -51,10 +52,20 @@ export async function runSteps(
 
 async function runStep(state: RunState, step: Step, scope: Scope): Promise<void> {
   const path = scope.prefix + step.id;
-  if (step.foreach === undefined) {
-    await runOne(state, step, scope, path);
-    return;
-  }
+  await keeping(state, step, scope, path, async () =>
+    step.foreach === undefined
+      ? (await runOne(state, step, scope, path)).status
+      : runEach(state, step, scope, path),
+  );
+}
+
+/** A step with a `foreach`. */
+async function runEach(
+  state: RunState,
+  step: Step,
+  scope: Scope,
+  path: string,
+): Promise<StepStatus> {
   const started = state.clock.monotonic();
   const startedAt = state.clock.now().toISOString();
   const at = { path, id: step.id, type: "foreach" };
@@ -85,6 +96,7 @@ async function runStep(state: RunState, step: Step, scope: Scope): Promise<void>
   try {
     const done = await runLoop(state, step, scope, path, runOne);
     finish(done.status, done.output, done.changed, null, done.sensitive);
+    return done.status;
   } catch (thrown) {
     const error = stepError(thrown, scope, step, path);
     finish(error.code === "interrupted" ? "cancelled" : "failed", null, false, error, false);
@@ -195,7 +207,7 @@ async function runOne(
 
   const named = item === undefined ? {} : { item };
   state.emit({ kind: "step.started", path, id: step.id, type, depth: scope.depth, ...named });
-  const ended = failureBefore(state, path, "end");
+  const ended = failureBefore(state, path, "end") ?? failedCall(state, scope, path);
   const overall = step.until === undefined ? undefined : startDeadline(state, step, path);
   try {
     // A resumed run goes by what it saw then, not by what the target shows now.
@@ -224,6 +236,7 @@ async function runOne(
             },
             take: () => takeFailure(state, scope, runSteps),
             pause: () => pause(),
+            over: () => (ended && !hasInner(state, `${path}@${performed + 1}`) ? ended : undefined),
           },
           overall,
         );
@@ -293,6 +306,13 @@ async function runOne(
 /** Whether an earlier process left off in the middle of it, or before another attempt. */
 function unfinished({ status }: StepRow): boolean {
   return status === "open" || status === "unknown" || status === "retrying";
+}
+
+/** How an earlier process saw a step end that had called runbooks: these are gone through again, and may all have ended well. */
+function failedCall({ memo, inner }: RunState, scope: Scope, path: string): PgdbaError | undefined {
+  const error = memo.get(path)?.result?.error;
+  const stands = error && inner.has(path) && !scope.unwinding;
+  return stands ? recordedError(error) : undefined;
 }
 
 /** Whether the condition of a step holds. It may tell a sensitive value by failing on it. */

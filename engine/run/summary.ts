@@ -31,6 +31,13 @@ export function runData(
       failed: run.unwound.failed.map(({ path, error }) => ({ path, error })) as unknown as Json,
     };
   }
+  if (state.kept.length > 0 && run.status !== "ok") {
+    data["kept"] = state.kept.map(({ path, steps: { listed, more } }) => ({
+      since: path,
+      steps: listed,
+      ...(more > 0 ? { steps_not_listed: more } : {}),
+    }));
+  }
   return data;
 }
 

@@ -1,7 +1,8 @@
-import { PgdbaError, toPgdbaError } from "../errors.ts";
+import { PgdbaError } from "../errors.ts";
 import { isUnknown } from "../expr/unknown.ts";
 import type { Json } from "../types.ts";
-import { makeContext, settleOrAbort, timeoutError } from "./context.ts";
+import { settleOrAbort, timeoutError } from "./context.ts";
+import { forget, undoContext } from "./inverse.ts";
 import { runSteps } from "./step.ts";
 import type { RunState, Scope, UndoEntry } from "./state.ts";
 import { withheld } from "./step-error.ts";
@@ -72,37 +73,6 @@ export async function undoOne(state: RunState, entry: UndoEntry, path: string): 
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** What a step kept to be taken back is not needed any more. */
-export async function forget(state: RunState, entry: UndoEntry): Promise<void> {
-  if (!entry.type.forget) return;
-  try {
-    const { ctx } = undoContext(state, entry.scope, entry, state.stop.hard);
-    await entry.type.forget(ctx, entry.input);
-  } catch (thrown) {
-    state.warnings.push(`After ${entry.path}: ${toPgdbaError(thrown).message}`);
-  }
-}
-
-function undoContext(state: RunState, scope: Scope, entry: UndoEntry, signal: AbortSignal) {
-  const { step, path, sensitive } = entry;
-  return makeContext(
-    state,
-    scope,
-    // The step's own path: what it named after itself when it acted is found again by its inverse.
-    {
-      id: step.id,
-      path,
-      attempt: 1,
-      signal,
-      input: entry.input,
-      watch: { read: sensitive },
-      hidden: () => sensitive,
-    },
-    entry.type,
-    { call: () => Promise.reject(new Error("an undo can't call a runbook")) },
-  );
 }
 
 /** The output for the inverse: undefined when the step may not have finished, and when it was not kept. */

@@ -6,8 +6,9 @@ import { runSteps } from "./step.ts";
 import { allowUnwinding } from "./pace.ts";
 import { notVisited } from "./not-visited.ts";
 import type { StepRow } from "../journal/journal.ts";
-import type { RunState, UndoEntry } from "./state.ts";
-import { byHand, forget, undoOne } from "./undo.ts";
+import type { RunState } from "./state.ts";
+import { forget, hasInverse } from "./inverse.ts";
+import { byHand, undoOne } from "./undo.ts";
 
 /** What a resumed run does about a part that failed: it tries again; it asks a person first; it leaves the work to a person. */
 type Next = "again" | "ask" | "hand";
@@ -165,10 +166,4 @@ async function settle(
     }
     return error;
   }
-}
-
-function hasInverse({ happened, step, type, stuck }: UndoEntry): boolean {
-  if (stuck) return true;
-  if (happened === "no" || step.undo === false) return false;
-  return step.undo !== undefined || type.undo !== undefined;
 }

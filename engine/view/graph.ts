@@ -66,6 +66,7 @@ function modifiers(step: Step): string[] {
     step.retry === undefined ? "" : `up to ${step.retry.attempts} attempts`,
     step.timeout === undefined ? "" : `within ${step.timeout}`,
     step.ignore_error ? "errors ignored" : "",
+    step.keep ? "point of no return" : "",
     step.kind === "action" && step.undo === false ? "not undone" : "",
   ].filter(Boolean);
 }

@@ -204,6 +204,21 @@ const CASES: [name: string, text: string, expected: string[]][] = [
     ["7:40 undo-of-read", "9:54 undo-of-undo"],
   ],
   [
+    "a point of no return that would be none",
+    runbook(
+      `  - {shell: {script: a}, keep: true, undo: [{shell: {script: b}}]}
+  - {shell: {script: a}, undo: [{shell: {script: b}, keep: true}]}
+  - {block: [{shell: {script: a}, keep: true}], always: [{block: [{shell: {script: c}, keep: true}]}]}
+  - {shell: {script: a}, keep: true, undo: false}
+  - {block: [{shell: {script: a}}], foreach: [1, 2], keep: true}
+  - {shell: {script: a}, keep: maybe}
+  - {set: {a: params}}
+`,
+      "change",
+    ),
+    ["7:26 keep-and-undo", "8:54 keep-in-undo", "9:88 keep-in-always", "12:32 type-mismatch"],
+  ],
+  [
     "retry given as a number",
     runbook("  - {sql.query: {sql: 'select 1', values: ['${params}']}, retry: 3}\n"),
     ["7:66 type-mismatch"],

@@ -95,7 +95,11 @@ export function checkEffects(
     expect(takenBack, `${where}: a run that went well was taken back`).toEqual([]);
     return;
   }
-  const due = done.filter((path) => !path.includes("~undo")).flatMap((path) => steps.undoOf(path));
+  // What came before a point of no return stays.
+  const keptUpTo = lines.findIndex((path) => steps.at(path)?.["keep"] === true);
+  const due = done
+    .filter((path) => !path.includes("~undo") && lines.lastIndexOf(path) > keptUpTo)
+    .flatMap((path) => steps.undoOf(path));
   for (const path of due)
     expect(done, `${where}: ${path} is missing: what had happened was not taken back`).toContain(
       path,

@@ -117,6 +117,15 @@ export function drill(seed: number): Drill {
   };
   const steps = [...some(() => element(0), 3), action()];
   const fails = random() < 0.7;
+  // A generator of its own, so that the drills are what they were before there were points of no return.
+  const kept = generator(seed + 5000);
+  if (kept() < 0.6) {
+    const kind = kept() < 0.5 ? "once" : "probed";
+    const point = { id: "kept", [`act.${kind}`]: {}, keep: true };
+    steps.splice(1 + Math.floor(kept() * steps.length), 0, point);
+    const after = { id: "after", "act.probed": {}, undo: [{ id: "back", "act.once": {} }] };
+    if (kept() < 0.5) steps.push(after);
+  }
   if (fails) steps.push({ id: "boom", "act.fail": {} });
   docs["drill/crash"] = { summary: `seed ${seed}`, risk: "change", steps };
   return { docs, fails, races };

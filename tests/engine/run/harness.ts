@@ -125,6 +125,19 @@ export class Harness {
         return { would: input };
       },
     }),
+    this.type("fake.call", {
+      effect: "read",
+      idempotent: true,
+      input: {
+        type: "object",
+        properties: { runbook: { type: "string", format: "runbook", "x-lang": "static" } },
+      },
+      run: async (ctx, input) => {
+        const output = await ctx.call(input.runbook, {});
+        await this.on[ctx.step.id]?.(ctx, input);
+        return output;
+      },
+    }),
     this.type("fake.probed", {
       probe: async (ctx) => {
         this.calls.push(`probe ${ctx.step.path}`);

@@ -304,3 +304,44 @@ test("attempts of an earlier process count", () =>
       expect(ran.steps.find(({ path }) => path === "a")).toMatchObject({ attempts: 3 });
     }
   }));
+
+/** Waiting takes no time on it, so that a deadline does not come by itself. */
+const STANDING = { now: () => new Date(0), monotonic: () => 0, sleep: () => Bun.sleep(0) };
+
+test("a deadline that falls after the last step of a called runbook is met again by a resumed run", () =>
+  withHarness(async (h) => {
+    h.write(
+      "sub/look",
+      "summary: S\nrisk: read\nsteps: [{id: x, fake.look: {}}]\noutput: {ok: steps.x.output.ok}\n",
+    );
+    const text = `
+steps:
+  - {id: called, run: sub/look, until: output.ok, every: 10ms, timeout: 40ms, ignore_error: true}
+  - {id: r, when: steps.called.status == 'failed', fake.keep: {}}
+  - {id: c, fake.again: {}}
+`;
+    h.on = { x: () => ({ ok: false }) };
+    await h.killedIn(text, "c");
+    h.on = { x: () => ({ ok: true }) };
+    const ran = await h.run(text, { resume: {}, clock: STANDING });
+    expect(h.calls).toEqual(["act c"]);
+    expect(ran).toMatchObject({ exit: 0 });
+    expect(ran.ended).toContain("called failed");
+  }));
+
+test("an attempt that its deadline cut off after all that it called had ended is not taken for one that went well", () =>
+  withHarness(async (h) => {
+    h.write("sub/slow", "summary: S\nrisk: change\nsteps: [{id: x, fake.again: {}}]\n");
+    const text = `
+steps:
+  - {id: called, fake.call: {runbook: sub/slow}, timeout: 30ms, retry: {attempts: 2, backoff: 1ms}}
+  - {id: c, fake.again: {}}
+`;
+    let tries = 0;
+    h.on = { called: (ctx) => (++tries === 1 ? untilAborted(ctx, null) : null) };
+    await h.killedIn(text, "c");
+    h.on = {};
+    const ran = await h.resume(text);
+    expect(h.calls.filter((call) => call.startsWith("act"))).toEqual(["act c"]);
+    expect(ran).toMatchObject({ exit: 0 });
+  }));

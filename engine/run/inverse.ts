@@ -1,0 +1,42 @@
+import { toPgdbaError } from "../errors.ts";
+import { makeContext } from "./context.ts";
+import type { RunState, Scope, UndoEntry } from "./state.ts";
+
+/** Whether there is something to be taken back, and a way to do so. */
+export function hasInverse({ happened, step, type, stuck }: UndoEntry): boolean {
+  if (stuck) return true;
+  if (happened === "no" || step.undo === false) return false;
+  return step.undo !== undefined || type.undo !== undefined;
+}
+
+/** What a step kept to be taken back is not needed any more. */
+export async function forget(state: RunState, entry: UndoEntry): Promise<void> {
+  if (!entry.type.forget) return;
+  try {
+    const { ctx } = undoContext(state, entry.scope, entry, state.stop.hard);
+    await entry.type.forget(ctx, entry.input);
+  } catch (thrown) {
+    state.warnings.push(`After ${entry.path}: ${toPgdbaError(thrown).message}`);
+  }
+}
+
+/** What an inverse, or whatever else comes after the step, is given. */
+export function undoContext(state: RunState, scope: Scope, entry: UndoEntry, signal: AbortSignal) {
+  const { step, path, sensitive } = entry;
+  return makeContext(
+    state,
+    scope,
+    // The step's own path: what it named after itself when it acted is found again by its inverse.
+    {
+      id: step.id,
+      path,
+      attempt: 1,
+      signal,
+      input: entry.input,
+      watch: { read: sensitive },
+      hidden: () => sensitive,
+    },
+    entry.type,
+    { call: () => Promise.reject(new Error("an undo can't call a runbook")) },
+  );
+}
