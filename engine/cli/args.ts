@@ -72,7 +72,7 @@ export function leadingWords(argv: string[]): string[] {
   return parse(argv, GLOBAL_FLAGS, true).words;
 }
 
-/** How an envelope names what was typed, before anything more is known of it. */
+/** The name of the typed command in an envelope, before anything more is known of it. */
 export function typedCommand(argv: string[]): string {
   return leadingWords(argv).slice(0, 2).join(" ") || "pgdba";
 }

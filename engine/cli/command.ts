@@ -4,16 +4,16 @@ import type { Parsed } from "./args.ts";
 import type { Takes } from "../view/completion.ts";
 import type { Front } from "./front.ts";
 
-/** What a command leaves for the front door to print: data for an envelope, or a whole envelope, and for people a text. */
+/** The result of a command, for the front door to print: data for an envelope, or a whole envelope, and for people a text. */
 export interface Result {
   exit: ExitCode;
-  /** How the envelope names the command, when not by the words typed. */
+  /** The name of the command in the envelope, when it is not the words typed. */
   command?: string;
   data?: Json;
   envelope?: Envelope;
-  /** What of the data people see. */
+  /** The parts of the data that people see. */
   shown?: readonly Shown[] | undefined;
-  /** What made it fail; its stack is shown under PGDBA_DEBUG. */
+  /** The error that made it fail; its stack is shown under PGDBA_DEBUG. */
   error?: PgdbaError | null;
   /** Shown instead of JSON as `table`; with `raw`, always. */
   text?: string;
@@ -25,7 +25,7 @@ export interface Result {
 /** A command: one file of `commands/` that default-exports one of these. It is described nowhere else. */
 export interface Command {
   name: string;
-  /** Where help lists it: a smaller number stands earlier. */
+  /** Its place in help: a smaller number stands earlier. */
   place: number;
   summary: string;
   /** Arguments after the name, for help. */

@@ -7,7 +7,7 @@ import type { Front } from "./front.ts";
 import { libraryOf } from "./library.ts";
 import { outlineOf } from "./outline.ts";
 
-/** What the scripts call at every Tab: proposals, one per line. */
+/** Gives the scripts their proposals at every Tab, one per line. */
 export async function completeWords(
   front: Front,
   words: string[],

@@ -30,7 +30,7 @@ export const CONFIG_SCHEMA: JsonSchema = {
   },
 };
 
-/** Where everything of this user is kept: PGDBA_HOME, or `~/.pgdba`. */
+/** The folder of everything that is kept for this user: PGDBA_HOME, or `~/.pgdba`. */
 export function stateDirOf(front: Pick<Front, "env" | "home">): string {
   return front.env["PGDBA_HOME"] || join(front.home, ".pgdba");
 }

@@ -1,7 +1,7 @@
 import { globalFlags } from "./args.ts";
 import type { Front } from "./front.ts";
 
-/** How an envelope can be printed; `auto` is a table on a terminal and JSON elsewhere. */
+/** The formats of an envelope; `auto` is a table on a terminal and JSON elsewhere. */
 export const FORMATS = ["json", "table", "yaml", "auto"] as const;
 
 export type Format = (typeof FORMATS)[number];
@@ -15,7 +15,7 @@ export async function printedFormat(
   return { chosen, format: front.stdout.isTTY === true ? "table" : "json" };
 }
 
-/** What a command tells people on stderr, where stdout has it in a form for programs only. */
+/** Tells people on stderr what stdout has only in a form for programs. */
 export async function tell(front: Front, quiet: unknown, text: string): Promise<void> {
   if (quiet === true || (await printedFormat(front)).format === "table") return;
   front.stderr.write(front.secrets.redact(text));

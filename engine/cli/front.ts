@@ -16,7 +16,7 @@ import type {
 export type Environment = Readonly<Record<string, string | undefined>>;
 export type TtyWritable = Writable & { isTTY?: boolean | undefined; columns?: number | undefined };
 
-/** Where the envelope goes, and nothing else. */
+/** The stream for the envelope, and nothing else. */
 export interface Output {
   isTTY?: boolean | undefined;
   columns?: number | undefined;
@@ -24,7 +24,7 @@ export interface Output {
   onError(listener: () => void): void;
 }
 
-/** What `list` and `help` show of a built-in document without loading it; made by `generate.ts`. */
+/** The part of a built-in document that `list` and `help` show without loading it; made by `generate.ts`. */
 export interface IndexedRunbook {
   summary: string;
   description?: string;
@@ -41,7 +41,7 @@ export interface BuiltinIndex extends IndexFile {
   documents: Record<string, { kind: string; file: string; runbook?: IndexedRunbook }>;
 }
 
-/** How the composition root turns flags and environment into a target. */
+/** The request by which the composition root turns flags and environment into a target. */
 export interface TargetRequest {
   flags: TargetFlags;
   env: Environment;
@@ -76,7 +76,7 @@ export interface Front {
   builtinIndex(): BuiltinIndex;
   resolveTarget(request: TargetRequest): Promise<Target>;
   clusterNames(stateDir: string): Promise<string[]>;
-  /** What a cluster's file may hold. */
+  /** The schema of a cluster's file. */
   clusterSchema(): Promise<JsonSchema>;
   /** Reads a cluster's file as a run would; no variable is looked at. @throws PgdbaError what is wrong with it */
   readCluster(name: string, file: string): Promise<void>;

@@ -61,7 +61,7 @@ export async function openProgress(
 async function summaries(registry: StepRegistry): Promise<(type: string) => string | undefined> {
   const known = new Map<string, string>();
   for (const name of registry.names()) {
-    // One that can't be loaded is told of by the run that needs it.
+    // A type that can't be loaded is reported by the run that needs it.
     const type = await registry.get(name).catch(() => undefined);
     if (type) known.set(name, type.summary);
   }

@@ -12,7 +12,7 @@ export function isUnwound(row: RunRow): boolean {
   return row.status === "interrupted" && row.unwinding !== null;
 }
 
-/** Where a process can't be seen from here, the lock decides. */
+/** If its process can't be seen from here, the lock decides. */
 export function isAtWork(row: RunRow): boolean {
   return row.status === "running" && stateOf(row.holder) === "alive";
 }

@@ -30,7 +30,7 @@ export function withSecrets(
       continue;
     }
     secrets.add(value);
-    // What does not fit is said without the value.
+    // The fault is named without the value.
     for (const { message } of validate(valueSchema(params[ref.param]!), value, ref.param))
       unfit.push(message.replace(/, got [^]*$/, ""));
     out[ref.param] = value;

@@ -108,7 +108,7 @@ export async function startRun(
   }
 }
 
-/** What the run was begun with: where everything came from. */
+/** Says with what the run began, and where each value came from. */
 function say(
   front: Front,
   {
@@ -135,7 +135,7 @@ function say(
   front.stderr.write(`${front.secrets.redact(lines.join("\n"))}\n`);
 }
 
-/** What writes ahead of nothing does not need the journal. */
+/** A run that changes nothing does not need the journal. */
 function changesNothing({ plan, runbooks }: Pick<RunRequest, "plan" | "runbooks">): boolean {
   return plan || [...runbooks.values()].every(({ risk }) => risk === "read");
 }
@@ -164,8 +164,8 @@ function mayAsk(front: Front, flags: Parsed["flags"]): boolean {
 }
 
 /**
- * Who is calling, for the policy: what PGDBA_CALLER says, else a person where there is a terminal. Nothing else tells, and a variable
- * such as CI proves nothing. @throws PgdbaError invalid_config for what is no name, lest it differ from a rule's by a blank
+ * The caller, for the policy: the value of PGDBA_CALLER, else a person where there is a terminal. Nothing else tells: a variable
+ * such as CI proves nothing. @throws PgdbaError invalid_config for a value that is no name: a blank in it would pass by a rule
  */
 export function callerOf(front: Pick<Front, "env" | "stdin">): Caller {
   const said = front.env["PGDBA_CALLER"];

@@ -73,7 +73,7 @@ export async function lintOwnTypes(front: Front, registry: StepRegistry): Promis
     await registry.get(type).catch((thrown: unknown) => {
       const { message, hint, data, where } = toPgdbaError(thrown);
       const said = `the step type \`${type}\` can't be loaded: ${message.replace(`${file}: `, "")}`;
-      // What exports no step type may be there for those that do.
+      // A file that exports no step type may be a helper of those that do.
       const severity = data === undefined ? "warning" : "error";
       found.push({
         ...faultOf(file, severity, "broken-type", said, hint),

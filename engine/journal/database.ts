@@ -5,11 +5,11 @@ import { PgdbaError } from "../errors.ts";
 import { errnoOf, otherKind } from "../shared/read-file.ts";
 import schema from "./schema.sql" with { type: "text" };
 
-/** How long another process may hold the database's write lock before we give up, ms. */
+/** Another process may hold the database's write lock for so long before we give up, ms. */
 const BUSY_TIMEOUT_MS = 10_000;
-/** Of `schema.sql`; what an older pgdba has written is brought up to it, what a newer one has written is left alone. */
+/** The version of `schema.sql`. The journal of an older pgdba is brought up to it, that of a newer one is left alone. */
 const VERSION = 6;
-/** Those of every version. */
+/** The tables of every version. */
 const TABLES = ["lock", "run", "step"];
 const NEWER_TABLES = ["answer", "child", "saw"];
 
@@ -64,7 +64,7 @@ function readOnly(file: string, flags: number): Database {
   return db;
 }
 
-/** Whether there is a journal. @throws PgdbaError for what stands in its place and is none: opening a FIFO would wait for ever */
+/** True when there is a journal. @throws PgdbaError for anything else in its place: opening a FIFO would wait for ever */
 function isThere(file: string): boolean {
   let found: Stats;
   try {

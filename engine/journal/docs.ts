@@ -98,7 +98,7 @@ function isMapping(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** How many values a value is, itself and all in it. */
+/** The number of values in a value, itself included. */
 function sizeOf(value: Json): number {
   if (value === null || typeof value !== "object") return 1;
   return Object.values(value).reduce<number>((sum, item) => sum + sizeOf(item), 1);

@@ -9,11 +9,11 @@ export interface Holder {
   started: string;
   /** In which pid namespace the number counts; containers may share a host's name and a state folder. */
   space?: string;
-  /** Who said to be calling, or was seen to; see `Caller`. */
+  /** The caller as claimed or as seen; see `Caller`. */
   caller?: Caller;
 }
 
-/** Who is calling, and how that is known. What PGDBA_CALLER says is a claim, so it is on record. */
+/** The caller, and how we know it. The value of PGDBA_CALLER is a claim, so it is recorded. */
 export interface Caller {
   name: string | null;
   by: "PGDBA_CALLER" | "terminal" | null;

@@ -98,7 +98,7 @@ export class Journal {
           row.plan ? 1 : 0,
           JSON.stringify(row.holder),
           row.started_at,
-          // What is masked could not be used again.
+          // A masked view could not be used again.
           view === JSON.stringify(header.view) ? view : null,
         ),
     );
@@ -130,7 +130,7 @@ export class Journal {
     this.durably(() => adopt.immediate());
   }
 
-  /** What people said of steps of a run, in the order in which they said it. */
+  /** The statements of people about steps of a run, oldest first. */
   answers(run: string): Answer[] {
     return guarded(() => answersIn(this.db, run));
   }
@@ -253,7 +253,7 @@ export class Journal {
     );
   }
 
-  /** What a run saw, by path. */
+  /** The things that a run saw, by path. */
   seen(run: string): Seen {
     return guarded(() => seenIn(this.db, run));
   }
@@ -338,7 +338,7 @@ export class Journal {
     try {
       docs = thaw(JSON.parse(String(row?.docs ?? "{}")) as Json);
     } catch {
-      // It is no JSON.
+      // The text is no JSON.
     }
     if (docs) return docs;
     throw damagedRecord(`run ${run}`, ["docs"]);

@@ -41,7 +41,7 @@ export class Waiter {
     this.#want = want;
   }
 
-  /** Who has it; null when it may be taken. */
+  /** The holder; null when the lock may be taken. */
   heldBy(): string | null {
     const row = rowOf(this.#journal, this.#want.key);
     const now = this.#clock.monotonic();
@@ -81,7 +81,7 @@ export class Waiter {
 }
 
 /**
- * One run that changes something per target: a lease in the journal with an epoch that only grows. Every act is checked against it in
+ * Allows one run per target to change something: a lease in the journal with an epoch that only grows. Every act is checked against it in
  * the transaction that records its intent, so an engine that was stopped past its lease can't act when it continues.
  */
 export class Lock {

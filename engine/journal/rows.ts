@@ -3,7 +3,7 @@ import type { ErrorRecord, Json, JsonObject, Risk, RunStatus, StepResult } from 
 import type { FrozenDocs } from "./docs.ts";
 import type { Holder } from "./holder.ts";
 
-/** What a run is, as recorded before its first step. */
+/** The record of a run before its first step. */
 export interface RunHeader {
   id: string;
   runbook: string;
@@ -34,10 +34,10 @@ export interface RunRow extends Omit<RunHeader, "docs" | "view"> {
 
 export type Phase = "main" | "undo";
 
-/** Whether a step has acted, over all its attempts: what is known not to have happened is not taken back. */
+/** Tells whether a step has acted, over all its attempts. An act that is known not to have happened is not taken back. */
 export type Happened = "no" | "maybe" | "yes";
 
-/** What a person says of a step that nothing else can tell about. */
+/** The statement of a person about a step that nothing else can tell about. */
 export type Said = "done" | "not_done";
 
 /** An answer as it was given. */
@@ -71,7 +71,7 @@ export interface StepRow {
   undo_digest: string | null;
 }
 
-/** What is written before a step acts. */
+/** The record that is written before a step acts. */
 export interface Intent {
   path: string;
   id: string;
@@ -105,7 +105,7 @@ const isError: Check = (value) => has(value, { code: "string", message: "string"
 const isHolder: Check = (value) =>
   has(value, { user: "string", host: "string", pid: "number", started: "string" });
 
-/** Who holds a lock; undefined when its record is damaged. */
+/** The holder of a lock; undefined when its record is damaged. */
 export function holderIn(text: string | null): Holder | undefined {
   const column = columns({ holder: text });
   const holder = column<Holder>("holder", isHolder);
@@ -142,7 +142,7 @@ export function readRun(row: RawRun): RunRow | DamagedRun {
 
 export type Unfinished = Pick<RunRow, "id" | "runbook" | "target" | "holder">;
 
-/** One, or none when its record is damaged. */
+/** The unfinished step, or none when its record is damaged. */
 export function readUnfinished(row: Pick<RawRun, keyof Unfinished>): Unfinished[] {
   const column = columns(row);
   const { id, runbook } = row;
@@ -157,7 +157,7 @@ export function readUnfinished(row: Pick<RawRun, keyof Unfinished>): Unfinished[
 
 export type RawAnswer = Omit<Answer, "holder"> & { holder: string };
 
-/** One, or none when its record is damaged. */
+/** The answer, or none when its record is damaged. */
 export function readAnswer(row: RawAnswer): Answer[] {
   const column = columns(row);
   const holder = column<Holder>("holder", isHolder);
@@ -217,7 +217,7 @@ function columns(row: object) {
       if (optional && check === anything) return value as T;
       if (has(value, {}) && check(value)) return value as T;
     } catch {
-      // It is no JSON.
+      // The text is no JSON.
     }
     damaged.push(name);
     return null as T;

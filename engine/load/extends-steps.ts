@@ -30,7 +30,7 @@ export function mergeSteps(over: Tree, base: Tree, faults: Diagnostic[]): Tree |
   }
 
   const own = new Set<string>();
-  /** Where the next entry after a step goes: entries placed after the same step keep their order. */
+  /** The place of the next entry after a step: entries placed after the same step keep their order. */
   const tails = new Map<string, Tree>();
   for (const written of (mine?.value as Tree[] | undefined) ?? []) {
     if (faults.length >= LIMITS.faults) break;

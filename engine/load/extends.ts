@@ -2,7 +2,7 @@ import { RISKS, type Diagnostic, type Risk } from "../types.ts";
 import { mergeSteps } from "./extends-steps.ts";
 import { child, fault, type Tree, type TreeMap } from "./tree.ts";
 
-/** What of a document speaks of that document alone, or only to the merge. */
+/** The keys of a document that speak of that document alone, or only to the merge. */
 const OWN = new Set(["name", "extends", "drop"]);
 const MERGED = new Set(["params", "output", "output_schema"]);
 

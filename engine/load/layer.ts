@@ -103,7 +103,7 @@ export function scanLayer({ name: layer, dir, index }: Layer): LayerFiles {
   return { files, refused };
 }
 
-/** What a link leads to; undefined when it leads nowhere. */
+/** The file or folder that a link leads to; undefined when it leads nowhere. */
 function linked(path: string, root: string) {
   const real = attempt(() => realpathSync(path), path);
   if (real === undefined) return undefined;
@@ -118,7 +118,7 @@ export function peek(file: string): { kind?: string; base?: string } {
   try {
     head = readHead(file, 4096)?.toString("utf8") ?? "";
   } catch {
-    // Whoever loads it gets the error; a list still shows the name.
+    // Loading it gives the error; a list still shows the name.
     return {};
   }
   const kind = /^\uFEFF?kind:[ \t]+(["']?)([a-z][a-z0-9_-]*)\1[ \t]*(?:#.*)?\r?$/m.exec(head)?.[2];

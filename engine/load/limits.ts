@@ -1,4 +1,4 @@
-/** What a document may be at most; a file beyond any of these is hostile or a mistake, not a runbook. */
+/** The limits of a document; a file beyond any of these is hostile or a mistake, not a runbook. */
 export const LIMITS = {
   bytes: 1024 * 1024,
   /** Maps and lists inside one another. */

@@ -8,14 +8,14 @@ import { valueTree, type Report } from "./value.ts";
 
 export interface ParsedDoc {
   data: Json;
-  /** Where the value at `path` (or, with `key`, its key) was written; the nearest written ancestor when it was not. */
+  /** The place where the value at `path` (or, with `key`, its key) was written; the nearest written ancestor when it was not. */
   at(path: DocPath, key?: boolean): Span;
   text: string;
   file: string;
 }
 
 /**
- * One YAML 1.2 document (core schema) as plain data with positions. `file` is only named in messages.
+ * Reads a YAML 1.2 document (core schema) as plain data with positions. `file` is only named in messages.
  * @throws PgdbaError invalid_runbook with all faults in `data.diagnostics`. Beyond bad syntax these are refused: what exceeds
  * `LIMITS`, several documents, directives, tags, merge keys, duplicate, non-text and prototype keys, control characters, numbers
  * that would be changed by reading them.

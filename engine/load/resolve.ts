@@ -6,7 +6,7 @@ import { reader, type Read } from "./read.ts";
 import { suggest } from "./suggest.ts";
 import { child, fault, spanAt, toJson, type Tree } from "./tree.ts";
 
-/** One file that offers a document of some name. */
+/** A file that offers a document of some name. */
 export interface Candidate {
   layer: LayerName;
   file: string;
@@ -101,7 +101,7 @@ function link(name: string, index: number, catalogue: Catalogue, read: Read): Li
   return { ...candidate, name, index, tree: read(candidate.file) };
 }
 
-/** What a document says it extends: its own name is the next lower layer's, another name what all layers together give. */
+/** Finds the document that another extends: its own name means the one of the next lower layer, another name the winner of all layers. */
 function baseOf(
   over: Link,
   catalogue: Catalogue,

@@ -63,7 +63,7 @@ function misindented(
   const multiline = code === "MULTILINE_IMPLICIT_KEY";
   if (!multiline && code !== "BAD_INDENT" && !message.startsWith("Sequence item without"))
     return undefined;
-  // Of a key that goes on over a line end, the last line is the one that should have been apart.
+  // If a key goes on over a line end, its last line is the one that should have been apart.
   let { line } = spanIn(source, multiline ? pos[1] : pos[0], pos[1]);
   const startsLine = multiline || pos[0] <= lines[line - 1]! + indentOf(source, line);
   if (!startsLine) return undefined;

@@ -9,7 +9,7 @@ const SIEVE_BITS = 20;
 
 interface Needle {
   text: string;
-  /** What it is a piece of, and where; for a whole one itself. */
+  /** The secret that it is a piece of, and its place there; for a whole secret the secret itself. */
   whole: string;
   at: number;
 }
@@ -24,7 +24,7 @@ interface Bucket {
 /** Finds any number of texts in one pass over another, and puts the mask in their place. */
 export class Matcher {
   readonly #byHead = new Map<number, Bucket>();
-  /** One bit for each head there is, or none. */
+  /** A bit for each head that occurs. */
   #sieve = new Uint32Array(0);
   readonly #known = new Set<string>();
 
@@ -44,7 +44,7 @@ export class Matcher {
     this.#insert({ text: text.slice(-PIECE), whole: text, at: text.length - PIECE });
   }
 
-  /** Whether `text` is one of the needles. */
+  /** True when `text` is one of the needles. */
   has(text: string): boolean {
     return this.#known.has(text);
   }
@@ -83,7 +83,7 @@ export class Matcher {
     return out + text.slice(done);
   }
 
-  /** How many characters at the end of `text` begin a needle of which the rest was cut off. */
+  /** The number of characters at the end of `text` that begin a needle whose rest was cut off. */
   cutAtEnd(text: string): number {
     let longest = 0;
     for (const needle of this.#known) {

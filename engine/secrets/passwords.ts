@@ -1,8 +1,8 @@
-/** Where the password of `scheme://user:password@` begins. */
+/** The beginning of a URI up to the password of `scheme://user:password@`. */
 const URI = /[a-z][a-z0-9+.-]{0,30}:\/\/[^/?#@:]{0,256}:/i;
 /** As in a connection string of libpq, or the query of a URI. */
 const SETTING = /\bpassword\s*=\s*(?:'((?:[^'\\]|\\.)*)'|([^\s'"&]+))/gi;
-/** What a parameter that is a secret is given as; the name of a variable or a file is none. */
+/** The form in which a secret parameter is given; the name of a variable or a file is no secret. */
 const REFERENCE = /^(env|file):/;
 
 /** The passwords that stand in a text by the rules of URIs and connection strings, as written and as meant. */

@@ -56,7 +56,7 @@ export const OURS: ReadonlySet<string> = new Set([
   "where",
 ]);
 
-/** What steps and people gave: all of it is masked, wherever it stands. */
+/** The keys of data from steps and people: all of it is masked, wherever it stands. */
 const DATA = new Set(["data", "input", "output", "params", "preview"]);
 
 export interface Masks {
@@ -69,7 +69,7 @@ export function redactRecord<T>(masks: Masks, record: T): T {
   return walk(masks, record as unknown) as T;
 }
 
-/** What a command prints: of a run's `data` all is the runbook's output but `run`. */
+/** Masks the output of a command. Of a run's `data`, all but `run` is the output of its runbook. */
 export function redactEnvelope(masks: Masks, envelope: Envelope): Envelope {
   const { success, timestamp, command, data, error } = envelope;
   return {
@@ -77,7 +77,7 @@ export function redactEnvelope(masks: Masks, envelope: Envelope): Envelope {
     timestamp,
     // Two words of ours, unless somebody typed something else there.
     command: /^[\w ./-]*$/.test(command) ? command : masks.redact(command),
-    // What a failed run had to say is its runbook's output, all of it.
+    // The data of a failed run is the output of its runbook, all of it.
     data: error?.run === undefined ? redactOutput(masks, data) : masks.redactData(data),
     error: redactRecord(masks, error),
   };

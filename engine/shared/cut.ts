@@ -2,14 +2,14 @@ import type { Json } from "../types.ts";
 
 /** Characters of a message, a hint, a warning or a line of a log that are kept: no person reads more of one. */
 const MAX_MESSAGE = 8 * 1024;
-/** Of one text in the evidence of an error, and of all of that together. */
+/** The limits for one text in the evidence of an error, and for all of them together. */
 const MAX_TEXT = 64 * 1024;
 const MAX_EVIDENCE = 4 * 1024 * 1024;
 
 /** A text of bounded length that says how much was cut off. */
 export function cut(text: string, limit = MAX_MESSAGE): string {
   if (text.length <= limit) return text;
-  // Not through a character that takes two units.
+  // A character that takes two units is not cut in half.
   const end = /[\ud800-\udbff]/.test(text[limit - 1] ?? "") ? limit - 1 : limit;
   return `${text.slice(0, end)} … (cut: ${text.length} characters)`;
 }

@@ -15,7 +15,7 @@ export interface Expected {
   maxBytes: number;
   /** Code of the error; `io_failed` without it. */
   code?: ErrorCode;
-  /** What to do when the file can't be used. */
+  /** The advice when the file can't be used. */
   hint?: string;
 }
 
@@ -66,7 +66,7 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof errno === "string" ? errno : typeof code === "string" ? code : undefined;
 }
 
-/** What stands in the place of a regular file; undefined for one. */
+/** The kind of thing that stands in the place of a regular file; undefined for a regular file. */
 export function otherKind(stat: Stats): string | undefined {
   if (stat.isFile()) return undefined;
   if (stat.isDirectory()) return "a folder";

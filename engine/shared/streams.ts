@@ -77,7 +77,7 @@ function handOut(
       lastAt = performance.now();
     }
   })();
-  // Whoever waits for it learns of it; until then it is nobody's unhandled rejection.
+  // Those who wait for it get the error; until then it must not count as an unhandled rejection.
   done.catch(() => {});
   return {
     done,
@@ -86,7 +86,7 @@ function handOut(
   };
 }
 
-/** What a child's standard input is to us. */
+/** The standard input of a child, from our side. */
 interface Pipe {
   write(bytes: Uint8Array): number | Promise<number>;
   flush(): number | Promise<number>;

@@ -86,7 +86,7 @@ const HINTS: Record<string, string> = {
   ELOOP: "The path is a symbolic link; give the file itself.",
 };
 
-/** What went wrong with a file, in the words of the operating system and with what to do. */
+/** The error of the operating system for a file, with what to do. */
 export function fileError(file: string, cause: unknown, hint?: string): PgdbaError {
   if (cause instanceof PgdbaError) return cause;
   const errno = errnoOf(cause) ?? "unknown";

@@ -2,7 +2,7 @@ import { STATUSES } from "../check/scope.ts";
 import { EXIT_BY_CODE, type ErrorCode } from "../errors.ts";
 import type { JsonSchema, Json, JsonObject, RunStatus } from "../types.ts";
 
-/** What a mocked step does when it is called: gives an output, or fails. */
+/** The behaviour of a mocked step when it is called: it gives an output, or fails. */
 export interface Fixture {
   output?: Json;
   error?: { code?: ErrorCode; message?: string; retryable?: boolean };
@@ -60,7 +60,7 @@ export interface TestFile {
 
 const CODE: JsonSchema = { type: "string", enum: Object.keys(EXIT_BY_CODE) };
 
-/** One answer of a mocked step. */
+/** An answer of a mocked step. */
 export const FIXTURE: JsonSchema = {
   type: "object",
   additionalProperties: false,

@@ -1,7 +1,7 @@
 import type { DocPath, Json } from "../types.ts";
 import type { Expectation, ExpectedError, ExpectedStep } from "./case.ts";
 
-/** How a case ended. */
+/** The end of a case. */
 export interface Actual {
   exit: number | null;
   status: string;
@@ -26,7 +26,7 @@ export interface Difference {
   message: string;
 }
 
-/** Where a case came out otherwise than expected. */
+/** The differences between the expectations of a case and its end. */
 export function compare(expect: Expectation, actual: Actual): Difference[] {
   const { error, steps, undone, output, ...plain } = expect;
   const silent = error === undefined && plain.status === undefined && plain.exit === undefined;
@@ -83,7 +83,7 @@ function ofStep(
   ];
 }
 
-/** Where `actual` lacks what is `wanted`; keys that are not asked for don't matter, items of lists do. */
+/** The places where `actual` lacks the `wanted` parts. Other keys of objects don't matter; other items of lists do. */
 function parts(wanted: Json, actual: Json | undefined, path: DocPath): Difference[] {
   if (Array.isArray(wanted)) {
     if (Array.isArray(actual) && actual.length === wanted.length)

@@ -36,7 +36,7 @@ export interface CaseResult {
   runbook: string;
   name: string;
   passed: boolean;
-  /** What was expected and what came, with the place where it is expected. */
+  /** The differences, each with the place where the expectation is written. */
   problems: { where: Where; message: string }[];
 }
 
@@ -223,7 +223,7 @@ function stepIds(runbooks: Map<string, Runbook>): Set<string> {
   return ids;
 }
 
-/** Whether there is such a step; what is said of another is a misspelling. */
+/** True when there is such a step; a misspelt one must not pass unnoticed. */
 function isStep(key: string, ids: ReadonlySet<string>): boolean {
   return key
     .split("/")
@@ -242,7 +242,7 @@ function unknownUndone({ undone = [] }: Expectation, ids: ReadonlySet<string>): 
   });
 }
 
-/** One that does not exist has no value, so it is not null either. */
+/** An output that does not exist has no value, so it is not null either. */
 function noOutput({ output }: Expectation, runbook: Runbook): Difference[] {
   if (output === null || typeof output !== "object" || Array.isArray(output)) return [];
   return Object.keys(output)

@@ -2,7 +2,7 @@ import type { Json, JsonObject } from "../types.ts";
 import type { Paint } from "./color.ts";
 import { printable } from "./text.ts";
 
-/** What a view for people is drawn on. */
+/** The room and the colours for a view for people. */
 export interface Canvas {
   /** Terminal cells in a line. */
   columns: number;

@@ -1,4 +1,4 @@
-/** What a stream may be given: colours, and a display that redraws itself. Judged per stream, from arguments only. */
+/** The abilities of a stream: colours, and a display that redraws itself. Judged per stream, from arguments only. */
 export interface StreamStyle {
   color: boolean;
   /** True when lines may be redrawn: a terminal that a person watches. */

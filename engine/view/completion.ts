@@ -8,7 +8,7 @@ export interface Proposal {
   description?: string | undefined;
 }
 
-/** What the shell is to propose: words, or the names of files, which it knows best itself. */
+/** The proposals for the shell: words, or the names of files, which it knows best itself. */
 export type Proposals = { words: Proposal[]; files: boolean };
 
 export interface CompletionFacts {
@@ -93,7 +93,7 @@ function readWords(
   words: readonly string[],
   facts: CompletionFacts,
 ): { bare: string[]; pending: string | undefined; scope: Scope } {
-  // Which flags take a value depends on the command, and that on the bare words: the first pass knows the common flags only.
+  // The command tells which flags take a value, and the bare words tell the command: the first pass knows the common flags only.
   const bareWith = (scope: Scope) => {
     const bare: string[] = [];
     let pending: string | undefined;
@@ -250,7 +250,7 @@ function resources({ runbooks }: CompletionFacts): Proposal[] {
   }));
 }
 
-/** What the shell's script reads: a word in each line, after a tab what it means; `:files` alone asks for file names. */
+/** The text that the shell's script reads: a word in each line, after a tab its meaning; `:files` alone asks for file names. */
 export function completionLines({ words, files }: Proposals): string {
   if (files) return FILES_LINE;
   return words

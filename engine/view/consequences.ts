@@ -9,7 +9,7 @@ const LINES = 6;
 /** Objects named of findings that are alike. */
 const OBJECTS = 5;
 
-/** What a finding leads to, one line for each kind of it, with theirs below them. */
+/** The consequences of a finding, one line for each kind, with their own consequences below them. */
 export function renderConsequences(value: Json | undefined, canvas: Canvas): string[] {
   const list = findingsIn(value);
   if (list.length === 0) return [];
@@ -43,7 +43,7 @@ function textOf(group: readonly Finding[]): string {
   return `${group.length} × ${printable(title ?? message)}: ${named(group.map(({ fields }) => fields["object"] ?? null))}`;
 }
 
-/** What else is the same as a finding, by name. */
+/** The names of the other objects that a finding stands for. */
 export function renderAlike(value: Json | undefined, canvas: Canvas): string[] {
   if (!Array.isArray(value) || value.length === 0) return [];
   const names = value.map((one) => (isObject(one) ? (one["object"] ?? null) : one));

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../types.ts";
 import { isObject } from "./canvas.ts";
 
-/** One thing a runbook found; any other fields may stand beside these. */
+/** A finding of a runbook; any other fields may stand beside these. */
 export interface Finding {
   severity: string;
   message: string;
@@ -16,7 +16,7 @@ export function asFinding(value: Json): Finding | null {
     : null;
 }
 
-/** What a finding is called: its title, or the name of what found it. */
+/** The title of a finding, or the name of the check that found it. */
 export function findingTitle({ fields }: Finding): string | null {
   for (const key of ["title", "name", "check", "id", "code"]) {
     const value = fields[key];

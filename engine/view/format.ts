@@ -16,7 +16,7 @@ export interface FormatOptions {
   columns: number;
   /** Indents JSON, for a person at a terminal. */
   pretty: boolean;
-  /** What a table shows of the data, where that is declared. */
+  /** The parts of the data that a table shows, where they are declared. */
   shown?: readonly Shown[] | undefined;
 }
 
@@ -66,7 +66,7 @@ function formatTable(
   return blocks.flatMap((block, n) => (n === 0 ? block : ["", ...block]));
 }
 
-/** What `runs ID` gives: a run as the journal has it. */
+/** True for the output of `runs ID`: a run as the journal has it. */
 function isRunRecord(value: Envelope["data"]): value is JsonObject {
   return isObject(value) && typeof value["runbook"] === "string" && Array.isArray(value["steps"]);
 }

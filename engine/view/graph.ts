@@ -2,7 +2,7 @@ import type { Json, Step } from "../types.ts";
 import { isObject } from "./canvas.ts";
 import { clip, singleLine } from "./text.ts";
 
-/** What one step does, as a tree: its label and the named groups of steps below it. */
+/** The parts of a step, as a tree: its label and the named groups of steps below it. */
 function groupsOf(step: Step): [string | null, Step[]][] {
   const groups: [string | null, Step[] | undefined][] =
     step.kind === "block"

@@ -1,6 +1,6 @@
 import type { Event } from "../types.ts";
 
-/** One function per kind of event; a new kind is a type error in every view until it is handled. */
+/** A function for each kind of event; a new kind is a type error in every view until it is handled. */
 export type Handlers<R> = { [K in Event["kind"]]: (event: Extract<Event, { kind: K }>) => R };
 
 export function handle<R>(handlers: Handlers<R>, event: Event): R {

@@ -33,7 +33,7 @@ export interface CommandMeta {
   examples?: readonly string[];
 }
 
-/** What a person must give, per risk. */
+/** The confirmation that each risk needs. */
 const RISK_GATES: Readonly<Record<Risk, string>> = {
   read: "only reads; no confirmation needed",
   change: "changes the target; no confirmation needed",
@@ -56,7 +56,7 @@ const EXIT_CODES: readonly (readonly [string, string])[] = [
 /** Cells of a line of help where nobody says otherwise, and at most: longer lines are hard to read. */
 const COLUMNS = 100;
 
-/** What help is laid out for. */
+/** The room that help is laid out for. */
 export type Room = { columns?: number | undefined };
 
 function roomOf({ columns }: Room): number {

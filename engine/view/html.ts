@@ -106,7 +106,7 @@ function objects(value: Json | undefined): JsonObject[] {
 
 function steps(records: StepRecord[]): Html {
   if (records.length === 0) return html`<p class="note">None.</p>`;
-  // What a step gave stands below it, over the whole width: beside it, it would squeeze the names.
+  // The output of a step stands below it, over the whole width: beside it, it would squeeze the names.
   const rows = records.map((step) => {
     const { mark, color } = STEP_MARKS[step.status];
     const detail = step.error === null ? null : failure(step.error);
@@ -191,7 +191,7 @@ function finding(item: Finding, severity: Html): Html {
   </tr> `;
 }
 
-/** What a finding leads to, folded. */
+/** The consequences of a finding, folded. */
 function consequences(value: Json | undefined): Html | null {
   const list = (Array.isArray(value) ? value : []).map(asFinding).filter((one) => one !== null);
   if (list.length === 0) return null;

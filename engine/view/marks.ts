@@ -6,7 +6,7 @@ export interface Mark {
   color: Color;
 }
 
-/** How each status of a step looks, in every view. */
+/** The mark of each status of a step, in every view. */
 export const STEP_MARKS: Readonly<Record<StepStatus, Mark>> = {
   ok: { mark: "✔", color: "green" },
   skipped: { mark: "↓", color: "dim" },
@@ -19,7 +19,7 @@ export const STEP_MARKS: Readonly<Record<StepStatus, Mark>> = {
   undetermined: { mark: "~", color: "yellow" },
 };
 
-/** How each status of a run looks, and how it is said. */
+/** The mark of each status of a run, and its words. */
 export const RUN_MARKS: Readonly<Record<RunStatus, Mark & { said: string }>> = {
   running: { mark: "…", color: "cyan", said: "running" },
   ok: { mark: "✔", color: "green", said: "done" },

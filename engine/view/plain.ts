@@ -59,7 +59,7 @@ function describers(p: Paint, summaryOf: (type: string) => string | undefined): 
   };
 }
 
-/** What an interrupt does now, and what a second one would do. */
+/** Says the effect of this interrupt, and that of a second one. */
 export function interruption(event: Extract<Event, { kind: "run.interrupting" }>): string {
   return event.forced
     ? `${event.signal}: stopping now, children are killed`

@@ -10,7 +10,7 @@ import { renderValue } from "./value.ts";
 export interface Report {
   summary: Json;
   findings: Finding[];
-  /** What stands beside `summary` and `findings`. */
+  /** The fields beside `summary` and `findings`. */
   rest: JsonObject;
 }
 

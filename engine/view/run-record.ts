@@ -1,6 +1,6 @@
 import type { ErrorRecord, Json, Risk, RunStatus, StepResult } from "../types.ts";
 
-/** One step of a recorded run; an undone one appears twice, the second time in the `undo` phase. */
+/** A step of a recorded run; an undone one appears twice, the second time in the `undo` phase. */
 export interface StepRecord extends StepResult {
   path: string;
   id: string;
@@ -25,8 +25,8 @@ export interface RunRecord {
   output: Json;
   error: ErrorRecord | null;
   exit: number | null;
-  /** Who called, and how that is known; null when it is not. */
+  /** The caller, and how we know it; null when we don't. */
   caller: string | null;
-  /** Who ran it: user, host and process. */
+  /** The process that ran it: user, host and process id. */
   holder: string;
 }

@@ -38,7 +38,7 @@ export function renderRun(run: JsonObject, canvas: Canvas): string[] {
   ];
 }
 
-/** What the unwinding did; a failed undo is what a person must look at. */
+/** The results of undoing; a person must look at an undo that failed. */
 function renderUndo(undo: Json | undefined, { paint }: Canvas): string[] {
   if (!isObject(undo)) return [];
   const failed = Array.isArray(undo["failed"]) ? undo["failed"].filter(isObject) : [];

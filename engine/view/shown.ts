@@ -10,8 +10,8 @@ import { renderValue } from "./value.ts";
 const CELL = 300;
 
 /**
- * What a runbook declares to be shown of its output, in that order: findings as a report has them, a text of several lines as it was
- * drawn, lists (and maps) of objects as a table of the columns that are named, all else as keys and values.
+ * The parts of its output that a runbook declares to be shown, in that order: findings as a report has them, a text of several lines as it
+ * was drawn, lists (and maps) of objects as a table of the columns that are named, all else as keys and values.
  */
 export function renderShown(data: JsonObject, shown: readonly Shown[], canvas: Canvas): string[] {
   const blocks: string[][] = [];
@@ -22,7 +22,7 @@ export function renderShown(data: JsonObject, shown: readonly Shown[], canvas: C
   };
   for (const { name, columns } of shown) {
     const value = data[name] ?? null;
-    // Not asked for in this run.
+    // This run was not asked for it.
     if (value === null) continue;
     const block = renderBlock(name, value, columns, canvas);
     if (block === null) plain[name] = value;
@@ -55,7 +55,7 @@ function renderBlock(
   const rows = rowsOf(value);
   if (rows === null) return null;
   const findings = Array.isArray(value) ? value.map(asFinding) : [null];
-  // That nothing was found is worth a line; any other list is merely empty.
+  // It is worth a line that nothing was found; any other list is merely empty.
   const found = findings.length > 0 || name === "findings";
   if (columns === undefined && found && findings.every((one) => one !== null))
     return renderFindings(findings, { ...canvas, evidence: false });

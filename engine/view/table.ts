@@ -44,7 +44,7 @@ export function table(rows: JsonObject[], canvas: Canvas): string[] {
   ];
 }
 
-/** Of many columns those that come first, as far as they can be read beside each other. A few rows have all, as records. */
+/** The first of many columns, as far as they can be read beside each other. A table of a few rows shows all, as records. */
 function foremost(rows: JsonObject[], keys: string[], columns: number): string[] {
   if (rows.length <= FEW) return keys;
   const sizes = keys.map((key) => {

@@ -30,7 +30,7 @@ export function hang(text: string, cells: number): string {
       const gap = [...line.matchAll(/\S {2,}(?=\S)/g)].at(-1);
       const at = gap === undefined ? 0 : gap.index + gap[0].length;
       if (at === 0) return wrap(line, cells);
-      // Where the names take all the room, their meanings stand below them.
+      // If the names take all the room, their meanings stand below them.
       if (at > cells - 16)
         return [line.slice(0, at).trimEnd(), ...indent(wrap(line.slice(at), cells - 6), "      ")];
       const [first = "", ...rest] = wrap(line.slice(at), cells - at);

@@ -62,7 +62,7 @@ export async function openScreen(stderr: TtyStream, p: Paint, now: () => number)
     override update(): void {
       for (const refresh of live) refresh();
       const lines = this.create().split("\n");
-      // What is taller than the terminal can't be erased again, so only its end is drawn while it lives.
+      // Lines beyond the terminal's height can't be erased again, so only the end is drawn while it lives.
       this.draw(lines.slice(-Math.max(1, (stderr.rows ?? 24) - 1)));
     }
 

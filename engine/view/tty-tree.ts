@@ -163,7 +163,7 @@ export function ttyHandlers(screen: Screen, p: Paint): Handlers<void> {
     "run.finished": (e) => {
       lockNote?.line.live(false);
       undoing?.line.live(false);
-      // What is still open was cut off without a word, by a forced stop.
+      // A step that is still open was cut off by a forced stop.
       for (const entry of [...open.values()].toReversed())
         end(entry, p.red("?"), ["not finished"], [], false);
       const { mark, color, said } = RUN_MARKS[e.status];

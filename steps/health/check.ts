@@ -144,7 +144,7 @@ are run as well where they explain what is found.`,
   },
 });
 
-/** Those of the other databases that are asked for. @throws PgdbaError invalid_param for one that there is not */
+/** The other databases that are asked for. @throws PgdbaError invalid_param for a database that does not exist */
 function otherDatabases(names: readonly string[], { database, databases }: Facts): string[] {
   const isAll = names.includes("all") && !databases.includes("all");
   const unknown = names.find(

@@ -99,7 +99,7 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 
     const { port, bind = "127.0.0.1", fail_on = "critical", ttl, max_age, ...rest } = input;
     const checkInput = { ...rest, groups: rest.groups ?? [] };
     if (ctx.run.plan) return {};
-    // What a check warns of is in its answer; a run that lasts for months must not collect it.
+    // The answer holds the warnings of a check; a run that lasts for months must not collect them.
     const quiet: StepContext = { ...ctx, warn: () => {} };
     const times = {
       clock: ctx.clock,
@@ -156,7 +156,7 @@ function listen(probes: Probes, hostname: string, port: number) {
       // Bun's default outside of development; two endpoints on one port would each get some of the probes.
       reusePort: false,
       fetch: (request) => answer(probes, request),
-      // Whatever goes wrong here, a load balancer must read it as "not now".
+      // A load balancer must read every error here as "not now".
       error: () => Response.json({ error: "internal" }, { status: 503 }),
     });
   } catch (error) {

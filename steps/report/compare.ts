@@ -72,7 +72,7 @@ Changes nothing on the server; with \`--plan\` nothing is kept either.`,
   },
 });
 
-/** What stands below its cause is a finding like any other. */
+/** A finding that stands below its cause is compared like any other. */
 function withConsequences(findings: readonly JsonObject[]): JsonObject[] {
   return findings.flatMap((finding) => [
     finding,

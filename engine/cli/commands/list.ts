@@ -66,7 +66,7 @@ async function listDocuments(library: Library, kind: string, prefix: string): Pr
   };
 }
 
-/** What an agent chooses a runbook by. Built-in ones come from the index, so that listing parses nothing. */
+/** The facts by which an agent chooses a runbook. Built-in ones come from the index, so that listing parses nothing. */
 export async function describe(
   front: Front,
   library: Library,

@@ -45,7 +45,7 @@ export default {
       checkTarget(row, parsed.flags);
       const docs = journal.docs(row.id);
       checkResumable(row, docs.get(row.runbook));
-      // Which of the two is damaged, nobody can tell.
+      // Either of the two may be the damaged one.
       if (!docs.has(row.runbook)) throw damagedRecord(`run ${row.id}`, ["runbook", "docs"]);
       const runbooks = await frozenRunbooks(docs, library, registry);
       const runbook = runbooks.get(row.runbook)!;
@@ -96,7 +96,7 @@ function readAssumed(given: string[]): Map<string, Said> {
   return answers;
 }
 
-/** What would be ignored is refused: whoever asks for a dry run must not get a real one. */
+/** Refuses flags and words that would be ignored: a user who asks for a dry run must not get a real one. */
 function refuseIgnored(id: string, flags: Parsed["flags"], more: string | undefined): void {
   if (flags["plan"] === true)
     throw new PgdbaError("usage", "resume has no dry run: --plan can't be given here", {
@@ -125,7 +125,7 @@ function checkTarget(row: RunRow, flags: Parsed["flags"]): void {
 function checkResumable(row: RunRow, doc: Doc | undefined): void {
   const hint = `Start it anew: ${commandAgain(row, doc)}`;
   if (row.plan) throw new PgdbaError("usage", `${row.id} was a dry run`, { hint });
-  // Where a process can't be seen from here, the lock decides.
+  // If its process can't be seen from here, the lock decides.
   if (isAtWork(row)) {
     throw new PgdbaError("lock_held", `${describeHolder(row.id, row.holder)} is still at work`, {
       hint: "Wait for it, or stop it there first.",

@@ -25,7 +25,7 @@ export default {
       try {
         results.push(...(await runTestFile(resolve(file), name, parts)));
       } catch (thrown) {
-        // One file that is wrong does not keep the others from being run.
+        // A faulty file does not keep the others from being run.
         results.push(broken(name, file, thrown));
       }
     }

@@ -16,7 +16,7 @@ export interface Runnable {
 }
 
 /**
- * Those of the checks that may do more than reading, each with what stands against it. Checks that come with pgdba were judged before
+ * The checks that may do more than reading, each with the reason. Checks that come with pgdba were judged before
  * they were shipped (by `lint`, and by the tests on every version): they cost no round trip.
  */
 export async function refuseChecks(
@@ -39,7 +39,7 @@ export async function refuseChecks(
       for (const [check, error] of await judge(pg, some, limits)) refused.set(check, error);
     } catch (error) {
       if (!pg.alive() || limits.signal.aborted) throw error;
-      // One may name what this user may not even look for: the others are judged without it.
+      // A check may name an object that this user may not even look for: the others are judged without it.
       if (some.length === 1 && some[0] !== undefined) refused.set(some[0].check, refusal(error));
       else for (const one of some) await together([one]);
     }
@@ -76,7 +76,7 @@ function refusal(error: unknown): PgdbaError {
   throw error;
 }
 
-/** What of a check's SQL does more than reading, as far as the text shows, and names that nobody gives. */
+/** The places where a check's SQL does more than reading, as far as the text shows, and names in it that stand for nothing. */
 export async function lintCheck(doc: Doc): Promise<Finding[]> {
   const { sql, variants = [], extension } = doc.data as unknown as Check;
   const texts: { path: (string | number)[]; text: string }[] = [

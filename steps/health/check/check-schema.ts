@@ -30,7 +30,7 @@ const map = (description: string): JsonSchema => ({
   description: `${description}. Sees row, params and server`,
 });
 
-/** How a check is written. */
+/** The schema of a check as written. */
 export const CHECK_SCHEMA: JsonSchema = {
   type: "object",
   additionalProperties: false,

@@ -1,6 +1,6 @@
 import type { JsonSchema } from "../../../engine/types.ts";
 
-/** What `server` is in a check's expressions. */
+/** The variable `server` in a check's expressions. */
 export const SERVER_SCHEMA = {
   type: "object",
   additionalProperties: false,
@@ -31,7 +31,7 @@ export const SERVER_SCHEMA = {
   },
 } as const satisfies JsonSchema;
 
-/** What `server.machine` is to a check that asks for it. Figures are 0 where they are not known. */
+/** The variable `server.machine`, for a check that asks for it. Figures are 0 where they are not known. */
 export const MACHINE_SCHEMA = {
   type: "object",
   additionalProperties: false,
@@ -48,7 +48,7 @@ export const MACHINE_SCHEMA = {
   },
 } as const satisfies JsonSchema;
 
-/** What `server.primary` is to a check that asks for it, on a standby: settings of which it must not have less than its primary. */
+/** The variable `server.primary`, for a check that asks for it, on a standby: settings of which it must not have less than its primary. */
 export const PRIMARY_SCHEMA = {
   type: "object",
   additionalProperties: false,

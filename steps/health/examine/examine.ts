@@ -10,7 +10,7 @@ import type { Facts } from "./facts.ts";
 import { judge, type Judged, type Unseen } from "./judge.ts";
 import { type Failure, grantFor, type Note, obstacle } from "./select.ts";
 
-/** What checks gave on one connection. */
+/** The results of checks on one connection. */
 export interface Examined {
   judged: Judged[];
   partial: Note[];

@@ -7,7 +7,7 @@ import type { FromSchema } from "../../define.ts";
 import type { Limits } from "./limits.ts";
 import type { MACHINE_SCHEMA } from "../check/server-schema.ts";
 
-/** What is known of the server before any check runs. */
+/** The facts about the server that are known before any check runs. */
 export interface Facts {
   version: number;
   version_num: number;
@@ -29,7 +29,7 @@ export interface Facts {
   extensions: Record<string, { version: string; schema: string; usable: boolean }>;
   /** Value of each setting that this user may see, as the server starts a session with it. */
   settings: Record<string, string>;
-  /** Where a setting's value comes from (`pg_settings.source`), when that wins over the server's configuration files. */
+  /** The source of a setting's value (`pg_settings.source`) when it wins over the server's configuration files. */
   origins: Record<string, string>;
   /** Settings that only a restart changes. */
   restarting: string[];
@@ -45,10 +45,10 @@ export interface Facts {
   primary: Primary;
 }
 
-/** What is known of the server's machine; 0 and an empty text where it is not. See `MACHINE_SCHEMA`. */
+/** The facts about the server's machine; 0 and an empty text where they are not known. See `MACHINE_SCHEMA`. */
 export type Machine = FromSchema<typeof MACHINE_SCHEMA>;
 
-/** What the primary has more of than this standby. See `PRIMARY_SCHEMA`. */
+/** The settings of which the primary has more than this standby. See `PRIMARY_SCHEMA`. */
 export type Primary = { known: boolean; more: Record<string, number>; words: string };
 
 const NO_MACHINE: Machine = {
@@ -111,7 +111,7 @@ export async function readFacts(pg: PgSession, limits: Limits): Promise<Facts> {
   return { ...facts, patroni, machine: NO_MACHINE, primary, flags: "" };
 }
 
-/** What the kernel of the server's machine says, as far as it can be asked. */
+/** Asks the kernel of the server's machine, as far as that is possible. */
 export async function readMachine(
   pg: PgSession,
   host: string,
@@ -132,7 +132,7 @@ export async function readMachine(
   };
 }
 
-/** What the primary of this standby has more of, as far as this user may know. */
+/** The settings of which the primary has more than this standby, as far as this user may know. */
 export async function readPrimary(
   pg: PgSession,
   { settings }: Facts,

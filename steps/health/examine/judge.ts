@@ -16,11 +16,11 @@ export interface Judged {
   partial: boolean;
   /** Rows in all, when the SQL gave only the first of them and those that it left out may be as bad. */
   total: number | null;
-  /** Nobody asked for this check; it says only what is the cause of something. */
+  /** The user did not ask for this check; it only explains the findings of others. */
   auxiliary: boolean;
 }
 
-/** What a check could not judge. Without an object it is the check as a whole. */
+/** A part that a check could not judge. Without an object it is the check as a whole. */
 export interface Unseen {
   object: string | null;
   reason: string;
@@ -51,7 +51,7 @@ export function paramsOf(check: Check, thresholds: Thresholds): JsonObject {
   return params;
 }
 
-/** What a check makes of its rows. @throws PgdbaError expression_failed when an expression or text of it fails */
+/** Turns the rows of a check into findings. @throws PgdbaError expression_failed when an expression or text of it fails */
 export function judge(
   ctx: StepContext,
   check: Check,

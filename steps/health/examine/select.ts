@@ -3,7 +3,7 @@ import type { StepContext } from "../../../engine/types.ts";
 import { type Check, readCheck } from "../check/check.ts";
 import type { Facts } from "./facts.ts";
 
-/** What was not examined, and why. */
+/** A part that was not examined, and the reason. */
 export interface Note {
   check: string;
   /** `version`, `role`, `extension`, `privilege`, `unavailable`, `unknown` (it could not be judged) or `truncated`. */
@@ -14,7 +14,7 @@ export interface Note {
   object: string | null;
   reason: string;
   hint: string | null;
-  /** How many there are in all, when not all are listed. */
+  /** The number of them in all, when not all are listed. */
   total: number | null;
 }
 
@@ -29,15 +29,15 @@ export interface Filter {
   skip: string[];
 }
 
-/** What of a library is to be run. */
+/** The checks of a library that are to be run. */
 export interface Loaded {
   /** By name. */
   checks: Check[];
-  /** Those that say what is the cause of what the others find, and of each other. */
+  /** Checks that explain the findings of the others, and of each other. */
   auxiliary: Check[];
   /** Checks that can't be read. */
   failures: Failure[];
-  /** Of all that there are. */
+  /** The names of all checks that there are. */
   names: string[];
 }
 
@@ -87,7 +87,7 @@ export async function loadChecks(ctx: StepContext, under: string, filter: Filter
     }
   }
   const wrong = filter.groups.find((group) => !groups.has(group));
-  // One that is left out, or can't be read, may be the only check of its group.
+  // A check that is left out, or can't be read, may be the only one of its group.
   if (wrong !== undefined && skip.length + failures.length === 0) throw noGroup(wrong, groups);
   if (checks.length + failures.length === 0) {
     const given = Object.entries(filter).flatMap(([key, words]: [string, string[]]) =>
@@ -106,7 +106,7 @@ function noGroup(group: string, groups: ReadonlySet<string>): PgdbaError {
   });
 }
 
-/** Those of `others` that explain what `checks` find, and those that explain these. */
+/** The checks among `others` that explain findings of `checks`, and those that explain these in turn. */
 function explaining(checks: readonly Check[], others: readonly Check[]): Check[] {
   const wanted = new Set(checks.map(({ name }) => name));
   const found = new Set<Check>();
@@ -133,7 +133,7 @@ function matcher(param: string, pattern: string, names: string[]): (name: string
   return (name) => expression.test(name);
 }
 
-/** Whether a major version lies in a range such as `>=14 <18`. */
+/** True when a major version lies in a range such as `>=14 <18`. */
 export function inVersions(range: string | undefined, version: number): boolean {
   if (range === undefined) return true;
   return range.split(" ").every((part) => {
@@ -145,7 +145,7 @@ export function inVersions(range: string | undefined, version: number): boolean 
   });
 }
 
-/** What keeps the check from running on this server, or from seeing everything there (`partial`); null when nothing does. */
+/** The reason why the check can't run on this server, or can't see everything there (`partial`); null when there is none. */
 export function obstacle(
   check: Check,
   facts: Facts,

@@ -11,8 +11,8 @@ export interface Found {
 }
 
 /**
- * What was found, each with its causes by what the checks say that they explain. A row that is nothing by itself is found as well when
- * it is the cause of something, and so is one of a check that nobody asked for.
+ * Relates the findings to their causes, by what the checks say that they explain. A row that is no finding by itself becomes one when
+ * it is the cause of another finding; so does a row of a check that nobody asked for.
  * @throws PgdbaError expression_failed
  */
 export function relate(ctx: StepContext, all: readonly Judged[]): Found[] {
@@ -62,7 +62,7 @@ function byWeight(a: Found, b: Found): number {
   return rank(a) - rank(b) || group(a) - group(b);
 }
 
-/** Whether `one` stands below `other` already: two that explain each other would hang in the air. */
+/** True when `one` stands below `other` already: two findings that explain each other would both lose their place. */
 function isBelow(one: Found, other: Found): boolean {
   for (let up: Found | null = one; up !== null; up = up.cause) if (up === other) return true;
   return false;

@@ -10,7 +10,7 @@ export interface Finding {
   group: string;
   /** The worst of itself and its consequences. */
   severity: Severity;
-  /** Where it was found, when the check looks at one database. */
+  /** The database in which it was found, when the check looks at one. */
   database: string | null;
   object: string | null;
   message: string;
@@ -20,15 +20,15 @@ export interface Finding {
   estimated: boolean;
   /** The user could not see everything the check looks at. */
   partial: boolean;
-  /** How many there are in all, when not all are listed. */
+  /** The number of them in all, when not all are listed. */
   total: number | null;
-  /** How many alike were made one; the worst of them is shown. */
+  /** The number of like findings that were merged; the worst of them is shown. */
   count: number;
   /** The others. */
   alike: { object: string | null; severity: Severity; message: string }[];
   /** All that it may be due to; it stands below the first. */
   caused_by: { check: string; object: string | null }[];
-  /** What goes away with it. */
+  /** The findings that go away with it. */
   consequences: Finding[];
 }
 
@@ -59,14 +59,14 @@ function shortened(findings: Finding[]): Finding[] {
   return findings.slice(0, LISTED).map((finding) => ({ ...finding, total: findings.length }));
 }
 
-/** What all that is to be one finding has in common; each by itself where the check does not say. */
+/** The key by which findings are merged; each stays by itself where the check gives none. */
 function groupOf(ctx: StepContext, one: Found): unknown {
   const { check, facts } = one.judged;
   if (check.merge === undefined) return one;
   return JSON.stringify([check.name, facts.database, ctx.render(check.merge, varsOf(one.judged))]);
 }
 
-/** One finding of all that are `alike`, worst first. */
+/** Merges findings that are `alike` into one, the worst first. */
 function merged(ctx: StepContext, alike: readonly Found[], consequences: Finding[]): Finding {
   const [worst, ...others] = alike as readonly [Found, ...Found[]];
   const { judged } = worst;
@@ -102,7 +102,7 @@ function merged(ctx: StepContext, alike: readonly Found[], consequences: Finding
   };
 }
 
-/** What to do about all that are alike: the words and the command for the worst, the statements for each. */
+/** The remedy for all findings that are alike: the words and the command for the worst, the statements for each. */
 function remedyForAll(ctx: StepContext, alike: readonly Found[]): Remedy {
   const [worst, ...others] = alike.map(({ judged }) =>
     remedyOf(ctx, judged.check, varsOf(judged)),
@@ -115,7 +115,7 @@ function remedyForAll(ctx: StepContext, alike: readonly Found[]): Remedy {
   return { ...worst, sql: lines.join("\n") || null };
 }
 
-/** What would mend it alone does nothing, or not for long, while its cause is there. */
+/** A remedy for the finding alone has no effect, or not for long, while its cause is there. */
 function afterCause(ctx: StepContext, { judged }: Found): Remedy {
   const object = textOf(ctx, judged.check.object, varsOf(judged));
   const cause = object === null ? judged.check.name : `${judged.check.name}, ${object}`;

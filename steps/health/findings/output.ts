@@ -85,7 +85,7 @@ const FINDING: Record<string, JsonSchema> = {
   },
 };
 
-/** What the step `check` gives. */
+/** The output of the step `check`. */
 export const CHECK_OUTPUT: JsonSchema = {
   type: "object",
   additionalProperties: false,

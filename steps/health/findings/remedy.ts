@@ -11,18 +11,18 @@ export interface Remedy {
   runbook: string | null;
   /** The runbook's. */
   params: JsonObject | null;
-  /** What runs the runbook with them, for a shell. */
+  /** The command line that runs the runbook with them, for a shell. */
   command: string | null;
 }
 
-/** What the expressions and texts of a check see. */
+/** The variables of a check's expressions and texts. */
 export interface Vars extends Record<string, unknown> {
   row: JsonObject;
   params: JsonObject;
   server: Facts;
 }
 
-/** What to do about a row that was found. @throws PgdbaError expression_failed when an expression or text of it fails */
+/** The remedy for a row that was found. @throws PgdbaError expression_failed when an expression or text of it fails */
 export function remedyOf(ctx: StepContext, { remedy = {} }: Check, vars: Vars): Remedy {
   const facts = vars.server;
   const render = (source = ""): string => ctx.render(source, vars).trim();
@@ -68,8 +68,8 @@ function mapOf(ctx: StepContext, source: string | undefined, vars: Vars): JsonOb
 }
 
 /**
- * How settings get their values for everyone: those that belong into the server's configuration, with the statements for them unless
- * Patroni runs it, and the statements and words for those whose value stands in a place that wins over the configuration.
+ * Tells how settings get their values for everyone: those that belong into the server's configuration, with the statements for them unless
+ * Patroni runs it, and the statements and words for those whose value stands in a place that wins over it.
  */
 function settingsOf(
   wanted: JsonObject,
@@ -103,7 +103,7 @@ function settingsOf(
   return { configured, lines, notes };
 }
 
-/** Whose value it is, as ALTER names it. */
+/** The owner of the value, as ALTER names it. */
 function ownerOf(origin: string, { database_quoted, user_quoted }: Facts): string | undefined {
   const owners: Record<string, string> = {
     global: "role all",

@@ -1,7 +1,7 @@
 import { type PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
 import type { Clock } from "../../../engine/types.ts";
 
-/** What was found out, or why it could not be, and when. */
+/** The result of the work, or the error that ended it, with its time. */
 export type Entry<T> = { at: Date; durationMs: number; ageMs: number } & (
   | { value: T }
   | { error: PgdbaError }
@@ -12,17 +12,17 @@ const ERROR_TTL_MS = 5000;
 
 export interface Times {
   clock: Clock;
-  /** How long an answer is fresh. */
+  /** An answer is fresh for so long. */
   ttlMs: number;
-  /** How long a new answer is waited for, from when it was first asked for, before one that is no longer fresh is given. */
+  /** A new answer is waited for as long as this, counted from the first request, before a stale one is given. */
   graceMs: number;
   /** From this age on an answer is not given any more. */
   maxAgeMs: number;
 }
 
 /**
- * One answer for all who ask. `work` runs once at a time and only when somebody asks and there is no fresh answer. What `work` throws
- * is an answer too.
+ * Keeps one answer for all who ask. `work` runs once at a time, and only when somebody asks and there is no fresh answer. Its error is an
+ * answer too.
  */
 export class Cache<T> {
   readonly #work: () => Promise<T>;
@@ -44,7 +44,7 @@ export class Cache<T> {
     const held = this.#held(fresh);
     if (held !== null) return held;
     const { begun, answer } = this.#refresh();
-    // Whoever probes rarely would always be told how it was at the probe before.
+    // Without the wait, a prober that comes seldom would always get the answer of its probe before.
     const rest = graceMs - (clock.monotonic() - begun);
     const next = rest > 0 && this.#held(maxAgeMs) !== null ? await within(answer, rest) : null;
     return next ?? this.#held(maxAgeMs) ?? answer;
@@ -81,7 +81,7 @@ export class Cache<T> {
   }
 }
 
-/** What `work` gives, or null when it takes longer than `ms`. */
+/** The result of `work`, or null when it takes longer than `ms`. */
 export async function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
   let timer: Timer | undefined;
   const late = new Promise<null>((resolve) => {

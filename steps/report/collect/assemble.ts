@@ -110,7 +110,7 @@ function sizes({ rows }: Answers) {
       stats_reset,
     };
   });
-  // Of what is listed, so that it is the sum of what is seen and of what is kept for later reports.
+  // The total of the listed databases, so that it is the sum of what a reader sees and of what is kept for later reports.
   const known = databases.flatMap(({ bytes: own }) => (own === null ? [] : [own]));
   const total = known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0);
   return {

@@ -10,7 +10,7 @@ const TOOLS: [RegExp, string][] = [
   [/pg_basebackup/i, "pg_basebackup"],
 ];
 
-/** What the server knows of its backups: that WAL leaves it, who takes it, and what is under way. */
+/** The server's knowledge of its backups: whether WAL leaves it, which clients take it, and which backups are under way. */
 export function backups({ rows }: Answers) {
   const named = [
     ...(rows.get("archive_commands") ?? []).map((row) => row["value"]),

@@ -5,7 +5,7 @@ import type { Counters } from "./shape.ts";
 /** From here on oids are of what users made. Source: FirstNormalObjectId in transam.h. */
 export const FIRST_OWN_OID = 16_384;
 
-/** What is kept of the answers, to be compared with later ones. */
+/** The part of the answers that is kept, to be compared with later ones. */
 export function counters({ server, rows }: Answers): Counters {
   const sizes = new Map(
     (rows.get("database_sizes") ?? []).map((row) => [row["name"], row["bytes"]]),
@@ -80,7 +80,7 @@ export function isStatement(row: JsonObject): boolean {
   return row["calls"] !== null;
 }
 
-/** One statement of one user in one database. */
+/** The key of a statement of one user in one database. */
 export function statementKey(row: JsonObject): string {
   return JSON.stringify([row["database"], row["user"], row["queryid"]]);
 }

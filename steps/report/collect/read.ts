@@ -13,7 +13,7 @@ export interface Limits {
   signal: AbortSignal;
 }
 
-/** What the server answered, section by section. */
+/** The answers of the server, section by section. */
 export interface Answers {
   /** The one row of server.sql. */
   server: JsonObject;
@@ -110,10 +110,10 @@ function missed({ name }: Section, error: PgdbaError | null, grant: string): Mis
   return { section: name, reason: error.message, hint, partial: false };
 }
 
-/** Nobody's objects but the server's own are found by an unqualified name, least of all in a schema that others can write to. */
+/** An unqualified name must find only the server's own objects, never one in a schema that others can write to. */
 const PATH = `select ${MARK} pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)`;
 
-/** One text that is not valid in this database's encoding, and pg_stat_statements gives none. */
+/** A single text that is not valid in this database's encoding makes pg_stat_statements give none. */
 const WITHOUT_TEXTS = {
   reason:
     "pg_stat_statements holds a text of another database that is not valid in this one's encoding, and then gives none",

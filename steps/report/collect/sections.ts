@@ -29,11 +29,11 @@ export interface Section {
   from?: number;
   to?: number;
   role?: "standby";
-  /** Its schema is `:"extension"`; left out without it. */
+  /** The extension that the section needs; its schema is `:"extension"`. Without the extension the section is left out. */
   extension?: string;
-  /** Asked instead where a text is not valid in the database's encoding: without the texts. */
+  /** The same query without the texts, for a database in whose encoding one of them is not valid. */
   without?: string;
-  /** What a user who is no member of pg_monitor does not see of it. */
+  /** The part of it that a user who is no member of pg_monitor does not see. */
   hidden?: string;
   /** The column of the first row that says how many of them; without it nobody knows. */
   counted?: string;

@@ -246,7 +246,7 @@ const MISSING = object({
 
 const NUMBERS = { type: "object", additionalProperties: NUMBER } as const;
 
-/** What is kept of a report for later ones to compare with: figures, no texts of queries. */
+/** The part of a report that later ones compare with: figures, no texts of queries. */
 const COUNTERS = object({
   taken_at: TEXT,
   node: TEXT,
@@ -285,7 +285,7 @@ const COUNTERS = object({
   wal_bytes: MAYBE_NUMBER,
 });
 
-/** What `report.snapshot` gives. */
+/** The output of `report.snapshot`. */
 export const SNAPSHOT = object({
   server: SERVER,
   configuration: CONFIGURATION,

@@ -9,7 +9,7 @@ import type { Answers } from "./read.ts";
 const LONG = 500;
 const SHORT = 300;
 
-/** What can be said when pg_stat_statements says nothing. */
+/** The answer when pg_stat_statements gives none. */
 function absent({ server, missing }: Answers) {
   const installed = (server["extensions"] as { name: string }[]).some(
     ({ name }) => name === "pg_stat_statements",
@@ -75,7 +75,7 @@ export function statements(answers: Answers, top: number) {
   };
 }
 
-/** How each statement begins that has a text, by its key. */
+/** The beginning of each statement that has a text, by its key. */
 export function texts({ rows }: Answers): Record<string, string> {
   const known = (rows.get("statements") ?? []).filter(({ detail }) => detail !== null);
   return Object.fromEntries(

@@ -16,7 +16,7 @@ import { STYLE } from "./style.ts";
 import { day, table } from "./table.ts";
 import { trendsSection } from "./trends-section.ts";
 
-/** What `health/check` gives. */
+/** The output of `health/check`. */
 export interface Health {
   summary: {
     worst: string;
@@ -38,7 +38,7 @@ export interface Health {
 }
 
 export interface Report {
-  /** What the report is of, as the user named it. */
+  /** The target of the report, as the user named it. */
   target: string;
   health: Health;
   snapshot: Snapshot;
@@ -214,7 +214,7 @@ function growthNote({ size: grown, seconds }: Trends): string | null {
 /** Why a check says nothing of a server although nothing is hidden. */
 const NOT_FOR_THIS = ["version", "role", "extension"];
 
-/** What this user or this server kept from being seen: nothing is left out without a word. */
+/** The parts that this user or this server did not let us see: each is named. */
 function unseen(health: Health, { missing }: Snapshot): Html {
   const notes = [
     ...missing.map(({ section, reason, hint, partial }) => ({

@@ -9,7 +9,7 @@ export const GROWTH = list(object({ name: TEXT, bytes: COUNT, grown_bytes: COUNT
 interface Sized {
   bytes: Record<string, number | null>;
   oids: Record<string, number>;
-  /** What has a higher oid did not exist yet. */
+  /** An object with a higher oid did not exist yet. */
   newest: number | null;
 }
 
@@ -25,7 +25,7 @@ export function relationsOf(counters: Counters): Sized {
   return { bytes: relations, oids: relation_oids, newest };
 }
 
-/** What grew or shrank, the most first. */
+/** The objects that grew or shrank, the largest change first. */
 export function growth(before: Sized, now: Sized, most: number) {
   return changes(before, now)
     .filter(({ grown }) => grown !== 0)
@@ -53,7 +53,7 @@ function changes(before: Sized, now: Sized): { name: string; bytes: number; grow
   });
 }
 
-/** How large what has this name now was before: 0 when it is new, null when it was left out of the earlier list or not seen. */
+/** Gives the former size of the object that bears a name now: 0 for a new one, null when it was left out of the earlier list or not seen. */
 function formerSizes(before: Sized, now: Sized): (name: string) => number | null {
   const named = new Map(Object.entries(before.oids).map(([name, oid]) => [oid, name]));
   const there = new Set(Object.values(now.oids));

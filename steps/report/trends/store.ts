@@ -20,7 +20,7 @@ const HINT =
 const FORMAT = 1;
 /** No snapshot of ours is as large; what is, was not written by us. */
 const MAX_BYTES = 8 * 1024 * 1024;
-/** What snapshots did not have from the beginning. */
+/** Parts that snapshots did not have from the beginning. */
 const WITHOUT_OIDS = {
   newest_oid: null,
   database_oids: {},
@@ -30,7 +30,7 @@ const WITHOUT_OIDS = {
 /** A name of the file and of nothing else: when it was taken, and what of (see `keyOf`). */
 const NAME = /^(\d{8}T\d{9}Z)-([0-9a-f]{12})\.json$/;
 
-/** One history: a node as it is reached over the network, or locally however, and the database that relations were read from. */
+/** The key of one history: a node as it is reached over the network, or locally however, and the database that relations were read from. */
 function keyOf({ node, database }: Counters): string {
   return digest(`${node.replace(/^(127\.\d+\.\d+\.\d+|::1):/, "local:")}\n${database}`);
 }

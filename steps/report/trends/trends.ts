@@ -18,7 +18,7 @@ import { size } from "../collect/units.ts";
 
 const FINDING = object({ severity: TEXT, check: TEXT, object: MAYBE_TEXT });
 
-/** What `report.compare` gives as `trends`. */
+/** The `trends` in the output of `report.compare`. */
 export const TRENDS = object({
   snapshots: { ...COUNT, description: "Earlier ones of this server" },
   since: { ...MAYBE_TEXT, description: "The one compared with; null for the first report" },
@@ -69,12 +69,12 @@ export const TRENDS = object({
 
 export type Trends = FromSchema<typeof TRENDS>;
 
-/** What happened in less says nothing of a day. */
+/** A shorter interval says nothing about a whole day. */
 const PER_DAY_FROM_SECONDS = 3600;
 /** Rows of each list of changes. */
 const MOST = 20;
 
-/** What has changed from `before` to `now`, and the course of the figures over all of `history` (oldest first) and `now`. */
+/** The changes from `before` to `now`, and the course of the figures over all of `history` (oldest first) and `now`. */
 export function compare(
   history: readonly Kept[],
   before: Kept | undefined,
