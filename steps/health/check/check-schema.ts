@@ -119,15 +119,15 @@ export const CHECK_SCHEMA: JsonSchema = {
         minProperties: 2,
         properties: {
           versions: VERSIONS,
-          without_privilege: {
-            const: true,
-            description: "For a role that lacks `privilege`, with `privilege_mode: partial`",
+          lacking: {
+            type: "string",
+            description: "For a role that lacks this: written as `privilege` is",
           },
           sql: SQL,
         },
       },
       description:
-        "SQL for certain `versions`, or for a role `without_privilege`; the first that applies is used instead of `sql`",
+        "SQL for certain `versions`, or for a role that is `lacking` a privilege; the first that applies is used instead of `sql`",
     },
     critical: condition("critical"),
     warning: condition("worth a warning"),

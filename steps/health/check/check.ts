@@ -28,7 +28,7 @@ export interface Check {
     { type: string; default: number | string | boolean; description?: string }
   >;
   sql: string;
-  variants?: { versions?: string; without_privilege?: true; sql: string }[];
+  variants?: { versions?: string; lacking?: string; sql: string }[];
   critical?: string;
   warning?: string;
   info?: string;

@@ -6,7 +6,7 @@ import { asNamed, identifiersOf, placeIdentifiers } from "../../sql/input.ts";
 import { refuseChecks } from "../check/acting.ts";
 import type { Check } from "../check/check.ts";
 import type { Facts } from "./facts.ts";
-import { inVersions, lacksPrivilege } from "./select.ts";
+import { has, inVersions } from "./select.ts";
 import type { Limits } from "./limits.ts";
 
 export interface Result {
@@ -71,9 +71,8 @@ export async function runChecks(
  */
 function sqlOf(check: Check, facts: Facts): { sql: string; path: string } {
   const variant = check.variants?.find(
-    ({ versions, without_privilege }) =>
-      inVersions(versions, facts.version) &&
-      (without_privilege === undefined || lacksPrivilege(check, facts)),
+    ({ versions, lacking }) =>
+      inVersions(versions, facts.version) && (lacking === undefined || !has(lacking, facts)),
   );
   const text = (variant?.sql ?? check.sql).replace(/;\s*$/, "");
   const quoted = facts.extensions[check.extension ?? ""]?.schema;

@@ -187,17 +187,14 @@ export function obstacle(
     const reason = `${name} is ${facts.settings[name] ?? "not known"}: the server does not know what this judges`;
     return skip("unknown", reason, facts.fixed.includes(name) ? null : setting(name, value));
   }
-  if (!lacksPrivilege(check, facts)) return null;
+  if (check.privilege === undefined || has(check.privilege, facts)) return null;
   const partial = check.privilege_mode === "partial";
   const sees = partial ? "sees only what it may read" : "can't see what it needs";
   return skip("privilege", `${facts.user} lacks ${check.privilege} and ${sees}`, grant(), partial);
 }
 
-export function lacksPrivilege({ privilege }: Check, facts: Facts): boolean {
-  return privilege !== undefined && !has(privilege, facts);
-}
-
-function has(privilege: string, facts: Facts): boolean {
+/** True for a role that has `privilege`: a predefined role, or `select on` a relation of pg_catalog. */
+export function has(privilege: string, facts: Facts): boolean {
   if (facts.superuser) return true;
   const relation = /^select on (.+)$/.exec(privilege)?.[1];
   return relation === undefined
@@ -211,7 +208,7 @@ const IN_MONITOR = ["pg_read_all_stats", "pg_read_all_settings", "pg_stat_scan_t
 /** The statement that gives a check what it lacks, where the check does not say so itself. */
 export function grantFor(check: Check, facts: Facts): string {
   const schema = facts.extensions[check.extension ?? ""]?.schema;
-  if (schema !== undefined && !lacksPrivilege(check, facts))
+  if (schema !== undefined && (check.privilege === undefined || has(check.privilege, facts)))
     return `grant select on all tables in schema ${schema} to ${facts.user_quoted};`;
   const privilege = check.privilege ?? "pg_monitor";
   if (privilege === "superuser") return `-- connect as a superuser to include ${check.name}`;
