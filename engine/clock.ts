@@ -1,6 +1,6 @@
 import type { Clock } from "./types.ts";
 
-/** What a timer takes, ms (24 days); given more, it fires at once. */
+/** The longest time that a timer takes, ms (24 days); given more, it fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Real time. `sleep` leaves no timer behind when aborted. */

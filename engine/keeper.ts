@@ -88,7 +88,7 @@ function start(): void {
     });
     started.unref();
     shell = started;
-    // One that was killed is replaced by the next program that is started.
+    // A keeper that was killed is replaced when the next program is started.
     void started.exited.then(() => {
       if (shell === started) shell = undefined;
     });

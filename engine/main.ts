@@ -77,7 +77,7 @@ const front: Front = {
   extras: [labCommand],
 };
 
-/** What in the environment would make a program or a file of the current folder count, unasked. Children inherit the rest. */
+/** Takes out of the environment what would find a program or a file in the current folder. Children inherit the rest. */
 function closeToCurrentFolder(): void {
   const { env } = process;
   const path = (env["PATH"] ?? "").split(":").filter(isAbsolute).join(":");
@@ -101,7 +101,7 @@ function callersFolder(): string {
   }
 }
 
-/** How this process leaves when `main` can't end by itself. */
+/** The way in which this process leaves when `main` can't end by itself. */
 let leaving: { error: PgdbaError; exit: ExitCode } | undefined;
 let answered = false;
 
@@ -111,7 +111,7 @@ async function onSignal(name: string): Promise<void> {
   if (front.stop.request(name) === "hard") await killChildren();
 }
 
-/** What no step can be blamed for: a throw in a callback, a promise nobody waits for. A run under way still takes back what it did. */
+/** An error that belongs to no step: a throw in a callback, a promise that nobody waits for. A run under way still undoes its steps. */
 function onDefect(thrown: unknown): void {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const error = new PgdbaError("internal", `Something failed outside of any step: ${message}`, {
@@ -156,7 +156,7 @@ function lastWords(): void {
   try {
     writeSync(1, `${JSON.stringify(envelope)}\n`);
   } catch {
-    // Nobody listens any more.
+    // The reader is gone.
   }
   process.exitCode = exit;
 }

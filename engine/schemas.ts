@@ -36,7 +36,7 @@ export async function documentsSchema(registry: StepRegistry): Promise<JsonSchem
   const kinds = await documentKinds(registry);
   const { definitions, ...runbook } = (await runbookSchema(registry)) as EditorSchema;
   const documents = Object.fromEntries(kinds.map((one) => [one.kind, documentSchema(one)]));
-  // What extends a document need not repeat its kind.
+  // A document that extends another need not repeat its kind.
   const extending: EditorSchema = {
     if: { required: ["extends"] },
     then: { anyOf: [ref("runbook"), ...kinds.map(({ kind }) => ref(kind))] },

@@ -17,11 +17,11 @@ const MAX_VALUES = 50_000;
 /** Keeps the values that must appear in no artifact, and masks them in text and data on the way out. */
 export class Secrets {
   #values = new Set<string>();
-  /** Of secrets: masked in names as well. */
+  /** The secrets: masked in names as well. */
   #secrets = new Matcher();
-  /** Of sensitive outputs: a name is never masked for them. */
+  /** The sensitive outputs: no name is masked for them. */
   #sensitive = new Matcher();
-  /** Of secrets as they are, whatever their length. */
+  /** The secrets as they are, whatever their length. */
   #exact = new Set<string>();
   #encoded = 0;
 

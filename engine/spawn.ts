@@ -5,12 +5,12 @@ import { capture, handOver, pump, type Reading } from "./shared/streams.ts";
 import type { Sink, SpawnOptions, SpawnResult } from "./types.ts";
 
 export interface ProcessOptions extends SpawnOptions {
-  /** What the child inherits; `env` is merged over it. Nothing else is inherited. */
+  /** The environment that the child inherits; `env` is merged over it. Nothing else is inherited. */
   baseEnv: Readonly<Record<string, string | undefined>>;
   signal: AbortSignal;
-  /** Whose process it is; our own user's without it. */
+  /** The user that it runs as; our own user without it. */
   user?: { uid: number; gid: number } | undefined;
-  /** Told of the program's process id, while it runs. */
+  /** Is called with the program's process id, while it runs. */
   onStart?: ((pid: number) => void) | undefined;
   onEnd?: ((pid: number) => void) | undefined;
   /** True for a text that must not stand on a command line: argv is readable by every user of the machine. */
@@ -103,7 +103,7 @@ export async function spawnProcess(argv: string[], options: ProcessOptions): Pro
   }
 }
 
-/** What can't be noted may not run. */
+/** A program that can't be noted may not run. */
 async function told(pid: number, { onStart }: ProcessOptions): Promise<void> {
   try {
     onStart?.(pid);

@@ -24,7 +24,7 @@ export type Node = Base &
     | { op: "-_"; args: Node }
   );
 
-/** How many arguments each macro may have. Another number is a method call. */
+/** The numbers of arguments that each macro may have. Any other number makes it a method call. */
 export const MACROS: Record<string, readonly number[]> = {
   __proto__: null as never,
   all: [2],
@@ -86,7 +86,7 @@ const MAX_KEPT = 2000;
 /** A function where it costs something to tell: a fault that `||` puts aside needs none. */
 type Hint = string | (() => string);
 
-/** What went wrong where in an expression; becomes a PgdbaError in `evaluate`, an ExprProblem in `checkCel`. */
+/** A fault at a place of an expression; becomes a PgdbaError in `evaluate`, an ExprProblem in `checkCel`. */
 export class ExprError extends Error {
   readonly start: number;
   readonly end: number;

@@ -1,4 +1,4 @@
-/** Where expressions differ from CEL's specification, and why. The reference shows it; a test holds the rest to the specification. */
+/** Differences from CEL's specification, with reasons. The reference shows them; a test holds all else to the specification. */
 export const DIFFERENCES: Readonly<Record<string, { what: string; why: string }>> = {
   size: {
     what: "`bytes('1MB')` is the number of bytes a size stands for, not the bytes of a text",

@@ -93,7 +93,7 @@ export const findOverload = (
   hasReceiver: boolean,
 ): Overload | undefined => FUNCTIONS[name]?.find((overload) => takes(overload, args, hasReceiver));
 
-/** How a function is called, for messages: `bytes(string)`, `string.matches(string)`. */
+/** The signatures of a function, for messages: `bytes(string)`, `string.matches(string)`. */
 export function signatures(name: string): string {
   const all = (FUNCTIONS[name] ?? []).map(
     ({ receiver, params }) =>

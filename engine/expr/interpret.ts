@@ -18,7 +18,7 @@ import { Dict, type Key, keyOf, List, toCel, typeName, type Value } from "./valu
 import { didYouMean, short, withArticle } from "./wording.ts";
 import { Work } from "./work.ts";
 
-/** What it costs to pass on a fault, which `||` or `exists` may put aside in every turn. */
+/** The cost of passing on a fault, which `||` or `exists` may put aside in every turn. */
 const UNITS_OF_A_FAULT = 10;
 
 /** A variable of a macro, innermost first. */
@@ -28,7 +28,7 @@ interface Scope {
   outer: Scope | undefined;
 }
 
-/** Told what each node gave; used by `explain`. */
+/** Is called with the value of each node; used by `explain`. */
 export interface Recorder {
   value(node: Node, value: Value): void;
   failed(node: Node, error: unknown): void;

@@ -3,7 +3,7 @@ import { ExprError } from "./ast.ts";
 import { Lexer } from "./syntax/tokens.ts";
 
 /**
- * What a string in an input is: `${...}` around the whole of it is CEL, one with `{{` is Handlebars text, anything else
+ * The language of a string in an input: `${...}` around the whole of it is CEL, one with `{{` is Handlebars text, anything else
  * stands for itself. `${a}-${b}` is literal: there the first bracket does not enclose the whole.
  */
 export function classify(text: string): "cel" | "text" | "literal" {
@@ -12,7 +12,7 @@ export function classify(text: string): "cel" | "text" | "literal" {
   return text.includes("{{") ? "text" : "literal";
 }
 
-/** Whether the bracket opened at 1 is closed by the last character, or not at all (a mistake that parsing will show). */
+/** True when the bracket opened at 1 is closed by the last character, or not at all (a mistake that parsing will show). */
 function closesAtEnd(text: string): boolean {
   let depth = 0;
   for (const { sign, at } of brackets(text)) {

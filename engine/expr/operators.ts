@@ -219,7 +219,7 @@ function unfit(op: Binary, a: Value, b: Value): ValueError {
   );
 }
 
-/** How to bring two values together that do not fit an operator; also used by the static check. */
+/** The advice for two values that do not fit an operator; also used by the static check. */
 export function conversionHint(left: string, right: string): string {
   const both = [left, right];
   if (both.includes("null")) return "Test for null first: x != null && ...";

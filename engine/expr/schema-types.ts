@@ -48,7 +48,7 @@ export function solidTypes(schema: JsonSchema): Set<string> | undefined {
   return types;
 }
 
-/** Whether a value of the schema may be of one of `wanted`; `number` and `integer` stand for each other. */
+/** True when a value of the schema may be of one of `wanted`; `number` and `integer` stand for each other. */
 export function mayBe(schema: JsonSchema, ...wanted: string[]): boolean {
   const types = typesOf(schema);
   const numeric = wanted.includes("number") || wanted.includes("integer");
@@ -60,13 +60,13 @@ export function mayBe(schema: JsonSchema, ...wanted: string[]): boolean {
   );
 }
 
-/** Whether some value fits both. */
+/** True when some value fits both. */
 export function overlap(a: JsonSchema, b: JsonSchema): boolean {
   const types = typesOf(b);
   return !types || mayBe(a, ...types);
 }
 
-/** Whether values of both may be equal: numbers of all types are compared by value. */
+/** True when values of both may be equal: numbers of all types are compared by value. */
 export const comparable = (a: JsonSchema, b: JsonSchema): boolean =>
   overlap(a, b) || overlap(b, a) || (mayBe(a, "number", "uint") && mayBe(b, "number", "uint"));
 
@@ -87,7 +87,7 @@ export type Member =
   | { missing: "not-a-map" }
   | { missing: "unknown"; keys: string[] };
 
-/** What stands under `key`. A key is unknown only where every branch that is a map is closed and lacks it. */
+/** The schema under `key`. A key is unknown only where every branch that is a map is closed and lacks it. */
 export function memberOf(schema: JsonSchema, key: string): Member {
   const parts = branches(schema);
   if (!mayBe(schema, "object")) return { missing: "not-a-map" };
@@ -115,10 +115,10 @@ export const mapOf = (keys: JsonSchema, values: JsonSchema): JsonSchema => {
   return schema;
 };
 
-/** What the keys of a map are. */
+/** The schema of the keys of a map. */
 export const keysOf = (schema: KeyedMap): JsonSchema => schema.keys ?? STRING;
 
-/** What the items of a list are, or the keys of a map. */
+/** The schema of the items of a list, or of the keys of a map. */
 export function elementOf(schema: JsonSchema): JsonSchema {
   const types = solidTypes(schema);
   if (!types) return schema.items ?? DYNAMIC;
@@ -128,7 +128,7 @@ export function elementOf(schema: JsonSchema): JsonSchema {
   return items.length > 0 ? union(items) : DYNAMIC;
 }
 
-/** Whatever fits one of them. */
+/** The schema that takes every value that fits one of them. */
 export function union(schemas: JsonSchema[]): JsonSchema {
   const distinct = [...new Map(schemas.map((schema) => [JSON.stringify(schema), schema])).values()];
   return distinct.length === 1 ? distinct[0]! : { anyOf: distinct };

@@ -91,7 +91,7 @@ function visibleChildren(node: Node, succeeded: boolean): Node[] {
   return children(node);
 }
 
-/** What a path starts from when that is more than a variable: the call in `f(x).a.b`. */
+/** The start of a path when that is more than a variable: the call in `f(x).a.b`. */
 function pathRoot(node: Node): Node[] {
   const owner = node.op === "." || node.op === "[]" ? node.args[0] : node;
   if (owner.op === "." || owner.op === "[]") return pathRoot(owner);

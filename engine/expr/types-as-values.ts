@@ -15,7 +15,7 @@ const NAMES = [
 const TIMESTAMP = new TypeValue("google.protobuf.Timestamp");
 const DURATION = new TypeValue("google.protobuf.Duration");
 
-/** What the names of types stand for where no variable is called so. */
+/** The values of the names of types, where no variable has such a name. */
 export const TYPES: Readonly<Record<string, unknown>> = {
   __proto__: null,
   ...Object.fromEntries(NAMES.map((name) => [name, new TypeValue(name)])),

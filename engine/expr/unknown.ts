@@ -3,7 +3,7 @@
  * run. `false && unknown` and `true || unknown` do not need it.
  */
 export class UnknownValue extends Error {
-  /** What was asked for: `steps.switch.output`. */
+  /** The path that was asked for: `steps.switch.output`. */
   readonly path: string;
   readonly why: string;
 

@@ -9,7 +9,7 @@ import type { Work } from "./work.ts";
 /** Values a result may have, long texts counting for more (one per 32 characters): about 16 MB of JSON. */
 const MAX_NODES = 500_000;
 
-/** What expressions compute with: an int is a bigint, a double a number. */
+/** The values that expressions compute with: an int is a bigint, a double a number. */
 export type Value =
   | null
   | boolean
@@ -65,7 +65,7 @@ export class List {
     return this.#computed ? (item as Value) : toCel(item ?? null);
   }
 
-  /** Whether both are made of one list, not only of equal items. */
+  /** True when both are made of one list, not only of equal items. */
   isSame(other: List): boolean {
     return this.#items === other.#items;
   }
@@ -90,7 +90,7 @@ type Entry = { key: Value; value: Value };
 
 const computedKeys = new WeakSet<object>();
 
-/** Whether an expression made this map with keys that it computed. */
+/** True when an expression made this map with keys that it computed. */
 export function hasComputedKeys(data: object): boolean {
   return computedKeys.has(data);
 }
@@ -100,7 +100,7 @@ export class Dict {
   readonly #entries: Map<Key, Entry> | null;
   readonly #data: Readonly<Record<string, unknown>>;
 
-  /** Its keys were not written by an author, but computed: they are data. */
+  /** True when its keys were computed and not written by an author: then they are data. */
   readonly computed: boolean;
 
   private constructor(
@@ -121,7 +121,7 @@ export class Dict {
     return new Dict(null, data as Record<string, unknown>, hasComputedKeys(data));
   }
 
-  /** Whether both are made of one map. */
+  /** True when both are made of one map. */
   isSame(other: Dict): boolean {
     return this.#entries === other.#entries && this.#data === other.#data;
   }

@@ -3,11 +3,11 @@ import { PgdbaError } from "../errors.ts";
 const MAX_WORK = 1_000_000;
 const MAX_TEXT = 1024 * 1024;
 
-/** What one evaluation may still do. Bounds time and memory: 1,000,000 units take well under half a second. */
+/** Counts the work that one evaluation may still do. Bounds time and memory: 1,000,000 units take well under half a second. */
 export class Work {
   #left = MAX_WORK;
 
-  /** One unit is about one visit of a node of the expression. @throws PgdbaError limit_exceeded */
+  /** A unit is about one visit of a node of the expression. @throws PgdbaError limit_exceeded */
   charge(units: number): void {
     this.#left -= units;
     if (this.#left < 0) {

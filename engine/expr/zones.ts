@@ -3,7 +3,7 @@ import { ValueError } from "./value-error.ts";
 const MAX_CACHED = 50;
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** How many seconds a zone is ahead of UTC at a point in time: `Europe/Paris`, `+05:30`, `UTC`. @throws ValueError */
+/** The seconds by which a zone is ahead of UTC at a point in time: `Europe/Paris`, `+05:30`, `UTC`. @throws ValueError */
 export function offsetOf(zone: string, ms: number): number {
   if (zone === "UTC" || zone === "Z") return 0;
   const fixed = /^([-+]?)(\d\d):([0-5]\d)$/.exec(zone);

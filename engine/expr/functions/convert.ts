@@ -5,7 +5,7 @@ import type { Work } from "../work.ts";
 export function toInt(value: Value): bigint {
   if (typeof value === "string" && /^[-+]?\d{1,20}$/.test(value))
     return checkedInt(BigInt(value.replace("+", "")));
-  // Of the doubles at the limits only what is surely within: 2^63 and -2^63 may have been rounded.
+  // The doubles at the limits may have been rounded to them: only numbers surely within 2^63 and -2^63 are taken.
   if (typeof value === "number" && Math.abs(value) < 2 ** 63) return BigInt(Math.trunc(value));
   if (typeof value === "bigint") return value;
   if (value instanceof Uint) return checkedInt(value.value);

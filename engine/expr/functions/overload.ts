@@ -20,11 +20,11 @@ export type Kind =
   | "bytes"
   | "type";
 
-/** One function or method. Evaluation and the static check both read this table, so they can't disagree. */
+/** A function or method. Evaluation and the static check both read this table, so they can't disagree. */
 export interface Overload {
   receiver?: Kind;
   params: Kind[];
-  /** What it gives; from the argument's schemas (receiver first) where that says more. */
+  /** The schema of its result; a function of the argument's schemas (receiver first) where they tell more. */
   returns: JsonSchema | ((args: JsonSchema[]) => JsonSchema);
   run(args: any[], work: Work): Value;
 }
@@ -48,7 +48,7 @@ export function kindsOf(overload: Overload): Kind[] {
     : [overload.receiver, ...overload.params];
 }
 
-/** Whether it may be called with these values; `hasReceiver` says that the first one is the receiver. */
+/** True when it may be called with these values; `hasReceiver` says that the first one is the receiver. */
 export function takes(overload: Overload, args: Value[], hasReceiver: boolean): boolean {
   const kinds = kindsOf(overload);
   return (

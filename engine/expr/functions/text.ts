@@ -4,7 +4,7 @@ import { List, type Value } from "../values.ts";
 import type { Work } from "../work.ts";
 import { shown, toText } from "./convert.ts";
 
-/** Whether a text has characters beyond 16 bits, which are two units of JavaScript's strings and one of CEL's. */
+/** True when a text has characters beyond 16 bits, which are two units of JavaScript's strings and one of CEL's. */
 const isWide = (text: string): boolean => /[\ud800-\udfff]/.test(text);
 
 /** Characters, not UTF-16 units. */
@@ -20,7 +20,7 @@ export function contains(text: string, inner: string, work: Work): boolean {
   return text.includes(inner);
 }
 
-/** How many characters the first `units` of a text are. */
+/** The number of characters in the first `units` of a text. */
 function pointsBefore(text: string, units: number): number {
   if (!isWide(text)) return units;
   let points = 0;
@@ -28,7 +28,7 @@ function pointsBefore(text: string, units: number): number {
   return points;
 }
 
-/** Where the character `index` begins, in UTF-16; -1 when the text has fewer (`index` may be its size). */
+/** The place where the character `index` begins, in UTF-16; -1 when the text has fewer (`index` may be its size). */
 function unitOf(text: string, index: bigint): number {
   if (index < 0n || index > BigInt(text.length)) return -1;
   if (!isWide(text)) return Number(index);
@@ -143,7 +143,7 @@ export function trim(text: string): string {
 }
 
 const MAX_PATTERNS = 100;
-/** What it costs to read a character of a pattern. */
+/** The cost of reading a character of a pattern. */
 const UNITS_TO_READ = 20;
 const patterns = new Map<string, Regex>();
 

@@ -3,7 +3,7 @@ import { toTimestamp } from "./convert.ts";
 import { fn, method, type Overload } from "./overload.ts";
 import { Duration, type Timestamp } from "../values.ts";
 
-/** What it costs to look up the offset of a zone. */
+/** The cost of looking up the offset of a zone. */
 const UNITS_OF_A_ZONE = 10;
 
 /** A part of a point in time, in UTC or in a zone. */

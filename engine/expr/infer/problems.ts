@@ -13,7 +13,7 @@ export interface ExprProblem {
   hint?: string;
 }
 
-/** What is found wrong with one source text. */
+/** The problems found in one source text. */
 export class Problems {
   readonly list: ExprProblem[] = [];
   readonly #source: string;

@@ -45,7 +45,7 @@ interface Frame {
   context: Known;
   outer: Frame | undefined;
   locals: ReadonlyMap<string, Known>;
-  /** How many `{{#each}}` are around. */
+  /** The number of `{{#each}}` around. */
   turns: number;
 }
 
@@ -250,7 +250,7 @@ class TextChecker {
   }
 }
 
-/** What `{{#each}}` goes over. */
+/** The items that `{{#each}}` goes over. */
 function itemOf(schema: JsonSchema): JsonSchema {
   if (!mayBe(schema, "object")) return elementOf(schema);
   if (mayBe(schema, "array")) return DYNAMIC;

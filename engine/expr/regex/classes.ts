@@ -1,6 +1,6 @@
 import { RegexError } from "./error.ts";
 
-/** Whether a character, given as its code point, is one of those that are meant. */
+/** Tells whether a character, given as its code point, is one of those that are meant. */
 export type Test = (code: number) => boolean;
 /** A part of a class: ranges of code points, or a property of Unicode as JavaScript writes it; or all but these. */
 export interface Part {
@@ -80,7 +80,7 @@ export const isWord = (code: number): boolean => code < 128 && isWordTest(code);
 
 type Ranges = NonNullable<Part["ranges"]>;
 
-/** Whether a code point is in one of the ranges, in time logarithmic in their number. */
+/** Tests whether a code point is in one of the ranges, in time logarithmic in their number. */
 function within(ranges: Ranges): Test {
   const starts: number[] = [];
   const ends: number[] = [];
@@ -107,7 +107,7 @@ function within(ranges: Ranges): Test {
 const isWordTest = within(WORD);
 const MAX_KNOWN = 512;
 
-/** What the parts match together, or all but this; with `fold`, without regard to case. */
+/** Tests for the characters that the parts match together, or for all others (`negated`); with `fold`, without regard to case. */
 export function testOf(parts: readonly Part[], negated: boolean, fold: boolean): Test {
   const tests = [
     ...unionOf(
@@ -157,7 +157,7 @@ function unionOf(parts: readonly Part[], fold: boolean): Test[] {
   const ranges = parts.flatMap((part) => part.ranges ?? []);
   const properties = parts.flatMap((part) => part.property ?? []);
   if (!fold && properties.length === 0) return [within(ranges)];
-  // One character against a class of JavaScript's own: it knows Unicode's tables, and can't take long.
+  // A class of JavaScript's own tests one character: it knows Unicode's tables, and can't take long.
   const source = ranges.map(([from, to]) => `${escaped(from)}-${escaped(to)}`).join("");
   const native = new RegExp(`^[${source}${properties.join("")}]$`, fold ? "iu" : "u");
   return [(code) => native.test(String.fromCodePoint(code))];

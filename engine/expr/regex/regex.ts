@@ -71,9 +71,9 @@ function compile(tree: Tree): Op[] {
  * Can Be Simple And Fast", 2007), so the time is pattern length x text length whatever the pattern. The syntax is RE2's.
  */
 export class Regex {
-  /** How many states there are. */
+  /** The number of states. */
   readonly size: number;
-  /** Of each state: what it reads, if it reads. */
+  /** The test of each state that reads a character. */
   readonly #tests: (Test | undefined)[];
   readonly #assertions: (Assertion | undefined)[];
   readonly #first: Int32Array;
@@ -97,7 +97,7 @@ export class Regex {
     this.#stack = new Int32Array(2 * this.size + 2);
   }
 
-  /** Whether the pattern matches anywhere in `text`. */
+  /** True when the pattern matches anywhere in `text`. */
   test(text: string, work: Work): boolean {
     let now = this.#now;
     let next = this.#next;

@@ -30,7 +30,7 @@ const CONTROL: Record<string, string> = {
   v: "\v",
 };
 
-/** What stands between quotes, `from` being where; text, or the bytes of `b'...'`. @throws ExprError */
+/** The text between quotes, which begins at `from`; text, or the bytes of `b'...'`. @throws ExprError */
 export function textOfLiteral(
   body: string,
   from: number,

@@ -13,7 +13,7 @@ export function checkMacro(node: Node & { op: "rcall" }): void {
   );
 }
 
-/** What `has` asks for is written as a field. */
+/** The argument of `has` must be written as a field. */
 export function checkHas(name: string, args: Node[]): void {
   const [field, more] = args;
   if (name !== "has" || !field || more || field.op === ".") return;

@@ -1,7 +1,7 @@
 import { ExprError } from "../ast.ts";
 import { Lexer, type Token } from "./tokens.ts";
 
-/** What words of other languages are here. */
+/** The operators here for words of other languages. */
 const OPERATORS: Record<string, string> = {
   __proto__: null as never,
   and: "&&",
@@ -13,7 +13,7 @@ const OPERATORS: Record<string, string> = {
 export class TokenStream {
   readonly #lexer: Lexer;
   token: Token;
-  /** Where the last token that was taken ends. */
+  /** The end of the last token that was taken. */
   end = 0;
 
   constructor(source: string) {

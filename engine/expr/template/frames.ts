@@ -7,7 +7,7 @@ interface Depth {
   outer: Depth | undefined;
 }
 
-/** What the names after an `@` stand for, of a turn of `{{#each}}`, within those around it; outermost there is only `@root`. */
+/** The values of the names after an `@`, in a turn of `{{#each}}` within those around it; outermost there is only `@root`. */
 export interface Data {
   values: { index: Value; key: Value; first: boolean; last: boolean } | undefined;
   outer: Data | undefined;
@@ -15,7 +15,7 @@ export interface Data {
 
 export const NO_NAMES: ReadonlyMap<string, Value> = new Map();
 
-/** Where paths are resolved: the context of a block, its `@` data and its block parameters. */
+/** The scope in which paths are resolved: the context of a block, its `@` data and its block parameters. */
 export interface Frame {
   context: Value;
   outer: Frame | undefined;
@@ -56,7 +56,7 @@ function isSame(a: Value, b: Value, work: Work): boolean {
   return primitive(a, work) == primitive(b, work); // oxlint-disable-line eqeqeq -- as said above
 }
 
-/** What `==` compares of a value: of a list its items joined, of a map the text `[object Object]`. */
+/** The form of a value that `==` compares: of a list its items joined, of a map the text `[object Object]`. */
 function primitive(value: Value, work: Work): string | number | boolean {
   if (value instanceof Dict) return "[object Object]";
   if (!(value instanceof List)) return scalarToJson(value) as string | number | boolean;

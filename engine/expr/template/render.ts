@@ -173,7 +173,7 @@ class Renderer {
     return value;
   }
 
-  /** One key further. `index` says which segment of the path it is, for the message. */
+  /** Goes one key further. `index` says which segment of the path it is, for the message. */
   #step(
     owner: Value,
     key: string,
@@ -258,7 +258,7 @@ function namesOf(...named: [string | undefined, Value][]): ReadonlyMap<string, V
   return given.length === 0 ? NO_NAMES : new Map(given);
 }
 
-/** What JavaScript takes for true: an empty list, too. */
+/** True for the values that JavaScript takes for true: an empty list, too. */
 const isSet = (value: Value): boolean => value instanceof List || isTruthy(value, false);
 
 function print(value: Value): string {

@@ -39,7 +39,7 @@ export interface Fault {
   hint: string;
 }
 
-/** What is called, or read. There a literal is a name: `{{"odd key"}}` and `{{12}}` read keys. */
+/** The path that is called or read. A literal there is a name: `{{"odd key"}}` and `{{12}}` read keys. */
 export function pathOf(expression: Expression): PathNode | undefined {
   if (expression.type === "PathExpression") return expression;
   if (expression.type === "SubExpression") return undefined;
@@ -54,7 +54,7 @@ export function pathOf(expression: Expression): PathNode | undefined {
   };
 }
 
-/** Whether a path is about the current context only: `this.x`, `./x`, `../x`. The pattern is Handlebars' own. */
+/** True when a path is about the current context only: `this.x`, `./x`, `../x`. The pattern is Handlebars' own. */
 export const isScoped = (path: PathNode): boolean => /^\.|this\b/.test(path.original);
 
 /** The helper that a call is of; undefined for a value that is read. */
@@ -103,7 +103,7 @@ function* faultsOfValue(value: Expression): Generator<Fault> {
   if (value.type === "SubExpression") yield* faultsOfCall(value, true);
 }
 
-/** Of a call or a value in `{{…}}`, or, `isInner`, in `(…)`, which must be a call. */
+/** The fault of a call or a value in `{{…}}`, or, with `isInner`, of a call in `(…)`; a mere value is a fault there. */
 function faultOfCall(call: CallNode, isInner: boolean): Fault | undefined {
   const path = pathOf(call.path);
   const name = path?.original ?? "";

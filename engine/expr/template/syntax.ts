@@ -40,7 +40,7 @@ const MAX_SOURCE = 1024 * 1024;
 const MAX_CACHED = 500;
 const cache = new Map<string, Program>();
 
-/** Where a node stands in the text, in UTF-16 units. */
+/** The place of a node in the text, in UTF-16 units. */
 export function spanOf(text: string, node: Located): { start: number; end: number } {
   return { start: offsetOf(text, node.loc.start), end: offsetOf(text, node.loc.end) };
 }
