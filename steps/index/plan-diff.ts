@@ -7,6 +7,7 @@ import { readInput, type WorkloadInput } from "./advise/input.ts";
 import { limitsOf, openTwin, study } from "./advise/open.ts";
 import { planOnTarget } from "./advise/server-plan.ts";
 import { LIMITS_OUTPUT, UNPROVEN_OUTPUT, WORKLOAD_INPUT } from "./advise/suggest-schema.ts";
+import { refusedBy, unprovenOf } from "./workload/workload.ts";
 
 const TWIN_VERSION = 18;
 const NUMBER = { type: "number" } as const;
@@ -145,7 +146,7 @@ A cost is in units of the settings it was computed with: after a change of \`ran
             changed.push(row(sql, queryid, calls, before, after));
         } catch (error) {
           if (!(error instanceof PgdbaError) || error.code === "interrupted") throw error;
-          unproven.push({ sql, reason: error.message });
+          unproven.push(refusedBy(sql, error));
         }
       }
       return {
@@ -154,7 +155,7 @@ A cost is in units of the settings it was computed with: after a change of \`ran
         cost,
         settings,
         ignored,
-        unproven,
+        unproven: unprovenOf(unproven),
         limits: limitsOf(twin),
       };
     } finally {

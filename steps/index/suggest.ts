@@ -29,7 +29,8 @@ is served by a hash index, which has no such limit.
 
 Looking for indexes ends after \`time_budget\`: \`search\` says which statements were not looked at, the dearest are looked at first. Of statements that differ in
 their constants alone a sample stands for all. Indexes that become
-useless are named, each proved by planning the workload without it. What could not be planned is in \`unproven\`, what the twin lacks in
+useless are named, each proved by planning the workload without it. pg_stat_statements keeps \`$1\` where constants stood: where their
+types can't be told from the text, usual ones are tried. What could not be planned is in \`unproven\`, what the twin lacks in
 \`limits\`: extended statistics, tables whose statistics the role may not read, a planner of another version. Where a value lies at the
 end of a histogram the real planner looks into an index for the least or greatest one; the twin has no data and keeps to the histogram.`,
   example: `- index.suggest:

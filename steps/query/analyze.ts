@@ -7,7 +7,7 @@ import { defineStep } from "../define.ts";
 import { another, session } from "../sql/session.ts";
 import { explain } from "./plan/explain.ts";
 import { inWords, type Origin } from "./plan/failure.ts";
-import { readRecorded, recordedStatement } from "./statements/recorded.ts";
+import { recordedStatement } from "./statements/recorded.ts";
 import { readStatement } from "../sql/guard/statement.ts";
 import { draw } from "./plan/draw.ts";
 import { FINDING_CODES, SEVERITIES } from "./plan/finding.ts";
@@ -20,6 +20,7 @@ export default defineStep({
   summary: "Plan a statement, say where its time goes and what is wrong with it",
   docs: `Gives the plan of one statement as a tree, as text, and as findings, each with its evidence and what to do. Name the statement by
 its text (\`sql\`) or by its \`queryid\` in pg_stat_statements. Parameters (\`$1\`) are planned for any value, or with \`params\` for those.
+Where the server can't tell a parameter's type from the text, usual types are tried; a warning names those that it was planned with.
 
 Without \`analyze\` the statement is only planned; that is refused where planning itself would run somebody's function that is
 said not to be volatile and does what such a function may not. With it, it is executed in a transaction that is always rolled back, under the
@@ -159,8 +160,8 @@ tables takes.`,
         hint: "Give 1ms or more, such as 30s.",
       });
     const { pg, text, origin } = await chosen(ctx, input.sql ?? null, input.queryid ?? null);
-    const statement = await (origin === "recorded" ? readRecorded(text, pg) : readStatement(text));
-    const { plan, facts, generic, verdict } = await explain(pg, {
+    const statement = await readStatement(text);
+    const { plan, facts, generic, verdict, assumed } = await explain(pg, {
       statement,
       params: (input.params as Json[] | null | undefined) ?? undefined,
       analyze: input.analyze === true,
@@ -171,6 +172,10 @@ tables takes.`,
     }).catch(async (error: unknown) => {
       throw await inWords(error, { pg, statement, origin });
     });
+    if (assumed.size > 0) {
+      const types = [...assumed].map(([number, type]) => `$${number} ${type}`).join(", ");
+      ctx.warn(`The text does not tell the types of all parameters. It is planned with ${types}.`);
+    }
     if (verdict?.movesSequences === true)
       ctx.warn("A sequence was moved: nextval is not undone by a rollback.");
     if (verdict?.changesRows === true)

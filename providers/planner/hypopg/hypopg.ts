@@ -1,4 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
+import { movedBack } from "../../parameters/rewrite.ts";
+import { hasParameters } from "../../parameters/spelling.ts";
+import { planTyped } from "../../parameters/typed.ts";
 import { exposureOf } from "../../postgres/exposure.ts";
 import type { PgSession } from "../../postgres/session.ts";
 import type { Catalogue, Limit } from "../twin/catalogue.ts";
@@ -8,10 +11,8 @@ import { quoteIdent } from "../twin/names.ts";
 import {
   COUNT_PARAMETERS,
   genericStatements,
-  hasParameters,
   type PlanNode,
   planOf,
-  spellings,
   wholePlan,
   WITHOUT_PRUNING,
 } from "../twin/plan.ts";
@@ -23,6 +24,7 @@ const BACKEND = "SELECT pg_catalog.pg_backend_pid()";
 
 /** A plan takes milliseconds; one that waits for a lock shall not hold up others. */
 const LIMITS = { timeoutMs: 60_000, lockTimeoutMs: 2000 };
+const EXPLAIN = "EXPLAIN /* pgdba */ (FORMAT JSON) ";
 /** The name of an index in plans: `<13543>btree_orders_customer`. */
 const HYPOTHETICAL = /^<(\d+)>/;
 const REFUSED: ReadonlySet<string> = new Set(["query_failed", "unsupported"]);
@@ -51,6 +53,7 @@ export async function openHypopg(
   }
   const [major = 0, minor = 0] = String(found["version"]).split(".").map(Number);
   return new Hypopg(session, catalogue, {
+    major: Math.floor(session.info.version_num / 10_000),
     schema: quoteIdent(String(found["schema"])),
     version: String(found["version"]),
     hides: major > 1 || minor >= 4,
@@ -88,6 +91,8 @@ function pooled(): PgdbaError {
 }
 
 interface About {
+  /** Of the server. */
+  major: number;
   schema: string;
   version: string;
   hides: boolean;
@@ -120,7 +125,8 @@ class Hypopg implements Planner {
   readonly #made = new Map<string, Made>();
   readonly #hidden = new Set<number>();
   readonly #existing: ReadonlySet<string>;
-  readonly #parameters = new Map<string, number>();
+  /** How a statement has to be asked for, once known. */
+  readonly #known = new Map<string, { text: string; parameters: number }>();
   #prepared = 0;
 
   constructor(session: PgSession, catalogue: Catalogue, about: About) {
@@ -143,7 +149,7 @@ class Hypopg implements Planner {
   async explain(sql: string, options: ExplainOptions = {}): Promise<PlanNode> {
     await this.#show(options.with ?? []);
     await this.#hide(options.without ?? []);
-    const plan = await this.#plan(spellings(sql).at(-1) ?? sql);
+    const plan = await this.#plan(sql);
     this.#rename(plan);
     return plan;
   }
@@ -244,12 +250,12 @@ class Hypopg implements Planner {
   }
 
   async #plan(sql: string): Promise<PlanNode> {
-    const known = this.#parameters.get(sql) ?? (await this.#countParameters(sql));
-    this.#parameters.set(sql, known);
-    if (known === 0) return this.#batch([`EXPLAIN /* pgdba */ (FORMAT JSON) ${sql}`], 0);
+    const { text, parameters } = this.#known.get(sql) ?? (await this.#spelling(sql));
+    if (parameters === 0)
+      return movedBack(EXPLAIN.length, () => this.#batch([`${EXPLAIN}${text}`], 0));
     return wholePlan((pruning) => {
       const first = pruning ? [] : [WITHOUT_PRUNING];
-      const statements = genericStatements(`pgdba_${++this.#prepared}`, sql, known);
+      const statements = genericStatements(`pgdba_${++this.#prepared}`, text, parameters);
       return this.#batch([...first, ...statements], first.length + 2);
     });
   }
@@ -265,13 +271,24 @@ class Hypopg implements Planner {
     return planOf([{ "QUERY PLAN": columns[answer + 1]?.[0] }]);
   }
 
+  /** How the server takes a statement, with types for parameters where it can't find them. */
+  async #spelling(sql: string): Promise<{ text: string; parameters: number }> {
+    const { major } = this.#about;
+    const { value } = await planTyped(sql, major, async ({ text }) => {
+      const parameters = hasParameters(text) ? await this.#countParameters(text) : 0;
+      return { text, parameters };
+    });
+    this.#known.set(sql, value);
+    return value;
+  }
+
   async #countParameters(sql: string): Promise<number> {
-    if (!hasParameters(sql)) return 0;
     const name = `pgdba_${++this.#prepared}`;
+    const before = `PREPARE ${name} AS `;
     return this.#session.transaction(
       { readOnly: true, ...LIMITS, signal: this.#about.signal },
       async (run) => {
-        await run(`PREPARE ${name} AS ${sql}`);
+        await movedBack(before.length, () => run(`${before}${sql}`));
         const { rows } = await run(COUNT_PARAMETERS, [name]);
         await run(`DEALLOCATE ${name}`);
         return Number(rows[0]?.["parameters"] ?? 0);

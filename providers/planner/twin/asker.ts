@@ -1,12 +1,14 @@
 import type { Client } from "pg";
+import { repositioned } from "../../parameters/rewrite.ts";
+import { hasParameters } from "../../parameters/spelling.ts";
+import { planTyped } from "../../parameters/typed.ts";
+import { fromPostgres } from "../../postgres/errors.ts";
 import { one } from "./database.ts";
 import {
   COUNT_PARAMETERS,
   genericStatements,
-  hasParameters,
   type PlanNode,
   planOf,
-  spellings,
   wholePlan,
   WITHOUT_PRUNING,
 } from "./plan.ts";
@@ -114,19 +116,20 @@ export class Asker {
 
   /** Finds out how the server takes a statement: PREPARE refuses a text that is several statements, or one that has no plan. */
   async #spelling(sql: string): Promise<Spelling> {
-    let first: unknown;
-    for (const text of spellings(sql)) {
+    const { value } = await planTyped(sql, this.#version, async ({ text }) => {
+      const before = `PREPARE ${PREPARED} AS `;
       try {
-        await one(this.#client, `PREPARE ${PREPARED} AS ${text}`);
+        await one(this.#client, `${before}${text}`);
         const { rows } = await this.#client.query<{ parameters: number }>(COUNT_PARAMETERS, [
           PREPARED,
         ]);
         await this.#client.query(`DEALLOCATE ${PREPARED}`);
         return { text, parameters: rows[0]?.parameters ?? 0 };
       } catch (error) {
-        first ??= error;
+        const said = fromPostgres(error, "The planner's twin could not answer", "query_failed");
+        throw repositioned(said, (position) => position - before.length);
       }
-    }
-    throw first;
+    });
+    return value;
   }
 }

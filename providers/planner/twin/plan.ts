@@ -55,50 +55,6 @@ export function shapeOfPlan(plan: PlanNode): string {
   return plan.Plans === undefined ? own : `${own} (${plan.Plans.map(shapeOfPlan).join(", ")})`;
 }
 
-const TYPES = [
-  "interval",
-  "date",
-  "timestamptz",
-  "timestamp",
-  "timetz",
-  "time",
-  "numeric|decimal",
-  "smallint|integer|int|bigint|int[248]",
-  "real|double\\s+precision|float[48]?",
-  "text|varchar|bpchar|name",
-  "boolean|bool",
-  "bytea|uuid|jsonb|json|xml",
-  "inet|cidr|macaddr",
-  "regclass|regtype|oid",
-  "point|box|tsvector|tsquery",
-].join("|");
-const UNIT = "year|month|day|hour|minute|second";
-/** `interval $1 day`, `date $1`: what pg_stat_statements makes of typed literals, which the grammar refuses. No column stands before a `$1`. */
-const TYPED_PARAMETER = new RegExp(
-  `\\b((?:${TYPES})(?:\\s*\\(\\s*\\d+\\s*\\))?(?:\\s+with(?:out)?\\s+time\\s+zone)?)\\s+(\\$\\d+)(?:\\s+(?:${UNIT})(?:\\s+to\\s+(?:${UNIT}))?\\b(?:\\s*\\(\\s*\\d+\\s*\\))?)?`,
-  "gi",
-);
-/** `extract($1 from d)`, of `extract(year from d)`; the function behind it takes any text. */
-const FIELD_PARAMETER = /\bextract\s*\(\s*(\$\d+)\s+from\b/gi;
-/** The major version from which `extract` is a function of its own (numeric), not a way to write `date_part` (double precision). */
-const EXTRACT = 14;
-
-/** The texts in which a statement may be planned, the likeliest first; the last is one that every version takes. */
-export function spellings(sql: string, major?: number): string[] {
-  const typed = sql.replace(TYPED_PARAMETER, "CAST($2 AS $1)");
-  const texts = [
-    sql,
-    ...(major === undefined || major >= EXTRACT ? ['"extract"'] : []),
-    ...(major === undefined || major < EXTRACT ? ["date_part"] : []),
-  ].map((text, at) => (at === 0 ? sql : typed.replace(FIELD_PARAMETER, `pg_catalog.${text}($1,`)));
-  return [...new Set(texts)];
-}
-
-/** True when `sql` may hold parameters; a `$1` inside of a string does no harm. */
-export function hasParameters(sql: string): boolean {
-  return /\$\d/.test(sql);
-}
-
 /**
  * The statements that have a server plan a text for any parameters, by PREPARE, which every version has and which refuses what is more
  * than one statement; the plan is in the answer to the third. Prepared anew each time: a plan that is kept would not see which indexes

@@ -21,7 +21,7 @@ export { type Facts, type Read, readCatalogue, readFacts } from "./read-catalogu
 export type { Catalogue, Limit, TableName } from "./catalogue.ts";
 export { type IndexDef, type IndexKey, indexSql } from "./index-def.ts";
 export type { Planner } from "../planner.ts";
-export { indexesOf, nodesOf, type PlanNode, shapeOfPlan, spellings } from "./plan.ts";
+export { indexesOf, nodesOf, type PlanNode, shapeOfPlan } from "./plan.ts";
 
 export interface TwinOptions extends TwinServerOptions {
   /** Tables to clone; every table of the database without it. */

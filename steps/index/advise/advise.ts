@@ -18,7 +18,7 @@ import { type Sampled, shapesOf } from "../workload/shapes.ts";
 import { shortlist } from "./shortlist.ts";
 import { States, type Used } from "../workload/states.ts";
 import { usesOf } from "../workload/usage.ts";
-import type { Refused } from "../workload/workload.ts";
+import { type Refused, refusedBy } from "../workload/workload.ts";
 import { writesOf } from "../workload/writes.ts";
 
 /** A predicate that keeps at least this share of a table makes no partial index. */
@@ -174,7 +174,7 @@ async function plan(
       known.plans.push(node);
     } catch (error) {
       if (!(error instanceof PgdbaError)) throw error;
-      known.unproven.push({ sql: statement.sql, reason: error.message });
+      known.unproven.push(refusedBy(statement.sql, error));
     }
   }
   return known;

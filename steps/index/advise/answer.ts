@@ -14,7 +14,7 @@ import { limitsOf, type Study } from "./open.ts";
 import type { Prover, Selection } from "./prover.ts";
 import type { Removable } from "./removable.ts";
 import type { Sampled } from "../workload/shapes.ts";
-import type { Refused } from "../workload/workload.ts";
+import { type Refused, unprovenOf } from "../workload/workload.ts";
 import { countedOf } from "../workload/writes.ts";
 
 /** Statements that an answer lists of those that were not looked at. */
@@ -84,7 +84,7 @@ export async function answer(
       ),
       hidden: found.workload.hidden,
     },
-    unproven: result.unproven.map(({ sql, reason }) => ({ sql, reason })),
+    unproven: unprovenOf(result.unproven),
     nothing_to_advise: found.idle.map(({ sql, reason }) => ({ sql, reason })),
     limits: limitsOf(found.planner),
     search: {

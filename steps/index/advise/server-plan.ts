@@ -2,13 +2,13 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { withPrepared } from "../../../providers/postgres/prepared.ts";
+import { parametersOf, planTyped } from "../../../providers/parameters/typed.ts";
 import {
   COUNT_PARAMETERS,
   explainGeneric,
   GENERIC,
   type PlanNode,
   planOf,
-  spellings,
   wholePlan,
   WITHOUT_PRUNING,
 } from "../../../providers/planner/twin/plan.ts";
@@ -30,22 +30,27 @@ export async function serverPlan(
   sql: string,
   { another, signal }: { another(): Promise<PgSession>; signal?: AbortSignal },
 ): Promise<PlanNode> {
-  const statement = await readStatement(spellings(sql).at(-1) ?? sql);
   const limits = { timeoutMs: TIMEOUT_MS, lockTimeoutMs: LOCK_TIMEOUT_MS, signal };
-  const guarded = { statement, timeoutMs: TIMEOUT_MS, another };
-  return wholePlan((pruning) =>
-    pg.transaction({ readOnly: true, ...limits }, async (run) => {
-      if (!pruning) await run(WITHOUT_PRUNING);
-      const plan = () =>
-        withPrepared(run, statement.text, async (name) => {
-          const { rows } = await run(COUNT_PARAMETERS, [name]);
-          await run(GENERIC);
-          const explained = await run(explainGeneric(name, Number(rows[0]?.["parameters"] ?? 0)));
-          return planOf(explained.rows);
-        });
-      return planGuarded(run, guarded, plan);
-    }),
-  );
+  const major = Math.floor(pg.info.version_num / 10_000);
+  const { value } = await planTyped(sql, major, async ({ text }) => {
+    // Each text is judged by itself.
+    const statement = await readStatement(text);
+    const guarded = { statement, timeoutMs: TIMEOUT_MS, another };
+    return wholePlan((pruning) =>
+      pg.transaction({ readOnly: true, ...limits }, async (run) => {
+        if (!pruning) await run(WITHOUT_PRUNING);
+        const plan = () =>
+          withPrepared(run, text, async (name) => {
+            const { rows } = await run(COUNT_PARAMETERS, [name]);
+            await run(GENERIC);
+            const explained = await run(explainGeneric(name, Number(rows[0]?.["parameters"] ?? 0)));
+            return planOf(explained.rows);
+          });
+        return planGuarded(run, guarded, plan);
+      }),
+    );
+  });
+  return value;
 }
 
 /** The same on the target of the run. */
@@ -61,9 +66,14 @@ export async function planOfQuery(ctx: StepContext, query: string): Promise<Plan
     return await planOnTarget(ctx, query);
   } catch (cause) {
     if (!(cause instanceof PgdbaError) || cause.code !== "query_failed") throw cause;
+    const unknown = parametersOf(cause);
     throw new PgdbaError("invalid_param", `The query can't be planned: ${cause.message}`, {
-      hint: "Correct what is given as query, or leave it out.",
+      hint:
+        unknown === null
+          ? "Correct what is given as query, or leave it out."
+          : `Give the query with values in the place of ${unknown}, or leave it out: no usual type fits.`,
       cause,
+      data: cause.data,
     });
   }
 }

@@ -88,7 +88,15 @@ export const LIMITS_OUTPUT = list(
   "What the twin lacks, and what to do about it",
 );
 export const UNPROVEN_OUTPUT = list(
-  object({ sql: TEXT, reason: TEXT }),
+  object({
+    sql: TEXT,
+    reason: TEXT,
+    position: {
+      ...NUMBER_OR_NULL,
+      description: "The character of sql that the reason is about, from 1",
+    },
+    hint: { type: ["string", "null"], description: "What would help" },
+  }),
   "Statements that could not be planned; nothing is claimed of them",
 );
 

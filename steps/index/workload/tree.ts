@@ -10,14 +10,16 @@ const PLANNED = ["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeS
  * @throws PgdbaError query_failed for what the grammar refuses, or more than one statement
  */
 export async function parseStatement(sql: string): Promise<Node | null> {
-  const { parse } = await import("libpg-query");
+  const { hasSqlDetails, parse } = await import("libpg-query");
   let statements;
   try {
     statements = (await parse(sql)).stmts ?? [];
   } catch (cause) {
+    const at = hasSqlDetails(cause) ? cause.sqlDetails?.cursorPosition : undefined;
     throw new PgdbaError("query_failed", (cause as Error).message, {
       hint: "Correct the statement.",
       cause,
+      data: at === undefined ? undefined : { position: String(at + 1) },
     });
   }
   const [first] = statements;

@@ -2,13 +2,11 @@ import type { JsonObject } from "../../../engine/types.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { MARK } from "../../../providers/postgres/own.ts";
 import type { Texts } from "../../../providers/postgres/recorded-texts.ts";
+import { inOrigin, positionOf } from "../../../providers/parameters/rewrite.ts";
+import { spelt } from "../../../providers/parameters/spelling.ts";
+import { parametersOf } from "../../../providers/parameters/typed.ts";
 import { quoteIdent } from "../../../providers/planner/twin/names.ts";
-import {
-  type Catalogue,
-  type Read,
-  spellings,
-  type TableName,
-} from "../../../providers/planner/twin/twin.ts";
+import type { Catalogue, Read, TableName } from "../../../providers/planner/twin/twin.ts";
 import { namesSystem, parseStatement, tablesOf } from "./tree.ts";
 
 /** One statement of the workload. */
@@ -114,6 +112,33 @@ export interface Parsed extends Statement {
 export interface Refused {
   sql: string;
   reason: string;
+  /** The character of `sql` that the reason is about, from 1. */
+  position?: number | null;
+  hint?: string | null;
+}
+
+/** A statement that can't be read or planned, and what would help. */
+export function refusedBy(sql: string, error: PgdbaError): Refused {
+  const unknown = parametersOf(error);
+  return {
+    sql,
+    reason: error.message,
+    position: positionOf(error),
+    hint:
+      unknown === null
+        ? null
+        : `What ${unknown} was is not known, and no usual type fits. Give it with its values, in a file of statements: --workload FILE.`,
+  };
+}
+
+/** What `UNPROVEN_OUTPUT` says. */
+export function unprovenOf(refused: readonly Refused[]) {
+  return refused.map(({ sql, reason, position = null, hint = null }) => ({
+    sql,
+    reason,
+    position,
+    hint,
+  }));
 }
 
 /** Commands that run a query of which only they know the plan; and what has one itself. Comments may stand before. */
@@ -153,17 +178,23 @@ export async function parseWorkload(
     } catch (error) {
       // A statement without a plan need not be understood: DEALLOCATE $1.
       if (PLANNED.test(statement.sql) === false) idle.push({ sql: statement.sql, reason: NO_PLAN });
-      else refused.push({ sql: statement.sql, reason: (error as Error).message });
+      else if (error instanceof PgdbaError) refused.push(refusedBy(statement.sql, error));
+      else throw error;
     }
   }
   return { parsed, refused, idle };
 }
 
+/** The version whose grammar is asked. */
+const GRAMMAR = 18;
+
 /** pg_stat_statements writes typed literals in a way that the grammar refuses. */
 async function parseSpelt(sql: string, error: unknown): ReturnType<typeof parseStatement> {
-  const spelt = spellings(sql).at(-1);
-  if (spelt === undefined || spelt === sql) throw error;
-  return parseStatement(spelt);
+  const rewritten = await spelt(sql, GRAMMAR);
+  if (rewritten.text === sql) throw error;
+  return parseStatement(rewritten.text).catch((again: unknown) => {
+    throw inOrigin(again, rewritten, sql);
+  });
 }
 
 const ACTIVITY = `SELECT relid, n_tup_ins::float8 AS inserts, n_tup_upd::float8 AS updates, n_tup_hot_upd::float8 AS hot_updates, n_tup_del::float8 AS deletes

@@ -1,6 +1,8 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Json } from "../../../engine/types.ts";
-import { movedBack, withPrepared } from "../../../providers/postgres/prepared.ts";
+import { movedBack } from "../../../providers/parameters/rewrite.ts";
+import { planTyped } from "../../../providers/parameters/typed.ts";
+import { withPrepared } from "../../../providers/postgres/prepared.ts";
 import type { PgSession, Run } from "../../../providers/postgres/session.ts";
 import type { Facts } from "./finding.ts";
 import { parsePlan } from "./parse.ts";
@@ -12,7 +14,7 @@ import { type Hold, holdFor } from "../../sql/guard/hold.ts";
 import { EXECUTED, ONLY_PLANNED } from "../../sql/guard/judge.ts";
 import { changing, inTime, MOST_TRIES } from "../../sql/guard/planning.ts";
 import { setPlanner } from "./planner-settings.ts";
-import type { Statement } from "../../sql/guard/statement.ts";
+import { readStatement, type Statement } from "../../sql/guard/statement.ts";
 
 export interface Request {
   statement: Statement;
@@ -34,6 +36,8 @@ export interface Explained {
   generic: boolean;
   /** About what was executed and rolled back; null when nothing was. */
   verdict: Verdict | null;
+  /** Types that fit for parameters of which the text does not tell them, by their number. */
+  assumed: ReadonlyMap<number, string>;
 }
 
 /** Milliseconds: a statement that is only looked at must not queue for a lock, with everybody else behind it. */
@@ -78,7 +82,8 @@ async function attempt(
       { readOnly, timeoutMs, lockTimeoutMs: Math.min(LOCK_TIMEOUT, timeoutMs), signal },
       async (run) => {
         await setPlanner(run, request.settings);
-        result = await within(run, request, readOnly);
+        const major = Math.floor(session.info.version_num / 10_000);
+        result = await within(run, { ...request, major }, readOnly);
         throw new Undo();
       },
     );
@@ -91,11 +96,12 @@ async function attempt(
 /** Thrown to have the transaction rolled back. */
 class Undo extends Error {}
 
-async function within(
-  run: Run,
-  request: Request,
-  readOnly: boolean,
-): Promise<Explained | "writes"> {
+type Asked = Request & {
+  /** The server's version. */
+  major: number;
+};
+
+async function within(run: Run, request: Asked, readOnly: boolean): Promise<Explained | "writes"> {
   const searched = (await run("SHOW /* pgdba */ search_path")).rows[0]?.["search_path"];
   const hold = await holdFor(run, request.another, request.analyze ? EXECUTED : ONLY_PLANNED);
   try {
@@ -111,23 +117,19 @@ async function within(
 /** Holds all that the statement reaches still, from before each judgement until the judged statement has run. */
 async function held(
   run: Run,
-  request: Request,
+  request: Asked,
   readOnly: boolean,
   hold: Hold,
 ): Promise<Explained | "writes"> {
-  const { statement, analyze } = request;
-  const generic = statement.params > 0 && request.params === undefined;
-  const params = request.params ?? [];
+  const { analyze } = request;
+  const generic = request.statement.params > 0 && request.params === undefined;
   const limited = <T>(work: () => Promise<T>): Promise<T> =>
     inTime(run, hold, request.timeoutMs, work);
   for (let tries = 0; tries < MOST_TRIES; tries++) {
-    if (!(await hold.covers(await guardPlanning(run, statement)))) continue;
-    const planned = await limited(() =>
-      generic ? explainPrepared(run, statement) : explained(run, ESTIMATE, statement, params),
-    );
+    const { planned, statement, params, assumed } = await estimated(run, request, hold);
     if (!analyze) {
       const plan = parsePlan(planned);
-      return { plan, facts: await factsOf(run, plan), generic, verdict: null };
+      return { plan, facts: await factsOf(run, plan), generic, verdict: null, assumed };
     }
     // A rule that makes several statements of one is refused before anything is executed.
     parsePlan(planned);
@@ -135,9 +137,48 @@ async function held(
     if (!(await hold.covers(verdict.reached))) continue;
     if (verdict.writes && readOnly) return "writes";
     const plan = parsePlan(await limited(() => explained(run, EXECUTE, statement, params)));
-    return { plan, facts: await factsOf(run, plan), generic, verdict };
+    return { plan, facts: await factsOf(run, plan), generic, verdict, assumed };
   }
   throw changing();
+}
+
+/**
+ * The statement as the server takes it, and what it would do. Each text that the server is given is judged by itself, before.
+ * @param request what is asked for
+ */
+async function estimated(
+  run: Run,
+  { statement: asked, params: given, timeoutMs, major }: Asked,
+  hold: Hold,
+) {
+  const generic = asked.params > 0 && given === undefined;
+  const { value, typed } = await planTyped(asked.text, major, async ({ text, order }) => {
+    const statement = text === asked.text ? asked : await readStatement(text);
+    const values = given ?? [];
+    const params = order === null ? values : order.map((number) => values[number - 1] ?? null);
+    const plan = (): Promise<Json> =>
+      generic
+        ? explainPrepared(run, statement)
+        : recoverable(run, () => explained(run, ESTIMATE, statement, params));
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      if (!(await hold.covers(await guardPlanning(run, statement)))) continue;
+      return { planned: await inTime(run, hold, timeoutMs, plan), statement, params };
+    }
+    throw changing();
+  });
+  return { ...value, assumed: typed.assumed };
+}
+
+/** After an error the transaction goes on. */
+async function recoverable<T>(run: Run, work: () => Promise<T>): Promise<T> {
+  await run("SAVEPOINT /* pgdba */ pgdba_explain");
+  try {
+    return await work();
+  } catch (error) {
+    const still = { signal: undefined };
+    await run("ROLLBACK /* pgdba */ TO SAVEPOINT pgdba_explain", [], still).catch(() => {});
+    throw error;
+  }
 }
 
 const factsOf = (run: Run, plan: Plan): Promise<Facts> =>

@@ -1,8 +1,10 @@
 import { PgdbaError } from "../../../engine/errors.ts";
+import { parametersOf } from "../../../providers/parameters/typed.ts";
+import { spelt } from "../../../providers/parameters/spelling.ts";
 import { sqlstateOf } from "../../../providers/postgres/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { quoteIdent } from "../../../providers/planner/twin/names.ts";
-import type { Statement } from "../../sql/guard/statement.ts";
+import { readStatement, type Statement } from "../../sql/guard/statement.ts";
 
 /** The source of the text: the user, or pg_stat_statements. */
 export type Origin = "given" | "recorded";
@@ -18,15 +20,25 @@ export async function inWords(error: unknown, about: About): Promise<unknown> {
   if (!(error instanceof PgdbaError)) return error;
   const state = sqlstateOf(error);
   if (state === "42501") return denied(error, about);
-  const unnamed = state === "42P01" || state === "3F000";
+  const unknown = parametersOf(error);
+  if (unknown !== null)
+    return withHint(
+      error,
+      about.origin === "given"
+        ? `No usual type fits ${unknown}. Write the values into the statement, or casts such as $1::date.`
+        : `pg_stat_statements keeps $1, $2, … where the constants stood; what ${unknown} was is not known, and no usual type fits. Give the statement with its values by --sql.`,
+    );
   if (about.origin === "given" || state === undefined || !/^(42|22|3F)/.test(state)) return error;
   return withHint(
     error,
-    unnamed
-      ? "It ran under another search_path, or on a table that is no longer there. Give its text, with the schema of each table, by --sql."
+    GONE.has(state)
+      ? "It ran under another search_path, or what it names was changed or dropped since. Give its text, with the schema of each table, by --sql."
       : "pg_stat_statements keeps $1, $2, … where the constants stood, and the server can't tell from this text what they were. Give the statement with its values by --sql.",
   );
 }
+
+/** A table, schema, column, function or type that is not there. */
+const GONE = new Set(["42P01", "3F000", "42703", "42883", "42704"]);
 
 /** The privileges that the role lacks on the named tables: $1 schemas, $2 names, $3 privileges. */
 const LACKING = `SELECT DISTINCT c.oid, n.nspname AS schema, c.relname AS name, wanted.schema IS NULL AS bare,
@@ -47,7 +59,13 @@ interface Lacking {
 
 /** The GRANT that is missing, as far as the catalogues tell. */
 async function denied(error: PgdbaError, { pg, statement }: About): Promise<PgdbaError> {
-  const wanted = (statement.names?.tables ?? []).flatMap(({ schema, name, privileges }) =>
+  // What stands there for typed literals only a cast is.
+  const major = Math.floor(pg.info.version_num / 10_000);
+  const { names } =
+    statement.names === null
+      ? await readStatement((await spelt(statement.text, major)).text)
+      : statement;
+  const wanted = (names?.tables ?? []).flatMap(({ schema, name, privileges }) =>
     privileges.map((privilege) => ({ schema, name, privilege })),
   );
   const columns = (["schema", "name", "privilege"] as const).map((key) =>

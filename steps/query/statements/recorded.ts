@@ -1,11 +1,9 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
-import { spellings } from "../../../providers/planner/twin/plan.ts";
 import { commandLine } from "../../command-line.ts";
 import { placeIdentifiers } from "../../sql/input.ts";
 import { textsOf } from "./texts.ts";
-import { readStatement, type Statement } from "../../sql/guard/statement.ts";
 
 /** The schema that pg_stat_statements lives in, and its version as a number: 1.10 is 110. */
 export interface Extension {
@@ -104,16 +102,4 @@ export async function recordedStatement(
         trouble?.hint ?? `List them with \`${commandLine(ctx.target, ["query", "slow-log"])}\`.`,
     },
   );
-}
-
-/**
- * Reads a recorded text, spelt so that it can be planned: what stands there for typed literals the grammar refuses.
- * @throws PgdbaError as `readStatement` does
- */
-export async function readRecorded(text: string, { info }: PgSession): Promise<Statement> {
-  const read = await Promise.all(
-    spellings(text, Math.floor(info.version_num / 10_000)).map(readStatement),
-  );
-  // Our grammar takes some of what the server's does not: the text as it is comes last.
-  return read.findLast(({ names }) => names !== null) ?? read[0]!;
 }

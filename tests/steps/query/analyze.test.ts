@@ -491,6 +491,44 @@ describe("who asks", () => {
     await on.sql(`DROP OWNED BY "plain-1"; DROP ROLE "plain-1"; DROP SCHEMA shut CASCADE`);
   });
 
+  test("parameters whose types the text does not tell: planned with those that fit, executed with the values, judged as planned", async () => {
+    const sum = "sum(CASE WHEN id = $1 THEN $2 ELSE $3 END)";
+    expect((await run({ sql: `SELECT ${sum} FROM items` })).plan.type).toBe("Aggregate");
+    const by = (day: string, gap: string) => `date_trunc(${day}, now() + id * interval ${gap})`;
+    for (const [sql, params, rows] of [
+      [`SELECT ${sum} FROM items`, [1, 2, 3], 1],
+      [`SELECT ${sum} FROM items`, [1, 2.5, 3], 1],
+      ["SELECT id FROM items WHERE id > $2 + (current_date - $1 - current_date)", [7, 5000], 7],
+      [
+        `SELECT ${by("$1", "$2")}, count(*) FROM items GROUP BY ${by("'century'", "$3")}`,
+        ["century", "1 s", "1 s"],
+        1,
+      ],
+    ] as const) {
+      const { totals, analyzed } = await executed(sql, { params: [...params] });
+      expect([totals.rows, analyzed], sql).toEqual([rows, true]);
+    }
+    const before = await traces();
+    for (const [sql, more] of [
+      [`SELECT liar(), ${sum} FROM items`, {}],
+      ["SELECT liar(), now() - interval $1", {}],
+      [`SELECT shout('x'), ${sum} FROM items`, { analyze: true, params: [1, 2, 3] }],
+      ["SELECT shout('x'), now() - interval $1", { analyze: true, params: ["1 day"] }],
+      [
+        "UPDATE watched SET v = v + sign(CASE WHEN id = 1 THEN $1 ELSE $2 END)",
+        { analyze: true, params: [1, 2] },
+      ],
+    ] as [string, JsonObject][])
+      expect(await codeOf(run({ sql, ...more })), sql).toBe("step_refused");
+    const written = "UPDATE items SET price = price + sign(CASE WHEN id = 1 THEN $1 ELSE $2 END)";
+    expect((await executed(written, { params: [1, 2] })).plan.children[0].actual.rows).toBe(5000);
+    expect(await traces()).toEqual(before);
+    const wrong = run({ sql: "SELECT 'é', nothing(interval $1, $2) FROM items" });
+    const error = await wrong.catch((thrown: PgdbaError) => thrown);
+    expect(error.data).toMatchObject({ position: "13", parameters: ["$2"] });
+    expect(error.hint).toContain("$1::date");
+  });
+
   test("by queryid, in the database where the statement ran", async () => {
     await on.sql("CREATE EXTENSION pg_stat_statements SCHEMA public");
     await on.sql("SELECT count(*) AS found_by_queryid FROM items WHERE price > 4000");
@@ -515,8 +553,26 @@ describe("who asks", () => {
       "SELECT count(*) AS by_extract FROM items WHERE extract(year FROM now() + price * interval '1 s') = 2024",
     ])
       expect((await run({ queryid: await recordedAs(everyday) })).generic).toBe(true);
-    const untold = run({ queryid: await recordedAs("SELECT jsonb_build_array(1, 'x') AS by_any") });
-    expect(await hint(untold)).toContain("by --sql");
+    for (const [told, types] of [
+      ["SELECT jsonb_build_array(1, 'x') AS by_any", "$1 text, $2 text"],
+      [
+        "SELECT sum(CASE WHEN id = 1 THEN 2 ELSE 3 END) AS by_sum FROM items",
+        "$2 integer, $3 integer",
+      ],
+      ["SELECT count(*) AS by_days FROM items WHERE now() > current_date - 7", "$1 integer"],
+    ] as const) {
+      const ctx = on.again();
+      expect((await run({ queryid: await recordedAs(told) }, ctx)).generic).toBe(true);
+      expect(ctx.recorded.warnings.join()).toContain(`planned with ${types}.`);
+      await ctx.close();
+    }
+    const untold = await recordedAs("SELECT double(2) AS by_none FROM items");
+    await on.sql("ALTER FUNCTION double(int) RENAME TO twice");
+    const lost = await run({ queryid: untold }).catch((error: PgdbaError) => error);
+    await on.sql("ALTER FUNCTION twice(int) RENAME TO double");
+    expect(lost.message).toBe("function double(unknown) does not exist");
+    expect(lost.data).toMatchObject({ sqlstate: "42883", position: "8", parameters: ["$1"] });
+    expect(lost.hint).toMatch(/what \$1 was is not known.*by --sql/);
     await on.sql("CREATE TABLE gone (id int)");
     const passing = await recordedAs("SELECT count(id) AS by_gone FROM gone");
     await on.sql("DROP TABLE gone");

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import type { Client } from "pg";
 import { startTwinServer } from "../../../../providers/planner/twin/template.ts";
 import { memoryPlace } from "../../../../providers/planner/twin/memory.ts";
-import { hasParameters, planOf, spellings } from "../../../../providers/planner/twin/plan.ts";
+import { hasParameters, spelt } from "../../../../providers/parameters/spelling.ts";
+import { planOf } from "../../../../providers/planner/twin/plan.ts";
 import {
   type IndexDef,
   indexesOf,
@@ -78,7 +79,7 @@ function clone(of: PgSession, tables?: string[]): Promise<Twin> {
 }
 
 async function realPlan(sql: string): Promise<PlanNode> {
-  const text = spellings(sql).at(-1);
+  const { text } = await spelt(sql, 18);
   return planOf(
     (
       await client.query(
