@@ -71,7 +71,7 @@ const front: Front = {
     await readClusterFile(name, file);
   },
   async clusterNames(stateDir) {
-    const { clusterNames } = await import("../providers/target/cluster.ts");
+    const { clusterNames } = await import("../providers/registry/folder.ts");
     return clusterNames(stateDir);
   },
   extras: [labCommand],

@@ -4,6 +4,11 @@ import type { StepType } from "../engine/types.ts";
 export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   assert: () => import("./core/assert.ts"),
   check: () => import("./health/check.ts"),
+  "cluster.forget": () => import("./cluster/forget.ts"),
+  "cluster.list": () => import("./cluster/list.ts"),
+  "cluster.record": () => import("./cluster/record.ts"),
+  "cluster.reserve": () => import("./cluster/reserve.ts"),
+  "cluster.show": () => import("./cluster/show.ts"),
   "config.apply": () => import("./config/apply.ts"),
   "config.before": () => import("./config/before.ts"),
   "config.diff": () => import("./config/diff.ts"),

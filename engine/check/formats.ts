@@ -1,4 +1,5 @@
 import { parseBytes, parseDuration, parseLsn } from "../expr/units.ts";
+import { isWhole } from "../shared/connection-part.ts";
 
 function parses(parse: (text: string) => unknown): (text: string) => boolean {
   return (text) => {
@@ -33,6 +34,23 @@ export const FORMATS: Readonly<
   "in-file": {
     test: (text) => text === "",
     words: "in a file (--file), for what is given here is recorded",
+    hidden: true,
+  },
+  "connection-part": {
+    test: (text) => !isWhole(text),
+    words:
+      "one part of a connection, but it holds a URI or a connection string: give host, port, user and database each by itself, and the password by the name of a variable",
+    hidden: true,
+  },
+  host: {
+    test: (text) => !isWhole(text) && !/^(\/\/|[^/]).*@/s.test(text) && /^[^\s,\0]+$/.test(text),
+    words:
+      "one host (a name, an address or the folder of a socket), and no URI or connection string",
+    hidden: true,
+  },
+  port: {
+    test: (text) => /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535,
+    words: "a port from 1 to 65535",
     hidden: true,
   },
   lsn: { test: parses(parseLsn), words: "an LSN such as 16/B374D848" },

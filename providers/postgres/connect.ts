@@ -5,14 +5,8 @@ import { readText } from "../../engine/shared/read-file.ts";
 import { bound } from "./bounds.ts";
 import { fromPostgres, sqlstateOf } from "./errors.ts";
 
-export type SslMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-full";
-export const SSL_MODES: readonly SslMode[] = [
-  "disable",
-  "prefer",
-  "require",
-  "verify-ca",
-  "verify-full",
-];
+export const SSL_MODES = ["disable", "prefer", "require", "verify-ca", "verify-full"] as const;
+export type SslMode = (typeof SSL_MODES)[number];
 
 export interface ConnectionSpec {
   /** A name, an address, or the directory of a unix socket when it starts with `/`. */

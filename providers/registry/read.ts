@@ -1,76 +1,135 @@
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
 import { readTextIfThere } from "../../engine/shared/read-file.ts";
 import { parseYaml } from "../../engine/shared/yaml.ts";
-import type { Json, JsonObject } from "../../engine/types.ts";
-import { hostOf, isWhole, PARTS, portOf, sslModeOf } from "../target/environment.ts";
+import type { Json } from "../../engine/types.ts";
 import type { PatroniSpec } from "../patroni/requests.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
-import { CLUSTER_SCHEMA } from "./schema.ts";
+import { CLUSTER_SCHEMA, type ClusterFile } from "./schema.ts";
 
 /** A cluster of the registry, as its file says; no variable was looked at. */
 export interface ClusterEntry {
   name: string;
   file: string;
-  ownership: "managed" | "connected";
+  /** The file, word by word. */
+  data: ClusterFile;
+  ownership: ClusterFile["ownership"];
   labels: string[];
   identity: string | null;
-  spec: ConnectionSpec;
+  /** The run that makes it, or left it half made. */
+  partial: string | null;
+  /** Null when it is not finished and has no server yet. */
+  spec: ConnectionSpec | null;
   password: PasswordNames;
   patroni: (Omit<PatroniSpec, "password"> & { passwordNames: PasswordNames }) | null;
+  /** All secrets that the file names, also those beside a connection. */
+  secrets: { name: string; place: PasswordNames }[];
 }
 
-/** The registry holds names of variables, never a password. */
+/** Where a password is found; the registry holds none. */
 export interface PasswordNames {
-  variable: string | undefined;
-  fileVariable: string | undefined;
+  variable?: string | undefined;
+  /** A variable that names a file. */
+  fileVariable?: string | undefined;
+  /** A file with mode 0600 in the state folder. */
+  file?: string | undefined;
 }
 
 /** A registry entry is a page; anything longer is not one. */
 const MAX_BYTES = 64 * 1024;
+const HINT = "`pgdba schema cluster` prints what a cluster's file may hold.";
 
-/** What stands in `file`, or undefined when there is none. @throws PgdbaError invalid_config | invalid_param */
-export async function readClusterFile(
-  name: string,
-  file: string,
-): Promise<ClusterEntry | undefined> {
-  const text = readTextIfThere(file, {
+/** The text of `file`, or undefined when there is none. @throws PgdbaError invalid_config */
+export function readClusterText(file: string): string | undefined {
+  return readTextIfThere(file, {
     maxBytes: MAX_BYTES,
     code: "invalid_config",
     hint: "A cluster's file is a page of YAML; mend it, or move it away.",
   });
-  if (text === undefined) return undefined;
-  const bad = (message: string, hint: string): PgdbaError =>
-    new PgdbaError("invalid_config", `${file}: ${message}`, { hint });
-  const data = (await parseYaml(text, file, { code: "invalid_config" })) as Json;
-  refuseWhole(data, bad);
+}
+
+/** What stands in `file`, or undefined when there is none. @throws PgdbaError invalid_config */
+export async function readClusterFile(
+  name: string,
+  file: string,
+): Promise<ClusterEntry | undefined> {
+  const text = readClusterText(file);
+  return text === undefined ? undefined : parseCluster(name, file, text);
+}
+
+/** @throws PgdbaError invalid_config, without repeating a value: it may be a password in the wrong place */
+export async function parseCluster(
+  name: string,
+  file: string,
+  text: string,
+): Promise<ClusterEntry> {
+  const parsed = (await parseYaml(text, file, { code: "invalid_config" })) as Json;
   const { validate } = await import("../../engine/shared/validate.ts");
-  const problems = validate(CLUSTER_SCHEMA, data, "the cluster");
+  const problems = validate(CLUSTER_SCHEMA, parsed, "the cluster");
+  const bad = (message: string, hint = HINT): PgdbaError =>
+    new PgdbaError("invalid_config", `${file}: ${message}`, { hint });
   if (problems.length > 0) {
-    // A value may be a password in the wrong place, so none is repeated.
     const said = problems.map(({ message }) => message.replace(/, got [^]*$/, ""));
-    throw bad(said.join("; "), problems.find(({ hint }) => hint)?.hint ?? HINT);
+    throw bad(said.join("; "), problems.find(({ hint }) => hint)?.hint);
   }
-  const { ownership, labels = [], system_identifier, postgres, patroni } = data as unknown as Entry;
+  const data = parsed as ClusterFile;
+  const twice = data.nodes?.find(({ name: one }, at) =>
+    data.nodes?.slice(0, at).some((other) => other.name === one),
+  );
+  if (twice) throw bad(`two nodes are called ${twice.name}`, "Give each node a name of its own.");
+  return entryOf(name, file, data, bad);
+}
+
+function entryOf(
+  name: string,
+  file: string,
+  data: ClusterFile,
+  bad: (message: string, hint: string) => PgdbaError,
+): ClusterEntry {
+  const { postgres, patroni } = data;
   /** Beside the cluster's file, where it does not depend on where one stands. */
   const fileOf = (path: string | undefined): string | undefined =>
     path === undefined ? undefined : resolve(dirname(file), path);
+  const secrets = new Map<string, PasswordNames>();
+  for (const [key, place] of Object.entries(data.secrets ?? {}))
+    secrets.set(
+      key,
+      "env" in place ? { variable: place.env } : { file: secretFile(file, place.file) },
+    );
+  const secretOf = (secret: string | undefined): PasswordNames => {
+    const place = secret === undefined ? {} : secrets.get(secret);
+    if (place !== undefined) return place;
+    throw bad(
+      "a secret is named that does not stand under `secrets`",
+      "Add it there: where its value is found, `{env: VARIABLE}` or `{file: FILE}`.",
+    );
+  };
+  const passwordOf = (one: Passwords): PasswordNames => ({
+    ...secretOf(one.password_secret),
+    ...besides(one),
+  });
+  secretOf(data.repository?.secret);
+  for (const account of Object.values(data.accounts ?? {})) secretOf(account.password);
   return {
     name,
     file,
-    ownership,
-    labels,
-    identity: system_identifier ?? null,
-    spec: {
-      host: hostOf(postgres.host),
-      port: portOf(String(postgres.port ?? 5432)),
-      user: postgres.user,
-      database: postgres.database ?? "postgres",
-      sslmode: sslModeOf(postgres.sslmode ?? "prefer", `${file}: sslmode`),
-      sslrootcert: fileOf(postgres.sslrootcert),
-      application_name: "pgdba",
-    },
-    password: passwordOf(postgres),
+    data,
+    ownership: data.ownership,
+    labels: data.labels ?? [],
+    identity: data.system_identifier ?? null,
+    partial: data.partial ?? null,
+    spec: postgres
+      ? {
+          host: postgres.host,
+          port: Number(postgres.port ?? 5432),
+          user: postgres.user,
+          database: postgres.database ?? "postgres",
+          sslmode: postgres.sslmode ?? "prefer",
+          sslrootcert: fileOf(postgres.sslrootcert),
+          application_name: "pgdba",
+        }
+      : null,
+    password: postgres ? passwordOf(postgres) : {},
     patroni: patroni
       ? {
           endpoints: patroni.endpoints.map((one) => one.replace(/\/$/, "")),
@@ -79,47 +138,31 @@ export async function readClusterFile(
           passwordNames: passwordOf(patroni),
         }
       : null,
+    secrets: [
+      ...[...secrets].map(([key, place]) => ({ name: key, place })),
+      ...(["postgres", "patroni"] as const).flatMap((part) => {
+        const place = besides(data[part] ?? {});
+        return Object.keys(place).length === 0 ? [] : [{ name: part, place }];
+      }),
+    ],
   };
-}
-
-const HINT = "`pgdba schema cluster` prints what a cluster's file may hold.";
-
-/** What `CLUSTER_SCHEMA` describes. */
-interface Entry {
-  ownership: ClusterEntry["ownership"];
-  labels?: string[];
-  system_identifier?: string;
-  postgres: Passwords & {
-    host: string;
-    port?: number | string;
-    user: string;
-    database?: string;
-    sslmode?: string;
-    sslrootcert?: string;
-  };
-  patroni?: Passwords & { endpoints: string[]; user?: string; cafile?: string };
 }
 
 interface Passwords {
   password_env?: string;
   password_file_env?: string;
+  password_secret?: string;
 }
 
-function passwordOf({ password_env, password_file_env }: Passwords): PasswordNames {
-  return { variable: password_env, fileVariable: password_file_env };
+/** Without those under `secrets`. */
+function besides({ password_env, password_file_env }: Passwords): PasswordNames {
+  return {
+    ...(password_env === undefined ? {} : { variable: password_env }),
+    ...(password_file_env === undefined ? {} : { fileVariable: password_file_env }),
+  };
 }
 
-/** A whole URI or connection string as one part of a connection is said as such: it may hold a password. */
-function refuseWhole(data: Json, bad: (message: string, hint: string) => PgdbaError): void {
-  const server = isMapping(data) ? data["postgres"] : undefined;
-  if (!isMapping(server)) return;
-  for (const key of ["host", "user", "database"]) {
-    const part = server[key];
-    if (typeof part === "string" && isWhole(part))
-      throw bad(`postgres.${key} holds a URI or a connection string`, PARTS);
-  }
-}
-
-function isMapping(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+/** Files of secrets are named from the state folder, in which `clusters/` stands. */
+function secretFile(clusterFile: string, path: string): string {
+  return join(dirname(dirname(clusterFile)), path);
 }

@@ -1,18 +1,7 @@
+import type { FromSchema } from "../../engine/shared/from-schema.ts";
 import type { JsonSchema } from "../../engine/types.ts";
+import type { Role } from "../nodes/contract.ts";
 import { SSL_MODES } from "../postgres/connect.ts";
-
-const password: Record<string, JsonSchema> = {
-  password_env: {
-    type: "string",
-    minLength: 1,
-    description: "The variable that holds the password",
-  },
-  password_file_env: {
-    type: "string",
-    minLength: 1,
-    description: "The variable that names the file with the password",
-  },
-};
 
 const NAMES_ONLY = "This file holds only names of variables, never a password and no file of one";
 /** What people write who expect the password itself here, and what they mean. */
@@ -31,11 +20,118 @@ const instead: Record<string, string> = {
   ),
 };
 
-/** One cluster of the registry: `clusters/<name>.yaml` in the state folder. It holds names of variables, never a password. */
-export const CLUSTER_SCHEMA: JsonSchema = {
+const password = {
+  password_env: {
+    type: "string",
+    minLength: 1,
+    description: "The variable that holds the password",
+  },
+  password_file_env: {
+    type: "string",
+    minLength: 1,
+    description: "The variable that names the file with the password",
+  },
+  password_secret: {
+    type: "string",
+    minLength: 1,
+    description: "The name under `secrets` of the password",
+  },
+} as const;
+
+const port = {
+  type: ["integer", "string"],
+  format: "port",
+  minimum: 1,
+  maximum: 65_535,
+} as const;
+
+const secret = {
+  oneOf: [
+    {
+      type: "object",
+      additionalProperties: false,
+      required: ["env"],
+      properties: {
+        env: { type: "string", minLength: 1, description: "The variable that holds the value" },
+      },
+    },
+    {
+      type: "object",
+      additionalProperties: false,
+      required: ["file"],
+      properties: {
+        file: {
+          type: "string",
+          pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$",
+          description: "A file with mode 0600 in the state folder that holds the value",
+        },
+      },
+    },
+  ],
+} as const;
+
+/** What a node may run: the words of the contract of nodes. */
+const ROLES = [
+  "postgres",
+  "etcd",
+  "pgbouncer",
+  "proxy",
+  "backup",
+  "monitoring",
+] as const satisfies readonly Role[];
+
+const address = {
   type: "object",
   additionalProperties: false,
-  required: ["ownership", "postgres"],
+  required: ["host", "port"],
+  properties: { host: { type: "string", minLength: 1, format: "host" }, port },
+} as const;
+
+const node = {
+  type: "object",
+  additionalProperties: false,
+  required: ["name", "roles"],
+  properties: {
+    name: {
+      type: "string",
+      pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
+      description: "Unique in the cluster",
+    },
+    roles: {
+      type: "array",
+      minItems: 1,
+      items: { type: "string", enum: ROLES },
+      description: "What runs on it; who is primary is no role, for that changes",
+    },
+    address: { ...address, description: "Where the other nodes reach its PostgreSQL" },
+    reach: { ...address, description: "Where pgdba reaches it; its address without this" },
+    place: {
+      type: "object",
+      description: "Where it is, in the words of the provider: a folder, a container, a namespace",
+    },
+  },
+} as const satisfies JsonSchema;
+
+const account = {
+  type: "object",
+  additionalProperties: false,
+  required: ["user", "password"],
+  properties: {
+    user: { type: "string", minLength: 1, format: "connection-part" },
+    password: {
+      type: "string",
+      minLength: 1,
+      description: "The name under `secrets` of its password",
+    },
+  },
+} as const satisfies JsonSchema;
+
+const url = { type: "string", pattern: "^https?://[^\\s/@]+(/[^\\s@]*)?$" } as const;
+
+const FILE = {
+  type: "object",
+  additionalProperties: false,
+  required: ["ownership"],
   "x-instead": instead,
   properties: {
     ownership: {
@@ -43,27 +139,59 @@ export const CLUSTER_SCHEMA: JsonSchema = {
       enum: ["managed", "connected"],
       description: "Whether pgdba made it; what is connected is never destroyed",
     },
+    provider: {
+      type: "string",
+      enum: ["embedded", "docker", "ssh", "kubernetes"],
+      description: "Where its nodes live; without it pgdba knows only the connection",
+    },
     labels: {
       type: "array",
       items: { type: "string", minLength: 1 },
       description: "`production` refuses chaos and destruction; policies may name any label",
+    },
+    partial: {
+      type: "string",
+      pattern: "^[A-Za-z0-9][A-Za-z0-9-]*$",
+      description: "The run that makes it, or left it half made; written by pgdba",
     },
     system_identifier: {
       type: "string",
       pattern: "^[0-9]{1,20}$",
       description: "The server's, in quotes; another server under this name is refused",
     },
+    cluster_id: {
+      type: "string",
+      pattern: "^[A-Za-z0-9][A-Za-z0-9-]{0,62}$",
+      description:
+        "Given by pgdba when it makes the cluster: tells it from a restored copy, which has the same system identifier",
+    },
     postgres: {
       type: "object",
       additionalProperties: false,
       required: ["host", "user"],
       "x-instead": instead,
+      description: "How PostgreSQL is reached",
       properties: {
-        host: { type: "string", minLength: 1, description: "Host, address or socket folder" },
-        port: { type: ["integer", "string"], minimum: 1, maximum: 65_535, default: 5432 },
-        user: { type: "string", minLength: 1, description: "The role to connect as" },
-        database: { type: "string", minLength: 1, default: "postgres" },
-        sslmode: { type: "string", enum: [...SSL_MODES], default: "prefer" },
+        host: {
+          type: "string",
+          minLength: 1,
+          format: "host",
+          description: "Host, address or socket folder",
+        },
+        port: { ...port, default: 5432 },
+        user: {
+          type: "string",
+          minLength: 1,
+          format: "connection-part",
+          description: "The role to connect as",
+        },
+        database: {
+          type: "string",
+          minLength: 1,
+          format: "connection-part",
+          default: "postgres",
+        },
+        sslmode: { type: "string", enum: SSL_MODES, default: "prefer" },
         sslrootcert: { type: "string", description: "A file; relative to this one" },
         ...password,
       },
@@ -81,10 +209,67 @@ export const CLUSTER_SCHEMA: JsonSchema = {
           items: { type: "string", pattern: "^https?://[^\\s/@]+/?$" },
           description: "URLs of its REST API",
         },
+        scope: { type: "string", minLength: 1, description: "The name of the cluster in the DCS" },
         user: { type: "string", description: "For the verbs that change something" },
         cafile: { type: "string", description: "A file; relative to this one" },
         ...password,
       },
     },
+    version: { type: "integer", minimum: 9, description: "PostgreSQL's major version" },
+    place: { type: "object", description: "Where the cluster is, in the words of the provider" },
+    nodes: { type: "array", items: node, description: "All nodes of the cluster" },
+    accounts: {
+      type: "object",
+      additionalProperties: account,
+      description: "Roles of PostgreSQL and its companions, by what they are for: `replication`",
+    },
+    repository: {
+      type: "object",
+      additionalProperties: false,
+      required: ["kind", "location"],
+      description: "Where backups and WAL of the cluster are kept",
+      properties: {
+        kind: { type: "string", enum: ["directory", "volume", "object_store"] },
+        location: {
+          type: "string",
+          minLength: 1,
+          format: "no-secret",
+          description: "The folder, the volume, or the URL of the bucket",
+        },
+        secret: {
+          type: "string",
+          minLength: 1,
+          description: "The name under `secrets` of the key to it",
+        },
+      },
+    },
+    monitoring: {
+      type: "object",
+      additionalProperties: false,
+      description: "The URLs of what watches the cluster",
+      properties: { prometheus: url, grafana: url, alertmanager: url },
+    },
+    secrets: {
+      type: "object",
+      additionalProperties: secret,
+      description: "Where each secret is found, by its name; never the value",
+    },
   },
+} as const satisfies JsonSchema;
+
+/**
+ * One cluster of the registry: `clusters/<name>.yaml` in the state folder. It holds names of variables and files, never a password.
+ * One that is not finished may have no server yet.
+ */
+export const CLUSTER_SCHEMA: JsonSchema = {
+  ...FILE,
+  anyOf: [{ required: ["postgres"] }, { required: ["partial"] }],
 };
+
+/** The parts of an entry, for whoever writes them. */
+export const CLUSTER_PARTS = FILE.properties;
+
+/** What `CLUSTER_SCHEMA` describes. */
+export type ClusterFile = FromSchema<typeof FILE>;
+/** Where the value of a secret is found. */
+export type SecretPlace = FromSchema<typeof secret>;

@@ -1,7 +1,9 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import { isWhole } from "../../engine/shared/connection-part.ts";
 import { errnoOf, readText } from "../../engine/shared/read-file.ts";
+import { MAX_SECRET_BYTES, secretFromFile } from "../registry/secrets.ts";
 import { type ConnectionSpec, describe, SSL_MODES, type SslMode } from "../postgres/connect.ts";
 import type { TargetSource } from "./postgres.ts";
 import type { TargetOptions } from "./options.ts";
@@ -68,17 +70,6 @@ function given(value: string | undefined): string | undefined {
   return value === undefined || value === "" ? undefined : value;
 }
 
-/** A URI, `user:password@host` or a connection string where one part belongs: it may hold a password, so it is not repeated. */
-const WHOLE =
-  /:\/\/|:[^]*@|\b(host|hostaddr|port|user|dbname|password|passfile|service|sslmode)\s*=/i;
-
-export function isWhole(text: string): boolean {
-  return WHOLE.test(text);
-}
-
-export const PARTS =
-  "Give host, port, user and database each by itself, and the password by the name of a variable or a file.";
-
 /** @throws PgdbaError invalid_param, without repeating the text */
 export function assertPart(what: string, text: string, more?: RegExp): void {
   if (!isWhole(text) && more?.test(text) !== true) return;
@@ -88,7 +79,7 @@ export function assertPart(what: string, text: string, more?: RegExp): void {
 }
 
 /** @throws PgdbaError invalid_param */
-export function hostOf(host: string): string {
+function hostOf(host: string): string {
   assertPart("The host", host, /^(\/\/|[^/]).*@/s);
   if (!/[\s,\0]/.test(host)) return host;
   throw new PgdbaError("invalid_param", `Not one host: ${JSON.stringify(host)}`, {
@@ -97,7 +88,7 @@ export function hostOf(host: string): string {
 }
 
 /** @throws PgdbaError invalid_param */
-export function portOf(port: string): number {
+function portOf(port: string): number {
   assertPart("The port", port);
   const number = Number(port);
   if (/^\d{1,5}$/.test(port) && number >= 1 && number <= 65535) return number;
@@ -107,7 +98,7 @@ export function portOf(port: string): number {
 }
 
 /** @throws PgdbaError invalid_config */
-export function sslModeOf(mode: string, where: string): SslMode {
+function sslModeOf(mode: string, where: string): SslMode {
   const known = SSL_MODES.find((name) => name === mode);
   if (known !== undefined) return known;
   throw new PgdbaError("invalid_config", `${where} is ${JSON.stringify(mode)}`, {
@@ -132,22 +123,6 @@ function passwordFrom(spec: ConnectionSpec, options: TargetOptions): () => strin
   };
 }
 
-/** Secrets and password files are a few lines. */
-const MAX_BYTES = 1024 * 1024;
-
-/** The content of the file that `variable` names, without its last line break. @throws PgdbaError missing_secret */
-export function secretFromFile(variable: string, env: Env): string {
-  const text = readText(env[variable] ?? "", {
-    maxBytes: MAX_BYTES,
-    code: "missing_secret",
-    hint: `${variable} must name a regular file that holds the password.`,
-  }).replace(/\r?\n$/, "");
-  if (text !== "") return text;
-  throw new PgdbaError("missing_secret", `The file that ${variable} names is empty`, {
-    hint: "Put the password in it.",
-  });
-}
-
 /** libpq's password file: PGPASSFILE or ~/.pgpass, ignored when others may read it. Format: libpq documentation, "The Password File". */
 function fromPassFile(
   spec: ConnectionSpec,
@@ -160,7 +135,7 @@ function fromPassFile(
   if (path === undefined) return undefined;
   let text: string;
   try {
-    text = readText(path, { maxBytes: MAX_BYTES });
+    text = readText(path, { maxBytes: MAX_SECRET_BYTES });
     if ((statSync(path).mode & 0o077) !== 0) {
       log?.(`${path} is ignored: others may read it; make it mode 0600`);
       return undefined;

@@ -1,7 +1,8 @@
 import type { KnownAs, TargetFacts } from "../../engine/types.ts";
 import { addressesOf } from "./address.ts";
 import type { ClusterEntry } from "../registry/read.ts";
-import { readRegistry, sourceOf } from "./cluster.ts";
+import { readRegistry } from "../registry/folder.ts";
+import { sourceOf } from "./cluster.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import { openSession, type PgSession } from "../postgres/session.ts";
 import { identityOf } from "../postgres/identity.ts";
@@ -55,7 +56,7 @@ async function mayBe(
   const here = await addressesOf(spec);
   const looked = await Promise.all(
     others.map(async (entry) => {
-      const there = await addressesOf(entry.spec);
+      const there = entry.spec === null ? [] : await addressesOf(entry.spec);
       const near = there.some((one) => here.includes(one));
       if (!near && entry.identity === null) return null;
       return { entry, near, seen: own === null ? UNSEEN : await look(entry, session, options) };

@@ -3,7 +3,7 @@ import { primarySettings } from "../../../providers/postgres/control-file.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { isRunByPatroni } from "../../../providers/patroni/signs.ts";
 import { hugePages, kernelFiles, machineOf } from "../../../providers/machine.ts";
-import type { FromSchema } from "../../define.ts";
+import type { FromSchema } from "../../../engine/shared/from-schema.ts";
 import type { Limits } from "./limits.ts";
 import type { MACHINE_SCHEMA } from "../check/server-schema.ts";
 

@@ -1,4 +1,4 @@
-import type { FromSchema } from "../../define.ts";
+import type { FromSchema } from "../../../engine/shared/from-schema.ts";
 import { hitPercent } from "../collect/units.ts";
 import {
   COUNT,

@@ -1,0 +1,18 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { StepContext } from "../../../engine/types.ts";
+
+/** The input by which a step names its cluster; null and nothing are that of the run. */
+export const NAME = {
+  type: ["string", "null"],
+  minLength: 1,
+  description: "The cluster; that of --cluster without it",
+} as const;
+
+/** @throws PgdbaError invalid_param when neither the input nor the run names a cluster */
+export function clusterName(ctx: StepContext, name: string | null | undefined): string {
+  const found = name ?? ctx.target.cluster;
+  if (found !== null) return found;
+  throw new PgdbaError("invalid_param", "No cluster is named", {
+    hint: "Name one with --cluster NAME; `pgdba cluster list` shows those that are registered.",
+  });
+}

@@ -1,0 +1,92 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import { clusterFile, unknownCluster } from "../../providers/registry/folder.ts";
+import {
+  asideFolder,
+  forgetCluster,
+  type Found,
+  restoreCluster,
+} from "../../providers/registry/forget.ts";
+import { defineStep } from "../define.ts";
+import { clusterName, NAME } from "./entry/name.ts";
+
+export default defineStep({
+  type: "cluster.forget",
+  summary: "Take a cluster out of the registry, and leave the cluster itself as it is",
+  docs: `For a cluster that pgdba did not make, and for what a run left unfinished. It connects to nothing. The entry and the secrets that
+pgdba keeps for it go to \`forgotten/\` in the state folder, and are in \`kept\`; undo puts them back.
+
+A cluster that pgdba made is refused, for its servers would go on where nobody knows of them; so is a file that can't be read, for it may be
+that of such a one. \`force\` forgets these too.`,
+  example: `- cluster.forget: {name: orders}
+`,
+  effect: "change",
+  idempotent: true,
+  locks: "none",
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      name: NAME,
+      force: {
+        type: "boolean",
+        default: false,
+        description: "Also one that pgdba made, or whose file can't be read",
+      },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["name", "ownership", "kept"],
+    properties: {
+      name: { type: "string" },
+      ownership: { type: ["string", "null"] },
+      kept: { type: "string", description: "The folder where entry and secrets are kept" },
+    },
+  },
+  async run(ctx, input) {
+    const name = clusterName(ctx, input.name);
+    const { stateDir } = ctx.run;
+    const found = await forgetCluster(stateDir, { name, run: ctx.run.id }, (what) => {
+      if (input.force !== true) assertForgettable(name, what);
+    });
+    if (found === undefined) throw await unknownCluster(stateDir, name);
+    return {
+      name,
+      ownership: "entry" in found ? found.entry.ownership : null,
+      kept: asideFolder(stateDir, name, ctx.run.id),
+    };
+  },
+  async plan(ctx, input) {
+    const name = clusterName(ctx, input.name);
+    clusterFile(ctx.run.stateDir, name);
+    return { name, ownership: null, kept: asideFolder(ctx.run.stateDir, name, ctx.run.id) };
+  },
+  async undo(ctx, input) {
+    const name = clusterName(ctx, input.name);
+    if (!(await restoreCluster(ctx.run.stateDir, name, ctx.run.id))) ctx.unchanged();
+  },
+});
+
+/** @throws PgdbaError step_refused */
+function assertForgettable(name: string, found: Found): void {
+  if ("problem" in found) {
+    throw new PgdbaError(
+      "step_refused",
+      `The file of ${name} can't be read, so nobody knows whether pgdba made it: ${found.problem.message}`,
+      {
+        hint: "Mend the file first, or add --force: it is kept in `forgotten/` of the state folder.",
+        cause: found.problem,
+      },
+    );
+  }
+  const { ownership, partial } = found.entry;
+  if (ownership === "connected" || partial !== null) return;
+  throw new PgdbaError(
+    "step_refused",
+    `${name} was made by pgdba: once it is forgotten, its servers go on where nobody knows of them`,
+    {
+      hint: "Destroy it instead (the lab: pgdba lab down --remove), which forgets it too; or add --force when its servers are gone.",
+    },
+  );
+}

@@ -1,0 +1,78 @@
+import { clusterFile } from "../../providers/registry/folder.ts";
+import {
+  type By,
+  forgetBefore,
+  recordCluster,
+  takeBackRecord,
+} from "../../providers/registry/record.ts";
+import { CLUSTER_PARTS, type ClusterFile } from "../../providers/registry/schema.ts";
+import type { StepContext } from "../../engine/types.ts";
+import { defineStep } from "../define.ts";
+import { clusterName, NAME } from "./entry/name.ts";
+
+const { ownership: _ownership, partial: _partial, ...PARTS } = CLUSTER_PARTS;
+
+export default defineStep({
+  type: "cluster.record",
+  summary: "Write what is known of a cluster into the registry",
+  docs: `Each part that is given takes the place of what the entry had; \`secrets\` are added. Comments in the file stay. The identity of a
+cluster that is finished (system identifier, cluster id, Patroni scope) is added to and never replaced: another cluster's is refused.
+\`finished\` ends the reservation of \`cluster.reserve\`. Undo puts back what was there, but for parts that somebody else has changed since.`,
+  example: `- cluster.record:
+    name: orders
+    system_identifier: "7396112233445566778"
+    postgres: {host: db1, user: postgres, password_secret: superuser}
+    nodes:
+      - {name: pg1, roles: [postgres], address: {host: db1, port: 5432}}
+    finished: true
+`,
+  effect: "change",
+  idempotent: true,
+  locks: "none",
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      name: NAME,
+      ...PARTS,
+      finished: {
+        type: "boolean",
+        default: false,
+        description: "The cluster is made: it is no longer marked as this run's",
+      },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["name", "file"],
+    properties: { name: { type: "string" }, file: { type: "string" } },
+  },
+  async run(ctx, input) {
+    const { name: named, finished: isFinished = false, ...parts } = input;
+    const name = clusterName(ctx, named);
+    const { entry, changed } = await recordCluster(ctx.run.stateDir, name, by(ctx), {
+      parts: parts as Partial<ClusterFile>,
+      isFinished,
+    });
+    if (!changed) ctx.unchanged();
+    return { name, file: entry.file };
+  },
+  async plan(ctx, input) {
+    const name = clusterName(ctx, input.name);
+    return { name, file: clusterFile(ctx.run.stateDir, name) };
+  },
+  async undo(ctx, input) {
+    const { name: named, finished: _finished, ...parts } = input;
+    const name = clusterName(ctx, named);
+    if (!(await takeBackRecord(ctx.run.stateDir, name, by(ctx), parts as Partial<ClusterFile>)))
+      ctx.unchanged();
+  },
+  async forget(ctx) {
+    await forgetBefore(ctx.run.stateDir, by(ctx));
+  },
+});
+
+function by(ctx: StepContext): By {
+  return { run: ctx.run.id, path: ctx.step.path };
+}

@@ -1,0 +1,68 @@
+import { clusterFile } from "../../providers/registry/folder.ts";
+import { readClusterFile } from "../../providers/registry/read.ts";
+import { CLUSTER_PARTS } from "../../providers/registry/schema.ts";
+import { releaseCluster, reserveCluster } from "../../providers/registry/write.ts";
+import { defineStep } from "../define.ts";
+import { clusterName, NAME } from "./entry/name.ts";
+
+export default defineStep({
+  type: "cluster.reserve",
+  summary: "Register a free name for the cluster that this run makes or takes over",
+  docs: `The first step of whatever makes a cluster: the entry is there before anything is made, so that nobody takes the name and what a run
+left half made can be found. It is marked \`partial\` with the run's id until \`cluster.record\` says that it is \`finished\`. A name that is
+taken is refused, also one that another run left unfinished.
+
+For each name in \`secrets\` a value is made that nobody can guess, in a file with mode 0600 in the state folder; later steps name the secret.
+Undo takes the entry and its secrets away again if they are still this run's and not finished.`,
+  example: `- cluster.reserve:
+    name: orders
+    provider: docker
+    secrets: [superuser, replication]
+`,
+  effect: "change",
+  idempotent: true,
+  locks: "none",
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      name: NAME,
+      ownership: { ...CLUSTER_PARTS.ownership, default: "managed" },
+      provider: CLUSTER_PARTS.provider,
+      labels: CLUSTER_PARTS.labels,
+      secrets: {
+        type: "array",
+        items: { type: "string", pattern: "^[a-z][a-z0-9_-]{0,62}$" },
+        description: "Names of secrets to make, such as `superuser`",
+      },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["name", "file"],
+    properties: { name: { type: "string" }, file: { type: "string" } },
+  },
+  async run(ctx, input) {
+    const name = clusterName(ctx, input.name);
+    const { entry, isNew } = await reserveCluster(ctx.run.stateDir, name, {
+      ownership: "managed",
+      ...input,
+      run: ctx.run.id,
+      onSecret: (value) => ctx.secret(value),
+    });
+    if (!isNew) ctx.unchanged();
+    return { name, file: entry.file };
+  },
+  async plan(ctx, input) {
+    const name = clusterName(ctx, input.name);
+    const file = clusterFile(ctx.run.stateDir, name);
+    const taken = await readClusterFile(name, file);
+    if (taken) ctx.warn(`The name ${name} is taken: ${file}`);
+    return { name, file };
+  },
+  async undo(ctx, input) {
+    const name = clusterName(ctx, input.name);
+    if (!(await releaseCluster(ctx.run.stateDir, name, ctx.run.id))) ctx.unchanged();
+  },
+});

@@ -1,0 +1,76 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Harness } from "../../engine/run/harness.ts";
+
+let h: Harness;
+let clusters: string;
+beforeEach(() => {
+  h = new Harness();
+  clusters = join(h.dir, "state", "clusters");
+  mkdirSync(clusters, { recursive: true });
+});
+afterEach(() => h.close());
+
+const SERVER = "postgres: {host: db1, user: u}\n";
+const write = (name: string, text: string) => writeFileSync(join(clusters, `${name}.yaml`), text);
+const there = (name: string) => existsSync(join(clusters, `${name}.yaml`));
+const forget = (name: string, more = "") =>
+  h.run(
+    `steps:\n  - id: forget\n    cluster.forget: {name: ${name}${more}}\n  - id: later\n    fake.look: {}\n`,
+  );
+
+test("a cluster that pgdba did not make is forgotten, and what is kept is said", async () => {
+  const text = `# Ask Ann.\nownership: connected\nlabels: [production]\n${SERVER}`;
+  write("orders", text);
+  let kept = "";
+  h.on["later"] = (ctx) => {
+    kept = String(ctx.evaluate("steps.forget.output.kept"));
+    return null;
+  };
+  expect((await forget("orders")).status).toBe("ok");
+  expect(there("orders")).toBe(false);
+  expect(readFileSync(join(kept, "cluster.yaml"), "utf8")).toBe(text);
+});
+
+test("so is what a run left unfinished", async () => {
+  write("orders", "ownership: managed\nprovider: docker\npartial: run-0\n");
+  expect((await forget("orders")).status).toBe("ok");
+  expect(there("orders")).toBe(false);
+});
+
+test.each([
+  [
+    "one that pgdba made",
+    `ownership: managed\nprovider: docker\n${SERVER}`,
+    /orders was made by pgdba/,
+  ],
+  ["one that can't be read", "ownership: manged\n", /can't be read.*`ownership` must be one of/],
+])("%s only with force", async (_name, text, message) => {
+  write("orders", text);
+  const refused = await forget("orders");
+  expect([refused.status, refused.error?.code]).toEqual(["failed", "step_refused"]);
+  expect(refused.error?.message).toMatch(message);
+  expect(refused.error?.hint).toContain("--force");
+  expect(there("orders")).toBe(true);
+  expect((await forget("orders", ", force: true")).status).toBe("ok");
+  expect(there("orders")).toBe(false);
+});
+
+test("a run that fails later puts it back", async () => {
+  const text = `ownership: connected # not ours\n${SERVER}`;
+  write("orders", text);
+  h.on["later"] = () => {
+    expect(there("orders")).toBe(false);
+    throw new Error("broken");
+  };
+  expect((await forget("orders")).status).toBe("undone");
+  expect(readFileSync(join(clusters, "orders.yaml"), "utf8")).toBe(text);
+  expect(existsSync(join(h.dir, "state", "forgotten", "orders-run-1"))).toBe(false);
+});
+
+test("one that is not there is said to be unknown, with those that there are", async () => {
+  write("shop", `ownership: connected\n${SERVER}`);
+  const ran = await forget("orders");
+  expect([ran.error?.code, ran.error?.hint]).toEqual(["no_target", "Known clusters: lab, shop."]);
+});

@@ -1,0 +1,132 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { Harness } from "../../engine/run/harness.ts";
+
+let h: Harness;
+let state: string;
+beforeEach(() => {
+  h = new Harness();
+  state = join(h.dir, "state");
+});
+afterEach(() => h.close());
+
+const file = () => join(state, "clusters", "orders.yaml");
+const entry = () => parse(readFileSync(file(), "utf8")) as Record<string, unknown>;
+const left = () => readdirSync(state).filter((name) => !name.startsWith("journal"));
+
+const MAKE = `steps:
+  - id: reserve
+    cluster.reserve: {name: orders, provider: embedded, labels: [test], secrets: [superuser]}
+  - id: make
+    fake.act: {}
+  - id: record
+    cluster.record:
+      name: orders
+      system_identifier: "77"
+      postgres: {host: 127.0.0.1, port: 5433, user: postgres, password_secret: superuser}
+      nodes: [{name: pg1, roles: [postgres], address: {host: 127.0.0.1, port: 5433}}]
+      finished: true
+  - id: check
+    fake.look: {}
+`;
+
+test("a cluster is registered before it is made, and finished when it is", async () => {
+  h.on["make"] = () => {
+    expect(entry()).toEqual({
+      ownership: "managed",
+      provider: "embedded",
+      labels: ["test"],
+      partial: "run-1",
+      secrets: { superuser: { file: "secrets/orders/superuser" } },
+    });
+    return null;
+  };
+  const ran = await h.run(MAKE);
+  expect(ran.status).toBe("ok");
+  expect(entry()).toMatchObject({ system_identifier: "77", nodes: [{ name: "pg1" }] });
+  expect(entry()).not.toHaveProperty("partial");
+  const secret = readFileSync(join(state, "secrets/orders/superuser"), "utf8").trim();
+  expect(h.secrets.exposedIn(`x ${secret}`)).toBe(true);
+  expect(JSON.stringify(ran.envelope)).not.toContain(secret);
+  // What was kept for undo is gone once nothing is taken back any more.
+  expect(readdirSync(join(state, "clusters-before"))).toEqual([]);
+});
+
+test("a run that fails takes all of it back, whether it was finished or not", async () => {
+  for (const failing of ["make", "check"]) {
+    h.on = {
+      [failing]: () => {
+        throw new Error("broken");
+      },
+    };
+    const ran = await h.run(MAKE);
+    expect([ran.status, ran.exit]).toEqual(["undone", 5]);
+    expect(existsSync(file())).toBe(false);
+    expect(existsSync(join(state, "secrets/orders"))).toBe(false);
+    if (failing === "check") expect(readdirSync(join(state, "clusters-before"))).toEqual([]);
+  }
+});
+
+test("a run that died goes on with the same entry and the same secret", async () => {
+  await h.killedIn(MAKE, "make");
+  const secret = readFileSync(join(state, "secrets/orders/superuser"), "utf8");
+  const other = await h.run(MAKE.replace("make\n", "another\n"), {}, "demo/two");
+  expect(other.error?.code).toBe("step_refused");
+  expect(other.error?.message).toContain("run-1");
+  expect(readFileSync(join(state, "secrets/orders/superuser"), "utf8")).toBe(secret);
+});
+
+const HAND_WRITTEN = `# Ask Ann.
+ownership: connected
+system_identifier: "77"
+postgres: {host: db1, user: u} # the VIP
+`;
+
+test("what a failed run recorded is put back, but not what somebody else has changed since", async () => {
+  mkdirSync(join(state, "clusters"), { recursive: true });
+  writeFileSync(file(), HAND_WRITTEN);
+  h.on["check"] = () => {
+    expect(entry()).toMatchObject({ cluster_id: "a", postgres: { host: "db2" } });
+    writeFileSync(file(), readFileSync(file(), "utf8").replace("host: db2", "host: db3"));
+    throw new Error("broken");
+  };
+  const ran = await h.run(`steps:
+  - cluster.record: {name: orders, cluster_id: a, postgres: {host: db2, user: u}, labels: [x]}
+  - id: check
+    fake.look: {}
+`);
+  expect(ran.status).toBe("undone");
+  expect(readFileSync(file(), "utf8")).toBe(HAND_WRITTEN.replace("db1", "db3"));
+});
+
+test("another cluster's identity is refused, and nothing is changed", async () => {
+  mkdirSync(join(state, "clusters"), { recursive: true });
+  writeFileSync(file(), HAND_WRITTEN);
+  const ran = await h.run(`steps:
+  - cluster.record: {name: orders, system_identifier: "78"}
+`);
+  expect([ran.status, ran.error?.code]).toEqual(["failed", "identity_mismatch"]);
+  expect(readFileSync(file(), "utf8")).toBe(HAND_WRITTEN);
+  const nobody = await h.run(`steps:\n  - cluster.record: {name: nobody, version: 18}\n`);
+  expect(nobody.error?.code).toBe("no_target");
+});
+
+test("without a name it is the cluster of the run", async () => {
+  const ran = await h.run("steps:\n  - cluster.reserve: {}\n", { target: { cluster: "orders" } });
+  expect(ran.status).toBe("ok");
+  expect(entry()).toEqual({ ownership: "managed", partial: "run-1" });
+  const none = await h.run("steps:\n  - cluster.reserve: {}\n", { target: { cluster: null } });
+  expect(none.error?.code).toBe("invalid_param");
+});
+
+test("a plan writes nothing, and says that a name is taken", async () => {
+  const free = await h.run(MAKE, { plan: true });
+  expect([free.exit, free.run.warnings]).toEqual([0, []]);
+  expect(left()).toEqual([]);
+  mkdirSync(join(state, "clusters"), { recursive: true });
+  writeFileSync(file(), HAND_WRITTEN);
+  const taken = await h.run(MAKE, { plan: true });
+  expect(taken.run.warnings.join()).toContain("The name orders is taken");
+});
