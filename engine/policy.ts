@@ -32,7 +32,7 @@ export const POLICY_SCHEMA: JsonSchema = {
               runbook: {
                 type: "string",
                 description:
-                  "Name, `*` for anything; a run goes by the names of all that it calls, extends and replaces too",
+                  "Name, `*` for anything; a run matches also by the names of all that it calls, extends and replaces",
               },
               risk: { type: "array", items: { type: "string", enum: [...RISKS] } },
               label: { type: "string" },
@@ -40,7 +40,7 @@ export const POLICY_SCHEMA: JsonSchema = {
               caller: {
                 type: "string",
                 description:
-                  "What PGDBA_CALLER says, or human (a terminal); `!human` for everybody else. When nobody knows who is calling, it matches",
+                  "The value of PGDBA_CALLER, or human (a terminal); `!human` for everybody else. An unknown caller matches every value",
               },
             },
           },

@@ -154,7 +154,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     closeAll(releasers),
     ...(stop.hard.aborted ? [host.clock.sleep(FORCED_CLOSE_MS)] : []),
   ]);
-  if (closing) state.warnings.push(`Closing: ${closing.message}`);
+  if (closing) state.warnings.push(`Closing failed: ${closing.message}`);
 
   const duration = Math.round(host.clock.monotonic() - started);
   if (unwound.asks) error = questionAfter(unwound.asks, error);

@@ -82,7 +82,7 @@ function documentSchema({ schema }: DocumentKind): JsonSchema {
       ...relaxedParams(whole),
       extends: {
         type: "string",
-        description: "A document to start from; what is written here is laid on it.",
+        description: "The document to start from; this one changes parts of it.",
       },
     },
     anyOf: [complete, { required: ["extends"] }],

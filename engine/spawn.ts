@@ -213,7 +213,7 @@ function checkArgv(argv: string[], forbid: ProcessOptions["forbid"]): void {
   for (const [index, argument] of argv.entries()) {
     if (argument.includes("\0")) {
       throw new PgdbaError("invalid_param", `argument ${index} of the command holds a NUL byte`, {
-        hint: "No program can be given one as an argument; use stdin or a file.",
+        hint: "An argument can't hold one; use stdin or a file.",
       });
     }
     if (forbid?.(argument)) {

@@ -36,7 +36,7 @@ export const GLOBAL_FLAGS = {
   verbose: {
     type: "boolean",
     short: "v",
-    summary: "Say on stderr all that happens, in plain words",
+    summary: "Describe each event on stderr in plain words",
   },
   config: {
     type: "string",
@@ -221,7 +221,7 @@ export function paramValues(
     if (!name) {
       throw new PgdbaError(
         "usage",
-        `Nothing is to be done with the word ${JSON.stringify(word.slice(0, 200))}`,
+        `No parameter takes the word ${JSON.stringify(word.slice(0, 200))}`,
         {
           hint: "Parameters are given as flags; `--help` shows them.",
         },

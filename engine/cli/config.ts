@@ -21,7 +21,7 @@ export const CONFIG_SCHEMA: JsonSchema = {
       type: "string",
       enum: [...FORMATS],
       description:
-        "How envelopes are printed when neither --format nor PGDBA_FORMAT says; `auto` is a table on a terminal, else json",
+        "The format of envelopes when neither --format nor PGDBA_FORMAT is given; `auto` is a table on a terminal, else json",
     },
     user_steps: {
       type: "boolean",

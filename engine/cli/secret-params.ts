@@ -36,15 +36,11 @@ export function withSecrets(
     out[ref.param] = value;
   }
   if (unfit.length > 0)
-    throw new PgdbaError(
-      "invalid_param",
-      `A secret is not what it should be: ${unfit.join("; ")}`,
-      {
-        hint: "Look at the variable or the file that holds it.",
-      },
-    );
+    throw new PgdbaError("invalid_param", `A secret is not valid: ${unfit.join("; ")}`, {
+      hint: "Look at the variable or the file that holds it.",
+    });
   if (missing.length === 0) return out;
-  throw new PgdbaError("missing_secret", `These secrets are not there: ${missing.join(", ")}`, {
+  throw new PgdbaError("missing_secret", `These secrets are missing: ${missing.join(", ")}`, {
     hint: "Set the variables, or write the files, then run again.",
   });
 }

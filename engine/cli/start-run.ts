@@ -128,8 +128,8 @@ function say(
     ...params.map(([name, value]) => `Parameter ${name}: ${JSON.stringify(value)}`),
     `Configuration: ${file}${named || existsSync(file) ? "" : ", which does not exist"}`,
     ...[...new Set(policy.map((rule) => rule.file))].map((each) => `Policy: ${each}`),
-    ...(policy.length === 0 ? ["No policy narrows what may be run"] : []),
-    `Called by: ${callerText(callerOf(front)) ?? "nobody known, so every rule that names a caller matches"}`,
+    ...(policy.length === 0 ? ["No policy is in force"] : []),
+    `Called by: ${callerText(callerOf(front)) ?? "unknown, so every rule that names a caller matches"}`,
     `State folder: ${stateDirOf(front)}`,
   ];
   front.stderr.write(`${front.secrets.redact(lines.join("\n"))}\n`);

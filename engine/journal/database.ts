@@ -187,7 +187,7 @@ export function guarded<T>(operation: () => T): T {
     throw new PgdbaError("journal_failed", `The journal can't be used: ${reasonOf(cause)}`, {
       cause,
       hint: damaged
-        ? "The journal (journal.db in PGDBA_HOME) is damaged. Move it away with its -wal and -shm and run again: a new one is made. What unfinished runs did is then in the old one only."
+        ? "The journal (journal.db in PGDBA_HOME) is damaged. Move it away with its -wal and -shm and run again: a new one is made. Only the old one then holds the records of unfinished runs."
         : "Nothing acts without a journal. Free space on, or repair, the state folder (PGDBA_HOME), then run again.",
     });
   }

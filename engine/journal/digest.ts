@@ -44,7 +44,7 @@ function read(file: string): Buffer | undefined {
   throw new PgdbaError("journal_failed", `${file} is no key of a journal`, { hint: HINT });
 }
 
-const HINT = "Move it away, and a new one is made. Runs that are resumed then ask more.";
+const HINT = "Move it away, and a new one is made. Resumed runs then ask more questions.";
 
 /** It comes into being whole, and two engines that begin at once have the same one. */
 function made(stateDir: string, file: string): Buffer {

@@ -122,7 +122,7 @@ export class Journal {
         .run(JSON.stringify(holder), id, JSON.stringify(before));
       if (done.changes !== 1) {
         throw new PgdbaError("lock_held", `Run ${id} was just taken over by another process`, {
-          hint: "`pgdba runs` shows how it fares.",
+          hint: "`pgdba runs` shows its state.",
         });
       }
       if (answers) recordAnswers(this.db, id, { ...answers, holder });
@@ -395,5 +395,5 @@ export class Journal {
 }
 
 function notRecorded(error: unknown): string {
-  return `This run is not on record, but it changes nothing. ${toPgdbaError(error).message}`;
+  return `This run is not recorded; it changes nothing. ${toPgdbaError(error).message}`;
 }

@@ -51,7 +51,7 @@ export class Waiter {
     const holder = holderIn(row.holder);
     if ((holder && isDead(holder)) || now - this.#since > row.lease_ms) return null;
     if (holder) return describeHolder(String(row.run), holder);
-    return `run ${String(row.run)} (the journal's record of who holds the lock is damaged; it ends by itself unless that one is alive)`;
+    return `run ${String(row.run)} (the journal's record of who holds the lock is damaged; the lock ends by itself, unless that run is alive)`;
   }
 
   /** Takes it as it was when last looked at; null when it has changed since. */

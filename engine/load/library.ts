@@ -68,7 +68,7 @@ export function openLibrary(layers: readonly Layer[]): Library {
     const hints = [
       ...(reason === undefined ? [] : [`${reason}.`]),
       ...(near === undefined ? [] : [`Did you mean ${near}?`]),
-      "`pgdba list` shows all there are.",
+      "`pgdba list` shows all of them.",
     ];
     return new PgdbaError("unknown_runbook", `${JSON.stringify(name.slice(0, 200))} ${what}`, {
       hint: hints.join(" "),
@@ -76,7 +76,7 @@ export function openLibrary(layers: readonly Layer[]): Library {
   }
 
   async function load(name: string) {
-    if (!find(name)) throw unknown(name, "is not a runbook there is");
+    if (!find(name)) throw unknown(name, "is not the name of an existing runbook");
     // The YAML parser costs more to load than `list` may take.
     const { resolveDocument } = await import("./resolve.ts");
     return resolveDocument(name, catalogue);

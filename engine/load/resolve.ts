@@ -128,7 +128,7 @@ function baseOf(
     ]);
   }
   const near = suggest(name, catalogue.names());
-  const hint = near === undefined ? "`pgdba list` shows all there are." : `Did you mean ${near}?`;
+  const hint = near === undefined ? "`pgdba list` shows all of them." : `Did you mean ${near}?`;
   throw invalidRunbook([
     fault(place, "unknown-extends", `there is no document "${name}" to extend`, hint),
   ]);

@@ -30,7 +30,7 @@ export async function parseYaml(
       const keys = new Set<unknown>();
       for (const { key } of node.items as Pair[]) {
         if (!isScalar(key)) throw refused(at, "a key is not a text");
-        if (keys.has(key.value)) throw refused(key.range?.[0] ?? at, "a key stands there twice");
+        if (keys.has(key.value)) throw refused(key.range?.[0] ?? at, "a key stands twice");
         keys.add(key.value);
       }
     }

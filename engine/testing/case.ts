@@ -67,7 +67,7 @@ export const FIXTURE: JsonSchema = {
   minProperties: 1,
   maxProperties: 1,
   properties: {
-    output: { description: "What the step gives: all of its output, or the parts that matter" },
+    output: { description: "The output of the step: all of it, or the parts that matter" },
     error: {
       type: "object",
       additionalProperties: false,
@@ -76,7 +76,7 @@ export const FIXTURE: JsonSchema = {
       properties: {
         code: { ...CODE, description: "One of the error codes; `step_failed` without it" },
         message: { type: "string" },
-        retryable: { type: "boolean", description: "Whether `retry` without `on` tries again" },
+        retryable: { type: "boolean", description: "True when `retry` without `on` tries again" },
       },
     },
   },
@@ -108,7 +108,7 @@ const ERROR: JsonSchema = {
 const STEP_STATUS: JsonSchema = {
   type: "string",
   enum: [...STATUSES, "not reached"],
-  description: "Its status; `not reached` when it must not begin",
+  description: "The status of the step; `not reached` when it must not begin",
 };
 
 const RUN_STATUSES: (RunStatus | "refused")[] = [
@@ -131,8 +131,8 @@ export const STEP: JsonSchema = {
       minProperties: 1,
       properties: {
         status: STEP_STATUS,
-        changed: { type: "boolean", description: "Whether it changed something" },
-        attempts: { type: "integer", description: "How often it was tried" },
+        changed: { type: "boolean", description: "True when it changed something" },
+        attempts: { type: "integer", description: "The number of attempts" },
         output: { minProperties: 1, description: "Parts of the output" },
         error: ERROR,
       },
@@ -146,7 +146,10 @@ export const TEST_FILE: JsonSchema = {
   additionalProperties: false,
   required: ["cases"],
   properties: {
-    fixtures: { ...FIXTURES, description: "Fixtures that every case has; its own come first" },
+    fixtures: {
+      ...FIXTURES,
+      description: "Fixtures of every case; the fixtures of a case come first",
+    },
     cases: {
       type: "array",
       minItems: 1,
@@ -156,15 +159,15 @@ export const TEST_FILE: JsonSchema = {
         additionalProperties: false,
         required: ["name", "expect"],
         properties: {
-          name: { type: "string", description: "What it shows; no other case has this name" },
+          name: { type: "string", description: "What the case shows; no other case has this name" },
           params: {
             type: "object",
-            description: "Parameters of the run; a secret is given as itself",
+            description: "Parameters of the run; a secret is written in clear here",
           },
           target: {
             type: "object",
             additionalProperties: false,
-            description: "What the run works on, where it matters",
+            description: "The target of the run, where it matters",
             properties: {
               name: { type: "string", description: "`target.name`", default: "test" },
               cluster: {
@@ -181,14 +184,15 @@ export const TEST_FILE: JsonSchema = {
               capabilities: {
                 type: "array",
                 items: { type: "string" },
-                description: "What it has of what runbooks `need`; all of that without this key",
+                description:
+                  "The capabilities it has, of those that runbooks may `need`; all of them without this key",
               },
               identity: {
                 type: "string",
                 description: "Its `system_identifier`",
                 default: "1",
               },
-              facts: { type: "object", description: "What else it says of itself", default: {} },
+              facts: { type: "object", description: "Further facts that it tells", default: {} },
             },
           },
           flags: {
@@ -208,18 +212,18 @@ export const TEST_FILE: JsonSchema = {
           fixtures: {
             ...FIXTURES,
             description:
-              "By step id or path: the answer, or a list of answers call after call, the last for all further ones",
+              "By step id or path: the answer, or a list of answers, one for each call; the last one serves all further calls",
           },
           expect: {
             type: "object",
             additionalProperties: false,
             minProperties: 1,
-            description: "What must come of it; only what is named is compared",
+            description: "The expected result; only the parts that are named are compared",
             properties: {
               status: {
                 type: "string",
                 enum: RUN_STATUSES,
-                description: "How the run ends; `refused` when it must not begin",
+                description: "The end of the run; `refused` when it must not begin",
               },
               exit: { type: "integer", description: "The exit code" },
               error: { ...ERROR, description: `The error. ${ERROR.description}` },

@@ -28,8 +28,8 @@ export function mockRegistry(
   const answer = async (type: StepType, ctx: StepContext): Promise<Json> => {
     const key = [ctx.step.path, ctx.step.id].find((name) => Object.hasOwn(fixtures, name));
     if (key === undefined) {
-      problems.push(`${ctx.step.path} was called and has no fixture`);
-      throw new PgdbaError("test_failed", `${ctx.step.path} was called and has no fixture`, {
+      problems.push(`${ctx.step.path} was called, but has no fixture`);
+      throw new PgdbaError("test_failed", `${ctx.step.path} was called, but has no fixture`, {
         hint: `Add \`${ctx.step.id}\` under fixtures.`,
       });
     }

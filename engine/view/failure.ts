@@ -11,7 +11,7 @@ export function renderError(error: JsonObject, canvas: Canvas): string[] {
     canvas.columns - 2,
   );
   const step = typeof error["step"] === "string" ? ` at step ${printable(error["step"])}` : "";
-  const retry = error["retryable"] === true ? ", the same call may succeed later" : "";
+  const retry = error["retryable"] === true ? ", it may succeed later without a change" : "";
   return [
     `${paint.red("✖")} ${paint.bold(first)}`,
     ...indent(rest, "  "),

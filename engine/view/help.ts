@@ -146,9 +146,9 @@ export function mainHelp(
         [
           ["pgdba health check --cluster lab", "a full health report of the built-in lab server"],
           ["pgdba list", "the runbooks there are"],
-          ["pgdba health check --help", "what a runbook does and takes"],
-          ["pgdba run NAME --plan", "what a runbook would do, without doing it"],
-          ["pgdba runs", "what was run, and how it ended"],
+          ["pgdba health check --help", "what a runbook does, and its parameters"],
+          ["pgdba run NAME --plan", "shows what a runbook would do, without doing it"],
+          ["pgdba runs", "the runs, and how they ended"],
         ],
         wide,
       ),

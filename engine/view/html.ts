@@ -79,7 +79,7 @@ function failure(error: ErrorRecord): Html {
   return html`<div class="failure">
     <p><strong>${error.message}</strong></p>
     <p class="note">
-      ${error.code}${error.step === null ? null : html` at step ${error.step}`}${error.retryable ? ", the same call may succeed later" : null}
+      ${error.code}${error.step === null ? null : html` at step ${error.step}`}${error.retryable ? ", it may succeed later without a change" : null}
     </p>
     ${where}${evidence(error.data)}${error.hint === null ? null : html`<p>→ ${error.hint}</p>`}
   </div>`;

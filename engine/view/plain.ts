@@ -62,6 +62,6 @@ function describers(p: Paint, summaryOf: (type: string) => string | undefined): 
 /** Says the effect of this interrupt, and that of a second one. */
 export function interruption(event: Extract<Event, { kind: "run.interrupting" }>): string {
   return event.forced
-    ? `${event.signal}: stopping now, children are killed`
-    : `${event.signal}: ending the step and unwinding; once more to stop at once`;
+    ? `${event.signal}: stopping now; child processes are killed`
+    : `${event.signal}: the step ends, and the run is undone; a second signal stops at once`;
 }

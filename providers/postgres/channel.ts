@@ -140,9 +140,9 @@ export class Channel {
   #silent(timeoutMs: number, cause: unknown): PgdbaError {
     return new PgdbaError(
       "timeout",
-      `${describe(this.#spec)} did not answer: not within the timeout of ${timeoutMs / 1000} s, and not when it was asked to cancel`,
+      `${describe(this.#spec)} did not answer within the timeout of ${timeoutMs / 1000} s, nor when it was asked to cancel`,
       {
-        hint: "The server stands still or the network does not let answers through; look at its host (load, memory, storage) and its log.",
+        hint: "The server hangs, or the network holds back its answers; look at its host (load, memory, storage) and its log.",
         retryable: true,
         cause,
       },

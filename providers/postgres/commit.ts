@@ -42,9 +42,9 @@ export async function commit(channel: Channel, signal: AbortSignal | undefined):
 export function unknownOutcome(during: string, cause: unknown): PgdbaError {
   return new PgdbaError(
     "needs_operator",
-    `The connection was lost during ${during}: whether it happened is not known`,
+    `The connection was lost during ${during}: it is not known whether the change happened`,
     {
-      hint: "Look on the server whether the change is there before running again.",
+      hint: "Check on the server whether the change was made, before you run it again.",
       cause,
       data: { sqlstate: sqlstateOf(cause) ?? null, outcome: "unknown" },
     },

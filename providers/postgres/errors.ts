@@ -19,7 +19,7 @@ const BY_SQLSTATE: Record<string, Rule> = {
   },
   "08P01": {
     code: "query_failed",
-    hint: "The server did not take what was sent: count the values for $1, $2, … first; else look at what lies between (a pooler).",
+    hint: "The server did not take what was sent: count the values for $1, $2, … first; else look at a pooler in between.",
   },
   "0A": {
     code: "unsupported",
@@ -88,12 +88,12 @@ const BY_ERRNO: Record<string, Rule> = {
   },
   ECONNRESET: {
     code: "connection_failed",
-    hint: "The connection was cut; check the server's log and what lies between.",
+    hint: "The connection was cut; check the server's log and the network in between.",
     retryable: true,
   },
   EPIPE: {
     code: "connection_failed",
-    hint: "The connection was cut; check the server's log and what lies between.",
+    hint: "The connection was cut; check the server's log and the network in between.",
     retryable: true,
   },
   ETIMEDOUT: {

@@ -64,8 +64,8 @@ export class Pipeline implements Submittable {
     if (this.#bounds) this.#bounds.maxRow = 0;
     this.#error ??= new PgdbaError(
       "limit_exceeded",
-      "The statements gave more or larger rows than are kept",
-      { hint: "Bound them with LIMIT, and long values with left(column, 1000)." },
+      "The statements gave more rows, or larger ones, than pgdba keeps",
+      { hint: "Limit the rows with LIMIT, and long values with left(column, 1000)." },
     );
   }
 

@@ -126,10 +126,10 @@ function troubleOf(databases: Foreign[]): { message: string; hint: string } {
   const [first] = databases;
   const names = databases.map(({ name, encoding }) => `${name} (${encoding})`).join(" or ");
   return {
-    message: `pg_stat_statements holds a text of another database${first === undefined ? "" : `, ${names},`} that is not valid in ${first?.here ?? "this one's encoding"}, and then gives none`,
+    message: `pg_stat_statements holds a text of another database${first === undefined ? "" : `, ${names},`} that is not valid in ${first?.here ?? "this one's encoding"}, so it gives no texts at all`,
     hint:
       first === undefined
         ? "Connect to the database that the statements ran in."
-        : `Create the extension pg_stat_statements in ${first.name}: they are read there then. Or forget the statements of that database alone: SELECT pg_stat_statements_reset(0, ${first.oid}, 0);`,
+        : `Create the extension pg_stat_statements in ${first.name}: then they are read there. Or remove only the statements of that database: SELECT pg_stat_statements_reset(0, ${first.oid}, 0);`,
   };
 }

@@ -286,7 +286,7 @@ test("a secret that its schema does not allow is refused at the start, and not s
   const ran = await cli(["t", "pin", "--pin", "env:PIN"], p, { env: { PIN: "zq12x" } });
   expect(ran.envelope.error).toMatchObject({
     code: "invalid_param",
-    message: "A secret is not what it should be: `pin` must match the pattern ^[0-9]{4}$",
+    message: "A secret is not valid: `pin` must match the pattern ^[0-9]{4}$",
   });
   expect(ran.stdout + ran.stderr).not.toContain("zq12x");
   const fits = await cli(["t", "pin", "--pin", "env:PIN"], p, { env: { PIN: "1234" } });

@@ -96,7 +96,7 @@ async function used(): Promise<Place & { id: string }> {
 
 const warningOf = (ran: Ran) => at(ran.envelope, "data", "run", "warnings", 0);
 
-/** What changes something is refused before it acts; what only reads goes on and says that it is not on record. */
+/** What changes something is refused before it acts; what only reads goes on and says that it is not recorded. */
 async function expectReadsOnly(p: Place, says: RegExp): Promise<void> {
   const acted = await cli(["t", "act"], p);
   expect(acted.envelope.error).toMatchObject({
@@ -107,7 +107,7 @@ async function expectReadsOnly(p: Place, says: RegExp): Promise<void> {
   const looked = await cli(["t", "look"], p);
   expect(looked.envelope.error).toBeNull();
   expect(at(looked.envelope, "data", "done")).toBe(true);
-  expect(warningOf(looked)).toMatch(/not on record/);
+  expect(warningOf(looked)).toMatch(/not recorded/);
   expect(warningOf(looked)).toMatch(says);
   expect((await cli(["t", "act", "--plan"], p)).exit).toBe(0);
 }
@@ -240,7 +240,7 @@ test.skipIf(!mayMount)(
     for (const mount of [readOnly, full]) {
       const looked = await mounted(mount, ["t", "look"]);
       expect(looked.error).toBeNull();
-      expect(at(looked, "data", "run", "warnings", 0)).toMatch(/not on record/);
+      expect(at(looked, "data", "run", "warnings", 0)).toMatch(/not recorded/);
       expect((await mounted(mount, ["t", "act"])).error).toMatchObject({ code: "journal_failed" });
       expect((await mounted(mount, ["list"])).error).toBeNull();
       expect((await mounted(mount, ["runs"])).error).toBeNull();

@@ -33,12 +33,12 @@ export const COMMANDS: Commands = {
     load: () => import("./schema.ts"),
   },
   runs: {
-    summary: "What was run, or one run whole",
+    summary: "List the runs, or show one in full",
     usage: "[<run id>] [--limit N] [--html FILE]",
     load: () => import("./runs.ts"),
   },
   resume: {
-    summary: "Go on with a run that was cut short",
+    summary: "Continue a run that was cut short",
     usage: "<run id> [--assume PATH=done|not_done]",
     load: () => import("./resume.ts"),
   },

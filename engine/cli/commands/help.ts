@@ -128,7 +128,7 @@ async function stepList(registry: StepRegistry): Promise<Result> {
     text: [
       text,
       "",
-      "There, but switched off:",
+      "Switched off:",
       ...off.map(({ type, file }) => `${type.padEnd(18)} ${file}`),
       hint,
     ].join("\n"),

@@ -21,14 +21,14 @@ import { commandName } from "../run-runbook.ts";
 export default {
   name: "resume",
   place: 8,
-  summary: "Go on with a run that was cut short",
+  summary: "Continue a run that was cut short",
   usage: "<run id> [--assume PATH=done|not_done]",
   takes: "resumable",
   flags: {
     assume: {
       type: "string",
       multiple: true,
-      summary: "What you found out about a step that nothing else can tell about",
+      summary: "Say whether a step was done, when pgdba can't find out itself",
     },
   },
   async run(front, parsed, words) {

@@ -14,7 +14,7 @@ const DEFAULT_LIMIT = 20;
 export default {
   name: "runs",
   place: 7,
-  summary: "What was run, or one run whole",
+  summary: "List the runs, or show one in full",
   usage: "[<run id>] [--limit N] [--html FILE]",
   takes: "run",
   flags: {

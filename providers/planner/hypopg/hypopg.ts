@@ -48,7 +48,7 @@ export async function openHypopg(
   const [found] = rows;
   if (found === undefined) {
     throw new PgdbaError("unsupported", "This database does not have the extension hypopg", {
-      hint: "Install its package and run CREATE EXTENSION hypopg, or prove on the twin, which needs nothing of the server.",
+      hint: "Install its package and run CREATE EXTENSION hypopg, or prove on the twin, which needs nothing on the server.",
     });
   }
   const [major = 0, minor = 0] = String(found["version"]).split(".").map(Number);
@@ -76,9 +76,9 @@ async function refuseExposed(session: PgSession, signal: AbortSignal | undefined
   if (!mighty || !exposed) return;
   throw new PgdbaError(
     "step_refused",
-    "A superuser's planner is not asked about statements that call what others own",
+    "A superuser does not plan statements that call objects of other users",
     {
-      hint: "Planning runs functions: connect as a role that has no more rights than reading the tables takes (--user), or prove on the twin.",
+      hint: "Planning can run functions: connect as a role that may only read the tables (--user), or prove on the twin.",
     },
   );
 }
@@ -142,7 +142,7 @@ class Hypopg implements Planner {
     if (!about.hides)
       this.limits.push({
         object: "removable indexes",
-        reason: `hypopg ${about.version} can't hide an index, 1.4 can: none was tried; the twin tries them`,
+        reason: `hypopg ${about.version} can't hide an index (1.4 can), so no removal was tried; the twin can try it`,
       });
   }
 
@@ -199,8 +199,8 @@ class Hypopg implements Planner {
     if (!METHODS.has(def.method)) {
       const object = `${def.method} indexes`;
       if (!this.limits.some((limit) => limit.object === object))
-        this.limits.push({ object, reason: "hypopg can't pretend one; the twin can" });
-      throw new PgdbaError("unsupported", `hypopg can't pretend a ${def.method} index`);
+        this.limits.push({ object, reason: "hypopg can't simulate one; the twin can" });
+      throw new PgdbaError("unsupported", `hypopg can't simulate a ${def.method} index`);
     }
     const { schema } = this.#about;
     const [row] = await this.#ask(

@@ -56,7 +56,7 @@ export function limitsOf(
     } else if (major < 17 && ranges.has(relation.oid)) {
       limits.push({
         object,
-        reason: "what a server before 17 knows of its columns of ranges can't be read",
+        reason: "the statistics of its range columns can't be read before PostgreSQL 17",
       });
     }
   }
@@ -64,7 +64,7 @@ export function limitsOf(
     limits.push({
       object: String(name),
       reason: own
-        ? "its costs of pages are not cloned"
+        ? "its page costs are not cloned"
         : "not cloned: a statement that uses it can't be planned",
     });
   for (const row of extended)

@@ -116,7 +116,7 @@ const PATH = `select ${MARK} pg_catalog.set_config('search_path', 'pg_catalog, p
 /** A single text that is not valid in this database's encoding makes pg_stat_statements give none. */
 const WITHOUT_TEXTS = {
   reason:
-    "pg_stat_statements holds a text of another database that is not valid in this one's encoding, and then gives none",
+    "pg_stat_statements holds a text of another database that is not valid in this one's encoding, so it gives no texts at all",
   hint: "`pgdba query slow-log` says which database that is, and what to do.",
 };
 

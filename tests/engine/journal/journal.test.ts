@@ -413,7 +413,7 @@ test("a journal that fails on the way of what only reads is given up with a word
   expect(journal.lost).toBeNull();
   journal.db.exec("PRAGMA query_only = ON");
   journal.note(() => journal.db.run("DELETE FROM lock"));
-  expect(journal.lost).toMatch(/not on record, but it changes nothing/);
+  expect(journal.lost).toMatch(/not recorded; it changes nothing/);
   journal.markCancelled("r", "SIGINT");
   const intent = { path: "a", id: "a", type: "t", phase: "main", input: null, undo: null } as const;
   expect(() => journal.intent("r", { ...intent, started_at: "" })).toThrow("journal");

@@ -67,13 +67,13 @@ describe("names", () => {
     expect(find("failover/triger")).toBeUndefined();
     expect(await rejectionOf(load("failover/triger"))).toMatchObject({
       code: "unknown_runbook",
-      hint: "Did you mean failover/trigger? `pgdba list` shows all there are.",
+      hint: "Did you mean failover/trigger? `pgdba list` shows all of them.",
     });
     expect(await rejectionOf(load("zzz"))).toMatchObject({
-      hint: "`pgdba list` shows all there are.",
+      hint: "`pgdba list` shows all of them.",
     });
     expect(thrownBy(() => find("Failover/Trigger.yaml"))).toMatchObject({
-      hint: "Did you mean failover/trigger? `pgdba list` shows all there are.",
+      hint: "Did you mean failover/trigger? `pgdba list` shows all of them.",
     });
   });
 

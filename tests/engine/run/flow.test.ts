@@ -471,7 +471,7 @@ test("resources are opened once per key and closed last in first out, past the f
       "close x",
       "close target",
     ]);
-    expect(ran.run.warnings).toEqual(["Closing: stuck"]);
+    expect(ran.run.warnings).toEqual(["Closing failed: stuck"]);
   }));
 
 test("foreach in parallel: an item sees the steps of its own block, not another's", () =>

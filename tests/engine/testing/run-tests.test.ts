@@ -189,7 +189,7 @@ cases:
 `,
   );
   expect(problems(found)).toEqual([
-    ["a was called and has no fixture"],
+    ["a was called, but has no fixture"],
     ["fixtures: there is no step aa", "fixtures: there is no step nope/a"],
   ]);
 });

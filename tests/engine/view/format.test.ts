@@ -296,7 +296,7 @@ test("an error shows its place, its frame and what to do, then the run", async (
     run,
   };
   expect(await asTable(envelope(null, error))).toBe(`✖ unknown step befor
-  invalid_runbook at step lag, a.yaml:3:7, the same call may succeed later
+  invalid_runbook at step lag, a.yaml:3:7, it may succeed later without a change
   error a.yaml:3:7: unknown step befor [unknown-step]
     3 | that: steps.befor
       |             ^

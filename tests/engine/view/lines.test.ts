@@ -50,7 +50,7 @@ warn s: hm
 failed s (exec) 1.5s: too late\\x1b (wait)
 undo s
 undone s
-SIGINT: ending the step and unwinding; once more to stop at once
+SIGINT: the step ends, and the run is undone; a second signal stops at once
 interrupted in 2.0s, exit 130
 `);
 });
