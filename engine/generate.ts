@@ -1,5 +1,6 @@
 /**
- * Writes what is derived: engine/cli/commands/_index.ts, steps/_registry.ts, runbooks/_index.json, runbooks/schema.json and the reference pages of docs/.
+ * Writes what is derived: the three registries (engine/cli/commands, providers/nodes, steps), runbooks/_index.json, runbooks/schema.json
+ * and the reference pages of docs/.
  * With --check it writes nothing and fails on drift.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -7,6 +8,7 @@ import { join } from "node:path";
 import { generateCommands } from "./generate/commands.ts";
 import { generateDocs } from "./generate/docs.ts";
 import { generateIndex } from "./generate/index-file.ts";
+import { generateProviders } from "./generate/providers.ts";
 import { generateRegistry } from "./generate/registry.ts";
 
 const root = join(import.meta.dir, "..");
@@ -31,6 +33,7 @@ function stepFiles(): string[] {
 }
 
 put("engine/cli/commands/_index.ts", await generateCommands(root));
+put("providers/nodes/_registry.ts", generateProviders(root));
 put("steps/_registry.ts", generateRegistry(root, stepFiles()));
 const { loaders } = (await import(`${root}/steps/_registry.ts`)) as {
   loaders: Parameters<typeof generateIndex>[1];

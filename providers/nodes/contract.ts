@@ -54,6 +54,8 @@ export interface Opened {
 export interface By extends Pick<AccessFor, "run" | "path" | "signal"> {
   progress?(progress: Progress): void;
   log?(message: string): void;
+  /** True for a text that must not stand on a command line, for everybody on a machine can read those. */
+  forbid?(text: string): boolean;
 }
 
 export interface Progress {
@@ -291,6 +293,17 @@ export interface Facts {
   os: { name: string; kernel: string; arch: string };
   /** Changes when the machine starts anew. */
   boot: string;
-  /** The server's programs: where they lie, and their version. */
-  postgres: { bin: string; version: string } | null;
+  postgres: PostgresFacts | null;
+}
+
+export interface PostgresFacts {
+  /** The folder of the server's programs, and their version. */
+  bin: string;
+  version: string;
+  /** The data directory. Settings of this node alone stand outside of it, so that a copy or a rewind of it does not bring another's. */
+  data: string;
+  /** libpq's file with the passwords of the cluster's accounts, for the account that PostgreSQL runs as; `exec` has it in PGPASSFILE. */
+  passfile: string;
+  /** As pg_controldata tells it, also of a server that is down; null where there is no data. */
+  control: { systemIdentifier: string; timeline: number; state: string } | null;
 }

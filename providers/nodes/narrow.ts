@@ -1,5 +1,6 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { AccessFor } from "../../engine/types.ts";
+import { lacking } from "./can.ts";
 import type { By, Jobs, Nodes, Opened, Verb } from "./contract.ts";
 
 interface Rule {
@@ -118,15 +119,7 @@ async function refuseImpossible(
   if (verb === undefined) return;
   const wanted = typeof verb === "function" ? verb(args) : verb;
   const answer = (await can())[wanted];
-  if (!answer.can) throw impossible(wanted, answer.why);
-}
-
-/** The error of a verb that a place does not have. */
-function impossible(verb: Verb, why: string): PgdbaError {
-  return new PgdbaError("unsupported", `${verb} is not possible here: ${why}`, {
-    hint: "`target.can` tells a runbook what is possible; use another kind of place for this.",
-    nothingDone: true,
-  });
+  if (!answer.can) throw lacking(wanted, answer.why);
 }
 
 /** Asked once; a failure is asked again. */

@@ -43,17 +43,18 @@ export async function initdb(options: InitOptions): Promise<void> {
   }
 }
 
-/** Adds settings to `postgresql.conf`; values are quoted here. */
+/** Adds settings to `postgresql.conf`; values are quoted here. `more` are whole lines that come after them. */
 export async function configure(
   dataDir: string,
   settings: Record<string, string | number | boolean>,
+  more: readonly string[] = [],
 ): Promise<void> {
   const lines = Object.entries(settings).map(
     ([name, value]) => `${name} = '${String(value).replaceAll("'", "''")}'`,
   );
   await Bun.write(
     join(dataDir, "postgresql.conf"),
-    `${await readFile(join(dataDir, "postgresql.conf"), "utf8")}\n${lines.join("\n")}\n`,
+    `${await readFile(join(dataDir, "postgresql.conf"), "utf8")}\n${[...lines, ...more].join("\n")}\n`,
   );
 }
 
@@ -64,13 +65,16 @@ export async function configure(
 export async function runAs(
   user: OrdinaryUser | null,
   argv: string[],
-  { outlives = false } = {},
+  {
+    outlives = false,
+    signal: stop = new AbortController().signal,
+  }: { outlives?: boolean; signal?: AbortSignal } = {},
 ): Promise<string> {
   const { exit_code, signal, stdout, stderr } = await spawnProcess(argv, {
     ...(user === null ? {} : { user: { uid: user.uid, gid: user.gid } }),
     cwd: "/",
     baseEnv: SERVER_ENV,
-    signal: new AbortController().signal,
+    signal: stop,
     outlives,
   });
   if (exit_code === 0) return stdout;
@@ -137,11 +141,11 @@ const LAUNCH_MS = 2000;
 
 /**
  * Waits until the server on `dataDir`, launched just now, says that it takes connections.
- * @throws PgdbaError command_failed (it ended; with the log's last lines) | timeout
+ * @throws PgdbaError command_failed (it ended; with the log's last lines) | timeout; the signal's reason when aborted
  */
 export async function waitReady(
   dataDir: string,
-  options: { timeoutMs: number; log: string },
+  options: { timeoutMs: number; log: string; signal?: AbortSignal },
 ): Promise<void> {
   const begun = performance.now();
   for (;;) {
@@ -149,6 +153,7 @@ export async function waitReady(
     // A file left by a crash names a process that is gone, and may say "ready".
     const alive = await isServing(found, dataDir);
     if (alive && (found?.status === "ready" || found?.status === "standby")) return;
+    options.signal?.throwIfAborted();
     const waited = performance.now() - begun;
     const ended = !alive && waited > LAUNCH_MS;
     if (ended || waited > options.timeoutMs) {

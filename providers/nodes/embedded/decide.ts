@@ -1,0 +1,168 @@
+import { lstat } from "node:fs/promises";
+import { join } from "node:path";
+import { PgdbaError } from "../../../engine/errors.ts";
+import { validate } from "../../../engine/shared/validate.ts";
+import type { Change, NodeState, Spec } from "../contract.ts";
+import { controlOf } from "./control.ts";
+import { baseOf, type Home, NODE_NAME, type NodeRecord, placeOf, readRecords } from "./home.ts";
+import { stateOf } from "./life.ts";
+import provider from "./provider.ts";
+
+/** A node as it is found. */
+export interface Found {
+  record: NodeRecord;
+  state: NodeState;
+  standby: boolean;
+  timeline: number;
+}
+
+export interface Decision {
+  changes: Change[];
+  /** The node that the others are made from: it is there, or the first to be made. */
+  lead: string;
+}
+
+export async function findNodes(home: Home): Promise<Found[]> {
+  const base = baseOf(home);
+  if (base === undefined) return [];
+  return Promise.all(
+    (await readRecords(home)).map(async (record) => {
+      const at = placeOf(base, record.node);
+      return {
+        record,
+        state: await stateOf(record, at),
+        standby: await isStandby(at.data),
+        timeline: (await controlOf(at.data))?.timeline ?? 0,
+      };
+    }),
+  );
+}
+
+export function isStandby(dataDir: string): Promise<boolean> {
+  return lstat(join(dataDir, "standby.signal")).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** What it takes to have what `spec` says. Pure. @throws PgdbaError step_refused */
+export function decide(spec: Spec, found: readonly Found[]): Decision {
+  checkSpec(spec);
+  const made = found.filter(({ record }) => record.made);
+  for (const { record } of made) assertSame(spec, record);
+  const byName = new Map(made.map((one) => [one.record.node, one]));
+  const missing = spec.nodes.filter(({ name }) => !byName.has(name));
+  const lead = made.length === 0 ? spec.nodes[0]!.name : leadOf(made, missing.length > 0);
+  const start: Change[] = [];
+  const make: Change[] = [];
+  for (const { name } of spec.nodes) {
+    const one = byName.get(name);
+    if (one !== undefined) start.push(changeOf(one, lead));
+    else if (name === lead) make.push({ node: name, act: "make", what: "primary" });
+    else make.push({ node: name, act: "make", what: `standby of ${lead}` });
+  }
+  if (make.length > 0) assertLeadRuns(lead, byName.get(lead), start);
+  const rest = found
+    .filter(({ record }) => !spec.nodes.some(({ name }) => name === record.node))
+    .map(({ record }): Change => ({ node: record.node, act: "keep", what: "not in the spec" }));
+  // The others are made from it, and follow it.
+  const first = ({ node }: Change): number => (node === lead ? 0 : 1);
+  return {
+    changes: [...start.toSorted((a, b) => first(a) - first(b)), ...make, ...rest],
+    lead,
+  };
+}
+
+function changeOf({ record, state, standby }: Found, lead: string): Change {
+  const { node } = record;
+  const role = node === lead ? "primary" : standby ? "standby" : "was a primary";
+  if (state.running === "running") return { node, act: "keep", what: `${role}, runs already` };
+  if (state.running === "starting") return { node, act: "start", what: `${role}, is starting` };
+  if (state.running === "frozen") return { node, act: "keep", what: `${role}, is frozen` };
+  // Two primaries are worse than one node less: to rejoin it is another matter.
+  if (node !== lead && !standby)
+    return { node, act: "keep", what: `stopped; it was a primary and has to be rejoined` };
+  return { node, act: "start", what: role };
+}
+
+/** The one that is no standby. @throws PgdbaError step_refused when that is not one */
+function leadOf(made: readonly Found[], needed: boolean): string {
+  const primaries = made.filter(({ standby }) => !standby);
+  const running = primaries.filter(({ state }) => state.running === "running");
+  const latest = Math.max(...primaries.map(({ timeline }) => timeline));
+  const candidates =
+    running.length > 0 ? running : primaries.filter(({ timeline }) => timeline === latest);
+  if (candidates.length === 1) return candidates[0]!.record.node;
+  // Nothing has to be made from it.
+  if (candidates.length === 0 && !needed) return "";
+  const names = candidates.map(({ record }) => record.node).join(", ");
+  throw candidates.length === 0
+    ? refused(
+        "No node of the cluster is a primary",
+        "Promote one, then a standby can be made from it.",
+      )
+    : refused(
+        `More than one node is a primary: ${names}`,
+        "Decide which one is right, and stop and rejoin the others.",
+      );
+}
+
+function assertLeadRuns(lead: string, one: Found | undefined, start: readonly Change[]): void {
+  if (one === undefined || one.state.running === "running") return;
+  if (start.some(({ node, act }) => node === lead && act === "start")) return;
+  throw refused(
+    `${lead}, the primary, is ${one.state.running}: no standby can be made from it`,
+    "Start or thaw it first.",
+  );
+}
+
+function assertSame(spec: Spec, { node, version, superuser, replication }: NodeRecord): void {
+  const differs = (what: string, is: string | number, wanted: string | number): PgdbaError =>
+    refused(
+      `${node} has ${what} ${is}, and the spec says ${wanted}`,
+      "A node is not made anew for a changed spec; correct the spec, or remove the node first.",
+    );
+  if (version !== spec.version) throw differs("PostgreSQL", version, spec.version);
+  if (superuser.user !== spec.superuser.user)
+    throw differs("the superuser", superuser.user, spec.superuser.user);
+  if (replication.user !== spec.replication.user)
+    throw differs("the replication account", replication.user, spec.replication.user);
+}
+
+function checkSpec(spec: Spec): void {
+  const names = spec.nodes.map(({ name }) => name);
+  const wrong = names.find((name) => !NODE_NAME.test(name));
+  if (wrong !== undefined)
+    throw refused(
+      `${JSON.stringify(wrong)} can't name a node`,
+      "Use lowercase letters, digits and `-`, at most 40.",
+    );
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw refused(`Two nodes are named ${twice}`, "Give each its own name.");
+  if (names.length === 0) throw refused("The spec has no nodes", "Name at least one.");
+  for (const { name, roles } of spec.nodes) {
+    if (roles.length !== 1 || roles[0] !== "postgres")
+      throw refused(
+        `${name} is to run ${roles.join(", ") || "nothing"}; a process of this machine runs postgres alone`,
+        "Give it `roles: [postgres]`, or choose another provider.",
+      );
+  }
+  const users = [spec.superuser, spec.replication, ...Object.values(spec.accounts ?? {})].map(
+    ({ user }) => user,
+  );
+  const same = users.find((user, at) => users.indexOf(user) !== at);
+  if (same !== undefined)
+    throw refused(`Two accounts are named ${same}`, "Give each its own name.");
+  const problems = [
+    ...validate(provider.place.cluster, spec.place ?? {}, "place"),
+    ...spec.nodes.flatMap(({ name, place = {} }) =>
+      validate(provider.place.node, place, `the place of ${name}`),
+    ),
+  ];
+  if (problems.length > 0)
+    throw refused(problems.map(({ message }) => message).join("; "), "Correct the spec.");
+}
+
+function refused(message: string, hint: string): PgdbaError {
+  return new PgdbaError("step_refused", message, { hint, nothingDone: true });
+}

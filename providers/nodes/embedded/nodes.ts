@@ -1,0 +1,115 @@
+import { canAllBut, lacking } from "../can.ts";
+import type { By, Can, NodeInfo, Nodes, Opened, Opening, Verb } from "../contract.ts";
+import { arm, armedOf, disarm, heal } from "./arm.ts";
+import { execOn } from "./exec.ts";
+import { filesOf } from "./files.ts";
+import {
+  baseOf,
+  type Home,
+  homeOf,
+  HOST,
+  nodeOf,
+  placeOf,
+  readRecord,
+  readRecords,
+} from "./home.ts";
+import { jobsOf } from "./jobs.ts";
+import { takeLease } from "./lease.ts";
+import {
+  freezeNode,
+  killNode,
+  killProcess,
+  startNode,
+  stateOf,
+  stopNode,
+  thawNode,
+} from "./life.ts";
+import { deprovision, plan, provision } from "./make.ts";
+import { factsOf, logsOf } from "./observe.ts";
+import { TELLS_PROCESSES } from "./processes.ts";
+
+const NETWORK =
+  "the nodes share the network of this machine, so that one can't be cut off from another. Containers can";
+const DISK = "the nodes share the disk of this machine with everything else on it. Containers can";
+const POWER =
+  "a process has no plug: what the kernel has of its writes is kept. `kill node` is there";
+const PROCESSES = "only Linux tells which processes belong to a node";
+
+const LACKS: Partial<Record<Verb, string>> = {
+  kill_power: POWER,
+  partition: NETWORK,
+  slow_network: NETWORK,
+  fill_disk: DISK,
+  slow_disk: DISK,
+  ...(TELLS_PROCESSES
+    ? {}
+    : { kill_node: PROCESSES, freeze: PROCESSES, jobs: PROCESSES, arm: PROCESSES }),
+};
+
+const CAN: Can = canAllBut(LACKS);
+
+export async function openEmbedded({ stateDir, cluster, secret }: Opening): Promise<Opened> {
+  const home = homeOf(stateDir, cluster);
+  return {
+    nodes: (by) => verbs(home, by, secret),
+    close: async () => {},
+  };
+}
+
+function verbs(home: Home, by: By, secret: Opening["secret"]): Nodes {
+  const work = { home, by, secret };
+  const { signal } = by;
+  const at = async (node: string) => ({ ...(await nodeOf(home, node)), home, signal });
+  return {
+    ...filesOf(home, by),
+    cluster: home.cluster,
+    can: async () => CAN,
+    plan: (spec) => plan(home, spec),
+    provision: (spec) => provision(work, spec),
+    deprovision: (which) => deprovision(work, which),
+    list: () => listNodes(home),
+    async state(node) {
+      const base = baseOf(home);
+      const record = base === undefined ? undefined : readRecord(base, node);
+      if (base === undefined || record === undefined) return { running: "absent", services: [] };
+      return stateOf(record, placeOf(base, node));
+    },
+    start: async (node, options) => startNode(await at(node), options?.timeoutMs),
+    stop: async (node, how, options) => stopNode(await at(node), how, options?.timeoutMs),
+    async kill(node, what) {
+      if (what === "power") throw lacking("kill_power", POWER);
+      const one = await at(node);
+      return what === "process" ? killProcess(one) : killNode(one);
+    },
+    freeze: async (node) => freezeNode(await at(node)),
+    thaw: async (node) => thawNode(await at(node)),
+    logs: async (node, options) => logsOf((await at(node)).at.log, options ?? {}),
+    facts: async (node) => factsOf(await at(node)),
+    exec: async (node, argv, options) =>
+      execOn({ ...(await nodeOf(home, node)), home, by }, argv, options),
+    jobs: jobsOf(home, by),
+    partition: () => Promise.reject(lacking("partition", NETWORK)),
+    slowNetwork: () => Promise.reject(lacking("slow_network", NETWORK)),
+    fillDisk: () => Promise.reject(lacking("fill_disk", DISK)),
+    slowDisk: () => Promise.reject(lacking("slow_disk", DISK)),
+    arm: (inverse, until) => arm(home, by, inverse, until),
+    armed: () => armedOf(home),
+    disarm: (id) => disarm(home, id),
+    heal: (which) => heal(home, by, which),
+    lease: (holder) => takeLease(home, holder),
+  };
+}
+
+async function listNodes(home: Home): Promise<NodeInfo[]> {
+  const base = baseOf(home);
+  if (base === undefined) return [];
+  return Promise.all(
+    (await readRecords(home)).map(async (record) => {
+      const { node, roles, labels, made, port, bin, version } = record;
+      const address = { host: HOST, port };
+      const state = await stateOf(record, placeOf(base, node));
+      const place = { port, version, ...(bin === null ? {} : { bin }) };
+      return { node, roles, labels, made, address, reach: address, state, place };
+    }),
+  );
+}

@@ -1,0 +1,90 @@
+import { readdir, readFile, readlink } from "node:fs/promises";
+import { kill, platform } from "node:process";
+import { PgdbaError } from "../../../engine/errors.ts";
+
+/** In the environment of all that is started for a node: the node's folder. */
+export const NODE_VARIABLE = "PGDBA_NODE";
+
+/** Only Linux tells of a process of another account where it works and what its environment is. */
+export const TELLS_PROCESSES = platform === "linux";
+
+export interface Process {
+  pid: number;
+  /** As in proc(5): `T` is stopped, `Z` has ended and was not asked for yet. */
+  state: string;
+  session: number;
+}
+
+/** All processes that have not ended. */
+export async function processes(): Promise<Process[]> {
+  const names = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
+  const all = await Promise.all(names.map(async (name) => processOf(Number(name))));
+  return all.filter((one) => one !== null);
+}
+
+/** Null for one that has ended. */
+export async function processOf(pid: number): Promise<Process | null> {
+  const line = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  // pid (name) state ppid pgrp session; the name may hold anything.
+  const [state, , , session] = line.slice(line.lastIndexOf(")") + 2).split(" ");
+  if (!state || session === undefined || state === "Z" || state === "X") return null;
+  return { pid, state, session: Number(session) };
+}
+
+/**
+ * All processes of a node: those that work in its data directory, as each of PostgreSQL's does wherever it came from, and those that
+ * were started for the node (PostgreSQL writes over its own environment).
+ */
+export async function processesOf(node: { dir: string; data: string }): Promise<Process[]> {
+  const wanted = `${NODE_VARIABLE}=${node.dir}`;
+  const own = await Promise.all(
+    (await processes()).map(async (one) => {
+      const folder = await readlink(`/proc/${one.pid}/cwd`).catch(() => "");
+      if (folder === node.data) return one;
+      const environment = await readFile(`/proc/${one.pid}/environ`, "utf8").catch(() => "");
+      return environment.split("\0").includes(wanted) ? one : null;
+    }),
+  );
+  return own.filter((one) => one !== null);
+}
+
+/** False when there is no such process any more. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return kill(pid, signal);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ESRCH") return false;
+    throw new PgdbaError("insufficient_privilege", `Process ${pid} may not be sent ${signal}`, {
+      cause: error,
+      hint: "Run pgdba as the user that made the cluster.",
+    });
+  }
+}
+
+/** Signals all that `find` gives until `done` says so of each that is left: a process may make another before its turn comes. */
+export async function signalAll(
+  find: () => Promise<Process[]>,
+  signal: NodeJS.Signals,
+  done: (process: Process) => boolean,
+  { withinMs, what }: { withinMs: number; what: string },
+): Promise<number> {
+  const deadline = performance.now() + withinMs;
+  const told = new Set<number>();
+  for (;;) {
+    const left = (await find()).filter((one) => !done(one));
+    if (left.length === 0) return told.size;
+    if (performance.now() > deadline) {
+      throw new PgdbaError(
+        "timeout",
+        `${left.length} processes of ${what} did not obey ${signal}`,
+        {
+          hint: `Look at them: ps -o pid,stat,wchan:20,args -p ${left.map(({ pid }) => pid).join(",")}`,
+          data: { pids: left.map(({ pid }) => pid) },
+        },
+      );
+    }
+    for (const { pid } of left) if (signalProcess(pid, signal)) told.add(pid);
+    await Bun.sleep(10);
+  }
+}

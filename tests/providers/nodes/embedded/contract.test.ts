@@ -1,0 +1,3 @@
+import { nodesContract } from "../contract.ts";
+
+await nodesContract({ provider: "embedded", version: 18 });
