@@ -3,7 +3,6 @@ import { readFileSync, writeSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute } from "node:path";
 import { CAPABILITIES } from "../providers/target/capabilities.ts";
-import { labCommand } from "../providers/lab/command.ts";
 import { loaders } from "../steps/_registry.ts";
 import { typedCommand } from "./cli/args.ts";
 import { main } from "./cli/dispatch.ts";
@@ -74,7 +73,6 @@ const front: Front = {
     const { clusterNames } = await import("../providers/registry/folder.ts");
     return clusterNames(stateDir);
   },
-  extras: [labCommand],
 };
 
 /** Takes out of the environment what would find a program or a file in the current folder. Children inherit the rest. */

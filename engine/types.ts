@@ -481,19 +481,6 @@ export interface Target {
 /** `held` asks the target; it is false when that no longer honours the lock. */
 export type TargetLock = { held(): Promise<boolean>; release(): Promise<void> };
 
-/** A resource with actions that are not runbooks, such as the lab; known to the composition root only. */
-export interface Extra {
-  name: string;
-  summary: string;
-  actions: Readonly<Record<string, string>>;
-  flags: Record<string, { type: "string" | "boolean"; summary: string }>;
-  run(
-    action: string,
-    flags: { [flag: string]: string | boolean | string[] | undefined },
-    about: { stateDir: string; onSecret(value: string): void; log(message: string): void },
-  ): Promise<Json>;
-}
-
 // ---------------------------------------------------------------- results and events
 
 export type StepStatus =

@@ -42,7 +42,7 @@ async function fault(words: string[]): Promise<string | null> {
       }
     }
     const name = first === "run" ? second : `${first}/${second}`;
-    if (name === "NAME" || first === "lab") return null;
+    if (name === "NAME") return null;
     const runbook = runbooks.get(name);
     if (runbook === undefined) return `there is no runbook ${name}`;
     const { params } = runbook;

@@ -38,18 +38,10 @@ async function facts(front: Front, words: string[], known: Commands): Promise<Co
   );
   const loaded = new Map<string, Command>(typed);
   return {
-    commands: [
-      ...Object.entries(known).map(([name, { summary }]) => {
-        const { flags, takes } = loaded.get(name) ?? {};
-        return { name, summary, ...(flags && { flags }), ...(takes && { takes }) };
-      }),
-      ...front.extras.map((extra) => ({
-        name: extra.name,
-        summary: extra.summary,
-        flags: extra.flags,
-        takes: Object.keys(extra.actions),
-      })),
-    ],
+    commands: Object.entries(known).map(([name, { summary }]) => {
+      const { flags, takes } = loaded.get(name) ?? {};
+      return { name, summary, ...(flags && { flags }), ...(takes && { takes }) };
+    }),
     runbooks,
     documents: library
       .entries()

@@ -56,28 +56,12 @@ async function dispatch(front: Front): Promise<Result> {
     parseFlags(front.argv);
     return help(front, []);
   }
-  const extra = front.extras.find((one) => one.name === first);
   if (Object.hasOwn(COMMANDS, first)) {
     const { default: command } = await COMMANDS[first]!.load();
     const readsFlags = command.readsFlags === true;
     if (lenient.flags["help"] && (!readsFlags || second === undefined)) return help(front, [first]);
     const parsed = readsFlags ? lenient : parseFlags(front.argv, command.flags ?? {});
     return command.run(front, parsed, (readsFlags ? words : parsed.words).slice(1), COMMANDS);
-  }
-  if (extra) {
-    if (lenient.flags["help"]) return help(front, [first]);
-    const parsed = parseFlags(front.argv, extra.flags);
-    const action = parsed.words[1];
-    if (action === undefined) return help(front, [first]);
-    if (!Object.hasOwn(extra.actions, action))
-      throw unknownAction(extra.name, action, Object.keys(extra.actions));
-    const { stateDirOf } = await import("./config.ts");
-    const data = await extra.run(action, parsed.flags, {
-      stateDir: stateDirOf(front),
-      onSecret: (value) => front.secrets.add(value),
-      log: (message) => front.stderr.write(`${front.secrets.redact(message)}\n`),
-    });
-    return { exit: 0, data };
   }
   const library = libraryOf(front, (lenient.flags["runbooks"] as string[] | undefined) ?? []);
   const runbooks = library.entries("runbook").map((entry) => entry.name);
@@ -90,7 +74,7 @@ async function dispatch(front: Front): Promise<Result> {
     const below = runbooks.filter((each) => each.startsWith(`${first}/`));
     if (below.length > 0) return help(front, [first]);
   }
-  throw unknownCommand(front, words, runbooks);
+  throw unknownCommand(words, runbooks);
 }
 
 function checkFormat(name: string, value: unknown): void {
@@ -112,26 +96,9 @@ async function complete(front: Front): Promise<Result> {
   return completeWords(front, front.argv.slice(1), COMMANDS).catch(() => nothing);
 }
 
-function unknownAction(resource: string, action: string, actions: readonly string[]): PgdbaError {
-  const close = suggest(action, actions);
-  return new PgdbaError(
-    "unknown_command",
-    `${resource} has no ${JSON.stringify(action.slice(0, 100))}`,
-    {
-      hint: close ? `Did you mean ${resource} ${close}?` : `It has: ${actions.join(", ")}.`,
-    },
-  );
-}
-
-function unknownCommand(front: Front, words: string[], runbooks: string[]): PgdbaError {
+function unknownCommand(words: string[], runbooks: string[]): PgdbaError {
   const typed = words.slice(0, 2).join(" ").slice(0, 200);
-  const candidates = [
-    ...Object.keys(COMMANDS),
-    ...front.extras.flatMap((extra) =>
-      Object.keys(extra.actions).map((action) => `${extra.name} ${action}`),
-    ),
-    ...runbooks.map((name) => name.replace("/", " ")),
-  ];
+  const candidates = [...Object.keys(COMMANDS), ...runbooks.map((name) => name.replace("/", " "))];
   const close = suggest(typed, candidates) ?? suggest(words[0] ?? "", Object.keys(COMMANDS));
   return new PgdbaError("unknown_command", `There is no command ${JSON.stringify(typed)}`, {
     hint: close

@@ -4,7 +4,6 @@ import type { Secrets } from "../secrets.ts";
 import type { Stop } from "../run/stop.ts";
 import type {
   Clock,
-  Extra,
   JsonObject,
   JsonSchema,
   ParamSpec,
@@ -80,5 +79,4 @@ export interface Front {
   clusterSchema(): Promise<JsonSchema>;
   /** Reads a cluster's file as a run would; no variable is looked at. @throws PgdbaError what is wrong with it */
   readCluster(name: string, file: string): Promise<void>;
-  extras: readonly Extra[];
 }

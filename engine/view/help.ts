@@ -126,8 +126,10 @@ function chaosGate({ name }: RunbookMeta): string {
 }
 
 /** Help of the whole tool: what to type first, then what there is. */
+/** `resources`: what runbooks work on, with the actions that there are. */
 export function mainHelp(
   commands: readonly CommandMeta[],
+  resources: ReadonlyMap<string, readonly string[]>,
   flags: Flags = {},
   room: Room = {},
 ): string {
@@ -157,6 +159,13 @@ export function mainHelp(
       "Commands",
       columns(
         commands.map(({ name, usage, summary }) => [`${name} ${usage}`.trim(), summary]),
+        wide,
+      ),
+    ],
+    [
+      "Runbooks",
+      columns(
+        [...resources].map(([name, actions]) => [name, actions.join(", ")] as const),
         wide,
       ),
     ],

@@ -13,7 +13,7 @@ import type { TargetOptions } from "./options.ts";
 export async function clusterSource(name: string, options: TargetOptions): Promise<TargetSource> {
   assertPart("--cluster", name);
   const file = clusterFile(options.stateDir, name);
-  if (name === LAB) return labSource(options);
+  if (name === LAB) return labSource(file, options);
   const entry = await readClusterFile(name, file);
   if (entry === undefined) throw await unknownCluster(options.stateDir, name, options.suggest);
   return sourceOf(entry, options);
@@ -46,17 +46,20 @@ export function sourceOf(entry: ClusterEntry, options: TargetOptions): TargetSou
   };
 }
 
-async function labSource(options: TargetOptions): Promise<TargetSource> {
-  const { labUp } = await import("../lab/lab.ts");
+/** Its entry says what people have written there of it, such as labels; where it runs, only the lab itself knows. */
+async function labSource(file: string, options: TargetOptions): Promise<TargetSource> {
+  const { labUp } = await import("../nodes/embedded/lab/lab.ts");
   const lab = await labUp({ stateDir: options.stateDir, log: options.log ?? (() => {}) });
   const password = lab.connection.password?.();
   if (password !== undefined) options.onSecret(password);
+  const entry = await readClusterFile(LAB, file);
+  const own = entry !== undefined && entry.identity === lab.identity ? entry : undefined;
   return {
     name: LAB,
     cluster: LAB,
-    labels: [LAB],
+    labels: own?.labels ?? [LAB],
     ownership: "managed",
-    expectedIdentity: null,
+    expectedIdentity: lab.identity,
     spec: lab.connection,
   };
 }

@@ -1,7 +1,9 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import planted from "../../providers/lab/planted.json";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import planted from "../../providers/nodes/embedded/lab/planted.json";
 import type { JsonObject } from "../../engine/types.ts";
-import { cli, place, removePlaces } from "./support.ts";
+import { at, cli, place, removePlaces, write } from "./support.ts";
 
 setDefaultTimeout(60_000);
 const p = place();
@@ -20,6 +22,52 @@ test("the first health check of a new lab finds every planted problem", async ()
   const found = new Set(data.findings.flatMap(namesIn));
   expect(planted.filter(({ check }) => !found.has(check))).toEqual([]);
   expect(data.errors).toEqual([]);
+});
+
+test("the lab is a cluster of the registry, started and stopped by runbooks", async () => {
+  const data = async (...args: string[]) => (await cli(args, p)).envelope.data as JsonObject;
+  const listed = async () => at(await data("cluster", "list"), "clusters") as JsonObject[];
+  const status = await data("lab", "status");
+  expect(status).toMatchObject({ exists: true, running: true, version: 18 });
+  expect(String(status["psql"])).toContain(`-p ${status["port"]} -U postgres`);
+  expect(await listed()).toMatchObject([
+    { name: "lab", ownership: "managed", provider: "embedded", labels: ["lab"], problem: null },
+  ]);
+  // By its address it is the same server, and what its entry says holds.
+  const labels = join(p.home, "clusters/lab.yaml");
+  writeFileSync(labels, readFileSync(labels, "utf8").replace("- lab\n", "- lab\n  - frail\n"));
+  write(p.root, {
+    "cwd/.pgdba/runbooks/t/labels.yaml":
+      "summary: Labels.\nrisk: read\nneeds: [postgres]\nsteps:\n  - id: s\n    set: {labels: target.labels}\noutput: {labels: steps.s.output.labels}\n",
+    "cwd/.pgdba/runbooks/t/undone.yaml":
+      "summary: Fails.\nrisk: change\nsteps:\n  - lab.down: {}\n  - assert: {that: 'false', message: no}\n",
+    "cwd/.pgdba/runbooks/t/started.yaml":
+      "summary: Fails.\nrisk: change\nsteps:\n  - id: up\n    lab.up: {}\n  - assert: {that: '!steps.up.output.started', message: no}\n",
+  });
+  const password = readFileSync(join(p.home, "lab/password"), "utf8");
+  const byAddress = ["--host", "127.0.0.1", "--port", String(status["port"]), "--user", "postgres"];
+  const reached = await cli(["t", "labels", ...byAddress], p, { env: { PGPASSWORD: password } });
+  expect(at(reached.envelope, "data", "labels")).toEqual(["lab", "frail"]);
+  expect(at(await data("t", "labels", "--cluster", "lab"), "labels")).toEqual(["lab", "frail"]);
+
+  // What is taken back runs again, as the same server, and its entry keeps what people wrote.
+  expect((await cli(["t", "undone"], p)).exit).toBe(5);
+  expect(await data("lab", "status")).toMatchObject({ running: true });
+  expect(readFileSync(labels, "utf8")).toContain("- frail");
+  expect(await data("lab", "up", "--plan")).toMatchObject({ run: { status: "planned" } });
+  const up = await cli(["lab", "up"], p);
+  expect(at(up.envelope, "data", "run", "steps", 0, "changed")).toBe(false);
+  expect(up.stdout + up.stderr).not.toContain(password);
+
+  expect(await data("lab", "down")).toMatchObject({ stopped: true, removed: false });
+  expect(await data("lab", "down")).toMatchObject({ stopped: false, removed: false });
+  expect(await data("lab", "status")).toMatchObject({ exists: true, running: false, psql: null });
+  expect(await listed()).toHaveLength(1);
+  expect((await cli(["t", "started"], p)).exit).toBe(5);
+  expect(await data("lab", "status")).toMatchObject({ exists: true, running: false });
+  expect(await data("lab", "down", "--remove")).toMatchObject({ stopped: false, removed: true });
+  expect(await data("lab", "status")).toMatchObject({ exists: false, running: false });
+  expect(await listed()).toEqual([]);
 });
 
 interface Finding {

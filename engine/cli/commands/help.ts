@@ -5,7 +5,7 @@ import type { Json, JsonObject, StepRegistry, StepType } from "../../types.ts";
 import { columns, commandHelp, mainHelp, paragraphs, runbookHelp } from "../../view/help.ts";
 import { wrap } from "../../view/text.ts";
 import { GLOBAL_FLAGS } from "../args.ts";
-import type { Command, Commands, Result } from "../command.ts";
+import type { Command, Result } from "../command.ts";
 import type { Front } from "../front.ts";
 import { libraryOf } from "../library.ts";
 import { loadRegistry } from "../user-steps.ts";
@@ -21,23 +21,15 @@ export default {
   async run(front, parsed, words, known) {
     const [first, second] = words;
     if (first === undefined)
-      return textResult("help", mainHelp(allCommands(front, known), GLOBAL_FLAGS, roomOf(front)));
-    const extra = front.extras.find((one) => one.name === first);
-    if (extra && second === undefined) {
-      const actions = Object.entries(extra.actions).map(([name, summary]) => ({
-        name: `${extra.name} ${name}`,
-        usage: "",
-        summary,
-      }));
       return textResult(
         "help",
-        commandHelp({
-          ...extra,
-          usage: Object.keys(extra.actions).join("|"),
-          examples: actions.map((one) => `pgdba ${one.name}    # ${one.summary}`),
-        }),
+        mainHelp(
+          Object.entries(known).map(([name, one]) => ({ ...one, name })),
+          resources(front),
+          GLOBAL_FLAGS,
+          roomOf(front),
+        ),
       );
-    }
     const command = Object.hasOwn(known, first) ? known[first] : undefined;
     if (command !== undefined && second === undefined) {
       const { default: described } = await command.load();
@@ -90,19 +82,14 @@ export default {
   },
 } satisfies Command;
 
-/** All that can be typed first: commands, and resources that are no runbooks. */
-function allCommands(
-  front: Front,
-  known: Commands,
-): { name: string; summary: string; usage: string }[] {
-  return [
-    ...Object.entries(known).map(([name, { summary, usage }]) => ({ name, summary, usage })),
-    ...front.extras.map(({ name, summary, actions }) => ({
-      name,
-      summary,
-      usage: Object.keys(actions).join("|"),
-    })),
-  ];
+/** What runbooks work on, and what they can do with it; no runbook is loaded. */
+function resources(front: Front): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const { name } of libraryOf(front, []).entries("runbook")) {
+    const [resource = name, ...action] = name.split("/");
+    found.set(resource, [...(found.get(resource) ?? []), action.join("/")]);
+  }
+  return found;
 }
 
 async function stepList(registry: StepRegistry): Promise<Result> {

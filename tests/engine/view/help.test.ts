@@ -78,8 +78,10 @@ test("risk decides what is asked for", () => {
 test("main help leads with examples", () => {
   const text = mainHelp(
     [{ name: "list", usage: "[<prefix>]", summary: "List the runbooks there are" }],
+    new Map([["lab", ["down", "up"]]]),
     flags,
   );
+  expect(text).toContain("Runbooks\n  lab  down, up\n");
   expect(text.indexOf("Examples")).toBeLessThan(text.indexOf("Commands"));
   expect(text).toContain("  list [<prefix>]  List the runbooks there are\n");
 });

@@ -1,9 +1,12 @@
+import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { PgdbaError } from "../../engine/errors.ts";
-import { readText, readTextIfThere } from "../../engine/shared/read-file.ts";
-import { writeWhole } from "../../engine/shared/write-file.ts";
-import { BUNDLED_VERSION, openBinaries, spareDirs } from "../nodes/embedded/binaries.ts";
+import { join } from "node:path";
+import { exclusively } from "../../../../engine/shared/exclusive.ts";
+import { fileError, writeWhole } from "../../../../engine/shared/write-file.ts";
+import type { ConnectionSpec } from "../../../postgres/connect.ts";
+import { clusterFile, LAB } from "../../../registry/folder.ts";
+import { generateSecret } from "../../../registry/secrets.ts";
+import { BUNDLED_VERSION, openBinaries, spareDirs } from "../binaries.ts";
 import {
   answers,
   configure,
@@ -14,15 +17,26 @@ import {
   runAs,
   socketDirFits,
   waitReady,
-} from "../nodes/embedded/server.ts";
-import { ordinaryUser, reachableDir } from "../nodes/embedded/user.ts";
-import type { ConnectionSpec } from "../postgres/connect.ts";
+} from "../server.ts";
+import { ordinaryUser, reachableDir } from "../user.ts";
+import {
+  labDir,
+  type LabRecord,
+  HOST,
+  passwordFile,
+  readRecord,
+  specOf,
+  writeRecord,
+} from "./record.ts";
+import { registerLab, unregisterLab } from "./register.ts";
 
 export interface LabOptions {
   stateDir: string;
   log?(message: string): void;
   /** Where the data goes when an ordinary user can't enter the state folder; see `spareDirs`. */
   spares?: string[];
+  /** Looked at between the parts that take a while. */
+  signal?: AbortSignal;
 }
 
 export interface Lab {
@@ -31,6 +45,11 @@ export interface Lab {
   dataDir: string;
   version: number;
   seeded: boolean;
+  /** Null before it is registered. */
+  identity: string | null;
+  /** Whether this call made it, or started it. */
+  made: boolean;
+  started: boolean;
 }
 
 export interface LabStatus {
@@ -41,18 +60,6 @@ export interface LabStatus {
   version: number | null;
 }
 
-/** What `lab.json` in the state folder remembers. */
-interface Record {
-  version: number;
-  port: number;
-  /** Holds `data`, the log and the socket; owned by the user the server runs as. */
-  base: string;
-  seeded: boolean;
-}
-
-const HOST = "127.0.0.1";
-/** Its record and its password are some bytes. */
-const MAX_BYTES = 64 * 1024;
 const START_MS = 30_000;
 /** The first start takes seconds; somebody who waits for it longer than this waits for something else. */
 const LOCK_MS = 60_000;
@@ -66,32 +73,48 @@ const IDLE_MS = 5_600;
  */
 export async function labUp(options: LabOptions): Promise<Lab> {
   const dir = labDir(options);
-  const running = await findRunning(dir);
+  const running = await findRunning(dir, options);
   if (running !== null) return running;
   return locked(dir, async () => {
-    const another = await findRunning(dir);
+    const another = await findRunning(dir, options);
     if (another !== null) return another;
     const known = readRecord(dir);
     const record = known?.seeded === true ? known : await create(dir, options);
     const isNew = !record.seeded;
-    await start(dir, record, options);
-    if (isNew) {
-      options.log?.("filling the lab");
-      const { seed } = await import("./seed.ts");
-      await seed(await specOf(dir, record));
-      record.seeded = true;
-      await writeRecord(dir, record);
-    }
-    const { leaveIdleTransaction } = await import("./seed.ts");
-    const spec = await specOf(dir, record);
-    await leaveIdleTransaction(spec).catch(() =>
-      options.log?.("the lab has no idle transaction this time"),
-    );
-    if (isNew) {
-      options.log?.("letting a transaction idle until it is worth a finding");
-      await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-    }
-    return labOf(record, spec);
+    const started = await start(dir, record, options);
+    const spec = specOf(dir, record);
+    if (isNew) await fill(dir, record, options);
+    await registerLab({ ...options, dir }, record);
+    if (started) await leaveIdle(spec, isNew, options);
+    return labOf(record, spec, { made: isNew, started });
+  });
+}
+
+async function fill(dir: string, record: LabRecord, options: LabOptions): Promise<void> {
+  options.signal?.throwIfAborted();
+  options.log?.("filling the lab");
+  const { seed } = await import("./seed.ts");
+  await seed(specOf(dir, record));
+  record.seeded = true;
+  await writeRecord(dir, record);
+}
+
+async function leaveIdle(
+  spec: ConnectionSpec,
+  isNew: boolean,
+  { log, signal }: LabOptions,
+): Promise<void> {
+  const { leaveIdleTransaction } = await import("./seed.ts");
+  await leaveIdleTransaction(spec).catch(() => log?.("the lab has no idle transaction this time"));
+  if (!isNew || signal?.aborted) return;
+  log?.("letting a transaction idle until it is worth a finding");
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, IDLE_MS);
+    const stop = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    signal?.addEventListener("abort", stop, { once: true });
   });
 }
 
@@ -101,7 +124,7 @@ export async function labStatus(options: LabOptions): Promise<LabStatus> {
   const record = readRecord(dir);
   if (record === null)
     return { exists: false, running: false, port: null, data_dir: null, version: null };
-  const running = (await findRunning(dir)) !== null;
+  const running = record.seeded && (await isUp(record));
   return {
     exists: true,
     running,
@@ -123,54 +146,50 @@ export async function labDown(
     if (record === null) return { stopped: false, removed: false };
     const stopped = await stop(record, options);
     if (options.remove !== true) return { stopped, removed: false };
+    await unregisterLab({ ...options, dir });
     // The lock file stays: somebody may be waiting on it.
     await rm(join(dir, "lab.json"), { force: true });
-    await rm(join(dir, "password"), { force: true });
+    await rm(passwordFile(dir), { force: true });
     await rm(record.base, { recursive: true, force: true });
     return { stopped, removed: true };
   });
 }
 
-function labDir(options: LabOptions): string {
-  return join(resolve(options.stateDir), "lab");
-}
-
 /** The quick way: no package is loaded and no process started to see that it runs. */
-async function findRunning(dir: string): Promise<Lab | null> {
+async function findRunning(dir: string, { stateDir }: LabOptions): Promise<Lab | null> {
   const record = readRecord(dir);
   if (record === null || !record.seeded) return null;
+  // One that an older pgdba made is registered the slow way.
+  if (record.identity === undefined || !existsSync(clusterFile(stateDir, LAB))) return null;
+  if (!(await isUp(record))) return null;
+  return labOf(record, specOf(dir, record), { made: false, started: false });
+}
+
+async function isUp(record: LabRecord): Promise<boolean> {
   const dataDir = join(record.base, "data");
   const found = await postmaster(dataDir);
-  if (found?.status !== "ready" || !(await isServing(found, dataDir))) return null;
-  if (!(await answers(HOST, record.port))) return null;
-  return labOf(record, await specOf(dir, record));
+  if (found?.status !== "ready" || !(await isServing(found, dataDir))) return false;
+  return answers(HOST, record.port);
 }
 
-function labOf(record: Record, connection: ConnectionSpec): Lab {
-  const { port, version, seeded } = record;
-  return { connection, port, dataDir: join(record.base, "data"), version, seeded };
+function labOf(
+  record: LabRecord,
+  connection: ConnectionSpec,
+  did: Pick<Lab, "made" | "started">,
+): Lab {
+  const { port, version, seeded, identity } = record;
+  const dataDir = join(record.base, "data");
+  return { connection, port, dataDir, version, seeded, identity: identity ?? null, ...did };
 }
 
-async function specOf(dir: string, record: Record): Promise<ConnectionSpec> {
-  const password = readText(join(dir, "password"), { maxBytes: MAX_BYTES });
-  return {
-    host: HOST,
-    port: record.port,
-    user: "postgres",
-    database: "postgres",
-    password: () => password,
-    sslmode: "disable",
-    application_name: "pgdba",
-  };
-}
-
-async function create(dir: string, options: LabOptions): Promise<Record> {
+async function create(dir: string, options: LabOptions): Promise<LabRecord> {
+  options.signal?.throwIfAborted();
   options.log?.(`making a PostgreSQL ${BUNDLED_VERSION} to try things on`);
   const user = ordinaryUser();
   const spares = options.spares ?? spareDirs();
   const key = new Bun.CryptoHasher("sha256").update(dir).digest("hex").slice(0, 12);
   const base = await reachableDir(join(dir, "server"), user, `lab-${key}`, spares);
-  const record: Record = {
+  const record: LabRecord = {
     version: BUNDLED_VERSION,
     port: await freePort(HOST),
     base,
@@ -181,8 +200,8 @@ async function create(dir: string, options: LabOptions): Promise<Record> {
   await rm(join(base, "data"), { recursive: true, force: true });
   await rm(join(base, "log"), { force: true });
   await writeRecord(dir, record);
-  const password = Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
-  await writeWhole(join(dir, "password"), password);
+  const password = generateSecret();
+  await writeWhole(passwordFile(dir), password);
   const binaries = await openBinaries(BUNDLED_VERSION, user, spares);
   const dataDir = join(base, "data");
   await initdb({
@@ -205,14 +224,16 @@ async function create(dir: string, options: LabOptions): Promise<Record> {
   return record;
 }
 
-async function start(dir: string, record: Record, options: LabOptions): Promise<void> {
+/** Says whether it had to be started. */
+async function start(dir: string, record: LabRecord, options: LabOptions): Promise<boolean> {
   const user = ordinaryUser();
   const binaries = await openBinaries(record.version, user, options.spares ?? spareDirs());
   const dataDir = join(record.base, "data");
   const log = join(record.base, "log");
   const found = await postmaster(dataDir);
   // One that is alive without being ready yet is on its way, after a crash perhaps.
-  if (!(await isServing(found, dataDir))) {
+  const serving = await isServing(found, dataDir);
+  if (!serving) {
     // The server itself would refuse to start while any process has the number that a crash left in these.
     await rm(join(dataDir, "postmaster.pid"), { force: true });
     await rm(join(record.base, "socket", `.s.PGSQL.${record.port}.lock`), { force: true });
@@ -235,9 +256,10 @@ async function start(dir: string, record: Record, options: LabOptions): Promise<
     await runAs(user, [binaries.pg_ctl, ...launch], { outlives: true });
   }
   await waitReady(dataDir, { timeoutMs: START_MS, log });
+  return !serving;
 }
 
-async function stop(record: Record, options: LabOptions): Promise<boolean> {
+async function stop(record: LabRecord, options: LabOptions): Promise<boolean> {
   const dataDir = join(record.base, "data");
   const found = await postmaster(dataDir);
   if (!(await isServing(found, dataDir))) return false;
@@ -258,56 +280,14 @@ async function stop(record: Record, options: LabOptions): Promise<boolean> {
   return true;
 }
 
-function readRecord(dir: string): Record | null {
-  const text = readTextIfThere(join(dir, "lab.json"), { maxBytes: MAX_BYTES });
-  if (text === undefined) return null;
-  try {
-    return JSON.parse(text) as Record;
-  } catch {
-    // With a file that is no JSON there is no lab that could be used.
-    return null;
-  }
-}
-
-async function writeRecord(dir: string, record: Record): Promise<void> {
-  await writeWhole(join(dir, "lab.json"), `${JSON.stringify(record, null, 2)}\n`);
-}
-
-/** Runs `work` while no other process does. SQLite's lock ends with its holder, so that none is ever stale. */
+/** Runs `work` while no other process does. */
 async function locked<T>(dir: string, work: () => Promise<T>): Promise<T> {
-  await mkdir(dir, { recursive: true }).catch((cause: unknown) => {
-    throw new PgdbaError("io_failed", `${dir} can't be made`, {
-      hint: "Name a folder that may be written with PGDBA_HOME.",
-      cause,
-    });
-  });
-  // The server's user must get through to its data; what is secret in here has a mode of its own.
-  await chmod(dir, 0o711);
-  const { Database } = await import("bun:sqlite");
-  const lock = new Database(join(dir, "lock"), { create: true });
   try {
-    const deadline = performance.now() + LOCK_MS;
-    for (;;) {
-      try {
-        lock.run("BEGIN EXCLUSIVE");
-        break;
-      } catch (cause) {
-        if ((cause as { code?: string }).code !== "SQLITE_BUSY") throw cause;
-        if (performance.now() > deadline) {
-          throw new PgdbaError(
-            "lock_held",
-            "Another process has been busy with the lab for a minute",
-            {
-              hint: "Look for a pgdba that hangs, end it and run again.",
-              cause,
-            },
-          );
-        }
-      }
-      await Bun.sleep(25);
-    }
-    return await work();
-  } finally {
-    lock.close();
+    await mkdir(dir, { recursive: true });
+    // The server's user must get through to its data; what is secret in here has a mode of its own.
+    await chmod(dir, 0o711);
+  } catch (cause) {
+    throw fileError(dir, cause, "Name a folder that may be written with PGDBA_HOME.");
   }
+  return exclusively(join(dir, "lock"), { what: "the lab", waitMs: LOCK_MS }, work);
 }

@@ -1,7 +1,7 @@
 import type { Client } from "pg";
-import { PgdbaError } from "../../engine/errors.ts";
-import { type ConnectionSpec, connect } from "../postgres/connect.ts";
-import { sqlstateOf, fromPostgres } from "../postgres/errors.ts";
+import { PgdbaError } from "../../../../engine/errors.ts";
+import { type ConnectionSpec, connect } from "../../../postgres/connect.ts";
+import { sqlstateOf, fromPostgres } from "../../../postgres/errors.ts";
 import problems from "./seed/problems.sql" with { type: "text" };
 import shop from "./seed/shop.sql" with { type: "text" };
 

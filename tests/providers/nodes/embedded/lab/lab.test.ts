@@ -1,17 +1,30 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Lab, labDown, labStatus, labUp } from "../../../providers/lab/lab.ts";
-import planted from "../../../providers/lab/planted.json";
-import { openSession, type PgSession } from "../../../providers/postgres/session.ts";
-import { type PgConnection, resolveTarget } from "../../../providers/target/resolve.ts";
+import {
+  type Lab,
+  labDown,
+  labStatus,
+  labUp,
+} from "../../../../../providers/nodes/embedded/lab/lab.ts";
+import planted from "../../../../../providers/nodes/embedded/lab/planted.json";
+import { openSession, type PgSession } from "../../../../../providers/postgres/session.ts";
+import { type PgConnection, resolveTarget } from "../../../../../providers/target/resolve.ts";
 
 // Nobody but its owner can enter the state folder, as with a root's home.
 const root = mkdtempSync(join(tmpdir(), "pgdba-lab-"));
 const closed = join(root, "closed");
 const options = { stateDir: join(closed, "state"), spares: [join(root, "spare")] };
-const LAB = join(import.meta.dir, "../../../providers/lab/lab.ts");
+const LAB = join(import.meta.dir, "../../../../../providers/nodes/embedded/lab/lab.ts");
 
 let labs: Lab[];
 let session: PgSession;
@@ -129,6 +142,32 @@ test("is a target: --cluster lab", async () => {
   await target.close();
 });
 
+test("a file of another cluster under its name stays as it is, and the lab works all the same", async () => {
+  const file = join(options.stateDir, "clusters", "lab.yaml");
+  const entry = readFileSync(file, "utf8");
+  const foreign = "ownership: connected # not the lab\npostgres: {host: db1, user: u}\n";
+  for (const text of [foreign, "{"]) {
+    writeFileSync(file, text);
+    const said: string[] = [];
+    // As one that an older pgdba made, it is registered when it is used next.
+    const record = join(options.stateDir, "lab", "lab.json");
+    const { identity, ...older } = JSON.parse(readFileSync(record, "utf8"));
+    writeFileSync(record, JSON.stringify(older));
+    const lab = await labUp({ ...options, log: (message) => void said.push(message) });
+    expect([lab.port, lab.identity, lab.made, lab.started]).toEqual([
+      labs[0]?.port,
+      identity,
+      false,
+      false,
+    ]);
+    expect(said).toHaveLength(1);
+    expect(readFileSync(file, "utf8")).toBe(text);
+  }
+  rmSync(file);
+  await labUp(options);
+  expect(readFileSync(file, "utf8")).toBe(entry);
+});
+
 test("running already costs next to nothing", async () => {
   const begun = performance.now();
   await labUp(options);
@@ -185,4 +224,5 @@ test("remove leaves nothing behind", async () => {
     version: null,
   });
   expect(await Bun.file(join(dataDir, "PG_VERSION")).exists()).toBe(false);
+  expect(existsSync(join(options.stateDir, "clusters", "lab.yaml"))).toBe(false);
 }, 20_000);
