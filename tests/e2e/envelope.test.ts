@@ -247,7 +247,7 @@ test.concurrent("--config names another configuration, which must be there and s
   for (const part of [
     /Runbook team\/noop of the layer project: .*noop\.yaml/,
     /Configuration: .*mine\.yaml\n/,
-    /No policy narrows/,
+    /No policy is in force/,
     /No server had to be reached/,
     /start set_1 \(set: /,
   ])
