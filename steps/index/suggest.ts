@@ -4,6 +4,7 @@ import { defineStep } from "../define.ts";
 import { advise } from "./advise/advise.ts";
 import { Deadline } from "./advise/deadline.ts";
 import { readInput, type WorkloadInput } from "./advise/input.ts";
+import { aroundLocks } from "./advise/locks.ts";
 import { openOnServer, openTwin, study } from "./advise/open.ts";
 import { SUGGEST_INPUT, SUGGEST_OUTPUT, TIME_BUDGET } from "./advise/suggest-schema.ts";
 
@@ -30,7 +31,7 @@ is served by a hash index, which has no such limit.
 Looking for indexes ends after \`time_budget\`: \`search\` says which statements were not looked at, the dearest are looked at first. Of statements that differ in
 their constants alone a sample stands for all. Indexes that become
 useless are named, each proved by planning the workload without it. pg_stat_statements keeps \`$1\` where constants stood: where their
-types can't be told from the text, usual ones are tried. What could not be planned is in \`unproven\`, what the twin lacks in
+types can't be told from the text, usual ones are tried. Statements on a table that somebody has locked are left out. What could not be planned is in \`unproven\`, what the twin lacks in
 \`limits\`: extended statistics, tables whose statistics the role may not read, a planner of another version. Where a value lies at the
 end of a histogram the real planner looks into an index for the least or greatest one; the twin has no data and keeps to the histogram.`,
   example: `- index.suggest:
@@ -46,22 +47,24 @@ end of a histogram the real planner looks into an index for the least or greates
     const given = input as unknown as Input;
     const { asked, isWanted } = readInput(given);
     const deadline = new Deadline(ctx.clock, parseDuration(given.time_budget ?? TIME_BUDGET));
-    const found = await study<Planner>(
-      ctx,
-      asked,
-      given.prove === "hypopg" ? openOnServer : openTwin,
-    );
-    try {
-      return await advise(ctx, found, {
-        budget: given.budget == null ? null : parseBytes(given.budget),
-        maxIndexes: given.max_indexes ?? null,
-        percent: given.min_improvement ?? 1,
-        deadline,
-        isWanted,
-      });
-    } finally {
-      await found.planner.close();
-    }
+    return aroundLocks(ctx, async () => {
+      const found = await study<Planner>(
+        ctx,
+        asked,
+        given.prove === "hypopg" ? openOnServer : openTwin,
+      );
+      try {
+        return await advise(ctx, found, {
+          budget: given.budget == null ? null : parseBytes(given.budget),
+          maxIndexes: given.max_indexes ?? null,
+          percent: given.min_improvement ?? 1,
+          deadline,
+          isWanted,
+        });
+      } finally {
+        await found.planner.close();
+      }
+    });
   },
 });
 

@@ -38,21 +38,22 @@ const notOfExtension = (catalog: string, alias: string): string =>
   `NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '${catalog}'::regclass AND e.objid = ${alias}.oid AND e.deptype = 'e')`;
 
 /** As the search path finds them; `to_regclass` would fail for a schema that the role may not use. */
-const NAMED = `SELECT concat_ws('.', x.schema, x.name) AS name,
+export const NAMED = `SELECT concat_ws('.', x.schema, x.name) AS name,
   (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = x.name AND c.relkind IN ('r', 'p', 'm', 'v', 'f')
     AND CASE WHEN x.schema IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = x.schema END) AS oid
   FROM unnest($1::text[], $2::text[]) AS x(schema, name)`;
 
-/** The tables asked for, with their partitions and parents, and what their views select from. */
+/** Of a table `s` its partitions and parents, of a view what it selects from. */
+export const REACHED = `SELECT inhrelid AS oid FROM pg_inherits WHERE inhparent = s.oid
+      UNION ALL SELECT inhparent FROM pg_inherits WHERE inhrelid = s.oid
+      UNION ALL SELECT d.refobjid FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+        WHERE r.ev_class = s.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> s.oid`;
+
+/** The tables asked for, with all that they reach. */
 const CLOSURE = `WITH RECURSIVE scope(oid) AS (
     SELECT unnest($1::oid[])
   UNION
-    SELECT x.oid FROM scope s CROSS JOIN LATERAL (
-      SELECT inhrelid AS oid FROM pg_inherits WHERE inhparent = s.oid
-      UNION ALL SELECT inhparent FROM pg_inherits WHERE inhrelid = s.oid
-      UNION ALL SELECT d.refobjid FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
-        WHERE r.ev_class = s.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> s.oid
-    ) x)`;
+    SELECT x.oid FROM scope s CROSS JOIN LATERAL (${REACHED}) x)`;
 
 const RELATION = `c.oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind, c.reltuples, c.relpages, c.relallvisible,
   pg_stat_get_live_tuples(c.oid)::float8 AS live,

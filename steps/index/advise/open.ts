@@ -1,5 +1,6 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
+import { readLocked } from "../../../providers/planner/twin/locked.ts";
 import { quoteIdent } from "../../../providers/planner/twin/names.ts";
 import { openHypopg } from "../../../providers/planner/hypopg/hypopg.ts";
 import { readTexts } from "../../../providers/postgres/recorded-texts.ts";
@@ -17,6 +18,7 @@ import {
   type TableName,
   type Twin,
 } from "../../../providers/planner/twin/twin.ts";
+import { aroundLocks, OVER, tablesOf, withoutLocked } from "./locks.ts";
 import { commandLine } from "../../command-line.ts";
 import { asCatalogue } from "../../sql/guard/as-catalogue.ts";
 import { another, session } from "../../sql/session.ts";
@@ -46,6 +48,8 @@ export interface Study {
   parsed: Parsed[];
   /** Statements that can't be studied. */
   refused: Refused[];
+  /** Those of them that have to wait for somebody's lock. */
+  blocked: Refused[];
   /** Statements for which there is nothing to advise, whatever they cost. */
   idle: Refused[];
   activity: Activity;
@@ -73,11 +77,13 @@ export async function study<P extends Planner>(
   const limits = { timeoutMs: TIMEOUT_MS, lockTimeoutMs: LOCK_TIMEOUT_MS, signal: ctx.signal };
   let opening: Opening<P> | undefined;
   try {
-    const found = await pg.transaction({ readOnly: true, ...limits }, (run) =>
-      readAll(ctx, asked, run, (facts) => {
-        opening = open(ctx, facts);
-      }),
-    );
+    const reading = (): Promise<Study> =>
+      pg.transaction({ readOnly: true, ...limits }, (run) =>
+        readAll(ctx, asked, run, (facts) => {
+          opening ??= open(ctx, facts);
+        }),
+      );
+    const found = await aroundLocks(ctx, reading);
     const { hidden } = found.workload;
     if (hidden > 0)
       ctx.warn(
@@ -112,9 +118,7 @@ async function readAll(
     asked.tables.length === 0
       ? all
       : all.filter((statement) => asked.tables.some((table) => mentions(statement.tables, table)));
-  const tables = new Map(
-    parsed.flatMap((statement) => statement.tables).map((table) => [JSON.stringify(table), table]),
-  );
+  const tables = tablesOf(parsed);
   if (tables.size === 0 && asked.tables.length > 0) {
     const names = asked.tables.map(({ schema, name }) =>
       schema === null ? name : `${schema}.${name}`,
@@ -128,15 +132,21 @@ async function readAll(
       hint: "Let the application work for a while, or give statements that select from tables.",
     });
   }
-  ctx.log(`studying ${tables.size} tables for ${parsed.length} statements`);
-  const catalogue = await readCatalogue(read, [...tables.values()], facts);
+  const { free, blocked } = withoutLocked(parsed, await readLocked(read, [...tables.values()]));
+  if (blocked.length > 0)
+    ctx.warn(
+      `${blocked.length} statements are not looked at: ${[...new Set(blocked.map(({ reason }) => reason))].join("; ")}. ${OVER}`,
+    );
+  ctx.log(`studying ${tablesOf(free).size} tables for ${free.length} statements`);
+  const catalogue = await readCatalogue(read, [...tablesOf(free).values()], facts);
   const activity = await readActivity(read, catalogue);
-  const sorted = sort(parsed, catalogue);
+  const sorted = sort(free, catalogue);
   return {
     catalogue,
     workload,
     parsed: sorted.own,
-    refused: [...refused, ...sorted.gone],
+    refused: [...refused, ...blocked, ...sorted.gone],
+    blocked,
     idle: [...idle, ...sorted.system],
     activity,
     reads,

@@ -32,13 +32,16 @@ const INDEX = `SELECT n.nspname AS schema, c.relname AS name, format('%s.%s', tn
   JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = c.oid
   WHERE c.relname = $2 AND CASE WHEN $1::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $1 END`;
 
-/** The index of this name; without a schema the search path decides. */
+/** No read of the catalogues takes long; one whose table is locked shall not wait for ever. */
+const LIMITS = { timeoutMs: 30_000, lockTimeoutMs: 2000 };
+
+/** The index of this name; without a schema the search path decides. @throws PgdbaError timeout where somebody has locked it */
 export async function findIndex(
   pg: PgSession,
   schema: string | null,
   name: string,
 ): Promise<Existing | null> {
-  const { rows } = await pg.query(INDEX, [schema, name]);
+  const { rows } = await pg.query(INDEX, [schema, name], LIMITS);
   return (rows[0] as unknown as Existing | undefined) ?? null;
 }
 
@@ -52,6 +55,7 @@ export async function tableOf(
     `SELECT n.nspname AS schema, c.relkind = 'p' AS partitioned FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relname = $2 AND c.relkind IN ('r', 'p', 'm') AND CASE WHEN $1::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $1 END`,
     [schema, table],
+    LIMITS,
   );
   const [found] = rows;
   if (found !== undefined)
@@ -74,6 +78,7 @@ export async function otherKind(
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relname = $2 AND c.relkind NOT IN ('i', 'I') AND CASE WHEN $1::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $1 END`,
     [schema, name],
+    LIMITS,
   );
   return rows[0] === undefined ? null : String(rows[0]["kind"]);
 }

@@ -126,7 +126,9 @@ export function refusedBy(sql: string, error: PgdbaError): Refused {
     position: positionOf(error),
     hint:
       unknown === null
-        ? null
+        ? error.code === "timeout"
+          ? (error.hint ?? null)
+          : null
         : `What ${unknown} was is not known, and no usual type fits. Give it with its values, in a file of statements: --workload FILE.`,
   };
 }
