@@ -3,7 +3,7 @@ import type { Client } from "pg";
 import { type Finding, flat } from "../../../steps/health/findings/findings.ts";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
 import { cloneInto } from "../../support/standby.ts";
-import { examine, until } from "./support.ts";
+import { examine, type Report, until } from "./support.ts";
 
 /** `check` of each finding from the top down to the one that is looked for, with what is named there; null when it is not found. */
 function pathTo(
@@ -82,6 +82,43 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     expect(path).toEqual([["dead-rows", 'public."Dead"']]);
     expect(report.findings[0]?.remedy.sql).toBe('vacuum (verbose, analyze) public."Dead";');
   }, 20_000);
+
+  test("and all else that follows is due to autovacuum that is off for the table", async () => {
+    await run(
+      "create table off (id int, t text) with (autovacuum_enabled = off, autovacuum_freeze_max_age = 100000)",
+      "alter table off alter t set storage external",
+      "insert into off select n, repeat(md5(n::text), 100) from generate_series(1, 25000) n",
+      "analyze off",
+      "create procedure use_ids(n int) language plpgsql as 'begin for i in 1..n loop perform txid_current(); commit; end loop; end'",
+      "call use_ids(52000)",
+      "delete from off where id % 2 = 0",
+    );
+    const thresholds = {
+      "freeze-overdue": { warning: 50 },
+      "wraparound-database": { warning: 0 },
+      "dead-rows": { min_rows: 1000 },
+    };
+    const due = [
+      "dead-rows TOAST of public.off",
+      "dead-rows public.off",
+      "freeze-overdue public.off",
+      "statistics-stale public.off",
+      "vacuum-never public.off",
+      "wraparound-database database postgres",
+    ];
+    const below = (report: Report) =>
+      report.findings
+        .filter(({ check }) => check === "autovacuum-off-table")
+        .flatMap(({ consequences }) => consequences)
+        .map(({ check, object }) => `${check} ${object}`)
+        .toSorted();
+    const report = await until(
+      () => examine(server, { groups: ["vacuum", "statistics"], thresholds }),
+      (answer) => below(answer).length >= due.length,
+    );
+    expect(below(report)).toEqual(due);
+    await run("drop table off", "drop procedure use_ids");
+  }, 60_000);
 
   test("that vacuum had to leave are due to the session whose snapshot sees them", async () => {
     const reader = await open();

@@ -122,6 +122,45 @@ describe.each([13, 18] as const)("what could not be examined in PostgreSQL %d", 
     );
   }, 20_000);
 
+  test("an index is not unused before it has had the time to be used", async () => {
+    await run(
+      "create table read (id int, a int); insert into read select n, n from generate_series(1, 120000) n",
+      "create index new_one on read (a); analyze read",
+      "do 'begin for n in 1..150 loop perform count(*) from read where id = n limit 1; end loop; end'",
+    );
+    const counted = (report: Report) => foundBy(report, "index-unused").length > 0;
+    const only = ["index-unused"];
+    const young = { min_bytes: 1000, info_days: 0 };
+    const asked = () => examine(place, { only, thresholds: { "index-unused": young } });
+    const [finding] = flat((await until(asked, counted)).findings);
+    expect(finding).toMatchObject({
+      object: "public.new_one",
+      severity: "info",
+      message: expect.stringMatching(
+        /was scanned 0 times in the \d+ min since (it was built or altered|the statistics began); the table was read \d+ times$/,
+      ),
+    });
+    expect(finding?.remedy.text).toContain("does not record when an index was built");
+    const usual = await examine(place, {
+      only,
+      thresholds: { "index-unused": { min_bytes: 1000 } },
+    });
+    expect(usual.findings).toEqual([]);
+    expect(unseenBy(usual, "index-unused")).toEqual([
+      expect.stringMatching(/^all: the statistics are only \d+ min old$/),
+    ]);
+    await run(
+      "set enable_seqscan = off; select from read where a = 5",
+      "drop table if exists nothing",
+    );
+    const used = (report: Report) => flat(report.findings)[0]?.evidence["scans"] === 1;
+    const once = flat((await until(asked, used)).findings)[0];
+    expect(once?.message).toMatch(
+      version >= 16 ? /was scanned 1 time .*, last 1 min ago;/ : /was scanned 1 time in the/,
+    );
+    await run("drop table read");
+  }, 30_000);
+
   test("whether a change was taken back is known to those who may read the files", async () => {
     const input = { only: ["pending-restart"] };
     await run("alter system set max_locks_per_transaction = 99", "select pg_reload_conf()");

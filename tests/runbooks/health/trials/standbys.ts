@@ -169,7 +169,7 @@ const CONFLICTS: Trial[] = [
       create index there on looked_up (there); analyze looked_up`,
     finds: ["warning public.there"],
     remedy: {
-      told: /^1 standbys follow this server and count their own scans: look at idx_scan .* Drop the index when none of them/,
+      told: /1 standby follows this server and counts its own scans: look at idx_scan .* Drop the index when none of them/,
       async does({ query }, { remedy }) {
         if (remedy.sql !== null) throw new Error(remedy.sql);
         await query("drop index there");
