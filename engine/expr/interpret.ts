@@ -28,12 +28,23 @@ interface Scope {
   outer: Scope | undefined;
 }
 
+/** An element of a list, or a key of a map, and whether the condition held for it. */
+export interface Element {
+  index: number;
+  value: Value;
+  isKey: boolean;
+  holds: boolean;
+}
+
 /** Is called with the value of each node; used by `explain`. */
 export interface Recorder {
   value(node: Node, value: Value): void;
   failed(node: Node, error: unknown): void;
-  /** An element for which the condition of `all` or `exists` was false. */
-  element(macro: Macro, index: number, element: Value): void;
+  /**
+   * Is called for an element with the result of the condition of `all`, `exists` or `exists_one`.
+   * @returns the recorder of the parts of the condition for this element, if they are to be recorded
+   */
+  element(macro: Macro, element: Element): Recorder | undefined;
 }
 
 /**
@@ -43,7 +54,9 @@ export interface Recorder {
 export class Interpreter {
   readonly #source: string;
   readonly #variables: Variables;
-  readonly #work = new Work();
+  #work = new Work();
+  /** For all that is done once more to tell of it: it takes nothing from the evaluation itself. */
+  readonly #extraWork = new Work();
   #recorder: Recorder | undefined;
 
   constructor(source: string, variables: Variables, recorder?: Recorder) {
@@ -230,11 +243,17 @@ export class Interpreter {
     const recorder = this.#recorder;
     this.#recorder = undefined; // the inner nodes have one value per element; `element` tells of those that matter
     try {
-      const conditions = this.#conditions(macro, items, scope, recorder);
+      const isKey = over instanceof Dict;
+      const told: Told = (index, value, holds) => {
+        const inside = recorder?.element(macro, { index, value, isKey, holds });
+        if (inside) this.#replay(macro, value, scope, inside);
+        return holds;
+      };
+      const conditions = this.#conditions(macro, items, scope, told);
       if (macro.name === "exists") return settle(true, conditions);
       // To explain `all`, more elements that fail are wanted than the one that settles it.
       if (macro.name === "all") return settle(false, conditions, recorder !== undefined);
-      return this.#collect(macro, items, scope);
+      return this.#collect(macro, items, scope, told);
     } finally {
       this.#recorder = recorder;
     }
@@ -245,15 +264,24 @@ export class Interpreter {
     macro: Macro,
     items: List,
     outer: Scope | undefined,
-    recorder: Recorder | undefined,
+    told: Told,
   ): Generator<() => boolean> {
     for (let i = 0; i < items.size; i++) {
       const value = items.at(i);
-      yield () => {
-        const holds = this.#condition(macro, macro.body, value, outer);
-        if (!holds) recorder?.element(macro, i, value);
-        return holds;
-      };
+      yield () => told(i, value, this.#condition(macro, macro.body, value, outer));
+    }
+  }
+
+  /** The condition for one element once more, its parts told to `recorder`. */
+  #replay(macro: Macro, value: Value, outer: Scope | undefined, recorder: Recorder): void {
+    const [work, before] = [this.#work, this.#recorder];
+    [this.#work, this.#recorder] = [this.#extraWork, recorder];
+    try {
+      this.run(macro.body, { name: macro.variable, value, outer });
+    } catch {
+      // It was evaluated before: no more work is left to tell of it.
+    } finally {
+      [this.#work, this.#recorder] = [work, before];
     }
   }
 
@@ -262,17 +290,23 @@ export class Interpreter {
     return this.#truth(test, scope, `the condition of ${macro.name}()`);
   }
 
-  #collect(macro: Macro, items: List, outer: Scope | undefined): Value {
+  #collect(macro: Macro, items: List, outer: Scope | undefined, told: Told): Value {
     const kept: Value[] = [];
     const test = macro.name === "map" ? macro.filter : macro.body;
-    for (const value of items) {
-      if (test && !this.#condition(macro, test, value, outer)) continue;
+    for (let i = 0; i < items.size; i++) {
+      const value = items.at(i);
+      const holds = test === undefined || this.#condition(macro, test, value, outer);
+      if (macro.name === "exists_one") told(i, value, holds);
+      if (!holds) continue;
       const scope = { name: macro.variable, value, outer };
       kept.push(macro.name === "map" ? this.run(macro.body, scope) : value);
     }
     return macro.name === "exists_one" ? kept.length === 1 : List.of(kept);
   }
 }
+
+/** Passes on whether the condition held for an element, and gives it back. */
+type Told = (index: number, value: Value, holds: boolean) => boolean;
 
 function negate(value: Value): Value {
   if (typeof value === "bigint") return checkedInt(-value);

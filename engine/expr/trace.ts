@@ -1,23 +1,38 @@
 import type { Json, Trace } from "../types.ts";
 import { bindOf, children, type Macro, macroOf, type Node, textOf } from "./ast.ts";
-import type { Recorder } from "./interpret.ts";
+import type { Element, Recorder } from "./interpret.ts";
 import { UnknownValue } from "./unknown.ts";
 import { Dict, type Key, keyOf, List, scalarToJson, type Value } from "./values.ts";
 import { short } from "./wording.ts";
 
+/** Elements of a list that are shown, of those that decided. */
 const MAX_ELEMENTS = 3;
+/** Elements of all lists of which the parts of the condition are shown. */
+const MAX_INSIDE = 12;
 type Mask = (text: string) => string;
 type Seen = { value: Json } | { error: string };
+
+interface SeenElement {
+  index: number;
+  value: Json;
+  isKey: boolean;
+  /** The parts of the condition for it. */
+  inside: TraceRecorder | undefined;
+}
 
 /** Keeps what each node gave, shortened at once so that a trace of large data stays small. */
 export class TraceRecorder implements Recorder {
   readonly nodes = new Map<Node, Seen>();
-  readonly elements = new Map<Node, { index: number; value: Json }[]>();
+  /** By the list, and by whether the condition held. */
+  readonly elements = new Map<Node, { true: SeenElement[]; false: SeenElement[] }>();
   readonly #mask: Mask;
+  readonly #isInside: boolean;
+  #left = MAX_INSIDE;
 
   /** `mask` is given each text whole: what is left of a secret that was cut could not be told any more. */
-  constructor(mask: Mask = (text) => text) {
+  constructor(mask: Mask = (text) => text, isInside = false) {
     this.#mask = mask;
+    this.#isInside = isInside;
   }
 
   value(node: Node, value: Value): void {
@@ -30,11 +45,27 @@ export class TraceRecorder implements Recorder {
     });
   }
 
-  element(macro: Macro, index: number, value: Value): void {
-    const kept = this.elements.get(macro.list) ?? [];
-    if (kept.length < MAX_ELEMENTS)
-      this.elements.set(macro.list, [...kept, { index, value: shorten(value, this.#mask) }]);
+  element(macro: Macro, { index, value, isKey, holds }: Element): TraceRecorder | undefined {
+    const kept = this.elements.get(macro.list) ?? { true: [], false: [] };
+    this.elements.set(macro.list, kept);
+    const alike = kept[holds ? "true" : "false"];
+    if (alike.length >= MAX_ELEMENTS) return undefined;
+    const isShown = !this.#isInside && this.#left > 0;
+    const inside = isShown ? new TraceRecorder(this.#mask, true) : undefined;
+    if (isShown) this.#left -= 1;
+    alike.push({ index, value: shorten(value, this.#mask), isKey, inside });
+    return inside;
   }
+}
+
+/** Where a node is told of: by itself, or within a macro for one element. */
+interface Place {
+  recorder: TraceRecorder;
+  /** The variable of the macro, and how its element is written. */
+  variable: string | undefined;
+  label: string;
+  /** The truth that needs no explanation. */
+  wanted: boolean;
 }
 
 interface Row {
@@ -44,9 +75,9 @@ interface Row {
 }
 
 /**
- * The trace of an evaluation, as power-assert shows it. Left out: literals, parts that were not reached, the prefixes of
- * a path that was read (`steps` of `steps.a.output`), and what stands inside a macro, for which the first elements that
- * did not satisfy it are shown.
+ * The trace of an evaluation, as power-assert shows it. Left out: literals, parts that were not reached, and the prefixes of a path
+ * that was read (`steps` of `steps.a.output`). Of a macro the first elements that decided are shown, each with the parts of the
+ * condition.
  */
 export function buildTrace(ast: Node, source: string, value: Json, recorder: TraceRecorder): Trace {
   const rows: Row[] = [];
@@ -56,26 +87,76 @@ export function buildTrace(ast: Node, source: string, value: Json, recorder: Tra
     known.add(text);
     rows.push({ source: text, seen, depth });
   };
-  const visit = (node: Node, depth: number): void => {
-    const seen = recorder.nodes.get(node);
+  const visit = (node: Node, depth: number, at: Place): void => {
+    const seen = at.recorder.nodes.get(node);
     if (!seen) return;
     const isConstant =
       (node.op === "list" || node.op === "map") &&
       children(node).every((item) => item.op === "value");
-    if (!isConstant) add(textOf(source, node), seen, depth);
-    for (const child of visibleChildren(node, "value" in seen)) visit(child, depth + 1);
+    const isElement = node.op === "id" && node.args === at.variable;
+    if (!isConstant && !isElement) add(labelled(source, node, at), seen, depth);
+    const wanted = node.op === "!_" ? !at.wanted : at.wanted;
+    for (const child of visibleChildren(node, "value" in seen))
+      visit(child, depth + 1, { ...at, wanted });
     const macro = macroOf(node);
-    if (!macro || ("value" in seen && seen.value === true)) return;
-    for (const element of recorder.elements.get(macro.list) ?? []) {
-      add(`${textOf(source, macro.list)}[${element.index}]`, { value: element.value }, depth + 1);
+    if (!macro || ("value" in seen && seen.value === at.wanted)) return;
+    const { holds, elements } = deciding(macro, at.recorder, seen);
+    for (const { index, value: element, isKey, inside } of elements) {
+      const label = isKey
+        ? JSON.stringify(element)
+        : `${asOwner(macro.list, labelled(source, macro.list, at))}[${index}]`;
+      if (!isKey) add(label, { value: element }, depth + 1);
+      const place = { variable: macro.variable, label, wanted: !holds };
+      if (inside) visit(macro.body, depth + (isKey ? 1 : 2), { recorder: inside, ...place });
     }
   };
-  visit(ast, 0);
+  visit(ast, 0, { recorder, variable: undefined, label: "", wanted: true });
   const parts = rows.map((row) => ({
     source: row.source,
     value: "error" in row.seen ? row.seen : row.seen.value,
   }));
   return { value, parts, text: layOut(rows) };
+}
+
+/** The elements for which a macro gave what it gave, and whether its condition held for them. */
+function deciding(
+  { name, list }: Macro,
+  { elements }: TraceRecorder,
+  seen: Seen,
+): { holds: boolean; elements: SeenElement[] } {
+  const kept = elements.get(list) ?? { true: [], false: [] };
+  const isTrue = "value" in seen && seen.value === true;
+  const several = name === "exists_one" && kept.true.length > 1;
+  const holds = name !== "all" && (isTrue || several);
+  return { holds, elements: holds ? kept.true : kept.false };
+}
+
+/** The text of a node, with the element itself in the place of the macro's variable. */
+function labelled(source: string, node: Node, { variable, label }: Place): string {
+  if (variable === undefined) return textOf(source, node);
+  let out = "";
+  let from = node.start;
+  for (const { start, end } of named(node, variable)) {
+    out += source.slice(from, start) + label;
+    from = end;
+  }
+  return out + source.slice(from, node.end);
+}
+
+/** Where a variable stands below a node, in source order; what another of the same name hides is left out. */
+function named(node: Node, variable: string): Node[] {
+  if (node.op === "id") return node.args === variable && node.fromRoot !== true ? [node] : [];
+  const macro = macroOf(node);
+  if (macro?.variable === variable) return named(macro.list, variable);
+  const bind = bindOf(node);
+  if (bind?.variable === variable) return named(bind.value, variable);
+  return children(node).flatMap((child) => named(child, variable));
+}
+
+/** The text of a node as it is written before a `[`. */
+function asOwner(node: Node, text: string): string {
+  const isOne = ["value", "id", ".", "[]", "call", "rcall", "list", "map"].includes(node.op);
+  return isOne ? text : `(${text})`;
 }
 
 function visibleChildren(node: Node, succeeded: boolean): Node[] {

@@ -376,18 +376,61 @@ describe("explain", () => {
     expect(explain("members.all(m, m.ok)", { members }).parts.map((part) => part.source)).toEqual([
       "members.all(m, m.ok)",
       "members",
-      "members[1]",
-      "members[2]",
-      "members[3]",
+      ...["members[1]", "members[1].ok", "members[2]", "members[2].ok"],
+      ...["members[3]", "members[3].ok"],
     ]);
     const tried = explain("members.exists(m, m.name == 'x')", { members });
-    expect(tried.parts.map((part) => part.source).slice(2)).toEqual([
-      "members[0]",
-      "members[1]",
-      "members[2]",
-    ]);
+    expect(tried.parts.map((part) => part.source).slice(2)).toEqual(
+      [0, 1, 2].flatMap((i) => [
+        ...[`members[${i}]`, `members[${i}].name == 'x'`, `members[${i}].name`],
+      ]),
+    );
     expect(tried.parts[2]!.value).toEqual({ name: "a", ok: true });
     expect(explain("members.exists(m, m.name == 'a')", { members }).parts).toHaveLength(2);
+  });
+  test("shows what the condition of a macro gave for the elements that decided", () => {
+    const members = [1, 12, 3, 14].map((lag, n) => ({ name: `pg${n}`, lag }));
+    const told = (source: string) =>
+      explain(source, { members, limit: 10, none: [] })
+        .parts.slice(1)
+        .filter((part) => part.source !== "members" && !/^members\[\d\]$/.test(part.source))
+        .map((part) => `${part.source} is ${JSON.stringify(part.value)}`);
+    expect(told("members.all(m, m.lag < limit || m.name == 'pg1')")).toEqual([
+      "members[3].lag < limit || members[3].name == 'pg1' is false",
+      "members[3].lag < limit is false",
+      "members[3].lag is 14",
+      "limit is 10",
+      "members[3].name == 'pg1' is false",
+      'members[3].name is "pg3"',
+    ]);
+    // What is true decides under a `!`, and where there may be only one.
+    expect(told("!members.exists(m, m.lag > limit)").slice(1)).toEqual([
+      "members[1].lag > limit is true",
+      "members[1].lag is 12",
+      "limit is 10",
+    ]);
+    expect(told("members.exists_one(m, m.lag > 10)")).toEqual([
+      "members[1].lag > 10 is true",
+      "members[1].lag is 12",
+      "members[3].lag > 10 is true",
+      "members[3].lag is 14",
+    ]);
+    // The keys of a map; a list that is no path; a variable that hides another of its name.
+    expect(told("{'a': 1, 'b': limit}.all(k, k == 'a')").at(-1)).toBe("\"b\" == 'a' is false");
+    expect(told("(members + none).all(m, size(m.name) < 3)").slice(-1)).toEqual([
+      '(members + none)[2].name is "pg2"',
+    ]);
+    expect(told("members.all(m, members.exists(m, m.lag > 100))")).toEqual([
+      "members.exists(m, m.lag > 100) is false",
+    ]);
+    expect(told("members.all(m, m.lag > 0)")).toEqual([]);
+  });
+  test("tells of a large list within the work that the evaluation may do", () => {
+    const list = Array.from({ length: 300 }, (_, n) => n);
+    const source = "list.all(a, list.all(b, a + b < 0))";
+    expect(explain(source, { list }).parts.map((part) => part.source)).toContain(
+      "list.all(b, list[0] + b < 0)",
+    );
   });
   test("shows a fault that was absorbed", () => {
     const trace = explain("params.nope == 1 || params.flag", vars);
