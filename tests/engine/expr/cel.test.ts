@@ -376,13 +376,19 @@ describe("explain", () => {
     expect(explain("members.all(m, m.ok)", { members }).parts.map((part) => part.source)).toEqual([
       "members.all(m, m.ok)",
       "members",
-      ...["members[1]", "members[1].ok", "members[2]", "members[2].ok"],
-      ...["members[3]", "members[3].ok"],
+      "members[1]",
+      "members[1].ok",
+      "members[2]",
+      "members[2].ok",
+      "members[3]",
+      "members[3].ok",
     ]);
     const tried = explain("members.exists(m, m.name == 'x')", { members });
     expect(tried.parts.map((part) => part.source).slice(2)).toEqual(
       [0, 1, 2].flatMap((i) => [
-        ...[`members[${i}]`, `members[${i}].name == 'x'`, `members[${i}].name`],
+        `members[${i}]`,
+        `members[${i}].name == 'x'`,
+        `members[${i}].name`,
       ]),
     );
     expect(tried.parts[2]!.value).toEqual({ name: "a", ok: true });
