@@ -1,6 +1,5 @@
 import type { JsonObject, Library, LibraryEntry, StepRegistry } from "../types.ts";
 import type { Front, IndexedRunbook } from "./front.ts";
-import { loadRegistry } from "./user-steps.ts";
 
 /** A runbook's outline, from the index where it is built in. @throws PgdbaError when it does not compile */
 export async function outlineOf(
@@ -10,7 +9,10 @@ export async function outlineOf(
 ): Promise<IndexedRunbook> {
   const indexed =
     entry.layer === "builtin" ? front.builtinIndex().documents[entry.name]?.runbook : undefined;
-  return indexed ?? compiled(library, await loadRegistry(front), entry.name);
+  if (indexed !== undefined) return indexed;
+  // Checks of step types cost milliseconds that a list of built-in runbooks has no use for.
+  const { loadRegistry } = await import("./user-steps.ts");
+  return compiled(library, await loadRegistry(front), entry.name);
 }
 
 async function compiled(
