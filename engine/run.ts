@@ -11,7 +11,7 @@ import { call, secretParams } from "./run/call.ts";
 import { circumstances } from "./run/circumstances.ts";
 import { deadRuns } from "./run/dead-runs.ts";
 import { ending, questionAfter } from "./run/ending.ts";
-import { assertNothingAtWork, leftBehind } from "./run/left-behind.ts";
+import { assertNothingAtWork, jobPaths, leftBehind } from "./run/left-behind.ts";
 import { passGates } from "./run/enter.ts";
 import { assertAssembled, Kept } from "./run/kept.ts";
 import { takeLocks } from "./run/locks.ts";
@@ -70,7 +70,8 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
       emit,
       releasers,
     });
-    if (request.resume) await assertNothingAtWork(host.journal, host.clock, id);
+    const jobs = await jobPaths(host.journal, host.registry, id);
+    if (request.resume) await assertNothingAtWork(host.journal, host.clock, id, jobs);
     const { identity, view } = entered;
     record(host, request, { id, startedAt, risk, holder, identity, view, answers });
     // The gates have judged what holds now; expressions see what the run began with.
@@ -78,7 +79,8 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     state = makeState(host, request, { id, startedAt, releasers, emit, targetView });
     state.lock = lock;
     state.warnings.push(...entered.warnings, ...(await deadRuns(host, target.name, id)));
-    if (request.resume) state.warnings.push(...(await leftBehind(host.journal, host.clock, [id])));
+    if (request.resume)
+      state.warnings.push(...(await leftBehind(host.journal, host.clock, [id], jobs)));
   } catch (thrown) {
     // What went wrong first is what is told.
     await closeAll(releasers);
@@ -301,6 +303,7 @@ function makeState(
     covered: new Set(),
     memo: new Map(rows.map((row) => [row.path, row])),
     saw,
+    notes: new Map(),
     inner: parentsOf([...rows.map((row) => row.path), ...saw.keys()]),
     again: new Set(),
     asked: new Set(),

@@ -208,10 +208,14 @@ export interface Shown {
 
 export type Effect = "read" | "change";
 
-/** `output` is what the step would have given; `reason` goes into the question that a person is asked. */
+/**
+ * `output` is what the step would have given; `reason` goes into the question that a person is asked. `running`: the step is attached
+ * to what it had begun, and `note` says by what it finds it.
+ */
 export type ProbeResult =
   | { state: "done"; output: Json }
   | { state: "not_done" }
+  | { state: "running"; note?: Json }
   | { state: "unknown"; reason: string };
 
 /** A named kind of step: one file that default-exports one of these. Shared code reads what it declares, never its name. */
@@ -242,6 +246,18 @@ export interface StepType<I = any, O extends Json = any> {
    * (`nothingDone`) then says so of the step.
    */
   oneAct?: boolean;
+  /**
+   * True for a change that can be cut: its signal aborts with the first Ctrl-C, it ends as soon as it can, and is then taken back. Any
+   * other change is let run to its end first.
+   */
+  interruptible?: Declared<I, boolean>;
+  /**
+   * True when what it starts goes on by itself, whatever becomes of the step that follows it: a program on another host, a build in the
+   * server. Its `probe` may answer `running`; it is asked before every further attempt, and again before the step is taken back.
+   */
+  job?: boolean;
+  /** Ends the job that its `probe` says is running. Called before the step is taken back; without it, the job's end is waited for. */
+  stop?(ctx: StepContext, input: I): Promise<void>;
   /** True when it touches nothing outside of the run, so that `pgdba test` runs it for real. */
   pure?: boolean;
   input: JsonSchema;
@@ -344,6 +360,22 @@ export interface SpawnResult {
   truncated: boolean;
 }
 
+/** The job that a step goes on with. */
+export interface Attached {
+  /** As `step.job` was when it was started. */
+  job: string;
+  /** What the probe said of it, or else the step's last note. */
+  note: Json;
+}
+
+/** How far a step is: `{done: 3, total: 8, unit: "bytes", text: "building index"}`, or a part of that. `bytes` is shown as sizes. */
+export interface Progress {
+  done?: number | null;
+  total?: number | null;
+  unit?: string | null;
+  text?: string | null;
+}
+
 export interface Trace {
   /** What the whole expression gives. */
   value: Json;
@@ -357,7 +389,8 @@ export type Variables = Record<string, unknown>;
 
 export interface StepContext {
   readonly run: { id: string; runbook: string; plan: boolean; stateDir: string };
-  readonly step: { id: string; path: string; attempt: number };
+  /** `job` names what this attempt starts: the same text for the run, the path and the attempt, in every process. */
+  readonly step: { id: string; path: string; attempt: number; job: string };
   readonly target: Target;
   /**
    * Access to a part of the target, as narrow as the type's declaration: what is not among its `needs` is refused, a step that reads can
@@ -371,8 +404,21 @@ export interface StepContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly library: Library;
+  /** Set when the job of an earlier attempt or process still runs: follow it, and start no other. */
+  readonly attached: Attached | undefined;
+  /** The last note of this step, of this process or an earlier one. */
+  readonly noted: Json | undefined;
+  /**
+   * Puts `value` on disk before the step goes on: by what it finds again what it is about to begin, such as a process id or a name.
+   * `probe`, `undo`, `forget`, `stop` and every later attempt find it in `noted`. The last one holds. At most 64 KiB of JSON and no
+   * secret, which is refused; the note of a sensitive step is lost with its process.
+   * @throws PgdbaError limit_exceeded | secret_exposed | journal_failed
+   */
+  note(value: Json): void;
   /** Tells whoever watches the run; nothing of it is kept in the envelope. */
   log(message: string, level?: "info" | "warn"): void;
+  /** Tells how far it is, as often as it likes; nothing of it is kept. */
+  progress(progress: Progress): void;
   /** The value of CEL, with the step's variables plus `extra`. @throws PgdbaError expression_failed */
   evaluate(cel: string, extra?: Variables): Json;
   /** The same, with the values of all sub-expressions. @throws PgdbaError expression_failed */
@@ -536,6 +582,8 @@ export type Event = { at: string; run: string } & (
   | { kind: "step.started"; path: string; id: string; type: string; depth: number; item?: string }
   | { kind: "step.retrying"; path: string; attempt: number; delay_ms: number; error: ErrorRecord }
   | { kind: "step.log"; path: string; level: "info" | "warn"; message: string }
+  /** How far it is; any of it may be unknown. At most five of one step a second. */
+  | ({ kind: "step.progress"; path: string } & Required<Progress>)
   | ({ kind: "step.finished"; path: string; id: string; type: string } & Pick<
       StepResult,
       "status" | "changed" | "duration_ms" | "error"

@@ -5,6 +5,7 @@ import { keyedDigest } from "../journal/digest.ts";
 import type { StepRow } from "../journal/journal.ts";
 import type {
   ActionStep,
+  Attached,
   Effect,
   Json,
   JsonObject,
@@ -17,6 +18,8 @@ import { checkInput, checkOutput } from "./check-input.ts";
 import { makeContext, settleOrAbort } from "./context.ts";
 import { assertAssembled } from "./kept.ts";
 import { knownIn } from "./known.ts";
+import { attachedTo, jobName, lastJob } from "./jobs.ts";
+import { NOTE_LOST, noteIsLost } from "./notes.ts";
 import { happenedBefore, repeatable, restore } from "./restore.ts";
 import { compare, undoSeen } from "./same-input.ts";
 import { recordFailure } from "./saw.ts";
@@ -99,31 +102,31 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
     if (scope.repeated && !repeatable({ type, input, effect })) throw notRepeatable(type, path);
   };
 
-  const stop = scope.unwinding || effect === "change" ? state.stop.hard : state.stop.soft;
+  const cuttable = effect === "read" || isInterruptible(type, input);
+  const stop = scope.unwinding || !cuttable ? state.stop.hard : state.stop.soft;
   const signal = anyOf(stop, scope.deadline, job.deadline)!;
+  // A change that was told to stop takes the time it needs to leave nothing half done.
+  const late = effect === "read" ? signal : anyOf(state.stop.hard, scope.deadline, job.deadline)!;
   const prefix = job.attempt === 1 ? `${path}/` : `${path}@${job.attempt}/`;
   const calls: Promise<Json>[] = [];
-  const { ctx, told } = makeContext(
-    state,
-    scope,
-    {
-      id: step.id,
-      path,
-      attempt: job.attempt,
-      signal,
-      input,
-      watch: read,
-      hidden: () => isHidden(job, read),
+  const at = {
+    id: step.id,
+    path,
+    attempt: job.attempt,
+    job: jobName(state.id, path, job.attempts),
+    attached: undefined as Attached | undefined,
+    signal,
+    input,
+    watch: read,
+    hidden: () => isHidden(job, read),
+  };
+  const { ctx, told } = makeContext(state, scope, at, type, {
+    call(runbook, params) {
+      const called = job.call(runbook, params, prefix, read);
+      calls.push(called);
+      return called;
     },
-    type,
-    {
-      call(runbook, params) {
-        const called = job.call(runbook, params, prefix, read);
-        calls.push(called);
-        return called;
-      },
-    },
-  );
+  });
 
   if (state.plan && effect === "change") {
     assertRepeatable();
@@ -143,7 +146,8 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
   // A step that called runbooks is replayed through them where that is harmless, so that their own steps are restored one by one.
   if (row && !(called && repeatable(entry))) {
     const restored = await restore(state, row, entry, () => type.probe?.(ctx, input));
-    if (restored) {
+    if (restored && "state" in restored) at.attached = attachedTo(state, entry, restored);
+    else if (restored) {
       if (called) {
         entry.stuck ??= "called runbooks, and may not be done again to find them";
         state.covered.add(path);
@@ -154,18 +158,27 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
       return { output, status: "ok", changed, effect, sensitive, restored };
     }
     mayBegin();
+  } else {
+    const last = await lastJob(entry, () => type.probe?.(ctx, input));
+    if (last?.state === "running") at.attached = attachedTo(state, entry, last);
+    if (last?.state === "done") {
+      entry.happened = "yes";
+      const { output } = last;
+      return { output, status: "ok", changed: true, effect, sensitive: isHidden(job, read) };
+    }
   }
 
   const before = entry.happened;
   if (effect === "change") {
     entry.happened = "maybe";
+    if (!at.attached) entry.job = at.job;
     await recordIntent(job, entry);
   }
   let output: Json;
   try {
     output = await settleOrAbort(
       running(type, ctx, input),
-      scope.unwinding ? [signal] : [signal, state.stop.broken],
+      scope.unwinding ? [late] : [late, state.stop.broken],
       state.stop.hard,
     );
   } catch (thrown) {
@@ -215,7 +228,7 @@ async function withoutInput(
   }
   if (row.result === null || row.status === "open" || row.status === "unknown") throw thrown;
   const restored = await restore(job.state, row, entry, () => undefined);
-  if (restored === undefined) throw thrown;
+  if (restored === undefined || "state" in restored) throw thrown;
   entry.result = restored;
   const { output, changed } = restored;
   return { output, status: "ok", changed, effect, sensitive, restored };
@@ -228,6 +241,10 @@ function notRepeatable({ type }: StepType, path: string): PgdbaError {
     `${path} (${type}) changes something, and \`until\` would do it again and again`,
     { hint: "Nothing was done. Let it act once, and wait with `until` in a step that reads." },
   );
+}
+
+function isInterruptible({ interruptible }: StepType, input: Json): boolean {
+  return typeof interruptible === "function" ? interruptible(input) : interruptible === true;
 }
 
 /** A user's type may throw, or give its output, at once. */
@@ -267,6 +284,7 @@ async function knownSoFar(
     sensitive,
     digests: { input: null, undo: null },
     otherInput: false,
+    job: jobName(state.id, path, row?.attempts ?? 1),
   };
   if (effect === "change" && input !== null && !state.plan)
     entry.digests.input = keyedDigest(state.stateDir, knownIn(state, input));
@@ -283,7 +301,10 @@ async function knownSoFar(
     state.undo.push(entry);
     scope.kept.pin();
   }
-  if (row && entry.happened !== "no") compare(state, row, entry);
+  if (row && entry.happened !== "no") {
+    compare(state, row, entry);
+    if (type.undo && step.undo === undefined && noteIsLost(state, path)) entry.stuck ??= NOTE_LOST;
+  }
   trail.entry = entry;
   return entry;
 }

@@ -3,11 +3,13 @@ import { renderText } from "../expr/template/render.ts";
 import { childEnded, childStarted } from "../journal/children.ts";
 import { cut } from "../shared/cut.ts";
 import { spawnProcess } from "../spawn.ts";
-import type { Access, Json, JsonObject, StepContext, StepType } from "../types.ts";
+import type { Access, Attached, Json, JsonObject, StepContext, StepType } from "../types.ts";
 import { PgdbaError } from "../errors.ts";
 import { declarationsOf } from "../declared.ts";
 import { checkedLibrary } from "./checked-library.ts";
 import { RUN_VARIABLE } from "./left-behind.ts";
+import { notedBy, takeNote } from "./notes.ts";
+import { progressOf } from "./progress.ts";
 import { type Watch, withMore } from "./sensitive.ts";
 import { type RunState, type Scope, variables } from "./state.ts";
 
@@ -27,6 +29,10 @@ export function makeContext(
     signal: AbortSignal;
     /** As written or rendered; what the type declares may depend on it. */
     input: Json;
+    /** The name of the job that it starts, or has started. */
+    job: string;
+    /** The job that it goes on with. */
+    attached?: Attached | undefined;
     /** Told when the step reads sensitive data. */
     watch: Watch;
     /** Whether what the step says may stand in an artifact, as far as is known. */
@@ -40,7 +46,7 @@ export function makeContext(
   const { secrets } = state;
   const ctx: StepContext = {
     run: { id: state.id, runbook: scope.runbook.name, plan: state.plan, stateDir: state.stateDir },
-    step: { id: at.id, path: at.path, attempt: at.attempt },
+    step: { id: at.id, path: at.path, attempt: at.attempt, job: at.job },
     target: state.target,
     use: (what) => use(state, type, at, what),
     signal: at.signal,
@@ -48,6 +54,14 @@ export function makeContext(
     env: state.env,
     cwd: state.cwd,
     library: type.document ? checkedLibrary(state.library, type.document) : state.library,
+    get attached() {
+      return at.attached;
+    },
+    get noted() {
+      return notedBy(state, at.path);
+    },
+    note: (value) => takeNote(state, at.path, value, at.hidden()),
+    progress: progressOf(state, at),
     log(message, level = "info") {
       if (at.hidden()) return;
       state.emit({ kind: "step.log", path: at.path, level, message: cut(message) });

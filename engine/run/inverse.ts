@@ -5,6 +5,8 @@ import type { RunState, Scope, UndoEntry } from "./state.ts";
 /** Whether there is something to be taken back, and a way to do so. */
 export function hasInverse({ happened, step, type, stuck }: UndoEntry): boolean {
   if (stuck) return true;
+  // A job must not be left alone, even where nothing takes back what it did.
+  if (happened === "maybe" && type.job === true && type.stop !== undefined) return true;
   if (happened === "no" || step.undo === false) return false;
   return step.undo !== undefined || type.undo !== undefined;
 }
@@ -33,6 +35,7 @@ export function undoContext(state: RunState, scope: Scope, entry: UndoEntry, sig
       attempt: 1,
       signal,
       input: entry.input,
+      job: entry.job,
       watch: { read: sensitive },
       hidden: () => sensitive,
     },

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { PgdbaError } from "../errors.ts";
 import { type Child, livingChildren } from "../journal/children.ts";
 import type { Journal } from "../journal/journal.ts";
-import type { Clock } from "../types.ts";
+import type { Clock, StepRegistry } from "../types.ts";
 
 /** What programs of a step find the id of their run in; so is found what has left its parents behind. */
 export const RUN_VARIABLE = "PGDBA_RUN";
@@ -12,16 +12,37 @@ const KEEPER_MS = 3_000;
 const POLL_MS = 50;
 const MAX_NAMED = 5;
 
+const NONE: ReadonlySet<string> = new Set();
+
+/** Paths of the steps of a run whose jobs go on by themselves: a resumed run attaches to them. */
+export async function jobPaths(
+  journal: Journal,
+  registry: StepRegistry,
+  run: string,
+): Promise<ReadonlySet<string>> {
+  const paths = new Set<string>();
+  for (const { path, type, result } of journal.steps(run))
+    if (result === null && registry.has(type) && (await registry.get(type)).job) paths.add(path);
+  return paths;
+}
+
 /**
- * Programs of dead runs that still run although their process is gone. Those that are just being ended are waited for.
+ * Programs of dead runs that still run although their process is gone. Those that are just being ended are waited for, and those of
+ * the steps at `jobs` are left out.
  * @throws PgdbaError journal_failed
  */
-async function atWork(journal: Journal, clock: Clock, runs: readonly string[]): Promise<Child[]> {
+async function atWork(
+  journal: Journal,
+  clock: Clock,
+  runs: readonly string[],
+  jobs: ReadonlySet<string>,
+): Promise<Child[]> {
+  const look = () => livingChildren(journal, runs).filter(({ path }) => !jobs.has(path));
   const end = clock.monotonic() + KEEPER_MS;
-  let living = livingChildren(journal, runs);
+  let living = look();
   while (living.length > 0 && clock.monotonic() < end) {
     await clock.sleep(POLL_MS);
-    living = livingChildren(journal, runs);
+    living = look();
   }
   return living;
 }
@@ -31,8 +52,9 @@ export async function assertNothingAtWork(
   journal: Journal,
   clock: Clock,
   run: string,
+  jobs: ReadonlySet<string>,
 ): Promise<void> {
-  const living = await atWork(journal, clock, [run]);
+  const living = await atWork(journal, clock, [run], jobs);
   if (living.length === 0) return;
   const pids = living.map(({ pid }) => pid);
   throw new PgdbaError("lock_held", `What run ${run} had started still runs: ${namesOf(living)}`, {
@@ -47,10 +69,13 @@ export async function leftBehind(
   journal: Journal,
   clock: Clock,
   runs: readonly string[],
+  jobs = NONE,
 ): Promise<string[]> {
-  const living = await atWork(journal, clock, runs);
+  const living = await atWork(journal, clock, runs, jobs);
   const known = new Set(living.map(({ pid }) => pid));
-  const all = [...living, ...strays(runs).filter(({ pid }) => !known.has(pid))];
+  // What has left its parents behind does not say of which step it is: it may be a job.
+  const others = jobs.size > 0 ? [] : strays(runs);
+  const all = [...living, ...others.filter(({ pid }) => !known.has(pid))];
   return [...Map.groupBy(all, ({ run }) => run)].map(
     ([run, left]) =>
       `Run ${run} has left behind what still runs: ${namesOf(left)}. Look at it; \`kill ${left[0]!.pid}\` ends the first.`,

@@ -2,7 +2,10 @@ import { PgdbaError, refusesToAct, toPgdbaError } from "../errors.ts";
 import { unknownOutput } from "../expr/unknown.ts";
 import type { Happened, StepRow } from "../journal/journal.ts";
 import type { Json, ProbeResult, StepResult } from "../types.ts";
+import { NOTE_LOST, noteIsLost } from "./notes.ts";
 import type { RunState, UndoEntry } from "./state.ts";
+
+export type Running = Extract<ProbeResult, { state: "running" }>;
 
 /** Whether a step that an earlier process began has acted, as far as its row tells. */
 export function happenedBefore(row: StepRow): Happened {
@@ -26,7 +29,7 @@ export function repeatable({
 }
 
 /**
- * What an earlier process left of this step: its result, or undefined when it must run (again). The same rule holds for every step,
+ * What an earlier process left of this step: its result, a job that still runs, or undefined when it must run (again). The same rule holds for every step,
  * also for one of an undo: its probe is asked; what is harmless is repeated; else a person is.
  * @throws PgdbaError needs_operator when nothing can tell whether it happened
  */
@@ -35,7 +38,7 @@ export async function restore(
   row: StepRow,
   entry: UndoEntry,
   probe: () => Promise<ProbeResult> | undefined,
-): Promise<StepResult | undefined> {
+): Promise<StepResult | Running | undefined> {
   const { path, step, type } = entry;
   const failed = row.result?.error;
   const again = failed && state.again.has(path);
@@ -50,7 +53,7 @@ export async function restore(
   }
   if (row.assumed === "done") return done(state, entry, null, SAID_DONE);
   if (entry.happened === "no" || entry.effect === "read") return undefined;
-  if (row.status === "retrying") {
+  if (row.status === "retrying" && type.job !== true) {
     if (entry.otherInput) throw triedOtherwise(path);
     return undefined;
   }
@@ -62,7 +65,8 @@ export async function restore(
       { step: path, hint: howToAnswer(state.id, [path]) },
     );
   }
-  const answer = row.assumed === "not_done" ? NOT_DONE : await asked(entry, probe);
+  const answer = row.assumed === "not_done" ? NOT_DONE : await answerFor(state, entry, probe);
+  if (answer?.state === "running") return answer;
   if (answer?.state === "done") return done(state, entry, answer.output);
   if (answer?.state === "not_done") {
     entry.happened = "no";
@@ -81,8 +85,18 @@ export async function restore(
   );
 }
 
+/** The probe is not asked when it would have to go by a note that is lost. */
+async function answerFor(
+  state: RunState,
+  entry: UndoEntry,
+  probe: () => Promise<ProbeResult> | undefined,
+): Promise<ProbeResult | undefined> {
+  if (noteIsLost(state, entry.path)) return { state: "unknown", reason: `it ${NOTE_LOST}` };
+  return asked(entry, probe);
+}
+
 /** The answer of a probe. One that fails has none; one that refuses says that the step is neither gone on with nor taken back. */
-async function asked(
+export async function asked(
   entry: UndoEntry,
   probe: () => Promise<ProbeResult> | undefined,
 ): Promise<ProbeResult | undefined> {
@@ -103,12 +117,13 @@ function wellFormed(answer: unknown): ProbeResult {
   const { state, output, reason } = (answer ?? {}) as Record<string, unknown>;
   const isOne =
     state === "not_done" ||
+    state === "running" ||
     (state === "done" && output !== undefined) ||
     (state === "unknown" && typeof reason === "string");
   if (isOne) return answer as ProbeResult;
   return {
     state: "unknown",
-    reason: `the answer of its probe is malformed; it must be {state: "done", output}, {state: "not_done"} or {state: "unknown", reason}`,
+    reason: `the answer of its probe is malformed; it must be {state: "done", output}, {state: "not_done"}, {state: "running"} or {state: "unknown", reason}`,
   };
 }
 

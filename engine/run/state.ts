@@ -89,6 +89,10 @@ export interface UndoEntry {
   digests: { input: string | null; undo: string | null };
   /** An earlier process gave it another input than this one would. */
   otherInput: boolean;
+  /** The name of the job that it started last, or is about to start. */
+  job: string;
+  /** What its job gave that ended after the step itself. */
+  ended?: Json;
 }
 
 /** A point of no return that the run has come to: the step, and those whose inverse is not run any more because of it. */
@@ -144,6 +148,8 @@ export interface RunState {
   readonly resources: Map<string, Promise<unknown>>;
   /** Rows of an earlier attempt at this run, by path; empty unless resumed. */
   readonly memo: ReadonlyMap<string, StepRow>;
+  /** What steps have noted in this process, by path. */
+  readonly notes: Map<string, Json>;
   /** What an earlier process saw beside them, by path. */
   readonly saw: ReadonlyMap<string, Partial<Record<Saw, Json>>>;
   /** Set when an earlier process was told to stop, or had begun to take the run back: nothing new begins then. */

@@ -3,6 +3,7 @@ import { isUnknown } from "../expr/unknown.ts";
 import type { Json } from "../types.ts";
 import { settleOrAbort, timeoutError } from "./context.ts";
 import { forget, undoContext } from "./inverse.ts";
+import { endJob } from "./jobs.ts";
 import { runSteps } from "./step.ts";
 import type { RunState, Scope, UndoEntry } from "./state.ts";
 import { withheld } from "./step-error.ts";
@@ -32,6 +33,7 @@ export async function undoOne(state: RunState, entry: UndoEntry, path: string): 
     rendered: entry.rendered,
   };
   if (entry.step.undo) {
+    await endJob(state, entry, state.stop.hard);
     await runSteps(state, entry.step.undo, scope);
     await forget(state, entry);
     return true;
@@ -64,8 +66,10 @@ export async function undoOne(state: RunState, entry: UndoEntry, path: string): 
   const timer = setTimeout(() => limit.abort(timeoutError(path, "5m")), UNDO_TIMEOUT_MS);
   try {
     const signal = AbortSignal.any([state.stop.hard, limit.signal]);
+    const stopped = await endJob(state, entry, signal);
+    if (!entry.type.undo || entry.step.undo === false) return done(stopped);
     const { ctx, told } = undoContext(state, scope, entry, signal);
-    const undoing = entry.type.undo!(ctx, entry.input, knownOutput(entry));
+    const undoing = entry.type.undo(ctx, entry.input, knownOutput(entry));
     await settleOrAbort(undoing, [signal], state.stop.hard);
     return done(!told.unchanged);
   } catch (thrown) {
@@ -76,7 +80,8 @@ export async function undoOne(state: RunState, entry: UndoEntry, path: string): 
 }
 
 /** The output for the inverse: undefined when the step may not have finished, and when it was not kept. */
-function knownOutput({ result }: UndoEntry): Json | undefined {
+function knownOutput({ result, ended }: UndoEntry): Json | undefined {
+  if (ended !== undefined) return ended;
   if (result?.status !== "ok" || isUnknown(result.output)) return undefined;
   return result.output;
 }

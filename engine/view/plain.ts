@@ -2,6 +2,7 @@ import type { ErrorRecord, Event, Listener } from "../types.ts";
 import { paint, type Paint } from "./color.ts";
 import { handle, type Handlers } from "./handlers.ts";
 import { RUN_MARKS, STEP_MARKS } from "./marks.ts";
+import { progressLimit, progressText } from "./progress.ts";
 import { count, duration, singleLine } from "./text.ts";
 
 export interface PlainOptions {
@@ -18,8 +19,10 @@ export function plainView(write: (text: string) => unknown, options: PlainOption
   const { verbose } = options;
   const p = paint(options.color ?? false);
   const lines = describers(p, (type) => verbose?.summaryOf(type));
+  const isDue = progressLimit();
   return (event) => {
     if (event.kind === "run.log" && !verbose) return;
+    if (event.kind === "step.progress" && !isDue(event)) return;
     const stamp = verbose ? `${p.dim(event.at.slice(11, 23))} ` : "";
     write(`${stamp}${handle(lines, event)}\n`);
   };
@@ -46,6 +49,7 @@ function describers(p: Paint, summaryOf: (type: string) => string | undefined): 
       `${p.yellow("retry")} ${singleLine(e.path)} attempt ${e.attempt} in ${duration(e.delay_ms)}${failure(e.error)}`,
     "step.log": (e) =>
       `${e.level === "warn" ? p.yellow("warn") : p.dim("info")} ${singleLine(e.path)}: ${singleLine(e.message)}`,
+    "step.progress": (e) => `${p.dim("at")} ${singleLine(e.path)}: ${progressText(e)}`,
     "step.finished": (e) =>
       `${p[STEP_MARKS[e.status].color](e.status)} ${singleLine(e.path)} (${e.type}) ${duration(e.duration_ms)}${failure(e.error)}`,
     "undo.started": (e) => `${p.dim("undo")} ${singleLine(e.path)}`,

@@ -3,6 +3,7 @@ import type { Paint } from "./color.ts";
 import type { Handlers } from "./handlers.ts";
 import { RUN_MARKS, STEP_MARKS } from "./marks.ts";
 import { interruption } from "./plain.ts";
+import { progressText } from "./progress.ts";
 import { count, duration, printable, singleLine } from "./text.ts";
 import type { Line, Screen } from "./tty-screen.ts";
 
@@ -116,6 +117,12 @@ export function ttyHandlers(screen: Screen, p: Paint): Handlers<void> {
       if (e.level === "warn") entry.warnings.push(singleLine(e.message));
       else entry.info = singleLine(e.message);
       retitle(entry, entry.info === "" ? [] : [p.dim(entry.info)]);
+    },
+    "step.progress": (e) => {
+      const entry = open.get(e.path);
+      if (entry === undefined) return;
+      const text = progressText(e);
+      retitle(entry, text === "" ? [] : [p.dim(text)]);
     },
     "step.finished": (e) => {
       // A step that never started, because it was skipped, is first heard of here.

@@ -5,7 +5,7 @@ import { indexesOf } from "../../providers/planner/twin/plan.ts";
 import { defineStep } from "../define.ts";
 import { beforeActing } from "./ddl/before-acting.ts";
 import { milliseconds, session } from "../sql/session.ts";
-import { build, sweep } from "./ddl/build.ts";
+import { build, cancelBuild, follow, sweep } from "./ddl/build.ts";
 import { type Definition, readDefinition } from "./ddl/definition.ts";
 import { dropIndex, findIndex, tableOf } from "./ddl/existing.ts";
 import { planOfQuery } from "./advise/server-plan.ts";
@@ -27,6 +27,9 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
 `,
   effect: "change",
   idempotent: true,
+  // The server ends a statement that is cancelled, and the build goes on in it when this process is gone.
+  interruptible: true,
+  job: true,
   needs: ["postgres", "primary"],
   input: {
     type: "object",
@@ -87,10 +90,12 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
       lockTimeoutMs: milliseconds(input.lock_timeout ?? LOCK_TIMEOUT),
       timeoutMs: milliseconds(input.timeout ?? undefined),
     };
+    if (ctx.attached) await follow(ctx, schema, definition.name);
     await sweep(ctx, schema, definition.name, options);
     const there = await findIndex(pg, schema, definition.name);
-    const created = there === null;
-    if (created) await build(ctx, definition, schema, options);
+    const ours = ctx.attached !== undefined && there?.valid === true;
+    const created = there === null || ours;
+    if (there === null) await build(ctx, definition, schema, options);
     else if (there.builder !== null) {
       throw new PgdbaError(
         "step_refused",
@@ -99,8 +104,10 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
       );
     } else {
       await assertSame(pg, definition, schema, there);
-      ctx.unchanged();
-      ctx.warn(`There is an index ${schema}.${definition.name} already: ${there.definition}`);
+      if (!ours) {
+        ctx.unchanged();
+        ctx.warn(`There is an index ${schema}.${definition.name} already: ${there.definition}`);
+      }
     }
     const built = await findIndex(pg, schema, definition.name);
     if (built === null)
@@ -138,8 +145,7 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
     const found = await findIndex(pg, place, definition.name);
     // `run` removes an invalid index of this name, unless somebody still builds it.
     if (found === null || (!found.valid && found.builder === null)) return { state: "not_done" };
-    if (!found.valid)
-      return { state: "unknown", reason: `Process ${found.builder} still builds the index.` };
+    if (!found.valid) return { state: "running", note: { pid: found.builder } };
     // Another one of that name: doing it again says so.
     if (!(await isSame(pg, definition, place, found))) return { state: "not_done" };
     const { schema, name, table, bytes } = found;
@@ -156,6 +162,12 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
         cost_after: null,
       },
     };
+  },
+  async stop(ctx, input) {
+    const definition = await readDefinition(input.definition);
+    const pg = await session(ctx);
+    const { schema } = await tableOf(pg, definition.schema, definition.table);
+    await cancelBuild(ctx, schema, definition.name);
   },
   async undo(ctx, input, output) {
     const definition = await readDefinition(input.definition);

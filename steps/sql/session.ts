@@ -26,8 +26,9 @@ export async function session(ctx: StepContext, database?: string): Promise<PgSe
 }
 
 /** A further session, to this database; the caller closes it. */
-export function another(ctx: StepContext, database: string): Promise<PgSession> {
-  return (ctx.target.connection as PgConnection).open(database, `pgdba/${ctx.run.id}`);
+export function another(ctx: StepContext, database?: string): Promise<PgSession> {
+  const { spec, open } = ctx.target.connection as PgConnection;
+  return open(database ?? spec.database, `pgdba/${ctx.run.id}`);
 }
 
 /** A step's duration in milliseconds; undefined stays so. @throws PgdbaError invalid_param */

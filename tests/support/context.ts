@@ -8,6 +8,7 @@ import type {
   Clock,
   Json,
   JsonObject,
+  Progress,
   Library,
   StepContext,
   Target,
@@ -42,6 +43,8 @@ export interface Recorded {
   logs: { message: string; level: "info" | "warn" }[];
   warnings: string[];
   secrets: string[];
+  notes: Json[];
+  progress: Progress[];
   calls: { runbook: string; params: JsonObject }[];
   /** How often the step said that it changed nothing. */
   unchanged: number;
@@ -74,10 +77,18 @@ export function fakeContext(overrides: Overrides = {}): FakeContext {
   const secrets = new Secrets();
   const releasers = new Releasers();
   const opened = new Map<string, Promise<unknown>>();
-  const recorded: Recorded = { logs: [], warnings: [], secrets: [], calls: [], unchanged: 0 };
+  const recorded: Recorded = {
+    logs: [],
+    warnings: [],
+    secrets: [],
+    notes: [],
+    progress: [],
+    calls: [],
+    unchanged: 0,
+  };
   return {
     run: { id: "run-1", runbook: "test/runbook", plan: false, stateDir: "/nonexistent", ...run },
-    step: { id: "step", path: "step", attempt: 1, ...step },
+    step: { id: "step", path: "step", attempt: 1, job: "run-1/step", ...step },
     target: { ...noTarget, ...target },
     async use(what) {
       const on = {
@@ -96,6 +107,12 @@ export function fakeContext(overrides: Overrides = {}): FakeContext {
     env,
     cwd: process.cwd(),
     library: emptyLibrary,
+    attached: undefined,
+    get noted() {
+      return recorded.notes.at(-1);
+    },
+    note: (value) => void recorded.notes.push(value),
+    progress: (one) => void recorded.progress.push(one),
     log: (message, level = "info") => void recorded.logs.push({ message, level }),
     evaluate: (cel, extra) => evaluate(cel, { ...vars, ...extra }),
     explain: (cel, extra) => explain(cel, { ...vars, ...extra }),

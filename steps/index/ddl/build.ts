@@ -1,7 +1,6 @@
-import type { StepContext } from "../../../engine/types.ts";
+import type { Progress, StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
-import type { PgConnection } from "../../../providers/target/resolve.ts";
-import { session } from "../../sql/session.ts";
+import { another, session } from "../../sql/session.ts";
 import type { Definition } from "./definition.ts";
 import { dropIndex, findIndex } from "./existing.ts";
 
@@ -16,14 +15,17 @@ export interface BuildOptions {
   timeoutMs?: number | undefined;
 }
 
-/** Builds an index, logging how far the server is. When that fails, what it leaves behind is dropped: an invalid index costs every write. */
+/**
+ * Builds an index in a session of its own, telling how far the server is: the build goes on when this process dies, and must not keep the
+ * run's lock then. When it fails, what it leaves behind is dropped: an invalid index costs every write.
+ */
 export async function build(
   ctx: StepContext,
   definition: Definition,
   schema: string,
   options: BuildOptions,
 ): Promise<void> {
-  const pg = await session(ctx);
+  const pg = await another(ctx);
   const ended = new AbortController();
   const watching = watch(ctx, pg.info.pid, ended.signal);
   try {
@@ -36,7 +38,33 @@ export async function build(
   } finally {
     ended.abort();
     await watching;
+    await pg.close();
   }
+}
+
+/** Waits until the build of an index has ended that an earlier process or attempt began. */
+export async function follow(ctx: StepContext, schema: string, name: string): Promise<void> {
+  const pg = await session(ctx);
+  const ended = new AbortController();
+  let watching: Promise<void> | undefined;
+  try {
+    for (;;) {
+      const found = await findIndex(pg, schema, name);
+      if (found === null || found.valid || found.builder === null) return;
+      watching ??= watch(ctx, found.builder, ended.signal);
+      await ctx.clock.sleep(POLL_MS, ctx.signal);
+    }
+  } finally {
+    ended.abort();
+    await watching;
+  }
+}
+
+/** Ends the build of an index. What it leaves behind is swept by whoever comes next. */
+export async function cancelBuild(ctx: StepContext, schema: string, name: string): Promise<void> {
+  const pg = await session(ctx);
+  const found = await findIndex(pg, schema, name);
+  if (found?.builder != null) await pg.ask("SELECT pg_cancel_backend($1)", [found.builder]);
 }
 
 /** Drops the index when it is not valid and nobody builds it. */
@@ -54,19 +82,15 @@ export async function sweep(
   return true;
 }
 
-/** Logs the server's progress from a session of its own, once a second. Without one the build goes on unwatched. */
+/** Tells the server's progress from a session of its own, once a second. Without one the build goes on unwatched. */
 async function watch(ctx: StepContext, pid: number, ended: AbortSignal): Promise<void> {
-  const connection = ctx.target.connection as PgConnection;
   let other: PgSession | undefined;
-  let last = "";
   try {
     await ctx.clock.sleep(POLL_MS, ended);
-    other = await connection.open(connection.spec.database, `pgdba/${ctx.run.id}`);
+    other = await another(ctx);
     for (;;) {
       const { rows } = await other.ask(PROGRESS, [pid]);
-      const line = rows[0] === undefined ? last : lineOf(rows[0]);
-      if (line !== last) ctx.log(line);
-      last = line;
+      if (rows[0] !== undefined) ctx.progress(progressIn(rows[0]));
       await ctx.clock.sleep(POLL_MS, ended);
     }
   } catch (error) {
@@ -76,12 +100,11 @@ async function watch(ctx: StepContext, pid: number, ended: AbortSignal): Promise
   }
 }
 
-function lineOf(row: Record<string, unknown>): string {
-  const [total, done] =
-    Number(row["tuples"]) > 0
-      ? [row["tuples"], row["tuples_done"]]
-      : [row["blocks"], row["blocks_done"]];
-  const share = Number(total) > 0 ? ` ${Math.floor((100 * Number(done)) / Number(total))} %` : "";
+function progressIn(row: Record<string, unknown>): Progress {
+  const tuples = Number(row["tuples"]) > 0;
+  const total = Number(tuples ? row["tuples"] : row["blocks"]);
+  const done = Number(tuples ? row["tuples_done"] : row["blocks_done"]);
   const locker = Number(row["locker"]) > 0 ? `, held up by process ${String(row["locker"])}` : "";
-  return `${String(row["phase"])}${share}${locker}`;
+  const text = `${String(row["phase"])}${locker}`;
+  return total > 0 ? { done, total, unit: tuples ? "rows" : "blocks", text } : { text };
 }

@@ -56,7 +56,7 @@ class Steps {
     if (step["undo"] === false) return [];
     if (Array.isArray(step["undo"]))
       return this.#paths(step["undo"] as JsonObject[], `${path}~undo/`);
-    return this.kindAt(path) === "act.undoable" ? [`${path}~undo`] : [];
+    return ["act.undoable", "act.job"].includes(this.kindAt(path)) ? [`${path}~undo`] : [];
   }
 
   #paths(list: readonly JsonObject[], prefix: string): string[] {
@@ -75,6 +75,9 @@ class Steps {
 
 /** Kinds without a probe that may be done twice. */
 const REPEATABLE = ["act.repeatable", "act.undoable"];
+/** Its inverse may be done twice. */
+const hasOwnUndo = (steps: Steps, path: string) =>
+  path.endsWith("~undo") && steps.kindAt(path) === "act.job";
 
 /** What must hold of the traces when a run has come to its end, whatever it went through. */
 export function checkEffects(
@@ -86,8 +89,12 @@ export function checkEffects(
   const steps = new Steps(drill);
   const found = counts(lines.filter((line) => !line.startsWith("try ")));
   const done = [...found.keys()];
+  expect(lines, `${where}: a job was not found again by its note`).not.toContain("try LOST");
+  for (const [line, count] of counts(lines.filter((one) => one.startsWith("try "))))
+    if (steps.kindAt(line.slice("try ".length)) === "act.job")
+      expect(count, `${where}: the job of ${line} was started ${count} times`).toBe(1);
   for (const [path, count] of found) {
-    if (REPEATABLE.includes(steps.kindAt(path))) continue;
+    if (REPEATABLE.includes(steps.kindAt(path)) || hasOwnUndo(steps, path)) continue;
     expect(count, `${where}: ${path} was done ${count} times`).toBe(1);
   }
   const takenBack = done.filter((path) => path.includes("~undo"));

@@ -30,8 +30,9 @@ const MAIN = [
   "half",
   "refuses",
   "flaky",
+  "job",
 ];
-const UNDO = ["once", "once", "repeatable", "probed", "half", "flaky"];
+const UNDO = ["once", "once", "repeatable", "probed", "half", "flaky", "job"];
 
 /**
  * Random runbooks of acts: in loops, also parallel ones, in blocks with `rescue` and `always`, in called runbooks; with undo lists of

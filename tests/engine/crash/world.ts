@@ -7,7 +7,7 @@ import { executeRun } from "../../../engine/run.ts";
 import type { RunOutcome } from "../../../engine/run/request.ts";
 import { Stop } from "../../../engine/run/stop.ts";
 import { Secrets } from "../../../engine/secrets.ts";
-import type { Doc, Library, StepType, Target } from "../../../engine/types.ts";
+import type { Doc, JsonObject, Library, StepType, Target } from "../../../engine/types.ts";
 import { loaders } from "../../../steps/_registry.ts";
 import type { Drill } from "./generate.ts";
 
@@ -63,6 +63,34 @@ function typesFor(world: { effects: Effects }): StepType[] {
       async undo(ctx) {
         add(`${ctx.step.path}~undo`);
       },
+    }),
+    // What it starts goes on without it, and may be started once only; it is found again by its note.
+    change("job", {
+      job: true,
+      async run(ctx) {
+        const { path } = ctx.step;
+        if (!ctx.attached) {
+          ctx.note({ path });
+          add(`try ${path}`);
+        } else if ((ctx.attached.note as JsonObject | null)?.["path"] !== path) add("try LOST");
+        add(path);
+        return { path };
+      },
+      async probe(ctx) {
+        const { path } = ctx.step;
+        if (has(path)) return { state: "done", output: { path } };
+        if (!has(`try ${path}`)) return { state: "not_done" };
+        if ((ctx.noted as JsonObject | undefined)?.["path"] !== path) add("try LOST");
+        return { state: "running" };
+      },
+      // It is let run to its end.
+      async stop(ctx) {
+        add(ctx.step.path);
+      },
+      async undo(ctx) {
+        add(`${ctx.step.path}~undo`);
+      },
+      idempotent: false,
     }),
     change("read", { effect: "read", idempotent: true, run: async () => null }),
     change("half", {

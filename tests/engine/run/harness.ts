@@ -138,6 +138,16 @@ export class Harness {
         return output;
       },
     }),
+    this.type("fake.cuttable", {
+      interruptible: true,
+      undo: async (ctx) => void this.calls.push(`undo ${ctx.step.path}`),
+    }),
+    // Their probes answer as they are told to.
+    this.type("fake.job", {
+      ...this.#job(),
+      stop: async (ctx) => void (await this.on[`${ctx.step.id}~stop`]?.(ctx, null)),
+    }),
+    this.type("fake.lasting", this.#job()),
     this.type("fake.probed", {
       probe: async (ctx) => {
         this.calls.push(`probe ${ctx.step.path}`);
@@ -153,6 +163,15 @@ export class Harness {
     ...loaders,
     ...Object.fromEntries(this.types.map((type) => [type.type, async () => ({ default: type })])),
   });
+
+  #job(): Partial<StepType> {
+    return {
+      job: true,
+      probe: async (ctx) => (await this.on[`${ctx.step.id}~probe`]?.(ctx, null)) as never,
+      undo: async (ctx, _input, output) =>
+        void (await this.on[`${ctx.step.id}~undo`]?.(ctx, output)),
+    };
+  }
 
   private type(type: string, about: Partial<StepType>, verb = "act"): StepType {
     return {

@@ -144,17 +144,50 @@ describe("index.create", () => {
   test("a lock that is not had in time leaves no invalid index, and progress names who holds it", async () => {
     const other = await clientOf(on.server);
     await other.query(`BEGIN; LOCK TABLE "My Shop".orders IN ROW EXCLUSIVE MODE`);
-    const logs: string[] = [];
-    const ctx = on.context({ log: (message) => void logs.push(message) });
+    const ctx = on.context();
     // What is left can be dropped as soon as the transaction that was in the way has ended.
     const release = setTimeout(() => void other.query("ROLLBACK"), 2000);
     expect(await codeOf(create.run(ctx, { definition: DEFINITION, lock_timeout: "1500ms" }))).toBe(
       "timeout",
     );
     clearTimeout(release);
-    expect(logs.some((line) => /waiting for .*held up by process \d+/.test(line))).toBe(true);
+    const said = ctx.recorded.progress.map(({ text }) => text);
+    expect(said.some((text) => /waiting for .*held up by process \d+/.test(text!))).toBe(true);
     await other.end();
     expect(await indexes()).toEqual(KEPT);
+  });
+  test("one that is being built is attached to: its end is waited for, and the index is the step's own", async () => {
+    const other = await clientOf(on.server);
+    await other.query(`BEGIN; LOCK TABLE "My Shop".orders IN ROW EXCLUSIVE MODE`);
+    const builder = await clientOf(on.server);
+    const building = builder.query(DEFINITION.replace("INDEX", "INDEX CONCURRENTLY"));
+    let probed = await create.probe!(on.context(), { definition: DEFINITION });
+    while (probed.state !== "running") {
+      await Bun.sleep(5);
+      probed = await create.probe!(on.context(), { definition: DEFINITION });
+    }
+    const following = create.run(
+      on.context({ attached: { job: "run-1/step", note: probed.note ?? null } }),
+      { definition: DEFINITION },
+    );
+    await other.query("ROLLBACK");
+    await building;
+    const output = await following;
+    expect(output).toMatchObject({ created: true, index: "My Shop.by Customer" });
+    expect(await indexes()).toEqual(ALL);
+    await create.undo!(on.context(), { definition: DEFINITION }, output);
+    expect(await indexes()).toEqual(KEPT);
+
+    await other.query(`BEGIN; LOCK TABLE "My Shop".orders IN ROW EXCLUSIVE MODE`);
+    const cancelled = codeOf(builder.query(DEFINITION.replace("INDEX", "INDEX CONCURRENTLY")));
+    while ((await create.probe!(on.context(), { definition: DEFINITION })).state !== "running")
+      await Bun.sleep(5);
+    await create.stop!(on.context(), { definition: DEFINITION });
+    expect(await cancelled).toContain("canceling statement due to user request");
+    await other.query("ROLLBACK");
+    await create.undo!(on.context(), { definition: DEFINITION }, undefined);
+    expect(await indexes()).toEqual(KEPT);
+    await Promise.all([other.end(), builder.end()]);
   });
   test("an invalid one that was left by somebody is built again", async () => {
     await on.client.query(`CREATE INDEX "by Customer" ON "My Shop".orders (customer)`);

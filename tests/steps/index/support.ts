@@ -17,6 +17,7 @@ const clock: Clock = {
   monotonic: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((done, fail) => {
+      signal?.throwIfAborted();
       const timer = setTimeout(done, ms);
       signal?.addEventListener("abort", () => {
         clearTimeout(timer);
@@ -30,7 +31,7 @@ export interface Bench {
   client: Awaited<ReturnType<typeof clientOf>>;
   stateDir: string;
   /** A context whose target is the server's default database. */
-  context(overrides?: Partial<Pick<StepContext, "log">>): FakeContext;
+  context(overrides?: Partial<Pick<StepContext, "log" | "attached">>): FakeContext;
   /** Planner cost of a statement on the server. */
   cost(sql: string): Promise<number>;
   stop(): Promise<void>;
