@@ -124,7 +124,7 @@ test("a second signal leaves the job to `resume`, which ends it and takes the st
   const p = here();
   const first = await started(p);
   first.signal("SIGTERM");
-  await first.said("SIGTERM: ending the step");
+  await first.said("SIGTERM: the step ends");
   first.signal("SIGTERM");
   expect((await first.done()).exit).toBe(130);
   const pid = pids.at(-1)!;

@@ -166,7 +166,7 @@ test("twice with a step type that never ends: exit 130 within 3 s, a third signa
     const child = new Running(["t", "deaf"], p);
     await child.said("deaf\n");
     child.signal("SIGINT");
-    await child.said("unwinding");
+    await child.said("the run is undone");
     const began = performance.now();
     child.signal("SIGTERM");
     if (third) {
@@ -205,7 +205,7 @@ test("SQL under way is cancelled on the server as well, a change by the second s
     const began = performance.now();
     child.signal("SIGINT");
     if (name === "execute") {
-      await child.said("unwinding");
+      await child.said("the run is undone");
       child.signal("SIGINT");
     }
     const ran = await child.done();
