@@ -147,7 +147,7 @@ interface StepBase {
   when?: string;
   /** CEL that yields a list, or a literal list. */
   foreach?: Json;
-  /** Name of the loop variable; `item` without it. */
+  /** Name of the loop variable; by default `item`. */
   as?: string;
   parallel?: number;
   retry?: Retry;

@@ -37,7 +37,7 @@ export function wantedFrom(data: Json, where = "settings"): Wanted {
       throw bad(
         where,
         `${shortened(name)} is not one value`,
-        "Write text, a number, true or false, or null to take it back.",
+        "Write text, a number, true or false, or null to take the setting out.",
       );
     for (const known of wanted.keys())
       if (known.toLowerCase() === name.toLowerCase())

@@ -27,7 +27,7 @@ const retry: JsonSchema = {
     },
     on: {
       ...cel,
-      description: "CEL over `error`; without it, errors that say they are retryable.",
+      description: "CEL over `error`; by default, errors that say they are retryable.",
     },
   },
   required: ["attempts"],
@@ -50,7 +50,7 @@ export const COMMON: Record<string, JsonSchema> = {
   as: {
     type: "string",
     pattern: NAME,
-    description: "Name of the loop variable; `item` without it.",
+    description: "Name of the loop variable; by default `item`.",
   },
   parallel: { type: "integer", minimum: 1, maximum: 64, description: "How many items at a time." },
   retry,

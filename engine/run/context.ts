@@ -119,7 +119,7 @@ async function use<K extends keyof Access>(
   }
   if (!target.use) {
     throw new PgdbaError("no_target", `This step needs ${what}, and no target was named`, {
-      hint: "Name one with --cluster NAME, --host HOST, or PGDBA_PG_HOST; `--cluster lab` starts one to try things on.",
+      hint: "Name one with --cluster NAME, --host HOST, or PGDBA_PG_HOST; `--cluster lab` starts one for trying things out.",
     });
   }
   const on = { run: id, path: at.path, effect, hazards, signal: at.signal };

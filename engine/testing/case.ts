@@ -72,9 +72,9 @@ export const FIXTURE: JsonSchema = {
       type: "object",
       additionalProperties: false,
       description:
-        "The step fails instead: `code` (one of the [error codes](#error-codes); `step_failed` without it), `message`, `retryable`",
+        "The step fails instead: `code` (one of the [error codes](#error-codes), by default `step_failed`), `message`, `retryable`",
       properties: {
-        code: { ...CODE, description: "One of the error codes; `step_failed` without it" },
+        code: { ...CODE, description: "One of the error codes; by default `step_failed`" },
         message: { type: "string" },
         retryable: { type: "boolean", description: "True when `retry` without `on` tries again" },
       },

@@ -56,7 +56,7 @@ What was there before is in the output, and in the state folder before anything 
       takes_back: {
         type: ["string", "null"],
         description:
-          "The run whose old settings these are: it is marked, and is not resumed any more",
+          "The run that the old settings come from: it is marked, and can no longer be resumed",
       },
     },
   },
@@ -74,11 +74,15 @@ What was there before is in the output, and in the state folder before anything 
           required: ["name", "current", "wanted", "before", "action", "takes_effect"],
           properties: {
             name: { type: "string" },
-            current: { type: ["string", "null"], description: "What a new session got before" },
+            current: {
+              type: ["string", "null"],
+              description: "The value that a new session got before",
+            },
             wanted: { type: ["string", "null"] },
             before: {
               type: "object",
-              description: "What postgresql.auto.conf or Patroni's dynamic configuration held",
+              description:
+                "The value in postgresql.auto.conf, or in Patroni's dynamic configuration",
               additionalProperties: false,
               required: ["set", "value"],
               properties: { set: { type: "boolean" }, value: VALUE },

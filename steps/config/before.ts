@@ -28,7 +28,7 @@ server than the run's.`,
       force: {
         type: "boolean",
         default: false,
-        description: "Also when others have changed the settings since",
+        description: "Put them back also when others have changed the settings since",
       },
     },
   },

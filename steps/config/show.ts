@@ -17,7 +17,7 @@ const TEXT = { type: ["string", "null"] } as const;
 
 export default defineStep({
   type: "config.show",
-  summary: "Show settings: value, default, where they come from, what they wait for",
+  summary: "Show settings: value, default, source, and the reload or restart that they wait for",
   docs: `Values are those that a new session gets, with the unit as SHOW writes it. Where a value comes from (file and line) and some
 settings are shown only to members of pg_read_all_settings; what is missing is in \`missing\`, with the GRANT that gives it.`,
   example: `- config.show: {pattern: "*work_mem"}
@@ -31,13 +31,14 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
     properties: {
       pattern: {
         type: ["string", "null"],
-        description: "Names, `*` standing for any letters; a bare word finds names with it inside",
+        description:
+          "Names; `*` stands for any letters, and a bare word finds names that contain it",
       },
       changed: {
         type: "boolean",
         default: false,
         description:
-          "Only what somebody has set to something else than PostgreSQL's default; not what the server computes",
+          "Only settings with another value than PostgreSQL's default, without those that the server computes",
       },
     },
   },
@@ -126,7 +127,7 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
         [...settings.values()].map(({ name }) => name),
       );
       const hint =
-        near === undefined ? "a word finds names with it inside" : `did you mean ${near}?`;
+        near === undefined ? "a word finds names that contain it" : `did you mean ${near}?`;
       ctx.warn(`No setting matches ${input.pattern.slice(0, 200)}; ${hint}`);
     }
     return {

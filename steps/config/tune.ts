@@ -47,7 +47,7 @@ export default defineStep({
       workload: {
         type: "string",
         enum: ["oltp", "olap", "mixed", "web", "desktop"],
-        description: "What the server does",
+        description: "The work of the server",
       },
       memory: { type: ["string", "null"], description: "RAM the server may use, such as 64GB" },
       cpus: {
@@ -59,19 +59,19 @@ export default defineStep({
       disk: {
         type: ["string", "null"],
         enum: ["ssd", "hdd", "nvme", "san", null],
-        description: "Storage of the data; ssd without it",
+        description: "Storage of the data; by default ssd",
       },
       db_size: {
         type: ["string", "null"],
         enum: ["less_ram", "mid_ram", "greater_ram", null],
         description:
-          "Size of the data against RAM: fits in it, about the same, much more; mid_ram without it",
+          "Size of the data against RAM: fits in it, about the same, much more; by default mid_ram",
       },
       connections: {
         type: ["integer", "null"],
         minimum: 1,
         maximum: 262143,
-        description: "max_connections; by workload without it",
+        description: "max_connections; the workload decides by default",
       },
       pg_version: {
         type: ["integer", "null"],
@@ -82,12 +82,12 @@ export default defineStep({
       os: {
         type: ["string", "null"],
         enum: ["linux", "windows", "mac", null],
-        description: "System of the server; linux without it",
+        description: "System of the server; by default linux",
       },
       pgtune_only: {
         type: "boolean",
         default: false,
-        description: "Nothing beyond what PGTune recommends",
+        description: "Only the settings that PGTune recommends",
       },
     },
   },

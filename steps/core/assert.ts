@@ -21,12 +21,12 @@ const properties: Record<string, JsonSchema> = {
   message: {
     type: "string",
     "x-lang": "text",
-    description: "What to say when it does not",
+    description: "The message when it does not hold",
   },
   hint: {
     type: ["string", "null"],
     "x-lang": "text",
-    description: "What to do then",
+    description: "The advice when it does not hold",
   },
 };
 
@@ -61,7 +61,7 @@ so a plan checks them too.`,
   },
   output: {
     type: "object",
-    properties: { checked: { type: "integer", description: "How many assertions held" } },
+    properties: { checked: { type: "integer", description: "The number of assertions that held" } },
     required: ["checked"],
     additionalProperties: false,
   },

@@ -44,7 +44,7 @@ export default defineStep({
         minItems: 1,
         description: "The program, then its arguments",
       },
-      stdin: { type: "string", description: "Text fed to it; without this its stdin is empty" },
+      stdin: { type: "string", description: "Text for its stdin; by default its stdin is empty" },
       ...processInputProperties,
     },
     required: ["argv"],

@@ -93,7 +93,7 @@ when none is given (a new file gets \`0644\`). A file that holds a secret, or wh
     }
     if (input.mode !== undefined && (mode & 0o007) !== 0 && ctx.holdsSecret(input.content))
       ctx.warn(
-        `${path} holds a secret, and its mode ${octal(mode)} lets every user of the machine in`,
+        `${path} holds a secret, and its mode ${octal(mode)} lets every user of the machine read it`,
       );
     const marks = marksOf(ctx, path);
     await kept(ctx, marks);

@@ -33,7 +33,7 @@ export default defineStep({
   summary: "Ask an HTTP server",
   docs: `The answer is in \`output.json\` when it is JSON, else in \`output.text\`; \`parse: json\` insists on it.
 
-- A status outside \`ok_status\` (200 to 299 without it) fails the step.
+- A status outside \`ok_status\` (by default 200 to 299) fails the step.
 - Credentials come from the environment: \`headers_env: {Authorization: MY_API_AUTHORIZATION}\` sends the value of that
   variable as the whole header. A URL with a password in it is refused.
 - Only GET and HEAD follow a redirect, and only to the same scheme, host and port: headers go to nobody else.
@@ -84,7 +84,7 @@ export default defineStep({
         type: "array",
         items: { type: "integer", minimum: 100, maximum: 599 },
         minItems: 1,
-        description: "Statuses that mean success; 200 to 299 without it",
+        description: "Statuses that mean success; by default 200 to 299",
       },
       parse: { enum: ["auto", "json", "text", "none"], default: "auto", "x-lang": "static" },
       max_bytes: { type: "integer", minimum: 1, maximum: 64 * MAX_BYTES, default: MAX_BYTES },

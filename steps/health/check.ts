@@ -50,14 +50,14 @@ are run as well where they explain what is found.`,
       },
       only: {
         ...STRINGS,
-        description: "Names to run, `*` standing for any letters; all without it",
+        description: "Names to run; `*` stands for any letters; by default all",
       },
       groups: {
         type: "array",
         items: { type: "string", enum: GROUPS },
-        description: "Groups to run; all without it",
+        description: "Groups to run; by default all",
       },
-      skip: { ...STRINGS, description: "Names to leave out, `*` standing for any letters" },
+      skip: { ...STRINGS, description: "Names to leave out; `*` stands for any letters" },
       databases: {
         ...STRINGS,
         description:

@@ -71,7 +71,7 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 
         type: "string",
         format: "duration",
         default: "5m",
-        description: "From this age on an answer is not given any more",
+        description: "An answer of this age or older is not given any more",
       },
       only: { ...STRINGS, description: "Names of checks to run, as for `check`" },
       groups: { ...STRINGS, description: "Groups of checks to run" },
@@ -163,7 +163,7 @@ function listen(probes: Probes, hostname: string, port: number) {
     const code = String((error as { code?: unknown }).code);
     throw new PgdbaError("io_failed", `Can't listen on ${hostname}:${port}: ${code}`, {
       cause: error,
-      hint: "Another process may have the port, or the address is not of this machine; name another with --bind and --listen.",
+      hint: "Another process may have the port, or the address is not one of this machine; name another with --bind and --listen.",
       data: { errno: code },
     });
   }

@@ -15,7 +15,7 @@ const LOCK_TIMEOUT = "30s";
 
 export default defineStep({
   type: "index.create",
-  summary: "Build an index while others write, and say whether the planner uses it",
+  summary: "Build an index while others write, and tell whether the planner uses it",
   docs: `\`definition\` is one CREATE INDEX with a name; CONCURRENTLY is added when it lacks. The build waits for transactions that are older,
 each at most \`lock_timeout\`. Whatever fails, the invalid index that PostgreSQL leaves behind is dropped, and so is one that an earlier
 attempt left. A valid index of the same name is left as it is.
@@ -41,12 +41,12 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
       lock_timeout: {
         type: ["string", "null"],
         format: "duration",
-        description: `How long to wait for each lock; ${LOCK_TIMEOUT} without it`,
+        description: `How long to wait for each lock; by default ${LOCK_TIMEOUT}`,
       },
       timeout: {
         type: ["string", "null"],
         format: "duration",
-        description: "How long the build may take; the server's own statement_timeout without it",
+        description: "How long the build may take; by default the server's own statement_timeout",
       },
     },
   },

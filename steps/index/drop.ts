@@ -42,7 +42,7 @@ scans counted are this member's.`,
       lock_timeout: {
         type: ["string", "null"],
         format: "duration",
-        description: `How long to wait for each lock; ${LOCK_TIMEOUT} without it`,
+        description: `How long to wait for each lock; by default ${LOCK_TIMEOUT}`,
       },
     },
   },
@@ -53,9 +53,9 @@ scans counted are this member's.`,
     properties: {
       index: { type: "string" },
       dropped: { type: "boolean", description: "False when there was none" },
-      definition: { type: ["string", "null"], description: "What builds it again" },
-      bytes: { type: ["number", "null"], description: "What it took" },
-      scans: { type: ["number", "null"], description: "How often it was used here" },
+      definition: { type: ["string", "null"], description: "The statement that builds it again" },
+      bytes: { type: ["number", "null"], description: "Its size" },
+      scans: { type: ["number", "null"], description: "The number of its scans on this member" },
       cost_before: { type: ["number", "null"] },
       cost_after: { type: ["number", "null"] },
     },
@@ -180,7 +180,7 @@ scans counted are this member's.`,
 async function refuseOther(pg: PgSession, wanted: TableName, given: string): Promise<void> {
   const kind = await otherKind(pg, wanted.schema, wanted.name);
   if (kind === null) return;
-  throw new PgdbaError("step_refused", `${given} is a ${kind} and no index`, {
+  throw new PgdbaError("step_refused", `${given} is a ${kind}, not an index`, {
     hint: "Give the name of an index; psql's \\d lists those of a table.",
   });
 }

@@ -22,7 +22,8 @@ interface Input extends WorkloadInput {
 
 export default defineStep({
   type: "plan.diff",
-  summary: "Which statements would get another plan under other settings, or under PostgreSQL 18",
+  summary:
+    "Find the statements that would get another plan under other settings, or under PostgreSQL 18",
   docs: `Plans the workload twice on the planner's twin (see \`index.suggest\`): as the server is, and with \`settings\`, those of
 \`settings_file\` and those of \`set\`, the later winning. The server is asked for its catalogues only. Settings that no plan depends on are in \`ignored\`.
 
@@ -65,7 +66,7 @@ A cost is in units of the settings it was computed with: after a change of \`ran
     properties: {
       changed: {
         type: "array",
-        description: "Statements whose plan differs, the dearest first",
+        description: "Statements whose plan differs, the most expensive first",
         items: {
           type: "object",
           additionalProperties: false,

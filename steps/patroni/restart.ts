@@ -25,7 +25,7 @@ pooler holds open for clients are cut too.`,
       members: {
         type: ["array", "null"],
         items: { type: "string" },
-        description: "Only these; all without it",
+        description: "Only these; by default all",
       },
       only_pending: {
         type: "boolean",

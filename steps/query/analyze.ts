@@ -17,7 +17,7 @@ const DEFAULT_TIMEOUT = "30s";
 
 export default defineStep({
   type: "query.analyze",
-  summary: "Plan a statement, say where its time goes and what is wrong with it",
+  summary: "Plan a statement, and tell where its time goes and what is wrong with it",
   docs: `Gives the plan of one statement as a tree, as text, and as findings, each with its evidence and what to do. Name the statement by
 its text (\`sql\`) or by its \`queryid\` in pg_stat_statements. Parameters (\`$1\`) are planned for any value, or with \`params\` for those.
 Where the server can't tell a parameter's type from the text, usual types are tried; a warning names those that it was planned with.
@@ -58,7 +58,7 @@ tables takes.`,
       analyze: {
         type: "boolean",
         default: false,
-        description: "Execute it, and roll back what it did.",
+        description: "Execute it, and roll back its changes.",
       },
       timeout: {
         type: "string",
@@ -156,7 +156,7 @@ tables takes.`,
     const timeoutMs = parseDuration(input.timeout ?? DEFAULT_TIMEOUT);
     // The server would take 0 for none at all.
     if (timeoutMs < 1)
-      throw new PgdbaError("invalid_param", "timeout: there is no time to do anything in", {
+      throw new PgdbaError("invalid_param", "timeout: 0 leaves no time for anything", {
         hint: "Give 1ms or more, such as 30s.",
       });
     const { pg, text, origin } = await chosen(ctx, input.sql ?? null, input.queryid ?? null);

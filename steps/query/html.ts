@@ -26,7 +26,7 @@ statements hold data. A file of that name is replaced; with \`--plan\` nothing i
         minLength: 1,
         description: "Absolute, or relative to the working directory",
       },
-      analysis: { type: "object", description: "What query.analyze gives" },
+      analysis: { type: "object", description: "The output of query.analyze" },
     },
   },
   output: {

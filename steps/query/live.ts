@@ -24,7 +24,7 @@ interface Seen {
 
 export default defineStep({
   type: "query.live",
-  summary: "The statements running now, by looking at pg_stat_activity a few times",
+  summary: "List the statements running now, by looking at pg_stat_activity a few times",
   docs: `Looks \`looks\` times, \`every\` so often, and counts what each statement was seen doing: \`CPU\` or what it waited for. A statement
 that is seen twice as often takes twice the time of the server, in whatever pieces. Needs no extension.`,
   example: `- query.live:
@@ -49,7 +49,7 @@ that is seen twice as often takes twice the time of the server, in whatever piec
       limit: RANKED_BY.limit,
       since: {
         type: ["string", "null"],
-        description: "Refused: what runs is seen now, and has no past",
+        description: "Refused: the running statements have no past to compare with",
       },
     },
   },
@@ -83,7 +83,7 @@ that is seen twice as often takes twice the time of the server, in whatever piec
               description: "Sessions running it at the same time, at most",
             },
             longest_ms: { type: "number" },
-            share_percent: { type: "number", description: "Of all that was seen" },
+            share_percent: { type: "number", description: "Share of all sightings" },
             waits: { type: "object", additionalProperties: { type: "integer" } },
           },
         },
@@ -95,9 +95,13 @@ that is seen twice as often takes twice the time of the server, in whatever piec
   },
   async run(ctx, input) {
     if ((input.since ?? null) !== null)
-      throw new PgdbaError("invalid_param", "What is running now can't be compared with the past", {
-        hint: "Leave --since out, or --live.",
-      });
+      throw new PgdbaError(
+        "invalid_param",
+        "The statements running now can't be compared with the past",
+        {
+          hint: "Leave --since out, or --live.",
+        },
+      );
     const pg = await session(ctx);
     const { looks = 20, every = "250ms", threshold = "0ms", limit = 20 } = input;
     const id = pg.info.version_num >= QUERY_ID ? "query_id::text" : "NULL::text";

@@ -114,7 +114,7 @@ async function find(
   if (wanted !== null && wanted > taken) {
     throw new PgdbaError(
       "invalid_param",
-      `since: ${new Date(wanted).toISOString()} is yet to come; on the server it is ${now.taken_at}`,
+      `since: ${new Date(wanted).toISOString()} is in the future; on the server it is ${now.taken_at}`,
       {
         hint: "Give a time in the past, or an age such as 1h.",
       },
@@ -125,7 +125,7 @@ async function find(
     ctx.warn(`${file} is no snapshot that this version can read; remove it`);
   if (before !== null && wanted !== null && Date.parse(before.taken_at) > wanted)
     ctx.warn(
-      `No snapshot is as old as was asked for; compared with the oldest, of ${before.taken_at}.`,
+      `No snapshot is as old as the one asked for; compared with the oldest, of ${before.taken_at}.`,
     );
   return before;
 }

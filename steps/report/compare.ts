@@ -40,7 +40,7 @@ Changes nothing on the server; with \`--plan\` nothing is kept either.`,
         type: ["string", "null"],
         format: "duration",
         description:
-          "Compare with the snapshot that is nearest to this age; with the last without it",
+          "Compare with the snapshot that is nearest to this age; by default with the last",
       },
       store: { type: "boolean", default: true, description: "Keep this one" },
       keep: {

@@ -36,7 +36,7 @@ whole or not at all, 0600: it tells much about a server. A file of that name is 
         minLength: 1,
         description: "Absolute, or relative to the working directory",
       },
-      health: { type: "object", description: "What health/check gives" },
+      health: { type: "object", description: "The output of health/check" },
       snapshot: { ...SNAPSHOT, description: "The output of report.snapshot" },
       trends: { ...TRENDS, description: "Of report.compare" },
     },

@@ -13,7 +13,7 @@ const sqlText = { type: "string", minLength: 1, "x-lang": "static" } as const;
 
 export default defineStep({
   type: "sql.execute",
-  summary: "Change something by one SQL statement, in a transaction of its own.",
+  summary: "Change something with one SQL statement, in a transaction of its own.",
   docs: `The text of the statement is fixed; values go in through \`$1\`, \`$2\`, … and \`values\`, names through \`:"name"\` and \`identifiers\`.
 
 Some commands can't run in a transaction (\`CREATE INDEX CONCURRENTLY\`, \`VACUUM\`, \`ALTER SYSTEM\`, \`CREATE DATABASE\`): say
@@ -83,13 +83,13 @@ would lose it.`,
     additionalProperties: false,
     required: ["row_count", "rows", "command"],
     properties: {
-      row_count: { type: "integer", description: "Rows touched or given." },
+      row_count: { type: "integer", description: "Rows that were changed or returned." },
       rows: {
         type: "array",
         items: { type: "object" },
         description: `Rows of RETURNING, the first ${MAX_ROWS}.`,
       },
-      command: { type: "string", description: "The server's word for what it did, e.g. UPDATE." },
+      command: { type: "string", description: "The server's word for the act, e.g. UPDATE." },
     },
   },
   async lint(input) {
@@ -107,7 +107,7 @@ would lose it.`,
     const unused = [...given.difference(asked)].map((name) => ({
       path: ["identifiers", name],
       rule: "unused-identifier",
-      message: `:"${name}" stands nowhere in the statement`,
+      message: `:"${name}" does not occur in the statement`,
     }));
     const reading =
       typeof probe === "string" ? await lintReading(placeIdentifiers(probe, asNamed(probe))) : [];

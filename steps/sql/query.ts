@@ -8,8 +8,7 @@ import { milliseconds, session } from "./session.ts";
 
 export default defineStep({
   type: "sql.query",
-  summary:
-    "Ask the server something: one statement in a read-only transaction that is rolled back.",
+  summary: "Ask the server with one statement, in a read-only transaction that is rolled back.",
   docs: `The text of the statement is fixed; values go in through \`$1\`, \`$2\`, … and \`values\`. Rows come as objects by column name:
 \`int8\` and \`numeric\` as numbers where that is exact and as text otherwise, times as ISO 8601, \`bytea\` as base64, \`json\` as it is.
 

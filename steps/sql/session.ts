@@ -12,8 +12,8 @@ import type { PgConnection } from "../../providers/target/resolve.ts";
 export async function session(ctx: StepContext, database?: string): Promise<PgSession> {
   const connection = ctx.target.connection as PgConnection | null;
   if (connection === null) {
-    throw new PgdbaError("no_target", "This step needs a PostgreSQL server and none was named", {
-      hint: "Name one with --cluster NAME, --host HOST, or PGDBA_PG_HOST; `--cluster lab` starts one to try things on.",
+    throw new PgdbaError("no_target", "This step needs a PostgreSQL server, but none was named", {
+      hint: "Name one with --cluster NAME, --host HOST, or PGDBA_PG_HOST; `--cluster lab` starts one for trying things out.",
     });
   }
   const name = `pgdba/${ctx.run.id}`;

@@ -5,7 +5,7 @@ import type { StepContext } from "../../../engine/types.ts";
 export const NAME = {
   type: ["string", "null"],
   minLength: 1,
-  description: "The cluster; that of --cluster without it",
+  description: "The cluster; by default that of --cluster",
 } as const;
 
 /** @throws PgdbaError invalid_param when neither the input nor the run names a cluster */

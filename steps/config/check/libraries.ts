@@ -50,7 +50,7 @@ export async function libraryProblems(
       const where = name === "local_preload_libraries" ? " (in $libdir/plugins)" : "";
       problems.set(
         name,
-        `names what is not installed on the server${where}: ${shortened(absent.join(", "))}`,
+        `names a library that is not installed on the server${where}: ${shortened(absent.join(", "))}`,
       );
     }
   }

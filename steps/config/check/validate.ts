@@ -86,10 +86,10 @@ function unknown(name: string, { settings }: Place): string {
     name,
     [...settings.values()].map((setting) => setting.name),
   );
-  if (near !== undefined) return `is no setting of this server; did you mean ${near}?`;
+  if (near !== undefined) return `is not a setting of this server; did you mean ${near}?`;
   return name.includes(".")
     ? "is not known to this server: its extension is not loaded (shared_preload_libraries)"
-    : "is no setting of this server";
+    : "is not a setting of this server";
 }
 
 function problemOf(place: Place, setting: Setting, value: Given): string | undefined {

@@ -181,7 +181,7 @@ async function mayWrite(server: Server, names: readonly string[]): Promise<void>
       "step_refused",
       "The server forbids ALTER SYSTEM (allow_alter_system is off)",
       {
-        hint: "Whoever set that manages the configuration elsewhere: change the setting there.",
+        hint: "The configuration is managed elsewhere then: change the setting there.",
       },
     );
   }

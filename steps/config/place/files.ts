@@ -63,5 +63,5 @@ export function addressProblem(text: string): string | undefined {
   );
   return bad.length === 0
     ? undefined
-    : `names what is no address and no host: ${shortened(bad.join(", "))}; the server might not start`;
+    : `names something that is neither an address nor a host: ${shortened(bad.join(", "))}; the server might not start`;
 }

@@ -43,7 +43,10 @@ export function together(place: Place, good: Wanted): Problem[] {
   if (after("wal_level").toLowerCase() === "minimal") {
     const names = ["wal_level", "max_wal_senders", "archive_mode", "summarize_wal"];
     const unless = (what: string): void =>
-      blame(names, `is no good: with wal_level = minimal the server does not start unless ${what}`);
+      blame(
+        names,
+        `can't be used: with wal_level = minimal the server does not start unless ${what}`,
+      );
     if (number("max_wal_senders") > 0) unless("max_wal_senders is 0");
     if (isOn("archive_mode")) unless("archive_mode is off");
     if (isOn("summarize_wal")) unless("summarize_wal is off");

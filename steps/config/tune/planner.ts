@@ -41,7 +41,7 @@ function randomPageCost({ dbSize, disk, workload }: TuneInput): { value: number;
     return {
       value: 1.1,
       reason:
-        "The data fits in RAM, so a random page is hardly dearer than the next one, whatever the disk.",
+        "The data fits in RAM, so a random page costs hardly more than the next one, whatever the disk.",
     };
   }
   if (disk === "hdd") {
@@ -56,6 +56,6 @@ function randomPageCost({ dbSize, disk, workload }: TuneInput): { value: number;
   }
   return {
     value: 1.1,
-    reason: "This storage has no seek: a random page is hardly dearer than the next one.",
+    reason: "This storage has no seek: a random page costs hardly more than the next one.",
   };
 }

@@ -103,7 +103,7 @@ export async function restoreFile(path: string, written: string, marks: Marks): 
     } else if (await exists(marks.previous)) {
       const previous = await previousContent(marks);
       await assertOurs(path, [Buffer.from(written), ...(previous ? [previous] : [])], {
-        hint: `What it held before the step is in ${marks.previous}. Put into ${path} what it shall hold, and remove that copy.`,
+        hint: `What it held before the step is in ${marks.previous}. Write the wanted content to ${path}, and remove that copy.`,
       });
       // rename(2) does nothing when both names are the same inode, as when the crash came before the replacement.
       await rename(marks.previous, path);

@@ -63,7 +63,7 @@ export function exchangeError(where: string, cause: unknown, repeatable: boolean
   return new PgdbaError("connection_failed", `${where}: no answer (${code})`, {
     cause,
     retryable: repeatable || NEVER_CONNECTED.has(code),
-    hint: "Check that the server runs, the name and port, and what stands between.",
+    hint: "Check that the server runs, its name and port, and the network in between.",
     data: { code },
     nothingDone: NEVER_CONNECTED.has(code),
   });

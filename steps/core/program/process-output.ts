@@ -20,7 +20,10 @@ export const processInputProperties = {
     description: "Environment variables added to pgdba's own; the way to hand over a secret",
     additionalProperties: { type: ["string", "number", "boolean"] },
   },
-  cwd: { type: "string", description: "Working directory; that where pgdba was called without it" },
+  cwd: {
+    type: "string",
+    description: "Working directory; by default the one where pgdba was called",
+  },
   effect: {
     enum: ["read", "change"],
     default: "change",

@@ -93,7 +93,7 @@ export async function lintCheck(doc: Doc): Promise<Finding[]> {
         ...unknown.map((name) => ({
           path,
           rule: "missing-identifier",
-          message: `:"${name}" stands for nothing here`,
+          message: `:"${name}" has no meaning here`,
           hint: 'Only :"extension" does, in a check that says its `extension`.',
         })),
         ...faults.map((fault) => ({ path, ...fault })),

@@ -4,7 +4,7 @@ import { GROUPS } from "./words.ts";
 export const VERSIONS: JsonSchema = {
   type: "string",
   pattern: "^(>=|<=|<|>|=)\\d+( (>=|<=|<|>|=)\\d+)*$",
-  description: 'Major versions it applies to, e.g. ">=14 <18"; all of them without it',
+  description: 'Major versions it applies to, e.g. ">=14 <18"; by default all',
 };
 const SQL: JsonSchema = {
   type: "string",
@@ -39,32 +39,32 @@ export const CHECK_SCHEMA: JsonSchema = {
   properties: {
     kind: { const: "check" },
     name: { type: "string", description: "Must equal the path; may be left out" },
-    title: { type: "string", minLength: 1, description: "What is wrong, in a few words" },
+    title: { type: "string", minLength: 1, description: "The fault, in a few words" },
     group: { type: "string", enum: GROUPS },
     why: {
       type: "string",
       minLength: 1,
-      description: "What it leads to, for a DBA at three in the morning",
+      description: "Its consequences, for a DBA at three in the morning",
     },
-    source: { type: "string", description: "Where the thresholds come from" },
+    source: { type: "string", description: "The source of the thresholds" },
     versions: VERSIONS,
     roles: {
       type: "array",
       items: { type: "string", enum: ["primary", "standby"] },
       minItems: 1,
-      description: "Roles of the server it applies to; both without it",
+      description: "Roles of the server it applies to; by default both",
     },
     privilege: {
       type: "string",
       pattern: "^(superuser|pg_[a-z_]+|select on [a-z_]+)$",
       description:
-        "What it takes to see everything: `superuser`, a predefined role, or `select on` a relation of pg_catalog",
+        "The privilege that lets it see everything: `superuser`, a predefined role, or `select on` a relation of pg_catalog",
     },
     privilege_mode: {
       type: "string",
       enum: ["required", "partial"],
       description:
-        "`partial` runs it without the privilege too and marks what it finds; otherwise it is skipped",
+        "`partial` runs it without the privilege too and marks its findings; otherwise it is skipped",
     },
     grant: text("The statement that gives the privilege, where it is not plain; sees server"),
     extension: {
@@ -77,14 +77,14 @@ export const CHECK_SCHEMA: JsonSchema = {
       additionalProperties: { type: "string" },
       minProperties: 1,
       description:
-        "Settings and the values that they must have, or the server does not know what this judges; otherwise it is skipped",
+        "Settings and the values that they must have, or the server does not know the figures that this judges; otherwise it is skipped",
     },
     scope: {
       type: "string",
       enum: ["server", "database"],
       default: "server",
       description:
-        "`database`: it sees only the database it is connected to; what that leaves out is said, and `databases` has it run in others too",
+        "`database`: it sees only the database it is connected to; the others are named as not examined, and `databases` has it run in them too",
     },
     machine: {
       type: "boolean",
@@ -132,14 +132,14 @@ export const CHECK_SCHEMA: JsonSchema = {
     critical: condition("critical"),
     warning: condition("worth a warning"),
     info: condition("worth mentioning"),
-    object: text("Names what was found"),
-    message: text("What was found, with its figures"),
+    object: text("Names the object"),
+    message: text("The finding in a sentence, with its figures"),
     remedy: {
       type: "object",
       additionalProperties: false,
       minProperties: 1,
       properties: {
-        text: text("What to do"),
+        text: text("The advice"),
         settings: map(
           "Settings that make the finding go away and their values, as a map: `{'fsync': 'on'}`. The statements that set them come from it: ALTER SYSTEM and a reload, a word on the restart that they need, or ALTER DATABASE or ROLE where such a value wins; none where Patroni runs the server. They are the params of `runbook` too",
         ),
@@ -161,9 +161,9 @@ export const CHECK_SCHEMA: JsonSchema = {
         "Rows that can't be judged. Each is listed under `partial` with its reason and the check does not pass; without an object the whole check is under `skipped`. Columns whose names begin with unseen are no evidence",
       properties: {
         when: condition("one that can't be judged"),
-        object: text("Names what was not examined; as `object` without it"),
+        object: text("Names the part that was not examined; by default as `object` does"),
         reason: text("Why not"),
-        hint: text("What would let it be examined"),
+        hint: text("The action that would let it be examined"),
       },
     },
     merge: text(

@@ -94,7 +94,7 @@ export async function loadChecks(ctx: StepContext, under: string, filter: Filter
       words.length === 0 ? [] : [`${key} ${words.join(", ")}`],
     );
     throw new PgdbaError("invalid_param", `No check is left: ${given.join("; ") || under}`, {
-      hint: "`pgdba list --kind check` shows all checks; `only`, `groups` and `skip` hold together.",
+      hint: "`pgdba list --kind check` shows all checks; a check must pass `only`, `groups` and `skip`.",
     });
   }
   return { checks, auxiliary: explaining(checks, others), failures, names };
@@ -184,7 +184,7 @@ export function obstacle(
   );
   if (lacking !== undefined) {
     const [name, value] = lacking;
-    const reason = `${name} is ${facts.settings[name] ?? "not known"}: the server does not know what this judges`;
+    const reason = `${name} is ${facts.settings[name] ?? "not known"}: the server does not know the figures that this judges`;
     return skip("unknown", reason, facts.fixed.includes(name) ? null : setting(name, value));
   }
   if (check.privilege === undefined || has(check.privilege, facts)) return null;

@@ -8,7 +8,7 @@ export interface Finding {
   check: string;
   title: string;
   group: string;
-  /** The worst of itself and its consequences. */
+  /** The worst severity of itself and its consequences. */
   severity: Severity;
   /** The database in which it was found, when the check looks at one. */
   database: string | null;
@@ -26,7 +26,7 @@ export interface Finding {
   count: number;
   /** The others. */
   alike: { object: string | null; severity: Severity; message: string }[];
-  /** All that it may be due to; it stands below the first. */
+  /** All causes that it may have; it stands below the first. */
   caused_by: { check: string; object: string | null }[];
   /** The findings that go away with it. */
   consequences: Finding[];

@@ -13,7 +13,7 @@ const NOTE: Record<string, JsonSchema> = {
   object: { ...TEXT, description: "Null when it is the check as a whole" },
   reason: { type: "string" },
   hint: TEXT,
-  total: { ...MAYBE_COUNT, description: "How many there are, when not all are listed" },
+  total: { ...MAYBE_COUNT, description: "The number in all, when not all are listed" },
 };
 const NOTES: JsonSchema = {
   type: "array",
@@ -31,7 +31,7 @@ const FINDING: Record<string, JsonSchema> = {
   severity: {
     type: "string",
     enum: [...SEVERITIES],
-    description: "The worst of itself and its consequences",
+    description: "The worst severity of itself and its consequences",
   },
   database: { ...TEXT, description: "Of a check that looks at one database" },
   object: TEXT,
@@ -56,8 +56,11 @@ const FINDING: Record<string, JsonSchema> = {
   },
   estimated: { type: "boolean" },
   partial: { type: "boolean" },
-  total: { ...MAYBE_COUNT, description: "How many there are, when not all are listed" },
-  count: { ...COUNT, description: "How many alike are one finding; the worst of them is shown" },
+  total: { ...MAYBE_COUNT, description: "The number in all, when not all are listed" },
+  count: {
+    ...COUNT,
+    description: "The number of like findings that were merged; the worst of them is shown",
+  },
   alike: {
     type: "array",
     description: "The others",
@@ -70,7 +73,7 @@ const FINDING: Record<string, JsonSchema> = {
   },
   caused_by: {
     type: "array",
-    description: "All that it may be due to; it stands below the first",
+    description: "All causes that it may have; it stands below the first",
     items: {
       type: "object",
       additionalProperties: false,

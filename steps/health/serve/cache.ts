@@ -16,7 +16,7 @@ export interface Times {
   ttlMs: number;
   /** A new answer is waited for as long as this, counted from the first request, before a stale one is given. */
   graceMs: number;
-  /** From this age on an answer is not given any more. */
+  /** An answer of this age or older is not given any more. */
   maxAgeMs: number;
 }
 

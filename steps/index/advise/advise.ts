@@ -127,7 +127,7 @@ export async function advise(
   ];
   if (deadline.passed)
     ctx.warn(
-      `The time for it was over: ${untried.length} of ${work.length + late.length} statements were not looked at for indexes of their own; a longer time_budget looks at more`,
+      `The time budget was used up: ${untried.length} of ${work.length + late.length} statements were not examined for indexes of their own; a longer time_budget examines more`,
     );
   return answer(ctx.target, found, {
     prover,

@@ -7,7 +7,7 @@ const TEXTS = { type: "array", items: TEXT } as const;
 export const WORKLOAD_INPUT = {
   workload: {
     type: ["array", "null"],
-    description: "Statements and how often each runs; from pg_stat_statements without it",
+    description: "Statements and how often each runs; by default those of pg_stat_statements",
     items: {
       type: "object",
       additionalProperties: false,
@@ -30,7 +30,7 @@ export const WORKLOAD_INPUT = {
     minimum: 1,
     maximum: 5000,
     description:
-      "Statements taken from pg_stat_statements: those that took most time; 200 without it",
+      "Statements taken from pg_stat_statements: those that took most time; by default 200",
   },
 } as const;
 
@@ -46,12 +46,12 @@ export const SUGGEST_INPUT = {
       type: ["string", "null"],
       enum: ["twin", "hypopg", null],
       description:
-        "Whose planner says what an index is worth: the twin's, or the server's own with its extension hypopg; twin without it",
+        "The planner that says what an index is worth: the twin's, or the server's own with its extension hypopg; by default the twin's",
     },
     budget: {
       type: ["string", "null"],
       format: "bytes",
-      description: "What all suggested indexes may take together; any size without it",
+      description: "The bytes that all suggested indexes may take together; by default any size",
     },
     max_indexes: {
       type: ["integer", "null"],
@@ -63,12 +63,12 @@ export const SUGGEST_INPUT = {
       minimum: 0,
       maximum: 100,
       description:
-        "Percent of what the workload costs with the other indexes that one must save by itself; 1 without it",
+        "The percentage of the workload's cost that each index must save beside the others; by default 1",
     },
     time_budget: {
       type: ["string", "null"],
       format: "duration",
-      description: `How long to look for indexes; what was not looked at by then is named. ${TIME_BUDGET} without it`,
+      description: `How long to look for indexes; statements that were not looked at by then are named. By default ${TIME_BUDGET}`,
     },
   },
 } as const;
@@ -85,7 +85,7 @@ const list = <const I extends object>(items: I, description: string) =>
 
 export const LIMITS_OUTPUT = list(
   object({ object: TEXT, reason: TEXT }),
-  "What the twin lacks, and what to do about it",
+  "The objects that the twin lacks, and what to do about it",
 );
 export const UNPROVEN_OUTPUT = list(
   object({
@@ -95,9 +95,9 @@ export const UNPROVEN_OUTPUT = list(
       ...NUMBER_OR_NULL,
       description: "The character of sql that the reason is about, from 1",
     },
-    hint: { type: ["string", "null"], description: "What would help" },
+    hint: { type: ["string", "null"], description: "A remedy" },
   }),
-  "Statements that could not be planned; nothing is claimed of them",
+  "Statements that could not be planned; the answer says nothing about them",
 );
 
 export const SUGGEST_OUTPUT = object({
@@ -106,22 +106,25 @@ export const SUGGEST_OUTPUT = object({
       name: TEXT,
       table: TEXT,
       definition: TEXT,
-      statements: { ...TEXTS, description: "What builds it while others write" },
+      statements: { ...TEXTS, description: "The statements that build it while others write" },
       command: {
         type: ["string", "null"],
         description:
-          "What builds it by pgdba, to be typed into a shell; null where it takes several statements",
+          "The pgdba command that builds it, for a shell; null where it takes several statements",
       },
       bytes: { ...NUMBER, description: "Estimated size" },
       saves: {
         ...NUMBER,
-        description: "Planner cost that the workload would have more without it",
+        description: "Planner cost that the workload would have in addition without it",
       },
       used_by: { ...TEXTS, description: "Statements whose plan uses it" },
       replaces: { ...TEXTS, description: "Existing indexes that it begins with" },
       write_overhead: object({
         rows: { ...NUMBER, description: "Rows of it that the workload writes" },
-        cost: { ...NUMBER, description: "What that was counted as, in the planner's units" },
+        cost: {
+          ...NUMBER,
+          description: "The cost that this was counted as, in the planner's units",
+        },
         table_inserts: NUMBER_OR_NULL,
         table_updates: NUMBER_OR_NULL,
         table_hot_updates: NUMBER_OR_NULL,
@@ -141,7 +144,7 @@ export const SUGGEST_OUTPUT = object({
       days: NUMBER_OR_NULL,
       statement: TEXT,
     }),
-    "Existing indexes without which no plan of the workload gets dearer. Scans are counted on this member only",
+    "Existing indexes that can go: no plan of the workload costs more without them. Scans are counted on this member only",
   ),
   queries: list(
     object({
@@ -157,14 +160,17 @@ export const SUGGEST_OUTPUT = object({
   cost: object({ before: NUMBER, after: NUMBER, saved_percent: NUMBER }),
   curve: list(
     object({
-      index: { type: ["string", "null"], description: "The one that is added; null for none yet" },
-      indexes: { ...NUMBER, description: "How many there are with it" },
+      index: {
+        type: ["string", "null"],
+        description: "The index that is added; null for none yet",
+      },
+      indexes: { ...NUMBER, description: "The number of indexes up to this one" },
       cost: NUMBER,
       saved_percent: NUMBER,
-      bytes: { ...NUMBER, description: "Estimated size of all so far" },
-      suggested: { type: "boolean", description: "False behind where the curve is flat" },
+      bytes: { ...NUMBER, description: "Estimated size of all up to this one" },
+      suggested: { type: "boolean", description: "False from the point where the curve is flat" },
     }),
-    "What the workload costs after each index, the one that saves most first",
+    "The cost of the workload after each index, the one that saves most first",
   ),
   bytes: { ...NUMBER, description: "Estimated size of all suggested indexes" },
   workload: object({
@@ -175,11 +181,11 @@ export const SUGGEST_OUTPUT = object({
   unproven: UNPROVEN_OUTPUT,
   nothing_to_advise: list(
     object({ sql: TEXT, reason: TEXT }),
-    "Statements that no index can help by what they are: they read no table, or only the system's own",
+    "Statements that no index can help: they read no table, or only the system's own",
   ),
   limits: LIMITS_OUTPUT,
   search: object({
-    complete: { type: "boolean", description: "False when the time for it was over" },
+    complete: { type: "boolean", description: "False when the time budget was used up" },
     seconds: NUMBER,
     not_tried: {
       ...NUMBER,

@@ -48,7 +48,7 @@ export async function readWorkload(
   if (extension === undefined)
     throw new PgdbaError(
       "unsupported",
-      "The workload is not known: this database has no pg_stat_statements",
+      "There is no workload to look at: this database has no pg_stat_statements",
       { hint: NOT_THERE },
     );
   const schema = quoteIdent(String(extension["schema"]));
@@ -172,7 +172,7 @@ export async function parseWorkload(
       if (tree === null && HOLDS_QUERY.test(sql))
         refused.push({
           sql,
-          reason: "what it reads is planned inside of another command: give the query alone",
+          reason: "it is part of another command: give the query alone",
         });
       else if (tree === null) idle.push({ sql, reason: NO_PLAN });
       else if (tables.length > 0) parsed.push({ ...statement, tree, tables });

@@ -58,7 +58,9 @@ async function settingsOf(
     }
   } catch (error) {
     if (ctx.signal.aborted) throw error;
-    ctx.log(`what ${name} waits for can't be asked: ${toPgdbaError(error).message}`);
+    ctx.log(
+      `${name} can't be asked which settings wait for its restart: ${toPgdbaError(error).message}`,
+    );
     return null;
   }
 }

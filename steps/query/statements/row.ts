@@ -9,7 +9,7 @@ export const RANKED_BY = {
     type: "string",
     enum: ORDERS,
     default: "total",
-    description: "What makes a statement expensive",
+    description: "The figure by which statements are ranked",
   },
   threshold: {
     type: "string",

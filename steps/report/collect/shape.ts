@@ -42,15 +42,15 @@ const CONFIGURATION = object({
         source: TEXT,
         where: { ...MAYBE_TEXT, description: "File and line, where it may be seen" },
         pending_restart: FLAG,
-        context: { ...TEXT, description: "What it takes to change it" },
+        context: { ...TEXT, description: "The action that changes it" },
         category: TEXT,
       }),
     ),
-    description: "Settings that are not as the server ships, with where that comes from",
+    description: "Settings that differ from the built-in default, with the source of their value",
   },
   role_settings: {
     ...list(object({ database: MAYBE_TEXT, role: MAYBE_TEXT, settings: list(TEXT) })),
-    description: "What ALTER ROLE and ALTER DATABASE have set",
+    description: "Settings of ALTER ROLE and ALTER DATABASE",
   },
 });
 
@@ -58,7 +58,10 @@ const STATEMENT = object({
   queryid: MAYBE_TEXT,
   database: MAYBE_TEXT,
   user: MAYBE_TEXT,
-  query: { ...TEXT, description: "Normalised, its beginning; what may hold a password is masked" },
+  query: {
+    ...TEXT,
+    description: "Its beginning, normalised; literals that may hold a password are masked",
+  },
   calls: COUNT,
   total_ms: NUMBER,
   share_percent: { ...NUMBER, description: "Of the execution time of all statements" },
@@ -80,7 +83,10 @@ const STATEMENTS = object({
   total_ms: { ...NUMBER, description: "Of all entries" },
   calls: COUNT,
   own_ms: { ...NUMBER, description: "Of it pgdba's own statements, which are not listed" },
-  evicted: { ...MAYBE_COUNT, description: "How often entries were thrown out for lack of room" },
+  evicted: {
+    ...MAYBE_COUNT,
+    description: "The number of entries that were thrown out for lack of room",
+  },
   stats_reset: MAYBE_TEXT,
   top: list(STATEMENT),
 });
@@ -109,7 +115,7 @@ const RELATION = object({
   index_bytes: COUNT,
   toast_bytes: COUNT,
   estimated: { ...FLAG, description: "By the catalogue, because another session has it locked" },
-  rows: { ...MAYBE_COUNT, description: "As the planner believes; null when never analysed" },
+  rows: { ...MAYBE_COUNT, description: "As the planner estimates it; null when never analysed" },
   dead_rows: COUNT,
   seq_scans: COUNT,
   index_scans: MAYBE_COUNT,
@@ -181,11 +187,14 @@ const REPLICATION = object({
       plugin: MAYBE_TEXT,
       database: MAYBE_TEXT,
       active: FLAG,
-      consumer: { ...MAYBE_TEXT, description: "Who reads it now" },
+      consumer: { ...MAYBE_TEXT, description: "The process that reads it now" },
       wal_status: MAYBE_TEXT,
       safe_wal_bytes: MAYBE_COUNT,
       retained_bytes: MAYBE_COUNT,
-      unread_bytes: { ...MAYBE_COUNT, description: "What its consumer has not confirmed" },
+      unread_bytes: {
+        ...MAYBE_COUNT,
+        description: "The bytes that its consumer has not confirmed",
+      },
       invalidation_reason: MAYBE_TEXT,
       inactive_since: MAYBE_TEXT,
     }),
@@ -234,14 +243,14 @@ const BACKUPS = object({
     ...list(object({ phase: TEXT, total_bytes: MAYBE_COUNT, streamed_bytes: MAYBE_COUNT })),
     description: "Base backups under way",
   },
-  note: { ...TEXT, description: "What the server can't tell" },
+  note: { ...TEXT, description: "Facts that the server can't tell" },
 });
 
 const MISSING = object({
   section: TEXT,
   reason: TEXT,
   hint: { ...MAYBE_TEXT, description: "The GRANT that shows it" },
-  partial: { ...FLAG, description: "Something of it is shown" },
+  partial: { ...FLAG, description: "A part of it is shown" },
 });
 
 const NUMBERS = { type: "object", additionalProperties: NUMBER } as const;

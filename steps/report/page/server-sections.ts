@@ -90,7 +90,7 @@ export function replicationSection({ server, replication }: Snapshot): Html {
           cell: ({ replay_lag_seconds }) => seconds(replay_lag_seconds),
         },
       ],
-      "Nobody receives WAL from this server.",
+      "No standby receives WAL from this server.",
     )}
     <h3>Slots</h3>
     ${table(slots, [

@@ -20,7 +20,7 @@ export function trendsSection(trends: Trends): Html {
   return html`<p class="dim">
       ${trends.snapshots} earlier report${trends.snapshots === 1 ? "" : "s"}; figures of change are
       since ${day(since)}, ${span(seconds * 1000)}
-      ago${trends.size?.bytes_per_day === null ? ", too short a time to say what that is per day" : ""}.
+      ago${trends.size?.bytes_per_day === null ? ", too short a time for a rate per day" : ""}.
     </p>
     <div class="charts">
       ${lineChart(

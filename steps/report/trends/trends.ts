@@ -21,7 +21,7 @@ const FINDING = object({ severity: TEXT, check: TEXT, object: MAYBE_TEXT });
 /** The `trends` in the output of `report.compare`. */
 export const TRENDS = object({
   snapshots: { ...COUNT, description: "Earlier ones of this server" },
-  since: { ...MAYBE_TEXT, description: "The one compared with; null for the first report" },
+  since: { ...MAYBE_TEXT, description: "The report compared with; null for the first one" },
   seconds: MAYBE_NUMBER,
   transactions_per_second: MAYBE_NUMBER,
   cache_hit_percent: { ...MAYBE_NUMBER, description: "In between" },
@@ -29,10 +29,10 @@ export const TRENDS = object({
   size: maybe({
     grown_bytes: COUNT,
     grown: TEXT,
-    bytes_per_day: { ...MAYBE_COUNT, description: "Null when less than an hour is in between" },
+    bytes_per_day: { ...MAYBE_COUNT, description: "Null when less than an hour lies in between" },
   }),
-  databases: { ...GROWTH, description: "That grew or shrank, the most first" },
-  relations: { ...GROWTH, description: "That grew or shrank, the most first" },
+  databases: { ...GROWTH, description: "Those that grew or shrank, the largest change first" },
+  relations: { ...GROWTH, description: "Those that grew or shrank, the largest change first" },
   statements: {
     ...list(
       object({
@@ -46,7 +46,7 @@ export const TRENDS = object({
         rows: COUNT,
       }),
     ),
-    description: "That took the most time in between",
+    description: "Those that took the most time in between",
   },
   findings: object({ new: list(FINDING), gone: list(FINDING) }),
   series: {

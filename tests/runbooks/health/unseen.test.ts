@@ -209,7 +209,7 @@ describe.each([13, 18] as const)("what could not be examined in PostgreSQL %d", 
     expect(report.summary).toMatchObject({ worst: "unknown", skipped: 5, ok: 0 });
     expect(report.findings.map(({ check }) => check)).toEqual([]);
     expect(unseenBy(report, "deadlocks")).toEqual([
-      "all: track_counts is off: the server does not know what this judges",
+      "all: track_counts is off: the server does not know the figures that this judges",
     ]);
     expect(report.skipped.find(({ check }) => check === "dead-rows")?.hint).toBe(
       `pgdba config apply --settings '{"track_counts":"on"}'`,

@@ -110,7 +110,7 @@ test("one bad value among ten, and nothing is touched", async () => {
     autovacuum_naptime: "30s",
   };
   const cases: [Record<string, unknown>, RegExp][] = [
-    [{ shared_bufers: "1GB" }, /shared_bufers is no setting .* did you mean shared_buffers\?/],
+    [{ shared_bufers: "1GB" }, /shared_bufers is not a setting .* did you mean shared_buffers\?/],
     [{ shared_buffers: "1gb" }, /has no unit gb/],
     [{ max_connections: 0 }, /is outside 1 to 262143/],
     [{ wal_level: "replicas" }, /must be one of minimal, replica, logical/],
@@ -126,7 +126,7 @@ test("one bad value among ten, and nothing is touched", async () => {
     [{ wal_level: "minimal" }, /max_wal_senders is 0/],
     [
       { shared_preload_libraries: "auto_explain, nosuch, $libdir/x" },
-      /shared_preload_libraries names what is not installed on the server: nosuch, \$libdir\/x$/,
+      /shared_preload_libraries names a library that is not installed on the server: nosuch, \$libdir\/x$/,
     ],
     [{ session_preload_libraries: "nosuch" }, /not installed on the server: nosuch$/],
     [

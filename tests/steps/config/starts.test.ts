@@ -134,9 +134,9 @@ test("files and folders must be there, addresses must be some", async () => {
     [{ ssl_ca_file: "base" }, /ssl_ca_file needs a file .*: base;/],
     [{ ssl: "on" }, /^(?=.*\(ssl_cert_file\): server.crt)|\(ssl_key_file\): server.key/],
     [{ unix_socket_directories: "/tmp, /no/such" }, /needs a folder .*: \/no\/such;/],
-    [{ listen_addresses: "localhost, 300.1.1.1" }, /no address and no host: 300\.1\.1\.1/],
-    [{ listen_addresses: "a b" }, /no address and no host: a b/],
-    [{ listen_addresses: "http://x" }, /no address and no host: http:\/\/x/],
+    [{ listen_addresses: "localhost, 300.1.1.1" }, /neither an address nor a host: 300\.1\.1\.1/],
+    [{ listen_addresses: "a b" }, /neither an address nor a host: a b/],
+    [{ listen_addresses: "http://x" }, /neither an address nor a host: http:\/\/x/],
   ];
   for (const [settings, said] of cases) expect(await refusal(server, settings)).toMatch(said);
   for (const name of ["c.crt", "c.key"]) await writeFile(join(server.dataDir, name), "");

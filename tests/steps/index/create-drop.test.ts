@@ -265,7 +265,7 @@ describe("index.drop", () => {
 
 test("index.drop: a table is no index, and an index that is not there is said", async () => {
   expect(await messageOf(drop.run(on.context(), { index: "My Shop.orders" }))).toContain(
-    "is a table and no index",
+    "is a table, not an index",
   );
   const ctx = on.context();
   expect(await drop.run(ctx, { index: "nosuch" })).toMatchObject({ dropped: false });

@@ -155,7 +155,7 @@ function advise(node: PlanNode, parse: ParseExpression, facts: Facts): string[] 
     );
   advice.push(...others);
   advice.push(
-    "The planner takes the rows wanted to be spread evenly over what it reads: here they are fewer than it thinks, or stand at the other end.",
+    "The planner assumes that the wanted rows are spread evenly over the table: here they are fewer than it thinks, or stand at the other end.",
   );
   const [first] = order;
   if (node.index !== null && first !== undefined)

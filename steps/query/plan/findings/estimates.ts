@@ -150,10 +150,10 @@ function adviceFor(node: PlanNode): string {
     return `Run ANALYZE ${name}. If it stays: CREATE STATISTICS (dependencies, mcv) on columns of ${name} that the conditions use together, or on the expression (14 and later); for one skewed column ALTER TABLE ${name} ALTER COLUMN … SET STATISTICS 1000, then ANALYZE.`;
   }
   if (node.type.endsWith("Join") || node.type === "Nested Loop")
-    return "The tables below are estimated well, their join is not: look for join columns that hang together, or one value that is far more frequent; ANALYZE both tables, raise the statistics target of the join columns.";
+    return "The tables below are estimated well, their join is not: look for join columns that depend on each other, or one value that is far more frequent; ANALYZE both tables, raise the statistics target of the join columns.";
   if (node.type === "Aggregate" || node.type === "Group" || node.type === "Unique")
     return "The number of groups is misjudged: CREATE STATISTICS (ndistinct) on the grouped columns, or ALTER TABLE … ALTER COLUMN … SET (n_distinct = …), then ANALYZE.";
   if (node.type === "Recursive Union")
-    return "The planner takes a recursion for ten times its first step, whatever it is. Where the rest of the plan suffers from it, put the result into a temporary table and ANALYZE that.";
+    return "The planner always estimates a recursion at ten times its first step. Where the rest of the plan suffers from it, put the result into a temporary table and ANALYZE that.";
   return "ANALYZE the tables below, then see which condition is misjudged.";
 }

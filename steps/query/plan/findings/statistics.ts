@@ -89,6 +89,6 @@ function finding(
   const share = (modified ?? 0) / rows;
   return {
     message: `${count(modified ?? 0)} rows of ${name} (${percent(share)}) were changed since it was analysed${analyzed_at === null ? "" : ` (${analyzed_at})`}.`,
-    advice: `ANALYZE ${table}; for it to stay fresh: ALTER TABLE ${name} SET (autovacuum_analyze_scale_factor = 0.02).`,
+    advice: `ANALYZE ${table}; to keep them fresh: ALTER TABLE ${name} SET (autovacuum_analyze_scale_factor = 0.02).`,
   };
 }

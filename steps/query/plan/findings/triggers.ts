@@ -26,7 +26,7 @@ export const triggerTime: Rule = (plan, facts) =>
         },
         advice:
           constraint === null
-            ? "Look at what the trigger runs; one FOR EACH STATEMENT with a transition table does in one go what a row trigger does for each row."
+            ? "Look at the work of the trigger; a trigger FOR EACH STATEMENT with a transition table does it once for all rows."
             : `Create an index on the referencing columns of ${constraint}: without it each changed row reads the whole referencing table.`,
       },
     ];
