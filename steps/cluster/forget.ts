@@ -12,7 +12,7 @@ import { clusterName, NAME } from "./entry/name.ts";
 export default defineStep({
   type: "cluster.forget",
   summary: "Take a cluster out of the registry, and leave the cluster itself as it is",
-  docs: `For a cluster that pgdba did not make, and for what a run left unfinished. It connects to nothing. The entry and the secrets that
+  docs: `For a cluster that pgdba did not make, and for one that a run left half made. It connects to nothing. The entry and the secrets that
 pgdba keeps for it go to \`forgotten/\` in the state folder, and are in \`kept\`; undo puts them back.
 
 A cluster that pgdba made is refused, for its servers would go on where nobody knows of them; so is a file that can't be read, for it may be

@@ -249,7 +249,7 @@ describe.each([13, 18] as const)("what could not be examined in PostgreSQL %d", 
     const report = await examine(place, { only: ["idle-in-transaction"] });
     await client.end();
     expect(unseenBy(report, "idle-in-transaction")).toEqual([
-      `pid ${(client as unknown as { processID: number }).processID}: it does not tell what it does, track_activities is off for it`,
+      `pid ${(client as unknown as { processID: number }).processID}: its statement is not known, because track_activities is off for it`,
     ]);
     expect(report.passed).toEqual([]);
   });
