@@ -1,6 +1,7 @@
 import type { FromSchema } from "../../engine/shared/from-schema.ts";
 import type { JsonSchema } from "../../engine/types.ts";
 import type { Role } from "../nodes/contract.ts";
+import { PROVIDERS } from "../nodes/_registry.ts";
 import { SSL_MODES } from "../postgres/connect.ts";
 
 const NAMES_ONLY = "This file holds only names of variables, never a password and no file of one";
@@ -69,6 +70,10 @@ const secret = {
     },
   ],
 } as const;
+
+/** Entries may name these before pgdba can do anything with them. */
+const PLANNED = ["docker", "ssh", "kubernetes"];
+const PLACES: readonly string[] = [...new Set<string>([...PROVIDERS, ...PLANNED])];
 
 /** What a node may run: the words of the contract of nodes. */
 const ROLES = [
@@ -141,7 +146,7 @@ const FILE = {
     },
     provider: {
       type: "string",
-      enum: ["embedded", "docker", "ssh", "kubernetes"],
+      enum: PLACES,
       description: "Where its nodes live; without it pgdba knows only the connection",
     },
     labels: {

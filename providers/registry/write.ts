@@ -115,6 +115,8 @@ export async function reserveCluster(
       ...(provider === undefined ? {} : { provider }),
       ...(labels.length > 0 ? { labels } : {}),
       partial: run,
+      // What pgdba makes it can tell from a copy of it.
+      ...(ownership === "managed" ? { cluster_id: crypto.randomUUID() } : {}),
       ...(secrets.length > 0 ? { secrets: places } : {}),
     };
   });

@@ -40,8 +40,15 @@ Undo takes the entry and its secrets away again if they are still this run's and
   output: {
     type: "object",
     additionalProperties: false,
-    required: ["name", "file"],
-    properties: { name: { type: "string" }, file: { type: "string" } },
+    required: ["name", "file", "cluster_id"],
+    properties: {
+      name: { type: "string" },
+      file: { type: "string" },
+      cluster_id: {
+        type: ["string", "null"],
+        description: "Made for a cluster that pgdba makes; it tells it from a copy",
+      },
+    },
   },
   async run(ctx, input) {
     const name = clusterName(ctx, input.name);
@@ -52,14 +59,14 @@ Undo takes the entry and its secrets away again if they are still this run's and
       onSecret: (value) => ctx.secret(value),
     });
     if (!isNew) ctx.unchanged();
-    return { name, file: entry.file };
+    return { name, file: entry.file, cluster_id: entry.data.cluster_id ?? null };
   },
   async plan(ctx, input) {
     const name = clusterName(ctx, input.name);
     const file = clusterFile(ctx.run.stateDir, name);
     const taken = await readClusterFile(name, file);
     if (taken) ctx.warn(`The name ${name} is taken: ${file}`);
-    return { name, file };
+    return { name, file, cluster_id: null };
   },
   async undo(ctx, input) {
     const name = clusterName(ctx, input.name);

@@ -167,6 +167,17 @@ describe("from the registry", () => {
     ]);
   });
 
+  test("a password under `secrets`, in a file of the state folder or in a variable", async () => {
+    writeFileSync(join(dir, "pw"), "in-file\n", { mode: 0o600 });
+    const secrets = "secrets: {a: {file: pw}, b: {env: SHOP_PW}}\n";
+    const passwordOf = async (name: string) => {
+      register("kept", GOOD.replace("password_env: SHOP_PW", `password_secret: ${name}`) + secrets);
+      return (await specFrom({ cluster: "kept" }, { SHOP_PW: "in-env" })).password?.();
+    };
+    expect([await passwordOf("a"), await passwordOf("b")]).toEqual(["in-file", "in-env"]);
+    rmSync(join(dir, "clusters", "kept.yaml"));
+  });
+
   test("a variable that is not set is named", async () => {
     register(
       "both",

@@ -39,6 +39,7 @@ test("a cluster is registered before it is made, and finished when it is", async
       provider: "embedded",
       labels: ["test"],
       partial: "run-1",
+      cluster_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       secrets: { superuser: { file: "secrets/orders/superuser" } },
     });
     return null;
@@ -116,7 +117,7 @@ test("another cluster's identity is refused, and nothing is changed", async () =
 test("without a name it is the cluster of the run", async () => {
   const ran = await h.run("steps:\n  - cluster.reserve: {}\n", { target: { cluster: "orders" } });
   expect(ran.status).toBe("ok");
-  expect(entry()).toEqual({ ownership: "managed", partial: "run-1" });
+  expect(entry()).toMatchObject({ ownership: "managed", partial: "run-1" });
   const none = await h.run("steps:\n  - cluster.reserve: {}\n", { target: { cluster: null } });
   expect(none.error?.code).toBe("invalid_param");
 });
