@@ -172,6 +172,54 @@ describe("a change", () => {
     expect(textOf("orders")).toContain("'77'");
   });
 
+  test.each([
+    [
+      "a document marker",
+      "---\n# first\nownership: connected\npostgres: {host: h, user: u}\n...\n",
+    ],
+    [
+      "a byte order mark and line ends of Windows",
+      "\uFEFFownership: connected # c\r\npostgres: {host: h, user: u}\r\n",
+    ],
+    ["JSON", '{"ownership": "connected", "postgres": {"host": "h", "user": "u"}}\n'],
+    [
+      "long texts and odd characters",
+      `ownership: connected\nlabels: ["${"x ".repeat(200)}", "a: b", "#no", "ü\\n"]\npostgres: {host: h, user: "o'neill \\"x\\""}\n`,
+    ],
+  ])("keeps what stands in a file with %s", async (_name, text) => {
+    write("orders", text);
+    const { entries } = await readRegistry(dir);
+    const before = entries[0]!.data;
+    await changeCluster(dir, "orders", ({ data } = {} as never) => ({ ...data, version: 18 }));
+    expect((await readRegistry(dir)).entries[0]?.data).toEqual({ ...before, version: 18 });
+    await changeCluster(dir, "orders", () => before);
+    expect((await readRegistry(dir)).entries[0]?.data).toEqual(before);
+  });
+
+  test("that is killed in the middle leaves the old or the new, and nobody waits for it", async () => {
+    await reserve("orders");
+    const script = `import { changeCluster } from ${JSON.stringify(join(import.meta.dir, "../../../providers/registry/write.ts"))};
+      console.log("go");
+      for (let i = 0; ; i++) await changeCluster(${JSON.stringify(dir)}, "orders", (before) =>
+        ({ ...before.data, labels: Array.from({ length: 200 }, () => "l" + i) }));`;
+    for (let round = 0; round < 8; round++) {
+      const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
+      await child.stdout.getReader().read();
+      await Bun.sleep(round * 7);
+      child.kill("SIGKILL");
+      await child.exited;
+      const { entries, unread } = await readRegistry(dir);
+      expect(unread).toEqual([]);
+      expect(new Set(entries[0]?.labels).size).toBeLessThanOrEqual(1);
+      const begun = performance.now();
+      await changeCluster(dir, "orders", ({ data } = {} as never) => ({
+        ...data,
+        version: 13 + round,
+      }));
+      expect(performance.now() - begun).toBeLessThan(5_000);
+    }
+  }, 30_000);
+
   test("goes after another, from this process and others: none is lost", async () => {
     await reserve("orders");
     const script = `import { changeCluster } from ${JSON.stringify(join(import.meta.dir, "../../../providers/registry/write.ts"))};
