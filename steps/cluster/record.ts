@@ -1,12 +1,7 @@
 import { clusterFile } from "../../providers/registry/folder.ts";
-import {
-  type By,
-  forgetBefore,
-  recordCluster,
-  takeBackRecord,
-} from "../../providers/registry/record.ts";
-import { CLUSTER_PARTS, type ClusterFile } from "../../providers/registry/schema.ts";
-import type { StepContext } from "../../engine/types.ts";
+import { type Parts, recordCluster, takeBackRecord } from "../../providers/registry/record.ts";
+import { CLUSTER_PARTS } from "../../providers/registry/schema.ts";
+import type { Json } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { clusterName, NAME } from "./entry/name.ts";
 
@@ -51,10 +46,13 @@ cluster that is finished (system identifier, cluster id, Patroni scope) is added
   async run(ctx, input) {
     const { name: named, finished: isFinished = false, ...parts } = input;
     const name = clusterName(ctx, named);
-    const { entry, changed } = await recordCluster(ctx.run.stateDir, name, by(ctx), {
-      parts: parts as Partial<ClusterFile>,
-      isFinished,
-    });
+    const { entry, changed } = await recordCluster(
+      ctx.run.stateDir,
+      name,
+      { run: ctx.run.id, parts: parts as Parts, isFinished },
+      // An attempt that is made again finds what the last one left; the first knows what was there.
+      (before) => ctx.noted === undefined && ctx.note(before as Json),
+    );
     if (!changed) ctx.unchanged();
     return { name, file: entry.file };
   },
@@ -64,15 +62,8 @@ cluster that is finished (system identifier, cluster id, Patroni scope) is added
   },
   async undo(ctx, input) {
     const { name: named, finished: _finished, ...parts } = input;
+    if (ctx.noted === undefined) return ctx.unchanged();
     const name = clusterName(ctx, named);
-    if (!(await takeBackRecord(ctx.run.stateDir, name, by(ctx), parts as Partial<ClusterFile>)))
-      ctx.unchanged();
-  },
-  async forget(ctx) {
-    await forgetBefore(ctx.run.stateDir, by(ctx));
+    await takeBackRecord(ctx.run.stateDir, name, parts as Parts, ctx.noted as Parts);
   },
 });
-
-function by(ctx: StepContext): By {
-  return { run: ctx.run.id, path: ctx.step.path };
-}
