@@ -26,8 +26,8 @@ export interface Report {
 
 export function createReport(doc: Pick<Doc, "at">): Report {
   const found: { span: Span; diagnostic: Diagnostic }[] = [];
-  const push = (span: Span, { rule, message, hint, severity }: Finding): void => {
-    found.push({ span, diagnostic: diagnostic(span, span.text, rule, message, hint, severity) });
+  const push = (span: Span, finding: Finding): void => {
+    found.push({ span, diagnostic: diagnostic(span, span.text, finding) });
   };
   return {
     add(path, finding, key = false) {

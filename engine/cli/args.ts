@@ -143,19 +143,22 @@ function parse(argv: string[], specs: Record<string, FlagSpec>, lenient: boolean
       if (lenient) break;
       throw unknownFlag(token.rawName, Object.keys(specs));
     }
-    setFlag(out, name, spec, negated ? "false" : token.value, token.rawName, lenient);
+    const value = negated ? "false" : token.value;
+    setFlag(out, { name, spec, value, raw: token.rawName }, lenient);
   }
   return out;
 }
 
-function setFlag(
-  out: Parsed,
-  name: string,
-  spec: FlagSpec,
-  value: string | undefined,
-  raw: string,
-  lenient: boolean,
-): void {
+/** A flag as typed. */
+interface Given {
+  name: string;
+  spec: FlagSpec;
+  value: string | undefined;
+  /** The flag with its dashes. */
+  raw: string;
+}
+
+function setFlag(out: Parsed, { name, spec, value, raw }: Given, lenient: boolean): void {
   if (spec.type === "boolean") {
     if (value !== undefined && value !== "true" && value !== "false" && !lenient) {
       throw new PgdbaError("usage", `${raw} is a switch; it takes no value`, {

@@ -4,18 +4,22 @@ import type { Diagnostic, Json, Span } from "../types.ts";
 /** Columns of a source line shown in a frame; a longer line is cut around the fault. */
 const WIDTH = 120;
 
-/**
- * A diagnostic for `span`, with its source line and a caret under the fault.
- * `before` is the number of preceding lines that are shown as well.
- */
+/** A fault in words. */
+interface Fault {
+  rule: string;
+  message: string;
+  hint?: string | undefined;
+  /** `error` by default. */
+  severity?: Diagnostic["severity"] | undefined;
+  /** The number of preceding lines that are shown as well. */
+  before?: number;
+}
+
+/** A diagnostic for `span`, with its source line and a caret under the fault. */
 export function diagnostic(
   span: Span,
   fileText: string,
-  rule: string,
-  message: string,
-  hint?: string,
-  severity: Diagnostic["severity"] = "error",
-  before = 0,
+  { rule, message, hint, severity = "error", before = 0 }: Fault,
 ): Diagnostic {
   const { file, line, column } = span;
   return {

@@ -37,7 +37,7 @@ export function parseTree(written: string, file: string): Tree {
   const { text } = source;
   const faults: Diagnostic[] = [];
   const report: Report = (start, end, rule, message, hint) => {
-    faults.push(diagnostic(spanIn(source, start, end), text, rule, message, hint));
+    faults.push(diagnostic(spanIn(source, start, end), text, { rule, message, hint }));
     if (faults.length >= LIMITS.faults) throw invalidRunbook(faults);
   };
   const refuse: Report = (...fault) => {
@@ -73,7 +73,11 @@ export function tooLarge(file: string) {
   const span: Span = { file, line: 1, column: 1, offset: 0, length: 0, text: "" };
   const message = `the file is larger than ${LIMITS.bytes / 1024} KiB`;
   return invalidRunbook([
-    diagnostic(span, "", "too-large", message, "Split it; a runbook can call another with `run:`."),
+    diagnostic(span, "", {
+      rule: "too-large",
+      message,
+      hint: "Split it; a runbook can call another with `run:`.",
+    }),
   ]);
 }
 

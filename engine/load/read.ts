@@ -44,7 +44,11 @@ function decode(bytes: Buffer, file: string): string {
   } catch (cause) {
     const span = { file, line: 1, column: 1, offset: 0, length: 0, text: "" };
     const error = invalidRunbook([
-      diagnostic(span, "", "not-utf8", "the file is not UTF-8 text", "Save it as UTF-8."),
+      diagnostic(span, "", {
+        rule: "not-utf8",
+        message: "the file is not UTF-8 text",
+        hint: "Save it as UTF-8.",
+      }),
     ]);
     error.cause = cause;
     throw error;

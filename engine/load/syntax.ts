@@ -42,13 +42,8 @@ export function syntaxFaults(
     const rule = `yaml-${error.code.toLowerCase().replaceAll("_", "-")}`;
     const end = start === error.pos[0] ? Math.max(error.pos[1], start + 1) : start + 1;
     const message = error.message.charAt(0).toLowerCase() + error.message.slice(1);
-    const fault = diagnostic(
-      spanIn(source, start, end),
-      source.text,
-      rule,
-      message,
-      HINTS[error.code],
-    );
+    const hint = HINTS[error.code];
+    const fault = diagnostic(spanIn(source, start, end), source.text, { rule, message, hint });
     if (!byLine.has(fault.where.line)) byLine.set(fault.where.line, fault);
   }
   return [...byLine.values()];
@@ -72,15 +67,12 @@ function misindented(
   const indent = indentOf(source, line);
   if (!above || above.column === indent + 1) return undefined;
   const start = lines[line - 1]!;
-  return diagnostic(
-    spanIn(source, start + indent, multiline ? pos[1] : start + indent + 1),
-    text,
-    "yaml-bad-indent",
-    `bad indentation: this line begins in column ${indent + 1}, the one above it in column ${above.column}`,
-    "Begin all entries of one map or list in the same column, and what belongs to an entry further right.",
-    "error",
-    Math.min(3, line - above.line),
-  );
+  return diagnostic(spanIn(source, start + indent, multiline ? pos[1] : start + indent + 1), text, {
+    rule: "yaml-bad-indent",
+    message: `bad indentation: this line begins in column ${indent + 1}, the one above it in column ${above.column}`,
+    hint: "Begin all entries of one map or list in the same column, and the parts of an entry further right.",
+    before: Math.min(3, line - above.line),
+  });
 }
 
 /** The nearest line above that holds content, and the column that content begins in (past `- `). */

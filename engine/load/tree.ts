@@ -53,7 +53,7 @@ function spanOf(tree: Tree, key = false): Span {
 
 /** A diagnostic at the value of `tree`, or at its key. */
 export function fault(tree: Tree, rule: string, message: string, hint?: string, key = false) {
-  return diagnostic(spanOf(tree, key), tree.source.text, rule, message, hint);
+  return diagnostic(spanOf(tree, key), tree.source.text, { rule, message, hint });
 }
 
 export function child(tree: Tree, key: string | number): Tree | undefined {

@@ -1,7 +1,7 @@
 import type { Event, Listener } from "../types.ts";
 import type { Paint } from "./color.ts";
 import { paint } from "./color.ts";
-import { type Screen, openScreen, type TtyStream } from "./tty-screen.ts";
+import type { Screen, TtyStream } from "./tty-screen.ts";
 import { ttyHandlers } from "./tty-tree.ts";
 import { handle } from "./handlers.ts";
 
@@ -26,7 +26,8 @@ export function openTtyView(
   let show = (event: Event): unknown => waiting.push(event);
   let closing: Promise<void> | undefined;
 
-  const opened: Promise<Screen> = openScreen(stderr, p, now).then((screen) => {
+  const opened: Promise<Screen> = import("./tty-listr.ts").then(async ({ openScreen }) => {
+    const screen = await openScreen(stderr, p, now);
     const handlers = ttyHandlers(screen, p);
     show = (event) => handle(handlers, event);
     for (const event of waiting) show(event);

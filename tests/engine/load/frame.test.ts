@@ -4,7 +4,12 @@ import { sourceOf, spanIn } from "../../../engine/load/tree.ts";
 
 function at(text: string, offset: number, length: number, before = 0) {
   const span = spanIn(sourceOf("a.yaml", text), offset, offset + length);
-  return diagnostic(span, text, "some-rule", "is wrong", "do right", "error", before);
+  return diagnostic(span, text, {
+    rule: "some-rule",
+    message: "is wrong",
+    hint: "do right",
+    before,
+  });
 }
 
 test("names file, line and column and marks the fault", () => {
