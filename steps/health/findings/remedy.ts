@@ -34,7 +34,7 @@ export function remedyOf(ctx: StepContext, { remedy = {} }: Check, vars: Vars): 
   const given = mapOf(ctx, remedy.params, vars);
   // A runbook that is there for the settings has nothing to do when none of them is to be configured.
   const nothing =
-    (wanted !== null && Object.keys(configured).length === 0) ||
+    (remedy.settings !== undefined && Object.keys(configured).length === 0) ||
     (given === null && remedy.params !== undefined);
   const runbook = nothing ? null : (remedy.runbook ?? null);
   const params =

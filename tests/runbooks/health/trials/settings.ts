@@ -53,8 +53,33 @@ const TRIALS: Trial[] = [
   },
   {
     check: "planner-methods-off",
-    plant: `alter database postgres set enable_hashjoin = off; alter system set enable_material = off; ${RELOAD}`,
-    finds: ["warning enable_hashjoin", "warning enable_material"],
+    plant: `alter database postgres set enable_hashjoin = off; alter system set enable_material = off; ${RELOAD};
+      create role "pl;an" login replication; alter role "pl;an" set enable_nestloop = 'false'; alter role "pl;an" set enable_sort = on;
+      alter role "pl;an" in database postgres set enable_seqscan = 0; alter role all set enable_partitionwise_join = off`,
+    finds: [
+      "warning enable_hashjoin of database postgres",
+      "warning enable_material",
+      'warning enable_nestloop of role "pl;an"',
+      'warning enable_seqscan of role "pl;an" in database postgres',
+    ],
+    async leaves({ query }) {
+      const [left] = await query(
+        "select count(*)::int as n from pg_db_role_setting, unnest(setconfig) c where c in ('enable_sort=on', 'enable_partitionwise_join=off')",
+      );
+      if (left.n !== 2) throw new Error(JSON.stringify(left));
+    },
+  },
+  {
+    check: "memory-worst-case",
+    thresholds: { ram_bytes: 2e9 },
+    plant: `create role "sor;ts" login replication; alter role "sor;ts" set work_mem = '64MB'`,
+    finds: ["critical"],
+    async leaves({ query }) {
+      const [left] = await query(
+        "select string_agg(c, ' ' order by c) as c from pg_db_role_setting, unnest(setconfig) c where c ~ '^work_mem=(100GB|64kB|64MB)$'",
+      );
+      if (left.c !== "work_mem=100GB work_mem=64kB") throw new Error(JSON.stringify(left));
+    },
   },
   {
     check: "dangerous-settings",
@@ -131,6 +156,9 @@ export const SETTINGS: Scene = {
   healthy: [
     `create role app login; alter role app set statement_timeout = '1h'; alter role app set lock_timeout = '5s';
     alter role app in database postgres set idle_in_transaction_session_timeout = '1min'`,
+    // Few sessions with much, none with more, any with little.
+    `create role few login replication connection limit 1; alter role few set work_mem = 100000; create role nobody nologin;
+    alter role nobody set work_mem = '100GB'; create role little login replication; alter role little set work_mem = '64kB'`,
   ],
   planted: ({ server }) => server.restart(),
 };
