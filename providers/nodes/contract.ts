@@ -9,7 +9,7 @@
  * label     who made a thing: cluster, run and path of the step. Things are found and removed by label, never by name
  * place     what only this provider understands: an image, a host's address, a namespace; described by its JSON Schemas
  */
-import type { AccessFor, JsonObject, JsonSchema } from "../../engine/types.ts";
+import type { AccessFor, JsonObject, JsonSchema, Progress } from "../../engine/types.ts";
 import type { Armed, Deadline, Fault, Healed, Inverse, Lease, Peers } from "./contract/faults.ts";
 import type { ExecOptions, ExecResult, Files, Jobs } from "./contract/work.ts";
 
@@ -56,13 +56,6 @@ export interface By extends Pick<AccessFor, "run" | "path" | "signal"> {
   log?(message: string): void;
   /** True for a text that must not stand on a command line, for everybody on a machine can read those. */
   forbid?(text: string): boolean;
-}
-
-export interface Progress {
-  done: number;
-  total: number;
-  unit: string;
-  text: string;
 }
 
 /**
@@ -304,6 +297,6 @@ export interface PostgresFacts {
   data: string;
   /** libpq's file with the passwords of the cluster's accounts, for the account that PostgreSQL runs as; `exec` has it in PGPASSFILE. */
   passfile: string;
-  /** As pg_controldata tells it, also of a server that is down; null where there is no data. */
+  /** As pg_controldata tells it, also of a server that is down; null where there is no data. The timeline is that of the last checkpoint. */
   control: { systemIdentifier: string; timeline: number; state: string } | null;
 }

@@ -105,6 +105,18 @@ test("providers use providers, and of the engine only types, errors and units", 
   expect(forbidden(list, ({ to }) => to.startsWith("providers/") || SHARED.test(to))).toEqual([]);
 });
 
+test("a provider of nodes is loaded when it is used: nothing that is read at the start leads there", () => {
+  const seen = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file) || !file.endsWith(".ts")) return;
+    seen.add(file);
+    for (const { to, ours, lazy } of importsOf(file)) if (ours && !lazy) visit(to);
+  };
+  visit("engine/main.ts");
+  expect(seen.size).toBeGreaterThan(20);
+  expect([...seen].filter((file) => file.startsWith("providers/nodes/"))).toEqual([]);
+});
+
 test("the folders of data hold no code", () => {
   for (const folder of ["runbooks", "templates", "deployments", "monitoring"]) {
     // Git keeps no empty folders.

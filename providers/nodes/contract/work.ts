@@ -17,12 +17,11 @@ export interface ExecResult extends SpawnResult {
   unknown?: string;
 }
 
-/** A changing program is named by what asked for it, so that whoever comes after a crash finds it. */
-export interface JobName {
-  run: string;
-  path: string;
-  attempt: number;
-}
+/**
+ * A changing program is named by the run, path and attempt that asked for it, so that whoever comes after a crash finds it: `step.job` of
+ * a step's context.
+ */
+export type JobName = string;
 
 /**
  * Programs that go on when pgdba or the line to the node ends. Their output stands in files of the node, and so does how they ended;
@@ -67,6 +66,7 @@ export interface JobOffsets {
 
 export interface JobState {
   name: JobName;
+  labels: { run: string; path: string };
   /** `ended` is said when no process of it is left. */
   state: "running" | "ended";
   /** How it ended; both null while it runs. A status above 128 is taken for a signal, as shells do. */

@@ -1,4 +1,4 @@
-import { lstat } from "node:fs/promises";
+import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { validate } from "../../../engine/shared/validate.ts";
@@ -32,10 +32,18 @@ export async function findNodes(home: Home): Promise<Found[]> {
         record,
         state: await stateOf(record, at),
         standby: await isStandby(at.data),
-        timeline: (await controlOf(at.data))?.timeline ?? 0,
+        timeline: await timelineOf(at.data),
       };
     }),
   );
+}
+
+/** The latest that it began itself: the control file learns of it only with the next checkpoint. */
+async function timelineOf(dataDir: string): Promise<number> {
+  const names = await readdir(join(dataDir, "pg_wal")).catch(() => []);
+  const histories = names.map((name) => /^([0-9A-F]{8})\.history$/.exec(name)?.[1] ?? "0");
+  const begun = histories.map((id) => Number.parseInt(id, 16));
+  return Math.max((await controlOf(dataDir))?.timeline ?? 0, ...begun);
 }
 
 export function isStandby(dataDir: string): Promise<boolean> {

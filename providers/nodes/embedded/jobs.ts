@@ -24,6 +24,7 @@ const SIGNALS = Object.fromEntries(
 
 interface JobRecord {
   name: JobName;
+  labels: { run: string; path: string };
   argv: string[];
   digest: string;
 }
@@ -37,13 +38,13 @@ export function jobsOf(home: Home, by: By): Jobs {
   const stateAt = async (dir: string): Promise<JobState | null> => {
     const record = recordOf(dir);
     if (record === undefined || (await keeperOf(dir)) === null) return null;
-    return jobState(dir, record.name);
+    return jobState(dir, record);
   };
   const known = async (node: string, name: JobName): Promise<{ dir: string; state: JobState }> => {
     const { dir } = await place(node, name);
     const state = await stateAt(dir);
     if (state !== null) return { dir, state };
-    throw new PgdbaError("step_failed", `There is no job ${nameOf(name)} on ${node}`, {
+    throw new PgdbaError("step_failed", `There is no job ${name} on ${node}`, {
       hint: "It was never started, or what was kept of it was removed.",
     });
   };
@@ -51,16 +52,17 @@ export function jobsOf(home: Home, by: By): Jobs {
     async start(node, name, argv, options = {}) {
       const { record, at, dir } = await place(node, name);
       const user = options.user === undefined ? home.user : await accountOf(options.user);
-      const env = { ...(await nodeEnv(home, record, at)), ...options.env, PGDBA_RUN: name.run };
+      const env = { ...(await nodeEnv(home, record, at)), ...options.env };
       const program = resolved(argv, env, by);
       const digest = digestOf(argv, options);
+      const labels = { run: by.run, path: by.path };
       await locked(
         join(home.dir, `jobs-${node}.lock`),
         { what: node, signal: by.signal },
         async () => {
           const before = recordOf(dir);
           if (before !== undefined && before.digest !== digest) {
-            throw new PgdbaError("step_refused", `Another program runs as job ${nameOf(name)}`, {
+            throw new PgdbaError("step_refused", `Another program runs as job ${name}`, {
               hint: `It is ${before.argv[0]}; a job's name stands for one program.`,
               nothingDone: true,
             });
@@ -70,7 +72,7 @@ export function jobsOf(home: Home, by: By): Jobs {
               home,
               at,
               dir,
-              { name, argv: [...argv], digest },
+              { name, labels, argv: [...argv], digest },
               options.stdin ?? "",
               user,
             );
@@ -91,18 +93,19 @@ export function jobsOf(home: Home, by: By): Jobs {
       );
       const all = await Promise.all(names.map((one) => stateAt(join(at.jobs, one))));
       return all.filter(
-        (one) => one !== null && (!which || one.name.run === which.run),
+        (one) => one !== null && (!which || one.labels.run === which.run),
       ) as JobState[];
     },
     async follow(node, name, options = {}) {
       const { dir } = await known(node, name);
+      const record = recordOf(dir)!;
       const signal = AbortSignal.any([by.signal, ...(options.signal ? [options.signal] : [])]);
       const streams = [
         { file: join(dir, "stdout"), at: options.from?.stdout ?? 0, sink: options.onStdout },
         { file: join(dir, "stderr"), at: options.from?.stderr ?? 0, sink: options.onStderr },
       ];
       for (;;) {
-        const state = await jobState(dir, name);
+        const state = await jobState(dir, record);
         for (const stream of streams)
           if (stream.sink) stream.at = await handOut(stream.file, stream.at, stream.sink, signal);
         // What it wrote before it ended was there when it was read.
@@ -113,14 +116,14 @@ export function jobsOf(home: Home, by: By): Jobs {
     },
     async stop(node, name, { graceMs = GRACE_MS } = {}) {
       const { dir } = await known(node, name);
-      await endJob(dir, graceMs, `job ${nameOf(name)}`);
-      return jobState(dir, name);
+      await endJob(dir, graceMs, `job ${name}`);
+      return jobState(dir, recordOf(dir)!);
     },
     async forget(node, name) {
       const { dir } = await place(node, name);
       const state = await stateAt(dir);
       if (state?.state === "running") {
-        throw new PgdbaError("step_refused", `Job ${nameOf(name)} still runs`, {
+        throw new PgdbaError("step_refused", `Job ${name} still runs`, {
           hint: "Stop it first, or wait for its end.",
           nothingDone: true,
         });
@@ -152,14 +155,10 @@ export async function endJob(dir: string, graceMs: number, what: string): Promis
   await signalAll(rest, "SIGKILL", () => false, { withinMs: KILL_MS, what });
 }
 
-function idOf({ run, path, attempt }: JobName): string {
-  return new Bun.CryptoHasher("sha256")
-    .update(JSON.stringify([run, path, attempt]))
-    .digest("hex")
-    .slice(0, 32);
+/** A name is any text; a folder's is not. */
+function idOf(name: JobName): string {
+  return new Bun.CryptoHasher("sha256").update(name).digest("hex").slice(0, 32);
 }
-
-const nameOf = ({ run, path, attempt }: JobName): string => `${run}/${path}#${attempt}`;
 
 function digestOf(argv: readonly string[], options: Parameters<Jobs["start"]>[3] = {}): string {
   const { cwd = null, user = null, stdin = null } = options;
@@ -215,7 +214,8 @@ function recordOf(dir: string): JobRecord | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as JobRecord);
 }
 
-async function jobState(dir: string, name: JobName): Promise<JobState> {
+async function jobState(dir: string, record: JobRecord): Promise<JobState> {
+  const { name, labels } = record;
   // Asked in this order: one that ends in between has ended, and has written how.
   const { keeper, others } = await leftOf(dir);
   const exit = await exitOf(dir);
@@ -223,10 +223,11 @@ async function jobState(dir: string, name: JobName): Promise<JobState> {
     (await stat(join(dir, file)).catch(() => ({ size: 0 }))).size;
   const written = { stdout: await size("stdout"), stderr: await size("stderr") };
   if (keeper !== undefined || others.length > 0)
-    return { name, state: "running", exit_code: null, signal: null, written };
+    return { name, labels, state: "running", exit_code: null, signal: null, written };
   if (exit === null) {
     return {
       name,
+      labels,
       state: "ended",
       exit_code: null,
       signal: null,
@@ -236,8 +237,8 @@ async function jobState(dir: string, name: JobName): Promise<JobState> {
   }
   const signal = exit > 128 ? SIGNALS[exit - 128] : undefined;
   return signal === undefined
-    ? { name, state: "ended", exit_code: exit, signal: null, written }
-    : { name, state: "ended", exit_code: null, signal, written };
+    ? { name, labels, state: "ended", exit_code: exit, signal: null, written }
+    : { name, labels, state: "ended", exit_code: null, signal, written };
 }
 
 /** All that the file has from `at` on, and where that ends. */

@@ -5,7 +5,14 @@ import type { NodeState, Running, StopMode } from "../contract.ts";
 import { type Binaries, openBinaries } from "./binaries.ts";
 import { type Home, HOST, type NodeRecord, type Place, readRecord } from "./home.ts";
 import { locked } from "./lock.ts";
-import { processesOf, processOf, signalAll, signalProcess, TELLS_PROCESSES } from "./processes.ts";
+import {
+  NODE_VARIABLE,
+  processesOf,
+  processOf,
+  signalAll,
+  signalProcess,
+  TELLS_PROCESSES,
+} from "./processes.ts";
 import { answers, isServing, postmaster, type Postmaster, runAs, waitReady } from "./server.ts";
 
 const START_MS = 60_000;
@@ -105,7 +112,8 @@ async function launch({ home, record, at, signal }: At): Promise<void> {
   }
   const { pg_ctl } = await binariesOf(home, record);
   const launching = ["start", "--silent", "--no-wait", "-D", at.data, "-l", at.log];
-  await runAs(home.user, [pg_ctl, ...launching], { signal, outlives: true });
+  const env = { [NODE_VARIABLE]: at.dir };
+  await runAs(home.user, [pg_ctl, ...launching], { signal, outlives: true, env });
 }
 
 /** A server is not started beside what is left of the one before. */

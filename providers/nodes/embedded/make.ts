@@ -27,6 +27,7 @@ import {
 } from "./home.ts";
 import { binariesOf, endNode, startNode, stateOf } from "./life.ts";
 import { locked } from "./lock.ts";
+import { NODE_VARIABLE } from "./processes.ts";
 import { choosePort } from "./port.ts";
 import { configure, initdb, socketDirFits } from "./server.ts";
 
@@ -88,10 +89,10 @@ export async function deprovision(
       const at = placeOf(base, node);
       await disarmNode(home, node);
       await endNode(home, base, node, at);
-      // Away in one step: a node with a label is whole, or it is none.
+      await forgetSlot(work, base, node, staying);
+      // Last, and in one step: what has the label is found again after a crash.
       await rename(at.dir, join(base, `.removed-${node}-${crypto.randomUUID()}`));
     }
-    for (const { node } of going) await forgetSlot(work, base, node, staying);
     await sweep(base);
     if (staying.length === 0) await removeBase(home);
     return going.map(({ node }): Change => ({ node, act: "remove", what: "with its data" }));
@@ -180,6 +181,9 @@ async function makePrimary(
     superuser: spec.superuser.user,
     password: passwords.get(spec.superuser.user)!,
     args: ["--data-checksums"],
+    // So that one whose engine was killed is found and ended before the next begins.
+    env: { [NODE_VARIABLE]: at.dir },
+    signal: by.signal,
   });
   // Beside the data directory stands what is of this node alone, so that a copy of the one brings nothing of the other.
   await configure(at.data, { ...DEFAULTS, ...spec.settings }, ["include '../node.conf'"]);
@@ -196,8 +200,13 @@ async function makePrimary(
   await writeRecord(home, base, { ...record, made: true });
 }
 
-/** What makes standbys and rewinds possible; a spec may say otherwise. */
-const DEFAULTS = { wal_level: "replica", hot_standby: "on", wal_log_hints: "on" };
+/** What makes standbys and rewinds possible (those need WAL from before the fork, which no slot keeps); a spec may say otherwise. */
+const DEFAULTS = {
+  wal_level: "replica",
+  hot_standby: "on",
+  wal_log_hints: "on",
+  wal_keep_size: "128MB",
+};
 
 async function makeStandby(
   work: Work,

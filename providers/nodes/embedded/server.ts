@@ -17,6 +17,9 @@ export interface InitOptions {
   superuser: string;
   password: string;
   args?: string[];
+  /** Beside the environment of all servers. */
+  env?: Record<string, string>;
+  signal?: AbortSignal;
 }
 
 /** Creates a data directory with scram passwords on every line of pg_hba.conf. @throws PgdbaError command_failed */
@@ -27,7 +30,7 @@ export async function initdb(options: InitOptions): Promise<void> {
   await writeFile(passwordFile, `${options.password}\n`, { mode: 0o600 });
   if (user !== null) await chown(passwordFile, user.uid, user.gid);
   try {
-    await runAs(user, [
+    const argv = [
       binaries.initdb,
       `--pgdata=${dataDir}`,
       `--username=${options.superuser}`,
@@ -37,7 +40,8 @@ export async function initdb(options: InitOptions): Promise<void> {
       "--locale=C",
       "--no-sync",
       ...(options.args ?? []),
-    ]);
+    ];
+    await runAs(user, argv, options);
   } finally {
     await rm(passwordFile, { force: true });
   }
@@ -67,13 +71,14 @@ export async function runAs(
   argv: string[],
   {
     outlives = false,
+    env = {},
     signal: stop = new AbortController().signal,
-  }: { outlives?: boolean; signal?: AbortSignal } = {},
+  }: { outlives?: boolean; env?: Record<string, string>; signal?: AbortSignal } = {},
 ): Promise<string> {
   const { exit_code, signal, stdout, stderr } = await spawnProcess(argv, {
     ...(user === null ? {} : { user: { uid: user.uid, gid: user.gid } }),
     cwd: "/",
-    baseEnv: SERVER_ENV,
+    baseEnv: { ...SERVER_ENV, ...env },
     signal: stop,
     outlives,
   });

@@ -47,7 +47,7 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
 }
 
 const until = { id: "f", afterMs: 1000 };
-const name = { run: "r1", path: "p", attempt: 1 };
+const name = "r1/p";
 /** Every verb, by the least that a step must declare for it. */
 const READ: Record<string, (n: Nodes) => Promise<unknown>> = {
   list: (n) => n.list(),

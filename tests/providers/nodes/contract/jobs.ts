@@ -6,7 +6,7 @@ import { collector, failure, type World } from "./helpers.ts";
 
 export function jobCases(world: World, one: Case): void {
   let count = 0;
-  const newName = (): JobName => ({ run: "run-1", path: `each/${count++}/step "x"`, attempt: 1 });
+  const newName = (): JobName => `run-1/each/${count++}/step "x"`;
   const finished = async (name: JobName) => {
     const [out, err] = [collector(), collector()];
     const state = await world
@@ -24,6 +24,7 @@ export function jobCases(world: World, one: Case): void {
     const { state, out, err } = await finished(name);
     expect(state).toEqual({
       name,
+      labels: { run: "run-1", path: "make" },
       state: "ended",
       exit_code: 3,
       signal: null,
@@ -51,7 +52,7 @@ export function jobCases(world: World, one: Case): void {
     await world.nodes().exec("a", ["rm", mark]);
     const other = jobs.start("a", name, ["true"]);
     expect(await failure(other)).toMatchObject({ code: "step_refused", nothingDone: true });
-    await jobs.start("a", { ...name, attempt: 2 }, ["true"]);
+    await jobs.start("a", `${name}@2`, ["true"]);
   });
 
   one(

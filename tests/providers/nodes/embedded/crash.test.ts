@@ -1,0 +1,90 @@
+import { afterAll, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { processes, processesOf } from "../../../../providers/nodes/embedded/processes.ts";
+import { drive } from "../contract/driven.ts";
+import { World } from "../contract/world.ts";
+
+const world = new World({ provider: "embedded", version: 18 });
+await world.begin();
+afterAll(() => world.end());
+
+/** Milliseconds after which a process is killed: seeded, so that a failure can be had again. */
+function delays(seed: number, count: number, upTo: number): number[] {
+  return Array.from({ length: count }, (_, n) => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+    // Spread over the whole time, each somewhere in its part.
+    return Math.round(((n + seed / 2 ** 31) * upTo) / count);
+  });
+}
+
+/** Where the nodes are; told by a node, for it depends on who may enter the state folder. */
+let base = "";
+function parentOf(pid: number): number {
+  const line = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return Number(line.slice(line.lastIndexOf(")") + 2).split(" ")[1]);
+}
+
+const spec = world.spec(["a", "b"], {
+  settings: { fsync: "off", shared_buffers: "16MB", wal_retrieve_retry_interval: "100ms" },
+});
+
+test("killed anywhere, the making of a cluster is finished by the next who makes it", async () => {
+  const begun = performance.now();
+  const first = drive(world, { run: "run-1", verb: "provision", args: [spec] });
+  await first.said("done");
+  const whole = performance.now() - begun;
+  await world.nodes().deprovision();
+  for (const ms of delays(20260222, 6, whole)) {
+    const driven = drive(world, { run: "run-1", verb: "provision", args: [spec] });
+    await driven.said("begun");
+    await Bun.sleep(ms);
+    await driven.kill();
+    for (const { labels } of await world.nodes().list())
+      expect(labels).toEqual({ run: "run-1", path: "driven" });
+  }
+  await world.nodes({ run: "run-2" }).provision(spec);
+  const list = await world.nodes().list();
+  expect(list.map(({ node, made, state }) => [node, made, state.running])).toEqual([
+    ["a", true, "running"],
+    ["b", true, "running"],
+  ]);
+  await world.replicates("a", "b");
+  // One server each, and nothing of the attempts: all that is there of a node was started by its first process.
+  base = dirname(dirname((await world.nodes().facts("a")).postgres!.data));
+  for (const { node, state } of list) {
+    const dir = join(base, node);
+    const { pid } = state.services[0]!;
+    const parents = (await processesOf({ dir, data: join(dir, "data") })).map((one) =>
+      one.pid === pid ? pid : parentOf(one.pid),
+    );
+    expect(parents.length).toBeGreaterThan(2);
+    expect([...new Set(parents)]).toEqual([pid!]);
+  }
+  expect(await world.sql("a", "SELECT slot_name, active FROM pg_replication_slots")).toEqual([
+    ["pgdba_b", true],
+  ]);
+}, 120_000);
+
+test("killed anywhere, the removal of a cluster is finished by the next who removes it", async () => {
+  for (const ms of [0, 20, 60, 120, 250]) {
+    const driven = drive(world, { run: "run-1", verb: "deprovision", args: [] });
+    await driven.said("begun");
+    await Bun.sleep(ms);
+    await driven.kill();
+  }
+  await world.nodes().deprovision();
+  expect(await world.nodes().list()).toEqual([]);
+  expect(base).not.toBe("");
+  expect(existsSync(base)).toBe(false);
+  const folders = readdirSync(join(world.stateDir, "nodes", world.name));
+  expect(folders.filter((name) => !/lock$|\.lock|lease/.test(name))).toEqual([]);
+  const left = await Promise.all(
+    (await processes()).map(async ({ pid }) =>
+      Bun.file(`/proc/${pid}/cmdline`)
+        .text()
+        .catch(() => ""),
+    ),
+  );
+  expect(left.filter((line) => line.includes(base))).toEqual([]);
+}, 60_000);
