@@ -1,4 +1,14 @@
-import type { Declared, Effect, Hazard, LockWord, Risk, StepType } from "./types.ts";
+import {
+  type Declared,
+  type Effect,
+  type Hazard,
+  HAZARDS,
+  LOCK_WORDS,
+  type LockWord,
+  type Risk,
+  RISKS,
+  type StepType,
+} from "./types.ts";
 
 /** All that one step says it may do, from its type and its input as written. */
 export interface Declarations {
@@ -11,23 +21,64 @@ export interface Declarations {
   locks: LockWord;
 }
 
-/** Of a step with this `input`, as written or rendered. What the type leaves out is worked out from its effect. */
+/** Of a type that can't tell of an input what it may do, or says what is no word: the worst. */
+const WORST: Declarations = {
+  effect: "change",
+  risk: "destructive",
+  hazards: HAZARDS,
+  needs: [],
+  gives: [],
+  takes: [],
+  locks: "all",
+};
+
+/**
+ * Of a step with this `input`, as written or rendered. What the type leaves out is worked out from its effect. A function that throws,
+ * as one may that looks into a template, leaves the worst to be assumed.
+ */
 export function declarationsOf(type: StepType, input: unknown): Declarations {
-  const of = <T>(declared: Declared<unknown, T> | undefined, otherwise: T): T =>
-    declared === undefined
-      ? otherwise
-      : typeof declared === "function"
-        ? (declared as (input: unknown) => T)(input)
-        : declared;
-  const effect = of<Effect>(type.effect, "change");
+  const of = <T>(
+    declared: Declared<unknown, T> | undefined,
+    otherwise: T,
+    worst: T,
+    isSound: (said: T) => boolean,
+  ): T => {
+    if (declared === undefined) return otherwise;
+    try {
+      const said =
+        typeof declared === "function"
+          ? (declared as (input: unknown) => T)(input)
+          : (declared as T);
+      return isSound(said) ? said : worst;
+    } catch {
+      return worst;
+    }
+  };
+  const effect = of<Effect>(type.effect, WORST.effect, WORST.effect, oneOf(["read", "change"]));
   const reads = effect === "read";
   return {
     effect,
-    risk: of<Risk>(type.risk, reads ? "read" : "change"),
-    hazards: of<readonly Hazard[]>(type.hazards, []),
-    needs: of<readonly string[]>(type.needs, []),
-    gives: of<readonly string[]>(type.gives, []),
-    takes: of<readonly string[]>(type.takes, []),
-    locks: of<LockWord>(type.locks, reads ? "none" : "all"),
+    risk: of<Risk>(type.risk, reads ? "read" : "change", WORST.risk, oneOf(RISKS)),
+    hazards: of<readonly Hazard[]>(type.hazards, [], WORST.hazards, listOf(HAZARDS)),
+    needs: of<readonly string[]>(type.needs, [], [], Array.isArray),
+    gives: of<readonly string[]>(type.gives, [], [], Array.isArray),
+    takes: of<readonly string[]>(type.takes, [], [], Array.isArray),
+    locks: of<LockWord>(type.locks, reads ? "none" : "all", WORST.locks, oneOf(LOCK_WORDS)),
   };
+}
+
+/**
+ * A type of somebody's own. One that changes something, or may do so by its input, and does not say how bad that is counts as
+ * disruptive.
+ */
+export function ownType(type: StepType): StepType {
+  return type.risk !== undefined || type.effect === "read" ? type : { ...type, risk: "disruptive" };
+}
+
+function oneOf<T>(words: readonly T[]): (said: T) => boolean {
+  return (said) => words.includes(said);
+}
+
+function listOf<T>(words: readonly T[]): (said: readonly T[]) => boolean {
+  return (said) => Array.isArray(said) && said.every(oneOf(words));
 }

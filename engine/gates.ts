@@ -1,4 +1,4 @@
-import { type Risk, RISKS } from "./types.ts";
+import type { Hazard, Risk, TargetState } from "./types.ts";
 import { hasLabel, matchesRule, type PolicyRule } from "./policy.ts";
 
 /** Everything a gate may look at. Nothing else decides whether a run may act. */
@@ -6,13 +6,26 @@ export interface GateInput {
   runbook: string;
   /** All names that it is judged by: its own, those of what it calls, however deep, and of what all of these extend or replace. */
   names: readonly string[];
-  /** The highest risk of the runbook and of all it calls. */
-  risk: Risk;
-  needs: readonly string[];
+  /** What it does with these parameters on this target, and all that it calls: see check/danger.ts. */
+  danger: {
+    risk: Risk;
+    hazards: readonly Hazard[];
+    /** What the target must have when it begins. */
+    needs: readonly string[];
+    /** The step types that would run. */
+    steps: readonly string[];
+    /** Who asks for a verified backup first, in words. */
+    backup: string | null;
+    /** Whether it uses, changes or locks anything of the target. */
+    touches: boolean;
+    /** Who has the risk, and is the first to have a hazard, to need a word; in words. */
+    who: { risk: string; hazards: Record<string, string>; needs: Record<string, string> };
+  };
   plan: boolean;
   target: {
     name: string;
     cluster: string | null;
+    state: TargetState;
     /** All names, labels and the strictest ownership that the registry has for it, by whichever way it was reached. */
     clusters: readonly string[];
     labels: readonly string[];
@@ -28,12 +41,14 @@ export interface GateInput {
     confirm: string | null;
     iKnowWhatIAmDoing: boolean;
     explicitCluster: boolean;
+    /** The cluster whose data may be lost without a backup. */
+    withoutBackup: string | null;
   };
   /** Null when nobody knows. */
   caller: string | null;
   policy: readonly PolicyRule[];
-  /** A runbook that takes a verified backup is there to be run first. */
-  backupRunbook: boolean;
+  /** The runbooks that give a verified backup, one of which can be run first, and what the target lacks for it. */
+  backup: { runbooks: readonly string[]; lacks: readonly string[] };
 }
 
 export type Verdict =
@@ -51,18 +66,14 @@ export type Verdict =
 type Gate = (input: GateInput) => Verdict;
 const ALLOW: Verdict = { answer: "allow" };
 
-/** Runbooks that break things on purpose live here. */
-const CHAOS = /^chaos\//;
-/** The runbook that removes a cluster. */
-const DESTROYS_CLUSTER = "cluster/destroy";
-
 const GATES: readonly Gate[] = [
   identity,
   registry,
   capabilities,
   production,
   connected,
-  chaos,
+  unreachable,
+  fault,
   policy,
   target,
   backup,
@@ -80,6 +91,8 @@ export function judge(input: GateInput): Verdict {
 
 function identity({ target }: GateInput): Verdict {
   if (target.expectedIdentity === null || target.identity === target.expectedIdentity) return ALLOW;
+  // Where nothing answers, nothing answers under a wrong name.
+  if (target.identity === null && target.state !== "up") return ALLOW;
   return {
     answer: "refuse",
     gate: "identity",
@@ -92,9 +105,9 @@ function identity({ target }: GateInput): Verdict {
   };
 }
 
-function registry({ target, risk, plan }: GateInput): Verdict {
+function registry({ target, danger, plan }: GateInput): Verdict {
   const [unread] = target.unread;
-  if (plan || risk === "read" || unread === undefined) return ALLOW;
+  if (plan || danger.risk === "read" || unread === undefined) return ALLOW;
   return {
     answer: "refuse",
     gate: "registry",
@@ -104,17 +117,21 @@ function registry({ target, risk, plan }: GateInput): Verdict {
   };
 }
 
-function capabilities({ needs, target, runbook }: GateInput): Verdict {
-  const missing = needs.filter((need) => !target.capabilities.includes(need));
+function capabilities({ danger, target, runbook }: GateInput): Verdict {
+  const missing = danger.needs.filter((need) => !target.capabilities.includes(need));
   if (missing.length === 0) return ALLOW;
   const nameless = target.ownership === "none" && target.capabilities.length === 0;
+  const words = missing.map((need) => {
+    const who = danger.who.needs[need];
+    return who === undefined || who === `\`${runbook}\`` ? need : `${need} (for ${who})`;
+  });
   return {
     answer: "refuse",
     gate: "capabilities",
     code: "capability_missing",
     reason: nameless
-      ? `${runbook} needs a target (${missing.join(", ")}), and none is named`
-      : `${runbook} needs ${missing.join(", ")}, which ${target.name} does not have`,
+      ? `${runbook} needs a target that has ${words.join(", ")}, and none is named`
+      : `${runbook} needs ${words.join(", ")}, which ${target.name} does not have`,
     hint: nameless
       ? "Name a target: --cluster NAME (try --cluster lab), or --host/--port/--user/--database, or PGDBA_PG_HOST."
       : `It has: ${target.capabilities.join(", ") || "nothing"}. Choose another target or runbook.`,
@@ -122,27 +139,54 @@ function capabilities({ needs, target, runbook }: GateInput): Verdict {
 }
 
 function production(input: GateInput): Verdict {
-  const { target, risk, runbook, plan } = input;
+  const { target, danger, plan } = input;
   if (plan || !hasLabel(target, "production")) return ALLOW;
-  const breaking = chaosAmong(input);
-  if (risk !== "destructive" && breaking === undefined) return ALLOW;
+  const breaks = danger.hazards.includes("fault");
+  if (danger.risk !== "destructive" && !breaks) return ALLOW;
   return {
     answer: "refuse",
     gate: "production",
     code: "gate_refused",
-    reason: `${named(target)} is labelled production; ${breaking === undefined ? `${runbook} is destructive` : `${by(input, breaking)} is a chaos runbook`}`,
+    reason: `${named(target)} is labelled production; ${
+      breaks
+        ? `${whose(input, "fault")} breaks things on purpose`
+        : `${worst(input)} is destructive`
+    }`,
     hint: "No flag opens this. Run it on another cluster, or take the label off the cluster's file.",
   };
 }
 
-function connected({ target, names }: GateInput): Verdict {
-  if (!names.includes(DESTROYS_CLUSTER) || target.ownership === "managed") return ALLOW;
+/** What is there only in part was made by a run of ours that did not finish, unless its entry says otherwise. */
+function connected(input: GateInput): Verdict {
+  const { target, danger } = input;
+  if (!danger.hazards.includes("destroys") || target.ownership === "managed") return ALLOW;
+  const unmade = target.state === "partial" || target.state === "absent";
+  if (target.ownership === "none" && unmade) return ALLOW;
   return {
     answer: "refuse",
     gate: "connected",
     code: "gate_refused",
-    reason: `${named(target)} was not made by pgdba, so pgdba does not destroy it`,
+    reason: `${named(target)} was not made by pgdba, so pgdba does not destroy it, as ${whose(input, "destroys")} would`,
     hint: "Forget it instead, by removing its file from the state folder's clusters/.",
+  };
+}
+
+/** What can't be seen may be at work: it is not interrupted, broken or destroyed blindly. */
+function unreachable(input: GateInput): Verdict {
+  const { target, danger, plan } = input;
+  const severe =
+    danger.risk === "disruptive" ||
+    danger.risk === "destructive" ||
+    danger.hazards.includes("fault");
+  if (plan || target.state !== "unreachable" || !severe || !danger.touches) return ALLOW;
+  return {
+    answer: "refuse",
+    gate: "unreachable",
+    code: "gate_refused",
+    reason: `Nobody could be asked how ${named(target)} is, and ${worst(input)} is ${
+      danger.hazards.includes("fault") ? "a fault" : danger.risk
+    }`,
+    hint: "It may be at work where it can't be seen from here. Mend the way to it, or run pgdba where it can be reached.",
   };
 }
 
@@ -152,17 +196,25 @@ function named({ name, cluster, clusters }: GateInput["target"]): string {
   return others.length === 0 ? name : `${name} (known as ${others.join(", ")})`;
 }
 
-function chaosAmong({ names }: GateInput): string | undefined {
-  return names.find((name) => CHAOS.test(name));
+/** Who has a hazard: the runbook itself, or a step or a runbook by name. */
+function whose({ danger, runbook }: GateInput, hazard: Hazard): string {
+  return told(danger.who.hazards[hazard], runbook);
 }
 
-function by({ runbook }: GateInput, name: string): string {
-  return name === runbook ? name : `${name} (which ${runbook} calls, extends or replaces)`;
+/** Who has the risk of the run. */
+function worst({ danger, runbook }: GateInput): string {
+  return told(
+    danger.hazards.includes("fault") ? danger.who.hazards["fault"] : danger.who.risk,
+    runbook,
+  );
 }
 
-function chaos(input: GateInput): Verdict {
-  const breaking = chaosAmong(input);
-  if (input.plan || breaking === undefined) return ALLOW;
+function told(who: string | undefined, runbook: string): string {
+  return who === undefined || who === `\`${runbook}\`` ? runbook : `${runbook}, by ${who},`;
+}
+
+function fault(input: GateInput): Verdict {
+  if (input.plan || !input.danger.hazards.includes("fault")) return ALLOW;
   const { flags } = input;
   const missing = [
     ...(flags.iKnowWhatIAmDoing ? [] : ["--i-know-what-i-am-doing"]),
@@ -171,16 +223,21 @@ function chaos(input: GateInput): Verdict {
   if (missing.length === 0) return ALLOW;
   return {
     answer: "refuse",
-    gate: "chaos",
+    gate: "fault",
     code: "gate_refused",
-    reason: `${by(input, breaking)} breaks things on purpose and was not given ${missing.join(" and ")}`,
+    reason: `${whose(input, "fault")} breaks things on purpose and was not given ${missing.join(" and ")}`,
     hint: `Add ${missing.join(" ")} when that is what you want.`,
   };
 }
 
 /** Of the rules that match, the strictest holds: none can open what another closes. A plan only reads, so it counts as such. */
 function policy(input: GateInput): Verdict {
-  const run = input.plan ? { ...input, risk: "read" } : input;
+  const { risk, hazards, steps } = input.danger;
+  const run = {
+    ...input,
+    steps,
+    ...(input.plan ? { risk: "read", hazards: [] } : { risk, hazards }),
+  };
   const rules = input.policy.filter((candidate) => matchesRule(candidate, run));
   const rule = rules.find(({ action }) => action === "refuse") ?? rules[0];
   if (!rule || (input.plan && rule.action === "confirm")) return ALLOW;
@@ -204,8 +261,8 @@ function policy(input: GateInput): Verdict {
   };
 }
 
-function target({ risk, target: to, runbook, plan }: GateInput): Verdict {
-  if (plan || risk !== "destructive" || to.cluster !== null) return ALLOW;
+function target({ danger, target: to, runbook, plan }: GateInput): Verdict {
+  if (plan || danger.risk !== "destructive" || to.cluster !== null) return ALLOW;
   return {
     answer: "refuse",
     gate: "target",
@@ -215,19 +272,51 @@ function target({ risk, target: to, runbook, plan }: GateInput): Verdict {
   };
 }
 
-function backup({ risk, backupRunbook, runbook, plan }: GateInput): Verdict {
-  if (plan || risk !== "destructive" || backupRunbook) return ALLOW;
+/** Whether a verified backup is taken before the run acts. */
+export function takesBackup(input: GateInput): boolean {
+  return wantsBackup(input) && input.flags.withoutBackup === null && isBackupThere(input);
+}
+
+/** What is not there, or only in part, has no data to be lost. */
+function wantsBackup({ danger, target: { state }, runbook, plan, backup }: GateInput): boolean {
+  if (plan || danger.backup === null || backup.runbooks.includes(runbook)) return false;
+  return state !== "partial" && state !== "absent";
+}
+
+function isBackupThere({ backup: { runbooks, lacks } }: GateInput): boolean {
+  return runbooks.length === 1 && lacks.length === 0;
+}
+
+function backup(input: GateInput): Verdict {
+  if (!wantsBackup(input)) return ALLOW;
+  const { danger, flags, runbook, target: to } = input;
+  const name = to.cluster ?? to.name;
+  if (flags.withoutBackup === name) return ALLOW;
+  if (flags.withoutBackup === null && isBackupThere(input)) return ALLOW;
+  const { runbooks, lacks } = input.backup;
+  const [only] = runbooks;
+  const why =
+    flags.withoutBackup !== null
+      ? `--without-backup names ${flags.withoutBackup}, and the run is on ${name}`
+      : only === undefined
+        ? "there is no runbook that takes a verified backup first"
+        : runbooks.length > 1
+          ? `several runbooks would take a verified backup first: ${runbooks.join(", ")}`
+          : `${only}, which would take a verified backup first, needs ${lacks.join(", ")}, which ${to.name} does not have`;
   return {
     answer: "refuse",
     gate: "backup",
     code: "gate_refused",
-    reason: `${runbook} is destructive and no runbook backup/create is there to take a verified backup first`,
-    hint: "Add a runbook backup/create whose output has `verified: true`.",
+    reason: `${told(danger.backup ?? undefined, runbook)} may lose data for good, and ${why}`,
+    hint:
+      runbooks.length > 1
+        ? "Let one of them only say `gives: [verified_backup]`; an empty list takes it back from one that extends another."
+        : `Add a runbook with \`gives: [verified_backup]\` whose output has \`verified: true\`; to go on without any, give --without-backup=${name}.`,
   };
 }
 
 function destructive(input: GateInput): Verdict {
-  if (input.plan || input.risk !== "destructive") return ALLOW;
+  if (input.plan || input.danger.risk !== "destructive") return ALLOW;
   return confirmByName(
     input,
     "destructive",
@@ -235,8 +324,8 @@ function destructive(input: GateInput): Verdict {
   );
 }
 
-function disruptive({ risk, flags, runbook, target: to, plan }: GateInput): Verdict {
-  if (plan || flags.yes || risk !== "disruptive") return ALLOW;
+function disruptive({ danger, flags, runbook, target: to, plan }: GateInput): Verdict {
+  if (plan || flags.yes || danger.risk !== "disruptive") return ALLOW;
   return {
     answer: "ask",
     gate: "disruptive",
@@ -256,10 +345,4 @@ function confirmByName({ flags, target: to }: GateInput, gate: string, why: stri
     expect: name,
     hint: `Look first with --plan, then run again with --confirm=${name}.`,
   };
-}
-
-export function highestRisk(risks: Iterable<Risk>): Risk {
-  let highest: Risk = "read";
-  for (const risk of risks) if (RISKS.indexOf(risk) > RISKS.indexOf(highest)) highest = risk;
-  return highest;
 }

@@ -1,16 +1,30 @@
 import { PgdbaError, toPgdbaError } from "./errors.ts";
 import { readTextIfThere } from "./shared/read-file.ts";
-import { type JsonSchema, RISKS } from "./types.ts";
+import { HAZARDS, type JsonSchema, RISKS, TARGET_STATES } from "./types.ts";
 
 /** Narrows what the gates allow; of the rules that match the strictest decides. It can't widen anything. */
 export interface PolicyRule {
-  match: { runbook?: string; risk?: string[]; label?: string; cluster?: string; caller?: string };
+  match: {
+    runbook?: string;
+    step?: string;
+    risk?: string[];
+    hazard?: string | string[];
+    state?: string | string[];
+    label?: string;
+    cluster?: string;
+    caller?: string;
+  };
   action: "refuse" | "confirm";
   reason?: string;
   file: string;
 }
 
 const MAX_BYTES = 1024 * 1024;
+
+function oneOrMore(words: readonly string[], description: string): JsonSchema {
+  const word: JsonSchema = { type: "string", enum: [...words] };
+  return { anyOf: [word, { type: "array", items: word }], description };
+}
 
 export const POLICY_SCHEMA: JsonSchema = {
   type: "object",
@@ -35,6 +49,12 @@ export const POLICY_SCHEMA: JsonSchema = {
                   "Name, `*` for anything; a run matches also by the names of all that it calls, extends and replaces",
               },
               risk: { type: "array", items: { type: "string", enum: [...RISKS] } },
+              step: {
+                type: "string",
+                description: "Step type that the run would use, `*` for anything",
+              },
+              hazard: oneOrMore(HAZARDS, "What the run does beyond its risk"),
+              state: oneOrMore(TARGET_STATES, "How the target is when the run begins"),
               label: { type: "string" },
               cluster: { type: "string", description: "Name, `*` for anything" },
               caller: {
@@ -92,14 +112,21 @@ export function matchesRule(
   run: {
     names: readonly string[];
     risk: string;
+    hazards: readonly string[];
+    /** Step types. */
+    steps: readonly string[];
     caller: string | null;
-    target: { clusters: readonly string[]; labels: readonly string[] };
+    target: { state: string; clusters: readonly string[]; labels: readonly string[] };
   },
 ): boolean {
   const { match } = rule;
   return (
     (match.runbook === undefined || run.names.some((name) => glob(match.runbook!, name))) &&
+    (match.step === undefined || run.steps.some((type) => glob(match.step!, type))) &&
     (match.risk === undefined || match.risk.includes(run.risk)) &&
+    (match.hazard === undefined ||
+      run.hazards.some((one) => [match.hazard].flat().includes(one))) &&
+    (match.state === undefined || [match.state].flat().includes(run.target.state)) &&
     (match.label === undefined || hasLabel(run.target, match.label)) &&
     (match.cluster === undefined ||
       (run.target.clusters.length === 0 ? [""] : run.target.clusters).some((name) =>

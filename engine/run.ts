@@ -1,6 +1,5 @@
 import { errorRecord, failure, success } from "./envelope.ts";
 import { PgdbaError, toPgdbaError } from "./errors.ts";
-import { highestRisk } from "./gates.ts";
 import { freeze } from "./journal/docs.ts";
 import { type Holder, thisProcess } from "./journal/holder.ts";
 import type { RunRow, Said } from "./journal/journal.ts";
@@ -14,6 +13,7 @@ import { ending, questionAfter } from "./run/ending.ts";
 import { assertNothingAtWork, jobPaths, leftBehind } from "./run/left-behind.ts";
 import { passGates } from "./run/enter.ts";
 import { assertAssembled, Kept } from "./run/kept.ts";
+import { type Judged, judgedRow } from "./run/judged.ts";
 import { takeLocks } from "./run/locks.ts";
 import { runSteps } from "./run/step.ts";
 import { assertAllVisited } from "./run/not-visited.ts";
@@ -48,7 +48,6 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   const id = request.resume?.row.id ?? host.newRunId();
   const started = host.clock.monotonic();
   const startedAt = request.resume?.row.started_at ?? host.clock.now().toISOString();
-  const risk = highestRisk([...request.runbooks.values()].map((one) => one.risk));
   const holder: Holder = { ...thisProcess(), caller: request.asked.caller };
   const releasers = new Releasers();
   const emit: RunState["emit"] = (event) =>
@@ -59,12 +58,14 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   const answers = request.resume
     ? checkAnswers(host.journal.steps(id), host.journal.answers(id), request.resume.assumed)
     : new Map<string, Said>();
-  const entered = await passGates(request, risk, releasers);
+  const entered = await passGates(host, request, releasers);
+  const { judged } = entered;
+  const { risk } = judged;
   let state: RunState;
   try {
     const lock = await takeLocks(host, request, {
       id,
-      risk,
+      judged,
       holder,
       keys: entered.keys,
       emit,
@@ -73,11 +74,13 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     const jobs = await jobPaths(host.journal, host.registry, id);
     if (request.resume) await assertNothingAtWork(host.journal, host.clock, id, jobs);
     const { identity, view } = entered;
-    record(host, request, { id, startedAt, risk, holder, identity, view, answers });
+    record(host, request, { id, startedAt, judged, holder, identity, view, answers });
     // The gates have judged what holds now; expressions see what the run began with.
     const targetView = request.resume?.row.view ?? view;
     state = makeState(host, request, { id, startedAt, releasers, emit, targetView });
     state.lock = lock;
+    if (judged.withoutBackup && !request.plan)
+      state.warnings.push(`No verified backup was taken first: --without-backup=${target.name}`);
     state.warnings.push(...entered.warnings, ...(await deadRuns(host, target.name, id)));
     if (request.resume)
       state.warnings.push(...(await leftBehind(host.journal, host.clock, [id], jobs)));
@@ -115,7 +118,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   let error: PgdbaError | null = null;
   let unwound: Unwound = { undone: 0, touched: [], failed: [], asks: null };
   try {
-    if (risk === "destructive" && !request.plan) await takeBackup(state, scope);
+    if (judged.backup !== null) await takeBackup(state, scope, judged.backup);
     await runSteps(state, runbook.steps, scope);
     if (state.over) throw state.over.why;
     // Told to stop while the last one ended: that is taken back as well.
@@ -179,7 +182,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   stop.run = null;
   const { status, exit, error: failed } = end;
   emit({ kind: "run.finished", status, exit, duration_ms: duration });
-  const data = runData(state, { status, risk, duration, unwound, startedAt });
+  const data = runData(state, { status, judged, duration, unwound, startedAt });
   const now = host.clock.now();
   const envelope = failed
     ? failure(request.command, now, failed, output, data)
@@ -241,7 +244,7 @@ function record(
   made: {
     id: string;
     startedAt: string;
-    risk: Runbook["risk"];
+    judged: Judged;
     holder: Holder;
     identity: string | null;
     view: JsonObject;
@@ -262,7 +265,8 @@ function record(
     docs: freeze([...request.runbooks.values()].map(({ doc }) => doc)),
     params: request.recordedParams,
     target: { name: request.target.name, identity: made.identity, flags: request.targetFlags },
-    risk: made.risk,
+    risk: made.judged.risk,
+    judged: judgedRow(made.judged),
     plan: request.plan,
     holder: made.holder,
     started_at: made.startedAt,
@@ -326,18 +330,18 @@ function overSince({ id, cancelled, unwinding }: RunRow): RunState["over"] {
   return { why, instead: new PgdbaError(code, message, { hint, final: false }) };
 }
 
-/** The backup that precedes anything destructive. @throws PgdbaError gate_refused when it does not say that it was verified */
-async function takeBackup(state: RunState, scope: Scope): Promise<void> {
+/** The backup that precedes what may lose data. @throws PgdbaError gate_refused when it does not say that it was verified */
+async function takeBackup(state: RunState, scope: Scope, runbook: string): Promise<void> {
   const read = { read: false, keys: new Set<string>() };
-  const output = await call(state, scope, "backup/create", {}, `${BACKUP_PATH}/`, read, runSteps);
+  const output = await call(state, scope, runbook, {}, `${BACKUP_PATH}/`, read, runSteps);
   // The backup outlives the run, however that ends.
   await forgetAll(state);
   if (asObject(output)["verified"] === true) return;
   throw new PgdbaError(
     "gate_refused",
-    "The backup that must precede a destructive runbook was not verified",
+    `The backup that must be taken first was not verified: ${runbook} does not give \`verified: true\``,
     {
-      hint: `See the steps under ${BACKUP_PATH}/. Nothing was destroyed.`,
+      hint: `See the steps under ${BACKUP_PATH}/. Nothing else was done. To go on without a backup, give --without-backup=${state.target.name}.`,
     },
   );
 }

@@ -88,6 +88,8 @@ export interface LibraryEntry {
   file: string;
   /** Lower layers that have the same name, nearest first. */
   overrides: { layer: LayerName; file: string }[];
+  /** What the runbook says that it `gives`; undefined where only the document knows. */
+  gives?: readonly string[] | undefined;
 }
 
 /** One YAML document, `extends` already resolved; `data` holds plain null-prototype objects. */
@@ -97,6 +99,8 @@ export interface Doc extends Omit<LibraryEntry, "overrides"> {
   digest: string;
   /** The names that it is judged by: its own, and those of all that it extends or replaces, however far. */
   lineage: string[];
+  /** The documents that it extends or replaces, as their own layers give them: it is judged as each of these, too. */
+  below?: readonly { name: string; data: JsonObject }[] | undefined;
   /** Where the value at `path` (or, with `key`, its key) was written; the nearest written ancestor when it was not. */
   at(path: DocPath, key?: boolean): Span;
 }
@@ -121,6 +125,8 @@ export type Hazard = (typeof HAZARDS)[number];
 /** The part of a target that a step locks. Equal words conflict, and `all` conflicts with each; `none` conflicts with nothing. */
 export const LOCK_WORDS = ["roles", "config", "backup", "all", "none"] as const;
 export type LockWord = (typeof LOCK_WORDS)[number];
+/** The parts of a target that are locked one by one; `all` is all of them. */
+export const LOCKED_PARTS = ["backup", "config", "roles"] as const;
 
 /** What a step says of itself, or works out from its input as written. */
 export type Declared<I, T> = T | ((input: I) => T);
@@ -186,7 +192,14 @@ export interface Runbook {
   summary: string;
   description?: string;
   risk: Risk;
+  /** What it says, and what its steps and the runbooks it calls do in any case. */
+  hazards: Hazard[];
+  /** The same; without what an earlier step gives. */
   needs: string[];
+  /** The parts of the target that it locks: one word at least for each, or `all`; empty for nothing. */
+  locks: LockWord[];
+  /** What the document says that it gives. */
+  gives: string[];
   params: Record<string, ParamSpec>;
   steps: Step[];
   /** Output name to CEL (or nested); evaluated when the steps are done. */
@@ -456,6 +469,14 @@ export interface StepContext {
  * asked. `down`: its nodes or its DCS say that nothing runs. `up`: the server answers.
  */
 export type TargetState = "none" | "absent" | "partial" | "unreachable" | "down" | "up";
+export const TARGET_STATES: readonly TargetState[] = [
+  "none",
+  "absent",
+  "partial",
+  "unreachable",
+  "down",
+  "up",
+];
 
 /** What `ctx.use` hands out, by name. The providers add theirs to it: see providers/target/access.ts. */
 export interface Access {}

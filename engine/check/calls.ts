@@ -8,11 +8,9 @@ import type {
   Library,
   LibraryEntry,
   ParamSpec,
-  Risk,
   StepRegistry,
   StepType,
 } from "../types.ts";
-import { RISKS } from "../types.ts";
 import { isObject } from "./accepts.ts";
 import { callDepth, MAX_CALL_DEPTH, type Named, namedIn, ringThrough } from "./call-graph.ts";
 import { paramsSchema } from "./params.ts";
@@ -27,7 +25,6 @@ interface CallJob {
   registry: StepRegistry;
   /** The runbook that calls. */
   name: string;
-  risk: Risk;
 }
 
 /**
@@ -72,14 +69,6 @@ async function checkCall(
       hint: `Run \`pgdba lint ${named.text}\`.`,
     });
     return undefined;
-  }
-  const risk = doc.data["risk"] as Risk;
-  if (RISKS.indexOf(risk) > RISKS.indexOf(job.risk)) {
-    report.add(at, {
-      rule: "risk-too-low",
-      message: `\`${named.text}\` is \`risk: ${risk}\`, and this runbook says \`risk: ${job.risk}\``,
-      hint: `Say \`risk: ${risk}\`.`,
-    });
   }
   const ring = await ringThrough(job.name, named.text, job);
   if (ring !== undefined) {

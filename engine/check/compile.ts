@@ -15,11 +15,13 @@ import type {
   StepType,
 } from "../types.ts";
 import { isObject } from "./accepts.ts";
+import { checkDanger } from "./check-danger.ts";
 import { checkSteps } from "./check-steps.ts";
 import { checkParams, checkSchema, warnUnused } from "./declarations.ts";
 import { ANYTHING, type ExpressionChecker } from "./expressions.ts";
 import { inferOutput } from "./infer-output.ts";
 import { normalise } from "./normalise.ts";
+import { saidIn } from "./danger.ts";
 import { createReport, type Report } from "./report.ts";
 import { RUNBOOK } from "./structure.ts";
 import { didYouMean } from "./messages.ts";
@@ -46,13 +48,13 @@ export async function compile(
   const params = checkParams(data["params"], report);
   const raw = Array.isArray(data["steps"]) ? data["steps"] : [];
   const { steps, places } = normalise(raw, report, registry);
-  checkNeeds(data["needs"], registry, report);
+  for (const key of ["needs", "gives"] as const) checkWords(key, data[key], registry, report);
   const types = await loadTypes(steps, registry, report);
-  const risk = data["risk"] as Risk;
   const { expressions, scope } = await checkSteps(
-    { report, library, registry, name: doc.name, types, places, params, risk },
+    { report, library, registry, name: doc.name, types, places, params },
     steps,
   );
+  const { hazards, needs, locks } = await checkDanger(doc, { registry, library, report });
   const outputSchema = await checkOutput(data, report, expressions, scope);
   const shown = checkShown(data, report);
   warnUnused(params, [data["steps"], data["output"]], report);
@@ -60,10 +62,10 @@ export async function compile(
   const diagnostics = report.sorted();
   if (diagnostics.some(({ severity }) => severity === "error"))
     return { runbook: null, diagnostics };
-  const { summary, description, needs, output } = data as {
+  const { summary, description, risk, output } = data as {
     summary: string;
     description?: string;
-    needs?: string[];
+    risk: Risk;
     output?: JsonObject;
   };
   const runbook: Runbook = {
@@ -71,7 +73,10 @@ export async function compile(
     summary,
     ...(description === undefined ? {} : { description }),
     risk,
-    needs: needs ?? [],
+    hazards,
+    needs,
+    locks,
+    gives: saidIn(data).gives,
     params,
     steps,
     output: output ?? {},
@@ -83,14 +88,19 @@ export async function compile(
 }
 
 /** A need that nothing can have would refuse every run. */
-function checkNeeds(needs: Json | undefined, { capabilities }: StepRegistry, report: Report): void {
-  if (!Array.isArray(needs) || !capabilities) return;
-  for (const [at, need] of needs.entries()) {
-    if (typeof need !== "string" || capabilities.includes(need)) continue;
-    report.add(["needs", at], {
+function checkWords(
+  key: "needs" | "gives",
+  words: Json | undefined,
+  { capabilities }: StepRegistry,
+  report: Report,
+): void {
+  if (!Array.isArray(words) || !capabilities) return;
+  for (const [at, word] of words.entries()) {
+    if (typeof word !== "string" || capabilities.includes(word)) continue;
+    report.add([key, at], {
       rule: "unknown-capability",
-      message: `no target has the capability \`${need}\``,
-      hint: didYouMean(need, capabilities),
+      message: `no target has the capability \`${word}\``,
+      hint: didYouMean(word, capabilities),
     });
   }
 }

@@ -6,7 +6,6 @@ import type {
   JsonSchema,
   Library,
   ParamSpec,
-  Risk,
   Step,
   StepRegistry,
   StepType,
@@ -28,7 +27,6 @@ export interface StepsJob {
   types: ReadonlyMap<string, StepType>;
   places: ReadonlyMap<string, Place>;
   params: Record<string, ParamSpec>;
-  risk: Risk;
 }
 
 /** What is visible at one point of a runbook. */
@@ -49,9 +47,9 @@ export interface View {
   closing?: boolean;
 }
 
-/** What follows from a step's changing something: the runbook's risk, what takes it back, and what may repeat it. */
+/** What follows from a step's changing something: what takes it back, and what may repeat it. */
 export function checkEffect(
-  { report, risk }: StepsJob,
+  { report }: StepsJob,
   step: ActionStep,
   type: StepType,
   view: View,
@@ -60,17 +58,6 @@ export function checkEffect(
   const changes = effectAsWritten(type, step.input) === "change";
   checkUndo(report, step, type, { changes, inUndo: view.undoOf !== undefined });
   if (!changes) return;
-  if (risk === "read") {
-    report.add(
-      at,
-      {
-        rule: "risk-too-low",
-        message: `\`${type.type}\` changes something, and the runbook says \`risk: read\``,
-        hint: "Say `risk: change`, or more if it interrupts or destroys.",
-      },
-      true,
-    );
-  }
   const idempotent = idempotentAsWritten(type, step.input);
   if (view.repeated && !idempotent) {
     report.add(

@@ -1,4 +1,4 @@
-import { type Json, type JsonSchema, RISKS } from "../types.ts";
+import { HAZARDS, type Json, type JsonSchema, LOCK_WORDS, RISKS } from "../types.ts";
 
 /** What an id, a parameter and a loop variable look like. */
 export const NAME = "^[a-z][a-z0-9_]*$";
@@ -137,6 +137,10 @@ function typeName(): JsonSchema {
   };
 }
 
+function lockWord(): JsonSchema {
+  return { type: "string", enum: LOCK_WORDS as unknown as Json[] };
+}
+
 /** A JSON Schema as a runbook may write it, one level of it. */
 export const SUBSCHEMA: JsonSchema = {
   type: "object",
@@ -177,10 +181,28 @@ export const RUNBOOK: JsonSchema = {
       enum: RISKS as unknown as Json[],
       description: "The worst it does; decides which gates stand before it.",
     },
+    hazards: {
+      type: "array",
+      items: { type: "string", enum: HAZARDS as unknown as Json[] },
+      description:
+        "What it does beyond its risk: `fault` breaks on purpose, `destroys` removes the cluster, `loses` may lose data. What its steps say counts without it.",
+    },
     needs: {
       type: "array",
       items: text,
-      description: "Capabilities that the target must have, e.g. `postgres`.",
+      description:
+        "Capabilities that the target must have, e.g. `postgres`, beside those that its steps need.",
+    },
+    gives: {
+      type: "array",
+      items: text,
+      description:
+        "Capabilities that the target has once it is done. `verified_backup`: it is run before whatever may lose data, and its output has `verified: true`.",
+    },
+    locks: {
+      anyOf: [lockWord(), { type: "array", items: lockWord() }],
+      description:
+        "The parts of the target that no other run works on meanwhile. What its steps say counts without it.",
     },
     params: {
       type: "object",

@@ -27,7 +27,11 @@ export const GLOBAL_FLAGS = {
   confirm: { type: "string", summary: "Confirms a destructive runbook by the cluster's name" },
   "i-know-what-i-am-doing": {
     type: "boolean",
-    summary: "Needed, with --cluster, by chaos runbooks",
+    summary: "Needed, with --cluster, by what breaks things on purpose",
+  },
+  "without-backup": {
+    type: "string",
+    summary: "Goes on where no verified backup can be taken first, by the cluster's name",
   },
   "no-input": { type: "boolean", summary: "Never ask, not even on a terminal" },
   "lock-wait": { type: "string", summary: "How long to wait for another run on the target (20s)" },

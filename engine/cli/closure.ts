@@ -1,20 +1,35 @@
 import { calledBy } from "../check/call-graph.ts";
 import { compile } from "../check/compile.ts";
+import { outlineOf, outlinesOf } from "../check/outline.ts";
+import { unionOf } from "../check/union.ts";
 import { PgdbaError } from "../errors.ts";
 import type { Diagnostic, Doc, Json, Library, Runbook, StepRegistry } from "../types.ts";
+import { backupRunbooks } from "./backup.ts";
 
-/** A runbook of a destructive run is preceded by this one. */
-const BACKUP = "backup/create";
+/** What is known of a run before it is begun. */
+export interface Closure {
+  runbook: Runbook;
+  /** It and all that it calls, by name. */
+  runbooks: Map<string, Runbook>;
+  warnings: Diagnostic[];
+  /** The runbooks that would take a verified backup first: one of them is among `runbooks`, several are not. */
+  backups: string[];
+  /** Whether it may change or lock anything, whatever it is given. */
+  acts: boolean;
+  /** All that it may need of the target, whatever it is given. */
+  needs: string[];
+}
 
 /**
- * A runbook and all it calls, compiled; with the backup runbook when it is destructive and there is one.
+ * A runbook and all it calls, compiled; where a verified backup may have to precede it, with the runbook that takes one, or the names
+ * of several of which none can be preferred.
  * @throws PgdbaError unknown_runbook | invalid_runbook with every diagnostic
  */
 export async function compileClosure(
   name: string,
   library: Library,
   registry: StepRegistry,
-): Promise<{ runbook: Runbook; runbooks: Map<string, Runbook>; warnings: Diagnostic[] }> {
+): Promise<Closure> {
   const runbooks = new Map<string, Runbook>();
   const warnings: Diagnostic[] = [];
   const add = async (each: string): Promise<Runbook> => {
@@ -29,9 +44,13 @@ export async function compileClosure(
     return runbook;
   };
   const runbook = await add(name);
-  if ([...runbooks.values()].some((one) => one.risk === "destructive") && library.find(BACKUP))
-    await add(BACKUP);
-  return { runbook, runbooks, warnings };
+  const parts = { registry, outlines: outlinesOf(library, registry, runbooks) };
+  const union = await unionOf(outlineOf(runbook.doc, registry), parts, { open: true });
+  const backups = union.backupBy === null ? [] : await backupRunbooks(library);
+  if (backups.length === 1) await add(backups[0]!);
+  const acts = union.risk !== "read" || union.locks.size > 0;
+  const needs = [...union.needs.keys(), ...[...runbooks.values()].flatMap((one) => one.needs)];
+  return { runbook, runbooks, warnings, backups, acts, needs: [...new Set(needs)] };
 }
 
 function requireRunbook(doc: Doc): Doc {

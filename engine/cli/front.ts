@@ -4,8 +4,10 @@ import type { Secrets } from "../secrets.ts";
 import type { Stop } from "../run/stop.ts";
 import type {
   Clock,
+  Hazard,
   JsonObject,
   JsonSchema,
+  LockWord,
   ParamSpec,
   Risk,
   StepRegistry,
@@ -28,7 +30,10 @@ export interface IndexedRunbook {
   summary: string;
   description?: string;
   risk: Risk;
+  hazards: Hazard[];
   needs: string[];
+  gives: string[];
+  locks: LockWord[];
   /** As declared, for help and completion. */
   specs: Record<string, ParamSpec>;
   /** The same as one JSON Schema, for whoever calls. */

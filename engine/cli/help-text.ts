@@ -1,3 +1,4 @@
+import { dangerOutline } from "./danger-outline.ts";
 import type { Runbook } from "../types.ts";
 import { type Flags, type Room, runbookHelp, type RunbookMeta } from "../view/help.ts";
 import { GLOBAL_FLAGS } from "./args.ts";
@@ -14,7 +15,7 @@ export function helpOf(runbook: Runbook, flags: Flags, room: Room = {}): string 
     summary: runbook.summary,
     description: runbook.description,
     risk: runbook.risk,
-    needs: runbook.needs,
+    ...dangerOutline(runbook),
     params: runbook.params,
     output: runbook.outputSchema,
     layer: runbook.doc.layer,

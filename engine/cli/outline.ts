@@ -22,15 +22,16 @@ async function compiled(
 ): Promise<IndexedRunbook> {
   const { compile } = await import("../check/compile.ts");
   const { invalid } = await import("./closure.ts");
+  const { dangerOutline } = await import("./danger-outline.ts");
   const { paramsSchema } = await import("../check/params.ts");
   const { runbook, diagnostics } = await compile(await library.load(name), { registry, library });
   if (!runbook) throw invalid(name, diagnostics);
-  const { summary, description, risk, needs, params, outputSchema } = runbook;
+  const { summary, description, risk, params, outputSchema } = runbook;
   return {
     summary,
     ...(description === undefined ? {} : { description }),
     risk,
-    needs,
+    ...dangerOutline(runbook),
     specs: params,
     params: paramsSchema(params) as JsonObject,
     output: outputSchema as JsonObject,

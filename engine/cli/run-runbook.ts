@@ -17,7 +17,11 @@ export async function runRunbook(
 ): Promise<Result> {
   const library = libraryOf(front, (lenient.flags["runbooks"] as string[] | undefined) ?? []);
   const registry = await loadRegistry(front);
-  const { runbook, runbooks, warnings } = await compileClosure(name, library, registry);
+  const { runbook, runbooks, warnings, backups, acts } = await compileClosure(
+    name,
+    library,
+    registry,
+  );
   if (lenient.flags["help"]) {
     const { runbookHelpResult } = await import("./help-text.ts");
     return runbookHelpResult(front, runbook);
@@ -35,7 +39,7 @@ export async function runRunbook(
   return startRun(
     front,
     parsed.flags,
-    { library, registry },
+    { library, registry, acts },
     {
       command: commandName(name),
       runbook,
@@ -44,6 +48,7 @@ export async function runRunbook(
       recordedParams,
       target,
       targetFlags: flags,
+      backups,
       plan: parsed.flags["plan"] === true,
     },
   );

@@ -50,7 +50,8 @@ export function openTarget(front: Front, flags: TargetFlags): Promise<Target> {
 export async function startRun(
   front: Front,
   flags: Parsed["flags"],
-  parts: { library: Library; registry: StepRegistry; journal?: Journal },
+  /** `acts`: it may change or lock something; one that does not does without a journal that can be written. */
+  parts: { library: Library; registry: StepRegistry; acts: boolean; journal?: Journal },
   request: Omit<RunRequest, "asked" | "stop" | "lockWaitMs" | "targetFlags"> & {
     targetFlags: TargetFlags;
   },
@@ -62,7 +63,7 @@ export async function startRun(
   const lockWaitMs = durationFlag(flags["lock-wait"] ?? DEFAULT_LOCK_WAIT);
   const journal =
     parts.journal ??
-    (changesNothing(request)
+    (request.plan || !parts.acts
       ? Journal.forReads(stateDir, front.secrets)
       : new Journal(stateDir, front.secrets));
   if (flags["verbose"]) say(front, request, policy);
@@ -91,11 +92,11 @@ export async function startRun(
           confirm: typeof flags["confirm"] === "string" ? flags["confirm"] : null,
           iKnowWhatIAmDoing: flags["i-know-what-i-am-doing"] === true,
           explicitCluster: request.targetFlags.cluster !== undefined,
+          withoutBackup:
+            typeof flags["without-backup"] === "string" ? flags["without-backup"] : null,
         },
         caller: callerOf(front),
         policy,
-        backupRunbook:
-          request.runbooks.has("backup/create") || request.runbook.name === "backup/create",
         confirm: mayAsk(front, flags)
           ? (question, expect, target) => askPerson(front, question, expect, target)
           : undefined,
@@ -133,11 +134,6 @@ function say(
     `State folder: ${stateDirOf(front)}`,
   ];
   front.stderr.write(`${front.secrets.redact(lines.join("\n"))}\n`);
-}
-
-/** A run that changes nothing does not need the journal. */
-function changesNothing({ plan, runbooks }: Pick<RunRequest, "plan" | "runbooks">): boolean {
-  return plan || [...runbooks.values()].every(({ risk }) => risk === "read");
 }
 
 async function askPerson(

@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { offMessage } from "../check/messages.ts";
 import { typeFaults } from "../check/type-faults.ts";
+import { ownType } from "../declared.ts";
 import { PgdbaError, toPgdbaError } from "../errors.ts";
 import { errnoOf, readHead } from "../shared/read-file.ts";
 import type { Diagnostic, StepRegistry, StepType } from "../types.ts";
@@ -172,7 +173,7 @@ function checkedType(
       : [`it holds the step type ${loaded.type}, but its name says ${type}`]),
     ...typeFaults(loaded, capabilities),
   ];
-  if (faults.length === 0) return loaded;
+  if (faults.length === 0) return ownType(loaded);
   throw new PgdbaError("invalid_config", `${file}: ${faults.join("; ")}`, {
     hint: HINT,
     data: { faults },

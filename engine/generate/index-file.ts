@@ -3,6 +3,7 @@ import { compile } from "../check/compile.ts";
 import { paramsSchema } from "../check/params.ts";
 import type { BuiltinIndex } from "../cli/front.ts";
 import { invalid } from "../cli/closure.ts";
+import { dangerOutline } from "../cli/danger-outline.ts";
 import { makeRegistry } from "../cli/library.ts";
 import { openLibrary } from "../load/library.ts";
 import { documentsSchema } from "../schemas.ts";
@@ -28,7 +29,7 @@ export async function generateIndex(
       summary: runbook.summary,
       ...(runbook.description === undefined ? {} : { description: runbook.description }),
       risk: runbook.risk,
-      needs: runbook.needs,
+      ...dangerOutline(runbook),
       specs: runbook.params,
       params: paramsSchema(runbook.params) as JsonObject,
       output: runbook.outputSchema as JsonObject,

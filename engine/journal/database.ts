@@ -8,7 +8,7 @@ import schema from "./schema.sql" with { type: "text" };
 /** Another process may hold the database's write lock for so long before we give up, ms. */
 const BUSY_TIMEOUT_MS = 10_000;
 /** The version of `schema.sql`. The journal of an older pgdba is brought up to it, that of a newer one is left alone. */
-const VERSION = 6;
+const VERSION = 7;
 /** The tables of every version. */
 const TABLES = ["lock", "run", "step"];
 const NEWER_TABLES = ["answer", "child", "saw"];
@@ -138,6 +138,9 @@ function upgrade(db: Database, file: string): void {
       db.exec("ALTER TABLE run ADD COLUMN unwinding TEXT");
     // Version 5 did not say what a run saw.
     if (run.length > 0 && !run.includes("view")) db.exec("ALTER TABLE run ADD COLUMN view TEXT");
+    // Version 6 did not say what the gates had let through.
+    if (run.length > 0 && !run.includes("judged"))
+      db.exec("ALTER TABLE run ADD COLUMN judged TEXT");
     if (step.length > 0 && !step.includes("input_digest")) {
       db.exec(`ALTER TABLE step ADD COLUMN attempts INTEGER;
         ALTER TABLE step ADD COLUMN input_digest TEXT;

@@ -13,6 +13,7 @@ interface FrozenDoc {
   file: string;
   digest: string;
   lineage: string[];
+  below?: Doc["below"];
   data: JsonObject;
   /** For every value of `data`, parents first: its source, its offset and length, and those of its key. */
   spans: number[];
@@ -28,7 +29,7 @@ export function freeze(docs: Iterable<Doc>): FrozenDocs {
     return known < 0 ? sources.push({ file, text }) - 1 : known;
   };
   const frozen: FrozenDocs["docs"] = {};
-  for (const { name, kind, layer, file, digest, lineage, data, at } of docs) {
+  for (const { name, kind, layer, file, digest, lineage, below = [], data, at } of docs) {
     const spans: number[] = [];
     const walk = (value: Json, path: (string | number)[]): void => {
       const own = at(path);
@@ -39,7 +40,7 @@ export function freeze(docs: Iterable<Doc>): FrozenDocs {
         for (const [name, item] of Object.entries(value)) walk(item, [...path, name]);
     };
     walk(data, []);
-    frozen[name] = { kind, layer, file, digest, lineage: [...lineage], data, spans };
+    frozen[name] = { kind, layer, file, digest, lineage: [...lineage], below, data, spans };
   }
   return { sources, docs: frozen };
 }
@@ -76,11 +77,13 @@ export function thaw(kept: Json): Map<string, Doc> | undefined {
 
 function isFrozenDoc(doc: Json, sources: number): boolean {
   if (!isMapping(doc)) return false;
-  const { kind, layer, file, digest, lineage, data, spans } = doc;
+  const { kind, layer, file, digest, lineage, below = [], data, spans } = doc;
   return (
     [kind, layer, file, digest].every(isText) &&
     Array.isArray(lineage) &&
     lineage.every(isText) &&
+    Array.isArray(below) &&
+    below.every((one) => isMapping(one) && isText(one["name"]) && isMapping(one["data"])) &&
     isMapping(data) &&
     Array.isArray(spans) &&
     spans.length === SPAN * sizeOf(data) &&

@@ -84,8 +84,8 @@ export class Journal {
     this.#record(() =>
       this.db
         .query(
-          `INSERT INTO run (id, runbook, digest, docs, params, target, risk, plan, holder, status, started_at, view)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?)`,
+          `INSERT INTO run (id, runbook, digest, docs, params, target, risk, plan, holder, status, started_at, view, judged)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?)`,
         )
         .run(
           row.id,
@@ -98,8 +98,8 @@ export class Journal {
           row.plan ? 1 : 0,
           JSON.stringify(row.holder),
           row.started_at,
-          // A masked view could not be used again.
           view === JSON.stringify(header.view) ? view : null,
+          JSON.stringify(header.judged),
         ),
     );
   }

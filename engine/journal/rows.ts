@@ -1,5 +1,14 @@
 import { PgdbaError } from "../errors.ts";
-import type { ErrorRecord, Json, JsonObject, Risk, RunStatus, StepResult } from "../types.ts";
+import type {
+  ErrorRecord,
+  Hazard,
+  Json,
+  JsonObject,
+  LockWord,
+  Risk,
+  RunStatus,
+  StepResult,
+} from "../types.ts";
 import type { FrozenDocs } from "./docs.ts";
 import type { Holder } from "./holder.ts";
 
@@ -16,9 +25,20 @@ export interface RunHeader {
   holder: Holder;
   started_at: string;
   view: JsonObject;
+  /** What the gates let through beside its risk. */
+  judged: RunJudged;
 }
 
-export interface RunRow extends Omit<RunHeader, "docs" | "view"> {
+export interface RunJudged {
+  hazards: Hazard[];
+  locks: LockWord[];
+  /** The runbook that takes a verified backup first. */
+  backup: string | null;
+  /** A person said that data may be lost without one. */
+  withoutBackup: boolean;
+}
+
+export interface RunRow extends Omit<RunHeader, "docs" | "view" | "judged"> {
   status: RunStatus;
   exit: number | null;
   finished_at: string | null;
@@ -30,6 +50,8 @@ export interface RunRow extends Omit<RunHeader, "docs" | "view"> {
   error: ErrorRecord | null;
   /** The target as its expressions saw it. */
   view: JsonObject | null;
+  /** Null in rows of an older version. */
+  judged: RunJudged | null;
 }
 
 export type Phase = "main" | "undo";
@@ -88,10 +110,10 @@ export interface Intent {
 /** A row of `run` as SQLite gives it: JSON as text. */
 export type RawRun = Omit<
   RunRow,
-  "params" | "target" | "plan" | "holder" | "output" | "error" | "unwinding" | "view"
+  "params" | "target" | "plan" | "holder" | "output" | "error" | "unwinding" | "view" | "judged"
 > &
   Record<"params" | "target" | "holder", string> &
-  Record<"output" | "error" | "unwinding" | "view", string | null> & { plan: number };
+  Record<"output" | "error" | "unwinding" | "view" | "judged", string | null> & { plan: number };
 
 /** A row of `step`, likewise. */
 export type RawStep = Omit<StepRow, "masked" | "result" | "undo"> &
@@ -102,6 +124,10 @@ type Check = (value: JsonObject) => boolean;
 const anything: Check = () => true;
 const isTarget: Check = (value) => has(value, { name: "string", flags: "object" });
 const isError: Check = (value) => has(value, { code: "string", message: "string" });
+const isJudged: Check = ({ hazards, locks, backup, withoutBackup }) =>
+  [hazards, locks].every((list) => Array.isArray(list)) &&
+  (backup === null || typeof backup === "string") &&
+  typeof withoutBackup === "boolean";
 const isHolder: Check = (value) =>
   has(value, { user: "string", host: "string", pid: "number", started: "string" });
 
@@ -134,6 +160,7 @@ export function readRun(row: RawRun): RunRow | DamagedRun {
     error: column<ErrorRecord | null>("error", isError, true),
     unwinding: column<ErrorRecord | null>("unwinding", isError, true),
     view: column<JsonObject | null>("view", () => true, true),
+    judged: column<RunJudged | null>("judged", isJudged, true),
   };
   if (column.damaged.length === 0) return read;
   const { id, runbook, started_at } = row;

@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS run (
   unwinding   TEXT,               -- JSON: the failure for which it began to be taken back; nothing new begins after it
   output      TEXT,
   error       TEXT,
-  view        TEXT                -- JSON: the target as expressions saw it; null where it held a secret, and in older versions
+  view        TEXT,               -- JSON: the target as expressions saw it; null where it held a secret, and in older versions
+  judged      TEXT                -- JSON: what the gates let through: hazards, locks, the backup before it; null in older versions
 ) STRICT;
 CREATE INDEX IF NOT EXISTS run_started ON run (started_at);
 CREATE INDEX IF NOT EXISTS run_unfinished ON run (id, runbook, target, holder, risk) WHERE status = 'running';

@@ -7,7 +7,10 @@ import { LIMITS } from "./limits.ts";
 
 /** The documents of a layer, known without reading its folder. Files are relative to the layer. */
 export interface IndexFile {
-  documents: Record<string, { kind: string; file: string }>;
+  documents: Record<
+    string,
+    { kind: string; file: string; runbook?: { gives?: readonly string[] } }
+  >;
 }
 
 export interface Layer {
@@ -18,7 +21,7 @@ export interface Layer {
 
 export interface LayerFiles {
   /** Document name to file, and its kind where the index gave it. */
-  files: Map<string, { file: string; kind?: string }>;
+  files: Map<string, { file: string; kind?: string; gives?: readonly string[] }>;
   /** Name to why a file that looks like a document is none, for the error of whoever asks for it. */
   refused: Map<string, string>;
 }
@@ -39,8 +42,8 @@ export function scanLayer({ name: layer, dir, index }: Layer): LayerFiles {
   const files: LayerFiles["files"] = new Map();
   const refused: LayerFiles["refused"] = new Map();
   if (index) {
-    for (const [name, { kind, file }] of Object.entries(index.documents))
-      files.set(name, { kind, file: resolve(dir, file) });
+    for (const [name, { kind, file, runbook }] of Object.entries(index.documents))
+      files.set(name, { kind, file: resolve(dir, file), gives: runbook?.gives ?? [] });
     return { files, refused };
   }
 

@@ -15,6 +15,7 @@ export type { IndexFile, Layer } from "./layer.ts";
 export function openLibrary(layers: readonly Layer[]): Library {
   let scanned: { names: Map<string, Candidate[]>; refused: Map<string, string> } | undefined;
   const kinds = new Map<Candidate, string>();
+  const gives = new Map<Candidate, readonly string[]>();
   const docs = new Map<string, ReturnType<Library["load"]>>();
 
   function scan() {
@@ -24,9 +25,10 @@ export function openLibrary(layers: readonly Layer[]): Library {
     for (const layer of layers) {
       const found = scanLayer(layer);
       for (const [name, reason] of found.refused) refused.set(name, reason);
-      for (const [name, { file, kind }] of found.files) {
+      for (const [name, { file, kind, gives: given }] of found.files) {
         const candidate = { layer: layer.name, file };
         if (kind !== undefined) kinds.set(candidate, kind);
+        if (given !== undefined) gives.set(candidate, given);
         names.set(name, [candidate, ...(names.get(name) ?? [])]);
       }
     }
@@ -56,7 +58,15 @@ export function openLibrary(layers: readonly Layer[]): Library {
     if (!isDocumentName(name)) throw unknown(name, "is not the name of a runbook");
     const [top, ...overrides] = catalogue.candidates(name);
     if (!top) return undefined;
-    return { name, kind: kindOf(name, 0), layer: top.layer, file: top.file, overrides };
+    const given = gives.get(top);
+    return {
+      name,
+      kind: kindOf(name, 0),
+      layer: top.layer,
+      file: top.file,
+      overrides,
+      ...(given === undefined ? {} : { gives: given }),
+    };
   }
 
   function unknown(name: string, what: string): PgdbaError {

@@ -47,7 +47,7 @@ export function resolveDocument(name: string, catalogue: Catalogue): Doc {
     file,
     data,
     digest: digest(chain),
-    lineage: lineage(chain[0]!, catalogue, read),
+    ...ancestry(chain[0]!, catalogue, read),
     at: (path, key) => spanAt(tree, path, key),
   };
 }
@@ -158,21 +158,30 @@ function checkFloor(
   }
 }
 
-/** Names of all that a document extends, and of what it and each of these replaces by name: a copy of a risk is under the same rules. */
-function lineage(first: Link, catalogue: Catalogue, read: Read): string[] {
+/** All that a document extends, and what it and each of these replaces by name: a copy of a risk is under the same rules. */
+function ancestry(
+  first: Link,
+  catalogue: Catalogue,
+  read: Read,
+): Required<Pick<Doc, "lineage" | "below">> {
   const names = new Set<string>();
+  const below: { name: string; data: JsonObject }[] = [];
   const seen = new Set<string>();
   const visit = (over: Link): void => {
     if (seen.has(over.file)) return;
     seen.add(over.file);
     names.add(over.name);
+    if (over !== first) {
+      const { tree } = build(over.name, over.index, catalogue, read);
+      below.push({ name: over.name, data: toJson(tree) as JsonObject });
+    }
     const base = baseOf(over, catalogue);
     if (base) visit(link(base.name, base.index, catalogue, read));
     if (catalogue.candidates(over.name)[over.index + 1])
       visit(link(over.name, over.index + 1, catalogue, read));
   };
   visit(first);
-  return [...names];
+  return { lineage: [...names], below };
 }
 
 /** Over the texts of the chain, each by its own digest, so that no two chains can run together into the same text. */

@@ -1,18 +1,20 @@
 import { type ErrorCode, PgdbaError } from "../errors.ts";
-import { type GateInput, judge } from "../gates.ts";
+import { type GateInput, judge, takesBackup } from "../gates.ts";
 import type { Releasers } from "../releasers.ts";
-import type { RunRequest } from "./request.ts";
+import { Dangers, gateDanger, type Judged, preceded } from "./judged.ts";
+import type { Host, RunRequest } from "./request.ts";
 import { settleOrAbort } from "./context.ts";
-import type { JsonObject, Risk, Target, TargetFacts } from "../types.ts";
+import type { JsonObject, Target, TargetFacts } from "../types.ts";
 
 /** Reaches the target as far as the run needs it, and judges. @throws PgdbaError of the gate that refused, or approval_needed */
 export async function passGates(
+  host: Host,
   request: RunRequest,
-  risk: Risk,
   releasers: Releasers,
 ): Promise<{
   identity: string | null;
-  /** What is locked: it, or all that it shares with targets that may be it. */
+  judged: Judged;
+  /** The names of what is locked: a run on the same target has one of them, whether it is up or down. */
   keys: readonly string[];
   view: JsonObject;
   warnings: string[];
@@ -20,11 +22,10 @@ export async function passGates(
   const { target, runbook, asked, plan, stop } = request;
   releasers.push(() => target.close());
   try {
-    const needs = [...new Set([...request.runbooks.values()].flatMap((one) => one.needs))];
-    const about = needsTarget(request, needs)
+    const dangers = new Dangers(host, request);
+    const about = needsTarget(request, (await dangers.run()).needs.size > 0)
       ? await settleOrAbort(target.facts(), [], stop.soft)
       : NO_FACTS;
-    if (needs.length > 0 && about.why) throw about.why;
     const known = knownOf(target, about);
     const view: JsonObject = {
       ...about.facts,
@@ -36,17 +37,24 @@ export async function passGates(
       capabilities: about.capabilities,
       identity: about.identity,
     };
-    const verdict = judge({
+    // Its conditions are decided by what it began with.
+    const seen = request.resume?.row.view ?? view;
+    const union = await dangers.run(seen);
+    const backup = await dangers.backup(seen);
+    const lacks = [...(backup?.needs.keys() ?? [])].filter(
+      (need) => !about.capabilities.includes(need),
+    );
+    const input: GateInput = {
       runbook: runbook.name,
       names: [
         ...new Set([runbook, ...request.runbooks.values()].flatMap(({ doc }) => doc.lineage)),
       ],
-      risk,
-      needs,
+      danger: gateDanger(union.danger(runbook.name)),
       plan,
       target: {
         name: target.name,
         cluster: target.cluster,
+        state: about.state,
         expectedIdentity: target.expectedIdentity,
         ...known,
         identity: about.identity,
@@ -55,21 +63,46 @@ export async function passGates(
       flags: asked.flags,
       caller: asked.caller.name,
       policy: asked.policy,
-      backupRunbook: asked.backupRunbook,
+      backup: { runbooks: request.backups, lacks },
+    };
+    const before = request.resume?.row.judged;
+    const first = before ? before.backup : takesBackup(input) ? request.backups[0]! : null;
+    const danger = preceded(union, first === null ? undefined : backup, runbook.name);
+    const withoutBackup =
+      before?.withoutBackup ?? (input.danger.backup !== null && asked.flags.withoutBackup !== null);
+    // What a run needed when it began may be what it has taken away; and it was asked then whether to go on without a backup.
+    const needs = request.resume ? [] : danger.needs;
+    if (about.why && needs.some((need) => !about.capabilities.includes(need))) throw about.why;
+    const verdict = judge({
+      ...input,
+      danger: { ...gateDanger(danger), needs, backup: request.resume ? null : danger.backup },
     });
     // A run that goes on was approved when it began; what may have changed since is judged again above.
     if (verdict.answer === "ask" && !request.resume) await ask(request, verdict, view);
     if (verdict.answer === "refuse") throw refusal(verdict);
     checkResumed(request, about);
-    const { identity, places = [target.name] } = about;
-    const keys = identity === null ? places : [identity];
-    return { identity, keys, view, warnings: doubts(target, about) };
+    const { identity } = about;
+    const { risk, hazards, locks } = danger;
+    const judged = { risk, hazards, locks, backup: first, withoutBackup };
+    const keys = keysOf(request, about, known.clusters);
+    return { identity, judged, keys, view, warnings: doubts(target, about) };
   } catch (thrown) {
     const closing = releasers.releaseAll().catch(() => {});
     // Told to stop, it does not wait for a server that does not answer.
     if (!stop.soft.aborted) await closing;
     throw thrown;
   }
+}
+
+/** Its names, so that it has one while it is down, and its identity, so that it has one by whatever name it was reached. */
+function keysOf(
+  { target, resume }: RunRequest,
+  { identity, places = [] }: TargetFacts,
+  clusters: readonly string[],
+): string[] {
+  const identities = [identity, target.expectedIdentity, resume?.row.target.identity];
+  const known = identities.filter((one): one is string => typeof one === "string");
+  return [...new Set([target.name, ...clusters, ...(identity === null ? places : []), ...known])];
 }
 
 /** What all entries of the registry for this target say together. */
@@ -109,9 +142,8 @@ function doubts({ name }: Target, { identity, known }: TargetFacts): string[] {
 const NO_FACTS: TargetFacts = { state: "none", identity: null, capabilities: [], facts: {} };
 
 /** A runbook that needs nothing of a target that has no name and no expected identity never connects. */
-function needsTarget(request: RunRequest, needs: string[]): boolean {
-  const { target } = request;
-  return needs.length > 0 || target.cluster !== null || target.connection !== null;
+function needsTarget({ target }: RunRequest, needs: boolean): boolean {
+  return needs || target.cluster !== null || target.connection !== null;
 }
 
 async function ask(
@@ -146,10 +178,11 @@ function refusal(verdict: {
 /** A resumed run must meet the server it left. */
 function checkResumed(request: RunRequest, about: TargetFacts): void {
   const before = request.resume?.row.target.identity;
-  if (!before || before === about.identity) return;
+  // One that can't be read is no other one: it may be down, as the run left it.
+  if (!before || about.identity === null || before === about.identity) return;
   throw new PgdbaError(
     "identity_mismatch",
-    `The run began on system identifier ${before}, but ${request.target.name} answers as ${about.identity ?? "unknown"}`,
+    `The run began on system identifier ${before}, but ${request.target.name} answers as ${about.identity}`,
     {
       hint: "The run is tied to the server it began on. Bring that one back under this name, or start anew.",
     },

@@ -3,7 +3,8 @@ import { describeHolder, type Holder } from "../journal/holder.ts";
 import { type Lock, Waiter } from "../journal/lock.ts";
 import type { Releasers } from "../releasers.ts";
 import type { Host, RunRequest } from "./request.ts";
-import type { Risk, Target, TargetLock } from "../types.ts";
+import type { Target, TargetLock } from "../types.ts";
+import type { Judged } from "./judged.ts";
 import type { Fence, RunState } from "./state.ts";
 
 const POLL_MS = 100;
@@ -18,7 +19,7 @@ export async function takeLocks(
   request: RunRequest,
   run: {
     id: string;
-    risk: Risk;
+    judged: Pick<Judged, "risk" | "locks">;
     holder: Holder;
     /** The target under all names by which another run may lock it. */
     keys: readonly string[];
@@ -29,7 +30,8 @@ export async function takeLocks(
   const { target, stop, lockWaitMs } = request;
   const { clock, journal } = host;
   const hasTarget = target.cluster !== null || target.connection !== null;
-  if (run.risk === "read" || request.plan || !hasTarget) return null;
+  const { risk, locks: words } = run.judged;
+  if ((risk === "read" && words.length === 0) || request.plan || !hasTarget) return null;
   const leaseMs = leaseFrom(host.env);
   // In one order for all, so that of two runs one gets on.
   const waiters = [...new Set(run.keys)]

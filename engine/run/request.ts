@@ -46,6 +46,8 @@ export interface RunRequest {
   target: Target;
   /** The flags that resolve the target again on resume; no secrets. */
   targetFlags: JsonObject;
+  /** The runbooks that give a verified backup, of the highest layer that has any. */
+  backups: readonly string[];
   plan: boolean;
   lockWaitMs: number;
   asked: Asked;
@@ -66,7 +68,6 @@ export interface Asked {
   flags: GateInput["flags"];
   caller: Caller;
   policy: readonly PolicyRule[];
-  backupRunbook: boolean;
   /** Asks on a terminal; undefined when nobody can answer. */
   confirm:
     | ((question: string, expect: string | null, target: JsonObject) => Promise<boolean>)

@@ -1,18 +1,21 @@
-import type { Json, JsonObject, Risk, RunStatus } from "../types.ts";
+import type { Json, JsonObject, RunStatus } from "../types.ts";
+import type { Judged } from "./judged.ts";
 import type { RunState } from "./state.ts";
 import type { Unwound } from "./unwind.ts";
 
 /** What the envelope says of the run: `data.run`, or `error.run`. */
 export function runData(
   state: RunState,
-  run: { status: RunStatus; risk: Risk; duration: number; unwound: Unwound; startedAt: string },
+  run: { status: RunStatus; judged: Judged; duration: number; unwound: Unwound; startedAt: string },
 ): Json {
   const runbook = state.topRunbook;
   const data: JsonObject = {
     id: state.id,
     runbook,
     status: run.status,
-    risk: run.risk,
+    risk: run.judged.risk,
+    ...(run.judged.hazards.length === 0 ? {} : { hazards: run.judged.hazards }),
+    ...(run.judged.withoutBackup ? { without_backup: true } : {}),
     plan: state.plan,
     target: state.target.name,
     caller: state.caller,

@@ -19,7 +19,13 @@ export interface TestCase {
     identity?: string;
     facts?: JsonObject;
   };
-  flags?: { yes?: boolean; confirm?: string; i_know_what_i_am_doing?: boolean; plan?: boolean };
+  flags?: {
+    yes?: boolean;
+    confirm?: string;
+    i_know_what_i_am_doing?: boolean;
+    without_backup?: string;
+    plan?: boolean;
+  };
   /** By step id or path; a list answers call after call, its last for all further ones. */
   fixtures?: Record<string, Fixture | Fixture[]>;
   expect: Expectation;
@@ -206,6 +212,7 @@ export const TEST_FILE: JsonSchema = {
                 type: "boolean",
                 description: "`--i-know-what-i-am-doing`",
               },
+              without_backup: { type: "string", description: "`--without-backup`" },
               plan: { type: "boolean", description: "`--plan`" },
             },
           },

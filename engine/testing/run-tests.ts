@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { validateParams } from "../check/params.ts";
 import { createReport } from "../check/report.ts";
 import { validate } from "../check/validate.ts";
-import { compileClosure } from "../cli/closure.ts";
+import { type Closure, compileClosure } from "../cli/closure.ts";
 import { newRunId } from "../cli/start-run.ts";
 import { EXIT_BY_CODE, toPgdbaError } from "../errors.ts";
 import { Journal } from "../journal/journal.ts";
@@ -78,7 +78,8 @@ export async function runTestFile(
   const stateDir = mkdtempSync(join(tmpdir(), "pgdba-test-"));
   const journal = new Journal(stateDir, new Secrets());
   try {
-    const { runbook, runbooks } = await compileClosure(name, parts.library, parts.registry);
+    const closure = await compileClosure(name, parts.library, parts.registry);
+    const { runbook, runbooks } = closure;
     const results: CaseResult[] = [];
     const ids = stepIds(runbooks);
     const unknown = (kind: "fixtures" | "steps", named: object | undefined, path: DocPath) =>
@@ -90,7 +91,7 @@ export async function runTestFile(
       const path = ["cases", at];
       const below = (one: Difference) => ({ ...one, path: [...path, "expect", ...one.path] });
       const whole = { ...test, fixtures: { ...fixtures, ...test.fixtures } };
-      const { actual, answers } = await runCase(whole, runbook, runbooks, {
+      const { actual, answers } = await runCase(whole, closure, {
         ...parts,
         journal,
         stateDir,
@@ -116,8 +117,7 @@ export async function runTestFile(
 
 async function runCase(
   test: TestCase,
-  runbook: Runbook,
-  runbooks: Map<string, Runbook>,
+  { runbook, runbooks, backups, needs }: Closure,
   parts: {
     library: Library;
     registry: StepRegistry;
@@ -144,7 +144,6 @@ async function runCase(
     },
     newRunId: () => newRunId(parts.clock.now()),
   };
-  const needs = [...new Set([...runbooks.values()].flatMap((one) => one.needs))];
   const open = Object.fromEntries(
     Object.entries(runbook.params).map(([key, spec]) => [key, { ...spec, secret: false }]),
   );
@@ -159,6 +158,7 @@ async function runCase(
       recordedParams: params,
       target: mockTarget(test, needs),
       targetFlags: {},
+      backups,
       plan: test.flags?.plan ?? false,
       lockWaitMs: 0,
       stop: new Stop(),
@@ -168,10 +168,10 @@ async function runCase(
           confirm: test.flags?.confirm ?? null,
           iKnowWhatIAmDoing: test.flags?.i_know_what_i_am_doing ?? false,
           explicitCluster: test.target?.cluster !== undefined,
+          withoutBackup: test.flags?.without_backup ?? null,
         },
         caller: { name: "test", by: null },
         policy: [],
-        backupRunbook: runbooks.has("backup/create"),
         confirm: undefined,
       },
     });

@@ -1,4 +1,4 @@
-import type { Json, JsonSchema, ParamSpec, Risk } from "../types.ts";
+import type { Hazard, Json, JsonSchema, LockWord, ParamSpec, Risk } from "../types.ts";
 import { shellQuoted } from "../shared/shell-words.ts";
 import { pad, width, wrap } from "./text.ts";
 
@@ -17,7 +17,10 @@ export interface RunbookMeta {
   summary: string;
   description?: string | undefined;
   risk: Risk;
+  hazards: readonly Hazard[];
   needs: readonly string[];
+  gives: readonly string[];
+  locks: readonly LockWord[];
   params: Readonly<Record<string, ParamSpec>>;
   output: JsonSchema;
   layer: string;
@@ -38,8 +41,16 @@ const RISK_GATES: Readonly<Record<Risk, string>> = {
   read: "only reads; no confirmation needed",
   change: "changes the target; no confirmation needed",
   disruptive: "interrupts service; needs --yes, or a confirmation on a terminal",
-  destructive:
-    "can lose data; needs --confirm=<cluster name>, and a verified backup is taken first",
+  destructive: "can't be taken back; needs --confirm=<cluster name>",
+};
+
+/** What a person must give beside that, per hazard. */
+const HAZARD_GATES: Readonly<Record<Hazard, string>> = {
+  fault:
+    "breaks things on purpose; needs --i-know-what-i-am-doing and an explicit --cluster, and is refused on production",
+  destroys: "removes the cluster; refused for one that pgdba did not make",
+  loses:
+    "can lose data; a verified backup is taken before what is destructive or a fault, or --without-backup=<cluster name> given",
 };
 
 const EXIT_CODES: readonly (readonly [string, string])[] = [
@@ -80,7 +91,6 @@ export function runbookHelp(meta: RunbookMeta, flags: Flags = {}, room: Room = {
     ...params.filter(([, spec]) => isNeeded(spec)).map(([name, spec]) => flagForm(name, spec)),
     "[flags]",
   ];
-  const needs = meta.needs.length === 0 ? "" : `  Needs of the target: ${meta.needs.join(", ")}`;
   return sections([
     [
       "",
@@ -101,7 +111,13 @@ export function runbookHelp(meta: RunbookMeta, flags: Flags = {}, room: Room = {
     ["Flags", flagLines(flags, wide)],
     [
       "Risk",
-      [`  ${meta.risk}: ${RISK_GATES[meta.risk]}${chaosGate(meta)}`, ...(needs ? [needs] : [])],
+      [
+        [meta.risk, RISK_GATES[meta.risk]],
+        ...meta.hazards.map((hazard) => [hazard, HAZARD_GATES[hazard]]),
+        ["needs", meta.needs.join(", ")],
+        ["gives", meta.gives.join(", ")],
+        ["locks", meta.locks.join(", ")],
+      ].flatMap(([word, text]) => (text === "" ? [] : [`  ${word}: ${text}`])),
     ],
     [
       "Output",
@@ -116,13 +132,6 @@ export function runbookHelp(meta: RunbookMeta, flags: Flags = {}, room: Room = {
     ["Exit codes", columns(EXIT_CODES, wide)],
     ["", [`Layer: ${meta.layer}`]],
   ]);
-}
-
-/** Drills that break things on purpose have a gate of their own, by their place in the library. */
-function chaosGate({ name }: RunbookMeta): string {
-  return name.startsWith("chaos/")
-    ? "; needs --i-know-what-i-am-doing and an explicit --cluster"
-    : "";
 }
 
 /** Help of the whole tool: what to type first, then what there is. */

@@ -7,6 +7,8 @@ export const CAPABILITIES = [
   "superuser",
   "pg_monitor",
   "pg_stat_statements",
+  /** Of a runbook alone: it gives a backup that was seen to be good, before whatever may lose data. */
+  "verified_backup",
 ] as const;
 
 export type Capability = (typeof CAPABILITIES)[number];

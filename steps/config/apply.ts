@@ -41,6 +41,7 @@ What was there before is in the output, and in the state folder before anything 
   effect: "change",
   idempotent: true,
   needs: ["postgres"],
+  locks: "config",
   input: {
     type: "object",
     additionalProperties: false,

@@ -45,6 +45,8 @@ when none is given (a new file gets \`0644\`). A file that holds a secret, or wh
   // The file takes its content in one rename; what goes wrong before has changed nothing.
   oneAct: true,
   effect: "change",
+  // It writes here, and not on the target.
+  locks: "none",
   idempotent: true,
   input: {
     type: "object",

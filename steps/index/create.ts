@@ -31,6 +31,8 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
   interruptible: true,
   job: true,
   needs: ["postgres", "primary"],
+  // A failover must not wait for hours until an index is built.
+  locks: "config",
   input: {
     type: "object",
     additionalProperties: false,

@@ -32,6 +32,7 @@ scans counted are this member's.`,
   effect: "change",
   idempotent: true,
   needs: ["postgres", "primary"],
+  locks: "config",
   input: {
     type: "object",
     additionalProperties: false,

@@ -17,6 +17,7 @@ pooler holds open for clients are cut too.`,
 `,
   effect: "change",
   idempotent: (input) => input.only_pending !== false,
+  risk: "disruptive",
   needs: ["postgres", "patroni"],
   input: {
     type: "object",

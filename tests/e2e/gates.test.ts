@@ -31,18 +31,18 @@ const NAMES = {
   "team/wrapper": "summary: s\nrisk: disruptive\nsteps:\n  - run: team/failover\n",
   "team/understated": "summary: s\nrisk: read\nsteps:\n  - run: team/failover\n",
   "team/hidden": "summary: s\nrisk: change\nsteps:\n  - run: chaos/kill\n",
-  "chaos/kill": act("change"),
+  "chaos/kill": `hazards: [fault]\n${act("change")}`,
   "team/mild": "extends: chaos/kill\nsummary: not what it looks like\n",
   "team/milder": "extends: team/mild\n",
   "team/mildest": "summary: s\nrisk: change\nsteps:\n  - block:\n      - run: team/milder\n",
   "team/scrap": "extends: cluster/destroy\n",
   "team/quick": "extends: team/failover\n",
-  "cluster/destroy": act("destructive"),
+  "cluster/destroy": `hazards: [destroys, loses]\n${act("destructive")}`,
   "team/patroni": "summary: s\nrisk: read\nneeds: [patroni]\nsteps:\n  - set: {a: 1}\n",
 };
 const BACKUP = {
   "backup/create":
-    "summary: s\nrisk: read\nsteps:\n  - set: {ok: 'true'}\noutput: {verified: steps.set_1.output.ok}\n",
+    "summary: s\nrisk: read\ngives: [verified_backup]\nsteps:\n  - set: {ok: 'true'}\noutput: {verified: steps.set_1.output.ok}\n",
 };
 
 let server: TestServer;
@@ -149,7 +149,7 @@ test("without a verified backup nothing is destroyed", async () => {
 });
 
 test("chaos needs both flags; production refuses chaos and destruction whatever the flags", async () => {
-  const chaos = (hint: string) => ({ code: "gate_refused", gate: "chaos", hint });
+  const chaos = (hint: string) => ({ code: "gate_refused", gate: "fault", hint });
   const sure = "--i-know-what-i-am-doing";
   await judged(["chaos", "kill", ...ON("orders")], 3, chaos(sure));
   await judged(
@@ -181,12 +181,13 @@ test("chaos needs both flags; production refuses chaos and destruction whatever 
 
 test("a runbook is judged as what it extends, by whatever name, in whatever layer, called or resumed", async () => {
   const sure = "--i-know-what-i-am-doing";
-  const chaos = { code: "gate_refused", gate: "chaos", hint: sure };
+  const chaos = { code: "gate_refused", gate: "fault", hint: sure };
   const production = { code: "gate_refused", gate: "production", hint: "No flag" };
   await judged(["team", "milder", ...ON("prod"), sure, "--yes"], 3, production);
   for (const name of ["mild", "mildest"]) {
     const refused = await judged(["team", name, ...ON("orders"), "--yes"], 3, chaos);
-    expect(refused.envelope.error?.message).toStartWith(`chaos/kill (which team/${name} calls, `);
+    const by = name === "mild" ? "" : ", by `team/milder`,";
+    expect(refused.envelope.error?.message).toStartWith(`team/${name}${by} breaks things`);
   }
   await judged(["team", "mildest", ...ON("orders"), sure], 0);
   await judged(["team", "scrap", ...ON("theirs"), "--confirm=theirs"], 3, {
@@ -405,7 +406,7 @@ test("a policy narrows by caller, label, risk and runbook; one that can't be rea
     policy("rules:\n  - match: {runbook: '*'}\n    action: confirm\n");
     await judged(["chaos", "kill", ...ON("orders"), "--confirm=orders"], 3, {
       code: "gate_refused",
-      gate: "chaos",
+      gate: "fault",
       hint: "--i-know",
     });
     await judged(["team", "wipe", ...ON("orders")], 4, {

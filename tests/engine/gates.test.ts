@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { type GateInput, highestRisk, judge } from "../../engine/gates.ts";
-import { type Risk, RISKS } from "../../engine/types.ts";
+import { type GateInput, judge, takesBackup } from "../../engine/gates.ts";
+import { type Hazard, type Risk, RISKS, TARGET_STATES } from "../../engine/types.ts";
 
 const TARGET: GateInput["target"] = {
   name: "orders",
   cluster: "orders",
+  state: "up",
   clusters: ["orders"],
   unread: [],
   labels: [],
@@ -18,31 +19,66 @@ const FLAGS: GateInput["flags"] = {
   confirm: null,
   iKnowWhatIAmDoing: false,
   explicitCluster: false,
+  withoutBackup: null,
 };
 
-type Given = Partial<Omit<GateInput, "target" | "flags" | "names">> & {
+type Given = Partial<Omit<GateInput, "target" | "flags" | "names" | "danger" | "backup">> & {
   calls?: string[];
+  risk?: Risk;
+  hazards?: Hazard[];
+  needs?: string[];
+  steps?: string[];
+  touches?: boolean;
+  /** Who asks for a backup; what is destructive does without it. */
+  loses?: string | null;
+  backups?: string[];
+  lacks?: string[];
   target?: Partial<GateInput["target"]>;
   flags?: Partial<GateInput["flags"]>;
 };
 
-function input({ target, flags, calls = [], ...more }: Given): GateInput {
+function input({
+  target,
+  flags,
+  calls = [],
+  risk = "read",
+  hazards = [],
+  needs = ["postgres"],
+  steps = [],
+  touches = true,
+  loses,
+  backups = ["backup/create"],
+  lacks = [],
+  ...more
+}: Given): GateInput {
+  const who = "step `kill` of `chaos/kill`";
   return {
     runbook: "demo/one",
     names: [more.runbook ?? "demo/one", ...calls],
-    risk: "read",
-    needs: ["postgres"],
+    danger: {
+      risk,
+      hazards,
+      needs,
+      steps,
+      touches,
+      backup: loses === undefined ? (risk === "destructive" ? "step `wipe`" : null) : loses,
+      who: {
+        risk: who,
+        hazards: Object.fromEntries(hazards.map((hazard) => [hazard, who])),
+        needs: { patroni: "step `switch`" },
+      },
+    },
     plan: false,
     caller: "human",
     policy: [],
-    backupRunbook: true,
+    backup: { runbooks: backups, lacks },
     ...more,
     target: { ...TARGET, ...target },
     flags: { ...FLAGS, ...flags },
   };
 }
 
-/** `allow`, `ask disruptive`, `refuse chaos`, ... */
+/** `allow`, `ask disruptive`, `refuse fault`, ... */
 function verdict(given: Given): string {
   const found = judge(input(given));
   return found.answer === "allow" ? "allow" : `${found.answer} ${found.gate}`;
@@ -54,8 +90,8 @@ const rule = (action: "refuse" | "confirm", match: object) => ({
   file: "policy.yaml",
 });
 const CHAOS: Given = {
-  runbook: "chaos/kill",
   risk: "disruptive",
+  hazards: ["fault"],
   flags: { yes: true, iKnowWhatIAmDoing: true, explicitCluster: true },
 };
 
@@ -88,7 +124,7 @@ describe("what a run is told", () => {
     ],
     [
       "destructive without a backup runbook",
-      { risk: "destructive", flags: { confirm: "orders" }, backupRunbook: false },
+      { risk: "destructive", flags: { confirm: "orders" }, backups: [] },
       "refuse backup",
     ],
     [
@@ -114,12 +150,12 @@ describe("what a run is told", () => {
     [
       "chaos without the flag",
       { ...CHAOS, flags: { yes: true, explicitCluster: true } },
-      "refuse chaos",
+      "refuse fault",
     ],
     [
       "chaos without --cluster",
       { ...CHAOS, flags: { yes: true, iKnowWhatIAmDoing: true } },
-      "refuse chaos",
+      "refuse fault",
     ],
     [
       "chaos without --yes",
@@ -138,28 +174,28 @@ describe("what a run is told", () => {
     ],
     [
       "chaos by way of another runbook",
-      { risk: "disruptive", calls: ["chaos/kill"], flags: { yes: true, explicitCluster: true } },
-      "refuse chaos",
+      { risk: "disruptive", hazards: ["fault"], flags: { yes: true, explicitCluster: true } },
+      "refuse fault",
     ],
     [
       "chaos by way of another, on production",
-      { ...CHAOS, runbook: "demo/one", calls: ["chaos/kill"], target: { labels: ["production"] } },
+      { ...CHAOS, calls: ["chaos/kill"], target: { labels: ["production"] } },
       "refuse production",
     ],
     [
-      "a name that only holds chaos",
-      { runbook: "team/chaos/x", risk: "disruptive", flags: { yes: true } },
+      "a name that only says chaos",
+      { runbook: "chaos/x", calls: ["chaos/kill"], risk: "disruptive", flags: { yes: true } },
       "allow",
     ],
     [
       "destroy of a managed cluster",
-      { runbook: "cluster/destroy", risk: "destructive", flags: { confirm: "orders" } },
+      { hazards: ["destroys"], risk: "destructive", flags: { confirm: "orders" } },
       "allow",
     ],
     [
       "destroy of a connected one",
       {
-        runbook: "cluster/destroy",
+        hazards: ["destroys"],
         risk: "destructive",
         flags: { confirm: "orders" },
         target: { ownership: "connected" },
@@ -170,6 +206,7 @@ describe("what a run is told", () => {
       "destroy by way of another runbook",
       {
         calls: ["cluster/destroy"],
+        hazards: ["destroys"],
         risk: "destructive",
         flags: { confirm: "orders" },
         target: { ownership: "connected" },
@@ -178,7 +215,7 @@ describe("what a run is told", () => {
     ],
     [
       "destroy of a bare connection",
-      { runbook: "cluster/destroy", risk: "destructive", target: { ownership: "none" } },
+      { hazards: ["destroys"], risk: "destructive", target: { ownership: "none" } },
       "refuse connected",
     ],
     ["another server than the registered one", { target: { identity: "8" } }, "refuse identity"],
@@ -215,15 +252,11 @@ describe("what a run is told", () => {
       { risk: "disruptive", policy: [rule("refuse", { caller: "human" })] },
       "refuse policy",
     ],
-    [
-      "unconfirmed, and without a backup",
-      { risk: "destructive", backupRunbook: false },
-      "refuse backup",
-    ],
+    ["unconfirmed, and without a backup", { risk: "destructive", backups: [] }, "refuse backup"],
     [
       "asked by the policy, and chaos without its flag",
       { ...CHAOS, flags: {}, policy: [rule("confirm", { caller: "human" })] },
-      "refuse chaos",
+      "refuse fault",
     ],
   ])("a refusal wins over a question: %s", (_, given, expected) =>
     expect(verdict(given)).toBe(expected),
@@ -234,10 +267,10 @@ describe("a plan", () => {
   const dangerous = {
     plan: true,
     risk: "destructive",
-    runbook: "chaos/kill",
-    backupRunbook: false,
+    hazards: ["fault"],
+    backups: [],
     target: { labels: ["production"] },
-  } as const;
+  } satisfies Given;
   test.each<[string, Given, string]>([
     ["asks and needs nothing", dangerous, "allow"],
     ["of every risk", { plan: true, risk: "disruptive" }, "allow"],
@@ -322,7 +355,7 @@ test("every combination of risk and flags: only what is given opens, and nothing
               for (const chaos of both) {
                 const given: Given = {
                   risk,
-                  runbook: chaos ? "chaos/x" : "demo/one",
+                  hazards: chaos ? ["fault"] : [],
                   flags: { yes, confirm, iKnowWhatIAmDoing: known, explicitCluster: explicit },
                   target: { labels: production ? ["production"] : [] },
                 };
@@ -342,11 +375,13 @@ test("every combination of risk and flags: only what is given opens, and nothing
 });
 
 test("each verdict says why, and what to do", () => {
-  const chaos = judge(input({ runbook: "demo/x", calls: ["chaos/kill"], risk: "disruptive" }));
+  const chaos = judge(input({ runbook: "demo/x", hazards: ["fault"], risk: "disruptive" }));
   expect(chaos).toMatchObject({
     answer: "refuse",
     code: "gate_refused",
-    reason: expect.stringMatching(/^chaos\/kill .*--i-know-what-i-am-doing and --cluster NAME$/),
+    reason: expect.stringMatching(
+      /^demo\/x, by step `kill` of `chaos\/kill`, .*--i-know-what-i-am-doing and --cluster NAME$/,
+    ),
   });
   expect(judge(input({ risk: "destructive" }))).toMatchObject({
     answer: "ask",
@@ -364,7 +399,7 @@ test("each verdict says why, and what to do", () => {
   });
   expect(judge(input({ needs: ["patroni"] }))).toMatchObject({
     code: "capability_missing",
-    reason: expect.stringContaining("needs patroni"),
+    reason: expect.stringContaining("needs patroni (for step `switch`)"),
     hint: expect.stringContaining("postgres"),
   });
   expect(judge(input({ policy: [rule("refuse", { caller: "human" })] }))).toMatchObject({
@@ -373,7 +408,98 @@ test("each verdict says why, and what to do", () => {
   });
 });
 
-test("the highest risk is that of the worst", () => {
-  expect(highestRisk([])).toBe("read");
-  expect(highestRisk(["change", "destructive", "read"] satisfies Risk[])).toBe("destructive");
+const DESTROY: Given = {
+  risk: "destructive",
+  hazards: ["destroys", "loses"],
+  flags: { confirm: "orders" },
+};
+
+describe("how the target is", () => {
+  test.each<[string, Given, Record<string, string>]>([
+    [
+      "what destroys: where nobody could be asked it waits, and what is there in part may go",
+      DESTROY,
+      { unreachable: "refuse unreachable" },
+    ],
+    [
+      "what is disruptive",
+      { risk: "disruptive", flags: { yes: true } },
+      { unreachable: "refuse unreachable" },
+    ],
+    ["a fault", { ...CHAOS, risk: "change" }, { unreachable: "refuse unreachable" }],
+    ["a change", { risk: "change" }, {}],
+    ["what does not touch it", { risk: "disruptive", touches: false, flags: { yes: true } }, {}],
+    ["a plan", { ...DESTROY, plan: true }, {}],
+  ])("%s", (_, given, expected) => {
+    for (const state of TARGET_STATES)
+      expect([state, verdict({ ...given, target: { state } })]).toEqual([
+        state,
+        expected[state] ?? "allow",
+      ]);
+  });
+
+  test("what is there in part and is nobody's may be destroyed; what somebody else made may not", () => {
+    const destroy = (target: Given["target"]) => verdict({ ...DESTROY, target: { ...target } });
+    expect(destroy({ state: "partial", ownership: "none" })).toBe("allow");
+    expect(destroy({ state: "partial", ownership: "connected" })).toBe("refuse connected");
+    expect(destroy({ state: "up", ownership: "none" })).toBe("refuse connected");
+  });
+
+  test("one that is down can't show another identity; one that shows another is refused, whatever it is", () => {
+    const down = { state: "down", identity: null } as const;
+    expect(verdict({ risk: "change", target: down })).toBe("allow");
+    expect(verdict({ risk: "change", target: { ...down, identity: "8" } })).toBe("refuse identity");
+  });
+});
+
+describe("a verified backup before what may lose data", () => {
+  const with_ = (given: Given) => ({ verdict: verdict(given), taken: takesBackup(input(given)) });
+  test.each<[string, Given, string, boolean]>([
+    ["what destroys", DESTROY, "allow", true],
+    ["what is destructive and keeps the old data", { ...DESTROY, loses: null }, "allow", false],
+    ["a fault that may lose data", { ...CHAOS, loses: "step `kill`" }, "allow", true],
+    ["a fault that loses none", CHAOS, "allow", false],
+    ["a plan", { ...DESTROY, plan: true }, "allow", false],
+    ["what is there in part", { ...DESTROY, target: { state: "partial" } }, "allow", false],
+    ["what is not there", { ...DESTROY, target: { state: "absent" } }, "allow", false],
+    ["the runbook that takes it", { ...DESTROY, runbook: "backup/create" }, "allow", false],
+    ["none is there", { ...DESTROY, backups: [] }, "refuse backup", false],
+    ["two are there", { ...DESTROY, backups: ["a", "b"] }, "refuse backup", false],
+    ["it can't be taken", { ...DESTROY, lacks: ["postgres"] }, "refuse backup", false],
+  ])("%s", (_, given, expected, taken) => {
+    expect(with_(given)).toEqual({ verdict: expected, taken });
+    const without = (name: string) => ({
+      ...given,
+      flags: { ...given.flags, withoutBackup: name },
+    });
+    // A person may go on without one, by the cluster's name; by another one nothing is opened.
+    expect(with_(without("orders"))).toEqual({ verdict: "allow", taken: false });
+    const wanted = taken || expected !== "allow";
+    expect(with_(without("order"))).toEqual({
+      verdict: wanted ? "refuse backup" : "allow",
+      taken: false,
+    });
+  });
+
+  test("the refusal says who, why, and the flag", () => {
+    const said = (given: Given) => JSON.stringify(judge(input({ ...DESTROY, ...given })));
+    expect(said({ backups: [] })).toMatch(/demo\/one, by step `wipe`, .*--without-backup=orders/);
+    expect(said({ backups: ["a", "b"] })).toContain("a, b");
+    expect(said({ lacks: ["postgres"] })).toContain("backup/create, which would take");
+  });
+});
+
+test("a policy matches hazards, step types and states of the target, and a plan has no hazard", () => {
+  const refused = (match: object, given: Given) =>
+    verdict({ ...given, policy: [rule("refuse", match)] }) === "refuse policy";
+  const drill: Given = { ...CHAOS, steps: ["sql.query", "node.kill"] };
+  expect(refused({ hazard: "fault" }, drill)).toBe(true);
+  expect(refused({ hazard: ["destroys", "fault"] }, drill)).toBe(true);
+  expect(refused({ hazard: "destroys" }, drill)).toBe(false);
+  expect(refused({ hazard: "fault" }, { ...drill, plan: true })).toBe(false);
+  expect(refused({ step: "node.*" }, drill)).toBe(true);
+  expect(refused({ step: "node" }, drill)).toBe(false);
+  expect(refused({ state: "down" }, { risk: "change", target: { state: "down" } })).toBe(true);
+  expect(refused({ state: ["down", "partial"] }, { risk: "change" })).toBe(false);
+  expect(refused({ state: "up", hazard: "fault", step: "sql.*" }, drill)).toBe(true);
 });

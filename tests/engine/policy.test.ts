@@ -22,8 +22,10 @@ function put(name: string, text: string): string {
 const run = {
   names: ["failover/trigger", "health/check"],
   risk: "disruptive",
+  hazards: ["fault", "loses"],
+  steps: ["node.kill", "sql.query"],
   caller: "agent",
-  target: { clusters: ["orders-eu", "spare"], labels: ["production"] },
+  target: { state: "up", clusters: ["orders-eu", "spare"], labels: ["production"] },
 };
 
 test.each<[PolicyRule["match"], boolean]>([
@@ -39,6 +41,13 @@ test.each<[PolicyRule["match"], boolean]>([
   [{ risk: ["disruptive", "destructive"] }, true],
   [{ risk: ["read"] }, false],
   [{ risk: [] }, false],
+  [{ hazard: "fault" }, true],
+  [{ hazard: ["destroys", "loses"] }, true],
+  [{ hazard: "destroys" }, false],
+  [{ step: "node.*" }, true],
+  [{ step: "node" }, false],
+  [{ state: "up" }, true],
+  [{ state: ["down", "unreachable"] }, false],
   [{ label: "production" }, true],
   [{ label: "prod" }, false],
   [{ label: " Production" }, true],
@@ -75,7 +84,7 @@ test("when nobody knows who is calling, every rule that names a caller matches",
 });
 
 test("a bare connection is no cluster of any name but *", () => {
-  const bare = { ...run, target: { clusters: [], labels: [] } };
+  const bare = { ...run, target: { state: "none", clusters: [], labels: [] } };
   expect(matchesRule({ match: { cluster: "o*" }, action: "refuse", file: "" }, bare)).toBe(false);
   expect(matchesRule({ match: { cluster: "*" }, action: "refuse", file: "" }, bare)).toBe(true);
 });
@@ -111,6 +120,8 @@ test("a policy that can't be read allows nothing", async () => {
     "rules: [{match: {caller: agent}, action: allow}]",
     "rules: [{match: {risk: [huge]}, action: refuse}]",
     "rules: [{action: refuse}]",
+    "rules: [{match: {hazard: falt}, action: refuse}]",
+    "rules: [{match: {state: [dwn]}, action: refuse}]",
     "rule: []",
     "",
     "rules: [",

@@ -81,8 +81,18 @@ export async function describe(
   }
 }
 
-function outline({ summary, risk, needs, params, output }: IndexedRunbook): JsonObject {
-  return { summary, risk, needs, params, output: dataSchema(output as JsonSchema) as Json };
+function outline(runbook: IndexedRunbook): JsonObject {
+  const { summary, risk, hazards, needs, locks, gives, params, output } = runbook;
+  return {
+    summary,
+    risk,
+    hazards,
+    needs,
+    ...(gives.length === 0 ? {} : { gives }),
+    locks,
+    params,
+    output: dataSchema(output as JsonSchema) as Json,
+  };
 }
 
 function asText(runbooks: JsonObject[]): string {

@@ -1,4 +1,5 @@
 import { compile } from "../../check/compile.ts";
+import { VERIFIED_BACKUP } from "../../check/danger.ts";
 import { PgdbaError } from "../../errors.ts";
 import { describeHolder } from "../../journal/holder.ts";
 import { Journal, type RunRow, type Said } from "../../journal/journal.ts";
@@ -56,7 +57,7 @@ export default {
       return await startRun(
         front,
         { ...parsed.flags, ...targetFlags },
-        { library, registry, journal },
+        { library, registry, acts: true, journal },
         {
           command: commandName(runbook.name),
           runbook,
@@ -65,6 +66,7 @@ export default {
           recordedParams: row.params,
           target,
           targetFlags,
+          backups: backupsOf(row, runbooks),
           plan: false,
           resume: { row, assumed },
         },
@@ -134,6 +136,14 @@ function checkResumable(row: RunRow, doc: Doc | undefined): void {
   if (isResumable(row)) return;
   const ended = isUnwound(row) ? "interrupted, and taken back" : row.status;
   throw new PgdbaError("usage", `${row.id} ended (${ended}); there is nothing to resume`, { hint });
+}
+
+/** The backup that precedes the run, as it was decided when it began; for older records by what its runbooks say. */
+function backupsOf({ judged }: RunRow, runbooks: ReadonlyMap<string, Runbook>): string[] {
+  if (judged) return judged.backup === null ? [] : [judged.backup];
+  return [...runbooks.values()]
+    .filter(({ gives }) => gives.includes(VERIFIED_BACKUP))
+    .map(({ name }) => name);
 }
 
 /** The runbooks as they were when the run began: what has been edited since does not count. */

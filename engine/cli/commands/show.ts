@@ -4,6 +4,7 @@ import { PgdbaError } from "../../errors.ts";
 import type { Json, Step } from "../../types.ts";
 import { mermaid, runbookGraph } from "../../view/graph.ts";
 import { compileClosure } from "../closure.ts";
+import { dangerOutline } from "../danger-outline.ts";
 import type { Command } from "../command.ts";
 import { libraryOf } from "../library.ts";
 import { loadRegistry } from "../user-steps.ts";
@@ -42,7 +43,7 @@ export default {
       summary: runbook.summary,
       description: runbook.description ?? null,
       risk: runbook.risk,
-      needs: runbook.needs,
+      ...dangerOutline(runbook),
       params: paramsSchema(runbook.params) as Json,
       output: dataSchema(runbook.outputSchema) as Json,
       layer: runbook.doc.layer,

@@ -87,7 +87,7 @@ describe("circles of calls", () => {
       ["t/a"],
       {
         "t/a":
-          "summary: S\nrisk: read\nsteps: [{block: [{set: {a: 1}}], rescue: [{block: [{set: {a: 1}}], always: [{shell: {script: x}, undo: [{run: demo/one}]}]}]}]\n",
+          "summary: S\nrisk: read\nsteps: [{block: [{set: {a: 1}}], rescue: [{block: [{set: {a: 1}}], always: [{shell: {script: x, effect: read}, undo: [{run: demo/one}]}]}]}]\n",
       },
       "demo/one → t/a → demo/one",
     ],

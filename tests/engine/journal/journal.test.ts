@@ -34,6 +34,7 @@ const header = (id: string, more: Partial<RunHeader> = {}): RunHeader => ({
   holder,
   started_at: "2026-01-01T00:00:00.000Z",
   view: {},
+  judged: { hazards: [], locks: ["all"], backup: null, withoutBackup: false },
   ...more,
 });
 const result = (output: StepResult["output"]): StepResult => ({
@@ -306,6 +307,7 @@ test("a journal of an older version is brought up to date when it is opened, wit
   filled.db.run("DROP TABLE answer");
   filled.db.run("ALTER TABLE run DROP COLUMN unwinding");
   filled.db.run("ALTER TABLE run DROP COLUMN view");
+  filled.db.run("ALTER TABLE run DROP COLUMN judged");
   for (const name of ["attempts", "input_digest", "undo_digest"])
     filled.db.run(`ALTER TABLE step DROP COLUMN ${name}`);
   filled.db.run("DROP TABLE saw");
@@ -327,7 +329,7 @@ test("a journal of an older version is brought up to date when it is opened, wit
   for (const opened of ["first", "after a program of version 1 has marked it as its own again"]) {
     const journal = new Journal(dir, new Secrets());
     expect(journal.run("r1")?.holder, opened).toEqual(holder);
-    expect(journal.run("r1")?.view).toBeNull();
+    expect(journal.run("r1")).toMatchObject({ view: null, judged: null });
     expect(journal.seen("r1").size).toBe(0);
     expect(journal.steps("r1")).toMatchObject([
       { path: "a", status: "open", happened: null, assumed: null },
@@ -345,7 +347,7 @@ test("a journal of an older version is brought up to date when it is opened, wit
       { key: "7", epoch: 41, beats: 0, lease_ms: 15_000 },
       { key: "8", epoch: 3, beats: 0, lease_ms: 15_000 },
     ]);
-    expect(journal.db.query("PRAGMA user_version").get()).toEqual({ user_version: 6 });
+    expect(journal.db.query("PRAGMA user_version").get()).toEqual({ user_version: 7 });
     journal.db.run("PRAGMA user_version = 1");
     journal.close();
   }

@@ -164,6 +164,7 @@ describe("index", () => {
       layer: "builtin" as const,
       file: "/nowhere/a/b.yaml",
       overrides: [],
+      gives: [],
     };
     expect(entries()).toEqual([expected]);
     expect(find("a/b")).toEqual(expected);

@@ -111,7 +111,7 @@ test("destructive: a verified backup is taken first, outlives a failure, and wha
     const backup = (verified: string) =>
       h.write(
         "backup/create",
-        `summary: B\nrisk: change\nsteps: [{id: copy, fake.act: {}}]\noutput: {verified: "${verified}"}\n`,
+        `summary: B\nrisk: change\ngives: [verified_backup]\nsteps: [{id: copy, fake.act: {}}]\noutput: {verified: "${verified}"}\n`,
       );
     const text = "summary: D\nrisk: destructive\nsteps: [{id: drop, fake.act: {}}]\n";
     const options = { flags: { confirm: "drill" } };
@@ -170,11 +170,14 @@ test("a step that does not wait for what it called is waited for itself", () =>
 
 test("what is called is gated as if it had been asked for", () =>
   withHarness(async (h) => {
-    h.write("chaos/kill", "summary: S\nrisk: disruptive\nsteps: [{id: kill, fake.act: {}}]\n");
+    h.write(
+      "chaos/kill",
+      "summary: S\nrisk: disruptive\nhazards: [fault]\nsteps: [{id: kill, fake.act: {}}]\n",
+    );
     const text = "summary: D\nrisk: disruptive\nsteps: [{id: drill, run: chaos/kill}]\n";
     expect(await codeOf(h.run(text, { flags: { yes: true } }))).toMatchObject({
       code: "gate_refused",
-      gate: "chaos",
+      gate: "fault",
     });
     expect((await h.run(text, { flags: { yes: true, iKnowWhatIAmDoing: true } })).exit).toBe(0);
     expect(h.calls).toEqual(["act drill/kill"]);

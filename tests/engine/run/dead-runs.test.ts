@@ -19,6 +19,7 @@ function died(h: Harness, count: number, type: (n: number) => string = () => "fa
         holder: { ...thisProcess(), started: "another boot/1" },
         started_at: "2026-01-01T00:00:00.000Z",
         view: {},
+        judged: { hazards: [], locks: ["all"], backup: null, withoutBackup: false },
       });
       h.journal.intent(id, {
         path: "a",

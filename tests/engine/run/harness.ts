@@ -221,7 +221,7 @@ export class Harness {
     this.write(name, text.includes("risk:") ? text : `summary: A test.\nrisk: change\n${text}`);
     const host = this.host(options.clock);
     if (options.maxSteps !== undefined) host.maxSteps = options.maxSteps;
-    const { runbook, runbooks } = await compileClosure(name, host.library, host.registry);
+    const { runbook, runbooks, backups } = await compileClosure(name, host.library, host.registry);
     const row = options.resume && (this.journal.runs(1)[0] as RunRow);
     const outcome = await executeRun(host, {
       command: "test",
@@ -231,6 +231,7 @@ export class Harness {
       recordedParams: options.params ?? {},
       target: target(options.target),
       targetFlags: {},
+      backups,
       plan: options.plan ?? false,
       lockWaitMs: options.lockWaitMs ?? 0,
       stop: options.stop ?? new Stop(),
@@ -240,11 +241,11 @@ export class Harness {
           confirm: null,
           iKnowWhatIAmDoing: false,
           explicitCluster: true,
+          withoutBackup: null,
           ...options.flags,
         },
         caller: { name: "test", by: null },
         policy: [],
-        backupRunbook: runbooks.has("backup/create"),
         confirm: undefined,
         ...options.asked,
       },

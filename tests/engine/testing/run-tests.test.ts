@@ -252,7 +252,7 @@ cases:
 test("gates hold in tests too: flags and labels are the case's", async () => {
   h.write(
     "backup/create",
-    "summary: B\nrisk: change\nsteps: [{id: copy, fake.act: {}}]\noutput: {verified: steps.copy.output.ok}\n",
+    "summary: B\nrisk: change\ngives: [verified_backup]\nsteps: [{id: copy, fake.act: {}}]\noutput: {verified: steps.copy.output.ok}\n",
   );
   const found = await cases(
     "summary: D\nrisk: destructive\nsteps: [{id: drop, fake.act: {}}]\n",

@@ -10,7 +10,10 @@ const meta: RunbookMeta = {
   summary: "Hand over the primary role.",
   description: "Waits for the standby first.",
   risk: "disruptive",
+  hazards: ["fault"],
   needs: ["patroni"],
+  gives: [],
+  locks: ["roles"],
   params: {
     target: { type: "string", required: true, description: "Member to promote", examples: ["pg2"] },
     max_lag: { type: "string", format: "bytes", default: "1MB", description: "Refuse beyond" },
@@ -48,7 +51,9 @@ Flags
 
 Risk
   disruptive: interrupts service; needs --yes, or a confirmation on a terminal
-  Needs of the target: patroni
+  fault: breaks things on purpose; needs --i-know-what-i-am-doing and an explicit --cluster, and is refused on production
+  needs: patroni
+  locks: roles
 
 Output
   seconds  number: How long it took
@@ -69,10 +74,8 @@ Layer: builtin`);
 test("risk decides what is asked for", () => {
   expect(runbookHelp({ ...meta, risk: "destructive" })).toContain("--confirm=lab");
   expect(runbookHelp({ ...meta, risk: "read" })).toContain("--cluster lab --format table");
-  expect(runbookHelp({ ...meta, name: "chaos/kill" })).toContain(
-    "--i-know-what-i-am-doing and an explicit --cluster",
-  );
-  expect(runbookHelp(meta)).not.toContain("--i-know-what");
+  expect(runbookHelp(meta)).toContain("--i-know-what-i-am-doing and an explicit --cluster");
+  expect(runbookHelp({ ...meta, name: "chaos/kill", hazards: [] })).not.toContain("--i-know-what");
 });
 
 test("main help leads with examples", () => {

@@ -1,0 +1,70 @@
+import { type Danger, Union } from "../check/danger.ts";
+import { type Outlines, outlineOf, outlinesOf } from "../check/outline.ts";
+import { unionOf } from "../check/union.ts";
+import type { RunJudged } from "../journal/rows.ts";
+import type { GateInput } from "../gates.ts";
+import type { JsonObject, Runbook, StepRegistry } from "../types.ts";
+import type { Host, RunRequest } from "./request.ts";
+
+/** What the gates let through: no step may do more than this. */
+export interface Judged extends Pick<Danger, "risk" | "hazards" | "locks"> {
+  /** The runbook that is run first, to take a verified backup. */
+  backup: string | null;
+  /** A person said that data may be lost without one. */
+  withoutBackup: boolean;
+}
+
+/** The unions that a run is judged by, as far as is known at the time. */
+export class Dangers {
+  readonly #request: RunRequest;
+  readonly #registry: StepRegistry;
+  readonly #outlines: Outlines;
+
+  constructor({ registry, library }: Host, request: RunRequest) {
+    this.#request = request;
+    this.#registry = registry;
+    this.#outlines = outlinesOf(library, registry, request.runbooks);
+  }
+
+  /** Of the run itself; `target` as expressions see it. */
+  run(target?: JsonObject): Promise<Union> {
+    return this.#of(this.#request.runbook, { params: this.#request.params, target });
+  }
+
+  /** Of the runbook that would take a verified backup first; undefined when there is none, or more than one. */
+  async backup(target: JsonObject): Promise<Union | undefined> {
+    const [name, more] = this.#request.backups;
+    const runbook =
+      name === undefined || more !== undefined ? undefined : this.#request.runbooks.get(name);
+    return runbook && this.#of(runbook, { params: {}, target });
+  }
+
+  #of(
+    { doc }: Runbook,
+    known: { params: JsonObject; target: JsonObject | undefined },
+  ): Promise<Union> {
+    const parts = { registry: this.#registry, outlines: this.#outlines };
+    return unionOf(outlineOf(doc, this.#registry), parts, { ...known, open: true });
+  }
+}
+
+/** As the journal keeps it, beside the risk. */
+export function judgedRow({ hazards, locks, backup, withoutBackup }: Judged): RunJudged {
+  return { hazards, locks, backup, withoutBackup };
+}
+
+/** What the gates look at of it. */
+export function gateDanger(danger: Danger): GateInput["danger"] {
+  const { risk, hazards, needs, steps, backup, locks, gives, takes, who } = danger;
+  const touches = [hazards, needs, locks, gives, takes].some((words) => words.length > 0);
+  return { risk, hazards, needs, steps, backup, touches, who };
+}
+
+/** A run with the one that precedes it. */
+export function preceded(run: Union, backup: Union | undefined, name: string): Danger {
+  if (backup === undefined) return run.danger(name);
+  const whole = new Union(name);
+  whole.absorbs(backup);
+  whole.absorbs(run);
+  return whole.danger(name);
+}
