@@ -32,12 +32,18 @@ export async function checkDanger(
     { rule, text, hint }: { rule: string; text: string; hint: string },
   ) => report.add(path, { rule, message: `${inWords(who, doc.name)} ${text}`, hint }, key);
 
+  /** One of the user's own may only have forgotten to say that it is less. */
+  const orInType = ({ path }: Place): string =>
+    registry.own?.has(String(path.at(-1)))
+      ? " A step type of your own that changes something is disruptive unless it says `risk` itself."
+      : "";
+
   const check = (part: Union, place: Place): void => {
     if (rank(part.risk) > rank(said.risk)) {
       add(place, part.riskBy, {
         rule: "risk-too-low",
         text: `${IS[part.risk]}, and the runbook says ${said.risk}`,
-        hint: `Say \`risk: ${part.risk}\`.`,
+        hint: `Say \`risk: ${part.risk}\`.${orInType(place)}`,
       });
     }
     for (const [hazard, who] of doc.data["hazards"] === undefined ? [] : part.hazards) {

@@ -21,7 +21,7 @@ test("each place is given the words that may stand there, and no others", async 
         "summary: s\nrisk: read\nparams:\n  run: {type: string, format: run, positional: 1}\nsteps:\n  - set: {a: params.run}\n",
     }),
     ...stepTypes({
-      "t.act": `effect: "change", takeBack: "t back", async run() { return {}; },
+      "t.act": `effect: "change", risk: "change", takeBack: "t back", async run() { return {}; },
         async undo(ctx, input) { if (input.bad) throw new Error("no"); }`,
     }),
   });

@@ -111,7 +111,7 @@ test.concurrent("an error that nobody handles unwinds the run and is reported, n
   const p = place({
     ...stepTypes({
       "t.stray": `async run() { void Promise.reject(new Error("stray")); await new Promise((r) => setTimeout(r, 50)); return {} }`,
-      "t.lost": `effect: "change", run() { return new Promise(() => { setTimeout(() => { throw null }, 10) }) }`,
+      "t.lost": `effect: "change", risk: "change", run() { return new Promise(() => { setTimeout(() => { throw null }, 10) }) }`,
       "t.callback": `run() { return new Promise(() => { setTimeout(() => { throw new Error("in a callback") }, 10) }) }`,
     }),
     ...runbooks({

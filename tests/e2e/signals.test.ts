@@ -158,7 +158,7 @@ test("twice: every child is dead, the journal says unknown, exit 130 within 3 s,
 test("twice with a step type that never ends: exit 130 within 3 s, a third signal at once", async () => {
   const p = place({
     ...stepTypes({
-      "t.deaf": `effect: "change", idempotent: false, run(ctx) { ctx.log("deaf"); return new Promise(() => {}) }`,
+      "t.deaf": `effect: "change", risk: "change", idempotent: false, run(ctx) { ctx.log("deaf"); return new Promise(() => {}) }`,
     }),
     ...runbooks({ "t/deaf": "summary: s\nrisk: change\nsteps:\n  - t.deaf: {}\n" }),
   });
