@@ -164,6 +164,8 @@ interface StepBase {
   sensitive?: boolean;
   /** A point of no return: once it is done, neither it nor anything before it is taken back. */
   keep?: boolean;
+  /** Of a read: a resumed run asks it again before it goes on, instead of going by what it gave. */
+  fresh?: boolean;
 }
 
 export interface ActionStep extends StepBase {

@@ -21,6 +21,7 @@ import {
 } from "./scope.ts";
 import {
   checkEffect,
+  checkFresh,
   checkKeep,
   checkRepeatedCalls,
   explainInvisible,
@@ -122,6 +123,7 @@ export async function checkSteps(
   };
 
   const block = async (step: BlockStep, view: View): Promise<JsonSchema> => {
+    checkFresh(job, step, [], view);
     await walk(step.block, view);
     // Same `steps`: what ran in the block, or in its rescue, is seen afterwards.
     const after = { ...view, absent: { ...view.absent, ...absencesInside(step) } };
@@ -155,6 +157,7 @@ export async function checkSteps(
     const inferred = await templated(step.input, type.input, path, scopeOf(view));
     const called = await checkCalls(job, type, step.input, path);
     if (view.repeated) checkRepeatedCalls(job, step, type, called);
+    checkFresh(job, step, called, view);
     if (called.length === 1 && called[0]) return calledOutput(called[0]);
     return problems.length > 0
       ? type.output

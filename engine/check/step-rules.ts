@@ -153,6 +153,34 @@ export function checkKeep({ report }: StepsJob, step: Step, view: View): void {
   }
 }
 
+/** Only what reads can be asked again. */
+export function checkFresh(
+  { report, types }: StepsJob,
+  step: Step,
+  called: readonly (Doc | undefined)[],
+  view: View,
+): void {
+  if (step.fresh !== true) return;
+  const type = step.kind === "action" ? types.get(step.type) : undefined;
+  const acts = called.find((doc) => doc !== undefined && doc.data["risk"] !== "read");
+  const why =
+    step.kind === "block"
+      ? "a block is not asked again as a whole"
+      : view.undoOf !== undefined || view.closing
+        ? "what takes a run back goes by what the run saw"
+        : acts
+          ? `\`${acts.name}\` is \`risk: ${String(acts.data["risk"])}\`, and is not run again by a resumed run`
+          : type && effectAsWritten(type, step.input) === "change"
+            ? `\`${type.type}\` changes something, and is not done again by a resumed run`
+            : undefined;
+  if (why === undefined) return;
+  report.add(
+    [...step.at, "fresh"],
+    { rule: "fresh-of-change", message: why, hint: "Give `fresh` to a step that reads." },
+    true,
+  );
+}
+
 /** What `until` calls is repeated as a whole. */
 export function checkRepeatedCalls(
   { report }: StepsJob,

@@ -61,6 +61,11 @@ export const COMMON: Record<string, JsonSchema> = {
     description: "How long an attempt may take; with `until`, all of them together.",
   },
   ignore_error: { type: "boolean", description: "Go on when the step fails." },
+  fresh: {
+    type: "boolean",
+    description:
+      "Of a read: a resumed run asks it again before it goes on, instead of going by what it gave.",
+  },
   keep: {
     type: "boolean",
     description:

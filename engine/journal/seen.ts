@@ -30,6 +30,13 @@ export function recordSeen(
   );
 }
 
+/** What was seen at `path`, and below it, holds no more. */
+export function forgetSeen(db: Database, run: string, path: string): void {
+  db.query(
+    `DELETE FROM saw WHERE run = ?1 AND (path = ?2 OR substr(path, 1, length(?2) + 1) IN (?2 || '/', ?2 || '@'))`,
+  ).run(run, path);
+}
+
 /** @throws PgdbaError journal_failed for what is damaged */
 export function seenIn(db: Database, run: string): Seen {
   const rows = db

@@ -48,6 +48,8 @@ export interface Act {
   trail: { entry?: UndoEntry };
   /** Fired at the step's timeout; undefined without one. */
   deadline: AbortSignal | undefined;
+  /** Asks fresh reads again before something is done. @returns whether they give something else */
+  askAgain(): Promise<boolean>;
   /** `read` tells which of the parameters hold sensitive data, and is told when the output does. */
   call(runbook: string, params: JsonObject, prefix: string, read: Read): Promise<Json>;
 }
@@ -157,6 +159,8 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
       const sensitive = isHidden(job, read);
       return { output, status: "ok", changed, effect, sensitive, restored };
     }
+    if (effect === "change" && !at.attached && (await job.askAgain()) && entry.happened === "no")
+      return attemptAnew(job, type, read, entry);
     mayBegin();
   } else {
     const last = await lastJob(entry, () => type.probe?.(ctx, input));
@@ -241,6 +245,15 @@ function notRepeatable({ type }: StepType, path: string): PgdbaError {
     `${path} (${type}) changes something, and \`until\` would do it again and again`,
     { hint: "Nothing was done. Let it act once, and wait with `until` in a step that reads." },
   );
+}
+
+/** What was not done in the end is begun by what is known now. */
+function attemptAnew(job: Act, type: StepType, read: Read, entry: UndoEntry): Promise<Acted> {
+  const { state, path, trail } = job;
+  state.undo.splice(state.undo.indexOf(entry), 1);
+  state.memo.delete(path);
+  delete trail.entry;
+  return attempt(job, type, read);
 }
 
 function isInterruptible({ interruptible }: StepType, input: Json): boolean {

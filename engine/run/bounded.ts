@@ -15,6 +15,11 @@ export class Bounded<T> {
     }
   }
 
+  remove(unwanted: (item: T) => boolean): void {
+    const kept = this.listed.filter((item) => !unwanted(item));
+    this.listed.splice(0, this.listed.length, ...kept);
+  }
+
   /** How many are not listed. */
   get more(): number {
     return this.#more;

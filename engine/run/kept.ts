@@ -14,6 +14,8 @@ export class Kept {
   readonly #outer: Kept | undefined;
   readonly #sizes = new Map<string, number>();
   #pinned = false;
+  /** Set once nothing sees any more what is in it. */
+  ended = false;
   /** What inner scopes have left here. */
   #left = 0;
 
@@ -45,6 +47,7 @@ export class Kept {
   }
 
   end(): void {
+    this.ended = true;
     const own = [...this.#sizes.values()].reduce((sum, size) => sum + size, this.#left);
     if (this.#pinned && this.#outer) {
       this.#outer.#left += own;

@@ -60,11 +60,13 @@ export async function runLoop(
     while (next < items.length) {
       const index = next++;
       if (!mayBegin(index)) continue;
+      // Steps of a block are seen by later steps of the same item only.
+      const steps = { ...scope.steps };
+      state.views.add(steps);
       try {
         const inner: Scope = {
           ...scope,
-          // Steps of a block are seen by later steps of the same item only.
-          steps: { ...scope.steps },
+          steps,
           extra: { ...scope.extra, [name]: items[index], index },
           prefix: `${path}/${index}/`,
           depth: scope.depth + 1,
@@ -85,6 +87,8 @@ export async function runLoop(
       } catch (thrown) {
         // A final error says more about the run than the failure of another item.
         if (!failure || stepError(thrown, scope, step, step.id).final) failure = { thrown };
+      } finally {
+        state.views.delete(steps);
       }
     }
   };

@@ -51,6 +51,8 @@ export interface Scope {
   repeated?: boolean;
   /** The runbooks that called one another up to here, the one that was asked for first. */
   callers: readonly string[];
+  /** True while a fresh read is asked again. */
+  asking?: boolean;
   /** The timeout of an enclosing block or call. */
   deadline: AbortSignal | undefined;
   /** Inputs that are rendered already: those of undo steps. */
@@ -147,11 +149,17 @@ export interface RunState {
   readonly releasers: Releasers;
   readonly resources: Map<string, Promise<unknown>>;
   /** Rows of an earlier attempt at this run, by path; empty unless resumed. */
-  readonly memo: ReadonlyMap<string, StepRow>;
+  readonly memo: Map<string, StepRow>;
   /** What steps have noted in this process, by path. */
   readonly notes: Map<string, Json>;
   /** What an earlier process saw beside them, by path. */
-  readonly saw: ReadonlyMap<string, Partial<Record<Saw, Json>>>;
+  readonly saw: Map<string, Partial<Record<Saw, Json>>>;
+  /** Fresh reads that are to be asked again before anything new begins. */
+  readonly stale: { step: Step; scope: Scope; path: string }[];
+  /** What items of loops under way see of the steps around them. */
+  readonly views: Set<Record<string, unknown>>;
+  /** Settles when they have been asked; items of a parallel loop wait for it. */
+  asking: Promise<boolean> | null;
   /** Set when an earlier process was told to stop, or had begun to take the run back: nothing new begins then. */
   readonly over: Over | null;
   /** Steps of an earlier process that this one came by again. */
@@ -159,7 +167,7 @@ export interface RunState {
   /** Those of them that called runbooks and are not called through again. */
   readonly covered: Set<string>;
   /** Paths of steps with steps of an earlier process below them. */
-  readonly inner: ReadonlySet<string>;
+  readonly inner: Set<string>;
   /** Steps whose failure in an earlier process left something behind: they are tried again. */
   readonly again: Set<string>;
   /** Steps that nothing but a person can tell about. */

@@ -18,6 +18,7 @@ import { runBlock, takeFailure } from "./block.ts";
 import { call } from "./call.ts";
 import { holds } from "./condition.ts";
 import { keeping } from "./keep.ts";
+import { askAgain, noteStale } from "./fresh.ts";
 import { knownIn } from "./known.ts";
 import { runLoop } from "./loop.ts";
 import { COUNTED_BELOW_MS, pace } from "./pace.ts";
@@ -57,6 +58,7 @@ async function runStep(state: RunState, step: Step, scope: Scope): Promise<void>
       ? (await runOne(state, step, scope, path)).status
       : runEach(state, step, scope, path),
   );
+  noteStale(state, { step, scope, path });
 }
 
 /** A step with a `foreach`. */
@@ -92,6 +94,7 @@ async function runEach(
     };
     see(scope, step, asSeen(result, path, output), sensitive);
   };
+  if (!begunBefore(state, step, path, scope.prefix)) await askAgain(state, scope, runStep);
   state.emit({ kind: "step.started", ...at, depth: scope.depth });
   try {
     const done = await runLoop(state, step, scope, path, runOne);
@@ -125,6 +128,7 @@ async function runOne(
   }
   // Of a stopped run that is resumed, what it did before is gathered first, to be taken back.
   const before = begunBefore(state, step, path, scope.prefix);
+  if (!before) await askAgain(state, scope, runStep);
   state.stop.hard.throwIfAborted();
   if (!before) assertMayBegin(state, scope);
   const type = step.kind === "action" ? step.type : "block";
@@ -373,6 +377,7 @@ async function perform(
     attempts,
     trail,
     deadline,
+    askAgain: () => askAgain(state, scope, runStep),
     call(runbook, params, prefix, read) {
       const hidden = { ...scope.hidden, all: step.sensitive ?? scope.hidden.all };
       const inner = { ...scope, hidden, deadline: anyOf(scope.deadline, deadline) };

@@ -219,6 +219,19 @@ const CASES: [name: string, text: string, expected: string[]][] = [
     ["7:26 keep-and-undo", "8:54 keep-in-undo", "9:88 keep-in-always", "12:32 type-mismatch"],
   ],
   [
+    "fresh of what is not asked again",
+    runbook(
+      `  - {shell: {script: a}, fresh: true}
+  - {block: [{set: {a: 1}}], fresh: true}
+  - {shell: {script: a}, undo: [{sql.query: {sql: select 1}, fresh: true}]}
+  - {shell: {script: a, effect: read}, fresh: true}
+  - {set: {a: params}, fresh: true}
+`,
+      "change",
+    ),
+    ["7:26 fresh-of-change", "8:30 fresh-of-change", "9:62 fresh-of-change"],
+  ],
+  [
     "retry given as a number",
     runbook("  - {sql.query: {sql: 'select 1', values: ['${params}']}, retry: 3}\n"),
     ["7:66 type-mismatch"],
