@@ -84,7 +84,7 @@ export interface ErrorDetail {
    * code tells of the whole step: see `refusesToAct`.
    */
   nothingDone?: boolean | undefined;
-  /** True when no retry, rescue or ignore_error may take it, beside the codes of which that is known. */
+  /** True when no retry, rescue or ignore_error may take it; for some codes it always is: see `isFinal`. */
   final?: boolean | undefined;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Ends what this process has started when it ends itself, also by `kill -9`: a shell that learns of each process group on its standard
  * input, and finds there that nobody writes any more. It has a session of its own, so that no terminal and no signal to us reaches it.
- * All stand still at once; then those that have left their group are found by their parents, and all are told to end, and killed a
+ * All are stopped at once; then those that have left their group are found by their parents, and all are asked to end, and killed a
  * second later. One that has left its group and is nobody's child any more is not found.
  */
 const SCRIPT = `trap '' HUP INT TERM

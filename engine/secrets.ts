@@ -87,7 +87,7 @@ export class Secrets {
     return this.#sensitive.mask(this.#withoutCut(this.#secrets.mask(text)));
   }
 
-  /** A text of which the rest was dropped, without the part of a secret that may stand at the cut. */
+  /** A text whose rest was dropped, without the part of a secret that may stand at the cut. */
   withoutCut(text: string, side: "start" | "end"): string {
     const length = side === "end" ? this.#secrets.cutAtEnd(text) : this.#secrets.cutAtStart(text);
     return side === "end" ? text.slice(0, text.length - length) : text.slice(length);

@@ -9,7 +9,7 @@ export class Html {
 
 export type Part = Html | string | number | null | readonly Part[];
 
-/** Markup from a template whose values are escaped, whatever they are; lists are joined, null is nothing. */
+/** Markup from a template. All values are escaped; lists are joined, null is nothing. */
 export function html(strings: TemplateStringsArray, ...parts: Part[]): Html {
   return new Html(
     strings.map((text, n) => text + (n < parts.length ? render(parts[n] ?? null) : "")).join(""),

@@ -71,7 +71,7 @@ interface FlagSpec {
   mayBeEmpty?: boolean;
 }
 
-/** The words before anything unknown, enough to find the command: what unknown flags take can't be told yet. */
+/** The words before anything unknown, enough to find the command: nobody knows yet which unknown flags take a value. */
 export function leadingWords(argv: string[]): string[] {
   return parse(argv, GLOBAL_FLAGS, true).words;
 }
@@ -88,7 +88,7 @@ export function parseFlags(argv: string[], own: Record<string, FlagSpec> = {}): 
   return parse(argv, { ...GLOBAL_FLAGS, ...own }, false);
 }
 
-/** Empty ones are kept, lest they look as if they were not given; see `refuseEmpty`. */
+/** The global flags; empty values are kept, so that they can be refused: see `refuseEmpty`. */
 const KEPT_FLAGS: Record<string, FlagSpec> = Object.fromEntries(
   Object.entries(GLOBAL_FLAGS).map(([name, spec]) => [name, { ...spec, mayBeEmpty: true }]),
 );

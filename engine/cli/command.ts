@@ -18,7 +18,7 @@ export interface Result {
   /** Shown instead of JSON as `table`; with `raw`, always. */
   text?: string;
   raw?: boolean;
-  /** The text is for whoever sits at a terminal, and shown there unless a format is chosen. */
+  /** The text is for people; a terminal shows it unless a format is chosen. */
   help?: boolean;
 }
 

@@ -47,7 +47,7 @@ function words(values: Iterable<string>): Proposal[] {
   return [...values].toSorted().map((word) => ({ word }));
 }
 
-/** The step types of which `runbook` is the way back; undefined when it is that of none. */
+/** The step types that `runbook` takes back; undefined when it takes back none. */
 async function typesTakenBackBy(
   front: Front,
   runbook: string | undefined,

@@ -36,7 +36,7 @@ export interface IndexedRunbook {
   locks: LockWord[];
   /** As declared, for help and completion. */
   specs: Record<string, ParamSpec>;
-  /** The same as one JSON Schema, for whoever calls. */
+  /** The same as one JSON Schema, for callers. */
   params: JsonObject;
   output: JsonObject;
 }

@@ -72,7 +72,7 @@ async function openEvents(file: string): Promise<number> {
   try {
     await assertReplaceable(file);
     const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
-    // It may have become something else since; without O_NONBLOCK opening a FIFO waits for whoever reads it.
+    // It may have become a FIFO since; without O_NONBLOCK, opening one waits for a reader.
     return openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
   } catch (thrown) {
     const { message, hint } = fileError(file, thrown);

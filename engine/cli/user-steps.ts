@@ -128,7 +128,7 @@ function namesIn(dir: string): string[] {
 }
 
 async function importType(file: string): Promise<{ default?: StepType }> {
-  // An import waits for whoever writes into a FIFO.
+  // An import of a FIFO would wait for a writer.
   readHead(file, 1);
   try {
     return (await import(file)) as { default?: StepType };

@@ -279,7 +279,7 @@ export class Interpreter {
     try {
       this.run(macro.body, { name: macro.variable, value, outer });
     } catch {
-      // It was evaluated before: no more work is left to tell of it.
+      // It was evaluated before, and the work for its evaluation is used up.
     } finally {
       [this.#work, this.#recorder] = [work, before];
     }

@@ -5,7 +5,7 @@ import { renderText } from "./template/render.ts";
 
 /**
  * Renders the strings of an input, keeping the type that `${...}` gives. Strings whose schema has `x-lang` are handed on
- * as written, keys always are. `onText` is told the path of each that was rendered.
+ * as written, keys always are. `onText` is called with the path of each text that was rendered.
  * @throws PgdbaError expression_failed · limit_exceeded · UnknownValue
  */
 export function renderInput(

@@ -7,7 +7,7 @@ import { short } from "./wording.ts";
 
 /** Elements of a list that are shown, of those that decided. */
 const MAX_ELEMENTS = 3;
-/** Elements of all lists of which the parts of the condition are shown. */
+/** The number of elements, of all lists together, whose parts of the condition are shown. */
 const MAX_INSIDE = 12;
 type Mask = (text: string) => string;
 type Seen = { value: Json } | { error: string };
@@ -29,7 +29,7 @@ export class TraceRecorder implements Recorder {
   readonly #isInside: boolean;
   #left = MAX_INSIDE;
 
-  /** `mask` is given each text whole: what is left of a secret that was cut could not be told any more. */
+  /** `mask` gets each text whole: a piece of a secret that was cut could not be recognised any more. */
   constructor(mask: Mask = (text) => text, isInside = false) {
     this.#mask = mask;
     this.#isInside = isInside;
@@ -58,7 +58,7 @@ export class TraceRecorder implements Recorder {
   }
 }
 
-/** Where a node is told of: by itself, or within a macro for one element. */
+/** The place of a node in a trace: by itself, or within a macro for one element. */
 interface Place {
   recorder: TraceRecorder;
   /** The variable of the macro, and how its element is written. */
@@ -118,7 +118,7 @@ export function buildTrace(ast: Node, source: string, value: Json, recorder: Tra
   return { value, parts, text: layOut(rows) };
 }
 
-/** The elements for which a macro gave what it gave, and whether its condition held for them. */
+/** The elements that decided the result of a macro, and whether its condition held for them. */
 function deciding(
   { name, list }: Macro,
   { elements }: TraceRecorder,

@@ -10,7 +10,7 @@ export interface Child {
   program: string;
 }
 
-/** Puts a program on record, so that whoever comes after a kill finds it. */
+/** Records a program, so that it is found after pgdba was killed. */
 export function childStarted(journal: Journal, { run, path, pid, program }: Child): void {
   const started = processStart(pid);
   // It has ended already, or this system can't tell its processes apart.

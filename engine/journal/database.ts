@@ -41,7 +41,7 @@ export function openForReading(stateDir: string): Database {
       return readOnly(file, constants.SQLITE_OPEN_READONLY);
     } catch (error) {
       if (!CANT_WRITE.has(errnoOf(error) ?? "")) throw error;
-      // SQLite writes beside a database even to read it, unless it is told that nobody else can.
+      // SQLite writes files beside a database even to read it, unless it is opened as immutable.
       const uri = `file:${encodeURI(file).replaceAll("?", "%3F").replaceAll("#", "%23")}?immutable=1`;
       return readOnly(uri, constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI);
     }
@@ -180,7 +180,7 @@ function unusable(reason: string, hint: string): PgdbaError {
   return new PgdbaError("journal_failed", `The journal can't be used: ${reason}`, { hint });
 }
 
-/** Runs a journal operation; whatever goes wrong is journal_failed, so that nothing acts unrecorded. */
+/** Runs a journal operation. Every error becomes journal_failed, so that nothing acts unrecorded. */
 export function guarded<T>(operation: () => T): T {
   try {
     return operation();

@@ -10,7 +10,7 @@ const BYTES = 32;
 const keys = new Map<string, Buffer>();
 
 /**
- * A digest of `value`, whatever the order of its keys. It is keyed, so that a short secret can't be found by trying: the key stands
+ * A digest of `value` that does not depend on the order of its keys. It is keyed, so that a short secret can't be found by trying: the key stands
  * in the state folder, for its owner alone, and not in the journal.
  * @throws PgdbaError journal_failed when the key can't be had
  */

@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 import type { Intent } from "./rows.ts";
 
-/** Puts on record that a step is about to act: what its earlier attempts gave, and what a person said of them, holds no more. */
+/** Records that a step is about to act: the results of its earlier attempts, and statements of people about them, no longer hold. */
 export function recordIntent(
   db: Database,
   run: string,

@@ -355,7 +355,7 @@ export class Journal {
     ).map(readRun);
   }
 
-  /** Runs that changed something, or were about to, and did not come to their end: at work, or dead. `runs` tells of damaged ones. */
+  /** Runs that changed something, or were about to, and have not ended: they are at work, or dead. `runs` lists damaged ones. */
   unfinished(): Unfinished[] {
     let rows: Pick<RawRun, keyof Unfinished>[] = [];
     this.#unlessOptional(() => {

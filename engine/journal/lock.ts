@@ -92,7 +92,7 @@ export class Lock {
   readonly #clock: Clock;
   readonly #leaseMs: number;
   readonly #timer: Timer;
-  /** From before it was written, so that we call it over no later than whoever waits. */
+  /** Taken before the lease was written, so that it ends for us no later than for those who wait. */
   #renewedAt: number;
 
   constructor(

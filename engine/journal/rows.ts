@@ -44,7 +44,7 @@ export interface RunRow extends Omit<RunHeader, "docs" | "view" | "judged"> {
   finished_at: string | null;
   duration_ms: number | null;
   cancelled: string | null;
-  /** The failure for which it began to be taken back. */
+  /** The failure that made its undo begin. */
   unwinding: ErrorRecord | null;
   output: Json;
   error: ErrorRecord | null;
@@ -147,7 +147,7 @@ export interface DamagedRun {
   damaged: string[];
 }
 
-/** The run, or what can be told of it when its record is damaged. */
+/** The run, or the readable part of its record when that is damaged. */
 export function readRun(row: RawRun): RunRow | DamagedRun {
   const column = columns(row);
   const read: RunRow = {

@@ -1,6 +1,6 @@
 import type { Envelope, Json } from "../types.ts";
 
-/** Names, states, codes, places and times: programs go by them, so they stay as they are whatever they are called. */
+/** Names, states, codes, places and times: programs go by them, so they are never masked. */
 const STRUCTURAL = new Set([
   "at",
   "cluster",
@@ -64,7 +64,7 @@ export interface Masks {
   redactData<T>(data: T): T;
 }
 
-/** A record of ours (an event, an error, what is told of a run) with its free texts and its data masked; never a key. */
+/** A record of ours (an event, an error, a run) with its free texts and its data masked; keys are never masked. */
 export function redactRecord<T>(masks: Masks, record: T): T {
   return walk(masks, record as unknown) as T;
 }

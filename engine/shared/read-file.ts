@@ -80,7 +80,7 @@ function opened<T>(file: string, expected: Expected, read: (fd: number) => T): T
   try {
     // Opening a device may already do something.
     assertRegular(file, statSync(file), expected);
-    // It may have become a FIFO since; without O_NONBLOCK opening one waits for whoever writes into it.
+    // It may have become a FIFO since; without O_NONBLOCK, opening one waits for a writer.
     const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       assertRegular(file, fstatSync(fd), expected);

@@ -33,7 +33,7 @@ export function capture(
     if (keep === "head") return append(chunk.subarray(0, maxBytes - length));
     const last = chunk.subarray(-maxBytes);
     const room = maxBytes - last.length;
-    // Moved only when twice the limit is full, so that many small chunks cost no more than one large one.
+    // The tail is moved only when twice the limit is full, so that many small chunks cost no more than a large one.
     if (length > room && length + last.length > 2 * maxBytes) {
       buffer.copyWithin(0, length - room, length);
       length = room;
@@ -94,7 +94,7 @@ interface Pipe {
 }
 
 /**
- * Writes all of `content` to `pipe` as fast as it is read there, and ends it. A reader that wants no more is no error.
+ * Writes all of `content` to `pipe` as fast as it is read there, and ends it. A reader that stops reading is no error.
  * Rejects with what `content` threw; the pipe is ended then as well.
  */
 export async function pump(

@@ -17,7 +17,7 @@ export interface WriteOptions {
 const ABANDONED_MS = 60_000;
 
 /**
- * Puts `content` in the place of the file in one step: whoever reads it finds the old or the new, also after a power cut, and only
+ * Puts `content` in the place of the file in one step: a reader finds the old or the new content, also after a power cut, and only
  * those whom `mode` allows. Anything but a regular file is left alone.
  * @throws PgdbaError io_failed, with `nothingDone` when the file is as it was
  */
@@ -98,7 +98,7 @@ export function fileError(file: string, cause: unknown, hint?: string): PgdbaErr
 }
 
 /**
- * A rename would put a file in the place of `/dev/null`, too; to open a FIFO waits for whoever reads it.
+ * A rename would put a file in the place of `/dev/null`, too; opening a FIFO would wait for a reader.
  * @throws PgdbaError io_failed for anything but a regular file, or nothing
  */
 export async function assertReplaceable(file: string): Promise<void> {

@@ -46,7 +46,7 @@ function kindOf(step: Step): string {
   return called === null ? step.type : `${step.type} → ${called}`;
 }
 
-/** The runbook that an input names, whatever the step type: it says so in a field of that name, or is nothing but a name. */
+/** The runbook that an input names, for every step type: in its field `runbook`, or by being nothing but a name. */
 function calledRunbook(input: Json): string | null {
   const name = isObject(input) ? input["runbook"] : input;
   return typeof name === "string" && /^[a-z0-9_-]+(\/[a-z0-9_-]+)+$/.test(name) ? name : null;

@@ -6,7 +6,7 @@ import { count, indent, printable, wrap } from "./text.ts";
 import { type Canvas, isObject, isScalar, narrowed, scalarText } from "./canvas.ts";
 import { renderValue } from "./value.ts";
 
-/** Data with a `summary` and `findings`, each with `severity` and `message`: whatever runbook made it, it reads as a report. */
+/** Data with a `summary` and `findings`, each with `severity` and `message`, reads as a report, whichever runbook made it. */
 export interface Report {
   summary: Json;
   findings: Finding[];

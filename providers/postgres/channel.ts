@@ -17,7 +17,7 @@ const CANCEL_GRACE_MS = 5000;
 /** We wait this much longer than the server's own timeout before we give up. */
 const TIMEOUT_GRACE_MS = 2000;
 
-/** The wire to one server process: one piece of work after the other, each of which can be stopped. */
+/** The connection to one server process. It does one piece of work after the other, and each can be stopped. */
 export class Channel {
   readonly #client: Client;
   readonly #spec: ConnectionSpec;

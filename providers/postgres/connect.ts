@@ -109,7 +109,7 @@ async function attempt(
   bound(client, describe(spec));
   const doing = `Could not connect to ${describe(spec)}`;
   const limit = spec.connect_timeout_ms ?? CONNECT_TIMEOUT_MS;
-  // Errors after the connection stands reach whoever waits for a query; without a listener they would end the process.
+  // Errors after the connection is made reach the query that waits; without a listener they would end the process.
   client.on("error", () => {});
   let timer: Timer | undefined;
   const late = new Promise<never>((_, fail) => {

@@ -57,7 +57,7 @@ export interface SessionInfo {
   database: string;
   /** The backend's process id. */
   pid: number;
-  /** The database's. In SQL_ASCII texts are whatever bytes somebody has put there. */
+  /** The database's. In SQL_ASCII a text may be any bytes. */
   encoding: string;
   /** A pooler stands between, and may give each transaction another backend: nothing is kept in the session. */
   pooled: boolean;

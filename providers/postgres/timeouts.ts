@@ -9,7 +9,7 @@ export interface Timeouts {
 
 /**
  * The settings with which each of our transactions begins. They hold only for it: behind a pooler the server's session later serves others.
- * Values are read as these styles have them, and texts of statements written so, whatever the server or the role is set to.
+ * With these styles pgdba reads values and writes statements, independent of the settings of server and role.
  */
 const STYLES: readonly [name: string, value: string][] = [
   ["DateStyle", "ISO"],
@@ -27,7 +27,7 @@ function given({ timeoutMs, lockTimeoutMs }: Timeouts): [name: string, value: st
 }
 
 export interface Manner extends Timeouts {
-  /** Unqualified names mean the server's own things, whatever somebody has put into a schema that is searched before. */
+  /** Unqualified names mean the server's own objects, never one that somebody has put into a schema of the search_path. */
   own?: boolean | undefined;
   /** Texts as they are stored, not converted: a byte that is not valid is ours to deal with. */
   raw?: boolean | undefined;

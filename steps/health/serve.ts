@@ -119,7 +119,7 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 
       graceMs: 0,
       maxAgeMs: ALIVE_TTL_MS,
     });
-    // A parameter that is wrong is said now, not to whoever probes first.
+    // A wrong parameter fails now, and not at the first probe.
     const first = await ready.get();
     if ("error" in first && first.error.code === "invalid_param") throw first.error;
     const probes: Probes = {
@@ -149,7 +149,7 @@ function listen(probes: Probes, hostname: string, port: number) {
     return Bun.serve({
       hostname,
       port,
-      // Probes are small; whoever sends more or dawdles is no probe.
+      // Probes are small and quick; a larger or slower request is no probe.
       maxRequestBodySize: 1024,
       idleTimeout: 30,
       development: false,
@@ -170,7 +170,7 @@ function listen(probes: Probes, hostname: string, port: number) {
 }
 
 /**
- * A new connection each time: one that stands already would answer although the server takes no more. A server with as many as it
+ * Makes a new connection each time: an existing one would answer although the server takes no new ones. A server with as many as it
  * may have is alive, but takes nobody in.
  */
 class Pinger {

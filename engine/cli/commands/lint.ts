@@ -41,7 +41,7 @@ export default {
   },
 } satisfies Command;
 
-/** A document of a layer, or a file, of which is told what it was taken for. */
+/** A document of a layer, or a file with the kind that it was taken for. */
 type Subject =
   | { library: Library; name: string }
   | { library: Library; name: string; assumed: Assumed }

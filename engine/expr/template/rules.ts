@@ -30,7 +30,7 @@ const TAKEN = [
   "blockHelperMissing",
 ];
 
-/** Something that is refused whatever the data. */
+/** A fault that no data can mend. */
 export interface Fault {
   node: Located;
   at: Located;
@@ -65,7 +65,7 @@ export function helperOf(call: CallNode): string | undefined {
 
 const known = new WeakMap<Program, Fault[]>();
 
-/** All that is refused in a text whatever the data; the static check and the renderer ask the same. */
+/** The faults of a text that no data can mend; the static check and the renderer both ask for them. */
 export function faultsOf(program: Program): Fault[] {
   let faults = known.get(program);
   if (!faults) known.set(program, (faults = [...faultsIn(program)]));

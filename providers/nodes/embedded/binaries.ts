@@ -119,7 +119,7 @@ async function copyOf(source: string, version: number, spares: string[]): Promis
     }
     await hydrate(join(draft, "native"));
     await open(join(draft, "native"));
-    // Atomic: whoever finds the directory finds all of it. Another process may have been faster.
+    // The rename is atomic: the directory is never seen half made. Another process may have been faster.
     await rename(join(draft, "native"), target).catch((error: NodeJS.ErrnoException) => {
       if (!existsSync(target)) throw error;
     });

@@ -43,7 +43,7 @@ async function makeAll(client: Client, group: readonly Ddl[]): Promise<Limit[]> 
     .map(({ ddl, error }) => ({ object: ddl.object, reason: `not cloned: ${error.message}` }));
 }
 
-/** Runs statements until no more of them succeed: one may need what a later one makes. Gives those that failed to the end. */
+/** Repeats statements until no further one succeeds, since one may need an object of a later one. Gives those that never succeeded. */
 async function runAll(
   client: Client,
   group: readonly Ddl[],

@@ -193,7 +193,7 @@ async function partsOf(
      JOIN pg_index i ON i.indexrelid = c.oid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace`,
     [made.map((plan) => plan.def.schema), made.map((plan) => plan.name), [...existing]],
   );
-  // A partition's own index that is the same becomes a part of the new one: it is there whatever is pretended.
+  // An equal index that a partition has already becomes a part of the new one; it is really there.
   const own = rows.filter(({ schema, name }) => !existing.has(`${schema}.${name}`));
   const parts = Map.groupBy(own, ({ nth }) => nth);
   return new Map(made.map((plan, at) => [plan, parts.get(at + 1) ?? []]));

@@ -250,7 +250,7 @@ function drawn(values: number, rows: number): number {
   return values * -Math.expm1(-rows / values);
 }
 
-/** Combinations of columns of which nothing is known but how many values each has. */
+/** The combinations of columns when only the number of values of each is known. */
 function combined(each: readonly number[], rows: number): number {
   const [most = 1, ...others] = each.toSorted((a, b) => b - a);
   if (others.length === 0) return most;

@@ -8,7 +8,7 @@ export function quoteName(schema: string, name: string): string {
   return `${quoteIdent(schema)}.${quoteIdent(name)}`;
 }
 
-/** A text as an SQL literal, whatever `standard_conforming_strings` says. */
+/** A text as an SQL literal, valid with every `standard_conforming_strings`. */
 export function quoteLiteral(text: string): string {
   const quoted = `'${text.replaceAll("'", "''")}'`;
   return text.includes("\\") ? `E${quoted.replaceAll("\\", "\\\\")}` : quoted;

@@ -125,7 +125,7 @@ async function templateIn(
       const fallback = await makeDatabase(server, locale);
       if (fallback) await writeFile(join(dataDir, FALLBACK), "");
       await runAs(user, [binaries.pg_ctl, "stop", "-s", "-w", "-m", "fast", "-D", dataDir]);
-      // Atomic: whoever finds the directory finds all of it. Another process may have been faster.
+      // The rename is atomic: the directory is never seen half made. Another process may have been faster.
       await rename(dataDir, template).catch((error: NodeJS.ErrnoException) => {
         if (!existsSync(template)) throw error;
       });

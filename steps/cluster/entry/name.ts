@@ -1,7 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 
-/** The input by which a step names its cluster; null and nothing are that of the run. */
+/** The input by which a step names its cluster; null, or no input, means the cluster of the run. */
 export const NAME = {
   type: ["string", "null"],
   minLength: 1,

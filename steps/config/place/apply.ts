@@ -124,7 +124,7 @@ export function toWrite({ values, changes }: Prepared): Wanted {
 
 /**
  * Writes what is missing and waits until the servers have it; all of it or nothing. What was there before is on disk first, so that
- * it can be restored whatever happens to this process.
+ * it can be restored even if this process is killed.
  */
 export async function apply(ctx: StepContext, prepared: Prepared): Promise<Confirmed> {
   const { place, values } = prepared;

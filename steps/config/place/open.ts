@@ -6,7 +6,7 @@ import { openDynamic } from "./dynamic.ts";
 
 /**
  * The place that the target keeps its settings in.
- * @param names what is to be written, so that all that a role lacks is told at once
+ * @param names what is to be written, so that one error names all rights that the role lacks
  * @throws PgdbaError no_target | insufficient_privilege | step_refused (Patroni runs it, and we don't know where)
  */
 export function openPlace(ctx: StepContext, names: readonly string[] = []): Promise<Place> {

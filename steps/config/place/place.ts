@@ -8,7 +8,7 @@ export interface Place {
   readonly settings: ReadonlyMap<string, Setting>;
   /** The values that this place holds, by name in lower case. */
   readonly held: ReadonlyMap<string, Given>;
-  /** The value that is configured for a setting, from whatever place; null when nobody configured it. */
+  /** The configured value of a setting, from any place; null when it is not configured. */
   configured(setting: Setting): string | null;
   /** The value that is configured elsewhere, and counts when this place holds none. */
   beneath(setting: Setting): string | null;

@@ -56,7 +56,7 @@ export function together(place: Place, good: Wanted): Problem[] {
 
 /**
  * A standby with less of these than its primary does not start (CheckRequiredParameterValues in xlogrecovery.c). What the primary
- * has stands in pg_control, which SQL does not show; it is no more than what is in force here.
+ * has stands in pg_control, which SQL does not show; it is at most the value in force here.
  */
 export function belowPrimary(pg: PgSession, place: Place, good: Wanted): Problem[] {
   if (!pg.info.standby || place.kind === "patroni") return [];

@@ -3,7 +3,7 @@ import type { Check } from "../check/check.ts";
 import { holds, type Judged } from "../examine/judge.ts";
 import { GROUPS, SEVERITIES } from "../check/words.ts";
 
-/** Something found, the cause under which it stands, and whatever else it may be due to. */
+/** A finding, the cause under which it stands, and its other possible causes. */
 export interface Found {
   judged: Judged;
   cause: Found | null;

@@ -31,7 +31,7 @@ export interface Probes {
 
 const HEADERS = { "content-type": "application/json", "cache-control": "no-store" };
 
-/** HAProxy asks with OPTIONS unless it is told another method. */
+/** HAProxy asks with OPTIONS unless another method is configured. */
 const METHODS = ["GET", "HEAD", "OPTIONS"];
 
 /** Answers one request: 200 or 503 with JSON for the two probes, 404 and 405 for anything else. */

@@ -23,7 +23,7 @@ import { writesOf } from "../workload/writes.ts";
 
 /** A predicate that keeps at least this share of a table makes no partial index. */
 const SELECTIVE = 0.1;
-/** Statements for which all that could serve them is tried; for those that cost less than all these, the plain choices. */
+/** The most expensive statements, for which every index that could serve them is tried; for cheaper ones only the plain choices. */
 const RICH = 150;
 /** Of more than RICH statements, only the dearest that make up this share of the cost are looked at. */
 const WORTH = 0.999;
@@ -184,7 +184,7 @@ function limitsOf({ budget, maxIndexes, percent }: Options, before: number): Lim
   return {
     budget,
     maxIndexes,
-    // Never nothing: an index without any use is not suggested, whatever is asked for.
+    // More than nothing: an index without any use is never suggested.
     leastGain: (total) => Math.max((total * percent) / 100, before * 1e-9, 0.01),
   };
 }

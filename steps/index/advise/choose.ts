@@ -97,7 +97,7 @@ async function slimmed(
   return now;
 }
 
-/** While a set grows the others are not there yet beside which an index is judged; and some time is left for what follows. */
+/** While a set grows, an index is judged without those still to come, so the bar is higher; and some time is left for the rest. */
 const GROWING = { gain: 0.1, time: 0.7 };
 
 interface Loss {

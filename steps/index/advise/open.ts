@@ -50,7 +50,7 @@ export interface Study {
   refused: Refused[];
   /** Those of them that have to wait for somebody's lock. */
   blocked: Refused[];
-  /** Statements for which there is nothing to advise, whatever they cost. */
+  /** Statements for which no index can be advised. */
   idle: Refused[];
   activity: Activity;
   /** Statements that were sent to the server. */
@@ -108,7 +108,7 @@ async function readAll(
     reads++;
     return (await run(marked(sql), values, { maxRows: MAX_ROWS, maxBytes: MAX_BYTES })).rows;
   };
-  // Loading the grammar takes longer than most of the reading, beside which it can be done.
+  // Loading the grammar takes longer than most of the reading, so both are done at the same time.
   void import("libpg-query").then(({ loadModule }) => loadModule());
   const facts = await readFacts(read);
   known(facts);

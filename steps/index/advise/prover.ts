@@ -199,7 +199,7 @@ export class Prover {
     return this.#selection(chosen, costs, bits);
   }
 
-  /** Another set, of which only the statements that the difference can matter to are planned. */
+  /** Another set. Only statements that the difference can matter to are planned for it. */
   async change(from: Selection, chosen: readonly Sized[]): Promise<Selection> {
     const costs = [...from.costs];
     const bits = [...from.bits];

@@ -60,7 +60,7 @@ export async function follow(ctx: StepContext, schema: string, name: string): Pr
   }
 }
 
-/** Ends the build of an index. What it leaves behind is swept by whoever comes next. */
+/** Ends the build of an index. The next build of it removes what this one leaves behind. */
 export async function cancelBuild(ctx: StepContext, schema: string, name: string): Promise<void> {
   const pg = await session(ctx);
   const found = await findIndex(pg, schema, name);

@@ -81,7 +81,7 @@ export async function buildStatements(
   return statements;
 }
 
-/** A partition's own index that is what its part of the new one would be; null also where that can't be told. */
+/** A partition's own index that equals its part of the new one; null also when that is not known. */
 function ownIndex(def: IndexDef, relid: number, catalogue: Catalogue): string | null {
   if (def.where !== null || def.keys.some((key) => key.column === null || key.suffix !== undefined))
     return null;

@@ -108,7 +108,7 @@ export interface Parsed extends Statement {
   tables: TableName[];
 }
 
-/** A statement of which nothing is claimed. */
+/** A statement that the answer says nothing about. */
 export interface Refused {
   sql: string;
   reason: string;
@@ -143,7 +143,7 @@ export function unprovenOf(refused: readonly Refused[]) {
   }));
 }
 
-/** Commands that run a query of which only they know the plan; and what has one itself. Comments may stand before. */
+/** Commands that run a query whose plan only they know, and statements that have a plan. Comments may stand before. */
 const BEFORE = String.raw`^(?:\s|\(|/\*.*?\*/|--[^\n]*\n)*`;
 const HOLDS_QUERY = new RegExp(`${BEFORE}(create\\s.*\\sas\\s|copy\\s*\\(|declare\\s)`, "is");
 const PLANNED = new RegExp(

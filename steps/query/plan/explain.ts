@@ -36,7 +36,7 @@ export interface Explained {
   generic: boolean;
   /** About what was executed and rolled back; null when nothing was. */
   verdict: Verdict | null;
-  /** Types that fit for parameters of which the text does not tell them, by their number. */
+  /** Types that fit parameters whose types the text does not tell, by their number. */
   assumed: ReadonlyMap<number, string>;
 }
 
@@ -46,7 +46,7 @@ const ESTIMATE = "VERBOSE, SETTINGS, FORMAT JSON";
 const EXECUTE = "ANALYZE, BUFFERS, WAL, VERBOSE, SETTINGS, FORMAT JSON";
 
 /**
- * The plan of a statement. All in a transaction that is rolled back whatever happens, READ ONLY unless executing the statement
+ * The plan of a statement. All happens in a transaction that is always rolled back, READ ONLY unless executing the statement
  * writes. With `analyze` it is executed when `guard` has nothing against it.
  * @throws PgdbaError query_failed | timeout | insufficient_privilege | step_refused | invalid_param
  */

@@ -30,7 +30,7 @@ export interface Folded {
 
 /**
  * Makes one of the members of an Append that do the same with other partitions of one table, with the sum of what they read and spent:
- * what is too little to be told of each is told of all, and once.
+ * a finding that is too small in each partition is reported once for all.
  */
 export function fold(plan: Plan, facts: Facts): Folded {
   const partitions = new Map<string, { count: number; table: string }>();

@@ -5,7 +5,7 @@ function divisorOf(workers: number, leads: boolean): number {
   return workers + (leads ? Math.max(0, 1 - 0.3 * workers) : 0);
 }
 
-/** They give as many rows in each process, whatever is below them. */
+/** Nodes that give the same number of rows in each process, independent of the nodes below. */
 const WHOLE = new Set(["Aggregate", "Group", "Unique", "Limit", "SetOp"]);
 
 interface Sharing {

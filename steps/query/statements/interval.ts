@@ -23,7 +23,7 @@ export interface Interval {
   evicted: number;
   /** The number of evictions of statements; null before 14. */
   dealloc: number | null;
-  /** Entries of which it can't be told how much is of the interval; left out. */
+  /** Entries that are left out, because their part in the interval is not known. */
   untold: number;
 }
 
@@ -69,7 +69,7 @@ function sees({ complete, hidden, role }: Counters, key: string): boolean {
 }
 
 /**
- * Counters only rise, and all with the calls: where that does not hold they began anew, be it by a reset or since the entry was evicted
+ * Counters only rise, and all of them with the calls. Where they do not, they began anew, by a reset or because the entry was evicted
  * and came back.
  */
 function anew(old: readonly number[], counted: readonly number[]): boolean {

@@ -5,7 +5,7 @@ import { maskQuery } from "../../mask.ts";
 import { isStatement, statementKey } from "./counters.ts";
 import type { Answers } from "./read.ts";
 
-/** Characters of a statement in the report, and in a list of changes, where it only has to be told from others. */
+/** Characters of a statement in the report, and in a list of changes, where it only has to differ from the others. */
 const LONG = 500;
 const SHORT = 300;
 

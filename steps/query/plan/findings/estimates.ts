@@ -7,7 +7,7 @@ const ROWS = 1000;
 
 /** Their row counts say nothing of the estimate: nothing is returned, or what is below is counted again. */
 const SILENT = new Set(["ModifyTable", "BitmapAnd", "BitmapOr", "WorkTable Scan", "Hash"]);
-/** They read all of their input whatever is above, so that a LIMIT does not end what is below early. */
+/** Nodes that always read all of their input, so that a LIMIT above does not end the nodes below early. */
 const BLOCKING = new Set(["Sort", "Hash", "Bitmap Index Scan", "ModifyTable"]);
 const STOPPING = new Set(["Limit", "Merge Join"]);
 
