@@ -1,4 +1,9 @@
-import { labDown, labStatus, labUp } from "../../providers/nodes/embedded/lab/lab.ts";
+import {
+  discardUnfinished,
+  labDown,
+  labStatus,
+  labUp,
+} from "../../providers/nodes/embedded/lab/lab.ts";
 import { psqlCommand } from "../../providers/nodes/embedded/lab/record.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
@@ -13,6 +18,7 @@ export default defineStep({
   effect: "change",
   idempotent: true,
   locks: "none",
+  interruptible: true,
   input: { type: "object", additionalProperties: false, properties: {} },
   output: {
     type: "object",
@@ -70,11 +76,13 @@ export default defineStep({
     };
   },
   async undo(ctx, _input, output) {
-    const { exists, running } = await labStatus(options(ctx));
-    // One that was cut off while it was made is neither filled nor running for anybody.
-    const unfinished = output === undefined && exists && !running;
-    if (output?.made !== true && output?.started !== true && !unfinished) return ctx.unchanged();
-    await labDown({ ...options(ctx), remove: output?.made === true });
+    // Cut off before it was whole, it is nothing that anybody could use; else it was there before.
+    if (output === undefined) {
+      if (!(await discardUnfinished(options(ctx)))) ctx.unchanged();
+      return;
+    }
+    if (!output.made && !output.started) return ctx.unchanged();
+    await labDown({ ...options(ctx), remove: output.made });
   },
 });
 

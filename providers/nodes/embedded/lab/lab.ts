@@ -155,6 +155,13 @@ export async function labDown(
   });
 }
 
+/** Removes what is left of a lab whose making was cut off. Says whether there was any. @throws PgdbaError as `labDown` */
+export async function discardUnfinished(options: LabOptions): Promise<boolean> {
+  const record = readRecord(labDir(options));
+  if (record === null || record.seeded) return false;
+  return (await labDown({ ...options, remove: true })).removed;
+}
+
 /** The quick way: no package is loaded and no process started to see that it runs. */
 async function findRunning(dir: string, { stateDir }: LabOptions): Promise<Lab | null> {
   const record = readRecord(dir);
@@ -230,6 +237,7 @@ async function start(dir: string, record: LabRecord, options: LabOptions): Promi
   const binaries = await openBinaries(record.version, user, options.spares ?? spareDirs());
   const dataDir = join(record.base, "data");
   const log = join(record.base, "log");
+  options.signal?.throwIfAborted();
   const found = await postmaster(dataDir);
   // One that is alive without being ready yet is on its way, after a crash perhaps.
   const serving = await isServing(found, dataDir);

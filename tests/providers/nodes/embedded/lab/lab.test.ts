@@ -11,6 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  discardUnfinished,
   type Lab,
   labDown,
   labStatus,
@@ -205,11 +206,30 @@ test("a creation that was cut off is begun again", async () => {
   await session.close();
   const file = join(options.stateDir, "lab", "lab.json");
   const record = JSON.parse(readFileSync(file, "utf8"));
+  // Of a whole one nothing is taken away.
+  expect(await discardUnfinished(options)).toBe(false);
   writeFileSync(file, JSON.stringify({ ...record, seeded: false }));
   const again = await labUp(options);
   expect(again.seeded).toBe(true);
   session = await openSession(again.connection);
   expect(await first("SELECT count(*) AS n FROM shop.products")).toEqual({ n: 1000 });
+}, 30_000);
+
+test("one whose making is interrupted is taken away again, with its server", async () => {
+  const place = { stateDir: join(closed, "other"), spares: options.spares };
+  const stop = new AbortController();
+  const making = labUp({
+    ...place,
+    signal: stop.signal,
+    log: (message) => message.startsWith("starting") && stop.abort(new Error("stopped")),
+  });
+  await expect(making).rejects.toThrow("stopped");
+  const left = await labStatus(place);
+  expect([left.exists, left.running]).toEqual([true, false]);
+  expect(await discardUnfinished(place)).toBe(true);
+  expect(await labStatus(place)).toMatchObject({ exists: false });
+  expect(existsSync(left.data_dir ?? "/")).toBe(false);
+  expect(await discardUnfinished(place)).toBe(false);
 }, 30_000);
 
 test("remove leaves nothing behind", async () => {
