@@ -107,26 +107,38 @@ export class Search<T> {
       if (sqlstateOf(fault)?.startsWith("22") === true) return null;
       throw inOrigin(fault, on.base, this.#sql);
     }
-    const suspects = suspected(on, types, fault);
+    const isSameness = BY_SAMENESS.has(sqlstateOf(fault) ?? "");
+    const suspects = isSameness ? [] : suspected(on, types, fault);
     if (depth > this.#depth) {
       this.#depth = depth;
       this.furthest = inOrigin(fault, on.base, this.#sql) as PgdbaError;
-      this.suspects = (suspects[0] ?? []).map((param) => on.order?.[param - 1] ?? param);
+      const anyOf = isSameness || positionOf(fault) !== null ? [] : [...on.sites.params.keys()];
+      this.suspects = (suspects[0] ?? anyOf).map((param) => on.order?.[param - 1] ?? param);
     }
-    if (BY_SAMENESS.has(sqlstateOf(fault) ?? "")) return this.#merge(on, types, depth);
+    if (isSameness) return this.#merge(on, types, depth);
     // Columns may be made of parameters in ways that are not seen through.
     const groups = suspects.length > 0 ? suspects : opened(on.sites.anywhere(), types);
     const isUntyped = sqlstateOf(fault) === "42P18";
     const candidates = isUntyped ? ["text", ...TYPES] : TYPES;
+    // What stands there is refused in another way: that may be half of the way, or the wrong one.
+    const other: { next: Types; tried: PgdbaError }[] = [];
     for (const type of candidates)
       for (const group of groups) {
         const next = new Map([...types, ...group.map((param) => [param, type] as const)]);
         const tried = await this.#try(on, next);
         if (tried === null || "value" in tried) return tried;
         if (isSame(tried, fault) || isRefused(on, next, tried)) continue;
+        if (positionOf(fault) !== null && positionOf(tried) === positionOf(fault)) {
+          other.push({ next, tried });
+          continue;
+        }
         const found = await this.solve(on, next, tried, depth + 1);
         if (found !== null) return found;
       }
+    for (const { next, tried } of other) {
+      const found = await this.solve(on, next, tried, depth);
+      if (found !== null) return found;
+    }
     return null;
   }
 

@@ -129,7 +129,7 @@ export function refusedBy(sql: string, error: PgdbaError): Refused {
         ? error.code === "timeout"
           ? (error.hint ?? null)
           : null
-        : `What ${unknown} was is not known, and no usual type fits. Give it with its values, in a file of statements: --workload FILE.`,
+        : `What ${unknown} was is not known, and no usual type fits. If what the reason names is there, give it with its values, in a file of statements: --workload FILE.`,
   };
 }
 

@@ -26,7 +26,7 @@ export async function inWords(error: unknown, about: About): Promise<unknown> {
       error,
       about.origin === "given"
         ? `No usual type fits ${unknown}. Write the values into the statement, or casts such as $1::date.`
-        : `pg_stat_statements keeps $1, $2, … where the constants stood; what ${unknown} was is not known, and no usual type fits. Give the statement with its values by --sql.`,
+        : `pg_stat_statements keeps $1, $2, … where the constants stood; what ${unknown} was is not known, and no usual type fits. If what the message names is there, give the statement with its values by --sql.`,
     );
   if (about.origin === "given" || state === undefined || !/^(42|22|3F)/.test(state)) return error;
   return withHint(

@@ -49,6 +49,14 @@ const KEPT = [
   "SELECT now() - '2024-01-01', array['a'], j ->> 'a', j @> '{}', substring(note FROM 1 FOR 3) FROM t WHERE tags @> array['x']",
 ];
 
+/** Parameters of an application, whose types its driver told the server: not only those that constants have. */
+const BOUND = [
+  "SELECT * FROM unnest($1, $2) AS u (a, b) JOIN t ON t.a = u.a",
+  "SELECT extract($1 FROM $2), age($3), date_part($4, $5), first_value($6) OVER () FROM t",
+  "SELECT v.n + 1 FROM (SELECT CASE WHEN a = 1 THEN $1 ELSE $2 END AS n FROM t) v",
+  "INSERT INTO t (a, d) SELECT $1, current_date - $2 FROM t UNION ALL SELECT $3, $4",
+];
+
 describe.each([13, 18] as const)("statements as pg_stat_statements of %d keeps them", (version) => {
   let on: Bench;
   let session: PgSession;
@@ -91,6 +99,7 @@ describe.each([13, 18] as const)("statements as pg_stat_statements of %d keeps t
       const scans = nodesOf(plan).filter((node) => node["Relation Name"] === "t");
       expect(scans.length, sql).toBeGreaterThan(0);
     }
+    for (const sql of BOUND) await serverPlan(session, sql, { another });
     expect(
       (await session.query("SELECT count(*)::int AS n FROM pg_prepared_statements")).rows,
     ).toEqual([{ n: 0 }]);
