@@ -11,7 +11,7 @@ import { makeRegistry } from "./cli/library.ts";
 import { systemClock } from "./clock.ts";
 import { errorRecord, failure } from "./envelope.ts";
 import { type ExitCode, PgdbaError } from "./errors.ts";
-import { suggest } from "./load/suggest.ts";
+import { suggest } from "./shared/suggest.ts";
 import { Secrets } from "./secrets.ts";
 import { interrupted, Stop } from "./run/stop.ts";
 import packageJson from "../package.json" with { type: "json" };

@@ -1,4 +1,4 @@
-import { parseBytes, parseDuration, parseLsn } from "../expr/units.ts";
+import { parseBytes, parseDuration, parseLsn } from "../shared/units.ts";
 import { isWhole } from "../shared/connection-part.ts";
 
 function parses(parse: (text: string) => unknown): (text: string) => boolean {

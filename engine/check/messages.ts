@@ -1,7 +1,7 @@
 import type { ErrorObject } from "ajv";
 
 import { classify } from "../expr/languages.ts";
-import { suggest } from "../load/suggest.ts";
+import { suggest } from "../shared/suggest.ts";
 import type { DocPath, Json, JsonSchema } from "../types.ts";
 import { isObject } from "./accepts.ts";
 import { FORMATS } from "./formats.ts";

@@ -7,7 +7,7 @@ import type {
   Step,
   StepRegistry,
 } from "../types.ts";
-import { suggest } from "../load/suggest.ts";
+import { suggest } from "../shared/suggest.ts";
 import { isObject } from "./accepts.ts";
 import type { Finding, Report } from "./report.ts";
 import { ACTION_ONLY, BLOCK_ONLY, COMMON, STEP, WORDS } from "./structure.ts";

@@ -1,5 +1,5 @@
 import { PgdbaError } from "../errors.ts";
-import { suggest } from "../load/suggest.ts";
+import { suggest } from "../shared/suggest.ts";
 import type { Json, JsonObject, JsonSchema, ParamSpec } from "../types.ts";
 import { accepts } from "./accepts.ts";
 import { valueSchema } from "./scope.ts";

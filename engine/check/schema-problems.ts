@@ -1,5 +1,5 @@
 import { RegexError } from "../expr/regex/regex.ts";
-import { suggest } from "../load/suggest.ts";
+import { suggest } from "../shared/suggest.ts";
 import type { DocPath, Json, JsonObject, JsonSchema } from "../types.ts";
 import { isObject } from "./accepts.ts";
 import { KNOWN_FORMATS } from "./formats.ts";

@@ -1,6 +1,6 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { PgdbaError } from "../errors.ts";
-import { suggest } from "../load/suggest.ts";
+import { suggest } from "../shared/suggest.ts";
 import type { JsonSchema, ParamSpec } from "../types.ts";
 
 /** Flags that every command takes. */

@@ -1,6 +1,6 @@
 import { failure, success, errorRecord } from "../envelope.ts";
 import { EXIT_BY_CODE, type ExitCode, PgdbaError, toPgdbaError } from "../errors.ts";
-import { suggest } from "../load/suggest.ts";
+import { suggest } from "../shared/suggest.ts";
 import type { Envelope } from "../types.ts";
 import { globalFlags, leadingWords, parseFlags, refuseEmpty, typedCommand } from "./args.ts";
 import type { Result } from "./command.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { PgdbaError } from "../errors.ts";
 import { type Layer, openLibrary } from "../load/library.ts";
-import { suggest } from "../load/suggest.ts";
+import { suggest } from "../shared/suggest.ts";
 import type { Library, StepRegistry, StepType } from "../types.ts";
 import { stateDirOf, systemDirsOf } from "./config.ts";
 import type { Front } from "./front.ts";

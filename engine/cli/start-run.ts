@@ -1,5 +1,5 @@
 import { PgdbaError } from "../errors.ts";
-import { parseDuration } from "../expr/units.ts";
+import { parseDuration } from "../shared/units.ts";
 import { Journal } from "../journal/journal.ts";
 import { loadPolicy, type PolicyRule } from "../policy.ts";
 import { executeRun } from "../run.ts";

@@ -16,7 +16,7 @@ import { TEXT_FUNCTIONS } from "./functions/texts.ts";
 import { TIME_FUNCTIONS } from "./functions/time.ts";
 import { BOOL, BYTES, DYNAMIC, INT, NUMBER, STRING, TYPE, UINT } from "./schema-types.ts";
 import { typeOf } from "./types-as-values.ts";
-import { parseBytes, parseLsn } from "./units.ts";
+import { parseBytes, parseLsn } from "../shared/units.ts";
 import { Duration, type Value } from "./values.ts";
 
 /** A function of one value, which may be of any of these types. */

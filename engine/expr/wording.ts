@@ -1,4 +1,4 @@
-import { suggest } from "../load/suggest.ts";
+import { suggest } from "../shared/suggest.ts";
 import { typeName, type Value } from "./values.ts";
 
 /** `an int`, `a list`, `null`. */

@@ -1,7 +1,7 @@
 import type { Diagnostic } from "../types.ts";
 import { LIMITS } from "./limits.ts";
 import { child, fault, type Tree } from "./tree.ts";
-import { suggest } from "./suggest.ts";
+import { suggest } from "../shared/suggest.ts";
 
 /** The keys of a step under which further steps stand. */
 const NESTED = ["block", "rescue", "always", "undo"];

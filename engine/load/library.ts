@@ -3,7 +3,7 @@ import type { Library, LibraryEntry } from "../types.ts";
 import { isDocumentName, type Layer, type LayerFiles, peek, scanLayer } from "./layer.ts";
 import { LIMITS } from "./limits.ts";
 import type { Candidate, Catalogue } from "./resolve.ts";
-import { suggest } from "./suggest.ts";
+import { suggest } from "../shared/suggest.ts";
 
 export type { IndexFile, Layer } from "./layer.ts";
 

@@ -3,7 +3,7 @@ import { checkRisk, extendTree } from "./extends.ts";
 import { invalidRunbook } from "./frame.ts";
 import { LIMITS } from "./limits.ts";
 import { reader, type Read } from "./read.ts";
-import { suggest } from "./suggest.ts";
+import { suggest } from "../shared/suggest.ts";
 import { child, fault, spanAt, toJson, type Tree } from "./tree.ts";
 
 /** A file that offers a document of some name. */

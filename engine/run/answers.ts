@@ -1,7 +1,7 @@
 import { PgdbaError } from "../errors.ts";
 import type { Said, StepRow } from "../journal/journal.ts";
 import type { Answer } from "../journal/rows.ts";
-import { suggest } from "../load/suggest.ts";
+import { suggest } from "../shared/suggest.ts";
 
 /** Paths of the steps that a person's word can be about: those under way when their process died, and those an undo failed at. */
 function openSteps(rows: readonly StepRow[]): string[] {

@@ -1,7 +1,7 @@
 import { PgdbaError } from "../errors.ts";
 import { explain } from "../expr/cel.ts";
 import { UnknownValue } from "../expr/unknown.ts";
-import { parseDuration } from "../expr/units.ts";
+import { parseDuration } from "../shared/units.ts";
 import type { Step } from "../types.ts";
 import type { Acted } from "./act.ts";
 import { holds } from "./condition.ts";

@@ -2,7 +2,7 @@ import { errorRecord } from "../envelope.ts";
 import { type PgdbaError, toPgdbaError } from "../errors.ts";
 import { UnknownValue } from "../expr/unknown.ts";
 import type { StepRow } from "../journal/journal.ts";
-import { parseDuration } from "../expr/units.ts";
+import { parseDuration } from "../shared/units.ts";
 import type {
   ActionStep,
   BlockStep,

@@ -10,7 +10,7 @@ import { EXIT_BY_CODE, toPgdbaError } from "../errors.ts";
 import { Journal } from "../journal/journal.ts";
 import { LIMITS } from "../load/limits.ts";
 import { invalidRunbook } from "../load/frame.ts";
-import { suggest } from "../load/suggest.ts";
+import { suggest } from "../shared/suggest.ts";
 import { parseDocument } from "../load/parse.ts";
 import { BACKUP_PATH, executeRun } from "../run.ts";
 import type { Host } from "../run/request.ts";

@@ -1,4 +1,4 @@
-import { type Html, html } from "./html-text.ts";
+import { type Html, html } from "../shared/markup.ts";
 import { STEP_MARKS } from "./marks.ts";
 import type { RunRecord, StepRecord } from "./run-record.ts";
 import { count, clip, duration, largest } from "./text.ts";

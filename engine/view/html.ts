@@ -1,13 +1,14 @@
 import type { ErrorRecord, Json, JsonObject } from "../types.ts";
 import { isObject, isScalar, scalarText } from "./canvas.ts";
 import { SCRIPT, STYLE } from "./html-style.ts";
-import { html, type Html, raw } from "./html-text.ts";
+import { html, type Html } from "../shared/markup.ts";
 import { timeline } from "./html-timeline.ts";
 import { bySeverity, RUN_MARKS, severityMark, STEP_MARKS } from "./marks.ts";
 import { asFinding, findingTitle, type Finding } from "./finding.ts";
 import { asReport, remedyTexts, type Report, summaryText } from "./report.ts";
 import type { RunRecord, StepRecord } from "./run-record.ts";
 import { count, duration } from "./text.ts";
+import { pageOf } from "../shared/page.ts";
 
 /** Rows of evidence and of tables in a page; more would make it unreadable, and the JSON has them all. */
 const MAX_ROWS = 500;
@@ -16,38 +17,25 @@ const MAX_ROWS = 500;
 export function runReport(run: RunRecord): string {
   const { mark, color, said } = RUN_MARKS[run.status];
   const report = asReport(run.output);
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-        />
-        <title>${run.runbook} on ${run.target}: ${said}</title>
-        <style>
-          ${raw(STYLE)}
-        </style>
-      </head>
-      <body>
-        <h1>${run.runbook} <span class="note">on ${run.target}</span></h1>
-        <p class="status ${color}">
-          ${mark} ${said}${run.plan && run.status !== "planned" ? " (plan)" : ""}
-        </p>
-        ${facts(run)} ${run.error === null ? null : failure(run.error)}
-        ${report === null ? null : findings(report)}
-        <h2>Timeline</h2>
-        ${timeline(run)}
-        <h2>Steps <button id="unfold" type="button">unfold all</button></h2>
-        ${steps(run.steps)}
-        <h2>Output</h2>
-        ${folded("output as JSON", run.output, "raw")} ${folded("parameters", run.params)}
-        <script>
-          ${raw(SCRIPT)};
-        </script>
-      </body>
-    </html> `.text;
+  return pageOf({
+    title: `${run.runbook} on ${run.target}: ${said}`,
+    style: STYLE,
+    script: SCRIPT,
+    body: html`
+      <h1>${run.runbook} <span class="note">on ${run.target}</span></h1>
+      <p class="status ${color}">
+        ${mark} ${said}${run.plan && run.status !== "planned" ? " (plan)" : ""}
+      </p>
+      ${facts(run)} ${run.error === null ? null : failure(run.error)}
+      ${report === null ? null : findings(report)}
+      <h2>Timeline</h2>
+      ${timeline(run)}
+      <h2>Steps <button id="unfold" type="button">unfold all</button></h2>
+      ${steps(run.steps)}
+      <h2>Output</h2>
+      ${folded("output as JSON", run.output, "raw")} ${folded("parameters", run.params)}
+    `,
+  });
 }
 
 function facts(run: RunRecord): Html {

@@ -1,5 +1,5 @@
 import { PgdbaError, withNothingDone } from "../../engine/errors.ts";
-import { parseDuration } from "../../engine/expr/units.ts";
+import { parseDuration } from "../../engine/shared/units.ts";
 import type { Effect, Json, JsonSchema, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { readBody } from "../../engine/shared/read-body.ts";

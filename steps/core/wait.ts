@@ -1,4 +1,4 @@
-import { parseDuration } from "../../engine/expr/units.ts";
+import { parseDuration } from "../../engine/shared/units.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 

@@ -1,4 +1,4 @@
-import { parseBytes, parseDuration } from "../../engine/expr/units.ts";
+import { parseBytes, parseDuration } from "../../engine/shared/units.ts";
 import type { Planner } from "../../providers/planner/twin/twin.ts";
 import { defineStep } from "../define.ts";
 import { advise } from "./advise/advise.ts";

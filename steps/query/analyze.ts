@@ -1,5 +1,5 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import { parseDuration } from "../../engine/expr/units.ts";
+import { parseDuration } from "../../engine/shared/units.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { commandLine } from "../command-line.ts";

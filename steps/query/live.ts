@@ -1,5 +1,5 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import { parseDuration } from "../../engine/expr/units.ts";
+import { parseDuration } from "../../engine/shared/units.ts";
 import { MARK } from "../../providers/postgres/own.ts";
 import { defineStep } from "../define.ts";
 import { normaliseQuery } from "../mask.ts";

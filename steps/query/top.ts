@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../engine/types.ts";
-import { parseDuration } from "../../engine/expr/units.ts";
+import { parseDuration } from "../../engine/shared/units.ts";
 import { defineStep } from "../define.ts";
 import { placeIdentifiers } from "../sql/input.ts";
 import { session } from "../sql/session.ts";

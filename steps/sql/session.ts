@@ -1,5 +1,5 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import { parseDuration } from "../../engine/expr/units.ts";
+import { parseDuration } from "../../engine/shared/units.ts";
 import type { StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import type { PgConnection } from "../../providers/target/resolve.ts";

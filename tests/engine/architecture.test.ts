@@ -67,14 +67,14 @@ test("the engine knows nothing of steps, providers and PostgreSQL, but where all
 });
 
 /** The parts of the engine that the others may use. */
-const SHARED = /^engine\/(types|errors|expr\/units|spawn|shared\/[a-z-]+)\.ts$/;
+const SHARED = /^engine\/(types|errors|spawn|shared\/[a-z-]+)\.ts$/;
 
 /** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run (also `steps/sql/guard/`). */
 const FOR_STEPS = [
   "steps/command-line.ts",
   "steps/config/place/awaiting.ts",
   "steps/define.ts",
-  "steps/html.ts",
+
   "steps/mask.ts",
   "steps/settings-file.ts",
   "steps/snapshots.ts",

@@ -1,6 +1,6 @@
 import { offMessage } from "../../check/messages.ts";
 import { PgdbaError, toPgdbaError } from "../../errors.ts";
-import { suggest } from "../../load/suggest.ts";
+import { suggest } from "../../shared/suggest.ts";
 import type { Json, JsonObject, StepRegistry, StepType } from "../../types.ts";
 import { columns, commandHelp, mainHelp, paragraphs, runbookHelp } from "../../view/help.ts";
 import { wrap } from "../../view/text.ts";

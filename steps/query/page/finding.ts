@@ -1,4 +1,4 @@
-import { html, type Html } from "../../html.ts";
+import { html, type Html } from "../../../engine/shared/markup.ts";
 import type { Finding } from "../plan/finding.ts";
 
 export function card({ code, severity, message, advice, evidence }: Finding): Html {

@@ -1,10 +1,11 @@
 import { count, type Finding, percent, SEVERITIES } from "../plan/finding.ts";
 import { type Plan, type PlanNode, walk } from "../plan/tree.ts";
 import { card } from "./finding.ts";
-import { html, type Html, raw } from "../../html.ts";
+import { html, type Html } from "../../../engine/shared/markup.ts";
 import { STYLE } from "./style.ts";
 import { planTable } from "./tree.ts";
 import { cost, time } from "./units.ts";
+import { pageOf } from "../../../engine/shared/page.ts";
 
 /** The output of query.analyze. */
 export interface Analysis {
@@ -28,46 +29,35 @@ export function page(analysis: Analysis, target: string, drawn: Date): string {
   const general = findings.filter(({ node }) => node === null || !paths.has(node.path));
   const worst =
     SEVERITIES.find((severity) => findings.some((one) => one.severity === severity)) ?? "ok";
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'"
-        />
-        <title>Plan – ${statement.replaceAll(/\s+/g, " ").slice(0, 80)}</title>
-        <style>
-          ${raw(STYLE)}
-        </style>
-      </head>
-      <body>
-        <header>
-          <div class="verdict ${worst}">
-            <h1>Plan <span class="dim">of a statement in ${database}</span></h1>
-            <p><strong>${verdict(findings)}</strong></p>
-          </div>
-          <p class="dim small">
-            ${[target, analyzed ? "executed and rolled back" : "planned, not executed", ...(analysis.generic ? ["for any values of its parameters"] : [])].join(" · ")}
-          </p>
-        </header>
-        <main>
-          ${tiles(analysis)}
-          <pre class="statement">${statement}</pre>
-          ${findings.length === 0 ? null : overview(findings, general)}
-          <h2>Where the ${analyzed ? "time" : "cost"} is</h2>
-          ${planTable(plan, analyzed, findings)} ${beside(analysis)}
-          <details class="plain">
-            <summary class="dim">The plan as text</summary>
-            <pre>${text}</pre>
-          </details>
-        </main>
-        <footer>
-          pgdba query/analyze · ${drawn.toISOString().slice(0, 16).replace("T", " ")} UTC
-        </footer>
-      </body>
-    </html> `.text;
+  return pageOf({
+    title: `Plan – ${statement.replaceAll(/\s+/g, " ").slice(0, 80)}`,
+    style: STYLE,
+    body: html`
+      <header>
+        <div class="verdict ${worst}">
+          <h1>Plan <span class="dim">of a statement in ${database}</span></h1>
+          <p><strong>${verdict(findings)}</strong></p>
+        </div>
+        <p class="dim small">
+          ${[target, analyzed ? "executed and rolled back" : "planned, not executed", ...(analysis.generic ? ["for any values of its parameters"] : [])].join(" · ")}
+        </p>
+      </header>
+      <main>
+        ${tiles(analysis)}
+        <pre class="statement">${statement}</pre>
+        ${findings.length === 0 ? null : overview(findings, general)}
+        <h2>Where the ${analyzed ? "time" : "cost"} is</h2>
+        ${planTable(plan, analyzed, findings)} ${beside(analysis)}
+        <details class="plain">
+          <summary class="dim">The plan as text</summary>
+          <pre>${text}</pre>
+        </details>
+      </main>
+      <footer>
+        pgdba query/analyze · ${drawn.toISOString().slice(0, 16).replace("T", " ")} UTC
+      </footer>
+    `,
+  });
 }
 
 function verdict(findings: readonly Finding[]): string {

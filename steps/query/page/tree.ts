@@ -2,7 +2,7 @@ import type { Json } from "../../../engine/types.ts";
 import { count, type Finding, percent } from "../plan/finding.ts";
 import { type Buffers, number, type PlanNode, text, walk } from "../plan/tree.ts";
 import { card } from "./finding.ts";
-import { html, type Html } from "../../html.ts";
+import { html, type Html } from "../../../engine/shared/markup.ts";
 import { cost, size, time } from "./units.ts";
 
 /** Steps of indentation; deeper nodes stand no further right, so that their words keep some room. */

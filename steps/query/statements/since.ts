@@ -1,5 +1,5 @@
 import { PgdbaError } from "../../../engine/errors.ts";
-import { parseDuration } from "../../../engine/expr/units.ts";
+import { parseDuration } from "../../../engine/shared/units.ts";
 
 /** Milliseconds: an age or, absolute, a time since 1970; null for the last one. */
 export type Since = { age: number } | { time: number } | null;

@@ -1,4 +1,4 @@
-import { html, type Html } from "../../html.ts";
+import { html, type Html } from "../../../engine/shared/markup.ts";
 
 /** One figure over time. `at` is ms since 1970; a null value is a gap. */
 export interface Series {

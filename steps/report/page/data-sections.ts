@@ -2,7 +2,7 @@ import type { Snapshot } from "../collect/shape.ts";
 import type { Trends } from "../trends/trends.ts";
 import { size, span } from "../collect/units.ts";
 import { bar, legend } from "./charts.ts";
-import { html, type Html } from "../../html.ts";
+import { html, type Html } from "../../../engine/shared/markup.ts";
 import { day, grouped, table } from "./table.ts";
 
 export function statementsSection({ statements }: Snapshot, trends: Trends): Html {

@@ -1,6 +1,6 @@
 import type { Finding } from "../../health/findings/findings.ts";
 import type { Trends } from "../trends/trends.ts";
-import { html, type Html } from "../../html.ts";
+import { html, type Html } from "../../../engine/shared/markup.ts";
 
 /** Lines of one finding that are shown; the others are folded. */
 const SHOWN = 8;

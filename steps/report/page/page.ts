@@ -5,7 +5,7 @@ import type { Trends } from "../trends/trends.ts";
 import { short, signed, size, span } from "../collect/units.ts";
 import { sizesSection, statementsSection } from "./data-sections.ts";
 import { findingsSection } from "./findings.ts";
-import { html, type Html, raw } from "../../html.ts";
+import { html, type Html } from "../../../engine/shared/markup.ts";
 import {
   configurationSection,
   connectionsSection,
@@ -15,6 +15,7 @@ import {
 import { STYLE } from "./style.ts";
 import { day, table } from "./table.ts";
 import { trendsSection } from "./trends-section.ts";
+import { pageOf } from "../../../engine/shared/page.ts";
 
 /** The output of `health/check`. */
 export interface Health {
@@ -60,56 +61,45 @@ export function page(report: Report): string {
     ["configuration", "Configuration", configurationSection(snapshot)],
     ["unseen", "Not seen", unseen(health, snapshot)],
   ];
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'"
-        />
-        <title>${verdict(health)} – ${target}</title>
-        <style>
-          ${raw(STYLE)}
-        </style>
-      </head>
-      <body>
-        <header>
-          <div class="verdict ${toneOf(health.summary.worst)}">
-            <h1>Health report <span class="dim">of ${server.cluster_name ?? target}</span></h1>
-            <p><strong>${verdict(health)}</strong></p>
-          </div>
-          <p class="dim small">
-            ${[
-              `PostgreSQL ${server.release}`,
-              server.role,
-              target,
-              `database ${server.database}`,
-              `up ${span(server.uptime_seconds * 1000)}`,
-              ...(server.identity === null ? [] : [`system ${server.identity}`]),
-              `read as ${server.user}`,
-              day(server.taken_at),
-            ].join(" · ")}
-          </p>
-          <nav>${sections.map(([id, title]) => html`<a href="#${id}">${title}</a> `)}</nav>
-        </header>
-        <main>
-          ${tiles(report)}
-          ${sections.map(
-            ([id, title, body]) =>
-              html`<section id="${id}">
-                <h2>${title}</h2>
-                ${body}
-              </section> `,
-          )}
-        </main>
-        <footer>
-          pgdba health/report · ${day(server.taken_at)} · ${health.summary.checks} checks · read as
-          ${server.user}
-        </footer>
-      </body>
-    </html> `.text;
+  return pageOf({
+    title: `${verdict(health)} – ${target}`,
+    style: STYLE,
+    body: html`
+      <header>
+        <div class="verdict ${toneOf(health.summary.worst)}">
+          <h1>Health report <span class="dim">of ${server.cluster_name ?? target}</span></h1>
+          <p><strong>${verdict(health)}</strong></p>
+        </div>
+        <p class="dim small">
+          ${[
+            `PostgreSQL ${server.release}`,
+            server.role,
+            target,
+            `database ${server.database}`,
+            `up ${span(server.uptime_seconds * 1000)}`,
+            ...(server.identity === null ? [] : [`system ${server.identity}`]),
+            `read as ${server.user}`,
+            day(server.taken_at),
+          ].join(" · ")}
+        </p>
+        <nav>${sections.map(([id, title]) => html`<a href="#${id}">${title}</a> `)}</nav>
+      </header>
+      <main>
+        ${tiles(report)}
+        ${sections.map(
+          ([id, title, body]) =>
+            html`<section id="${id}">
+              <h2>${title}</h2>
+              ${body}
+            </section> `,
+        )}
+      </main>
+      <footer>
+        pgdba health/report · ${day(server.taken_at)} · ${health.summary.checks} checks · read as
+        ${server.user}
+      </footer>
+    `,
+  });
 }
 
 function verdict({ summary }: Health): string {

@@ -1,7 +1,7 @@
 import type { Snapshot } from "../collect/shape.ts";
 import { size, span } from "../collect/units.ts";
 import { bar, legend } from "./charts.ts";
-import { html, type Html } from "../../html.ts";
+import { html, type Html } from "../../../engine/shared/markup.ts";
 import { day, facts, grouped, table } from "./table.ts";
 
 const COLORS = ["c1", "c2", "c3", "c4", "c5"] as const;

@@ -1,4 +1,4 @@
-import { html, type Html, type Part } from "../../html.ts";
+import { html, type Html, type Part } from "../../../engine/shared/markup.ts";
 
 export interface Column<T> {
   title: string;

@@ -1,7 +1,7 @@
 import type { Trends } from "../trends/trends.ts";
 import { short, signed, size, span } from "../collect/units.ts";
 import { lineChart } from "./charts.ts";
-import { html, type Html } from "../../html.ts";
+import { html, type Html } from "../../../engine/shared/markup.ts";
 import { day, table } from "./table.ts";
 
 export function trendsSection(trends: Trends): Html {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseBytes, parseDuration, parseLsn } from "../../../engine/expr/units.ts";
+import { parseBytes, parseDuration, parseLsn } from "../../../engine/shared/units.ts";
 
 describe("units", () => {
   test.each([

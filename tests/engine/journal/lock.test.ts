@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { GLOBAL_FLAGS } from "../../../engine/cli/args.ts";
 import { DEFAULT_LOCK_WAIT } from "../../../engine/cli/start-run.ts";
 import { systemClock } from "../../../engine/clock.ts";
-import { parseDuration } from "../../../engine/expr/units.ts";
+import { parseDuration } from "../../../engine/shared/units.ts";
 import { type Holder, isDead, stateOf, thisProcess } from "../../../engine/journal/holder.ts";
 import { Journal } from "../../../engine/journal/journal.ts";
 import { LEASE_MS, type Lock, Waiter } from "../../../engine/journal/lock.ts";

@@ -167,7 +167,7 @@ test("growth is told with its time, per day only when that is known, and stateme
     });
   const soon = after(180, null);
   expect(soon).toContain("+41.5 MB in 3 min<");
-  expect(soon).toContain("too short a time to say what that is per day");
+  expect(soon).toContain("too short a time for a rate per day");
   expect(soon).toContain("; 19 of other users may not be seen");
   const late = after(7200, 12 * 41.5 * 1024 ** 2);
   expect(late).toContain("+41.5 MB in 2 h, +498 MB per day<");

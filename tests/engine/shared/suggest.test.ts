@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { suggest } from "../../../engine/load/suggest.ts";
+import { suggest } from "../../../engine/shared/suggest.ts";
 
 test.each([
   ["stesp", ["steps", "params"], "steps"],
