@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import { suggest } from "../../engine/shared/suggest.ts";
 import { errnoOf } from "../../engine/shared/read-file.ts";
 import { type ClusterEntry, readClusterFile } from "./read.ts";
 
@@ -98,10 +99,10 @@ export async function readRegistry(
 export async function unknownCluster(
   stateDir: string,
   name: string,
-  suggest?: (word: string, candidates: Iterable<string>) => string | undefined,
+  nearest: (word: string, candidates: Iterable<string>) => string | undefined = suggest,
 ): Promise<PgdbaError> {
   const known = await clusterNames(stateDir);
-  const near = suggest?.(name, known);
+  const near = nearest(name, known);
   return new PgdbaError("no_target", `There is no cluster named ${name}`, {
     hint:
       near === undefined

@@ -83,6 +83,11 @@ test("of one that can't be used is shown why", async () => {
   expect(JSON.stringify(output)).not.toContain("hunter2");
 });
 
+test("the nearest name is told to whoever mistypes one", async () => {
+  const error = await show.run(context(), { name: "odrers" }).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: "no_target", hint: "Did you mean orders?" });
+});
+
 test("an unknown name, no name, and what is no name", async () => {
   expect(await codeOf(show.run(context(), { name: "nobody" }))).toBe("no_target");
   expect(await codeOf(show.run(context(), {}))).toBe("invalid_param");
