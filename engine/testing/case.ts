@@ -1,11 +1,39 @@
 import { STATUSES } from "../check/scope.ts";
 import { EXIT_BY_CODE, type ErrorCode } from "../errors.ts";
-import type { JsonSchema, Json, JsonObject, RunStatus } from "../types.ts";
+import type { Said } from "../journal/journal.ts";
+import type {
+  JsonSchema,
+  Json,
+  JsonObject,
+  ProbeResult,
+  RunStatus,
+  Target,
+  TargetState,
+} from "../types.ts";
 
 /** The behaviour of a mocked step when it is called: it gives an output, or fails. */
 export interface Fixture {
   output?: Json;
-  error?: { code?: ErrorCode; message?: string; retryable?: boolean };
+  error?: FixtureError;
+  /** Put on disk before it answers, and before the process dies in it. */
+  note?: Json;
+  /** What its inverse does; it works without this key. */
+  undo?: { error?: FixtureError; unchanged?: boolean };
+  /** What its probe answers after a crash, call after call; `unknown` without this key. */
+  probe?: ProbeFixture | ProbeFixture[];
+}
+
+interface FixtureError {
+  code?: ErrorCode;
+  message?: string;
+  retryable?: boolean;
+}
+
+interface ProbeFixture {
+  state: ProbeResult["state"];
+  output?: Json;
+  reason?: string;
+  note?: Json;
 }
 
 export interface TestCase {
@@ -14,6 +42,11 @@ export interface TestCase {
   target?: {
     name?: string;
     cluster?: string;
+    state?: TargetState;
+    provider?: string;
+    ownership?: Target["ownership"];
+    /** Verbs of its provider; with `false` one that it lacks. */
+    can?: string[] | Record<string, boolean>;
     labels?: string[];
     capabilities?: string[];
     identity?: string;
@@ -28,6 +61,10 @@ export interface TestCase {
   };
   /** By step id or path; a list answers call after call, its last for all further ones. */
   fixtures?: Record<string, Fixture | Fixture[]>;
+  /** The step in which the process dies, by id or path; of a list one process after the other. The run is then resumed. */
+  crash_at?: string | string[];
+  /** What a person says when the run is resumed for the last time. */
+  assume?: Record<string, Said>;
   expect: Expectation;
 }
 
@@ -40,6 +77,8 @@ export interface Expectation {
   /** By id or path: a status, or parts of the result. */
   steps?: Record<string, string | ExpectedStep>;
   undone?: string[];
+  /** Steps that a point of no return has kept. */
+  kept?: string[];
   output?: Json;
 }
 
@@ -66,27 +105,55 @@ export interface TestFile {
 
 const CODE: JsonSchema = { type: "string", enum: Object.keys(EXIT_BY_CODE) };
 
+const FAILS: JsonSchema = {
+  type: "object",
+  additionalProperties: false,
+  description:
+    "The step fails instead: `code` (one of the [error codes](#error-codes), by default `step_failed`), `message`, `retryable`",
+  properties: {
+    code: { ...CODE, description: "One of the error codes; by default `step_failed`" },
+    message: { type: "string" },
+    retryable: { type: "boolean", description: "True when `retry` without `on` tries again" },
+  },
+};
+
+const PROBE: JsonSchema = {
+  type: "object",
+  additionalProperties: false,
+  required: ["state"],
+  properties: {
+    state: { type: "string", enum: ["done", "not_done", "running", "unknown"] },
+    output: { description: "Of `done`: the output" },
+    reason: { type: "string", description: "Of `unknown`: why" },
+    note: { description: "Of `running`: what the step is attached by" },
+  },
+};
+
 /** An answer of a mocked step. */
 export const FIXTURE: JsonSchema = {
   type: "object",
   additionalProperties: false,
   minProperties: 1,
-  maxProperties: 1,
   properties: {
     output: { description: "The output of the step: all of it, or the parts that matter" },
-    error: {
+    error: FAILS,
+    note: { description: "What the step notes before it acts" },
+    undo: {
       type: "object",
       additionalProperties: false,
       description:
-        "The step fails instead: `code` (one of the [error codes](#error-codes), by default `step_failed`), `message`, `retryable`",
-      properties: {
-        code: { ...CODE, description: "One of the error codes; by default `step_failed`" },
-        message: { type: "string" },
-        retryable: { type: "boolean", description: "True when `retry` without `on` tries again" },
-      },
+        "What its own undo does: fail (`error`), or find nothing to take back (`unchanged`); it works without this key",
+      properties: { error: FAILS, unchanged: { type: "boolean" } },
+    },
+    probe: {
+      description:
+        "What its probe answers when the run is resumed: `{state: done, output}`, `{state: not_done}`, `{state: running, note}` or `{state: unknown, reason}`, or a list of these; `unknown` without this key",
+      anyOf: [PROBE, { type: "array", minItems: 1, items: PROBE }],
     },
   },
 };
+
+const STATES: readonly TargetState[] = ["none", "absent", "partial", "unreachable", "down", "up"];
 
 const FIXTURES: JsonSchema = {
   type: "object",
@@ -181,6 +248,27 @@ export const TEST_FILE: JsonSchema = {
                 description: "`target.cluster`; counts as given by `--cluster` when it stands here",
                 default: "test",
               },
+              state: {
+                type: "string",
+                enum: STATES as unknown as Json[],
+                description: "`target.state`; one that is not `up` has no capabilities of itself",
+                default: "up",
+              },
+              provider: { type: "string", description: "`target.provider`" },
+              ownership: {
+                type: "string",
+                enum: ["managed", "connected", "none"],
+                description: "Whether pgdba made it",
+                default: "managed",
+              },
+              can: {
+                anyOf: [
+                  { type: "array", items: { type: "string" } },
+                  { type: "object", additionalProperties: { type: "boolean" } },
+                ],
+                description:
+                  "`target.can`: the verbs that its provider has, or a mapping of verbs to true and false",
+              },
               labels: {
                 type: "array",
                 items: { type: "string" },
@@ -191,7 +279,7 @@ export const TEST_FILE: JsonSchema = {
                 type: "array",
                 items: { type: "string" },
                 description:
-                  "The capabilities it has, of those that runbooks may `need`; all of them without this key",
+                  "The capabilities it begins with, of those that runbooks may `need`; all that the runbook needs without this key. What steps give and take changes them",
               },
               identity: {
                 type: "string",
@@ -221,6 +309,17 @@ export const TEST_FILE: JsonSchema = {
             description:
               "By step id or path: the answer, or a list of answers, one for each call; the last one serves all further calls",
           },
+          crash_at: {
+            description:
+              "The step, by id or path, in which the process dies as by `kill -9`; the run is then resumed. `<step>~undo` dies while it is taken back. Of a list one process after the other",
+            anyOf: [{ type: "string" }, { type: "array", minItems: 1, items: { type: "string" } }],
+          },
+          assume: {
+            type: "object",
+            minProperties: 1,
+            additionalProperties: { type: "string", enum: ["done", "not_done"] },
+            description: "`--assume` of the last resume, by path",
+          },
           expect: {
             type: "object",
             additionalProperties: false,
@@ -239,6 +338,11 @@ export const TEST_FILE: JsonSchema = {
                 minProperties: 1,
                 additionalProperties: STEP,
                 description: "By id or path: a status, or parts of the step's result",
+              },
+              kept: {
+                type: "array",
+                items: { type: "string" },
+                description: "Paths of the steps that a point of no return has kept, in that order",
               },
               undone: {
                 type: "array",

@@ -9,6 +9,7 @@ export interface Actual {
   output: Json;
   steps: ActualStep[];
   undone: string[];
+  kept: string[];
 }
 
 export interface ActualStep {
@@ -28,7 +29,7 @@ export interface Difference {
 
 /** The differences between the expectations of a case and its end. */
 export function compare(expect: Expectation, actual: Actual): Difference[] {
-  const { error, steps, undone, output, ...plain } = expect;
+  const { error, steps, undone, kept, output, ...plain } = expect;
   const silent = error === undefined && plain.status === undefined && plain.exit === undefined;
   return [
     ...parts(plain as Json, { status: actual.status, exit: actual.exit }, []).map((one) =>
@@ -48,6 +49,7 @@ export function compare(expect: Expectation, actual: Actual): Difference[] {
       ),
     ),
     ...(undone === undefined ? [] : parts(undone, actual.undone, ["undone"])),
+    ...(kept === undefined ? [] : parts(kept, actual.kept, ["kept"])),
     ...(output === undefined ? [] : parts(output, actual.output, ["output"])),
   ];
 }

@@ -1,101 +1,156 @@
 import { validate } from "../check/validate.ts";
+import { declarationsOf } from "../declared.ts";
 import { PgdbaError } from "../errors.ts";
-import type {
-  Clock,
-  Json,
-  JsonSchema,
-  StepContext,
-  StepRegistry,
-  StepType,
-  Target,
-} from "../types.ts";
+import type { Clock, Json, ProbeResult, StepContext, StepRegistry, StepType } from "../types.ts";
 import type { Fixture, TestCase } from "./case.ts";
+import { relaxed } from "./relaxed.ts";
+import type { MockTarget } from "./target.ts";
 
-export interface Mocked {
-  registry: StepRegistry;
+type Fixtures = NonNullable<TestCase["fixtures"]>;
+
+/** The world of one case: it outlives the processes that die in it. */
+export class Mock {
   /** Calls that have no fixture, or one that the step type could not give. */
-  problems: string[];
-}
+  readonly problems: string[] = [];
+  readonly registry: StepRegistry;
+  readonly #fixtures: Fixtures;
+  readonly #target: MockTarget;
+  readonly #calls = new Map<string, number>();
+  /** Jobs that were told to end. */
+  readonly #stopped = new Set<string>();
+  /** The step at which this process dies, by id or path. */
+  #crashAt: string | undefined;
+  #dead = false;
 
-/** The registry with every step type that touches the outside answered by fixtures; pure ones run for real. */
-export function mockRegistry(
-  real: StepRegistry,
-  fixtures: NonNullable<TestCase["fixtures"]>,
-): Mocked {
-  const calls = new Map<string, number>();
-  const problems: string[] = [];
+  constructor(real: StepRegistry, fixtures: Fixtures, target: MockTarget) {
+    this.#fixtures = fixtures;
+    this.#target = target;
+    this.registry = {
+      capabilities: real.capabilities,
+      names: () => real.names(),
+      has: (type) => real.has(type),
+      get: async (type) => this.#mocked(await real.get(type)),
+    };
+  }
 
-  const answer = async (type: StepType, ctx: StepContext): Promise<Json> => {
-    const key = [ctx.step.path, ctx.step.id].find((name) => Object.hasOwn(fixtures, name));
-    if (key === undefined) {
-      problems.push(`${ctx.step.path} was called, but has no fixture`);
-      throw new PgdbaError("test_failed", `${ctx.step.path} was called, but has no fixture`, {
-        hint: `Add \`${ctx.step.id}\` under fixtures.`,
-      });
-    }
-    const list = [fixtures[key]!].flat();
-    const call = calls.get(key) ?? 0;
-    calls.set(key, call + 1);
-    const fixture = list[Math.min(call, list.length - 1)]!;
-    const output = play(fixture, ctx.step.path);
-    for (const { message } of validate(relaxed(type.output), output, `fixture of ${key}`))
-      problems.push(`${type.type} can't give this: ${message}`);
-    return output;
-  };
+  /** Begins a process, which dies in the step `crashAt`. */
+  begin(crashAt: string | undefined): void {
+    this.#crashAt = crashAt;
+    this.#dead = false;
+  }
 
-  const mock = (type: StepType): StepType => {
+  get dead(): boolean {
+    return this.#dead;
+  }
+
+  /** Every step type that touches the outside is answered by fixtures; pure ones run for real. */
+  #mocked(type: StepType): StepType {
     if (type.pure) return type;
-    const { plan, probe, ...rest } = type;
+    const { plan, probe, undo, forget, stop, ...rest } = type;
     return {
       ...rest,
       // A fixture may hold the parts that matter.
       output: {},
-      run: (ctx) => answer(type, ctx),
+      run: (ctx, input) => this.#run(type, ctx, input),
       ...(plan ? { plan: async () => null } : {}),
-      ...(probe ? { probe: async () => ({ state: "unknown" as const, reason: "mocked" }) } : {}),
-      ...(type.undo ? { undo: async () => {} } : {}),
-      ...(type.forget ? { forget: async () => {} } : {}),
+      ...(probe ? { probe: (ctx, input) => this.#probe(type, ctx, input) } : {}),
+      ...(undo ? { undo: (ctx) => this.#undo(ctx) } : {}),
+      ...(forget ? { forget: async () => {} } : {}),
+      ...(stop ? { stop: async (ctx) => void this.#stopped.add(ctx.step.path) } : {}),
     };
-  };
+  }
 
-  return {
-    problems,
-    registry: {
-      names: () => real.names(),
-      capabilities: real.capabilities,
-      has: (type) => real.has(type),
-      get: async (type) => mock(await real.get(type)),
-    },
-  };
+  async #run(type: StepType, ctx: StepContext, input: Json): Promise<Json> {
+    const { path, id } = ctx.step;
+    this.#dieAt(path, id, () => {
+      const note = this.#all(ctx)?.find((one) => one.note !== undefined)?.note;
+      if (note !== undefined) ctx.note(note);
+    });
+    const declared = declarationsOf(type, input);
+    if (!ctx.run.plan) this.#target.assertHas(declared.needs, path);
+    const key = this.#keyOf(ctx);
+    if (key === undefined) {
+      this.problems.push(`${path} was called, but has no fixture`);
+      throw new PgdbaError("test_failed", `${path} was called, but has no fixture`, {
+        hint: `Add \`${id}\` under fixtures.`,
+      });
+    }
+    const fixture = this.#next(key, [this.#fixtures[key]!].flat());
+    if (fixture.note !== undefined) ctx.note(fixture.note);
+    const output = play(fixture, path);
+    this.#checkOutput(type, output, key);
+    if (!ctx.run.plan) this.#target.done(declared);
+    return output;
+  }
+
+  async #probe(type: StepType, ctx: StepContext, input: Json): Promise<ProbeResult> {
+    this.#assertAlive();
+    const told = this.#all(ctx)?.find((one) => one.probe !== undefined)?.probe;
+    if (told === undefined)
+      return { state: "unknown", reason: "its fixture does not say what its `probe` answers" };
+    const key = `${this.#keyOf(ctx)}~probe`;
+    const { state, output = null, reason = "mocked", note } = this.#next(key, [told].flat());
+    if (state === "running") {
+      if (this.#stopped.has(ctx.step.path)) return { state: "not_done" };
+      return note === undefined ? { state } : { state, note };
+    }
+    if (state === "unknown") return { state, reason };
+    if (state === "not_done") return { state };
+    this.#checkOutput(type, output, key);
+    this.#target.done(declarationsOf(type, input));
+    return { state, output };
+  }
+
+  async #undo(ctx: StepContext): Promise<void> {
+    const { path, id } = ctx.step;
+    this.#dieAt(`${path}~undo`, `${id}~undo`);
+    const undo = this.#all(ctx)?.find((one) => one.undo !== undefined)?.undo;
+    if (undo?.error) play({ error: undo.error }, `${path}~undo`);
+    if (undo?.unchanged) ctx.unchanged();
+  }
+
+  #keyOf({ step }: StepContext): string | undefined {
+    return [step.path, step.id].find((name) => Object.hasOwn(this.#fixtures, name));
+  }
+
+  #all(ctx: StepContext): Fixture[] | undefined {
+    const key = this.#keyOf(ctx);
+    return key === undefined ? undefined : [this.#fixtures[key]!].flat();
+  }
+
+  /** The answer to this call; the last one holds for all further ones. */
+  #next<T>(key: string, list: readonly T[]): T {
+    const call = this.#calls.get(key) ?? 0;
+    this.#calls.set(key, call + 1);
+    return list[Math.min(call, list.length - 1)]!;
+  }
+
+  #checkOutput(type: StepType, output: Json, key: string): void {
+    for (const { message } of validate(relaxed(type.output), output, `fixture of ${key}`))
+      this.problems.push(`${type.type} can't give this: ${message}`);
+  }
+
+  #dieAt(path: string, id: string, before: () => void = () => {}): void {
+    this.#assertAlive();
+    if (this.#crashAt !== path && this.#crashAt !== id) return;
+    before();
+    this.#dead = true;
+    this.#assertAlive();
+  }
+
+  /** What is thrown here is put on record by nobody, so that the journal stays as a process leaves it that was killed. */
+  #assertAlive(): void {
+    if (this.#dead) throw new PgdbaError("journal_failed", "The case lets the process die here");
+  }
 }
 
-/** The schema of what may stand in a fixture: all that the type gives, or a part of it; null when it did not run. */
-function relaxed(schema: JsonSchema): JsonSchema {
-  const known = relaxedSchemas.get(schema);
-  if (known) return known;
-  const { required: _, minItems: __, minProperties: ___, ...rest } = schema;
-  const out: JsonSchema = { ...rest };
-  if (schema.type !== undefined) out.type = [...new Set([schema.type, "null"].flat())];
-  if (schema.items) out.items = relaxed(schema.items);
-  if (schema.properties)
-    out.properties = Object.fromEntries(
-      Object.entries(schema.properties).map(([key, inner]) => [key, relaxed(inner)]),
-    );
-  for (const key of ["anyOf", "oneOf", "allOf"] as const)
-    if (schema[key]) out[key] = schema[key].map(relaxed);
-  relaxedSchemas.set(schema, out);
-  return out;
-}
-
-const relaxedSchemas = new WeakMap<JsonSchema, JsonSchema>();
-
-function play(fixture: Fixture, path: string): Json {
-  if (!fixture.error) return fixture.output ?? null;
+function play({ output, error }: Pick<Fixture, "output" | "error">, path: string): Json {
+  if (!error) return output ?? null;
   const {
     code = "step_failed",
     message = `${path} failed by its fixture`,
     retryable = false,
-  } = fixture.error;
+  } = error;
   throw new PgdbaError(code, message, { retryable });
 }
 
@@ -109,27 +164,5 @@ export function leapingClock(real: Clock): Clock {
       signal?.throwIfAborted();
       ahead += ms;
     },
-  };
-}
-
-/** A target that has what the runbook needs, or what the case says. */
-export function mockTarget(test: TestCase, needs: readonly string[]): Target {
-  const {
-    name = "test",
-    cluster = "test",
-    labels = [],
-    capabilities,
-    identity = "1",
-    facts = {},
-  } = test.target ?? {};
-  return {
-    name,
-    cluster,
-    labels,
-    ownership: "managed",
-    expectedIdentity: null,
-    connection: null,
-    facts: async () => ({ state: "up", identity, capabilities: capabilities ?? [...needs], facts }),
-    close: async () => {},
   };
 }

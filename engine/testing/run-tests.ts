@@ -2,7 +2,8 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { validateParams } from "../check/params.ts";
-import { createReport } from "../check/report.ts";
+import { isObject } from "../check/accepts.ts";
+import { createReport, type Report } from "../check/report.ts";
 import { validate } from "../check/validate.ts";
 import { type Closure, compileClosure } from "../cli/closure.ts";
 import { newRunId } from "../cli/start-run.ts";
@@ -13,7 +14,7 @@ import { invalidRunbook } from "../load/frame.ts";
 import { suggest } from "../shared/suggest.ts";
 import { parseDocument } from "../load/parse.ts";
 import { BACKUP_PATH, executeRun } from "../run.ts";
-import type { Host } from "../run/request.ts";
+import type { Host, RunOutcome, RunRequest } from "../run/request.ts";
 import { inside } from "../run/seen.ts";
 import { Stop } from "../run/stop.ts";
 import { readText } from "../shared/read-file.ts";
@@ -21,6 +22,7 @@ import { Secrets } from "../secrets.ts";
 import type {
   Clock,
   DocPath,
+  Json,
   JsonObject,
   Library,
   Runbook,
@@ -30,7 +32,8 @@ import type {
 } from "../types.ts";
 import { type Expectation, TEST_FILE, type TestCase, type TestFile } from "./case.ts";
 import { type Actual, type ActualStep, compare, type Difference } from "./compare.ts";
-import { leapingClock, mockRegistry, mockTarget } from "./mock.ts";
+import { leapingClock, Mock } from "./mock.ts";
+import { MockTarget } from "./target.ts";
 
 export interface CaseResult {
   runbook: string;
@@ -68,6 +71,7 @@ export async function runTestFile(
         message: `a case above is called ${JSON.stringify(one)} already`,
         hint: "Give each case a name of its own.",
       });
+  bothAnswers(parsed.data as JsonObject | null, report);
   const faults = report.sorted();
   if (faults.length > 0) throw invalidRunbook(faults);
   const { cases, fixtures } = parsed.data as unknown as TestFile;
@@ -100,6 +104,7 @@ export async function runTestFile(
         ...(at === 0 ? shared : []),
         ...unknown("fixtures", test.fixtures, [...path, "fixtures"]),
         ...[...new Set(answers)].map((message) => ({ path, message })),
+        ...unknownCrash(test, ids, path),
         ...unknown("steps", test.expect.steps, [...path, "expect", "steps"]),
         ...[...unknownUndone(test.expect, ids), ...noOutput(test.expect, runbook)].map(below),
         ...compare(test.expect, actual)
@@ -126,15 +131,16 @@ async function runCase(
     stateDir: string;
   },
 ): Promise<{ actual: Actual; answers: string[] }> {
-  const mocked = mockRegistry(parts.registry, test.fixtures ?? {});
-  const clock = leapingClock(parts.clock);
+  const target = new MockTarget(test, needs);
+  const mock = new Mock(parts.registry, test.fixtures ?? {}, target);
   const undone: string[] = [];
+  const id = newRunId(parts.clock.now());
   const host: Host = {
     journal: parts.journal,
-    registry: mocked.registry,
+    registry: mock.registry,
     library: parts.library,
     secrets: new Secrets(),
-    clock,
+    clock: leapingClock(parts.clock),
     // The clock leaps past any lease that a real run has.
     env: { PGDBA_LEASE_MS: String(Number.MAX_SAFE_INTEGER) },
     cwd: parts.stateDir,
@@ -142,7 +148,7 @@ async function runCase(
     listener: (event) => {
       if (event.kind === "undo.finished" && event.error === null) undone.push(event.path);
     },
-    newRunId: () => newRunId(parts.clock.now()),
+    newRunId: () => id,
   };
   const open = Object.fromEntries(
     Object.entries(runbook.params).map(([key, spec]) => [key, { ...spec, secret: false }]),
@@ -150,13 +156,13 @@ async function runCase(
   let actual: Actual;
   try {
     const params = validateParams(open, test.params ?? {});
-    const { envelope, exit, status } = await executeRun(host, {
+    const request: RunRequest = {
       command: "test",
       runbook,
       runbooks,
       params,
       recordedParams: params,
-      target: mockTarget(test, needs),
+      target,
       targetFlags: {},
       backups,
       plan: test.flags?.plan ?? false,
@@ -174,11 +180,13 @@ async function runCase(
         policy: [],
         confirm: undefined,
       },
-    });
+    };
+    const { envelope, exit, status } = await throughCrashes(test, { host, request, mock, id });
     const { run, ...data } = (envelope.data ?? {}) as JsonObject;
     const about = (run ?? envelope.error?.run) as unknown as {
       id: string;
       steps: Omit<ActualStep, "output">[];
+      kept?: { steps: string[] }[];
     };
     const results = new Map(parts.journal.steps(about.id).map((row) => [row.path, row.result]));
     actual = {
@@ -192,6 +200,7 @@ async function runCase(
         error: results.get(step.path)?.error ?? (step.error && { ...NO_ERROR, ...step.error }),
       })),
       undone,
+      kept: (about.kept ?? []).flatMap((one) => one.steps),
     };
   } catch (thrown) {
     const { code, message, hint = null, step = null } = toPgdbaError(thrown);
@@ -203,12 +212,56 @@ async function runCase(
       output: null,
       steps: [],
       undone,
+      kept: [],
     };
   }
-  return { actual, answers: mocked.problems };
+  return { actual, answers: mock.problems };
+}
+
+/** Runs a case; a process that dies in it is followed by one that resumes. @returns how the last one ended */
+async function throughCrashes(
+  { crash_at = [], assume = {} }: TestCase,
+  { host, request, mock, id }: { host: Host; request: RunRequest; mock: Mock; id: string },
+): Promise<RunOutcome> {
+  const crashes = [crash_at].flat();
+  let resume: RunRequest["resume"];
+  for (const at of crashes) {
+    mock.begin(at);
+    const ended = await executeRun(host, {
+      ...request,
+      stop: new Stop(),
+      ...(resume ? { resume } : {}),
+    });
+    if (!mock.dead) {
+      mock.problems.push(`crash_at: the run did not come to ${at}`);
+      return ended;
+    }
+    resume = { row: host.journal.run(id)!, assumed: new Map() };
+  }
+  mock.begin(undefined);
+  if (resume) resume.assumed = new Map(Object.entries(assume));
+  return executeRun(host, { ...request, ...(resume ? { resume } : {}) });
 }
 
 const NO_ERROR = { hint: null, step: null };
+
+/** A step gives an output or fails; a fixture that says both says nothing. */
+function bothAnswers(data: JsonObject | null, report: Report): void {
+  const look = (fixtures: Json | undefined, path: DocPath): void => {
+    for (const [key, given] of Object.entries(isObject(fixtures) ? fixtures : {}))
+      for (const one of [given].flat() as Json[])
+        if (isObject(one) && one["output"] !== undefined && one["error"] !== undefined)
+          report.add([...path, key], {
+            rule: "two-answers",
+            message: `the fixture of \`${key}\` has an output and an error`,
+            hint: "Give one of them, or a list of answers, one for each call.",
+          });
+  };
+  look(data?.["fixtures"], ["fixtures"]);
+  const cases = Array.isArray(data?.["cases"]) ? data["cases"] : [];
+  for (const [at, one] of cases.entries())
+    if (isObject(one)) look(one["fixtures"], ["cases", at, "fixtures"]);
+}
 
 function stepIds(runbooks: Map<string, Runbook>): Set<string> {
   const ids = new Set([BACKUP_PATH]);
@@ -240,6 +293,18 @@ function unknownUndone({ undone = [] }: Expectation, ids: ReadonlySet<string>): 
     const message = `undone: there is no step ${key}${close === undefined ? "" : `; did you mean ${close}?`}`;
     return [{ path: ["undone", at], message }];
   });
+}
+
+function unknownCrash(
+  { crash_at = [], assume = {} }: TestCase,
+  ids: ReadonlySet<string>,
+  path: DocPath,
+): Difference[] {
+  const named = (key: string, names: string[]) =>
+    names
+      .filter((name) => !isStep(name, ids))
+      .map((name) => ({ path: [...path, key], message: `${key}: there is no step ${name}` }));
+  return [...named("crash_at", [crash_at].flat()), ...named("assume", Object.keys(assume))];
 }
 
 /** An output that does not exist has no value, so it is not null either. */

@@ -138,6 +138,12 @@ export class Harness {
         return output;
       },
     }),
+    this.type("fake.make", {
+      gives: ["postgres"],
+      probe: async () => ({ state: "not_done" }),
+    }),
+    this.type("fake.needs", { effect: "read", idempotent: true, needs: ["postgres"] }, "look"),
+    this.type("fake.take", { takes: ["postgres"] }),
     this.type("fake.cuttable", {
       interruptible: true,
       undo: async (ctx) => void this.calls.push(`undo ${ctx.step.path}`),

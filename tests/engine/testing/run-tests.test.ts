@@ -295,3 +295,143 @@ test.each([
 test("a runbook has no test file until there is one", () => {
   expect(testFileOf(join(h.dir, "runbooks/none.yaml"))).toBeUndefined();
 });
+
+const MOVE = `
+steps:
+  - {id: before, fake.look: {}}
+  - {id: move, fake.job: {}, timeout: 20ms}
+  - {id: more, fake.probed: {}}
+  - {id: boom, when: steps.before.output.fails == true, fake.look: {}}
+output: {moved: steps.move.output.to}
+`;
+
+test("a case lets the process die in a step, and resumes: its probe answers, its inverse works or fails", async () => {
+  const found = await cases(
+    MOVE,
+    `fixtures:
+  before: {output: {leader: pg1, fails: false}}
+  move: {output: {to: pg2}, note: {job: 7}, probe: {state: running, note: {job: 7}}}
+  more: {output: {}, probe: {state: done, output: {}}}
+cases:
+  - name: the job is attached to
+    crash_at: move
+    expect: {status: ok, steps: {move: {status: ok, output: {to: pg2}}}, output: {moved: pg2}}
+  - name: it had happened
+    crash_at: more
+    expect: {status: ok, steps: {more: {status: ok, changed: true}}}
+  - name: it had not
+    crash_at: more
+    fixtures: {more: {output: {n: 2}, probe: {state: not_done}}}
+    expect: {status: ok, steps: {more: {output: {n: 2}}}}
+  - name: nobody can tell, and a person is asked
+    crash_at: more
+    fixtures: {more: {output: {}}}
+    expect: {exit: 6, status: needs_operator, error: {code: needs_operator, step: more}}
+  - name: a person has said it
+    crash_at: more
+    assume: {more: done}
+    fixtures: {more: {output: {}}}
+    expect: {status: ok}
+  - name: it dies twice, the second time while it is taken back
+    crash_at: [move, move~undo]
+    fixtures: {boom: {error: {}}, before: {output: {fails: true}}}
+    expect: {status: undone, exit: 5, undone: [move]}
+  - name: the undo fails
+    fixtures: {boom: {error: {}}, before: {output: {fails: true}}, move: {output: {}, undo: {error: {message: no way back}}}}
+    expect: {exit: 6, status: needs_operator, undone: []}
+  - name: the undo finds nothing to take back
+    fixtures: {boom: {error: {}}, before: {output: {fails: true}}, move: {output: {}, undo: {unchanged: true}}}
+    expect: {exit: 1, status: failed}
+  - name: a job that failed is ended before it is taken back
+    fixtures: {move: {error: {code: timeout}, probe: {state: running}}}
+    expect: {exit: 5, status: undone, error: timeout, undone: [move]}
+`,
+  );
+  expect(problems(found)).toEqual(found.map(() => []));
+  expect(h.calls).toEqual([]);
+});
+
+test("a case shows what a point of no return has kept", async () => {
+  const found = await cases(
+    "steps: [{id: a, fake.act: {}}, {id: p, fake.keep: {}, keep: true}, {id: c, fake.act: {}}, {id: boom, fake.look: {}}]",
+    `fixtures: {a: {output: {}}, p: {output: {}}, c: {output: {}}, boom: {error: {}}}
+cases:
+  - name: fails late
+    crash_at: c
+    assume: {c: done}
+    expect: {exit: 1, status: failed, undone: [c], kept: [a, p]}
+  - name: said wrongly
+    expect: {status: failed, kept: [a]}
+`,
+  );
+  expect(problems(found)).toEqual([[], ['kept: expected ["a"], got ["a","p"]']]);
+});
+
+test("crashes that never come, steps that do not exist and fixtures with two answers are told", async () => {
+  const found = await cases(
+    "steps: [{id: a, fake.act: {}}, {id: b, when: 1 == 2, fake.act: {}}]",
+    `fixtures: {a: {output: {}}}
+cases:
+  - {name: not reached, crash_at: b, expect: {status: ok}}
+  - {name: misspelt, crash_at: bb, assume: {c: done}, expect: {status: ok}}
+`,
+  );
+  expect(problems(found)).toEqual([
+    ["crash_at: the run did not come to b"],
+    [
+      "crash_at: the run did not come to bb",
+      "crash_at: there is no step bb",
+      "assume: there is no step c",
+    ],
+  ]);
+  expect(
+    await codeOf(
+      cases(
+        "steps: [{id: a, fake.act: {}}]",
+        "cases: [{name: x, fixtures: {a: {output: {}, error: {}}}, expect: {status: ok}}]",
+      ),
+    ),
+  ).toMatchObject({
+    code: "invalid_runbook",
+    message: expect.stringContaining("an output and an error"),
+  });
+});
+
+test("a target has a state, a provider, an owner and verbs, and what steps give and take changes it", async () => {
+  h.on = {};
+  const text = `
+summary: Make a cluster
+risk: change
+steps:
+  - {id: refuse, when: "target.state == 'up'", assert: {that: 1 == 2, message: "{{target.name}} is there"}}
+  - {id: can, assert: {that: "target.can.stop && !target.can.freeze && target.provider == 'embedded' && target.ownership == 'connected'", message: no}}
+  - {id: make, fake.make: {}}
+  - {id: ask, fake.needs: {}}
+  - {id: take, fake.take: {}}
+  - {id: again, when: params.again, fake.needs: {}}
+params: {again: {type: boolean, default: false}}
+output: {state: target.state}
+`;
+  const found = await cases(
+    text,
+    `fixtures: {make: {output: {}}, ask: {output: {}}, take: {output: {}}, again: {output: {}}}
+cases:
+  - name: from nothing
+    target: {state: absent, provider: embedded, ownership: connected, can: {stop: true, freeze: false}}
+    expect: {status: ok, output: {state: absent}}
+  - name: what was taken away is missed
+    params: {again: true}
+    target: {state: absent, provider: embedded, ownership: connected, can: {stop: true, freeze: false}}
+    expect: {error: {code: capability_missing, step: again}}
+  - name: it is there already
+    target: {state: up}
+    expect: {error: {code: assertion_failed, message: test is there}}
+  - name: what a crash left is known again
+    crash_at: make
+    target: {state: absent, provider: embedded, ownership: connected, can: {stop: true, freeze: false}}
+    fixtures: {make: {output: {}, probe: {state: done, output: {}}}}
+    expect: {status: ok, steps: {ask: ok}}
+`,
+  );
+  expect(problems(found)).toEqual([[], [], [], []]);
+});
