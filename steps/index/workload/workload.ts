@@ -145,7 +145,8 @@ export function unprovenOf(refused: readonly Refused[]) {
 
 /** Commands that run a query whose plan only they know, and statements that have a plan. Comments may stand before. */
 const BEFORE = String.raw`^(?:\s|\(|/\*.*?\*/|--[^\n]*\n)*`;
-const HOLDS_QUERY = new RegExp(`${BEFORE}(create\\s.*\\sas\\s|copy\\s*\\(|declare\\s)`, "is");
+const FILLED = String.raw`create\s+((global|local|temp|temporary|unlogged)\s+)*(table|materialized\s+view)\s.*\sas\s`;
+const HOLDS_QUERY = new RegExp(`${BEFORE}(${FILLED}|copy\\s*\\(|declare\\s)`, "is");
 const PLANNED = new RegExp(
   `${BEFORE}(select|with|insert|update|delete|merge|values|table)\\b`,
   "is",

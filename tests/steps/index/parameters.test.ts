@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { nodesOf } from "../../../providers/planner/twin/twin.ts";
 import suggest from "../../../steps/index/suggest.ts";
-import { serverPlan } from "../../../steps/index/advise/server-plan.ts";
+import { planOfQuery, serverPlan } from "../../../steps/index/advise/server-plan.ts";
 import { openSession, type PgSession, specOf } from "../../providers/postgres/helpers.ts";
 import { binariesOf, debianWithHypopg } from "../../support/debian.ts";
 import { type Bench, bench } from "./support.ts";
@@ -103,6 +103,18 @@ describe.each([13, 18] as const)("statements as pg_stat_statements of %d keeps t
     expect(
       (await session.query("SELECT count(*)::int AS n FROM pg_prepared_statements")).rows,
     ).toEqual([{ n: 0 }]);
+  });
+
+  test("so is a query that is given beside an index; where that can't be, its values are asked for", async () => {
+    const ctx = on.context();
+    const sum = "SELECT sum(CASE WHEN a = $1 THEN $2 ELSE $3 END) FROM t";
+    expect((await planOfQuery(ctx, sum))["Node Type"]).toBe("Aggregate");
+    const error: any = await planOfQuery(ctx, "SELECT missing($1) FROM t").catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error.code).toBe("invalid_param");
+    expect(error.hint).toStartWith("Give the query with values in the place of $1");
+    await ctx.close();
   });
 
   test("all count in index advice", async () => {
