@@ -8,6 +8,8 @@ export interface ExclusiveOptions {
   what: string;
   /** How long one waits for the others, ms. */
   waitMs: number;
+  /** Ends the waiting. */
+  signal?: AbortSignal;
 }
 
 const POLL_MS = 10;
@@ -15,32 +17,45 @@ const POLL_MS = 10;
 /**
  * Runs `work` while no other process, and nobody else in this one, does so for the same file. SQLite's lock ends with its holder, so
  * that none is ever stale; the file itself stays, for somebody may be waiting on it.
- * @throws PgdbaError lock_held when the others take too long | io_failed
+ * @throws PgdbaError lock_held when the others take too long | io_failed; the signal's reason when aborted
  */
 export async function exclusively<T>(
   file: string,
-  { what, waitMs }: ExclusiveOptions,
+  { what, waitMs, signal }: ExclusiveOptions,
   work: () => Promise<T>,
 ): Promise<T> {
+  const deadline = performance.now() + waitMs;
+  let lock = await takeExclusively(file);
+  for (; lock === null; lock = await takeExclusively(file)) {
+    signal?.throwIfAborted();
+    if (performance.now() > deadline)
+      throw new PgdbaError(
+        "lock_held",
+        `Another process has been busy with ${what} for ${Math.round(waitMs / 1000)} seconds`,
+        { retryable: true, hint: "Look for a pgdba that hangs, end it and run again." },
+      );
+    await Bun.sleep(POLL_MS);
+  }
+  try {
+    return await work();
+  } finally {
+    lock.release();
+  }
+}
+
+/** The same right, until it is given back or this process ends; null while another has it. @throws PgdbaError io_failed */
+export async function takeExclusively(file: string): Promise<{ release(): void } | null> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
     throw fileError(dirname(file), cause, "Name a folder that may be written with PGDBA_HOME.");
   });
   const { Database } = await import("bun:sqlite");
   const lock = open(file, () => new Database(file, { create: true }));
+  let held = false;
   try {
-    const deadline = performance.now() + waitMs;
-    while (!open(file, () => taken(lock))) {
-      if (performance.now() > deadline)
-        throw new PgdbaError(
-          "lock_held",
-          `Another process has been busy with ${what} for ${Math.round(waitMs / 1000)} seconds`,
-          { retryable: true, hint: "Look for a pgdba that hangs, end it and run again." },
-        );
-      await Bun.sleep(POLL_MS);
-    }
-    return await work();
+    held = open(file, () => taken(lock));
+    return held ? { release: () => lock.close() } : null;
   } finally {
-    lock.close();
+    if (!held) lock.close();
   }
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, realpath, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
@@ -61,7 +62,7 @@ export async function makeBase(home: Home): Promise<string> {
   await makeDir(home);
   const key = new Bun.CryptoHasher("sha256").update(home.dir).digest("hex").slice(0, 12);
   const wanted = join(home.dir, "here");
-  if (known !== undefined) return known;
+  if (known !== undefined && existsSync(known)) return known;
   // Without links on the way: the kernel tells of processes where they really work.
   const base = await realpath(await reachableDir(wanted, home.user, `nodes-${key}`, spareDirs()));
   await writeWhole(join(home.dir, "place.json"), `${JSON.stringify({ base })}\n`);

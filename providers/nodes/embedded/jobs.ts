@@ -2,6 +2,7 @@ import { lchown, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises
 import { constants } from "node:os";
 import { basename, join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { exclusively } from "../../../engine/shared/exclusive.ts";
 import { readTextIfThere } from "../../../engine/shared/read-file.ts";
 import { writeWhole } from "../../../engine/shared/write-file.ts";
 import type { Sink } from "../../../engine/types.ts";
@@ -9,13 +10,13 @@ import type { By, JobName, Jobs, JobState } from "../contract.ts";
 import { exitOf, keeperOf, leftOf, startDetached, withdraw } from "./detached.ts";
 import { accountOf, nodeEnv } from "./exec.ts";
 import { type Home, nodeOf, type Place } from "./home.ts";
-import { locked } from "./lock.ts";
 import { signalAll, signalProcess } from "./processes.ts";
 
 const POLL_MS = 25;
 const CHUNK = 256 * 1024;
 const GRACE_MS = 2_000;
 const KILL_MS = 10_000;
+const LOCK_MS = 30_000;
 const MAX_RECORD = 1024 * 1024;
 
 const SIGNALS = Object.fromEntries(
@@ -56,9 +57,9 @@ export function jobsOf(home: Home, by: By): Jobs {
       const program = resolved(argv, env, by);
       const digest = digestOf(argv, options);
       const labels = { run: by.run, path: by.path };
-      await locked(
+      await exclusively(
         join(home.dir, `jobs-${node}.lock`),
-        { what: node, signal: by.signal },
+        { what: node, waitMs: LOCK_MS, signal: by.signal },
         async () => {
           const before = recordOf(dir);
           if (before !== undefined && before.digest !== digest) {

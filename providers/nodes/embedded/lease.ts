@@ -1,14 +1,14 @@
 import { join } from "node:path";
+import { takeExclusively } from "../../../engine/shared/exclusive.ts";
 import { readTextIfThere } from "../../../engine/shared/read-file.ts";
 import { writeWhole } from "../../../engine/shared/write-file.ts";
 import type { Lease } from "../contract.ts";
 import { type Home, makeDir } from "./home.ts";
-import { tryLock } from "./lock.ts";
 
 /** All who could want it are processes of this machine, so that a lock of the file system tells whether its holder lives. */
 export async function takeLease(home: Home, holder: string): Promise<Lease | { heldBy: string }> {
   await makeDir(home);
-  const lock = await tryLock(join(home.dir, "lease.lock"));
+  const lock = await takeExclusively(join(home.dir, "lease.lock"));
   const file = join(home.dir, "lease.json");
   const before = readTextIfThere(file, { maxBytes: 64 * 1024 });
   const last = before === undefined ? undefined : (JSON.parse(before) as Record);

@@ -1,10 +1,10 @@
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { exclusively } from "../../../engine/shared/exclusive.ts";
 import type { NodeState, Running, StopMode } from "../contract.ts";
 import { type Binaries, openBinaries } from "./binaries.ts";
 import { type Home, HOST, type NodeRecord, type Place, readRecord } from "./home.ts";
-import { locked } from "./lock.ts";
 import {
   NODE_VARIABLE,
   processesOf,
@@ -90,12 +90,16 @@ const startLock = (home: Home, node: string): string => join(home.dir, `start-${
 /** @throws PgdbaError command_failed | timeout | step_refused | lock_held */
 export async function startNode(one: At, timeoutMs = START_MS): Promise<void> {
   const { home, record, at, signal } = one;
-  await locked(startLock(home, record.node), { what: record.node, signal }, async () => {
-    const state = await stateOf(record, at);
-    if (state.running === "frozen") throw frozen(record, "start");
-    if (state.running !== "running" && state.running !== "starting") await launch(one);
-    await waitReady(at.data, { timeoutMs, log: at.log, signal });
-  });
+  await exclusively(
+    startLock(home, record.node),
+    { what: record.node, waitMs: timeoutMs, signal },
+    async () => {
+      const state = await stateOf(record, at);
+      if (state.running === "frozen") throw frozen(record, "start");
+      if (state.running !== "running" && state.running !== "starting") await launch(one);
+      await waitReady(at.data, { timeoutMs, log: at.log, signal });
+    },
+  );
 }
 
 async function launch({ home, record, at, signal }: At): Promise<void> {

@@ -2,6 +2,7 @@ import { lchown, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Client } from "pg";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { exclusively } from "../../../engine/shared/exclusive.ts";
 import { writeWhole } from "../../../engine/shared/write-file.ts";
 import { connect } from "../../postgres/connect.ts";
 import { fromPostgres } from "../../postgres/errors.ts";
@@ -26,7 +27,6 @@ import {
   writeRecord,
 } from "./home.ts";
 import { binariesOf, endNode, startNode, stateOf } from "./life.ts";
-import { locked } from "./lock.ts";
 import { NODE_VARIABLE } from "./processes.ts";
 import { choosePort } from "./port.ts";
 import { configure, initdb, socketDirFits } from "./server.ts";
@@ -39,7 +39,13 @@ export interface Work {
 }
 
 const lockOf = (home: Home): string => join(home.dir, "lock");
-const wait = ({ home, by }: Work) => ({ what: `the nodes of ${home.cluster}`, signal: by.signal });
+/** What others do under the lock takes seconds; one who waits for longer than this waits for something that hangs. */
+const LOCK_MS = 60_000;
+const wait = ({ home, by }: Work) => ({
+  what: `the nodes of ${home.cluster}`,
+  waitMs: LOCK_MS,
+  signal: by.signal,
+});
 
 export async function plan(home: Home, spec: Spec): Promise<Change[]> {
   return decide(spec, await findNodes(home)).changes;
@@ -48,7 +54,7 @@ export async function plan(home: Home, spec: Spec): Promise<Change[]> {
 export async function provision(work: Work, spec: Spec): Promise<Change[]> {
   const { home, by } = work;
   await makeDir(home);
-  return locked(lockOf(home), wait(work), async () => {
+  return exclusively(lockOf(home), wait(work), async () => {
     const { changes, lead } = decide(spec, await findNodes(home));
     const passwords = await passwordsOf(work, spec);
     const base = await makeBase(home);
@@ -75,7 +81,7 @@ export async function deprovision(
   const { home } = work;
   const base = baseOf(home);
   if (base === undefined) return [];
-  return locked(lockOf(home), wait(work), async () => {
+  return exclusively(lockOf(home), wait(work), async () => {
     const all = await readRecords(home);
     const going = all.filter(
       ({ node, labels }) =>

@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { PgdbaError } from "../../../../engine/errors.ts";
 import type { Progress } from "../../../../engine/types.ts";
 import type { Case } from "../contract.ts";
 import { drive } from "./driven.ts";
@@ -126,6 +127,40 @@ export function wholeCases(world: World, one: Case): void {
     expect(error).toMatchObject({ code: "step_refused", nothingDone: true });
     expect((await world.nodes().list()).length).toBe(2);
   });
+
+  one(["provision"], "without a password nothing is begun", async () => {
+    const cluster = `${world.name}-bare`;
+    const missing = new PgdbaError("missing_secret", "There is no secret su");
+    const secret = () => Promise.reject(missing);
+    const nodes = await world.another({}, { cluster, secret });
+    expect(await failure(nodes.provision(world.spec(["a"])))).toBe(missing);
+    const empty = await world.another({}, { cluster, secret: async () => "" });
+    const refused = empty.provision(world.spec(["a"]));
+    expect(await failure(refused)).toMatchObject({ code: "invalid_param", nothingDone: true });
+    expect(await nodes.list()).toEqual([]);
+  });
+
+  one(
+    ["provision", "deprovision"],
+    "told to end in the middle it ends, and what its run had made is taken back by label",
+    async () => {
+      const stop = new AbortController();
+      const opening = { cluster: `${world.name}-cut` };
+      const progress = ({ text }: Progress) => {
+        if (text?.includes(" b,")) stop.abort(new PgdbaError("interrupted", "enough"));
+      };
+      const cut = await world.another({ signal: stop.signal, progress, run: "run-8" }, opening);
+      const error = await failure(cut.provision(world.spec(["a", "b", "c"])));
+      expect(error).toMatchObject({ code: "interrupted" });
+      const nodes = await world.another({ run: "run-8" }, opening);
+      const list = await nodes.list();
+      expect(list.find(({ node }) => node === "a")).toMatchObject({ made: true });
+      expect(list.find(({ node }) => node === "c")).toBeUndefined();
+      await nodes.deprovision({ run: "run-8" });
+      expect(await nodes.list()).toEqual([]);
+    },
+    60_000,
+  );
 
   one(
     ["lease"],

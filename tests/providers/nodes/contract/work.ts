@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import type { Case } from "../contract.ts";
+import { drive } from "./driven.ts";
 import { collector, failure, type World } from "./helpers.ts";
 
 const HOSTILE = [
@@ -111,6 +112,25 @@ export function workCases(world: World, one: Case): void {
       await world.until(left, (text) => text === "");
     },
   );
+
+  one(["exec"], "what it runs ends with pgdba, also when that is killed", async () => {
+    const mark = `${300 + Math.random()}`;
+    const argv = ["sh", "-c", `sleep ${mark} & echo up >&2; wait`];
+    const left = async () =>
+      (await world.nodes().exec("a", ["pgrep", "-f", `^sleep ${mark}`])).stdout;
+    const other = drive(world, { run: "run-1", verb: "exec", args: ["a", argv] });
+    await world.until(left, (text) => text !== "");
+    await other.kill();
+    await world.until(left, (text) => text === "");
+  });
+
+  one(["exec"], "an account is one of the node, or refused", async () => {
+    const nodes = world.nodes();
+    const own = (await nodes.exec("a", ["id", "-un"])).stdout.trim();
+    expect((await nodes.exec("a", ["id", "-un"], { user: own })).stdout.trim()).toBe(own);
+    const error = await failure(nodes.exec("a", ["id"], { user: "nobody-of-that-name" }));
+    expect(error).toMatchObject({ code: "unsupported", nothingDone: true });
+  });
 
   one(["exec"], "a secret is refused on a command line before anything is started", async () => {
     const forbid = (text: string) => text.includes("s3cret");

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { JsonObject } from "../../../../engine/types.ts";
@@ -14,11 +14,14 @@ export interface PlaceUnderTest {
   node?: JsonObject;
 }
 
+/** In each password, and nowhere else. */
+export const PART = "kJ7elephant";
+
 /** Characters that files and command lines of all kinds trip over. */
 const PASSWORDS: Record<string, string> = {
-  su: `s'u:p\\e"r $x`,
-  rep: "r e:p\\'",
-  rewind: "rw",
+  su: `s'u:p\\e"r $x${PART}`,
+  rep: `r e:p\\'${PART}`,
+  rewind: `rw${PART}`,
 };
 
 /** One cluster that all cases share: `a`, the primary, and `b`. Each case leaves both running. */
@@ -34,9 +37,11 @@ export class World {
     this.place = place;
   }
 
-  async begin(): Promise<void> {
+  /** `open`: others may enter the state folder, such as the account that a server runs as. */
+  async begin({ open = false } = {}): Promise<void> {
     this.#opened = undefined;
     this.stateDir = await mkdtemp(join(tmpdir(), "pgdba-nodes-"));
+    if (open) await chmod(this.stateDir, 0o711);
   }
 
   async end(): Promise<void> {
@@ -45,9 +50,9 @@ export class World {
     await rm(this.stateDir, { recursive: true, force: true });
   }
 
-  opening(cluster = this.name): Opening {
+  opening(): Opening {
     return {
-      cluster,
+      cluster: this.name,
       stateDir: this.stateDir,
       env: {},
       place: this.place.cluster ?? {},
@@ -61,9 +66,12 @@ export class World {
     return lazily(opened, more);
   }
 
-  /** As another process of pgdba would see it. */
-  async another(more: Partial<Parameters<typeof nodesFor>[1]> = {}): Promise<Nodes> {
-    const opened = await openNodes(this.place.provider, this.opening());
+  /** As another process of pgdba would see it; or another cluster. */
+  async another(
+    more: Partial<Parameters<typeof nodesFor>[1]> = {},
+    opening: Partial<Opening> = {},
+  ): Promise<Nodes> {
+    const opened = await openNodes(this.place.provider, { ...this.opening(), ...opening });
     this.#others.push(opened);
     return nodesFor(opened, { ...ON, signal: new AbortController().signal, ...more });
   }

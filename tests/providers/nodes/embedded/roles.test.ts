@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { debianPostgres } from "../../../support/debian.ts";
 import { collector } from "../contract/helpers.ts";
-import { World } from "../contract/world.ts";
+import { PART, World } from "../contract/world.ts";
 
 const debian = debianPostgres();
 const missing = debian === undefined ? "not on this machine: postgresql with pg_rewind" : null;
@@ -17,7 +17,7 @@ else {
     version: debian.version,
     cluster: { bin: debian.bin },
   });
-  await world.begin();
+  await world.begin({ open: true });
   afterAll(() => world.end());
   const spec = world.spec(["a", "b"]);
 
@@ -89,14 +89,29 @@ else {
   });
 }
 
-test("a PostgreSQL of before 15 is made and copied as well", async () => {
+test("a PostgreSQL of before 15 is made and copied as well; of its passwords nothing is in a log, a setting or a command line", async () => {
   const old = new World({ provider: "embedded", version: 13 });
   await old.begin();
   try {
-    await old.nodes().provision(old.spec(["a", "b"]));
+    const spec = old.spec(["a", "b"]);
+    const settings = { ...spec.settings, log_statement: "all", log_connections: "on" };
+    await old.nodes().provision({ ...spec, settings });
     await old.replicates("a", "b");
     const [[version]] = (await old.sql("b", "SHOW server_version")) as [[string]];
     expect(version).toStartWith("13.");
+    const nodes = old.nodes();
+    expect((await nodes.logs("a")).text).toContain('CREATE ROLE "replicator"');
+    // The part of each password that no escaping changes.
+    const home = (await nodes.exec("a", ["pwd"])).stdout.trim();
+    const argv = ["grep", "-rlF", "-e", PART, `${home}/../a`, `${home}/../b`];
+    const found = (await nodes.exec("a", argv)).stdout.trim().split("\n").toSorted();
+    expect(found.map((path) => path.replace(`${home}/../`, ""))).toEqual([
+      "a/passfile",
+      "b/passfile",
+    ]);
+    expect((await nodes.exec("a", ["stat", "-c", "%a", `${home}/passfile`])).stdout).toBe("600\n");
+    const lines = (await nodes.exec("a", ["ps", "-eo", "args"])).stdout.split("\n");
+    expect(lines.filter((line) => line.includes(PART) && !line.startsWith("grep"))).toEqual([]);
   } finally {
     await old.end();
   }
