@@ -27,7 +27,7 @@ export function failure(
   data: Json = null,
   run?: Json,
 ): Envelope {
-  // Of use to a resumed run only.
+  // Only a resumed run needs it.
   const { final: _, ...told } = error;
   return {
     success: false,

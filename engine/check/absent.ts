@@ -4,7 +4,7 @@ import type { Finding } from "./report.ts";
 /** Why a step may have no output where an expression reads it, by step id. */
 export type Absences = Record<string, Finding>;
 
-/** What makes sure that an output is there before it is read: a condition, or a question for the status. */
+/** A condition, or a question for the status, makes sure that an output is there before it is read. */
 const GUARD = /\?|&&|\|\||\bhas\s*\(|\bin\b|[!=]=\s*null|\{\{\s*#(if|unless|with)/;
 
 /** The steps of whose output `source` reads a part without asking whether there is one, with where they stand. */
@@ -16,7 +16,7 @@ export function* partsRead(source: string): Generator<{ id: string; start: numbe
   }
 }
 
-/** What the steps after `step` have to reckon with, beside what its block left behind. */
+/** The outputs that may be absent for the steps after `step`, beside those that its block left behind. */
 export function absencesAfter(step: Step): Absences {
   if (step.foreach !== undefined || (step.when === undefined && !step.ignore_error)) return {};
   const why = step.when === undefined ? "it may have failed" : "its `when` may be false";
@@ -27,7 +27,7 @@ export function absencesAfter(step: Step): Absences {
   };
 }
 
-/** What the rescue of a block leaves behind, for its `output` and for later steps. */
+/** The absences that the rescue of a block leaves behind, for its `output` and for later steps. */
 export function absencesOfRescue({ block, rescue }: BlockStep): Absences {
   if (!rescue) return {};
   return {

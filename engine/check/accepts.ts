@@ -3,7 +3,7 @@ import type { Json, JsonSchema } from "../types.ts";
 import { FORMATS } from "./formats.ts";
 import { matches } from "./patterns.ts";
 
-/** How strings are read: `templates` when `${…}` stands for a value of any type and `{{…}}` for any text. */
+/** The way to read strings: with `templates`, `${…}` stands for a value of any type and `{{…}}` for any text. */
 export interface Reading {
   templates: boolean;
 }
@@ -33,7 +33,7 @@ export function accepts(schema: JsonSchema, value: Json, reading: Reading): bool
     if (ANNOTATIONS.has(keyword)) continue;
     const test = Object.hasOwn(KEYWORDS, keyword) ? KEYWORDS[keyword] : undefined;
     if (test === undefined) return false;
-    // Of a text that is yet to be rendered only its being text is known.
+    // A text that is yet to be rendered is known to be a text, and nothing more.
     if (kind === "text" && !COMBINING.has(keyword)) continue;
     if (!test(rule, value, schema, reading)) return false;
   }
@@ -89,7 +89,7 @@ const KEYWORDS: Record<string, Test> = {
   maxProperties: (rule: number, value) => !isObject(value) || Object.keys(value).length <= rule,
 };
 
-/** Whether `value` is of the JSON Schema `type`. */
+/** True when `value` is of the JSON Schema `type`. */
 function isType(type: string, value: Json): boolean {
   switch (type) {
     case "null":
@@ -107,7 +107,7 @@ function isType(type: string, value: Json): boolean {
   }
 }
 
-/** Whether `value` is a mapping. */
+/** True when `value` is a mapping. */
 export function isObject(value: unknown): value is { [key: string]: Json } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

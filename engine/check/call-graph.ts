@@ -79,7 +79,7 @@ export async function ringThrough(
   return undefined;
 }
 
-/** How many calls deep the runbook `name` goes; what goes in a circle is told elsewhere. */
+/** The depth of the calls of the runbook `name`; another check reports circles. */
 export async function callDepth(
   name: string,
   graph: Graph,
@@ -97,7 +97,7 @@ export async function callDepth(
 
 const known = new WeakMap<Doc, Promise<ReadonlySet<string>>>();
 
-/** What the runbook `name` calls; nothing when it can't be loaded, which is told where it is called. */
+/** The runbooks that `name` calls; none when it can't be loaded, which is reported at the call. */
 async function callsOf(name: string, { library, registry }: Graph): Promise<ReadonlySet<string>> {
   let doc: Doc;
   try {
@@ -111,7 +111,7 @@ async function callsOf(name: string, { library, registry }: Graph): Promise<Read
   let found = known.get(doc);
   if (found === undefined) {
     const list = normalise(Array.isArray(steps) ? steps : [], createReport(doc), registry).steps;
-    // What is wrong with it is told when it is checked itself.
+    // Its own check reports its faults.
     found = calledBy(list, registry).catch(() => new Set<string>());
     known.set(doc, found);
   }

@@ -107,7 +107,7 @@ function checkArguments(report: Report, doc: Doc, input: Json, path: DocPath): v
   report.addSchema(below, validate(schema, given, doc.name, { templates: true }));
 }
 
-/** What the runbook `doc` yields, as far as its document says. */
+/** The output of the runbook `doc`, as far as its document tells. */
 export function calledOutput(doc: Doc): JsonSchema {
   const output = isObject(doc.data["output"]) ? doc.data["output"] : {};
   const declared = isObject(doc.data["output_schema"])

@@ -32,7 +32,7 @@ export async function checkDanger(
     { rule, text, hint }: { rule: string; text: string; hint: string },
   ) => report.add(path, { rule, message: `${inWords(who, doc.name)} ${text}`, hint }, key);
 
-  /** One of the user's own may only have forgotten to say that it is less. */
+  /** A step type of the user may do less, and only not say so. */
   const orInType = ({ path }: Place): string =>
     registry.own?.has(String(path.at(-1)))
       ? " A step type of your own that changes something is disruptive unless it says `risk` itself."

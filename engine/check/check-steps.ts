@@ -191,7 +191,7 @@ export async function checkSteps(
         );
       }
     }
-    // What the step is given as written may use the step's own variables, so these come first.
+    // The input of a step as written may use the step's own variables, so these come first.
     const own = ownVariables(schema, inferred);
     for (const { path: below, text } of kept) {
       const at = [...path, ...below];

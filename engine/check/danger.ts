@@ -1,10 +1,10 @@
 import type { DocPath, Hazard, JsonObject, LockWord, Risk } from "../types.ts";
 import { HAZARDS, LOCKED_PARTS, RISKS } from "../types.ts";
 
-/** What runbooks say to be that other runbooks may rely on: it has made a backup and seen that it can be restored. */
+/** The word by which a runbook tells that it has made a backup and seen that it can be restored. */
 export const VERIFIED_BACKUP = "verified_backup";
 
-/** Who says something: a runbook, or a step of it. */
+/** The runbook, or the step of it, that says something. */
 export interface Who {
   step: string | null;
   /** The name of the runbook. */
@@ -13,7 +13,7 @@ export interface Who {
   by?: string;
 }
 
-/** Where in a document something stands: at the key there, or at its value. */
+/** A place in a document: the key there, or its value. */
 export interface Place {
   path: DocPath;
   key: boolean;
@@ -23,7 +23,7 @@ export interface Place {
 export interface Danger {
   risk: Risk;
   hazards: Hazard[];
-  /** What the target must have when the run begins: no earlier step gives it. */
+  /** The words that the target must have when the run begins, because no earlier step gives them. */
   needs: string[];
   gives: string[];
   takes: string[];
@@ -31,13 +31,13 @@ export interface Danger {
   locks: LockWord[];
   /** The step types that would run. */
   steps: string[];
-  /** Who asks for a verified backup first, in words. */
+  /** The first that asks for a verified backup, in words. */
   backup: string | null;
-  /** Who has the risk, and is the first to have a hazard, to need a word; in words. */
+  /** In words, the part that has the risk, and the first that has each hazard or needs each word. */
   who: { risk: string; hazards: Record<string, string>; needs: Record<string, string> };
 }
 
-/** What is worth a verified backup: data may be lost with what is destroyed, or broken on purpose. */
+/** True when a verified backup is worth it: data may be lost with the part that is destroyed or broken on purpose. */
 export function isSevere({ risk, hazards }: { risk: Risk; hazards: Iterable<Hazard> }): boolean {
   return risk === "destructive" || [...hazards].includes("fault");
 }
@@ -90,7 +90,7 @@ export class Union {
     this.#judgedAs(other);
   }
 
-  /** One that is extended or replaced here does not run; what it runs is judged. */
+  /** A document that is extended or replaced here does not run, but it is judged for the parts that do. */
   absorbsBelow(other: Union, name: string): void {
     const of = (who: Who): Who => ({ ...who, by: name });
     const ghost = new Union(name);
@@ -143,7 +143,7 @@ export function inWords({ step, of, by }: Who, asked: string): string {
     : `step \`${step}\` of \`${of}\`${whose}`;
 }
 
-/** What a document says of itself; words that are none are told by the check of its structure. */
+/** The statements of a document about itself; the check of its structure reports unknown words. */
 export function saidIn(data: JsonObject): {
   risk: Risk;
   hazards: Hazard[];

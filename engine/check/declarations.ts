@@ -76,7 +76,7 @@ export function checkParams(params: Json | undefined, report: Report): Record<st
   return specs;
 }
 
-/** What a variable or a file holds is text. */
+/** The value of a variable or a file is text. */
 function checkSecret({ secret, type }: ParamSpec, path: DocPath, report: Report): void {
   if (secret !== true || [type ?? []].flat().every((one) => one === "string")) return;
   report.add([...path, "type"], {

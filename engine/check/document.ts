@@ -7,7 +7,7 @@ import { ROOTS, schemaAt, texts } from "./scope.ts";
 import { validate } from "./validate.ts";
 
 /**
- * What is wrong with a document that is not a runbook, such as a check: its shape, and every expression and text in it, by the
+ * The faults of a document that is not a runbook, such as a check: its shape, and every expression and text in it, by the
  * `x-lang` of its kind's schema. Empty when it is good.
  */
 export async function compileDocument(doc: Doc, kind: DocumentKind): Promise<Diagnostic[]> {

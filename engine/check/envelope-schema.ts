@@ -1,6 +1,6 @@
 import type { JsonSchema } from "../types.ts";
 
-/** What an envelope's `data` holds after a run that ended well: the output of its runbook, and what is said of the run. */
+/** The schema of `data` in the envelope of a run that ended well: the output of its runbook, and facts about the run. */
 export function dataSchema(output: JsonSchema): JsonSchema {
   return {
     ...output,

@@ -21,7 +21,7 @@ export interface ExpressionChecker {
   fixed(path: DocPath, text: string, scope: Scope): void;
 }
 
-/** What is known of the steps where an expression stands. */
+/** The knowledge about steps at the place of an expression. */
 export interface Surroundings {
   /** Explains a reference to a step that isn't visible. */
   invisible(id: string): Finding | undefined;

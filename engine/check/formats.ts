@@ -13,7 +13,7 @@ function parses(parse: (text: string) => unknown): (text: string) => boolean {
 }
 
 /**
- * What looks like a password or a key with its value: `password=x` of a connection string, `PGPASSWORD=x`, `--password x`,
+ * Matches a text that looks like a password or a key with its value: `password=x` of a connection string, `PGPASSWORD=x`, `--password x`,
  * `sshpass -p x`, `-u user:x`, `://user:x@host`.
  */
 const SECRET =

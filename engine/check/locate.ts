@@ -22,7 +22,7 @@ export function within(span: Span, value: string, start: number, end: number): S
 }
 
 /**
- * Where the character `index` of `value` stands in `raw`. Walks both: what is not blank stands in both in the same
+ * The place in `raw` of the character `index` of `value`. Walks both: characters that are not blank stand in both in the same
  * order, but for the escapes of quoted scalars, which are stepped over.
  */
 function rawIndex(raw: string, value: string, index: number): number {

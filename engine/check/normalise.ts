@@ -14,7 +14,7 @@ import { ACTION_ONLY, BLOCK_ONLY, COMMON, STEP, WORDS } from "./structure.ts";
 import { didYouMean, offMessage } from "./messages.ts";
 import { validate } from "./validate.ts";
 
-/** Where an id stands, so that a reference to it from elsewhere can be explained. */
+/** The place of an id, so that a reference to it from elsewhere can be explained. */
 export interface Place {
   at: DocPath;
   /** Id of the foreach block around it. */

@@ -8,7 +8,7 @@ export interface Outline {
   name: string;
   data: JsonObject;
   steps: readonly Step[];
-  /** Those that it extends or replaces. */
+  /** The outlines of the documents that it extends or replaces. */
   below: readonly Outline[];
 }
 
@@ -24,7 +24,7 @@ export function outlineOf(doc: Doc, registry: StepRegistry): Outline {
   if (before) return before;
   const outline = (name: string, data: JsonObject): Outline => {
     const { steps } = data;
-    // What is wrong with it is told when it is checked itself.
+    // Its own check reports its faults.
     const report = createReport(doc);
     const list = normalise(Array.isArray(steps) ? steps : [], report, registry).steps;
     return { name, data, steps: list, below: [] };
@@ -37,7 +37,7 @@ export function outlineOf(doc: Doc, registry: StepRegistry): Outline {
   return made;
 }
 
-/** Of the runbooks of a run, as they are in it; of others as the library has them. */
+/** Finds the outlines of the runbooks of a run as they are in it, and of others as the library has them. */
 export function outlinesOf(
   library: Library,
   registry: StepRegistry,

@@ -8,7 +8,7 @@ import { shellQuoted } from "../shared/shell-words.ts";
 
 type Params = Record<string, ParamSpec>;
 
-/** Where the value of a secret parameter is kept. */
+/** The place where the value of a secret parameter is kept. */
 export type SecretRef = { param: string } & ({ env: string } | { file: string });
 
 /** `--max-lag` for `max_lag`. */
@@ -67,7 +67,7 @@ export function validateParams(params: Params, given: Record<string, unknown>): 
   return values;
 }
 
-/** Where the values of the secret parameters among `given` are to be read from. */
+/** The places from which the secret parameters among `given` are to be read. */
 export function secretRefs(params: Params, given: Record<string, unknown>): SecretRef[] {
   const refs: SecretRef[] = [];
   for (const [name, spec] of Object.entries(params)) {
@@ -143,7 +143,7 @@ const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 /** A double holds every decimal of so many digits. */
 const EXACT_DIGITS = 15;
 
-/** Whether the number that a text is read as is the one that was written; a fraction is the nearest there is. */
+/** True when a text is read as exactly the number that was written; a fraction is read as the nearest one. */
 function isExact(text: string, whole: boolean): boolean {
   const value = Number(text);
   if (!Number.isFinite(value)) return false;
@@ -156,7 +156,7 @@ function isExact(text: string, whole: boolean): boolean {
   return Number.isSafeInteger(value) && digits.length <= EXACT_DIGITS;
 }
 
-/** Whether a value holds, where a whole number belongs, one that is too large to be exact. */
+/** True when a value holds a whole number that is too large to be exact. */
 function unsafe(schema: JsonSchema, value: Json): boolean {
   if (typeof value === "number")
     return (

@@ -9,7 +9,7 @@ export function safePattern(pattern: string): (text: string) => boolean {
   return (text) => regex.test(text, new Work());
 }
 
-/** Whether `pattern` is found in `text`. Patterns of parameters are safe ones; step types may use more. */
+/** True when `pattern` is found in `text`. Patterns of parameters are safe ones; step types may use more. */
 export function matches(pattern: string, text: string): boolean {
   let test = tests.get(pattern);
   if (test === undefined) {

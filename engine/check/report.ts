@@ -42,7 +42,7 @@ export function createReport(doc: Pick<Doc, "at">): Report {
     },
     lineOf: (path) => doc.at(path).line,
     sorted() {
-      // One fault seen twice, as by an outer and an inner check, is told once.
+      // A fault that two checks find, an outer and an inner one, is reported once.
       const distinct = [
         ...new Map(
           found.map((one) => [

@@ -26,7 +26,7 @@ export async function runbookSchema(registry: StepRegistry): Promise<JsonSchema>
   for (const name of names) {
     const type = await registry.get(name).catch((): undefined => undefined);
     if (type === undefined) {
-      // One of the user's own that can't be loaded; `lint` says why.
+      // A type of the user that can't be loaded; `lint` says why.
       inputs[name] = { description: "It can't be loaded: `pgdba lint` says why." };
       continue;
     }

@@ -17,7 +17,7 @@ import { didYouMean } from "./messages.ts";
 import type { Place } from "./normalise.ts";
 import type { Finding, Report } from "./report.ts";
 
-/** What the check of the steps of one runbook works with. */
+/** The job of checking the steps of one runbook. */
 export interface StepsJob {
   report: Report;
   library: Library;
@@ -29,7 +29,7 @@ export interface StepsJob {
   params: Record<string, ParamSpec>;
 }
 
-/** What is visible at one point of a runbook. */
+/** The view from one point of a runbook. */
 export interface View {
   /** Results of the steps that have run by then. */
   steps: Record<string, JsonSchema>;
@@ -47,7 +47,7 @@ export interface View {
   closing?: boolean;
 }
 
-/** What follows from a step's changing something: what takes it back, and what may repeat it. */
+/** The consequences of a step's changing something: the way to take it back, and the steps that may repeat it. */
 export function checkEffect(
   { report }: StepsJob,
   step: ActionStep,
@@ -121,7 +121,7 @@ function checkUndo(
   }
 }
 
-/** What the author can say of the step where its type takes the word for it. */
+/** The words that an author may add to the step, where its type takes them. */
 function orSay({ input }: StepType, ...said: string[]): string {
   const can = said.filter((one) => Object.hasOwn(input.properties ?? {}, one.split(":")[0]!));
   return can.length === 0 ? "" : ` Or say \`${can.join("` or `")}\`, if that is true of it.`;
@@ -181,7 +181,7 @@ export function checkFresh(
   );
 }
 
-/** What `until` calls is repeated as a whole. */
+/** A call with `until` is repeated as a whole. */
 export function checkRepeatedCalls(
   { report }: StepsJob,
   step: ActionStep,

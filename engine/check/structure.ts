@@ -1,6 +1,6 @@
 import { HAZARDS, type Json, type JsonSchema, LOCK_WORDS, RISKS } from "../types.ts";
 
-/** What an id, a parameter and a loop variable look like. */
+/** The form of an id, a parameter and a loop variable. */
 export const NAME = "^[a-z][a-z0-9_]*$";
 
 /** Words of CEL that can't be written after a dot, so that nothing of this name could be referred to. */
@@ -153,7 +153,7 @@ export const SUBSCHEMA: JsonSchema = {
   additionalProperties: false,
 };
 
-/** One entry of `params`. */
+/** An entry of `params`. */
 export const PARAM: JsonSchema = {
   type: "object",
   properties: {

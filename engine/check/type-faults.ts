@@ -45,7 +45,7 @@ export function typeFaults(type: StepType, capabilities: readonly string[] | und
   return faults;
 }
 
-/** Of words that are declared as such, or by a function of the input. */
+/** The faults in words that are declared as such, or given by a function of the input. */
 function wordFaults(key: string, words: unknown, known: readonly string[] | undefined): string[] {
   if (words === undefined || typeof words === "function") return [];
   if (!Array.isArray(words)) return [`\`${key}\` must be a list, got ${shown(words)}`];

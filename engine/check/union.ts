@@ -19,15 +19,15 @@ import { isSevere, type Place, saidIn, Union } from "./danger.ts";
 import type { Outline, Outlines } from "./outline.ts";
 import { validateParams } from "./params.ts";
 
-/** What is known when a run is judged. */
+/** The values that are known when a run is judged. */
 export interface Known {
   /** Parameters of the runbook; all are unknown without it. */
   params?: JsonObject | undefined;
-  /** What expressions see as `target`; unknown without it. */
+  /** The variable `target` of expressions; unknown without it. */
   target?: JsonObject | undefined;
   /**
-   * Whether a step counts whose `when` reads only `params` and `target`, of which something is not known. What such a step gives
-   * counts in any case, for what later steps need is checked again when they begin.
+   * Whether a step counts whose `when` reads only `params` and `target` while some of their values are not known. The words that such a step
+   * gives count in any case, for the needs of later steps are checked again when they begin.
    */
   open: boolean;
 }
@@ -53,7 +53,7 @@ export function unionOf(
   );
 }
 
-/** One document, and how it is walked. */
+/** A document, and the way to walk it. */
 interface Inside {
   name: string;
   params: JsonObject;
@@ -76,7 +76,7 @@ class Walk {
     this.#target = target ?? unknownOutput("target");
   }
 
-  /** What the document says, what its steps do, and what it extends or replaces. */
+  /** Adds the statements of the document, the acts of its steps, and all that it extends or replaces. */
   async document(
     { name, data, steps, below }: Outline,
     params: JsonObject,
@@ -88,7 +88,7 @@ class Walk {
     const union = new Union(name);
     union.adds(own, said);
     union.needsAll(said.needs, own);
-    // Of its steps alone it is asked whether they say how bad it is.
+    // Only its steps are asked whether they tell their danger.
     const done = new Union(name);
     const each: Watcher = (part, place) => {
       done.atLeast(part.risk, part.riskBy);
@@ -176,7 +176,7 @@ class Walk {
     return union;
   }
 
-  /** What a call gives, as far as it is known now. */
+  /** The parameters of a call, as far as they are known now. */
   #given(data: JsonObject, given: JsonObject, params: JsonObject): JsonObject {
     const inner: JsonObject = Object.create(null);
     for (const [name, spec] of Object.entries(specsIn(data))) {
@@ -185,14 +185,14 @@ class Walk {
         const open = { [name]: { ...spec, secret: false } };
         inner[name] = validateParams(open, { [name]: value })[name] ?? null;
       } catch {
-        // It is made of what an earlier step gives, or wrong, which is told elsewhere.
+        // The value is made of the output of an earlier step, or is wrong, which another check reports.
         inner[name] = unknown(name);
       }
     }
     return inner;
   }
 
-  /** Whether a step runs, as far as `params` and `target` tell. */
+  /** Tells whether a step runs, as far as `params` and `target` decide it. */
   #counts({ when }: Step, params: JsonObject): "yes" | "no" | "open" {
     if (when === undefined || !readsOnly(when, ["params", "target"])) return "yes";
     try {
@@ -202,7 +202,7 @@ class Walk {
     }
   }
 
-  /** Of steps that may run or not. */
+  /** Adds the words that steps give which may run or not. */
   async #onlyGives(steps: readonly Step[], inside: Inside): Promise<void> {
     const union = new Union(inside.name);
     const certain = steps.map((step) => ({ ...step, when: "true" }));
@@ -221,7 +221,7 @@ class Walk {
   }
 }
 
-/** Whether a runbook says of its steps that data may be lost with what they destroy or break. */
+/** True when a runbook says that data may be lost with the parts that its steps destroy or break. */
 function losesBy(
   data: JsonObject,
   { risk, hazards }: { risk: Risk; hazards: readonly string[] },
@@ -230,7 +230,7 @@ function losesBy(
   const severe = isSevere({ risk: steps.risk, hazards: steps.hazards.keys() });
   if (hazards.includes("loses"))
     return severe || risk === "destructive" || hazards.includes("fault");
-  // One that only says that it is destructive, and not how, may lose data.
+  // A runbook that only says that it is destructive, and not how, may lose data.
   return risk === "destructive" && data["hazards"] === undefined && steps.risk !== "destructive";
 }
 

@@ -78,7 +78,7 @@ function theAjv(): InstanceType<typeof import("ajv").Ajv> {
 }
 
 /**
- * What of ajv's errors says something: those about a template are dropped, and of a choice (`anyOf`, `oneOf`) only the
+ * The errors of ajv that help: those about a template are dropped, and of a choice (`anyOf`, `oneOf`) only the
  * branch that came nearest is kept.
  */
 function relevant(errors: AjvError[], reading: Reading): AjvError[] {
@@ -100,7 +100,7 @@ function relevant(errors: AjvError[], reading: Reading): AjvError[] {
   ];
 }
 
-/** Whether `error` was found while trying a branch of `choice`. */
+/** True when `error` was found while trying a branch of `choice`. */
 function isBelow(error: AjvError, choice: AjvError): boolean {
   return (
     error.schemaPath.startsWith(`${choice.schemaPath}/`) &&

@@ -44,7 +44,7 @@ export interface Act {
   attempt: number;
   /** The same without the tries of `until`. */
   attempts: number;
-  /** What is known of the step; made by its first attempt. */
+  /** The undo entry of the step; made by its first attempt. */
   trail: { entry?: UndoEntry };
   /** Fired at the step's timeout; undefined without one. */
   deadline: AbortSignal | undefined;
@@ -54,13 +54,13 @@ export interface Act {
   call(runbook: string, params: JsonObject, prefix: string, read: Read): Promise<Json>;
 }
 
-/** How one attempt ended. `restored` results come from the journal of an earlier process. */
+/** The result of one attempt. `restored` results come from the journal of an earlier process. */
 export interface Acted {
   output: Json;
   status: "ok" | "recovered" | "previewed" | "not_previewable" | "undetermined";
   changed: boolean;
   effect: Effect;
-  /** Its output and what it says may stand in no artifact. */
+  /** True when its output and its words may stand in no artifact. */
   sensitive: boolean;
   restored?: StepResult;
 }
@@ -79,7 +79,7 @@ export async function act(job: Act): Promise<Acted> {
   }
 }
 
-/** What an attempt read of sensitive data, and the keys of its input that hold some of it. */
+/** The sensitive data that an attempt read, and the keys of its input that hold some of it. */
 type Read = Watch & { keys: Set<string | number>; pure: boolean };
 
 /** A step that reads sensitive data is sensitive itself, unless its author says that it gives nothing of it away. */
@@ -194,7 +194,7 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
       state.once.add(path);
     throw thrown;
   } finally {
-    // What it called ends by the same signals, each step in its own time; nothing goes on behind the back of what comes next.
+    // The runbooks that it called end by the same signals, each step in its own time; none of them goes on beside the next step.
     await Promise.allSettled(calls);
   }
   if (effect === "change") entry.happened = told.unchanged ? before : "yes";
@@ -247,7 +247,7 @@ function notRepeatable({ type }: StepType, path: string): PgdbaError {
   );
 }
 
-/** What was not done in the end is begun by what is known now. */
+/** A step that was not done in the end begins anew, with the values known now. */
 function attemptAnew(job: Act, type: StepType, read: Read, entry: UndoEntry): Promise<Acted> {
   const { state, path, trail } = job;
   state.undo.splice(state.undo.indexOf(entry), 1);
@@ -265,14 +265,14 @@ async function running(type: StepType, ctx: StepContext, input: Json): Promise<J
   return type.run(ctx, input);
 }
 
-/** Whether it is known of a step that failed that it did nothing. */
+/** True when it is known that a failed step did nothing. */
 function didNothing({ oneAct }: StepType, { code, nothingDone }: PgdbaError): boolean {
-  // What an error says of one act tells nothing of what else the step did.
+  // The error of one act does not tell whether the step did anything else.
   if (nothingDone !== undefined) return nothingDone && oneAct === true;
   return refusesToAct(code);
 }
 
-/** What is known of the step, on the stack if it may have to be taken back. A step tried again is taken back once. */
+/** Puts the step on the stack when it may have to be taken back. A step that is tried again is taken back once. */
 async function knownSoFar(
   { state, scope, step, path, trail }: Act,
   type: StepType,
@@ -291,7 +291,7 @@ async function knownSoFar(
     effect,
     result: null,
     happened: row ? happenedBefore(row) : "no",
-    // Its undo sees the steps as they stood before it acted, whatever a later attempt makes of them.
+    // Its undo sees the steps as they stood before it acted, even if a later attempt changes them.
     scope: effect === "change" ? { ...scope, steps: { ...scope.steps } } : scope,
     rendered: new Map(),
     sensitive,
@@ -349,7 +349,7 @@ async function renderUndo(
 ): Promise<Json | undefined> {
   if (!step.undo) return undefined;
   const render = async (one: Step): Promise<void> => {
-    // What uses a loop variable or the error of a rescue is rendered only then, from the steps as they stand now.
+    // A step that uses a loop variable or the error of a rescue is rendered when it begins, from the steps as they stand then.
     if (one.foreach !== undefined) return;
     if (one.kind === "block") {
       for (const inner of [...one.block, ...(one.always ?? [])]) await render(inner);

@@ -13,19 +13,19 @@ import { withheld } from "./step-error.ts";
 
 const DEFAULT_UNTIL_TIMEOUT = "60s";
 const DEFAULT_EVERY = "1s";
-/** What a timer takes, ms (24 days); given more, it fires at once. */
+/** The longest time that a timer takes, ms (24 days); given more, it fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** What an attempt is made with. */
+/** The parts of an attempt. */
 interface Attempt {
   path: string;
   /** Does the work once. */
   perform(deadline: AbortSignal | undefined): Promise<Acted>;
   /** Says that a failure does not end the run. @returns false when it does nevertheless */
   take(): Promise<boolean>;
-  /** Told when a try has ended and another will follow. */
+  /** Is called when a try has ended and another will follow. */
   pause(): void;
-  /** How it ended in an earlier process, once all that this one had begun was come by again. */
+  /** The end of it in an earlier process, once this one has gone through all that it had begun. */
   over(): PgdbaError | undefined;
 }
 
@@ -56,7 +56,7 @@ export function startDeadline(state: RunState, step: Step, path: string): Deadli
   return { limit, ends, controller, clear: () => clearTimeout(timer) };
 }
 
-/** One attempt of a step; with `until`, as many tries as it takes before the deadline, which holds for all attempts. */
+/** Makes an attempt of a step; with `until`, as many tries as it takes before the deadline, which holds for all attempts. */
 export async function attempt(
   state: RunState,
   step: Step,
@@ -98,7 +98,7 @@ async function poll(
       } catch (thrown) {
         throw watch.read ? withheld(thrown, "The condition of until") : thrown;
       }
-      // What a change would have brought about can't be waited for.
+      // In a plan nothing changes, so a wait for a change would not end.
       if (state.plan) throw new UnknownValue(path);
       const mask = (text: string) => state.secrets.redact(text);
       last = watch.read ? "" : explain(step.until!, vars, mask).text;
@@ -114,7 +114,7 @@ async function poll(
     // The timer may be late, and the clock of a test runs ahead of it.
     if (state.clock.monotonic() >= ends) controller.abort(timeoutError(path, limit));
     try {
-      // What an earlier process did is only gathered: nothing is waited for.
+      // The results of an earlier process are only gathered, so nothing is waited for.
       if (!state.over && !scope.ended) await state.clock.sleep(every, stop);
     } catch (reason) {
       throw deadline.aborted ? withTrace(deadline.reason, last) : reason;

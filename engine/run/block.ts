@@ -50,7 +50,7 @@ export async function runBlock(
         : !scope.deadline?.aborted;
     if (!error.final && mayRescue && (await takeFailure(state, scope, runSteps))) {
       try {
-        // What takes the run back is tried again, but not past a failure that a rescue has taken.
+        // The steps that undo the run are tried again, but not a failure that a rescue has taken.
         recordFailure(state, { ...scope, unwinding: false }, { path: at, what: "failure" }, error);
         await runSteps(state, step.rescue, {
           ...inner,
@@ -74,12 +74,12 @@ export async function runBlock(
       try {
         await runAlways(state, step, inner, runSteps);
       } catch (thrown) {
-        // That a person must look says more than what failed before.
+        // That a person must look is more important than the failure before it.
         if (!failure || toPgdbaError(thrown).final) failure = { thrown };
       }
     }
   }
-  // What a block did is what its steps did; in a plan it is no more done than they are.
+  // A block did something when one of its steps did; in a plan neither counts as done.
   const results = inside(step).flatMap(({ id }) => resultOf(scope.steps[id]) ?? []);
   const unknown = done.status === "ok" && results.find(({ status }) => UNKNOWN.includes(status));
   const now = state.clock.now().toISOString();

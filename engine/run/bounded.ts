@@ -20,7 +20,7 @@ export class Bounded<T> {
     this.listed.splice(0, this.listed.length, ...kept);
   }
 
-  /** How many are not listed. */
+  /** The number of those that are not listed. */
   get more(): number {
     return this.#more;
   }

@@ -8,7 +8,7 @@ import { asBefore, outputAsBefore } from "./saw.ts";
 import type { Watch } from "./sensitive.ts";
 import { mayLack, type RunState, type Scope, variables } from "./state.ts";
 
-/** What the calling step read of sensitive data, and which keys of its input hold some. */
+/** The sensitive data that the calling step read, and the keys of its input that hold some. */
 type ReadBefore = Watch & { keys: ReadonlySet<string | number> };
 
 type RunSteps = (state: RunState, steps: readonly Step[], scope: Scope) => Promise<void>;

@@ -1,6 +1,6 @@
 import type { JsonObject, Risk, Target } from "../types.ts";
 
-/** What a run began with, for whoever wants to know all. */
+/** The circumstances of a run at its beginning, for a person who wants to know all. */
 export function circumstances(
   { target, plan }: { target: Pick<Target, "name">; plan: boolean },
   risk: Risk,

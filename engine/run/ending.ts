@@ -5,14 +5,14 @@ import { howToAnswer } from "./restore.ts";
 import type { RunState } from "./state.ts";
 import type { Unwound } from "./unwind.ts";
 
-/** How the run is told to have ended, with what to do next. */
+/** The reported end of the run, with what to do next. */
 export function ending(
   state: RunState,
   error: PgdbaError | null,
   unwound: Unwound,
 ): { status: RunStatus; exit: ExitCode; error: ErrorRecord | null } {
   const failed = error && errorRecord(error);
-  // What is kept makes that the run is not undone, whatever came after it.
+  // A run with a point of no return is not undone, even if a later step fails.
   const undone = keptSteps(state).length > 0 ? 0 : unwound.undone;
   const exit = failed ? exitCode(failed, { undone, undoFailed: unwound.failed.length }) : 0;
   if (failed) {
@@ -26,7 +26,7 @@ function keptSteps({ kept }: RunState): string[] {
   return kept.flatMap(({ steps }) => steps.listed);
 }
 
-/** That what is in force now is so on purpose. */
+/** Says that the changes now in force are so on purpose. */
 function keptHint(state: RunState): string | undefined {
   const steps = keptSteps(state);
   if (steps.length === 0) return undefined;
@@ -46,7 +46,7 @@ export function questionAfter(asks: PgdbaError, failure: PgdbaError | null): Pgd
   });
 }
 
-/** What to do next, also about what could not be taken back. */
+/** The next thing to do, also about steps that could not be taken back. */
 function hintFor(state: RunState, error: ErrorRecord, { failed }: Unwound): string | null {
   const { id, asked } = state;
   if (asked.size > 0) return howToAnswer(id, asked);

@@ -79,7 +79,7 @@ function outputOf(seen: unknown): Json {
   return resultOf(seen)?.output ?? null;
 }
 
-/** Where two values differ: `rows.0.lag was 1, is 5`. */
+/** The differences between two values: `rows.0.lag was 1, is 5`. */
 function changes(before: Json, after: Json, at = ""): string[] {
   if (JSON.stringify(before) === JSON.stringify(after)) return [];
   const both = [before, after];

@@ -2,7 +2,7 @@ import { toPgdbaError } from "../errors.ts";
 import { makeContext } from "./context.ts";
 import type { RunState, Scope, UndoEntry } from "./state.ts";
 
-/** Whether there is something to be taken back, and a way to do so. */
+/** True when there is something to take back, and a way to do so. */
 export function hasInverse({ happened, step, type, stuck }: UndoEntry): boolean {
   if (stuck) return true;
   // A job must not be left alone, even where nothing takes back what it did.
@@ -11,7 +11,7 @@ export function hasInverse({ happened, step, type, stuck }: UndoEntry): boolean 
   return step.undo !== undefined || type.undo !== undefined;
 }
 
-/** What a step kept to be taken back is not needed any more. */
+/** Removes the things that a step kept for its undo, when it will not be undone any more. */
 export async function forget(state: RunState, entry: UndoEntry): Promise<void> {
   if (!entry.type.forget) return;
   try {
@@ -22,7 +22,7 @@ export async function forget(state: RunState, entry: UndoEntry): Promise<void> {
   }
 }
 
-/** What an inverse, or whatever else comes after the step, is given. */
+/** The context of an inverse, or of anything else that comes after the step. */
 export function undoContext(state: RunState, scope: Scope, entry: UndoEntry, signal: AbortSignal) {
   const { step, path, sensitive } = entry;
   return makeContext(

@@ -4,7 +4,7 @@ const MAX_LENGTH = 40;
 /** Keys whose value names an object, the best first. */
 const KEYS = ["name", "id", "title", "member", "node", "host", "database", "table"];
 
-/** What a person calls an item of a loop: its text, or the value of a key that names it; undefined when nothing does. */
+/** The name of an item of a loop for people: its text, or the value of a key that names it; undefined when neither exists. */
 export function itemName(item: Json | undefined): string | undefined {
   if (typeof item === "string" || typeof item === "number") return clipped(String(item));
   if (item === null || item === undefined || typeof item !== "object" || Array.isArray(item))

@@ -14,7 +14,7 @@ export function jobName(run: string, path: string, attempts: number): string {
   return attempts > 1 ? `${run}/${path}@${attempts}` : `${run}/${path}`;
 }
 
-/** What a step goes on with whose job still runs. */
+/** The job of an earlier process to which a step attaches itself. */
 export function attachedTo(
   state: RunState,
   { path, job }: UndoEntry,

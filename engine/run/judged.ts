@@ -6,7 +6,7 @@ import type { GateInput } from "../gates.ts";
 import type { JsonObject, Runbook, StepRegistry } from "../types.ts";
 import type { Host, RunRequest } from "./request.ts";
 
-/** What the gates let through: no step may do more than this. */
+/** The limits that the gates let through: no step may do more than this. */
 export interface Judged extends Pick<Danger, "risk" | "hazards" | "locks"> {
   /** The runbook that is run first, to take a verified backup. */
   backup: string | null;
@@ -26,12 +26,12 @@ export class Dangers {
     this.#outlines = outlinesOf(library, registry, request.runbooks);
   }
 
-  /** Of the run itself; `target` as expressions see it. */
+  /** The danger of the run itself; `target` as expressions see it. */
   run(target?: JsonObject): Promise<Union> {
     return this.#of(this.#request.runbook, { params: this.#request.params, target });
   }
 
-  /** Of the runbook that would take a verified backup first; undefined when there is none, or more than one. */
+  /** The danger of the runbook that would take a verified backup first; undefined when there is none, or more than one. */
   async backup(target: JsonObject): Promise<Union | undefined> {
     const [name, more] = this.#request.backups;
     const runbook =
@@ -53,7 +53,7 @@ export function judgedRow({ hazards, locks, backup, withoutBackup }: Judged): Ru
   return { hazards, locks, backup, withoutBackup };
 }
 
-/** What the gates look at of it. */
+/** The part of it that the gates look at. */
 export function gateDanger(danger: Danger): GateInput["danger"] {
   const { risk, hazards, needs, steps, backup, locks, gives, takes, who } = danger;
   const touches = [hazards, needs, locks, gives, takes].some((words) => words.length > 0);

@@ -43,7 +43,7 @@ async function reach(state: RunState, scope: Scope, path: string): Promise<void>
   for (const entry of before) await forget(state, entry);
 }
 
-/** Whether the step at `path` belongs to another item of a parallel loop than one of `lanes`: it runs beside, and not before. */
+/** True when the step at `path` belongs to another item of a parallel loop than one of `lanes`: it runs beside, and not before. */
 function isBeside(path: string, lanes: readonly string[]): boolean {
   return lanes.some((lane) => {
     const loop = lane.slice(0, lane.lastIndexOf("/") + 1);

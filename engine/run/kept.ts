@@ -5,10 +5,10 @@ const MB = 1024 * 1024;
 /** The largest output that a step may have, and all that one run may hold at once, in characters of JSON. */
 const MAX_OUTPUT = 16 * MB;
 const MAX_KEPT = 128 * MB;
-/** What is put together of outputs: the input of a step, the output of a runbook. */
+/** The limit for values that are put together of outputs: the input of a step, the output of a runbook. */
 const MAX_ASSEMBLED = 64 * MB;
 
-/** What the outputs of a run take, in one scope of it: those of a called runbook or of an item of a loop go when it ends. */
+/** Counts the bytes of the outputs of a run, in one scope of it: those of a called runbook or of an item of a loop go when it ends. */
 export class Kept {
   readonly #run: { total: number };
   readonly #outer: Kept | undefined;
@@ -16,7 +16,7 @@ export class Kept {
   #pinned = false;
   /** Set once nothing sees any more what is in it. */
   ended = false;
-  /** What inner scopes have left here. */
+  /** The bytes that inner scopes have left here. */
   #left = 0;
 
   constructor(outer?: Kept) {
@@ -41,7 +41,7 @@ export class Kept {
       );
   }
 
-  /** What this scope holds stays: an undo may need it. */
+  /** Keeps the outputs of this scope, since an undo may need them. */
   pin(): void {
     this.#pinned = true;
   }

@@ -4,7 +4,7 @@ import { type Child, livingChildren } from "../journal/children.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Clock, StepRegistry } from "../types.ts";
 
-/** What programs of a step find the id of their run in; so is found what has left its parents behind. */
+/** The variable in which programs of a step find the id of their run. It also helps to find those that have left their parents behind. */
 export const RUN_VARIABLE = "PGDBA_RUN";
 
 /** The keeper of a process that was killed ends its programs in this time, ms. */
@@ -73,7 +73,7 @@ export async function leftBehind(
 ): Promise<string[]> {
   const living = await atWork(journal, clock, runs, jobs);
   const known = new Set(living.map(({ pid }) => pid));
-  // What has left its parents behind does not say of which step it is: it may be a job.
+  // A program that has left its parents behind does not tell its step: it may be a job.
   const others = jobs.size > 0 ? [] : strays(runs);
   const all = [...living, ...others.filter(({ pid }) => !known.has(pid))];
   return [...Map.groupBy(all, ({ run }) => run)].map(

@@ -71,7 +71,7 @@ export function listOf(step: Step, vars: Variables): Json[] {
   return value;
 }
 
-/** What the list is now, for the items of the earlier one that may still be in it. */
+/** The list as it is now, for the items of the earlier one that may still be in it. */
 function listNow(state: RunState, step: Step, scope: Scope, watch: Watch): Json[] {
   try {
     const items = listOf(step, variables(state, scope, watch));
@@ -83,7 +83,7 @@ function listNow(state: RunState, step: Step, scope: Scope, watch: Watch): Json[
   }
 }
 
-/** Whether it can't be kept as it is. What is not known in a resumed run can't either. */
+/** True when the list can't be kept as it is. Neither can a list that is not known in a resumed run. */
 function holdsSecret(state: RunState, items: Json[]): boolean {
   const known = knownIn(state, items);
   if (known !== items && JSON.stringify(known).includes("null")) return true;

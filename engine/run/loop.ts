@@ -53,7 +53,7 @@ export async function runLoop(
   let status: StepStatus = "skipped";
   let next = 0;
   let failure: { thrown: unknown } | undefined;
-  // What an earlier process had begun beside the item that failed is come by again.
+  // A resumed run also goes through the items that an earlier process had begun beside the failed one.
   const mayBegin = (index: number) =>
     !failure || state.over !== null || begunBefore(state, step, `${path}/${index}`, "");
   const worker = async () => {

@@ -8,13 +8,13 @@ export function notVisited({ memo, visited, covered }: RunState): StepRow[] {
   return [...memo.values()].filter((row) => {
     const { path, status, assumed } = row;
     if (visited.has(path) || status === "skipped" || happenedBefore(row) === "no") return false;
-    // What was said of it holds; an inverse and an `always` are told of with what they belong to.
+    // An answer about it holds; an inverse and an `always` are listed with the step that they belong to.
     if (assumed !== null || /~(undo|always)$/.test(path)) return false;
     return !coveredBy(covered, path);
   });
 }
 
-/** Whether a step around it was found as it had ended. */
+/** True when a step around it was found as it had ended. */
 function coveredBy(covered: ReadonlySet<string>, path: string): boolean {
   if (covered.size === 0) return false;
   for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1))

@@ -40,7 +40,7 @@ export function notedBy(state: RunState, path: string): Json | undefined {
   return (state.saw.get(path)?.note as JsonObject | undefined)?.["value"];
 }
 
-/** Whether an earlier process noted something that was not kept, so that nobody can go by it. */
+/** True when an earlier process noted something that was not kept, so that nobody can rely on it. */
 export function noteIsLost(state: RunState, path: string): boolean {
   const note = state.saw.get(path)?.note as JsonObject | undefined;
   return note?.["withheld"] === true && !state.notes.has(path);

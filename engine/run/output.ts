@@ -35,7 +35,7 @@ export function outputOf(
   return out;
 }
 
-/** What of a runbook's output can be told although the run failed; null when nothing can. */
+/** The part of a runbook's output that is known although the run failed; null when there is none. */
 export function partialOutput(
   { output, doc }: Runbook,
   vars: Variables,

@@ -17,7 +17,7 @@ import type {
 } from "../types.ts";
 import type { Stop } from "./stop.ts";
 
-/** What does not change from run to run; given by the front door. */
+/** The parts that do not change from run to run; given by the front door. */
 export interface Host {
   journal: Journal;
   registry: StepRegistry;
@@ -59,11 +59,11 @@ export interface RunOutcome {
   exit: ExitCode;
   envelope: Envelope;
   status: RunStatus;
-  /** What made it fail, with its stack and causes. */
+  /** The error that made it fail, with its stack and causes. */
   error: PgdbaError | null;
 }
 
-/** What the caller brought to the gates, and the way to ask a person. */
+/** The statements of the caller for the gates, and the way to ask a person. */
 export interface Asked {
   flags: GateInput["flags"];
   caller: Caller;

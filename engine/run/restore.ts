@@ -7,7 +7,7 @@ import type { RunState, UndoEntry } from "./state.ts";
 
 export type Running = Extract<ProbeResult, { state: "running" }>;
 
-/** Whether a step that an earlier process began has acted, as far as its row tells. */
+/** Tells whether a step that an earlier process began has acted, as far as its row shows. */
 export function happenedBefore(row: StepRow): Happened {
   if (row.status === "open" || row.status === "unknown" || row.result === null)
     return row.status === "retrying" ? (row.happened ?? "maybe") : "maybe";
@@ -29,8 +29,8 @@ export function repeatable({
 }
 
 /**
- * What an earlier process left of this step: its result, a job that still runs, or undefined when it must run (again). The same rule holds for every step,
- * also for one of an undo: its probe is asked; what is harmless is repeated; else a person is.
+ * The part of this step that an earlier process left: its result, a job that still runs, or undefined when it must run (again).
+ * The same rule holds for every step, also for one of an undo: its probe is asked; a harmless step is repeated; else a person is asked.
  * @throws PgdbaError needs_operator when nothing can tell whether it happened
  */
 export async function restore(
@@ -144,7 +144,7 @@ const NOT_DONE: ProbeResult = { state: "not_done" };
 const MASKED = "was not kept, for it held a secret";
 const SAID_DONE = "is not known: a person said that the step was done";
 
-/** Its end is on record from now on: nobody is asked again. */
+/** Records its end, so that nobody is asked again. */
 function done(state: RunState, entry: UndoEntry, output: Json, unknown?: string): StepResult {
   entry.happened = "yes";
   const { path, step, effect } = entry;

@@ -7,7 +7,7 @@ import { listOf } from "./list.ts";
 import { withMore } from "./sensitive.ts";
 import { type RunState, type Scope, type UndoEntry, variables } from "./state.ts";
 
-/** What a resumed run would give a step is compared with what the earlier process gave it: its undo must not aim at something else. */
+/** Compares the input that a resumed run would give a step with the one of the earlier process: its undo must not aim at something else. */
 export function compare(state: RunState, row: StepRow, entry: UndoEntry): void {
   const { digests, step, type, path } = entry;
   const differs = (before: string | null, now: string | null) =>

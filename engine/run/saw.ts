@@ -45,7 +45,7 @@ export async function asBefore<T>(
   try {
     await work({ ...scope, ended: before });
   } catch (thrown) {
-    // That a person must look says more.
+    // That a person must look is more important.
     if (toPgdbaError(thrown).final) throw thrown;
   }
   throw before;

@@ -16,7 +16,7 @@ export function asSeen(result: StepResult, path: string, output?: Json): object 
 }
 
 /**
- * What can be told of the results in `steps` once the steps at `paths` were taken back: nothing of those any more, nor of the blocks,
+ * The known results in `steps` once the steps at `paths` were taken back: without those steps, and without the blocks,
  * loops and calls that they stand in.
  */
 export function withoutUndone(

@@ -9,7 +9,7 @@ export interface Watch {
   secret?: boolean;
 }
 
-/** Where sensitive data stands beside the outputs of steps. */
+/** Sensitive data beside the outputs of steps. */
 export interface Hidden {
   /** Everything: inside of a block or a loop that is sensitive. */
   all: boolean;

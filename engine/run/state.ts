@@ -32,7 +32,7 @@ export interface Fence {
   fenced(recordIntent: () => void): Promise<void>;
 }
 
-/** Which side of the unwinding a step is on: once unwinding, only the second signal stops it. */
+/** Tells on which side of the unwinding a step is: once unwinding, only the second signal stops it. */
 export interface Scope {
   runbook: Runbook;
   params: JsonObject;
@@ -78,12 +78,12 @@ export interface UndoEntry {
   effect: Effect;
   /** Present once the step ended. */
   result: StepResult | null;
-  /** Whether it has acted; what is known not to have happened is not taken back. */
+  /** Tells whether it has acted; an act that is known not to have happened is not taken back. */
   happened: Happened;
   scope: Scope;
   /** Inputs of the undo steps, rendered before this step acted; one set per iteration of a loop. */
   rendered: Map<ActionStep, Rendered>;
-  /** What it says may hold sensitive data. */
+  /** True when its messages may hold sensitive data. */
   sensitive: boolean;
   /** Why this process can't take back what an earlier one did: "it ...". */
   stuck?: string;
@@ -93,7 +93,7 @@ export interface UndoEntry {
   otherInput: boolean;
   /** The name of the job that it started last, or is about to start. */
   job: string;
-  /** What its job gave that ended after the step itself. */
+  /** The output of its job that ended after the step itself. */
   ended?: Json;
 }
 
@@ -103,7 +103,7 @@ export interface KeptAt {
   steps: Bounded<string>;
 }
 
-/** What the envelope says of a step. */
+/** The summary of a step in the envelope. */
 export interface StepSummary {
   path: string;
   id: string;
@@ -120,7 +120,7 @@ export interface StepSummary {
 export interface Over {
   /** The failure as it is reported. */
   why: PgdbaError;
-  /** What is thrown in the place of what would begin now. Whether a rescue takes it does not matter: only what had begun is visited. */
+  /** The error that a step gets in place of beginning now. A rescue may take it: only steps that had begun are visited. */
   instead: PgdbaError;
 }
 
@@ -137,7 +137,7 @@ export interface RunState {
   readonly library: Library;
   readonly runbooks: ReadonlyMap<string, Runbook>;
   readonly target: Target;
-  /** Who is calling, by what is known; null when nothing is. */
+  /** The caller, as far as known; null when nothing is known. */
   readonly caller: string | null;
   readonly targetView: JsonObject;
   readonly secrets: Secrets;
@@ -150,13 +150,13 @@ export interface RunState {
   readonly resources: Map<string, Promise<unknown>>;
   /** Rows of an earlier attempt at this run, by path; empty unless resumed. */
   readonly memo: Map<string, StepRow>;
-  /** What steps have noted in this process, by path. */
+  /** The notes of steps in this process, by path. */
   readonly notes: Map<string, Json>;
-  /** What an earlier process saw beside them, by path. */
+  /** The other records of an earlier process, by path. */
   readonly saw: Map<string, Partial<Record<Saw, Json>>>;
   /** Fresh reads that are to be asked again before anything new begins. */
   readonly stale: { step: Step; scope: Scope; path: string }[];
-  /** What items of loops under way see of the steps around them. */
+  /** The views of the steps around them that items of running loops have. */
   readonly views: Set<Record<string, unknown>>;
   /** Settles when they have been asked; items of a parallel loop wait for it. */
   asking: Promise<boolean> | null;
@@ -164,7 +164,7 @@ export interface RunState {
   readonly over: Over | null;
   /** Steps of an earlier process that this one came by again. */
   readonly visited: Set<string>;
-  /** Those of them that called runbooks and are not called through again. */
+  /** The steps among them that called runbooks and are not gone through again. */
   readonly covered: Set<string>;
   /** Paths of steps with steps of an earlier process below them. */
   readonly inner: Set<string>;
@@ -174,7 +174,7 @@ export interface RunState {
   readonly asked: Set<string>;
   /** Steps that failed while the run was taken back, may have acted, and may not be done twice: a person is asked about them. */
   readonly once: Set<string>;
-  /** How many steps have begun, and how many may. */
+  /** The number of steps that have begun, and the limit for it. */
   readonly begun: { count: number; limit: number };
   readonly undo: UndoEntry[];
   /** Blocks that failed and whose `always` waits until it is known whether the failure ends the run. */
@@ -189,7 +189,7 @@ export interface RunState {
   emit(event: BareEvent): void;
 }
 
-/** What expressions see. `watch` is told when they read sensitive data. */
+/** The variables of expressions. `watch` is told when they read sensitive data. */
 export function variables(state: RunState, scope: Scope, watch?: Watch): Variables {
   const { params, steps, extra, hidden } = scope;
   const rest = { target: state.targetView, run: { id: state.id, started_at: state.startedAt } };
@@ -224,7 +224,7 @@ export function anyOf(...signals: (AbortSignal | undefined)[]): AbortSignal | un
   return given.length > 1 ? AbortSignal.any(given) : given[0];
 }
 
-/** Whether an earlier process began `step` at `path`; steps inside of a block stand below `prefix`. */
+/** True when an earlier process began `step` at `path`; steps inside of a block stand below `prefix`. */
 export function begunBefore(state: RunState, step: Step, path: string, prefix: string): boolean {
   if (state.memo.size === 0 && state.saw.size === 0) return false;
   if (state.memo.has(path) || state.inner.has(path) || state.saw.has(path)) return true;
@@ -245,7 +245,7 @@ export function assertMayBegin({ over, stop }: RunState, scope: Scope): void {
   scope.deadline?.throwIfAborted();
 }
 
-/** Whether an earlier process recorded steps below `path`. */
+/** True when an earlier process recorded steps below `path`. */
 export function hasInner(state: RunState, path: string): boolean {
   return state.inner.has(path);
 }
@@ -254,7 +254,7 @@ export function hasInner(state: RunState, path: string): boolean {
 export function parentsOf(paths: Iterable<string>): Set<string> {
   const parents = new Set<string>();
   for (const path of paths) {
-    // Whoever has the longer beginning has the shorter ones, too.
+    // A path that has the longer prefix has the shorter ones, too.
     for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) {
       const parent = path.slice(0, at);
       if (parents.has(parent)) break;

@@ -28,7 +28,7 @@ function unforeseen(thrown: unknown): PgdbaError {
   });
 }
 
-/** What a sensitive step says when it fails may hold what its output would have held: nobody knows which part of it. */
+/** The error of a sensitive step may hold parts of its output, and nobody knows which. */
 export function withheld(thrown: unknown, what: string): unknown {
   if (thrown instanceof UnknownValue) return thrown;
   const { code, retryable, final } = toPgdbaError(thrown, "step_failed");

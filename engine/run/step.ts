@@ -113,7 +113,7 @@ function see(scope: Scope, step: Step, result: object, sensitive: boolean): void
   scope.steps[step.id] = result;
 }
 
-/** One step without its `foreach`: its condition, its attempts, its record. @returns its result, also put into `scope.steps` */
+/** Runs a step without its `foreach`: its condition, its attempts, its record. @returns its result, also put into `scope.steps` */
 async function runOne(
   state: RunState,
   step: Step,
@@ -126,7 +126,7 @@ async function runOne(
       throw stepError(thrown, scope, step, path);
     });
   }
-  // Of a stopped run that is resumed, what it did before is gathered first, to be taken back.
+  // When a stopped run is resumed, its earlier steps are gathered first, so that they can be undone.
   const before = begunBefore(state, step, path, scope.prefix);
   if (!before) await askAgain(state, scope, runStep);
   state.stop.hard.throwIfAborted();
@@ -137,7 +137,7 @@ async function runOne(
   const row = state.memo.get(path);
   // The attempts of an earlier process count; those of what it called are come by again.
   let attempts = row && unfinished(row) && !hasInner(state, path) ? (row.attempts ?? 1) : 1;
-  /** How often the work was done, over all attempts and tries of `until`. */
+  /** The number of times that the work was done, over all attempts and tries of `until`. */
   let performed = 0;
   const trail: { entry?: UndoEntry } = {};
   // Until an attempt says otherwise, it may have changed something.
@@ -170,7 +170,7 @@ async function runOne(
           phase: scope.phase,
           effect,
           sensitive,
-          // One that can't be come to again has acted as far as it had before.
+          // If this process can't come to the step again, it has acted as far as the record tells.
           happened: trail.entry?.happened ?? (row ? happenedBefore(row) : "no"),
         },
         { ...result, output: knownIn(state, result.output) },
@@ -307,19 +307,19 @@ async function runOne(
   }
 }
 
-/** Whether an earlier process left off in the middle of it, or before another attempt. */
+/** True when an earlier process left off in the middle of it, or before another attempt. */
 function unfinished({ status }: StepRow): boolean {
   return status === "open" || status === "unknown" || status === "retrying";
 }
 
-/** How an earlier process saw a step end that had called runbooks: these are gone through again, and may all have ended well. */
+/** The end that an earlier process saw of a step that had called runbooks: these are gone through again, and may all have ended well. */
 function failedCall({ memo, inner }: RunState, scope: Scope, path: string): PgdbaError | undefined {
   const error = memo.get(path)?.result?.error;
   const stands = error && inner.has(path) && !scope.unwinding;
   return stands ? recordedError(error) : undefined;
 }
 
-/** Whether the condition of a step holds. It may tell a sensitive value by failing on it. */
+/** True when the condition of a step holds. Its failure may tell a sensitive value. */
 function isWanted(state: RunState, scope: Scope, when: string): boolean {
   const watch: Watch = { read: false };
   try {

@@ -8,7 +8,7 @@ export class Stop {
   readonly #soft = new AbortController();
   readonly #hard = new AbortController();
   readonly #broken = new AbortController();
-  /** What asked first: the name of a signal, or `a defect`. */
+  /** The first thing that asked: the name of a signal, or `a defect`. */
   reason: string | null = null;
   /** The run under way, for whoever must tell of it when this process can't go on. */
   run: string | null = null;
@@ -44,7 +44,7 @@ export class Stop {
   }
 }
 
-/** How it ended, and with it whether it can be resumed, is told when it is known. */
+/** The error of an interrupted run. Its end, and with it whether it can be resumed, is reported when it is known. */
 export function interrupted(signal: string, run: string | null): PgdbaError {
   return new PgdbaError("interrupted", `Interrupted by ${signal}`, {
     hint:

@@ -86,7 +86,7 @@ function knownOutput({ result, ended }: UndoEntry): Json | undefined {
   return result.output;
 }
 
-/** What no process can take back: a person does, and says so. */
+/** The error for an act that no process can take back: a person does, and says so. */
 export function byHand(run: string, path: string, why: string): PgdbaError {
   return new PgdbaError("undo_failed", `${path} can't be taken back by a resumed run: it ${why}`, {
     hint: `Take it back by hand; \`pgdba runs ${run}\` shows what it did.`,

@@ -10,7 +10,7 @@ import type { RunState } from "./state.ts";
 import { forget, hasInverse } from "./inverse.ts";
 import { byHand, undoOne } from "./undo.ts";
 
-/** What a resumed run does about a part that failed: it tries again; it asks a person first; it leaves the work to a person. */
+/** The next act of a resumed run for a part that failed: it tries again; it asks a person first; it leaves the work to a person. */
 type Next = "again" | "ask" | "hand";
 
 export interface Unwound {
@@ -39,7 +39,7 @@ export async function unwind(state: RunState): Promise<Unwound> {
     const path = `${one.path}~undo`;
     state.emit({ kind: "undo.started", path: one.path });
     const error = await settle(state, { path, id: one.step.id, type: one.step.type }, async () => {
-      // What a second signal leaves as it is was not taken back, and is told so.
+      // A step that a second signal leaves as it is was not taken back, and is reported so.
       state.stop.hard.throwIfAborted();
       out.touched.push(one.path);
       const changed = await undoOne(state, one, path);
@@ -85,7 +85,7 @@ export async function forgetAll(state: RunState): Promise<void> {
 async function leftBehind(state: RunState): Promise<StepRow[]> {
   const { registry } = state;
   const left: StepRow[] = [];
-  // What a step had called is told of, too, for its own undo does not take that back.
+  // The steps of a called runbook are reported, too, because the step's own undo does not take them back.
   for (const row of notVisited({ ...state, covered: new Set() })) {
     const { type, phase, status, undo } = row;
     const open = status === "open" || status === "unknown";
@@ -97,7 +97,7 @@ async function leftBehind(state: RunState): Promise<StepRow[]> {
   return left;
 }
 
-/** What these leave is told by the journal as it is: open, or never begun. */
+/** The journal has the steps that these errors leave as they are: open, or never begun. */
 const CUT_SHORT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "needs_operator",
   "interrupted",
