@@ -26,7 +26,7 @@ export interface Known {
   /** The variable `target` of expressions; unknown without it. */
   target?: JsonObject | undefined;
   /**
-   * Whether a step counts whose `when` reads only `params` and `target` while some of their values are not known. The words that such a step
+   * True when a step counts whose `when` reads only `params` and `target`, while some of their values are not known. The words that such a step
    * gives count in any case, for the needs of later steps are checked again when they begin.
    */
   open: boolean;
