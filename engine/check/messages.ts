@@ -1,3 +1,4 @@
+import { amount } from "../shared/amount.ts";
 import type { ErrorObject } from "ajv";
 
 import { classify } from "../expr/languages.ts";
@@ -126,12 +127,12 @@ const LIMITS: Record<string, (limit: number) => string> = {
   maximum: (limit) => `must be at most ${limit}`,
   minLength: (limit) =>
     limit === 1 ? "must not be empty" : `must have at least ${limit} characters`,
-  maxLength: (limit) => `must have at most ${limit} characters`,
+  maxLength: (limit) => `must have at most ${amount(limit, "character")}`,
   minItems: (limit) => (limit === 1 ? "must not be empty" : `must have at least ${limit} items`),
-  maxItems: (limit) => `must have at most ${limit} items`,
+  maxItems: (limit) => `must have at most ${amount(limit, "item")}`,
   minProperties: (limit) =>
     limit === 1 ? "must not be empty" : `must have at least ${limit} keys`,
-  maxProperties: (limit) => `must have at most ${limit} keys`,
+  maxProperties: (limit) => `must have at most ${amount(limit, "key")}`,
 };
 
 function problem(path: DocPath, rule: string, message: string, hint?: string): SchemaProblem {

@@ -1,3 +1,4 @@
+import { amount } from "../shared/amount.ts";
 import type { Json, Trace } from "../types.ts";
 import { bindOf, children, type Macro, macroOf, type Node, textOf } from "./ast.ts";
 import type { Element, Recorder } from "./interpret.ts";
@@ -202,7 +203,7 @@ function shorten(value: Value, mask: Mask, depth = 0): Json {
       : text;
   }
   if (value instanceof List) {
-    if (depth >= MAX_DEPTH) return `[… ${value.size} items]`;
+    if (depth >= MAX_DEPTH) return `[… ${amount(value.size, "item")}]`;
     const shown: Json[] = [];
     for (let i = 0; i < Math.min(value.size, MAX_ITEMS); i++)
       shown.push(known(() => shorten(value.at(i), mask, depth + 1)));
@@ -210,7 +211,7 @@ function shorten(value: Value, mask: Mask, depth = 0): Json {
   }
   if (value instanceof Dict) {
     const keys = value.keys();
-    if (depth >= MAX_DEPTH) return `{… ${keys.length} keys}`;
+    if (depth >= MAX_DEPTH) return `{… ${amount(keys.length, "key")}}`;
     const shown: { [key: string]: Json } = Object.create(null);
     for (const key of keys.slice(0, MAX_KEYS))
       shown[String(scalarToJson(key as Key))] = known(() =>

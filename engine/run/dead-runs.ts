@@ -1,3 +1,4 @@
+import { amount } from "../shared/amount.ts";
 import { isDead } from "../journal/holder.ts";
 import { stepTypes } from "../journal/step-types.ts";
 import { leftBehind } from "./left-behind.ts";
@@ -42,7 +43,7 @@ export async function deadRuns(
   named.push(...(await leftBehind(journal, clock, ids)).slice(0, MAX_NAMED));
   const more = dead.length - MAX_NAMED;
   if (more <= 0) return named;
-  const runs = more === 1 ? "1 more run" : `${more} more runs`;
+  const runs = amount(more, "more run");
   return [
     ...named,
     `${runs} on ${target} died before their end. \`pgdba runs --limit 1000\` lists them as dead.`,

@@ -1,3 +1,4 @@
+import { amount } from "../shared/amount.ts";
 import type { Json, JsonObject, RunStatus } from "../types.ts";
 import type { Judged } from "./judged.ts";
 import type { RunState } from "./state.ts";
@@ -45,5 +46,7 @@ export function runData(
 }
 
 function listed({ listed, more }: RunState["warnings"]): string[] {
-  return more === 0 ? listed : [...listed, `${more} more warnings are not listed`];
+  return more === 0
+    ? listed
+    : [...listed, `${amount(more, "more warning is", "more warnings are")} not listed`];
 }

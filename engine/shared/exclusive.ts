@@ -1,3 +1,4 @@
+import { amount } from "./amount.ts";
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { PgdbaError } from "../errors.ts";
@@ -31,7 +32,7 @@ export async function exclusively<T>(
     if (performance.now() > deadline)
       throw new PgdbaError(
         "lock_held",
-        `Another process has been busy with ${what} for ${Math.round(waitMs / 1000)} seconds`,
+        `Another process has been busy with ${what} for ${amount(Math.round(waitMs / 1000), "second")}`,
         { retryable: true, hint: "Look for a pgdba that hangs, end it and run again." },
       );
     await Bun.sleep(POLL_MS);

@@ -58,9 +58,7 @@ export function largest(values: readonly number[]): number {
 }
 
 /** `1 step`, `2 steps`; `many` for a word that does not just take an s. */
-export function count(n: number, word: string, many = `${word}s`): string {
-  return `${n} ${n === 1 ? word : many}`;
-}
+export { amount as count } from "../shared/amount.ts";
 
 /** Puts `prefix` before each line. */
 export function indent(lines: string[], prefix: string): string[] {

@@ -1,3 +1,4 @@
+import { amount } from "../../engine/shared/amount.ts";
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
@@ -183,7 +184,7 @@ function unexamined(
 ): Unexamined[] {
   const left = facts.databases.filter((name) => !asked.includes(name) || refused.has(name));
   return (checks === 0 ? [] : left).map((database) => {
-    const reason = `${checks} checks see only the database that they are connected to`;
+    const reason = `${amount(checks, "check sees", "checks see")} only the database that ${checks === 1 ? "it is" : "they are"} connected to`;
     const words = ["health", "check", "--databases", JSON.stringify([database])];
     return refused.has(database)
       ? { database, checks, reason: refused.get(database) ?? "", hint: null }
@@ -227,7 +228,7 @@ function answer(
   const passed = about.passed.filter((name) => !found.has(name));
   if (errors.length > 0)
     ctx.warn(
-      `${errors.length} health checks failed: ${errors.map((failure) => failure.check).join(", ")}`,
+      `${amount(errors.length, "health check")} failed: ${errors.map((failure) => failure.check).join(", ")}`,
     );
   const names = (notes: readonly { check: string }[]): Set<string> =>
     new Set(notes.map(({ check }) => check));

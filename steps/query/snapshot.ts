@@ -1,3 +1,4 @@
+import { amount } from "../../engine/shared/amount.ts";
 import { PgdbaError } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/shared/units.ts";
 import type { StepContext } from "../../engine/types.ts";
@@ -81,7 +82,10 @@ known. Changes nothing on the server; with \`--plan\` nothing is kept.`,
     }
     const interval = between(before, live);
     warn(ctx, interval);
-    if (hidden > 0) ctx.warn(`${hidden} statements of others are left out. ${grantHint(pg)}`);
+    if (hidden > 0)
+      ctx.warn(
+        `${amount(hidden, "statement of others is", "statements of others are")} left out. ${grantHint(pg)}`,
+      );
     const { changes, total_ms, from, to, reset, evicted, dealloc } = interval;
     const least = parseDuration(threshold);
     const top = rank(changes, { order, least, limit: limit + SPARE });
@@ -145,10 +149,10 @@ function warn(ctx: StepContext, { reset, from, evicted, dealloc, untold }: Inter
   if (reset) ctx.warn(`The statistics were reset in between; the figures count from ${from}.`);
   if (evicted > 0)
     ctx.warn(
-      `${evicted} statements of the earlier snapshot are gone${dealloc === 0 ? "" : " (pg_stat_statements.max may be too low)"}; what they did since is not in the figures.`,
+      `${amount(evicted, "statement of the earlier snapshot is", "statements of the earlier snapshot are")} gone${dealloc === 0 ? "" : " (pg_stat_statements.max may be too low)"}; what ${evicted === 1 ? "it" : "they"} did since is not in the figures.`,
     );
   if (untold > 0)
     ctx.warn(
-      `${untold} statements are left out: the earlier snapshot could not see them, so it is not known how much of their time is new.`,
+      `${amount(untold, "statement is", "statements are")} left out: the earlier snapshot could not see ${untold === 1 ? "it" : "them"}, so it is not known how much of ${untold === 1 ? "its" : "their"} time is new.`,
     );
 }

@@ -1,3 +1,4 @@
+import { amount } from "../../engine/shared/amount.ts";
 import type { JsonObject } from "../../engine/types.ts";
 import { parseDuration } from "../../engine/shared/units.ts";
 import { defineStep } from "../define.ts";
@@ -75,7 +76,9 @@ since, so that shares are too high: raise \`pg_stat_statements.max\`.`,
     });
     const { stats_reset = null, dealloc = null, all_ms = 0, hidden = 0 } = about.rows[0] ?? {};
     if (Number(hidden) > 0)
-      ctx.warn(`${String(hidden)} statements of others are left out. ${grantHint(pg)}`);
+      ctx.warn(
+        `${amount(Number(hidden), "statement of others is", "statements of others are")} left out. ${grantHint(pg)}`,
+      );
     const ranked = top.rows as unknown as (JsonObject & { id: string; total_ms: number })[];
     const { listed, own_ms } = await withTexts(ctx, pg, schema, ranked, limit);
     const total_ms = Math.round(1000 * Math.max(0, Number(all_ms) - own_ms)) / 1000;

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import planted from "../../providers/nodes/embedded/lab/planted.json";
 import type { JsonObject } from "../../engine/types.ts";
-import { at, cli, place, removePlaces, write } from "./support.ts";
+import { at, cli, place, raw, removePlaces, write } from "./support.ts";
 
 setDefaultTimeout(60_000);
 const p = place();
@@ -36,6 +36,23 @@ test("the first health check of a new lab finds every planted problem", async ()
   const asked = await cli([...again, "--thresholds", young], p);
   const { findings } = asked.envelope.data as unknown as { findings: Finding[] };
   expect(findings.flatMap(namesIn)).toEqual(["index-unused"]);
+});
+
+test("README shows what its first command prints", async () => {
+  const sample = /```text\n(worst [^]*?)```/.exec(await Bun.file("README.md").text())?.[1] ?? "";
+  const first = ["health", "check", "--cluster", "lab", "--format", "table"];
+  const { stdout } = await raw(first, p, { env: { COLUMNS: "100" } });
+  // Times differ, and on another machine a check more or less applies.
+  const lines = (text: string) =>
+    text
+      .split("\n")
+      .map((line) =>
+        line.replace(/ at \d{4}-.* \(/, " at TIME (").replaceAll(/(ok|skipped) \d+/g, "$1 N"),
+      )
+      .filter((line) => line.trim() !== "" && line.trim() !== "…");
+  const printed = lines(stdout);
+  expect(lines(sample).filter((line) => !printed.includes(line))).toEqual([]);
+  expect(lines(sample).length).toBeGreaterThan(20);
 });
 
 test("the lab is a cluster of the registry, started and stopped by runbooks", async () => {

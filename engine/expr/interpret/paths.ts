@@ -1,3 +1,4 @@
+import { amount } from "../../shared/amount.ts";
 import { ExprError, type Node, textOf } from "../ast.ts";
 import { ValueError } from "../operators.ts";
 import { Dict, keyOf, List, Uint, type Value } from "../values.ts";
@@ -61,7 +62,7 @@ export function element(
   const position = Number(whole);
   if (position >= 0 && position < owner.size) return owner.at(position);
   throw new ValueError(
-    `${text} has ${owner.size} items, there is no item ${position}`,
+    `${text} has ${amount(owner.size, "item")}, there is no item ${position}`,
     `Test size(${text}) first; items count from 0.`,
   );
 }

@@ -1,3 +1,4 @@
+import { amount } from "../../../engine/shared/amount.ts";
 import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
@@ -67,7 +68,7 @@ function validated(pg: PgSession, place: Place, wanted: Wanted): Wanted {
 function refusal(problems: Problem[], of: number): PgdbaError {
   return new PgdbaError(
     "invalid_param",
-    `${problems.length} of ${of} settings can't be applied: ${problems.map(({ name, problem }) => `${shortened(name)} ${problem}`).join("; ")}`,
+    `${problems.length} of ${amount(of, "setting")} can't be applied: ${problems.map(({ name, problem }) => `${shortened(name)} ${problem}`).join("; ")}`,
     {
       hint: "Nothing was changed. Correct these, then run again.",
       data: {

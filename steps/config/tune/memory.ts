@@ -1,3 +1,4 @@
+import { amount } from "../../../engine/shared/amount.ts";
 import type { Recommendation, TuneInput, Workload } from "./input.ts";
 import { formatKb, GB, MB } from "./size.ts";
 import { workerProcesses } from "./workers.ts";
@@ -71,7 +72,7 @@ export function memorySettings(input: TuneInput): Recommendation[] {
       value: maxConnections(input),
       reason:
         input.connections === null
-          ? `${maxConnections(input)} sessions are what a workload like ${workload} usually needs; with more clients put a pooler in front, since every session costs memory. A standby needs at least as many as its primary.`
+          ? `${amount(maxConnections(input), "session is", "sessions are")} what a workload like ${workload} usually needs; with more clients put a pooler in front, since every session costs memory. A standby needs at least as many as its primary.`
           : `As given, or as the server has it; work_mem is divided among them. A standby needs at least as many as its primary.`,
     },
     {
@@ -127,7 +128,7 @@ function maintenanceReason(input: TuneInput, kb: number): string {
 function workMemReason(input: TuneInput): string {
   const kb = workMem(input);
   if (kb === 4 * MB) {
-    return `An even split of RAM gives no more than this among ${maxConnections(input)} sessions; 4MB is the least that keeps simple sorts off the disk.`;
+    return `An even split of RAM gives no more than this among ${amount(maxConnections(input), "session")}; 4MB is the least that keeps simple sorts off the disk.`;
   }
   if (kb === WINDOWS_LIMIT && isOldWindows(input)) {
     return "There is RAM for more, but on Windows a server up to 17 refuses 2GB.";
@@ -140,7 +141,7 @@ function workMemReason(input: TuneInput): string {
         ? ", less 10 % because data larger than RAM needs the cache"
         : "";
   return (
-    `RAM less shared_buffers, shared by ${maxConnections(input)} sessions and ${workerProcesses(input)} workers with three sorts or hashes each` +
+    `RAM less shared_buffers, shared by ${amount(maxConnections(input), "session")} and ${amount(workerProcesses(input), "worker")} with three sorts or hashes each` +
     (divisor > 1 ? `, divided by ${divisor} for a workload like ${input.workload}` : "") +
     `${bend}. Each sort and each hash of a query may take it.`
   );

@@ -1,3 +1,4 @@
+import { amount } from "../../../engine/shared/amount.ts";
 import type { Recommendation, TuneInput } from "./input.ts";
 
 /** PostgreSQL's defaults, in force where PGTune recommends nothing. */
@@ -65,7 +66,7 @@ export function autovacuumSettings(input: TuneInput): Recommendation[] {
     {
       name: "autovacuum_max_workers",
       value: workers,
-      reason: `A server with ${input.cpus} CPUs writes in more tables at once than ${DEFAULT_AUTOVACUUM_WORKERS} workers can follow; all of them share one cost limit.`,
+      reason: `A server with ${amount(input.cpus ?? 0, "CPU")} writes in more tables at once than ${DEFAULT_AUTOVACUUM_WORKERS} workers can follow; all of them share one cost limit.`,
     },
   ];
 }

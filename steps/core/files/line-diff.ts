@@ -1,3 +1,4 @@
+import { amount } from "../../../engine/shared/amount.ts";
 /** Above this many cells the middle is shown as all removed, then all added, rather than compared line by line. */
 const MAX_CELLS = 250_000;
 
@@ -15,7 +16,7 @@ export function lineDiff(before: string, after: string, limit = 50): string {
     tail++;
   const changes = middle(a.slice(head, a.length - tail), b.slice(head, b.length - tail));
   const shown = changes.slice(0, limit);
-  if (changes.length > limit) shown.push(`… ${changes.length - limit} more lines`);
+  if (changes.length > limit) shown.push(`… ${amount(changes.length - limit, "more line")}`);
   return shown.join("\n");
 }
 

@@ -1,3 +1,4 @@
+import { amount } from "../../../engine/shared/amount.ts";
 import type { Json, StepContext } from "../../../engine/types.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Catalogue, Planner } from "../../../providers/planner/twin/twin.ts";
@@ -98,7 +99,9 @@ export async function advise(
       return made;
     },
   });
-  ctx.log(`${list.pool.length} of ${list.candidates} candidates are used by a plan`);
+  ctx.log(
+    `${list.pool.length} of ${amount(list.candidates, "candidate")} ${list.pool.length === 1 ? "is" : "are"} used by a plan`,
+  );
   const searched = (await prover.select([])).cost;
   const limits = limitsOf(options, searched);
   const limited = options.budget !== null || options.maxIndexes !== null;
@@ -127,7 +130,7 @@ export async function advise(
   ];
   if (deadline.passed)
     ctx.warn(
-      `The time budget was used up: ${untried.length} of ${work.length + late.length} statements were not examined for indexes of their own; a longer time_budget examines more`,
+      `The time budget was used up: ${untried.length} of ${amount(work.length + late.length, "statement")} ${untried.length === 1 ? "was" : "were"} not examined for indexes of their own; a longer time_budget examines more`,
     );
   return answer(ctx.target, found, {
     prover,

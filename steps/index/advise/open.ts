@@ -1,3 +1,4 @@
+import { amount } from "../../../engine/shared/amount.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import { readLocked } from "../../../providers/planner/twin/locked.ts";
@@ -87,7 +88,7 @@ export async function study<P extends Planner>(
     const { hidden } = found.workload;
     if (hidden > 0)
       ctx.warn(
-        `${hidden} statements are hidden from this role: GRANT pg_read_all_stats TO ${quoteIdent(found.catalogue.user)} shows them`,
+        `${amount(hidden, "statement is", "statements are")} hidden from this role: GRANT pg_read_all_stats TO ${quoteIdent(found.catalogue.user)} shows ${hidden === 1 ? "it" : "them"}`,
       );
     if (opening === undefined) throw new PgdbaError("internal", "No planner was opened");
     return { ...found, planner: await opening.become(found.catalogue) };
@@ -135,9 +136,11 @@ async function readAll(
   const { free, blocked } = withoutLocked(parsed, await readLocked(read, [...tables.values()]));
   if (blocked.length > 0)
     ctx.warn(
-      `${blocked.length} statements are not looked at: ${[...new Set(blocked.map(({ reason }) => reason))].join("; ")}. ${OVER}`,
+      `${amount(blocked.length, "statement is", "statements are")} not looked at: ${[...new Set(blocked.map(({ reason }) => reason))].join("; ")}. ${OVER}`,
     );
-  ctx.log(`studying ${tablesOf(free).size} tables for ${free.length} statements`);
+  ctx.log(
+    `studying ${amount(tablesOf(free).size, "table")} for ${amount(free.length, "statement")}`,
+  );
   const catalogue = await readCatalogue(read, [...tablesOf(free).values()], facts);
   const activity = await readActivity(read, catalogue);
   const sorted = sort(free, catalogue);
@@ -221,7 +224,9 @@ async function workloadOf(ctx: StepContext, asked: Asked, read: Read, run: Run):
   );
   const { unread } = workload;
   if (unread !== null && unread.count > 0)
-    ctx.warn(`${unread.count} statements are left out: ${unread.message}. ${unread.hint}`);
+    ctx.warn(
+      `${amount(unread.count, "statement is", "statements are")} left out: ${unread.message}. ${unread.hint}`,
+    );
   if (asked.queryid !== undefined && workload.statements.length === 0) {
     throw new PgdbaError(
       "step_failed",

@@ -1,4 +1,4 @@
-import { count, type Finding, percent, SEVERITIES } from "../plan/finding.ts";
+import { count, type Finding, percent, SEVERITIES, several } from "../plan/finding.ts";
 import { type Plan, type PlanNode, walk } from "../plan/tree.ts";
 import { card } from "./finding.ts";
 import { html, type Html } from "../../../engine/shared/markup.ts";
@@ -121,14 +121,14 @@ function beside({ triggers, jit, settings }: Analysis): Html | null {
   const rows: [string, string][] = [
     ...triggers.map(({ name, relation, calls, time_ms }): [string, string] => [
       `trigger ${name}`,
-      `${time(time_ms)} in ${count(calls)} calls, on ${relation}`,
+      `${time(time_ms)} in ${several(calls, "call")}, on ${relation}`,
     ]),
     ...(jit === null
       ? []
       : [
           [
             "JIT",
-            `${count(jit.functions)} functions${jit.total_ms === null ? "" : `, ${time(jit.total_ms)}`}`,
+            `${several(jit.functions, "function")}${jit.total_ms === null ? "" : `, ${time(jit.total_ms)}`}`,
           ] as [string, string],
         ]),
     ...Object.entries(settings).map(([name, value]): [string, string] => [name, value]),

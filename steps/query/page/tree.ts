@@ -1,5 +1,5 @@
 import type { Json } from "../../../engine/types.ts";
-import { count, type Finding, percent } from "../plan/finding.ts";
+import { count, type Finding, percent, several } from "../plan/finding.ts";
 import { type Buffers, number, type PlanNode, text, walk } from "../plan/tree.ts";
 import { card } from "./finding.ts";
 import { html, type Html } from "../../../engine/shared/markup.ts";
@@ -148,7 +148,7 @@ function conditions(node: PlanNode): Html[] {
       ([label, value]) => html`<span class="cond small">${label} <code>${cut(value)}</code></span>`,
     ),
     ...(removed > 0
-      ? [html`<span class="cond small">${count(removed)} rows thrown away by the filter</span>`]
+      ? [html`<span class="cond small">${several(removed, "row")} thrown away by the filter</span>`]
       : []),
   ];
 }

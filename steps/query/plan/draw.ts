@@ -1,4 +1,4 @@
-import { count, kb, ms, percent } from "./finding.ts";
+import { count, kb, ms, percent, several } from "./finding.ts";
 import { number, type Plan, type PlanNode, text } from "./tree.ts";
 
 /** Characters of a condition that a line shows. */
@@ -83,13 +83,13 @@ function remarks(node: PlanNode): string {
       : number(node, "disk_usage");
   if (disk > 0) shown.push(`${kb(disk)} on disk`);
   const batches = number(node, "hash_batches");
-  if (batches > 1) shown.push(`${batches} batches`);
+  if (batches > 1) shown.push(several(batches, "batch", "batches"));
   const planned = number(node, "workers_planned");
   if (planned > 0)
     shown.push(
       node.actual === null
-        ? `${planned} workers`
-        : `${number(node, "workers_launched")} of ${planned} workers`,
+        ? several(planned, "worker")
+        : `${number(node, "workers_launched")} of ${several(planned, "worker")}`,
     );
   return shown.length === 0 ? "" : `  [${shown.join(" · ")}]`;
 }

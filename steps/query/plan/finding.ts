@@ -1,3 +1,4 @@
+import { amount } from "../../../engine/shared/amount.ts";
 import type { JsonObject } from "../../../engine/types.ts";
 import type { Plan, PlanNode } from "./tree.ts";
 
@@ -113,6 +114,11 @@ export function factsOf(node: PlanNode, facts: Facts): RelationFacts | undefined
 /** A count as people read it: `1,234,567`. */
 export function count(value: number): string {
   return Math.round(value).toLocaleString("en-US");
+}
+
+/** A count with its noun: `1 row`, `1,234 rows`. */
+export function several(value: number, one: string, many = `${one}s`): string {
+  return amount(Math.round(value), one, many, count(value));
 }
 
 /** A share as people read it; rounded down near the end, so that 100 % means all. */

@@ -1,3 +1,4 @@
+import { amount } from "../../../engine/shared/amount.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import { MARK } from "../../../providers/postgres/own.ts";
 import { readTexts, type Texts, UNREAD } from "../../../providers/postgres/recorded-texts.ts";
@@ -51,7 +52,7 @@ export async function withTexts<T extends { id: string; total_ms: number }>(
   const unread = listed.filter(({ query }) => query === UNREAD).length;
   if (trouble !== null && unread > 0)
     ctx.warn(
-      `The texts of ${unread} statements are not shown: ${trouble.message}. ${trouble.hint}`,
+      `${unread === 1 ? "The text" : "The texts"} of ${amount(unread, "statement is", "statements are")} not shown: ${trouble.message}. ${trouble.hint}`,
     );
   return { listed, own_ms };
 }

@@ -3,7 +3,7 @@ import type { Trends } from "../trends/trends.ts";
 import { size, span } from "../collect/units.ts";
 import { bar, legend } from "./charts.ts";
 import { html, type Html } from "../../../engine/shared/markup.ts";
-import { day, grouped, table } from "./table.ts";
+import { day, grouped, some, table } from "./table.ts";
 
 export function statementsSection({ statements }: Snapshot, trends: Trends): Html {
   if (!statements.available) {
@@ -11,11 +11,11 @@ export function statementsSection({ statements }: Snapshot, trends: Trends): Htm
       ${statements.hint === null ? null : html`<p>→ ${statements.hint}</p>`}`;
   }
   return html`<p class="dim">
-      ${grouped(statements.entries)} statements, ${grouped(statements.calls)} calls,
+      ${some(statements.entries, "statement")}, ${some(statements.calls, "call")},
       ${span(statements.total_ms)} of
       execution${
         statements.stats_reset === null ? "" : ` since ${day(statements.stats_reset)}`
-      }${statements.evicted ? `; ${statements.evicted} evictions for lack of room` : ""}${
+      }${statements.evicted ? `; ${some(statements.evicted, "eviction")} for lack of room` : ""}${
         statements.hidden > 0
           ? `; ${grouped(statements.hidden)} of other users may not be seen and are not listed`
           : ""
@@ -103,8 +103,8 @@ export function sizesSection({ sizes, server }: Snapshot): Html {
       counts === null
         ? null
         : html`<p class="dim">
-            ${grouped(counts.tables)} tables, ${grouped(counts.indexes)} indexes,
-            ${grouped(counts.materialized_views)} materialized views.
+            ${some(counts.tables, "table")}, ${some(counts.indexes, "index", "indexes")},
+            ${some(counts.materialized_views, "materialized view")}.
           </p>`
     }
     ${legend([

@@ -1,3 +1,4 @@
+import { amount } from "../../../engine/shared/amount.ts";
 import type { Finding } from "../../health/findings/findings.ts";
 import type { Failure, Note } from "../../health/examine/select.ts";
 import type { Snapshot } from "../collect/shape.ts";
@@ -95,8 +96,8 @@ export function page(report: Report): string {
         )}
       </main>
       <footer>
-        pgdba health/report · ${day(server.taken_at)} · ${health.summary.checks} checks · read as
-        ${server.user}
+        pgdba health/report · ${day(server.taken_at)} · ${amount(health.summary.checks, "check")} ·
+        read as ${server.user}
       </footer>
     `,
   });
@@ -264,13 +265,15 @@ function unseen(health: Health, { missing }: Snapshot): Html {
           ])
     }
     <details>
-      <summary class="dim">${others.length} checks are not for this server</summary>
+      <summary class="dim">
+        ${amount(others.length, "check is", "checks are")} not for this server
+      </summary>
       <ul>
         ${others.map(({ check, reason }) => html`<li>${check}: ${reason}</li> `)}
       </ul>
     </details>
     <details>
-      <summary class="dim">${health.passed.length} checks found nothing</summary>
+      <summary class="dim">${amount(health.passed.length, "check")} found nothing</summary>
       <p>${health.passed.join(", ")}</p>
     </details>`;
 }

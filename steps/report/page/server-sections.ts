@@ -1,3 +1,4 @@
+import { amount } from "../../../engine/shared/amount.ts";
 import type { Snapshot } from "../collect/shape.ts";
 import { size, span } from "../collect/units.ts";
 import { bar, legend } from "./charts.ts";
@@ -144,7 +145,10 @@ export function walSection({ wal, backups }: Snapshot): Html {
         ["position", wal.lsn],
         ["level", wal.level],
         ["max_wal_size", wal.max_size],
-        ["pg_wal", directory === null ? null : `${directory.size} in ${directory.files} files`],
+        [
+          "pg_wal",
+          directory === null ? null : `${directory.size} in ${amount(directory.files, "file")}`,
+        ],
         [
           "written",
           statistics === null
@@ -199,7 +203,8 @@ function seconds(value: number | null): string | null {
 export function configurationSection({ configuration, server }: Snapshot): Html {
   const { settings, role_settings: roles } = configuration;
   return html`<p class="dim">
-      ${settings.length} settings are not as PostgreSQL ${server.release} ships.
+      ${amount(settings.length, "setting is", "settings are")} not as PostgreSQL ${server.release}
+      ships.
     </p>
     ${table(settings, [
       {

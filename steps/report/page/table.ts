@@ -1,3 +1,4 @@
+import { amount } from "../../../engine/shared/amount.ts";
 import { html, type Html, type Part } from "../../../engine/shared/markup.ts";
 
 export interface Column<T> {
@@ -57,4 +58,9 @@ export function day(iso: string | null | undefined): string | null {
 
 export function grouped(value: number | null): string | null {
   return value === null ? null : value.toLocaleString("en-US");
+}
+
+/** A number with its noun: `1 table`, `1,234 tables`. */
+export function some(value: number, one: string, many?: string): string {
+  return amount(value, one, many, value.toLocaleString("en-US"));
 }

@@ -83,7 +83,7 @@ test.each(PROVERS)(
         expect(advice.unproven, what).toEqual([
           { sql, reason, position: null, hint: "Run again when that is over." },
         ]);
-        expect(warnings, what).toContain(`1 statements are not looked at: ${reason}.`);
+        expect(warnings, what).toContain(`1 statement is not looked at: ${reason}.`);
       });
   },
 );

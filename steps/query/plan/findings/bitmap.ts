@@ -1,4 +1,4 @@
-import { at, count, type Finding, kb, type Rule, weigh } from "../finding.ts";
+import { at, count, type Finding, kb, type Rule, weigh, several } from "../finding.ts";
 import { number, type Plan, type PlanNode, walk, workers } from "../tree.ts";
 
 /** tidbitmap.c, tbm_calculate_entries: a PagetableEntry of 48 bytes and two pointers for each page. */
@@ -27,7 +27,7 @@ function judge(node: PlanNode, plan: Plan, workMem: number): Finding[] {
       code: "bitmap_lossy",
       severity: weigh(plan, node.actual?.share ?? null),
       node: at(node),
-      message: `${count(lossy)} of ${count(lossy + exact)} pages were remembered without their rows, so that ${count(rechecked)} rows were read in vain.`,
+      message: `${count(lossy)} of ${several(lossy + exact, "page")} were remembered without their rows, so that ${several(rechecked, "row was", "rows were")} read in vain.`,
       evidence: {
         lossy_blocks: lossy,
         exact_blocks: exact,

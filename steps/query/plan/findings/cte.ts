@@ -1,4 +1,4 @@
-import { at, count, percent, type Rule, weigh } from "../finding.ts";
+import { at, percent, type Rule, weigh, several } from "../finding.ts";
 import { text, walk } from "../tree.ts";
 import { removedRows } from "./scan-size.ts";
 
@@ -20,7 +20,7 @@ export const lateCteFilters: Rule = (plan) =>
         code: "cte_filter_late",
         severity: weigh(plan, plan.execution_ms ? time / plan.execution_ms : null),
         node: at(node),
-        message: `${cte} was computed whole, then ${percent(removed / read)} of the ${count(read)} rows read from it were thrown away: ${text(node, "filter") ?? ""}.`,
+        message: `${cte} was computed whole, then ${percent(removed / read)} of the ${several(read, "row")} read from it were thrown away: ${text(node, "filter") ?? ""}.`,
         evidence: {
           cte,
           rows_read: read,

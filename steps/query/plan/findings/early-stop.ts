@@ -9,6 +9,7 @@ import {
   percent,
   type Rule,
   weigh,
+  several,
 } from "../finding.ts";
 import { type Plan, type PlanNode, text, withAncestors } from "../tree.ts";
 import { special, unlabelled } from "./scan-advice.ts";
@@ -99,7 +100,9 @@ function judge(node: PlanNode, hope: Hope, { plan, facts, parse }: About): Findi
   const order = node.index === null ? "" : ` in the order of ${node.index}`;
   const what = hope.limit === null ? "to see whether there is one" : `for ${count(kept)} of them`;
   const counted =
-    expected === null ? "" : `, after about ${count(Math.max(1, expected))} of ${count(rows)} rows`;
+    expected === null
+      ? ""
+      : `, after about ${count(Math.max(1, expected))} of ${several(rows, "row")}`;
   return [
     {
       code: "early_stop",
@@ -108,7 +111,7 @@ function judge(node: PlanNode, hope: Hope, { plan, facts, parse }: About): Findi
       message:
         actual === null
           ? `The planner hopes to stop early${counted}, read from ${table}${order}; of those it would throw ${percent(removed / read)} away: ${filter}.`
-          : `Read ${count(read)} rows of ${table}${order} ${what}; ${percent(removed / read)} were thrown away: ${filter}. The planner hoped to stop early${counted}.`,
+          : `Read ${several(read, "row")} of ${table}${order} ${what}; ${percent(removed / read)} were thrown away: ${filter}. The planner hoped to stop early${counted}.`,
       evidence: {
         rows_read: read,
         rows_removed: removed,

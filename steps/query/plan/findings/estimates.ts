@@ -1,4 +1,4 @@
-import { at, count, type Finding, type Rule } from "../finding.ts";
+import { at, count, type Finding, type Rule, several } from "../finding.ts";
 import { type PlanNode, text, walk, withAncestors } from "../tree.ts";
 
 /** Threshold of pev2, pgMustard and explain.depesz.com: below it, estimates seldom lead to another plan. */
@@ -120,7 +120,7 @@ function finding({ node, factor, over }: Judged, effect: Judged): Finding {
   const guess = Math.round(shared ? estimated.all_rows : estimated.rows);
   const got = shared ? (actual?.rows ?? 0) : (actual?.rows_per_loop ?? 0);
   const most = compared(effect.node);
-  const times = `${count(factor)} times ${over ? "too many" : "too few"}`;
+  const times = `${several(factor, "time")} ${over ? "too many" : "too few"}`;
   const beyond =
     effect.node === node
       ? ""
@@ -129,7 +129,7 @@ function finding({ node, factor, over }: Judged, effect: Judged): Finding {
     code: "misestimate",
     severity: Math.max(factor, effect.factor) >= FACTOR * FACTOR ? "warning" : "info",
     node: at(node),
-    message: `Estimated ${count(guess)} rows${each}, got ${count(got)}: ${times}.${beyond}`,
+    message: `Estimated ${several(guess, "row")}${each}, got ${count(got)}: ${times}.${beyond}`,
     evidence: {
       estimated_rows: guess,
       actual_rows: got,

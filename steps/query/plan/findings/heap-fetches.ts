@@ -1,4 +1,4 @@
-import { at, count, percent, type Rule, weigh } from "../finding.ts";
+import { at, count, percent, type Rule, weigh, several } from "../finding.ts";
 import { number, walk } from "../tree.ts";
 import { removedRows } from "./scan-size.ts";
 
@@ -18,7 +18,7 @@ export const heapFetches: Rule = (plan) =>
         code: "heap_fetches",
         severity: weigh(plan, node.actual.share),
         node: at(node),
-        message: `The index alone was not enough: ${count(fetches)} of ${count(visited)} rows (${percent(fetches / visited)}) were looked up in ${table}.`,
+        message: `The index alone was not enough: ${count(fetches)} of ${several(visited, "row")} (${percent(fetches / visited)}) were looked up in ${table}.`,
         evidence: { heap_fetches: fetches, rows_visited: visited },
         advice: `VACUUM ${table} marks its pages as visible to all; lower autovacuum_vacuum_scale_factor (13 and later also autovacuum_vacuum_insert_scale_factor) for it to stay so. A long transaction or a forgotten slot keeps vacuum from doing it.`,
       },

@@ -8,6 +8,7 @@ import {
   percent,
   type Rule,
   weigh,
+  several,
 } from "../finding.ts";
 import { type Plan, type PlanNode, walk } from "../tree.ts";
 
@@ -45,7 +46,7 @@ function judge(node: PlanNode, plan: Plan, facts: Facts): Finding[] {
       code: "nested_loop_index",
       severity: weigh(plan, share),
       node: at(lookup),
-      message: `${table} was looked up ${count(loops)} times, row by row: ${ms(time)} with the loop itself, ${percent(share)} of the time.`,
+      message: `${table} was looked up ${several(loops, "time")}, row by row: ${ms(time)} with the loop itself, ${percent(share)} of the time.`,
       evidence: {
         loops,
         time_ms: Math.round(time * 1000) / 1000,
@@ -68,6 +69,6 @@ function why(plan: Plan, facts: Facts, estimated: number, real: number): string 
   if (off.length > 0)
     return `${off.join(" and ")} ${off.length === 1 ? "is" : "are"} off here: switch it on again.`;
   if (estimated * FACTOR < real)
-    return `It was not taken since the outer side was estimated at ${count(estimated)} rows and gave ${count(real)}: correct that (see misestimate): ANALYZE its tables, a larger statistics target, or CREATE STATISTICS where conditions depend on each other.`;
+    return `It was not taken since the outer side was estimated at ${several(estimated, "row")} and gave ${count(real)}: correct that (see misestimate): ANALYZE its tables, a larger statistics target, or CREATE STATISTICS where conditions depend on each other.`;
   return `The rows were estimated about right, so that it was the costs: see with SET enable_nestloop = off whether it is faster. If it is, its hash did not fit into work_mem (${facts.work_mem_kb} kB here), random_page_cost is below what reading costs, statistics of the join columns are missing (ANALYZE), or the join has no plain equality.`;
 }

@@ -1,4 +1,4 @@
-import { at, count, type Finding, ms, type Rule, weigh } from "../finding.ts";
+import { at, type Finding, ms, type Rule, weigh, several } from "../finding.ts";
 import { number, type Plan, type PlanNode, walk } from "../tree.ts";
 import { removedRows } from "./scan-size.ts";
 
@@ -35,7 +35,7 @@ function judge(node: PlanNode, plan: Plan): Finding[] {
       code: "nested_loop_scan",
       severity: weigh(plan, plan.execution_ms ? time / plan.execution_ms : null),
       node: at(inner),
-      message: `Gone through ${count(loops)} times, ${count(visited)} rows in all, ${ms(time)} with the loop itself.`,
+      message: `Gone through ${several(loops, "time")}, ${several(visited, "row")} in all, ${ms(time)} with the loop itself.`,
       evidence: {
         loops,
         rows_visited: visited,

@@ -1,4 +1,4 @@
-import { at, count, type Rule, weigh } from "../finding.ts";
+import { at, type Rule, weigh, several } from "../finding.ts";
 import { type PlanNode, walk } from "../tree.ts";
 
 const ROWS = 10_000;
@@ -16,7 +16,7 @@ export const largeOffsets: Rule = (plan) =>
         code: "large_offset",
         severity: weigh(plan, share),
         node: at(node),
-        message: `OFFSET made ${count(skipped)} rows ready and threw them away.`,
+        message: `OFFSET made ${several(skipped, "row")} ready and threw ${skipped === 1 ? "it" : "them"} away.`,
         evidence: { rows_skipped: skipped, rows_returned: node.actual?.rows ?? null },
         advice:
           "Remember the last row that was shown and continue after it: WHERE (key) > (last key) ORDER BY key LIMIT n, with an index on the key.",

@@ -1,6 +1,5 @@
 import {
   at,
-  count,
   factsOf,
   percent,
   type Facts,
@@ -8,6 +7,7 @@ import {
   type ParseExpression,
   type Rule,
   weigh,
+  several,
 } from "../finding.ts";
 import { hopeOf } from "./early-stop.ts";
 import { scanAdvice } from "./scan-advice.ts";
@@ -63,7 +63,7 @@ function judge(
       code: "filter_discards",
       severity: weigh(plan, actual?.share ?? null),
       node: at(node),
-      message: `${does} ${count(read)} rows of ${table} and ${actual === null ? "throw" : "threw"} ${percent(share)} of them away: ${filter}.`,
+      message: `${does} ${several(read, "row")} of ${table} and ${actual === null ? "throw" : "threw"} ${percent(share)} of them away: ${filter}.`,
       evidence: {
         rows_read: read,
         rows_removed: removed,

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../../../engine/types.ts";
-import { at, count, type Facts, type Finding, kb, type Rule, weigh } from "../finding.ts";
+import { at, type Facts, type Finding, kb, type Rule, weigh, several } from "../finding.ts";
 import { isObject, number, type Plan, type PlanNode, text, walk, workers } from "../tree.ts";
 
 /** Sorts, hash joins and hashed aggregates that did not fit into work_mem and went to temporary files. */
@@ -28,7 +28,7 @@ function sort(node: PlanNode, plan: Plan, facts: Facts): Finding[] {
       code: "sort_spill",
       severity: weigh(plan, actual.share),
       node: at(node),
-      message: `Sorted ${count(perSort)} rows through ${kb(disk)} of temporary files, with work_mem = ${kb(facts.work_mem_kb)}.`,
+      message: `Sorted ${several(perSort, "row")} through ${kb(disk)} of temporary files, with work_mem = ${kb(facts.work_mem_kb)}.`,
       evidence: {
         disk_kb: disk,
         rows: perSort,
@@ -71,7 +71,7 @@ function hash(node: PlanNode, facts: Facts): Finding[] {
       code: "hash_spill",
       severity: "warning",
       node: at(node),
-      message: `The hash of ${count(rows)} rows was cut into ${batches} batches${grew ? ` (planned: ${original})` : ""}, all but one through temporary files.`,
+      message: `The hash of ${several(rows, "row")} was cut into ${batches} batches${grew ? ` (planned: ${original})` : ""}, all but one through temporary files.`,
       evidence: {
         batches,
         original_batches: original,
@@ -105,7 +105,7 @@ function aggregate(node: PlanNode, plan: Plan, facts: Facts): Finding[] {
       code: "aggregate_spill",
       severity: weigh(plan, node.actual?.share ?? null),
       node: at(node),
-      message: `Grouped into ${count(groups)} groups in ${batches} batches, with ${kb(disk)} of temporary files.`,
+      message: `Grouped into ${several(groups, "group")} in ${several(batches, "batch", "batches")}, with ${kb(disk)} of temporary files.`,
       evidence: {
         batches,
         disk_kb: disk,

@@ -1,12 +1,12 @@
 import {
   at,
-  count,
   type Finding,
   factsOf,
   percent,
   type RelationFacts,
   type Rule,
   type TableName,
+  several,
 } from "../finding.ts";
 import { type PlanNode, walk } from "../tree.ts";
 
@@ -88,7 +88,7 @@ function finding(
     };
   const share = (modified ?? 0) / rows;
   return {
-    message: `${count(modified ?? 0)} rows of ${name} (${percent(share)}) were changed since it was analysed${analyzed_at === null ? "" : ` (${analyzed_at})`}.`,
+    message: `${several(modified ?? 0, "row")} of ${name} (${percent(share)}) ${modified === 1 ? "was" : "were"} changed since it was analysed${analyzed_at === null ? "" : ` (${analyzed_at})`}.`,
     advice: `ANALYZE ${table}; to keep them fresh: ALTER TABLE ${name} SET (autovacuum_analyze_scale_factor = 0.02).`,
   };
 }

@@ -1,4 +1,4 @@
-import { at, count, type Finding, ms, percent, type Rule, weigh } from "../finding.ts";
+import { at, type Finding, ms, percent, type Rule, weigh, several } from "../finding.ts";
 import { type Plan, type PlanNode, walk, withAncestors } from "../tree.ts";
 import { isListScan } from "./unhashed-sub-plan.ts";
 
@@ -27,7 +27,7 @@ function judge(node: PlanNode, plan: Plan): Finding[] {
       code: "sub_plan_loops",
       severity: weigh(plan, share),
       node: at(node),
-      message: `${name} was run ${count(loops)} times, once for each row outside of it: ${ms(time)}, ${percent(share)} of the time.`,
+      message: `${name} was run ${several(loops, "time")}, once for each row outside of it: ${ms(time)}, ${percent(share)} of the time.`,
       evidence: {
         loops,
         time_ms: Math.round(time * 1000) / 1000,

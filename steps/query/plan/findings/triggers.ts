@@ -1,4 +1,4 @@
-import { count, type Facts, ms, percent, type Rule, weigh } from "../finding.ts";
+import { type Facts, ms, percent, type Rule, weigh, several } from "../finding.ts";
 import type { Trigger } from "../tree.ts";
 
 const SHARE = 0.1;
@@ -15,7 +15,7 @@ export const triggerTime: Rule = (plan, facts) =>
         code: "trigger_time" as const,
         severity: weigh(plan, share),
         node: null,
-        message: `${constraint === null ? `Trigger ${trigger.name}` : `The check of ${constraint}`}${relation === "" ? "" : ` on ${relation}`} took ${ms(trigger.time_ms)} in ${count(calls)} calls, ${percent(share)} of the execution time.`,
+        message: `${constraint === null ? `Trigger ${trigger.name}` : `The check of ${constraint}`}${relation === "" ? "" : ` on ${relation}`} took ${ms(trigger.time_ms)} in ${several(calls, "call")}, ${percent(share)} of the execution time.`,
         evidence: {
           trigger: trigger.name,
           constraint,

@@ -1,5 +1,15 @@
 import { isHashed } from "../exclusive.ts";
-import { at, count, type Facts, type Finding, kb, ms, type Rule, weigh } from "../finding.ts";
+import {
+  at,
+  count,
+  type Facts,
+  type Finding,
+  kb,
+  ms,
+  type Rule,
+  weigh,
+  several,
+} from "../finding.ts";
 import { type Plan, type PlanNode, text, withAncestors } from "../tree.ts";
 
 /** Repetitions, and rows gone through in all: fewer take no time. */
@@ -45,9 +55,9 @@ function judge(node: PlanNode, parent: PlanNode, plan: Plan, facts: Facts): Find
   const needed = Math.ceil((bytes * 1.1) / 1024 / hash_mem_multiplier / 1024) * 1024;
   const large = estimated.rows * width > allowed;
   const name = node.subplan ?? "The sub-query";
-  const times = `${count(loops)} times`;
+  const times = several(loops, "time");
   const why = large
-    ? `its ${count(estimated.rows)} rows would not fit into work_mem (${kb(work_mem_kb)}${hash_mem_multiplier === 1 ? "" : ` × ${hash_mem_multiplier}`}), so that they are not hashed`
+    ? `its ${several(estimated.rows, "row")} would not fit into work_mem (${kb(work_mem_kb)}${hash_mem_multiplier === 1 ? "" : ` × ${hash_mem_multiplier}`}), so that they are not hashed`
     : "its comparison can't be hashed";
   return [
     {
