@@ -101,7 +101,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
           steps: runbook.steps.length,
         },
   );
-  for (const message of circumstances(request, risk, entered.view, state.lock !== null))
+  for (const message of circumstances(request, risk, entered.view, state.lock && judged.locks))
     emit({ kind: "run.log", message });
   announceStops(host, state);
   stop.run = id;

@@ -538,10 +538,13 @@ export interface Target {
   /** See `StepContext.use`. The engine has checked that the step declared it. */
   use?(what: string, on: AccessFor): Promise<unknown>;
   /**
-   * Takes the lock on the target's own side, where there is one, so that engines with separate state folders exclude each other. One
+   * Takes the locks of `words`, all without it, on the target's own side, where there is one, so that engines with separate state folders exclude each other. One
    * that is refused leaves nothing behind.
    */
-  lock?(holder: string): Promise<TargetLock | { heldBy: string }>;
+  lock?(
+    holder: string,
+    words?: readonly LockWord[],
+  ): Promise<TargetLock | { heldBy: string; word?: string }>;
   /** For the providers of this target only. */
   readonly connection: unknown;
   close(): Promise<void>;

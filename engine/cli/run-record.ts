@@ -13,6 +13,13 @@ export function runRecord(row: RunRow, steps: StepRow[]): RunRecord {
     duration_ms: row.duration_ms,
     target: row.target.name,
     risk: row.risk,
+    ...(row.judged === null
+      ? {}
+      : {
+          hazards: row.judged.hazards,
+          locks: row.judged.locks,
+          without_backup: row.judged.withoutBackup,
+        }),
     plan: row.plan,
     params: row.params,
     steps: steps.map((step) => ({

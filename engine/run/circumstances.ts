@@ -1,11 +1,11 @@
-import type { JsonObject, Risk, Target } from "../types.ts";
+import type { JsonObject, LockWord, Risk, Target } from "../types.ts";
 
 /** The circumstances of a run at its beginning, for a person who wants to know all. */
 export function circumstances(
   { target, plan }: { target: Pick<Target, "name">; plan: boolean },
   risk: Risk,
   view: JsonObject,
-  locked: boolean,
+  locked: readonly LockWord[] | null,
 ): string[] {
   const facts = Object.entries(view)
     .filter(([, value]) => value !== null && typeof value !== "object")
@@ -15,6 +15,10 @@ export function circumstances(
       ? "No server had to be reached"
       : `Reached ${target.name}: ${facts.join(", ")}`,
     `The gates let ${plan ? "a plan" : `a run of the risk ${risk}`} through`,
-    locked ? `Holds the lock on ${target.name}` : "Needs no lock",
+    locked === null
+      ? "Needs no lock"
+      : locked.length === 0
+        ? `Locks nothing of ${target.name}`
+        : `Holds the lock on ${target.name} (${locked.join(", ")})`,
   ];
 }

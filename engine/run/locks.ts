@@ -3,15 +3,16 @@ import { describeHolder, type Holder } from "../journal/holder.ts";
 import { type Lock, Waiter } from "../journal/lock.ts";
 import type { Releasers } from "../releasers.ts";
 import type { Host, RunRequest } from "./request.ts";
-import type { Target, TargetLock } from "../types.ts";
+import { LOCKED_PARTS, type LockWord, type Target, type TargetLock } from "../types.ts";
 import type { Judged } from "./judged.ts";
 import type { Fence, RunState } from "./state.ts";
 
 const POLL_MS = 100;
 
 /**
- * Locks the target for everything but reading: with a lease in the journal, and with the lock on the target's own side where it has
- * one, which also excludes engines with other state folders. Nothing to lock without a target.
+ * Locks the parts of the target that the run says it locks: with leases in the journal, and with locks on the target's own side where
+ * it has them, which also exclude engines with other state folders. A run that changes something and locks nothing of the target holds
+ * a lease of its own, so that no second process goes on with it. Nothing to lock without a target.
  * @throws PgdbaError lock_held naming the holder; nothing was taken then, nor taken from anybody
  */
 export async function takeLocks(
@@ -32,28 +33,30 @@ export async function takeLocks(
   const hasTarget = target.cluster !== null || target.connection !== null;
   const { risk, locks: words } = run.judged;
   if ((risk === "read" && words.length === 0) || request.plan || !hasTarget) return null;
-  const leaseMs = leaseFrom(host.env);
-  // In one order for all, so that of two runs one gets on.
-  const waiters = [...new Set(run.keys)]
-    .toSorted()
-    .map((key) => new Waiter(journal, clock, { key, run: run.id, holder: run.holder, leaseMs }));
+  const waiter = new Waiter(journal, clock, {
+    keys: leaseKeys(run.id, run.keys, words),
+    run: run.id,
+    holder: run.holder,
+    leaseMs: leaseFrom(host.env),
+  });
   const deadline = clock.monotonic() + lockWaitMs;
   for (let told = false; ; told = true) {
-    const got = await takeAll(waiters, target, describeHolder(run.id, run.holder));
-    if ("locks" in got) {
-      const { locks, remote } = got;
+    const got = await takeAll(waiter, target, describeHolder(run.id, run.holder), words);
+    if ("lock" in got) {
+      const { lock, remote } = got;
       if (remote) run.releasers.push(() => remote.release());
-      for (const lock of locks) run.releasers.push(() => lock.release());
-      return fence(target, run.id, locks, remote);
+      run.releasers.push(() => lock.release());
+      return fence(target, run.id, lock, remote);
     }
+    const holder = `${got.heldBy}${got.words.length === 0 ? "" : `, which locks ${got.words.join(", ")}`}`;
     const left = deadline - clock.monotonic();
     if (left <= 0) {
-      throw new PgdbaError("lock_held", `${target.name} is being worked on by ${got.heldBy}`, {
+      throw new PgdbaError("lock_held", `${target.name} is being worked on by ${holder}`, {
         retryable: true,
         hint: "Wait for it to end (`pgdba runs`), or give more time with --lock-wait 5m.",
       });
     }
-    if (!told) run.emit({ kind: "lock.waiting", holder: got.heldBy });
+    if (!told) run.emit({ kind: "lock.waiting", holder });
     await clock.sleep(Math.min(POLL_MS, left), stop.soft);
   }
 }
@@ -63,33 +66,46 @@ export async function takeLocks(
  * again. And a lease is taken only when the target has said yes: to take it is to end the run that may still be alive in it.
  */
 async function takeAll(
-  waiters: readonly Waiter[],
+  waiter: Waiter,
   target: Target,
   holder: string,
-): Promise<{ locks: Lock[]; remote: TargetLock | null } | { heldBy: string }> {
-  const here = waiters.map((waiter) => waiter.heldBy()).find((heldBy) => heldBy !== null);
-  if (here !== undefined) return { heldBy: here };
-  const there = (await target.lock?.(holder)) ?? null;
-  if (there && "heldBy" in there) return there;
-  const locks: Lock[] = [];
-  for (const waiter of waiters) {
-    const lock = waiter.take();
-    if (lock) locks.push(lock);
-    else {
-      for (const taken of locks) taken.release();
-      await there?.release();
-      return { heldBy: waiter.heldBy() ?? "a run that was quicker" };
-    }
-  }
-  return { locks, remote: there };
+  words: readonly LockWord[],
+): Promise<
+  { lock: Lock; remote: TargetLock | null } | { heldBy: string; words: readonly string[] }
+> {
+  const heldHere = () => {
+    const heldBy = waiter.heldBy();
+    return heldBy === null ? null : { heldBy, words: wordsOf(waiter.heldKeys) };
+  };
+  const here = heldHere();
+  if (here) return here;
+  const there = words.length === 0 ? null : ((await target.lock?.(holder, words)) ?? null);
+  if (there && "heldBy" in there)
+    return { heldBy: there.heldBy, words: there.word === undefined ? [] : [there.word] };
+  const lock = waiter.take();
+  if (lock) return { lock, remote: there };
+  await there?.release();
+  return heldHere() ?? { heldBy: "a run that was quicker", words: [] };
 }
 
-function fence(
-  target: Target,
+/** One for each name of the target and each word. */
+function leaseKeys(
   run: string,
-  locks: readonly Lock[],
-  remote: TargetLock | null,
-): Fence {
+  names: readonly string[],
+  words: readonly LockWord[],
+): readonly string[] {
+  const parts = words.includes("all") ? LOCKED_PARTS : words;
+  if (parts.length === 0) return [`run ${run}`];
+  return names.flatMap((name) => parts.map((part) => `${name} (${part})`));
+}
+
+/** The words of such keys; all of them are `all`. */
+function wordsOf(keys: readonly string[]): readonly string[] {
+  const found = LOCKED_PARTS.filter((part) => keys.some((key) => key.endsWith(` (${part})`)));
+  return found.length === LOCKED_PARTS.length ? ["all"] : found;
+}
+
+function fence(target: Target, run: string, lock: Lock, remote: TargetLock | null): Fence {
   return {
     async fenced(recordIntent) {
       if (remote && !(await remote.held())) {
@@ -101,8 +117,7 @@ function fence(
           },
         );
       }
-      // One in the other, so that it is one transaction.
-      locks.reduceRight((record, lock) => () => lock.fenced(record), recordIntent)();
+      lock.fenced(recordIntent);
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { ErrorRecord, Json, Risk, RunStatus, StepResult } from "../types.ts";
+import type { ErrorRecord, Json, Risk, RunStatus, StepResult, Hazard, LockWord } from "../types.ts";
 
 /** A step of a recorded run; an undone one appears twice, the second time in the `undo` phase. */
 export interface StepRecord extends StepResult {
@@ -19,6 +19,10 @@ export interface RunRecord {
   duration_ms: number | null;
   target: string;
   risk: Risk;
+  /** These three are not known of runs of older versions. */
+  hazards?: readonly Hazard[];
+  locks?: readonly LockWord[];
+  without_backup?: boolean;
   plan: boolean;
   params: Json;
   steps: StepRecord[];

@@ -1,64 +1,105 @@
+import { LOCKED_PARTS, type LockWord } from "../../engine/types.ts";
 import type { PgSession, QueryResult, Run } from "../postgres/session.ts";
 
-/** A lock of this server that was taken: whoever else asks for it is told who holds it. */
+/** Locks of this server that were taken: whoever else asks for one of them is told who holds it. */
 export interface RunLock {
-  /** False once the connection that holds it has ended. */
+  /** False once the connection that holds them has ended. */
   alive(): boolean;
   /** Asks the server. */
   held(): Promise<boolean>;
   release(): Promise<void>;
 }
 
+/** Who has one of them. */
+export interface Held {
+  heldBy: string;
+  word?: string;
+}
+
 type Row = QueryResult["rows"][number];
 
-const KEY = "hashtext('pgdba'), hashtext('run')";
-/** The same as pg_locks shows it: the numbers of the function are signed, these are not. */
-const OURS = `l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
-    AND l.classid::bigint = (hashtext('pgdba')::bigint & 4294967295) AND l.objid::bigint = (hashtext('run')::bigint & 4294967295)`;
-/** Another session that has it, in whatever database: advisory locks are kept apart by database, a run is not. */
-const OTHER = `SELECT a.application_name AS name, l.pid FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
-  WHERE ${OURS} AND l.pid <> pg_backend_pid() LIMIT 1`;
-const HELD = `SELECT /* pgdba */ EXISTS (SELECT FROM pg_locks l WHERE ${OURS} AND l.pid = pg_backend_pid()) AS held`;
-
-/** How often two that came at the same moment, from two databases, make way for each other. */
-const TRIES = 5;
+/** How often one that came at the same moment as others, from another database, looks whether they have made way. */
+const LOOKS = 20;
 
 /**
- * Takes the lock, or says who has it. `session` itself holds it, so that an engine that is stopped still has it and one whose connection
- * died can't act any more. Behind a pooler it would stay with the server process that happened to take it: there an open transaction
- * of a further connection holds it, which the pooler gives to nobody else.
+ * Takes the locks of `words`, all or none, or says who has one. `session` itself holds them, so that an engine that is stopped still has
+ * them and one whose connection died can't act any more. Behind a pooler they would stay with the server process that happened to take
+ * them: there an open transaction of a further connection holds them, which the pooler gives to nobody else.
  */
 export async function takeRunLock(
   session: PgSession,
   openAnother: () => Promise<PgSession>,
-): Promise<RunLock | { heldBy: string }> {
-  if (session.info.pooled) return heldInTransaction(await openAnother());
+  words: readonly LockWord[],
+): Promise<RunLock | Held> {
+  const locks = new Locks(words);
+  if (session.info.pooled) return heldInTransaction(locks, await openAnother());
   const ask: Run = (sql) => session.ask(sql);
   const release = async (): Promise<void> => {
-    if (session.alive()) await session.ask(`SELECT /* pgdba */ pg_advisory_unlock(${KEY})`);
+    if (session.alive()) await session.ask(locks.release);
   };
-  const heldBy = await taken(ask, release);
-  if (heldBy !== null) return { heldBy };
+  const held = await taken(locks, ask, release);
+  if (held !== null) return held;
   return {
     alive: () => session.alive(),
-    held: () => stillHeld(session, ask, release),
+    held: () => stillHeld(locks, session, ask, release),
     release,
   };
 }
 
-/** Takes it for the session, or says who has it; then nothing is left behind. */
-async function taken(ask: Run, release: () => Promise<void>): Promise<string | null> {
-  for (let tries = 1; ; tries++) {
-    const { got, other } = await tried(ask, "pg_try_advisory_lock");
-    if (got && other === undefined) return null;
-    if (got) await release();
-    if (!got || tries === TRIES) return nameOf(other);
-    await Bun.sleep(5 + Math.random() * 50);
+/** The statements about one advisory lock for each word. */
+class Locks {
+  /** Those that we have, as a number; all of them are had when it is that of the words. */
+  readonly held: string;
+  readonly release: string;
+  /** Another session that has one, in whatever database: advisory locks are kept apart by database, a run is not. */
+  readonly other: string;
+  readonly #words: readonly string[];
+
+  constructor(words: readonly LockWord[]) {
+    // Always in this order: of two that want several, one gets on.
+    this.#words = LOCKED_PARTS.filter((part) => words.includes("all") || words.includes(part));
+    const rows = this.#words.map((word) => `('${word}')`).join(", ");
+    const mine = `FROM (VALUES ${rows}) w (word) JOIN pg_locks l ON ${isLock("w.word")} AND l.pid`;
+    this.held = `SELECT /* pgdba */ count(DISTINCT w.word) = ${this.#words.length} AS held ${mine} = pg_backend_pid()`;
+    this.release = `SELECT /* pgdba */ pg_advisory_unlock(${keyOf("o.word")}) FROM (SELECT DISTINCT w.word ${mine} = pg_backend_pid()) o`;
+    this.other = `SELECT min(a.application_name) AS name, l.pid, string_agg(DISTINCT w.word, ' ') AS word
+      ${mine} <> pg_backend_pid() LEFT JOIN pg_stat_activity a USING (pid) GROUP BY l.pid ORDER BY l.pid LIMIT 1`;
+  }
+
+  /** One after the other, and no further than to the first that is not to be had. Not even tried while another has one: whoever
+   * wants it back after a restart must not meet the attempt of one that is refused. */
+  try(how: string): string {
+    const each = this.#words.reduceRight((rest, word) => {
+      const own = `EXISTS (SELECT FROM pg_locks l WHERE ${isLock(`'${word}'`)} AND l.pid = pg_backend_pid())`;
+      return `CASE WHEN CASE WHEN ${own} THEN true ELSE ${how}(${keyOf(`'${word}'`)}) END THEN ${rest} ELSE false END`;
+    }, "true");
+    return `WITH other AS MATERIALIZED (${this.other})
+    SELECT /* pgdba */ CASE WHEN NOT EXISTS (SELECT FROM other) THEN ${each} END AS taken, pg_backend_pid() AS own,
+      (SELECT name FROM other) AS name, (SELECT pid FROM other) AS pid, (SELECT word FROM other) AS word`;
   }
 }
 
-/** A statement of the run itself may have let it go (pg_advisory_unlock_all() does): it is taken again then, unless another was quicker. */
+function keyOf(word: string): string {
+  return `hashtext('pgdba'), hashtext('run ' || ${word})`;
+}
+
+/** The same as pg_locks shows it: the numbers of the function are signed, these are not. */
+function isLock(word: string): string {
+  return `l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+    AND l.classid::bigint = (hashtext('pgdba')::bigint & 4294967295)
+    AND l.objid::bigint = (hashtext('run ' || ${word})::bigint & 4294967295)`;
+}
+
+/** Takes them for the session, or says who has one; then nothing is left behind. */
+async function taken(locks: Locks, ask: Run, release: () => Promise<void>): Promise<Held | null> {
+  const held = await tried(locks, ask, "pg_try_advisory_lock");
+  if (held !== null) await release();
+  return held;
+}
+
+/** A statement of the run itself may have let them go (pg_advisory_unlock_all() does): they are taken again then, unless another was quicker. */
 async function stillHeld(
+  locks: Locks,
   session: PgSession,
   ask: Run,
   release: () => Promise<void>,
@@ -66,58 +107,65 @@ async function stillHeld(
   // Whatever is under way there was allowed to begin, and may take long.
   if (session.alive() && session.busy()) return true;
   try {
-    const { rows } = await ask(HELD);
-    return rows[0]?.["held"] === true || (await taken(ask, release)) === null;
+    const { rows } = await ask(locks.held);
+    return rows[0]?.["held"] === true || (await taken(locks, ask, release)) === null;
   } catch (error) {
     if (!session.alive()) return false;
     throw error;
   }
 }
 
-async function heldInTransaction(holder: PgSession): Promise<RunLock | { heldBy: string }> {
+async function heldInTransaction(locks: Locks, holder: PgSession): Promise<RunLock | Held> {
   const released = Promise.withResolvers<void>();
-  const outcome = Promise.withResolvers<string | null>();
+  const outcome = Promise.withResolvers<Held | null>();
   const holding = holder
     .transaction({ readOnly: true }, async (run) => {
       await run(
         `SELECT /* pgdba */ set_config(name, '0', true) FROM pg_settings WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')`,
       );
-      const { got, other } = await tried(run, "pg_try_advisory_xact_lock");
-      outcome.resolve(got && other === undefined ? null : nameOf(other));
-      if (got && other === undefined) await released.promise;
+      const found = await tried(locks, run, "pg_try_advisory_xact_lock");
+      outcome.resolve(found);
+      if (found === null) await released.promise;
     })
     .catch(outcome.reject)
     .finally(() => holder.close());
-  const heldBy = await outcome.promise;
+  const held = await outcome.promise;
   const release = async (): Promise<void> => {
     released.resolve();
     await holding;
   };
   const alive = () => holder.alive();
-  if (heldBy === null) return { alive, held: async () => alive(), release };
+  if (held === null) return { alive, held: async () => alive(), release };
   await release();
-  return { heldBy };
+  return held;
 }
 
 /**
- * Whether we have it now, and who else has. While another has it, it is not even tried: one that wants it back after a restart must not
- * meet the attempt of one that is refused. Two that try at the same moment in two databases find each other by looking again.
+ * Takes them, or says who has one; what was taken until then is for the caller to give back. Those that try at the same moment in several
+ * databases all get theirs, and find each other by looking again: the one with the lowest process id stays, and waits until the others
+ * have made way. One that does not had it before.
  */
-async function tried(run: Run, how: string): Promise<{ got: boolean; other: Row | undefined }> {
-  const { rows } = await run(`WITH other AS MATERIALIZED (${OTHER})
-    SELECT /* pgdba */ CASE WHEN NOT EXISTS (SELECT FROM other) THEN ${how}(${KEY}) END AS taken,
-      (SELECT name FROM other) AS name, (SELECT pid FROM other) AS pid`);
+async function tried(locks: Locks, run: Run, how: string): Promise<Held | null> {
+  const look = async (): Promise<Row | undefined> =>
+    (await run(locks.other.replace("SELECT", "SELECT /* pgdba */"))).rows[0];
+  const { rows } = await run(locks.try(how));
   const first = rows[0];
-  if (first?.["taken"] === true) return { got: true, other: await otherHolder(run) };
-  return { got: false, other: first?.["pid"] == null ? await otherHolder(run) : first };
+  if (first?.["taken"] !== true) return heldBy(first?.["pid"] == null ? await look() : first);
+  let other = await look();
+  for (let looks = 1; other !== undefined; looks++) {
+    if (Number(other["pid"]) < Number(first["own"]) || looks === LOOKS) return heldBy(other);
+    await Bun.sleep(10 + Math.random() * 20);
+    other = await look();
+  }
+  return null;
 }
 
-async function otherHolder(run: Run): Promise<Row | undefined> {
-  return (await run(OTHER.replace("SELECT", "SELECT /* pgdba */"))).rows[0];
-}
-
-function nameOf(row: Row | undefined): string {
-  if (row === undefined) return "a session that has just ended";
+function heldBy(row: Row | undefined): Held {
+  if (row === undefined) return { heldBy: "a session that has just ended" };
   const name = typeof row["name"] === "string" ? row["name"].replace(/^pgdba\//, "") : "";
-  return name === "" ? `the session with process id ${String(row["pid"])}` : name;
+  const words = String(row["word"]).split(" ");
+  return {
+    heldBy: name === "" ? `the session with process id ${String(row["pid"])}` : name,
+    word: words.length === LOCKED_PARTS.length ? "all" : words.join(", "),
+  };
 }

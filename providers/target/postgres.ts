@@ -1,10 +1,10 @@
 import type { Capability } from "./capabilities.ts";
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
-import type { AccessFor, Target, TargetFacts, TargetLock } from "../../engine/types.ts";
+import type { AccessFor, LockWord, Target, TargetFacts, TargetLock } from "../../engine/types.ts";
 import type { PatroniSpec } from "../patroni/requests.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import { identityOf } from "../postgres/identity.ts";
-import { type RunLock, takeRunLock } from "./lock.ts";
+import { type Held, type RunLock, takeRunLock } from "./lock.ts";
 import { openSession, type PgSession } from "../postgres/session.ts";
 
 /** What the SQL steps get as `ctx.target.connection`. */
@@ -49,6 +49,7 @@ export interface TargetSource {
 interface Grant {
   lock: RunLock;
   shown: string;
+  words: readonly LockWord[];
 }
 
 export class PostgresTarget implements Target {
@@ -113,12 +114,12 @@ export class PostgresTarget implements Target {
   }
 
   /** See `takeRunLock`. */
-  async lock(holder: string): Promise<TargetLock | { heldBy: string }> {
+  async lock(holder: string, words: readonly LockWord[] = ["all"]): Promise<TargetLock | Held> {
     this.#grant = undefined;
     const shown = `pgdba/${holder}`;
-    const lock = await this.#lock(await this.#open(shown), shown);
+    const lock = await this.#lock(await this.#open(shown), shown, words);
     if ("heldBy" in lock) return lock;
-    const grant: Grant = { lock, shown };
+    const grant: Grant = { lock, shown, words };
     this.#grant = grant;
     return {
       held: async () => this.#grant === grant && grant.lock.alive() && grant.lock.held(),
@@ -129,18 +130,24 @@ export class PostgresTarget implements Target {
     };
   }
 
-  async #lock(session: PgSession, shown: string): Promise<RunLock | { heldBy: string }> {
+  async #lock(
+    session: PgSession,
+    shown: string,
+    words: readonly LockWord[],
+  ): Promise<RunLock | Held> {
     await this.#show(session, shown);
-    return takeRunLock(session, () =>
-      openSession({ ...this.#spec, application_name: shown.slice(0, 63) }),
+    return takeRunLock(
+      session,
+      () => openSession({ ...this.#spec, application_name: shown.slice(0, 63) }),
+      words,
     );
   }
 
   /** The server says goodbye before it lets a session's lock go, so what is in the way may be our own. */
-  async #regain(session: PgSession, shown: string): Promise<RunLock | { heldBy: string }> {
+  async #regain(session: PgSession, { shown, words }: Grant): Promise<RunLock | Held> {
     const began = performance.now();
     for (;;) {
-      const lock = await this.#lock(session, shown);
+      const lock = await this.#lock(session, shown, words);
       if (!("heldBy" in lock)) return lock;
       const patience = shown.startsWith(`pgdba/${lock.heldBy}`) ? 5_000 : 200;
       if (performance.now() - began > patience) return lock;
@@ -162,7 +169,7 @@ export class PostgresTarget implements Target {
     this.#session = undefined;
     const session = await this.#opened(name);
     if (grant === undefined || this.#grant !== grant) return;
-    const lock = await this.#regain(session, grant.shown);
+    const lock = await this.#regain(session, grant);
     if ("heldBy" in lock) {
       await this.close();
       throw new PgdbaError(

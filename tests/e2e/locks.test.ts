@@ -13,6 +13,7 @@ import {
   removePlaces,
   runbooks,
   Running,
+  stepTypes,
   statuses,
 } from "./support.ts";
 
@@ -77,6 +78,40 @@ test("the second engine waits, then refuses with run, user, host and pid; readin
   first.signal("SIGINT");
   const [one, three] = await Promise.all([first.done(), third.done()]);
   expect([one.exit, three.exit]).toEqual([130, 0]);
+});
+
+test("a long backup keeps no failover waiting, and everything else knows whom it waits for, also from another state folder", async () => {
+  const files = {
+    "home/clusters/orders.yaml": clusterFile(server, "managed"),
+    ...stepTypes({
+      "t.promote": `effect: "change", risk: "change", locks: "roles", async run() { return {} }`,
+    }),
+    ...runbooks({
+      "t/backup":
+        "summary: s\nrisk: read\nlocks: backup\nneeds: [postgres]\nsteps:\n  - id: copy\n    wait: {for: 30s}\n",
+      "t/failover": "summary: s\nrisk: change\nneeds: [postgres]\nsteps:\n  - t.promote: {}\n",
+      "t/destroy": "summary: s\nrisk: change\nsteps:\n  - exec: {argv: [touch, destroyed]}\n",
+    }),
+  };
+  const [p, q] = [place(files), place(files)];
+  const on = (name: string, ...more: string[]) => ["t", name, "--cluster", "orders", ...more];
+  const backup = new Running(on("backup"), p, { env });
+  await backup.said("start copy");
+  const id = /run (\S+)/.exec(backup.stderr)![1]!;
+  for (const at of [p, q]) {
+    expect((await cli(on("failover", "--lock-wait", "0s"), at, { env })).exit).toBe(0);
+    for (const name of ["backup", "destroy"]) {
+      const { exit, envelope } = await cli(on(name, "--lock-wait", "0s"), at, { env });
+      expect([exit, envelope.error?.code]).toEqual([3, "lock_held"]);
+      expect(envelope.error?.message).toMatch(new RegExp(`run ${id} .*, which locks backup$`));
+    }
+    expect(has(at, "destroyed")).toBe(false);
+  }
+  const runs = at((await cli(["runs"], p)).envelope, "data", "runs") as { id: string }[];
+  expect(runs.find((run) => run.id === id)).toMatchObject({ locks: ["backup"], status: "running" });
+  backup.signal("SIGINT");
+  expect((await backup.done()).exit).toBe(130);
+  expect((await cli(on("destroy", "--lock-wait", "0s"), q, { env })).exit).toBe(0);
 });
 
 test("waiting for a lock ends at once on a signal, and nothing was done", async () => {

@@ -76,6 +76,7 @@ function listed(row: RunRow | DamagedRun): JsonObject {
     runbook: row.runbook,
     target: row.target.name,
     status: isOrphan(row) ? "dead" : row.status,
+    ...(row.judged === null ? {} : { locks: row.judged.locks }),
     exit: row.exit,
     started_at: row.started_at,
     duration_ms: row.duration_ms,

@@ -339,7 +339,7 @@ test("a journal of an older version is brought up to date when it is opened, wit
     const doc = journal.docs("r1").get("demo/one")!;
     expect(doc).toMatchObject({ data: { risk: "read" }, lineage: ["demo/one"] });
     expect(doc.at(["risk"])).toMatchObject({ file: "one.yaml", line: 1 });
-    const waiter = new Waiter(journal, systemClock, { key: "7", run: "r2", holder });
+    const waiter = new Waiter(journal, systemClock, { keys: ["7"], run: "r2", holder });
     expect(waiter.heldBy()).toContain("@elsewhere");
     expect(
       journal.db.query("SELECT key, epoch, beats, lease_ms FROM lock ORDER BY key").all(),

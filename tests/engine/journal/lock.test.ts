@@ -42,12 +42,12 @@ const gone: Holder = { ...me, started: "another boot/1" };
 const elsewhere: Holder = { ...gone, host: "elsewhere" };
 
 interface More {
-  key?: string;
+  keys?: string[];
   holder?: Holder;
   leaseMs?: number;
 }
 function waiter(journal: Journal, clock: Clock, run: string, more: More = {}): Waiter {
-  return new Waiter(journal, clock, { key: "7", run, holder: me, ...more });
+  return new Waiter(journal, clock, { keys: ["drill (roles)"], run, holder: me, ...more });
 }
 
 /** Looks once, and takes it. @throws when it is held */
@@ -59,6 +59,7 @@ function taken(journal: Journal, clock: Clock, run: string, more: More = {}): Lo
   return lock;
 }
 
+const epochOf = ({ epochs }: Lock) => Math.max(...epochs.values());
 const row = () =>
   one.db
     .query<{ epoch: number; beats: number; run: string | null }, []>("SELECT * FROM lock")
@@ -70,12 +71,12 @@ test("one at a time; a held lock names its holder; epochs only grow", () => {
   const clock = leaping();
   const first = taken(one, clock, "r1");
   expect(waiter(two, clock, "r2").heldBy()).toBe(`run r1 (${me.user}@${me.host}, pid ${me.pid})`);
-  expect(taken(two, clock, "r3", { key: "8" }).epoch).toBe(1);
+  expect(epochOf(taken(two, clock, "r3", { keys: ["8 (roles)"] }))).toBe(1);
   first.release();
-  const epochs = [first.epoch];
+  const epochs = [epochOf(first)];
   for (const run of ["r2", "r3"]) {
     const next = taken(two, clock, run);
-    epochs.push(next.epoch);
+    epochs.push(epochOf(next));
     next.release();
     next.release();
   }
@@ -122,7 +123,7 @@ test("a holder that died on this host is passed over at once, any other after it
   expect(third.heldBy()).toBeNull();
   const lock = third.take()!;
   open.push(lock);
-  expect(lock.epoch).toBe(3);
+  expect(epochOf(lock)).toBe(3);
 });
 
 test("a damaged record of a holder is one that nobody knows: it blocks until its lease is over, not longer", async () => {
@@ -155,7 +156,7 @@ test("a damaged record of a holder is one that nobody knows: it blocks until its
       await clock.sleep(1);
       expect(other.heldBy()).toBeNull();
       const next = other.take()!;
-      expect(next.epoch).toBeGreaterThan(0);
+      expect(epochOf(next)).toBeGreaterThan(0);
       next.fenced(() => {});
       expect(await lostIn(() => lock.fenced(() => {}))).toMatchObject({ code: "lock_lost" });
       next.release();
@@ -253,6 +254,10 @@ test("waits as long as it may, says once for whom, and ends when told to", () =>
     expect(h.calls).toEqual([]);
   }));
 
+const KEYS = ["7", "alias", "drill", "local:5432"].flatMap((name) =>
+  ["backup", "config", "roles"].map((word) => `${name} (${word})`),
+);
+
 test("targets that may be the same server exclude each other, and what was had of it is given back", () =>
   withHarness(async (h) => {
     const text = "steps: [{id: a, fake.act: {}}, {id: b, fake.act: {}}]";
@@ -269,37 +274,113 @@ test("targets that may be the same server exclude each other, and what was had o
     const holding: unknown[] = [];
     h.on = { a: () => (holding.push(...locks()), null) };
     expect((await h.run(text, untold)).exit).toBe(0);
-    expect(holding).toEqual([
-      { key: "7", held: 1 },
-      { key: "local:5432", held: 1 },
-    ]);
-    expect(locks()).toEqual([
-      { key: "7", held: 0 },
-      { key: "local:5432", held: 0 },
-    ]);
+    expect(holding).toEqual(KEYS.map((key) => ({ key, held: 1 })));
+    expect(locks()).toEqual(KEYS.map((key) => ({ key, held: 0 })));
     h.calls.length = 0;
-    for (const key of ["7", "local:5432"]) {
-      const lock = taken(h.journal, h.clock, "other", { key });
+    for (const key of ["7 (backup)", "local:5432 (roles)", "alias (config)"]) {
+      const lock = taken(h.journal, h.clock, "other", { keys: [key] });
       expect(await codeOf(h.run(text, untold))).toMatchObject({ code: "lock_held" });
       lock.release();
     }
     // One of them went to somebody quicker.
     const quicker = async () => {
-      taken(h.journal, h.clock, "quicker", { key: "local:5432" });
+      taken(h.journal, h.clock, "quicker", { keys: ["local:5432 (roles)"] });
       return { held: async () => true, release: async () => void h.calls.push("given back") };
     };
     expect(
       await codeOf(h.run(text, { target: { ...untold.target, lock: quicker } })),
     ).toMatchObject({ code: "lock_held", message: expect.stringContaining("run quicker") });
     expect(h.calls.splice(0)).toEqual(["given back"]);
-    expect(locks()).toContainEqual({ key: "7", held: 0 });
+    expect(locks()).toContainEqual({ key: "7 (roles)", held: 0 });
     h.journal.db.run("DELETE FROM lock");
     // To lose one is to lose all.
     h.on = {
-      a: () => (h.journal.db.run("UPDATE lock SET run = 'other' WHERE key = 'local:5432'"), null),
+      a: () => (
+        h.journal.db.run("UPDATE lock SET run = 'other' WHERE key = 'local:5432 (config)'"),
+        null
+      ),
     };
     expect(await h.run(text, untold)).toMatchObject({ exit: 6, error: { code: "lock_lost" } });
     expect(h.calls).toEqual(["act a"]);
+  }));
+
+test("a run locks what its steps and it itself say: equal words wait for each other, `all` for each, none for nobody", () =>
+  withHarness(async (h) => {
+    const locking = (word: string, risk = "change") =>
+      `summary: s\nrisk: ${risk}\nlocks: [${word}]\nsteps: [{id: a, fake.free: {}}]`;
+    const asked: unknown[] = [];
+    const target = {
+      lock: async (_: string, words?: readonly string[]) => {
+        asked.push(words);
+        return { held: async () => true, release: async () => {} };
+      },
+    };
+    const held = () =>
+      h.journal.db
+        .query<{ key: string }, []>("SELECT key FROM lock WHERE run IS NOT NULL ORDER BY key")
+        .all()
+        .map(({ key }) => key);
+    h.on = { a: () => held() };
+    const taken_ = async (text: string) => {
+      h.calls.length = 0;
+      const ran = await h.run(`${text}\noutput: {held: steps.a.output}`, { target });
+      return [ran.data["held"], asked.splice(0)];
+    };
+    expect(await taken_(locking("roles"))).toEqual([["7 (roles)", "drill (roles)"], [["roles"]]]);
+    // What it reads may be locked, too.
+    expect(await taken_(locking("backup", "read").replace("fake.free", "fake.look"))).toEqual([
+      ["7 (backup)", "drill (backup)"],
+      [["backup"]],
+    ]);
+    // A change that locks nothing of the target is fenced by its own run, and the target is not asked.
+    expect(await taken_(locking("none"))).toEqual([[expect.stringMatching(/^run run-/)], []]);
+    const all = ["backup", "config", "roles"];
+    expect(await taken_("steps: [{id: a, fake.act: {}}]")).toEqual([
+      ["7", "drill"].flatMap((name) => all.map((word) => `${name} (${word})`)),
+      [["all"]],
+    ]);
+
+    const other = taken(h.journal, h.clock, "long", { keys: ["drill (backup)"] });
+    for (const [word, waits] of [
+      ["roles", false],
+      ["none", false],
+      ["backup", true],
+      ["all", true],
+    ] as const) {
+      const outcome = waits
+        ? await codeOf(h.run(locking(word)))
+        : await h.run(locking(word)).then(({ status }) => ({ code: status, message: "" }));
+      expect([word, outcome.code]).toEqual([word, waits ? "lock_held" : "ok"]);
+      if (waits)
+        expect(outcome.message).toMatch(/drill is being .* run long .*, which locks backup$/);
+    }
+    other.release();
+  }));
+
+test("a cluster has one lock, whether it is up or down, and by whatever name it is reached", () =>
+  withHarness(async (h) => {
+    const text = "steps: [{id: a, fake.act: {}}]";
+    const down = {
+      expectedIdentity: "7",
+      facts: async () => ({ state: "down" as const, identity: null, capabilities: [], facts: {} }),
+    };
+    const keys: unknown[] = [];
+    h.on = {
+      a: () => {
+        const rows = h.journal.db.query("SELECT key FROM lock WHERE run IS NOT NULL").values();
+        keys.push(rows.flat().filter((key) => String(key).endsWith("(roles)")));
+        return null;
+      },
+    };
+    expect((await h.run(text, { target: down })).status).toBe("ok");
+    // An entry without an identifier is known by its name alone while it is down, and still when it is up.
+    expect((await h.run(text, { target: { ...down, expectedIdentity: null } })).status).toBe("ok");
+    expect((await h.run(text)).status).toBe("ok");
+    expect(keys).toEqual([
+      ["7 (roles)", "drill (roles)"],
+      ["drill (roles)"],
+      ["7 (roles)", "drill (roles)"],
+    ]);
   }));
 
 test("by default it waits longer than a lease, so that what is gone for good is outwaited", () =>

@@ -117,6 +117,7 @@ export class Harness {
       },
     }),
     this.type("fake.keep", {}),
+    this.type("fake.free", { locks: "none", idempotent: true }),
     this.type("fake.again", { idempotent: true }),
     this.type("fake.shown", {
       idempotent: true,

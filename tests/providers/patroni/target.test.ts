@@ -97,7 +97,7 @@ test("after a restart of one's own the lock goes on with a new session, unless a
   expect(await lock.held()).toBe(true);
   const session = await connection.session("x");
   expect(session.info.pid).not.toBe(before);
-  expect(await other.lock?.("run-2")).toEqual({ heldBy: "run-1" });
+  expect(await other.lock?.("run-2")).toEqual({ heldBy: "run-1", word: "all" });
 
   await end(session.info.pid);
   // The server says goodbye before it lets the lock go.

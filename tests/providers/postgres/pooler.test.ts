@@ -122,8 +122,8 @@ suite(`behind a pooler${missing === null ? "" : ` (${missing})`}`, () => {
     const [one, two, direct] = targets;
     const lock = (await one?.lock?.("run-one")) as TargetLock;
     expect(await lock.held()).toBe(true);
-    expect(await two?.lock?.("run-two")).toEqual({ heldBy: "run-one" });
-    expect(await direct?.lock?.("run-three")).toEqual({ heldBy: "run-one" });
+    expect(await two?.lock?.("run-two")).toEqual({ heldBy: "run-one", word: "all" });
+    expect(await direct?.lock?.("run-three")).toEqual({ heldBy: "run-one", word: "all" });
     const session = await (one!.connection as PgConnection).session("x");
     expect(session.info.pooled).toBe(true);
     expect((await session.query("SELECT 1 AS n")).rows).toEqual([{ n: 1 }]);
@@ -131,7 +131,7 @@ suite(`behind a pooler${missing === null ? "" : ` (${missing})`}`, () => {
     expect(await lock.held()).toBe(false);
     const next = (await direct?.lock?.("run-three")) as TargetLock;
     expect(await next.held()).toBe(true);
-    expect(await two?.lock?.("run-two")).toEqual({ heldBy: "run-three" });
+    expect(await two?.lock?.("run-two")).toEqual({ heldBy: "run-three", word: "all" });
     await next.release();
     for (const target of targets) await target.close();
     await wide.stop();

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { Target } from "../../../engine/types.ts";
+import type { LockWord, Target } from "../../../engine/types.ts";
 import type { TargetFlags } from "../../../providers/target/options.ts";
 import { type PgConnection, resolveTarget } from "../../../providers/target/resolve.ts";
 import { clientOf, createDatabase, sharedServer, type TestServer } from "../../support/postgres.ts";
@@ -261,10 +261,10 @@ describe("the lock", () => {
     ];
     const lock = await first.lock?.("run-1 on host-a");
     if (lock === undefined || "heldBy" in lock) throw new Error("not taken");
-    expect(await second.lock?.("run-2")).toEqual({ heldBy: "run-1 on host-a" });
+    expect(await second.lock?.("run-2")).toEqual({ heldBy: "run-1 on host-a", word: "all" });
     // The step's own name does not hide the holder's.
     await (first.connection as PgConnection).session("pgdba/run-1");
-    expect(await second.lock?.("run-2")).toEqual({ heldBy: "run-1 on host-a" });
+    expect(await second.lock?.("run-2")).toEqual({ heldBy: "run-1 on host-a", word: "all" });
     expect(await lock.held()).toBe(true);
     await lock.release();
     expect(await lock.held()).toBe(false);
@@ -281,11 +281,46 @@ describe("the lock", () => {
       const answers = await Promise.all(targets.map((each, at) => each.lock!(`run-${at}`)));
       const taken = answers.filter((answer) => "held" in answer);
       expect(taken).toHaveLength(1);
-      const { rows } = await client.query("SELECT FROM pg_locks WHERE locktype = 'advisory'");
+      const { rows } = await client.query(
+        "SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory'",
+      );
       expect(rows).toHaveLength(1);
       for (const lock of taken) await lock.release();
     }
     await client.end();
+  });
+
+  test("there is one for each word: equal words exclude each other, `all` each, in other databases too", async () => {
+    const [one, two, far] = [
+      await onServer(),
+      await onServer(),
+      await onServer({ database: await createDatabase(server) }),
+    ];
+    const take = async (target: Target, run: string, words: LockWord[]) => {
+      const lock = await target.lock!(run, words);
+      if ("heldBy" in lock) throw new Error(`held by ${lock.heldBy}`);
+      return lock;
+    };
+    const backup = await take(one, "long", ["backup"]);
+    expect(await two.lock!("next", ["backup"])).toEqual({ heldBy: "long", word: "backup" });
+    expect(await two.lock!("next", ["all"])).toEqual({ heldBy: "long", word: "backup" });
+    expect(await far.lock!("next", ["roles", "backup"])).toEqual({
+      heldBy: "long",
+      word: "backup",
+    });
+    // Who was refused one of them has none of them.
+    const roles = await take(two, "failover", ["roles"]);
+    const config = await take(far, "apply", ["config"]);
+    expect(await Promise.all([backup, roles, config].map((lock) => lock.held()))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    for (const lock of [backup, roles, config]) await lock.release();
+    const all = await take(far, "destroy", ["all"]);
+    for (const word of ["backup", "config", "roles"] as const)
+      expect(await one.lock!("next", [word])).toEqual({ heldBy: "destroy", word });
+    await all.release();
   });
 
   test("a statement of the run that lets it go loses it only to another run", async () => {
@@ -341,7 +376,7 @@ describe("the lock", () => {
       expect(new TextDecoder().decode(value).trim()).toBe("true");
       child.kill("SIGSTOP");
       const target = await onServer();
-      expect(await target.lock?.("me")).toEqual({ heldBy: "other process" });
+      expect(await target.lock?.("me")).toEqual({ heldBy: "other process", word: "all" });
       child.kill("SIGKILL");
       await child.exited;
       let mine = await target.lock?.("me");
