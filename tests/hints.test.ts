@@ -80,8 +80,11 @@ async function commandOf(check: Check): Promise<{ words: string[]; wrong: string
     Object.entries(check.params ?? {}).map(([name, spec]) => [name, spec.default]),
   );
   let wrong: string | null = null;
-  for (const value of [64, "64", 'a;b "c"', { work_mem: "64MB" }, true]) {
-    const row = Object.fromEntries(columns.map(([, name]) => [name!, value]));
+  // A column that is empty may be what a command goes by, such as the owner of a value of one's own.
+  const names = [undefined, ...new Set(columns.map(([, name]) => name))];
+  const values = [64, "64", 'a;b "c"', { work_mem: "64MB" }, true];
+  for (const [value, empty] of values.flatMap((one) => names.map((name) => [one, name] as const))) {
+    const row = Object.fromEntries(columns.map(([, name]) => [name!, name === empty ? "" : value]));
     try {
       const vars = { row, params, server: FACTS };
       const words = await wordsOf(remedyOf(fakeContext({ target }), check, vars).command ?? "");
