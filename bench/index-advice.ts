@@ -10,6 +10,7 @@ import suggest from "../steps/index/suggest.ts";
 import { CASES } from "./index-cases.ts";
 import { fakeContext } from "../tests/support/context.ts";
 import { clientOf, startServer } from "../tests/support/postgres.ts";
+import { onSession } from "../tests/support/target.ts";
 
 const stateDir = await mkdtemp(join(tmpdir(), "pgdba-bench-"));
 await chmod(stateDir, 0o755);
@@ -45,7 +46,7 @@ try {
     const empty = await size();
     const ctx = fakeContext({
       run: { stateDir },
-      target: { connection: { spec, session: async () => session } },
+      target: onSession(session, spec),
     });
     const begun = performance.now();
     const advice = (await suggest.run(ctx, {

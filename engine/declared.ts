@@ -16,6 +16,7 @@ export interface Declarations {
   risk: Risk;
   hazards: readonly Hazard[];
   needs: readonly string[];
+  uses: readonly string[];
   gives: readonly string[];
   takes: readonly string[];
   locks: LockWord;
@@ -27,6 +28,7 @@ const WORST: Declarations = {
   risk: "destructive",
   hazards: HAZARDS,
   needs: [],
+  uses: [],
   gives: [],
   takes: [],
   locks: "all",
@@ -61,6 +63,7 @@ export function declarationsOf(type: StepType, input: unknown): Declarations {
     risk: of<Risk>(type.risk, reads ? "read" : "change", WORST.risk, oneOf(RISKS)),
     hazards: of<readonly Hazard[]>(type.hazards, [], WORST.hazards, listOf(HAZARDS)),
     needs: of<readonly string[]>(type.needs, [], [], Array.isArray),
+    uses: of<readonly string[]>(type.uses, [], [], Array.isArray),
     gives: of<readonly string[]>(type.gives, [], [], Array.isArray),
     takes: of<readonly string[]>(type.takes, [], [], Array.isArray),
     locks: of<LockWord>(type.locks, reads ? "none" : "all", WORST.locks, oneOf(LOCK_WORDS)),

@@ -248,8 +248,10 @@ export interface StepType<I = any, O extends Json = any> {
   /** Without it: `read` for a step that reads, `change` for one that changes something, `disruptive` for a user's own that changes. */
   risk?: Declared<I, Risk>;
   hazards?: Declared<I, readonly Hazard[]>;
-  /** Capabilities the target must have, e.g. `postgres`. Only what is named here may be asked for with `ctx.use`. */
+  /** Capabilities the target must have, e.g. `postgres`. Only what is named here or under `uses` may be asked for with `ctx.use`. */
   needs?: Declared<I, readonly string[]>;
+  /** Capabilities that it uses where the target has them, e.g. `patroni`; `ctx.target.facts()` tells which it has. */
+  uses?: Declared<I, readonly string[]>;
   /** Capabilities that the target has once this step is done, so that later steps may need them. */
   gives?: Declared<I, readonly string[]>;
   /** Capabilities that the target may have lost once this step is done. */
@@ -273,6 +275,11 @@ export interface StepType<I = any, O extends Json = any> {
   job?: boolean;
   /** Ends the job that its `probe` says is running. Called before the step is taken back; without it, the job's end is waited for. */
   stop?(ctx: StepContext, input: I): Promise<void>;
+  /**
+   * True when it reads, and takes locks or writes for that in transactions which it always rolls back: its session is not held to READ
+   * ONLY. For built-in types alone; a user's own is held to what it declares.
+   */
+  rollsBack?: boolean;
   /** True when it touches nothing outside of the run, so that `pgdba test` runs it for real. */
   pure?: boolean;
   input: JsonSchema;
@@ -488,6 +495,8 @@ export interface AccessFor {
   run: string;
   path: string;
   effect: Effect;
+  /** See `StepType.rollsBack`. */
+  rollsBack?: boolean;
   hazards: readonly Hazard[];
   signal: AbortSignal;
 }
@@ -503,7 +512,7 @@ export interface TargetFacts {
   identity: string | null;
   /** What runbooks may `need`: `postgres`, `patroni`, `superuser`, ... */
   capabilities: string[];
-  /** Shown in envelopes and to expressions as `target.*`; no secrets. */
+  /** Shown in envelopes and to expressions as `target.*`, such as `provider` and the verbs that it has as `can`; no secrets. */
   facts: JsonObject;
   known?: Known;
   /** Of one that does not tell its identity: its addresses, and the identities it may have. Two that share one may be the same server. */
@@ -533,8 +542,14 @@ export interface Target {
   readonly ownership: "managed" | "connected" | "none";
   /** From the registry; a server that says another one is refused. */
   readonly expectedIdentity: string | null;
+  /** The flags that name it to another command. */
+  readonly flags?: readonly string[];
   /** Connects where it must; remembered. A server that does not answer is a fact (`state`, `why`), never an error. */
   facts(): Promise<TargetFacts>;
+  /** The facts as they are now, also of what the run itself has made or moved since. */
+  refresh?(): Promise<TargetFacts>;
+  /** From now on a server that shows another system identifier is refused. */
+  expect?(identity: string): void;
   /** See `StepContext.use`. The engine has checked that the step declared it. */
   use?(what: string, on: AccessFor): Promise<unknown>;
   /**
@@ -545,13 +560,15 @@ export interface Target {
     holder: string,
     words?: readonly LockWord[],
   ): Promise<TargetLock | { heldBy: string; word?: string }>;
-  /** For the providers of this target only. */
-  readonly connection: unknown;
   close(): Promise<void>;
 }
 
-/** `held` asks the target; it is false when that no longer honours the lock. */
-export type TargetLock = { held(): Promise<boolean>; release(): Promise<void> };
+/** A lock that was taken on the target's own side, or will be taken there as soon as it can be reached. */
+export interface TargetLock {
+  /** Asks the target, and takes the lock again where it went with its session. `unreachable`: nobody could be asked, and nobody else is known to have it. */
+  held(): Promise<"held" | "unreachable" | { heldBy: string }>;
+  release(): Promise<void>;
+}
 
 // ---------------------------------------------------------------- results and events
 

@@ -61,6 +61,11 @@ export const TARGET_SCHEMA: JsonSchema = {
     name: { type: "string" },
     cluster: { type: ["string", "null"] },
     labels: { type: "array", items: { type: "string" } },
+    ownership: { type: "string", enum: ["managed", "connected", "none"] },
+    capabilities: { type: "array", items: { type: "string" } },
+    identity: { type: ["string", "null"] },
+    state: { type: "string", enum: ["none", "absent", "partial", "unreachable", "down", "up"] },
+    can: { type: "object", additionalProperties: { type: "boolean" } },
   },
 };
 

@@ -171,6 +171,7 @@ function checkedType(
     ...(loaded.type === type
       ? []
       : [`it holds the step type ${loaded.type}, but its name says ${type}`]),
+    ...(loaded.rollsBack ? ["`rollsBack` is for built-in types: declare `effect: change`"] : []),
     ...typeFaults(loaded, capabilities),
   ];
   if (faults.length === 0) return ownType(loaded);

@@ -3,7 +3,15 @@ import { renderText } from "../expr/template/render.ts";
 import { childEnded, childStarted } from "../journal/children.ts";
 import { cut } from "../shared/cut.ts";
 import { spawnProcess } from "../spawn.ts";
-import type { Access, Attached, Json, JsonObject, StepContext, StepType } from "../types.ts";
+import type {
+  Access,
+  AccessFor,
+  Attached,
+  Json,
+  JsonObject,
+  StepContext,
+  StepType,
+} from "../types.ts";
 import { PgdbaError } from "../errors.ts";
 import { declarationsOf } from "../declared.ts";
 import { checkedLibrary } from "./checked-library.ts";
@@ -106,13 +114,13 @@ export function makeContext(
 
 /** @throws PgdbaError step_refused for what the type does not declare | no_target */
 async function use<K extends keyof Access>(
-  { id, target }: RunState,
+  { id, target, plan }: RunState,
   type: StepType,
   at: { path: string; input: Json; signal: AbortSignal },
   what: K,
 ): Promise<Access[K]> {
-  const { needs, effect, hazards } = declarationsOf(type, at.input);
-  if (!needs.includes(what)) {
+  const { needs, uses, effect, hazards } = declarationsOf(type, at.input);
+  if (!needs.includes(what) && !uses.includes(what)) {
     throw new PgdbaError("step_refused", `${type.type} uses ${what} and does not declare it`, {
       hint: `Add \`needs: ["${what}"]\` to the step type.`,
     });
@@ -122,7 +130,15 @@ async function use<K extends keyof Access>(
       hint: "Name one with --cluster NAME, --host HOST, or PGDBA_PG_HOST; `--cluster lab` starts one for trying things out.",
     });
   }
-  const on = { run: id, path: at.path, effect, hazards, signal: at.signal };
+  const on: AccessFor = {
+    run: id,
+    path: at.path,
+    // A plan looks, and changes nothing.
+    effect: plan ? "read" : effect,
+    rollsBack: type.rollsBack === true,
+    hazards,
+    signal: at.signal,
+  };
   return (await target.use(what, on)) as Access[K];
 }
 

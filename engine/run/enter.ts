@@ -1,9 +1,11 @@
 import { type ErrorCode, PgdbaError } from "../errors.ts";
 import { type GateInput, judge, takesBackup } from "../gates.ts";
 import type { Releasers } from "../releasers.ts";
+import type { Union } from "../check/danger.ts";
 import { Dangers, gateDanger, type Judged, preceded } from "./judged.ts";
 import type { Host, RunRequest } from "./request.ts";
 import { settleOrAbort } from "./context.ts";
+import { mentionsTarget } from "./mentions.ts";
 import type { JsonObject, Target, TargetFacts } from "../types.ts";
 
 /** Reaches the target as far as the run needs it, and judges. @throws PgdbaError of the gate that refused, or approval_needed */
@@ -23,11 +25,12 @@ export async function passGates(
   releasers.push(() => target.close());
   try {
     const dangers = new Dangers(host, request);
-    const about = needsTarget(request, (await dangers.run()).needs.size > 0)
+    const about = isReached(request, await dangers.run())
       ? await settleOrAbort(target.facts(), [], stop.soft)
       : NO_FACTS;
     const known = knownOf(target, about);
     const view: JsonObject = {
+      can: {},
       ...about.facts,
       state: about.state,
       name: target.name,
@@ -73,6 +76,8 @@ export async function passGates(
     // What a run needed when it began may be what it has taken away; and it was asked then whether to go on without a backup.
     const needs = request.resume ? [] : danger.needs;
     if (about.why && needs.some((need) => !about.capabilities.includes(need))) throw about.why;
+    // A cluster that there is not is for those who make one.
+    if (about.why && about.state === "absent" && danger.gives.length === 0) throw about.why;
     const verdict = judge({
       ...input,
       danger: { ...gateDanger(danger), needs, backup: request.resume ? null : danger.backup },
@@ -141,9 +146,19 @@ function doubts({ name }: Target, { identity, known }: TargetFacts): string[] {
 
 const NO_FACTS: TargetFacts = { state: "none", identity: null, capabilities: [], facts: {} };
 
-/** A runbook that needs nothing of a target that has no name and no expected identity never connects. */
-function needsTarget({ target }: RunRequest, needs: boolean): boolean {
-  return needs || target.cluster !== null || target.connection !== null;
+/** A run that needs nothing of its target, changes nothing and says nothing about it connects to nothing. */
+function isReached(
+  { target, runbooks }: RunRequest,
+  { risk, needs, gives, locks }: Union,
+): boolean {
+  if (!hasTarget(target)) return needs.size > 0;
+  const touches = needs.size > 0 || gives.size > 0 || locks.size > 0;
+  return touches || risk !== "read" || mentionsTarget(runbooks.values());
+}
+
+/** Whether a target was named. */
+export function hasTarget({ cluster, use }: Pick<Target, "cluster" | "use">): boolean {
+  return cluster !== null || use !== undefined;
 }
 
 async function ask(
@@ -178,8 +193,9 @@ function refusal(verdict: {
 /** A resumed run must meet the server it left. */
 function checkResumed(request: RunRequest, about: TargetFacts): void {
   const before = request.resume?.row.target.identity;
-  // One that can't be read is no other one: it may be down, as the run left it.
-  if (!before || about.identity === null || before === about.identity) return;
+  if (!before || before === about.identity) return;
+  // One that can't be read is no other one: it may be down, as the run left it. Whatever answers later must be the same.
+  if (about.identity === null) return request.target.expect?.(before);
   throw new PgdbaError(
     "identity_mismatch",
     `The run began on system identifier ${before}, but ${request.target.name} answers as ${about.identity}`,

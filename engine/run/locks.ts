@@ -4,6 +4,7 @@ import { type Lock, Waiter } from "../journal/lock.ts";
 import type { Releasers } from "../releasers.ts";
 import type { Host, RunRequest } from "./request.ts";
 import { LOCKED_PARTS, type LockWord, type Target, type TargetLock } from "../types.ts";
+import { hasTarget } from "./enter.ts";
 import type { Judged } from "./judged.ts";
 import type { Fence, RunState } from "./state.ts";
 
@@ -30,9 +31,8 @@ export async function takeLocks(
 ): Promise<Fence | null> {
   const { target, stop, lockWaitMs } = request;
   const { clock, journal } = host;
-  const hasTarget = target.cluster !== null || target.connection !== null;
   const { risk, locks: words } = run.judged;
-  if ((risk === "read" && words.length === 0) || request.plan || !hasTarget) return null;
+  if ((risk === "read" && words.length === 0) || request.plan || !hasTarget(target)) return null;
   const waiter = new Waiter(journal, clock, {
     keys: leaseKeys(run.id, run.keys, words),
     run: run.id,
@@ -108,10 +108,12 @@ function wordsOf(keys: readonly string[]): readonly string[] {
 function fence(target: Target, run: string, lock: Lock, remote: TargetLock | null): Fence {
   return {
     async fenced(recordIntent) {
-      if (remote && !(await remote.held())) {
+      // Where nobody can be asked, the lease below tells.
+      const there = await remote?.held();
+      if (typeof there === "object") {
         throw new PgdbaError(
           "lock_lost",
-          `${target.name} no longer honours this run's lock: its connection is gone, or another run has it`,
+          `${target.name} no longer honours this run's lock: it is held by ${there.heldBy}`,
           {
             hint: `Look at the target, then \`pgdba resume ${run}\`.`,
           },

@@ -10,7 +10,6 @@ export class MockTarget implements Target {
   readonly labels: readonly string[];
   readonly ownership: Target["ownership"];
   readonly expectedIdentity = null;
-  readonly connection = null;
   readonly #test: NonNullable<TestCase["target"]>;
   readonly #capabilities: Set<string>;
   #state: TargetState;

@@ -22,6 +22,8 @@ export interface QueryOptions extends Timeouts {
   changes?: boolean | undefined;
   /** The command can't run in a transaction, nor along with anything of ours. */
   alone?: boolean | undefined;
+  /** In a READ ONLY transaction. Not for one that `changes` or runs `alone`. */
+  readOnly?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 

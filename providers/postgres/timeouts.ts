@@ -31,6 +31,8 @@ export interface Manner extends Timeouts {
   own?: boolean | undefined;
   /** Texts as they are stored, not converted: a byte that is not valid is ours to deal with. */
   raw?: boolean | undefined;
+  /** The transaction may not write. */
+  readOnly?: boolean | undefined;
 }
 
 /** Sets the styles, timeouts and the rest until the transaction ends. */
@@ -38,6 +40,7 @@ export function local(manner: Manner): string {
   const more: [name: string, value: string][] = [];
   if (manner.own === true) more.push(["search_path", "pg_catalog, pg_temp"]);
   if (manner.raw === true) more.push(["client_encoding", "SQL_ASCII"]);
+  if (manner.readOnly === true) more.push(["transaction_read_only", "on"]);
   const settings = [...STYLES, ...more, ...given(manner)].map(
     ([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`,
   );

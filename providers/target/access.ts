@@ -1,9 +1,67 @@
-import type { PgConnection } from "./postgres.ts";
+import type { PatroniClient } from "../patroni/client.ts";
+import type { ConnectionSpec } from "../postgres/connect.ts";
+import type { PgSession, QueryResult } from "../postgres/session.ts";
 
-/** What `ctx.use` hands out: one entry per word of the design, each with the words of whoever provides it. */
+/**
+ * What `ctx.use` hands out, by the word that a step type declares under `needs` or `uses`. A step that reads is given only what reads:
+ * its SQL runs in READ ONLY transactions, and verbs that change something are refused.
+ */
 declare module "../../engine/types.ts" {
   interface Access {
     /** The named server of a bare target, the writable primary of a cluster. */
-    postgres: PgConnection;
+    postgres: PostgresAccess;
+    /** The members of a cluster, each by a connection of its own. */
+    member: MemberAccess;
+    /** The REST API of the Patroni that runs the cluster. */
+    patroni: PatroniClient;
   }
+}
+
+export interface StatementOptions {
+  /** The server cancels the statement after this many milliseconds. */
+  timeoutMs?: number | undefined;
+  /** How long to wait for a lock, in milliseconds. */
+  lockTimeoutMs?: number | undefined;
+  /** Rows kept; more are told as `truncated`. 10,000 for a query, 1,000 for what changes something. */
+  maxRows?: number | undefined;
+}
+
+export interface PostgresAccess {
+  /** Where the server is and who we are there; the password stays here. */
+  readonly spec: Readonly<Omit<ConnectionSpec, "password">>;
+  /**
+   * Asks one statement that only reads, by the rules of `sql.query`: in a READ ONLY transaction that is rolled back, and refused when it
+   * calls what may act. Values of `$1`, `$2`, … go in by `values`.
+   * @throws PgdbaError step_refused | query_failed | insufficient_privilege | timeout | connection_failed
+   */
+  query(
+    sql: string,
+    values?: readonly unknown[],
+    options?: Omit<StatementOptions, "lockTimeoutMs">,
+  ): Promise<QueryResult>;
+  /**
+   * Changes something by one statement, in a transaction of its own.
+   * @throws PgdbaError step_refused for a step that reads; otherwise as `query`. needs_operator when nobody knows whether it happened
+   */
+  execute(
+    sql: string,
+    values?: readonly unknown[],
+    options?: StatementOptions,
+  ): Promise<QueryResult>;
+  /**
+   * The session that all steps of the run share, one for each database. One that died is opened again, at the primary of the moment, when it is asked for again:
+   * so ask for it when it is needed, and don't keep it.
+   * @throws PgdbaError connection_failed | missing_secret | identity_mismatch | lock_lost (another run holds the target by now)
+   */
+  session(database?: string): Promise<PgSession>;
+  /** A further session, to this database or another one of the same server; the caller closes it. Gives up connecting after `timeoutMs`. */
+  open(database?: string, options?: { timeoutMs?: number }): Promise<PgSession>;
+}
+
+export interface MemberAccess {
+  /**
+   * A session with one member, whatever its role, by the name that the cluster knows it by; the caller closes it.
+   * @throws PgdbaError invalid_param when there is no such member | connection_failed
+   */
+  open(member: string): Promise<PgSession>;
 }

@@ -3,6 +3,7 @@ export const CAPABILITIES = [
   "postgres",
   "primary",
   "standby",
+  "member",
   "patroni",
   "superuser",
   "pg_monitor",

@@ -1,34 +1,34 @@
-import { PgdbaError } from "../../engine/errors.ts";
-import { clusterFile, LAB, unknownCluster } from "../registry/folder.ts";
-import { type ClusterEntry, readClusterFile } from "../registry/read.ts";
+import { toPgdbaError, PgdbaError } from "../../engine/errors.ts";
+import { clusterFile, LAB } from "../registry/folder.ts";
+import { type ClusterEntry, type PasswordNames, readClusterFile } from "../registry/read.ts";
 import { readPassword } from "../registry/secrets.ts";
 import { assertPart } from "./environment.ts";
-import type { TargetSource } from "./postgres.ts";
+import type { ConnectionSpec } from "../postgres/connect.ts";
 import type { TargetOptions } from "./options.ts";
+import type { TargetSource } from "./source.ts";
 
 /**
- * What the registry holds under `name`, in `<stateDir>/clusters/<name>.yaml`; `lab` is built in and started if need be.
- * @throws PgdbaError no_target | invalid_param | invalid_config | missing_secret
+ * What the registry holds under `name`, in `<stateDir>/clusters/<name>.yaml`; `lab` is built in and started if need be. Undefined for a
+ * name that is free.
+ * @throws PgdbaError invalid_param | invalid_config
  */
-export async function clusterSource(name: string, options: TargetOptions): Promise<TargetSource> {
+export async function clusterSource(
+  name: string,
+  options: TargetOptions,
+): Promise<TargetSource | undefined> {
   assertPart("--cluster", name);
   const file = clusterFile(options.stateDir, name);
   if (name === LAB) return labSource(file, options);
   const entry = await readClusterFile(name, file);
-  if (entry === undefined) throw await unknownCluster(options.stateDir, name, options.suggest);
-  return sourceOf(entry, options);
+  return entry && sourceOf(entry, options);
 }
 
-/** @throws PgdbaError missing_secret | no_target for one that is not finished and has no server yet */
+/** Passwords that are not there are missed by whoever connects: see `prepare`. */
 export function sourceOf(entry: ClusterEntry, options: TargetOptions): TargetSource {
-  const { name, file, labels, ownership, identity, patroni, partial } = entry;
-  if (entry.spec === null) {
-    throw new PgdbaError("no_target", `${name} is not finished, and no server is known of it`, {
-      hint: `Run ${partial} makes it or left it half made: look at it (pgdba runs ${partial}), and resume it.`,
-    });
-  }
-  const spec = { ...entry.spec };
-  const password = readPassword(entry.password, file, options);
+  const { name, labels, ownership, identity, patroni, partial } = entry;
+  const spec = { ...(entry.spec ?? NO_SERVER) };
+  const passwords = passwordsOf(entry, options);
+  const { postgres: password } = passwords;
   if (password !== undefined) spec.password = () => password;
   const source: TargetSource = {
     name,
@@ -37,13 +37,16 @@ export function sourceOf(entry: ClusterEntry, options: TargetOptions): TargetSou
     ownership,
     expectedIdentity: identity,
     spec,
+    partialBy: partial ?? undefined,
+    members: membersOf(entry),
+    async prepare() {
+      if (entry.spec === null) throw unfinished(name, partial);
+      if (passwords.missing !== undefined) throw passwords.missing;
+    },
   };
   if (patroni === null) return source;
-  const { passwordNames, ...rest } = patroni;
-  return {
-    ...source,
-    patroni: { ...rest, password: readPassword(passwordNames, file, options) },
-  };
+  const { passwordNames: _, ...rest } = patroni;
+  return { ...source, patroni: { ...rest, password: passwords.patroni } };
 }
 
 /** Its entry says what people have written there of it, such as labels; where it runs, only the lab itself knows. */
@@ -62,4 +65,67 @@ async function labSource(file: string, options: TargetOptions): Promise<TargetSo
     expectedIdentity: lab.identity,
     spec: lab.connection,
   };
+}
+
+/** The servers that the registry names, where we reach them. */
+function membersOf({ data }: ClusterEntry): { name: string; host: string; port: number }[] {
+  return (data.nodes ?? []).flatMap(({ name, roles, address, reach }) => {
+    const at = reach ?? address;
+    return at === undefined || !roles.includes("postgres")
+      ? []
+      : [{ name, host: at.host, port: Number(at.port ?? 5432) }];
+  });
+}
+
+function unfinished(name: string, partial: string | null): PgdbaError {
+  return new PgdbaError("no_target", `${name} is not finished, and no server is known of it`, {
+    hint: `Run ${partial} makes it or left it half made: look at it (pgdba runs ${partial}), and resume it.`,
+  });
+}
+
+/** Of a cluster that is not finished. */
+const NO_SERVER: ConnectionSpec = {
+  host: "",
+  port: 5432,
+  user: "",
+  database: "postgres",
+  sslmode: "prefer",
+  application_name: "pgdba",
+};
+
+interface Passwords {
+  postgres?: string | undefined;
+  patroni?: string | undefined;
+  /** Tells of all that is not there. */
+  missing?: PgdbaError;
+}
+
+/** The passwords that an entry names. */
+function passwordsOf({ password, patroni, file }: ClusterEntry, options: TargetOptions): Passwords {
+  const missing: string[] = [];
+  let first: PgdbaError | undefined;
+  const read = (names: PasswordNames): string | undefined => {
+    try {
+      return readPassword(names, file, options);
+    } catch (thrown) {
+      const error = toPgdbaError(thrown);
+      first ??= error;
+      missing.push(...namedIn(error));
+      return undefined;
+    }
+  };
+  const found = { postgres: read(password), patroni: patroni && read(patroni.passwordNames) };
+  if (first === undefined) return { ...found, patroni: found.patroni ?? undefined };
+  if (missing.length === 0) return { missing: first };
+  return {
+    missing: new PgdbaError("missing_secret", `Not set: ${missing.join(", ")}`, {
+      hint: `${file} takes passwords from there; set them in the environment.`,
+      data: { missing },
+    }),
+  };
+}
+
+function namedIn({ data }: PgdbaError): string[] {
+  const { missing } = (data ?? {}) as { missing?: string[] };
+  return missing ?? [];
 }

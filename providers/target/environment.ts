@@ -5,8 +5,8 @@ import { isWhole } from "../../engine/shared/connection-part.ts";
 import { errnoOf, readText } from "../../engine/shared/read-file.ts";
 import { MAX_SECRET_BYTES, secretFromFile } from "../registry/secrets.ts";
 import { type ConnectionSpec, describe, SSL_MODES, type SslMode } from "../postgres/connect.ts";
-import type { TargetSource } from "./postgres.ts";
 import type { TargetOptions } from "./options.ts";
+import type { TargetSource } from "./source.ts";
 
 type Env = TargetOptions["env"];
 

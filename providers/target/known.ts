@@ -6,8 +6,8 @@ import { sourceOf } from "./cluster.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import { openSession, type PgSession } from "../postgres/session.ts";
 import { identityOf } from "../postgres/identity.ts";
-import type { TargetSource } from "./postgres.ts";
 import type { TargetOptions } from "./options.ts";
+import type { TargetSource } from "./source.ts";
 
 /** How long another server is given to show that it is another, ms. */
 const CONNECT_MS = 3_000;
@@ -41,6 +41,28 @@ export async function knownServers(
   // By an address that no entry knows, it may be any of them.
   const counted = same.length === 0 && own === null ? alike : same;
   return { known: { as: counted.map(asKnown), unread, loose } };
+}
+
+/** The clusters of the registry that a server may be which does not answer: those with the identifier that it should have, or its address. */
+export async function knownByEntry(
+  { cluster: own, spec, expectedIdentity }: TargetSource,
+  options: TargetOptions,
+): Promise<Pick<TargetFacts, "known" | "places">> {
+  const { entries, unread } = await readRegistry(options.stateDir);
+  const here = await addressesOf(spec);
+  const same: ClusterEntry[] = [];
+  for (const entry of entries) {
+    if (entry.name === own) continue;
+    const sameIdentity = expectedIdentity !== null && entry.identity === expectedIdentity;
+    const isSame =
+      sameIdentity ||
+      (entry.spec !== null && (await addressesOf(entry.spec)).some((one) => here.includes(one)));
+    if (isSame) same.push(entry);
+  }
+  return {
+    known: { as: same.map(asKnown), unread, loose: false },
+    ...(own === null ? { places: here } : {}),
+  };
 }
 
 /**

@@ -1,36 +1,53 @@
 import type {} from "./access.ts";
 import type { Target } from "../../engine/types.ts";
+import { AbsentTarget } from "./absent.ts";
+import { unknownCluster } from "../registry/folder.ts";
 import { clusterSource } from "./cluster.ts";
 import { environmentSource } from "./environment.ts";
 import type { TargetOptions } from "./options.ts";
 import { PostgresTarget } from "./postgres.ts";
-
-export type { PgConnection } from "./postgres.ts";
+import type { TargetSource } from "./source.ts";
 
 /**
  * What a run works on: `--cluster`, else flags, then PGDBA_PG_*, then PG*, field by field; nothing given is a target without a
  * connection. Does not connect, except that `--cluster lab` starts the lab.
- * @throws PgdbaError invalid_config | invalid_param | missing_secret (naming every variable that is missing) | no_target
+ * @throws PgdbaError invalid_config | invalid_param | missing_secret (a file named by the environment that can't be read)
  */
 export async function resolveTarget(options: TargetOptions): Promise<Target> {
   const { flags, env, onSecret } = options;
   // Whether this run uses them or not: the programs it starts inherit them, and may print them.
   for (const name of ["PGDBA_PG_PASSWORD", "PGPASSWORD"]) if (env[name]) onSecret(env[name]);
-  const source =
-    flags.cluster === undefined
-      ? environmentSource(options)
-      : {
-          ...(await clusterSource(flags.cluster, options)),
-          flags: ["--cluster", flags.cluster],
-        };
-  if (source === null) return NONE;
-  return new PostgresTarget({
+  if (flags.cluster !== undefined) return clusterTarget(flags.cluster, options);
+  const source = environmentSource(options);
+  return source === null ? NONE : new PostgresTarget(withKnown(source, options));
+}
+
+/** The cluster of that name; one that is not in the registry is absent. */
+async function clusterTarget(name: string, options: TargetOptions): Promise<Target> {
+  const read = async (): Promise<TargetSource | undefined> => {
+    const source = await clusterSource(name, options);
+    return source && withKnown({ ...source, flags: ["--cluster", name] }, options);
+  };
+  const find = async (): Promise<Target | undefined> => {
+    const source = await read();
+    return source && new PostgresTarget(source, read);
+  };
+  return (
+    (await find()) ??
+    new AbsentTarget(name, await unknownCluster(options.stateDir, name, options.suggest), find)
+  );
+}
+
+function withKnown(source: TargetSource, options: TargetOptions): TargetSource {
+  return {
     ...source,
     async known(session, identity) {
-      const { knownServers } = await import("./known.ts");
-      return knownServers(session, identity, source, options);
+      const { knownByEntry, knownServers } = await import("./known.ts");
+      return session === null
+        ? knownByEntry(source, options)
+        : knownServers(session, identity, source, options);
     },
-  });
+  };
 }
 
 /** For runbooks that need no server. */
@@ -41,6 +58,5 @@ const NONE: Target = {
   ownership: "none",
   expectedIdentity: null,
   facts: async () => ({ state: "none", identity: null, capabilities: [], facts: {} }),
-  connection: null,
   close: async () => {},
 };

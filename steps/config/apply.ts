@@ -42,6 +42,7 @@ What was there before is in the output, and in the state folder before anything 
   idempotent: true,
   needs: ["postgres"],
   locks: "config",
+  uses: ["patroni", "member"],
   input: {
     type: "object",
     additionalProperties: false,

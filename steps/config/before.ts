@@ -19,6 +19,7 @@ server than the run's.`,
   effect: "read",
   idempotent: true,
   needs: ["postgres"],
+  uses: ["patroni", "member"],
   input: {
     type: "object",
     additionalProperties: false,

@@ -1,10 +1,8 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import type { Json, StepContext } from "../../engine/types.ts";
-import { patroniClient } from "../../providers/patroni/client.ts";
-import type { ConnectionSpec } from "../../providers/postgres/connect.ts";
-import { openSession } from "../../providers/postgres/session.ts";
-import { type PgConnection, resolveTarget } from "../../providers/target/resolve.ts";
+import type { Access, Json, StepContext } from "../../engine/types.ts";
+import { resolveTarget } from "../../providers/target/resolve.ts";
 import { defineStep } from "../define.ts";
+import { patroniOf } from "../patroni-access.ts";
 import { session } from "../sql/session.ts";
 import { type Comparison, compareServers, compareWith } from "./check/compare.ts";
 import { readWanted, wantedFrom } from "../settings-file.ts";
@@ -25,6 +23,7 @@ Settings that name a server (data directory, port, cluster name, …) are left o
   effect: "read",
   idempotent: true,
   needs: ["postgres"],
+  uses: ["patroni", "member"],
   input: {
     type: "object",
     additionalProperties: false,
@@ -139,7 +138,16 @@ async function ofCluster(ctx: StepContext, cluster: string): Promise<Map<string,
     log: (message) => ctx.log(message),
   });
   try {
-    const pg = await (target.connection as PgConnection).session(`pgdba/${ctx.run.id}`);
+    const on = {
+      run: ctx.run.id,
+      path: ctx.step.path,
+      effect: "read" as const,
+      rollsBack: false,
+      hazards: [],
+      signal: ctx.signal,
+    };
+    const there = (await target.use?.("postgres", on)) as Access["postgres"];
+    const pg = await there.session();
     return hideSecrets(ctx, await readSettings(pg, ctx.signal));
   } finally {
     await target.close();
@@ -147,7 +155,7 @@ async function ofCluster(ctx: StepContext, cluster: string): Promise<Map<string,
 }
 
 async function ofMember(ctx: StepContext, name: string): Promise<Map<string, Setting>> {
-  const { spec, patroni } = ctx.target.connection as PgConnection;
+  const patroni = await patroniOf(ctx);
   if (patroni === null) {
     throw new PgdbaError(
       "capability_missing",
@@ -157,19 +165,7 @@ async function ofMember(ctx: StepContext, name: string): Promise<Map<string, Set
       },
     );
   }
-  const members = await (await patroniClient(patroni)).members(ctx.signal);
-  const member = members.find((one) => one.name === name);
-  if (member === undefined) {
-    throw new PgdbaError("invalid_param", `${ctx.target.name} has no member ${name}`, {
-      hint: `Its members are ${members.map((one) => one.name).join(", ")}.`,
-    });
-  }
-  const { host, port } = member;
-  return settingsAt(ctx, { ...spec, host, port, application_name: `pgdba/${ctx.run.id}` });
-}
-
-async function settingsAt(ctx: StepContext, spec: ConnectionSpec): Promise<Map<string, Setting>> {
-  const pg = await openSession(spec);
+  const pg = await (await ctx.use("member")).open(name);
   try {
     return hideSecrets(ctx, await readSettings(pg, ctx.signal));
   } finally {

@@ -1,6 +1,5 @@
-import { patroniClient } from "../../providers/patroni/client.ts";
-import type { PgConnection } from "../../providers/target/resolve.ts";
 import { defineStep } from "../define.ts";
+import { patroniOf } from "../patroni-access.ts";
 import { session } from "../sql/session.ts";
 import { parametersOf } from "./place/parameters.ts";
 import { hideSecrets } from "./check/secrets.ts";
@@ -25,6 +24,7 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
   effect: "read",
   idempotent: true,
   needs: ["postgres"],
+  uses: ["patroni", "member"],
   input: {
     type: "object",
     additionalProperties: false,
@@ -93,11 +93,11 @@ settings are shown only to members of pg_read_all_settings; what is missing is i
   },
   async run(ctx, input) {
     const pg = await session(ctx);
-    const connection = ctx.target.connection as PgConnection;
+    const patroni = await patroniOf(ctx);
     const settings = hideSecrets(ctx, await readSettings(pg, ctx.signal));
     const waiting = await waitingForRestart(pg, settings, ctx.signal);
-    const managed = connection.patroni
-      ? parametersOf(await (await patroniClient(connection.patroni)).config(ctx.signal))
+    const managed = patroni
+      ? parametersOf(await patroni.config(ctx.signal))
       : new Map<string, unknown>();
     const wanted = matcher(input.pattern ?? null);
     const shown = [...settings.values()]

@@ -39,6 +39,7 @@ export default defineStep({
   example: "config.tune: {workload: oltp, memory: 64GB, cpus: 16, disk: ssd, pg_version: 18}",
   effect: "read",
   idempotent: true,
+  uses: ["postgres"],
   input: {
     type: "object",
     additionalProperties: false,

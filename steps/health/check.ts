@@ -2,10 +2,9 @@ import { amount } from "../../engine/shared/amount.ts";
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
-import type { PgConnection } from "../../providers/target/resolve.ts";
 import { commandLine, flagsOf } from "../command-line.ts";
 import { defineStep } from "../define.ts";
-import { milliseconds, session } from "../sql/session.ts";
+import { another, milliseconds, session } from "../sql/session.ts";
 import { relate } from "./findings/causes.ts";
 import { CHECK_DOCUMENT } from "./check/document.ts";
 import type { Check } from "./check/check.ts";
@@ -105,7 +104,7 @@ are run as well where they explain what is found.`,
     const params = new Map(all.map((check) => [check.name, paramsOf(check, thresholds)]));
     const facts = { ...(await readFacts(pg, limits)), flags: flagsOf(ctx.target) };
     if (all.some(({ machine }) => machine === true)) {
-      const { host } = (ctx.target.connection as PgConnection).spec;
+      const { host } = (await ctx.use("postgres")).spec;
       facts.machine = await readMachine(pg, host, ctx.signal);
     }
     if (facts.role === "standby" && all.some(({ primary }) => primary === true))
@@ -165,9 +164,8 @@ async function opened(
   database: string,
   refused: Map<string, string>,
 ): Promise<PgSession | null> {
-  const { open } = ctx.target.connection as PgConnection;
   try {
-    return await open(database, `pgdba/${ctx.run.id}`);
+    return await another(ctx, database);
   } catch (error) {
     if (!(error instanceof PgdbaError) || ctx.signal.aborted) throw error;
     refused.set(database, error.message);

@@ -2,7 +2,6 @@ import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { sqlstateOf } from "../../providers/postgres/errors.ts";
-import type { PgConnection } from "../../providers/target/resolve.ts";
 import { milliseconds } from "../sql/session.ts";
 import check from "./check.ts";
 import { Cache } from "./serve/cache.ts";
@@ -181,12 +180,11 @@ class Pinger {
     this.#ctx = ctx;
   }
 
-  /** @throws PgdbaError as `PgConnection.open` does */
+  /** @throws PgdbaError as `PostgresAccess.open` does */
   async ping(): Promise<Alive> {
-    const { spec, open } = this.#ctx.target.connection as PgConnection;
-    const name = `pgdba/${this.#ctx.run.id}`;
+    const { open } = await this.#ctx.use("postgres");
     try {
-      const session = await open(spec.database, name, ALIVE_TIMEOUT_MS);
+      const session = await open(undefined, { timeoutMs: ALIVE_TIMEOUT_MS });
       this.#role = session.info.standby ? "standby" : "primary";
       await session.close();
       return { role: this.#role, full: false };

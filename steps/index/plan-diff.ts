@@ -34,6 +34,7 @@ A cost is in units of the settings it was computed with: after a change of \`ran
     settings: {random_page_cost: 1.1, work_mem: 64MB}
 `,
   effect: "read",
+  rollsBack: true,
   idempotent: true,
   needs: ["postgres"],
   input: {

@@ -39,6 +39,7 @@ end of a histogram the real planner looks into an index for the least or greates
     max_indexes: 5
 `,
   effect: "read",
+  rollsBack: true,
   idempotent: true,
   needs: ["postgres"],
   input: SUGGEST_INPUT,

@@ -18,7 +18,7 @@ pooler holds open for clients are cut too.`,
   effect: "change",
   idempotent: (input) => input.only_pending !== false,
   risk: "disruptive",
-  needs: ["postgres", "patroni"],
+  needs: ["postgres", "patroni", "member"],
   input: {
     type: "object",
     additionalProperties: false,

@@ -8,7 +8,7 @@ import { another, session } from "../sql/session.ts";
 import { explain } from "./plan/explain.ts";
 import { inWords, type Origin } from "./plan/failure.ts";
 import { recordedStatement } from "./statements/recorded.ts";
-import { readStatement } from "../sql/guard/statement.ts";
+import { readStatement } from "../../providers/postgres/guard/statement.ts";
 import { draw } from "./plan/draw.ts";
 import { FINDING_CODES, SEVERITIES } from "./plan/finding.ts";
 import { findings } from "./plan/findings.ts";
@@ -40,6 +40,7 @@ tables takes.`,
     timeout: 10s
 `,
   effect: "read",
+  rollsBack: true,
   idempotent: true,
   needs: ["postgres"],
   input: {

@@ -1,9 +1,9 @@
 import type { JsonObject, StepContext } from "../../engine/types.ts";
 import { PgdbaError } from "../../engine/errors.ts";
 import { defineStep } from "../define.ts";
-import { lintReading } from "./guard/reading.ts";
+import { readOnly } from "../../providers/postgres/guard/read.ts";
+import { lintReading } from "../../providers/postgres/guard/reading.ts";
 import { asNamed, identifiersOf, placeIdentifiers, lintValues } from "./input.ts";
-import { readOnly } from "./read.ts";
 import { milliseconds, session } from "./session.ts";
 
 /** Rows of a RETURNING kept; the statement itself always runs to its end. */
@@ -147,7 +147,7 @@ would lose it.`,
       return { state: "unknown", reason: "The step has no probe, and a commit leaves no mark." };
     const sql = placeIdentifiers(input.probe, input.identifiers ?? {});
     const pg = await session(ctx);
-    const { rows } = await readOnly(ctx, pg, sql, { maxRows: 1 });
+    const { rows } = await readOnly(pg, sql, { maxRows: 1, signal: ctx.signal });
     const answer = Object.values(rows[0] ?? {})[0];
     if (typeof answer !== "boolean")
       throw new PgdbaError("step_failed", "The probe did not give a boolean", {

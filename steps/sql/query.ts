@@ -1,9 +1,9 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { JsonObject } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { lintReading } from "./guard/reading.ts";
+import { readOnly } from "../../providers/postgres/guard/read.ts";
+import { lintReading } from "../../providers/postgres/guard/reading.ts";
 import { lintValues } from "./input.ts";
-import { readOnly } from "./read.ts";
 import { milliseconds, session } from "./session.ts";
 
 export default defineStep({
@@ -89,7 +89,8 @@ something, and ALTER FUNCTION … STABLE for a function of yours that only reads
   },
   async run(ctx, input) {
     const pg = await session(ctx, input.database);
-    const result = await readOnly(ctx, pg, input.sql, {
+    const result = await readOnly(pg, input.sql, {
+      signal: ctx.signal,
       values: input.values,
       timeoutMs: milliseconds(input.timeout),
       maxRows: input.max_rows,

@@ -69,13 +69,14 @@ test("the engine knows nothing of steps, providers and PostgreSQL, but where all
 /** The parts of the engine that the others may use. */
 const SHARED = /^engine\/(types|errors|spawn|shared\/[a-z-]+)\.ts$/;
 
-/** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run (also `steps/sql/guard/`). */
+/** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run. */
 const FOR_STEPS = [
   "steps/command-line.ts",
   "steps/config/place/awaiting.ts",
   "steps/define.ts",
 
   "steps/mask.ts",
+  "steps/patroni-access.ts",
   "steps/settings-file.ts",
   "steps/snapshots.ts",
   "steps/sql/session.ts",
@@ -90,7 +91,6 @@ test("steps use providers, their own family, and of the engine only types, error
       to.startsWith("providers/") ||
       to.startsWith(`${family}/`) ||
       FOR_STEPS.includes(to) ||
-      to.startsWith("steps/sql/guard/") ||
       SHARED.test(to)
     );
   };

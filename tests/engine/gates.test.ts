@@ -220,6 +220,8 @@ describe("what a run is told", () => {
     ],
     ["another server than the registered one", { target: { identity: "8" } }, "refuse identity"],
     ["a server that does not tell who it is", { target: { identity: null } }, "refuse identity"],
+    ["a server that is down", { target: { identity: null, state: "down" } }, "allow"],
+    ["a server that nobody reaches", { target: { identity: null, state: "unreachable" } }, "allow"],
     ["a server nobody expects", { target: { identity: "8", expectedIdentity: null } }, "allow"],
     [
       "a change while an entry can't be read",

@@ -6,6 +6,7 @@ import { Secrets } from "../../engine/secrets.ts";
 import { spawnProcess } from "../../engine/spawn.ts";
 import type {
   Clock,
+  Effect,
   Json,
   JsonObject,
   Progress,
@@ -51,6 +52,8 @@ export interface Recorded {
 }
 
 export interface FakeContext extends StepContext {
+  /** What the step may do to its target; `change` until `runStep` says otherwise. */
+  readonly does: { effect: Effect; rollsBack: boolean };
   readonly recorded: Recorded;
   abort(reason?: unknown): void;
   /** Closes the resources, last opened first, as the end of a run does. */
@@ -77,6 +80,7 @@ export function fakeContext(overrides: Overrides = {}): FakeContext {
   const secrets = new Secrets();
   const releasers = new Releasers();
   const opened = new Map<string, Promise<unknown>>();
+  const does: FakeContext["does"] = { effect: "change", rollsBack: false };
   const recorded: Recorded = {
     logs: [],
     warnings: [],
@@ -86,19 +90,20 @@ export function fakeContext(overrides: Overrides = {}): FakeContext {
     calls: [],
     unchanged: 0,
   };
-  return {
+  const context: FakeContext = {
     run: { id: "run-1", runbook: "test/runbook", plan: false, stateDir: "/nonexistent", ...run },
     step: { id: "step", path: "step", attempt: 1, job: "run-1/step", ...step },
     target: { ...noTarget, ...target },
     async use(what) {
       const on = {
-        run: "run-1",
+        run: context.run.id,
         path: "step",
-        effect: "change" as const,
+        ...does,
         hazards: [],
         signal: controller.signal,
       };
-      if (!target?.use)
+      const target = context.target;
+      if (!target.use)
         throw new PgdbaError("no_target", "no target in this test", { hint: "Give one." });
       return (await target.use(what, on)) as never;
     },
@@ -147,12 +152,14 @@ export function fakeContext(overrides: Overrides = {}): FakeContext {
     warn: (message) => void recorded.warnings.push(message),
     ...rest,
     recorded,
+    does,
     abort: (reason) => controller.abort(reason),
     async close() {
       opened.clear();
       await releasers.releaseAll();
     },
   };
+  return context;
 }
 
 async function openOnce<T>(
@@ -171,7 +178,6 @@ const noTarget: Target = {
   ownership: "none",
   expectedIdentity: null,
   facts: async () => ({ state: "none", identity: null, capabilities: [], facts: {} }),
-  connection: null,
   close: async () => {},
 };
 

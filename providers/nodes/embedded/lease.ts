@@ -23,7 +23,7 @@ export async function takeLease(home: Home, holder: string): Promise<Lease | { h
   }
   return {
     epoch,
-    held: async () => held,
+    held: async () => (held ? "held" : { heldBy: "nobody: this run has given it back" }),
     async release() {
       held = false;
       lock.release();

@@ -1,8 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
-import type { PgConnection } from "../../../providers/target/resolve.ts";
-import { session } from "../../sql/session.ts";
+import { another, session } from "../../sql/session.ts";
 import { textOf } from "../../settings-file.ts";
 import { confirmed, faultsOf, notInForce } from "./in-force.ts";
 import { opensSessions } from "./new-session.ts";
@@ -122,9 +121,7 @@ export async function openAlterSystem(ctx: StepContext, names: readonly string[]
         const now = await readSettings(pg, ctx.signal);
         const faults = faultsOf(values, now, entries);
         if (faults.length === 0) {
-          const { spec, open } = ctx.target.connection as PgConnection;
-          const name = `pgdba/${ctx.run.id}`;
-          await opensSessions(ctx, "the server", () => open(spec.database, name));
+          await opensSessions(ctx, "the server", () => another(ctx));
           return confirmed(values, now, entries);
         }
         if (ctx.clock.monotonic() >= ends) throw notInForce(faults, entries, now);

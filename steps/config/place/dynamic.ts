@@ -1,8 +1,6 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject, StepContext } from "../../../engine/types.ts";
-import { patroniClient, type PatroniClient } from "../../../providers/patroni/client.ts";
-import type { PatroniSpec } from "../../../providers/patroni/requests.ts";
-import type { PgConnection } from "../../../providers/target/resolve.ts";
+import type { PatroniClient } from "../../../providers/patroni/client.ts";
 import { session } from "../../sql/session.ts";
 import { type Given, textOf } from "../../settings-file.ts";
 import { refuseLocal } from "./local.ts";
@@ -47,12 +45,7 @@ const LEAST: Record<string, number> = {
  * A Patroni cluster's settings, changed in its dynamic configuration; never by ALTER SYSTEM, which would win over it on one member.
  * @throws PgdbaError identity_mismatch when the REST API is another cluster's | http_failed | connection_failed
  */
-export async function openDynamic(
-  ctx: StepContext,
-  connection: PgConnection,
-  spec: PatroniSpec,
-): Promise<Place> {
-  const client = await patroniClient(spec);
+export async function openDynamic(ctx: StepContext, client: PatroniClient): Promise<Place> {
   const config = await client.config(ctx.signal);
   await sameCluster(ctx, client);
   const settings = hideSecrets(ctx, await readSettings(await session(ctx), ctx.signal));
@@ -61,7 +54,7 @@ export async function openDynamic(
     Object.keys(rawParameters(config)).map((name) => [name.toLowerCase(), name]),
   );
   const loopMs = (Number(config["loop_wait"]) || 10) * 1000;
-  const world: World = { ctx, connection, client, held, settleMs: 2 * loopMs + 1000 };
+  const world: World = { ctx, client, held, settleMs: 2 * loopMs + 1000 };
 
   return {
     kind: "patroni",

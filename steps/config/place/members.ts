@@ -2,8 +2,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import type { PatroniClient } from "../../../providers/patroni/client.ts";
 import { isLeader, isUp, type PatroniMember } from "../../../providers/patroni/members.ts";
-import { openSession, type PgSession } from "../../../providers/postgres/session.ts";
-import type { PgConnection } from "../../../providers/target/resolve.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
 import { type Given, textOf } from "../../settings-file.ts";
 import { opensSessions } from "./new-session.ts";
 import type { Confirmed } from "./place.ts";
@@ -34,7 +33,6 @@ export const NOT_BELOW_PRIMARY = new Set([
 /** A Patroni cluster whose settings are being changed. */
 export interface World {
   ctx: StepContext;
-  connection: PgConnection;
   client: PatroniClient;
   /** The values of the dynamic configuration when we began. */
   held: ReadonlyMap<string, Given>;
@@ -112,11 +110,8 @@ export async function running({ ctx, client }: World): Promise<PatroniMember[]> 
 }
 
 /** A session of its own with a member, by what Patroni says of it. */
-export async function sessionOf(
-  { ctx, connection }: World,
-  { host, port }: PatroniMember,
-): Promise<PgSession> {
-  return openSession({ ...connection.spec, host, port, application_name: `pgdba/${ctx.run.id}` });
+export async function sessionOf({ ctx }: World, { name }: PatroniMember): Promise<PgSession> {
+  return (await ctx.use("member")).open(name);
 }
 
 async function look(

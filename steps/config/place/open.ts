@@ -1,5 +1,5 @@
 import type { StepContext } from "../../../engine/types.ts";
-import type { PgConnection } from "../../../providers/target/resolve.ts";
+import { patroniOf } from "../../patroni-access.ts";
 import { openAlterSystem } from "./alter-system.ts";
 import type { Place } from "./place.ts";
 import { openDynamic } from "./dynamic.ts";
@@ -9,9 +9,7 @@ import { openDynamic } from "./dynamic.ts";
  * @param names what is to be written, so that one error names all rights that the role lacks
  * @throws PgdbaError no_target | insufficient_privilege | step_refused (Patroni runs it, and we don't know where)
  */
-export function openPlace(ctx: StepContext, names: readonly string[] = []): Promise<Place> {
-  const connection = ctx.target.connection as PgConnection | null;
-  return connection?.patroni
-    ? openDynamic(ctx, connection, connection.patroni)
-    : openAlterSystem(ctx, names);
+export async function openPlace(ctx: StepContext, names: readonly string[] = []): Promise<Place> {
+  const patroni = await patroniOf(ctx);
+  return patroni === null ? openAlterSystem(ctx, names) : openDynamic(ctx, patroni);
 }

@@ -1,6 +1,4 @@
 import type { StepContext } from "../../../engine/types.ts";
-import type { PgConnection } from "../../../providers/target/resolve.ts";
-import { session } from "../../sql/session.ts";
 import type { Os, Recommendation } from "./input.ts";
 import { grantsToRead, localMachine, remoteMachine, roundKb } from "../../../providers/machine.ts";
 import { readSettings, type Setting } from "../../../providers/postgres/settings.ts";
@@ -20,13 +18,14 @@ export interface Detected {
 
 /** Asks the target; null without one. */
 export async function detect(ctx: StepContext): Promise<Detected | null> {
-  const connection = ctx.target.connection as PgConnection | null;
-  if (connection === null) return null;
-  const pg = await session(ctx);
+  const { state } = await ctx.target.facts();
+  if (state === "none") return null;
+  const postgres = await ctx.use("postgres");
+  const pg = await postgres.session();
   const settings = await readSettings(pg, ctx.signal);
   const { rows } = await pg.ask("SELECT version() AS built", [], { signal: ctx.signal });
   const machine =
-    (await localMachine(pg, connection.spec.host)) ?? (await remoteMachine(pg, ctx.signal));
+    (await localMachine(pg, postgres.spec.host)) ?? (await remoteMachine(pg, ctx.signal));
   return {
     version: Math.floor(pg.info.version_num / 10_000),
     memoryKb: machine?.memoryKb == null ? null : roundKb(machine.memoryKb),

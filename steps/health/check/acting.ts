@@ -1,8 +1,12 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Doc, Finding } from "../../../engine/types.ts";
 import type { PgSession, Run } from "../../../providers/postgres/session.ts";
-import { refuseActing } from "../../sql/guard/acting.ts";
-import { lintReading, readReading, type Reading } from "../../sql/guard/reading.ts";
+import { refuseActing } from "../../../providers/postgres/guard/acting.ts";
+import {
+  lintReading,
+  readReading,
+  type Reading,
+} from "../../../providers/postgres/guard/reading.ts";
 import { asNamed, identifiersOf, placeIdentifiers } from "../../sql/input.ts";
 import type { Check } from "./check.ts";
 import type { Limits } from "../examine/limits.ts";

@@ -7,7 +7,6 @@ import { openHypopg } from "../../../providers/planner/hypopg/hypopg.ts";
 import { readTexts } from "../../../providers/postgres/recorded-texts.ts";
 import { marked } from "../../../providers/postgres/own.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
-import type { PgConnection } from "../../../providers/target/resolve.ts";
 import {
   type Catalogue,
   type Facts,
@@ -21,7 +20,7 @@ import {
 } from "../../../providers/planner/twin/twin.ts";
 import { aroundLocks, OVER, tablesOf, withoutLocked } from "./locks.ts";
 import { commandLine } from "../../command-line.ts";
-import { asCatalogue } from "../../sql/guard/as-catalogue.ts";
+import { asCatalogue } from "../../../providers/postgres/guard/as-catalogue.ts";
 import { another, session } from "../../sql/session.ts";
 import { type Asked, readStatements } from "./input.ts";
 import {
@@ -167,8 +166,7 @@ export function openTwin(ctx: StepContext, facts: Facts, version?: number): Open
 
 /** The server's own planner with hypothetical indexes, on a session of its own. */
 export function openOnServer(ctx: StepContext): Opening<Planner> {
-  const connection = ctx.target.connection as PgConnection;
-  const opening = connection.open(connection.spec.database, `pgdba/${ctx.run.id}`);
+  const opening = another(ctx);
   opening.catch(() => {});
   return {
     become: async (catalogue) => openHypopg(await opening, catalogue, ctx.signal),

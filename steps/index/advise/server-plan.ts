@@ -12,8 +12,8 @@ import {
   wholePlan,
   WITHOUT_PRUNING,
 } from "../../../providers/planner/twin/plan.ts";
-import { planGuarded } from "../../sql/guard/planning.ts";
-import { readStatement } from "../../sql/guard/statement.ts";
+import { planGuarded } from "../../../providers/postgres/guard/planning.ts";
+import { readStatement } from "../../../providers/postgres/guard/statement.ts";
 import { another, session } from "../../sql/session.ts";
 
 /** A plan takes milliseconds; one that waits for a lock shall not hold up others. */

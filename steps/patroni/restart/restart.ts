@@ -1,13 +1,11 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Json, JsonObject, StepContext } from "../../../engine/types.ts";
-import { patroniClient } from "../../../providers/patroni/client.ts";
 import {
   isLeader,
   isUp,
   leaderOf,
   type PatroniMember,
 } from "../../../providers/patroni/members.ts";
-import type { PgConnection } from "../../../providers/target/resolve.ts";
 import { milliseconds, session } from "../../sql/session.ts";
 import { pending } from "./waiting.ts";
 import type { World } from "./world.ts";
@@ -21,18 +19,11 @@ export interface RestartInput {
 }
 
 export async function open(ctx: StepContext, input: RestartInput): Promise<World> {
-  const connection = ctx.target.connection as PgConnection | null;
-  if (!connection?.patroni) {
-    throw new PgdbaError(
-      "capability_missing",
-      `${ctx.target.name} is not known to be run by Patroni`,
-      {
-        hint: "Name Patroni's REST API in the cluster's file: `patroni: {endpoints: [http://host:8008]}`.",
-      },
-    );
-  }
-  const client = await patroniClient(connection.patroni);
-  return { ctx, connection, client, timeoutMs: milliseconds(input.timeout ?? "5m") ?? 0 };
+  return {
+    ctx,
+    client: await ctx.use("patroni"),
+    timeoutMs: milliseconds(input.timeout ?? "5m") ?? 0,
+  };
 }
 
 /** The members to restart, in order. @throws PgdbaError invalid_param for a member that does not exist */
@@ -67,8 +58,8 @@ export async function restartOne(world: World, member: PatroniMember): Promise<n
   try {
     return await restartAndWait(world, member);
   } finally {
-    // Also after a failure: what is undone next needs the session and its lock.
-    if (!(await answers(pg))) await world.connection.reopen(`pgdba/${ctx.run.id}`);
+    // At once, so that nobody else takes the lock in the meantime. A server that stays away is met by whoever needs it next.
+    if (!(await answers(pg))) await session(ctx).catch((error: Error) => ctx.log(error.message));
   }
 }
 

@@ -1,7 +1,6 @@
 import { toPgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
 import { isUp, type PatroniMember } from "../../../providers/patroni/members.ts";
-import { openSession } from "../../../providers/postgres/session.ts";
 import { awaitingOn } from "../../config/place/awaiting.ts";
 import type { World } from "./world.ts";
 
@@ -40,17 +39,12 @@ export async function waiting(world: World, members: PatroniMember[]): Promise<W
 
 /** The settings that a restart of the member would change; null when it can't be asked, and then it is believed. */
 async function settingsOf(
-  { ctx, connection }: World,
-  { name, host, port }: PatroniMember,
+  { ctx }: World,
+  { name }: PatroniMember,
   config: JsonObject,
 ): Promise<string[] | null> {
   try {
-    const pg = await openSession({
-      ...connection.spec,
-      host,
-      port,
-      application_name: `pgdba/${ctx.run.id}`,
-    });
+    const pg = await (await ctx.use("member")).open(name);
     try {
       return await awaitingOn(pg, config, ctx.signal);
     } finally {

@@ -8,13 +8,13 @@ import type { Facts } from "./finding.ts";
 import { parsePlan } from "./parse.ts";
 import type { Plan } from "./tree.ts";
 import { readFacts } from "./facts.ts";
-import { asCatalogue } from "../../sql/guard/as-catalogue.ts";
-import { guard, guardPlanning, type Verdict } from "../../sql/guard/guard.ts";
-import { type Hold, holdFor } from "../../sql/guard/hold.ts";
-import { EXECUTED, ONLY_PLANNED } from "../../sql/guard/judge.ts";
-import { changing, inTime, MOST_TRIES } from "../../sql/guard/planning.ts";
+import { asCatalogue } from "../../../providers/postgres/guard/as-catalogue.ts";
+import { guard, guardPlanning, type Verdict } from "../../../providers/postgres/guard/guard.ts";
+import { type Hold, holdFor } from "../../../providers/postgres/guard/hold.ts";
+import { EXECUTED, ONLY_PLANNED } from "../../../providers/postgres/guard/judge.ts";
+import { changing, inTime, MOST_TRIES } from "../../../providers/postgres/guard/planning.ts";
 import { setPlanner } from "./planner-settings.ts";
-import { readStatement, type Statement } from "../../sql/guard/statement.ts";
+import { readStatement, type Statement } from "../../../providers/postgres/guard/statement.ts";
 
 export interface Request {
   statement: Statement;

@@ -4,7 +4,7 @@ import { spelt } from "../../../providers/parameters/spelling.ts";
 import { sqlstateOf } from "../../../providers/postgres/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { quoteIdent } from "../../../providers/planner/twin/names.ts";
-import { readStatement, type Statement } from "../../sql/guard/statement.ts";
+import { readStatement, type Statement } from "../../../providers/postgres/guard/statement.ts";
 
 /** The source of the text: the user, or pg_stat_statements. */
 export type Origin = "given" | "recorded";

@@ -195,7 +195,6 @@ export async function worldOf({ docs: texts }: Drill, effects: Effects): Promise
           labels: [],
           ownership: "none",
           expectedIdentity: null,
-          connection: null,
           facts: async () => ({ state: "up", identity: "1", capabilities: [], facts: {} }),
           close: async () => {},
           ...target,

@@ -285,7 +285,10 @@ test("targets that may be the same server exclude each other, and what was had o
     // One of them went to somebody quicker.
     const quicker = async () => {
       taken(h.journal, h.clock, "quicker", { keys: ["local:5432 (roles)"] });
-      return { held: async () => true, release: async () => void h.calls.push("given back") };
+      return {
+        held: async () => "held" as const,
+        release: async () => void h.calls.push("given back"),
+      };
     };
     expect(
       await codeOf(h.run(text, { target: { ...untold.target, lock: quicker } })),
@@ -312,7 +315,7 @@ test("a run locks what its steps and it itself say: equal words wait for each ot
     const target = {
       lock: async (_: string, words?: readonly string[]) => {
         asked.push(words);
-        return { held: async () => true, release: async () => {} };
+        return { held: async () => "held" as const, release: async () => {} };
       },
     };
     const held = () =>
@@ -459,7 +462,10 @@ test("the target's own lock counts too: held by another refuses, lost on the way
     // What was had of the target is given back when the lease went to somebody quicker.
     const quicker = async () => {
       taken(h.journal, h.clock, "quicker");
-      return { held: async () => true, release: async () => void h.calls.push("given back") };
+      return {
+        held: async () => "held" as const,
+        release: async () => void h.calls.push("given back"),
+      };
     };
     expect(await codeOf(h.run(text, { target: { lock: quicker } }))).toMatchObject({
       code: "lock_held",
@@ -475,7 +481,7 @@ test("the target's own lock counts too: held by another refuses, lost on the way
       },
     };
     const lock = async () => ({
-      held: async () => held,
+      held: async () => (held ? ("held" as const) : { heldBy: "run y" }),
       release: async () => void h.calls.push("released"),
     });
     const ran = await h.run(text, { target: { lock } });

@@ -83,7 +83,6 @@ function target(more: Partial<Target> = {}): Target {
     labels: [],
     ownership: "managed",
     expectedIdentity: null,
-    connection: null,
     facts: async () => ({
       state: "up",
       identity: "7",

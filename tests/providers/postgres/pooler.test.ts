@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openLibrary } from "../../../engine/load/library.ts";
-import { type PgConnection, resolveTarget } from "../../../providers/target/resolve.ts";
+import { resolveTarget } from "../../../providers/target/resolve.ts";
 import check from "../../../steps/health/check.ts";
 import create from "../../../steps/index/create.ts";
 import analyze from "../../../steps/query/analyze.ts";
@@ -14,6 +14,7 @@ import { type Bench, bench, runStep } from "../../steps/query/support.ts";
 import { pgbouncerMissing, startPgbouncer } from "../../support/pgbouncer.ts";
 import { createDatabase, sharedServer, type TestServer } from "../../support/postgres.ts";
 import { codeOf } from "./helpers.ts";
+import { postgresOf } from "../../support/target.ts";
 
 const missing = pgbouncerMissing();
 const suite = missing === null ? describe : describe.skip;
@@ -121,16 +122,16 @@ suite(`behind a pooler${missing === null ? "" : ` (${missing})`}`, () => {
     );
     const [one, two, direct] = targets;
     const lock = (await one?.lock?.("run-one")) as TargetLock;
-    expect(await lock.held()).toBe(true);
+    expect(await lock.held()).toBe("held");
     expect(await two?.lock?.("run-two")).toEqual({ heldBy: "run-one", word: "all" });
     expect(await direct?.lock?.("run-three")).toEqual({ heldBy: "run-one", word: "all" });
-    const session = await (one!.connection as PgConnection).session("x");
+    const session = await (await postgresOf(one!)).session();
     expect(session.info.pooled).toBe(true);
     expect((await session.query("SELECT 1 AS n")).rows).toEqual([{ n: 1 }]);
     await lock.release();
-    expect(await lock.held()).toBe(false);
+    expect(await lock.held()).toMatchObject({ heldBy: expect.any(String) });
     const next = (await direct?.lock?.("run-three")) as TargetLock;
-    expect(await next.held()).toBe(true);
+    expect(await next.held()).toBe("held");
     expect(await two?.lock?.("run-two")).toEqual({ heldBy: "run-three", word: "all" });
     await next.release();
     for (const target of targets) await target.close();

@@ -5,11 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Known, KnownAs, Target, TargetFacts } from "../../../engine/types.ts";
 import type { TargetFlags } from "../../../providers/target/options.ts";
-import { type PgConnection, resolveTarget } from "../../../providers/target/resolve.ts";
+import { resolveTarget } from "../../../providers/target/resolve.ts";
 import { pgbouncerMissing, startPgbouncer } from "../../support/pgbouncer.ts";
 import { clientOf, sharedServer, startServer, type TestServer } from "../../support/postgres.ts";
 import { cloneInto } from "../../support/standby.ts";
 import { codeOf } from "../postgres/helpers.ts";
+import { postgresOf } from "../../support/target.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
 
 setDefaultTimeout(60_000);
 
@@ -221,6 +223,12 @@ test("a restored copy is another server where that can be shown, and else counts
   expect(names(await known(at(standby)))).toEqual(["prod"]);
 });
 
+/** The connection is cut, and both sides know. */
+async function end(session: PgSession): Promise<void> {
+  await session.close();
+  while (session.alive()) await Bun.sleep(1);
+}
+
 test("a session that is opened again must meet the same server", async () => {
   const other = await startServer();
   let backend = server;
@@ -245,17 +253,17 @@ test("a session that is opened again must meet the same server", async () => {
     onSecret: () => {},
   });
   open.push(target);
-  const connection = target.connection as PgConnection;
+  const connection = await postgresOf(target);
   await target.facts();
   // Another one with our password.
   const client = await clientOf(other);
   await client.query(`ALTER ROLE postgres PASSWORD '${server.password}'`);
   try {
     backend = other;
-    expect(await codeOf(connection.reopen("x"))).toBe("identity_mismatch");
+    await end(await connection.session());
+    expect(await codeOf(connection.session())).toBe("identity_mismatch");
     backend = server;
-    await connection.reopen("x");
-    expect((await (await connection.session("x")).query("SELECT 1 AS n")).rows).toEqual([{ n: 1 }]);
+    expect((await (await connection.session()).query("SELECT 1 AS n")).rows).toEqual([{ n: 1 }]);
   } finally {
     await client.end();
     proxy.close();

@@ -2,12 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PgdbaError } from "../../../engine/errors.ts";
 import type { LockWord, Target } from "../../../engine/types.ts";
 import type { TargetFlags } from "../../../providers/target/options.ts";
-import { type PgConnection, resolveTarget } from "../../../providers/target/resolve.ts";
+import { resolveTarget } from "../../../providers/target/resolve.ts";
 import { clientOf, createDatabase, sharedServer, type TestServer } from "../../support/postgres.ts";
 import { codeOf } from "../postgres/helpers.ts";
+import { postgresOf } from "../../support/target.ts";
+import { clusterSource } from "../../../providers/target/cluster.ts";
+import { environmentSource } from "../../../providers/target/environment.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "pgdba-targets-"));
 let server: TestServer;
@@ -29,7 +31,13 @@ async function resolve(flags: TargetFlags, env: Record<string, string> = {}): Pr
 }
 
 async function specFrom(flags: TargetFlags, env: Record<string, string> = {}) {
-  return ((await resolve(flags, env)).connection as PgConnection).spec;
+  await resolve(flags, env);
+  const options = { flags, env, stateDir: dir, onSecret: (value: string) => secrets.push(value) };
+  const source =
+    flags.cluster === undefined
+      ? environmentSource(options)
+      : await clusterSource(flags.cluster, options);
+  return source!.spec;
 }
 
 function register(name: string, yaml: string): void {
@@ -56,7 +64,7 @@ afterAll(async () => {
 describe("from flags and environment", () => {
   test("nothing given is a target without a connection", async () => {
     const target = await resolve({}, { PGSSLMODE: "require", USER: "me" });
-    expect([target.name, target.connection]).toEqual(["none", null]);
+    expect([target.name, target.use]).toEqual(["none", undefined]);
     expect(await target.facts()).toEqual({
       state: "none",
       identity: null,
@@ -157,7 +165,8 @@ describe("from the registry", () => {
       target.expectedIdentity,
       target.labels,
     ]).toEqual(["shop", "shop", "connected", "77", ["production"]]);
-    const { spec } = target.connection as PgConnection;
+    const spec = await specFrom({ cluster: "shop" }, { SHOP_PW: "pw" });
+    expect((await postgresOf(target)).spec).not.toHaveProperty("password");
     expect([spec.host, spec.port, spec.database, spec.sslmode, spec.password?.()]).toEqual([
       "h",
       5432,
@@ -183,15 +192,23 @@ describe("from the registry", () => {
       "both",
       GOOD.replace("password_env: SHOP_PW", "password_env: A_PW, password_file_env: B_FILE"),
     );
-    const error = (await resolve({ cluster: "both" }).catch((thrown) => thrown)) as PgdbaError;
-    expect([error.code, error.data]).toEqual(["missing_secret", { missing: ["A_PW", "B_FILE"] }]);
+    const { state, why } = await (await resolve({ cluster: "both" })).facts();
+    expect([state, why?.code, why?.data]).toEqual([
+      "unreachable",
+      "missing_secret",
+      { missing: ["A_PW", "B_FILE"] },
+    ]);
   });
 
   test("an unknown name, with the nearest", async () => {
-    const error = (await resolve({ cluster: "shp" }).catch((thrown) => thrown)) as PgdbaError;
-    expect([error.code, error.hint]).toEqual(["no_target", "Known clusters: both, lab, shop."]);
-    const near = (await resolve({ cluster: "shoop" }).catch((thrown) => thrown)) as PgdbaError;
-    expect(near.hint).toBe("Did you mean shop?");
+    const { state, why } = await (await resolve({ cluster: "shp" })).facts();
+    expect([state, why?.code, why?.hint]).toEqual([
+      "absent",
+      "no_target",
+      "Known clusters: both, lab, shop.",
+    ]);
+    const near = await (await resolve({ cluster: "shoop" })).facts();
+    expect(near.why?.hint).toBe("Did you mean shop?");
   });
 
   test.each(["../shop", "a/b", "", ".hidden", "a\0b", "-x"])(
@@ -263,11 +280,11 @@ describe("the lock", () => {
     if (lock === undefined || "heldBy" in lock) throw new Error("not taken");
     expect(await second.lock?.("run-2")).toEqual({ heldBy: "run-1 on host-a", word: "all" });
     // The step's own name does not hide the holder's.
-    await (first.connection as PgConnection).session("pgdba/run-1");
+    await (await postgresOf(first)).session();
     expect(await second.lock?.("run-2")).toEqual({ heldBy: "run-1 on host-a", word: "all" });
-    expect(await lock.held()).toBe(true);
+    expect(await lock.held()).toBe("held");
     await lock.release();
-    expect(await lock.held()).toBe(false);
+    expect(await lock.held()).toMatchObject({ heldBy: expect.any(String) });
     const next = await second.lock?.("run-2");
     if (next === undefined || "heldBy" in next) throw new Error("not taken");
     await next.release();
@@ -312,9 +329,9 @@ describe("the lock", () => {
     const roles = await take(two, "failover", ["roles"]);
     const config = await take(far, "apply", ["config"]);
     expect(await Promise.all([backup, roles, config].map((lock) => lock.held()))).toEqual([
-      true,
-      true,
-      true,
+      "held",
+      "held",
+      "held",
     ]);
     for (const lock of [backup, roles, config]) await lock.release();
     const all = await take(far, "destroy", ["all"]);
@@ -327,39 +344,39 @@ describe("the lock", () => {
     const [mine, other] = [await onServer(), await onServer()];
     const lock = await mine.lock!("run-1");
     if ("heldBy" in lock) throw new Error("not taken");
-    const session = await (mine.connection as PgConnection).session("x");
+    const session = await (await postgresOf(mine)).session();
     await session.query("SELECT pg_advisory_unlock_all()");
-    expect(await lock.held()).toBe(true);
+    expect(await lock.held()).toBe("held");
     expect(await other.lock!("run-2")).toHaveProperty("heldBy");
     await session.query("SELECT pg_advisory_unlock_all()");
     const theirs = await other.lock!("run-2");
     if ("heldBy" in theirs) throw new Error("not free");
-    expect(await lock.held()).toBe(false);
+    expect(await lock.held()).toMatchObject({ heldBy: expect.any(String) });
     await theirs.release();
     // What is under way was allowed to begin; nobody waits for its end to know.
     const long = session.query("SELECT pg_sleep(30)", [], { signal: stopLong.signal });
-    expect(await lock.held()).toBe(true);
+    expect(await lock.held()).toBe("held");
     stopLong.abort();
     await long.catch(() => {});
     await lock.release();
   });
 
-  test("is lost with its connection, and nothing can be done without it", async () => {
+  test("goes on with a new session when its connection has ended", async () => {
     const target = await onServer();
     const lock = await target.lock?.("run-3");
     if (lock === undefined || "heldBy" in lock) throw new Error("not taken");
-    const connection = target.connection as PgConnection;
-    const { pid } = (await connection.session("x")).info;
+    const connection = await postgresOf(target);
+    const { pid } = (await connection.session()).info;
     const client = await clientOf(server);
     await client.query("SELECT pg_terminate_backend($1)", [pid]);
     await client.end();
-    for (let n = 0; n < 100 && (await lock.held()); n++) await Bun.sleep(10);
-    expect(await lock.held()).toBe(false);
-    expect(await codeOf(connection.session("x"))).toBe("lock_lost");
+    // The server says goodbye before it lets the lock go: for a while the one in the way is our own.
+    expect(await lock.held()).toBe("held");
+    const again = await connection.session();
+    expect(again.info.pid).not.toBe(pid);
+    expect((await again.query("SELECT 1 AS one")).rows).toEqual([{ one: 1 }]);
+    expect(await (await onServer()).lock?.("run-4")).toEqual({ heldBy: "run-3", word: "all" });
     await lock.release();
-    expect((await (await connection.session("x")).query("SELECT 1 AS one")).rows).toEqual([
-      { one: 1 },
-    ]);
   });
 
   test("is held by a process that is stopped, and free when it is gone", async () => {
@@ -384,7 +401,7 @@ describe("the lock", () => {
         await Bun.sleep(10);
         mine = await target.lock?.("me");
       }
-      expect(mine !== undefined && "held" in mine && (await mine.held())).toBe(true);
+      expect(mine !== undefined && "held" in mine && (await mine.held())).toBe("held");
     } finally {
       child.kill("SIGKILL");
     }

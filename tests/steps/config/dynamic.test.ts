@@ -110,8 +110,8 @@ test("who is to be restarted is chosen and ordered before anything is", async ()
   expect(patches).toBe(0);
 });
 
-test("without Patroni there is nothing to restart", async () => {
+test("without a target there is nothing to restart", async () => {
   expect(await restart.run(fakeContext(), {} as never).catch((error) => error.code)).toBe(
-    "capability_missing",
+    "no_target",
   );
 });

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Ajv } from "ajv";
-import type { PgConnection } from "../../../providers/target/resolve.ts";
 import diff from "../../../steps/config/diff.ts";
 import show from "../../../steps/config/show.ts";
 import tune from "../../../steps/config/tune.ts";
@@ -232,9 +231,9 @@ test("config.tune asks the server what it is and what its build can do, and the 
 test("config.tune asks a server that runs elsewhere for its memory, or whoever runs it", async () => {
   const elsewhere = async (about: { user?: string; password?: string } = {}) => {
     const ctx = await fresh(about);
-    const connection = ctx.target.connection as PgConnection;
-    const there = { ...connection, spec: { ...connection.spec, host: "db.example.com" } };
-    return Object.assign(ctx, { target: { ...ctx.target, connection: there } });
+    const postgres = await ctx.use("postgres");
+    const there = { ...postgres, spec: { ...postgres.spec, host: "db.example.com" } };
+    return Object.assign(ctx, { use: async () => there });
   };
   const asked = await runStep(tune, await elsewhere(), { workload: "oltp" });
   expect([asked.inputs.memory.source, asked.inputs.cpus.source]).toEqual(["detected", "detected"]);

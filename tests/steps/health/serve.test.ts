@@ -10,6 +10,7 @@ import { libraryWith } from "../../runbooks/health/support.ts";
 import { type FakeContext, fakeContext, manualClock } from "../../support/context.ts";
 import { clientOf, sharedServer, startServer, type TestServer } from "../../support/postgres.ts";
 import { targetOf } from "../report/support.ts";
+import { through } from "../../support/target.ts";
 
 describe("the cache", () => {
   const counted = () => {
@@ -195,11 +196,7 @@ async function serving(place: TestServer, input: JsonObject = {}) {
   const target = targetOf(place);
   const listening = Promise.withResolvers<string>();
   const ctx = fakeContext({
-    target: {
-      connection: target.connection,
-      facts: () => target.facts(),
-      close: () => target.close(),
-    },
+    target: through(target),
     library: libraryWith(),
     clock,
     log: (message) => listening.resolve(/http:\S+/.exec(message)?.[0] ?? message),

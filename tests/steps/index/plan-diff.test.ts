@@ -4,6 +4,7 @@ import { join } from "node:path";
 import diff from "../../../steps/index/plan-diff.ts";
 import { codeOf, openSession, specOf } from "../../providers/postgres/helpers.ts";
 import { type Bench, bench } from "./support.ts";
+import { accessFor, onSession } from "../../support/target.ts";
 
 setDefaultTimeout(20_000);
 
@@ -92,9 +93,9 @@ test("who may not see others' statements is told what would show them", async ()
   try {
     await own.query("SELECT * FROM t WHERE k = 5");
     const ctx = on.context();
-    const target = { connection: { session: async () => own } };
+    const { use } = onSession(own, specOf(on.server));
     const output = await diff.run(
-      { ...ctx, target: { ...ctx.target, ...target } },
+      { ...ctx, use: (what) => use!(what, accessFor()) as never },
       { set: ["work_mem=1MB"] },
     );
     expect(output.statements).toBe(1);

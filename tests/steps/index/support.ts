@@ -9,6 +9,7 @@ import {
   type TestServer,
 } from "../../support/postgres.ts";
 import { type FakeContext, fakeContext } from "../../support/context.ts";
+import { onSession } from "../../support/target.ts";
 import { openSession, type PgSession, specOf } from "../../providers/postgres/helpers.ts";
 
 /** Time as it is: progress is asked for once a second. */
@@ -61,7 +62,7 @@ export async function bench(
       fakeContext({
         clock,
         run: { stateDir },
-        target: { connection: { spec: specOf(server), session: async () => main, open } },
+        target: onSession(main, specOf(server)),
         ...overrides,
       }),
     cost: async (sql) =>

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
 import analyze from "../../../steps/query/analyze.ts";
-import { BUILTIN, SEQUENCES } from "../../../steps/sql/guard/harmless.ts";
+import { BUILTIN, SEQUENCES } from "../../../providers/postgres/guard/harmless.ts";
 import { codeOf } from "../../providers/postgres/helpers.ts";
 import { type Bench, bench, runStep } from "./support.ts";
 

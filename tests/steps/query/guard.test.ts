@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { JsonObject } from "../../../engine/types.ts";
 import analyze from "../../../steps/query/analyze.ts";
-import { isReadable, wordsIn } from "../../../steps/sql/guard/words.ts";
+import { isReadable, wordsIn } from "../../../providers/postgres/guard/words.ts";
 import type { Version } from "../../support/postgres.ts";
 import { type Bench, bench, runStep } from "./support.ts";
 

@@ -9,6 +9,7 @@ import {
   type TestServer,
   type Version,
 } from "../../support/postgres.ts";
+import { through } from "../../support/target.ts";
 
 export interface Bench {
   server: TestServer;
@@ -41,7 +42,7 @@ export async function bench(
   const again = (run: Overrides["run"] = {}) =>
     fakeContext({
       run,
-      target: { connection: target.connection, facts: () => target.facts() },
+      target: through(target),
     });
   const ctx = again();
   return {
@@ -62,6 +63,8 @@ export async function bench(
 export async function runStep(step: StepType, input: JsonObject, ctx: FakeContext): Promise<any> {
   const ajv = new Ajv({ strict: false, validateFormats: false, useDefaults: true });
   if (!ajv.validate(step.input, input)) throw new Error(ajv.errorsText());
+  ctx.does.effect = typeof step.effect === "function" ? step.effect(input) : step.effect;
+  ctx.does.rollsBack = step.rollsBack === true;
   const output = (await step.run(ctx, input)) as Json;
   if (!ajv.validate(step.output, output)) throw new Error(ajv.errorsText());
   return output;

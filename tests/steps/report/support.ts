@@ -11,6 +11,7 @@ import type { Trends } from "../../../steps/report/trends/trends.ts";
 import snapshot from "../../../steps/report/snapshot.ts";
 import { fakeContext, type Overrides } from "../../support/context.ts";
 import { clientOf, type TestServer } from "../../support/postgres.ts";
+import { through } from "../../support/target.ts";
 
 export interface Place {
   host: string;
@@ -49,10 +50,10 @@ export function targetOf({
 /** The step `report.snapshot` on a real server; its output has the shape it says. */
 export async function read(place: Place, input: JsonObject = {}): Promise<Snapshot> {
   const target = targetOf(place);
-  // Methods of a class are not copied into a context.
   const ctx = fakeContext({
-    target: { connection: target.connection, facts: () => target.facts() },
+    target: through(target),
   });
+  ctx.does.effect = "read";
   try {
     const output = (await snapshot.run(ctx, input)) as unknown as Snapshot;
     expectShape(snapshot.output, output);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { acts, READS, runsText } from "../../../steps/sql/guard/harmless.ts";
+import { acts, READS, runsText } from "../../../providers/postgres/guard/harmless.ts";
 import execute from "../../../steps/sql/execute.ts";
 import query from "../../../steps/sql/query.ts";
 import { codeOf } from "../../providers/postgres/helpers.ts";

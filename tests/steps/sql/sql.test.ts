@@ -1,35 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Ajv } from "ajv";
 import type { Json, JsonObject, StepContext, StepType, Target } from "../../../engine/types.ts";
-import { type PgConnection, resolveTarget } from "../../../providers/target/resolve.ts";
+import { resolveTarget } from "../../../providers/target/resolve.ts";
 import execute from "../../../steps/sql/execute.ts";
 import { identifiersOf, placeIdentifiers } from "../../../steps/sql/input.ts";
 import query from "../../../steps/sql/query.ts";
+import { type FakeContext, fakeContext } from "../../support/context.ts";
 import { clientOf, createDatabase, sharedServer, type TestServer } from "../../support/postgres.ts";
 import { codeOf } from "../../providers/postgres/helpers.ts";
+import { postgresOf, through } from "../../support/target.ts";
 
 let server: TestServer;
 let target: Target;
-let ctx: StepContext;
-const closers: (() => Promise<void>)[] = [];
-
+let ctx: FakeContext;
 /** A context with the parts that SQL steps use. */
-function contextFor(on: Target, signal = new AbortController().signal): StepContext {
-  const resources = new Map<string, Promise<{ value: unknown; close(): Promise<void> }>>();
-  return {
-    run: { id: "r1", runbook: "test", plan: false, stateDir: "" },
-    target: on,
-    signal,
-    resource: async (
-      key: string,
-      open: () => Promise<{ value: unknown; close(): Promise<void> }>,
-    ) => {
-      const opened = resources.get(key) ?? open();
-      resources.set(key, opened);
-      closers.push((await opened).close);
-      return (await opened).value;
-    },
-  } as unknown as StepContext;
+function contextFor(on: Target, signal = new AbortController().signal): FakeContext {
+  return Object.assign(fakeContext({ run: { id: "r1" }, target: through(on) }), { signal });
 }
 
 /** Runs a step as the engine would: the input must fit its schema, and the output too. */
@@ -55,7 +41,6 @@ beforeAll(async () => {
   ctx = contextFor(target);
 });
 afterAll(async () => {
-  for (const close of closers) await close();
   await target.close();
 });
 
@@ -206,7 +191,7 @@ describe("sql.execute", () => {
   });
 
   test("a lock that is not given in time", async () => {
-    const client = await clientOf(server, (target.connection as PgConnection).spec.database);
+    const client = await clientOf(server, (await postgresOf(target)).spec.database);
     await client.query("BEGIN; LOCK TABLE things");
     expect(await codeOf(run(execute, { sql: "LOCK TABLE things", lock_timeout: "50ms" }))).toBe(
       "timeout",

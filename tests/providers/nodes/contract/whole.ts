@@ -169,9 +169,9 @@ export function wholeCases(world: World, one: Case): void {
       const first = await world.nodes().lease("run-1 of ada");
       if ("heldBy" in first) throw new Error("held");
       expect(await (await world.another()).lease("run-2")).toEqual({ heldBy: "run-1 of ada" });
-      expect(await first.held()).toBe(true);
+      expect(await first.held()).toBe("held");
       await first.release();
-      expect(await first.held()).toBe(false);
+      expect(await first.held()).toHaveProperty("heldBy");
       const other = drive(world, { run: "run-3", verb: "lease", args: ["run-3"], stay: true });
       const { epoch } = JSON.parse(await other.said("done")) as { epoch: number };
       expect(epoch).toBeGreaterThan(first.epoch);

@@ -19,7 +19,7 @@ import {
 } from "../../../../../providers/nodes/embedded/lab/lab.ts";
 import planted from "../../../../../providers/nodes/embedded/lab/planted.json";
 import { openSession, type PgSession } from "../../../../../providers/postgres/session.ts";
-import { type PgConnection, resolveTarget } from "../../../../../providers/target/resolve.ts";
+import { resolveTarget } from "../../../../../providers/target/resolve.ts";
 
 // Nobody but its owner can enter the state folder, as with a root's home.
 const root = mkdtempSync(join(tmpdir(), "pgdba-lab-"));
@@ -139,7 +139,7 @@ test("is a target: --cluster lab", async () => {
   });
   expect([target.name, target.cluster, target.ownership]).toEqual(["lab", "lab", "managed"]);
   expect((await target.facts()).capabilities).toContain("pg_stat_statements");
-  expect(secrets).toEqual([(target.connection as PgConnection).spec.password?.() ?? ""]);
+  expect(secrets).toEqual([readFileSync(join(options.stateDir, "lab", "password"), "utf8")]);
   await target.close();
 });
 

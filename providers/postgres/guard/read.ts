@@ -1,15 +1,15 @@
-import type { PgSession, QueryResult } from "../../providers/postgres/session.ts";
-import type { StepContext } from "../../engine/types.ts";
-import { assertReads } from "./guard/acting.ts";
-import { readReading } from "./guard/reading.ts";
+import type { PgSession, QueryResult } from "../session.ts";
+import { assertReads } from "./acting.ts";
+import { readReading } from "./reading.ts";
 
 /** Texts that were judged, so that a step which is repeated is judged once. */
 const judged = new WeakMap<PgSession, Set<string>>();
 
-interface Options {
+export interface ReadOptions {
   values?: readonly unknown[] | undefined;
   timeoutMs?: number | undefined;
   maxRows?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -17,13 +17,12 @@ interface Options {
  * @throws PgdbaError step_refused when it may do more, and what the server says
  */
 export async function readOnly(
-  ctx: StepContext,
   pg: PgSession,
   sql: string,
-  { values = [], timeoutMs, maxRows }: Options = {},
+  { values = [], timeoutMs, maxRows, signal }: ReadOptions = {},
 ): Promise<QueryResult> {
   const reading = await readReading(sql);
-  return pg.transaction({ readOnly: true, timeoutMs, signal: ctx.signal }, async (run) => {
+  return pg.transaction({ readOnly: true, timeoutMs, signal }, async (run) => {
     const known = judged.get(pg) ?? new Set();
     if (!known.has(sql)) await assertReads(run, reading);
     judged.set(pg, known.add(sql));

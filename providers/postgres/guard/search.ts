@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../../engine/types.ts";
-import { marked } from "../../../providers/postgres/own.ts";
-import type { Run } from "../../../providers/postgres/session.ts";
+import { marked } from "../own.ts";
+import type { Run } from "../session.ts";
 import { RELATED } from "./relations-sql.ts";
 import { FUNCTIONS, OPERATORS, UNWRITTEN, WORDS } from "./questions.ts";
 import { ALWAYS, MADE_OF } from "./types-sql.ts";

@@ -1,6 +1,6 @@
-import { marked } from "../../../providers/postgres/own.ts";
+import { marked } from "../own.ts";
 import type { Json, JsonObject } from "../../../engine/types.ts";
-import type { Run } from "../../../providers/postgres/session.ts";
+import type { Run } from "../session.ts";
 import { TOUCHED } from "./relations-sql.ts";
 import { NAMED, PLACED } from "./questions.ts";
 import { EXECUTED, ONLY_PLANNED, STATEMENT } from "./judge.ts";

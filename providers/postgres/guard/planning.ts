@@ -1,5 +1,5 @@
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { PgSession, Run } from "../../../providers/postgres/session.ts";
+import type { PgSession, Run } from "../session.ts";
 import { guardPlanning } from "./guard.ts";
 import { type Hold, holdFor } from "./hold.ts";
 import { ONLY_PLANNED } from "./judge.ts";

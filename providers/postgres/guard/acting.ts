@@ -1,6 +1,6 @@
-import { marked } from "../../../providers/postgres/own.ts";
+import { marked } from "../own.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { Run } from "../../../providers/postgres/session.ts";
+import type { Run } from "../session.ts";
 import { asCatalogue } from "./as-catalogue.ts";
 import { addNames, placesOf } from "./guard.ts";
 import { SUSPECTS } from "./questions.ts";

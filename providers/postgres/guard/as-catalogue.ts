@@ -1,4 +1,4 @@
-import type { Run } from "../../../providers/postgres/session.ts";
+import type { Run } from "../session.ts";
 
 /** The catalogues are asked where nobody else's function or operator fits better than the server's own. */
 export async function asCatalogue<T>(run: Run, work: () => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "../../../engine/types.ts";
-import { quoteIdent } from "../../../providers/planner/twin/names.ts";
+import { quoteIdent } from "../../planner/twin/names.ts";
 import { isObject } from "./is-object.ts";
 import { type Table, tablesIn } from "./tables.ts";
 import { wordsIn } from "./words.ts";

@@ -1,8 +1,8 @@
-import { marked } from "../../../providers/postgres/own.ts";
+import { marked } from "../own.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
-import { exposureOf } from "../../../providers/postgres/exposure.ts";
-import { sqlstateOf } from "../../../providers/postgres/errors.ts";
-import type { PgSession, Run } from "../../../providers/postgres/session.ts";
+import { exposureOf } from "../exposure.ts";
+import { sqlstateOf } from "../errors.ts";
+import type { PgSession, Run } from "../session.ts";
 import { asCatalogue } from "./as-catalogue.ts";
 import { ALL, BLOCKED, CLASSIFY, IN_FLIGHT, SOME, STILL } from "./hold-sql.ts";
 import type { Rule } from "./judge.ts";

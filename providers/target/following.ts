@@ -1,0 +1,293 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { LockWord, TargetLock } from "../../engine/types.ts";
+import { openSession, type PgSession } from "../postgres/session.ts";
+import { type Last, openAtLeader } from "./leader.ts";
+import { type Held, type RunLock, takeRunLock } from "./lock.ts";
+import type { Place, TargetSource } from "./source.ts";
+
+/** How long a step waits for the server to come back, and how long a change waits that could do without, ms. */
+const PATIENCE_MS = 30_000;
+const BRIEF_MS = 2_000;
+/** After it did not come back, a change does not try again before this has passed, ms. */
+const QUIET_MS = 5_000;
+/** How long a lock in the way may be the one of our own session that died, and another's that is about to be let go, ms. */
+const OWN_LOCK_MS = 5_000;
+const OTHER_LOCK_MS = 200;
+
+/** The lock as given to a run: what its holder is shown as, and the lock on the server of the moment; null while there is none. */
+interface Grant {
+  shown: string;
+  words: readonly LockWord[];
+  lock: RunLock | null;
+  /** When the server could not be reached, on the monotonic clock. */
+  missedAt: number;
+}
+
+/**
+ * The one session of a run with its target. One that ended is opened again when it is asked for, at the leader of the moment, and the
+ * run's lock is taken there before anything else is done.
+ */
+export class FollowingSession {
+  readonly #source: () => TargetSource;
+  #session: PgSession | undefined;
+  #place: Place | undefined;
+  #last: Last = { identity: null, primary: false, timeline: null };
+  #opening: Promise<PgSession> | undefined;
+  /** By database. */
+  readonly #others = new Map<string, Promise<PgSession>>();
+  #grant: Grant | undefined;
+  readonly #closed = new AbortController();
+  /** How a session calls itself to the server now. */
+  readonly #shown = new WeakMap<PgSession, string>();
+
+  constructor(source: () => TargetSource) {
+    this.#source = source;
+  }
+
+  /** Where the last session was. */
+  get place(): Place {
+    const { host, port } = this.#source().spec;
+    return this.#place ?? { host, port };
+  }
+
+  /** As the server told it when it was last asked. */
+  get identity(): string | null {
+    return this.#last.identity;
+  }
+
+  /** From now on the server must show this system identifier, unless it has shown one. */
+  expect(identity: string | null): void {
+    this.#last.identity ??= identity;
+  }
+
+  /** What the run itself has made anew does not go on from what it was; `identity` is what the registry says of it now. */
+  startAnew(identity: string | null): void {
+    this.#last = { identity: identity ?? this.#last.identity, primary: false, timeline: null };
+  }
+
+  /** The session as it stands, or a new one after one look at each place. @throws as `openAtLeader` does, and lock_lost */
+  async now(name: string): Promise<PgSession> {
+    const alive = this.#alive();
+    return alive ?? this.#opened(name, undefined);
+  }
+
+  /** The session; one that ended is waited for. @throws as `openAtLeader` does, and lock_lost */
+  async get(name: string, signal?: AbortSignal): Promise<PgSession> {
+    const had = this.#session !== undefined;
+    // What a change has begun waits for less.
+    if (this.#opening !== undefined)
+      await unlessAborted(
+        this.#opening.catch(() => {}),
+        signal,
+      );
+    const session =
+      this.#alive() ??
+      (await unlessAborted(this.#opened(name, had ? PATIENCE_MS : undefined), signal));
+    // Others read the lock's holder from the name, so it stays while the lock is held.
+    if (this.#grant === undefined) await this.#show(session, name);
+    return session;
+  }
+
+  /** The run's session in another database of the server; one that ended is opened again, where the server is now. */
+  async inDatabase(database: string, name: string): Promise<PgSession> {
+    const before = await this.#others.get(database)?.catch(() => undefined);
+    if (before?.alive() === true) return before;
+    const opening = this.get(name).then(() => this.another(database, name));
+    this.#others.set(database, opening);
+    return opening;
+  }
+
+  /** A further session, where the last one is. */
+  another(database: string, name: string, timeoutMs?: number): Promise<PgSession> {
+    return openSession({
+      ...this.#source().spec,
+      ...this.place,
+      database,
+      application_name: name.slice(0, 63),
+      ...(timeoutMs === undefined ? {} : { connect_timeout_ms: timeoutMs }),
+    });
+  }
+
+  /** Takes the lock of the server. Where the server can't be reached it is taken as soon as that can be. */
+  async lock(holder: string, words: readonly LockWord[]): Promise<TargetLock | Held> {
+    this.#grant = undefined;
+    const grant: Grant = {
+      shown: `pgdba/${holder}`,
+      words,
+      lock: null,
+      missedAt: -Infinity,
+    };
+    try {
+      const lock = await this.#take(await this.now(grant.shown), grant);
+      if ("heldBy" in lock) return lock;
+      grant.lock = lock;
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+      grant.missedAt = performance.now();
+    }
+    this.#grant = grant;
+    return {
+      held: () => this.#held(grant),
+      release: async () => {
+        if (this.#grant === grant) this.#grant = undefined;
+        await grant.lock?.release();
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort(new PgdbaError("interrupted", "The run has ended"));
+    await this.#opening?.catch(() => {});
+    for (const other of this.#others.values()) await (await other.catch(() => undefined))?.close();
+    await this.#grant?.lock?.release().catch(() => {});
+    await this.#session?.close();
+  }
+
+  async #held(grant: Grant): Promise<"held" | "unreachable" | { heldBy: string }> {
+    if (this.#grant !== grant) return { heldBy: "nobody: this run has given it back" };
+    try {
+      const alive = this.#alive();
+      if (alive === undefined || grant.lock === null) {
+        if (performance.now() - grant.missedAt < QUIET_MS) return "unreachable";
+        await this.#opened(grant.shown, grant.lock === null ? undefined : BRIEF_MS);
+        return "held";
+      }
+      if (await grant.lock.held()) return "held";
+      if (!alive.alive()) return await this.#held(grant);
+      return await this.#regainOn(alive, grant);
+    } catch (error) {
+      if (error instanceof LostTo) return { heldBy: error.holder };
+      if (!isUnreachable(error)) throw error;
+      grant.missedAt = performance.now();
+      return "unreachable";
+    }
+  }
+
+  /** The session with its lock, if both stand. */
+  #alive(): PgSession | undefined {
+    const session = this.#session;
+    if (session?.alive() !== true) return undefined;
+    return this.#grant === undefined || this.#grant.lock?.alive() === true ? session : undefined;
+  }
+
+  /** Parallel steps that find no session wait for one and the same. */
+  async #opened(name: string, patienceMs: number | undefined): Promise<PgSession> {
+    this.#opening ??= this.#open(name, patienceMs).finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #open(name: string, patienceMs: number | undefined): Promise<PgSession> {
+    const source = this.#source();
+    const grant = this.#grant;
+    await source.prepare?.();
+    await this.#session?.close();
+    const { session, place, identity, timeline } = await openAtLeader({
+      source,
+      last: this.#last,
+      place: this.place,
+      name: grant?.shown ?? name,
+      patienceMs,
+      signal: this.#closed.signal,
+    });
+    if (grant !== undefined && grant === this.#grant) {
+      try {
+        const held = await this.#keep(session, grant, place);
+        if (held !== "held") throw new LostTo(source.name, held.heldBy);
+      } catch (error) {
+        await session.close();
+        throw error;
+      }
+    }
+    this.#session = session;
+    this.#place = place;
+    this.#last = {
+      identity: identity ?? this.#last.identity,
+      primary: !session.info.standby,
+      timeline: timeline ?? this.#last.timeline,
+    };
+    this.#shown.set(session, grant?.shown ?? name);
+    return session;
+  }
+
+  /** The lock goes on where it is when its own connection stands: behind a pooler it has one. */
+  async #keep(
+    session: PgSession,
+    grant: Grant,
+    place: Place,
+  ): Promise<"held" | { heldBy: string }> {
+    const before = this.place;
+    const sameServer = place.host === before.host && place.port === before.port;
+    if (grant.lock?.alive() === true && sameServer) return "held";
+    await grant.lock?.release().catch(() => {});
+    return this.#regainOn(session, grant, place);
+  }
+
+  /** The server says goodbye before it lets a session's lock go, so what is in the way may be our own. */
+  async #regainOn(
+    session: PgSession,
+    grant: Grant,
+    place = this.place,
+  ): Promise<"held" | { heldBy: string }> {
+    const began = performance.now();
+    for (;;) {
+      const lock = await this.#take(session, grant, place);
+      if (!("heldBy" in lock)) {
+        grant.lock = lock;
+        return "held";
+      }
+      const patience = grant.shown.startsWith(`pgdba/${lock.heldBy}`) ? OWN_LOCK_MS : OTHER_LOCK_MS;
+      if (performance.now() - began > patience) return lock;
+      await Bun.sleep(20);
+    }
+  }
+
+  async #take(
+    session: PgSession,
+    { shown, words }: Grant,
+    place: Place = this.place,
+  ): Promise<RunLock | Held> {
+    await this.#show(session, shown);
+    const spec = { ...this.#source().spec, ...place, application_name: shown.slice(0, 63) };
+    return takeRunLock(session, () => openSession(spec), words);
+  }
+
+  async #show(session: PgSession, name: string): Promise<void> {
+    if (this.#shown.get(session) === name) return;
+    this.#shown.set(session, name);
+    // What a session is called stays with it, and behind a pooler it is not ours.
+    if (!session.info.pooled) await session.setApplicationName(name);
+  }
+}
+
+/** Another run has the lock of the server by now. */
+class LostTo extends PgdbaError {
+  readonly holder: string;
+
+  constructor(name: string, holder: string) {
+    super("lock_lost", `While ${name} could not be reached, ${holder} took its lock`, {
+      hint: "Wait for that run to end, look at the server, then run again or resume.",
+    });
+    this.holder = holder;
+  }
+}
+
+/** Whether an error says that nobody could be asked, so that it tells nothing of who holds the lock. */
+function isUnreachable(error: unknown): boolean {
+  return (
+    error instanceof PgdbaError &&
+    ["connection_failed", "timeout", "missing_secret", "no_target"].includes(error.code)
+  );
+}
+
+/** Settles with `work`, or rejects with the signal's reason; the work goes on for others. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}

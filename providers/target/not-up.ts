@@ -1,0 +1,51 @@
+import type { PgdbaError } from "../../engine/errors.ts";
+import type { TargetFacts, TargetState } from "../../engine/types.ts";
+import { type PatroniClient, patroniClient } from "../patroni/client.ts";
+import { isUp, type PatroniMember } from "../patroni/members.ts";
+import type { Capability } from "./capabilities.ts";
+import type { TargetSource } from "./source.ts";
+
+/** How long Patroni is given to say what runs, ms. */
+const PATRONI_MS = 3_000;
+
+/** What is known of a target whose server does not answer, for the reason `why`: somebody else may tell that nothing runs there. */
+export async function whyNotUp(source: TargetSource, why: PgdbaError): Promise<TargetFacts> {
+  const patroni = await askPatroni(source);
+  const capabilities: Capability[] = patroni === null ? [] : ["patroni", "member"];
+  const silent: TargetState = patroni?.runs === false ? "down" : "unreachable";
+  return {
+    state: source.partialBy === undefined ? silent : "partial",
+    partialBy: source.partialBy,
+    why,
+    identity: null,
+    capabilities,
+    facts: {},
+  };
+}
+
+/** Whether a member runs, null where that can't be told; null as a whole where Patroni does not answer. */
+async function askPatroni({ patroni }: TargetSource): Promise<{ runs: boolean | null } | null> {
+  if (patroni === undefined) return null;
+  try {
+    const client = await patroniClient(patroni);
+    const signal = AbortSignal.timeout(PATRONI_MS);
+    const members = await client.members(signal);
+    const runs = await Promise.all(members.map((member) => isRunning(client, member, signal)));
+    return { runs: runs.includes(true) ? true : runs.includes(null) ? null : false };
+  } catch {
+    return null;
+  }
+}
+
+/** By what the member says itself; the store, which may be a loop old, counts for one that does not answer only when it says that it is stopped. */
+async function isRunning(
+  client: PatroniClient,
+  { api, state }: PatroniMember,
+  signal: AbortSignal,
+): Promise<boolean | null> {
+  try {
+    return isUp(await client.status(api, signal));
+  } catch {
+    return state === "stopped" ? false : null;
+  }
+}

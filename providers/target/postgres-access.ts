@@ -1,0 +1,98 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { AccessFor } from "../../engine/types.ts";
+import { patroniClient, type PatroniClient } from "../patroni/client.ts";
+import { readOnly } from "../postgres/guard/read.ts";
+import { readOnlySession } from "../postgres/read-only-session.ts";
+import { openSession, type PgSession } from "../postgres/session.ts";
+import type { MemberAccess, PostgresAccess } from "./access.ts";
+import type { FollowingSession } from "./following.ts";
+import type { Place, TargetSource } from "./source.ts";
+
+/** Rows of a RETURNING that are kept; the statement itself always runs to its end. */
+const MAX_RETURNED = 1_000;
+
+/** See `Access.postgres`. */
+export function postgresAccess(
+  source: TargetSource,
+  following: FollowingSession,
+  on: AccessFor,
+): PostgresAccess {
+  const { password: _, ...spec } = source.spec;
+  const name = nameOf(on);
+  const narrow = narrowed(on);
+  const session = async (database = spec.database) =>
+    narrow(
+      database === spec.database
+        ? await following.get(name, on.signal)
+        : await following.inDatabase(database, name),
+    );
+  return {
+    spec,
+    session,
+    async query(sql, values, options = {}) {
+      return readOnly(await session(), sql, { values, ...options, signal: on.signal });
+    },
+    async execute(sql, values = [], { maxRows = MAX_RETURNED, ...options } = {}) {
+      const pg = await session();
+      return pg.transaction({ readOnly: false, ...options, signal: on.signal }, (run) =>
+        run(sql, values, { maxRows, drain: true }),
+      );
+    },
+    open: async (database = spec.database, { timeoutMs } = {}) =>
+      narrow(await following.another(database, name, timeoutMs)),
+  };
+}
+
+/** See `Access.member`. */
+export function memberAccess(source: TargetSource, on: AccessFor): MemberAccess {
+  const narrow = narrowed(on);
+  return {
+    async open(member) {
+      const { host, port } = await placeOf(source, member, on.signal);
+      const application_name = nameOf(on);
+      return narrow(await openSession({ ...source.spec, host, port, application_name }));
+    },
+  };
+}
+
+/** See `Access.patroni`. */
+export async function patroniAccess(source: TargetSource, on: AccessFor): Promise<PatroniClient> {
+  if (source.patroni === undefined) {
+    throw new PgdbaError("capability_missing", `${source.name} is not known to be run by Patroni`, {
+      hint: "Name Patroni's REST API in the cluster's file: `patroni: {endpoints: [http://host:8008]}`.",
+    });
+  }
+  const client = await patroniClient(source.patroni);
+  if (on.effect !== "read") return client;
+  const refuse = async (): Promise<never> => {
+    throw new PgdbaError("step_refused", "A step that reads may not change what Patroni runs", {
+      hint: "Nothing was sent. Declare `effect: change` in the step type when it changes something.",
+    });
+  };
+  return { ...client, patchConfig: refuse, restart: refuse };
+}
+
+async function placeOf(
+  { name, members = [], patroni }: TargetSource,
+  member: string,
+  signal: AbortSignal,
+): Promise<Place> {
+  const known =
+    patroni === undefined ? members : await (await patroniClient(patroni)).members(signal);
+  const found = known.find((one) => one.name === member);
+  if (found !== undefined) return found;
+  throw new PgdbaError("invalid_param", `${name} has no member ${member}`, {
+    hint:
+      known.length === 0
+        ? "Name its servers in the cluster's file, or Patroni's REST API."
+        : `Its members are ${known.map((one) => one.name).join(", ")}.`,
+  });
+}
+
+function narrowed({ effect, rollsBack }: AccessFor): (pg: PgSession) => PgSession {
+  return effect === "read" && !rollsBack ? readOnlySession : (pg) => pg;
+}
+
+function nameOf({ run }: AccessFor): string {
+  return `pgdba/${run}`;
+}

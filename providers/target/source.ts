@@ -1,0 +1,34 @@
+import type { Target, TargetFacts } from "../../engine/types.ts";
+import type { PatroniSpec } from "../patroni/requests.ts";
+import type { ConnectionSpec } from "../postgres/connect.ts";
+import type { PgSession } from "../postgres/session.ts";
+
+/** Where a server listens. */
+export interface Place {
+  host: string;
+  port: number;
+}
+
+/** A server or a cluster as flags, environment or the registry describe it. */
+export interface TargetSource {
+  name: string;
+  cluster: string | null;
+  labels: string[];
+  ownership: Target["ownership"];
+  expectedIdentity: string | null;
+  spec: ConnectionSpec;
+  /** Where the cluster's servers are, beside the place in `spec`; each with its member's name. */
+  members?: readonly (Place & { name: string })[];
+  patroni?: PatroniSpec;
+  /** The flags that name it to another command. */
+  flags?: readonly string[];
+  /** The run that registered it and did not finish. */
+  partialBy?: string | undefined;
+  /** Told before the first connection, when something that it needs is missing. @throws PgdbaError missing_secret */
+  prepare?(): Promise<void>;
+  /** What the registry says of the server that answers; of the one that should, without a session. */
+  known?(
+    session: PgSession | null,
+    identity: string | null,
+  ): Promise<Pick<TargetFacts, "known" | "places">>;
+}
