@@ -204,16 +204,19 @@ async function isDirectory(path: string): Promise<boolean> {
   );
 }
 
-function checkArgv(argv: string[], forbid: ProcessOptions["forbid"]): void {
+/** @throws PgdbaError invalid_param | secret_exposed */
+export function checkArgv(argv: readonly string[], forbid: ProcessOptions["forbid"]): void {
   if (!argv[0]) {
     throw new PgdbaError("invalid_param", "no program to run", {
       hint: "The first item of argv names the program.",
+      nothingDone: true,
     });
   }
   for (const [index, argument] of argv.entries()) {
     if (argument.includes("\0")) {
       throw new PgdbaError("invalid_param", `argument ${index} of the command holds a NUL byte`, {
         hint: "An argument can't hold one; use stdin or a file.",
+        nothingDone: true,
       });
     }
     if (forbid?.(argument)) {
@@ -236,6 +239,7 @@ function mergeEnv(
         `environment variable ${JSON.stringify(name)} can't be passed`,
         {
           hint: "A name may not be empty or hold `=`, and neither name nor value a NUL byte.",
+          nothingDone: true,
         },
       );
     }

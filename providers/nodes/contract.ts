@@ -71,7 +71,7 @@ export interface Nodes extends Files {
   plan(spec: Spec): Promise<Change[]>;
   /**
    * Makes what is missing, starts what was made, and waits until it runs. A node that is there and not in `spec` is left as it is: to
-   * remove takes `deprovision`. What lies on a node of this cluster is never overwritten.
+   * remove takes `deprovision`. What lies on a node of this cluster is never overwritten; a standby whose data was taken away is made anew.
    * @throws PgdbaError step_refused: the spec is not that of the nodes that are there
    */
   provision(spec: Spec): Promise<Change[]>;

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
@@ -12,6 +13,8 @@ import provider from "./provider.ts";
 export interface Found {
   record: NodeRecord;
   state: NodeState;
+  /** False where a data directory was, and is no more. */
+  data: boolean;
   standby: boolean;
   timeline: number;
 }
@@ -31,6 +34,7 @@ export async function findNodes(home: Home): Promise<Found[]> {
       return {
         record,
         state: await stateOf(record, at),
+        data: existsSync(join(at.data, "PG_VERSION")),
         standby: await isStandby(at.data),
         timeline: await timelineOf(at.data),
       };
@@ -56,8 +60,15 @@ export function isStandby(dataDir: string): Promise<boolean> {
 /** What it takes to have what `spec` says. Pure. @throws PgdbaError step_refused */
 export function decide(spec: Spec, found: readonly Found[]): Decision {
   checkSpec(spec);
-  const made = found.filter(({ record }) => record.made);
-  for (const { record } of made) assertSame(spec, record);
+  const known = found.filter(({ record }) => record.made);
+  for (const { record } of known) assertSame(spec, record);
+  const made = known.filter(({ data }) => data);
+  if (made.length === 0 && known.length > 0) {
+    throw refused(
+      "The nodes have no data any more",
+      "Restore it on one of them, or remove the cluster: it would be another one.",
+    );
+  }
   const byName = new Map(made.map((one) => [one.record.node, one]));
   const missing = spec.nodes.filter(({ name }) => !byName.has(name));
   const lead = made.length === 0 ? spec.nodes[0]!.name : leadOf(made, missing.length > 0);
@@ -124,17 +135,22 @@ function assertLeadRuns(lead: string, one: Found | undefined, start: readonly Ch
   );
 }
 
-function assertSame(spec: Spec, { node, version, superuser, replication }: NodeRecord): void {
-  const differs = (what: string, is: string | number, wanted: string | number): PgdbaError =>
-    refused(
-      `${node} has ${what} ${is}, and the spec says ${wanted}`,
+function assertSame(spec: Spec, record: NodeRecord): void {
+  const { node, version, bin, port, superuser, replication } = record;
+  const wanted = spec.nodes.find(({ name }) => name === node)?.place?.["port"];
+  for (const [what, is, says] of [
+    ["PostgreSQL", version, spec.version],
+    ["its programs in", bin ?? "pgdba's own", spec.place?.["bin"] ?? "pgdba's own"],
+    ["port", port, wanted ?? port],
+    ["the superuser", superuser.user, spec.superuser.user],
+    ["the replication account", replication.user, spec.replication.user],
+  ] as const) {
+    if (is === says) continue;
+    throw refused(
+      `${node} has ${what} ${is}, and the spec says ${says}`,
       "A node is not made anew for a changed spec; correct the spec, or remove the node first.",
     );
-  if (version !== spec.version) throw differs("PostgreSQL", version, spec.version);
-  if (superuser.user !== spec.superuser.user)
-    throw differs("the superuser", superuser.user, spec.superuser.user);
-  if (replication.user !== spec.replication.user)
-    throw differs("the replication account", replication.user, spec.replication.user);
+  }
 }
 
 function checkSpec(spec: Spec): void {

@@ -50,7 +50,8 @@ export async function startDetached(
   const user = uid === undefined || gid === undefined ? {} : { user: { uid, gid } };
   const at = {
     ...user,
-    baseEnv: { ...options.env, [FOLDER_VARIABLE]: dir },
+    baseEnv: {},
+    env: { ...options.env, [FOLDER_VARIABLE]: dir },
     cwd: options.cwd,
     signal: new AbortController().signal,
     outlives: true,

@@ -5,6 +5,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import { exclusively } from "../../../engine/shared/exclusive.ts";
 import { readTextIfThere } from "../../../engine/shared/read-file.ts";
 import { writeWhole } from "../../../engine/shared/write-file.ts";
+import { checkArgv } from "../../../engine/spawn.ts";
 import type { Sink } from "../../../engine/types.ts";
 import type { By, JobName, Jobs, JobState } from "../contract.ts";
 import { exitOf, keeperOf, leftOf, startDetached, withdraw } from "./detached.ts";
@@ -62,21 +63,16 @@ export function jobsOf(home: Home, by: By): Jobs {
         { what: node, waitMs: LOCK_MS, signal: by.signal },
         async () => {
           const before = recordOf(dir);
-          if (before !== undefined && before.digest !== digest) {
+          // One that was never started has no right to the name.
+          const started = before !== undefined && (await withdraw(dir));
+          if (started && before.digest !== digest) {
             throw new PgdbaError("step_refused", `Another program runs as job ${name}`, {
               hint: `It is ${before.argv[0]}; a job's name stands for one program.`,
               nothingDone: true,
             });
           }
-          if (before === undefined)
-            await makeDir(
-              home,
-              at,
-              dir,
-              { name, labels, argv: [...argv], digest },
-              options.stdin ?? "",
-              user,
-            );
+          const job = { name, labels, argv: [...argv], digest };
+          if (!started) await makeDir(home, at, dir, job, options.stdin ?? "", user);
           await startDetached(dir, program, { user, env, cwd: options.cwd ?? at.dir });
         },
       );
@@ -170,15 +166,9 @@ function digestOf(argv: readonly string[], options: Parameters<Jobs["start"]>[3]
 
 /** By its full path: a shell must not take it for a word of its own. */
 function resolved(argv: readonly string[], env: Record<string, string>, by: By): string[] {
+  checkArgv(argv, by.forbid);
   const [program = "", ...rest] = argv;
-  const held = argv.findIndex((one) => by.forbid?.(one) ?? false);
-  if (held >= 0) {
-    throw new PgdbaError("secret_exposed", `argument ${held} of the command holds a secret`, {
-      hint: "Every user of the machine can read command lines; hand it over in `env`, on stdin or in a file.",
-      nothingDone: true,
-    });
-  }
-  const path = program === "" ? null : Bun.which(program, { PATH: env["PATH"] ?? "" });
+  const path = Bun.which(program, { PATH: env["PATH"] ?? "" });
   if (path === null) {
     throw new PgdbaError("command_failed", `command not found: ${program}`, {
       hint: "Install it, or give its full path; PATH is searched.",

@@ -1,5 +1,6 @@
+import { PgdbaError } from "../../../engine/errors.ts";
 import { canAllBut, lacking } from "../can.ts";
-import type { By, Can, NodeInfo, Nodes, Opened, Opening, Verb } from "../contract.ts";
+import type { By, Can, NodeInfo, Nodes, Opened, Opening, Role, Verb } from "../contract.ts";
 import { arm, armedOf, disarm, heal } from "./arm.ts";
 import { execOn } from "./exec.ts";
 import { filesOf } from "./files.ts";
@@ -59,7 +60,16 @@ export async function openEmbedded({ stateDir, cluster, secret }: Opening): Prom
 function verbs(home: Home, by: By, secret: Opening["secret"]): Nodes {
   const work = { home, by, secret };
   const { signal } = by;
-  const at = async (node: string) => ({ ...(await nodeOf(home, node)), home, signal });
+  const at = async (node: string, role: Role = "postgres") => {
+    const found = await nodeOf(home, node);
+    if (role !== "postgres") {
+      throw new PgdbaError("step_refused", `${node} runs no ${role}`, {
+        hint: "A process of this machine runs postgres alone.",
+        nothingDone: true,
+      });
+    }
+    return { ...found, home, signal };
+  };
   return {
     ...filesOf(home, by),
     cluster: home.cluster,
@@ -74,16 +84,17 @@ function verbs(home: Home, by: By, secret: Opening["secret"]): Nodes {
       if (base === undefined || record === undefined) return { running: "absent", services: [] };
       return stateOf(record, placeOf(base, node));
     },
-    start: async (node, options) => startNode(await at(node), options?.timeoutMs),
-    stop: async (node, how, options) => stopNode(await at(node), how, options?.timeoutMs),
-    async kill(node, what) {
+    start: async (node, options) => startNode(await at(node, options?.role), options?.timeoutMs),
+    stop: async (node, how, options) =>
+      stopNode(await at(node, options?.role), how, options?.timeoutMs),
+    async kill(node, what, options) {
       if (what === "power") throw lacking("kill_power", POWER);
-      const one = await at(node);
+      const one = await at(node, options?.role);
       return what === "process" ? killProcess(one) : killNode(one);
     },
     freeze: async (node) => freezeNode(await at(node)),
     thaw: async (node) => thawNode(await at(node)),
-    logs: async (node, options) => logsOf((await at(node)).at.log, options ?? {}),
+    logs: async (node, options) => logsOf((await at(node, options?.role)).at.log, options ?? {}),
     facts: async (node) => factsOf(await at(node)),
     exec: async (node, argv, options) =>
       execOn({ ...(await nodeOf(home, node)), home, by }, argv, options),

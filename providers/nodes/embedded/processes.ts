@@ -1,5 +1,5 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
-import { kill, platform } from "node:process";
+import { kill, pid, platform } from "node:process";
 import { PgdbaError } from "../../../engine/errors.ts";
 
 /** In the environment of all that is started for a node: the node's folder. */
@@ -23,24 +23,24 @@ export async function processes(): Promise<Process[]> {
 }
 
 /** Null for one that has ended. */
-export async function processOf(pid: number): Promise<Process | null> {
-  const line = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+export async function processOf(process: number): Promise<Process | null> {
+  const line = await readFile(`/proc/${process}/stat`, "utf8").catch(() => "");
   // pid (name) state ppid pgrp session; the name may hold anything.
   const [state, , , session] = line.slice(line.lastIndexOf(")") + 2).split(" ");
   if (!state || session === undefined || state === "Z" || state === "X") return null;
-  return { pid, state, session: Number(session) };
+  return { pid: process, state, session: Number(session) };
 }
 
 /**
- * All processes of a node: those that work in its data directory, as each of PostgreSQL's does wherever it came from, and those that
- * were started for the node (PostgreSQL writes over its own environment).
+ * All processes of a node: the servers that work in its data directory, wherever they came from, and what was started for the node
+ * (PostgreSQL writes over its own environment). Somebody's shell that stands in that folder is none of them, and neither are we.
  */
 export async function processesOf(node: { dir: string; data: string }): Promise<Process[]> {
   const wanted = `${NODE_VARIABLE}=${node.dir}`;
   const own = await Promise.all(
     (await processes()).map(async (one) => {
-      const folder = await readlink(`/proc/${one.pid}/cwd`).catch(() => "");
-      if (folder === node.data) return one;
+      if (one.pid === pid) return null;
+      if (await isServerIn(one.pid, node.data)) return one;
       const environment = await readFile(`/proc/${one.pid}/environ`, "utf8").catch(() => "");
       return environment.split("\0").includes(wanted) ? one : null;
     }),
@@ -48,14 +48,21 @@ export async function processesOf(node: { dir: string; data: string }): Promise<
   return own.filter((one) => one !== null);
 }
 
+async function isServerIn(process: number, data: string): Promise<boolean> {
+  const link = (name: string) => readlink(`/proc/${process}/${name}`).catch(() => "");
+  if ((await link("cwd")) !== data) return false;
+  // The program's file may have been replaced since.
+  return /\/postgres( \(deleted\))?$/.test(await link("exe"));
+}
+
 /** False when there is no such process any more. */
-export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
+export function signalProcess(process: number, signal: NodeJS.Signals): boolean {
   try {
-    return kill(pid, signal);
+    return kill(process, signal);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ESRCH") return false;
-    throw new PgdbaError("insufficient_privilege", `Process ${pid} may not be sent ${signal}`, {
+    throw new PgdbaError("insufficient_privilege", `Process ${process} may not be sent ${signal}`, {
       cause: error,
       hint: "Run pgdba as the user that made the cluster.",
     });

@@ -167,13 +167,20 @@ export function jobCases(world: World, one: Case): void {
       for (const [argv, code] of [
         [["no-such-program"], "command_failed"],
         [["echo", "s3cret"], "secret_exposed"],
-        [[], "command_failed"],
+        [[], "invalid_param"],
+        [["echo", "a\0b"], "invalid_param"],
       ] as const) {
         const name = newName();
         const error = await failure(nodes.jobs.start("a", name, [...argv]));
         expect(error).toMatchObject({ code, nothingDone: true });
         expect(await nodes.jobs.find("a", name)).toBeNull();
       }
+      // A name that was not used is free.
+      const free = newName();
+      await failure(nodes.jobs.start("a", free, ["true"], { cwd: "/nowhere" }));
+      expect(await nodes.jobs.find("a", free)).toBeNull();
+      await nodes.jobs.start("a", free, ["echo", "yes"]);
+      expect((await finished(free)).out).toBe("yes\n");
       // Words of a shell are programs' names like others.
       const name = newName();
       await nodes.jobs.start("a", name, ["echo", "-n", "x y", "$HOME"]);

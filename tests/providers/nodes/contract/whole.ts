@@ -130,10 +130,13 @@ export function wholeCases(world: World, one: Case): void {
 
   one(["provision"], "without a password nothing is begun", async () => {
     const cluster = `${world.name}-bare`;
-    const missing = new PgdbaError("missing_secret", "There is no secret su");
-    const secret = () => Promise.reject(missing);
+    const secret = (name: string) =>
+      Promise.reject(new PgdbaError("missing_secret", `no secret <${name}>`));
     const nodes = await world.another({}, { cluster, secret });
-    expect(await failure(nodes.provision(world.spec(["a"])))).toBe(missing);
+    const error = await failure(nodes.provision(world.spec(["a"])));
+    expect(error.code).toBe("missing_secret");
+    // All that are missing are told at once.
+    for (const name of ["su", "rep", "rewind"]) expect(error.message).toContain(`<${name}>`);
     const empty = await world.another({}, { cluster, secret: async () => "" });
     const refused = empty.provision(world.spec(["a"]));
     expect(await failure(refused)).toMatchObject({ code: "invalid_param", nothingDone: true });

@@ -89,6 +89,49 @@ else {
   });
 }
 
+test("a standby whose data was taken away is made anew; where nobody has data, nothing is made", async () => {
+  const world = new World({ provider: "embedded", version: 18 });
+  await world.begin();
+  try {
+    const nodes = world.nodes();
+    const spec = world.spec(["a", "b"]);
+    await nodes.provision(spec);
+    const [first, data] = [await nodes.facts("a"), await nodes.facts("b")].map(
+      (facts) => facts.postgres!.data,
+    ) as [string, string];
+    await nodes.stop("b", "fast");
+    await nodes.exec("b", ["mv", data, `${data}.aside`]);
+    expect((await nodes.plan(spec)).map(({ node, act }) => [node, act])).toEqual([
+      ["a", "keep"],
+      ["b", "make"],
+    ]);
+    await world.nodes({ run: "run-2" }).provision(spec);
+    await world.replicates("a", "b");
+    expect((await nodes.list()).map(({ labels }) => labels.run)).toEqual(["run-1", "run-1"]);
+    expect((await nodes.exec("b", ["cat", `${data}.aside/PG_VERSION`])).stdout).toBe("18\n");
+
+    for (const node of ["b", "a"]) await nodes.stop(node, "fast");
+    for (const path of [first, data]) await nodes.exec("a", ["mv", path, `${path}.gone`]);
+    const error = await nodes.provision(spec).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "step_refused", nothingDone: true });
+    for (const path of [first, data]) await nodes.exec("a", ["mv", `${path}.gone`, path]);
+    await nodes.provision(spec);
+    await world.replicates("a", "b");
+
+    // A shell that stands in the data directory is no process of the node.
+    const shell = Bun.spawn(["sleep", "300"], { cwd: data });
+    await nodes.kill("b", "node");
+    expect([(await nodes.state("b")).running, shell.exitCode, shell.signalCode]).toEqual([
+      "failed",
+      null,
+      null,
+    ]);
+    shell.kill();
+  } finally {
+    await world.end();
+  }
+}, 60_000);
+
 test("a PostgreSQL of before 15 is made and copied as well; of its passwords nothing is in a log, a setting or a command line", async () => {
   const old = new World({ provider: "embedded", version: 13 });
   await old.begin();

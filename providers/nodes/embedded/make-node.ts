@@ -1,0 +1,230 @@
+import { lchown, mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Client } from "pg";
+import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
+import { writeWhole } from "../../../engine/shared/write-file.ts";
+import { connect } from "../../postgres/connect.ts";
+import { fromPostgres } from "../../postgres/errors.ts";
+import { scramVerifier } from "../../postgres/scram.ts";
+import { quoteIdent } from "../../planner/twin/names.ts";
+import type { Account, By, Opening, Spec } from "../contract.ts";
+import { cloneInto } from "./clone.ts";
+import { isStandby } from "./decide.ts";
+import {
+  type Home,
+  HOST,
+  type NodeRecord,
+  nodeOf,
+  type Place,
+  placeOf,
+  readRecords,
+  writeRecord,
+} from "./home.ts";
+import { binariesOf, endNode, startNode } from "./life.ts";
+import { choosePort } from "./port.ts";
+import { NODE_VARIABLE } from "./processes.ts";
+import { configure, initdb, socketDirFits } from "./server.ts";
+
+/** Whose cluster, and on whose behalf. */
+export interface Work {
+  home: Home;
+  by: By;
+  secret: Opening["secret"];
+}
+
+type Passwords = ReadonlyMap<string, string>;
+
+const accountsOf = (spec: Spec): Account[] => [
+  spec.superuser,
+  spec.replication,
+  ...Object.values(spec.accounts ?? {}),
+];
+
+/** By account. All are asked for before anything is made, and all that are missing are told at once. @throws PgdbaError missing_secret | invalid_param */
+export async function passwordsOf({ secret }: Work, spec: Spec): Promise<Passwords> {
+  const found = new Map<string, string>();
+  const accounts = accountsOf(spec);
+  const asked = await Promise.allSettled(accounts.map(({ password }) => secret(password)));
+  const failed = asked.flatMap((one) =>
+    one.status === "rejected" ? [toPgdbaError(one.reason)] : [],
+  );
+  const missing = failed.filter(({ code }) => code === "missing_secret");
+  if (failed.length > missing.length || failed.length === 1)
+    throw failed.find((one) => !missing.includes(one)) ?? failed[0]!;
+  if (missing.length > 0) {
+    const said = [...new Set(missing.map(({ message }) => message))].join("; ");
+    const { hint } = missing[0]!;
+    throw new PgdbaError("missing_secret", said, { hint, cause: missing[0], nothingDone: true });
+  }
+  for (const [at, { user, password }] of accounts.entries()) {
+    const { value } = asked[at] as PromiseFulfilledResult<string>;
+    if (value === "" || /[\n\r\0]/.test(value)) {
+      throw new PgdbaError(
+        "invalid_param",
+        `The password of ${user} is empty or has a line break`,
+        {
+          hint: `Give another one as ${password}.`,
+          nothingDone: true,
+        },
+      );
+    }
+    found.set(user, value);
+  }
+  return found;
+}
+
+export async function makePrimary(
+  work: Work,
+  base: string,
+  spec: Spec,
+  node: string,
+  passwords: Passwords,
+): Promise<void> {
+  const { home, by } = work;
+  const { record, at } = await prepare(work, base, spec, node, passwords);
+  await initdb({
+    binaries: await binariesOf(home, record),
+    user: home.user,
+    dataDir: at.data,
+    superuser: spec.superuser.user,
+    password: passwords.get(spec.superuser.user)!,
+    args: ["--data-checksums"],
+    // So that one whose engine was killed is found and ended before the next begins.
+    env: { [NODE_VARIABLE]: at.dir },
+    signal: by.signal,
+  });
+  // Beside the data directory stands what is of this node alone, so that a copy of the one brings nothing of the other.
+  await configure(at.data, { ...DEFAULTS, ...spec.settings }, ["include '../node.conf'"]);
+  await startNode({ home, record, at, signal: by.signal });
+  const client = await clientOf(record, passwords.get(spec.superuser.user)!);
+  try {
+    for (const sql of accountStatements(spec, passwords)) await client.query(sql);
+    await client.query("CHECKPOINT");
+  } catch (error) {
+    throw fromPostgres(error, `The accounts of ${home.cluster} could not be made`, "query_failed");
+  } finally {
+    await client.end().catch(() => {});
+  }
+  await writeRecord(home, base, { ...record, made: true });
+}
+
+/** What makes standbys and rewinds possible (those need WAL from before the fork, which no slot keeps); a spec may say otherwise. */
+const DEFAULTS = {
+  wal_level: "replica",
+  hot_standby: "on",
+  wal_log_hints: "on",
+  wal_keep_size: "128MB",
+};
+
+export async function makeStandby(
+  work: Work,
+  base: string,
+  spec: Spec,
+  node: string,
+  lead: string,
+  passwords: Passwords,
+): Promise<void> {
+  const { home, by } = work;
+  const from = await nodeOf(home, lead);
+  if (await isStandby(from.at.data)) {
+    throw new PgdbaError("step_refused", `${lead} is a primary no more`, {
+      hint: "Its role was moved meanwhile; run again.",
+      retryable: true,
+    });
+  }
+  const { record, at } = await prepare(work, base, spec, node, passwords);
+  const client = await clientOf(from.record, passwords.get(spec.superuser.user)!);
+  try {
+    await cloneInto(home, { client, ...from }, { at, record }, by.signal);
+  } finally {
+    await client.end().catch(() => {});
+  }
+  await startNode({ home, record, at, signal: by.signal });
+  await writeRecord(home, base, { ...record, made: true });
+}
+
+/** The node's folder with all but the data. What an attempt that was cut off has left there is removed. */
+async function prepare(
+  { home, by }: Work,
+  base: string,
+  spec: Spec,
+  node: string,
+  passwords: Passwords,
+): Promise<{ record: NodeRecord; at: Place }> {
+  const at = placeOf(base, node);
+  await endNode(home, base, node, at);
+  const records = await readRecords(home);
+  const before = records.find((record) => record.node === node);
+  const { name, roles, place = {} } = spec.nodes.find((one) => one.name === node)!;
+  const taken = records.filter((one) => one.node !== node).map(({ port }) => port);
+  const record: NodeRecord = {
+    cluster: home.cluster,
+    node: name,
+    roles,
+    labels: before?.labels ?? { run: by.run, path: by.path },
+    made: false,
+    version: spec.version,
+    bin: (spec.place?.["bin"] as string | undefined) ?? null,
+    port: (place["port"] as number | undefined) ?? before?.port ?? (await choosePort(taken)),
+    superuser: spec.superuser,
+    replication: spec.replication,
+  };
+  await makeFolder(home, at.dir);
+  await writeRecord(home, base, record);
+  await rm(at.data, { recursive: true, force: true });
+  if (before?.made !== true) await rm(at.log, { force: true });
+  await makeFolder(home, at.socket);
+  const owner = home.user ?? undefined;
+  const lines = [...passwords].map(([user, value]) => `*:*:*:${escaped(user)}:${escaped(value)}\n`);
+  await writeWhole(at.passfile, lines.join(""), { owner });
+  const own = {
+    cluster_name: node,
+    port: record.port,
+    listen_addresses: HOST,
+    unix_socket_directories: socketDirFits(at.socket) ? at.socket : "",
+  };
+  const text = Object.entries(own).map(([key, value]) => `${key} = '${quoted(String(value))}'\n`);
+  await writeWhole(join(at.dir, "node.conf"), text.join(""), { owner });
+  return { record, at };
+}
+
+const quoted = (value: string): string => value.replaceAll("'", "''");
+/** As libpq reads a passfile. */
+const escaped = (value: string): string => value.replaceAll(/[:\\]/g, "\\$&");
+
+async function makeFolder({ user }: Home, dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  if (user !== null) await lchown(dir, user.uid, user.gid);
+}
+
+export function clientOf(record: NodeRecord, password: string): Promise<Client> {
+  return connect({
+    host: HOST,
+    port: record.port,
+    user: record.superuser.user,
+    database: "postgres",
+    password: () => password,
+    sslmode: "disable",
+    application_name: "pgdba",
+  });
+}
+
+/** pg_rewind reads files by these (its documentation names them). */
+const REWIND = [
+  "pg_ls_dir(text, boolean, boolean)",
+  "pg_stat_file(text, boolean)",
+  "pg_read_binary_file(text)",
+  "pg_read_binary_file(text, bigint, bigint, boolean)",
+];
+
+function accountStatements(spec: Spec, passwords: Passwords): string[] {
+  const create = ({ user }: Account, attributes: string): string =>
+    `CREATE ROLE ${quoteIdent(user)} LOGIN ${attributes} PASSWORD '${scramVerifier(passwords.get(user)!)}'`;
+  const more = Object.entries(spec.accounts ?? {}).flatMap(([purpose, account]) => [
+    create(account, ""),
+    ...(purpose === "rewind"
+      ? REWIND.map((name) => `GRANT EXECUTE ON FUNCTION ${name} TO ${quoteIdent(account.user)}`)
+      : []),
+  ]);
+  return [create(spec.replication, "REPLICATION"), ...more];
+}
