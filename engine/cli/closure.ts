@@ -6,7 +6,7 @@ import { PgdbaError } from "../errors.ts";
 import type { Diagnostic, Doc, Json, Library, Runbook, StepRegistry } from "../types.ts";
 import { backupRunbooks } from "./backup.ts";
 
-/** What is known of a run before it is begun. */
+/** The facts about a run that are known before it begins. */
 export interface Closure {
   runbook: Runbook;
   /** It and all that it calls, by name. */
@@ -14,7 +14,7 @@ export interface Closure {
   warnings: Diagnostic[];
   /** The runbooks that would take a verified backup first: one of them is among `runbooks`, several are not. */
   backups: string[];
-  /** Whether it may change or lock anything, whatever it is given. */
+  /** True when it may change or lock anything, with any parameters. */
   acts: boolean;
   /** All that it may need of the target, whatever it is given. */
   needs: string[];

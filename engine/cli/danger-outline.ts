@@ -1,6 +1,6 @@
 import type { Runbook } from "../types.ts";
 
-/** What a runbook does in any case beside its risk, as it is listed and shown. */
+/** The danger of a runbook in any case, beside its risk, for lists and pages. */
 export function dangerOutline({
   hazards,
   needs,

@@ -1,7 +1,7 @@
 import { bindOf, children, macroOf, type Node } from "./ast.ts";
 import { parse } from "./parse.ts";
 
-/** Whether an expression reads no variables but `names`. One that can't be parsed reads anything. */
+/** True when an expression reads no variables but `names`. An expression that can't be parsed may read any. */
 export function readsOnly(source: string, names: readonly string[]): boolean {
   try {
     return freeNames(parse(source)).every((name) => names.includes(name));

@@ -144,7 +144,7 @@ function labelled(source: string, node: Node, { variable, label }: Place): strin
   return out + source.slice(from, node.end);
 }
 
-/** Where a variable stands below a node, in source order; what another of the same name hides is left out. */
+/** The places of a variable below a node, in source order; those where another of the same name hides it are left out. */
 function named(node: Node, variable: string): Node[] {
   if (node.op === "id") return node.args === variable && node.fromRoot !== true ? [node] : [];
   const macro = macroOf(node);

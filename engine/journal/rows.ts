@@ -25,7 +25,7 @@ export interface RunHeader {
   holder: Holder;
   started_at: string;
   view: JsonObject;
-  /** What the gates let through beside its risk. */
+  /** The danger that the gates let through, beside its risk. */
   judged: RunJudged;
 }
 

@@ -2,7 +2,7 @@
 const WHOLE =
   /:\/\/|:[^]*@|\b(host|hostaddr|port|user|dbname|password|passfile|service|sslmode)\s*=/i;
 
-/** Whether a text is more than the one part of a connection (host, port, user, database) that it should be. */
+/** True when a text is more than the one part of a connection (host, port, user, database) that it should be. */
 export function isWhole(text: string): boolean {
   return WHOLE.test(text);
 }

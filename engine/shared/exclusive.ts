@@ -5,7 +5,7 @@ import { PgdbaError } from "../errors.ts";
 import { fileError } from "./write-file.ts";
 
 export interface ExclusiveOptions {
-  /** What the others are busy with, such as `the lab`. */
+  /** The work of the others, such as `the lab`. */
   what: string;
   /** How long one waits for the others, ms. */
   waitMs: number;

@@ -17,9 +17,9 @@ export interface Fixture {
   error?: FixtureError;
   /** Put on disk before it answers, and before the process dies in it. */
   note?: Json;
-  /** What its inverse does; it works without this key. */
+  /** The effect of its inverse, which works without this key. */
   undo?: { error?: FixtureError; unchanged?: boolean };
-  /** What its probe answers after a crash, call after call; `unknown` without this key. */
+  /** The answers of its probe after a crash, call after call; `unknown` without this key. */
   probe?: ProbeFixture | ProbeFixture[];
 }
 
@@ -63,7 +63,7 @@ export interface TestCase {
   fixtures?: Record<string, Fixture | Fixture[]>;
   /** The step in which the process dies, by id or path; of a list one process after the other. The run is then resumed. */
   crash_at?: string | string[];
-  /** What a person says when the run is resumed for the last time. */
+  /** The statement of a person when the run is resumed for the last time. */
   assume?: Record<string, Said>;
   expect: Expectation;
 }

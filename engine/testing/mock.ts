@@ -138,7 +138,7 @@ export class Mock {
     this.#assertAlive();
   }
 
-  /** What is thrown here is put on record by nobody, so that the journal stays as a process leaves it that was killed. */
+  /** Nobody records an error that is thrown here, so the journal stays as a killed process leaves it. */
   #assertAlive(): void {
     if (this.#dead) throw new PgdbaError("journal_failed", "The case lets the process die here");
   }

@@ -44,7 +44,7 @@ const RISK_GATES: Readonly<Record<Risk, string>> = {
   destructive: "can't be taken back; needs --confirm=<cluster name>",
 };
 
-/** What a person must give beside that, per hazard. */
+/** The further confirmation that each hazard needs. */
 const HAZARD_GATES: Readonly<Record<Hazard, string>> = {
   fault:
     "breaks things on purpose; needs --i-know-what-i-am-doing and an explicit --cluster, and is refused on production",

@@ -3,8 +3,8 @@ import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
 const ITERATIONS = 4096;
 
 /**
- * What PostgreSQL keeps of a password (RFC 5803): given to CREATE ROLE in its place, so that the password itself is in no statement and
- * no log of the server.
+ * The form in which PostgreSQL keeps a password (RFC 5803). CREATE ROLE gets it in place of the password, which then
+ * stands in no statement and in no log of the server.
  */
 export function scramVerifier(password: string, salt: Buffer = randomBytes(16)): string {
   const hmac = (key: Buffer, text: string): Buffer =>

@@ -87,7 +87,7 @@ export async function waitingForRestart(
   const winners = winningEntries(await readFileEntries(pg, signal));
   const waiting = flagged.filter(([key, setting]) => {
     const entry = winners.get(key);
-    // What stands in no file has its default at the next start, or what the command line gives it again.
+    // A setting that stands in no file has its default at the next start, or the value of the command line again.
     return entry === undefined
       ? setting.source === "configuration file" && awaitsRestart(setting, null)
       : awaitsRestart(setting, entry.setting);

@@ -82,7 +82,7 @@ export default {
   },
 } satisfies Command;
 
-/** What runbooks work on, and what they can do with it; no runbook is loaded. */
+/** The resources that runbooks work on, and their actions; no runbook is loaded. */
 function resources(front: Front): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const { name } of libraryOf(front, []).entries("runbook")) {

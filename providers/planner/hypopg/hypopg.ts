@@ -91,7 +91,7 @@ function pooled(): PgdbaError {
 }
 
 interface About {
-  /** Of the server. */
+  /** The major version of the server. */
   major: number;
   schema: string;
   version: string;
@@ -271,7 +271,7 @@ class Hypopg implements Planner {
     return planOf([{ "QUERY PLAN": columns[answer + 1]?.[0] }]);
   }
 
-  /** How the server takes a statement, with types for parameters where it can't find them. */
+  /** Finds out how the server takes a statement, with types for parameters where it can't find them itself. */
   async #spelling(sql: string): Promise<{ text: string; parameters: number }> {
     const { major } = this.#about;
     const { value } = await planTyped(sql, major, async ({ text }) => {

@@ -43,7 +43,7 @@ export const NAMED = `SELECT concat_ws('.', x.schema, x.name) AS name,
     AND CASE WHEN x.schema IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = x.schema END) AS oid
   FROM unnest($1::text[], $2::text[]) AS x(schema, name)`;
 
-/** Of a table `s` its partitions and parents, of a view what it selects from. */
+/** The partitions and parents of a table `s`, and the tables that a view selects from. */
 export const REACHED = `SELECT inhrelid AS oid FROM pg_inherits WHERE inhparent = s.oid
       UNION ALL SELECT inhparent FROM pg_inherits WHERE inhrelid = s.oid
       UNION ALL SELECT d.refobjid FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid

@@ -30,7 +30,7 @@ interface Suspect {
 }
 
 /**
- * Those of the statements that may do more than reading on this server, each with what stands against it. Names are looked up by the
+ * The statements that may do more than reading on this server, each with the reason. Names are looked up by the
  * search_path of the transaction that `run` is in. One question when everything that is named comes with the server.
  */
 export async function refuseActing(
@@ -65,7 +65,7 @@ export async function assertReads(run: Run, reading: Reading): Promise<void> {
   if (error !== undefined) throw error;
 }
 
-/** What the server says of itself, and what extensions say in C, is believed. */
+/** The server's statements about its own functions, and those of extensions about their C functions, are believed. */
 function isSuspect({ what, name, builtin, volatile, extension }: Suspect): boolean {
   if (what === "place") return false;
   if (what !== "function") return true;
@@ -96,7 +96,7 @@ function isDoubtful(
           (columns.has(suspect.name) && places.includes(String(suspect.schema)))
         );
       case "operator":
-        // What the grammar writes otherwise (CASE, IN, BETWEEN) is an operator too.
+        // A construct that the grammar writes in another way (CASE, IN, BETWEEN) is an operator too.
         return suspect.schema === null || meant(names.operators, suspect);
       case "relation":
         return names.relations.some((one) => quoted(one) === suspect.name);

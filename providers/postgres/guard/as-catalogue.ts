@@ -13,7 +13,7 @@ export async function asCatalogue<T>(run: Run, work: () => Promise<T>): Promise<
     await restore();
     return result;
   } catch (error) {
-    // Of use when it was us who refused something; in a failed transaction there is nothing to restore.
+    // This helps only when pgdba itself refused something; in a failed transaction there is nothing to restore.
     await restore().catch(() => {});
     throw error;
   }

@@ -12,7 +12,7 @@ import { type Reached, Search } from "./search.ts";
 import type { Statement } from "./statement.ts";
 import { wordsIn } from "./words.ts";
 
-/** What executing a statement needs and leaves behind. */
+/** The needs of executing a statement, and its lasting effects. */
 export interface Verdict {
   /** It changes rows or sequences, or locks rows: it can't run READ ONLY. */
   writes: boolean;

@@ -67,7 +67,7 @@ const ACTS = words(
 );
 const ACTING_FAMILIES = /^(dblink|binary_upgrade_set_)/;
 
-/** Whether a function of this name is known, without any server, to do more than reading. */
+/** True when a function of this name is known, without any server, to do more than reading. */
 export function acts(name: string): boolean {
   return ACTS.has(name) || ACTING_FAMILIES.test(name);
 }
@@ -125,12 +125,12 @@ const EXTENSIONS_RUN_TEXT: Readonly<Record<string, RegExp>> = {
   postgres_fdw: /./,
 };
 
-/** Whether a function of the server's, or of an extension, does what a text tells it. */
+/** True when a function of the server's, or of an extension, does what a text tells it. */
 export function runsText(name: string, extension: string | null): boolean {
   return extension === null
     ? RUNS_TEXT.test(name)
     : (EXTENSIONS_RUN_TEXT[extension]?.test(name) ?? false);
 }
 
-/** What CREATE TYPE … AS RANGE makes, in language internal. */
+/** The names of the functions that CREATE TYPE … AS RANGE makes, in language internal. */
 export const CONSTRUCTOR = /^(multi)?range_constructor[0-3]$/;

@@ -1,7 +1,7 @@
 /** Questions about who could change what a statement reaches while it is looked at. Asked with `search_path = pg_catalog`. */
 
 /**
- * Of relations ($1) and types ($2): which of them are locked, quoted; whether some can't be, so that everything has to stand still
+ * For relations ($1) and types ($2): the ones that can be locked, quoted; whether some can't be, so that everything has to stand still
  * (materialized views, foreign tables, composite types; domains, whose checks are nobody's lock); and whether casts may be on their way
  * to types that others own.
  */
@@ -17,7 +17,7 @@ SELECT coalesce((SELECT json_agg(oid::text) FROM touched WHERE relkind IN ('r', 
     OR EXISTS (SELECT FROM typed WHERE kind = 'd' AND owner NOT IN (SELECT oid FROM mine)) AS whole,
   EXISTS (SELECT FROM typed WHERE kind <> 'c' AND owner NOT IN (SELECT oid FROM mine)) AS casts`;
 
-/** What a statement of known names rests on besides its tables: new functions, operators, casts, partitions and statistics. */
+/** The catalogues on which a statement of known names rests besides its tables: functions, operators, casts, partitions, statistics. */
 export const SOME = ["pg_proc", "pg_operator", "pg_cast", "pg_inherits", "pg_statistic_ext"];
 
 /** All that a name may come to mean, and all that may be attached to it. */
@@ -38,7 +38,7 @@ export const ALL = [
   "pg_foreign_server",
 ];
 
-/** Which of the catalogues ($1) somebody else has a lock on, those first that are locked for longer than it takes to make something. */
+/** The catalogues ($1) that another session has locked. Those locked for longer than it takes to make something come first. */
 export const BLOCKED = `SELECT c.relname AS name FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
 WHERE c.relname = ANY ($1::name[]) AND c.relnamespace = 'pg_catalog'::regnamespace AND l.mode <> 'AccessShareLock' AND l.granted AND l.pid <> pg_backend_pid()
 ORDER BY l.mode = 'RowExclusiveLock' LIMIT 1`;
@@ -62,6 +62,6 @@ SELECT w.xid, w.role, w.who FROM writers w WHERE $1 OR EXISTS (SELECT FROM pg_lo
     OR l.locktype = 'relation' AND l.relation = ANY ($2::oid[])
       AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')))`;
 
-/** Which of these transactions ($1) have not ended. */
+/** The ones of these transactions ($1) that have not ended. */
 export const STILL = `SELECT l.transactionid::text AS xid FROM pg_locks l
 WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted AND l.transactionid::text = ANY ($1::text[])`;

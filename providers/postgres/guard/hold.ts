@@ -8,13 +8,13 @@ import { ALL, BLOCKED, CLASSIFY, IN_FLIGHT, SOME, STILL } from "./hold-sql.ts";
 import type { Rule } from "./judge.ts";
 import type { Reached } from "./search.ts";
 
-/** How long we try to have everything stand still, and how long everything of the database may do so, ms. */
+/** The time for which we try to have everything stand still, and the time for which everything of the database may do so, ms. */
 const PATIENCE_MS = 2000;
 const WHOLE_MS = 3000;
 /** Longer than the statement may take: what we hold ends by itself, should we be cut off. */
 const SPARE_MS = 5000;
 const PAUSE_MS = 20;
-/** How long the first lock is waited for, ms: with us waits who wants to make something. The server ends an autovacuum in the way sooner. */
+/** The time to wait for the first lock, ms: sessions that want to create something wait with us. An autovacuum in the way ends sooner. */
 const FIRST_MS = 300;
 const DEADLOCK_MS = 100;
 /** Locks on tables beyond which everything is made to stand still instead. */
@@ -22,9 +22,9 @@ const MOST_TABLES = 500;
 
 /** Keeps what a judgement rests on from being changed, from before the judgement until what was judged has run. */
 export interface Hold {
-  /** Whether all of it was held already when it was judged; else it is from now on, and has to be judged again. */
+  /** True when all of it was held already when it was judged; else it is held from now on, and has to be judged again. */
   covers(reached: Reached): Promise<boolean>;
-  /** How long the statement may run, of what was asked for, ms. @throws PgdbaError when what was held no longer is */
+  /** The time that the statement may run, of the time asked for, ms. @throws PgdbaError when something is no longer held */
   confirm(timeoutMs: number): Promise<number>;
   release(): Promise<void>;
 }
@@ -77,7 +77,7 @@ class Holding implements Hold {
   /** All that was reached so far. */
   #wanted: Reached = { functions: [], operators: [], relations: [], types: [], open: false };
   #whole = false;
-  /** What is locked first. */
+  /** The catalogue that is locked first. */
   #first = SOME[0];
   #held: { run: Run; end(): Promise<void> } | null = null;
 
@@ -110,7 +110,7 @@ class Holding implements Hold {
 
   async confirm(timeoutMs: number): Promise<number> {
     const allowed = this.#whole ? Math.min(timeoutMs, WHOLE_MS) : timeoutMs;
-    // What is held ends by itself, should we be cut off; the time for that begins anew here.
+    // The locks end by themselves when we are cut off; the time for that begins anew here.
     await this.#held?.run(SET_IDLE, [String(Math.ceil(allowed + SPARE_MS))]);
     return allowed;
   }
@@ -159,7 +159,7 @@ class Holding implements Hold {
     }
   }
 
-  /** Who was at it before we came may still commit something that we have not seen. */
+  /** Sessions that were at work before may still commit something that we have not seen. */
   async #awaitOthers(run: Run, oids: string[], all: boolean, until: number): Promise<void> {
     const { rows } = await run(marked(IN_FLIGHT), [all, oids]);
     let open = rows as unknown as InFlight[];
@@ -200,7 +200,7 @@ class Holding implements Hold {
         opened.reject(error);
         if (!(error instanceof Ended)) throw error;
       });
-    // Whoever needs it hears of its end by `run`.
+    // The end of it reaches its users through `run`.
     transaction.catch(() => {});
     const run = await opened.promise;
     await run(

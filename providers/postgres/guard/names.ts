@@ -10,7 +10,7 @@ export interface Called {
   name: string;
 }
 
-/** What a statement names. */
+/** The names in a statement. */
 export interface Names {
   functions: Called[];
   operators: Called[];
@@ -20,7 +20,7 @@ export interface Names {
   types: Called[];
   /** Last parts of column references: `row.f` may be a call of the function `f`. */
   columns: string[];
-  /** What it reads and writes, as it names them. */
+  /** The tables that it reads and writes, as it names them. */
   tables: Table[];
   /** Every other word, types and the words of strings too. */
   words: string[];
@@ -28,7 +28,7 @@ export interface Names {
 
 export interface Contents {
   names: Names;
-  /** How many parameters it has: the highest `$n`. */
+  /** The number of its parameters: the highest `$n`. */
   params: number;
   /** SELECT … INTO */
   into: boolean;
@@ -40,7 +40,7 @@ export interface Contents {
 
 const CHANGING = new Set(["InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"]);
 
-/** What stands in a parse tree. */
+/** The names in a parse tree. */
 export function contentsOf(tree: Json): Contents {
   const found: Contents = {
     names: {
@@ -82,12 +82,12 @@ function collect(value: Json, found: Contents, queries: ReadonlySet<string>): vo
         names.columns.push(called(child["fields"]).name);
       if (key === "A_Indirection") names.columns.push(called(child["indirection"]).name);
     }
-    // Of A_Expr, SubLink (x = ANY (SELECT …)) and SortBy.
+    // The keys stand in A_Expr, SubLink (x = ANY (SELECT …)) and SortBy.
     if ((key === "name" || key === "operName" || key === "useOp") && lengthOf(child) > 0)
       names.operators.push(called(child));
     if (key === "sval" && typeof child === "string")
       names.words.push(child, ...wordsIn(child).words);
-    // What is written to is a table, whatever WITH queries are called.
+    // The target of a write is always a table, never a WITH query of the same name.
     if (key === "relation" && isObject(child) && child["relname"] !== undefined)
       collect(child, found, new Set());
     else if (key !== "withClause") collect(child, found, inner);

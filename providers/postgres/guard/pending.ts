@@ -1,4 +1,4 @@
-/** How much of something happens. */
+/** The extent to which something is reached: planned only, or also executed. */
 export const PLANNED = 0;
 /** It runs, and the plan shows which foreign tables it reads. */
 export const SHOWN = 1;
@@ -6,7 +6,7 @@ export const SHOWN = 1;
 export const UNSEEN = 2;
 export type Level = typeof PLANNED | typeof SHOWN | typeof UNSEEN;
 
-/** How something is reached. */
+/** The way in which something is reached. */
 export interface Way {
   by: string;
   level: Level;
@@ -18,7 +18,7 @@ export interface Way {
   places?: readonly string[] | undefined;
 }
 
-/** What is to be looked at, each once, and again when it is worse than was known. */
+/** The objects still to be looked at, each once, and again when it is reached in a worse way than before. */
 export class Pending {
   readonly #seen = new Map<string, Way>();
   #next = new Map<string, Way>();

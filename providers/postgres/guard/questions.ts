@@ -66,7 +66,7 @@ WHERE o.oprname = ANY ($1::text[]) AND o.oid >= 16384 AND (operands.alone
   OR o.oprleft = ANY ($2::oid[]) OR o.oprright = ANY ($2::oid[]) OR o.oprname = ANY ($3::text[])
   OR NOT EXISTS (SELECT FROM pg_operator b WHERE b.oprname = o.oprname AND b.oid < 16384))`;
 
-/** What the grammar writes otherwise, or not at all: CASE x WHEN, IN, USING, NULLIF, IS DISTINCT FROM, BETWEEN, LIKE, SIMILAR. */
+/** Operators that the grammar writes in another way or not at all: CASE x WHEN, IN, USING, NULLIF, IS DISTINCT FROM, BETWEEN, LIKE, SIMILAR. */
 export const UNWRITTEN = ["=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~", "!~"];
 
 /** As an array's text. */
@@ -75,8 +75,8 @@ function grammar(): string {
 }
 
 /**
- * What named things may be besides the server's own that only read: relations ($1, quoted), functions ($2), operators ($3), words that may
- * be types ($4), and what matters always. It is asked under the session's own search_path, so that everything in it has its schema.
+ * The objects that names may stand for, without the server's own that only read: relations ($1, quoted), functions ($2), operators
+ * ($3), words that may be types ($4), and what matters always. It is asked under the session's own search_path, so that everything in it has its schema.
  */
 export const SUSPECTS = `WITH functions AS (
   SELECT p.proname, n.nspname, p.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid AS builtin, p.provolatile OPERATOR(pg_catalog.=) 'v' AS volatile,

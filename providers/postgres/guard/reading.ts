@@ -24,8 +24,8 @@ export interface Fault {
 const USE_EXECUTE = "A read step only reads; use sql.execute for what does more.";
 
 /**
- * One SELECT, VALUES, TABLE, SHOW or EXPLAIN without ANALYZE, that locks and writes nothing and calls nothing of which it is known
- * without a server that it acts. What else it calls the server is asked about: `refuseActing`.
+ * Takes one SELECT, VALUES, TABLE, SHOW or EXPLAIN without ANALYZE, that locks and writes nothing and calls no function that is known
+ * to act without asking a server. The server is asked about the other functions that it calls: `refuseActing`.
  * @param queryOnly a SELECT, VALUES or TABLE, since it is put into another query
  */
 function readingOf(parser: Parser, text: string, queryOnly = false): Reading | Fault {
@@ -143,7 +143,7 @@ export async function readReading(text: string, queryOnly = false): Promise<Read
   return reading;
 }
 
-/** What is wrong with a text that must only read, for `lint`. */
+/** The faults of a text that must only read, for `lint`. */
 export async function lintReading(
   text: string,
   queryOnly = false,

@@ -1,6 +1,6 @@
 /**
- * What belongs to relations ($1): `runs` for what reading them evaluates, otherwise what only planning may. Texts are as the server
- * writes them; the dependencies add what no text shows, such as the operator of a simple CASE.
+ * The objects that belong to relations ($1): `runs` for those that reading evaluates, otherwise those that only planning may
+ * evaluate. Texts are as the server writes them; the dependencies add what no text shows, such as the operator of a simple CASE.
  */
 export const RELATED = `WITH wanted AS (SELECT unnest($1::oid[]) AS oid),
 parts (relation, classid, objid, text, by, runs) AS (
@@ -57,8 +57,8 @@ LEFT JOIN pg_extension h ON h.oid = d.refobjid
 CROSS JOIN LATERAL (SELECT coalesce(array_agg(o.option_name), '{}') AS names FROM pg_options_to_table(f.ftoptions) AS o) AS options`;
 
 /**
- * What changing tables evaluates that no plan shows ($1 schemas, $2 names, $3 whether rows are inserted): their partitions', and what
- * their foreign keys change in turn; NULL for a foreign table. A policy's USING is its CHECK where it has no other.
+ * The objects that a change of tables evaluates and no plan shows ($1 schemas, $2 names, $3 true for inserts): those of partitions,
+ * and of tables that foreign keys change in turn; NULL for a foreign table. A policy's USING is its CHECK where it has no other.
  */
 export const TOUCHED = `WITH RECURSIVE touched (oid, fills) AS (
   SELECT c.oid, wanted.fills FROM unnest($1::text[], $2::text[], $3::bool[]) AS wanted (schema, name, fills)

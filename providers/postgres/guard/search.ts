@@ -27,13 +27,13 @@ export class Search {
   readonly #typeWords = new Pending();
   readonly #operators = new Pending();
   readonly #placed = new Set<string>();
-  /** Whether a default moves one. */
+  /** True when a default moves a sequence. */
   sequences = false;
   /** OIDs of functions and operators that somebody made. */
   readonly #made = { functions: new Set<string>(), operators: new Set<string>() };
-  /** What the statement calls, as long as no function of that name was seen: a call of what is none is a cast when there is such a type. */
+  /** The functions that the statement calls while none of that name was seen: such a call is a cast when there is a type of that name. */
   readonly #unknown = new Set<string>();
-  /** Whether something is named that only its name tells, or that is not there: it may come to mean something else. */
+  /** True when a name may come to mean something else: only the name tells what it stands for, or it stands for nothing yet. */
   open = false;
   readonly #run: Run;
   readonly #rule: Rule;
@@ -54,7 +54,7 @@ export class Search {
     };
   }
 
-  /** What the statement itself calls. */
+  /** Adds a call of the statement itself. */
   addCall(name: string, way: Way): void {
     this.functions.add(name, way);
     this.#unknown.add(name);
@@ -220,7 +220,7 @@ export class Search {
   }
 }
 
-/** Whether it is in a schema where what was named can't be. */
+/** True when it is in a schema where the named object can't be. */
 function elsewhere(row: { schema?: unknown }, way: Way | undefined): boolean {
   return way?.places !== undefined && !way.places.includes(String(row.schema));
 }

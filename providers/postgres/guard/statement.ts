@@ -2,12 +2,12 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import { contentsOf, type Names } from "./names.ts";
 import { loadParser } from "./parse.ts";
 
-/** What is known of a statement before a server has seen it. */
+/** The facts about a statement before a server has seen it. */
 export interface Statement {
   text: string;
-  /** How many parameters it has: the highest `$n`. */
+  /** The number of its parameters: the highest `$n`. */
   params: number;
-  /** What it names, by PostgreSQL's own grammar (18); null when that does not take it, as an older server may. */
+  /** The names in it, by PostgreSQL's own grammar (18); null when that does not take it, as an older server may. */
   names: Names | null;
 }
 
@@ -21,7 +21,7 @@ export async function readStatement(text: string): Promise<Statement> {
   if (text.includes("\0")) throw notOne("holds a NUL character");
   if (text.trim() === "") throw notOne("is empty");
   const parsed = (await loadParser()).statements(text);
-  // Whether it is one statement is then for the server to say; it is never executed.
+  // The server then tells whether it is one statement; it is never executed.
   if (!Array.isArray(parsed)) return { text, params: paramsIn(text), names: null };
   const [first, ...more] = parsed;
   if (first === undefined) throw notOne("is empty");

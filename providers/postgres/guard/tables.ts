@@ -9,7 +9,7 @@ export interface Table {
 }
 export type Privilege = "SELECT" | "INSERT" | "UPDATE" | "DELETE";
 
-/** What writing to a table takes; all but INSERT read the rows that they change. */
+/** The privileges for writing to a table; all but INSERT read the rows that they change. */
 const WRITES: Record<string, Privilege[]> = {
   InsertStmt: ["INSERT"],
   UpdateStmt: ["SELECT", "UPDATE"],

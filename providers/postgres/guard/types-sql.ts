@@ -14,7 +14,7 @@ JOIN pg_amop f ON f.amopfamily = o.opcfamily JOIN pg_operator x ON x.oid = f.amo
 WHERE o.oid >= 16384 AND o.opcdefault AND o.opcintype < 16384 AND m.amname IN ('btree', 'hash') AND p.oid >= 16384`;
 
 /**
- * What belongs to types ($1): the types they are made of and that are made of them, and all that is called without being written:
+ * The objects that belong to types ($1): the types they are made of and that are made of them, and all that is called without being written:
  * casts, checks of domains, support functions of operator classes, conversion from and to text.
  */
 export const MADE_OF = `WITH wanted AS (SELECT t.* FROM pg_type t WHERE t.oid = ANY ($1::oid[])),

@@ -61,7 +61,7 @@ function cut(name: string): string[] {
   return [name.slice(0, end), Array.from(name).slice(0, LONGEST).join("")];
 }
 
-/** Where an operator begins and ends depends on the comments and signs around it. */
+/** The comments and signs around an operator decide where it begins and ends. */
 function addSymbol(operators: Set<string>, symbol: string): void {
   for (let start = 0; start < symbol.length; start++)
     for (let end = start + 1; end <= Math.min(symbol.length, start + LONGEST); end++)

@@ -19,7 +19,7 @@ export async function mayLook(pg: PgSession, signal: AbortSignal): Promise<boole
 }
 
 /**
- * Those of `paths` that the server finds, as files or as folders; relative ones are below its data directory. What it may not
+ * The ones among `paths` that the server finds, as files or as folders; relative ones are below its data directory. A path that it may not
  * look at is not found: it could not use it either.
  */
 export async function foundOnServer(

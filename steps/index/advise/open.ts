@@ -48,7 +48,7 @@ export interface Study {
   parsed: Parsed[];
   /** Statements that can't be studied. */
   refused: Refused[];
-  /** Those of them that have to wait for somebody's lock. */
+  /** The statements among them that have to wait for a lock of another session. */
   blocked: Refused[];
   /** Statements for which no index can be advised. */
   idle: Refused[];

@@ -133,7 +133,7 @@ export function refusedBy(sql: string, error: PgdbaError): Refused {
   };
 }
 
-/** What `UNPROVEN_OUTPUT` says. */
+/** Gives the answer that `UNPROVEN_OUTPUT` describes. */
 export function unprovenOf(refused: readonly Refused[]) {
   return refused.map(({ sql, reason, position = null, hint = null }) => ({
     sql,

@@ -59,7 +59,7 @@ interface Lacking {
 
 /** The GRANT that is missing, as far as the catalogues tell. */
 async function denied(error: PgdbaError, { pg, statement }: About): Promise<PgdbaError> {
-  // What stands there for typed literals only a cast is.
+  // At the place of a typed literal only a cast will do.
   const major = Math.floor(pg.info.version_num / 10_000);
   const { names } =
     statement.names === null
