@@ -22,7 +22,7 @@ export interface Declarations {
   locks: LockWord;
 }
 
-/** Of a type that can't tell of an input what it may do, or says what is no word: the worst. */
+/** The declarations of a type whose function fails on an input, or gives an unknown word: the worst. */
 const WORST: Declarations = {
   effect: "change",
   risk: "destructive",
@@ -35,8 +35,8 @@ const WORST: Declarations = {
 };
 
 /**
- * Of a step with this `input`, as written or rendered. What the type leaves out is worked out from its effect. A function that throws,
- * as one may that looks into a template, leaves the worst to be assumed.
+ * The declarations of a step with this `input`, as written or rendered. Parts that the type leaves out follow from
+ * its effect. When a function of the type throws, as one may that looks into a template, the worst is assumed.
  */
 export function declarationsOf(type: StepType, input: unknown): Declarations {
   const of = <T>(

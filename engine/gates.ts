@@ -6,19 +6,19 @@ export interface GateInput {
   runbook: string;
   /** All names that it is judged by: its own, those of what it calls, however deep, and of what all of these extend or replace. */
   names: readonly string[];
-  /** What it does with these parameters on this target, and all that it calls: see check/danger.ts. */
+  /** The acts of the runbook with these parameters on this target, and of all that it calls: see check/danger.ts. */
   danger: {
     risk: Risk;
     hazards: readonly Hazard[];
-    /** What the target must have when it begins. */
+    /** The words that the target must have when it begins. */
     needs: readonly string[];
     /** The step types that would run. */
     steps: readonly string[];
-    /** Who asks for a verified backup first, in words. */
+    /** The first that asks for a verified backup, in words. */
     backup: string | null;
-    /** Whether it uses, changes or locks anything of the target. */
+    /** True when it uses, changes or locks anything of the target. */
     touches: boolean;
-    /** Who has the risk, and is the first to have a hazard, to need a word; in words. */
+    /** In words, the part that has the risk, and the first that has each hazard or needs each word. */
     who: { risk: string; hazards: Record<string, string>; needs: Record<string, string> };
   };
   plan: boolean;
@@ -30,7 +30,7 @@ export interface GateInput {
     clusters: readonly string[];
     labels: readonly string[];
     ownership: "managed" | "connected" | "none";
-    /** What is wrong with entries of the registry that can't be read; any may speak of this target. */
+    /** The faults of registry entries that can't be read; any of them may be about this target. */
     unread: readonly string[];
     identity: string | null;
     expectedIdentity: string | null;
@@ -91,7 +91,7 @@ export function judge(input: GateInput): Verdict {
 
 function identity({ target }: GateInput): Verdict {
   if (target.expectedIdentity === null || target.identity === target.expectedIdentity) return ALLOW;
-  // Where nothing answers, nothing answers under a wrong name.
+  // If no server answers, none answers under a wrong name.
   if (target.identity === null && target.state !== "up") return ALLOW;
   return {
     answer: "refuse",
@@ -156,7 +156,7 @@ function production(input: GateInput): Verdict {
   };
 }
 
-/** What is there only in part was made by a run of ours that did not finish, unless its entry says otherwise. */
+/** A cluster that is there only in part was made by a run of ours that did not finish, unless its entry says otherwise. */
 function connected(input: GateInput): Verdict {
   const { target, danger } = input;
   if (!danger.hazards.includes("destroys") || target.ownership === "managed") return ALLOW;
@@ -171,7 +171,7 @@ function connected(input: GateInput): Verdict {
   };
 }
 
-/** What can't be seen may be at work: it is not interrupted, broken or destroyed blindly. */
+/** A server that can't be seen may be at work: it is not interrupted, broken or destroyed blindly. */
 function unreachable(input: GateInput): Verdict {
   const { target, danger, plan } = input;
   const severe =
@@ -196,12 +196,12 @@ function named({ name, cluster, clusters }: GateInput["target"]): string {
   return others.length === 0 ? name : `${name} (known as ${others.join(", ")})`;
 }
 
-/** Who has a hazard: the runbook itself, or a step or a runbook by name. */
+/** The part that has a hazard: the runbook itself, or a step or a runbook by name. */
 function whose({ danger, runbook }: GateInput, hazard: Hazard): string {
   return told(danger.who.hazards[hazard], runbook);
 }
 
-/** Who has the risk of the run. */
+/** The part that has the risk of the run. */
 function worst({ danger, runbook }: GateInput): string {
   return told(
     danger.hazards.includes("fault") ? danger.who.hazards["fault"] : danger.who.risk,
@@ -230,7 +230,7 @@ function fault(input: GateInput): Verdict {
   };
 }
 
-/** Of the rules that match, the strictest holds: none can open what another closes. A plan only reads, so it counts as such. */
+/** The strictest of the rules that match holds: none can open what another closes. A plan only reads, so it counts as a read. */
 function policy(input: GateInput): Verdict {
   const { risk, hazards, steps } = input.danger;
   const run = {
@@ -272,12 +272,12 @@ function target({ danger, target: to, runbook, plan }: GateInput): Verdict {
   };
 }
 
-/** Whether a verified backup is taken before the run acts. */
+/** True when a verified backup is taken before the run acts. */
 export function takesBackup(input: GateInput): boolean {
   return wantsBackup(input) && input.flags.withoutBackup === null && isBackupThere(input);
 }
 
-/** What is not there, or only in part, has no data to be lost. */
+/** A cluster that is absent, or there only in part, has no data to lose. */
 function wantsBackup({ danger, target: { state }, runbook, plan, backup }: GateInput): boolean {
   if (plan || danger.backup === null || backup.runbooks.includes(runbook)) return false;
   return state !== "partial" && state !== "absent";

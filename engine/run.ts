@@ -29,14 +29,14 @@ import { runData } from "./run/summary.ts";
 import { forgetAll, unwind, type Unwound } from "./run/unwind.ts";
 import type { Json, JsonObject, Runbook } from "./types.ts";
 
-/** Where the steps of the backup before a destructive runbook stand in its run. */
+/** The path in a run for the steps of the backup before a destructive runbook. */
 export const BACKUP_PATH = "backup_before";
 
 /** Steps and warnings beyond these are counted, not listed; the journal has all steps. */
 const MAX_LISTED = 200;
 const MAX_WARNINGS = 100;
 
-/** What is left open after a second signal gets this long to close, ms. */
+/** Resources that are left open after a second signal get this long to close, ms. */
 const FORCED_CLOSE_MS = 1_000;
 
 /**
@@ -85,7 +85,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     if (request.resume)
       state.warnings.push(...(await leftBehind(host.journal, host.clock, [id], jobs)));
   } catch (thrown) {
-    // What went wrong first is what is told.
+    // The first failure is the one that is reported.
     await closeAll(releasers);
     throw thrown;
   }
@@ -107,7 +107,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   stop.run = id;
   const scope = topScope(runbook, request.params);
   const watch: Watch = { read: false };
-  // What was made of sensitive data is told without its values.
+  // Output that was made of sensitive data is shown without its values.
   const shown = (value: Json): Json => {
     const { read, secret } = watch;
     watch.read = false;
@@ -121,9 +121,9 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     if (judged.backup !== null) await takeBackup(state, scope, judged.backup);
     await runSteps(state, runbook.steps, scope);
     if (state.over) throw state.over.why;
-    // Told to stop while the last one ended: that is taken back as well.
+    // A signal during the last step also makes the run undo that step.
     stop.soft.throwIfAborted();
-    // What can't be known before it is done is left out.
+    // A plan leaves out values that are known only when the steps are done.
     try {
       output = outputOf(
         runbook.output,
@@ -140,7 +140,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     await forgetAll(state);
   } catch (thrown) {
     error = toPgdbaError(thrown);
-    // Whoever holds the lock now may be acting; whoever can't write the journal may not act.
+    // Another run may hold the lock now and be acting; and without a journal no step may act.
     const mayAct = !["lock_lost", "journal_failed", "needs_operator"].includes(error.code);
     if (mayAct && !stop.hard.aborted) {
       // The failure that an earlier process met first is the one to report.

@@ -79,7 +79,7 @@ export interface Diagnostic {
 
 export type LayerName = "builtin" | "system" | "user" | "project" | "extra";
 
-/** What `list` shows, known without loading the document where the layer has an index. */
+/** The part of a document that `list` shows, known without loading it where the layer has an index. */
 export interface LibraryEntry {
   /** Path below the layer without `.yaml`: `health/check`. */
   name: string;
@@ -88,7 +88,7 @@ export interface LibraryEntry {
   file: string;
   /** Lower layers that have the same name, nearest first. */
   overrides: { layer: LayerName; file: string }[];
-  /** What the runbook says that it `gives`; undefined where only the document knows. */
+  /** The words that the runbook says it `gives`; undefined where only the document knows. */
   gives?: readonly string[] | undefined;
 }
 
@@ -101,7 +101,7 @@ export interface Doc extends Omit<LibraryEntry, "overrides"> {
   lineage: string[];
   /** The documents that it extends or replaces, as their own layers give them: it is judged as each of these, too. */
   below?: readonly { name: string; data: JsonObject }[] | undefined;
-  /** Where the value at `path` (or, with `key`, its key) was written; the nearest written ancestor when it was not. */
+  /** The place where the value at `path` (or, with `key`, its key) was written; the nearest written ancestor when it was not. */
   at(path: DocPath, key?: boolean): Span;
 }
 
@@ -118,7 +118,7 @@ export interface Library {
 export type Risk = "read" | "change" | "disruptive" | "destructive";
 export const RISKS: readonly Risk[] = ["read", "change", "disruptive", "destructive"];
 
-/** What a step may do to a target beyond its risk: break it on purpose, remove the cluster for good, lose data. */
+/** The harm that a step may do to a target beyond its risk: break it on purpose, remove the cluster for good, lose data. */
 export const HAZARDS = ["fault", "destroys", "loses"] as const;
 export type Hazard = (typeof HAZARDS)[number];
 
@@ -128,10 +128,10 @@ export type LockWord = (typeof LOCK_WORDS)[number];
 /** The parts of a target that are locked one by one; `all` is all of them. */
 export const LOCKED_PARTS = ["backup", "config", "roles"] as const;
 
-/** What a step says of itself, or works out from its input as written. */
+/** A declaration of a step type: a value, or a function of the input as written. */
 export type Declared<I, T> = T | ((input: I) => T);
 
-/** One parameter: a JSON Schema plus `required`, `secret` and `positional`. */
+/** A parameter: a JSON Schema plus `required`, `secret` and `positional`. */
 export type ParamSpec = Omit<JsonSchema, "required"> & {
   required?: boolean;
   /** The value is given as `env:NAME` or `file:PATH`, never itself, and is masked everywhere. */
@@ -148,7 +148,7 @@ export type Retry = { attempts: number; backoff?: string; on?: string };
 
 interface StepBase {
   id: string;
-  /** Where the node stands in its document. */
+  /** The place of the step in its document. */
   at: DocPath;
   when?: string;
   /** CEL that yields a list, or a literal list. */
@@ -164,7 +164,7 @@ interface StepBase {
   sensitive?: boolean;
   /** A point of no return: once it is done, neither it nor anything before it is taken back. */
   keep?: boolean;
-  /** Of a read: a resumed run asks it again before it goes on, instead of going by what it gave. */
+  /** For a read: a resumed run asks it again before it goes on, instead of using its earlier output. */
   fresh?: boolean;
 }
 
@@ -194,13 +194,13 @@ export interface Runbook {
   summary: string;
   description?: string;
   risk: Risk;
-  /** What it says, and what its steps and the runbooks it calls do in any case. */
+  /** The hazards that it declares, and those that its steps and the runbooks it calls have in any case. */
   hazards: Hazard[];
   /** The same; without what an earlier step gives. */
   needs: string[];
   /** The parts of the target that it locks: one word at least for each, or `all`; empty for nothing. */
   locks: LockWord[];
-  /** What the document says that it gives. */
+  /** The words that the document says it gives. */
   gives: string[];
   params: Record<string, ParamSpec>;
   steps: Step[];
@@ -208,7 +208,7 @@ export interface Runbook {
   output: JsonObject;
   /** Inferred, or declared under `output_schema`. */
   outputSchema: JsonSchema;
-  /** What of the output people see, in this order; all of it without. */
+  /** The outputs that people see, in this order; all of them without this. */
   shown?: Shown[];
   doc: Doc;
 }
@@ -292,7 +292,7 @@ export interface StepType<I = any, O extends Json = any> {
   document?: DocumentKind;
   /** Does it. What it gives must fit `output`. */
   run(ctx: StepContext, input: I): Promise<O>;
-  /** What it would do, without doing it. Without this a `change` step is `not_previewable`. */
+  /** Tells the effect without causing it. Without this a `change` step is `not_previewable`. */
   plan?(ctx: StepContext, input: I): Promise<Json>;
   /**
    * Did it already happen? Asked by `resume` after a crash; one that fails is taken for `unknown`.
@@ -319,7 +319,7 @@ export interface DocumentKind {
   lint?(doc: Doc): Promise<Finding[]>;
 }
 
-/** What a step type or a kind of document says against one that has its schema. */
+/** A fault that a step type, or a kind of document, finds in an input or a document that fits its schema. */
 export interface Finding {
   path: DocPath;
   rule: string;
@@ -360,7 +360,7 @@ export interface SpawnOptions {
   cwd?: string;
   /** Given to it as its input, which then ends. Parts are asked for as fast as it reads them. */
   stdin?: string | Uint8Array | AsyncIterable<Uint8Array>;
-  /** What is kept of each stream; 1 MiB without it. */
+  /** The number of bytes that are kept of each stream; by default 1 MiB. */
   maxBytes?: number;
   /** Takes its output as it comes; nothing of that stream is kept then. One that throws ends the program. */
   onStdout?: Sink;
@@ -386,11 +386,11 @@ export interface SpawnResult {
 export interface Attached {
   /** As `step.job` was when it was started. */
   job: string;
-  /** What the probe said of it, or else the step's last note. */
+  /** The probe's statement, or else the step's last note. */
   note: Json;
 }
 
-/** How far a step is: `{done: 3, total: 8, unit: "bytes", text: "building index"}`, or a part of that. `bytes` is shown as sizes. */
+/** The progress of a step: `{done: 3, total: 8, unit: "bytes", text: "building index"}`, or a part of that. `bytes` is shown as sizes. */
 export interface Progress {
   done?: number | null;
   total?: number | null;
@@ -399,7 +399,7 @@ export interface Progress {
 }
 
 export interface Trace {
-  /** What the whole expression gives. */
+  /** The value of the whole expression. */
   value: Json;
   /** All sub-expressions with their values, outermost first. */
   parts: { source: string; value: Json | { error: string } }[];
@@ -453,7 +453,7 @@ export interface StepContext {
   resource<T>(key: string, open: () => Promise<{ value: T; close(): Promise<void> }>): Promise<T>;
   /** Registers a value that must appear in no artifact. */
   secret(value: string): void;
-  /** Whether `text` holds a secret in any form, or may do so since the step is sensitive: a file of it is for its owner alone. */
+  /** True when `text` holds a secret in any form, or may do so since the step is sensitive: a file with it is for its owner alone. */
   holdsSecret(text: string): boolean;
   /**
    * Runs another runbook inside this run and gives its output. Its name must stand in the step's input, in a text that the `input` schema
@@ -487,7 +487,7 @@ export const TARGET_STATES: readonly TargetState[] = [
   "up",
 ];
 
-/** What `ctx.use` hands out, by name. The providers add theirs to it: see providers/target/access.ts. */
+/** The things that `ctx.use` hands out, by name. The providers add theirs to it: see providers/target/access.ts. */
 export interface Access {}
 
 /** On whose behalf a part of the target is used. */
@@ -501,7 +501,7 @@ export interface AccessFor {
   signal: AbortSignal;
 }
 
-/** What a target says of itself once reached. Anything more (version, role) goes in `facts`. */
+/** The facts of a target that was reached. Further ones (version, role) go in `facts`. */
 export interface TargetFacts {
   state: TargetState;
   /** Why it is not up; a run that needs it ends with this. */
@@ -510,21 +510,21 @@ export interface TargetFacts {
   partialBy?: string | undefined;
   /** PostgreSQL's `system_identifier`, as text; null when it can't be read. */
   identity: string | null;
-  /** What runbooks may `need`: `postgres`, `patroni`, `superuser`, ... */
+  /** The words that runbooks may `need`: `postgres`, `patroni`, `superuser`, ... */
   capabilities: string[];
   /** Shown in envelopes and to expressions as `target.*`, such as `provider` and the verbs that it has as `can`; no secrets. */
   facts: JsonObject;
   known?: Known;
-  /** Of one that does not tell its identity: its addresses, and the identities it may have. Two that share one may be the same server. */
+  /** The addresses of a target that does not tell its identity, and the identities it may have. Two that share one may be the same server. */
   places?: readonly string[] | undefined;
 }
 
-/** What the registry says of a target beside the entry by whose name it was reached: it is the same one by any other name. */
+/** The statements of the registry about a target, beside the entry by whose name it was reached: it is the same target by any other name. */
 export interface Known {
   as: KnownAs[];
-  /** What is wrong with entries that can't be read: any of them may speak of this target. */
+  /** The faults of entries that can't be read: any of them may be about this target. */
   unread: string[];
-  /** Its own entry has labels and no identity, so that they hold by its name alone. */
+  /** True when its own entry has labels and no identity, so that they hold by its name alone. */
   loose: boolean;
 }
 
@@ -595,7 +595,7 @@ export interface ErrorRecord {
   final?: true;
 }
 
-/** What `steps.<id>` is to expressions, and what the journal and the envelope keep. */
+/** The variable `steps.<id>` of expressions, which the journal and the envelope keep too. */
 export interface StepResult {
   status: StepStatus;
   changed: boolean;
@@ -625,7 +625,7 @@ export type Event = { at: string; run: string } & (
   | { kind: "step.started"; path: string; id: string; type: string; depth: number; item?: string }
   | { kind: "step.retrying"; path: string; attempt: number; delay_ms: number; error: ErrorRecord }
   | { kind: "step.log"; path: string; level: "info" | "warn"; message: string }
-  /** How far it is; any of it may be unknown. At most five of one step a second. */
+  /** The progress; any part of it may be unknown. At most five events of one step in a second. */
   | ({ kind: "step.progress"; path: string } & Required<Progress>)
   | ({ kind: "step.finished"; path: string; id: string; type: string } & Pick<
       StepResult,

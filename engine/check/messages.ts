@@ -147,7 +147,7 @@ export function didYouMean(word: string, known: Iterable<string>): string | unde
   return list.length > 0 && list.length <= MANY ? `There are: ${list.join(", ")}.` : undefined;
 }
 
-/** Of a step type in a file that the configuration does not allow. */
+/** The message for a step type in a file that the configuration does not allow. */
 export function offMessage(type: string, file: string): string {
   return `the step type \`${type}\` is in ${file}, but step types of your own are switched off`;
 }

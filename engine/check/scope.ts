@@ -30,7 +30,7 @@ export function closed(properties: Record<string, JsonSchema>): JsonSchema {
   return { type: "object", properties, additionalProperties: false };
 }
 
-/** What `error` is in `rescue`, `retry.on` and `steps.<id>.error`; mirrors `ErrorRecord`. */
+/** The schema of `error` in `rescue`, `retry.on` and `steps.<id>.error`; mirrors `ErrorRecord`. */
 export const ERROR_SCHEMA: JsonSchema = closed({
   code: { type: "string" },
   message: { type: "string" },

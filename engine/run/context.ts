@@ -26,7 +26,7 @@ export interface Calls {
   call(runbook: string, params: JsonObject): Promise<Json>;
 }
 
-/** What one attempt of a step is given, and what it told us while it ran. */
+/** The context of one attempt of a step, and a record of what the step reported while it ran. */
 export function makeContext(
   state: RunState,
   scope: Scope,
@@ -41,9 +41,9 @@ export function makeContext(
     job: string;
     /** The job that it goes on with. */
     attached?: Attached | undefined;
-    /** Told when the step reads sensitive data. */
+    /** Is called when the step reads sensitive data. */
     watch: Watch;
-    /** Whether what the step says may stand in an artifact, as far as is known. */
+    /** True when the messages of the step may stand in no artifact, as far as is known. */
     hidden(): boolean;
   },
   type: StepType,

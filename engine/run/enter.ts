@@ -40,7 +40,7 @@ export async function passGates(
       capabilities: about.capabilities,
       identity: about.identity,
     };
-    // Its conditions are decided by what it began with.
+    // Its conditions were decided by the view with which it began.
     const seen = request.resume?.row.view ?? view;
     const union = await dangers.run(seen);
     const backup = await dangers.backup(seen);
@@ -73,7 +73,7 @@ export async function passGates(
     const danger = preceded(union, first === null ? undefined : backup, runbook.name);
     const withoutBackup =
       before?.withoutBackup ?? (input.danger.backup !== null && asked.flags.withoutBackup !== null);
-    // What a run needed when it began may be what it has taken away; and it was asked then whether to go on without a backup.
+    // The run may itself have taken away words that it needed at its beginning; and the question about a backup was asked then.
     const needs = request.resume ? [] : danger.needs;
     if (about.why && needs.some((need) => !about.capabilities.includes(need))) throw about.why;
     // A cluster that there is not is for those who make one.
@@ -93,13 +93,13 @@ export async function passGates(
     return { identity, judged, keys, view, warnings: doubts(target, about) };
   } catch (thrown) {
     const closing = releasers.releaseAll().catch(() => {});
-    // Told to stop, it does not wait for a server that does not answer.
+    // After a signal it does not wait for a server that does not answer.
     if (!stop.soft.aborted) await closing;
     throw thrown;
   }
 }
 
-/** Its names, so that it has one while it is down, and its identity, so that it has one by whatever name it was reached. */
+/** The names of the target, so that it has a key while it is down, and its identity, so that it has one by every name. */
 function keysOf(
   { target, resume }: RunRequest,
   { identity, places = [] }: TargetFacts,
@@ -110,7 +110,7 @@ function keysOf(
   return [...new Set([target.name, ...clusters, ...(identity === null ? places : []), ...known])];
 }
 
-/** What all entries of the registry for this target say together. */
+/** Merges the statements of all entries of the registry for this target. */
 function knownOf(
   { cluster, labels, ownership }: Target,
   { known = { as: [], unread: [], loose: false } }: TargetFacts,
@@ -125,7 +125,7 @@ function knownOf(
   };
 }
 
-/** Where what the registry says may not be all that holds. */
+/** The reasons why the entries of the registry may not tell everything about the target. */
 function doubts({ name }: Target, { identity, known }: TargetFacts): string[] {
   const unread = (known?.unread ?? []).map(
     (why) => `An entry of the registry can't be read: ${why}`,

@@ -4,7 +4,7 @@ import type { Judged } from "./judged.ts";
 import type { RunState } from "./state.ts";
 import type { Unwound } from "./unwind.ts";
 
-/** What the envelope says of the run: `data.run`, or `error.run`. */
+/** The summary of the run in the envelope: `data.run`, or `error.run`. */
 export function runData(
   state: RunState,
   run: { status: RunStatus; judged: Judged; duration: number; unwound: Unwound; startedAt: string },
