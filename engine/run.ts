@@ -77,7 +77,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     record(host, request, { id, startedAt, judged, holder, identity, view, answers });
     // The gates have judged what holds now; expressions see what the run began with.
     const targetView = request.resume?.row.view ?? view;
-    state = makeState(host, request, { id, startedAt, releasers, emit, targetView });
+    state = makeState(host, request, { id, startedAt, judged, releasers, emit, targetView });
     state.lock = lock;
     if (judged.withoutBackup && !request.plan)
       state.warnings.push(`No verified backup was taken first: --without-backup=${target.name}`);
@@ -277,7 +277,7 @@ function record(
 function makeState(
   host: Host,
   request: RunRequest,
-  made: Pick<RunState, "id" | "startedAt" | "releasers" | "emit" | "targetView">,
+  made: Pick<RunState, "id" | "startedAt" | "judged" | "releasers" | "emit" | "targetView">,
 ): RunState {
   const { journal, registry, library, secrets, clock, env, cwd, stateDir } = host;
   const rows = request.resume ? journal.steps(made.id) : [];

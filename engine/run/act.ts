@@ -16,6 +16,7 @@ import type {
 } from "../types.ts";
 import { checkInput, checkOutput } from "./check-input.ts";
 import { makeContext, settleOrAbort } from "./context.ts";
+import { assertJudged } from "./judged.ts";
 import { assertAssembled } from "./kept.ts";
 import { knownIn } from "./known.ts";
 import { attachedTo, jobName, lastJob } from "./jobs.ts";
@@ -95,6 +96,7 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
     input = renderedInput(job, type, read);
     assertAssembled(knownIn(state, input), `The input of ${path}`);
     checkInput(type, step, input, path);
+    if (!state.plan) assertJudged(state.judged, type, input, path);
   } catch (thrown) {
     if (row === undefined) throw thrown;
     return withoutInput(job, type, row, { thrown, sensitive: isHidden(job, read) });

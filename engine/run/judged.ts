@@ -1,9 +1,11 @@
-import { type Danger, Union } from "../check/danger.ts";
+import { type Danger, rank, Union } from "../check/danger.ts";
 import { type Outlines, outlineOf, outlinesOf } from "../check/outline.ts";
 import { unionOf } from "../check/union.ts";
 import type { RunJudged } from "../journal/rows.ts";
 import type { GateInput } from "../gates.ts";
-import type { JsonObject, Runbook, StepRegistry } from "../types.ts";
+import { declarationsOf } from "../declared.ts";
+import { PgdbaError } from "../errors.ts";
+import type { Json, JsonObject, LockWord, Runbook, StepRegistry, StepType } from "../types.ts";
 import type { Host, RunRequest } from "./request.ts";
 
 /** The limits that the gates let through: no step may do more than this. */
@@ -46,6 +48,29 @@ export class Dangers {
     const parts = { registry: this.#registry, outlines: this.#outlines };
     return unionOf(outlineOf(doc, this.#registry), parts, { ...known, open: true });
   }
+}
+
+/**
+ * What a step may do is judged by its input as written. A type whose function did not see through a template must not get past the
+ * gates with what that turned out to be. @throws PgdbaError step_refused
+ */
+export function assertJudged(judged: Judged, type: StepType, input: Json, path: string): void {
+  const { risk, hazards, locks } = declarationsOf(type, input);
+  const more = [
+    ...(rank(risk) > rank(judged.risk) ? [risk] : []),
+    ...hazards.filter((hazard) => !judged.hazards.includes(hazard)),
+    ...(locks === "none" || ["all", locks].some((word) => judged.locks.includes(word as LockWord))
+      ? []
+      : [`locks ${locks}`]),
+  ];
+  if (more.length === 0) return;
+  throw new PgdbaError(
+    "step_refused",
+    `${path} (${type.type}) says of its input that it is ${more.join(", ")}, and the run was let through without that`,
+    {
+      hint: `Nothing was done by it. The step type must declare this for the input as written, templates included; or the runbook says so itself, with \`risk\`, \`hazards\` and \`locks\`.`,
+    },
+  );
 }
 
 /** As the journal keeps it, beside the risk. */

@@ -21,6 +21,7 @@ import type {
   Variables,
 } from "../types.ts";
 import type { Bounded } from "./bounded.ts";
+import type { Judged } from "./judged.ts";
 import type { Kept } from "./kept.ts";
 import { inside } from "./seen.ts";
 import { type Hidden, type Watch, watchedSteps, watching, withMore } from "./sensitive.ts";
@@ -132,6 +133,8 @@ export interface RunState {
   readonly id: string;
   readonly startedAt: string;
   readonly plan: boolean;
+  /** What the gates let through. */
+  readonly judged: Judged;
   readonly journal: Journal;
   readonly registry: StepRegistry;
   readonly library: Library;

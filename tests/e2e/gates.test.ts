@@ -14,6 +14,7 @@ import {
   runbooks,
   Running,
   statuses,
+  stepTypes,
   write,
 } from "./support.ts";
 
@@ -248,6 +249,67 @@ test("a connected cluster is never destroyed, one that is another server never t
     gate: "capabilities",
     hint: "postgres",
   });
+});
+
+test("a team's own step type is judged by what it declares, wherever it is called, and counts as disruptive when it says nothing", async () => {
+  const type = (more: string) => `effect: "change", ${more} async run() { return {} }`;
+  const q = place({
+    "home/clusters/orders.yaml": clusterFile(server, "managed"),
+    "home/clusters/prod.yaml": clusterFile(server, "managed", "labels: [production]\n"),
+    "home/clusters/theirs.yaml": clusterFile(server, "connected"),
+    "etc/policy.yaml":
+      "rules:\n  - match: {step: 'team.ma*', caller: agent}\n    action: refuse\n    reason: no marks\n",
+    ...stepTypes({
+      "team.kill": type('risk: "disruptive", hazards: ["fault"], locks: "roles",'),
+      "team.gone": type('risk: "destructive", hazards: ["destroys", "loses"],'),
+      "team.mark": type(""),
+    }),
+    ...runbooks({
+      ...BACKUP,
+      "team/drill": "summary: s\nrisk: disruptive\nsteps:\n  - {id: kill, team.kill: {}}\n",
+      "team/outer": "summary: s\nrisk: disruptive\nsteps:\n  - run: team/drill\n",
+      "team/gone": "summary: s\nrisk: destructive\nsteps:\n  - {id: gone, team.gone: {}}\n",
+      "team/low": "summary: s\nrisk: change\nsteps:\n  - {id: mark, team.mark: {}}\n",
+      "team/mark": "summary: s\nrisk: disruptive\nsteps:\n  - {id: mark, team.mark: {}}\n",
+      // Says nothing of needs: its step does.
+      "team/ask": "summary: s\nrisk: read\nsteps:\n  - {id: ask, sql.query: {sql: select 1}}\n",
+    }),
+  });
+  const sure = "--i-know-what-i-am-doing";
+  const run = async (name: string, flags: string[], more: Env = {}) => {
+    const ran = await cli(["team", name, ...flags], q, { env: { ...env, ...more } });
+    return { ...ran, said: ran.envelope.error?.message ?? "" };
+  };
+  for (const name of ["drill", "outer"]) {
+    const refused = await run(name, [...ON("orders"), "--yes"]);
+    expect(refused.exit).toBe(3);
+    for (const part of ["step `kill`", sure]) expect(refused.said).toContain(part);
+    expect((await run(name, [...ON("prod"), "--yes", sure])).said).toContain("production");
+    const ran = await run(name, [...ON("orders"), "--yes", sure]);
+    expect(at(ran.envelope, "data", "run")).toMatchObject({ hazards: ["fault"] });
+  }
+  expect((await run("gone", [...ON("theirs"), "--confirm=theirs"])).said).toContain(
+    "not made by pgdba",
+  );
+  const gone = await run("gone", [...ON("orders"), "--confirm=orders"]);
+  expect(Object.keys(statuses(gone))).toEqual(["backup_before/set_1", "gone"]);
+  const without = await run("gone", [
+    ...ON("orders"),
+    "--confirm=orders",
+    "--without-backup=orders",
+  ]);
+  expect(Object.keys(statuses(without))).toEqual(["gone"]);
+  expect(at(without.envelope, "data", "run", "without_backup")).toBe(true);
+  expect((await run("low", ON("orders"))).said).toContain("step `mark` is disruptive");
+  const ann = { PGDBA_CALLER: "ann" };
+  expect((await run("mark", [...ON("orders"), "--yes"], ann)).exit).toBe(0);
+  const marked = await run("mark", [...ON("orders"), "--yes"], { PGDBA_CALLER: "agent" });
+  expect(marked.exit).toBe(3);
+  expect(marked.said).toContain("no marks");
+  const ask = await run("ask", []);
+  expect(ask.envelope.error?.code).toBe("capability_missing");
+  expect(ask.said).toContain("postgres (for step `ask`)");
+  expect((await run("ask", ON("orders"))).exit).toBe(0);
 });
 
 test("labels and ownership are the server's, by whichever name or address it is reached", async () => {

@@ -183,6 +183,97 @@ test("what is called is gated as if it had been asked for", () =>
     expect(h.calls).toEqual(["act drill/kill"]);
   }));
 
+test("what a template makes of a step must not be more than the gates have seen", () =>
+  withHarness(async (h) => {
+    const act = h.types.find(({ type }) => type === "fake.act")!;
+    act.risk = (input: unknown) =>
+      (input as { mode?: string }).mode === "hard" ? "disruptive" : "change";
+    const text = (mode: string) =>
+      `steps: [{id: hard, set: {mode: "'hard'"}}, {id: a, fake.act: {mode: "${mode}"}}]`;
+    const ran = await h.run(text("${steps.hard.output.mode}"));
+    expect(ran.error).toMatchObject({
+      code: "step_refused",
+      step: "a",
+      message: expect.stringContaining("disruptive"),
+    });
+    expect(h.calls).toEqual([]);
+    const said = `summary: S\nrisk: disruptive\n${text("${steps.hard.output.mode}")}`;
+    expect((await h.run(said, { flags: { yes: true } })).exit).toBe(0);
+    expect(h.calls).toEqual(["act a"]);
+  }));
+
+test("a step that is decided away by parameters or target is not asked for, and a run needs what its steps do", () =>
+  withHarness(async (h) => {
+    const act = h.types.find(({ type }) => type === "fake.act")!;
+    act.risk = "disruptive";
+    act.needs = ["patroni"];
+    const text = `summary: S
+risk: change
+params: {hard: {type: boolean, default: false}}
+steps:
+  - {id: b, fake.free: {}}
+  - {id: a, when: params.hard && target.version > 17, fake.act: {}}
+`;
+    expect((await h.run(text, { params: { hard: false } })).ended).toEqual(["b ok", "a skipped"]);
+    const refused = await codeOf(h.run(text, { params: { hard: true }, flags: { yes: true } }));
+    expect(refused).toMatchObject({ code: "capability_missing", gate: "capabilities" });
+    expect(refused.message).toContain("patroni (for step `a`)");
+    act.needs = ["postgres"];
+    expect(await codeOf(h.run(text, { params: { hard: true } }))).toMatchObject({
+      code: "approval_needed",
+      gate: "disruptive",
+    });
+    const ran = await h.run(text, { params: { hard: true }, flags: { yes: true } });
+    expect(ran.run["risk"]).toBe("disruptive");
+  }));
+
+test("a fault needs its flags by whichever runbook, and what may lose data a backup first or the word of a person", () =>
+  withHarness(async (h) => {
+    const act = h.types.find(({ type }) => type === "fake.act")!;
+    Object.assign(act, { risk: "disruptive", hazards: ["fault", "loses"] });
+    const text = "summary: A drill\nrisk: disruptive\nsteps: [{id: kill, fake.act: {}}]\n";
+    const flags = { yes: true, iKnowWhatIAmDoing: true };
+    expect(await codeOf(h.run(text, { flags: { yes: true } }))).toMatchObject({
+      gate: "fault",
+      message: expect.stringContaining("step `kill`"),
+    });
+    expect(await codeOf(h.run(text, { flags }))).toMatchObject({ gate: "backup" });
+    for (const withoutBackup of ["another"])
+      expect(await codeOf(h.run(text, { flags: { ...flags, withoutBackup } }))).toMatchObject({
+        gate: "backup",
+      });
+    const without = await h.run(text, { flags: { ...flags, withoutBackup: "drill" } });
+    expect(without.run).toMatchObject({ without_backup: true, hazards: ["fault", "loses"] });
+    expect(without.run.warnings.join()).toContain("--without-backup=drill");
+    expect(h.journal.run(String(without.run["id"]))?.judged).toEqual({
+      hazards: ["fault", "loses"],
+      locks: ["all"],
+      backup: null,
+      withoutBackup: true,
+    });
+    const partial = async () => ({
+      state: "partial" as const,
+      identity: null,
+      capabilities: [],
+      facts: {},
+    });
+    expect((await h.run(text, { flags, target: { facts: partial } })).run["without_backup"]).toBe(
+      undefined,
+    );
+    h.calls.length = 0;
+    h.write(
+      "team/copy",
+      'summary: B\nrisk: read\ngives: [verified_backup]\nlocks: backup\nsteps: [{id: copy, fake.look: {}}]\noutput: {verified: "true"}\n',
+    );
+    await h.run(text, { flags });
+    expect(h.calls).toEqual(["look backup_before/copy", "act kill"]);
+    h.write("team/other", "extends: team/copy\n");
+    expect(await codeOf(h.run(text, { flags }))).toMatchObject({
+      gate: "backup",
+      message: expect.stringContaining("team/copy, team/other"),
+    });
+  }));
+
 test("a step type calls what its input names in a text marked as a runbook, and is told so of any other", () =>
   withHarness(async (h) => {
     h.write(

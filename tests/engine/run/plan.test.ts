@@ -197,7 +197,7 @@ test("a plan takes no lock, asks nothing and takes no backup", () =>
   withHarness(async (h) => {
     h.write(
       "backup/create",
-      'summary: B\nrisk: change\nsteps: [{id: copy, fake.act: {}}]\noutput: {verified: "true"}\n',
+      'summary: B\nrisk: change\ngives: [verified_backup]\nsteps: [{id: copy, fake.act: {}}]\noutput: {verified: "true"}\n',
     );
     const ran = await h.run(
       "summary: D\nrisk: destructive\nsteps: [{id: drop, fake.shown: {}}]",
