@@ -21,9 +21,9 @@ export interface Provider {
   /** The name of its folder. */
   readonly name: string;
   readonly summary: string;
-  /** What `Spec.place` and `NodeSpec.place` hold here. */
+  /** The schemas of `Spec.place` and `NodeSpec.place` here. */
   readonly place: { cluster: JsonSchema; node: JsonSchema };
-  /** Which roles a cluster must have here beside `postgres`, and why: there is no etcd where Kubernetes keeps the state. */
+  /** The roles that a cluster must have here beside `postgres`, and the reason: there is no etcd where Kubernetes keeps the state. */
   readonly roles: readonly { role: Role; least: number; why: string }[];
   /**
    * The way to one cluster's nodes, for as long as a run lasts. Nothing is made by it, and a place that does not answer is found out by
@@ -67,7 +67,7 @@ export interface Nodes extends Files {
   readonly cluster: string;
   can(): Promise<Can>;
 
-  /** What `provision` would do, without doing it. @throws PgdbaError step_refused when it would refuse */
+  /** The changes that `provision` would make; makes none. @throws PgdbaError step_refused when it would refuse */
   plan(spec: Spec): Promise<Change[]>;
   /**
    * Makes what is missing, starts what was made, and waits until it runs. A node that is there and not in `spec` is left as it is: to
@@ -177,11 +177,11 @@ export type Can = Record<Verb, { can: true } | { can: false; why: string }>;
 
 export type Role = "postgres" | "etcd" | "pgbouncer" | "proxy" | "backup" | "monitoring";
 
-/** What a cluster is to be. It is plain data, and holds names of secrets, never one. */
+/** The wanted state of a cluster. It is plain data, and holds names of secrets, never a secret. */
 export interface Spec {
   /** PostgreSQL's major version. */
   version: number;
-  /** Of postgresql.conf, for nodes that are made now. Later changes are made where settings are changed. */
+  /** Settings of postgresql.conf, for nodes that are made now. Later changes are made where settings are changed. */
   settings?: Record<string, string | number | boolean>;
   superuser: Account;
   replication: Account;
@@ -218,7 +218,7 @@ export interface NodeInfo {
   labels: { run: string; path: string };
   /** False for one whose `provision` did not finish. */
   made: boolean;
-  /** Where the other nodes reach its PostgreSQL, and where pgdba does; null for one without. */
+  /** The address at which other nodes reach its PostgreSQL, and pgdba does; null for a node without one. */
   address: Address | null;
   reach: Address | null;
   state: NodeState;
@@ -265,7 +265,7 @@ export interface LogOptions {
 
 export interface LogPart {
   text: string;
-  /** Where it goes on: given as `since`, nothing is read twice. */
+  /** The place to go on: given as `since`, nothing is read twice. */
   next: string;
   /** True when lines between `since` and this part are gone: the log was rotated or cut. */
   gap: boolean;
@@ -276,12 +276,12 @@ export interface LogPart {
 export type DiskPurpose = "data" | "wal" | "backup" | "system";
 
 export interface Facts {
-  /** What the node may use: limits of its container or unit before those of the host. */
+  /** The resources that the node may use: limits of its container or unit before those of the host. */
   cpus: number;
   memoryBytes: number;
   /** As seen from inside the node. */
   disks: { of: DiskPurpose; path: string; totalBytes: number; freeBytes: number }[];
-  /** Of the node, read between two readings of ours: ahead (positive) or behind by so much, give or take `withinMs`. */
+  /** The node's clock, read between two readings of ours: ahead (positive) or behind by so much, give or take `withinMs`. */
   clock: { offsetMs: number; withinMs: number };
   os: { name: string; kernel: string; arch: string };
   /** Changes when the machine starts anew. */

@@ -4,7 +4,7 @@ import { lacking } from "./can.ts";
 import type { By, Jobs, Nodes, Opened, Verb } from "./contract.ts";
 
 interface Rule {
-  /** What `can` must say of it; without one it is there everywhere. */
+  /** The verb that `can` must have; without one it is there everywhere. */
   verb?: Verb | ((args: readonly unknown[]) => Verb);
   /** `fault` is a change that needs the hazard. Healing is none. */
   does: "read" | "change" | "fault";
@@ -23,7 +23,7 @@ const NODES: Record<Methods<Nodes>, Rule> = {
   deprovision: {
     does: "change",
     verb: "deprovision",
-    // What a run takes back of its own destroys nothing that was there before; the provider keeps the last node with data.
+    // When a run takes back a node of its own, nothing that was there before is destroyed; the provider keeps the last node with data.
     destroys: ([which], run) => {
       const { run: whose, nodes } = (which ?? {}) as { run?: string; nodes?: unknown };
       return whose !== run && nodes === undefined;
@@ -38,7 +38,7 @@ const NODES: Record<Methods<Nodes>, Rule> = {
   thaw: { does: "change", verb: "freeze" },
   logs: { does: "read", verb: "logs" },
   facts: { does: "read", verb: "facts" },
-  // Whether a program changes something is for the step to know; its effect is declared.
+  // The step knows whether a program changes something; its effect is declared.
   exec: { does: "read", verb: "exec" },
   put: { does: "change", verb: "put" },
   get: { does: "read", verb: "get" },

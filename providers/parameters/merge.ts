@@ -1,7 +1,7 @@
 import { childrenOf, type Node, walk } from "./tree.ts";
 
 /**
- * Which constants must have been the same: an expression that is grouped by, made distinct or ordered by has to be the same as the one
+ * The constants that must have been the same: an expression that is grouped by, made distinct or ordered by has to be the same as the one
  * in the list. pg_stat_statements takes each away by itself, or in one of the two places only: `date_trunc($1, at) … GROUP BY
  * date_trunc('day', at)`. By parameter the other one that stands for it, or the SQL of the constant.
  */

@@ -10,7 +10,7 @@ export interface Edit {
 /** A text made from another one. */
 export interface Rewritten {
   text: string;
-  /** Where in the other one an offset of `text` comes from. */
+  /** The place in the other text that an offset of `text` comes from. */
   origin(offset: number): number;
 }
 
@@ -50,7 +50,7 @@ export function offsetOf(text: string, position: number): number {
   return [...text].slice(0, Math.max(0, position - 1)).join("").length;
 }
 
-/** Where an error lies in a text, as the server counts; null where it does not say. */
+/** The place of an error in a text, as the server counts; null where it does not say. */
 export function positionOf(error: unknown): number | null {
   const data = error instanceof PgdbaError ? error.data : undefined;
   if (typeof data !== "object" || data === null || Array.isArray(data)) return null;

@@ -41,10 +41,10 @@ const MOST_TRIES = 48;
 const BY_TYPES = new Set(["42P18", "42P08", "42883", "42725", "42804", "42846", "42809"]);
 /** Expressions that should be the same are not. */
 const BY_SAMENESS = new Set(["42803", "42P10"]);
-/** What a statement can't be planned for by itself; anything else is the server's or the session's trouble. */
+/** Errors for which a statement can't be planned by itself; any other one is trouble of the server or the session. */
 const OF_STATEMENT = /^(42|22|0A|54)/;
 
-/** Whether what the server says may be due to constants that it does not see. */
+/** True when the server's error may be due to constants that it does not see. */
 export function isByParameters(error: unknown): error is PgdbaError {
   const state = sqlstateOf(error) ?? "";
   // A literal that is none of a type has a place; what only happens while something is computed has none.
@@ -84,7 +84,7 @@ interface Found<T> {
 
 /** Looks for types with which a server takes a statement. */
 export class Search<T> {
-  /** What the server said when most of what it had said before was settled, and the parameters that this is about. */
+  /** The server's error when most of the earlier ones were settled, and the parameters that it is about. */
   furthest: PgdbaError;
   suspects: readonly number[] = [];
   readonly #sql: string;
@@ -120,7 +120,7 @@ export class Search<T> {
     const groups = suspects.length > 0 ? suspects : opened(on.sites.anywhere(), types);
     const isUntyped = sqlstateOf(fault) === "42P18";
     const candidates = isUntyped ? ["text", ...TYPES] : TYPES;
-    // What stands there is refused in another way: that may be half of the way, or the wrong one.
+    // The node at that place is refused in another way: that may be half of the way, or the wrong one.
     const other: { next: Types; tried: PgdbaError }[] = [];
     for (const type of candidates)
       for (const group of groups) {
@@ -142,7 +142,7 @@ export class Search<T> {
     return null;
   }
 
-  /** What the server says of the statement with these types; null when there were enough tries. */
+  /** The server's answer to the statement with these types; null when there were enough tries. */
   async #try(on: Base, types: Types): Promise<Found<T> | PgdbaError | null> {
     if (this.#tries >= MOST_TRIES + on.sites.params.size) return null;
     this.#tries++;
@@ -197,7 +197,7 @@ export class Search<T> {
 /** Parameters without a type that a fault may be about, in groups. */
 function suspected({ base, sites }: Base, types: Types, fault: PgdbaError): number[][] {
   const position = positionOf(fault);
-  // Which one has no type the server says in its message alone, as $1 in every language.
+  // The server names the parameter without a type in its message alone, as $1 in every language.
   const isUntyped = position === null && sqlstateOf(fault) === "42P18";
   const named = isUntyped ? Number(/\$(\d+)/.exec(fault.message)?.[1] ?? 0) : 0;
   if (named > 0) return opened([[named]], types);

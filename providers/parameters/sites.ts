@@ -1,6 +1,6 @@
 import { childrenOf, type Node, walk } from "./tree.ts";
 
-/** What decides the type of an expression: parameters, and columns that a sub-select or the like may have made of some. */
+/** The parts that decide the type of an expression: parameters, and columns that a sub-select or the like may have made of some. */
 interface Flow {
   params: Set<number>;
   names: Set<string>;
@@ -34,9 +34,9 @@ const OWN_TYPE = new Set([
   "SQLValueFunction",
 ]);
 
-/** Where the parameters of a statement stand, and what of it depends on their types. */
+/** The places of a statement's parameters, and the parts of it that depend on their types. */
 export class Sites {
-  /** Of each parameter the offsets of its `$n`, in bytes. */
+  /** For each parameter the offsets of its `$n`, in bytes. */
   readonly params = new Map<number, number[]>();
   readonly #tree: unknown;
   /** Columns by name: which parameters they are made of. */
@@ -152,13 +152,13 @@ function union(flows: readonly Flow[]): Flow {
   };
 }
 
-/** What decides whether the server finds a meaning for a node. */
+/** The parts that decide whether the server finds a meaning for a node. */
 function operandsOf(node: Node): Flow {
   if ("ParamRef" in node) return flowOf(node);
   return union(childrenOf(Object.values(node)).map(flowOf));
 }
 
-/** What decides the type of an expression. */
+/** The parts that decide the type of an expression. */
 function flowOf(node: Node): Flow {
   const [kind = "", wrapped] = Object.entries(node)[0] ?? [];
   const value = wrapped as Node;

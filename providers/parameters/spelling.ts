@@ -5,7 +5,7 @@ const TYPES = new Set(
   `bigint bit boolean char character dec decimal float int integer interval json name nchar numeric precision real smallint text
    time timestamp varchar varying xml zone`.split(/\s+/),
 );
-/** What stands before a word to make a type of both: `double precision`, `character varying`. */
+/** The words that can stand before another to make a type of both: `double precision`, `character varying`. */
 const BEFORE: Record<string, readonly string[]> = {
   precision: ["double"],
   varying: ["bit", "char", "character", "nchar"],
@@ -45,7 +45,7 @@ export function hasParameters(sql: string): boolean {
   return /\$\d/.test(sql);
 }
 
-/** Of a text that the scanner refuses there are none. */
+/** A text that the scanner refuses has none. */
 async function tokensOf(sql: string): Promise<Token[]> {
   const { loadModule, scanSync } = await import("libpg-query");
   await loadModule();

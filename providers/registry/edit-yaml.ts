@@ -43,7 +43,7 @@ export async function editYaml(text: string | undefined, after: JsonObject): Pro
     now.forEach((item, at) => {
       const same = left[at] !== undefined && nameOf(left[at]) === nameOf(item);
       if (same) return lay([...path, at], left[at], item);
-      // Those behind it may have moved; they are written anew.
+      // The entries behind it may have moved; they are written anew.
       left.length = Math.min(left.length, at);
       if (document.hasIn([...path, at])) document.setIn([...path, at], document.createNode(item));
       else document.addIn(path, document.createNode(item));

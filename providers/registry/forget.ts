@@ -11,7 +11,7 @@ import { locked, removeFile } from "./write.ts";
 /** An entry, or what is wrong with its file. */
 export type Found = { entry: ClusterEntry } | { problem: PgdbaError };
 
-/** Where what a run took out of the registry is kept: the entry and its secrets. */
+/** The folder for an entry and its secrets that a run took out of the registry. */
 export function asideFolder(stateDir: string, name: string, run: string): string {
   return join(stateDir, "forgotten", `${name}-${run}`);
 }
@@ -74,7 +74,7 @@ async function foundIn(name: string, file: string, text: string): Promise<Found>
   }
 }
 
-/** One by one, so that it can be cut off and done again. */
+/** Moves the files one by one, so that it can be cut off and done again. */
 async function moveFiles(from: string, to: string): Promise<void> {
   const names = await readdir(from).catch((error: unknown) => {
     if (errnoOf(error) === "ENOENT") return [];

@@ -26,7 +26,7 @@ export interface ClusterEntry {
   secrets: { name: string; place: PasswordNames }[];
 }
 
-/** Where a password is found; the registry holds none. */
+/** The place where a password is found; the registry holds none. */
 export interface PasswordNames {
   variable?: string | undefined;
   /** A variable that names a file. */
@@ -48,7 +48,7 @@ export function readClusterText(file: string): string | undefined {
   });
 }
 
-/** What stands in `file`, or undefined when there is none. @throws PgdbaError invalid_config */
+/** The entry in `file`, or undefined when there is none. @throws PgdbaError invalid_config */
 export async function readClusterFile(
   name: string,
   file: string,

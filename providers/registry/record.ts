@@ -57,7 +57,7 @@ export async function takeBackRecord(
   );
 }
 
-/** What a record may change: its parts, and the mark of the run that makes the cluster. */
+/** The keys that a record may change: its parts, and the mark of the run that makes the cluster. */
 function keysOf(parts: Parts): (keyof ClusterFile)[] {
   return [...(Object.keys(parts) as (keyof ClusterFile)[]), "partial"];
 }

@@ -5,7 +5,7 @@ import { PROVIDERS } from "../nodes/_registry.ts";
 import { SSL_MODES } from "../postgres/connect.ts";
 
 const NAMES_ONLY = "This file holds only names of variables, never a password and no file of one";
-/** What people write who expect the password itself here, and what they mean. */
+/** The keys of people who expect the password itself here, and the keys that they mean. */
 const instead: Record<string, string> = {
   ...Object.fromEntries(
     ["password", "pass", "passwd", "pgpassword", "PGPASSWORD"].map((key) => [
@@ -75,7 +75,7 @@ const secret = {
 const PLANNED = ["docker", "ssh", "kubernetes"];
 const PLACES: readonly string[] = [...new Set<string>([...PROVIDERS, ...PLANNED])];
 
-/** What a node may run: the words of the contract of nodes. */
+/** The roles that a node may have: the words of the contract of nodes. */
 const ROLES = [
   "postgres",
   "etcd",
@@ -263,7 +263,7 @@ const FILE = {
 } as const satisfies JsonSchema;
 
 /**
- * One cluster of the registry: `clusters/<name>.yaml` in the state folder. It holds names of variables and files, never a password.
+ * A cluster of the registry: `clusters/<name>.yaml` in the state folder. It holds names of variables and files, never a password.
  * One that is not finished may have no server yet.
  */
 export const CLUSTER_SCHEMA: JsonSchema = {
@@ -274,7 +274,7 @@ export const CLUSTER_SCHEMA: JsonSchema = {
 /** The parts of an entry, for whoever writes them. */
 export const CLUSTER_PARTS = FILE.properties;
 
-/** What `CLUSTER_SCHEMA` describes. */
+/** A cluster's file as `CLUSTER_SCHEMA` describes it. */
 export type ClusterFile = FromSchema<typeof FILE>;
-/** Where the value of a secret is found. */
+/** The place where the value of a secret is found. */
 export type SecretPlace = FromSchema<typeof secret>;

@@ -10,10 +10,10 @@ import { type ClusterEntry, parseCluster, readClusterText } from "./read.ts";
 import type { ClusterFile } from "./schema.ts";
 import { ensureSecret, removeSecrets, secretPath } from "./secrets.ts";
 
-/** Whoever writes holds it for milliseconds. */
+/** A writer holds it for milliseconds. */
 const WAIT_MS = 30_000;
 
-/** Nobody else writes to the registry meanwhile. */
+/** Does the work while nobody else writes to the registry. */
 export function locked<T>(stateDir: string, work: () => Promise<T>): Promise<T> {
   const file = join(clustersFolder(stateDir), ".lock");
   return exclusively(file, { what: "the registry of clusters", waitMs: WAIT_MS }, work);
@@ -45,7 +45,7 @@ export function changeCluster(
     if (before !== undefined && !takesBack) assertSame(before, after);
     if (before !== undefined && Bun.deepEquals(before.data, after)) return before;
     const written = await editYaml(text, after as JsonObject);
-    // What can't be read again is never written.
+    // An entry that can't be read again is never written.
     const entry = await parseCluster(name, file, written);
     await writeWhole(file, written);
     return entry;
@@ -81,7 +81,7 @@ function assertSame({ name, file, partial, data }: ClusterEntry, after: ClusterF
   }
 }
 
-/** What a run that makes or takes over a cluster registers first. */
+/** The entry that a run registers first when it makes or takes over a cluster. */
 export interface Reservation {
   run: string;
   ownership: ClusterFile["ownership"];
@@ -115,7 +115,7 @@ export async function reserveCluster(
       ...(provider === undefined ? {} : { provider }),
       ...(labels.length > 0 ? { labels } : {}),
       partial: run,
-      // What pgdba makes it can tell from a copy of it.
+      // By this mark pgdba tells a cluster that it made from a copy of it.
       ...(ownership === "managed" ? { cluster_id: crypto.randomUUID() } : {}),
       ...(secrets.length > 0 ? { secrets: places } : {}),
     };

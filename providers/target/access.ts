@@ -3,7 +3,7 @@ import type { ConnectionSpec } from "../postgres/connect.ts";
 import type { PgSession, QueryResult } from "../postgres/session.ts";
 
 /**
- * What `ctx.use` hands out, by the word that a step type declares under `needs` or `uses`. A step that reads is given only what reads:
+ * The things that `ctx.use` hands out, by the word that a step type declares under `needs` or `uses`. A step that reads gets only what reads:
  * its SQL runs in READ ONLY transactions, and verbs that change something are refused.
  */
 declare module "../../engine/types.ts" {
@@ -27,7 +27,7 @@ export interface StatementOptions {
 }
 
 export interface PostgresAccess {
-  /** Where the server is and who we are there; the password stays here. */
+  /** The place of the server and our role there; the password stays here. */
   readonly spec: Readonly<Omit<ConnectionSpec, "password">>;
   /**
    * Asks one statement that only reads, by the rules of `sql.query`: in a READ ONLY transaction that is rolled back, and refused when it

@@ -1,4 +1,4 @@
-/** What a target may be able to do, and a runbook may `need`. */
+/** The abilities that a target may have, and a runbook may `need`. */
 export const CAPABILITIES = [
   "postgres",
   "primary",
@@ -8,7 +8,7 @@ export const CAPABILITIES = [
   "superuser",
   "pg_monitor",
   "pg_stat_statements",
-  /** Of a runbook alone: it gives a backup that was seen to be good, before whatever may lose data. */
+  /** For runbooks only: it gives a backup that was seen to be good, before any step that may lose data. */
   "verified_backup",
 ] as const;
 

@@ -8,8 +8,8 @@ import type { TargetOptions } from "./options.ts";
 import type { TargetSource } from "./source.ts";
 
 /**
- * What the registry holds under `name`, in `<stateDir>/clusters/<name>.yaml`; `lab` is built in and started if need be. Undefined for a
- * name that is free.
+ * The cluster that the registry holds under `name`, in `<stateDir>/clusters/<name>.yaml`; `lab` is built in and started if need be.
+ * Undefined for a name that is free.
  * @throws PgdbaError invalid_param | invalid_config
  */
 export async function clusterSource(
@@ -49,7 +49,7 @@ export function sourceOf(entry: ClusterEntry, options: TargetOptions): TargetSou
   return { ...source, patroni: { ...rest, password: passwords.patroni } };
 }
 
-/** Its entry says what people have written there of it, such as labels; where it runs, only the lab itself knows. */
+/** Its entry holds the statements of people about it, such as labels; only the lab itself knows where it runs. */
 async function labSource(file: string, options: TargetOptions): Promise<TargetSource> {
   const { labUp } = await import("../nodes/embedded/lab/lab.ts");
   const lab = await labUp({ stateDir: options.stateDir, log: options.log ?? (() => {}) });
@@ -83,7 +83,7 @@ function unfinished(name: string, partial: string | null): PgdbaError {
   });
 }
 
-/** Of a cluster that is not finished. */
+/** The place of a cluster that is not finished. */
 const NO_SERVER: ConnectionSpec = {
   host: "",
   port: 5432,

@@ -18,7 +18,7 @@ type Env = TargetOptions["env"];
 export function environmentSource(options: TargetOptions): TargetSource | null {
   const { flags, env } = options;
   const field = (name: string, flag?: string | number): string | undefined => {
-    // Nobody means the environment's server by an empty flag.
+    // An empty flag is a mistake, and does not mean the environment's server.
     if (flag === "") throw emptyPart(name.toLowerCase());
     return (
       (flag === undefined ? undefined : String(flag)) ??
@@ -106,7 +106,7 @@ function sslModeOf(mode: string, where: string): SslMode {
   });
 }
 
-/** Where the password comes from when it is asked for. Those in the environment were announced by then. */
+/** The source of the password when it is asked for. Those in the environment were announced by then. */
 function passwordFrom(spec: ConnectionSpec, options: TargetOptions): () => string | undefined {
   const { env, onSecret } = options;
   const direct = given(env.PGDBA_PG_PASSWORD);
@@ -141,7 +141,7 @@ function fromPassFile(
       return undefined;
     }
   } catch (error) {
-    // That there is none is the rule for `~/.pgpass`; whatever else stands there was meant as one.
+    // A missing `~/.pgpass` is usual; anything else at its place was meant as one.
     if (given(env.PGPASSFILE) !== undefined || errnoOf(error) !== "ENOENT")
       log?.(`The password file is ignored: ${toPgdbaError(error).message}`);
     return undefined;

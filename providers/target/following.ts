@@ -37,14 +37,14 @@ export class FollowingSession {
   readonly #others = new Map<string, Promise<PgSession>>();
   #grant: Grant | undefined;
   readonly #closed = new AbortController();
-  /** How a session calls itself to the server now. */
+  /** The name that a session shows to the server now. */
   readonly #shown = new WeakMap<PgSession, string>();
 
   constructor(source: () => TargetSource) {
     this.#source = source;
   }
 
-  /** Where the last session was. */
+  /** The place of the last session. */
   get place(): Place {
     const { host, port } = this.#source().spec;
     return this.#place ?? { host, port };
@@ -60,7 +60,7 @@ export class FollowingSession {
     this.#last.identity ??= identity;
   }
 
-  /** What the run itself has made anew does not go on from what it was; `identity` is what the registry says of it now. */
+  /** The run itself has made the server anew, so it does not continue the old one; `identity` is the one that the registry has now. */
   startAnew(identity: string | null): void {
     this.#last = { identity: identity ?? this.#last.identity, primary: false, timeline: null };
   }
@@ -74,7 +74,7 @@ export class FollowingSession {
   /** The session; one that ended is waited for. @throws as `openAtLeader` does, and lock_lost */
   async get(name: string, signal?: AbortSignal): Promise<PgSession> {
     const had = this.#session !== undefined;
-    // What a change has begun waits for less.
+    // A session that a change has begun to open waits less long.
     if (this.#opening !== undefined)
       await unlessAborted(
         this.#opening.catch(() => {}),
@@ -256,7 +256,7 @@ export class FollowingSession {
   async #show(session: PgSession, name: string): Promise<void> {
     if (this.#shown.get(session) === name) return;
     this.#shown.set(session, name);
-    // What a session is called stays with it, and behind a pooler it is not ours.
+    // A session keeps its name, and behind a pooler the server's session is not ours.
     if (!session.info.pooled) await session.setApplicationName(name);
   }
 }
@@ -273,7 +273,7 @@ class LostTo extends PgdbaError {
   }
 }
 
-/** Whether an error says that nobody could be asked, so that it tells nothing of who holds the lock. */
+/** True when an error says that nobody could be asked, so that it tells nothing about the holder of the lock. */
 function isUnreachable(error: unknown): boolean {
   return (
     error instanceof PgdbaError &&

@@ -100,7 +100,7 @@ function asKnown({ name, labels, ownership }: ClusterEntry): KnownAs {
 
 interface Seen {
   is: "same" | "another" | "unknown";
-  /** What it says of itself. */
+  /** Its own identity. */
   identity: string | null;
 }
 

@@ -12,12 +12,12 @@ const PLACE_MS = 3_000;
 const PAUSE_MS = 200;
 const PATRONI_MS = 2_000;
 
-/** What is known of the server from the sessions before. */
+/** The facts about the server from the sessions before. */
 export interface Last {
   identity: string | null;
-  /** Whether it took writes. */
+  /** True when it took writes. */
   primary: boolean;
-  /** Of the last primary; null where it could not be asked. */
+  /** The timeline of the last primary; null where it could not be asked. */
   timeline: number | null;
 }
 
@@ -28,7 +28,7 @@ export interface Found {
   timeline: number | null;
 }
 
-/** What a session is looked for with. */
+/** The conditions of a search for a session. */
 export interface Looking {
   source: TargetSource;
   last: Last;
@@ -131,7 +131,7 @@ async function leaderByPatroni({ patroni }: TargetSource, signal: AbortSignal): 
   }
 }
 
-/** Whether a server that is starting, stopping or being promoted may say this. */
+/** True for an error of a server that is starting, stopping or being promoted. */
 function passes(error: PgdbaError): boolean {
   if (error.code !== "connection_failed" && error.code !== "timeout") return false;
   const state = sqlstateOf(error) ?? "";

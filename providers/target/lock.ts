@@ -10,7 +10,7 @@ export interface RunLock {
   release(): Promise<void>;
 }
 
-/** Who has one of them. */
+/** The holder of one of them. */
 export interface Held {
   heldBy: string;
   word?: string;
@@ -48,7 +48,7 @@ export async function takeRunLock(
 
 /** The statements about one advisory lock for each word. */
 class Locks {
-  /** Those that we have, as a number; all of them are had when it is that of the words. */
+  /** The locks that we have, as a number; it equals that of the words when we have all of them. */
   readonly held: string;
   readonly release: string;
   /** Another session that has one, in whatever database: advisory locks are kept apart by database, a run is not. */
@@ -66,7 +66,7 @@ class Locks {
       ${mine} <> pg_backend_pid() LEFT JOIN pg_stat_activity a USING (pid) GROUP BY l.pid ORDER BY l.pid LIMIT 1`;
   }
 
-  /** One after the other, and no further than to the first that is not to be had. Not even tried while another has one: whoever
+  /** Tries one after the other, up to the first that is not free. Tries none while another has one: a session that
    * wants it back after a restart must not meet the attempt of one that is refused. */
   try(how: string): string {
     const each = this.#words.reduceRight((rest, word) => {
@@ -104,7 +104,7 @@ async function stillHeld(
   ask: Run,
   release: () => Promise<void>,
 ): Promise<boolean> {
-  // Whatever is under way there was allowed to begin, and may take long.
+  // The work under way there was allowed to begin, and may take long.
   if (session.alive() && session.busy()) return true;
   try {
     const { rows } = await ask(locks.held);

@@ -8,7 +8,7 @@ import type { TargetSource } from "./source.ts";
 /** How long Patroni is given to say what runs, ms. */
 const PATRONI_MS = 3_000;
 
-/** What is known of a target whose server does not answer, for the reason `why`: somebody else may tell that nothing runs there. */
+/** The facts about a target whose server does not answer, for the reason `why`: another source may tell that nothing runs there. */
 export async function whyNotUp(source: TargetSource, why: PgdbaError): Promise<TargetFacts> {
   const patroni = await askPatroni(source);
   const capabilities: Capability[] = patroni === null ? [] : ["patroni", "member"];
@@ -23,7 +23,7 @@ export async function whyNotUp(source: TargetSource, why: PgdbaError): Promise<T
   };
 }
 
-/** Whether a member runs, null where that can't be told; null as a whole where Patroni does not answer. */
+/** Tells whether a member runs, null where that is not known; null as a whole where Patroni does not answer. */
 async function askPatroni({ patroni }: TargetSource): Promise<{ runs: boolean | null } | null> {
   if (patroni === undefined) return null;
   try {

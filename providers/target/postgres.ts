@@ -84,14 +84,14 @@ export class PostgresTarget implements Target {
     return this.#following.close();
   }
 
-  /** That it does not answer is for the gates and the expressions to know. */
+  /** Gates and expressions have to know that it does not answer. */
   async #readFacts(): Promise<TargetFacts> {
     try {
       return await this.#whenUp();
     } catch (thrown) {
       const why = toPgdbaError(thrown);
       if (why.code === "lock_lost" || why.code === "identity_mismatch") throw why;
-      // Whatever comes up later must be what was registered.
+      // The server that comes up later must be the registered one.
       this.#following.expect(this.#source.expectedIdentity);
       const known = await this.#source.known?.(null, null);
       return { ...(await whyNotUp(this.#source, why)), ...known };
@@ -144,7 +144,7 @@ const GONE: TargetFacts = {
   facts: {},
 };
 
-/** Whether it has members that are known by name. */
+/** True when it has members that are known by name. */
 function hasMembers({ members = [], patroni }: TargetSource): boolean {
   return members.length > 0 || patroni !== undefined;
 }

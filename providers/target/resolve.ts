@@ -9,13 +9,13 @@ import { PostgresTarget } from "./postgres.ts";
 import type { TargetSource } from "./source.ts";
 
 /**
- * What a run works on: `--cluster`, else flags, then PGDBA_PG_*, then PG*, field by field; nothing given is a target without a
+ * The target of a run: `--cluster`, else flags, then PGDBA_PG_*, then PG*, field by field; nothing given is a target without a
  * connection. Does not connect, except that `--cluster lab` starts the lab.
  * @throws PgdbaError invalid_config | invalid_param | missing_secret (a file named by the environment that can't be read)
  */
 export async function resolveTarget(options: TargetOptions): Promise<Target> {
   const { flags, env, onSecret } = options;
-  // Whether this run uses them or not: the programs it starts inherit them, and may print them.
+  // Also when this run does not use them: the programs it starts inherit them, and may print them.
   for (const name of ["PGDBA_PG_PASSWORD", "PGPASSWORD"]) if (env[name]) onSecret(env[name]);
   if (flags.cluster !== undefined) return clusterTarget(flags.cluster, options);
   const source = environmentSource(options);

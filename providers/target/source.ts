@@ -3,7 +3,7 @@ import type { PatroniSpec } from "../patroni/requests.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import type { PgSession } from "../postgres/session.ts";
 
-/** Where a server listens. */
+/** The place where a server listens. */
 export interface Place {
   host: string;
   port: number;
@@ -17,16 +17,16 @@ export interface TargetSource {
   ownership: Target["ownership"];
   expectedIdentity: string | null;
   spec: ConnectionSpec;
-  /** Where the cluster's servers are, beside the place in `spec`; each with its member's name. */
+  /** The places of the cluster's servers, beside the one in `spec`; each with its member's name. */
   members?: readonly (Place & { name: string })[];
   patroni?: PatroniSpec;
   /** The flags that name it to another command. */
   flags?: readonly string[];
   /** The run that registered it and did not finish. */
   partialBy?: string | undefined;
-  /** Told before the first connection, when something that it needs is missing. @throws PgdbaError missing_secret */
+  /** Is called before the first connection, when something that it needs is missing. @throws PgdbaError missing_secret */
   prepare?(): Promise<void>;
-  /** What the registry says of the server that answers; of the one that should, without a session. */
+  /** The statements of the registry about the server that answers; without a session, about the one that should. */
   known?(
     session: PgSession | null,
     identity: string | null,

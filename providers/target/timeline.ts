@@ -31,12 +31,12 @@ function parentsIn(history: string): number[] {
   return [...history.matchAll(/^\s*(\d+)\s/gm)].map(([, number]) => Number(number));
 }
 
-/** One row; null where the role may not ask. */
+/** Asks for one row; null where the role may not ask. */
 async function asked(session: PgSession, sql: string, values: unknown[] = []) {
   try {
     return (await session.ask(sql, values)).rows[0] ?? null;
   } catch (error) {
-    // Whoever may not ask, or has another server in between, is told nothing; a connection that is lost is an error.
+    // A role that may not ask, or that has another server in between, gets no answer; a lost connection is an error.
     if (error instanceof PgdbaError && error.code !== "connection_failed") return null;
     throw error;
   }

@@ -14,7 +14,7 @@ export interface Peers {
   addresses?: readonly string[];
 }
 
-/** What takes a fault back, as plain data: the healer knows nothing of pgdba. */
+/** The act that takes a fault back, as plain data: the healer knows nothing of pgdba. */
 export type Inverse = { thaw: string } | { start: string } | InverseProgram;
 
 export interface InverseProgram {
@@ -42,10 +42,10 @@ export interface Armed {
 
 /** A fault is armed before it is done, and it is in force when its verb returns. */
 export interface Fault extends Armed {
-  /** What an independent probe saw of it; null: it could not tell. A fault that is not proven proves nothing. */
+  /** The observation of an independent probe; null: it could not tell. A fault that is not proven proves nothing. */
   took: boolean | null;
   evidence: string;
-  /** Of a partition: whether connections that were open before are cut, too. */
+  /** For a partition: whether connections that were open before are cut, too. */
   openConnections?: "cut" | "alive" | "unknown";
 }
 

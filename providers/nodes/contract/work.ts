@@ -69,22 +69,22 @@ export interface JobState {
   labels: { run: string; path: string };
   /** `ended` is said when no process of it is left. */
   state: "running" | "ended";
-  /** How it ended; both null while it runs. A status above 128 is taken for a signal, as shells do. */
+  /** The end of it; both are null while it runs. A status above 128 is taken for a signal, as shells do. */
   exit_code: number | null;
   signal: string | null;
   /** Why it is not known how it ended: it was killed together with whoever wrote that down. */
   unknown?: string;
-  /** What there is of its output by now. */
+  /** The amount of its output so far. */
   written: JobOffsets;
 }
 
-/** Who owns what is put on a node, and who may read it. */
+/** The owner of files that are put on a node, and their readers. */
 export interface FileOptions {
   /** An account of the node, or `user:group`; the one that its PostgreSQL runs as without it. */
   owner?: string;
-  /** Of files; 0600 without it. */
+  /** The mode of files; by default 0600. */
   mode?: number;
-  /** Of folders of a tree; 0700 without it. */
+  /** The mode of folders of a tree; by default 0700. */
   folderMode?: number;
   /** A tree takes the place of what is there; without it the path must be free. A file always does. */
   replace?: boolean;
@@ -94,7 +94,7 @@ export type Content = string | Uint8Array | AsyncIterable<Uint8Array>;
 
 export interface Files {
   /**
-   * Whoever reads `path` finds the old or the new, whole and on disk: it is written under another name beside it, synced and renamed.
+   * A reader of `path` finds the old or the new content, whole and on disk: it is written under another name beside it, synced and renamed.
    * Text, bytes, or a local file or folder.
    */
   put(

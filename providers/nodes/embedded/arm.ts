@@ -30,7 +30,7 @@ exit 0`;
 const START = `"$1" status -D "$2" || exec "$1" start --silent -w -D "$2" -l "$3"`;
 
 interface ArmedRecord extends Omit<Armed, "state" | "why"> {
-  /** Of two with one id, the later counts. */
+  /** If two have one id, the later one counts. */
   at: number;
 }
 

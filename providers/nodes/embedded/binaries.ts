@@ -17,7 +17,7 @@ export interface Binaries {
   postgres: string;
 }
 
-/** Where things go that an ordinary user must reach when the repository or the state folder lies behind closed doors. */
+/** Folders that an ordinary user can reach when the repository or the state folder can't be entered. */
 export function spareDirs(): string[] {
   return ["/var/lib/pgdba", join(tmpdir(), `pgdba-${geteuid?.() ?? "user"}`)];
 }

@@ -7,7 +7,7 @@ import { fromPostgres } from "../../postgres/errors.ts";
 import { type Home, HOST, type NodeRecord, type Place } from "./home.ts";
 import { copyTree } from "./tree.ts";
 
-/** What a server writes anew when it starts, or must not find; as pg_basebackup leaves it out (basebackup.c). */
+/** Files that a server writes anew when it starts, or must not find; pg_basebackup leaves them out, too (basebackup.c). */
 const EMPTIED = [
   "pg_wal",
   "pg_replslot",

@@ -4,7 +4,7 @@ import { join } from "node:path";
 export interface Control {
   systemIdentifier: string;
   timeline: number;
-  /** How the server that worked here last left it. */
+  /** The state in which the last server here left it. */
   state: string;
 }
 
@@ -19,7 +19,7 @@ const STATES = [
   "in production",
 ];
 
-/** What pg_controldata would say; null where there is no data. The places are the same from PostgreSQL 13 to 18. */
+/** The facts that pg_controldata would print; null where there is no data. The places are the same from PostgreSQL 13 to 18. */
 export async function controlOf(dataDir: string): Promise<Control | null> {
   const file = await readFile(join(dataDir, "global/pg_control")).catch(() => null);
   if (file === null || file.length < 64) return null;

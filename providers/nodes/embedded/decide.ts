@@ -57,7 +57,7 @@ export function isStandby(dataDir: string): Promise<boolean> {
   );
 }
 
-/** What it takes to have what `spec` says. Pure. @throws PgdbaError step_refused */
+/** The work that is needed to reach `spec`. Pure. @throws PgdbaError step_refused */
 export function decide(spec: Spec, found: readonly Found[]): Decision {
   checkSpec(spec);
   const known = found.filter(({ record }) => record.made);

@@ -101,8 +101,8 @@ export async function exitOf(dir: string): Promise<number | null> {
 const FOLDER_VARIABLE = "PGDBA_DETACHED";
 
 /**
- * What is left of it: all of its session while its keeper is there; then those with its folder in their environment, for by then the
- * session's number may be another's.
+ * The processes that are left of it: all of its session while its keeper is there; then those with its folder in their environment,
+ * for by then the session's number may be another's.
  */
 export async function leftOf(
   dir: string,

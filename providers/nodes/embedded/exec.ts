@@ -10,7 +10,7 @@ import { NODE_VARIABLE } from "./processes.ts";
 import { SERVER_ENV } from "./server.ts";
 import type { OrdinaryUser } from "./user.ts";
 
-/** What a program on a node finds: its server's programs, and the way to the server for libpq. */
+/** The environment of a program on a node: its server's programs, and the way to the server for libpq. */
 export async function nodeEnv(
   home: Home,
   record: NodeRecord,

@@ -56,7 +56,7 @@ export function filesOf(home: Home, by: By): Files {
   };
 }
 
-/** What is written whole is written at once; a stream is read as it comes. */
+/** A whole content is written at once; a stream is read as it comes. */
 function partsOf(
   content: string | Uint8Array | AsyncIterable<Uint8Array>,
 ): string | Buffer | AsyncIterable<Uint8Array> {

@@ -18,7 +18,7 @@ export interface Home {
   user: OrdinaryUser | null;
 }
 
-/** What `node.json` says: the labels of a node, and how to run it. */
+/** The content of `node.json`: the labels of a node, and how to run it. */
 export interface NodeRecord {
   cluster: string;
   node: string;
@@ -50,7 +50,7 @@ export function homeOf(stateDir: string, cluster: string): Home {
   return { cluster, dir: join(resolve(stateDir), "nodes", cluster), user: ordinaryUser() };
 }
 
-/** Where the nodes are; undefined when there are none. */
+/** The folder of the nodes; undefined when there are none. */
 export function baseOf(home: Home): string | undefined {
   const text = readTextIfThere(join(home.dir, "place.json"), { maxBytes: MAX_BYTES });
   return text === undefined ? undefined : (parsed(text) as { base?: string } | undefined)?.base;

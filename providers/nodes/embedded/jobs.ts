@@ -63,7 +63,7 @@ export function jobsOf(home: Home, by: By): Jobs {
         { what: node, waitMs: LOCK_MS, signal: by.signal },
         async () => {
           const before = recordOf(dir);
-          // One that was never started has no right to the name.
+          // A job that was never started has no right to the name.
           const started = before !== undefined && (await withdraw(dir));
           if (started && before.digest !== digest) {
             throw new PgdbaError("step_refused", `Another program runs as job ${name}`, {
@@ -80,7 +80,7 @@ export function jobsOf(home: Home, by: By): Jobs {
     },
     async find(node, name) {
       const { dir } = await place(node, name);
-      // What was about to start when its engine died does not start any more, so that the answer stays true.
+      // A job that was about to start when its engine died does not start any more, so that the answer stays true.
       return (await withdraw(dir)) ? stateAt(dir) : null;
     },
     async list(node, which) {
@@ -105,7 +105,7 @@ export function jobsOf(home: Home, by: By): Jobs {
         const state = await jobState(dir, record);
         for (const stream of streams)
           if (stream.sink) stream.at = await handOut(stream.file, stream.at, stream.sink, signal);
-        // What it wrote before it ended was there when it was read.
+        // All that it wrote before it ended was there when it was read.
         if (state.state === "ended") return state;
         signal.throwIfAborted();
         await Bun.sleep(POLL_MS);
@@ -138,7 +138,7 @@ export async function endJob(dir: string, graceMs: number, what: string): Promis
   for (const { pid } of await others()) signalProcess(pid, "SIGTERM");
   const deadline = performance.now() + graceMs;
   while ((await others()).length > 0 && performance.now() < deadline) {
-    // One that stands still would not hear it.
+    // A stopped process would not hear the signal.
     for (const { pid, state } of await others()) if (state === "T") signalProcess(pid, "SIGCONT");
     await Bun.sleep(POLL_MS);
   }

@@ -25,7 +25,7 @@ import { choosePort } from "./port.ts";
 import { NODE_VARIABLE } from "./processes.ts";
 import { configure, initdb, socketDirFits } from "./server.ts";
 
-/** Whose cluster, and on whose behalf. */
+/** The cluster that the work is for, and its caller. */
 export interface Work {
   home: Home;
   by: By;
@@ -89,7 +89,7 @@ export async function makePrimary(
     superuser: spec.superuser.user,
     password: passwords.get(spec.superuser.user)!,
     args: ["--data-checksums"],
-    // So that one whose engine was killed is found and ended before the next begins.
+    // With this a program whose engine was killed is found and ended before the next begins.
     env: { [NODE_VARIABLE]: at.dir },
     signal: by.signal,
   });
@@ -108,7 +108,7 @@ export async function makePrimary(
   await writeRecord(home, base, { ...record, made: true });
 }
 
-/** What makes standbys and rewinds possible (those need WAL from before the fork, which no slot keeps); a spec may say otherwise. */
+/** Settings that make standbys and rewinds possible (those need WAL from before the fork, which no slot keeps); a spec may say otherwise. */
 const DEFAULTS = {
   wal_level: "replica",
   hot_standby: "on",

@@ -21,7 +21,7 @@ import { endNode, startNode, stateOf } from "./life.ts";
 import { clientOf, makePrimary, makeStandby, passwordsOf, type Work } from "./make-node.ts";
 
 const lockOf = (home: Home): string => join(home.dir, "lock");
-/** What others do under the lock takes seconds; one who waits for longer than this waits for something that hangs. */
+/** The work of others under the lock takes seconds; a longer wait is one for something that hangs. */
 const LOCK_MS = 60_000;
 const wait = ({ home, by }: Work) => ({
   what: `the nodes of ${home.cluster}`,
@@ -101,7 +101,7 @@ async function sweep(base: string): Promise<void> {
     if (name.startsWith(".removed-")) await rm(join(base, name), { recursive: true, force: true });
 }
 
-/** What can't be done here is told, for it fills a disk. */
+/** A slot that can't be dropped here is reported, for it fills a disk. */
 async function forgetSlot(
   work: Work,
   base: string,

@@ -97,7 +97,7 @@ export interface Postmaster {
   status: "starting" | "ready" | "standby" | "stopping" | "";
 }
 
-/** What `postmaster.pid` says, or null when there is none. Format: PostgreSQL's `src/include/utils/pidfile.h`. */
+/** The content of `postmaster.pid`, or null when there is none. Format: PostgreSQL's `src/include/utils/pidfile.h`. */
 export async function postmaster(dataDir: string): Promise<Postmaster | null> {
   const text = await readFile(join(dataDir, "postmaster.pid"), "utf8").catch(
     (error: NodeJS.ErrnoException) => {
@@ -112,7 +112,7 @@ export async function postmaster(dataDir: string): Promise<Postmaster | null> {
 }
 
 /**
- * Whether the server on `dataDir` that `found` tells of is there. After a crash or a reboot the number may be that of a process nobody
+ * True when the server that `found` names serves `dataDir`. After a crash or a reboot the number may be that of a process nobody
  * has reaped, or by now somebody else's, which must never be taken for the server: stopping it would end a stranger.
  */
 export async function isServing(found: Postmaster | null, dataDir: string): Promise<boolean> {
@@ -132,7 +132,7 @@ async function commandLine(pid: number): Promise<string> {
   return new Response(ps.stdout).text();
 }
 
-/** Whether there is a process with this id, whoever owns it. */
+/** True when there is a process with this id, of any owner. */
 export function isAlive(pid: number): boolean {
   try {
     return kill(pid, 0);
@@ -188,7 +188,7 @@ export function freePort(host = "127.0.0.1"): Promise<number> {
   });
 }
 
-/** Whether something takes connections on `host:port`. */
+/** True when something takes connections on `host:port`. */
 export function answers(host: string, port: number, timeoutMs = 1000): Promise<boolean> {
   return new Promise((done) => {
     const socket = connect({ host, port });

@@ -16,9 +16,9 @@ import { otherKind } from "../../../engine/shared/read-file.ts";
 import { syncFolder } from "../../../engine/shared/write-file.ts";
 
 export interface TreeOptions {
-  /** Of all that is made; that of the source without it, as far as we may. */
+  /** The owner of all that is made; by default that of the source, as far as we may. */
   owner?: { uid: number; gid: number } | undefined;
-  /** Of files and folders; those of the source without it. */
+  /** The mode of files and folders; by default that of the source. */
   mode?: number | undefined;
   folderMode?: number | undefined;
   /** Has each file on disk. */

@@ -14,7 +14,7 @@ export interface OrdinaryUser {
 /** Accounts that come with the system; initdb needs one that has a passwd entry, so a made-up uid would not do. */
 const CANDIDATES = ["postgres", "nobody"];
 
-/** Who a server has to run as: null means "as we are". @throws PgdbaError unsupported when there is no such account */
+/** The account that a server has to run as: null means our own. @throws PgdbaError unsupported when there is no such account */
 export function ordinaryUser(passwd = "/etc/passwd", euid = geteuid?.() ?? 1): OrdinaryUser | null {
   if (euid !== 0) return null;
   const entries = readFileSync(passwd, "utf8")
@@ -35,7 +35,7 @@ export function ordinaryUser(passwd = "/etc/passwd", euid = geteuid?.() ?? 1): O
   );
 }
 
-/** Whether others may enter every directory above `path`, which is what an account that owns none of them needs. */
+/** True when others may enter every directory above `path`, which an account needs that owns none of them. */
 export async function traversable(path: string): Promise<boolean> {
   for (let dir = dirname(resolve(path)); ; dir = dirname(dir)) {
     const info = await stat(dir).catch(() => null);

@@ -20,7 +20,7 @@ export interface TwinServerOptions {
   log?(message: string): void;
   /** The major version to plan as; the server's own without it, where this machine has it. */
   version?: number;
-  /** Where the data goes when an ordinary user can't enter the state folder; see `spareDirs`. */
+  /** The folder for the data when an ordinary user can't enter the state folder; see `spareDirs`. */
   spares?: string[];
 }
 

@@ -33,7 +33,7 @@ import { registerLab, unregisterLab } from "./register.ts";
 export interface LabOptions {
   stateDir: string;
   log?(message: string): void;
-  /** Where the data goes when an ordinary user can't enter the state folder; see `spareDirs`. */
+  /** The folder for the data when an ordinary user can't enter the state folder; see `spareDirs`. */
   spares?: string[];
   /** Looked at between the parts that take a while. */
   signal?: AbortSignal;
@@ -47,7 +47,7 @@ export interface Lab {
   seeded: boolean;
   /** Null before it is registered. */
   identity: string | null;
-  /** Whether this call made it, or started it. */
+  /** True when this call made it, or started it. */
   made: boolean;
   started: boolean;
 }
@@ -118,7 +118,7 @@ async function leaveIdle(
   });
 }
 
-/** How the lab is, without starting it. */
+/** Tells the state of the lab, without starting it. */
 export async function labStatus(options: LabOptions): Promise<LabStatus> {
   const dir = labDir(options);
   const record = readRecord(dir);
@@ -166,7 +166,7 @@ export async function discardUnfinished(options: LabOptions): Promise<boolean> {
 async function findRunning(dir: string, { stateDir }: LabOptions): Promise<Lab | null> {
   const record = readRecord(dir);
   if (record === null || !record.seeded) return null;
-  // One that an older pgdba made is registered the slow way.
+  // A lab that an older pgdba made is registered the slow way.
   if (record.identity === undefined || !existsSync(clusterFile(stateDir, LAB))) return null;
   if (!(await isUp(record))) return null;
   return labOf(record, specOf(dir, record), { made: false, started: false });
@@ -239,7 +239,7 @@ async function start(dir: string, record: LabRecord, options: LabOptions): Promi
   const log = join(record.base, "log");
   options.signal?.throwIfAborted();
   const found = await postmaster(dataDir);
-  // One that is alive without being ready yet is on its way, after a crash perhaps.
+  // A server that is alive without being ready yet is starting, after a crash perhaps.
   const serving = await isServing(found, dataDir);
   if (!serving) {
     // The server itself would refuse to start while any process has the number that a crash left in these.

@@ -3,7 +3,7 @@ import { readText, readTextIfThere } from "../../../../engine/shared/read-file.t
 import { writeWhole } from "../../../../engine/shared/write-file.ts";
 import type { ConnectionSpec } from "../../../postgres/connect.ts";
 
-/** What `lab.json` in the folder of the lab remembers. */
+/** The record in `lab.json` in the folder of the lab. */
 export interface LabRecord {
   version: number;
   port: number;
@@ -55,7 +55,7 @@ export async function writeRecord(dir: string, record: LabRecord): Promise<void>
   await writeWhole(join(dir, "lab.json"), `${JSON.stringify(record, null, 2)}\n`);
 }
 
-/** What opens psql on the lab; the password is read where it is kept. */
+/** The command that opens psql on the lab; the password is read where it is kept. */
 export function psqlCommand(stateDir: string, port: number): string {
   const file = passwordFile(labDir({ stateDir })).replaceAll("'", `'\\''`);
   return `PGPASSWORD="$(cat '${file}')" psql -h ${HOST} -p ${port} -U postgres -d postgres`;

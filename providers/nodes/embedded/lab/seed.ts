@@ -29,7 +29,7 @@ export async function seed(spec: ConnectionSpec): Promise<void> {
   try {
     await client.query(shop);
     for (const batch of batches(problems)) await run(client, batch);
-    // What built the shop is not what it does all day.
+    // The statements that built the shop are not those of its daily work.
     await client.query("SELECT public.pg_stat_statements_reset()");
     for (let n = 1; n <= HOT_QUERIES; n++) {
       await client.query("SELECT product_id, quantity FROM shop.order_items WHERE order_id = $1", [
