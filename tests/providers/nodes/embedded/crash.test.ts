@@ -66,6 +66,46 @@ test("killed anywhere, the making of a cluster is finished by the next who makes
   ]);
 }, 120_000);
 
+test("killed anywhere as it starts a job, that was started once or never will be", async () => {
+  const { jobs } = world.nodes();
+  const mark = join(base, "a", "mark");
+  const ran = async (n: number) =>
+    (await world.nodes().exec("a", ["sh", "-c", `cat ${mark}.${n} 2>/dev/null`])).stdout;
+  const seen: [n: number, found: boolean][] = [];
+  // The last one is killed when it has done it.
+  for (const [n, ms] of [...delays(20260223, 16, 60), Infinity].entries()) {
+    const args = ["a", `job-${n}`, ["sh", "-c", `echo x >>${mark}.${n}`]];
+    const driven = drive(world, { run: "run-1", verb: "jobs.start", args });
+    await driven.said(ms === Infinity ? "done" : "begun");
+    if (ms !== Infinity) await Bun.sleep(ms);
+    await driven.kill();
+    seen.push([n, (await jobs.find("a", `job-${n}`)) !== null]);
+  }
+  expect(seen.at(-1)).toEqual([16, true]);
+  for (const [n, found] of seen) {
+    const name = `job-${n}`;
+    if (!found) expect([n, await ran(n)]).toEqual([n, ""]);
+    await jobs.start("a", name, ["sh", "-c", `echo x >>${mark}.${n}`]);
+    expect(await jobs.follow("a", name)).toMatchObject({ state: "ended", exit_code: 0 });
+    expect([n, await ran(n)]).toEqual([n, "x\n"]);
+  }
+}, 60_000);
+
+test("killed anywhere as it arms, nothing waits that heal does not find", async () => {
+  for (const [n, ms] of delays(20260224, 8, 60).entries()) {
+    const args = [{ thaw: "a" }, { id: `arm-${n}`, afterMs: 600_000 }];
+    const driven = drive(world, { run: "run-1", verb: "arm", args });
+    await driven.said("begun");
+    await Bun.sleep(ms);
+    await driven.kill();
+  }
+  const armed = await world.nodes().armed();
+  const healed = await world.nodes().heal();
+  expect(healed).toEqual(armed.map(({ id }) => ({ id, node: "a", healed: true })));
+  const sleeping = await world.nodes().exec("a", ["pgrep", "-f", "sleep 600"]);
+  expect(sleeping.stdout).toBe("");
+}, 60_000);
+
 test("killed anywhere, the removal of a cluster is finished by the next who removes it", async () => {
   for (const ms of [0, 20, 60, 120, 250]) {
     const driven = drive(world, { run: "run-1", verb: "deprovision", args: [] });
