@@ -122,6 +122,12 @@ export function withNothingDone(error: PgdbaError, nothingDone = true): PgdbaErr
   return new PgdbaError(code, message, detail);
 }
 
+/** The same reason, told to another step: each step writes its own id into the error that ends it. */
+export function copyOf(error: PgdbaError): PgdbaError {
+  const { code, message, hint, retryable, data, final, nothingDone } = error;
+  return new PgdbaError(code, message, { hint, retryable, data, final, nothingDone, cause: error });
+}
+
 /** Any thrown value as a PgdbaError, keeping it as `cause`. Unknown ones get `fallback`. */
 export function toPgdbaError(thrown: unknown, fallback: ErrorCode = "internal"): PgdbaError {
   if (thrown instanceof PgdbaError) return thrown;

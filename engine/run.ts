@@ -304,6 +304,7 @@ function makeState(
     resources: new Map(),
     over: request.resume ? overSince(request.resume.row) : null,
     visited: new Set(),
+    moved: new Map(),
     covered: new Set(),
     memo: new Map(rows.map((row) => [row.path, row])),
     saw,

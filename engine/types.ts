@@ -542,6 +542,8 @@ export interface Target {
   readonly ownership: "managed" | "connected" | "none";
   /** From the registry; a server that says another one is refused. */
   readonly expectedIdentity: string | null;
+  /** No entry of the registry has its name: its facts say so, and connect to nothing. */
+  readonly absent?: boolean;
   /** The flags that name it to another command. */
   readonly flags?: readonly string[];
   /** Connects where it must; remembered. A server that does not answer is a fact (`state`, `why`), never an error. */

@@ -19,6 +19,7 @@ import { makeContext, settleOrAbort } from "./context.ts";
 import { assertJudged } from "./judged.ts";
 import { assertAssembled } from "./kept.ts";
 import { knownIn } from "./known.ts";
+import { assertHasNeeds, noteMoved } from "./needs.ts";
 import { attachedTo, jobName, lastJob } from "./jobs.ts";
 import { NOTE_LOST, noteIsLost } from "./notes.ts";
 import { happenedBefore, repeatable, restore } from "./restore.ts";
@@ -132,10 +133,13 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
     },
   });
 
+  const about = { type, input, path };
+  if (state.plan) await assertHasNeeds(state, about);
   if (state.plan && effect === "change") {
     assertRepeatable();
     const output = type.plan ? await type.plan(ctx, input) : null;
     const status = type.plan ? "previewed" : "not_previewable";
+    noteMoved(state, { ...about, done: false });
     return { output, status, changed: false, effect, sensitive: isHidden(job, read) };
   }
 
@@ -157,6 +161,7 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
         state.covered.add(path);
       }
       entry.result = restored;
+      if (restored.status === "ok") noteMoved(state, { ...about, done: true });
       const { output, changed } = restored;
       const sensitive = isHidden(job, read);
       return { output, status: "ok", changed, effect, sensitive, restored };
@@ -169,11 +174,14 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
     if (last?.state === "running") at.attached = attachedTo(state, entry, last);
     if (last?.state === "done") {
       entry.happened = "yes";
+      noteMoved(state, { ...about, done: true });
       const { output } = last;
       return { output, status: "ok", changed: true, effect, sensitive: isHidden(job, read) };
     }
   }
 
+  // What is taken back is tried whatever has died.
+  if (!state.plan && !scope.unwinding) await assertHasNeeds(state, about);
   const before = entry.happened;
   if (effect === "change") {
     entry.happened = "maybe";
@@ -200,6 +208,7 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
     await Promise.allSettled(calls);
   }
   if (effect === "change") entry.happened = told.unchanged ? before : "yes";
+  noteMoved(state, { ...about, done: true });
   const known = knownIn(state, output);
   scope.kept.put(path, known);
   const sensitive = isHidden(job, read);

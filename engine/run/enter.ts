@@ -1,4 +1,4 @@
-import { type ErrorCode, PgdbaError } from "../errors.ts";
+import { copyOf, type ErrorCode, PgdbaError } from "../errors.ts";
 import { type GateInput, judge, takesBackup } from "../gates.ts";
 import type { Releasers } from "../releasers.ts";
 import type { Union } from "../check/danger.ts";
@@ -75,9 +75,11 @@ export async function passGates(
       before?.withoutBackup ?? (input.danger.backup !== null && asked.flags.withoutBackup !== null);
     // The run may itself have taken away words that it needed at its beginning; and the question about a backup was asked then.
     const needs = request.resume ? [] : danger.needs;
-    if (about.why && needs.some((need) => !about.capabilities.includes(need))) throw about.why;
+    if (about.why && needs.some((need) => !about.capabilities.includes(need)))
+      throw copyOf(about.why);
     // A cluster that there is not is for those who make one.
-    if (about.why && about.state === "absent" && danger.gives.length === 0) throw about.why;
+    if (about.why && about.state === "absent" && danger.gives.length === 0)
+      throw copyOf(about.why);
     const verdict = judge({
       ...input,
       danger: { ...gateDanger(danger), needs, backup: request.resume ? null : danger.backup },
@@ -152,6 +154,7 @@ function isReached(
   { risk, needs, gives, locks }: Union,
 ): boolean {
   if (!hasTarget(target)) return needs.size > 0;
+  if (target.absent) return true;
   const touches = needs.size > 0 || gives.size > 0 || locks.size > 0;
   return touches || risk !== "read" || mentionsTarget(runbooks.values());
 }

@@ -23,6 +23,7 @@ import type {
 import type { Bounded } from "./bounded.ts";
 import type { Judged } from "./judged.ts";
 import type { Kept } from "./kept.ts";
+import type { Moved } from "./needs.ts";
 import { inside } from "./seen.ts";
 import { type Hidden, type Watch, watchedSteps, watching, withMore } from "./sensitive.ts";
 import type { Stop } from "./stop.ts";
@@ -167,6 +168,8 @@ export interface RunState {
   readonly over: Over | null;
   /** Steps of an earlier process that this one came by again. */
   readonly visited: Set<string>;
+  /** What the run's steps have changed of what the target has. */
+  readonly moved: Moved;
   /** The steps among them that called runbooks and are not gone through again. */
   readonly covered: Set<string>;
   /** Paths of steps with steps of an earlier process below them. */

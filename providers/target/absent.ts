@@ -1,9 +1,10 @@
-import type { PgdbaError } from "../../engine/errors.ts";
+import { copyOf, type PgdbaError } from "../../engine/errors.ts";
 import type { AccessFor, LockWord, Target, TargetFacts, TargetLock } from "../../engine/types.ts";
 
 /** A name that no entry of the registry has. A run may make a cluster of it: then the target is what was registered. */
 export class AbsentTarget implements Target {
   readonly name: string;
+  readonly absent = true;
   readonly flags: readonly string[];
   readonly #why: PgdbaError;
   readonly #find: () => Promise<Target | undefined>;
@@ -49,7 +50,7 @@ export class AbsentTarget implements Target {
   /** @throws PgdbaError no_target */
   async use(what: string, on: AccessFor): Promise<unknown> {
     if (this.#made === undefined) await this.refresh();
-    if (this.#made?.use === undefined) throw this.#why;
+    if (this.#made?.use === undefined) throw copyOf(this.#why);
     return this.#made.use(what, on);
   }
 

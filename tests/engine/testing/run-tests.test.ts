@@ -422,7 +422,7 @@ cases:
   - name: what was taken away is missed
     params: {again: true}
     target: {state: absent, provider: embedded, ownership: connected, can: {stop: true, freeze: false}}
-    expect: {error: {code: capability_missing, step: again}}
+    expect: {error: {code: connection_failed, step: again}}
   - name: it is there already
     target: {state: up}
     expect: {error: {code: assertion_failed, message: test is there}}

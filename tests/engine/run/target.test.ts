@@ -1,0 +1,130 @@
+import { expect, test } from "bun:test";
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Target, TargetFacts } from "../../../engine/types.ts";
+import { codeOf, withHarness } from "./harness.ts";
+
+const refused = new PgdbaError("connection_failed", "nothing listens there", {
+  hint: "Start it.",
+  retryable: true,
+});
+const noSuch = new PgdbaError("no_target", "There is no cluster named new", {
+  hint: "Did you mean news?",
+});
+
+/** A target that begins as `state` and is up once a step has given it; `asked` counts how often it was reached. */
+function changing(state: TargetFacts["state"], why: PgdbaError, asked = { times: 0 }) {
+  let up = false;
+  const facts = async (): Promise<TargetFacts> => {
+    asked.times++;
+    return up
+      ? { state: "up", identity: "8", capabilities: ["postgres"], facts: {} }
+      : { state, why, identity: null, capabilities: [], facts: {} };
+  };
+  const target: Partial<Target> = { facts, refresh: facts, absent: state === "absent" };
+  return { target, asked, rise: () => void (up = true), fall: () => void (up = false) };
+}
+
+const READ = "summary: R\nrisk: read\n";
+
+test("a run that needs nothing of its target and changes nothing does not reach it", () =>
+  withHarness(async (h) => {
+    const { target, asked } = changing("unreachable", refused);
+    expect((await h.run(`${READ}steps: [{id: a, fake.look: {}}]`, { target })).exit).toBe(0);
+    expect(asked.times).toBe(0);
+    // Whoever asks for its state is told of it, and goes on.
+    const ran = await h.run(
+      `${READ}steps: [{id: a, when: "target.state == 'unreachable'", fake.look: {}}]\noutput: {state: target.state}`,
+      { target },
+    );
+    expect([ran.exit, ran.data["state"], ran.ended]).toEqual([0, "unreachable", ["a ok"]]);
+  }));
+
+test("a run that needs a target which does not answer ends with the reason; one that changes something without it goes on", () =>
+  withHarness(async (h) => {
+    const { target } = changing("down", refused);
+    expect(
+      await codeOf(h.run(`${READ}steps: [{id: a, fake.needs: {}}]`, { target })),
+    ).toMatchObject({ code: "connection_failed", message: "nothing listens there" });
+    expect(h.calls).toEqual([]);
+    const ran = await h.run("steps: [{id: a, fake.act: {}}]", { target });
+    expect([ran.exit, h.calls]).toEqual([0, ["act a"]]);
+  }));
+
+test("what a step gives is asked for when a later step needs it, and told with its own reason when it did not come", () =>
+  withHarness(async (h) => {
+    const text = "steps: [{id: make, fake.make: {}}, {id: ask, fake.needs: {}}]";
+    for (const state of ["absent", "down", "partial"] as const) {
+      h.calls.length = 0;
+      const { target, rise } = changing(state, state === "absent" ? noSuch : refused);
+      h.on = { make: () => (rise(), null) };
+      const ran = await h.run(text, { target });
+      expect([state, ran.exit, h.calls]).toEqual([state, 0, ["act make", "look ask"]]);
+    }
+    const { target } = changing("down", refused);
+    h.on = {};
+    h.calls.length = 0;
+    const ran = await h.run(text, { target });
+    expect(ran.error).toMatchObject({ code: "connection_failed", step: "ask" });
+    expect(h.calls).toEqual(["act make"]);
+  }));
+
+test("what a step took away is missed by the next one that needs it", () =>
+  withHarness(async (h) => {
+    const { target, rise, fall } = changing("down", refused);
+    rise();
+    h.on = { take: () => (fall(), null) };
+    const text =
+      "steps: [{id: a, fake.needs: {}}, {id: take, fake.take: {}}, {id: b, fake.needs: {}}]";
+    const ran = await h.run(text, { target });
+    expect(ran.error).toMatchObject({ code: "connection_failed", step: "b" });
+    expect(h.calls).toEqual(["look a", "act take"]);
+  }));
+
+test("in a plan, what needs what a previewed step would give is undetermined", () =>
+  withHarness(async (h) => {
+    const { target } = changing("absent", noSuch);
+    const text = "steps: [{id: make, fake.make: {}}, {id: ask, fake.needs: {}}]";
+    const ran = await h.run(text, { target, plan: true });
+    expect([ran.exit, ran.ended]).toEqual([0, ["make not_previewable", "ask undetermined"]]);
+    expect(h.calls).toEqual([]);
+  }));
+
+test("a free name is for runs that make something; every other run is told that there is no such cluster", () =>
+  withHarness(async (h) => {
+    const { target } = changing("absent", noSuch);
+    for (const text of [
+      "steps: [{id: a, fake.act: {}}]",
+      `${READ}steps: [{id: a, fake.needs: {}}]`,
+      `${READ}steps: [{id: a, fake.look: {}}]`,
+      `${READ}steps: [{id: a, fake.look: {}}]\noutput: {state: target.state}`,
+    ])
+      expect(await codeOf(h.run(text, { target }))).toMatchObject({
+        code: "no_target",
+        hint: "Did you mean news?",
+      });
+    expect(h.calls).toEqual([]);
+  }));
+
+test("another identity than the registered one is met when the target comes up", () =>
+  withHarness(async (h) => {
+    const { target, rise } = changing("down", refused);
+    h.on = { make: () => (rise(), null) };
+    const ran = await h.run("steps: [{id: make, fake.make: {}}, {id: ask, fake.needs: {}}]", {
+      target: { ...target, expectedIdentity: "9" },
+    });
+    expect(ran.error).toMatchObject({ code: "identity_mismatch", step: "ask" });
+  }));
+
+test("a resumed run goes on though its target is down, and tells the target whom to expect", () =>
+  withHarness(async (h) => {
+    const text = "steps: [{id: a, fake.again: {}}, {id: b, fake.again: {}}]";
+    await h.killedIn(text, "b");
+    const expected: string[] = [];
+    const { target } = changing("down", refused);
+    h.calls.length = 0;
+    const ran = await h.run(text, {
+      target: { ...target, expect: (identity) => void expected.push(identity) },
+      resume: { assumed: {} },
+    });
+    expect([ran.exit, h.calls, expected]).toEqual([0, ["act b"], ["7"]]);
+  }));
