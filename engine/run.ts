@@ -155,6 +155,9 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     const steps = withoutUndone(scope.steps, runbook.steps, unwound.touched);
     output = partialOutput(runbook, variables(state, { ...scope, steps }, watch), shown);
   }
+  const isGoodEnd = runbook.watches && error?.code === "interrupted" && !stop.hard.aborted;
+  // What its last round could not take back is no good end.
+  if (isGoodEnd && unwound.failed.length === 0 && !unwound.asks) error = null;
   const closing = await Promise.race([
     closeAll(releasers),
     ...(stop.hard.aborted ? [host.clock.sleep(FORCED_CLOSE_MS)] : []),

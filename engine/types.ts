@@ -210,6 +210,8 @@ export interface Runbook {
   outputSchema: JsonSchema;
   /** The outputs that people see, in this order; all of them without this. */
   shown?: Shown[];
+  /** It runs until it is told to stop, which is its good end. */
+  watches?: boolean;
   doc: Doc;
 }
 

@@ -25,6 +25,7 @@ interface CallJob {
   registry: StepRegistry;
   /** The runbook that calls. */
   name: string;
+  watches: boolean;
 }
 
 /**
@@ -82,6 +83,13 @@ async function checkCall(
       rule: "calls-too-deep",
       message: `runbooks call one another more than ${MAX_CALL_DEPTH} deep from here`,
       hint: "Call the innermost ones from nearer to the top.",
+    });
+  }
+  if (doc.data["watches"] === true && !job.watches) {
+    report.add(at, {
+      rule: "call-of-watch",
+      message: `\`${named.text}\` runs until it is interrupted, and this runbook does not say that it does`,
+      hint: "Say `watches: true` here as well, or call what it does in each round.",
     });
   }
   checkArguments(report, doc, input, [...path, ...named.path.slice(0, -1)]);

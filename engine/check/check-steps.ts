@@ -80,7 +80,9 @@ export async function checkSteps(
         scopeOf(view, { error: ERROR_SCHEMA }),
       );
     }
-    if (step.until !== undefined) view = { ...view, repeated: true };
+    // The rounds of a runbook that watches are many, and each is meant to act.
+    const isRound = job.watches && steps.includes(step);
+    if (step.until !== undefined && !isRound) view = { ...view, repeated: true };
     checkKeep(job, step, view);
     const output = step.kind === "block" ? await block(step, view) : await action(step, view);
     if (step.until !== undefined) {

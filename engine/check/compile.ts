@@ -51,7 +51,16 @@ export async function compile(
   for (const key of ["needs", "gives"] as const) checkWords(key, data[key], registry, report);
   const types = await loadTypes(steps, registry, report);
   const { expressions, scope } = await checkSteps(
-    { report, library, registry, name: doc.name, types, places, params },
+    {
+      report,
+      library,
+      registry,
+      name: doc.name,
+      types,
+      places,
+      params,
+      watches: data["watches"] === true,
+    },
     steps,
   );
   const { hazards, needs, locks } = await checkDanger(doc, { registry, library, report });
@@ -82,6 +91,7 @@ export async function compile(
     output: output ?? {},
     outputSchema,
     ...(shown === undefined ? {} : { shown }),
+    ...(data["watches"] === true ? { watches: true } : {}),
     doc,
   };
   return { runbook, diagnostics };

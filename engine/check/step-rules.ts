@@ -27,6 +27,8 @@ export interface StepsJob {
   types: ReadonlyMap<string, StepType>;
   places: ReadonlyMap<string, Place>;
   params: Record<string, ParamSpec>;
+  /** Whether it runs until it is interrupted. */
+  watches: boolean;
 }
 
 /** The view from one point of a runbook. */

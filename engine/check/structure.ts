@@ -209,6 +209,11 @@ export const RUNBOOK: JsonSchema = {
       description:
         "The parts of the target that no other run works on meanwhile. What its steps say counts without it.",
     },
+    watches: {
+      type: "boolean",
+      description:
+        "It runs until it is interrupted, which is its good end: exit 0. It locks its own name, and not the target; an `until` at its top has no time limit of itself.",
+    },
     params: {
       type: "object",
       description: "Its parameters, as JSON Schema; flags and help derive from them.",

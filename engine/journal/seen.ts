@@ -37,6 +37,14 @@ export function forgetSeen(db: Database, run: string, path: string): void {
   ).run(run, path);
 }
 
+/** All that is on record of what was done below `base` is no longer needed. */
+export function forgetSteps(db: Database, run: string, base: string): void {
+  for (const table of ["step", "saw"])
+    db.query(
+      `DELETE FROM ${table} WHERE run = ?1 AND (path = ?2 OR substr(path, 1, length(?2) + 1) = ?2 || '/')`,
+    ).run(run, base);
+}
+
 /** @throws PgdbaError journal_failed for what is damaged */
 export function seenIn(db: Database, run: string): Seen {
   const rows = db

@@ -27,6 +27,8 @@ interface Attempt {
   pause(): void;
   /** The end of it in an earlier process, once this one has gone through all that it had begun. */
   over(): PgdbaError | undefined;
+  /** Told when a try has ended that was a round of a runbook that watches. */
+  rounds?: { end(): Promise<void> } | undefined;
 }
 
 /** Time between two tries of `until`, ms. */
@@ -44,8 +46,18 @@ interface Deadline {
   clear(): void;
 }
 
-/** The time that one attempt of `step` has, or with `until` all of them together; undefined without a limit. */
-export function startDeadline(state: RunState, step: Step, path: string): Deadline | undefined {
+/**
+ * The time that one attempt of `step` has, or with `until` all of them together; undefined without a limit. The rounds of a runbook that
+ * watches are `endless` unless it says otherwise.
+ */
+export function startDeadline(
+  state: RunState,
+  step: Step,
+  path: string,
+  endless?: unknown,
+): Deadline | undefined {
+  if (endless && step.timeout === undefined)
+    return { limit: "ever", ends: Infinity, controller: new AbortController(), clear: () => {} };
   const limit = step.timeout ?? (step.until === undefined ? undefined : DEFAULT_UNTIL_TIMEOUT);
   if (limit === undefined) return undefined;
   const controller = new AbortController();
@@ -94,7 +106,8 @@ async function poll(
       const more = { output: done.output, attempt: round };
       const vars = withMore(variables(state, scope, watch), more);
       try {
-        if (holds(step.until!, vars)) return done;
+        // A plan shows one round.
+        if (holds(step.until!, vars) || (state.plan && scope.runbook.watches)) return done;
       } catch (thrown) {
         throw watch.read ? withheld(thrown, "The condition of until") : thrown;
       }
@@ -111,6 +124,7 @@ async function poll(
     const over = job.over();
     if (over) throw over;
     job.pause();
+    await job.rounds?.end();
     // The timer may be late, and the clock of a test runs ahead of it.
     if (state.clock.monotonic() >= ends) controller.abort(timeoutError(path, limit));
     try {

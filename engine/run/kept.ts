@@ -46,6 +46,12 @@ export class Kept {
     this.#pinned = true;
   }
 
+  /** What this scope and those inside of it hold goes, also where an undo needed it. */
+  release(): void {
+    this.#pinned = false;
+    this.end();
+  }
+
   end(): void {
     this.ended = true;
     const own = [...this.#sizes.values()].reduce((sum, size) => sum + size, this.#left);

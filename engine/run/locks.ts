@@ -9,6 +9,8 @@ import type { Judged } from "./judged.ts";
 import type { Fence, RunState } from "./state.ts";
 
 const POLL_MS = 100;
+/** Of a runbook that watches: nobody else has its name on the target. */
+const ALONE: readonly LockWord[] = ["all"];
 
 /**
  * Locks the parts of the target that the run says it locks: with leases in the journal, and with locks on the target's own side where
@@ -31,17 +33,22 @@ export async function takeLocks(
 ): Promise<Fence | null> {
   const { target, stop, lockWaitMs } = request;
   const { clock, journal } = host;
-  const { risk, locks: words } = run.judged;
-  if ((risk === "read" && words.length === 0) || request.plan || !hasTarget(target)) return null;
+  const { risk, locks } = run.judged;
+  if ((risk === "read" && locks.length === 0) || request.plan || !hasTarget(target)) return null;
+  // One that runs for ever keeps nobody from the target, and is the only one of its name on it.
+  const watches = request.runbook.watches === true;
+  const words = watches ? ALONE : locks;
+  const names = watches ? run.keys.map((key) => `${key}: ${request.runbook.name}`) : run.keys;
   const waiter = new Waiter(journal, clock, {
-    keys: leaseKeys(run.id, run.keys, words),
+    keys: leaseKeys(run.id, names, words),
     run: run.id,
     holder: run.holder,
     leaseMs: leaseFrom(host.env),
   });
+  const there = watches ? {} : target;
   const deadline = clock.monotonic() + lockWaitMs;
   for (let told = false; ; told = true) {
-    const got = await takeAll(waiter, target, describeHolder(run.id, run.holder), words);
+    const got = await takeAll(waiter, there, describeHolder(run.id, run.holder), words);
     if ("lock" in got) {
       const { lock, remote } = got;
       if (remote) run.releasers.push(() => remote.release());
@@ -67,7 +74,7 @@ export async function takeLocks(
  */
 async function takeAll(
   waiter: Waiter,
-  target: Target,
+  target: Pick<Target, "lock">,
   holder: string,
   words: readonly LockWord[],
 ): Promise<

@@ -24,6 +24,7 @@ import { runLoop } from "./loop.ts";
 import { COUNTED_BELOW_MS, pace } from "./pace.ts";
 import { happenedBefore } from "./restore.ts";
 import { failureBefore, recordFailure } from "./saw.ts";
+import { Rounds, tryNumber } from "./rounds.ts";
 import { asSeen, fillRest } from "./seen.ts";
 import { markSensitive, type Watch } from "./sensitive.ts";
 import {
@@ -139,6 +140,8 @@ async function runOne(
   let attempts = row && unfinished(row) && !hasInner(state, path) ? (row.attempts ?? 1) : 1;
   /** The number of times that the work was done, over all attempts and tries of `until`. */
   let performed = 0;
+  const rounds = Rounds.of(state, step, scope, path);
+  const hasNextTry = () => hasInner(state, `${path}@${tryNumber(rounds, performed + 1)}`);
   const trail: { entry?: UndoEntry } = {};
   // Until an attempt says otherwise, it may have changed something.
   let effect: Effect = "change";
@@ -212,7 +215,7 @@ async function runOne(
   const named = item === undefined ? {} : { item };
   state.emit({ kind: "step.started", path, id: step.id, type, depth: scope.depth, ...named });
   const ended = failureBefore(state, path, "end") ?? failedCall(state, scope, path);
-  const overall = step.until === undefined ? undefined : startDeadline(state, step, path);
+  const overall = step.until === undefined ? undefined : startDeadline(state, step, path, rounds);
   try {
     // A resumed run goes by what it saw then, not by what the target shows now.
     const skip = before
@@ -232,15 +235,19 @@ async function runOne(
           {
             path,
             async perform(deadline) {
+              const own = rounds?.begin(scope) ?? scope;
               if (performed > 0 && counted) await pace(state);
               performed += 1;
-              const within = ended ? { ...scope, ended } : scope;
-              const job = { path, time: performed, attempts, trail, deadline };
+              const time = tryNumber(rounds, performed);
+              const within = ended ? { ...own, ended } : own;
+              const isRound = rounds !== undefined;
+              const job = { path, time, attempts, trail, deadline, isRound };
               return perform(state, step, within, job);
             },
             take: () => takeFailure(state, scope, runSteps),
             pause: () => pause(),
-            over: () => (ended && !hasInner(state, `${path}@${performed + 1}`) ? ended : undefined),
+            over: () => (ended && !hasNextTry() ? ended : undefined),
+            rounds,
           },
           overall,
         );
@@ -252,7 +259,7 @@ async function runOne(
         if (thrown instanceof UnknownValue) throw thrown;
         const error = stepError(thrown, scope, step, path);
         const late = overall !== undefined && state.clock.monotonic() >= overall.ends;
-        const next = hasInner(state, `${path}@${performed + 1}`);
+        const next = hasNextTry();
         if (!next && !error.final && ended) throw ended;
         if (restored || (late && !next)) throw error;
         if (!next && !shouldRetry(state, step, scope, error, attempts)) throw error;
@@ -271,7 +278,7 @@ async function runOne(
           error: errorRecord(error),
         });
         // A resumed run has waited before.
-        if (!state.over && !scope.ended && !hasInner(state, `${path}@${performed + 1}`))
+        if (!state.over && !scope.ended && !hasNextTry())
           await state.clock.sleep(delay, stopSignal(state, scope, overall?.controller.signal));
       }
     }
@@ -363,10 +370,11 @@ async function perform(
     attempts: number;
     trail: { entry?: UndoEntry };
     deadline: AbortSignal | undefined;
+    isRound: boolean;
   },
 ): Promise<Acted> {
   const { path, time, attempts, trail, deadline } = job;
-  if (step.until !== undefined) scope = { ...scope, repeated: true };
+  if (step.until !== undefined && !job.isRound) scope = { ...scope, repeated: true };
   if (step.kind === "block") return runBlock(state, step, scope, path, time, deadline, runSteps);
   return act({
     state,

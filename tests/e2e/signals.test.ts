@@ -255,3 +255,25 @@ test("a signal before anything began leaves nothing behind", async () => {
     notes(p).filter((note) => note === "unmade").length,
   );
 });
+
+test("a runbook that watches ends well with Ctrl-C and SIGTERM: exit 0", async () => {
+  const server = await sharedServer();
+  const p = place({
+    "home/clusters/orders.yaml": clusterFile(server, "managed"),
+    ...runbooks({
+      "t/watch":
+        "summary: s\nrisk: change\nwatches: true\nsteps:\n  - id: loop\n    block: [{exec: {argv: [sh, -c, 'echo x >> notes']}}]\n    until: 1 == 2\n    every: 50ms\n",
+    }),
+  });
+  const env = { CLUSTER_PASSWORD: server.password };
+  const watch = new Running(["t", "watch", "--cluster", "orders"], p, { env });
+  await eventually(() => notes(p).length > 3, "some rounds are made");
+  watch.signal("SIGINT");
+  expect(await watch.done()).toMatchObject({ exit: 0, envelope: { success: true, error: null } });
+  const serve = new Running(["health", "serve", "--listen", "0", "--cluster", "orders"], p, {
+    env,
+  });
+  await serve.said("listening on");
+  serve.signal("SIGTERM");
+  expect(await serve.done()).toMatchObject({ exit: 0, envelope: { success: true } });
+});
