@@ -64,7 +64,7 @@ test("the step type of the docs runs, the policy and the cluster of the docs are
   const greeted = await pgdba("run", "team/greet");
   expect(greeted.error).toBeNull();
   expect(greeted.data.text).toBe("hello Ada");
-  const cluster = await pgdba("run", "team/greet", "--cluster", "orders");
+  const cluster = await pgdba("run", "health/check", "--cluster", "orders");
   expect(cluster.error.code).toBe("missing_secret");
 });
 

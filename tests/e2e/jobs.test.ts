@@ -28,7 +28,7 @@ afterAll(() => {
 
 /** A process that has left its parents and its session behind, found again by its pid and when it began. */
 const JOB = `
-  effect: "change", idempotent: false, job: true,
+  effect: "change", risk: "change", idempotent: false, job: true,
   async run(ctx) {
     if (!ctx.attached) {
       ctx.note({ job: ctx.step.job });
