@@ -280,6 +280,14 @@ test("a team's own step type is judged by what it declares, wherever it is calle
     const ran = await cli(["team", name, ...flags], q, { env: { ...env, ...more } });
     return { ...ran, said: ran.envelope.error?.message ?? "" };
   };
+  for (const command of [
+    ["show", "team/outer"],
+    ["list", "team/outer"],
+  ]) {
+    const { data } = (await cli(command, q)).envelope;
+    const shown = at(data, "runbooks", 0) ?? data;
+    expect(shown).toMatchObject({ risk: "disruptive", hazards: ["fault"], locks: ["roles"] });
+  }
   for (const name of ["drill", "outer"]) {
     const refused = await run(name, [...ON("orders"), "--yes"]);
     expect(refused.exit).toBe(3);

@@ -274,6 +274,28 @@ test("a fault needs its flags by whichever runbook, and what may lose data a bac
     });
   }));
 
+test("a resumed run goes on with what was decided of the backup when it began", () =>
+  withHarness(async (h) => {
+    const text =
+      "summary: D\nrisk: destructive\nsteps: [{id: one, fake.again: {}}, {id: two, fake.again: {}}]\n";
+    const confirmed = { flags: { confirm: "drill" } };
+    h.write(
+      "team/copy",
+      'summary: B\nrisk: read\ngives: [verified_backup]\nsteps: [{id: copy, fake.look: {}}]\noutput: {verified: "true"}\n',
+    );
+    await h.killedIn(text, "two", 1, confirmed);
+    const ran = await h.resume(text);
+    expect([ran.exit, ran.ended]).toEqual([
+      0,
+      ["copy", "one", "two"].map((id) => (id === "copy" ? "backup_before/copy ok" : `${id} ok`)),
+    ]);
+
+    await h.killedIn(text, "two", 1, { flags: { confirm: "drill", withoutBackup: "drill" } });
+    const without = await h.resume(text);
+    expect(without.ended).toEqual(["one ok", "two ok"]);
+    expect(without.run["without_backup"]).toBe(true);
+  }));
+
 test("a step type calls what its input names in a text marked as a runbook, and is told so of any other", () =>
   withHarness(async (h) => {
     h.write(

@@ -273,10 +273,10 @@ export class Harness {
   }
 
   /** Runs until `id` dies in the middle, then forgets the signals: what a killed process leaves behind. */
-  async killedIn(text: string, id: string, nth = 1): Promise<Ran> {
+  async killedIn(text: string, id: string, nth = 1, options: Options = {}): Promise<Ran> {
     const stop = new Stop();
     this.on[id] = dies(stop, nth);
-    const ran = await this.run(text, { stop });
+    const ran = await this.run(text, { ...options, stop });
     delete this.on[id];
     this.journal.db.run("UPDATE run SET cancelled = NULL");
     this.calls.length = 0;
