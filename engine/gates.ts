@@ -22,6 +22,8 @@ export interface GateInput {
     who: { risk: string; hazards: Record<string, string>; needs: Record<string, string> };
   };
   plan: boolean;
+  /** It goes on: what it needs, and whether it may break things, was asked when it began. */
+  resumed: boolean;
   target: {
     name: string;
     cluster: string | null;
@@ -117,7 +119,8 @@ function registry({ target, danger, plan }: GateInput): Verdict {
   };
 }
 
-function capabilities({ danger, target, runbook }: GateInput): Verdict {
+function capabilities({ danger, target, runbook, resumed }: GateInput): Verdict {
+  if (resumed) return ALLOW;
   const missing = danger.needs.filter((need) => !target.capabilities.includes(need));
   if (missing.length === 0) return ALLOW;
   const nameless = target.ownership === "none" && target.capabilities.length === 0;
@@ -178,7 +181,8 @@ function unreachable(input: GateInput): Verdict {
     danger.risk === "disruptive" ||
     danger.risk === "destructive" ||
     danger.hazards.includes("fault");
-  if (plan || target.state !== "unreachable" || !severe || !danger.touches) return ALLOW;
+  if (plan || input.resumed || target.state !== "unreachable") return ALLOW;
+  if (!severe || !danger.touches) return ALLOW;
   return {
     answer: "refuse",
     gate: "unreachable",
@@ -214,7 +218,7 @@ function told(who: string | undefined, runbook: string): string {
 }
 
 function fault(input: GateInput): Verdict {
-  if (input.plan || !input.danger.hazards.includes("fault")) return ALLOW;
+  if (input.plan || input.resumed || !input.danger.hazards.includes("fault")) return ALLOW;
   const { flags } = input;
   const missing = [
     ...(flags.iKnowWhatIAmDoing ? [] : ["--i-know-what-i-am-doing"]),
@@ -277,6 +281,11 @@ export function takesBackup(input: GateInput): boolean {
   return wantsBackup(input) && input.flags.withoutBackup === null && isBackupThere(input);
 }
 
+/** True when one would be taken, and a person said that the run goes on without it. */
+export function skipsBackup(input: GateInput): boolean {
+  return wantsBackup(input) && input.flags.withoutBackup !== null;
+}
+
 /** A cluster that is absent, or there only in part, has no data to lose. */
 function wantsBackup({ danger, target: { state }, runbook, plan, backup }: GateInput): boolean {
   if (plan || danger.backup === null || backup.runbooks.includes(runbook)) return false;
@@ -288,7 +297,7 @@ function isBackupThere({ backup: { runbooks, lacks } }: GateInput): boolean {
 }
 
 function backup(input: GateInput): Verdict {
-  if (!wantsBackup(input)) return ALLOW;
+  if (input.resumed || !wantsBackup(input)) return ALLOW;
   const { danger, flags, runbook, target: to } = input;
   const name = to.cluster ?? to.name;
   if (flags.withoutBackup === name) return ALLOW;

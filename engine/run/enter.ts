@@ -1,5 +1,5 @@
 import { copyOf, type ErrorCode, PgdbaError } from "../errors.ts";
-import { type GateInput, judge, takesBackup } from "../gates.ts";
+import { type GateInput, judge, skipsBackup, takesBackup } from "../gates.ts";
 import type { Releasers } from "../releasers.ts";
 import type { Union } from "../check/danger.ts";
 import { Dangers, gateDanger, type Judged, preceded } from "./judged.ts";
@@ -54,6 +54,7 @@ export async function passGates(
       ],
       danger: gateDanger(union.danger(runbook.name)),
       plan,
+      resumed: request.resume !== undefined,
       target: {
         name: target.name,
         cluster: target.cluster,
@@ -71,19 +72,15 @@ export async function passGates(
     const before = request.resume?.row.judged;
     const first = before ? before.backup : takesBackup(input) ? request.backups[0]! : null;
     const danger = preceded(union, first === null ? undefined : backup, runbook.name);
-    const withoutBackup =
-      before?.withoutBackup ?? (input.danger.backup !== null && asked.flags.withoutBackup !== null);
-    // The run may itself have taken away words that it needed at its beginning; and the question about a backup was asked then.
+    const withoutBackup = before?.withoutBackup ?? skipsBackup(input);
+    // The run may itself have taken away words that it needed at its beginning.
     const needs = request.resume ? [] : danger.needs;
     if (about.why && needs.some((need) => !about.capabilities.includes(need)))
       throw copyOf(about.why);
     // A cluster that there is not is for those who make one.
     if (about.why && about.state === "absent" && danger.gives.length === 0)
       throw copyOf(about.why);
-    const verdict = judge({
-      ...input,
-      danger: { ...gateDanger(danger), needs, backup: request.resume ? null : danger.backup },
-    });
+    const verdict = judge({ ...input, danger: gateDanger(danger) });
     // A run that goes on was approved when it began; what may have changed since is judged again above.
     if (verdict.answer === "ask" && !request.resume) await ask(request, verdict, view);
     if (verdict.answer === "refuse") throw refusal(verdict);

@@ -69,6 +69,7 @@ function input({
       },
     },
     plan: false,
+    resumed: false,
     caller: "human",
     policy: [],
     backup: { runbooks: backups, lacks },
@@ -452,6 +453,25 @@ describe("how the target is", () => {
     expect(verdict({ risk: "change", target: down })).toBe("allow");
     expect(verdict({ risk: "change", target: { ...down, identity: "8" } })).toBe("refuse identity");
   });
+});
+
+test("a run that goes on is asked nothing again, but for what labels, ownership, identity and policy refuse", () => {
+  const gone: Given = {
+    ...CHAOS,
+    resumed: true,
+    needs: ["patroni"],
+    loses: "step `kill`",
+    backups: [],
+    flags: {},
+    target: { state: "unreachable", identity: null },
+  };
+  expect(verdict(gone)).toBe("ask disruptive");
+  expect(verdict({ ...gone, target: { labels: ["production"] } })).toBe("refuse production");
+  expect(verdict({ ...gone, target: { identity: "8" } })).toBe("refuse identity");
+  expect(verdict({ ...gone, hazards: ["destroys"], target: { ownership: "connected" } })).toBe(
+    "refuse connected",
+  );
+  expect(verdict({ ...gone, policy: [rule("refuse", { hazard: "fault" })] })).toBe("refuse policy");
 });
 
 describe("a verified backup before what may lose data", () => {
