@@ -79,7 +79,7 @@ export class World {
   spec(names: string[], more: Partial<Spec> = {}): Spec {
     return {
       version: this.place.version,
-      settings: { shared_buffers: "16MB", wal_retrieve_retry_interval: "100ms" },
+      settings: { fsync: "off", shared_buffers: "16MB", wal_retrieve_retry_interval: "100ms" },
       superuser: { user: "postgres", password: "su" },
       replication: { user: "replicator", password: "rep" },
       accounts: { rewind: { user: "rewinder", password: "rewind" } },
