@@ -78,7 +78,8 @@ export async function passGates(
     if (about.why && needs.some((need) => !about.capabilities.includes(need)))
       throw copyOf(about.why);
     // A cluster that there is not is for those who make one.
-    if (about.why && about.state === "absent" && danger.gives.length === 0) throw copyOf(about.why);
+    if (about.why && about.state === "absent" && danger.gives.length === 0 && !request.resume)
+      throw copyOf(about.why);
     const verdict = judge({ ...input, danger: gateDanger(danger) });
     // A run that goes on was approved when it began; what may have changed since is judged again above.
     if (verdict.answer === "ask" && !request.resume) await ask(request, verdict, view);

@@ -4,9 +4,6 @@ import { UnknownValue } from "../expr/unknown.ts";
 import type { Json, StepType } from "../types.ts";
 import type { RunState } from "./state.ts";
 
-/** What the steps of a run have given to its target or taken from it, by word: the step that did so last, and whether it really did. */
-export type Moved = Map<string, { path: string; done: boolean }>;
-
 /** A step was done, by this process or an earlier one, or was previewed. */
 export function noteMoved(
   { moved }: Pick<RunState, "moved">,

@@ -23,7 +23,6 @@ import type {
 import type { Bounded } from "./bounded.ts";
 import type { Judged } from "./judged.ts";
 import type { Kept } from "./kept.ts";
-import type { Moved } from "./needs.ts";
 import { inside } from "./seen.ts";
 import { type Hidden, type Watch, watchedSteps, watching, withMore } from "./sensitive.ts";
 import type { Stop } from "./stop.ts";
@@ -168,8 +167,8 @@ export interface RunState {
   readonly over: Over | null;
   /** Steps of an earlier process that this one came by again. */
   readonly visited: Set<string>;
-  /** What the run's steps have changed of what the target has. */
-  readonly moved: Moved;
+  /** What the steps have given to the target or taken from it, by word: the step that did so last, and whether it really did. */
+  readonly moved: Map<string, { path: string; done: boolean }>;
   /** The steps among them that called runbooks and are not gone through again. */
   readonly covered: Set<string>;
   /** Paths of steps with steps of an earlier process below them. */
