@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { PgdbaError } from "../../../../engine/errors.ts";
 import type { Case } from "../contract.ts";
 import { collector, failure, type World } from "./helpers.ts";
 
@@ -84,6 +85,15 @@ export function fileCases(world: World, one: Case): void {
       throw new Error("gone");
     }
     await failure(nodes.put("a", path, { content: broken() }));
+    const stop = new AbortController();
+    async function* hanging() {
+      yield new Uint8Array(10);
+      stop.abort(new PgdbaError("interrupted", "enough"));
+      await new Promise(() => {});
+    }
+    const told = world.nodes({ signal: stop.signal }).put("a", path, { content: hanging() });
+    expect(await failure(told)).toMatchObject({ code: "interrupted", message: "enough" });
+    expect((await nodes.exec("a", ["ls", "-A", await home()])).stdout).not.toContain(".pgdba-");
     expect((await nodes.exec("a", ["cat", path])).stdout).toBe("old");
     await nodes.exec("a", ["rm", path]);
   });
