@@ -1,3 +1,4 @@
+import type { Nodes } from "../nodes/contract.ts";
 import type { PatroniClient } from "../patroni/client.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import type { PgSession, QueryResult } from "../postgres/session.ts";
@@ -14,6 +15,8 @@ declare module "../../engine/types.ts" {
     member: MemberAccess;
     /** The REST API of the Patroni that runs the cluster. */
     patroni: PatroniClient;
+    /** The hosts, containers, pods or processes that the cluster runs on. */
+    nodes: Nodes;
   }
 }
 
@@ -63,5 +66,5 @@ export interface MemberAccess {
    * A session with one member, whatever its role, by the name that the cluster knows it by; the caller closes it.
    * @throws PgdbaError invalid_param when there is no such member | connection_failed
    */
-  open(member: string): Promise<PgSession>;
+  open(member: string, database?: string): Promise<PgSession>;
 }

@@ -7,6 +7,8 @@ import type { ConnectionSpec } from "../postgres/connect.ts";
  * this machine (a socket's folder, `localhost`, an address of its own) is `local`.
  */
 export async function addressesOf({ host, port }: ConnectionSpec): Promise<string[]> {
+  // A cluster that is not made yet is nowhere.
+  if (host === "") return [];
   if (host.startsWith("/")) return [`local:${port}`];
   const found = await lookup(host, { all: true }).catch(() => []);
   // A name that nobody can resolve is at least the same as itself.

@@ -5,6 +5,7 @@ export const CAPABILITIES = [
   "standby",
   "member",
   "patroni",
+  "nodes",
   "superuser",
   "pg_monitor",
   "pg_stat_statements",

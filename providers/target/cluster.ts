@@ -1,4 +1,5 @@
 import { toPgdbaError, PgdbaError } from "../../engine/errors.ts";
+import type { JsonObject } from "../../engine/types.ts";
 import { clusterFile, LAB } from "../registry/folder.ts";
 import { type ClusterEntry, type PasswordNames, readClusterFile } from "../registry/read.ts";
 import { readPassword } from "../registry/secrets.ts";
@@ -39,6 +40,7 @@ export function sourceOf(entry: ClusterEntry, options: TargetOptions): TargetSou
     spec,
     partialBy: partial ?? undefined,
     members: membersOf(entry),
+    ...nodesOf(entry, options),
     async prepare() {
       if (entry.spec === null) throw unfinished(name, partial);
       if (passwords.missing !== undefined) throw passwords.missing;
@@ -47,6 +49,36 @@ export function sourceOf(entry: ClusterEntry, options: TargetOptions): TargetSou
   if (patroni === null) return source;
   const { passwordNames: _, ...rest } = patroni;
   return { ...source, patroni: { ...rest, password: passwords.patroni } };
+}
+
+/** The way to its nodes; secrets are read when a provider asks for them. */
+function nodesOf(
+  { name, file, data, secrets }: ClusterEntry,
+  options: TargetOptions,
+): Pick<TargetSource, "nodes"> {
+  const { provider, place } = data;
+  if (provider === undefined) return {};
+  const secret = async (wanted: string): Promise<string> => {
+    const found = secrets.find((one) => one.name === wanted);
+    const value = found && readPassword(found.place, file, options);
+    if (value !== undefined) return value;
+    throw new PgdbaError("missing_secret", `${name} has no secret ${wanted}`, {
+      hint: `Say in ${file}, under \`secrets\`, where its value is found.`,
+    });
+  };
+  return {
+    async nodes() {
+      const { openNodes } = await import("../nodes/open.ts");
+      const { stateDir, env } = options;
+      return openNodes(provider, {
+        cluster: name,
+        stateDir,
+        env,
+        place: (place ?? {}) as JsonObject,
+        secret,
+      });
+    },
+  };
 }
 
 /** Its entry holds the statements of people about it, such as labels; only the lab itself knows where it runs. */

@@ -3,23 +3,37 @@ import type { TargetFacts, TargetState } from "../../engine/types.ts";
 import { type PatroniClient, patroniClient } from "../patroni/client.ts";
 import { isUp, type PatroniMember } from "../patroni/members.ts";
 import type { Capability } from "./capabilities.ts";
+import { stateByNodes, type TargetNodes } from "./nodes.ts";
 import type { TargetSource } from "./source.ts";
 
 /** How long Patroni is given to say what runs, ms. */
 const PATRONI_MS = 3_000;
 
 /** The facts about a target whose server does not answer, for the reason `why`: another source may tell that nothing runs there. */
-export async function whyNotUp(source: TargetSource, why: PgdbaError): Promise<TargetFacts> {
-  const patroni = await askPatroni(source);
-  const capabilities: Capability[] = patroni === null ? [] : ["patroni", "member"];
-  const silent: TargetState = patroni?.runs === false ? "down" : "unreachable";
+export async function whyNotUp(
+  source: TargetSource,
+  nodes: TargetNodes,
+  why: PgdbaError,
+): Promise<TargetFacts> {
+  const [patroni, seen] = await Promise.all([askPatroni(source), nodes.look()]);
+  const capabilities: Capability[] = [
+    ...(patroni === null ? [] : (["patroni"] as const)),
+    ...(patroni === null && !source.members?.length ? [] : (["member"] as const)),
+    ...(source.nodes === undefined ? [] : (["nodes"] as const)),
+  ];
+  const silent: TargetState =
+    patroni?.runs === false
+      ? "down"
+      : seen === undefined
+        ? "unreachable"
+        : stateByNodes(seen.nodes);
   return {
     state: source.partialBy === undefined ? silent : "partial",
     partialBy: source.partialBy,
     why,
     identity: null,
     capabilities,
-    facts: {},
+    facts: seen === undefined ? {} : { can: seen.can },
   };
 }
 

@@ -47,10 +47,10 @@ export function postgresAccess(
 export function memberAccess(source: TargetSource, on: AccessFor): MemberAccess {
   const narrow = narrowed(on);
   return {
-    async open(member) {
+    async open(member, database = source.spec.database) {
       const { host, port } = await placeOf(source, member, on.signal);
       const application_name = nameOf(on);
-      return narrow(await openSession({ ...source.spec, host, port, application_name }));
+      return narrow(await openSession({ ...source.spec, host, port, database, application_name }));
     },
   };
 }

@@ -3,6 +3,7 @@ import type { AccessFor, LockWord, Target, TargetFacts, TargetLock } from "../..
 import { identityOf } from "../postgres/identity.ts";
 import type { Capability } from "./capabilities.ts";
 import { FollowingSession } from "./following.ts";
+import { TargetNodes } from "./nodes.ts";
 import type { Held } from "./lock.ts";
 import { memberAccess, patroniAccess, postgresAccess } from "./postgres-access.ts";
 import { whyNotUp } from "./not-up.ts";
@@ -13,6 +14,7 @@ export class PostgresTarget implements Target {
   #source: TargetSource;
   readonly #again: (() => Promise<TargetSource | undefined>) | undefined;
   readonly #following: FollowingSession;
+  readonly #nodes: TargetNodes;
   #facts: Promise<TargetFacts> | undefined;
 
   /** `again` reads anew what describes it; undefined when that is gone. */
@@ -20,6 +22,7 @@ export class PostgresTarget implements Target {
     this.#source = source;
     this.#again = again;
     this.#following = new FollowingSession(() => this.#source);
+    this.#nodes = new TargetNodes(() => this.#source);
   }
 
   get name(): string {
@@ -67,6 +70,8 @@ export class PostgresTarget implements Target {
 
   /** See `StepContext.use`. @throws PgdbaError capability_missing */
   async use(what: string, on: AccessFor): Promise<unknown> {
+    // Nodes are there before any server is.
+    if (what === "nodes") return this.#nodes.use(on);
     await this.#source.prepare?.();
     if (what === "postgres") return postgresAccess(this.#source, this.#following, on);
     if (what === "member") return memberAccess(this.#source, on);
@@ -80,8 +85,12 @@ export class PostgresTarget implements Target {
     return this.#following.lock(holder, words);
   }
 
-  close(): Promise<void> {
-    return this.#following.close();
+  async close(): Promise<void> {
+    try {
+      await this.#following.close();
+    } finally {
+      await this.#nodes.close();
+    }
   }
 
   /** Gates and expressions have to know that it does not answer. */
@@ -94,7 +103,7 @@ export class PostgresTarget implements Target {
       // The server that comes up later must be the registered one.
       this.#following.expect(this.#source.expectedIdentity);
       const known = await this.#source.known?.(null, null);
-      return { ...(await whyNotUp(this.#source, why)), ...known };
+      return { ...(await whyNotUp(this.#source, this.#nodes, why)), ...known };
     }
   }
 
@@ -110,6 +119,7 @@ export class PostgresTarget implements Target {
     const capabilities: Capability[] = ["postgres", role];
     if (source.patroni !== undefined) capabilities.push("patroni");
     if (hasMembers(source)) capabilities.push("member");
+    if (source.nodes !== undefined) capabilities.push("nodes");
     if (info.superuser) capabilities.push("superuser");
     if (info.superuser || info.pg_monitor) capabilities.push("pg_monitor");
     if (rows[0]?.["statements"] === true) capabilities.push("pg_stat_statements");

@@ -1,4 +1,5 @@
 import type { Target, TargetFacts } from "../../engine/types.ts";
+import type { Opened } from "../nodes/contract.ts";
 import type { PatroniSpec } from "../patroni/requests.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import type { PgSession } from "../postgres/session.ts";
@@ -20,6 +21,8 @@ export interface TargetSource {
   /** The places of the cluster's servers, beside the one in `spec`; each with its member's name. */
   members?: readonly (Place & { name: string })[];
   patroni?: PatroniSpec;
+  /** Opens the way to its nodes, where it is known who has them. */
+  nodes?: () => Promise<Opened>;
   /** The flags that name it to another command. */
   flags?: readonly string[];
   /** The run that registered it and did not finish. */

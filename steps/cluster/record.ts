@@ -24,6 +24,8 @@ cluster that is finished (system identifier, cluster id, Patroni scope) is added
   effect: "change",
   idempotent: true,
   locks: "none",
+  gives: (input: { postgres?: unknown }) =>
+    input.postgres === undefined ? [] : ["postgres", "primary"],
   input: {
     type: "object",
     additionalProperties: false,

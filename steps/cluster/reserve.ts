@@ -22,6 +22,7 @@ Undo takes the entry and its secrets away again if they are still this run's and
   effect: "change",
   idempotent: true,
   locks: "none",
+  gives: (input: { provider?: string }) => (input.provider === undefined ? [] : ["nodes"]),
   input: {
     type: "object",
     additionalProperties: false,

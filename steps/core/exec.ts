@@ -8,7 +8,7 @@ import {
   processOutputFor,
   processOutputSchema,
   type ProcessInput,
-} from "./program/process-output.ts";
+} from "../program-output.ts";
 
 interface Input extends ProcessInput {
   argv: (string | number)[];

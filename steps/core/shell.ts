@@ -10,7 +10,7 @@ import {
   processOutputFor,
   processOutputSchema,
   type ProcessInput,
-} from "./program/process-output.ts";
+} from "../program-output.ts";
 
 interface Input extends ProcessInput {
   script: string;

@@ -4,7 +4,8 @@ import { defineStep } from "../define.ts";
 import { readOnly } from "../../providers/postgres/guard/read.ts";
 import { lintReading } from "../../providers/postgres/guard/reading.ts";
 import { lintValues } from "./input.ts";
-import { milliseconds, session } from "./session.ts";
+import type { PgSession } from "../../providers/postgres/session.ts";
+import { milliseconds, onMember, session } from "./session.ts";
 
 export default defineStep({
   type: "sql.query",
@@ -25,7 +26,7 @@ something, and ALTER FUNCTION … STABLE for a function of yours that only reads
 `,
   effect: "read",
   idempotent: true,
-  needs: ["postgres"],
+  needs: (input) => (input.member === undefined ? ["postgres"] : ["member"]),
   input: {
     type: "object",
     additionalProperties: false,
@@ -41,6 +42,11 @@ something, and ALTER FUNCTION … STABLE for a function of yours that only reads
         type: "string",
         minLength: 1,
         description: "Another database of the same server.",
+      },
+      member: {
+        type: "string",
+        minLength: 1,
+        description: "A member of the cluster, by its name; the writable primary without it.",
       },
       timeout: {
         type: "string",
@@ -88,13 +94,17 @@ something, and ALTER FUNCTION … STABLE for a function of yours that only reads
     return [...reading, ...lintValues(sql, values)];
   },
   async run(ctx, input) {
-    const pg = await session(ctx, input.database);
-    const result = await readOnly(pg, input.sql, {
-      signal: ctx.signal,
-      values: input.values,
-      timeoutMs: milliseconds(input.timeout),
-      maxRows: input.max_rows,
-    });
+    const ask = (pg: PgSession) =>
+      readOnly(pg, input.sql, {
+        signal: ctx.signal,
+        values: input.values,
+        timeoutMs: milliseconds(input.timeout),
+        maxRows: input.max_rows,
+      });
+    const result =
+      input.member === undefined
+        ? await ask(await session(ctx, input.database))
+        : await onMember(ctx, input.member, ask, input.database);
     if (input.one_row === true && (result.rows.length !== 1 || result.truncated)) {
       throw new PgdbaError(
         "step_failed",

@@ -17,6 +17,21 @@ export async function another(ctx: StepContext, database?: string): Promise<PgSe
   return (await ctx.use("postgres")).open(database);
 }
 
+/** Does `work` with a session of its own to one member of the cluster. @throws PgdbaError invalid_param | connection_failed */
+export async function onMember<T>(
+  ctx: StepContext,
+  member: string,
+  work: (pg: PgSession) => Promise<T>,
+  database?: string,
+): Promise<T> {
+  const pg = await (await ctx.use("member")).open(member, database);
+  try {
+    return await work(pg);
+  } finally {
+    await pg.close();
+  }
+}
+
 /** A step's duration in milliseconds; undefined stays so. @throws PgdbaError invalid_param */
 export function milliseconds(duration: string | undefined): number | undefined {
   return duration === undefined ? undefined : parseDuration(duration);

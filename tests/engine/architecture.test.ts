@@ -77,6 +77,7 @@ const FOR_STEPS = [
 
   "steps/mask.ts",
   "steps/patroni-access.ts",
+  "steps/program-output.ts",
   "steps/settings-file.ts",
   "steps/snapshots.ts",
   "steps/sql/session.ts",

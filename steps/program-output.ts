@@ -1,5 +1,5 @@
-import { PgdbaError } from "../../../engine/errors.ts";
-import type { Json, JsonSchema, SpawnResult } from "../../../engine/types.ts";
+import { PgdbaError } from "../engine/errors.ts";
+import type { Json, JsonSchema, SpawnResult } from "../engine/types.ts";
 
 export type Parse = "none" | "json" | "lines";
 

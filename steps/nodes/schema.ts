@@ -1,0 +1,98 @@
+import type { JsonSchema } from "../../engine/types.ts";
+
+export const NODE = { type: "string", minLength: 1, description: "Name of the node" } as const;
+
+const account = {
+  type: "object",
+  additionalProperties: false,
+  required: ["user", "password"],
+  properties: {
+    user: { type: "string", minLength: 1 },
+    password: { type: "string", minLength: 1, description: "Name of the secret, never its value" },
+  },
+} as const satisfies JsonSchema;
+
+/** What a cluster is to be: see `Spec` in providers/nodes/contract.ts. */
+export const SPEC = {
+  type: "object",
+  additionalProperties: false,
+  required: ["version", "superuser", "replication", "nodes"],
+  properties: {
+    version: { type: "integer", minimum: 13, description: "PostgreSQL's major version" },
+    settings: {
+      type: "object",
+      additionalProperties: { type: ["string", "number", "boolean"] },
+      description: "Settings of postgresql.conf for nodes that are made now",
+    },
+    superuser: account,
+    replication: account,
+    accounts: {
+      type: "object",
+      additionalProperties: account,
+      description: "More accounts that the place needs",
+    },
+    nodes: {
+      type: "array",
+      minItems: 1,
+      description:
+        "In order; where no node has data yet, the first with the role `postgres` is made as the primary",
+      items: {
+        type: "object",
+        additionalProperties: false,
+        required: ["name", "roles"],
+        properties: {
+          name: { type: "string", pattern: "^[a-z][a-z0-9-]{0,62}$" },
+          roles: {
+            type: "array",
+            minItems: 1,
+            items: { enum: ["postgres", "etcd", "pgbouncer", "proxy", "backup", "monitoring"] },
+          },
+          place: { type: "object", description: "What only the provider understands" },
+        },
+      },
+    },
+    place: { type: "object", description: "What only the provider understands, for the cluster" },
+  },
+} as const satisfies JsonSchema;
+
+export const CHANGES = {
+  type: "array",
+  items: {
+    type: "object",
+    additionalProperties: false,
+    required: ["node", "act", "what"],
+    properties: {
+      node: { type: "string" },
+      act: { enum: ["make", "start", "keep", "remove"] },
+      what: { type: "string" },
+    },
+  },
+} as const satisfies JsonSchema;
+
+const address = {
+  type: ["object", "null"],
+  additionalProperties: false,
+  properties: { host: { type: "string" }, port: { type: "integer" } },
+} as const satisfies JsonSchema;
+
+/** `NodeInfo` of the contract, as plain data. */
+export const NODE_LIST = {
+  type: "array",
+  items: {
+    type: "object",
+    additionalProperties: false,
+    required: ["node", "roles", "made", "running", "address", "reach", "run"],
+    properties: {
+      node: { type: "string" },
+      roles: { type: "array", items: { type: "string" } },
+      made: { type: "boolean", description: "False when the run that makes it did not finish" },
+      running: {
+        enum: ["absent", "stopped", "starting", "running", "frozen", "failed", "unknown"],
+      },
+      why: { type: ["string", "null"], description: "Why its state is not known, or failed" },
+      address: { ...address, description: "Where the other nodes reach its PostgreSQL" },
+      reach: { ...address, description: "Where pgdba reaches its PostgreSQL" },
+      run: { type: "string", description: "The run that made it" },
+    },
+  },
+} as const satisfies JsonSchema;

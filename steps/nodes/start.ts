@@ -1,0 +1,51 @@
+import { parseDuration } from "../../engine/shared/units.ts";
+import type { Json } from "../../engine/types.ts";
+import { defineStep } from "../define.ts";
+import { NODE } from "./schema.ts";
+
+export default defineStep({
+  type: "nodes.start",
+  summary: "Start what a node runs, and wait until it takes connections",
+  docs: `A standby is waited for until it is consistent. A node that runs already is left as it is, and is not stopped when the run is
+taken back.`,
+  example: `- nodes.start: {node: pg2}
+`,
+  effect: "change",
+  idempotent: true,
+  needs: ["nodes"],
+  gives: ["postgres"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["node"],
+    properties: {
+      node: NODE,
+      timeout: { type: "string", format: "duration", default: "1m" },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["node", "was"],
+    properties: {
+      node: { type: "string" },
+      was: { type: "string", description: "Its state before" },
+    },
+  },
+  async run(ctx, { node, timeout = "1m" }) {
+    const nodes = await ctx.use("nodes");
+    const { running } = await nodes.state(node);
+    if (running === "running") ctx.unchanged();
+    else await nodes.start(node, { timeoutMs: parseDuration(timeout) });
+    return { node, was: running };
+  },
+  async plan(ctx, { node }): Promise<Json> {
+    const nodes = await ctx.use("nodes");
+    return { node, now: (await nodes.state(node)).running };
+  },
+  async undo(ctx, { node }, output) {
+    if (output?.was === "running") return ctx.unchanged();
+    const nodes = await ctx.use("nodes");
+    await nodes.stop(node, "fast");
+  },
+});

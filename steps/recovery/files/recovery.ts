@@ -1,0 +1,41 @@
+import type { Nodes } from "../../../providers/nodes/contract.ts";
+import { isThere, textOf, variable } from "./node-files.ts";
+
+/** How a node starts: as a standby, with a recovery that ends, or as it was left. */
+export type Mode = "standby" | "recovery" | "none";
+
+/** What decides how a node starts: postgresql.auto.conf and the signal file. Plain data, so that it can be noted. */
+export type Recovery = {
+  conf: string;
+  mode: Mode;
+};
+
+const SIGNALS = { standby: "standby.signal", recovery: "recovery.signal" } as const;
+
+export async function readRecovery(nodes: Nodes, node: string): Promise<Recovery> {
+  const data = await variable(nodes, node, "PGDATA");
+  const has = (signal: string) => isThere(nodes, node, `${data}/${signal}`);
+  return {
+    conf: await textOf(nodes, node, `${data}/postgresql.auto.conf`),
+    mode: (await has(SIGNALS.standby))
+      ? "standby"
+      : (await has(SIGNALS.recovery))
+        ? "recovery"
+        : "none",
+  };
+}
+
+/** The signal first: a node that starts in the middle of this starts as a standby, and never as a second primary. A server that runs reads it again. */
+export async function writeRecovery(
+  nodes: Nodes,
+  node: string,
+  { conf, mode }: Recovery,
+): Promise<void> {
+  const data = await variable(nodes, node, "PGDATA");
+  if (mode !== "none") await nodes.put(node, `${data}/${SIGNALS[mode]}`, { content: "" });
+  await nodes.put(node, `${data}/postgresql.auto.conf`, { content: conf });
+  const others = Object.values(SIGNALS).filter((one) => mode === "none" || one !== SIGNALS[mode]);
+  await nodes.exec(node, ["rm", "-f", "--", ...others.map((one) => `${data}/${one}`)]);
+  const { running } = await nodes.state(node);
+  if (running === "running") await nodes.exec(node, ["pg_ctl", "reload"]);
+}
