@@ -185,6 +185,9 @@ describe("index.create", () => {
     await create.stop!(on.context(), { definition: DEFINITION });
     expect(await cancelled).toContain("canceling statement due to user request");
     await other.query("ROLLBACK");
+    // The error is sent before the server has cleaned up after it.
+    while ((await create.probe!(on.context(), { definition: DEFINITION })).state === "running")
+      await Bun.sleep(5);
     await create.undo!(on.context(), { definition: DEFINITION }, undefined);
     expect(await indexes()).toEqual(KEPT);
     await Promise.all([other.end(), builder.end()]);
