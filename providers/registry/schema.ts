@@ -152,7 +152,8 @@ const FILE = {
     labels: {
       type: "array",
       items: { type: "string", minLength: 1 },
-      description: "`production` refuses chaos and destruction; policies may name any label",
+      description:
+        "`production` refuses what breaks things on purpose and destruction; policies may name any label",
     },
     partial: {
       type: "string",

@@ -174,6 +174,27 @@ test("shared code names no step type: it reads what a type declares", () => {
   expect(found).toEqual([]);
 });
 
+test("shared code names no runbook: it reads what a runbook declares", () => {
+  const { documents } = JSON.parse(readFileSync(join(root, "runbooks/_index.json"), "utf8")) as {
+    documents: Record<string, { kind: string }>;
+  };
+  // Those that there will be, too.
+  const names = [
+    ...Object.keys(documents).filter((name) => documents[name]!.kind === "runbook"),
+    ...["backup", "chaos", "cluster", "failover"].map((folder) => `${folder}/`),
+  ];
+  const named = new RegExp(`["'\`^](${names.join("|")})`);
+  expect('runbooks.has("backup/create")').toMatch(named);
+  expect("const CHAOS = /^chaos\\//".replace("\\", "")).toMatch(named);
+  const found = sources.engine.flatMap((file) => {
+    const code = transpiler.transformSync(readFileSync(join(root, file), "utf8"));
+    return code
+      .split("\n")
+      .flatMap((line) => (named.test(line) ? [`${file}: ${line.trim()}`] : []));
+  });
+  expect(found).toEqual([]);
+});
+
 /** Every file of ours that a source names in an import or a re-export, those of types alone included, which no transpiler keeps. */
 function namedIn(source: string): string[] {
   const statement = /^(?:import|export)\b(?:[^;"'=]*\bfrom)?\s*["'](\.[^"']+)["']/gm;
