@@ -78,6 +78,14 @@ export function ownType(type: StepType): StepType {
   return type.risk !== undefined || type.effect === "read" ? type : { ...type, risk: "disruptive" };
 }
 
+/** The effect of a step with its input. `change` in either form wins: a template can't talk a step out of its gate. */
+export function effectOf(type: StepType, asWritten: unknown, rendered: unknown): Effect {
+  if (typeof type.effect !== "function") return type.effect;
+  return type.effect(asWritten) === "change" || type.effect(rendered) === "change"
+    ? "change"
+    : "read";
+}
+
 function oneOf<T>(words: readonly T[]): (said: T) => boolean {
   return (said) => words.includes(said);
 }

@@ -1,3 +1,4 @@
+import { effectOf } from "../declared.ts";
 import { PgdbaError, refusesToAct, toPgdbaError } from "../errors.ts";
 import { renderInput } from "../expr/render.ts";
 import { UnknownValue } from "../expr/unknown.ts";
@@ -344,14 +345,6 @@ function renderedInput({ state, scope, step }: Act, type: StepType, read: Read):
     read.read ||= leaf.read;
     leaf.read = false;
   });
-}
-
-function effectOf(type: StepType, asWritten: Json, rendered: Json): Effect {
-  if (typeof type.effect !== "function") return type.effect;
-  // `change` in either form wins: a template can't talk a step out of its gate.
-  return type.effect(asWritten) === "change" || type.effect(rendered) === "change"
-    ? "change"
-    : "read";
 }
 
 async function recordIntent(

@@ -202,6 +202,21 @@ test("what a template makes of a step must not be more than the gates have seen"
     expect(h.calls).toEqual(["act a"]);
   }));
 
+test("what was decided away is not done by somebody else, who calls it by its name", () =>
+  withHarness(async (h) => {
+    h.write(
+      "sub/hard",
+      "summary: S\nrisk: change\nhazards: [fault]\nlocks: all\nsteps: [{id: x, fake.act: {}}]\n",
+    );
+    h.types.find(({ type }) => type === "fake.act")!.hazards = ["fault"];
+    h.on = { a: (ctx) => ctx.call("sub/hard", {}) };
+    const ran = await h.run(
+      'steps: [{id: a, fake.look: {}}, {id: never, when: "false", run: sub/hard}]',
+    );
+    expect(ran.error).toMatchObject({ code: "step_refused", step: "a/x" });
+    expect(acts(h)).toEqual([]);
+  }));
+
 test("a step that is decided away by parameters or target is not asked for, and a run needs what its steps do", () =>
   withHarness(async (h) => {
     const act = h.types.find(({ type }) => type === "fake.act")!;

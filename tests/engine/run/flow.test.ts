@@ -515,7 +515,7 @@ test("until refuses a change before it acts where only the run can tell; what tw
     h.write("sub/again", "summary: S\nrisk: change\nsteps: [{id: r, fake.again: {}}]\n");
     h.on = { look: (ctx) => ctx.call("sub/acts", {}), fine: (ctx) => ctx.call("sub/again", {}) };
     const fine = "{id: fine, fake.look: {}, until: attempt == 2}";
-    const names = "{id: n, when: 'false', block: [{run: sub/acts}, {run: sub/again}]}";
+    const names = "{id: n, when: 'run.id == null', block: [{run: sub/acts}, {run: sub/again}]}";
     const refused = await h.run(
       `steps: [${fine}, {id: g, until: "true", block: [{id: look, fake.look: {}}]}, ${names}]`,
     );
