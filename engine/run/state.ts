@@ -64,9 +64,6 @@ export interface Scope {
   lanes: readonly string[];
 }
 
-/** What the steps of a run have given to its target or taken from it, by word: the step that did so last, and whether it really did. */
-type Moved = Map<string, { path: string; done: boolean }>;
-
 /** An input, and whether it was made of sensitive data. */
 export interface Rendered {
   input: Json;
