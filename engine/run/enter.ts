@@ -145,15 +145,19 @@ function doubts({ name }: Target, { identity, known }: TargetFacts): string[] {
 
 const NO_FACTS: TargetFacts = { state: "none", identity: null, capabilities: [], facts: {} };
 
-/** A run that needs nothing of its target, changes nothing and says nothing about it connects to nothing. */
+/**
+ * A run that needs nothing of its target, locks nothing of it and says nothing about it connects to nothing, unless it may do more than
+ * change something beside it, such as an entry of the registry.
+ */
 function isReached(
   { target, runbooks }: RunRequest,
-  { risk, needs, gives, locks }: Union,
+  { risk, hazards, needs, gives, locks }: Union,
 ): boolean {
   if (!hasTarget(target)) return needs.size > 0;
   if (target.absent) return true;
-  const touches = needs.size > 0 || gives.size > 0 || locks.size > 0;
-  return touches || risk !== "read" || mentionsTarget(runbooks.values());
+  const touches = [hazards, needs, gives, locks].some((words) => words.size > 0);
+  const severe = risk === "disruptive" || risk === "destructive";
+  return touches || severe || mentionsTarget(runbooks.values());
 }
 
 /** Whether a target was named. */

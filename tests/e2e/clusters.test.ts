@@ -54,6 +54,25 @@ test("clusters are listed, shown and forgotten without a word to any server", as
   expect(connections).toBe(0);
 });
 
+test("so they are by --cluster and beside a server of the environment, with or without its password", async () => {
+  const p = place(CLUSTERS);
+  const before = connections;
+  const env = { PGHOST: "127.0.0.1", PGPORT: String(server.port) };
+  for (const args of [
+    ["cluster", "list"],
+    ["cluster", "show", "--cluster", "orders"],
+    ["lab", "status"],
+    ["lab", "down"],
+    ["cluster", "forget", "--cluster", "orders"],
+    ["cluster", "forget", "shop", "--force"],
+  ]) {
+    const { exit, envelope } = await cli(args, p, args.includes("--cluster") ? {} : { env });
+    expect({ args, exit, error: envelope.error }).toEqual({ args, exit: 0, error: null });
+  }
+  expect(existsSync(join(p.home, "clusters/orders.yaml"))).toBe(false);
+  expect(connections).toBe(before);
+});
+
 test("the schema of a cluster's file is printed, and accepts what the registry writes", async () => {
   const p = place();
   write(p.root, {
