@@ -81,21 +81,41 @@ function nodesOf(
   };
 }
 
-/** Its entry holds the statements of people about it, such as labels; only the lab itself knows where it runs. */
+/**
+ * The lab is made and started when it is first connected to. Its entry tells what people have written about it, such as labels; only
+ * the lab itself knows where it runs.
+ */
 async function labSource(file: string, options: TargetOptions): Promise<TargetSource> {
-  const { labUp } = await import("../nodes/embedded/lab/lab.ts");
-  const lab = await labUp({ stateDir: options.stateDir, log: options.log ?? (() => {}) });
-  const password = lab.connection.password?.();
-  if (password !== undefined) options.onSecret(password);
   const entry = await readClusterFile(LAB, file);
-  const own = entry !== undefined && entry.identity === lab.identity ? entry : undefined;
+  const { labDir, readRecord } = await import("../nodes/embedded/lab/record.ts");
+  const made = readRecord(labDir(options))?.identity;
+  const own = made !== undefined && entry?.identity === made ? entry : undefined;
+  const spec: ConnectionSpec = { ...(own?.spec ?? NO_SERVER) };
+  const start = async (): Promise<void> => {
+    const { labUp } = await import("../nodes/embedded/lab/lab.ts");
+    const { connection } = await labUp({
+      stateDir: options.stateDir,
+      log: options.log ?? (() => {}),
+    });
+    const password = connection.password?.();
+    if (password !== undefined) options.onSecret(password);
+    // It may only now have been made, or have come up on another port.
+    Object.assign(spec, connection);
+  };
+  let started: Promise<void> | undefined;
   return {
     name: LAB,
     cluster: LAB,
     labels: own?.labels ?? [LAB],
     ownership: "managed",
-    expectedIdentity: lab.identity,
-    spec: lab.connection,
+    expectedIdentity: made ?? null,
+    spec,
+    // Once: one that somebody stops in the middle of a run stays so.
+    prepare: () =>
+      (started ??= start().catch((error: unknown) => {
+        started = undefined;
+        throw error;
+      })),
   };
 }
 

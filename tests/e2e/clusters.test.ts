@@ -73,6 +73,14 @@ test("so they are by --cluster and beside a server of the environment, with or w
   expect(connections).toBe(before);
 });
 
+test("the lab is not made for a run that asks nothing of it", async () => {
+  const p = place();
+  const show = await cli(["cluster", "show", "--cluster", "lab"], p);
+  expect(show.envelope.error?.code).toBe("no_target");
+  expect((await cli(["cluster", "list", "--cluster", "lab"], p)).exit).toBe(0);
+  expect(existsSync(join(p.home, "lab"))).toBe(false);
+});
+
 test("the schema of a cluster's file is printed, and accepts what the registry writes", async () => {
   const p = place();
   write(p.root, {
