@@ -145,8 +145,8 @@ export class FollowingSession {
 
   async #held(grant: Grant): Promise<"held" | "unreachable" | { heldBy: string }> {
     if (this.#grant !== grant) return { heldBy: "nobody: this run has given it back" };
+    const alive = this.#alive();
     try {
-      const alive = this.#alive();
       if (alive === undefined || grant.lock === null) {
         if (performance.now() - grant.missedAt < QUIET_MS) return "unreachable";
         await this.#opened(grant.shown, grant.lock === null ? undefined : BRIEF_MS);
@@ -158,6 +158,8 @@ export class FollowingSession {
     } catch (error) {
       if (error instanceof LostTo) return { heldBy: error.holder };
       if (!isUnreachable(error)) throw error;
+      // It died while it was asked: the server may be elsewhere by now.
+      if (alive?.alive() === false) return this.#held(grant);
       grant.missedAt = performance.now();
       return "unreachable";
     }
@@ -237,8 +239,10 @@ export class FollowingSession {
         grant.lock = lock;
         return "held";
       }
-      const patience = grant.shown.startsWith(`pgdba/${lock.heldBy}`) ? OWN_LOCK_MS : OTHER_LOCK_MS;
-      if (performance.now() - began > patience) return lock;
+      const isOwn = grant.shown.startsWith(`pgdba/${lock.heldBy}`);
+      const waited = performance.now() - began;
+      if (!isOwn && waited > OTHER_LOCK_MS) return lock;
+      if (isOwn && waited > OWN_LOCK_MS) throw leftOver(this.#source().name);
       await Bun.sleep(20);
     }
   }
@@ -259,6 +263,18 @@ export class FollowingSession {
     // A session keeps its name, and behind a pooler the server's session is not ours.
     if (!session.info.pooled) await session.setApplicationName(name);
   }
+}
+
+/** The server has not noticed yet that a session of this run has died. Nobody else has the lock. */
+function leftOver(name: string): PgdbaError {
+  return new PgdbaError(
+    "connection_failed",
+    `${name} still keeps an earlier session of this run, which holds its lock`,
+    {
+      hint: "End that session (pg_terminate_backend), or wait until the server notices; then run again or resume.",
+      retryable: true,
+    },
+  );
 }
 
 /** Another run has the lock of the server by now. */

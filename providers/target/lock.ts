@@ -18,6 +18,8 @@ export interface Held {
 
 type Row = QueryResult["rows"][number];
 
+/** How long the server may take to say who has a lock, ms. */
+const ASK_MS = 5_000;
 /** How often one that came at the same moment as others, from another database, looks whether they have made way. */
 const LOOKS = 20;
 
@@ -33,7 +35,8 @@ export async function takeRunLock(
 ): Promise<RunLock | Held> {
   const locks = new Locks(words);
   if (session.info.pooled) return heldInTransaction(locks, await openAnother());
-  const ask: Run = (sql) => session.ask(sql);
+  // A server that is cut off does not answer, and must not hold up whoever asks whether the run still has its lock.
+  const ask: Run = (sql) => session.ask(sql, [], { timeoutMs: ASK_MS });
   const release = async (): Promise<void> => {
     if (session.alive()) await session.ask(locks.release);
   };

@@ -41,10 +41,20 @@ export class TargetNodes {
       const opened = await this.#open();
       if (opened === undefined) return undefined;
       const nodes = opened.nodes({ ...NOBODY, signal: AbortSignal.timeout(LOOK_MS) });
-      const can = Object.entries(await nodes.can()).map(([verb, answer]) => [verb, answer.can]);
-      return { nodes: await nodes.list(), can: Object.fromEntries(can) as Record<string, boolean> };
+      return { nodes: await nodes.list(), can: await verbsOf(nodes) };
     } catch {
       return undefined;
+    }
+  }
+
+  /** Which verbs the place has, as expressions see them; none where no provider is known, or it does not answer. */
+  async can(): Promise<Record<string, boolean>> {
+    try {
+      const opened = await this.#open();
+      if (opened === undefined) return {};
+      return await verbsOf(opened.nodes({ ...NOBODY, signal: AbortSignal.timeout(LOOK_MS) }));
+    } catch {
+      return {};
     }
   }
 
@@ -63,6 +73,11 @@ export class TargetNodes {
     }
     return this.#opened?.opening;
   }
+}
+
+async function verbsOf(nodes: Nodes): Promise<Record<string, boolean>> {
+  const can = Object.entries(await nodes.can()).map(([verb, answer]) => [verb, answer.can]);
+  return Object.fromEntries(can) as Record<string, boolean>;
 }
 
 const STANDS: ReadonlySet<Running> = new Set<Running>(["absent", "stopped", "failed"]);

@@ -131,6 +131,7 @@ export class PostgresTarget implements Target {
       capabilities,
       ...(await source.known?.(session, identity)),
       facts: {
+        can: await this.#nodes.can(),
         version: info.version,
         version_num: info.version_num,
         role,
