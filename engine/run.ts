@@ -1,4 +1,4 @@
-import { errorRecord, failure, success } from "./envelope.ts";
+import { errorRecord } from "./envelope.ts";
 import { PgdbaError, toPgdbaError } from "./errors.ts";
 import { freeze } from "./journal/docs.ts";
 import { type Holder, thisProcess } from "./journal/holder.ts";
@@ -9,9 +9,9 @@ import { Bounded } from "./run/bounded.ts";
 import { call, secretParams } from "./run/call.ts";
 import { circumstances } from "./run/circumstances.ts";
 import { deadRuns } from "./run/dead-runs.ts";
-import { ending, questionAfter } from "./run/ending.ts";
 import { assertNothingAtWork, jobPaths, leftBehind } from "./run/left-behind.ts";
 import { passGates } from "./run/enter.ts";
+import { asObject, finish, type Worked } from "./run/finish.ts";
 import { assertAssembled, Kept } from "./run/kept.ts";
 import { type Judged, judgedRow } from "./run/judged.ts";
 import { takeLocks } from "./run/locks.ts";
@@ -25,7 +25,6 @@ import { recordedError, withheld } from "./run/step-error.ts";
 import { withoutUndone } from "./run/seen.ts";
 import { parentsOf, type RunState, type Scope, variables } from "./run/state.ts";
 import { interrupted } from "./run/stop.ts";
-import { runData } from "./run/summary.ts";
 import { forgetAll, unwind, type Unwound } from "./run/unwind.ts";
 import type { Json, JsonObject, Runbook } from "./types.ts";
 
@@ -44,67 +43,74 @@ const FORCED_CLOSE_MS = 1_000;
  * inside a run: what it throws (usage, gates, a held lock) happened before anything was done.
  */
 export async function executeRun(host: Host, request: RunRequest): Promise<RunOutcome> {
-  const { runbook, target, stop } = request;
-  const id = request.resume?.row.id ?? host.newRunId();
+  const { stop } = request;
   const started = host.clock.monotonic();
-  const startedAt = request.resume?.row.started_at ?? host.clock.now().toISOString();
+  const state = await begin(host, request);
+  announceStops(host, state);
+  stop.run = state.id;
+  const worked = await work(host, request, state);
+  const closing = await Promise.race([
+    closeAll(state.releasers),
+    ...(stop.hard.aborted ? [host.clock.sleep(FORCED_CLOSE_MS)] : []),
+  ]);
+  if (closing) state.warnings.push(`Closing failed: ${closing.message}`);
+  const duration = Math.round(host.clock.monotonic() - started);
+  return finish(host, request, state, { ...worked, duration });
+}
+
+/** The gates, the locks and the record of the run. @throws PgdbaError when it may not begin */
+async function begin(host: Host, request: RunRequest): Promise<RunState> {
+  const { runbook, target, plan, resume } = request;
+  const id = resume?.row.id ?? host.newRunId();
+  const startedAt = resume?.row.started_at ?? host.clock.now().toISOString();
   const holder: Holder = { ...thisProcess(), caller: request.asked.caller };
   const releasers = new Releasers();
   const emit: RunState["emit"] = (event) =>
     host.listener(
       host.secrets.redactRecord({ ...event, at: host.clock.now().toISOString(), run: id }),
     );
-
-  const answers = request.resume
-    ? checkAnswers(host.journal.steps(id), host.journal.answers(id), request.resume.assumed)
+  const answers = resume
+    ? checkAnswers(host.journal.steps(id), host.journal.answers(id), resume.assumed)
     : new Map<string, Said>();
   const entered = await passGates(host, request, releasers);
-  const { judged } = entered;
-  const { risk } = judged;
-  let state: RunState;
+  const { judged, identity, keys, view } = entered;
   try {
-    const lock = await takeLocks(host, request, {
-      id,
-      judged,
-      holder,
-      keys: entered.keys,
-      emit,
-      releasers,
-    });
+    const lock = await takeLocks(host, request, { id, judged, holder, keys, emit, releasers });
     const jobs = await jobPaths(host.journal, host.registry, id);
-    if (request.resume) await assertNothingAtWork(host.journal, host.clock, id, jobs);
-    const { identity, view } = entered;
+    if (resume) await assertNothingAtWork(host.journal, host.clock, id, jobs);
     record(host, request, { id, startedAt, judged, holder, identity, view, answers });
     // The gates have judged what holds now; expressions see what the run began with.
-    const targetView = request.resume?.row.view ?? view;
-    state = makeState(host, request, { id, startedAt, judged, releasers, emit, targetView });
+    const targetView = resume?.row.view ?? view;
+    const state = makeState(host, request, { id, startedAt, judged, releasers, emit, targetView });
     state.lock = lock;
-    if (judged.withoutBackup && !request.plan)
+    if (judged.withoutBackup && !plan)
       state.warnings.push(`No verified backup was taken first: --without-backup=${target.name}`);
     state.warnings.push(...entered.warnings, ...(await deadRuns(host, target.name, id)));
-    if (request.resume)
-      state.warnings.push(...(await leftBehind(host.journal, host.clock, [id], jobs)));
+    if (resume) state.warnings.push(...(await leftBehind(host.journal, host.clock, [id], jobs)));
+    emit(
+      resume
+        ? { kind: "run.resumed", runbook: runbook.name }
+        : {
+            kind: "run.started",
+            runbook: runbook.name,
+            plan,
+            target: target.name,
+            steps: runbook.steps.length,
+          },
+    );
+    for (const message of circumstances(request, judged.risk, view, lock && judged.locks))
+      emit({ kind: "run.log", message });
+    return state;
   } catch (thrown) {
     // The first failure is the one that is reported.
     await closeAll(releasers);
     throw thrown;
   }
+}
 
-  emit(
-    request.resume
-      ? { kind: "run.resumed", runbook: runbook.name }
-      : {
-          kind: "run.started",
-          runbook: runbook.name,
-          plan: request.plan,
-          target: target.name,
-          steps: runbook.steps.length,
-        },
-  );
-  for (const message of circumstances(request, risk, entered.view, state.lock && judged.locks))
-    emit({ kind: "run.log", message });
-  announceStops(host, state);
-  stop.run = id;
+/** The steps, and when one fails, the undo phase. */
+async function work(host: Host, request: RunRequest, state: RunState): Promise<Worked> {
+  const { runbook, stop } = request;
   const scope = topScope(runbook, request.params);
   const watch: Watch = { read: false };
   // Output that was made of sensitive data is shown without its values.
@@ -114,27 +120,16 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     watch.secret = false;
     return read || secret ? withoutValues(value) : value;
   };
-  let output: Json = null;
+  let output: Json;
   let error: PgdbaError | null = null;
   let unwound: Unwound = { undone: 0, touched: [], failed: [], asks: null };
   try {
-    if (judged.backup !== null) await takeBackup(state, scope, judged.backup);
+    if (state.judged.backup !== null) await takeBackup(state, scope, state.judged.backup);
     await runSteps(state, runbook.steps, scope);
     if (state.over) throw state.over.why;
     // A signal during the last step also makes the run undo that step.
     stop.soft.throwIfAborted();
-    // A plan leaves out values that are known only when the steps are done.
-    try {
-      output = outputOf(
-        runbook.output,
-        { doc: runbook.doc, path: ["output"] },
-        variables(state, scope, watch),
-        request.plan || request.resume ? () => undefined : undefined,
-        shown,
-      );
-    } catch (thrown) {
-      throw watch.read ? withheld(thrown, "The output") : thrown;
-    }
+    output = wholeOutput(request, state, { scope, watch, shown });
     assertAssembled(output, `The output of ${runbook.name}`);
     assertAllVisited(state);
     await forgetAll(state);
@@ -146,7 +141,7 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
       // The failure that an earlier process met first is the one to report.
       error = state.over?.why ?? error;
       try {
-        host.journal.beginUnwinding(id, errorRecord(error));
+        host.journal.beginUnwinding(state.id, errorRecord(error));
         unwound = await unwind(state);
       } catch (broken) {
         error = toPgdbaError(broken);
@@ -156,41 +151,28 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
     output = partialOutput(runbook, variables(state, { ...scope, steps }, watch), shown);
   }
   const isGoodEnd = runbook.watches && error?.code === "interrupted" && !stop.hard.aborted;
-  // What its last round could not take back is no good end.
+  // A round whose steps could not be undone is no good end.
   if (isGoodEnd && unwound.failed.length === 0 && !unwound.asks) error = null;
-  const closing = await Promise.race([
-    closeAll(releasers),
-    ...(stop.hard.aborted ? [host.clock.sleep(FORCED_CLOSE_MS)] : []),
-  ]);
-  if (closing) state.warnings.push(`Closing failed: ${closing.message}`);
+  return { output, error, unwound };
+}
 
-  const duration = Math.round(host.clock.monotonic() - started);
-  if (unwound.asks) error = questionAfter(unwound.asks, error);
-  let end = ending(state, error, unwound);
+/** The output of a run whose steps are done. A plan leaves out values that are known only then. */
+function wholeOutput(
+  { runbook, plan, resume }: RunRequest,
+  state: RunState,
+  { scope, watch, shown }: { scope: Scope; watch: Watch; shown: (value: Json) => Json },
+): Json {
   try {
-    if (stop.hard.aborted) host.journal.markOpenUnknown(id);
-    if (error?.code !== "journal_failed") {
-      host.journal.finishRun(id, {
-        ...end,
-        finished_at: host.clock.now().toISOString(),
-        duration_ms: duration,
-        output,
-      });
-    }
+    return outputOf(
+      runbook.output,
+      { doc: runbook.doc, path: ["output"] },
+      variables(state, scope, watch),
+      plan || resume ? () => undefined : undefined,
+      shown,
+    );
   } catch (thrown) {
-    const broken = toPgdbaError(thrown);
-    if (error) state.warnings.push(broken.message);
-    else end = ending(state, broken, unwound);
+    throw watch.read ? withheld(thrown, "The output") : thrown;
   }
-  stop.run = null;
-  const { status, exit, error: failed } = end;
-  emit({ kind: "run.finished", status, exit, duration_ms: duration });
-  const data = runData(state, { status, judged, duration, unwound, startedAt });
-  const now = host.clock.now();
-  const envelope = failed
-    ? failure(request.command, now, failed, output, data)
-    : success(request.command, now, { ...asObject(output), run: data });
-  return { exit, status, error, envelope: host.secrets.redactEnvelope(envelope) };
 }
 
 /** The first signal is on record before anything is unwound, so that a run that then dies is not gone on with. */
@@ -217,10 +199,6 @@ function announceStops({ journal }: Host, { id, stop, emit, warnings }: RunState
     () => emit({ kind: "run.interrupting", signal: signal(), forced: true }),
     once,
   );
-}
-
-function asObject(output: Json): JsonObject {
-  return output !== null && typeof output === "object" && !Array.isArray(output) ? output : {};
 }
 
 function topScope(runbook: Runbook, params: JsonObject): Scope {
