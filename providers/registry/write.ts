@@ -75,7 +75,7 @@ function assertSame({ name, file, partial, data }: ClusterEntry, after: ClusterF
       "identity_mismatch",
       `${name} is registered with the ${what} ${before}, and would get ${now ?? "none"}`,
       {
-        hint: `Another cluster can't take its place. Choose another name, or forget that one first (pgdba cluster forget ${name}); its file is ${file}.`,
+        hint: `Another cluster can't take its place. Choose another name, or forget that one first (pgdba cluster forget --cluster ${name}); its file is ${file}.`,
       },
     );
   }
@@ -139,7 +139,7 @@ function nameTaken({ name, partial }: ClusterEntry): PgdbaError {
         "step_refused",
         `The name ${name} is reserved by run ${partial}, which did not finish`,
         {
-          hint: `Look at it (pgdba runs ${partial}), then go on with it (pgdba resume ${partial}), or free the name with \`pgdba cluster forget ${name}\`.`,
+          hint: `Look at it (pgdba runs ${partial}), then go on with it (pgdba resume ${partial}), or free the name with \`pgdba cluster forget --cluster ${name}\`.`,
         },
       );
 }

@@ -43,9 +43,9 @@ test("clusters are listed, shown and forgotten without a word to any server", as
   for (const { stdout, stderr } of [list, show, broken, table])
     expect(stdout + stderr).not.toContain("hunter22");
 
-  const refused = await cli(["cluster", "forget", "shop"], p);
+  const refused = await cli(["cluster", "forget", "--cluster", "shop"], p);
   expect([refused.exit, refused.envelope.error?.code]).toEqual([1, "step_refused"]);
-  const forgotten = await cli(["cluster", "forget", "orders"], p);
+  const forgotten = await cli(["cluster", "forget", "--cluster", "orders"], p);
   const kept = at(forgotten.envelope, "data", "kept") as string;
   expect(readFileSync(join(kept, "cluster.yaml"), "utf8")).toBe(
     CLUSTERS["home/clusters/orders.yaml"],
@@ -64,13 +64,33 @@ test("so they are by --cluster and beside a server of the environment, with or w
     ["lab", "status"],
     ["lab", "down"],
     ["cluster", "forget", "--cluster", "orders"],
-    ["cluster", "forget", "shop", "--force"],
+    ["cluster", "forget", "--force", "--cluster", "shop"],
   ]) {
     const { exit, envelope } = await cli(args, p, args.includes("--cluster") ? {} : { env });
     expect({ args, exit, error: envelope.error }).toEqual({ args, exit: 0, error: null });
   }
   expect(existsSync(join(p.home, "clusters/orders.yaml"))).toBe(false);
   expect(connections).toBe(before);
+});
+
+test("a policy for a cluster or its label holds for forgetting it, and so does nothing of a name that is free", async () => {
+  const p = place({
+    ...CLUSTERS,
+    "home/policy.yaml":
+      "rules:\n  - match: {label: production, risk: [change]}\n    action: refuse\n    reason: ask Ann\n",
+  });
+  const refused = await cli(["cluster", "forget", "--cluster", "orders"], p);
+  expect([refused.exit, refused.envelope.error?.code]).toEqual([3, "policy_refused"]);
+  expect(existsSync(join(p.home, "clusters/orders.yaml"))).toBe(true);
+  const nobody = await cli(["cluster", "forget", "--cluster", "odrers"], p);
+  expect([nobody.envelope.error?.code, nobody.envelope.error?.hint]).toEqual([
+    "no_target",
+    "Did you mean orders?",
+  ]);
+  const none = await cli(["cluster", "forget"], p);
+  expect(none.envelope.error?.code).toBe("invalid_param");
+  write(p.root, { "home/clusters/half.yaml": "ownership: managed\npartial: run-0\n" });
+  expect((await cli(["cluster", "forget", "--cluster", "half"], p)).exit).toBe(0);
 });
 
 test("the lab is not made for a run that asks nothing of it", async () => {
