@@ -150,7 +150,9 @@ async function followed(
     throw new PgdbaError(
       "needs_operator",
       `Nobody knows how ${argv[0]} ended on ${node}: ${ended.unknown}`,
-      { hint: "Look at the node, then say with `pgdba resume --assume` whether it was done." },
+      {
+        hint: `Look at the node, then say whether it was done: \`pgdba resume ${ctx.run.id} --assume ${ctx.step.path}=done\`, or \`=not_done\`.`,
+      },
     );
   }
   const { exit_code, signal } = ended;
