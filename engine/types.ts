@@ -526,7 +526,7 @@ export interface Known {
   as: KnownAs[];
   /** The faults of entries that can't be read: any of them may be about this target. */
   unread: string[];
-  /** True when its own entry has labels and no identity, so that they hold by its name alone. */
+  /** True when its own entry has labels and no identity, so that they hold by its name and address alone. */
   loose: boolean;
 }
 

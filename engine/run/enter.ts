@@ -139,7 +139,7 @@ function doubts({ name }: Target, { identity, known }: TargetFacts): string[] {
   if (!known?.loose || identity === null) return unread;
   return [
     ...unread,
-    `The labels of ${name} hold by this name alone. Add \`system_identifier: "${identity}"\` to its file, and they hold however the server is reached.`,
+    `The labels of ${name} hold by this name and address alone. Add \`system_identifier: "${identity}"\` to its file, and they hold however the server is reached.`,
   ];
 }
 

@@ -14,9 +14,9 @@ const CONNECT_MS = 3_000;
 
 /**
  * The clusters of the registry that this server is, but for `own`, by whose name it was reached: those that have its system identifier,
- * whatever their address says, for there are aliases, tunnels, poolers and standbys. A restored copy has the identifier too. So where
- * several entries have it, one is left out when it is shown to be another server; whatever can't be shown counts. A server that does
- * not tell who it is may be any of them.
+ * whatever their address says, for there are aliases, tunnels, poolers and standbys; and those that say no identifier and lead to the
+ * same place. A restored copy has the identifier too. So where several entries count, one is left out when it is shown to be another
+ * server; whatever can't be shown counts. A server that does not tell who it is may be any of them.
  */
 export async function knownServers(
   session: PgSession,
@@ -32,7 +32,13 @@ export async function knownServers(
     const { same, places } = await mayBe(session, { own, spec }, others, options);
     return { known: { as: same.map(asKnown), unread, loose }, places };
   }
-  const alike = others.filter((entry) => entry.identity === identity);
+  const here = await addressesOf(spec);
+  const counts = await Promise.all(
+    others.map((entry) =>
+      entry.identity === null ? isNear(entry, here) : entry.identity === identity,
+    ),
+  );
+  const alike = others.filter((_, at) => counts[at]);
   const seen =
     alike.length < (own === null ? 2 : 1)
       ? alike.map(() => UNSEEN)
@@ -54,10 +60,7 @@ export async function knownByEntry(
   for (const entry of entries) {
     if (entry.name === own) continue;
     const sameIdentity = expectedIdentity !== null && entry.identity === expectedIdentity;
-    const isSame =
-      sameIdentity ||
-      (entry.spec !== null && (await addressesOf(entry.spec)).some((one) => here.includes(one)));
-    if (isSame) same.push(entry);
+    if (sameIdentity || (await isNear(entry, here))) same.push(entry);
   }
   return {
     known: { as: same.map(asKnown), unread, loose: false },
@@ -78,8 +81,7 @@ async function mayBe(
   const here = await addressesOf(spec);
   const looked = await Promise.all(
     others.map(async (entry) => {
-      const there = entry.spec === null ? [] : await addressesOf(entry.spec);
-      const near = there.some((one) => here.includes(one));
+      const near = await isNear(entry, here);
       if (!near && entry.identity === null) return null;
       return { entry, near, seen: own === null ? UNSEEN : await look(entry, session, options) };
     }),
@@ -92,6 +94,11 @@ async function mayBe(
     .map(({ entry, seen }) => seen.identity ?? entry.identity);
   const places = [...here, ...known.filter((one) => one !== null)];
   return { same: same.map(({ entry }) => entry), places: [...new Set(places)] };
+}
+
+/** True when an entry leads to one of these places. */
+async function isNear({ spec }: ClusterEntry, places: readonly string[]): Promise<boolean> {
+  return spec !== null && (await addressesOf(spec)).some((one) => places.includes(one));
 }
 
 function asKnown({ name, labels, ownership }: ClusterEntry): KnownAs {

@@ -108,7 +108,7 @@ test("a server is known by its system identifier, by whichever way it is reached
   const env = { PGHOST: host, PGPORT: String(port), PGUSER: "postgres", PGDATABASE: "postgres" };
   expect(names(await known({}, env))).toContain("prod");
   // Under its own name it adds nothing to itself.
-  expect(names(await known({ cluster: "prod" }))).toEqual(["second"]);
+  expect(names(await known({ cluster: "prod" }))).toEqual(["alias", "second"]);
 });
 
 test.skipIf(pgbouncerMissing() !== null)("through a pooler too", async () => {
@@ -141,10 +141,27 @@ test("a file that can't be read may speak of any server", async () => {
   expect(unread.join()).toMatch(/broken\.yaml.*folder\.yaml/s);
 });
 
-test("labels without an identity hold by their own name alone, and that is said", async () => {
-  registry({ prod: { lines: "labels: [production]" }, plain: {} });
+test("labels without an identity hold by their own name and address alone, and that is said", async () => {
+  registry({
+    prod: { lines: "labels: [production]" },
+    elsewhere: { host: "192.0.2.1", lines: "labels: [production]" },
+  });
   expect(await known({ cluster: "prod" })).toMatchObject({ as: [], loose: true });
-  expect(await known({ cluster: "plain" })).toMatchObject({ as: [], loose: false });
+  registry({ prod: { lines: "labels: [production]" }, plain: {}, alias: { host: "localhost" } });
+  for (const flags of [
+    at(server),
+    at(server, "localhost"),
+    at(server, server.socketDir),
+    { cluster: "plain" },
+    { cluster: "alias" },
+  ]) {
+    const { as, loose } = await known(flags);
+    expect(as.find(({ cluster }) => cluster === "prod")?.labels, JSON.stringify(flags)).toEqual([
+      "production",
+    ]);
+    expect(loose).toBe(false);
+  }
+  expect(names(await known(at(standby)))).not.toContain("prod");
 });
 
 test("one that does not tell who it is may be any of them, by whatever name it is reached, unless it is shown to be another", async () => {
