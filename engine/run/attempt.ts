@@ -8,7 +8,7 @@ import { holds } from "./condition.ts";
 import { timeoutError } from "./context.ts";
 import { UNKNOWN } from "./seen.ts";
 import { type Watch, withMore } from "./sensitive.ts";
-import { type RunState, type Scope, stopSignal, variables } from "./state.ts";
+import { isGathering, type RunState, type Scope, stopSignal, variables } from "./state.ts";
 import { withheld } from "./step-error.ts";
 
 const DEFAULT_UNTIL_TIMEOUT = "60s";
@@ -129,7 +129,7 @@ async function poll(
     if (state.clock.monotonic() >= ends) controller.abort(timeoutError(path, limit));
     try {
       // The results of an earlier process are only gathered, so nothing is waited for.
-      if (!state.over && !scope.ended) await state.clock.sleep(every, stop);
+      if (!isGathering(state, scope)) await state.clock.sleep(every, stop);
     } catch (reason) {
       throw deadline.aborted ? withTrace(deadline.reason, last) : reason;
     }

@@ -8,7 +8,15 @@ import { outputOf } from "./output.ts";
 import { fillRest, inside, resultOf, UNKNOWN } from "./seen.ts";
 import { asBefore, outputAsBefore, recordFailure } from "./saw.ts";
 import type { Watch } from "./sensitive.ts";
-import { anyBegunBefore, anyOf, mayLack, type RunState, type Scope, variables } from "./state.ts";
+import {
+  anyBegunBefore,
+  anyOf,
+  isGathering,
+  mayLack,
+  type RunState,
+  type Scope,
+  variables,
+} from "./state.ts";
 import { withheld } from "./step-error.ts";
 
 type RunSteps = (state: RunState, steps: readonly Step[], scope: Scope) => Promise<void>;
@@ -44,10 +52,9 @@ export async function runBlock(
   }
   if (failure && step.rescue) {
     const error = toPgdbaError(failure.thrown, "step_failed");
-    const mayRescue =
-      state.over || scope.ended
-        ? anyBegunBefore(state, step.rescue, inner.prefix)
-        : !scope.deadline?.aborted;
+    const mayRescue = isGathering(state, scope)
+      ? anyBegunBefore(state, step.rescue, inner.prefix)
+      : !scope.deadline?.aborted;
     if (!error.final && mayRescue && (await takeFailure(state, scope, runSteps))) {
       try {
         // The steps that undo the run are tried again, but not a failure that a rescue has taken.

@@ -7,7 +7,7 @@ import { knownIn } from "./known.ts";
 import { recordFailure } from "./saw.ts";
 import { UNKNOWN } from "./seen.ts";
 import { type Hidden, isSensitive, type Watch } from "./sensitive.ts";
-import { begunBefore, type RunState, type Scope } from "./state.ts";
+import { begunBefore, isGathering, type RunState, type Scope } from "./state.ts";
 import { stepError, withheld } from "./step-error.ts";
 
 type RunOne = (
@@ -55,7 +55,7 @@ export async function runLoop(
   let failure: { thrown: unknown } | undefined;
   // A resumed run also goes through the items that an earlier process had begun beside the failed one.
   const mayBegin = (index: number) =>
-    !failure || state.over !== null || begunBefore(state, step, `${path}/${index}`, "");
+    !failure || isGathering(state, scope) || begunBefore(state, step, `${path}/${index}`, "");
   const worker = async () => {
     while (next < items.length) {
       const index = next++;

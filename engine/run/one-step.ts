@@ -18,6 +18,7 @@ import { asSeen, fillRest } from "./seen.ts";
 import { markSensitive, type Watch } from "./sensitive.ts";
 import {
   hasInner,
+  isGathering,
   type RunState,
   type Scope,
   stopSignal,
@@ -207,7 +208,7 @@ export class OneStep {
     const about = { path, attempt: this.#attempts, delay_ms };
     state.emit({ kind: "step.retrying", ...about, error: errorRecord(error) });
     // A resumed run has waited before.
-    if (!state.over && !scope.ended && !this.#hasNextTry())
+    if (!isGathering(state, scope) && !this.#hasNextTry())
       await state.clock.sleep(delay_ms, stopSignal(state, scope, overall?.controller.signal));
   }
 

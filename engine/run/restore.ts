@@ -3,7 +3,7 @@ import { unknownOutput } from "../expr/unknown.ts";
 import type { Happened, StepRow } from "../journal/journal.ts";
 import type { Json, ProbeResult, StepResult } from "../types.ts";
 import { NOTE_LOST, noteIsLost } from "./notes.ts";
-import type { RunState, UndoEntry } from "./state.ts";
+import { isGathering, type RunState, type UndoEntry } from "./state.ts";
 
 export type Running = Extract<ProbeResult, { state: "running" }>;
 
@@ -47,7 +47,7 @@ export async function restore(
     const lost = row.assumed === "done" ? SAID_DONE : row.masked ? MASKED : undefined;
     if (lost === undefined) return row.result;
     // While what was done is only gathered, nothing is done again: what comes after it is come by all the same.
-    const gathers = state.over !== null || entry.scope.ended !== undefined;
+    const gathers = isGathering(state, entry.scope);
     if (row.masked && repeatable(entry) && !gathers) return undefined;
     return { ...row.result, output: unknownOutput(`steps.${step.id}.output`, lost) as Json };
   }

@@ -240,6 +240,14 @@ export function anyBegunBefore(state: RunState, steps: readonly Step[], prefix: 
   return steps.some((step) => begunBefore(state, step, prefix + step.id, prefix));
 }
 
+/**
+ * True while what an earlier process did is only gathered, so that it can be taken back: nothing is done anew, and nothing is waited
+ * for. What takes it back is done like anything else.
+ */
+export function isGathering({ over }: RunState, scope: Scope): boolean {
+  return scope.ended !== undefined || (over !== null && !scope.unwinding);
+}
+
 /** Nothing new begins once the run was told to stop, is taken back, or its time is over. */
 export function assertMayBegin({ over, stop }: RunState, scope: Scope): void {
   if (!scope.unwinding) {

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { Stop } from "../../../engine/run/stop.ts";
 import { codeOf, fail, type Harness, untilAborted, withHarness } from "./harness.ts";
@@ -122,6 +122,65 @@ test("a step that an undo list failed at: harmless, it is tried again; else a pe
       expect(ran.exit).toBe(5);
     }
   }));
+
+describe("what takes a run back works in a resumed run as in the first one:", () => {
+  /** Dies in the step `back` of what follows the failure, and goes on. */
+  const resumed = async (h: Harness, text: string, on: Harness["on"] = {}) => {
+    h.on = { boom: fail(), ...on };
+    await h.killedIn(text, "back");
+    h.clock.slept.length = 0;
+    return h.resume(text);
+  };
+  const undoing = (more: string) =>
+    `steps:\n  - {id: a, fake.keep: {}, undo: [{id: back, fake.again: {}}, ${more}]}\n${FAILS}`;
+
+  test("`until` waits between its tries", () =>
+    withHarness(async (h) => {
+      let n = 0;
+      const text = undoing('{id: w, fake.look: {}, until: "output.n == 3", every: 7s}');
+      expect((await resumed(h, text, { w: () => ({ n: ++n }) })).exit).toBe(5);
+      expect(h.clock.slept).toEqual([7_000, 7_000]);
+    }));
+
+  test("`retry` waits, too", () =>
+    withHarness(async (h) => {
+      let n = 0;
+      const w = () => (++n < 3 ? fail("busy", true)(null!, null) : null);
+      const text = undoing("{id: w, fake.again: {}, retry: {attempts: 3, backoff: 4s}}");
+      expect((await resumed(h, text, { w })).exit).toBe(5);
+      expect(h.clock.slept).toEqual([4_000, 8_000]);
+    }));
+
+  test("a rescue takes a failure", () =>
+    withHarness(async (h) => {
+      const text = undoing(
+        "{id: g, block: [{id: x, fake.keep: {}}], rescue: [{id: r, fake.keep: {}}]}",
+      );
+      expect((await resumed(h, text, { x: fail() })).exit).toBe(5);
+      expect(acts(h)).toEqual(["act a~undo/back", "act a~undo/x", "act a~undo/r"]);
+    }));
+
+  test("a loop begins no item after one that failed, or that a person must tell about", () =>
+    withHarness(async (h) => {
+      const text = undoing("{id: l, foreach: [1, 2], fake.keep: {}}, {id: z, fake.keep: {}}");
+      expect((await resumed(h, text, { l: fail() })).exit).toBe(6);
+      expect(acts(h)).toEqual(["act a~undo/back", "act a~undo/l/0"]);
+
+      const looped = `steps:\n  - {id: a, fake.keep: {}, undo: [{id: back, foreach: [1, 2], fake.keep: {}}]}\n${FAILS}`;
+      const asked = await resumed(h, looped);
+      expect(asked.error).toMatchObject({ code: "needs_operator", step: "a~undo/back/0" });
+      expect(acts(h)).toEqual([]);
+    }));
+
+  test("what was not kept is read again", () =>
+    withHarness(async (h) => {
+      const text = `steps:\n  - id: g\n    block: [{id: boom, fake.look: {}}]\n    always: [{id: pw, sensitive: true, fake.look: {}}, {id: back, fake.again: {v: "\${steps.pw.output.v}"}}]\n`;
+      const ran = await resumed(h, text, { pw: () => ({ v: "a hidden value" }) });
+      expect(ran).toMatchObject({ exit: 1, error: { message: "as it should" } });
+      expect(ran.run).not.toHaveProperty("undo.failed.0");
+      expect(acts(h)).toEqual(["act back"]);
+    }));
+});
 
 test("an undo step that refused before it acted is tried again without a question", () =>
   withHarness(async (h) => {
