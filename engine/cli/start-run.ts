@@ -46,6 +46,19 @@ export function openTarget(front: Front, flags: TargetFlags): Promise<Target> {
   });
 }
 
+/** The clusters that parameters name, but for the target itself; in the order of their names. */
+async function othersOf(
+  front: Front,
+  { runbook, params, target }: Pick<RunRequest, "runbook" | "params" | "target">,
+): Promise<Target[]> {
+  const named = Object.entries(runbook.params).flatMap(([name, { format }]) => {
+    const value = params[name];
+    return format === "cluster" && typeof value === "string" ? [value] : [];
+  });
+  const names = [...new Set(named)].filter((name) => name !== target.cluster).toSorted();
+  return Promise.all(names.map((cluster) => openTarget(front, { cluster })));
+}
+
 /** The part of a run that is the same for `run` and `resume`: policy, journal, progress, questions, and the run itself. */
 export async function startRun(
   front: Front,
@@ -83,6 +96,7 @@ export async function startRun(
   try {
     const outcome = await executeRun(host, {
       ...request,
+      others: await othersOf(front, request),
       targetFlags: request.targetFlags as JsonObject,
       lockWaitMs,
       stop: front.stop,

@@ -85,10 +85,11 @@ export async function passGates(
     if (verdict.answer === "ask" && !request.resume) await ask(request, verdict, view);
     if (verdict.answer === "refuse") throw refusal(verdict);
     checkResumed(request, about);
+    const others = await judgeOthers(request, { ...input, danger: gateDanger(danger) }, releasers);
     const { identity } = about;
     const { risk, hazards, locks } = danger;
     const judged = { risk, hazards, locks, backup: first, withoutBackup };
-    const keys = keysOf(request, about, known.clusters);
+    const keys = [...keysOf(request, about, known.clusters), ...others];
     return { identity, judged, keys, view, warnings: doubts(target, about) };
   } catch (thrown) {
     const closing = releasers.releaseAll().catch(() => {});
@@ -96,6 +97,35 @@ export async function passGates(
     if (!stop.soft.aborted) await closing;
     throw thrown;
   }
+}
+
+/**
+ * Judges the run for each cluster that a parameter names, as if it were the target; its needs, and the backup before it, are those of the target. A run that reads
+ * reaches none of them. Gives the names by which they are locked. @throws PgdbaError of the gate that refused
+ */
+async function judgeOthers(
+  { others = [], stop }: RunRequest,
+  input: GateInput,
+  releasers: Releasers,
+): Promise<string[]> {
+  const keys: string[] = [];
+  for (const other of others) {
+    releasers.push(() => other.close());
+    const about =
+      input.danger.risk === "read" ? NO_FACTS : await settleOrAbort(other.facts(), [], stop.soft);
+    const known = knownOf(other, about);
+    const { name, cluster, expectedIdentity } = other;
+    const { state, identity, capabilities } = about;
+    const verdict = judge({
+      ...input,
+      danger: { ...input.danger, needs: [], backup: null },
+      target: { name, cluster, state, expectedIdentity, ...known, identity, capabilities },
+    });
+    if (verdict.answer === "refuse") throw refusal(verdict);
+    const identities = [identity, expectedIdentity].filter((one) => one !== null);
+    keys.push(...new Set([name, ...known.clusters, ...identities]));
+  }
+  return keys;
 }
 
 /** The names of the target, so that it has a key while it is down, and its identity, so that it has one by every name. */

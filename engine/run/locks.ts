@@ -31,7 +31,7 @@ export async function takeLocks(
     releasers: Releasers;
   },
 ): Promise<Fence | null> {
-  const { target, stop, lockWaitMs } = request;
+  const { target, others = [], stop, lockWaitMs } = request;
   const { clock, journal } = host;
   const { risk, locks } = run.judged;
   if ((risk === "read" && locks.length === 0) || request.plan || !hasTarget(target)) return null;
@@ -45,7 +45,7 @@ export async function takeLocks(
     holder: run.holder,
     leaseMs: leaseFrom(host.env),
   });
-  const there = watches ? {} : target;
+  const there = watches ? [] : [target, ...others].toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const deadline = clock.monotonic() + lockWaitMs;
   for (let told = false; ; told = true) {
     const got = await takeAll(waiter, there, describeHolder(run.id, run.holder), words);
@@ -74,7 +74,7 @@ export async function takeLocks(
  */
 async function takeAll(
   waiter: Waiter,
-  target: Pick<Target, "lock">,
+  targets: readonly Pick<Target, "lock">[],
   holder: string,
   words: readonly LockWord[],
 ): Promise<
@@ -86,13 +86,42 @@ async function takeAll(
   };
   const here = heldHere();
   if (here) return here;
-  const there = words.length === 0 ? null : ((await target.lock?.(holder, words)) ?? null);
+  const there = words.length === 0 ? null : await lockEach(targets, holder, words);
   if (there && "heldBy" in there)
     return { heldBy: there.heldBy, words: there.word === undefined ? [] : [there.word] };
   const lock = waiter.take();
   if (lock) return { lock, remote: there };
   await there?.release();
   return heldHere() ?? { heldBy: "a run that was quicker", words: [] };
+}
+
+/** The locks on the side of several targets as one: all or none, one after the other, so that of two runs one gets on. */
+async function lockEach(
+  targets: readonly Pick<Target, "lock">[],
+  holder: string,
+  words: readonly LockWord[],
+): Promise<TargetLock | { heldBy: string; word?: string } | null> {
+  const taken: TargetLock[] = [];
+  const release = async () => {
+    for (const lock of taken.toReversed()) await lock.release();
+  };
+  for (const target of targets) {
+    const lock = await target.lock?.(holder, words);
+    if (lock && "heldBy" in lock) {
+      await release();
+      return lock;
+    }
+    if (lock) taken.push(lock);
+  }
+  if (taken.length === 0) return null;
+  return {
+    release,
+    async held() {
+      const states = await Promise.all(taken.map((lock) => lock.held()));
+      const lost = states.find((state) => typeof state === "object");
+      return lost ?? (states.includes("unreachable") ? "unreachable" : "held");
+    },
+  };
 }
 
 /** One for each name of the target and each word. */

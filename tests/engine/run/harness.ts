@@ -34,6 +34,7 @@ export interface Options {
   clock?: Clock;
   lockWaitMs?: number;
   maxSteps?: number;
+  others?: readonly Target[];
   resume?: { assumed?: Record<string, "done" | "not_done"> };
 }
 
@@ -236,6 +237,7 @@ export class Harness {
       params: options.params ?? {},
       recordedParams: options.params ?? {},
       target: target(options.target),
+      ...(options.others ? { others: options.others } : {}),
       targetFlags: {},
       backups,
       plan: options.plan ?? false,

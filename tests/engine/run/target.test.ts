@@ -128,3 +128,53 @@ test("a resumed run goes on though its target is down, and tells the target whom
     });
     expect([ran.exit, h.calls, expected]).toEqual([0, ["act b"], ["7"]]);
   }));
+
+test("a cluster that a parameter names is judged and locked as the target is, in the order of the names", () =>
+  withHarness(async (h) => {
+    const text = "steps: [{id: a, fake.act: {}}]";
+    const locked: string[] = [];
+    const one = (name: string, more: Partial<Target> = {}): Target => ({
+      name,
+      cluster: name,
+      labels: [],
+      ownership: "managed",
+      expectedIdentity: null,
+      facts: async () => ({ state: "up", identity: `of ${name}`, capabilities: [], facts: {} }),
+      async lock() {
+        locked.push(name);
+        return { held: async () => "held", release: async () => void locked.push(`${name} back`) };
+      },
+      close: async () => {},
+      ...more,
+    });
+    const keys = () =>
+      h.journal.db.query<{ key: string }, []>("SELECT key FROM lock ORDER BY key").all();
+    const { lock } = one("drill");
+    const ran = await h.run(text, { target: { lock: lock! }, others: [one("copy"), one("zebra")] });
+    expect(ran.exit).toBe(0);
+    expect(locked.splice(0, 3)).toEqual(["copy", "drill", "zebra"]);
+    expect(keys().map(({ key }) => key)).toEqual(
+      expect.arrayContaining(["copy (config)", "drill (config)", "of zebra (config)"]),
+    );
+    // One that has it refuses the run, and what was had of the others is given back.
+    locked.length = 0;
+    const busy = one("zebra", { lock: async () => ({ heldBy: "run x" }) });
+    expect(
+      await codeOf(h.run(text, { target: { lock: lock! }, others: [one("copy"), busy] })),
+    ).toMatchObject({ code: "lock_held" });
+    expect(locked).toEqual(["copy", "drill", "drill back", "copy back"]);
+    // The identity of each is judged, and its labels.
+    const another = one("copy", { expectedIdentity: "9" });
+    expect(await codeOf(h.run(text, { others: [another] }))).toMatchObject({
+      code: "identity_mismatch",
+    });
+    const production = one("copy", { labels: ["production"] });
+    expect(
+      await codeOf(
+        h.run(text.replace("steps", "summary: s\nrisk: destructive\nsteps"), {
+          others: [production],
+          flags: { confirm: "drill", withoutBackup: "drill" },
+        }),
+      ),
+    ).toMatchObject({ code: "gate_refused", gate: "production" });
+  }));
