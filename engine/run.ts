@@ -318,7 +318,12 @@ function overSince({ id, cancelled, unwinding }: RunRow): RunState["over"] {
 /** The backup that precedes what may lose data. @throws PgdbaError gate_refused when it does not say that it was verified */
 async function takeBackup(state: RunState, scope: Scope, runbook: string): Promise<void> {
   const read = { read: false, keys: new Set<string>() };
-  const output = await call(state, scope, runbook, {}, `${BACKUP_PATH}/`, read, runSteps);
+  const output = await call(
+    state,
+    scope,
+    { name: runbook, given: {}, prefix: `${BACKUP_PATH}/`, read },
+    runSteps,
+  );
   // The backup outlives the run, however that ends.
   await forgetAll(state);
   if (asObject(output)["verified"] === true) return;

@@ -27,7 +27,7 @@ export interface StepsJob {
   types: ReadonlyMap<string, StepType>;
   places: ReadonlyMap<string, Place>;
   params: Record<string, ParamSpec>;
-  /** Whether it runs until it is interrupted. */
+  /** True when it runs until it is interrupted. */
   watches: boolean;
 }
 

@@ -98,7 +98,7 @@ export class Waiter {
 }
 
 /**
- * What a run holds: leases in the journal, each with an epoch that only grows. Every act is checked against all of them in the
+ * The locks of a run: leases in the journal, each with an epoch that only grows. Every act is checked against all of them in the
  * transaction that records its intent, so an engine that was stopped past its lease can't act when it continues.
  */
 export class Lock {

@@ -3,19 +3,19 @@ import type { Json } from "../types.ts";
 import { damagedRecord } from "./rows.ts";
 
 /**
- * What a run sees beside the ends of its actions: that a block was skipped, the list of a loop, why an attempt at a block or a called
- * runbook failed, or their output, or the block after its last attempt; that a point of no return was come to;
+ * The things that a run sees beside the ends of its actions: that a block was skipped, the list of a loop, why an attempt at a block or
+ * a called runbook failed, or their output, or the block after its last attempt; that a point of no return was come to;
  * what a step noted of itself.
  */
 export type Saw = "skipped" | "list" | "failure" | "output" | "end" | "kept" | "note";
 
-/** What waits for the disk by itself: it must hold before anything else is done. */
+/** Records that wait for the disk by themselves: they must hold before anything else is done. */
 export const AT_ONCE: readonly Saw[] = ["kept", "note"];
 
 /** By path. */
 export type Seen = Map<string, Partial<Record<Saw, Json>>>;
 
-/** What was seen first holds; of notes the last one. */
+/** The first record holds; of notes the last one. */
 export function recordSeen(
   db: Database,
   run: string,
@@ -30,7 +30,7 @@ export function recordSeen(
   );
 }
 
-/** What was seen at `path`, and below it, holds no more. */
+/** The records at `path`, and below it, hold no more. */
 export function forgetSeen(db: Database, run: string, path: string): void {
   db.query(
     `DELETE FROM saw WHERE run = ?1 AND (path = ?2 OR substr(path, 1, length(?2) + 1) IN (?2 || '/', ?2 || '@'))`,

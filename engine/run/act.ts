@@ -182,7 +182,7 @@ async function attempt(job: Act, type: StepType, read: Read): Promise<Acted> {
     }
   }
 
-  // What is taken back is tried whatever has died.
+  // An undo is tried even when the target lacks what it needs.
   if (!state.plan && !scope.unwinding) await assertHasNeeds(state, about);
   const before = entry.happened;
   if (effect === "change") {

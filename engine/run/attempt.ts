@@ -27,7 +27,7 @@ interface Attempt {
   pause(): void;
   /** The end of it in an earlier process, once this one has gone through all that it had begun. */
   over(): PgdbaError | undefined;
-  /** Told when a try has ended that was a round of a runbook that watches. */
+  /** Is called when a try has ended that was a round of a runbook that watches. */
   rounds?: { end(): Promise<void> } | undefined;
 }
 

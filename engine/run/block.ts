@@ -26,12 +26,8 @@ type RunSteps = (state: RunState, steps: readonly Step[], scope: Scope) => Promi
  * the failure ends the run (the order of design: rescue, undo, always). Which of the two it is shows further out.
  */
 export async function runBlock(
-  state: RunState,
-  step: BlockStep,
-  scope: Scope,
-  path: string,
-  attempt: number,
-  deadline: AbortSignal | undefined,
+  { state, step, scope, path }: { state: RunState; step: BlockStep; scope: Scope; path: string },
+  { attempt, deadline }: { attempt: number; deadline: AbortSignal | undefined },
   runSteps: RunSteps,
 ): Promise<Acted> {
   const inner: Scope = {

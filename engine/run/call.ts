@@ -13,14 +13,20 @@ type ReadBefore = Watch & { keys: ReadonlySet<string | number> };
 
 type RunSteps = (state: RunState, steps: readonly Step[], scope: Scope) => Promise<void>;
 
+/** A call of a runbook by a step. */
+interface Call {
+  name: string;
+  given: JsonObject;
+  /** The prefix of the paths of its steps. */
+  prefix: string;
+  read: ReadBefore;
+}
+
 /** Runs another runbook inside this run: own params and steps, the same target, lock, journal and undo stack. @returns its output */
 export async function call(
   state: RunState,
   scope: Scope,
-  name: string,
-  given: JsonObject,
-  prefix: string,
-  read: ReadBefore,
+  { name, given, prefix, read }: Call,
   runSteps: RunSteps,
 ): Promise<Json> {
   const runbook = state.runbooks.get(name);

@@ -51,7 +51,7 @@ export class Dangers {
 }
 
 /**
- * What a step may do is judged by its input as written. A type whose function did not see through a template must not get past the
+ * A step is judged by its input as written. A type whose function did not see through a template must not get past the
  * gates with what that turned out to be. @throws PgdbaError step_refused
  */
 export function assertJudged(judged: Judged, type: StepType, input: Json, path: string): void {

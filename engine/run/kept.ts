@@ -46,7 +46,7 @@ export class Kept {
     this.#pinned = true;
   }
 
-  /** What this scope and those inside of it hold goes, also where an undo needed it. */
+  /** Lets go of all that this scope and those inside of it hold, also where an undo needed it. */
   release(): void {
     this.#pinned = false;
     this.end();

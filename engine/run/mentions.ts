@@ -1,6 +1,6 @@
 import type { Json, Runbook } from "../types.ts";
 
-/** Whether a text of these runbooks may be an expression about the target: then its facts are asked for, whatever the steps need. */
+/** True when a text of these runbooks may be an expression about the target: then its facts are asked for, even if no step needs them. */
 export function mentionsTarget(runbooks: Iterable<Runbook>): boolean {
   for (const { doc } of runbooks) {
     const { steps, output } = doc.data;

@@ -133,7 +133,7 @@ export interface RunState {
   readonly id: string;
   readonly startedAt: string;
   readonly plan: boolean;
-  /** What the gates let through. */
+  /** The limits that the gates let through. */
   readonly judged: Judged;
   readonly journal: Journal;
   readonly registry: StepRegistry;
@@ -167,7 +167,7 @@ export interface RunState {
   readonly over: Over | null;
   /** Steps of an earlier process that this one came by again. */
   readonly visited: Set<string>;
-  /** What the steps have given to the target or taken from it, by word: the step that did so last, and whether it really did. */
+  /** The words that steps have given to the target or taken from it: for each the step that did so last, and whether it really did. */
   readonly moved: Map<string, { path: string; done: boolean }>;
   /** The steps among them that called runbooks and are not gone through again. */
   readonly covered: Set<string>;

@@ -117,7 +117,8 @@ async function perform({ state, step, scope: outer, path }: At, once: Try): Prom
   const { time, attempts, trail, deadline } = once;
   const again = step.until !== undefined && !once.isRound;
   const scope = again ? { ...outer, repeated: true } : outer;
-  if (step.kind === "block") return runBlock(state, step, scope, path, time, deadline, runSteps);
+  if (step.kind === "block")
+    return runBlock({ state, step, scope, path }, { attempt: time, deadline }, runSteps);
   return act({
     state,
     scope,
@@ -131,7 +132,7 @@ async function perform({ state, step, scope: outer, path }: At, once: Try): Prom
     call(runbook, params, prefix, read) {
       const hidden = { ...scope.hidden, all: step.sensitive ?? scope.hidden.all };
       const inner = { ...scope, hidden, deadline: anyOf(scope.deadline, deadline) };
-      return call(state, inner, runbook, params, prefix, read, runSteps);
+      return call(state, inner, { name: runbook, given: params, prefix, read }, runSteps);
     },
   });
 }

@@ -1,4 +1,4 @@
-/** What pg_control says of a data directory, also of one that no server runs on. */
+/** The facts that pg_control holds of a data directory, also of one without a running server. */
 export interface ControlState {
   /** The `system_identifier`. */
   system_identifier: string;

@@ -35,7 +35,7 @@ export class TargetNodes {
     return nodesFor(opened, on);
   }
 
-  /** What is there, and which verbs the place has; undefined where no provider is known, or it does not answer. */
+  /** The nodes that are there, and the verbs that the place has; undefined where no provider is known, or it does not answer. */
   async look(): Promise<{ nodes: NodeInfo[]; can: Record<string, boolean> } | undefined> {
     try {
       const opened = await this.#open();

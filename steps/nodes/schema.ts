@@ -12,7 +12,7 @@ const account = {
   },
 } as const satisfies JsonSchema;
 
-/** What a cluster is to be: see `Spec` in providers/nodes/contract.ts. */
+/** The wanted state of a cluster: see `Spec` in providers/nodes/contract.ts. */
 export const SPEC = {
   type: "object",
   additionalProperties: false,

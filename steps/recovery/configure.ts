@@ -44,7 +44,7 @@ settings again. A recovery that ends begins a new timeline.`,
   async run(ctx, { node, mode, settings = {} }) {
     const nodes = await ctx.use("nodes");
     const now = await readRecovery(nodes, node);
-    // What was there before the first attempt is what an undo puts back.
+    // An undo puts back the state from before the first attempt.
     const before = (ctx.noted as Recovery | undefined) ?? now;
     if (ctx.noted === undefined) ctx.note({ ...before });
     const wanted = { conf: withSettings(now.conf, settings), mode };

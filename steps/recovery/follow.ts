@@ -44,7 +44,7 @@ A node that has WAL of its own beyond the point where the new primary began its 
   async run(ctx, { node, primary, slot, user = "replicator" }) {
     const nodes = await ctx.use("nodes");
     const now = await readRecovery(nodes, node);
-    // What was there before the first attempt is what an undo puts back.
+    // An undo puts back the state from before the first attempt.
     const before = (ctx.noted as Recovery | undefined) ?? now;
     if (ctx.noted === undefined) ctx.note({ ...before });
     const wanted = withSettings(now.conf, {

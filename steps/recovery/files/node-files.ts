@@ -1,7 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Nodes } from "../../../providers/nodes/contract.ts";
 
-/** What a program on the node finds in its environment under `name`. @throws PgdbaError step_failed when it is not set */
+/** The value of the variable `name` for a program on the node. @throws PgdbaError step_failed when it is not set */
 export async function variable(nodes: Nodes, node: string, name: string): Promise<string> {
   const { exit_code, stdout } = await nodes.exec(node, ["printenv", name]);
   if (exit_code === 0) return stdout.replace(/\n$/, "");

@@ -4,7 +4,7 @@ import { isThere, textOf, variable } from "./node-files.ts";
 /** How a node starts: as a standby, with a recovery that ends, or as it was left. */
 export type Mode = "standby" | "recovery" | "none";
 
-/** What decides how a node starts: postgresql.auto.conf and the signal file. Plain data, so that it can be noted. */
+/** The files that decide how a node starts: postgresql.auto.conf and the signal file. Plain data, so that it can be noted. */
 export type Recovery = {
   conf: string;
   mode: Mode;
