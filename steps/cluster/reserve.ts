@@ -1,3 +1,5 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { StepContext } from "../../engine/types.ts";
 import { clusterFile } from "../../providers/registry/folder.ts";
 import { readClusterFile } from "../../providers/registry/read.ts";
 import { CLUSTER_PARTS } from "../../providers/registry/schema.ts";
@@ -22,6 +24,7 @@ Undo takes the entry and its secrets away again if they are still this run's and
   effect: "change",
   idempotent: true,
   locks: "none",
+  uses: ["nodes"],
   gives: (input: { provider?: string }) => (input.provider === undefined ? [] : ["nodes"]),
   input: {
     type: "object",
@@ -71,6 +74,21 @@ Undo takes the entry and its secrets away again if they are still this run's and
   },
   async undo(ctx, input) {
     const name = clusterName(ctx, input.name);
+    if (input.provider !== undefined && name === ctx.target.cluster) await assertNothingLeft(ctx);
     if (!(await releaseCluster(ctx.run.stateDir, name, ctx.run.id))) ctx.unchanged();
   },
 });
+
+/** As long as a node is there, its cluster must be found by name. @throws PgdbaError undo_failed */
+async function assertNothingLeft(ctx: StepContext): Promise<void> {
+  const left = await (await ctx.use("nodes")).list();
+  if (left.length === 0) return;
+  const names = left.map(({ node }) => node).join(", ");
+  throw new PgdbaError(
+    "undo_failed",
+    `The entry of ${ctx.target.name} stays, for ${names} is still there`,
+    {
+      hint: "Remove what is left by the runbook that destroys the cluster; it takes a half-made one too.",
+    },
+  );
+}

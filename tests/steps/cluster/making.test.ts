@@ -148,3 +148,18 @@ test("a plan writes nothing, and says that a name is taken", async () => {
   const taken = await h.run(MAKE, { plan: true });
   expect(taken.run.warnings.join()).toContain("The name orders is taken");
 });
+
+test("the entry stays as long as a node of it is there", async () => {
+  h.on["make"] = () => {
+    throw new Error("broken");
+  };
+  const target = {
+    name: "orders",
+    cluster: "orders",
+    use: async () => ({ list: async () => [{ node: "pg1" }] }),
+  };
+  const ran = await h.run(MAKE, { target });
+  expect([ran.status, ran.exit]).toEqual(["needs_operator", 6]);
+  expect(JSON.stringify(ran.envelope)).toContain("pg1 is still there");
+  expect(entry()).toHaveProperty("partial");
+});
