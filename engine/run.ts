@@ -73,9 +73,17 @@ async function begin(host: Host, request: RunRequest): Promise<RunState> {
     ? checkAnswers(host.journal.steps(id), host.journal.answers(id), resume.assumed)
     : new Map<string, Said>();
   const entered = await passGates(host, request, releasers);
-  const { judged, identity, keys, view } = entered;
+  const { judged, identity, keys, others, view } = entered;
   try {
-    const lock = await takeLocks(host, request, { id, judged, holder, keys, emit, releasers });
+    const lock = await takeLocks(host, request, {
+      id,
+      judged,
+      holder,
+      keys,
+      others,
+      emit,
+      releasers,
+    });
     const jobs = await jobPaths(host.journal, host.registry, id);
     if (resume) await assertNothingAtWork(host.journal, host.clock, id, jobs);
     record(host, request, { id, startedAt, judged, holder, identity, view, answers });

@@ -96,7 +96,7 @@ export async function startRun(
   try {
     const outcome = await executeRun(host, {
       ...request,
-      others: await othersOf(front, request),
+      others: () => othersOf(front, request),
       targetFlags: request.targetFlags as JsonObject,
       lockWaitMs,
       stop: front.stop,

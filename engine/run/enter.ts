@@ -18,6 +18,8 @@ export async function passGates(
   judged: Judged;
   /** The names of what is locked: a run on the same target has one of them, whether it is up or down. */
   keys: readonly string[];
+  /** The clusters that parameters name, which are locked with the target. */
+  others: readonly Target[];
   view: JsonObject;
   warnings: string[];
 }> {
@@ -85,12 +87,12 @@ export async function passGates(
     if (verdict.answer === "ask" && !request.resume) await ask(request, verdict, view);
     if (verdict.answer === "refuse") throw refusal(verdict);
     checkResumed(request, about);
-    const others = await judgeOthers(request, { ...input, danger: gateDanger(danger) }, releasers);
+    const named = await judgeOthers(request, { ...input, danger: gateDanger(danger) }, releasers);
     const { identity } = about;
     const { risk, hazards, locks } = danger;
     const judged = { risk, hazards, locks, backup: first, withoutBackup };
-    const keys = [...keysOf(request, about, known.clusters), ...others];
-    return { identity, judged, keys, view, warnings: doubts(target, about) };
+    const keys = [...keysOf(request, about, known.clusters), ...named.keys];
+    return { identity, judged, others: named.others, keys, view, warnings: doubts(target, about) };
   } catch (thrown) {
     const closing = releasers.releaseAll().catch(() => {});
     // After a signal it does not wait for a server that does not answer.
@@ -104,15 +106,19 @@ export async function passGates(
  * reaches none of them. Gives the names by which they are locked. @throws PgdbaError of the gate that refused
  */
 async function judgeOthers(
-  { others = [], stop }: RunRequest,
+  request: RunRequest,
   input: GateInput,
   releasers: Releasers,
-): Promise<string[]> {
+): Promise<{ others: readonly Target[]; keys: string[] }> {
   const keys: string[] = [];
+  // What is done with entries of the registry alone is done with broken ones as well.
+  const others = input.danger.touches ? ((await request.others?.()) ?? []) : [];
   for (const other of others) {
     releasers.push(() => other.close());
     const about =
-      input.danger.risk === "read" ? NO_FACTS : await settleOrAbort(other.facts(), [], stop.soft);
+      input.danger.risk === "read"
+        ? NO_FACTS
+        : await settleOrAbort(other.facts(), [], request.stop.soft);
     const known = knownOf(other, about);
     const { name, cluster, expectedIdentity } = other;
     const { state, identity, capabilities } = about;
@@ -125,7 +131,7 @@ async function judgeOthers(
     const identities = [identity, expectedIdentity].filter((one) => one !== null);
     keys.push(...new Set([name, ...known.clusters, ...identities]));
   }
-  return keys;
+  return { others, keys };
 }
 
 /** The names of the target, so that it has a key while it is down, and its identity, so that it has one by every name. */

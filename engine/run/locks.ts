@@ -27,11 +27,13 @@ export async function takeLocks(
     holder: Holder;
     /** The target under all names by which another run may lock it. */
     keys: readonly string[];
+    /** Locked with it. */
+    others?: readonly Target[];
     emit: RunState["emit"];
     releasers: Releasers;
   },
 ): Promise<Fence | null> {
-  const { target, others = [], stop, lockWaitMs } = request;
+  const { target, stop, lockWaitMs } = request;
   const { clock, journal } = host;
   const { risk, locks } = run.judged;
   if ((risk === "read" && locks.length === 0) || request.plan || !hasTarget(target)) return null;
@@ -45,7 +47,9 @@ export async function takeLocks(
     holder: run.holder,
     leaseMs: leaseFrom(host.env),
   });
-  const there = watches ? [] : [target, ...others].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const there = watches
+    ? []
+    : [target, ...(run.others ?? [])].toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const deadline = clock.monotonic() + lockWaitMs;
   for (let told = false; ; told = true) {
     const got = await takeAll(waiter, there, describeHolder(run.id, run.holder), words);

@@ -44,8 +44,8 @@ export interface RunRequest {
   /** With secrets as references: what the journal keeps. */
   recordedParams: JsonObject;
   target: Target;
-  /** The clusters that parameters name (`format: cluster`): judged and locked with the target. */
-  others?: readonly Target[];
+  /** The clusters that parameters name (`format: cluster`): judged and locked with the target, when the run touches any. */
+  others?: () => Promise<readonly Target[]>;
   /** The flags that resolve the target again on resume; no secrets. */
   targetFlags: JsonObject;
   /** The runbooks that give a verified backup, of the highest layer that has any. */

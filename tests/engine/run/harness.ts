@@ -237,7 +237,7 @@ export class Harness {
       params: options.params ?? {},
       recordedParams: options.params ?? {},
       target: target(options.target),
-      ...(options.others ? { others: options.others } : {}),
+      ...(options.others ? { others: async () => options.others! } : {}),
       targetFlags: {},
       backups,
       plan: options.plan ?? false,
