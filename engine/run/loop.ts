@@ -4,6 +4,7 @@ import { itemName } from "./item-name.ts";
 import { listAsBefore } from "./list.ts";
 import { Kept } from "./kept.ts";
 import { knownIn } from "./known.ts";
+import { mayMove } from "./needs.ts";
 import { recordFailure } from "./saw.ts";
 import { UNKNOWN } from "./seen.ts";
 import { type Hidden, isSensitive, type Watch } from "./sensitive.ts";
@@ -36,6 +37,7 @@ export async function runLoop(
     items = listAsBefore(state, step, scope, { path, watch, isHidden });
   } catch (thrown) {
     if (thrown instanceof UnknownValue && state.plan) {
+      await mayMove(state, [step], path);
       const output = unknownOutput(path) as Json;
       return { status: "undetermined", output, changed: false, sensitive: isHidden() };
     }

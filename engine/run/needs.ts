@@ -1,7 +1,8 @@
+import { namedIn } from "../check/call-graph.ts";
 import { declarationsOf } from "../declared.ts";
 import { copyOf, PgdbaError } from "../errors.ts";
 import { UnknownValue } from "../expr/unknown.ts";
-import type { Json, StepType } from "../types.ts";
+import type { Json, Step, StepType } from "../types.ts";
 import type { RunState } from "./state.ts";
 
 /** A step was done, by this process or an earlier one, or was previewed. */
@@ -11,6 +12,20 @@ export function noteMoved(
 ): void {
   const { gives, takes } = declarationsOf(type, input);
   for (const word of [...takes, ...gives]) moved.set(word, { path, done });
+}
+
+/** In a plan nobody knows whether this step runs, or what it is given: it may give and take all that its steps would. */
+export async function mayMove(state: RunState, steps: readonly Step[], path: string): Promise<void> {
+  for (const step of steps) {
+    if (step.kind === "block") {
+      await mayMove(state, [...step.block, ...(step.rescue ?? []), ...(step.always ?? [])], path);
+      continue;
+    }
+    const type = await state.registry.get(step.type);
+    for (const { text } of namedIn(type, step.input))
+      await mayMove(state, state.runbooks.get(text)?.steps ?? [], path);
+    noteMoved(state, { type, input: step.input, path, done: false });
+  }
 }
 
 /**

@@ -10,6 +10,7 @@ import { attempt, everyOf, startDeadline } from "./attempt.ts";
 import { takeFailure } from "./block.ts";
 import { holds } from "./condition.ts";
 import { knownIn } from "./known.ts";
+import { mayMove } from "./needs.ts";
 import { COUNTED_BELOW_MS, pace } from "./pace.ts";
 import { happenedBefore } from "./restore.ts";
 import { Rounds, tryNumber } from "./rounds.ts";
@@ -137,7 +138,10 @@ export class OneStep {
   /** Records its failure. @returns its result when the failure is ignored. @throws PgdbaError the failure otherwise */
   async fail(thrown: unknown): Promise<StepResult> {
     const { state, step, scope, path } = this.#at;
-    if (thrown instanceof UnknownValue && state.plan) return this.#finish("undetermined");
+    if (thrown instanceof UnknownValue && state.plan) {
+      await mayMove(state, [step], path);
+      return this.#finish("undetermined");
+    }
     const error = stepError(thrown, scope, step, path);
     const status =
       error.code === "interrupted" ? (state.stop.hard.aborted ? "unknown" : "cancelled") : "failed";

@@ -89,6 +89,30 @@ test("in a plan, what needs what a previewed step would give is undetermined", (
     expect(h.calls).toEqual([]);
   }));
 
+test("in a plan, what needs what an undetermined step may give is undetermined as well", () =>
+  withHarness(async (h) => {
+    h.write("team/make", "summary: A test.\nrisk: change\nsteps: [{id: inner, fake.make: {}}]\n");
+    for (const maker of [
+      'fake.make: {n: "${steps.act.output.n}"}',
+      "when: steps.act.output.n, fake.make: {}",
+      "foreach: steps.act.output.n, fake.make: {}",
+      "when: steps.act.output.n, block: [{id: b, fake.make: {}}]",
+      "foreach: steps.act.output.n, block: [{id: b, fake.look: {}}], always: [{id: c, fake.make: {}}]",
+      "when: steps.act.output.n, fake.call: {runbook: team/make}",
+    ]) {
+      const { target } = changing("absent", noSuch);
+      const ran = await h.run(
+        `steps: [{id: act, fake.act: {}}, {id: make, ${maker}}, {id: ask, fake.needs: {}}]`,
+        { target, plan: true },
+      );
+      expect([maker, ran.exit, ran.ended.slice(-2)]).toEqual([
+        maker,
+        0,
+        ["make undetermined", "ask undetermined"],
+      ]);
+    }
+  }));
+
 test("a free name is for runs that make something; every other run is told that there is no such cluster", () =>
   withHarness(async (h) => {
     const { target } = changing("absent", noSuch);
