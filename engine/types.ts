@@ -233,6 +233,8 @@ export type ProbeResult =
   | { state: "done"; output: Json }
   | { state: "not_done" }
   | { state: "running"; note?: Json }
+  /** It has ended with this error, and may have acted in part. */
+  | { state: "failed"; error: Error }
   | { state: "unknown"; reason: string };
 
 /** A named kind of step: one file that default-exports one of these. Shared code reads what it declares, never its name. */

@@ -15,7 +15,11 @@ export function noteMoved(
 }
 
 /** In a plan nobody knows whether this step runs, or what it is given: it may give and take all that its steps would. */
-export async function mayMove(state: RunState, steps: readonly Step[], path: string): Promise<void> {
+export async function mayMove(
+  state: RunState,
+  steps: readonly Step[],
+  path: string,
+): Promise<void> {
   for (const step of steps) {
     if (step.kind === "block") {
       await mayMove(state, [...step.block, ...(step.rescue ?? []), ...(step.always ?? [])], path);

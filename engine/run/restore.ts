@@ -31,7 +31,7 @@ export function repeatable({
 /**
  * The part of this step that an earlier process left: its result, a job that still runs, or undefined when it must run (again).
  * The same rule holds for every step, also for one of an undo: its probe is asked; a harmless step is repeated; else a person is asked.
- * @throws PgdbaError needs_operator when nothing can tell whether it happened
+ * @throws PgdbaError needs_operator when nothing can tell whether it happened; the failure with which its job has ended meanwhile
  */
 export async function restore(
   state: RunState,
@@ -68,6 +68,7 @@ export async function restore(
   const answer = row.assumed === "not_done" ? NOT_DONE : await answerFor(state, entry, probe);
   if (answer?.state === "running") return answer;
   if (answer?.state === "done") return done(state, entry, answer.output);
+  if (answer?.state === "failed") throw toPgdbaError(answer.error, "step_failed");
   if (answer?.state === "not_done") {
     entry.happened = "no";
     delete entry.stuck;
@@ -114,16 +115,17 @@ export async function asked(
 
 /** A user's type may answer anything. */
 function wellFormed(answer: unknown): ProbeResult {
-  const { state, output, reason } = (answer ?? {}) as Record<string, unknown>;
+  const { state, output, error, reason } = (answer ?? {}) as Record<string, unknown>;
   const isOne =
     state === "not_done" ||
     state === "running" ||
     (state === "done" && output !== undefined) ||
+    (state === "failed" && error instanceof Error) ||
     (state === "unknown" && typeof reason === "string");
   if (isOne) return answer as ProbeResult;
   return {
     state: "unknown",
-    reason: `the answer of its probe is malformed; it must be {state: "done", output}, {state: "not_done"}, {state: "running"} or {state: "unknown", reason}`,
+    reason: `the answer of its probe is malformed; it must be {state: "done", output}, {state: "not_done"}, {state: "running"}, {state: "failed", error} or {state: "unknown", reason}`,
   };
 }
 

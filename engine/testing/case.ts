@@ -34,6 +34,7 @@ interface ProbeFixture {
   output?: Json;
   reason?: string;
   note?: Json;
+  error?: FixtureError;
 }
 
 export interface TestCase {
@@ -122,7 +123,8 @@ const PROBE: JsonSchema = {
   additionalProperties: false,
   required: ["state"],
   properties: {
-    state: { type: "string", enum: ["done", "not_done", "running", "unknown"] },
+    state: { type: "string", enum: ["done", "not_done", "running", "failed", "unknown"] },
+    error: FAILS,
     output: { description: "Of `done`: the output" },
     reason: { type: "string", description: "Of `unknown`: why" },
     note: { description: "Of `running`: what the step is attached by" },
@@ -147,7 +149,7 @@ export const FIXTURE: JsonSchema = {
     },
     probe: {
       description:
-        "What its probe answers when the run is resumed: `{state: done, output}`, `{state: not_done}`, `{state: running, note}` or `{state: unknown, reason}`, or a list of these; `unknown` without this key",
+        "What its probe answers when the run is resumed: `{state: done, output}`, `{state: not_done}`, `{state: running, note}`, `{state: failed, error}` or `{state: unknown, reason}`, or a list of these; `unknown` without this key",
       anyOf: [PROBE, { type: "array", minItems: 1, items: PROBE }],
     },
   },

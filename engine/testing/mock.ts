@@ -89,13 +89,14 @@ export class Mock {
     if (told === undefined)
       return { state: "unknown", reason: "its fixture does not say what its `probe` answers" };
     const key = `${this.#keyOf(ctx)}~probe`;
-    const { state, output = null, reason = "mocked", note } = this.#next(key, [told].flat());
+    const { state, output = null, reason = "mocked", note, error } = this.#next(key, [told].flat());
     if (state === "running") {
       if (this.#stopped.has(ctx.step.path)) return { state: "not_done" };
       return note === undefined ? { state } : { state, note };
     }
     if (state === "unknown") return { state, reason };
     if (state === "not_done") return { state };
+    if (state === "failed") return { state, error: failureOf(error ?? {}, key) };
     this.#checkOutput(type, output, key);
     this.#target.done(declarationsOf(type, input));
     return { state, output };
@@ -146,12 +147,16 @@ export class Mock {
 
 function play({ output, error }: Pick<Fixture, "output" | "error">, path: string): Json {
   if (!error) return output ?? null;
+  throw failureOf(error, path);
+}
+
+function failureOf(error: NonNullable<Fixture["error"]>, path: string): PgdbaError {
   const {
     code = "step_failed",
     message = `${path} failed by its fixture`,
     retryable = false,
   } = error;
-  throw new PgdbaError(code, message, { retryable });
+  return new PgdbaError(code, message, { retryable });
 }
 
 /** A clock on which sleeping takes no time. */

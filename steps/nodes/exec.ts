@@ -88,7 +88,11 @@ line can be read by every user of the node: give secrets by \`stdin\`.`,
     if (job.state === "running") return { state: "running" };
     if (job.unknown !== undefined) return { state: "unknown", reason: job.unknown };
     const result = await followed(ctx, nodes, job.name, input);
-    return { state: "done", output: processOutput(said(input), result, input) };
+    try {
+      return { state: "done", output: processOutput(said(input), result, input) };
+    } catch (error) {
+      return { state: "failed", error: error as Error };
+    }
   },
   async stop(ctx, input: Input) {
     const nodes = await ctx.use("nodes");

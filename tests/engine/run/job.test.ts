@@ -28,6 +28,8 @@ class Job {
       see("probe", ctx);
       const state = this.state;
       if (state === "running") return { state };
+      if (state === "failed")
+        return { state, error: new PgdbaError("command_failed", "it broke") } as never;
       if (state === "unknown") return { state, reason: "the host is gone" };
       return state === "done" ? { state, output: { probed: true } } : { state: "not_done" };
     };
@@ -108,6 +110,40 @@ test("a job that never ends, or of which nobody can tell, is not taken back besi
     const done = await h.resume(text);
     expect(done).toMatchObject({ exit: 5, status: "undone" });
     expect(verbs(h)).toEqual(["probe slow", "undo null slow"]);
+  }));
+
+test("a job that ended with a failure is taken back at once, tried again by a retry, and not asked about after a crash", () =>
+  withHarness(async (h) => {
+    const job = new Job();
+    job.at(h);
+    const broken = () => {
+      job.state = "failed";
+      throw new PgdbaError("command_failed", "cp ended with exit code 1");
+    };
+    job.follow = async () => broken();
+    const failed = await h.run("steps: [{id: job, fake.job: {}}]");
+    expect(failed).toMatchObject({ exit: 5, error: { code: "command_failed" } });
+    expect(verbs(h)).toEqual(["run job", "probe job", "undo null job"]);
+
+    h.calls.length = 0;
+    let tries = 0;
+    job.follow = async () => (++tries < 2 ? broken() : { tries });
+    const retry = "retry: {attempts: 2, on: 'true'}";
+    const again = await h.run(`steps: [{id: job, fake.job: {}, ${retry}}]`);
+    expect(again).toMatchObject({ exit: 0, steps: [{ attempts: 2 }] });
+    expect(verbs(h)).toEqual(["run job", "probe job", "run job"]);
+
+    h.calls.length = 0;
+    const step = h.on["job"]!;
+    await h.killedIn(TEXT, "job");
+    h.on["job"] = step;
+    job.state = "failed";
+    const ran = await h.resume(TEXT);
+    expect(ran).toMatchObject({
+      exit: 5,
+      error: { code: "command_failed", message: "it broke", step: "job" },
+    });
+    expect(verbs(h)).toEqual(["probe job", "probe job", "undo null job"]);
   }));
 
 test("a job without an inverse is stopped nevertheless", () =>

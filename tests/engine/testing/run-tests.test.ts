@@ -345,6 +345,10 @@ cases:
   - name: a job that failed is ended before it is taken back
     fixtures: {move: {error: {code: timeout}, probe: {state: running}}}
     expect: {exit: 5, status: undone, error: timeout, undone: [move]}
+  - name: a job that failed while the process was dead is taken back
+    crash_at: move
+    fixtures: {move: {output: {}, probe: {state: failed, error: {code: command_failed, message: exit code 1}}}}
+    expect: {exit: 5, error: {code: command_failed, step: move, message: exit code 1}, undone: [move]}
 `,
   );
   expect(problems(found)).toEqual(found.map(() => []));
