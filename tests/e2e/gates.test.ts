@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test, setDefaultTimeout } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { clientOf, type TestServer } from "../support/postgres.ts";
+import { clientOf, startServer, type TestServer } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
 import {
   at,
@@ -47,14 +47,22 @@ const BACKUP = {
 };
 
 let server: TestServer;
+/** What is said of one server holds for it by every name, so that each of these clusters has a server of its own. */
+let others: Record<string, string>;
 let p: Place;
 let env: Env;
 beforeAll(async () => {
-  server = await sharedServer();
+  const [shared, prod, theirs] = await Promise.all([sharedServer(), startServer(), startServer()]);
+  server = shared;
+  const file = (name: string, ...about: Parameters<typeof clusterFile>) =>
+    clusterFile(...about).replace("CLUSTER_PASSWORD", `${name}_PASSWORD`);
+  others = {
+    "home/clusters/prod.yaml": file("PROD", prod, "managed", "labels: [production]\n"),
+    "home/clusters/theirs.yaml": file("THEIRS", theirs, "connected"),
+  };
   p = place({
     "home/clusters/orders.yaml": clusterFile(server, "managed"),
-    "home/clusters/prod.yaml": clusterFile(server, "managed", "labels: [production]\n"),
-    "home/clusters/theirs.yaml": clusterFile(server, "connected"),
+    ...others,
     "home/clusters/other.yaml": clusterFile(
       server,
       "managed",
@@ -62,7 +70,11 @@ beforeAll(async () => {
     ),
     ...runbooks({ ...NAMES, ...BACKUP }),
   });
-  env = { CLUSTER_PASSWORD: server.password };
+  env = {
+    CLUSTER_PASSWORD: server.password,
+    PROD_PASSWORD: prod.password,
+    THEIRS_PASSWORD: theirs.password,
+  };
 });
 
 /** Runs it, and checks exit, code and gate, that the hint says `hint`, and that it acted exactly when it was allowed. */
@@ -255,8 +267,7 @@ test("a team's own step type is judged by what it declares, wherever it is calle
   const type = (more: string) => `effect: "change", ${more} async run() { return {} }`;
   const q = place({
     "home/clusters/orders.yaml": clusterFile(server, "managed"),
-    "home/clusters/prod.yaml": clusterFile(server, "managed", "labels: [production]\n"),
-    "home/clusters/theirs.yaml": clusterFile(server, "connected"),
+    ...others,
     "etc/policy.yaml":
       "rules:\n  - match: {step: 'team.ma*', caller: agent}\n    action: refuse\n    reason: no marks\n",
     ...stepTypes({
@@ -359,7 +370,7 @@ test("labels and ownership are the server's, by whichever name or address it is 
       { code: "policy_refused", gate: "policy" },
       password,
     );
-    expect(refused.envelope.error?.message).toContain("known as prod");
+    expect(refused.envelope.error?.message).toContain("known as alias, prod");
     await judged(
       ["team", "failover", ...socket, "--yes"],
       3,
