@@ -75,7 +75,17 @@ export function declarationsOf(type: StepType, input: unknown): Declarations {
  * disruptive.
  */
 export function ownType(type: StepType): StepType {
-  return type.risk !== undefined || type.effect === "read" ? type : { ...type, risk: "disruptive" };
+  const own: StepType =
+    type.risk !== undefined || type.effect === "read" ? type : { ...type, risk: "disruptive" };
+  owned.add(own);
+  return own;
+}
+
+const owned = new WeakSet<StepType>();
+
+/** True for a type of somebody's own. */
+export function isOwn(type: StepType): boolean {
+  return owned.has(type);
 }
 
 /** The effect of a step with its input. `change` in either form wins: a template can't talk a step out of its gate. */

@@ -501,6 +501,8 @@ export interface AccessFor {
   effect: Effect;
   /** See `StepType.rollsBack`. */
   rollsBack?: boolean;
+  /** True for a user's own step type: one that says it reads is not believed, but held to it. */
+  own?: boolean;
   hazards: readonly Hazard[];
   signal: AbortSignal;
 }

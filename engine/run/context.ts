@@ -13,7 +13,7 @@ import type {
   StepType,
 } from "../types.ts";
 import { PgdbaError } from "../errors.ts";
-import { declarationsOf } from "../declared.ts";
+import { declarationsOf, isOwn } from "../declared.ts";
 import { checkedLibrary } from "./checked-library.ts";
 import { RUN_VARIABLE } from "./left-behind.ts";
 import { notedBy, takeNote } from "./notes.ts";
@@ -136,6 +136,7 @@ async function use<K extends keyof Access>(
     // A plan looks, and changes nothing.
     effect: plan ? "read" : effect,
     rollsBack: type.rollsBack === true,
+    own: isOwn(type),
     hazards,
     signal: at.signal,
   };

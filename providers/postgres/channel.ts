@@ -72,6 +72,7 @@ export class Channel {
     const turn = this.#last.then(async () => {
       try {
         if (signal?.aborted) throw reasonOf(signal);
+        if (!this.#alive) throw this.#ended();
         return await work();
       } finally {
         this.#queued -= 1;
@@ -135,6 +136,19 @@ export class Channel {
       // A late cancel request would cancel the next statement.
       await this.#cancelling;
     }
+  }
+
+  /** The connection ended while something waited for its turn: nothing of that was sent. */
+  #ended(): PgdbaError {
+    return new PgdbaError(
+      "connection_failed",
+      `The connection to ${describe(this.#spec)} had ended before this was sent`,
+      {
+        hint: "Look at the server's log for why; nothing was done, so it can be run again.",
+        retryable: true,
+        nothingDone: true,
+      },
+    );
   }
 
   #silent(timeoutMs: number, cause: unknown): PgdbaError {

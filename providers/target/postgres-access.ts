@@ -1,6 +1,7 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { AccessFor } from "../../engine/types.ts";
 import { patroniClient, type PatroniClient } from "../patroni/client.ts";
+import { guardedSession } from "../postgres/guard/guarded-session.ts";
 import { readOnly } from "../postgres/guard/read.ts";
 import { readOnlySession } from "../postgres/read-only-session.ts";
 import { openSession, type PgSession } from "../postgres/session.ts";
@@ -89,8 +90,9 @@ async function placeOf(
   });
 }
 
-function narrowed({ effect, rollsBack }: AccessFor): (pg: PgSession) => PgSession {
-  return effect === "read" && !rollsBack ? readOnlySession : (pg) => pg;
+function narrowed({ effect, rollsBack, own }: AccessFor): (pg: PgSession) => PgSession {
+  if (effect !== "read" || rollsBack) return (pg) => pg;
+  return own ? guardedSession : readOnlySession;
 }
 
 function nameOf({ run }: AccessFor): string {

@@ -28,6 +28,11 @@ const TYPES: Record<string, string> = {
         query: () => postgres.query("select pg_advisory_lock(7)"),
         session: async () => (await postgres.session()).query("create table sneaky (n int)"),
         transaction: async () => (await postgres.session()).transaction({ readOnly: false }, (run) => run("create table sneaky (n int)")),
+        ends: async () => (await postgres.session()).ask("select pg_terminate_backend(0)"),
+        program: async () => (await postgres.open()).query("copy (select 1) to program 'true'"),
+        settings: async () => (await postgres.session()).ask("set work_mem = '5MB'"),
+        inside: async () => (await postgres.session()).transaction({ readOnly: true }, (run) => run("select pg_reload_conf()")),
+        batch: async () => (await postgres.session()).readBatch(["select 1", "checkpoint"], {}),
         other: async () => (await postgres.open()).query("create table sneaky (n int)"),
       };
       for (const [name, act] of Object.entries(tries)) said[name] = await act().then(() => "done", (error) => error.code);
@@ -89,9 +94,14 @@ test("one that reads can do no more than read, by whichever way it asks", async 
   expect(at(ran.envelope, "data", "own")).toEqual({
     execute: "step_refused",
     query: "step_refused",
-    session: "query_failed",
+    session: "step_refused",
     transaction: "step_refused",
-    other: "query_failed",
+    ends: "step_refused",
+    program: "step_refused",
+    settings: "step_refused",
+    inside: "step_refused",
+    batch: "step_refused",
+    other: "step_refused",
   });
 });
 

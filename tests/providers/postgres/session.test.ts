@@ -8,6 +8,7 @@ import {
   type TestServer,
   VERSIONS,
 } from "../../support/postgres.ts";
+import type { PgdbaError } from "../../../engine/errors.ts";
 import { codeOf, specOf } from "./helpers.ts";
 
 let server: TestServer;
@@ -261,6 +262,22 @@ describe("ends", () => {
     expect(await hanging).toBe("needs_operator");
     expect(victim.alive()).toBe(false);
     expect(await codeOf(victim.query("SELECT 1"))).toBe("connection_failed");
+  });
+
+  test("what waited for its turn in a session that ended was not sent, and can be run again", async () => {
+    const victim = await openSession(spec);
+    const ending = codeOf(victim.query("SELECT pg_terminate_backend(pg_backend_pid())"));
+    const waiting = [
+      victim.query("SELECT 1", [], { changes: true }),
+      victim.transaction(write, (run) => run("SELECT 1")),
+    ].map((one) => one.catch((error: PgdbaError) => error));
+    expect(await ending).toBe("connection_failed");
+    for (const error of await Promise.all(waiting))
+      expect(error).toMatchObject({
+        code: "connection_failed",
+        retryable: true,
+        nothingDone: true,
+      });
   });
 });
 
