@@ -62,7 +62,9 @@ async function eachAction(
   lab: { host: string; port: number; user: string; database: string },
 ): Promise<{ perCheck: number; ran: number }> {
   const passFile = join(root, "pgpass");
-  const password = (await Bun.file(join(env["PGDBA_HOME"]!, "lab/password")).text()).trim();
+  const password = (
+    await Bun.file(join(env["PGDBA_HOME"]!, "secrets/lab/superuser")).text()
+  ).trim();
   writeFileSync(passFile, `*:*:*:*:${password}\n`, { mode: 0o600 });
   const times: number[] = [];
   for (const action of ACTIONS) {

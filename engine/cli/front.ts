@@ -52,6 +52,8 @@ export interface TargetRequest {
   stateDir: string;
   onSecret(value: string): void;
   log(message: string): void;
+  /** True for a run that goes on. */
+  resumes: boolean;
 }
 
 export interface TargetFlags {

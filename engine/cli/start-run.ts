@@ -36,13 +36,18 @@ export function targetFlags(flags: Parsed["flags"]): TargetFlags {
   );
 }
 
-export function openTarget(front: Front, flags: TargetFlags): Promise<Target> {
+export function openTarget(
+  front: Front,
+  flags: TargetFlags,
+  { resumes = false } = {},
+): Promise<Target> {
   return front.resolveTarget({
     flags,
     env: front.env,
     stateDir: stateDirOf(front),
     onSecret: (value) => front.secrets.add(value),
     log: (message) => front.stderr.write(`${front.secrets.redact(message)}\n`),
+    resumes,
   });
 }
 

@@ -123,7 +123,7 @@ export async function ensureSecret(
 }
 
 /** 192 bits, in letters, digits, - and _. */
-export function generateSecret(): string {
+function generateSecret(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
 }
 

@@ -5,7 +5,7 @@ import { exclusively } from "../../engine/shared/exclusive.ts";
 import { fileError, syncFolder, writeWhole } from "../../engine/shared/write-file.ts";
 import type { JsonObject } from "../../engine/types.ts";
 import { editYaml } from "./edit-yaml.ts";
-import { clusterFile, clustersFolder } from "./folder.ts";
+import { clusterFile, clustersFolder, LAB } from "./folder.ts";
 import { type ClusterEntry, parseCluster, readClusterText } from "./read.ts";
 import type { ClusterFile } from "./schema.ts";
 import { ensureSecret, removeSecrets, secretPath } from "./secrets.ts";
@@ -102,6 +102,7 @@ export async function reserveCluster(
   name: string,
   { run, ownership, provider, labels = [], secrets = [], onSecret }: Reservation,
 ): Promise<{ entry: ClusterEntry; isNew: boolean }> {
+  if (name === LAB) throw builtIn();
   let isNew = false;
   const places = Object.fromEntries(
     secrets.map((each) => [each, { file: secretPath(name, each) }] as const),
@@ -128,6 +129,13 @@ export async function reserveCluster(
 export function finished(data: ClusterFile): ClusterFile {
   const { partial: _partial, ...rest } = data;
   return rest;
+}
+
+function builtIn(): PgdbaError {
+  return new PgdbaError("step_refused", `The name ${LAB} is that of the built-in cluster`, {
+    hint: "Choose another name; `pgdba lab up` makes that one.",
+    nothingDone: true,
+  });
 }
 
 function nameTaken({ name, partial }: ClusterEntry): PgdbaError {

@@ -9,17 +9,19 @@ import type { TargetOptions } from "./options.ts";
 import type { TargetSource } from "./source.ts";
 
 /**
- * The cluster that the registry holds under `name`, in `<stateDir>/clusters/<name>.yaml`; `lab` is built in and started if need be.
+ * The cluster that the registry holds under `name`, in `<stateDir>/clusters/<name>.yaml`. With `starts` the lab, which is built in, is made
+ * and started if need be.
  * Undefined for a name that is free.
  * @throws PgdbaError invalid_param | invalid_config
  */
 export async function clusterSource(
   name: string,
   options: TargetOptions,
+  starts = false,
 ): Promise<TargetSource | undefined> {
   assertPart("--cluster", name);
   const file = clusterFile(options.stateDir, name);
-  if (name === LAB) return labSource(file, options);
+  if (name === LAB && starts) return labSource(file, options);
   const entry = await readClusterFile(name, file);
   return entry && sourceOf(entry, options);
 }
@@ -76,46 +78,57 @@ function nodesOf(
         env,
         place: (place ?? {}) as JsonObject,
         secret,
+        async reached(node, at) {
+          const { recordAddress } = await import("../registry/address.ts");
+          await recordAddress(stateDir, name, node, at);
+        },
       });
     },
   };
 }
 
-/**
- * The lab is made and started when it is first connected to. Its entry tells what people have written about it, such as labels; only
- * the lab itself knows where it runs.
- */
+/** The lab: it is made and started when a run first connects to it. Another cluster that has its name is the one that is meant. */
 async function labSource(file: string, options: TargetOptions): Promise<TargetSource> {
   const entry = await readClusterFile(LAB, file);
-  const { labDir, readRecord } = await import("../nodes/embedded/lab/record.ts");
-  const made = readRecord(labDir(options))?.identity;
-  const own = made !== undefined && entry?.identity === made ? entry : undefined;
-  const spec: ConnectionSpec = { ...(own?.spec ?? NO_SERVER) };
+  const { findLab, isOfLab } = await import("../nodes/embedded/lab/found.ts");
+  if (entry !== undefined && !isOfLab(entry)) return sourceOf(entry, options);
+  const whole = (await findLab(options))?.entry;
+  const source = sourceOf(whole ?? unmade(file, entry?.labels), options);
   const start = async (): Promise<void> => {
     const { labUp } = await import("../nodes/embedded/lab/lab.ts");
-    const { connection } = await labUp({
-      stateDir: options.stateDir,
-      log: options.log ?? (() => {}),
-    });
-    const password = connection.password?.();
-    if (password !== undefined) options.onSecret(password);
+    const { stateDir, onSecret, log = () => {} } = options;
+    const { entry: now } = await labUp({ stateDir, onSecret, log });
     // It may only now have been made, or have come up on another port.
-    Object.assign(spec, connection);
+    const { spec, members = [] } = sourceOf(now, options);
+    Object.assign(source.spec, spec);
+    source.members?.splice(0, Infinity, ...members);
   };
   let started: Promise<void> | undefined;
   return {
-    name: LAB,
-    cluster: LAB,
-    labels: own?.labels ?? [LAB],
-    ownership: "managed",
-    expectedIdentity: made ?? null,
-    spec,
+    ...source,
     // Once: one that somebody stops in the middle of a run stays so.
     prepare: () =>
       (started ??= start().catch((error: unknown) => {
         started = undefined;
         throw error;
       })),
+  };
+}
+
+/** The entry that the lab has before it is made. */
+function unmade(file: string, labels = [LAB]): ClusterEntry {
+  return {
+    name: LAB,
+    file,
+    data: { ownership: "managed", provider: "embedded" },
+    ownership: "managed",
+    labels,
+    identity: null,
+    partial: null,
+    spec: null,
+    password: {},
+    patroni: null,
+    secrets: [],
   };
 }
 

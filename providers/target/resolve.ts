@@ -24,8 +24,11 @@ export async function resolveTarget(options: TargetOptions): Promise<Target> {
 
 /** The cluster of that name; one that is not in the registry is absent. */
 async function clusterTarget(name: string, options: TargetOptions): Promise<Target> {
+  /** Only once: a run that stops the lab does not want to see it started again. */
+  let starts = options.resumes !== true;
   const read = async (): Promise<TargetSource | undefined> => {
-    const source = await clusterSource(name, options);
+    const source = await clusterSource(name, options, starts);
+    starts = false;
     return source && withKnown({ ...source, flags: ["--cluster", name] }, options);
   };
   const find = async (): Promise<Target | undefined> => {

@@ -19,7 +19,7 @@ export interface TargetSource {
   expectedIdentity: string | null;
   spec: ConnectionSpec;
   /** The places of the cluster's servers, beside the one in `spec`; each with its member's name. */
-  members?: readonly (Place & { name: string })[];
+  members?: (Place & { name: string })[];
   patroni?: PatroniSpec;
   /** Opens the way to its nodes, where it is known who has them. */
   nodes?: () => Promise<Opened>;

@@ -1,5 +1,4 @@
-import { labStatus } from "../../providers/nodes/embedded/lab/lab.ts";
-import { psqlCommand } from "../../providers/nodes/embedded/lab/record.ts";
+import { labStatus, psqlCommand } from "../../providers/nodes/embedded/lab/lab.ts";
 import { defineStep } from "../define.ts";
 
 export default defineStep({

@@ -3,16 +3,16 @@ import {
   labDown,
   labStatus,
   labUp,
+  psqlCommand,
 } from "../../providers/nodes/embedded/lab/lab.ts";
-import { psqlCommand } from "../../providers/nodes/embedded/lab/record.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 
 export default defineStep({
   type: "lab.up",
   summary: "Start the lab, a PostgreSQL with planted problems; make and fill it the first time",
-  docs: `Calls at the same time wait for each other and get the same server, which goes on when pgdba ends. It is registered as the cluster
-\`lab\`. Undo stops it if this step started it, and removes it if this step made it.`,
+  docs: `Calls at the same time wait for each other and get the same server, which goes on when pgdba ends. It is the cluster
+\`lab\` of the provider \`embedded\`, with the one node \`lab\`. Undo stops it if this step started it, and removes it if this step made it.`,
   example: `- lab.up: {}
 `,
   effect: "change",
@@ -50,11 +50,11 @@ export default defineStep({
   },
   async run(ctx) {
     const { stateDir } = ctx.run;
-    const { connection, port, dataDir, version, made, started } = await labUp(options(ctx));
+    const { connection, dataDir, version, made, started } = await labUp(options(ctx));
     const password = connection.password?.();
     if (password !== undefined) ctx.secret(password);
     if (!made && !started) ctx.unchanged();
-    const { host, user, database } = connection;
+    const { host, port, user, database } = connection;
     const psql = psqlCommand(stateDir, port);
     return {
       running: true,
@@ -89,6 +89,8 @@ export default defineStep({
 function options(ctx: StepContext) {
   return {
     stateDir: ctx.run.stateDir,
+    run: ctx.run.id,
+    onSecret: (value: string) => ctx.secret(value),
     signal: ctx.signal,
     log: (message: string) => ctx.log(message),
   };

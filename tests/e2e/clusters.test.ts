@@ -98,7 +98,7 @@ test("the lab is not made for a run that asks nothing of it", async () => {
   const show = await cli(["cluster", "show", "--cluster", "lab"], p);
   expect(show.envelope.error?.code).toBe("no_target");
   expect((await cli(["cluster", "list", "--cluster", "lab"], p)).exit).toBe(0);
-  expect(existsSync(join(p.home, "lab"))).toBe(false);
+  expect(existsSync(join(p.home, "nodes/lab"))).toBe(false);
 });
 
 test("the schema of a cluster's file is printed, and accepts what the registry writes", async () => {

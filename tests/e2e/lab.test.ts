@@ -70,16 +70,30 @@ test("the lab is a cluster of the registry, started and stopped by runbooks", as
   write(p.root, {
     "cwd/.pgdba/runbooks/t/labels.yaml":
       "summary: Labels.\nrisk: read\nneeds: [postgres]\nsteps:\n  - id: s\n    set: {labels: target.labels}\noutput: {labels: steps.s.output.labels}\n",
+    "cwd/.pgdba/runbooks/t/nodes.yaml": NODES,
     "cwd/.pgdba/runbooks/t/undone.yaml":
       "summary: Fails.\nrisk: change\nsteps:\n  - lab.down: {}\n  - assert: {that: 'false', message: no}\n",
     "cwd/.pgdba/runbooks/t/started.yaml":
       "summary: Fails.\nrisk: change\nsteps:\n  - id: up\n    lab.up: {}\n  - assert: {that: '!steps.up.output.started', message: no}\n",
   });
-  const password = readFileSync(join(p.home, "lab/password"), "utf8");
+  const password = readFileSync(join(p.home, "secrets/lab/superuser"), "utf8").trim();
   const byAddress = ["--host", "127.0.0.1", "--port", String(status["port"]), "--user", "postgres"];
   const reached = await cli(["t", "labels", ...byAddress], p, { env: { PGPASSWORD: password } });
   expect(at(reached.envelope, "data", "labels")).toEqual(["lab", "frail"]);
   expect(at(await data("t", "labels", "--cluster", "lab"), "labels")).toEqual(["lab", "frail"]);
+
+  // Its node is stopped and started as that of any cluster; the run that stops it sees it stopped.
+  const nodes = await cli(["t", "nodes", "--cluster", "lab", "--yes"], p);
+  expect(nodes.envelope.error).toBeNull();
+  const node = { node: "lab", roles: ["postgres"], made: true };
+  expect(nodes.envelope.data).toMatchObject({
+    before: [{ ...node, running: "running", reach: { host: "127.0.0.1", port: status["port"] } }],
+    stopped: [{ ...node, running: "stopped" }],
+    version: "18\n",
+    control: "shut down",
+    started: { node: "lab", was: "stopped" },
+    products: 1000,
+  });
 
   // What is taken back runs again, as the same server, and its entry keeps what people wrote.
   expect((await cli(["t", "undone"], p)).exit).toBe(5);
@@ -100,6 +114,26 @@ test("the lab is a cluster of the registry, started and stopped by runbooks", as
   expect(await data("lab", "status")).toMatchObject({ exists: false, running: false });
   expect(await listed()).toEqual([]);
 });
+
+const NODES = `summary: The node of the lab.
+risk: disruptive
+steps:
+  - {id: before, nodes.list: {}}
+  - nodes.stop: {node: lab}
+  - {id: stopped, nodes.list: {}}
+  - id: control
+    nodes.exec: {node: lab, argv: [cat, data/PG_VERSION], effect: read}
+  - {id: dir, nodes.control: {node: lab}}
+  - {id: started, nodes.start: {node: lab}}
+  - {id: products, sql.query: {sql: SELECT count(*)::int AS n FROM shop.products}}
+output:
+  before: steps.before.output.nodes
+  stopped: steps.stopped.output.nodes
+  version: steps.control.output.stdout
+  control: steps.dir.output.state
+  started: steps.started.output
+  products: steps.products.output.rows[0].n
+`;
 
 interface Finding {
   check: string;

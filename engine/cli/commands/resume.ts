@@ -52,7 +52,7 @@ export default {
       const runbook = runbooks.get(row.runbook)!;
       const params = withSecrets(runbook.params, row.params, front.env, front.secrets);
       const targetFlags = row.target.flags as TargetFlags;
-      const target = await openTarget(front, targetFlags);
+      const target = await openTarget(front, targetFlags, { resumes: true });
       handedOver = true;
       return await startRun(
         front,

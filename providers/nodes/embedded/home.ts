@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { readTextIfThere } from "../../../engine/shared/read-file.ts";
 import { writeWhole } from "../../../engine/shared/write-file.ts";
-import type { Account, Role } from "../contract.ts";
+import type { Account, Opening, Role } from "../contract.ts";
 import { spareDirs } from "./binaries.ts";
 import { type OrdinaryUser, ordinaryUser, reachableDir } from "./user.ts";
 
@@ -16,6 +16,8 @@ export interface Home {
   /** Below the state folder: locks, and where the rest is. */
   dir: string;
   user: OrdinaryUser | null;
+  /** See `Opening.reached`. */
+  reached?: Opening["reached"];
 }
 
 /** The content of `node.json`: the labels of a node, and how to run it. */
@@ -30,6 +32,8 @@ export interface NodeRecord {
   /** Null for those that come with pgdba. */
   bin: string | null;
   port: number;
+  /** True when the spec named the port: then it is never another one. */
+  port_named?: boolean;
   superuser: Account;
   replication: Account;
 }

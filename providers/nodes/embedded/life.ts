@@ -1,10 +1,20 @@
 import { rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { exclusively } from "../../../engine/shared/exclusive.ts";
 import type { NodeState, Running, StopMode } from "../contract.ts";
 import { type Binaries, openBinaries } from "./binaries.ts";
-import { type Home, HOST, type NodeRecord, type Place, readRecord } from "./home.ts";
+import {
+  type Home,
+  HOST,
+  type NodeRecord,
+  type Place,
+  readRecord,
+  readRecords,
+  writeRecord,
+} from "./home.ts";
+import { writeNodeConf } from "./node-conf.ts";
+import { choosePort } from "./port.ts";
 import {
   NODE_VARIABLE,
   processesOf,
@@ -87,37 +97,61 @@ async function runningOf(
 /** Two that start one server at once would take each other's word for what a crash has left. */
 const startLock = (home: Home, node: string): string => join(home.dir, `start-${node}.lock`);
 
-/** @throws PgdbaError command_failed | timeout | step_refused | lock_held */
-export async function startNode(one: At, timeoutMs = START_MS): Promise<void> {
+/**
+ * Gives the node's record as it is then: its port may be another one.
+ * @throws PgdbaError command_failed | timeout | step_refused | lock_held
+ */
+export async function startNode(one: At, timeoutMs = START_MS): Promise<NodeRecord> {
   const { home, record, at, signal } = one;
-  await exclusively(
+  return exclusively(
     startLock(home, record.node),
     { what: record.node, waitMs: timeoutMs, signal },
     async () => {
       const state = await stateOf(record, at);
       if (state.running === "frozen") throw frozen(record, "start");
-      if (state.running !== "running" && state.running !== "starting") await launch(one);
+      const runs = state.running === "running" || state.running === "starting";
+      const now = runs ? record : await launch(one);
       await waitReady(at.data, { timeoutMs, log: at.log, signal });
+      return now;
     },
   );
 }
 
-async function launch({ home, record, at, signal }: At): Promise<void> {
-  await orphansGone(record, at);
+async function launch({ home, record: before, at, signal }: At): Promise<NodeRecord> {
+  await orphansGone(before, at);
   // The server itself would refuse to start while any process has the number that a crash left in these.
   await rm(join(at.data, "postmaster.pid"), { force: true });
-  await rm(join(at.socket, `.s.PGSQL.${record.port}.lock`), { force: true });
-  if (await answers(HOST, record.port)) {
-    throw new PgdbaError("command_failed", `Port ${record.port} of ${record.node} is taken`, {
-      hint: `Another program listens on ${HOST}:${record.port}; end it and run again.`,
-      retryable: true,
-      nothingDone: true,
-    });
-  }
+  await rm(join(at.socket, `.s.PGSQL.${before.port}.lock`), { force: true });
+  const record = (await answers(HOST, before.port)) ? await moved(home, before, at) : before;
+  // Each time, since a start that was cut off may have chosen the port and told nobody.
+  await home.reached?.(record.node, { host: HOST, port: record.port });
   const { pg_ctl } = await binariesOf(home, record);
   const launching = ["start", "--silent", "--no-wait", "-D", at.data, "-l", at.log];
   const env = { [NODE_VARIABLE]: at.dir };
   await runAs(home.user, [pg_ctl, ...launching], { signal, outlives: true, env });
+  return record;
+}
+
+/**
+ * The node's record with another port, for somebody else listens on its own: where nobody named that one, no other node has to find it
+ * there, and the registry follows.
+ * @throws PgdbaError command_failed
+ */
+async function moved(home: Home, record: NodeRecord, at: Place): Promise<NodeRecord> {
+  const isAlone = (await readRecords(home)).length === 1;
+  if (home.reached === undefined || record.port_named !== false || !isAlone) {
+    const why = isAlone ? "" : ", where the other nodes look for it";
+    throw new PgdbaError("command_failed", `Port ${record.port} of ${record.node} is taken`, {
+      hint: `Another program listens on ${HOST}:${record.port}${why}; end it and run again.`,
+      retryable: true,
+      nothingDone: true,
+    });
+  }
+  const now = { ...record, port: await choosePort([record.port]) };
+  // The record is the last: until it says so, the next start chooses again.
+  await writeNodeConf(home, at, now);
+  await writeRecord(home, dirname(at.dir), now);
+  return now;
 }
 
 /** A server is not started beside what is left of the one before. */

@@ -1,5 +1,4 @@
 import { lchown, mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import type { Client } from "pg";
 import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
 import { writeWhole } from "../../../engine/shared/write-file.ts";
@@ -21,9 +20,10 @@ import {
   writeRecord,
 } from "./home.ts";
 import { binariesOf, endNode, startNode } from "./life.ts";
+import { writeNodeConf } from "./node-conf.ts";
 import { choosePort } from "./port.ts";
 import { NODE_VARIABLE } from "./processes.ts";
-import { configure, initdb, socketDirFits } from "./server.ts";
+import { configure, initdb } from "./server.ts";
 
 /** The cluster that the work is for, and its caller. */
 export interface Work {
@@ -81,21 +81,24 @@ export async function makePrimary(
   passwords: Passwords,
 ): Promise<void> {
   const { home, by } = work;
-  const { record, at } = await prepare(work, base, spec, node, passwords);
+  const { record: prepared, at } = await prepare(work, base, spec, node, passwords);
+  const walSegment = spec.place?.["wal_segment_size"];
   await initdb({
-    binaries: await binariesOf(home, record),
+    binaries: await binariesOf(home, prepared),
     user: home.user,
     dataDir: at.data,
     superuser: spec.superuser.user,
     password: passwords.get(spec.superuser.user)!,
-    args: ["--data-checksums"],
+    args: [
+      "--data-checksums",
+      ...(walSegment === undefined ? [] : [`--wal-segsize=${walSegment as number}`]),
+    ],
     // With this a program whose engine was killed is found and ended before the next begins.
     env: { [NODE_VARIABLE]: at.dir },
     signal: by.signal,
   });
-  // Beside the data directory stands what is of this node alone, so that a copy of the one brings nothing of the other.
   await configure(at.data, { ...DEFAULTS, ...spec.settings }, ["include '../node.conf'"]);
-  await startNode({ home, record, at, signal: by.signal });
+  const record = await startNode({ home, record: prepared, at, signal: by.signal });
   const client = await clientOf(record, passwords.get(spec.superuser.user)!);
   try {
     for (const sql of accountStatements(spec, passwords)) await client.query(sql);
@@ -132,14 +135,14 @@ export async function makeStandby(
       retryable: true,
     });
   }
-  const { record, at } = await prepare(work, base, spec, node, passwords);
+  const { record: prepared, at } = await prepare(work, base, spec, node, passwords);
   const client = await clientOf(from.record, passwords.get(spec.superuser.user)!);
   try {
-    await cloneInto(home, { client, ...from }, { at, record }, by.signal);
+    await cloneInto(home, { client, ...from }, { at, record: prepared }, by.signal);
   } finally {
     await client.end().catch(() => {});
   }
-  await startNode({ home, record, at, signal: by.signal });
+  const record = await startNode({ home, record: prepared, at, signal: by.signal });
   await writeRecord(home, base, { ...record, made: true });
 }
 
@@ -166,6 +169,7 @@ async function prepare(
     version: spec.version,
     bin: (spec.place?.["bin"] as string | undefined) ?? null,
     port: (place["port"] as number | undefined) ?? before?.port ?? (await choosePort(taken)),
+    port_named: place["port"] !== undefined,
     superuser: spec.superuser,
     replication: spec.replication,
   };
@@ -177,18 +181,10 @@ async function prepare(
   const owner = home.user ?? undefined;
   const lines = [...passwords].map(([user, value]) => `*:*:*:${escaped(user)}:${escaped(value)}\n`);
   await writeWhole(at.passfile, lines.join(""), { owner });
-  const own = {
-    cluster_name: node,
-    port: record.port,
-    listen_addresses: HOST,
-    unix_socket_directories: socketDirFits(at.socket) ? at.socket : "",
-  };
-  const text = Object.entries(own).map(([key, value]) => `${key} = '${quoted(String(value))}'\n`);
-  await writeWhole(join(at.dir, "node.conf"), text.join(""), { owner });
+  await writeNodeConf(home, at, record);
   return { record, at };
 }
 
-const quoted = (value: string): string => value.replaceAll("'", "''");
 /** As libpq reads a passfile. */
 const escaped = (value: string): string => value.replaceAll(/[:\\]/g, "\\$&");
 

@@ -49,8 +49,9 @@ const LACKS: Partial<Record<Verb, string>> = {
 
 const CAN: Can = canAllBut(LACKS);
 
-export async function openEmbedded({ stateDir, cluster, secret }: Opening): Promise<Opened> {
-  const home = homeOf(stateDir, cluster);
+export async function openEmbedded(at: Opening): Promise<Opened> {
+  const { stateDir, cluster, secret, reached } = at;
+  const home = { ...homeOf(stateDir, cluster), reached };
   return {
     nodes: (by) => verbs(home, by, secret),
     close: async () => {},
@@ -84,7 +85,9 @@ function verbs(home: Home, by: By, secret: Opening["secret"]): Nodes {
       if (base === undefined || record === undefined) return { running: "absent", services: [] };
       return stateOf(record, placeOf(base, node));
     },
-    start: async (node, options) => startNode(await at(node, options?.role), options?.timeoutMs),
+    start: async (node, options) => {
+      await startNode(await at(node, options?.role), options?.timeoutMs);
+    },
     stop: async (node, how, options) =>
       stopNode(await at(node, options?.role), how, options?.timeoutMs),
     async kill(node, what, options) {

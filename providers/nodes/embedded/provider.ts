@@ -14,6 +14,11 @@ const provider: Provider = {
           pattern: "^/",
           description: "The folder of the server's programs; those that come with pgdba without it",
         },
+        wal_segment_size: {
+          type: "integer",
+          enum: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
+          description: "Of a WAL file, in MB; 16 without it. It can't be changed later",
+        },
       },
     },
     node: {
@@ -24,7 +29,8 @@ const provider: Provider = {
           type: "integer",
           minimum: 1024,
           maximum: 65_535,
-          description: "A free one is chosen without it",
+          description:
+            "A free one is chosen without it, and another one when that is taken by the time the only node of a cluster starts",
         },
       },
     },

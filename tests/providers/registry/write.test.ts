@@ -267,6 +267,8 @@ describe("a name", () => {
     ]);
     write("shop", HAND_WRITTEN);
     expect(await codeOf(reserve("shop"))).toBe("step_refused");
+    // The built-in cluster's, also before it is made.
+    expect(await codeOf(reserve("lab"))).toBe("step_refused");
   });
 
   test("is given to one of many that ask at once", async () => {

@@ -17,6 +17,7 @@ export const LAB_SETTINGS = {
   max_wal_size: "64MB",
   min_wal_size: "8MB",
   max_slot_wal_keep_size: "48MB",
+  wal_keep_size: 0,
   // Off also keeps what is planted as it is: an autovacuum would repair half of it within a minute.
   autovacuum: "off",
   work_mem: "256kB",

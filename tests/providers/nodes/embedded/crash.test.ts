@@ -1,5 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { processes, processesOf } from "../../../../providers/nodes/embedded/processes.ts";
 import { drive } from "../contract/driven.ts";
@@ -65,6 +67,27 @@ test("killed anywhere, the making of a cluster is finished by the next who makes
     ["pgdba_b", true],
   ]);
 }, 120_000);
+
+test("a node that others look for keeps its port, also when somebody else has it", async () => {
+  const told: string[] = [];
+  const nodes = await world.another(
+    {},
+    { reached: async (node, { port }) => void told.push(`${node} ${port}`) },
+  );
+  const { port } = (await nodes.list())[0]!.address!;
+  await nodes.stop("a", "fast");
+  const stranger = createServer((socket) => socket.end()).listen(port, "127.0.0.1");
+  await once(stranger, "listening");
+  const error = await nodes.start("a").catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({
+    code: "command_failed",
+    hint: expect.stringContaining("where the other nodes look for it"),
+  });
+  await new Promise((done) => stranger.close(done));
+  await nodes.start("a");
+  expect(told).toEqual([`a ${port}`]);
+  await world.replicates("a", "b");
+}, 60_000);
 
 test("killed anywhere as it starts a job, that was started once or never will be", async () => {
   const { jobs } = world.nodes();

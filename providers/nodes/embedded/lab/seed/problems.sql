@@ -54,6 +54,9 @@ INSERT INTO shop.sessions (token, seen_at) SELECT md5(n::text), now() FROM gener
 CREATE TABLE shop.archive_2019 (id bigint PRIMARY KEY, body text NOT NULL) WITH (autovacuum_freeze_max_age = 100000);
 INSERT INTO shop.archive_2019 SELECT n, 'old order ' || n FROM generate_series(1, 2000) n;
 -- next
+-- Counters that reach the views after ANALYZE would count as changes since then.
+SELECT pg_stat_force_next_flush()
+-- next
 VACUUM (ANALYZE)
 -- next
 -- burns 105,000 transaction ids
@@ -78,6 +81,8 @@ CHECKPOINT
 SELECT pg_create_physical_replication_slot('forgotten_standby', true);
 -- next
 INSERT INTO shop.sessions (token, seen_at) SELECT md5(n::text), now() FROM generate_series(1, 30000) n;
+-- next
+SELECT pg_stat_force_next_flush()
 -- next
 -- What remains of the audit log is known; what it wastes can be told from that.
 ANALYZE shop.audit_log;

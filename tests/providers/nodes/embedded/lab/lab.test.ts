@@ -4,12 +4,16 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { openBinaries } from "../../../../../providers/nodes/embedded/binaries.ts";
 import {
   discardUnfinished,
   type Lab,
@@ -18,24 +22,43 @@ import {
   labUp,
 } from "../../../../../providers/nodes/embedded/lab/lab.ts";
 import planted from "../../../../../providers/nodes/embedded/lab/planted.json";
+import {
+  freePort,
+  initdb,
+  postmaster,
+  runAs,
+  waitReady,
+} from "../../../../../providers/nodes/embedded/server.ts";
+import { ordinaryUser, reachableDir } from "../../../../../providers/nodes/embedded/user.ts";
 import { openSession, type PgSession } from "../../../../../providers/postgres/session.ts";
+import type { Access, Target } from "../../../../../engine/types.ts";
 import { resolveTarget } from "../../../../../providers/target/resolve.ts";
+import { codeOf } from "../../../postgres/helpers.ts";
 
 // Nobody but its owner can enter the state folder, as with a root's home.
 const root = mkdtempSync(join(tmpdir(), "pgdba-lab-"));
 const closed = join(root, "closed");
-const options = { stateDir: join(closed, "state"), spares: [join(root, "spare")] };
+const options = { stateDir: join(closed, "state") };
+const entryFile = join(options.stateDir, "clusters", "lab.yaml");
+const passwordFile = join(options.stateDir, "secrets", "lab", "superuser");
 const LAB = join(import.meta.dir, "../../../../../providers/nodes/embedded/lab/lab.ts");
 
 let labs: Lab[];
+let cutOff: { entry: string; status: unknown };
 let session: PgSession;
 
 beforeAll(async () => {
   Bun.spawnSync(["chmod", "0755", root]);
   mkdirSync(closed, { mode: 0o700 });
-  const script = `import { labUp } from ${JSON.stringify(LAB)};
-    const lab = await labUp(${JSON.stringify(options)}); console.log(JSON.stringify({ ...lab, connection: null }));`;
-  const elsewhere = Bun.spawn([process.execPath, "-e", script], {
+  const script = (log: string) => `import { labUp } from ${JSON.stringify(LAB)};
+    const lab = await labUp({ ...${JSON.stringify(options)}, log: ${log} }); console.log(JSON.stringify(lab));`;
+  // Killed while it is filled: its server lives on.
+  const kill = `(said) => said.startsWith("filling") && setTimeout(() => process.kill(process.pid, "SIGKILL"), 300)`;
+  const killed = Bun.spawn([process.execPath, "-e", script(kill)], { stderr: "inherit" });
+  await killed.exited;
+  expect(killed.signalCode).toBe("SIGKILL");
+  cutOff = { entry: readFileSync(entryFile, "utf8"), status: await labStatus(options) };
+  const elsewhere = Bun.spawn([process.execPath, "-e", script("() => {}")], {
     stdout: "pipe",
     stderr: "inherit",
   });
@@ -46,13 +69,23 @@ beforeAll(async () => {
   ]);
   labs = [first, second, JSON.parse(text) as Lab];
   session = await openSession(first.connection);
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await session?.close();
   await labDown({ ...options, remove: true });
   rmSync(root, { recursive: true, force: true });
 }, 30_000);
+
+const target = (stateDir = options.stateDir): Promise<Target> =>
+  resolveTarget({ flags: { cluster: "lab" }, env: {}, stateDir, onSecret: () => {} });
+const reader = {
+  run: "r",
+  path: "p",
+  effect: "read" as const,
+  hazards: [],
+  signal: new AbortController().signal,
+};
 
 const first = async (sql: string) => (await session.query(sql)).rows[0];
 
@@ -67,9 +100,9 @@ const EVIDENCE: Record<string, string> = {
   "redundant-index": `SELECT a.indkey[0] = b.indkey[0] AND a.indnatts = 1 FROM pg_index a, pg_index b WHERE a.indexrelid = 'shop.events_kind_idx'::regclass AND b.indexrelid = 'shop.events_kind_at_idx'::regclass`,
   "invalid-index": `SELECT NOT indisvalid FROM pg_index WHERE indexrelid = 'shop.newsletter_email_key'::regclass`,
   "bloat-table": `SELECT pg_relation_size('shop.audit_log') > 20000000 AND (SELECT sum(length(what)) FROM shop.audit_log) < 0.5 * pg_relation_size('shop.audit_log')`,
-  "dead-rows": `SELECT n_dead_tup > 50000 FROM pg_stat_user_tables WHERE relid = 'shop.audit_log'::regclass`,
+  "dead-rows": `SELECT n_dead_tup > 50000 AND n_live_tup = 6000 AND n_mod_since_analyze = 0 FROM pg_stat_user_tables WHERE relid = 'shop.audit_log'::regclass`,
   "autovacuum-disabled-table": `SELECT count(*) = 2 FROM pg_class WHERE 'autovacuum_enabled=false' = ANY (reloptions)`,
-  "statistics-stale": `SELECT n_mod_since_analyze >= 30000 AND last_analyze IS NOT NULL FROM pg_stat_user_tables WHERE relid = 'shop.sessions'::regclass`,
+  "statistics-stale": `SELECT n_mod_since_analyze = 30000 AND last_analyze IS NOT NULL FROM pg_stat_user_tables WHERE relid = 'shop.sessions'::regclass`,
   "sequence-exhausted": `SELECT last_value > 0.99 * 2147483647 FROM pg_sequences WHERE sequencename = 'tickets_id_seq'`,
   "wraparound-table": `SELECT age(relfrozenxid) > 100000 AND reloptions @> ARRAY['autovacuum_freeze_max_age=100000'] FROM pg_class WHERE oid = 'shop.archive_2019'::regclass`,
   "idle-in-transaction": `SELECT count(*) = 1 AND bool_and(backend_xid IS NOT NULL) FROM pg_stat_activity WHERE state = 'idle in transaction'`,
@@ -97,22 +130,30 @@ describe("the planted problems", () => {
   });
 });
 
+test("one that was cut off is marked, counts for nothing, and is made whole", () => {
+  expect(cutOff.entry).toContain("partial: lab");
+  expect(cutOff.status).toMatchObject({ exists: false, running: false });
+  expect(readFileSync(entryFile, "utf8")).not.toContain("partial");
+});
+
 test("calls at the same time, from two processes, give one server", () => {
-  expect(new Set(labs.map((lab) => lab.port)).size).toBe(1);
-  expect(labs.every((lab) => lab.seeded && lab.version === 18)).toBe(true);
+  expect(new Set(labs.map(({ entry }) => entry.spec?.port)).size).toBe(1);
+  expect(new Set(labs.map(({ entry }) => entry.identity)).size).toBe(1);
+  expect(labs.filter(({ made }) => made)).toHaveLength(1);
+  expect(labs.every(({ version }) => version === 18)).toBe(true);
 });
 
 test("is small, private, and not where an ordinary user could not go", async () => {
-  const [lab] = labs;
-  if (lab === undefined) throw new Error("no lab");
-  expect(statSync(join(options.stateDir, "lab", "password")).mode & 0o777).toBe(0o600);
-  expect(statSync(lab.dataDir).mode & 0o077).toBe(0);
-  expect(
-    lab.dataDir.startsWith(process.getuid?.() === 0 ? join(root, "spare") : options.stateDir),
-  ).toBe(true);
-  expect(statSync(lab.dataDir).uid === 0).toBe(false);
-  const size = Number(Bun.spawnSync(["du", "-sm", lab.dataDir]).stdout.toString().split("\t")[0]);
+  const { dataDir } = labs[0]!;
+  expect(statSync(passwordFile).mode & 0o777).toBe(0o600);
+  expect(statSync(dataDir).mode & 0o077).toBe(0);
+  expect(dataDir.startsWith(options.stateDir)).toBe(process.getuid?.() !== 0);
+  expect(statSync(dataDir).uid === 0).toBe(false);
+  const size = Number(Bun.spawnSync(["du", "-sm", dataDir]).stdout.toString().split("\t")[0]);
   expect(size).toBeLessThan(150);
+  expect(await first("SELECT current_setting('wal_segment_size') AS size")).toEqual({
+    size: "1MB",
+  });
   const trusted = await first(
     "SELECT count(*) AS n FROM pg_hba_file_rules WHERE auth_method <> 'scram-sha-256'",
   );
@@ -120,53 +161,51 @@ test("is small, private, and not where an ordinary user could not go", async () 
 });
 
 test("its password is in no list of statements and in no log", async () => {
-  const password = readFileSync(join(options.stateDir, "lab", "password"), "utf8");
+  const password = readFileSync(passwordFile, "utf8").trim();
   const shown = await session.query(
     "SELECT query FROM pg_stat_activity UNION ALL SELECT query FROM pg_stat_statements",
   );
   expect(JSON.stringify(shown.rows)).not.toContain(password);
-  expect(readFileSync(join(labs[0]?.dataDir ?? "", "..", "log"), "utf8")).not.toContain(password);
+  expect(readFileSync(join(labs[0]!.dataDir, "..", "log"), "utf8")).not.toContain(password);
 });
 
-test("is a target: --cluster lab", async () => {
-  const secrets: string[] = [];
-  // The target asks for no spares, and needs none: the lab runs.
-  const target = await resolveTarget({
+test("is a target with a node: --cluster lab", async () => {
+  const secrets = new Set<string>();
+  const lab = await resolveTarget({
     flags: { cluster: "lab" },
     env: {},
     stateDir: options.stateDir,
-    onSecret: (value) => secrets.push(value),
+    onSecret: (value) => secrets.add(value),
   });
-  expect([target.name, target.cluster, target.ownership]).toEqual(["lab", "lab", "managed"]);
-  expect((await target.facts()).capabilities).toContain("pg_stat_statements");
-  expect(secrets).toEqual([readFileSync(join(options.stateDir, "lab", "password"), "utf8")]);
-  await target.close();
+  expect([lab.name, lab.cluster, lab.ownership]).toEqual(["lab", "lab", "managed"]);
+  expect((await lab.facts()).capabilities).toEqual(
+    expect.arrayContaining(["pg_stat_statements", "nodes", "member"]),
+  );
+  const nodes = (await lab.use!("nodes", reader)) as Access["nodes"];
+  expect(await nodes.list()).toMatchObject([
+    { node: "lab", made: true, reach: { port: labs[0]?.entry.spec?.port } },
+  ]);
+  expect([...secrets]).toEqual([readFileSync(passwordFile, "utf8").trim()]);
+  await lab.close();
 });
 
-test("a file of another cluster under its name stays as it is, and the lab works all the same", async () => {
-  const file = join(options.stateDir, "clusters", "lab.yaml");
-  const entry = readFileSync(file, "utf8");
-  const foreign = "ownership: connected # not the lab\npostgres: {host: db1, user: u}\n";
-  for (const text of [foreign, "{"]) {
-    writeFileSync(file, text);
-    const said: string[] = [];
-    // As one that an older pgdba made, it is registered when it is used next.
-    const record = join(options.stateDir, "lab", "lab.json");
-    const { identity, ...older } = JSON.parse(readFileSync(record, "utf8"));
-    writeFileSync(record, JSON.stringify(older));
-    const lab = await labUp({ ...options, log: (message) => void said.push(message) });
-    expect([lab.port, lab.identity, lab.made, lab.started]).toEqual([
-      labs[0]?.port,
-      identity,
-      false,
-      false,
-    ]);
-    expect(said).toHaveLength(1);
-    expect(readFileSync(file, "utf8")).toBe(text);
-  }
-  rmSync(file);
-  await labUp(options);
-  expect(readFileSync(file, "utf8")).toBe(entry);
+test("another cluster of this name is the one that is meant, and no lab is made over it", async () => {
+  const entry = readFileSync(entryFile, "utf8");
+  writeFileSync(
+    entryFile,
+    "ownership: connected # not the lab\npostgres: {host: 127.0.0.1, port: 1, user: u}\n",
+  );
+  const foreign = await target();
+  expect([foreign.ownership, (await foreign.facts()).state]).toEqual(["connected", "unreachable"]);
+  await foreign.close();
+  expect(await codeOf(labUp(options))).toBe("step_refused");
+  expect(await codeOf(labDown({ ...options, remove: true }))).toBe("step_refused");
+  expect(await labStatus(options)).toMatchObject({ exists: false });
+  writeFileSync(entryFile, "{");
+  expect(await codeOf(target())).toBe("invalid_config");
+  expect(await codeOf(labDown({ ...options, remove: true }))).toBe("invalid_config");
+  writeFileSync(entryFile, entry);
+  expect((await labUp(options)).started).toBe(false);
 });
 
 test("running already costs next to nothing", async () => {
@@ -180,62 +219,126 @@ test("down, status, up again: the same data on a stale postmaster.pid; and down 
   expect(await labDown(options)).toEqual({ stopped: true, removed: false });
   expect(await labDown(options)).toEqual({ stopped: false, removed: false });
   expect(await labStatus(options)).toMatchObject({ exists: true, running: false, version: 18 });
-  const { dataDir } = labs[0] ?? { dataDir: "" };
+  const { dataDir, entry } = labs[0]!;
   // A machine that lost power leaves this; the process id is of nobody.
   writeFileSync(join(dataDir, "postmaster.pid"), `4194303\n${dataDir}\n0\n1\n\n\n0 0\nready\n`);
   expect((await labStatus(options)).running).toBe(false);
   // And after a while the number is somebody else's, who must be left alone.
   const stranger = Bun.spawn(["sleep", "60"]);
-  writeFileSync(
-    join(dataDir, "postmaster.pid"),
-    `${stranger.pid}\n${dataDir}\n0\n1\n\n\n0 0\nready\n`,
-  );
-  const lock = join(dataDir, "../socket", `.s.PGSQL.${labs[0]?.port}.lock`);
-  writeFileSync(lock, `${stranger.pid}\n${dataDir}\n0\n1\n\n\n`);
+  const text = `${stranger.pid}\n${dataDir}\n0\n1\n\n\n0 0\nready\n`;
+  writeFileSync(join(dataDir, "postmaster.pid"), text);
+  writeFileSync(join(dataDir, "../s", `.s.PGSQL.${entry.spec?.port}.lock`), text);
   expect((await labStatus(options)).running).toBe(false);
   expect(await labDown(options)).toEqual({ stopped: false, removed: false });
   const again = await labUp(options);
   expect(stranger.exitCode).toBe(null);
   stranger.kill();
-  expect(again.seeded).toBe(true);
+  expect([again.made, again.started, again.entry.identity]).toEqual([false, true, entry.identity]);
   session = await openSession(again.connection);
   expect(Object.values((await first(EVIDENCE["idle-in-transaction"] ?? "")) ?? {})).toEqual([true]);
 }, 20_000);
 
-test("a creation that was cut off is begun again", async () => {
+test("where its port was taken meanwhile it gets another, and the registry follows", async () => {
   await session.close();
-  const file = join(options.stateDir, "lab", "lab.json");
-  const record = JSON.parse(readFileSync(file, "utf8"));
-  // Of a whole one nothing is taken away.
-  expect(await discardUnfinished(options)).toBe(false);
-  writeFileSync(file, JSON.stringify({ ...record, seeded: false }));
+  await labDown(options);
+  const { port } = await labStatus(options);
+  const stranger = createServer((socket) => socket.end()).listen(port!, "127.0.0.1");
+  await once(stranger, "listening");
+  const labels = readFileSync(entryFile, "utf8").replace("  - lab\n", "  - lab\n  - frail # Ann\n");
+  writeFileSync(entryFile, labels);
   const again = await labUp(options);
-  expect(again.seeded).toBe(true);
+  await new Promise((done) => stranger.close(done));
+  const moved = again.entry.spec!.port;
+  expect(moved).not.toBe(port!);
+  expect(again.entry.data.nodes).toMatchObject([
+    { address: { port: moved }, reach: { port: moved } },
+  ]);
+  expect(readFileSync(entryFile, "utf8")).toBe(labels.replaceAll(String(port), String(moved)));
   session = await openSession(again.connection);
   expect(await first("SELECT count(*) AS n FROM shop.products")).toEqual({ n: 1000 });
-}, 30_000);
+}, 20_000);
 
-test("one whose making is interrupted is taken away again, with its server", async () => {
-  const place = { stateDir: join(closed, "other"), spares: options.spares };
+test("one that can't be started is left to whoever mends it", async () => {
+  await session.close();
+  await labDown(options);
+  const settings = join(labs[0]!.dataDir, "postgresql.conf");
+  renameSync(settings, `${settings}.away`);
+  const lab = await target();
+  const { state, why } = await lab.facts();
+  expect([state, why?.code]).toEqual(["down", "command_failed"]);
+  const nodes = (await lab.use!("nodes", reader)) as Access["nodes"];
+  expect((await nodes.state("lab")).running).not.toBe("running");
+  renameSync(`${settings}.away`, settings);
+  await lab.close();
+  session = await openSession((await labUp(options)).connection);
+}, 20_000);
+
+test("a run that goes on finds it as it was left", async () => {
+  await session.close();
+  await labDown(options);
+  const resumed = { stateDir: options.stateDir, env: {}, onSecret: () => {}, resumes: true };
+  const lab = await resolveTarget({ ...resumed, flags: { cluster: "lab" } });
+  expect((await lab.facts()).state).toBe("down");
+  expect((await labStatus(options)).running).toBe(false);
+  // Its step that starts the node finds the port taken: the run finds the server all the same.
+  const { port } = await labStatus(options);
+  const stranger = createServer((socket) => socket.end()).listen(port!, "127.0.0.1");
+  await once(stranger, "listening");
+  const nodes = (await lab.use!("nodes", { ...reader, effect: "change" })) as Access["nodes"];
+  await nodes.start("lab");
+  expect(await lab.refresh!()).toMatchObject({ state: "up", identity: labs[0]!.entry.identity });
+  await new Promise((done) => stranger.close(done));
+  expect((await labStatus(options)).port).not.toBe(port);
+  await lab.close();
+  session = await openSession((await labUp(options)).connection);
+}, 20_000);
+
+test("one whose making is interrupted is taken away again, with what an earlier pgdba had", async () => {
+  const place = { stateDir: join(closed, "other") };
+  const old = await oldLab(place.stateDir);
   const stop = new AbortController();
+  let server = 0;
   const making = labUp({
     ...place,
     signal: stop.signal,
-    log: (message) => message.startsWith("starting") && stop.abort(new Error("stopped")),
+    log(message) {
+      if (!message.startsWith("filling")) return;
+      server = Number(/"port": (\d+)/.exec(readFileSync(recordOf(place.stateDir), "utf8"))?.[1]);
+      stop.abort(new Error("stopped"));
+    },
   });
   await expect(making).rejects.toThrow("stopped");
-  const left = await labStatus(place);
-  expect([left.exists, left.running]).toEqual([true, false]);
+  expect([existsSync(old.base), existsSync(old.dir), await postmaster(old.data)]).toEqual([
+    false,
+    false,
+    null,
+  ]);
+  expect(server).toBeGreaterThan(0);
+  const folder = dirname(recordOf(place.stateDir));
   expect(await discardUnfinished(place)).toBe(true);
-  expect(await labStatus(place)).toMatchObject({ exists: false });
-  expect(existsSync(left.data_dir ?? "/")).toBe(false);
+  expect([existsSync(folder), existsSync(join(place.stateDir, "clusters/lab.yaml"))]).toEqual([
+    false,
+    false,
+  ]);
   expect(await discardUnfinished(place)).toBe(false);
+}, 60_000);
+
+test("one of an earlier pgdba is stopped, and removed when that is said", async () => {
+  const place = { stateDir: join(closed, "earlier") };
+  const old = await oldLab(place.stateDir);
+  expect(await labDown(place)).toEqual({ stopped: true, removed: false });
+  expect(existsSync(join(old.data, "PG_VERSION"))).toBe(true);
+  expect(await labDown({ ...place, remove: true })).toEqual({ stopped: false, removed: true });
+  expect([existsSync(old.base), existsSync(old.dir)]).toEqual([false, false]);
 }, 30_000);
 
-test("remove leaves nothing behind", async () => {
+test("remove leaves nothing behind, also when it was cut off before", async () => {
+  const { dataDir } = labs[0]!;
+  // As whoever was killed in the middle of it leaves it.
+  const entry = readFileSync(entryFile, "utf8");
   await session.close();
-  const { dataDir } = labs[0] ?? { dataDir: "" };
   expect(await labDown({ ...options, remove: true })).toEqual({ stopped: true, removed: true });
+  writeFileSync(entryFile, entry);
   expect(await labStatus(options)).toEqual({
     exists: false,
     running: false,
@@ -243,6 +346,36 @@ test("remove leaves nothing behind", async () => {
     data_dir: null,
     version: null,
   });
-  expect(await Bun.file(join(dataDir, "PG_VERSION")).exists()).toBe(false);
-  expect(existsSync(join(options.stateDir, "clusters", "lab.yaml"))).toBe(false);
+  expect(await labDown({ ...options, remove: true })).toEqual({ stopped: false, removed: true });
+  expect([existsSync(dataDir), existsSync(entryFile), existsSync(dirname(passwordFile))]).toEqual([
+    false,
+    false,
+    false,
+  ]);
+  expect(await labDown({ ...options, remove: true })).toEqual({ stopped: false, removed: false });
 }, 20_000);
+
+function recordOf(stateDir: string): string {
+  const { base } = JSON.parse(readFileSync(join(stateDir, "nodes/lab/place.json"), "utf8"));
+  return join(base, "lab", "node.json");
+}
+
+/** As a pgdba left it whose lab was no cluster of the provider: running. */
+async function oldLab(stateDir: string): Promise<{ dir: string; base: string; data: string }> {
+  const user = ordinaryUser();
+  const dir = join(stateDir, "lab");
+  mkdirSync(dir, { recursive: true });
+  const base = await reachableDir(join(dir, "server"), user, "old-lab", [join(root, "spare")]);
+  const data = join(base, "data");
+  const binaries = await openBinaries(18, user);
+  await initdb({ binaries, user, dataDir: data, superuser: "postgres", password: "p" });
+  const port = await freePort();
+  const log = join(base, "log");
+  const settings = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=`;
+  const launch = ["start", "--silent", "--no-wait", "-D", data, "-l", log, "-o", settings];
+  await runAs(user, [binaries.pg_ctl, ...launch], { outlives: true });
+  await waitReady(data, { timeoutMs: 30_000, log });
+  writeFileSync(join(dir, "lab.json"), JSON.stringify({ version: 18, port, base, seeded: true }));
+  writeFileSync(join(dir, "password"), "p");
+  return { dir, base, data };
+}

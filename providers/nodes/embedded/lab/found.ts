@@ -1,0 +1,58 @@
+import type { ConnectionSpec } from "../../../postgres/connect.ts";
+import { PgdbaError } from "../../../../engine/errors.ts";
+import { clusterFile, LAB } from "../../../registry/folder.ts";
+import { type ClusterEntry, readClusterFile } from "../../../registry/read.ts";
+import { readPassword } from "../../../registry/secrets.ts";
+import { baseOf, homeOf, type NodeRecord, type Place, placeOf, readRecord } from "../home.ts";
+
+export interface LabOptions {
+  stateDir: string;
+  /** The run that makes it; nobody's without it. */
+  run?: string;
+  log?(message: string): void;
+  /** Ends the making of it. */
+  signal?: AbortSignal;
+  onSecret?(value: string): void;
+}
+
+/** The lab as it stands in the registry and at its provider. */
+export interface Found {
+  entry: ClusterEntry;
+  record: NodeRecord;
+  at: Place;
+}
+
+/** The entry of that name. @throws PgdbaError invalid_config */
+export function readEntry(stateDir: string): Promise<ClusterEntry | undefined> {
+  return readClusterFile(LAB, clusterFile(stateDir, LAB));
+}
+
+/** False for the entry of another cluster that has this name: then it is the one that `--cluster lab` means. */
+export function isOfLab({ data }: ClusterEntry): boolean {
+  return data.provider === "embedded" && data.ownership === "managed";
+}
+
+/** @throws PgdbaError step_refused for the entry of another cluster */
+export function assertOfLab(entry: ClusterEntry | undefined): void {
+  if (entry === undefined || isOfLab(entry)) return;
+  throw new PgdbaError("step_refused", `Another cluster is registered with the name ${LAB}`, {
+    hint: `Rename ${entry.file}; the lab that comes with pgdba needs this name.`,
+    nothingDone: true,
+  });
+}
+
+/** The lab that was made and filled to the end, running or not. @throws PgdbaError invalid_config */
+export async function findLab({ stateDir }: LabOptions): Promise<Found | undefined> {
+  const entry = await readEntry(stateDir);
+  if (entry === undefined || !isOfLab(entry) || entry.partial !== null) return undefined;
+  const base = baseOf(homeOf(stateDir, LAB));
+  const record = base === undefined ? undefined : readRecord(base, LAB);
+  if (base === undefined || record?.made !== true) return undefined;
+  return { entry, record, at: placeOf(base, LAB) };
+}
+
+/** @throws PgdbaError missing_secret, once its password is asked for */
+export function connectionOf({ spec, password, file }: ClusterEntry): ConnectionSpec {
+  const value = () => readPassword(password, file, { env: {}, onSecret() {} }) ?? "";
+  return { ...spec!, password: value };
+}
