@@ -46,6 +46,13 @@ export function forgetCluster(
   });
 }
 
+/** The entry that would be forgotten now, or what is wrong with its file. Undefined when there is none. @throws PgdbaError invalid_param | io_failed */
+export async function findEntry(stateDir: string, name: string): Promise<Found | undefined> {
+  const file = clusterFile(stateDir, name);
+  const text = readClusterText(file);
+  return text === undefined ? undefined : foundIn(name, file, text);
+}
+
 /** Puts back what `forgetCluster` took out. @throws PgdbaError step_refused when another cluster has taken the name since */
 export function restoreCluster(stateDir: string, name: string, run: string): Promise<boolean> {
   const file = clusterFile(stateDir, name);

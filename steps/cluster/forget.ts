@@ -1,7 +1,9 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import { clusterFile, unknownCluster } from "../../providers/registry/folder.ts";
+import type { StepContext } from "../../engine/types.ts";
+import { unknownCluster } from "../../providers/registry/folder.ts";
 import {
   asideFolder,
+  findEntry,
   forgetCluster,
   type Found,
   restoreCluster,
@@ -51,22 +53,29 @@ that of such a one. \`force\` forgets these too.`,
       if (input.force !== true) assertForgettable(name, what);
     });
     if (found === undefined) throw await unknownCluster(stateDir, name);
-    return {
-      name,
-      ownership: "entry" in found ? found.entry.ownership : null,
-      kept: asideFolder(stateDir, name, ctx.run.id),
-    };
+    return outcome(ctx.run, name, found);
   },
   async plan(ctx, input) {
     const name = clusterName(ctx, input.name);
-    clusterFile(ctx.run.stateDir, name);
-    return { name, ownership: null, kept: asideFolder(ctx.run.stateDir, name, ctx.run.id) };
+    const { stateDir } = ctx.run;
+    const found = await findEntry(stateDir, name);
+    if (found === undefined) throw await unknownCluster(stateDir, name);
+    if (input.force !== true) assertForgettable(name, found);
+    return outcome(ctx.run, name, found);
   },
   async undo(ctx, input) {
     const name = clusterName(ctx, input.name);
     if (!(await restoreCluster(ctx.run.stateDir, name, ctx.run.id))) ctx.unchanged();
   },
 });
+
+function outcome({ stateDir, id }: StepContext["run"], name: string, found: Found) {
+  return {
+    name,
+    ownership: "entry" in found ? found.entry.ownership : null,
+    kept: asideFolder(stateDir, name, id),
+  };
+}
 
 /** @throws PgdbaError step_refused */
 function assertForgettable(name: string, found: Found): void {

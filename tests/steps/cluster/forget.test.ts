@@ -74,3 +74,21 @@ test("one that is not there is said to be unknown, with those that there are", a
   const ran = await forget("orders");
   expect([ran.error?.code, ran.error?.hint]).toEqual(["no_target", "Known clusters: lab, shop."]);
 });
+
+test("a plan says what it would forget, or why it would be refused, and forgets nothing", async () => {
+  const plan = (name: string, more = "") =>
+    h.run(`steps: [{id: forget, cluster.forget: {name: ${name}${more}}}]`, { plan: true });
+  write("orders", `ownership: connected\n${SERVER}`);
+  write("made", `ownership: managed\nprovider: docker\n${SERVER}`);
+  const [step] = (await plan("orders")).steps;
+  expect(step).toMatchObject({
+    status: "previewed",
+    preview: { name: "orders", ownership: "connected" },
+  });
+  expect((await plan("made")).error?.code).toBe("step_refused");
+  expect((await plan("made", ", force: true")).steps[0]).toMatchObject({
+    preview: { ownership: "managed" },
+  });
+  expect((await plan("nobody")).error?.code).toBe("no_target");
+  expect([there("orders"), there("made")]).toEqual([true, true]);
+});
