@@ -1,4 +1,4 @@
-import type { Json, Where } from "./json.ts";
+import type { Json, JsonObject, Where } from "./json.ts";
 
 /**
  * Every way pgdba can fail, and the exit code each leads to before the outcome of the run is known.
@@ -122,9 +122,10 @@ export function withNothingDone(error: PgdbaError, nothingDone = true): PgdbaErr
   return new PgdbaError(code, message, detail);
 }
 
-/** The same reason, told to another step: each step writes its own id into the error that ends it. */
-export function copyOf(error: PgdbaError): PgdbaError {
-  const { code, message, hint, retryable, data, final, nothingDone } = error;
+/** The same reason, with more evidence (a map), told to another step: each step writes its own id into the error that ends it. */
+export function copyOf(error: PgdbaError, more?: JsonObject): PgdbaError {
+  const { code, message, hint, retryable, final, nothingDone } = error;
+  const data = more === undefined ? error.data : { ...(error.data as JsonObject), ...more };
   return new PgdbaError(code, message, { hint, retryable, data, final, nothingDone, cause: error });
 }
 

@@ -136,7 +136,7 @@ function capabilities({ danger, target, runbook, resumed }: GateInput): Verdict 
       ? `${runbook} needs a target that has ${words.join(", ")}, and none is named`
       : `${runbook} needs ${words.join(", ")}, which ${target.name} does not have`,
     hint: nameless
-      ? "Name a target: --cluster NAME (try --cluster lab), or --host/--port/--user/--database, or PGDBA_PG_HOST."
+      ? `Name a target: --cluster NAME${danger.risk === "read" ? " (try --cluster lab)" : ""}, or --host/--port/--user/--database, or PGDBA_PG_HOST.`
       : `It has: ${target.capabilities.join(", ") || "nothing"}. Choose another target or runbook.`,
   };
 }

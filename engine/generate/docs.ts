@@ -15,6 +15,7 @@ import type {
   StepRegistry,
   StepType,
 } from "../types.ts";
+import { stepFactsInWords } from "../view/step-facts.ts";
 import { alternativesOf, membersOf } from "./interfaces.ts";
 
 const TEXTS = `[Handlebars 4.7](https://handlebarsjs.com/guide/), and what is rendered is what it renders, but for this: nothing is escaped; a name that is missing
@@ -64,24 +65,13 @@ function stepsPage(types: StepType[]): string {
 }
 
 function section(type: StepType): string[] {
-  const effect = typeof type.effect === "function" ? "read or change, by its input" : type.effect;
-  const idempotent =
-    typeof type.idempotent === "function" ? "by its input" : type.idempotent ? "yes" : "no";
-  const can = (["plan", "probe", "undo"] as const).filter((name) => type[name] !== undefined);
-  const needs = typeof type.needs === "function" ? ["what its input says"] : (type.needs ?? []);
-  const facts = [
-    `Effect: ${effect}`,
-    `idempotent: ${idempotent}`,
-    ...(can.length > 0 ? [`has ${can.join(", ")}`] : []),
-    ...(needs.length > 0 ? [`needs ${needs.join(", ")}`] : []),
-  ];
   return [
     "",
     `## ${type.type}`,
     "",
     type.summary,
     "",
-    facts.join(" · "),
+    stepFactsInWords(type).join(" · "),
     "",
     ...(type.docs ? [type.docs.trim(), ""] : []),
     "```yaml",

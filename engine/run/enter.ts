@@ -77,11 +77,11 @@ export async function passGates(
     const withoutBackup = before?.withoutBackup ?? skipsBackup(input);
     // The run may itself have taken away words that it needed at its beginning.
     const needs = request.resume ? [] : danger.needs;
-    if (about.why && needs.some((need) => !about.capabilities.includes(need)))
-      throw copyOf(about.why);
+    // A server that does not answer may be down, as its nodes tell, or only out of reach: whoever reads the error needs to know which.
+    const why = about.why && copyOf(about.why, { state: about.state });
+    if (why && needs.some((need) => !about.capabilities.includes(need))) throw why;
     // A cluster that there is not is for those who make one.
-    if (about.why && about.state === "absent" && danger.gives.length === 0 && !request.resume)
-      throw copyOf(about.why);
+    if (why && about.state === "absent" && danger.gives.length === 0 && !request.resume) throw why;
     const verdict = judge({ ...input, danger: gateDanger(danger) });
     // A run that goes on was approved when it began; what may have changed since is judged again above.
     if (verdict.answer === "ask" && !request.resume) await ask(request, verdict, view);

@@ -282,19 +282,29 @@ function plain(value: Json): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-function examples(words: string, { risk }: RunbookMeta, params: [string, ParamSpec][]): string[] {
+/** What is more than a change is not proposed for the lab, nor is what makes the cluster that it works on. */
+function examples(
+  words: string,
+  { risk, needs, locks, hazards }: RunbookMeta,
+  params: [string, ParamSpec][],
+): string[] {
   const given = params
     .filter(([, spec]) => spec.required || spec.examples !== undefined)
     .map(([name, spec]) =>
       spec.type === "boolean" ? `--${flagName(name)}` : `--${flagName(name)} ${example(spec)}`,
     );
-  const line = ["pgdba", words, ...given, "--cluster lab"].join(" ");
-  const confirmed = {
-    read: line,
-    change: line,
-    disruptive: `${line} --yes`,
-    destructive: `${line} --confirm=lab`,
+  const isMild = risk === "read" || (risk === "change" && hazards.length === 0);
+  const touches = needs.length > 0 || locks.length > 0;
+  const on = !touches ? [] : isMild && needs.length > 0 ? ["--cluster lab"] : ["--cluster NAME"];
+  const line = ["pgdba", words, ...given, ...on].join(" ");
+  const answers = {
+    read: [],
+    change: [],
+    disruptive: ["--yes"],
+    destructive: ["--confirm=NAME"],
   }[risk];
+  const knows = hazards.includes("fault") ? ["--i-know-what-i-am-doing"] : [];
+  const confirmed = [line, ...answers, ...knows].join(" ");
   return risk === "read" ? [`${line} --format table`] : [`${line} --plan`, confirmed];
 }
 

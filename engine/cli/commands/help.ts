@@ -3,6 +3,7 @@ import { PgdbaError, toPgdbaError } from "../../errors.ts";
 import { suggest } from "../../shared/suggest.ts";
 import type { Json, JsonObject, StepRegistry, StepType } from "../../types.ts";
 import { columns, commandHelp, mainHelp, paragraphs, runbookHelp } from "../../view/help.ts";
+import { stepFacts, stepFactsInWords } from "../../view/step-facts.ts";
 import { wrap } from "../../view/text.ts";
 import { GLOBAL_FLAGS } from "../args.ts";
 import type { Command, Result } from "../command.ts";
@@ -127,6 +128,7 @@ function stepHelp(front: Front, type: StepType): Result {
   const data: JsonObject = {
     type: type.type,
     summary: type.summary,
+    declares: stepFacts(type),
     docs: type.docs ?? null,
     example: type.example ?? null,
     input: type.input as Json,
@@ -137,9 +139,11 @@ function stepHelp(front: Front, type: StepType): Result {
     data,
     // An example is copied: its lines stay as they are.
     text: [
-      ...[`${type.type}: ${type.summary}`, paragraphs(type.docs ?? "")].map((prose) =>
-        wrap(prose, Math.min(roomOf(front).columns ?? 100, 100)).join("\n"),
-      ),
+      ...[
+        `${type.type}: ${type.summary}`,
+        stepFactsInWords(type).join(" · "),
+        paragraphs(type.docs ?? ""),
+      ].map((prose) => wrap(prose, Math.min(roomOf(front).columns ?? 100, 100)).join("\n")),
       type.example ?? "",
     ]
       .filter((part) => part !== "")

@@ -1,5 +1,4 @@
 import { PgdbaError, toPgdbaError } from "../../errors.ts";
-import { dataSchema } from "../../check/envelope-schema.ts";
 import type { Json, JsonObject, JsonSchema, Library, LibraryEntry } from "../../types.ts";
 import type { Command, Result } from "../command.ts";
 import type { Front, IndexedRunbook } from "../front.ts";
@@ -88,11 +87,23 @@ function outline(runbook: IndexedRunbook): JsonObject {
     risk,
     hazards,
     needs,
-    ...(gives.length === 0 ? {} : { gives }),
+    gives,
     locks,
     params,
-    output: dataSchema(output as JsonSchema) as Json,
+    output: brief(output as JsonSchema) as Json,
   };
+}
+
+/** The names that the output has, each with its type; the whole of it is for `show`, so that the list stays short. */
+function brief({ properties = {} }: JsonSchema): JsonSchema {
+  const shown = Object.entries(properties).map(([name, { type, description }]) => [
+    name,
+    {
+      ...(type === undefined ? {} : { type }),
+      ...(description === undefined ? {} : { description }),
+    },
+  ]);
+  return { type: "object", properties: Object.fromEntries(shown) };
 }
 
 function asText(runbooks: JsonObject[]): string {

@@ -45,6 +45,8 @@ test("a run that needs a target which does not answer ends with the reason; one 
     expect(
       await codeOf(h.run(`${READ}steps: [{id: a, fake.needs: {}}]`, { target })),
     ).toMatchObject({ code: "connection_failed", message: "nothing listens there" });
+    const failed = h.run(`${READ}steps: [{id: a, fake.needs: {}}]`, { target });
+    expect(await failed.catch((error: PgdbaError) => error.data)).toEqual({ state: "down" });
     expect(h.calls).toEqual([]);
     const ran = await h.run("steps: [{id: a, fake.act: {}}]", { target });
     expect([ran.exit, h.calls]).toEqual([0, ["act a"]]);

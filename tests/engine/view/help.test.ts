@@ -35,8 +35,8 @@ Usage
   pgdba run failover/trigger …
 
 Examples
-  pgdba failover trigger --target pg2 --password env:NAME --cluster lab --plan
-  pgdba failover trigger --target pg2 --password env:NAME --cluster lab --yes
+  pgdba failover trigger --target pg2 --password env:NAME --cluster NAME --plan
+  pgdba failover trigger --target pg2 --password env:NAME --cluster NAME --yes --i-know-what-i-am-doing
 
 Parameters
   --target <string>    Member to promote (required)
@@ -72,10 +72,10 @@ Layer: builtin`);
 });
 
 test("risk decides what is asked for", () => {
-  expect(runbookHelp({ ...meta, risk: "destructive" })).toContain("--confirm=lab");
+  expect(runbookHelp({ ...meta, risk: "destructive" })).toContain("--confirm=NAME");
   expect(runbookHelp({ ...meta, risk: "read" })).toContain("--cluster lab --format table");
   expect(runbookHelp(meta)).toContain("--i-know-what-i-am-doing and an explicit --cluster");
-  expect(runbookHelp({ ...meta, name: "chaos/kill", hazards: [] })).not.toContain("--i-know-what");
+  expect(runbookHelp({ ...meta, hazards: [] })).not.toContain("--i-know-what");
 });
 
 test("main help leads with examples", () => {
@@ -117,5 +117,27 @@ test("examples can be pasted into a shell, and hold what a runbook gives as an e
   });
   expect(text).toContain(
     `pgdba failover trigger --definition 'CREATE INDEX i ON t (it'\\''s)' --settings '{"work_mem":"64MB"}' --cluster lab`,
+  );
+});
+
+test("an example names the lab only where it can be tried there, and no cluster where none is touched", () => {
+  const examples = (more: Partial<RunbookMeta>) =>
+    runbookHelp({ ...meta, params: {}, hazards: [], needs: [], locks: [], ...more }, {})
+      .split("Examples\n")[1]!
+      .split("\n\n")[0]!
+      .split("\n")
+      .map((line) => line.trim());
+  expect(examples({ risk: "read", needs: ["patroni"] })).toEqual([
+    "pgdba failover trigger --cluster lab --format table",
+  ]);
+  expect(examples({ risk: "read" })).toEqual(["pgdba failover trigger --format table"]);
+  expect(examples({ risk: "change", needs: ["patroni"], locks: ["config"] })[1]).toBe(
+    "pgdba failover trigger --cluster lab",
+  );
+  expect(examples({ risk: "change", locks: ["all"] })[1]).toBe(
+    "pgdba failover trigger --cluster NAME",
+  );
+  expect(examples({ risk: "destructive", needs: ["patroni"] })[1]).toBe(
+    "pgdba failover trigger --cluster NAME --confirm=NAME",
   );
 });
