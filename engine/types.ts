@@ -521,7 +521,7 @@ export interface TargetFacts {
   /** Shown in envelopes and to expressions as `target.*`, such as `provider` and the verbs that it has as `can`; no secrets. */
   facts: JsonObject;
   known?: Known;
-  /** The addresses of a target that does not tell its identity, and the identities it may have. Two that share one may be the same server. */
+  /** The addresses of a target without a name, so that it has a key while it is down, and the identities it may have. Two that share one may be the same server. */
   places?: readonly string[] | undefined;
 }
 

@@ -142,7 +142,7 @@ function keysOf(
 ): string[] {
   const identities = [identity, target.expectedIdentity, resume?.row.target.identity];
   const known = identities.filter((one): one is string => typeof one === "string");
-  return [...new Set([target.name, ...clusters, ...(identity === null ? places : []), ...known])];
+  return [...new Set([target.name, ...clusters, ...places, ...known])];
 }
 
 /** Merges the statements of all entries of the registry for this target. */

@@ -6,7 +6,10 @@ import type { ConnectionSpec } from "../postgres/connect.ts";
  * All places that a host and a port lead to, written so that equal ones are equal texts: names are resolved, and whatever leads to
  * this machine (a socket's folder, `localhost`, an address of its own) is `local`.
  */
-export async function addressesOf({ host, port }: ConnectionSpec): Promise<string[]> {
+export async function addressesOf({
+  host,
+  port,
+}: Pick<ConnectionSpec, "host" | "port">): Promise<string[]> {
   // A cluster that is not made yet is nowhere.
   if (host === "") return [];
   if (host.startsWith("/")) return [`local:${port}`];

@@ -133,7 +133,7 @@ function unmade(file: string, labels = [LAB]): ClusterEntry {
 }
 
 /** The servers that the registry names, where we reach them. */
-function membersOf({ data }: ClusterEntry): { name: string; host: string; port: number }[] {
+export function membersOf({ data }: ClusterEntry): { name: string; host: string; port: number }[] {
   return (data.nodes ?? []).flatMap(({ name, roles, address, reach }) => {
     const at = reach ?? address;
     return at === undefined || !roles.includes("postgres")

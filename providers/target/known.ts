@@ -2,12 +2,12 @@ import type { KnownAs, TargetFacts } from "../../engine/types.ts";
 import { addressesOf } from "./address.ts";
 import type { ClusterEntry } from "../registry/read.ts";
 import { readRegistry } from "../registry/folder.ts";
-import { sourceOf } from "./cluster.ts";
+import { membersOf, sourceOf } from "./cluster.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import { openSession, type PgSession } from "../postgres/session.ts";
 import { identityOf } from "../postgres/identity.ts";
 import type { TargetOptions } from "./options.ts";
-import type { TargetSource } from "./source.ts";
+import type { Place, TargetSource } from "./source.ts";
 
 /** How long another server is given to show that it is another, ms. */
 const CONNECT_MS = 3_000;
@@ -21,9 +21,10 @@ const CONNECT_MS = 3_000;
 export async function knownServers(
   session: PgSession,
   identity: string | null,
-  { cluster: own, spec }: Pick<TargetSource, "cluster" | "spec">,
+  source: Pick<TargetSource, "cluster" | "spec" | "members">,
   options: TargetOptions,
 ): Promise<Pick<TargetFacts, "known" | "places">> {
+  const { cluster: own, spec } = source;
   const { entries, unread } = await readRegistry(options.stateDir);
   const mine = entries.find((entry) => entry.name === own);
   const loose = mine !== undefined && mine.identity === null && mine.labels.length > 0;
@@ -32,7 +33,7 @@ export async function knownServers(
     const { same, places } = await mayBe(session, { own, spec }, others, options);
     return { known: { as: same.map(asKnown), unread, loose }, places };
   }
-  const here = await addressesOf(spec);
+  const here = await placesOf(source);
   const counts = await Promise.all(
     others.map((entry) =>
       entry.identity === null ? isNear(entry, here) : entry.identity === identity,
@@ -46,16 +47,19 @@ export async function knownServers(
   const same = alike.filter((_, at) => seen[at]?.is !== "another");
   // By an address that no entry knows, it may be any of them.
   const counted = same.length === 0 && own === null ? alike : same;
-  return { known: { as: counted.map(asKnown), unread, loose } };
+  // By its address it is found again when it is down; behind a pooler there are several servers at one.
+  const places = own === null && !session.info.pooled ? await addressesOf(spec) : undefined;
+  return { known: { as: counted.map(asKnown), unread, loose }, places };
 }
 
 /** The clusters of the registry that a server may be which does not answer: those with the identifier that it should have, or its address. */
 export async function knownByEntry(
-  { cluster: own, spec, expectedIdentity }: TargetSource,
+  source: TargetSource,
   options: TargetOptions,
 ): Promise<Pick<TargetFacts, "known" | "places">> {
+  const { cluster: own, expectedIdentity } = source;
   const { entries, unread } = await readRegistry(options.stateDir);
-  const here = await addressesOf(spec);
+  const here = await placesOf(source);
   const same: ClusterEntry[] = [];
   for (const entry of entries) {
     if (entry.name === own) continue;
@@ -64,7 +68,7 @@ export async function knownByEntry(
   }
   return {
     known: { as: same.map(asKnown), unread, loose: false },
-    ...(own === null ? { places: here } : {}),
+    ...(own === null ? { places: [...here, ...identitiesOf(same)] } : {}),
   };
 }
 
@@ -96,9 +100,25 @@ async function mayBe(
   return { same: same.map(({ entry }) => entry), places: [...new Set(places)] };
 }
 
-/** True when an entry leads to one of these places. */
-async function isNear({ spec }: ClusterEntry, places: readonly string[]): Promise<boolean> {
-  return spec !== null && (await addressesOf(spec)).some((one) => places.includes(one));
+/** True when an entry leads to one of these places, or names it as a node's: whoever names a standby means the cluster too. */
+async function isNear(entry: ClusterEntry, places: readonly string[]): Promise<boolean> {
+  const { spec } = entry;
+  const there = await placesOf({ spec: spec ?? undefined, members: membersOf(entry) });
+  return there.some((one) => places.includes(one));
+}
+
+/** The places of the server that is connected to, and of all its members. */
+async function placesOf(source: {
+  spec?: Place | undefined;
+  members?: readonly Place[] | undefined;
+}): Promise<string[]> {
+  const { spec, members = [] } = source;
+  const found = await Promise.all([...(spec ? [spec] : []), ...members].map(addressesOf));
+  return [...new Set(found.flat())];
+}
+
+function identitiesOf(entries: readonly ClusterEntry[]): string[] {
+  return entries.flatMap(({ identity }) => (identity === null ? [] : [identity]));
 }
 
 function asKnown({ name, labels, ownership }: ClusterEntry): KnownAs {

@@ -282,6 +282,11 @@ test("targets that may be the same server exclude each other, and what was had o
       expect(await codeOf(h.run(text, untold))).toMatchObject({ code: "lock_held" });
       lock.release();
     }
+    // A server that tells who it is has its place as well, by which it is found when it is down.
+    const told = { target: { name: "alias", facts: facts("9", ["local:5432"]) } };
+    const down = taken(h.journal, h.clock, "other", { keys: ["local:5432 (roles)"] });
+    expect(await codeOf(h.run(text, told))).toMatchObject({ code: "lock_held" });
+    down.release();
     // One of them went to somebody quicker.
     const quicker = async () => {
       taken(h.journal, h.clock, "quicker", { keys: ["local:5432 (roles)"] });

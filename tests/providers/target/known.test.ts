@@ -132,6 +132,34 @@ test("another server is not it, whatever its address says", async () => {
   expect(await known(at(server))).toEqual({ as: [], unread: [], loose: false });
 });
 
+test("whoever names a node of a cluster means the cluster, also when nothing runs there", async () => {
+  // Nobody listens on these ports of the machine.
+  const node = (name: string, port: number) =>
+    `{name: ${name}, roles: [postgres], address: {host: "127.0.0.1", port: ${port}}}`;
+  registry({
+    prod: {
+      host: "192.0.2.1",
+      lines: `${prod().lines}\nnodes: [${node("a", 1)}, ${node("b", 2)}]`,
+    },
+    other: { host: "192.0.2.2" },
+  });
+  const down = (port: number) => facts({ host: "localhost", port, user: "postgres" });
+  for (const { state, known: about, places } of [await down(1), await down(2)]) {
+    expect(state).toBe("unreachable");
+    expect(about?.as).toMatchObject([{ cluster: "prod", labels: ["production"] }]);
+    // Two runs that name two nodes lock the same.
+    expect(places).toContain(identity);
+  }
+  expect(names((await down(3)).known!)).toEqual([]);
+});
+
+test("a server of no cluster has one key by any spelling, up or down", async () => {
+  registry({});
+  const place = `local:${server.port}`;
+  expect((await facts(at(server))).places).toEqual([place]);
+  expect((await facts(at(server, server.socketDir))).places).toEqual([place]);
+});
+
 test("a file that can't be read may speak of any server", async () => {
   registry({ prod: prod() });
   writeFileSync(join(dir, "clusters/broken.yaml"), "ownership: [");
