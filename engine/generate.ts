@@ -5,6 +5,7 @@
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { MEANINGS } from "../providers/target/capabilities.ts";
 import { generateCommands } from "./generate/commands.ts";
 import { generateDocs } from "./generate/docs.ts";
 import { generateIndex } from "./generate/index-file.ts";
@@ -42,8 +43,8 @@ const { index, schema, registry, library } = await generateIndex(root, loaders);
 put("runbooks/_index.json", index);
 put("runbooks/schema.json", schema);
 const contracts = readFileSync(join(root, "engine/types.ts"), "utf8");
-for (const [file, text] of Object.entries(await generateDocs(library, registry, contracts)))
-  put(file, text);
+const docs = await generateDocs(library, registry, { contracts, capabilities: MEANINGS });
+for (const [file, text] of Object.entries(docs)) put(file, text);
 
 process.stderr.write(
   stale.length === 0
