@@ -25,7 +25,7 @@ export function asideFolder(stateDir: string, name: string, run: string): string
 export function forgetCluster(
   stateDir: string,
   { name, run }: { name: string; run: string },
-  mayGo: (found: Found) => void,
+  mayGo: (found: Found) => void | Promise<void>,
 ): Promise<Found | undefined> {
   const file = clusterFile(stateDir, name);
   const aside = asideFolder(stateDir, name, run);
@@ -36,7 +36,7 @@ export function forgetCluster(
       return kept === undefined ? undefined : foundIn(name, file, kept);
     }
     const found = await foundIn(name, file, text);
-    mayGo(found);
+    await mayGo(found);
     await mkdir(aside, { recursive: true, mode: 0o700 });
     await writeWhole(join(aside, "cluster.yaml"), text);
     await moveFiles(join(stateDir, secretsFolder(name)), join(aside, "secrets"));

@@ -1,4 +1,4 @@
-import { PgdbaError } from "../../engine/errors.ts";
+import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { unknownCluster } from "../../providers/registry/folder.ts";
 import {
@@ -14,16 +14,17 @@ import { clusterName, NAME } from "./entry/name.ts";
 export default defineStep({
   type: "cluster.forget",
   summary: "Take a cluster out of the registry, and leave the cluster itself as it is",
-  docs: `For a cluster that pgdba did not make, and for one that a run left half made. It connects to nothing. The entry and the secrets that
+  docs: `For a cluster that pgdba did not make, and for one that a run left half made. It connects to no server. The entry and the secrets that
 pgdba keeps for it go to \`forgotten/\` in the state folder, and are in \`kept\`; undo puts them back.
 
-A cluster that pgdba made is refused, for its servers would go on where nobody knows of them; so is a file that can't be read, for it may be
-that of such a one. \`force\` forgets these too.`,
+A cluster that pgdba made is refused, for its servers would go on where nobody knows of them; so is one that a run left half made, while it has
+nodes; so is a file that can't be read, for it may be that of such a one. \`force\` forgets these too.`,
   example: `- cluster.forget: {name: orders}
 `,
   effect: "change",
   idempotent: true,
   locks: "none",
+  uses: ["nodes"],
   input: {
     type: "object",
     additionalProperties: false,
@@ -49,8 +50,8 @@ that of such a one. \`force\` forgets these too.`,
   async run(ctx, input) {
     const name = clusterName(ctx, input.name);
     const { stateDir } = ctx.run;
-    const found = await forgetCluster(stateDir, { name, run: ctx.run.id }, (what) => {
-      if (input.force !== true) assertForgettable(name, what);
+    const found = await forgetCluster(stateDir, { name, run: ctx.run.id }, async (what) => {
+      if (input.force !== true) await assertForgettable(ctx, name, what);
     });
     if (found === undefined) throw await unknownCluster(stateDir, name);
     return outcome(ctx.run, name, found);
@@ -60,7 +61,7 @@ that of such a one. \`force\` forgets these too.`,
     const { stateDir } = ctx.run;
     const found = await findEntry(stateDir, name);
     if (found === undefined) throw await unknownCluster(stateDir, name);
-    if (input.force !== true) assertForgettable(name, found);
+    if (input.force !== true) await assertForgettable(ctx, name, found);
     return outcome(ctx.run, name, found);
   },
   async undo(ctx, input) {
@@ -78,7 +79,7 @@ function outcome({ stateDir, id }: StepContext["run"], name: string, found: Foun
 }
 
 /** @throws PgdbaError step_refused */
-function assertForgettable(name: string, found: Found): void {
+async function assertForgettable(ctx: StepContext, name: string, found: Found): Promise<void> {
   if ("problem" in found) {
     throw new PgdbaError(
       "step_refused",
@@ -89,8 +90,20 @@ function assertForgettable(name: string, found: Found): void {
       },
     );
   }
-  const { ownership, partial } = found.entry;
-  if (ownership === "connected" || partial !== null) return;
+  const { ownership, partial, data } = found.entry;
+  if (ownership === "connected") return;
+  if (partial !== null) {
+    if (data.provider === undefined) return;
+    const left = await nodesLeft(ctx, name);
+    if (left === "") return;
+    throw new PgdbaError(
+      "step_refused",
+      `${name} was left half made by run ${partial}, and ${left}: once it is forgotten, nobody knows of what was made`,
+      {
+        hint: `Let that run go on (pgdba resume ${partial}), or destroy the cluster, which forgets it too; or add --force when its nodes are gone.`,
+      },
+    );
+  }
   throw new PgdbaError(
     "step_refused",
     `${name} was made by pgdba: once it is forgotten, its servers go on where nobody knows of them`,
@@ -98,4 +111,17 @@ function assertForgettable(name: string, found: Found): void {
       hint: "Destroy it instead (the lab: pgdba lab down --remove), which forgets it too; or add --force when its servers are gone.",
     },
   );
+}
+
+/** In words, what is left of a cluster's nodes; empty when nothing is. */
+async function nodesLeft(ctx: StepContext, name: string): Promise<string> {
+  // Only those of the run's own cluster can be asked for.
+  if (name !== ctx.target.cluster) return "its nodes can't be asked for under another --cluster";
+  try {
+    const nodes = await (await ctx.use("nodes")).list();
+    if (nodes.length === 0) return "";
+    return `${nodes.map(({ node }) => node).join(", ")} of it ${nodes.length === 1 ? "is" : "are"} there`;
+  } catch (error) {
+    return `its nodes can't be asked for (${toPgdbaError(error).message})`;
+  }
 }

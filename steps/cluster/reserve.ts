@@ -12,7 +12,7 @@ export default defineStep({
   summary: "Register a free name for the cluster that this run makes or takes over",
   docs: `The first step of whatever makes a cluster: the entry is there before anything is made, so that nobody takes the name and what a run
 left half made can be found. It is marked \`partial\` with the run's id until \`cluster.record\` says that it is \`finished\`. A name that is
-taken is refused, also one that another run left unfinished.
+taken is refused, also one that another run left unfinished, or whose nodes are still there though the cluster was forgotten.
 
 For each name in \`secrets\` a value is made that nobody can guess, in a file with mode 0600 in the state folder; later steps name the secret.
 Undo takes the entry and its secrets away again if they are still this run's and not finished.`,
@@ -62,6 +62,7 @@ Undo takes the entry and its secrets away again if they are still this run's and
       run: ctx.run.id,
       onSecret: (value) => ctx.secret(value),
     });
+    if (input.provider !== undefined && name === ctx.target.cluster) await assertFree(ctx, name);
     if (!isNew) ctx.unchanged();
     return { name, file: entry.file, cluster_id: entry.data.cluster_id ?? null };
   },
@@ -78,6 +79,28 @@ Undo takes the entry and its secrets away again if they are still this run's and
     if (!(await releaseCluster(ctx.run.stateDir, name, ctx.run.id))) ctx.unchanged();
   },
 });
+
+/**
+ * A cluster that was forgotten may still have its nodes: to take them for this run's would be to mix two clusters, and to destroy the one
+ * by the name of the other. Then the name is not taken. @throws PgdbaError step_refused, or why the nodes can't be asked for
+ */
+async function assertFree(ctx: StepContext, name: string): Promise<void> {
+  try {
+    const nodes = await (await ctx.use("nodes")).list();
+    const others = nodes.filter(({ labels }) => labels.run !== ctx.run.id);
+    if (others.length === 0) return;
+    throw new PgdbaError(
+      "step_refused",
+      `The name ${name} is not free: ${others.map(({ node }) => node).join(", ")} of an earlier cluster is still there`,
+      {
+        hint: `Choose another name. Or put the entry of that cluster back (it is kept in ${ctx.run.stateDir}/forgotten), and destroy it.`,
+      },
+    );
+  } catch (error) {
+    if (await releaseCluster(ctx.run.stateDir, name, ctx.run.id)) ctx.unchanged();
+    throw error;
+  }
+}
 
 /** As long as a node is there, its cluster must be found by name. @throws PgdbaError undo_failed */
 async function assertNothingLeft(ctx: StepContext): Promise<void> {

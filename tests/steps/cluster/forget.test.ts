@@ -34,9 +34,31 @@ test("a cluster that pgdba did not make is forgotten, and what is kept is said",
 });
 
 test("so is what a run left unfinished", async () => {
-  write("orders", "ownership: managed\nprovider: docker\npartial: run-0\n");
+  write("orders", "ownership: managed\npartial: run-0\n");
   expect((await forget("orders")).status).toBe("ok");
   expect(there("orders")).toBe(false);
+});
+
+test("but not while it has nodes, or while nobody can say whether it has, without force", async () => {
+  write("orders", "ownership: managed\nprovider: embedded\npartial: run-0\n");
+  let nodes: (() => Promise<unknown[]>) | undefined;
+  const target = { cluster: "orders", use: async () => ({ list: () => nodes?.() ?? [] }) };
+  const forget = (more = "") =>
+    h.run(`steps: [{id: forget, cluster.forget: {${more}}}]`, { target });
+  nodes = async () => [{ node: "pg1" }, { node: "pg2" }];
+  const refused = await forget();
+  expect(refused.error?.code).toBe("step_refused");
+  expect(refused.error?.message).toContain("pg1, pg2 of it are there");
+  expect(refused.error?.hint).toContain("pgdba resume run-0");
+  nodes = async () => Promise.reject(new Error("no socket"));
+  expect((await forget()).error?.message).toContain("no socket");
+  expect(there("orders")).toBe(true);
+  nodes = undefined;
+  expect((await forget()).status).toBe("ok");
+  expect(there("orders")).toBe(false);
+  write("orders", "ownership: managed\nprovider: embedded\npartial: run-0\n");
+  nodes = async () => [{ node: "pg1" }];
+  expect((await forget("force: true")).status).toBe("ok");
 });
 
 test.each([

@@ -53,6 +53,21 @@ test("a cluster is registered before it is made, and finished when it is", async
   expect(JSON.stringify(ran.envelope)).not.toContain(secret);
 });
 
+test("a name is not free while nodes of a cluster that was forgotten are there, or nobody can say", async () => {
+  let list = async (): Promise<unknown[]> => [{ node: "pg1", labels: { run: "run-0" } }];
+  const target = { cluster: "orders", use: async () => ({ list: () => list() }) };
+  const ran = await h.run(MAKE, { target });
+  expect([ran.status, ran.error?.code]).toEqual(["failed", "step_refused"]);
+  expect(ran.error?.message).toContain("pg1 of an earlier cluster");
+  expect(h.calls).toEqual([]);
+  list = async () => Promise.reject(new Error("no socket"));
+  expect((await h.run(MAKE, { target })).error?.message).toContain("no socket");
+  expect(existsSync(file())).toBe(false);
+  expect(existsSync(join(state, "secrets/orders"))).toBe(false);
+  list = async () => [];
+  expect((await h.run(MAKE, { target })).status).toBe("ok");
+});
+
 test("a run that fails takes all of it back, whether it was finished or not", async () => {
   for (const failing of ["make", "check"]) {
     h.on = {
@@ -156,7 +171,7 @@ test("the entry stays as long as a node of it is there", async () => {
   const target = {
     name: "orders",
     cluster: "orders",
-    use: async () => ({ list: async () => [{ node: "pg1" }] }),
+    use: async () => ({ list: async () => [{ node: "pg1", labels: { run: "run-1" } }] }),
   };
   const ran = await h.run(MAKE, { target });
   expect([ran.status, ran.exit]).toEqual(["needs_operator", 6]);
