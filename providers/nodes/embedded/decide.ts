@@ -137,10 +137,12 @@ function assertLeadRuns(lead: string, one: Found | undefined, start: readonly Ch
 
 function assertSame(spec: Spec, record: NodeRecord): void {
   const { node, version, bin, port, superuser, replication } = record;
+  const segment = record.wal_segment_size ?? 16;
   const wanted = spec.nodes.find(({ name }) => name === node)?.place?.["port"];
   for (const [what, is, says] of [
     ["PostgreSQL", version, spec.version],
     ["its programs in", bin ?? "pgdba's own", spec.place?.["bin"] ?? "pgdba's own"],
+    ["WAL files of MB", segment, spec.place?.["wal_segment_size"] ?? segment],
     ["port", port, wanted ?? port],
     ["the superuser", superuser.user, spec.superuser.user],
     ["the replication account", replication.user, spec.replication.user],

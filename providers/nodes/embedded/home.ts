@@ -34,6 +34,8 @@ export interface NodeRecord {
   port: number;
   /** True when the spec named the port: then it is never another one. */
   port_named?: boolean;
+  /** In MB; 16 without it. */
+  wal_segment_size?: number | undefined;
   superuser: Account;
   replication: Account;
 }

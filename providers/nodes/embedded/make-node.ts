@@ -82,7 +82,6 @@ export async function makePrimary(
 ): Promise<void> {
   const { home, by } = work;
   const { record: prepared, at } = await prepare(work, base, spec, node, passwords);
-  const walSegment = spec.place?.["wal_segment_size"];
   await initdb({
     binaries: await binariesOf(home, prepared),
     user: home.user,
@@ -91,7 +90,9 @@ export async function makePrimary(
     password: passwords.get(spec.superuser.user)!,
     args: [
       "--data-checksums",
-      ...(walSegment === undefined ? [] : [`--wal-segsize=${walSegment as number}`]),
+      ...(prepared.wal_segment_size === undefined
+        ? []
+        : [`--wal-segsize=${prepared.wal_segment_size}`]),
     ],
     // With this a program whose engine was killed is found and ended before the next begins.
     env: { [NODE_VARIABLE]: at.dir },
@@ -143,7 +144,8 @@ export async function makeStandby(
     await client.end().catch(() => {});
   }
   const record = await startNode({ home, record: prepared, at, signal: by.signal });
-  await writeRecord(home, base, { ...record, made: true });
+  const { wal_segment_size } = from.record;
+  await writeRecord(home, base, { ...record, wal_segment_size, made: true });
 }
 
 /** The node's folder with all but the data. What an attempt that was cut off has left there is removed. */
@@ -170,6 +172,7 @@ async function prepare(
     bin: (spec.place?.["bin"] as string | undefined) ?? null,
     port: (place["port"] as number | undefined) ?? before?.port ?? (await choosePort(taken)),
     port_named: place["port"] !== undefined,
+    wal_segment_size: spec.place?.["wal_segment_size"] as number | undefined,
     superuser: spec.superuser,
     replication: spec.replication,
   };

@@ -68,6 +68,22 @@ test("killed anywhere, the making of a cluster is finished by the next who makes
   ]);
 }, 120_000);
 
+test("what can't be changed of a node is refused, and not passed over", async () => {
+  const place = { wal_segment_size: 1 };
+  expect(await world.nodes().plan({ ...spec, place: { wal_segment_size: 16 } })).toMatchObject([
+    { node: "a", act: "keep" },
+    { node: "b", act: "keep" },
+  ]);
+  const refused = await world
+    .nodes()
+    .plan({ ...spec, place })
+    .catch((thrown: unknown) => thrown);
+  expect(refused).toMatchObject({
+    code: "step_refused",
+    message: "a has WAL files of MB 16, and the spec says 1",
+  });
+});
+
 test("a node that others look for keeps its port, also when somebody else has it", async () => {
   const told: string[] = [];
   const nodes = await world.another(
@@ -76,7 +92,7 @@ test("a node that others look for keeps its port, also when somebody else has it
   );
   const { port } = (await nodes.list())[0]!.address!;
   await nodes.stop("a", "fast");
-  const stranger = createServer((socket) => socket.end()).listen(port, "127.0.0.1");
+  const stranger = createServer((socket) => socket.destroy()).listen(port, "127.0.0.1");
   await once(stranger, "listening");
   const error = await nodes.start("a").catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({

@@ -242,7 +242,7 @@ test("where its port was taken meanwhile it gets another, and the registry follo
   await session.close();
   await labDown(options);
   const { port } = await labStatus(options);
-  const stranger = createServer((socket) => socket.end()).listen(port!, "127.0.0.1");
+  const stranger = createServer((socket) => socket.destroy()).listen(port!, "127.0.0.1");
   await once(stranger, "listening");
   const labels = readFileSync(entryFile, "utf8").replace("  - lab\n", "  - lab\n  - frail # Ann\n");
   writeFileSync(entryFile, labels);
@@ -282,7 +282,7 @@ test("a run that goes on finds it as it was left", async () => {
   expect((await labStatus(options)).running).toBe(false);
   // Its step that starts the node finds the port taken: the run finds the server all the same.
   const { port } = await labStatus(options);
-  const stranger = createServer((socket) => socket.end()).listen(port!, "127.0.0.1");
+  const stranger = createServer((socket) => socket.destroy()).listen(port!, "127.0.0.1");
   await once(stranger, "listening");
   const nodes = (await lab.use!("nodes", { ...reader, effect: "change" })) as Access["nodes"];
   await nodes.start("lab");
