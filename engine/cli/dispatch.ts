@@ -1,5 +1,6 @@
 import { failure, success, errorRecord } from "../envelope.ts";
 import { EXIT_BY_CODE, type ExitCode, PgdbaError, toPgdbaError } from "../errors.ts";
+import { nearNames } from "../load/near.ts";
 import { suggest } from "../shared/suggest.ts";
 import type { Envelope } from "../types.ts";
 import { globalFlags, leadingWords, parseFlags, refuseEmpty, typedCommand } from "./args.ts";
@@ -98,12 +99,17 @@ async function complete(front: Front): Promise<Result> {
 
 function unknownCommand(words: string[], runbooks: string[]): PgdbaError {
   const typed = words.slice(0, 2).join(" ").slice(0, 200);
-  const candidates = [...Object.keys(COMMANDS), ...runbooks.map((name) => name.replace("/", " "))];
-  const close = suggest(typed, candidates) ?? suggest(words[0] ?? "", Object.keys(COMMANDS));
+  const [first = ""] = words;
+  const spoken = (name: string) => `\`pgdba ${name.replace("/", " ")}\``;
+  const resource = runbooks.some((name) => name.startsWith(`${first}/`));
+  const command = resource ? undefined : suggest(first, Object.keys(COMMANDS));
+  const near = nearNames(typed.replace(" ", "/"), runbooks, spoken);
   return new PgdbaError("unknown_command", `There is no command ${JSON.stringify(typed)}`, {
-    hint: close
-      ? `Did you mean \`pgdba ${close}\`?`
-      : "`pgdba help` shows the commands, `pgdba list` the runbooks.",
+    hint:
+      near ??
+      (command === undefined
+        ? "`pgdba help` shows the commands, `pgdba list` the runbooks."
+        : `Did you mean ${spoken(command)}?`),
   });
 }
 

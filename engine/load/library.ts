@@ -3,7 +3,7 @@ import type { Library, LibraryEntry } from "../types.ts";
 import { isDocumentName, type Layer, type LayerFiles, peek, scanLayer } from "./layer.ts";
 import { LIMITS } from "./limits.ts";
 import type { Candidate, Catalogue } from "./resolve.ts";
-import { suggest } from "../shared/suggest.ts";
+import { nearNames } from "./near.ts";
 
 export type { IndexFile, Layer } from "./layer.ts";
 
@@ -73,11 +73,11 @@ export function openLibrary(layers: readonly Layer[]): Library {
     const { names, refused } = scan();
     const plain = name.replace(/\.ya?ml$/, "");
     const lower = plain.toLowerCase();
-    const near = names.has(lower) ? lower : suggest(lower, names.keys());
+    const near = names.has(lower) ? `Did you mean ${lower}?` : nearNames(lower, [...names.keys()]);
     const reason = refused.get(plain);
     const hints = [
       ...(reason === undefined ? [] : [`${reason}.`]),
-      ...(near === undefined ? [] : [`Did you mean ${near}?`]),
+      ...(near === undefined ? [] : [near]),
       "`pgdba list` shows all of them.",
     ];
     return new PgdbaError("unknown_runbook", `${JSON.stringify(name.slice(0, 200))} ${what}`, {
