@@ -7,6 +7,7 @@ import check from "../../../steps/health/check.ts";
 import { type Finding, flat } from "../../../steps/health/findings/findings.ts";
 import type { Failure, Note } from "../../../steps/health/examine/select.ts";
 import { fakeContext } from "../../support/context.ts";
+import { through } from "../../support/target.ts";
 
 const RUNBOOKS = join(import.meta.dir, "../../../runbooks");
 
@@ -90,7 +91,7 @@ export async function examine(
       application_name: "test",
     },
   });
-  const ctx = fakeContext({ target, library });
+  const ctx = fakeContext({ target: through(target), library });
   try {
     return (await check.run(ctx, input)) as unknown as Report;
   } finally {
