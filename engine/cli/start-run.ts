@@ -2,6 +2,7 @@ import { PgdbaError } from "../errors.ts";
 import { parseDuration } from "../shared/units.ts";
 import { Journal } from "../journal/journal.ts";
 import { loadPolicy, type PolicyRule } from "../policy.ts";
+import { clustersNamed } from "../run/clusters.ts";
 import { executeRun } from "../run.ts";
 import type { Host, RunRequest } from "../run/request.ts";
 import type { Caller } from "../journal/holder.ts";
@@ -56,11 +57,7 @@ async function othersOf(
   front: Front,
   { runbook, params, target }: Pick<RunRequest, "runbook" | "params" | "target">,
 ): Promise<Target[]> {
-  const named = Object.entries(runbook.params).flatMap(([name, { format }]) => {
-    const value = params[name];
-    return format === "cluster" && typeof value === "string" ? [value] : [];
-  });
-  const names = [...new Set(named)].filter((name) => name !== target.cluster).toSorted();
+  const names = clustersNamed(runbook, params).filter((name) => name !== target.cluster);
   return Promise.all(names.map((cluster) => openTarget(front, { cluster })));
 }
 

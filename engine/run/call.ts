@@ -2,6 +2,7 @@ import { MAX_CALL_DEPTH } from "../check/call-graph.ts";
 import { PgdbaError } from "../errors.ts";
 import { unknownOutput } from "../expr/unknown.ts";
 import type { Json, JsonObject, Runbook, Step } from "../types.ts";
+import { assertNamed } from "./clusters.ts";
 import { Kept } from "./kept.ts";
 import { outputOf } from "./output.ts";
 import { asBefore, outputAsBefore } from "./saw.ts";
@@ -58,10 +59,12 @@ export async function call(
       spec.secret ? { ...spec, secret: false } : spec,
     ]),
   );
+  const params = validateParams(open, given);
+  assertNamed(state.judged.clusters, runbook, params);
   const inner: Scope = {
     ...scope,
     runbook,
-    params: validateParams(open, given),
+    params,
     steps: {},
     extra: {},
     prefix,

@@ -90,8 +90,12 @@ export async function passGates(
     const named = await judgeOthers(request, { ...input, danger: gateDanger(danger) }, releasers);
     const { identity } = about;
     const { risk, hazards, locks } = danger;
-    const judged = { risk, hazards, locks, backup: first, withoutBackup };
-    const keys = [...keysOf(request, about, known.clusters), ...named.keys];
+    const clusters = gateDanger(danger).touches
+      ? [target, ...named.others].flatMap(({ cluster }) => cluster ?? [])
+      : null;
+    const judged = { risk, hazards, locks, backup: first, withoutBackup, clusters };
+    const own = hasTarget(target) ? keysOf(request, about, known.clusters) : [];
+    const keys = [...own, ...named.keys];
     return { identity, judged, others: named.others, keys, view, warnings: doubts(target, about) };
   } catch (thrown) {
     const closing = releasers.releaseAll().catch(() => {});
@@ -128,6 +132,9 @@ async function judgeOthers(
       target: { name, cluster, state, expectedIdentity, ...known, identity, capabilities },
     });
     if (verdict.answer === "refuse") throw refusal(verdict);
+    // What the risk of the run asks is asked for the target.
+    if (verdict.answer === "ask" && verdict.gate === "policy" && !request.resume)
+      await ask(request, verdict, { ...about.facts, state, name, cluster, identity });
     const identities = [identity, expectedIdentity].filter((one) => one !== null);
     keys.push(...new Set([name, ...known.clusters, ...identities]));
   }

@@ -14,6 +14,8 @@ export interface Judged extends Pick<Danger, "risk" | "hazards" | "locks"> {
   backup: string | null;
   /** A person said that data may be lost without one. */
   withoutBackup: boolean;
+  /** The clusters that it was judged for; null where it touches none. */
+  clusters: readonly string[] | null;
 }
 
 /** The unions that a run is judged by, as far as is known at the time. */
@@ -74,7 +76,12 @@ export function assertJudged(judged: Judged, type: StepType, input: Json, path: 
 }
 
 /** As the journal keeps it, beside the risk. */
-export function judgedRow({ hazards, locks, backup, withoutBackup }: Judged): RunJudged {
+export function judgedRow({
+  hazards,
+  locks,
+  backup,
+  withoutBackup,
+}: Omit<Judged, "clusters">): RunJudged {
   return { hazards, locks, backup, withoutBackup };
 }
 

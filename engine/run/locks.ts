@@ -36,7 +36,9 @@ export async function takeLocks(
   const { target, stop, lockWaitMs } = request;
   const { clock, journal } = host;
   const { risk, locks } = run.judged;
-  if ((risk === "read" && locks.length === 0) || request.plan || !hasTarget(target)) return null;
+  const targets = [...(hasTarget(target) ? [target] : []), ...(run.others ?? [])];
+  const [first] = targets;
+  if ((risk === "read" && locks.length === 0) || request.plan || first === undefined) return null;
   // One that runs for ever keeps nobody from the target, and is the only one of its name on it.
   const watches = request.runbook.watches === true;
   const words = watches ? ALONE : locks;
@@ -47,9 +49,7 @@ export async function takeLocks(
     holder: run.holder,
     leaseMs: leaseFrom(host.env),
   });
-  const there = watches
-    ? []
-    : [target, ...(run.others ?? [])].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const there = watches ? [] : targets.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const deadline = clock.monotonic() + lockWaitMs;
   for (let told = false; ; told = true) {
     const got = await takeAll(waiter, there, describeHolder(run.id, run.holder), words);
@@ -57,12 +57,12 @@ export async function takeLocks(
       const { lock, remote } = got;
       if (remote) run.releasers.push(() => remote.release());
       run.releasers.push(() => lock.release());
-      return fence(target, run.id, lock, remote);
+      return fence(first, run.id, lock, remote);
     }
     const holder = `${got.heldBy}${got.words.length === 0 ? "" : `, which locks ${got.words.join(", ")}`}`;
     const left = deadline - clock.monotonic();
     if (left <= 0) {
-      throw new PgdbaError("lock_held", `${target.name} is being worked on by ${holder}`, {
+      throw new PgdbaError("lock_held", `${first.name} is being worked on by ${holder}`, {
         retryable: true,
         hint: "Wait for it to end (`pgdba runs`), or give more time with --lock-wait 5m.",
       });
@@ -111,6 +111,8 @@ async function lockEach(
   };
   for (const target of targets) {
     const lock = await target.lock?.(holder, words);
+    // Two names of one server: it is ours by the other one.
+    if (lock && "heldBy" in lock && taken.length > 0 && isOwn(holder, lock.heldBy)) continue;
     if (lock && "heldBy" in lock) {
       await release();
       return lock;
@@ -126,6 +128,11 @@ async function lockEach(
       return lost ?? (states.includes("unreachable") ? "unreachable" : "held");
     },
   };
+}
+
+/** A server may know only the beginning of a holder's name. */
+function isOwn(holder: string, heldBy: string): boolean {
+  return heldBy !== "" && holder.startsWith(heldBy);
 }
 
 /** One for each name of the target and each word. */
