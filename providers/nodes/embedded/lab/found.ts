@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import type { ConnectionSpec } from "../../../postgres/connect.ts";
 import { PgdbaError } from "../../../../engine/errors.ts";
 import { clusterFile, LAB } from "../../../registry/folder.ts";
@@ -41,8 +43,17 @@ export function assertOfLab(entry: ClusterEntry | undefined): void {
   });
 }
 
-/** The lab that was made and filled to the end, running or not. @throws PgdbaError invalid_config */
+/** The record of the lab that an earlier pgdba made, which was no cluster of the provider. */
+export function oldRecord(stateDir: string): string {
+  return join(resolve(stateDir), "lab", "lab.json");
+}
+
+/**
+ * The lab that was made and filled to the end, running or not; undefined beside that of an earlier pgdba, whose entry it would be.
+ * @throws PgdbaError invalid_config
+ */
 export async function findLab({ stateDir }: LabOptions): Promise<Found | undefined> {
+  if (existsSync(oldRecord(stateDir))) return undefined;
   const entry = await readEntry(stateDir);
   if (entry === undefined || !isOfLab(entry) || entry.partial !== null) return undefined;
   const base = baseOf(homeOf(stateDir, LAB));

@@ -1,9 +1,10 @@
 import { rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { exclusively } from "../../../../engine/shared/exclusive.ts";
 import { readTextIfThere } from "../../../../engine/shared/read-file.ts";
-import { openBinaries } from "../binaries.ts";
+import { BUNDLED_VERSION, openBinaries } from "../binaries.ts";
 import { isServing, postmaster, runAs } from "../server.ts";
+import { oldRecord } from "./found.ts";
 import { ordinaryUser } from "../user.ts";
 
 const MAX_BYTES = 64 * 1024;
@@ -18,11 +19,12 @@ export async function endOldLab(
   stateDir: string,
   remove: boolean,
 ): Promise<{ stopped: boolean; removed: boolean }> {
-  const dir = join(resolve(stateDir), "lab");
-  if (readOld(dir) === undefined) return { stopped: false, removed: false };
+  const file = oldRecord(stateDir);
+  const dir = dirname(file);
+  if (readOld(file) === undefined) return { stopped: false, removed: false };
   // The earlier pgdba may be at it.
   return exclusively(join(dir, "lock"), { what: "the lab", waitMs: LOCK_MS }, async () => {
-    const old = readOld(dir);
+    const old = readOld(file);
     if (old === undefined) return { stopped: false, removed: false };
     const data = join(old.base, "data");
     const stopped = await isServing(await postmaster(data), data);
@@ -38,14 +40,15 @@ export async function endOldLab(
   });
 }
 
-/** Undefined also for a file that is no JSON: with it there is no lab that could be found. */
-function readOld(dir: string): { base: string; version: number } | undefined {
-  const text = readTextIfThere(join(dir, "lab.json"), { maxBytes: MAX_BYTES });
+/** Undefined when there is none. Of a record that can't be read, its server is where it mostly was. */
+function readOld(file: string): { base: string; version: number } | undefined {
+  const text = readTextIfThere(file, { maxBytes: MAX_BYTES });
   if (text === undefined) return undefined;
+  const usual = { base: join(dirname(file), "server"), version: BUNDLED_VERSION };
   try {
     const { base, version } = JSON.parse(text) as { base?: unknown; version?: unknown };
-    return typeof base === "string" && typeof version === "number" ? { base, version } : undefined;
+    return typeof base === "string" && typeof version === "number" ? { base, version } : usual;
   } catch {
-    return undefined;
+    return usual;
   }
 }

@@ -219,6 +219,12 @@ test("down, status, up again: the same data on a stale postmaster.pid; and down 
   expect(await labDown(options)).toEqual({ stopped: true, removed: false });
   expect(await labDown(options)).toEqual({ stopped: false, removed: false });
   expect(await labStatus(options)).toMatchObject({ exists: true, running: false, version: 18 });
+  // Beside the lab of an earlier pgdba it is not known whose the entry is: then a new one is made.
+  const old = join(options.stateDir, "lab");
+  mkdirSync(old);
+  writeFileSync(join(old, "lab.json"), "{}");
+  expect(await labStatus(options)).toMatchObject({ exists: false });
+  rmSync(old, { recursive: true });
   const { dataDir, entry } = labs[0]!;
   // A machine that lost power leaves this; the process id is of nobody.
   writeFileSync(join(dataDir, "postmaster.pid"), `4194303\n${dataDir}\n0\n1\n\n\n0 0\nready\n`);
@@ -330,6 +336,11 @@ test("one of an earlier pgdba is stopped, and removed when that is said", async 
   expect(existsSync(join(old.data, "PG_VERSION"))).toBe(true);
   expect(await labDown({ ...place, remove: true })).toEqual({ stopped: false, removed: true });
   expect([existsSync(old.base), existsSync(old.dir)]).toEqual([false, false]);
+  // Also one whose record is damaged is gone once it was removed.
+  mkdirSync(old.dir);
+  writeFileSync(join(old.dir, "lab.json"), "{");
+  expect(await labDown({ ...place, remove: true })).toEqual({ stopped: false, removed: true });
+  expect(existsSync(old.dir)).toBe(false);
 }, 30_000);
 
 test("remove leaves nothing behind, also when it was cut off before", async () => {
