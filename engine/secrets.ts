@@ -14,6 +14,9 @@ const SMALLEST_NUMBER = 100_000;
 const MAX_ENCODED = 32 * 1024;
 const MAX_VALUES = 50_000;
 
+/** Lines of base64 or hex, as programs break them. It begins where such a text does, so that a long one is gone through once. */
+const WRAPPED = /(?<![\w+/-])(?:[\w+/-]{40,}\r?\n[ \t]*)+[\w+/=-]+/g;
+
 /** Keeps the values that must appear in no artifact, and masks them in text and data on the way out. */
 export class Secrets {
   #values = new Set<string>();
@@ -84,7 +87,17 @@ export class Secrets {
   }
 
   redact(text: string): string {
-    return this.#sensitive.mask(this.#withoutCut(this.#secrets.mask(text)));
+    return this.#sensitive.mask(this.#withoutCut(this.#secrets.mask(this.#unwrapped(text))));
+  }
+
+  /** Lines into which base64 or hex was broken are put together where they hold a secret, which may go over the end of one. */
+  #unwrapped(text: string): string {
+    if (this.#isEmpty || !text.includes("\n")) return text;
+    return text.replace(WRAPPED, (lines) => {
+      const whole = lines.replaceAll(/\s+/g, "");
+      const masked = this.#sensitive.mask(this.#secrets.mask(whole));
+      return masked === whole ? lines : masked;
+    });
   }
 
   /** A text whose rest was dropped, without the part of a secret that may stand at the cut. */

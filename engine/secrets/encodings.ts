@@ -4,21 +4,33 @@ const SHORTEST_PIECE = 6;
 /** The forms in which a value may turn up: as it is, quoted, escaped and encoded; each once. */
 export function encodings(value: string): Set<string> {
   const bytes = Buffer.from(value, "utf8");
-  const json = JSON.stringify(value).slice(1, -1);
+  const json = jsonForms(value);
   return new Set([
     value,
-    json,
-    // A JSON text inside of another, and what other programs escape.
-    JSON.stringify(json).slice(1, -1),
-    json.replace(/[^ -~]/g, (char) => `\\u${hexOf(char.charCodeAt(0), 4)}`),
-    json.replaceAll("/", "\\/"),
-    json.replace(/[<>&]/g, (char) => `\\u${hexOf(char.charCodeAt(0), 4)}`),
+    ...json,
+    // A JSON text inside of another.
+    ...json.flatMap(jsonForms),
     ...base64Forms(bytes),
     ...hexForms(bytes),
     ...urlForms(value),
     ...quotedForms(value),
     ...markupForms(value),
   ]);
+}
+
+/** As a string of JSON, also with what other programs escape. */
+function jsonForms(value: string): string[] {
+  const json = JSON.stringify(value).slice(1, -1);
+  const escape = (char: string): string => `\\u${hexOf(char.charCodeAt(0), 4)}`;
+  const ascii = json.replace(/[^ -~]/g, escape);
+  return [
+    json,
+    ascii,
+    json.replaceAll("/", "\\/"),
+    ascii.replaceAll("/", "\\/"),
+    json.replace(/[<>&]/g, escape),
+    ascii.replace(/[<>&]/g, escape),
+  ];
 }
 
 /**

@@ -74,6 +74,43 @@ test.each([0, 1, 2, 3, 4, 5])("base64 of a longer text, %d characters before it"
   }
 });
 
+test("base64 and hex that were broken into lines, wherever the secret stands in them", () => {
+  const secrets = new Secrets();
+  secrets.add("Tr0ub4d'or&3 é");
+  for (let before = 0; before < 60; before++) {
+    const text = Buffer.from(`${"a".repeat(before)}Tr0ub4d'or&3 é${"z".repeat(90)}`);
+    for (const [form, between] of [
+      [text.toString("base64"), "\n"],
+      [text.toString("base64url"), "\r\n  "],
+      [text.toString("hex"), "\n"],
+    ] as const) {
+      const lines = form.match(/.{1,64}/g)!;
+      const masked = secrets.redact(`begin\n${lines.join(between)}\n(end)`);
+      expect(masked, `${before} ${form}`).toMatch(/^begin\n[^*]*\*{8}[^*]*\n\(end\)$/);
+      const at = Math.ceil((before * form.length) / text.length);
+      for (const piece of [form.slice(at + 2, at + 8), form.slice(at + 10, at + 16)])
+        expect(masked.replaceAll(/\s/g, "")).not.toContain(piece);
+    }
+  }
+  const innocent = `${"a".repeat(64)}\n${"b".repeat(64)}\n`;
+  expect(secrets.redact(innocent)).toBe(innocent);
+  const started = performance.now();
+  secrets.redact(`${"a".repeat(2_000_000)}\n\n${`${"b".repeat(50)}\n`.repeat(40_000)}`);
+  expect(performance.now() - started).toBeLessThan(5_000);
+});
+
+test("JSON in JSON, however either was escaped", () => {
+  const secrets = new Secrets();
+  const value = 'Tr0"ub/4 <é>';
+  secrets.add(value);
+  const ascii = (text: string) =>
+    text.replace(/[^ -~]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
+  const once = JSON.stringify(value);
+  for (const inner of [once, ascii(once), once.replaceAll("/", "\\/")])
+    for (const text of [inner, JSON.stringify(inner), JSON.stringify({ log: inner })])
+      expect(secrets.redact(text)).not.toContain("ub");
+});
+
 test("any piece of a long secret that is long enough to be known is masked", () => {
   const secret = Buffer.from(Array.from({ length: 96 }, (_, n) => (n * 37) % 251)).toString(
     "base64",
