@@ -1,6 +1,10 @@
-/** Types that matter always: those that values of built-in types turn into unasked. */
+/**
+ * Types that matter always: those that values of built-in types turn into unasked where an operator takes them. A function or a column
+ * that takes them brings them along by itself.
+ */
 export const ALWAYS = `SELECT 'type' AS what, casttarget::text AS value, format_type(casttarget, NULL::int4) AS by FROM pg_cast
 WHERE castcontext = 'i' AND castsource < 16384 AND casttarget >= 16384
+  AND EXISTS (SELECT FROM pg_operator o WHERE casttarget IN (o.oprleft, o.oprright))
 UNION ALL
 SELECT 'function', p.proname, 'a cast to ' || format_type(c.casttarget, NULL::int4) FROM pg_cast c JOIN pg_proc p ON p.oid = c.castfunc
 WHERE c.oid >= 16384 AND c.castsource < 16384 AND c.casttarget < 16384

@@ -44,6 +44,10 @@ const SETUP = `
   CREATE FUNCTION public.tidy(t text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower(trim(t))';
   CREATE FUNCTION public.counts() RETURNS bigint STABLE LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM items); END';
   CREATE FUNCTION public.careless() RETURNS int LANGUAGE sql AS 'SELECT 1';
+  CREATE TYPE tone AS ENUM ('high', 'low'); CREATE TABLE tones (t tone);
+  CREATE FUNCTION mal.tone(text) RETURNS tone LANGUAGE plpgsql AS $$BEGIN PERFORM mal.act(); RETURN 'low'; END$$;
+  CREATE CAST (text AS tone) WITH FUNCTION mal.tone(text) AS IMPLICIT;
+  CREATE FUNCTION mal.loud(tone) RETURNS int STABLE LANGUAGE sql AS 'SELECT 1';
   CREATE VIEW good AS SELECT id, tidy(name) AS name FROM items;
 `;
 
@@ -138,6 +142,8 @@ const ASKED: [why: string, sql: string][] = [
   ["json_value", "SELECT json_value(name, name) FROM items"],
   ["query_to_xml", "SELECT query_to_xml('SELECT mal.act()', true, true, '')"],
   ["table_to_xml", "SELECT table_to_xml('mal.acting', true, true, '')"],
+  ["mal.tone(text)", "SELECT mal.loud(name) FROM items"],
+  ["mal.tone(text)", "SELECT CASE WHEN true THEN t ELSE name END FROM tones, items"],
   ["careless() is volatile", "SELECT careless()"],
   ["ts_stat", "SELECT * FROM ts_rewrite('a', 'SELECT mal.act()::text::tsquery, ''b''::tsquery')"],
 ];
@@ -251,6 +257,20 @@ describe.each([13, 18] as Version[])("sql.query on %d", (version) => {
     ).toEqual([{ a: "A" }]);
     await other.close();
     await on.sql(`ALTER DATABASE ${on.database} RESET search_path`);
+    expect(await locks()).toBe(0);
+  });
+
+  test("a cast that nobody writes counts where an operator may call it", async () => {
+    const sql = "SELECT 1 = 'a'::text AS same";
+    await on.sql(`CREATE TYPE pitch AS ENUM ('one');
+      CREATE FUNCTION mal.same(pitch, pitch) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+      CREATE FUNCTION mal.pitch(text) RETURNS pitch LANGUAGE plpgsql AS $$BEGIN PERFORM mal.act(); RETURN 'one'; END$$;
+      CREATE FUNCTION mal.pitch(int) RETURNS pitch IMMUTABLE LANGUAGE plpgsql AS $$BEGIN RETURN 'one'; END$$;
+      CREATE CAST (text AS pitch) WITH FUNCTION mal.pitch(text) AS IMPLICIT; CREATE CAST (int AS pitch) WITH FUNCTION mal.pitch(int) AS IMPLICIT;
+      CREATE OPERATOR = (LEFTARG = pitch, RIGHTARG = pitch, FUNCTION = mal.same);`);
+    expect((await failure(sql)).message).toContain("mal.pitch(text)");
+    await on.sql("DROP TYPE pitch CASCADE");
+    expect((await failure(sql)).code).toBe("query_failed");
     expect(await locks()).toBe(0);
   });
 
