@@ -40,6 +40,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "query.top": () => import("./query/top.ts"),
   "recovery.configure": () => import("./recovery/configure.ts"),
   "recovery.follow": () => import("./recovery/follow.ts"),
+  "recovery.promote": () => import("./recovery/promote.ts"),
   "report.compare": () => import("./report/compare.ts"),
   "report.html": () => import("./report/html.ts"),
   "report.snapshot": () => import("./report/snapshot.ts"),

@@ -102,14 +102,14 @@ export async function reserveCluster(
   name: string,
   { run, ownership, provider, labels = [], secrets = [], onSecret }: Reservation,
 ): Promise<{ entry: ClusterEntry; isNew: boolean }> {
-  if (name === LAB) throw builtIn();
+  assertNameFree(name, undefined);
   let isNew = false;
   const places = Object.fromEntries(
     secrets.map((each) => [each, { file: secretPath(name, each) }] as const),
   );
   const entry = await changeCluster(stateDir, name, (before) => {
     if (before?.partial === run) return before.data;
-    if (before !== undefined) throw nameTaken(before);
+    assertNameFree(name, before);
     isNew = true;
     return {
       ownership,
@@ -136,6 +136,12 @@ function builtIn(): PgdbaError {
     hint: "Choose another name; `pgdba lab up` makes that one.",
     nothingDone: true,
   });
+}
+
+/** @throws PgdbaError step_refused when a name can't be reserved */
+export function assertNameFree(name: string, found: ClusterEntry | undefined): void {
+  if (name === LAB) throw builtIn();
+  if (found !== undefined) throw nameTaken(found);
 }
 
 function nameTaken({ name, partial }: ClusterEntry): PgdbaError {

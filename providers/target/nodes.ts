@@ -82,10 +82,11 @@ async function verbsOf(nodes: Nodes): Promise<Record<string, boolean>> {
 
 const STANDS: ReadonlySet<Running> = new Set<Running>(["absent", "stopped", "failed"]);
 
-/** Of a cluster whose server does not answer: `down` when each node that may run PostgreSQL was asked, and none does. */
+/**
+ * Of a cluster whose server does not answer: `down` when each node that may run PostgreSQL was asked, and none does; also when there are
+ * none any more, as in one that is half removed.
+ */
 export function stateByNodes(nodes: readonly NodeInfo[]): TargetState {
   const servers = nodes.filter(({ roles }) => roles.includes("postgres"));
-  return servers.length > 0 && servers.every(({ state }) => STANDS.has(state.running))
-    ? "down"
-    : "unreachable";
+  return servers.every(({ state }) => STANDS.has(state.running)) ? "down" : "unreachable";
 }

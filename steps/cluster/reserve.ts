@@ -3,7 +3,7 @@ import type { StepContext } from "../../engine/types.ts";
 import { clusterFile } from "../../providers/registry/folder.ts";
 import { readClusterFile } from "../../providers/registry/read.ts";
 import { CLUSTER_PARTS } from "../../providers/registry/schema.ts";
-import { releaseCluster, reserveCluster } from "../../providers/registry/write.ts";
+import { assertNameFree, releaseCluster, reserveCluster } from "../../providers/registry/write.ts";
 import { defineStep } from "../define.ts";
 import { clusterName, NAME } from "./entry/name.ts";
 
@@ -69,8 +69,7 @@ Undo takes the entry and its secrets away again if they are still this run's and
   async plan(ctx, input) {
     const name = clusterName(ctx, input.name);
     const file = clusterFile(ctx.run.stateDir, name);
-    const taken = await readClusterFile(name, file);
-    if (taken) ctx.warn(`The name ${name} is taken: ${file}`);
+    assertNameFree(name, await readClusterFile(name, file));
     return { name, file, cluster_id: null };
   },
   async undo(ctx, input) {

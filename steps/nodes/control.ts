@@ -1,7 +1,5 @@
-import { PgdbaError } from "../../engine/errors.ts";
-import type { Nodes } from "../../providers/nodes/contract.ts";
-import { readControlState } from "../../providers/postgres/control-state.ts";
 import { defineStep } from "../define.ts";
+import { controlOf } from "../node-files.ts";
 import { NODE } from "./schema.ts";
 
 export default defineStep({
@@ -41,26 +39,6 @@ registered, and a copy to be one of it. \`state\` is \`shut down\` after a clean
     },
   },
   async run(ctx, { node, folder }) {
-    const nodes = await ctx.use("nodes");
-    const data = folder ?? (await dataOf(nodes, node));
-    const state = readControlState(await bytesOf(nodes, node, `${data}/global/pg_control`));
-    if (state !== null) return { folder: data, ...state };
-    throw new PgdbaError("unsupported", `${data} on ${node} is of a PostgreSQL that is not known`, {
-      hint: "PostgreSQL 13 to 18 are known.",
-    });
+    return controlOf(await ctx.use("nodes"), node, folder);
   },
 });
-
-async function dataOf(nodes: Nodes, node: string): Promise<string> {
-  const { exit_code, stdout } = await nodes.exec(node, ["printenv", "PGDATA"]);
-  if (exit_code === 0) return stdout.replace(/\n$/, "");
-  throw new PgdbaError("step_failed", `${node} does not tell where its data is`, {
-    hint: "Name the data directory with `folder`.",
-  });
-}
-
-async function bytesOf(nodes: Nodes, node: string, path: string): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  await nodes.get(node, path, { sink: (bytes) => void parts.push(bytes.slice()) });
-  return Buffer.concat(parts);
-}

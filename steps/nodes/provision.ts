@@ -1,3 +1,4 @@
+import { toPgdbaError, withNothingDone } from "../../engine/errors.ts";
 import type { Json } from "../../engine/types.ts";
 import type { Spec } from "../../providers/nodes/contract.ts";
 import { defineStep } from "../define.ts";
@@ -19,6 +20,7 @@ nodes in a later call are added to the cluster. What this run has made is remove
 `,
   effect: "change",
   idempotent: true,
+  interruptible: true,
   needs: ["nodes"],
   input: SPEC,
   output: {
@@ -29,7 +31,10 @@ nodes in a later call are added to the cluster. What this run has made is remove
   },
   async run(ctx, input) {
     const nodes = await ctx.use("nodes");
-    const changes = await nodes.provision(input as Spec);
+    // It may have made something before it refused; taken back is only what has the label of this run.
+    const changes = await nodes.provision(input as Spec).catch((error: unknown) => {
+      throw withNothingDone(toPgdbaError(error), false);
+    });
     if (changes.every(({ act }) => act === "keep")) ctx.unchanged();
     return { changes, nodes: (await nodes.list()).map(shown) };
   },

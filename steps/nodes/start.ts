@@ -1,13 +1,14 @@
 import { parseDuration } from "../../engine/shared/units.ts";
 import type { Json } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
+import { assertMayStart } from "../second-primary.ts";
 import { NODE } from "./schema.ts";
 
 export default defineStep({
   type: "nodes.start",
   summary: "Start what a node runs, and wait until it takes connections",
   docs: `A standby is waited for until it is consistent. A node that runs already is left as it is, and is not stopped when the run is
-taken back.`,
+taken back. A primary is refused while another node of the cluster is one, or was one when it was stopped.`,
   example: `- nodes.start: {node: pg2}
 `,
   effect: "change",
@@ -34,9 +35,11 @@ taken back.`,
   },
   async run(ctx, { node, timeout = "1m" }) {
     const nodes = await ctx.use("nodes");
-    const { running } = await nodes.state(node);
-    if (running === "running") ctx.unchanged();
-    else await nodes.start(node, { timeoutMs: parseDuration(timeout) });
+    const { running, why } = await nodes.state(node);
+    // One that is shutting down is started again once it is down.
+    if (running === "running" && why === undefined) ctx.unchanged();
+    else await assertMayStart(nodes, node, (message) => ctx.warn(message));
+    await nodes.start(node, { timeoutMs: parseDuration(timeout) });
     return { node, was: running };
   },
   async plan(ctx, { node }): Promise<Json> {

@@ -2,7 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { Nodes } from "../../providers/nodes/contract.ts";
 import { defineStep } from "../define.ts";
-import { variable } from "./files/node-files.ts";
+import { variable } from "../node-files.ts";
 import { readRecovery, type Recovery, writeRecovery } from "./files/recovery.ts";
 import { conninfo, withSettings } from "./files/settings.ts";
 

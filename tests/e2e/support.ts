@@ -27,6 +27,8 @@ export interface Ran {
 export interface Options {
   env?: Env;
   stdin?: string;
+  /** When it counts as hanging; a minute without it. */
+  limitMs?: number;
   /** Written below the working folder first. */
   files?: Record<string, string>;
 }
@@ -89,9 +91,11 @@ export class Running {
   stderr = "";
   readonly #child: Bun.Subprocess<"pipe" | "ignore", "pipe", "pipe">;
   readonly #read: Promise<unknown>;
+  readonly #limitMs: number;
   #wake: () => void = () => {};
 
   constructor(args: string[], at: Place, options: Options = {}) {
+    this.#limitMs = options.limitMs ?? LIMIT_MS;
     if (options.files) write(at.cwd, options.files);
     this.#child = Bun.spawn([LAUNCHER, ...args], {
       cwd: at.cwd,
@@ -147,7 +151,7 @@ export class Running {
   }
 
   async ended(): Promise<Omit<Ran, "envelope">> {
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), LIMIT_MS);
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), this.#limitMs);
     const exit = await this.#child.exited;
     clearTimeout(timer);
     await this.#read;

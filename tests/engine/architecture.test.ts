@@ -76,6 +76,8 @@ const FOR_STEPS = [
   "steps/define.ts",
 
   "steps/mask.ts",
+  "steps/node-files.ts",
+  "steps/second-primary.ts",
   "steps/patroni-access.ts",
   "steps/program-output.ts",
   "steps/settings-file.ts",

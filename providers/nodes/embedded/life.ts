@@ -107,6 +107,7 @@ export async function startNode(one: At, timeoutMs = START_MS): Promise<NodeReco
     startLock(home, record.node),
     { what: record.node, waitMs: timeoutMs, signal },
     async () => {
+      await shutdownEnded(at, timeoutMs, signal);
       const state = await stateOf(record, at);
       if (state.running === "frozen") throw frozen(record, "start");
       const runs = state.running === "running" || state.running === "starting";
@@ -115,6 +116,19 @@ export async function startNode(one: At, timeoutMs = START_MS): Promise<NodeReco
       return now;
     },
   );
+}
+
+/** A server that was told to stop can't be told otherwise: it starts again once it is down. */
+async function shutdownEnded(at: Place, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const found = await postmaster(at.data);
+    if (found?.status !== "stopping" || !(await isServing(found, at.data))) return;
+    signal.throwIfAborted();
+    // The one that waits for it to be ready tells what it is at.
+    if (performance.now() > deadline) return;
+    await Bun.sleep(50);
+  }
 }
 
 async function launch({ home, record: before, at, signal }: At): Promise<NodeRecord> {

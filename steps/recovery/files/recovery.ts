@@ -1,5 +1,5 @@
 import type { Nodes } from "../../../providers/nodes/contract.ts";
-import { isThere, textOf, variable } from "./node-files.ts";
+import { isThere, textOf, variable } from "../../node-files.ts";
 
 /** How a node starts: as a standby, with a recovery that ends, or as it was left. */
 export type Mode = "standby" | "recovery" | "none";

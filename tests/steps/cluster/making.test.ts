@@ -154,14 +154,18 @@ test("without a name it is the cluster of the run", async () => {
   expect(none.error?.code).toBe("invalid_param");
 });
 
-test("a plan writes nothing, and says that a name is taken", async () => {
+test("a plan writes nothing, and a name that is taken is refused by it as well", async () => {
   const free = await h.run(MAKE, { plan: true });
   expect([free.exit, free.run.warnings]).toEqual([0, []]);
   expect(left()).toEqual([]);
   mkdirSync(join(state, "clusters"), { recursive: true });
   writeFileSync(file(), HAND_WRITTEN);
   const taken = await h.run(MAKE, { plan: true });
-  expect(taken.run.warnings.join()).toContain("The name orders is taken");
+  expect([taken.exit, taken.error?.code, taken.error?.message]).toEqual([
+    1,
+    "step_refused",
+    "There is already a cluster named orders",
+  ]);
 });
 
 test("the entry stays as long as a node of it is there", async () => {

@@ -1,0 +1,52 @@
+import { PgdbaError, toPgdbaError } from "../engine/errors.ts";
+import type { Nodes } from "../providers/nodes/contract.ts";
+import { type ControlState, readControlState } from "../providers/postgres/control-state.ts";
+
+/** The value of the variable `name` for a program on the node. @throws PgdbaError step_failed when it is not set */
+export async function variable(nodes: Nodes, node: string, name: string): Promise<string> {
+  const { exit_code, stdout } = await nodes.exec(node, ["printenv", name]);
+  if (exit_code === 0) return stdout.replace(/\n$/, "");
+  throw new PgdbaError("step_failed", `${node} does not tell ${name}`, {
+    hint: "The provider of the node must set it for the programs that it runs.",
+  });
+}
+
+/** A file of the node as text. @throws PgdbaError io_failed */
+export async function textOf(nodes: Nodes, node: string, path: string): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  await nodes.get(node, path, {
+    sink: (bytes) => {
+      text += decoder.decode(bytes, { stream: true });
+    },
+  });
+  return text + decoder.decode();
+}
+
+export async function isThere(nodes: Nodes, node: string, path: string): Promise<boolean> {
+  return (await nodes.exec(node, ["test", "-e", path])).exit_code === 0;
+}
+
+/** What pg_control says of the data directory, by default the one of the node's server. @throws PgdbaError io_failed | unsupported */
+export async function controlOf(
+  nodes: Nodes,
+  node: string,
+  folder?: string,
+): Promise<ControlState & { folder: string }> {
+  const data = folder ?? (await variable(nodes, node, "PGDATA"));
+  const parts: Uint8Array[] = [];
+  const sink = (bytes: Uint8Array) => void parts.push(bytes.slice());
+  await nodes.get(node, `${data}/global/pg_control`, { sink }).catch((error: unknown) => {
+    const { code, message } = toPgdbaError(error);
+    if (code !== "io_failed") throw error;
+    throw new PgdbaError(code, `${data} on ${node} can't be read as a data directory: ${message}`, {
+      cause: error,
+      hint: "A data directory is the folder that holds global/pg_control.",
+    });
+  });
+  const state = readControlState(Buffer.concat(parts));
+  if (state !== null) return { folder: data, ...state };
+  throw new PgdbaError("unsupported", `${data} on ${node} is of a PostgreSQL that is not known`, {
+    hint: "PostgreSQL 13 to 18 are known.",
+  });
+}
