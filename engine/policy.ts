@@ -7,7 +7,7 @@ export interface PolicyRule {
   match: {
     runbook?: string;
     step?: string;
-    risk?: string[];
+    risk?: string | string[];
     hazard?: string | string[];
     state?: string | string[];
     label?: string;
@@ -48,7 +48,7 @@ export const POLICY_SCHEMA: JsonSchema = {
                 description:
                   "Name, `*` for anything; a run matches also by the names of all that it calls, extends and replaces",
               },
-              risk: { type: "array", items: { type: "string", enum: [...RISKS] } },
+              risk: oneOrMore(RISKS, "The worst that the run may do"),
               step: {
                 type: "string",
                 description: "Step type that the run would use, `*` for anything",
@@ -123,7 +123,7 @@ export function matchesRule(
   return (
     (match.runbook === undefined || run.names.some((name) => glob(match.runbook!, name))) &&
     (match.step === undefined || run.steps.some((type) => glob(match.step!, type))) &&
-    (match.risk === undefined || match.risk.includes(run.risk)) &&
+    (match.risk === undefined || [match.risk].flat().includes(run.risk)) &&
     (match.hazard === undefined ||
       run.hazards.some((one) => [match.hazard].flat().includes(one))) &&
     (match.state === undefined || [match.state].flat().includes(run.target.state)) &&

@@ -40,6 +40,8 @@ test.each<[PolicyRule["match"], boolean]>([
   [{ runbook: "failover.trigger" }, false],
   [{ risk: ["disruptive", "destructive"] }, true],
   [{ risk: ["read"] }, false],
+  [{ risk: "disruptive" }, true],
+  [{ risk: "change" }, false],
   [{ risk: [] }, false],
   [{ hazard: "fault" }, true],
   [{ hazard: ["destroys", "loses"] }, true],
