@@ -254,11 +254,12 @@ function policy(input: GateInput): Verdict {
   }
   const unknown = input.caller === null && rule.match.caller !== undefined;
   const whom = unknown ? "a caller that nobody knows" : input.caller;
+  const where = input.target.state === "none" ? "" : ` on ${named(input.target)}`;
   return {
     answer: "refuse",
     gate: "policy",
     code: "policy_refused",
-    reason: `${input.runbook} on ${named(input.target)} is not allowed${whom === null ? "" : ` to ${whom}`}: ${rule.reason ?? "policy"}`,
+    reason: `${input.runbook}${where} is not allowed${whom === null ? "" : ` to ${whom}`}: ${rule.reason ?? `a rule refuses ${JSON.stringify(rule.match)}`}`,
     hint: `The rule stands in ${rule.file}; flags don't open it.${
       unknown ? " Say who is calling with PGDBA_CALLER, or call it from a terminal." : ""
     }`,

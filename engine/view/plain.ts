@@ -35,7 +35,7 @@ function describers(p: Paint, summaryOf: (type: string) => string | undefined): 
       : `: ${singleLine(error.message)}${error.hint === null ? "" : ` (${singleLine(error.hint)})`}`;
   return {
     "run.started": (e) =>
-      `${p.bold(singleLine(e.runbook))} on ${singleLine(e.target)}${e.plan ? ", plan only" : ""}, ${count(e.steps, "step")}, run ${e.run}`,
+      `${p.bold(singleLine(e.runbook))}${e.target === "none" ? "" : ` on ${singleLine(e.target)}`}${e.plan ? ", plan only" : ""}, ${count(e.steps, "step")}, run ${e.run}`,
     "run.resumed": (e) => `${p.bold(singleLine(e.runbook))} resumed, run ${e.run}`,
     "run.log": (e) => p.dim(singleLine(e.message)),
     "lock.waiting": (e) => `waiting for the lock held by ${singleLine(e.holder)}`,

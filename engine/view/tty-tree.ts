@@ -16,7 +16,7 @@ export function ttyHandlers(screen: Screen, p: Paint): Handlers<void> {
   return {
     "run.started": (e) =>
       tree.note(
-        `${p.bold(singleLine(e.runbook))} on ${p.cyan(singleLine(e.target))}${e.plan ? p.yellow(" plan only") : ""} ${p.dim(e.run)}`,
+        `${p.bold(singleLine(e.runbook))}${e.target === "none" ? "" : ` on ${p.cyan(singleLine(e.target))}`}${e.plan ? p.yellow(" plan only") : ""} ${p.dim(e.run)}`,
       ),
     "run.resumed": (e) => tree.note(`${p.bold(singleLine(e.runbook))} resumed ${p.dim(e.run)}`),
     "run.log": () => {},

@@ -407,7 +407,14 @@ test("each verdict says why, and what to do", () => {
   });
   expect(judge(input({ policy: [rule("refuse", { caller: "human" })] }))).toMatchObject({
     code: "policy_refused",
+    reason: 'demo/one on orders is not allowed to human: a rule refuses {"caller":"human"}',
     hint: expect.stringContaining("policy.yaml"),
+  });
+  const nowhere = { target: { state: "none" as const }, needs: [] };
+  expect(
+    judge(input({ policy: [rule("refuse", { step: "*" })], steps: ["exec"], ...nowhere })),
+  ).toMatchObject({
+    reason: 'demo/one is not allowed to human: a rule refuses {"step":"*"}',
   });
 });
 

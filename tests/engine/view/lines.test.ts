@@ -53,6 +53,9 @@ undone s
 SIGINT: the step ends, and the run is undone; a second signal stops at once
 interrupted in 2.0s, exit 130
 `);
+  text = "";
+  view({ ...at, kind: "run.started", runbook: "a/b", plan: false, target: "none", steps: 2 });
+  expect(text).toBe("a/b, 2 steps, run r1\n");
 });
 
 test("verbose lines have the time, the item, what a step type does, and what only matters to those who ask", () => {
