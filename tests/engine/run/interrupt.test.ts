@@ -270,7 +270,7 @@ test("what an interrupted run says to do next can be done as it stands", () =>
       stop: again,
     });
     expect(left.error!.hint).toBe(
-      "Not taken back: a (see error.run.undo.failed). Mend the cause, then `pgdba resume run-2` tries again. Of what you have done by hand, say so: --assume a~undo=done.",
+      "Not taken back: a (see error.run.undo.failed). Mend the cause, then `pgdba resume run-2` tries again. What you have taken back by hand, you say with --assume a~undo=done.",
     );
     expect(
       JSON.stringify([h.events, h.journal.db.query("SELECT * FROM step").all()]),
