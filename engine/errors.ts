@@ -129,10 +129,26 @@ export function copyOf(error: PgdbaError, more?: JsonObject): PgdbaError {
   return new PgdbaError(code, message, { hint, retryable, data, final, nothingDone, cause: error });
 }
 
+/** Only files and folders have these, so that the error may name none. */
+const OF_FILES: readonly unknown[] = ["ENOSPC", "EDQUOT", "EROFS", "EISDIR", "ENOTDIR"];
+
+/** True for what the operating system says of a file or a folder. */
+function isOfFile(thrown: unknown): boolean {
+  const { code, syscall, path } = (thrown ?? {}) as Record<string, unknown>;
+  if (typeof code !== "string" || typeof syscall !== "string") return false;
+  // A program that can't be started and a socket have a path, too.
+  return OF_FILES.includes(code) || (typeof path === "string" && !/spawn|connect/.test(syscall));
+}
+
 /** Any thrown value as a PgdbaError, keeping it as `cause`. Unknown ones get `fallback`. */
 export function toPgdbaError(thrown: unknown, fallback: ErrorCode = "internal"): PgdbaError {
   if (thrown instanceof PgdbaError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
+  if ((fallback === "internal" || fallback === "step_failed") && isOfFile(thrown))
+    return new PgdbaError("io_failed", message, {
+      cause: thrown,
+      hint: "Look at what the message names: is it there, is there space, and may this user read and write it?",
+    });
   const hint =
     fallback === "internal"
       ? "This is a defect in pgdba; run again with PGDBA_DEBUG=1 and report the stack."

@@ -22,7 +22,9 @@ function unforeseen(thrown: unknown): PgdbaError {
       hint: "Start the runbook anew.",
     });
   }
-  return new PgdbaError("step_failed", toPgdbaError(thrown).message, {
+  const error = toPgdbaError(thrown, "step_failed");
+  if (error.code !== "step_failed") return error;
+  return new PgdbaError("step_failed", error.message, {
     cause: thrown,
     hint: "The step type failed in a way it did not foresee; PGDBA_DEBUG=1 shows the stack.",
   });

@@ -10,6 +10,9 @@ import {
   withHarness,
 } from "./harness.ts";
 
+import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+
 /** What was called, without the reads. */
 const acts = (h: Harness) => h.calls.filter((call) => !call.startsWith("look"));
 
@@ -531,4 +534,33 @@ test("what an undo found untouched is told, and what an undo broke at is not", (
     );
     expect(ran.exit).toBe(6);
     expect(ran.data).toEqual({ there: false });
+  }));
+
+test("what the operating system says of a file is its own kind of failure, whichever step meets it", () =>
+  withHarness(async (h) => {
+    const met: [Behaviour, code: string, named: string][] = [
+      [() => readFileSync("/proc/nowhere/x", "utf8"), "io_failed", "/proc/nowhere/x"],
+      [() => readFile("/", "utf8"), "io_failed", "EISDIR"],
+      [() => void mkdirSync("/proc/twin") as never, "io_failed", "/proc/twin"],
+      [
+        () => {
+          const full = openSync("/dev/full", "w");
+          try {
+            return writeSync(full, "x");
+          } finally {
+            closeSync(full);
+          }
+        },
+        "io_failed",
+        "ENOSPC",
+      ],
+      [() => Bun.spawnSync(["/proc/nowhere/x"]) as never, "step_failed", "nowhere"],
+    ];
+    for (const [odd, code, named] of met) {
+      h.on = { odd };
+      const { error } = await h.run("steps:\n  - {id: odd, fake.look: {}}\n");
+      expect(error).toMatchObject({ code, step: "odd" });
+      expect(error!.message).toContain(named);
+      if (code === "io_failed") expect(error!.hint).toContain("space");
+    }
   }));
