@@ -75,7 +75,8 @@ function hintFor(state: RunState, error: ErrorRecord, { failed }: Unwound): stri
       `What no run can take back, take back by hand, then \`pgdba resume ${id}\` with the answer.`,
     );
   const flags = steps("again", "hand").map((step) => `--assume ${step}=done`);
-  if (flags.length > 0) said.push(`What you have taken back by hand, you say with ${several(flags)}.`);
+  if (flags.length > 0)
+    said.push(`What you have taken back by hand, you say with ${several(flags)}.`);
   if (error.hint !== null && error.code !== "interrupted")
     said.push(`For the failure itself: ${error.hint}`);
   return said.join(" ");
