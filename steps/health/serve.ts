@@ -31,7 +31,7 @@ is fresh for \`ttl\`; after that the request waits for a new one, but no longer 
 that is given. An answer that can't be had is 503, at once when the server gives no sign of life.
 
 The answers name checks, not objects, but they are for whoever can reach the port: it is bound to 127.0.0.1 unless \`bind\` says otherwise.
-The step ends when the run is interrupted (Ctrl-C, SIGTERM), which is exit code 130. With \`--plan\` it does not listen.`,
+The step ends when the run is interrupted (Ctrl-C, SIGTERM). In a runbook with \`watches: true\`, such as health/serve, that is a good end: exit code 0. With \`--plan\` it does not listen.`,
   example: `- health.serve: {port: 8432, fail_on: critical}
 `,
   effect: "read",
