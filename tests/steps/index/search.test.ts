@@ -128,7 +128,7 @@ describe("the time it may take", () => {
     const advice = (await suggest.run(ctx, { workload, time_budget: "1ms" })) as unknown as Advice;
     expect(advice.suggestions).toEqual([]);
     expect(advice.search).toMatchObject({ complete: false, not_tried: 2, statements });
-    expect(JSON.stringify(ctx.recorded.warnings)).toContain("2 of 2 statements were not looked at");
+    expect(JSON.stringify(ctx.recorded.warnings)).toContain("2 of 2 statements were not examined");
   });
 });
 
