@@ -3,7 +3,13 @@ import { describeHolder, type Holder } from "../journal/holder.ts";
 import { type Lock, Waiter } from "../journal/lock.ts";
 import type { Releasers } from "../releasers.ts";
 import type { Host, RunRequest } from "./request.ts";
-import { LOCKED_PARTS, type LockWord, type Target, type TargetLock } from "../types.ts";
+import {
+  LOCKED_PARTS,
+  type LockWord,
+  type Runbook,
+  type Target,
+  type TargetLock,
+} from "../types.ts";
 import { hasTarget } from "./enter.ts";
 import type { Judged } from "./judged.ts";
 import type { Fence, RunState } from "./state.ts";
@@ -40,7 +46,7 @@ export async function takeLocks(
   const [first] = targets;
   if ((risk === "read" && locks.length === 0) || request.plan || first === undefined) return null;
   // One that runs for ever keeps nobody from the target, and is the only one of its name on it.
-  const watches = request.runbook.watches === true;
+  const watches = locksItsName(request.runbook);
   const words = watches ? ALONE : locks;
   const names = watches ? run.keys.map((key) => `${key}: ${request.runbook.name}`) : run.keys;
   const waiter = new Waiter(journal, clock, {
@@ -128,6 +134,11 @@ async function lockEach(
       return lost ?? (states.includes("unreachable") ? "unreachable" : "held");
     },
   };
+}
+
+/** Of a runbook that watches. One that extends or replaces a runbook which does not, locks all that this one locks. */
+function locksItsName({ watches, doc }: Runbook): boolean {
+  return watches === true && (doc.below ?? []).every(({ data }) => data["watches"] === true);
 }
 
 /** A server may know only the beginning of a holder's name. */

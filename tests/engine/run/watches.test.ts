@@ -151,3 +151,30 @@ test("only a runbook that says so calls one that watches; a plan shows one round
     expect(plan).toMatchObject({ exit: 0, status: "planned" });
     expect(h.calls).toEqual(["look look"]);
   }));
+
+test("what only became one by extending or replacing another locks the target as that does", () =>
+  withHarness(async (h) => {
+    h.write("base/once", "summary: S\nrisk: change\nsteps: [{id: act, fake.act: {}}]\n");
+    h.write("base/watch", `${HEAD}steps: [{id: act, fake.act: {}}]\n`);
+    let keys: string[] = [];
+    h.on["act"] = () => {
+      const rows = h.journal.db.query<{ key: string }, []>("SELECT key FROM lock").all();
+      keys = rows.map(({ key }) => key).filter((key) => key.startsWith("drill"));
+      h.journal.db.run("DELETE FROM lock");
+      return null;
+    };
+    const extending = async (base: string): Promise<string[]> => {
+      await h.run(`${HEAD}extends: ${base}\n`);
+      return keys.toSorted();
+    };
+    expect(await extending("base/once")).toEqual([
+      "drill (backup)",
+      "drill (config)",
+      "drill (roles)",
+    ]);
+    expect(await extending("base/watch")).toEqual([
+      "drill: demo/one (backup)",
+      "drill: demo/one (config)",
+      "drill: demo/one (roles)",
+    ]);
+  }));
