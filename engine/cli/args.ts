@@ -230,7 +230,7 @@ export function paramValues(
         "usage",
         `No parameter takes the word ${JSON.stringify(word.slice(0, 200))}`,
         {
-          hint: "Parameters are given as flags; `--help` shows them.",
+          hint: "Parameters are given as flags, which `--help` shows; the cluster to work on is named with --cluster.",
         },
       );
     }

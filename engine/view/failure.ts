@@ -39,7 +39,9 @@ function place(where: Json | undefined): string {
 function renderEvidence(data: Json | undefined, canvas: Canvas): string[] {
   if (data === undefined || data === null) return [];
   if (!isObject(data)) return renderValue(data, canvas);
-  const { diagnostics, frame, text, ...rest } = data;
+  const { diagnostics, frame, text, ...more } = data;
+  const cases = casesOf(more);
+  const rest = cases === undefined ? more : without(more, "cases");
   return [
     ...[frame, text].flatMap((block) =>
       typeof block === "string" ? printable(block).trimEnd().split("\n") : [],
@@ -47,6 +49,7 @@ function renderEvidence(data: Json | undefined, canvas: Canvas): string[] {
     ...(Array.isArray(diagnostics)
       ? diagnostics.flatMap((item) => renderDiagnostic(item, canvas))
       : []),
+    ...(cases ?? []).flatMap((item) => renderCase(item, canvas)),
     // `parts` is what `text` was made of.
     ...renderRest(typeof text === "string" ? without(rest, "parts", "value") : rest, canvas),
   ];
@@ -58,6 +61,27 @@ function without(object: JsonObject, ...keys: string[]): JsonObject {
 
 function renderRest(rest: JsonObject, canvas: Canvas): string[] {
   return Object.keys(rest).length === 0 ? [] : renderValue(rest, canvas);
+}
+
+/** The cases of `pgdba test`, where these are the evidence. */
+function casesOf({ cases }: JsonObject): JsonObject[] | undefined {
+  if (!Array.isArray(cases)) return undefined;
+  const tests = cases.filter(isObject).filter((item) => Array.isArray(item["problems"]));
+  return tests.length === cases.length ? tests : undefined;
+}
+
+/** A case that failed; those that passed are only counted. */
+function renderCase(item: JsonObject, canvas: Canvas): string[] {
+  if (item["passed"] === true) return [];
+  const { paint, columns } = canvas;
+  const problems = Array.isArray(item["problems"]) ? item["problems"] : [];
+  return [
+    ...wrap(
+      `${paint.red("failed")} ${printable(`${String(item["runbook"])}: ${String(item["name"])}`)}`,
+      columns,
+    ),
+    ...problems.flatMap((problem) => indent(wrap(printable(String(problem)), columns - 2), "  ")),
+  ];
 }
 
 function renderDiagnostic(item: Json, canvas: Canvas): string[] {

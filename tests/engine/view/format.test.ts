@@ -306,6 +306,34 @@ test("an error shows its place, its frame and what to do, then the run", async (
 ${runText}`);
 });
 
+test("of the cases of a test those that failed are shown, a problem on a line", async () => {
+  const error = {
+    code: "test_failed" as const,
+    message: "1 of 2 cases failed",
+    step: null,
+    where: null,
+    hint: "Each case says what came.",
+    retryable: false,
+    data: {
+      passed: 1,
+      failed: 1,
+      cases: [
+        { runbook: "team/a", name: "one", passed: true, problems: [] },
+        { runbook: "team/a", name: "two", passed: false, problems: ["a.test.yaml:1:1: exit", "x"] },
+      ],
+    },
+  };
+  expect(await asTable(envelope(null, error))).toBe(`✖ 1 of 2 cases failed
+  test_failed
+  failed team/a: two
+    a.test.yaml:1:1: exit
+    x
+  passed  1
+  failed  1
+→ Each case says what came.
+`);
+});
+
 test("a failed assertion shows the trace once", async () => {
   const trace = { value: false, parts: [{ source: "1 > 2", value: false }], text: "1 > 2  false" };
   const error = {
