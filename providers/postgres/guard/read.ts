@@ -2,9 +2,6 @@ import type { PgSession, QueryResult } from "../session.ts";
 import { assertReads } from "./acting.ts";
 import { readReading } from "./reading.ts";
 
-/** Texts that were judged, so that a step which is repeated is judged once. */
-const judged = new WeakMap<PgSession, Set<string>>();
-
 export interface ReadOptions {
   values?: readonly unknown[] | undefined;
   timeoutMs?: number | undefined;
@@ -23,9 +20,8 @@ export async function readOnly(
 ): Promise<QueryResult> {
   const reading = await readReading(sql);
   return pg.transaction({ readOnly: true, timeoutMs, signal }, async (run) => {
-    const known = judged.get(pg) ?? new Set();
-    if (!known.has(sql)) await assertReads(run, reading);
-    judged.set(pg, known.add(sql));
+    // Each time: what a name stands for may have been replaced since, by this very run too.
+    await assertReads(run, reading);
     return run(sql, values, { maxRows });
   });
 }

@@ -274,6 +274,16 @@ describe.each([13, 18] as Version[])("sql.query on %d", (version) => {
     expect(await locks()).toBe(0);
   });
 
+  test("what was a read is judged again each time that it is run", async () => {
+    const sql = "SELECT changing() AS n";
+    const body = "CREATE OR REPLACE FUNCTION changing() RETURNS int STABLE LANGUAGE";
+    await on.sql(`${body} sql AS 'SELECT 1'`);
+    expect((await run(sql)).rows).toEqual([{ n: 1 }]);
+    await on.sql(`${body} plpgsql AS 'BEGIN RETURN mal.act(); END'`);
+    expect((await failure(sql)).code).toBe("step_refused");
+    expect(await locks()).toBe(0);
+  });
+
   test("a probe is a read as well", async () => {
     const probe = async (text: string) => execute.probe?.(on.ctx, { sql: "SELECT 1", probe: text });
     expect(await probe("SELECT true")).toMatchObject({ state: "done" });
