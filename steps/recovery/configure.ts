@@ -1,6 +1,6 @@
 import type { Json, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { readRecovery, type Recovery, writeRecovery } from "./files/recovery.ts";
+import { readRecovery, reload, type Recovery, writeRecovery } from "./files/recovery.ts";
 import { withSettings } from "./files/settings.ts";
 
 export default defineStep({
@@ -48,8 +48,11 @@ settings again. A recovery that ends begins a new timeline.`,
     const before = (ctx.noted as Recovery | undefined) ?? now;
     if (ctx.noted === undefined) ctx.note({ ...before });
     const wanted = { conf: withSettings(now.conf, settings), mode };
-    if (wanted.conf === now.conf && mode === now.mode) ctx.unchanged();
-    else await writeRecovery(nodes, node, wanted);
+    if (wanted.conf === now.conf && mode === now.mode) {
+      ctx.unchanged();
+      // It may have been written before by one who could not say so to the server.
+      await reload(nodes, node);
+    } else await writeRecovery(nodes, node, wanted);
     return { node, mode, was: before.mode };
   },
   async plan(ctx, { node, mode }): Promise<Json> {

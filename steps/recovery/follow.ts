@@ -3,7 +3,7 @@ import type { Json, StepContext } from "../../engine/types.ts";
 import type { Nodes } from "../../providers/nodes/contract.ts";
 import { defineStep } from "../define.ts";
 import { variable } from "../node-files.ts";
-import { readRecovery, type Recovery, writeRecovery } from "./files/recovery.ts";
+import { readRecovery, reload, type Recovery, writeRecovery } from "./files/recovery.ts";
 import { conninfo, withSettings } from "./files/settings.ts";
 
 export default defineStep({
@@ -51,8 +51,11 @@ A node that has WAL of its own beyond the point where the new primary began its 
       primary_conninfo: await conninfoFor(nodes, { node, primary, user }),
       primary_slot_name: slot ?? null,
     });
-    if (wanted === now.conf && now.mode === "standby") ctx.unchanged();
-    else await writeRecovery(nodes, node, { conf: wanted, mode: "standby" });
+    if (wanted === now.conf && now.mode === "standby") {
+      ctx.unchanged();
+      // It may have been written before by one who could not say so to the server.
+      await reload(nodes, node);
+    } else await writeRecovery(nodes, node, { conf: wanted, mode: "standby" });
     return { node, primary, was_standby: before.mode === "standby" };
   },
   async plan(ctx, { node, primary }): Promise<Json> {

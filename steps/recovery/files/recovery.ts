@@ -36,6 +36,11 @@ export async function writeRecovery(
   await nodes.put(node, `${data}/postgresql.auto.conf`, { content: conf });
   const others = Object.values(SIGNALS).filter((one) => mode === "none" || one !== SIGNALS[mode]);
   await nodes.exec(node, ["rm", "-f", "--", ...others.map((one) => `${data}/${one}`)]);
+  await reload(nodes, node);
+}
+
+/** A server that runs reads its settings again; one that stands still does so when it is thawed. */
+export async function reload(nodes: Nodes, node: string): Promise<void> {
   const { running } = await nodes.state(node);
-  if (running === "running") await nodes.exec(node, ["pg_ctl", "reload"]);
+  if (running !== "stopped" && running !== "failed") await nodes.exec(node, ["pg_ctl", "reload"]);
 }

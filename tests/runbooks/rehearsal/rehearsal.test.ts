@@ -37,6 +37,13 @@ async function plans(): Promise<Record<string, [number, Json]>> {
 const failure = ({ exit, envelope }: Ran) => [exit, envelope.error?.code, envelope.error?.message];
 const folder = () => readdirSync(shop.place.home).filter((name) => !name.startsWith("journal"));
 
+test("their tests without servers pass", async () => {
+  for (const runbook of Object.keys(COMMANDS)) {
+    const ran = await cli(["test", `rehearsal/${runbook}`], shop.place);
+    expect([runbook, ran.exit, at(ran.envelope.data, "failed")]).toEqual([runbook, 0, 0]);
+  }
+});
+
 test("a name that is free: only making is planned, and nothing is written by it", async () => {
   expect(await plans()).toEqual({
     create: [0, null],
