@@ -9,7 +9,7 @@ import {
   restoreCluster,
 } from "../../providers/registry/forget.ts";
 import { defineStep } from "../define.ts";
-import { clusterName, NAME } from "./entry/name.ts";
+import { ownCluster } from "./entry/name.ts";
 
 export default defineStep({
   type: "cluster.forget",
@@ -19,7 +19,7 @@ pgdba keeps for it go to \`forgotten/\` in the state folder, and are in \`kept\`
 
 A cluster that pgdba made is refused, for its servers would go on where nobody knows of them; so is one that a run left half made, while it has
 nodes; so is a file that can't be read, for it may be that of such a one. \`force\` forgets these too.`,
-  example: `- cluster.forget: {name: orders}
+  example: `- cluster.forget: {}
 `,
   effect: "change",
   idempotent: true,
@@ -29,7 +29,6 @@ nodes; so is a file that can't be read, for it may be that of such a one. \`forc
     type: "object",
     additionalProperties: false,
     properties: {
-      name: NAME,
       force: {
         type: "boolean",
         default: false,
@@ -48,7 +47,7 @@ nodes; so is a file that can't be read, for it may be that of such a one. \`forc
     },
   },
   async run(ctx, input) {
-    const name = clusterName(ctx, input.name);
+    const name = ownCluster(ctx);
     const { stateDir } = ctx.run;
     const found = await forgetCluster(stateDir, { name, run: ctx.run.id }, async (what) => {
       if (input.force !== true) await assertForgettable(ctx, name, what);
@@ -57,15 +56,15 @@ nodes; so is a file that can't be read, for it may be that of such a one. \`forc
     return outcome(ctx.run, name, found);
   },
   async plan(ctx, input) {
-    const name = clusterName(ctx, input.name);
+    const name = ownCluster(ctx);
     const { stateDir } = ctx.run;
     const found = await findEntry(stateDir, name);
     if (found === undefined) throw await unknownCluster(stateDir, name);
     if (input.force !== true) await assertForgettable(ctx, name, found);
     return outcome(ctx.run, name, found);
   },
-  async undo(ctx, input) {
-    const name = clusterName(ctx, input.name);
+  async undo(ctx) {
+    const name = ownCluster(ctx);
     if (!(await restoreCluster(ctx.run.stateDir, name, ctx.run.id))) ctx.unchanged();
   },
 });
@@ -94,7 +93,7 @@ async function assertForgettable(ctx: StepContext, name: string, found: Found): 
   if (ownership === "connected") return;
   if (partial !== null) {
     if (data.provider === undefined) return;
-    const left = await nodesLeft(ctx, name);
+    const left = await nodesLeft(ctx);
     if (left === "") return;
     throw new PgdbaError(
       "step_refused",
@@ -114,9 +113,7 @@ async function assertForgettable(ctx: StepContext, name: string, found: Found): 
 }
 
 /** In words, what is left of a cluster's nodes; empty when nothing is. */
-async function nodesLeft(ctx: StepContext, name: string): Promise<string> {
-  // Only those of the run's own cluster can be asked for.
-  if (name !== ctx.target.cluster) return "its nodes can't be asked for under another --cluster";
+async function nodesLeft(ctx: StepContext): Promise<string> {
   try {
     const nodes = await (await ctx.use("nodes")).list();
     if (nodes.length === 0) return "";

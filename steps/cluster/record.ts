@@ -3,7 +3,7 @@ import { type Parts, recordCluster, takeBackRecord } from "../../providers/regis
 import { CLUSTER_PARTS } from "../../providers/registry/schema.ts";
 import type { Json } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { clusterName, NAME } from "./entry/name.ts";
+import { ownCluster } from "./entry/name.ts";
 
 const { ownership: _ownership, partial: _partial, ...PARTS } = CLUSTER_PARTS;
 
@@ -14,7 +14,6 @@ export default defineStep({
 cluster that is finished (system identifier, cluster id, Patroni scope) is added to and never replaced: another cluster's is refused.
 \`finished\` ends the reservation of \`cluster.reserve\`. Undo puts back what was there, but for parts that somebody else has changed since.`,
   example: `- cluster.record:
-    name: orders
     system_identifier: "7396112233445566778"
     postgres: {host: db1, user: postgres, password_secret: superuser}
     nodes:
@@ -30,7 +29,6 @@ cluster that is finished (system identifier, cluster id, Patroni scope) is added
     type: "object",
     additionalProperties: false,
     properties: {
-      name: NAME,
       ...PARTS,
       finished: {
         type: "boolean",
@@ -46,8 +44,8 @@ cluster that is finished (system identifier, cluster id, Patroni scope) is added
     properties: { name: { type: "string" }, file: { type: "string" } },
   },
   async run(ctx, input) {
-    const { name: named, finished: isFinished = false, ...parts } = input;
-    const name = clusterName(ctx, named);
+    const { finished: isFinished = false, ...parts } = input;
+    const name = ownCluster(ctx);
     const { entry, changed } = await recordCluster(
       ctx.run.stateDir,
       name,
@@ -58,14 +56,14 @@ cluster that is finished (system identifier, cluster id, Patroni scope) is added
     if (!changed) ctx.unchanged();
     return { name, file: entry.file };
   },
-  async plan(ctx, input) {
-    const name = clusterName(ctx, input.name);
+  async plan(ctx) {
+    const name = ownCluster(ctx);
     return { name, file: clusterFile(ctx.run.stateDir, name) };
   },
   async undo(ctx, input) {
-    const { name: named, finished: _finished, ...parts } = input;
+    const { finished: _finished, ...parts } = input;
     if (ctx.noted === undefined) return ctx.unchanged();
-    const name = clusterName(ctx, named);
+    const name = ownCluster(ctx);
     await takeBackRecord(ctx.run.stateDir, name, parts as Parts, ctx.noted as Parts);
   },
 });

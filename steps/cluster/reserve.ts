@@ -5,7 +5,7 @@ import { readClusterFile } from "../../providers/registry/read.ts";
 import { CLUSTER_PARTS } from "../../providers/registry/schema.ts";
 import { assertNameFree, releaseCluster, reserveCluster } from "../../providers/registry/write.ts";
 import { defineStep } from "../define.ts";
-import { clusterName, NAME } from "./entry/name.ts";
+import { ownCluster } from "./entry/name.ts";
 
 export default defineStep({
   type: "cluster.reserve",
@@ -17,7 +17,6 @@ taken is refused, also one that another run left unfinished, or whose nodes are 
 For each name in \`secrets\` a value is made that nobody can guess, in a file with mode 0600 in the state folder; later steps name the secret.
 Undo takes the entry and its secrets away again if they are still this run's and not finished.`,
   example: `- cluster.reserve:
-    name: orders
     provider: docker
     secrets: [superuser, replication]
 `,
@@ -30,7 +29,6 @@ Undo takes the entry and its secrets away again if they are still this run's and
     type: "object",
     additionalProperties: false,
     properties: {
-      name: NAME,
       ownership: { ...CLUSTER_PARTS.ownership, default: "managed" },
       provider: CLUSTER_PARTS.provider,
       labels: CLUSTER_PARTS.labels,
@@ -55,26 +53,26 @@ Undo takes the entry and its secrets away again if they are still this run's and
     },
   },
   async run(ctx, input) {
-    const name = clusterName(ctx, input.name);
+    const name = ownCluster(ctx);
     const { entry, isNew } = await reserveCluster(ctx.run.stateDir, name, {
       ownership: "managed",
       ...input,
       run: ctx.run.id,
       onSecret: (value) => ctx.secret(value),
     });
-    if (input.provider !== undefined && name === ctx.target.cluster) await assertFree(ctx, name);
+    if (input.provider !== undefined) await assertFree(ctx, name);
     if (!isNew) ctx.unchanged();
     return { name, file: entry.file, cluster_id: entry.data.cluster_id ?? null };
   },
-  async plan(ctx, input) {
-    const name = clusterName(ctx, input.name);
+  async plan(ctx) {
+    const name = ownCluster(ctx);
     const file = clusterFile(ctx.run.stateDir, name);
     assertNameFree(name, await readClusterFile(name, file));
     return { name, file, cluster_id: null };
   },
   async undo(ctx, input) {
-    const name = clusterName(ctx, input.name);
-    if (input.provider !== undefined && name === ctx.target.cluster) await assertNothingLeft(ctx);
+    const name = ownCluster(ctx);
+    if (input.provider !== undefined) await assertNothingLeft(ctx);
     if (!(await releaseCluster(ctx.run.stateDir, name, ctx.run.id))) ctx.unchanged();
   },
 });

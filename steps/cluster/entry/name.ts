@@ -16,3 +16,11 @@ export function clusterName(ctx: StepContext, name: string | null | undefined): 
     hint: "Name one with --cluster NAME; `pgdba cluster list` shows those that are registered.",
   });
 }
+
+/**
+ * The cluster whose entry a step changes: that of the run alone, for only this one was judged and locked.
+ * @throws PgdbaError invalid_param when the run names none
+ */
+export function ownCluster(ctx: StepContext): string {
+  return clusterName(ctx, null);
+}

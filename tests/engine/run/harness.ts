@@ -99,6 +99,8 @@ function target(more: Partial<Target> = {}): Target {
 export class Harness {
   readonly dir = mkdtempSync(join(tmpdir(), "pgdba-run-"));
   readonly secrets = new Secrets();
+  /** What runs work on, where they say nothing else of their target. */
+  target: Partial<Target> = {};
   readonly journal = new Journal(join(this.dir, "state"), this.secrets);
   readonly clock = leaping();
   /** `verb path`, where verb is `look`, `act`, `undo`, `plan`, ... */
@@ -236,7 +238,7 @@ export class Harness {
       runbooks,
       params: options.params ?? {},
       recordedParams: options.params ?? {},
-      target: target(options.target),
+      target: target({ ...this.target, ...options.target }),
       ...(options.others ? { others: async () => options.others! } : {}),
       targetFlags: {},
       backups,

@@ -15,10 +15,12 @@ afterEach(() => h.close());
 const SERVER = "postgres: {host: db1, user: u}\n";
 const write = (name: string, text: string) => writeFileSync(join(clusters, `${name}.yaml`), text);
 const there = (name: string) => existsSync(join(clusters, `${name}.yaml`));
-const forget = (name: string, more = "") =>
-  h.run(
-    `steps:\n  - id: forget\n    cluster.forget: {name: ${name}${more}}\n  - id: later\n    fake.look: {}\n`,
+const forget = (name: string, force = false) => {
+  h.target = { name, cluster: name };
+  return h.run(
+    `steps:\n  - id: forget\n    cluster.forget: {force: ${force}}\n  - id: later\n    fake.look: {}\n`,
   );
+};
 
 test("a cluster that pgdba did not make is forgotten, and what is kept is said", async () => {
   const text = `# Ask Ann.\nownership: connected\nlabels: [production]\n${SERVER}`;
@@ -75,7 +77,7 @@ test.each([
   expect(refused.error?.message).toMatch(message);
   expect(refused.error?.hint).toContain("--force");
   expect(there("orders")).toBe(true);
-  expect((await forget("orders", ", force: true")).status).toBe("ok");
+  expect((await forget("orders", true)).status).toBe("ok");
   expect(there("orders")).toBe(false);
 });
 
@@ -98,8 +100,11 @@ test("one that is not there is said to be unknown, with those that there are", a
 });
 
 test("a plan says what it would forget, or why it would be refused, and forgets nothing", async () => {
-  const plan = (name: string, more = "") =>
-    h.run(`steps: [{id: forget, cluster.forget: {name: ${name}${more}}}]`, { plan: true });
+  const plan = (name: string, force = false) =>
+    h.run(`steps: [{id: forget, cluster.forget: {force: ${force}}}]`, {
+      plan: true,
+      target: { name, cluster: name },
+    });
   write("orders", `ownership: connected\n${SERVER}`);
   write("made", `ownership: managed\nprovider: docker\n${SERVER}`);
   const [step] = (await plan("orders")).steps;
@@ -108,7 +113,7 @@ test("a plan says what it would forget, or why it would be refused, and forgets 
     preview: { name: "orders", ownership: "connected" },
   });
   expect((await plan("made")).error?.code).toBe("step_refused");
-  expect((await plan("made", ", force: true")).steps[0]).toMatchObject({
+  expect((await plan("made", true)).steps[0]).toMatchObject({
     preview: { ownership: "managed" },
   });
   expect((await plan("nobody")).error?.code).toBe("no_target");

@@ -2,12 +2,14 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import type { PgdbaError } from "../../../engine/errors.ts";
 import { Harness } from "../../engine/run/harness.ts";
 
 let h: Harness;
 let state: string;
 beforeEach(() => {
   h = new Harness();
+  h.target = { name: "orders", cluster: "orders", use: async () => ({ list: async () => [] }) };
   state = join(h.dir, "state");
 });
 afterEach(() => h.close());
@@ -18,12 +20,11 @@ const left = () => readdirSync(state).filter((name) => !name.startsWith("journal
 
 const MAKE = `steps:
   - id: reserve
-    cluster.reserve: {name: orders, provider: embedded, labels: [test], secrets: [superuser]}
+    cluster.reserve: {provider: embedded, labels: [test], secrets: [superuser]}
   - id: make
     fake.act: {}
   - id: record
     cluster.record:
-      name: orders
       system_identifier: "77"
       postgres: {host: 127.0.0.1, port: 5433, user: postgres, password_secret: superuser}
       nodes: [{name: pg1, roles: [postgres], address: {host: 127.0.0.1, port: 5433}}]
@@ -102,7 +103,7 @@ test("a run that died while it recorded takes back what was there before it bega
   writeFileSync(file(), HAND_WRITTEN);
   const runbook = `steps:
   - id: record
-    cluster.record: {name: orders, cluster_id: a, labels: [x]}
+    cluster.record: {cluster_id: a, labels: [x]}
   - id: after
     fake.again: {}
 `;
@@ -126,7 +127,7 @@ test("what a failed run recorded is put back, but not what somebody else has cha
     throw new Error("broken");
   };
   const ran = await h.run(`steps:
-  - cluster.record: {name: orders, cluster_id: a, postgres: {host: db2, user: u}, labels: [x]}
+  - cluster.record: {cluster_id: a, postgres: {host: db2, user: u}, labels: [x]}
   - id: check
     fake.look: {}
 `);
@@ -138,20 +139,24 @@ test("another cluster's identity is refused, and nothing is changed", async () =
   mkdirSync(join(state, "clusters"), { recursive: true });
   writeFileSync(file(), HAND_WRITTEN);
   const ran = await h.run(`steps:
-  - cluster.record: {name: orders, system_identifier: "78"}
+  - cluster.record: {system_identifier: "78"}
 `);
   expect([ran.status, ran.error?.code]).toEqual(["failed", "identity_mismatch"]);
   expect(readFileSync(file(), "utf8")).toBe(HAND_WRITTEN);
-  const nobody = await h.run(`steps:\n  - cluster.record: {name: nobody, version: 18}\n`);
+  const nobody = await h.run("steps:\n  - cluster.record: {version: 18}\n", {
+    target: { name: "nobody", cluster: "nobody" },
+  });
   expect(nobody.error?.code).toBe("no_target");
 });
 
-test("without a name it is the cluster of the run", async () => {
-  const ran = await h.run("steps:\n  - cluster.reserve: {}\n", { target: { cluster: "orders" } });
+test("it is the cluster of the run, and no other can be named", async () => {
+  const ran = await h.run("steps:\n  - cluster.reserve: {}\n");
   expect(ran.status).toBe("ok");
   expect(entry()).toMatchObject({ ownership: "managed", partial: "run-1" });
   const none = await h.run("steps:\n  - cluster.reserve: {}\n", { target: { cluster: null } });
   expect(none.error?.code).toBe("invalid_param");
+  const other = h.run("steps:\n  - cluster.record: {name: prod, labels: []}\n");
+  expect(await other.catch((error: PgdbaError) => error.code)).toBe("invalid_runbook");
 });
 
 test("a plan writes nothing, and a name that is taken is refused by it as well", async () => {
