@@ -38,7 +38,9 @@ export async function takeRunLock(
   // A server that is cut off does not answer, and must not hold up whoever asks whether the run still has its lock.
   const ask: Run = (sql) => session.ask(sql, [], { timeoutMs: ASK_MS });
   const release = async (): Promise<void> => {
-    if (session.alive()) await session.ask(locks.release);
+    if (!session.alive()) return;
+    // One that does not answer loses them with its connection.
+    await ask(locks.release).catch(() => session.close());
   };
   const held = await taken(locks, ask, release);
   if (held !== null) return held;

@@ -128,10 +128,13 @@ would lose it.`,
       signal: ctx.signal,
     };
     const pg = await session(ctx);
-    const result =
+    const acting =
       input.transaction === false
-        ? await pg.query(sql, values, { ...limits, ...options, changes: true })
-        : await pg.transaction({ readOnly: false, ...options }, (run) => run(sql, values, limits));
+        ? pg.query(sql, values, { ...limits, ...options, changes: true })
+        : pg.transaction({ readOnly: false, ...options }, (run) => run(sql, values, limits));
+    const result = await acting.catch((error: unknown) => {
+      throw input.idempotent === true ? repeatable(error) : error;
+    });
     const { row_count, rows, command } = result;
     return { row_count, rows, command };
   },
@@ -158,6 +161,18 @@ would lose it.`,
       : { state: "not_done" };
   },
 });
+
+/** Nobody needs to know what became of a statement that may be done twice. */
+function repeatable(error: unknown): unknown {
+  const data = error instanceof PgdbaError ? (error.data as JsonObject | undefined) : undefined;
+  if (!(error instanceof PgdbaError) || data?.["outcome"] !== "unknown") return error;
+  return new PgdbaError("connection_failed", error.message, {
+    hint: "The statement may be done twice, so the step can be tried again.",
+    retryable: true,
+    cause: error,
+    data,
+  });
+}
 
 interface Input {
   sql: string;

@@ -105,9 +105,9 @@ test("the schema of a cluster's file is printed, and accepts what the registry w
   const p = place();
   write(p.root, {
     "cwd/.pgdba/runbooks/t/make.yaml":
-      "summary: Make it.\nrisk: change\nsteps:\n  - cluster.reserve: {name: made, provider: ssh, secrets: [superuser]}\n",
+      "summary: Make it.\nrisk: change\nsteps:\n  - cluster.reserve: {provider: embedded, secrets: [superuser]}\n",
   });
-  expect((await cli(["t", "make"], p)).exit).toBe(0);
+  expect((await cli(["t", "make", "--cluster", "made"], p)).exit).toBe(0);
   expect((await cli(["lint", join(p.home, "clusters/made.yaml")], p)).exit).toBe(0);
   const { envelope } = await cli(["schema", "cluster"], p);
   expect(Object.keys(at(envelope, "data", "properties") as object)).toContain("nodes");

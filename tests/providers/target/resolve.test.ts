@@ -379,6 +379,23 @@ describe("the lock", () => {
     await lock.release();
   });
 
+  test("is let go within seconds where the server does not answer any more", async () => {
+    const target = await onServer();
+    const lock = await target.lock?.("me");
+    if (lock === undefined || "heldBy" in lock) throw new Error("not taken");
+    const { rows } = await (await postgresOf(target)).query("SELECT pg_backend_pid() AS pid");
+    const pid = Number(rows[0]?.["pid"]);
+    process.kill(pid, "SIGSTOP");
+    try {
+      const began = performance.now();
+      await lock.release();
+      await target.close();
+      expect(performance.now() - began).toBeLessThan(15_000);
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+  }, 30_000);
+
   test("is held by a process that is stopped, and free when it is gone", async () => {
     const script = `import { resolveTarget } from ${JSON.stringify(join(import.meta.dir, "../../../providers/target/resolve.ts"))};
       const t = await resolveTarget({ flags: { host: "${server.host}", port: ${server.port}, user: "postgres", database: "postgres" }, env: process.env, stateDir: "/nonexistent", onSecret() {} });

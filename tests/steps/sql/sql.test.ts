@@ -44,6 +44,25 @@ afterAll(async () => {
   await target.close();
 });
 
+test("a statement that may be done twice fails plainly when its connection is lost", async () => {
+  const client = await clientOf(server);
+  const cut = async (more: JsonObject): Promise<string | undefined> => {
+    const code = codeOf(
+      run(execute, { sql: "SELECT pg_sleep(30)", transaction: false, ...more }) as Promise<unknown>,
+    );
+    for (let ended = 0; ended === 0; await Bun.sleep(20)) {
+      const { rowCount } = await client.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND state = 'active' AND pid <> pg_backend_pid()",
+      );
+      ended = rowCount ?? 0;
+    }
+    return code;
+  };
+  expect(await cut({})).toBe("needs_operator");
+  expect(await cut({ idempotent: true })).toBe("connection_failed");
+  await client.end();
+}, 20_000);
+
 describe("sql.query", () => {
   test("gives rows as objects, with their types", async () => {
     expect(
