@@ -9,6 +9,7 @@
  * label     who made a thing: cluster, run and path of the step. Things are found and removed by label, never by name
  * place     what only this provider understands: an image, a host's address, a namespace; described by its JSON Schemas
  */
+import type { ControlState } from "../postgres/control-state.ts";
 import type { AccessFor, JsonObject, JsonSchema, Progress } from "../../engine/types.ts";
 import type { Armed, Deadline, Fault, Healed, Inverse, Lease, Peers } from "./contract/faults.ts";
 import type { ExecOptions, ExecResult, Files, Jobs } from "./contract/work.ts";
@@ -303,5 +304,5 @@ export interface PostgresFacts {
   /** libpq's file with the passwords of the cluster's accounts, for the account that PostgreSQL runs as; `exec` has it in PGPASSFILE. */
   passfile: string;
   /** As pg_controldata tells it, also of a server that is down; null where there is no data. The timeline is that of the last checkpoint. */
-  control: { systemIdentifier: string; timeline: number; state: string } | null;
+  control: ControlState | null;
 }
