@@ -512,6 +512,8 @@ export interface TargetFacts {
   state: TargetState;
   /** Why it is not up; a run that needs it ends with this. */
   why?: PgdbaError | undefined;
+  /** What is worth knowing before anything is done with it. */
+  warnings?: string[] | undefined;
   /** The run that left it `partial`. */
   partialBy?: string | undefined;
   /** PostgreSQL's `system_identifier`, as text; null when it can't be read. */

@@ -96,7 +96,8 @@ export async function passGates(
     const judged = { risk, hazards, locks, backup: first, withoutBackup, clusters };
     const own = hasTarget(target) ? keysOf(request, about, known.clusters) : [];
     const keys = [...own, ...named.keys];
-    return { identity, judged, others: named.others, keys, view, warnings: doubts(target, about) };
+    const warnings = [...(about.warnings ?? []), ...doubts(target, about)];
+    return { identity, judged, others: named.others, keys, view, warnings };
   } catch (thrown) {
     const closing = releasers.releaseAll().catch(() => {});
     // After a signal it does not wait for a server that does not answer.

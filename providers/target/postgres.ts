@@ -7,7 +7,7 @@ import { TargetNodes } from "./nodes.ts";
 import type { Held } from "./lock.ts";
 import { memberAccess, patroniAccess, postgresAccess } from "./postgres-access.ts";
 import { whyNotUp } from "./not-up.ts";
-import type { TargetSource } from "./source.ts";
+import type { Place, TargetSource } from "./source.ts";
 
 /** A target that flags or the registry describe: a server, or a cluster with one leader. */
 export class PostgresTarget implements Target {
@@ -129,6 +129,8 @@ export class PostgresTarget implements Target {
       partialBy: source.partialBy,
       identity,
       capabilities,
+      warnings:
+        info.standby && hasMembers(source) ? [onStandby(source, this.#following.place)] : [],
       ...(await source.known?.(session, identity)),
       facts: {
         can: await this.#nodes.can(),
@@ -142,6 +144,11 @@ export class PostgresTarget implements Target {
       },
     };
   }
+}
+
+/** A run that reads may go on there; what it reads is told as what it is. */
+function onStandby({ name }: TargetSource, { host, port }: Place): string {
+  return `No primary of ${name} answers: what is read comes from the standby ${host}:${port}, which may be behind`;
 }
 
 /** It was there when the run began. */

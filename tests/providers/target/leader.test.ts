@@ -183,6 +183,22 @@ test("another holder ends the run: nothing is done, and nothing taken back", () 
     await other.close();
   }));
 
+test("what is read from a standby, because no primary answers, is told as such", async () => {
+  writeFileSync(
+    join(dir, "clusters", "headless.yaml"),
+    `ownership: connected
+postgres: {host: 127.0.0.1, port: 1, user: postgres, password_env: PW, sslmode: disable}
+nodes:
+  - {name: n1, roles: [postgres], address: {host: ${standby.host}, port: ${standby.port}}}
+`,
+  );
+  const { state, facts, warnings } = await (await cluster("headless")).facts();
+  expect([state, facts["role"]]).toEqual(["up", "standby"]);
+  expect(warnings).toEqual([
+    expect.stringContaining(`the standby ${standby.host}:${standby.port}`),
+  ]);
+});
+
 test("the primary dies and the standby is promoted: the run goes on there, on the timeline that goes on", () =>
   withHarness(async (h) => {
     await ask(primary, "TRUNCATE notes");
