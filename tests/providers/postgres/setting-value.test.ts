@@ -5,8 +5,8 @@ import {
   readValue,
   sameValue,
   type ValueRules,
-} from "../../../../providers/postgres/setting-value.ts";
-import { clientOf, sharedServer, type Version } from "../../../support/postgres.ts";
+} from "../../../providers/postgres/setting-value.ts";
+import { clientOf, sharedServer, type Version } from "../../support/postgres.ts";
 
 const rules = (about: Partial<ValueRules>): ValueRules => ({
   name: "x",
