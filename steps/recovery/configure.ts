@@ -1,6 +1,6 @@
-import type { Json, StepContext } from "../../engine/types.ts";
+import type { Json } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { readRecovery, reload, type Recovery, writeRecovery } from "./files/recovery.ts";
+import { changeRecovery, putBackRecovery, readRecovery } from "./files/recovery.ts";
 import { withSettings } from "./files/settings.ts";
 
 export default defineStep({
@@ -42,26 +42,15 @@ settings again. A recovery that ends begins a new timeline.`,
     },
   },
   async run(ctx, { node, mode, settings = {} }) {
-    const nodes = await ctx.use("nodes");
-    const now = await readRecovery(nodes, node);
-    // An undo puts back the state from before the first attempt.
-    const before = (ctx.noted as Recovery | undefined) ?? now;
-    if (ctx.noted === undefined) ctx.note({ ...before });
-    const wanted = { conf: withSettings(now.conf, settings), mode };
-    if (wanted.conf === now.conf && mode === now.mode) {
-      ctx.unchanged();
-      // It may have been written before by one who could not say so to the server.
-      await reload(nodes, node);
-    } else await writeRecovery(nodes, node, wanted);
+    const before = await changeRecovery(ctx, node, ({ conf }) => ({
+      conf: withSettings(conf, settings),
+      mode,
+    }));
     return { node, mode, was: before.mode };
   },
   async plan(ctx, { node, mode }): Promise<Json> {
     const nodes = await ctx.use("nodes");
     return { node, mode, now: (await readRecovery(nodes, node)).mode };
   },
-  async undo(ctx: StepContext, { node }) {
-    const before = ctx.noted as Recovery | undefined;
-    if (before === undefined) return ctx.unchanged();
-    await writeRecovery(await ctx.use("nodes"), node, before);
-  },
+  undo: (ctx, { node }) => putBackRecovery(ctx, node),
 });

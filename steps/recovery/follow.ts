@@ -1,10 +1,11 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import type { Json, StepContext } from "../../engine/types.ts";
+import type { Json } from "../../engine/types.ts";
+import { conninfo } from "../../providers/postgres/conninfo.ts";
 import type { Nodes } from "../../providers/nodes/contract.ts";
 import { defineStep } from "../define.ts";
 import { variable } from "../node-files.ts";
-import { readRecovery, reload, type Recovery, writeRecovery } from "./files/recovery.ts";
-import { conninfo, withSettings } from "./files/settings.ts";
+import { changeRecovery, putBackRecovery, readRecovery } from "./files/recovery.ts";
+import { withSettings } from "./files/settings.ts";
 
 export default defineStep({
   type: "recovery.follow",
@@ -43,30 +44,21 @@ A node that has WAL of its own beyond the point where the new primary began its 
   },
   async run(ctx, { node, primary, slot, user = "replicator" }) {
     const nodes = await ctx.use("nodes");
-    const now = await readRecovery(nodes, node);
-    // An undo puts back the state from before the first attempt.
-    const before = (ctx.noted as Recovery | undefined) ?? now;
-    if (ctx.noted === undefined) ctx.note({ ...before });
-    const wanted = withSettings(now.conf, {
+    const settings = {
       primary_conninfo: await conninfoFor(nodes, { node, primary, user }),
       primary_slot_name: slot ?? null,
-    });
-    if (wanted === now.conf && now.mode === "standby") {
-      ctx.unchanged();
-      // It may have been written before by one who could not say so to the server.
-      await reload(nodes, node);
-    } else await writeRecovery(nodes, node, { conf: wanted, mode: "standby" });
+    };
+    const before = await changeRecovery(ctx, node, ({ conf }) => ({
+      conf: withSettings(conf, settings),
+      mode: "standby",
+    }));
     return { node, primary, was_standby: before.mode === "standby" };
   },
   async plan(ctx, { node, primary }): Promise<Json> {
     const nodes = await ctx.use("nodes");
     return { node, primary, is_standby: (await readRecovery(nodes, node)).mode === "standby" };
   },
-  async undo(ctx: StepContext, { node }) {
-    const before = ctx.noted as Recovery | undefined;
-    if (before === undefined) return ctx.unchanged();
-    await writeRecovery(await ctx.use("nodes"), node, before);
-  },
+  undo: (ctx, { node }) => putBackRecovery(ctx, node),
 });
 
 /** @throws PgdbaError invalid_param when there is no such primary */

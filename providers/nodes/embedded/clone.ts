@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Client } from "pg";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { writeWhole } from "../../../engine/shared/write-file.ts";
+import { conninfo } from "../../postgres/conninfo.ts";
 import { fromPostgres } from "../../postgres/errors.ts";
 import { type Home, HOST, type NodeRecord, type Place } from "./home.ts";
 import { copyTree } from "./tree.ts";
@@ -88,13 +89,6 @@ export async function cloneInto(
     ([name, value]) => `${name} = '${value.replaceAll("'", "''")}'`,
   );
   await file("postgresql.auto.conf", `${automatic.trimEnd()}\n${lines.join("\n")}\n`);
-}
-
-/** libpq's connection string, each value quoted. */
-function conninfo(parts: Record<string, string | number>): string {
-  return Object.entries(parts)
-    .map(([name, value]) => `${name}='${String(value).replaceAll(/['\\]/g, "\\$&")}'`)
-    .join(" ");
 }
 
 /** Removes the slot of a standby that is gone: it would keep WAL for ever. */

@@ -1,3 +1,4 @@
+import type { StepContext } from "../../../engine/types.ts";
 import type { Nodes } from "../../../providers/nodes/contract.ts";
 import { isThere, textOf, variable } from "../../node-files.ts";
 
@@ -40,7 +41,33 @@ export async function writeRecovery(
 }
 
 /** A server that runs reads its settings again; one that stands still does so when it is thawed. */
-export async function reload(nodes: Nodes, node: string): Promise<void> {
+async function reload(nodes: Nodes, node: string): Promise<void> {
   const { running } = await nodes.state(node);
   if (running !== "stopped" && running !== "failed") await nodes.exec(node, ["pg_ctl", "reload"]);
+}
+
+/** Changes how a node starts to what `wantedOf` makes of it now. @returns how it was before the first attempt, which is noted for an undo */
+export async function changeRecovery(
+  ctx: StepContext,
+  node: string,
+  wantedOf: (now: Recovery) => Recovery,
+): Promise<Recovery> {
+  const nodes = await ctx.use("nodes");
+  const now = await readRecovery(nodes, node);
+  const before = (ctx.noted as Recovery | undefined) ?? now;
+  if (ctx.noted === undefined) ctx.note({ ...before });
+  const wanted = wantedOf(now);
+  if (wanted.conf === now.conf && wanted.mode === now.mode) {
+    ctx.unchanged();
+    // It may have been written before by one who could not say so to the server.
+    await reload(nodes, node);
+  } else await writeRecovery(nodes, node, wanted);
+  return before;
+}
+
+/** The inverse of `changeRecovery`. */
+export async function putBackRecovery(ctx: StepContext, node: string): Promise<void> {
+  const before = ctx.noted as Recovery | undefined;
+  if (before === undefined) return ctx.unchanged();
+  await writeRecovery(await ctx.use("nodes"), node, before);
 }

@@ -1,10 +1,3 @@
-/** libpq's connection string, each value quoted. */
-export function conninfo(parts: Record<string, string | number>): string {
-  return Object.entries(parts)
-    .map(([name, value]) => `${name}='${String(value).replaceAll(/['\\]/g, "\\$&")}'`)
-    .join(" ");
-}
-
 /** The text of postgresql.auto.conf with these settings, each once; null takes one out. Other lines stay as they are. Pure. */
 export function withSettings(text: string, settings: Record<string, string | null>): string {
   const kept = text.split("\n").filter((line) => {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { conninfo, withSettings } from "../../../steps/recovery/files/settings.ts";
+import { conninfo } from "../../../providers/postgres/conninfo.ts";
+import { withSettings } from "../../../steps/recovery/files/settings.ts";
 
 test("values of a connection string are quoted", () => {
   expect(conninfo({ host: "127.0.0.1", port: 5432, passfile: "/a b/it's\\x" })).toBe(

@@ -6,7 +6,7 @@ import { PART, World } from "../contract/world.ts";
 
 const debian = debianPostgres();
 const missing = debian === undefined ? "not on this machine: postgresql with pg_rewind" : null;
-if (missing !== null && (process.env["PGDBA_TEST_REQUIRE"] ?? "").split(",").includes("postgresql"))
+if (missing !== null && (process.env["PGDBA_TEST_REQUIRE"] ?? "").split(",").includes("postgres"))
   throw new Error(missing);
 
 if (debian === undefined)
