@@ -41,8 +41,25 @@ if (only.length === 0) {
     );
   }
 }
+if (failed > 0) process.stdout.write(`\nWhy tests failed:\n${failures(said).join("\n")}\n`);
 process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
 process.exit(code !== 0 ? code : covered && passed > 0 ? 0 : 1);
+
+/** What was printed for each test that failed, at most 60 lines each: the end of a log is all that some readers see. */
+function failures(text: string): string[] {
+  const found: string[] = [];
+  let block: string[] = [];
+  let file = "";
+  for (const line of text.split("\n")) {
+    if (/^\d+ tests? (failed|skipped):/.test(line)) break;
+    if (/^tests\/.*:$/.test(line)) file = line;
+    block.push(line);
+    if (!/^\((pass|fail|skip|todo)\)/.test(line)) continue;
+    if (line.startsWith("(fail)")) found.push(file, ...block.slice(-60));
+    block = [];
+  }
+  return found;
+}
 
 /** Lines found and hit in the files of a folder, from lcov's DA records; a file that no test loads does not appear. */
 function lines(folder: string): { hit: number; found: number } {

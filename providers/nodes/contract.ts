@@ -90,7 +90,22 @@ export interface Nodes extends Files {
   /** All nodes that have the cluster's label, those of a `provision` that did not finish included. */
   list(): Promise<NodeInfo[]>;
 
+  /**
+   * Makes the container (unit, pod) of a node anew by the spec: another image, another limit. Its data, its name and its addresses stay;
+   * what runs on it is stopped for it, fast.
+   */
+  renew(node: string, spec: Spec): Promise<Change>;
+
   state(node: string): Promise<NodeState>;
+  /** Tells of each node whose state has changed, as the place tells it; late or not at all is possible, so look at `state` as well. */
+  watch(onEvent: (event: NodeEvent) => void, signal: AbortSignal): Promise<void>;
+  /**
+   * Whether nothing of the node runs, and nothing will before `start` is said to it: told by whoever has power over it. A time that ran
+   * out and a node that does not answer prove nothing.
+   */
+  death(node: string): Promise<Death>;
+  /** Sees that the node is dead and stays so until `start`: what still runs is killed, and nobody starts it again. Done again it only looks. */
+  fence(node: string): Promise<Death>;
   /** Starts what the node runs, and waits until it takes connections (a standby: until it is consistent). */
   start(node: string, options?: { role?: Role; timeoutMs?: number }): Promise<void>;
   /** `fast` ends sessions and writes a checkpoint; `immediate` does not, so that the next start is a recovery. */
@@ -155,6 +170,10 @@ export interface Nodes extends Files {
 export const VERBS = [
   "provision",
   "deprovision",
+  "renew",
+  "watch",
+  "death",
+  "fence",
   "start",
   "stop",
   "kill_process",
@@ -195,7 +214,22 @@ export interface Spec {
   accounts?: Record<string, Account>;
   /** In order: where no node has data yet, the first with the role `postgres` is made as the primary. */
   nodes: NodeSpec[];
+  /** How Patroni runs the servers; without it each runs alone. */
+  patroni?: PatroniWish;
+  /** A database that is made with the cluster; its owner's password is that of the account `owner`. */
+  database?: { name: string; owner: string };
   place?: JsonObject;
+}
+
+/** For the making of a cluster; what stands in Patroni's dynamic configuration is changed there later. Times in seconds. */
+export interface PatroniWish {
+  scope: string;
+  ttl: number;
+  loop_wait: number;
+  retry_timeout: number;
+  synchronous_mode: "off" | "on" | "strict";
+  /** REST API and PostgreSQL by TLS, with certificates made for the cluster. */
+  tls?: boolean;
 }
 
 export interface Account {
@@ -227,9 +261,24 @@ export interface NodeInfo {
   /** The address at which other nodes reach its PostgreSQL, and pgdba does; null for a node without one. */
   address: Address | null;
   reach: Address | null;
+  /** The other services of the node: where other nodes reach each, and where pgdba does. */
+  endpoints: Partial<Record<Service, { address: Address; reach: Address }>>;
   state: NodeState;
   place: JsonObject;
 }
+
+/** `patroni`: its REST API. `etcd`: for clients. `follower`: whoever owns route and pause of the PgBouncer beside it. */
+export type Service = "patroni" | "etcd" | "pgbouncer" | "follower";
+
+export interface NodeEvent {
+  node: string;
+  /** As far as the event tells it. */
+  running: Running;
+  at: string;
+}
+
+/** `how` and `why` are sentences for people and for the journal. */
+export type Death = { proven: true; how: string } | { proven: false; why: string };
 
 export interface Address {
   host: string;

@@ -29,7 +29,11 @@ const NODES: Record<Methods<Nodes>, Rule> = {
       return whose !== run && nodes === undefined;
     },
   },
+  renew: { does: "change", verb: "renew" },
   list: { does: "read" },
+  watch: { does: "read", verb: "watch" },
+  death: { does: "read", verb: "death" },
+  fence: { does: "change", verb: "fence" },
   state: { does: "read" },
   start: { does: "change", verb: "start" },
   stop: { does: "change", verb: "stop" },

@@ -28,7 +28,11 @@ const PATCH_ATTEMPTS = 5;
 export async function patroniClient(spec: PatroniSpec): Promise<PatroniClient> {
   const api: Api = { spec, ca: authoritiesOf(spec) };
   return {
-    members: async (signal) => membersIn(await read(api, "/cluster", signal)),
+    members: async (signal) =>
+      membersIn(await read(api, "/cluster", signal)).map((member) => ({
+        ...member,
+        api: spec.members?.[member.name] ?? member.api,
+      })),
     status: async (member, signal) => objectIn(await send(api, `${member}/patroni`, { signal })),
     config: (signal) => read(api, "/config", signal),
     patchConfig: (patch, signal) => patchConfig(api, patch, signal),

@@ -6,6 +6,8 @@ import type { JsonObject } from "../../engine/types.ts";
 export interface PatroniSpec {
   /** Base URLs without a path, `http://db1:8008`; the first that answers is asked. */
   endpoints: string[];
+  /** Where each member's API is reached from here, by name; without it the place that Patroni tells. */
+  members?: Readonly<Record<string, string>>;
   user?: string | undefined;
   password?: string | undefined;
   /** PEM file of the CAs to trust; those of the system without it. */

@@ -3,6 +3,8 @@ import { PgdbaError } from "../../engine/errors.ts";
 import { readTextIfThere } from "../../engine/shared/read-file.ts";
 import { parseYaml } from "../../engine/shared/yaml.ts";
 import type { Json } from "../../engine/types.ts";
+import type { DcsSpec } from "../dcs/contract.ts";
+import type { PgbouncerSpec } from "../pgbouncer/contract.ts";
 import type { PatroniSpec } from "../patroni/requests.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import { CLUSTER_SCHEMA, type ClusterFile } from "./schema.ts";
@@ -22,6 +24,8 @@ export interface ClusterEntry {
   spec: ConnectionSpec | null;
   password: PasswordNames;
   patroni: (Omit<PatroniSpec, "password"> & { passwordNames: PasswordNames }) | null;
+  dcs: (Omit<DcsSpec, "password"> & { passwordNames: PasswordNames }) | null;
+  pgbouncer: (Omit<PgbouncerSpec, "password"> & { passwordNames: PasswordNames }) | null;
   /** All secrets that the file names, also those beside a connection. */
   secrets: { name: string; place: PasswordNames }[];
 }
@@ -86,7 +90,7 @@ function entryOf(
   data: ClusterFile,
   bad: (message: string, hint: string) => PgdbaError,
 ): ClusterEntry {
-  const { postgres, patroni } = data;
+  const { postgres, patroni, dcs, pgbouncer } = data;
   /** Beside the cluster's file, where it does not depend on where one stands. */
   const fileOf = (path: string | undefined): string | undefined =>
     path === undefined ? undefined : resolve(dirname(file), path);
@@ -135,12 +139,31 @@ function entryOf(
           endpoints: patroni.endpoints.map((one) => one.replace(/\/$/, "")),
           user: patroni.user,
           cafile: fileOf(patroni.cafile),
+          members: patroni.members ?? {},
           passwordNames: passwordOf(patroni),
+        }
+      : null,
+    dcs: dcs
+      ? {
+          kind: dcs.kind,
+          endpoints: dcs.endpoints.map((one) => one.replace(/\/$/, "")),
+          scope: patroni?.scope ?? name,
+          namespace: patroni?.namespace ?? "service",
+          user: dcs.user,
+          cafile: fileOf(dcs.cafile),
+          passwordNames: passwordOf(dcs),
+        }
+      : null,
+    pgbouncer: pgbouncer
+      ? {
+          user: pgbouncer.user ?? "pgbouncer",
+          instances: pgbouncer.instances.map((one) => ({ ...one, port: Number(one.port ?? 6432) })),
+          passwordNames: passwordOf(pgbouncer),
         }
       : null,
     secrets: [
       ...[...secrets].map(([key, place]) => ({ name: key, place })),
-      ...(["postgres", "patroni"] as const).flatMap((part) => {
+      ...(["postgres", "patroni", "dcs", "pgbouncer"] as const).flatMap((part) => {
         const place = besides(data[part] ?? {});
         return Object.keys(place).length === 0 ? [] : [{ name: part, place }];
       }),

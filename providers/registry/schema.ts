@@ -1,6 +1,6 @@
 import type { FromSchema } from "../../engine/shared/from-schema.ts";
 import type { JsonSchema } from "../../engine/types.ts";
-import type { Role } from "../nodes/contract.ts";
+import type { Role, Service } from "../nodes/contract.ts";
 import { PROVIDERS } from "../nodes/_registry.ts";
 import { SSL_MODES } from "../postgres/connect.ts";
 
@@ -92,6 +92,13 @@ const address = {
   properties: { host: { type: "string", minLength: 1, format: "host" }, port },
 } as const;
 
+const service = {
+  type: "object",
+  additionalProperties: false,
+  required: ["address", "reach"],
+  properties: { address, reach: address },
+} as const;
+
 const node = {
   type: "object",
   additionalProperties: false,
@@ -110,6 +117,18 @@ const node = {
     },
     address: { ...address, description: "Where the other nodes reach its PostgreSQL" },
     reach: { ...address, description: "Where pgdba reaches it; its address without this" },
+    endpoints: {
+      type: "object",
+      additionalProperties: false,
+      description:
+        "Its other services: where the other nodes reach each (`address`), and where pgdba does (`reach`)",
+      properties: {
+        patroni: service,
+        etcd: service,
+        pgbouncer: service,
+        follower: service,
+      } satisfies Record<Service, typeof service>,
+    },
     place: {
       type: "object",
       description: "Where it is, in the words of the provider: a folder, a container, a namespace",
@@ -216,8 +235,62 @@ const FILE = {
           description: "URLs of its REST API",
         },
         scope: { type: "string", minLength: 1, description: "The name of the cluster in the DCS" },
+        namespace: {
+          type: "string",
+          default: "service",
+          description: "The part of the DCS under which the scope stands",
+        },
+        members: {
+          type: "object",
+          additionalProperties: url,
+          description:
+            "Where pgdba reaches the REST API of each member, by its name; without this the place that Patroni itself tells",
+        },
         user: { type: "string", description: "For the verbs that change something" },
         cafile: { type: "string", description: "A file; relative to this one" },
+        ...password,
+      },
+    },
+    dcs: {
+      type: "object",
+      additionalProperties: false,
+      required: ["kind", "endpoints"],
+      "x-instead": instead,
+      description: "Where Patroni keeps the state of the cluster",
+      properties: {
+        kind: { type: "string", enum: ["etcd3"] },
+        endpoints: { type: "array", minItems: 1, items: url, description: "URLs for its clients" },
+        user: { type: "string", description: "An account that may read and write the scope" },
+        cafile: { type: "string", description: "A file; relative to this one" },
+        ...password,
+      },
+    },
+    pgbouncer: {
+      type: "object",
+      additionalProperties: false,
+      required: ["instances"],
+      "x-instead": instead,
+      description: "The PgBouncers in front of the cluster",
+      properties: {
+        user: { type: "string", description: "An admin of its console, and of the follower" },
+        instances: {
+          type: "array",
+          minItems: 1,
+          items: {
+            type: "object",
+            additionalProperties: false,
+            required: ["name", "host"],
+            properties: {
+              name: { type: "string", minLength: 1, description: "Its node, where there is one" },
+              host: { type: "string", minLength: 1, format: "host" },
+              port: { ...port, default: 6432 },
+              follower: {
+                ...url,
+                description: "The URL of whoever owns its route and pause: `pgbouncer follow`",
+              },
+            },
+          },
+        },
         ...password,
       },
     },

@@ -1,3 +1,5 @@
+import type { DcsAccess } from "../dcs/contract.ts";
+import type { PgbouncerAccess } from "../pgbouncer/contract.ts";
 import type { Nodes } from "../nodes/contract.ts";
 import type { PatroniClient } from "../patroni/client.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
@@ -15,6 +17,10 @@ declare module "../../engine/types.ts" {
     member: MemberAccess;
     /** The REST API of the Patroni that runs the cluster. */
     patroni: PatroniClient;
+    /** The store of Patroni's state. */
+    dcs: DcsAccess;
+    /** The PgBouncers in front of the cluster. */
+    pgbouncer: PgbouncerAccess;
     /** The hosts, containers, pods or processes that the cluster runs on. */
     nodes: Nodes;
   }

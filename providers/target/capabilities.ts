@@ -5,6 +5,8 @@ export const MEANINGS = {
   standby: "this server is a standby",
   member: "each member of the cluster can be connected to by its name",
   patroni: "Patroni runs the cluster, and its entry names the REST API",
+  dcs: "the cluster's entry names the store that Patroni keeps its state in, and an account there",
+  pgbouncer: "the cluster's entry names the PgBouncers in front of it",
   nodes:
     "the cluster's entry names the provider of its nodes, so that they can be looked at, started and stopped, also while it is down",
   superuser: "the role is a superuser",

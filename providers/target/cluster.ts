@@ -28,7 +28,7 @@ export async function clusterSource(
 
 /** Passwords that are not there are missed by whoever connects: see `prepare`. */
 export function sourceOf(entry: ClusterEntry, options: TargetOptions): TargetSource {
-  const { name, labels, ownership, identity, patroni, partial } = entry;
+  const { name, labels, ownership, identity, patroni, dcs, pgbouncer, partial } = entry;
   const spec = { ...(entry.spec ?? NO_SERVER) };
   const passwords = passwordsOf(entry, options);
   const { postgres: password } = passwords;
@@ -48,9 +48,19 @@ export function sourceOf(entry: ClusterEntry, options: TargetOptions): TargetSou
       if (passwords.missing !== undefined) throw passwords.missing;
     },
   };
-  if (patroni === null) return source;
-  const { passwordNames: _, ...rest } = patroni;
-  return { ...source, patroni: { ...rest, password: passwords.patroni } };
+  return {
+    ...source,
+    ...(patroni && { patroni: withPassword(patroni, passwords.patroni) }),
+    ...(dcs && { dcs: withPassword(dcs, passwords.dcs) }),
+    ...(pgbouncer && { pgbouncer: withPassword(pgbouncer, passwords.pgbouncer) }),
+  };
+}
+
+function withPassword<T extends { passwordNames: PasswordNames }>(
+  { passwordNames: _names, ...rest }: T,
+  password: string | undefined,
+) {
+  return { ...rest, password };
 }
 
 /** The way to its nodes; secrets are read when a provider asks for them. */
@@ -128,6 +138,8 @@ function unmade(file: string, labels = [LAB]): ClusterEntry {
     spec: null,
     password: {},
     patroni: null,
+    dcs: null,
+    pgbouncer: null,
     secrets: [],
   };
 }
@@ -161,12 +173,15 @@ const NO_SERVER: ConnectionSpec = {
 interface Passwords {
   postgres?: string | undefined;
   patroni?: string | undefined;
+  dcs?: string | undefined;
+  pgbouncer?: string | undefined;
   /** Tells of all that is not there. */
   missing?: PgdbaError;
 }
 
 /** The passwords that an entry names. */
-function passwordsOf({ password, patroni, file }: ClusterEntry, options: TargetOptions): Passwords {
+function passwordsOf(entry: ClusterEntry, options: TargetOptions): Passwords {
+  const { password, patroni, dcs, pgbouncer, file } = entry;
   const missing: string[] = [];
   let first: PgdbaError | undefined;
   const read = (names: PasswordNames): string | undefined => {
@@ -179,8 +194,13 @@ function passwordsOf({ password, patroni, file }: ClusterEntry, options: TargetO
       return undefined;
     }
   };
-  const found = { postgres: read(password), patroni: patroni && read(patroni.passwordNames) };
-  if (first === undefined) return { ...found, patroni: found.patroni ?? undefined };
+  const found = {
+    postgres: read(password),
+    patroni: patroni ? read(patroni.passwordNames) : undefined,
+    dcs: dcs ? read(dcs.passwordNames) : undefined,
+    pgbouncer: pgbouncer ? read(pgbouncer.passwordNames) : undefined,
+  };
+  if (first === undefined) return found;
   if (missing.length === 0) return { missing: first };
   return {
     missing: new PgdbaError("missing_secret", `Not set: ${missing.join(", ")}`, {

@@ -118,13 +118,19 @@ async function placesOf({ source, place, signal }: Looking): Promise<Place[]> {
   return [...seen.values()];
 }
 
-async function leaderByPatroni({ patroni }: TargetSource, signal: AbortSignal): Promise<Place[]> {
+async function leaderByPatroni(
+  { patroni, members: known = [] }: TargetSource,
+  signal: AbortSignal,
+): Promise<Place[]> {
   if (patroni === undefined) return [];
   try {
     const client = await patroniClient(patroni);
     const late = AbortSignal.any([signal, AbortSignal.timeout(PATRONI_MS)]);
     const members = await client.members(late);
-    return members.filter(isLeader);
+    // Where the registry knows the member, it knows where it is reached from here.
+    return members
+      .filter(isLeader)
+      .map((leader) => known.find(({ name }) => name === leader.name) ?? leader);
   } catch {
     // The other places are asked without it.
     return [];

@@ -19,6 +19,8 @@ export async function whyNotUp(
   const capabilities: Capability[] = [
     ...(patroni === null ? [] : (["patroni"] as const)),
     ...(patroni === null && !source.members?.length ? [] : (["member"] as const)),
+    ...(source.dcs === undefined ? [] : (["dcs"] as const)),
+    ...(source.pgbouncer === undefined ? [] : (["pgbouncer"] as const)),
     ...(source.nodes === undefined ? [] : (["nodes"] as const)),
   ];
   const silent: TargetState =

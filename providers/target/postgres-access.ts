@@ -80,7 +80,8 @@ async function placeOf(
 ): Promise<Place> {
   const known =
     patroni === undefined ? members : await (await patroniClient(patroni)).members(signal);
-  const found = known.find((one) => one.name === member);
+  // The registry knows where a member is reached from here; Patroni knows where other members reach it.
+  const found = [...members, ...known].find((one) => one.name === member);
   if (found !== undefined) return found;
   throw new PgdbaError("invalid_param", `${name} has no member ${member}`, {
     hint:

@@ -118,6 +118,8 @@ export class PostgresTarget implements Target {
     const role = info.standby ? "standby" : "primary";
     const capabilities: Capability[] = ["postgres", role];
     if (source.patroni !== undefined) capabilities.push("patroni");
+    if (source.dcs !== undefined) capabilities.push("dcs");
+    if (source.pgbouncer !== undefined) capabilities.push("pgbouncer");
     if (hasMembers(source)) capabilities.push("member");
     if (source.nodes !== undefined) capabilities.push("nodes");
     if (info.superuser) capabilities.push("superuser");

@@ -1,4 +1,6 @@
 import type { Target, TargetFacts } from "../../engine/types.ts";
+import type { DcsSpec } from "../dcs/contract.ts";
+import type { PgbouncerSpec } from "../pgbouncer/contract.ts";
 import type { Opened } from "../nodes/contract.ts";
 import type { PatroniSpec } from "../patroni/requests.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
@@ -21,6 +23,8 @@ export interface TargetSource {
   /** The places of the cluster's servers, beside the one in `spec`; each with its member's name. */
   members?: (Place & { name: string })[];
   patroni?: PatroniSpec;
+  dcs?: DcsSpec;
+  pgbouncer?: PgbouncerSpec;
   /** Opens the way to its nodes, where it is known who has them. */
   nodes?: () => Promise<Opened>;
   /** The flags that name it to another command. */

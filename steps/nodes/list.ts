@@ -1,3 +1,4 @@
+import type { JsonObject } from "../../engine/types.ts";
 import type { NodeInfo } from "../../providers/nodes/contract.ts";
 import { defineStep } from "../define.ts";
 import { NODE_LIST } from "./schema.ts";
@@ -25,7 +26,7 @@ export default defineStep({
   },
 });
 
-export function shown({ node, roles, made, state, address, reach, labels }: NodeInfo) {
+export function shown({ node, roles, made, state, address, reach, endpoints, labels }: NodeInfo) {
   return {
     node,
     roles,
@@ -34,6 +35,7 @@ export function shown({ node, roles, made, state, address, reach, labels }: Node
     why: state.why ?? null,
     address: address && { ...address },
     reach: reach && { ...reach },
+    endpoints: structuredClone(endpoints) as JsonObject,
     run: labels.run,
   };
 }

@@ -1,9 +1,8 @@
 import { toPgdbaError, withNothingDone } from "../../engine/errors.ts";
 import type { Json } from "../../engine/types.ts";
-import type { Spec } from "../../providers/nodes/contract.ts";
 import { defineStep } from "../define.ts";
 import { shown } from "./list.ts";
-import { CHANGES, NODE_LIST, SPEC } from "./schema.ts";
+import { CHANGES, NODE_LIST, SPEC, specOf } from "./schema.ts";
 
 export default defineStep({
   type: "nodes.provision",
@@ -32,7 +31,7 @@ nodes in a later call are added to the cluster. What this run has made is remove
   async run(ctx, input) {
     const nodes = await ctx.use("nodes");
     // It may have made something before it refused; taken back is only what has the label of this run.
-    const changes = await nodes.provision(input as Spec).catch((error: unknown) => {
+    const changes = await nodes.provision(specOf(input)).catch((error: unknown) => {
       throw withNothingDone(toPgdbaError(error), false);
     });
     if (changes.every(({ act }) => act === "keep")) ctx.unchanged();
@@ -40,7 +39,7 @@ nodes in a later call are added to the cluster. What this run has made is remove
   },
   async plan(ctx, input): Promise<Json> {
     const nodes = await ctx.use("nodes");
-    return { changes: (await nodes.plan(input as Spec)).map((change) => ({ ...change })) };
+    return { changes: (await nodes.plan(specOf(input))).map((change) => ({ ...change })) };
   },
   async undo(ctx) {
     const nodes = await ctx.use("nodes");

@@ -1,4 +1,6 @@
+import type { FromSchema } from "../../engine/shared/from-schema.ts";
 import type { JsonSchema } from "../../engine/types.ts";
+import type { Spec } from "../../providers/nodes/contract.ts";
 
 export const NODE = { type: "string", minLength: 1, description: "Name of the node" } as const;
 
@@ -51,9 +53,37 @@ export const SPEC = {
         },
       },
     },
+    patroni: {
+      type: ["object", "null"],
+      additionalProperties: false,
+      required: ["scope", "ttl", "loop_wait", "retry_timeout", "synchronous_mode"],
+      description: "How Patroni runs the servers; without it each runs alone. Times in seconds",
+      properties: {
+        scope: { type: "string", pattern: "^[a-z][a-z0-9-]{0,62}$" },
+        ttl: { type: "integer", minimum: 20 },
+        loop_wait: { type: "integer", minimum: 1 },
+        retry_timeout: { type: "integer", minimum: 3 },
+        synchronous_mode: { enum: ["off", "on", "strict"] },
+        tls: { type: "boolean" },
+      },
+    },
+    database: {
+      type: ["object", "null"],
+      additionalProperties: false,
+      required: ["name", "owner"],
+      description: "Made with the cluster; the owner's password is that of the account `owner`",
+      properties: { name: { type: "string" }, owner: { type: "string" } },
+    },
     place: { type: "object", description: "What only the provider understands, for the cluster" },
   },
 } as const satisfies JsonSchema;
+
+/** The spec as the contract has it: what a runbook says by null is left out. */
+export function specOf(input: FromSchema<typeof SPEC>): Spec {
+  const said = Object.entries(input).filter(([, value]) => value !== null);
+  // The schema above describes the type; what it allows beyond it is null.
+  return Object.fromEntries(said) as unknown as Spec;
+}
 
 export const CHANGES = {
   type: "array",
@@ -81,7 +111,7 @@ export const NODE_LIST = {
   items: {
     type: "object",
     additionalProperties: false,
-    required: ["node", "roles", "made", "running", "address", "reach", "run"],
+    required: ["node", "roles", "made", "running", "address", "reach", "endpoints", "run"],
     properties: {
       node: { type: "string" },
       roles: { type: "array", items: { type: "string" } },
@@ -92,6 +122,16 @@ export const NODE_LIST = {
       why: { type: ["string", "null"], description: "Why its state is not known, or failed" },
       address: { ...address, description: "Where the other nodes reach its PostgreSQL" },
       reach: { ...address, description: "Where pgdba reaches its PostgreSQL" },
+      endpoints: {
+        type: "object",
+        description: "Its other services, each with the same two places: `patroni`, `etcd`, …",
+        additionalProperties: {
+          type: "object",
+          additionalProperties: false,
+          required: ["address", "reach"],
+          properties: { address, reach: address },
+        },
+      },
       run: { type: "string", description: "The run that made it" },
     },
   },

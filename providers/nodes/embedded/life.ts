@@ -2,7 +2,7 @@ import { rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { exclusively } from "../../../engine/shared/exclusive.ts";
-import type { NodeState, Running, StopMode } from "../contract.ts";
+import type { Death, NodeState, Running, StopMode } from "../contract.ts";
 import { type Binaries, openBinaries } from "./binaries.ts";
 import {
   type Home,
@@ -233,6 +233,15 @@ export async function killNode({ record, at }: Pick<At, "record" | "at">): Promi
     () => false,
     limits,
   );
+}
+
+/** A process that has ended is started again by nobody here. */
+export async function deathOf({ record, at }: Pick<At, "record" | "at">): Promise<Death> {
+  const left = await processesOf(at);
+  if (left.length === 0)
+    return { proven: true, how: `no process of ${record.node} is left on this machine` };
+  const pids = left.map(({ pid }) => pid).join(", ");
+  return { proven: false, why: `processes of ${record.node} are still there: ${pids}` };
 }
 
 /** @throws PgdbaError step_failed: nothing of it runs */

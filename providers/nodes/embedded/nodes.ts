@@ -17,6 +17,7 @@ import {
 import { jobsOf } from "./jobs.ts";
 import { takeLease } from "./lease.ts";
 import {
+  deathOf,
   freezeNode,
   killNode,
   killProcess,
@@ -36,7 +37,12 @@ const POWER =
   "a process has no plug: what the kernel has of its writes is kept. `kill node` is there";
 const PROCESSES = "only Linux tells which processes belong to a node";
 
+const ALONE = "a process has no image or limit to be made anew with: its settings can be changed";
+const NO_EVENTS = "nobody tells of processes that end. `state` can be asked";
+
 const LACKS: Partial<Record<Verb, string>> = {
+  renew: ALONE,
+  watch: NO_EVENTS,
   kill_power: POWER,
   partition: NETWORK,
   slow_network: NETWORK,
@@ -44,7 +50,14 @@ const LACKS: Partial<Record<Verb, string>> = {
   slow_disk: DISK,
   ...(TELLS_PROCESSES
     ? {}
-    : { kill_node: PROCESSES, freeze: PROCESSES, jobs: PROCESSES, arm: PROCESSES }),
+    : {
+        kill_node: PROCESSES,
+        freeze: PROCESSES,
+        jobs: PROCESSES,
+        arm: PROCESSES,
+        death: PROCESSES,
+        fence: PROCESSES,
+      }),
 };
 
 const CAN: Can = canAllBut(LACKS);
@@ -85,6 +98,16 @@ function verbs(home: Home, by: By, secret: Opening["secret"]): Nodes {
       if (base === undefined || record === undefined) return { running: "absent", services: [] };
       return stateOf(record, placeOf(base, node));
     },
+    renew: () => Promise.reject(lacking("renew", ALONE)),
+    watch: () => Promise.reject(lacking("watch", NO_EVENTS)),
+    death: async (node) => deathOf(await at(node)),
+    async fence(node) {
+      const one = await at(node);
+      const before = await deathOf(one);
+      if (before.proven) return before;
+      await killNode(one);
+      return deathOf(one);
+    },
     start: async (node, options) => {
       await startNode(await at(node, options?.role), options?.timeoutMs);
     },
@@ -123,7 +146,7 @@ async function listNodes(home: Home): Promise<NodeInfo[]> {
       const address = { host: HOST, port };
       const state = await stateOf(record, placeOf(base, node));
       const place = { port, version, ...(bin === null ? {} : { bin }) };
-      return { node, roles, labels, made, address, reach: address, state, place };
+      return { node, roles, labels, made, address, reach: address, endpoints: {}, state, place };
     }),
   );
 }

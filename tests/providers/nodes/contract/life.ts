@@ -95,6 +95,73 @@ export function lifeCases(world: World, one: Case): void {
     await world.replicates("a", "b");
   });
 
+  one(
+    ["death", "fence", "start"],
+    "death is proven, and one that is fenced stays down",
+    async () => {
+      const nodes = world.nodes();
+      expect(await nodes.death("b")).toEqual({ proven: false, why: expect.any(String) });
+      const fenced = await nodes.fence("b");
+      expect(fenced).toEqual({ proven: true, how: expect.any(String) });
+      expect(await nodes.death("b")).toMatchObject({ proven: true });
+      expect(await nodes.fence("b")).toMatchObject({ proven: true });
+      await failure(world.sql("b", "SELECT 1", { timeoutMs: 500 }));
+      expect(await nodes.death("a")).toMatchObject({ proven: false });
+      await nodes.start("b");
+      await isUp("b");
+      expect(await nodes.death("b")).toMatchObject({ proven: false });
+      await world.replicates("a", "b");
+    },
+  );
+
+  one(["death", "fence", "freeze"], "a frozen node is not dead; it can be fenced", async () => {
+    const nodes = world.nodes();
+    await nodes.freeze("b");
+    expect(await nodes.death("b")).toMatchObject({ proven: false });
+    expect(await nodes.fence("b")).toMatchObject({ proven: true });
+    await nodes.start("b");
+    await isUp("b");
+  });
+
+  one(
+    ["watch", "fence", "start"],
+    "who watches is told of a node that ends and comes",
+    async () => {
+      const nodes = world.nodes();
+      const stop = new AbortController();
+      const seen: string[] = [];
+      const watching = nodes.watch(({ node, running }) => {
+        seen.push(`${node} ${running}`);
+      }, stop.signal);
+      await nodes.fence("b");
+      await world.until(
+        async () => seen,
+        (events) => events.some((event) => event === "b stopped" || event === "b failed"),
+      );
+      await nodes.start("b");
+      await world.until(
+        async () => seen,
+        (events) => events.some((event) => event === "b starting" || event === "b running"),
+      );
+      stop.abort();
+      await watching;
+      await isUp("b");
+    },
+  );
+
+  one(["renew"], "a node is made anew and keeps its data and its address", async () => {
+    const nodes = world.nodes();
+    await world.sql("a", "CREATE TABLE kept AS SELECT 43 AS n");
+    const reach = async () => (await nodes.list()).map(({ node, reach: at }) => ({ node, at }));
+    const before = await reach();
+    await nodes.renew("a", world.spec(["a", "b"]));
+    await isUp("a");
+    expect(await reach()).toEqual(before);
+    expect(await world.sql("a", "SELECT n FROM kept")).toEqual([[43]]);
+    await world.sql("a", "DROP TABLE kept");
+    await world.replicates("a", "b");
+  });
+
   one(["kill_power", "start"], "a node loses its power, and comes back", async () => {
     await world.nodes().kill("b", "power");
     await failure(world.sql("b", "SELECT 1", { timeoutMs: 500 }));

@@ -1,0 +1,43 @@
+/** The PgBouncers in front of a cluster. */
+
+export interface PgbouncerSpec {
+  /** An admin of the console, and of the follower. */
+  user: string;
+  password?: string | undefined;
+  instances: PgbouncerInstance[];
+}
+
+export interface PgbouncerInstance {
+  name: string;
+  host: string;
+  port: number;
+  /** The URL of its follower; without one its route and pause are nobody's. */
+  follower?: string;
+}
+
+export interface PgbouncerAccess {
+  readonly instances: readonly PgbouncerInstance[];
+  /** One of the console's SHOW commands, as rows. @throws PgdbaError connection_failed | invalid_param */
+  show(instance: string, what: string): Promise<Record<string, unknown>[]>;
+  /** Reads its configuration anew. */
+  reload(instance: string): Promise<void>;
+  /**
+   * Asks the follower to hold clients back, for `capMs` at most: after that it lets them go by itself, whoever asked. Resolves when no
+   * transaction is open any more. Asked again by the same holder it moves the cap.
+   * @throws PgdbaError timeout: transactions did not end within `waitMs`, clients are let go again | step_refused: another holds it
+   */
+  pause(instance: string, pause: { holder: string; capMs: number; waitMs: number }): Promise<void>;
+  /** Asks the follower to let clients go; nothing to do when it does so already. */
+  resume(instance: string, holder: string): Promise<void>;
+  /** How the follower sees things; null where there is none. @throws PgdbaError connection_failed */
+  follower(instance: string): Promise<FollowerState | null>;
+}
+
+export interface FollowerState {
+  /** The member that clients are sent to; null when there is none that answers as the primary. */
+  route: { member: string; host: string; port: number } | null;
+  since: string;
+  paused: { holder: string; leftMs: number } | null;
+  /** Members as it last saw them. */
+  members: { name: string; primary: boolean; why: string | null }[];
+}
