@@ -31,6 +31,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "nodes.provision": () => import("./nodes/provision.ts"),
   "nodes.start": () => import("./nodes/start.ts"),
   "nodes.stop": () => import("./nodes/stop.ts"),
+  "patroni.config": () => import("./patroni/config.ts"),
   "patroni.restart": () => import("./patroni/restart.ts"),
   "plan.diff": () => import("./index/plan-diff.ts"),
   "query.analyze": () => import("./query/analyze.ts"),

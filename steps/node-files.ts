@@ -33,20 +33,40 @@ export async function controlOf(
   node: string,
   folder?: string,
 ): Promise<ControlState & { folder: string }> {
-  const data = folder ?? (await variable(nodes, node, "PGDATA"));
+  if (folder === undefined) return ownControl(nodes, node);
   const parts: Uint8Array[] = [];
   const sink = (bytes: Uint8Array) => void parts.push(bytes.slice());
-  await nodes.get(node, `${data}/global/pg_control`, { sink }).catch((error: unknown) => {
+  await nodes.get(node, `${folder}/global/pg_control`, { sink }).catch((error: unknown) => {
     const { code, message } = toPgdbaError(error);
     if (code !== "io_failed") throw error;
-    throw new PgdbaError(code, `${data} on ${node} can't be read as a data directory: ${message}`, {
-      cause: error,
-      hint: "A data directory is the folder that holds global/pg_control.",
-    });
+    throw new PgdbaError(
+      code,
+      `${folder} on ${node} can't be read as a data directory: ${message}`,
+      {
+        cause: error,
+        hint: "A data directory is the folder that holds global/pg_control.",
+      },
+    );
   });
-  const state = readControlState(Buffer.concat(parts));
-  if (state !== null) return { folder: data, ...state };
-  throw new PgdbaError("unsupported", `${data} on ${node} is of a PostgreSQL that is not known`, {
+  return known(node, folder, readControlState(Buffer.concat(parts)));
+}
+
+/** The place where a node's data lies is told by its provider, which knows it also of a node that is stopped. */
+async function ownControl(nodes: Nodes, node: string) {
+  const { postgres } = await nodes.facts(node);
+  if (postgres === null) {
+    throw new PgdbaError("step_refused", `${node} runs no PostgreSQL`, {
+      hint: "Name one of the cluster's servers.",
+      nothingDone: true,
+    });
+  }
+  if (postgres.control !== null) return { folder: postgres.data, ...postgres.control };
+  return controlOf(nodes, node, postgres.data);
+}
+
+function known(node: string, folder: string, state: ControlState | null) {
+  if (state !== null) return { folder, ...state };
+  throw new PgdbaError("unsupported", `${folder} on ${node} is of a PostgreSQL that is not known`, {
     hint: "PostgreSQL 13 to 18 are known.",
   });
 }

@@ -40,12 +40,19 @@ async function assertNoOtherPrimary(
   return silent;
 }
 
-/** Before a node starts: it is a standby, or no other one is the primary. @throws PgdbaError step_refused */
+/**
+ * Before a node starts: it is a standby, or no other one is the primary. Where Patroni runs the server, it is Patroni that sees to it: who
+ * has the leader key is the primary, and a former one is made its standby.
+ * @throws PgdbaError step_refused
+ */
 export async function assertMayStart(
   nodes: Nodes,
   node: string,
   warn: (message: string) => void,
 ): Promise<void> {
+  const info = (await nodes.list()).find((one) => one.node === node);
+  const isAlone = info?.roles.includes("postgres") && info.endpoints.patroni === undefined;
+  if (!isAlone) return;
   const { folder } = await controlOf(nodes, node);
   if (await isThere(nodes, node, `${folder}/standby.signal`)) return;
   warnOf(await assertNoOtherPrimary(nodes, node, { stopped: true }), warn);

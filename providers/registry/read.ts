@@ -139,7 +139,7 @@ function entryOf(
           endpoints: patroni.endpoints.map((one) => one.replace(/\/$/, "")),
           user: patroni.user,
           cafile: fileOf(patroni.cafile),
-          members: patroni.members ?? {},
+          members: { ...membersOf(data), ...patroni.members },
           passwordNames: passwordOf(patroni),
         }
       : null,
@@ -169,6 +169,17 @@ function entryOf(
       }),
     ],
   };
+}
+
+/** The REST API of each node that has one, by the node's name, which is that of its member. */
+function membersOf({ nodes = [], patroni }: ClusterFile): Record<string, string> {
+  const scheme = patroni?.endpoints[0]?.startsWith("https:") ? "https" : "http";
+  return Object.fromEntries(
+    nodes.flatMap(({ name, endpoints }) => {
+      const at = endpoints?.patroni?.reach;
+      return at === undefined ? [] : [[name, `${scheme}://${at.host}:${at.port}`]];
+    }),
+  );
 }
 
 interface Passwords {

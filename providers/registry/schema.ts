@@ -244,7 +244,7 @@ const FILE = {
           type: "object",
           additionalProperties: url,
           description:
-            "Where pgdba reaches the REST API of each member, by its name; without this the place that Patroni itself tells",
+            "Where pgdba reaches the REST API of each member, by its name; without this as its node says, else as Patroni itself tells",
         },
         user: { type: "string", description: "For the verbs that change something" },
         cafile: { type: "string", description: "A file; relative to this one" },

@@ -89,6 +89,8 @@ export interface Reservation {
   labels?: string[];
   /** Names of secrets that are made for it, each with a value that nobody can guess. */
   secrets?: string[];
+  /** The variables that hold them; then none is made. */
+  variables?: Record<string, string>;
   onSecret(value: string): void;
 }
 
@@ -100,12 +102,15 @@ export interface Reservation {
 export async function reserveCluster(
   stateDir: string,
   name: string,
-  { run, ownership, provider, labels = [], secrets = [], onSecret }: Reservation,
+  { run, ownership, provider, labels = [], secrets = [], variables, onSecret }: Reservation,
 ): Promise<{ entry: ClusterEntry; isNew: boolean }> {
   assertNameFree(name, undefined);
   let isNew = false;
   const places = Object.fromEntries(
-    secrets.map((each) => [each, { file: secretPath(name, each) }] as const),
+    secrets.map((each) => {
+      const env = variables?.[each];
+      return [each, env === undefined ? { file: secretPath(name, each) } : { env }] as const;
+    }),
   );
   const entry = await changeCluster(stateDir, name, (before) => {
     if (before?.partial === run) return before.data;
@@ -121,7 +126,8 @@ export async function reserveCluster(
       ...(secrets.length > 0 ? { secrets: places } : {}),
     };
   });
-  for (const each of secrets) await ensureSecret(stateDir, name, each, onSecret);
+  for (const each of secrets.filter((one) => variables?.[one] === undefined))
+    await ensureSecret(stateDir, name, each, onSecret);
   return { entry: entry!, isNew };
 }
 

@@ -5,7 +5,36 @@ import type { Json } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { ownCluster } from "./entry/name.ts";
 
-const { ownership: _ownership, partial: _partial, ...PARTS } = CLUSTER_PARTS;
+const { ownership: _ownership, partial: _partial, ...REST } = CLUSTER_PARTS;
+const { dcs, pgbouncer, accounts, nodes } = REST;
+const { address, reach } = nodes.items.properties;
+/** A runbook says by null that there is none. */
+const PARTS = {
+  ...REST,
+  dcs: { ...dcs, type: ["object", "null"] },
+  pgbouncer: { ...pgbouncer, type: ["object", "null"] },
+  // As the steps that list nodes give them: one without a server has no address of one.
+  nodes: {
+    ...nodes,
+    items: {
+      ...nodes.items,
+      properties: {
+        ...nodes.items.properties,
+        address: { ...address, type: ["object", "null"] },
+        reach: { ...reach, type: ["object", "null"] },
+      },
+    },
+  },
+  accounts: {
+    ...accounts,
+    additionalProperties: { ...accounts.additionalProperties, type: ["object", "null"] },
+  },
+} as const;
+
+/** The parts as the registry has them: nothing in them is null. */
+function partsOf(input: object): Parts {
+  return JSON.parse(JSON.stringify(input), (_key, value: unknown) => value ?? undefined) as Parts;
+}
 
 export default defineStep({
   type: "cluster.record",
@@ -49,7 +78,7 @@ cluster that is finished (system identifier, cluster id, Patroni scope) is added
     const { entry, changed } = await recordCluster(
       ctx.run.stateDir,
       name,
-      { run: ctx.run.id, parts: parts as Parts, isFinished },
+      { run: ctx.run.id, parts: partsOf(parts), isFinished },
       // An attempt that is made again finds what the last one left; the first knows what was there.
       (before) => ctx.noted === undefined && ctx.note(before as Json),
     );
@@ -64,6 +93,6 @@ cluster that is finished (system identifier, cluster id, Patroni scope) is added
     const { finished: _finished, ...parts } = input;
     if (ctx.noted === undefined) return ctx.unchanged();
     const name = ownCluster(ctx);
-    await takeBackRecord(ctx.run.stateDir, name, parts as Parts, ctx.noted as Parts);
+    await takeBackRecord(ctx.run.stateDir, name, partsOf(parts), ctx.noted as Parts);
   },
 });

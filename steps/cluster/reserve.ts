@@ -14,7 +14,9 @@ export default defineStep({
 left half made can be found. It is marked \`partial\` with the run's id until \`cluster.record\` says that it is \`finished\`. A name that is
 taken is refused, also one that another run left unfinished, or whose nodes are still there though the cluster was forgotten.
 
-For each name in \`secrets\` a value is made that nobody can guess, in a file with mode 0600 in the state folder; later steps name the secret.
+For each name in \`secrets\` a value is made that nobody can guess, in a file with mode 0600 in the state folder; later steps name the secret. With
+\`secrets_from: ORDERS_\` they are taken from the environment instead: \`superuser\` from ORDERS_SUPERUSER_PASSWORD; all that are not set are named
+at once, before anything is reserved.
 Undo takes the entry and its secrets away again if they are still this run's and not finished.`,
   example: `- cluster.reserve:
     provider: docker
@@ -37,6 +39,12 @@ Undo takes the entry and its secrets away again if they are still this run's and
         items: { type: "string", pattern: "^[a-z][a-z0-9_-]{0,62}$" },
         description: "Names of secrets to make, such as `superuser`",
       },
+      secrets_from: {
+        type: ["string", "null"],
+        pattern: "^[A-Za-z_][A-Za-z0-9_]*$",
+        description:
+          "The beginning of the names of the variables that hold the secrets; without it they are made",
+      },
     },
   },
   output: {
@@ -54,9 +62,12 @@ Undo takes the entry and its secrets away again if they are still this run's and
   },
   async run(ctx, input) {
     const name = ownCluster(ctx);
+    const { secrets_from: prefix, ...rest } = input;
+    const variables = variablesOf(ctx, input.secrets ?? [], prefix ?? null);
     const { entry, isNew } = await reserveCluster(ctx.run.stateDir, name, {
       ownership: "managed",
-      ...input,
+      ...rest,
+      ...(variables === null ? {} : { variables }),
       run: ctx.run.id,
       onSecret: (value) => ctx.secret(value),
     });
@@ -64,9 +75,10 @@ Undo takes the entry and its secrets away again if they are still this run's and
     if (!isNew) ctx.unchanged();
     return { name, file: entry.file, cluster_id: entry.data.cluster_id ?? null };
   },
-  async plan(ctx) {
+  async plan(ctx, input) {
     const name = ownCluster(ctx);
     const file = clusterFile(ctx.run.stateDir, name);
+    variablesOf(ctx, input.secrets ?? [], input.secrets_from ?? null);
     assertNameFree(name, await readClusterFile(name, file));
     return { name, file, cluster_id: null };
   },
@@ -76,6 +88,28 @@ Undo takes the entry and its secrets away again if they are still this run's and
     if (!(await releaseCluster(ctx.run.stateDir, name, ctx.run.id))) ctx.unchanged();
   },
 });
+
+/** The variables that hold the secrets, by their names; null without a prefix. @throws PgdbaError missing_secret with all that are not set */
+function variablesOf(
+  ctx: StepContext,
+  secrets: readonly string[],
+  prefix: string | null,
+): Record<string, string> | null {
+  if (prefix === null) return null;
+  const variables = secrets.map(
+    (name) => [name, `${prefix}${name.toUpperCase().replaceAll("-", "_")}_PASSWORD`] as const,
+  );
+  const missing = variables.flatMap(([, name]) => ((ctx.env[name] ?? "") === "" ? [name] : []));
+  if (missing.length > 0) {
+    throw new PgdbaError("missing_secret", `Not set: ${missing.join(", ")}`, {
+      hint: "Set them in the environment, or have passwords made and kept in files that only you can read: --generate-secrets.",
+      data: { missing },
+      nothingDone: true,
+    });
+  }
+  for (const [, name] of variables) ctx.secret(ctx.env[name]!);
+  return Object.fromEntries(variables);
+}
 
 /**
  * A cluster that was forgotten may still have its nodes: to take them for this run's would be to mix two clusters, and to destroy the one

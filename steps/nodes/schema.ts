@@ -30,8 +30,8 @@ export const SPEC = {
     replication: account,
     accounts: {
       type: "object",
-      additionalProperties: account,
-      description: "More accounts that the place needs",
+      additionalProperties: { ...account, type: ["object", "null"] },
+      description: "More accounts that the place needs; one that is null is left out",
     },
     nodes: {
       type: "array",
@@ -78,11 +78,14 @@ export const SPEC = {
   },
 } as const satisfies JsonSchema;
 
+const withoutNull = (values: object): object =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
+
 /** The spec as the contract has it: what a runbook says by null is left out. */
 export function specOf(input: FromSchema<typeof SPEC>): Spec {
-  const said = Object.entries(input).filter(([, value]) => value !== null);
+  const { accounts = {}, ...rest } = input;
   // The schema above describes the type; what it allows beyond it is null.
-  return Object.fromEntries(said) as unknown as Spec;
+  return withoutNull({ ...rest, accounts: withoutNull(accounts) }) as unknown as Spec;
 }
 
 export const CHANGES = {

@@ -44,12 +44,45 @@ const refusal = async (text: string): Promise<PgdbaError> => {
   return thrown;
 };
 
+test("each member's REST API is reached where its node says, the state where the DCS is, clients at the PgBouncers", async () => {
+  const { patroni, dcs, pgbouncer, secrets } = await parse(`ownership: managed
+postgres: {host: 127.0.0.1, user: postgres}
+patroni: {endpoints: ["https://127.0.0.1:7003"], scope: orders, members: {pg3: "https://db3:8008"}}
+dcs: {kind: etcd3, endpoints: ["http://127.0.0.1:7001/"], user: patroni, password_secret: etcd}
+pgbouncer: {user: admin, password_env: ADMIN, instances: [{name: pgbouncer1, host: 127.0.0.1, follower: "http://127.0.0.1:7005"}]}
+nodes:
+  - name: pg1
+    roles: [postgres]
+    endpoints: {patroni: {address: {host: pg1, port: 8008}, reach: {host: 127.0.0.1, port: 7003}}}
+  - {name: pg2, roles: [postgres]}
+secrets: {etcd: {env: ETCD}}
+`);
+  expect(patroni?.members).toEqual({ pg1: "https://127.0.0.1:7003", pg3: "https://db3:8008" });
+  expect(dcs).toEqual({
+    kind: "etcd3",
+    endpoints: ["http://127.0.0.1:7001"],
+    scope: "orders",
+    namespace: "service",
+    user: "patroni",
+    cafile: undefined,
+    passwordNames: { variable: "ETCD" },
+  });
+  const follower = "http://127.0.0.1:7005";
+  expect(pgbouncer).toEqual({
+    user: "admin",
+    instances: [{ name: "pgbouncer1", host: "127.0.0.1", port: 6432, follower }],
+    passwordNames: { variable: "ADMIN" },
+  });
+  expect(secrets.map(({ name }) => name)).toEqual(["etcd", "pgbouncer"]);
+});
+
 test("an entry tells all of its cluster, and where its secrets are", async () => {
   const entry = await parse(FULL);
   expect(entry.spec).toMatchObject({ host: "127.0.0.1", port: 5433, database: "postgres" });
   expect(entry.password).toEqual({ file: join(root, "secrets/orders/superuser") });
   expect(entry.patroni).toEqual({
     endpoints: ["http://127.0.0.1:8008"],
+    members: {},
     user: undefined,
     cafile: undefined,
     passwordNames: { variable: "ORDERS_API" },
