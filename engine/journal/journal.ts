@@ -379,9 +379,13 @@ export class Journal {
     ).map((row) => row.id);
   }
 
-  steps(run: string): StepRow[] {
+  /** What a resumed run goes by. `past`: also what ended rounds of a runbook that watches have changed. */
+  steps(run: string, { past = false } = {}): StepRow[] {
+    const which = past ? "" : "AND phase <> 'past'";
     return guarded(() =>
-      this.db.query<RawStep, [string]>("SELECT * FROM step WHERE run = ? ORDER BY seq").all(run),
+      this.db
+        .query<RawStep, [string]>(`SELECT * FROM step WHERE run = ? ${which} ORDER BY seq`)
+        .all(run),
     ).map(readStep);
   }
 

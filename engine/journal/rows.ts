@@ -74,7 +74,8 @@ export interface StepRow {
   path: string;
   id: string;
   type: string;
-  phase: Phase;
+  /** `past`: of an ended round of a runbook that watches. */
+  phase: Phase | "past";
   /** `open`: it is under way, or its process died. `retrying`: an attempt has failed, and the next has not begun. */
   status: StepResult["status"] | "open" | "retrying";
   /** True when a secret was masked in the result, so that it can't be used again. */

@@ -37,12 +37,30 @@ export function forgetSeen(db: Database, run: string, path: string): void {
   ).run(run, path);
 }
 
-/** All that is on record of what was done below `base` is no longer needed. */
-export function forgetSteps(db: Database, run: string, base: string): void {
-  for (const table of ["step", "saw"])
+/** Rows of ended rounds that stay to be read; a guard that runs for years keeps no more. */
+const PAST_ROWS = 500;
+
+/**
+ * A round has ended: nothing goes by what it did below `base` any more. What changed something stays on record under `past`, the last
+ * rounds of it, for whoever wants to know what was done.
+ */
+export function endRound(
+  db: Database,
+  run: string,
+  { base, past }: { base: string; past: string | null },
+): void {
+  const below = `run = ?1 AND (path = ?2 OR substr(path, 1, length(?2) + 1) = ?2 || '/')`;
+  if (past !== null) {
     db.query(
-      `DELETE FROM ${table} WHERE run = ?1 AND (path = ?2 OR substr(path, 1, length(?2) + 1) = ?2 || '/')`,
-    ).run(run, base);
+      `UPDATE step SET phase = 'past', path = ?3 || substr(path, length(?2) + 1) WHERE ${below} AND result IS NOT NULL`,
+    ).run(run, base, past);
+    db.query(
+      `DELETE FROM step WHERE run = ?1 AND phase = 'past'
+         AND seq NOT IN (SELECT seq FROM step WHERE run = ?1 AND phase = 'past' ORDER BY seq DESC LIMIT ?2)`,
+    ).run(run, PAST_ROWS);
+  }
+  for (const table of ["step", "saw"])
+    db.query(`DELETE FROM ${table} WHERE ${below}`).run(run, base);
 }
 
 /** @throws PgdbaError journal_failed for what is damaged */

@@ -1,4 +1,4 @@
-import { forgetSteps } from "../journal/seen.ts";
+import { endRound } from "../journal/seen.ts";
 import { Kept } from "./kept.ts";
 import { forget } from "./inverse.ts";
 import type { RunState, Scope } from "./state.ts";
@@ -6,7 +6,7 @@ import type { Step } from "../types.ts";
 
 /**
  * The rounds of a runbook that `watches`: the tries of an `until` at its top, which go on until it is told to stop. What a round did
- * stays as it is once the round has ended, and nothing of it is kept: neither in memory nor in the journal.
+ * stays as it is once the round has ended, and nothing of it is kept in memory; of the journal, what changed something stays to be read.
  */
 export class Rounds {
   readonly #state: RunState;
@@ -57,9 +57,11 @@ export class Rounds {
       state.covered,
     ])
       for (const path of known.keys()) if (isOurs(path)) known.delete(path);
+    const changed = state.summaries.listed.some(({ path, changed }) => changed && isOurs(path));
     state.summaries.remove(({ path }) => isOurs(path));
-    const { journal, id } = state;
-    journal.note(() => forgetSteps(journal.db, id, this.#base));
+    const { journal, id, clock } = state;
+    const past = changed ? `${this.#base}.${clock.now().toISOString()}` : null;
+    journal.note(() => endRound(journal.db, id, { base: this.#base, past }));
   }
 }
 

@@ -1,3 +1,4 @@
+import type { StepRow } from "../journal/rows.ts";
 import type { ErrorRecord, Json, Risk, RunStatus, StepResult, Hazard, LockWord } from "../types.ts";
 
 /** A step of a recorded run; an undone one appears twice, the second time in the `undo` phase. */
@@ -5,7 +6,7 @@ export interface StepRecord extends StepResult {
   path: string;
   id: string;
   type: string;
-  phase: "main" | "undo";
+  phase: StepRow["phase"];
 }
 
 /** A run as the journal remembers it; secrets and the output of sensitive steps are already masked. */

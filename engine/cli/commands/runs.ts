@@ -41,7 +41,7 @@ export default {
         };
       }
       const row = findRun(journal, id);
-      const record = runRecord(row, journal.steps(row.id));
+      const record = runRecord(row, journal.steps(row.id, { past: true }));
       if (typeof html !== "string")
         return {
           exit: 0,

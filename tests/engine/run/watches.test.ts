@@ -51,6 +51,32 @@ test("it runs until it is told to stop: exit 0; what ended rounds did stays, and
     expect(h.journal.steps("run-1").length).toBeLessThan(16);
     expect(h.journal.db.query("SELECT count(*) AS n FROM saw").get()).toMatchObject({ n: 1 });
     expect(ran.steps.length).toBeLessThan(16);
+    // What the rounds changed can be read afterwards.
+    const past = h.journal.steps("run-1", { past: true }).filter(({ phase }) => phase === "past");
+    expect(past.filter(({ id }) => id === "heal").length).toBeGreaterThan(50);
+    expect(past[0]?.path).toMatch(/^loop@2\.\d{4}-.*Z\//);
+  }));
+
+test("of rounds that changed something the last are on record, of others none", () =>
+  withHarness(async (h) => {
+    const stop = new Stop();
+    stopAt(h, stop, 520);
+    const looks = h.on["look"]!;
+    let found = false;
+    h.on["look"] = (...args) => {
+      found = !found;
+      return looks(...args);
+    };
+    h.on["heal"] = (ctx) => {
+      if (!found) ctx.unchanged();
+      return null;
+    };
+    const FAST = LOOP.replace("      - {id: sub, run: sub/look}\n", "").replace("10ms", "1ms");
+    expect((await h.run(FAST, { stop })).exit).toBe(0);
+    const past = h.journal.steps("run-1", { past: true }).filter(({ phase }) => phase === "past");
+    expect(past.length).toBeGreaterThan(200);
+    expect(past.length).toBeLessThanOrEqual(500);
+    expect(past.some(({ id, result }) => id === "heal" && result?.changed === false)).toBe(false);
   }));
 
 test("a second signal, or an undo that fails, is no good end", () =>
