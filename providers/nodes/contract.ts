@@ -161,8 +161,11 @@ export interface Nodes extends Files {
   /** Does the inverse of all that is armed (of one, of one run) now, verifies it, and forgets it. */
   heal(which?: { id: string } | { run: string }): Promise<Healed[]>;
 
-  /** The right to change the cluster's nodes; it needs no server. `holder` is told to whoever asks meanwhile. */
-  lease(holder: string): Promise<Lease | { heldBy: string }>;
+  /**
+   * The right to change the cluster's nodes, or to be the only one who does `what` (letters, digits and `-`); it needs no server. `holder`
+   * is told to whoever asks meanwhile.
+   */
+  lease(holder: string, what?: string): Promise<Lease | { heldBy: string }>;
 }
 
 // ---------------------------------------------------------------- what a place can

@@ -6,10 +6,15 @@ import type { Lease } from "../contract.ts";
 import { type Home, makeDir } from "./home.ts";
 
 /** All who could want it are processes of this machine, so that a lock of the file system tells whether its holder lives. */
-export async function takeLease(home: Home, holder: string): Promise<Lease | { heldBy: string }> {
+export async function takeLease(
+  home: Home,
+  holder: string,
+  what?: string,
+): Promise<Lease | { heldBy: string }> {
   await makeDir(home);
-  const lock = await takeExclusively(join(home.dir, "lease.lock"));
-  const file = join(home.dir, "lease.json");
+  const name = what === undefined ? "lease" : `lease-${what}`;
+  const lock = await takeExclusively(join(home.dir, `${name}.lock`));
+  const file = join(home.dir, `${name}.json`);
   const before = readTextIfThere(file, { maxBytes: 64 * 1024 });
   const last = before === undefined ? undefined : (JSON.parse(before) as Record);
   if (lock === null) return { heldBy: last?.holder ?? "another process" };

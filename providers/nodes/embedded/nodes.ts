@@ -133,7 +133,7 @@ function verbs(home: Home, by: By, secret: Opening["secret"]): Nodes {
     armed: () => armedOf(home),
     disarm: (id) => disarm(home, id),
     heal: (which) => heal(home, by, which),
-    lease: (holder) => takeLease(home, holder),
+    lease: (holder, what) => takeLease(home, holder, what),
   };
 }
 

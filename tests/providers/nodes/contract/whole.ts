@@ -172,6 +172,11 @@ export function wholeCases(world: World, one: Case): void {
       const first = await world.nodes().lease("run-1 of ada");
       if ("heldBy" in first) throw new Error("held");
       expect(await (await world.another()).lease("run-2")).toEqual({ heldBy: "run-1 of ada" });
+      // Another right is another lease.
+      const guard = await (await world.another()).lease("run-2", "guard");
+      if ("heldBy" in guard) throw new Error("it is free");
+      expect(await world.nodes().lease("run-5", "guard")).toEqual({ heldBy: "run-2" });
+      await guard.release();
       expect(await first.held()).toBe("held");
       await first.release();
       expect(await first.held()).toHaveProperty("heldBy");
