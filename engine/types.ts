@@ -131,9 +131,11 @@ export const LOCKED_PARTS = ["backup", "config", "roles"] as const;
 /** A declaration of a step type: a value, or a function of the input as written. */
 export type Declared<I, T> = T | ((input: I) => T);
 
-/** A parameter: a JSON Schema plus `required`, `secret` and `positional`. */
+/** A parameter: a JSON Schema plus `required`, `target`, `secret` and `positional`. */
 export type ParamSpec = Omit<JsonSchema, "required"> & {
   required?: boolean;
+  /** Names the target of the run, as --cluster does; for a runbook whose users expect another word for it. */
+  target?: boolean;
   /** The value is given as `env:NAME` or `file:PATH`, never itself, and is masked everywhere. */
   secret?: boolean;
   /** May also be given as the nth bare word on the command line, from 1. */

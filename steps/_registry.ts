@@ -4,7 +4,9 @@ import type { StepType } from "../engine/types.ts";
 export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   assert: () => import("./core/assert.ts"),
   check: () => import("./health/check.ts"),
+  "cluster.discover": () => import("./cluster/discover.ts"),
   "cluster.forget": () => import("./cluster/forget.ts"),
+  "cluster.label": () => import("./cluster/label.ts"),
   "cluster.list": () => import("./cluster/list.ts"),
   "cluster.record": () => import("./cluster/record.ts"),
   "cluster.reserve": () => import("./cluster/reserve.ts"),

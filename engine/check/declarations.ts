@@ -127,7 +127,8 @@ export function warnUnused(
     }
   }
   for (const name of Object.keys(specs)) {
-    if (read.has(name)) continue;
+    // The engine reads one that names the target.
+    if (read.has(name) || specs[name]?.target === true) continue;
     report.add(
       ["params", name],
       {

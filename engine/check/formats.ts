@@ -64,6 +64,7 @@ export const KNOWN_FORMATS: readonly string[] = [
   "runbook",
   "run",
   "cluster",
+  "member",
   "file",
   "date-time",
   "date",

@@ -164,6 +164,10 @@ export const PARAM: JsonSchema = {
       type: "boolean",
       description: "Given as `env:NAME` or `file:PATH`, never itself; masked everywhere.",
     },
+    target: {
+      const: true,
+      description: "Names the run's target, as `--cluster` does; with `format: cluster`.",
+    },
     positional: {
       type: "integer",
       minimum: 1,

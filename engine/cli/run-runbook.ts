@@ -1,8 +1,10 @@
+import { PgdbaError } from "../errors.ts";
+import type { JsonObject, ParamSpec } from "../types.ts";
 import { validateParams } from "../check/params.ts";
 import { leadingWords, paramFlags, type Parsed, paramValues, parseFlags } from "./args.ts";
 import { compileClosure } from "./closure.ts";
 import type { Result } from "./command.ts";
-import type { Front } from "./front.ts";
+import type { Front, TargetFlags } from "./front.ts";
 import { libraryOf } from "./library.ts";
 import { loadRegistry } from "./user-steps.ts";
 import { withSecrets } from "./secret-params.ts";
@@ -29,12 +31,12 @@ export async function runRunbook(
   const parsed = parseFlags(front.argv, paramFlags(runbook.params));
   const bare = parsed.words.slice(leadingWords(front.argv).length - words.length);
   const recordedParams = validateParams(runbook.params, paramValues(runbook.params, parsed, bare));
+  const flags = namedTarget(runbook.params, recordedParams, targetFlags(parsed.flags));
   const params = withSecrets(runbook.params, recordedParams, front.env, front.secrets);
   for (const warning of warnings) {
     if (runbook.doc.layer !== "builtin")
       front.stderr.write(`${warning.where.file}:${warning.where.line}: ${warning.message}\n`);
   }
-  const flags = targetFlags(parsed.flags);
   const target = await openTarget(front, flags);
   return startRun(
     front,
@@ -51,6 +53,34 @@ export async function runRunbook(
       backups,
       plan: parsed.flags["plan"] === true,
     },
+  );
+}
+
+/**
+ * The target's flags, where a parameter (`target: true`) may name the cluster as well as --cluster does; that parameter then has the name,
+ * whichever way it was given. @throws PgdbaError usage when the two differ
+ */
+function namedTarget(
+  specs: Record<string, ParamSpec>,
+  params: JsonObject,
+  flags: TargetFlags,
+): TargetFlags {
+  const [param] = Object.entries(specs).find(([, spec]) => spec.target === true) ?? [];
+  if (param === undefined) return flags;
+  const said = params[param];
+  if (typeof said !== "string") {
+    params[param] = flags.cluster ?? null;
+    return flags;
+  }
+  const others = Object.keys(flags).filter((key) => key !== "cluster");
+  if (others.length === 0 && (flags.cluster === undefined || flags.cluster === said))
+    return { cluster: said };
+  throw new PgdbaError(
+    "usage",
+    `--${param.replaceAll("_", "-")} and ${Object.keys(flags)
+      .map((key) => `--${key}`)
+      .join(", ")} contradict each other`,
+    { hint: "They name the same thing. Give one of them." },
   );
 }
 

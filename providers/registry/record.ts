@@ -23,6 +23,7 @@ export async function recordCluster(
   const entry = await changeCluster(stateDir, name, (before) => {
     if (before === undefined) throw missing;
     assertOwn(before, run);
+    assertProtected(before, parts);
     const laid = laidOn(before.data, parts);
     const after = isFinished ? finished(laid) : laid;
     changed = !Bun.deepEquals(before.data, after);
@@ -79,4 +80,13 @@ function assertOwn({ name, partial }: ClusterEntry, run: string): void {
     `${name} is being made by run ${partial}, which did not finish`,
     { hint: `Look at it (pgdba runs ${partial}), and go on with it (pgdba resume ${partial}).` },
   );
+}
+
+/** What keeps a cluster from harm goes by an act of its own, never as a part of another. @throws PgdbaError step_refused */
+function assertProtected({ name, labels }: ClusterEntry, parts: Parts): void {
+  if (parts.labels === undefined || !labels.includes("production")) return;
+  if (parts.labels.includes("production")) return;
+  throw new PgdbaError("step_refused", `This would take the label production from ${name}`, {
+    hint: `Take it away by itself first: pgdba cluster label --cluster ${name} --remove production --unprotect=${name}.`,
+  });
 }

@@ -68,8 +68,12 @@ export interface PostgresAccess {
 }
 
 export interface MemberAccess {
+  /** The names of all members. */
+  list(): Promise<string[]>;
+  /** The name of the member that a person means: by its name, its host, or host:port. @throws PgdbaError invalid_param */
+  find(member: string): Promise<string>;
   /**
-   * A session with one member, whatever its role, by the name that the cluster knows it by; the caller closes it.
+   * A session with one member, whatever its role, by its name (or by what `find` takes); the caller closes it.
    * @throws PgdbaError invalid_param when there is no such member | connection_failed
    */
   open(member: string, database?: string): Promise<PgSession>;

@@ -6,7 +6,7 @@ import { readPassword } from "../registry/secrets.ts";
 import { assertPart } from "./environment.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import type { TargetOptions } from "./options.ts";
-import type { TargetSource } from "./source.ts";
+import type { Member, TargetSource } from "./source.ts";
 
 /**
  * The cluster that the registry holds under `name`, in `<stateDir>/clusters/<name>.yaml`. With `starts` the lab, which is built in, is made
@@ -145,12 +145,21 @@ function unmade(file: string, labels = [LAB]): ClusterEntry {
 }
 
 /** The servers that the registry names, where we reach them. */
-export function membersOf({ data }: ClusterEntry): { name: string; host: string; port: number }[] {
+export function membersOf({ data }: ClusterEntry): Member[] {
   return (data.nodes ?? []).flatMap(({ name, roles, address, reach }) => {
     const at = reach ?? address;
     return at === undefined || !roles.includes("postgres")
       ? []
-      : [{ name, host: at.host, port: Number(at.port ?? 5432) }];
+      : [
+          {
+            name,
+            host: at.host,
+            port: Number(at.port ?? 5432),
+            ...(address === undefined
+              ? {}
+              : { inside: { host: address.host, port: Number(address.port) } }),
+          },
+        ];
   });
 }
 

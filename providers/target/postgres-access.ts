@@ -7,7 +7,8 @@ import { readOnlySession } from "../postgres/read-only-session.ts";
 import { openSession, type PgSession } from "../postgres/session.ts";
 import type { MemberAccess, PostgresAccess } from "./access.ts";
 import type { FollowingSession } from "./following.ts";
-import type { Place, TargetSource } from "./source.ts";
+import { memberMeant, type NamedMember } from "./member-name.ts";
+import type { TargetSource } from "./source.ts";
 
 /** Rows of a RETURNING that are kept; the statement itself always runs to its end. */
 const MAX_RETURNED = 1_000;
@@ -47,9 +48,17 @@ export function postgresAccess(
 /** See `Access.member`. */
 export function memberAccess(source: TargetSource, on: AccessFor): MemberAccess {
   const narrow = narrowed(on);
+  const find = async (text: string): Promise<NamedMember> =>
+    memberMeant(source.name, await membersKnown(source, on.signal), text);
   return {
+    async find(text) {
+      return (await find(text)).name;
+    },
+    async list() {
+      return (await membersKnown(source, on.signal)).map(({ name }) => name).toSorted();
+    },
     async open(member, database = source.spec.database) {
-      const { host, port } = await placeOf(source, member, on.signal);
+      const [{ host, port } = source.spec] = (await find(member)).places;
       const application_name = nameOf(on);
       return narrow(await openSession({ ...source.spec, host, port, database, application_name }));
     },
@@ -73,22 +82,32 @@ export async function patroniAccess(source: TargetSource, on: AccessFor): Promis
   return { ...client, patchConfig: refuse, restart: refuse };
 }
 
-async function placeOf(
-  { name, members = [], patroni }: TargetSource,
-  member: string,
+/**
+ * The members that the registry and Patroni know, each with the place to reach it from here first. The registry's are known also while
+ * Patroni does not answer.
+ */
+async function membersKnown(
+  { members = [], patroni }: TargetSource,
   signal: AbortSignal,
-): Promise<Place> {
-  const known =
-    patroni === undefined ? members : await (await patroniClient(patroni)).members(signal);
-  // The registry knows where a member is reached from here; Patroni knows where other members reach it.
-  const found = [...members, ...known].find((one) => one.name === member);
-  if (found !== undefined) return found;
-  throw new PgdbaError("invalid_param", `${name} has no member ${member}`, {
-    hint:
-      known.length === 0
-        ? "Name its servers in the cluster's file, or Patroni's REST API."
-        : `Its members are ${known.map((one) => one.name).join(", ")}.`,
+): Promise<NamedMember[]> {
+  const told = await toldBy(patroni, signal).catch((error: unknown) => {
+    if (members.length === 0 || signal.aborted) throw error;
+    return [];
   });
+  const names = [...new Set([...told, ...members].map(({ name }) => name))];
+  return names.map((name) => ({
+    name,
+    // The registry knows where a member is reached from here; Patroni knows where other members reach it.
+    places: [
+      ...members.filter((one) => one.name === name),
+      ...members.flatMap((one) => (one.name === name && one.inside ? [one.inside] : [])),
+      ...told.filter((one) => one.name === name),
+    ].map(({ host, port }) => ({ host, port })),
+  }));
+}
+
+async function toldBy(patroni: TargetSource["patroni"], signal: AbortSignal) {
+  return patroni === undefined ? [] : (await patroniClient(patroni)).members(signal);
 }
 
 function narrowed({ effect, rollsBack, own }: AccessFor): (pg: PgSession) => PgSession {

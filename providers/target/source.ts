@@ -12,6 +12,12 @@ export interface Place {
   port: number;
 }
 
+/** A member of a cluster: where it is reached from here and, where the registry knows that too, by the other members. */
+export interface Member extends Place {
+  name: string;
+  inside?: Place | undefined;
+}
+
 /** A server or a cluster as flags, environment or the registry describe it. */
 export interface TargetSource {
   name: string;
@@ -21,7 +27,7 @@ export interface TargetSource {
   expectedIdentity: string | null;
   spec: ConnectionSpec;
   /** The places of the cluster's servers, beside the one in `spec`; each with its member's name. */
-  members?: (Place & { name: string })[];
+  members?: Member[];
   patroni?: PatroniSpec;
   dcs?: DcsSpec;
   pgbouncer?: PgbouncerSpec;

@@ -1,0 +1,240 @@
+/** A Patroni cluster that pgdba did not make is taken over, by the real command line. */
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { type PatroniCluster, patroniMissing, startPatroni } from "../../support/patroni.ts";
+import { at, cli, type Place, place, type Ran, removePlaces } from "../../e2e/support.ts";
+
+setDefaultTimeout(60_000);
+const missing = patroniMissing();
+if (missing !== null) process.stderr.write(`cluster/connect is not tested: ${missing}\n`);
+
+describe.skipIf(missing !== null)("a Patroni cluster that somebody else made", () => {
+  let cluster: PatroniCluster;
+  beforeAll(async () => {
+    cluster = await startPatroni(2);
+  });
+  afterAll(() => cluster.stop());
+  afterEach(removePlaces);
+
+  const env = () => ({ ORDERS_PW: cluster.password, API_PW: cluster.apiPassword });
+  const connect = (p: Place, ...more: string[]): Promise<Ran> =>
+    cli(["cluster", "connect", "--password-env", "ORDERS_PW", ...more], p, { env: env() });
+  const entry = (p: Place, name = "orders") => join(p.home, "clusters", `${name}.yaml`);
+
+  test("is found from one member, checked, registered and at once of use", async () => {
+    const p = place();
+    const ran = await connect(
+      p,
+      "--name",
+      "orders",
+      "--patroni-url",
+      cluster.members[1]!.api,
+      "--label",
+      "emea",
+    );
+    expect(ran.envelope.error).toBeNull();
+    expect(ran.envelope.data).toMatchObject({
+      name: "orders",
+      scope: "test",
+      version: 15,
+      problems: [],
+    });
+    const written = parse(readFileSync(entry(p), "utf8"));
+    expect(written).toMatchObject({
+      ownership: "connected",
+      labels: ["emea"],
+      postgres: { user: "postgres", password_env: "ORDERS_PW" },
+      patroni: { scope: "test", endpoints: cluster.members.map(({ api }) => api) },
+      nodes: cluster.members.map(({ name, host, port }) => ({ name, address: { host, port } })),
+    });
+    expect(written.partial).toBeUndefined();
+    const { database_system_identifier } = await cluster.get("/patroni");
+    expect(written.system_identifier).toBe(database_system_identifier);
+    const may = at(ran.envelope, "data", "may") as { what: string; can: boolean }[];
+    expect(Object.fromEntries(may.map(({ what, can }) => [what, can]))).toMatchObject({
+      diagnosis: true,
+      failover: true,
+      "replicas: add, remove, rejoin": false,
+      "faults on purpose": false,
+      "destroying it": false,
+    });
+    for (const text of [ran.stdout, ran.stderr, readFileSync(entry(p), "utf8")])
+      expect(text).not.toContain(cluster.password);
+    const health = await cli(
+      ["health", "check", "--only", "autovacuum-off", "--cluster", "orders"],
+      p,
+      { env: env() },
+    );
+    expect(health.envelope.error).toBeNull();
+
+    const again = await connect(p, "--name", "orders", "--patroni-url", cluster.members[0]!.api);
+    expect(again.envelope.error).toMatchObject({
+      code: "step_refused",
+      message: expect.stringContaining("already a cluster named orders"),
+    });
+    const twin = await connect(p, "--cluster", "twin", "--patroni-url", cluster.members[0]!.api);
+    expect(twin.envelope.error).toMatchObject({
+      code: "step_refused",
+      message: expect.stringContaining("already, as orders"),
+    });
+    expect(existsSync(entry(p, "twin"))).toBe(false);
+    // It is never destroyed: pgdba did not make it.
+    const destroy = await cli(
+      [
+        "rehearsal",
+        "destroy",
+        "--cluster",
+        "orders",
+        "--confirm=orders",
+        "--without-backup=orders",
+      ],
+      p,
+      { env: env() },
+    );
+    expect([destroy.exit, destroy.envelope.error?.code]).toEqual([
+      3,
+      expect.stringMatching(/gate_refused|capability_missing/),
+    ]);
+  });
+
+  test("is not registered without a name, a password, a Patroni, or by an address of another server", async () => {
+    const p = place();
+    const url = cluster.members[0]!.api;
+    const nameless = await connect(p, "--patroni-url", url);
+    expect([nameless.exit, nameless.envelope.error?.code]).toEqual([2, "invalid_param"]);
+    const two = await connect(p, "--patroni-url", url, "--name", "a", "--cluster", "b");
+    expect(two.envelope.error).toMatchObject({
+      code: "usage",
+      message: expect.stringContaining("--name and --cluster"),
+    });
+    const named = await cli(
+      [
+        "cluster",
+        "connect",
+        "--name",
+        "orders",
+        "--patroni-url",
+        url,
+        "--password-env",
+        "NOT_SET",
+        "--patroni-password-env",
+        "NOR_THIS",
+      ],
+      p,
+    );
+    expect(named.envelope.error).toMatchObject({
+      code: "missing_secret",
+      message: "Not set: NOT_SET, NOR_THIS",
+    });
+    const wordless = await cli(["cluster", "connect", "--name", "orders", "--patroni-url", url], p);
+    expect(wordless.envelope.error).toMatchObject({
+      code: "missing_secret",
+      hint: expect.stringContaining("--password-env"),
+    });
+    const nobody = await connect(p, "--name", "orders", "--patroni-url", "http://127.0.0.1:1");
+    expect(nobody.envelope.error).toMatchObject({
+      code: "connection_failed",
+      hint: expect.stringContaining("--patroni-url"),
+    });
+    const leader = cluster.members[(await cluster.get("/patroni")).role === "replica" ? 1 : 0]!;
+    const standby = cluster.members.find(({ name }) => name !== leader.name)!;
+    const elsewhere = await connect(
+      p,
+      "--name",
+      "orders",
+      "--patroni-url",
+      url,
+      "--pg-host",
+      standby.host,
+      "--pg-port",
+      String(standby.port),
+    );
+    expect(elsewhere.envelope.error).toMatchObject({
+      code: "step_refused",
+      hint: expect.stringContaining(`${leader.name} leads now`),
+    });
+    expect(existsSync(entry(p))).toBe(false);
+  });
+
+  test("whose addresses lead nowhere from here is registered by the places that --members tells", async () => {
+    const p = place();
+    /** What Patroni tells, as in containers: names that only the members know. */
+    const inside = (text: string): string =>
+      cluster.members.reduce(
+        (all, { name, host, port, api }) =>
+          all
+            .replaceAll(`${api}/`, `http://${name}.inside.invalid:8008/`)
+            .replaceAll(
+              `"host": "${host}", "port": ${port}`,
+              `"host": "${name}.inside.invalid", "port": 5432`,
+            ),
+        text,
+      );
+    const fronts = cluster.members.map(({ api }) =>
+      Bun.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        fetch: async (request) => {
+          const answer = await fetch(`${api}${new URL(request.url).pathname}`);
+          return new Response(inside(await answer.text()), { status: answer.status });
+        },
+      }),
+    );
+    try {
+      const urls = fronts.map(({ port }) => `http://127.0.0.1:${port}`);
+      const lost = await connect(p, "--name", "orders", "--patroni-url", urls[0]!);
+      expect(lost.envelope.error?.code).toBe("connection_failed");
+      expect(lost.envelope.error?.message).toContain("pg1.inside.invalid");
+      expect(lost.envelope.error?.hint).toContain("--members");
+      const places = Object.fromEntries(
+        cluster.members.map(({ name, host, port }, n) => [
+          name,
+          { patroni: urls[n], postgres: `${host}:${port}` },
+        ]),
+      );
+      const half = await connect(
+        p,
+        "--name",
+        "orders",
+        "--patroni-url",
+        urls[0]!,
+        "--members",
+        JSON.stringify({ pg1: places["pg1"] }),
+      );
+      expect(half.envelope.error?.message).toContain("pg2");
+      const ran = await connect(
+        p,
+        "--name",
+        "orders",
+        "--patroni-url",
+        urls[0]!,
+        "--members",
+        JSON.stringify(places),
+      );
+      expect(ran.envelope.error).toBeNull();
+      expect(parse(readFileSync(entry(p), "utf8"))).toMatchObject({
+        patroni: { endpoints: urls, members: { pg1: urls[0], pg2: urls[1] } },
+        nodes: [
+          {
+            name: "pg1",
+            address: { host: "pg1.inside.invalid", port: 5432 },
+            reach: { port: cluster.members[0]!.port },
+          },
+          { name: "pg2", address: { host: "pg2.inside.invalid", port: 5432 } },
+        ],
+      });
+    } finally {
+      await Promise.all(fronts.map((front) => front.stop(true)));
+    }
+  });
+});
