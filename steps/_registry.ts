@@ -35,6 +35,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "nodes.stop": () => import("./nodes/stop.ts"),
   "patroni.config": () => import("./patroni/config.ts"),
   "patroni.restart": () => import("./patroni/restart.ts"),
+  "pgbouncer.follow": () => import("./pgbouncer/follow.ts"),
   "plan.diff": () => import("./index/plan-diff.ts"),
   "query.analyze": () => import("./query/analyze.ts"),
   "query.html": () => import("./query/html.ts"),

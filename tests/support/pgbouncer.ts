@@ -1,6 +1,6 @@
 /** A real PgBouncer in transaction mode before a test server; it dies with the test process. */
 
-import { chown, mkdtemp, writeFile } from "node:fs/promises";
+import { chown, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../../providers/nodes/embedded/server.ts";
@@ -21,36 +21,67 @@ function programOf(): string | null {
   return Bun.which("pgbouncer", { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin` });
 }
 
+/** Ends it by word and starts it again; its files go when standard input closes. */
 const KEEPER = `cd "$BASE"
-"$@" >>log 2>&1 </dev/null & p=$!
-cat >/dev/null
+start() { "$@" >>log 2>&1 </dev/null & p=$!; }
+start "$@"
+while read -r word; do
+  case $word in
+    restart) kill -KILL $p; wait $p; start "$@" ;;
+  esac
+done
 kill -INT $p
 wait $p
 rm -rf "$BASE"`;
 
-/** The same server behind a pooler with so many connections to each database, for each role. */
-export async function startPgbouncer(server: TestServer, connections: number): Promise<TestServer> {
+/** The role that every pooler of a test lets into its console. */
+export const CONSOLE_USER = "pgbouncer_admin";
+
+export interface Pooler {
+  host: string;
+  port: number;
+  /** The password of the console's role. */
+  admin: string;
+  /** The folder of its files, with `route.ini` among them; removed at its end. */
+  base: string;
+  log(): Promise<string>;
+  /** Kills it and starts it again on the same port. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A pooler whose databases stand in `route`; `users` are let in with these passwords. Resolves when it listens. */
+export async function startPooler(options: {
+  users: Record<string, string>;
+  route: string;
+  settings?: Record<string, string | number>;
+}): Promise<Pooler> {
   const user = ordinaryUser();
   const parent = (await traversable(join(tmpdir(), "x"))) ? tmpdir() : await spareBase(["/tmp"]);
   const base = await mkdtemp(join(parent, "pgdba-pooler-"));
   const port = await freePort();
-  await writeFile(join(base, "users"), `"${server.user}" "${server.password}"\n`);
-  await writeFile(
-    join(base, "ini"),
-    `[databases]
-* = host=${server.host} port=${server.port}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = ${port}
-unix_socket_dir =
-auth_type = plain
-auth_file = users
-pool_mode = transaction
-default_pool_size = ${connections}
-`,
-  );
+  const admin = crypto.randomUUID();
+  const users = Object.entries({ ...options.users, [CONSOLE_USER]: admin });
+  const settings = {
+    listen_addr: "127.0.0.1",
+    listen_port: port,
+    unix_socket_dir: "",
+    auth_type: "plain",
+    auth_file: "users",
+    admin_users: CONSOLE_USER,
+    pool_mode: "transaction",
+    ...options.settings,
+  };
+  const files: Record<string, string> = {
+    users: users.map(([name, password]) => `"${name}" "${password}"\n`).join(""),
+    "route.ini": options.route,
+    ini: `%include ${join(base, "route.ini")}\n[pgbouncer]\n${Object.entries(settings)
+      .map(([name, value]) => `${name} = ${value}\n`)
+      .join("")}`,
+  };
+  for (const [name, text] of Object.entries(files)) await writeFile(join(base, name), text);
   if (user !== null)
-    for (const file of [base, join(base, "users"), join(base, "ini")])
+    for (const file of [base, ...Object.keys(files).map((name) => join(base, name))])
       await chown(file, user.uid, user.gid);
   const keeper = Bun.spawn(["/bin/sh", "-c", KEEPER, "keeper", programOf() ?? "pgbouncer", "ini"], {
     ...(user === null ? {} : { uid: user.uid, gid: user.gid }),
@@ -61,24 +92,49 @@ default_pool_size = ${connections}
     stderr: "ignore",
   });
   keeper.unref();
-  const pooled: TestServer = {
-    ...server,
+  const log = () => readFile(join(base, "log"), "utf8");
+  const pooler: Pooler = {
+    host: "127.0.0.1",
     port,
-    stop: async () => {
+    admin,
+    base,
+    log,
+    async restart() {
+      await keeper.stdin.write("restart\n");
+      await keeper.stdin.flush();
+      await listens(port, log, 2);
+    },
+    async stop() {
       await keeper.stdin.end();
       await keeper.exited;
     },
   };
-  for (let tries = 1; ; tries++) {
-    try {
-      await (await clientOf(pooled)).end();
-      return pooled;
-    } catch (error) {
-      if (tries === 100) {
-        await pooled.stop();
-        throw error;
-      }
-      await Bun.sleep(50);
-    }
+  try {
+    await listens(port, log, 1);
+  } catch (error) {
+    await pooler.stop();
+    throw error;
   }
+  return pooler;
+}
+
+/** Its log says so each time that it has come up. */
+async function listens(port: number, log: () => Promise<string>, times: number): Promise<void> {
+  for (const ends = performance.now() + 10_000; ; await Bun.sleep(20)) {
+    const text = await log().catch(() => "");
+    if (text.split("process up: PgBouncer").length > times) return;
+    if (performance.now() > ends) throw new Error(`no PgBouncer on port ${port}:\n${text}`);
+  }
+}
+
+/** The same server behind a pooler with so many connections to each database, for each role. */
+export async function startPgbouncer(server: TestServer, connections: number): Promise<TestServer> {
+  const pooler = await startPooler({
+    users: { [server.user]: server.password },
+    route: `[databases]\n* = host=${server.host} port=${server.port}\n`,
+    settings: { default_pool_size: connections },
+  });
+  const pooled: TestServer = { ...server, port: pooler.port, stop: () => pooler.stop() };
+  await (await clientOf(pooled)).end();
+  return pooled;
 }

@@ -1,0 +1,271 @@
+import { toPgdbaError } from "../../../engine/errors.ts";
+import type { Clock } from "../../../engine/types.ts";
+import { choose, type Verdict } from "./choose.ts";
+import type { FollowConfig } from "./config.ts";
+import { Hand } from "./hand.ts";
+import { Members } from "./members.ts";
+import { readRoute, type Route } from "./route.ts";
+
+/** The longest that a round waits when nothing happens. */
+const ROUND_MS = 250;
+/** How long clients that are to go on wait for a primary that answers. */
+const PRIMARY_MS = 10_000;
+
+export interface Told {
+  clock: Clock;
+  signal: AbortSignal;
+  now(): Date;
+  log(message: string, level?: "info" | "warn"): void;
+}
+
+interface Pause {
+  holder: string;
+  /** When it ends by itself, monotonic. */
+  until: number;
+}
+
+export type Refusal =
+  | { error: "held"; holder: string; left_ms: number }
+  | { error: "transactions_open"; open: number }
+  | { error: "unreachable"; why: string };
+
+/**
+ * Owns route and pause of one PgBouncer. All that it does there it does in rounds, one after the other; whoever asks for something
+ * says what is wanted, and waits until a round has brought it about.
+ */
+export class Follower {
+  readonly #told: Told;
+  readonly #members: Members;
+  readonly #hand: Hand;
+  #changed = Promise.withResolvers<void>();
+  #round = Promise.withResolvers<void>();
+  /** As PgBouncer has it, as far as is known. */
+  #route: Route | undefined;
+  /** False until it has the file that says it. */
+  #pointed = false;
+  /** When the member of the route last led. */
+  #goodAt: number;
+  #since: Date;
+  #verdict: Verdict = { kind: "wait" };
+  #pause: Pause | undefined;
+  /** Clients are to go on, as soon as a member that was asked after this leads. */
+  #release: { since: number; until: number } | undefined;
+  #isCut = false;
+  #said = new Map<string, string>();
+
+  constructor(config: FollowConfig, told: Told) {
+    this.#told = told;
+    const changed = () => this.#wake();
+    this.#members = new Members(config, { clock: told.clock, signal: told.signal, changed });
+    this.#hand = new Hand(config, changed);
+    this.#route = readRoute(config.route.file);
+    this.#goodAt = told.clock.monotonic();
+    this.#since = told.now();
+  }
+
+  /** Until the signal. Clients that somebody else holds back go on then. */
+  async run(): Promise<void> {
+    const { signal } = this.#told;
+    signal.addEventListener("abort", () => this.#wake(), { once: true });
+    this.#members.start();
+    while (!signal.aborted) {
+      const changed = this.#changed.promise;
+      try {
+        await this.#once();
+        this.#say("trouble", undefined);
+      } catch (thrown) {
+        this.#say("trouble", toPgdbaError(thrown).message);
+        if (!this.#hand.connected) this.#lost();
+      }
+      this.#round.resolve();
+      this.#round = Promise.withResolvers();
+      await this.#atMost(changed, ROUND_MS);
+    }
+    if (this.#pause !== undefined && this.#hand.connected) await this.#hand.letGo().catch(() => {});
+    this.#pause = undefined;
+    this.#round.resolve();
+    this.#hand.close();
+  }
+
+  /**
+   * Holds clients back for `holder`, for `capMs` at most. Resolves when no transaction is open; asked again by the same one, it moves the cap.
+   */
+  async pause(holder: string, capMs: number, waitMs: number): Promise<Refusal | undefined> {
+    const now = this.#told.clock.monotonic();
+    const held = this.#pause;
+    if (held !== undefined && held.holder !== holder)
+      return { error: "held", holder: held.holder, left_ms: Math.max(0, held.until - now) };
+    if (!this.#hand.connected) return { error: "unreachable", why: "PgBouncer does not answer" };
+    const pause: Pause = { holder, until: now + capMs };
+    this.#pause = pause;
+    this.#release = undefined;
+    if (held === undefined) this.#told.log(`${holder} holds clients back for ${capMs} ms at most`);
+    this.#wake();
+    const isClosed = () => this.#hand.mode === "closed";
+    const isOver = () => this.#pause !== pause;
+    await this.#until(() => isClosed() || isOver(), Math.min(waitMs, capMs));
+    if (isOver()) return { error: "unreachable", why: "the pause ended before it had begun" };
+    if (isClosed()) return undefined;
+    const open = await this.#hand.open().catch(() => 0);
+    this.#let(`${open} transactions did not end within ${waitMs} ms`);
+    return { error: "transactions_open", open };
+  }
+
+  /** Lets clients go, to the primary of now. Resolves when they go, or wait for a primary. */
+  async resume(holder: string): Promise<Refusal | undefined> {
+    const held = this.#pause;
+    if (held !== undefined && held.holder !== holder) {
+      const left_ms = Math.max(0, held.until - this.#told.clock.monotonic());
+      return { error: "held", holder: held.holder, left_ms };
+    }
+    if (held !== undefined) this.#let("as it says");
+    await this.#until(() => this.#release === undefined, PRIMARY_MS + ROUND_MS);
+    // The round that found the primary lets them go.
+    await this.#until(
+      () => this.#hand.mode === "open" || this.#verdict.kind === "none",
+      ROUND_MS * 8,
+    );
+    return undefined;
+  }
+
+  status() {
+    const { monotonic } = this.#told.clock;
+    const verdict = this.#verdict;
+    const isRouted = verdict.kind === "route" || verdict.kind === "keep";
+    return {
+      route: isRouted && this.#route !== undefined ? { ...this.#route } : null,
+      since: this.#since.toISOString(),
+      why: "why" in verdict ? verdict.why : null,
+      clients: { open: "go on", closing: "wait", closed: "wait", unknown: "unknown" }[
+        this.#hand.mode
+      ],
+      paused:
+        this.#pause === undefined
+          ? null
+          : {
+              holder: this.#pause.holder,
+              left_ms: Math.max(0, Math.round(this.#pause.until - monotonic())),
+            },
+      pgbouncer: this.#hand.connected,
+      members: this.#members.list().map(({ name, state, timeline, why }) => ({
+        name,
+        primary: state === "primary",
+        timeline,
+        why,
+      })),
+    };
+  }
+
+  /** One round: sees where clients belong, and brings it about. */
+  async #once(): Promise<void> {
+    const now = this.#told.clock.monotonic();
+    this.#look(now);
+    const verdict = this.#verdict;
+    if (!this.#hand.connected) {
+      // What was held back went with the PgBouncer that held it.
+      this.#lost();
+      await this.#hand.connect();
+      this.#told.log("at PgBouncer's console");
+    }
+    if (verdict.kind === "wait") return;
+    if (this.#pause !== undefined && now >= this.#pause.until) this.#let("its time is over");
+    if (verdict.kind === "route") await this.#follow(verdict.route);
+    if (verdict.kind === "none" && verdict.lost && !this.#isCut) {
+      const cut = await this.#hand.cut("all");
+      this.#isCut = true;
+      if (cut > 0) this.#told.log(`clients cut off: ${cut}; ${verdict.why}`, "warn");
+    }
+    const isHeld = this.#pause !== undefined || verdict.kind === "none" || this.#awaitsPrimary(now);
+    this.#members.hurry = isHeld;
+    if (isHeld) await this.#hand.hold();
+    else await this.#hand.letGo();
+  }
+
+  #look(now: number): void {
+    const members = this.#members.list();
+    const current = { route: this.#route, goodAt: this.#goodAt };
+    const verdict = choose(members, current, { now, ttlMs: this.#members.ttlMs });
+    if (verdict.kind === "route") {
+      this.#goodAt = members.find(({ name }) => name === verdict.route.member)?.askedAt ?? now;
+      this.#isCut = false;
+    }
+    if (verdict.kind !== this.#verdict.kind) this.#since = this.#told.now();
+    this.#verdict = verdict;
+    const isNone = verdict.kind === "none";
+    this.#say("route", isNone ? `no client is let through: ${verdict.why}` : undefined);
+  }
+
+  /** Sends clients there, and cuts off those that hang at another. */
+  async #follow(route: Route): Promise<void> {
+    const before = this.#route;
+    const isSame =
+      before?.member === route.member && before.host === route.host && before.port === route.port;
+    if (isSame && this.#pointed && before.timeline === route.timeline) return;
+    await this.#hand.point(route);
+    this.#route = route;
+    this.#pointed = true;
+    if (isSame) return;
+    this.#since = this.#told.now();
+    const cut = await this.#hand.cut("stale");
+    this.#told.log(
+      `clients go to ${route.member}, ${route.host}:${route.port}, timeline ${route.timeline ?? "unknown"}${cut > 0 ? `; clients cut off: ${cut}` : ""}`,
+    );
+  }
+
+  /** True while clients that may go on wait for a member that was asked since and leads. */
+  #awaitsPrimary(now: number): boolean {
+    if (this.#release === undefined) return false;
+    const isFresh = this.#verdict.kind === "route" && this.#goodAt >= this.#release.since;
+    if (!isFresh && now < this.#release.until) return true;
+    this.#release = undefined;
+    return false;
+  }
+
+  #let(why: string): void {
+    if (this.#pause === undefined) return;
+    this.#told.log(`${this.#pause.holder} holds clients back no more: ${why}`);
+    const since = this.#told.clock.monotonic();
+    this.#pause = undefined;
+    this.#release = { since, until: since + PRIMARY_MS };
+    this.#members.poke();
+    this.#wake();
+  }
+
+  #lost(): void {
+    if (this.#pause !== undefined)
+      this.#told.log(`PgBouncer is gone, and with it the pause of ${this.#pause.holder}`, "warn");
+    this.#pause = undefined;
+    this.#release = undefined;
+    this.#pointed = false;
+    this.#hand.close();
+  }
+
+  /** Says it once, as long as it stays the same. */
+  #say(what: string, message: string | undefined): void {
+    if (this.#said.get(what) === message) return;
+    if (message === undefined) this.#said.delete(what);
+    else this.#said.set(what, message);
+    if (message !== undefined) this.#told.log(message, "warn");
+  }
+
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  async #until(holds: () => boolean, ms: number): Promise<void> {
+    const { clock, signal } = this.#told;
+    const ends = clock.monotonic() + ms;
+    while (!holds() && !signal.aborted && clock.monotonic() < ends)
+      await this.#atMost(this.#round.promise, Math.max(1, ends - clock.monotonic()));
+  }
+
+  async #atMost(wanted: Promise<void>, ms: number): Promise<void> {
+    let timer: Timer | undefined;
+    const late = new Promise<void>((done) => {
+      timer = setTimeout(done, ms);
+    });
+    await Promise.race([wanted, late]);
+    clearTimeout(timer);
+  }
+}

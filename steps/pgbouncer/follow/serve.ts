@@ -1,0 +1,105 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { FollowConfig } from "./config.ts";
+import type { Follower, Refusal } from "./follower.ts";
+
+const HEADERS = { "content-type": "application/json", "cache-control": "no-store" };
+const MAX_BODY = 4096;
+/** Nobody needs longer, and clients are cut off by PgBouncer's own query_wait_timeout. */
+const MAX_CAP_MS = 600_000;
+/** Requests that may wait at once. */
+const MAX_WAITING = 32;
+
+/** Listens for those who ask the follower. @throws PgdbaError io_failed */
+export function listen(follower: Follower, { console, listen: at }: FollowConfig) {
+  const wanted = digest(basic(console.user, console.password));
+  let waiting = 0;
+  const fetch = async (request: Request): Promise<Response> => {
+    if (!timingSafeEqual(digest(request.headers.get("authorization") ?? ""), wanted))
+      return said(401, { error: "unauthorized" }, { "www-authenticate": 'Basic realm="pgdba"' });
+    if (waiting >= MAX_WAITING) return said(503, { error: "too_many_requests_waiting" });
+    waiting += 1;
+    try {
+      return await answer(follower, request);
+    } finally {
+      waiting -= 1;
+    }
+  };
+  try {
+    return Bun.serve({
+      hostname: at.host,
+      port: at.port,
+      fetch,
+      maxRequestBodySize: MAX_BODY,
+      // A pause is answered when all transactions have ended.
+      idleTimeout: 255,
+      development: false,
+      reusePort: false,
+      error: () => said(500, { error: "internal" }),
+    });
+  } catch (error) {
+    const code = String((error as { code?: unknown }).code);
+    throw new PgdbaError("io_failed", `Can't listen on ${at.host}:${at.port}: ${code}`, {
+      cause: error,
+      hint: "Another follower may run here; there is one for each PgBouncer.",
+      data: { errno: code },
+    });
+  }
+}
+
+async function answer(follower: Follower, request: Request): Promise<Response> {
+  const path = request.url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "");
+  const method = path === "/status" ? "GET" : "POST";
+  if (!["/status", "/pause", "/resume"].includes(path)) return said(404, { error: "not_found" });
+  if (request.method !== method)
+    return said(405, { error: "method_not_allowed" }, { allow: method });
+  if (path === "/status") return said(200, follower.status());
+  const body = await bodyOf(request);
+  const { holder, cap_ms: capMs, wait_ms: waitMs } = body ?? {};
+  if (typeof holder !== "string" || holder === "" || holder.length > 200)
+    return said(400, { error: "bad_request", why: "holder: a text of 1 to 200 characters" });
+  if (path === "/resume") return settled(follower, await follower.resume(holder));
+  if (!isMs(capMs) || !isMs(waitMs))
+    return said(400, { error: "bad_request", why: `cap_ms, wait_ms: 1 to ${MAX_CAP_MS}` });
+  return settled(follower, await follower.pause(holder, capMs, waitMs));
+}
+
+const STATUS: Record<Refusal["error"], number> = {
+  held: 423,
+  transactions_open: 409,
+  unreachable: 503,
+};
+
+function settled(follower: Follower, refusal: Refusal | undefined): Response {
+  return refusal === undefined
+    ? said(200, follower.status())
+    : said(STATUS[refusal.error], refusal);
+}
+
+async function bodyOf(request: Request): Promise<Record<string, unknown> | undefined> {
+  try {
+    const body: unknown = await request.json();
+    return typeof body === "object" && body !== null
+      ? (body as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isMs(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MAX_CAP_MS;
+}
+
+function basic(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+}
+
+/** Of equal length, so that the time of comparing them tells nothing. */
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
+
+function said(status: number, body: object, headers: Record<string, string> = {}): Response {
+  return new Response(`${JSON.stringify(body)}\n`, { status, headers: { ...HEADERS, ...headers } });
+}
