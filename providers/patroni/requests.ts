@@ -1,6 +1,6 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { readBody } from "../../engine/shared/read-body.ts";
-import type { JsonObject } from "../../engine/types.ts";
+import type { Json, JsonObject } from "../../engine/types.ts";
 
 /** The address of Patroni's REST API, and how to log in there. */
 export interface PatroniSpec {
@@ -18,10 +18,14 @@ export interface PatroniSpec {
 export interface Api {
   spec: PatroniSpec;
   ca: string | undefined;
+  /** How long a read is repeated while nobody answers it, ms. */
+  patienceMs: number;
+  /** The endpoint that answered last: it is asked first. */
+  last?: string;
 }
 
 export interface Request {
-  method?: "GET" | "PATCH" | "POST";
+  method?: "GET" | "PATCH" | "PUT" | "POST" | "DELETE";
   body?: JsonObject;
   timeoutMs?: number;
   signal?: AbortSignal | undefined;
@@ -37,7 +41,7 @@ const TIMEOUT_MS = 10_000;
 /** An answer is a page; anything longer is not Patroni's. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
-/** Sends one request. @throws PgdbaError timeout | connection_failed, or the signal's reason */
+/** Sends one request, once. @throws PgdbaError timeout | connection_failed, or the signal's reason */
 export async function send(api: Api, url: string, request: Request = {}): Promise<Answer> {
   const { method = "GET", timeoutMs = TIMEOUT_MS, signal } = request;
   const late = AbortSignal.timeout(timeoutMs);
@@ -53,23 +57,6 @@ export async function send(api: Api, url: string, request: Request = {}): Promis
     if (signal?.aborted) throw signal.reason;
     throw late.aborted ? timedOut(url, timeoutMs, method, cause) : unreachable(url, cause as Error);
   }
-}
-
-/** The answer of the first endpoint that gives one. Use it only for requests that may be repeated. */
-export async function sendToAny(api: Api, path: string, request: Request = {}): Promise<Answer> {
-  const { endpoints } = api.spec;
-  let first: unknown;
-  for (const endpoint of endpoints) {
-    try {
-      const answer = await send(api, `${endpoint}${path}`, request);
-      // 502 and 503: this member has lost the store; another may see it.
-      if (answer.status < 500 || endpoint === endpoints.at(-1)) return answer;
-    } catch (error) {
-      if (request.signal?.aborted) throw error;
-      first ??= error;
-    }
-  }
-  throw first;
 }
 
 function optionsOf({ spec, ca }: Api, { method, body }: Request): BunFetchRequestInit {
@@ -111,6 +98,7 @@ function unreachable(url: string, cause: Error & { code?: unknown }): PgdbaError
       retryable: true,
       data: typeof cause.code === "string" ? { code: cause.code } : undefined,
       cause,
+      nothingDone: cause.code === "ConnectionRefused" ? true : undefined,
     },
   );
 }
@@ -128,20 +116,30 @@ export function refused({ url, status, text }: Answer): PgdbaError {
         : "Look at Patroni's log on that member.",
       retryable: status === 409 || status >= 500,
       data: { status },
+      // A server error may come after the act; all others come before it.
+      nothingDone: status < 500 ? true : undefined,
     },
   );
 }
 
-/** The JSON object in an answer. @throws PgdbaError http_failed */
-export function objectIn({ url, text }: Answer): JsonObject {
+/** The JSON value in an answer. @throws PgdbaError http_failed */
+export function jsonIn({ url, text }: Answer): Json {
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value))
-      return value as JsonObject;
+    return JSON.parse(text) as Json;
   } catch {
-    // The error below says it.
+    throw notPatroni(url, "JSON");
   }
-  throw new PgdbaError("http_failed", `${url} gave no JSON object; is it Patroni's REST API?`, {
+}
+
+/** The JSON object in an answer. @throws PgdbaError http_failed */
+export function objectIn(answer: Answer): JsonObject {
+  const value = jsonIn(answer);
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw notPatroni(answer.url, "JSON object");
+}
+
+function notPatroni(url: string, what: string): PgdbaError {
+  return new PgdbaError("http_failed", `${url} gave no ${what}; is it Patroni's REST API?`, {
     hint: "Check patroni.endpoints in the cluster's file.",
   });
 }

@@ -1,4 +1,5 @@
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import { sleep } from "../../engine/shared/sleep.ts";
 import { patroniClient } from "../patroni/client.ts";
 import { isLeader } from "../patroni/members.ts";
 import { identityOf } from "../postgres/identity.ts";
@@ -177,20 +178,5 @@ function anotherServer(name: string, before: string, now: string): PgdbaError {
 function anotherHistory(name: string, { host, port }: Place, why: string): PgdbaError {
   return new PgdbaError("identity_mismatch", `${host}:${port} is not what ${name} was: ${why}`, {
     hint: "Its data do not go on from where the run left them. Look at the cluster, then run again or resume.",
-  });
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((done, fail) => {
-    const timer = setTimeout(finish, ms);
-    function finish(): void {
-      signal.removeEventListener("abort", stop);
-      done();
-    }
-    function stop(): void {
-      clearTimeout(timer);
-      fail(signal.reason);
-    }
-    signal.addEventListener("abort", stop, { once: true });
   });
 }

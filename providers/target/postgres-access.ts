@@ -1,17 +1,20 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { AccessFor } from "../../engine/types.ts";
-import { patroniClient, type PatroniClient } from "../patroni/client.ts";
+import { PATRONI_READS, patroniClient, type PatroniClient } from "../patroni/client.ts";
 import { guardedSession } from "../postgres/guard/guarded-session.ts";
 import { readOnly } from "../postgres/guard/read.ts";
 import { readOnlySession } from "../postgres/read-only-session.ts";
 import { openSession, type PgSession } from "../postgres/session.ts";
 import type { MemberAccess, PostgresAccess } from "./access.ts";
+import { onlyReads } from "./only-reads.ts";
 import type { FollowingSession } from "./following.ts";
 import { memberMeant, type NamedMember } from "./member-name.ts";
 import type { TargetSource } from "./source.ts";
 
 /** Rows of a RETURNING that are kept; the statement itself always runs to its end. */
 const MAX_RETURNED = 1_000;
+/** How long a read of Patroni is repeated while no member answers, ms. */
+const PATIENCE_MS = 5_000;
 
 /** See `Access.postgres`. */
 export function postgresAccess(
@@ -72,14 +75,8 @@ export async function patroniAccess(source: TargetSource, on: AccessFor): Promis
       hint: "Name Patroni's REST API in the cluster's file: `patroni: {endpoints: [http://host:8008]}`.",
     });
   }
-  const client = await patroniClient(source.patroni);
-  if (on.effect !== "read") return client;
-  const refuse = async (): Promise<never> => {
-    throw new PgdbaError("step_refused", "A step that reads may not change what Patroni runs", {
-      hint: "Nothing was sent. Declare `effect: change` in the step type when it changes something.",
-    });
-  };
-  return { ...client, patchConfig: refuse, restart: refuse };
+  const client = await patroniClient(source.patroni, { patienceMs: PATIENCE_MS });
+  return on.effect === "read" ? onlyReads(client, PATRONI_READS, "patroni") : client;
 }
 
 /**

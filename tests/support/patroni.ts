@@ -1,7 +1,7 @@
 /** A real Patroni cluster for tests: one etcd and some members, as plain processes that die with the test process. */
 
-import { readdirSync } from "node:fs";
-import { chown, mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { existsSync, readdirSync } from "node:fs";
+import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
@@ -20,7 +20,18 @@ export interface PatroniCluster {
   get(path: string, member?: number): Promise<any>;
   /** The end of all logs, for a failure that needs explaining. */
   logs(): Promise<string>;
+  /** Puts `part` into a member's own configuration, without telling it. */
+  configure(member: number, part: object): Promise<void>;
+  /** Sends a signal to the Patroni of a member, not to its PostgreSQL. */
+  signal(member: number, signal: NodeJS.Signals): Promise<void>;
   stop(): Promise<void>;
+}
+
+export interface PatroniOptions {
+  /** One from `patroniTree`; Debian's own without it. */
+  tree?: string | undefined;
+  /** Merged into the dynamic configuration at the start. */
+  dcs?: object | undefined;
 }
 
 /** What keeps these tests from running here, or null. @throws Error when PGDBA_TEST_REQUIRE says that nothing may */
@@ -36,13 +47,48 @@ export function patroniMissing(): string | null {
   return said;
 }
 
+/** Debian's Python, which has all that Patroni needs. */
+async function pythonOfPatroni(): Promise<string> {
+  const [first = ""] = (await readFile(Bun.which("patroni") ?? "", "utf8")).split("\n");
+  return first.replace(/^#!\s*/, "");
+}
+
+/** The folder with another version of Patroni, which Debian's Python runs; fetched by pip once, about 2 s. Or why there is none. */
+export async function patroniTree(
+  version: string,
+): Promise<{ tree: string } | { missing: string }> {
+  const tree = join(tmpdir(), `pgdba-patroni-${version}`);
+  if (existsSync(join(tree, "patroni"))) return { tree };
+  const fetched = await mkdtemp(`${tree}.`);
+  const pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--root-user-action=ignore"];
+  const { exitCode, stderr } = Bun.spawnSync([
+    "python3",
+    ...pip,
+    "--target",
+    fetched,
+    `patroni==${version}`,
+  ]);
+  if (exitCode === 0) {
+    await chmod(fetched, 0o755);
+    // Another test process may have been first.
+    await rename(fetched, tree).catch(() => rm(fetched, { recursive: true }));
+    return { tree };
+  }
+  await rm(fetched, { recursive: true });
+  const missing = `pip has no Patroni ${version}: ${stderr.toString().trim().split("\n").at(-1)}`;
+  if ((process.env.PGDBA_TEST_REQUIRE ?? "").split(",").includes("patroni"))
+    throw new Error(missing);
+  return { missing };
+}
+
 /** Ends everything and removes the files when its standard input closes. Arguments: the files that list each process's argv. */
 const KEEPER = `cd "$BASE"
 etcd --data-dir "$BASE/etcd" --listen-client-urls "$ETCD" --advertise-client-urls "$ETCD" \\
   --listen-peer-urls "$PEER" --initial-advertise-peer-urls "$PEER" --initial-cluster "default=$PEER" >>etcd.log 2>&1 </dev/null &
 pids=$!
 for file in "$BASE"/*.yml; do
-  patroni "$file" >>"$file.log" 2>&1 </dev/null &
+  $PATRONI "$file" >>"$file.log" 2>&1 </dev/null &
+  echo $! >"$file.pid"
   pids="$pids $!"
 done
 cat >/dev/null
@@ -52,7 +98,10 @@ wait
 rm -rf "$BASE"`;
 
 /** Starts a cluster of `count` members and waits until all stream. About 8 s. */
-export async function startPatroni(count: number): Promise<PatroniCluster> {
+export async function startPatroni(
+  count: number,
+  { tree, dcs }: PatroniOptions = {},
+): Promise<PatroniCluster> {
   const user = ordinaryUser();
   const parent = (await traversable(join(tmpdir(), "x")))
     ? tmpdir()
@@ -61,6 +110,11 @@ export async function startPatroni(count: number): Promise<PatroniCluster> {
   const [password, apiPassword] = [crypto.randomUUID(), crypto.randomUUID()];
   const etcd = `127.0.0.1:${await freePort()}`;
   const members: PatroniCluster["members"] = [];
+  const configs: object[] = [];
+  const write = async (file: string, config: object): Promise<void> => {
+    await writeFile(file, stringify(config), { mode: 0o600 });
+    if (user !== null) await chown(file, user.uid, user.gid);
+  };
   for (let n = 1; n <= count; n++) {
     const [name, port, rest] = [`pg${n}`, await freePort(), `127.0.0.1:${await freePort()}`];
     members.push({ name, host: "127.0.0.1", port, api: `http://${rest}` });
@@ -81,6 +135,7 @@ export async function startPatroni(count: number): Promise<PatroniCluster> {
           ttl: 20,
           loop_wait: 1,
           retry_timeout: 3,
+          ...dcs,
           postgresql: {
             parameters: { max_connections: 60, work_mem: "5MB", wal_keep_size: "64MB" },
           },
@@ -110,9 +165,8 @@ export async function startPatroni(count: number): Promise<PatroniCluster> {
         ],
       },
     };
-    const file = join(base, `${name}.yml`);
-    await writeFile(file, stringify(config), { mode: 0o600 });
-    if (user !== null) await chown(file, user.uid, user.gid);
+    await write(join(base, `${name}.yml`), config);
+    configs.push(config);
   }
   if (user !== null) await chown(base, user.uid, user.gid);
   const keeper = Bun.spawn(["/bin/sh", "-c", KEEPER], {
@@ -121,6 +175,8 @@ export async function startPatroni(count: number): Promise<PatroniCluster> {
     env: {
       PATH: process.env.PATH ?? "/usr/bin:/bin",
       LC_ALL: "C",
+      PATRONI: tree === undefined ? "patroni" : `${await pythonOfPatroni()} -m patroni`,
+      ...(tree === undefined ? {} : { PYTHONPATH: tree }),
       BASE: base,
       ETCD: `http://${etcd}`,
       PEER: `http://127.0.0.1:${await freePort()}`,
@@ -143,6 +199,12 @@ export async function startPatroni(count: number): Promise<PatroniCluster> {
         async (name) => `== ${name}\n${(await readFile(join(base, name), "utf8")).slice(-3000)}`,
       );
       return (await Promise.all(texts)).join("\n");
+    },
+    configure: (member, part) =>
+      write(join(base, `${members[member]?.name}.yml`), { ...configs[member], ...part }),
+    async signal(member, signal) {
+      const file = join(base, `${members[member]?.name}.yml.pid`);
+      process.kill(Number(await readFile(file, "utf8")), signal);
     },
     async stop() {
       await keeper.stdin.end();

@@ -32,7 +32,7 @@ export function judgeFound(found: readonly Found[], accepts: boolean): Judged {
     });
   }
   return {
-    scope: textAt(found, "patroni", "scope"),
+    scope: found.find(({ status }) => status?.patroni.scope)?.status?.patroni.scope ?? null,
     identity,
     version_num: reached[0]!.server!.version_num,
     leader,
@@ -71,8 +71,8 @@ function noServer(found: readonly Found[]): PgdbaError {
 function identityOf(found: readonly Found[]): string {
   const told = found.flatMap(({ name, server, status }) => [
     ...(server?.identity ? [{ by: `PostgreSQL of ${name}`, identity: server.identity }] : []),
-    ...(typeof status?.["database_system_identifier"] === "string"
-      ? [{ by: `Patroni of ${name}`, identity: status["database_system_identifier"] }]
+    ...(status?.database_system_identifier
+      ? [{ by: `Patroni of ${name}`, identity: status.database_system_identifier }]
       : []),
   ]);
   const [first] = told;
@@ -130,12 +130,4 @@ function idle({ name, server }: Found, leader: Found): string[] {
   if (server === null || !server.standby || name === leader.name) return [];
   if (server.receiver === "streaming" || leader.server?.streams.includes(name)) return [];
   return [`${name} does not receive WAL from ${leader.name}`];
-}
-
-function textAt(found: readonly Found[], part: string, key: string): string | null {
-  for (const { status } of found) {
-    const value = ((status?.[part] ?? {}) as Record<string, unknown>)[key];
-    if (typeof value === "string" && value !== "") return value;
-  }
-  return null;
 }

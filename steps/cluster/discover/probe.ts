@@ -1,6 +1,6 @@
 import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
-import type { JsonObject } from "../../../engine/types.ts";
 import { patroniClient, type PatroniClient } from "../../../providers/patroni/client.ts";
+import type { PatroniStatus } from "../../../providers/patroni/status.ts";
 import type { PatroniMember } from "../../../providers/patroni/members.ts";
 import type { ConnectionSpec } from "../../../providers/postgres/connect.ts";
 import { identityOf } from "../../../providers/postgres/identity.ts";
@@ -23,7 +23,7 @@ export interface Found {
   /** The URL that Patroni itself tells. */
   apiTold: string;
   /** Its answer to `GET /patroni`; null when its API can't be reached. */
-  status: JsonObject | null;
+  status: PatroniStatus | null;
   statusWhy: string | null;
   /** What its PostgreSQL says; null when it can't be reached. */
   server: Server | null;
@@ -78,9 +78,9 @@ async function namesOf(
   const names = new Map<string, string>();
   for (const endpoint of endpoints) {
     const status = await client.status(endpoint, signal).catch(() => null);
-    const { name } = (status?.["patroni"] ?? {}) as { name?: unknown };
+    const name = status?.patroni.name;
     const told = members.find(({ api }) => api === endpoint)?.name;
-    const found = typeof name === "string" ? name : told;
+    const found = name ?? told;
     if (found !== undefined) names.set(found, endpoint);
   }
   return names;

@@ -89,7 +89,7 @@ async function sameCluster(ctx: StepContext, client: PatroniClient): Promise<voi
     });
   }
   const { database_system_identifier: theirs } = await client.status(leader.api, ctx.signal);
-  if (identity === null || typeof theirs !== "string" || theirs === identity) return;
+  if (identity === null || theirs === null || theirs === identity) return;
   throw new PgdbaError(
     "identity_mismatch",
     `Patroni's leader ${leader.name} has system identifier ${theirs}, but ${ctx.target.name} answers as ${identity}`,

@@ -93,7 +93,7 @@ export async function running({ ctx, client }: World): Promise<PatroniMember[]> 
   const states = await Promise.all(
     all.map(async ({ api }) =>
       client.status(api, ctx.signal).then(
-        ({ state }) => String(state),
+        ({ state }) => state,
         (error: unknown) => {
           if (ctx.signal.aborted) throw error;
           return "unreachable";
@@ -126,7 +126,7 @@ async function look(
     member,
     settings,
     entries: await readFileEntries(pg, ctx.signal),
-    pendingRestart: pending_restart === true,
+    pendingRestart: pending_restart,
   };
 }
 

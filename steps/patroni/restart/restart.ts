@@ -1,11 +1,12 @@
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { Json, JsonObject, StepContext } from "../../../engine/types.ts";
+import type { Json, StepContext } from "../../../engine/types.ts";
 import {
   isLeader,
   isUp,
   leaderOf,
   type PatroniMember,
 } from "../../../providers/patroni/members.ts";
+import type { PatroniStatus } from "../../../providers/patroni/status.ts";
 import { milliseconds, session } from "../../sql/session.ts";
 import { pending } from "./waiting.ts";
 import type { World } from "./world.ts";
@@ -97,21 +98,20 @@ async function restartAndWait(world: World, member: PatroniMember): Promise<numb
 async function whatIsMissing(
   { ctx, client }: World,
   member: PatroniMember,
-  before: JsonObject,
+  before: PatroniStatus,
 ): Promise<string> {
   const now = await client.status(member.api, ctx.signal).catch(unreachable(ctx));
-  if (now["state"] !== "running") return `is ${String(now["state"] ?? "unreachable")}`;
-  if (now["postmaster_start_time"] === before["postmaster_start_time"]) return "has not restarted";
+  if (now?.state !== "running") return `is ${now?.state ?? "unreachable"}`;
+  if (now.postmaster_start_time === before.postmaster_start_time) return "has not restarted";
   const members = await client.members(ctx.signal);
   const leader = leaderOf(members);
   if (leader === undefined) return "the cluster has no leader";
   if (isLeader(member) && leader.name !== member.name) return `${leader.name} leads in its place`;
   const state = await client.status(leader.api, ctx.signal).catch(unreachable(ctx));
-  const replication = Array.isArray(state["replication"])
-    ? (state["replication"] as JsonObject[])
-    : [];
   const streaming = new Set(
-    replication.filter((one) => one["state"] === "streaming").map((one) => one["application_name"]),
+    state?.replication
+      .filter((one) => one.state === "streaming")
+      .map((one) => one.application_name),
   );
   const standbys = isLeader(member)
     ? members.filter((one) => one.name !== leader.name && isUp(one))
@@ -123,10 +123,10 @@ async function whatIsMissing(
 }
 
 /** A member that restarts may not answer for a moment. */
-function unreachable(ctx: StepContext): (error: unknown) => JsonObject {
+function unreachable(ctx: StepContext): (error: unknown) => null {
   return (error) => {
     if (ctx.signal.aborted) throw error;
-    return {};
+    return null;
   };
 }
 

@@ -20,11 +20,9 @@ export async function waiting(world: World, members: PatroniMember[]): Promise<W
   const { ctx, client } = world;
   const states = await Promise.all(
     // The store lags by up to one loop, so each member is asked itself.
-    members.map((member) =>
-      isUp(member) ? client.status(member.api, ctx.signal) : Promise.resolve<JsonObject>({}),
-    ),
+    members.map((member) => (isUp(member) ? client.status(member.api, ctx.signal) : null)),
   );
-  const saying = members.filter((_, index) => states[index]?.["pending_restart"] === true);
+  const saying = members.filter((_, index) => states[index]?.pending_restart);
   if (saying.length === 0) return [];
   const config = await client.config(ctx.signal);
   const found = await Promise.all(

@@ -53,11 +53,15 @@ test("sends credentials with what changes something, and only there", async () =
   await client.config();
   await client.patchConfig({ postgresql: { parameters: { work_mem: null } } });
   await client.restart(url, 1000);
+  await client.cancelSwitchover();
   const basic = `Basic ${btoa("admin:s:ecret")}`;
   expect(seen).toEqual([
     ["GET", null],
+    ["GET", null],
     ["PATCH", basic],
     ["POST", basic],
+    ["GET", null],
+    ["DELETE", basic],
   ]);
 });
 
@@ -65,6 +69,7 @@ test("a patch is repeated when another writer was first, but not for ever", asyn
   let calls = 0;
   const bodies: unknown[] = [];
   const url = serve(async (request) => {
+    if (request.method === "GET") return Response.json({});
     bodies.push(await request.json());
     return ++calls === 3 ? Response.json({ done: true }) : new Response("", { status: 409 });
   });
@@ -73,13 +78,15 @@ test("a patch is repeated when another writer was first, but not for ever", asyn
     done: true,
   });
   expect(bodies).toEqual([patch, patch, patch]);
-  const busy = serve(() => new Response("", { status: 409 }));
+  const busy = serve(({ method }) =>
+    method === "GET" ? Response.json({}) : new Response("", { status: 409 }),
+  );
   expect(await codeOf((await patroniClient({ endpoints: [busy] })).patchConfig(patch))).toBe(
     "http_failed",
   );
 });
 
-test("members are read as Patroni 3 and 4 give them", async () => {
+test("members are read as each version gives them, and reached where the registry says", async () => {
   const url = serve(() =>
     Response.json({
       members: [
@@ -91,41 +98,81 @@ test("members are read as Patroni 3 and 4 give them", async () => {
           host: "b",
           port: 5433,
           lag: "unknown",
+          receive_lsn: "unknown",
+          receive_lag: "unknown",
+          replay_lsn: "0/5000060",
+          replay_lag: 0,
+          tags: { nofailover: true },
         },
         {
           name: "a",
           role: "leader",
           state: "running",
-          api_url: "http://a:8008/patroni",
+          api_url: "http://a:8008",
           host: "a",
-          port: 5432,
           timeline: 3,
+          pending_restart: true,
+          scheduled_restart: { schedule: "2026-01-01T00:00:00+00:00" },
         },
       ],
+      pause: true,
+      scheduled_switchover: { at: "2026-01-01T00:00:00+00:00", from: "a" },
       scope: "x",
     }),
   );
-  expect(await (await patroniClient({ endpoints: [url] })).members()).toEqual([
-    { name: "a", role: "leader", state: "running", api: "http://a:8008", host: "a", port: 5432 },
-    {
-      name: "b",
-      role: "replica",
-      state: "streaming",
-      api: "https://b:8008",
-      host: "b",
-      port: 5433,
-    },
-  ]);
+  const client = await patroniClient({ endpoints: [url], members: { b: "http://127.0.0.1:2" } });
+  const nothing = { tags: {}, pending_restart_reason: {}, scheduled_restart: null, timeline: null };
+  const a = {
+    ...nothing,
+    name: "a",
+    role: "leader",
+    state: "running",
+    api: "http://a:8008",
+    host: "a",
+    port: 5432,
+    timeline: 3,
+    pending_restart: true,
+    lag: null,
+    receive_lsn: null,
+    receive_lag: null,
+    replay_lsn: null,
+    replay_lag: null,
+    scheduled_restart: { schedule: "2026-01-01T00:00:00+00:00" },
+  };
+  const b = {
+    ...nothing,
+    name: "b",
+    role: "replica",
+    state: "streaming",
+    host: "b",
+    port: 5433,
+    api: "http://127.0.0.1:2",
+    tags: { nofailover: true },
+    pending_restart: false,
+    lag: "unknown" as const,
+    receive_lsn: null,
+    receive_lag: "unknown" as const,
+    replay_lsn: "0/5000060",
+    replay_lag: 0,
+  };
+  expect(await client.cluster()).toEqual({
+    members: [a, b],
+    leader: "a",
+    pause: true,
+    scheduled_switchover: { at: "2026-01-01T00:00:00+00:00", from: "a", to: null },
+  });
 });
 
 test("says what is wrong: no JSON, no permission, no answer, a missing CA", async () => {
   const html = serve(() => new Response("<html>"));
   expect(await codeOf((await patroniClient({ endpoints: [html] })).config())).toBe("http_failed");
-  const closed = serve(() => new Response("no auth header received", { status: 401 }));
+  const closed = serve(({ method }) =>
+    method === "GET" ? Response.json({}) : new Response("no auth header received", { status: 401 }),
+  );
   const denied = await (
     await patroniClient({ endpoints: [closed] })
   )
-    .patchConfig({})
+    .patchConfig({ ttl: 30 })
     .catch((error) => error);
   expect([denied.code, denied.data, denied.retryable]).toEqual([
     "http_failed",

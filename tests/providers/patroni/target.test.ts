@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Target } from "../../../engine/types.ts";
+import { PATRONI_READS } from "../../../providers/patroni/client.ts";
 import { clusterSource } from "../../../providers/target/cluster.ts";
 import { resolveTarget } from "../../../providers/target/resolve.ts";
 import { clientOf, sharedServer, type TestServer } from "../../support/postgres.ts";
@@ -63,6 +64,27 @@ test("the cluster's file names Patroni's REST API, and the target then has the c
   const without = await cluster("");
   expect(await codeOf(without.use!("patroni", accessFor()))).toBe("capability_missing");
   expect((await without.facts()).capabilities).not.toContain("patroni");
+});
+
+test("a step that reads gets the verbs that are listed as reads, and any other is refused unsent", async () => {
+  const target = await cluster("patroni: {endpoints: ['http://127.0.0.1:1']}");
+  const reading = (await target.use!("patroni", accessFor("read"))) as Record<string, Function>;
+  const changing = (await target.use!("patroni", accessFor())) as object;
+  const refused: string[] = [];
+  for (const verb of Object.keys(changing).filter((one) => !PATRONI_READS.includes(one as never)))
+    if ((await codeOf(reading[verb]!({}, {}))) === "step_refused") refused.push(verb);
+  expect(refused.toSorted()).toEqual([
+    "cancelSwitchover",
+    "failover",
+    "patchConfig",
+    "pause",
+    "putConfig",
+    "reinitialize",
+    "reload",
+    "restart",
+    "resume",
+    "switchover",
+  ]);
 });
 
 test.each([

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { PgdbaError } from "../../../../engine/errors.ts";
+import { statusIn } from "../../../../providers/patroni/status.ts";
 import { judgeFound } from "../../../../steps/cluster/discover/judge.ts";
 import type { Found, Server } from "../../../../steps/cluster/discover/probe.ts";
 
@@ -21,7 +22,10 @@ function member(name: string, more: Partial<Found> = {}): Found {
     reach: address,
     api: `http://${name}:8008`,
     apiTold: `http://${name}:8008`,
-    status: { database_system_identifier: "7", patroni: { scope: "main", version: "4.0" } },
+    status: statusIn({
+      database_system_identifier: "7",
+      patroni: { scope: "main", version: "4.0" },
+    }),
     statusWhy: null,
     server: server(),
     serverWhy: null,
@@ -76,13 +80,13 @@ test.each([
   ],
   [
     "a Patroni of another cluster",
-    [leader(), member("pg2", { status: { database_system_identifier: "9" } })],
+    [leader(), member("pg2", { status: statusIn({ database_system_identifier: "9" }) })],
     "identity_mismatch",
     "Patroni of pg2 has system identifier 9",
   ],
   [
     "nobody tells who it is",
-    [leader({ status: {}, server: server({ standby: false, identity: null }) })],
+    [leader({ status: statusIn({}), server: server({ standby: false, identity: null }) })],
     "insufficient_privilege",
     "system identifier",
   ],
