@@ -554,6 +554,8 @@ export interface Target {
   readonly expectedIdentity: string | null;
   /** No entry of the registry has its name: its facts say so, and connect to nothing. */
   readonly absent?: boolean;
+  /** True when nobody named it: it is the only cluster that is registered. */
+  readonly assumed?: boolean;
   /** The flags that name it to another command. */
   readonly flags?: readonly string[];
   /** Connects where it must; remembered. A server that does not answer is a fact (`state`, `why`), never an error. */

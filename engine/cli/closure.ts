@@ -2,8 +2,19 @@ import { calledBy } from "../check/call-graph.ts";
 import { compile } from "../check/compile.ts";
 import { outlineOf, outlinesOf } from "../check/outline.ts";
 import { unionOf } from "../check/union.ts";
+import { declarationsOf } from "../declared.ts";
 import { PgdbaError } from "../errors.ts";
-import type { Diagnostic, Doc, Json, Library, Runbook, StepRegistry } from "../types.ts";
+import { mentionsTarget } from "../run/mentions.ts";
+import type {
+  Diagnostic,
+  Doc,
+  Hazard,
+  Json,
+  Library,
+  Runbook,
+  Step,
+  StepRegistry,
+} from "../types.ts";
 import { backupRunbooks } from "./backup.ts";
 
 /** The facts about a run that are known before it begins. */
@@ -18,6 +29,11 @@ export interface Closure {
   acts: boolean;
   /** All that it may need of the target, whatever it is given. */
   needs: string[];
+  /**
+   * True when it looks at a target that is there, and neither makes one, nor destroys it, nor breaks it on purpose: then the only registered
+   * cluster is meant by whoever names none.
+   */
+  assumes: boolean;
 }
 
 /**
@@ -50,7 +66,31 @@ export async function compileClosure(
   if (backups.length === 1) await add(backups[0]!);
   const acts = union.risk !== "read" || union.locks.size > 0;
   const needs = [...union.needs.keys(), ...[...runbooks.values()].flatMap((one) => one.needs)];
-  return { runbook, runbooks, warnings, backups, acts, needs: [...new Set(needs)] };
+  const looks =
+    needs.length > 0 || mentionsTarget(runbooks.values()) || (await usesTarget(runbooks, registry));
+  const makes = union.gives.size > 0 && union.needs.size === 0;
+  const harms = ["fault", "destroys"].some((hazard) => union.hazards.has(hazard as Hazard));
+  const assumes = looks && !makes && !harms && union.risk !== "destructive";
+  return { runbook, runbooks, warnings, backups, acts, needs: [...new Set(needs)], assumes };
+}
+
+/** True when a step asks for a part of the target, where it has it. */
+async function usesTarget(
+  runbooks: ReadonlyMap<string, Runbook>,
+  registry: StepRegistry,
+): Promise<boolean> {
+  const uses = async (steps: readonly Step[]): Promise<boolean> => {
+    for (const step of steps) {
+      const found =
+        step.kind === "block"
+          ? await uses([...step.block, ...(step.rescue ?? []), ...(step.always ?? [])])
+          : declarationsOf(await registry.get(step.type), step.input).uses.length > 0;
+      if (found) return true;
+    }
+    return false;
+  };
+  for (const { steps } of runbooks.values()) if (await uses(steps)) return true;
+  return false;
 }
 
 function requireRunbook(doc: Doc): Doc {

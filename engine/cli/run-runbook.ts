@@ -19,7 +19,7 @@ export async function runRunbook(
 ): Promise<Result> {
   const library = libraryOf(front, (lenient.flags["runbooks"] as string[] | undefined) ?? []);
   const registry = await loadRegistry(front);
-  const { runbook, runbooks, warnings, backups, acts } = await compileClosure(
+  const { runbook, runbooks, warnings, backups, acts, assumes } = await compileClosure(
     name,
     library,
     registry,
@@ -37,7 +37,7 @@ export async function runRunbook(
     if (runbook.doc.layer !== "builtin")
       front.stderr.write(`${warning.where.file}:${warning.where.line}: ${warning.message}\n`);
   }
-  const target = await openTarget(front, flags);
+  const target = await openTarget(front, flags, { assumes });
   return startRun(
     front,
     parsed.flags,
@@ -49,7 +49,8 @@ export async function runRunbook(
       params,
       recordedParams,
       target,
-      targetFlags: flags,
+      // A run that goes on later goes on with the same cluster, however many are registered by then.
+      targetFlags: target.assumed === true ? { cluster: target.name } : flags,
       backups,
       plan: parsed.flags["plan"] === true,
     },

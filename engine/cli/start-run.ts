@@ -20,15 +20,21 @@ import { callerText } from "./run-record.ts";
 export const DEFAULT_LOCK_WAIT = "20s";
 export const TARGET_FLAGS = ["cluster", "host", "port", "user", "database"] as const;
 
-/** @throws PgdbaError usage when a cluster is named and a part of its connection given beside it */
+/** The flags that, beside a cluster and a host, name one member of it. */
+const OF_A_MEMBER: readonly string[] = ["host", "port", "database"];
+
+/** @throws PgdbaError usage when a cluster is named and a part of its connection given beside it; its host names a member of it */
 export function targetFlags(flags: Parsed["flags"]): TargetFlags {
-  const beside = TARGET_FLAGS.filter((key) => key !== "cluster" && flags[key] !== undefined);
+  const member = flags["host"] === undefined ? [] : OF_A_MEMBER;
+  const beside = TARGET_FLAGS.filter(
+    (key) => key !== "cluster" && flags[key] !== undefined && !member.includes(key),
+  );
   if (flags["cluster"] !== undefined && beside.length > 0) {
     throw new PgdbaError(
       "usage",
       `--cluster and ${beside.map((key) => `--${key}`).join(", ")} contradict each other`,
       {
-        hint: "A cluster brings its own connection. Give one or the other.",
+        hint: "A cluster brings its own connection. Give one or the other; --host beside it names one of its members.",
       },
     );
   }
@@ -40,7 +46,7 @@ export function targetFlags(flags: Parsed["flags"]): TargetFlags {
 export function openTarget(
   front: Front,
   flags: TargetFlags,
-  { resumes = false } = {},
+  { resumes = false, assumes = false } = {},
 ): Promise<Target> {
   return front.resolveTarget({
     flags,
@@ -49,6 +55,7 @@ export function openTarget(
     onSecret: (value) => front.secrets.add(value),
     log: (message) => front.stderr.write(`${front.secrets.redact(message)}\n`),
     resumes,
+    assumes,
   });
 }
 
@@ -107,7 +114,8 @@ export async function startRun(
           yes: flags["yes"] === true,
           confirm: typeof flags["confirm"] === "string" ? flags["confirm"] : null,
           iKnowWhatIAmDoing: flags["i-know-what-i-am-doing"] === true,
-          explicitCluster: request.targetFlags.cluster !== undefined,
+          explicitCluster:
+            request.targetFlags.cluster !== undefined && request.target.cluster !== null,
           withoutBackup:
             typeof flags["without-backup"] === "string" ? flags["without-backup"] : null,
         },

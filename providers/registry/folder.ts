@@ -32,6 +32,12 @@ export async function clusterNames(stateDir: string): Promise<string[]> {
   return [...new Set([LAB, ...names])].toSorted();
 }
 
+/** The one cluster that is registered; the built-in one counts by its name alone. A file that can't be read counts as well. */
+export async function onlyCluster(stateDir: string): Promise<string | null> {
+  const names = (await clusterNames(stateDir)).filter((name) => name !== LAB);
+  return names.length === 1 ? names[0]! : null;
+}
+
 /** A file of the registry: what it says, or what is wrong with it. */
 export interface Listed {
   name: string;

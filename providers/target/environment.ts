@@ -5,6 +5,7 @@ import { isWhole } from "../../engine/shared/connection-part.ts";
 import { errnoOf, readText } from "../../engine/shared/read-file.ts";
 import { MAX_SECRET_BYTES, secretFromFile } from "../registry/secrets.ts";
 import { type ConnectionSpec, describe, SSL_MODES, type SslMode } from "../postgres/connect.ts";
+import { placeIn } from "./member-name.ts";
 import type { TargetOptions } from "./options.ts";
 import type { TargetSource } from "./source.ts";
 
@@ -35,6 +36,9 @@ export function environmentSource(options: TargetOptions): TargetSource | null {
   if (Object.values(named).every((value) => value === undefined)) return null;
   for (const [name, text] of Object.entries(named))
     if (text !== undefined) assertPart(`The ${name}`, text);
+  // host:port, as people write it of a server.
+  const place = flags.port === undefined && named.host !== undefined ? placeIn(named.host) : null;
+  if (place?.port != null) Object.assign(named, { host: place.host, port: String(place.port) });
   const user = named.user ?? given(env.USER) ?? "postgres";
   const spec: ConnectionSpec = {
     host: hostOf(named.host ?? "localhost"),
@@ -45,7 +49,7 @@ export function environmentSource(options: TargetOptions): TargetSource | null {
     sslrootcert: field("SSLROOTCERT"),
     application_name: "pgdba",
   };
-  spec.password = passwordFrom(spec, options);
+  spec.password = environmentPassword(spec, options);
   return {
     name: describe(spec),
     cluster: null,
@@ -107,7 +111,10 @@ function sslModeOf(mode: string, where: string): SslMode {
 }
 
 /** The source of the password when it is asked for. Those in the environment were announced by then. */
-function passwordFrom(spec: ConnectionSpec, options: TargetOptions): () => string | undefined {
+export function environmentPassword(
+  spec: ConnectionSpec,
+  options: TargetOptions,
+): () => string | undefined {
   const { env, onSecret } = options;
   const direct = given(env.PGDBA_PG_PASSWORD);
   if (direct !== undefined) return () => direct;

@@ -15,6 +15,8 @@ export interface TargetOptions {
   onSecret(value: string): void;
   /** Is called with a message when something takes a while, such as the first start of the lab. */
   log?(message: string): void;
+  /** True for a run that looks at its target: when nobody names one, the only cluster that is registered is taken. */
+  assumes?: boolean | undefined;
   /** True for a run that goes on: the lab is as the run has left it, and is not started. */
   resumes?: boolean | undefined;
   /** The nearest of `candidates`, for "did you mean". */

@@ -45,6 +45,10 @@ export class PostgresTarget implements Target {
     return this.#source.expectedIdentity;
   }
 
+  get assumed(): boolean {
+    return this.#source.assumed === true;
+  }
+
   get flags(): readonly string[] {
     return this.#source.flags ?? [];
   }
@@ -103,7 +107,11 @@ export class PostgresTarget implements Target {
       // The server that comes up later must be the registered one.
       this.#following.expect(this.#source.expectedIdentity);
       const known = await this.#source.known?.(null, null);
-      return { ...(await whyNotUp(this.#source, this.#nodes, why)), ...known };
+      return {
+        ...(await whyNotUp(this.#source, this.#nodes, why)),
+        warnings: assumption(this.#source),
+        ...known,
+      };
     }
   }
 
@@ -131,8 +139,10 @@ export class PostgresTarget implements Target {
       partialBy: source.partialBy,
       identity,
       capabilities,
-      warnings:
-        info.standby && hasMembers(source) ? [onStandby(source, this.#following.place)] : [],
+      warnings: [
+        ...assumption(source),
+        ...(info.standby && hasMembers(source) ? [onStandby(source, this.#following.place)] : []),
+      ],
       ...(await source.known?.(session, identity)),
       facts: {
         can: await this.#nodes.can(),
@@ -142,10 +152,23 @@ export class PostgresTarget implements Target {
         database: info.database,
         user: info.user,
         ...this.#following.place,
+        member: memberAt(source, this.#following.place),
         address: rows[0]?.["address"] ?? null,
       },
     };
   }
+}
+
+/** Whoever reads the answer has to know of which cluster it is. */
+function assumption({ name, assumed }: TargetSource): string[] {
+  return assumed === true
+    ? [`No target was named: this is ${name}, the only cluster that is registered`]
+    : [];
+}
+
+/** The name of the member that listens at a place; null where nobody knows. */
+function memberAt({ member, members = [] }: TargetSource, { host, port }: Place): string | null {
+  return member ?? members.find((one) => one.host === host && one.port === port)?.name ?? null;
 }
 
 /** A run that reads may go on there; what it reads is told as what it is. */

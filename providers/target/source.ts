@@ -33,6 +33,10 @@ export interface TargetSource {
   pgbouncer?: PgbouncerSpec;
   /** Opens the way to its nodes, where it is known who has them. */
   nodes?: () => Promise<Opened>;
+  /** Its member's name, when it is one server of a registered cluster. */
+  member?: string;
+  /** True when nobody named it, and it is the only cluster that is registered. */
+  assumed?: boolean;
   /** The flags that name it to another command. */
   flags?: readonly string[];
   /** The run that registered it and did not finish. */

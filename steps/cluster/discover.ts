@@ -12,7 +12,7 @@ import { entryOf, given } from "./discover/entry.ts";
 import { judgeFound, type Judged } from "./discover/judge.ts";
 import { mayLater, type Ways } from "./discover/may.ts";
 import { findMembers, type Found } from "./discover/probe.ts";
-import { ownCluster } from "./entry/name.ts";
+import { namedCluster } from "./entry/name.ts";
 
 const TEXT = { type: ["string", "null"] } as const;
 const VARIABLE = { type: ["string", "null"], pattern: "^[A-Za-z_][A-Za-z0-9_]*$" } as const;
@@ -283,7 +283,7 @@ function assertPlace(text: string): void {
 
 /** One cluster has one entry: two would be locked and labelled each for itself. @throws PgdbaError step_refused */
 async function assertNew(ctx: StepContext, judged: Judged, found: readonly Found[]): Promise<void> {
-  const own = ownCluster(ctx);
+  const own = namedCluster(ctx);
   const places = new Set(found.map(({ reach }) => `${reach.host}:${reach.port}`));
   const other = (await listClusters(ctx.run.stateDir)).find(
     ({ name, entry }) =>
@@ -335,7 +335,7 @@ async function reachedBy(
 ): Promise<NonNullable<Ways["provider"]>> {
   try {
     const opened = await openNodes(provider, {
-      cluster: ownCluster(ctx),
+      cluster: namedCluster(ctx),
       stateDir: ctx.run.stateDir,
       env: ctx.env,
       place: (place ?? {}) as JsonObject,

@@ -9,7 +9,7 @@ import {
   restoreCluster,
 } from "../../providers/registry/forget.ts";
 import { defineStep } from "../define.ts";
-import { ownCluster } from "./entry/name.ts";
+import { namedCluster } from "./entry/name.ts";
 
 export default defineStep({
   type: "cluster.forget",
@@ -47,7 +47,7 @@ nodes; so is a file that can't be read, for it may be that of such a one. \`forc
     },
   },
   async run(ctx, input) {
-    const name = ownCluster(ctx);
+    const name = namedCluster(ctx);
     const { stateDir } = ctx.run;
     const found = await forgetCluster(stateDir, { name, run: ctx.run.id }, async (what) => {
       if (input.force !== true) await assertForgettable(ctx, name, what);
@@ -56,7 +56,7 @@ nodes; so is a file that can't be read, for it may be that of such a one. \`forc
     return outcome(ctx.run, name, found);
   },
   async plan(ctx, input) {
-    const name = ownCluster(ctx);
+    const name = namedCluster(ctx);
     const { stateDir } = ctx.run;
     const found = await findEntry(stateDir, name);
     if (found === undefined) throw await unknownCluster(stateDir, name);
@@ -64,7 +64,7 @@ nodes; so is a file that can't be read, for it may be that of such a one. \`forc
     return outcome(ctx.run, name, found);
   },
   async undo(ctx) {
-    const name = ownCluster(ctx);
+    const name = namedCluster(ctx);
     if (!(await restoreCluster(ctx.run.stateDir, name, ctx.run.id))) ctx.unchanged();
   },
 });

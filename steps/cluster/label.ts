@@ -4,7 +4,7 @@ import { findEntry } from "../../providers/registry/forget.ts";
 import { unknownCluster } from "../../providers/registry/folder.ts";
 import { changeCluster } from "../../providers/registry/write.ts";
 import { defineStep } from "../define.ts";
-import { ownCluster } from "./entry/name.ts";
+import { namedCluster } from "./entry/name.ts";
 
 /** The label that refuses faults and destruction: see engine/gates.ts. */
 const PRODUCTION = "production";
@@ -47,7 +47,7 @@ else has changed since.`,
     },
   },
   async run(ctx, input) {
-    const name = ownCluster(ctx);
+    const name = namedCluster(ctx);
     const missing = await unknownCluster(ctx.run.stateDir, name);
     let changed = difference([], input);
     const entry = await changeCluster(ctx.run.stateDir, name, (before) => {
@@ -63,7 +63,7 @@ else has changed since.`,
     return { name, ...changed, labels: entry!.labels };
   },
   async plan(ctx, input): Promise<Json> {
-    const name = ownCluster(ctx);
+    const name = namedCluster(ctx);
     const found = await findEntry(ctx.run.stateDir, name);
     if (found === undefined) throw await unknownCluster(ctx.run.stateDir, name);
     if ("problem" in found) throw found.problem;
@@ -74,7 +74,7 @@ else has changed since.`,
   async undo(ctx) {
     if (ctx.noted === undefined) return ctx.unchanged();
     const { added, removed } = ctx.noted as { added: string[]; removed: string[] };
-    await changeCluster(ctx.run.stateDir, ownCluster(ctx), (before) => {
+    await changeCluster(ctx.run.stateDir, namedCluster(ctx), (before) => {
       if (before === undefined) return undefined;
       const { labels } = difference(before.labels, { add: removed, remove: added });
       const { labels: _labels, ...rest } = before.data;

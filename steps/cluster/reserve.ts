@@ -5,7 +5,7 @@ import { readClusterFile } from "../../providers/registry/read.ts";
 import { CLUSTER_PARTS } from "../../providers/registry/schema.ts";
 import { assertNameFree, releaseCluster, reserveCluster } from "../../providers/registry/write.ts";
 import { defineStep } from "../define.ts";
-import { ownCluster } from "./entry/name.ts";
+import { namedCluster } from "./entry/name.ts";
 
 export default defineStep({
   type: "cluster.reserve",
@@ -61,7 +61,7 @@ Undo takes the entry and its secrets away again if they are still this run's and
     },
   },
   async run(ctx, input) {
-    const name = ownCluster(ctx);
+    const name = namedCluster(ctx);
     const { secrets_from: prefix, ...rest } = input;
     const variables = variablesOf(ctx, input.secrets ?? [], prefix ?? null);
     const { entry, isNew } = await reserveCluster(ctx.run.stateDir, name, {
@@ -76,14 +76,14 @@ Undo takes the entry and its secrets away again if they are still this run's and
     return { name, file: entry.file, cluster_id: entry.data.cluster_id ?? null };
   },
   async plan(ctx, input) {
-    const name = ownCluster(ctx);
+    const name = namedCluster(ctx);
     const file = clusterFile(ctx.run.stateDir, name);
     variablesOf(ctx, input.secrets ?? [], input.secrets_from ?? null);
     assertNameFree(name, await readClusterFile(name, file));
     return { name, file, cluster_id: null };
   },
   async undo(ctx, input) {
-    const name = ownCluster(ctx);
+    const name = namedCluster(ctx);
     if (input.provider !== undefined) await assertNothingLeft(ctx);
     if (!(await releaseCluster(ctx.run.stateDir, name, ctx.run.id))) ctx.unchanged();
   },

@@ -1,6 +1,6 @@
 import { toPgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
-import { clusterFile, unknownCluster } from "../../providers/registry/folder.ts";
+import { clusterFile, onlyCluster, unknownCluster } from "../../providers/registry/folder.ts";
 import {
   type ClusterEntry,
   type PasswordNames,
@@ -91,8 +91,9 @@ a file that can't be used it says \`problem\` and \`hint\`.`,
     },
   },
   async run(ctx, input) {
-    const name = clusterName(ctx, input.name);
     const { stateDir } = ctx.run;
+    const asked = input.name ?? ctx.target.cluster;
+    const name = clusterName(ctx, asked ?? (await onlyCluster(stateDir)));
     const file = clusterFile(stateDir, name);
     try {
       const entry = await readClusterFile(name, file);

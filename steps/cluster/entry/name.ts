@@ -18,8 +18,20 @@ export function clusterName(ctx: StepContext, name: string | null | undefined): 
 }
 
 /**
+ * The cluster whose entry a step makes, labels or takes away: it is named by whoever starts the run.
+ * @throws PgdbaError invalid_param
+ */
+export function namedCluster(ctx: StepContext): string {
+  const name = ownCluster(ctx);
+  if (ctx.target.assumed !== true) return name;
+  throw new PgdbaError("invalid_param", "No cluster is named", {
+    hint: `Name it, when ${name} is meant: --cluster ${name}.`,
+  });
+}
+
+/**
  * The cluster whose entry a step changes: that of the run alone, for only this one was judged and locked.
- * @throws PgdbaError invalid_param when the run names none
+ * @throws PgdbaError invalid_param when the run has none
  */
 export function ownCluster(ctx: StepContext): string {
   return clusterName(ctx, null);

@@ -77,6 +77,26 @@ describe.skipIf(missing !== null)("a Patroni cluster that somebody else made", (
     );
     expect(health.envelope.error).toBeNull();
 
+    // It is the only cluster, so nobody has to name it; a member is named by its name. What makes or forgets one is not guessed.
+    const members = cluster.members.map(({ name }) => name);
+    for (const flags of [[], ...members.map((name) => ["--host", name])]) {
+      const seen = await cli(["config", "show", "port", ...flags], p, { env: env() });
+      expect(seen.envelope.error).toBeNull();
+      expect(at(seen.envelope, "data", "run", "target")).toBe(
+        flags.length === 0 ? "orders" : `orders/${flags[1]}`,
+      );
+      expect(at(seen.envelope, "data", "run", "warnings")).toEqual(
+        flags.length === 0 ? [expect.stringContaining("orders, the only cluster")] : [],
+      );
+    }
+    const forgotten = await cli(["cluster", "forget"], p);
+    expect(forgotten.envelope.error).toMatchObject({
+      code: "invalid_param",
+      hint: expect.stringContaining("--cluster orders"),
+    });
+    const shown = await cli(["cluster", "show"], p);
+    expect(at(shown.envelope, "data", "cluster", "name")).toBe("orders");
+
     const again = await connect(p, "--name", "orders", "--patroni-url", cluster.members[0]!.api);
     expect(again.envelope.error).toMatchObject({
       code: "step_refused",
