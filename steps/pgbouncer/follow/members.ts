@@ -1,6 +1,6 @@
 import { readBody } from "../../../engine/shared/read-body.ts";
 import type { Clock, JsonObject } from "../../../engine/types.ts";
-import { isUp, membersIn } from "../../../providers/patroni/members.ts";
+import { clusterIn, isUp } from "../../../providers/patroni/members.ts";
 import type { Seen } from "./choose.ts";
 import type { FollowConfig } from "./config.ts";
 
@@ -128,7 +128,7 @@ export class Members {
       this.#config.cluster === undefined ||
       (scope ?? this.#config.cluster) === this.#config.cluster;
     if (status !== 200 || !isOurs) return false;
-    const there = membersIn(body).filter(
+    const there = clusterIn(body).members.filter(
       (one) => one.name !== "" && one.host !== "" && one.api !== "",
     );
     for (const { name, host, port, api: url } of there) {
