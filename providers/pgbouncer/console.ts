@@ -15,6 +15,8 @@ export type Row = Record<string, unknown>;
 
 /** The database that PgBouncer itself answers for. */
 export const CONSOLE = "pgbouncer";
+/** PostgreSQL's types of what is counted, 64-bit integers and numerics, which the library gives as text. */
+const COUNTED = [20, 1700];
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 const CONNECT_MS = 3000;
 const ANSWER_MS = 5000;
@@ -77,7 +79,11 @@ export class Console {
     });
     try {
       const answer = await Promise.race([this.#client.query(command), late]);
-      return answer.rows as Row[];
+      const whole = answer.fields.filter(({ dataTypeID }) => COUNTED.includes(dataTypeID));
+      return (answer.rows as Row[]).map((row) => ({
+        ...row,
+        ...Object.fromEntries(whole.map(({ name }) => [name, counted(row[name])])),
+      }));
     } catch (cause) {
       const { message, code } = cause as Error & { code?: unknown };
       // A FATAL of its own, such as at its shutdown, ends the session as well: the socket says so.
@@ -107,6 +113,11 @@ export class Console {
     this.#lost = true;
     if (isNew) this.onLost();
   }
+}
+
+/** A number where it is exact, else its digits. */
+function counted(value: unknown): unknown {
+  return Number.isSafeInteger(Number(value)) && value !== null ? Number(value) : value;
 }
 
 /** A name of a database as the console reads it: no escape is needed but for the quote itself. */

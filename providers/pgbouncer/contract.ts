@@ -35,9 +35,13 @@ export interface PgbouncerAccess {
 
 export interface FollowerState {
   /** The member that clients are sent to; null when there is none that answers as the primary. */
-  route: { member: string; host: string; port: number } | null;
+  route: { member: string; host: string; port: number; timeline: number | null } | null;
   since: string;
+  /** The reason why clients are kept where they are, or let nowhere. */
+  why: string | null;
+  /** `wait`: they are held back, because somebody asked or because no member leads. */
+  clients: "go on" | "wait" | "unknown";
   paused: { holder: string; leftMs: number } | null;
   /** Members as it last saw them. */
-  members: { name: string; primary: boolean; why: string | null }[];
+  members: { name: string; primary: boolean; timeline: number | null; why: string | null }[];
 }

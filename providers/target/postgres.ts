@@ -80,6 +80,10 @@ export class PostgresTarget implements Target {
     if (what === "postgres") return postgresAccess(this.#source, this.#following, on);
     if (what === "member") return memberAccess(this.#source, on);
     if (what === "patroni") return patroniAccess(this.#source, on);
+    if (what === "pgbouncer" && this.#source.pgbouncer !== undefined) {
+      const { pgbouncerAccess } = await import("../pgbouncer/client.ts");
+      return pgbouncerAccess(this.#source.pgbouncer, on);
+    }
     throw new PgdbaError("capability_missing", `${this.name} has no ${what}`, {
       hint: "Choose another target or runbook.",
     });

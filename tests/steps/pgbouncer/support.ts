@@ -5,6 +5,9 @@ import { join } from "node:path";
 import type { Client } from "pg";
 import { systemClock } from "../../../engine/clock.ts";
 import { freePort } from "../../../providers/nodes/embedded/server.ts";
+import type { Effect } from "../../../engine/types.ts";
+import { pgbouncerAccess } from "../../../providers/pgbouncer/client.ts";
+import type { PgbouncerSpec } from "../../../providers/pgbouncer/contract.ts";
 import { Console } from "../../../providers/pgbouncer/console.ts";
 import follow from "../../../steps/pgbouncer/follow.ts";
 import { type FakeContext, fakeContext } from "../../support/context.ts";
@@ -113,6 +116,41 @@ function startFollower(config: string): RunningFollower {
 
 const APP = { user: "follow_app", password: "follow_app" };
 
+/** One for all steps that ask it. */
+let shared: Promise<Followed> | undefined;
+export function sharedFollowed(): Promise<Followed> {
+  shared ??= startFollowed().then(async (at) => {
+    await at.until(({ route }) => route !== null);
+    return at;
+  });
+  return shared;
+}
+
+/** A step's context on a cluster with this PgBouncer: as `pool1` with its follower, and once more as each of the `others`. */
+export function onPooler(
+  at: Followed,
+  effect: Effect,
+  others: Record<string, string | undefined> = {},
+): FakeContext {
+  const { host, port, admin: password } = at.pooler;
+  const followers = Object.entries({ pool1: at.url, ...others });
+  const spec: PgbouncerSpec = {
+    user: CONSOLE_USER,
+    password,
+    instances: followers.map(([name, follower]) => ({
+      name,
+      host,
+      port,
+      ...(follower === undefined ? {} : { follower }),
+    })),
+  };
+  const { signal } = new AbortController();
+  return fakeContext({
+    clock: systemClock,
+    target: { use: async () => pgbouncerAccess(spec, { effect, signal }) },
+  });
+}
+
 /** The server that a session of the application is at; both have the same databases and roles. */
 export async function portOf(client: Client): Promise<number> {
   const { rows } = await client.query("SELECT current_setting('port')::int AS port");
@@ -123,8 +161,9 @@ export async function startFollowed(): Promise<Followed> {
   const servers = [await sharedServer(18), await sharedServer(17)] as const;
   for (const server of servers) {
     const admin = await clientOf(server);
-    await admin.query(`DROP ROLE IF EXISTS ${APP.user}`);
-    await admin.query(`CREATE ROLE ${APP.user} LOGIN PASSWORD '${APP.password}'`);
+    const { rowCount } = await admin.query("SELECT FROM pg_roles WHERE rolname = $1", [APP.user]);
+    if (rowCount === 0)
+      await admin.query(`CREATE ROLE ${APP.user} LOGIN PASSWORD '${APP.password}'`);
     await admin.end();
   }
   const all: Member[] = [];
