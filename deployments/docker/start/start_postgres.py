@@ -1,0 +1,59 @@
+"""Starts Patroni. The configuration names accounts; their passwords are put beside it here, in a folder that only postgres may read."""
+
+import json
+import os
+
+import yaml
+
+from node import DATA, become, config, environment, private_file, private_folder, secret
+from scram import verifier
+
+USER = "postgres"
+RUN = "/run/patroni"
+# A volume of its own for WAL, where the node has one.
+WAL = "/var/lib/pgdba-wal"
+
+# Where the configuration names an account, and the secret that is its password.
+PASSWORDS = {
+    ("restapi", "authentication"): "patroni",
+    ("etcd3",): "etcd",
+    ("postgresql", "authentication", "superuser"): "superuser",
+    ("postgresql", "authentication", "replication"): "replication",
+    ("postgresql", "authentication", "rewind"): "rewind",
+}
+
+
+def passwords(patroni: dict) -> dict:
+    """The passwords of the accounts that the configuration names, in its own shape."""
+    found: dict = {}
+    for path, name in PASSWORDS.items():
+        part = patroni
+        for key in path:
+            part = part.get(key) or {}
+        if "username" not in part:
+            continue
+        place = found
+        for key in path:
+            place = place.setdefault(key, {})
+        place["password"] = secret(name)
+    return found
+
+
+def bootstrap() -> dict:
+    """The roles and the database that are made with the cluster. Of a password only its verifier is handed on."""
+    wish = json.loads(config("bootstrap.json"))
+    roles = [(wish[account], account) for account in ("pgbouncer", "owner") if wish.get(account)]
+    return {**wish, "verifiers": {user: verifier(secret(account)) for user, account in roles}}
+
+
+text = config("patroni.yml")
+private_folder(DATA, USER)
+if os.path.isdir(WAL):
+    private_folder(WAL, USER)
+private_folder(RUN, USER)
+private_file(f"{RUN}/10-patroni.yml", text, USER)
+private_file(f"{RUN}/20-secrets.yml", json.dumps(passwords(yaml.safe_load(text))), USER)
+private_file(f"{RUN}/bootstrap.json", json.dumps(bootstrap()), USER)
+env = environment(USER)
+become(USER)
+os.execvpe("patroni", ["patroni", RUN], env)
