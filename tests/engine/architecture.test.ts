@@ -100,9 +100,14 @@ test("steps use providers, their own family, and of the engine only types, error
   expect(forbidden(list, allowed)).toEqual([]);
 });
 
-test("providers use providers, and of the engine only types, errors and units", () => {
+/** Texts that are put on nodes. */
+const TEXTS = /^(templates|deployments)\//;
+
+test("providers use providers and texts, and of the engine only types, errors and units", () => {
   const list = imports("providers").filter(({ ours }) => ours);
-  expect(forbidden(list, ({ to }) => to.startsWith("providers/") || SHARED.test(to))).toEqual([]);
+  expect(
+    forbidden(list, ({ to }) => to.startsWith("providers/") || TEXTS.test(to) || SHARED.test(to)),
+  ).toEqual([]);
 });
 
 test("a provider of nodes is loaded when it is used: nothing that is read at the start leads there", () => {
