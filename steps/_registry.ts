@@ -17,6 +17,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "config.show": () => import("./config/show.ts"),
   "config.tune": () => import("./config/tune.ts"),
   exec: () => import("./core/exec.ts"),
+  "failover.checks": () => import("./failover/checks.ts"),
   "failover.watch": () => import("./failover/watch.ts"),
   "file.write": () => import("./core/file-write.ts"),
   "health.serve": () => import("./health/serve.ts"),

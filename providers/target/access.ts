@@ -74,7 +74,8 @@ export interface MemberAccess {
   find(member: string): Promise<string>;
   /**
    * A session with one member, whatever its role, by its name (or by what `find` takes); the caller closes it.
+   * Gives up connecting after `timeoutMs`.
    * @throws PgdbaError invalid_param when there is no such member | connection_failed
    */
-  open(member: string, database?: string): Promise<PgSession>;
+  open(member: string, database?: string, options?: { timeoutMs?: number }): Promise<PgSession>;
 }

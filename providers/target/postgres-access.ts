@@ -60,10 +60,18 @@ export function memberAccess(source: TargetSource, on: AccessFor): MemberAccess 
     async list() {
       return (await membersKnown(source, on.signal)).map(({ name }) => name).toSorted();
     },
-    async open(member, database = source.spec.database) {
+    async open(member, database = source.spec.database, { timeoutMs } = {}) {
       const [{ host, port } = source.spec] = (await find(member)).places;
-      const application_name = nameOf(on);
-      return narrow(await openSession({ ...source.spec, host, port, database, application_name }));
+      return narrow(
+        await openSession({
+          ...source.spec,
+          host,
+          port,
+          database,
+          application_name: nameOf(on),
+          ...(timeoutMs === undefined ? {} : { connect_timeout_ms: timeoutMs }),
+        }),
+      );
     },
   };
 }

@@ -1,0 +1,1 @@
+SELECT pid, phase FROM pg_stat_progress_basebackup
