@@ -1,12 +1,11 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { sleep } from "../../engine/shared/sleep.ts";
 import type { JsonObject } from "../../engine/types.ts";
+import { firstAnswer } from "../first-answer.ts";
 import { clusterIn, type PatroniCluster } from "./members.ts";
 import { type Answer, type Api, objectIn, refused, type Request, send } from "./requests.ts";
 import { type PatroniStatus, statusIn } from "./status.ts";
 
-/** An endpoint that has not answered after this long has the next one asked beside it, ms. */
-const NEXT_AFTER_MS = 1_000;
 /** Pauses between rounds: doubled from the first to the last, ms. */
 const FIRST_PAUSE_MS = 100;
 const LAST_PAUSE_MS = 2_000;
@@ -74,37 +73,12 @@ export async function readAny(api: Api, path: string, signal?: AbortSignal): Pro
   const ends = performance.now() + api.patienceMs;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LAST_PAUSE_MS)) {
     try {
-      return await readOnce(api, path, signal);
+      return await firstAnswer(inOrder(api), (one, ends) => ask(api, one, path, ends), signal);
     } catch (error) {
       const again = error instanceof PgdbaError && error.retryable;
       if (!again || performance.now() + pause >= ends || signal?.aborted) throw error;
     }
     await sleep(pause, signal);
-  }
-}
-
-/** One round. A frozen member holds a connection open without an answer: the others are asked meanwhile. */
-async function readOnce(api: Api, path: string, signal?: AbortSignal): Promise<Answer> {
-  const done = new AbortController();
-  const ends = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal]);
-  const asked: Promise<Answer>[] = [];
-  try {
-    for (const endpoint of inOrder(api)) {
-      const answer = ask(api, endpoint, path, ends);
-      asked.push(answer);
-      const waited = sleep(NEXT_AFTER_MS, ends).then(() => null);
-      const failed = answer.catch(() => null);
-      const first = await Promise.race([Promise.any(asked).catch(() => null), failed, waited]);
-      if (first !== null) return first;
-      signal?.throwIfAborted();
-    }
-    return await Promise.any(asked);
-  } catch (error) {
-    signal?.throwIfAborted();
-    // The first endpoint's reason, which a person looks at first.
-    throw error instanceof AggregateError ? error.errors[0] : error;
-  } finally {
-    done.abort();
   }
 }
 

@@ -1,6 +1,7 @@
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import type { AccessFor, LockWord, Target, TargetFacts, TargetLock } from "../../engine/types.ts";
 import { identityOf } from "../postgres/identity.ts";
+import { dcsAccess } from "./dcs-access.ts";
 import type { Capability } from "./capabilities.ts";
 import { FollowingSession } from "./following.ts";
 import { TargetNodes } from "./nodes.ts";
@@ -84,6 +85,7 @@ export class PostgresTarget implements Target {
       const { pgbouncerAccess } = await import("../pgbouncer/client.ts");
       return pgbouncerAccess(this.#source.pgbouncer, on);
     }
+    if (what === "dcs") return dcsAccess(this.#source, on);
     throw new PgdbaError("capability_missing", `${this.name} has no ${what}`, {
       hint: "Choose another target or runbook.",
     });
