@@ -24,6 +24,10 @@ export interface PatroniCluster {
   configure(member: number, part: object): Promise<void>;
   /** Sends a signal to the Patroni of a member, not to its PostgreSQL. */
   signal(member: number, signal: NodeJS.Signals): Promise<void>;
+  /** Sends a signal to all processes of a member's PostgreSQL, which may be gone already. */
+  signalPostgres(member: number, signal: NodeJS.Signals): Promise<void>;
+  /** Removes the leader key, as its ttl would. */
+  expireLeader(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -206,6 +210,19 @@ export async function startPatroni(
       const file = join(base, `${members[member]?.name}.yml.pid`);
       process.kill(Number(await readFile(file, "utf8")), signal);
     },
+    async signalPostgres(member, signal) {
+      const file = join(base, `${members[member]?.name}`, "data/postmaster.pid");
+      const [pid] = (await readFile(file, "utf8")).split("\n");
+      signalTree(Number(pid), signal);
+    },
+    async expireLeader() {
+      const key = Buffer.from("/service/test/leader").toString("base64");
+      const answer = await fetch(`http://${etcd}/v3/kv/deleterange`, {
+        method: "POST",
+        body: JSON.stringify({ key }),
+      });
+      if (!answer.ok) throw new Error(`etcd answered ${answer.status}`);
+    },
     async stop() {
       await keeper.stdin.end();
       await keeper.exited;
@@ -219,6 +236,19 @@ export async function startPatroni(
     throw new Error(`Patroni did not start:\n${logs}`, { cause: error });
   }
   return cluster;
+}
+
+/** The postmaster first, so that it starts no others meanwhile. */
+function signalTree(pid: number, signal: NodeJS.Signals): void {
+  const { stdout } = Bun.spawnSync(["ps", "-o", "pid=", "--ppid", String(pid)]);
+  const children = stdout.toString().split(/\s+/).filter(Boolean).map(Number);
+  for (const one of [pid, ...children]) {
+    try {
+      process.kill(one, signal);
+    } catch {
+      // It has ended.
+    }
+  }
 }
 
 /** Waits until one leads and the others stream, by what the leader's server says. */

@@ -8,6 +8,8 @@ import type { FollowConfig } from "./config.ts";
 const ANSWER_MS = 1000;
 /** How often members are learnt, and Patroni's ttl. */
 const LEARN_MS = 5000;
+/** The same while clients wait, or no member has told it yet. */
+const RETRY_MS = 500;
 /** How often members are asked while clients wait. */
 const HURRY_MS = 100;
 const MAX_BYTES = 1024 * 1024;
@@ -112,13 +114,18 @@ export class Members {
   /** Members come and go, and so does the ttl. */
   async #learn(): Promise<void> {
     while (!this.#signal.aborted) {
-      for (const { name, state } of this.list()) {
-        if (state === "silent" || state === "unasked") continue;
-        const api = this.#followed.get(name)?.api;
-        if (await this.#learnFrom(`${api}`).catch(() => false)) break;
-      }
-      await this.#clock.sleep(this.hurry ? 1000 : LEARN_MS, this.#signal).catch(() => {});
+      const isKnown = await this.#learnFromAny();
+      const ms = isKnown && !this.hurry ? LEARN_MS : RETRY_MS;
+      await this.#clock.sleep(ms, this.#signal).catch(() => {});
     }
+  }
+
+  async #learnFromAny(): Promise<boolean> {
+    for (const { name, api } of this.#followed.values()) {
+      if (this.#seen.get(name)?.state === "silent") continue;
+      if (await this.#learnFrom(api).catch(() => false)) return true;
+    }
+    return false;
   }
 
   async #learnFrom(api: string): Promise<boolean> {

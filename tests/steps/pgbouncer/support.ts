@@ -98,7 +98,7 @@ export interface RunningFollower {
   end(): Promise<void>;
 }
 
-function startFollower(config: string): RunningFollower {
+export function startFollower(config: string): RunningFollower {
   const context = fakeContext({ clock: systemClock });
   const ended = follow.run(context, { file: config }).then(
     () => undefined,
