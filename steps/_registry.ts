@@ -11,6 +11,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "cluster.record": () => import("./cluster/record.ts"),
   "cluster.reserve": () => import("./cluster/reserve.ts"),
   "cluster.show": () => import("./cluster/show.ts"),
+  "cluster.topology": () => import("./cluster/topology.ts"),
   "config.apply": () => import("./config/apply.ts"),
   "config.before": () => import("./config/before.ts"),
   "config.diff": () => import("./config/diff.ts"),

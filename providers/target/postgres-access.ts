@@ -13,6 +13,8 @@ import type { TargetSource } from "./source.ts";
 
 /** Rows of a RETURNING that are kept; the statement itself always runs to its end. */
 const MAX_RETURNED = 1_000;
+/** How long Patroni is given to name the members, ms. */
+const PATRONI_MS = 3_000;
 /** How long a read of Patroni is repeated while no member answers, ms. */
 const PATIENCE_MS = 5_000;
 
@@ -51,11 +53,18 @@ export function postgresAccess(
 /** See `Access.member`. */
 export function memberAccess(source: TargetSource, on: AccessFor): MemberAccess {
   const narrow = narrowed(on);
-  const find = async (text: string): Promise<NamedMember> =>
-    memberMeant(source.name, await membersKnown(source, on.signal), text);
+  const find = async (text: string): Promise<NamedMember> => {
+    const known = registered(source).find(({ name }) => name === text);
+    // A Patroni that does not answer must not be waited for where it is not needed.
+    return known ?? memberMeant(source.name, await membersKnown(source, on.signal), text);
+  };
   return {
     async find(text) {
       return (await find(text)).name;
+    },
+    async place(text) {
+      const [{ host, port } = source.spec] = (await find(text)).places;
+      return { host, port };
     },
     async list() {
       return (await membersKnown(source, on.signal)).map(({ name }) => name).toSorted();
@@ -87,32 +96,35 @@ export async function patroniAccess(source: TargetSource, on: AccessFor): Promis
   return on.effect === "read" ? onlyReads(client, PATRONI_READS, "patroni") : client;
 }
 
-/**
- * The members that the registry and Patroni know, each with the place to reach it from here first. The registry's are known also while
- * Patroni does not answer.
- */
-async function membersKnown(
-  { members = [], patroni }: TargetSource,
-  signal: AbortSignal,
-): Promise<NamedMember[]> {
-  const told = await toldBy(patroni, signal).catch((error: unknown) => {
-    if (members.length === 0 || signal.aborted) throw error;
+/** The members that the registry knows, each with the place to reach it from here first, and then that for other members. */
+function registered({ members = [] }: TargetSource): NamedMember[] {
+  return members.map(({ name, inside, host, port }) => ({
+    name,
+    places: [{ host, port }, ...(inside ? [inside] : [])],
+  }));
+}
+
+/** The same with what Patroni tells; the registry's are known also while that does not answer. */
+async function membersKnown(source: TargetSource, signal: AbortSignal): Promise<NamedMember[]> {
+  const known = registered(source);
+  const told = await toldBy(source.patroni, signal).catch((error: unknown) => {
+    if (known.length === 0 || signal.aborted) throw error;
     return [];
   });
-  const names = [...new Set([...told, ...members].map(({ name }) => name))];
+  const names = [...new Set([...told, ...known].map(({ name }) => name))];
   return names.map((name) => ({
     name,
-    // The registry knows where a member is reached from here; Patroni knows where other members reach it.
     places: [
-      ...members.filter((one) => one.name === name),
-      ...members.flatMap((one) => (one.name === name && one.inside ? [one.inside] : [])),
-      ...told.filter((one) => one.name === name),
-    ].map(({ host, port }) => ({ host, port })),
+      ...(known.find((one) => one.name === name)?.places ?? []),
+      ...told.filter((one) => one.name === name).map(({ host, port }) => ({ host, port })),
+    ],
   }));
 }
 
 async function toldBy(patroni: TargetSource["patroni"], signal: AbortSignal) {
-  return patroni === undefined ? [] : (await patroniClient(patroni)).members(signal);
+  if (patroni === undefined) return [];
+  const late = AbortSignal.any([signal, AbortSignal.timeout(PATRONI_MS)]);
+  return (await patroniClient(patroni)).members(late);
 }
 
 function narrowed({ effect, rollsBack, own }: AccessFor): (pg: PgSession) => PgSession {

@@ -1,0 +1,144 @@
+import type { StepContext } from "../../../engine/types.ts";
+import type { DcsHealth, LeaderKey } from "../../../providers/dcs/contract.ts";
+import type { Facts, NodeInfo } from "../../../providers/nodes/contract.ts";
+import type { PatroniCluster } from "../../../providers/patroni/members.ts";
+import type { PatroniStatus } from "../../../providers/patroni/status.ts";
+import type { FollowerState } from "../../../providers/pgbouncer/contract.ts";
+import type { JsonObject } from "../../../engine/types.ts";
+import { type Answer, answerOf, type ServerNow, serverNow } from "./server.ts";
+
+/** Everything that was asked, each answer as it came; what the cluster does not have is null. */
+export interface Gathered {
+  cluster: string;
+  /** Null where none runs it. */
+  patroni: Answer<PatroniCluster> | null;
+  config: Answer<JsonObject> | null;
+  members: MemberSeen[];
+  dcs: { health: Answer<DcsHealth>; leader: Answer<LeaderKey | null> } | null;
+  pgbouncers: PoolerSeen[];
+  /** Why those in front of the cluster can't be asked. */
+  pgbouncerWhy: string | null;
+  nodes: Answer<NodeInfo[]> | null;
+}
+
+export interface MemberSeen {
+  name: string;
+  /** Where its PostgreSQL is reached from here. */
+  reach: { host: string; port: number } | null;
+  server: Answer<ServerNow>;
+  /** Its own Patroni. */
+  api: { url: string; status: Answer<PatroniStatus>; leads: boolean | null } | null;
+  facts: Answer<Facts> | null;
+}
+
+export interface PoolerSeen {
+  name: string;
+  place: string;
+  pools: Answer<Record<string, unknown>[]>;
+  /** Null where none is named. */
+  follower: Answer<FollowerState | null>;
+}
+
+/** How long a place is given to answer, ms. One that hangs must not keep the others from being shown. */
+const LIMIT_MS = 4_000;
+
+/** Asks all that may know something, at once. */
+export async function gather(ctx: StepContext): Promise<Gathered> {
+  const ask: Ask = (work) => answerOf(work(), LIMIT_MS, ctx.signal);
+  const [patroni, nodes, dcs, poolers, known] = await Promise.all([
+    part(ask(async () => (await ctx.use("patroni")).cluster(ctx.signal))),
+    part(ask(async () => (await ctx.use("nodes")).list())),
+    dcsSeen(ctx, ask),
+    poolersSeen(ctx, ask),
+    ask(async () => (await ctx.use("member")).list()),
+  ]);
+  const names = namesOf(known.value ?? [], patroni, nodes);
+  const [members, config] = await Promise.all([
+    Promise.all(names.map((name) => memberSeen(ctx, name, { patroni, nodes, ask }))),
+    patroni?.value ? ask(async () => (await ctx.use("patroni")).config(ctx.signal)) : null,
+  ]);
+  const cluster = ctx.target.cluster ?? ctx.target.name;
+  return { cluster, patroni, config, members, dcs, ...poolers, nodes };
+}
+
+/** Null where the cluster does not have it at all. */
+async function part<T>(answer: Promise<Answer<T>>): Promise<Answer<T> | null> {
+  const found = await answer;
+  return found.code === "capability_missing" ? null : found;
+}
+
+type Ask = <T>(work: () => Promise<T>) => Promise<Answer<T>>;
+
+/** All members that Patroni, the registry or the provider of the nodes knows. */
+function namesOf(
+  known: readonly string[],
+  patroni: Gathered["patroni"],
+  nodes: Gathered["nodes"],
+): string[] {
+  const there = (nodes?.value ?? []).filter(({ roles }) => roles.includes("postgres"));
+  const told = patroni?.value?.members ?? [];
+  const names = [...told.map(({ name }) => name), ...known, ...there.map(({ node }) => node)];
+  return [...new Set(names)].toSorted();
+}
+
+async function memberSeen(
+  ctx: StepContext,
+  name: string,
+  { patroni, nodes, ask }: Pick<Gathered, "patroni" | "nodes"> & { ask: Ask },
+): Promise<MemberSeen> {
+  const told = patroni?.value?.members.find((one) => one.name === name);
+  const node = nodes?.value?.find((one) => one.node === name);
+  const [reach, server, api, facts] = await Promise.all([
+    ask(async () => (await ctx.use("member")).place(name)),
+    ask(() => askServer(ctx, name)),
+    told === undefined || told.api === "" ? null : apiSeen(ctx, told.api, ask),
+    node === undefined ? null : ask(async () => (await ctx.use("nodes")).facts(name)),
+  ]);
+  return { name, reach: reach.value ?? node?.reach ?? null, server, api, facts };
+}
+
+async function askServer(ctx: StepContext, name: string): Promise<ServerNow> {
+  const session = await (await ctx.use("member")).open(name);
+  try {
+    return await serverNow(session);
+  } finally {
+    await session.close();
+  }
+}
+
+/** Its state, and whether it holds the leader key as it says itself: newer than what the others have read. */
+async function apiSeen(ctx: StepContext, url: string, ask: Ask): Promise<MemberSeen["api"]> {
+  const client = await ctx.use("patroni");
+  const [status, leads] = await Promise.all([
+    ask(() => client.status(url, ctx.signal)),
+    ask(() => client.check(url, "leader", ctx.signal)),
+  ]);
+  return { url, status, leads: leads.value };
+}
+
+async function dcsSeen(ctx: StepContext, ask: Ask): Promise<Gathered["dcs"]> {
+  const [health, leader] = await Promise.all([
+    part(ask(async () => (await ctx.use("dcs")).health())),
+    ask(async () => (await ctx.use("dcs")).leader()),
+  ]);
+  return health === null ? null : { health, leader };
+}
+
+async function poolersSeen(
+  ctx: StepContext,
+  ask: Ask,
+): Promise<Pick<Gathered, "pgbouncers" | "pgbouncerWhy">> {
+  const access = await part(ask(() => ctx.use("pgbouncer")));
+  if (access?.value == null) return { pgbouncers: [], pgbouncerWhy: access?.why ?? null };
+  const { value } = access;
+  const pgbouncers = await Promise.all(
+    value.instances.map(async ({ name, host, port }) => {
+      const [pools, follower] = await Promise.all([
+        ask(() => value.show(name, "POOLS")),
+        ask(() => value.follower(name)),
+      ]);
+      return { name, place: `${host}:${port}`, pools, follower };
+    }),
+  );
+  return { pgbouncers, pgbouncerWhy: null };
+}

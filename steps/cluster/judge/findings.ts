@@ -1,0 +1,500 @@
+import type { Gathered } from "../gather/cluster.ts";
+import type { Beside } from "./beside.ts";
+import type { Holder, MemberNow } from "./members.ts";
+
+export const SEVERITIES = ["critical", "warning", "info"] as const;
+export interface Finding {
+  check: string;
+  title: string;
+  severity: (typeof SEVERITIES)[number];
+  object: string | null;
+  message: string;
+  remedy: { text: string };
+}
+
+/** Of the free space of a disk, and of the days that a certificate is still good. */
+const DISK_WARNING = 0.1;
+const DISK_CRITICAL = 0.05;
+const CERTIFICATE_WARNING_DAYS = 30;
+const CERTIFICATE_CRITICAL_DAYS = 7;
+/** What a slot that nobody reads may keep before it is worth a word, and how long a client may wait for a server. */
+const SLOT_BYTES = 1024 ** 3;
+const WAIT_S = 5;
+/** Patroni's own default of `maximum_lag_on_failover`. */
+const MAX_LAG = 1024 ** 2;
+
+export interface Judging {
+  gathered: Gathered;
+  holder: Holder;
+  members: readonly MemberNow[];
+  beside: Beside;
+}
+
+/** Everything that is wrong with a cluster, the worst first. Pure. */
+export function findingsOf(j: Judging): Finding[] {
+  const all = [
+    ...leadership(j),
+    ...j.members.flatMap((member) => ofMember(j, member)),
+    ...patroni(j),
+    ...dcs(j.gathered),
+    ...slots(j.beside),
+    ...poolers(j),
+    ...room(j.beside),
+    ...certificates(j.beside),
+    ...archiving(j.beside),
+  ];
+  return SEVERITIES.flatMap((severity) => all.filter((one) => one.severity === severity));
+}
+
+type Severity = Finding["severity"];
+
+function finding(
+  severity: Severity,
+  check: string,
+  title: string,
+  object: string | null,
+  message: string,
+  text: string,
+): Finding {
+  return { check, title, severity, object, message, remedy: { text } };
+}
+
+const isDown = ({ sql, state }: MemberNow): boolean => !sql && state !== "creating replica";
+
+function leadership({ gathered, holder, members }: Judging): Finding[] {
+  const found: Finding[] = [];
+  const wild = members.filter(({ role }) => role === "unfenced");
+  for (const { name, timeline } of wild)
+    found.push(
+      finding(
+        "critical",
+        "unfenced",
+        "A server takes writes without the leader key",
+        name,
+        `${name} is out of recovery${timeline === null ? "" : ` on timeline ${timeline}`}, and the leader is ${holder.name ?? "nobody"}: what is written there is lost when it rejoins`,
+        "Stop its PostgreSQL or cut it off from clients now; then let it rejoin, and look at what was written there before.",
+      ),
+    );
+  if (holder.name === null && wild.length === 0)
+    found.push(
+      finding(
+        "critical",
+        "no-leader",
+        "The cluster has no leader",
+        null,
+        members.some(({ sql }) => sql)
+          ? "Nobody holds the leader key, and no server takes writes"
+          : "No server of the cluster answers",
+        gathered.patroni?.value?.pause === true
+          ? "Patroni is paused, so it elects none: resume it, or start the leader that there was."
+          : "Look at the logs of Patroni, and at the DCS; a standby takes over when it is sound and the DCS answers.",
+      ),
+    );
+  const leader = members.find(({ name }) => name === holder.name);
+  if (leader !== undefined && isDown(leader))
+    found.push(
+      finding(
+        "critical",
+        "leader-down",
+        "The leader does not answer",
+        leader.name,
+        `${leader.name} holds the leader key, and its PostgreSQL does not answer (${leader.state})${leader.why === null ? "" : `: ${leader.why}`}`,
+        "Look at it there. Where it is only out of reach from here, mend the way to it.",
+      ),
+    );
+  const standbys = members.filter(({ role }) => role !== "leader" && role !== "standby_leader");
+  const able = standbys.filter((one) => one.sql && one.tags["nofailover"] !== true);
+  if (leader !== undefined && standbys.length > 0 && able.every((one) => one.role === "unfenced"))
+    found.push(
+      finding(
+        "critical",
+        "no-candidate",
+        "No standby could take over",
+        null,
+        `Of ${standbys.map(({ name }) => name).join(", ")} none answers that may become the leader`,
+        "Bring a standby back, or add one: until then the loss of the leader is an outage.",
+      ),
+    );
+  return found;
+}
+
+function ofMember(j: Judging, member: MemberNow): Finding[] {
+  const { name, state, role } = member;
+  const found: Finding[] = [];
+  const leader = j.members.find((one) => one.name === j.holder.name);
+  const isStandby = !["leader", "standby_leader", "unfenced"].includes(role);
+  const add = (...args: Parameters<typeof finding>): void => void found.push(finding(...args));
+  if (isStandby && isDown(member))
+    add(
+      "warning",
+      "member-down",
+      "A member does not answer",
+      name,
+      `${name} is ${state}${member.why === null ? "" : `: ${member.why}`}`,
+      "Look at the logs of its Patroni and PostgreSQL; where it is only out of reach from here, say in the cluster's entry where it is reached.",
+    );
+  if (isStandby && member.sql && member.streams_from === null && state !== "streaming")
+    add(
+      "warning",
+      "not-streaming",
+      "A standby does not stream",
+      name,
+      `${name} receives no WAL from anybody (${state})`,
+      "Look at its log: the usual reasons are WAL that is gone, a diverged timeline, or a password.",
+    );
+  if (isStandby && member.timeline !== null && leader?.timeline != null) {
+    if (member.timeline !== leader.timeline)
+      add(
+        "warning",
+        "timeline",
+        "A standby is on another timeline",
+        name,
+        `${name} is on timeline ${member.timeline}, the leader on ${leader.timeline}`,
+        "When it does not follow by itself, rejoin it: it has diverged.",
+      );
+  }
+  const limit = maxLag(j.gathered);
+  if (isStandby && member.receive_lag_bytes !== null && member.receive_lag_bytes > limit)
+    add(
+      "warning",
+      "lag",
+      "A standby is behind",
+      name,
+      `${name} has not received the last ${sizeText(member.receive_lag_bytes)} of WAL; beyond ${sizeText(limit)} Patroni does not let it take over`,
+      "Look at its network and disks; what it lacks is lost when the leader is.",
+    );
+  else if (isStandby && member.replay_lag_bytes !== null && member.replay_lag_bytes > limit)
+    add(
+      "warning",
+      "replay-lag",
+      "A standby replays late",
+      name,
+      `${name} has received the WAL, and not replayed ${sizeText(member.replay_lag_bytes)} of it${member.replay_paused ? ": replay is paused there" : ""}`,
+      member.replay_paused
+        ? "Let it go on: select pg_wal_replay_resume()."
+        : "A query there may hold it up (max_standby_streaming_delay), or its disk is slow. A takeover waits for it.",
+    );
+  else if (member.replay_paused)
+    add(
+      "warning",
+      "replay-paused",
+      "Replay is paused",
+      name,
+      `${name} receives WAL and does not replay it`,
+      "Let it go on: select pg_wal_replay_resume().",
+    );
+  if (member.pending_restart.length > 0)
+    add(
+      "info",
+      "pending-restart",
+      "A restart is pending",
+      name,
+      `${name} has settings that wait for a restart: ${member.pending_restart.join(", ")}`,
+      "Restart it when it suits: pgdba config restart.",
+    );
+  if (member.watchdog_failed)
+    add(
+      "warning",
+      "watchdog",
+      "The watchdog does not work",
+      name,
+      `${name} could not open its watchdog device: a leader that hangs is not stopped by it`,
+      "Look at the permissions of the device; where it is required, this member can't become the leader.",
+    );
+  if (member.api === false)
+    add(
+      "warning",
+      "api-down",
+      "A member's Patroni does not answer",
+      name,
+      `${name}'s REST API can't be reached; what is shown of it is by SQL and by what others say`,
+      "Look whether Patroni runs there: without it the member is neither watched nor moved.",
+    );
+  return found;
+}
+
+/** Beyond this Patroni lets nobody take over. */
+function maxLag({ config }: Gathered): number {
+  const set = Number(config?.value?.["maximum_lag_on_failover"] ?? MAX_LAG);
+  return Number.isFinite(set) ? set : MAX_LAG;
+}
+
+function patroni({ gathered, members, holder }: Judging): Finding[] {
+  const found: Finding[] = [];
+  const add = (...args: Parameters<typeof finding>): void => void found.push(finding(...args));
+  const { patroni: told, config } = gathered;
+  if (told?.why != null)
+    add(
+      "critical",
+      "patroni-down",
+      "Patroni does not answer",
+      null,
+      `No REST API of the cluster answers, so roles are told by SQL${gathered.dcs?.leader.code === null ? " and by the DCS" : ""}: ${told.why}`,
+      "Look whether Patroni runs; without it nobody takes over when the leader is lost.",
+    );
+  if (told?.value?.pause === true)
+    add(
+      "warning",
+      "paused",
+      "Patroni is paused",
+      null,
+      "Nothing is failed over or restarted by itself while it is",
+      "Resume it when the work is done: pgdba cluster resume.",
+    );
+  const failsafe = gathered.members.filter(({ api }) => api?.status.value?.failsafe_mode_is_active);
+  if (failsafe.length > 0)
+    add(
+      "critical",
+      "failsafe",
+      "The cluster lives on without its DCS",
+      null,
+      `${failsafe.map(({ name }) => name).join(", ")} is in failsafe mode: the DCS does not answer, and the leader goes on as long as all members do`,
+      "Bring the DCS back: the loss of one member ends all writes until then.",
+    );
+  const mode = config?.value?.["synchronous_mode"];
+  const isSync = mode === true || mode === "on" || mode === "quorum";
+  const standbys = members.filter(({ name }) => name !== holder.name);
+  const synced = standbys.some(({ role }) => role === "sync_standby" || role === "quorum_standby");
+  if (isSync && holder.name !== null && !synced) {
+    const strict = config?.value?.["synchronous_mode_strict"] === true;
+    add(
+      strict ? "critical" : "warning",
+      "no-sync-standby",
+      "There is no synchronous standby",
+      null,
+      strict
+        ? "Synchronous mode is strict, so all commits wait until there is one"
+        : "Commits are on the leader alone until there is one",
+      "Bring a standby back, or add one.",
+    );
+  }
+  return found;
+}
+
+function dcs({ dcs: seen }: Gathered): Finding[] {
+  if (seen === null) return [];
+  const { health } = seen;
+  const add = (
+    severity: Severity,
+    check: string,
+    title: string,
+    message: string,
+    text: string,
+  ): Finding => finding(severity, check, title, null, message, text);
+  if (health.value === null)
+    return [
+      add(
+        "critical",
+        "dcs-down",
+        "The DCS does not answer",
+        health.why,
+        "Look at it there; without it the leader gives up in the end.",
+      ),
+    ];
+  const { quorum, members, alarms } = health.value;
+  const lost = members.filter(({ reachable }) => !reachable);
+  const names = lost.map(({ name, why }) => (why === null ? name : `${name} (${why})`)).join(", ");
+  return [
+    ...(quorum
+      ? []
+      : [
+          add(
+            "critical",
+            "dcs-quorum",
+            "The DCS has no quorum",
+            `${members.length - lost.length} of ${members.length} of its members answer${lost.length === 0 ? "" : `; not ${names}`}`,
+            "Bring back a majority of them: nobody can become the leader, and the one that there is gives up in the end.",
+          ),
+        ]),
+    ...(quorum && lost.length > 0
+      ? [
+          add(
+            "warning",
+            "dcs-member",
+            "A member of the DCS does not answer",
+            `${names} can't be reached; the others have the quorum`,
+            "Bring it back: the loss of another one may be the end of the quorum.",
+          ),
+        ]
+      : []),
+    ...alarms.map((alarm) =>
+      add(
+        "critical",
+        "dcs-alarm",
+        "The DCS raises an alarm",
+        `It says ${alarm}`,
+        "Make room and defragment it; with NOSPACE it takes no writes.",
+      ),
+    ),
+  ];
+}
+
+function slots({ slots: all }: Beside): Finding[] {
+  return all.flatMap(({ member, name, active, wal_status, retained_bytes }) => {
+    const of = `${name} of ${member}`;
+    if (wal_status === "lost")
+      return [
+        finding(
+          "critical",
+          "slot-lost",
+          "A slot has lost its WAL",
+          name,
+          `${of} needs WAL that is removed`,
+          "Drop it, and make its reader anew.",
+        ),
+      ];
+    if (wal_status === "unreserved")
+      return [
+        finding(
+          "warning",
+          "slot-unreserved",
+          "A slot is about to lose its WAL",
+          name,
+          `${of} is beyond max_slot_wal_keep_size`,
+          "Let its reader catch up now, or drop it.",
+        ),
+      ];
+    if (!active && (retained_bytes ?? 0) > SLOT_BYTES)
+      return [
+        finding(
+          "warning",
+          "slot-idle",
+          "A slot keeps WAL for nobody",
+          name,
+          `${of} is read by nobody and keeps ${sizeText(retained_bytes!)}`,
+          "Bring its reader back, or drop it before the disk is full.",
+        ),
+      ];
+    return [];
+  });
+}
+
+function poolers({ beside, holder, gathered }: Judging): Finding[] {
+  const found: Finding[] = [];
+  const add = (...args: Parameters<typeof finding>): void => void found.push(finding(...args));
+  if (gathered.pgbouncerWhy !== null)
+    add(
+      "critical",
+      "pgbouncer-down",
+      "PgBouncer can't be asked",
+      null,
+      gathered.pgbouncerWhy,
+      "Look at it there, and at its account in the cluster's entry.",
+    );
+  for (const { name, why, route, paused, waiting, max_wait_s, follower_why } of beside.pgbouncers) {
+    if (why !== null)
+      add(
+        "critical",
+        "pgbouncer-down",
+        "A PgBouncer does not answer",
+        name,
+        `${name}: ${why}`,
+        "Look at it there: clients that come through it are cut off.",
+      );
+    if (follower_why !== null)
+      add(
+        "warning",
+        "follower-down",
+        "The follower of a PgBouncer does not answer",
+        name,
+        `${name}: ${follower_why}`,
+        "Start it again: without it the route does not follow the leader.",
+      );
+    if (route !== null && route !== holder.name)
+      add(
+        "critical",
+        "route",
+        "A PgBouncer sends clients to another than the leader",
+        name,
+        `${name} sends them to ${route}, and the leader is ${holder.name ?? "nobody"}`,
+        "Its follower moves the route when the leader answers as such; look at its log when it does not.",
+      );
+    if (paused !== null)
+      add(
+        "warning",
+        "pgbouncer-paused",
+        "A PgBouncer holds clients back",
+        name,
+        `${name} is paused by ${paused}`,
+        "It lets them go at the cap by itself; sooner by pgdba pgbouncer resume.",
+      );
+    else if (waiting > 0 && max_wait_s >= WAIT_S)
+      add(
+        "warning",
+        "clients-wait",
+        "Clients wait for a server",
+        name,
+        `${waiting} clients of ${name} wait, the first for ${Math.round(max_wait_s)} s`,
+        "Look for long transactions, or make the pool larger.",
+      );
+  }
+  return found;
+}
+
+function room({ disks }: Beside): Finding[] {
+  return disks.flatMap(({ node, of, path, total_bytes, free_bytes }) => {
+    const free = total_bytes > 0 ? free_bytes / total_bytes : 1;
+    if (free >= DISK_WARNING) return [];
+    return [
+      finding(
+        free < DISK_CRITICAL ? "critical" : "warning",
+        "disk",
+        "A disk is nearly full",
+        node,
+        `${node} has ${sizeText(free_bytes)} of ${sizeText(total_bytes)} left for ${of} (${path})`,
+        "Make room or make it larger: a PostgreSQL that can't write WAL stops.",
+      ),
+    ];
+  });
+}
+
+function certificates({ certificates: all }: Beside): Finding[] {
+  return all.flatMap(({ member, of, not_after, days_left }) =>
+    days_left > CERTIFICATE_WARNING_DAYS
+      ? []
+      : [
+          finding(
+            days_left <= CERTIFICATE_CRITICAL_DAYS ? "critical" : "warning",
+            "certificate",
+            days_left < 0 ? "A certificate has expired" : "A certificate expires soon",
+            member,
+            `That of ${of} of ${member} is good until ${not_after}`,
+            "Put a new one in its place, and reload.",
+          ),
+        ],
+  );
+}
+
+function archiving({ archive }: Beside): Finding[] {
+  if (archive === null) return [];
+  if (archive.kept === false)
+    return [
+      finding(
+        "warning",
+        "archive-discards",
+        "Backups are not set up",
+        archive.member,
+        `${archive.why}: no WAL is kept, so nothing can be restored to a point in time`,
+        "Set up a repository of backups.",
+      ),
+    ];
+  if (archive.failing)
+    return [
+      finding(
+        "warning",
+        "archive-failing",
+        "Archiving fails",
+        archive.member,
+        `The last attempt failed, at ${archive.last_failed_at}; WAL piles up until one succeeds`,
+        "Look at the server's log for what the command said.",
+      ),
+    ];
+  return [];
+}
+
+export function sizeText(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const at = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  const value = bytes / 1024 ** at;
+  return `${at === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[at]}`;
+}

@@ -1,0 +1,422 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { JsonSchema, StepContext } from "../../engine/types.ts";
+import { defineStep } from "../define.ts";
+import { certificatesOf } from "./gather/certificates.ts";
+import { type Gathered, gather } from "./gather/cluster.ts";
+import { type Beside, besideOf } from "./judge/beside.ts";
+import { draw } from "./judge/draw.ts";
+import { type Finding, findingsOf, SEVERITIES } from "./judge/findings.ts";
+import { holderOf, type MemberNow, membersNow, ROLES } from "./judge/members.ts";
+
+const TEXT = { type: ["string", "null"] } as const;
+const COUNT = { type: ["integer", "null"] } as const;
+const NUMBER = { type: ["number", "null"] } as const;
+const YES = { type: ["boolean", "null"] } as const;
+
+export default defineStep({
+  type: "cluster.topology",
+  summary:
+    "See how a cluster is: its members, who leads, who lags, its DCS and PgBouncers, and what is wrong",
+  docs: `Asks Patroni's REST API, the PostgreSQL of each member, the DCS, the PgBouncers and the provider of the nodes at once, and changes nothing.
+Lag is the difference of positions that were read by SQL now. What does not answer within a few seconds is told as such, and the rest is shown:
+without Patroni's API roles are told by SQL and the DCS, and where no server answers either, states by the provider. \`sources\` says who answered.
+
+A server out of recovery that does not hold the leader key has the role \`unfenced\`.`,
+  example: `- cluster.topology: {}
+`,
+  effect: "read",
+  idempotent: true,
+  uses: ["postgres", "member", "patroni", "dcs", "pgbouncer", "nodes"],
+  input: { type: "object", additionalProperties: false, properties: {} },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: [
+      "cluster",
+      "summary",
+      "topology",
+      "leader",
+      "leader_by",
+      "timeline",
+      "members",
+      "findings",
+      "patroni",
+      "dcs",
+      "pgbouncers",
+      "slots",
+      "disks",
+      "certificates",
+      "archive",
+      "guard",
+      "sources",
+    ],
+    properties: {
+      cluster: { type: "string" },
+      summary: closed({
+        worst: { type: "string", enum: ["ok", ...[...SEVERITIES].toReversed(), "unknown"] },
+        critical: { type: "integer" },
+        warning: { type: "integer" },
+        info: { type: "integer" },
+        members: { type: "integer" },
+        up: { type: "integer" },
+      }),
+      topology: { type: "string", description: "Drawn for a terminal" },
+      leader: { ...TEXT, description: "Who holds the leader key" },
+      leader_by: {
+        type: "string",
+        enum: ["dcs", "member", "patroni", "sql", "nobody"],
+        description:
+          "By whose word: the store of this moment, the leader's own Patroni, what a member last read (up to one loop old), or who takes writes",
+      },
+      timeline: { ...COUNT, description: "The leader's" },
+      members: {
+        type: "array",
+        items: closed({
+          name: { type: "string" },
+          role: { type: "string", enum: ROLES },
+          state: { type: "string" },
+          place: { ...TEXT, description: "Where its PostgreSQL is reached from here" },
+          timeline: COUNT,
+          lsn: {
+            ...TEXT,
+            description: "Of a primary the end of its WAL, of a standby what it has replayed",
+          },
+          receive_lag_bytes: { ...COUNT, description: "WAL that it has not received, by SQL now" },
+          replay_lag_bytes: { ...COUNT, description: "WAL that it has not replayed, by SQL now" },
+          replay_lag_ms: NUMBER,
+          streams_from: TEXT,
+          replay_paused: { type: "boolean" },
+          pending_restart: { type: "array", items: { type: "string" } },
+          connections: COUNT,
+          max_connections: COUNT,
+          version: TEXT,
+          tags: { type: "object" },
+          watchdog_failed: { type: "boolean" },
+          sql: { type: "boolean", description: "Its PostgreSQL answers" },
+          api: { ...YES, description: "Its Patroni answers; null where none runs it" },
+          why: { ...TEXT, description: "Why its PostgreSQL does not answer" },
+        }),
+      },
+      findings: {
+        type: "array",
+        description: "The worst first",
+        items: closed({
+          check: { type: "string" },
+          title: { type: "string" },
+          severity: { type: "string", enum: SEVERITIES },
+          object: TEXT,
+          message: { type: "string" },
+          remedy: closed({ text: { type: "string" } }),
+        }),
+      },
+      patroni: {
+        ...closed({
+          version: TEXT,
+          scope: TEXT,
+          paused: YES,
+          ttl: NUMBER,
+          loop_wait: NUMBER,
+          retry_timeout: NUMBER,
+          maximum_lag_on_failover: NUMBER,
+          synchronous_mode: TEXT,
+          synchronous_mode_strict: { type: "boolean" },
+          failsafe_mode: { type: "boolean" },
+          failsafe_active: { type: "boolean" },
+          scheduled_switchover: { type: ["object", "null"] },
+        }),
+        type: ["object", "null"],
+        description: "Null where none runs the cluster",
+      },
+      dcs: {
+        ...closed({
+          quorum: { type: "boolean" },
+          members: {
+            type: "array",
+            items: closed({
+              name: { type: "string" },
+              endpoint: TEXT,
+              reachable: { type: "boolean" },
+              why: TEXT,
+              leader: { type: "boolean" },
+              version: TEXT,
+              db_bytes: COUNT,
+            }),
+          },
+          alarms: { type: "array", items: { type: "string" } },
+          leader_key: {
+            ...closed({ holder: { type: "string" }, ttl_seconds: NUMBER }),
+            type: ["object", "null"],
+          },
+        }),
+        type: ["object", "null"],
+        description: "Null where none is named, or it does not answer",
+      },
+      pgbouncers: {
+        type: "array",
+        items: closed({
+          name: { type: "string" },
+          place: { type: "string" },
+          why: TEXT,
+          route: { ...TEXT, description: "The member that clients are sent to" },
+          paused: { ...TEXT, description: "Who holds clients back" },
+          clients: { type: "integer" },
+          waiting: { type: "integer" },
+          max_wait_s: { type: "number" },
+          servers: { type: "integer" },
+          follower: { type: "boolean" },
+          follower_why: TEXT,
+        }),
+      },
+      slots: {
+        type: "array",
+        items: closed({
+          member: { type: "string" },
+          name: { type: "string" },
+          type: { type: "string" },
+          active: { type: "boolean" },
+          wal_status: TEXT,
+          retained_bytes: NUMBER,
+        }),
+      },
+      disks: {
+        type: "array",
+        description: "As seen inside the nodes",
+        items: closed({
+          node: { type: "string" },
+          of: { type: "string" },
+          path: { type: "string" },
+          total_bytes: { type: "number" },
+          free_bytes: { type: "number" },
+        }),
+      },
+      certificates: {
+        type: "array",
+        items: closed({
+          member: { type: "string" },
+          of: { type: "string" },
+          not_after: { type: "string" },
+          days_left: { type: "integer" },
+          issuer: { type: "string" },
+        }),
+      },
+      archive: {
+        ...closed({
+          member: { type: "string" },
+          mode: { type: "string" },
+          kept: { ...YES, description: "False when the WAL goes nowhere" },
+          why: { type: "string" },
+          failing: { type: "boolean" },
+          archived: NUMBER,
+          failed: NUMBER,
+          last_archived_at: TEXT,
+          last_failed_at: TEXT,
+        }),
+        type: ["object", "null"],
+        description: "Of the leader",
+      },
+      guard: closed({
+        running: { ...YES, description: "Null when nobody can tell" },
+        why: { type: "string" },
+      }),
+      sources: {
+        type: "array",
+        description: "Who was asked, and who answered",
+        items: closed({
+          source: { type: "string" },
+          asked: { type: "integer" },
+          answered: { type: "integer" },
+          why: TEXT,
+        }),
+      },
+    },
+  },
+  async run(ctx) {
+    assertCluster(ctx);
+    const gathered = await gather(ctx);
+    if (gathered.members.length === 0) throw nobody(ctx, gathered);
+    const holder = holderOf(gathered);
+    const members = membersNow(gathered, holder);
+    const beside = besideOf(gathered, holder, await certificatesOf(gathered), ctx.clock.now());
+    const findings = findingsOf({ gathered, holder, members, beside });
+    const leader = members.find(({ name }) => name === holder.name);
+    const patroni = patroniNow(gathered);
+    const dcs = dcsNow(gathered);
+    return {
+      cluster: gathered.cluster,
+      summary: summaryOf(members, findings),
+      topology: draw({
+        head: headOf(gathered, { leader, patroni, dcs }),
+        holder,
+        members,
+        pgbouncers: beside.pgbouncers,
+        findings,
+      }),
+      leader: holder.name,
+      leader_by: holder.by,
+      timeline: leader?.timeline ?? null,
+      members,
+      findings,
+      patroni,
+      dcs,
+      ...beside,
+      guard: { running: null, why: "No failover guard is known of here; it is off by default" },
+      sources: sourcesOf(gathered),
+    };
+  },
+});
+
+function closed<const P extends Record<string, JsonSchema>>(properties: P) {
+  return {
+    type: "object",
+    additionalProperties: false,
+    required: Object.keys(properties),
+    properties,
+  } as const;
+}
+
+/** @throws PgdbaError capability_missing for a server that is no cluster's */
+function assertCluster({ target }: StepContext): void {
+  if (target.cluster !== null) return;
+  const named = target.use !== undefined;
+  throw new PgdbaError(
+    named ? "capability_missing" : "no_target",
+    named
+      ? `${target.name} is one server, and this looks at a cluster`
+      : "No cluster is named, and there is not exactly one that is registered",
+    {
+      hint: named
+        ? "Name its cluster with --cluster. One that Patroni runs is registered by `pgdba cluster connect --name NAME --patroni-url http://HOST:8008`; a server alone is examined by `pgdba health check`."
+        : "Name one with --cluster NAME; `pgdba cluster list` shows those that are registered.",
+    },
+  );
+}
+
+function nobody(ctx: StepContext, { patroni, nodes }: Gathered): PgdbaError {
+  const why = patroni?.why ?? nodes?.why;
+  return new PgdbaError(
+    why == null ? "capability_missing" : "connection_failed",
+    `No member of ${ctx.target.name} is known${why == null ? ": its entry names neither nodes nor Patroni" : `: ${why}`}`,
+    {
+      hint: `Look at its entry (pgdba cluster show ${ctx.target.name}); name its servers under \`nodes\`, or Patroni's REST API under \`patroni\`. A server alone is examined by \`pgdba health check\`.`,
+    },
+  );
+}
+
+function summaryOf(members: readonly MemberNow[], findings: readonly Finding[]) {
+  const count = (severity: string): number =>
+    findings.filter((one) => one.severity === severity).length;
+  const up = members.filter(({ sql }) => sql).length;
+  return {
+    worst: findings[0]?.severity ?? "ok",
+    critical: count("critical"),
+    warning: count("warning"),
+    info: count("info"),
+    members: members.length,
+    up,
+  };
+}
+
+function patroniNow({ patroni, config, members }: Gathered) {
+  if (patroni === null) return null;
+  const settings = config?.value ?? {};
+  const number = (key: string): number | null => {
+    const value = Number(settings[key] ?? NaN);
+    return Number.isFinite(value) ? value : null;
+  };
+  const mode = settings["synchronous_mode"];
+  const statuses = members.flatMap(({ api }) => api?.status.value ?? []);
+  const scheduled = patroni.value?.scheduled_switchover ?? null;
+  return {
+    version: statuses.find((one) => one.patroni.version !== null)?.patroni.version ?? null,
+    scope: statuses.find((one) => one.patroni.scope !== null)?.patroni.scope ?? null,
+    paused: patroni.value?.pause ?? null,
+    ttl: number("ttl"),
+    loop_wait: number("loop_wait"),
+    retry_timeout: number("retry_timeout"),
+    maximum_lag_on_failover: number("maximum_lag_on_failover"),
+    synchronous_mode:
+      config?.value == null ? null : mode === true ? "on" : mode ? String(mode) : "off",
+    synchronous_mode_strict: settings["synchronous_mode_strict"] === true,
+    failsafe_mode: settings["failsafe_mode"] === true,
+    failsafe_active: statuses.some((one) => one.failsafe_mode_is_active),
+    scheduled_switchover: scheduled === null ? null : { ...scheduled },
+  };
+}
+
+function dcsNow({ dcs }: Gathered) {
+  if (dcs?.health.value == null) return null;
+  const { quorum, members, alarms } = dcs.health.value;
+  const key = dcs.leader.value;
+  return {
+    quorum,
+    members: members.map(({ dbBytes, ...one }) => ({ ...one, db_bytes: dbBytes })),
+    alarms,
+    leader_key: key === null ? null : { holder: key.holder, ttl_seconds: key.ttlSeconds },
+  };
+}
+
+function headOf(
+  g: Gathered,
+  {
+    leader,
+    patroni,
+    dcs,
+  }: {
+    leader: MemberNow | undefined;
+    patroni: ReturnType<typeof patroniNow>;
+    dcs: ReturnType<typeof dcsNow>;
+  },
+): string[] {
+  const version =
+    leader?.version ?? g.members.find(({ server }) => server.value)?.server.value?.version;
+  const answering = dcs?.members.filter(({ reachable }) => reachable).length;
+  return [
+    g.cluster,
+    ...(version == null ? [] : [`PostgreSQL ${version.split(" ")[0]}`]),
+    ...(leader?.timeline == null ? [] : [`timeline ${leader.timeline}`]),
+    ...(patroni === null ? [] : [`Patroni ${patroni.version ?? "does not answer"}`]),
+    ...(patroni?.paused ? ["paused"] : []),
+    ...(patroni?.synchronous_mode == null || patroni.synchronous_mode === "off"
+      ? []
+      : [`synchronous ${patroni.synchronous_mode_strict ? "strict" : patroni.synchronous_mode}`]),
+    ...(dcs === null
+      ? []
+      : [`DCS ${answering} of ${dcs.members.length}${dcs.quorum ? "" : ", no quorum"}`]),
+  ];
+}
+
+function sourcesOf(g: Gathered) {
+  const some = (source: string, all: { why: string | null }[]) => ({
+    source,
+    asked: all.length,
+    answered: all.filter(({ why }) => why === null).length,
+    why: all.find(({ why }) => why !== null)?.why ?? null,
+  });
+  return [
+    ...(g.patroni === null ? [] : [some("patroni", [g.patroni])]),
+    some(
+      "members' PostgreSQL",
+      g.members.map(({ server }) => server),
+    ),
+    ...(g.patroni === null
+      ? []
+      : [
+          some(
+            "members' Patroni",
+            g.members.flatMap(({ api }) => api?.status ?? []),
+          ),
+        ]),
+    ...(g.dcs === null ? [] : [some("dcs", [g.dcs.health])]),
+    ...(g.pgbouncers.length === 0
+      ? []
+      : [
+          some(
+            "pgbouncers",
+            g.pgbouncers.map(({ pools }) => pools),
+          ),
+        ]),
+    ...(g.nodes === null ? [] : [some("nodes", [g.nodes])]),
+  ];
+}
+
+export type { Beside };
