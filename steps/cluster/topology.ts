@@ -165,6 +165,10 @@ A server out of recovery that does not hold the leader key has the role \`unfenc
           servers: { type: "integer" },
           follower: { type: "boolean" },
           follower_why: TEXT,
+          held: {
+            ...TEXT,
+            description: "Why the follower keeps clients where they are, or lets them nowhere",
+          },
         }),
       },
       slots: {

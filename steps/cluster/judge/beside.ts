@@ -50,6 +50,8 @@ export interface PoolerNow {
   servers: number;
   follower: boolean;
   follower_why: string | null;
+  /** Why the follower keeps clients where they are, or lets them nowhere. */
+  held: string | null;
 }
 
 const DAY_MS = 86_400_000;
@@ -112,6 +114,7 @@ function poolerNow({ name, place, pools, follower }: Gathered["pgbouncers"][numb
     max_wait_s: Math.max(0, ...wait.filter((one) => Number.isFinite(one))),
     servers: sum("sv_active") + sum("sv_idle") + sum("sv_used"),
     follower: state !== null,
+    held: state?.why ?? null,
     follower_why: follower.code === null ? null : follower.why,
   };
 }
