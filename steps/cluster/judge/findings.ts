@@ -381,7 +381,17 @@ function poolers({ beside, holder, gathered }: Judging): Finding[] {
       gathered.pgbouncerWhy,
       "Look at it there, and at its account in the cluster's entry.",
     );
-  for (const { name, why, route, paused, waiting, max_wait_s, follower_why } of beside.pgbouncers) {
+  for (const {
+    name,
+    why,
+    route,
+    paused,
+    waiting,
+    max_wait_s,
+    follower_why,
+    follower,
+    held,
+  } of beside.pgbouncers) {
     if (why !== null)
       add(
         "critical",
@@ -408,6 +418,15 @@ function poolers({ beside, holder, gathered }: Judging): Finding[] {
         name,
         `${name} sends them to ${route}, and the leader is ${holder.name ?? "nobody"}`,
         "Its follower moves the route when the leader answers as such; look at its log when it does not.",
+      );
+    if (follower && route === null && holder.name !== null)
+      add(
+        "critical",
+        "route",
+        "A PgBouncer lets clients nowhere",
+        name,
+        `${name} hands out no connection${held === null ? "" : `: ${held}`}`,
+        "Its follower sends them on when the leader answers it; look at its log when it does not.",
       );
     if (paused !== null)
       add(

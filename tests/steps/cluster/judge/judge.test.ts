@@ -355,6 +355,11 @@ describe("each trouble is found, with its severity", () => {
       ["critical route pgbouncer1"],
     ],
     [
+      "its follower lets clients nowhere",
+      sound({ pgbouncers: [pooler({}, route(null))] }),
+      ["critical route pgbouncer1"],
+    ],
+    [
       "it holds clients back",
       sound({
         pgbouncers: [

@@ -117,7 +117,9 @@ export function pooler(row: object, follower: PoolerSeen["follower"] = ok(null))
 
 export const route = (member: string | null, more: object = {}): PoolerSeen["follower"] =>
   ok({
-    route: member === null ? null : { member, host: "h", port: 1 },
+    route: member === null ? null : { member, host: "h", port: 1, timeline: 3 },
+    why: null,
+    clients: "go on" as const,
     since: "2026-01-01T00:00:00Z",
     paused: null,
     members: [],
