@@ -45,6 +45,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "pgbouncer.resume": () => import("./pgbouncer/resume.ts"),
   "pgbouncer.show": () => import("./pgbouncer/show.ts"),
   "pgbouncer.status": () => import("./pgbouncer/status.ts"),
+  "pgbouncer.write": () => import("./pgbouncer/write.ts"),
   "plan.diff": () => import("./index/plan-diff.ts"),
   "query.analyze": () => import("./query/analyze.ts"),
   "query.html": () => import("./query/html.ts"),

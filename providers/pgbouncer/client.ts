@@ -1,8 +1,10 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { AccessFor } from "../../engine/types.ts";
+import type { ConnectionSpec } from "../postgres/connect.ts";
 import { Console, type Row } from "./console.ts";
 import type { PgbouncerAccess, PgbouncerInstance, PgbouncerSpec } from "./contract.ts";
 import { FollowerClient } from "./follower.ts";
+import { writeThrough } from "./write.ts";
 
 /** What SHOW can be asked for, in every version from 1.18 on. */
 export const SHOWS = [
@@ -28,6 +30,8 @@ export const SHOWS = [
 export function pgbouncerAccess(
   spec: PgbouncerSpec,
   on: Pick<AccessFor, "effect" | "signal">,
+  /** The cluster's own role, for a write of ours. */
+  role: ConnectionSpec,
 ): PgbouncerAccess {
   const { instances } = spec;
   const find = (name: string): PgbouncerInstance => {
@@ -85,6 +89,11 @@ export function pgbouncerAccess(
       throw new PgdbaError("invalid_param", `SHOW ${what} is not known`, {
         hint: `One of ${SHOWS.join(", ")}.`,
       });
+    },
+    async write(instance) {
+      mayChange("write through PgBouncer");
+      const { host, port } = find(instance);
+      return writeThrough({ ...role, host, port }, on.signal);
     },
     async reload(instance) {
       mayChange("reload PgBouncer");

@@ -22,6 +22,12 @@ export interface PgbouncerAccess {
   /** Reads its configuration anew. */
   reload(instance: string): Promise<void>;
   /**
+   * Writes a record into the WAL as the cluster's own role, by this way alone, and gives the place after it: a standby that has replayed
+   * so far has the write. No table is touched.
+   * @throws PgdbaError connection_failed | query_failed
+   */
+  write(instance: string): Promise<{ lsn: string }>;
+  /**
    * Asks the follower to hold clients back, for `capMs` at most: after that it lets them go by itself, whoever asked. Resolves when no
    * transaction is open any more. Asked again by the same holder it moves the cap.
    * @throws PgdbaError timeout: transactions did not end within `waitMs`, clients are let go again | step_refused: another holds it

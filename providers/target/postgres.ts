@@ -83,7 +83,7 @@ export class PostgresTarget implements Target {
     if (what === "patroni") return patroniAccess(this.#source, on);
     if (what === "pgbouncer" && this.#source.pgbouncer !== undefined) {
       const { pgbouncerAccess } = await import("../pgbouncer/client.ts");
-      return pgbouncerAccess(this.#source.pgbouncer, on);
+      return pgbouncerAccess(this.#source.pgbouncer, on, this.#source.spec);
     }
     if (what === "dcs") return dcsAccess(this.#source, on);
     throw new PgdbaError("capability_missing", `${this.name} has no ${what}`, {

@@ -52,8 +52,13 @@ cluster that is finished (system identifier, cluster id, Patroni scope) is added
   effect: "change",
   idempotent: true,
   locks: "none",
-  gives: (input: { postgres?: unknown }) =>
-    input.postgres === undefined ? [] : ["postgres", "primary"],
+  gives: (input: {
+    [part in "postgres" | "patroni" | "dcs" | "pgbouncer" | "nodes"]?: unknown;
+  }) => [
+    ...(input.postgres === undefined ? [] : ["postgres", "primary"]),
+    ...(input.nodes === undefined ? [] : ["member"]),
+    ...(["patroni", "dcs", "pgbouncer"] as const).filter((part) => input[part] !== undefined),
+  ],
   input: {
     type: "object",
     additionalProperties: false,

@@ -5,7 +5,7 @@ import status from "../../../steps/pgbouncer/status.ts";
 import { fakeContext } from "../../support/context.ts";
 import { pgbouncerAccess } from "../../../providers/pgbouncer/client.ts";
 import { pgbouncerMissing } from "../../support/pgbouncer.ts";
-import { type Followed, onPooler, portOf, sharedFollowed } from "./support.ts";
+import { type Followed, onPooler, roleOf, portOf, sharedFollowed } from "./support.ts";
 
 describe.skipIf(pgbouncerMissing() !== null)("pgbouncer.status", () => {
   let at: Followed;
@@ -59,7 +59,9 @@ describe.skipIf(pgbouncerMissing() !== null)("pgbouncer.status", () => {
     ];
     const spec = { user: "pgbouncer_admin", password: "wrong", instances };
     const context = fakeContext({
-      target: { use: async () => pgbouncerAccess(spec, { effect: "read", signal }) },
+      target: {
+        use: async () => pgbouncerAccess(spec, { effect: "read", signal }, roleOf(at.pooler)),
+      },
     });
     const output = (await status.run(context, {})) as { instances: any[] };
     expect(output.instances).toMatchObject([

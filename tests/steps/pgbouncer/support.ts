@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Client } from "pg";
 import { systemClock } from "../../../engine/clock.ts";
 import { freePort } from "../../../providers/nodes/embedded/server.ts";
+import type { ConnectionSpec } from "../../../providers/postgres/connect.ts";
 import type { Effect } from "../../../engine/types.ts";
 import { pgbouncerAccess } from "../../../providers/pgbouncer/client.ts";
 import type { PgbouncerSpec } from "../../../providers/pgbouncer/contract.ts";
@@ -126,6 +127,17 @@ export function sharedFollowed(): Promise<Followed> {
   return shared;
 }
 
+/** Whoever pgdba is in the cluster: here a client of the application. */
+export const roleOf = ({ host, port }: Pooler): ConnectionSpec => ({
+  host,
+  port,
+  user: APP.user,
+  password: () => APP.password,
+  database: "postgres",
+  sslmode: "prefer",
+  application_name: "pgdba",
+});
+
 /** A step's context on a cluster with this PgBouncer: as `pool1` with its follower, and once more as each of the `others`. */
 export function onPooler(
   at: Followed,
@@ -147,7 +159,7 @@ export function onPooler(
   const { signal } = new AbortController();
   return fakeContext({
     clock: systemClock,
-    target: { use: async () => pgbouncerAccess(spec, { effect, signal }) },
+    target: { use: async () => pgbouncerAccess(spec, { effect, signal }, roleOf(at.pooler)) },
   });
 }
 
