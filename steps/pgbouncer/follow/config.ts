@@ -15,6 +15,22 @@ const port = { type: "integer", minimum: 1, maximum: 65_535 } as const;
 /** What goes into PgBouncer's file must not end the line, nor the word. */
 const WORD = "^[^\\s'\"=;#%]+$";
 
+/** What PgBouncer takes beside the place of a database, which is the follower's, and passwords, which stand in no file of ours. */
+const SETTINGS = [
+  "dbname",
+  "pool_mode",
+  "pool_size",
+  "min_pool_size",
+  "reserve_pool",
+  "max_db_connections",
+  "auth_user",
+  "auth_dbname",
+  "client_encoding",
+  "datestyle",
+  "timezone",
+];
+const setting = { type: ["string", "integer"], pattern: WORD } as const;
+
 /** The file that the follower is told by, which whoever deploys PgBouncer writes. */
 const FOLLOW_SCHEMA = {
   type: "object",
@@ -84,8 +100,8 @@ const FOLLOW_SCHEMA = {
             "The databases that clients may name, `*` for all, each with further settings of PgBouncer",
           additionalProperties: {
             type: "object",
-            additionalProperties: { type: ["string", "integer"], pattern: WORD },
-            properties: { host: false as never, port: false as never, password: false as never },
+            additionalProperties: false,
+            properties: Object.fromEntries(SETTINGS.map((name) => [name, setting])),
           },
         },
       },

@@ -4,7 +4,7 @@ import { choose, type Verdict } from "./choose.ts";
 import type { FollowConfig } from "./config.ts";
 import { Hand } from "./hand.ts";
 import { Members } from "./members.ts";
-import { readRoute, type Route } from "./route.ts";
+import { NOWHERE, readRoute, type Route } from "./route.ts";
 
 /** The longest that a round waits when nothing happens. */
 const ROUND_MS = 250;
@@ -50,7 +50,10 @@ export class Follower {
   #pause: Pause | undefined;
   /** Clients are to go on, as soon as a member that was asked after this leads. */
   #release: { since: number; until: number } | undefined;
+  /** Whether all were cut off since a member last led. */
   #isCut = false;
+  /** A new route may have left clients behind at the old one. */
+  #hasStale = false;
   #said = new Map<string, string>();
 
   constructor(config: FollowConfig, told: Told) {
@@ -170,11 +173,11 @@ export class Follower {
     if (verdict.kind === "wait") return;
     if (this.#pause !== undefined && now >= this.#pause.until) this.#let("its time is over");
     if (verdict.kind === "route") await this.#follow(verdict.route);
-    if (verdict.kind === "none" && verdict.lost && !this.#isCut) {
-      const cut = await this.#hand.cut("all");
-      this.#isCut = true;
-      if (cut > 0) this.#told.log(`clients cut off: ${cut}; ${verdict.why}`, "warn");
+    if (verdict.kind === "none" && this.#route === undefined && !this.#pointed) {
+      await this.#hand.point(NOWHERE);
+      this.#pointed = true;
     }
+    await this.#cut(verdict);
     const isHeld = this.#pause !== undefined || verdict.kind === "none" || this.#awaitsPrimary(now);
     this.#members.hurry = isHeld;
     if (isHeld) await this.#hand.hold();
@@ -195,7 +198,7 @@ export class Follower {
     this.#say("route", isNone ? `no client is let through: ${verdict.why}` : undefined);
   }
 
-  /** Sends clients there, and cuts off those that hang at another. */
+  /** Sends clients there. */
   async #follow(route: Route): Promise<void> {
     const before = this.#route;
     const isSame =
@@ -206,10 +209,19 @@ export class Follower {
     this.#pointed = true;
     if (isSame) return;
     this.#since = this.#told.now();
-    const cut = await this.#hand.cut("stale");
-    this.#told.log(
-      `clients go to ${route.member}, ${route.host}:${route.port}, timeline ${route.timeline ?? "unknown"}${cut > 0 ? `; clients cut off: ${cut}` : ""}`,
-    );
+    this.#hasStale = true;
+    const { member, host, port, timeline } = route;
+    this.#told.log(`clients go to ${member}, ${host}:${port}, timeline ${timeline ?? "unknown"}`);
+  }
+
+  /** Cuts off who hangs at a server that leads nowhere, once. */
+  async #cut(verdict: Verdict): Promise<void> {
+    const isLost = verdict.kind === "none" && verdict.lost && !this.#isCut;
+    if (!isLost && !this.#hasStale) return;
+    const cut = await this.#hand.cut(isLost ? "all" : "stale");
+    this.#isCut = isLost;
+    this.#hasStale = false;
+    if (cut > 0) this.#told.log(`clients cut off from where nobody leads: ${cut}`, "warn");
   }
 
   /** True while clients that may go on wait for a member that was asked since and leads. */
@@ -248,6 +260,7 @@ export class Follower {
     if (message !== undefined) this.#told.log(message, "warn");
   }
 
+  /** Whoever waits for something looks anew. */
   #wake(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();

@@ -11,6 +11,9 @@ export interface Route {
   timeline: number | null;
 }
 
+/** Leads to no server: databases that PgBouncer does not know would be refused, and their clients are to wait. */
+export const NOWHERE: Route = { member: "", host: "127.0.0.1", port: 1, timeline: null };
+
 const MAX_BYTES = 64 * 1024;
 /** The first line, by which a follower that starts again knows where clients are sent. */
 const MARK = "; route ";
@@ -33,7 +36,12 @@ export function readRoute(file: string): Route | undefined {
   try {
     const route = JSON.parse(text.slice(MARK.length, text.indexOf("\n"))) as Partial<Route>;
     const { member, host, port, timeline = null } = route;
-    if (typeof member !== "string" || typeof host !== "string" || typeof port !== "number")
+    if (
+      typeof member !== "string" ||
+      member === "" ||
+      typeof host !== "string" ||
+      typeof port !== "number"
+    )
       return undefined;
     return { member, host, port, timeline };
   } catch {

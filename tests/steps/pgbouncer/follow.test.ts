@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pgbouncerMissing } from "../../support/pgbouncer.ts";
-import { type Followed, portOf, startFollowed } from "./support.ts";
+import { type Followed, portOf, startFollowed, startFollower } from "./support.ts";
 
 describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () => {
   let at: Followed;
@@ -221,5 +222,52 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
     expect(await waiting).toBe(ports[0]);
     expect((await at.until(() => true)).paused).toBeNull();
     await client.end();
+  });
+
+  test("before any member has led, clients wait for it instead of being refused; a second follower is", async () => {
+    const fresh = await startFollowed({ leaderless: true });
+    try {
+      await fresh.until(({ clients }) => clients === "wait");
+      const waiting = fresh.client().then(async (client) => {
+        const port = await portOf(client);
+        await client.end();
+        return port;
+      });
+      const second = startFollower(fresh.config);
+      expect(await second.ended).toMatchObject({ code: "io_failed" });
+      expect(Bun.peek.status(waiting)).toBe("pending");
+      fresh.members[0].says = "primary";
+      expect(await waiting).toBe(ports[0]);
+    } finally {
+      await fresh.stop();
+    }
+  });
+
+  test("a configuration that can't be used is refused, and says where", async () => {
+    const file = join(at.pooler.base, "bad.json");
+    const good = JSON.parse(readFileSync(at.config, "utf8"));
+    const bad = [
+      ["{", "is not JSON"],
+      [{ ...good, members: [] }, "members"],
+      [{ ...good, members: [good.members[0], good.members[0]] }, "names the member pg1 twice"],
+      [{ ...good, route: { file: "x", databases: { "*": { password: "x" } } } }, "password"],
+      [
+        { ...good, route: { file: "x", databases: { "*": { pool_size: "1 host=evil" } } } },
+        "pool_size",
+      ],
+      [{ ...good, console: { ...good.console, password_file: "/nowhere" } }, "/nowhere"],
+    ] as const;
+    for (const [content, said] of bad) {
+      await writeFile(file, typeof content === "string" ? content : JSON.stringify(content));
+      const error = (await startFollower(file).ended) as Error;
+      expect(error.message).toContain(said);
+    }
+    await writeFile(join(at.pooler.base, "empty"), "\n");
+    const empty = {
+      ...good,
+      console: { ...good.console, password_file: join(at.pooler.base, "empty") },
+    };
+    await writeFile(file, JSON.stringify(empty));
+    expect(await startFollower(file).ended).toMatchObject({ code: "missing_secret" });
   });
 });

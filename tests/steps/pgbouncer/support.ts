@@ -169,7 +169,8 @@ export async function portOf(client: Client): Promise<number> {
   return (rows[0] as { port: number }).port;
 }
 
-export async function startFollowed(): Promise<Followed> {
+/** The first member leads, unless `leaderless`; PgBouncer knows no database until its follower tells it. */
+export async function startFollowed({ leaderless = false } = {}): Promise<Followed> {
   const servers = [await sharedServer(18), await sharedServer(17)] as const;
   for (const server of servers) {
     const admin = await clientOf(server);
@@ -184,10 +185,10 @@ export async function startFollowed(): Promise<Followed> {
     fakePatroni("pg1", servers[0], all, ttl),
     fakePatroni("pg2", servers[1], all, ttl),
   ];
-  members[0].says = "primary";
+  if (!leaderless) members[0].says = "primary";
   const pooler = await startPooler({
     users: { [APP.user]: APP.password },
-    route: "[databases]\n* = host=127.0.0.1 port=1\n",
+    route: "",
     settings: { server_login_retry: 1, query_wait_timeout: 30 },
   });
   const port = await freePort();
