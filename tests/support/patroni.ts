@@ -14,6 +14,8 @@ export interface PatroniCluster {
   user: string;
   password: string;
   /** Of the REST API, for what changes something. */
+  /** The URL of etcd. */
+  etcd: string;
   apiUser: string;
   apiPassword: string;
   /** GET of a member's REST API. */
@@ -28,6 +30,8 @@ export interface PatroniCluster {
   signalPostgres(member: number, signal: NodeJS.Signals): Promise<void>;
   /** Removes the leader key, as its ttl would. */
   expireLeader(): Promise<void>;
+  /** Ends Patroni and PostgreSQL of a member at once, as a power loss does. Nobody starts them again. */
+  crash(member: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -194,6 +198,7 @@ export async function startPatroni(
     members,
     user: "postgres",
     password,
+    etcd: `http://${etcd}`,
     apiUser: "admin",
     apiPassword,
     get: async (path, member = 0) => (await fetch(`${members[member]?.api}${path}`)).json(),
@@ -222,6 +227,12 @@ export async function startPatroni(
         body: JSON.stringify({ key }),
       });
       if (!answer.ok) throw new Error(`etcd answered ${answer.status}`);
+    },
+    async crash(member) {
+      const name = members[member]?.name ?? "";
+      const pids = [join(base, `${name}.yml.pid`), join(base, name, "data", "postmaster.pid")];
+      for (const file of pids)
+        process.kill(Number((await readFile(file, "utf8")).split("\n")[0]), "SIGKILL");
     },
     async stop() {
       await keeper.stdin.end();
