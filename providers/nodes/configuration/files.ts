@@ -51,6 +51,8 @@ export function secretsOf(spec: Spec, node: NodeSpec): Record<string, string> {
   for (const role of node.roles)
     for (const account of SECRETS[role] ?? []) {
       if (account === "owner" && spec.database === undefined) continue;
+      // A cluster without PgBouncer has no role for it.
+      if (account === "pgbouncer" && role !== "pgbouncer" && !spec.accounts?.[account]) continue;
       secrets[account] = accountOf(spec, account).password;
     }
   return secrets;

@@ -1,12 +1,13 @@
 import { lchown, mkdir, rm } from "node:fs/promises";
 import type { Client } from "pg";
-import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
+import { PgdbaError } from "../../../engine/errors.ts";
 import { writeWhole } from "../../../engine/shared/write-file.ts";
 import { connect } from "../../postgres/connect.ts";
 import { fromPostgres } from "../../postgres/errors.ts";
 import { scramVerifier } from "../../postgres/scram.ts";
 import { quoteIdent } from "../../planner/twin/names.ts";
 import type { Account, By, Opening, Spec } from "../contract.ts";
+import { accountsOf, passwordsFor } from "../passwords.ts";
 import { cloneInto } from "./clone.ts";
 import { isStandby } from "./decide.ts";
 import {
@@ -34,43 +35,11 @@ export interface Work {
 
 type Passwords = ReadonlyMap<string, string>;
 
-const accountsOf = (spec: Spec): Account[] => [
-  spec.superuser,
-  spec.replication,
-  ...Object.values(spec.accounts ?? {}),
-];
-
-/** By account. All are asked for before anything is made, and all that are missing are told at once. @throws PgdbaError missing_secret | invalid_param */
+/** By account. @throws PgdbaError missing_secret | invalid_param */
 export async function passwordsOf({ secret }: Work, spec: Spec): Promise<Passwords> {
-  const found = new Map<string, string>();
   const accounts = accountsOf(spec);
-  const asked = await Promise.allSettled(accounts.map(({ password }) => secret(password)));
-  const failed = asked.flatMap((one) =>
-    one.status === "rejected" ? [toPgdbaError(one.reason)] : [],
-  );
-  const missing = failed.filter(({ code }) => code === "missing_secret");
-  if (failed.length > missing.length || failed.length === 1)
-    throw failed.find((one) => !missing.includes(one)) ?? failed[0]!;
-  if (missing.length > 0) {
-    const said = [...new Set(missing.map(({ message }) => message))].join("; ");
-    const { hint } = missing[0]!;
-    throw new PgdbaError("missing_secret", said, { hint, cause: missing[0], nothingDone: true });
-  }
-  for (const [at, { user, password }] of accounts.entries()) {
-    const { value } = asked[at] as PromiseFulfilledResult<string>;
-    if (value === "" || /[\n\r\0]/.test(value)) {
-      throw new PgdbaError(
-        "invalid_param",
-        `The password of ${user} is empty or has a line break`,
-        {
-          hint: `Give another one as ${password}.`,
-          nothingDone: true,
-        },
-      );
-    }
-    found.set(user, value);
-  }
-  return found;
+  const values = await passwordsFor(secret, accounts);
+  return new Map(accounts.map(({ user }, at) => [user, values[at]!]));
 }
 
 export async function makePrimary(

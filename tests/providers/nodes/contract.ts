@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { type Verb, VERBS } from "../../../providers/nodes/contract.ts";
+import { providerOf } from "../../../providers/nodes/open.ts";
 import { faultCases } from "./contract/faults.ts";
 import { fileCases } from "./contract/files.ts";
 import { jobCases } from "./contract/jobs.ts";
@@ -22,14 +23,15 @@ export type Case = (
 ) => void;
 
 export async function nodesContract(place: PlaceUnderTest): Promise<void> {
-  const world = new World(place);
+  const world = new World(place, (await providerOf(place.provider)).roles);
   const can = await world.nodes().can();
   const tried = new Set<Verb>();
   const one: Case = (verbs, title, body, timeoutMs = 30_000) => {
     for (const verb of verbs) tried.add(verb);
     const lacks = verbs.find((verb) => !can[verb].can);
     const answer = lacks === undefined ? undefined : can[lacks];
-    if (answer === undefined || answer.can) return test(title, body, timeoutMs);
+    if (answer === undefined || answer.can)
+      return test(title, body, timeoutMs * (place.slower ?? 1));
     test.skip(`${title} [${place.provider} can't ${lacks}: ${answer.why}]`, body);
   };
 

@@ -64,7 +64,7 @@ export function faultCases(world: World, one: Case): void {
 
   one(["arm", "stop"], "a node that was stopped is started at the deadline", async () => {
     const nodes = world.nodes();
-    await nodes.arm({ start: "b" }, { id: "stopped-b", afterMs: 400 });
+    await nodes.arm({ start: "b" }, { id: "stopped-b", afterMs: world.ms(400) });
     await nodes.stop("b", "immediate");
     await world.until(
       () => running("b"),
@@ -91,9 +91,9 @@ export function faultCases(world: World, one: Case): void {
       });
       const there = async (name: string) =>
         (await nodes.exec("a", ["test", "-e", `${home}/${name}`])).exit_code === 0;
-      await nodes.arm(inverse("first"), { id: "moved", afterMs: 600 });
+      await nodes.arm(inverse("first"), { id: "moved", afterMs: world.ms(600) });
       await nodes.arm(inverse("second"), { id: "moved", afterMs: 1 });
-      await nodes.arm(inverse("third"), { id: "away", afterMs: 600 });
+      await nodes.arm(inverse("third"), { id: "away", afterMs: world.ms(600) });
       await nodes.disarm("away");
       await nodes.disarm("away");
       expect((await nodes.armed()).map(({ id }) => id)).toEqual(["moved"]);
@@ -101,7 +101,7 @@ export function faultCases(world: World, one: Case): void {
         () => there("second"),
         (yes) => yes,
       );
-      await Bun.sleep(800);
+      await Bun.sleep(world.ms(800));
       expect([await there("first"), await there("third")]).toEqual([false, false]);
       await nodes.disarm("moved");
       await nodes.exec("a", ["rm", `${home}/second`]);

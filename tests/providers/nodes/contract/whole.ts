@@ -8,7 +8,7 @@ import { failure, type World } from "./helpers.ts";
 export function wholeCases(world: World, one: Case): void {
   one(["provision"], "a plan makes nothing", async () => {
     const nodes = world.nodes();
-    expect(await nodes.plan(world.spec(["a", "b"]))).toEqual([
+    expect(world.servers(await nodes.plan(world.spec(["a", "b"])))).toEqual([
       { node: "a", act: "make", what: "primary" },
       { node: "b", act: "make", what: "standby of a" },
     ]);
@@ -26,7 +26,7 @@ export function wholeCases(world: World, one: Case): void {
       const other = drive(world, { run: "run-1", verb: "provision", args: [spec] });
       await world.nodes({ progress: (progress) => heard.push(progress) }).provision(spec);
       await other.said("done");
-      const list = await world.nodes().list();
+      const list = await world.list();
       expect(list.map(({ node, made, state }) => [node, made, state.running])).toEqual([
         ["a", true, "running"],
         ["b", true, "running"],
@@ -62,12 +62,12 @@ export function wholeCases(world: World, one: Case): void {
   });
 
   one(["provision"], "what is there is left as it is; a plan says the same", async () => {
-    const before = (await world.nodes().list()).map(({ state }) => state.services[0]);
+    const before = (await world.list()).map(({ state }) => state.services[0]);
     const spec = world.spec(["a", "b"]);
     const plan = await world.nodes({ run: "run-9" }).plan(spec);
-    expect(plan.map(({ act }) => act)).toEqual(["keep", "keep"]);
+    expect(world.servers(plan).map(({ act }) => act)).toEqual(["keep", "keep"]);
     expect(await world.nodes({ run: "run-9" }).provision(spec)).toEqual(plan);
-    const after = await world.nodes().list();
+    const after = await world.list();
     expect(after.map(({ state }) => state.services[0])).toEqual(before);
     expect(after.map(({ labels }) => labels.run)).toEqual(["run-1", "run-1"]);
   });
@@ -90,7 +90,7 @@ export function wholeCases(world: World, one: Case): void {
             code: "step_refused",
             nothingDone: true,
           });
-      expect((await world.nodes().list()).length).toBe(2);
+      expect((await world.list()).length).toBe(2);
     },
   );
 
@@ -100,7 +100,7 @@ export function wholeCases(world: World, one: Case): void {
     async () => {
       const later = world.nodes({ run: "run-2" });
       const changes = await later.provision(world.spec(["a", "b", "c-1"]));
-      expect(changes.map(({ node, act }) => [node, act])).toEqual([
+      expect(world.servers(changes).map(({ node, act }) => [node, act])).toEqual([
         ["a", "keep"],
         ["b", "keep"],
         ["c-1", "make"],
@@ -109,13 +109,16 @@ export function wholeCases(world: World, one: Case): void {
       expect(await world.nodes().deprovision({ run: "run-0" })).toEqual([]);
       const removed = await later.deprovision({ run: "run-2" });
       expect(removed.map(({ node, act }) => [node, act])).toEqual([["c-1", "remove"]]);
-      expect((await world.nodes().list()).map(({ node }) => node)).toEqual(["a", "b"]);
-      // What it was to the primary is gone as well: a slot of nobody keeps WAL for ever.
-      const slots = await world.sql(
-        "a",
-        "SELECT count(*)::int FROM pg_replication_slots WHERE NOT active",
-      );
-      expect(slots).toEqual([[0]]);
+      expect((await world.list()).map(({ node }) => node)).toEqual(["a", "b"]);
+      // What it was to the primary is gone as well: a slot of nobody keeps WAL for ever. Patroni, where it runs the servers, keeps one
+      // for a time, for a member that may come again.
+      if (!world.watched) {
+        const slots = await world.sql(
+          "a",
+          "SELECT count(*)::int FROM pg_replication_slots WHERE NOT active",
+        );
+        expect(slots).toEqual([[0]]);
+      }
       await world.replicates("a", "b");
       expect(await later.deprovision({ run: "run-2" })).toEqual([]);
     },
@@ -125,7 +128,7 @@ export function wholeCases(world: World, one: Case): void {
   one(["deprovision"], "nodes are not removed by name when no other has the data", async () => {
     const error = await failure(world.nodes().deprovision({ nodes: ["a", "b"] }));
     expect(error).toMatchObject({ code: "step_refused", nothingDone: true });
-    expect((await world.nodes().list()).length).toBe(2);
+    expect((await world.list()).length).toBe(2);
   });
 
   one(["provision"], "without a password nothing is begun", async () => {

@@ -2,7 +2,15 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { JsonObject } from "../../../../engine/types.ts";
-import type { Nodes, Opened, Opening, Spec } from "../../../../providers/nodes/contract.ts";
+import type {
+  NodeInfo,
+  Nodes,
+  NodeSpec,
+  Opened,
+  Opening,
+  Provider,
+  Spec,
+} from "../../../../providers/nodes/contract.ts";
 import { nodesFor } from "../../../../providers/nodes/narrow.ts";
 import { openNodes } from "../../../../providers/nodes/open.ts";
 import { connect } from "../../../../providers/postgres/connect.ts";
@@ -12,6 +20,10 @@ export interface PlaceUnderTest {
   version: number;
   cluster?: JsonObject;
   node?: JsonObject;
+  /** The place of each node but the first. */
+  standby?: JsonObject;
+  /** How much longer things take there than a process takes. */
+  slower?: number;
 }
 
 /** In each password, and nowhere else. */
@@ -22,7 +34,20 @@ const PASSWORDS: Record<string, string> = {
   su: `s'u:p\\e"r $x${PART}`,
   rep: `r e:p\\'${PART}`,
   rewind: `rw${PART}`,
+  rest: `rest${PART}`,
+  store: `store${PART}`,
+  root: `root${PART}`,
 };
+
+/** A cluster that Patroni runs: what its spec has beside. It looks often, so that tests need not wait. */
+const WATCHED = {
+  times: { ttl: 20, loop_wait: 1, retry_timeout: 3, synchronous_mode: "off" },
+  accounts: {
+    patroni: { user: "patroni", password: "rest" },
+    etcd: { user: "patroni", password: "store" },
+    etcd_root: { user: "root", password: "root" },
+  },
+} as const;
 
 /** One cluster that all cases share: `a`, the primary, and `b`. Each case leaves both running. */
 export class World {
@@ -33,8 +58,29 @@ export class World {
 
   readonly place: PlaceUnderTest;
 
-  constructor(place: PlaceUnderTest) {
+  /** The nodes that the place needs beside those with PostgreSQL. */
+  readonly beside: NodeSpec[];
+
+  constructor(place: PlaceUnderTest, roles: Provider["roles"] = []) {
     this.place = place;
+    this.beside = roles.flatMap(({ role, least }) =>
+      Array.from({ length: least }, (_, at) => ({ name: `${role}${at + 1}`, roles: [role] })),
+    );
+  }
+
+  /** Those with PostgreSQL. */
+  servers<T extends { node: string }>(all: readonly T[]): T[] {
+    return all.filter(({ node }) => !this.beside.some(({ name }) => name === node));
+  }
+
+  /** The list of nodes with PostgreSQL. */
+  async list(): Promise<NodeInfo[]> {
+    return this.servers(await this.nodes().list());
+  }
+
+  /** True where Patroni runs the servers: then it decides who leads, and who has a slot. */
+  get watched(): boolean {
+    return this.beside.some(({ roles }) => roles.includes("etcd"));
   }
 
   /** `open`: others may enter the state folder, such as the account that a server runs as. */
@@ -82,12 +128,18 @@ export class World {
       settings: { fsync: "off", shared_buffers: "16MB", wal_retrieve_retry_interval: "100ms" },
       superuser: { user: "postgres", password: "su" },
       replication: { user: "replicator", password: "rep" },
-      accounts: { rewind: { user: "rewinder", password: "rewind" } },
-      nodes: names.map((name) => ({
-        name,
-        roles: ["postgres"],
-        ...(this.place.node === undefined ? {} : { place: this.place.node }),
-      })),
+      accounts: {
+        rewind: { user: "rewinder", password: "rewind" },
+        ...(this.watched ? WATCHED.accounts : {}),
+      },
+      ...(this.watched ? { patroni: { scope: this.name, ...WATCHED.times } } : {}),
+      nodes: [
+        ...names.map((name, at): NodeSpec => {
+          const place = { ...this.place.node, ...(at === 0 ? {} : this.place.standby) };
+          return { name, roles: ["postgres"], place };
+        }),
+        ...this.beside,
+      ],
       ...(this.place.cluster === undefined ? {} : { place: this.place.cluster }),
       ...more,
     };
@@ -128,9 +180,14 @@ export class World {
     }
   }
 
+  /** A time that leaves the place enough of it. */
+  ms(time: number): number {
+    return time * (this.place.slower ?? 1);
+  }
+
   /** Waits until `probe` holds; the last it gave is shown when it never does. */
   async until<T>(probe: () => Promise<T>, holds: (value: T) => boolean, ms = 20_000): Promise<T> {
-    const deadline = performance.now() + ms;
+    const deadline = performance.now() + this.ms(ms);
     for (;;) {
       const value = await probe();
       if (holds(value)) return value;
@@ -139,9 +196,18 @@ export class World {
     }
   }
 
+  /** Waits until the node is a primary that takes writes. */
+  async leads(node: string): Promise<void> {
+    await this.until(
+      () => this.sql(node, "SELECT pg_is_in_recovery()").catch(String),
+      (rows) => Array.isArray(rows) && rows[0]![0] === false,
+    );
+  }
+
   /** A row written on the primary is on the standby. */
   async replicates(from: string, to: string): Promise<void> {
     const value = crypto.randomUUID();
+    await this.leads(from);
     await this.sql(from, "CREATE TABLE IF NOT EXISTS seen (value text)");
     await this.sql(from, `INSERT INTO seen VALUES ('${value}')`);
     const count = `SELECT count(*)::int FROM seen WHERE value = '${value}'`;

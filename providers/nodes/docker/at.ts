@@ -1,0 +1,88 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { By } from "../contract.ts";
+import { type Attached, attach } from "./attached.ts";
+import { ask } from "./engine.ts";
+import type { ExecAt } from "./exec.ts";
+import { type Cluster, LABEL, networkName, type NodeRecord, nodeOf } from "./record.ts";
+import { layoutOf, type RoleLayout } from "./roles.ts";
+
+/** A node, on behalf of one step. */
+export interface At {
+  cluster: Cluster;
+  record: NodeRecord;
+  layout: RoleLayout;
+  by: By;
+  /**
+   * Works in the node's container; where that is stopped, in a helper with its image and volumes, unless the node must run.
+   * @throws PgdbaError connection_failed
+   */
+  work<T>(mustRun: boolean, act: (place: ExecAt) => Promise<T>): Promise<T>;
+}
+
+/** The helpers of stopped nodes: each lasts as long as the way to the cluster is open, and no longer than this process. */
+export class Helpers {
+  readonly #made = new Map<string, Promise<Attached>>();
+
+  async of(cluster: Cluster, record: NodeRecord): Promise<string> {
+    const before = await this.#made.get(record.id)?.catch(() => undefined);
+    if (before !== undefined && (await isRunning(cluster, before.id))) return before.id;
+    const made = attach(cluster.engine, {
+      image: record.image,
+      labels: {
+        [LABEL.cluster]: cluster.name,
+        [LABEL.kind]: "helper",
+        [LABEL.node]: record.node,
+      },
+      host: { VolumesFrom: [record.id], NetworkMode: networkName(cluster.name) },
+      passing: true,
+    });
+    this.#made.set(record.id, made);
+    return (await made).id;
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#made.values()];
+    this.#made.clear();
+    for (const one of all) await (await one.catch(() => undefined))?.end();
+  }
+}
+
+async function isRunning({ engine }: Cluster, id: string): Promise<boolean> {
+  const info = await engine.docker
+    .getContainer(id)
+    .inspect()
+    .catch(() => undefined);
+  return info?.State.Running === true;
+}
+
+export async function atNode(
+  cluster: Cluster,
+  node: string,
+  by: By,
+  helpers: Helpers,
+): Promise<At> {
+  const record = await nodeOf(cluster, node);
+  return {
+    cluster,
+    record,
+    layout: layoutOf(record.role),
+    by,
+    async work(mustRun, act) {
+      const place = (id: string): ExecAt => ({ engine: cluster.engine, id, node, by });
+      const { State } = await ask(cluster.engine, `look at ${node}`, () =>
+        cluster.engine.docker.getContainer(record.id).inspect(),
+      );
+      if (State.Running && !State.Paused && !State.Restarting) return act(place(record.id));
+      if (mustRun || State.Paused) throw doesNotRun(node, State.Paused);
+      return act(place(await helpers.of(cluster, record)));
+    },
+  };
+}
+
+function doesNotRun(node: string, frozen: boolean): PgdbaError {
+  return new PgdbaError(
+    "connection_failed",
+    frozen ? `${node} is frozen: nothing runs on it` : `${node} does not run`,
+    { hint: frozen ? "Thaw it first." : "Start it first.", nothingDone: true },
+  );
+}

@@ -1,0 +1,212 @@
+import type Docker from "dockerode";
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { JsonObject } from "../../../engine/types.ts";
+import { filesOf, secretsOf } from "../configuration/files.ts";
+import type { By, NodeSpec, Spec } from "../contract.ts";
+import { accountsIn } from "./account.ts";
+import { fixedSpecOf } from "./decide.ts";
+import { ask, engineError, statusOf } from "./engine.ts";
+import { POLICY } from "./life.ts";
+import {
+  type Cluster,
+  dataVolume,
+  type FixedSpec,
+  LABEL,
+  labelsFor,
+  networkName,
+  secretsVolume,
+} from "./record.ts";
+import { CONFIG_DIR, layoutOf, SECRETS_DIR } from "./roles.ts";
+import { type TarFile, tarOf } from "./tar.ts";
+
+/** The Engine kills what does not end within so many seconds when it is stopped itself. */
+const STOP_SECONDS = 120;
+/** Parallel queries share memory by files there. */
+const SHM_BYTES = 1 << 30;
+const LOG = { Type: "json-file", Config: { "max-size": "50m", "max-file": "4" } };
+const UNITS: Record<string, number> = { k: 1 << 10, m: 1 << 20, g: 1 << 30 };
+
+export interface Making {
+  cluster: Cluster;
+  spec: Spec;
+  node: NodeSpec;
+  image: string;
+  /** Of the container. */
+  name: string;
+  labels: Record<string, string>;
+  address: string;
+  ports: Record<string, number>;
+}
+
+/** The labels of a node's container, beside those of whoever made it. */
+export function nodeLabels(
+  cluster: Cluster,
+  by: Pick<By, "run" | "path">,
+  spec: Spec,
+  node: NodeSpec,
+): Record<string, string> {
+  return {
+    ...labelsFor(cluster.name, by),
+    [LABEL.kind]: "node",
+    [LABEL.node]: node.name,
+    [LABEL.roles]: node.roles.join(","),
+    [LABEL.spec]: JSON.stringify(fixedSpecOf(spec) satisfies FixedSpec),
+  };
+}
+
+/** Makes the container of a node, with its configuration; it is not started. Gives its id. */
+export async function createContainer(making: Making): Promise<string> {
+  const { cluster, spec, node, image, name, address, ports } = making;
+  const { engine } = cluster;
+  const layout = layoutOf(node.roles[0]!);
+  const { memory, cpus } = (node.place ?? {}) as { memory?: string; cpus?: number };
+  const mounts: Docker.MountConfig = [
+    { Type: "volume", Source: secretsVolume(cluster.name, node.name), Target: SECRETS_DIR },
+  ];
+  if (layout.volume)
+    mounts.push({
+      Type: "volume",
+      Source: dataVolume(cluster.name, node.name),
+      Target: layout.home,
+    });
+  const bindings = Object.entries(ports).map(([inside, port]) => [
+    `${inside}/tcp`,
+    [{ HostIp: address, HostPort: String(port) }],
+  ]);
+  let container: Docker.Container;
+  try {
+    container = await engine.docker.createContainer({
+      name,
+      Image: image,
+      Hostname: node.name,
+      Labels: {
+        ...making.labels,
+        [LABEL.ports]: JSON.stringify(ports),
+        [LABEL.address]: address,
+      },
+      StopTimeout: STOP_SECONDS,
+      ExposedPorts: Object.fromEntries(bindings.map(([inside]) => [inside, {}])),
+      HostConfig: {
+        RestartPolicy: { Name: POLICY },
+        PortBindings: Object.fromEntries(bindings) as Docker.PortMap,
+        Mounts: mounts,
+        NetworkMode: networkName(cluster.name),
+        ShmSize: SHM_BYTES,
+        LogConfig: LOG,
+        ...(memory === undefined ? {} : { Memory: bytesOf(memory) }),
+        ...(cpus === undefined ? {} : { NanoCpus: Math.round(cpus * 1e9) }),
+      },
+      NetworkingConfig: {
+        EndpointsConfig: { [networkName(cluster.name)]: { Aliases: [node.name] } },
+      },
+    });
+  } catch (error) {
+    if (statusOf(error) !== 409) throw engineError(engine, `make ${name}`, error);
+    throw new PgdbaError("step_refused", `There is a container ${name} already`, {
+      hint: "Remove or rename it, or choose another name for the cluster.",
+      cause: error,
+    });
+  }
+  await putConfiguration(cluster, container.id, spec, node);
+  return container.id;
+}
+
+function bytesOf(memory: string): number {
+  return Number(memory.slice(0, -1)) * UNITS[memory.at(-1)!]!;
+}
+
+/** It stands in the container itself: a container that is made anew gets it anew. */
+async function putConfiguration(
+  { engine }: Cluster,
+  id: string,
+  spec: Spec,
+  node: NodeSpec,
+): Promise<void> {
+  const files = Object.entries(filesOf(spec, node)).map(([name, text]) => ({
+    path: `${CONFIG_DIR.slice(1)}/${name}`,
+    content: name === "patroni.yml" ? text + tagsOf(node.place) : text,
+    mode: 0o644,
+  }));
+  const archive = tarOf([{ path: `${CONFIG_DIR.slice(1)}/`, content: "", mode: 0o755 }, ...files]);
+  await ask(engine, `put the configuration of ${node.name}`, () =>
+    engine.docker.getContainer(id).putArchive(archive, { path: "/" }),
+  );
+}
+
+/** JSON is YAML. */
+function tagsOf(place: JsonObject | undefined): string {
+  const tags = place?.["tags"];
+  return tags === undefined ? "" : `\ntags: ${JSON.stringify(tags)}\n`;
+}
+
+/**
+ * Puts the secrets of a node into its volume, before it is started for the first time: each in a file that only root reads, and libpq's
+ * file with those of PostgreSQL's accounts for the account that the server runs as.
+ */
+export async function putSecrets(
+  { engine }: Cluster,
+  id: string,
+  spec: Spec,
+  node: NodeSpec,
+  passwords: ReadonlyMap<string, string>,
+): Promise<void> {
+  const files = Object.entries(secretsOf(spec, node)).map(([account, secret]): TarFile => ({
+    path: account,
+    content: passwords.get(secret)!,
+    mode: 0o600,
+  }));
+  const { user } = layoutOf(node.roles[0]!);
+  const owner = (await accountsIn(engine, id)).find(({ name }) => name === user);
+  if (node.roles.includes("postgres") && owner !== undefined) {
+    const accounts = [spec.superuser, spec.replication, spec.accounts?.["rewind"]];
+    const lines = accounts.flatMap((account) =>
+      account === undefined
+        ? []
+        : [`*:*:*:${escaped(account.user)}:${escaped(passwords.get(account.password)!)}\n`],
+    );
+    const { uid, gid } = owner;
+    files.push({ path: "pgpass", content: lines.join(""), mode: 0o600, uid, gid });
+  }
+  await ask(engine, `put the secrets of ${node.name}`, () =>
+    engine.docker.getContainer(id).putArchive(tarOf(files), { path: SECRETS_DIR }),
+  );
+}
+
+const escaped = (text: string): string => text.replace(/[\\:]/g, "\\$&");
+
+/** Makes a volume, or takes the one that is this node's already. @throws PgdbaError step_refused: it is somebody else's */
+export async function ensureVolume(
+  { engine, name: cluster }: Cluster,
+  volume: string,
+  labels: Record<string, string>,
+): Promise<void> {
+  const { Labels } = await ask(engine, `make the volume ${volume}`, async () => {
+    await engine.docker.createVolume({ Name: volume, Labels: labels });
+    return engine.docker.getVolume(volume).inspect();
+  });
+  if (Labels?.[LABEL.cluster] === cluster) return;
+  throw new PgdbaError("step_refused", `The volume ${volume} is not of this cluster`, {
+    hint: "Remove it if nobody needs it, or choose another name for the cluster.",
+  });
+}
+
+/** @throws PgdbaError step_refused: there is one of this name that is not this cluster's */
+export async function ensureNetwork(
+  { engine, name: cluster }: Cluster,
+  labels: Record<string, string>,
+): Promise<void> {
+  const name = networkName(cluster);
+  const all = await ask(engine, "list networks", () =>
+    engine.docker.listNetworks({ filters: { name: [name] } }),
+  );
+  const found = all.find((one) => one.Name === name);
+  if (found === undefined) {
+    await ask(engine, `make the network ${name}`, () =>
+      engine.docker.createNetwork({ Name: name, CheckDuplicate: true, Labels: labels }),
+    );
+  } else if (found.Labels?.[LABEL.cluster] !== cluster) {
+    throw new PgdbaError("step_refused", `The network ${name} is not of this cluster`, {
+      hint: "Remove it if nobody needs it, or choose another name for the cluster.",
+    });
+  }
+}

@@ -1,0 +1,332 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { By, Death, NodeEvent, Running, StopMode } from "../contract.ts";
+import { ask, type Engine, engineError, statusOf } from "./engine.ts";
+import type { At as NodeAt } from "./at.ts";
+import { answerOf } from "./exec.ts";
+import kill from "./node/kill.py" with { type: "text" };
+import { PGDATA } from "./roles.ts";
+import { type Cluster, filter, LABEL, type NodeRecord, readRecords } from "./record.ts";
+import { serviceState } from "./state.ts";
+
+export const START_MS = 90_000;
+const STOP_MS = 60_000;
+const KILL_MS = 15_000;
+const POLL_MS = 50;
+/** An Engine that is away is asked again so often. */
+const AGAIN_MS = 1_000;
+
+/** What starts a container again after its machine or its Engine was started; a node that is fenced has `no`. */
+export const POLICY = "unless-stopped";
+
+interface At {
+  cluster: Cluster;
+  record: NodeRecord;
+  by: Pick<By, "signal">;
+}
+
+const containerOf = ({ cluster, record }: Pick<At, "cluster" | "record">) =>
+  cluster.engine.docker.getContainer(record.id);
+
+export async function inspected({ cluster, record }: Pick<At, "cluster" | "record">) {
+  return ask(cluster.engine, `look at ${record.name}`, () =>
+    containerOf({ cluster, record }).inspect(),
+  );
+}
+
+/** @throws PgdbaError command_failed | timeout | step_refused */
+export async function startNode(at: At, timeoutMs = START_MS): Promise<void> {
+  const { record, cluster } = at;
+  const { State, HostConfig } = await inspected(at);
+  if (State.Paused) throw frozen(record, "start");
+  if (HostConfig.RestartPolicy?.Name !== POLICY) {
+    await ask(cluster.engine, `let ${record.name} be started again`, () =>
+      containerOf(at).update({ RestartPolicy: { Name: POLICY } }),
+    );
+  }
+  await startContainer(cluster.engine, record.id, record.name);
+  await waitReady(at, timeoutMs);
+}
+
+/** One that runs already stays as it is. */
+export async function startContainer(engine: Engine, id: string, name: string): Promise<void> {
+  try {
+    await engine.docker.getContainer(id).start();
+  } catch (error) {
+    if (statusOf(error) !== 304) throw engineError(engine, `start ${name}`, error);
+  }
+}
+
+/** Waits until what the node is for takes connections. */
+export async function waitReady(at: At, timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    at.by.signal.throwIfAborted();
+    if ((await serviceState(at.record)) === "running") return;
+    const { State } = await inspected(at);
+    if (State.Paused) throw frozen(at.record, "start");
+    const isGone = !State.Running && !State.Restarting;
+    if (isGone || performance.now() > deadline) throw await notReady(at, isGone, State, timeoutMs);
+    await Bun.sleep(POLL_MS);
+  }
+}
+
+async function notReady(
+  at: At,
+  isGone: boolean,
+  state: { ExitCode: number; Error: string },
+  timeoutMs: number,
+): Promise<PgdbaError> {
+  const { node, name } = at.record;
+  const last = await containerOf(at)
+    .logs({ stdout: true, stderr: true, tail: 20 })
+    .then(
+      (bytes) => readableLog(bytes as unknown as Buffer),
+      () => "",
+    );
+  const data = { log: last.slice(-4_000) };
+  return isGone
+    ? new PgdbaError(
+        "command_failed",
+        `${node} ended with exit code ${state.ExitCode}${state.Error ? `: ${state.Error}` : ""}`,
+        { hint: `Its last words: ${lastLine(last)}`, data },
+      )
+    : new PgdbaError("timeout", `${node} took no connections within ${timeoutMs} ms`, {
+        hint: `Look at \`docker logs ${name}\`; its last words: ${lastLine(last)}`,
+        data,
+        retryable: true,
+      });
+}
+
+const lastLine = (text: string): string => text.trim().split("\n").at(-1) ?? "none";
+
+/** The frames of both streams put together. */
+export function readableLog(bytes: Buffer): string {
+  const parts: Buffer[] = [];
+  for (let at = 0; at + 8 <= bytes.length;) {
+    const length = bytes.readUInt32BE(at + 4);
+    parts.push(bytes.subarray(at + 8, at + 8 + length));
+    at += 8 + length;
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
+/**
+ * Patroni shuts its server down fast when its container is told to stop, however long that takes: it is never killed for that.
+ * @throws PgdbaError timeout | step_refused
+ */
+export async function stopNode(at: At, how: StopMode, timeoutMs = STOP_MS): Promise<void> {
+  const { record, cluster } = at;
+  const { State } = await inspected(at);
+  if (State.Paused) throw frozen(record, "stop");
+  if (!State.Running && !State.Restarting) return;
+  // No checkpoint is written: what was not flushed is replayed.
+  if (how === "immediate") return killNode(at);
+  const stopped = (async () => {
+    try {
+      await containerOf(at).stop({ t: -1 });
+    } catch (error) {
+      if (statusOf(error) !== 304 && statusOf(error) !== 404)
+        throw engineError(cluster.engine, `stop ${record.name}`, error);
+    }
+  })();
+  stopped.catch(() => {});
+  const { promise: over, resolve, reject } = Promise.withResolvers<void>();
+  stopped.then(resolve, reject);
+  const onAbort = () => reject(at.by.signal.reason);
+  at.by.signal.addEventListener("abort", onAbort, { once: true });
+  const timer = setTimeout(() => {
+    const text = `${record.node} did not stop within ${timeoutMs} ms; it goes on stopping`;
+    const hint = "Look at its log: a checkpoint or a session that can't be ended takes long.";
+    reject(new PgdbaError("timeout", text, { hint, retryable: true }));
+  }, timeoutMs);
+  try {
+    await over;
+  } finally {
+    clearTimeout(timer);
+    at.by.signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** All of the container; it stays down until it is started. */
+export async function killNode(at: At): Promise<void> {
+  const { record, cluster } = at;
+  try {
+    await containerOf(at).kill({ signal: "SIGKILL" });
+  } catch (error) {
+    const status = statusOf(error);
+    // It does not run any more, or waits to be started again.
+    if (status === 404) return;
+    if (status !== 409) throw engineError(cluster.engine, `kill ${record.name}`, error);
+    await containerOf(at)
+      .stop({ t: 0 })
+      .catch((other: unknown) => {
+        if (statusOf(other) !== 304 && statusOf(other) !== 404)
+          throw engineError(cluster.engine, `kill ${record.name}`, other);
+      });
+  }
+  const deadline = performance.now() + KILL_MS;
+  while ((await inspected(at)).State.Running) {
+    if (performance.now() > deadline) {
+      throw new PgdbaError("timeout", `${record.node} did not die`, {
+        hint: "Its processes wait for their disk; look at the machine.",
+      });
+    }
+    await Bun.sleep(20);
+  }
+}
+
+/** The first process of what the node is for. */
+export async function killService(at: NodeAt): Promise<void> {
+  const { role } = at.record;
+  const question = { pidfile: role === "postgres" ? `${PGDATA}/postmaster.pid` : null, name: role };
+  await at.work(true, (place) => answerOf(place, kill, question));
+}
+
+/** @throws PgdbaError step_failed: nothing of it runs */
+export async function freezeNode(at: At): Promise<void> {
+  const { State } = await inspected(at);
+  if (State.Paused) return;
+  if (!State.Running) {
+    throw new PgdbaError("step_failed", `Nothing of ${at.record.node} runs that could be frozen`, {
+      hint: "Start it first.",
+      nothingDone: true,
+    });
+  }
+  await ask(at.cluster.engine, `pause ${at.record.name}`, () => containerOf(at).pause());
+}
+
+export async function thawNode(at: At): Promise<void> {
+  if (!(await inspected(at)).State.Paused) return;
+  await ask(at.cluster.engine, `unpause ${at.record.name}`, () => containerOf(at).unpause());
+}
+
+/**
+ * The Engine runs the container or knows that it has ended. One that it would start again by itself is `restarting` for it from the
+ * moment of its end, so that `exited` under `unless-stopped` says that somebody stopped or killed it by hand.
+ */
+export async function deathOf(at: Pick<At, "cluster" | "record">): Promise<Death> {
+  const { node } = at.record;
+  let info: Awaited<ReturnType<typeof inspected>>;
+  try {
+    info = await containerOf(at).inspect();
+  } catch (error) {
+    if (statusOf(error) === 404)
+      return { proven: true, how: `the Engine has no container of ${node} any more` };
+    return { proven: false, why: `the Docker Engine does not answer: ${(error as Error).message}` };
+  }
+  const { State, HostConfig } = info;
+  if (State.Paused) return { proven: false, why: `${node} is frozen: it would go on when thawed` };
+  if (State.Restarting)
+    return { proven: false, why: `${node} has ended, and the Engine is about to start it again` };
+  if (State.Running) return { proven: false, why: `the container of ${node} runs` };
+  if (State.Status === "created")
+    return { proven: true, how: `the container of ${node} was never started` };
+  const policy = HostConfig.RestartPolicy?.Name || "no";
+  if (policy !== "no" && (policy !== POLICY || State.Error !== ""))
+    return {
+      proven: false,
+      why: `${node} has ended; its restart policy ${policy} may start it again`,
+    };
+  const ended = `the Engine says that the container of ${node} ended at ${State.FinishedAt} with exit code ${State.ExitCode}`;
+  return {
+    proven: true,
+    how: `${ended}, and ${policy === "no" ? "nothing starts it again" : "that it was stopped by hand, so that it stays down"}`,
+  };
+}
+
+export async function fenceNode(at: At): Promise<Death> {
+  const { HostConfig } = await inspected(at);
+  if ((HostConfig.RestartPolicy?.Name || "no") !== "no") {
+    await ask(at.cluster.engine, `keep ${at.record.name} down`, () =>
+      containerOf(at).update({ RestartPolicy: { Name: "no" } }),
+    );
+  }
+  const before = await deathOf(at);
+  if (before.proven) return before;
+  await killNode(at);
+  return deathOf(at);
+}
+
+/** Of the actions of a container, those after which its node's state is another one. */
+const ACTIONS: Record<string, Running> = {
+  start: "starting",
+  die: "failed",
+  stop: "stopped",
+  pause: "frozen",
+  unpause: "running",
+  destroy: "absent",
+  oom: "failed",
+};
+
+/** Tells what the Engine tells, and what was missed while it was away; ends with the signal. */
+export async function watchNodes(
+  cluster: Cluster,
+  onEvent: (event: NodeEvent) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { docker } = cluster.engine;
+  const filters = {
+    type: ["container"],
+    event: Object.keys(ACTIONS),
+    ...filter(cluster.name, { [LABEL.kind]: "node" }),
+  };
+  const known = new Map<string, string>();
+  while (!signal.aborted) {
+    try {
+      const stream = await docker.getEvents({ filters: filters as never });
+      const end = () => (stream as unknown as { destroy(): void }).destroy();
+      signal.addEventListener("abort", end, { once: true });
+      if (signal.aborted) end();
+      try {
+        await tellChanges(cluster, known, onEvent);
+        let rest = "";
+        for await (const part of stream as AsyncIterable<Buffer>) {
+          const lines = (rest + part.toString("utf8")).split("\n");
+          rest = lines.pop() ?? "";
+          for (const line of lines) tell(line, onEvent);
+        }
+      } finally {
+        signal.removeEventListener("abort", end);
+      }
+    } catch {
+      // The Engine is away, or the line was cut: it is asked again, and what has changed meanwhile is told.
+    }
+    if (!signal.aborted) await Bun.sleep(AGAIN_MS);
+  }
+}
+
+function tell(line: string, onEvent: (event: NodeEvent) => void): void {
+  if (line.trim() === "") return;
+  const { Action, Actor, timeNano } = JSON.parse(line) as {
+    Action: string;
+    Actor: { Attributes: Record<string, string> };
+    timeNano: number;
+  };
+  const running = ACTIONS[Action.split(":")[0]!];
+  const node = Actor.Attributes[LABEL.node];
+  if (running === undefined || node === undefined) return;
+  onEvent({ node, running, at: new Date(timeNano / 1e6).toISOString() });
+}
+
+async function tellChanges(
+  cluster: Cluster,
+  known: Map<string, string>,
+  onEvent: (event: NodeEvent) => void,
+): Promise<void> {
+  const first = known.size === 0;
+  for (const { node, state } of await readRecords(cluster)) {
+    const before = known.get(node);
+    known.set(node, state);
+    if (first || before === state) continue;
+    const running: Running =
+      state === "running" ? "starting" : state === "paused" ? "frozen" : "failed";
+    onEvent({ node, running, at: new Date().toISOString() });
+  }
+}
+
+function frozen({ node }: NodeRecord, act: string): PgdbaError {
+  return new PgdbaError("step_refused", `${node} is frozen: it can't ${act}`, {
+    hint: "Thaw it first, or kill it.",
+    nothingDone: true,
+  });
+}

@@ -1,0 +1,283 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { JsonObject } from "../../../engine/types.ts";
+import type { By, Change, Opening, Role, Spec } from "../contract.ts";
+import { accountsOf, passwordsFor } from "../passwords.ts";
+import { createContainer, ensureNetwork, ensureVolume, nodeLabels, putSecrets } from "./create.ts";
+import { decide, type Found, refused, type Todo } from "./decide.ts";
+import { ask, saidBy, statusOf } from "./engine.ts";
+import { exclusively } from "./hold.ts";
+import { helperImage, imageFor } from "./images.ts";
+import { START_MS, startContainer, startNode, stopNode, waitReady } from "./life.ts";
+import { choosePorts } from "./ports.ts";
+import {
+  type Cluster,
+  containerName,
+  dataVolume,
+  draftName,
+  LABEL,
+  labelsFor,
+  type NodeRecord,
+  nodeOf,
+  readRecords,
+  renewedName,
+  secretsVolume,
+} from "./record.ts";
+import { isPrimary, patroniSays, streamersOf } from "./rest.ts";
+import { layoutOf } from "./roles.ts";
+import { stateOf } from "./state.ts";
+
+export interface Work {
+  cluster: Cluster;
+  by: By;
+  secret: Opening["secret"];
+  place: JsonObject;
+}
+
+/** The work of others takes minutes, when they build images or copy a large server; a longer wait is one for something that hangs. */
+const LOCK_MS = 300_000;
+/** A standby is a copy of its primary: that takes as long as it takes, and Patroni tells when it fails. */
+const COPY_MS = 24 * 3600_000;
+const POLL_MS = 100;
+/** How often another port is tried when somebody took the one that was free. */
+const PORT_TRIES = 5;
+
+async function findNodes(cluster: Cluster): Promise<Found[]> {
+  const records = await readRecords(cluster);
+  return Promise.all(
+    records.map(async (record) => {
+      const { running } = await stateOf(cluster, record);
+      const isServer = record.role === "postgres" && running === "running";
+      const said = isServer ? await patroniSays(record) : null;
+      return { record, running, isLeader: said === null ? null : isPrimary(said) };
+    }),
+  );
+}
+
+export async function plan(cluster: Cluster, spec: Spec): Promise<Change[]> {
+  return changesOf(decide(spec, await findNodes(cluster)));
+}
+
+const changesOf = ({ todo, rest }: ReturnType<typeof decide>): Change[] => [
+  ...todo.map(({ node, act, what }) => ({ node, act, what })),
+  ...rest,
+];
+
+export async function provision(work: Work, spec: Spec): Promise<Change[]> {
+  const { cluster, by } = work;
+  const before = decide(spec, await findNodes(cluster));
+  if (before.todo.every(({ act }) => act === "keep")) return changesOf(before);
+  const isMaking = before.todo.some(({ act }) => act === "make");
+  const accounts = isMaking ? accountsOf(spec) : [];
+  const values = await passwordsFor(work.secret, accounts);
+  const passwords = new Map(accounts.map(({ password }, at) => [password, values[at]!]));
+  const images = await imagesOf(work, spec, before.todo);
+  const image = images.get("postgres") ?? (await helperImage(cluster, work.place, by));
+  return exclusively(cluster, { image, waitMs: LOCK_MS, signal: by.signal }, async () => {
+    const decided = decide(spec, await findNodes(cluster));
+    const making = { ...work, spec, passwords, images };
+    await new Making(making, decided.todo).run();
+    return changesOf(decided);
+  });
+}
+
+/** Those of the nodes that are to be made. */
+async function imagesOf(
+  { cluster, by, place }: Work,
+  spec: Spec,
+  todo: readonly Todo[],
+): Promise<Map<Role, string>> {
+  const roles = new Set(todo.filter(({ act }) => act === "make").map(({ role }) => role));
+  const images = new Map<Role, string>();
+  for (const role of roles) {
+    const own = { ...place, ...spec.place };
+    images.set(role, await imageFor(cluster, role, own, spec.version, by));
+  }
+  return images;
+}
+
+/** One provision under the lock: each role's nodes are begun at once, in the order in which they need one another. */
+class Making {
+  readonly #work: Work & { spec: Spec; passwords: Map<string, string>; images: Map<Role, string> };
+  readonly #todo: readonly Todo[];
+  #done = 0;
+
+  constructor(
+    work: Work & { spec: Spec; passwords: Map<string, string>; images: Map<Role, string> },
+    todo: readonly Todo[],
+  ) {
+    this.#work = work;
+    this.#todo = todo.filter(({ act }) => act !== "keep");
+  }
+
+  async run(): Promise<void> {
+    const { cluster, by } = this.#work;
+    if (this.#todo.some(({ act }) => act === "make"))
+      await ensureNetwork(cluster, labelsFor(cluster.name, by));
+    const with_ = (role: Role) => this.#todo.filter((one) => one.role === role);
+    // etcd answers when most of it is there, and a server when it is.
+    await this.#together(with_("etcd"));
+    const servers = with_("postgres");
+    await this.#together(servers.filter(({ what }) => what === "primary"));
+    await this.#together(servers.filter(({ what }) => what !== "primary"));
+    await this.#together(with_("pgbouncer"));
+    if (this.#todo.length > 0) this.#tell("done");
+  }
+
+  async #together(todo: readonly Todo[]): Promise<void> {
+    const { by } = this.#work;
+    for (const one of todo) {
+      by.signal.throwIfAborted();
+      this.#tell(`${one.act === "make" ? "making" : "starting"} ${one.node}, ${one.what}`);
+      by.signal.throwIfAborted();
+      if (one.act === "make") await this.#make(one);
+      else await this.#start(one);
+    }
+    await Promise.all(todo.map((one) => this.#finish(one)));
+  }
+
+  #tell(text: string): void {
+    const progress = { done: this.#done, total: this.#todo.length, unit: "nodes", text };
+    this.#work.by.progress?.(progress);
+  }
+
+  /** A container that was not made to the end is made anew, upon the volumes that it had. */
+  async #make({ spec: node, role }: Todo): Promise<void> {
+    const { cluster, by, spec, passwords, images, place } = this.#work;
+    const { engine, name } = cluster;
+    const layout = layoutOf(role);
+    const labels = nodeLabels(cluster, by, spec, node);
+    const taken = new Set<number>();
+    for (const record of await readRecords(cluster)) {
+      if (record.node === node.name) await removeContainer(cluster, record.id);
+      else for (const port of Object.values(record.ports)) taken.add(port);
+    }
+    const own = { ...labelsFor(name, by), [LABEL.node]: node.name };
+    await ensureVolume(cluster, secretsVolume(name, node.name), own);
+    if (layout.volume) await ensureVolume(cluster, dataVolume(name, node.name), own);
+    const address = String({ ...place, ...spec.place }["address"] ?? "127.0.0.1");
+    const first = node.place?.["port"] as number | undefined;
+    for (let tries = 1; ; tries++) {
+      const ports = await choosePorts(engine, layout.ports, { address, first, taken });
+      const draft = draftName(name, node.name);
+      const image = images.get(role)!;
+      const making = { cluster, spec, node, image, name: draft, labels, address, ports };
+      const id = await createContainer(making);
+      await putSecrets(cluster, id, spec, node, passwords);
+      try {
+        return await startContainer(engine, id, draft);
+      } catch (error) {
+        const { cause } = error as PgdbaError;
+        const isPort =
+          statusOf(cause) === 500 &&
+          /port is already allocated|address already in use/.test(saidBy(cause));
+        if (!isPort || first !== undefined || tries === PORT_TRIES) throw error;
+        await removeContainer(cluster, id);
+      }
+    }
+  }
+
+  async #start({ node }: Todo): Promise<void> {
+    const { cluster } = this.#work;
+    const { id, name } = await nodeOf(cluster, node);
+    await startContainer(cluster.engine, id, name);
+  }
+
+  async #finish(one: Todo): Promise<void> {
+    const { cluster, by } = this.#work;
+    const record = await nodeOf(cluster, one.node);
+    await waitReady({ cluster, record, by }, one.act === "make" ? COPY_MS : START_MS);
+    if (one.role === "postgres" && one.act === "make") {
+      if (one.what === "primary") await this.#leads(record);
+      else await this.#streams(record);
+    }
+    if (one.act === "make") {
+      await ask(cluster.engine, `rename ${record.name}`, () =>
+        cluster.engine.docker
+          .getContainer(record.id)
+          .rename({ name: containerName(cluster.name, one.node) }),
+      );
+    }
+    this.#done++;
+    this.#tell(`${one.node}, ${one.what}, runs`);
+  }
+
+  async #leads(record: NodeRecord): Promise<void> {
+    await this.#until(record, async () => isPrimary(await patroniSays(record)));
+  }
+
+  /** As its primary says it. */
+  async #streams(record: NodeRecord): Promise<void> {
+    const { cluster } = this.#work;
+    await this.#until(record, async () => {
+      const servers = (await readRecords(cluster)).filter(({ role }) => role === "postgres");
+      const said = await Promise.all(servers.map(patroniSays));
+      return said.some((one) => isPrimary(one) && streamersOf(one).includes(record.node));
+    });
+  }
+
+  async #until(record: NodeRecord, holds: () => Promise<boolean>): Promise<void> {
+    const deadline = performance.now() + START_MS;
+    while (!(await holds())) {
+      this.#work.by.signal.throwIfAborted();
+      if (performance.now() > deadline) {
+        throw new PgdbaError("timeout", `${record.node} runs, and does not do its part yet`, {
+          hint: `Look at \`docker logs ${record.name}\`.`,
+          retryable: true,
+        });
+      }
+      await Bun.sleep(POLL_MS);
+    }
+  }
+}
+
+export async function removeContainer({ engine }: Cluster, id: string): Promise<void> {
+  try {
+    await engine.docker.getContainer(id).remove({ force: true });
+  } catch (error) {
+    // It is gone, or somebody else removes it.
+    if (statusOf(error) !== 404 && statusOf(error) !== 409)
+      await ask(engine, "remove a container", () => Promise.reject(error));
+  }
+}
+
+/** The container of a node made anew; its volumes, ports, name and labels stay. */
+export async function renew(work: Work, node: string, spec: Spec): Promise<Change> {
+  const { cluster, by, place } = work;
+  const { engine, name } = cluster;
+  const wanted = spec.nodes.find((one) => one.name === node);
+  if (wanted === undefined) throw refused(`The spec has no node ${node}`, "Name one that it has.");
+  decide(spec, await findNodes(cluster));
+  const record = await nodeOf(cluster, node);
+  const { running } = await stateOf(cluster, record);
+  if (running === "frozen")
+    throw refused(`${node} is frozen: it can't be made anew`, "Thaw it first, or kill it.");
+  const own = { ...place, ...spec.place };
+  const image = await imageFor(cluster, record.role, own, spec.version, by);
+  return exclusively(
+    cluster,
+    { image: record.image, waitMs: LOCK_MS, signal: by.signal },
+    async () => {
+      const stale = await ask(engine, "list containers", () =>
+        engine.docker.listContainers({
+          all: true,
+          filters: { name: [`^/${renewedName(name, node)}$`] },
+        }),
+      );
+      for (const { Id, Labels } of stale)
+        if (Labels[LABEL.cluster] === name && Id !== record.id) await removeContainer(cluster, Id);
+      const labels = { ...nodeLabels(cluster, record.labels, spec, wanted) };
+      const { ports, address } = record;
+      const draft = renewedName(name, node);
+      const making = { cluster, spec, node: wanted, image, name: draft, labels, address, ports };
+      const id = await createContainer(making);
+      const runs = running !== "stopped" && running !== "failed";
+      await stopNode({ cluster, record, by }, "fast");
+      await removeContainer(cluster, record.id);
+      await ask(engine, `rename ${draft}`, () =>
+        engine.docker.getContainer(id).rename({ name: containerName(name, node) }),
+      );
+      if (runs) await startNode({ cluster, record: await nodeOf(cluster, node), by });
+      return { node, act: "make", what: `anew from ${image}` };
+    },
+  );
+}

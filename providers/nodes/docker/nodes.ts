@@ -1,0 +1,123 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import { canAllBut, lacking } from "../can.ts";
+import type { By, Nodes, Opened, Opening, Role, Verb } from "../contract.ts";
+import { accountOn, nodeEnv } from "./account.ts";
+import { arm, armedOf, disarm, heal } from "./arm.ts";
+import { type At, atNode, Helpers } from "./at.ts";
+import { openEngine } from "./engine.ts";
+import { execIn } from "./exec.ts";
+import { filesOf } from "./files.ts";
+import { hold } from "./hold.ts";
+import { helperImage } from "./images.ts";
+import { jobsOf } from "./jobs.ts";
+import {
+  deathOf,
+  fenceNode,
+  freezeNode,
+  killNode,
+  killService,
+  startNode,
+  stopNode,
+  thawNode,
+  watchNodes,
+} from "./life.ts";
+import { plan, provision, renew } from "./make.ts";
+import { factsOf, logsOf } from "./observe.ts";
+import { type Cluster, CLUSTER_NAME, nodeOf, readRecords } from "./record.ts";
+import { deprovision } from "./remove.ts";
+import { listNodes, stateOf } from "./state.ts";
+
+const SOON = "this provider has no such fault yet";
+const LACKS: Partial<Record<Verb, string>> = {
+  kill_power: SOON,
+  partition: SOON,
+  slow_network: SOON,
+  fill_disk: SOON,
+  slow_disk: SOON,
+};
+
+export async function openDocker(at: Opening): Promise<Opened> {
+  if (!CLUSTER_NAME.test(at.cluster)) {
+    throw new PgdbaError(
+      "invalid_config",
+      `${JSON.stringify(at.cluster)} can't name a cluster here`,
+      {
+        hint: "Use letters, digits, `.`, `-` and `_`; it names containers.",
+      },
+    );
+  }
+  const cluster = { engine: openEngine(at.env), name: at.cluster };
+  const helpers = new Helpers();
+  return {
+    nodes: (by) => verbs(cluster, at, by, helpers),
+    close: () => helpers.close(),
+  };
+}
+
+function verbs(cluster: Cluster, opening: Opening, by: By, helpers: Helpers): Nodes {
+  const { secret, place } = opening;
+  const work = { cluster, by, secret, place };
+  const on = async (node: string, role?: Role): Promise<At> => {
+    const at = await atNode(cluster, node, by, helpers);
+    if (role === undefined || at.record.roles.includes(role)) return at;
+    throw new PgdbaError("step_refused", `${node} runs no ${role}`, {
+      hint: `It runs ${at.record.roles.join(", ")}.`,
+      nothingDone: true,
+    });
+  };
+  return {
+    ...filesOf(by, on),
+    cluster: cluster.name,
+    can: async () => canAllBut(LACKS),
+    plan: (spec) => plan(cluster, spec),
+    provision: (spec) => provision(work, spec),
+    deprovision: (which) => deprovision(work, which),
+    list: () => listNodes(cluster),
+    async state(node) {
+      let record;
+      try {
+        record = (await readRecords(cluster)).find((one) => one.node === node);
+      } catch (error) {
+        return { running: "unknown", why: (error as Error).message, services: [] };
+      }
+      return record === undefined ? { running: "absent", services: [] } : stateOf(cluster, record);
+    },
+    renew: (node, spec) => renew(work, node, spec),
+    watch: (onEvent, signal) => watchNodes(cluster, onEvent, AbortSignal.any([signal, by.signal])),
+    death: async (node) => deathOf({ cluster, record: await nodeOf(cluster, node) }),
+    fence: async (node) => fenceNode(await on(node)),
+    start: async (node, options) => startNode(await on(node, options?.role), options?.timeoutMs),
+    stop: async (node, how, options) =>
+      stopNode(await on(node, options?.role), how, options?.timeoutMs),
+    async kill(node, what, options) {
+      if (what === "power") throw lacking("kill_power", SOON);
+      const at = await on(node, options?.role);
+      return what === "process" ? killService(at) : killNode(at);
+    },
+    freeze: async (node) => freezeNode(await on(node)),
+    thaw: async (node) => thawNode(await on(node)),
+    logs: async (node, options) => logsOf(await on(node, options?.role), options ?? {}),
+    facts: async (node) => factsOf(await on(node)),
+    async exec(node, argv, options = {}) {
+      const at = await on(node);
+      const { user = at.layout.user, cwd = at.layout.home, env, ...rest } = options;
+      await accountOn(at, user);
+      return at.work(false, (there) =>
+        execIn(there, argv, { ...rest, user, cwd, env: { ...nodeEnv(at), ...env } }),
+      );
+    },
+    jobs: jobsOf(by, on),
+    partition: () => Promise.reject(lacking("partition", SOON)),
+    slowNetwork: () => Promise.reject(lacking("slow_network", SOON)),
+    fillDisk: () => Promise.reject(lacking("fill_disk", SOON)),
+    slowDisk: () => Promise.reject(lacking("slow_disk", SOON)),
+    arm: (inverse, until) => arm(work, on, inverse, until),
+    armed: () => armedOf(cluster),
+    disarm: (id) => disarm(cluster, id),
+    heal: (which) => heal(work, on, which),
+    async lease(holder, what) {
+      const name = what === undefined ? "lease" : `lease-${what}`;
+      return hold(cluster, name, holder, await helperImage(cluster, place, by));
+    },
+  };
+}

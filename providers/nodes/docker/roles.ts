@@ -1,0 +1,48 @@
+import type { Role } from "../contract.ts";
+
+/** What a container with this role is like inside: the start scripts of the images, and ours, keep to it. */
+export interface RoleLayout {
+  /** The account that its service runs as. */
+  user: string;
+  /** A folder of that account; where it is a volume, it outlives the container. */
+  home: string;
+  volume: boolean;
+  /** All of them are published; the first is that of the service. */
+  ports: readonly number[];
+  /** The names of the secrets that it is given; those that a spec lacks are left out. */
+  secrets: readonly string[];
+}
+
+export const CONFIG_DIR = "/etc/pgdba";
+export const SECRETS_DIR = "/run/secrets";
+export const PASSFILE = `${SECRETS_DIR}/pgpass`;
+const HOME_DIR = "/var/lib/pgdba";
+export const PGDATA = `${HOME_DIR}/data`;
+
+export const PORT = { postgres: 5432, patroni: 8008, etcd: 2379, pgbouncer: 6432, follower: 6433 };
+
+export const ROLES: Partial<Record<Role, RoleLayout>> = {
+  etcd: {
+    user: "etcd",
+    home: HOME_DIR,
+    volume: true,
+    ports: [PORT.etcd],
+    secrets: ["etcd", "etcd_root"],
+  },
+  postgres: {
+    user: "postgres",
+    home: HOME_DIR,
+    volume: true,
+    ports: [PORT.postgres, PORT.patroni],
+    secrets: ["superuser", "replication", "rewind", "patroni", "etcd", "pgbouncer", "owner"],
+  },
+  pgbouncer: {
+    user: "postgres",
+    home: "/run/pgbouncer",
+    volume: false,
+    ports: [PORT.pgbouncer, PORT.follower],
+    secrets: ["pgbouncer", "pgbouncer_admin"],
+  },
+};
+
+export const layoutOf = (role: Role): RoleLayout => ROLES[role] ?? ROLES.postgres!;
