@@ -101,7 +101,7 @@ test("steps use providers, their own family, and of the engine only types, error
 });
 
 /** Texts that are put on nodes. */
-const TEXTS = /^(templates|deployments)\//;
+const TEXTS = /^((templates|deployments)\/|package\.json$)/;
 
 test("providers use providers and texts, and of the engine only types, errors and units", () => {
   const list = imports("providers").filter(({ ours }) => ours);

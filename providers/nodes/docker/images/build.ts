@@ -1,0 +1,209 @@
+/** Our own images, built where they are not there. */
+import type Docker from "dockerode";
+import { PgdbaError, toPgdbaError } from "../../../../engine/errors.ts";
+import type { By, Role } from "../../contract.ts";
+import { archiveOf, type ContextFile } from "./context.ts";
+import { architectureOf, identityOf, withExecutable } from "./executable.ts";
+import { hasPgdba, type Recipe, recipeOf } from "./recipe.ts";
+
+/** Lines of the output that an error tells. */
+const LAST_LINES = 20;
+
+export interface Builder {
+  docker: Docker;
+  /** Of this process, for the compiler. */
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+type Asked = Pick<By, "signal" | "progress">;
+
+/** Builds that are under way in this process. */
+const building = new Map<string, Promise<void>>();
+
+/**
+ * The image of a role, by its tag.
+ * @throws PgdbaError unsupported | command_failed (`data.output`: the last lines); the signal's reason when aborted; the Engine's own errors
+ */
+export async function ownImage(
+  at: Builder,
+  role: Role,
+  version: number,
+  by: Asked,
+): Promise<string> {
+  const arch = hasPgdba(role) ? architectureOf((await at.docker.version()).Arch) : null;
+  const recipe = recipeOf(role, version, arch === null ? "" : await identityOf(arch));
+  return imageOf(at, recipe, arch, by);
+}
+
+/** Two that build the same one at once, here or elsewhere, do not harm each other: the first that is done gives the tag. */
+export async function imageOf(
+  at: Builder,
+  recipe: Recipe,
+  arch: string | null,
+  by: Asked,
+): Promise<string> {
+  const { tag } = recipe;
+  if ((await idOf(at.docker, tag)) !== null) return tag;
+  const other = building.get(tag);
+  const work = other ?? make(at, recipe, arch, by).finally(() => building.delete(tag));
+  building.set(tag, work);
+  try {
+    await work;
+  } catch (error) {
+    by.signal.throwIfAborted();
+    // Whoever began it may have given it up: that is no reason for us to.
+    if (other !== undefined) return imageOf(at, recipe, arch, by);
+    throw error;
+  }
+  return tag;
+}
+
+/** The id of an image; null when it is not there. */
+export async function idOf(docker: Docker, name: string): Promise<string | null> {
+  try {
+    return (await docker.getImage(name).inspect()).Id;
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode === 404) return null;
+    throw error;
+  }
+}
+
+async function make(at: Builder, recipe: Recipe, arch: string | null, by: Asked): Promise<void> {
+  await haveBase(at.docker, recipe.base, by);
+  const files = Object.entries(recipe.files).map(([name, content]): ContextFile => ({
+    name,
+    mode: 0o644,
+    content,
+  }));
+  if (arch === null) return build(at.docker, recipe, files, by);
+  await withExecutable(arch, { env: at.env, by }, (file) =>
+    build(
+      at.docker,
+      recipe,
+      [...files, { name: "pgdba", mode: 0o755, content: Bun.file(file) }],
+      by,
+    ),
+  );
+}
+
+/** An event of the Engine's progress streams. */
+interface Told {
+  stream?: string;
+  status?: string;
+  error?: string;
+  aux?: { ID?: string };
+}
+
+async function haveBase(docker: Docker, base: string, by: Asked): Promise<void> {
+  if ((await idOf(docker, base)) !== null) return;
+  const { failed, cause } = await pull(docker, base, by);
+  if (failed === undefined) return;
+  throw new PgdbaError(
+    "command_failed",
+    `The base image ${base} is not there, and can't be pulled: ${failed}`,
+    {
+      hint: `See that the Docker Engine reaches its registry, or bring the image to it: \`docker save ${base}\` where it is, \`docker load\` here.`,
+      cause,
+      nothingDone: true,
+      retryable: true,
+    },
+  );
+}
+
+/** Fetches an image from its registry; tells why that failed. @throws the signal's reason when aborted; the Engine's absence */
+export async function pull(
+  docker: Docker,
+  image: string,
+  by: Asked,
+): Promise<{ failed?: string; cause?: unknown }> {
+  by.progress?.({ text: `pulling ${image}` });
+  try {
+    const stream = await docker.pull(image, { abortSignal: by.signal });
+    for await (const { error } of eventsOf(stream))
+      if (error !== undefined) return { failed: error };
+    return {};
+  } catch (cause) {
+    by.signal.throwIfAborted();
+    const { statusCode, json, message } = cause as {
+      statusCode?: number;
+      json?: { message?: string };
+      message: string;
+    };
+    if (statusCode === undefined) throw cause;
+    return { failed: (json?.message ?? message).trim(), cause };
+  }
+}
+
+async function build(
+  docker: Docker,
+  recipe: Recipe,
+  files: ContextFile[],
+  by: Asked,
+): Promise<void> {
+  const { tag } = recipe;
+  const lines: string[] = [];
+  let failed: string | undefined;
+  let id: string | undefined;
+  const tell = (text: string) => {
+    lines.push(text);
+    if (lines.length > LAST_LINES) lines.shift();
+    by.progress?.({ text: `${tag}: ${text}` });
+  };
+  tell("building");
+  try {
+    const stream = await docker.buildImage(archiveOf(files), {
+      buildargs: recipe.arguments as never,
+      labels: { "pgdba.recipe": tag } as never,
+      forcerm: true,
+      abortSignal: by.signal,
+    });
+    for await (const { stream: text, error, aux } of eventsOf(stream)) {
+      failed ??= error;
+      id = aux?.ID ?? id;
+      for (const line of Bun.stripANSI(text ?? "").split(/[\r\n]+/))
+        if (line.trim() !== "") tell(line.trimEnd());
+    }
+  } catch (error) {
+    if (by.signal.aborted) throw toPgdbaError(by.signal.reason);
+    throw error;
+  }
+  if (failed === undefined && id !== undefined) return name(docker, id, tag);
+  throw new PgdbaError(
+    "command_failed",
+    `The image ${tag} could not be built: ${failed ?? "the Engine named none"}`,
+    {
+      hint: `The last lines of its output:\n${lines.join("\n")}`,
+      data: { output: [...lines] },
+      nothingDone: true,
+      retryable: true,
+    },
+  );
+}
+
+/** An image that another builder was quicker with is left alone, and ours removed. */
+async function name(docker: Docker, id: string, tag: string): Promise<void> {
+  const there = await idOf(docker, tag);
+  if (there === null) {
+    const colon = tag.lastIndexOf(":");
+    await docker.getImage(id).tag({ repo: tag.slice(0, colon), tag: tag.slice(colon + 1) });
+  } else if (there !== id) {
+    // Somebody may use it already, by its id: then it stays.
+    await docker
+      .getImage(id)
+      .remove()
+      .catch(() => {});
+  }
+}
+
+/** One JSON object to a line. */
+async function* eventsOf(stream: NodeJS.ReadableStream): AsyncGenerator<Told> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of stream) {
+    rest += decoder.decode(chunk as Buffer, { stream: true });
+    const lines = rest.split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) if (line.trim() !== "") yield JSON.parse(line) as Told;
+  }
+  if (rest.trim() !== "") yield JSON.parse(rest) as Told;
+}

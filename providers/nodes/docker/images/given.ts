@@ -1,0 +1,88 @@
+/** An image of the user's own, in the place of ours: taken as it is, once it is seen to have what a node needs. */
+import type Docker from "dockerode";
+import { PgdbaError } from "../../../../engine/errors.ts";
+import type { By, Role } from "../../contract.ts";
+import { idOf, pull } from "./build.ts";
+
+/** pgdba's own programs on nodes need Python; the rest is what starts the service by our configuration and secrets. */
+const NEEDED: Partial<Record<Role, readonly string[]>> = {
+  postgres: ["/usr/bin/python3", "/usr/local/lib/pgdba/start_postgres.py", "/usr/bin/patroni"],
+  etcd: ["/usr/bin/python3", "/usr/local/lib/pgdba/start_etcd.py", "/usr/bin/etcd"],
+  pgbouncer: [
+    "/usr/bin/python3",
+    "/usr/local/lib/pgdba/start_pgbouncer.py",
+    "/usr/sbin/pgbouncer",
+    "/usr/local/bin/pgdba",
+  ],
+};
+
+/** @throws PgdbaError step_refused: it can't be had, is for another processor, or lacks something; the Engine's own errors */
+export async function assertGiven(
+  docker: Docker,
+  image: string,
+  role: Role,
+  by: Pick<By, "signal" | "progress">,
+): Promise<void> {
+  if ((await idOf(docker, image)) === null) await fetched(docker, image, by);
+  const [{ Architecture, Config }, { Arch }] = await Promise.all([
+    docker.getImage(image).inspect(),
+    docker.version(),
+  ]);
+  if (Architecture !== Arch)
+    throw refused(
+      `The image ${image} is for ${Architecture}, the Docker Engine's machine is ${Arch}`,
+      `Pull or build it for ${Arch}.`,
+    );
+  const entry = Config.Entrypoint ?? [];
+  const missing = await lacking(docker, image, NEEDED[role] ?? []);
+  if (entry.length === 0) missing.push("an ENTRYPOINT");
+  if (missing.length === 0) return;
+  throw refused(
+    `The image ${image} can't be a node for ${role}: it lacks ${missing.join(", ")}`,
+    `Build it FROM pgdba's own, or after its Dockerfile.${role} in deployments/docker.`,
+  );
+}
+
+async function fetched(
+  docker: Docker,
+  image: string,
+  by: Pick<By, "signal" | "progress">,
+): Promise<void> {
+  const { failed, cause } = await pull(docker, image, by);
+  if (failed === undefined) return;
+  throw refused(
+    `The Docker Engine has no image ${image}, and can't pull it: ${failed}`,
+    "Build it or load it (`docker load`), or let pgdba build its own.",
+    cause,
+  );
+}
+
+/** The paths that are not there. Nothing of the image is run for it. */
+async function lacking(docker: Docker, image: string, paths: readonly string[]): Promise<string[]> {
+  const container = await docker.createContainer({
+    Image: image,
+    Entrypoint: ["/bin/false"],
+    Labels: { "pgdba.kind": "look" },
+    NetworkDisabled: true,
+  });
+  try {
+    const there = await Promise.all(
+      paths.map(async (path) => {
+        try {
+          await container.infoArchive({ path });
+          return true;
+        } catch (error) {
+          if ((error as { statusCode?: number }).statusCode === 404) return false;
+          throw error;
+        }
+      }),
+    );
+    return paths.filter((_, at) => !there[at]);
+  } finally {
+    await container.remove({ force: true, v: true });
+  }
+}
+
+function refused(message: string, hint: string, cause?: unknown): PgdbaError {
+  return new PgdbaError("step_refused", message, { hint, cause, nothingDone: true });
+}
