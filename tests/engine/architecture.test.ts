@@ -305,6 +305,9 @@ const OWN_FILES: Record<string, string> = {
   "providers/machine.ts": "/proc and /sys",
   "providers/nodes/docker/files.ts":
     "files and folders on their way to a node and back, part by part",
+  "providers/nodes/docker/images/build.ts": "an executable on its way into an image, part by part",
+  "providers/nodes/docker/images/executable.ts":
+    "the sources and the executable as bytes, to tell them apart",
   "steps/core/files/replace-file.ts": "copies that undo needs, as links to the same inode",
 };
 
