@@ -11,6 +11,8 @@ export interface Engine {
   where: string;
   /** The path of its socket, where it is reached by one on this machine. */
   socket: string | null;
+  /** Of pgdba itself, for programs that it runs. */
+  env: Env;
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -21,9 +23,9 @@ const MAX_CONFIG = 1024 * 1024;
 /** The Engine that Docker's own client would use: DOCKER_HOST, the current context, or the socket of this machine. @throws PgdbaError invalid_config */
 export function openEngine(env: Env): Engine {
   const host = env["DOCKER_HOST"] || hostOfContext(env);
-  if (host === undefined || host === "") return atSocket(usualSocket(env));
+  if (host === undefined || host === "") return atSocket(usualSocket(env), env);
   const url = URL.parse(host);
-  if (url?.protocol === "unix:") return atSocket(decodeURIComponent(url.pathname));
+  if (url?.protocol === "unix:") return atSocket(decodeURIComponent(url.pathname), env);
   if (url?.protocol === "tcp:" || url?.protocol === "http:" || url?.protocol === "https:")
     return atHost(url, env);
   throw new PgdbaError("invalid_config", `${host} names no Docker Engine that can be reached`, {
@@ -32,8 +34,8 @@ export function openEngine(env: Env): Engine {
   });
 }
 
-function atSocket(socket: string): Engine {
-  return { docker: new Docker({ socketPath: socket }), where: `the socket ${socket}`, socket };
+function atSocket(socket: string, env: Env): Engine {
+  return { docker: new Docker({ socketPath: socket }), where: `the socket ${socket}`, socket, env };
 }
 
 function atHost(url: URL, env: Env): Engine {
@@ -52,7 +54,7 @@ function atHost(url: URL, env: Env): Engine {
     ...(cert ? { cert } : {}),
     ...(key ? { key } : {}),
   });
-  return { docker, where: url.host, socket: null };
+  return { docker, where: url.host, socket: null, env };
 }
 
 function usualSocket(env: Env): string {

@@ -1,7 +1,8 @@
-import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
 import type { By, Role } from "../contract.ts";
-import { statusOf } from "./engine.ts";
+import { ask } from "./engine.ts";
+import { ownImage } from "./images/build.ts";
+import { assertGiven } from "./images/given.ts";
 import { type Cluster, readRecords } from "./record.ts";
 
 /** The version that images are built with for what has no version of its own. */
@@ -15,12 +16,12 @@ export async function imageFor(
   version: number,
   by: By,
 ): Promise<string> {
-  const own = (place["images"] as JsonObject | undefined)?.[role];
-  if (typeof own === "string") {
-    await assertThere(engine.docker, own);
-    return own;
-  }
-  throw new PgdbaError("unsupported", `no image for ${role} ${version} ${by.run}`, {});
+  const given = (place["images"] as JsonObject | undefined)?.[role];
+  return ask(engine, `have an image for ${role}`, async () => {
+    if (typeof given !== "string") return ownImage(engine, role, version, by);
+    await assertGiven(engine.docker, given, role, by);
+    return given;
+  });
 }
 
 /** The image of helpers: that of a server of this cluster, for it has all that they need. */
@@ -29,16 +30,4 @@ export async function helperImage(cluster: Cluster, place: JsonObject, by: By): 
   const server = records.find(({ role }) => role === "postgres");
   if (server !== undefined) return server.image;
   return imageFor(cluster, "postgres", place, USUAL_VERSION, by);
-}
-
-async function assertThere(docker: Cluster["engine"]["docker"], image: string): Promise<void> {
-  try {
-    await docker.getImage(image).inspect();
-  } catch (error) {
-    if (statusOf(error) !== 404) throw error;
-    throw new PgdbaError("step_refused", `The Docker Engine has no image ${image}`, {
-      hint: `Pull it (\`docker pull ${image}\`) or build it, or let pgdba build its own.`,
-      nothingDone: true,
-    });
-  }
 }
