@@ -24,6 +24,8 @@ export function renderShown(data: JsonObject, shown: readonly Shown[], canvas: C
     const value = data[name] ?? null;
     // This run was not asked for it.
     if (value === null) continue;
+    // A table without rows is worth a line only when nothing else is shown.
+    if (columns !== undefined && isEmpty(value) && shown.length > 1) continue;
     const block = renderBlock(name, value, columns, canvas);
     if (block === null) plain[name] = value;
     else {
@@ -62,6 +64,10 @@ function renderBlock(
   if (rows.length === 0) return null;
   const picked = columns === undefined ? rows : rows.map((row) => pick(row, columns));
   return [head, ...indent(table(picked, narrowed(canvas, 2)), "  ")];
+}
+
+function isEmpty(value: Json): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 /** A list of objects, or a map of them with their keys as `name`. */

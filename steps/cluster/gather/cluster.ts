@@ -40,7 +40,7 @@ export interface PoolerSeen {
 }
 
 /** How long a place is given to answer, ms. One that hangs must not keep the others from being shown. */
-const LIMIT_MS = 4_000;
+const LIMIT_MS = 3_000;
 
 /** Asks all that may know something, at once. */
 export async function gather(ctx: StepContext): Promise<Gathered> {

@@ -201,7 +201,8 @@ function ofMember(j: Judging, member: MemberNow): Finding[] {
       `${name} could not open its watchdog device: a leader that hangs is not stopped by it`,
       "Look at the permissions of the device; where it is required, this member can't become the leader.",
     );
-  if (member.api === false)
+  // That none of them answers is told once.
+  if (member.api === false && j.gathered.patroni?.value)
     add(
       "warning",
       "api-down",

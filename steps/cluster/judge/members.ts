@@ -56,6 +56,8 @@ export function holderOf(g: Gathered): Holder {
   const denies = g.members.find(({ name }) => name === told)?.api?.leads === false;
   if (g.patroni?.value) return { name: denies ? null : told, by: denies ? "member" : "patroni" };
   const writable = g.members.filter(({ server }) => server.value?.standby === false);
+  // While Patroni is silent nobody knows which of several has the key; without any the one that was promoted last counts.
+  if (g.patroni !== null && writable.length > 1) return { name: null, by: "nobody" };
   const latest = Math.max(...writable.map(({ server }) => server.value?.timeline ?? 0));
   const first = writable.filter(({ server }) => (server.value?.timeline ?? 0) === latest);
   return first.length === 1 ? { name: first[0]!.name, by: "sql" } : { name: null, by: "nobody" };

@@ -3,6 +3,7 @@ import {
   afterAll,
   afterEach,
   beforeAll,
+  beforeEach,
   describe,
   expect,
   setDefaultTimeout,
@@ -11,6 +12,8 @@ import {
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { openSession } from "../../../providers/postgres/session.ts";
+import { until } from "../../support/rehearsed.ts";
 import { type PatroniCluster, patroniMissing, startPatroni } from "../../support/patroni.ts";
 import { at, cli, type Place, place, type Ran, removePlaces } from "../../e2e/support.ts";
 
@@ -256,5 +259,130 @@ describe.skipIf(missing !== null)("a Patroni cluster that somebody else made", (
     } finally {
       await Promise.all(fronts.map((front) => front.stop(true)));
     }
+  });
+
+  describe("once it is registered", () => {
+    let p: Place;
+    const status = async (...more: string[]) => {
+      const ran = await cli(["cluster", "status", "--cluster", "orders", ...more], p, {
+        env: env(),
+      });
+      const members = (at(ran.envelope, "data", "members") ?? []) as Record<string, unknown>[];
+      const findings = (at(ran.envelope, "data", "findings") ?? []) as {
+        check: string;
+        object: string | null;
+      }[];
+      return {
+        ran,
+        roles: Object.fromEntries(members.map(({ name, role }) => [name, role])),
+        members: Object.fromEntries(members.map((one) => [one["name"], one])),
+        checks: findings.map(({ check, object }) =>
+          object === null ? check : `${check} ${object}`,
+        ),
+        leader: at(ran.envelope, "data", "leader") as string,
+      };
+    };
+    /** Asks until it holds: Patroni needs a loop to see a change. */
+    const statusUntil = (holds: (seen: Awaited<ReturnType<typeof status>>) => boolean) =>
+      until(() => status(), holds, 45_000);
+    const sql = async (member: string, text: string): Promise<unknown> => {
+      const { host, port } = cluster.members.find(({ name }) => name === member)!;
+      const session = await openSession({
+        host,
+        port,
+        user: cluster.user,
+        password: () => cluster.password,
+        database: "postgres",
+        sslmode: "disable",
+        application_name: "somebody",
+      });
+      try {
+        return (await session.query(text)).rows;
+      } finally {
+        await session.close();
+      }
+    };
+    const numberOf = (member: string): number =>
+      cluster.members.findIndex(({ name }) => name === member);
+
+    beforeEach(async () => {
+      p = place();
+      const ran = await connect(p, "--name", "orders", "--patroni-url", cluster.members[0]!.api);
+      expect(ran.envelope.error).toBeNull();
+    });
+
+    test("its status is told by all that it has, with live lag, and drawn", async () => {
+      const { ran, roles, members, checks, leader } = await status();
+      expect(ran.envelope.error).toBeNull();
+      const standby = leader === "pg1" ? "pg2" : "pg1";
+      expect(roles).toEqual({ [leader]: "leader", [standby]: "replica" });
+      expect(checks).toEqual([`archive-discards ${leader}`]);
+      expect(members[standby]).toMatchObject({
+        state: "streaming",
+        streams_from: leader,
+        sql: true,
+        api: true,
+      });
+      expect(at(ran.envelope, "data", "leader_by")).toBe("member");
+      expect(at(ran.envelope, "data", "patroni")).toMatchObject({
+        scope: "test",
+        paused: false,
+        loop_wait: 1,
+        ttl: 20,
+      });
+      expect(at(ran.envelope, "data", "sources")).toEqual([
+        expect.objectContaining({ source: "patroni", asked: 1, answered: 1 }),
+        expect.objectContaining({ source: "members' PostgreSQL", asked: 2, answered: 2 }),
+        expect.objectContaining({ source: "members' Patroni", asked: 2, answered: 2 }),
+      ]);
+      // Replay stands still, and what is written meanwhile is lag at once, whatever Patroni has read.
+      await sql(standby, "SELECT pg_wal_replay_pause()");
+      try {
+        await sql(
+          leader,
+          "SELECT pg_logical_emit_message(true, 'test', repeat('x', 100000)) FROM generate_series(1, 20)",
+        );
+        const late = await status();
+        expect(Number(late.members[standby]!["replay_lag_bytes"])).toBeGreaterThan(1_000_000);
+        expect(late.checks).toContain(`replay-lag ${standby}`);
+      } finally {
+        await sql(standby, "SELECT pg_wal_replay_resume()");
+      }
+      const drawn = await cli(
+        ["cluster", "status", "--cluster", "orders", "--format", "table"],
+        p,
+        { env: env() },
+      );
+      expect(drawn.stdout).toMatch(
+        new RegExp(`▲ ${leader} +leader +running[^\\n]*\\n +└─ [●▲] ${standby} +replica`),
+      );
+      const strict = await status("--fail-on", "warning");
+      expect([strict.ran.exit, strict.ran.envelope.error?.code]).toEqual([1, "assertion_failed"]);
+      expect((await status("--fail-on", "critical")).ran.exit).toBe(0);
+    });
+
+    test("without Patroni's answers roles are told by SQL, and that is said; a server that is promoted by hand is unfenced", async () => {
+      const { leader } = await status();
+      const standby = leader === "pg1" ? "pg2" : "pg1";
+      for (const n of cluster.members.keys()) await cluster.signal(n, "SIGSTOP");
+      try {
+        const blind = await status();
+        expect(blind.ran.envelope.error).toBeNull();
+        expect(blind.roles).toEqual({ [leader]: "leader", [standby]: "replica" });
+        expect(at(blind.ran.envelope, "data", "leader_by")).toBe("sql");
+        expect(blind.checks[0]).toBe("patroni-down");
+        await sql(standby, "SELECT pg_promote()");
+        // Two take writes, and nobody tells which may.
+        const two = await status();
+        expect(two.roles).toEqual({ [leader]: "unfenced", [standby]: "unfenced" });
+        await cluster.signal(numberOf(leader), "SIGCONT");
+        const one = await statusUntil(({ roles }) => roles[leader] === "leader");
+        expect(one.roles).toEqual({ [leader]: "leader", [standby]: "unfenced" });
+        expect(one.checks[0]).toBe(`unfenced ${standby}`);
+        expect((await status("--fail-on", "critical")).ran.exit).toBe(1);
+      } finally {
+        for (const n of cluster.members.keys()) await cluster.signal(n, "SIGCONT");
+      }
+    });
   });
 });
