@@ -14,7 +14,7 @@ import type { TargetSource } from "./source.ts";
 /** Rows of a RETURNING that are kept; the statement itself always runs to its end. */
 const MAX_RETURNED = 1_000;
 /** How long Patroni is given to name the members, ms. */
-const PATRONI_MS = 3_000;
+const PATRONI_MS = 1_500;
 /** How long a read of Patroni is repeated while no member answers, ms. */
 const PATIENCE_MS = 5_000;
 
