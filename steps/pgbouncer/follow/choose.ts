@@ -53,7 +53,7 @@ export function choose(
   }
   if (route === undefined) return { kind: "none", lost: false, why: "no member leads" };
   if (isOld) return { kind: "none", lost: true, why: `no member has led for ${seconds(ttlMs)}` };
-  const next = members.find(({ state }) => state === "promoting");
+  const next = members.find(({ name, state }) => state === "promoting" && name !== route.member);
   if (next !== undefined)
     return { kind: "none", lost: false, why: `${next.name} is being promoted` };
   const here = members.find(({ name }) => name === route.member);

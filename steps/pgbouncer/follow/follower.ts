@@ -11,12 +11,18 @@ const ROUND_MS = 250;
 /** How long clients that are to go on wait for a primary that answers. */
 const PRIMARY_MS = 10_000;
 
+/** How often PgBouncer is asked whether it is as it was left. */
+const LOOK_MS = 1000;
+const FOREIGN = "somebody else paused PgBouncer on its console";
+
 export interface Told {
   clock: Clock;
   signal: AbortSignal;
   now(): Date;
   log(message: string, level?: "info" | "warn"): void;
 }
+
+const CLIENTS = { open: "go on", closing: "wait", closed: "wait", unknown: "unknown" } as const;
 
 interface Pause {
   holder: string;
@@ -50,6 +56,9 @@ export class Follower {
   #pause: Pause | undefined;
   /** Clients are to go on, as soon as a member that was asked after this leads. */
   #release: { since: number; until: number } | undefined;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  /** Somebody else holds clients back. */
+  #isForeign = false;
   /** Whether all were cut off since a member last led. */
   #isCut = false;
   /** A new route may have left clients behind at the old one. */
@@ -122,6 +131,11 @@ export class Follower {
       return { error: "held", holder: held.holder, left_ms };
     }
     if (held !== undefined) this.#let("as it says");
+    if (this.#isForeign) {
+      this.#isForeign = false;
+      this.#hand.mode = "unknown";
+      this.#wake();
+    }
     await this.#until(() => this.#release === undefined, PRIMARY_MS + ROUND_MS);
     // The round that found the primary lets them go.
     await this.#until(
@@ -138,10 +152,8 @@ export class Follower {
     return {
       route: isRouted && this.#route !== undefined ? { ...this.#route } : null,
       since: this.#since.toISOString(),
-      why: "why" in verdict ? verdict.why : null,
-      clients: { open: "go on", closing: "wait", closed: "wait", unknown: "unknown" }[
-        this.#hand.mode
-      ],
+      why: "why" in verdict ? verdict.why : this.#isForeign ? FOREIGN : null,
+      clients: this.#isForeign ? "wait" : CLIENTS[this.#hand.mode],
       paused:
         this.#pause === undefined
           ? null
@@ -180,6 +192,7 @@ export class Follower {
     await this.#cut(verdict);
     const isHeld = this.#pause !== undefined || verdict.kind === "none" || this.#awaitsPrimary(now);
     this.#members.hurry = isHeld;
+    if (now - this.#lookedAt >= LOOK_MS) await this.#lookAtOthers(now);
     if (isHeld) await this.#hand.hold();
     else await this.#hand.letGo();
   }
@@ -196,6 +209,19 @@ export class Follower {
     this.#verdict = verdict;
     const isNone = verdict.kind === "none";
     this.#say("route", isNone ? `no client is let through: ${verdict.why}` : undefined);
+  }
+
+  /** Nobody else is to pause there, nor to resume; it happens. What somebody else paused is told, and let go when asked for. */
+  async #lookAtOthers(now: number): Promise<void> {
+    this.#lookedAt = now;
+    const { mode } = this.#hand;
+    const isPaused = await this.#hand.isPaused();
+    this.#isForeign = mode === "open" && isPaused === true;
+    this.#say("others", this.#isForeign ? FOREIGN : undefined);
+    if ((mode === "closed" || mode === "closing") && isPaused === false) {
+      this.#told.log("somebody else let clients go: they are held back again", "warn");
+      this.#hand.mode = "unknown";
+    }
   }
 
   /** Sends clients there. */

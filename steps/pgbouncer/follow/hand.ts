@@ -11,6 +11,7 @@ export class Hand {
   mode: "unknown" | "open" | "closing" | "closed" = "unknown";
   readonly #config: FollowConfig;
   readonly #changed: () => void;
+  #tellsState = true;
   #main: Console | undefined;
   /** PAUSE answers only when all transactions have ended; after a RESUME beside it, it never does. So it has a session of its own. */
   #pauser: Console | undefined;
@@ -28,6 +29,7 @@ export class Hand {
   async connect(): Promise<void> {
     if (this.connected) return;
     this.close();
+    this.#tellsState = true;
     this.#main = await Console.open(this.#config.console);
     this.#main.onLost = this.#changed;
   }
@@ -108,6 +110,19 @@ export class Hand {
       if (which === "stale") await this.#tell(`RESUME ${quoted(name)}`);
     }
     return clients.length;
+  }
+
+  /** Whether clients wait, as PgBouncer itself says; undefined before 1.19, where it does not. */
+  async isPaused(): Promise<boolean | undefined> {
+    if (!this.#tellsState) return undefined;
+    try {
+      const rows = await this.#ask("SHOW STATE");
+      return rows.some(({ key, value }) => key === "paused" && value === "yes");
+    } catch (error) {
+      if (!(error instanceof PgdbaError) || error.code !== "query_failed") throw error;
+      this.#tellsState = false;
+      return undefined;
+    }
   }
 
   /** Transactions that are open. */

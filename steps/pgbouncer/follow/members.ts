@@ -201,5 +201,9 @@ function read(
   const leads = (role === "primary" || role === "master") && isUp({ state });
   return leads
     ? { state: "primary", timeline, why: null }
-    : { state: "promoting", timeline, why: `has the leader key and is ${String(role)}` };
+    : {
+        state: "promoting",
+        timeline,
+        why: `has the leader key, and is ${String(role)}, ${String(state)}`,
+      };
 }

@@ -12,7 +12,15 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
     const [next, other] = [at.members[which], at.members[which === 0 ? 1 : 0]];
     other.says = "replica";
     Object.assign(next, { says: "primary", timeline });
-    return at.until(({ route }) => route?.member === next.name && route.timeline === timeline);
+    return at.until(
+      ({ route, clients }) =>
+        route?.member === next.name && route.timeline === timeline && clients === "go on",
+    );
+  };
+
+  const cutsOneByOne = async () => {
+    const [row] = await at.console("SHOW VERSION");
+    return Number(/1\.(\d+)/.exec(String(row?.["version"]))?.[1]) >= 24;
   };
 
   beforeAll(async () => {
@@ -72,7 +80,9 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
     at.members[1].says = "promoting";
     // Asked to let them go, it waits for a primary that takes writes.
     const resumed = at.ask("POST", "/resume", { holder: "run-1" });
-    await at.until(({ members }) => members[1].why === "has the leader key and is replica");
+    await at.until(
+      ({ members }) => members[1].why === "has the leader key, and is replica, running",
+    );
     expect(Bun.peek.status(resumed)).toBe("pending");
     at.members[1].says = "primary";
     expect(await resumed).toMatchObject({
@@ -147,6 +157,9 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
       Object.assign(at.members[1], { says: "primary", timeline: 6 });
       expect(await answer).toBe("cut off");
       await at.until(({ route }) => route?.member === "pg2");
+      // Before 1.24 PgBouncer can cut off none but all clients of a database.
+      const isNew = await cutsOneByOne();
+      expect(await portOf(idle).catch(() => "cut off")).toBe(isNew ? ports[1] : "cut off");
       const again = await at.client();
       expect(await portOf(again)).toBe(ports[1]);
       await again.end();
@@ -190,8 +203,8 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
 
   test("a primary that says it does not lead gets nobody from then on", async () => {
     at.members[0].says = "stopped";
-    const status = await at.until(({ clients }) => clients === "wait");
-    expect(status).toMatchObject({ route: null, why: "pg1 is not up (stopped)" });
+    const status = await at.until(({ route, clients }) => route === null && clients === "wait");
+    expect(status).toMatchObject({ why: "pg1 is not up (stopped)" });
     at.members[0].says = "primary";
     await at.until(({ clients }) => clients === "go on");
   });
@@ -222,6 +235,33 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
     expect(await waiting).toBe(ports[0]);
     expect((await at.until(() => true)).paused).toBeNull();
     await client.end();
+  });
+
+  test("what somebody else pauses on the console is told, and let go when asked for; what somebody else lets go is held again", async () => {
+    const tells = await at.console("SHOW STATE").then(
+      () => true,
+      () => false,
+    );
+    // Before 1.19 PgBouncer does not tell it.
+    if (!tells) return;
+    await at.console("PAUSE");
+    const status = await at.until(({ clients }) => clients === "wait");
+    expect(status).toMatchObject({
+      paused: null,
+      why: "somebody else paused PgBouncer on its console",
+    });
+    const client = at.client();
+    expect((await at.ask("POST", "/resume", { holder: "operator" })).status).toBe(200);
+    const asked = { holder: "run-1", cap_ms: 60_000, wait_ms: 5000 };
+    await (await client).end();
+    await at.ask("POST", "/pause", asked);
+    await at.console("RESUME");
+    const paused = async () =>
+      (await at.console("SHOW STATE")).some(
+        ({ key, value }) => key === "paused" && value === "yes",
+      );
+    while (!(await paused())) await Bun.sleep(20);
+    await at.ask("POST", "/resume", asked);
   });
 
   test("before any member has led, clients wait for it instead of being refused; a second follower is", async () => {
