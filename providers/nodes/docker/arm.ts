@@ -43,11 +43,12 @@ type On = (node: string, role?: Role) => Promise<At>;
  * Engine (to thaw, to start, to run a program) needs its socket, and only for as long as it waits.
  */
 export async function arm(
-  { cluster, by, place }: Work,
+  work: Work,
   on: On,
   inverse: Taken,
   { id, afterMs }: Deadline,
 ): Promise<Armed> {
+  const { cluster, by } = work;
   assertArmable(id, afterMs);
   const { engine, name } = cluster;
   const node = nodeNamed(inverse);
@@ -55,7 +56,7 @@ export async function arm(
   const before = await healersOf(cluster, id);
   const now = Date.now();
   const deadline = new Date(now + afterMs).toISOString();
-  const image = await helperImage(cluster, place, by);
+  const image = await helperImage(work);
   const isHere = "here" in inverse;
   const container = await ask(engine, "make a healer", () =>
     engine.docker.createContainer({
@@ -249,11 +250,12 @@ export async function heal(
 
 /** Why it is not taken back; undefined when it is. */
 async function takeBack(
-  { cluster, by, place }: Work,
+  work: Work,
   on: On,
   node: string,
   inverse: Taken,
 ): Promise<string | undefined> {
+  const { cluster, by } = work;
   const record = (await readRecords(cluster)).find((one) => one.node === node);
   // With the node the fault has gone.
   if (record === undefined) return undefined;
@@ -271,12 +273,7 @@ async function takeBack(
     // A network that was made anew with its node's start has nothing of it.
     const { State } = await cluster.engine.docker.getContainer(record.id).inspect();
     if (!State.Running) return undefined;
-    const done = await inNetworkOf(
-      cluster,
-      record.id,
-      await helperImage(cluster, place, by),
-      inverse.here,
-    );
+    const done = await inNetworkOf(cluster, record.id, await helperImage(work), inverse.here);
     return done.code === 0 ? undefined : `${inverse.here[0]} ended with ${done.code}: ${done.text}`;
   }
   const { exit_code, signal, stderr } = await at.work(true, (there) =>

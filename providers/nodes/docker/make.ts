@@ -1,12 +1,11 @@
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { JsonObject } from "../../../engine/types.ts";
-import type { By, Change, Opening, Role, Spec } from "../contract.ts";
+import type { Change, Opening, Role, Spec } from "../contract.ts";
 import { accountsOf, passwordsFor } from "../passwords.ts";
 import { createContainer, ensureNetwork, ensureVolume, nodeLabels, putSecrets } from "./create.ts";
 import { decide, type Found, refused, type Todo } from "./decide.ts";
 import { ask, saidBy, statusOf } from "./engine.ts";
 import { exclusively } from "./hold.ts";
-import { helperImage, imageFor } from "./images.ts";
+import { helperImage, imageFor, type ImageWork } from "./images.ts";
 import { START_MS, startContainer, startNode, stopNode, waitReady } from "./life.ts";
 import { choosePorts } from "./ports.ts";
 import {
@@ -26,11 +25,8 @@ import { isPrimary, patroniSays, streamersOf } from "./rest.ts";
 import { layoutOf } from "./roles.ts";
 import { stateOf } from "./state.ts";
 
-export interface Work {
-  cluster: Cluster;
-  by: By;
+export interface Work extends ImageWork {
   secret: Opening["secret"];
-  place: JsonObject;
 }
 
 /** The work of others takes minutes, when they build images or copy a large server; a longer wait is one for something that hangs. */
@@ -71,7 +67,7 @@ export async function provision(work: Work, spec: Spec): Promise<Change[]> {
   const values = await passwordsFor(work.secret, accounts);
   const passwords = new Map(accounts.map(({ password }, at) => [password, values[at]!]));
   const images = await imagesOf(work, spec, before.todo);
-  const image = images.get("postgres") ?? (await helperImage(cluster, work.place, by));
+  const image = images.get("postgres") ?? (await helperImage(work));
   return exclusively(cluster, { image, waitMs: LOCK_MS, signal: by.signal }, async () => {
     const decided = decide(spec, await findNodes(cluster));
     const making = { ...work, spec, passwords, images };
@@ -81,17 +77,12 @@ export async function provision(work: Work, spec: Spec): Promise<Change[]> {
 }
 
 /** Those of the nodes that are to be made. */
-async function imagesOf(
-  { cluster, by, place }: Work,
-  spec: Spec,
-  todo: readonly Todo[],
-): Promise<Map<Role, string>> {
+async function imagesOf(work: Work, spec: Spec, todo: readonly Todo[]): Promise<Map<Role, string>> {
+  const place = { ...work.place, ...spec.place };
   const roles = new Set(todo.filter(({ act }) => act === "make").map(({ role }) => role));
   const images = new Map<Role, string>();
-  for (const role of roles) {
-    const own = { ...place, ...spec.place };
-    images.set(role, await imageFor(cluster, role, own, spec.version, by));
-  }
+  for (const role of roles)
+    images.set(role, await imageFor({ ...work, place }, role, spec.version));
   return images;
 }
 
@@ -252,7 +243,7 @@ export async function renew(work: Work, node: string, spec: Spec): Promise<Chang
   if (running === "frozen")
     throw refused(`${node} is frozen: it can't be made anew`, "Thaw it first, or kill it.");
   const own = { ...place, ...spec.place };
-  const image = await imageFor(cluster, record.role, own, spec.version, by);
+  const image = await imageFor({ ...work, place: own }, record.role, spec.version);
   return exclusively(
     cluster,
     { image: record.image, waitMs: LOCK_MS, signal: by.signal },

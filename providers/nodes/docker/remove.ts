@@ -38,7 +38,7 @@ export async function deprovision(work: Work, which: Which): Promise<Change[]> {
   if (which !== undefined && "nodes" in which) assertDataStays(going, staying);
   const act = () => remove(cluster, going, staying, isGoing);
   if (records.length === 0) return act();
-  const image = await helperImage(cluster, work.place, by).catch(() => undefined);
+  const image = await helperImage(work).catch(() => undefined);
   // Without an image nothing could run beside it either.
   if (image === undefined) return act();
   return exclusively(cluster, { image, waitMs: LOCK_MS, signal: by.signal }, act);

@@ -1,22 +1,22 @@
 import { beforeAll, describe, test } from "bun:test";
-import { join } from "node:path";
-import { docker, dockerMissing } from "../../../support/docker.ts";
+import Docker from "dockerode";
+import { ownImage } from "../../../../providers/nodes/docker/images/build.ts";
+import { dockerMissing } from "../../../support/docker.ts";
 import { nodesContract } from "../contract.ts";
 
-const images = { postgres: "pgdba-test-postgres:17", etcd: "pgdba-test-etcd:17" };
 const missing = dockerMissing();
 if (missing !== null) describe(`nodes of docker`, () => test.skip(missing, () => {}));
 else {
+  // By itself it would be built within the time of the first case.
   beforeAll(async () => {
-    const context = join(import.meta.dir, "../../../../deployments/docker");
-    for (const [kind, tag] of Object.entries(images))
-      await docker("build", "-q", "-t", tag, "-f", join(context, `Dockerfile.${kind}`), context);
+    const at = { docker: new Docker(), env: process.env };
+    const by = { signal: new AbortController().signal };
+    for (const role of ["postgres", "etcd"] as const) await ownImage(at, role, 17, by);
   }, 600_000);
 
   await nodesContract({
     provider: "docker",
     version: 17,
-    cluster: { images },
     // A primary that is started again is to lead again.
     standby: { tags: { nofailover: true } },
     slower: 4,
