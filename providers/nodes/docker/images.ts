@@ -1,16 +1,15 @@
 import type { JsonObject } from "../../../engine/types.ts";
-import type { By, Opening, Role } from "../contract.ts";
+import type { By, Role } from "../contract.ts";
 import { ask } from "./engine.ts";
 import { ownImage } from "./images/build.ts";
 import { assertGiven } from "./images/given.ts";
 import { type Cluster, readRecords } from "./record.ts";
 
-/** For whom, and how to build. */
+/** Where, and for whom. */
 export interface ImageWork {
   cluster: Cluster;
   by: By;
   place: JsonObject;
-  env: Opening["env"];
 }
 
 /** What our own images say of themselves. */
@@ -23,13 +22,13 @@ const SMALLEST = ["etcd", 17] as const;
  * @throws PgdbaError step_refused | unsupported | command_failed | connection_failed
  */
 export async function imageFor(
-  { cluster: { engine }, by, place, env }: ImageWork,
+  { cluster: { engine }, by, place }: ImageWork,
   role: Role,
   version: number,
 ): Promise<string> {
   const own = (place["images"] as JsonObject | undefined)?.[role];
   return ask(engine, `have the image for ${role}`, async () => {
-    if (typeof own !== "string") return ownImage({ docker: engine.docker, env }, role, version, by);
+    if (typeof own !== "string") return ownImage(engine, role, version, by);
     await assertGiven(engine.docker, own, role, by);
     return own;
   });

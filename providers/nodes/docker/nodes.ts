@@ -55,8 +55,8 @@ export async function openDocker(at: Opening): Promise<Opened> {
 }
 
 function verbs(cluster: Cluster, opening: Opening, by: By, helpers: Helpers): Nodes {
-  const { secret, place, env } = opening;
-  const work = { cluster, by, secret, place, env };
+  const { secret, place } = opening;
+  const work = { cluster, by, secret, place };
   const on = async (node: string, role?: Role): Promise<At> => {
     const at = await atNode(cluster, node, by, helpers);
     if (role === undefined || at.record.roles.includes(role)) return at;
