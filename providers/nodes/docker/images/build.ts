@@ -1,4 +1,5 @@
 /** Our own images, built where they are not there. */
+import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { PgdbaError, toPgdbaError } from "../../../../engine/errors.ts";
 import type { By, Role } from "../../contract.ts";
@@ -45,17 +46,30 @@ export async function imageOf(
   const { tag } = recipe;
   if ((await idOf(at.docker, tag)) !== null) return tag;
   const other = building.get(tag);
-  const work = other ?? make(at, recipe, arch, by).finally(() => building.delete(tag));
-  building.set(tag, work);
-  try {
-    await work;
-  } catch (error) {
-    by.signal.throwIfAborted();
-    // Whoever began it may have given it up: that is no reason for us to.
-    if (other !== undefined) return imageOf(at, recipe, arch, by);
-    throw error;
+  if (other !== undefined) {
+    // Whoever began it may fail, or give it up: that is no reason for us to.
+    await unlessAborted(
+      other.catch(() => {}),
+      by.signal,
+    );
+    return imageOf(at, recipe, arch, by);
   }
+  const work = make(at, recipe, arch, by).finally(() => building.delete(tag));
+  building.set(tag, work);
+  await work;
   return tag;
+}
+
+async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const gone = Promise.withResolvers<never>();
+  const leave = () => gone.reject(toPgdbaError(signal.reason));
+  signal.addEventListener("abort", leave, { once: true });
+  try {
+    signal.throwIfAborted();
+    await Promise.race([work, gone.promise]);
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
 }
 
 /** The id of an image; null when it is not there. */
@@ -119,7 +133,7 @@ export async function pull(
   by.progress?.({ text: `pulling ${image}` });
   try {
     const stream = await docker.pull(image, { abortSignal: by.signal });
-    for await (const { error } of eventsOf(stream))
+    for await (const { error } of eventsOf(stream, by.signal))
       if (error !== undefined) return { failed: error };
     return {};
   } catch (cause) {
@@ -157,7 +171,7 @@ async function build(
       forcerm: true,
       abortSignal: by.signal,
     });
-    for await (const { stream: text, error, aux } of eventsOf(stream)) {
+    for await (const { stream: text, error, aux } of eventsOf(stream, by.signal)) {
       failed ??= error;
       id = aux?.ID ?? id;
       for (const line of Bun.stripANSI(text ?? "").split(/[\r\n]+/))
@@ -195,15 +209,23 @@ async function name(docker: Docker, id: string, tag: string): Promise<void> {
   }
 }
 
-/** One JSON object to a line. */
-async function* eventsOf(stream: NodeJS.ReadableStream): AsyncGenerator<Told> {
+/** One JSON object to a line. An Engine whose reader goes away ends the work. @throws the signal's reason when aborted */
+async function* eventsOf(stream: NodeJS.ReadableStream, signal: AbortSignal): AsyncGenerator<Told> {
+  const leave = () => (stream as Readable).destroy();
+  signal.addEventListener("abort", leave, { once: true });
   const decoder = new TextDecoder();
   let rest = "";
-  for await (const chunk of stream) {
-    rest += decoder.decode(chunk as Buffer, { stream: true });
-    const lines = rest.split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) if (line.trim() !== "") yield JSON.parse(line) as Told;
+  try {
+    for await (const chunk of stream) {
+      signal.throwIfAborted();
+      rest += decoder.decode(chunk as Buffer, { stream: true });
+      const lines = rest.split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) if (line.trim() !== "") yield JSON.parse(line) as Told;
+    }
+  } finally {
+    signal.removeEventListener("abort", leave);
+    signal.throwIfAborted();
   }
   if (rest.trim() !== "") yield JSON.parse(rest) as Told;
 }

@@ -153,14 +153,19 @@ test.skipIf(missing !== null)(
   `a build that is given up ends, and may be begun again (${here})`,
   async () => {
     const slow = recipe("slow", "RUN echo begun; sleep 2");
-    const giving = new AbortController();
-    const reason = new Error("given up");
+    const [giving, leaving] = [new AbortController(), new AbortController()];
+    const begun = Promise.withResolvers<void>();
     const progress = ({ text }: { text?: string }) => {
-      if (text?.endsWith("begun")) giving.abort(reason);
+      if (text?.endsWith("begun")) begun.resolve();
     };
-    const given = imageOf(at, slow, null, { signal: giving.signal, progress });
+    const given = imageOf(at, slow, null, { signal: giving.signal, progress }).catch((e) => e);
+    await begun.promise;
     const other = imageOf(at, slow, null, { signal });
-    await expect(given).rejects.toThrow("given up");
+    const third = imageOf(at, slow, null, { signal: leaving.signal }).catch((e) => e);
+    leaving.abort(new Error("left"));
+    expect((await third).message).toBe("left");
+    giving.abort(new Error("given up"));
+    expect((await given).message).toBe("given up");
     // It had joined the one that was given up.
     expect(await other).toBe(slow.tag);
   },
