@@ -15,7 +15,6 @@ interface Found {
   node: string;
   proven: boolean;
   how: string;
-  revision: string;
   ttl_seconds: number | null;
 }
 
@@ -52,12 +51,11 @@ One run at a time watches a cluster: it holds the lease \`guard\` of the nodes u
   output: {
     type: "object",
     additionalProperties: false,
-    required: ["node", "proven", "how", "revision", "ttl_seconds"],
+    required: ["node", "proven", "how", "ttl_seconds"],
     properties: {
       node: { type: "string", description: "The node, and the member, that holds the leader key" },
       proven: { type: "boolean", description: "It is dead; false: it is silent" },
       how: { type: "string" },
-      revision: { type: "string", description: "Of the leader key" },
       ttl_seconds: { type: ["number", "null"], description: "What is left of the leader key" },
     },
   },
@@ -140,7 +138,7 @@ async function look(world: World): Promise<Found | null> {
 }
 
 function found(key: LeaderKey, proven: boolean, how: string): Found {
-  return { node: key.holder, proven, how, revision: key.revision, ttl_seconds: key.ttlSeconds };
+  return { node: key.holder, proven, how, ttl_seconds: key.ttlSeconds };
 }
 
 function tell(world: World, message: string): null {

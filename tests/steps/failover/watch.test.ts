@@ -78,7 +78,6 @@ test("an event wakes it, and a proof ends it with the key as it is then", async 
     node: "pg1",
     proven: true,
     how: "the container has ended",
-    revision: "7",
     ttl_seconds: 18,
   });
   expect(performance.now() - begun).toBeLessThan(500);
