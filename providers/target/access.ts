@@ -63,8 +63,11 @@ export interface PostgresAccess {
    * @throws PgdbaError connection_failed | missing_secret | identity_mismatch | lock_lost (another run holds the target by now)
    */
   session(database?: string): Promise<PgSession>;
-  /** A further session, to this database or another one of the same server; the caller closes it. Gives up connecting after `timeoutMs`. */
-  open(database?: string, options?: { timeoutMs?: number }): Promise<PgSession>;
+  /**
+   * A further session, to this database or another one of the same server; the caller closes it. Gives up connecting after `timeoutMs`.
+   * `through`: the way of the cluster's clients, by the name of one of its PgBouncers.
+   */
+  open(database?: string, options?: { timeoutMs?: number; through?: string }): Promise<PgSession>;
 }
 
 export interface MemberAccess {

@@ -97,11 +97,17 @@ export class FollowingSession {
     return opening;
   }
 
-  /** A further session, where the last one is. */
-  another(database: string, name: string, timeoutMs?: number): Promise<PgSession> {
+  /** A further session, where the last one is unless another place is given. */
+  another(
+    database: string,
+    name: string,
+    timeoutMs?: number,
+    { host, port } = this.place,
+  ): Promise<PgSession> {
     return openSession({
       ...this.#source().spec,
-      ...this.place,
+      host,
+      port,
       database,
       application_name: name.slice(0, 63),
       ...(timeoutMs === undefined ? {} : { connect_timeout_ms: timeoutMs }),

@@ -9,7 +9,7 @@ import type { MemberAccess, PostgresAccess } from "./access.ts";
 import { onlyReads } from "./only-reads.ts";
 import type { FollowingSession } from "./following.ts";
 import { memberMeant, type NamedMember } from "./member-name.ts";
-import type { TargetSource } from "./source.ts";
+import type { Place, TargetSource } from "./source.ts";
 
 /** Rows of a RETURNING that are kept; the statement itself always runs to its end. */
 const MAX_RETURNED = 1_000;
@@ -45,9 +45,25 @@ export function postgresAccess(
         run(sql, values, { maxRows, drain: true }),
       );
     },
-    open: async (database = spec.database, { timeoutMs } = {}) =>
-      narrow(await following.another(database, name, timeoutMs)),
+    open: async (database = spec.database, { timeoutMs, through } = {}) =>
+      narrow(
+        await following.another(
+          database,
+          name,
+          timeoutMs,
+          through === undefined ? undefined : poolerOf(source, through),
+        ),
+      ),
   };
+}
+
+/** The place of a PgBouncer of the cluster: the password goes nowhere else. @throws PgdbaError invalid_param */
+function poolerOf({ name, pgbouncer }: TargetSource, instance: string): Place {
+  const found = pgbouncer?.instances.find((one) => one.name === instance);
+  if (found !== undefined) return found;
+  throw new PgdbaError("invalid_param", `${name} has no PgBouncer ${instance}`, {
+    hint: `It has ${(pgbouncer?.instances ?? []).map((one) => one.name).join(", ") || "none"}.`,
+  });
 }
 
 /** See `Access.member`. */

@@ -183,6 +183,7 @@ not lead, the best first; without \`candidate\` the first of them is judged in \
     const accepts = input.accept_data_loss === true;
     const named = asked !== null;
     const move: Omit<Move, "candidate"> = {
+      run: ctx.run.id,
       named,
       maxLag: typeof input.max_lag === "string" ? parseBytes(input.max_lag) : facts.patroni.maxLag,
       longTransaction: parseDuration(input.long_transaction ?? "15s") / 1000,

@@ -25,6 +25,8 @@ export interface Check {
 /** What is to be done, beside the facts. */
 export interface Move {
   candidate: string;
+  /** The run that asks: that it holds clients back itself speaks against nothing. */
+  run: string;
   /** False when it was chosen and not asked for. */
   named: boolean;
   /** Bytes. */

@@ -190,7 +190,7 @@ export const others: Rule = (facts, { candidate }) => {
 };
 
 /** All PgBouncers, or none: one that can't be asked would send its clients to the old primary. */
-export const poolers: Rule = (facts, { candidate, force }) => {
+export const poolers: Rule = (facts, { candidate, force, run }) => {
   const own = leaderOf(facts)?.name ?? null;
   const known = memberOf(facts, candidate) !== undefined;
   return facts.poolers.map(({ name, follower }) => {
@@ -205,7 +205,7 @@ export const poolers: Rule = (facts, { candidate, force }) => {
         {},
         "warn",
       );
-    if (state.paused !== null)
+    if (state.paused !== null && state.paused !== run)
       return failed(
         `PgBouncer ${name} is paused by ${state.paused}`,
         "Let that run end, or pgbouncer/resume.",

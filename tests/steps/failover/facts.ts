@@ -10,6 +10,7 @@ import type { Move } from "../../../steps/failover/judge/check.ts";
 
 export const MOVE: Move = {
   candidate: "pg2",
+  run: "run-1",
   named: true,
   maxLag: 1_048_576,
   longTransaction: 15,

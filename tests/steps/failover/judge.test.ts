@@ -154,6 +154,11 @@ const CASES: Case[] = [
     ["refuse pgbouncer pgbouncer1 failed"],
   ],
   [
+    "a PgBouncer that this run has paused",
+    (f) => Object.assign((f.poolers[0]!.follower as any).value, { paused: "run-1" }),
+    [],
+  ],
+  [
     "a PgBouncer that does not know the candidate",
     (f) => Object.assign((f.poolers[0]!.follower as any).value, { members: ["pg1"] }),
     ["refuse pgbouncer pgbouncer1 failed"],

@@ -1,0 +1,46 @@
+import { defineStep } from "../define.ts";
+
+export default defineStep({
+  type: "failover.held",
+  summary:
+    "Tell whether the followers still hold the clients of all PgBouncers back, on behalf of this run",
+  docs: `For a read that is \`fresh\`: after a crash they may have let clients go by themselves.`,
+  example: `- failover.held: {}
+  fresh: true
+`,
+  effect: "read",
+  idempotent: true,
+  needs: ["pgbouncer"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      instances: { type: "array", items: { type: "string" }, description: "All without it" },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["held", "others"],
+    properties: {
+      held: { type: "boolean" },
+      others: {
+        type: "array",
+        items: { type: "string" },
+        description: "Those whose clients are not held back by this run",
+      },
+    },
+  },
+  async run(ctx, { instances }) {
+    const pgbouncer = await ctx.use("pgbouncer");
+    const names = instances ?? pgbouncer.instances.map(({ name }) => name);
+    const told = await Promise.all(
+      names.map(async (name) => {
+        const state = await pgbouncer.follower(name);
+        return { name, held: state?.paused?.holder === ctx.run.id };
+      }),
+    );
+    const others = told.filter(({ held }) => !held).map(({ name }) => name);
+    return { held: others.length === 0, others };
+  },
+});

@@ -1,0 +1,33 @@
+import type { PgSession } from "../../../providers/postgres/session.ts";
+
+/** A transaction that was committed, and the WAL that holds it. */
+export interface Mark {
+  xid: string;
+  lsn: string;
+}
+
+/** A logical message makes the transaction write WAL, which nobody reads who does not ask for such messages. */
+const MARK =
+  "SELECT pg_current_xact_id()::text AS xid, pg_logical_emit_message(true, 'pgdba', $1)::text AS lsn";
+const END = "SELECT pg_current_wal_insert_lsn()::text AS lsn";
+
+/** @throws PgdbaError as `transaction` does */
+export async function commitMark(pg: PgSession, text: string, signal: AbortSignal): Promise<Mark> {
+  const { rows } = await pg.transaction({ readOnly: false, signal }, (run) => run(MARK, [text]));
+  const end = await pg.ask(END, [], { signal });
+  return { xid: String(rows[0]!["xid"]), lsn: String(end.rows[0]!["lsn"]) };
+}
+
+/** The marks of these that are not there; one whose id the server does not know any more counts as there only when it is old. */
+export async function missingMarks(
+  pg: PgSession,
+  xids: readonly string[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const { rows } = await pg.ask(
+    "SELECT x::text AS xid FROM unnest($1::text[]) x WHERE pg_xact_status(x::xid8) IS DISTINCT FROM 'committed'",
+    [xids],
+    { signal, maxRows: 1_000_000 },
+  );
+  return rows.map(({ xid }) => String(xid));
+}

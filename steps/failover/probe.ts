@@ -1,0 +1,88 @@
+import { toPgdbaError } from "../../engine/errors.ts";
+import { parseLsn } from "../../engine/shared/units.ts";
+import type { Json, StepContext } from "../../engine/types.ts";
+import type { PgSession } from "../../providers/postgres/session.ts";
+import { defineStep } from "../define.ts";
+import { PROBE, type Probe } from "./measure/probe.ts";
+import { Writer } from "./measure/writer.ts";
+
+const CONNECT_MS = 2_000;
+
+export default defineStep({
+  type: "failover.probe",
+  summary:
+    "Begin to write as a client of the cluster would, until failover.measured tells what became of it",
+  docs: `It goes on beside the steps that follow: a small transaction about every 10 ms, which writes to the WAL and to no table, through the first
+PgBouncer of the cluster or, where there is none or it does not let the role in, to the members themselves. It ends with the run.`,
+  example: `- failover.probe: {members: [pg1, pg2]}
+`,
+  effect: "change",
+  idempotent: true,
+  risk: "change",
+  locks: "none",
+  needs: ["postgres", "member"],
+  uses: ["pgbouncer"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["members"],
+    properties: {
+      members: {
+        type: "array",
+        minItems: 1,
+        items: { type: "string" },
+        description: "Tried in turn where there is no PgBouncer",
+      },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["through"],
+    properties: {
+      through: {
+        type: ["string", "null"],
+        description: "A PgBouncer; null for the members themselves",
+      },
+    },
+  },
+  async run(ctx, { members }) {
+    const through = await pooler(ctx);
+    const postgres = await ctx.use("postgres");
+    const member = await ctx.use("member");
+    const open = async (attempt: number): Promise<PgSession> =>
+      through === null
+        ? member.open(members[attempt % members.length]!, undefined, { timeoutMs: CONNECT_MS })
+        : postgres.open(undefined, { through, timeoutMs: CONNECT_MS });
+    await ctx.resource(PROBE, async () => {
+      const writer = new Writer(open, parseLsn);
+      const value: Probe = { writer, through };
+      return { value, close: async () => void (await writer.stop()) };
+    });
+    return { through };
+  },
+  async plan(ctx, { members }): Promise<Json> {
+    return { through: await pooler(ctx), members };
+  },
+});
+
+/** The PgBouncer that lets the role in; null without one. */
+async function pooler(ctx: StepContext): Promise<string | null> {
+  const { capabilities } = await ctx.target.facts();
+  if (!capabilities.includes("pgbouncer")) return null;
+  const [first] = (await ctx.use("pgbouncer")).instances;
+  if (first === undefined) return null;
+  try {
+    const pg = await (
+      await ctx.use("postgres")
+    ).open(undefined, { through: first.name, timeoutMs: CONNECT_MS });
+    await pg.close();
+    return first.name;
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    ctx.warn(
+      `The client that measures can't go through ${first.name}, and goes to the members: ${toPgdbaError(error).message}`,
+    );
+    return null;
+  }
+}
