@@ -335,8 +335,13 @@ describe.skipIf(missing !== null)("a Patroni cluster that somebody else made", (
         expect.objectContaining({ source: "members' PostgreSQL", asked: 2, answered: 2 }),
         expect.objectContaining({ source: "members' Patroni", asked: 2, answered: 2 }),
       ]);
-      // Replay stands still, and what is written meanwhile is lag at once, whatever Patroni has read.
+      // Replay stands still, and what is written meanwhile is lag at once, whatever Patroni has read. Its own would let it go on.
+      await cluster.signal(numberOf(standby), "SIGSTOP");
       await sql(standby, "SELECT pg_wal_replay_pause()");
+      await until(
+        () => sql(standby, "SELECT pg_get_wal_replay_pause_state() AS state"),
+        (rows) => Bun.deepEquals(rows, [{ state: "paused" }]),
+      );
       try {
         await sql(
           leader,
@@ -347,6 +352,7 @@ describe.skipIf(missing !== null)("a Patroni cluster that somebody else made", (
         expect(late.checks).toContain(`replay-lag ${standby}`);
       } finally {
         await sql(standby, "SELECT pg_wal_replay_resume()");
+        await cluster.signal(numberOf(standby), "SIGCONT");
       }
       expect(at(ran.envelope, "data", "topology")).toMatch(
         new RegExp(`▲ ${leader} +leader +running[^\\n]*\\n +└─ ● ${standby} +replica`),
