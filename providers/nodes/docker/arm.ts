@@ -8,6 +8,7 @@ import { readableLog, startNode, thawNode } from "./life.ts";
 import { execIn } from "./exec.ts";
 import { removeContainer, type Work } from "./make.ts";
 import heal_ from "./node/heal.py" with { type: "text" };
+import { inNetworkOf } from "./network.ts";
 import { type Cluster, containerName, filter, LABEL, labelsFor, readRecords } from "./record.ts";
 import { stateOf } from "./state.ts";
 
@@ -42,12 +43,18 @@ type On = (node: string, role?: Role) => Promise<At>;
  * A healer is a small container of its own, without a restart policy, that sleeps and then does the inverse. Only what is done by the
  * Engine (to thaw, to start, to run a program) needs its socket, and only for as long as it waits.
  */
-export async function arm(
+export async function arm(work: Work, on: On, inverse: Inverse, until: Deadline): Promise<Armed> {
+  const { container: _container, ...one } = await armed(work, on, inverse, until);
+  return one;
+}
+
+/** Gives the healer's container, too. */
+export async function armed(
   work: Work,
   on: On,
   inverse: Taken,
   { id, afterMs }: Deadline,
-): Promise<Armed> {
+): Promise<Armed & { container: string }> {
   const { cluster, by } = work;
   assertArmable(id, afterMs);
   const { engine, name } = cluster;
@@ -91,7 +98,8 @@ export async function arm(
   // Only now: there was a healer at every moment.
   for (const old of before) await removeContainer(cluster, old);
   const labels = { run: by.run, path: by.path };
-  return { id, node, labels, inverse: shown(inverse), deadline, state: "armed" };
+  const armed: Armed = { id, node, labels, inverse: shown(inverse), deadline, state: "armed" };
+  return { ...armed, container: container.id };
 }
 
 function assertArmable(id: string, afterMs: number): void {
@@ -286,31 +294,4 @@ async function takeBack(
   return exit_code === 0
     ? undefined
     : `${inverse.argv[0]} ended with ${exit_code ?? signal}: ${stderr.slice(-500)}`;
-}
-
-/** Runs a program in the network of a node, with the right to change it. */
-async function inNetworkOf(
-  { engine, name }: Cluster,
-  id: string,
-  image: string,
-  argv: readonly string[],
-): Promise<{ code: number; text: string }> {
-  const container = await ask(engine, "make a helper", () =>
-    engine.docker.createContainer({
-      Image: image,
-      Entrypoint: [...argv],
-      Cmd: [],
-      User: "0",
-      Healthcheck: { Test: ["NONE"] },
-      Labels: { [LABEL.cluster]: name, [LABEL.kind]: "helper" },
-      HostConfig: { NetworkMode: `container:${id}`, CapAdd: ["NET_ADMIN"] },
-    }),
-  );
-  try {
-    await ask(engine, "start a helper", () => container.start());
-    const { StatusCode } = (await container.wait()) as { StatusCode: number };
-    return { code: StatusCode, text: (await logOf(container)).trim().slice(-2_000) };
-  } finally {
-    await container.remove({ force: true }).catch(() => {});
-  }
 }

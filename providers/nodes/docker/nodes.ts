@@ -6,6 +6,7 @@ import { arm, armedOf, disarm, heal } from "./arm.ts";
 import { type At, atNode, Helpers } from "./at.ts";
 import { openEngine } from "./engine.ts";
 import { execIn } from "./exec.ts";
+import { killPower, partition, whyNoNetwork } from "./faults.ts";
 import { filesOf } from "./files.ts";
 import { hold } from "./hold.ts";
 import { helperImage } from "./images.ts";
@@ -27,13 +28,18 @@ import { type Cluster, CLUSTER_NAME, nodeOf, readRecords } from "./record.ts";
 import { deprovision } from "./remove.ts";
 import { listNodes, stateOf } from "./state.ts";
 
-const SOON = "this provider has no such fault yet";
+const SLOW_NETWORK =
+  "to delay what goes to some peers alone takes the kernel's netem and prio, which this provider does not set yet; `partition` cuts it off whole";
+const FILL =
+  "the volumes of the nodes have no size of their own: to fill one would fill the disk of the Engine's machine";
+const SLOW_DISK =
+  "the Engine limits what a container writes only when it is made, and not what goes through the machine's memory";
+
+/** What no Engine can. */
 const LACKS: Partial<Record<Verb, string>> = {
-  kill_power: SOON,
-  partition: SOON,
-  slow_network: SOON,
-  fill_disk: SOON,
-  slow_disk: SOON,
+  slow_network: SLOW_NETWORK,
+  fill_disk: FILL,
+  slow_disk: SLOW_DISK,
 };
 
 export async function openDocker(at: Opening): Promise<Opened> {
@@ -68,7 +74,10 @@ function verbs(cluster: Cluster, opening: Opening, by: By, helpers: Helpers): No
   return {
     ...filesOf(by, on),
     cluster: cluster.name,
-    can: async () => canAllBut(LACKS),
+    async can() {
+      const why = await whyNoNetwork(work);
+      return canAllBut(why === undefined ? LACKS : { ...LACKS, partition: why, kill_power: why });
+    },
     plan: (spec) => plan(cluster, spec),
     provision: (spec) => provision(work, spec),
     deprovision: (which) => deprovision(work, which),
@@ -90,8 +99,8 @@ function verbs(cluster: Cluster, opening: Opening, by: By, helpers: Helpers): No
     stop: async (node, how, options) =>
       stopNode(await on(node, options?.role), how, options?.timeoutMs),
     async kill(node, what, options) {
-      if (what === "power") throw lacking("kill_power", SOON);
       const at = await on(node, options?.role);
+      if (what === "power") return killPower(work, at);
       return what === "process" ? killService(at) : killNode(at);
     },
     freeze: async (node) => freezeNode(await on(node)),
@@ -107,10 +116,10 @@ function verbs(cluster: Cluster, opening: Opening, by: By, helpers: Helpers): No
       );
     },
     jobs: jobsOf(by, on),
-    partition: () => Promise.reject(lacking("partition", SOON)),
-    slowNetwork: () => Promise.reject(lacking("slow_network", SOON)),
-    fillDisk: () => Promise.reject(lacking("fill_disk", SOON)),
-    slowDisk: () => Promise.reject(lacking("slow_disk", SOON)),
+    partition: (node, what, until) => partition(work, on, node, what, until),
+    slowNetwork: () => Promise.reject(lacking("slow_network", SLOW_NETWORK)),
+    fillDisk: () => Promise.reject(lacking("fill_disk", FILL)),
+    slowDisk: () => Promise.reject(lacking("slow_disk", SLOW_DISK)),
     arm: (inverse, until) => arm(work, on, inverse, until),
     armed: () => armedOf(cluster),
     disarm: (id) => disarm(cluster, id),

@@ -1,0 +1,144 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Deadline, Fault, Nodes, Peers, Role } from "../contract.ts";
+import { armed } from "./arm.ts";
+import type { At } from "./at.ts";
+import { ask, statusOf } from "./engine.ts";
+import { answerOf } from "./exec.ts";
+import { helperImage } from "./images.ts";
+import { killNode } from "./life.ts";
+import type { Work } from "./make.ts";
+import { inNetworkOf } from "./network.ts";
+import script from "./node/partition.py" with { type: "text" };
+import { type NodeRecord, nodeOf, readRecords } from "./record.ts";
+import { layoutOf } from "./roles.ts";
+
+type On = (node: string, role?: Role) => Promise<At>;
+
+/** Takes a chain of ours away, in both families; it says so when that is done, also when it was not there. */
+const REMOVE = `for program in iptables ip6tables; do
+  $program -w 5 -n -L "$1" >/dev/null 2>&1 || continue
+  for hook in INPUT OUTPUT; do
+    while $program -w 5 -D $hook -j "$1" 2>/dev/null; do :; done
+  done
+  $program -w 5 -F "$1" && $program -w 5 -X "$1" || exit 1
+done`;
+
+/** Nothing goes out or in any more, not even the word that a connection has ended. */
+const CUT = `iptables -w 5 -I OUTPUT 1 -j DROP && iptables -w 5 -I INPUT 1 -j DROP || exit 1
+ip6tables -w 5 -I OUTPUT 1 -j DROP; ip6tables -w 5 -I INPUT 1 -j DROP; exit 0`;
+
+/** Rules in the network of the node itself: they last until they are taken away, or it starts anew. */
+export async function partition(
+  work: Work,
+  on: On,
+  node: string,
+  { from, ports = [], direction }: Parameters<Nodes["partition"]>[1],
+  until: Deadline,
+): Promise<Fault> {
+  const at = await on(node);
+  const peers = await peersOf(work, from, ports);
+  // A name of the kernel's is short.
+  const chain = `pgdba-${Bun.hash(until.id).toString(36).slice(0, 12)}`;
+  const here = ["sh", "-c", REMOVE, "sh", chain];
+  const { container, ...fault } = await armed(work, on, { on: node, here }, until);
+  const place = { engine: work.cluster.engine, id: container, node, by: work.by };
+  const question = { chain, direction, ports, ...peers };
+  // Another fault under this id is taken back before.
+  const cleared = await clear(at, work, here);
+  if (cleared !== undefined) throw failed(node, cleared);
+  const { tried, passed, alive } = await answerOf<{
+    tried: string[];
+    passed: string[];
+    alive: string[];
+  }>(place, script, question);
+  const took = tried.length === 0 ? null : passed.length === 0;
+  return {
+    ...fault,
+    took,
+    evidence:
+      took === null
+        ? "none of the peers took a connection before, so that nothing can be told"
+        : took
+          ? `no connection to ${tried.join(", ")} came about any more`
+          : `a connection to ${passed.join(", ")} came about still`,
+    openConnections: tried.length === 0 ? "unknown" : alive.length === 0 ? "cut" : "alive",
+  };
+}
+
+async function clear(at: At, work: Work, here: readonly string[]): Promise<string | undefined> {
+  const image = await helperImage(work);
+  const done = await inNetworkOf(work.cluster, at.record.id, image, here);
+  return done.code === 0 ? undefined : done.text;
+}
+
+/** The addresses that are cut off, and where a connection is tried. */
+async function peersOf(
+  { cluster }: Work,
+  { nodes = [], addresses = [] }: Peers,
+  ports: readonly number[],
+): Promise<{ addresses: string[]; probes: [string, number][] }> {
+  const all = [...addresses];
+  const probes: [string, number][] = addresses.flatMap((address) =>
+    ports.map((port): [string, number] => [address, port]),
+  );
+  for (const name of nodes) {
+    const record = await nodeOf(cluster, name);
+    const { NetworkSettings } = await ask(cluster.engine, `look at ${name}`, () =>
+      cluster.engine.docker.getContainer(record.id).inspect(),
+    );
+    const own = Object.values(NetworkSettings.Networks).flatMap(
+      ({ IPAddress, GlobalIPv6Address }) => [IPAddress, GlobalIPv6Address].filter(Boolean),
+    );
+    all.push(...own);
+    const known = layoutOf(record.role).ports;
+    const tried = ports.length === 0 ? known : known.filter((port) => ports.includes(port));
+    for (const address of own) for (const port of tried) probes.push([address, port]);
+  }
+  if (all.length > 0) return { addresses: all, probes };
+  throw new PgdbaError("step_failed", "None of the peers has an address to be cut off from", {
+    hint: "Name nodes that run, or addresses.",
+    nothingDone: true,
+  });
+}
+
+/**
+ * The network is cut first, in the same breath: nobody hears that the node's connections have ended. What its programs had written and
+ * not flushed is kept by the machine, which has not lost its power.
+ */
+export async function killPower(work: Work, at: At): Promise<void> {
+  const image = await helperImage(work);
+  const { State } = await ask(work.cluster.engine, `look at ${at.record.name}`, () =>
+    work.cluster.engine.docker.getContainer(at.record.id).inspect(),
+  );
+  if (State.Running) {
+    const done = await inNetworkOf(work.cluster, at.record.id, image, ["sh", "-c", CUT]);
+    if (done.code !== 0) throw failed(at.record.node, done.text);
+  }
+  await killNode(at);
+}
+
+function failed(node: string, text: string): PgdbaError {
+  return new PgdbaError("command_failed", `The network of ${node} can't be changed: ${text}`, {
+    hint: "Give the image of its servers iptables, and the Engine the right to NET_ADMIN.",
+  });
+}
+
+const TOOLS = ["/usr/sbin/iptables", "/usr/sbin/ip6tables"];
+
+/** Why nothing can be done in the network of a node; undefined when it can. */
+export async function whyNoNetwork(work: Work): Promise<string | undefined> {
+  const records: NodeRecord[] = await readRecords(work.cluster).catch(() => []);
+  const server = records.find(({ role }) => role === "postgres");
+  // Our own image has them.
+  if (server === undefined) return undefined;
+  const container = work.cluster.engine.docker.getContainer(server.id);
+  for (const path of TOOLS) {
+    try {
+      await container.infoArchive({ path });
+    } catch (error) {
+      if (statusOf(error) === 404)
+        return `the image ${server.image} has no ${path}, by which packets are dropped`;
+    }
+  }
+  return undefined;
+}
