@@ -72,7 +72,12 @@ export class FollowerClient {
     } catch (cause) {
       if (cause instanceof PgdbaError) throw cause;
       if (this.#signal.aborted) throw this.#signal.reason;
-      const said = late.aborted ? `no answer within ${ms / 1000} s` : (cause as Error).message;
+      const { code, message } = cause as Error & { code?: unknown };
+      const said = late.aborted
+        ? `no answer within ${ms / 1000} s`
+        : typeof code === "string"
+          ? code
+          : message;
       throw new PgdbaError(
         "connection_failed",
         `The follower of ${this.#instance} at ${this.#url} can't be reached: ${said}`,

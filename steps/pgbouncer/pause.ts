@@ -1,5 +1,7 @@
+import { toPgdbaError } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/shared/units.ts";
 import type { Json, ProbeResult, StepContext } from "../../engine/types.ts";
+import type { PgbouncerAccess } from "../../providers/pgbouncer/contract.ts";
 import { defineStep } from "../define.ts";
 import { each, HOLDER, INSTANCES, meant, withinBounds } from "./ask/instances.ts";
 
@@ -57,7 +59,8 @@ Without a follower it is refused: nothing would let clients go. PgBouncer cuts o
       await each(paused, (name) => pgbouncer.pause(name, { holder, capMs, waitMs }));
     } catch (error) {
       // All or none: through the others clients would write on.
-      await Promise.allSettled(paused.map((name) => pgbouncer.resume(name, holder)));
+      const left = await letGo(pgbouncer, paused, holder);
+      if (left.length === 0) ctx.unchanged();
       throw error;
     }
     return { paused, holder };
@@ -74,16 +77,42 @@ Without a follower it is refused: nothing would let clients go. PgBouncer cuts o
     const paused = now.map(({ instance }) => instance);
     return all ? { state: "done", output: { paused, holder } } : { state: "not_done" };
   },
-  async undo(ctx, { holder = ctx.run.id, instances }) {
+  async undo(ctx, { holder = ctx.run.id, instances, cap = "30s" }) {
     const pgbouncer = await ctx.use("pgbouncer");
-    const now = (await held(ctx, { instances })).filter((one) => one.holder === holder);
-    if (now.length === 0) return ctx.unchanged();
-    await each(
-      now.map(({ instance }) => instance),
-      (name) => pgbouncer.resume(name, holder),
+    const names = meant(pgbouncer, instances);
+    const states = await Promise.all(
+      names.map((name) => pgbouncer.follower(name).catch(() => null)),
     );
+    const held = names.filter((_, at) => states[at]?.paused?.holder === holder);
+    const silent = names.filter((_, at) => states[at] === null);
+    if (held.length === 0 && silent.length === 0) return ctx.unchanged();
+    const left = [...silent, ...(await letGo(pgbouncer, held, holder))];
+    if (left.length > 0)
+      ctx.warn(
+        `The followers of ${left.join(", ")} could not be asked: if they hold clients back, they let them go by themselves after ${cap}`,
+      );
   },
 });
+
+/** Gives those that could not be asked; one that another holds is let alone, and so is one that was never told. */
+async function letGo(
+  pgbouncer: PgbouncerAccess,
+  names: readonly string[],
+  holder: string,
+): Promise<string[]> {
+  const left: string[] = [];
+  await Promise.all(
+    names.map(async (name) => {
+      try {
+        await pgbouncer.resume(name, holder);
+      } catch (error) {
+        const { code, nothingDone } = toPgdbaError(error);
+        if (code !== "step_refused" && nothingDone !== true) left.push(name);
+      }
+    }),
+  );
+  return left;
+}
 
 async function held(
   ctx: StepContext,

@@ -70,11 +70,24 @@ describe.skipIf(pgbouncerMissing() !== null)("pgbouncer.pause", () => {
     const dead = Bun.serve({ port: 0, fetch: () => new Response() });
     const url = `http://127.0.0.1:${dead.port}`;
     await dead.stop(true);
-    const failed = pause.run(onPooler(at, "change", { pool2: url }), {});
+    const context = onPooler(at, "change", { pool2: url });
+    const failed = pause.run(context, {});
     expect(await failed.catch((error: unknown) => error)).toMatchObject({
       code: "connection_failed",
     });
+    // Nothing is left to be taken back.
+    expect(context.recorded.unchanged).toBe(1);
     expect(await paused()).toBeNull();
+  });
+
+  test("taken back where a follower can't be asked, the others go on, and it is told when that one lets go", async () => {
+    await pause.run(onPooler(at, "change"), {});
+    const context = onPooler(at, "change", { pool2: "http://127.0.0.1:1" });
+    await pause.undo!(context, {}, undefined);
+    expect(await paused()).toBeNull();
+    expect(context.recorded.warnings).toEqual([
+      "The followers of pool2 could not be asked: if they hold clients back, they let them go by themselves after 30s",
+    ]);
   });
 
   test("is refused where nobody would let clients go, in a step that reads, and beyond what a follower takes", async () => {
