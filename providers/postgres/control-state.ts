@@ -1,3 +1,4 @@
+import { lsnText } from "./lsn.ts";
 /** The facts that pg_control holds of a data directory, also of one without a running server. */
 export interface ControlState {
   /** The `system_identifier`. */
@@ -38,14 +39,9 @@ export function readControlState(file: Buffer): ControlState | null {
       system_identifier: String(long(AT.identifier)),
       version: int(AT.version),
       state: STATES[int(AT.state)] ?? "unknown",
-      checkpoint: lsn(long(AT.checkpoint)),
+      checkpoint: lsnText(long(AT.checkpoint)),
       timeline: int(AT.timeline),
     };
   }
   return null;
-}
-
-function lsn(value: bigint): string {
-  const part = (bits: bigint) => bits.toString(16).toUpperCase();
-  return `${part(value >> 32n)}/${part(value & 0xffffffffn)}`;
 }

@@ -1,5 +1,6 @@
 import type { Json, StepContext } from "../../engine/types.ts";
 import { parseBytes, parseDuration } from "../../engine/shared/units.ts";
+import { lsnText } from "../../providers/postgres/lsn.ts";
 import { defineStep } from "../define.ts";
 import { leaderOf, valueOf } from "./facts/facts.ts";
 import { gather } from "./facts/gather.ts";
@@ -241,9 +242,4 @@ async function memberMeant(ctx: StepContext, text: string): Promise<string> {
     ctx.signal.throwIfAborted();
     return text;
   }
-}
-
-function lsnText(lsn: bigint): string {
-  const part = (value: bigint): string => value.toString(16).toUpperCase();
-  return `${part(lsn >> 32n)}/${part(lsn & 0xffff_ffffn)}`;
 }

@@ -1,6 +1,7 @@
 import type { Json } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { moved, noteBefore, probeMove } from "./move/moved.ts";
+import { nameMeant } from "./named.ts";
 import { MEMBER, MOVED } from "./schema.ts";
 
 export default defineStep({
@@ -16,6 +17,7 @@ lost. Where somebody leads and can hand over, \`patroni.switchover\` is the bett
   hazards: ["loses"],
   locks: "roles",
   needs: ["patroni"],
+  uses: ["member"],
   input: {
     type: "object",
     additionalProperties: false,
@@ -23,7 +25,8 @@ lost. Where somebody leads and can hand over, \`patroni.switchover\` is the bett
     properties: { candidate: MEMBER },
   },
   output: MOVED,
-  async run(ctx, { candidate }) {
+  async run(ctx, { candidate: asked }) {
+    const candidate = await nameMeant(ctx, asked);
     const client = await ctx.use("patroni");
     const cluster = await client.cluster(ctx.signal);
     if (cluster.leader === candidate) ctx.unchanged();
@@ -31,7 +34,8 @@ lost. Where somebody leads and can hand over, \`patroni.switchover\` is the bett
     const move = await client.failover({ candidate }, ctx.signal);
     return moved(ctx, client, cluster.leader, move);
   },
-  async plan(ctx, { candidate }): Promise<Json> {
+  async plan(ctx, { candidate: asked }): Promise<Json> {
+    const candidate = await nameMeant(ctx, asked);
     const { leader } = await (await ctx.use("patroni")).cluster(ctx.signal);
     return { leads_now: leader, candidate };
   },

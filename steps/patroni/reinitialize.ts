@@ -4,7 +4,7 @@ import type { Json, ProbeResult } from "../../engine/types.ts";
 import { isLeader } from "../../providers/patroni/members.ts";
 import { defineStep } from "../define.ts";
 import { MEMBER } from "./schema.ts";
-import { memberNamed } from "./named.ts";
+import { memberNamed, nameMeant } from "./named.ts";
 import { type Begun, follow, look } from "./reinitialize/follow.ts";
 
 export default defineStep({
@@ -51,7 +51,8 @@ database from the server that it is taken from.`,
       seconds: { type: "number", description: "Until it streamed; of this process" },
     },
   },
-  async run(ctx, { member: name, force = false, from_leader = false, timeout = "12h" }) {
+  async run(ctx, { member: asked, force = false, from_leader = false, timeout = "12h" }) {
+    const name = await nameMeant(ctx, asked);
     const client = await ctx.use("patroni");
     const ends = ctx.clock.monotonic() + parseDuration(timeout);
     if (ctx.attached !== undefined) return follow(ctx, name, ctx.noted as never, ends);
@@ -72,12 +73,14 @@ database from the server that it is taken from.`,
     await client.reinitialize(member.api, { force, from_leader }, ctx.signal);
     return follow(ctx, name, begun, ends);
   },
-  async plan(ctx, { member: name }): Promise<Json> {
+  async plan(ctx, { member: asked }): Promise<Json> {
+    const name = await nameMeant(ctx, asked);
     const { members, leader } = await (await ctx.use("patroni")).cluster(ctx.signal);
     const { role, state } = memberNamed(members, name);
     return { member: name, role, state, leader };
   },
-  async probe(ctx, { member: name }): Promise<ProbeResult> {
+  async probe(ctx, { member: asked }): Promise<ProbeResult> {
+    const name = await nameMeant(ctx, asked);
     const begun = ctx.noted as unknown as Begun | undefined;
     if (begun === undefined) return { state: "not_done" };
     const now = await look(ctx, name, begun);

@@ -1,7 +1,7 @@
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { PatroniMember } from "../../providers/patroni/members.ts";
 import { defineStep } from "../define.ts";
-import { memberNamed } from "./named.ts";
+import { memberNamed, nameMeant } from "./named.ts";
 
 export default defineStep({
   type: "patroni.reload",
@@ -15,6 +15,7 @@ Patroni's log there. The dynamic configuration needs no reload.`,
   risk: "change",
   locks: "config",
   needs: ["patroni"],
+  uses: ["member"],
   input: {
     type: "object",
     additionalProperties: false,
@@ -48,5 +49,7 @@ async function choose(
   names: readonly Json[] | null | undefined,
 ): Promise<PatroniMember[]> {
   const all = await (await ctx.use("patroni")).members(ctx.signal);
-  return names?.map((name) => memberNamed(all, String(name))) ?? all;
+  if (!names) return all;
+  const meant = await Promise.all(names.map((name) => nameMeant(ctx, String(name))));
+  return meant.map((name) => memberNamed(all, name));
 }

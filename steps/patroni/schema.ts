@@ -89,4 +89,8 @@ export const MOVED = {
   },
 } as const;
 
-export const MEMBER = { type: "string", minLength: 1, description: "As Patroni calls it" } as const;
+export const MEMBER = {
+  type: "string",
+  minLength: 1,
+  description: "Its name, its host, or host:port",
+} as const;

@@ -2,6 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { Json } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { moved, noteBefore, probeMove } from "./move/moved.ts";
+import { nameMeant } from "./named.ts";
 import { MOVED } from "./schema.ts";
 
 export default defineStep({
@@ -19,6 +20,7 @@ Connections to the old primary end. The step checks nothing itself: see \`failov
   risk: "disruptive",
   locks: "roles",
   needs: ["patroni"],
+  uses: ["member"],
   input: {
     type: "object",
     additionalProperties: false,
@@ -38,7 +40,8 @@ Connections to the old primary end. The step checks nothing itself: see \`failov
     },
   },
   output: MOVED,
-  async run(ctx, { leader, candidate, scheduled_at }) {
+  async run(ctx, { leader, candidate: asked, scheduled_at }) {
+    const candidate = asked ? await nameMeant(ctx, asked) : null;
     const client = await ctx.use("patroni");
     const cluster = await client.cluster(ctx.signal);
     const from = leader ?? cluster.leader;
@@ -64,12 +67,13 @@ Connections to the old primary end. The step checks nothing itself: see \`failov
     };
     return moved(ctx, client, from, await client.switchover(wanted, ctx.signal));
   },
-  async plan(ctx, { leader, candidate, scheduled_at }): Promise<Json> {
+  async plan(ctx, { leader, candidate: asked, scheduled_at }): Promise<Json> {
+    const candidate = asked ? await nameMeant(ctx, asked) : null;
     const now = await (await ctx.use("patroni")).cluster(ctx.signal);
     return {
       leader: leader ?? now.leader,
       leads_now: now.leader,
-      candidate: candidate ?? null,
+      candidate,
       scheduled_at: scheduled_at ?? null,
     };
   },
