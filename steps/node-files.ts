@@ -1,4 +1,6 @@
 import { PgdbaError, toPgdbaError } from "../engine/errors.ts";
+import type { StepContext } from "../engine/types.ts";
+import type { Machine } from "../providers/machine.ts";
 import type { Nodes } from "../providers/nodes/contract.ts";
 import { type ControlState, readControlState } from "../providers/postgres/control-state.ts";
 
@@ -69,4 +71,23 @@ function known(node: string, folder: string, state: ControlState | null) {
   throw new PgdbaError("unsupported", `${folder} on ${node} is of a PostgreSQL that is not known`, {
     hint: "PostgreSQL 13 to 18 are known.",
   });
+}
+
+/**
+ * What the server of the run may use, as the provider of its node tells it from inside; null where none reaches it. It comes before what
+ * can be guessed from here: the process id of a server in a container is another program's on its host.
+ */
+export async function nodeMachine(ctx: StepContext): Promise<Machine | null> {
+  const { capabilities, facts } = await ctx.target.facts();
+  const { member, can } = facts as { member?: unknown; can?: { facts?: boolean } };
+  if (!capabilities.includes("nodes") || typeof member !== "string" || can?.facts !== true)
+    return null;
+  try {
+    const { cpus, memoryBytes } = await (await ctx.use("nodes")).facts(member);
+    return { cpus, memoryKb: Math.floor(memoryBytes / 1024) };
+  } catch (error) {
+    if (ctx.signal.aborted) throw error;
+    // The server itself may tell it.
+    return null;
+  }
 }

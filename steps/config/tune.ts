@@ -33,13 +33,13 @@ export default defineStep({
   docs: [
     "Gives what PGTune recommends, value for value, and on top what it leaves out (`addition: true`; none with `pgtune_only`).",
     "`memory` is what the server may use: a container's limit, not the host's RAM.",
-    "With a server, its version, `max_connections` and what its build can do are asked of it; memory and CPUs too when it runs on this host, or when the role may read the server's files (a superuser may). What is given wins.",
+    "With a server, its version, `max_connections` and what its build can do are asked of it; memory and CPUs too when the provider of its node tells them, when it runs on this host, or when the role may read the server's files (a superuser may). What is given wins.",
     "The result's `memory` says what the settings could take in the worst case, part by part.",
   ].join("\n"),
   example: "config.tune: {workload: oltp, memory: 64GB, cpus: 16, disk: ssd, pg_version: 18}",
   effect: "read",
   idempotent: true,
-  uses: ["postgres"],
+  uses: ["postgres", "nodes"],
   input: {
     type: "object",
     additionalProperties: false,

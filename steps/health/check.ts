@@ -4,6 +4,7 @@ import type { Json, StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { commandLine, flagsOf } from "../command-line.ts";
 import { defineStep } from "../define.ts";
+import { nodeMachine } from "../node-files.ts";
 import { another, milliseconds, session } from "../sql/session.ts";
 import { relate } from "./findings/causes.ts";
 import { CHECK_DOCUMENT } from "./check/document.ts";
@@ -38,6 +39,7 @@ are run as well where they explain what is found.`,
   effect: "read",
   idempotent: true,
   needs: ["postgres"],
+  uses: ["nodes"],
   document: CHECK_DOCUMENT,
   input: {
     type: "object",
@@ -105,7 +107,10 @@ are run as well where they explain what is found.`,
     const facts = { ...(await readFacts(pg, limits)), flags: flagsOf(ctx.target) };
     if (all.some(({ machine }) => machine === true)) {
       const { host } = (await ctx.use("postgres")).spec;
-      facts.machine = await readMachine(pg, host, ctx.signal);
+      facts.machine = await readMachine(pg, host, {
+        node: await nodeMachine(ctx),
+        signal: ctx.signal,
+      });
     }
     if (facts.role === "standby" && all.some(({ primary }) => primary === true))
       facts.primary = await readPrimary(pg, facts, ctx.signal);

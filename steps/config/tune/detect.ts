@@ -1,4 +1,5 @@
 import type { StepContext } from "../../../engine/types.ts";
+import { nodeMachine } from "../../node-files.ts";
 import type { Os, Recommendation } from "./input.ts";
 import { grantsToRead, localMachine, remoteMachine, roundKb } from "../../../providers/machine.ts";
 import { readSettings, type Setting } from "../../../providers/postgres/settings.ts";
@@ -25,7 +26,9 @@ export async function detect(ctx: StepContext): Promise<Detected | null> {
   const settings = await readSettings(pg, ctx.signal);
   const { rows } = await pg.ask("SELECT version() AS built", [], { signal: ctx.signal });
   const machine =
-    (await localMachine(pg, postgres.spec.host)) ?? (await remoteMachine(pg, ctx.signal));
+    (await nodeMachine(ctx)) ??
+    (await localMachine(pg, postgres.spec.host)) ??
+    (await remoteMachine(pg, ctx.signal));
   return {
     version: Math.floor(pg.info.version_num / 10_000),
     memoryKb: machine?.memoryKb == null ? null : roundKb(machine.memoryKb),

@@ -111,18 +111,18 @@ export async function readFacts(pg: PgSession, limits: Limits): Promise<Facts> {
   return { ...facts, patroni, machine: NO_MACHINE, primary, flags: "" };
 }
 
-/** Asks the kernel of the server's machine, as far as that is possible. */
+/** Asks the kernel of the server's machine, as far as that is possible; what its `node` may use counts before what is found so. */
 export async function readMachine(
   pg: PgSession,
   host: string,
-  signal: AbortSignal,
+  { node, signal }: { node: { memoryKb: number | null } | null; signal: AbortSignal },
 ): Promise<Machine> {
   const files = await kernelFiles(pg, host, signal);
-  if (files === null) return NO_MACHINE;
-  const [{ memoryKb }, pages] = await Promise.all([
-    machineOf(files.read, files.process),
-    hugePages(files.read),
+  const [found, pages] = await Promise.all([
+    files && machineOf(files.read, files.process),
+    files && hugePages(files.read),
   ]);
+  const memoryKb = node?.memoryKb ?? found?.memoryKb ?? null;
   return {
     memory: memoryKb === null ? "" : `${Math.floor(memoryKb / 1024)}MB`,
     memory_bytes: (memoryKb ?? 0) * 1024,

@@ -265,3 +265,34 @@ test("config.tune: what is given wins, and another version is not measured by th
     settings.wal_compression.value,
   ]).toEqual(["16GB", 400, "lz4"]);
 });
+
+test("config.tune goes by what the node of the server may use, where its provider tells that", async () => {
+  const onNode = async (can: boolean, facts: () => unknown) => {
+    const ctx = await fresh();
+    const asked: string[] = [];
+    const target = await ctx.target.facts();
+    const nodes = { facts: async (node: string) => (asked.push(node), facts()) };
+    Object.assign(ctx.target, {
+      facts: async () => ({
+        ...target,
+        capabilities: [...target.capabilities, "nodes"],
+        facts: { ...target.facts, member: "pg2", can: { facts: can } },
+      }),
+    });
+    const use = ctx.use.bind(ctx);
+    Object.assign(ctx, {
+      use: async (what: "postgres") => (what === ("nodes" as string) ? nodes : use(what)),
+    });
+    const { inputs } = await runStep(tune, ctx, { workload: "oltp" });
+    return { asked, memory: inputs.memory.value, cpus: inputs.cpus.value };
+  };
+  const small = { cpus: 3, memoryBytes: 5 * 1024 ** 3 };
+  expect(await onNode(true, () => small)).toEqual({ asked: ["pg2"], memory: "5GB", cpus: 3 });
+  // Where it can't tell, the server's own machine does.
+  const own = await onNode(false, () => small);
+  expect([own.asked, own.memory === "5GB"]).toEqual([[], false]);
+  const broken = await onNode(true, () => {
+    throw new Error("no line to it");
+  });
+  expect([broken.asked, broken.memory]).toEqual([["pg2"], own.memory]);
+});
