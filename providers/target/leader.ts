@@ -62,18 +62,17 @@ export async function openAtLeader(looking: Looking): Promise<Found> {
   }
 }
 
-/** Asks all places at once. */
+/** Asks all places at once; where none of them answers, the other members that Patroni knows. */
 async function lookOnce(
   looking: Looking,
   onlyPrimary: boolean,
 ): Promise<{ found?: Found; failures: PgdbaError[] }> {
-  const places = await placesOf(looking);
-  const limit = places.length === 1 ? undefined : PLACE_MS;
-  const tries = await Promise.allSettled(places.map((place) => look(looking, place, limit)));
-  const found = tries.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
-  const failures = tries.flatMap((one) =>
-    one.status === "rejected" ? [toPgdbaError(one.reason, "connection_failed")] : [],
-  );
+  const { places, others } = await placesOf(looking);
+  let { found, failures } = await lookAt(looking, places);
+  if (found.length === 0 && others.length > 0) {
+    const more = await lookAt(looking, others);
+    [found, failures] = [more.found, [...failures, ...more.failures]];
+  }
   const isCluster = looking.source.cluster !== null;
   const writable = found.filter(({ session }) => !session.info.standby);
   // Of two that both take writes, the one with the later timeline was promoted last.
@@ -84,6 +83,20 @@ async function lookOnce(
   if (best !== undefined) return { found: best, failures };
   const standbys = found.map(({ place }) => noPrimary(looking, place));
   return { failures: [...failures, ...standbys] };
+}
+
+async function lookAt(
+  looking: Looking,
+  places: readonly Place[],
+): Promise<{ found: Found[]; failures: PgdbaError[] }> {
+  const limit = places.length === 1 ? undefined : PLACE_MS;
+  const tries = await Promise.allSettled(places.map((place) => look(looking, place, limit)));
+  return {
+    found: tries.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])),
+    failures: tries.flatMap((one) =>
+      one.status === "rejected" ? [toPgdbaError(one.reason, "connection_failed")] : [],
+    ),
+  };
 }
 
 async function look(looking: Looking, place: Place, limit: number | undefined): Promise<Found> {
@@ -110,28 +123,40 @@ async function look(looking: Looking, place: Place, limit: number | undefined): 
   }
 }
 
-/** The last place first, then what the registry and Patroni say; each once. */
-async function placesOf({ source, place, signal }: Looking): Promise<Place[]> {
+/** The last place first, then what the registry and Patroni say; each once. `others`: members that do not lead. */
+async function placesOf({
+  source,
+  place,
+  signal,
+}: Looking): Promise<{ places: Place[]; others: Place[] }> {
   const { spec, members = [] } = source;
   const said = [place, { host: spec.host, port: spec.port }, ...members];
-  if (source.cluster !== null) said.push(...(await leaderByPatroni(source, signal)));
-  const seen = new Map(said.map(({ host, port }) => [`${host} ${port}`, { host, port }]));
+  const known = source.cluster === null ? [] : await membersByPatroni(source, signal);
+  const [leading, rest] = [known.filter(isLeader), known.filter((one) => !isLeader(one))];
+  const places = once([...said, ...leading]);
+  const others = once([...places, ...rest]).slice(places.length);
+  return { places, others };
+}
+
+function once(places: readonly Place[]): Place[] {
+  const seen = new Map(places.map(({ host, port }) => [`${host} ${port}`, { host, port }]));
   return [...seen.values()];
 }
 
-async function leaderByPatroni(
+async function membersByPatroni(
   { patroni, members: known = [] }: TargetSource,
   signal: AbortSignal,
-): Promise<Place[]> {
+): Promise<(Place & { role: string })[]> {
   if (patroni === undefined) return [];
   try {
     const client = await patroniClient(patroni);
     const late = AbortSignal.any([signal, AbortSignal.timeout(PATRONI_MS)]);
     const members = await client.members(late);
     // Where the registry knows the member, it knows where it is reached from here.
-    return members
-      .filter(isLeader)
-      .map((leader) => known.find(({ name }) => name === leader.name) ?? leader);
+    return members.map((member) => {
+      const { host, port } = known.find(({ name }) => name === member.name) ?? member;
+      return { host, port, role: member.role };
+    });
   } catch {
     // The other places are asked without it.
     return [];

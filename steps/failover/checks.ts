@@ -216,7 +216,7 @@ not lead, the best first; without \`candidate\` the first of them is judged in \
       candidates: all as unknown as Json,
       unproven: checks
         .filter(({ id, status }) => id === "old_primary" && status !== "ok")
-        .map(({ about }) => about!),
+        .flatMap(({ about }) => about ?? []),
       last_known: last && { lsn: lsnText(last.lsn), by: last.by },
       timeline: server?.timeline ?? null,
       synchronous: facts.patroni.synchronous,

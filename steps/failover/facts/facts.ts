@@ -24,6 +24,8 @@ export interface Facts {
     ttl: number;
     loopWait: number;
     scheduled: { from: string | null; to: string | null; at: string } | null;
+    /** The member that began the newest timeline, as Patroni's history tells it; null where it does not. */
+    lastLeader: string | null;
   };
   dcs: Seen<DcsFacts>;
   poolers: PoolerFacts[];
@@ -44,7 +46,7 @@ export interface DcsFacts {
 
 export interface MemberFacts {
   name: string;
-  /** As Patroni's store has it: `leader`, `replica`, `sync_standby`, … */
+  /** As Patroni's store has it: `leader`, `replica`, `sync_standby`, …; `gone` for one that is none of its members now. */
   role: string;
   state: string;
   patroni: Seen<PatroniFacts>;

@@ -20,21 +20,24 @@ export async function gather(ctx: StepContext): Promise<Facts> {
   const client = await ctx.use("patroni");
   const cluster = await client.cluster(ctx.signal);
   const config = await client.config(ctx.signal);
+  const history = await client.history(ctx.signal).catch(() => []);
   const listed = cluster.members;
+  const lastLeader = history.at(-1)?.leader ?? null;
+  const known = [
+    ...(await (await ctx.use("member")).list()),
+    ...(lastLeader === null ? [] : [lastLeader]),
+  ];
+  const gone = [...new Set(known)].filter((name) => !listed.some((one) => one.name === name));
   const at = (word: string) => capabilities.includes(word);
   const [members, dcs, poolers, disks] = await Promise.all([
-    membersFacts(ctx, client, listed),
+    membersFacts(ctx, client, [...listed, ...gone.map(asGone)]),
     dcsFacts(ctx, at("dcs")),
     poolerFacts(ctx, at("pgbouncer")),
-    diskFacts(
-      ctx,
-      at("nodes"),
-      listed.map(({ name }) => name),
-    ),
+    diskFacts(ctx, at("nodes"), [...listed.map(({ name }) => name), ...gone]),
   ]);
   return {
     leaders: listed.filter(isLeader).map(({ name }) => name),
-    patroni: clusterFactsOf(config, cluster),
+    patroni: clusterFactsOf(config, cluster, history),
     members: members.map((member) => ({
       ...member,
       disk: disks[member.name] ?? { unseen: "nobody was asked" },
@@ -44,12 +47,19 @@ export async function gather(ctx: StepContext): Promise<Facts> {
   };
 }
 
+/** A member whose key in the store has expired, or that has never come up. */
+function asGone(name: string): Asked {
+  return { name, role: "gone", state: "gone", api: null };
+}
+
+type Asked = Pick<PatroniMember, "name" | "role" | "state"> & { api: string | null };
+
 type Told = Omit<MemberFacts, "disk">;
 
 async function membersFacts(
   ctx: StepContext,
   client: PatroniClient,
-  members: PatroniMember[],
+  members: Asked[],
 ): Promise<Told[]> {
   const sessions = new Map<string, PgSession>();
   const within = () => AbortSignal.any([ctx.signal, AbortSignal.timeout(PARTY_MS)]);
@@ -62,7 +72,11 @@ async function membersFacts(
           sessions.set(name, pg);
           return serverFacts(asking(pg));
         });
-        return { server, status: await seen(() => client.status(api, within())) };
+        const status =
+          api === null
+            ? { unseen: "it is no member of Patroni's now" }
+            : await seen(() => client.status(api, within()));
+        return { server, status };
       }),
     );
     ctx.signal.throwIfAborted();

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../../engine/types.ts";
 import type { PatroniCluster } from "../../../providers/patroni/members.ts";
-import type { PatroniStatus } from "../../../providers/patroni/status.ts";
+import type { PatroniHistoryLine, PatroniStatus } from "../../../providers/patroni/status.ts";
 import { isUp } from "../../../providers/patroni/members.ts";
 import type { Facts, PatroniFacts } from "./facts.ts";
 
@@ -26,7 +26,11 @@ export function patroniFactsOf(status: PatroniStatus, serverClock: number | null
 /** Patroni's defaults, where the dynamic configuration leaves a value out. */
 const DEFAULTS = { ttl: 30, loop_wait: 10, maximum_lag_on_failover: 1_048_576 };
 
-export function clusterFactsOf(config: JsonObject, cluster: PatroniCluster): Facts["patroni"] {
+export function clusterFactsOf(
+  config: JsonObject,
+  cluster: PatroniCluster,
+  history: readonly PatroniHistoryLine[],
+): Facts["patroni"] {
   const number = (name: keyof typeof DEFAULTS): number => numberOf(config[name]) ?? DEFAULTS[name];
   return {
     pause: cluster.pause || isTrue(config["pause"]),
@@ -35,6 +39,7 @@ export function clusterFactsOf(config: JsonObject, cluster: PatroniCluster): Fac
     ttl: number("ttl"),
     loopWait: number("loop_wait"),
     scheduled: cluster.scheduled_switchover,
+    lastLeader: history.at(-1)?.leader ?? null,
   };
 }
 

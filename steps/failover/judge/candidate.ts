@@ -19,11 +19,14 @@ export const isMember: Rule = (facts, { candidate }) => {
         "Add one (replica/add), or wait for one that is being made.",
       ),
     ];
-  if (memberOf(facts, candidate) === undefined)
+  const there = facts.members.filter(({ role }) => role !== "gone").map(({ name }) => name);
+  if (!there.includes(candidate))
     return [
       failed(
-        `There is no member ${candidate}`,
-        `The members are ${list(facts.members.map(({ name }) => name))}.`,
+        memberOf(facts, candidate) === undefined
+          ? `There is no member ${candidate}`
+          : `${candidate} is no member of Patroni's now`,
+        `The members are ${list(there)}.`,
       ),
     ];
   return facts.leaders.includes(candidate)

@@ -40,7 +40,18 @@ export const leader: Rule = ({ leaders, dcs }, { force }) => {
 /** Nobody else takes writes. */
 export const secondPrimary: Rule = (facts, { force, candidate, dead, fences }) => {
   const own = force ? candidate : (leaderOf(facts)?.name ?? null);
-  return facts.members
+  const unknown =
+    force && facts.patroni.lastLeader === null
+      ? [
+          check("old_primary", "data_loss", null).unseen(
+            "Who led before",
+            "Patroni's history does not tell; make sure that no other server of the cluster takes writes",
+            {},
+            "data_loss",
+          ),
+        ]
+      : [];
+  const others = facts.members
     .filter(({ name }) => name !== own)
     .map((member) => {
       const { ok, failed, unseen } = check(
@@ -72,6 +83,7 @@ export const secondPrimary: Rule = (facts, { force, candidate, dead, fences }) =
         ? failed(yes, `Fence it: stop ${member.name}, and find out what was written there.`)
         : unseen(`Whether ${maybe} takes writes`, whyUnseen(member));
     });
+  return [...unknown, ...others];
 };
 
 /** True, false, or undefined where nobody could be asked. */
@@ -143,11 +155,11 @@ export const dcsSeen: Rule = (facts, { candidate }) => {
   });
 };
 
-export const pause: Rule = ({ patroni }, { named }) => {
-  const { ok, failed } = check("pause", named ? "warn" : "refuse", null);
+export const pause: Rule = ({ patroni }, { named, force }) => {
+  const { ok, failed } = check("pause", named || force ? "warn" : "refuse", null);
   if (!patroni.pause) return [ok("Patroni is not paused")];
   return [
-    named
+    named || force
       ? failed(
           "Patroni is paused: it does not fail over by itself if this goes wrong",
           "cluster/resume, unless somebody works on it.",

@@ -99,6 +99,8 @@ export const loss: Rule = (facts, { candidate, force }) => {
       ),
     ];
   const silent = facts.members.filter(({ lsns }) => "unseen" in lsns).map(({ name }) => name);
+  const whose =
+    silent.length > 0 ? `${silent.join(", ")} can't be asked` : "Nobody knows who led before";
   const synchronous =
     facts.patroni.synchronous !== "off" && ["sync_standby", "quorum_standby"].includes(member.role);
   const numbers = { figure: risk, threshold: 0 };
@@ -113,12 +115,12 @@ export const loss: Rule = (facts, { candidate, force }) => {
       : known.ok(`${candidate} has all that is known to have been written`, numbers),
     synchronous
       ? unknown.ok(`${candidate} was synchronous: it has all that was acknowledged`)
-      : silent.length === 0
+      : silent.length === 0 && facts.patroni.lastLeader !== null
         ? unknown.ok("All members were asked how far they have written")
         : unknown.failed(
             told
-              ? `${silent.join(", ")} can't be asked: what was written there after the store was last told (up to ${facts.patroni.loopWait} s) may be lost`
-              : `${silent.join(", ")} can't be asked: what was written there and received by nobody is lost`,
+              ? `${whose}: what was written there after the store was last told (up to ${facts.patroni.loopWait} s) may be lost`
+              : `${whose}: what was written there and received by nobody is lost`,
             "Bring it back where that is possible.",
           ),
   ];

@@ -185,5 +185,87 @@ describe.skipIf(missing !== null)(
       expect(late.envelope.error.message).toContain("not held back any more");
       await settled(leader);
     }, 60_000);
+
+    test("all members restart one by one, with the role handed on or kept, and clients only wait", async () => {
+      const { host, port } = ha.pooler;
+      const { user, password } = ha.cluster;
+      const starts = async (): Promise<string[]> => {
+        const sql = "SELECT pg_postmaster_start_time()::text AS at";
+        return Promise.all(
+          ha.cluster.members.map(async ({ name }) => (await ha.sql(name, sql))[0].at),
+        );
+      };
+      for (const keep of [[], ["--keep-leader"]]) {
+        const [leader, before] = [await ha.leader(), await starts()];
+        const writer = await startWriter({ host, port, user, password, database: "postgres" });
+        const done = await run("cluster", "restart", "--yes", ...keep);
+        expect(done.envelope.error).toBeNull();
+        await writer.next();
+        const seen = await writer.stop();
+        expect([seen.failed, seen.unknown, seen.refused]).toEqual([0, 0, 0]);
+        const { data } = done.envelope;
+        expect(data.restarted).toHaveLength(3);
+        expect(data.restarted[2].name).toBe(leader);
+        expect(data.new_primary === leader).toBe(keep.length > 0);
+        expect(data.client).toMatchObject({ failed: 0, unknown: 0, lost: 0 });
+        const after = await starts();
+        expect(after.filter((at, n) => at === before[n])).toEqual([]);
+        await settled(data.new_primary);
+      }
+    }, 120_000);
+
+    // The last one: a member is dead after it.
+    test("by force: not while the key is held; then only with the loss accepted, which is told", async () => {
+      // On the first timeline Patroni's history does not tell who led.
+      expect((await run("failover", "trigger", "--yes")).envelope.error).toBeNull();
+      const leader = await ha.leader();
+      const at = ha.cluster.members.findIndex(({ name }) => name === leader);
+      // While Patroni is paused it does not fail over by itself.
+      const paused = await fetch(`${ha.cluster.members[at]!.api}/config`, {
+        method: "PATCH",
+        headers: {
+          authorization: `Basic ${btoa(`${ha.cluster.apiUser}:${ha.cluster.apiPassword}`)}`,
+        },
+        body: JSON.stringify({ pause: true }),
+      });
+      expect(paused.status).toBe(200);
+      await ha.until(async () => (await ha.cluster.get("/cluster", at)).pause === true, "a pause");
+      const [{ pid }] = await ha.sql(
+        leader,
+        "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int AS pid",
+      );
+      await ha.cluster.signal(at, "SIGKILL");
+      process.kill(pid, "SIGQUIT");
+      const held = await run("failover", "trigger", "--force", "--accept-data-loss", "--yes");
+      expect([held.exit, held.envelope.error.code]).toEqual([1, "assertion_failed"]);
+      expect(held.envelope.error.message).toContain(`${leader} holds the leader key`);
+      const other = ha.cluster.members.findIndex(({ name }) => name !== leader);
+      await ha.until(
+        async () => {
+          const { members } = await ha.cluster.get("/cluster", other);
+          return members.every(({ role }: any) => role !== "leader");
+        },
+        "the key has expired",
+        40_000,
+      );
+      const refused = await run("failover", "trigger", "--force", "--yes");
+      expect(refused.exit).toBe(1);
+      expect(refused.envelope.error.message).toContain(
+        `Whether ${leader} still takes writes is not seen`,
+      );
+      expect(refused.envelope.error.message).toContain(
+        `${leader} can't be asked: what was written there`,
+      );
+      const taken = await run("failover", "trigger", "--force", "--accept-data-loss", "--yes");
+      expect(taken.envelope.error).toBeNull();
+      const { data } = taken.envelope;
+      expect(data.moved).toBe(true);
+      expect(data.new_primary).not.toBe(leader);
+      expect(data.at_risk).toBe(0);
+      expect(data.warnings.join()).toContain(`Whether ${leader} still takes writes is not seen`);
+      const client = await throughPooler();
+      await client.query("SELECT pg_current_xact_id()");
+      await client.end();
+    }, 120_000);
   },
 );

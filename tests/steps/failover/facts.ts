@@ -31,6 +31,7 @@ export function goodFacts(): Facts {
       ttl: 30,
       loopWait: 10,
       scheduled: null,
+      lastLeader: "pg1",
     },
     dcs: {
       value: {

@@ -505,6 +505,24 @@ describe("by force", () => {
     ]);
   });
 
+  test("an old primary that nobody knows, or that is no member any more, is not taken for good", () => {
+    const facts = withoutLeader();
+    facts.members.shift();
+    expect(only(facts)).toEqual([]);
+    facts.patroni.lastLeader = null;
+    expect(only(facts)).toEqual([
+      "data_loss old_primary - unseen",
+      "data_loss unknown_loss pg2 failed",
+    ]);
+    const gone = withoutLeader();
+    Object.assign(at(gone, "pg1").member, { role: "gone" });
+    expect(only(gone)).toEqual([
+      "data_loss old_primary pg1 unseen",
+      "data_loss unknown_loss pg2 failed",
+    ]);
+    expect(only(gone, { candidate: "pg1" })).toContain("refuse member pg1 failed");
+  });
+
   test("one that still takes writes is stopped first, or its writes are lost", () => {
     const facts = withoutLeader();
     at(facts, "pg1").member.server = at(goodFacts(), "pg1").member.server;
