@@ -93,7 +93,17 @@ function verbs(cluster: Cluster, opening: Opening, by: By, helpers: Helpers): No
     },
     renew: (node, spec) => renew(work, node, spec),
     watch: (onEvent, signal) => watchNodes(cluster, onEvent, AbortSignal.any([signal, by.signal])),
-    death: async (node) => deathOf({ cluster, record: await nodeOf(cluster, node) }),
+    async death(node) {
+      let record;
+      try {
+        record = await nodeOf(cluster, node);
+      } catch (error) {
+        const { code, message } = error as PgdbaError;
+        if (code !== "connection_failed") throw error;
+        return { proven: false, why: message };
+      }
+      return deathOf({ cluster, record });
+    },
     fence: async (node) => fenceNode(await on(node)),
     start: async (node, options) => startNode(await on(node, options?.role), options?.timeoutMs),
     stop: async (node, how, options) =>

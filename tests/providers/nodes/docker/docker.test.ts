@@ -1,0 +1,208 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import Docker from "dockerode";
+import { openEngine } from "../../../../providers/nodes/docker/engine.ts";
+import { ownImage } from "../../../../providers/nodes/docker/images/build.ts";
+import provider from "../../../../providers/nodes/docker/provider.ts";
+import { docker, dockerMissing } from "../../../support/docker.ts";
+import { drive } from "../contract/driven.ts";
+import { failure } from "../contract/helpers.ts";
+import { PART, World } from "../contract/world.ts";
+
+setDefaultTimeout(120_000);
+const place = {
+  provider: "docker",
+  version: 17,
+  standby: { tags: { nofailover: true } },
+  slower: 4,
+};
+const missing = dockerMissing();
+
+describe.if(missing === null)(
+  `containers of nodes${missing === null ? "" : ` [${missing}]`}`,
+  () => {
+    const world = new World(place, provider.roles);
+    const container = (node: string) => `${world.name}-${node}`;
+    const inspect = async (format: string, node: string) =>
+      docker("inspect", "-f", format, container(node));
+    const isUp = () =>
+      world.until(
+        async () => (await world.nodes().state("a")).running,
+        (running) => running === "running",
+      );
+
+    beforeAll(async () => {
+      const at = { docker: new Docker(), env: process.env };
+      const by = { signal: new AbortController().signal };
+      for (const role of ["postgres", "etcd"] as const) await ownImage(at, role, 17, by);
+      await world.begin();
+      await world.nodes().provision(world.spec(["a"]));
+    }, 600_000);
+    afterAll(() => world.end());
+
+    test("a secret stands in files alone that only its account reads, in no argument, variable or label", async () => {
+      const all = await docker("ps", "-aq", "--filter", `label=pgdba.cluster=${world.name}`);
+      const seen = await docker("inspect", ...all.split("\n"));
+      expect(seen).toContain(container("a"));
+      expect(seen).not.toContain(PART);
+      const files = await docker(
+        "exec",
+        container("a"),
+        "sh",
+        "-c",
+        "stat -c '%a %U' /run/secrets/*",
+      );
+      expect(new Set(files.split("\n"))).toEqual(new Set(["600 root", "600 postgres"]));
+      const configured = await docker("exec", container("a"), "sh", "-c", "cat /etc/pgdba/*");
+      expect(configured).toContain(`scope: "${world.name}"`);
+      expect(configured).not.toContain(PART);
+      expect(await docker("logs", container("a"))).not.toContain(PART);
+    });
+
+    test("one that the Engine is about to start again is not dead; fenced it is, until it is started", async () => {
+      const nodes = world.nodes();
+      const policy = () => inspect("{{.HostConfig.RestartPolicy.Name}}", "a");
+      expect(await policy()).toBe("unless-stopped");
+      // The container ends with its Patroni, and the Engine starts it.
+      const seen: string[] = [];
+      const stop = new AbortController();
+      const watching = nodes.watch(({ running }) => {
+        seen.push(running);
+      }, stop.signal);
+      await docker("exec", "-u", "0", container("a"), "pkill", "-KILL", "-x", "patroni");
+      await world.until(
+        async () => seen.includes("failed"),
+        (yes) => yes,
+      );
+      const death = await nodes.death("a");
+      expect(death).toMatchObject({ proven: false });
+      await isUp();
+      expect(Number(await inspect("{{.RestartCount}}", "a"))).toBeGreaterThan(0);
+      stop.abort();
+      await watching;
+      // Killed by hand it stays down, whatever its policy.
+      await docker("kill", container("a"));
+      expect(await nodes.death("a")).toMatchObject({ proven: true });
+      expect(await nodes.fence("a")).toMatchObject({ proven: true });
+      expect(await policy()).toBe("no");
+      await nodes.start("a");
+      expect(await policy()).toBe("unless-stopped");
+      await isUp();
+      await world.leads("a");
+    });
+
+    test("files and facts of a node that is stopped are those of its volume", async () => {
+      const nodes = world.nodes();
+      await nodes.stop("a", "fast");
+      await nodes.put("a", "/var/lib/pgdba/left", { content: "for later" });
+      expect((await nodes.facts("a")).disks.map(({ of }) => of)).toEqual(["data", "wal", "system"]);
+      expect((await nodes.exec("a", ["cat", "left"])).stdout).toBe("for later");
+      expect(await failure(nodes.jobs.start("a", "run-1/late", ["true"]))).toMatchObject({
+        code: "connection_failed",
+        nothingDone: true,
+      });
+      await nodes.start("a");
+      expect((await nodes.exec("a", ["cat", "left"])).stdout).toBe("for later");
+      await world.leads("a");
+    });
+
+    test("of many who want the lease at once one has it", async () => {
+      const others = await Promise.all([world.another(), world.another(), world.another()]);
+      const all = await Promise.all(others.map((nodes, at) => nodes.lease(`run ${at}`)));
+      const held = all.filter((one) => !("heldBy" in one));
+      expect(held.length).toBe(1);
+      for (const one of held) if (!("heldBy" in one)) await one.release();
+    });
+
+    test("a renewed node has the limits of the spec", async () => {
+      const spec = world.spec(["a"]);
+      spec.nodes[0]!.place = { memory: "512m", cpus: 0.5 };
+      const nodes = world.nodes();
+      await nodes.renew("a", spec);
+      expect(await nodes.facts("a")).toMatchObject({ memoryBytes: 512 << 20, cpus: 0.5 });
+      await world.leads("a");
+    });
+
+    test("a provision whose engine was killed is finished by the next, and its node has its data", async () => {
+      const name = `${world.name}-half`;
+      const half = await world.another({ run: "run-2" }, { cluster: name });
+      const spec = world.spec(["a"], { patroni: { ...world.spec([]).patroni!, scope: name } });
+      const other = drive(world, { cluster: name, run: "run-1", verb: "provision", args: [spec] });
+      await other.said("progress making a");
+      await other.kill();
+      const before = await half.list();
+      expect(before.find(({ node }) => node === "a")?.made ?? false).toBe(false);
+      await half.provision(spec);
+      const info = (await half.list()).find(({ node }) => node === "a");
+      expect(info).toMatchObject({ made: true, state: { running: "running" } });
+      // Its neighbour by name is another cluster.
+      expect((await world.list()).map(({ node }) => node)).toEqual(["a"]);
+      await half.deprovision();
+      expect(await half.list()).toEqual([]);
+      const left = ["ps -aq", "volume ls -q", "network ls -q"].map((what) =>
+        docker(...what.split(" "), "--filter", `label=pgdba.cluster=${name}`),
+      );
+      expect(await Promise.all(left)).toEqual(["", "", ""]);
+      await isUp();
+    });
+
+    test("what is not of this cluster is neither taken nor removed, whatever its name, nor a repository of backups", async () => {
+      const name = `${world.name}-not`;
+      const volume = `${name}-a-data`;
+      const backups = `${name}-backups`;
+      const spec = world.spec(["a"], { patroni: { ...world.spec([]).patroni!, scope: name } });
+      const nodes = await world.another({}, { cluster: name });
+      const labels = [`pgdba.cluster=${name}`, "pgdba.repository=main"];
+      await docker("volume", "create", volume);
+      await docker("volume", "create", ...labels.flatMap((one) => ["--label", one]), backups);
+      try {
+        const refused = await failure(nodes.provision(spec));
+        expect(refused).toMatchObject({ code: "step_refused" });
+        expect(refused.message).toContain(volume);
+        await nodes.deprovision();
+        expect(await nodes.list()).toEqual([]);
+        const left = await docker("volume", "ls", "-q", "--filter", `name=${name}`);
+        expect(left.split("\n").toSorted()).toEqual([volume, backups].toSorted());
+      } finally {
+        await docker("volume", "rm", volume, backups);
+      }
+    });
+  },
+);
+
+test("an Engine that does not answer is told, with what to do; nothing is proven by it", async () => {
+  const world = new World(place, provider.roles);
+  const env = { DOCKER_HOST: "unix:///nonexistent/docker.sock" };
+  const nodes = await world.another({}, { env });
+  for (const work of [
+    () => nodes.list(),
+    () => nodes.plan(world.spec(["a"])),
+    () => nodes.stop("a", "fast"),
+  ]) {
+    const error = await failure(work());
+    expect(error).toMatchObject({ code: "connection_failed" });
+    expect(error.message).toContain("/nonexistent/docker.sock");
+    expect(error.hint).toContain("DOCKER_HOST");
+  }
+  expect(await nodes.state("a")).toMatchObject({ running: "unknown", services: [] });
+  expect(await nodes.death("a")).toMatchObject({ proven: false });
+});
+
+test("the Engine is that of DOCKER_HOST, of the chosen context, or of this machine", () => {
+  const home = join(process.env["TMPDIR"] ?? "/tmp", `pgdba-docker-${crypto.randomUUID()}`);
+  const id = new Bun.CryptoHasher("sha256").update("far").digest("hex");
+  const folder = join(home, ".docker/contexts/meta", id);
+  mkdirSync(folder, { recursive: true });
+  const meta = { Name: "far", Endpoints: { docker: { Host: "tcp://far:2375" } } };
+  writeFileSync(join(folder, "meta.json"), JSON.stringify(meta));
+  writeFileSync(join(home, ".docker/config.json"), JSON.stringify({ currentContext: "far" }));
+  const where = (env: Record<string, string>) => openEngine(env).where;
+  expect(where({})).toBe("the socket /var/run/docker.sock");
+  expect(where({ DOCKER_HOST: "unix:///a/b.sock" })).toBe("the socket /a/b.sock");
+  expect(where({ DOCKER_HOST: "tcp://h:2375", HOME: home })).toBe("h:2375");
+  expect(where({ HOME: home })).toBe("far:2375");
+  expect(where({ HOME: home, DOCKER_CONTEXT: "default" })).toContain("socket");
+  for (const env of [{ DOCKER_HOST: "ssh://h" }, { HOME: home, DOCKER_CONTEXT: "gone" }])
+    expect(() => openEngine(env)).toThrow(expect.objectContaining({ code: "invalid_config" }));
+});
