@@ -12,6 +12,8 @@ export interface Before {
 }
 
 const POLL_MS = 500;
+/** How long a leader that shuts down is waited for, ms. */
+const SHUTDOWN_MS = 60_000;
 
 export function noteBefore(
   ctx: StepContext,
@@ -47,8 +49,9 @@ export async function moved(
 }
 
 /**
- * Did the move that was asked for come? Patroni carries one out in its next loop, so that it is given two. Another leader, or the same one on
- * a later timeline, tells that the role has moved since.
+ * Did the move that was asked for come? Patroni carries one out in its next loop, so that it is given two, and longer while the leader is on
+ * its way: it keeps the key until its PostgreSQL has shut down. Another leader, or the same one on a later timeline, tells that the role
+ * has moved since.
  */
 export async function probeMove(ctx: StepContext): Promise<ProbeResult> {
   const before = ctx.noted as unknown as Before | undefined;
@@ -70,11 +73,31 @@ export async function probeMove(ctx: StepContext): Promise<ProbeResult> {
     } else if (leader !== null && (leader !== before.leader || isLater(before, members, leader))) {
       return done({ leader, asked, as_asked: asked === null || asked === leader, scheduled: null });
     }
-    if (ctx.clock.monotonic() - began >= 2 * loopMs) {
-      if (leader !== null || before.scheduled_at !== null) return { state: "not_done" };
-      return { state: "unknown", reason: "nobody leads the cluster now" };
+    const waited = ctx.clock.monotonic() - began;
+    if (waited >= 2 * loopMs) {
+      const doing = before.scheduled_at === null ? await underWay(ctx, client, cluster) : null;
+      if (doing === null) return { state: "not_done" };
+      if (waited >= 2 * loopMs + SHUTDOWN_MS) return { state: "unknown", reason: doing };
     }
     await ctx.clock.sleep(POLL_MS, ctx.signal);
+  }
+}
+
+/** Why the move may still be going on; null when the leader leads as it did. */
+async function underWay(
+  ctx: StepContext,
+  client: PatroniClient,
+  { leader, members }: PatroniCluster,
+): Promise<string | null> {
+  const at = members.find(({ name }) => name === leader)?.api;
+  if (leader === null || at === undefined) return "nobody leads the cluster now";
+  try {
+    const { state, role } = await client.status(at, ctx.signal);
+    const leads = role === "primary" || role === "standby_leader";
+    return state === "running" && leads ? null : `${leader} holds the leader key and is ${state}`;
+  } catch {
+    ctx.signal.throwIfAborted();
+    return `${leader} holds the leader key and does not answer`;
   }
 }
 

@@ -163,6 +163,28 @@ test("members are read as each version gives them, and reached where the registr
   });
 });
 
+test("a member that answers and does not take a pause is named, and so is one that is silent", async () => {
+  // A stub: a real member takes it, or is silent.
+  const url = serve((request) => {
+    const { pathname, origin } = new URL(request.url);
+    const member = (name: string) => ({
+      name,
+      role: "replica",
+      api_url: name === "c" ? CLOSED : `${origin}/${name}`,
+    });
+    if (pathname === "/cluster") return Response.json({ members: ["a", "b", "c"].map(member) });
+    if (pathname === "/config") return Response.json({ loop_wait: 0.05 });
+    return Response.json({ state: "running", pause: pathname === "/a/patroni" });
+  });
+  const client = await patroniClient({ endpoints: [url] });
+  expect(await client.pause()).toEqual({
+    pause: true,
+    already: false,
+    behind: ["b"],
+    silent: ["c"],
+  });
+});
+
 test("says what is wrong: no JSON, no permission, no answer, a missing CA", async () => {
   const html = serve(() => new Response("<html>"));
   expect(await codeOf((await patroniClient({ endpoints: [html] })).config())).toBe("http_failed");

@@ -1,6 +1,8 @@
 /** Runbooks that need nothing but Patroni, over the command line, on one real cluster. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { startWorld, type World } from "../../steps/patroni/support.ts";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { startWorld, until, type World } from "../../steps/patroni/support.ts";
 import { patroniMissing } from "../../support/patroni.ts";
 import { type Ended, pgdba } from "../config/cli.ts";
 
@@ -69,42 +71,57 @@ describe.skipIf(missing !== null)(
       expect(done.envelope.data.seconds).toBeGreaterThan(0);
     }, 60_000);
 
-    test("replica reinit that was killed in the middle is waited for by resume, and not begun again", async () => {
+    /** Begins a run, kills it once the member's PostgreSQL no longer runs as before, and resumes it. */
+    async function killedAndResumed(member: string, ...args: string[]): Promise<Ended> {
+      const env = { PGDBA_HOME: world.home, ...world.env };
+      const main = join(import.meta.dir, "../../../engine/main.ts");
       const child = Bun.spawn(
-        [
-          process.execPath,
-          "engine/main.ts",
-          "replica",
-          "reinit",
-          standbys[1]!,
-          "--yes",
-          "--cluster",
-          "pat",
-          "--quiet",
-        ],
+        [process.execPath, main, ...args, "--yes", "--cluster", "pat", "--quiet"],
         {
-          env: { PATH: process.env["PATH"] ?? "", PGDBA_HOME: world.home, ...world.env },
+          cwd: world.home,
+          env: { PATH: process.env["PATH"] ?? "", ...env },
           stdin: "ignore",
           stdout: "ignore",
           stderr: "ignore",
         },
       );
-      const member = world.cluster.members.findIndex(({ name }) => name === standbys[1]);
-      const own = (): Promise<any> => world.cluster.get("/patroni", member).catch(() => ({}));
-      const before = (await own()).postmaster_start_time;
+      const at = world.cluster.members.findIndex(({ name }) => name === member);
+      const own = (): Promise<any> => world.cluster.get("/patroni", at).catch(() => ({}));
       while ((await own()).state === "running" && child.exitCode === null) await Bun.sleep(10);
+      expect(child.exitCode).toBeNull();
       child.kill("SIGKILL");
       await child.exited;
       const { runs } = (await run("runs")).envelope.data;
       const [{ id }] = runs.filter(({ status }: any) => status === "dead");
-      const resumed = await pgdba(["resume", id, "--quiet"], {
-        PGDBA_HOME: world.home,
-        ...world.env,
-      });
+      return pgdba(["resume", id, "--quiet"], env);
+    }
+
+    test("replica reinit that was killed in the middle is waited for by resume, and not begun again", async () => {
+      const resumed = await killedAndResumed(standbys[1]!, "replica", "reinit", standbys[1]!);
       expect(resumed.envelope.error).toBeNull();
       expect(resumed.envelope.data).toMatchObject({ member: standbys[1], leader });
-      const after = (await own()).postmaster_start_time;
-      expect(after).not.toBe(before);
     }, 60_000);
+
+    test("a switchover whose run was killed is found by resume, and not asked for again", async () => {
+      await mkdir(join(world.home, "runbooks/team"), { recursive: true });
+      await writeFile(
+        join(world.home, "runbooks/team/move.yaml"),
+        `summary: Hand the role over
+risk: disruptive
+needs: [patroni]
+params: {to: {type: string, required: true, positional: 1}}
+steps:
+  - id: moved
+    patroni.switchover: {candidate: "\${params.to}"}
+output: {leader: steps.moved.output.leader, before: steps.moved.output.before}
+`,
+      );
+      const resumed = await killedAndResumed(leader, "run", "team/move", standbys[1]!);
+      expect(resumed.envelope.error).toBeNull();
+      expect(resumed.envelope.data).toMatchObject({ leader: standbys[1], before: leader });
+      // The role has moved once.
+      const at = world.cluster.members.findIndex(({ name }) => name === standbys[1]);
+      await until(async () => (await world.cluster.get("/patroni", at)).timeline === 2);
+    }, 90_000);
   },
 );
