@@ -49,6 +49,10 @@ def prepare() -> None:
     admin = secret("pgbouncer_admin")
     users = {option("auth_user"): secret("pgbouncer"), option("admin_users"): admin}
     private_folder(RUN, USER)
+    # One of the last start would look like that of another PgBouncer.
+    for name in os.listdir(RUN):
+        if name.startswith(".s.PGSQL."):
+            os.unlink(f"{RUN}/{name}")
     private_file(f"{RUN}/userlist.txt", "".join(f"{quoted(u)} {quoted(p)}\n" for u, p in users.items()), USER)
     private_file(f"{RUN}/admin", admin, USER)
     # No client gets anywhere until the follower has found the primary.

@@ -90,6 +90,7 @@ export async function createContainer(making: Making): Promise<string> {
         RestartPolicy: { Name: POLICY },
         PortBindings: Object.fromEntries(bindings) as Docker.PortMap,
         Mounts: mounts,
+        ...(layout.memory === undefined ? {} : { Tmpfs: { [layout.memory]: "mode=0700" } }),
         NetworkMode: networkName(cluster.name),
         ShmSize: SHM_BYTES,
         LogConfig: LOG,

@@ -7,6 +7,8 @@ export interface RoleLayout {
   /** A folder of that account; where it is a volume, it outlives the container. */
   home: string;
   volume: boolean;
+  /** Where its start script puts secrets: in memory, never in a layer of the container. */
+  memory?: string;
   /** All of them are published; the first is that of the service. */
   ports: readonly number[];
   /** The names of the secrets that it is given; those that a spec lacks are left out. */
@@ -33,13 +35,15 @@ export const ROLES: Partial<Record<Role, RoleLayout>> = {
     user: "postgres",
     home: HOME_DIR,
     volume: true,
+    memory: "/run/patroni",
     ports: [PORT.postgres, PORT.patroni],
     secrets: ["superuser", "replication", "rewind", "patroni", "etcd", "pgbouncer", "owner"],
   },
   pgbouncer: {
     user: "postgres",
-    home: "/run/pgbouncer",
+    home: HOME_DIR,
     volume: false,
+    memory: "/run/pgbouncer",
     ports: [PORT.pgbouncer, PORT.follower],
     secrets: ["pgbouncer", "pgbouncer_admin"],
   },
