@@ -18,16 +18,17 @@ export async function commitMark(pg: PgSession, text: string, signal: AbortSigna
   return { xid: String(rows[0]!["xid"]), lsn: String(end.rows[0]!["lsn"]) };
 }
 
-/** The marks of these that are not there; one whose id the server does not know any more counts as there only when it is old. */
+/** A server that has never given an id out says so with an error: then nothing of it is there. */
+const MISSING = `SELECT x AS xid FROM unnest($1::text[]) x
+WHERE CASE WHEN x::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) THEN true
+  ELSE pg_xact_status(x::xid8) IS DISTINCT FROM 'committed' END`;
+
+/** The marks of these that are not there. */
 export async function missingMarks(
   pg: PgSession,
   xids: readonly string[],
   signal: AbortSignal,
 ): Promise<string[]> {
-  const { rows } = await pg.ask(
-    "SELECT x::text AS xid FROM unnest($1::text[]) x WHERE pg_xact_status(x::xid8) IS DISTINCT FROM 'committed'",
-    [xids],
-    { signal, maxRows: 1_000_000 },
-  );
+  const { rows } = await pg.ask(MISSING, [xids], { signal, maxRows: 1_000_000 });
   return rows.map(({ xid }) => String(xid));
 }
