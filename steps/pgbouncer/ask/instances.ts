@@ -15,8 +15,8 @@ export const HOLDER = {
   description: "On whose behalf; this run without it",
 } as const;
 
-/** Longer than that the follower holds nobody back. */
-const MOST_MS = 600_000;
+/** Longer than that the follower holds nobody back, or waits. */
+const MOST_MINUTES = { cap: 10, wait: 4 };
 
 /** The names that are meant. @throws PgdbaError invalid_param */
 export function meant(
@@ -59,9 +59,10 @@ export async function each(
 }
 
 /** @throws PgdbaError invalid_param */
-export function withinBounds(what: string, ms: number): number {
-  if (ms >= 1 && ms <= MOST_MS) return ms;
-  throw new PgdbaError("invalid_param", `\`${what}\` must be from 1ms to ${MOST_MS / 60_000}m`, {
+export function withinBounds(what: "cap" | "wait", ms: number): number {
+  const most = MOST_MINUTES[what];
+  if (ms >= 1 && ms <= most * 60_000) return ms;
+  throw new PgdbaError("invalid_param", `\`${what}\` must be from 1ms to ${most}m`, {
     hint: "PgBouncer cuts clients off that wait longer than its query_wait_timeout, by default two minutes.",
   });
 }

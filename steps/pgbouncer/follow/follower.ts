@@ -184,7 +184,15 @@ export class Follower {
     }
     if (verdict.kind === "wait") return;
     if (this.#pause !== undefined && now >= this.#pause.until) this.#let("its time is over");
-    if (verdict.kind === "route") await this.#follow(verdict.route);
+    if (verdict.kind === "route") {
+      try {
+        await this.#follow(verdict.route);
+      } catch (error) {
+        // Better nowhere than to where nobody leads.
+        if (this.#hand.connected) await this.#hand.hold();
+        throw error;
+      }
+    }
     if (verdict.kind === "none" && this.#route === undefined && !this.#pointed) {
       await this.#hand.point(NOWHERE);
       this.#pointed = true;

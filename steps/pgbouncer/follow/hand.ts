@@ -89,27 +89,35 @@ export class Hand {
    * how many. Idle clients stay where PgBouncer can cut one by one, from 1.24 on.
    */
   async cut(which: "stale" | "all"): Promise<number> {
-    const servers = (await this.#ask("SHOW SERVERS")).filter(
+    const hung = await this.#inUse(which);
+    if (hung.length === 0) return 0;
+    const links = new Set(hung.map(({ link }) => link));
+    const clients = (await this.#ask("SHOW CLIENTS")).filter(({ ptr }) => links.has(ptr));
+    for (const { id } of clients)
+      if (id !== undefined) await this.#tell(`KILL_CLIENT ${Number(id)}`);
+    // A PgBouncer that can't do that has refused it, as it refuses a client that has just gone: what is left tells.
+    const isOfThem = (row: Row) =>
+      hung.some(({ ptr, link }) => row["ptr"] === ptr && row["link"] === link);
+    const left = (await this.#inUse(which)).filter(isOfThem);
+    if (left.length === 0) return clients.length;
+    // A database that is killed stays held back; and none is killed while all are.
+    if (this.mode !== "open") await this.letGo();
+    if (which === "all") this.mode = "unknown";
+    for (const name of new Set(left.map(({ database }) => String(database)))) {
+      await this.#tell(`KILL ${quoted(name)}`);
+      if (which === "stale") await this.#tell(`RESUME ${quoted(name)}`);
+    }
+    return clients.length;
+  }
+
+  /** Servers that a client hangs on. */
+  async #inUse(which: "stale" | "all"): Promise<Row[]> {
+    return (await this.#ask("SHOW SERVERS")).filter(
       (row) =>
         row["database"] !== CONSOLE &&
         String(row["link"] ?? "") !== "" &&
         (which === "all" || Number(row["close_needed"]) === 1),
     );
-    if (servers.length === 0) return 0;
-    const links = new Set(servers.map(({ link }) => String(link)));
-    const clients = (await this.#ask("SHOW CLIENTS")).filter(({ ptr }) => links.has(String(ptr)));
-    if (clients.every(({ id }) => id !== undefined)) {
-      for (const { id } of clients) await this.#tell(`KILL_CLIENT ${Number(id)}`);
-      return clients.length;
-    }
-    // A database that is killed stays held back; and none is killed while all are.
-    if (this.mode !== "open") await this.letGo();
-    if (which === "all") this.mode = "unknown";
-    for (const name of new Set(servers.map(({ database }) => String(database)))) {
-      await this.#tell(`KILL ${quoted(name)}`);
-      if (which === "stale") await this.#tell(`RESUME ${quoted(name)}`);
-    }
-    return clients.length;
   }
 
   /** Whether clients wait, as PgBouncer itself says; undefined before 1.19, where it does not. */

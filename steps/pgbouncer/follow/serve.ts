@@ -7,6 +7,8 @@ const HEADERS = { "content-type": "application/json", "cache-control": "no-store
 const MAX_BODY = 4096;
 /** Nobody needs longer, and clients are cut off by PgBouncer's own query_wait_timeout. */
 const MAX_CAP_MS = 600_000;
+/** Below the time after which a connection that says nothing is closed. */
+const MAX_WAIT_MS = 240_000;
 /** Requests that may wait at once. */
 const MAX_WAITING = 32;
 
@@ -59,8 +61,10 @@ async function answer(follower: Follower, request: Request): Promise<Response> {
   if (typeof holder !== "string" || holder === "" || holder.length > 200)
     return said(400, { error: "bad_request", why: "holder: a text of 1 to 200 characters" });
   if (path === "/resume") return settled(follower, await follower.resume(holder));
-  if (!isMs(capMs) || !isMs(waitMs))
-    return said(400, { error: "bad_request", why: `cap_ms, wait_ms: 1 to ${MAX_CAP_MS}` });
+  if (!isMs(capMs, MAX_CAP_MS) || !isMs(waitMs, MAX_WAIT_MS)) {
+    const why = `cap_ms: 1 to ${MAX_CAP_MS}, wait_ms: 1 to ${MAX_WAIT_MS}`;
+    return said(400, { error: "bad_request", why });
+  }
   return settled(follower, await follower.pause(holder, capMs, waitMs));
 }
 
@@ -87,8 +91,8 @@ async function bodyOf(request: Request): Promise<Record<string, unknown> | undef
   }
 }
 
-function isMs(value: unknown): value is number {
-  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MAX_CAP_MS;
+function isMs(value: unknown, most: number): value is number {
+  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= most;
 }
 
 function basic(user: string, password: string): string {

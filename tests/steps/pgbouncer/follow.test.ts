@@ -237,6 +237,25 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
     await client.end();
   });
 
+  test("a route that PgBouncer does not take is told, and clients wait until it does", async () => {
+    const ini = join(at.pooler.base, "ini");
+    const whole = readFileSync(ini, "utf8");
+    await writeFile(ini, whole.replace(/^%include.*$/m, `[databases]\n* = host=127.0.0.1 port=2`));
+    try {
+      const client = await at.client();
+      await client.query("SELECT 1");
+      Object.assign(at.members[1], { says: "primary", timeline: 10 });
+      at.members[0].says = "replica";
+      // It is still the one that PgBouncer has.
+      await at.until(({ route, clients }) => clients === "wait" && route?.member === "pg1");
+      await client.end();
+    } finally {
+      await writeFile(ini, whole);
+    }
+    await at.until(({ route, clients }) => route?.member === "pg2" && clients === "go on");
+    await lead(0, 11);
+  });
+
   test("what somebody else pauses on the console is told, and let go when asked for; what somebody else lets go is held again", async () => {
     const tells = await at.console("SHOW STATE").then(
       () => true,
