@@ -133,8 +133,18 @@ async function look(world: World): Promise<Found | null> {
     return why === null ? null : found(key, false, why);
   } catch (error) {
     ctx.signal.throwIfAborted();
+    await assertThere(world);
     return tell(world, `The leader can't be looked at: ${toPgdbaError(error).message}`);
   }
+}
+
+/** A cluster that somebody has destroyed is guarded no more. @throws PgdbaError no_target */
+async function assertThere({ ctx, nodes }: World): Promise<void> {
+  const left = await nodes.list().catch(() => null);
+  if (left === null || left.length > 0) return;
+  throw new PgdbaError("no_target", `${ctx.target.name} has no nodes any more`, {
+    hint: "It was removed while it was guarded.",
+  });
 }
 
 function found(key: LeaderKey, proven: boolean, how: string): Found {

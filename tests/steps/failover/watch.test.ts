@@ -25,10 +25,12 @@ function world() {
     leases: [] as string[],
     heldBy: undefined as string | undefined,
     looks: 0,
+    nodes: ["pg1", "pg2"],
     tell: (_event: NodeEvent) => {},
   };
   const parts: Record<string, unknown> = {
     nodes: {
+      list: async () => state.nodes,
       can: async () => ({ watch: { can: true } }),
       watch: (on: (event: NodeEvent) => void, signal: AbortSignal) =>
         new Promise<void>((done) => {
@@ -142,6 +144,16 @@ test("a leader that is silent is nothing without fence, and with it only when it
   fencing.state.key = key({ ttlSeconds: 5 });
   fencing.state.tell({ node: "pg1", running: "running", at: "" });
   expect(await watching).toMatchObject({ node: "pg1", proven: false, ttl_seconds: 5 });
+});
+
+test("a cluster that was destroyed is guarded no more", async () => {
+  const { state, ctx } = world();
+  state.key = new PgdbaError("connection_failed", "nobody answers");
+  const watching = watch.run(ctx, {});
+  expect(await settled(watching, 60)).toBe("waits");
+  state.nodes = [];
+  state.tell({ node: "pg1", running: "absent", at: "" });
+  await expect(watching).rejects.toMatchObject({ code: "no_target" });
 });
 
 test("a second guard is refused with the first one's name", async () => {
