@@ -3,7 +3,7 @@ import { sleep } from "../../engine/shared/sleep.ts";
 import type { JsonObject } from "../../engine/types.ts";
 import type { ScheduledSwitchover } from "./members.ts";
 import { loopSeconds, readCluster, readStatus, sendToOne } from "./read.ts";
-import { type Answer, type Api, refused } from "./requests.ts";
+import { type Answer, type Api, refused, type Request, send } from "./requests.ts";
 import type { PatroniStatus } from "./status.ts";
 
 /** The end of a switchover or failover, or its plan. */
@@ -80,18 +80,36 @@ async function schedule(api: Api, wanted: Move, signal?: AbortSignal): Promise<M
 }
 
 /**
+ * Asks the member that has to act: only the Patroni that is asked acts at once, any other one in its next loop. Where it does not answer, any
+ * member passes the wish on.
+ */
+async function ask(api: Api, { path, from, asked }: Move, post: Request): Promise<Answer> {
+  const { members } = await readCluster(api, post.signal);
+  const at = members.find(({ name }) => name === (from ?? asked))?.api;
+  const late = AbortSignal.timeout(LOOK_MS);
+  const signal = post.signal ? AbortSignal.any([post.signal, late]) : late;
+  const answers =
+    at !== undefined &&
+    (await readStatus(api, at, signal).then(
+      () => true,
+      () => false,
+    ));
+  return answers ? send(api, `${at}${path}`, post) : sendToOne(api, path, post);
+}
+
+/**
  * Asks once, and looks at the cluster itself while it waits: Patroni answers only at full seconds, its answer may be lost, and its words
  * are for people.
  */
 async function move(api: Api, wanted: Move, signal?: AbortSignal): Promise<Moved> {
-  const { path, body, from, asked } = wanted;
+  const { body, from, asked } = wanted;
   const loop = await loopSeconds(api, signal);
   const pollsMs = 2 * Math.max(LEAST_POLLS, loop) * 1000;
   const over = new AbortController();
   const watching = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
   const began = performance.now();
   const post = { method: "POST", body, timeoutMs: pollsMs + GRACE_MS, signal } as const;
-  const answered = sendToOne(api, path, post).then(judge, (thrown: unknown): Verdict => {
+  const answered = ask(api, wanted, post).then(judge, (thrown: unknown): Verdict => {
     signal?.throwIfAborted();
     const error = toPgdbaError(thrown, "connection_failed");
     if (error.nothingDone) throw error;

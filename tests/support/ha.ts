@@ -28,6 +28,8 @@ export interface Ha {
   /** The other members. */
   standbys(): Promise<string[]>;
   sql(member: string, text: string): Promise<any[]>;
+  /** A client of a member; it ends with the cluster. */
+  client(member: string): Promise<Client>;
   follower(): Promise<any>;
   /** Asks again until it holds. */
   until(holds: () => Promise<boolean>, what: string, ms?: number): Promise<void>;
@@ -86,7 +88,9 @@ export async function startHa(count: number, options: PatroniOptions = {}): Prom
         endpoints: cluster.members.map(({ api }) => api),
         user: cluster.apiUser,
         password_env: "API_PASSWORD",
+        scope: "test",
       },
+      dcs: { kind: "etcd3", endpoints: [cluster.etcd] },
       pgbouncer: {
         user: CONSOLE_USER,
         password_env: "POOLER_PASSWORD",
@@ -127,11 +131,15 @@ export async function startHa(count: number, options: PatroniOptions = {}): Prom
       const leader = await ha.leader();
       return cluster.members.map(({ name }) => name).filter((name) => name !== leader);
     },
-    async sql(member, text) {
+    async client(member) {
       const { host, port: at } = cluster.members.find(({ name }) => name === member)!;
       const client = new Client({ host, port: at, user, password, database: "postgres" });
       client.on("error", () => {});
       await client.connect();
+      return client;
+    },
+    async sql(member, text) {
+      const client = await ha.client(member);
       try {
         return (await client.query(text)).rows;
       } finally {

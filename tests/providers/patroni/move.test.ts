@@ -13,6 +13,10 @@ interface Stub {
   /** What the POST does and answers; null breaks the connection. */
   post: () => Promise<Response | null> | Response | null;
   posts: number;
+  /** Where each POST came in. */
+  paths: string[];
+  /** Members whose Patroni does not answer. */
+  silent: string[];
 }
 
 const servers: { stop(force: boolean): Promise<void> }[] = [];
@@ -24,6 +28,8 @@ async function stub(does: Partial<Stub>): Promise<{ client: PatroniClient; is: S
     promoted: ["a", "b", "c"],
     post: () => new Response(""),
     posts: 0,
+    paths: [],
+    silent: [],
     ...does,
   };
   const server = Bun.serve({
@@ -34,6 +40,7 @@ async function stub(does: Partial<Stub>): Promise<{ client: PatroniClient; is: S
       const base = `http://127.0.0.1:${self.port}`;
       if (request.method === "POST") {
         is.posts++;
+        is.paths.push(pathname);
         const answer = await is.post();
         if (answer !== null) return answer;
         await self.stop(true);
@@ -50,6 +57,7 @@ async function stub(does: Partial<Stub>): Promise<{ client: PatroniClient; is: S
         return Response.json({ members });
       }
       const name = pathname.split("/")[1] ?? "";
+      if (is.silent.includes(name)) return new Response("", { status: 500 });
       return Response.json({
         state: "running",
         role: is.promoted.includes(name) ? "master" : "replica",
@@ -131,4 +139,21 @@ test("a lost answer while nobody leads is no success", async () => {
     code: "step_failed",
     data: { status: 503 },
   });
+});
+
+test("the member that has to act is asked itself, for another one would leave it to its next loop", async () => {
+  const post = (is: () => Stub) => () => {
+    is().leader = "b";
+    return new Response("");
+  };
+  for (const [leader, silent, path] of [
+    ["a", [], "/a/switchover"],
+    ["a", ["a"], "/switchover"],
+    [null, [], "/b/failover"],
+  ] as const) {
+    const { client, is } = await stub({ leader, silent: [...silent], post: post(() => is) });
+    const wanted = { candidate: "b" };
+    await (leader === null ? client.failover(wanted) : client.switchover({ leader, ...wanted }));
+    expect(is.paths).toEqual([path]);
+  }
 });

@@ -58,9 +58,7 @@ describe.skipIf(missing !== null)(
       const seen = await writer.stop();
       expect([seen.failed, seen.unknown, seen.refused, seen.failures]).toEqual([0, 0, 0, []]);
       expect(seen.acknowledged).toBeGreaterThan(100);
-      const { host: at, port: on } = ha.cluster.members.find(({ name }) => name === to)!;
-      const client = new Client({ host: at, port: on, user, password, database: "postgres" });
-      await client.connect();
+      const client = await ha.client(to!);
       expect(await writer.check(client)).toEqual({ lost: [], ghosts: [] });
       await client.end();
       // What the run says of itself agrees with what another client saw.
