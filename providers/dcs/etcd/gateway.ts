@@ -21,6 +21,16 @@ interface Bounds {
   signal?: AbortSignal | undefined;
 }
 
+/** What is known of an etcd. A token costs it a slow hash, so that all who use the same entry share one. */
+interface Known {
+  /** The path of the gateway, by endpoint. */
+  prefixes: Map<string, string>;
+  /** Undefined before it is asked for; null where etcd asked for none. */
+  token: string | null | undefined;
+}
+
+const KNOWN = new WeakMap<DcsSpec, Known>();
+
 /**
  * The JSON gateway of etcd (docs: "Why gRPC gateway"): every call is a POST of JSON, keys and values in base64, 64-bit numbers as text.
  * Its path differs by version, its tokens end, and any of its members may be asked.
@@ -29,14 +39,15 @@ export class EtcdGateway {
   readonly #spec: DcsSpec;
   readonly #ca: string | undefined;
   readonly #signal: AbortSignal | undefined;
-  readonly #prefixes = new Map<string, string>();
-  /** Undefined before it is asked for; null where etcd asks for none. */
-  #token: Promise<string | null> | undefined;
+  readonly #known: Known;
+  #asking: Promise<string | null> | undefined;
 
   /** @throws PgdbaError invalid_config */
   constructor(spec: DcsSpec, signal?: AbortSignal) {
     this.#spec = spec;
     this.#signal = signal;
+    this.#known = KNOWN.get(spec) ?? { prefixes: new Map(), token: undefined };
+    KNOWN.set(spec, this.#known);
     if (spec.cafile !== undefined)
       this.#ca = readText(spec.cafile, {
         maxBytes: MAX_CA_BYTES,
@@ -77,28 +88,25 @@ export class EtcdGateway {
     try {
       return await this.#post(endpoint, path, body, token, bounds);
     } catch (error) {
-      if (token === null || !isStale(error)) throw error;
-      this.#token = undefined;
+      // etcd may also have got accounts since it was asked last.
+      if (this.#spec.user === undefined || !isStale(error)) throw error;
+      if (this.#known.token === token) this.#known.token = undefined;
       return this.#post(endpoint, path, body, await this.#authenticated(timeoutMs), bounds);
     }
   }
 
   /** One token for all members, from whichever answers first. */
-  #authenticated(timeoutMs: number | undefined): Promise<string | null> {
+  async #authenticated(timeoutMs: number | undefined): Promise<string | null> {
     const { user, password } = this.#spec;
-    if (user === undefined) return Promise.resolve(null);
-    if (this.#token !== undefined) return this.#token;
-    const asked = firstAnswer(
+    if (user === undefined) return null;
+    if (this.#known.token !== undefined) return this.#known.token;
+    this.#asking ??= firstAnswer(
       this.endpoints,
       (endpoint, signal) =>
         this.#authenticate(endpoint, user, password ?? "", { timeoutMs, signal }),
       this.#signal,
-    );
-    this.#token = asked;
-    asked.catch(() => {
-      if (this.#token === asked) this.#token = undefined;
-    });
-    return asked;
+    ).finally(() => (this.#asking = undefined));
+    return (this.#known.token = await this.#asking);
   }
 
   async #authenticate(
@@ -148,12 +156,12 @@ export class EtcdGateway {
 
   /** Before 3.4 the gateway had not got its name yet. */
   async #prefix(endpoint: string, bounds: Bounds): Promise<string> {
-    const known = this.#prefixes.get(endpoint);
+    const known = this.#known.prefixes.get(endpoint);
     if (known !== undefined) return known;
     const { etcdserver } = await this.#fetch(`${endpoint}/version`, {}, bounds);
     const [major = 3, minor = 0] = String(etcdserver).split(".").map(Number);
     const prefix = major > 3 || minor >= 4 ? "/v3" : minor === 3 ? "/v3beta" : "/v3alpha";
-    this.#prefixes.set(endpoint, prefix);
+    this.#known.prefixes.set(endpoint, prefix);
     return prefix;
   }
 
