@@ -285,6 +285,7 @@ function makeState(
     cwd,
     stateDir,
     plan: request.plan,
+    oneRound: host.oneRound ?? false,
     runbooks: request.runbooks,
     topRunbook: request.runbook.name,
     target: request.target,

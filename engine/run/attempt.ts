@@ -106,8 +106,9 @@ async function poll(
       const more = { output: done.output, attempt: round };
       const vars = withMore(variables(state, scope, watch), more);
       try {
-        // A plan shows one round.
-        if (holds(step.until!, vars) || (state.plan && scope.runbook.watches)) return done;
+        // A plan shows one round, and so does a test.
+        const isShown = scope.runbook.watches && (state.plan || state.oneRound);
+        if (holds(step.until!, vars) || isShown) return done;
       } catch (thrown) {
         throw watch.read ? withheld(thrown, "The condition of until") : thrown;
       }

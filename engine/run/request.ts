@@ -32,6 +32,8 @@ export interface Host {
   newRunId(): string;
   /** Steps that a run may begin; MAX_STEPS without it. */
   maxSteps?: number;
+  /** A runbook that watches ends well after its first round: in its tests. */
+  oneRound?: boolean;
 }
 
 export interface RunRequest {

@@ -133,6 +133,8 @@ export interface RunState {
   readonly id: string;
   readonly startedAt: string;
   readonly plan: boolean;
+  /** A runbook that watches ends well after its first round. */
+  readonly oneRound: boolean;
   /** The limits that the gates let through. */
   readonly judged: Judged;
   readonly journal: Journal;

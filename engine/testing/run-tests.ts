@@ -149,6 +149,7 @@ async function runCase(
       if (event.kind === "undo.finished" && event.error === null) undone.push(event.path);
     },
     newRunId: () => id,
+    oneRound: true,
   };
   const open = Object.fromEntries(
     Object.entries(runbook.params).map(([key, spec]) => [key, { ...spec, secret: false }]),
