@@ -1,5 +1,5 @@
 import { test } from "bun:test";
-import { SPEC } from "./spec.ts";
+import { SPEC } from "../support/whole-cluster.ts";
 import { expectGolden, fileOf } from "./golden.ts";
 
 test("etcd.yml and the accounts of a member", () => {

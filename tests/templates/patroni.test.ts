@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { parse } from "yaml";
-import { SPEC } from "./spec.ts";
+import { SPEC } from "../support/whole-cluster.ts";
 import { expectGolden, fileOf } from "./golden.ts";
 
 const patroni = (spec = SPEC, sizes = {}) => parse(fileOf(spec, "pg1", "patroni.yml", sizes));

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { poolLimits } from "../../providers/nodes/configuration/parameters.ts";
 import { secretsOf } from "../../providers/nodes/configuration/files.ts";
 import { readFollowConfig } from "../../steps/pgbouncer/follow/config.ts";
-import { SPEC } from "./spec.ts";
+import { SPEC } from "../support/whole-cluster.ts";
 import { expectGolden, fileOf } from "./golden.ts";
 
 test("pgbouncer.ini and what the follower is told", () => {

@@ -56,8 +56,27 @@ export function nodeLabels(
 
 /** Makes the container of a node, with its configuration; it is not started. Gives its id. */
 export async function createContainer(making: Making): Promise<string> {
-  const { cluster, spec, node, image, name, address, ports } = making;
+  const { cluster, spec, node, name } = making;
   const { engine } = cluster;
+  let container: Docker.Container;
+  try {
+    container = await engine.docker.createContainer(containerOf(making));
+  } catch (error) {
+    if (statusOf(error) !== 409) throw engineError(engine, `make ${name}`, error);
+    throw new PgdbaError("step_refused", `There is a container ${name} already`, {
+      hint: "Remove or rename it, or choose another name for the cluster.",
+      cause: error,
+    });
+  }
+  await putConfiguration(cluster, container.id, spec, node);
+  return container.id;
+}
+
+/** The container of a node as the Engine is told of it; `deployments/docker/docker-compose.yml` tells the same. */
+export function containerOf(
+  making: Omit<Making, "cluster" | "spec"> & { cluster: Pick<Cluster, "name"> },
+): Docker.ContainerCreateOptions {
+  const { cluster, node, image, name, address, ports } = making;
   const layout = layoutOf(node.roles[0]!);
   const { memory, cpus } = (node.place ?? {}) as { memory?: string; cpus?: number };
   const mounts: Docker.MountConfig = [
@@ -73,43 +92,32 @@ export async function createContainer(making: Making): Promise<string> {
     `${inside}/tcp`,
     [{ HostIp: address, HostPort: String(port) }],
   ]);
-  let container: Docker.Container;
-  try {
-    container = await engine.docker.createContainer({
-      name,
-      Image: image,
-      Hostname: node.name,
-      Labels: {
-        ...making.labels,
-        [LABEL.ports]: JSON.stringify(ports),
-        [LABEL.address]: address,
-      },
-      StopTimeout: STOP_SECONDS,
-      ExposedPorts: Object.fromEntries(bindings.map(([inside]) => [inside, {}])),
-      HostConfig: {
-        RestartPolicy: { Name: POLICY },
-        PortBindings: Object.fromEntries(bindings) as Docker.PortMap,
-        Mounts: mounts,
-        ...(layout.memory === undefined ? {} : { Tmpfs: { [layout.memory]: "mode=0700" } }),
-        NetworkMode: networkName(cluster.name),
-        ShmSize: SHM_BYTES,
-        LogConfig: LOG,
-        ...(memory === undefined ? {} : { Memory: bytesOf(memory) }),
-        ...(cpus === undefined ? {} : { NanoCpus: Math.round(cpus * 1e9) }),
-      },
-      NetworkingConfig: {
-        EndpointsConfig: { [networkName(cluster.name)]: { Aliases: [node.name] } },
-      },
-    });
-  } catch (error) {
-    if (statusOf(error) !== 409) throw engineError(engine, `make ${name}`, error);
-    throw new PgdbaError("step_refused", `There is a container ${name} already`, {
-      hint: "Remove or rename it, or choose another name for the cluster.",
-      cause: error,
-    });
-  }
-  await putConfiguration(cluster, container.id, spec, node);
-  return container.id;
+  return {
+    name,
+    Image: image,
+    Hostname: node.name,
+    Labels: {
+      ...making.labels,
+      [LABEL.ports]: JSON.stringify(ports),
+      [LABEL.address]: address,
+    },
+    StopTimeout: STOP_SECONDS,
+    ExposedPorts: Object.fromEntries(bindings.map(([inside]) => [inside, {}])),
+    HostConfig: {
+      RestartPolicy: { Name: POLICY },
+      PortBindings: Object.fromEntries(bindings) as Docker.PortMap,
+      Mounts: mounts,
+      ...(layout.memory === undefined ? {} : { Tmpfs: { [layout.memory]: "mode=0700" } }),
+      NetworkMode: networkName(cluster.name),
+      ShmSize: SHM_BYTES,
+      LogConfig: LOG,
+      ...(memory === undefined ? {} : { Memory: bytesOf(memory) }),
+      ...(cpus === undefined ? {} : { NanoCpus: Math.round(cpus * 1e9) }),
+    },
+    NetworkingConfig: {
+      EndpointsConfig: { [networkName(cluster.name)]: { Aliases: [node.name] } },
+    },
+  };
 }
 
 function bytesOf(memory: string): number {
