@@ -1,7 +1,7 @@
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import { sleep } from "../../engine/shared/sleep.ts";
 import type { JsonObject } from "../../engine/types.ts";
-import type { ScheduledSwitchover } from "./members.ts";
+import type { PatroniMember, ScheduledSwitchover } from "./members.ts";
 import { loopSeconds, readCluster, readStatus, sendToOne } from "./read.ts";
 import { type Answer, type Api, refused, type Request, send } from "./requests.ts";
 import type { PatroniStatus } from "./status.ts";
@@ -26,6 +26,8 @@ export interface Switchover {
 }
 
 interface Move {
+  /** As they were before. */
+  members: PatroniMember[];
   path: "/switchover" | "/failover";
   body: JsonObject;
   /** The member that leads before. */
@@ -47,7 +49,7 @@ export async function switchover(
   { leader: from, candidate, scheduled_at }: Switchover,
   signal?: AbortSignal,
 ): Promise<Moved> {
-  const { leader } = await readCluster(api, signal);
+  const { leader, members } = await readCluster(api, signal);
   if (leader !== from) {
     throw new PgdbaError(
       "step_refused",
@@ -56,7 +58,7 @@ export async function switchover(
     );
   }
   const body = { leader, ...(candidate && { candidate }), ...(scheduled_at && { scheduled_at }) };
-  const wanted: Move = { path: "/switchover", body, from, asked: candidate ?? null };
+  const wanted: Move = { members, path: "/switchover", body, from, asked: candidate ?? null };
   return scheduled_at === undefined ? move(api, wanted, signal) : schedule(api, wanted, signal);
 }
 
@@ -66,9 +68,10 @@ export async function failover(
   { candidate }: { candidate: string },
   signal?: AbortSignal,
 ): Promise<Moved> {
-  const { leader: from } = await readCluster(api, signal);
+  const { leader: from, members } = await readCluster(api, signal);
   if (from === candidate) return movedTo(candidate, candidate);
-  return move(api, { path: "/failover", body: { candidate }, from, asked: candidate }, signal);
+  const body = { candidate };
+  return move(api, { members, path: "/failover", body, from, asked: candidate }, signal);
 }
 
 async function schedule(api: Api, wanted: Move, signal?: AbortSignal): Promise<Moved> {
@@ -83,18 +86,24 @@ async function schedule(api: Api, wanted: Move, signal?: AbortSignal): Promise<M
  * Asks the member that has to act: only the Patroni that is asked acts at once, any other one in its next loop. Where it does not answer, any
  * member passes the wish on.
  */
-async function ask(api: Api, { path, from, asked }: Move, post: Request): Promise<Answer> {
-  const { members } = await readCluster(api, post.signal);
+function ask(api: Api, { path }: Move, actor: string | undefined, post: Request): Promise<Answer> {
+  return actor === undefined ? sendToOne(api, path, post) : send(api, `${actor}${path}`, post);
+}
+
+/** The API of the member that has to act; undefined where it does not answer. */
+async function actorOf(
+  api: Api,
+  { members, from, asked }: Move,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   const at = members.find(({ name }) => name === (from ?? asked))?.api;
+  if (at === undefined) return undefined;
   const late = AbortSignal.timeout(LOOK_MS);
-  const signal = post.signal ? AbortSignal.any([post.signal, late]) : late;
-  const answers =
-    at !== undefined &&
-    (await readStatus(api, at, signal).then(
-      () => true,
-      () => false,
-    ));
-  return answers ? send(api, `${at}${path}`, post) : sendToOne(api, path, post);
+  const within = signal ? AbortSignal.any([signal, late]) : late;
+  return readStatus(api, at, within).then(
+    () => at,
+    () => undefined,
+  );
 }
 
 /**
@@ -103,13 +112,13 @@ async function ask(api: Api, { path, from, asked }: Move, post: Request): Promis
  */
 async function move(api: Api, wanted: Move, signal?: AbortSignal): Promise<Moved> {
   const { body, from, asked } = wanted;
-  const loop = await loopSeconds(api, signal);
+  const [loop, actor] = await Promise.all([loopSeconds(api, signal), actorOf(api, wanted, signal)]);
   const pollsMs = 2 * Math.max(LEAST_POLLS, loop) * 1000;
   const over = new AbortController();
   const watching = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
   const began = performance.now();
   const post = { method: "POST", body, timeoutMs: pollsMs + GRACE_MS, signal } as const;
-  const answered = ask(api, wanted, post).then(judge, (thrown: unknown): Verdict => {
+  const answered = ask(api, wanted, actor, post).then(judge, (thrown: unknown): Verdict => {
     signal?.throwIfAborted();
     const error = toPgdbaError(thrown, "connection_failed");
     if (error.nothingDone) throw error;

@@ -30,6 +30,16 @@ describe.skipIf(missing !== null)(
       await ha.whole();
       expect(await ha.leader()).toBe(leader);
     }
+    async function patch(part: object): Promise<void> {
+      const answer = await fetch(`${ha.cluster.members[0]!.api}/config`, {
+        method: "PATCH",
+        headers: {
+          authorization: `Basic ${btoa(`${ha.cluster.apiUser}:${ha.cluster.apiPassword}`)}`,
+        },
+        body: JSON.stringify(part),
+      });
+      expect(answer.status).toBe(200);
+    }
     async function throughPooler(): Promise<Client> {
       const { host, port } = ha.pooler;
       const { user, password } = ha.cluster;
@@ -184,6 +194,29 @@ describe.skipIf(missing !== null)(
       await settled(leader);
     }, 60_000);
 
+    test("what Patroni itself refuses while clients wait lets them go on at the old primary", async () => {
+      const leader = await ha.leader();
+      await patch({ synchronous_mode: true });
+      const asynchronous = await ha.standbys().then(async ([one]) => {
+        let found: string | undefined;
+        await ha.until(async () => {
+          const { members } = await ha.cluster.get("/cluster");
+          found = members.find(({ role }: any) => role === "replica")?.name;
+          return members.some(({ role }: any) => role === "sync_standby") && found !== undefined;
+        }, "a synchronous standby");
+        return found ?? one!;
+      });
+      const told = await run("failover", "trigger", asynchronous, "--yes");
+      expect(told.envelope.error.message).toContain(
+        `${asynchronous} is not among the synchronous standbys`,
+      );
+      const refused = await run("failover", "trigger", asynchronous, "--yes", "--accept-data-loss");
+      expect([refused.exit, refused.envelope.error.code]).toEqual([5, "step_refused"]);
+      expect(refused.envelope.error.step).toBe("handed/switch");
+      await settled(leader);
+      await patch({ synchronous_mode: null });
+    }, 90_000);
+
     test("all members restart one by one, with the role handed on or kept, and clients only wait", async () => {
       const { host, port } = ha.pooler;
       const { user, password } = ha.cluster;
@@ -219,14 +252,7 @@ describe.skipIf(missing !== null)(
       const leader = await ha.leader();
       const at = ha.cluster.members.findIndex(({ name }) => name === leader);
       // While Patroni is paused it does not fail over by itself.
-      const paused = await fetch(`${ha.cluster.members[at]!.api}/config`, {
-        method: "PATCH",
-        headers: {
-          authorization: `Basic ${btoa(`${ha.cluster.apiUser}:${ha.cluster.apiPassword}`)}`,
-        },
-        body: JSON.stringify({ pause: true }),
-      });
-      expect(paused.status).toBe(200);
+      await patch({ pause: true });
       await ha.until(async () => (await ha.cluster.get("/cluster", at)).pause === true, "a pause");
       const [{ pid }] = await ha.sql(
         leader,
