@@ -13,6 +13,8 @@ const PRIMARY_MS = 10_000;
 
 /** How often PgBouncer is asked whether it is as it was left. */
 const LOOK_MS = 1000;
+/** How long after a new route PgBouncer connects there without waiting. */
+const HASTE_MS = 3000;
 const FOREIGN = "somebody else paused PgBouncer on its console";
 
 export interface Told {
@@ -56,6 +58,7 @@ export class Follower {
   #pause: Pause | undefined;
   /** Clients are to go on, as soon as a member that was asked after this leads. */
   #release: { since: number; until: number } | undefined;
+  #pointedAt = Number.NEGATIVE_INFINITY;
   #lookedAt = Number.NEGATIVE_INFINITY;
   /** Somebody else holds clients back. */
   #isForeign = false;
@@ -200,6 +203,7 @@ export class Follower {
     await this.#cut(verdict);
     const isHeld = this.#pause !== undefined || verdict.kind === "none" || this.#awaitsPrimary(now);
     this.#members.hurry = isHeld;
+    if (this.#hand.hastens && now - this.#pointedAt >= HASTE_MS) await this.#hand.calm();
     if (now - this.#lookedAt >= LOOK_MS) await this.#lookAtOthers(now);
     if (isHeld) await this.#hand.hold();
     else await this.#hand.letGo();
@@ -241,6 +245,7 @@ export class Follower {
     await this.#hand.point(route);
     this.#route = route;
     this.#pointed = true;
+    this.#pointedAt = this.#told.clock.monotonic();
     if (isSame) return;
     this.#since = this.#told.now();
     this.#hasStale = true;

@@ -3,6 +3,9 @@ import { Console, CONSOLE, quoted, type Row } from "../../../providers/pgbouncer
 import type { FollowConfig } from "./config.ts";
 import { type Route, writeRoute } from "./route.ts";
 
+const RETRY = "server_login_retry";
+const HASTE_SECONDS = "0.01";
+
 /**
  * The hand at PgBouncer's console. It is used by one at a time. `unknown`: nobody of this process has said yet whether clients may go.
  * `closing`: they wait, and transactions that are open go on until they end. `closed`: none is open any more.
@@ -12,6 +15,7 @@ export class Hand {
   readonly #config: FollowConfig;
   readonly #changed: () => void;
   #tellsState = true;
+  #retry: string | undefined;
   #main: Console | undefined;
   /** PAUSE answers only when all transactions have ended; after a RESUME beside it, it never does. So it has a session of its own. */
   #pauser: Console | undefined;
@@ -36,6 +40,7 @@ export class Hand {
 
   close(): void {
     this.mode = "unknown";
+    this.#retry = undefined;
     this.#pauser?.close();
     this.#main?.close();
     this.#pauser = this.#main = undefined;
@@ -78,7 +83,7 @@ export class Hand {
     const taken = routed.filter(
       (row) => row["host"] === route.host && Number(row["port"]) === route.port,
     );
-    if (taken.length > 0 || routed.length === 0) return;
+    if (taken.length > 0 || routed.length === 0) return this.#hasten();
     throw new PgdbaError("step_failed", `PgBouncer did not take ${this.#config.route.file}`, {
       hint: "Look at its log; its configuration must include that file.",
     });
@@ -139,6 +144,29 @@ export class Hand {
     return pools
       .filter(({ database }) => database !== CONSOLE)
       .reduce((sum, row) => sum + Number(row["sv_active"] ?? 0), 0);
+  }
+
+  /**
+   * PgBouncer does not connect for a while after it could not, which it tried at the old place: `server_login_retry`, a second. So it is told
+   * to wait no longer than a moment until `calm`, or RELOAD, gives it the value of its file again.
+   */
+  async #hasten(): Promise<void> {
+    const config = await this.#ask("SHOW CONFIG");
+    const value = config.find(({ key }) => key === RETRY)?.["value"];
+    if (typeof value !== "string" || !/^[\d.]+$/.test(value)) return;
+    await this.#tell(`SET ${RETRY} = '${HASTE_SECONDS}'`);
+    this.#retry = value;
+  }
+
+  /** Whether it is told so. */
+  get hastens(): boolean {
+    return this.#retry !== undefined;
+  }
+
+  async calm(): Promise<void> {
+    const value = this.#retry;
+    this.#retry = undefined;
+    if (value !== undefined) await this.#tell(`SET ${RETRY} = '${value}'`);
   }
 
   #isRouted(name: string): boolean {

@@ -256,6 +256,18 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
     await lead(0, 11);
   });
 
+  test("after a new route PgBouncer connects there without waiting for long, and then waits as its file says", async () => {
+    const retry = async () => {
+      const config = await at.console("SHOW CONFIG");
+      return Number(config.find(({ key }) => key === "server_login_retry")?.["value"]);
+    };
+    while ((await retry()) !== 1) await Bun.sleep(20);
+    Object.assign(at.members[1], { says: "primary", timeline: 12 });
+    while ((await retry()) !== 0.01) await Bun.sleep(5);
+    while ((await retry()) !== 1) await Bun.sleep(20);
+    await lead(0, 13);
+  });
+
   test("what somebody else pauses on the console is told, and let go when asked for; what somebody else lets go is held again", async () => {
     const tells = await at.console("SHOW STATE").then(
       () => true,
