@@ -22,6 +22,15 @@ function whyNot(env: Record<string, string | undefined>): string | null {
   return `no Docker Engine answers: ${asked.stderr.toString().trim() || "10 s without a word"}`;
 }
 
+/** The same for tests that need `docker compose`, too. @throws Error when PGDBA_TEST_REQUIRE says that nothing may */
+export function composeMissing(): string | null {
+  const said = dockerMissing();
+  if (said !== null || Bun.spawnSync(["docker", "compose", "version"]).exitCode === 0) return said;
+  if ((process.env["PGDBA_TEST_REQUIRE"] ?? "").split(",").includes("docker"))
+    throw new Error("docker is required, but not on this machine: docker compose");
+  return "not on this machine: docker compose";
+}
+
 /** What a command of `docker` prints. @throws Error with what it says on stderr */
 export async function docker(...args: string[]): Promise<string> {
   const child = Bun.spawn(["docker", ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { docker, dockerMissing } from "../../support/docker.ts";
+import { composeMissing, docker } from "../../support/docker.ts";
 import { clientOf } from "../../support/postgres.ts";
 import { inspect, python, type Stack, startStack } from "./compose-stack.ts";
 
 setDefaultTimeout(180_000);
-const missing = dockerMissing();
+const missing = composeMissing();
 const here = missing ?? "here";
 let stack: Stack;
 
