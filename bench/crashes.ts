@@ -47,8 +47,8 @@ function wordsOf(act: Act, live: Live, leader: string | undefined): string[] {
 /** Begins it, kills it some steps later, and gives the run's id; null when it was quicker. */
 async function killed(live: Live, words: string[], chance: () => number): Promise<string | null> {
   const running = live.begin(...words);
-  const steps = 1 + Math.floor(chance() * 24);
-  const delay = Math.floor(chance() * chance() * 3000);
+  const steps = 1 + Math.floor(chance() * 14);
+  const delay = Math.floor(chance() * chance() * 12_000);
   let over = false;
   const ended = running.ended().then(() => (over = true));
   while (!over && (running.stderr.match(/^start /gm) ?? []).length < steps) await Bun.sleep(5);

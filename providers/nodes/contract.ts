@@ -166,6 +166,8 @@ export interface Nodes extends Files {
    * is told to whoever asks meanwhile.
    */
   lease(holder: string, what?: string): Promise<Lease | { heldBy: string }>;
+  /** Who has that lease at this moment; null when nobody has. */
+  leased(what?: string): Promise<string | null>;
 }
 
 // ---------------------------------------------------------------- what a place can

@@ -55,6 +55,7 @@ const NODES: Record<Methods<Nodes>, Rule> = {
   disarm: { does: "change", verb: "arm" },
   heal: { does: "change", verb: "arm" },
   lease: { does: "change", verb: "lease" },
+  leased: { does: "read", verb: "lease" },
 };
 
 const JOBS: Record<Methods<Jobs>, Rule> = {

@@ -263,11 +263,22 @@ A server out of recovery that does not hold the leader key has the role \`unfenc
       patroni,
       dcs,
       ...beside,
-      guard: { running: null, why: "No failover guard is known of here; it is off by default" },
+      guard: guardNow(gathered),
       sources: sourcesOf(gathered),
     };
   },
 });
+
+/** A guard holds a lease at the place of the nodes, wherever it runs. */
+function guardNow({ guard }: Gathered): { running: boolean | null; why: string } {
+  if (guard === null)
+    return { running: null, why: "Nobody has power over its nodes here, so that no guard can run" };
+  if (guard.why !== null) return { running: null, why: guard.why };
+  const holder = guard.value;
+  return holder === null
+    ? { running: false, why: "`pgdba failover guard` is off; Patroni's ttl holds" }
+    : { running: true, why: `${holder} guards it` };
+}
 
 function closed<const P extends Record<string, JsonSchema>>(properties: P) {
   return {

@@ -52,6 +52,11 @@ export async function hold(
   }
 }
 
+/** The holder of this moment; null when nobody has it. */
+export async function holderOf(cluster: Cluster, what: What): Promise<string | null> {
+  return (await holdings(cluster, what)).findLast(({ held }) => held)?.holder ?? null;
+}
+
 /** Runs `act` while nobody else does so. @throws PgdbaError lock_held */
 export async function exclusively<T>(
   cluster: Cluster,

@@ -8,7 +8,7 @@ import { openEngine } from "./engine.ts";
 import { execIn } from "./exec.ts";
 import { killPower, partition, whyNoNetwork } from "./faults.ts";
 import { filesOf } from "./files.ts";
-import { hold } from "./hold.ts";
+import { hold, holderOf } from "./hold.ts";
 import { helperImage } from "./images.ts";
 import { jobsOf } from "./jobs.ts";
 import {
@@ -134,9 +134,10 @@ function verbs(cluster: Cluster, opening: Opening, by: By, helpers: Helpers): No
     armed: () => armedOf(cluster),
     disarm: (id) => disarm(cluster, id),
     heal: (which) => heal(work, on, which),
-    async lease(holder, what) {
-      const name = what === undefined ? "lease" : `lease-${what}`;
-      return hold(cluster, name, holder, await helperImage(work));
-    },
+    lease: async (holder, what) => hold(cluster, leaseName(what), holder, await helperImage(work)),
+    leased: (what) => holderOf(cluster, leaseName(what)),
   };
 }
+
+const leaseName = (what: string | undefined): string =>
+  what === undefined ? "lease" : `lease-${what}`;

@@ -12,9 +12,8 @@ export async function takeLease(
   what?: string,
 ): Promise<Lease | { heldBy: string }> {
   await makeDir(home);
-  const name = what === undefined ? "lease" : `lease-${what}`;
-  const lock = await takeExclusively(join(home.dir, `${name}.lock`));
-  const file = join(home.dir, `${name}.json`);
+  const { lockFile, file } = filesOf(home, what);
+  const lock = await takeExclusively(lockFile);
   const before = readTextIfThere(file, { maxBytes: 64 * 1024 });
   const last = before === undefined ? undefined : (JSON.parse(before) as Record);
   if (lock === null) return { heldBy: last?.holder ?? "another process" };
@@ -34,6 +33,22 @@ export async function takeLease(
       lock.release();
     },
   };
+}
+
+/** The holder of this moment; null when nobody has it. */
+export async function holderOf(home: Home, what?: string): Promise<string | null> {
+  const { lockFile, file } = filesOf(home, what);
+  const before = readTextIfThere(file, { maxBytes: 64 * 1024 });
+  if (before === undefined) return null;
+  const lock = await takeExclusively(lockFile);
+  if (lock === null) return (JSON.parse(before) as Record).holder;
+  lock.release();
+  return null;
+}
+
+function filesOf(home: Home, what: string | undefined): { lockFile: string; file: string } {
+  const name = what === undefined ? "lease" : `lease-${what}`;
+  return { lockFile: join(home.dir, `${name}.lock`), file: join(home.dir, `${name}.json`) };
 }
 
 interface Record {

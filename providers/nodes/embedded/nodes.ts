@@ -15,7 +15,7 @@ import {
   readRecords,
 } from "./home.ts";
 import { jobsOf } from "./jobs.ts";
-import { takeLease } from "./lease.ts";
+import { holderOf, takeLease } from "./lease.ts";
 import {
   deathOf,
   freezeNode,
@@ -134,6 +134,7 @@ function verbs(home: Home, by: By, secret: Opening["secret"]): Nodes {
     disarm: (id) => disarm(home, id),
     heal: (which) => heal(home, by, which),
     lease: (holder, what) => takeLease(home, holder, what),
+    leased: (what) => holderOf(home, what),
   };
 }
 

@@ -19,6 +19,8 @@ export interface Gathered {
   /** Why those in front of the cluster can't be asked. */
   pgbouncerWhy: string | null;
   nodes: Answer<NodeInfo[]> | null;
+  /** The holder of the guard's lease; null as a whole where nobody has power over the nodes. */
+  guard: Answer<string | null> | null;
 }
 
 export interface MemberSeen {
@@ -45,9 +47,10 @@ const LIMIT_MS = 3_000;
 /** Asks all that may know something, at once. */
 export async function gather(ctx: StepContext): Promise<Gathered> {
   const ask: Ask = (work) => answerOf(work(), LIMIT_MS, ctx.signal);
-  const [patroni, nodes, dcs, poolers, known] = await Promise.all([
+  const [patroni, nodes, guard, dcs, poolers, known] = await Promise.all([
     part(ask(async () => (await ctx.use("patroni")).cluster(ctx.signal))),
     part(ask(async () => (await ctx.use("nodes")).list())),
+    part(ask(async () => (await ctx.use("nodes")).leased("guard"))),
     dcsSeen(ctx, ask),
     poolersSeen(ctx, ask),
     ask(async () => (await ctx.use("member")).list()),
@@ -58,7 +61,7 @@ export async function gather(ctx: StepContext): Promise<Gathered> {
     patroni?.value ? ask(async () => (await ctx.use("patroni")).config(ctx.signal)) : null,
   ]);
   const cluster = ctx.target.cluster ?? ctx.target.name;
-  return { cluster, patroni, config, members, dcs, ...poolers, nodes };
+  return { cluster, patroni, config, members, dcs, ...poolers, nodes, guard };
 }
 
 /** Null where the cluster does not have it at all. */

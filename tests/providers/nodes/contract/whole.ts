@@ -179,7 +179,10 @@ export function wholeCases(world: World, one: Case): void {
       const guard = await (await world.another()).lease("run-2", "guard");
       if ("heldBy" in guard) throw new Error("it is free");
       expect(await world.nodes().lease("run-5", "guard")).toEqual({ heldBy: "run-2" });
+      expect(await world.nodes().leased("guard")).toBe("run-2");
       await guard.release();
+      expect(await world.nodes().leased("guard")).toBeNull();
+      expect(await world.nodes().leased()).toBe("run-1 of ada");
       expect(await first.held()).toBe("held");
       await first.release();
       expect(await first.held()).toHaveProperty("heldBy");

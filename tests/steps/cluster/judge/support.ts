@@ -141,6 +141,7 @@ export function sound(more: Partial<Gathered> = {}): Gathered {
     pgbouncers: [],
     pgbouncerWhy: null,
     nodes: null,
+    guard: null,
     ...more,
   };
 }
