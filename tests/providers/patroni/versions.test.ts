@@ -57,18 +57,24 @@ function suite(version: string, tree: string | undefined): void {
       await pg.end();
     }
   }
-  /** Waits until all standbys stream from the leader, by its own word. */
+  /** Waits until all standbys have received all that the leader has written, by their own words. */
   async function streaming(): Promise<void> {
     await until(async () => {
       const { leader, standbys } = await roles();
-      const { replication } = await client.status(leader.api);
-      return standbys.every(({ name }) =>
-        replication.some((one) => one.application_name === name && one.state === "streaming"),
+      const { replication, xlog } = await client.status(leader.api);
+      const own = await Promise.all(standbys.map(({ api }) => client.status(api)));
+      return standbys.every(
+        ({ name }, n) =>
+          replication.some((one) => one.application_name === name && one.state === "streaming") &&
+          own[n]?.state === "running" &&
+          (own[n]?.xlog?.received_location ?? 0) >= (xlog?.location ?? Infinity),
       );
     });
   }
 
   test("the cluster, the members and their own words have one shape", async () => {
+    // A member tells its position to the store in its next loop.
+    await until(async () => (await roles()).standbys.every(({ lag }) => lag !== "unknown"));
     const seen = await client.cluster();
     expect(seen).toMatchObject({ pause: false, scheduled_switchover: null });
     expect(seen.members.map(({ name }) => name)).toEqual(["pg1", "pg2", "pg3"]);
