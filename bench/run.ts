@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkPostgres } from "./check-postgres.ts";
+import { clusterStatus } from "./cluster-status.ts";
 import { installed, report, type Row, timeCommand } from "./measure.ts";
 
 const RUNS = 7;
@@ -104,6 +105,7 @@ try {
     atLeast: 40,
   });
   rows.push(await checkPostgres(pgdba, root, env));
+  rows.push(...(await clusterStatus(pgdba, root, env)));
   const { text, missed } = report(rows);
   process.stdout.write(`${text}\n`);
   process.exitCode = missed === 0 ? 0 : 1;
