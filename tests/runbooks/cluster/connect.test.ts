@@ -357,6 +357,27 @@ describe.skipIf(missing !== null)("a Patroni cluster that somebody else made", (
       expect(at(ran.envelope, "data", "topology")).toMatch(
         new RegExp(`▲ ${leader} +leader +running[^\\n]*\\n +└─ ● ${standby} +replica`),
       );
+      // With the store named, it is asked itself.
+      const q = place();
+      const url = cluster.members[0]!.api;
+      const more = await connect(
+        q,
+        "--name",
+        "orders",
+        "--patroni-url",
+        url,
+        "--etcd",
+        cluster.etcd,
+      );
+      expect(more.envelope.error).toBeNull();
+      const stored = await cli(["cluster", "status"], q, { env: env() });
+      expect(at(stored.envelope, "data", "leader_by")).toBe("dcs");
+      expect(at(stored.envelope, "data", "leader")).toBe(leader);
+      expect(at(stored.envelope, "data", "dcs")).toMatchObject({
+        quorum: true,
+        members: [{ reachable: true }],
+        leader_key: { holder: leader },
+      });
       const strict = await status("--fail-on", "warning");
       expect([strict.ran.exit, strict.ran.envelope.error?.code]).toEqual([1, "assertion_failed"]);
       expect((await status("--fail-on", "critical")).ran.exit).toBe(0);
