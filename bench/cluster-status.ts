@@ -20,10 +20,8 @@ export async function clusterStatus(
   const cluster = await startPatroni(3);
   try {
     const own = { ...env, BENCH_PW: cluster.password };
-    const connect = [
-      ...[pgdba, "cluster", "connect", "--name", "bench"],
-      ...["--patroni-url", cluster.members[0]!.api, "--password-env", "BENCH_PW", "-q"],
-    ];
+    const where = ["--patroni-url", cluster.members[0]!.api, "--password-env", "BENCH_PW"];
+    const connect = [pgdba, "cluster", "connect", "--name", "bench", ...where, "-q"];
     const connected = Bun.spawnSync(connect, { env: { ...process.env, ...own } });
     if (connected.exitCode !== 0) throw new Error(connected.stdout.toString());
     const config = join(root, "patronictl.yml");

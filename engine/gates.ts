@@ -37,6 +37,8 @@ export interface GateInput {
     identity: string | null;
     expectedIdentity: string | null;
     capabilities: readonly string[];
+    /** What to do about a word that it lacks. */
+    ways?: Readonly<Record<string, string | undefined>> | undefined;
   };
   flags: {
     yes: boolean;
@@ -137,7 +139,11 @@ function capabilities({ danger, target, runbook, resumed }: GateInput): Verdict 
       : `${runbook} needs ${words.join(", ")}, which ${target.name} does not have`,
     hint: nameless
       ? `Name a target: --cluster NAME${danger.risk === "read" ? " (try --cluster lab)" : ""}, or --host/--port/--user/--database, or PGDBA_PG_HOST.`
-      : `It has: ${target.capabilities.join(", ") || "nothing"}. Choose another target or runbook.`,
+      : [
+          ...new Set(missing.flatMap((need) => target.ways?.[need] ?? [])),
+          `It has: ${target.capabilities.join(", ") || "nothing"}`,
+          "Choose another target or runbook.",
+        ].join(". "),
   };
 }
 

@@ -522,6 +522,8 @@ export interface TargetFacts {
   identity: string | null;
   /** The words that runbooks may `need`: `postgres`, `patroni`, `superuser`, ... */
   capabilities: string[];
+  /** What to do about a word that it lacks, by the word; sentences without their end. */
+  ways?: Readonly<Record<string, string | undefined>> | undefined;
   /** Shown in envelopes and to expressions as `target.*`, such as `provider` and the verbs that it has as `can`; no secrets. */
   facts: JsonObject;
   known?: Known;

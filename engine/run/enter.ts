@@ -65,6 +65,7 @@ export async function passGates(
         ...known,
         identity: about.identity,
         capabilities: about.capabilities,
+        ways: about.ways,
       },
       flags: asked.flags,
       caller: asked.caller.name,

@@ -19,3 +19,33 @@ export const MEANINGS = {
 export type Capability = keyof typeof MEANINGS;
 
 export const CAPABILITIES = Object.keys(MEANINGS) as Capability[];
+
+const CONNECT =
+  "`pgdba cluster connect --name NAME --patroni-url http://HOST:8008` registers a cluster that Patroni runs, `pgdba cluster init --name NAME` makes one; then name it with --cluster NAME";
+
+/** What to do about a word that a target does not have; `isCluster` when it stands in the registry. */
+export function waysTo(isCluster: boolean): Partial<Record<Capability, string>> {
+  return {
+    patroni: isCluster
+      ? "Name the REST API of the Patroni that runs it in its entry, under `patroni`; where none runs it, this is not possible"
+      : CONNECT,
+    member: isCluster
+      ? "Name its servers in its entry, under `nodes`, or Patroni's REST API, under `patroni`"
+      : CONNECT,
+    dcs: isCluster
+      ? "Name its etcd in its entry, under `dcs` (`cluster connect --etcd URL` does)"
+      : CONNECT,
+    pgbouncer: isCluster
+      ? "Name its PgBouncers in its entry, under `pgbouncer` (`cluster connect --pgbouncer HOST:PORT` does)"
+      : CONNECT,
+    nodes: isCluster
+      ? "Its entry names no `provider` that reaches its hosts; that of a cluster which pgdba made does"
+      : "Name a cluster whose hosts are reached with --cluster NAME: one that `pgdba cluster init --name NAME` made does, `pgdba cluster list` shows all",
+    superuser: "Connect as a superuser",
+    pg_monitor: "Connect as a role that is a member of pg_monitor (GRANT pg_monitor TO it)",
+    pg_stat_statements:
+      "Add pg_stat_statements to shared_preload_libraries, restart, and CREATE EXTENSION pg_stat_statements",
+    primary: "Name the primary, or its cluster with --cluster",
+    standby: "Name a standby",
+  };
+}

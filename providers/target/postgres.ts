@@ -2,7 +2,7 @@ import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import type { AccessFor, LockWord, Target, TargetFacts, TargetLock } from "../../engine/types.ts";
 import { identityOf } from "../postgres/identity.ts";
 import { dcsAccess } from "./dcs-access.ts";
-import type { Capability } from "./capabilities.ts";
+import { type Capability, waysTo } from "./capabilities.ts";
 import { FollowingSession } from "./following.ts";
 import { TargetNodes } from "./nodes.ts";
 import type { Held } from "./lock.ts";
@@ -115,6 +115,7 @@ export class PostgresTarget implements Target {
       const known = await this.#source.known?.(null, null);
       return {
         ...(await whyNotUp(this.#source, this.#nodes, why)),
+        ways: waysTo(this.#source.cluster !== null),
         warnings: assumption(this.#source),
         ...known,
       };
@@ -145,6 +146,7 @@ export class PostgresTarget implements Target {
       partialBy: source.partialBy,
       identity,
       capabilities,
+      ways: waysTo(source.cluster !== null),
       warnings: [
         ...assumption(source),
         ...(info.standby && hasMembers(source) ? [onStandby(source, this.#following.place)] : []),

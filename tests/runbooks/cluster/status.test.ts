@@ -73,6 +73,12 @@ test("one server is no cluster, and no name is no cluster either: one clear erro
   });
   expect([one.exit, one.envelope.error?.code]).toEqual([3, "capability_missing"]);
   expect(one.envelope.error?.hint).toContain("pgdba cluster connect");
+  for (const runbook of ["failover trigger --target pg2 --yes", "pgbouncer status"]) {
+    const argv = [...runbook.split(" "), ...flags];
+    const { envelope } = await cli(argv, bare, { env: { PGPASSWORD: server.password } });
+    expect([runbook, envelope.error?.code]).toEqual([runbook, "capability_missing"]);
+    expect(envelope.error?.hint).toContain("pgdba cluster connect");
+  }
   const none = await cli(["cluster", "status"], bare);
   expect([none.exit, none.envelope.error?.code]).toEqual([2, "no_target"]);
   write(bare.root, {

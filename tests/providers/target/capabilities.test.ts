@@ -1,0 +1,30 @@
+import { expect, test } from "bun:test";
+import { type Capability, waysTo } from "../../../providers/target/capabilities.ts";
+import index from "../../../runbooks/_index.json" with { type: "json" };
+
+const NEEDS = Object.entries(index.documents).flatMap(([name, document]) =>
+  "runbook" in document ? [{ name, needs: document.runbook.needs as Capability[] }] : [],
+);
+
+test("whoever lacks what a runbook needs is told how to get it, with a cluster and without", () => {
+  const words = new Set(NEEDS.flatMap(({ needs }) => needs));
+  expect(words.size).toBeGreaterThan(3);
+  for (const word of words) {
+    // A server that does not answer has its own error.
+    if (word === "postgres") continue;
+    for (const isCluster of [true, false])
+      expect([word, waysTo(isCluster)[word]]).toEqual([word, expect.any(String)]);
+  }
+});
+
+test("what moves, stops, makes anew or removes members needs a word that a PostgreSQL alone does not have", () => {
+  const alone: readonly string[] = ["postgres", "primary", "standby", "superuser", "pg_monitor"];
+  const families =
+    /^(failover|replica|pgbouncer)\/|^cluster\/(pause|resume|restart|start|stop|destroy)$/;
+  // It runs beside a PgBouncer, where no entry is.
+  const own = ["pgbouncer/follow"];
+  const moves = NEEDS.filter(({ name }) => families.test(name) && !own.includes(name));
+  expect(moves.length).toBeGreaterThan(10);
+  for (const { name, needs } of moves)
+    expect([name, needs.some((need) => !alone.includes(need))]).toEqual([name, true]);
+});
