@@ -73,9 +73,10 @@ const ALLOW: Verdict = { answer: "allow" };
 const GATES: readonly Gate[] = [
   identity,
   registry,
-  capabilities,
   production,
+  // That it is never destroyed is said before what would be missing for it.
   connected,
+  capabilities,
   unreachable,
   fault,
   policy,
@@ -171,6 +172,8 @@ function connected(input: GateInput): Verdict {
   if (!danger.hazards.includes("destroys") || target.ownership === "managed") return ALLOW;
   const unmade = target.state === "partial" || target.state === "absent";
   if (target.ownership === "none" && unmade) return ALLOW;
+  // Whoever has named nothing is told to name something.
+  if (target.state === "none" && danger.needs.length > 0) return ALLOW;
   return {
     answer: "refuse",
     gate: "connected",

@@ -1,5 +1,5 @@
 import type { Beside } from "./beside.ts";
-import { type Finding, sizeText } from "./findings.ts";
+import { type Finding, sizeText } from "./finding.ts";
 import type { Holder, MemberNow } from "./members.ts";
 
 export interface Drawing {

@@ -383,6 +383,48 @@ describe.skipIf(missing !== null)("a Patroni cluster that somebody else made", (
       expect((await status("--fail-on", "critical")).ran.exit).toBe(0);
     });
 
+    test("its primary role is handed over, which the status follows; it is never destroyed", async () => {
+      const { leader } = await status();
+      const standby = leader === "pg1" ? "pg2" : "pg1";
+      // A member is named by its place as well as by its name.
+      const { host, port } = cluster.members[numberOf(standby)]!;
+      const q = place();
+      const known = await connect(
+        q,
+        ...["--name", "orders", "--patroni-url", cluster.members[0]!.api],
+        ...["--patroni-user", cluster.apiUser, "--patroni-password-env", "API_PW"],
+      );
+      expect(known.envelope.error).toBeNull();
+      const moved = await cli(
+        ["failover", "trigger", "--target", `${host}:${port}`, "--cluster", "orders", "--yes"],
+        q,
+        { env: env(), limitMs: 120_000 },
+      );
+      expect(moved.envelope.error).toBeNull();
+      const after = await statusUntil(
+        ({ roles, members }) =>
+          roles[standby] === "leader" && members[leader]?.["state"] === "streaming",
+      );
+      expect(after.roles).toEqual({ [standby]: "leader", [leader]: "replica" });
+      expect(after.leader).toBe(standby);
+      expect(at(after.ran.envelope, "data", "timeline")).toBe(2);
+      const destroy = await cli(
+        [
+          "cluster",
+          "destroy",
+          "--cluster",
+          "orders",
+          "--confirm=orders",
+          "--without-backup=orders",
+        ],
+        q,
+        { env: env() },
+      );
+      expect([destroy.exit, destroy.envelope.error?.code]).toEqual([3, "gate_refused"]);
+      expect(destroy.envelope.error?.message).toContain("was not made by pgdba");
+      expect((await status()).roles).toEqual(after.roles);
+    });
+
     test("without Patroni's answers roles are told by SQL, and that is said; a server that is promoted by hand is unfenced", async () => {
       const { leader } = await status();
       const standby = leader === "pg1" ? "pg2" : "pg1";

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import type { Gathered } from "../../../../steps/cluster/gather/cluster.ts";
 import { besideOf } from "../../../../steps/cluster/judge/beside.ts";
 import { draw } from "../../../../steps/cluster/judge/draw.ts";
-import { findingsOf, sizeText } from "../../../../steps/cluster/judge/findings.ts";
+import { sizeText } from "../../../../steps/cluster/judge/finding.ts";
+import { findingsOf } from "../../../../steps/cluster/judge/findings.ts";
 import { behind, holderOf, membersNow } from "../../../../steps/cluster/judge/members.ts";
 import {
   api,

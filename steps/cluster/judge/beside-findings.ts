@@ -1,0 +1,263 @@
+import type { Gathered } from "../gather/cluster.ts";
+import type { Beside } from "./beside.ts";
+import { type Finding, finding, type Judging, type Severity, sizeText } from "./finding.ts";
+
+/** Of the free space of a disk, and of the days that a certificate is still good. */
+const DISK_WARNING = 0.1;
+const DISK_CRITICAL = 0.05;
+const CERTIFICATE_WARNING_DAYS = 30;
+const CERTIFICATE_CRITICAL_DAYS = 7;
+/** What a slot that nobody reads may keep before it is worth a word, and how long a client may wait for a server. */
+const SLOT_BYTES = 1024 ** 3;
+const WAIT_S = 5;
+/** What is wrong beside the members: the store, slots, PgBouncers, disks, certificates, the archive. */
+export function besideFindings(j: Judging): Finding[] {
+  return [
+    ...dcs(j.gathered),
+    ...slots(j.beside),
+    ...poolers(j),
+    ...room(j.beside),
+    ...certificates(j.beside),
+    ...archiving(j.beside),
+  ];
+}
+
+function dcs({ dcs: seen }: Gathered): Finding[] {
+  if (seen === null) return [];
+  const { health } = seen;
+  const add = (
+    severity: Severity,
+    check: string,
+    title: string,
+    message: string,
+    text: string,
+  ): Finding => finding(severity, check, title, null, message, text);
+  if (health.value === null)
+    return [
+      add(
+        "critical",
+        "dcs-down",
+        "The DCS does not answer",
+        health.why,
+        "Look at it there; without it the leader gives up in the end.",
+      ),
+    ];
+  const { quorum, members, alarms } = health.value;
+  const lost = members.filter(({ reachable }) => !reachable);
+  const names = lost.map(({ name, why }) => (why === null ? name : `${name} (${why})`)).join(", ");
+  return [
+    ...(quorum
+      ? []
+      : [
+          add(
+            "critical",
+            "dcs-quorum",
+            "The DCS has no quorum",
+            `${members.length - lost.length} of ${members.length} of its members answer${lost.length === 0 ? "" : `; not ${names}`}`,
+            "Bring back a majority of them: nobody can become the leader, and the one that there is gives up in the end.",
+          ),
+        ]),
+    ...(quorum && lost.length > 0
+      ? [
+          add(
+            "warning",
+            "dcs-member",
+            "A member of the DCS does not answer",
+            `${names} can't be reached; the others have the quorum`,
+            "Bring it back: the loss of another one may be the end of the quorum.",
+          ),
+        ]
+      : []),
+    ...alarms.map((alarm) =>
+      add(
+        "critical",
+        "dcs-alarm",
+        "The DCS raises an alarm",
+        `It says ${alarm}`,
+        "Make room and defragment it; with NOSPACE it takes no writes.",
+      ),
+    ),
+  ];
+}
+
+function slots({ slots: all }: Beside): Finding[] {
+  return all.flatMap(({ member, name, active, wal_status, retained_bytes }) => {
+    const of = `${name} of ${member}`;
+    if (wal_status === "lost")
+      return [
+        finding(
+          "critical",
+          "slot-lost",
+          "A slot has lost its WAL",
+          name,
+          `${of} needs WAL that is removed`,
+          "Drop it, and make its reader anew.",
+        ),
+      ];
+    if (wal_status === "unreserved")
+      return [
+        finding(
+          "warning",
+          "slot-unreserved",
+          "A slot is about to lose its WAL",
+          name,
+          `${of} is beyond max_slot_wal_keep_size`,
+          "Let its reader catch up now, or drop it.",
+        ),
+      ];
+    if (!active && (retained_bytes ?? 0) > SLOT_BYTES)
+      return [
+        finding(
+          "warning",
+          "slot-idle",
+          "A slot keeps WAL for nobody",
+          name,
+          `${of} is read by nobody and keeps ${sizeText(retained_bytes!)}`,
+          "Bring its reader back, or drop it before the disk is full.",
+        ),
+      ];
+    return [];
+  });
+}
+
+function poolers({ beside, holder, gathered }: Judging): Finding[] {
+  const found: Finding[] = [];
+  const add = (...args: Parameters<typeof finding>): void => void found.push(finding(...args));
+  if (gathered.pgbouncerWhy !== null)
+    add(
+      "critical",
+      "pgbouncer-down",
+      "PgBouncer can't be asked",
+      null,
+      gathered.pgbouncerWhy,
+      "Look at it there, and at its account in the cluster's entry.",
+    );
+  for (const {
+    name,
+    why,
+    route,
+    paused,
+    waiting,
+    max_wait_s,
+    follower_why,
+    follower,
+    held,
+  } of beside.pgbouncers) {
+    if (why !== null)
+      add(
+        "critical",
+        "pgbouncer-down",
+        "A PgBouncer does not answer",
+        name,
+        `${name}: ${why}`,
+        "Look at it there: clients that come through it are cut off.",
+      );
+    if (follower_why !== null)
+      add(
+        "warning",
+        "follower-down",
+        "The follower of a PgBouncer does not answer",
+        name,
+        `${name}: ${follower_why}`,
+        "Start it again: without it the route does not follow the leader.",
+      );
+    if (route !== null && route !== holder.name)
+      add(
+        "critical",
+        "route",
+        "A PgBouncer sends clients to another than the leader",
+        name,
+        `${name} sends them to ${route}, and the leader is ${holder.name ?? "nobody"}`,
+        "Its follower moves the route when the leader answers as such; look at its log when it does not.",
+      );
+    if (follower && route === null && holder.name !== null)
+      add(
+        "critical",
+        "route",
+        "A PgBouncer lets clients nowhere",
+        name,
+        `${name} hands out no connection${held === null ? "" : `: ${held}`}`,
+        "Its follower sends them on when the leader answers it; look at its log when it does not.",
+      );
+    if (paused !== null)
+      add(
+        "warning",
+        "pgbouncer-paused",
+        "A PgBouncer holds clients back",
+        name,
+        `${name} is paused by ${paused}`,
+        "It lets them go at the cap by itself; sooner by pgdba pgbouncer resume.",
+      );
+    else if (waiting > 0 && max_wait_s >= WAIT_S)
+      add(
+        "warning",
+        "clients-wait",
+        "Clients wait for a server",
+        name,
+        `${waiting} clients of ${name} wait, the first for ${Math.round(max_wait_s)} s`,
+        "Look for long transactions, or make the pool larger.",
+      );
+  }
+  return found;
+}
+
+function room({ disks }: Beside): Finding[] {
+  return disks.flatMap(({ node, of, path, total_bytes, free_bytes }) => {
+    const free = total_bytes > 0 ? free_bytes / total_bytes : 1;
+    if (free >= DISK_WARNING) return [];
+    return [
+      finding(
+        free < DISK_CRITICAL ? "critical" : "warning",
+        "disk",
+        "A disk is nearly full",
+        node,
+        `${node} has ${sizeText(free_bytes)} of ${sizeText(total_bytes)} left for ${of} (${path})`,
+        "Make room or make it larger: a PostgreSQL that can't write WAL stops.",
+      ),
+    ];
+  });
+}
+
+function certificates({ certificates: all }: Beside): Finding[] {
+  return all.flatMap(({ member, of, not_after, days_left }) =>
+    days_left > CERTIFICATE_WARNING_DAYS
+      ? []
+      : [
+          finding(
+            days_left <= CERTIFICATE_CRITICAL_DAYS ? "critical" : "warning",
+            "certificate",
+            days_left < 0 ? "A certificate has expired" : "A certificate expires soon",
+            member,
+            `That of ${of} of ${member} is good until ${not_after}`,
+            "Put a new one in its place, and reload.",
+          ),
+        ],
+  );
+}
+
+function archiving({ archive }: Beside): Finding[] {
+  if (archive === null) return [];
+  if (archive.kept === false)
+    return [
+      finding(
+        "warning",
+        "archive-discards",
+        "Backups are not set up",
+        archive.member,
+        `${archive.why}: no WAL is kept, so nothing can be restored to a point in time`,
+        "Set up a repository of backups.",
+      ),
+    ];
+  if (archive.failing)
+    return [
+      finding(
+        "warning",
+        "archive-failing",
+        "Archiving fails",
+        archive.member,
+        `The last attempt failed, at ${archive.last_failed_at}; WAL piles up until one succeeds`,
+        "Look at the server's log for what the command said.",
+      ),
+    ];
+  return [];
+}
