@@ -391,8 +391,14 @@ describe.skipIf(missing !== null)("a Patroni cluster that somebody else made", (
       const q = place();
       const known = await connect(
         q,
-        ...["--name", "orders", "--patroni-url", cluster.members[0]!.api],
-        ...["--patroni-user", cluster.apiUser, "--patroni-password-env", "API_PW"],
+        "--name",
+        "orders",
+        "--patroni-url",
+        cluster.members[0]!.api,
+        "--patroni-user",
+        cluster.apiUser,
+        "--patroni-password-env",
+        "API_PW",
       );
       expect(known.envelope.error).toBeNull();
       const moved = await cli(
