@@ -4,6 +4,8 @@ import { choose, type Verdict } from "./choose.ts";
 import type { FollowConfig } from "./config.ts";
 import { Hand } from "./hand.ts";
 import { Members } from "./members.ts";
+import type { Refusal } from "./refusal.ts";
+import { Rounds } from "./rounds.ts";
 import { NOWHERE, readRoute, type Route } from "./route.ts";
 
 /** The longest that a round waits when nothing happens. */
@@ -32,11 +34,6 @@ interface Pause {
   until: number;
 }
 
-export type Refusal =
-  | { error: "held"; holder: string; left_ms: number }
-  | { error: "transactions_open"; open: number }
-  | { error: "unreachable"; why: string };
-
 /**
  * Owns route and pause of one PgBouncer. All that it does there it does in rounds, one after the other; whoever asks for something
  * says what is wanted, and waits until a round has brought it about.
@@ -45,8 +42,7 @@ export class Follower {
   readonly #told: Told;
   readonly #members: Members;
   readonly #hand: Hand;
-  #changed = Promise.withResolvers<void>();
-  #round = Promise.withResolvers<void>();
+  readonly #rounds: Rounds;
   /** As PgBouncer has it, as far as is known. */
   #route: Route | undefined;
   /** False until it has the file that says it. */
@@ -70,7 +66,8 @@ export class Follower {
 
   constructor(config: FollowConfig, told: Told) {
     this.#told = told;
-    const changed = () => this.#wake();
+    this.#rounds = new Rounds(told);
+    const changed = () => this.#rounds.wake();
     this.#members = new Members(config, { clock: told.clock, signal: told.signal, changed });
     this.#hand = new Hand(config, changed);
     this.#route = readRoute(config.route.file);
@@ -81,25 +78,23 @@ export class Follower {
   /** Until the signal. Clients that somebody else holds back go on then. */
   async run(): Promise<void> {
     const { signal } = this.#told;
-    signal.addEventListener("abort", () => this.#wake(), { once: true });
+    signal.addEventListener("abort", () => this.#rounds.wake(), { once: true });
     this.#members.start();
-    while (!signal.aborted) {
-      const changed = this.#changed.promise;
-      try {
-        await this.#once();
-        this.#say("trouble", undefined);
-      } catch (thrown) {
-        this.#say("trouble", toPgdbaError(thrown).message);
-        if (!this.#hand.connected) this.#lost();
-      }
-      this.#round.resolve();
-      this.#round = Promise.withResolvers();
-      await this.#atMost(changed, ROUND_MS);
-    }
+    while (!signal.aborted) await this.#rounds.once(() => this.#try(), ROUND_MS);
     if (this.#pause !== undefined && this.#hand.connected) await this.#hand.letGo().catch(() => {});
     this.#pause = undefined;
-    this.#round.resolve();
+    this.#rounds.end();
     this.#hand.close();
+  }
+
+  async #try(): Promise<void> {
+    try {
+      await this.#once();
+      this.#say("trouble", undefined);
+    } catch (thrown) {
+      this.#say("trouble", toPgdbaError(thrown).message);
+      if (!this.#hand.connected) this.#lost();
+    }
   }
 
   /**
@@ -115,10 +110,10 @@ export class Follower {
     this.#pause = pause;
     this.#release = undefined;
     if (held === undefined) this.#told.log(`${holder} holds clients back for ${capMs} ms at most`);
-    this.#wake();
+    this.#rounds.wake();
     const isClosed = () => this.#hand.mode === "closed";
     const isOver = () => this.#pause !== pause;
-    await this.#until(() => isClosed() || isOver(), Math.min(waitMs, capMs));
+    await this.#rounds.until(() => isClosed() || isOver(), Math.min(waitMs, capMs));
     if (isOver()) return { error: "unreachable", why: "the pause ended before it had begun" };
     if (isClosed()) return undefined;
     const open = await this.#hand.open().catch(() => 0);
@@ -137,11 +132,11 @@ export class Follower {
     if (this.#isForeign) {
       this.#isForeign = false;
       this.#hand.mode = "unknown";
-      this.#wake();
+      this.#rounds.wake();
     }
-    await this.#until(() => this.#release === undefined, PRIMARY_MS + ROUND_MS);
+    await this.#rounds.until(() => this.#release === undefined, PRIMARY_MS + ROUND_MS);
     // The round that found the primary lets them go.
-    await this.#until(
+    await this.#rounds.until(
       () => this.#hand.mode === "open" || this.#verdict.kind === "none",
       ROUND_MS * 8,
     );
@@ -279,7 +274,7 @@ export class Follower {
     this.#pause = undefined;
     this.#release = { since, until: since + PRIMARY_MS };
     this.#members.poke();
-    this.#wake();
+    this.#rounds.wake();
   }
 
   #lost(): void {
@@ -297,27 +292,5 @@ export class Follower {
     if (message === undefined) this.#said.delete(what);
     else this.#said.set(what, message);
     if (message !== undefined) this.#told.log(message, "warn");
-  }
-
-  /** Whoever waits for something looks anew. */
-  #wake(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
-  }
-
-  async #until(holds: () => boolean, ms: number): Promise<void> {
-    const { clock, signal } = this.#told;
-    const ends = clock.monotonic() + ms;
-    while (!holds() && !signal.aborted && clock.monotonic() < ends)
-      await this.#atMost(this.#round.promise, Math.max(1, ends - clock.monotonic()));
-  }
-
-  async #atMost(wanted: Promise<void>, ms: number): Promise<void> {
-    let timer: Timer | undefined;
-    const late = new Promise<void>((done) => {
-      timer = setTimeout(done, ms);
-    });
-    await Promise.race([wanted, late]);
-    clearTimeout(timer);
   }
 }

@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { FollowConfig } from "./config.ts";
-import type { Follower, Refusal } from "./follower.ts";
+import type { Follower } from "./follower.ts";
+import type { Refusal } from "./refusal.ts";
 
 const HEADERS = { "content-type": "application/json", "cache-control": "no-store" };
 const MAX_BODY = 4096;

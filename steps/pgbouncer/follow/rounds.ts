@@ -1,0 +1,48 @@
+import type { Clock } from "../../../engine/types.ts";
+
+/** Rounds of work, one after the other: each begins when something has changed, and who waits for something looks anew after each. */
+export class Rounds {
+  readonly #told: { clock: Clock; signal: AbortSignal };
+  #changed = Promise.withResolvers<void>();
+  #round = Promise.withResolvers<void>();
+
+  constructor(told: { clock: Clock; signal: AbortSignal }) {
+    this.#told = told;
+  }
+
+  /** Something has changed. */
+  wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  /** Does one round, and waits until something changes that has not changed before it began; `ms` at most. */
+  async once(work: () => Promise<void>, ms: number): Promise<void> {
+    const changed = this.#changed.promise;
+    await work();
+    this.end();
+    await atMost(changed, ms);
+  }
+
+  end(): void {
+    this.#round.resolve();
+    this.#round = Promise.withResolvers();
+  }
+
+  /** Resolves when it holds after a round, when the time is over, or with the signal. */
+  async until(holds: () => boolean, ms: number): Promise<void> {
+    const { clock, signal } = this.#told;
+    const ends = clock.monotonic() + ms;
+    while (!holds() && !signal.aborted && clock.monotonic() < ends)
+      await atMost(this.#round.promise, Math.max(1, ends - clock.monotonic()));
+  }
+}
+
+async function atMost(wanted: Promise<void>, ms: number): Promise<void> {
+  let timer: Timer | undefined;
+  const late = new Promise<void>((done) => {
+    timer = setTimeout(done, ms);
+  });
+  await Promise.race([wanted, late]);
+  clearTimeout(timer);
+}
