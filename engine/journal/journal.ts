@@ -7,7 +7,7 @@ import { answersIn, recordAnswers } from "./answers.ts";
 import { thaw } from "./docs.ts";
 import { recordIntent } from "./intent.ts";
 import type { Holder } from "./holder.ts";
-import { AT_ONCE, recordSeen, type Saw, type Seen, seenIn } from "./seen.ts";
+import { AT_ONCE, recordSeen, type Saw, type Seen, seenIn, stepsIn } from "./seen.ts";
 import {
   type Answer,
   damagedRecord,
@@ -16,7 +16,6 @@ import {
   type Intent,
   type Phase,
   type RawRun,
-  type RawStep,
   readRun,
   readUnfinished,
   readStep,
@@ -381,12 +380,7 @@ export class Journal {
 
   /** What a resumed run goes by. `past`: also what ended rounds of a runbook that watches have changed. */
   steps(run: string, { past = false } = {}): StepRow[] {
-    const which = past ? "" : "AND phase <> 'past'";
-    return guarded(() =>
-      this.db
-        .query<RawStep, [string]>(`SELECT * FROM step WHERE run = ? ${which} ORDER BY seq`)
-        .all(run),
-    ).map(readStep);
+    return guarded(() => stepsIn(this.db, run, past)).map(readStep);
   }
 
   close(): void {

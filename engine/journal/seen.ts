@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import type { Json } from "../types.ts";
-import { damagedRecord } from "./rows.ts";
+import { damagedRecord, type RawStep } from "./rows.ts";
 
 /**
  * The things that a run sees beside the ends of its actions: that a block was skipped, the list of a loop, why an attempt at a block or
@@ -61,6 +61,13 @@ export function endRound(
   }
   for (const table of ["step", "saw"])
     db.query(`DELETE FROM ${table} WHERE ${below}`).run(run, base);
+}
+
+export function stepsIn(db: Database, run: string, past: boolean): RawStep[] {
+  const which = past ? "" : "AND phase <> 'past'";
+  return db
+    .query<RawStep, [string]>(`SELECT * FROM step WHERE run = ? ${which} ORDER BY seq`)
+    .all(run);
 }
 
 /** @throws PgdbaError journal_failed for what is damaged */
