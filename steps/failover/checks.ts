@@ -90,6 +90,7 @@ not lead, the best first; without \`candidate\` the first of them is judged in \
       "pause",
       "standbys",
       "transactions",
+      "pausable",
     ],
     properties: {
       leader: {
@@ -170,6 +171,11 @@ not lead, the best first; without \`candidate\` the first of them is judged in \
         items: { type: "string" },
         description: "Members that stream from the leader now",
       },
+      pausable: {
+        type: "array",
+        items: { type: "string" },
+        description: "The PgBouncers that have a follower, so that their clients can be held back",
+      },
       transactions: {
         type: "array",
         items: { type: "integer" },
@@ -226,6 +232,9 @@ not lead, the best first; without \`candidate\` the first of them is judged in \
           ({ name, state }) =>
             state === "streaming" && facts.members.some((one) => one.name === name),
         )
+        .map(({ name }) => name),
+      pausable: facts.poolers
+        .filter(({ follower }) => valueOf(follower) != null)
         .map(({ name }) => name),
       transactions: (long ?? [])
         .filter(({ seconds }) => seconds > move.longTransaction)

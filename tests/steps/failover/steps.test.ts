@@ -128,7 +128,8 @@ describe.skipIf(missing !== null)(
         others: ["pgbouncer1"],
       });
       // Our own pause speaks against nothing, another's does.
-      expect((await run(checks, { candidate: to })).refused).toBe(false);
+      const judged = await run(checks, { candidate: to });
+      expect([judged.refused, judged.pausable]).toEqual([false, ["pgbouncer1"]]);
       expect(
         (await run(checks, { candidate: to }, await contextOf("run-3"))).reasons.join(),
       ).toContain("paused by run-1");
