@@ -1,14 +1,16 @@
+import type Docker from "dockerode";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Armed, Deadline, Healed, Inverse, Role } from "../contract.ts";
 import { nodeEnv } from "./account.ts";
 import type { At } from "./at.ts";
 import { ask, statusOf } from "./engine.ts";
 import { helperImage } from "./images.ts";
-import { readableLog, startNode, thawNode } from "./life.ts";
+import { startNode, thawNode } from "./life.ts";
+import { readableLog } from "./line.ts";
 import { execIn } from "./exec.ts";
 import { removeContainer, type Work } from "./make.ts";
 import heal_ from "./node/heal.py" with { type: "text" };
-import { inNetworkOf } from "./network.ts";
+import { atVolumesOf, inNetworkOf } from "./network.ts";
 import { type Cluster, containerName, filter, LABEL, labelsFor, readRecords } from "./record.ts";
 import { stateOf } from "./state.ts";
 
@@ -29,13 +31,8 @@ const LABELS = {
   at: "pgdba.armed-at",
 } as const;
 
-/** The network of a node, where a program takes back what was done in it. */
-interface Here {
-  here: readonly string[];
-}
-
-/** What a healer does: an inverse of the contract, or one of ours, in the network of a node. */
-export type Taken = Inverse | (Here & { on: string });
+/** What a healer does: an inverse of the contract, or one of ours, in the network of a node or beside its volumes. */
+export type Taken = Inverse | { on: string; here: readonly string[]; in: "network" | "volumes" };
 
 type On = (node: string, role?: Role) => Promise<At>;
 
@@ -64,7 +61,6 @@ export async function armed(
   const now = Date.now();
   const deadline = new Date(now + afterMs).toISOString();
   const image = await helperImage(work);
-  const isHere = "here" in inverse;
   const container = await ask(engine, "make a healer", () =>
     engine.docker.createContainer({
       name: `${name}-heal-${id}-${crypto.randomUUID().slice(0, 8)}`,
@@ -83,9 +79,7 @@ export async function armed(
         [LABELS.deadline]: deadline,
         [LABELS.at]: String(now),
       },
-      HostConfig: isHere
-        ? { NetworkMode: `container:${at.record.id}`, CapAdd: ["NET_ADMIN"] }
-        : { NetworkMode: "none", Binds: [`${socketOf(engine.socket)}:/run/engine.sock`] },
+      HostConfig: hostOf(engine.socket, at, inverse),
     }),
   );
   try {
@@ -108,6 +102,14 @@ function assertArmable(id: string, afterMs: number): void {
     hint: "An id is letters, digits, `-`, `_` and `.`; a deadline at most 15 minutes away.",
     nothingDone: true,
   });
+}
+
+function hostOf(socket: string | null, { record }: At, inverse: Taken): Docker.HostConfig {
+  if (!("here" in inverse))
+    return { NetworkMode: "none", Binds: [`${socketOf(socket)}:/run/engine.sock`] };
+  return inverse.in === "network"
+    ? { NetworkMode: `container:${record.id}`, CapAdd: ["NET_ADMIN"] }
+    : { NetworkMode: "none", VolumesFrom: [record.id] };
 }
 
 /** On the Engine's own machine. That of a rootless Engine lies where we reach it; others have it in one place. */

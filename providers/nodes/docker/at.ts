@@ -1,6 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { By } from "../contract.ts";
 import { type Attached, attach } from "./attached.ts";
+import { attachDisks } from "./disks.ts";
 import { ask } from "./engine.ts";
 import type { ExecAt } from "./exec.ts";
 import { type Cluster, LABEL, networkName, type NodeRecord, nodeOf } from "./record.ts";
@@ -26,6 +27,7 @@ export class Helpers {
   async of(cluster: Cluster, record: NodeRecord): Promise<string> {
     const before = await this.#made.get(record.id)?.catch(() => undefined);
     if (before !== undefined && (await isRunning(cluster, before.id))) return before.id;
+    await attachDisks(cluster, record.node, record.sizes, record.image);
     const made = attach(cluster.engine, {
       image: record.image,
       labels: {

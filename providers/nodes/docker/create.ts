@@ -5,11 +5,11 @@ import { filesOf, secretsOf } from "../configuration/files.ts";
 import type { By, NodeSpec, Spec } from "../contract.ts";
 import { accountsIn } from "./account.ts";
 import { fixedSpecOf } from "./decide.ts";
+import { bytesOf, type DiskSizes, hasSizes, volumesFor } from "./disks.ts";
 import { ask, engineError, statusOf } from "./engine.ts";
 import { POLICY } from "./life.ts";
 import {
   type Cluster,
-  dataVolume,
   type FixedSpec,
   LABEL,
   labelsFor,
@@ -24,7 +24,6 @@ const STOP_SECONDS = 120;
 /** Parallel queries share memory by files there. */
 const SHM_BYTES = 1 << 30;
 const LOG = { Type: "json-file", Config: { "max-size": "50m", "max-file": "4" } };
-const UNITS: Record<string, number> = { k: 1 << 10, m: 1 << 20, g: 1 << 30 };
 
 export interface Making {
   cluster: Cluster;
@@ -36,6 +35,8 @@ export interface Making {
   labels: Record<string, string>;
   address: string;
   ports: Record<string, number>;
+  /** Its disks that have a size of their own. */
+  sizes?: DiskSizes;
 }
 
 /** The labels of a node's container, beside those of whoever made it. */
@@ -68,7 +69,7 @@ export async function createContainer(making: Making): Promise<string> {
       cause: error,
     });
   }
-  await putConfiguration(cluster, container.id, spec, node);
+  await putConfiguration(cluster, container.id, spec, node, making.sizes ?? {});
   return container.id;
 }
 
@@ -76,18 +77,15 @@ export async function createContainer(making: Making): Promise<string> {
 export function containerOf(
   making: Omit<Making, "cluster" | "spec"> & { cluster: Pick<Cluster, "name"> },
 ): Docker.ContainerCreateOptions {
-  const { cluster, node, image, name, address, ports } = making;
+  const { cluster, node, image, name, address, ports, sizes = {} } = making;
   const layout = layoutOf(node.roles[0]!);
   const { memory, cpus } = (node.place ?? {}) as { memory?: string; cpus?: number };
   const mounts: Docker.MountConfig = [
     { Type: "volume", Source: secretsVolume(cluster.name, node.name), Target: SECRETS_DIR },
   ];
   if (layout.volume)
-    mounts.push({
-      Type: "volume",
-      Source: dataVolume(cluster.name, node.name),
-      Target: layout.home,
-    });
+    for (const { volume, target } of volumesFor(cluster.name, node.name, sizes))
+      mounts.push({ Type: "volume", Source: volume, Target: target });
   const bindings = Object.entries(ports).map(([inside, port]) => [
     `${inside}/tcp`,
     [{ HostIp: address, HostPort: String(port) }],
@@ -100,6 +98,7 @@ export function containerOf(
       ...making.labels,
       [LABEL.ports]: JSON.stringify(ports),
       [LABEL.address]: address,
+      ...(hasSizes(sizes) ? { [LABEL.sizes]: JSON.stringify(sizes) } : {}),
     },
     StopTimeout: STOP_SECONDS,
     ExposedPorts: Object.fromEntries(bindings.map(([inside]) => [inside, {}])),
@@ -120,18 +119,17 @@ export function containerOf(
   };
 }
 
-function bytesOf(memory: string): number {
-  return Number(memory.slice(0, -1)) * UNITS[memory.at(-1)!]!;
-}
-
 /** It stands in the container itself: a container that is made anew gets it anew. */
 async function putConfiguration(
   { engine }: Cluster,
   id: string,
   spec: Spec,
   node: NodeSpec,
+  { data, wal }: DiskSizes,
 ): Promise<void> {
-  const files = Object.entries(filesOf(spec, node)).map(([name, text]) => ({
+  const walBytes = wal ?? data;
+  const sizes = { walVolume: wal !== undefined, ...(walBytes === undefined ? {} : { walBytes }) };
+  const files = Object.entries(filesOf(spec, node, sizes)).map(([name, text]) => ({
     path: `${CONFIG_DIR.slice(1)}/${name}`,
     content: name === "patroni.yml" ? text + tagsOf(node.place) : text,
     mode: 0o644,
@@ -188,9 +186,11 @@ export async function ensureVolume(
   { engine, name: cluster }: Cluster,
   volume: string,
   labels: Record<string, string>,
+  options?: Record<string, string>,
 ): Promise<void> {
   const { Labels } = await ask(engine, `make the volume ${volume}`, async () => {
-    await engine.docker.createVolume({ Name: volume, Labels: labels });
+    const more = options === undefined ? {} : { DriverOpts: options };
+    await engine.docker.createVolume({ Name: volume, Labels: labels, ...more });
     return engine.docker.getVolume(volume).inspect();
   });
   if (Labels?.[LABEL.cluster] === cluster) return;

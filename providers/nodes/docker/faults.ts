@@ -1,3 +1,4 @@
+import type { JsonObject } from "../../../engine/types.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Deadline, Fault, Nodes, Peers, Role } from "../contract.ts";
 import { armed } from "./arm.ts";
@@ -8,9 +9,10 @@ import { helperImage } from "./images.ts";
 import { killNode } from "./life.ts";
 import type { Work } from "./make.ts";
 import { inNetworkOf } from "./network.ts";
+import fill from "./node/fill.py" with { type: "text" };
 import script from "./node/partition.py" with { type: "text" };
-import { type NodeRecord, nodeOf, readRecords } from "./record.ts";
-import { layoutOf } from "./roles.ts";
+import { type NodeRecord, nodeOf } from "./record.ts";
+import { HOME_DIR, layoutOf, WAL_DIR } from "./roles.ts";
 
 type On = (node: string, role?: Role) => Promise<At>;
 
@@ -40,7 +42,7 @@ export async function partition(
   // A name of the kernel's is short.
   const chain = `pgdba-${Bun.hash(until.id).toString(36).slice(0, 12)}`;
   const here = ["sh", "-c", REMOVE, "sh", chain];
-  const { container, ...fault } = await armed(work, on, { on: node, here }, until);
+  const { container, ...fault } = await armed(work, on, { on: node, here, in: "network" }, until);
   const place = { engine: work.cluster.engine, id: container, node, by: work.by };
   const question = { chain, direction, ports, ...peers };
   // Another fault under this id is taken back before.
@@ -101,6 +103,54 @@ async function peersOf(
   });
 }
 
+/** Only on a disk of its own size: the file lies beside the data, where the server never looks. */
+export async function fillDisk(
+  work: Work,
+  on: On,
+  node: string,
+  { of, leaveBytes }: Parameters<Nodes["fillDisk"]>[1],
+  until: Deadline,
+): Promise<Fault> {
+  const at = await on(node);
+  const { data, wal } = at.record.sizes;
+  const folder =
+    of === "data" && data
+      ? HOME_DIR
+      : of === "wal" && (wal ?? data)
+        ? wal
+          ? WAL_DIR
+          : HOME_DIR
+        : undefined;
+  if (folder === undefined) {
+    throw new PgdbaError("unsupported", `The disk of ${node} for ${of} has no size of its own`, {
+      hint: "To fill it would fill that of the Engine's machine. Clusters with `data_size` have disks of their own.",
+      nothingDone: true,
+    });
+  }
+  const path = `${folder}/.pgdba-fill-${until.id}`;
+  const inverse = { on: node, here: ["rm", "-f", path], in: "volumes" } as const;
+  const { container, ...fault } = await armed(work, on, inverse, until);
+  // In the healer: it sees the disk whether the node runs or not.
+  const place = { engine: work.cluster.engine, id: container, node, by: work.by };
+  const { before, free } = await answerOf<{ before: number; free: number }>(place, fill, {
+    path,
+    leave: leaveBytes,
+  });
+  return {
+    ...fault,
+    took: free <= leaveBytes,
+    evidence: `${free} bytes are free there now, ${before} were before`,
+  };
+}
+
+/** True when each server has, or will have, a disk of its own size. */
+export function hasOwnDisks(records: readonly NodeRecord[], place: JsonObject): boolean {
+  const servers = records.filter(({ role }) => role === "postgres");
+  return servers.length === 0
+    ? place["data_size"] !== undefined
+    : servers.every(({ sizes }) => sizes.data !== undefined);
+}
+
 /**
  * The network is cut first, in the same breath: nobody hears that the node's connections have ended. What its programs had written and
  * not flushed is kept by the machine, which has not lost its power.
@@ -126,8 +176,10 @@ function failed(node: string, text: string): PgdbaError {
 const TOOLS = ["/usr/sbin/iptables", "/usr/sbin/ip6tables"];
 
 /** Why nothing can be done in the network of a node; undefined when it can. */
-export async function whyNoNetwork(work: Work): Promise<string | undefined> {
-  const records: NodeRecord[] = await readRecords(work.cluster).catch(() => []);
+export async function whyNoNetwork(
+  work: Work,
+  records: readonly NodeRecord[],
+): Promise<string | undefined> {
   const server = records.find(({ role }) => role === "postgres");
   // Our own image has them.
   if (server === undefined) return undefined;

@@ -1,8 +1,10 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { By, Death, NodeEvent, Running, StopMode } from "../contract.ts";
+import { attachDisks } from "./disks.ts";
 import { ask, type Engine, engineError, statusOf } from "./engine.ts";
 import type { At as NodeAt } from "./at.ts";
 import { answerOf } from "./exec.ts";
+import { readableLog } from "./line.ts";
 import kill from "./node/kill.py" with { type: "text" };
 import { PGDATA } from "./roles.ts";
 import { type Cluster, filter, LABEL, type NodeRecord, readRecords } from "./record.ts";
@@ -43,6 +45,7 @@ export async function startNode(at: At, timeoutMs = START_MS): Promise<void> {
       containerOf(at).update({ RestartPolicy: { Name: POLICY } }),
     );
   }
+  if (!State.Running) await attachDisks(cluster, record.node, record.sizes, record.image);
   await startContainer(cluster.engine, record.id, record.name);
   await waitReady(at, timeoutMs);
 }
@@ -98,17 +101,6 @@ async function notReady(
 }
 
 const lastLine = (text: string): string => text.trim().split("\n").at(-1) ?? "none";
-
-/** The frames of both streams put together. */
-export function readableLog(bytes: Buffer): string {
-  const parts: Buffer[] = [];
-  for (let at = 0; at + 8 <= bytes.length;) {
-    const length = bytes.readUInt32BE(at + 4);
-    parts.push(bytes.subarray(at + 8, at + 8 + length));
-    at += 8 + length;
-  }
-  return Buffer.concat(parts).toString("utf8");
-}
 
 /**
  * Patroni shuts its server down fast when its container is told to stop, however long that takes: it is never killed for that.

@@ -85,3 +85,14 @@ export class Kept {
     this.#length += bytes.length;
   }
 }
+
+/** The frames of both streams put together. */
+export function readableLog(bytes: Buffer): string {
+  const parts: Buffer[] = [];
+  for (let at = 0; at + 8 <= bytes.length;) {
+    const length = bytes.readUInt32BE(at + 4);
+    parts.push(bytes.subarray(at + 8, at + 8 + length));
+    at += 8 + length;
+  }
+  return Buffer.concat(parts).toString("utf8");
+}

@@ -2,6 +2,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { Change, Opening, Role, Spec } from "../contract.ts";
 import { accountsOf, passwordsFor } from "../passwords.ts";
 import { createContainer, ensureNetwork, ensureVolume, nodeLabels, putSecrets } from "./create.ts";
+import { attachDisks, diskVolume, hasSizes, optionsFor, sizesOf, volumesFor } from "./disks.ts";
 import { decide, type Found, refused, type Todo } from "./decide.ts";
 import { ask, saidBy, statusOf } from "./engine.ts";
 import { exclusively } from "./hold.ts";
@@ -11,7 +12,6 @@ import { choosePorts } from "./ports.ts";
 import {
   type Cluster,
   containerName,
-  dataVolume,
   draftName,
   LABEL,
   labelsFor,
@@ -144,14 +144,22 @@ class Making {
     }
     const own = { ...labelsFor(name, by), [LABEL.node]: node.name };
     await ensureVolume(cluster, secretsVolume(name, node.name), own);
-    if (layout.volume) await ensureVolume(cluster, dataVolume(name, node.name), own);
+    const sizes = sizesOf({ ...place, ...spec.place }, role);
+    if (hasSizes(sizes)) {
+      const disk = diskVolume(name, node.name);
+      await ensureVolume(cluster, disk, { ...own, [LABEL.sizes]: JSON.stringify(sizes) });
+      await attachDisks(cluster, node.name, sizes, images.get(role)!);
+    }
+    if (layout.volume)
+      for (const { of, volume } of volumesFor(name, node.name, sizes))
+        await ensureVolume(cluster, volume, own, optionsFor(name, node.name, of, sizes));
     const address = String({ ...place, ...spec.place }["address"] ?? "127.0.0.1");
     const first = node.place?.["port"] as number | undefined;
     for (let tries = 1; ; tries++) {
       const ports = await choosePorts(engine, layout.ports, { address, first, taken });
       const draft = draftName(name, node.name);
       const image = images.get(role)!;
-      const making = { cluster, spec, node, image, name: draft, labels, address, ports };
+      const making = { cluster, spec, node, image, name: draft, labels, address, ports, sizes };
       const id = await createContainer(making);
       await putSecrets(cluster, id, spec, node, passwords);
       try {
@@ -169,8 +177,9 @@ class Making {
 
   async #start({ node }: Todo): Promise<void> {
     const { cluster } = this.#work;
-    const { id, name } = await nodeOf(cluster, node);
-    await startContainer(cluster.engine, id, name);
+    const record = await nodeOf(cluster, node);
+    await attachDisks(cluster, node, record.sizes, record.image);
+    await startContainer(cluster.engine, record.id, record.name);
   }
 
   async #finish(one: Todo): Promise<void> {
@@ -257,9 +266,19 @@ export async function renew(work: Work, node: string, spec: Spec): Promise<Chang
       for (const { Id, Labels } of stale)
         if (Labels[LABEL.cluster] === name && Id !== record.id) await removeContainer(cluster, Id);
       const labels = { ...nodeLabels(cluster, record.labels, spec, wanted) };
-      const { ports, address } = record;
+      const { ports, address, sizes } = record;
       const draft = renewedName(name, node);
-      const making = { cluster, spec, node: wanted, image, name: draft, labels, address, ports };
+      const making = {
+        cluster,
+        spec,
+        node: wanted,
+        image,
+        name: draft,
+        labels,
+        address,
+        ports,
+        sizes,
+      };
       const id = await createContainer(making);
       const runs = running !== "stopped" && running !== "failed";
       await stopNode({ cluster, record, by }, "fast");

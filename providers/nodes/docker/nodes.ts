@@ -6,7 +6,7 @@ import { arm, armedOf, disarm, heal } from "./arm.ts";
 import { type At, atNode, Helpers } from "./at.ts";
 import { openEngine } from "./engine.ts";
 import { execIn } from "./exec.ts";
-import { killPower, partition, whyNoNetwork } from "./faults.ts";
+import { fillDisk, hasOwnDisks, killPower, partition, whyNoNetwork } from "./faults.ts";
 import { filesOf } from "./files.ts";
 import { hold, holderOf } from "./hold.ts";
 import { helperImage } from "./images.ts";
@@ -38,7 +38,6 @@ const SLOW_DISK =
 /** What no Engine can. */
 const LACKS: Partial<Record<Verb, string>> = {
   slow_network: SLOW_NETWORK,
-  fill_disk: FILL,
   slow_disk: SLOW_DISK,
 };
 
@@ -75,8 +74,14 @@ function verbs(cluster: Cluster, opening: Opening, by: By, helpers: Helpers): No
     ...filesOf(by, on),
     cluster: cluster.name,
     async can() {
-      const why = await whyNoNetwork(work);
-      return canAllBut(why === undefined ? LACKS : { ...LACKS, partition: why, kill_power: why });
+      // An Engine that does not answer is found out by the first verb.
+      const records = await readRecords(cluster).catch(() => []);
+      const why = await whyNoNetwork(work, records);
+      return canAllBut({
+        ...LACKS,
+        ...(why === undefined ? {} : { partition: why, kill_power: why }),
+        ...(hasOwnDisks(records, place) ? {} : { fill_disk: FILL }),
+      });
     },
     plan: (spec) => plan(cluster, spec),
     provision: (spec) => provision(work, spec),
@@ -128,7 +133,7 @@ function verbs(cluster: Cluster, opening: Opening, by: By, helpers: Helpers): No
     jobs: jobsOf(by, on),
     partition: (node, what, until) => partition(work, on, node, what, until),
     slowNetwork: () => Promise.reject(lacking("slow_network", SLOW_NETWORK)),
-    fillDisk: () => Promise.reject(lacking("fill_disk", FILL)),
+    fillDisk: (node, what, until) => fillDisk(work, on, node, what, until),
     slowDisk: () => Promise.reject(lacking("slow_disk", SLOW_DISK)),
     arm: (inverse, until) => arm(work, on, inverse, until),
     armed: () => armedOf(cluster),

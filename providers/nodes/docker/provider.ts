@@ -26,6 +26,17 @@ const provider: Provider = {
           description:
             "Images of your own; what a start script finds in a container stays the same",
         },
+        data_size: {
+          type: "string",
+          pattern: "^[0-9]+[mgt]$",
+          description:
+            "The size of the disk that a server's data lies on, such as `20g`, as a file system of its own; without it, all have that of the Engine",
+        },
+        wal_size: {
+          type: "string",
+          pattern: "^[0-9]+[mgt]$",
+          description: "The size of a disk for WAL alone; without it, WAL lies with the data",
+        },
         address: {
           type: "string",
           default: "127.0.0.1",

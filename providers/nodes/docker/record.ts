@@ -18,6 +18,8 @@ export const LABEL = {
   /** The published ports, as JSON: they are fixed for the life of the node. */
   ports: "pgdba.ports",
   address: "pgdba.address",
+  /** The disks of a size, as JSON. */
+  sizes: "pgdba.sizes",
 } as const;
 
 /** Such a volume is never removed with its cluster. */
@@ -55,6 +57,8 @@ export interface NodeRecord {
   spec: FixedSpec;
   /** The published port of each port inside. */
   ports: Record<string, number>;
+  /** Its disks that have a size of their own, in bytes. */
+  sizes: { data?: number; wal?: number };
   /** The address that they are published on. */
   address: string;
 }
@@ -119,6 +123,7 @@ function recordOf(cluster: string, info: Docker.ContainerInfo): NodeRecord {
     status: info.Status,
     spec: JSON.parse(label(LABEL.spec) || "{}") as FixedSpec,
     ports: JSON.parse(label(LABEL.ports) || "{}") as Record<string, number>,
+    sizes: JSON.parse(label(LABEL.sizes) || "{}") as NodeRecord["sizes"],
     address: label(LABEL.address) || "127.0.0.1",
   };
 }

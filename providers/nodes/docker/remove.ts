@@ -1,4 +1,5 @@
 import type { Change } from "../contract.ts";
+import { detachDisks, type DiskSizes, hasSizes } from "./disks.ts";
 import { refused } from "./decide.ts";
 import { ask, statusOf } from "./engine.ts";
 import { exclusively, removeHoldings } from "./hold.ts";
@@ -36,12 +37,14 @@ export async function deprovision(work: Work, which: Which): Promise<Change[]> {
   const going = records.filter(({ node, labels }) => isGoing({ node, run: labels.run }));
   const staying = records.filter((record) => !going.includes(record));
   if (which !== undefined && "nodes" in which) assertDataStays(going, staying);
-  const act = () => remove(cluster, going, staying, isGoing);
+  const act = () =>
+    remove(cluster, going, staying, isGoing, async () => known ?? helperImage(work));
+  let known: string | undefined;
   if (records.length === 0) return act();
-  const image = await helperImage(work).catch(() => undefined);
+  known = await helperImage(work).catch(() => undefined);
   // Without an image nothing could run beside it either.
-  if (image === undefined) return act();
-  return exclusively(cluster, { image, waitMs: LOCK_MS, signal: by.signal }, act);
+  if (known === undefined) return act();
+  return exclusively(cluster, { image: known, waitMs: LOCK_MS, signal: by.signal }, act);
 }
 
 /** Nodes without data are no loss; the last server, and the last of the store that it needs, are. */
@@ -61,6 +64,7 @@ async function remove(
   going: readonly NodeRecord[],
   staying: readonly NodeRecord[],
   isGoing: (one: { node: string; run: string }) => boolean,
+  image: () => Promise<string>,
 ): Promise<Change[]> {
   const { engine, name } = cluster;
   const removed = new Set<string>();
@@ -81,10 +85,17 @@ async function remove(
     if (removed.has(Labels[LABEL.node] ?? "") || staying.length === 0)
       await removeContainer(cluster, Id);
   }
-  for (const { Name, Labels } of await volumesOf(cluster)) {
+  const isDisk = ({ Labels }: { Labels: Record<string, string> | null }): number =>
+    LABEL.sizes in (Labels ?? {}) ? 1 : 0;
+  // The files of a disk are the last: it is mounted by the others.
+  for (const { Name, Labels } of (await volumesOf(cluster)).toSorted(
+    (a, b) => isDisk(a) - isDisk(b),
+  )) {
     const node = Labels[LABEL.node] ?? "";
     if (staysNode(node)) continue;
     if (!removed.has(node) && !isGoing({ node, run: Labels[LABEL.run] ?? "" })) continue;
+    const sizes = JSON.parse(Labels[LABEL.sizes] ?? "{}") as DiskSizes;
+    if (hasSizes(sizes)) await detachDisks(cluster, node, sizes, await image());
     await removeVolume(cluster, Name);
     removed.add(node);
   }

@@ -18,7 +18,8 @@ export interface RoleLayout {
 export const CONFIG_DIR = "/etc/pgdba";
 export const SECRETS_DIR = "/run/secrets";
 export const PASSFILE = `${SECRETS_DIR}/pgpass`;
-const HOME_DIR = "/var/lib/pgdba";
+export const HOME_DIR = "/var/lib/pgdba";
+export const WAL_DIR = "/var/lib/pgdba-wal";
 export const PGDATA = `${HOME_DIR}/data`;
 
 export const PORT = { postgres: 5432, patroni: 8008, etcd: 2379, pgbouncer: 6432, follower: 6433 };

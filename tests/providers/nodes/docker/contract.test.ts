@@ -17,6 +17,8 @@ else {
   await nodesContract({
     provider: "docker",
     version: 17,
+    // Of a size, so that they can be filled.
+    cluster: { data_size: "1g", wal_size: "512m" },
     // A primary that is started again is to lead again.
     standby: { tags: { nofailover: true } },
     slower: 4,

@@ -1,0 +1,33 @@
+"""Fills a disk by a file, up to what is to be left free of it."""
+
+import json
+import os
+import sys
+
+ask = json.load(sys.stdin)
+path, leave = ask["path"], ask["leave"]
+folder = os.path.dirname(path)
+
+
+def free() -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+before = free()
+with open(path, "ab") as file:
+    # What a file system keeps for itself it tells only by and by.
+    for _ in range(20):
+        over = free() - leave
+        if over <= 0:
+            break
+        size = os.fstat(file.fileno()).st_size
+        try:
+            os.posix_fallocate(file.fileno(), size, over)
+        except OSError:
+            try:
+                os.posix_fallocate(file.fileno(), size, max(over // 2, 4096))
+            except OSError:
+                break
+    os.fsync(file.fileno())
+print(json.dumps({"before": before, "free": free()}))
