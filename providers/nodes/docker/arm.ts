@@ -5,7 +5,7 @@ import { nodeEnv } from "./account.ts";
 import type { At } from "./at.ts";
 import { ask, statusOf } from "./engine.ts";
 import { helperImage } from "./images.ts";
-import { startNode, thawNode } from "./life.ts";
+import { inspected, startNode, thawNode } from "./life.ts";
 import { readableLog } from "./line.ts";
 import { execIn } from "./exec.ts";
 import { removeContainer, type Work } from "./make.ts";
@@ -280,10 +280,11 @@ async function takeBack(
     return running === "running" ? undefined : `it is ${running}${why ? `: ${why}` : ""}`;
   }
   if ("here" in inverse) {
+    const isNetwork = inverse.in === "network";
     // A network that was made anew with its node's start has nothing of it.
-    const { State } = await cluster.engine.docker.getContainer(record.id).inspect();
-    if (!State.Running) return undefined;
-    const done = await inNetworkOf(cluster, record.id, await helperImage(work), inverse.here);
+    if (isNetwork && !(await inspected(at)).State.Running) return undefined;
+    const run = isNetwork ? inNetworkOf : atVolumesOf;
+    const done = await run(cluster, record.id, await helperImage(work), inverse.here);
     return done.code === 0 ? undefined : `${inverse.here[0]} ended with ${done.code}: ${done.text}`;
   }
   const { exit_code, signal, stderr } = await at.work(true, (there) =>

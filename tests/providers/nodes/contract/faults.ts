@@ -183,6 +183,14 @@ export function faultCases(world: World, one: Case): void {
       expect(fault).toMatchObject({ took: true, state: "armed" });
       expect(await free()).toBeLessThanOrEqual(leaveBytes);
       await world.until(free, (bytes) => bytes > before / 2);
+      const again = { id: "full-again", afterMs: 600_000 };
+      expect(await nodes.fillDisk("b", { of: "data", leaveBytes }, again)).toMatchObject({
+        took: true,
+      });
+      expect(await nodes.heal({ id: "full-again" })).toEqual([
+        { id: "full-again", node: "b", healed: true },
+      ]);
+      expect(await free()).toBeGreaterThan(before / 2);
     },
   );
 
