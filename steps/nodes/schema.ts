@@ -83,9 +83,10 @@ const withoutNull = (values: object): object =>
 
 /** The spec as the contract has it: what a runbook says by null is left out. */
 export function specOf(input: FromSchema<typeof SPEC>): Spec {
-  const { accounts = {}, ...rest } = input;
+  const { accounts = {}, place = {}, ...rest } = input;
+  const parts = { accounts: withoutNull(accounts), place: withoutNull(place) };
   // The schema above describes the type; what it allows beyond it is null.
-  return withoutNull({ ...rest, accounts: withoutNull(accounts) }) as unknown as Spec;
+  return withoutNull({ ...rest, ...parts }) as unknown as Spec;
 }
 
 export const CHANGES = {
