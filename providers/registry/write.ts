@@ -140,7 +140,6 @@ export function finished(data: ClusterFile): ClusterFile {
 function builtIn(): PgdbaError {
   return new PgdbaError("step_refused", `The name ${LAB} is that of the built-in cluster`, {
     hint: "Choose another name; `pgdba lab up` makes that one.",
-    nothingDone: true,
   });
 }
 

@@ -84,6 +84,9 @@ Undo takes the entry and its secrets away again if they are still this run's and
   },
   async undo(ctx, input) {
     const name = namedCluster(ctx);
+    const { partial } = (await readClusterFile(name, clusterFile(ctx.run.stateDir, name))) ?? {};
+    // It never came to an entry: there is no cluster whose nodes could be asked for.
+    if (partial !== ctx.run.id) return ctx.unchanged();
     if (input.provider !== undefined) await assertNothingLeft(ctx);
     if (!(await releaseCluster(ctx.run.stateDir, name, ctx.run.id))) ctx.unchanged();
   },
@@ -104,7 +107,6 @@ function variablesOf(
     throw new PgdbaError("missing_secret", `Not set: ${missing.join(", ")}`, {
       hint: "Set them in the environment, or have passwords made and kept in files that only you can read: --generate-secrets.",
       data: { missing },
-      nothingDone: true,
     });
   }
   for (const [, name] of variables) ctx.secret(ctx.env[name]!);

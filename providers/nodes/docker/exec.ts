@@ -217,19 +217,22 @@ async function diedMeanwhile(engine: Engine, id: string): Promise<string | undef
   return found?.State.Running ? undefined : "its container ended while it ran";
 }
 
-/** Settles when the program has ended and nothing comes any more. */
-async function idle(
+/** Settles when the program has ended and nothing comes any more: what it wrote last may come after the Engine's word that it has ended. */
+export async function idle(
   lastAt: () => number,
   inspect: () => Promise<{ Running: boolean }>,
   read: Promise<void>,
 ): Promise<void> {
   let over = false;
   void read.finally(() => (over = true));
+  let endedAt = Infinity;
   while (!over) {
     await Bun.sleep(IDLE_MS);
     if (over || performance.now() - lastAt() < IDLE_MS) continue;
+    if (performance.now() - Math.max(lastAt(), endedAt) >= IDLE_MS) return;
+    if (endedAt < Infinity) continue;
     const info = await inspect().catch(() => undefined);
-    if (info?.Running === false && performance.now() - lastAt() >= IDLE_MS) return;
+    if (info?.Running === false) endedAt = performance.now();
   }
 }
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import type { PgdbaError } from "../../../engine/errors.ts";
+import { PgdbaError } from "../../../engine/errors.ts";
 import { Harness } from "../../engine/run/harness.ts";
 
 let h: Harness;
@@ -90,6 +90,35 @@ test("a run that died goes on with the same entry and the same secret", async ()
   expect(other.error?.code).toBe("step_refused");
   expect(other.error?.message).toContain("run-1");
   expect(readFileSync(join(state, "secrets/orders/superuser"), "utf8")).toBe(secret);
+});
+
+test("a run that is refused before there is an entry has nothing to take back", async () => {
+  // As it is in life: the nodes of a cluster that is not registered can't be asked for.
+  const target = {
+    cluster: "orders",
+    use: () =>
+      existsSync(file())
+        ? Promise.resolve({ list: async () => [] })
+        : Promise.reject(new PgdbaError("no_target", "There is no cluster named orders")),
+  };
+  const runbook = MAKE.replace("[superuser]}", "[superuser], secrets_from: ORDERS_}");
+  const unset = await h.run(runbook, { target });
+  expect([unset.status, unset.exit, unset.error?.code]).toEqual(["failed", 2, "missing_secret"]);
+  expect(unset.error?.message).toBe("Not set: ORDERS_SUPERUSER_PASSWORD");
+  const lab = await h.run(MAKE, { target: { ...target, cluster: "lab" } }, "demo/two");
+  expect([lab.status, lab.exit, lab.error?.code]).toEqual(["failed", 1, "step_refused"]);
+});
+
+test("a run that died before the entry was written takes nothing back when it fails", async () => {
+  await h.killedIn(MAKE, "make");
+  h.journal.db.run("UPDATE step SET status = 'open', result = NULL WHERE path = 'reserve'");
+  h.journal.db.run("DELETE FROM step WHERE path = 'make'");
+  rmSync(file());
+  h.target = {
+    cluster: "orders",
+    use: () => Promise.reject(new PgdbaError("no_target", "There is no cluster named orders")),
+  };
+  expect(await h.resume(MAKE)).toMatchObject({ exit: 2, error: { code: "no_target" } });
 });
 
 const HAND_WRITTEN = `# Ask Ann.
