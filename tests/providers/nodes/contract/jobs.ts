@@ -112,13 +112,15 @@ export function jobCases(world: World, one: Case): void {
     "a job is stopped with all that it started, also what does not listen",
     async () => {
       const { jobs } = world.nodes();
+      // Another suite beside this one sleeps as well.
+      const long = `sleep ${300 + Math.random()}`;
       for (const [script, how] of [
-        ["sleep 300 & echo up; wait", { exit_code: null, signal: "SIGTERM" }],
+        [`${long} & echo up; wait`, { exit_code: null, signal: "SIGTERM" }],
         [
-          "trap '' TERM; sh -c 'echo up; sleep 300' & wait; sleep 300",
+          `trap '' TERM; sh -c 'echo up; ${long}' & wait; ${long}`,
           { exit_code: null, signal: "SIGKILL" },
         ],
-        ["trap 'exit 5' TERM; echo up; sleep 300 & wait", { exit_code: 5, signal: null }],
+        [`trap 'exit 5' TERM; echo up; ${long} & wait`, { exit_code: 5, signal: null }],
       ] as const) {
         const name = newName();
         await jobs.start("a", name, ["sh", "-c", script]);
@@ -131,7 +133,7 @@ export function jobCases(world: World, one: Case): void {
         expect(state).toMatchObject({ state: "ended", ...how });
         expect(await jobs.stop("a", name)).toEqual(state);
       }
-      const left = await world.nodes().exec("a", ["pgrep", "-f", "^sleep 300$"]);
+      const left = await world.nodes().exec("a", ["pgrep", "-f", `^${long}$`]);
       expect(left.stdout).toBe("");
     },
   );
