@@ -63,6 +63,32 @@ for (const { provider, missing } of PLACES) {
         expect((await (await live.nodes()).list()).map(({ node }) => node)).not.toContain("pg4");
       }, 240_000);
 
+      test("the primary role moves while clients only wait: none fails, and nothing is lost", async () => {
+        const writer = await startWriter(live.writer());
+        await writer.next();
+        const { new_primary, client, run } = await live.well(
+          "failover",
+          "trigger",
+          "--target",
+          "pg2",
+        );
+        expect(new_primary).toBe("pg2");
+        expect(client).toMatchObject({ failed: 0 });
+        await writer.next();
+        expect(await writer.stop()).toMatchObject({ failed: 0, unknown: 0, refused: 0 });
+        await nothingLost(writer);
+        await live.well("failover", "rollback", "--run", run.id);
+        expect(await live.settled()).toBe("pg1");
+      }, 240_000);
+
+      test("what a DBA asks for is told of all of it, and the health check of a member", async () => {
+        const { leader, members, findings } = await live.well("cluster", "status");
+        expect([leader, members.length]).toEqual(["pg1", 3]);
+        expect(findings.map((one: any) => one.severity)).not.toContain("critical");
+        const { envelope } = await live.run("health", "check", "--host", "pg2");
+        expect(envelope.data).toMatchObject({ server: { role: "standby" } });
+      }, 120_000);
+
       test("with the guard a dead primary is followed at once, and comes back by itself", async () => {
         const guard = live.begin("failover", "guard");
         await guard.said("start dead");

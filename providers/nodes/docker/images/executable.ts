@@ -19,10 +19,14 @@ type Env = Readonly<Record<string, string | undefined>>;
 export function architectureOf(engine: string): string {
   const found = ARCHITECTURES[engine];
   if (found !== undefined) return found;
-  throw new PgdbaError("unsupported", `pgdba can't be compiled for a Docker Engine on ${engine}`, {
-    hint: "Use an Engine on amd64 or arm64, or name an image of your own as the place's `images.pgbouncer`.",
-    nothingDone: true,
-  });
+  throw new PgdbaError(
+    "unsupported",
+    `The program can't be compiled for a Docker Engine on ${engine}`,
+    {
+      hint: "Use an Engine on amd64 or arm64, or name an image of your own as the place's `images.pgbouncer`.",
+      nothingDone: true,
+    },
+  );
 }
 
 /** Changes when the executable would be another one. */
@@ -82,7 +86,7 @@ async function compile(file: string, arch: string, env: Env, signal: AbortSignal
   if (exit_code === 0) return;
   throw new PgdbaError(
     "command_failed",
-    `pgdba can't be compiled for linux-${arch}: ${stderr.trim()}`,
+    `The program can't be compiled for linux-${arch}: ${stderr.trim()}`,
     {
       hint: "Correct what it says and run again, or name an image of your own as the place's `images.pgbouncer`.",
       nothingDone: true,
