@@ -65,8 +65,19 @@ export async function takeLocks(
       run.releasers.push(() => lock.release());
       return fence(first, run.id, lock, remote);
     }
-    const holder = `${got.heldBy}${got.words.length === 0 ? "" : `, which locks ${got.words.join(", ")}`}`;
+    const parts = watches ? [] : got.words;
+    const holder = `${got.heldBy}${parts.length === 0 ? "" : `, which locks ${parts.join(", ")}`}`;
     const left = deadline - clock.monotonic();
+    if (left <= 0 && watches) {
+      throw new PgdbaError(
+        "lock_held",
+        `${request.runbook.name} runs already on ${first.name}: ${holder}`,
+        {
+          retryable: true,
+          hint: "One is enough. Interrupt that one first (Ctrl-C, SIGTERM) if this one is to take its place.",
+        },
+      );
+    }
     if (left <= 0) {
       throw new PgdbaError("lock_held", `${first.name} is being worked on by ${holder}`, {
         retryable: true,

@@ -59,7 +59,7 @@ export const SPEC = {
       required: ["scope", "ttl", "loop_wait", "retry_timeout", "synchronous_mode"],
       description: "How Patroni runs the servers; without it each runs alone. Times in seconds",
       properties: {
-        scope: { type: "string", pattern: "^[a-z][a-z0-9-]{0,62}$" },
+        scope: { type: "string", pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$" },
         ttl: { type: "integer", minimum: 20 },
         loop_wait: { type: "integer", minimum: 1 },
         retry_timeout: { type: "integer", minimum: 3 },

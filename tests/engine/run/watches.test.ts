@@ -149,7 +149,9 @@ test("it locks its own name and not the target; one that reads locks nothing", (
         // Beside it, another run changes the target, and a second one of its name does not begin.
         const beside = await h.run("steps: [{id: beside, fake.keep: {}}]", {}, "demo/beside");
         expect(beside.exit).toBe(0);
-        expect((await codeOf(h.run(LOOP, {}, "demo/one"))).code).toBe("lock_held");
+        const second = await codeOf(h.run(LOOP, {}, "demo/one"));
+        expect(second.code).toBe("lock_held");
+        expect(second.message).toMatch(/^demo\/one runs already on .*: run run-1 \(.*\)$/);
         stop.request("SIGTERM");
         return { n: 1 };
       },
