@@ -1,7 +1,7 @@
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import { sleep } from "../../engine/shared/sleep.ts";
 import type { JsonObject } from "../../engine/types.ts";
-import type { PatroniMember, ScheduledSwitchover } from "./members.ts";
+import type { PatroniCluster, PatroniMember, ScheduledSwitchover } from "./members.ts";
 import { loopSeconds, readCluster, readStatus, sendToOne } from "./read.ts";
 import { type Answer, type Api, refused, type Request, send } from "./requests.ts";
 import type { PatroniStatus } from "./status.ts";
@@ -23,6 +23,8 @@ export interface Switchover {
   candidate?: string | undefined;
   /** A time with its zone. */
   scheduled_at?: string | undefined;
+  /** The cluster as it was read a moment ago; it is read without it. */
+  seen?: PatroniCluster | undefined;
 }
 
 interface Move {
@@ -46,10 +48,10 @@ const GRACE_MS = 10_000;
 /** @throws PgdbaError step_refused | step_failed | http_failed | timeout | connection_failed */
 export async function switchover(
   api: Api,
-  { leader: from, candidate, scheduled_at }: Switchover,
+  { leader: from, candidate, scheduled_at, seen }: Switchover,
   signal?: AbortSignal,
 ): Promise<Moved> {
-  const { leader, members } = await readCluster(api, signal);
+  const { leader, members } = seen ?? (await readCluster(api, signal));
   if (leader !== from) {
     throw new PgdbaError(
       "step_refused",

@@ -32,11 +32,21 @@ export interface PgbouncerAccess {
    * transaction is open any more. Asked again by the same holder it moves the cap.
    * @throws PgdbaError timeout: transactions did not end within `waitMs`, clients are let go again | step_refused: another holds it
    */
-  pause(instance: string, pause: { holder: string; capMs: number; waitMs: number }): Promise<void>;
+  pause(instance: string, pause: PauseWish): Promise<void>;
   /** Asks the follower to let clients go; nothing to do when it does so already. */
   resume(instance: string, holder: string): Promise<void>;
   /** How the follower sees things; null where there is none. @throws PgdbaError connection_failed */
   follower(instance: string): Promise<FollowerState | null>;
+}
+
+export interface PauseWish {
+  holder: string;
+  /** They go on by themselves after this. */
+  capMs: number;
+  /** How long open transactions are given to end. */
+  waitMs: number;
+  /** They go on as well, at once, when this member leads on a later timeline than the one that they were held back on. */
+  untilPrimary?: string | undefined;
 }
 
 export interface FollowerState {

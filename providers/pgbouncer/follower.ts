@@ -1,6 +1,6 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { readBody } from "../../engine/shared/read-body.ts";
-import type { FollowerState, PgbouncerInstance, PgbouncerSpec } from "./contract.ts";
+import type { FollowerState, PauseWish, PgbouncerInstance, PgbouncerSpec } from "./contract.ts";
 
 const MAX_BYTES = 256 * 1024;
 /** Beside the time that it is asked to wait. */
@@ -33,9 +33,13 @@ export class FollowerClient {
   }
 
   /** @throws PgdbaError timeout | step_refused */
-  async pause(pause: { holder: string; capMs: number; waitMs: number }): Promise<FollowerState> {
-    const { holder, capMs, waitMs } = pause;
-    const body = { holder, cap_ms: Math.round(capMs), wait_ms: Math.round(waitMs) };
+  async pause({ holder, capMs, waitMs, untilPrimary }: PauseWish): Promise<FollowerState> {
+    const body = {
+      holder,
+      cap_ms: Math.round(capMs),
+      wait_ms: Math.round(waitMs),
+      ...(untilPrimary === undefined ? {} : { until_primary: untilPrimary }),
+    };
     return stateIn(await this.#send("POST", "/pause", body, waitMs + ANSWER_MS));
   }
 

@@ -16,6 +16,11 @@ export default defineStep({
     additionalProperties: false,
     properties: {
       instances: { type: "array", items: { type: "string" }, description: "All without it" },
+      or_at: {
+        type: "string",
+        description:
+          "Clients that nobody holds back any more and that go to this member count, too",
+      },
     },
   },
   output: {
@@ -31,13 +36,14 @@ export default defineStep({
       },
     },
   },
-  async run(ctx, { instances }) {
+  async run(ctx, { instances, or_at: at }) {
     const pgbouncer = await ctx.use("pgbouncer");
     const names = instances ?? pgbouncer.instances.map(({ name }) => name);
     const told = await Promise.all(
       names.map(async (name) => {
         const state = await pgbouncer.follower(name);
-        return { name, held: state?.paused?.holder === ctx.run.id };
+        const isThere = state?.paused === null && at !== undefined && state.route?.member === at;
+        return { name, held: state?.paused?.holder === ctx.run.id || isThere };
       }),
     );
     const others = told.filter(({ held }) => !held).map(({ name }) => name);

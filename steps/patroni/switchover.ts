@@ -41,9 +41,12 @@ Connections to the old primary end. The step checks nothing itself: see \`failov
   },
   output: MOVED,
   async run(ctx, { leader, candidate: asked, scheduled_at }) {
-    const candidate = asked ? await nameMeant(ctx, asked) : null;
     const client = await ctx.use("patroni");
-    const cluster = await client.cluster(ctx.signal);
+    // Clients may wait for this step, so that nothing is asked twice, nor one after the other without need.
+    const [candidate, cluster] = await Promise.all([
+      asked ? nameMeant(ctx, asked) : null,
+      client.cluster(ctx.signal),
+    ]);
     const from = leader ?? cluster.leader;
     if (from === null)
       throw new PgdbaError(
@@ -64,6 +67,7 @@ Connections to the old primary end. The step checks nothing itself: see \`failov
       leader: from,
       candidate: candidate ?? undefined,
       scheduled_at: scheduled_at ?? undefined,
+      seen: cluster,
     };
     return moved(ctx, client, from, await client.switchover(wanted, ctx.signal));
   },

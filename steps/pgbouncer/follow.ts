@@ -12,10 +12,10 @@ answers 200 and takes writes; of several, to the one on the newest timeline. A m
 wait; one that says nothing keeps them until Patroni's ttl is over, then they are cut off and wait. A new primary gets them at once, and whoever
 still hangs at the old one is cut off: those alone from PgBouncer 1.24 on, before that all clients of the database.
 
-It is asked by HTTP, with the user and password of PgBouncer's admin (Basic): \`GET /status\`; \`POST /pause {"holder", "cap_ms", "wait_ms"}\`, which
-answers 200 when no transaction is open any more, 409 with how many are still open after \`wait_ms\` (clients go on then), 423 with the holder
-when another holds clients back, 503 when PgBouncer does not answer; \`POST /resume {"holder"}\`, which sends clients to the primary of now. At its cap a pause
-ends by itself, whoever asked. After a restart of the follower or of PgBouncer nothing is paused: have whatever starts it start it again when it dies.
+It is asked by HTTP, with the user and password of PgBouncer's admin (Basic): \`GET /status\`; \`POST /pause {"holder", "cap_ms", "wait_ms",
+"until_primary"}\`, which answers 200 when no transaction is open any more, 409 with how many are still open after \`wait_ms\` (clients go on then), 423
+with the holder when another holds clients back, 503 when PgBouncer does not answer; \`POST /resume {"holder"}\`, which sends clients to the primary of now. At its cap a pause
+ends by itself, whoever asked, and sooner as soon as the member \`until_primary\`, where one is named, leads on a later timeline: clients go there at once. After a restart of the follower or of PgBouncer nothing is paused: have whatever starts it start it again when it dies.
 
 Nobody else may write the file of the route, nor use PAUSE, RESUME or KILL on that console. See [authoring](authoring.md#pgbouncer-and-its-follower) for its configuration.
 With \`--plan\` it only reads that.`,

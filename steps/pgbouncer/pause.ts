@@ -11,6 +11,7 @@ export default defineStep({
   docs: `Asks the follower of each PgBouncer, all at once: new transactions wait, and the step is done when none is open any more. Where they do not
 end within \`wait\`, all clients go on and it fails with \`timeout\`; so it does when one of several PgBouncers can't be paused. After \`cap\` the
 followers let clients go by themselves, whatever has become of this run; asked again, the cap begins anew. Taken back, clients go on.
+With \`until_primary\` each follower lets clients go as soon as that member leads on a later timeline than the one that they were held back on.
 
 Without a follower it is refused: nothing would let clients go. PgBouncer cuts off who waits longer than its \`query_wait_timeout\`.`,
   example: `- pgbouncer.pause: {cap: 30s, wait: 5s}
@@ -38,6 +39,12 @@ Without a follower it is refused: nothing would let clients go. PgBouncer cuts o
         default: "10s",
         description: "How long open transactions are given to end",
       },
+      until_primary: {
+        type: "string",
+        minLength: 1,
+        maxLength: 200,
+        description: "The member that is to take over: they go on there as soon as it leads",
+      },
     },
   },
   output: {
@@ -50,13 +57,13 @@ Without a follower it is refused: nothing would let clients go. PgBouncer cuts o
     },
   },
   async run(ctx, input) {
-    const { holder = ctx.run.id, cap = "30s", wait = "10s" } = input;
+    const { holder = ctx.run.id, cap = "30s", wait = "10s", until_primary: untilPrimary } = input;
     const capMs = withinBounds("cap", parseDuration(cap));
     const waitMs = withinBounds("wait", parseDuration(wait));
     const pgbouncer = await ctx.use("pgbouncer");
     const paused = meant(pgbouncer, input.instances);
     try {
-      await each(paused, (name) => pgbouncer.pause(name, { holder, capMs, waitMs }));
+      await each(paused, (name) => pgbouncer.pause(name, { holder, capMs, waitMs, untilPrimary }));
     } catch (error) {
       // All or none: through the others clients would write on.
       const left = await letGo(pgbouncer, paused, holder);

@@ -1,5 +1,6 @@
 import { toPgdbaError } from "../../../engine/errors.ts";
 import type { Clock } from "../../../engine/types.ts";
+import type { PauseWish } from "../../../providers/pgbouncer/contract.ts";
 import { choose, type Verdict } from "./choose.ts";
 import type { FollowConfig } from "./config.ts";
 import { Hand } from "./hand.ts";
@@ -32,6 +33,10 @@ interface Pause {
   holder: string;
   /** When it ends by itself, monotonic. */
   until: number;
+  /** It ends as well when this member leads, on a later timeline than the one that clients were held back on. */
+  untilPrimary: string | undefined;
+  /** Null where nobody knows it: then no timeline is later. */
+  timeline: number | null;
 }
 
 /**
@@ -98,15 +103,17 @@ export class Follower {
   }
 
   /**
-   * Holds clients back for `holder`, for `capMs` at most. Resolves when no transaction is open; asked again by the same one, it moves the cap.
+   * Holds clients back for `holder`, for `capMs` at most, and no longer than until `untilPrimary` has taken over. Resolves when no transaction
+   * is open; asked again by the same one, it moves the cap.
    */
-  async pause(holder: string, capMs: number, waitMs: number): Promise<Refusal | undefined> {
+  async pause({ holder, capMs, waitMs, untilPrimary }: PauseWish): Promise<Refusal | undefined> {
     const now = this.#told.clock.monotonic();
     const held = this.#pause;
     if (held !== undefined && held.holder !== holder)
       return { error: "held", holder: held.holder, left_ms: Math.max(0, held.until - now) };
     if (!this.#hand.connected) return { error: "unreachable", why: "PgBouncer does not answer" };
-    const pause: Pause = { holder, until: now + capMs };
+    const { timeline } = held ?? this.#route ?? { timeline: null };
+    const pause: Pause = { holder, until: now + capMs, untilPrimary, timeline };
     this.#pause = pause;
     this.#release = undefined;
     if (held === undefined) this.#told.log(`${holder} holds clients back for ${capMs} ms at most`);
@@ -158,6 +165,7 @@ export class Follower {
           : {
               holder: this.#pause.holder,
               left_ms: Math.max(0, Math.round(this.#pause.until - monotonic())),
+              until_primary: this.#pause.untilPrimary ?? null,
             },
       pgbouncer: this.#hand.connected,
       members: this.#members.list().map(({ name, state, timeline, why }) => ({
@@ -196,8 +204,10 @@ export class Follower {
       this.#pointed = true;
     }
     await this.#cut(verdict);
+    this.#endAtPrimary(verdict);
     const isHeld = this.#pause !== undefined || verdict.kind === "none" || this.#awaitsPrimary(now);
     this.#members.hurry = isHeld;
+    this.#members.wanted = this.#pause?.untilPrimary;
     if (this.#hand.hastens && now - this.#pointedAt >= HASTE_MS) await this.#hand.calm();
     if (now - this.#lookedAt >= LOOK_MS) await this.#lookAtOthers(now);
     if (isHeld) await this.#hand.hold();
@@ -265,6 +275,17 @@ export class Follower {
     if (!isFresh && now < this.#release.until) return true;
     this.#release = undefined;
     return false;
+  }
+
+  /** PgBouncer has the route there by now, so that nothing is left to wait for. */
+  #endAtPrimary(verdict: Verdict): void {
+    if (this.#pause === undefined || verdict.kind !== "route") return;
+    const { holder, untilPrimary, timeline: before } = this.#pause;
+    const { member, timeline } = verdict.route;
+    if (member !== untilPrimary || before === null || timeline === null || timeline <= before)
+      return;
+    this.#told.log(`${holder} holds clients back no more: ${member} leads`);
+    this.#pause = undefined;
   }
 
   #let(why: string): void {

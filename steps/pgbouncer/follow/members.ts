@@ -12,6 +12,8 @@ const LEARN_MS = 5000;
 const RETRY_MS = 500;
 /** How often members are asked while clients wait. */
 const HURRY_MS = 100;
+/** The same for the one that is to take over. */
+const WANTED_MS = 50;
 const MAX_BYTES = 1024 * 1024;
 const HINT = "Is it Patroni's REST API?";
 
@@ -23,6 +25,8 @@ export class Members {
   ttlMs: number;
   /** True while clients wait for a primary. */
   hurry = false;
+  /** The name of the one that is to take over. */
+  wanted: string | undefined;
   readonly #config: FollowConfig;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -83,9 +87,14 @@ export class Members {
       const { name, host, port } = member;
       this.#seen.set(name, { name, host, port, askedAt, ...seen });
       this.#changed();
-      const every = this.hurry ? Math.min(HURRY_MS, this.#config.pollMs) : this.#config.pollMs;
-      await this.#pause(Math.max(0, askedAt + every - this.#clock.monotonic()));
+      await this.#pause(Math.max(0, askedAt + this.#every(name) - this.#clock.monotonic()));
     }
+  }
+
+  #every(name: string): number {
+    const { pollMs } = this.#config;
+    if (!this.hurry) return pollMs;
+    return Math.min(name === this.wanted ? WANTED_MS : HURRY_MS, pollMs);
   }
 
   /** Until the time is over, or somebody wants to know now. */

@@ -58,15 +58,17 @@ async function answer(follower: Follower, request: Request): Promise<Response> {
     return said(405, { error: "method_not_allowed" }, { allow: method });
   if (path === "/status") return said(200, follower.status());
   const body = await bodyOf(request);
-  const { holder, cap_ms: capMs, wait_ms: waitMs } = body ?? {};
-  if (typeof holder !== "string" || holder === "" || holder.length > 200)
+  const { holder, cap_ms: capMs, wait_ms: waitMs, until_primary: untilPrimary } = body ?? {};
+  if (!isName(holder))
     return said(400, { error: "bad_request", why: "holder: a text of 1 to 200 characters" });
   if (path === "/resume") return settled(follower, await follower.resume(holder));
   if (!isMs(capMs, MAX_CAP_MS) || !isMs(waitMs, MAX_WAIT_MS)) {
     const why = `cap_ms: 1 to ${MAX_CAP_MS}, wait_ms: 1 to ${MAX_WAIT_MS}`;
     return said(400, { error: "bad_request", why });
   }
-  return settled(follower, await follower.pause(holder, capMs, waitMs));
+  if (untilPrimary !== undefined && !isName(untilPrimary))
+    return said(400, { error: "bad_request", why: "until_primary: the name of a member" });
+  return settled(follower, await follower.pause({ holder, capMs, waitMs, untilPrimary }));
 }
 
 const STATUS: Record<Refusal["error"], number> = {
@@ -90,6 +92,10 @@ async function bodyOf(request: Request): Promise<Record<string, unknown> | undef
   } catch {
     return undefined;
   }
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.length <= 200;
 }
 
 function isMs(value: unknown, most: number): value is number {

@@ -121,8 +121,8 @@ describe.skipIf(missing !== null)(
     test("a client that measures goes through PgBouncer, waits with the others, and loses nothing in a move", async () => {
       const [from, [to]] = [await ha.leader(), await ha.standbys()];
       expect(await run(probe, { members: [from, to] })).toEqual({ through: "pgbouncer1" });
-      await run(pause, { cap: "30s", wait: "5s" });
-      expect(await run(held, {})).toEqual({ held: true, others: [] });
+      await run(pause, { cap: "30s", wait: "5s", until_primary: to });
+      expect(await run(held, { or_at: to })).toEqual({ held: true, others: [] });
       expect(await run(held, {}, await contextOf("run-2"))).toEqual({
         held: false,
         others: ["pgbouncer1"],
@@ -135,7 +135,11 @@ describe.skipIf(missing !== null)(
       ).toContain("paused by run-1");
       await run(record, { from, to });
       await run(switchover, { leader: from, candidate: to });
-      await run(resume, {});
+      // Nobody has asked for it: the follower lets clients go at the new primary.
+      await ha.until(async () => (await ha.follower()).paused === null, "clients go on");
+      expect(await run(held, { or_at: to })).toEqual({ held: true, others: [] });
+      expect(await run(held, { or_at: from })).toMatchObject({ held: false });
+      expect(await run(resume, {})).toMatchObject({ resumed: [], routes: [{ member: to }] });
       await run(mark, {});
       await ha.whole();
       const seen = await run(measured, {});

@@ -94,6 +94,54 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
     await lead(0, 3);
   });
 
+  test("a pause until a member takes over ends when that one takes writes on a later timeline, and not before", async () => {
+    const client = await at.client();
+    expect(await portOf(client)).toBe(ports[0]);
+    const now = (await at.until(({ route }) => route?.member === "pg1")).route.timeline;
+    const asked = { holder: "run-1", cap_ms: 60_000, wait_ms: 5000, until_primary: "pg2" };
+    const bad = await at.ask("POST", "/pause", { ...asked, until_primary: "" });
+    expect(bad.status).toBe(400);
+    expect(await at.ask("POST", "/pause", asked)).toMatchObject({
+      status: 200,
+      body: { paused: { holder: "run-1", until_primary: "pg2" } },
+    });
+    const waiting = portOf(client);
+    // Asked once more by the same one, it is still the timeline of the first time that counts.
+    expect((await at.ask("POST", "/pause", asked)).status).toBe(200);
+    const isHeld = async () => {
+      const { paused, clients } = await at.until(() => true);
+      expect([paused?.holder, clients]).toEqual(["run-1", "wait"]);
+      expect(Bun.peek.status(waiting)).toBe("pending");
+    };
+    // One that claims the role on the timeline of the old primary has not been promoted.
+    Object.assign(at.members[1], { says: "primary", timeline: now });
+    at.members[0].says = "replica";
+    await at.until(({ route }) => route?.member === "pg2");
+    await isHeld();
+    Object.assign(at.members[1], { says: "promoting", timeline: now + 1 });
+    await at.until(({ route }) => route === null);
+    await isHeld();
+    expect((await at.ask("POST", "/resume", { holder: "run-2" })).status).toBe(423);
+    at.members[1].says = "primary";
+    expect(await waiting).toBe(ports[1]);
+    expect(await at.until(() => true)).toMatchObject({ paused: null, clients: "go on" });
+    // Its holder comes later and finds nothing to do.
+    expect((await at.ask("POST", "/resume", { holder: "run-1" })).status).toBe(200);
+    // Another one than the one that is waited for: its holder must say that clients may go there.
+    const other = { ...asked, until_primary: "pg3" };
+    expect((await at.ask("POST", "/pause", other)).status).toBe(200);
+    Object.assign(at.members[0], { says: "primary", timeline: now + 2 });
+    at.members[1].says = "replica";
+    await at.until(({ route }) => route?.member === "pg1");
+    expect((await at.until(() => true)).paused).toMatchObject({ holder: "run-1" });
+    expect((await at.ask("POST", "/resume", other)).status).toBe(200);
+    await client.end();
+    // The cap ends it as any other.
+    await at.ask("POST", "/pause", { ...other, cap_ms: 300 });
+    await at.until(({ paused, clients }) => paused === null && clients === "go on");
+    await lead(0, 3);
+  });
+
   test("a transaction that does not end: clients go on, and it says how many are open", async () => {
     const [busy, other] = [await at.client(), await at.client()];
     await busy.query("BEGIN");

@@ -37,6 +37,28 @@ describe.skipIf(pgbouncerMissing() !== null)("pgbouncer.pause", () => {
     expect(context.recorded.unchanged).toBe(1);
   });
 
+  test("until a member takes over: clients go on there by themselves, and nothing is left to be taken back", async () => {
+    const [from, to] = at.members;
+    const before = from.timeline;
+    const context = onPooler(at, "change");
+    await pause.run(context, { cap: "60s", until_primary: "pg2" });
+    expect(await paused()).toMatchObject({ holder: "run-1", until_primary: "pg2" });
+    const waiting = at.client().then(async (client) => {
+      const port = await portOf(client);
+      await client.end();
+      return port;
+    });
+    from.says = "replica";
+    Object.assign(to, { says: "primary", timeline: before + 1 });
+    expect(await waiting).toBe(to.server.port);
+    expect(await paused()).toBeNull();
+    await pause.undo!(context, { until_primary: "pg2" }, undefined);
+    expect(context.recorded.unchanged).toBe(1);
+    to.says = "replica";
+    Object.assign(from, { says: "primary", timeline: before + 2 });
+    await at.until(({ route, clients }) => route?.member === "pg1" && clients === "go on");
+  });
+
   test("says how many transactions did not end, and clients go on", async () => {
     const busy = await at.client();
     await busy.query("BEGIN");
