@@ -1,5 +1,5 @@
 import { mkdir, rm, rmdir } from "node:fs/promises";
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
 import { errnoOf, readText, readTextIfThere } from "../../engine/shared/read-file.ts";
@@ -138,4 +138,27 @@ export async function removeSecrets(
   await rmdir(join(stateDir, secretsFolder(cluster))).catch((error: unknown) => {
     if (!["ENOENT", "ENOTEMPTY", "EEXIST"].includes(errnoOf(error) ?? "")) throw error;
   });
+}
+
+/**
+ * Files of secrets without an entry are those of a cluster whose entry was lost: it may run, and they may be all that opens it. They are not
+ * taken for the new one's, and so are not removed with it. @throws PgdbaError step_refused
+ */
+export function assertNoSecrets(
+  stateDir: string,
+  name: string,
+  places: readonly ({ file: string } | { env: string })[],
+): void {
+  const there = places.flatMap((place) =>
+    "file" in place && existsSync(join(stateDir, place.file)) ? [place.file] : [],
+  );
+  if (there.length === 0) return;
+  throw new PgdbaError(
+    "step_refused",
+    `The name ${name} is not free: passwords of an earlier cluster are still there (${there.join(", ")})`,
+    {
+      hint: `Choose another name. Or put the entry of that cluster back as ${join(stateDir, "clusters", `${name}.yaml`)}; or move these files out of ${stateDir} when that cluster is gone.`,
+      nothingDone: true,
+    },
+  );
 }

@@ -8,7 +8,7 @@ import { editYaml } from "./edit-yaml.ts";
 import { clusterFile, clustersFolder, LAB } from "./folder.ts";
 import { type ClusterEntry, parseCluster, readClusterText } from "./read.ts";
 import type { ClusterFile } from "./schema.ts";
-import { ensureSecret, removeSecrets, secretPath } from "./secrets.ts";
+import { assertNoSecrets, ensureSecret, removeSecrets, secretPath } from "./secrets.ts";
 
 /** A writer holds it for milliseconds. */
 const WAIT_MS = 30_000;
@@ -115,6 +115,7 @@ export async function reserveCluster(
   const entry = await changeCluster(stateDir, name, (before) => {
     if (before?.partial === run) return before.data;
     assertNameFree(name, before);
+    assertNoSecrets(stateDir, name, Object.values(places));
     isNew = true;
     return {
       ownership,

@@ -3,6 +3,7 @@ import type { StepContext } from "../../engine/types.ts";
 import { clusterFile } from "../../providers/registry/folder.ts";
 import { readClusterFile } from "../../providers/registry/read.ts";
 import { CLUSTER_PARTS } from "../../providers/registry/schema.ts";
+import { assertNoSecrets, secretPath } from "../../providers/registry/secrets.ts";
 import { assertNameFree, releaseCluster, reserveCluster } from "../../providers/registry/write.ts";
 import { defineStep } from "../define.ts";
 import { namedCluster } from "./entry/name.ts";
@@ -12,7 +13,8 @@ export default defineStep({
   summary: "Register a free name for the cluster that this run makes or takes over",
   docs: `The first step of whatever makes a cluster: the entry is there before anything is made, so that nobody takes the name and what a run
 left half made can be found. It is marked \`partial\` with the run's id until \`cluster.record\` says that it is \`finished\`. A name that is
-taken is refused, also one that another run left unfinished, or whose nodes are still there though the cluster was forgotten.
+taken is refused, also one that another run left unfinished, whose nodes are still there though the cluster was forgotten, or whose passwords
+are still there without an entry.
 
 For each name in \`secrets\` a value is made that nobody can guess, in a file with mode 0600 in the state folder; later steps name the secret. With
 \`secrets_from: ORDERS_\` they are taken from the environment instead: \`superuser\` from ORDERS_SUPERUSER_PASSWORD; all that are not set are named
@@ -78,8 +80,14 @@ Undo takes the entry and its secrets away again if they are still this run's and
   async plan(ctx, input) {
     const name = namedCluster(ctx);
     const file = clusterFile(ctx.run.stateDir, name);
-    variablesOf(ctx, input.secrets ?? [], input.secrets_from ?? null);
+    const variables = variablesOf(ctx, input.secrets ?? [], input.secrets_from ?? null);
     assertNameFree(name, await readClusterFile(name, file));
+    const made = variables === null ? (input.secrets ?? []) : [];
+    assertNoSecrets(
+      ctx.run.stateDir,
+      name,
+      made.map((each) => ({ file: secretPath(name, each) })),
+    );
     return { name, file, cluster_id: null };
   },
   async undo(ctx, input) {

@@ -271,6 +271,20 @@ describe("a name", () => {
     expect(await codeOf(reserve("lab"))).toBe("step_refused");
   });
 
+  test("of which passwords are left without an entry is refused, and they stay", async () => {
+    await reserve("orders", RUN, ["superuser", "replication"]);
+    const file = join(dir, "secrets/orders/superuser");
+    const value = readFileSync(file, "utf8");
+    rmSync(fileOf("orders"));
+    expect(await codeOf(reserve("orders", OTHER, ["superuser", "replication"]))).toBe(
+      "step_refused",
+    );
+    expect(await releaseCluster(dir, "orders", OTHER)).toBe(false);
+    expect([readFileSync(file, "utf8"), existsSync(fileOf("orders"))]).toEqual([value, false]);
+    // Those that it does not make are no concern of its.
+    expect((await reserve("orders", OTHER, ["other"])).isNew).toBe(true);
+  });
+
   test("is given to one of many that ask at once", async () => {
     const runs = Array.from({ length: 20 }, (_, at) => `20260102-030405-${at}`);
     const got = await Promise.all(

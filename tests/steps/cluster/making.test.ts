@@ -114,6 +114,8 @@ test("a run that died before the entry was written takes nothing back when it fa
   h.journal.db.run("UPDATE step SET status = 'open', result = NULL WHERE path = 'reserve'");
   h.journal.db.run("DELETE FROM step WHERE path = 'make'");
   rmSync(file());
+  // They are made after it.
+  rmSync(join(state, "secrets"), { recursive: true });
   h.target = {
     cluster: "orders",
     use: () => Promise.reject(new PgdbaError("no_target", "There is no cluster named orders")),
