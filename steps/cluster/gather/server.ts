@@ -104,7 +104,7 @@ export type Answer<T> =
   | { value: T; why: null; code: null }
   | { value: null; why: string; code: ErrorCode };
 
-/** The value, or why it can't be had within the time. */
+/** The value, or why it can't be had within the time. @throws PgdbaError missing_secret: nobody was asked, so that it says nothing of the cluster */
 export async function answerOf<T>(
   work: Promise<T>,
   limitMs: number,
@@ -122,8 +122,9 @@ export async function answerOf<T>(
     return { value: await Promise.race([work, late.promise]), why: null, code: null };
   } catch (thrown) {
     if (signal?.aborted) throw signal.reason;
-    const { message, code } = toPgdbaError(thrown);
-    return { value: null, why: message, code };
+    const error = toPgdbaError(thrown);
+    if (error.code === "missing_secret") throw error;
+    return { value: null, why: error.message, code: error.code };
   } finally {
     clearTimeout(timer);
   }
