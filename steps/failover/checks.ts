@@ -5,7 +5,7 @@ import { defineStep } from "../define.ts";
 import { leaderOf, valueOf } from "./facts/facts.ts";
 import { gather } from "./facts/gather.ts";
 import { LEVELS, type Move } from "./judge/check.ts";
-import { candidates, judge, refusals } from "./judge/judge.ts";
+import { candidates, explained, judge, refusals } from "./judge/judge.ts";
 import { lastKnown } from "./judge/lag.ts";
 
 const NUMBER = { type: ["number", "null"] } as const;
@@ -203,8 +203,9 @@ not lead, the best first; without \`candidate\` the first of them is judged in \
     const candidate = named ? asked : (all[0]?.member ?? null);
     const checks = judge(facts, { ...move, candidate: candidate ?? "" });
     const against = refusals(checks, accepts);
+    const told = [...against, ...explained(checks)];
     const said = ({ message, hint }: { message: string; hint: string | null }) =>
-      hint === null ? message : `${message}. ${hint}`;
+      `${message}.${hint === null ? "" : ` ${hint}`}`;
     const leader = leaderOf(facts);
     const server = leader && valueOf(leader.server);
     const sends = server && valueOf(server.standbys);
@@ -216,7 +217,7 @@ not lead, the best first; without \`candidate\` the first of them is judged in \
       refused: against.length > 0,
       reasons: against.map(said),
       warnings: checks
-        .filter((one) => one.status !== "ok" && one.level !== "act" && !against.includes(one))
+        .filter((one) => one.status !== "ok" && one.level !== "act" && !told.includes(one))
         .map(said),
       checks: checks as unknown as Json,
       candidates: all as unknown as Json,

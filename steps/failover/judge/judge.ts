@@ -60,14 +60,24 @@ function judgeOne(facts: Facts, move: Move): Check[] {
     : [...is, ...OF_CANDIDATE.flatMap((rule) => rule(facts, move))];
 }
 
-/** The checks that are not met and keep the role where it is. Why nothing is seen of a member that can't be asked is said once. */
-export function refusals(checks: readonly Check[], acceptsLoss: boolean): Check[] {
-  const silent = checks.filter(({ id, status }) => id === "reachable" && status !== "ok");
+/** What is not seen because a member can't be asked, or none leads: why is said once, by the check of that, which refuses. */
+export function explained(checks: readonly Check[]): Check[] {
+  const unmet = checks.filter(({ status }) => status !== "ok");
+  const leaderless = unmet.some(({ id }) => id === "leader" || id === "leader_answers");
+  const silent = unmet.filter(({ id }) => id === "reachable").map(({ about }) => about);
   return checks.filter(
-    ({ status, level, about }) =>
-      (status === "failed" ||
-        (status === "unseen" && !silent.some((one) => one.about === about))) &&
-      (level === "refuse" || (level === "data_loss" && !acceptsLoss)),
+    ({ status, about }) => status === "unseen" && (leaderless || silent.includes(about)),
+  );
+}
+
+/** The checks that are not met and keep the role where it is. */
+export function refusals(checks: readonly Check[], acceptsLoss: boolean): Check[] {
+  const said = explained(checks);
+  return checks.filter(
+    (one) =>
+      one.status !== "ok" &&
+      !said.includes(one) &&
+      (one.level === "refuse" || (one.level === "data_loss" && !acceptsLoss)),
   );
 }
 
@@ -93,8 +103,11 @@ export function candidates(
     .filter(({ name }) => move.force || !facts.leaders.includes(name))
     .filter(({ name }) => !move.dead.includes(name))
     .map((member): Candidate => {
-      const about = judgeOne(facts, { ...move, candidate: member.name });
-      const why = refusals(about, acceptsLoss).map(({ message }) => message);
+      const one = { ...move, candidate: member.name };
+      const leads = [...cluster.leader(facts, one), ...leader.leaderAnswers(facts, one)];
+      const why = refusals([...leads, ...judgeOne(facts, one)], acceptsLoss).map(
+        ({ message }) => message,
+      );
       const found = lagOf(own, member);
       return {
         member: member.name,

@@ -32,7 +32,7 @@ export const leaderAnswers: Rule = (facts, { force }) => {
     ? [
         failed(
           `${leader.name} leads and can't be asked: ${leader.server.unseen}`,
-          "Look at it first. If it is dead, Patroni elects another one by itself.",
+          `If it is dead, wait: when its key runs out (${facts.patroni.ttl} s), Patroni elects another one by itself. If it lives, mend the way to it first.`,
         ),
       ]
     : [ok(`${leader.name} answers`)];

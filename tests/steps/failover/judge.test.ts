@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Facts, SlotFacts } from "../../../steps/failover/facts/facts.ts";
 import type { Check, Move } from "../../../steps/failover/judge/check.ts";
-import { candidates, judge, refusals } from "../../../steps/failover/judge/judge.ts";
+import { candidates, explained, judge, refusals } from "../../../steps/failover/judge/judge.ts";
 import { at, goodFacts, MOVE } from "./facts.ts";
 
 /** The checks that are not met, in one line each. */
@@ -467,6 +467,21 @@ describe("each check is at its level", () => {
     const silent = goodFacts();
     Object.assign(at(silent, "pg2").member, { server: GONE, patroni: GONE, lsns: GONE });
     expect(refusals(judge(silent, MOVE), false).map(({ id }) => id)).toEqual(["reachable"]);
+  });
+
+  test("a leader that can't be asked is the one reason, for each standby, and nothing counts as good for it", () => {
+    const facts = goodFacts();
+    Object.assign(at(facts, "pg1").member, { server: GONE, lsns: GONE });
+    const checks = judge(facts, MOVE);
+    expect(refusals(checks, true).map(({ id }) => id)).toEqual(["leader_answers"]);
+    expect(explained(checks).map(({ id }) => id)).toContain("receive_lag");
+    const { force: _force, ...move } = MOVE;
+    const all = candidates(facts, { ...move, force: false }, true);
+    expect(all.map(({ able, why }) => [able, why.length])).toEqual([
+      [false, 1],
+      [false, 1],
+    ]);
+    expect(all[0]!.why[0]).toContain("pg1 leads and can't be asked");
   });
 });
 
