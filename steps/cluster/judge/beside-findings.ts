@@ -1,4 +1,3 @@
-import type { Gathered } from "../gather/cluster.ts";
 import type { Beside } from "./beside.ts";
 import { type Finding, finding, type Judging, type Severity, sizeText } from "./finding.ts";
 
@@ -13,7 +12,7 @@ const WAIT_S = 5;
 /** What is wrong beside the members: the store, slots, PgBouncers, disks, certificates, the archive. */
 export function besideFindings(j: Judging): Finding[] {
   return [
-    ...dcs(j.gathered),
+    ...dcs(j),
     ...slots(j.beside),
     ...poolers(j),
     ...room(j.beside),
@@ -22,7 +21,7 @@ export function besideFindings(j: Judging): Finding[] {
   ];
 }
 
-function dcs({ dcs: seen }: Gathered): Finding[] {
+function dcs({ gathered: { dcs: seen }, holder }: Judging): Finding[] {
   if (seen === null) return [];
   const { health } = seen;
   const add = (
@@ -38,8 +37,8 @@ function dcs({ dcs: seen }: Gathered): Finding[] {
         "critical",
         "dcs-down",
         "The DCS does not answer",
-        health.why,
-        "Look at it there; without it the leader gives up in the end.",
+        `${health.why}${holder.by === "member" ? `; ${holder.name}, which leads, says that it still holds the leader key` : ""}`,
+        "Look whether it runs, and whether its machines are overloaded: when Patroni can't reach it either, the leader gives up within its ttl.",
       ),
     ];
   const { quorum, members, alarms } = health.value;

@@ -43,9 +43,11 @@ function leadership({ gathered, holder, members }: Judging): Finding[] {
         members.some(({ sql }) => sql)
           ? "Nobody holds the leader key, and no server takes writes"
           : "No server of the cluster answers",
-        gathered.patroni?.value?.pause === true
-          ? "Patroni is paused, so it elects none: resume it, or start the leader that there was."
-          : "Look at the logs of Patroni, and at the DCS; a standby takes over when it is sound and the DCS answers.",
+        allStopped(gathered)
+          ? "All of its nodes are stopped: pgdba cluster start starts them, the last primary first."
+          : gathered.patroni?.value?.pause === true
+            ? "Patroni is paused, so it elects none: resume it, or start the leader that there was."
+            : "Look at the logs of Patroni, and at the DCS; a standby takes over when it is sound and the DCS answers.",
       ),
     );
   const leader = members.find(({ name }) => name === holder.name);
@@ -57,7 +59,7 @@ function leadership({ gathered, holder, members }: Judging): Finding[] {
         "The leader does not answer",
         leader.name,
         `${leader.name} holds the leader key, and its PostgreSQL does not answer (${leader.state})${leader.why === null ? "" : `: ${leader.why}`}`,
-        "Look at it there. Where it is only out of reach from here, mend the way to it.",
+        whenLeaderIsDown(gathered),
       ),
     );
   const standbys = members.filter(({ role }) => role !== "leader" && role !== "standby_leader");
@@ -76,11 +78,19 @@ function leadership({ gathered, holder, members }: Judging): Finding[] {
   return found;
 }
 
+function whenLeaderIsDown({ patroni: told, dcs }: Gathered): string {
+  if (told?.value?.pause === true)
+    return "Patroni is paused, so nobody takes over: resume it (pgdba cluster resume), or start the leader.";
+  const left = dcs?.leader.value?.ttlSeconds ?? null;
+  return `If it is dead, wait: a standby takes over by itself when the leader key runs out${left === null ? "" : `, in ${Math.ceil(left)} s`}. Where none does, pgdba failover status says why. If it is only out of reach from here, mend the way to it.`;
+}
+
 function ofMember(j: Judging, member: MemberNow): Finding[] {
   const { name, state, role } = member;
   const found: Finding[] = [];
   const leader = j.members.find((one) => one.name === j.holder.name);
   const isStandby = !["leader", "standby_leader", "unfenced"].includes(role);
+  const stopped = state === "stopped" && nodeOf(j.gathered, name) === "stopped";
   const add = (...args: Parameters<typeof finding>): void => void found.push(finding(...args));
   if (isStandby && isDown(member))
     add(
@@ -89,7 +99,11 @@ function ofMember(j: Judging, member: MemberNow): Finding[] {
       "A member does not answer",
       name,
       `${name} is ${state}${member.why === null ? "" : `: ${member.why}`}`,
-      "Look at the logs of its Patroni and PostgreSQL; where it is only out of reach from here, say in the cluster's entry where it is reached.",
+      stopped && leader === undefined
+        ? "Start the nodes, the last primary first: pgdba cluster start."
+        : stopped
+          ? `Start it, so that it follows again: pgdba replica rejoin ${name} --yes.`
+          : "Look at the logs of its Patroni and PostgreSQL; where it is only out of reach from here, say in the cluster's entry where it is reached.",
     );
   if (isStandby && member.sql && member.streams_from === null && state !== "streaming")
     add(
@@ -98,7 +112,9 @@ function ofMember(j: Judging, member: MemberNow): Finding[] {
       "A standby does not stream",
       name,
       `${name} receives no WAL from anybody (${state})`,
-      "Look at its log: the usual reasons are WAL that is gone, a diverged timeline, or a password.",
+      leader === undefined || isDown(leader)
+        ? "There is no leader that answers: it streams again when there is one."
+        : "Look at its log: the usual reasons are WAL that is gone, a diverged timeline, or a password.",
     );
   if (isStandby && member.timeline !== null && leader?.timeline != null) {
     if (member.timeline !== leader.timeline)
@@ -159,8 +175,8 @@ function ofMember(j: Judging, member: MemberNow): Finding[] {
       `${name} could not open its watchdog device: a leader that hangs is not stopped by it`,
       "Look at the permissions of the device; where it is required, this member can't become the leader.",
     );
-  // That none of them answers is told once.
-  if (member.api === false && j.gathered.patroni?.value)
+  // That none of them answers is told once, and that of a node that is stopped none does goes without saying.
+  if (member.api === false && j.gathered.patroni?.value && !stopped)
     add(
       "warning",
       "api-down",
@@ -170,6 +186,15 @@ function ofMember(j: Judging, member: MemberNow): Finding[] {
       "Look whether Patroni runs there: without it the member is neither watched nor moved.",
     );
   return found;
+}
+
+function allStopped({ nodes }: Gathered): boolean {
+  const all = nodes?.value ?? [];
+  return all.length > 0 && all.every(({ state }) => state.running === "stopped");
+}
+
+function nodeOf({ nodes }: Gathered, name: string): string | undefined {
+  return nodes?.value?.find(({ node }) => node === name)?.state.running;
 }
 
 /** Beyond this Patroni lets nobody take over. */

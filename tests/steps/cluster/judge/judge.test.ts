@@ -48,6 +48,46 @@ test("nothing is found in a sound cluster", () => {
   expect(roles(sound())).toBe("pg1 leader, pg2 replica, pg3 replica");
 });
 
+/** The one finding of that name. */
+const one = (g: Gathered, check: string) => judged(g).findings.find((f) => f.check === check)!;
+
+test("while the leader is silent it is told what happens by itself, and when", () => {
+  const silent = (key: number | null, pause = false) =>
+    with_({ pg1: seen("pg1", null, { api: api({}, true) }) }, {
+      dcs: {
+        health: ok({ quorum: true, revision: "1", members: [], alarms: [] }),
+        leader: ok({ holder: "pg1", revision: "1", ttlSeconds: key }),
+      },
+      ...(pause ? { patroni: ok({ ...patroni("pg1").value!, pause: true }) } : {}),
+    } as Partial<Gathered>);
+  expect(one(silent(11.2), "leader-down").remedy.text).toMatch(/by itself .* runs out, in 12 s\./);
+  expect(one(silent(null), "leader-down").remedy.text).toContain("runs out. Where none does");
+  expect(one(silent(11, true), "leader-down").remedy.text).toContain("Patroni is paused");
+});
+
+test("a node that is stopped is told once, with how it is started", () => {
+  const down = with_(
+    { pg2: seen("pg2", null, { api: { ...api({}), status: no() } as never }) },
+    { nodes: ok([{ node: "pg2", state: { running: "stopped" } }]) as never },
+  );
+  const about = judged(down).findings.filter(({ object }) => object === "pg2");
+  expect(about.map(({ check }) => check)).toEqual(["member-down"]);
+  expect(about[0]!.remedy.text).toContain("pgdba replica rejoin pg2 --yes");
+});
+
+test("a cluster that is stopped is started as one", () => {
+  const names = ["pg1", "pg2", "pg3"];
+  const silent = { ...api({}), status: no(), leads: null } as never;
+  const stopped = sound({
+    patroni: no() as never,
+    members: names.map((name) => seen(name, null, { api: silent })),
+    nodes: ok(names.map((node) => ({ node, state: { running: "stopped" } }))) as never,
+  });
+  const texts = judged(stopped).findings.map(({ check, remedy }) => `${check}: ${remedy.text}`);
+  expect(texts.filter((text) => text.includes("pgdba cluster start"))).toHaveLength(4);
+  expect(texts.join()).not.toContain("rejoin");
+});
+
 describe("who holds the leader key", () => {
   const key = (holder: string | null): Gathered["dcs"] => ({
     health: ok({ quorum: true, revision: "1", members: [], alarms: [] }),
