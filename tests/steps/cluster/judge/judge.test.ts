@@ -58,7 +58,7 @@ test("while the leader is silent it is told what happens by itself, and when", (
         health: ok({ quorum: true, revision: "1", members: [], alarms: [] }),
         leader: ok({ holder: "pg1", revision: "1", ttlSeconds: key }),
       },
-      ...(pause ? { patroni: ok({ ...patroni("pg1").value!, pause: true }) } : {}),
+      ...(pause ? { patroni: ok({ ...patroni("pg1")!.value!, pause: true }) } : {}),
     } as Partial<Gathered>);
   expect(one(silent(11.2), "leader-down").remedy.text).toMatch(/by itself .* runs out, in 12 s\./);
   expect(one(silent(null), "leader-down").remedy.text).toContain("runs out. Where none does");
