@@ -109,10 +109,12 @@ export async function unknownCluster(
 ): Promise<PgdbaError> {
   const known = await clusterNames(stateDir);
   const near = nearest(name, known);
+  const others =
+    near === undefined
+      ? `Known clusters: ${known.slice(0, 20).join(", ")}.`
+      : `Did you mean ${near}?`;
   return new PgdbaError("no_target", `There is no cluster named ${name}`, {
-    hint:
-      near === undefined
-        ? `Known clusters: ${known.slice(0, 20).join(", ")}.`
-        : `Did you mean ${near}?`,
+    // The built-in one is known by name before it is there.
+    hint: name === LAB ? "`pgdba lab up` makes it." : others,
   });
 }

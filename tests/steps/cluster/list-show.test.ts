@@ -86,6 +86,8 @@ test("of one that can't be used is shown why", async () => {
 test("the nearest name is told to whoever mistypes one", async () => {
   const error = await show.run(context(), { name: "odrers" }).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: "no_target", hint: "Did you mean orders?" });
+  const lab = await show.run(context(), { name: "lab" }).catch((thrown: unknown) => thrown);
+  expect(lab).toMatchObject({ code: "no_target", hint: "`pgdba lab up` makes it." });
 });
 
 test("an unknown name, no name, and what is no name", async () => {
