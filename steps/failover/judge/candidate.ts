@@ -44,10 +44,13 @@ export const reachable = about((_facts, { name, patroni, server }) => {
   return [failed(`${name} can't be asked: ${why.join("; ")}`, "Bring it back first.")];
 });
 
-export const running = about((_facts, { name, patroni }) => {
+export const running = about((_facts, { name, patroni, server }) => {
   const { ok, failed, unseen } = check("running", "refuse", name);
   if ("unseen" in patroni) return [unseen(`The state of ${name}`, patroni.unseen)];
   const { state } = patroni.value;
+  // Patroni notices in its next loop that a server has started; that loop comes at once when the leader key is gone.
+  if (state === "starting" && "value" in server)
+    return [ok(`${name} has started, which its Patroni has still to notice`)];
   return patroni.value.running
     ? [ok(`${name} is ${state}`)]
     : [failed(`${name} is ${state}`, "Wait until it runs; Patroni's log there says what it does.")];

@@ -190,6 +190,11 @@ const CASES: Case[] = [
     ],
   ],
   [
+    "a candidate that has started before its Patroni has noticed",
+    (f) => Object.assign(at(f, "pg2").patroni, { running: false, state: "starting" }),
+    [],
+  ],
+  [
     "a candidate that is being made",
     (f) => Object.assign(at(f, "pg2").patroni, { running: false, state: "creating replica" }),
     ["refuse running pg2 failed"],
