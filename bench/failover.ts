@@ -23,13 +23,16 @@ interface Trial {
 
 const PARTS = ["detect", "elect", "promote", "reconnect", "total"] as const;
 
-const SYNCHRONOUS = "SELECT FROM pg_stat_replication WHERE sync_state = 'sync'";
-
 /** When each of the things first held, in ms since the power was cut. */
 async function measure(live: Live, guarded: boolean): Promise<Trial> {
   const before = await live.settled();
   // Who was never named as synchronous must not lead.
-  while ((await live.ask(before, SYNCHRONOUS)).length === 0) await Bun.sleep(200);
+  while (
+    !(await Promise.all(live.servers().map((name) => live.member(name)))).some(
+      (one) => one?.sync_standby,
+    )
+  )
+    await Bun.sleep(200);
   const dcs = await live.dcs();
   const nodes = await live.nodes();
   const writer = await startWriter(live.writer({ connections: 1, restMs: 10 }));
