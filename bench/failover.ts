@@ -26,14 +26,14 @@ const PARTS = ["detect", "elect", "promote", "reconnect", "total"] as const;
 /** When each of the things first held, in ms since the power was cut. */
 async function measure(live: Live, guarded: boolean): Promise<Trial> {
   const before = await live.settled();
-  // Who was never named as synchronous must not lead.
-  while (
-    !(await Promise.all(live.servers().map((name) => live.member(name)))).some(
-      (one) => one?.sync_standby,
-    )
-  )
-    await Bun.sleep(200);
   const dcs = await live.dcs();
+  // Who is not on record as synchronous with this leader must not lead after it.
+  for (;;) {
+    const keys = Object.entries(await dcs.save());
+    const sync = JSON.parse(keys.find(([key]) => key.endsWith("sync"))?.[1] ?? "{}");
+    if (sync.leader === before && sync.sync_standby) break;
+    await Bun.sleep(200);
+  }
   const nodes = await live.nodes();
   const writer = await startWriter(live.writer({ connections: 1, restMs: 10 }));
   await writer.next();
