@@ -1,4 +1,5 @@
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import { sleep } from "../../engine/shared/sleep.ts";
 import type { Json, JsonObject, StepContext } from "../../engine/types.ts";
 import type { DcsAccess, LeaderKey } from "../../providers/dcs/contract.ts";
 import type { Nodes } from "../../providers/nodes/contract.ts";
@@ -114,7 +115,7 @@ async function follow(nodes: Nodes, waker: Waker, signal: AbortSignal): Promise<
   if (!(await nodes.can()).watch.can) return;
   while (!signal.aborted) {
     await nodes.watch(() => waker.wake(), signal).catch(() => {});
-    await waker.pause(LOOK_MS, signal);
+    await sleep(LOOK_MS, signal).catch(() => {});
   }
 }
 

@@ -1,8 +1,7 @@
-import { PgdbaError } from "../../../engine/errors.ts";
-import { validate } from "../../../engine/shared/validate.ts";
 import type { Change, NodeSpec, Role, Running, Spec } from "../contract.ts";
+import { assertNames, assertPlaces, assertUsers, refused } from "../spec.ts";
 import provider from "./provider.ts";
-import { NODE_NAME, type FixedSpec, type NodeRecord } from "./record.ts";
+import { type FixedSpec, type NodeRecord } from "./record.ts";
 import { ROLES } from "./roles.ts";
 
 /** A node as it is found. */
@@ -110,15 +109,7 @@ function assertStoreStays(spec: Spec, made: readonly Found[]): void {
 }
 
 function checkSpec(spec: Spec): void {
-  const names = spec.nodes.map(({ name }) => name);
-  const wrong = names.find((name) => !NODE_NAME.test(name));
-  if (wrong !== undefined)
-    throw refused(
-      `${JSON.stringify(wrong)} can't name a node`,
-      "Use lowercase letters, digits and `-`, at most 40.",
-    );
-  const twice = names.find((name, at) => names.indexOf(name) !== at);
-  if (twice !== undefined) throw refused(`Two nodes are named ${twice}`, "Give each its own name.");
+  assertNames(spec);
   for (const { name, roles } of spec.nodes) {
     if (roles.length !== 1 || !(roles[0]! in ROLES))
       throw refused(
@@ -141,19 +132,6 @@ function checkSpec(spec: Spec): void {
   const users = [spec.superuser, spec.replication, rewind, pgbouncer, owner].flatMap((account) =>
     account === undefined ? [] : [account.user],
   );
-  const same = users.find((user, at) => users.indexOf(user) !== at);
-  if (same !== undefined)
-    throw refused(`Two accounts are named ${same}`, "Give each its own name.");
-  const problems = [
-    ...validate(provider.place.cluster, spec.place ?? {}, "place"),
-    ...spec.nodes.flatMap(({ name, place = {} }) =>
-      validate(provider.place.node, place, `the place of ${name}`),
-    ),
-  ];
-  if (problems.length > 0)
-    throw refused(problems.map(({ message }) => message).join("; "), "Correct the spec.");
-}
-
-export function refused(message: string, hint: string): PgdbaError {
-  return new PgdbaError("step_refused", message, { hint, nothingDone: true });
+  assertUsers(users);
+  assertPlaces(provider, spec);
 }

@@ -64,7 +64,6 @@ export interface NodeRecord {
 }
 
 export const CLUSTER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-export const NODE_NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
 
 export const containerName = (cluster: string, node: string): string => `${cluster}-${node}`;
 /** Until it is made, or made anew. */

@@ -1,6 +1,6 @@
 import type { Change } from "../contract.ts";
 import { detachDisks, type DiskSizes, hasSizes } from "./disks.ts";
-import { refused } from "./decide.ts";
+import { refused } from "../spec.ts";
 import { ask, statusOf } from "./engine.ts";
 import { exclusively, removeHoldings } from "./hold.ts";
 import { helperImage } from "./images.ts";

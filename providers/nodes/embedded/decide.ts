@@ -1,12 +1,11 @@
 import { existsSync } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { PgdbaError } from "../../../engine/errors.ts";
-import { validate } from "../../../engine/shared/validate.ts";
 import type { Change, NodeState, Spec } from "../contract.ts";
 import { controlOf } from "./control.ts";
-import { baseOf, type Home, NODE_NAME, type NodeRecord, placeOf, readRecords } from "./home.ts";
+import { baseOf, type Home, type NodeRecord, placeOf, readRecords } from "./home.ts";
 import { stateOf } from "./life.ts";
+import { assertNames, assertPlaces, assertUsers, refused } from "../spec.ts";
 import provider from "./provider.ts";
 
 /** A node as it is found. */
@@ -156,16 +155,7 @@ function assertSame(spec: Spec, record: NodeRecord): void {
 }
 
 function checkSpec(spec: Spec): void {
-  const names = spec.nodes.map(({ name }) => name);
-  const wrong = names.find((name) => !NODE_NAME.test(name));
-  if (wrong !== undefined)
-    throw refused(
-      `${JSON.stringify(wrong)} can't name a node`,
-      "Use lowercase letters, digits and `-`, at most 40.",
-    );
-  const twice = names.find((name, at) => names.indexOf(name) !== at);
-  if (twice !== undefined) throw refused(`Two nodes are named ${twice}`, "Give each its own name.");
-  if (names.length === 0) throw refused("The spec has no nodes", "Name at least one.");
+  assertNames(spec);
   for (const { name, roles } of spec.nodes) {
     if (roles.length !== 1 || roles[0] !== "postgres")
       throw refused(
@@ -176,19 +166,6 @@ function checkSpec(spec: Spec): void {
   const users = [spec.superuser, spec.replication, ...Object.values(spec.accounts ?? {})].map(
     ({ user }) => user,
   );
-  const same = users.find((user, at) => users.indexOf(user) !== at);
-  if (same !== undefined)
-    throw refused(`Two accounts are named ${same}`, "Give each its own name.");
-  const problems = [
-    ...validate(provider.place.cluster, spec.place ?? {}, "place"),
-    ...spec.nodes.flatMap(({ name, place = {} }) =>
-      validate(provider.place.node, place, `the place of ${name}`),
-    ),
-  ];
-  if (problems.length > 0)
-    throw refused(problems.map(({ message }) => message).join("; "), "Correct the spec.");
-}
-
-function refused(message: string, hint: string): PgdbaError {
-  return new PgdbaError("step_refused", message, { hint, nothingDone: true });
+  assertUsers(users);
+  assertPlaces(provider, spec);
 }

@@ -5,6 +5,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import { readTextIfThere } from "../../../engine/shared/read-file.ts";
 import { writeWhole } from "../../../engine/shared/write-file.ts";
 import type { Account, Opening, Role } from "../contract.ts";
+import { NODE_NAME } from "../spec.ts";
 import { spareDirs } from "./binaries.ts";
 import { type OrdinaryUser, ordinaryUser, reachableDir } from "./user.ts";
 
@@ -41,7 +42,6 @@ export interface NodeRecord {
 }
 
 const CLUSTER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-export const NODE_NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
 
 /** A record is some lines. */
 const MAX_BYTES = 64 * 1024;

@@ -25,20 +25,4 @@ export class Waker {
     this.#news = false;
     signal.throwIfAborted();
   }
-
-  /** Waits `ms`, or until the signal is aborted. */
-  async pause(ms: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    await new Promise<void>((done) => {
-      const timer = setTimeout(done, ms);
-      signal.addEventListener(
-        "abort",
-        () => {
-          clearTimeout(timer);
-          done();
-        },
-        { once: true },
-      );
-    });
-  }
 }
