@@ -306,19 +306,44 @@ const FILE = {
       type: "object",
       additionalProperties: false,
       required: ["kind", "location"],
+      "x-instead": instead,
       description: "Where backups and WAL of the cluster are kept",
       properties: {
-        kind: { type: "string", enum: ["directory", "volume", "object_store"] },
+        kind: {
+          type: "string",
+          enum: ["directory", "volume", "object_store"],
+          description:
+            "`directory`: of this machine. `volume`: of the nodes, and reached through them. `object_store`: reached from everywhere",
+        },
         location: {
           type: "string",
           minLength: 1,
           format: "no-secret",
-          description: "The folder, the volume, or the URL of the bucket",
+          description: "The folder, on this machine or on the nodes, or `s3://BUCKET/PREFIX`",
         },
+        endpoint: {
+          ...url,
+          description: "The URL of the object store, as this machine reaches it",
+        },
+        node_endpoint: {
+          ...url,
+          description: "The same as the nodes reach it; `endpoint` without this",
+        },
+        region: { type: "string", minLength: 1, default: "us-east-1" },
+        cafile: { type: "string", description: "A file; relative to this one" },
         secret: {
           type: "string",
           minLength: 1,
-          description: "The name under `secrets` of the key to it",
+          description: "The name under `secrets` of the key to it: its id, a colon, and the key",
+        },
+        origins: {
+          type: "array",
+          items: {
+            type: "string",
+            pattern: "^[0-9]{1,20}/[0-9]{1,3}/[A-Za-z0-9][A-Za-z0-9-]{0,62}$",
+          },
+          description:
+            "Of a copy: the parts of the clusters that it was restored from (`IDENTIFIER/VERSION/CLUSTER_ID`), the nearest first",
         },
       },
     },

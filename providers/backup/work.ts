@@ -1,0 +1,42 @@
+/**
+ * The work that is done beside the data: by `pgdba work` on the node (a job that goes on when the line breaks), or in a process of its own on
+ * this machine. It gets its order as JSON on standard input, tells progress as lines of JSON on standard error, and gives its result as one
+ * line of JSON on standard output. All bytes go between the server and the repository directly; never through the run that waits for it.
+ *
+ *   take     a base backup by the replication protocol into the repository (`take.ts`)
+ *   dump     logical backups (`dump.ts`)
+ *   verify   reads back every stored byte (`verify.ts`)
+ *   fetch    a backup, or a chain of them, into a data directory (`fetch.ts`)
+ *   recover  runs a server on a fetched directory up to a target, looks at it, and stops it or brings it to its end (`recover.ts`)
+ *   serve    the verbs of a repository on standard input and output, for a pgdba that can't reach it (`serve.ts`)
+ *
+ * `pgdba wal push` and `pgdba wal get` are the archive_command and the restore_command.
+ */
+import type { Place } from "../repository/contract.ts";
+import type { ClusterKey } from "../repository/layout.ts";
+
+/**
+ * `repository.json`, mode 0600, beside the data directory of each server: by it `pgdba wal` and `pgdba work` find the repository. `read` is where
+ * recovery looks: of a copy that was restored from another cluster, first its own part, then that of its origin.
+ */
+export interface NodeRepository {
+  place: Place;
+  write: ClusterKey;
+  read: ClusterKey[];
+}
+
+export type Job = "take" | "dump" | "verify" | "fetch" | "recover" | "serve";
+
+/** A line of standard error while it works. */
+export interface Told {
+  done?: number;
+  total?: number;
+  unit?: string;
+  text?: string;
+  warning?: string;
+}
+
+/** The line on standard output: what it gives, or an error as it would stand in an envelope. */
+export type Outcome<T> =
+  | { ok: true; result: T }
+  | { ok: false; error: { code: string; message: string; hint?: string; retryable?: boolean } };
