@@ -1,0 +1,205 @@
+/** All that a repository holds of one cluster's life: its own part, and of its origins what happened before it left them. */
+import { PgdbaError } from "../../engine/errors.ts";
+import { parseLsn } from "../../engine/shared/units.ts";
+import {
+  type ClusterKey,
+  historyPrefix,
+  keyOf,
+  markPrefix,
+  recordPrefix,
+  walPrefix,
+} from "../repository/layout.ts";
+import type { Repository, Signalled } from "../repository/contract.ts";
+import { type Run, runsOf } from "./continuity.ts";
+import type { BackupRecord, MarkKind, Quality } from "./record.ts";
+import { type Segment, parseHistoryFile, parseSegment, segmentBefore } from "./segments.ts";
+import { type Ancestor, type Stretch, isOnPath, parseHistory, pathTo } from "./timelines.ts";
+
+/** A part of the repository that a recovery may read. `until`: where the cluster left it; what came later there is another's life. */
+export interface Source {
+  key: ClusterKey;
+  until: { timeline: number; lsn: bigint } | null;
+}
+
+export interface HeldSegment extends Segment {
+  file: string;
+  /** When it was archived, by the repository's clock. */
+  at: Date;
+  source: ClusterKey;
+}
+
+export interface HeldBackup {
+  record: BackupRecord;
+  source: ClusterKey;
+  quality: Quality;
+  /** It was found to be damaged after it was last found to be good. */
+  damaged: boolean;
+  /** The newest mark of each kind: ISO 8601. */
+  marks: Partial<Record<MarkKind, string>>;
+}
+
+export interface Holdings {
+  segmentBytes: number;
+  segments: HeldSegment[];
+  runs: Run[];
+  histories: Map<number, Ancestor[]>;
+  /** Oldest first. */
+  backups: HeldBackup[];
+}
+
+const MARK =
+  /^(verified|damaged|drilled|drill_failed|pinned|unpinned)-(\d{8}T\d{6})(?:\.?(\d+))?Z-/;
+
+/**
+ * @param sources its own part first
+ * @throws PgdbaError repository_failed | step_refused (a history or a record that can't be read)
+ */
+export async function gatherHoldings(
+  repository: Pick<Repository, "list" | "read">,
+  sources: readonly Source[],
+  options: Signalled & { segmentBytes?: number } = {},
+): Promise<Holdings> {
+  const histories = new Map<number, Ancestor[]>();
+  const backups: HeldBackup[] = [];
+  const files: { file: string; at: Date; source: Source }[] = [];
+  // The nearest part is read first, and what it has hides what an origin has under the same name.
+  for (const source of sources) {
+    for await (const { name } of repository.list(historyPrefix(source.key), options)) {
+      const timeline = parseHistoryFile(name.slice(name.lastIndexOf("/") + 1));
+      if (timeline === null || histories.has(timeline) || isBeyond(source, timeline)) continue;
+      histories.set(timeline, parseHistory(timeline, await textOf(repository, name, options)));
+    }
+    backups.push(...(await backupsOf(repository, source, options)));
+    for await (const { name, at } of repository.list(walPrefix(source.key), options)) {
+      const file = name.slice(name.lastIndexOf("/") + 1);
+      if (file.endsWith(".zst")) files.push({ file: file.slice(0, -4), at, source });
+    }
+  }
+  const segmentBytes =
+    options.segmentBytes ?? backups.at(-1)?.record.server.segment_bytes ?? 16 << 20;
+  const ways = new Map(
+    sources.map((source) => [
+      source,
+      source.until === null ? null : pathTo(histories, source.until.timeline),
+    ]),
+  );
+  const segments = new Map<string, HeldSegment>();
+  for (const { file, at, source } of files) {
+    const segment = parseSegment(file, segmentBytes);
+    if (!segment || segments.has(file)) continue;
+    if (!isBefore(source, ways.get(source)!, segment, segmentBytes)) continue;
+    segments.set(file, { ...segment, file, at, source: source.key });
+  }
+  const held = [...segments.values()];
+  return {
+    segmentBytes,
+    segments: held,
+    runs: runsOf(held),
+    histories,
+    backups: backups
+      .filter(({ record, source }) => {
+        const from = sources.find(({ key }) => keyOf(key) === keyOf(source))!;
+        const way = ways.get(from)!;
+        return way === null || (record.wal !== null && endsOn(way, from, record));
+      })
+      .toSorted((a, b) => (a.record.id < b.record.id ? -1 : 1)),
+  };
+}
+
+/** A timeline that its origin began after the cluster had left: another life, though perhaps of the same number. */
+const isBeyond = ({ until }: Source, timeline: number) =>
+  until !== null && timeline > until.timeline;
+
+function isBefore(
+  { until }: Source,
+  way: readonly Stretch[] | null,
+  { timeline, number }: Segment,
+  segmentBytes: number,
+): boolean {
+  if (until === null || way === null) return true;
+  const stretch = way.find((one) => one.timeline === timeline);
+  const end = timeline === until.timeline ? until.lsn : stretch?.until;
+  return end != null && number <= segmentBefore(timeline, end, segmentBytes).number;
+}
+
+function endsOn(way: readonly Stretch[], { until }: Source, { wal }: BackupRecord): boolean {
+  const lsn = parseLsn(wal!.end_lsn);
+  return (
+    isOnPath(way, wal!.end_timeline, lsn) &&
+    (wal!.end_timeline !== until!.timeline || lsn <= until!.lsn)
+  );
+}
+
+async function backupsOf(
+  repository: Pick<Repository, "list" | "read">,
+  { key }: Source,
+  options: Signalled,
+): Promise<HeldBackup[]> {
+  const marks = new Map<string, HeldBackup["marks"]>();
+  for await (const { name } of repository.list(markPrefix(key), options)) {
+    const [backup, file] = name.slice(markPrefix(key).length).split("/");
+    const [, kind, time] = MARK.exec(file ?? "") ?? [];
+    if (!backup || !kind || !time) continue;
+    const all = marks.get(backup) ?? {};
+    const at = isoOf(time);
+    if (at > (all[kind as MarkKind] ?? "")) all[kind as MarkKind] = at;
+    marks.set(backup, all);
+  }
+  const backups: HeldBackup[] = [];
+  for await (const { name } of repository.list(recordPrefix(key), options)) {
+    const record = recordIn(name, await textOf(repository, name, options));
+    const its = marks.get(record.id) ?? {};
+    backups.push({
+      record,
+      source: key,
+      marks: its,
+      quality: its.drilled ? "drilled" : its.verified ? "verified" : "complete",
+      damaged: its.damaged !== undefined && its.damaged > (its.verified ?? ""),
+    });
+  }
+  return backups;
+}
+
+const isoOf = (time: string) =>
+  time.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)$/, "$1-$2-$3T$4:$5:$6Z");
+
+function recordIn(name: string, text: string): BackupRecord {
+  try {
+    const record = JSON.parse(text) as BackupRecord;
+    if (record.format === 1) return record;
+  } catch {
+    // Told below, as one of a format that this pgdba does not know is.
+  }
+  throw new PgdbaError(
+    "step_refused",
+    `${name} is no record of a backup that this pgdba can read`,
+    {
+      hint: "A newer pgdba may have written it.",
+    },
+  );
+}
+
+const MOST_BYTES = 16 << 20;
+
+/** A small object as text. */
+async function textOf(
+  repository: Pick<Repository, "read">,
+  name: string,
+  options: Signalled,
+): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  const stream = await repository.read(name, options);
+  if (stream === null) {
+    throw new PgdbaError("repository_failed", `${name} was listed, and is not there any more`, {
+      hint: "Another run removes backups at this moment. Try again.",
+      retryable: true,
+    });
+  }
+  for await (const part of stream) {
+    bytes += part.length;
+    if (bytes > MOST_BYTES) throw new PgdbaError("limit_exceeded", `${name} has more than 16 MB`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString();
+}
