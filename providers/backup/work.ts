@@ -37,6 +37,12 @@ export interface Told {
 }
 
 /** The line on standard output: what it gives, or an error as it would stand in an envelope. */
-export type Outcome<T> =
-  | { ok: true; result: T }
-  | { ok: false; error: { code: string; message: string; hint?: string; retryable?: boolean } };
+export type Outcome<T> = { ok: true; result: T } | { ok: false; error: Failed };
+
+export interface Failed {
+  code: string;
+  message: string;
+  hint?: string;
+  retryable?: boolean;
+  data?: unknown;
+}

@@ -1,0 +1,27 @@
+/** The jobs of `pgdba work`, each in a file of its own that is loaded when it is asked for: one line each. */
+import type { Job, Told } from "./work.ts";
+
+export interface WorkIo {
+  /** Aborted when it was told to end: SIGTERM to the job. */
+  signal: AbortSignal;
+  env: Readonly<Record<string, string | undefined>>;
+  /** Standard input after the line with the order. */
+  input: AsyncIterable<Uint8Array>;
+  /** Standard output, of which the last line is the outcome: for jobs that talk. */
+  output(bytes: Uint8Array): Promise<void>;
+  /** A line of progress. */
+  tell(told: Told): void;
+}
+
+/** A file of a job exports this; the order is what its caller wrote, checked by itself. */
+export interface Work<Order = unknown, Result = unknown> {
+  run(order: Order, io: WorkIo): Promise<Result>;
+}
+
+type Load = () => Promise<Work<never>>;
+
+export const JOBS: Partial<Record<Job, () => Promise<Work>>> = jobs({});
+
+function jobs(loaders: Partial<Record<Job, Load>>) {
+  return loaders as Partial<Record<Job, () => Promise<Work>>>;
+}

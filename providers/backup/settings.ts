@@ -1,0 +1,48 @@
+import { realpathSync } from "node:fs";
+import { join } from "node:path";
+import { PgdbaError } from "../../engine/errors.ts";
+import { readText } from "../../engine/shared/read-file.ts";
+import type { ClusterKey } from "../repository/layout.ts";
+import type { NodeRepository } from "./work.ts";
+
+/**
+ * The folder beside a data directory that holds what its server needs for the repository: `repository.json`, the key to an object store, and where
+ * it was put there, the program. A copy of the data directory has none: it can't write where the original does.
+ */
+const besideData = (data: string): string => `${data}.pgdba`;
+export const settingsFile = (data: string): string => join(besideData(data), "repository.json");
+/** The same for the data directory that a server names, which may be a link. */
+export const settingsHere = (cwd: string): string => settingsFile(realpathSync(cwd));
+
+const HINT =
+  "`pgdba backup setup` writes it. A server that was made from a copy has none, and must not archive where the original does.";
+
+/** @throws PgdbaError invalid_config */
+export function readSettings(file: string): NodeRepository {
+  const text = readText(file, { maxBytes: 64 * 1024, code: "invalid_config", hint: HINT });
+  let parsed: Partial<NodeRepository>;
+  try {
+    parsed = JSON.parse(text) as Partial<NodeRepository>;
+  } catch (cause) {
+    throw bad(file, cause);
+  }
+  const { place, write, read } = parsed;
+  if (place?.kind === undefined || !isKey(write) || !Array.isArray(read) || !read.every(isKey))
+    throw bad(file);
+  return { place, write, read };
+}
+
+function isKey(key: Partial<ClusterKey> | undefined): key is ClusterKey {
+  return (
+    /^\d{1,20}$/.test(key?.system_identifier ?? "") &&
+    Number.isInteger(key?.version) &&
+    /^[A-Za-z0-9][A-Za-z0-9-]{0,62}$/.test(key?.cluster_id ?? "")
+  );
+}
+
+function bad(file: string, cause?: unknown): PgdbaError {
+  return new PgdbaError("invalid_config", `${file} does not say where the repository is`, {
+    hint: HINT,
+    cause,
+  });
+}

@@ -1,0 +1,51 @@
+import { promisify } from "node:util";
+import { constants, createZstdCompress, createZstdDecompress, zstdCompress } from "node:zlib";
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Bytes } from "../../repository/contract.ts";
+
+/** Fast, and with a checksum of the content: a damaged segment would pass for the end of WAL. */
+const OPTIONS = {
+  params: {
+    [constants.ZSTD_c_compressionLevel]: 1,
+    [constants.ZSTD_c_checksumFlag]: 1,
+  },
+};
+
+export function compressed(content: Uint8Array): Promise<Uint8Array>;
+export function compressed(content: Bytes): Bytes;
+export function compressed(content: Uint8Array | Bytes): Promise<Uint8Array> | Bytes {
+  if (content instanceof Uint8Array) return promisify(zstdCompress)(content, OPTIONS);
+  return through(createZstdCompress(OPTIONS), content);
+}
+
+/** @throws PgdbaError repository_failed: it is damaged */
+export async function* decompressed(stored: Bytes, name: string): Bytes {
+  /** What the repository itself failed with. */
+  let source: { error: unknown } | undefined;
+  const watched = async function* (): Bytes {
+    try {
+      yield* stored;
+    } catch (error) {
+      source = { error };
+      throw error;
+    }
+  };
+  try {
+    yield* through(createZstdDecompress(), watched());
+  } catch (cause) {
+    if (source !== undefined) throw source.error;
+    throw new PgdbaError("repository_failed", `${name} is damaged in the repository`, {
+      cause,
+      hint: "Fill it again from a node that still has the segment (`pgdba backup fill`); what needs it can't be restored until then.",
+    });
+  }
+}
+
+async function* through(stream: ReturnType<typeof createZstdCompress>, content: Bytes): Bytes {
+  const { pipeline } = await import("node:stream/promises");
+  const { Readable } = await import("node:stream");
+  const done = pipeline(Readable.from(content), stream);
+  done.catch(() => {});
+  for await (const part of stream) yield part as Uint8Array;
+  await done;
+}

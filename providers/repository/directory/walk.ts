@@ -1,0 +1,74 @@
+import { type Dirent } from "node:fs";
+import { lstat, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { errnoOf } from "../../../engine/shared/read-file.ts";
+import type { Signalled, Stored } from "../contract.ts";
+import { compareNames } from "../object.ts";
+import { assertMark, failed } from "./mark.ts";
+
+/** How many files are asked for their size at once. */
+const AT_ONCE = 64;
+
+interface Entry {
+  /** Of a folder with a `/` at its end, so that names are in order across folders. */
+  name: string;
+  folder: boolean;
+}
+
+/** The files whose names begin with `prefix` and come after `after`, in the order of their names. */
+export async function* walk(
+  root: string,
+  prefix: string,
+  { signal, after }: Signalled & { after?: string },
+  folder = prefix.slice(0, prefix.lastIndexOf("/") + 1),
+): AsyncIterable<Stored> {
+  const wanted = ({ name, folder: isFolder }: Entry): boolean => {
+    if (!(name.startsWith(prefix) || (isFolder && prefix.startsWith(name)))) return false;
+    if (after === undefined) return true;
+    return compareNames(name, after) > 0 || (isFolder && after.startsWith(name));
+  };
+  let files: string[] = [];
+  const sized = async function* (): AsyncIterable<Stored> {
+    const found = await Promise.all(files.map((name) => storedAt(root, name)));
+    files = [];
+    for (const one of found) if (one !== undefined) yield one;
+  };
+  for (const entry of (await entriesOf(root, folder)).filter(wanted)) {
+    signal?.throwIfAborted();
+    if (!entry.folder) files.push(entry.name);
+    if (files.length >= AT_ONCE || entry.folder) yield* sized();
+    if (entry.folder)
+      yield* walk(root, prefix, { signal, ...(after === undefined ? {} : { after }) }, entry.name);
+  }
+  yield* sized();
+}
+
+async function entriesOf(root: string, folder: string): Promise<Entry[]> {
+  let found: Dirent[];
+  try {
+    found = await readdir(join(root, folder), { withFileTypes: true });
+  } catch (error) {
+    // Nothing of that name, which only a repository can say; or a folder that was removed meanwhile.
+    if (!["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) throw failed(root, error);
+    await assertMark(root);
+    return [];
+  }
+  return found
+    .filter((one) => !one.name.startsWith(".") && (one.isDirectory() || one.isFile()))
+    .filter((one) => folder !== "" || one.name !== "lost+found")
+    .map((one) => ({
+      name: `${folder}${one.name}${one.isDirectory() ? "/" : ""}`,
+      folder: one.isDirectory(),
+    }))
+    .toSorted((a, b) => compareNames(a.name, b.name));
+}
+
+async function storedAt(root: string, name: string): Promise<Stored | undefined> {
+  try {
+    const { size, mtime } = await lstat(join(root, name));
+    return { name, bytes: size, at: mtime };
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw failed(root, error);
+  }
+}
