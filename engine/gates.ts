@@ -63,35 +63,60 @@ export type Verdict =
       code: "gate_refused" | "policy_refused" | "identity_mismatch" | "capability_missing";
       reason: string;
       hint: string;
+      /** The flags that open it; no flag does without them. */
+      opens?: readonly string[];
     }
   /** May be answered on a terminal: by `y` when `expect` is null, else by typing `expect`. */
-  | { answer: "ask"; gate: string; question: string; expect: string | null; hint: string };
+  | {
+      answer: "ask";
+      gate: string;
+      question: string;
+      expect: string | null;
+      hint: string;
+      opens: readonly string[];
+    };
 
 type Gate = (input: GateInput) => Verdict;
 const ALLOW: Verdict = { answer: "allow" };
 
-const GATES: readonly Gate[] = [
-  identity,
-  registry,
-  production,
-  // That it is never destroyed is said before what would be missing for it.
-  connected,
-  capabilities,
-  unreachable,
-  fault,
-  policy,
-  target,
-  backup,
-  destructive,
-  disruptive,
+/** In this order. Those of one group are told together: whoever heeds one must not learn of the next only then. */
+const GATES: readonly (readonly Gate[])[] = [
+  // While these stand, nothing else is sure.
+  [identity],
+  [registry],
+  // That it is never allowed is said before what would be missing for it.
+  [production, connected, forbidden],
+  [capabilities],
+  [unreachable],
+  // What a person can say.
+  [fault, asked, target, backup, destructive, disruptive],
 ];
 
-/** All gates, in order; a refusal anywhere wins over a question. Pure. */
+/** All gates; a refusal wins over a question. Pure. */
 export function judge(input: GateInput): Verdict {
-  const verdicts = GATES.map((gate) => gate(input));
-  return (
-    verdicts.find((v) => v.answer === "refuse") ?? verdicts.find((v) => v.answer === "ask") ?? ALLOW
-  );
+  for (const group of GATES) {
+    const verdicts = group.map((gate) => gate(input)).filter(({ answer }) => answer !== "allow");
+    if (verdicts.length > 0) return together(verdicts);
+  }
+  return ALLOW;
+}
+
+function together(verdicts: readonly Verdict[]): Verdict {
+  const refusals = verdicts.filter((one) => one.answer === "refuse");
+  const questions = verdicts.filter((one) => one.answer === "ask");
+  const flags = [...new Set([...refusals, ...questions].flatMap(({ opens = [] }) => opens))];
+  const [first] = refusals;
+  const [question] = questions;
+  const all =
+    verdicts.length > 1 && flags.length > 1 ? ` All that it needs: ${flags.join(" ")}.` : "";
+  if (first === undefined)
+    return question === undefined ? ALLOW : { ...question, hint: question.hint + all };
+  const reasons = [
+    ...refusals.map(({ reason }) => reason),
+    ...questions.map((one) => `It also needs a confirmation: ${one.question}`),
+  ];
+  const hints = new Set(refusals.map(({ hint }) => hint));
+  return { ...first, reason: reasons.join(". "), hint: [...hints].join(" ") + all };
 }
 
 function identity({ target }: GateInput): Verdict {
@@ -240,11 +265,12 @@ function fault(input: GateInput): Verdict {
     code: "gate_refused",
     reason: `${whose(input, "fault")} breaks things on purpose and was not given ${missing.join(" and ")}`,
     hint: `Add ${missing.join(" ")} when that is what you want.`,
+    opens: missing,
   };
 }
 
 /** The strictest of the rules that match holds: none can open what another closes. A plan only reads, so it counts as a read. */
-function policy(input: GateInput): Verdict {
+function ruleOf(input: GateInput): PolicyRule | undefined {
   const { risk, hazards, steps } = input.danger;
   const run = {
     ...input,
@@ -252,15 +278,12 @@ function policy(input: GateInput): Verdict {
     ...(input.plan ? { risk: "read", hazards: [] } : { risk, hazards }),
   };
   const rules = input.policy.filter((candidate) => matchesRule(candidate, run));
-  const rule = rules.find(({ action }) => action === "refuse") ?? rules[0];
-  if (!rule || (input.plan && rule.action === "confirm")) return ALLOW;
-  if (rule.action === "confirm") {
-    return confirmByName(
-      input,
-      "policy",
-      `${rule.reason ?? "The policy asks for a confirmation"} (${rule.file})`,
-    );
-  }
+  return rules.find(({ action }) => action === "refuse") ?? rules[0];
+}
+
+function forbidden(input: GateInput): Verdict {
+  const rule = ruleOf(input);
+  if (rule?.action !== "refuse") return ALLOW;
   const unknown = input.caller === null && rule.match.caller !== undefined;
   const whom = unknown ? "a caller that nobody knows" : input.caller;
   const where = input.target.state === "none" ? "" : ` on ${named(input.target)}`;
@@ -275,6 +298,13 @@ function policy(input: GateInput): Verdict {
   };
 }
 
+function asked(input: GateInput): Verdict {
+  const rule = ruleOf(input);
+  if (input.plan || rule?.action !== "confirm") return ALLOW;
+  const why = rule.reason ?? "The policy asks for a confirmation";
+  return confirmByName(input, "policy", `${why} (${rule.file})`);
+}
+
 function target({ danger, target: to, runbook, plan }: GateInput): Verdict {
   if (plan || danger.risk !== "destructive" || to.cluster !== null) return ALLOW;
   return {
@@ -283,6 +313,7 @@ function target({ danger, target: to, runbook, plan }: GateInput): Verdict {
     code: "gate_refused",
     reason: `${runbook} is destructive and works on a named cluster only`,
     hint: "Give --cluster NAME.",
+    opens: ["--cluster NAME"],
   };
 }
 
@@ -309,7 +340,7 @@ function isBackupThere({ backup: { runbooks, lacks } }: GateInput): boolean {
 function backup(input: GateInput): Verdict {
   if (input.resumed || !wantsBackup(input)) return ALLOW;
   const { danger, flags, runbook, target: to } = input;
-  const name = to.cluster ?? to.name;
+  const name = nameOf(input);
   if (flags.withoutBackup === name) return ALLOW;
   if (flags.withoutBackup === null && isBackupThere(input)) return ALLOW;
   const { runbooks, lacks } = input.backup;
@@ -331,7 +362,13 @@ function backup(input: GateInput): Verdict {
       runbooks.length > 1
         ? "Let one of them only say `gives: [verified_backup]`; an empty list takes it back from one that extends another."
         : `Add a runbook with \`gives: [verified_backup]\` whose output has \`verified: true\`; to go on without any, give --without-backup=${name}.`,
+    opens: [`--without-backup=${name}`],
   };
+}
+
+/** The name that a person says once more; of what is destructive without a named cluster, the one that is still to be named. */
+function nameOf({ danger, target: { cluster, name } }: GateInput): string {
+  return cluster ?? (danger.risk === "destructive" ? "NAME" : name);
 }
 
 function destructive(input: GateInput): Verdict {
@@ -351,17 +388,19 @@ function disruptive({ danger, flags, runbook, target: to, plan }: GateInput): Ve
     question: `${runbook} interrupts service on ${to.name}`,
     expect: null,
     hint: "Look first with --plan, then run again with --yes.",
+    opens: ["--yes"],
   };
 }
 
-function confirmByName({ flags, target: to }: GateInput, gate: string, why: string): Verdict {
-  const name = to.cluster ?? to.name;
-  if (flags.confirm === name) return ALLOW;
+function confirmByName(input: GateInput, gate: string, why: string): Verdict {
+  const name = nameOf(input);
+  if (input.flags.confirm === name) return ALLOW;
   return {
     answer: "ask",
     gate,
     question: why,
     expect: name,
     hint: `Look first with --plan, then run again with --confirm=${name}.`,
+    opens: [`--confirm=${name}`],
   };
 }

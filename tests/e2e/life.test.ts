@@ -1,6 +1,6 @@
 /** The whole life of a cluster, by the command line, at each place that has nodes of its own. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { dockerMissing } from "../support/docker.ts";
+import { docker, dockerMissing } from "../support/docker.ts";
 import { Live } from "../support/live.ts";
 import { until } from "../support/rehearsed.ts";
 import { startWriter } from "../support/writer.ts";
@@ -81,6 +81,35 @@ for (const { provider, missing } of PLACES) {
         await live.well("failover", "rollback", "--run", run.id);
         expect(await live.settled()).toBe("pg1");
       }, 240_000);
+
+      // PgBouncer has looked pg2 up when it led.
+      test("a member that comes back with another address gets its clients when it leads", async () => {
+        const nodes = await live.nodes();
+        await nodes.stop("pg2", "fast");
+        const filter = `label=pgdba.cluster=${live.name}`;
+        const network = await docker("network", "ls", "-q", "--filter", filter);
+        const addressOf = (container: string) => {
+          const address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+          return docker("inspect", "-f", address, container);
+        };
+        // Whoever comes first gets what is free.
+        const image = await docker("inspect", "-f", "{{.Config.Image}}", `${live.name}-pg1`);
+        const sleeps = ["--entrypoint", "sleep", image, "600"];
+        const other = await docker("run", "-d", "--rm", "--network", network, ...sleeps);
+        try {
+          await nodes.start("pg2");
+          expect(await addressOf(`${live.name}-pg2`)).not.toBe(await addressOf(other));
+        } finally {
+          await docker("kill", other);
+        }
+        const writer = await startWriter(live.writer());
+        await live.settled();
+        await live.well("failover", "trigger", "--target", "pg2");
+        await writer.next(20_000);
+        expect(await writer.stop()).toMatchObject({ failed: 0, unknown: 0, refused: 0 });
+        await nothingLost(writer);
+        await live.well("failover", "trigger", "--target", "pg1");
+      }, 120_000);
 
       test("what a DBA asks for is told of all of it, and the health check of a member", async () => {
         // Patroni lists a member that was removed until its key has run out.

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import type { Envelope, Json } from "../../engine/types.ts";
 
 const LAUNCHER = join(import.meta.dir, "../../engine/pgdba");
+const MAIN = join(import.meta.dir, "../../engine/main.ts");
 /** A child that hangs is a failure of the test that started it, not of the whole suite. */
 const LIMIT_MS = 60_000;
 
@@ -31,6 +32,8 @@ export interface Options {
   limitMs?: number;
   /** Written below the working folder first. */
   files?: Record<string, string>;
+  /** A module that the process loads before its own. */
+  preload?: string;
 }
 
 const roots: string[] = [];
@@ -97,7 +100,10 @@ export class Running {
   constructor(args: string[], at: Place, options: Options = {}) {
     this.#limitMs = options.limitMs ?? LIMIT_MS;
     if (options.files) write(at.cwd, options.files);
-    this.#child = Bun.spawn([LAUNCHER, ...args], {
+    const { preload } = options;
+    const program =
+      preload === undefined ? [LAUNCHER] : [process.execPath, "--preload", preload, MAIN];
+    this.#child = Bun.spawn([...program, ...args], {
       cwd: at.cwd,
       env: { ...at.env, ...options.env },
       stdin: options.stdin === undefined ? "ignore" : "pipe",

@@ -377,14 +377,50 @@ test("every combination of risk and flags: only what is given opens, and nothing
   expect(seen).toBe(384);
 });
 
+test("all that a person can say is asked for at once, and nothing where nothing helps", () => {
+  const destroy: Given = { risk: "destructive", backups: [], hazards: ["destroys"] };
+  const both = judge(input(destroy));
+  expect(both).toMatchObject({
+    answer: "refuse",
+    gate: "backup",
+    reason: expect.stringMatching(
+      /no runbook that takes a verified backup first\. It also needs a confirmation: demo\/one destroys/,
+    ),
+    hint: expect.stringMatching(/ All that it needs: --without-backup=orders --confirm=orders\.$/),
+  });
+  // Given what was asked for, it goes.
+  expect(verdict({ ...destroy, flags: { withoutBackup: "orders", confirm: "orders" } })).toBe(
+    "allow",
+  );
+  const one = judge(input({ ...destroy, flags: { confirm: "orders" } }));
+  expect(one).toMatchObject({ hint: expect.not.stringContaining("All that it needs") });
+  const nameless = judge(input({ ...destroy, target: { cluster: null } }));
+  expect(nameless).toMatchObject({
+    hint: expect.stringMatching(/: --cluster NAME --without-backup=NAME --confirm=NAME\.$/),
+  });
+  const policy = [rule("confirm", { cluster: "orders" })];
+  const asked = judge(input({ risk: "disruptive", policy }));
+  expect(asked).toMatchObject({
+    answer: "ask",
+    gate: "policy",
+    hint: expect.stringMatching(/: --confirm=orders --yes\.$/),
+  });
+  const never = judge(
+    input({ ...destroy, target: { ownership: "connected", labels: ["production"] } }),
+  ) as { reason: string; hint: string };
+  expect(never.reason).toMatch(/labelled production.*was not made by pgdba/);
+  expect(never.reason + never.hint).not.toContain("--");
+});
+
 test("each verdict says why, and what to do", () => {
   const chaos = judge(input({ runbook: "demo/x", hazards: ["fault"], risk: "disruptive" }));
   expect(chaos).toMatchObject({
     answer: "refuse",
     code: "gate_refused",
     reason: expect.stringMatching(
-      /^demo\/x, by step `kill` of `chaos\/kill`, .*--i-know-what-i-am-doing and --cluster NAME$/,
+      /^demo\/x, by step `kill` of `chaos\/kill`, .*--i-know-what-i-am-doing and --cluster NAME\. It also needs a confirmation: demo\/x interrupts service on orders$/,
     ),
+    hint: expect.stringMatching(/needs: --i-know-what-i-am-doing --cluster NAME --yes\.$/),
   });
   expect(judge(input({ risk: "destructive" }))).toMatchObject({
     answer: "ask",

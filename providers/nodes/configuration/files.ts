@@ -135,7 +135,7 @@ const FILES: Partial<
           user: accountOf(spec, "pgbouncer_admin").user,
           password_file: "/run/pgbouncer/admin",
         },
-        route: { file: "/run/pgbouncer/route.ini" },
+        route: { file: "/run/pgbouncer/route.ini", by: "address" },
         listen: { host: "0.0.0.0", port: 6433 },
       }),
     };

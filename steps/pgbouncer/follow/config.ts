@@ -92,6 +92,13 @@ const FOLLOW_SCHEMA = {
           description:
             "PgBouncer reads its databases from there, by `%include`; nobody else writes it",
         },
+        by: {
+          type: "string",
+          enum: ["name", "address"],
+          default: "name",
+          description:
+            "`address`: the one that the member's host has at the moment, for PgBouncer may keep an old one",
+        },
         databases: {
           type: "object",
           minProperties: 1,
@@ -128,7 +135,11 @@ export interface FollowConfig {
   ttlMs: number;
   pollMs: number;
   console: ConsoleSpec & { password: string };
-  route: { file: string; databases: Record<string, Record<string, string | number>> };
+  route: {
+    file: string;
+    by: "name" | "address";
+    databases: Record<string, Record<string, string | number>>;
+  };
   listen: { host: string; port: number };
 }
 
@@ -167,6 +178,7 @@ export function readFollowConfig(file: string): FollowConfig {
     },
     route: {
       file: route.file,
+      by: route.by ?? "name",
       databases: (route.databases ?? { "*": {} }) as FollowConfig["route"]["databases"],
     },
     listen: { host: listen.host ?? "127.0.0.1", port: listen.port },

@@ -1,6 +1,7 @@
 import { readBody } from "../../../engine/shared/read-body.ts";
 import type { Clock, JsonObject } from "../../../engine/types.ts";
 import { clusterIn, isUp } from "../../../providers/patroni/members.ts";
+import { addressOf } from "./address.ts";
 import type { Seen } from "./choose.ts";
 import type { FollowConfig } from "./config.ts";
 
@@ -83,8 +84,10 @@ export class Members {
     while (this.#followed.get(member.name) === member && !this.#signal.aborted) {
       const askedAt = this.#clock.monotonic();
       const seen = await this.#ask(member);
-      if (this.#followed.get(member.name) !== member) return;
-      const { name, host, port } = member;
+      const { name, port } = member;
+      const byAddress = seen.state === "primary" && this.#config.route.by === "address";
+      const host = byAddress ? await addressOf(member.host) : member.host;
+      if (this.#followed.get(name) !== member) return;
       this.#seen.set(name, { name, host, port, askedAt, ...seen });
       this.#changed();
       await this.#pause(Math.max(0, askedAt + this.#every(name) - this.#clock.monotonic()));

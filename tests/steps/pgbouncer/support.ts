@@ -200,12 +200,13 @@ export async function startFollowed({ leaderless = false } = {}): Promise<Follow
     // The second one is learnt.
     members: members.slice(0, 1).map(({ name, server, api }) => ({
       name,
-      host: server.host,
+      // A name of the same place, for the resolver of the machine.
+      host: server.host === "127.0.0.1" ? "127.1" : server.host,
       port: server.port,
       api,
     })),
     console: { host: pooler.host, port: pooler.port, user: CONSOLE_USER, password_file: secret },
-    route: { file: join(pooler.base, "route.ini") },
+    route: { file: join(pooler.base, "route.ini"), by: "address" },
     listen: { port },
     poll_ms: 50,
   };
