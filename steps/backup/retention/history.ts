@@ -40,7 +40,7 @@ export interface Segment {
 
 export interface Holdings {
   backups: readonly Kept[];
-  /** Of every timeline but the first; one that is missing has an unknown history, and its WAL stays. */
+  /** Of every timeline but the first one; another one that is missing has an unknown history, and its WAL stays. */
   lines: readonly Line[];
   segments: readonly Segment[];
 }
@@ -50,7 +50,6 @@ export function lineTo(
   timeline: number,
   lines: ReadonlyMap<number, Line>,
 ): { timeline: number; until: bigint | null }[] | undefined {
-  if (timeline === 1) return [{ timeline, until: null }];
   const line = lines.get(timeline);
   return line && [...line.from, { timeline, until: null }];
 }

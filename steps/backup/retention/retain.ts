@@ -40,7 +40,7 @@ export interface Refusal {
 }
 
 export function retain(holdings: Holdings, policy: Policy, at: Circumstances): Retained {
-  const lines = new Map(holdings.lines.map((line) => [line.timeline, line]));
+  const lines = linesOf(holdings);
   const flaws = flawsOf(holdings, lines);
   const backups = holdings.backups
     .map((backup) => ({ ...backup, verified: !flaws.has(backup.id) }))
@@ -97,6 +97,14 @@ function seriesOf(backups: readonly Kept[]): Map<string, Kept[]> {
   return Map.groupBy(backups, ({ type, databases }) =>
     type === "logical" ? JSON.stringify(databases.toSorted()) : PHYSICAL,
   );
+}
+
+/** The oldest timeline that anything is known of is one that the server was made with, and has no history. */
+function linesOf(holdings: Holdings): Map<number, Line> {
+  const lines = new Map(holdings.lines.map((line) => [line.timeline, line]));
+  const oldest = Math.min(...livesOf(holdings).keys());
+  if (!lines.has(oldest)) lines.set(oldest, { timeline: oldest, from: [] });
+  return lines;
 }
 
 const NO_LIVES: ReadonlyMap<number, number> = new Map();

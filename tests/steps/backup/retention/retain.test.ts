@@ -225,3 +225,14 @@ test("while nobody knows where the newest timeline began, nothing goes", () => {
     refused: [{ reason: "history" }],
   });
 });
+
+test("a timeline that a server was made with has no history, and needs none", () => {
+  const on5 = (backup: Kept): Kept => ({
+    ...backup,
+    wal: { ...backup.wal!, timeline: 5, endTimeline: 5 },
+  });
+  const segments = holding([]).segments.map((one) => ({ ...one, timeline: 5 }));
+  const result = gone([on5(full(1)), on5(full(2))], { keepFull: 1 }, { segments });
+  expect(result).toMatchObject({ remove: ["f2"], refused: [] });
+  expect(result.wal).toHaveLength(99);
+});
