@@ -23,8 +23,8 @@ if (missing !== null) {
   console.log(missing);
   process.exit(1);
 }
-// As Patroni comes: a loop of ten seconds, which a switchover does not wait for.
-const ha = await startHa(3, { dcs: { ttl: 30, loop_wait: 10, retry_timeout: 10 } });
+// As Patroni comes: a loop of ten seconds, which a switchover does not wait for; and the follower as it comes.
+const ha = await startHa(3, { dcs: { ttl: 30, loop_wait: 10, retry_timeout: 10 }, pollMs: 200 });
 const moves: Record<"pgdba" | "patronictl", Move[]> = { pgdba: [], patronictl: [] };
 try {
   const config = join(ha.home, "patronictl.yaml");

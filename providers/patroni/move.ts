@@ -25,6 +25,8 @@ export interface Switchover {
   scheduled_at?: string | undefined;
   /** The cluster as it was read a moment ago; it is read without it. */
   seen?: PatroniCluster | undefined;
+  /** The length of Patroni's loop, s. With it nothing is asked before the wish, nor is the leader's Patroni tried first: clients may wait. */
+  loopWait?: number | undefined;
 }
 
 interface Move {
@@ -35,9 +37,11 @@ interface Move {
   /** The member that leads before. */
   from: string | null;
   asked: string | null;
+  loopWait?: number | undefined;
 }
 
-const POLL_MS = 100;
+/** Whoever has to carry a move out has other things to do than to answer: each answer costs Patroni time that clients wait for. */
+const POLL_MS = 200;
 /** How long one member is given to say that it leads, ms. */
 const LOOK_MS = 1_000;
 /** Patroni looks for the outcome twice as many times as this or as it has seconds in a loop, once a second (api.py: poll_failover_result). */
@@ -48,7 +52,7 @@ const GRACE_MS = 10_000;
 /** @throws PgdbaError step_refused | step_failed | http_failed | timeout | connection_failed */
 export async function switchover(
   api: Api,
-  { leader: from, candidate, scheduled_at, seen }: Switchover,
+  { leader: from, candidate, scheduled_at, seen, loopWait }: Switchover,
   signal?: AbortSignal,
 ): Promise<Moved> {
   const { leader, members } = seen ?? (await readCluster(api, signal));
@@ -60,7 +64,8 @@ export async function switchover(
     );
   }
   const body = { leader, ...(candidate && { candidate }), ...(scheduled_at && { scheduled_at }) };
-  const wanted: Move = { members, path: "/switchover", body, from, asked: candidate ?? null };
+  const asked = candidate ?? null;
+  const wanted: Move = { members, path: "/switchover", body, from, asked, loopWait };
   return scheduled_at === undefined ? move(api, wanted, signal) : schedule(api, wanted, signal);
 }
 
@@ -88,18 +93,31 @@ async function schedule(api: Api, wanted: Move, signal?: AbortSignal): Promise<M
  * Asks the member that has to act: only the Patroni that is asked acts at once, any other one in its next loop. Where it does not answer, any
  * member passes the wish on.
  */
-function ask(api: Api, { path }: Move, actor: string | undefined, post: Request): Promise<Answer> {
-  return actor === undefined ? sendToOne(api, path, post) : send(api, `${actor}${path}`, post);
+async function ask(
+  api: Api,
+  { path }: Move,
+  actor: string | undefined,
+  post: Request,
+): Promise<Answer> {
+  if (actor === undefined) return sendToOne(api, path, post);
+  try {
+    return await send(api, `${actor}${path}`, post);
+  } catch (error) {
+    // It has gone since it was seen, and was told nothing.
+    if (error instanceof PgdbaError && error.nothingDone === true)
+      return sendToOne(api, path, post);
+    throw error;
+  }
 }
 
-/** The API of the member that has to act; undefined where it does not answer. */
+/** The API of the member that has to act; undefined where it does not answer. It is not tried where clients wait. */
 async function actorOf(
   api: Api,
-  { members, from, asked }: Move,
+  { members, from, asked, loopWait }: Move,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
   const at = members.find(({ name }) => name === (from ?? asked))?.api;
-  if (at === undefined) return undefined;
+  if (at === undefined || loopWait !== undefined) return at;
   const late = AbortSignal.timeout(LOOK_MS);
   const within = signal ? AbortSignal.any([signal, late]) : late;
   return readStatus(api, at, within).then(
@@ -113,8 +131,11 @@ async function actorOf(
  * are for people.
  */
 async function move(api: Api, wanted: Move, signal?: AbortSignal): Promise<Moved> {
-  const { body, from, asked } = wanted;
-  const [loop, actor] = await Promise.all([loopSeconds(api, signal), actorOf(api, wanted, signal)]);
+  const { body, from, asked, loopWait } = wanted;
+  const [loop, actor] = await Promise.all([
+    loopWait ?? loopSeconds(api, signal),
+    actorOf(api, wanted, signal),
+  ]);
   const pollsMs = 2 * Math.max(LEAST_POLLS, loop) * 1000;
   const over = new AbortController();
   const watching = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
@@ -191,6 +212,7 @@ async function newLeader(
   signal: AbortSignal,
 ): Promise<string> {
   for (;;) {
+    await sleep(POLL_MS, signal);
     try {
       const { leader, members } = await readCluster({ ...api, patienceMs: 0 }, signal);
       const at = members.find(({ name }) => name === leader)?.api;
@@ -203,7 +225,6 @@ async function newLeader(
       // A member that does not answer is asked again.
       signal.throwIfAborted();
     }
-    await sleep(POLL_MS, signal);
   }
 }
 

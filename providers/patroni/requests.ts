@@ -1,6 +1,7 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { readBody } from "../../engine/shared/read-body.ts";
 import type { Json, JsonObject } from "../../engine/types.ts";
+import { isConnectionRefused } from "../connection-refused.ts";
 
 /** The address of Patroni's REST API, and how to log in there. */
 export interface PatroniSpec {
@@ -98,7 +99,7 @@ function unreachable(url: string, cause: Error & { code?: unknown }): PgdbaError
       retryable: true,
       data: typeof cause.code === "string" ? { code: cause.code } : undefined,
       cause,
-      nothingDone: cause.code === "ConnectionRefused" ? true : undefined,
+      nothingDone: isConnectionRefused(cause) ? true : undefined,
     },
   );
 }

@@ -1,5 +1,6 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { readBody } from "../../engine/shared/read-body.ts";
+import { isConnectionRefused } from "../connection-refused.ts";
 import type { FollowerState, PauseWish, PgbouncerInstance, PgbouncerSpec } from "./contract.ts";
 
 const MAX_BYTES = 256 * 1024;
@@ -89,7 +90,7 @@ export class FollowerClient {
           hint: "Check that `pgdba pgbouncer follow` runs beside PgBouncer, and firewalls. Its log says more.",
           retryable: true,
           // No connection: it was not told anything.
-          nothingDone: !late.aborted && isRefused(cause),
+          nothingDone: !late.aborted && isConnectionRefused(cause),
           cause,
         },
       );
@@ -133,11 +134,6 @@ export class FollowerClient {
       data: { status },
     });
   }
-}
-
-function isRefused(cause: unknown): boolean {
-  const { code } = cause as { code?: unknown };
-  return code === "ConnectionRefused" || code === "ECONNREFUSED";
 }
 
 function objectIn(text: string): Record<string, unknown> {

@@ -1,9 +1,10 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json } from "../../engine/types.ts";
+import type { PatroniCluster } from "../../providers/patroni/members.ts";
 import { defineStep } from "../define.ts";
 import { moved, noteBefore, probeMove } from "./move/moved.ts";
 import { nameMeant } from "./named.ts";
-import { MOVED } from "./schema.ts";
+import { CLUSTER, MOVED } from "./schema.ts";
 
 export default defineStep({
   type: "patroni.switchover",
@@ -37,15 +38,27 @@ Connections to the old primary end. The step checks nothing itself: see \`failov
         type: ["string", "null"],
         description: "A time with its zone, such as 2026-03-01T02:00:00+01:00; now without it",
       },
+      seen: {
+        ...CLUSTER,
+        description:
+          "The cluster as `patroni.cluster` told it a moment ago, so that it is not read while clients wait",
+      },
+      loop_wait: {
+        type: "number",
+        description: "The same of `patroni.config`. With both, the wish is the first that is sent",
+      },
     },
   },
   output: MOVED,
-  async run(ctx, { leader, candidate: asked, scheduled_at }) {
+  async run(ctx, { leader, candidate: asked, scheduled_at, seen, loop_wait: loopWait }) {
     const client = await ctx.use("patroni");
+    const known = seen as unknown as PatroniCluster | undefined;
     // Clients may wait for this step, so that nothing is asked twice, nor one after the other without need.
     const [candidate, cluster] = await Promise.all([
-      asked ? nameMeant(ctx, asked) : null,
-      client.cluster(ctx.signal),
+      asked && known?.members.every(({ name }) => name !== asked) !== false
+        ? nameMeant(ctx, asked)
+        : (asked ?? null),
+      known ?? client.cluster(ctx.signal),
     ]);
     const from = leader ?? cluster.leader;
     if (from === null)
@@ -68,6 +81,7 @@ Connections to the old primary end. The step checks nothing itself: see \`failov
       candidate: candidate ?? undefined,
       scheduled_at: scheduled_at ?? undefined,
       seen: cluster,
+      loopWait,
     };
     return moved(ctx, client, from, await client.switchover(wanted, ctx.signal));
   },

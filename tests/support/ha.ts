@@ -43,7 +43,10 @@ export function haMissing(): string | null {
 }
 
 /** About 8 s. */
-export async function startHa(count: number, options: PatroniOptions = {}): Promise<Ha> {
+export async function startHa(
+  count: number,
+  { pollMs = 50, ...options }: PatroniOptions & { pollMs?: number } = {},
+): Promise<Ha> {
   const [cluster, home] = await Promise.all([
     startPatroni(count, options),
     mkdtemp(join(tmpdir(), "pgdba-ha-")),
@@ -66,7 +69,7 @@ export async function startHa(count: number, options: PatroniOptions = {}): Prom
       console: { host: pooler.host, port: pooler.port, user: CONSOLE_USER, password_file: secret },
       route: { file: join(pooler.base, "route.ini") },
       listen: { port },
-      poll_ms: 50,
+      poll_ms: pollMs,
     }),
   );
   const context = fakeContext({ clock: systemClock });

@@ -2,6 +2,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import { readBody } from "../../../engine/shared/read-body.ts";
 import { readText } from "../../../engine/shared/read-file.ts";
 import type { JsonObject } from "../../../engine/types.ts";
+import { isConnectionRefused } from "../../connection-refused.ts";
 import { firstAnswer } from "../../first-answer.ts";
 import type { DcsSpec } from "../contract.ts";
 
@@ -190,7 +191,7 @@ export class EtcdGateway {
     } catch (cause) {
       if (cause instanceof PgdbaError) throw cause;
       signal?.throwIfAborted();
-      const { message, code } = cause as Error & { code?: unknown };
+      const { message } = cause as Error;
       throw new PgdbaError(
         "connection_failed",
         `etcd at ${url} ${late.aborted ? `did not answer within ${timeoutMs / 1000} s` : `can't be reached: ${message}`}`,
@@ -198,7 +199,7 @@ export class EtcdGateway {
           hint: "Check dcs.endpoints in the cluster's file, that etcd runs, and firewalls.",
           retryable: true,
           cause,
-          nothingDone: code === "ConnectionRefused" ? true : undefined,
+          nothingDone: isConnectionRefused(cause) ? true : undefined,
         },
       );
     }

@@ -94,6 +94,8 @@ export class Hand {
    * how many. Idle clients stay where PgBouncer can cut one by one, from 1.24 on.
    */
   async cut(which: "stale" | "all"): Promise<number> {
+    // None is in use while all clients wait, and PgBouncer has closed the others.
+    if (this.mode === "closed") return 0;
     const hung = await this.#inUse(which);
     if (hung.length === 0) return 0;
     const links = new Set(hung.map(({ link }) => link));

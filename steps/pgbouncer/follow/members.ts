@@ -13,8 +13,10 @@ const LEARN_MS = 5000;
 const RETRY_MS = 500;
 /** How often members are asked while clients wait. */
 const HURRY_MS = 100;
-/** The same for the one that is to take over. */
+/** The same for the one that is to take over; the others are busy with the move, and each answer costs them time. */
 const WANTED_MS = 50;
+/** And for one that has the leader key, and is about to take writes. */
+const PROMOTING_MS = 10;
 const MAX_BYTES = 1024 * 1024;
 const HINT = "Is it Patroni's REST API?";
 
@@ -97,7 +99,9 @@ export class Members {
   #every(name: string): number {
     const { pollMs } = this.#config;
     if (!this.hurry) return pollMs;
-    return Math.min(name === this.wanted ? WANTED_MS : HURRY_MS, pollMs);
+    if (this.#seen.get(name)?.state === "promoting") return PROMOTING_MS;
+    if (this.wanted === undefined) return Math.min(HURRY_MS, pollMs);
+    return name === this.wanted ? Math.min(WANTED_MS, pollMs) : pollMs;
   }
 
   /** Until the time is over, or somebody wants to know now. */

@@ -1,4 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
+import { freePort } from "../../../providers/nodes/embedded/server.ts";
 import { type PatroniClient, patroniClient } from "../../../providers/patroni/client.ts";
 
 /*
@@ -13,6 +14,8 @@ interface Stub {
   /** What the POST does and answers; null breaks the connection. */
   post: () => Promise<Response | null> | Response | null;
   posts: number;
+  /** What was read before the first POST. */
+  readFirst: string[];
   /** Where each POST came in. */
   paths: string[];
   /** Members whose Patroni does not answer. */
@@ -28,6 +31,7 @@ async function stub(does: Partial<Stub>): Promise<{ client: PatroniClient; is: S
     promoted: ["a", "b", "c"],
     post: () => new Response(""),
     posts: 0,
+    readFirst: [],
     paths: [],
     silent: [],
     ...does,
@@ -46,6 +50,7 @@ async function stub(does: Partial<Stub>): Promise<{ client: PatroniClient; is: S
         await self.stop(true);
         return new Response("");
       }
+      if (is.posts === 0) is.readFirst.push(pathname);
       if (pathname === "/config") return Response.json({ loop_wait: 0.2 });
       if (pathname === "/cluster") {
         const members = ["a", "b", "c"].map((name) => ({
@@ -98,6 +103,26 @@ test("a switchover is over when the new leader says that it has the role, before
   expect(await client.switchover({ leader: "a" })).toMatchObject({ leader: "b", as_asked: true });
   expect(performance.now() - began).toBeGreaterThan(290);
   answer.resolve(new Response(""));
+});
+
+test("with what was seen before, the wish is the first that is sent, to the leader; where that has gone, to another", async () => {
+  const { client, is } = await stub({
+    post() {
+      is.leader = "b";
+      return new Response("");
+    },
+  });
+  const seen = await client.cluster();
+  is.readFirst = [];
+  const wanted = { leader: "a", candidate: "b", seen, loopWait: 0.2 };
+  expect(await client.switchover(wanted)).toMatchObject({ leader: "b", as_asked: true });
+  expect([is.readFirst, is.paths]).toEqual([[], ["/a/switchover"]]);
+
+  Object.assign(is, { leader: "a", posts: 0, paths: [] });
+  const gone = { ...seen, members: seen.members.map((one) => ({ ...one })) };
+  gone.members[0]!.api = `http://127.0.0.1:${await freePort()}/a`;
+  expect(await client.switchover({ ...wanted, seen: gone })).toMatchObject({ leader: "b" });
+  expect(is.paths).toEqual(["/switchover"]);
 });
 
 test("503 while it still goes on, and an answer that is lost: the cluster decides, and nothing is asked twice", async () => {
