@@ -26,7 +26,7 @@ export interface Located {
 export interface WalSource {
   holdings: Holdings;
   path: readonly Stretch[];
-  /** From the start of a backup on. */
+  /** From the segment with the start of a backup on. */
   from: bigint;
   read: (segment: HeldSegment, options: Signalled) => Promise<Buffer>;
   /** Told before each segment. */
@@ -66,11 +66,15 @@ export async function locateTime(source: WalSource, at: Micros): Promise<Located
     count += found.segments;
     const next: WalMark | null = back === null ? found.next : (found.next ?? back.next);
     const located: Located = { ...found, next, segments: count };
-    if (found.last !== null || first === 0) return located;
+    if ((found.last !== null && latestOf(found.last) <= at) || first === 0) return located;
     back = located;
   }
   return { last: null, commit: null, next: back?.next ?? null, segments: count };
 }
+
+/** A checkpoint's time has no fraction of its second. */
+export const latestOf = ({ kind, time }: WalMark): Micros =>
+  kind === "checkpoint" ? time + 999_999n : time;
 
 /** A restore point, or the end of a transaction: all WAL is read for it, from the first segment on. */
 export async function locateMark(
@@ -97,7 +101,7 @@ async function scan(
   segments: readonly HeldSegment[],
   stops: (mark: WalMark) => boolean,
 ): Promise<Located> {
-  const { holdings, path, from } = source;
+  const { holdings, path } = source;
   const reader = new WalReader();
   let last: WalMark | null = null;
   let commit: WalMark | null = null;
@@ -109,7 +113,7 @@ async function scan(
     count += 1;
     const until = path.find(({ timeline }) => timeline === segment.timeline)?.until ?? null;
     for (const mark of reader.read(startOf(segment.number, holdings.segmentBytes), bytes)) {
-      if (mark.lsn < from || (until !== null && mark.end > until)) continue;
+      if (until !== null && mark.end > until) continue;
       if (stops(mark)) return { last, commit, next: mark, segments: count };
       last = mark;
       if (mark.kind === "commit") commit = mark;

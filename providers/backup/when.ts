@@ -6,7 +6,7 @@ import { lsnText } from "../postgres/lsn.ts";
 import { type Start, type Unfit, chooseStart, startsOn } from "./choose.ts";
 import type { HeldBackup, Holdings } from "./holdings.ts";
 import { type Micros, iso, micros } from "./instant.ts";
-import { type WalSource, locateMark, locateTime, newestMark } from "./locate.ts";
+import { type WalSource, latestOf, locateMark, locateTime, newestMark } from "./locate.ts";
 import { type Stretch, pathTo, timelineFor } from "./timelines.ts";
 import type { WalMark } from "./wal-records.ts";
 
@@ -177,7 +177,7 @@ async function locateInTime(
   );
   for (const start of candidates.toReversed()) {
     const { last, next, commit } = await locateTime(wal(start), at);
-    if (next !== null && next.lsn >= start.end) {
+    if (next !== null && next.lsn >= start.end && isAfter(start, at, last)) {
       return {
         start,
         stop: { lsn: next.lsn, inclusive: false },
@@ -207,6 +207,12 @@ async function locateInTime(
   throw new PgdbaError("step_refused", `${what} is before the first backup that can be restored`, {
     hint: "A backup can only be brought forward by WAL, never back.",
   });
+}
+
+/** Whether all that the backup holds was written by then: WAL before the stop tells it, or else the record of the backup. */
+function isAfter({ backup }: Start, at: Micros, last: WalMark | null): boolean {
+  const finished = micros(new Date(backup.record.finished_at));
+  return (last !== null && latestOf(last) <= at) || finished <= at;
 }
 
 /** The backup that was asked for, else the newest one. */
