@@ -79,7 +79,7 @@ function chainOf(
   return chain;
 }
 
-export const spanOf = ({ first_file, last_file, first, last }: Gap) =>
+const spanOf = ({ first_file, last_file, first, last }: Gap) =>
   first === last ? first_file : `${first_file} to ${last_file} (${last - first + 1n} segments)`;
 
 /**

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
 import { readText } from "../../engine/shared/read-file.ts";
 import type { ClusterKey } from "../repository/layout.ts";
-import type { NodeRepository } from "./work.ts";
+import type { Left, NodeRepository } from "./work.ts";
 
 /**
  * The folder beside a data directory that holds what its server needs for the repository: `repository.json`, the key to an object store, and where
@@ -27,8 +27,8 @@ export function readSettings(file: string): NodeRepository {
     throw bad(file, cause);
   }
   const { place, write, read } = parsed;
-  if (place?.kind === undefined || !isKey(write) || !Array.isArray(read) || !read.every(isKey))
-    throw bad(file);
+  const isRead = Array.isArray(read) && read.every((one) => isKey(one) && isLeft(one.until));
+  if (place?.kind === undefined || !isKey(write) || !isRead) throw bad(file);
   return { place, write, read };
 }
 
@@ -39,6 +39,9 @@ function isKey(key: Partial<ClusterKey> | undefined): key is ClusterKey {
     /^[A-Za-z0-9][A-Za-z0-9-]{0,62}$/.test(key?.cluster_id ?? "")
   );
 }
+
+const isLeft = (until: Left | undefined) =>
+  until === undefined || (Number.isInteger(until.timeline) && /^[0-9A-F]{24}$/.test(until.file));
 
 function bad(file: string, cause?: unknown): PgdbaError {
   return new PgdbaError("invalid_config", `${file} does not say where the repository is`, {

@@ -9,6 +9,7 @@ import { fileError } from "../../engine/shared/write-file.ts";
 import type { Bytes, Repository } from "../repository/contract.ts";
 import { keyOf, walName } from "../repository/layout.ts";
 import { openRepository } from "../repository/open.ts";
+import { isLater } from "./origins.ts";
 import { readSettings, settingsHere } from "./settings.ts";
 import { assertOwnSegment, isSegment } from "./wal/header.ts";
 import { compressed, decompressed } from "./wal/zstd.ts";
@@ -87,6 +88,7 @@ async function fetched(
   const repository = await openRepository(settings.place);
   try {
     for (const key of settings.read) {
+      if (isLater(file, key.until)) continue;
       const name = walName(key, file);
       const stored = await repository.read(name, { signal });
       if (stored === null) continue;

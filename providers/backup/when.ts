@@ -4,7 +4,7 @@ import { parseLsn } from "../../engine/shared/units.ts";
 import type { Signalled } from "../repository/contract.ts";
 import { lsnText } from "../postgres/lsn.ts";
 import { type Start, type Unfit, chooseStart, startsOn } from "./choose.ts";
-import type { HeldBackup, Holdings } from "./holdings.ts";
+import type { Holdings } from "./holdings.ts";
 import { type Micros, iso, micros } from "./instant.ts";
 import { type WalSource, latestOf, locateMark, locateTime, newestMark } from "./locate.ts";
 import { type Stretch, pathTo, timelineFor } from "./timelines.ts";
@@ -237,7 +237,7 @@ function windowStarts(starts: readonly Start[]): Start[] {
   return firsts;
 }
 
-export async function windowsOf(
+async function windowsOf(
   starts: readonly Start[],
   wal: (start: Start) => WalSource,
 ): Promise<Window[]> {
@@ -262,12 +262,12 @@ function windowText(timeline: number, windows: readonly Window[]): string {
   return `Timeline ${timeline} can be restored ${parts.join(", and ")}`;
 }
 
-export const windowData = ({ from, to }: Window) => ({
+const windowData = ({ from, to }: Window) => ({
   from: { ...from, lsn: lsnText(from.lsn) },
   to: { ...to, lsn: lsnText(to.lsn) },
 });
 
-export function wantedText(wanted: Wanted): string {
+function wantedText(wanted: Wanted): string {
   if (wanted.kind === "time") return iso(wanted.at);
   if (wanted.kind === "lsn") return `LSN ${lsnText(wanted.lsn)}`;
   if (wanted.kind === "name") return `restore point ${wanted.name}`;
@@ -276,6 +276,3 @@ export function wantedText(wanted: Wanted): string {
 }
 
 const upper = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1);
-
-/** The ids of a chain, the full one first. */
-export const chainIds = ({ chain }: Start) => chain.map((one: HeldBackup) => one.record.id);

@@ -22,7 +22,19 @@ import type { ClusterKey } from "../repository/layout.ts";
 export interface NodeRepository {
   place: Place;
   write: ClusterKey;
-  read: ClusterKey[];
+  read: ReadPart[];
+}
+
+/** A part of the repository that recovery reads. `until`: of an origin, where the copy left it. What comes later there is another's life. */
+export interface ReadPart extends ClusterKey {
+  until?: Left;
+}
+
+export interface Left {
+  timeline: number;
+  lsn: string;
+  /** The last segment of this timeline that counts. */
+  file: string;
 }
 
 export type Job = "take" | "dump" | "verify" | "fetch" | "recover" | "serve";

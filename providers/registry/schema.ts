@@ -340,10 +340,11 @@ const FILE = {
           type: "array",
           items: {
             type: "string",
-            pattern: "^[0-9]{1,20}/[0-9]{1,3}/[A-Za-z0-9][A-Za-z0-9-]{0,62}$",
+            pattern:
+              "^[0-9]{1,20}/[0-9]{1,3}/[A-Za-z0-9][A-Za-z0-9-]{0,62}@[0-9]+:[0-9A-F]+/[0-9A-F]+$",
           },
           description:
-            "Of a copy: the parts of the clusters that it was restored from (`IDENTIFIER/VERSION/CLUSTER_ID`), the nearest first",
+            "Of a copy: the parts of the clusters that it was restored from, each with the timeline and the LSN where it left it (`IDENTIFIER/VERSION/CLUSTER_ID@TIMELINE:LSN`), the nearest first",
         },
       },
     },

@@ -11,6 +11,7 @@ import {
   segmentFile,
   startOf,
 } from "../../../providers/backup/segments.ts";
+import { isLater, originText, parseOrigin, readPart } from "../../../providers/backup/origins.ts";
 import {
   isOnPath,
   parseHistory,
@@ -297,4 +298,31 @@ test.each([
   ],
 ])("%p is refused", (text, message) => {
   expect(refusal(() => parseInstant(text))).toBe(`invalid_param: ${message}`);
+});
+
+test("of an origin, what it wrote after the copy had left it is not read", () => {
+  const text = "7301/18/c1@2:0/5000158";
+  const origin = parseOrigin(text);
+  expect([origin.until, originText(origin.key, origin.until!)]).toEqual([
+    { timeline: 2, lsn: 0x5000158n },
+    text,
+  ]);
+  const { until } = readPart(origin, MB16);
+  expect(until).toEqual({ timeline: 2, lsn: "0/5000158", file: "000000020000000000000005" });
+  const later = [
+    "000000010000000000000009",
+    "000000020000000000000005",
+    "00000002.history",
+    "000000020000000000000006",
+    "000000020000000000000006.partial",
+    "000000030000000000000001",
+    "00000003.history",
+  ].filter((file) => isLater(file, until));
+  expect(later).toEqual([
+    "000000020000000000000006",
+    "000000020000000000000006.partial",
+    "000000030000000000000001",
+    "00000003.history",
+  ]);
+  expect(refusal(() => parseOrigin("7301/18/c1"))).toStartWith("invalid_config");
 });

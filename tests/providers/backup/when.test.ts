@@ -33,7 +33,7 @@ describe.each([...VERSIONS])("PostgreSQL %p", (version: Version) => {
     try {
       await it.client.query("create table t (id int, filler text)");
       const told: [number, string][] = [];
-      for (let id = 0; id < 40; id += 1) {
+      for (let id = 0; id < 12; id += 1) {
         // Some records are longer than a page, and some than a segment's rest; `xid` has sub-transactions in every third.
         const { rows } = await it.client.query(
           `insert into t select ${id}, string_agg(md5(random()::text), '') from generate_series(1, 3000) returning txid_current() as xid`,
