@@ -3,6 +3,7 @@
  * `bun bench/failover.ts [power losses of each kind] [provider]`. The time of each is split: until the leader key is gone (detect), until
  * another member holds it (elect), until that one is out of recovery (promote), until a write is acknowledged (reconnect).
  */
+import { availableParallelism, loadavg } from "node:os";
 import { Live } from "../tests/support/live.ts";
 import { removePlaces, type Running } from "../tests/e2e/support.ts";
 import { startWriter } from "../tests/support/writer.ts";
@@ -17,23 +18,51 @@ interface Trial {
   promote: number;
   reconnect: number;
   total: number;
+  /** Until the old primary streams again, from the moment when its container was started. */
+  rejoin: number;
   lost: number;
   two: boolean;
 }
 
-const PARTS = ["detect", "elect", "promote", "reconnect", "total"] as const;
+/** What has not happened by then, does not. */
+const LIMIT_MS = 120_000;
+
+const PARTS = ["detect", "elect", "promote", "reconnect", "total", "rejoin"] as const;
+
+/** Looks until it holds, and tells when that was. @throws Error */
+async function watch<T>(
+  what: string,
+  at: () => number,
+  look: () => Promise<T | null>,
+): Promise<{ ms: number; value: T }> {
+  for (;;) {
+    const value = await look().catch(() => null);
+    if (value !== null) return { ms: at(), value };
+    if (at() > LIMIT_MS) throw new Error(`not within ${LIMIT_MS / 1000} s: ${what}`);
+    await Bun.sleep(10);
+  }
+}
+
+/** Who is not on record as synchronous with this leader must not lead after it. */
+async function synchronous(live: Live, leader: string): Promise<void> {
+  const dcs = await live.dcs();
+  const begun = performance.now();
+  await watch(
+    "a synchronous standby is on record",
+    () => performance.now() - begun,
+    async () => {
+      const keys = Object.entries(await dcs.save());
+      const sync = JSON.parse(keys.find(([key]) => key.endsWith("sync"))?.[1] ?? "{}");
+      return sync.leader === leader && sync.sync_standby ? true : null;
+    },
+  );
+}
 
 /** When each of the things first held, in ms since the power was cut. */
 async function measure(live: Live, guarded: boolean): Promise<Trial> {
   const before = await live.settled();
+  await synchronous(live, before);
   const dcs = await live.dcs();
-  // Who is not on record as synchronous with this leader must not lead after it.
-  for (;;) {
-    const keys = Object.entries(await dcs.save());
-    const sync = JSON.parse(keys.find(([key]) => key.endsWith("sync"))?.[1] ?? "{}");
-    if (sync.leader === before && sync.sync_standby) break;
-    await Bun.sleep(200);
-  }
   const nodes = await live.nodes();
   const writer = await startWriter(live.writer({ connections: 1, restMs: 10 }));
   await writer.next();
@@ -42,20 +71,17 @@ async function measure(live: Live, guarded: boolean): Promise<Trial> {
   const cut = performance.now();
   const at = (): number => performance.now() - cut;
   const killed = nodes.kill(before, "power");
-  const watch = async <T>(look: () => Promise<T | null>): Promise<{ ms: number; value: T }> => {
-    for (;;) {
-      const value = await look().catch(() => null);
-      if (value !== null) return { ms: at(), value };
-      await Bun.sleep(10);
-    }
-  };
-  const gone = watch(async () => ((await dcs.leader())?.holder === before ? null : true));
-  const elected = watch(async () => {
+  const gone = watch("the key is gone", at, async () =>
+    (await dcs.leader())?.holder === before ? null : true,
+  );
+  const elected = watch("another holds the key", at, async () => {
     const holder = (await dcs.leader())?.holder;
     return holder === undefined || holder === before ? null : holder;
   });
   const promoted = elected.then(({ value }) =>
-    watch(async () => ((await live.member(value))?.role === "primary" ? true : null)),
+    watch("it is out of recovery", at, async () =>
+      (await live.member(value))?.role === "primary" ? true : null,
+    ),
   );
   const sampled = (async () => {
     while (!over) {
@@ -63,15 +89,26 @@ async function measure(live: Live, guarded: boolean): Promise<Trial> {
       await Bun.sleep(100);
     }
   })();
-  await killed;
-  await writer.next(120_000);
-  const total = at();
-  const [detect, elect, promote] = [(await gone).ms, (await elected).ms, (await promoted).ms];
-  over = true;
-  await sampled;
-  await writer.stop();
-  if (!guarded) await live.well("replica", "rejoin", before);
-  const leader = await live.settled();
+  const all = Promise.all([gone, elected, promoted]);
+  all.catch(() => {});
+  let total: number;
+  let times: number[];
+  try {
+    await killed;
+    await writer.next(LIMIT_MS);
+    total = at();
+    times = (await all).map(({ ms }) => ms);
+  } finally {
+    over = true;
+    await sampled;
+    await writer.stop();
+  }
+  const [detect, elect, promote] = times as [number, number, number];
+  const down = at();
+  // The guard has started it already, or does so now.
+  if (!guarded) await nodes.start(before, { timeoutMs: LIMIT_MS });
+  const leader = await live.settled(LIMIT_MS);
+  const rejoin = at() - down;
   const { host, port } = live.entry()!.nodes!.find(({ name }) => name === leader)!.reach!;
   const client = await live.client(host, Number(port), "app");
   const { lost } = await writer.check(client);
@@ -82,6 +119,7 @@ async function measure(live: Live, guarded: boolean): Promise<Trial> {
     promote: Math.max(0, promote - elect),
     reconnect: Math.max(0, total - promote),
     total,
+    rejoin,
     lost: lost.length,
     two,
   };
@@ -92,7 +130,7 @@ function percentile(values: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.ceil(part * sorted.length) - 1)]!;
 }
 
-function summary(name: string, all: readonly Trial[]): void {
+function summary(name: string, all: readonly Trial[], failed: number): void {
   say(`\n${name}: ${all.length} power losses, ms`);
   say("             median      p95      max");
   for (const part of PARTS) {
@@ -101,32 +139,57 @@ function summary(name: string, all: readonly Trial[]): void {
     say(`${part.padEnd(11)}${cells.join(" ")}`);
   }
   const lost = all.reduce((sum, one) => sum + one.lost, 0);
-  say(`rows lost ${lost}; two took writes at once in ${all.filter(({ two }) => two).length}`);
+  const two = all.filter((one) => one.two).length;
+  say(`rows lost ${lost}; two took writes at once in ${two}; without an end ${failed}`);
 }
 
+const load = () =>
+  loadavg()
+    .map((one) => one.toFixed(1))
+    .join(" ");
 const live = new Live(provider);
 let guard: Running | undefined;
+let bad = 0;
 try {
+  say(`${new Date().toISOString()}, ${availableParallelism()} CPUs, load ${load()}`);
   const { seconds } = await live.init("--rto", "fast", "--sync-mode", "on");
   say(`init: ${JSON.stringify(seconds)}`);
-  const results: Record<string, Trial[]> = { "without the guard": [], "with the guard": [] };
-  for (const [name, list] of Object.entries(results)) {
-    const guarded = name.startsWith("with ");
+  for (const guarded of [false, true]) {
+    const name = guarded ? "with the guard" : "without the guard";
+    const done: Trial[] = [];
+    let failed = 0;
     if (guarded) {
       guard = live.begin("failover", "guard");
-      await Bun.sleep(2000);
+      await guard.said("start dead");
     }
     for (let n = 1; n <= trials; n++) {
-      const trial = await measure(live, guarded);
-      list.push(trial);
-      say(`${name} ${n}: ${PARTS.map((part) => `${part} ${trial[part].toFixed(0)}`).join(", ")}`);
+      try {
+        const trial = await measure(live, guarded);
+        done.push(trial);
+        const parts = PARTS.map((part) => `${part} ${trial[part].toFixed(0)}`).join(", ");
+        const odd = `${trial.lost > 0 ? `, LOST ${trial.lost}` : ""}${trial.two ? ", TWO" : ""}`;
+        say(`${name} ${n}: ${parts}${odd}; load ${load()}`);
+      } catch (error) {
+        failed += 1;
+        say(`${name} ${n}: NO END: ${(error as Error).message}; load ${load()}`);
+        for (const { node, state } of await (await live.nodes()).list())
+          if (state.running !== "running") await (await live.nodes()).start(node);
+        await live.settled(2 * LIMIT_MS);
+      }
     }
+    if (done.length > 0) summary(name, done, failed);
+    bad += failed + done.filter(({ lost, two }) => two || lost > 0).length;
   }
-  for (const [name, list] of Object.entries(results)) if (list.length > 0) summary(name, list);
 } finally {
   guard?.signal("SIGTERM");
-  await guard?.ended();
+  const ended = await guard?.ended();
+  if (ended !== undefined && ended.exit !== 0) {
+    bad += 1;
+    say(`the guard ended with ${ended.exit}: ${ended.stdout.slice(0, 2000)}`);
+  }
   if (live.entry() !== undefined) await live.destroy();
   await live.close();
   removePlaces();
 }
+say(`\n${new Date().toISOString()}, load ${load()}`);
+process.exitCode = bad === 0 ? 0 : 1;

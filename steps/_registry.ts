@@ -40,6 +40,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "lab.status": () => import("./lab/status.ts"),
   "lab.up": () => import("./lab/up.ts"),
   "nodes.control": () => import("./nodes/control.ts"),
+  "nodes.death": () => import("./nodes/death.ts"),
   "nodes.deprovision": () => import("./nodes/deprovision.ts"),
   "nodes.exec": () => import("./nodes/exec.ts"),
   "nodes.fence": () => import("./nodes/fence.ts"),

@@ -166,9 +166,12 @@ export interface Nodes extends Files {
    * is told to whoever asks meanwhile.
    */
   lease(holder: string, what?: string): Promise<Lease | { heldBy: string }>;
-  /** Who has that lease at this moment; null when nobody has. */
+  /** Who has that lease at this moment; null when nobody has. Whoever removes the whole cluster on purpose has that of `REMOVAL`. */
   leased(what?: string): Promise<string | null>;
 }
+
+/** The lease that tells others, such as whoever waits for a death, that nodes end on purpose. */
+export const REMOVAL = "removal";
 
 // ---------------------------------------------------------------- what a place can
 

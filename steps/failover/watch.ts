@@ -2,7 +2,7 @@ import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import { sleep } from "../../engine/shared/sleep.ts";
 import type { Json, JsonObject, StepContext } from "../../engine/types.ts";
 import type { DcsAccess, LeaderKey } from "../../providers/dcs/contract.ts";
-import type { Nodes } from "../../providers/nodes/contract.ts";
+import { type Nodes, REMOVAL } from "../../providers/nodes/contract.ts";
 import { defineStep } from "../define.ts";
 import { silence, type Times } from "./watch/silence.ts";
 import { Waker } from "./watch/waker.ts";
@@ -23,8 +23,8 @@ export default defineStep({
   type: "failover.watch",
   summary: "Wait until the node of the leader is proven dead",
   docs: `Goes by the events of the place where the nodes live, and looks once a second besides. Dead is what whoever has power over the node says is
-dead and stays so: a time that ran out and a node that does not answer prove nothing. While the cluster is paused, or nobody holds the
-leader key, it waits on.
+dead and stays so: a time that ran out and a node that does not answer prove nothing. While the cluster is paused, while a run removes it, and while
+nobody holds the leader key, it waits on. It fails with \`no_target\` when nothing of the cluster is left.
 
 With \`fence\` it also ends for a leader whose Patroni does not answer and has not renewed its key, with \`proven: false\`: whoever goes on must
 fence the node first.
@@ -129,6 +129,8 @@ async function look(world: World): Promise<Found | null> {
     if (!death.proven && !(world.fence && (await isUnanswered(world, key)))) return null;
     const { paused, times } = await settings(dcs);
     if (paused) return tell(world, `${key.holder} leads no more, but the cluster is paused`);
+    const remover = await nodes.leased(REMOVAL);
+    if (remover !== null) return tell(world, `${ctx.target.name} is being removed by ${remover}`);
     if (death.proven) return found(key, true, death.how);
     const why = silence({ ttlSeconds: key.ttlSeconds, unanswered: world.unanswered }, times);
     return why === null ? null : found(key, false, why);
@@ -144,7 +146,7 @@ async function assertThere({ ctx, nodes }: World): Promise<void> {
   const left = await nodes.list().catch(() => null);
   if (left === null || left.length > 0) return;
   throw new PgdbaError("no_target", `${ctx.target.name} has no nodes any more`, {
-    hint: "It was removed while it was guarded.",
+    hint: "It was removed while it was guarded; there is nothing to guard.",
   });
 }
 

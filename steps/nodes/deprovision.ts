@@ -1,4 +1,5 @@
-import type { Json } from "../../engine/types.ts";
+import type { Json, StepContext } from "../../engine/types.ts";
+import { type Nodes, REMOVAL } from "../../providers/nodes/contract.ts";
 import { defineStep } from "../define.ts";
 import { shown } from "./list.ts";
 import { CHANGES } from "./schema.ts";
@@ -11,7 +12,7 @@ export default defineStep({
   type: "nodes.deprovision",
   summary: "Stop nodes of the cluster and remove them with their data",
   docs: `With \`nodes\` only these, and never the last one that holds the data. Without it the whole cluster is removed, also what an unfinished
-run has left of it. A repository of backups is no node, and stays.`,
+run has left of it; meanwhile it holds the lease that tells a guard of the leader that this is no death. A repository of backups is no node, and stays.`,
   example: `- nodes.deprovision: {nodes: [pg3]}
 `,
   effect: "change",
@@ -40,9 +41,9 @@ run has left of it. A repository of backups is no node, and stays.`,
   },
   async run(ctx, input) {
     const nodes = await ctx.use("nodes");
-    const changes = await nodes.deprovision(
-      input.nodes === undefined ? undefined : { nodes: input.nodes },
-    );
+    const changes = await (input.nodes === undefined
+      ? onPurpose(ctx, nodes, () => nodes.deprovision())
+      : nodes.deprovision({ nodes: input.nodes }));
     if (changes.length === 0) ctx.unchanged();
     return { changes };
   },
@@ -54,3 +55,13 @@ run has left of it. A repository of backups is no node, and stays.`,
     return { removes: there.map(shown) };
   },
 });
+
+/** What can't be told to others is done all the same: of a cluster that is half made there may be nothing that could hold a lease. */
+async function onPurpose<T>(ctx: StepContext, nodes: Nodes, act: () => Promise<T>): Promise<T> {
+  const lease = await nodes.lease(`run ${ctx.run.id}`, REMOVAL).catch(() => undefined);
+  try {
+    return await act();
+  } finally {
+    if (lease !== undefined && "release" in lease) await lease.release().catch(() => {});
+  }
+}

@@ -24,6 +24,7 @@ function world() {
     answers: true,
     leases: [] as string[],
     heldBy: undefined as string | undefined,
+    remover: null as string | null,
     looks: 0,
     nodes: ["pg1", "pg2"],
     tell: (_event: NodeEvent) => {},
@@ -41,6 +42,7 @@ function world() {
         state.looks += 1;
         return state.deaths[node] ?? ALIVE;
       },
+      leased: async (what: string) => (what === "removal" ? state.remover : null),
       lease: async (holder: string, what: string) => {
         if (state.heldBy !== undefined) return { heldBy: state.heldBy };
         state.leases.push(`${what} ${holder}`);
@@ -151,6 +153,26 @@ test("a cluster that was destroyed is guarded no more", async () => {
   state.key = new PgdbaError("connection_failed", "nobody answers");
   const watching = watch.run(ctx, {});
   expect(await settled(watching, 60)).toBe("waits");
+  state.nodes = [];
+  state.tell({ node: "pg1", running: "absent", at: "" });
+  await expect(watching).rejects.toMatchObject({ code: "no_target" });
+});
+
+test("a cluster that a run removes has no dead leader, and is guarded no more when it is gone", async () => {
+  const { state, ctx } = world();
+  const watching = watch.run(ctx, {});
+  const look = async () => {
+    state.tell({ node: "pg1", running: "failed", at: "" });
+    return settled(watching, 60);
+  };
+  state.remover = "run 42";
+  state.deaths["pg1"] = DEAD;
+  expect(await look()).toBe("waits");
+  expect(await look()).toBe("waits");
+  expect(ctx.recorded.logs.map(({ message }) => message)).toEqual([
+    "test is being removed by run 42",
+  ]);
+  state.key = new PgdbaError("connection_failed", "nobody answers");
   state.nodes = [];
   state.tell({ node: "pg1", running: "absent", at: "" });
   await expect(watching).rejects.toMatchObject({ code: "no_target" });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Json, StepType } from "../../../engine/types.ts";
 import control from "../../../steps/nodes/control.ts";
+import death from "../../../steps/nodes/death.ts";
 import deprovision from "../../../steps/nodes/deprovision.ts";
 import list from "../../../steps/nodes/list.ts";
 import provision from "../../../steps/nodes/provision.ts";
@@ -208,6 +209,42 @@ test("nodes.deprovision removes nodes by name, and never the last data", async (
     "step_refused",
     "No node would be left that has the data",
   ]);
+});
+
+test("nodes.death proves by whoever has power over a node, and not by its silence", async () => {
+  expect((await did(death, { node: "b" })).output).toMatchObject({ node: "b", proven: false });
+  await world.nodes().freeze("b");
+  expect((await did(death, { node: "b" })).output["proven"]).toBe(false);
+  await world.nodes().thaw("b");
+  await world.nodes().kill("b", "node");
+  expect((await did(death, { node: "b" })).output).toMatchObject({
+    node: "b",
+    proven: true,
+    how: expect.any(String),
+  });
+});
+
+test("nodes.deprovision of the whole cluster tells others meanwhile that it is on purpose", async () => {
+  const removers: (string | null)[] = [];
+  const ctx = fakeContext({
+    target: {
+      name: world.name,
+      use: async (_what, on) => {
+        const nodes = await world.another({ ...on, hazards: ["destroys", "loses"] });
+        return {
+          ...nodes,
+          async deprovision() {
+            removers.push(await world.nodes().leased("removal"));
+            return nodes.deprovision();
+          },
+        };
+      },
+    },
+  });
+  const { output } = await did(deprovision, {}, ctx);
+  expect(output["changes"]).toEqual([{ node: "b", act: "remove", what: "with its data" }]);
+  expect(removers).toEqual([`run ${ctx.run.id}`]);
+  expect(await world.nodes().leased("removal")).toBeNull();
 });
 
 async function promise(work: Promise<unknown>) {
