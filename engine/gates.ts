@@ -1,83 +1,9 @@
-import type { Hazard, Risk, TargetState } from "./types.ts";
+import { backup } from "./gates/backup.ts";
+import { ALLOW, type GateInput, nameOf, told, type Verdict } from "./gates/verdict.ts";
 import { hasLabel, matchesRule, type PolicyRule } from "./policy.ts";
-
-/** Everything a gate may look at. Nothing else decides whether a run may act. */
-export interface GateInput {
-  runbook: string;
-  /** All names that it is judged by: its own, those of what it calls, however deep, and of what all of these extend or replace. */
-  names: readonly string[];
-  /** The acts of the runbook with these parameters on this target, and of all that it calls: see check/danger.ts. */
-  danger: {
-    risk: Risk;
-    hazards: readonly Hazard[];
-    /** The words that the target must have when it begins. */
-    needs: readonly string[];
-    /** The step types that would run. */
-    steps: readonly string[];
-    /** The first that asks for a verified backup, in words. */
-    backup: string | null;
-    /** True when it uses, changes or locks anything of the target. */
-    touches: boolean;
-    /** In words, the part that has the risk, and the first that has each hazard or needs each word. */
-    who: { risk: string; hazards: Record<string, string>; needs: Record<string, string> };
-  };
-  plan: boolean;
-  /** It goes on: what it needs, and whether it may break things, was asked when it began. */
-  resumed: boolean;
-  target: {
-    name: string;
-    cluster: string | null;
-    state: TargetState;
-    /** All names, labels and the strictest ownership that the registry has for it, by whichever way it was reached. */
-    clusters: readonly string[];
-    labels: readonly string[];
-    ownership: "managed" | "connected" | "none";
-    /** The faults of registry entries that can't be read; any of them may be about this target. */
-    unread: readonly string[];
-    identity: string | null;
-    expectedIdentity: string | null;
-    capabilities: readonly string[];
-    /** What to do about a word that it lacks. */
-    ways?: Readonly<Record<string, string | undefined>> | undefined;
-  };
-  flags: {
-    yes: boolean;
-    confirm: string | null;
-    iKnowWhatIAmDoing: boolean;
-    explicitCluster: boolean;
-    /** The cluster whose data may be lost without a backup. */
-    withoutBackup: string | null;
-  };
-  /** Null when nobody knows. */
-  caller: string | null;
-  policy: readonly PolicyRule[];
-  /** The runbooks that give a verified backup, one of which can be run first, and what the target lacks for it. */
-  backup: { runbooks: readonly string[]; lacks: readonly string[] };
-}
-
-export type Verdict =
-  | { answer: "allow" }
-  | {
-      answer: "refuse";
-      gate: string;
-      code: "gate_refused" | "policy_refused" | "identity_mismatch" | "capability_missing";
-      reason: string;
-      hint: string;
-      /** The flags that open it; no flag does without them. */
-      opens?: readonly string[];
-    }
-  /** May be answered on a terminal: by `y` when `expect` is null, else by typing `expect`. */
-  | {
-      answer: "ask";
-      gate: string;
-      question: string;
-      expect: string | null;
-      hint: string;
-      opens: readonly string[];
-    };
+import type { Hazard } from "./types.ts";
 
 type Gate = (input: GateInput) => Verdict;
-const ALLOW: Verdict = { answer: "allow" };
 
 /** In this order. Those of one group are told together: whoever heeds one must not learn of the next only then. */
 const GATES: readonly (readonly Gate[])[] = [
@@ -247,10 +173,6 @@ function worst({ danger, runbook }: GateInput): string {
   );
 }
 
-function told(who: string | undefined, runbook: string): string {
-  return who === undefined || who === `\`${runbook}\`` ? runbook : `${runbook}, by ${who},`;
-}
-
 function fault(input: GateInput): Verdict {
   if (input.plan || input.resumed || !input.danger.hazards.includes("fault")) return ALLOW;
   const { flags } = input;
@@ -315,60 +237,6 @@ function target({ danger, target: to, runbook, plan }: GateInput): Verdict {
     hint: "Give --cluster NAME.",
     opens: ["--cluster NAME"],
   };
-}
-
-/** True when a verified backup is taken before the run acts. */
-export function takesBackup(input: GateInput): boolean {
-  return wantsBackup(input) && input.flags.withoutBackup === null && isBackupThere(input);
-}
-
-/** True when one would be taken, and a person said that the run goes on without it. */
-export function skipsBackup(input: GateInput): boolean {
-  return wantsBackup(input) && input.flags.withoutBackup !== null;
-}
-
-/** A cluster that is absent, or there only in part, has no data to lose. */
-function wantsBackup({ danger, target: { state }, runbook, plan, backup }: GateInput): boolean {
-  if (plan || danger.backup === null || backup.runbooks.includes(runbook)) return false;
-  return state !== "partial" && state !== "absent";
-}
-
-function isBackupThere({ backup: { runbooks, lacks } }: GateInput): boolean {
-  return runbooks.length === 1 && lacks.length === 0;
-}
-
-function backup(input: GateInput): Verdict {
-  if (input.resumed || !wantsBackup(input)) return ALLOW;
-  const { danger, flags, runbook, target: to } = input;
-  const name = nameOf(input);
-  if (flags.withoutBackup === name) return ALLOW;
-  if (flags.withoutBackup === null && isBackupThere(input)) return ALLOW;
-  const { runbooks, lacks } = input.backup;
-  const [only] = runbooks;
-  const why =
-    flags.withoutBackup !== null
-      ? `--without-backup names ${flags.withoutBackup}, and the run is on ${name}`
-      : only === undefined
-        ? "there is no runbook that takes a verified backup first"
-        : runbooks.length > 1
-          ? `several runbooks would take a verified backup first: ${runbooks.join(", ")}`
-          : `${only}, which would take a verified backup first, needs ${lacks.join(", ")}, which ${to.name} does not have`;
-  return {
-    answer: "refuse",
-    gate: "backup",
-    code: "gate_refused",
-    reason: `${told(danger.backup ?? undefined, runbook)} may lose data for good, and ${why}`,
-    hint:
-      runbooks.length > 1
-        ? "Let one of them only say `gives: [verified_backup]`; an empty list takes it back from one that extends another."
-        : `Add a runbook with \`gives: [verified_backup]\` whose output has \`verified: true\`; to go on without any, give --without-backup=${name}.`,
-    opens: [`--without-backup=${name}`],
-  };
-}
-
-/** The name that a person says once more; of what is destructive without a named cluster, the one that is still to be named. */
-function nameOf({ danger, target: { cluster, name } }: GateInput): string {
-  return cluster ?? (danger.risk === "destructive" ? "NAME" : name);
 }
 
 function destructive(input: GateInput): Verdict {

@@ -1,5 +1,7 @@
 import { copyOf, type ErrorCode, PgdbaError } from "../errors.ts";
-import { type GateInput, judge, skipsBackup, takesBackup } from "../gates.ts";
+import { judge } from "../gates.ts";
+import { skipsBackup, takesBackup } from "../gates/backup.ts";
+import type { GateInput } from "../gates/verdict.ts";
 import type { Releasers } from "../releasers.ts";
 import type { Union } from "../check/danger.ts";
 import { Dangers, gateDanger, type Judged, preceded } from "./judged.ts";

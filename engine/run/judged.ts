@@ -2,7 +2,7 @@ import { type Danger, rank, Union } from "../check/danger.ts";
 import { type Outlines, outlineOf, outlinesOf } from "../check/outline.ts";
 import { unionOf } from "../check/union.ts";
 import type { RunJudged } from "../journal/rows.ts";
-import type { GateInput } from "../gates.ts";
+import type { GateInput } from "../gates/verdict.ts";
 import { declarationsOf } from "../declared.ts";
 import { PgdbaError } from "../errors.ts";
 import type { Json, JsonObject, LockWord, Runbook, StepRegistry, StepType } from "../types.ts";

@@ -1,5 +1,5 @@
 import type { ExitCode, PgdbaError } from "../errors.ts";
-import type { GateInput } from "../gates.ts";
+import type { GateInput } from "../gates/verdict.ts";
 import type { Journal, RunRow, Said } from "../journal/journal.ts";
 import type { Caller } from "../journal/holder.ts";
 import type { PolicyRule } from "../policy.ts";

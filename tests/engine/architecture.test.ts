@@ -51,7 +51,11 @@ test("there is something to look at", () => {
   expect(importsOf("engine/front-door.ts").map(({ to }) => to)).toContain(
     "providers/target/resolve.ts",
   );
-  expect(importsOf("engine/gates.ts").map(({ to }) => to)).toEqual(["engine/policy.ts"]);
+  expect(importsOf("engine/gates.ts").map(({ to }) => to)).toEqual([
+    "engine/gates/backup.ts",
+    "engine/gates/verdict.ts",
+    "engine/policy.ts",
+  ]);
 });
 
 /** Where the parts are put together. */

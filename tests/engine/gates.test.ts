@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { type GateInput, judge, takesBackup } from "../../engine/gates.ts";
+import { judge } from "../../engine/gates.ts";
+import { takesBackup } from "../../engine/gates/backup.ts";
+import type { GateInput } from "../../engine/gates/verdict.ts";
 import { type Hazard, type Risk, RISKS, TARGET_STATES } from "../../engine/types.ts";
 
 const TARGET: GateInput["target"] = {
