@@ -39,6 +39,7 @@ export const EXIT_BY_CODE = {
   repository_failed: 1,
   repository_full: 1,
   object_differs: 1,
+  backup_damaged: 1,
   test_failed: 1,
   unsupported: 1,
   lock_lost: 6,

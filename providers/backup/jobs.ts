@@ -20,7 +20,10 @@ export interface Work<Order = unknown, Result = unknown> {
 
 type Load = () => Promise<Work<never>>;
 
-export const JOBS: Partial<Record<Job, () => Promise<Work>>> = jobs({});
+export const JOBS: Partial<Record<Job, () => Promise<Work>>> = jobs({
+  take: () => import("./take-job.ts"),
+  verify: () => import("./verify-job.ts"),
+});
 
 function jobs(loaders: Partial<Record<Job, Load>>) {
   return loaders as Partial<Record<Job, () => Promise<Work>>>;

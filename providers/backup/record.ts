@@ -35,8 +35,8 @@ export interface BackupRecord {
     checksums: boolean;
     settings: Record<string, string>;
   };
-  /** Counted when it was taken, so that a drill has something to compare with. */
-  databases: { name: string; bytes: number; tables: number }[];
+  /** Counted when it was taken, so that a drill has something to compare with; null where this role might not look. */
+  databases: { name: string; bytes: number | null; tables: number | null }[];
   run: string;
   tool: string;
 }

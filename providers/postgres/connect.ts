@@ -23,6 +23,8 @@ export interface ConnectionSpec {
   application_name: string;
   /** Milliseconds for everything up to the first ready server; 5,000 without it. */
   connect_timeout_ms?: number | undefined;
+  /** A connection of the replication protocol; see replication/session.ts. */
+  replication?: boolean;
 }
 
 const CONNECT_TIMEOUT_MS = 5000;
@@ -94,6 +96,7 @@ async function attempt(
     application_name: spec.application_name,
     ssl,
     keepAlive: true,
+    ...(spec.replication === true ? { replication: "true" } : {}),
     password: () => {
       const password = spec.password?.();
       if (password !== undefined && password !== "") return password;

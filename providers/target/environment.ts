@@ -1,9 +1,8 @@
-import { statSync } from "node:fs";
 import { join } from "node:path";
-import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import { PgdbaError } from "../../engine/errors.ts";
 import { isWhole } from "../../engine/shared/connection-part.ts";
-import { errnoOf, readText } from "../../engine/shared/read-file.ts";
-import { MAX_SECRET_BYTES, secretFromFile } from "../registry/secrets.ts";
+import { secretFromFile } from "../registry/secrets.ts";
+import { passwordIn } from "../postgres/passfile.ts";
 import { type ConnectionSpec, describe, SSL_MODES, type SslMode } from "../postgres/connect.ts";
 import { placeIn } from "./member-name.ts";
 import type { TargetOptions } from "./options.ts";
@@ -130,7 +129,7 @@ export function environmentPassword(
   };
 }
 
-/** libpq's password file: PGPASSFILE or ~/.pgpass, ignored when others may read it. Format: libpq documentation, "The Password File". */
+/** libpq's password file: PGPASSFILE or ~/.pgpass. */
 function fromPassFile(
   spec: ConnectionSpec,
   env: Env,
@@ -140,35 +139,8 @@ function fromPassFile(
     given(env.PGPASSFILE) ??
     (given(env.HOME) === undefined ? undefined : join(env.HOME ?? "", ".pgpass"));
   if (path === undefined) return undefined;
-  let text: string;
-  try {
-    text = readText(path, { maxBytes: MAX_SECRET_BYTES });
-    if ((statSync(path).mode & 0o077) !== 0) {
-      log?.(`${path} is ignored: others may read it; make it mode 0600`);
-      return undefined;
-    }
-  } catch (error) {
+  return passwordIn(path, spec, (why, missing) => {
     // A missing `~/.pgpass` is usual; anything else at its place was meant as one.
-    if (given(env.PGPASSFILE) !== undefined || errnoOf(error) !== "ENOENT")
-      log?.(`The password file is ignored: ${toPgdbaError(error).message}`);
-    return undefined;
-  }
-  const host = spec.host.startsWith("/") ? "localhost" : spec.host;
-  const wanted = [host, String(spec.port), spec.database, spec.user];
-  for (const line of text.split("\n")) {
-    if (line.startsWith("#")) continue;
-    const fields = [...line.replace(/\r$/, "").matchAll(/((?:\\.|[^\\:])*)(?::|$)/g)].map((match) =>
-      unescape(match[1] ?? ""),
-    );
-    if (fields.length < 5) continue;
-    const matches = wanted.every(
-      (value, index) => fields[index] === "*" || fields[index] === value,
-    );
-    if (matches) return given(fields[4]);
-  }
-  return undefined;
-}
-
-function unescape(field: string): string {
-  return field.replace(/\\(.)/g, "$1");
+    if (given(env.PGPASSFILE) !== undefined || !missing) log?.(why);
+  });
 }

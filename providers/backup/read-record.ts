@@ -1,0 +1,50 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { Bytes, Repository } from "../repository/contract.ts";
+import { type ClusterKey, recordName } from "../repository/layout.ts";
+import { damaged } from "./damaged.ts";
+import type { BackupRecord } from "./record.ts";
+
+const MAX_RECORD = 16 * 1024 * 1024;
+
+/** @throws PgdbaError invalid_param when there is no such backup | backup_damaged | repository_failed */
+export async function readRecord(
+  repository: Repository,
+  key: ClusterKey,
+  id: string,
+  signal?: AbortSignal,
+): Promise<BackupRecord> {
+  const found = await recordIfThere(repository, recordName(key, id), signal);
+  if (found !== null) return found;
+  throw new PgdbaError("invalid_param", `There is no backup ${id} in ${repository.where}`, {
+    hint: "`pgdba backup list` shows all; one without a record was not finished.",
+  });
+}
+
+async function recordIfThere(
+  repository: Repository,
+  name: string,
+  signal?: AbortSignal,
+): Promise<BackupRecord | null> {
+  const bytes = await repository.read(name, { signal });
+  if (bytes === null) return null;
+  const text = await textOf(bytes, name);
+  try {
+    const record = JSON.parse(text) as BackupRecord;
+    if (record.format === 1 && typeof record.id === "string") return record;
+  } catch {
+    // Said below.
+  }
+  throw damaged(name, "it is no record of a backup that this pgdba knows (a newer one may)");
+}
+
+/** The text of a small object. */
+export async function textOf(bytes: Bytes, name: string): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  let total = 0;
+  for await (const piece of bytes) {
+    total += piece.length;
+    if (total > MAX_RECORD) throw damaged(name, "it is too large to be a record");
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString("utf8");
+}
