@@ -4,6 +4,7 @@ import type { Nodes } from "../nodes/contract.ts";
 import type { PatroniClient } from "../patroni/client.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import type { PgSession, QueryResult } from "../postgres/session.ts";
+import type { RepositoryAccess } from "./repository-access.ts";
 
 /**
  * The things that `ctx.use` hands out, by the word that a step type declares under `needs` or `uses`. A step that reads gets only what reads:
@@ -23,6 +24,8 @@ declare module "../../engine/types.ts" {
     pgbouncer: PgbouncerAccess;
     /** The hosts, containers, pods or processes that the cluster runs on. */
     nodes: Nodes;
+    /** Where the backups and the WAL of the cluster are kept. */
+    repository: RepositoryAccess;
   }
 }
 

@@ -9,6 +9,8 @@ export const MEANINGS = {
   pgbouncer: "the cluster's entry names the PgBouncers in front of it",
   nodes:
     "the cluster's entry names the provider of its nodes, so that they can be looked at, started and stopped, also while it is down",
+  repository:
+    "the cluster's entry names the repository of its backups and its WAL (`backup setup` makes one)",
   superuser: "the role is a superuser",
   pg_monitor: "the role may read all that monitoring needs (`pg_monitor`, or a superuser)",
   pg_stat_statements: "the extension is there and counts",
@@ -41,6 +43,9 @@ export function waysTo(isCluster: boolean): Partial<Record<Capability, string>> 
     nodes: isCluster
       ? "Its entry names no `provider` that reaches its hosts; that of a cluster which pgdba made does"
       : "Name a cluster whose hosts are reached with --cluster NAME: one that `pgdba cluster init --name NAME` made does, `pgdba cluster list` shows all",
+    repository: isCluster
+      ? "`pgdba backup setup` makes a repository, and archives WAL into it"
+      : "Name a cluster with --cluster NAME; `pgdba backup setup` makes a repository for it",
     superuser: "Connect as a superuser",
     pg_monitor: "Connect as a role that is a member of pg_monitor (GRANT pg_monitor TO it)",
     pg_stat_statements:

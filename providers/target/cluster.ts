@@ -3,6 +3,7 @@ import type { JsonObject } from "../../engine/types.ts";
 import { clusterFile, LAB } from "../registry/folder.ts";
 import { type ClusterEntry, type PasswordNames, readClusterFile } from "../registry/read.ts";
 import { readPassword } from "../registry/secrets.ts";
+import { sourceOfRepository } from "../registry/repository.ts";
 import { assertPart } from "./environment.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import type { TargetOptions } from "./options.ts";
@@ -51,6 +52,7 @@ export function sourceOf(entry: ClusterEntry, options: TargetOptions): TargetSou
   return {
     ...source,
     ...(patroni && { patroni: withPassword(patroni, passwords.patroni) }),
+    ...repositoryOf(entry),
     ...(dcs && { dcs: withPassword(dcs, passwords.dcs) }),
     ...(pgbouncer && { pgbouncer: withPassword(pgbouncer, passwords.pgbouncer) }),
   };
@@ -95,6 +97,11 @@ function nodesOf(
       });
     },
   };
+}
+
+function repositoryOf(entry: ClusterEntry): Pick<TargetSource, "repository"> {
+  const repository = sourceOfRepository(entry);
+  return repository === undefined ? {} : { repository };
 }
 
 /** The lab: it is made and started when a run first connects to it. Another cluster that has its name is the one that is meant. */

@@ -22,6 +22,7 @@ export async function whyNotUp(
     ...(source.dcs === undefined ? [] : (["dcs"] as const)),
     ...(source.pgbouncer === undefined ? [] : (["pgbouncer"] as const)),
     ...(source.nodes === undefined ? [] : (["nodes"] as const)),
+    ...(source.repository === undefined ? [] : (["repository"] as const)),
   ];
   const silent: TargetState =
     patroni?.runs === false

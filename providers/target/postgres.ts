@@ -8,6 +8,7 @@ import { TargetNodes } from "./nodes.ts";
 import type { Held } from "./lock.ts";
 import { memberAccess, patroniAccess, postgresAccess } from "./postgres-access.ts";
 import { whyNotUp } from "./not-up.ts";
+import { TargetRepository } from "./repository-access.ts";
 import type { Place, TargetSource } from "./source.ts";
 
 /** A target that flags or the registry describe: a server, or a cluster with one leader. */
@@ -17,6 +18,7 @@ export class PostgresTarget implements Target {
   readonly #following: FollowingSession;
   readonly #nodes: TargetNodes;
   #facts: Promise<TargetFacts> | undefined;
+  readonly #repository = new TargetRepository(() => this.name);
 
   /** `again` reads anew what describes it; undefined when that is gone. */
   constructor(source: TargetSource, again?: () => Promise<TargetSource | undefined>) {
@@ -77,6 +79,8 @@ export class PostgresTarget implements Target {
   async use(what: string, on: AccessFor): Promise<unknown> {
     // Nodes are there before any server is.
     if (what === "nodes") return this.#nodes.use(on);
+    // A repository is there also while no server is.
+    if (what === "repository") return this.#repository.use(this.#source.repository, on);
     await this.#source.prepare?.();
     if (what === "postgres") return postgresAccess(this.#source, this.#following, on);
     if (what === "member") return memberAccess(this.#source, on);
@@ -98,6 +102,7 @@ export class PostgresTarget implements Target {
   async close(): Promise<void> {
     try {
       await this.#following.close();
+      await this.#repository.close();
     } finally {
       await this.#nodes.close();
     }
@@ -137,6 +142,7 @@ export class PostgresTarget implements Target {
     if (source.pgbouncer !== undefined) capabilities.push("pgbouncer");
     if (hasMembers(source)) capabilities.push("member");
     if (source.nodes !== undefined) capabilities.push("nodes");
+    if (source.repository !== undefined) capabilities.push("repository");
     if (info.superuser) capabilities.push("superuser");
     if (info.superuser || info.pg_monitor) capabilities.push("pg_monitor");
     if (rows[0]?.["statements"] === true) capabilities.push("pg_stat_statements");

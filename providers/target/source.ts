@@ -5,6 +5,7 @@ import type { Opened } from "../nodes/contract.ts";
 import type { PatroniSpec } from "../patroni/requests.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import type { PgSession } from "../postgres/session.ts";
+import type { RepositorySource } from "./repository-access.ts";
 
 /** The place where a server listens. */
 export interface Place {
@@ -31,6 +32,8 @@ export interface TargetSource {
   patroni?: PatroniSpec;
   dcs?: DcsSpec;
   pgbouncer?: PgbouncerSpec;
+  /** Where its backups and its WAL are kept. */
+  repository?: RepositorySource;
   /** Opens the way to its nodes, where it is known who has them. */
   nodes?: () => Promise<Opened>;
   /** Its member's name, when it is one server of a registered cluster. */
