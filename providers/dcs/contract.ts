@@ -30,7 +30,11 @@ export interface DcsAccess {
   save(): Promise<Record<string, string>>;
   /** Removes the scope. */
   remove(): Promise<void>;
-  /** Puts keys back where none are. @throws PgdbaError step_refused */
+  /**
+   * Puts keys back where none are, before any Patroni of the cluster is started: the first one that is makes a new scope. Under the old
+   * `initialize`, which is the system identifier, Patroni refuses data of another one: `config` alone is put back then.
+   * @throws PgdbaError step_refused
+   */
   restore(keys: Record<string, string>): Promise<void>;
 }
 

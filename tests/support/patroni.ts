@@ -1,6 +1,6 @@
 /** A real Patroni cluster for tests: one etcd and some members, as plain processes that die with the test process. */
 
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,6 +24,13 @@ export interface PatroniCluster {
   logs(): Promise<string>;
   /** Puts `part` into a member's own configuration, without telling it. */
   configure(member: number, part: object): Promise<void>;
+  /** The data folder of a member, and the account that owns it; null for our own. */
+  data(member: number): string;
+  owner: { uid: number; gid: number } | null;
+  /** Ends Patroni and PostgreSQL of a member as a service manager does. */
+  halt(member: number): Promise<void>;
+  /** Starts a member that has ended. */
+  begin(member: number): Promise<void>;
   /** Sends a signal to the Patroni of a member, not to its PostgreSQL. */
   signal(member: number, signal: NodeJS.Signals): Promise<void>;
   /** Sends a signal to all processes of a member's PostgreSQL, which may be gone already. */
@@ -99,7 +106,11 @@ for file in "$BASE"/*.yml; do
   echo $! >"$file.pid"
   pids="$pids $!"
 done
-cat >/dev/null
+while read -r name; do
+  $PATRONI "$BASE/$name.yml" >>"$name.yml.log" 2>&1 </dev/null &
+  echo $! >"$BASE/$name.yml.pid"
+  pids="$pids $!"
+done
 kill -KILL $pids
 for file in "$BASE"/*/data/postmaster.pid; do [ -e "$file" ] && kill -QUIT "$(head -n 1 "$file")"; done
 wait
@@ -220,6 +231,19 @@ export async function startPatroni(
       const [pid] = (await readFile(file, "utf8")).split("\n");
       signalTree(Number(pid), signal);
     },
+    data: (member) => join(base, `${members[member]?.name}`, "data"),
+    owner: user,
+    async halt(member) {
+      const file = join(base, `${members[member]?.name}.yml.pid`);
+      const pid = Number(await readFile(file, "utf8"));
+      process.kill(pid, "SIGTERM");
+      for (const ends = performance.now() + 30_000; isAlive(pid); await Bun.sleep(50))
+        if (performance.now() > ends) throw new Error(`patroni ${pid} does not end`);
+    },
+    async begin(member) {
+      keeper.stdin.write(`${members[member]?.name}\n`);
+      await keeper.stdin.flush();
+    },
     async expireLeader() {
       const key = Buffer.from("/service/test/leader").toString("base64");
       const answer = await fetch(`http://${etcd}/v3/kv/deleterange`, {
@@ -247,6 +271,16 @@ export async function startPatroni(
     throw new Error(`Patroni did not start:\n${logs}`, { cause: error });
   }
   return cluster;
+}
+
+/** A zombie has ended. */
+function isAlive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2)[0] !== "Z";
+  } catch {
+    return false;
+  }
 }
 
 /** The postmaster first, so that it starts no others meanwhile. */
