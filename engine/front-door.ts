@@ -73,6 +73,10 @@ const front: Front = {
     const { clusterNames } = await import("../providers/registry/folder.ts");
     return clusterNames(stateDir);
   },
+  async memberNames(stateDir, cluster) {
+    const { memberNames } = await import("../providers/registry/members.ts");
+    return memberNames(stateDir, cluster);
+  },
 };
 
 /** Takes out of the environment what would find a program or a file in the current folder. Children inherit the rest. */

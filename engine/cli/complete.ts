@@ -49,6 +49,14 @@ async function facts(front: Front, words: string[], known: Commands): Promise<Co
       .map(({ name }) => name),
     clusters: await front.clusterNames(stateDir),
     flags: GLOBAL_FLAGS,
-    valuesOf: (format, runbook) => completionValues(front, library, format, runbook),
+    valuesOf: (format, runbook) =>
+      completionValues(front, library, { format, runbook, cluster: clusterIn(words) }),
   };
+}
+
+/** The cluster that the words typed so far name. */
+function clusterIn(words: readonly string[]): string | undefined {
+  const at = words.findLastIndex((word) => word === "--cluster" || word.startsWith("--cluster="));
+  const word = words[at];
+  return word === "--cluster" ? words[at + 1] : word?.slice("--cluster=".length);
 }

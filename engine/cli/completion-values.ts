@@ -16,16 +16,21 @@ const MAX_SHOWN = 50;
 
 /**
  * Proposals where a `format` is wanted: a `run` (of a runbook that takes runs back, those that it can take back), one that is
- * `resumable`, a `kind` of documents, a `topic` of help beside commands and runbooks; else the names of documents of a kind (`check`,
+ * `resumable`, a `member` of the cluster that is named, a `kind` of documents, a `topic` of help beside commands and runbooks; else the names of documents of a kind (`check`,
  * their last parts), or what one of its keys may be (`check.group`).
  */
 export async function completionValues(
   front: Front,
   library: Library,
-  format: string,
-  runbook: string | undefined,
+  {
+    format,
+    runbook,
+    cluster,
+  }: { format: string; runbook?: string | undefined; cluster?: string | undefined },
 ): Promise<readonly Proposal[]> {
   switch (format) {
+    case "member":
+      return words(await front.memberNames(stateDirOf(front), cluster).catch(() => []));
     case "run":
       return runs(front, await typesTakenBackBy(front, runbook));
     case "resumable":

@@ -84,6 +84,8 @@ export interface Front {
   builtinIndex(): BuiltinIndex;
   resolveTarget(request: TargetRequest): Promise<Target>;
   clusterNames(stateDir: string): Promise<string[]>;
+  /** The members that the registry knows: of a cluster, or of all. */
+  memberNames(stateDir: string, cluster?: string): Promise<string[]>;
   /** The schema of a cluster's file. */
   clusterSchema(): Promise<JsonSchema>;
   /** Reads a cluster's file as a run would; no variable is looked at. @throws PgdbaError what is wrong with it */

@@ -55,3 +55,30 @@ test("each place is given the words that may stand there, and no others", async 
   expect(await words("help", "ste")).toEqual(["steps"]);
   expect(await words("config", "rollback", "--run", "")).toEqual([]);
 });
+
+test("where a member is wanted, those of the cluster that is named are proposed", async () => {
+  const entry = (...nodes: string[]) =>
+    `ownership: connected\npostgres: {host: h, user: u, password_env: P}\nnodes:\n${nodes.join("\n")}\n`;
+  const p = place({
+    "home/clusters/orders.yaml": entry(
+      "  - {name: pg1, roles: [postgres]}",
+      "  - {name: pg2, roles: [postgres]}",
+      "  - {name: etcd1, roles: [etcd]}",
+    ),
+    "home/clusters/shop.yaml":
+      "ownership: connected\npostgres: {host: h, user: u, password_env: P}\npatroni: {endpoints: ['http://a:8008'], members: {db1: 'http://a:8008', db2: 'http://b:8008'}}\n",
+    "home/clusters/broken.yaml": "{",
+  });
+  const words = async (...line: string[]) =>
+    (await raw(["__complete", ...line], p)).stdout
+      .split("\n")
+      .filter((one) => one !== "")
+      .map((one) => one.split("\t")[0]!);
+  expect(await words("failover", "trigger", "--cluster", "orders", "--target", "")).toEqual([
+    "pg1",
+    "pg2",
+  ]);
+  expect(await words("failover", "trigger", "--cluster=shop", "")).toEqual(["db1", "db2"]);
+  expect(await words("replica", "promote", "--cluster", "shop", "db2")).toEqual(["db2"]);
+  expect(await words("replica", "reinit", "p")).toEqual(["pg1", "pg2"]);
+});

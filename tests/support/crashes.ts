@@ -258,7 +258,8 @@ export class Crashes {
 
   #judgeEnd({ exit, envelope }: Ran, what: string, out: Outcome, refusals: string[] = []): void {
     const { error } = envelope;
-    if (exit === 0 || exit === 5) return;
+    if (exit === 0) return;
+    if (exit === 5) return void out.said.push(`${what} took it back: ${error?.message}`);
     if (error !== null && refusals.includes(error.code)) return void out.said.push(error.message);
     out.problems.push(`${what}: exit ${exit} ${JSON.stringify(error)?.slice(0, 800)}`);
   }

@@ -132,7 +132,10 @@ class Making {
     this.#work.by.progress?.(progress);
   }
 
-  /** A container that was not made to the end is made anew, upon the volumes that it had. */
+  /**
+   * A container that was not made to the end is made anew, upon the volumes that it had; but one that this run has started before it was cut off was whole
+   * by then, and is waited for: cut off in the middle of a bootstrap or a copy, Patroni would not know what to make of the data.
+   */
   async #make({ spec: node, role }: Todo): Promise<void> {
     const { cluster, by, spec, passwords, images, place } = this.#work;
     const { engine, name } = cluster;
@@ -140,7 +143,9 @@ class Making {
     const labels = nodeLabels(cluster, by, spec, node);
     const taken = new Set<number>();
     for (const record of await readRecords(cluster)) {
-      if (record.node === node.name) await removeContainer(cluster, record.id);
+      const isOurs = record.node === node.name;
+      if (isOurs && record.labels.run === by.run && record.state === "running") return;
+      if (isOurs) await removeContainer(cluster, record.id);
       else for (const port of Object.values(record.ports)) taken.add(port);
     }
     const own = { ...labelsFor(name, by), [LABEL.node]: node.name };

@@ -147,6 +147,24 @@ describe.if(missing === null)(
       await isUp();
     });
 
+    test("a run that goes on waits for a node that it had started, and does not break off its bootstrap", async () => {
+      const name = `${world.name}-goes-on`;
+      const same = await world.another({ run: "run-1" }, { cluster: name });
+      const spec = world.spec(["a"], { patroni: { ...world.spec([]).patroni!, scope: name } });
+      const other = drive(world, { cluster: name, run: "run-1", verb: "provision", args: [spec] });
+      const started = () => docker("ps", "-q", "--no-trunc", "--filter", `name=^${name}-a.new$`);
+      let id = "";
+      while (id === "") id = await started();
+      await other.kill();
+      await same.provision(spec);
+      expect(await docker("inspect", "-f", "{{.Id}} {{.Name}}", `${name}-a`)).toBe(
+        `${id} /${name}-a`,
+      );
+      expect((await same.list()).find(({ node }) => node === "a")).toMatchObject({ made: true });
+      await same.deprovision();
+      expect(await same.list()).toEqual([]);
+    });
+
     test("what is not of this cluster is neither taken nor removed, whatever its name, nor a repository of backups", async () => {
       const name = `${world.name}-not`;
       const volume = `${name}-a-data`;
