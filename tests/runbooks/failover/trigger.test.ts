@@ -124,13 +124,13 @@ describe.skipIf(missing !== null)(
       const refused = await run("failover", "trigger", "--target", "pg9", "--yes");
       expect([refused.exit, refused.envelope.error.code]).toEqual([1, "assertion_failed"]);
       expect(refused.envelope.error.message).toContain("There is no member pg9");
-      expect(refused.envelope.error.run.output).toMatchObject({ old_primary: leader });
-      expect(refused.envelope.error.run.output.moved ?? false).toBe(false);
+      expect(refused.envelope.data).toMatchObject({ old_primary: leader });
+      expect(refused.envelope.data?.moved ?? false).toBe(false);
       const plan = await run("failover", "trigger", "--plan");
       expect(plan.envelope.error).toBeNull();
       const forced = await run("failover", "trigger", "--force", "--yes");
       expect(forced.envelope.error.message).toContain(`${leader} holds the leader key`);
-      expect(forced.envelope.error.run.output.moved ?? false).toBe(false);
+      expect(forced.envelope.data?.moved ?? false).toBe(false);
       expect((await run("failover", "trigger")).envelope.error.code).toBe("approval_needed");
       await settled(leader);
     }, 60_000);
@@ -231,7 +231,7 @@ describe.skipIf(missing !== null)(
       const refused = await run("failover", "trigger", asynchronous, "--yes", "--accept-data-loss");
       expect([refused.exit, refused.envelope.error.code]).toEqual([5, "step_refused"]);
       expect(refused.envelope.error.step).toBe("handed/switch");
-      expect(refused.envelope.error.run.output.moved ?? false).toBe(false);
+      expect(refused.envelope.data?.moved ?? false).toBe(false);
       await settled(leader);
       await patch({ synchronous_mode: null });
     }, 90_000);
