@@ -3,6 +3,8 @@ import type { StepType } from "../engine/types.ts";
 
 export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   assert: () => import("./core/assert.ts"),
+  "backup.dump": () => import("./backup/dump.ts"),
+  "backup.read-dump": () => import("./backup/read-dump.ts"),
   check: () => import("./health/check.ts"),
   "cluster.discover": () => import("./cluster/discover.ts"),
   "cluster.forget": () => import("./cluster/forget.ts"),

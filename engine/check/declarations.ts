@@ -7,13 +7,12 @@ import { NAME, PARAM, SUBSCHEMA, WORDS } from "./structure.ts";
 import { shown } from "./messages.ts";
 import { validate } from "./validate.ts";
 
-/** Flags of pgdba itself, which a parameter of the same name would hide. */
+/** Flags of pgdba itself, which a parameter of the same name would hide. A runbook may take `--database` for itself: see `OWN_DATABASE`. */
 const RESERVED_PARAMS = [
   "cluster",
   "host",
   "port",
   "user",
-  "database",
   "config",
   "format",
   "plan",

@@ -54,6 +54,8 @@ export interface TargetRequest {
   log(message: string): void;
   /** True for a run that goes on. */
   resumes: boolean;
+  /** True for a run that works on databases by their names: see `namesDatabase`. */
+  anyDatabase: boolean;
   /** True for a run that may take the only registered cluster, when nobody names a target. */
   assumes: boolean;
 }

@@ -20,7 +20,8 @@ export function helpOf(runbook: Runbook, flags: Flags, room: Room = {}): string 
     output: runbook.outputSchema,
     layer: runbook.doc.layer,
   };
-  return runbookHelp(meta, flags, room);
+  const shown = Object.entries(flags).filter(([name]) => !Object.hasOwn(runbook.params, name));
+  return runbookHelp(meta, Object.fromEntries(shown), room);
 }
 
 /** Help on a terminal goes by its width, and elsewhere by a fixed one. */

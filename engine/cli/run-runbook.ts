@@ -8,7 +8,7 @@ import type { Front, TargetFlags } from "./front.ts";
 import { libraryOf } from "./library.ts";
 import { loadRegistry } from "./user-steps.ts";
 import { withSecrets } from "./secret-params.ts";
-import { openTarget, startRun, targetFlags } from "./start-run.ts";
+import { namesDatabase, openTarget, startRun, targetFlags } from "./start-run.ts";
 
 /** `pgdba run NAME` and `pgdba RESOURCE ACTION` alike. `words` are the bare words after the name. */
 export async function runRunbook(
@@ -31,13 +31,16 @@ export async function runRunbook(
   const parsed = parseFlags(front.argv, paramFlags(runbook.params));
   const bare = parsed.words.slice(leadingWords(front.argv).length - words.length);
   const recordedParams = validateParams(runbook.params, paramValues(runbook.params, parsed, bare));
-  const flags = namedTarget(runbook.params, recordedParams, targetFlags(parsed.flags));
+  const anyDatabase = namesDatabase(runbook);
+  const { database: _own, ...others } = parsed.flags;
+  const given = targetFlags(anyDatabase ? others : parsed.flags);
+  const flags = namedTarget(runbook.params, recordedParams, given);
   const params = withSecrets(runbook.params, recordedParams, front.env, front.secrets);
   for (const warning of warnings) {
     if (runbook.doc.layer !== "builtin")
       front.stderr.write(`${warning.where.file}:${warning.where.line}: ${warning.message}\n`);
   }
-  const target = await openTarget(front, flags, { assumes });
+  const target = await openTarget(front, flags, { assumes, anyDatabase });
   return startRun(
     front,
     parsed.flags,

@@ -20,6 +20,16 @@ import { callerText } from "./run-record.ts";
 export const DEFAULT_LOCK_WAIT = "20s";
 export const TARGET_FLAGS = ["cluster", "host", "port", "user", "database"] as const;
 
+/**
+ * The parameter by which a runbook says on which database it works, whether that is there or not. `--database` is then its flag, and no part of
+ * the connection.
+ */
+const OWN_DATABASE = "database";
+
+export function namesDatabase({ params }: Pick<RunRequest["runbook"], "params">): boolean {
+  return Object.hasOwn(params, OWN_DATABASE);
+}
+
 /** The flags that, beside a cluster and a host, name one member of it. */
 const OF_A_MEMBER: readonly string[] = ["host", "port", "database"];
 
@@ -46,7 +56,7 @@ export function targetFlags(flags: Parsed["flags"]): TargetFlags {
 export function openTarget(
   front: Front,
   flags: TargetFlags,
-  { resumes = false, assumes = false } = {},
+  { resumes = false, assumes = false, anyDatabase = false } = {},
 ): Promise<Target> {
   return front.resolveTarget({
     flags,
@@ -56,6 +66,7 @@ export function openTarget(
     log: (message) => front.stderr.write(`${front.secrets.redact(message)}\n`),
     resumes,
     assumes,
+    anyDatabase,
   });
 }
 

@@ -71,6 +71,12 @@ export interface PostgresAccess {
    * `through`: the way of the cluster's clients, by the name of one of its PgBouncers.
    */
   open(database?: string, options?: { timeoutMs?: number; through?: string }): Promise<PgSession>;
+  /**
+   * Puts our password into a new file (0600) for PGPASSFILE, so that a client program of PostgreSQL can log in as we do; false where none is
+   * known. Whoever asked removes it. Not for a user's own step types.
+   * @throws PgdbaError step_refused | missing_secret | io_failed
+   */
+  passfile(file: string): Promise<boolean>;
 }
 
 export interface MemberAccess {

@@ -43,7 +43,7 @@ export function environmentSource(options: TargetOptions): TargetSource | null {
     host: hostOf(named.host ?? "localhost"),
     port: portOf(named.port ?? "5432"),
     user,
-    database: named.database ?? user,
+    database: named.database ?? (options.anyDatabase === true ? "postgres" : user),
     sslmode: sslModeOf(field("SSLMODE") ?? "prefer", "PGSSLMODE"),
     sslrootcert: field("SSLROOTCERT"),
     application_name: "pgdba",

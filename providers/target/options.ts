@@ -17,6 +17,8 @@ export interface TargetOptions {
   log?(message: string): void;
   /** True for a run that looks at its target: when nobody names one, the only cluster that is registered is taken. */
   assumes?: boolean | undefined;
+  /** True for a run that works on databases which its parameters name: where none is named for the connection, it goes to `postgres`. */
+  anyDatabase?: boolean | undefined;
   /** True for a run that goes on: the lab is as the run has left it, and is not started. */
   resumes?: boolean | undefined;
   /** The nearest of `candidates`, for "did you mean". */

@@ -36,6 +36,16 @@ export function postgresAccess(
   return {
     spec,
     session,
+    async passfile(file) {
+      if (on.own === true) {
+        throw new PgdbaError("step_refused", "A step type of your own gets no password", {
+          hint: "Ask by `query`, `execute` or `session()`.",
+        });
+      }
+      const { writePassfile } = await import("../postgres/write-passfile.ts");
+      await source.prepare?.();
+      return writePassfile(file, source.spec);
+    },
     async query(sql, values, options = {}) {
       return readOnly(await session(), sql, { values, ...options, signal: on.signal });
     },

@@ -1,6 +1,7 @@
 import type { AccessFor, Effect, Target } from "../../engine/types.ts";
 import type { ConnectionSpec } from "../../providers/postgres/connect.ts";
 import { openSession, type PgSession } from "../../providers/postgres/session.ts";
+import { writePassfile } from "../../providers/postgres/write-passfile.ts";
 import type { PostgresAccess } from "../../providers/target/access.ts";
 
 /** As a step of the effect `change` uses a target. */
@@ -47,6 +48,7 @@ export function onSession(session: PgSession, spec: ConnectionSpec): Partial<Tar
     open: (database = spec.database) => openSession({ ...spec, database }),
     query: (sql, values) => session.query(sql, values),
     execute: (sql, values) => session.query(sql, values),
+    passfile: (file) => writePassfile(file, spec),
   };
   return {
     use: async () => access,

@@ -16,7 +16,7 @@ import { libraryOf } from "../library.ts";
 import { isAtWork, isResumable, isUnwound } from "../resumable.ts";
 import { loadRegistry } from "../user-steps.ts";
 import { withSecrets } from "../secret-params.ts";
-import { openTarget, startRun, TARGET_FLAGS } from "../start-run.ts";
+import { namesDatabase, openTarget, startRun, TARGET_FLAGS } from "../start-run.ts";
 import { commandName } from "../run-runbook.ts";
 
 export default {
@@ -52,7 +52,10 @@ export default {
       const runbook = runbooks.get(row.runbook)!;
       const params = withSecrets(runbook.params, row.params, front.env, front.secrets);
       const targetFlags = row.target.flags as TargetFlags;
-      const target = await openTarget(front, targetFlags, { resumes: true });
+      const target = await openTarget(front, targetFlags, {
+        resumes: true,
+        anyDatabase: namesDatabase(runbook),
+      });
       handedOver = true;
       return await startRun(
         front,

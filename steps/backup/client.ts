@@ -1,0 +1,156 @@
+/** The client programs for the server of a target, and how they log in. */
+import { createHash } from "node:crypto";
+import { readdir, rm } from "node:fs/promises";
+import { delimiter, isAbsolute, join } from "node:path";
+import { PgdbaError } from "../../engine/errors.ts";
+import type { StepContext } from "../../engine/types.ts";
+import type { Nodes } from "../../providers/nodes/contract.ts";
+import {
+  fittingPrograms,
+  type Programs,
+  programsIn,
+  type Runs,
+  weakness,
+} from "../../providers/backup/logical/programs.ts";
+
+export interface Client {
+  programs: Programs;
+  env: Record<string, string>;
+  close(): Promise<void>;
+}
+
+/**
+ * The programs of the server's own node where a provider reaches it, for those fit; else of this machine.
+ * @throws PgdbaError unsupported
+ */
+export async function clientOf(ctx: StepContext): Promise<Client> {
+  const server = await serverOf(ctx);
+  const postgres = await ctx.use("postgres");
+  const onNode = await nodePrograms(ctx, server.member);
+  const fits = onNode?.programs.filter(
+    ({ version }) => version >= Math.floor(server.version_num / 10_000) * 10_000,
+  );
+  if (onNode !== null && fits?.length) {
+    const programs = fittingPrograms(onNode.programs, server);
+    warnOf(ctx, programs);
+    const env = {
+      PGHOST: onNode.address.host,
+      PGPORT: String(onNode.address.port),
+      PGUSER: postgres.spec.user,
+      ...common(ctx),
+    };
+    return { programs, env, close: async () => {} };
+  }
+  const programs = fittingPrograms(await localPrograms(ctx), server);
+  warnOf(ctx, programs);
+  const file = passfileOf(ctx);
+  const { sslmode, sslrootcert, user } = postgres.spec;
+  const hasPassword = await postgres.passfile(file);
+  return {
+    programs,
+    env: {
+      PGHOST: server.host,
+      PGPORT: String(server.port),
+      PGUSER: user,
+      PGSSLMODE: sslmode,
+      ...(sslrootcert === undefined ? {} : { PGSSLROOTCERT: sslrootcert }),
+      // Without one, nobody's own file is asked: who logs in is the target's to say.
+      PGPASSFILE: hasPassword ? file : "/dev/null",
+      ...common(ctx),
+    },
+    close: () => removePassfile(ctx),
+  };
+}
+
+/** For undo and forget: what a process that was killed has left. */
+export async function removePassfile(ctx: StepContext): Promise<void> {
+  await rm(passfileOf(ctx), { force: true });
+}
+
+function passfileOf(ctx: StepContext): string {
+  const name = createHash("sha256")
+    .update(`${ctx.run.id} ${ctx.step.path}`)
+    .digest("hex")
+    .slice(0, 16);
+  return join(ctx.run.stateDir, "tmp", `login-${name}`);
+}
+
+const common = (ctx: StepContext) => ({
+  PGAPPNAME: `pgdba/${ctx.run.id}`,
+  PGCONNECT_TIMEOUT: "10",
+  PGCLIENTENCODING: "UTF8",
+});
+
+function warnOf(ctx: StepContext, programs: Programs): void {
+  const why = weakness(programs);
+  if (why !== null) ctx.warn(why);
+}
+
+async function serverOf(ctx: StepContext) {
+  const { facts } = await ctx.target.facts();
+  const postgres = await ctx.use("postgres");
+  const { info } = await postgres.session();
+  return {
+    version_num: info.version_num,
+    what: ctx.target.name,
+    host: typeof facts["host"] === "string" ? facts["host"] : postgres.spec.host,
+    port: typeof facts["port"] === "number" ? facts["port"] : postgres.spec.port,
+    member: typeof facts["member"] === "string" ? facts["member"] : null,
+  };
+}
+
+/** Null where no provider reaches the node. */
+async function nodePrograms(ctx: StepContext, member: string | null) {
+  const { capabilities } = await ctx.target.facts();
+  if (member === null || !capabilities.includes("nodes")) return null;
+  const nodes = await ctx.use("nodes");
+  const info = (await nodes.list()).find(({ node }) => node === member);
+  const { postgres } = await nodes.facts(member);
+  if (!info?.address || postgres === null) return null;
+  const programs = await programsIn([postgres.bin], () => `on ${member}`, runsOn(nodes, member));
+  return { programs, address: info.address };
+}
+
+function runsOn(nodes: Nodes, node: string): Runs {
+  return async (argv, { outlives: _outlives, ...options } = {}) => {
+    const result = await nodes.exec(node, argv, options);
+    if (result.unknown === undefined) return result;
+    throw new PgdbaError(
+      "connection_failed",
+      `Nobody knows how ${argv[0]} ended on ${node}: ${result.unknown}`,
+      {
+        hint: "Look at the node, then run again.",
+        retryable: true,
+      },
+    );
+  };
+}
+
+/** Where packages put the programs of each version side by side. */
+const PARENTS = [
+  "/usr/lib/postgresql",
+  "/usr",
+  "/usr/local",
+  "/opt/homebrew/opt",
+  "/usr/local/opt",
+];
+const FOLDER = /^(\d+|pgsql(-\d+)?|postgresql@\d+)$/;
+
+async function localPrograms(ctx: StepContext): Promise<Programs[]> {
+  const path = (ctx.env["PATH"] ?? "").split(delimiter).filter(isAbsolute);
+  const packaged = await Promise.all(
+    PARENTS.map(async (parent) =>
+      (await readdir(parent).catch(() => []))
+        .filter((name) => FOLDER.test(name))
+        .map((name) => join(parent, name, "bin")),
+    ),
+  );
+  const folders = [...new Set([...packaged.flat(), ...path])];
+  // A service, an option or a password of whoever started us must not lead the programs elsewhere.
+  const inherited = Object.keys(ctx.env).filter((name) => /^PG(?!DBA_)[A-Z]/.test(name));
+  const run: Runs = (argv, options) => {
+    const unset = inherited.filter((name) => options?.env?.[name] === undefined);
+    return ctx.spawn(["env", ...unset.flatMap((name) => ["-u", name]), ...argv], options);
+  };
+  return programsIn(folders, (folder) => `in ${folder}`, run);
+}
