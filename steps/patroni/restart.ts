@@ -39,12 +39,24 @@ pooler holds open for clients are cut too.`,
         default: "5m",
         description: "For each member",
       },
+      leader: {
+        type: "boolean",
+        default: true,
+        description:
+          "False leaves the leader as it is, for a step that comes later; the output's `leader` says that it is to be restarted",
+      },
+      stream: {
+        type: "boolean",
+        default: true,
+        description:
+          "Of the leader: it is back when its standbys stream from it; with false as soon as it runs, so that clients need not wait for those",
+      },
     },
   },
   output: {
     type: "object",
     additionalProperties: false,
-    required: ["restarted", "pending_restart"],
+    required: ["restarted", "pending_restart", "leader"],
     properties: {
       restarted: {
         type: "array",
@@ -64,6 +76,10 @@ pooler holds open for clients are cut too.`,
         items: { type: "string" },
         description: "Members that still wait for one",
       },
+      leader: {
+        type: ["string", "null"],
+        description: "The leader, where it was to be restarted and was left as it is",
+      },
     },
   },
   async run(ctx, input) {
@@ -76,13 +92,18 @@ pooler holds open for clients are cut too.`,
       }
     };
     const chosen = await choose(world, input);
-    await restartAll(chosen);
+    const left = input.leader === false ? chosen.find(isLeader) : undefined;
+    await restartAll(chosen.filter((member) => member !== left));
     // The members that had to wait for the leader.
     const again = chosen.filter((member) => !isLeader(member));
-    if (chosen.some(isLeader)) await restartAll(await pending(world, again));
+    if (left === undefined && chosen.some(isLeader)) await restartAll(await pending(world, again));
     if (restarted.length === 0) ctx.unchanged();
     const still = await pending(world, await world.client.members(ctx.signal));
-    return { restarted, pending_restart: still.map((member) => member.name) };
+    return {
+      restarted,
+      pending_restart: still.map((member) => member.name),
+      leader: left?.name ?? null,
+    };
   },
   async plan(ctx, input): Promise<Json> {
     const world = await open(ctx, input);

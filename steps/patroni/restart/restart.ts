@@ -17,6 +17,7 @@ export interface RestartInput {
   members?: readonly Json[] | null;
   only_pending?: boolean;
   timeout?: string;
+  stream?: boolean;
 }
 
 export async function open(ctx: StepContext, input: RestartInput): Promise<World> {
@@ -24,6 +25,7 @@ export async function open(ctx: StepContext, input: RestartInput): Promise<World
     ctx,
     client: await ctx.use("patroni"),
     timeoutMs: milliseconds(input.timeout ?? "5m") ?? 0,
+    stream: input.stream !== false,
   };
 }
 
@@ -96,7 +98,7 @@ async function restartAndWait(world: World, member: PatroniMember): Promise<numb
 
 /** The condition that a restarted member does not fulfil yet, or an empty text. */
 async function whatIsMissing(
-  { ctx, client }: World,
+  { ctx, client, stream }: World,
   member: PatroniMember,
   before: PatroniStatus,
 ): Promise<string> {
@@ -107,6 +109,7 @@ async function whatIsMissing(
   const leader = leaderOf(members);
   if (leader === undefined) return "the cluster has no leader";
   if (isLeader(member) && leader.name !== member.name) return `${leader.name} leads in its place`;
+  if (isLeader(member) && !stream) return "";
   const state = await client.status(leader.api, ctx.signal).catch(unreachable(ctx));
   const streaming = new Set(
     state?.replication

@@ -6,4 +6,6 @@ export interface World {
   ctx: StepContext;
   client: PatroniClient;
   timeoutMs: number;
+  /** Whether a leader is back only when its standbys stream from it. */
+  stream: boolean;
 }

@@ -270,7 +270,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       const planned = await run("config", "apply-restart", "--plan", ...values);
       const { status, steps } = planned.envelope.data.run;
       expect(status).toBe("planned");
-      const { preview } = steps.find((step: any) => step.id === "restart");
+      const { preview } = steps.find((step: any) => step.path === "restart/restart");
       expect(preview.order.map((one: any) => one.role)).toEqual(["replica", "leader"]);
 
       const done = await run("config", "apply-restart", "--yes", ...values);

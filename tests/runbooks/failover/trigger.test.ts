@@ -264,6 +264,27 @@ describe.skipIf(missing !== null)(
       }
     }, 120_000);
 
+    test("a change of settings restarts the primary in its place, and clients only wait", async () => {
+      const { host, port } = ha.pooler;
+      const { user, password } = ha.cluster;
+      const leader = await ha.leader();
+      const writer = await startWriter({ host, port, user, password, database: "postgres" });
+      const values = ["--settings", JSON.stringify({ max_connections: 50 })];
+      const done = await run("config", "apply-restart", "--yes", ...values);
+      expect(done.envelope.error).toBeNull();
+      await writer.next();
+      const seen = await writer.stop();
+      expect([seen.failed, seen.unknown, seen.refused]).toEqual([0, 0, 0]);
+      const { restarted, pending_restart, client } = done.envelope.data;
+      expect(restarted.filter(({ name }: any) => name === leader)).toHaveLength(1);
+      expect([restarted.length >= 3, pending_restart]).toEqual([true, []]);
+      expect(client).toMatchObject({ failed: 0, unknown: 0, lost: 0 });
+      expect(await ha.sql(leader, "SELECT current_setting('max_connections') AS it")).toEqual([
+        { it: "50" },
+      ]);
+      await settled(leader);
+    }, 120_000);
+
     // The last one: a member is dead after it.
     test("by force: not while the key is held; then only with the loss accepted, which is told", async () => {
       // On the first timeline Patroni's history does not tell who led.
