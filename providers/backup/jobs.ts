@@ -23,6 +23,8 @@ type Load = () => Promise<Work<never>>;
 export const JOBS: Partial<Record<Job, () => Promise<Work>>> = jobs({
   take: () => import("./take-job.ts"),
   verify: () => import("./verify-job.ts"),
+  fetch: () => import("./fetch-job.ts"),
+  recover: () => import("./recover-job.ts"),
 });
 
 function jobs(loaders: Partial<Record<Job, Load>>) {

@@ -56,7 +56,7 @@ export async function verify(key: ClusterKey, id: string, world: VerifyWorld): P
 }
 
 /** The full backup first. @throws PgdbaError backup_damaged when a link is gone */
-async function chainOf(
+export async function chainOf(
   key: ClusterKey,
   id: string,
   { repository, signal }: Pick<VerifyWorld, "repository" | "signal">,

@@ -1,0 +1,78 @@
+/** The settings of a server that recovers. They stand on its command line, and so before all that the backup brings with it. */
+import { shellQuoted } from "../../../engine/shared/shell-words.ts";
+import { lsnText } from "../../postgres/lsn.ts";
+import type { Stop } from "../when.ts";
+
+export interface Recovery {
+  version: number;
+  timeline: number;
+  stop: Stop;
+  /** The words of `pgdba` as the server starts it, and the file that says where the repository is. */
+  pgdba: readonly string[];
+  settings: string;
+  /** Archive what the server writes once it has ended its recovery. */
+  archive: boolean;
+}
+
+/** A repository that does not answer for so long ends the recovery with an error. */
+const PATIENCE_S = 60;
+
+export function recoverySettings(recovery: Recovery): Record<string, string> {
+  const { version, timeline, stop, archive } = recovery;
+  // PostgreSQL replaces what stands behind a `%`, also in the words of a path.
+  const wal = (verb: string, ...words: string[]) =>
+    [...recovery.pgdba, "wal", verb, "--settings", recovery.settings, ...words]
+      .map((word) => shellQuoted(word).replaceAll("%", "%%"))
+      .join(" ");
+  return {
+    restore_command: `${wal("get", "--patience", String(PATIENCE_S))} %f %p`,
+    recovery_target_timeline: String(timeline),
+    recovery_target: "",
+    recovery_target_time: "",
+    recovery_target_name: "",
+    recovery_target_xid: "",
+    recovery_target_lsn: stop === null ? "" : lsnText(stop.lsn),
+    recovery_target_inclusive: stop?.inclusive === false ? "off" : "on",
+    recovery_target_action: "pause",
+    recovery_min_apply_delay: "0",
+    recovery_end_command: "",
+    archive_cleanup_command: "",
+    archive_mode: archive ? "on" : "off",
+    archive_command: archive ? `${wal("push")} %p` : "",
+    ...(version >= 15 ? { archive_library: "" } : {}),
+    // Longer than a look into the repository takes: only a server that waits here is seen to be at the end.
+    wal_retrieve_retry_interval: "3s",
+    synchronous_standby_names: "",
+    session_preload_libraries: "",
+    local_preload_libraries: "",
+    // The original may run on the same machine.
+    shared_buffers: "128MB",
+    huge_pages: "off",
+    jit: "off",
+    restart_after_crash: "off",
+  };
+}
+
+/** Of these a standby must have as much as its primary had. */
+const HELD = [
+  "max_connections",
+  "max_worker_processes",
+  "max_wal_senders",
+  "max_prepared_transactions",
+  "max_locks_per_transaction",
+] as const;
+const KEPT = ["shared_preload_libraries", "track_commit_timestamp"] as const;
+
+/** At least as much as the backup says, and as pg_control says of all WAL that was replayed so far. */
+export function heldSettings(
+  recorded: Readonly<Record<string, string>>,
+  control: ReadonlyMap<string, number> | null,
+): Record<string, string> {
+  const settings: Record<string, string> = {};
+  for (const name of HELD) {
+    const most = Math.max(Number(recorded[name] ?? 0), control?.get(name) ?? 0);
+    if (most > 0) settings[name] = String(most);
+  }
+  for (const name of KEPT) if (recorded[name] !== undefined) settings[name] = recorded[name];
+  return settings;
+}
