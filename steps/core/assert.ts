@@ -8,6 +8,8 @@ interface Assertion {
   hint?: string | null;
 }
 
+/** Beside the first; more is no help to whoever reads them. */
+const MAX_TOLD = 5;
 const DEFAULT_HINT =
   "Mend what the message names, then run again; with --format json, `error.data.trace` holds the values that decided.";
 
@@ -34,8 +36,8 @@ export default defineStep({
   type: "assert",
   pure: true,
   summary: "Fail unless every condition holds",
-  docs: `One assertion or a list of them. All are checked, so that a person sees everything that is wrong at once; the
-first that does not hold gives the error its message and its hint. The error carries the value of every sub-expression.
+  docs: `One assertion or a list of them. All are checked, so that a person sees everything that is wrong at once: the error tells the messages of all
+that do not hold, and the hint of the first. The error carries the value of every sub-expression.
 
 The condition must be \`true\` or \`false\`: a text or a number is an error, not a yes. Assertions have no side effect,
 so a plan checks them too.`,
@@ -76,14 +78,16 @@ so a plan checks them too.`,
     }
     const first = failed[0];
     if (first === undefined) return { checked: assertions.length };
-    const others = failed.length - 1;
-    const more =
-      others === 0 ? "" : ` (and ${others} more assertion${others === 1 ? "" : "s"} failed)`;
-    throw new PgdbaError("assertion_failed", first.message + more, {
+    const others = failed.slice(1);
+    const told = others.slice(0, MAX_TOLD).map(({ message }) => message);
+    const rest = others.length - told.length;
+    const more = [...told, ...(rest > 0 ? [`${rest} more in \`error.data.failed\``] : [])];
+    const also = more.length === 0 ? "" : `; also: ${more.join("; ")}`;
+    throw new PgdbaError("assertion_failed", first.message + also, {
       hint: hint ?? DEFAULT_HINT,
       data: {
         trace: failed.map(({ trace }) => trace).join("\n\n"),
-        ...(others === 0 ? {} : { failed }),
+        ...(others.length === 0 ? {} : { failed }),
       },
     });
   },

@@ -1,15 +1,11 @@
 /** Runs on a real cluster that are killed at one moment, resumed or left alone, and judged by what is really there then. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Ran, Running } from "../e2e/support.ts";
+import type { Ran } from "../e2e/support.ts";
 import { docker } from "./docker.ts";
-import type { Live } from "./live.ts";
+import { KILLED, type Live, runIn } from "./live.ts";
 import { startWriter, type Writer } from "./writer.ts";
 
-const PRELOAD = join(import.meta.dir, "kill-at.ts");
-const LIMIT_MS = 600_000;
-/** As shells tell SIGKILL. */
-const KILLED = 137;
 /** The pause of a run ends at its cap, of 30 s; the rest is for a busy machine. */
 const HELD_MS = 40_000;
 
@@ -20,6 +16,8 @@ export interface Act {
   words(live: Live): Promise<string[]>;
   /** False where clients can't write while it is at work. */
   serves: boolean;
+  /** What a person does about what a dead run has left, who does not resume it. */
+  clear?(live: Live): Promise<Ran>;
   /** What is wrong when it has been done, or taken back. */
   judge(live: Live, done: boolean, before: Before): Promise<string[]>;
 }
@@ -78,6 +76,7 @@ export const ACTS: Record<string, Act> = {
       "--rto",
       "fast",
     ],
+    clear: (live) => live.destroy(),
     judge: async (live, done) =>
       done
         ? wrong(live.entry()?.partial === undefined, "it is still partial")
@@ -100,6 +99,7 @@ export const ACTS: Record<string, Act> = {
     prepare: withoutPg4,
     serves: true,
     words: async () => ["replica", "add", "pg4"],
+    clear: (live) => live.run("replica", "remove", "pg4"),
     judge: (live, done) => hasPg4(live, done),
   },
   remove: {
@@ -194,7 +194,7 @@ export class Crashes {
     await this.#ready(act);
     const log = join(live.place.root, `moments-${crypto.randomUUID()}`);
     const words = await act.words(live);
-    const { exit, envelope } = await this.#begin(words, { KILL_LOG: log }).done();
+    const { exit, envelope } = await live.beginToKill({ KILL_LOG: log }, ...words).done();
     if (exit !== 0) throw new Error(`${words.join(" ")}: ${JSON.stringify(envelope.error)}`);
     return [...new Set(readFileSync(log, "utf8").split("\n"))].filter((line) => line !== "");
   }
@@ -211,9 +211,9 @@ export class Crashes {
         : await startWriter(live.writer({ connections: 2, restMs: 20 }));
     await writer?.next();
     if (!act.serves) await writer?.stop();
-    const running = this.#begin(words, { KILL_AT: moment });
+    const running = live.beginToKill({ KILL_AT: moment }, ...words);
     const { exit, stderr } = await running.ended();
-    const [, id] = /run (\d{8}-\d{6}-\w+)/.exec(stderr) ?? [];
+    const id = runIn(stderr);
     const killed = exit === KILLED;
     // A moment that this run did not come to: it went another way, such as with fewer rounds.
     if (!killed) out.said.push(`not reached, exit ${exit}`);
@@ -241,8 +241,8 @@ export class Crashes {
       this.#judgeEnd(again, "the same command", out, ["step_refused", "assertion_failed"]);
       // One that refuses says that it is done, or that somebody else's run is in its way.
       if (again.exit === 0) done = true;
-      else if (act === ACTS["init"]) {
-        this.#judgeEnd(await live.destroy(), "destroy", out);
+      else if (act.clear !== undefined) {
+        this.#judgeEnd(await act.clear(live), "cleared away", out);
         done = false;
       } else done = await this.#looksDone(act, { leader, words });
     }
@@ -298,14 +298,5 @@ export class Crashes {
     if (live.entry() === undefined) await live.init("--rto", "fast");
     await live.settled();
     await act.prepare?.(live);
-  }
-
-  #begin(words: readonly string[], env: Record<string, string>): Running {
-    const { live } = this;
-    return new Running(live.argv(...words), live.place, {
-      limitMs: LIMIT_MS,
-      preload: PRELOAD,
-      env,
-    });
   }
 }

@@ -12,6 +12,9 @@ import type { ClusterFile } from "../../providers/registry/schema.ts";
 import { cli, type Place, place, type Ran, Running } from "../e2e/support.ts";
 import type { WriterSpec } from "./writer.ts";
 
+const KILL_AT = join(import.meta.dir, "kill-at.ts");
+/** As shells tell SIGKILL. */
+export const KILLED = 137;
 /** A whole cluster is made and moved meanwhile, on a busy machine. */
 const LIMIT_MS = 600_000;
 
@@ -47,6 +50,20 @@ export class Live {
 
   begin(...words: string[]): Running {
     return new Running(this.argv(...words), this.place, { limitMs: LIMIT_MS });
+  }
+
+  /** The same in a process that kills itself at a moment, or tells all its moments: `kill-at.ts` says how. */
+  beginToKill(env: Record<string, string>, ...words: string[]): Running {
+    const options = { limitMs: LIMIT_MS, preload: KILL_AT, env };
+    return new Running(this.argv(...words), this.place, options);
+  }
+
+  /** Has it killed at a moment, and gives its run. @throws Error when it does not come to that moment */
+  async killedAt(moment: string, ...words: string[]): Promise<string> {
+    const { exit, stderr } = await this.beginToKill({ KILL_AT: moment }, ...words).ended();
+    const id = runIn(stderr);
+    if (exit === KILLED && id !== undefined) return id;
+    throw new Error(`${words.join(" ")} never came to ${moment}: exit ${exit}\n${stderr}`);
   }
 
   init(...more: string[]): Promise<any> {
@@ -177,4 +194,9 @@ export class Live {
   async close(): Promise<void> {
     await (await this.#opened)?.close();
   }
+}
+
+/** The run that the progress on stderr names. */
+export function runIn(stderr: string): string | undefined {
+  return /run (\d{8}-\d{6}-\w+)/.exec(stderr)?.[1];
 }

@@ -45,7 +45,7 @@ describe("assert", () => {
       ]),
     );
     expect(error.code).toBe("assertion_failed");
-    expect(error.message).toBe("lag above 10 (and 1 more assertion failed)");
+    expect(error.message).toBe("lag above 10; also: too small");
     expect(error.hint).toContain("what the message names");
     const data = error.data as { trace: string; failed: { message: string; trace: string }[] };
     expect(data.failed.map(({ message }) => message)).toEqual(["lag above 10", "too small"]);
