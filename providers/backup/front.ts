@@ -64,12 +64,14 @@ function optionsOf(words: readonly string[]): Options {
 async function work(name: string, io: Streams): Promise<number> {
   const line = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(value)}\n`);
   let outcome: Outcome<unknown>;
+  let talks = false;
   try {
     const job = Object.hasOwn(JOBS, name) ? JOBS[name as keyof typeof JOBS] : undefined;
     if (job === undefined)
       throw new PgdbaError("usage", `There is no job ${JSON.stringify(name)}`, { hint: USAGE });
     const { order, rest } = await orderFrom(io.stdin());
-    const { run } = await job();
+    const { run, talks: own = false } = await job();
+    talks = own;
     const result = await run(order, {
       signal: io.signal,
       env: io.env,
@@ -91,7 +93,7 @@ async function work(name: string, io: Streams): Promise<number> {
       },
     };
   }
-  await io.stdout(line(outcome)).catch(() => {});
+  if (!talks) await io.stdout(line(outcome)).catch(() => {});
   return outcome.ok ? 0 : 1;
 }
 

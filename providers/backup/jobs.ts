@@ -7,7 +7,7 @@ export interface WorkIo {
   env: Readonly<Record<string, string | undefined>>;
   /** Standard input after the line with the order. */
   input: AsyncIterable<Uint8Array>;
-  /** Standard output, of which the last line is the outcome: for jobs that talk. */
+  /** Standard output, for jobs that talk. */
   output(bytes: Uint8Array): Promise<void>;
   /** A line of progress. */
   tell(told: Told): void;
@@ -16,6 +16,8 @@ export interface WorkIo {
 /** A file of a job exports this; the order is what its caller wrote, checked by itself. */
 export interface Work<Order = unknown, Result = unknown> {
   run(order: Order, io: WorkIo): Promise<Result>;
+  /** Its standard output is a conversation: no outcome is written there. */
+  talks?: true;
 }
 
 type Load = () => Promise<Work<never>>;
@@ -25,6 +27,7 @@ export const JOBS: Partial<Record<Job, () => Promise<Work>>> = jobs({
   verify: () => import("./verify-job.ts"),
   fetch: () => import("./fetch-job.ts"),
   recover: () => import("./recover-job.ts"),
+  serve: () => import("./serve.ts"),
 });
 
 function jobs(loaders: Partial<Record<Job, Load>>) {

@@ -113,6 +113,12 @@ export function repositoryContract({ kind, begin, end }: KindUnderTest): void {
         repository.create("broken/two", endless(), { signal: stop.signal }),
       );
       expect(given.code).toBe("interrupted");
+      const stuck = async function* (): Bytes {
+        yield text("the first part");
+        await new Promise(() => {});
+      };
+      const late = AbortSignal.timeout(50);
+      await failure(repository.create("broken/three", stuck(), { signal: late }));
       expect(await names(repository, "broken/")).toEqual([]);
       expect(await repository.stat("broken/one")).toBeNull();
       expect(await repository.create("broken/one", text("whole"))).toBe("made");
