@@ -9,8 +9,10 @@ import type { Left, NodeRepository } from "./work.ts";
  * The folder beside a data directory that holds what its server needs for the repository: `repository.json`, the key to an object store, and where
  * it was put there, the program. A copy of the data directory has none: it can't write where the original does.
  */
-const besideData = (data: string): string => `${data}.pgdba`;
+export const besideData = (data: string): string => `${data}.pgdba`;
 export const settingsFile = (data: string): string => join(besideData(data), "repository.json");
+export const programBeside = (data: string): string => join(besideData(data), "pgdba");
+export const keyBeside = (data: string): string => join(besideData(data), "repository.key");
 /** The same for the data directory that a server names, which may be a link. */
 export const settingsHere = (cwd: string): string => settingsFile(realpathSync(cwd));
 
