@@ -1,7 +1,7 @@
 /** A repository that only a node reaches: its verbs are done there, by `pgdba work serve`. */
 import { type ErrorCode, EXIT_BY_CODE, PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import type { Call } from "../backup/serve.ts";
-import type { Bytes, Repository, Stored } from "./contract.ts";
+import type { Repository, Stored } from "./contract.ts";
 import { checkedName, until } from "./object.ts";
 import {
   Credit,

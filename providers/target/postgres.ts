@@ -18,7 +18,10 @@ export class PostgresTarget implements Target {
   readonly #following: FollowingSession;
   readonly #nodes: TargetNodes;
   #facts: Promise<TargetFacts> | undefined;
-  readonly #repository = new TargetRepository(() => this.name);
+  readonly #repository = new TargetRepository(
+    () => this.name,
+    (on) => this.#nodes.use(on),
+  );
 
   /** `again` reads anew what describes it; undefined when that is gone. */
   constructor(source: TargetSource, again?: () => Promise<TargetSource | undefined>) {

@@ -1,5 +1,6 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { AccessFor } from "../../engine/types.ts";
+import type { Nodes } from "../nodes/contract.ts";
 import type { Place, Repository } from "../repository/contract.ts";
 import type { Source } from "../backup/holdings.ts";
 import type { ClusterKey } from "../repository/layout.ts";
@@ -23,10 +24,13 @@ export interface RepositoryAccess extends RepositorySource {
 /** The repository of a target: opened when it is first asked for, and closed with the target. */
 export class TargetRepository {
   readonly #name: () => string;
+  readonly #nodes: (on: AccessFor) => Promise<Nodes>;
   #opened: { at: string; opening: Promise<Repository> } | undefined;
 
-  constructor(name: () => string) {
+  /** `nodes` gives those of the cluster, for a repository that only they reach. */
+  constructor(name: () => string, nodes: (on: AccessFor) => Promise<Nodes>) {
     this.#name = name;
+    this.#nodes = nodes;
   }
 
   /** See `Access.repository`. @throws PgdbaError capability_missing | repository_failed */
@@ -41,14 +45,7 @@ export class TargetRepository {
         },
       );
     }
-    if (source.place === null) {
-      throw new PgdbaError(
-        "unsupported",
-        `The repository of ${this.#name()} is reached only through its nodes`,
-        { hint: "Use a folder of this machine, or an object store.", nothingDone: true },
-      );
-    }
-    const repository = await this.#open(source.place);
+    const repository = await this.#open(source, on);
     const { readingOnly } = await import("../repository/open.ts");
     return { ...source, repository: on.effect === "read" ? readingOnly(repository) : repository };
   }
@@ -59,15 +56,38 @@ export class TargetRepository {
     await repository?.close();
   }
 
-  async #open(place: Place): Promise<Repository> {
-    const at = JSON.stringify(place);
-    if (this.#opened?.at !== at) {
+  async #open({ place, location }: RepositorySource, on: AccessFor): Promise<Repository> {
+    const at = JSON.stringify(place ?? location);
+    // The line to a node may have broken since.
+    const works = this.#opened?.at === at && (place !== null || (await this.#answers()));
+    if (!works) {
       await this.close();
-      const { openRepository } = await import("../repository/open.ts");
-      const opening = openRepository(place);
+      const opening = place === null ? this.#through(location, on) : openHere(place);
       this.#opened = { at, opening };
       opening.catch(() => (this.#opened = undefined));
     }
     return this.#opened!.opening;
   }
+
+  async #through(path: string, on: AccessFor): Promise<Repository> {
+    const { throughNode } = await import("../repository/through-node.ts");
+    // It serves all steps of the run, so that it does not end with the one that opened it.
+    const { signal } = new AbortController();
+    const nodes = await this.#nodes({ ...on, effect: "read", signal });
+    return throughNode(nodes, { kind: "directory", path }, on.signal);
+  }
+
+  async #answers(): Promise<boolean> {
+    try {
+      await (await this.#opened!.opening).space();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+async function openHere(place: Place): Promise<Repository> {
+  const { openRepository } = await import("../repository/open.ts");
+  return openRepository(place);
 }

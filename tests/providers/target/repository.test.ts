@@ -16,6 +16,7 @@ async function entryOf(text: string) {
   return { home, entry: (await readClusterFile("one", file))! };
 }
 
+const noNodes = () => Promise.reject(new Error("no nodes are needed"));
 const HEAD = `ownership: connected
 postgres: {host: db1, user: postgres}
 version: 17
@@ -37,7 +38,7 @@ test("an entry's repository is opened as narrow as the step, and its part is tha
       },
     ],
   });
-  const target = new TargetRepository(() => "one");
+  const target = new TargetRepository(() => "one", noNodes);
   await expect(target.use(source, accessFor())).rejects.toMatchObject({
     code: "repository_failed",
   });
@@ -68,7 +69,7 @@ test("an object store's key is a file; what only nodes reach, and an entry witho
   });
   const none = await entryOf(`${HEAD}repository: {kind: directory, location: /nowhere}\n`);
   expect(sourceOfRepository(none.entry)).toBeUndefined();
-  const target = new TargetRepository(() => "one");
+  const target = new TargetRepository(() => "one", noNodes);
   await expect(target.use(undefined, accessFor())).rejects.toMatchObject({
     code: "capability_missing",
     hint: expect.stringContaining("backup setup"),
