@@ -7,7 +7,7 @@
 import type { Bytes } from "../contract.ts";
 
 /** `call`, `result` and `error` hold JSON; `part` holds bytes; `end` and `more` nothing. `break`: the stream, or the call, is given up. */
-export const KINDS = ["call", "part", "end", "break", "more", "result", "error"] as const;
+const KINDS = ["call", "part", "end", "break", "more", "result", "error"] as const;
 export type Kind = (typeof KINDS)[number];
 
 export interface Frame {
@@ -17,8 +17,8 @@ export interface Frame {
 }
 
 /** Parts of a stream on the way that nobody has asked for yet. */
-export const AHEAD = 8;
-export const PART_BYTES = 256 * 1024;
+const AHEAD = 8;
+const PART_BYTES = 256 * 1024;
 const HEAD = 9;
 const LONGEST = 4 * 1024 * 1024;
 
