@@ -59,6 +59,7 @@ const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "lock_lost",
   "journal_failed",
   "needs_operator",
+  "approval_needed",
   "secret_exposed",
 ]);
 

@@ -143,8 +143,10 @@ async function work(host: Host, request: RunRequest, state: RunState): Promise<W
     await forgetAll(state);
   } catch (thrown) {
     error = toPgdbaError(thrown);
-    // Another run may hold the lock now and be acting; and without a journal no step may act.
-    const mayAct = !["lock_lost", "journal_failed", "needs_operator"].includes(error.code);
+    // Another run may hold the lock now and be acting; without a journal no step may act; and an answer may still come.
+    const mayAct = !["lock_lost", "journal_failed", "needs_operator", "approval_needed"].includes(
+      error.code,
+    );
     if (mayAct && !stop.hard.aborted) {
       // The failure that an earlier process met first is the one to report.
       error = state.over?.why ?? error;
@@ -301,6 +303,7 @@ function makeState(
     notes: new Map(),
     stale: [],
     asking: null,
+    ask: request.asked.confirm,
     views: new Set(),
     inner: parentsOf([...rows.map((row) => row.path), ...saw.keys()]),
     again: new Set(),

@@ -475,6 +475,8 @@ export interface StepContext {
   unchanged(): void;
   /** Adds a warning to the envelope. */
   warn(message: string): void;
+  /** Asks the person at the terminal to confirm, by a word to be typed where one is given; null when nobody is there. */
+  ask(question: string, expect?: string): Promise<boolean | null>;
 }
 
 // ---------------------------------------------------------------- targets
@@ -629,6 +631,8 @@ export type RunStatus =
   | "failed"
   | "undone"
   | "needs_operator"
+  /** It stopped at a question that nobody could be asked; resumed, it goes on. */
+  | "waiting"
   | "interrupted";
 
 export type Event = { at: string; run: string } & (

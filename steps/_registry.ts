@@ -19,6 +19,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "config.diff": () => import("./config/diff.ts"),
   "config.show": () => import("./config/show.ts"),
   "config.tune": () => import("./config/tune.ts"),
+  confirm: () => import("./core/confirm.ts"),
   "dcs.health": () => import("./dcs/health.ts"),
   "dcs.leader": () => import("./dcs/leader.ts"),
   "dcs.remove-leader": () => import("./dcs/remove-leader.ts"),

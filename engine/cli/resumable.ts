@@ -3,7 +3,7 @@ import type { RunRow } from "../journal/journal.ts";
 
 /** True when `pgdba resume` goes on with it, as far as its own record tells. */
 export function isResumable(row: RunRow): boolean {
-  const open = ["running", "interrupted", "needs_operator"].includes(row.status);
+  const open = ["running", "interrupted", "needs_operator", "waiting"].includes(row.status);
   return open && !row.plan && !isUnwound(row) && !isAtWork(row);
 }
 

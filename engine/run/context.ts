@@ -108,6 +108,8 @@ export function makeContext(
       state.warnings.push(message);
       state.emit({ kind: "step.log", path: at.path, level: "warn", message });
     },
+    ask: async (question, expect) =>
+      (await state.ask?.(secrets.redact(question), expect ?? null, {})) ?? null,
   };
   return { ctx, told };
 }

@@ -91,6 +91,7 @@ function several(words: string[]): string {
 function statusOf(exit: ExitCode, plan: boolean, undone: number): RunStatus {
   if (exit === 0) return plan ? "planned" : "ok";
   if (exit === 6) return "needs_operator";
+  if (exit === 4) return "waiting";
   if (exit === 130) return "interrupted";
   return undone > 0 ? "undone" : "failed";
 }

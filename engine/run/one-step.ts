@@ -149,7 +149,7 @@ export class OneStep {
       this.#leave(error);
       throw error;
     }
-    if (error.code === "needs_operator") throw error;
+    if (error.code === "needs_operator" || error.code === "approval_needed") throw error;
     if (step.kind === "block") recordFailure(state, scope, { path, what: "end" }, error);
     const result = this.#finish(status, { error });
     if (step.ignore_error && !error.final && (await this.#takeFailure())) return result;

@@ -25,6 +25,7 @@ import type { Judged } from "./judged.ts";
 import type { Kept } from "./kept.ts";
 import { inside } from "./seen.ts";
 import { type Hidden, type Watch, watchedSteps, watching, withMore } from "./sensitive.ts";
+import type { Asked } from "./request.ts";
 import type { Stop } from "./stop.ts";
 
 /** Records an intent only while this run still holds its locks. */
@@ -163,6 +164,8 @@ export interface RunState {
   readonly stale: { step: Step; scope: Scope; path: string }[];
   /** The views of the steps around them that items of running loops have. */
   readonly views: Set<Record<string, unknown>>;
+  /** The way to ask a person; undefined when nobody can answer. */
+  ask: Asked["confirm"];
   /** Settles when they have been asked; items of a parallel loop wait for it. */
   asking: Promise<boolean> | null;
   /** Set when an earlier process was told to stop, or had begun to take the run back: nothing new begins then. */

@@ -192,6 +192,7 @@ const RUN_STATUSES: (RunStatus | "refused")[] = [
   "failed",
   "undone",
   "needs_operator",
+  "waiting",
   "interrupted",
   "refused",
 ];

@@ -27,6 +27,7 @@ export const RUN_MARKS: Readonly<Record<RunStatus, Mark & { said: string }>> = {
   failed: { mark: "✖", color: "red", said: "failed" },
   undone: { mark: "↩", color: "yellow", said: "failed and undone" },
   needs_operator: { mark: "!", color: "red", said: "failed, a person must look" },
+  waiting: { mark: "?", color: "yellow", said: "waiting for an answer" },
   interrupted: { mark: "⊘", color: "yellow", said: "interrupted" },
 };
 

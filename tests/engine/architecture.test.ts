@@ -317,6 +317,9 @@ const OWN_FILES: Record<string, string> = {
   "providers/nodes/docker/images/executable.ts":
     "the sources and the executable as bytes, to tell them apart",
   "steps/core/files/replace-file.ts": "copies that undo needs, as links to the same inode",
+  "providers/backup/fetch.ts": "a data directory, which its folder's mark says is not whole",
+  "providers/backup/recover/recover.ts": "a data directory that no server runs on",
+  "providers/backup/recover/scratch-server.ts": "files of a server that ends with this process",
 };
 
 test("files are read by one module and written whole by one other", () => {

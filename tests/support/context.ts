@@ -118,6 +118,7 @@ export function fakeContext(overrides: Overrides = {}): FakeContext {
     },
     note: (value) => void recorded.notes.push(value),
     progress: (one) => void recorded.progress.push(one),
+    ask: async () => null,
     log: (message, level = "info") => void recorded.logs.push({ message, level }),
     evaluate: (cel, extra) => evaluate(cel, { ...vars, ...extra }),
     explain: (cel, extra) => explain(cel, { ...vars, ...extra }),

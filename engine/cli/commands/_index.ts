@@ -39,7 +39,7 @@ export const COMMANDS: Commands = {
   },
   resume: {
     summary: "Continue a run that was cut short",
-    usage: "<run id> [--assume PATH=done|not_done]",
+    usage: "<run id> [--assume PATH=done|not_done] [--give-up]",
     load: () => import("./resume.ts"),
   },
   completion: {

@@ -23,13 +23,17 @@ export default {
   name: "resume",
   place: 8,
   summary: "Continue a run that was cut short",
-  usage: "<run id> [--assume PATH=done|not_done]",
+  usage: "<run id> [--assume PATH=done|not_done] [--give-up]",
   takes: "resumable",
   flags: {
     assume: {
       type: "string",
       multiple: true,
       summary: "Say whether a step was done, when pgdba can't find out itself",
+    },
+    "give-up": {
+      type: "boolean",
+      summary: "Do not go on: take back what the run has done",
     },
   },
   async run(front, parsed, words) {
@@ -42,8 +46,9 @@ export default {
     const journal = new Journal(stateDirOf(front), front.secrets);
     let handedOver = false;
     try {
-      const row = findRun(journal, id);
-      checkTarget(row, parsed.flags);
+      const found = findRun(journal, id);
+      checkTarget(found, parsed.flags);
+      const row = parsed.flags["give-up"] === true ? givenUp(found) : found;
       const docs = journal.docs(row.id);
       checkResumable(row, docs.get(row.runbook));
       // Either of the two may be the damaged one.
@@ -79,6 +84,9 @@ export default {
     }
   },
 } satisfies Command;
+
+/** A run that is told so goes the way of one that was told to stop. */
+const givenUp = (row: RunRow): RunRow => ({ ...row, cancelled: row.cancelled ?? "--give-up" });
 
 function readAssumed(given: string[]): Map<string, Said> {
   const answers = new Map<string, Said>();
