@@ -1,7 +1,8 @@
-import type { PgdbaError } from "../../engine/errors.ts";
+import { PgdbaError } from "../../engine/errors.ts";
 import type { TargetFacts, TargetState } from "../../engine/types.ts";
 import { type PatroniClient, patroniClient } from "../patroni/client.ts";
 import { isUp, type PatroniMember } from "../patroni/members.ts";
+import type { NodeInfo } from "../nodes/contract.ts";
 import type { Capability } from "./capabilities.ts";
 import { stateByNodes, type TargetNodes } from "./nodes.ts";
 import type { TargetSource } from "./source.ts";
@@ -30,14 +31,43 @@ export async function whyNotUp(
       : seen === undefined
         ? "unreachable"
         : stateByNodes(seen.nodes);
+  const state = source.partialBy === undefined ? silent : "partial";
   return {
-    state: source.partialBy === undefined ? silent : "partial",
+    state,
     partialBy: source.partialBy,
-    why,
+    why: state === "down" ? isDown(source, seen, why) : why,
     identity: null,
     capabilities,
     facts: seen === undefined ? {} : { can: seen.can },
   };
+}
+
+/** That nobody answers is no news where nothing runs: the error says that, and how it is started. */
+function isDown(
+  { name, cluster }: TargetSource,
+  seen: { nodes: NodeInfo[]; can: Record<string, boolean> } | undefined,
+  why: PgdbaError,
+): PgdbaError {
+  if (why.code !== "connection_failed" && why.code !== "timeout") return why;
+  const servers = (seen?.nodes ?? []).filter(({ roles }) => roles.includes("postgres"));
+  const states = servers.map((node) => `${node.node} ${node.state.running}`).join(", ");
+  const said =
+    seen === undefined
+      ? "PostgreSQL runs on no member, as Patroni tells"
+      : servers.length === 0
+        ? "there is no node with PostgreSQL any more"
+        : `PostgreSQL runs on none of its nodes (${states})`;
+  const starts = servers.length > 0 && seen?.can["start"] === true && cluster !== null;
+  return new PgdbaError(why.code, `${name} is down: ${said}`, {
+    hint: starts
+      ? `Start it: pgdba cluster start --cluster ${cluster}`
+      : servers.length > 0 || seen === undefined
+        ? "Start it where it runs; the logs of Patroni and PostgreSQL there say why they have stopped."
+        : "What is left of it can be removed: pgdba cluster destroy.",
+    data: why.data,
+    nothingDone: why.nothingDone,
+    cause: why,
+  });
 }
 
 /** Tells whether a member runs, null where that is not known; null as a whole where Patroni does not answer. */

@@ -92,6 +92,10 @@ nodes: [{name: a, roles: [postgres], address: {host: ${host}, port: ${port}}}]
 test("one whose nodes say that nothing runs is down, and up again when one runs", async () => {
   await nodes.stop("a", "fast");
   const down = await (await resolve()).facts();
+  expect([down.why?.message, down.why?.hint]).toEqual([
+    "small is down: PostgreSQL runs on none of its nodes (a stopped)",
+    "Start it: pgdba cluster start --cluster small",
+  ]);
   expect([down.state, down.why?.code, down.capabilities]).toEqual([
     "down",
     "connection_failed",
