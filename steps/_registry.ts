@@ -4,6 +4,7 @@ import type { StepType } from "../engine/types.ts";
 export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   assert: () => import("./core/assert.ts"),
   "backup.dump": () => import("./backup/dump.ts"),
+  "backup.plan": () => import("./backup/plan.ts"),
   "backup.read-dump": () => import("./backup/read-dump.ts"),
   check: () => import("./health/check.ts"),
   "cluster.discover": () => import("./cluster/discover.ts"),
