@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../types.ts";
 import type { Paint } from "./color.ts";
+import { sizeText } from "./size.ts";
 import { printable } from "./text.ts";
 
 /** The room and the colours for a view for people. */
@@ -24,7 +25,9 @@ export function narrowed(canvas: Canvas, cells: number): Canvas {
   return { ...canvas, columns: Math.max(20, canvas.columns - cells) };
 }
 
-export function scalarText(value: Scalar): string {
+/** The value of `key`: numbers of bytes have names that say so, and are shown as sizes. */
+export function scalarText(value: Scalar, key = ""): string {
   if (value === null) return "-";
+  if (typeof value === "number" && /(^|_)bytes$/.test(key)) return sizeText(value);
   return typeof value === "string" ? printable(value).trimEnd() : String(value);
 }

@@ -1,5 +1,6 @@
 import type { Event } from "../types.ts";
 import { singleLine } from "./text.ts";
+import { sizeText } from "./size.ts";
 
 type Reported = Extract<Event, { kind: "step.progress" }>;
 
@@ -34,11 +35,6 @@ export function progressLimit(): (event: Reported) => boolean {
   };
 }
 
-const UNITS = ["bytes", "kB", "MB", "GB", "TB", "PB"];
-
 function amount(n: number, unit: string | null): string {
-  if (unit !== "bytes") return String(Math.round(n * 100) / 100);
-  const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, n)) / 10)));
-  const size = n / 1024 ** power;
-  return `${power === 0 || size >= 100 ? Math.round(size) : size.toFixed(1)} ${UNITS[power]}`;
+  return unit === "bytes" ? sizeText(n) : String(Math.round(n * 100) / 100);
 }

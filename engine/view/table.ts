@@ -17,7 +17,7 @@ export function table(rows: JsonObject[], canvas: Canvas): string[] {
   const all = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   if (all.length === 0) return [canvas.paint.dim("(empty)")];
   const keys = foremost(rows, all, canvas.columns);
-  const cells = rows.map((row) => keys.map((key) => cellText(row[key])));
+  const cells = rows.map((row) => keys.map((key) => cellText(row[key], key)));
   const headers = keys.map(printable);
   const natural = headers.map((header, column) =>
     largest(
@@ -48,7 +48,7 @@ export function table(rows: JsonObject[], canvas: Canvas): string[] {
 function foremost(rows: JsonObject[], keys: string[], columns: number): string[] {
   if (rows.length <= FEW) return keys;
   const sizes = keys.map((key) => {
-    const texts = [printable(key), ...rows.map((row) => cellText(row[key]))];
+    const texts = [printable(key), ...rows.map((row) => cellText(row[key], key))];
     const natural = largest(texts.flatMap((text) => text.split("\n").map(width)));
     // Few columns may be wrapped, as long as no id in them is broken.
     const needed = keys.length > MANY ? Math.min(READABLE, natural) : leastWidth(texts);
@@ -71,12 +71,26 @@ function foremost(rows: JsonObject[], keys: string[], columns: number): string[]
   return keys.filter((key) => chosen.has(key));
 }
 
-function cellText(value: Json | undefined): string {
+function cellText(value: Json | undefined, key: string): string {
   if (value === undefined) return "";
-  if (isScalar(value)) return scalarText(value);
-  if (value.length === 0) return "-";
-  if (Array.isArray(value) && value.every(isScalar)) return value.map(scalarText).join(", ");
-  return printable(JSON.stringify(value));
+  if (isScalar(value)) return scalarText(value, key);
+  return parts(value, key).join(", ") || "-";
+}
+
+/** What is nested, in one line: `reach 10.0.0.1:5432, roles postgres`. JSON would be broken between the lines of a cell. */
+function parts(value: Json, key: string): string[] {
+  if (isScalar(value)) return [scalarText(value, key)];
+  if (Array.isArray(value)) return value.flatMap((item) => parts(item, key));
+  const { host, port, ...rest } = value;
+  const isPlace = typeof host === "string" && typeof port === "number";
+  const place = isPlace ? [`${printable(host)}:${port}`] : [];
+  return [
+    ...place,
+    ...Object.entries(isPlace ? rest : value).flatMap(([name, item]) => {
+      const [first = "-", ...more] = parts(item, name);
+      return [`${printable(name)} ${first}`, ...more];
+    }),
+  ];
 }
 
 /** Cells that a column needs so that no id, name or time in it is broken. */

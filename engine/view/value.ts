@@ -26,7 +26,7 @@ function renderBlock(object: JsonObject, canvas: Canvas): string[] {
   const keys = Math.min(32, largest(inline.map(([key]) => width(printable(key)))));
   return entries.flatMap(([key, value]) => {
     const label = printable(key);
-    const text = inlineText(value, canvas);
+    const text = inlineText(value, canvas, key);
     if (text === null)
       return [canvas.paint.bold(label), ...indent(renderValue(value, narrowed(canvas, 2)), "  ")];
     const [first = "", ...rest] = wrap(text, narrowed(canvas, keys + 2).columns);
@@ -38,15 +38,15 @@ function renderBlock(object: JsonObject, canvas: Canvas): string[] {
 }
 
 /** The value as text that may stand beside its key, or null when it needs lines of its own. */
-function inlineText(value: Json, canvas: Canvas): string | null {
+function inlineText(value: Json, canvas: Canvas, key = ""): string | null {
   if (isScalar(value)) {
-    const text = scalarText(value);
+    const text = scalarText(value, key);
     return text.includes("\n") ? null : text;
   }
   if (Array.isArray(value)) {
     if (value.length === 0) return "(none)";
     if (!value.every(isScalar)) return null;
-    const text = value.map(scalarText).join(", ");
+    const text = value.map((item) => scalarText(item, key)).join(", ");
     return text.includes("\n") || width(text) > canvas.columns - 20 ? null : text;
   }
   return Object.keys(value).length === 0 ? "(empty)" : null;

@@ -82,6 +82,8 @@ export interface PostgresAccess {
 export interface MemberAccess {
   /** The names of all members. */
   list(): Promise<string[]>;
+  /** The names of those that the registry knows; Patroni may list others. */
+  registered(): string[];
   /** Where its PostgreSQL is reached from here. @throws PgdbaError invalid_param */
   place(member: string): Promise<{ host: string; port: number }>;
   /** The name of the member that a person means: by its name, its host, or host:port. @throws PgdbaError invalid_param */

@@ -88,6 +88,7 @@ export function memberAccess(source: TargetSource, on: AccessFor): MemberAccess 
     async find(text) {
       return (await find(text)).name;
     },
+    registered: () => registered(source).map(({ name }) => name),
     async place(text) {
       const [{ host, port } = source.spec] = (await find(text)).places;
       return { host, port };

@@ -14,6 +14,8 @@ export interface Gathered {
   patroni: Answer<PatroniCluster> | null;
   config: Answer<JsonObject> | null;
   members: MemberSeen[];
+  /** Members that Patroni still lists, though their nodes were removed: it forgets them when their keys have run out. */
+  removed: string[];
   dcs: { health: Answer<DcsHealth>; leader: Answer<LeaderKey | null> } | null;
   pgbouncers: PoolerSeen[];
   /** Why those in front of the cluster can't be asked. */
@@ -56,12 +58,23 @@ export async function gather(ctx: StepContext): Promise<Gathered> {
     ask(async () => (await ctx.use("member")).list()),
   ]);
   const names = namesOf(known.value ?? [], patroni, nodes);
-  const [members, config] = await Promise.all([
+  const [seen, config] = await Promise.all([
     Promise.all(names.map((name) => memberSeen(ctx, name, { patroni, nodes, ask }))),
     patroni?.value ? ask(async () => (await ctx.use("patroni")).config(ctx.signal)) : null,
   ]);
   const cluster = ctx.target.cluster ?? ctx.target.name;
-  return { cluster, patroni, config, members, dcs, ...poolers, nodes, guard };
+  // Of a cluster that pgdba made, the registry knows all nodes: one that neither it nor their place knows, and that is silent, was removed.
+  const registered = known.value === null ? [] : (await ctx.use("member")).registered();
+  const isRemoved = ({ name, server, api }: MemberSeen): boolean =>
+    ctx.target.ownership === "managed" &&
+    nodes?.value != null &&
+    !nodes.value.some(({ node }) => node === name) &&
+    !registered.includes(name) &&
+    server.value === null &&
+    (api === null || api.status.value === null);
+  const removed = seen.filter(isRemoved).map(({ name }) => name);
+  const members = seen.filter((one) => !isRemoved(one));
+  return { cluster, patroni, config, members, removed, dcs, ...poolers, nodes, guard };
 }
 
 /** Null where the cluster does not have it at all. */

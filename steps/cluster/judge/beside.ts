@@ -56,6 +56,15 @@ export interface PoolerNow {
 
 const DAY_MS = 86_400_000;
 
+/** WAL that a slot may hold back before it is worth a word. */
+const SPARE_BYTES = 64 * 1024 * 1024;
+
+/** From Patroni 4 on each standby has a slot for every other member, in case that it leads one day; nobody uses them until then. */
+function isSpare({ type, active, wal_status: status, retained_bytes }: Beside["slots"][number]) {
+  const isKept = status === null || status === "reserved" || status === "extended";
+  return type === "physical" && !active && isKept && (retained_bytes ?? 0) <= SPARE_BYTES;
+}
+
 export function besideOf(
   g: Gathered,
   holder: Holder,
@@ -65,14 +74,16 @@ export function besideOf(
   const leader = g.members.find(({ name }) => name === holder.name);
   return {
     slots: g.members.flatMap(({ name: member, server }) =>
-      (server.value?.slots ?? []).map(({ name, type, active, wal_status, retained_bytes }) => ({
-        member,
-        name,
-        type,
-        active,
-        wal_status,
-        retained_bytes,
-      })),
+      (server.value?.slots ?? [])
+        .map(({ name, type, active, wal_status, retained_bytes }) => ({
+          member,
+          name,
+          type,
+          active,
+          wal_status,
+          retained_bytes,
+        }))
+        .filter((slot) => member === holder.name || !isSpare(slot)),
     ),
     pgbouncers: g.pgbouncers.map(poolerNow),
     disks: g.members.flatMap(({ name: node, facts }) =>

@@ -12,9 +12,21 @@ export function findingsOf(j: Judging): Finding[] {
     ...leadership(j),
     ...j.members.flatMap((member) => ofMember(j, member)),
     ...patroni(j),
+    ...j.gathered.removed.map(removed),
     ...besideFindings(j),
   ];
   return SEVERITIES.flatMap((severity) => all.filter((one) => one.severity === severity));
+}
+
+function removed(name: string): Finding {
+  return finding(
+    "info",
+    "removed-member",
+    "Patroni still lists a member that was removed",
+    name,
+    `${name} is no node of the cluster any more`,
+    "Nothing is to be done: Patroni forgets it when its key has run out, after its ttl.",
+  );
 }
 
 const isDown = ({ sql, state }: MemberNow): boolean => !sql && state !== "creating replica";

@@ -162,6 +162,7 @@ export const TOPOLOGY = {
     },
     slots: {
       type: "array",
+      description: "Without those that standbys keep for other members and that nobody uses",
       items: closed({
         member: { type: "string" },
         name: { type: "string" },

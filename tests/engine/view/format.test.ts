@@ -65,9 +65,9 @@ test("lists of objects become a table with numbers on the right, and wide charac
     ],
   };
   expect(await asTable(envelope(data))).toBe(`rows
-  name     size  more     extra
-  顧客😀      5  {"a":1}
-  ab      12345           x
+  name     size  more  extra
+  顧客😀      5  a 1
+  ab      12345        x
 `);
 });
 

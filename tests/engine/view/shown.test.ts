@@ -63,3 +63,32 @@ test("what a runbook declares is shown, in its order and in the form that fits i
   ]);
   expect(await show({ findings: [] }, [{ name: "findings" }])).toBe("✔ no findings\n");
 });
+
+test("bytes are shown as sizes, and what is nested in a row as words, not as JSON", async () => {
+  const data = {
+    disks: [{ node: "pg1", free_bytes: 3 * 1024 ** 3, total_bytes: 512 }],
+    nodes: [
+      {
+        node: "pg1",
+        endpoints: {
+          patroni: { reach: { host: "h", port: 8008 }, secure: false },
+          sql: { host: "h", port: 5432 },
+        },
+        roles: ["postgres"],
+        none: [],
+      },
+    ],
+    retained_bytes: 1024 ** 2,
+  };
+  const lines = await show(data, [
+    { name: "disks" },
+    { name: "nodes" },
+    { name: "retained_bytes" },
+  ]);
+  expect(lines).toContain("3.0 GB");
+  expect(lines).toContain("512 bytes");
+  expect(lines).toMatch(/retained_bytes +1.0 MB/);
+  expect(lines).toContain("patroni reach h:8008, secure false,");
+  expect(lines).toContain("sql h:5432");
+  expect(lines).not.toMatch(/[{}"[\]]/);
+});

@@ -426,6 +426,11 @@ describe("each trouble is found, with its severity", () => {
       sound({ pgbouncers: [pooler({ cl_waiting: 3, maxwait: 1 }, route("pg1"))] }),
       [],
     ],
+    [
+      "a member that was removed is still listed",
+      sound({ removed: ["pg4"] }),
+      ["info removed-member pg4"],
+    ],
     ["room enough", disk(100), []],
     ["little room", disk(99), ["warning disk pg2"]],
     ["no room", disk(49), ["critical disk pg2"]],
@@ -443,6 +448,30 @@ describe("each trouble is found, with its severity", () => {
       expect(message.length).toBeGreaterThan(5);
       expect(remedy.text.length).toBeGreaterThan(10);
     }
+  });
+
+  test("slots that standbys keep for other members are shown when they hold back WAL, or are used", () => {
+    const spare = {
+      name: "pg3",
+      type: "physical",
+      active: false,
+      wal_status: "reserved",
+      retained_bytes: 0,
+    };
+    const slots = ["spare", "used", "full", "lost"].map((name) => ({ ...spare, name }) as any);
+    slots[1].active = true;
+    slots[2].retained_bytes = 2 ** 30;
+    slots[3].wal_status = "lost";
+    const g = with_({
+      pg1: seen("pg1", primary({ slots: [slots[0]] }), { api: api({ role: "primary" }, true) }),
+      pg2: seen("pg2", server({ slots }), { api: api({}) }),
+    });
+    expect(judged(g).beside.slots.map(({ member, name }) => `${member} ${name}`)).toEqual([
+      "pg1 spare",
+      "pg2 used",
+      "pg2 full",
+      "pg2 lost",
+    ]);
   });
 
   test("certificates that are soon over", () => {

@@ -137,6 +137,7 @@ export function sound(more: Partial<Gathered> = {}): Gathered {
       seen("pg2", server(), { api: api({}) }),
       seen("pg3", server(), { api: api({}) }),
     ],
+    removed: [],
     dcs: null,
     pgbouncers: [],
     pgbouncerWhy: null,
