@@ -43,6 +43,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "lab.down": () => import("./lab/down.ts"),
   "lab.status": () => import("./lab/status.ts"),
   "lab.up": () => import("./lab/up.ts"),
+  "nodes.certify": () => import("./nodes/certify.ts"),
   "nodes.control": () => import("./nodes/control.ts"),
   "nodes.death": () => import("./nodes/death.ts"),
   "nodes.deprovision": () => import("./nodes/deprovision.ts"),

@@ -96,6 +96,12 @@ export interface Nodes extends Files {
    */
   renew(node: string, spec: Spec): Promise<Change>;
 
+  /**
+   * Gives the node a new certificate, which its services take without a restart, and tells until when it is good. A node that is down has
+   * it when it starts.
+   */
+  certify(node: string, tls: TlsWish): Promise<{ notAfter: string }>;
+
   state(node: string): Promise<NodeState>;
   /** Tells of each node whose state has changed, as the place tells it; late or not at all is possible, so look at `state` as well. */
   watch(onEvent: (event: NodeEvent) => void, signal: AbortSignal): Promise<void>;
@@ -179,6 +185,7 @@ export const VERBS = [
   "provision",
   "deprovision",
   "renew",
+  "certify",
   "watch",
   "death",
   "fence",
@@ -224,6 +231,8 @@ export interface Spec {
   nodes: NodeSpec[];
   /** How Patroni runs the servers; without it each runs alone. */
   patroni?: PatroniWish;
+  /** All connections over a network by TLS; without it none has to be. */
+  tls?: TlsWish;
   /** A database that is made with the cluster; its owner's password is that of the account `owner`. */
   database?: { name: string; owner: string };
   place?: JsonObject;
@@ -236,8 +245,14 @@ export interface PatroniWish {
   loop_wait: number;
   retry_timeout: number;
   synchronous_mode: "off" | "on" | "strict";
-  /** REST API and PostgreSQL by TLS, with certificates made for the cluster. */
-  tls?: boolean;
+}
+
+/** Each node has a certificate that the cluster's own authority has signed. */
+export interface TlsWish {
+  /** The name of the secret that is the authority's private key and certificate. */
+  authority: string;
+  /** Names and addresses by which clients reach the cluster, beside those that the place gives its nodes. */
+  names?: readonly string[];
 }
 
 export interface Account {

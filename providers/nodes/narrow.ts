@@ -29,6 +29,7 @@ const NODES: Record<Methods<Nodes>, Rule> = {
       return whose !== run && nodes === undefined;
     },
   },
+  certify: { does: "change", verb: "certify" },
   renew: { does: "change", verb: "renew" },
   list: { does: "read" },
   watch: { does: "read", verb: "watch" },

@@ -70,7 +70,8 @@ export function pgbouncerAccess(
   };
   const ask = async (name: string, command: string): Promise<Row[]> => {
     const { host, port } = find(name);
-    const console = await Console.open({ host, port, user: spec.user, password: spec.password });
+    const { user, password, sslmode, cafile: sslrootcert } = spec;
+    const console = await Console.open({ host, port, user, password, sslmode, sslrootcert });
     const stop = () => console.close();
     on.signal.addEventListener("abort", stop, { once: true });
     try {

@@ -9,6 +9,7 @@ export interface ConsoleSpec {
   user: string;
   password?: string | undefined;
   sslmode?: SslMode | undefined;
+  sslrootcert?: string | undefined;
 }
 
 export type Row = Record<string, unknown>;
@@ -48,6 +49,7 @@ export class Console {
         // A role without one is let in where PgBouncer asks for none.
         password: () => spec.password ?? "",
         sslmode: spec.sslmode ?? "prefer",
+        sslrootcert: spec.sslrootcert,
         application_name: "pgdba",
         connect_timeout_ms: CONNECT_MS,
       });

@@ -1,9 +1,14 @@
 /** The PgBouncers in front of a cluster. */
+import type { SslMode } from "../postgres/connect.ts";
 
 export interface PgbouncerSpec {
   /** An admin of the console, and of the follower. */
   user: string;
   password?: string | undefined;
+  /** Of the console; `prefer` without it. */
+  sslmode?: SslMode | undefined;
+  /** PEM file of the CAs to trust, for console and follower; those of the system without it. */
+  cafile?: string | undefined;
   instances: PgbouncerInstance[];
 }
 

@@ -1,9 +1,11 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { readBody } from "../../engine/shared/read-body.ts";
 import { isConnectionRefused } from "../connection-refused.ts";
+import { readText } from "../../engine/shared/read-file.ts";
 import type { FollowerState, PauseWish, PgbouncerInstance, PgbouncerSpec } from "./contract.ts";
 
 const MAX_BYTES = 256 * 1024;
+const MAX_CA_BYTES = 4 * 1024 * 1024;
 /** Beside the time that it is asked to wait. */
 const ANSWER_MS = 5000;
 /** It waits for a primary before it lets clients go. */
@@ -17,7 +19,9 @@ export class FollowerClient {
   readonly #instance: string;
   readonly #url: string;
   readonly #signal: AbortSignal;
+  readonly #ca: string | undefined;
 
+  /** @throws PgdbaError invalid_config */
   constructor(
     spec: PgbouncerSpec,
     { name, follower }: PgbouncerInstance & { follower: string },
@@ -27,6 +31,12 @@ export class FollowerClient {
     this.#instance = name;
     this.#url = follower.replace(/\/$/, "");
     this.#signal = signal;
+    if (spec.cafile !== undefined)
+      this.#ca = readText(spec.cafile, {
+        maxBytes: MAX_CA_BYTES,
+        code: "invalid_config",
+        hint: "Check pgbouncer.cafile in the cluster's file: it must name the certificates of the authorities to trust.",
+      });
   }
 
   async status(): Promise<FollowerState> {
@@ -68,6 +78,7 @@ export class FollowerClient {
           "content-type": "application/json",
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(this.#ca === undefined ? {} : { tls: { ca: this.#ca } }),
         signal: AbortSignal.any([this.#signal, late]),
       });
       const text = await readBody(url, response, MAX_BYTES, "Is it a follower of PgBouncer?");

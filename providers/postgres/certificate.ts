@@ -51,7 +51,10 @@ export async function certificateOf(
 }
 
 /** A socket whose server has agreed to TLS; null when it has not. */
-function startTls(at: { host: string; port: number }, timeoutMs: number): Promise<Socket | null> {
+export function startTls(
+  at: { host: string; port: number },
+  timeoutMs: number,
+): Promise<Socket | null> {
   return new Promise((done) => {
     const socket = connectSocket(at);
     const fail = (): void => {
@@ -60,6 +63,8 @@ function startTls(at: { host: string; port: number }, timeoutMs: number): Promis
     };
     socket.setTimeout(timeoutMs, fail);
     socket.once("error", fail);
+    // A port that is published for a server that is not up takes a connection and ends it at once.
+    socket.once("close", fail);
     socket.once("connect", () => socket.write(SSL_REQUEST));
     socket.once("data", (answer: Buffer) => {
       if (answer.toString("latin1") !== "S") return fail();

@@ -90,7 +90,7 @@ function entryOf(
   data: ClusterFile,
   bad: (message: string, hint: string) => PgdbaError,
 ): ClusterEntry {
-  const { postgres, patroni, dcs, pgbouncer } = data;
+  const { postgres, patroni, dcs, pgbouncer, tls } = data;
   /** Beside the cluster's file, where it does not depend on where one stands. */
   const fileOf = (path: string | undefined): string | undefined =>
     path === undefined ? undefined : resolve(dirname(file), path);
@@ -113,6 +113,8 @@ function entryOf(
     ...besides(one),
   });
   secretOf(data.repository?.secret);
+  secretOf(tls?.authority);
+  const sslmode = tls === undefined ? "prefer" : "verify-full";
   for (const account of Object.values(data.accounts ?? {})) secretOf(account.password);
   return {
     name,
@@ -128,8 +130,8 @@ function entryOf(
           port: Number(postgres.port ?? 5432),
           user: postgres.user,
           database: postgres.database ?? "postgres",
-          sslmode: postgres.sslmode ?? "prefer",
-          sslrootcert: fileOf(postgres.sslrootcert),
+          sslmode: postgres.sslmode ?? sslmode,
+          sslrootcert: fileOf(postgres.sslrootcert ?? tls?.cafile),
           application_name: "pgdba",
         }
       : null,
@@ -138,7 +140,7 @@ function entryOf(
       ? {
           endpoints: patroni.endpoints.map((one) => one.replace(/\/$/, "")),
           user: patroni.user,
-          cafile: fileOf(patroni.cafile),
+          cafile: fileOf(patroni.cafile ?? tls?.cafile),
           members: { ...membersOf(data), ...patroni.members },
           passwordNames: passwordOf(patroni),
         }
@@ -150,13 +152,15 @@ function entryOf(
           scope: patroni?.scope ?? name,
           namespace: patroni?.namespace ?? "service",
           user: dcs.user,
-          cafile: fileOf(dcs.cafile),
+          cafile: fileOf(dcs.cafile ?? tls?.cafile),
           passwordNames: passwordOf(dcs),
         }
       : null,
     pgbouncer: pgbouncer
       ? {
           user: pgbouncer.user ?? "pgbouncer",
+          sslmode: pgbouncer.sslmode ?? sslmode,
+          cafile: fileOf(pgbouncer.cafile ?? tls?.cafile),
           instances: pgbouncer.instances.map((one) => ({ ...one, port: Number(one.port ?? 6432) })),
           passwordNames: passwordOf(pgbouncer),
         }

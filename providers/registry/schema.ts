@@ -273,6 +273,8 @@ const FILE = {
       description: "The PgBouncers in front of the cluster",
       properties: {
         user: { type: "string", description: "An admin of its console, and of the follower" },
+        sslmode: { type: "string", enum: SSL_MODES, default: "prefer" },
+        cafile: { type: "string", description: "A file; relative to this one" },
         instances: {
           type: "array",
           minItems: 1,
@@ -292,6 +294,29 @@ const FILE = {
           },
         },
         ...password,
+      },
+    },
+    tls: {
+      type: "object",
+      additionalProperties: false,
+      required: ["cafile"],
+      description:
+        "All of the cluster is reached by TLS: what `postgres`, `patroni`, `dcs` and `pgbouncer` do not say themselves follows from this",
+      properties: {
+        cafile: {
+          type: "string",
+          description: "The certificate of the authority to trust; a file, relative to this one",
+        },
+        authority: {
+          type: "string",
+          minLength: 1,
+          description: "The name under `secrets` of its private key, where pgdba has made it",
+        },
+        names: {
+          type: "array",
+          items: { type: "string", format: "host" },
+          description: "More names that the certificates of its nodes are for",
+        },
       },
     },
     version: { type: "integer", minimum: 9, description: "PostgreSQL's major version" },

@@ -110,6 +110,7 @@ export async function ensureSecret(
   cluster: string,
   name: string,
   onSecret: (value: string) => void,
+  make: () => string = generateSecret,
 ): Promise<{ file: string }> {
   const path = secretPath(cluster, name);
   const before = readTextIfThere(join(stateDir, path), { maxBytes: MAX_SECRET_BYTES });
@@ -117,7 +118,7 @@ export async function ensureSecret(
     onSecret(before.replace(/\r?\n$/, ""));
     return { file: path };
   }
-  const value = generateSecret();
+  const value = make();
   onSecret(value);
   return writeSecret(stateDir, cluster, name, value);
 }

@@ -8,6 +8,7 @@ import { editYaml } from "./edit-yaml.ts";
 import { clusterFile, clustersFolder, LAB } from "./folder.ts";
 import { type ClusterEntry, parseCluster, readClusterText } from "./read.ts";
 import type { ClusterFile } from "./schema.ts";
+import { authorityBeside, ensureAuthority, removeAuthority } from "./authority.ts";
 import { assertNoSecrets, ensureSecret, removeSecrets, secretPath } from "./secrets.ts";
 
 /** A writer holds it for milliseconds. */
@@ -91,6 +92,8 @@ export interface Reservation {
   secrets?: string[];
   /** The variables that hold them; then none is made. */
   variables?: Record<string, string>;
+  /** The cluster has an authority of its own, kept as the secret of this name, and certificates for these names beside those of its nodes. */
+  tls?: { authority: string; names?: string[] } | undefined;
   onSecret(value: string): void;
 }
 
@@ -102,7 +105,7 @@ export interface Reservation {
 export async function reserveCluster(
   stateDir: string,
   name: string,
-  { run, ownership, provider, labels = [], secrets = [], variables, onSecret }: Reservation,
+  { run, ownership, provider, labels = [], secrets = [], variables, tls, onSecret }: Reservation,
 ): Promise<{ entry: ClusterEntry; isNew: boolean }> {
   assertNameFree(name, undefined);
   let isNew = false;
@@ -112,6 +115,7 @@ export async function reserveCluster(
       return [each, env === undefined ? { file: secretPath(name, each) } : { env }] as const;
     }),
   );
+  if (tls !== undefined) places[tls.authority] = { file: secretPath(name, tls.authority) };
   const entry = await changeCluster(stateDir, name, (before) => {
     if (before?.partial === run) return before.data;
     assertNameFree(name, before);
@@ -124,11 +128,13 @@ export async function reserveCluster(
       partial: run,
       // By this mark pgdba tells a cluster that it made from a copy of it.
       ...(ownership === "managed" ? { cluster_id: crypto.randomUUID() } : {}),
-      ...(secrets.length > 0 ? { secrets: places } : {}),
+      ...(tls === undefined ? {} : { tls: { cafile: authorityBeside(name), ...tls } }),
+      ...(Object.keys(places).length > 0 ? { secrets: places } : {}),
     };
   });
   for (const each of secrets.filter((one) => variables?.[one] === undefined))
     await ensureSecret(stateDir, name, each, onSecret);
+  if (tls !== undefined) await ensureAuthority(stateDir, name, tls.authority, onSecret);
   return { entry: entry!, isNew };
 }
 
@@ -174,6 +180,7 @@ export async function releaseCluster(
   await changeCluster(stateDir, name, async (before) => {
     if (before?.partial !== run) return before?.data;
     // The entry goes last: while it is there, this can be done again.
+    if (before.data.tls !== undefined) await removeAuthority(stateDir, name);
     await removeSecrets(stateDir, name, Object.keys(before.data.secrets ?? {}));
     released = true;
     return undefined;

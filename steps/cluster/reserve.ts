@@ -1,10 +1,17 @@
+import { join } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
+import { authorityFile } from "../../providers/registry/authority.ts";
 import { clusterFile } from "../../providers/registry/folder.ts";
 import { readClusterFile } from "../../providers/registry/read.ts";
 import { CLUSTER_PARTS } from "../../providers/registry/schema.ts";
 import { assertNoSecrets, secretPath } from "../../providers/registry/secrets.ts";
-import { assertNameFree, releaseCluster, reserveCluster } from "../../providers/registry/write.ts";
+import {
+  assertNameFree,
+  releaseCluster,
+  type Reservation,
+  reserveCluster,
+} from "../../providers/registry/write.ts";
 import { defineStep } from "../define.ts";
 import { namedCluster } from "./entry/name.ts";
 
@@ -19,6 +26,8 @@ are still there without an entry.
 For each name in \`secrets\` a value is made that nobody can guess, in a file with mode 0600 in the state folder; later steps name the secret. With
 \`secrets_from: ORDERS_\` they are taken from the environment instead: \`superuser\` from ORDERS_SUPERUSER_PASSWORD; all that are not set are named
 at once, before anything is reserved.
+With \`tls\` an authority is made for the cluster: its private key is a secret as well, in a file of the state folder whatever \`secrets_from\` says; its
+certificate stands beside it (\`cafile\`), for whoever is to trust the cluster. All parts of the entry are reached by TLS from then on.
 Undo takes the entry and its secrets away again if they are still this run's and not finished.`,
   example: `- cluster.reserve:
     provider: docker
@@ -47,12 +56,22 @@ Undo takes the entry and its secrets away again if they are still this run's and
         description:
           "The beginning of the names of the variables that hold the secrets; without it they are made",
       },
+      tls: {
+        type: ["object", "null"],
+        additionalProperties: false,
+        required: ["authority"],
+        properties: {
+          authority: CLUSTER_PARTS.tls.properties.authority,
+          names: CLUSTER_PARTS.tls.properties.names,
+        },
+        description: "All connections of the cluster are to be by TLS",
+      },
     },
   },
   output: {
     type: "object",
     additionalProperties: false,
-    required: ["name", "file", "cluster_id"],
+    required: ["name", "file", "cluster_id", "cafile"],
     properties: {
       name: { type: "string" },
       file: { type: "string" },
@@ -60,35 +79,46 @@ Undo takes the entry and its secrets away again if they are still this run's and
         type: ["string", "null"],
         description: "Made for a cluster that pgdba makes; it tells it from a copy",
       },
+      cafile: {
+        type: ["string", "null"],
+        description: "The certificate of its authority; null without TLS",
+      },
     },
   },
   async run(ctx, input) {
     const name = namedCluster(ctx);
-    const { secrets_from: prefix, ...rest } = input;
+    const { secrets_from: prefix, tls: _, ...rest } = input;
+    const tls = tlsIn(input);
     const variables = variablesOf(ctx, input.secrets ?? [], prefix ?? null);
     const { entry, isNew } = await reserveCluster(ctx.run.stateDir, name, {
       ownership: "managed",
       ...rest,
       ...(variables === null ? {} : { variables }),
+      tls,
       run: ctx.run.id,
       onSecret: (value) => ctx.secret(value),
     });
     if (input.provider !== undefined) await assertFree(ctx, name);
     if (!isNew) ctx.unchanged();
-    return { name, file: entry.file, cluster_id: entry.data.cluster_id ?? null };
+    const cafile = cafileOf(ctx, name, tls !== undefined);
+    return { name, file: entry.file, cluster_id: entry.data.cluster_id ?? null, cafile };
   },
   async plan(ctx, input) {
     const name = namedCluster(ctx);
     const file = clusterFile(ctx.run.stateDir, name);
     const variables = variablesOf(ctx, input.secrets ?? [], input.secrets_from ?? null);
     assertNameFree(name, await readClusterFile(name, file));
-    const made = variables === null ? (input.secrets ?? []) : [];
+    const tls = tlsIn(input);
+    const made = [
+      ...(variables === null ? (input.secrets ?? []) : []),
+      ...(tls === undefined ? [] : [tls.authority]),
+    ];
     assertNoSecrets(
       ctx.run.stateDir,
       name,
       made.map((each) => ({ file: secretPath(name, each) })),
     );
-    return { name, file, cluster_id: null };
+    return { name, file, cluster_id: null, cafile: cafileOf(ctx, name, tls !== undefined) };
   },
   async undo(ctx, input) {
     const name = namedCluster(ctx);
@@ -99,6 +129,15 @@ Undo takes the entry and its secrets away again if they are still this run's and
     if (!(await releaseCluster(ctx.run.stateDir, name, ctx.run.id))) ctx.unchanged();
   },
 });
+
+/** The schema describes it; null says that there is none. */
+function tlsIn({ tls }: { tls?: unknown }): Reservation["tls"] {
+  return (tls ?? undefined) as Reservation["tls"];
+}
+
+function cafileOf({ run }: StepContext, name: string, hasTls: boolean): string | null {
+  return hasTls ? join(run.stateDir, authorityFile(name)) : null;
+}
 
 /** The variables that hold the secrets, by their names; null without a prefix. @throws PgdbaError missing_secret with all that are not set */
 function variablesOf(

@@ -14,6 +14,27 @@ const account = {
   },
 } as const satisfies JsonSchema;
 
+export const TLS = {
+  type: "object",
+  additionalProperties: false,
+  required: ["authority"],
+  description: "All connections over a network by TLS, with a certificate of its own for each node",
+  properties: {
+    authority: {
+      type: "string",
+      minLength: 1,
+      description: "Name of the secret that is the authority's private key and certificate",
+    },
+    names: {
+      type: "array",
+      items: { type: "string", format: "host" },
+      description:
+        "Names and addresses by which clients reach the cluster, beside those of its nodes",
+    },
+    cafile: { type: "string", description: "As the registry has it; not needed here" },
+  },
+} as const satisfies JsonSchema;
+
 /** The wanted state of a cluster: see `Spec` in providers/nodes/contract.ts. */
 export const SPEC = {
   type: "object",
@@ -64,9 +85,9 @@ export const SPEC = {
         loop_wait: { type: "integer", minimum: 1 },
         retry_timeout: { type: "integer", minimum: 3 },
         synchronous_mode: { enum: ["off", "on", "strict"] },
-        tls: { type: "boolean" },
       },
     },
+    tls: { ...TLS, type: ["object", "null"] },
     database: {
       type: ["object", "null"],
       additionalProperties: false,

@@ -42,7 +42,11 @@ With \`--plan\` it only reads that.`,
   },
   async plan(ctx, { file }) {
     const { members, listen: at, route } = readFollowConfig(file);
-    return { members: members.map(({ name }) => name), listen: { ...at }, route: route.file };
+    return {
+      members: members.map(({ name }) => name),
+      listen: { host: at.host, port: at.port },
+      route: route.file,
+    };
   },
   // Whatever was paused, was not by this one: a follower lets clients go when it begins.
   probe: async () => ({ state: "not_done" }),
@@ -52,12 +56,12 @@ With \`--plan\` it only reads that.`,
     const { clock, signal } = ctx;
     const log = (message: string, level?: "info" | "warn") => ctx.log(message, level);
     const follower = new Follower(config, { clock, signal, log, now: () => clock.now() });
-    const server = listen(follower, config);
+    const server = listen(follower, config, log);
     try {
       log(`listening on ${config.listen.host}:${server.port}`);
       await follower.run();
     } finally {
-      await server.stop(true);
+      await server.stop();
     }
     throw toPgdbaError(signal.reason, "interrupted");
   },

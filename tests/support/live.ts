@@ -85,6 +85,17 @@ export class Live {
     return readFileSync(join(this.place.home, "secrets", this.name, name), "utf8").trim();
   }
 
+  /** The file of the authority to trust, where the cluster uses TLS. */
+  cafile(): string | undefined {
+    const file = join(this.place.home, "secrets", this.name, "ca.crt");
+    return existsSync(file) ? file : undefined;
+  }
+
+  #ca(): string | undefined {
+    const file = this.cafile();
+    return file === undefined ? undefined : readFileSync(file, "utf8");
+  }
+
   /** The verbs of its place, as somebody else has them. */
   async nodes(): Promise<Nodes> {
     this.#opened ??= openNodes(this.provider, {
@@ -106,6 +117,7 @@ export class Live {
       scope: this.name,
       namespace: "service",
       user: dcs!.user,
+      cafile: this.cafile(),
       password: this.secret("etcd"),
     });
   }
@@ -114,7 +126,9 @@ export class Live {
   async member(node: string): Promise<any> {
     const at = this.entry()!.nodes!.find(({ name }) => name === node)!.endpoints!.patroni!.reach;
     const late = AbortSignal.timeout(1000);
-    return fetch(`http://${at.host}:${at.port}/patroni`, { signal: late })
+    const ca = this.#ca();
+    const url = `${ca === undefined ? "http" : "https"}://${at.host}:${at.port}/patroni`;
+    return fetch(url, { signal: late, ...(ca === undefined ? {} : { tls: { ca } }) })
       .then((answer) => answer.json())
       .catch(() => null);
   }
@@ -154,7 +168,8 @@ export class Live {
       user: "postgres",
       database,
       password: () => this.secret("superuser"),
-      sslmode: "prefer",
+      sslmode: this.cafile() === undefined ? "prefer" : "verify-full",
+      sslrootcert: this.cafile(),
       application_name: "somebody",
       connect_timeout_ms: 3_000,
     });
@@ -188,7 +203,15 @@ export class Live {
   writer(more: Partial<WriterSpec> = {}): WriterSpec {
     const { host, port } = this.entry()!.pgbouncer!.instances[0]!;
     const password = this.secret("owner");
-    return { host, port: Number(port), user: "app", database: "app", password, ...more };
+    return {
+      host,
+      port: Number(port),
+      user: "app",
+      database: "app",
+      password,
+      ca: this.#ca(),
+      ...more,
+    };
   }
 
   async close(): Promise<void> {

@@ -24,3 +24,6 @@ export const SPEC: Spec = {
     { name: "pgbouncer1", roles: ["pgbouncer"] },
   ],
 };
+
+/** The same with all connections by TLS. */
+export const BY_TLS: Spec = { ...SPEC, tls: { authority: "ca", names: ["db.example.com"] } };

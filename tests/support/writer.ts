@@ -17,6 +17,8 @@ export interface WriterSpec {
   restMs?: number;
   /** It is made where it is not there. */
   table?: string;
+  /** The certificate of the authority to trust: it connects by TLS, and verifies, then. */
+  ca?: string | undefined;
 }
 
 /** A transaction, or a connection, that failed. */
@@ -76,8 +78,15 @@ export async function startWriter(spec: WriterSpec): Promise<Writer> {
   };
   const connect = async (): Promise<Client> => {
     const { Client } = await import("pg");
-    const { host, port, user, password, database } = spec;
-    const client = new Client({ host, port, user, password, database });
+    const { host, port, user, password, database, ca } = spec;
+    const client = new Client({
+      host,
+      port,
+      user,
+      password,
+      database,
+      ...(ca === undefined ? {} : { ssl: { ca } }),
+    });
     client.on("error", () => {});
     open.add(client);
     await client.connect();

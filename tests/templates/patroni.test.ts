@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { parse } from "yaml";
-import { SPEC } from "../support/whole-cluster.ts";
+import { BY_TLS, SPEC } from "../support/whole-cluster.ts";
 import { expectGolden, fileOf } from "./golden.ts";
 
 const patroni = (spec = SPEC, sizes = {}) => parse(fileOf(spec, "pg1", "patroni.yml", sizes));
@@ -13,7 +13,7 @@ test("patroni.yml of a member", () => {
 
 test("patroni.yml by TLS, with WAL on a volume of 512 MiB", () => {
   const sizes = { walVolume: true, walBytes: 512 << 20 };
-  expectGolden(fileOf(wish({ tls: true }), "pg2", "patroni.yml", sizes), "patroni-tls.yml");
+  expectGolden(fileOf(BY_TLS, "pg2", "patroni.yml", sizes), "patroni-tls.yml");
 });
 
 test("the wish for times and synchronous mode stands in the dynamic configuration", () => {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { poolLimits } from "../../providers/nodes/configuration/parameters.ts";
 import { secretsOf } from "../../providers/nodes/configuration/files.ts";
 import { readFollowConfig } from "../../steps/pgbouncer/follow/config.ts";
-import { SPEC } from "../support/whole-cluster.ts";
+import { BY_TLS, SPEC } from "../support/whole-cluster.ts";
 import { expectGolden, fileOf } from "./golden.ts";
 
 test("pgbouncer.ini and what the follower is told", () => {
@@ -11,8 +11,8 @@ test("pgbouncer.ini and what the follower is told", () => {
 });
 
 test("pgbouncer.ini by TLS, and for the PgBouncer of Debian 12", () => {
-  const tls = { ...SPEC, patroni: { ...SPEC.patroni!, tls: true } };
-  expectGolden(fileOf(tls, "pgbouncer1", "pgbouncer.ini"), "pgbouncer-tls.ini");
+  expectGolden(fileOf(BY_TLS, "pgbouncer1", "pgbouncer.ini"), "pgbouncer-tls.ini");
+  expectGolden(fileOf(BY_TLS, "pgbouncer1", "follow.json"), "follow-tls.json");
   const old = fileOf({ ...SPEC, version: 15 }, "pgbouncer1", "pgbouncer.ini");
   expect(old).not.toContain("max_prepared_statements");
   expect(old).not.toContain("auth_dbname");

@@ -6,10 +6,15 @@ import sys
 import urllib.error
 import urllib.request
 
+from node import config, https
+
+# These are questions of the node to itself: whose certificate it is does not count.
+opened = https()
+
 
 def get(url: str, data: bytes | None = None) -> tuple[int, bytes]:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data), timeout=3) as reply:
+        with opened(urllib.request.Request(url, data), timeout=3) as reply:
             return reply.status, reply.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -17,25 +22,23 @@ def get(url: str, data: bytes | None = None) -> tuple[int, bytes]:
 
 def postgres() -> bool:
     """Patroni's own readiness: the leader, or a standby whose server takes connections."""
-    import ssl
-
     import yaml
 
-    with open("/etc/pgdba/patroni.yml", encoding="utf-8") as file:
-        tls = "certfile" in yaml.safe_load(file)["restapi"]
-    scheme = "https" if tls else "http"
-    # The certificate names the node; this is a question of the node to itself.
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=ssl._create_unverified_context()))
-    with opener.open(f"{scheme}://127.0.0.1:8008/readiness", timeout=3) as reply:
+    tls = "certfile" in yaml.safe_load(config("patroni.yml"))["restapi"]
+    with opened(f"{'https' if tls else 'http'}://127.0.0.1:8008/readiness", timeout=3) as reply:
         return reply.status == 200
 
 
 def etcd() -> bool:
     """Healthy with the others, and closed to whoever has no password."""
-    status, body = get("http://127.0.0.1:2379/health")
+    import yaml
+
+    tls = "client-transport-security" in yaml.safe_load(config("etcd.yml"))
+    url = f"{'https' if tls else 'http'}://127.0.0.1:2379"
+    status, body = get(f"{url}/health")
     if status != 200 or json.loads(body)["health"] != "true":
         return False
-    return get("http://127.0.0.1:2379/v3/kv/range", json.dumps({"key": "AA=="}).encode())[0] != 200
+    return get(f"{url}/v3/kv/range", json.dumps({"key": "AA=="}).encode())[0] != 200
 
 
 def pgbouncer() -> bool:

@@ -2,8 +2,10 @@
 
 import os
 import pwd
+import ssl
 import stat
 import sys
+import urllib.request
 from typing import NoReturn
 
 CONFIG = "/etc/pgdba"
@@ -45,6 +47,14 @@ def secret(name: str) -> str:
     if value == "" or "\0" in value or "\n" in value:
         fail(f"the secret {name} in {path} must be one line that is not empty")
     return value
+
+
+def https(*authorities: str):
+    """Opens URLs; those of https, where the certificate is one of these authorities'. Without any, whose it is does not count."""
+    context = ssl.create_default_context() if authorities else ssl._create_unverified_context()
+    for path in authorities:
+        context.load_verify_locations(path)
+    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context)).open
 
 
 def private_folder(path: str, user: str) -> None:

@@ -10,10 +10,9 @@ import urllib.request
 
 import yaml
 
-from node import DATA, become, config, environment, private_folder, say, secret
+from node import DATA, become, config, environment, https, private_folder, say, secret
 
 USER = "etcd"
-URL = "http://127.0.0.1:2379"
 # gRPC's codes, by which the gateway tells what was wrong.
 INVALID_ARGUMENT, FAILED_PRECONDITION = 3, 9
 READWRITE = 2
@@ -28,9 +27,9 @@ class Refused(Exception):
 def call(path: str, body: dict, token: str | None = None) -> dict:
     """etcd's gateway: a password goes in a request's body, never on a command line."""
     headers = {"Content-Type": "application/json", **({"Authorization": token} if token else {})}
-    request = urllib.request.Request(f"{URL}/v3/{path}", json.dumps(body).encode(), headers)
+    request = urllib.request.Request(f"{url}/v3/{path}", json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=5) as reply:
+        with opened(request, timeout=5) as reply:
             return json.load(reply)
     except urllib.error.HTTPError as error:
         told = json.loads(error.read() or b"{}")
@@ -108,11 +107,14 @@ def guard(etcd: int, root: str, users: dict[str, str], prefix: str) -> None:
 
 
 text = config("etcd.yml")
+settings = yaml.safe_load(text)
+url = f"{'https' if 'client-transport-security' in settings else 'http'}://127.0.0.1:2379"
+opened = https(*(part["trusted-ca-file"] for key, part in settings.items() if key == "peer-transport-security"))
 accounts = json.loads(config("accounts.json"))
 root = secret("etcd_root")
 users = {user: secret(account) for user, account in accounts["users"].items()}
 private_folder(DATA, USER)
-private_folder(yaml.safe_load(text)["data-dir"], USER)
+private_folder(settings["data-dir"], USER)
 env = environment(USER)
 become(USER)
 etcd = os.getpid()

@@ -14,9 +14,8 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.request
 
-from node import become, config, environment, private_file, private_folder, say, secret
+from node import become, config, environment, https, private_file, private_folder, say, secret
 
 USER = "postgres"
 RUN = "/run/pgbouncer"
@@ -29,7 +28,10 @@ POLL_SECONDS = 0.2
 
 follow = json.loads(config("follow.json"))
 ttl = float(follow["ttl"])
-url = f"http://127.0.0.1:{follow['listen']['port']}/status"
+scheme = "https" if "certificate" in follow["listen"] else "http"
+url = f"{scheme}://127.0.0.1:{follow['listen']['port']}/status"
+# Whoever answers here is the follower, by whatever certificate.
+opened = https()
 
 
 def quoted(text: str) -> str:
@@ -72,7 +74,7 @@ def start_follower(env: dict[str, str]) -> subprocess.Popen:
 def answers() -> bool:
     """Any answer will do, also one that asks for the password."""
     try:
-        urllib.request.urlopen(url, timeout=1).close()
+        opened(url, timeout=1).close()
     except urllib.error.HTTPError:
         pass
     except OSError:

@@ -16,11 +16,13 @@ const PLACES = {
   wal: "/var/lib/pgdba-wal",
 } as const;
 
+/** Key and certificate are one file, so that both are replaced at once. It outlives the container, as its secrets do. */
+export const TLS_FILES = { authority: "ca.crt", own: "server.pem" } as const;
 const TLS = {
-  authority: `${PLACES.configuration}/ca.crt`,
-  certificate: `${PLACES.configuration}/server.crt`,
-  key: "/run/patroni/server.key",
+  authority: `${PLACES.secrets}/${TLS_FILES.authority}`,
+  own: `${PLACES.secrets}/${TLS_FILES.own}`,
 };
+const tlsOf = ({ tls }: Spec): typeof TLS | null => (tls === undefined ? null : TLS);
 
 /** PgBouncer before 1.21 keeps no prepared statements, before 1.19 it has no database of its own for `auth_query`. */
 const OLD_PGBOUNCER_UP_TO = 15;
@@ -80,7 +82,7 @@ const FILES: Partial<
         parameters: parametersOf(spec, walBytes),
         data: `${PLACES.data}/data`,
         waldir: walVolume ? `${PLACES.wal}/wal` : null,
-        tls: wish.tls === true ? TLS : null,
+        tls: tlsOf(spec),
       }),
       "bootstrap.json": json({
         pgbouncer: spec.accounts?.["pgbouncer"]?.user ?? null,
@@ -90,14 +92,17 @@ const FILES: Partial<
     };
   },
   etcd(spec, node) {
+    const scheme = spec.tls === undefined ? "http" : "https";
     return {
       "etcd.yml": renderTemplate(etcdTemplate, {
         node,
         scope: patroniOf(spec).scope,
         data: `${PLACES.data}/etcd`,
+        scheme,
         members: nodesWith(spec, "etcd")
-          .map(({ name }) => `${name}=http://${name}:2380`)
+          .map(({ name }) => `${name}=${scheme}://${name}:2380`)
           .join(","),
+        tls: tlsOf(spec),
       }),
       // Patroni's user sees its own part of the store, and nothing else.
       "accounts.json": json({
@@ -109,7 +114,7 @@ const FILES: Partial<
   pgbouncer(spec, node) {
     const modern = spec.version > OLD_PGBOUNCER_UP_TO;
     const wish = patroniOf(spec);
-    const tls = wish.tls === true ? { ...TLS, key: "/run/pgbouncer/server.key" } : null;
+    const tls = tlsOf(spec);
     return {
       "pgbouncer.ini": renderTemplate(pgbouncerTemplate, {
         node,
@@ -136,7 +141,7 @@ const FILES: Partial<
           password_file: "/run/pgbouncer/admin",
         },
         route: { file: "/run/pgbouncer/route.ini", by: "address" },
-        listen: { host: "0.0.0.0", port: 6433 },
+        listen: { host: "0.0.0.0", port: 6433, ...(tls === null ? {} : { certificate: tls.own }) },
       }),
     };
   },

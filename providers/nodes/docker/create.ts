@@ -148,7 +148,7 @@ function tagsOf(place: JsonObject | undefined): string {
 
 /**
  * Puts the secrets of a node into its volume, before it is started for the first time: each in a file that only root reads, and libpq's
- * file with those of PostgreSQL's accounts for the account that the server runs as.
+ * file with those of PostgreSQL's accounts for the account that the server runs as; so are certificates, which its service reads itself.
  */
 export async function putSecrets(
   { engine }: Cluster,
@@ -156,6 +156,7 @@ export async function putSecrets(
   spec: Spec,
   node: NodeSpec,
   passwords: ReadonlyMap<string, string>,
+  certificates: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const files = Object.entries(secretsOf(spec, node)).map(([account, secret]): TarFile => ({
     path: account,
@@ -164,6 +165,9 @@ export async function putSecrets(
   }));
   const { user } = layoutOf(node.roles[0]!);
   const owner = (await accountsIn(engine, id)).find(({ name }) => name === user);
+  const own = owner === undefined ? {} : { uid: owner.uid, gid: owner.gid };
+  for (const [path, content] of Object.entries(certificates))
+    files.push({ path, content, mode: 0o600, ...own });
   if (node.roles.includes("postgres") && owner !== undefined) {
     const accounts = [spec.superuser, spec.replication, spec.accounts?.["rewind"]];
     const lines = accounts.flatMap((account) =>
@@ -171,8 +175,7 @@ export async function putSecrets(
         ? []
         : [`*:*:*:${escaped(account.user)}:${escaped(passwords.get(account.password)!)}\n`],
     );
-    const { uid, gid } = owner;
-    files.push({ path: "pgpass", content: lines.join(""), mode: 0o600, uid, gid });
+    files.push({ path: "pgpass", content: lines.join(""), mode: 0o600, ...own });
   }
   await ask(engine, `put the secrets of ${node.name}`, () =>
     engine.docker.getContainer(id).putArchive(tarOf(files), { path: SECRETS_DIR }),

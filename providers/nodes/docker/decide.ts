@@ -70,7 +70,7 @@ export function fixedSpecOf(spec: Spec): FixedSpec {
     superuser: spec.superuser.user,
     replication: spec.replication.user,
     patroni: true,
-    ...(spec.patroni?.tls ? { tls: true } : {}),
+    ...(spec.tls ? { tls: true } : {}),
   };
 }
 

@@ -2,6 +2,8 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { Change, Opening, Role, Spec } from "../contract.ts";
 import { accountsOf, passwordsFor } from "../passwords.ts";
 import { createContainer, ensureNetwork, ensureVolume, nodeLabels, putSecrets } from "./create.ts";
+import { authorityOf, certificateFiles } from "./certify.ts";
+import type { Authority } from "../../certificates/authority.ts";
 import { attachDisks, diskVolume, hasSizes, optionsFor, sizesOf, volumesFor } from "./disks.ts";
 import { refused } from "../spec.ts";
 import { decide, type Found, type Todo } from "./decide.ts";
@@ -67,11 +69,13 @@ export async function provision(work: Work, spec: Spec): Promise<Change[]> {
   const accounts = isMaking ? accountsOf(spec) : [];
   const values = await passwordsFor(work.secret, accounts);
   const passwords = new Map(accounts.map(({ password }, at) => [password, values[at]!]));
+  const authority =
+    isMaking && spec.tls !== undefined ? await authorityOf(work.secret, spec.tls) : null;
   const images = await imagesOf(work, spec, before.todo);
   const image = images.get("postgres") ?? (await helperImage(work));
   return exclusively(cluster, { image, waitMs: LOCK_MS, signal: by.signal }, async () => {
     const decided = decide(spec, await findNodes(cluster));
-    const making = { ...work, spec, passwords, images };
+    const making = { ...work, spec, passwords, images, authority };
     await new Making(making, decided.todo).run();
     return changesOf(decided);
   });
@@ -87,16 +91,21 @@ async function imagesOf(work: Work, spec: Spec, todo: readonly Todo[]): Promise<
   return images;
 }
 
+type Begun = Work & {
+  spec: Spec;
+  passwords: Map<string, string>;
+  images: Map<Role, string>;
+  /** Null where nothing is made, or without TLS. */
+  authority: Authority | null;
+};
+
 /** One provision under the lock: each role's nodes are begun at once, in the order in which they need one another. */
 class Making {
-  readonly #work: Work & { spec: Spec; passwords: Map<string, string>; images: Map<Role, string> };
+  readonly #work: Begun;
   readonly #todo: readonly Todo[];
   #done = 0;
 
-  constructor(
-    work: Work & { spec: Spec; passwords: Map<string, string>; images: Map<Role, string> },
-    todo: readonly Todo[],
-  ) {
+  constructor(work: Begun, todo: readonly Todo[]) {
     this.#work = work;
     this.#todo = todo.filter(({ act }) => act !== "keep");
   }
@@ -137,7 +146,7 @@ class Making {
    * by then, and is waited for: cut off in the middle of a bootstrap or a copy, Patroni would not know what to make of the data.
    */
   async #make({ spec: node, role }: Todo): Promise<void> {
-    const { cluster, by, spec, passwords, images, place } = this.#work;
+    const { cluster, by, spec, passwords, images, place, authority } = this.#work;
     const { engine, name } = cluster;
     const layout = layoutOf(role);
     const labels = nodeLabels(cluster, by, spec, node);
@@ -161,13 +170,15 @@ class Making {
         await ensureVolume(cluster, volume, own, optionsFor(name, node.name, of, sizes));
     const address = String({ ...place, ...spec.place }["address"] ?? "127.0.0.1");
     const first = node.place?.["port"] as number | undefined;
+    const at = { cluster: name, node: node.name, address };
+    const certificates = authority === null ? {} : certificateFiles(authority, at, spec.tls!).files;
     for (let tries = 1; ; tries++) {
       const ports = await choosePorts(engine, layout.ports, { address, first, taken });
       const draft = draftName(name, node.name);
       const image = images.get(role)!;
       const making = { cluster, spec, node, image, name: draft, labels, address, ports, sizes };
       const id = await createContainer(making);
-      await putSecrets(cluster, id, spec, node, passwords);
+      await putSecrets(cluster, id, spec, node, passwords, certificates);
       try {
         return await startContainer(engine, id, draft);
       } catch (error) {

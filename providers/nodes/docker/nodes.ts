@@ -2,6 +2,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import { canAllBut, lacking } from "../can.ts";
 import type { By, Nodes, Opened, Opening, Role, Verb } from "../contract.ts";
 import { accountOn, nodeEnv } from "./account.ts";
+import { certify } from "./certify.ts";
 import { arm, armedOf, disarm, heal } from "./arm.ts";
 import { type At, atNode, Helpers } from "./at.ts";
 import { openEngine } from "./engine.ts";
@@ -70,8 +71,9 @@ function verbs(cluster: Cluster, opening: Opening, by: By, helpers: Helpers): No
       nothingDone: true,
     });
   };
+  const files = filesOf(by, on);
   return {
-    ...filesOf(by, on),
+    ...files,
     cluster: cluster.name,
     async can() {
       // An Engine that does not answer is found out by the first verb.
@@ -97,6 +99,14 @@ function verbs(cluster: Cluster, opening: Opening, by: By, helpers: Helpers): No
       return record === undefined ? { running: "absent", services: [] } : stateOf(cluster, record);
     },
     renew: (node, spec) => renew(work, node, spec),
+    async certify(node, tls) {
+      const at = await on(node);
+      if (at.record.spec.tls) return certify(at, files, secret, tls);
+      throw new PgdbaError("step_refused", `${node} was made without TLS`, {
+        hint: "Whether a cluster uses TLS is said when it is made: `pgdba cluster init --tls`.",
+        nothingDone: true,
+      });
+    },
     watch: (onEvent, signal) => watchNodes(cluster, onEvent, AbortSignal.any([signal, by.signal])),
     async death(node) {
       let record;

@@ -58,12 +58,12 @@ export async function serviceState(
 ): Promise<Extract<Running, "running" | "starting">> {
   const at = reachOf(record, layoutOf(record.role).ports[0]!);
   if (at === null) return "running";
+  const { superuser, tls = false } = record.spec;
   const isUp =
-    record.role === "postgres"
-      ? (await pingPostgres(at, record.spec.superuser)) === "running"
-      : record.role === "pgbouncer"
-        ? (await pingPostgres(at, "pgbouncer")) === "running"
-        : await answersHttp(at, "/health");
+    record.role === "etcd"
+      ? await answersHttp(at, "/health", tls)
+      : (await pingPostgres(at, record.role === "postgres" ? superuser : "pgbouncer", tls)) ===
+        "running";
   return isUp ? "running" : "starting";
 }
 

@@ -163,6 +163,11 @@ function checkSpec(spec: Spec): void {
         "Give it `roles: [postgres]`, or choose another provider.",
       );
   }
+  if (spec.tls !== undefined)
+    throw refused(
+      "Processes of this machine speak to one another by its loopback, and not by TLS",
+      "Leave `tls` out, or choose another provider.",
+    );
   const users = [spec.superuser, spec.replication, ...Object.values(spec.accounts ?? {})].map(
     ({ user }) => user,
   );

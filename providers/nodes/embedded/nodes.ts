@@ -37,11 +37,13 @@ const POWER =
   "a process has no plug: what the kernel has of its writes is kept. `kill node` is there";
 const PROCESSES = "only Linux tells which processes belong to a node";
 
+const NO_TLS = "processes of this machine speak to one another by its loopback, and not by TLS";
 const ALONE = "a process has no image or limit to be made anew with: its settings can be changed";
 const NO_EVENTS = "nobody tells of processes that end. `state` can be asked";
 
 const LACKS: Partial<Record<Verb, string>> = {
   renew: ALONE,
+  certify: NO_TLS,
   watch: NO_EVENTS,
   kill_power: POWER,
   partition: NETWORK,
@@ -99,6 +101,7 @@ function verbs(home: Home, by: By, secret: Opening["secret"]): Nodes {
       return stateOf(record, placeOf(base, node));
     },
     renew: () => Promise.reject(lacking("renew", ALONE)),
+    certify: () => Promise.reject(lacking("certify", NO_TLS)),
     watch: () => Promise.reject(lacking("watch", NO_EVENTS)),
     death: async (node) => deathOf(await at(node)),
     async fence(node) {

@@ -2,33 +2,60 @@ import { type Certificate, certificateOf } from "../../../providers/postgres/cer
 import type { Gathered } from "./cluster.ts";
 
 export interface CertificateSeen {
+  /** The member, or another node, by its name. */
   member: string;
-  of: "PostgreSQL" | "Patroni";
+  of: "PostgreSQL" | "Patroni" | "etcd" | "PgBouncer";
   certificate: Certificate;
+}
+
+interface Asked {
+  name: string;
+  of: CertificateSeen["of"];
+  at: { host: string; port: number };
 }
 
 const LIMIT_MS = 3_000;
 
 /** The certificates of all that uses TLS. */
-export async function certificatesOf({ members }: Gathered): Promise<CertificateSeen[]> {
-  const asked = members.flatMap(({ name, reach, server, api }) => [
-    ...(server.value?.tls === true && reach !== null
-      ? [seen(name, "PostgreSQL", reach, true)]
-      : []),
-    ...(api?.url.startsWith("https://") ? [seen(name, "Patroni", placeOf(api.url), false)] : []),
-  ]);
-  return (await Promise.all(asked)).filter((one) => one !== null);
+export async function certificatesOf(gathered: Gathered): Promise<CertificateSeen[]> {
+  const asked = [...ofMembers(gathered), ...ofStore(gathered), ...ofPoolers(gathered)];
+  return (await Promise.all(asked.map(seen))).filter((one) => one !== null);
 }
 
-async function seen(
-  member: string,
-  of: CertificateSeen["of"],
-  at: { host: string; port: number },
-  postgres: boolean,
-): Promise<CertificateSeen | null> {
+function ofMembers({ members }: Gathered): Asked[] {
+  return members.flatMap(({ name, reach, server, api }): Asked[] => [
+    ...(server.value?.tls === true && reach !== null
+      ? [{ name, of: "PostgreSQL" as const, at: reach }]
+      : []),
+    ...(api?.url.startsWith("https://")
+      ? [{ name, of: "Patroni" as const, at: placeOf(api.url) }]
+      : []),
+  ]);
+}
+
+/** Members of etcd tell their places; where those can't be reached from here, the provider of the nodes knows another. */
+function ofStore({ dcs, nodes }: Gathered): Asked[] {
+  return (dcs?.health.value?.members ?? []).flatMap(({ name, endpoint }): Asked[] => {
+    if (!endpoint?.startsWith("https://")) return [];
+    const node = nodes?.value?.find((one) => one.node === name);
+    return [{ name, of: "etcd", at: node?.endpoints.etcd?.reach ?? placeOf(endpoint) }];
+  });
+}
+
+/** PgBouncer says whether it has TLS when it is asked. Its follower has the same certificate. */
+function ofPoolers({ pgbouncers }: Gathered): Asked[] {
+  return pgbouncers.map(({ name, place }) => ({
+    name,
+    of: "PgBouncer",
+    at: placeOf(`postgresql://${place}`),
+  }));
+}
+
+async function seen({ name, of, at }: Asked): Promise<CertificateSeen | null> {
   if (at.host.startsWith("/")) return null;
+  const postgres = of === "PostgreSQL" || of === "PgBouncer";
   const certificate = await certificateOf(at, { postgres, timeoutMs: LIMIT_MS });
-  return certificate && { member, of, certificate };
+  return certificate && { member: name, of, certificate };
 }
 
 function placeOf(url: string): { host: string; port: number } {

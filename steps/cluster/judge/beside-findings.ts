@@ -228,7 +228,7 @@ function certificates({ certificates: all }: Beside): Finding[] {
             days_left < 0 ? "A certificate has expired" : "A certificate expires soon",
             member,
             `That of ${of} of ${member} is good until ${not_after}`,
-            "Put a new one in its place, and reload.",
+            "`pgdba cluster certificates` renews those that pgdba has made; put a new one in the place of any other, and reload.",
           ),
         ],
   );

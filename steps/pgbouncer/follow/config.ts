@@ -121,6 +121,10 @@ const FOLLOW_SCHEMA = {
       properties: {
         host: { ...text, default: "127.0.0.1" },
         port: { type: "integer", minimum: 0, maximum: 65_535 },
+        certificate: {
+          ...text,
+          description: "PEM file with a private key and its certificate: it is asked by TLS then",
+        },
       },
     },
   },
@@ -140,7 +144,7 @@ export interface FollowConfig {
     by: "name" | "address";
     databases: Record<string, Record<string, string | number>>;
   };
-  listen: { host: string; port: number };
+  listen: { host: string; port: number; certificate: string | undefined };
 }
 
 /** @throws PgdbaError invalid_config | missing_secret */
@@ -181,7 +185,11 @@ export function readFollowConfig(file: string): FollowConfig {
       by: route.by ?? "name",
       databases: (route.databases ?? { "*": {} }) as FollowConfig["route"]["databases"],
     },
-    listen: { host: listen.host ?? "127.0.0.1", port: listen.port },
+    listen: {
+      host: listen.host ?? "127.0.0.1",
+      port: listen.port,
+      certificate: listen.certificate,
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { readText } from "../../../engine/shared/read-file.ts";
 import type { FollowConfig } from "./config.ts";
 import type { Follower } from "./follower.ts";
 import type { Refusal } from "./refusal.ts";
@@ -13,8 +14,50 @@ const MAX_WAIT_MS = 240_000;
 /** Requests that may wait at once. */
 const MAX_WAITING = 32;
 
-/** Listens for those who ask the follower. @throws PgdbaError io_failed */
-export function listen(follower: Follower, { console, listen: at }: FollowConfig) {
+/** How often it is looked whether there is a new certificate. */
+const LOOK_MS = 2000;
+const MAX_PEM_BYTES = 1024 * 1024;
+
+/** Listens for those who ask the follower, by the certificate that there is at the moment. @throws PgdbaError io_failed | invalid_config */
+export function listen(
+  follower: Follower,
+  config: FollowConfig,
+  log: (message: string) => void,
+): { port: number; stop(): Promise<void> } {
+  const { certificate } = config.listen;
+  let pem = certificate === undefined ? undefined : pemIn(certificate);
+  let server = serve(follower, config, pem);
+  const look = async (): Promise<void> => {
+    const now = pemIn(certificate!);
+    if (now === pem) return;
+    pem = now;
+    // Whoever waits for an answer still gets it.
+    void server.stop();
+    server = serve(follower, config, now);
+    log("listening with a new certificate");
+  };
+  const timer =
+    certificate === undefined
+      ? undefined
+      : setInterval(() => void look().catch((error: Error) => log(error.message)), LOOK_MS);
+  return {
+    port: server.port!,
+    async stop() {
+      clearInterval(timer);
+      await server.stop(true);
+    },
+  };
+}
+
+function pemIn(file: string): string {
+  return readText(file, {
+    maxBytes: MAX_PEM_BYTES,
+    code: "invalid_config",
+    hint: `\`listen.certificate\` must name a file with a private key and its certificate.`,
+  });
+}
+
+function serve(follower: Follower, { console, listen: at }: FollowConfig, pem: string | undefined) {
   const wanted = digest(basic(console.user, console.password));
   let waiting = 0;
   const fetch = async (request: Request): Promise<Response> => {
@@ -32,6 +75,7 @@ export function listen(follower: Follower, { console, listen: at }: FollowConfig
     return Bun.serve({
       hostname: at.host,
       port: at.port,
+      ...(pem === undefined ? {} : { tls: { key: pem, cert: pem } }),
       fetch,
       maxRequestBodySize: MAX_BODY,
       // A pause is answered when all transactions have ended.

@@ -69,6 +69,7 @@ const CHANGE: typeof READ = {
   start: (n) => n.start("a"),
   stop: (n) => n.stop("a", "fast"),
   renew: (n) => n.renew("a", {} as never),
+  certify: (n) => n.certify("a", { authority: "ca" }),
   fence: (n) => n.fence("a"),
   thaw: (n) => n.thaw("a"),
   put: (n) => n.put("a", "/x", { content: "" }),

@@ -69,6 +69,8 @@ secrets: {etcd: {env: ETCD}}
   });
   const follower = "http://127.0.0.1:7005";
   expect(pgbouncer).toEqual({
+    sslmode: "prefer",
+    cafile: undefined,
     user: "admin",
     instances: [{ name: "pgbouncer1", host: "127.0.0.1", port: 6432, follower }],
     passwordNames: { variable: "ADMIN" },

@@ -370,3 +370,58 @@ describe("forgetting", () => {
     expect(existsSync(join(dir, "forgotten"))).toBe(false);
   });
 });
+
+test("a cluster by TLS has an authority of its own, made once, whose key is a secret; released, both are gone", async () => {
+  const reservation = {
+    run: RUN,
+    ownership: "managed" as const,
+    secrets: ["superuser"],
+    variables: { superuser: "ORDERS_PASSWORD" },
+    tls: { authority: "ca", names: ["db.example.com"] },
+    onSecret: (value: string) => told.push(value),
+  };
+  const { entry } = await reserveCluster(dir, "orders", reservation);
+  expect(entry.data.tls).toEqual({
+    cafile: "../secrets/orders/ca.crt",
+    authority: "ca",
+    names: ["db.example.com"],
+  });
+  expect(entry.data.secrets).toEqual({
+    superuser: { env: "ORDERS_PASSWORD" },
+    ca: { file: "secrets/orders/ca" },
+  });
+  const [key, certificate] = ["ca", "ca.crt"].map((name) => join(dir, "secrets/orders", name));
+  const made = readFileSync(key!, "utf8");
+  expect(told).toContain(made.trimEnd());
+  expect(statSync(key!).mode & 0o777).toBe(0o600);
+  const shown = readFileSync(certificate!, "utf8");
+  expect(shown).toStartWith("-----BEGIN CERTIFICATE-----");
+  expect(made).toEndWith(shown);
+  await reserveCluster(dir, "orders", reservation);
+  expect(readFileSync(key!, "utf8")).toBe(made);
+  expect(readFileSync(certificate!, "utf8")).toBe(shown);
+  expect(await releaseCluster(dir, "orders", RUN)).toBe(true);
+  expect(existsSync(join(dir, "secrets/orders"))).toBe(false);
+});
+
+test("what an entry does not say of its parts follows from its TLS", async () => {
+  const text = (tls: string) => `ownership: managed
+${tls}postgres: {host: db1, user: postgres}
+patroni: {endpoints: ["https://db1:8008"], cafile: own.crt}
+dcs: {kind: etcd3, endpoints: ["https://e1:2379"]}
+pgbouncer: {instances: [{name: b1, host: b1}]}
+`;
+  write("orders", text("tls: {cafile: ../secrets/orders/ca.crt}\n"));
+  write("plain", text(""));
+  const { entries } = await readRegistry(dir);
+  const [orders, plain] = ["orders", "plain"].map((one) =>
+    entries.find(({ name }) => name === one)!,
+  );
+  const cafile = join(dir, "secrets/orders/ca.crt");
+  expect(orders!.spec).toMatchObject({ sslmode: "verify-full", sslrootcert: cafile });
+  expect(orders!.patroni?.cafile).toBe(join(dir, "clusters/own.crt"));
+  expect(orders!.dcs?.cafile).toBe(cafile);
+  expect(orders!.pgbouncer).toMatchObject({ sslmode: "verify-full", cafile });
+  expect(plain!.spec?.sslmode).toBe("prefer");
+  expect(plain!.dcs?.cafile).toBeUndefined();
+});
