@@ -49,8 +49,10 @@ export async function certify(
   const authority = await authorityOf(secret, tls);
   const at = { cluster: cluster.name, node: record.node, address: record.address };
   const made = certificateFiles(authority, at, tls);
-  for (const [name, content] of Object.entries(made.files))
-    await files.put(record.node, `${SECRETS_DIR}/${name}`, { content }, { owner: layout.user });
+  // The authority is the one that the node trusts already.
+  const content = made.files[TLS_FILES.own]!;
+  const path = `${SECRETS_DIR}/${TLS_FILES.own}`;
+  await files.put(record.node, path, { content }, { owner: layout.user });
   await on.work(false, (place) => answerOf(place, reload, TOLD));
   return { notAfter: made.notAfter.toISOString() };
 }
