@@ -11,6 +11,8 @@ export interface Engine {
   where: string;
   /** The path of its socket, where it is reached by one on this machine. */
   socket: string | null;
+  /** Its machine, where that is another one than this. */
+  machine: string | null;
   /** Of pgdba itself, for programs that it runs. */
   env: Env;
 }
@@ -35,7 +37,8 @@ export function openEngine(env: Env): Engine {
 }
 
 function atSocket(socket: string, env: Env): Engine {
-  return { docker: new Docker({ socketPath: socket }), where: `the socket ${socket}`, socket, env };
+  const docker = new Docker({ socketPath: socket });
+  return { docker, where: `the socket ${socket}`, socket, machine: null, env };
 }
 
 function atHost(url: URL, env: Env): Engine {
@@ -46,15 +49,22 @@ function atHost(url: URL, env: Env): Engine {
       ? readIfThere(join(folder, name), { maxBytes: MAX_CONFIG, code: "invalid_config" })
       : undefined;
   const [ca, cert, key] = [file("ca.pem"), file("cert.pem"), file("key.pem")];
+  const host = url.hostname.replace(/^\[|\]$/g, "");
   const docker = new Docker({
-    host: url.hostname.replace(/^\[|\]$/g, ""),
+    host,
     port: Number(url.port || (tls ? 2376 : 2375)),
     protocol: tls ? "https" : "http",
     ...(ca ? { ca } : {}),
     ...(cert ? { cert } : {}),
     ...(key ? { key } : {}),
   });
-  return { docker, where: url.host, socket: null, env };
+  const machine = isLoopback(host) ? null : host;
+  return { docker, where: url.host, socket: null, machine, env };
+}
+
+/** Addresses that lead to the machine itself. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host);
 }
 
 function usualSocket(env: Env): string {
@@ -112,6 +122,12 @@ export async function ask<T>(engine: Engine, doing: string, work: () => Promise<
     throw engineError(engine, doing, error);
   }
 }
+
+/** An Engine that answers at all tells of a container within this, also on a busy machine; one that hangs must hold nobody up for ever. */
+const LOOK_MS = 10_000;
+
+/** What a question to the Engine is given, whose answer is there at once. */
+export const soon = () => ({ abortSignal: AbortSignal.timeout(LOOK_MS) });
 
 export function engineError(engine: Engine, doing: string, error: unknown): Error {
   if (error instanceof PgdbaError) return error;

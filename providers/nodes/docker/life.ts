@@ -1,7 +1,8 @@
 import { PgdbaError } from "../../../engine/errors.ts";
+import { sleep } from "../../../engine/shared/sleep.ts";
 import type { By, Death, NodeEvent, Running, StopMode } from "../contract.ts";
 import { attachDisks } from "./disks.ts";
-import { ask, type Engine, engineError, statusOf } from "./engine.ts";
+import { ask, type Engine, engineError, soon, statusOf } from "./engine.ts";
 import type { At as NodeAt } from "./at.ts";
 import { answerOf } from "./exec.ts";
 import { readableLog } from "./line.ts";
@@ -14,6 +15,10 @@ export const START_MS = 90_000;
 const STOP_MS = 60_000;
 const KILL_MS = 15_000;
 const POLL_MS = 50;
+/** A node whose health check passes and that nobody reaches here by then is not reached at all. */
+const UNREACHED_MS = 20_000;
+/** How long it is given to begin to tell its events. */
+const ANSWER_MS = 10_000;
 /** An Engine that is away is asked again so often. */
 const AGAIN_MS = 1_000;
 
@@ -31,7 +36,7 @@ const containerOf = ({ cluster, record }: Pick<At, "cluster" | "record">) =>
 
 export async function inspected({ cluster, record }: Pick<At, "cluster" | "record">) {
   return ask(cluster.engine, `look at ${record.name}`, () =>
-    containerOf({ cluster, record }).inspect(),
+    containerOf({ cluster, record }).inspect(soon()),
   );
 }
 
@@ -62,15 +67,31 @@ export async function startContainer(engine: Engine, id: string, name: string): 
 /** Waits until what the node is for takes connections. */
 export async function waitReady(at: At, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
+  let healthySince: number | undefined;
   for (;;) {
     at.by.signal.throwIfAborted();
     if ((await serviceState(at.record)) === "running") return;
     const { State } = await inspected(at);
     if (State.Paused) throw frozen(at.record, "start");
+    if (State.Health?.Status !== "healthy") healthySince = undefined;
+    else if (performance.now() - (healthySince ??= performance.now()) > UNREACHED_MS)
+      throw unreached(at);
     const isGone = !State.Running && !State.Restarting;
     if (isGone || performance.now() > deadline) throw await notReady(at, isGone, State, timeoutMs);
     await Bun.sleep(POLL_MS);
   }
+}
+
+/** It serves, by its own word: waiting brings nothing. */
+function unreached({ record }: At): PgdbaError {
+  const { node, name, address } = record;
+  return new PgdbaError(
+    "connection_failed",
+    `${node} is up, and can't be reached from here at ${address}, where the Docker Engine has published it`,
+    {
+      hint: `Is the Engine on another machine (through a tunnel)? Then run pgdba there, or name that machine's address: --place '{"address": "…"}'. Else look at firewalls, and at \`docker port ${name}\`.`,
+    },
+  );
 }
 
 async function notReady(
@@ -200,7 +221,7 @@ export async function deathOf(at: Pick<At, "cluster" | "record">): Promise<Death
   const { node } = at.record;
   let info: Awaited<ReturnType<typeof inspected>>;
   try {
-    info = await containerOf(at).inspect();
+    info = await containerOf(at).inspect(soon());
   } catch (error) {
     if (statusOf(error) === 404)
       return { proven: true, how: `the Engine has no container of ${node} any more` };
@@ -262,32 +283,41 @@ export async function watchNodes(
     event: Object.keys(ACTIONS),
     ...filter(cluster.name, { [LABEL.kind]: "node" }),
   };
-  const known = new Map<string, string>();
+  let known: Map<string, string> | undefined;
   while (!signal.aborted) {
+    // An Engine that hangs takes the question and says nothing: that must not keep anybody who wants to stop.
+    const cut = new AbortController();
+    const timer = setTimeout(() => cut.abort(), ANSWER_MS);
     try {
-      const stream = await docker.getEvents({ filters: filters as never });
+      const stream = await docker.getEvents({
+        filters: filters as never,
+        abortSignal: AbortSignal.any([signal, cut.signal]),
+      });
+      clearTimeout(timer);
       const end = () => (stream as unknown as { destroy(): void }).destroy();
       signal.addEventListener("abort", end, { once: true });
       if (signal.aborted) end();
       try {
-        await tellChanges(cluster, known, onEvent);
+        known = await tellChanges(cluster, known, onEvent);
         let rest = "";
         for await (const part of stream as AsyncIterable<Buffer>) {
           const lines = (rest + part.toString("utf8")).split("\n");
           rest = lines.pop() ?? "";
-          for (const line of lines) tell(line, onEvent);
+          for (const line of lines) tell(line, known, onEvent);
         }
       } finally {
         signal.removeEventListener("abort", end);
       }
     } catch {
       // The Engine is away, or the line was cut: it is asked again, and what has changed meanwhile is told.
+    } finally {
+      clearTimeout(timer);
     }
-    if (!signal.aborted) await Bun.sleep(AGAIN_MS);
+    if (!signal.aborted) await sleep(AGAIN_MS, signal).catch(() => {});
   }
 }
 
-function tell(line: string, onEvent: (event: NodeEvent) => void): void {
+function tell(line: string, known: Map<string, string>, onEvent: (event: NodeEvent) => void): void {
   if (line.trim() === "") return;
   const { Action, Actor, timeNano } = JSON.parse(line) as {
     Action: string;
@@ -297,23 +327,29 @@ function tell(line: string, onEvent: (event: NodeEvent) => void): void {
   const running = ACTIONS[Action.split(":")[0]!];
   const node = Actor.Attributes[LABEL.node];
   if (running === undefined || node === undefined) return;
+  // What it was before is no measure any more for what may be missed later.
+  known.delete(node);
   onEvent({ node, running, at: new Date(timeNano / 1e6).toISOString() });
 }
 
+/** Tells of the nodes that are not as they were known; gives them as they are. The first time, all are new to us and none has changed. */
 async function tellChanges(
   cluster: Cluster,
-  known: Map<string, string>,
+  known: ReadonlyMap<string, string> | undefined,
   onEvent: (event: NodeEvent) => void,
-): Promise<void> {
-  const first = known.size === 0;
-  for (const { node, state } of await readRecords(cluster)) {
-    const before = known.get(node);
-    known.set(node, state);
-    if (first || before === state) continue;
+): Promise<Map<string, string>> {
+  const records = await readRecords(cluster);
+  const now = new Map(records.map(({ node, state }) => [node, state]));
+  if (known === undefined) return now;
+  const at = new Date().toISOString();
+  for (const node of known.keys()) if (!now.has(node)) onEvent({ node, running: "absent", at });
+  for (const [node, state] of now) {
+    if (known.get(node) === state) continue;
     const running: Running =
       state === "running" ? "starting" : state === "paused" ? "frozen" : "failed";
-    onEvent({ node, running, at: new Date().toISOString() });
+    onEvent({ node, running, at });
   }
+  return now;
 }
 
 function frozen({ node }: NodeRecord, act: string): PgdbaError {

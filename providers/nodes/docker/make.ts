@@ -1,4 +1,5 @@
 import { PgdbaError } from "../../../engine/errors.ts";
+import type { JsonObject } from "../../../engine/types.ts";
 import type { Change, Opening, Role, Spec } from "../contract.ts";
 import { accountsOf, passwordsFor } from "../passwords.ts";
 import { createContainer, ensureNetwork, ensureVolume, nodeLabels, putSecrets } from "./create.ts";
@@ -7,7 +8,7 @@ import type { Authority } from "../../certificates/authority.ts";
 import { attachDisks, diskVolume, hasSizes, optionsFor, sizesOf, volumesFor } from "./disks.ts";
 import { refused } from "../spec.ts";
 import { decide, type Found, type Todo } from "./decide.ts";
-import { ask, saidBy, statusOf } from "./engine.ts";
+import { ask, type Engine, isLoopback, saidBy, statusOf } from "./engine.ts";
 import { exclusively } from "./hold.ts";
 import { helperImage, imageFor, type ImageWork } from "./images.ts";
 import { START_MS, startContainer, startNode, stopNode, waitReady } from "./life.ts";
@@ -66,6 +67,7 @@ export async function provision(work: Work, spec: Spec): Promise<Change[]> {
   const before = decide(spec, await findNodes(cluster));
   if (before.todo.every(({ act }) => act === "keep")) return changesOf(before);
   const isMaking = before.todo.some(({ act }) => act === "make");
+  if (isMaking) assertReached(cluster.engine, { ...work.place, ...spec.place });
   const accounts = isMaking ? accountsOf(spec) : [];
   const values = await passwordsFor(work.secret, accounts);
   const passwords = new Map(accounts.map(({ password }, at) => [password, values[at]!]));
@@ -79,6 +81,15 @@ export async function provision(work: Work, spec: Spec): Promise<Change[]> {
     await new Making(making, decided.todo).run();
     return changesOf(decided);
   });
+}
+
+/** Ports on the loopback of another machine are reached by nobody here. @throws PgdbaError step_refused */
+function assertReached({ machine }: Engine, { address = "127.0.0.1" }: JsonObject): void {
+  if (machine === null || !isLoopback(String(address))) return;
+  throw refused(
+    `The Docker Engine is on ${machine}, and the nodes would be published on its own loopback (${String(address)}), where pgdba can't reach them`,
+    `Name the address of that machine on which they are published and reached: --place '{"address": "${machine}"}', with --tls; or run pgdba there.`,
+  );
 }
 
 /** Those of the nodes that are to be made. */

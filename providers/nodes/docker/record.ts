@@ -1,7 +1,7 @@
 import type Docker from "dockerode";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Address, By, Role } from "../contract.ts";
-import { ask, type Engine } from "./engine.ts";
+import { ask, type Engine, soon } from "./engine.ts";
 import { ROLES } from "./roles.ts";
 
 /** The labels that say whose a thing is. */
@@ -92,7 +92,11 @@ export const filter = (cluster: string, more: Record<string, string> = {}) => ({
 /** All nodes with the cluster's label, by name. @throws PgdbaError connection_failed */
 export async function readRecords({ engine, name }: Cluster): Promise<NodeRecord[]> {
   const found = await ask(engine, "list containers", () =>
-    engine.docker.listContainers({ all: true, filters: filter(name, { [LABEL.kind]: "node" }) }),
+    engine.docker.listContainers({
+      all: true,
+      filters: filter(name, { [LABEL.kind]: "node" }),
+      ...soon(),
+    }),
   );
   const byNode = new Map<string, NodeRecord>();
   // A renewal that was cut off leaves two: the old one counts until it is gone.

@@ -1,5 +1,5 @@
 import type { NodeInfo, NodeState, Role, Running, Service } from "../contract.ts";
-import { statusOf } from "./engine.ts";
+import { soon, statusOf } from "./engine.ts";
 import { answersHttp, pingPostgres } from "./ping.ts";
 import { type Cluster, type NodeRecord, readRecords, reachOf } from "./record.ts";
 import { layoutOf, PORT } from "./roles.ts";
@@ -30,7 +30,7 @@ interface Look {
 /** By the Engine's word alone. */
 async function lookAt({ engine }: Cluster, record: NodeRecord): Promise<Look> {
   try {
-    const { State } = await engine.docker.getContainer(record.id).inspect();
+    const { State } = await engine.docker.getContainer(record.id).inspect(soon());
     if (State.Paused) return { running: "frozen" };
     if (State.Restarting)
       return {
