@@ -1,7 +1,5 @@
 /** The whole life of a cluster, by the command line, at each place that has nodes of its own. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { PgdbaError } from "../../engine/errors.ts";
-import { connect } from "../../providers/postgres/connect.ts";
 import { docker, dockerMissing } from "../support/docker.ts";
 import { Live } from "../support/live.ts";
 import { until } from "../support/rehearsed.ts";
@@ -18,7 +16,7 @@ for (const { provider, missing } of PLACES) {
       let made: any;
 
       beforeAll(async () => {
-        made = await live.init("--rto", "fast", "--tls");
+        made = await live.init("--rto", "fast");
       }, 900_000);
       afterAll(async () => {
         if (live.entry() !== undefined) await live.destroy();
@@ -52,65 +50,6 @@ for (const { provider, missing } of PLACES) {
         expect(again.envelope.error).toMatchObject({ code: "step_refused" });
         expect(await live.settled()).toBe("pg1");
       }, 120_000);
-
-      test("nobody gets in without TLS, and whoever trusts the cluster's authority knows whom they reach", async () => {
-        expect(made.connect[0]).toEndWith(`?sslmode=verify-full&sslrootcert=${live.cafile()}`);
-        const plain = (to: { host: string; port?: number | string }) =>
-          connect({
-            host: to.host,
-            port: Number(to.port),
-            user: "app",
-            database: "app",
-            password: () => live.secret("owner"),
-            sslmode: "disable",
-            application_name: "somebody",
-          }).then(
-            () => "in",
-            (error: PgdbaError) => error.code,
-          );
-        const { nodes, pgbouncer, patroni, dcs } = live.entry()!;
-        // PgBouncer's own words for it have no class.
-        expect(await plain(pgbouncer!.instances[0]!)).toBe("query_failed");
-        for (const node of live.servers())
-          expect(await plain(nodes!.find(({ name }) => name === node)!.reach!)).toBe(
-            "connection_failed",
-          );
-        const follower = `${pgbouncer!.instances[0]!.follower}/status`;
-        for (const url of [...patroni!.endpoints, ...dcs!.endpoints, follower]) {
-          expect(url).toStartWith("https://");
-          // The authority is nobody's that this machine trusts.
-          expect(await fetch(url).then(String, ({ code }) => code)).toMatch(
-            /CERT|SELF_SIGNED|ISSUER/,
-          );
-        }
-        const links = await live.ask(
-          "pg1",
-          "SELECT bool_and(ssl), count(*) > 2 FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE client_addr IS NOT NULL",
-        );
-        expect(links).toEqual([[true, true]]);
-      }, 120_000);
-
-      test("certificates are renewed while clients go on, and only when they are due", async () => {
-        expect((await live.well("cluster", "certificates")).renewed).toEqual([]);
-        const { certificates: before } = await live.well("cluster", "status");
-        expect(before.length).toBe(10);
-        const writer = await startWriter(live.writer());
-        await writer.next();
-        const { renewed, certificates, unseen } = await live.well(
-          "cluster",
-          "certificates",
-          "--all",
-        );
-        await writer.next();
-        expect(await writer.stop()).toMatchObject({ failed: 0, unknown: 0, refused: 0 });
-        expect([renewed.length, unseen]).toEqual([7, []]);
-        // PostgreSQL, Patroni, etcd and PgBouncer of each node show the new one.
-        for (const { member, of, not_after } of certificates) {
-          const was = before.find((one: any) => one.member === member && one.of === of);
-          expect([member, of, not_after > was.not_after]).toEqual([member, of, true]);
-        }
-        await live.well("pgbouncer", "status");
-      }, 300_000);
 
       test("a standby is added, and one is removed; the primary is not", async () => {
         const { added } = await live.well("replica", "add");

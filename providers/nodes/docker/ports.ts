@@ -25,7 +25,7 @@ async function freePort(engine: Engine, address: string, taken: Set<number>): Pr
   for (let tries = 0; tries < TRIES; tries++) {
     const port = FROM + Math.floor(Math.random() * (TO - FROM));
     if (taken.has(port)) continue;
-    // On another machine only the Engine knows it, and says so at the start.
+    // On another machine, also behind a tunnel, only the Engine knows it, and says so at the start.
     if (engine.socket === null || isIP(address) === 0 || (await isFree(address, port))) return port;
   }
   throw new RangeError("no port is free");
@@ -36,7 +36,7 @@ async function isFree(hostname: string, port: number): Promise<boolean> {
     const server = Bun.listen({ hostname, port, socket: { data() {} } });
     server.stop(true);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return (error as { code?: string }).code === "EADDRNOTAVAIL";
   }
 }
