@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -57,10 +58,26 @@ def sql(wish: dict) -> str:
     return "".join(lines)
 
 
+def passfile() -> str:
+    """libpq's file with the superuser's password. Patroni 3.0 writes one that libpq does not find for a socket in its usual place."""
+    with open(f"{RUN}/20-secrets.yml", encoding="utf-8") as file:
+        password = json.load(file)["postgresql"]["authentication"]["superuser"]["password"]
+    escaped = re.sub(r"([\\:])", r"\\\1", password)
+    path = f"{RUN}/pgpass.bootstrap"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as file:
+        file.write(f"*:*:*:*:{escaped}\n")
+    return path
+
+
 if __name__ == "__main__":
     with open(f"{RUN}/bootstrap.json", encoding="utf-8") as file:
         text = sql(json.load(file))
     options = " ".join(f"-c {setting}={word}" for setting, word in QUIET.items())
-    env = {**os.environ, "PGOPTIONS": f"{os.environ.get('PGOPTIONS', '')} {options}", "PGAPPNAME": "pgdba"}
+    found = passfile()
+    env = {**os.environ, "PGPASSFILE": found, "PGOPTIONS": f"{os.environ.get('PGOPTIONS', '')} {options}", "PGAPPNAME": "pgdba"}
     argv = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", "-d", sys.argv[1]]
-    sys.exit(subprocess.run(argv, input=text, text=True, env=env, stdout=subprocess.DEVNULL, check=False).returncode)
+    try:
+        code = subprocess.run(argv, input=text, text=True, env=env, stdout=subprocess.DEVNULL, check=False).returncode
+    finally:
+        os.unlink(found)
+    sys.exit(code)
