@@ -178,6 +178,9 @@ function checkShown(data: JsonObject, report: Report): Shown[] | undefined {
   });
 }
 
+/** Keywords of a schema that allow and forbid nothing. */
+const NOTES: ReadonlySet<string> = new Set(["description", "title", "examples"]);
+
 /** Checks `output` against `output_schema`. @returns the schema of what the runbook yields */
 async function checkOutput(
   data: JsonObject,
@@ -215,7 +218,9 @@ async function checkOutput(
         ? (schema as JsonSchema)
         : undefined;
     const inferred = await inferOutput(expressions, value, ["output", name], scope, tighter);
-    properties[name] = tighter ?? inferred ?? ANYTHING;
+    // What only says what it is about leaves the rest as it was inferred.
+    const isNote = tighter !== undefined && Object.keys(tighter).every((key) => NOTES.has(key));
+    properties[name] = isNote ? { ...inferred, ...tighter } : (tighter ?? inferred ?? ANYTHING);
   }
   return {
     type: "object",

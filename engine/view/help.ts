@@ -274,8 +274,21 @@ function paramText(spec: ParamSpec): string {
   return facts.length === 0 ? text : `${text} (${facts.join("; ")})`.trimStart();
 }
 
+/** The kinds that an output may have: one that comes from several places is told as each of these has it. */
 function outputText(schema: JsonSchema): string {
-  return [kindOf(schema), schema.description].filter(Boolean).join(": ");
+  const all = branches(schema);
+  const kinds = [...new Set(all.flatMap((one) => kindOf(one).split("|")))];
+  // Of some places nothing is known, such as a step that was skipped.
+  const known = kinds.filter((kind) => kind !== "value" && kind !== "null");
+  const kind = known.length === 0 ? "value" : known.join(" or ");
+  const said = [schema, ...all].find(({ description }) => description !== undefined)?.description;
+  const orNull = kinds.includes("null") ? " or null" : "";
+  return [`${kind}${orNull}`, said].filter(Boolean).join(": ");
+}
+
+function branches(schema: JsonSchema): JsonSchema[] {
+  const all = schema.anyOf ?? schema.oneOf;
+  return all === undefined ? [schema] : all.flatMap(branches);
 }
 
 function plain(value: Json): string {

@@ -113,6 +113,7 @@ output:
   anything: steps.free.output
 output_schema:
   anything: {type: string, description: What it said}
+  nested: {description: What was counted}
 shown:
   - nested
   - anything: [said, when]
@@ -129,7 +130,11 @@ shown:
       { rule: "unknown-output", hint: expect.stringContaining("nested") },
     ]);
     expect(runbook?.outputSchema.properties).toMatchObject({
-      nested: { properties: { count: { type: "integer" }, list: { type: "array" } } },
+      // A description alone leaves the rest as it is inferred.
+      nested: {
+        description: "What was counted",
+        properties: { count: { type: "integer" }, list: { type: "array" } },
+      },
       anything: { type: "string" },
     });
   });

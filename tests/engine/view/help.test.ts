@@ -71,6 +71,22 @@ Exit codes
 Layer: builtin`);
 });
 
+test("an output that may come from several places is told as these have it", () => {
+  const of = (schema: object): string | undefined =>
+    runbookHelp({ ...meta, output: { properties: { leader: schema } } }, flags).match(
+      /Output\n {2}leader {2}(.*)/,
+    )?.[1];
+  const named = { type: ["string", "null"], description: "Who leads" } as const;
+  expect(of({ anyOf: [{ type: "null" }, named] })).toBe("string or null: Who leads");
+  expect(of({ anyOf: [{}, { anyOf: [{ type: "array" }, { type: "null" }] }] })).toBe(
+    "array or null",
+  );
+  expect(of({ description: "Anything", anyOf: [{}, { type: "null" }] })).toBe(
+    "value or null: Anything",
+  );
+  expect(of({})).toBe("value");
+});
+
 test("risk decides what is asked for", () => {
   expect(runbookHelp({ ...meta, risk: "destructive" })).toContain("--confirm=NAME");
   expect(runbookHelp({ ...meta, risk: "read" })).toContain("--cluster lab --format table");
