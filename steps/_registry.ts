@@ -3,9 +3,15 @@ import type { StepType } from "../engine/types.ts";
 
 export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   assert: () => import("./core/assert.ts"),
+  "backup.archive": () => import("./backup/archive.ts"),
+  "backup.archiving": () => import("./backup/archiving.ts"),
+  "backup.arrived": () => import("./backup/arrived.ts"),
   "backup.dump": () => import("./backup/dump.ts"),
+  "backup.install": () => import("./backup/install.ts"),
   "backup.plan": () => import("./backup/plan.ts"),
   "backup.read-dump": () => import("./backup/read-dump.ts"),
+  "backup.repository": () => import("./backup/repository.ts"),
+  "backup.switch": () => import("./backup/switch.ts"),
   check: () => import("./health/check.ts"),
   "cluster.discover": () => import("./cluster/discover.ts"),
   "cluster.forget": () => import("./cluster/forget.ts"),

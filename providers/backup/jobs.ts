@@ -28,6 +28,7 @@ export const JOBS: Partial<Record<Job, () => Promise<Work>>> = jobs({
   fetch: () => import("./fetch-job.ts"),
   recover: () => import("./recover-job.ts"),
   serve: () => import("./serve.ts"),
+  make: () => import("./make.ts"),
 });
 
 function jobs(loaders: Partial<Record<Job, Load>>) {

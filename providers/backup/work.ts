@@ -8,6 +8,7 @@
  *   verify   reads back every stored byte (`verify.ts`)
  *   fetch    a backup, or a chain of them, into a data directory (`fetch.ts`)
  *   recover  runs a server on a fetched directory up to a target, looks at it, and stops it or brings it to its end (`recover.ts`)
+ *   make     a repository of a place (`make.ts`)
  *   serve    the verbs of a repository on standard input and output, for a pgdba that can't reach it (`serve.ts`)
  *
  * `pgdba wal push` and `pgdba wal get` are the archive_command and the restore_command.
@@ -37,7 +38,7 @@ export interface Left {
   file: string;
 }
 
-export type Job = "take" | "dump" | "verify" | "fetch" | "recover" | "serve";
+export type Job = "take" | "dump" | "verify" | "fetch" | "recover" | "serve" | "make";
 
 /** A line of standard error while it works. */
 export interface Told {

@@ -6,23 +6,27 @@ import type { RepositorySource } from "../target/repository-access.ts";
 import type { ClusterEntry } from "./read.ts";
 
 /** What an entry says of its repository; undefined where it names none, or has not been told whose part it is. */
-export function sourceOfRepository({
-  data,
-  file,
-  secrets,
-}: ClusterEntry): RepositorySource | undefined {
-  const { repository, system_identifier, version, cluster_id } = data;
+export function sourceOfRepository(entry: ClusterEntry): RepositorySource | undefined {
+  const { repository, system_identifier, version, cluster_id } = entry.data;
   if (!repository || !system_identifier || !version || !cluster_id) return undefined;
-  const keyFile = secrets.find(({ name }) => name === repository.secret)?.place.file;
   return {
-    place: placeOf(repository, {
-      cafile: repository.cafile && resolve(dirname(file), repository.cafile),
-      keyFile: keyFile && resolve(dirname(dirname(file)), keyFile),
-    }),
+    place: placeHere(entry, repository),
     location: repository.location,
     key: { system_identifier, version, cluster_id },
     origins: (repository.origins ?? []).map(originIn),
   };
+}
+
+/** The place of a repository that stands, or will stand, in an entry, as this machine reaches it; null for what only nodes reach. */
+export function placeHere(
+  { file, secrets }: ClusterEntry,
+  repository: NonNullable<ClusterEntry["data"]["repository"]>,
+): Place | null {
+  const keyFile = secrets.find(({ name }) => name === repository.secret)?.place.file;
+  return placeOf(repository, {
+    cafile: repository.cafile && resolve(dirname(file), repository.cafile),
+    keyFile: keyFile && resolve(dirname(dirname(file)), keyFile),
+  });
 }
 
 /** As this machine reaches it; null for what only nodes reach. */

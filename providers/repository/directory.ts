@@ -21,8 +21,11 @@ const CHUNK = 1024 * 1024;
 const ABANDONED_MS = 24 * 3600_000;
 
 /** The folder becomes a repository; one that is one stays as it is. @throws PgdbaError repository_failed | step_refused */
-export async function makeDirectory(path: string): Promise<void> {
-  await makeMark(path);
+export async function makeDirectory(
+  path: string,
+  owner?: { uid: number; gid: number },
+): Promise<void> {
+  await makeMark(path, owner);
 }
 
 /** @throws PgdbaError repository_failed when there is none: see `makeDirectory` */

@@ -16,9 +16,13 @@ export async function openRepository(place: Place): Promise<Repository> {
  * Makes a repository of the place, or sees that it is one. It is tried whether it keeps what it promises: that a name is given once.
  * @throws PgdbaError repository_failed | step_refused
  */
-export async function makeRepository(place: Place): Promise<void> {
+export async function makeRepository(
+  place: Place,
+  /** Of a folder that is made for it by root. */
+  owner?: { uid: number; gid: number },
+): Promise<void> {
   const { makeDirectory } = await import("./directory.ts");
-  if (place.kind === "directory") return makeDirectory(place.path);
+  if (place.kind === "directory") return makeDirectory(place.path, owner);
   throw notYet(place);
 }
 

@@ -53,11 +53,13 @@ cluster that is finished (system identifier, cluster id, Patroni scope) is added
   idempotent: true,
   locks: "none",
   gives: (input: {
-    [part in "postgres" | "patroni" | "dcs" | "pgbouncer" | "nodes"]?: unknown;
+    [part in "postgres" | "patroni" | "dcs" | "pgbouncer" | "nodes" | "repository"]?: unknown;
   }) => [
     ...(input.postgres === undefined ? [] : ["postgres", "primary"]),
     ...(input.nodes === undefined ? [] : ["member"]),
-    ...(["patroni", "dcs", "pgbouncer"] as const).filter((part) => input[part] !== undefined),
+    ...(["patroni", "dcs", "pgbouncer", "repository"] as const).filter(
+      (part) => input[part] !== undefined,
+    ),
   ],
   input: {
     type: "object",

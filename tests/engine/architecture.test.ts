@@ -314,8 +314,7 @@ const OWN_FILES: Record<string, string> = {
   "providers/nodes/docker/files.ts":
     "files and folders on their way to a node and back, part by part",
   "providers/nodes/docker/images/build.ts": "an executable on its way into an image, part by part",
-  "providers/nodes/docker/images/executable.ts":
-    "the sources and the executable as bytes, to tell them apart",
+  "providers/executable.ts": "the sources and the executable as bytes, to tell them apart",
   "steps/core/files/replace-file.ts": "copies that undo needs, as links to the same inode",
   "providers/backup/fetch.ts": "a data directory, which its folder's mark says is not whole",
   "providers/backup/recover/recover.ts": "a data directory that no server runs on",

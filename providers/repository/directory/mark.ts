@@ -26,9 +26,10 @@ function notThere(root: string): PgdbaError {
 }
 
 /** Makes the folder where it is missing, but not the one that it stands in. */
-export async function makeMark(root: string): Promise<void> {
+export async function makeMark(root: string, owner?: { uid: number; gid: number }): Promise<void> {
   try {
     const made = await makeFolder(root);
+    if (made && owner !== undefined && geteuid?.() === 0) await chown(root, owner.uid, owner.gid);
     const { uid, gid, mode } = await stat(root);
     const names = await readdir(root);
     if (names.includes(MARK)) return await assertMark(root);

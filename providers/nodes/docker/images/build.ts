@@ -4,7 +4,7 @@ import type Docker from "dockerode";
 import { PgdbaError, toPgdbaError } from "../../../../engine/errors.ts";
 import type { By, Role } from "../../contract.ts";
 import { archiveOf, type ContextFile } from "./context.ts";
-import { architectureOf, identityOf, withExecutable } from "./executable.ts";
+import { architectureOf, identityOf, withExecutable } from "../../../executable.ts";
 import { hasPgdba, type Recipe, recipeOf } from "./recipe.ts";
 
 /** Lines of the output that an error tells. */

@@ -7,11 +7,7 @@ import {
   imageOf,
   ownImage,
 } from "../../../../providers/nodes/docker/images/build.ts";
-import {
-  architectureOf,
-  identityOf,
-  withExecutable,
-} from "../../../../providers/nodes/docker/images/executable.ts";
+import { architectureOf, identityOf, withExecutable } from "../../../../providers/executable.ts";
 import { recipeOf } from "../../../../providers/nodes/docker/images/recipe.ts";
 import { docker as cli, dockerMissing } from "../../../support/docker.ts";
 

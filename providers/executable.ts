@@ -3,9 +3,9 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { PgdbaError } from "../../../../engine/errors.ts";
-import { spawnProcess } from "../../../../engine/spawn.ts";
-import type { By } from "../../contract.ts";
+import { PgdbaError } from "../engine/errors.ts";
+import { spawnProcess } from "../engine/spawn.ts";
+import type { By } from "./nodes/contract.ts";
 
 /** As Docker and as bun name a processor. */
 const ARCHITECTURES: Record<string, string> = { amd64: "x64", arm64: "arm64" };

@@ -1,0 +1,93 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { StepContext } from "../../engine/types.ts";
+import { install } from "../../providers/backup/install.ts";
+import { keyBeside } from "../../providers/backup/settings.ts";
+import { settingsOn } from "../../providers/backup/node-settings.ts";
+import { readText } from "../../engine/shared/read-file.ts";
+import { readClusterFile } from "../../providers/registry/read.ts";
+import { clusterFile } from "../../providers/registry/folder.ts";
+import { defineStep } from "../define.ts";
+import { hostsOf } from "./archive/hosts.ts";
+
+const SEGMENT =
+  "SELECT setting::bigint::int AS bytes FROM pg_settings WHERE name = 'wal_segment_size'";
+
+async function segmentSize(ctx: StepContext): Promise<number> {
+  const { rows } = await (await ctx.use("postgres")).query(SEGMENT);
+  return Number(rows[0]?.["bytes"]);
+}
+
+export default defineStep({
+  type: "backup.install",
+  summary:
+    "Put beside each server's data what it needs to archive: pgdba, and where the repository is",
+  docs: `A folder beside the data directory, by its name with \`.pgdba\` at the end, for the server's user alone: the program, \`repository.json\`, and the
+key to an object store. What is there already and right is left as it is. A server whose host does not answer is told in \`silent\`; it archives nothing
+until this was done there, and keeps its WAL.`,
+  example: `- backup.install: {}
+`,
+  effect: "change",
+  idempotent: true,
+  needs: ["repository"],
+  uses: ["nodes", "member", "postgres", "superuser"],
+  locks: "backup",
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      nodes: { type: ["array", "null"], items: { type: "string" }, description: "Only these" },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["installed", "silent"],
+    properties: {
+      installed: { type: "array", items: { type: "string" } },
+      silent: { type: "array", items: { type: "string" } },
+    },
+  },
+  async run(ctx, { nodes }) {
+    const { place, key, origins } = await ctx.use("repository");
+    const cluster = ctx.target.cluster!;
+    const { data } = (await readClusterFile(cluster, clusterFile(ctx.run.stateDir, cluster)))!;
+    const secret =
+      place?.kind === "object_store"
+        ? readText(place.key_file, { maxBytes: 4096, code: "missing_secret" }).trim()
+        : undefined;
+    if (secret !== undefined) ctx.secret(secret);
+    const { hosts, silent } = await hostsOf(ctx);
+    const wanted = hosts.filter(({ name }) => nodes == null || nodes.includes(name));
+    // Only a copy has origins, of which it may not read too much.
+    const segmentBytes = origins.length === 0 ? 0 : await segmentSize(ctx);
+    let changed = false;
+    for (const [done, host] of wanted.entries()) {
+      ctx.progress({ done, total: wanted.length, unit: "nodes", text: host.name });
+      const did = await install(host, {
+        settings: settingsOn(data.repository!, {
+          key,
+          origins,
+          segmentBytes,
+          keyFile: keyBeside(host.data),
+        }),
+        key: secret,
+        env: ctx.env,
+        signal: ctx.signal,
+        progress: (text) => ctx.progress({ text }),
+      });
+      changed ||= did;
+    }
+    const missed = (nodes ?? []).filter((name) => !wanted.some((host) => host.name === name));
+    if (missed.length > 0)
+      throw new PgdbaError("connection_failed", `${missed.join(", ")} does not answer`, {
+        hint: "Start it, and run again.",
+        retryable: true,
+      });
+    for (const name of nodes == null ? silent : [])
+      ctx.warn(
+        `${name} does not answer: nothing was installed there; run \`pgdba backup setup\` again when it is back`,
+      );
+    if (!changed) ctx.unchanged();
+    return { installed: wanted.map(({ name }) => name), silent };
+  },
+});
