@@ -41,6 +41,7 @@ export interface Fetched {
   /** As read from the repository, and as written. */
   stored_bytes: number;
   bytes: number;
+  seconds: number;
 }
 
 /** Beside the data directory while it is not whole. */
@@ -51,6 +52,7 @@ export const tablespacesOf = (data: string) => `${data}.tablespaces`;
 /** @throws PgdbaError step_refused | backup_damaged | repository_failed | io_failed | unsupported */
 export async function fetchBackup(order: FetchOrder, world: FetchWorld): Promise<Fetched> {
   const { into, owner } = order;
+  const begun = performance.now();
   const chain = await chainOf(order.key, order.id, world);
   await clear(into);
   try {
@@ -62,7 +64,8 @@ export async function fetchBackup(order: FetchOrder, world: FetchWorld): Promise
     else await work.combined();
     await onDisk(into, world.signal);
     await rm(unfinished(into));
-    return { chain: chain.map(({ id }) => id), ...work.counted };
+    const seconds = (performance.now() - begun) / 1000;
+    return { chain: chain.map(({ id }) => id), ...work.counted, seconds };
   } catch (error) {
     throw error instanceof PgdbaError ? error : fileError(into, error);
   }

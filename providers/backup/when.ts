@@ -83,10 +83,30 @@ export async function restorable(
   }
 }
 
-function pathFor(holdings: Holdings, { timeline, now }: Question) {
+function pathFor(holdings: Holdings, { timeline, now }: Pick<Question, "timeline" | "now">) {
   const seen = holdings.runs.map((run) => run.timeline);
   const chosen = timelineFor(holdings.histories, seen, { now, asked: timeline });
   return { timeline: chosen, path: pathTo(holdings.histories, chosen) };
+}
+
+/** A moment between the newest backup and the end of WAL; which one, `seed` decides. Where there is none it is the backup itself. */
+export async function momentIn(
+  holdings: Holdings,
+  question: Pick<Question, "timeline" | "now">,
+  { read, signal }: Pick<WalSource, "read"> & Signalled,
+  seed: string,
+): Promise<Wanted> {
+  const { path } = pathFor(holdings, question);
+  const start = startsOn(holdings, path).starts.at(-1);
+  if (!start) return { kind: "latest" };
+  const from = parseLsn(start.backup.record.wal!.start_lsn);
+  const newest = await newestMark({ holdings, path, from, read, signal });
+  const first = micros(new Date(start.backup.record.finished_at));
+  // The newest record itself is no moment that another one comes after.
+  const span = newest === null ? 0n : newest.time - first - 1n;
+  if (span <= 0n) return { kind: "immediate" };
+  const share = BigInt(Bun.hash(seed)) % 1_000_000n;
+  return { kind: "time", at: first + (span * share) / 1_000_000n };
 }
 
 type Found = Pick<Restorable, "start" | "stop" | "commit" | "proof">;

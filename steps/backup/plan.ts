@@ -2,6 +2,8 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import { treeOf, type Branch } from "../../providers/backup/timelines.ts";
 import { iso } from "../../providers/backup/instant.ts";
+import { parseLsn } from "../../engine/shared/units.ts";
+import { newestMark as newestMarkIn, segmentReader } from "../../providers/backup/locate.ts";
 import { lsnText } from "../../providers/postgres/lsn.ts";
 import { defineStep } from "../define.ts";
 import { newestMark } from "./records.ts";
@@ -30,6 +32,11 @@ The timeline is the cluster's own unless one is named; PostgreSQL's \`latest\` w
     additionalProperties: false,
     properties: {
       ...TARGET_INPUT,
+      random: {
+        type: ["boolean", "null"],
+        description:
+          "A moment between the newest backup and the end of WAL, another one in each run",
+      },
       refuse: {
         type: "boolean",
         default: true,
@@ -56,6 +63,8 @@ The timeline is the cluster's own unless one is named; PostgreSQL's \`latest\` w
       "stored_bytes",
       "bytes",
       "forecast_seconds",
+      "databases",
+      "wal_age_seconds",
       "windows",
       "timelines",
     ],
@@ -77,6 +86,15 @@ The timeline is the cluster's own unless one is named; PostgreSQL's \`latest\` w
       forecast_seconds: nullable(
         "number",
         "As long as it would take by the last drill; null without one",
+      ),
+      databases: {
+        type: "array",
+        items: {},
+        description: "As they were when the backup was taken: name, bytes, tables",
+      },
+      wal_age_seconds: nullable(
+        "number",
+        "Age of the newest record that is archived: what is lost when all nodes are lost now",
       ),
       windows: {
         type: "array",
@@ -133,6 +151,8 @@ const NO = {
   stored_bytes: null,
   bytes: null,
   forecast_seconds: null,
+  databases: [],
+  wal_age_seconds: null,
   timelines: [],
 };
 
@@ -156,6 +176,8 @@ async function told(ctx: StepContext, { holdings, found }: Answer) {
     wal_bytes: Number(found.walBytes),
     stored_bytes: stored,
     bytes: record.bytes,
+    databases: record.databases as object[],
+    wal_age_seconds: await walAge(ctx, { holdings, found }),
     forecast_seconds: await forecast(ctx, holdings, { stored, wal: Number(found.walBytes) }),
     windows: [],
     timelines: flat(
@@ -167,6 +189,14 @@ async function told(ctx: StepContext, { holdings, found }: Answer) {
       on,
     ),
   };
+}
+
+async function walAge(ctx: StepContext, { holdings, found }: Answer): Promise<number | null> {
+  const { repository } = await ctx.use("repository");
+  const from = parseLsn(found.start.backup.record.wal!.start_lsn);
+  const read = segmentReader(repository);
+  const newest = await newestMarkIn({ holdings, path: found.path, from, read, signal: ctx.signal });
+  return newest && (ctx.clock.now().getTime() - Number(newest.time / 1000n)) / 1000;
 }
 
 function flat(branches: readonly Branch[], depth: number, on: ReadonlySet<number>): object[] {

@@ -2,7 +2,7 @@
 import type { StepContext } from "../../../engine/types.ts";
 import { gatherHoldings, type Holdings } from "../../../providers/backup/holdings.ts";
 import { segmentReader } from "../../../providers/backup/locate.ts";
-import { restorable, type Restorable } from "../../../providers/backup/when.ts";
+import { momentIn, restorable, type Restorable } from "../../../providers/backup/when.ts";
 import type {} from "../../../providers/target/access.ts";
 import { timelineOf } from "../../../providers/target/timeline.ts";
 import { type TargetInput, wantedBy } from "./target.ts";
@@ -14,22 +14,31 @@ export interface Answer {
 
 /** @throws PgdbaError step_refused | invalid_param, with the windows in `data` | repository_failed */
 export async function askRepository(ctx: StepContext, input: TargetInput): Promise<Answer> {
-  const wanted = wantedBy(input);
+  let wanted = wantedBy(input);
   const { repository, key, origins } = await ctx.use("repository");
   const { signal } = ctx;
   ctx.progress({ text: "looking at what the repository holds" });
   const holdings = await gatherHoldings(repository, [{ key, until: null }, ...origins], { signal });
+  const read = segmentReader(repository);
+  const now = await ownTimeline(ctx);
+  if (input.random === true)
+    wanted = await momentIn(
+      holdings,
+      { timeline: input.target_timeline, now },
+      { read, signal },
+      ctx.run.id,
+    );
   const found = await restorable(
     holdings,
     {
       wanted,
       backup: input.backup_id,
       timeline: input.target_timeline,
-      now: await ownTimeline(ctx),
+      now,
       clock: ctx.clock.now(),
     },
     {
-      read: segmentReader(repository),
+      read,
       progress: (done, file) => ctx.progress({ done, unit: "segments", text: `reading ${file}` }),
       signal,
     },

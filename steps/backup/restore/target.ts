@@ -12,6 +12,7 @@ export interface TargetInput {
   target_xid?: number | null;
   immediate?: boolean | null;
   target_timeline?: number | null;
+  random?: boolean | null;
 }
 
 const text = (description: string) =>

@@ -1,0 +1,124 @@
+import type { Json, StepContext } from "../../engine/types.ts";
+
+import type { Recovered, RecoverOrder } from "../../providers/backup/recover/recover.ts";
+import type {} from "../../providers/target/access.ts";
+import { defineStep } from "../define.ts";
+import { variable } from "../node-files.ts";
+import { recordIfThere } from "./records.ts";
+import { LOOK } from "./restore/look.ts";
+import { folderOf, scratchOf } from "./restore/scratch.ts";
+import { placeOf, probeWork, work } from "./restore/work.ts";
+
+export default defineStep({
+  type: "backup.recover",
+  summary: "Run a server on the scratch folder up to a target, look at it there, and stop it",
+  docs: `The server listens on a socket that nobody else knows, archives nothing, and is stopped where it was asked to stop: another \`backup.recover\`
+goes on from there. What is found is told: the last commit, sizes and counts, your own SQL (it holds unless it fails, or its first value is false or
+null), and indexes where a database has amcheck.`,
+  example: `- backup.recover: {node: pg1, backup_id: 20261128T184500Z-full-1a2b3c, timeline: 1, stop_lsn: 0/5000158, inclusive: false}
+`,
+  effect: "change",
+  idempotent: true,
+  risk: "change",
+  locks: "none",
+  job: true,
+  interruptible: true,
+  needs: ["nodes", "repository"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["node", "backup_id", "timeline"],
+    properties: {
+      node: { type: "string", minLength: 1 },
+      backup_id: { type: "string", minLength: 1 },
+      timeline: { type: "integer", minimum: 1 },
+      stop_lsn: { type: ["string", "null"], description: "The end of WAL without it" },
+      inclusive: { type: ["boolean", "null"] },
+      checks: {
+        type: "array",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["sql"],
+          properties: {
+            database: { type: "string", minLength: 1, default: "postgres" },
+            sql: { type: "string", minLength: 1 },
+          },
+        },
+      },
+      amcheck: { type: "boolean", default: true },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["node", "lsn", "last_commit", "replayed_bytes", "seconds", "timeline", "look"],
+    properties: {
+      node: { type: "string" },
+      lsn: { type: "string", description: "Where it stopped" },
+      last_commit: { type: ["string", "null"], description: "The newest commit that is there" },
+      replayed_bytes: { type: "number" },
+      seconds: { type: "number", description: "Until it stood there" },
+      timeline: { type: "number" },
+      look: LOOK,
+    },
+  },
+  async run(ctx, input) {
+    const nodes = await ctx.use("nodes");
+    const place = await placeOf(nodes, input.node);
+    const { key } = await ctx.use("repository");
+    const record = await recordIn(ctx, input.backup_id);
+    const order: RecoverOrder = {
+      data: scratchOf(place.data, ctx.run.id),
+      programs: place.programs,
+      folder: folderOf(ctx.run.id),
+      owner: null,
+      user: await variable(nodes, input.node, "PGUSER"),
+      version: key.version,
+      timeline: input.timeline,
+      stop:
+        input.stop_lsn == null ? null : { lsn: input.stop_lsn, inclusive: input.inclusive ?? true },
+      recorded: record?.server.settings ?? {},
+      pgdba: [place.program],
+      settings: place.settings,
+      checks: (input.checks ?? []).map(({ sql, database }) => ({
+        sql,
+        database: database ?? "postgres",
+      })),
+      amcheck: input.amcheck ?? true,
+      finish: "stop",
+      archive: false,
+      histories: null,
+    };
+    return outputOf(
+      input.node,
+      await work<Recovered>(ctx, nodes, place, { job: "recover", order }),
+    );
+  },
+  async plan(_ctx, { node, timeline, stop_lsn }): Promise<Json> {
+    return { node, timeline, stop_lsn: stop_lsn ?? null };
+  },
+  probe: (ctx, { node }) => probeWork<Recovered>(ctx, node, (result) => outputOf(node, result)),
+  async stop(ctx, { node }) {
+    await (await ctx.use("nodes")).jobs.stop(node, ctx.step.job, { graceMs: 10_000 });
+  },
+  async forget(ctx, { node }) {
+    await (await ctx.use("nodes")).jobs.forget(node, ctx.step.job);
+  },
+});
+
+function outputOf(
+  node: string,
+  { lsn, last_commit, replayed_bytes, seconds, timeline, look }: Recovered,
+) {
+  return { node, lsn, last_commit, replayed_bytes, seconds: seconds.replay, timeline, look };
+}
+
+async function recordIn(ctx: StepContext, id: string) {
+  const { repository, key, origins } = await ctx.use("repository");
+  for (const one of [key, ...origins.map((origin) => origin.key)]) {
+    const record = await recordIfThere(repository, one, id);
+    if (record !== null) return record;
+  }
+  return null;
+}

@@ -1,0 +1,175 @@
+/** A backup is fetched and recovered beside a server of a provider, by a job on its node. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { chmod, chown, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Json, StepContext, StepType } from "../../../engine/types.ts";
+import { readSettings, settingsFile } from "../../../providers/backup/settings.ts";
+import type { Repository } from "../../../providers/repository/contract.ts";
+import { type ClusterKey, walName } from "../../../providers/repository/layout.ts";
+import { makeRepository, openRepository } from "../../../providers/repository/open.ts";
+import discard from "../../../steps/backup/discard.ts";
+import fetch from "../../../steps/backup/fetch.ts";
+import mark from "../../../steps/backup/mark.ts";
+import plan from "../../../steps/backup/plan.ts";
+import recover from "../../../steps/backup/recover.ts";
+import provision from "../../../steps/nodes/provision.ts";
+import { World } from "../../providers/nodes/contract/world.ts";
+import { takeBackup } from "../../support/archived.ts";
+import { fakeContext, type FakeContext } from "../../support/context.ts";
+
+setDefaultTimeout(120_000);
+
+const ROOT = join(import.meta.dir, "../../..");
+const ID = "20260101T000000Z-full-aaaaaa";
+const world = new World({ provider: "embedded", version: 18 });
+let repository: Repository;
+let key: ClusterKey;
+let base = "";
+let data = "";
+
+function context(): FakeContext {
+  return fakeContext({
+    run: { id: "20260101T000000Z-drill1" },
+    target: {
+      name: world.name,
+      facts: async () => ({ state: "down", identity: null, capabilities: [], facts: {} }),
+      use: async (what, on) =>
+        what === "nodes"
+          ? world.another(on)
+          : { repository, key, origins: [], place: null, location: base },
+    },
+    clock: {
+      now: () => new Date(),
+      monotonic: () => performance.now(),
+      sleep: async (ms) => Bun.sleep(ms),
+    },
+  });
+}
+
+const did = async (type: StepType, input: object, ctx: StepContext = context()) =>
+  (await type.run(ctx, input as Json)) as Record<string, Json>;
+const at = async () => (await world.list())[0]!.reach!;
+
+beforeAll(async () => {
+  await world.begin({ open: true });
+  const settings = { archive_mode: "on", archive_command: "", max_wal_senders: 5 };
+  const spec = world.spec(["a"]);
+  await did(provision, { ...spec, settings: { ...spec.settings, ...settings } });
+  data = (await world.nodes().facts("a")).postgres!.data;
+  const { uid, gid } = await stat(data);
+  base = await mkdtemp(join(tmpdir(), "pgdba-scratch-"));
+  await chmod(base, 0o755);
+  const place = { kind: "directory", path: join(base, "repository") } as const;
+  await makeRepository(place);
+  const [[identity]] = (await world.sql(
+    "a",
+    "select system_identifier::text from pg_control_system()",
+  )) as [[string]];
+  key = { system_identifier: identity, version: 18, cluster_id: "one" };
+  // As `backup setup` puts it there.
+  await mkdir(`${data}.pgdba`);
+  const program = join(`${data}.pgdba`, "pgdba");
+  await writeFile(
+    program,
+    `#!/bin/sh\nexec ${process.execPath} ${join(ROOT, "engine/main.ts")} "$@"\n`,
+    { mode: 0o755 },
+  );
+  await writeFile(settingsFile(data), JSON.stringify({ place, write: key, read: [key] }));
+  for (const path of [`${data}.pgdba`, program, settingsFile(data)]) await chown(path, uid, gid);
+  Bun.spawnSync(["chown", "-R", `${uid}:${gid}`, place.path]);
+  expect(readSettings(settingsFile(data)).write).toEqual(key);
+  repository = await openRepository(place);
+  await world.sql("a", `alter system set archive_command = '${program} wal push %p'`);
+  await world.sql("a", "select pg_reload_conf()");
+  await world.sql("a", "create table t as select generate_series(1, 50) as id");
+  const { host, port } = await at();
+  const password = await world.opening().secret("su");
+  const server = { host, port, user: "postgres", database: "postgres", password };
+  await takeBackup({ server, repository, key } as never, ID);
+  Bun.spawnSync(["chown", "-R", `${uid}:${gid}`, place.path]);
+  await world.sql("a", "insert into t values (51)");
+  await world.sql("a", "select pg_create_restore_point('release')");
+  await world.sql("a", "drop table t");
+  const [[file]] = (await world.sql("a", "select pg_walfile_name(pg_switch_wal())")) as [[string]];
+  await world.until(
+    () => repository.stat(walName(key, file)),
+    (stored) => stored !== null,
+    60_000,
+  );
+});
+afterAll(async () => {
+  await repository?.close();
+  await world.end();
+  await rm(base, { recursive: true, force: true });
+});
+
+test("a backup is brought beside the server to a restore point, looked at, and thrown away", async () => {
+  const planned = await did(plan, { target_name: "release" });
+  expect(planned["backup_id"]).toBe(ID);
+  const ctx = context();
+  const fetched = await did(fetch, { node: "a", backup_id: ID }, ctx);
+  expect(fetched).toMatchObject({ chain: [ID], node: "a" });
+  const scratch = join(data, "..", `scratch-${ctx.run.id}`);
+  expect(existsSync(join(scratch, "PG_VERSION"))).toBe(true);
+  // A later process finds what the job has given.
+  expect(await fetch.probe!(context(), { node: "a", backup_id: ID })).toEqual({
+    state: "done",
+    output: fetched,
+  });
+  const recovering = context();
+  Object.assign(recovering.step, { job: "20260101T000000Z-drill1/recover" });
+  const { stop_lsn, inclusive, timeline } = planned;
+  const recovered = await did(
+    recover,
+    {
+      node: "a",
+      backup_id: ID,
+      timeline,
+      stop_lsn,
+      inclusive,
+      checks: [{ sql: "select count(*) = 51 from t" }, { sql: "select false" }],
+    },
+    recovering,
+  );
+  expect(recovered["look"]).toMatchObject({
+    databases: [{ name: "postgres", tables: 1, rows: 51 }],
+    checks: [{ holds: true }, { holds: false, why: "it gave false" }],
+  });
+  await did(mark, {
+    backup_id: ID,
+    kind: "drilled",
+    facts: { fetch_seconds: 1, stored_bytes: 1, replay_seconds: 1, wal_bytes: 1 },
+  });
+  expect((await did(plan, { target_name: "release" }))["quality"]).toBe("drilled");
+  // The server beside it went on, and lost nothing of its own.
+  expect(await world.sql("a", "select to_regclass('t') is null")).toEqual([[true]]);
+  await did(discard, { node: "a" }, ctx);
+  expect(existsSync(scratch)).toBe(false);
+});
+
+test("a random moment lies between the backup and the end of WAL, and is the same for the same run", async () => {
+  const first = await did(plan, { random: true });
+  expect([
+    first["possible"],
+    first["backup_id"],
+    (await did(plan, { random: true }))["stop_lsn"],
+  ]).toEqual([true, ID, first["stop_lsn"]]);
+});
+
+test("what is not there is told, and nothing is left of it", async () => {
+  const refusal = (work: Promise<unknown>) =>
+    work.then(
+      () => "not refused",
+      ({ code }: { code: string }) => code,
+    );
+  expect(await refusal(did(fetch, { node: "a", backup_id: "20260101T000000Z-full-ffffff" }))).toBe(
+    "invalid_param",
+  );
+  const ctx = context();
+  Object.assign(ctx.step, { job: "20260101T000000Z-drill1/other" });
+  await did(fetch, { node: "a", backup_id: ID }, ctx);
+  await fetch.undo!(ctx, { node: "a", backup_id: ID } as never, undefined);
+  expect(existsSync(join(data, "..", `scratch-${ctx.run.id}`))).toBe(false);
+});
