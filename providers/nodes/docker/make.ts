@@ -84,7 +84,10 @@ export async function provision(work: Work, spec: Spec): Promise<Change[]> {
 }
 
 /** Ports on the loopback of another machine are reached by nobody here. @throws PgdbaError step_refused */
-function assertReached({ machine }: Engine, { address = "127.0.0.1" }: JsonObject): void {
+export function assertReached(
+  { machine }: Pick<Engine, "machine">,
+  { address = "127.0.0.1" }: JsonObject,
+): void {
   if (machine === null || !isLoopback(String(address))) return;
   throw refused(
     `The Docker Engine is on ${machine}, and the nodes would be published on its own loopback (${String(address)}), where pgdba can't reach them`,

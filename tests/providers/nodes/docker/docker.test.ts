@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { openEngine } from "../../../../providers/nodes/docker/engine.ts";
+import { assertReached } from "../../../../providers/nodes/docker/make.ts";
 import { ownImage } from "../../../../providers/nodes/docker/images/build.ts";
 import provider from "../../../../providers/nodes/docker/provider.ts";
 import { docker, dockerMissing } from "../../../support/docker.ts";
@@ -223,4 +224,22 @@ test("the Engine is that of DOCKER_HOST, of the chosen context, or of this machi
   expect(where({ HOME: home, DOCKER_CONTEXT: "default" })).toContain("socket");
   for (const env of [{ DOCKER_HOST: "ssh://h" }, { HOME: home, DOCKER_CONTEXT: "gone" }])
     expect(() => openEngine(env)).toThrow(expect.objectContaining({ code: "invalid_config" }));
+});
+
+test("nodes on another machine's Engine need an address by which they are reached; before that, none is made", async () => {
+  const at = (host: string) => openEngine({ DOCKER_HOST: `tcp://${host}:2376` }).machine;
+  expect([at("localhost"), at("127.0.0.1"), at("[::1]")]).toEqual([null, null, null]);
+  expect([at("db1"), at("10.0.0.5")]).toEqual(["db1", "10.0.0.5"]);
+  expect(openEngine({ DOCKER_HOST: "unix:///a/b.sock" }).machine).toBeNull();
+  const engine = { machine: "db1" };
+  expect(() => assertReached(engine, {})).toThrow(
+    expect.objectContaining({
+      code: "step_refused",
+      nothingDone: true,
+      hint: expect.stringContaining('{"address": "db1"}'),
+    }),
+  );
+  expect(() => assertReached(engine, { address: "127.0.0.1" })).toThrow("can't reach them");
+  expect(() => assertReached(engine, { address: "10.0.0.5" })).not.toThrow();
+  expect(() => assertReached({ machine: null }, {})).not.toThrow();
 });
