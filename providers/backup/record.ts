@@ -36,9 +36,25 @@ export interface BackupRecord {
     settings: Record<string, string>;
   };
   /** Counted when it was taken, so that a drill has something to compare with; null where this role might not look. */
-  databases: { name: string; bytes: number | null; tables: number | null }[];
+  databases: {
+    name: string;
+    bytes: number | null;
+    tables: number | null;
+    /** Of a logical one. */
+    locale?: DatabaseLocale;
+  }[];
   run: string;
   tool: string;
+}
+
+/** What a database must be made with, so that a dump of it means the same there. */
+export interface DatabaseLocale {
+  encoding: string;
+  collate: string;
+  ctype: string;
+  /** From 15 on: `c`, `i` (ICU) or `b` (of PostgreSQL itself), and the locale of the last two. */
+  provider?: string;
+  locale?: string;
 }
 
 export interface WalRange {

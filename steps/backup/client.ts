@@ -20,11 +20,11 @@ export interface Client {
 }
 
 /**
- * The programs of the server's own node where a provider reaches it, for those fit; else of this machine.
+ * The programs (of the major version `least` at least) of the server's own node where a provider reaches it, for those fit; else of this machine.
  * @throws PgdbaError unsupported
  */
-export async function clientOf(ctx: StepContext): Promise<Client> {
-  const server = await serverOf(ctx);
+export async function clientOf(ctx: StepContext, least = 0): Promise<Client> {
+  const server = await serverOf(ctx, least);
   const postgres = await ctx.use("postgres");
   const onNode = await nodePrograms(ctx, server.member);
   const fits = onNode?.programs.filter(
@@ -86,13 +86,13 @@ function warnOf(ctx: StepContext, programs: Programs): void {
   if (why !== null) ctx.warn(why);
 }
 
-async function serverOf(ctx: StepContext) {
+async function serverOf(ctx: StepContext, least: number) {
   const { facts } = await ctx.target.facts();
   const postgres = await ctx.use("postgres");
   const { info } = await postgres.session();
   return {
-    version_num: info.version_num,
-    what: ctx.target.name,
+    version_num: Math.max(info.version_num, least * 10_000),
+    what: least * 10_000 > info.version_num ? "the dump" : ctx.target.name,
     host: typeof facts["host"] === "string" ? facts["host"] : postgres.spec.host,
     port: typeof facts["port"] === "number" ? facts["port"] : postgres.spec.port,
     member: typeof facts["member"] === "string" ? facts["member"] : null,

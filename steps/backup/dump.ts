@@ -2,7 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { type Dumping, dumpDatabase, dumpGlobals } from "../../providers/backup/logical/dump.ts";
 import { shown } from "../../providers/backup/logical/programs.ts";
-import type { BackupRecord, Part } from "../../providers/backup/record.ts";
+import type { BackupRecord, DatabaseLocale, Part } from "../../providers/backup/record.ts";
 import { recordName } from "../../providers/repository/layout.ts";
 import { defineStep } from "../define.ts";
 import { clientOf, removePassfile } from "./client.ts";
@@ -10,8 +10,10 @@ import { newBackupId } from "./id.ts";
 import { removeBackup } from "./remove.ts";
 import { backupPlace } from "./place.ts";
 
-const DATABASES = `SELECT datname AS name, pg_database_size(oid)::text AS bytes
-FROM pg_database WHERE datallowconn AND NOT datistemplate AND ($1::text[] IS NULL OR datname = ANY ($1)) ORDER BY datname`;
+const DATABASES = `SELECT datname AS name, pg_database_size(oid)::text AS bytes, pg_encoding_to_char(encoding) AS encoding,
+  datcollate AS collate, datctype AS ctype, to_jsonb(d) ->> 'datlocprovider' AS provider,
+  coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') AS locale
+FROM pg_database d WHERE datallowconn AND NOT datistemplate AND ($1::text[] IS NULL OR datname = ANY ($1)) ORDER BY datname`;
 const SERVER = `SELECT current_setting('server_version') AS version, current_setting('block_size')::int AS block_size,
   pg_size_bytes(current_setting('wal_segment_size'))::bigint::text AS segment_bytes, current_setting('data_checksums') = 'on' AS checksums,
   pg_is_in_recovery() AS standby`;
@@ -36,7 +38,7 @@ A dump that was made is not yet a good one: \`backup.read-dump\` reads it back.`
   interruptible: true,
   risk: "change",
   needs: ["postgres"],
-  uses: ["nodes"],
+  uses: ["nodes", "repository"],
   locks: "backup",
   input: {
     type: "object",
@@ -118,6 +120,7 @@ async function sweep(ctx: StepContext): Promise<void> {
 interface Database {
   name: string;
   bytes: number;
+  locale: DatabaseLocale;
 }
 
 /** @throws PgdbaError invalid_param */
@@ -125,7 +128,17 @@ async function databasesOf(ctx: StepContext, wanted: string[] | null): Promise<D
   const postgres = await ctx.use("postgres");
   const session = await postgres.session();
   const { rows } = await session.ask(DATABASES, [wanted]);
-  const found = rows.map(({ name, bytes }) => ({ name: String(name), bytes: Number(bytes) }));
+  const found = rows.map(({ name, bytes, encoding, collate, ctype, provider, locale }) => ({
+    name: String(name),
+    bytes: Number(bytes),
+    locale: {
+      encoding: String(encoding),
+      collate: String(collate),
+      ctype: String(ctype),
+      ...(typeof provider === "string" ? { provider } : {}),
+      ...(typeof locale === "string" ? { locale } : {}),
+    },
+  }));
   const missing = wanted?.filter((name) => !found.some((one) => one.name === name)) ?? [];
   if (missing.length === 0 && found.length > 0) return found;
   throw new PgdbaError(
@@ -195,7 +208,7 @@ async function recordOf(
       checksums: server["checksums"] === true,
       settings: {},
     },
-    databases: made.databases.map((one) => ({ ...one, tables: 0 })),
+    databases: made.databases.map((one) => ({ ...one, tables: null })),
     run: ctx.run.id,
     tool: made.tool,
   };

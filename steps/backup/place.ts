@@ -17,6 +17,10 @@ export interface BackupPlace {
 
 /** @throws PgdbaError step_refused where nobody knows whose backups they are | repository_failed */
 export async function backupPlace(ctx: StepContext): Promise<BackupPlace> {
+  if ((await ctx.target.facts()).capabilities.includes("repository")) {
+    const { repository, key } = await ctx.use("repository");
+    return { repository, key, cluster: ctx.target.name };
+  }
   const folder = join(ctx.run.stateDir, "backups");
   const key = await ownKey(ctx);
   const repository = await ctx.resource(`backups of the state folder`, async () => {
@@ -28,7 +32,12 @@ export async function backupPlace(ctx: StepContext): Promise<BackupPlace> {
 }
 
 async function ownKey(ctx: StepContext): Promise<ClusterKey> {
-  const { identity, facts, why } = await ctx.target.facts();
+  const { identity, facts, state, why } = await ctx.target.facts();
+  if (state === "none") {
+    throw new PgdbaError("no_target", "Whose backups? No server and no cluster is named", {
+      hint: "Give --cluster NAME, or --host.",
+    });
+  }
   const version = facts["version_num"];
   if (typeof version !== "number") {
     throw (

@@ -16,7 +16,7 @@ put down beside its record with the rows of each table; else it is \`damaged\`, 
   interruptible: true,
   risk: "change",
   needs: ["postgres"],
-  uses: ["nodes"],
+  uses: ["nodes", "repository"],
   locks: "none",
   input: {
     type: "object",

@@ -1,0 +1,4 @@
+import type { ForeignTool } from "./contract.ts";
+import { pgbackrest } from "./pgbackrest.ts";
+
+export const TOOLS: readonly ForeignTool[] = [pgbackrest];

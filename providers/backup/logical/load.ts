@@ -1,0 +1,76 @@
+import { join } from "node:path";
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Repository } from "../../repository/contract.ts";
+import { backupPrefix, type ClusterKey } from "../../repository/layout.ts";
+import type { Part } from "../record.ts";
+import { counted } from "./output.ts";
+import { assertRan, type Programs } from "./programs.ts";
+
+export interface Stored {
+  repository: Repository;
+  key: ClusterKey;
+  id: string;
+  part: Part;
+  signal: AbortSignal;
+}
+
+const HINT =
+  "Look at what pg_restore says. A role that is missing: create it (the backup's globals.sql has them), or restore without owners (--no-owners). An extension that is missing: install its files on the server.";
+
+/**
+ * Restores a dump into a database that is there, and ends at the first error. Its bytes are compared with their sum on the way: what does
+ * not match fails in the end, so nobody may use the database before this has returned.
+ */
+export async function loadDump(
+  programs: Programs,
+  env: Record<string, string>,
+  stored: Stored,
+  to: { database: string; options?: readonly string[] },
+  onBytes: (bytes: number) => void = () => {},
+): Promise<void> {
+  const argv = [
+    join(programs.folder, "pg_restore"),
+    "--exit-on-error",
+    "--no-password",
+    `--dbname=${conninfo({ dbname: to.database })}`,
+    ...(to.options ?? []),
+  ];
+  const { stream, count } = counted(await sourceOf(stored));
+  let failure: unknown;
+  const told = async function* () {
+    try {
+      for (let part = await stream.next(); !part.done; part = await stream.next()) {
+        onBytes(part.value.length);
+        yield part.value;
+      }
+    } catch (error) {
+      failure = error;
+      throw error;
+    }
+  };
+  const ran = await programs.run(argv, { env, stdin: told() });
+  if (failure !== undefined) throw failure;
+  assertRan(`pg_restore into ${to.database}`, ran, HINT);
+  for await (const _ of stream);
+  if (count.sha256() === stored.part.sha256) return;
+  throw new PgdbaError(
+    "step_failed",
+    `${stored.part.name} of ${stored.id} is damaged: its bytes are not those that were stored`,
+    { hint: "Take another backup, or restore an older one." },
+  );
+}
+
+async function sourceOf({ repository, key, id, part, signal }: Stored) {
+  const source = await repository.read(`${backupPrefix(key, id)}${part.name}`, { signal });
+  if (source !== null) return source;
+  throw new PgdbaError("step_failed", `${part.name} of ${id} is gone from ${repository.where}`, {
+    hint: "Restore another backup: `pgdba backup list`.",
+  });
+}
+
+/** A connection string of which no value is taken for anything else: a name with `=` would be one itself. */
+function conninfo(values: Record<string, string>): string {
+  return Object.entries(values)
+    .map(([key, value]) => `${key}='${value.replace(/['\\]/g, "\\$&")}'`)
+    .join(" ");
+}

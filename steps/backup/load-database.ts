@@ -1,0 +1,235 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { StepContext } from "../../engine/types.ts";
+import { loadDump } from "../../providers/backup/logical/load.ts";
+import type { TableRows } from "../../providers/backup/logical/rows.ts";
+import { quoteName } from "../../providers/planner/twin/names.ts";
+import { defineStep } from "../define.ts";
+import { clientOf, removePassfile } from "./client.ts";
+import { assertNotOlder, dumpOf, toolMajor } from "./logical-part.ts";
+import { backupPlace } from "./place.ts";
+import { newestMark, recordOf } from "./records.ts";
+import {
+  admin,
+  databaseOid,
+  makeScratch,
+  type Noted,
+  removeScratch,
+  nameScratch,
+  takePlace,
+} from "./scratch-database.ts";
+
+interface Input {
+  id: string;
+  database?: string | null;
+  to?: string | null;
+  replace?: string | null;
+  owners?: boolean;
+}
+
+export default defineStep({
+  type: "backup.load-database",
+  summary: "Restore a database from a logical backup, beside the one that there is or in its place",
+  docs: `pg_restore fills a new database under a name that nobody knows, and ends at the first error. When all is there, the rows of each table are counted
+and compared with those that were read when the backup was verified; then the database gets its name. Without \`to\` that is the old one with \`_restored\`.
+
+With \`replace\`, which must be the database's name, it takes the place of the one that there is: sessions there are ended, and the old one keeps its data under
+the name in \`aside\`. Nothing is dropped. What belongs to a database and is in no dump, such as ALTER DATABASE … SET, is not restored.
+
+A dump holds code: functions, defaults, triggers. It is run in the server, by the role that restores, and never on this machine.`,
+  example: `- backup.load-database:
+    id: 20261128T184500Z-logical-1a2b3c
+    database: shop
+`,
+  effect: "change",
+  idempotent: true,
+  interruptible: true,
+  risk: (input: Input) => (input.replace == null ? "change" : "disruptive"),
+  needs: ["postgres", "primary"],
+  uses: ["nodes", "repository"],
+  locks: "backup",
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["id"],
+    properties: {
+      id: { type: "string", minLength: 1, description: "The logical backup" },
+      database: {
+        type: ["string", "null"],
+        description: "The database in it; the only one without this",
+      },
+      to: { type: ["string", "null"], minLength: 1, description: "The new database's name" },
+      replace: {
+        type: ["string", "null"],
+        description: "The database's name once more: it takes that one's place",
+      },
+      owners: {
+        type: "boolean",
+        default: true,
+        description: "With owners and privileges as they were",
+      },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["database", "aside", "tables", "rows", "compared"],
+    properties: {
+      database: { type: "string", description: "Where it is now" },
+      aside: {
+        type: ["string", "null"],
+        description: "The name that the replaced database has now",
+      },
+      tables: { type: "integer" },
+      rows: { type: "number" },
+      compared: {
+        type: "boolean",
+        description: "Whether its rows were known from the time when the backup was verified",
+      },
+    },
+  },
+  async run(ctx, input: Input) {
+    const place = await backupPlace(ctx);
+    const record = await recordOf(place, input.id);
+    const part = dumpOf(record, input.database ?? null);
+    const pg = await admin(ctx);
+    assertNotOlder(record, pg.info.version_num);
+    const to = await nameOf(ctx, part.database, input);
+    await removeScratch(ctx);
+    const client = await clientOf(ctx, toolMajor(record));
+    try {
+      const locale = record.databases.find(({ name }) => name === part.database)?.locale;
+      const noted = await makeScratch(ctx, locale);
+      let done = 0;
+      const options = input.owners === false ? ["--no-owner", "--no-privileges"] : [];
+      await loadDump(
+        client.programs,
+        client.env,
+        { ...place, id: record.id, part, signal: ctx.signal },
+        { database: noted.scratch, options },
+        (bytes) =>
+          ctx.progress({
+            done: (done += bytes),
+            total: part.stored_bytes,
+            unit: "bytes",
+            text: part.database,
+          }),
+      );
+      const known = await knownRows(ctx, input.id, part.database);
+      const counted = await settle(ctx, noted.scratch, known);
+      const aside =
+        input.replace == null ? null : `${to.slice(0, 40)}_before_${ctx.run.id.slice(-12)}`;
+      const output = { database: to, aside, ...counted, compared: known !== null };
+      ctx.note({ ...noted, output, ...(aside === null ? {} : { aside: { name: aside, of: to } }) });
+      if (aside === null) await nameScratch(await admin(ctx), noted.scratch, to);
+      else await takePlace(ctx, { scratch: noted.scratch, of: to, aside });
+      return output;
+    } finally {
+      await client.close();
+    }
+  },
+  async plan(ctx, input: Input) {
+    const record = await recordOf(await backupPlace(ctx), input.id);
+    const part = dumpOf(record, input.database ?? null);
+    assertNotOlder(record, (await admin(ctx)).info.version_num);
+    return { from: part.database, to: await nameOf(ctx, part.database, input), bytes: part.bytes };
+  },
+  async probe(ctx) {
+    const { oid, output } = (ctx.noted ?? {}) as Partial<Noted>;
+    if (output === undefined || oid === undefined) return { state: "not_done" };
+    const now = await databaseOid(await admin(ctx), String(output["database"]));
+    return now === oid ? { state: "done", output } : { state: "not_done" };
+  },
+  async undo(ctx) {
+    await removePassfile(ctx);
+    await removeScratch(ctx);
+  },
+  async forget(ctx) {
+    await removePassfile(ctx);
+  },
+});
+
+/** The name that it gets. @throws PgdbaError invalid_param | step_refused */
+async function nameOf(ctx: StepContext, database: string, { to, replace }: Input): Promise<string> {
+  const pg = await admin(ctx);
+  if (replace != null) {
+    if (replace !== database || to != null)
+      throw new PgdbaError(
+        "step_refused",
+        to == null
+          ? `--replace names ${replace}, and the backup is of ${database}`
+          : "--to and --replace contradict each other",
+        {
+          hint: `To put it in the place of the database: --replace=${database}, and no --to.`,
+        },
+      );
+    if ((await databaseOid(pg, database)) !== null) return database;
+    throw new PgdbaError("invalid_param", `There is no database ${database} to replace`, {
+      hint: `Restore it with --to ${database}.`,
+    });
+  }
+  const name = to ?? `${database.slice(0, 54)}_restored`;
+  if ((await databaseOid(pg, name)) === null) return name;
+  throw new PgdbaError("invalid_param", `There is a database ${name} already`, {
+    hint: `Give another name with --to, drop that one, or put the restored one in the place of ${database} with --replace=${database}.`,
+  });
+}
+
+/** The rows of each table when the backup was verified; null for one that was not. */
+async function knownRows(
+  ctx: StepContext,
+  id: string,
+  database: string,
+): Promise<TableRows[] | null> {
+  const mark = await newestMark(await backupPlace(ctx), id, "verified");
+  const facts = (mark?.facts ?? null) as {
+    databases?: { database: string; rows: TableRows[] }[];
+  } | null;
+  const found = facts?.databases?.find((one) => one.database === database)?.rows ?? null;
+  if (found === null)
+    ctx.warn(`${id} was not verified: nobody knows how many rows its tables should have`);
+  return found;
+}
+
+const TABLES = `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema')`;
+
+/** Counts, compares, and has the planner know the tables. @throws PgdbaError step_failed */
+async function settle(ctx: StepContext, database: string, known: readonly TableRows[] | null) {
+  const pg = await (await ctx.use("postgres")).open(database);
+  try {
+    let total = 0;
+    const differences: string[] = [];
+    const tables =
+      known ??
+      (await pg.ask(TABLES)).rows.map(({ schema, name }) => ({
+        schema: String(schema),
+        table: String(name),
+        rows: null,
+      }));
+    for (const [at, { schema, table, rows }] of tables.entries()) {
+      ctx.progress({ done: at, total: tables.length, text: "counting rows" });
+      const asked = await pg.ask(
+        `SELECT count(*)::text AS rows FROM ONLY ${quoteName(schema, table)}`,
+        [],
+        { signal: ctx.signal },
+      );
+      const there = Number(asked.rows[0]?.["rows"]);
+      total += there;
+      if (rows !== null && rows !== there)
+        differences.push(`${schema}.${table} has ${there} rows and should have ${rows}`);
+    }
+    if (differences.length > 0) {
+      throw new PgdbaError(
+        "step_failed",
+        `Not all was restored: ${differences.slice(0, 20).join("; ")}`,
+        {
+          hint: "A trigger or a rule in the database may change what is loaded. The half-good database is removed again.",
+        },
+      );
+    }
+    await pg.query("ANALYZE", [], { alone: true, changes: true, signal: ctx.signal });
+    return { tables: tables.length, rows: total };
+  } finally {
+    await pg.close();
+  }
+}
