@@ -14,6 +14,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "backup.foreign": () => import("./backup/foreign.ts"),
   "backup.install": () => import("./backup/install.ts"),
   "backup.load-database": () => import("./backup/load-database.ts"),
+  "backup.load-table": () => import("./backup/load-table.ts"),
   "backup.mark": () => import("./backup/mark.ts"),
   "backup.pin": () => import("./backup/pin.ts"),
   "backup.plan": () => import("./backup/plan.ts"),

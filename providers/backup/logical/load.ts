@@ -3,7 +3,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { Repository } from "../../repository/contract.ts";
 import { backupPrefix, type ClusterKey } from "../../repository/layout.ts";
 import type { Part } from "../record.ts";
-import { counted } from "./output.ts";
+import { counted, outputOf } from "./output.ts";
 import { assertRan, type Programs } from "./programs.ts";
 
 export interface Stored {
@@ -57,6 +57,53 @@ export async function loadDump(
     "step_failed",
     `${stored.part.name} of ${stored.id} is damaged: its bytes are not those that were stored`,
     { hint: "Take another backup, or restore an older one." },
+  );
+}
+
+/** The table of contents of a dump, a line for each entry. */
+export async function contentsOf(programs: Programs, stored: Stored): Promise<string[]> {
+  const ran = await programs.run([join(programs.folder, "pg_restore"), "--list"], {
+    stdin: await sourceOf(stored),
+    maxBytes: 64 * 1024 * 1024,
+  });
+  assertRan(
+    "pg_restore --list",
+    ran,
+    "The dump can't be read. `pgdba backup verify` tells whether it is damaged.",
+  );
+  return ran.stdout.split("\n").filter((line) => /^\d+; /.test(line));
+}
+
+/** Brings one table from a database to another one. The name must be free there. All or nothing. */
+export async function moveTable(
+  programs: Programs,
+  from: { env: Record<string, string>; database: string; table: string },
+  to: { env: Record<string, string>; database: string; options?: readonly string[] },
+): Promise<void> {
+  const dump = [
+    join(programs.folder, "pg_dump"),
+    "--format=custom",
+    "--compress=0",
+    "--no-password",
+    `--table=${from.table}`,
+  ];
+  const stdin = outputOf(
+    (onStdout) => programs.run(dump, { env: { ...from.env, PGDATABASE: from.database }, onStdout }),
+    `pg_dump of ${from.table}`,
+    HINT,
+  );
+  const load = [
+    join(programs.folder, "pg_restore"),
+    "--exit-on-error",
+    "--single-transaction",
+    "--no-password",
+    `--dbname=${conninfo({ dbname: to.database })}`,
+    ...(to.options ?? []),
+  ];
+  assertRan(
+    `pg_restore into ${to.database}`,
+    await programs.run(load, { env: to.env, stdin }),
+    HINT,
   );
 }
 
