@@ -6,7 +6,7 @@ import { defineStep } from "../define.ts";
 import { variable } from "../node-files.ts";
 import { recordIfThere } from "./records.ts";
 import { LOOK } from "./restore/look.ts";
-import { folderOf, scratchOf } from "./restore/scratch.ts";
+import { beforeOf, folderOf, scratchOf } from "./restore/scratch.ts";
 import { placeOf, probeWork, work } from "./restore/work.ts";
 
 export default defineStep({
@@ -47,6 +47,12 @@ null), and indexes where a database has amcheck.`,
         },
       },
       amcheck: { type: "boolean", default: true },
+      finish: {
+        type: "boolean",
+        default: false,
+        description:
+          "After `backup.swap`: bring the data itself to its end, on a timeline of its own that is archived, so that it can be started",
+      },
     },
   },
   output: {
@@ -67,9 +73,10 @@ null), and indexes where a database has amcheck.`,
     const nodes = await ctx.use("nodes");
     const place = await placeOf(nodes, input.node);
     const { key } = await ctx.use("repository");
+    const finish = input.finish === true;
     const record = await recordIn(ctx, input.backup_id);
     const order: RecoverOrder = {
-      data: scratchOf(place.data, ctx.run.id),
+      data: finish ? place.data : scratchOf(place.data, ctx.run.id),
       programs: place.programs,
       folder: folderOf(ctx.run.id),
       owner: null,
@@ -85,10 +92,10 @@ null), and indexes where a database has amcheck.`,
         sql,
         database: database ?? "postgres",
       })),
-      amcheck: input.amcheck ?? true,
-      finish: "stop",
-      archive: false,
-      histories: null,
+      amcheck: !finish && (input.amcheck ?? true),
+      finish: finish ? "promote" : "stop",
+      archive: finish,
+      histories: finish ? beforeOf(place.data, ctx.run.id) : null,
     };
     return outputOf(
       input.node,

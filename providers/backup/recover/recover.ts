@@ -56,6 +56,8 @@ export interface RecoverWorld {
 }
 
 const PAUSE_MS = 100;
+/** How long the first segment of a new timeline is waited for. */
+const ARCHIVE_MS = 60_000;
 /** So often in a row a server waits for WAL that the repository does not have, at the same place: then it is at the end. */
 const END_LOOKS = 4;
 /** A page's header lies between the end of one record and the begin of the next. */
@@ -64,7 +66,9 @@ const PAGE_HEADER = 40n;
 /** @throws PgdbaError step_failed (recovery did not come so far) | command_failed | timeout */
 export async function recover(order: RecoverOrder, world: RecoverWorld): Promise<Recovered> {
   const stop: Stop = order.stop && { ...order.stop, lsn: parseLsn(order.stop.lsn) };
-  await mark(order, "standby.signal");
+  // An attempt that was cut off after the promotion has a timeline of its own, and nothing to recover any more.
+  const isPromoted = order.finish === "promote" && (await timelineOf(order.data)) > order.timeline;
+  if (!isPromoted) await mark(order, "standby.signal");
   await bringHistories(order);
   let raised = heldSettings(order.recorded, await heldBy(order.data));
   for (;;) {
@@ -74,7 +78,9 @@ export async function recover(order: RecoverOrder, world: RecoverWorld): Promise
     });
     await server.start();
     try {
-      return await recovered(order, world, { server, stop });
+      return isPromoted
+        ? await promotedBefore(order, world, server)
+        : await recovered(order, world, { server, stop });
     } catch (error) {
       await server.stop();
       // The primary was given more connections after the backup was taken: WAL tells it, and PostgreSQL goes no further without.
@@ -109,9 +115,9 @@ async function recovered(
     });
     const looked = performance.now();
     if (promotes) await promote(world, { server, session });
+    if (promotes && order.archive) await archived(world, session);
     await session.close();
     await server.stop();
-    const control = readControlState(await readFile(join(order.data, "global/pg_control")));
     if (promotes) await rm(join(order.data, "standby.signal"), { force: true });
     return {
       lsn: at.lsn,
@@ -120,7 +126,7 @@ async function recovered(
       seconds: { replay: (replayed - begun) / 1000, look: (looked - replayed) / 1000 },
       replayed_bytes: Number(parseLsn(at.lsn) - first),
       look,
-      timeline: control?.timeline ?? order.timeline,
+      timeline: await timelineOf(order.data),
       promoted: promotes,
     };
   } finally {
@@ -213,6 +219,58 @@ async function promote(
   }
   await session.query("CHECKPOINT", [], { changes: true });
 }
+
+/** What is known of a server that an earlier attempt has brought to its end: it starts and stops once more. */
+async function promotedBefore(
+  order: RecoverOrder,
+  world: RecoverWorld,
+  server: ScratchServer,
+): Promise<Recovered> {
+  let session: PgSession | null = null;
+  while (session === null) {
+    world.signal.throwIfAborted();
+    if (server.ended !== null) throw await stopped(server);
+    session = await server.open();
+    if (session === null) await Bun.sleep(PAUSE_MS);
+  }
+  try {
+    const { rows } = await session.ask("SELECT pg_current_wal_lsn()::text AS lsn");
+    if (order.archive) await archived(world, session);
+    return {
+      lsn: String(rows[0]!["lsn"]),
+      last_commit: null,
+      said: await server.log(),
+      seconds: { replay: 0, look: 0 },
+      replayed_bytes: 0,
+      look: { databases: [], checks: [], amcheck: null, seconds: 0 },
+      timeline: await timelineOf(order.data),
+      promoted: true,
+    };
+  } finally {
+    await session.close();
+  }
+}
+
+/** The first segment of the new timeline is in the repository, and its history before it. Later the server itself goes on with it. */
+async function archived({ tell, signal }: RecoverWorld, session: PgSession): Promise<void> {
+  const switched = await session.query("SELECT pg_walfile_name(pg_switch_wal()) AS file", [], {
+    changes: true,
+  });
+  const file = String(switched.rows[0]!["file"]);
+  const deadline = performance.now() + ARCHIVE_MS;
+  while (performance.now() < deadline) {
+    signal.throwIfAborted();
+    const { rows } = await session.ask("SELECT last_archived_wal AS last FROM pg_stat_archiver");
+    if (String(rows[0]!["last"] ?? "").slice(0, 24) >= file) return;
+    await Bun.sleep(PAUSE_MS);
+  }
+  tell({
+    warning: `${file} did not arrive in the repository in time; the server tries again once it runs`,
+  });
+}
+
+const timelineOf = async (data: string) =>
+  readControlState(await readFile(join(data, "global/pg_control")))?.timeline ?? 0;
 
 async function stopped(server: ScratchServer): Promise<PgdbaError> {
   return new PgdbaError(

@@ -3,6 +3,8 @@ import { dirname, join } from "node:path";
 import type { Nodes } from "../../../providers/nodes/contract.ts";
 
 export const scratchOf = (data: string, run: string) => join(dirname(data), `scratch-${run}`);
+/** The data that a restore in place has moved aside; it stays until somebody confirms the restore. */
+export const beforeOf = (data: string, run: string) => `${data}.before-${run}`;
 /** Short, for the path of a socket is limited. */
 export const folderOf = (run: string) => `/tmp/pgdba-${run.slice(-16)}`;
 

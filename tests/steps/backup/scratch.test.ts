@@ -1,7 +1,7 @@
 /** A backup is fetched and recovered beside a server of a provider, by a job on its node. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { chmod, chown, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
-import { existsSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Json, StepContext, StepType } from "../../../engine/types.ts";
@@ -13,7 +13,11 @@ import discard from "../../../steps/backup/discard.ts";
 import fetch from "../../../steps/backup/fetch.ts";
 import mark from "../../../steps/backup/mark.ts";
 import plan from "../../../steps/backup/plan.ts";
+import dropBefore from "../../../steps/backup/drop-before.ts";
 import recover from "../../../steps/backup/recover.ts";
+import start from "../../../steps/nodes/start.ts";
+import stop from "../../../steps/nodes/stop.ts";
+import swap from "../../../steps/backup/swap.ts";
 import provision from "../../../steps/nodes/provision.ts";
 import { World } from "../../providers/nodes/contract/world.ts";
 import { takeBackup } from "../../support/archived.ts";
@@ -172,4 +176,101 @@ test("what is not there is told, and nothing is left of it", async () => {
   await did(fetch, { node: "a", backup_id: ID }, ctx);
   await fetch.undo!(ctx, { node: "a", backup_id: ID } as never, undefined);
   expect(existsSync(join(data, "..", `scratch-${ctx.run.id}`))).toBe(false);
+});
+
+test("in place: the data is moved aside and never lost, whatever dies; the server goes on from the restore point on its own timeline", async () => {
+  const run = "20260101T000000Z-place1";
+  const ctx = (job: string) => {
+    const one = context();
+    Object.assign(one.run, { id: run });
+    Object.assign(one.step, { job: `${run}/${job}` });
+    return one;
+  };
+  const node = { node: "a" };
+  const before = `${data}.before-${run}`;
+  const scratch = join(data, "..", `scratch-${run}`);
+  const refusal = (work: Promise<unknown>) =>
+    work.then(
+      () => "not refused",
+      ({ code }: { code: string }) => code,
+    );
+  const planned = await did(plan, { target_name: "release" });
+  const { stop_lsn, inclusive, timeline } = planned;
+  const target = { ...node, backup_id: ID, timeline, stop_lsn, inclusive };
+  await did(fetch, { ...node, backup_id: ID }, ctx("fetch"));
+  await did(recover, target, ctx("recover"));
+  // A server that runs keeps its data.
+  expect(await refusal(did(swap, node, ctx("swap")))).toBe("step_refused");
+  await did(stop, node, ctx("stop"));
+  expect(await swap.probe!(ctx("swap"), node as never)).toEqual({ state: "not_done" });
+  await did(swap, node, ctx("swap"));
+  expect([existsSync(before), existsSync(scratch), existsSync(join(data, "PG_VERSION"))]).toEqual([
+    true,
+    false,
+    true,
+  ]);
+  // Taken back, the data before is the data.
+  await swap.undo!(ctx("swap"), node as never, undefined);
+  expect([existsSync(before), existsSync(scratch)]).toEqual([false, true]);
+  await did(start, node, ctx("start"));
+  expect(await world.sql("a", "select to_regclass('t') is null")).toEqual([[true]]);
+  await did(stop, node, ctx("stop"));
+  // A process that dies between the two renames leaves no data directory, and resume goes on.
+  renameSync(data, before);
+  expect(await swap.probe!(ctx("swap"), node as never)).toEqual({ state: "not_done" });
+  await did(swap, node, ctx("swap"));
+  expect((await swap.probe!(ctx("swap"), node as never)).state).toBe("done");
+  const finished = await did(recover, { ...target, finish: true }, ctx("finish"));
+  expect(finished["timeline"]).toBe(2);
+  // Done again, as after a crash of the node, it finds that it was promoted.
+  expect((await did(recover, { ...target, finish: true }, ctx("again")))["timeline"]).toBe(2);
+  await did(start, node, ctx("start"));
+  expect(await world.sql("a", "select count(*)::int from t")).toEqual([[51]]);
+  expect(await repository.stat(walName(key, "00000002.history"))).not.toBeNull();
+  // The data before is there until it is confirmed.
+  expect(existsSync(join(before, "PG_VERSION"))).toBe(true);
+  expect(
+    await did(dropBefore, { ...node, run: "20260101T000000Z-other1" }, ctx("drop")),
+  ).toMatchObject({ removed: null });
+  expect(await did(dropBefore, node, ctx("drop"))).toMatchObject({ removed: before });
+  expect(existsSync(before)).toBe(false);
+});
+
+test("after a restore in place the timelines branch, and the next one follows the cluster's own", async () => {
+  await world.sql("a", "insert into t values (52)");
+  await world.sql("a", "select pg_create_restore_point('second')");
+  await world.sql("a", "insert into t values (53)");
+  const [[file]] = (await world.sql("a", "select pg_walfile_name(pg_switch_wal())")) as [[string]];
+  await world.until(
+    () => repository.stat(walName(key, file)),
+    (stored) => stored !== null,
+    60_000,
+  );
+  const second = await did(plan, { target_name: "second" });
+  expect(second).toMatchObject({
+    backup_id: ID,
+    timeline: 2,
+    timelines: [
+      { timeline: 1, depth: 0, followed: true },
+      { timeline: 2, depth: 1, parent: 1, followed: true },
+    ],
+  });
+  // What the first restore left behind takes naming its timeline.
+  const old = await did(plan, { target_timeline: 1 });
+  expect([old["timeline"], old["backup_id"]]).toEqual([1, ID]);
+  const node = { node: "a" };
+  const ctx = (job: string) => {
+    const one = context();
+    Object.assign(one.run, { id: "20260101T000000Z-place2" });
+    Object.assign(one.step, { job: `20260101T000000Z-place2/${job}` });
+    return one;
+  };
+  const { stop_lsn, inclusive, timeline } = second;
+  const target = { ...node, backup_id: ID, timeline, stop_lsn, inclusive };
+  await did(fetch, { ...node, backup_id: ID }, ctx("fetch"));
+  await did(stop, node, ctx("stop"));
+  await did(swap, node, ctx("swap"));
+  expect((await did(recover, { ...target, finish: true }, ctx("finish")))["timeline"]).toBe(3);
+  await did(start, node, ctx("start"));
+  expect(await world.sql("a", "select count(*)::int, max(id) from t")).toEqual([[52, 52]]);
 });
