@@ -74,11 +74,13 @@ export async function awaitWal(world: World, wanted: Wanted): Promise<void> {
 async function endSegment(world: World, { end, segmentBytes }: Wanted): Promise<void> {
   const pg = await world.primary();
   const { rows } = await pg.ask(
-    "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::text AS at",
+    "SELECT CASE WHEN NOT pg_is_in_recovery() THEN (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::text END AS at",
     [],
     { signal: world.signal },
   );
-  const at = BigInt(String(rows[0]?.["at"] ?? "0"));
+  // A standby that is all we know of the cluster: its primary ends the segment in its own time.
+  if (rows[0]?.["at"] === null) return;
+  const at = BigInt(String(rows[0]?.["at"]));
   if (at / BigInt(segmentBytes) > (end - 1n) / BigInt(segmentBytes)) return;
   try {
     await pg.query("SELECT pg_catalog.pg_switch_wal()", [], { signal: world.signal });

@@ -20,8 +20,8 @@ export async function readRecord(
   });
 }
 
-async function recordIfThere(
-  repository: Repository,
+export async function recordIfThere(
+  repository: Pick<Repository, "read">,
   name: string,
   signal?: AbortSignal,
 ): Promise<BackupRecord | null> {

@@ -12,6 +12,8 @@ export interface TakeJob {
   /** The file that says where the repository is. */
   settings: string;
   server: Login;
+  /** The same server, as the account that may replicate. */
+  replication: Login;
   /** All members of the cluster, for whichever is the primary when the end of the backup is waited for. */
   members: Login[];
 }
@@ -23,7 +25,7 @@ export async function run(order: TakeJob, io: WorkIo): Promise<BackupRecord> {
   const servers = new Servers(specs);
   const repository = await openRepository(readSettings(order.settings).place);
   try {
-    const replication = await openReplication(server);
+    const replication = await openReplication(specOf(order.replication, io.env, warn));
     try {
       return await take(order.take, {
         repository,

@@ -8,6 +8,7 @@ import type { ReplicationSession } from "../postgres/replication/session.ts";
 import type { PgSession } from "../postgres/session.ts";
 import type { Repository } from "../repository/contract.ts";
 import { backupPrefix, type ClusterKey, recordName } from "../repository/layout.ts";
+import { begin } from "./unfinished.ts";
 import { awaitWal, refuseWithoutArchive } from "./await-wal.ts";
 import { factsOf } from "./facts.ts";
 import { compressed, counter, decompressed } from "./frames.ts";
@@ -63,6 +64,7 @@ export async function take(order: TakeOrder, world: TakeWorld): Promise<BackupRe
   let start: Position = { lsn: "0/0", timeline: 0 };
   const prefix = backupPrefix(order.key, order.id);
   try {
+    await begin(repository, order.key, order.id, order.run, { signal });
     if (order.parent !== null) await uploadParent(order, order.parent, world);
     let total = 0;
     let done = 0;
@@ -166,7 +168,7 @@ export async function take(order: TakeOrder, world: TakeWorld): Promise<BackupRe
 }
 
 /** Removes what a backup without a record has left. */
-async function removeParts(repository: Repository, prefix: string): Promise<number> {
+export async function removeParts(repository: Repository, prefix: string): Promise<number> {
   const names: string[] = [];
   for await (const { name } of repository.list(prefix)) names.push(name);
   if (names.length > 0) await repository.remove(names);

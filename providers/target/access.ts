@@ -3,6 +3,7 @@ import type { PgbouncerAccess } from "../pgbouncer/contract.ts";
 import type { Nodes } from "../nodes/contract.ts";
 import type { PatroniClient } from "../patroni/client.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
+import type { ReplicationSession } from "../postgres/replication/session.ts";
 import type { PgSession, QueryResult } from "../postgres/session.ts";
 import type { RepositoryAccess } from "./repository-access.ts";
 
@@ -77,6 +78,11 @@ export interface PostgresAccess {
    * @throws PgdbaError step_refused | missing_secret | io_failed
    */
   passfile(file: string): Promise<boolean>;
+  /**
+   * A connection of the replication protocol to the same server; the caller closes it. For steps that change something, of pgdba's own.
+   * @throws PgdbaError step_refused | connection_failed | insufficient_privilege, with what to allow
+   */
+  replication(): Promise<ReplicationSession>;
 }
 
 export interface MemberAccess {
@@ -94,4 +100,6 @@ export interface MemberAccess {
    * @throws PgdbaError invalid_param when there is no such member | connection_failed
    */
   open(member: string, database?: string, options?: { timeoutMs?: number }): Promise<PgSession>;
+  /** As that of `postgres`, to one member. */
+  replication(member: string): Promise<ReplicationSession>;
 }

@@ -52,6 +52,7 @@ export function sourceOf(entry: ClusterEntry, options: TargetOptions): TargetSou
   return {
     ...source,
     ...(patroni && { patroni: withPassword(patroni, passwords.patroni) }),
+    ...replicationOf(entry, options),
     ...repositoryOf(entry),
     ...(dcs && { dcs: withPassword(dcs, passwords.dcs) }),
     ...(pgbouncer && { pgbouncer: withPassword(pgbouncer, passwords.pgbouncer) }),
@@ -96,6 +97,18 @@ function nodesOf(
         },
       });
     },
+  };
+}
+
+function replicationOf(
+  { data, file, secrets }: ClusterEntry,
+  options: TargetOptions,
+): Pick<TargetSource, "replication"> {
+  const account = data.accounts?.["replication"];
+  const place = secrets.find(({ name }) => name === account?.password)?.place;
+  if (account === undefined || place === undefined) return {};
+  return {
+    replication: { user: account.user, password: () => readPassword(place, file, options) },
   };
 }
 

@@ -4,6 +4,8 @@ import { PATRONI_READS, patroniClient, type PatroniClient } from "../patroni/cli
 import { guardedSession } from "../postgres/guard/guarded-session.ts";
 import { readOnly } from "../postgres/guard/read.ts";
 import { readOnlySession } from "../postgres/read-only-session.ts";
+import type { ConnectionSpec } from "../postgres/connect.ts";
+import type { ReplicationSession } from "../postgres/replication/session.ts";
 import { openSession, type PgSession } from "../postgres/session.ts";
 import type { MemberAccess, PostgresAccess } from "./access.ts";
 import { onlyReads } from "./only-reads.ts";
@@ -55,6 +57,7 @@ export function postgresAccess(
         run(sql, values, { maxRows, drain: true }),
       );
     },
+    replication: () => replicationTo({ ...source.spec, ...source.replication }, on),
     open: async (database = spec.database, { timeoutMs, through } = {}) =>
       narrow(
         await following.another(
@@ -96,6 +99,10 @@ export function memberAccess(source: TargetSource, on: AccessFor): MemberAccess 
     async list() {
       return (await membersKnown(source, on.signal)).map(({ name }) => name).toSorted();
     },
+    async replication(member) {
+      const [{ host, port } = source.spec] = (await find(member)).places;
+      return replicationTo({ ...source.spec, ...source.replication, host, port }, on);
+    },
     async open(member, database = source.spec.database, { timeoutMs } = {}) {
       const [{ host, port } = source.spec] = (await find(member)).places;
       return narrow(
@@ -110,6 +117,21 @@ export function memberAccess(source: TargetSource, on: AccessFor): MemberAccess 
       );
     },
   };
+}
+
+/** It reads all data of the server, and uses up its connections: no read of a target, and nothing for a type that nobody has looked at. */
+async function replicationTo(spec: ConnectionSpec, on: AccessFor): Promise<ReplicationSession> {
+  if (on.effect === "read" || on.own === true)
+    throw new PgdbaError(
+      "step_refused",
+      "This step gets no connection of the replication protocol",
+      {
+        hint: "Only steps of pgdba that change something do.",
+        nothingDone: true,
+      },
+    );
+  const { openReplication } = await import("../postgres/replication/session.ts");
+  return openReplication({ ...spec, application_name: nameOf(on) });
 }
 
 /** See `Access.patroni`. */

@@ -32,6 +32,8 @@ export interface TargetSource {
   patroni?: PatroniSpec;
   dcs?: DcsSpec;
   pgbouncer?: PgbouncerSpec;
+  /** The account that standbys log in as; the user of `spec` without it. */
+  replication?: Pick<ConnectionSpec, "user" | "password">;
   /** Where its backups and its WAL are kept. */
   repository?: RepositorySource;
   /** Opens the way to its nodes, where it is known who has them. */

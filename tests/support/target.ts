@@ -1,5 +1,6 @@
 import type { AccessFor, Effect, Target } from "../../engine/types.ts";
 import type { ConnectionSpec } from "../../providers/postgres/connect.ts";
+import { openReplication } from "../../providers/postgres/replication/session.ts";
 import { openSession, type PgSession } from "../../providers/postgres/session.ts";
 import { writePassfile } from "../../providers/postgres/write-passfile.ts";
 import type { PostgresAccess } from "../../providers/target/access.ts";
@@ -46,6 +47,7 @@ export function onSession(session: PgSession, spec: ConnectionSpec): Partial<Tar
     spec,
     session: async () => session,
     open: (database = spec.database) => openSession({ ...spec, database }),
+    replication: () => openReplication(spec),
     query: (sql, values) => session.query(sql, values),
     execute: (sql, values) => session.query(sql, values),
     passfile: (file) => writePassfile(file, spec),

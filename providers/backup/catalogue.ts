@@ -1,0 +1,187 @@
+/**
+ * All backups of a cluster and the WAL between them, for a list. Records are never changed, so that each is read once and its columns are kept in a
+ * file of the state folder; that there is one, and what marks say of it, is asked of the repository every time.
+ */
+import { readTextIfThere } from "../../engine/shared/read-file.ts";
+import { writeWhole } from "../../engine/shared/write-file.ts";
+import type { Repository, Signalled } from "../repository/contract.ts";
+import {
+  type ClusterKey,
+  historyPrefix,
+  markPrefix,
+  recordPrefix,
+  walPrefix,
+} from "../repository/layout.ts";
+import type { Run } from "./continuity.ts";
+import { recordIfThere, textOf } from "./read-record.ts";
+import type { BackupRecord, MarkKind } from "./record.ts";
+import { parseHistoryFile, parseSegment } from "./segments.ts";
+import { type Ancestor, parseHistory } from "./timelines.ts";
+
+/** The part of a record that a list needs. */
+export type Summary = Omit<
+  BackupRecord,
+  "parts" | "manifest" | "databases" | "server" | "format"
+> & {
+  version: string;
+  segment_bytes: number;
+};
+
+export interface Listed {
+  summary: Summary;
+  /** The newest mark of each kind: ISO 8601. */
+  marks: Partial<Record<MarkKind, string>>;
+}
+
+export interface Catalogue {
+  /** Oldest first. */
+  backups: Listed[];
+  histories: Map<number, Ancestor[]>;
+  runs: ArchivedRun[];
+  segmentBytes: number;
+}
+
+export interface ArchivedRun extends Run {
+  /** When its last segment was archived, by the repository's clock. */
+  at: Date;
+}
+
+interface Kept {
+  format: 1;
+  records: Record<string, Summary>;
+  histories: Record<string, string>;
+}
+
+/** Records that are read at a time where the file has none of them. */
+const AT_ONCE = 16;
+
+export async function readCatalogue(
+  repository: Pick<Repository, "list" | "read">,
+  key: ClusterKey,
+  file: string,
+  options: Signalled = {},
+): Promise<Catalogue> {
+  const kept = keptIn(file);
+  const [names, marks, histories] = await Promise.all([
+    namesOf(repository, recordPrefix(key), options),
+    marksOf(repository, key, options),
+    namesOf(repository, historyPrefix(key), options),
+  ]);
+  const fresh: Kept = { format: 1, records: {}, histories: {} };
+  let isNew = names.length !== Object.keys(kept.records).length;
+  const missing = names.filter((name) => kept.records[name] === undefined);
+  for (const name of names) if (kept.records[name]) fresh.records[name] = kept.records[name];
+  for (let at = 0; at < missing.length; at += AT_ONCE) {
+    const read = missing.slice(at, at + AT_ONCE).map(async (name) => {
+      const record = await recordIfThere(repository, recordPrefix(key) + name, options.signal);
+      if (record !== null) fresh.records[name] = summaryOf(record);
+    });
+    await Promise.all(read);
+    isNew = true;
+  }
+  const parsed = new Map<number, Ancestor[]>();
+  for (const name of histories) {
+    const timeline = parseHistoryFile(name);
+    if (timeline === null) continue;
+    let text = kept.histories[name];
+    if (text === undefined) {
+      const bytes = await repository.read(historyPrefix(key) + name, options);
+      if (bytes === null) continue;
+      text = await textOf(bytes, name);
+      isNew = true;
+    }
+    fresh.histories[name] = text;
+    parsed.set(timeline, parseHistory(timeline, text));
+  }
+  if (isNew) await keep(file, fresh);
+  const backups = names.flatMap((name) => {
+    const summary = fresh.records[name];
+    return summary === undefined ? [] : [{ summary, marks: marks.get(summary.id) ?? {} }];
+  });
+  const segmentBytes = backups.at(-1)?.summary.segment_bytes ?? 16 << 20;
+  return {
+    backups,
+    histories: parsed,
+    segmentBytes,
+    runs: await walOf(repository, key, segmentBytes, options),
+  };
+}
+
+function summaryOf(record: BackupRecord): Summary {
+  const { parts: _p, manifest: _m, databases: _d, format: _f, server, ...rest } = record;
+  return { ...rest, version: server.version, segment_bytes: server.segment_bytes };
+}
+
+async function namesOf(
+  repository: Pick<Repository, "list">,
+  prefix: string,
+  options: Signalled,
+): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of repository.list(prefix, options))
+    names.push(name.slice(prefix.length));
+  return names;
+}
+
+const MARK =
+  /^(verified|damaged|drilled|drill_failed|pinned|unpinned)-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-/;
+
+async function marksOf(
+  repository: Pick<Repository, "list">,
+  key: ClusterKey,
+  options: Signalled,
+): Promise<Map<string, Listed["marks"]>> {
+  const marks = new Map<string, Listed["marks"]>();
+  for (const name of await namesOf(repository, markPrefix(key), options)) {
+    const [backup = "", file = ""] = name.split("/");
+    const found = MARK.exec(file);
+    if (!found) continue;
+    const [, kind, year, month, day, hour, minute, second] = found as unknown as string[];
+    const at = `${year}-${month}-${day}T${hour}:${minute}:${second}Z`;
+    const its = marks.get(backup) ?? {};
+    if (at > (its[kind as MarkKind] ?? "")) its[kind as MarkKind] = at;
+    marks.set(backup, its);
+  }
+  return marks;
+}
+
+async function walOf(
+  repository: Pick<Repository, "list">,
+  key: ClusterKey,
+  segmentBytes: number,
+  options: Signalled,
+): Promise<ArchivedRun[]> {
+  const runs: ArchivedRun[] = [];
+  // They come in the order of their names: timelines one after the other, and each in the order of WAL.
+  for await (const { name, at } of repository.list(walPrefix(key), options)) {
+    const file = name.slice(name.lastIndexOf("/") + 1);
+    const segment = file.endsWith(".zst") ? parseSegment(file.slice(0, -4), segmentBytes) : null;
+    if (segment === null) continue;
+    const { timeline, number } = segment;
+    const last = runs.at(-1);
+    if (last?.timeline === timeline && number === last.last + 1n) {
+      last.last = number;
+      last.at = at;
+    } else runs.push({ timeline, first: number, last: number, at });
+  }
+  return runs;
+}
+
+const MAX_BYTES = 256 * 1024 * 1024;
+const EMPTY: Kept = { format: 1, records: {}, histories: {} };
+
+/** What is no such file counts as none: all of it can be read again. */
+function keptIn(file: string): Kept {
+  try {
+    const text = readTextIfThere(file, { maxBytes: MAX_BYTES });
+    const kept = text === undefined ? EMPTY : (JSON.parse(text) as Kept);
+    return kept.format === 1 ? kept : EMPTY;
+  } catch {
+    return EMPTY;
+  }
+}
+
+/** A state folder that can't be written costs time, and nothing else. */
+async function keep(file: string, kept: Kept): Promise<void> {
+  await writeWhole(file, JSON.stringify(kept)).catch(() => {});
+}

@@ -1,0 +1,69 @@
+/** What backups have left that were cut off: parts without a record. None of them is a backup, and nobody lists it as one. */
+import type { Repository, Signalled } from "../repository/contract.ts";
+import { backupPrefix, type ClusterKey, keyOf, recordPrefix } from "../repository/layout.ts";
+import { textOf } from "./read-record.ts";
+
+export interface Unfinished {
+  id: string;
+  /** Written first, so that it can be found out whether somebody is still at it; null where that is not there. */
+  run: string | null;
+  /** When its newest part was made. */
+  at: Date;
+  names: string[];
+  bytes: number;
+}
+
+const BEGUN = "begun.json";
+
+/** Says whose parts these will be. */
+export async function begin(
+  repository: Repository,
+  key: ClusterKey,
+  id: string,
+  run: string,
+  options: Signalled = {},
+): Promise<void> {
+  const text = `${JSON.stringify({ backup: id, run })}\n`;
+  await repository.create(`${backupPrefix(key, id)}${BEGUN}`, Buffer.from(text), options);
+}
+
+/** Those of them that nobody has finished so far, be it because somebody is still at it. */
+export async function findUnfinished(
+  repository: Pick<Repository, "list" | "read">,
+  key: ClusterKey,
+  options: Signalled = {},
+): Promise<Unfinished[]> {
+  const prefix = `${keyOf(key)}/backup/`;
+  const found = new Map<string, Unfinished>();
+  for await (const { name, bytes, at } of repository.list(prefix, options)) {
+    const id = name.slice(prefix.length).split("/")[0]!;
+    const one = found.get(id) ?? { id, run: null, at, names: [], bytes: 0 };
+    found.set(id, one);
+    one.names.push(name);
+    one.bytes += bytes;
+    if (at > one.at) one.at = at;
+  }
+  // Records are looked at last: one that was finished meanwhile counts as finished.
+  for await (const { name } of repository.list(recordPrefix(key), options))
+    found.delete(name.slice(recordPrefix(key).length).replace(/\.json$/, ""));
+  for (const one of found.values()) one.run = await runOf(repository, key, one.id, options);
+  return [...found.values()];
+}
+
+async function runOf(
+  repository: Pick<Repository, "read">,
+  key: ClusterKey,
+  id: string,
+  options: Signalled,
+): Promise<string | null> {
+  const name = `${backupPrefix(key, id)}${BEGUN}`;
+  const bytes = await repository.read(name, options);
+  if (bytes === null) return null;
+  try {
+    const { run } = JSON.parse(await textOf(bytes, name)) as { run?: unknown };
+    return typeof run === "string" ? run : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
