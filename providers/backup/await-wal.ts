@@ -8,6 +8,9 @@ import { timelineText } from "./segments.ts";
 import type { Told } from "./work.ts";
 
 const POLL_MS = 500;
+/** How often the archiver is asked, and how long what it says it has archived may be under way. */
+const LOOK_MS = 2_000;
+const PASSED_MS = 8_000;
 
 interface World {
   repository: Repository;
@@ -58,6 +61,8 @@ export async function awaitWal(world: World, wanted: Wanted): Promise<void> {
   await endSegment(world, wanted);
   const missing = [...wanted.segments];
   const deadline = performance.now() + wanted.timeoutMs;
+  let look = performance.now();
+  const passed = { file: "", since: 0 };
   for (;;) {
     while (missing.length > 0) {
       const found = await repository.stat(walName(wanted.key, missing[0]!), { signal });
@@ -65,7 +70,16 @@ export async function awaitWal(world: World, wanted: Wanted): Promise<void> {
       missing.shift();
     }
     if (missing.length === 0) return;
-    if (performance.now() >= deadline) throw await late(world, wanted, missing);
+    const now = performance.now();
+    if (now >= deadline) throw await late(world, wanted, missing);
+    if (now >= look) {
+      look = now + LOOK_MS;
+      // What the archiver has been through does not come any more, however long one waits.
+      const [file = ""] = missing;
+      if (!(await isPassed(world, file))) passed.file = "";
+      else if (passed.file !== file) Object.assign(passed, { file, since: now });
+      else if (now - passed.since >= PASSED_MS) throw await late(world, wanted, missing);
+    }
     tell({ text: `waiting for the archive to bring ${missing[0]!}` });
     await sleep(POLL_MS, signal);
   }
@@ -97,6 +111,14 @@ async function endSegment(world: World, { end, segmentBytes }: Wanted): Promise<
   }
 }
 
+async function isPassed({ primary, signal }: World, file: string): Promise<boolean> {
+  const { rows } = await (await primary()).ask(ARCHIVER, [], { signal });
+  const last = rows[0]?.["last_archived_wal"];
+  return (
+    typeof last === "string" && last.slice(0, 8) === file.slice(0, 8) && last.slice(0, 24) >= file
+  );
+}
+
 const ARCHIVER = `SELECT current_setting('archive_mode') AS mode, last_archived_wal, last_failed_wal,
   last_failed_time IS NOT NULL AND last_failed_time > coalesce(last_archived_time, '-infinity') AS failing FROM pg_stat_archiver`;
 
@@ -118,10 +140,10 @@ async function late(world: World, wanted: Wanted, missing: string[]): Promise<Pg
         ? "and archive_mode is off on the primary"
         : failing === true
           ? `and the archiver of the primary fails at ${String(last_failed_wal)}`
-          : `and the archiver of the primary is at ${String(last_archived_wal ?? "nothing so far")}`;
+          : `and the archiver of the primary is at ${last_archived_wal === null ? "nothing so far" : String(last_archived_wal)}`;
   return new PgdbaError(
     "timeout",
-    `${missing.length} of ${wanted.segments.length} WAL segments of the backup did not come into ${world.repository.where} within ${wanted.timeoutMs / 1000} s: ${first} is missing, ${said}`,
+    `${missing.length} of ${wanted.segments.length} WAL segments of the backup did not come into ${world.repository.where} in time: ${first} is missing, ${said}`,
     {
       hint:
         failing === true || mode === "off"

@@ -4,8 +4,8 @@ import { readCatalogue } from "../../providers/backup/catalogue.ts";
 import { findUnfinished } from "../../providers/backup/unfinished.ts";
 import { windowsOf } from "../../providers/backup/windows.ts";
 import { keyOf } from "../../providers/repository/layout.ts";
-import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
+import { backupPlace } from "./place.ts";
 import { BACKUP, rowOf } from "./catalogue/row.ts";
 
 const TIME = { type: ["string", "null"] } as const;
@@ -19,7 +19,7 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
 `,
   effect: "read",
   idempotent: true,
-  needs: ["repository"],
+  uses: ["repository"],
   input: { type: "object", additionalProperties: false, required: [], properties: {} },
   output: {
     type: "object",
@@ -89,7 +89,7 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
     },
   },
   async run(ctx) {
-    const { repository, key } = await ctx.use("repository");
+    const { repository, key } = await backupPlace(ctx);
     const options = { signal: ctx.signal };
     const place = createHash("sha256")
       .update(`${repository.where}\n${keyOf(key)}`)

@@ -15,7 +15,7 @@ export interface BackupPlace {
   cluster: string;
 }
 
-/** @throws PgdbaError step_refused where nobody knows whose backups they are | repository_failed */
+/** Whoever calls it `uses` the repository. @throws PgdbaError step_refused where nobody knows whose backups they are | repository_failed */
 export async function backupPlace(ctx: StepContext): Promise<BackupPlace> {
   if ((await ctx.target.facts()).capabilities.includes("repository")) {
     const { repository, key } = await ctx.use("repository");

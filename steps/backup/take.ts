@@ -1,7 +1,6 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { parseBytes, parseDuration } from "../../engine/shared/units.ts";
 import type { Json, ProbeResult, StepContext } from "../../engine/types.ts";
-import { newBackupId } from "../../providers/backup/marks.ts";
 import { recordIfThere } from "../../providers/backup/read-record.ts";
 import type { BackupRecord } from "../../providers/backup/record.ts";
 import { everySoOften } from "../../providers/backup/take-job.ts";
@@ -13,8 +12,10 @@ import { backupPrefix, recordName } from "../../providers/repository/layout.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
 import packageJson from "../../package.json" with { type: "json" };
+import { newBackupId } from "./id.ts";
 import { parentFor } from "./take/parent.ts";
 import { chooseSource, type Source } from "./take/source.ts";
+import { checkpointFor } from "./take/checkpoint.ts";
 import { sweep } from "./take/sweep.ts";
 
 const OBJECT_NOT_IN_STATE = "55000";
@@ -185,11 +186,12 @@ it. One that fails leaves nothing.`,
 async function takenFrom(
   ctx: StepContext,
   order: Omit<TakeOrder, "node">,
-  { member, why }: Source,
+  { member, standby, why }: Source,
 ): Promise<BackupRecord> {
   ctx.log(`taking the backup from ${member ?? ctx.target.name}: ${why}`);
   const { repository } = await ctx.use("repository");
   const postgres = await ctx.use("postgres");
+  if (standby && member !== null) await checkpointFor(ctx, member);
   const access = member === null ? null : await ctx.use("member");
   const replication = await (access === null
     ? postgres.replication()

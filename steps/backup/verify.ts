@@ -1,12 +1,9 @@
 import type { Json } from "../../engine/types.ts";
-import { BACKUP_ID, writeMark } from "../../providers/backup/marks.ts";
-import { readRecord, recordIfThere } from "../../providers/backup/read-record.ts";
 import { everySoOften } from "../../providers/backup/take-job.ts";
 import { verify } from "../../providers/backup/verify.ts";
-import { PgdbaError } from "../../engine/errors.ts";
-import { recordName } from "../../providers/repository/layout.ts";
-import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
+import { backupPlace } from "./place.ts";
+import { mark, recordIfThere, recordOf } from "./records.ts";
 
 export default defineStep({
   type: "backup.verify",
@@ -23,7 +20,7 @@ failure of this step: look at \`verified\`.`,
   // It changes nothing that another run works with, and takes hours.
   locks: "none",
   interruptible: true,
-  needs: ["repository"],
+  uses: ["repository"],
   input: {
     type: "object",
     additionalProperties: false,
@@ -61,27 +58,25 @@ failure of this step: look at \`verified\`.`,
     },
   },
   async run(ctx, { backup_id: id }) {
-    const { repository, key } = await ctx.use("repository");
+    const place = await backupPlace(ctx);
+    const { repository, key } = place;
     const { signal } = ctx;
-    assertName(id);
+    await recordOf(place, id);
     const tell = everySoOften(({ text, warning: _, ...counts }) =>
       ctx.progress({ ...counts, ...(text === undefined ? {} : { text }) }),
     );
-    const at = ctx.clock.now();
     const { verified, damage, ...counts } = await verify(key, id, { repository, tell, signal });
     const facts = { ...counts, damage };
     for (const backup of marked(id, verified, damage)) {
       // One that was removed meanwhile is gone, and not damaged.
-      if ((await recordIfThere(repository, recordName(key, backup), signal)) === null) continue;
+      if ((await recordIfThere(repository, key, backup)) === null) continue;
       const kind = verified ? "verified" : "damaged";
-      await writeMark(repository, key, { backup, kind, at, run: ctx.run.id, facts }, { signal });
+      await mark(ctx, place, backup, kind, facts);
     }
     return { backup_id: id, verified, damage, ...counts };
   },
   async plan(ctx, { backup_id: id }): Promise<Json> {
-    const { repository, key } = await ctx.use("repository");
-    assertName(id);
-    const { stored_bytes } = await readRecord(repository, key, id, ctx.signal);
+    const { stored_bytes } = await recordOf(await backupPlace(ctx), id);
     return { backup_id: id, bytes: stored_bytes };
   },
 });
@@ -89,16 +84,4 @@ failure of this step: look at \`verified\`.`,
 /** An increment is as good as all of its chain: what is damaged below it is said of that, and of it. */
 function marked(id: string, verified: boolean, damage: readonly { backup: string }[]): string[] {
   return verified ? [id] : [...new Set([...damage.map(({ backup }) => backup), id])];
-}
-
-/** @throws PgdbaError invalid_param */
-function assertName(id: string): void {
-  if (BACKUP_ID.test(id)) return;
-  throw new PgdbaError(
-    "invalid_param",
-    `${JSON.stringify(id.slice(0, 100))} is no name of a backup`,
-    {
-      hint: "`pgdba backup list` shows all.",
-    },
-  );
 }

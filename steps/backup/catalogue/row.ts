@@ -99,7 +99,7 @@ export function rowOf(
     end_lsn: wal?.end_lsn ?? null,
     end_segment: wal?.end_segment ?? null,
     restorable_from: usable ? summary.finished_at : null,
-    restorable_until: usable ? (until.get(id) ?? null) : null,
+    restorable_until: usable ? latest(summary.finished_at, until.get(id) ?? null) : null,
     verified_at: marks.verified ?? null,
     drilled_at: marks.drilled ?? null,
     pinned: (marks.pinned ?? "") > (marks.unpinned ?? ""),
@@ -107,4 +107,9 @@ export function rowOf(
     tool: summary.tool,
     run: summary.run,
   };
+}
+
+/** A segment that was archived while the backup ended brings it no less far than its own end. */
+function latest(finished: string, archived: string | null): string | null {
+  return archived !== null && archived < finished ? finished : archived;
 }
