@@ -44,7 +44,17 @@ export function backup(input: GateInput): Verdict {
     hint:
       runbooks.length > 1
         ? "Let one of them only say `gives: [verified_backup]`; an empty list takes it back from one that extends another."
-        : `Add a runbook with \`gives: [verified_backup]\` whose output has \`verified: true\`; to go on without any, give --without-backup=${name}.`,
+        : `${wayTo(input)}; to go on without any, give --without-backup=${name}.`,
     opens: [`--without-backup=${name}`],
   };
+}
+
+/** What the target lacks for the backup is told how to get; where there is no such runbook, what one is. */
+function wayTo({ backup: { runbooks, lacks }, target: { ways } }: GateInput): string {
+  if (runbooks.length === 0)
+    return "Add a runbook with `gives: [verified_backup]` whose output has `verified: true`";
+  const told = lacks.flatMap((word) => ways?.[word] ?? []);
+  return told.length > 0
+    ? told.join(". ")
+    : `Give it what it lacks: ${lacks.join(", ") || "nothing"}`;
 }

@@ -115,10 +115,7 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
         })),
       ),
       unfinished: (await findUnfinished(repository, key, options)).map(
-        ({ names: _, at, ...one }) => ({
-          ...one,
-          at: at.toISOString(),
-        }),
+        ({ id, run, at, bytes }) => ({ id, run, at: at.toISOString(), bytes }),
       ),
       newest:
         good === undefined

@@ -11,7 +11,6 @@ import type { PgSession } from "../../providers/postgres/session.ts";
 import { backupPrefix, recordName } from "../../providers/repository/layout.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
-import packageJson from "../../package.json" with { type: "json" };
 import { newBackupId } from "./id.ts";
 import { parentFor } from "./take/parent.ts";
 import { chooseSource, type Source } from "./take/source.ts";
@@ -128,7 +127,7 @@ it. One that fails leaves nothing.`,
       key,
       cluster: ctx.target.name,
       run: ctx.run.id,
-      tool: `pgdba ${packageJson.version}`,
+      tool: "pgdba",
       checkpoint: input.checkpoint ?? "fast",
       max_rate_kb: rateOf(input.max_rate ?? null),
       level: input.level ?? 3,

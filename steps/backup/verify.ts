@@ -62,8 +62,8 @@ failure of this step: look at \`verified\`.`,
     const { repository, key } = place;
     const { signal } = ctx;
     await recordOf(place, id);
-    const tell = everySoOften(({ text, warning: _, ...counts }) =>
-      ctx.progress({ ...counts, ...(text === undefined ? {} : { text }) }),
+    const tell = everySoOften(({ done = null, total = null, unit = null, text = null }) =>
+      ctx.progress({ done, total, unit, text }),
     );
     const { verified, damage, ...counts } = await verify(key, id, { repository, tell, signal });
     const facts = { ...counts, damage };

@@ -42,7 +42,7 @@ const NAMES = {
   "team/patroni": "summary: s\nrisk: read\nneeds: [patroni]\nsteps:\n  - set: {a: 1}\n",
 };
 const BACKUP = {
-  "backup/create":
+  "team/backup":
     "summary: s\nrisk: read\ngives: [verified_backup]\nsteps:\n  - set: {ok: 'true'}\noutput: {verified: steps.set_1.output.ok}\n",
 };
 
@@ -152,7 +152,7 @@ test("without a verified backup nothing is destroyed", async () => {
     "home/clusters/orders.yaml": clusterFile(server, "managed"),
     ...runbooks({
       ...NAMES,
-      "backup/create": BACKUP["backup/create"].replace("'true'", "'false'"),
+      "team/backup": BACKUP["team/backup"].replace("'true'", "'false'"),
     }),
   });
   const ran = await cli(["team", "wipe", ...ON("orders"), "--confirm=orders"], unverified, { env });

@@ -45,6 +45,8 @@ export async function startArchived(
     version,
     settings: {
       archive_mode: "on",
+      // A standby gives no backup without.
+      full_page_writes: "on",
       archive_command: `cp %p ${spool}/.%f && mv ${spool}/.%f ${spool}/%f`,
       ...options.settings,
     },
