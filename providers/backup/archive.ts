@@ -45,7 +45,8 @@ export function wantedSettings(
   return {
     archive_command: ARCHIVE_COMMAND,
     archive_timeout: `${timeoutSeconds}s`,
-    ...(now.archive_mode === "off" ? { archive_mode: "on" } : {}),
+    // Also where it runs with it already: the file may say otherwise for the next start.
+    archive_mode: now.archive_mode === "always" ? "always" : "on",
     ...(now.wal_level === "minimal" ? { wal_level: "replica" } : {}),
     ...(version >= 17 ? { summarize_wal: "on" } : {}),
   };

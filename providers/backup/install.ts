@@ -5,7 +5,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import { shellQuoted } from "../../engine/shared/shell-words.ts";
 import { identityOf, withExecutable } from "../executable.ts";
 import type { Host } from "./host.ts";
-import { keyBeside, programBeside, settingsFile } from "./settings.ts";
+import { caBeside, keyBeside, programBeside, settingsFile } from "./settings.ts";
 import type { NodeRepository } from "./work.ts";
 import packageJson from "../../package.json" with { type: "json" };
 
@@ -19,6 +19,8 @@ export interface Wanted extends Way {
   settings: NodeRepository;
   /** The key to an object store: its id, a colon, and the key. */
   key?: string | undefined;
+  /** The authorities to trust for it. */
+  ca?: string | undefined;
 }
 
 /** The program beside the data, put there where it is missing or another. */
@@ -31,12 +33,13 @@ export async function installProgramOn(host: Host, way: Way): Promise<string> {
 
 /** @returns whether anything was changed. @throws PgdbaError command_failed | io_failed | unsupported */
 export async function install(host: Host, wanted: Wanted): Promise<boolean> {
-  const { settings, key } = wanted;
+  const { settings, key, ca } = wanted;
   const program = programBeside(host.data);
   await host.makeFolder();
   let changed = await installProgram(host, program, wanted);
   const texts: [string, string][] = [
     ...(key === undefined ? [] : ([[keyBeside(host.data), `${key}\n`]] as [string, string][])),
+    ...(ca === undefined ? [] : ([[caBeside(host.data), ca]] as [string, string][])),
     [settingsFile(host.data), `${JSON.stringify(settings, null, 2)}\n`],
   ];
   for (const [path, text] of texts) {

@@ -13,6 +13,7 @@ export const besideData = (data: string): string => `${data}.pgdba`;
 export const settingsFile = (data: string): string => join(besideData(data), "repository.json");
 export const programBeside = (data: string): string => join(besideData(data), "pgdba");
 export const keyBeside = (data: string): string => join(besideData(data), "repository.key");
+export const caBeside = (data: string): string => join(besideData(data), "repository.ca");
 /** The same for the data directory that a server names, which may be a link. */
 export const settingsHere = (cwd: string): string => settingsFile(realpathSync(cwd));
 

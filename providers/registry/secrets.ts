@@ -88,7 +88,7 @@ export function secretPath(cluster: string, name: string): string {
  * Writes a secret of a cluster to a file that only its owner can read, and has it on disk. Gives what its entry holds under `secrets`.
  * @throws PgdbaError io_failed | invalid_param
  */
-async function writeSecret(
+export async function writeSecret(
   stateDir: string,
   cluster: string,
   name: string,

@@ -1,13 +1,16 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { install } from "../../providers/backup/install.ts";
-import { keyBeside } from "../../providers/backup/settings.ts";
 import { settingsOn } from "../../providers/backup/node-settings.ts";
 import { readText } from "../../engine/shared/read-file.ts";
 import { readClusterFile } from "../../providers/registry/read.ts";
 import { clusterFile } from "../../providers/registry/folder.ts";
+import { settingsFile } from "../../providers/backup/settings.ts";
 import { defineStep } from "../define.ts";
 import { hostsOf } from "./archive/hosts.ts";
+
+/** What `repository.json` said on each host. */
+type Before = Record<string, string | null>;
 
 const SEGMENT =
   "SELECT setting::bigint::int AS bytes FROM pg_settings WHERE name = 'wal_segment_size'";
@@ -56,11 +59,19 @@ until this was done there, and keeps its WAL.`,
         ? readText(place.key_file, { maxBytes: 4096, code: "missing_secret" }).trim()
         : undefined;
     if (secret !== undefined) ctx.secret(secret);
+    const ca =
+      place?.kind === "object_store" && place.cafile !== undefined
+        ? readText(place.cafile, { maxBytes: 1024 * 1024 })
+        : undefined;
     const { hosts, silent } = await hostsOf(ctx);
     const wanted = hosts.filter(({ name }) => nodes == null || nodes.includes(name));
     // Only a copy has origins, of which it may not read too much.
     const segmentBytes = origins.length === 0 ? 0 : await segmentSize(ctx);
     let changed = false;
+    const before = (ctx.noted ?? {}) as Before;
+    for (const host of wanted)
+      before[host.name] ??= (await host.text(settingsFile(host.data))) ?? null;
+    ctx.note(before);
     for (const [done, host] of wanted.entries()) {
       ctx.progress({ done, total: wanted.length, unit: "nodes", text: host.name });
       const did = await install(host, {
@@ -68,9 +79,10 @@ until this was done there, and keeps its WAL.`,
           key,
           origins,
           segmentBytes,
-          keyFile: keyBeside(host.data),
+          data: host.data,
         }),
         key: secret,
+        ca,
         env: ctx.env,
         signal: ctx.signal,
         progress: (text) => ctx.progress({ text }),
@@ -89,5 +101,21 @@ until this was done there, and keeps its WAL.`,
       );
     if (!changed) ctx.unchanged();
     return { installed: wanted.map(({ name }) => name), silent };
+  },
+  async undo(ctx) {
+    const before = ctx.noted as Before | undefined;
+    if (before === undefined) return ctx.unchanged();
+    const { hosts } = await hostsOf(ctx);
+    for (const host of hosts) {
+      const text = before[host.name];
+      const path = settingsFile(host.data);
+      if (typeof text === "string") await host.put(path, { content: text }, 0o600);
+      else if (text === null) await host.run(["rm", "-f", path]);
+    }
+    for (const name of Object.keys(before))
+      if (!hosts.some((host) => host.name === name))
+        ctx.warn(
+          `${name} does not answer, and keeps the settings of the repository beside its data`,
+        );
   },
 });

@@ -1,14 +1,34 @@
 import { PgdbaError } from "../../engine/errors.ts";
+import type { StepContext } from "../../engine/types.ts";
 import { openRepository } from "../../providers/repository/open.ts";
 import { clusterName } from "../../providers/repository/layout.ts";
 import { readClusterFile } from "../../providers/registry/read.ts";
 import { clusterFile } from "../../providers/registry/folder.ts";
-import { CLUSTER_PARTS } from "../../providers/registry/schema.ts";
+import { writeSecret } from "../../providers/registry/secrets.ts";
+import { type ClusterFile, CLUSTER_PARTS } from "../../providers/registry/schema.ts";
 import { defineStep } from "../define.ts";
 import { madePlace } from "./archive/made-place.ts";
 
-const { kind, location, endpoint, node_endpoint, region, cafile, secret } =
+const { kind, location, endpoint, node_endpoint, region, cafile } =
   CLUSTER_PARTS.repository.properties;
+
+type Repository = NonNullable<ClusterFile["repository"]>;
+/** The name of the secret. */
+const NAME = "repository";
+
+/** Where the key is kept, which is given by a variable; undefined when none is given. @throws PgdbaError missing_secret */
+async function keptKey(ctx: StepContext, cluster: string, variable: string | null | undefined) {
+  if (variable == null) return undefined;
+  const value = ctx.env[variable] ?? "";
+  if (!/^[^:\s]+:\S+$/.test(value))
+    throw new PgdbaError("missing_secret", `${variable} holds no key to an object store`, {
+      hint: "Set it to the id of the key, a colon, and the key.",
+      data: { missing: [variable] },
+    });
+  ctx.secret(value);
+  ctx.secret(value.slice(value.indexOf(":") + 1));
+  return writeSecret(ctx.run.stateDir, cluster, NAME, value);
+}
 
 export default defineStep({
   type: "backup.repository",
@@ -34,7 +54,12 @@ was connected, is given one. What the place must keep is tried: that a name is g
       node_endpoint: { ...node_endpoint, type: ["string", "null"] },
       region: { ...region, type: ["string", "null"] },
       cafile: { ...cafile, type: ["string", "null"] },
-      secret: { ...secret, type: ["string", "null"] },
+      key_env: {
+        type: ["string", "null"],
+        pattern: "^[A-Za-z_][A-Za-z0-9_]*$",
+        description:
+          "The variable that holds the key to an object store: its id, a colon, and the key. It is kept in a file of the state folder",
+      },
       system_identifier: { type: "string" },
       version: { type: "integer" },
     },
@@ -42,16 +67,17 @@ was connected, is given one. What the place must keep is tried: that a name is g
   output: {
     type: "object",
     additionalProperties: false,
-    required: ["where", "cluster_id", "version", "system_identifier", "repository"],
+    required: ["where", "cluster_id", "version", "system_identifier", "repository", "secrets"],
     properties: {
       where: { type: "string" },
       cluster_id: { type: "string" },
       version: { type: "integer" },
       system_identifier: { type: "string" },
       repository: { type: "object" },
+      secrets: { type: "object" },
     },
   },
-  async run(ctx, { system_identifier, version, ...place }) {
+  async run(ctx, { system_identifier, version, key_env, ...place }) {
     const { cluster } = ctx.target;
     const entry =
       cluster === null
@@ -65,10 +91,20 @@ was connected, is given one. What the place must keep is tried: that a name is g
     const noted = ctx.noted as { cluster_id: string } | undefined;
     const cluster_id = entry.data.cluster_id ?? noted?.cluster_id ?? crypto.randomUUID();
     ctx.note({ cluster_id });
-    const { origins } = entry.data.repository ?? {};
-    const given = Object.fromEntries(Object.entries(place).filter(([, value]) => value !== null));
-    const repository = { ...given, ...(origins === undefined ? {} : { origins }) };
-    const opened = await madePlace(ctx, entry, repository as never, openRepository);
+    const given = Object.fromEntries(
+      Object.entries(place).filter(([, value]) => value !== null),
+    ) as Partial<Repository>;
+    const { origins, secret: before } = entry.data.repository ?? {};
+    const secrets = await keptKey(ctx, cluster, key_env);
+    const secret = secrets === undefined ? before : NAME;
+    const repository = {
+      ...(given as Repository),
+      ...(given.kind === "object_store" && secret !== undefined ? { secret } : {}),
+      ...(origins === undefined ? {} : { origins }),
+    };
+    const named = secrets === undefined ? [] : [{ name: NAME, place: secrets }];
+    const withKey = { ...entry, secrets: [...named, ...entry.secrets] };
+    const opened = await madePlace(ctx, withKey, repository, openRepository);
     try {
       const key = { system_identifier, version, cluster_id };
       const text = JSON.stringify({ format: 1, ...key });
@@ -76,7 +112,12 @@ was connected, is given one. What the place must keep is tried: that a name is g
         signal: ctx.signal,
       });
       if (made === "same" && Bun.deepEquals(entry.data.repository, repository)) ctx.unchanged();
-      return { where: opened.where, ...key, repository };
+      return {
+        where: opened.where,
+        ...key,
+        repository,
+        secrets: secrets === undefined ? {} : { [NAME]: secrets },
+      };
     } finally {
       await opened.close();
     }

@@ -1,9 +1,10 @@
 /** Archiving on real servers, in the order in which a cluster lives: each test leaves it to the next one. */
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ARCHIVE_COMMAND } from "../../../providers/backup/archive.ts";
 import { at, cli, type Ran, removePlaces, statuses } from "../../e2e/support.ts";
+import { makeBucket, s3, storePlace, withoutS3 } from "../../support/s3.ts";
 import { NODES, Rehearsed, until } from "../../support/rehearsed.ts";
 
 setDefaultTimeout(120_000);
@@ -103,6 +104,45 @@ test("done again it changes nothing that is right, and repairs what is gone", as
   expect(readdirSync(`${shop.data("pg3")}.pgdba`)).toContain("repository.json");
   expect(statuses(ran)["restarts"]).toBe("skipped");
 });
+
+test.skipIf(s3 === undefined)(
+  `an object store takes its place, and a folder again${s3 === undefined ? ` [${withoutS3}]` : ""}`,
+  async () => {
+    await makeBucket();
+    const { endpoint, bucket, prefix } = storePlace();
+    const key = `${s3!.id}:${s3!.secret}`;
+    const where = ["--repository", `s3://${bucket}/${prefix}`, "--endpoint", endpoint];
+    const missing = await setup(...where, "--key-env", "NO_SUCH_KEY");
+    expect(failure(missing).slice(0, 2)).toEqual([2, "missing_secret"]);
+    const ran = await cli(
+      [
+        "backup",
+        "setup",
+        "--cluster",
+        "shop",
+        ...where,
+        "--key-env",
+        "STORE_KEY",
+        "--format",
+        "json",
+      ],
+      shop.place,
+      { limitMs: 120_000, env: { STORE_KEY: key } },
+    );
+    expect(failure(ran)).toEqual([0, undefined, undefined]);
+    expect(JSON.stringify(ran.envelope)).not.toContain(s3!.secret);
+    for (const node of NODES) {
+      const beside = `${shop.data(node)}.pgdba`;
+      expect(statSync(join(beside, "repository.key")).mode & 0o777).toBe(0o600);
+      expect(readFileSync(join(beside, "repository.json"), "utf8")).not.toContain(s3!.secret);
+    }
+    const kept = ["clusters/shop.yaml", "journal.db"].map((name) =>
+      readFileSync(join(shop.place.home, name), "latin1"),
+    );
+    expect(kept.join()).not.toContain(s3!.secret);
+    expect(failure(await setup("--repository", folder))).toEqual([0, undefined, undefined]);
+  },
+);
 
 test("while the repository is away the server keeps its WAL, and brings it when it is back", async () => {
   renameSync(folder, `${folder}-away`);

@@ -1,0 +1,108 @@
+import { randomUUID } from "node:crypto";
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Bytes, Signalled } from "../contract.ts";
+import type { Client } from "./client.ts";
+
+/** By it an object is known as made by this very attempt, whose answer may have been lost. */
+export const MARKED = "x-amz-meta-pgdba";
+
+/** A store takes 10,000 parts: the later ones are larger, so that 400 GB fit. */
+const PART_BYTES = 16 * 1024 * 1024;
+const LATER_BYTES = 4 * PART_BYTES;
+const LATER_FROM = 5_000;
+
+/** Puts a stream of any length, part by part; the object is there when all of it is, and only where none has the name. */
+export async function putParts(
+  client: Client,
+  name: string,
+  content: Bytes,
+  { signal }: Signalled,
+): Promise<"made" | "taken"> {
+  const mark = randomUUID();
+  const begun = await client.ask({
+    method: "POST",
+    name,
+    query: { uploads: "" },
+    headers: { [MARKED]: mark },
+    signal,
+  });
+  const uploadId = /<UploadId>([^<]+)<\/UploadId>/.exec(await begun.response.text())?.[1];
+  if (uploadId === undefined)
+    throw new PgdbaError("repository_failed", `${client.where} does not take objects in parts`, {
+      hint: "Use a store that speaks S3 with multipart uploads.",
+    });
+  let whole = false;
+  try {
+    const tags: string[] = [];
+    let sending: Promise<void> = Promise.resolve();
+    const send = async (number: number, body: Uint8Array): Promise<void> => {
+      const query = { partNumber: String(number), uploadId };
+      const { headers } = await client.ask({ method: "PUT", name, query, body, signal });
+      tags[number - 1] = headers.get("etag") ?? "";
+    };
+    let number = 0;
+    for await (const body of inParts(content)) {
+      // One is on its way while the next is collected.
+      await sending;
+      number++;
+      sending = send(number, body);
+      sending.catch(() => {});
+    }
+    await sending;
+    const list = tags
+      .map((tag, at) => `<Part><PartNumber>${at + 1}</PartNumber><ETag>${tag}</ETag></Part>`)
+      .join("");
+    const { status, repeated, response } = await client.ask({
+      method: "POST",
+      name,
+      query: { uploadId },
+      headers: { "if-none-match": "*" },
+      body: new TextEncoder().encode(`<CompleteMultipartUpload>${list}</CompleteMultipartUpload>`),
+      signal,
+      answers: [412, 404],
+    });
+    if (status === 412 || status === 404) {
+      const { headers } = await client.ask({ method: "HEAD", name, signal });
+      const ours = repeated && headers.get(MARKED) === mark;
+      whole = ours;
+      return ours ? "made" : "taken";
+    }
+    // A store may begin with success and fail in the middle: the text tells.
+    const text = await response.text();
+    if (/<Error>/.test(text))
+      throw new PgdbaError("repository_failed", `${client.where} did not put ${name} together`, {
+        hint: "The store has a fault; run again later.",
+        retryable: true,
+      });
+    whole = true;
+    return "made";
+  } finally {
+    // Without the signal, which may be what has ended it.
+    if (!whole)
+      await client
+        .ask({ method: "DELETE", name, query: { uploadId }, answers: [404] })
+        .catch(() => {});
+  }
+}
+
+async function* inParts(content: Bytes): Bytes {
+  let parts: Uint8Array[] = [];
+  let bytes = 0;
+  let number = 1;
+  for await (const part of content) {
+    let rest: Uint8Array = part.slice();
+    while (rest.length > 0) {
+      const size = number > LATER_FROM ? LATER_BYTES : PART_BYTES;
+      const taken = rest.subarray(0, size - bytes);
+      parts.push(taken);
+      bytes += taken.length;
+      rest = rest.subarray(taken.length);
+      if (bytes < size) continue;
+      yield Buffer.concat(parts);
+      parts = [];
+      bytes = 0;
+      number++;
+    }
+  }
+  if (bytes > 0 || number === 1) yield Buffer.concat(parts);
+}
