@@ -1,5 +1,6 @@
 import type { Change, NodeSpec, Role, Running, Spec } from "../contract.ts";
 import { assertNames, assertPlaces, assertUsers, refused } from "../spec.ts";
+import { assertSizes } from "./disks.ts";
 import provider from "./provider.ts";
 import { type FixedSpec, type NodeRecord } from "./record.ts";
 import { ROLES } from "./roles.ts";
@@ -134,4 +135,5 @@ function checkSpec(spec: Spec): void {
   );
   assertUsers(users);
   assertPlaces(provider, spec);
+  assertSizes(spec);
 }

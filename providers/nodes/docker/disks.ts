@@ -1,6 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
-import type { Role } from "../contract.ts";
+import type { Role, Spec } from "../contract.ts";
+import { refused } from "../spec.ts";
 import { runHelper } from "./helper.ts";
 import script from "./node/disk.py" with { type: "text" };
 import { type Cluster, dataVolume } from "./record.ts";
@@ -14,6 +15,8 @@ export interface DiskSizes {
 
 const UNITS: Record<string, number> = { k: 1 << 10, m: 1 << 20, g: 1 << 30, t: 2 ** 40 };
 const IMAGES = "/disk";
+/** xfs makes none that is smaller. */
+const LEAST = "300m";
 
 /** As in `512m` or `20g`. */
 export function bytesOf(text: string): number {
@@ -27,6 +30,19 @@ export function sizesOf(place: JsonObject, role: Role): DiskSizes {
     ...(data_size === undefined ? {} : { data: bytesOf(data_size) }),
     ...(wal_size === undefined ? {} : { wal: bytesOf(wal_size) }),
   };
+}
+
+/** @throws PgdbaError step_refused where a disk would be too small for its file system */
+export function assertSizes({ place = {} }: Pick<Spec, "place">): void {
+  const tooSmall = Object.entries(sizesOf(place, "postgres")).filter(
+    ([, bytes]) => bytes < bytesOf(LEAST),
+  );
+  if (tooSmall.length === 0) return;
+  const names = tooSmall.map(([of]) => `${of}_size ${String(place[`${of}_size`])}`);
+  throw refused(
+    `A disk takes ${LEAST} at least, and ${names.join(" and ")} is less`,
+    "Give more, or leave it out for a volume without a limit.",
+  );
 }
 
 export const hasSizes = (sizes: DiskSizes): boolean => Object.keys(sizes).length > 0;
@@ -106,6 +122,6 @@ async function onDisks(
   );
   if (done.code === 0) return;
   throw new PgdbaError("unsupported", `The disks of ${node} can't be ${verb}ed: ${done.text}`, {
-    hint: "Disks of a size take loop devices and a privileged helper on the Engine's machine, and 300 MB at least. Leave `data_size` and `wal_size` out for volumes without a limit.",
+    hint: "Disks of a size take loop devices and a privileged helper on the Engine's machine. Leave `data_size` and `wal_size` out for volumes without a limit.",
   });
 }

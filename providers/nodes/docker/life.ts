@@ -9,6 +9,7 @@ import { readableLog } from "./line.ts";
 import kill from "./node/kill.py" with { type: "text" };
 import { PGDATA } from "./roles.ts";
 import { type Cluster, filter, LABEL, type NodeRecord, readRecords } from "./record.ts";
+import { patroniSays } from "./rest.ts";
 import { serviceState } from "./state.ts";
 
 export const START_MS = 90_000;
@@ -17,10 +18,14 @@ const KILL_MS = 15_000;
 const POLL_MS = 50;
 /** A node whose health check passes and that nobody reaches here by then is not reached at all. */
 const UNREACHED_MS = 20_000;
+/** A Patroni that says so long that it is paused, with its server down, starts none. */
+const PAUSED_MS = 3_000;
 /** How long it is given to begin to tell its events. */
 const ANSWER_MS = 10_000;
 /** An Engine that is away is asked again so often. */
 const AGAIN_MS = 1_000;
+
+const LEFT_DOWN = new Set(["stopped", "uninitialized"]);
 
 /** What starts a container again after its machine or its Engine was started; a node that is fenced has `no`. */
 export const POLICY = "unless-stopped";
@@ -68,6 +73,7 @@ export async function startContainer(engine: Engine, id: string, name: string): 
 export async function waitReady(at: At, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   let healthySince: number | undefined;
+  let pausedSince: number | undefined;
   for (;;) {
     at.by.signal.throwIfAborted();
     if ((await serviceState(at.record)) === "running") return;
@@ -76,10 +82,28 @@ export async function waitReady(at: At, timeoutMs: number): Promise<void> {
     if (State.Health?.Status !== "healthy") healthySince = undefined;
     else if (performance.now() - (healthySince ??= performance.now()) > UNREACHED_MS)
       throw unreached(at);
+    if (!(await isLeftDown(at.record))) pausedSince = undefined;
+    else if (performance.now() - (pausedSince ??= performance.now()) > PAUSED_MS)
+      throw leftDown(at.record);
     const isGone = !State.Running && !State.Restarting;
     if (isGone || performance.now() > deadline) throw await notReady(at, isGone, State, timeoutMs);
     await Bun.sleep(POLL_MS);
   }
+}
+
+/** While Patroni is paused it starts no server and copies none. */
+async function isLeftDown(record: NodeRecord): Promise<boolean> {
+  if (record.role !== "postgres") return false;
+  const said = await patroniSays(record);
+  return said?.["pause"] === true && LEFT_DOWN.has(String(said["state"]));
+}
+
+function leftDown({ node }: NodeRecord): PgdbaError {
+  return new PgdbaError(
+    "step_refused",
+    `${node} is up, and its Patroni is paused: it starts no PostgreSQL while that lasts`,
+    { hint: "End the pause (pgdba cluster resume), and then give the same command again." },
+  );
 }
 
 /** It serves, by its own word: waiting brings nothing. */
