@@ -13,6 +13,8 @@ taken back. A primary is refused while another node of the cluster is one, or wa
 `,
   effect: "change",
   idempotent: true,
+  // It is begun at once; the rest is waiting, for as long as a recovery takes.
+  interruptible: true,
   needs: ["nodes"],
   gives: ["postgres"],
   input: {

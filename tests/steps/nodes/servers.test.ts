@@ -253,3 +253,7 @@ async function promise(work: Promise<unknown>) {
     (error: { code: string; nothingDone: boolean | undefined }) => error,
   );
 }
+
+test("to wait for a node that starts can be cut by the first signal: a recovery may take hours", () => {
+  expect(start.interruptible).toBe(true);
+});

@@ -108,6 +108,21 @@ describe.if(missing === null)(
       await world.leads("a");
     });
 
+    test("a server that a paused Patroni leaves down is told, and not waited for", async () => {
+      const nodes = world.nodes();
+      const patroni = async (verb: string) =>
+        docker("exec", container("a"), "patronictl", "-c", "/run/patroni", verb);
+      await patroni("pause");
+      await nodes.stop("a", "fast");
+      const error = await failure(nodes.start("a", { timeoutMs: 100_000 }));
+      expect(error).toMatchObject({ code: "step_refused" });
+      expect(error.message).toContain("paused");
+      // Its Patroni is up, so that the pause can be ended.
+      await patroni("resume");
+      await nodes.start("a");
+      await world.leads("a");
+    });
+
     test("of many who want the lease at once one has it", async () => {
       const others = await Promise.all([world.another(), world.another(), world.another()]);
       const all = await Promise.all(others.map((nodes, at) => nodes.lease(`run ${at}`)));
