@@ -1,3 +1,4 @@
+import { PgdbaError } from "../../engine/errors.ts";
 import type { Json } from "../../engine/types.ts";
 import { everySoOften } from "../../providers/backup/take-job.ts";
 import { verify } from "../../providers/backup/verify.ts";
@@ -61,7 +62,16 @@ failure of this step: look at \`verified\`.`,
     const place = await backupPlace(ctx);
     const { repository, key } = place;
     const { signal } = ctx;
-    await recordOf(place, id);
+    const { type } = await recordOf(place, id);
+    if (type === "logical") {
+      throw new PgdbaError(
+        "step_refused",
+        `${id} holds dumps: that their bytes are as they were does not say that they can be read`,
+        {
+          hint: "`backup.read-dump` reads them through as well; `pgdba backup verify` does it by itself.",
+        },
+      );
+    }
     const tell = everySoOften(({ done = null, total = null, unit = null, text = null }) =>
       ctx.progress({ done, total, unit, text }),
     );

@@ -2,12 +2,13 @@ import { expect, test } from "bun:test";
 import { compile } from "../../../engine/check/compile.ts";
 import { evaluate } from "../../../engine/expr/cel.ts";
 import type { ActionStep, StepRegistry } from "../../../engine/types.ts";
+import foreign from "../../../steps/backup/foreign.ts";
 import assert from "../../../steps/core/assert.ts";
 import check from "../../../steps/health/check.ts";
 import { GROUPS } from "../../../steps/health/check/words.ts";
 import { libraryWith } from "./support.ts";
 
-const types = new Map([check, assert].map((type) => [type.type, type]));
+const types = new Map([check, assert, foreign].map((type) => [type.type, type]));
 const registry: StepRegistry = {
   names: () => [...types.keys()],
   has: (type) => types.has(type),
