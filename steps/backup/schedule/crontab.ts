@@ -80,15 +80,11 @@ export function jobOf(
   how: { program: string[]; stateDir: string; path: string },
 ): string {
   const folder = join(how.stateDir, "schedules");
-  const env = [
-    `PGDBA_CALLER=schedule`,
-    `PGDBA_HOME=${shellQuoted(how.stateDir)}`,
-    `PATH=${shellQuoted(how.path)}`,
-  ].join(" ");
-  const steps = commands.map((words) =>
-    ["env", env, ...how.program.map(shellQuoted), ...words.map(shellQuoted)].join(" "),
-  );
-  const line = `${cron} { ${steps.join(" && ")}; } >${shellQuoted(join(folder, `${name}.json`))} 2>${shellQuoted(join(folder, `${name}.log`))}`;
+  // Said once: cron takes no line of more than a thousand characters.
+  const env = `export PGDBA_CALLER=schedule PGDBA_HOME=${shellQuoted(how.stateDir)} PATH=${shellQuoted(how.path)}`;
+  const steps = commands.map((words) => [...how.program, ...words].map(shellQuoted).join(" "));
+  const out = `>${shellQuoted(join(folder, `${name}.json`))} 2>${shellQuoted(join(folder, `${name}.log`))}`;
+  const line = `${cron} ${env}; { ${steps.join(" && ")}; } ${out}`;
   if (/[\r\n\0]/.test(line))
     throw new PgdbaError("invalid_param", "A line of a crontab can't hold a line break", {
       hint: "Look at the values that were given.",

@@ -56,7 +56,9 @@ test("a schedule stands between marks, other lines stay to the byte, and it goes
   expect(entriesIn(text)).toMatchObject([{ name: "create-orders", entry: { cron: "0 3 * * *" } }]);
   expect(text.split("\n")).toContain(again.line);
   expect(again.line).toContain("backup create --type full --cluster orders --no-input");
-  expect(again.line).toContain("&& env PGDBA_CALLER=schedule");
+  expect(again.line).toMatch(
+    /^0 3 \* \* \* export PGDBA_CALLER=schedule .* && \S+pgdba backup expire --keep-full 3 --yes/,
+  );
   await runStep(remove, { name: "create-orders" }, context());
   expect(await readFile(table, "utf8")).toBe(`${ME}\n`);
   await expect(runStep(remove, { name: "create-orders" }, context())).rejects.toMatchObject({
