@@ -133,7 +133,7 @@ function seriesRefusal(
     return {
       reason: "unverified",
       why: `${newest.id}, the newest of its kind, ${flaw}`,
-      hint: `\`pgdba backup verify --id ${newest.id}\`, or take another one; then again.`,
+      hint: `\`pgdba backup verify ${newest.id}\`, or take another one; then again.`,
     };
   const timeline = Math.max(0, ...lives.keys());
   if (timeline === 0 || lineTo(timeline, lines) !== undefined) return null;
