@@ -200,7 +200,7 @@ async function locateInTime(
     if (next !== null && next.lsn >= start.end && isAfter(start, at, last)) {
       return {
         start,
-        stop: { lsn: next.lsn, inclusive: false },
+        stop: stopBetween(start, last, next),
         commit,
         proof: `WAL tells of ${iso(next.time)} at ${lsnText(next.lsn)} (${next.kind.replaceAll("_", " ")}), ${
           commit
@@ -227,6 +227,16 @@ async function locateInTime(
   throw new PgdbaError("step_refused", `${what} is before the first backup that can be restored`, {
     hint: "A backup can only be brought forward by WAL, never back.",
   });
+}
+
+/**
+ * After the last record that counts, rather than before the first that does not: a transaction that was committed later may hold its locks
+ * by then, such as that of a table which it drops, and nobody could look at the table.
+ */
+function stopBetween({ end }: Start, last: WalMark | null, next: WalMark): Stop {
+  return last !== null && last.lsn >= end
+    ? { lsn: last.lsn, inclusive: true }
+    : { lsn: next.lsn, inclusive: false };
 }
 
 /** Whether all that the backup holds was written by then: WAL before the stop tells it, or else the record of the backup. */

@@ -109,6 +109,10 @@ null), and indexes where a database has amcheck.`,
   async stop(ctx, { node }) {
     await (await ctx.use("nodes")).jobs.stop(node, ctx.step.job, { graceMs: 10_000 });
   },
+  // What it wrote to is taken back by whoever made it: `backup.fetch`, or `backup.swap`.
+  async undo(ctx, { node }) {
+    await (await ctx.use("nodes")).exec(node, ["rm", "-rf", "--", folderOf(ctx.run.id)]);
+  },
   async forget(ctx, { node }) {
     await (await ctx.use("nodes")).jobs.forget(node, ctx.step.job);
   },

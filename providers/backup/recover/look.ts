@@ -40,6 +40,8 @@ const HAS_AMCHECK =
 /** All counting together; what is not counted by then has no count. */
 const COUNT_MS = 60_000;
 const AMCHECK_MS = 300_000;
+/** Of a transaction that recovery stopped in the middle of: it ends when the recovery does. */
+const LOCK_MS = 5_000;
 
 export async function lookAt(what: Looked): Promise<Look> {
   const begun = performance.now();
@@ -98,7 +100,7 @@ async function counted(session: PgSession, signal: AbortSignal) {
     if (timeoutMs <= 0) sum = null;
     if (sum === null) break;
     const count: number | null = await session
-      .query(String(row["sql"]), [], { timeoutMs, signal })
+      .query(String(row["sql"]), [], { timeoutMs, lockTimeoutMs: LOCK_MS, signal })
       .then(
         (answer) => Number(answer.rows[0]!["rows"]),
         (error: unknown) => {
@@ -146,7 +148,11 @@ async function checkIndexes(
 
 /** Null when it holds. */
 async function fails(session: PgSession, sql: string, signal: AbortSignal): Promise<string | null> {
-  const { rows } = await session.query(sql, [], { timeoutMs: AMCHECK_MS, signal });
+  const { rows } = await session.query(sql, [], {
+    timeoutMs: AMCHECK_MS,
+    lockTimeoutMs: LOCK_MS,
+    signal,
+  });
   if (rows.length === 0) return null;
   const [value] = Object.values(rows[0]!);
   return value === false || value === null ? `it gave ${JSON.stringify(value)}` : null;

@@ -44,7 +44,7 @@ test("a moment in a zone's time, by a cluster that is down: yes, with the proof 
     chain: [ID],
     quality: "complete",
     timeline: 1,
-    inclusive: false,
+    inclusive: true,
     stored_bytes: 1000,
     bytes: 5000,
     forecast_seconds: null,
