@@ -41,7 +41,7 @@ was connected, is given one. What the place must keep is tried: that a name is g
   effect: "change",
   idempotent: true,
   needs: ["postgres"],
-  uses: ["nodes"],
+  uses: ["nodes", "member"],
   locks: "backup",
   input: {
     type: "object",

@@ -1,0 +1,54 @@
+/** Archiving of a cluster that was connected: nobody provides its hosts, and Patroni runs it on this machine. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { startWorld, type World } from "../../steps/patroni/support.ts";
+import { patroniMissing } from "../../support/patroni.ts";
+import { type Ended, pgdba } from "../config/cli.ts";
+
+const missing = patroniMissing();
+
+describe.skipIf(missing !== null)(
+  `backup setup on a real Patroni${missing === null ? "" : ` (${missing})`}`,
+  () => {
+    let world: World;
+    const base = mkdtempSync(join(tmpdir(), "pgdba-setup-"));
+    // The servers' user must get to it.
+    chmodSync(base, 0o711);
+    beforeAll(async () => {
+      world = await startWorld(2);
+    }, 120_000);
+    afterAll(async () => {
+      await world?.end();
+      rmSync(base, { recursive: true, force: true });
+    });
+    const run = (...args: string[]): Promise<Ended> =>
+      pgdba([...args, "--cluster", "pat", "--quiet"], { PGDBA_HOME: world.home, ...world.env });
+
+    test("all members archive by the dynamic configuration, and the cluster gets an id", async () => {
+      const folder = join(base, "backups");
+      const { envelope } = await run(
+        "backup",
+        "setup",
+        "--repository",
+        folder,
+        "--restart",
+        "--yes",
+      );
+      expect(envelope.error).toBeNull();
+      const { data } = envelope;
+      expect(data.members).toHaveLength(2);
+      for (const one of data.members)
+        expect(one).toMatchObject({ archive_mode: "on", archiver: "pgdba", archive_timeout: 60 });
+      const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
+      expect(names.some((name) => name.endsWith(`${data.segment}.zst`))).toBe(true);
+      const entry = parse(readFileSync(join(world.home, "clusters", "pat.yaml"), "utf8"));
+      expect(data.part).toEndWith(`/${entry.cluster_id}`);
+      expect(entry.cluster_id.length).toBeGreaterThan(20);
+      const config = await world.cluster.get("/config");
+      expect(config.postgresql.parameters.archive_mode).toBe("on");
+    }, 180_000);
+  },
+);
