@@ -8,7 +8,7 @@ export function dumpOf(record: BackupRecord, database: string | null): Part & { 
       "step_refused",
       `${record.id} is a ${record.type} backup of the whole cluster, and no dump`,
       {
-        hint: "`pgdba backup restore` restores it; a database alone comes out of a logical backup: `pgdba backup dump`.",
+        hint: "It is restored as a whole; a database alone comes out of a logical backup: `pgdba backup dump`.",
       },
     );
   }

@@ -68,7 +68,7 @@ failure of this step: look at \`verified\`.`,
         "step_refused",
         `${id} holds dumps: that their bytes are as they were does not say that they can be read`,
         {
-          hint: "`backup.read-dump` reads them through as well; `pgdba backup verify` does it by itself.",
+          hint: "`backup.read-dump` reads them through as well; `pgdba backup verify ID` does it by itself.",
         },
       );
     }

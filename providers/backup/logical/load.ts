@@ -69,7 +69,7 @@ export async function contentsOf(programs: Programs, stored: Stored): Promise<st
   assertRan(
     "pg_restore --list",
     ran,
-    "The dump can't be read. `pgdba backup verify` tells whether it is damaged.",
+    "The dump can't be read. `pgdba backup verify ID` tells whether it is damaged.",
   );
   return ran.stdout.split("\n").filter((line) => /^\d+; /.test(line));
 }
