@@ -50,7 +50,17 @@ interface Took {
   cpu: number | null;
   peak: number | null;
 }
-const rows: Took[] = [];
+/** Set once the data are there; each line is printed at once, for a run takes minutes. */
+let bytes = 0;
+
+function print({ what, seconds, megabytes, cpu, peak }: Took): void {
+  const rate = (bytes / 1e6 / seconds).toFixed(0).padStart(6);
+  const own = cpu === null ? "" : `  cpu ${cpu.toFixed(1)} s`;
+  const held = peak === null ? "" : `  peak ${peak.toFixed(0)} MB`;
+  console.log(
+    `${what.padEnd(64)} ${seconds.toFixed(1).padStart(7)} s ${rate} MB/s ${megabytes.toFixed(0).padStart(6)} MB kept${own}${held}`,
+  );
+}
 
 function sizeOf(path: string): number {
   const { stdout } = Bun.spawnSync(["du", "-sb", path]);
@@ -78,7 +88,7 @@ async function timed(
     throw new Error(`${argv.join(" ")}: ${err.slice(-800)} ${out.slice(-800)}`);
   const seconds = (performance.now() - started) / 1000;
   const used = child.resourceUsage()?.cpuTime.total;
-  rows.push({
+  print({
     what,
     seconds,
     megabytes: sizeOf(into) / 1e6,
@@ -102,7 +112,8 @@ try {
   const { rows: size } = await client.query(
     "select sum(pg_database_size(oid))::bigint as bytes from pg_database",
   );
-  const bytes = Number(size[0].bytes);
+  bytes = Number(size[0].bytes);
+  console.log(`${(bytes / 1e9).toFixed(2)} GB, PostgreSQL ${server.version}`);
   writeFileSync(
     settings,
     JSON.stringify({ place: { kind: "directory", path: folder }, write: key, read: [key] }),
@@ -167,7 +178,6 @@ repository: {kind: directory, location: ${folder}}
   };
   // Once before anything counts: the data are in the page cache for all of them.
   await peer("warming");
-  rows.pop();
   await timed(
     `pgdba backup create, zstd:${LEVEL}, SHA256 manifest, not read back`,
     create("--verify=false"),
@@ -222,12 +232,6 @@ repository: {kind: directory, location: ${folder}}
       );
   }
   await timed(`pgdba backup create, zstd:${LEVEL}, and read back`, create(), part, own);
-  console.log(`${(bytes / 1e9).toFixed(2)} GB, PostgreSQL ${server.version}`);
-  for (const { what, seconds, megabytes, cpu, peak } of rows)
-    console.log(
-      `${what.padEnd(64)} ${seconds.toFixed(1).padStart(7)} s ${(bytes / 1e6 / seconds).toFixed(0).padStart(6)} MB/s ${megabytes.toFixed(0).padStart(6)} MB kept` +
-        `${cpu === null ? "" : `  cpu ${cpu.toFixed(1)} s`}${peak === null ? "" : `  peak ${peak.toFixed(0)} MB`}`,
-    );
 } finally {
   await server.stop();
   rmSync(root, { recursive: true, force: true });
