@@ -209,6 +209,9 @@ function nodeOf({ nodes }: Gathered, name: string): string | undefined {
   return nodes?.value?.find(({ node }) => node === name)?.state.running;
 }
 
+/** A node of which the place says so acknowledges no commit. */
+const DOWN: ReadonlySet<string> = new Set(["stopped", "failed", "frozen"]);
+
 /** Beyond this Patroni lets nobody take over. */
 function maxLag({ config }: Gathered): number {
   const set = Number(config?.value?.["maximum_lag_on_failover"] ?? MAX_LAG);
@@ -250,8 +253,18 @@ function patroni({ gathered, members, holder }: Judging): Finding[] {
   const mode = config?.value?.["synchronous_mode"];
   const isSync = mode === true || mode === "on" || mode === "quorum";
   const standbys = members.filter(({ name }) => name !== holder.name);
-  const synced = standbys.some(({ role }) => role === "sync_standby" || role === "quorum_standby");
-  if (isSync && holder.name !== null && !synced) {
+  const synced = standbys.filter(({ role }) => role === "sync_standby" || role === "quorum_standby");
+  const down = synced.filter(({ name, sql }) => !sql && DOWN.has(nodeOf(gathered, name) ?? ""));
+  if (isSync && down.length > 0 && down.length === synced.length)
+    add(
+      "critical",
+      "sync-standby-down",
+      "Commits wait for a standby that is down",
+      down[0]!.name,
+      `${down.map(({ name }) => `${name} is ${nodeOf(gathered, name) ?? "down"}`).join(", ")}, and nobody else is synchronous`,
+      "Bring it back. Patroni names another one, where there is one that streams, when it has been silent for its ttl.",
+    );
+  if (isSync && holder.name !== null && synced.length === 0) {
     const strict = config?.value?.["synchronous_mode_strict"] === true;
     add(
       strict ? "critical" : "warning",

@@ -66,7 +66,7 @@ export function check(id: string, level: Level, about: string | null) {
       of("failed", message, hint, numbers, at),
     /** `at`: how it counts that nobody could see it; as a warning without it. */
     unseen: (what: string, why: string, numbers: Numbers = {}, at: Level = "warn") =>
-      of("unseen", `${what} is not seen: ${why}.`, null, numbers, at),
+      of("unseen", `${what} is not seen: ${why.replace(/[.?!]$/, "")}`, null, numbers, at),
   };
 }
 

@@ -345,6 +345,24 @@ describe("each trouble is found, with its severity", () => {
       sound({ config: ok({ synchronous_mode: "quorum", synchronous_mode_strict: true }) }),
       ["critical no-sync-standby"],
     ],
+    [
+      "the only synchronous standby stands still, and commits wait",
+      with_(
+        {
+          pg1: seen(
+            "pg1",
+            primary({ streams: [stream("pg2", { sync_state: "sync" }), stream("pg3")] }),
+            lead,
+          ),
+          pg2: seen("pg2", null, { api: null }),
+        },
+        {
+          config: ok({ synchronous_mode: true }),
+          nodes: ok([{ node: "pg2", state: { running: "frozen" } }]) as never,
+        },
+      ),
+      ["critical sync-standby-down pg2", "warning member-down pg2", "warning api-down pg2"],
+    ],
     ["the DCS is silent", sound({ dcs: { health: no(), leader: no() } }), ["critical dcs-down"]],
     [
       "no quorum",
