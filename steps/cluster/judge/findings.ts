@@ -253,7 +253,9 @@ function patroni({ gathered, members, holder }: Judging): Finding[] {
   const mode = config?.value?.["synchronous_mode"];
   const isSync = mode === true || mode === "on" || mode === "quorum";
   const standbys = members.filter(({ name }) => name !== holder.name);
-  const synced = standbys.filter(({ role }) => role === "sync_standby" || role === "quorum_standby");
+  const synced = standbys.filter(
+    ({ role }) => role === "sync_standby" || role === "quorum_standby",
+  );
   const down = synced.filter(({ name, sql }) => !sql && DOWN.has(nodeOf(gathered, name) ?? ""));
   if (isSync && down.length > 0 && down.length === synced.length)
     add(
