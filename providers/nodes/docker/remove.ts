@@ -88,12 +88,18 @@ async function remove(
   const isDisk = ({ Labels }: { Labels: Record<string, string> | null }): number =>
     LABEL.sizes in (Labels ?? {}) ? 1 : 0;
   // The files of a disk are the last: it is mounted by the others.
-  for (const { Name, Labels } of (await volumesOf(cluster)).toSorted(
-    (a, b) => isDisk(a) - isDisk(b),
-  )) {
+  const volumes = (await volumesOf(cluster)).filter(({ Labels }) => {
     const node = Labels[LABEL.node] ?? "";
-    if (staysNode(node)) continue;
-    if (!removed.has(node) && !isGoing({ node, run: Labels[LABEL.run] ?? "" })) continue;
+    if (staysNode(node)) return false;
+    return removed.has(node) || isGoing({ node, run: Labels[LABEL.run] ?? "" });
+  });
+  const names = new Set(volumes.map(({ Name }) => Name));
+  // A helper that has ended, and whose process was killed before it took it away, would keep its volume.
+  for (const { Id, Labels, State, Mounts } of containers)
+    if (Labels[LABEL.kind] === "helper" && State === "exited")
+      if (Mounts.some(({ Name }) => names.has(Name ?? ""))) await removeContainer(cluster, Id);
+  for (const { Name, Labels } of volumes.toSorted((a, b) => isDisk(a) - isDisk(b))) {
+    const node = Labels[LABEL.node] ?? "";
     const sizes = JSON.parse(Labels[LABEL.sizes] ?? "{}") as DiskSizes;
     if (hasSizes(sizes)) await detachDisks(cluster, node, sizes, await image());
     await removeVolume(cluster, Name);

@@ -181,6 +181,25 @@ describe.if(missing === null)(
       expect(await same.list()).toEqual([]);
     });
 
+    test("a helper whose process was killed before it took it away keeps no volume from being removed", async () => {
+      const name = `${world.name}-kept`;
+      const nodes = await world.another({}, { cluster: name });
+      const own = ["--label", `pgdba.cluster=${name}`];
+      const volume = `${name}-a-disk`;
+      await docker("volume", "create", ...own, "--label", "pgdba.node=a", volume);
+      const image = await inspect("{{.Config.Image}}", "a");
+      const mount = ["-v", `${volume}:/disk`, "--entrypoint", "true"];
+      await docker("run", ...own, "--label", "pgdba.kind=helper", ...mount, image);
+      try {
+        await nodes.deprovision({ nodes: ["a"] });
+        expect(await docker("volume", "ls", "-q", "--filter", `name=${name}`)).toBe("");
+      } finally {
+        const left = await docker("ps", "-aq", "--filter", `label=pgdba.cluster=${name}`);
+        if (left !== "") await docker("rm", "-f", ...left.split("\n"));
+        await docker("volume", "rm", "-f", volume);
+      }
+    });
+
     test("what is not of this cluster is neither taken nor removed, whatever its name, nor a repository of backups", async () => {
       const name = `${world.name}-not`;
       const volume = `${name}-a-data`;
