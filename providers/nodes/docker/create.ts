@@ -37,6 +37,8 @@ export interface Making {
   ports: Record<string, number>;
   /** Its disks that have a size of their own. */
   sizes?: DiskSizes;
+  /** Its own in the cluster's network; null in a network whose addresses are the Engine's to give. */
+  ip: string | null;
 }
 
 /** The labels of a node's container, beside those of whoever made it. */
@@ -99,6 +101,7 @@ export function containerOf(
       [LABEL.ports]: JSON.stringify(ports),
       [LABEL.address]: address,
       ...(hasSizes(sizes) ? { [LABEL.sizes]: JSON.stringify(sizes) } : {}),
+      ...(making.ip === null ? {} : { [LABEL.ip]: making.ip }),
     },
     StopTimeout: STOP_SECONDS,
     ExposedPorts: Object.fromEntries(bindings.map(([inside]) => [inside, {}])),
@@ -114,7 +117,12 @@ export function containerOf(
       ...(cpus === undefined ? {} : { NanoCpus: Math.round(cpus * 1e9) }),
     },
     NetworkingConfig: {
-      EndpointsConfig: { [networkName(cluster.name)]: { Aliases: [node.name] } },
+      EndpointsConfig: {
+        [networkName(cluster.name)]: {
+          Aliases: [node.name],
+          ...(making.ip === null ? {} : { IPAMConfig: { IPv4Address: making.ip } }),
+        },
+      },
     },
   };
 }
@@ -200,25 +208,4 @@ export async function ensureVolume(
   throw new PgdbaError("step_refused", `The volume ${volume} is not of this cluster`, {
     hint: "Remove it if nobody needs it, or choose another name for the cluster.",
   });
-}
-
-/** @throws PgdbaError step_refused: there is one of this name that is not this cluster's */
-export async function ensureNetwork(
-  { engine, name: cluster }: Cluster,
-  labels: Record<string, string>,
-): Promise<void> {
-  const name = networkName(cluster);
-  const all = await ask(engine, "list networks", () =>
-    engine.docker.listNetworks({ filters: { name: [name] } }),
-  );
-  const found = all.find((one) => one.Name === name);
-  if (found === undefined) {
-    await ask(engine, `make the network ${name}`, () =>
-      engine.docker.createNetwork({ Name: name, CheckDuplicate: true, Labels: labels }),
-    );
-  } else if (found.Labels?.[LABEL.cluster] !== cluster) {
-    throw new PgdbaError("step_refused", `The network ${name} is not of this cluster`, {
-      hint: "Remove it if nobody needs it, or choose another name for the cluster.",
-    });
-  }
 }

@@ -2,7 +2,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
 import type { Change, Opening, Role, Spec } from "../contract.ts";
 import { accountsOf, passwordsFor } from "../passwords.ts";
-import { createContainer, ensureNetwork, ensureVolume, nodeLabels, putSecrets } from "./create.ts";
+import { createContainer, ensureVolume, nodeLabels, putSecrets } from "./create.ts";
 import { authorityOf, certificateFiles } from "./certify.ts";
 import type { Authority } from "../../certificates/authority.ts";
 import { attachDisks, diskVolume, hasSizes, optionsFor, sizesOf, volumesFor } from "./disks.ts";
@@ -13,6 +13,7 @@ import { exclusively } from "./hold.ts";
 import { helperImage, imageFor, type ImageWork } from "./images.ts";
 import { START_MS, startContainer, startNode, stopNode, waitReady } from "./life.ts";
 import { choosePorts } from "./ports.ts";
+import { chooseIp, ensureNetwork } from "./network.ts";
 import {
   type Cluster,
   containerName,
@@ -190,7 +191,8 @@ class Making {
       const ports = await choosePorts(engine, layout.ports, { address, first, taken });
       const draft = draftName(name, node.name);
       const image = images.get(role)!;
-      const making = { cluster, spec, node, image, name: draft, labels, address, ports, sizes };
+      const ip = await chooseIp(cluster);
+      const making = { cluster, spec, node, image, name: draft, labels, address, ports, sizes, ip };
       const id = await createContainer(making);
       await putSecrets(cluster, id, spec, node, passwords, certificates);
       try {
@@ -297,7 +299,7 @@ export async function renew(work: Work, node: string, spec: Spec): Promise<Chang
       for (const { Id, Labels } of stale)
         if (Labels[LABEL.cluster] === name && Id !== record.id) await removeContainer(cluster, Id);
       const labels = { ...nodeLabels(cluster, record.labels, spec, wanted) };
-      const { ports, address, sizes } = record;
+      const { ports, address, sizes, ip } = record;
       const draft = renewedName(name, node);
       const making = {
         cluster,
@@ -309,6 +311,7 @@ export async function renew(work: Work, node: string, spec: Spec): Promise<Chang
         address,
         ports,
         sizes,
+        ip,
       };
       const id = await createContainer(making);
       const runs = running !== "stopped" && running !== "failed";

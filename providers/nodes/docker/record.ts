@@ -18,6 +18,8 @@ export const LABEL = {
   /** The published ports, as JSON: they are fixed for the life of the node. */
   ports: "pgdba.ports",
   address: "pgdba.address",
+  /** Of a node its own address in the cluster's network, of the network the range of them. */
+  ip: "pgdba.ip",
   /** The disks of a size, as JSON. */
   sizes: "pgdba.sizes",
 } as const;
@@ -61,6 +63,8 @@ export interface NodeRecord {
   sizes: { data?: number; wal?: number };
   /** The address that they are published on. */
   address: string;
+  /** Its own in the cluster's network; null in one that was made before there were any. */
+  ip: string | null;
 }
 
 export const CLUSTER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -128,6 +132,7 @@ function recordOf(cluster: string, info: Docker.ContainerInfo): NodeRecord {
     ports: JSON.parse(label(LABEL.ports) || "{}") as Record<string, number>,
     sizes: JSON.parse(label(LABEL.sizes) || "{}") as NodeRecord["sizes"],
     address: label(LABEL.address) || "127.0.0.1",
+    ip: label(LABEL.ip) || null,
   };
 }
 

@@ -34,6 +34,8 @@ test.each(SPEC.nodes)("$name is the container that the provider would make", (no
     labels: {},
     address: "127.0.0.1",
     ports: Object.fromEntries(layout.ports.map((port) => [port, port])),
+    // Compose gives its containers addresses itself.
+    ip: null,
   });
   const host = made.HostConfig!;
   const service = compose.services[node.name];

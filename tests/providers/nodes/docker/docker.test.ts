@@ -123,6 +123,24 @@ describe.if(missing === null)(
       await world.leads("a");
     });
 
+    test("a node keeps its address, whoever comes into its network while it is down", async () => {
+      const nodes = world.nodes();
+      const ip = (of: string) =>
+        docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", of);
+      const before = await ip(container("a"));
+      await nodes.stop("a", "fast");
+      const image = await inspect("{{.Config.Image}}", "a");
+      const beside = ["--network", `${world.name}-net`, "--entrypoint", "sleep", image, "60"];
+      const other = await docker("run", "-d", "--rm", ...beside);
+      try {
+        await nodes.start("a");
+        expect(await ip(container("a"))).toBe(before);
+      } finally {
+        await docker("kill", other);
+      }
+      await world.leads("a");
+    });
+
     test("of many who want the lease at once one has it", async () => {
       const others = await Promise.all([world.another(), world.another(), world.another()]);
       const all = await Promise.all(others.map((nodes, at) => nodes.lease(`run ${at}`)));
@@ -131,7 +149,7 @@ describe.if(missing === null)(
       for (const one of held) if (!("heldBy" in one)) await one.release();
     });
 
-    test("a renewed node has the limits of the spec", async () => {
+    test("a renewed node has the limits of the spec, and its address", async () => {
       const spec = world.spec(["a"]);
       spec.nodes[0]!.place = { memory: "512m", cpus: 0.5 };
       const nodes = world.nodes();
