@@ -46,7 +46,7 @@ export async function controlOf(
       `${folder} on ${node} can't be read as a data directory: ${message}`,
       {
         cause: error,
-        hint: "A data directory is the folder that holds global/pg_control.",
+        hint: "A data directory is the folder that holds global/pg_control. Where that of a standby is broken, `pgdba replica reinit NAME --yes` makes it anew from a copy.",
       },
     );
   });

@@ -192,8 +192,14 @@ function setFlag(out: Parsed, { name, spec, value, raw }: Given, lenient: boolea
 
 function unknownFlag(raw: string, known: string[]): PgdbaError {
   const close = suggest(raw.replace(/^-+/, ""), known);
+  const own = known.filter((name) => !Object.hasOwn(GLOBAL_FLAGS, name)).map((name) => `--${name}`);
+  const all = "`--help` shows the flags there are";
   return new PgdbaError("usage", `There is no flag ${raw} here`, {
-    hint: close ? `Did you mean --${close}?` : "`--help` shows the flags there are.",
+    hint: close
+      ? `Did you mean --${close}?`
+      : own.length === 0
+        ? `${all}.`
+        : `${all}; those of its own are ${own.join(", ")}.`,
   });
 }
 

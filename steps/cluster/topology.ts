@@ -214,5 +214,13 @@ function sourcesOf(g: Gathered) {
           ),
         ]),
     ...(g.nodes === null ? [] : [some("nodes", [g.nodes])]),
+    ...(g.nodes?.value == null
+      ? []
+      : [
+          some(
+            "disks",
+            g.members.flatMap(({ facts }) => facts ?? []),
+          ),
+        ]),
   ];
 }

@@ -205,7 +205,7 @@ not lead, the best first; without \`candidate\` the first of them is judged in \
     const against = refusals(checks, accepts);
     const told = [...against, ...explained(checks)];
     const said = ({ message, hint }: { message: string; hint: string | null }) =>
-      `${message}.${hint === null ? "" : ` ${hint}`}`;
+      `${message.replace(/\.$/, "")}.${hint === null ? "" : ` ${hint}`}`;
     const leader = leaderOf(facts);
     const server = leader && valueOf(leader.server);
     const sends = server && valueOf(server.standbys);

@@ -52,16 +52,22 @@ and has nothing to do where nobody does. It is not taken back.`,
     const before = await Promise.all(
       names.map((name) => pgbouncer.follower(name).catch(() => null)),
     );
-    const resumed = names.filter((_, at) => before[at]?.paused != null);
     // Also where nobody seems to be held back: the answer says whether clients go on.
     await each(names, (name) => pgbouncer.resume(name, holder));
-    if (resumed.length === 0) ctx.unchanged();
-    const routes = await Promise.all(
-      names.map(async (instance) => ({
-        instance,
-        member: (await pgbouncer.follower(instance).catch(() => null))?.route?.member ?? null,
-      })),
+    const after = await Promise.all(
+      names.map((name) => pgbouncer.follower(name).catch(() => null)),
     );
+    // Somebody may have held them back at the console, which no follower has a name for.
+    const resumed = names.filter(
+      (_, at) =>
+        before[at]?.paused != null ||
+        (before[at]?.clients === "wait" && after[at]?.clients === "go on"),
+    );
+    if (resumed.length === 0) ctx.unchanged();
+    const routes = names.map((instance, at) => ({
+      instance,
+      member: after[at]?.route?.member ?? null,
+    }));
     return { resumed, routes };
   },
   async plan(ctx, { instances }) {

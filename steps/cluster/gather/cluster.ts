@@ -39,6 +39,8 @@ export interface PoolerSeen {
   name: string;
   place: string;
   pools: Answer<Record<string, unknown>[]>;
+  /** Whether it is paused, as it says itself from 1.19 on. */
+  state: Answer<Record<string, unknown>[]>;
   /** Null where none is named. */
   follower: Answer<FollowerState | null>;
 }
@@ -149,11 +151,12 @@ async function poolersSeen(
   const { value } = access;
   const pgbouncers = await Promise.all(
     value.instances.map(async ({ name, host, port }) => {
-      const [pools, follower] = await Promise.all([
+      const [pools, state, follower] = await Promise.all([
         ask(() => value.show(name, "POOLS")),
+        ask(() => value.show(name, "STATE")),
         ask(() => value.follower(name)),
       ]);
-      return { name, place: `${host}:${port}`, pools, follower };
+      return { name, place: `${host}:${port}`, pools, state, follower };
     }),
   );
   return { pgbouncers, pgbouncerWhy: null };

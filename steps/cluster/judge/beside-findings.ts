@@ -21,7 +21,7 @@ export function besideFindings(j: Judging): Finding[] {
   ];
 }
 
-function dcs({ gathered: { dcs: seen }, holder }: Judging): Finding[] {
+function dcs({ gathered: { dcs: seen, nodes }, holder }: Judging): Finding[] {
   if (seen === null) return [];
   const { health } = seen;
   const add = (
@@ -53,7 +53,7 @@ function dcs({ gathered: { dcs: seen }, holder }: Judging): Finding[] {
             "dcs-quorum",
             "The DCS has no quorum",
             `${members.length - lost.length} of ${members.length} of its members answer${lost.length === 0 ? "" : `; not ${names}`}`,
-            "Bring back a majority of them: nobody can become the leader, and the one that there is gives up in the end.",
+            `${bringBack(nodes)}: a majority is needed. Nobody can become the leader, and the one that there is gives up in the end.`,
           ),
         ]),
     ...(quorum && lost.length > 0
@@ -63,7 +63,7 @@ function dcs({ gathered: { dcs: seen }, holder }: Judging): Finding[] {
             "dcs-member",
             "A member of the DCS does not answer",
             `${names} can't be reached; the others have the quorum`,
-            "Bring it back: the loss of another one may be the end of the quorum.",
+            `${bringBack(nodes)}: the loss of another one may be the end of the quorum.`,
           ),
         ]
       : []),
@@ -77,6 +77,13 @@ function dcs({ gathered: { dcs: seen }, holder }: Judging): Finding[] {
       ),
     ),
   ];
+}
+
+/** What is down is started by one word where somebody has power over the nodes. */
+function bringBack(nodes: Judging["gathered"]["nodes"]): string {
+  return nodes?.value == null
+    ? "Look at it there, and bring it back"
+    : "Bring it back (pgdba cluster start starts all that is down, and leaves alone what runs)";
 }
 
 function slots({ slots: all }: Beside): Finding[] {
@@ -136,6 +143,7 @@ function poolers({ beside, holder, gathered }: Judging): Finding[] {
     why,
     route,
     paused,
+    held_ms,
     waiting,
     max_wait_s,
     follower_why,
@@ -149,7 +157,7 @@ function poolers({ beside, holder, gathered }: Judging): Finding[] {
         "A PgBouncer does not answer",
         name,
         `${name}: ${why}`,
-        "Look at it there: clients that come through it are cut off.",
+        `${bringBack(gathered.nodes)}: clients that come through it are cut off.`,
       );
     if (follower_why !== null)
       add(
@@ -158,7 +166,7 @@ function poolers({ beside, holder, gathered }: Judging): Finding[] {
         "The follower of a PgBouncer does not answer",
         name,
         `${name}: ${follower_why}`,
-        "Start it again: without it the route does not follow the leader.",
+        `${bringBack(gathered.nodes)}: without it the route does not follow the leader.`,
       );
     if (route !== null && route !== holder.name)
       add(
@@ -180,12 +188,16 @@ function poolers({ beside, holder, gathered }: Judging): Finding[] {
       );
     if (paused !== null)
       add(
-        "warning",
+        held_ms === null ? "critical" : "warning",
         "pgbouncer-paused",
         "A PgBouncer holds clients back",
         name,
         `${name} is paused by ${paused}`,
-        "It lets them go at the cap by itself; sooner by pgdba pgbouncer resume.",
+        held_ms === null
+          ? follower
+            ? "Nothing ends this pause by itself. When nobody needs it any more, let clients go: pgdba pgbouncer resume."
+            : "Nothing ends this pause by itself. When nobody needs it any more: RESUME at its console."
+          : `It lets them go by itself in ${Math.ceil(held_ms / 1000)} s; sooner by ${resume(paused)}.`,
       );
     else if (waiting > 0 && max_wait_s >= WAIT_S)
       add(
@@ -198,6 +210,12 @@ function poolers({ beside, holder, gathered }: Judging): Finding[] {
       );
   }
   return found;
+}
+
+/** `operator` is whom a pause by hand is in the name of. */
+function resume(holder: string): string {
+  const named = /^[\w.:-]+$/.test(holder) ? holder : `'${holder}'`;
+  return `pgdba pgbouncer resume${holder === "operator" ? "" : ` --holder ${named}, when that one works no more`}`;
 }
 
 function room({ disks }: Beside): Finding[] {
@@ -228,7 +246,7 @@ function certificates({ certificates: all }: Beside): Finding[] {
             days_left < 0 ? "A certificate has expired" : "A certificate expires soon",
             member,
             `That of ${of} of ${member} is good until ${not_after}`,
-            "`pgdba cluster certificates` renews those that pgdba has made; put a new one in the place of any other, and reload.",
+            "`pgdba cluster certificates --yes` renews those that pgdba has made; put a new one in the place of any other, and reload.",
           ),
         ],
   );
@@ -244,7 +262,7 @@ function archiving({ archive }: Beside): Finding[] {
         "Backups are not set up",
         archive.member,
         `${archive.why}: no WAL is kept, so nothing can be restored to a point in time`,
-        "Set up a repository of backups.",
+        "Set up a repository of backups: pgdba backup setup.",
       ),
     ];
   if (archive.failing)

@@ -44,6 +44,8 @@ export interface PoolerNow {
   route: string | null;
   /** Who holds clients back. */
   paused: string | null;
+  /** After this they go on by themselves; null where nothing ends the pause. */
+  held_ms: number | null;
   clients: number;
   waiting: number;
   max_wait_s: number;
@@ -106,7 +108,16 @@ export function besideOf(
   };
 }
 
-function poolerNow({ name, place, pools, follower }: Gathered["pgbouncers"][number]): PoolerNow {
+/** Of a pause that no follower was asked for. */
+const CONSOLE_PAUSE = "somebody at its console";
+
+function poolerNow({
+  name,
+  place,
+  pools,
+  state: said,
+  follower,
+}: Gathered["pgbouncers"][number]): PoolerNow {
   const rows = (pools.value ?? []).filter((row) => row["database"] !== "pgbouncer");
   const sum = (key: string): number =>
     rows.reduce((all, row) => all + (Number(row[key] ?? 0) || 0), 0);
@@ -114,12 +125,18 @@ function poolerNow({ name, place, pools, follower }: Gathered["pgbouncers"][numb
     (row) => Number(row["maxwait"] ?? 0) + Number(row["maxwait_us"] ?? 0) / 1e6,
   );
   const { value: state } = follower;
+  // A follower holds clients back as well while nobody leads, and tells of nobody then; that is another finding.
+  const isForeign =
+    state === null
+      ? (said.value ?? []).some(isPaused)
+      : state.clients === "wait" && state.route !== null && state.why !== null;
   return {
     name,
     place,
     why: pools.why,
     route: state?.route?.member ?? null,
-    paused: state?.paused?.holder ?? null,
+    paused: state?.paused?.holder ?? (isForeign ? CONSOLE_PAUSE : null),
+    held_ms: state?.paused?.leftMs ?? null,
     clients: sum("cl_active"),
     waiting: sum("cl_waiting"),
     max_wait_s: Math.max(0, ...wait.filter((one) => Number.isFinite(one))),
@@ -128,6 +145,10 @@ function poolerNow({ name, place, pools, follower }: Gathered["pgbouncers"][numb
     held: state?.why ?? null,
     follower_why: follower.code === null ? null : follower.why,
   };
+}
+
+function isPaused({ key, value }: Record<string, unknown>): boolean {
+  return key === "paused" && value === "yes";
 }
 
 /** Programs that succeed and keep nothing, by which people stand in for an archive. */

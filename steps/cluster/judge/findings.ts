@@ -58,8 +58,8 @@ function leadership({ gathered, holder, members }: Judging): Finding[] {
         allStopped(gathered)
           ? "All of its nodes are stopped: pgdba cluster start starts them, the last primary first."
           : gathered.patroni?.value?.pause === true
-            ? "Patroni is paused, so it elects none: resume it, or start the leader that there was."
-            : "Look at the logs of Patroni, and at the DCS; a standby takes over when it is sound and the DCS answers.",
+            ? "Patroni is paused, so it elects none: resume it (pgdba cluster resume --yes), or start the leader that there was."
+            : "Look at the logs of Patroni, and at the DCS; a standby takes over when it is sound and the DCS answers. pgdba failover status says why none does.",
       ),
     );
   const leader = members.find(({ name }) => name === holder.name);
@@ -84,7 +84,7 @@ function leadership({ gathered, holder, members }: Judging): Finding[] {
         "No standby could take over",
         null,
         `Of ${standbys.map(({ name }) => name).join(", ")} none answers that may become the leader`,
-        "Bring a standby back, or add one: until then the loss of the leader is an outage.",
+        "Bring a standby back (pgdba replica rejoin NAME --yes), or add one (pgdba replica add): until then the loss of the leader is an outage.",
       ),
     );
   return found;
@@ -92,7 +92,7 @@ function leadership({ gathered, holder, members }: Judging): Finding[] {
 
 function whenLeaderIsDown({ patroni: told, dcs }: Gathered): string {
   if (told?.value?.pause === true)
-    return "Patroni is paused, so nobody takes over: resume it (pgdba cluster resume), or start the leader.";
+    return "Patroni is paused, so nobody takes over: resume it (pgdba cluster resume --yes), or start the leader.";
   const left = dcs?.leader.value?.ttlSeconds ?? null;
   return `If it is dead, wait: a standby takes over by itself when the leader key runs out${left === null ? "" : `, in ${Math.ceil(left)} s`}. Where none does, pgdba failover status says why. If it is only out of reach from here, mend the way to it.`;
 }
@@ -115,7 +115,7 @@ function ofMember(j: Judging, member: MemberNow): Finding[] {
         ? "Start the nodes, the last primary first: pgdba cluster start."
         : stopped
           ? `Start it, so that it follows again: pgdba replica rejoin ${name} --yes.`
-          : "Look at the logs of its Patroni and PostgreSQL; where it is only out of reach from here, say in the cluster's entry where it is reached.",
+          : `Look at the logs of its Patroni and PostgreSQL.${remake(j.gathered, name)} Where it is only out of reach from here, say in the cluster's entry where it is reached.`,
     );
   if (isStandby && member.sql && member.streams_from === null && state !== "streaming")
     add(
@@ -126,7 +126,7 @@ function ofMember(j: Judging, member: MemberNow): Finding[] {
       `${name} receives no WAL from anybody (${state})`,
       leader === undefined || isDown(leader)
         ? "There is no leader that answers: it streams again when there is one."
-        : "Look at its log: the usual reasons are WAL that is gone, a diverged timeline, or a password.",
+        : `Look at its log: the usual reasons are WAL that is gone, a diverged timeline, or a password.${remake(j.gathered, name)}`,
     );
   if (isStandby && member.timeline !== null && leader?.timeline != null) {
     if (member.timeline !== leader.timeline)
@@ -136,7 +136,7 @@ function ofMember(j: Judging, member: MemberNow): Finding[] {
         "A standby is on another timeline",
         name,
         `${name} is on timeline ${member.timeline}, the leader on ${leader.timeline}`,
-        "When it does not follow by itself, rejoin it: it has diverged.",
+        `When it does not follow by itself within a minute, it has diverged: pgdba replica rejoin ${name} --yes.`,
       );
   }
   const limit = maxLag(j.gathered);
@@ -176,7 +176,7 @@ function ofMember(j: Judging, member: MemberNow): Finding[] {
       "A restart is pending",
       name,
       `${name} has settings that wait for a restart: ${member.pending_restart.join(", ")}`,
-      "Restart it when it suits: pgdba config restart.",
+      "Restart it when it suits: pgdba config restart --yes.",
     );
   if (member.watchdog_failed)
     add(
@@ -198,6 +198,20 @@ function ofMember(j: Judging, member: MemberNow): Finding[] {
       "Look whether Patroni runs there: without it the member is neither watched nor moved.",
     );
   return found;
+}
+
+/** How a standby is had back that does not mend itself; by Patroni, and where somebody has power over the nodes. */
+function remake({ nodes, patroni: by }: Gathered, name: string): string {
+  return [
+    ...(nodes?.value == null
+      ? []
+      : [` Where it does not come up by itself: pgdba replica rejoin ${name} --yes.`]),
+    ...(by === null
+      ? []
+      : [
+          ` Where its data are broken: pgdba replica reinit ${name} --yes makes it anew from a copy.`,
+        ]),
+  ].join("");
 }
 
 function allStopped({ nodes }: Gathered): boolean {
@@ -238,7 +252,7 @@ function patroni({ gathered, members, holder }: Judging): Finding[] {
       "Patroni is paused",
       null,
       "Nothing is failed over or restarted by itself while it is",
-      "Resume it when the work is done: pgdba cluster resume.",
+      "Resume it when the work is done: pgdba cluster resume --yes.",
     );
   const failsafe = gathered.members.filter(({ api }) => api?.status.value?.failsafe_mode_is_active);
   if (failsafe.length > 0)
@@ -276,7 +290,7 @@ function patroni({ gathered, members, holder }: Judging): Finding[] {
       strict
         ? "Synchronous mode is strict, so all commits wait until there is one"
         : "Commits are on the leader alone until there is one",
-      "Bring a standby back, or add one.",
+      "Bring a standby back (pgdba replica rejoin NAME --yes), or add one (pgdba replica add).",
     );
   }
   return found;

@@ -148,6 +148,10 @@ export const TOPOLOGY = {
         why: TEXT,
         route: { ...TEXT, description: "The member that clients are sent to" },
         paused: { ...TEXT, description: "Who holds clients back" },
+        held_ms: {
+          ...COUNT,
+          description: "After this they go on by themselves; null where nothing ends the pause",
+        },
         clients: { type: "integer" },
         waiting: { type: "integer" },
         max_wait_s: { type: "number" },

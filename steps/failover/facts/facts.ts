@@ -26,6 +26,8 @@ export interface Facts {
     scheduled: { from: string | null; to: string | null; at: string } | null;
     /** The member that began the newest timeline, as Patroni's history tells it; null where it does not. */
     lastLeader: string | null;
+    /** Where each earlier timeline ended, in bytes, by its number. */
+    ends: Record<number, bigint>;
   };
   dcs: Seen<DcsFacts>;
   poolers: PoolerFacts[];

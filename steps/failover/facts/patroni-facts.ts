@@ -40,6 +40,11 @@ export function clusterFactsOf(
     loopWait: number("loop_wait"),
     scheduled: cluster.scheduled_switchover,
     lastLeader: history.at(-1)?.leader ?? null,
+    ends: Object.fromEntries(
+      history
+        .filter(({ lsn }) => Number.isSafeInteger(lsn))
+        .map(({ timeline, lsn }) => [timeline, BigInt(lsn)]),
+    ),
   };
 }
 

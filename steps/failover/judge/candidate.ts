@@ -67,7 +67,10 @@ export const streaming: Rule = (facts, { candidate, force }) => {
   const leader = leaderOf(facts);
   // That there is no single leader is told by a check of its own.
   if (leader === undefined) return [];
-  const sends = valueOf(leader.server)?.standbys;
+  // Of one that is silent it is told by a check of its own; that nobody receives from it goes without saying.
+  if ("unseen" in leader.server)
+    return [unseen(`Whether ${leader.name} sends to ${candidate}`, leader.server.unseen)];
+  const sends = leader.server.value.standbys;
   if (server.receiver !== "streaming")
     return [
       failed(
@@ -75,10 +78,8 @@ export const streaming: Rule = (facts, { candidate, force }) => {
         "Look at its log: the leader must be reached from there, and have the WAL that it needs.",
       ),
     ];
-  if (sends === undefined || "unseen" in sends)
-    return [
-      unseen(`Whether ${leader.name} sends to ${candidate}`, sends?.unseen ?? "it was not asked"),
-    ];
+  if ("unseen" in sends)
+    return [unseen(`Whether ${leader.name} sends to ${candidate}`, sends.unseen)];
   const sender = sends.value.find(({ name }) => name === candidate);
   if (sender === undefined)
     return [
@@ -152,6 +153,13 @@ export function timelineOf({ server, patroni }: MemberFacts): number | null {
   return valueOf(server)?.timeline ?? valueOf(patroni)?.timeline ?? null;
 }
 
+/** All that it has on its timeline is also on the next one, as after a failover a standby has for a moment. */
+function hasNotParted(facts: Facts, { lsns }: MemberFacts, timeline: number): boolean {
+  const end = facts.patroni.ends[timeline];
+  const last = valueOf(lsns)?.[1].received;
+  return end !== undefined && last !== undefined && last <= end;
+}
+
 /** Patroni itself does not look unless `check_timeline` is set. */
 export const timeline: Rule = (facts, { candidate, force }) => {
   const member = memberOf(facts, candidate);
@@ -172,15 +180,21 @@ export const timeline: Rule = (facts, { candidate, force }) => {
       ),
     ];
   const numbers = { figure: here, threshold: there };
-  return here === there
-    ? [ok(`${candidate} is on timeline ${here}`, numbers)]
-    : [
-        failed(
-          `${candidate} is on timeline ${here}, and ${force ? "the newest is" : "the leader on"} ${there}`,
-          "What was written since the timelines parted would be lost: make it anew (replica/reinit), or choose another one.",
+  if (here === there) return [ok(`${candidate} is on timeline ${here}`, numbers)];
+  const said = `${candidate} is on timeline ${here}, and ${force ? "the newest is" : "the leader on"} ${there}`;
+  return [
+    !force && hasNotParted(facts, member, here)
+      ? failed(
+          `${said}, which it has not followed yet`,
+          `It has nothing that the leader lacks: wait some seconds until it follows by itself. Where it does not, pgdba replica rejoin ${candidate} --yes.`,
+          numbers,
+        )
+      : failed(
+          said,
+          `What was written since the timelines parted would be lost: bring it back as a standby (pgdba replica rejoin ${candidate} --yes), or choose another one.`,
           numbers,
         ),
-      ];
+  ];
 };
 
 export const tags = about((facts, { name, patroni }) => {

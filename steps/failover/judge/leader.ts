@@ -32,11 +32,17 @@ export const leaderAnswers: Rule = (facts, { force }) => {
     ? [
         failed(
           `${leader.name} leads and can't be asked: ${leader.server.unseen}`,
-          `If it is dead, wait: when its key runs out (${facts.patroni.ttl} s), Patroni elects another one by itself. If it lives, mend the way to it first.`,
+          `If it is dead, wait: when its key runs out (${keyLeft(facts)}), Patroni elects another one by itself. If it lives, mend the way to it first.`,
         ),
       ]
     : [ok(`${leader.name} answers`)];
 };
+
+/** The time that the leader key is still held, where the store tells it. */
+function keyLeft({ dcs, patroni: { ttl } }: Facts): string {
+  const left = valueOf(dcs)?.ttlSeconds ?? null;
+  return left === null ? `${ttl} s after it was last renewed` : `in ${Math.ceil(left)} s`;
+}
 
 /** A server that stops waits for its archiver. */
 export const archiver = about(({ archiver: seen }, { name }) => {

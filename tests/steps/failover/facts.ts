@@ -32,6 +32,7 @@ export function goodFacts(): Facts {
       loopWait: 10,
       scheduled: null,
       lastLeader: "pg1",
+      ends: { 1: 100_000n, 2: 900_000n },
     },
     dcs: {
       value: {

@@ -455,6 +455,9 @@ function long(seconds: number) {
   return { pid: 7, user: "app", database: "app", application: "", state: "active", seconds };
 }
 
+const hintOf = (facts: Facts, id: string): string =>
+  judge(facts, MOVE).find((one) => one.id === id)?.hint ?? "";
+
 describe("each check is at its level", () => {
   test.each(CASES)("%s", (_name, spoil, expected, move = {}) => {
     const facts = goodFacts();
@@ -487,6 +490,25 @@ describe("each check is at its level", () => {
       [false, 1],
     ]);
     expect(all[0]!.why[0]).toContain("pg1 leads and can't be asked");
+    at(facts, "pg2").server.receiver = null;
+    expect(refusals(judge(facts, MOVE), true).map(({ id }) => id)).toEqual(["leader_answers"]);
+    expect(hintOf(facts, "leader_answers")).toContain("runs out (in 20 s)");
+    facts.dcs = { unseen: "no answer" };
+    expect(hintOf(facts, "leader_answers")).toContain("30 s after it was last renewed");
+  });
+
+  test("a standby that has still to follow to a new timeline has parted from nobody", () => {
+    const facts = goodFacts();
+    at(facts, "pg2").server.timeline = 2;
+    const told = (end: bigint | undefined) => {
+      facts.patroni.ends = end === undefined ? {} : { 2: end };
+      return hintOf(facts, "timeline");
+    };
+    expect(told(1_000_000n)).toContain("nothing that the leader lacks");
+    expect(told(999_999n)).toContain("would be lost");
+    expect(told(undefined)).toContain("would be lost");
+    facts.patroni.ends = { 2: 1_000_000n };
+    expect(refusals(judge(facts, MOVE), false).map(({ id }) => id)).toEqual(["timeline"]);
   });
 });
 

@@ -27,7 +27,7 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
     at = await startFollowed();
     ports = [at.members[0].server.port, at.members[1].server.port];
     await at.until(({ route, members }) => route?.member === "pg1" && members.length === 2);
-  });
+  }, 60_000);
   afterAll(async () => at.stop());
 
   test("tells the route, and only who has the password; it is in no log and no file of its own", async () => {

@@ -65,6 +65,28 @@ test("while the leader is silent it is told what happens by itself, and when", (
   expect(one(silent(11, true), "leader-down").remedy.text).toContain("Patroni is paused");
 });
 
+test("a pause is told with its end, and with what ends it", () => {
+  const by = (holder: string) =>
+    one(
+      sound({ pgbouncers: [pooler({}, route("pg1", { paused: { holder, leftMs: 4200 } }))] }),
+      "pgbouncer-paused",
+    ).remedy.text;
+  expect(by("operator")).toBe(
+    "It lets them go by itself in 5 s; sooner by pgdba pgbouncer resume.",
+  );
+  expect(by("run-7")).toContain("pgdba pgbouncer resume --holder run-7, when");
+  expect(by("the night's job")).not.toContain("--holder the");
+});
+
+test("a member that does not come up by itself is brought back, or made anew", () => {
+  const nodes = ok([{ node: "pg2", state: { running: "running" } }]) as never;
+  const down = (more: object) =>
+    one(with_({ pg2: seen("pg2", null) }, more), "member-down").remedy.text;
+  expect(down({ nodes })).toContain("pgdba replica rejoin pg2 --yes");
+  expect(down({ nodes })).toContain("pgdba replica reinit pg2 --yes");
+  expect(down({ nodes: null })).not.toContain("rejoin");
+});
+
 test("a node that is stopped is told once, with how it is started", () => {
   const down = with_(
     { pg2: seen("pg2", null, { api: { ...api({}), status: no() } as never }) },
@@ -433,6 +455,23 @@ describe("each trouble is found, with its severity", () => {
         ],
       }),
       ["warning pgbouncer-paused pgbouncer1"],
+    ],
+    [
+      "it is paused at its console",
+      sound({ pgbouncers: [pooler({}, route("pg1", { clients: "wait", why: "somebody else" }))] }),
+      ["critical pgbouncer-paused pgbouncer1"],
+    ],
+    [
+      "it is paused and has no follower",
+      sound({
+        pgbouncers: [{ ...pooler({}), state: ok([{ key: "paused", value: "yes" }]) }],
+      }),
+      ["critical pgbouncer-paused pgbouncer1"],
+    ],
+    [
+      "it will let clients go in a moment",
+      sound({ pgbouncers: [pooler({}, route("pg1", { clients: "wait" }))] }),
+      [],
     ],
     [
       "clients wait",

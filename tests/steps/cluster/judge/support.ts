@@ -111,6 +111,7 @@ export function pooler(row: object, follower: PoolerSeen["follower"] = ok(null))
     name: "pgbouncer1",
     place: "h:6432",
     pools: ok([{ database: "app", ...row }]),
+    state: ok([{ key: "paused", value: "no" }]),
     follower,
   };
 }
