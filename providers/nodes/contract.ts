@@ -12,9 +12,11 @@
 import type { ControlState } from "../postgres/control-state.ts";
 import type { AccessFor, JsonObject, JsonSchema, Progress } from "../../engine/types.ts";
 import type { Armed, Deadline, Fault, Healed, Inverse, Lease, Peers } from "./contract/faults.ts";
+import type { Difference, Prepared } from "./contract/renewal.ts";
 import type { ExecOptions, ExecResult, Files, Jobs } from "./contract/work.ts";
 
 export type * from "./contract/faults.ts";
+export type * from "./contract/renewal.ts";
 export type * from "./contract/work.ts";
 
 /** The default export of `providers/nodes/<name>/provider.ts`. To import it must cost nothing: clients are imported by `open`. */
@@ -91,8 +93,19 @@ export interface Nodes extends Files {
   list(): Promise<NodeInfo[]>;
 
   /**
-   * Makes the container (unit, pod) of a node anew by the spec: another image, another limit. Its data, its name and its addresses stay;
-   * what runs on it is stopped for it, fast.
+   * Has ready what the nodes of the spec are made from, such as images: what is not there is fetched or built. `anew`: also what is there, with the
+   * newest packages; what can't be fetched stays as it is then. Nodes that run are not touched.
+   */
+  prepare(spec: Spec, options?: { anew?: boolean }): Promise<Prepared[]>;
+  /**
+   * What `renew` would change of each node that is there and in the spec; changes, builds and fetches nothing.
+   * @throws PgdbaError step_refused: the spec is not that of the nodes that are there
+   */
+  compare(spec: Spec): Promise<Difference[]>;
+  /**
+   * Makes the container (unit, pod) of a node anew by the spec: another image, another limit. Its data, its name and its addresses stay, and so
+   * does what the spec does not say of the node's place; what runs on it is stopped for it, fast, and takes connections again when this returns. One that does not run is not
+   * started.
    */
   renew(node: string, spec: Spec): Promise<Change>;
 

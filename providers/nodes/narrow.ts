@@ -30,6 +30,8 @@ const NODES: Record<Methods<Nodes>, Rule> = {
     },
   },
   certify: { does: "change", verb: "certify" },
+  prepare: { does: "change", verb: "renew" },
+  compare: { does: "read", verb: "renew" },
   renew: { does: "change", verb: "renew" },
   list: { does: "read" },
   watch: { does: "read", verb: "watch" },

@@ -54,6 +54,7 @@ export function nodeLabels(
     [LABEL.node]: node.name,
     [LABEL.roles]: node.roles.join(","),
     [LABEL.spec]: JSON.stringify(fixedSpecOf(spec) satisfies FixedSpec),
+    [LABEL.place]: JSON.stringify(node.place ?? {}),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../../engine/types.ts";
 import type { By, Role } from "../contract.ts";
 import { ask } from "./engine.ts";
-import { ownImage } from "./images/build.ts";
+import { idOf, ownImage, ownRecipe } from "./images/build.ts";
 import { assertGiven } from "./images/given.ts";
 import { type Cluster, readRecords } from "./record.ts";
 
@@ -25,12 +25,28 @@ export async function imageFor(
   { cluster: { engine }, by, place }: ImageWork,
   role: Role,
   version: number,
+  options: { anew?: boolean } = {},
 ): Promise<string> {
+  const asked = { ...by, ...options };
   const own = (place["images"] as JsonObject | undefined)?.[role];
   return ask(engine, `have the image for ${role}`, async () => {
-    if (typeof own !== "string") return ownImage(engine, role, version, by);
-    await assertGiven(engine.docker, own, role, by);
+    if (typeof own !== "string") return ownImage(engine, role, version, asked);
+    await assertGiven(engine.docker, own, role, asked);
     return own;
+  });
+}
+
+/** The same without having it: its name, and its id where it is there. */
+export async function imageNamed(
+  { cluster: { engine }, place }: Pick<ImageWork, "cluster" | "place">,
+  role: Role,
+  version: number,
+): Promise<{ name: string; id: string | null }> {
+  const own = (place["images"] as JsonObject | undefined)?.[role];
+  return ask(engine, `look for the image for ${role}`, async () => {
+    const name =
+      typeof own === "string" ? own : (await ownRecipe(engine.docker, role, version)).recipe.tag;
+    return { name, id: await idOf(engine.docker, name) };
   });
 }
 

@@ -11,7 +11,7 @@ import { decide, type Found, type Todo } from "./decide.ts";
 import { ask, type Engine, isLoopback, saidBy, statusOf } from "./engine.ts";
 import { exclusively } from "./hold.ts";
 import { helperImage, imageFor, type ImageWork } from "./images.ts";
-import { START_MS, startContainer, startNode, stopNode, waitReady } from "./life.ts";
+import { START_MS, startContainer, waitReady } from "./life.ts";
 import { choosePorts } from "./ports.ts";
 import { chooseIp, ensureNetwork } from "./network.ts";
 import {
@@ -23,7 +23,6 @@ import {
   type NodeRecord,
   nodeOf,
   readRecords,
-  renewedName,
   secretsVolume,
 } from "./record.ts";
 import { isPrimary, patroniSays, streamersOf } from "./rest.ts";
@@ -35,14 +34,14 @@ export interface Work extends ImageWork {
 }
 
 /** The work of others takes minutes, when they build images or copy a large server; a longer wait is one for something that hangs. */
-const LOCK_MS = 300_000;
+export const LOCK_MS = 300_000;
 /** A standby is a copy of its primary: that takes as long as it takes, and Patroni tells when it fails. */
 const COPY_MS = 24 * 3600_000;
 const POLL_MS = 100;
 /** How often another port is tried when somebody took the one that was free. */
 const PORT_TRIES = 5;
 
-async function findNodes(cluster: Cluster): Promise<Found[]> {
+export async function findNodes(cluster: Cluster): Promise<Found[]> {
   const records = await readRecords(cluster);
   return Promise.all(
     records.map(async (record) => {
@@ -271,57 +270,4 @@ export async function removeContainer({ engine }: Cluster, id: string): Promise<
     if (statusOf(error) !== 404 && statusOf(error) !== 409)
       await ask(engine, "remove a container", () => Promise.reject(error));
   }
-}
-
-/** The container of a node made anew; its volumes, ports, name and labels stay. */
-export async function renew(work: Work, node: string, spec: Spec): Promise<Change> {
-  const { cluster, by, place } = work;
-  const { engine, name } = cluster;
-  const wanted = spec.nodes.find((one) => one.name === node);
-  if (wanted === undefined) throw refused(`The spec has no node ${node}`, "Name one that it has.");
-  decide(spec, await findNodes(cluster));
-  const record = await nodeOf(cluster, node);
-  const { running } = await stateOf(cluster, record);
-  if (running === "frozen")
-    throw refused(`${node} is frozen: it can't be made anew`, "Thaw it first, or kill it.");
-  const own = { ...place, ...spec.place };
-  const image = await imageFor({ ...work, place: own }, record.role, spec.version);
-  return exclusively(
-    cluster,
-    { image: record.image, waitMs: LOCK_MS, signal: by.signal },
-    async () => {
-      const stale = await ask(engine, "list containers", () =>
-        engine.docker.listContainers({
-          all: true,
-          filters: { name: [`^/${renewedName(name, node)}$`] },
-        }),
-      );
-      for (const { Id, Labels } of stale)
-        if (Labels[LABEL.cluster] === name && Id !== record.id) await removeContainer(cluster, Id);
-      const labels = { ...nodeLabels(cluster, record.labels, spec, wanted) };
-      const { ports, address, sizes, ip } = record;
-      const draft = renewedName(name, node);
-      const making = {
-        cluster,
-        spec,
-        node: wanted,
-        image,
-        name: draft,
-        labels,
-        address,
-        ports,
-        sizes,
-        ip,
-      };
-      const id = await createContainer(making);
-      const runs = running !== "stopped" && running !== "failed";
-      await stopNode({ cluster, record, by }, "fast");
-      await removeContainer(cluster, record.id);
-      await ask(engine, `rename ${draft}`, () =>
-        engine.docker.getContainer(id).rename({ name: containerName(name, node) }),
-      );
-      if (runs) await startNode({ cluster, record: await nodeOf(cluster, node), by });
-      return { node, act: "make", what: `anew from ${image}` };
-    },
-  );
 }

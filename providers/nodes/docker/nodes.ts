@@ -23,10 +23,11 @@ import {
   thawNode,
   watchNodes,
 } from "./life.ts";
-import { plan, provision, renew } from "./make.ts";
+import { plan, provision } from "./make.ts";
 import { factsOf, logsOf } from "./observe.ts";
 import { type Cluster, CLUSTER_NAME, nodeOf, readRecords } from "./record.ts";
 import { deprovision } from "./remove.ts";
+import { compare, prepare, renew } from "./renew.ts";
 import { listNodes, stateOf } from "./state.ts";
 
 const SLOW_NETWORK =
@@ -98,6 +99,8 @@ function verbs(cluster: Cluster, opening: Opening, by: By, helpers: Helpers): No
       }
       return record === undefined ? { running: "absent", services: [] } : stateOf(cluster, record);
     },
+    prepare: (spec, options) => prepare(work, spec, options),
+    compare: (spec) => compare(work, spec),
     renew: (node, spec) => renew(work, node, spec),
     async certify(node, tls) {
       const at = await on(node);

@@ -1,5 +1,6 @@
 import type Docker from "dockerode";
 import { PgdbaError } from "../../../engine/errors.ts";
+import type { JsonObject } from "../../../engine/types.ts";
 import type { Address, By, Role } from "../contract.ts";
 import { ask, type Engine, soon } from "./engine.ts";
 import { ROLES } from "./roles.ts";
@@ -20,6 +21,8 @@ export const LABEL = {
   address: "pgdba.address",
   /** Of a node its own address in the cluster's network, of the network the range of them. */
   ip: "pgdba.ip",
+  /** What the spec said of the node's own place, as JSON. */
+  place: "pgdba.place",
   /** The disks of a size, as JSON. */
   sizes: "pgdba.sizes",
 } as const;
@@ -53,6 +56,9 @@ export interface NodeRecord {
   /** A container has another name until its node is made to the end. */
   made: boolean;
   image: string;
+  /** Of the image: another one may have its name by now. */
+  imageId: string;
+  place: JsonObject;
   /** `created`, `running`, `paused`, `restarting`, `removing`, `exited`, `dead`. */
   state: string;
   status: string;
@@ -126,6 +132,8 @@ function recordOf(cluster: string, info: Docker.ContainerInfo): NodeRecord {
     labels: { run: label(LABEL.run), path: label(LABEL.path) },
     made: name !== draftName(cluster, node),
     image: info.Image,
+    imageId: info.ImageID,
+    place: JSON.parse(label(LABEL.place) || "{}") as JsonObject,
     state: info.State,
     status: info.Status,
     spec: JSON.parse(label(LABEL.spec) || "{}") as FixedSpec,

@@ -100,6 +100,8 @@ function verbs(home: Home, by: By, secret: Opening["secret"]): Nodes {
       if (base === undefined || record === undefined) return { running: "absent", services: [] };
       return stateOf(record, placeOf(base, node));
     },
+    prepare: () => Promise.reject(lacking("renew", ALONE)),
+    compare: () => Promise.reject(lacking("renew", ALONE)),
     renew: () => Promise.reject(lacking("renew", ALONE)),
     certify: () => Promise.reject(lacking("certify", NO_TLS)),
     watch: () => Promise.reject(lacking("watch", NO_EVENTS)),

@@ -16,7 +16,10 @@ export interface Builder {
   env: Readonly<Record<string, string | undefined>>;
 }
 
-type Asked = Pick<By, "signal" | "progress">;
+type Asked = Pick<By, "signal" | "progress" | "log"> & {
+  /** Also what is there, with the newest packages. */
+  anew?: boolean;
+};
 
 /** Builds that are under way in this process. */
 const building = new Map<string, Promise<void>>();
@@ -31,9 +34,18 @@ export async function ownImage(
   version: number,
   by: Asked,
 ): Promise<string> {
-  const arch = hasPgdba(role) ? architectureOf((await at.docker.version()).Arch) : null;
-  const recipe = recipeOf(role, version, arch === null ? "" : await identityOf(arch));
+  const { recipe, arch } = await ownRecipe(at.docker, role, version);
   return imageOf(at, recipe, arch, by);
+}
+
+/** @throws PgdbaError unsupported */
+export async function ownRecipe(
+  docker: Docker,
+  role: Role,
+  version: number,
+): Promise<{ recipe: Recipe; arch: string | null }> {
+  const arch = hasPgdba(role) ? architectureOf((await docker.version()).Arch) : null;
+  return { recipe: recipeOf(role, version, arch === null ? "" : await identityOf(arch)), arch };
 }
 
 /** Two that build the same one at once, here or elsewhere, do not harm each other: the first that is done gives the tag. */
@@ -44,7 +56,7 @@ export async function imageOf(
   by: Asked,
 ): Promise<string> {
   const { tag } = recipe;
-  if ((await idOf(at.docker, tag)) !== null) return tag;
+  if (by.anew !== true && (await idOf(at.docker, tag)) !== null) return tag;
   const other = building.get(tag);
   if (other !== undefined) {
     // Whoever began it may fail, or give it up: that is no reason for us to.
@@ -83,6 +95,7 @@ export async function idOf(docker: Docker, name: string): Promise<string | null>
 }
 
 async function make(at: Builder, recipe: Recipe, arch: string | null, by: Asked): Promise<void> {
+  if (by.anew === true) await renewed(at.docker, recipe.base, by);
   await haveBase(at.docker, recipe.base, by);
   const files = Object.entries(recipe.files).map(([name, content]): ContextFile => ({
     name,
@@ -122,6 +135,12 @@ async function haveBase(docker: Docker, base: string, by: Asked): Promise<void> 
       retryable: true,
     },
   );
+}
+
+/** Fetches an image again; one that can't be fetched stays as it is, for it may be of this machine alone. */
+export async function renewed(docker: Docker, image: string, by: Asked): Promise<void> {
+  const { failed } = await pull(docker, image, by);
+  if (failed !== undefined) by.log?.(`${image} was not fetched anew: ${failed}`);
 }
 
 /** Fetches an image from its registry; tells why that failed. @throws the signal's reason when aborted; the Engine's absence */
@@ -166,6 +185,7 @@ async function build(
   tell("building");
   try {
     const stream = await docker.buildImage(archiveOf(files), {
+      ...(by.anew === true ? { nocache: true } : {}),
       buildargs: recipe.arguments as never,
       labels: { "pgdba.recipe": tag } as never,
       forcerm: true,
@@ -181,7 +201,7 @@ async function build(
     if (by.signal.aborted) throw toPgdbaError(by.signal.reason);
     throw error;
   }
-  if (failed === undefined && id !== undefined) return name(docker, id, tag);
+  if (failed === undefined && id !== undefined) return name(docker, id, tag, by.anew === true);
   throw new PgdbaError(
     "command_failed",
     `The image ${tag} could not be built: ${failed ?? "the Engine named none"}`,
@@ -194,10 +214,10 @@ async function build(
   );
 }
 
-/** An image that another builder was quicker with is left alone, and ours removed. */
-async function name(docker: Docker, id: string, tag: string): Promise<void> {
+/** An image that another builder was quicker with is left alone, and ours removed; one that was built anew takes its place. */
+async function name(docker: Docker, id: string, tag: string, anew: boolean): Promise<void> {
   const there = await idOf(docker, tag);
-  if (there === null) {
+  if (there === null || (anew && there !== id)) {
     const colon = tag.lastIndexOf(":");
     await docker.getImage(id).tag({ repo: tag.slice(0, colon), tag: tag.slice(colon + 1) });
   } else if (there !== id) {

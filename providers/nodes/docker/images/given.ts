@@ -2,7 +2,7 @@
 import type Docker from "dockerode";
 import { PgdbaError } from "../../../../engine/errors.ts";
 import type { By, Role } from "../../contract.ts";
-import { idOf, pull } from "./build.ts";
+import { idOf, pull, renewed } from "./build.ts";
 
 /** pgdba's own programs on nodes need Python; the rest is what starts the service by our configuration and secrets. */
 const NEEDED: Partial<Record<Role, readonly string[]>> = {
@@ -21,8 +21,9 @@ export async function assertGiven(
   docker: Docker,
   image: string,
   role: Role,
-  by: Pick<By, "signal" | "progress">,
+  by: Pick<By, "signal" | "progress" | "log"> & { anew?: boolean },
 ): Promise<void> {
+  if (by.anew === true) await renewed(docker, image, by);
   if ((await idOf(docker, image)) === null) await fetched(docker, image, by);
   const [{ Architecture, Config }, { Arch }] = await Promise.all([
     docker.getImage(image).inspect(),

@@ -149,13 +149,59 @@ describe.if(missing === null)(
       for (const one of held) if (!("heldBy" in one)) await one.release();
     });
 
-    test("a renewed node has the limits of the spec, and its address", async () => {
+    test("a renewed node has the limits of the spec, keeps those that the next one does not name, and its address", async () => {
       const spec = world.spec(["a"]);
-      spec.nodes[0]!.place = { memory: "512m", cpus: 0.5 };
       const nodes = world.nodes();
+      const differs = async () =>
+        (await nodes.compare(spec)).find(({ node }) => node === "a")!.differs;
+      expect(await differs()).toEqual([]);
+      const ip = () => inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", "a");
+      const before = await ip();
+      spec.nodes[0]!.place = { memory: "512m", cpus: 0.5 };
+      expect(await differs()).toEqual(["memory 512m instead of none", "cpus 0.5 instead of none"]);
       await nodes.renew("a", spec);
+      expect(await differs()).toEqual([]);
       expect(await nodes.facts("a")).toMatchObject({ memoryBytes: 512 << 20, cpus: 0.5 });
       await world.leads("a");
+      // An image that differs by a label alone; the same name may be another image later.
+      const image = `${world.name}:own`;
+      const base = await inspect("{{.Config.Image}}", "a");
+      const build = async (label: string) => {
+        await Bun.write(
+          join(world.stateDir, "Dockerfile"),
+          `FROM ${base}\nLABEL pgdba.test=${label}\n`,
+        );
+        await docker("build", "-q", "-t", image, world.stateDir);
+      };
+      delete spec.nodes[0]!.place;
+      spec.place = { images: { postgres: image } };
+      expect(await differs()).toEqual([
+        `image ${image}, which is not there yet, instead of ${base}`,
+      ]);
+      await build("1");
+      try {
+        expect(await differs()).toEqual([`image ${image} instead of ${base}`]);
+        await nodes.renew("a", spec);
+        expect(await differs()).toEqual([]);
+        expect(await inspect("{{.Config.Image}}", "a")).toBe(image);
+        expect(await nodes.facts("a")).toMatchObject({ memoryBytes: 512 << 20, cpus: 0.5 });
+        await world.leads("a");
+        await build("2");
+        expect(await differs()).toEqual([`image ${image}, which was made anew since`]);
+        // What is left where the process died when the old container was gone: the next renewal goes on from there.
+        await docker("rename", container("a"), `${container("a")}.renew`);
+        await docker("kill", `${container("a")}.renew`);
+        await nodes.renew("a", spec);
+        await nodes.start("a");
+        expect(await differs()).toEqual([]);
+        await world.leads("a");
+      } finally {
+        spec.place = {};
+        await nodes.renew("a", spec);
+        await docker("rmi", "-f", image);
+      }
+      await world.leads("a");
+      expect(await ip()).toBe(before);
     });
 
     test("a provision whose engine was killed is finished by the next, and its node has its data", async () => {
