@@ -74,7 +74,7 @@ async function installProgram(host: Host, program: string, way: Way): Promise<bo
     await host.put(program, { local: file }, 0o700);
   });
   if (!(await starts(host, program)))
-    throw new PgdbaError("command_failed", `pgdba does not start on ${host.name}`, {
+    throw new PgdbaError("command_failed", `The program of pgdba does not start on ${host.name}`, {
       hint: `Start ${program} there as the server's user, and see what it says.`,
     });
   const identity = await identityOf(host.arch);

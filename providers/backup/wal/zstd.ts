@@ -36,7 +36,7 @@ export async function* decompressed(stored: Bytes, name: string): Bytes {
     if (source !== undefined) throw source.error;
     throw new PgdbaError("repository_failed", `${name} is damaged in the repository`, {
       cause,
-      hint: "Fill it again from a node that still has the segment (`pgdba backup fill`); what needs it can't be restored until then.",
+      hint: "What needs it can't be restored: remove the object and push the segment again from a node that still has it in pg_wal, or take a full backup.",
     });
   }
 }
