@@ -88,7 +88,8 @@ export class Members {
       const seen = await this.#ask(member);
       const { name, port } = member;
       const byAddress = seen.state === "primary" && this.#config.route.by === "address";
-      const host = byAddress ? await addressOf(member.host) : member.host;
+      const before = this.#seen.get(name)?.host;
+      const host = byAddress ? await addressOf(member.host, before) : (before ?? member.host);
       if (this.#followed.get(name) !== member) return;
       this.#seen.set(name, { name, host, port, askedAt, ...seen });
       this.#changed();
