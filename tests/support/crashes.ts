@@ -71,7 +71,7 @@ export const ACTS: Record<string, Act> = {
       "--generate-secrets",
       "--provider",
       provider,
-      "--app-database",
+      "--database",
       "app",
       "--rto",
       "fast",

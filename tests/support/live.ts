@@ -67,7 +67,7 @@ export class Live {
   }
 
   init(...more: string[]): Promise<any> {
-    const made = ["--generate-secrets", "--provider", this.provider, "--app-database", "app"];
+    const made = ["--generate-secrets", "--provider", this.provider, "--database", "app"];
     return this.well("cluster", "init", ...made, ...more);
   }
 
