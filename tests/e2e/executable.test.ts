@@ -74,3 +74,16 @@ test("a target that there is not", () => {
     stderr: "There is no target linux-mips. Use linux-x64 or linux-arm64.\n",
   });
 });
+
+/** Of the fastest of some calls: a busy machine makes others longer, but none shorter. */
+function cpuOf(program: string, ...args: string[]): number {
+  const times = Array.from({ length: 6 }, () => {
+    const { resourceUsage } = Bun.spawnSync([program, ...args], { cwd: "/", env: p.env });
+    return Number(resourceUsage.cpuTime.total);
+  });
+  return Math.min(...times);
+}
+
+test("PostgreSQL calls it for each segment of WAL: then it loads what it needs, and not all of it", () => {
+  expect(cpuOf(executable, "wal", "push")).toBeLessThan(2 * cpuOf(LAUNCHER, "wal", "push"));
+});
