@@ -59,7 +59,7 @@ export async function readCatalogue(
   repository: Pick<Repository, "list" | "read">,
   key: ClusterKey,
   file: string,
-  options: Signalled = {},
+  options: Signalled & { segmentBytes?: number } = {},
 ): Promise<Catalogue> {
   const kept = keptIn(file);
   const [names, marks, histories] = await Promise.all([
@@ -98,7 +98,7 @@ export async function readCatalogue(
     const summary = fresh.records[name];
     return summary === undefined ? [] : [{ summary, marks: marks.get(summary.id) ?? {} }];
   });
-  const segmentBytes = backups.at(-1)?.summary.segment_bytes ?? 16 << 20;
+  const segmentBytes = options.segmentBytes ?? backups.at(-1)?.summary.segment_bytes ?? 16 << 20;
   return {
     backups,
     histories: parsed,

@@ -126,7 +126,7 @@ export function timelineFor(
       "step_refused",
       `The history of timeline ${chosen} (${historyFile(chosen)}) is not in the repository`,
       {
-        hint: "Without it nobody knows where this timeline began. The file is in pg_wal of every node that was on it: `backup/setup` fills gaps from there.",
+        hint: "Without it nobody knows where this timeline began. The file is in pg_wal of every node that was on it: `backup/fill` brings it from there.",
       },
     );
   }

@@ -1,0 +1,114 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { PgdbaError } from "../../../engine/errors.ts";
+import { parseLsn } from "../../../engine/shared/units.ts";
+import type { StepContext } from "../../../engine/types.ts";
+import { readCatalogue } from "../../../providers/backup/catalogue.ts";
+import { type Missing, missingOf, type Position } from "../../../providers/backup/missing.ts";
+import { historyFile } from "../../../providers/backup/segments.ts";
+import { parseHistory } from "../../../providers/backup/timelines.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
+import { keyOf } from "../../../providers/repository/layout.ts";
+import { onPrimary } from "./members.ts";
+
+const POSITION = `SELECT pg_current_wal_lsn()::text AS lsn, pg_walfile_name(pg_current_wal_lsn()) AS file,
+  (SELECT setting::bigint::int FROM pg_settings WHERE name = 'wal_segment_size') AS segment_bytes`;
+const READY =
+  "SELECT left(name, 24) AS file FROM pg_ls_archive_statusdir() WHERE name ~ '^[0-9A-F]{24}[.]ready$'";
+const HISTORY = "SELECT pg_read_file('pg_wal/' || $1, 0, 1000000, true) AS text";
+const ARCHIVER = `SELECT failed_count::int AS failed, last_failed_wal, last_failed_time, last_archived_wal, last_archived_time,
+  coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) AS failing,
+  round(extract(epoch FROM now() - last_archived_time))::int AS age_seconds FROM pg_stat_archiver`;
+
+/** What the primary's archiver says of itself. */
+export interface ArchiverState {
+  failing: boolean;
+  failed: number;
+  last_failed_wal: string | null;
+  last_failed_at: string | null;
+  last_archived_wal: string | null;
+  last_archived_at: string | null;
+  age_seconds: number | null;
+}
+
+export interface ArchiveState {
+  where: string;
+  missing: Missing;
+  /** Null when no server takes writes now: the end of WAL is not known then. */
+  archiver: ArchiverState | null;
+  /** Since the newest segment of any timeline was archived. */
+  walAgeSeconds: number | null;
+}
+
+/** Reads the server first: a segment that arrives meanwhile is there, and none is missed. */
+export async function archiveState(ctx: StepContext): Promise<ArchiveState> {
+  const { repository, key } = await ctx.use("repository");
+  const asked = await askPrimary(ctx);
+  const place = createHash("sha256")
+    .update(`${repository.where}\n${keyOf(key)}`)
+    .digest("hex");
+  const file = join(ctx.run.stateDir, `catalogue-${place.slice(0, 16)}.json`);
+  const segmentBytes = asked?.position.segmentBytes;
+  const catalogue = await readCatalogue(repository, key, file, {
+    signal: ctx.signal,
+    ...(segmentBytes === undefined ? {} : { segmentBytes }),
+  });
+  const last = catalogue.runs.reduce((most, { at }) => Math.max(most, at.getTime()), 0);
+  return {
+    where: repository.where,
+    missing: missingOf(catalogue, asked?.position ?? null),
+    archiver: asked?.archiver ?? null,
+    walAgeSeconds:
+      last === 0 ? null : Math.max(0, Math.round((ctx.clock.now().getTime() - last) / 1000)),
+  };
+}
+
+async function askPrimary(
+  ctx: StepContext,
+): Promise<{ position: Position; archiver: ArchiverState } | null> {
+  const { capabilities } = await ctx.target.facts();
+  if (!capabilities.includes("member") && !capabilities.includes("postgres")) return null;
+  try {
+    return await onPrimary(ctx, async (session) => ({
+      position: await positionOf(session, ctx.signal),
+      archiver: await archiverOf(session, ctx.signal),
+    }));
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    if (error instanceof PgdbaError && error.code === "connection_failed") return null;
+    throw error;
+  }
+}
+
+async function positionOf(session: PgSession, signal: AbortSignal): Promise<Position> {
+  const now = (await session.ask(POSITION, [], { signal })).rows[0]!;
+  const timeline = Number.parseInt(String(now["file"]).slice(0, 8), 16);
+  const ready = await session.ask(READY, [], { signal });
+  const text =
+    timeline === 1
+      ? null
+      : (await session.ask(HISTORY, [historyFile(timeline)], { signal })).rows[0]?.["text"];
+  return {
+    timeline,
+    lsn: parseLsn(String(now["lsn"])),
+    segmentBytes: Number(now["segment_bytes"]),
+    history: text == null ? null : parseHistory(timeline, String(text)),
+    ready: new Set(ready.rows.map((row) => String(row["file"]))),
+  };
+}
+
+async function archiverOf(session: PgSession, signal: AbortSignal): Promise<ArchiverState> {
+  const row = (await session.ask(ARCHIVER, [], { signal })).rows[0]!;
+  const text = (name: string) => (row[name] ?? null) as string | null;
+  const time = (name: string) =>
+    row[name] == null ? null : new Date(row[name] as string | Date).toISOString();
+  return {
+    failing: row["failing"] === true,
+    failed: Number(row["failed"]),
+    last_failed_wal: text("last_failed_wal"),
+    last_failed_at: time("last_failed_time"),
+    last_archived_wal: text("last_archived_wal"),
+    last_archived_at: time("last_archived_time"),
+    age_seconds: row["age_seconds"] == null ? null : Number(row["age_seconds"]),
+  };
+}

@@ -1,0 +1,186 @@
+/** Holes of an archive on real servers, in the order in which a cluster lives: each test leaves it to the next one. */
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { at, cli, type Ran, removePlaces } from "../../e2e/support.ts";
+import { Rehearsed, until } from "../../support/rehearsed.ts";
+
+setDefaultTimeout(120_000);
+
+const shop = new Rehearsed();
+const folder = join(shop.place.root, "backups");
+afterAll(async () => {
+  if (shop.entry()) await shop.destroy();
+  await shop.close();
+  removePlaces();
+});
+
+const backup = (what: string, ...more: string[]): Promise<Ran> =>
+  cli(["backup", what, "--cluster", "shop", "--format", "json", ...more], shop.place, {
+    limitMs: 120_000,
+  });
+const failure = ({ exit, envelope }: Ran) => [exit, envelope.error?.code, envelope.error?.message];
+const objects = () => readdirSync(folder, { recursive: true, encoding: "utf8" });
+const objectOf = (file: string) =>
+  objects()
+    .filter((name) => name.endsWith(`/${file}`) || name.endsWith(`/${file}.zst`))
+    .map((name) => join(folder, name))[0];
+const arrival = (file: string) =>
+  until(
+    () => objectOf(file),
+    (path) => path !== undefined,
+    90_000,
+  );
+/** Writes something, and ends the segment; gives its name. */
+async function ended(node: string): Promise<string> {
+  await shop.ask(node, "select pg_create_restore_point('test')");
+  return (await shop.ask(node, "select pg_walfile_name(pg_switch_wal())"))[0]![0] as string;
+}
+async function gaps(): Promise<{ continuous: unknown; files: unknown; histories: unknown }> {
+  const ran = await backup("gaps");
+  expect(failure(ran)).toEqual([0, undefined, undefined]);
+  return {
+    continuous: at(ran.envelope.data, "continuous"),
+    files: (at(ran.envelope.data, "gaps") as { first: string; last: string }[]).map(
+      ({ first, last }) => [first, last],
+    ),
+    histories: at(ran.envelope.data, "histories"),
+  };
+}
+const WHOLE = { continuous: true, files: [], histories: [] };
+
+test("their tests without servers pass", async () => {
+  for (const name of ["backup/gaps", "backup/fill"]) {
+    const ran = await cli(["test", name], shop.place);
+    expect([ran.exit, at(ran.envelope.data, "failed")]).toEqual([0, 0]);
+  }
+});
+
+test("an archive without a hole is continuous, and there is nothing to fill", async () => {
+  expect(failure(await shop.create()).slice(0, 2)).toEqual([0, undefined]);
+  const made = await backup("setup", "--repository", folder, "--restart", "--yes");
+  expect(failure(made)).toEqual([0, undefined, undefined]);
+  await arrival(await ended("pg1"));
+  expect(await gaps()).toEqual(WHOLE);
+  const ran = await backup("fill");
+  expect([ran.exit, at(ran.envelope.data, "filled")]).toEqual([0, []]);
+});
+
+test("a segment that was lost is named, and brought again as it was", async () => {
+  const lost = await ended("pg1");
+  const path = (await arrival(lost))!;
+  await arrival(await ended("pg1"));
+  const before = readFileSync(path);
+  rmSync(path);
+  expect(await gaps()).toEqual({ continuous: false, files: [[lost, lost]], histories: [] });
+  const refused = await backup("gaps", "--fail-on-gap");
+  expect(failure(refused)).toEqual([
+    1,
+    "assertion_failed",
+    expect.stringContaining("1 segments of WAL"),
+  ]);
+  const ran = await backup("fill");
+  expect(failure(ran)).toEqual([0, undefined, undefined]);
+  expect(at(ran.envelope.data, "filled")).toEqual([{ file: lost, node: "pg1" }]);
+  expect(readFileSync(path)).toEqual(before);
+  expect(await gaps()).toEqual(WHOLE);
+  expect(readdirSync(`${shop.data("pg1")}.pgdba/fill`)).toEqual([]);
+});
+
+test("what the primary is about to archive is no gap, and its failure is told", async () => {
+  renameSync(folder, `${folder}-away`);
+  const segment = await ended("pg1");
+  await until(
+    async () => (await shop.ask("pg1", "select last_failed_wal from pg_stat_archiver"))[0]![0],
+    (one) => one === segment,
+  );
+  renameSync(`${folder}-away`, folder);
+  const ran = await backup("gaps");
+  // The archiver may have tried again by now.
+  if (objectOf(segment) === undefined) {
+    expect(at(ran.envelope.data, "waiting")).toBe(1);
+    expect(at(ran.envelope.data, "archiver", "last_failed_wal")).toBe(segment);
+  }
+  expect(at(ran.envelope.data, "continuous")).toBe(true);
+  expect(Number(at(ran.envelope.data, "archiver", "failed"))).toBeGreaterThan(0);
+  await arrival(segment);
+});
+
+test("after a failover the hole that the former primary left is found, and filled from its own pg_wal while it is down", async () => {
+  const nodes = await shop.nodes();
+  // From now on the old primary can't archive, and dies with its newest segments.
+  const settings = `${shop.data("pg1")}.pgdba/repository.json`;
+  renameSync(settings, `${settings}.away`);
+  const unsent = [await ended("pg1"), await ended("pg1")];
+  const [[end]] = (await shop.ask("pg1", "select pg_current_wal_lsn()::text")) as [[string]];
+  await until(
+    () => shop.ask("pg2", `select pg_last_wal_replay_lsn() >= '${end}'::pg_lsn`),
+    ([row]) => row![0] === true,
+  );
+  await nodes.kill("pg1", "process", {});
+  await until(
+    () => shop.pid("pg1"),
+    (pid) => pid === undefined,
+  );
+  renameSync(`${settings}.away`, settings);
+  await shop.ask("pg2", "select pg_promote()");
+  await arrival("00000002.history");
+  await arrival(await ended("pg2"));
+  const found = await gaps();
+  expect(found.continuous).toBe(false);
+  expect(found.files).toEqual([[unsent[0], unsent[1]]]);
+  // Only the server that is down has them.
+  for (const node of ["pg2", "pg3"])
+    for (const file of unsent) rmSync(join(shop.data(node), "pg_wal", file), { force: true });
+  expect(shop.pid("pg1")).toBeUndefined();
+  const ran = await backup("fill");
+  expect(failure(ran)).toEqual([0, undefined, undefined]);
+  expect(at(ran.envelope.data, "filled")).toEqual(unsent.map((file) => ({ file, node: "pg1" })));
+  expect(await gaps()).toEqual(WHOLE);
+});
+
+test("a history file that was lost is found by the primary's own, and brought again", async () => {
+  const path = objectOf("00000002.history")!;
+  const before = readFileSync(path);
+  rmSync(path);
+  expect(await gaps()).toEqual({ ...WHOLE, continuous: false, histories: ["00000002.history"] });
+  expect((await backup("fill")).exit).toBe(0);
+  expect(readFileSync(path)).toEqual(before);
+  expect(await gaps()).toEqual(WHOLE);
+});
+
+test("what no server has any more is told as gone, and a file that is not finished is never brought", async () => {
+  const lost = await ended("pg2");
+  const path = (await arrival(lost))!;
+  await arrival(await ended("pg2"));
+  rmSync(path);
+  for (const node of ["pg1", "pg2", "pg3"]) {
+    const wal = join(shop.data(node), "pg_wal");
+    for (const kind of ["done", "ready"])
+      rmSync(join(wal, "archive_status", `${lost}.${kind}`), { force: true });
+  }
+  const ran = await backup("fill");
+  expect(failure(ran)).toEqual([0, undefined, undefined]);
+  expect([at(ran.envelope.data, "gone"), at(ran.envelope.data, "continuous")]).toEqual([
+    [lost],
+    false,
+  ]);
+});
+
+test("servers that differ in a segment bring none of it", async () => {
+  const lost = await ended("pg2");
+  const path = (await arrival(lost))!;
+  await arrival(await ended("pg2"));
+  rmSync(path);
+  const copy = join(shop.data("pg1"), "pg_wal", lost);
+  const bytes = readFileSync(join(shop.data("pg2"), "pg_wal", lost));
+  bytes[bytes.length - 1] = 1;
+  writeFileSync(copy, bytes);
+  writeFileSync(join(shop.data("pg1"), "pg_wal/archive_status", `${lost}.done`), "");
+  const ran = await backup("fill");
+  expect(failure(ran)).toEqual([0, undefined, undefined]);
+  expect(at(ran.envelope.data, "failed")).toEqual([
+    { file: lost, node: expect.any(String), why: expect.stringContaining("different contents") },
+  ]);
+  expect(objectOf(lost)).toBeUndefined();
+});
