@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { BackupRecord } from "../providers/backup/record.ts";
 import { segmentFile } from "../providers/backup/segments.ts";
-import { recordName, markPrefix, walName } from "../providers/repository/layout.ts";
+import { backupPrefix, markPrefix, recordName, walName } from "../providers/repository/layout.ts";
 import { makeRepository } from "../providers/repository/open.ts";
 import { report, timeCommand } from "./measure.ts";
 
@@ -77,6 +77,7 @@ try {
     };
     put(recordName(key, id), JSON.stringify(record, null, 1));
     put(`${markPrefix(key, id)}verified-${compact}-bench.json`, "{}");
+    put(`${backupPrefix(key, id)}data.tar.zst`, "x");
     put(walName(key, file), "x");
   }
   const home = join(root, "home");

@@ -56,7 +56,7 @@ interface Kept {
 const AT_ONCE = 16;
 
 export async function readCatalogue(
-  repository: Pick<Repository, "list" | "read">,
+  repository: Pick<Repository, "names" | "stat" | "read">,
   key: ClusterKey,
   file: string,
   options: Signalled & { segmentBytes?: number } = {},
@@ -113,13 +113,12 @@ function summaryOf(record: BackupRecord): Summary {
 }
 
 async function namesOf(
-  repository: Pick<Repository, "list">,
+  repository: Pick<Repository, "names">,
   prefix: string,
   options: Signalled,
 ): Promise<string[]> {
   const names: string[] = [];
-  for await (const { name } of repository.list(prefix, options))
-    names.push(name.slice(prefix.length));
+  for await (const name of repository.names(prefix, options)) names.push(name.slice(prefix.length));
   return names;
 }
 
@@ -127,13 +126,13 @@ const MARK =
   /^(verified|damaged|drilled|drill_failed|pinned|unpinned)-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-/;
 
 async function marksOf(
-  repository: Pick<Repository, "list">,
+  repository: Pick<Repository, "names">,
   key: ClusterKey,
   options: Signalled,
 ): Promise<Map<string, Listed["marks"]>> {
   const marks = new Map<string, Listed["marks"]>();
   for (const name of await namesOf(repository, markPrefix(key), options)) {
-    const [backup = "", file = ""] = name.split("/");
+    const [backup = "", file = ""] = name.split(".");
     const found = MARK.exec(file);
     if (!found) continue;
     const [, kind, year, month, day, hour, minute, second] = found as unknown as string[];
@@ -146,14 +145,14 @@ async function marksOf(
 }
 
 async function walOf(
-  repository: Pick<Repository, "list">,
+  repository: Pick<Repository, "names" | "stat">,
   key: ClusterKey,
   segmentBytes: number,
   options: Signalled,
 ): Promise<ArchivedRun[]> {
-  const runs: ArchivedRun[] = [];
+  const runs: (Run & { name: string })[] = [];
   // They come in the order of their names: timelines one after the other, and each in the order of WAL.
-  for await (const { name, at } of repository.list(walPrefix(key), options)) {
+  for await (const name of repository.names(walPrefix(key), options)) {
     const file = name.slice(name.lastIndexOf("/") + 1);
     const segment = file.endsWith(".zst") ? parseSegment(file.slice(0, -4), segmentBytes) : null;
     if (segment === null) continue;
@@ -161,10 +160,19 @@ async function walOf(
     const last = runs.at(-1);
     if (last?.timeline === timeline && number === last.last + 1n) {
       last.last = number;
-      last.at = at;
-    } else runs.push({ timeline, first: number, last: number, at });
+      last.name = name;
+    } else runs.push({ timeline, first: number, last: number, name });
   }
-  return runs;
+  const archived: ArchivedRun[] = [];
+  for (let at = 0; at < runs.length; at += AT_ONCE) {
+    const some = runs.slice(at, at + AT_ONCE).map(async ({ name, ...run }) => ({
+      ...run,
+      // One that retention has removed meanwhile was the oldest there.
+      at: (await repository.stat(name, options))?.at ?? new Date(0),
+    }));
+    archived.push(...(await Promise.all(some)));
+  }
+  return archived;
 }
 
 const MAX_BYTES = 256 * 1024 * 1024;

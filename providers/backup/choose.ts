@@ -3,6 +3,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import { parseLsn } from "../../engine/shared/units.ts";
 import { type Gap, gapsOf, reachOf } from "./continuity.ts";
 import type { HeldBackup, Holdings } from "./holdings.ts";
+import type { Segment } from "./segments.ts";
 import { type Stretch, isOnPath } from "./timelines.ts";
 
 /** A backup from which a path can be restored, and how far. */
@@ -12,8 +13,9 @@ export interface Start {
   chain: HeldBackup[];
   /** From here on it is consistent. */
   end: bigint;
-  /** The end of the WAL that follows it without a hole. */
+  /** The end of the WAL that follows it without a hole, and its last segment; null where not even the first one is there. */
   reach: bigint;
+  last: Segment | null;
   /** What is missing before WAL goes on, where something follows the hole. */
   gap: Gap | null;
 }
@@ -32,6 +34,8 @@ export function startsOn(
   const byId = new Map(holdings.backups.map((one) => [one.record.id, one]));
   const starts: Start[] = [];
   const unfit: Unfit[] = [];
+  // What comes after a segment is the same for all backups from which WAL comes to it.
+  const gapAfter = new Map<string, Gap | null>();
   for (const backup of holdings.backups) {
     const { id, wal } = backup.record;
     if (wal === null) continue;
@@ -51,14 +55,21 @@ export function startsOn(
         broken === backup ? "it is damaged" : `${broken.record.id}, which it builds on, is damaged`,
       );
     else {
-      const [hole] = gapsOf(runs, path, { from: start, until: end, segmentBytes });
+      const reach = reachOf(runs, path, { from: start, segmentBytes });
+      const isWhole = reach !== null && reach.lsn >= end;
+      const [hole] = isWhole ? [] : gapsOf(runs, path, { from: start, until: end, segmentBytes });
       if (hole) {
         reject(`WAL that it needs is missing: ${spanOf(hole)}`);
         continue;
       }
-      const reach = reachOf(runs, path, { from: start, segmentBytes });
-      const [gap] = gapsOf(runs, path, { from: start, segmentBytes });
-      starts.push({ backup, chain, end, reach: reach?.lsn ?? end, gap: gap ?? null });
+      const last = reach?.last ?? null;
+      const at = last === null ? `from ${start}` : `${last.timeline} ${last.number}`;
+      let gap = gapAfter.get(at);
+      if (gap === undefined) {
+        gap = gapsOf(runs, path, { from: start, segmentBytes })[0] ?? null;
+        gapAfter.set(at, gap);
+      }
+      starts.push({ backup, chain, end, reach: reach?.lsn ?? end, last, gap });
     }
   }
   return { starts, unfit };

@@ -55,7 +55,7 @@ const MARK =
  * @throws PgdbaError repository_failed | step_refused (a history or a record that can't be read)
  */
 export async function gatherHoldings(
-  repository: Pick<Repository, "list" | "read">,
+  repository: Pick<Repository, "list" | "names" | "read">,
   sources: readonly Source[],
   options: Signalled & { segmentBytes?: number } = {},
 ): Promise<Holdings> {
@@ -64,7 +64,7 @@ export async function gatherHoldings(
   const files: { file: string; at: Date; source: Source }[] = [];
   // The nearest part is read first, and what it has hides what an origin has under the same name.
   for (const source of sources) {
-    for await (const { name } of repository.list(historyPrefix(source.key), options)) {
+    for await (const name of repository.names(historyPrefix(source.key), options)) {
       const timeline = parseHistoryFile(name.slice(name.lastIndexOf("/") + 1));
       if (timeline === null || histories.has(timeline) || isBeyond(source, timeline)) continue;
       histories.set(timeline, parseHistory(timeline, await textOf(repository, name, options)));
@@ -131,13 +131,13 @@ function endsOn(way: readonly Stretch[], { until }: Source, { wal }: BackupRecor
 }
 
 async function backupsOf(
-  repository: Pick<Repository, "list" | "read">,
+  repository: Pick<Repository, "list" | "names" | "read">,
   { key }: Source,
   options: Signalled,
 ): Promise<HeldBackup[]> {
   const marks = new Map<string, HeldBackup["marks"]>();
-  for await (const { name } of repository.list(markPrefix(key), options)) {
-    const [backup, file] = name.slice(markPrefix(key).length).split("/");
+  for await (const name of repository.names(markPrefix(key), options)) {
+    const [backup, file] = name.slice(markPrefix(key).length).split(".");
     const [, kind, time] = MARK.exec(file ?? "") ?? [];
     if (!backup || !kind || !time) continue;
     const all = marks.get(backup) ?? {};
@@ -146,7 +146,7 @@ async function backupsOf(
     marks.set(backup, all);
   }
   const backups: HeldBackup[] = [];
-  for await (const { name } of repository.list(recordPrefix(key), options)) {
+  for await (const name of repository.names(recordPrefix(key), options)) {
     const record = recordIn(name, await textOf(repository, name, options));
     const its = marks.get(record.id) ?? {};
     backups.push({

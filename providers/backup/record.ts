@@ -84,7 +84,7 @@ export interface Part {
 
 export type MarkKind = "verified" | "damaged" | "drilled" | "drill_failed" | "pinned" | "unpinned";
 
-/** `mark/ID/KIND-TIME-RUN.json`. The newest of a kind counts; its time stands in its name, so that a list of names tells it. */
+/** `mark/ID.KIND-TIME-RUN.json`. The newest of a kind counts; its time stands in its name, so that a list of names tells it. */
 export interface Mark {
   backup: string;
   kind: MarkKind;

@@ -1,6 +1,6 @@
 /** The verbs of a repository on standard input and output, for a pgdba that can't reach it: see `repository/remote/frames.ts`. */
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
-import type { Place, Repository, Stored } from "../repository/contract.ts";
+import type { Place, Repository } from "../repository/contract.ts";
 import { openRepository } from "../repository/open.ts";
 import {
   Credit,
@@ -22,6 +22,7 @@ export interface ServeOrder {
 export type Call =
   | { verb: "create"; name: string; stream: boolean }
   | { verb: "read"; name: string; from?: number; bytes?: number }
+  | { verb: "names"; prefix: string; shallow: boolean }
   | { verb: "stat"; name: string }
   | { verb: "list"; prefix: string; after?: string }
   | { verb: "remove"; names: string[] }
@@ -120,14 +121,13 @@ async function answer(
       return true;
     }
     case "list": {
-      let names: Stored[] = [];
-      for await (const one of repository.list(call.prefix, { ...call, signal })) {
-        names.push(one);
-        if (names.length < LISTED) continue;
-        await part(json(names));
-        names = [];
-      }
-      if (names.length > 0) await part(json(names));
+      for await (const some of together(repository.list(call.prefix, { ...call, signal })))
+        await part(json(some));
+      return true;
+    }
+    case "names": {
+      for await (const some of together(repository.names(call.prefix, { ...call, signal })))
+        await part(json(some));
       return true;
     }
     case "stat":
@@ -137,6 +137,17 @@ async function answer(
     case "space":
       return repository.space();
   }
+}
+
+async function* together<T>(all: AsyncIterable<T>): AsyncGenerator<T[]> {
+  let some: T[] = [];
+  for await (const one of all) {
+    some.push(one);
+    if (some.length < LISTED) continue;
+    yield some;
+    some = [];
+  }
+  if (some.length > 0) yield some;
 }
 
 async function wholeOf(parts: AsyncIterable<Uint8Array>): Promise<Uint8Array> {

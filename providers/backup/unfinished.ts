@@ -29,25 +29,40 @@ export async function begin(
 
 /** Those of them that nobody has finished so far, be it because somebody is still at it. */
 export async function findUnfinished(
-  repository: Pick<Repository, "list" | "read">,
+  repository: Pick<Repository, "list" | "names" | "read">,
   key: ClusterKey,
   options: Signalled = {},
 ): Promise<Unfinished[]> {
   const prefix = `${keyOf(key)}/backup/`;
-  const found = new Map<string, Unfinished>();
-  for await (const { name, bytes, at } of repository.list(prefix, options)) {
-    const id = name.slice(prefix.length).split("/")[0]!;
-    const one = found.get(id) ?? { id, run: null, at, names: [], bytes: 0 };
-    found.set(id, one);
+  const ids = new Set<string>();
+  for await (const name of repository.names(prefix, { ...options, shallow: true }))
+    ids.add(name.slice(prefix.length).split("/")[0]!);
+  // Records are looked at last: one that was finished meanwhile counts as finished.
+  for await (const name of repository.names(recordPrefix(key), options))
+    ids.delete(name.slice(recordPrefix(key).length).replace(/\.json$/, ""));
+  const found: Unfinished[] = [];
+  for (const id of ids) {
+    const one = await partsOf(repository, key, id, options);
+    if (one) found.push({ ...one, run: await runOf(repository, key, id, options) });
+  }
+  return found;
+}
+
+/** Null when nothing is left of it. */
+async function partsOf(
+  repository: Pick<Repository, "list">,
+  key: ClusterKey,
+  id: string,
+  options: Signalled,
+): Promise<Unfinished | null> {
+  let one: Unfinished | null = null;
+  for await (const { name, bytes, at } of repository.list(backupPrefix(key, id), options)) {
+    one ??= { id, run: null, at, names: [], bytes: 0 };
     one.names.push(name);
     one.bytes += bytes;
     if (at > one.at) one.at = at;
   }
-  // Records are looked at last: one that was finished meanwhile counts as finished.
-  for await (const { name } of repository.list(recordPrefix(key), options))
-    found.delete(name.slice(recordPrefix(key).length).replace(/\.json$/, ""));
-  for (const one of found.values()) one.run = await runOf(repository, key, one.id, options);
-  return [...found.values()];
+  return one;
 }
 
 async function runOf(

@@ -1,7 +1,7 @@
 /** From when to when each timeline of a cluster can be restored, by a catalogue. Pure. */
 import type { ArchivedRun, Catalogue, Listed } from "./catalogue.ts";
 import { startsOn, type Start } from "./choose.ts";
-import { type Gap, gapsOf, reachOf } from "./continuity.ts";
+import { type Gap, gapsOf } from "./continuity.ts";
 import type { HeldBackup } from "./holdings.ts";
 import { parseLsn } from "../../engine/shared/units.ts";
 import { pathTo, type Stretch } from "./timelines.ts";
@@ -43,7 +43,7 @@ export function windowsOf({ backups, histories, runs, segmentBytes }: Catalogue)
     for (const { id, why } of found.unfit) unfit.set(id, why);
     for (const one of found.starts) {
       // A later timeline that it leads to counts more.
-      until.set(one.backup.record.id, latestOf(one, path, runs, segmentBytes));
+      until.set(one.backup.record.id, latestOf(one, runs));
     }
     windows.push(windowOf(timeline, path, found.starts, runs, segmentBytes));
   }
@@ -77,20 +77,13 @@ function windowOf(
   return {
     timeline,
     earliest: oldest.backup.record.finished_at,
-    latest: latestOf(newest, path, runs, segmentBytes),
+    latest: latestOf(newest, runs),
     backups: starts.length,
     gaps: gapsOf(runs, path, { from, segmentBytes }),
   };
 }
 
-function latestOf(
-  { backup }: Start,
-  path: readonly Stretch[],
-  runs: readonly ArchivedRun[],
-  segmentBytes: number,
-): string | null {
-  const from = parseLsn(backup.record.wal!.start_lsn);
-  const last = reachOf(runs, path, { from, segmentBytes })?.last;
+function latestOf({ last }: Start, runs: readonly ArchivedRun[]): string | null {
   const run =
     last &&
     runs.find(

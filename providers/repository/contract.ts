@@ -28,6 +28,11 @@ export interface Repository {
   stat(name: string, options?: Signalled): Promise<Stored | null>;
   /** All objects whose names begin with `prefix` and come after `after`, in the order of their names (as bytes). */
   list(prefix: string, options?: Signalled & { after?: string }): AsyncIterable<Stored>;
+  /**
+   * The same without size and time, for which a folder looks at each file. `shallow`: what lies in folders below is told by the name of the folder,
+   * with a `/` at its end; such a folder may have become empty meanwhile.
+   */
+  names(prefix: string, options?: Signalled & { shallow?: boolean }): AsyncIterable<string>;
   /** One that is not there counts as removed. */
   remove(names: readonly string[], options?: Signalled): Promise<void>;
   /** Null where it has no limit that is known. */

@@ -13,7 +13,7 @@ import { errnoOf } from "../../engine/shared/read-file.ts";
 import type { Bytes, Content, Repository, Signalled, Stored } from "./contract.ts";
 import { assertMark, failed, makeMark, MARK } from "./directory/mark.ts";
 import { makeFolders, removeEmptyFolders, syncChain } from "./directory/folders.ts";
-import { walk } from "./directory/walk.ts";
+import { namesIn, walk } from "./directory/walk.ts";
 import { checkedName, differs, isSame, until } from "./object.ts";
 
 const CHUNK = 1024 * 1024;
@@ -75,6 +75,11 @@ export async function openDirectory(root: string): Promise<Repository> {
     async *list(prefix, options = {}) {
       await assertMark(root);
       yield* walk(root, prefix, options);
+    },
+
+    async *names(prefix, options = {}) {
+      await assertMark(root);
+      yield* namesIn(root, prefix, options);
     },
 
     async remove(names, options = {}) {

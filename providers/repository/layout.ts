@@ -7,7 +7,7 @@
  *   KEY/history/TIMELINE.history                        where each timeline began
  *   KEY/backup/ID/…                                     the parts of a backup
  *   KEY/record/ID.json                                  written last: there is a backup when this is there, and none before
- *   KEY/mark/ID/KIND-TIME-RUN.json                      what became known of it later: verified, drilled, failed, pinned, unpinned
+ *   KEY/mark/ID.KIND-TIME-RUN.json                      what became known of it later: verified, drilled, failed, pinned, unpinned
  */
 import { PgdbaError } from "../../engine/errors.ts";
 
@@ -30,7 +30,7 @@ export const backupPrefix = (key: ClusterKey, id: string) => `${keyOf(key)}/back
 export const recordPrefix = (key: ClusterKey) => `${keyOf(key)}/record/`;
 export const recordName = (key: ClusterKey, id: string) => `${recordPrefix(key)}${id}.json`;
 export const markPrefix = (key: ClusterKey, id?: string) =>
-  id === undefined ? `${keyOf(key)}/mark/` : `${keyOf(key)}/mark/${id}/`;
+  id === undefined ? `${keyOf(key)}/mark/` : `${keyOf(key)}/mark/${id}.`;
 
 const SEGMENT = /^[0-9A-F]{24}(\.partial|\.[0-9A-F]{8}\.backup)?$/;
 const HISTORY = /^[0-9A-F]{8}\.history$/;

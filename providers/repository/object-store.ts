@@ -116,6 +116,13 @@ function repositoryOf(client: Client, prefix: string): Repository {
     async *list(wanted, { signal, after } = {}) {
       yield* list(client, prefix, wanted, { signal, after });
     },
+    async *names(wanted, { signal, shallow } = {}) {
+      const found = list(client, prefix, wanted, {
+        signal,
+        ...(shallow ? { delimiter: "/" } : {}),
+      });
+      for await (const { name } of found) yield name;
+    },
     async remove(names, { signal } = {}) {
       // In their order: what is named first is gone first.
       for (const name of names)
@@ -153,7 +160,12 @@ async function* list(
   client: Client,
   prefix: string,
   wanted: string,
-  { signal, after, most = 1000 }: Signalled & { after?: string | undefined; most?: number },
+  {
+    signal,
+    after,
+    most = 1000,
+    delimiter,
+  }: Signalled & { after?: string | undefined; most?: number; delimiter?: string },
 ): AsyncIterable<Stored> {
   let token: string | undefined;
   do {
@@ -163,21 +175,23 @@ async function* list(
       "max-keys": String(most),
       ...(after === undefined ? {} : { "start-after": `${prefix}${after}` }),
       ...(token === undefined ? {} : { "continuation-token": token }),
+      ...(delimiter === undefined ? {} : { delimiter }),
     };
     const { response } = await client.ask({ method: "GET", query, signal });
     const text = await response.text();
     const tag = (name: string, within: string) =>
       new RegExp(`<${name}>([^<]*)</${name}>`).exec(within)?.[1];
     if (tag("IsTruncated", text) === undefined) throw notUnderstood(client.where);
-    for (const [, item = ""] of text.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
-      const name = (tag("Key", item) ?? "").slice(prefix.length);
-      if (after !== undefined && compareNames(name, after) <= 0) continue;
-      yield {
-        name,
-        bytes: Number(tag("Size", item)),
+    const items = [...text.matchAll(/<(Contents|CommonPrefixes)>(.*?)<\/\1>/gs)].map(
+      ([, , item = ""]) => ({
+        name: (tag("Key", item) ?? tag("Prefix", item) ?? "").slice(prefix.length),
+        bytes: Number(tag("Size", item) ?? 0),
         at: new Date(tag("LastModified", item) ?? 0),
-      };
-    }
+      }),
+    );
+    // A store names the folders of a page after its objects.
+    for (const one of items.toSorted((a, b) => compareNames(a.name, b.name)))
+      if (after === undefined || compareNames(one.name, after) > 0) yield one;
     token = tag("IsTruncated", text) === "true" ? tag("NextContinuationToken", text) : undefined;
   } while (token !== undefined && most > 1);
 }

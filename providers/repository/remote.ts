@@ -172,6 +172,10 @@ export async function remoteRepository(line: Line): Promise<Repository> {
       );
       for await (const part of parts(call)) yield* (fromJson(part) as Listed[]).map(stored);
     },
+    async *names(prefix, { signal, shallow = false } = {}) {
+      const call = await begin({ verb: "names", prefix, shallow }, signal);
+      for await (const part of parts(call)) yield* fromJson(part) as string[];
+    },
     async remove(names, { signal } = {}) {
       for (let at = 0; at < names.length; at += 1000)
         await ask({ verb: "remove", names: names.slice(at, at + 1000).map(checkedName) }, signal);

@@ -7,12 +7,16 @@ import type { Repository, Stored } from "../../providers/repository/contract.ts"
 import { type ClusterKey, recordName, walName } from "../../providers/repository/layout.ts";
 import { clientOf, startServer, type TestServer, type Version } from "./postgres.ts";
 
-export class MemoryRepository implements Pick<Repository, "list" | "read"> {
+export class MemoryRepository implements Pick<Repository, "list" | "names" | "read"> {
   readonly objects = new Map<string, { bytes: Uint8Array; at: Date }>();
 
   async *list(prefix: string): AsyncGenerator<Stored> {
     for (const [name, { bytes, at }] of [...this.objects].toSorted(([a], [b]) => (a < b ? -1 : 1)))
       if (name.startsWith(prefix)) yield { name, bytes: bytes.length, at };
+  }
+
+  async *names(prefix: string): AsyncGenerator<string> {
+    for await (const { name } of this.list(prefix)) yield name;
   }
 
   async read(name: string) {

@@ -20,10 +20,11 @@ export async function* walk(
   root: string,
   prefix: string,
   { signal, after }: Signalled & { after?: string },
-  folder = prefix.slice(0, prefix.lastIndexOf("/") + 1),
+  folder = folderOf(prefix),
 ): AsyncIterable<Stored> {
-  const wanted = ({ name, folder: isFolder }: Entry): boolean => {
-    if (!(name.startsWith(prefix) || (isFolder && prefix.startsWith(name)))) return false;
+  const wanted = (entry: Entry): boolean => {
+    const { name, folder: isFolder } = entry;
+    if (!isBelow(prefix, entry)) return false;
     if (after === undefined) return true;
     return compareNames(name, after) > 0 || (isFolder && after.startsWith(name));
   };
@@ -42,6 +43,26 @@ export async function* walk(
   }
   yield* sized();
 }
+
+/** The names alone, in their order: no file is looked at. `shallow`: folders are named, and not read. */
+export async function* namesIn(
+  root: string,
+  prefix: string,
+  { signal, shallow = false }: Signalled & { shallow?: boolean },
+  folder = folderOf(prefix),
+): AsyncIterable<string> {
+  for (const entry of await entriesOf(root, folder)) {
+    if (!isBelow(prefix, entry)) continue;
+    signal?.throwIfAborted();
+    if (entry.folder && !shallow) yield* namesIn(root, prefix, { signal }, entry.name);
+    else yield entry.name;
+  }
+}
+
+const folderOf = (prefix: string): string => prefix.slice(0, prefix.lastIndexOf("/") + 1);
+
+const isBelow = (prefix: string, { name, folder }: Entry): boolean =>
+  name.startsWith(prefix) || (folder && prefix.startsWith(name));
 
 async function entriesOf(root: string, folder: string): Promise<Entry[]> {
   let found: Dirent[];

@@ -87,7 +87,7 @@ export async function garbageOf(
   for (const prefix of [`${keyOf(key)}/backup/`, markPrefix(key)]) {
     const byId = new Map<string, Stored[]>();
     for await (const stored of repository.list(prefix, options)) {
-      const id = stored.name.slice(prefix.length).split("/")[0]!;
+      const id = stored.name.slice(prefix.length).split(/[/.]/)[0]!;
       if (ids.has(id)) continue;
       const list = byId.get(id) ?? [];
       list.push(stored);

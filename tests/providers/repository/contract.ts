@@ -205,6 +205,25 @@ export function repositoryContract({ kind, begin, end }: KindUnderTest): void {
       expect(Math.abs(first!.at.getTime() - Date.now())).toBeLessThan(120_000);
     });
 
+    test("names alone are told like a list, and in a shallow one folders by their names", async () => {
+      const made = ["bare/b/c/1", "bare/b/2", "bare/a.x", "bare/a.y", "bare/b-1", "bare/d/1"];
+      for (const name of made) await repository.create(name, text(name));
+      const told = (prefix: string, shallow?: boolean) =>
+        Array.fromAsync(repository.names(prefix, shallow === undefined ? {} : { shallow }));
+      expect(await told("bare/")).toEqual(await names(repository, "bare/"));
+      expect(await told("bare/a.")).toEqual(["bare/a.x", "bare/a.y"]);
+      expect(await told("bare/", true)).toEqual([
+        "bare/a.x",
+        "bare/a.y",
+        "bare/b-1",
+        "bare/b/",
+        "bare/d/",
+      ]);
+      expect(await told("bare/b", true)).toEqual(["bare/b-1", "bare/b/"]);
+      expect(await told("bare/none/", true)).toEqual([]);
+      await repository.remove(made);
+    });
+
     test("more names than one answer holds are all listed", async () => {
       const made = Array.from({ length: 1100 }, (_, at) => `many/${String(at).padStart(4, "0")}`);
       for (let at = 0; at < made.length; at += 20)
@@ -212,6 +231,7 @@ export function repositoryContract({ kind, begin, end }: KindUnderTest): void {
           made.slice(at, at + 20).map((name) => repository.create(name, text(name))),
         );
       expect(await names(repository, "many/")).toEqual(made);
+      expect(await Array.fromAsync(repository.names("many/", { shallow: true }))).toEqual(made);
       expect(await names(repository, "many/", made[1049])).toEqual(made.slice(1050));
       await repository.remove(made);
       expect(await names(repository, "many/")).toEqual([]);
