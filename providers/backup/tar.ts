@@ -30,7 +30,8 @@ export async function* tarEntries(
   try {
     for (;;) {
       const header = await read.block();
-      if (header === null || header.every((byte) => byte === 0)) break;
+      if (header === null) throw damaged(what, "it ends too early");
+      if (header.every((byte) => byte === 0)) break;
       const entry = entryOf(header, what);
       let left = entry.bytes;
       const content = (async function* () {

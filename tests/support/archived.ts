@@ -104,6 +104,23 @@ const specOf = (server: TestServer) => ({
   application_name: "pgdba test",
 });
 
+export function orderOf({ key }: Pick<Archived, "key">, id: string): TakeOrder {
+  return {
+    id,
+    type: "full",
+    parent: null,
+    key,
+    cluster: "test",
+    node: "pg1",
+    run: "run-1",
+    tool: "pgdba test",
+    checkpoint: "fast",
+    max_rate_kb: null,
+    level: 1,
+    wal_timeout_ms: 60_000,
+  };
+}
+
 /** A backup of the server, by all that a real one is taken by. */
 export async function takeBackup(
   { server, repository, key }: Archived,
@@ -120,21 +137,7 @@ export async function takeBackup(
   };
   try {
     return await take(
-      {
-        id,
-        type: "full",
-        parent: null,
-        key,
-        cluster: "test",
-        node: "pg1",
-        run: "run-1",
-        tool: "pgdba test",
-        checkpoint: "fast",
-        max_rate_kb: null,
-        level: 1,
-        wal_timeout_ms: 60_000,
-        ...more,
-      },
+      { ...orderOf({ key }, id), ...more },
       {
         repository,
         replication,

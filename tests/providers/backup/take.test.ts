@@ -1,10 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chownSync, copyFileSync, mkdtempSync, renameSync, statSync, truncateSync } from "node:fs";
+import {
+  chownSync,
+  copyFileSync,
+  mkdtempSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { PgdbaError } from "../../../engine/errors.ts";
 import type { BackupRecord } from "../../../providers/backup/record.ts";
 import { readRecord } from "../../../providers/backup/read-record.ts";
+import { run as takeJob } from "../../../providers/backup/take-job.ts";
 import { verify } from "../../../providers/backup/verify.ts";
 import {
   backupPrefix,
@@ -12,12 +24,29 @@ import {
   recordName,
   recordPrefix,
   walName,
+  walPrefix,
 } from "../../../providers/repository/layout.ts";
 import type { Repository } from "../../../providers/repository/contract.ts";
-import { type Archived, startArchived, takeBackup } from "../../support/archived.ts";
+import { makeRepository, openRepository } from "../../../providers/repository/open.ts";
+import { type Archived, orderOf, startArchived, takeBackup } from "../../support/archived.ts";
 import { clientOf, VERSIONS } from "../../support/postgres.ts";
 
 const never = new AbortController().signal;
+/** Of a job that nobody watches. */
+const quiet = {
+  signal: never,
+  input: (async function* () {})(),
+  output: async () => {},
+  tell: () => {},
+};
+/** Small file systems can be mounted here. */
+const mounts = (() => {
+  const path = mkdtempSync(join(tmpdir(), "pgdba-mounts-"));
+  const { exitCode } = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", path]);
+  if (exitCode === 0) Bun.spawnSync(["umount", path]);
+  rmdirSync(path);
+  return exitCode === 0;
+})();
 
 async function namesOf(repository: Repository, prefix: string): Promise<string[]> {
   const names: string[] = [];
@@ -185,6 +214,69 @@ describe("a server of PostgreSQL 18", () => {
     expect(await namesOf(one.repository, recordPrefix(one.key))).not.toContain(
       recordName(one.key, "20260101T000009Z-full-000009"),
     );
+  });
+
+  test.skipIf(!mounts)("a full disk is told, and the room of the parts is free again", async () => {
+    const path = mkdtempSync(join(tmpdir(), "pgdba-full-"));
+    Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", path]);
+    try {
+      const place = { kind: "directory", path } as const;
+      await makeRepository(place);
+      const repository = await openRepository(place);
+      for (const name of await namesOf(one.repository, walPrefix(one.key)))
+        await repository.create(name, new Uint8Array(1));
+      const before = await namesOf(repository, "");
+      const { freeBytes } = (await repository.space())!;
+      await expect(
+        takeBackup({ ...one, repository }, "20260101T000009Z-full-00000e"),
+      ).rejects.toMatchObject({
+        code: "repository_full",
+        message: `There is no space left in ${path}`,
+        hint: expect.stringContaining("backup expire"),
+      });
+      expect(await namesOf(repository, "")).toEqual(before);
+      expect((await repository.space())!.freeBytes).toBeGreaterThan(freeBytes - 64 * 1024);
+    } finally {
+      Bun.spawnSync(["umount", path]);
+      rmdirSync(path);
+    }
+    // The server goes on, and another backup of it is taken.
+    await takeBackup(one, "20260101T000009Z-full-00000f");
+  });
+
+  test("a wrong password is told, whoever's it is, and nothing is left", async () => {
+    await run("create role backup login replication password 'right'");
+    const folder = mkdtempSync(join(tmpdir(), "pgdba-login-"));
+    const settings = join(folder, "repository.json");
+    writeFileSync(settings, JSON.stringify(one.settings));
+    const before = await namesOf(one.repository, "");
+    const { host, port, user, database } = one.server;
+    const login = { host, port, user, database };
+    const job = {
+      take: { ...orderOf(one, "20260101T000009Z-full-000010"), wal_timeout_ms: 1000 },
+      settings,
+      server: login,
+      replication: { ...login, user: "backup" },
+      members: [login],
+    };
+    try {
+      for (const [own, theirs] of [
+        [one.server.password, "wrong"],
+        ["wrong", "right"],
+      ]) {
+        const file = join(folder, "pgpass");
+        writeFileSync(file, `*:*:*:backup:${theirs}\n*:*:*:${user}:${own}\n`, { mode: 0o600 });
+        const failed = await takeJob(job, { ...quiet, env: { PGPASSFILE: file } }).then(
+          () => null,
+          (error: unknown) => error as PgdbaError,
+        );
+        expect(failed).toMatchObject({ code: "connection_failed", data: { sqlstate: "28P01" } });
+        expect(`${failed!.message} ${failed!.hint}`).not.toContain("right");
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    expect(await namesOf(one.repository, "")).toEqual(before);
   });
 
   test("a role without the rights is told which ones", async () => {
