@@ -29,8 +29,7 @@ export function accepts(schema: JsonSchema, value: Json, reading: Reading): bool
       ? classify(value)
       : "literal";
   if (kind === "cel") return true;
-  for (const [keyword, rule] of Object.entries(schema) as [string, never][]) {
-    if (ANNOTATIONS.has(keyword)) continue;
+  for (const [keyword, rule] of rulesOf(schema)) {
     const test = Object.hasOwn(KEYWORDS, keyword) ? KEYWORDS[keyword] : undefined;
     if (test === undefined) return false;
     // A text that is yet to be rendered is known to be a text, and nothing more.
@@ -38,6 +37,18 @@ export function accepts(schema: JsonSchema, value: Json, reading: Reading): bool
     if (!test(rule, value, schema, reading)) return false;
   }
   return true;
+}
+
+/** Kept of each schema: one of rows is gone through as often as there are rows. */
+const RULES = new WeakMap<JsonSchema, (readonly [string, never])[]>();
+
+function rulesOf(schema: JsonSchema): readonly (readonly [string, never])[] {
+  let rules = RULES.get(schema);
+  if (rules === undefined) {
+    rules = Object.entries(schema).filter(([keyword]) => !ANNOTATIONS.has(keyword)) as never[];
+    RULES.set(schema, rules);
+  }
+  return rules;
 }
 
 /** Keywords that hold for a text whatever it will be rendered to. */
@@ -60,16 +71,16 @@ const KEYWORDS: Record<string, Test> = {
     !isObject(value) || rule.every((key) => Object.hasOwn(value, key)),
   properties: (rule: Record<string, JsonSchema>, value, _, reading) =>
     !isObject(value) ||
-    Object.entries(rule).every(
-      ([key, schema]) => !Object.hasOwn(value, key) || accepts(schema, value[key]!, reading),
+    Object.keys(rule).every(
+      (key) => !Object.hasOwn(value, key) || accepts(rule[key]!, value[key]!, reading),
     ),
   additionalProperties: (rule: boolean | JsonSchema, value, schema, reading) =>
     rule === true ||
     !isObject(value) ||
-    Object.entries(value).every(
-      ([key, item]) =>
+    Object.keys(value).every(
+      (key) =>
         Object.hasOwn(schema.properties ?? {}, key) ||
-        (rule !== false && accepts(rule, item, reading)),
+        (rule !== false && accepts(rule, value[key]!, reading)),
     ),
   items: (rule: JsonSchema, value, _, reading) =>
     !Array.isArray(value) ||

@@ -94,9 +94,13 @@ function sizeOf(value: Json, limit: number): number {
       size += next.length + 2;
       if (size <= limit) for (const item of next) todo.push({ next: item, depth: depth + 1 });
     } else {
-      for (const [key, item] of Object.entries(next)) {
+      for (const key of Object.keys(next)) {
+        const item = next[key]!;
         size += key.length + 4;
-        todo.push({ next: item, depth: depth + 1 });
+        // What holds nothing is counted at once: a row of a list is mostly such.
+        if (typeof item === "string") size += item.length + 2;
+        else if (typeof item !== "object" || item === null) size += 5;
+        else todo.push({ next: item, depth: depth + 1 });
       }
     }
   }

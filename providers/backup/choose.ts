@@ -34,6 +34,8 @@ export function startsOn(
   const byId = new Map(holdings.backups.map((one) => [one.record.id, one]));
   const starts: Start[] = [];
   const unfit: Unfit[] = [];
+  // Where there is no hole, WAL comes equally far from everywhere.
+  let within: { from: bigint; reach: NonNullable<ReturnType<typeof reachOf>> } | null = null;
   // What comes after a segment is the same for all backups from which WAL comes to it.
   const gapAfter = new Map<string, Gap | null>();
   for (const backup of holdings.backups) {
@@ -55,7 +57,11 @@ export function startsOn(
         broken === backup ? "it is damaged" : `${broken.record.id}, which it builds on, is damaged`,
       );
     else {
-      const reach = reachOf(runs, path, { from: start, segmentBytes });
+      if (within === null || start < within.from || start >= within.reach.lsn) {
+        const found = reachOf(runs, path, { from: start, segmentBytes });
+        within = found && { from: start, reach: found };
+      }
+      const reach = within?.reach ?? null;
       const isWhole = reach !== null && reach.lsn >= end;
       const [hole] = isWhole ? [] : gapsOf(runs, path, { from: start, until: end, segmentBytes });
       if (hole) {

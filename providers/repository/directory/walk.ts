@@ -77,11 +77,9 @@ async function entriesOf(root: string, folder: string): Promise<Entry[]> {
   return found
     .filter((one) => !one.name.startsWith(".") && (one.isDirectory() || one.isFile()))
     .filter((one) => folder !== "" || one.name !== "lost+found")
-    .map((one) => ({
-      name: `${folder}${one.name}${one.isDirectory() ? "/" : ""}`,
-      folder: one.isDirectory(),
-    }))
-    .toSorted((a, b) => compareNames(a.name, b.name));
+    .map((one) => `${folder}${one.name}${one.isDirectory() ? "/" : ""}`)
+    .toSorted()
+    .map((name) => ({ name, folder: name.endsWith("/") }));
 }
 
 async function storedAt(root: string, name: string): Promise<Stored | undefined> {
