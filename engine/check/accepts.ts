@@ -58,7 +58,7 @@ type Test = (rule: never, value: Json, schema: JsonSchema, reading: Reading) => 
 
 const KEYWORDS: Record<string, Test> = {
   type: (rule: string | string[], value) =>
-    (Array.isArray(rule) ? rule : [rule]).some((type) => isType(type, value)),
+    typeof rule === "string" ? isType(rule, value) : rule.some((type) => isType(type, value)),
   const: (rule: Json, value) => rule === value,
   enum: (rule: Json[], value) => rule.includes(value),
   anyOf: (rule: JsonSchema[], value, _, reading) =>

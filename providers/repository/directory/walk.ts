@@ -75,7 +75,7 @@ async function entriesOf(root: string, folder: string): Promise<Entry[]> {
     return [];
   }
   return found
-    .filter((one) => !one.name.startsWith(".") && (one.isDirectory() || one.isFile()))
+    .filter((one) => !one.name.startsWith(".") && (one.isFile() || one.isDirectory()))
     .filter((one) => folder !== "" || one.name !== "lost+found")
     .map((one) => `${folder}${one.name}${one.isDirectory() ? "/" : ""}`)
     .toSorted()
