@@ -22,7 +22,13 @@ those that need a restart wait for it. Undo puts back what stood in postgresql.a
     type: "object",
     additionalProperties: false,
     required: ["settings"],
-    properties: { settings: { type: "object", additionalProperties: { type: "string" } } },
+    properties: {
+      settings: {
+        type: "object",
+        additionalProperties: { type: ["string", "null"] },
+        description: "Values by name; null takes a setting out",
+      },
+    },
   },
   output: {
     type: "object",

@@ -10,7 +10,7 @@ export default defineStep({
   summary: "Find what ought to be in the archive and is not",
   docs: `From the start of the oldest backup (without one, from the oldest WAL that is there) over the chain of timelines to the segment that the primary
 writes now, every segment and every history file ought to be in the repository. What the primary's archiver has still to bring is \`waiting\`, and no
-gap. While no server takes writes, \`archiver\` is null, and holes are found up to the newest segment that is there.`,
+gap. While no server takes writes, or for a role that may not see it, \`archiver\` is null, and holes are found up to the newest segment that is there.`,
   example: `- backup.gaps: {}
 `,
   effect: "read",

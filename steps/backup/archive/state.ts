@@ -7,6 +7,7 @@ import { readCatalogue } from "../../../providers/backup/catalogue.ts";
 import { type Missing, missingOf, type Position } from "../../../providers/backup/missing.ts";
 import { historyFile } from "../../../providers/backup/segments.ts";
 import { parseHistory } from "../../../providers/backup/timelines.ts";
+import { sqlstateOf } from "../../../providers/postgres/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { keyOf } from "../../../providers/repository/layout.ts";
 import { onPrimary } from "./members.ts";
@@ -34,7 +35,7 @@ export interface ArchiverState {
 export interface ArchiveState {
   where: string;
   missing: Missing;
-  /** Null when no server takes writes now: the end of WAL is not known then. */
+  /** Null when no server takes writes now, or the role may not see it: the end of WAL is not known then. */
   archiver: ArchiverState | null;
   /** Since the newest segment of any timeline was archived. */
   walAgeSeconds: number | null;
@@ -63,6 +64,7 @@ export async function archiveState(ctx: StepContext): Promise<ArchiveState> {
   };
 }
 
+/** Null also for a role that may not see it. */
 async function askPrimary(
   ctx: StepContext,
 ): Promise<{ position: Position; archiver: ArchiverState } | null> {
@@ -76,6 +78,7 @@ async function askPrimary(
   } catch (error) {
     ctx.signal.throwIfAborted();
     if (error instanceof PgdbaError && error.code === "connection_failed") return null;
+    if (sqlstateOf(error) === "42501") return null;
     throw error;
   }
 }

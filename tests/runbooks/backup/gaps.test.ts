@@ -2,13 +2,14 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ARCHIVE_COMMAND } from "../../../providers/backup/archive.ts";
 import { at, cli, type Ran, removePlaces } from "../../e2e/support.ts";
 import { Rehearsed, until } from "../../support/rehearsed.ts";
 
 setDefaultTimeout(120_000);
 
 const shop = new Rehearsed();
-const folder = join(shop.place.root, "backups");
+let folder = join(shop.place.root, "backups");
 afterAll(async () => {
   if (shop.entry()) await shop.destroy();
   await shop.close();
@@ -50,16 +51,62 @@ async function gaps(): Promise<{ continuous: unknown; files: unknown; histories:
 const WHOLE = { continuous: true, files: [], histories: [] };
 
 test("their tests without servers pass", async () => {
-  for (const name of ["backup/gaps", "backup/fill"]) {
+  for (const name of ["backup/gaps", "backup/fill", "backup/off"]) {
     const ran = await cli(["test", name], shop.place);
     expect([ran.exit, at(ran.envelope.data, "failed")]).toEqual([0, 0]);
   }
 });
 
-test("an archive without a hole is continuous, and there is nothing to fill", async () => {
+const setting = async (node: string, name: string) =>
+  (await shop.ask(node, "select reset_val from pg_settings where name = $1", [name]))[0]![0];
+
+test("the servers archive", async () => {
   expect(failure(await shop.create()).slice(0, 2)).toEqual([0, undefined]);
   const made = await backup("setup", "--repository", folder, "--restart", "--yes");
   expect(failure(made)).toEqual([0, undefined, undefined]);
+});
+
+test("archiving is not ended without saying what becomes of WAL", async () => {
+  const ran = await backup("off", "--yes");
+  expect(failure(ran)).toEqual([1, "assertion_failed", expect.stringContaining("disk is full")]);
+  expect(await setting("pg2", "archive_command")).toBe(ARCHIVE_COMMAND);
+  expect((await backup("off", "--discard")).exit).toBe(4);
+});
+
+test("WAL is thrown away where this is asked for; what is in the repository stays, and setup begins again", async () => {
+  const before = objects().toSorted();
+  expect(failure(await backup("off", "--discard", "--yes"))).toEqual([0, undefined, undefined]);
+  for (const node of ["pg1", "pg2", "pg3"]) {
+    expect(await setting(node, "archive_command")).toBe("/bin/true");
+    expect(await setting(node, "archive_timeout")).toBe("0");
+  }
+  const passed = await ended("pg1");
+  await until(
+    async () => (await shop.ask("pg1", "select last_archived_wal from pg_stat_archiver"))[0]![0],
+    (one) => one === passed,
+  );
+  expect(objectOf(passed)).toBeUndefined();
+  expect(objects().toSorted()).toEqual(before);
+  expect(shop.entry()!["repository"]).toEqual({ kind: "directory", location: folder });
+  expect(failure(await backup("setup"))).toEqual([0, undefined, undefined]);
+});
+
+test("with a restart archive_mode is off, and no command is left", async () => {
+  expect(failure(await backup("off", "--restart", "--yes"))).toEqual([0, undefined, undefined]);
+  for (const node of ["pg1", "pg2", "pg3"]) {
+    expect((await shop.ask(node, "show archive_mode"))[0]).toEqual(["off"]);
+    expect(await setting(node, "archive_command")).toBe("");
+  }
+  expect((await shop.ask("pg1", "select pg_is_in_recovery()"))[0]).toEqual([false]);
+  expect((await backup("list")).exit).toBe(0);
+});
+
+test("an archive without a hole is continuous, and there is nothing to fill", async () => {
+  folder = join(shop.place.root, "anew");
+  const made = await backup("setup", "--repository", folder, "--restart", "--yes");
+  expect(failure(made)).toEqual([0, undefined, undefined]);
+  // From its start on nothing may be missing; what was not archived before does not matter.
+  expect(failure(await backup("create"))).toEqual([0, undefined, undefined]);
   await arrival(await ended("pg1"));
   expect(await gaps()).toEqual(WHOLE);
   const ran = await backup("fill");
@@ -78,6 +125,29 @@ test("a segment that was lost is named, and brought again as it was", async () =
     1,
     "assertion_failed",
     expect.stringContaining("1 segments of WAL"),
+  ]);
+  const examine = (...more: string[]) =>
+    cli(
+      [
+        "health",
+        "check",
+        "--cluster",
+        "shop",
+        "--only",
+        "archiver-failing",
+        "--format",
+        "json",
+        ...more,
+      ],
+      shop.place,
+    );
+  const health = await examine();
+  expect(at(health.envelope.data, "archive", "continuous")).toBe(false);
+  expect(at(health.envelope.data, "archive", "remedy")).toBe("pgdba backup fill");
+  expect(failure(await examine("--fail-on", "critical"))).toEqual([
+    1,
+    "assertion_failed",
+    expect.stringContaining("gaps"),
   ]);
   const ran = await backup("fill");
   expect(failure(ran)).toEqual([0, undefined, undefined]);
