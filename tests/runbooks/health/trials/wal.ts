@@ -1,6 +1,3 @@
-import { chown, mkdir, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { ARCHIVE_COMMAND } from "../../../../providers/backup/archive.ts";
 import { startServer, type Version } from "../../../support/postgres.ts";
 import type { Scene } from "./scene.ts";
 import type { Trial, World } from "./trial.ts";
@@ -95,25 +92,6 @@ const EMPTY: Trial[] = [
   },
 ];
 
-const beside = ({ server }: World) => `${server.dataDir}.pgdba`;
-
-const UNREACHED: Trial[] = [
-  {
-    check: "archive-without-repository",
-    plant: `alter system set archive_command = '${ARCHIVE_COMMAND}'; ${RELOAD}`,
-    finds: ["critical"],
-    remedy: {
-      told: /Run pgdba backup setup for the cluster again/,
-      async does(world) {
-        await mkdir(beside(world));
-        await writeFile(join(beside(world), "repository.json"), "{}");
-        const { uid, gid } = await stat(world.server.dataDir);
-        await chown(beside(world), uid, gid);
-      },
-    },
-  },
-];
-
 const scene = (name: string, trials: Trial[], versions: Version[] = [18]): Scene => ({
   name: `WAL ${name}`,
   versions,
@@ -139,5 +117,4 @@ export const WAL: Scene[] = [
   scene("is lost", LOST),
   scene("is not archived", FAILING),
   scene("goes nowhere", EMPTY),
-  scene("has no repository", UNREACHED, [13, 18]),
 ];
