@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "../../engine/types.ts";
 import { isLeader, type PatroniMember } from "../../providers/patroni/members.ts";
 import { defineStep } from "../define.ts";
-import { choose, open, restartOne } from "./restart/restart.ts";
+import { choose, open, restartOne, startTimes, waitUntilBack } from "./restart/restart.ts";
 import { pending, waiting } from "./restart/waiting.ts";
 
 export default defineStep({
@@ -16,7 +16,8 @@ pooler holds open for clients are cut too.`,
   example: `- patroni.restart: {timeout: 2m}
 `,
   effect: "change",
-  idempotent: (input) => input.only_pending !== false,
+  // The note tells which members have restarted since it began.
+  idempotent: true,
   risk: "disruptive",
   needs: ["postgres", "patroni", "member"],
   input: {
@@ -93,7 +94,18 @@ pooler holds open for clients are cut too.`,
     };
     const chosen = await choose(world, input);
     const left = input.leader === false ? chosen.find(isLeader) : undefined;
-    await restartAll(chosen.filter((member) => member !== left));
+    const todo = chosen.filter((member) => member !== left);
+    const before = (ctx.noted as JsonObject | undefined) ?? (await startTimes(world, todo));
+    if (ctx.noted === undefined) ctx.note(before);
+    const now = await startTimes(world, todo);
+    // By an earlier process, or an earlier attempt.
+    const isDone = ({ name }: PatroniMember) =>
+      typeof before[name] === "string" && before[name] !== now[name];
+    for (const member of todo.filter(isDone)) {
+      const seconds = await waitUntilBack(world, member, String(before[member.name]));
+      restarted.push({ name: member.name, role: member.role, seconds });
+    }
+    await restartAll(todo.filter((member) => !isDone(member)));
     // The members that had to wait for the leader.
     const again = chosen.filter((member) => !isLeader(member));
     if (left === undefined && chosen.some(isLeader)) await restartAll(await pending(world, again));

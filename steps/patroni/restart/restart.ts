@@ -1,12 +1,11 @@
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { Json, StepContext } from "../../../engine/types.ts";
+import type { Json, JsonObject, StepContext } from "../../../engine/types.ts";
 import {
   isLeader,
   isUp,
   leaderOf,
   type PatroniMember,
 } from "../../../providers/patroni/members.ts";
-import type { PatroniStatus } from "../../../providers/patroni/status.ts";
 import { milliseconds, session } from "../../sql/session.ts";
 import { pending } from "./waiting.ts";
 import type { World } from "./world.ts";
@@ -69,7 +68,7 @@ export async function restartOne(world: World, member: PatroniMember): Promise<n
 async function restartAndWait(world: World, member: PatroniMember): Promise<number> {
   const { ctx, client, timeoutMs } = world;
   const began = ctx.clock.monotonic();
-  const before = await client.status(member.api, ctx.signal);
+  const { postmaster_start_time: before } = await client.status(member.api, ctx.signal);
   ctx.log(`restarting ${member.name} (${member.role})`);
   try {
     await client.restart(member.api, timeoutMs, ctx.signal);
@@ -84,6 +83,30 @@ async function restartAndWait(world: World, member: PatroniMember): Promise<numb
     // Without an answer the restart goes on: what the member says of itself decides.
     ctx.warn(`${member.name}: ${error.message}`);
   }
+  return waitUntilBack(world, member, before, began);
+}
+
+/** When the server of each member was started, as far as its Patroni tells it. */
+export async function startTimes(
+  { ctx, client }: World,
+  members: readonly PatroniMember[],
+): Promise<JsonObject> {
+  const times: JsonObject = {};
+  for (const { name, api } of members) {
+    const status = await client.status(api, ctx.signal).catch(unreachable(ctx));
+    times[name] = status?.postmaster_start_time ?? null;
+  }
+  return times;
+}
+
+/** Waits for a member whose server was started at `before`. Gives the seconds since it `began`. @throws PgdbaError step_failed */
+export async function waitUntilBack(
+  world: World,
+  member: PatroniMember,
+  before: string | null,
+  began = world.ctx.clock.monotonic(),
+): Promise<number> {
+  const { ctx, timeoutMs } = world;
   let missing = "";
   while ((missing = await whatIsMissing(world, member, before)) !== "") {
     if (ctx.clock.monotonic() - began > timeoutMs) {
@@ -100,11 +123,11 @@ async function restartAndWait(world: World, member: PatroniMember): Promise<numb
 async function whatIsMissing(
   { ctx, client, stream }: World,
   member: PatroniMember,
-  before: PatroniStatus,
+  before: string | null,
 ): Promise<string> {
   const now = await client.status(member.api, ctx.signal).catch(unreachable(ctx));
   if (now?.state !== "running") return `is ${now?.state ?? "unreachable"}`;
-  if (now.postmaster_start_time === before.postmaster_start_time) return "has not restarted";
+  if (now.postmaster_start_time === before) return "has not restarted";
   const members = await client.members(ctx.signal);
   const leader = leaderOf(members);
   if (leader === undefined) return "the cluster has no leader";

@@ -110,6 +110,27 @@ test("who is to be restarted is chosen and ordered before anything is", async ()
   expect(patches).toBe(0);
 });
 
+test("a member that has restarted since an earlier process began is awaited, and not restarted again", async () => {
+  const members = [
+    { name: "a", role: "leader", state: "running", api_url: `${url}/patroni` },
+    { name: "b", role: "replica", state: "streaming", api_url: `${url}/patroni` },
+  ];
+  answers = {
+    "/cluster": { members },
+    "/patroni": {
+      state: "running",
+      postmaster_start_time: "2026-01-02 03:04:05+00:00",
+      replication: [{ application_name: "b", state: "streaming" }],
+    },
+  };
+  const result = (await onCluster((ctx) => {
+    ctx.note({ b: "2026-01-01 00:00:00+00:00" });
+    return restart.run(ctx, { members: ["b"], only_pending: false } as never);
+  })) as any;
+  expect(result.restarted).toMatchObject([{ name: "b", role: "replica" }]);
+  expect(patches).toBe(0);
+});
+
 test("without a target there is nothing to restart", async () => {
   expect(await restart.run(fakeContext(), {} as never).catch((error) => error.code)).toBe(
     "no_target",
