@@ -3,6 +3,7 @@
  * of clocks repeats or leaves out is refused.
  */
 import { PgdbaError } from "../../engine/errors.ts";
+import { zoneOffset } from "../../engine/shared/zone.ts";
 
 /** Microseconds since 1970, as exact as PostgreSQL's own times. */
 export type Micros = bigint;
@@ -56,7 +57,13 @@ function offsetOf(zone: string, local: number, text: string): number {
     if (minutes > 15 * 60 + 59) throw refused(`${zone} is no offset from UTC`, EXAMPLE);
     return (offset[1] === "-" ? -minutes : minutes) * MINUTE;
   }
-  const shown = clockOf(zone);
+  const shown = (at: number) => {
+    try {
+      return zoneOffset(zone, at);
+    } catch {
+      throw refused(`There is no timezone ${zone}`, EXAMPLE);
+    }
+  };
   // A zone's clock is at most a day off, and changes at most once in so short a time.
   const candidates = [shown(local - 86_400_000), shown(local + 86_400_000)];
   const fitting = [...new Set(candidates)].filter((ahead) => shown(local - ahead) === ahead);
@@ -68,38 +75,6 @@ function offsetOf(zone: string, local: number, text: string): number {
       : `The clocks of ${zone} showed ${text} twice`,
     fitting.length === 0 ? EXAMPLE : `Say which one: ${both.join(" or ")}.`,
   );
-}
-
-/** How far the clock of a zone is ahead of UTC at a moment, both in ms. */
-function clockOf(zone: string): (at: number) => number {
-  let format: Intl.DateTimeFormat;
-  try {
-    format = new Intl.DateTimeFormat("en-US", {
-      timeZone: zone,
-      hourCycle: "h23",
-      year: "numeric",
-      month: "numeric",
-      day: "numeric",
-      hour: "numeric",
-      minute: "numeric",
-      second: "numeric",
-    });
-  } catch {
-    throw refused(`There is no timezone ${zone}`, EXAMPLE);
-  }
-  return (at) => {
-    const parts = new Map(format.formatToParts(at).map(({ type, value }) => [type, Number(value)]));
-    const part = (name: Intl.DateTimeFormatPartTypes) => parts.get(name)!;
-    const shown = Date.UTC(
-      part("year"),
-      part("month") - 1,
-      part("day"),
-      part("hour"),
-      part("minute"),
-      part("second"),
-    );
-    return shown - Math.floor(at / 1000) * 1000;
-  };
 }
 
 /** `2026-03-01T13:03:00Z`, with as many digits as there are. */

@@ -1,3 +1,4 @@
+import { zoneOffset } from "../../../engine/shared/zone.ts";
 import type { Period } from "./policy.ts";
 
 const DAY = 86_400_000;
@@ -13,7 +14,6 @@ export function bucketOf(period: Period, at: number, zone: string): string {
   return `y${local.getUTCFullYear()}`;
 }
 
-const formats = new Map<string, Intl.DateTimeFormat>();
 /** Of each zone, the offset of each day (UTC) that has one and the same all day. Asking costs a thousand times what this does. */
 const offsets = new Map<string, Map<number, number | null>>();
 const MOST_DAYS = 20_000;
@@ -24,32 +24,9 @@ function offsetOf(zone: string, at: number): number {
   const day = Math.floor(at / DAY);
   let all = days.get(day);
   if (all === undefined) {
-    const first = ask(zone, day * DAY);
-    all = first === ask(zone, (day + 1) * DAY) ? first : null;
+    const first = zoneOffset(zone, day * DAY);
+    all = first === zoneOffset(zone, (day + 1) * DAY) ? first : null;
     days.set(day, all);
   }
-  return all ?? ask(zone, at);
-}
-
-/** Milliseconds that the zone's clock is ahead of UTC. @throws RangeError for a zone that there is not */
-function ask(zone: string, at: number): number {
-  let format = formats.get(zone);
-  if (format === undefined) {
-    format = new Intl.DateTimeFormat("en-US", {
-      timeZone: zone,
-      hourCycle: "h23",
-      year: "numeric",
-      month: "numeric",
-      day: "numeric",
-      hour: "numeric",
-      minute: "numeric",
-      second: "numeric",
-    });
-    formats.set(zone, format);
-  }
-  const part: Record<string, number> = {};
-  for (const { type, value } of format.formatToParts(at)) part[type] = Number(value);
-  const { year = 0, month = 1, day, hour, minute, second } = part;
-  const whole = Math.floor(at / 1000) * 1000;
-  return Date.UTC(year, month - 1, day, hour, minute, second) - whole;
+  return all ?? zoneOffset(zone, at);
 }
