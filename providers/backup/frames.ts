@@ -1,15 +1,13 @@
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { createZstdDecompress } from "node:zlib";
 import type { Bytes } from "../repository/contract.ts";
 import { damaged } from "./damaged.ts";
+import { inflated } from "./wal/zstd.ts";
 
 /** One frame holds so much of the original, so that several are compressed at a time; frames one after the other are one zstd file. */
 const FRAME = 2 * 1024 * 1024;
 /** Frames that are compressed at a time, beside the one that is filled. */
 const AHEAD = 3;
 
-export interface Counted {
+interface Counted {
   /** Set while the bytes pass: before compression, after it, and the hash of the latter. */
   bytes: number;
   storedBytes: number;
@@ -64,28 +62,6 @@ export async function* compressed(
   while (working.length > 0) yield await oldest();
 }
 
-/** Any zstd file, of one frame or many. The source is closed when this ends, however it does. @throws PgdbaError backup_damaged */
-export async function* decompressed(bytes: Bytes, what: string): AsyncGenerator<Uint8Array> {
-  /** What the repository itself failed with. */
-  let source: { error: unknown } | undefined;
-  const watched = async function* (): Bytes {
-    try {
-      yield* bytes;
-    } catch (error) {
-      source = { error };
-      throw error;
-    }
-  };
-  const inflate = createZstdDecompress();
-  const done = pipeline(Readable.from(watched()), inflate);
-  done.catch(() => {});
-  try {
-    for await (const piece of inflate) yield piece as Uint8Array;
-    await done;
-  } catch (error) {
-    throw source === undefined ? damaged(what, "it can't be decompressed", error) : source.error;
-  } finally {
-    inflate.destroy();
-    await done.catch(() => {});
-  }
-}
+/** See `inflated`. @throws PgdbaError backup_damaged */
+export const decompressed = (bytes: Bytes, what: string): AsyncGenerator<Uint8Array> =>
+  inflated(bytes, (cause) => damaged(what, "it can't be decompressed", cause));

@@ -1,16 +1,15 @@
 /** Finds a target in WAL itself: where a recovery to it stops, and what proves that the WAL reaches so far. */
-import { createZstdDecompress } from "node:zlib";
-import { Readable } from "node:stream";
-import { buffer } from "node:stream/consumers";
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Repository, Signalled } from "../repository/contract.ts";
 import { walName } from "../repository/layout.ts";
 import { segmentsOf } from "./continuity.ts";
+import { damaged } from "./damaged.ts";
 import type { HeldSegment, Holdings } from "./holdings.ts";
 import { type Micros, micros } from "./instant.ts";
 import { segmentFile, startOf } from "./segments.ts";
 import type { Stretch } from "./timelines.ts";
 import { type WalMark, WalReader } from "./wal-records.ts";
+import { decompressed } from "./wal/zstd.ts";
 
 export interface Located {
   /** The last record with a time that is replayed, and the last transaction; null when none was seen. */
@@ -45,7 +44,7 @@ export function segmentReader(repository: Pick<Repository, "read">): WalSource["
         retryable: true,
       });
     }
-    return buffer(Readable.from(stream).pipe(createZstdDecompress()));
+    return Buffer.concat(await Array.fromAsync(decompressed(stream, name)));
   };
 }
 
@@ -111,6 +110,12 @@ async function scan(
     source.progress?.(count, segment.file);
     const bytes = await source.read(segment, { signal: source.signal });
     count += 1;
+    // A segment that was cut short would pass for the end of WAL.
+    if (bytes.length !== holdings.segmentBytes)
+      throw damaged(
+        segment.file,
+        `it has ${bytes.length} bytes, and ${holdings.segmentBytes} belong there`,
+      );
     const until = path.find(({ timeline }) => timeline === segment.timeline)?.until ?? null;
     for (const mark of reader.read(startOf(segment.number, holdings.segmentBytes), bytes)) {
       if (until !== null && mark.end > until) continue;

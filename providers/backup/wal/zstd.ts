@@ -19,8 +19,24 @@ export function compressed(content: Uint8Array | Bytes): Promise<Uint8Array> | B
 }
 
 /** @throws PgdbaError repository_failed: it is damaged */
-export async function* decompressed(stored: Bytes, name: string): Bytes {
-  /** What the repository itself failed with. */
+export const decompressed = (stored: Bytes, name: string): Bytes =>
+  inflated(
+    stored,
+    (cause) =>
+      new PgdbaError("repository_failed", `${name} is damaged in the repository`, {
+        cause,
+        hint: "What needs it can't be restored: remove the object and push the segment again from a node that still has it in pg_wal, or take a full backup.",
+      }),
+  );
+
+/**
+ * Any zstd file, of one frame or many. The source is closed when this ends, however it does.
+ * @throws PgdbaError `damaged`, or what the source itself failed with
+ */
+export async function* inflated(
+  stored: Bytes,
+  damaged: (cause: unknown) => PgdbaError,
+): AsyncGenerator<Uint8Array> {
   let source: { error: unknown } | undefined;
   const watched = async function* (): Bytes {
     try {
@@ -33,11 +49,7 @@ export async function* decompressed(stored: Bytes, name: string): Bytes {
   try {
     yield* through(createZstdDecompress(), watched());
   } catch (cause) {
-    if (source !== undefined) throw source.error;
-    throw new PgdbaError("repository_failed", `${name} is damaged in the repository`, {
-      cause,
-      hint: "What needs it can't be restored: remove the object and push the segment again from a node that still has it in pg_wal, or take a full backup.",
-    });
+    throw source === undefined ? damaged(cause) : source.error;
   }
 }
 
@@ -46,6 +58,11 @@ async function* through(stream: ReturnType<typeof createZstdCompress>, content: 
   const { Readable } = await import("node:stream");
   const done = pipeline(Readable.from(content), stream);
   done.catch(() => {});
-  for await (const part of stream) yield part as Uint8Array;
-  await done;
+  try {
+    for await (const part of stream) yield part as Uint8Array;
+    await done;
+  } finally {
+    stream.destroy();
+    await done.catch(() => {});
+  }
 }

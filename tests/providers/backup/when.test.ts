@@ -1,5 +1,7 @@
 /** "Can I restore to that moment?", asked of WAL that real servers have written. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { PgdbaError } from "../../../engine/errors.ts";
 import { gatherHoldings } from "../../../providers/backup/holdings.ts";
 import { iso, type Micros } from "../../../providers/backup/instant.ts";
 import { segmentReader } from "../../../providers/backup/locate.ts";
@@ -235,6 +237,17 @@ describe("a cluster with two backups", () => {
     expect(id(await ask({ kind: "time", at: moments[4]! }, { from }))).toBe("bbbbbb");
   });
 
+  test("a segment that was cut short is damaged, and not the end of WAL", async () => {
+    const { stop } = await ask({ kind: "time", at: moments[1]! });
+    const from = without();
+    const name = walName(it.key, lastFileBefore(stop!.lsn));
+    const { bytes, at } = it.repository.objects.get(name)!;
+    from.put(name, zstdCompressSync(zstdDecompressSync(bytes).subarray(0, MB / 2)), at);
+    await expect(ask({ kind: "time", at: moments[1]! }, { from })).rejects.toMatchObject({
+      code: "backup_damaged",
+    });
+  });
+
   test("a store whose clock is an hour off finds the same", async () => {
     for (const off of [-3_600_000, 3_600_000]) {
       const from = without();
@@ -280,6 +293,29 @@ describe("a cluster with two backups", () => {
       ),
     ).toBe(true);
   });
+});
+
+test("a segment that is damaged, or breaks off on its way, is an error that says so", async () => {
+  const key = { system_identifier: "7", version: 18, cluster_id: "c1" };
+  const file = "000000010000000000000001";
+  const held = { timeline: 1, number: 1n, file, at: new Date(0), source: key };
+  const packed = zstdCompressSync(Buffer.alloc(MB, "x"));
+  const from = new MemoryRepository();
+  const read = () => segmentReader(from)(held, {});
+  from.put(walName(key, file), packed);
+  expect((await read()).length).toBe(MB);
+  from.put(walName(key, file), "nothing of the kind");
+  await expect(read()).rejects.toMatchObject({
+    code: "repository_failed",
+    message: `${walName(key, file)} is damaged in the repository`,
+  });
+  const broken = new PgdbaError("repository_failed", "The line broke", { retryable: true });
+  from.read = async () =>
+    (async function* () {
+      yield packed.subarray(0, 8);
+      throw broken;
+    })();
+  await expect(read()).rejects.toBe(broken);
 });
 
 const lastFileBefore = (lsn: bigint) =>
