@@ -5,8 +5,6 @@
  * directory it fails. A shell that can't start the program ends with more than 125, which would make the archiver start anew.
  */
 export const ARCHIVE_COMMAND = '"$(pwd -P).pgdba/pgdba" wal push %p || exit 1';
-/** Its status is handed on: above 125 recovery stops. */
-export const RESTORE_COMMAND = '"$(pwd -P).pgdba/pgdba" wal get %f %p';
 
 /** Commands that archive nothing. */
 const NONE: ReadonlySet<string> = new Set([

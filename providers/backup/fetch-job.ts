@@ -3,7 +3,7 @@ import { openRepository } from "../repository/open.ts";
 import { type Fetched, fetchBackup, type FetchOrder } from "./fetch.ts";
 import type { WorkIo } from "./jobs.ts";
 import { readSettings } from "./settings.ts";
-import { everySoOften } from "./take-job.ts";
+import { everySoOften } from "./every-so-often.ts";
 
 export interface FetchJob {
   fetch: FetchOrder;

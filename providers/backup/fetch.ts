@@ -47,7 +47,7 @@ export interface Fetched {
 /** Beside the data directory while it is not whole. */
 const unfinished = (into: string) => `${into}.unfinished`;
 /** Tablespaces lie beside the data directory, each in a folder named by its oid. */
-export const tablespacesOf = (data: string) => `${data}.tablespaces`;
+const tablespacesOf = (data: string) => `${data}.tablespaces`;
 
 /** @throws PgdbaError step_refused | backup_damaged | repository_failed | io_failed | unsupported */
 export async function fetchBackup(order: FetchOrder, world: FetchWorld): Promise<Fetched> {

@@ -11,6 +11,7 @@ import {
 } from "../repository/layout.ts";
 import type { Repository, Signalled } from "../repository/contract.ts";
 import { type Run, runsOf } from "./continuity.ts";
+import { recordIfThere, textOf } from "./read-record.ts";
 import type { BackupRecord, MarkKind, Quality } from "./record.ts";
 import { type Segment, parseHistoryFile, parseSegment, segmentBefore } from "./segments.ts";
 import { type Ancestor, type Stretch, isOnPath, parseHistory, pathTo } from "./timelines.ts";
@@ -52,7 +53,7 @@ const MARK =
 
 /**
  * @param sources its own part first
- * @throws PgdbaError repository_failed | step_refused (a history or a record that can't be read)
+ * @throws PgdbaError repository_failed | step_refused (a history that can't be read) | backup_damaged
  */
 export async function gatherHoldings(
   repository: Pick<Repository, "list" | "names" | "read">,
@@ -67,7 +68,9 @@ export async function gatherHoldings(
     for await (const name of repository.names(historyPrefix(source.key), options)) {
       const timeline = parseHistoryFile(name.slice(name.lastIndexOf("/") + 1));
       if (timeline === null || histories.has(timeline) || isBeyond(source, timeline)) continue;
-      histories.set(timeline, parseHistory(timeline, await textOf(repository, name, options)));
+      const stream = await repository.read(name, options);
+      if (stream === null) throw listedOnly(name);
+      histories.set(timeline, parseHistory(timeline, await textOf(stream, name)));
     }
     backups.push(...(await backupsOf(repository, source, options)));
     for await (const { name, at } of repository.list(walPrefix(source.key), options)) {
@@ -147,7 +150,8 @@ async function backupsOf(
   }
   const backups: HeldBackup[] = [];
   for await (const name of repository.names(recordPrefix(key), options)) {
-    const record = recordIn(name, await textOf(repository, name, options));
+    const record = await recordIfThere(repository, name, options.signal);
+    if (record === null) throw listedOnly(name);
     const its = marks.get(record.id) ?? {};
     backups.push({
       record,
@@ -163,43 +167,9 @@ async function backupsOf(
 const isoOf = (time: string) =>
   time.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)$/, "$1-$2-$3T$4:$5:$6Z");
 
-function recordIn(name: string, text: string): BackupRecord {
-  try {
-    const record = JSON.parse(text) as BackupRecord;
-    if (record.format === 1) return record;
-  } catch {
-    // Told below, as one of a format that this pgdba does not know is.
-  }
-  throw new PgdbaError(
-    "step_refused",
-    `${name} is no record of a backup that this pgdba can read`,
-    {
-      hint: "A newer pgdba may have written it.",
-    },
-  );
-}
-
-const MOST_BYTES = 16 << 20;
-
-/** A small object as text. */
-async function textOf(
-  repository: Pick<Repository, "read">,
-  name: string,
-  options: Signalled,
-): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  const stream = await repository.read(name, options);
-  if (stream === null) {
-    throw new PgdbaError("repository_failed", `${name} was listed, and is not there any more`, {
-      hint: "Another run removes backups at this moment. Try again.",
-      retryable: true,
-    });
-  }
-  for await (const part of stream) {
-    bytes += part.length;
-    if (bytes > MOST_BYTES) throw new PgdbaError("limit_exceeded", `${name} has more than 16 MB`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString();
+function listedOnly(name: string): PgdbaError {
+  return new PgdbaError("repository_failed", `${name} was listed, and is not there any more`, {
+    hint: "Another run removes backups at this moment. Try again.",
+    retryable: true,
+  });
 }

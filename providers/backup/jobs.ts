@@ -22,15 +22,12 @@ export interface Work<Order = unknown, Result = unknown> {
 
 type Load = () => Promise<Work<never>>;
 
-export const JOBS: Partial<Record<Job, () => Promise<Work>>> = jobs({
-  take: () => import("./take-job.ts"),
-  verify: () => import("./verify-job.ts"),
+const loaders: Record<Job, Load> = {
   fetch: () => import("./fetch-job.ts"),
   recover: () => import("./recover-job.ts"),
   serve: () => import("./serve.ts"),
   make: () => import("./make.ts"),
-});
+};
 
-function jobs(loaders: Partial<Record<Job, Load>>) {
-  return loaders as Partial<Record<Job, () => Promise<Work>>>;
-}
+/** Each checks its own order. */
+export const JOBS = loaders as Record<Job, () => Promise<Work>>;

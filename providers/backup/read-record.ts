@@ -6,6 +6,9 @@ import type { BackupRecord } from "./record.ts";
 
 const MAX_RECORD = 16 * 1024 * 1024;
 
+/** As pgdba makes them; anything else is no name of a backup. */
+export const ID = /^\d{8}T\d{6}Z-(full|incremental|logical)-[0-9a-f]{6,}$/;
+
 /** @throws PgdbaError invalid_param when there is no such backup | backup_damaged | repository_failed */
 export async function readRecord(
   repository: Repository,
@@ -13,13 +16,14 @@ export async function readRecord(
   id: string,
   signal?: AbortSignal,
 ): Promise<BackupRecord> {
-  const found = await recordIfThere(repository, recordName(key, id), signal);
+  const found = ID.test(id) ? await recordIfThere(repository, recordName(key, id), signal) : null;
   if (found !== null) return found;
   throw new PgdbaError("invalid_param", `There is no backup ${id} in ${repository.where}`, {
     hint: "`pgdba backup list` shows all; one without a record was not finished.",
   });
 }
 
+/** By the name of its object. @throws PgdbaError backup_damaged | repository_failed */
 export async function recordIfThere(
   repository: Pick<Repository, "read">,
   name: string,
@@ -43,7 +47,7 @@ export async function textOf(bytes: Bytes, name: string): Promise<string> {
   let total = 0;
   for await (const piece of bytes) {
     total += piece.length;
-    if (total > MAX_RECORD) throw damaged(name, "it is too large to be a record");
+    if (total > MAX_RECORD) throw damaged(name, "it is too large for what it should be");
     pieces.push(piece);
   }
   return Buffer.concat(pieces).toString("utf8");

@@ -1,11 +1,8 @@
 /**
- * The work that is done beside the data: by `pgdba work` on the node (a job that goes on when the line breaks), or in a process of its own on
- * this machine. It gets its order as JSON on standard input, tells progress as lines of JSON on standard error, and gives its result as one
- * line of JSON on standard output. All bytes go between the server and the repository directly; never through the run that waits for it.
+ * The work that is done beside the data: by `pgdba work` on the node, as a job that goes on when the line breaks. It gets its order as JSON on
+ * standard input, tells progress as lines of JSON on standard error, and gives its result as one line of JSON on standard output. All bytes go
+ * between the node and the repository directly, never through the run that waits for it.
  *
- *   take     a base backup by the replication protocol into the repository (`take.ts`)
- *   dump     logical backups (`dump.ts`)
- *   verify   reads back every stored byte (`verify.ts`)
  *   fetch    a backup, or a chain of them, into a data directory (`fetch.ts`)
  *   recover  runs a server on a fetched directory up to a target, looks at it, and stops it or brings it to its end (`recover.ts`)
  *   make     a repository of a place (`make.ts`)
@@ -38,7 +35,7 @@ export interface Left {
   file: string;
 }
 
-export type Job = "take" | "dump" | "verify" | "fetch" | "recover" | "serve" | "make";
+export type Job = "fetch" | "recover" | "serve" | "make";
 
 /** A line of standard error while it works. */
 export interface Told {

@@ -8,9 +8,6 @@
  * An answer is believed, and nothing else: an object is missing when the repository says so. A repository that does not answer, is overloaded
  * or refuses the key is `repository_failed` (retryable where it may pass), never a missing object.
  */
-import type { FromSchema } from "../../engine/shared/from-schema.ts";
-import type { JsonSchema } from "../../engine/types.ts";
-
 export interface Repository {
   /** In words, without a secret: `/backups`, `s3://bucket/prefix at https://host`. */
   readonly where: string;
@@ -54,48 +51,23 @@ export interface Stored {
   at: Date;
 }
 
-/** Where a repository is, as a node's file and the registry write it. It holds no secret, but names the file of one. */
-export const PLACE = {
-  oneOf: [
-    {
-      type: "object",
-      additionalProperties: false,
-      required: ["kind", "path"],
-      properties: {
-        kind: { const: "directory" },
-        path: {
-          type: "string",
-          pattern: "^/",
-          description: "The folder, on the machine that works with it",
-        },
-      },
-    },
-    {
-      type: "object",
-      additionalProperties: false,
-      required: ["kind", "endpoint", "bucket", "key_file"],
-      properties: {
-        kind: { const: "object_store" },
-        endpoint: {
-          type: "string",
-          pattern: "^https?://[^\\s/@]+/?$",
-          description: "The URL of the store, without the bucket",
-        },
-        bucket: { type: "string", minLength: 1 },
-        prefix: {
-          type: "string",
-          pattern: "^([^/]+/)*$",
-          description: "Put before each name: empty, or with a `/` at its end",
-        },
-        region: { type: "string", default: "us-east-1" },
-        key_file: {
-          type: "string",
-          pattern: "^/",
-          description: "A file of mode 0600: the id of the key, a colon, and the key",
-        },
-        cafile: { type: "string", pattern: "^/" },
-      },
-    },
-  ],
-} as const satisfies JsonSchema;
-export type Place = FromSchema<typeof PLACE>;
+/** Where a repository is, as a node's file writes it. It holds no secret, but names the file of one. */
+export type Place =
+  | {
+      kind: "directory";
+      /** The folder, on the machine that works with it. */
+      path: string;
+    }
+  | {
+      kind: "object_store";
+      /** The URL of the store, without the bucket. */
+      endpoint: string;
+      bucket: string;
+      /** Put before each name: empty, or with a `/` at its end. */
+      prefix?: string;
+      /** `us-east-1` without it. */
+      region?: string;
+      /** A file of mode 0600: the id of the key, a colon, and the key. */
+      key_file: string;
+      cafile?: string;
+    };

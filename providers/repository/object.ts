@@ -42,21 +42,6 @@ export async function isSame(stored: Bytes | null, bytes: Uint8Array): Promise<b
   return at === bytes.length;
 }
 
-/** All of a stream, of which at most `maxBytes` are taken. @throws PgdbaError limit_exceeded */
-export async function whole(stream: Bytes, maxBytes: number, name: string): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const part of stream) {
-    length += part.length;
-    if (length > maxBytes)
-      throw new PgdbaError("limit_exceeded", `${name} is larger than ${maxBytes} bytes`, {
-        hint: "It was not made by pgdba, or is damaged.",
-      });
-    parts.push(part);
-  }
-  return parts.length === 1 ? parts[0]! : new Uint8Array(Buffer.concat(parts));
-}
-
 /** The same parts, up to the abort of `signal`, also while the source has nothing to give. */
 export async function* until(content: Bytes, signal: AbortSignal | undefined): Bytes {
   if (signal === undefined) return yield* content;

@@ -2,7 +2,7 @@ import { onlyReads } from "../target/only-reads.ts";
 import type { Place, Repository } from "./contract.ts";
 
 /** The verbs of a repository that change nothing in it. */
-export const REPOSITORY_READS = ["read", "stat", "list", "names", "space", "close"] as const;
+const REPOSITORY_READS = ["read", "stat", "list", "names", "space", "close"] as const;
 
 /** The repository at a place that this machine reaches. @throws PgdbaError repository_failed | missing_secret */
 export async function openRepository(place: Place): Promise<Repository> {

@@ -2,7 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { backupPlace } from "./place.ts";
-import { ID } from "./records.ts";
+import { ID } from "../../providers/backup/read-record.ts";
 import { removeBackup } from "./remove.ts";
 import { gather } from "./retention/gather.ts";
 import type { Kept } from "./retention/history.ts";

@@ -2,6 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { type Dumping, dumpDatabase, dumpGlobals } from "../../providers/backup/logical/dump.ts";
 import { shown } from "../../providers/backup/logical/programs.ts";
+import { recordIfThere } from "../../providers/backup/read-record.ts";
 import type { BackupRecord, DatabaseLocale, Part } from "../../providers/backup/record.ts";
 import { recordName } from "../../providers/repository/layout.ts";
 import { defineStep } from "../define.ts";
@@ -94,8 +95,7 @@ A dump that was made is not yet a good one: \`backup.read-dump\` reads it back.`
     const { id } = (ctx.noted ?? {}) as { id?: string };
     if (id === undefined) return { state: "not_done" };
     const { repository, key } = await backupPlace(ctx);
-    const { recordIfThere } = await import("./records.ts");
-    const record = await recordIfThere(repository, key, id);
+    const record = await recordIfThere(repository, recordName(key, id));
     return record === null
       ? { state: "not_done" }
       : { state: "done", output: outputOf(record, repository.where) };

@@ -5,7 +5,8 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
-import { recordIfThere } from "./records.ts";
+import { recordIfThere } from "../../providers/backup/read-record.ts";
+import { recordName } from "../../providers/repository/layout.ts";
 import { removeScratch, scratchOf } from "./restore/scratch.ts";
 import { placeOf, probeWork, work } from "./restore/work.ts";
 
@@ -94,7 +95,7 @@ const outputOf = (node: string, { chain, files, bytes, stored_bytes, seconds }: 
 async function keyOfBackup(ctx: StepContext, id: string) {
   const { repository, key, origins } = await ctx.use("repository");
   for (const one of [key, ...origins.map((origin) => origin.key)])
-    if ((await recordIfThere(repository, one, id)) !== null) return one;
+    if ((await recordIfThere(repository, recordName(one, id))) !== null) return one;
   throw new PgdbaError("invalid_param", `There is no backup ${id} in ${repository.where}`, {
     hint: "`pgdba backup list` shows all.",
   });

@@ -4,7 +4,8 @@ import type { Recovered, RecoverOrder } from "../../providers/backup/recover/rec
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
 import { variable } from "../node-files.ts";
-import { recordIfThere } from "./records.ts";
+import { recordIfThere } from "../../providers/backup/read-record.ts";
+import { recordName } from "../../providers/repository/layout.ts";
 import { LOOK } from "./restore/look.ts";
 import { beforeOf, folderOf, scratchOf } from "./restore/scratch.ts";
 import { placeOf, probeWork, work } from "./restore/work.ts";
@@ -128,7 +129,7 @@ function outputOf(
 async function recordIn(ctx: StepContext, id: string) {
   const { repository, key, origins } = await ctx.use("repository");
   for (const one of [key, ...origins.map((origin) => origin.key)]) {
-    const record = await recordIfThere(repository, one, id);
+    const record = await recordIfThere(repository, recordName(one, id));
     if (record !== null) return record;
   }
   return null;

@@ -3,7 +3,7 @@ import { parseBytes, parseDuration } from "../../engine/shared/units.ts";
 import type { Json, ProbeResult, StepContext } from "../../engine/types.ts";
 import { recordIfThere } from "../../providers/backup/read-record.ts";
 import type { BackupRecord } from "../../providers/backup/record.ts";
-import { everySoOften } from "../../providers/backup/take-job.ts";
+import { everySoOften } from "../../providers/backup/every-so-often.ts";
 import { removeParts, take, type TakeOrder } from "../../providers/backup/take.ts";
 import { findUnfinished } from "../../providers/backup/unfinished.ts";
 import { sqlstateOf } from "../../providers/postgres/errors.ts";

@@ -1,10 +1,12 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json } from "../../engine/types.ts";
-import { everySoOften } from "../../providers/backup/take-job.ts";
+import { everySoOften } from "../../providers/backup/every-so-often.ts";
 import { verify } from "../../providers/backup/verify.ts";
 import { defineStep } from "../define.ts";
 import { backupPlace } from "./place.ts";
-import { mark, recordIfThere, recordOf } from "./records.ts";
+import { recordIfThere } from "../../providers/backup/read-record.ts";
+import { recordName } from "../../providers/repository/layout.ts";
+import { mark, recordOf } from "./records.ts";
 
 export default defineStep({
   type: "backup.verify",
@@ -79,7 +81,7 @@ failure of this step: look at \`verified\`.`,
     const facts = { ...counts, damage };
     for (const backup of marked(id, verified, damage)) {
       // One that was removed meanwhile is gone, and not damaged.
-      if ((await recordIfThere(repository, key, backup)) === null) continue;
+      if ((await recordIfThere(repository, recordName(key, backup))) === null) continue;
       const kind = verified ? "verified" : "damaged";
       await mark(ctx, place, backup, kind, facts);
     }

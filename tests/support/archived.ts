@@ -104,7 +104,7 @@ const specOf = (server: TestServer) => ({
   application_name: "pgdba test",
 });
 
-export function orderOf({ key }: Pick<Archived, "key">, id: string): TakeOrder {
+function orderOf({ key }: Pick<Archived, "key">, id: string): TakeOrder {
   return {
     id,
     type: "full",
