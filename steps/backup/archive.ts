@@ -1,5 +1,6 @@
 import type { Json } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
+import { alterSystemValues, readFileEntries } from "../../providers/postgres/settings.ts";
 import { defineStep } from "../define.ts";
 import { onMembers } from "./archive/members.ts";
 
@@ -77,15 +78,8 @@ async function written(
   session: PgSession,
   names: readonly string[],
 ): Promise<Record<string, string | null>> {
-  const { rows } = await session.ask(
-    `SELECT name, setting FROM pg_file_settings WHERE name = ANY($1) AND sourcefile LIKE '%/postgresql.auto.conf' ORDER BY seqno`,
-    [names],
-  );
-  const found = Object.fromEntries(rows.map((row) => [row["name"], row["setting"]])) as Record<
-    string,
-    string
-  >;
-  return Object.fromEntries(names.map((name) => [name, found[name] ?? null]));
+  const found = alterSystemValues(await readFileEntries(session));
+  return Object.fromEntries(names.map((name) => [name, found.get(name) ?? null]));
 }
 
 async function set(

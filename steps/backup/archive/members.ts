@@ -21,10 +21,14 @@ export interface ArchiveMember extends ArchiveSettings {
   awaits_restart: boolean;
 }
 
-/** Runs `work` on a session with each member that answers; with the server itself where the target has no members. */
+/**
+ * Runs `work` on a session with each member that answers, up to the first whose result is `enough`; with the server itself where the target
+ * has no members.
+ */
 export async function onMembers<T>(
   ctx: StepContext,
   work: (session: PgSession, member: { name: string; port: number }) => Promise<T>,
+  enough: (result: T) => boolean = () => false,
 ): Promise<{ done: T[]; silent: string[] }> {
   const { capabilities, facts } = await ctx.target.facts();
   const done: T[] = [];
@@ -48,7 +52,9 @@ export async function onMembers<T>(
       continue;
     }
     try {
-      done.push(await work(session, { name, port }));
+      const result = await work(session, { name, port });
+      done.push(result);
+      if (enough(result)) break;
     } finally {
       await session.close();
     }
@@ -81,11 +87,13 @@ export async function onPrimary<T>(
   ctx: StepContext,
   work: (session: PgSession) => Promise<T>,
 ): Promise<T> {
-  const { done } = await onMembers(ctx, async (session) =>
-    session.info.standby ? undefined : { result: await work(session) },
+  const { done } = await onMembers(
+    ctx,
+    async (session) => (session.info.standby ? null : { result: await work(session) }),
+    (one) => one !== null,
   );
-  const found = done.find((one) => one !== undefined);
-  if (found !== undefined) return found.result;
+  const found = done.at(-1);
+  if (found != null) return found.result;
   throw new PgdbaError("connection_failed", `No server of ${ctx.target.name} takes writes now`, {
     hint: "Look who leads: pgdba cluster status.",
     retryable: true,
