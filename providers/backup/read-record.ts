@@ -18,7 +18,11 @@ export async function readRecord(
 ): Promise<BackupRecord> {
   const found = ID.test(id) ? await recordIfThere(repository, recordName(key, id), signal) : null;
   if (found !== null) return found;
-  throw new PgdbaError("invalid_param", `There is no backup ${id} in ${repository.where}`, {
+  throw noBackup(repository, id);
+}
+
+export function noBackup({ where }: Pick<Repository, "where">, id: string): PgdbaError {
+  return new PgdbaError("invalid_param", `There is no backup ${id} in ${where}`, {
     hint: "`pgdba backup list` shows all; one without a record was not finished.",
   });
 }

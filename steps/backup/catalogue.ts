@@ -1,11 +1,9 @@
-import { createHash } from "node:crypto";
-import { join } from "node:path";
-import { readCatalogue } from "../../providers/backup/catalogue.ts";
 import { findUnfinished } from "../../providers/backup/unfinished.ts";
 import { windowsOf } from "../../providers/backup/windows.ts";
-import { keyOf } from "../../providers/repository/layout.ts";
 import { defineStep } from "../define.ts";
+import { HOLE, holeRow } from "./archive/shape.ts";
 import { backupPlace } from "./place.ts";
+import { catalogueOf, walAge } from "./catalogue/read.ts";
 import { BACKUP, rowOf } from "./catalogue/row.ts";
 
 const TIME = { type: ["string", "null"] } as const;
@@ -45,17 +43,7 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
       },
       gaps: {
         type: "array",
-        items: {
-          type: "object",
-          additionalProperties: false,
-          required: ["timeline", "first", "last", "segments"],
-          properties: {
-            timeline: { type: "number" },
-            first: { type: "string", description: "The first segment that is missing" },
-            last: { type: "string" },
-            segments: { type: "number" },
-          },
-        },
+        items: HOLE,
       },
       unfinished: {
         type: "array",
@@ -89,32 +77,19 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
     },
   },
   async run(ctx) {
-    const { repository, key } = await backupPlace(ctx);
-    const options = { signal: ctx.signal };
-    const place = createHash("sha256")
-      .update(`${repository.where}\n${keyOf(key)}`)
-      .digest("hex");
-    const file = join(ctx.run.stateDir, `catalogue-${place.slice(0, 16)}.json`);
-    const catalogue = await readCatalogue(repository, key, file, options);
+    const place = await backupPlace(ctx);
+    const { repository, key } = place;
+    const catalogue = await catalogueOf(ctx, place);
     const { windows, until, unfit } = windowsOf(catalogue);
     const rows = catalogue.backups.map((one) => rowOf(one, until, unfit)).toReversed();
     const good = rows.find(({ restorable_from }) => restorable_from !== null);
-    const now = ctx.clock.now().getTime();
-    const since = (time: string) => Math.max(0, Math.round((now - Date.parse(time)) / 1000));
-    const last = catalogue.runs.reduce((most, { at }) => Math.max(most, at.getTime()), 0);
+    const now = ctx.clock.now();
     return {
       where: repository.where,
       backups: rows,
       timelines: windows.map(({ gaps, ...window }) => ({ ...window, gaps: gaps.length })),
-      gaps: windows.flatMap(({ gaps }) =>
-        gaps.map(({ timeline, first, last, first_file, last_file }) => ({
-          timeline,
-          first: first_file,
-          last: last_file,
-          segments: Number(last - first + 1n),
-        })),
-      ),
-      unfinished: (await findUnfinished(repository, key, options)).map(
+      gaps: windows.flatMap(({ gaps }) => gaps.map(holeRow)),
+      unfinished: (await findUnfinished(repository, key, { signal: ctx.signal })).map(
         ({ id, run, at, bytes }) => ({ id, run, at: at.toISOString(), bytes }),
       ),
       newest:
@@ -123,9 +98,12 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
           : {
               backup_id: good.id,
               finished_at: good.finished_at,
-              age_seconds: since(good.finished_at),
+              age_seconds: Math.max(
+                0,
+                Math.round((now.getTime() - Date.parse(good.finished_at)) / 1000),
+              ),
             },
-      wal_age_seconds: last === 0 ? null : since(new Date(last).toISOString()),
+      wal_age_seconds: walAge(catalogue, now),
     };
   },
 });

@@ -2,7 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { backupPlace } from "./place.ts";
-import { ID } from "../../providers/backup/read-record.ts";
+import { ID, noBackup } from "../../providers/backup/read-record.ts";
 import { removeBackup } from "./remove.ts";
 import { gather } from "./retention/gather.ts";
 import type { Kept } from "./retention/history.ts";
@@ -69,10 +69,7 @@ async function chosen(ctx: StepContext, { id, children, newest }: Input): Promis
   const { holdings } = await gather(repository, key, { signal: ctx.signal });
   const backups = holdings.backups.toSorted((a, b) => a.started - b.started);
   const backup = ID.test(id) ? backups.find((one) => one.id === id) : undefined;
-  if (backup === undefined)
-    throw new PgdbaError("invalid_param", `There is no backup ${id} in ${repository.where}`, {
-      hint: "`pgdba backup list` shows all.",
-    });
+  if (backup === undefined) throw noBackup(repository, id);
   const all = [...childrenOf(backup, backups), backup];
   const refuse = (why: string, hint: string) => {
     throw new PgdbaError("step_refused", why, { hint, nothingDone: true });

@@ -1,12 +1,9 @@
-import type { Json } from "../../engine/types.ts";
-
+import type { Json, StepContext } from "../../engine/types.ts";
 import type { Fetched } from "../../providers/backup/fetch.ts";
-import { PgdbaError } from "../../engine/errors.ts";
-import type { StepContext } from "../../engine/types.ts";
+import { noBackup } from "../../providers/backup/read-record.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
-import { recordIfThere } from "../../providers/backup/read-record.ts";
-import { recordName } from "../../providers/repository/layout.ts";
+import { restorableRecord } from "./records.ts";
 import { removeScratch, scratchOf } from "./restore/scratch.ts";
 import { placeOf, probeWork, work } from "./restore/work.ts";
 
@@ -91,12 +88,9 @@ const outputOf = (node: string, { chain, files, bytes, stored_bytes, seconds }: 
   seconds,
 });
 
-/** The part of the repository that has the backup: the cluster's own, or that of an origin. */
+/** The part of the repository that has the backup. @throws PgdbaError invalid_param */
 async function keyOfBackup(ctx: StepContext, id: string) {
-  const { repository, key, origins } = await ctx.use("repository");
-  for (const one of [key, ...origins.map((origin) => origin.key)])
-    if ((await recordIfThere(repository, recordName(one, id))) !== null) return one;
-  throw new PgdbaError("invalid_param", `There is no backup ${id} in ${repository.where}`, {
-    hint: "`pgdba backup list` shows all.",
-  });
+  const found = await restorableRecord(ctx, id);
+  if (found === null) throw noBackup((await ctx.use("repository")).repository, id);
+  return found.key;
 }

@@ -1,14 +1,27 @@
 /** Records and marks of backups. */
 import type { StepContext } from "../../engine/types.ts";
-import { readRecord, textOf } from "../../providers/backup/read-record.ts";
+import { readRecord, recordIfThere, textOf } from "../../providers/backup/read-record.ts";
 import type { BackupRecord, Mark, MarkKind } from "../../providers/backup/record.ts";
-import { markPrefix } from "../../providers/repository/layout.ts";
+import { type ClusterKey, markPrefix, recordName } from "../../providers/repository/layout.ts";
 import { markFile } from "./id.ts";
 import type { BackupPlace } from "./place.ts";
 
 /** @throws PgdbaError invalid_param | backup_damaged */
 export const recordOf = ({ repository, key }: BackupPlace, id: string): Promise<BackupRecord> =>
   readRecord(repository, key, id);
+
+/** The record of a backup that a restore may start from, the cluster's own or an origin's, and whose it is; null where nobody has it. */
+export async function restorableRecord(
+  ctx: StepContext,
+  id: string,
+): Promise<{ record: BackupRecord; key: ClusterKey } | null> {
+  const { repository, key, origins } = await ctx.use("repository");
+  for (const one of [key, ...origins.map((origin) => origin.key)]) {
+    const record = await recordIfThere(repository, recordName(one, id), ctx.signal);
+    if (record !== null) return { record, key: one };
+  }
+  return null;
+}
 
 /** Puts a mark beside a record. */
 export async function mark(

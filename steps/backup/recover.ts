@@ -1,11 +1,9 @@
-import type { Json, StepContext } from "../../engine/types.ts";
-
+import type { Json } from "../../engine/types.ts";
 import type { Recovered, RecoverOrder } from "../../providers/backup/recover/recover.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
 import { variable } from "../node-files.ts";
-import { recordIfThere } from "../../providers/backup/read-record.ts";
-import { recordName } from "../../providers/repository/layout.ts";
+import { restorableRecord } from "./records.ts";
 import { LOOK } from "./restore/look.ts";
 import { beforeOf, folderOf, scratchOf } from "./restore/scratch.ts";
 import { placeOf, probeWork, work } from "./restore/work.ts";
@@ -75,7 +73,7 @@ null), and indexes where a database has amcheck.`,
     const place = await placeOf(nodes, input.node);
     const { key } = await ctx.use("repository");
     const finish = input.finish === true;
-    const record = await recordIn(ctx, input.backup_id);
+    const found = await restorableRecord(ctx, input.backup_id);
     const order: RecoverOrder = {
       data: finish ? place.data : scratchOf(place.data, ctx.run.id),
       programs: place.programs,
@@ -86,7 +84,7 @@ null), and indexes where a database has amcheck.`,
       timeline: input.timeline,
       stop:
         input.stop_lsn == null ? null : { lsn: input.stop_lsn, inclusive: input.inclusive ?? true },
-      recorded: record?.server.settings ?? {},
+      recorded: found?.record.server.settings ?? {},
       pgdba: [place.program],
       settings: place.settings,
       checks: (input.checks ?? []).map(({ sql, database }) => ({
@@ -124,13 +122,4 @@ function outputOf(
   { lsn, last_commit, replayed_bytes, seconds, timeline, look }: Recovered,
 ) {
   return { node, lsn, last_commit, replayed_bytes, seconds: seconds.replay, timeline, look };
-}
-
-async function recordIn(ctx: StepContext, id: string) {
-  const { repository, key, origins } = await ctx.use("repository");
-  for (const one of [key, ...origins.map((origin) => origin.key)]) {
-    const record = await recordIfThere(repository, recordName(one, id));
-    if (record !== null) return record;
-  }
-  return null;
 }

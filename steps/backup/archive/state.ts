@@ -1,15 +1,12 @@
-import { createHash } from "node:crypto";
-import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { parseLsn } from "../../../engine/shared/units.ts";
 import type { StepContext } from "../../../engine/types.ts";
-import { readCatalogue } from "../../../providers/backup/catalogue.ts";
 import { type Missing, missingOf, type Position } from "../../../providers/backup/missing.ts";
 import { historyFile } from "../../../providers/backup/segments.ts";
 import { parseHistory } from "../../../providers/backup/timelines.ts";
 import { sqlstateOf } from "../../../providers/postgres/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
-import { keyOf } from "../../../providers/repository/layout.ts";
+import { catalogueOf, walAge } from "../catalogue/read.ts";
 import { onPrimary } from "./members.ts";
 
 const POSITION = `SELECT pg_current_wal_lsn()::text AS lsn, pg_walfile_name(pg_current_wal_lsn()) AS file,
@@ -45,22 +42,12 @@ export interface ArchiveState {
 export async function archiveState(ctx: StepContext): Promise<ArchiveState> {
   const { repository, key } = await ctx.use("repository");
   const asked = await askPrimary(ctx);
-  const place = createHash("sha256")
-    .update(`${repository.where}\n${keyOf(key)}`)
-    .digest("hex");
-  const file = join(ctx.run.stateDir, `catalogue-${place.slice(0, 16)}.json`);
-  const segmentBytes = asked?.position.segmentBytes;
-  const catalogue = await readCatalogue(repository, key, file, {
-    signal: ctx.signal,
-    ...(segmentBytes === undefined ? {} : { segmentBytes }),
-  });
-  const last = catalogue.runs.reduce((most, { at }) => Math.max(most, at.getTime()), 0);
+  const catalogue = await catalogueOf(ctx, { repository, key }, asked?.position.segmentBytes);
   return {
     where: repository.where,
     missing: missingOf(catalogue, asked?.position ?? null),
     archiver: asked?.archiver ?? null,
-    walAgeSeconds:
-      last === 0 ? null : Math.max(0, Math.round((ctx.clock.now().getTime() - last) / 1000)),
+    walAgeSeconds: walAge(catalogue, ctx.clock.now()),
   };
 }
 
