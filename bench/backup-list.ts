@@ -1,6 +1,6 @@
-/** `backup list` of 10,000 backups in a folder, each with a mark, and a month of WAL: cold, with the columns of records kept from an earlier list. */
+/** `backup list` of 10,000 backups in a folder, each with a mark and a segment of WAL; the columns of records are known from an earlier list. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { BackupRecord } from "../providers/backup/record.ts";
 import { segmentFile } from "../providers/backup/segments.ts";
@@ -104,6 +104,8 @@ repository: {kind: directory, location: ${folder}}
       atMost_ms: 300,
     },
   ]);
+  const load = loadavg()[0]!.toFixed(1);
+  console.log(`${new Date().toISOString()}, ${availableParallelism()} CPUs, load ${load}`);
   console.log(text);
   process.exitCode = missed > 0 ? 1 : 0;
 } finally {

@@ -1,6 +1,6 @@
 /**
  * A backup of a database of two gigabytes, beside pg_basebackup (with and without zstd) and pgBackRest, on one server in one run: seconds, and of our own
- * process its CPU and the most memory that it held. All of them write to the same disk, and all compress as hard.
+ * process its CPU and the most memory that it held. All of them write to the same disk, and those that compress do it at the same level.
  *
  *   npm run bench:backup -- [GIGABYTES]
  */
@@ -13,7 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { makeRepository } from "../providers/repository/open.ts";
 import { binariesOf, debianPostgres } from "../tests/support/debian.ts";
@@ -57,8 +57,9 @@ function print({ what, seconds, megabytes, cpu, peak }: Took): void {
   const rate = (bytes / 1e6 / seconds).toFixed(0).padStart(6);
   const own = cpu === null ? "" : `  cpu ${cpu.toFixed(1)} s`;
   const held = peak === null ? "" : `  peak ${peak.toFixed(0)} MB`;
+  const load = loadavg()[0]!.toFixed(1);
   console.log(
-    `${what.padEnd(64)} ${seconds.toFixed(1).padStart(7)} s ${rate} MB/s ${megabytes.toFixed(0).padStart(6)} MB kept${own}${held}`,
+    `${what.padEnd(64)} ${seconds.toFixed(1).padStart(7)} s ${rate} MB/s ${megabytes.toFixed(0).padStart(6)} MB kept${own}${held}  load ${load}`,
   );
 }
 
@@ -113,7 +114,9 @@ try {
     "select sum(pg_database_size(oid))::bigint as bytes from pg_database",
   );
   bytes = Number(size[0].bytes);
-  console.log(`${(bytes / 1e9).toFixed(2)} GB, PostgreSQL ${server.version}`);
+  console.log(
+    `${new Date().toISOString()}, ${availableParallelism()} CPUs, ${(bytes / 1e9).toFixed(2)} GB, PostgreSQL ${server.version}`,
+  );
   writeFileSync(
     settings,
     JSON.stringify({ place: { kind: "directory", path: folder }, write: key, read: [key] }),
