@@ -1,36 +1,43 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { BackupRecord } from "../../../providers/backup/record.ts";
-import { readRecord } from "../../../providers/backup/read-record.ts";
-import { markPrefix, recordPrefix } from "../../../providers/repository/layout.ts";
+import { readRecord, recordIfThere } from "../../../providers/backup/read-record.ts";
+import { markPrefix, recordName, recordPrefix } from "../../../providers/repository/layout.ts";
 import type { RepositoryAccess } from "../../../providers/target/repository-access.ts";
 
+type Place = Pick<RepositoryAccess, "repository" | "key">;
+
 /**
- * The backup that an incremental one is the difference to: the newest physical one that is not known to be damaged. Whether the server
- * has what it takes for that one, it says itself.
- * @throws PgdbaError step_refused when there is none
+ * The backup that an incremental one is the difference to: the one that was asked for, else the newest physical one that is not known to be
+ * damaged, nor anything that it builds on. Whether the server has what it takes for that one, it says itself.
+ * @throws PgdbaError invalid_param | step_refused when there is none
  */
 export async function parentFor(
-  { repository, key }: Pick<RepositoryAccess, "repository" | "key">,
+  { repository, key }: Place,
   asked: string | null,
   signal: AbortSignal,
 ): Promise<BackupRecord> {
-  if (asked !== null) return assertPhysical(await readRecord(repository, key, asked, signal));
+  if (asked !== null) {
+    const record = assertPhysical(await readRecord(repository, key, asked, signal));
+    const flaw = await flawOf({ repository, key }, record, signal);
+    if (flaw === null) return record;
+    throw none(`Nothing can build on ${asked}: ${flaw}`);
+  }
   const ids: string[] = [];
-  for await (const { name } of repository.list(recordPrefix(key), { signal }))
+  for await (const name of repository.names(recordPrefix(key), { signal }))
     ids.push(name.slice(recordPrefix(key).length).replace(/\.json$/, ""));
   for (const id of ids.toReversed()) {
     if (id.includes("-logical-")) continue;
-    if (!(await isDamaged({ repository, key }, id, signal)))
-      return readRecord(repository, key, id, signal);
+    const record = await readRecord(repository, key, id, signal);
+    if ((await flawOf({ repository, key }, record, signal)) === null) return record;
   }
-  throw new PgdbaError(
-    "step_refused",
-    "There is no backup that an incremental one could build on",
-    {
-      hint: "Take a full one first: `pgdba backup create --type full`.",
-      nothingDone: true,
-    },
-  );
+  throw none("There is no backup that an incremental one could build on");
+}
+
+function none(why: string): PgdbaError {
+  return new PgdbaError("step_refused", why, {
+    hint: "Take a full one first: `pgdba backup create --type full`.",
+    nothingDone: true,
+  });
 }
 
 function assertPhysical(record: BackupRecord): BackupRecord {
@@ -44,14 +51,32 @@ function assertPhysical(record: BackupRecord): BackupRecord {
   );
 }
 
+/** A backup is as good as all of its chain. Null when nothing bad is known of it. */
+async function flawOf(
+  { repository, key }: Place,
+  record: BackupRecord,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const seen = new Set<string>();
+  for (let one = record; ;) {
+    if (seen.has(one.id)) return `${one.id} builds on itself`;
+    seen.add(one.id);
+    if (await isDamaged({ repository, key }, one.id, signal)) return `${one.id} is damaged`;
+    if (one.parent === null) return null;
+    const next = await recordIfThere(repository, recordName(key, one.parent), signal);
+    if (next === null) return `${one.parent} is gone`;
+    one = next;
+  }
+}
+
 /** By the newest of its marks that tell it: their names say when. */
 async function isDamaged(
-  { repository, key }: Pick<RepositoryAccess, "repository" | "key">,
+  { repository, key }: Place,
   id: string,
   signal: AbortSignal,
 ): Promise<boolean> {
   let [damaged, verified] = ["", ""];
-  for await (const { name } of repository.list(markPrefix(key, id), { signal })) {
+  for await (const name of repository.names(markPrefix(key, id), { signal })) {
     const [, kind, time] = /(verified|damaged)-(\d{8}T\d{6})/.exec(name) ?? [];
     if (kind === "damaged" && time! > damaged) damaged = time!;
     if (kind === "verified" && time! > verified) verified = time!;

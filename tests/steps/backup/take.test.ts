@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Target } from "../../../engine/types.ts";
 import { begin } from "../../../providers/backup/unfinished.ts";
-import { backupPrefix } from "../../../providers/repository/layout.ts";
+import { backupPrefix, markPrefix } from "../../../providers/repository/layout.ts";
 import { resolveTarget } from "../../../providers/target/resolve.ts";
 import catalogue from "../../../steps/backup/catalogue.ts";
 import record from "../../../steps/backup/record.ts";
@@ -108,8 +108,20 @@ test("a member that is named is taken; an increment builds on the newest that is
   const read = await runStep(verify, { backup_id: increment.backup_id }, context());
   expect(read).toMatchObject({ verified: false, chain: [full.backup_id, increment.backup_id] });
   expect((await list()).backups[0]).toMatchObject({ id: increment.backup_id, status: "damaged" });
-  const next = await runStep(take, { type: "incremental", from: "primary" }, context());
+  const incremental = (more: { parent?: string } = {}) =>
+    runStep(take, { type: "incremental", from: "primary", ...more }, context());
+  await expect(incremental({ parent: increment.backup_id })).rejects.toMatchObject({
+    code: "step_refused",
+    message: expect.stringContaining("is damaged"),
+  });
+  const next = await incremental();
   expect(next.parent).toBe(full.backup_id);
+  // What was found out about a backup is so of all that build on it.
+  const mark = `${markPrefix(primary.key, full.backup_id)}damaged-29990101T000000Z-r0.json`;
+  await primary.repository.create(mark, Buffer.from("{}"));
+  const other = await incremental();
+  expect([full.backup_id, increment.backup_id, next.backup_id]).not.toContain(other.parent);
+  await primary.repository.remove([mark]);
 });
 
 test("what a dead backup has left is listed as no backup, and goes with the next one; a living one's parts stay", async () => {
