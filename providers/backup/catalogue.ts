@@ -5,16 +5,11 @@
 import { readTextIfThere } from "../../engine/shared/read-file.ts";
 import { writeWhole } from "../../engine/shared/write-file.ts";
 import type { Repository, Signalled } from "../repository/contract.ts";
-import {
-  type ClusterKey,
-  historyPrefix,
-  markPrefix,
-  recordPrefix,
-  walPrefix,
-} from "../repository/layout.ts";
+import { type ClusterKey, historyPrefix, recordPrefix, walPrefix } from "../repository/layout.ts";
 import type { Run } from "./continuity.ts";
-import { recordIfThere, textOf } from "./read-record.ts";
-import type { BackupRecord, MarkKind } from "./record.ts";
+import { type Marks, marksIn } from "./marks.ts";
+import { recordsOf, textOf } from "./read-record.ts";
+import type { BackupRecord } from "./record.ts";
 import { parseHistoryFile, parseSegment } from "./segments.ts";
 import { type Ancestor, parseHistory } from "./timelines.ts";
 
@@ -29,8 +24,7 @@ export type Summary = Omit<
 
 export interface Listed {
   summary: Summary;
-  /** The newest mark of each kind: ISO 8601. */
-  marks: Partial<Record<MarkKind, string>>;
+  marks: Marks;
 }
 
 export interface Catalogue {
@@ -52,7 +46,7 @@ interface Kept {
   histories: Record<string, string>;
 }
 
-/** Records that are read at a time where the file has none of them. */
+/** Segments that are asked for their time at once. */
 const AT_ONCE = 16;
 
 export async function readCatalogue(
@@ -64,21 +58,16 @@ export async function readCatalogue(
   const kept = keptIn(file);
   const [names, marks, histories] = await Promise.all([
     namesOf(repository, recordPrefix(key), options),
-    marksOf(repository, key, options),
+    marksIn(repository, key, options),
     namesOf(repository, historyPrefix(key), options),
   ]);
   const fresh: Kept = { format: 1, records: {}, histories: {} };
-  let isNew = names.length !== Object.keys(kept.records).length;
   const missing = names.filter((name) => kept.records[name] === undefined);
+  let isNew = missing.length > 0 || names.length !== Object.keys(kept.records).length;
   for (const name of names) if (kept.records[name]) fresh.records[name] = kept.records[name];
-  for (let at = 0; at < missing.length; at += AT_ONCE) {
-    const read = missing.slice(at, at + AT_ONCE).map(async (name) => {
-      const record = await recordIfThere(repository, recordPrefix(key) + name, options.signal);
-      if (record !== null) fresh.records[name] = summaryOf(record);
-    });
-    await Promise.all(read);
-    isNew = true;
-  }
+  const paths = missing.map((name) => recordPrefix(key) + name);
+  for await (const [path, record] of recordsOf(repository, paths, options.signal))
+    if (record !== null) fresh.records[path.slice(recordPrefix(key).length)] = summaryOf(record);
   const parsed = new Map<number, Ancestor[]>();
   for (const name of histories) {
     const timeline = parseHistoryFile(name);
@@ -120,28 +109,6 @@ async function namesOf(
   const names: string[] = [];
   for await (const name of repository.names(prefix, options)) names.push(name.slice(prefix.length));
   return names;
-}
-
-const MARK =
-  /^(verified|damaged|drilled|drill_failed|pinned|unpinned)-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-/;
-
-async function marksOf(
-  repository: Pick<Repository, "names">,
-  key: ClusterKey,
-  options: Signalled,
-): Promise<Map<string, Listed["marks"]>> {
-  const marks = new Map<string, Listed["marks"]>();
-  for (const name of await namesOf(repository, markPrefix(key), options)) {
-    const [backup = "", file = ""] = name.split(".");
-    const found = MARK.exec(file);
-    if (!found) continue;
-    const [, kind, year, month, day, hour, minute, second] = found as unknown as string[];
-    const at = `${year}-${month}-${day}T${hour}:${minute}:${second}Z`;
-    const its = marks.get(backup) ?? {};
-    if (at > (its[kind as MarkKind] ?? "")) its[kind as MarkKind] = at;
-    marks.set(backup, its);
-  }
-  return marks;
 }
 
 async function walOf(

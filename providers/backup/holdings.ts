@@ -5,14 +5,14 @@ import {
   type ClusterKey,
   historyPrefix,
   keyOf,
-  markPrefix,
   recordPrefix,
   walPrefix,
 } from "../repository/layout.ts";
 import type { Repository, Signalled } from "../repository/contract.ts";
 import { type Run, runsOf } from "./continuity.ts";
-import { recordIfThere, textOf } from "./read-record.ts";
-import type { BackupRecord, MarkKind, Quality } from "./record.ts";
+import { isDamaged, type Marks, marksIn } from "./marks.ts";
+import { recordsOf, textOf } from "./read-record.ts";
+import type { BackupRecord, Quality } from "./record.ts";
 import { type Segment, parseHistoryFile, parseSegment, segmentBefore } from "./segments.ts";
 import { type Ancestor, type Stretch, isOnPath, parseHistory, pathTo } from "./timelines.ts";
 
@@ -33,10 +33,8 @@ export interface HeldBackup {
   record: BackupRecord;
   source: ClusterKey;
   quality: Quality;
-  /** It was found to be damaged after it was last found to be good. */
   damaged: boolean;
-  /** The newest mark of each kind: ISO 8601. */
-  marks: Partial<Record<MarkKind, string>>;
+  marks: Marks;
 }
 
 export interface Holdings {
@@ -48,12 +46,9 @@ export interface Holdings {
   backups: HeldBackup[];
 }
 
-const MARK =
-  /^(verified|damaged|drilled|drill_failed|pinned|unpinned)-(\d{8}T\d{6})(?:\.?(\d+))?Z-/;
-
 /**
  * @param sources its own part first
- * @throws PgdbaError repository_failed | step_refused (a history that can't be read) | backup_damaged
+ * @throws PgdbaError repository_failed | backup_damaged (a record that can't be read) | step_refused (a history)
  */
 export async function gatherHoldings(
   repository: Pick<Repository, "list" | "names" | "read">,
@@ -65,14 +60,8 @@ export async function gatherHoldings(
   const files: { file: string; at: Date; source: Source }[] = [];
   // The nearest part is read first, and what it has hides what an origin has under the same name.
   for (const source of sources) {
-    for await (const name of repository.names(historyPrefix(source.key), options)) {
-      const timeline = parseHistoryFile(name.slice(name.lastIndexOf("/") + 1));
-      if (timeline === null || histories.has(timeline) || isBeyond(source, timeline)) continue;
-      const stream = await repository.read(name, options);
-      if (stream === null) throw listedOnly(name);
-      histories.set(timeline, parseHistory(timeline, await textOf(stream, name)));
-    }
-    backups.push(...(await backupsOf(repository, source, options)));
+    await addHistories(histories, repository, source, options);
+    backups.push(...(await backupsOf(repository, source.key, options)));
     for await (const { name, at } of repository.list(walPrefix(source.key), options)) {
       const file = name.slice(name.lastIndexOf("/") + 1);
       if (file.endsWith(".zst")) files.push({ file: file.slice(0, -4), at, source });
@@ -133,24 +122,16 @@ function endsOn(way: readonly Stretch[], { until }: Source, { wal }: BackupRecor
   );
 }
 
-async function backupsOf(
-  repository: Pick<Repository, "list" | "names" | "read">,
-  { key }: Source,
+/** Oldest first. @throws PgdbaError repository_failed | backup_damaged (a record that can't be read) */
+export async function backupsOf(
+  repository: Pick<Repository, "names" | "read">,
+  key: ClusterKey,
   options: Signalled,
 ): Promise<HeldBackup[]> {
-  const marks = new Map<string, HeldBackup["marks"]>();
-  for await (const name of repository.names(markPrefix(key), options)) {
-    const [backup, file] = name.slice(markPrefix(key).length).split(".");
-    const [, kind, time] = MARK.exec(file ?? "") ?? [];
-    if (!backup || !kind || !time) continue;
-    const all = marks.get(backup) ?? {};
-    const at = isoOf(time);
-    if (at > (all[kind as MarkKind] ?? "")) all[kind as MarkKind] = at;
-    marks.set(backup, all);
-  }
+  const marks = await marksIn(repository, key, options);
+  const names = await Array.fromAsync(repository.names(recordPrefix(key), options));
   const backups: HeldBackup[] = [];
-  for await (const name of repository.names(recordPrefix(key), options)) {
-    const record = await recordIfThere(repository, name, options.signal);
+  for await (const [name, record] of recordsOf(repository, names, options.signal)) {
     if (record === null) throw listedOnly(name);
     const its = marks.get(record.id) ?? {};
     backups.push({
@@ -158,14 +139,27 @@ async function backupsOf(
       source: key,
       marks: its,
       quality: its.drilled ? "drilled" : its.verified ? "verified" : "complete",
-      damaged: its.damaged !== undefined && its.damaged > (its.verified ?? ""),
+      damaged: isDamaged(its),
     });
   }
   return backups;
 }
 
-const isoOf = (time: string) =>
-  time.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)$/, "$1-$2-$3T$4:$5:$6Z");
+/** Adds those of a part to what is known; what is known already hides them. @throws PgdbaError step_refused (one that can't be read) */
+export async function addHistories(
+  histories: Map<number, Ancestor[]>,
+  repository: Pick<Repository, "names" | "read">,
+  source: Source,
+  options: Signalled,
+): Promise<void> {
+  for await (const name of repository.names(historyPrefix(source.key), options)) {
+    const timeline = parseHistoryFile(name.slice(name.lastIndexOf("/") + 1));
+    if (timeline === null || histories.has(timeline) || isBeyond(source, timeline)) continue;
+    const bytes = await repository.read(name, options);
+    if (bytes === null) throw listedOnly(name);
+    histories.set(timeline, parseHistory(timeline, await textOf(bytes, name)));
+  }
+}
 
 function listedOnly(name: string): PgdbaError {
   return new PgdbaError("repository_failed", `${name} was listed, and is not there any more`, {

@@ -45,6 +45,22 @@ export async function recordIfThere(
   throw damaged(name, "it is no record of a backup that this pgdba knows (a newer one may)");
 }
 
+/** Records that are read at a time. */
+const AT_ONCE = 16;
+
+/** In the order of their names; null for one that is gone. @throws PgdbaError as `recordIfThere` */
+export async function* recordsOf(
+  repository: Pick<Repository, "read">,
+  names: readonly string[],
+  signal?: AbortSignal,
+): AsyncGenerator<[name: string, record: BackupRecord | null]> {
+  for (let at = 0; at < names.length; at += AT_ONCE) {
+    const some = names.slice(at, at + AT_ONCE);
+    const records = await Promise.all(some.map((name) => recordIfThere(repository, name, signal)));
+    for (const [index, record] of records.entries()) yield [some[index]!, record];
+  }
+}
+
 /** The text of a small object. */
 export async function textOf(bytes: Bytes, name: string): Promise<string> {
   const pieces: Uint8Array[] = [];

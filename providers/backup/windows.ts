@@ -3,6 +3,7 @@ import type { ArchivedRun, Catalogue, Listed } from "./catalogue.ts";
 import { startsOn, type Start } from "./choose.ts";
 import { type Gap, gapsOf } from "./continuity.ts";
 import type { HeldBackup } from "./holdings.ts";
+import { isDamaged } from "./marks.ts";
 import { parseLsn } from "../../engine/shared/units.ts";
 import { pathTo, type Stretch } from "./timelines.ts";
 
@@ -24,10 +25,6 @@ export interface Reached {
   until: Map<string, string | null>;
   /** Why a backup can't be used, by its id. */
   unfit: Map<string, string>;
-}
-
-export function isDamaged({ marks }: Pick<Listed, "marks">): boolean {
-  return marks.damaged !== undefined && marks.damaged > (marks.verified ?? "");
 }
 
 export function windowsOf({ backups, histories, runs, segmentBytes }: Catalogue): Reached {
@@ -57,7 +54,7 @@ function heldOf(one: Listed): HeldBackup {
     record: one.summary as unknown as HeldBackup["record"],
     source: one.summary.cluster,
     quality: "complete",
-    damaged: isDamaged(one),
+    damaged: isDamaged(one.marks),
     marks: one.marks,
   };
 }

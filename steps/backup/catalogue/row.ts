@@ -1,5 +1,5 @@
 import type { Listed } from "../../../providers/backup/catalogue.ts";
-import { isDamaged } from "../../../providers/backup/windows.ts";
+import { isDamaged } from "../../../providers/backup/marks.ts";
 
 const TEXT = { type: ["string", "null"] } as const;
 
@@ -77,7 +77,7 @@ export function rowOf(
     id,
     type: summary.type,
     parent: summary.parent,
-    status: isDamaged(listed)
+    status: isDamaged(marks)
       ? ("damaged" as const)
       : why !== null
         ? ("broken" as const)
@@ -86,7 +86,7 @@ export function rowOf(
           : marks.verified
             ? ("verified" as const)
             : ("complete" as const),
-    why: why ?? (isDamaged(listed) ? "it was read back, and is damaged" : null),
+    why: why ?? (isDamaged(marks) ? "it was read back, and is damaged" : null),
     node: summary.node,
     source: summary.source,
     started_at: summary.started_at,

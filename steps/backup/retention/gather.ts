@@ -1,5 +1,6 @@
 import { parseLsn } from "../../../engine/shared/units.ts";
-import { gatherHoldings, type HeldBackup } from "../../../providers/backup/holdings.ts";
+import { addHistories, backupsOf, type HeldBackup } from "../../../providers/backup/holdings.ts";
+import type { Ancestor } from "../../../providers/backup/timelines.ts";
 import {
   type ClusterKey,
   keyOf,
@@ -23,7 +24,9 @@ export async function gather(
   key: ClusterKey,
   options: Signalled,
 ): Promise<Gathered> {
-  const { backups, histories } = await gatherHoldings(repository, [{ key, until: null }], options);
+  const backups = await backupsOf(repository, key, options);
+  const histories = new Map<number, Ancestor[]>();
+  await addHistories(histories, repository, { key, until: null }, options);
   const segments: Segment[] = [];
   for await (const { name, at } of repository.list(walPrefix(key), options)) {
     const [, timeline, segment] = WAL.exec(name.slice(name.lastIndexOf("/") + 1)) ?? [];

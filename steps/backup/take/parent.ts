@@ -1,7 +1,8 @@
 import { PgdbaError } from "../../../engine/errors.ts";
+import { isDamaged, marksIn } from "../../../providers/backup/marks.ts";
 import type { BackupRecord } from "../../../providers/backup/record.ts";
 import { readRecord, recordIfThere } from "../../../providers/backup/read-record.ts";
-import { markPrefix, recordName, recordPrefix } from "../../../providers/repository/layout.ts";
+import { recordName, recordPrefix } from "../../../providers/repository/layout.ts";
 import type { RepositoryAccess } from "../../../providers/target/repository-access.ts";
 
 type Place = Pick<RepositoryAccess, "repository" | "key">;
@@ -61,25 +62,11 @@ async function flawOf(
   for (let one = record; ;) {
     if (seen.has(one.id)) return `${one.id} builds on itself`;
     seen.add(one.id);
-    if (await isDamaged({ repository, key }, one.id, signal)) return `${one.id} is damaged`;
+    const marks = await marksIn(repository, key, { id: one.id, signal });
+    if (isDamaged(marks.get(one.id) ?? {})) return `${one.id} is damaged`;
     if (one.parent === null) return null;
     const next = await recordIfThere(repository, recordName(key, one.parent), signal);
     if (next === null) return `${one.parent} is gone`;
     one = next;
   }
-}
-
-/** By the newest of its marks that tell it: their names say when. */
-async function isDamaged(
-  { repository, key }: Place,
-  id: string,
-  signal: AbortSignal,
-): Promise<boolean> {
-  let [damaged, verified] = ["", ""];
-  for await (const name of repository.names(markPrefix(key, id), { signal })) {
-    const [, kind, time] = /(verified|damaged)-(\d{8}T\d{6})/.exec(name) ?? [];
-    if (kind === "damaged" && time! > damaged) damaged = time!;
-    if (kind === "verified" && time! > verified) verified = time!;
-  }
-  return damaged > verified;
 }
