@@ -1,7 +1,14 @@
 import type { Json, JsonObject } from "../../engine/types.ts";
 import { isLeader, type PatroniMember } from "../../providers/patroni/members.ts";
 import { defineStep } from "../define.ts";
-import { choose, open, restartOne, startTimes, waitUntilBack } from "./restart/restart.ts";
+import {
+  choose,
+  open,
+  restartedSince,
+  restartOne,
+  startTimes,
+  waitUntilBack,
+} from "./restart/restart.ts";
 import { pending, waiting } from "./restart/waiting.ts";
 
 export default defineStep({
@@ -92,20 +99,20 @@ pooler holds open for clients are cut too.`,
         restarted.push({ name: member.name, role: member.role, seconds });
       }
     };
-    const chosen = await choose(world, input);
-    const left = input.leader === false ? chosen.find(isLeader) : undefined;
-    const todo = chosen.filter((member) => member !== left);
-    const before = (ctx.noted as JsonObject | undefined) ?? (await startTimes(world, todo));
-    if (ctx.noted === undefined) ctx.note(before);
-    const now = await startTimes(world, todo);
-    // By an earlier process, or an earlier attempt.
-    const isDone = ({ name }: PatroniMember) =>
-      typeof before[name] === "string" && before[name] !== now[name];
-    for (const member of todo.filter(isDone)) {
-      const seconds = await waitUntilBack(world, member, String(before[member.name]));
+    const noted = ctx.noted as JsonObject | undefined;
+    // By an earlier process, or an earlier attempt: those wait for no restart any more, and need not be back yet.
+    const done = noted === undefined ? [] : await restartedSince(world, noted);
+    for (const member of done) {
+      const seconds = await waitUntilBack(world, member, String(noted![member.name]));
       restarted.push({ name: member.name, role: member.role, seconds });
     }
-    await restartAll(todo.filter((member) => !isDone(member)));
+    const chosen = await choose(world, input);
+    const left = input.leader === false ? chosen.find(isLeader) : undefined;
+    const todo = chosen.filter(
+      (member) => member !== left && done.every(({ name }) => name !== member.name),
+    );
+    if (noted === undefined) ctx.note(await startTimes(world, todo));
+    await restartAll(todo);
     // The members that had to wait for the leader.
     const again = chosen.filter((member) => !isLeader(member));
     if (left === undefined && chosen.some(isLeader)) await restartAll(await pending(world, again));

@@ -99,6 +99,15 @@ export async function startTimes(
   return times;
 }
 
+/** The members whose server was started at another time than was noted, or is being started. */
+export async function restartedSince(world: World, noted: JsonObject): Promise<PatroniMember[]> {
+  const members = (await world.client.members(world.ctx.signal)).filter(
+    ({ name }) => typeof noted[name] === "string",
+  );
+  const now = await startTimes(world, members);
+  return members.filter(({ name }) => now[name] !== noted[name]);
+}
+
 /** Waits for a member whose server was started at `before`. Gives the seconds since it `began`. @throws PgdbaError step_failed */
 export async function waitUntilBack(
   world: World,
