@@ -17,29 +17,40 @@ const MAX_WAITING = 32;
 /** How often it is looked whether there is a new certificate. */
 const LOOK_MS = 2000;
 const MAX_PEM_BYTES = 1024 * 1024;
+const CERTIFICATE =
+  "`listen.certificate` must name a file with a private key and its certificate, as PEM.";
 
 /** Listens for those who ask the follower, by the certificate that there is at the moment. @throws PgdbaError io_failed | invalid_config */
 export function listen(
   follower: Follower,
   config: FollowConfig,
   log: (message: string) => void,
+  lookMs = LOOK_MS,
 ): { port: number; stop(): Promise<void> } {
   const { certificate } = config.listen;
   let pem = certificate === undefined ? undefined : pemIn(certificate);
+  let seen = pem;
   let server = serve(follower, config, pem);
   const look = async (): Promise<void> => {
     const now = pemIn(certificate!);
-    if (now === pem) return;
-    pem = now;
+    if (now === seen) return;
+    seen = now;
     // Whoever waits for an answer still gets it.
     void server.stop();
-    server = serve(follower, config, now);
-    log("listening with a new certificate");
+    try {
+      server = serve(follower, config, now);
+      pem = now;
+      log("listening with a new certificate");
+    } catch (error) {
+      // Without a follower that answers, clients can't be held back: the former certificate is better than none.
+      server = serve(follower, config, pem);
+      throw error;
+    }
   };
   const timer =
     certificate === undefined
       ? undefined
-      : setInterval(() => void look().catch((error: Error) => log(error.message)), LOOK_MS);
+      : setInterval(() => void look().catch((error: Error) => log(error.message)), lookMs);
   return {
     port: server.port!,
     async stop() {
@@ -53,7 +64,7 @@ function pemIn(file: string): string {
   return readText(file, {
     maxBytes: MAX_PEM_BYTES,
     code: "invalid_config",
-    hint: `\`listen.certificate\` must name a file with a private key and its certificate.`,
+    hint: CERTIFICATE,
   });
 }
 
@@ -86,6 +97,11 @@ function serve(follower: Follower, { console, listen: at }: FollowConfig, pem: s
     });
   } catch (error) {
     const code = String((error as { code?: unknown }).code);
+    if (code.startsWith("ERR_OSSL_"))
+      throw new PgdbaError("invalid_config", `${at.certificate} can't be used: ${code}`, {
+        cause: error,
+        hint: CERTIFICATE,
+      });
     throw new PgdbaError("io_failed", `Can't listen on ${at.host}:${at.port}: ${code}`, {
       cause: error,
       hint: "Another follower may run here; there is one for each PgBouncer.",
