@@ -314,7 +314,8 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
     while ((await retry()) !== 0.01) await Bun.sleep(5);
     while ((await retry()) !== 1) await Bun.sleep(20);
     await lead(0, 13);
-  });
+    // Each haste lasts three seconds, that of the test before included.
+  }, 30_000);
 
   test("what somebody else pauses on the console is told, and let go when asked for; what somebody else lets go is held again", async () => {
     const tells = await at.console("SHOW STATE").then(
