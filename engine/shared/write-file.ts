@@ -23,7 +23,7 @@ const ABANDONED_MS = 60_000;
  */
 export async function writeWhole(
   file: string,
-  content: string | Buffer | AsyncIterable<Uint8Array>,
+  content: string | Uint8Array | AsyncIterable<Uint8Array>,
   options: WriteOptions = {},
 ): Promise<void> {
   const folder = dirname(file);
@@ -46,7 +46,7 @@ export async function writeWhole(
 /** Writes `content` under a name that nobody looks for, and has it on disk. */
 export async function writeDraft(
   draft: string,
-  content: string | Buffer | AsyncIterable<Uint8Array>,
+  content: string | Uint8Array | AsyncIterable<Uint8Array>,
   { mode = 0o600, owner }: WriteOptions,
 ): Promise<void> {
   await rm(draft, { force: true });

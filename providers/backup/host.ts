@@ -8,6 +8,7 @@ import { fileError, writeWhole } from "../../engine/shared/write-file.ts";
 import { spawnProcess } from "../../engine/spawn.ts";
 import type { Content, Nodes } from "../nodes/contract.ts";
 import { readControlState } from "../postgres/control-state.ts";
+import { partsOf } from "./file-parts.ts";
 import { besideData } from "./settings.ts";
 
 export interface Host {
@@ -100,7 +101,7 @@ export async function localHost(
     },
     async put(path, from, mode) {
       const content = "local" in from ? partsOf(from.local) : from.content;
-      await writeWhole(path, content as string, { mode, owner: { uid, gid } });
+      await writeWhole(path, content, { mode, owner: { uid, gid } });
     },
     text: async (path) => readTextIfThere(path, { maxBytes: 64 * 1024 }),
     run: (argv, stdin) =>
@@ -112,21 +113,6 @@ export async function localHost(
         ...(stdin === undefined ? {} : { stdin }),
       }),
   };
-}
-
-async function* partsOf(file: string): AsyncIterable<Uint8Array> {
-  const { open } = await import("node:fs/promises");
-  const handle = await open(file, "r");
-  try {
-    for (;;) {
-      const buffer = new Uint8Array(1024 * 1024);
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, null);
-      if (bytesRead === 0) return;
-      yield buffer.subarray(0, bytesRead);
-    }
-  } finally {
-    await handle.close();
-  }
 }
 
 /** The folder of that name here is that of the server when its identity and its port are the server's. */

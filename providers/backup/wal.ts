@@ -9,6 +9,7 @@ import { fileError } from "../../engine/shared/write-file.ts";
 import type { Bytes, Repository } from "../repository/contract.ts";
 import { keyOf, walName } from "../repository/layout.ts";
 import { openRepository } from "../repository/open.ts";
+import { partsOf } from "./file-parts.ts";
 import { isLater } from "./origins.ts";
 import { readSettings, settingsHere } from "./settings.ts";
 import { assertOwnSegment, isSegment } from "./wal/header.ts";
@@ -130,22 +131,6 @@ async function bytesOf(path: string, size: number): Promise<Uint8Array> {
     at += part.length;
   }
   return bytes;
-}
-
-async function* partsOf(path: string): Bytes {
-  const file = await open(path, "r").catch((error: unknown) => {
-    throw fileError(path, error);
-  });
-  try {
-    for (;;) {
-      const buffer = new Uint8Array(1024 * 1024);
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
-      if (bytesRead === 0) return;
-      yield buffer.subarray(0, bytesRead);
-    }
-  } finally {
-    await file.close();
-  }
 }
 
 async function write(
