@@ -1,7 +1,7 @@
 /** `pgdba wal` and `pgdba work`: what is done beside the data, by the server itself or for a pgdba elsewhere. */
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import { JOBS } from "./jobs.ts";
-import type { Outcome, Told } from "./work.ts";
+import { failedOf, type Outcome, type Told } from "./work.ts";
 
 export interface Streams {
   cwd: string;
@@ -81,17 +81,7 @@ async function work(name: string, io: Streams): Promise<number> {
     });
     outcome = { ok: true, result: result ?? null };
   } catch (thrown) {
-    const { code, message, hint, retryable, data } = toPgdbaError(thrown);
-    outcome = {
-      ok: false,
-      error: {
-        code,
-        message,
-        retryable,
-        ...(hint === undefined ? {} : { hint }),
-        ...(data === undefined ? {} : { data }),
-      },
-    };
+    outcome = { ok: false, error: failedOf(thrown) };
   }
   if (!talks) await io.stdout(line(outcome)).catch(() => {});
   return outcome.ok ? 0 : 1;

@@ -1,5 +1,5 @@
 /** The verbs of a repository on standard input and output, for a pgdba that can't reach it: see `repository/remote/frames.ts`. */
-import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import { PgdbaError } from "../../engine/errors.ts";
 import type { Place, Repository } from "../repository/contract.ts";
 import { openRepository } from "../repository/open.ts";
 import {
@@ -13,6 +13,7 @@ import {
   json,
 } from "../repository/remote/frames.ts";
 import type { WorkIo } from "./jobs.ts";
+import { failedOf } from "./work.ts";
 
 export interface ServeOrder {
   place: Place;
@@ -47,7 +48,7 @@ export async function run({ place }: ServeOrder, io: WorkIo): Promise<null> {
   const send = (...one: Parameters<typeof frame>): Promise<void> =>
     (writing = writing.then(() => io.output(frame(...one))));
   const repository = await openRepository(place).catch(async (error: unknown) => {
-    await send(0, "error", json(told(error)));
+    await send(0, "error", json(failedOf(error, "repository_failed")));
     throw error;
   });
   await send(0, "result", json({ where: repository.where }));
@@ -61,7 +62,7 @@ export async function run({ place }: ServeOrder, io: WorkIo): Promise<null> {
     running.set(id, one);
     const work = answer(repository, call, one, id, send)
       .then((result) => send(id, "result", json(result ?? null)))
-      .catch((error: unknown) => send(id, "error", json(told(error))))
+      .catch((error: unknown) => send(id, "error", json(failedOf(error, "repository_failed"))))
       .catch(() => {})
       .finally(() => {
         running.delete(id);
@@ -152,9 +153,4 @@ async function* together<T>(all: AsyncIterable<T>): AsyncGenerator<T[]> {
 
 async function wholeOf(parts: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   return Buffer.concat(await Array.fromAsync(parts));
-}
-
-function told(error: unknown): object {
-  const { code, message, hint, retryable, data } = toPgdbaError(error, "repository_failed");
-  return { code, message, hint, retryable, data };
 }

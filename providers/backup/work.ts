@@ -10,6 +10,8 @@
  *
  * `pgdba wal push` and `pgdba wal get` are the archive_command and the restore_command.
  */
+import { type ErrorCode, EXIT_BY_CODE, PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import type { Json } from "../../engine/types.ts";
 import type { Place } from "../repository/contract.ts";
 import type { ClusterKey } from "../repository/layout.ts";
 
@@ -52,7 +54,19 @@ export type Outcome<T> = { ok: true; result: T } | { ok: false; error: Failed };
 export interface Failed {
   code: string;
   message: string;
-  hint?: string;
+  hint?: string | undefined;
   retryable?: boolean;
-  data?: unknown;
+  data?: Json | undefined;
+}
+
+export function failedOf(thrown: unknown, code?: ErrorCode): Failed {
+  const { code: own, message, hint, retryable, data } = toPgdbaError(thrown, code);
+  return { code: own, message, hint, retryable, data };
+}
+
+/** `code` is for what a newer pgdba there says, and this one does not know. */
+export function errorOf(failed: Failed, code: ErrorCode): PgdbaError {
+  const { message, hint, retryable, data } = failed;
+  const known = Object.hasOwn(EXIT_BY_CODE, failed.code) ? (failed.code as ErrorCode) : code;
+  return new PgdbaError(known, message, { hint, retryable, data });
 }

@@ -1,6 +1,7 @@
 /** A repository that only a node reaches: its verbs are done there, by `pgdba work serve`. */
-import { type ErrorCode, EXIT_BY_CODE, PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import type { Call } from "../backup/serve.ts";
+import { errorOf, type Failed } from "../backup/work.ts";
 import type { Repository, Stored } from "./contract.ts";
 import { checkedName, until } from "./object.ts";
 import {
@@ -68,7 +69,7 @@ export async function remoteRepository(line: Line): Promise<Repository> {
     if (kind === "part") one?.incoming.give(content);
     if (kind === "more") one?.credit.more();
     if (kind === "result") settle(id, undefined, fromJson(content));
-    if (kind === "error") settle(id, errorFrom(fromJson(content)));
+    if (kind === "error") settle(id, errorOf(fromJson(content) as Failed, "repository_failed"));
   };
   const frames = new Frames();
   const greeting = open(0);
@@ -192,16 +193,4 @@ function lost(how: string): PgdbaError {
     hint: "Look whether the node runs and reaches the repository (pgdba cluster status), and run again.",
     retryable: true,
   });
-}
-
-function errorFrom(told: unknown): PgdbaError {
-  const { code, message, hint, retryable, data } = told as {
-    code: string;
-    message: string;
-    hint?: string;
-    retryable?: boolean;
-    data?: never;
-  };
-  const known = Object.hasOwn(EXIT_BY_CODE, code) ? (code as ErrorCode) : "repository_failed";
-  return new PgdbaError(known, message, { hint, retryable, data });
 }

@@ -1,9 +1,9 @@
 /** `pgdba work` on a node: begun once, followed to its end, and found again by a later process. */
 import { join } from "node:path";
-import { EXIT_BY_CODE, type ErrorCode, PgdbaError } from "../../../engine/errors.ts";
+import { PgdbaError } from "../../../engine/errors.ts";
 import type { ProbeResult, StepContext } from "../../../engine/types.ts";
 import { besideData } from "../../../providers/backup/settings.ts";
-import type { Job, Outcome, Told } from "../../../providers/backup/work.ts";
+import { errorOf, type Job, type Outcome, type Told } from "../../../providers/backup/work.ts";
 import type { Nodes } from "../../../providers/nodes/contract.ts";
 
 /** A server's host as the work sees it. */
@@ -109,11 +109,7 @@ async function follow<T>(ctx: StepContext, nodes: Nodes, node: string, name: str
     });
   const outcome = outcomeIn<T>(said);
   if (outcome?.ok) return outcome.result;
-  if (outcome) {
-    const { code, message, hint, retryable } = outcome.error;
-    const known = Object.hasOwn(EXIT_BY_CODE, code) ? (code as ErrorCode) : "step_failed";
-    throw new PgdbaError(known, message, { hint, retryable });
-  }
+  if (outcome) throw errorOf(outcome.error, "step_failed");
   throw new PgdbaError(
     "command_failed",
     `The work on ${node} ended without a word (${ended.unknown ?? ended.signal ?? `exit code ${ended.exit_code}`})`,
