@@ -2,9 +2,7 @@
 import { createHash } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
-import { PgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
-import type { Nodes } from "../../providers/nodes/contract.ts";
 import {
   fittingPrograms,
   type Programs,
@@ -12,6 +10,7 @@ import {
   type Runs,
   weakness,
 } from "../../providers/backup/logical/programs.ts";
+import { runsOn } from "./node-runs.ts";
 
 export interface Client {
   programs: Programs;
@@ -109,21 +108,6 @@ async function nodePrograms(ctx: StepContext, member: string | null) {
   if (!info?.address || postgres === null) return null;
   const programs = await programsIn([postgres.bin], () => `on ${member}`, runsOn(nodes, member));
   return { programs, address: info.address };
-}
-
-function runsOn(nodes: Nodes, node: string): Runs {
-  return async (argv, { outlives: _outlives, ...options } = {}) => {
-    const result = await nodes.exec(node, argv, options);
-    if (result.unknown === undefined) return result;
-    throw new PgdbaError(
-      "connection_failed",
-      `Nobody knows how ${argv[0]} ended on ${node}: ${result.unknown}`,
-      {
-        hint: "Look at the node, then run again.",
-        retryable: true,
-      },
-    );
-  };
 }
 
 /** Where packages put the programs of each version side by side. */

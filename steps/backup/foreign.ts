@@ -3,8 +3,8 @@ import type { StepContext } from "../../engine/types.ts";
 import type { ForeignBackup } from "../../providers/backup/foreign/contract.ts";
 import { TOOLS } from "../../providers/backup/foreign/tools.ts";
 import type { Runs } from "../../providers/backup/logical/programs.ts";
-import type { Nodes } from "../../providers/nodes/contract.ts";
 import { defineStep } from "../define.ts";
+import { runsOn } from "./node-runs.ts";
 
 const TEXT = { type: ["string", "null"] } as const;
 const NUMBER = { type: ["number", "null"] } as const;
@@ -83,42 +83,72 @@ only looked at: pgdba neither restores nor removes them. A tool that is there an
   },
   async run(ctx) {
     const { identity } = await ctx.target.facts();
-    const tools: { tool: string; version: string; where: string }[] = [];
-    const problems: string[] = [];
-    const backups = new Map<string, ForeignBackup & { tool: string }>();
-    if (identity === null) return { tools, backups: [], newest_at: null, problems: [NOBODY] };
-    for (const { where, run } of await placesOf(ctx)) {
-      for (const tool of TOOLS) {
-        try {
-          const found = await tool.list(run, identity);
-          if (found === null) continue;
-          tools.push({ tool: tool.name, version: found.version, where });
-          for (const one of found.backups)
-            backups.set(`${tool.name} ${one.set} ${one.id}`, { tool: tool.name, ...one });
-          for (const problem of found.problems) problems.push(`${tool.name} ${where}: ${problem}`);
-        } catch (error) {
-          if (ctx.signal.aborted || !(error instanceof PgdbaError)) throw error;
-          problems.push(`${tool.name} ${where}: ${error.message}`);
-        }
-      }
-    }
+    if (identity === null) return { tools: [], backups: [], newest_at: null, problems: [NOBODY] };
+    // Side by side: a node that is slow keeps no other waiting.
+    const places = await Promise.all(
+      (await placesOf(ctx)).map((place) => lookAt(ctx, place, identity)),
+    );
+    const seen = places.flat();
+    // A repository that several places reach is one.
+    const backups = new Map(
+      seen
+        .flatMap(({ backups: found }) => found)
+        .map((one) => [`${one.tool} ${one.set} ${one.id}`, one]),
+    );
     const sorted = [...backups.values()].toSorted((a, b) =>
       a.finished_at < b.finished_at ? 1 : -1,
     );
     const newest = sorted.find(({ error }) => !error);
     return {
-      tools,
+      tools: seen.flatMap(({ tool }) => tool ?? []),
       backups: sorted,
       newest_at: newest?.finished_at ?? null,
-      problems: [...new Set(problems)],
+      problems: [...new Set(seen.flatMap(({ problems }) => problems))],
     };
   },
 });
 
+/** So long one program of a node may take; one that hangs is a problem that is told. */
+const NODE_MS = 20_000;
 const NOBODY =
   "The server does not tell its system identifier, so nobody knows which backups are its own";
 
-async function placesOf(ctx: StepContext): Promise<{ where: string; run: Runs }[]> {
+interface AskedPlace {
+  where: string;
+  run: Runs;
+}
+
+interface Seen {
+  tool: { tool: string; version: string; where: string } | null;
+  backups: (ForeignBackup & { tool: string })[];
+  problems: string[];
+}
+
+/** What each tool that is there says at one place. */
+async function lookAt(
+  ctx: StepContext,
+  { where, run }: AskedPlace,
+  identity: string,
+): Promise<Seen[]> {
+  const seen: Seen[] = [];
+  for (const { name, list } of TOOLS) {
+    try {
+      const found = await list(run, identity);
+      if (found === null) continue;
+      seen.push({
+        tool: { tool: name, version: found.version, where },
+        backups: found.backups.map((one) => ({ tool: name, ...one })),
+        problems: found.problems.map((problem) => `${name} ${where}: ${problem}`),
+      });
+    } catch (error) {
+      if (ctx.signal.aborted || !(error instanceof PgdbaError)) throw error;
+      seen.push({ tool: null, backups: [], problems: [`${name} ${where}: ${error.message}`] });
+    }
+  }
+  return seen;
+}
+
+async function placesOf(ctx: StepContext): Promise<AskedPlace[]> {
   const here = {
     where: "on this machine",
     run: (argv: string[], options?: Parameters<Runs>[1]) => ctx.spawn(argv, options),
@@ -130,10 +160,11 @@ async function placesOf(ctx: StepContext): Promise<{ where: string; run: Runs }[
   const running = all.filter(
     ({ roles, state }) => roles.includes("postgres") && state.running === "running",
   );
-  return [...running.map(({ node }) => ({ where: `on ${node}`, run: runsOn(nodes, node) })), here];
-}
-
-function runsOn(nodes: Nodes, node: string): Runs {
-  return (argv, { outlives: _outlives, ...options } = {}) =>
-    nodes.exec(node, argv, { ...options, timeoutMs: 60_000 });
+  return [
+    ...running.map(({ node }) => ({
+      where: `on ${node}`,
+      run: runsOn(nodes, node, { timeoutMs: NODE_MS }),
+    })),
+    here,
+  ];
 }
