@@ -7,12 +7,14 @@ import { PROBE, type Probe } from "./measure/probe.ts";
 import { Writer } from "./measure/writer.ts";
 
 const CONNECT_MS = 2_000;
+/** A client that has not written before the steps that follow would miss the gap that they make. */
+const FIRST_MS = 2_000;
 
 export default defineStep({
   type: "failover.probe",
   summary:
     "Begin to write as a client of the cluster would, until failover.measured tells what became of it",
-  docs: `It goes on beside the steps that follow: a small transaction about every 10 ms, which writes to the WAL and to no table, through the first
+  docs: `It waits for the first write that is acknowledged, and goes on beside the steps that follow: a small transaction about every 10 ms, which writes to the WAL and to no table, through the first
 PgBouncer of the cluster or, where there is none or it does not let the role in, to the members themselves. It ends with the run.`,
   example: `- failover.probe: {members: [pg1, pg2]}
 `,
@@ -56,6 +58,10 @@ PgBouncer of the cluster or, where there is none or it does not let the role in,
         : postgres.open(undefined, { through, timeoutMs: CONNECT_MS });
     await ctx.resource(PROBE, async () => {
       const writer = new Writer(open, parseLsn);
+      if (!(await writer.first(FIRST_MS)))
+        ctx.warn(
+          `The client that measures had no write acknowledged in ${FIRST_MS} ms: its longest gap counts from its beginning`,
+        );
       const value: Probe = { writer, through };
       return { value, close: async () => void (await writer.stop()) };
     });

@@ -32,7 +32,8 @@ test("the writer counts what it has an answer for, what failed and what nobody k
   expect(writer.report().failures.at(-1)).toMatchObject({ what: "unknown" });
   expect(writer.report().acknowledged).toBe(before.acknowledged);
 
-  // The connection breaks while COMMIT is under way.
+  // The connection breaks while COMMIT is under way: of both, so that both wait again first.
+  while ((await waits()).length < 2);
   await admin.query(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
   );

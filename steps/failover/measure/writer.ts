@@ -41,6 +41,7 @@ export class Writer {
   readonly #over = new AbortController();
   readonly #loop: Promise<void>;
   readonly #measured: Measured;
+  readonly #first = Promise.withResolvers<number>();
 
   constructor(open: (attempt: number) => Promise<PgSession>, parse: (lsn: string) => bigint) {
     this.#open = open;
@@ -55,6 +56,16 @@ export class Writer {
       ended: 0,
     };
     this.#loop = this.#run();
+  }
+
+  /**
+   * Waits for the first acknowledged write, from which on it measures.
+   * @returns false when none came in `ms`: what is measured begins before it then
+   */
+  async first(ms: number): Promise<boolean> {
+    const at = await Promise.race([this.#first.promise, Bun.sleep(ms)]);
+    if (at !== undefined) this.#measured.began = at;
+    return at !== undefined;
   }
 
   async stop(): Promise<Measured> {
@@ -101,6 +112,7 @@ export class Writer {
         timeline: Number(timeline),
         lsn: this.#parse(String(lsn)),
       };
+      this.#first.resolve(ack.at);
       if (acknowledged.length < MOST) acknowledged.push(ack);
       else acknowledged[MOST - 1] = ack;
     } catch (error) {
@@ -121,11 +133,11 @@ export class Writer {
   }
 }
 
-/** The longest time without an acknowledged write, and when it began, ms since the first. */
+/** The longest time without an acknowledged write, and when it began, ms since it measures. */
 export function longestGap({ acknowledged, began, ended }: Measured): { ms: number; at: number } {
   const times = [...acknowledged.map(({ at }) => at), ended].filter((at) => at <= ended);
   let gap = { ms: 0, at: 0 };
-  let last = acknowledged[0]?.at ?? began;
+  let last = began;
   for (const at of times) {
     if (at - last > gap.ms) gap = { ms: at - last, at: last - began };
     last = at;

@@ -126,8 +126,10 @@ async function dieEverywhere(seed: number, one: Drill): Promise<void> {
     const again = random() < 0.7 ? 1 + Math.floor(random() * clean.failpoints) : 0;
     const where = `seed ${seed}, killed at ${killAt}, then at ${again}`;
     await scene(world, async (place) => {
-      expect(await place.process({}, killAt), where).toBeUndefined();
-      const next = await place.process({}, again);
+      const first = await place.process({}, killAt);
+      // Who wins a race decides how many points there are, so the last of them may not be reached.
+      if (!one.races) expect(first, where).toBeUndefined();
+      const next = first ?? (await place.process({}, again));
       const ended = await place.toItsEnd(where, random, next);
       checkEffects(where, one, ended, place.lines);
       expect(ended.exit, where).toBe(clean.exit);
