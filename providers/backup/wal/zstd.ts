@@ -39,11 +39,19 @@ export async function* inflated(
 ): AsyncGenerator<Uint8Array> {
   let source: { error: unknown } | undefined;
   const watched = async function* (): Bytes {
+    const parts = stored[Symbol.asyncIterator]();
     try {
-      yield* stored;
-    } catch (error) {
-      source = { error };
-      throw error;
+      for (;;) {
+        // Not around the yield: there the pipeline throws in what the decompression failed with.
+        const part = await parts.next().catch((error: unknown) => {
+          source = { error };
+          throw error;
+        });
+        if (part.done) return;
+        yield part.value;
+      }
+    } finally {
+      await parts.return?.();
     }
   };
   try {
