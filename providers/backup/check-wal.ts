@@ -7,6 +7,7 @@ import { textOf } from "./read-record.ts";
 import type { BackupRecord } from "./record.ts";
 import { neededSegments } from "./needed.ts";
 import { historyFile, parseSegment, startOf } from "./segments.ts";
+import { HEAD_BYTES, segmentHead } from "./wal/header.ts";
 
 export interface Segment {
   file: string;
@@ -36,9 +37,6 @@ export async function segmentsOf(
   }));
 }
 
-/** Of a segment's first page (XLogLongPageHeaderData, xlog_internal.h): its position, the system identifier, the size of segments. */
-const [PAGE_AT, SYSTEM_AT, SIZE_AT, HEAD] = [8, 24, 32, 40];
-
 /** Reads a segment as it is stored; null when it is good, else why it is not. */
 export async function checkSegment(
   repository: Repository,
@@ -52,7 +50,7 @@ export async function checkSegment(
   let bytes = 0;
   try {
     for await (const piece of decompressed(stored, name)) {
-      if (head.length < HEAD) head = Buffer.concat([head, piece.subarray(0, HEAD)]);
+      if (head.length < HEAD_BYTES) head = Buffer.concat([head, piece.subarray(0, HEAD_BYTES)]);
       bytes += piece.length;
     }
   } catch (error) {
@@ -61,12 +59,10 @@ export async function checkSegment(
   }
   const size = server.segment_bytes;
   if (bytes !== size) return `the segment has ${bytes} bytes, and ${size} belong there`;
-  const little = head.readUInt32LE(SIZE_AT) === size;
-  const at = little ? head.readBigUInt64LE(PAGE_AT) : head.readBigUInt64BE(PAGE_AT);
-  const system = little ? head.readBigUInt64LE(SYSTEM_AT) : head.readBigUInt64BE(SYSTEM_AT);
+  const said = segmentHead(head, size);
   const segment = parseSegment(file, size);
-  if (segment === null || at !== startOf(segment.number, size))
+  if (segment === null || said?.lsn !== startOf(segment.number, size))
     return "it holds the WAL of another position";
-  if (system.toString() !== cluster.system_identifier) return "it holds the WAL of another cluster";
+  if (said.system !== cluster.system_identifier) return "it holds the WAL of another cluster";
   return null;
 }

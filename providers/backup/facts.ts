@@ -1,3 +1,4 @@
+import { HELD } from "../postgres/control-file.ts";
 import type { PgSession } from "../postgres/session.ts";
 import type { BackupRecord } from "./record.ts";
 
@@ -9,16 +10,7 @@ export interface ServerFacts {
 }
 
 /** Whoever runs a server on the backup must have as much of the first ones, and the libraries of the last. */
-const SETTINGS = [
-  "max_connections",
-  "max_worker_processes",
-  "max_wal_senders",
-  "max_prepared_transactions",
-  "max_locks_per_transaction",
-  "track_commit_timestamp",
-  "wal_level",
-  "shared_preload_libraries",
-];
+const SETTINGS = [...HELD, "track_commit_timestamp", "wal_level", "shared_preload_libraries"];
 
 const SERVER = `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int / 10000 AS major,
   current_setting('block_size')::int AS block_size, pg_size_bytes(current_setting('wal_segment_size'))::int AS segment_bytes,

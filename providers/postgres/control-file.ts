@@ -1,13 +1,13 @@
 import type { PgSession } from "./session.ts";
 
 /** Settings of which a standby must not have less than its primary, in the order in which pg_control holds what the primary has. */
-const HELD = [
+export const HELD = [
   "max_connections",
   "max_worker_processes",
   "max_wal_senders",
   "max_prepared_transactions",
   "max_locks_per_transaction",
-];
+] as const;
 /** The offset of these settings from PostgreSQL 13 to 18, and the versions of the file that were checked (ControlFileData, pg_control.h). */
 const PLACE = 180;
 const VERSIONS = [1300, 1700, 1800];

@@ -3,7 +3,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { Repository } from "../../repository/contract.ts";
 import { backupPrefix, type ClusterKey } from "../../repository/layout.ts";
 import type { Part } from "../record.ts";
-import { counted, outputOf } from "./output.ts";
+import { counted, heard, outputOf } from "./output.ts";
 import { assertRan, type Programs } from "./programs.ts";
 
 export interface Stored {
@@ -36,20 +36,9 @@ export async function loadDump(
     ...(to.options ?? []),
   ];
   const { stream, count } = counted(await sourceOf(stored));
-  let failure: unknown;
-  const told = async function* () {
-    try {
-      for (let part = await stream.next(); !part.done; part = await stream.next()) {
-        onBytes(part.value.length);
-        yield part.value;
-      }
-    } catch (error) {
-      failure = error;
-      throw error;
-    }
-  };
-  const ran = await programs.run(argv, { env, stdin: told() });
-  if (failure !== undefined) throw failure;
+  const told = heard(stream, onBytes);
+  const ran = await programs.run(argv, { env, stdin: told.stream });
+  if (told.failed() !== undefined) throw told.failed();
   assertRan(`pg_restore into ${to.database}`, ran, HINT);
   for await (const _ of stream);
   if (count.sha256() === stored.part.sha256) return;

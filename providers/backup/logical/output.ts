@@ -68,3 +68,20 @@ export function counted(stream: AsyncIterable<Uint8Array>): {
   };
   return { stream: through(), count };
 }
+
+/** The failure of a source that a program reads, which would look like the end of it. What the program leaves of it is still there. */
+export function heard(source: AsyncGenerator<Uint8Array>, onBytes: (bytes: number) => void) {
+  let failure: unknown;
+  const stream = async function* () {
+    for (;;) {
+      const part = await source.next().catch((error: unknown) => {
+        failure = error;
+        throw error;
+      });
+      if (part.done) return;
+      onBytes(part.value.length);
+      yield part.value;
+    }
+  };
+  return { stream: stream(), failed: () => failure };
+}

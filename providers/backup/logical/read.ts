@@ -3,7 +3,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { Repository } from "../../repository/contract.ts";
 import { backupPrefix, type ClusterKey } from "../../repository/layout.ts";
 import type { Part } from "../record.ts";
-import { counted } from "./output.ts";
+import { counted, heard } from "./output.ts";
 import { assertRan, type Programs } from "./programs.ts";
 import { RowCounter, type TableRows } from "./rows.ts";
 
@@ -49,25 +49,6 @@ export async function readPart(
     }
   }
   return { damage: null, rows: rows.tables };
-}
-
-/** The failure of a source that a program reads, which would look like the end of it. */
-function heard(source: AsyncGenerator<Uint8Array>, onBytes: (bytes: number) => void) {
-  let failure: unknown;
-  const stream = async function* () {
-    try {
-      for (;;) {
-        const { done, value } = await source.next();
-        if (done) return;
-        onBytes(value.length);
-        yield value;
-      }
-    } catch (error) {
-      failure = error;
-      throw error;
-    }
-  };
-  return { stream: stream(), failed: () => failure };
 }
 
 /** @throws PgdbaError step_failed */

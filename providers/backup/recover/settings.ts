@@ -1,5 +1,6 @@
 /** The settings of a server that recovers. They stand on its command line, and so before all that the backup brings with it. */
 import { shellQuoted } from "../../../engine/shared/shell-words.ts";
+import { HELD } from "../../postgres/control-file.ts";
 import { lsnText } from "../../postgres/lsn.ts";
 import type { Stop } from "../when.ts";
 
@@ -53,14 +54,6 @@ export function recoverySettings(recovery: Recovery): Record<string, string> {
   };
 }
 
-/** Of these a standby must have as much as its primary had. */
-const HELD = [
-  "max_connections",
-  "max_worker_processes",
-  "max_wal_senders",
-  "max_prepared_transactions",
-  "max_locks_per_transaction",
-] as const;
 const KEPT = ["shared_preload_libraries", "track_commit_timestamp"] as const;
 
 /** At least as much as the backup says, and as pg_control says of all WAL that was replayed so far. */
