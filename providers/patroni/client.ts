@@ -1,6 +1,6 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import { readText } from "../../engine/shared/read-file.ts";
 import type { JsonObject } from "../../engine/types.ts";
+import { authoritiesIn } from "../authorities.ts";
 import { patchConfig, putConfig } from "./config.ts";
 import type { PatroniCluster, PatroniMember } from "./members.ts";
 import { failover, type Moved, type Switchover, switchover } from "./move.ts";
@@ -77,8 +77,6 @@ export const PATRONI_READS = [
   "config",
 ] as const satisfies readonly (keyof PatroniClient)[];
 
-/** All authorities that a system trusts are some 250 kB. */
-const MAX_CA_BYTES = 4 * 1024 * 1024;
 /** The first version that knows `from_leader`; those before it don't mind the word. */
 const FROM_LEADER = [4, 1];
 
@@ -90,7 +88,7 @@ export async function patroniClient(
   spec: PatroniSpec,
   { patienceMs = 0 } = {},
 ): Promise<PatroniClient> {
-  const api: Api = { spec, ca: authoritiesOf(spec), patienceMs };
+  const api: Api = { spec, ca: authoritiesIn(spec.cafile, "patroni.cafile"), patienceMs };
   return {
     cluster: (signal) => readCluster(api, signal),
     members: async (signal) => (await readCluster(api, signal)).members,
@@ -131,15 +129,6 @@ export async function patroniClient(
     pause: (signal) => setPause(api, true, signal),
     resume: (signal) => setPause(api, false, signal),
   };
-}
-
-function authoritiesOf({ cafile }: PatroniSpec): string | undefined {
-  if (cafile === undefined) return undefined;
-  return readText(cafile, {
-    maxBytes: MAX_CA_BYTES,
-    code: "invalid_config",
-    hint: "Check patroni.cafile in the cluster's file: it must name the certificates of the authorities to trust.",
-  });
 }
 
 function refuseFromLeader({ patroni: { version } }: PatroniStatus): void {

@@ -1,11 +1,10 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { readBody } from "../../engine/shared/read-body.ts";
+import { authoritiesIn } from "../authorities.ts";
 import { isConnectionRefused } from "../connection-refused.ts";
-import { readText } from "../../engine/shared/read-file.ts";
 import type { FollowerState, PauseWish, PgbouncerInstance, PgbouncerSpec } from "./contract.ts";
 
 const MAX_BYTES = 256 * 1024;
-const MAX_CA_BYTES = 4 * 1024 * 1024;
 /** Beside the time that it is asked to wait. */
 const ANSWER_MS = 5000;
 /** It waits for a primary before it lets clients go. */
@@ -31,12 +30,7 @@ export class FollowerClient {
     this.#instance = name;
     this.#url = follower.replace(/\/$/, "");
     this.#signal = signal;
-    if (spec.cafile !== undefined)
-      this.#ca = readText(spec.cafile, {
-        maxBytes: MAX_CA_BYTES,
-        code: "invalid_config",
-        hint: "Check pgbouncer.cafile in the cluster's file: it must name the certificates of the authorities to trust.",
-      });
+    this.#ca = authoritiesIn(spec.cafile, "pgbouncer.cafile");
   }
 
   async status(): Promise<FollowerState> {

@@ -1,7 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import { readBody } from "../../../engine/shared/read-body.ts";
-import { readText } from "../../../engine/shared/read-file.ts";
 import type { JsonObject } from "../../../engine/types.ts";
+import { authoritiesIn } from "../../authorities.ts";
 import { isConnectionRefused } from "../../connection-refused.ts";
 import { firstAnswer } from "../../first-answer.ts";
 import type { DcsSpec } from "../contract.ts";
@@ -10,7 +10,6 @@ import type { DcsSpec } from "../contract.ts";
 const TIMEOUT_MS = 5_000;
 /** A scope is some pages; anything longer is none. */
 const MAX_BYTES = 16 * 1024 * 1024;
-const MAX_CA_BYTES = 4 * 1024 * 1024;
 /** Codes of gRPC that the gateway passes on in its answers. */
 const INVALID = 3;
 const DENIED = 7;
@@ -54,12 +53,7 @@ export class EtcdGateway {
     this.#signal = signal;
     this.#known = KNOWN.get(spec) ?? { prefixes: new Map(), token: undefined };
     KNOWN.set(spec, this.#known);
-    if (spec.cafile !== undefined)
-      this.#ca = readText(spec.cafile, {
-        maxBytes: MAX_CA_BYTES,
-        code: "invalid_config",
-        hint: "Check dcs.cafile in the cluster's file: it must name the certificates of the authorities to trust.",
-      });
+    this.#ca = authoritiesIn(spec.cafile, "dcs.cafile");
   }
 
   get endpoints(): readonly string[] {
