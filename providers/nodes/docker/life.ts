@@ -16,6 +16,8 @@ export const START_MS = 90_000;
 const STOP_MS = 60_000;
 const KILL_MS = 15_000;
 const POLL_MS = 50;
+/** How often it is asked why a node is not up. */
+const WHY_MS = 500;
 /** A node whose health check passes and that nobody reaches here by then is not reached at all. */
 const UNREACHED_MS = 20_000;
 /** A Patroni that says so long that it is paused, with its server down, starts none. */
@@ -69,24 +71,29 @@ export async function startContainer(engine: Engine, id: string, name: string): 
   }
 }
 
-/** Waits until what the node is for takes connections. */
+/** Waits until what the node is for takes connections. Why it does not yet is asked less often, for the answers cost it time. */
 export async function waitReady(at: At, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   let healthySince: number | undefined;
   let pausedSince: number | undefined;
+  let whyAt = 0;
   for (;;) {
     at.by.signal.throwIfAborted();
     if ((await serviceState(at.record)) === "running") return;
-    const { State } = await inspected(at);
-    if (State.Paused) throw frozen(at.record, "start");
-    if (State.Health?.Status !== "healthy") healthySince = undefined;
-    else if (performance.now() - (healthySince ??= performance.now()) > UNREACHED_MS)
-      throw unreached(at);
-    if (!(await isLeftDown(at.record))) pausedSince = undefined;
-    else if (performance.now() - (pausedSince ??= performance.now()) > PAUSED_MS)
-      throw leftDown(at.record);
-    const isGone = !State.Running && !State.Restarting;
-    if (isGone || performance.now() > deadline) throw await notReady(at, isGone, State, timeoutMs);
+    if (performance.now() >= Math.min(whyAt, deadline)) {
+      const { State } = await inspected(at);
+      if (State.Paused) throw frozen(at.record, "start");
+      if (State.Health?.Status !== "healthy") healthySince = undefined;
+      else if (performance.now() - (healthySince ??= performance.now()) > UNREACHED_MS)
+        throw unreached(at);
+      if (!(await isLeftDown(at.record))) pausedSince = undefined;
+      else if (performance.now() - (pausedSince ??= performance.now()) > PAUSED_MS)
+        throw leftDown(at.record);
+      const isGone = !State.Running && !State.Restarting;
+      if (isGone || performance.now() > deadline)
+        throw await notReady(at, isGone, State, timeoutMs);
+      whyAt = performance.now() + WHY_MS;
+    }
     await Bun.sleep(POLL_MS);
   }
 }
