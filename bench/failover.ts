@@ -1,6 +1,6 @@
 /**
  * How long a cluster takes no writes after its primary has lost power, as a client of PgBouncer sees it, without and with the guard:
- * `bun bench/failover.ts [power losses of each kind] [provider]`. The time of each is split: until the leader key is gone (detect), until
+ * `bun bench/failover.ts [power losses of each kind] [provider] [without|with]`. The time of each is split: until the leader key is gone (detect), until
  * another member holds it (elect), until that one is out of recovery (promote), until a write is acknowledged (reconnect).
  */
 import { availableParallelism, loadavg } from "node:os";
@@ -10,6 +10,7 @@ import { startWriter } from "../tests/support/writer.ts";
 
 const trials = Number(process.argv[2] ?? 20);
 const provider = process.argv[3] ?? "docker";
+const only = process.argv[4];
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 interface Trial {
@@ -161,6 +162,7 @@ try {
   say(`init: ${JSON.stringify(seconds)}`);
   for (const guarded of [false, true]) {
     const name = guarded ? "with the guard" : "without the guard";
+    if (only !== undefined && !name.startsWith(`${only} `)) continue;
     const done: Trial[] = [];
     let failed = 0;
     if (guarded) {
