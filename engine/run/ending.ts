@@ -30,7 +30,7 @@ function keptSteps({ kept }: RunState): string[] {
 function keptHint(state: RunState): string | undefined {
   const steps = keptSteps(state);
   if (steps.length === 0) return undefined;
-  return `Kept, for ${several(state.kept.map(({ path }) => path))} is a point of no return: ${several(steps)} (see error.run.kept).`;
+  return `Kept: ${several(steps)}, since ${several(state.kept.map(({ path }) => path))} is a point of no return (see error.run.kept).`;
 }
 
 /** The question is what to act on now; the failure that it came up after is told with it, and again when it is answered. */

@@ -39,6 +39,15 @@ export function parseBytes(text: string): number {
   return Number.isSafeInteger(bytes) ? bytes : bad();
 }
 
+const SIZES = ["B", "kB", "MB", "GB", "TB", "PB"];
+
+/** For people: three digits. */
+export function formatBytes(bytes: number): string {
+  let [size, unit] = [bytes, 0];
+  while (size >= 1024 && unit < SIZES.length - 1) [size, unit] = [size / 1024, unit + 1];
+  return `${unit === 0 || size >= 100 ? Math.round(size) : size.toFixed(1)} ${SIZES[unit]}`;
+}
+
 /** Byte position in the WAL of an LSN such as `0/16B3748`. @throws PgdbaError invalid_param */
 export function parseLsn(text: string): bigint {
   const found = typeof text === "string" && /^([0-9a-f]{1,8})\/([0-9a-f]{1,8})$/i.exec(text);

@@ -14,6 +14,7 @@ import { FileSet } from "./file-set.ts";
 import { decompressed } from "./frames.ts";
 import { readManifest } from "./manifest.ts";
 import type { BackupRecord, Part } from "./record.ts";
+import { assertRoom, assertStillRoom, bytesToRestore, roomAt } from "./space.ts";
 import { tarEntries } from "./tar.ts";
 import { chainOf } from "./verify.ts";
 import type { Told } from "./work.ts";
@@ -27,6 +28,8 @@ export interface FetchOrder {
   programs: string;
   /** The account of the server, where this process is another one. */
   owner: { uid: number; gid: number } | null;
+  /** WAL that will be replayed into it: room is made sure of for that, too. */
+  wal_bytes?: number;
 }
 
 export interface FetchWorld {
@@ -55,6 +58,7 @@ export async function fetchBackup(order: FetchOrder, world: FetchWorld): Promise
   const begun = performance.now();
   const chain = await chainOf(order.key, order.id, world);
   await clear(into);
+  assertRoom(bytesToRestore(chain, order.wal_bytes ?? 0), await roomAt(into), dirname(into));
   try {
     await mkdir(dirname(into), { recursive: true, mode: 0o700 });
     await writeFile(unfinished(into), order.id, { mode: 0o600 });
@@ -67,6 +71,8 @@ export async function fetchBackup(order: FetchOrder, world: FetchWorld): Promise
     const seconds = (performance.now() - begun) / 1000;
     return { chain: chain.map(({ id }) => id), ...work.counted, seconds };
   } catch (error) {
+    // At once, since a disk that is full stops the server beside it. What can't be removed now is removed with the run.
+    await removed(into).catch(() => {});
     throw error instanceof PgdbaError ? error : fileError(into, error);
   }
 }
@@ -84,11 +90,18 @@ async function clear(into: string): Promise<void> {
       nothingDone: true,
     });
   }
-  for (const path of [into, tablespacesOf(into), partsOf(into)])
+  await removed(into);
+}
+
+/** The mark that it is ours goes last. */
+async function removed(into: string): Promise<void> {
+  for (const path of [into, tablespacesOf(into), partsOf(into), unfinished(into)])
     await rm(path, { recursive: true, force: true });
 }
 
 const partsOf = (into: string) => `${into}.parts`;
+/** The disk is looked at after so many bytes. */
+const LOOK_BYTES = 64 << 20;
 
 class Fetching {
   readonly counted = { files: 0, stored_bytes: 0, bytes: 0 };
@@ -96,6 +109,7 @@ class Fetching {
   readonly #world: FetchWorld;
   readonly #chain: readonly BackupRecord[];
   readonly #total: number;
+  #unlooked = 0;
 
   constructor(order: FetchOrder, world: FetchWorld, chain: readonly BackupRecord[]) {
     this.#order = order;
@@ -242,6 +256,10 @@ class Fetching {
       if (!files.see(file)) throw damaged(what, `${file.path} is not as the manifest has it`);
       this.counted.files += 1;
       this.counted.bytes += entry.bytes;
+      this.#unlooked += entry.bytes;
+      if (this.#unlooked < LOOK_BYTES) continue;
+      this.#unlooked = 0;
+      await assertStillRoom(folder);
     }
   }
 

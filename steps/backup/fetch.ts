@@ -1,6 +1,8 @@
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { Fetched } from "../../providers/backup/fetch.ts";
 import { noBackup } from "../../providers/backup/read-record.ts";
+import { assertRoom, bytesToRestore, roomOf } from "../../providers/backup/space.ts";
+import { chainOf } from "../../providers/backup/verify.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
 import { restorableRecord } from "./records.ts";
@@ -10,7 +12,8 @@ import { placeOf, probeWork, work } from "./restore/work.ts";
 export default defineStep({
   type: "backup.fetch",
   summary: "Bring a backup out of the repository into a scratch folder beside a server's data",
-  docs: `The node reads from the repository itself, compares each byte with what was written and each file with PostgreSQL's manifest, and puts a chain
+  docs: `First it makes sure that the disk has room for the backup, for what a chain is put together from, and for the WAL to replay; where too little would be left, nothing is fetched.
+The node reads from the repository itself, compares each byte with what was written and each file with PostgreSQL's manifest, and puts a chain
 together. The server beside it is not touched. The folder belongs to the run, and is removed when the run is taken back.`,
   example: `- backup.fetch: {node: pg1, backup_id: 20261128T184500Z-full-1a2b3c}
 `,
@@ -29,6 +32,11 @@ together. The server beside it is not touched. The folder belongs to the run, an
     properties: {
       node: { type: "string", minLength: 1 },
       backup_id: { type: "string", minLength: 1 },
+      wal_bytes: {
+        type: ["number", "null"],
+        minimum: 0,
+        description: "WAL that will be replayed into it, for which there must be room, too",
+      },
     },
   },
   output: {
@@ -44,7 +52,7 @@ together. The server beside it is not touched. The folder belongs to the run, an
       seconds: { type: "number" },
     },
   },
-  async run(ctx, { node, backup_id }) {
+  async run(ctx, { node, backup_id, wal_bytes }) {
     const nodes = await ctx.use("nodes");
     const place = await placeOf(nodes, node);
     const key = await keyOfBackup(ctx, backup_id);
@@ -56,14 +64,29 @@ together. The server beside it is not touched. The folder belongs to the run, an
         into: scratchOf(place.data, ctx.run.id),
         programs: place.programs,
         owner: null,
+        wal_bytes: wal_bytes ?? 0,
       },
     };
     return outputOf(node, await work<Fetched>(ctx, nodes, place, { job: "fetch", order }));
   },
-  async plan(ctx, { node, backup_id }): Promise<Json> {
-    const { data } = await placeOf(await ctx.use("nodes"), node);
-    await keyOfBackup(ctx, backup_id);
-    return { node, backup_id, into: scratchOf(data, ctx.run.id) };
+  async plan(ctx, { node, backup_id, wal_bytes }): Promise<Json> {
+    const nodes = await ctx.use("nodes");
+    const { data } = await placeOf(nodes, node);
+    const key = await keyOfBackup(ctx, backup_id);
+    const { repository } = await ctx.use("repository");
+    const needed = bytesToRestore(
+      await chainOf(key, backup_id, { repository, signal: ctx.signal }),
+      wal_bytes ?? 0,
+    );
+    const disk = (await nodes.facts(node)).disks.find(({ of }) => of === "data");
+    if (disk) assertRoom(needed, roomOf(disk), `${node} (${disk.path})`);
+    return {
+      node,
+      backup_id,
+      into: scratchOf(data, ctx.run.id),
+      needed_bytes: needed,
+      free_bytes: disk?.freeBytes ?? null,
+    };
   },
   probe: (ctx, { node }) => probeWork<Fetched>(ctx, node, (result) => outputOf(node, result)),
   async stop(ctx, { node }) {

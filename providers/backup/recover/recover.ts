@@ -7,6 +7,7 @@ import { readControl } from "../../postgres/control-file.ts";
 import { readControlState } from "../../postgres/control-state.ts";
 import { lsnText } from "../../postgres/lsn.ts";
 import type { PgSession } from "../../postgres/session.ts";
+import { assertStillRoom } from "../space.ts";
 import type { Told } from "../work.ts";
 import type { Stop } from "../when.ts";
 import { type Check, type Look, lookAt } from "./look.ts";
@@ -56,6 +57,8 @@ export interface RecoverWorld {
 }
 
 const PAUSE_MS = 100;
+/** The disk is looked at so often: replay fills it, and another server may live there. */
+const DISK_MS = 1000;
 /** How long the first segment of a new timeline is waited for. */
 const ARCHIVE_MS = 60_000;
 /** So often in a row a server waits for WAL that the repository does not have, at the same place: then it is at the end. */
@@ -65,6 +68,15 @@ const PAGE_HEADER = 40n;
 
 /** @throws PgdbaError step_failed (recovery did not come so far) | command_failed | timeout */
 export async function recover(order: RecoverOrder, world: RecoverWorld): Promise<Recovered> {
+  try {
+    return await brought(order, world);
+  } finally {
+    // Its socket, configuration and log; what of the log matters is told.
+    await rm(order.folder, { recursive: true, force: true });
+  }
+}
+
+async function brought(order: RecoverOrder, world: RecoverWorld): Promise<Recovered> {
   const stop: Stop = order.stop && { ...order.stop, lsn: parseLsn(order.stop.lsn) };
   // An attempt that was cut off after the promotion has a timeline of its own, and nothing to recover any more.
   const isPromoted = order.finish === "promote" && (await timelineOf(order.data)) > order.timeline;
@@ -100,7 +112,7 @@ async function recovered(
   { server, stop }: { server: ScratchServer; stop: Stop },
 ): Promise<Recovered> {
   const begun = performance.now();
-  const { at, first } = await reached(world, { server, stop });
+  const { at, first } = await reached(world, { data: order.data, server, stop });
   const replayed = performance.now();
   const session = (await server.open())!;
   try {
@@ -148,8 +160,9 @@ const asked = (paused: string) => `SELECT pg_last_wal_replay_lsn()::text AS lsn,
 /** Waits until it stands where it was asked to, and takes connections. */
 async function reached(
   { tell, signal }: RecoverWorld,
-  { server, stop }: { server: ScratchServer; stop: Stop },
+  { data, server, stop }: { data: string; server: ScratchServer; stop: Stop },
 ): Promise<{ at: At; first: bigint }> {
+  let looked = performance.now();
   let session: PgSession | null = null;
   let first: bigint | null = null;
   let same = 0;
@@ -188,6 +201,10 @@ async function reached(
             },
           );
         }
+      }
+      if (performance.now() - looked > DISK_MS) {
+        looked = performance.now();
+        await assertStillRoom(data);
       }
       await Bun.sleep(PAUSE_MS);
     }

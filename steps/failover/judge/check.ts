@@ -1,4 +1,4 @@
-import { formatBytes } from "./words.ts";
+import { formatBytes } from "../../../engine/shared/units.ts";
 import type { Facts } from "../facts/facts.ts";
 import type { Json } from "../../../engine/types.ts";
 

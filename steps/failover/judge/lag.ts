@@ -7,7 +7,7 @@ import {
   type MemberFacts,
 } from "../facts/facts.ts";
 import { bytes, check, type Rule } from "./check.ts";
-import { formatBytes } from "./words.ts";
+import { formatBytes } from "../../../engine/shared/units.ts";
 
 /** Measured live, twice: what Patroni's `/cluster` says is up to a loop old. */
 export const lag: Rule = (facts, { candidate, maxLag, force }) => {

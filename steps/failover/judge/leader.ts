@@ -7,7 +7,8 @@ import {
   type ServerFacts,
 } from "../facts/facts.ts";
 import { check, type Check, type Move, type Rule } from "./check.ts";
-import { count, formatBytes, list, seconds } from "./words.ts";
+import { formatBytes } from "../../../engine/shared/units.ts";
+import { count, list, seconds } from "./words.ts";
 
 /** .ready files from which the archiver is behind: what check_postgres warns of. */
 const MAX_READY = 10;

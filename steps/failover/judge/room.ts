@@ -1,7 +1,8 @@
 import { leaderOf, memberOf, valueOf, type MemberFacts } from "../facts/facts.ts";
 import { check, type Rule } from "./check.ts";
 import { bytes } from "./check.ts";
-import { formatBytes, list } from "./words.ts";
+import { formatBytes } from "../../../engine/shared/units.ts";
+import { list } from "./words.ts";
 
 /** A standby must have at least as much of these as its primary, or it does not start (or stops replaying). */
 const MUST_HAVE = [

@@ -1,11 +1,3 @@
-const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
-
-export function formatBytes(bytes: number): string {
-  let [size, unit] = [bytes, 0];
-  while (size >= 1024 && unit < UNITS.length - 1) [size, unit] = [size / 1024, unit + 1];
-  return `${unit === 0 || size >= 100 ? Math.round(size) : size.toFixed(1)} ${UNITS[unit]}`;
-}
-
 export function seconds(value: number): string {
   return `${value >= 10 ? Math.round(value) : value.toFixed(1)} s`;
 }

@@ -32,7 +32,9 @@ test("after a point of no return only what came later is taken back, and `always
         kept: [{ since: "promote", steps: ["a", "b", "promote"] }],
       },
     });
-    expect(ran.error?.hint).toContain("promote is a point of no return: a, b, promote");
+    expect(ran.error?.hint).toContain(
+      "Kept: a, b, promote, since promote is a point of no return (see error.run.kept).",
+    );
   }));
 
 test("a point of no return that is not come to keeps nothing", () =>

@@ -1,17 +1,22 @@
 /** Backups of real servers, fetched and brought to where they are wanted. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { PgdbaError } from "../../../engine/errors.ts";
 import { fetchBackup } from "../../../providers/backup/fetch.ts";
 import { gatherHoldings } from "../../../providers/backup/holdings.ts";
 import { segmentReader } from "../../../providers/backup/locate.ts";
+import type { BackupRecord } from "../../../providers/backup/record.ts";
+import { textOf } from "../../../providers/backup/read-record.ts";
 import { recover, type RecoverOrder } from "../../../providers/backup/recover/recover.ts";
 import { restorable, type Wanted } from "../../../providers/backup/when.ts";
 import { openBinaries } from "../../../providers/nodes/embedded/binaries.ts";
 import { ordinaryUser } from "../../../providers/nodes/embedded/user.ts";
 import { lsnText } from "../../../providers/postgres/lsn.ts";
-import { backupPrefix, walName } from "../../../providers/repository/layout.ts";
+import type { Repository } from "../../../providers/repository/contract.ts";
+import { backupPrefix, recordName, walName } from "../../../providers/repository/layout.ts";
 import { type Archived, startArchived, takeBackup } from "../../support/archived.ts";
 import { clientOf, type Version } from "../../support/postgres.ts";
 
@@ -130,8 +135,9 @@ describe.each([13, 15, 18] as const)("PostgreSQL %p", (version: Version) => {
     ]);
     expect([done.promoted, done.timeline]).toEqual([false, 1]);
     // Stopped as it is, it goes on from there.
-    const log = await readFile(join(order.folder, "log"), "utf8");
-    expect(log).toContain("recovery stopping after");
+    expect(done.said).toContain("recovery stopping after");
+    // Nothing of the server is left but its data.
+    expect(existsSync(order.folder)).toBe(false);
     if (owner) Bun.spawnSync(["chown", "-R", `${owner.uid}:${owner.gid}`, it.folder]);
     const ended = await recover({ ...order, finish: "promote" }, { tell: () => {}, signal: never });
     if (owner) Bun.spawnSync(["chown", "-R", "0:0", it.folder]);
@@ -184,6 +190,44 @@ describe.each([13, 15, 18] as const)("PostgreSQL %p", (version: Version) => {
   });
 
   if (version === 18)
+    test("a disk without room for the backup, or that fills meanwhile, is told, and nothing is left on it", async () => {
+      const order = { key: it.key, id, programs: "/nonexistent", owner: null };
+      // A record that says more than any disk has.
+      const says = (bytes: number): Repository =>
+        Object.assign(Object.create(it.repository) as Repository, {
+          async read(name: string, options: object) {
+            const found = (await it.repository.read(name, options))!;
+            if (name !== recordName(it.key, id)) return found;
+            const record = JSON.parse(await textOf(found, name)) as BackupRecord;
+            return [Buffer.from(JSON.stringify({ ...record, bytes, databases: [] }))];
+          },
+        });
+      const fetched = (into: string, repository: Repository, wal_bytes = 0) =>
+        fetchBackup(
+          { ...order, into, wal_bytes },
+          { repository, tell: () => {}, signal: never },
+        ).then(
+          () => "fetched",
+          ({ code, nothingDone }: PgdbaError) => [code, nothingDone],
+        );
+      expect(await fetched(join(base, "large"), says(1e15))).toEqual(["step_refused", true]);
+      expect((await readdir(base)).filter((name) => name.startsWith("large"))).toEqual([]);
+      const small = join(base, "small");
+      await mkdir(small);
+      const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", small]);
+      if (mounted.exitCode !== 0) return;
+      try {
+        // It fits by what the record says, and WAL does not.
+        expect(await fetched(join(small, "d"), says(1), 64 << 20)).toEqual(["step_refused", true]);
+        // The record says too little: the disk is full in the middle.
+        expect(await fetched(join(small, "d"), says(1))).toEqual(["io_failed", undefined]);
+        expect(await readdir(small)).toEqual([]);
+      } finally {
+        Bun.spawnSync(["umount", small]);
+      }
+    });
+
+  if (version === 18)
     test("a byte that was changed in the repository is found while it is fetched, and named", async () => {
       const holdings = await gatherHoldings(it.repository, [{ key: it.key, until: null }]);
       const { record } = holdings.backups[0]!;
@@ -210,6 +254,6 @@ describe.each([13, 15, 18] as const)("PostgreSQL %p", (version: Version) => {
       );
       expect(fetched).toEqual(["backup_damaged", true]);
       // What it left is not taken for a backup, and the next attempt begins anew.
-      expect(await Bun.file(`${into}.unfinished`).exists()).toBe(true);
+      expect((await readdir(base)).filter((name) => name.startsWith("damaged"))).toEqual([]);
     });
 });
