@@ -1,8 +1,9 @@
-/** The executable of pgdba that goes into PgBouncer's image: it must fit the Engine's processor, whatever pgdba itself runs on. */
+/** The executable of pgdba that goes into images and beside the data of servers: it must fit their processor, whatever pgdba itself runs on. */
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
+import { geteuid } from "node:process";
 import { PgdbaError } from "../engine/errors.ts";
 import { spawnProcess } from "../engine/spawn.ts";
 import type { By } from "./nodes/contract.ts";
@@ -10,6 +11,8 @@ import type { By } from "./nodes/contract.ts";
 /** As Docker and as bun name a processor. */
 const ARCHITECTURES: Record<string, string> = { amd64: "x64", arm64: "arm64" };
 const FOLDERS = ["engine", "steps", "providers", "runbooks", "templates", "deployments"];
+/** So many executables, of this version or others, are kept. */
+const KEPT = 3;
 /** The file of the program that runs. */
 const OWN = "/proc/self/exe";
 
@@ -68,15 +71,58 @@ export async function withExecutable<T>(
       },
     );
   }
-  const folder = await mkdtemp(join(tmpdir(), "pgdba-compile-"));
+  const cache = await cacheIn(env);
+  const kept = cache === null ? null : join(cache, `pgdba-${arch}-${await identityOf(arch)}`);
+  if (kept !== null && (await touched(kept))) return use(kept);
+  const folder = await mkdtemp(join(cache ?? tmpdir(), "compile-"));
   try {
     const file = join(folder, "pgdba");
     by.progress?.({ text: `compiling pgdba for linux-${arch}` });
     await compile(file, arch, env, by.signal);
-    return await use(file);
+    if (kept === null) return await use(file);
+    await rename(file, kept);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+  await forgetOthers(cache!, kept);
+  return use(kept);
+}
+
+/** Where executables are kept for the next time: they are the same for all clusters of this user. Null where he has no folder for such things. */
+async function cacheIn({ XDG_CACHE_HOME, HOME }: Env): Promise<string | null> {
+  const above = XDG_CACHE_HOME || (HOME ? join(HOME, ".cache") : "");
+  if (!isAbsolute(above)) return null;
+  const folder = join(above, "pgdba");
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const { mode, uid } = await stat(folder);
+    // What somebody else could write there, servers would run.
+    return (mode & 0o022) === 0 && uid === geteuid?.() ? folder : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the file is there; it counts as used now. */
+async function touched(file: string): Promise<boolean> {
+  const now = new Date();
+  return utimes(file, now, now).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Leaves the one and the latest others, which another pgdba may be about to use. */
+async function forgetOthers(folder: string, one: string): Promise<void> {
+  const found: { path: string; at: number }[] = [];
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const info = await stat(path).catch(() => null);
+    if (info !== null && name.startsWith("pgdba-") && path !== one)
+      found.push({ path, at: info.mtimeMs });
+  }
+  for (const { path } of found.toSorted((a, b) => b.at - a.at).slice(KEPT - 1))
+    await rm(path, { force: true });
 }
 
 async function compile(file: string, arch: string, env: Env, signal: AbortSignal): Promise<void> {

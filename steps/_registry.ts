@@ -9,6 +9,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "backup.catalogue": () => import("./backup/catalogue.ts"),
   "backup.delete": () => import("./backup/delete.ts"),
   "backup.discard": () => import("./backup/discard.ts"),
+  "backup.disk": () => import("./backup/disk.ts"),
   "backup.drop-before": () => import("./backup/drop-before.ts"),
   "backup.dump": () => import("./backup/dump.ts"),
   "backup.expire": () => import("./backup/expire.ts"),

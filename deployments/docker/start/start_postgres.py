@@ -12,6 +12,8 @@ USER = "postgres"
 RUN = "/run/patroni"
 # A volume of its own for WAL, where the node has one.
 WAL = "/var/lib/pgdba-wal"
+# The volume for backups, which all servers share.
+BACKUPS = "/var/lib/pgdba-backups"
 
 # Where the configuration names an account, and the secret that is its password.
 PASSWORDS = {
@@ -48,8 +50,9 @@ def bootstrap() -> dict:
 
 text = config("patroni.yml")
 private_folder(DATA, USER)
-if os.path.isdir(WAL):
-    private_folder(WAL, USER)
+for folder in (WAL, BACKUPS):
+    if os.path.isdir(folder):
+        private_folder(folder, USER)
 private_folder(RUN, USER)
 private_file(f"{RUN}/10-patroni.yml", text, USER)
 private_file(f"{RUN}/20-secrets.yml", json.dumps(passwords(yaml.safe_load(text))), USER)

@@ -16,7 +16,7 @@ import {
   networkName,
   secretsVolume,
 } from "./record.ts";
-import { CONFIG_DIR, layoutOf, SECRETS_DIR } from "./roles.ts";
+import { BACKUPS_DIR, CONFIG_DIR, layoutOf, SECRETS_DIR } from "./roles.ts";
 import { type TarFile, tarOf } from "./tar.ts";
 
 /** The Engine kills what does not end within so many seconds when it is stopped itself. */
@@ -37,6 +37,8 @@ export interface Making {
   ports: Record<string, number>;
   /** Its disks that have a size of their own. */
   sizes?: DiskSizes;
+  /** The volume for backups; null for a node that is no server. */
+  backups: string | null;
   /** Its own in the cluster's network; null in a network whose addresses are the Engine's to give. */
   ip: string | null;
 }
@@ -89,6 +91,8 @@ export function containerOf(
   if (layout.volume)
     for (const { volume, target } of volumesFor(cluster.name, node.name, sizes))
       mounts.push({ Type: "volume", Source: volume, Target: target });
+  if (making.backups !== null)
+    mounts.push({ Type: "volume", Source: making.backups, Target: BACKUPS_DIR });
   const bindings = Object.entries(ports).map(([inside, port]) => [
     `${inside}/tcp`,
     [{ HostIp: address, HostPort: String(port) }],

@@ -3,6 +3,7 @@ import type { JsonObject } from "../../../engine/types.ts";
 import type { Change, Opening, Role, Spec } from "../contract.ts";
 import { accountsOf, passwordsFor } from "../passwords.ts";
 import { createContainer, ensureVolume, nodeLabels, putSecrets } from "./create.ts";
+import { backupsFor, ensureBackups } from "./backups.ts";
 import { authorityOf, certificateFiles } from "./certify.ts";
 import type { Authority } from "../../certificates/authority.ts";
 import { attachDisks, diskVolume, hasSizes, optionsFor, sizesOf, volumesFor } from "./disks.ts";
@@ -182,6 +183,8 @@ class Making {
     if (layout.volume)
       for (const { of, volume } of volumesFor(name, node.name, sizes))
         await ensureVolume(cluster, volume, own, optionsFor(name, node.name, of, sizes));
+    const backups = backupsFor({ ...place, ...spec.place }, role);
+    if (backups !== null) await ensureBackups(cluster, backups);
     const address = String({ ...place, ...spec.place }["address"] ?? "127.0.0.1");
     const first = node.place?.["port"] as number | undefined;
     const at = { cluster: name, node: node.name, address };
@@ -191,8 +194,8 @@ class Making {
       const draft = draftName(name, node.name);
       const image = images.get(role)!;
       const ip = await chooseIp(cluster);
-      const making = { cluster, spec, node, image, name: draft, labels, address, ports, sizes, ip };
-      const id = await createContainer(making);
+      const made = { cluster, spec, node, image, name: draft, labels, address, ports, sizes };
+      const id = await createContainer({ ...made, backups, ip });
       await putSecrets(cluster, id, spec, node, passwords, certificates);
       try {
         return await startContainer(engine, id, draft);

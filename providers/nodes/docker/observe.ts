@@ -5,7 +5,7 @@ import { ask } from "./engine.ts";
 import { answerOf } from "./exec.ts";
 import { inspected } from "./life.ts";
 import script from "./node/facts.py" with { type: "text" };
-import { PASSFILE, PGDATA } from "./roles.ts";
+import { BACKUPS_DIR, PASSFILE, PGDATA } from "./roles.ts";
 
 const LOG_BYTES = 256 * 1024;
 /** Lines are found by number, bytes are wanted: a line of a log is some hundred bytes. */
@@ -22,7 +22,12 @@ interface Told {
 export async function factsOf(at: At): Promise<Facts> {
   const { record, layout, cluster } = at;
   const isServer = record.role === "postgres";
-  const question = { data: isServer ? PGDATA : null, home: layout.home, volume: layout.volume };
+  const question = {
+    data: isServer ? PGDATA : null,
+    home: layout.home,
+    volume: layout.volume,
+    backups: record.backups === null ? null : BACKUPS_DIR,
+  };
   let before = 0;
   let after = 0;
   const told = await at.work(false, async (place) => {

@@ -37,6 +37,13 @@ const provider: Provider = {
           pattern: "^[0-9]+[mgt]$",
           description: "The size of a disk for WAL alone; without it, WAL lies with the data",
         },
+        backups: {
+          type: "string",
+          pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+          default: "pgdba-backups",
+          description:
+            "The volume for backups, which all servers have; it is made where there is none, and never removed",
+        },
         address: {
           type: "string",
           default: "127.0.0.1",

@@ -3,7 +3,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
 import type { Address, By, Role } from "../contract.ts";
 import { ask, type Engine, soon } from "./engine.ts";
-import { ROLES } from "./roles.ts";
+import { BACKUPS_DIR, ROLES } from "./roles.ts";
 
 /** The labels that say whose a thing is. */
 export const LABEL = {
@@ -27,7 +27,7 @@ export const LABEL = {
   sizes: "pgdba.sizes",
 } as const;
 
-/** Such a volume is never removed with its cluster. */
+/** A volume for backups has it, and no cluster's name: it is never removed with a cluster, and several may share it. */
 export const REPOSITORY_LABEL = "pgdba.repository";
 
 export interface Cluster {
@@ -71,6 +71,8 @@ export interface NodeRecord {
   address: string;
   /** Its own in the cluster's network; null in one that was made before there were any. */
   ip: string | null;
+  /** The volume for backups that it has; null in one that was made before there was any. */
+  backups: string | null;
 }
 
 export const CLUSTER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -141,6 +143,7 @@ function recordOf(cluster: string, info: Docker.ContainerInfo): NodeRecord {
     sizes: JSON.parse(label(LABEL.sizes) || "{}") as NodeRecord["sizes"],
     address: label(LABEL.address) || "127.0.0.1",
     ip: label(LABEL.ip) || null,
+    backups: info.Mounts.find(({ Destination }) => Destination === BACKUPS_DIR)?.Name ?? null,
   };
 }
 

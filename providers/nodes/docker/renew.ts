@@ -2,6 +2,7 @@
 import type { Json } from "../../../engine/types.ts";
 import type { Change, Difference, NodeSpec, Prepared, Role, Spec } from "../contract.ts";
 import { refused } from "../spec.ts";
+import { backupsFor, ensureBackups } from "./backups.ts";
 import { createContainer, nodeLabels } from "./create.ts";
 import { decide } from "./decide.ts";
 import { ask } from "./engine.ts";
@@ -51,7 +52,10 @@ export async function compare(work: Work, spec: Spec): Promise<Difference[]> {
     const is = await imageNameOf(work.cluster, record);
     differences.push({
       node: wanted.name,
-      differs: differencesOf({ ...record, image: is }, wanted, image),
+      differs: differencesOf({ ...record, image: is }, wanted, {
+        image,
+        backups: backupsFor(place, role),
+      }),
     });
   }
   return differences;
@@ -65,15 +69,16 @@ async function imageNameOf(cluster: Cluster, record: NodeRecord): Promise<string
 }
 
 function differencesOf(
-  { image: is, imageId, place }: NodeRecord,
+  { image: is, imageId, place, backups: has }: NodeRecord,
   wanted: NodeSpec,
-  image: { name: string; id: string | null },
+  { image, backups }: { image: { name: string; id: string | null }; backups: string | null },
 ): string[] {
   const all: string[] = [];
   if (image.id === null) all.push(`image ${image.name}, which is not there yet, instead of ${is}`);
   else if (image.id !== imageId && image.name !== is)
     all.push(`image ${image.name} instead of ${is}`);
   else if (image.id !== imageId) all.push(`image ${image.name}, which was made anew since`);
+  if (has !== backups) all.push(`volume for backups ${said(backups)} instead of ${said(has)}`);
   for (const [what, value] of Object.entries(wanted.place ?? {})) {
     // That of a port can't be changed: `decide` has refused it.
     if (what === "port" || Bun.deepEquals(value, place[what])) continue;
@@ -83,7 +88,7 @@ function differencesOf(
 }
 
 const said = (value: Json | undefined): string =>
-  value === undefined ? "none" : typeof value === "string" ? value : JSON.stringify(value);
+  value == null ? "none" : typeof value === "string" ? value : JSON.stringify(value);
 
 export async function renew(work: Work, node: string, spec: Spec): Promise<Change> {
   const { cluster, by } = work;
@@ -104,8 +109,10 @@ export async function renew(work: Work, node: string, spec: Spec): Promise<Chang
     const wanted = { ...named, place: { ...record.place, ...named.place } };
     const labels = nodeLabels(cluster, record.labels, spec, wanted);
     const name = renewedName(cluster.name, node);
-    const making = { cluster, spec, node: wanted, image, name, labels, address, ports, sizes, ip };
-    const id = await createContainer(making);
+    const made = { cluster, spec, node: wanted, image, name, labels, address, ports, sizes };
+    const backups = backupsFor(place, record.role);
+    if (backups !== null) await ensureBackups(cluster, backups);
+    const id = await createContainer({ ...made, backups, ip });
     await stopNode({ cluster, record, by }, "fast");
     await removeContainer(cluster, record.id);
     await giveName(cluster, id, node);

@@ -20,6 +20,8 @@ export const SECRETS_DIR = "/run/secrets";
 export const PASSFILE = `${SECRETS_DIR}/pgpass`;
 export const HOME_DIR = "/var/lib/pgdba";
 export const WAL_DIR = "/var/lib/pgdba-wal";
+/** The volume for backups, which all servers share. */
+export const BACKUPS_DIR = "/var/lib/pgdba-backups";
 export const PGDATA = `${HOME_DIR}/data`;
 
 export const PORT = { postgres: 5432, patroni: 8008, etcd: 2379, pgbouncer: 6432, follower: 6433 };

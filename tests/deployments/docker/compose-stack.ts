@@ -48,6 +48,7 @@ export async function startStack(): Promise<Stack> {
     PGDBA_PGBOUNCER_IMAGE: await image("pgbouncer"),
     PGDBA_PGBOUNCER_PORT: String(port.pgbouncer),
     PGDBA_FOLLOWER_PORT: String(await freePort()),
+    PGDBA_BACKUPS: `${project}-backups`,
   };
   for (const n of [1, 2, 3] as const) {
     env[`PGDBA_ETCD${n}_PORT`] = String(await freePort());
@@ -73,9 +74,11 @@ export async function startStack(): Promise<Stack> {
     services: (await compose("config", "--services")).trim().split("\n").toSorted(),
     async down() {
       await compose("down", "-v", "--timeout", "5");
+      await docker("volume", "rm", `${project}-backups`);
       rmSync(folder, { recursive: true });
     },
   };
+  await docker("volume", "create", `${project}-backups`);
   try {
     await compose("up", "-d", "--no-build", "--quiet-pull");
   } catch (error) {

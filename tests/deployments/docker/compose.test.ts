@@ -4,9 +4,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { filesOf, secretsOf } from "../../../providers/nodes/configuration/files.ts";
+import { backupsFor } from "../../../providers/nodes/docker/backups.ts";
 import { containerOf } from "../../../providers/nodes/docker/create.ts";
 import { recipeOf } from "../../../providers/nodes/docker/images/recipe.ts";
-import { layoutOf } from "../../../providers/nodes/docker/roles.ts";
+import { BACKUPS_DIR, layoutOf } from "../../../providers/nodes/docker/roles.ts";
 import { SPEC } from "../../support/whole-cluster.ts";
 import { expectFile } from "../../templates/golden.ts";
 
@@ -34,6 +35,7 @@ test.each(SPEC.nodes)("$name is the container that the provider would make", (no
     labels: {},
     address: "127.0.0.1",
     ports: Object.fromEntries(layout.ports.map((port) => [port, port])),
+    backups: backupsFor({}, role!),
     // Compose gives its containers addresses itself.
     ip: null,
   });
@@ -95,7 +97,7 @@ test.each(SPEC.nodes)("$name is the container that the provider would make", (no
   );
   const volumes = host.Mounts!.filter(({ Target }) => Target !== "/run/secrets");
   expect(service.volumes).toEqual([
-    ...volumes.map(({ Target }) => `${node.name}:${Target}`),
+    ...volumes.map(({ Target }) => `${Target === BACKUPS_DIR ? "backups" : node.name}:${Target}`),
     `./compose/${node.name}:/etc/pgdba:ro`,
   ]);
   expect(service.secrets.toSorted()).toEqual(Object.keys(secretsOf(SPEC, node)).toSorted());
@@ -106,6 +108,14 @@ test.each(SPEC.nodes)("$name has the configuration that the provider would give 
   const files = filesOf(SPEC, node);
   for (const [name, text] of Object.entries(files)) expectFile(text, join(folder, name));
   expect(readdirSync(folder).toSorted()).toEqual(Object.keys(files).toSorted());
+});
+
+test("the volume for backups has the provider's name, and goes with no cluster", () => {
+  const { backups } = compose.volumes;
+  expect(backups).toEqual({
+    name: `\${PGDBA_BACKUPS:-${backupsFor({}, "postgres")}}`,
+    external: true,
+  });
 });
 
 test("secrets come from files, and what the services name is there", () => {

@@ -49,6 +49,8 @@ if ask["volume"]:
     disks.insert(0, disk("data", data or ask["home"]))
 if data:
     disks.insert(1, disk("wal", os.path.realpath(f"{data}/pg_wal") if os.path.exists(f"{data}/pg_wal") else data))
+if ask["backups"]:
+    disks.insert(2, disk("backup", ask["backups"]))
 print(
     json.dumps(
         {
