@@ -51,15 +51,7 @@ async function checkCall(
 ): Promise<Doc | undefined> {
   const { report, library } = job;
   const at = [...path, ...named.path];
-  if (found(library, named.text)?.kind !== "runbook") {
-    const names = library.entries("runbook").map(({ name }) => name);
-    report.add(at, {
-      rule: "unknown-runbook",
-      message: `there is no runbook \`${named.text}\``,
-      hint: didYouMean(named.text, names) ?? "`pgdba list` shows them all.",
-    });
-    return undefined;
-  }
+  if (!isRunbook(library, named.text, at, report)) return undefined;
   let doc: Doc;
   try {
     doc = await library.load(named.text);
@@ -94,6 +86,18 @@ async function checkCall(
   }
   checkArguments(report, doc, input, [...path, ...named.path.slice(0, -1)]);
   return doc;
+}
+
+/** Whether there is a runbook of that name; a fault where not. */
+export function isRunbook(library: Library, name: string, at: DocPath, report: Report): boolean {
+  if (found(library, name)?.kind === "runbook") return true;
+  const names = library.entries("runbook").map((entry) => entry.name);
+  report.add(at, {
+    rule: "unknown-runbook",
+    message: `there is no runbook \`${name}\``,
+    hint: didYouMean(name, names) ?? "`pgdba list` shows them all.",
+  });
+  return false;
 }
 
 /** `find` refuses what can't be a name, such as `../x`; here that is one more runbook there isn't. */

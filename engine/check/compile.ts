@@ -17,6 +17,7 @@ import type {
 import { isObject } from "./accepts.ts";
 import { checkDanger } from "./check-danger.ts";
 import { checkSteps } from "./check-steps.ts";
+import { isRunbook } from "./calls.ts";
 import { checkParams, checkSchema, warnUnused } from "./declarations.ts";
 import { ANYTHING, type ExpressionChecker } from "./expressions.ts";
 import { inferOutput } from "./infer-output.ts";
@@ -46,6 +47,9 @@ export async function compile(
   checkName(doc, report);
 
   const params = checkParams(data["params"], report);
+  for (const [name, spec] of Object.entries(params))
+    if (spec.runbook !== undefined)
+      isRunbook(library, spec.runbook, ["params", name, "runbook"], report);
   const raw = Array.isArray(data["steps"]) ? data["steps"] : [];
   const { steps, places } = normalise(raw, report, registry);
   for (const key of ["needs", "gives"] as const) checkWords(key, data[key], registry, report);

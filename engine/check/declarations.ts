@@ -63,6 +63,7 @@ export function checkParams(params: Json | undefined, report: Report): Record<st
     specs[name] = sound;
     checkSecret(sound, path, report);
     checkDefault(sound, path, report);
+    checkBeside(sound, isObject(params) ? params : {}, path, report);
     if (sound.positional === undefined) continue;
     const other = positions.get(sound.positional);
     if (other !== undefined)
@@ -73,6 +74,15 @@ export function checkParams(params: Json | undefined, report: Report): Record<st
     positions.set(sound.positional, name);
   }
   return specs;
+}
+
+function checkBeside({ target }: ParamSpec, params: JsonObject, path: DocPath, report: Report) {
+  if (typeof target !== "object" || Object.hasOwn(params, target.from)) return;
+  report.add([...path, "target", "from"], {
+    rule: "unknown-param",
+    message: `there is no parameter \`${target.from}\``,
+    hint: "It takes the cluster that --cluster names.",
+  });
 }
 
 /** The value of a variable or a file is text. */
@@ -126,8 +136,8 @@ export function warnUnused(
     }
   }
   for (const name of Object.keys(specs)) {
-    // The engine reads one that names the target.
-    if (read.has(name) || specs[name]?.target === true) continue;
+    // The engine reads one that names the target, or another runbook.
+    if (read.has(name) || specs[name]?.target || specs[name]?.runbook !== undefined) continue;
     report.add(
       ["params", name],
       {

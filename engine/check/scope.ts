@@ -76,7 +76,7 @@ export const RUN_SCHEMA: JsonSchema = closed({
 
 /** The JSON Schema of one parameter's value: its spec without the keys that are pgdba's own. */
 export function valueSchema(spec: ParamSpec): JsonSchema {
-  const { required: _, secret, positional: __, target: ___, ...schema } = spec;
+  const { required: _, secret, positional: __, target: ___, runbook: ____, ...schema } = spec;
   return secret === true ? { ...schema, "x-secret": true } : schema;
 }
 

@@ -165,8 +165,22 @@ export const PARAM: JsonSchema = {
       description: "Given as `env:NAME` or `file:PATH`, never itself; masked everywhere.",
     },
     target: {
-      const: true,
-      description: "Names the run's target, as `--cluster` does; with `format: cluster`.",
+      anyOf: [
+        { const: true },
+        {
+          type: "object",
+          additionalProperties: false,
+          required: ["from", "suffix"],
+          properties: { from: text, suffix: text },
+        },
+      ],
+      description:
+        "Names the run's target, as `--cluster` does; with `format: cluster`. With `from` and `suffix` the target is another cluster than that of `--cluster`, which the parameter `from` takes; without a name it has that one's with `suffix` at its end.",
+    },
+    runbook: {
+      ...text,
+      description:
+        "Of a boolean: where it is given, the run is that of this runbook, with the same flags.",
     },
     positional: {
       type: "integer",

@@ -1,11 +1,10 @@
-import { PgdbaError } from "../errors.ts";
-import type { JsonObject, ParamSpec } from "../types.ts";
 import { validateParams } from "../check/params.ts";
 import { leadingWords, paramFlags, type Parsed, paramValues, parseFlags } from "./args.ts";
 import { compileClosure } from "./closure.ts";
 import type { Result } from "./command.ts";
-import type { Front, TargetFlags } from "./front.ts";
+import type { Front } from "./front.ts";
 import { libraryOf } from "./library.ts";
+import { namedTarget, otherRunbook } from "./named-target.ts";
 import { loadRegistry } from "./user-steps.ts";
 import { withSecrets } from "./secret-params.ts";
 import { namesDatabase, openTarget, startRun, targetFlags } from "./start-run.ts";
@@ -24,6 +23,8 @@ export async function runRunbook(
     library,
     registry,
   );
+  const instead = otherRunbook(runbook.params, front.argv);
+  if (instead !== undefined && instead !== name) return runRunbook(front, instead, lenient, words);
   if (lenient.flags["help"]) {
     const { runbookHelpResult } = await import("./help-text.ts");
     return runbookHelpResult(front, runbook);
@@ -57,34 +58,6 @@ export async function runRunbook(
       backups,
       plan: parsed.flags["plan"] === true,
     },
-  );
-}
-
-/**
- * The target's flags, where a parameter (`target: true`) may name the cluster as well as --cluster does; that parameter then has the name,
- * whichever way it was given. @throws PgdbaError usage when the two differ
- */
-function namedTarget(
-  specs: Record<string, ParamSpec>,
-  params: JsonObject,
-  flags: TargetFlags,
-): TargetFlags {
-  const [param] = Object.entries(specs).find(([, spec]) => spec.target === true) ?? [];
-  if (param === undefined) return flags;
-  const said = params[param];
-  if (typeof said !== "string") {
-    params[param] = flags.cluster ?? null;
-    return flags;
-  }
-  const others = Object.keys(flags).filter((key) => key !== "cluster");
-  if (others.length === 0 && (flags.cluster === undefined || flags.cluster === said))
-    return { cluster: said };
-  throw new PgdbaError(
-    "usage",
-    `--${param.replaceAll("_", "-")} and ${Object.keys(flags)
-      .map((key) => `--${key}`)
-      .join(", ")} contradict each other`,
-    { hint: "They name the same thing. Give one of them." },
   );
 }
 

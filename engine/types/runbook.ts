@@ -18,16 +18,27 @@ export const LOCKED_PARTS = ["backup", "config", "roles"] as const;
 /** A declaration of a step type: a value, or a function of the input as written. */
 export type Declared<I, T> = T | ((input: I) => T);
 
-/** A parameter: a JSON Schema plus `required`, `target`, `secret` and `positional`. */
+/** A parameter: a JSON Schema plus `required`, `target`, `runbook`, `secret` and `positional`. */
 export type ParamSpec = Omit<JsonSchema, "required"> & {
   required?: boolean;
   /** Names the target of the run, as --cluster does; for a runbook whose users expect another word for it. */
-  target?: boolean;
+  target?: true | Beside;
+  /** Of a boolean: where it is given, the run is that of this runbook, with the same flags. */
+  runbook?: string;
   /** The value is given as `env:NAME` or `file:PATH`, never itself, and is masked everywhere. */
   secret?: boolean;
   /** May also be given as the nth bare word on the command line, from 1. */
   positional?: number;
 };
+
+/**
+ * The target is another cluster than that of --cluster, such as one that is made from it: the parameter `from` takes what --cluster names. Without
+ * a name of its own the target has that name with `suffix` at its end.
+ */
+export interface Beside {
+  from: string;
+  suffix: string;
+}
 
 /**
  * `attempts` in all, the first included; `backoff` (such as `200ms`) before the second, doubled for each further one, at most 30 s.

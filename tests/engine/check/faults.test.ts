@@ -254,6 +254,18 @@ const CASES: [name: string, text: string, expected: string[]][] = [
   ],
   ["params nothing reads", runbook("  - set: {a: 1}\n"), ["4:3 unused-param", "5:3 unused-param"]],
   [
+    "params that name what is not there",
+    `summary: A test.
+risk: read
+params:
+  made: {type: string, format: cluster, target: {from: nobody, suffix: -new}}
+  other: {type: boolean, runbook: team/nowhere}
+steps:
+  - set: {a: 1}
+`,
+    ["4:56 unknown-param", "5:35 unknown-runbook"],
+  ],
+  [
     "declarations",
     `summary: A test.
 risk: high
