@@ -3,6 +3,7 @@ import etcdFile from "../../../../deployments/docker/Dockerfile.etcd" with { typ
 import pgbouncerFile from "../../../../deployments/docker/Dockerfile.pgbouncer" with { type: "text" };
 import postgresFile from "../../../../deployments/docker/Dockerfile.postgres" with { type: "text" };
 import afterBootstrap from "../../../../deployments/docker/start/after_bootstrap.py" with { type: "text" };
+import promoted from "../../../../deployments/docker/start/promoted.sh" with { type: "text" };
 import beforeStop from "../../../../deployments/docker/start/before_stop.sh" with { type: "text" };
 import healthy from "../../../../deployments/docker/start/healthy.py" with { type: "text" };
 import node from "../../../../deployments/docker/start/node.py" with { type: "text" };
@@ -25,6 +26,7 @@ const FILES: Partial<Record<Role, Record<string, string>>> = {
     "start/start_postgres.py": startPostgres,
     "start/after_bootstrap.py": afterBootstrap,
     "start/before_stop.sh": beforeStop,
+    "start/promoted.sh": promoted,
     "start/healthy.py": healthy,
   },
   etcd: {

@@ -97,7 +97,12 @@ describe.if(missing === null)(
       const nodes = world.nodes();
       await nodes.stop("a", "fast");
       await nodes.put("a", "/var/lib/pgdba/left", { content: "for later" });
-      expect((await nodes.facts("a")).disks.map(({ of }) => of)).toEqual(["data", "wal", "system"]);
+      expect((await nodes.facts("a")).disks.map(({ of }) => of)).toEqual([
+        "data",
+        "wal",
+        "backup",
+        "system",
+      ]);
       expect((await nodes.exec("a", ["cat", "left"])).stdout).toBe("for later");
       expect(await failure(nodes.jobs.start("a", "run-1/late", ["true"]))).toMatchObject({
         code: "connection_failed",
