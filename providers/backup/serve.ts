@@ -27,6 +27,7 @@ export type Call =
   | { verb: "stat"; name: string }
   | { verb: "list"; prefix: string; after?: string }
   | { verb: "remove"; names: string[] }
+  | { verb: "sweep"; before: string }
   | { verb: "space" };
 
 /** Names in one part of a list. */
@@ -135,6 +136,8 @@ async function answer(
       return repository.stat(call.name, { signal });
     case "remove":
       return repository.remove(call.names, { signal });
+    case "sweep":
+      return repository.sweep(new Date(call.before), { signal });
     case "space":
       return repository.space();
   }

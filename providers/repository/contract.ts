@@ -32,6 +32,8 @@ export interface Repository {
   names(prefix: string, options?: Signalled & { shallow?: boolean }): AsyncIterable<string>;
   /** One that is not there counts as removed. */
   remove(names: readonly string[], options?: Signalled): Promise<void>;
+  /** Removes what creations that were cut off have left half written, and nobody has gone on with since `before`. Gives their number. */
+  sweep(before: Date, options?: Signalled): Promise<number>;
   /** Null where it has no limit that is known. */
   space(): Promise<{ totalBytes: number; freeBytes: number } | null>;
   close(): Promise<void>;

@@ -41,7 +41,8 @@ export async function openDirectory(root: string): Promise<Repository> {
       const bytes = content instanceof Uint8Array ? content : undefined;
       if (bytes === undefined && (await statOf(root, path)) !== undefined)
         throw differs(name, where);
-      if (bytes === undefined) await removeAbandoned(root);
+      if (bytes === undefined)
+        await removeAbandoned(root, Date.now() - ABANDONED_MS).catch(() => 0);
       const draft = join(root, MARK, `${randomUUID()}.part`);
       try {
         await writeDraft(root, draft, content, options.signal);
@@ -99,6 +100,13 @@ export async function openDirectory(root: string): Promise<Repository> {
       if (before !== undefined) await synced(root, before);
       for (const folder of new Set(names.map((name) => join(pathOf(name), ".."))))
         await removeEmptyFolders(root, folder);
+    },
+
+    async sweep(before) {
+      await assertMark(root);
+      return removeAbandoned(root, before.getTime()).catch((error: unknown) => {
+        throw failed(root, error);
+      });
     },
 
     async space() {
@@ -226,15 +234,17 @@ async function synced(root: string, folder: string): Promise<void> {
   });
 }
 
-async function removeAbandoned(root: string): Promise<void> {
+async function removeAbandoned(root: string, before: number): Promise<number> {
   const folder = join(root, MARK);
-  for (const name of await readdir(folder).catch(() => [])) {
+  let removed = 0;
+  for (const name of await readdir(folder)) {
     if (!name.endsWith(".part")) continue;
     const path = join(folder, name);
-    const age = await stat(path).then(
-      ({ mtimeMs }) => Date.now() - mtimeMs,
-      () => 0,
-    );
-    if (age > ABANDONED_MS) await rm(path, { force: true }).catch(() => {});
+    // Its writer may end meanwhile.
+    const found = await stat(path).catch(() => null);
+    if (found === null || found.mtimeMs >= before) continue;
+    await rm(path, { force: true });
+    removed += 1;
   }
+  return removed;
 }

@@ -5,6 +5,7 @@ import type { Bytes, Repository, Signalled, Stored } from "./contract.ts";
 import { checkedName, compareNames, differs, isSame, until } from "./object.ts";
 import { type Client, storeClient, type StorePlace } from "./s3/client.ts";
 import { MARKED, putParts } from "./s3/multipart.ts";
+import { removeUploads } from "./s3/uploads.ts";
 
 const ONLY_NEW = { "if-none-match": "*" };
 /** Streams up to this size are put at once. */
@@ -128,6 +129,7 @@ function repositoryOf(client: Client, prefix: string): Repository {
       for (const name of names)
         await client.ask({ method: "DELETE", name: checkedName(name), signal, answers: [404] });
     },
+    sweep: (before, { signal } = {}) => removeUploads(client, prefix, before, signal),
     async space() {
       return null;
     },

@@ -181,6 +181,9 @@ export async function remoteRepository(line: Line): Promise<Repository> {
       for (let at = 0; at < names.length; at += 1000)
         await ask({ verb: "remove", names: names.slice(at, at + 1000).map(checkedName) }, signal);
     },
+    async sweep(before, { signal } = {}) {
+      return Number((await ask({ verb: "sweep", before: before.toISOString() }, signal)) ?? 0);
+    },
     async space() {
       return (await ask({ verb: "space" })) as Awaited<ReturnType<Repository["space"]>>;
     },

@@ -1,8 +1,10 @@
+import type { Listed } from "../../providers/backup/catalogue.ts";
 import { findUnfinished } from "../../providers/backup/unfinished.ts";
 import { windowsOf } from "../../providers/backup/windows.ts";
 import { defineStep } from "../define.ts";
 import { HOLE, holeRow } from "./archive/shape.ts";
-import { backupPlace } from "./place.ts";
+import { type BackupPlace, backupPlace } from "./place.ts";
+import { newestMark } from "./records.ts";
 import { catalogueOf, walAge } from "./catalogue/read.ts";
 import { BACKUP, rowOf } from "./catalogue/row.ts";
 
@@ -22,7 +24,16 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
   output: {
     type: "object",
     additionalProperties: false,
-    required: ["where", "backups", "timelines", "gaps", "unfinished", "newest", "wal_age_seconds"],
+    required: [
+      "where",
+      "backups",
+      "timelines",
+      "gaps",
+      "unfinished",
+      "newest",
+      "drill",
+      "wal_age_seconds",
+    ],
     properties: {
       where: { type: "string" },
       backups: { type: "array", items: BACKUP, description: "The newest first" },
@@ -70,6 +81,18 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
         },
         description: "The newest physical backup that can be restored",
       },
+      drill: {
+        type: ["object", "null"],
+        additionalProperties: false,
+        required: ["backup_id", "at", "passed", "why"],
+        properties: {
+          backup_id: { type: "string" },
+          at: { type: "string" },
+          passed: { type: "boolean" },
+          why: TIME,
+        },
+        description: "The last drill of any backup; one that could not be begun counts as none",
+      },
       wal_age_seconds: {
         type: ["number", "null"],
         description: "Since the last segment of WAL was archived",
@@ -103,7 +126,23 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
                 Math.round((now.getTime() - Date.parse(good.finished_at)) / 1000),
               ),
             },
+      drill: await lastDrill(place, catalogue.backups),
       wal_age_seconds: walAge(catalogue, now),
     };
   },
 });
+
+async function lastDrill(place: BackupPlace, backups: readonly Listed[]) {
+  let last: { backup_id: string; at: string; passed: boolean } | undefined;
+  for (const { summary, marks } of backups) {
+    for (const [at, passed] of [
+      [marks.drill_failed, false],
+      [marks.drilled, true],
+    ] as const)
+      if (at !== undefined && at >= (last?.at ?? "")) last = { backup_id: summary.id, at, passed };
+  }
+  if (last === undefined) return null;
+  if (last.passed) return { ...last, why: null };
+  const facts = (await newestMark(place, last.backup_id, "drill_failed"))?.facts;
+  return { ...last, why: (facts as { message?: string } | undefined)?.message ?? null };
+}

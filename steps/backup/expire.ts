@@ -4,7 +4,7 @@ import { defineStep } from "../define.ts";
 import { backupPlace } from "./place.ts";
 import { removeAll, removeBackup } from "./remove.ts";
 import { decide } from "./retention/decide.ts";
-import { garbageOf } from "./retention/gather.ts";
+import { ABANDONED_MS, garbageOf } from "./retention/gather.ts";
 import { DECISION, POLICY, told } from "./retention/input.ts";
 
 export default defineStep({
@@ -23,10 +23,14 @@ off leaves is garbage, and the next one takes it away. Can't be taken back.`,
   input: POLICY,
   output: {
     ...DECISION,
-    required: [...DECISION.required, "garbage"],
+    required: [...DECISION.required, "garbage", "unfinished"],
     properties: {
       ...DECISION.properties,
       garbage: { type: "integer", description: "Objects that belonged to no backup" },
+      unfinished: {
+        type: "integer",
+        description: "Objects that somebody began to write two days ago, and never ended",
+      },
     },
   },
   async run(ctx, input) {
@@ -64,8 +68,10 @@ off leaves is garbage, and the next one takes it away. Can't be taken back.`,
       ids.add(name.slice(recordPrefix(key).length).replace(/\.json$/, ""));
     const garbage = await garbageOf(repository, key, ids, ctx.clock.now().getTime(), options);
     await removeAll(repository, garbage, options);
-    if (total + garbage.length === 0) ctx.unchanged();
-    return { ...told(decision), garbage: garbage.length };
+    const before = new Date(ctx.clock.now().getTime() - ABANDONED_MS);
+    const unfinished = await repository.sweep(before, options);
+    if (total + garbage.length + unfinished === 0) ctx.unchanged();
+    return { ...told(decision), garbage: garbage.length, unfinished };
   },
   async plan(ctx, input) {
     const { decision } = await decide(ctx, await backupPlace(ctx), input);

@@ -69,6 +69,9 @@ const HINTS: Record<string, string> = {
   ENOTDIR: "A part of the path is a file, not a folder.",
 };
 
+/** Waiting does not heal these; a mount that is away may come back. */
+const LASTING: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "ELOOP", "ENAMETOOLONG"]);
+
 /** What the file system said, as the contract has it. */
 export function failed(root: string, cause: unknown): PgdbaError {
   if (cause instanceof PgdbaError && cause.code !== "io_failed") return cause;
@@ -84,7 +87,7 @@ export function failed(root: string, cause: unknown): PgdbaError {
   return new PgdbaError("repository_failed", `The repository in ${root} failed: ${said}`, {
     cause,
     hint: HINTS[errno ?? ""] ?? "Look at the folder and its file system.",
-    retryable: true,
+    retryable: !LASTING.has(errno ?? ""),
     ...(errno === undefined ? {} : { data: { errno } }),
   });
 }

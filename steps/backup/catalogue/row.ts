@@ -27,6 +27,7 @@ export const BACKUP = {
     "restorable_until",
     "verified_at",
     "drilled_at",
+    "drill_failed_at",
     "pinned",
     "version",
     "tool",
@@ -38,11 +39,11 @@ export const BACKUP = {
     parent: { ...TEXT, description: "The backup that it is the difference to" },
     status: {
       type: "string",
-      enum: ["complete", "verified", "drilled", "damaged", "broken"],
+      enum: ["complete", "verified", "drilled", "drill_failed", "damaged", "broken"],
       description:
-        "`complete`: all of it was written. `verified`: every byte was read back. `drilled`: it was restored and checked. `damaged`: it was read back, and differs. `broken`: what it needs is missing",
+        "`complete`: all of it was written. `verified`: every byte was read back. `drilled`: it was restored and checked. `drill_failed`: that failed, and has not passed since. `damaged`: it was read back, and differs. `broken`: what it needs is missing",
     },
-    why: { ...TEXT, description: "Why it can't be restored" },
+    why: { ...TEXT, description: "What is wrong with it" },
     node: { type: "string" },
     source: { type: "string" },
     started_at: { type: "string" },
@@ -57,6 +58,10 @@ export const BACKUP = {
     restorable_until: { ...TEXT, description: "How far WAL comes from there without a hole" },
     verified_at: TEXT,
     drilled_at: TEXT,
+    drill_failed_at: {
+      ...TEXT,
+      description: "When a drill of it failed, and none has passed since",
+    },
     pinned: { type: "boolean", description: "Retention leaves it alone" },
     version: { type: "string" },
     tool: { type: "string" },
@@ -72,6 +77,7 @@ export function rowOf(
   const { summary, marks } = listed;
   const { id, wal } = summary;
   const usable = until.has(id);
+  const drillFailed = (marks.drill_failed ?? "") > (marks.drilled ?? "");
   const why = usable || wal === null ? null : (unfit.get(id) ?? "its timeline is not known");
   return {
     id,
@@ -81,12 +87,20 @@ export function rowOf(
       ? ("damaged" as const)
       : why !== null
         ? ("broken" as const)
-        : marks.drilled
-          ? ("drilled" as const)
-          : marks.verified
-            ? ("verified" as const)
-            : ("complete" as const),
-    why: why ?? (isDamaged(marks) ? "it was read back, and is damaged" : null),
+        : drillFailed
+          ? ("drill_failed" as const)
+          : marks.drilled
+            ? ("drilled" as const)
+            : marks.verified
+              ? ("verified" as const)
+              : ("complete" as const),
+    why:
+      why ??
+      (isDamaged(marks)
+        ? "it was read back, and is damaged"
+        : drillFailed
+          ? "its last drill failed"
+          : null),
     node: summary.node,
     source: summary.source,
     started_at: summary.started_at,
@@ -102,6 +116,7 @@ export function rowOf(
     restorable_until: usable ? latest(summary.finished_at, until.get(id) ?? null) : null,
     verified_at: marks.verified ?? null,
     drilled_at: marks.drilled ?? null,
+    drill_failed_at: drillFailed ? marks.drill_failed! : null,
     pinned: (marks.pinned ?? "") > (marks.unpinned ?? ""),
     version: summary.version,
     tool: summary.tool,

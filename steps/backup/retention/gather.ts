@@ -76,7 +76,7 @@ function isPinned(marks: HeldBackup["marks"]): boolean {
 }
 
 /** What a backup that was not finished, or a removal that was cut, has left: not touched for two days. */
-const ABANDONED_MS = 2 * 86_400_000;
+export const ABANDONED_MS = 2 * 86_400_000;
 
 /** Objects that belong to no backup. One that is being taken has no record either, but was written to a short while ago. */
 export async function garbageOf(

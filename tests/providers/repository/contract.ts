@@ -45,6 +45,14 @@ const failure = (promise: Promise<unknown>): Promise<PgdbaError> =>
     (error: unknown) => error as PgdbaError,
   );
 
+/** Bytes are on their way before they are there. */
+async function until<T>(ask: () => Promise<T>, holds: (answer: T) => boolean): Promise<T> {
+  for (const deadline = performance.now() + 20_000; ; await Bun.sleep(20)) {
+    const answer = await ask();
+    if (holds(answer) || performance.now() > deadline) return answer;
+  }
+}
+
 /** Incompressible, and the same for the same seed. */
 function noise(length: number, seed: number): Uint8Array {
   const bytes = new Uint8Array(length);
@@ -122,6 +130,40 @@ export function repositoryContract({ kind, begin, end }: KindUnderTest): void {
       expect(await names(repository, "broken/")).toEqual([]);
       expect(await repository.stat("broken/one")).toBeNull();
       expect(await repository.create("broken/one", text("whole"))).toBe("made");
+    });
+
+    test("what was begun and never ended is swept away, and not what somebody is still at", async () => {
+      const held = Promise.withResolvers<void>();
+      const swept = Promise.withResolvers<void>();
+      const content = async function* (): Bytes {
+        for (let part = 0; part < 18; part++) yield noise(1 << 20, part);
+        held.resolve();
+        await swept.promise;
+        yield text("the end");
+      };
+      const creating = repository
+        .create("swept/one", content())
+        .catch((error: PgdbaError) => error.code);
+      await held.promise;
+      const other = await connect();
+      expect(await other.sweep(new Date(Date.now() - 3600_000))).toBe(0);
+      const removed = await until(
+        () => other.sweep(new Date(Date.now() + 3600_000)),
+        (n) => n > 0,
+      );
+      expect(removed).toBe(1);
+      await other.close();
+      swept.resolve();
+      // A store may take a part that was on its way, and then has all of them.
+      const outcome = await creating;
+      const stored = (await repository.stat("swept/one"))?.bytes ?? null;
+      expect([outcome, stored]).toBeOneOf([
+        ["repository_failed", null],
+        ["made", 18 * (1 << 20) + 7],
+      ]);
+      await repository.remove(["swept/one"]);
+      expect(await repository.create("swept/one", text("anew"))).toBe("made");
+      await repository.remove(["swept/one"]);
     });
 
     test("a large stream comes back byte by byte, and by parts", async () => {

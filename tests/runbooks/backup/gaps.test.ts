@@ -2,6 +2,7 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parse, stringify } from "yaml";
 import { ARCHIVE_COMMAND } from "../../../providers/backup/archive.ts";
 import { at, cli, type Ran, removePlaces } from "../../e2e/support.ts";
 import { Rehearsed, until } from "../../support/rehearsed.ts";
@@ -155,6 +156,46 @@ test("a segment that was lost is named, and brought again as it was", async () =
   expect(readFileSync(path)).toEqual(before);
   expect(await gaps()).toEqual(WHOLE);
   expect(readdirSync(`${shop.data("pg1")}.pgdba/fill`)).toEqual([]);
+});
+
+test("a failed drill is told until one passes; so are a backup that is too old, and an archive that no entry names", async () => {
+  const examine = (...more: string[]) => {
+    const words = ["health", "check", "--cluster", "shop", "--only", "archiver-failing"];
+    return cli([...words, "--format", "json", "--fail-on", "critical", ...more], shop.place);
+  };
+  expect(failure(await examine())).toEqual([0, undefined, undefined]);
+  expect(failure(await examine("--backup-max-age", "1ms"))[2]).toContain("younger than 1ms");
+  const failed = await backup("drill", "--check", "select false");
+  expect(failure(failed)).toEqual([
+    5,
+    "assertion_failed",
+    expect.stringContaining("it gave false"),
+  ]);
+  // Nothing is left of it, and nothing but that is said.
+  expect(failed.envelope.error!.hint).toStartWith("Nothing of it is left.");
+  expect(
+    readdirSync(join(shop.data("pg2"), "..")).filter((name) => name.startsWith("scratch")),
+  ).toEqual([]);
+  const told = async () => {
+    const { data } = (await backup("list")).envelope;
+    return [
+      at(data, "drill", "passed"),
+      at(data, "drill", "why"),
+      at(data, "backups", 0, "status"),
+    ];
+  };
+  expect(await told()).toEqual([false, expect.stringContaining("it gave false"), "drill_failed"]);
+  const health = await examine();
+  expect(failure(health)).toEqual([1, "assertion_failed", expect.stringContaining("drill")]);
+  expect(failure(await backup("drill"))).toEqual([0, undefined, undefined]);
+  expect(await told()).toEqual([true, null, "drilled"]);
+  expect(failure(await examine())).toEqual([0, undefined, undefined]);
+  const file = join(shop.place.home, "clusters", "shop.yaml");
+  const entry = readFileSync(file, "utf8");
+  const { repository: _, ...without } = parse(entry) as Record<string, unknown>;
+  writeFileSync(file, stringify(without));
+  expect(failure(await examine())[2]).toContain("names no repository");
+  writeFileSync(file, entry);
 });
 
 test("what the primary is about to archive is no gap, and its failure is told", async () => {

@@ -2,14 +2,18 @@ import { expect, test } from "bun:test";
 import { compile } from "../../../engine/check/compile.ts";
 import { evaluate } from "../../../engine/expr/cel.ts";
 import type { ActionStep, StepRegistry } from "../../../engine/types.ts";
+import catalogue from "../../../steps/backup/catalogue.ts";
 import gaps from "../../../steps/backup/gaps.ts";
 import foreign from "../../../steps/backup/foreign.ts";
 import assert from "../../../steps/core/assert.ts";
 import check from "../../../steps/health/check.ts";
 import { GROUPS } from "../../../steps/health/check/words.ts";
+import query from "../../../steps/sql/query.ts";
 import { libraryWith } from "./support.ts";
 
-const types = new Map([check, assert, foreign, gaps].map((type) => [type.type, type]));
+const types = new Map(
+  [check, assert, catalogue, foreign, gaps, query].map((type) => [type.type, type]),
+);
 const registry: StepRegistry = {
   names: () => [...types.keys()],
   has: (type) => types.has(type),
@@ -36,7 +40,7 @@ test("the runbook is free of faults and reads only", async () => {
 
 test("fail_on fails on what is as bad or worse, and when nothing could be examined", async () => {
   const verdict = (await runbook()).runbook?.steps.find(({ id }) => id === "verdict") as ActionStep;
-  const { that } = (verdict.input as { that: string }[])[1]!;
+  const { that } = (verdict.input as { that: string }[]).at(-1)!;
   const holds = (fail_on: string, worst: string) =>
     evaluate(that, { params: { fail_on }, steps: { check: { output: { summary: { worst } } } } });
   const levels = ["ok", "info", "warning", "critical", "unknown"];
