@@ -154,6 +154,23 @@ async function withoutIncrements(it: Crashed): Promise<void> {
     if (one.type === "incremental") await it.well("backup", "delete", one.id);
 }
 
+/** What the server does is what its settings say; one that archives has a command. */
+async function agrees(it: Crashed): Promise<string[]> {
+  const mode = await it.sql("show archive_mode");
+  const said = await it.sql("select pending_restart from pg_settings where name = 'archive_mode'");
+  const command = await it.sql("select reset_val from pg_settings where name = 'archive_command'");
+  return [
+    ...wrong(
+      !(mode === "off" && said === true),
+      "it does not archive, and its settings say that it does",
+    ),
+    ...wrong(
+      mode === "off" || command !== "",
+      "WAL is kept for ever: archive_mode is on, without a command",
+    ),
+  ];
+}
+
 const count = (it: Crashed) => it.sql("select count(*)::int from kept");
 let counted = 0;
 const create = (...more: string[]): BackupAct => ({
@@ -246,17 +263,19 @@ export const BACKUP_ACTS: Record<string, BackupAct> = {
   setup: {
     prepare: async (it) => void (await it.well("backup", "off", "--restart")),
     words: async (it) => ["backup", "setup", "--repository", it.folder, "--restart"],
-    judge: async (it, done) => (done ? [] : (await it.setup(), [])),
+    async judge(it, done) {
+      const problems = await agrees(it);
+      if (!done) await it.setup();
+      return problems;
+    },
   },
   off: {
     words: async () => ["backup", "off", "--restart"],
     judge: async (it, done) => {
-      const mode = await it.sql("show archive_mode");
+      const problems = wrong(!done || (await it.sql("show archive_mode")) === "off", "it archives");
+      problems.push(...(await agrees(it)));
       await it.setup();
-      return wrong(
-        mode === (done ? "off" : "on"),
-        `archive_mode is ${mode}, ${done ? "done" : "undone"}`,
-      );
+      return problems;
     },
   },
 };
