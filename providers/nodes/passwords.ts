@@ -1,10 +1,15 @@
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import type { Account, Opening, Spec } from "./contract.ts";
 
+/** An entry of the registry has the first two among all, too. */
+const OWN: ReadonlySet<string> = new Set(["superuser", "replication"]);
+
 export const accountsOf = (spec: Spec): Account[] => [
   spec.superuser,
   spec.replication,
-  ...Object.values(spec.accounts ?? {}),
+  ...Object.entries(spec.accounts ?? {}).flatMap(([name, account]) =>
+    OWN.has(name) ? [] : [account],
+  ),
 ];
 
 /**

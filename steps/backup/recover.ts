@@ -50,7 +50,7 @@ null), and indexes where a database has amcheck.`,
         type: "boolean",
         default: false,
         description:
-          "After `backup.swap`: bring the data itself to its end, on a timeline of its own that is archived, so that it can be started",
+          "After `backup.swap`: bring the data itself to its end, on a timeline of its own, which the server archives once it is started",
       },
     },
   },

@@ -9,8 +9,9 @@ import { beforeOf, scratchOf } from "./restore/scratch.ts";
 export default defineStep({
   type: "backup.swap",
   summary: "Move a stopped server's data aside, and put the scratch folder in its place",
-  docs: `Two renames on one disk: nothing is copied and nothing is removed. The data before is in a folder beside it, by its name with
-\`.before-RUN\` at the end, until \`backup.drop-before\` removes it. Taken back, it is the data again, and the other one the scratch.`,
+  docs: `Two renames on one disk: no data is copied and none removed. The data before is in a folder beside it, by its name with
+\`.before-RUN\` at the end, until \`backup.drop-before\` removes it. The server's settings and its pg_hba.conf stay as they are now: only data goes
+back. Taken back, the data before is the data again, and the other one the scratch.`,
   example: `- backup.swap: {node: pg1}
 `,
   effect: "change",
@@ -47,6 +48,7 @@ export default defineStep({
         );
       }
       await assertStopped(nodes, node, data);
+      await keepConfiguration(ctx, nodes, { node, data, scratch });
       await moved(nodes, node, data, before);
     }
     // Between the two renames there is no data directory: a process that died there left it so.
@@ -94,6 +96,43 @@ async function sight(ctx: StepContext, node: string) {
     scratch,
     has: { before: hasBefore, data: hasData, scratch: hasScratch },
   };
+}
+
+/** Files of a server that are no data; under Patroni, too. */
+const CONFIGURATION = [
+  "postgresql.conf",
+  "postgresql.base.conf",
+  "postgresql.auto.conf",
+  "pg_hba.conf",
+  "pg_ident.conf",
+];
+
+/** Those of the backup would bring settings back that were changed since. */
+async function keepConfiguration(
+  ctx: StepContext,
+  nodes: Nodes,
+  { node, data, scratch }: { node: string; data: string; scratch: string },
+): Promise<void> {
+  const names = CONFIGURATION.flatMap((name) => ["-o", "-name", name]).slice(1);
+  const argv = ["find", data, "-maxdepth", "1", "-type", "f", "(", ...names, ")"];
+  const { exit_code, stderr } = await nodes.exec(node, [
+    ...argv,
+    "-exec",
+    "cp",
+    "-p",
+    "-t",
+    scratch,
+    "{}",
+    "+",
+  ]);
+  if (exit_code !== 0)
+    throw new PgdbaError(
+      "io_failed",
+      `The configuration of ${node} can't be copied: ${stderr.trim()}`,
+      { hint: "Look at the node's disk; nothing was moved yet." },
+    );
+  if ((await nodes.exec(node, ["test", "-L", `${data}/pg_wal`])).exit_code === 0)
+    ctx.warn(`WAL of ${node} lay on a disk of its own; now it is beside the data`);
 }
 
 /** A server that runs would write on into what was moved. */

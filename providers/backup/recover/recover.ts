@@ -32,6 +32,7 @@ export interface RecoverOrder {
   amcheck: boolean;
   /** `stop`: it is left where it stopped, and goes on from there the next time. `promote`: it is brought to its end. */
   finish: "stop" | "promote";
+  /** What is written after the recovery is marked, so that the server which goes on archives it. Nothing arrives before that. */
   archive: boolean;
   /** Of the data before: its history files, so that no timeline gets a number twice. */
   histories: string | null;
@@ -59,8 +60,6 @@ export interface RecoverWorld {
 const PAUSE_MS = 100;
 /** The disk is looked at so often: replay fills it, and another server may live there. */
 const DISK_MS = 1000;
-/** How long the first segment of a new timeline is waited for. */
-const ARCHIVE_MS = 60_000;
 /** So often in a row a server waits for WAL that the repository does not have, at the same place: then it is at the end. */
 const END_LOOKS = 4;
 /** A page's header lies between the end of one record and the begin of the next. */
@@ -127,7 +126,6 @@ async function recovered(
     });
     const looked = performance.now();
     if (promotes) await promote(world, { server, session });
-    if (promotes && order.archive) await archived(world, session);
     await session.close();
     await server.stop();
     if (promotes) await rm(join(order.data, "standby.signal"), { force: true });
@@ -252,7 +250,6 @@ async function promotedBefore(
   }
   try {
     const { rows } = await session.ask("SELECT pg_current_wal_lsn()::text AS lsn");
-    if (order.archive) await archived(world, session);
     return {
       lsn: String(rows[0]!["lsn"]),
       last_commit: null,
@@ -266,24 +263,6 @@ async function promotedBefore(
   } finally {
     await session.close();
   }
-}
-
-/** The first segment of the new timeline is in the repository, and its history before it. Later the server itself goes on with it. */
-async function archived({ tell, signal }: RecoverWorld, session: PgSession): Promise<void> {
-  const switched = await session.query("SELECT pg_walfile_name(pg_switch_wal()) AS file", [], {
-    changes: true,
-  });
-  const file = String(switched.rows[0]!["file"]);
-  const deadline = performance.now() + ARCHIVE_MS;
-  while (performance.now() < deadline) {
-    signal.throwIfAborted();
-    const { rows } = await session.ask("SELECT last_archived_wal AS last FROM pg_stat_archiver");
-    if (String(rows[0]!["last"] ?? "").slice(0, 24) >= file) return;
-    await Bun.sleep(PAUSE_MS);
-  }
-  tell({
-    warning: `${file} did not arrive in the repository in time; the server tries again once it runs`,
-  });
 }
 
 const timelineOf = async (data: string) =>

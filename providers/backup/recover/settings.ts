@@ -11,7 +11,7 @@ export interface Recovery {
   /** The words of `pgdba` as the server starts it, and the file that says where the repository is. */
   pgdba: readonly string[];
   settings: string;
-  /** Archive what the server writes once it has ended its recovery. */
+  /** Mark what the server writes once it has ended its recovery; whoever runs it then archives that. */
   archive: boolean;
 }
 
@@ -21,12 +21,12 @@ const PATIENCE_S = 60;
 export function recoverySettings(recovery: Recovery): Record<string, string> {
   const { version, timeline, stop, archive } = recovery;
   // PostgreSQL replaces what stands behind a `%`, also in the words of a path.
-  const wal = (verb: string, ...words: string[]) =>
-    [...recovery.pgdba, "wal", verb, "--settings", recovery.settings, ...words]
-      .map((word) => shellQuoted(word).replaceAll("%", "%%"))
-      .join(" ");
+  const words = [...recovery.pgdba, "wal", "get", "--settings", recovery.settings];
+  const get = [...words, "--patience", String(PATIENCE_S)]
+    .map((word) => shellQuoted(word).replaceAll("%", "%%"))
+    .join(" ");
   return {
-    restore_command: `${wal("get", "--patience", String(PATIENCE_S))} %f %p`,
+    restore_command: `${get} %f %p`,
     recovery_target_timeline: String(timeline),
     recovery_target: "",
     recovery_target_time: "",
@@ -39,7 +39,8 @@ export function recoverySettings(recovery: Recovery): Record<string, string> {
     recovery_end_command: "",
     archive_cleanup_command: "",
     archive_mode: archive ? "on" : "off",
-    archive_command: archive ? `${wal("push")} %p` : "",
+    // Until then it may all be taken back, and the repository keeps for ever what it has.
+    archive_command: "",
     ...(version >= 15 ? { archive_library: "" } : {}),
     // Longer than a look into the repository takes: only a server that waits here is seen to be at the end.
     wal_retrieve_retry_interval: "3s",

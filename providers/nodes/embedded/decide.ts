@@ -3,6 +3,7 @@ import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Change, NodeState, Spec } from "../contract.ts";
 import { controlOf } from "./control.ts";
+import { accountsOf } from "../passwords.ts";
 import { baseOf, type Home, type NodeRecord, placeOf, readRecords } from "./home.ts";
 import { stateOf } from "./life.ts";
 import { assertNames, assertPlaces, assertUsers, refused } from "../spec.ts";
@@ -168,9 +169,6 @@ function checkSpec(spec: Spec): void {
       "Processes of this machine speak to one another by its loopback, and not by TLS",
       "Leave `tls` out, or choose another provider.",
     );
-  const users = [spec.superuser, spec.replication, ...Object.values(spec.accounts ?? {})].map(
-    ({ user }) => user,
-  );
-  assertUsers(users);
+  assertUsers(accountsOf(spec).map(({ user }) => user));
   assertPlaces(provider, spec);
 }

@@ -194,6 +194,7 @@ test("in place: the data is moved aside and never lost, whatever dies; the serve
       () => "not refused",
       ({ code }: { code: string }) => code,
     );
+  await world.sql("a", "alter system set work_mem = '5MB'");
   const planned = await did(plan, { target_name: "release" });
   const { stop_lsn, inclusive, timeline } = planned;
   const target = { ...node, backup_id: ID, timeline, stop_lsn, inclusive };
@@ -224,9 +225,17 @@ test("in place: the data is moved aside and never lost, whatever dies; the serve
   expect(finished["timeline"]).toBe(2);
   // Done again, as after a crash of the node, it finds that it was promoted.
   expect((await did(recover, { ...target, finish: true }, ctx("again")))["timeline"]).toBe(2);
+  // Nothing of it is in the repository while it may all be taken back.
+  expect(await repository.stat(walName(key, "00000002.history"))).toBeNull();
   await did(start, node, ctx("start"));
   expect(await world.sql("a", "select count(*)::int from t")).toEqual([[51]]);
-  expect(await repository.stat(walName(key, "00000002.history"))).not.toBeNull();
+  await world.until(
+    () => repository.stat(walName(key, "00000002.history")),
+    (stored) => stored !== null,
+    60_000,
+  );
+  // The settings of now are those of the server, and not those of the backup.
+  expect(await world.sql("a", "show work_mem")).toEqual([["5MB"]]);
   // The data before is there until it is confirmed.
   expect(existsSync(join(before, "PG_VERSION"))).toBe(true);
   expect(

@@ -1,6 +1,8 @@
 /** The steps of nodes and of recovery, on one cluster of real servers: `a`, the primary, and `b`. Each test leaves it so. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
 import type { Json, StepType } from "../../../engine/types.ts";
+import clear from "../../../steps/nodes/clear.ts";
 import control from "../../../steps/nodes/control.ts";
 import death from "../../../steps/nodes/death.ts";
 import deprovision from "../../../steps/nodes/deprovision.ts";
@@ -57,6 +59,27 @@ beforeAll(async () => {
   ]);
 });
 afterAll(() => world.end());
+
+test("nodes.clear removes the data of a standby that is stopped, beside a primary that runs, and it is made anew", async () => {
+  await streams();
+  expect(await refusal(did(clear, { node: "b" }))).toEqual([
+    "step_refused",
+    "The server of b is running",
+  ]);
+  await did(stop, { node: "b" });
+  await did(stop, { node: "a" });
+  expect(await refusal(did(clear, { node: "b" }))).toEqual([
+    "step_refused",
+    "No other server runs as a primary beside b",
+  ]);
+  await did(start, { node: "a" });
+  const { output } = await did(clear, { node: "b" });
+  expect(existsSync(String(output["data"]))).toBe(false);
+  expect((await did(clear, { node: "b" })).unchanged).toBe(1);
+  const made = await did(provision, spec() as object);
+  expect(made.output["changes"]).toContainEqual({ node: "b", act: "make", what: "standby of a" });
+  await streams();
+});
 
 test("nodes.provision changes nothing where all is there, and says so", async () => {
   const { output, unchanged } = await did(provision, spec() as object);
