@@ -7,10 +7,9 @@ import { NAME, PARAM, SUBSCHEMA, WORDS } from "./structure.ts";
 import { shown } from "./messages.ts";
 import { validate } from "./validate.ts";
 
-/** Flags of pgdba itself, which a parameter of the same name would hide. A runbook may take `--database` for itself: see `OWN_DATABASE`. */
+/** Flags of pgdba itself, which a parameter of the same name would hide. A runbook may take `--database` and `--host` for itself: see `OWN_FLAGS`. */
 const RESERVED_PARAMS = [
   "cluster",
-  "host",
   "port",
   "user",
   "config",

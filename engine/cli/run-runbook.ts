@@ -7,7 +7,7 @@ import { libraryOf } from "./library.ts";
 import { namedTarget, otherRunbook } from "./named-target.ts";
 import { loadRegistry } from "./user-steps.ts";
 import { withSecrets } from "./secret-params.ts";
-import { namesDatabase, openTarget, startRun, targetFlags } from "./start-run.ts";
+import { connectionFlags, namesDatabase, openTarget, startRun, targetFlags } from "./start-run.ts";
 
 /** `pgdba run NAME` and `pgdba RESOURCE ACTION` alike. `words` are the bare words after the name. */
 export async function runRunbook(
@@ -33,8 +33,7 @@ export async function runRunbook(
   const bare = parsed.words.slice(leadingWords(front.argv).length - words.length);
   const recordedParams = validateParams(runbook.params, paramValues(runbook.params, parsed, bare));
   const anyDatabase = namesDatabase(runbook);
-  const { database: _own, ...others } = parsed.flags;
-  const given = targetFlags(anyDatabase ? others : parsed.flags);
+  const given = targetFlags(connectionFlags(runbook, parsed.flags));
   const flags = namedTarget(runbook.params, recordedParams, given);
   const params = withSecrets(runbook.params, recordedParams, front.env, front.secrets);
   for (const warning of warnings) {

@@ -26,6 +26,21 @@ export const TARGET_FLAGS = ["cluster", "host", "port", "user", "database"] as c
  */
 const OWN_DATABASE = "database";
 
+/**
+ * Parts of the connection that a runbook may take for itself: `--host` of one that works on a host of a cluster is that host, and the run still goes to
+ * the cluster.
+ */
+const OWN_FLAGS: readonly string[] = [OWN_DATABASE, "host"];
+
+/** The flags of the connection without those that are parameters of the runbook. */
+export function connectionFlags(
+  { params }: Pick<RunRequest["runbook"], "params">,
+  flags: Parsed["flags"],
+): Parsed["flags"] {
+  const isOwn = (name: string): boolean => OWN_FLAGS.includes(name) && Object.hasOwn(params, name);
+  return Object.fromEntries(Object.entries(flags).filter(([name]) => !isOwn(name)));
+}
+
 export function namesDatabase({ params }: Pick<RunRequest["runbook"], "params">): boolean {
   return Object.hasOwn(params, OWN_DATABASE);
 }

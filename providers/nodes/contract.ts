@@ -205,6 +205,7 @@ export const VERBS = [
   "start",
   "stop",
   "kill_process",
+  "kill_patroni",
   "kill_node",
   "kill_power",
   "freeze",
@@ -324,8 +325,11 @@ export interface Address {
 // ---------------------------------------------------------------- life
 
 export type StopMode = "fast" | "immediate";
-/** `process`: PostgreSQL's first process. `node`: all processes of the node. `power`: as if the plug were pulled: nothing is flushed. */
-export type KillTarget = "process" | "node" | "power";
+/**
+ * `process`: the first process of the service, such as PostgreSQL. `patroni`: the Patroni that watches over it. `node`: all processes of the
+ * node. `power`: as if the plug were pulled: nothing is flushed.
+ */
+export type KillTarget = "process" | "patroni" | "node" | "power";
 
 /**
  * `absent`: there is no such node. `starting`: it runs and takes no connections yet. `failed`: it should run and does not.

@@ -1,7 +1,7 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { AccessFor } from "../../engine/types.ts";
 import { lacking } from "./can.ts";
-import type { By, Jobs, Nodes, Opened, Verb } from "./contract.ts";
+import type { By, Jobs, KillTarget, Nodes, Opened, Verb } from "./contract.ts";
 
 interface Rule {
   /** The verb that `can` must have; without one it is there everywhere. */
@@ -40,7 +40,7 @@ const NODES: Record<Methods<Nodes>, Rule> = {
   state: { does: "read" },
   start: { does: "change", verb: "start" },
   stop: { does: "change", verb: "stop" },
-  kill: { does: "fault", verb: ([, what]) => `kill_${what as "process" | "node" | "power"}` },
+  kill: { does: "fault", verb: ([, what]) => `kill_${what as KillTarget}` },
   freeze: { does: "fault", verb: "freeze" },
   thaw: { does: "change", verb: "freeze" },
   logs: { does: "read", verb: "logs" },

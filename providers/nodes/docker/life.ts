@@ -219,6 +219,10 @@ export async function killNode(at: At): Promise<void> {
   }
 }
 
+export async function killPatroni(at: NodeAt): Promise<void> {
+  await at.work(true, (place) => answerOf(place, kill, { pidfile: null, name: "patroni" }));
+}
+
 /** The first process of what the node is for. */
 export async function killService(at: NodeAt): Promise<void> {
   const { role } = at.record;

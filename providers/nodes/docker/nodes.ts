@@ -17,6 +17,7 @@ import {
   fenceNode,
   freezeNode,
   killNode,
+  killPatroni,
   killService,
   startNode,
   stopNode,
@@ -129,6 +130,7 @@ function verbs(cluster: Cluster, opening: Opening, by: By, helpers: Helpers): No
     async kill(node, what, options) {
       const at = await on(node, options?.role);
       if (what === "power") return killPower(work, at);
+      if (what === "patroni") return killPatroni(at);
       return what === "process" ? killService(at) : killNode(at);
     },
     freeze: async (node) => freezeNode(await on(node)),

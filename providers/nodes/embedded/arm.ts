@@ -8,7 +8,7 @@ import { exitOf, leftOf, startDetached } from "./detached.ts";
 import { execOn, nodeEnv } from "./exec.ts";
 import { baseOf, type Home, nodeOf, readRecord } from "./home.ts";
 import { endJob } from "./jobs.ts";
-import { binariesOf, stateOf } from "./life.ts";
+import { binariesOf, startNode, stateOf } from "./life.ts";
 import { NODE_VARIABLE, processesOf } from "./processes.ts";
 
 const MAX_MS = 15 * 60_000;
@@ -27,7 +27,11 @@ for p in $(grep -slazxF -e "${NODE_VARIABLE}=$1" /proc/[0-9]*/environ); do
 done
 exit 0`;
 
-const START = `"$1" status -D "$2" || exec "$1" start --silent -w -D "$2" -l "$3"`;
+/** A server lives when its first process works in the data; its number alone may be another's, or one that has ended and was not asked for yet. */
+const START = `p=$(head -n 1 "$2/postmaster.pid" 2>/dev/null)
+if [ -n "$p" ] && [ "/proc/$p/cwd" -ef "$2" ]; then exit 0; fi
+rm -f "$2/postmaster.pid"
+exec "$1" start --silent -w -D "$2" -l "$3"`;
 
 interface ArmedRecord extends Omit<Armed, "state" | "why"> {
   /** If two have one id, the later one counts. */
@@ -123,16 +127,17 @@ async function takeBack(home: Home, by: By, { node, inverse }: Armed): Promise<s
   // With the node the fault has gone.
   if (base === undefined || readRecord(base, node) === undefined) return undefined;
   const { record, at } = await nodeOf(home, node);
+  if ("start" in inverse) {
+    await startNode({ home, record, at, signal: by.signal });
+    const { running, why } = await stateOf(record, at);
+    return running === "running" ? undefined : `it is ${running}${why ? `: ${why}` : ""}`;
+  }
   const { argv, env } = await programOf(home, inverse);
   const { exit_code, signal, stderr } = await execOn({ home, record, at, by }, argv, { env });
   if (exit_code !== 0) return `${argv[0]} ended with ${exit_code ?? signal}: ${stderr.slice(-500)}`;
   if ("thaw" in inverse) {
     const still = (await processesOf(at)).filter(({ state }) => state === "T");
     return still.length === 0 ? undefined : `${still.length} processes still stand still`;
-  }
-  if ("start" in inverse) {
-    const { running, why } = await stateOf(record, at);
-    return running === "running" ? undefined : `it is ${running}${why ? `: ${why}` : ""}`;
   }
   return undefined;
 }

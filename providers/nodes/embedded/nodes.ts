@@ -35,6 +35,7 @@ const NETWORK =
 const DISK = "the nodes share the disk of this machine with everything else on it. Containers can";
 const POWER =
   "a process has no plug: what the kernel has of its writes is kept. `kill node` is there";
+const PATRONI = "no Patroni runs on a node of plain processes: each server runs alone";
 const PROCESSES = "only Linux tells which processes belong to a node";
 
 const NO_TLS = "processes of this machine speak to one another by its loopback, and not by TLS";
@@ -46,6 +47,7 @@ const LACKS: Partial<Record<Verb, string>> = {
   certify: NO_TLS,
   watch: NO_EVENTS,
   kill_power: POWER,
+  kill_patroni: PATRONI,
   partition: NETWORK,
   slow_network: NETWORK,
   fill_disk: DISK,
@@ -120,6 +122,7 @@ function verbs(home: Home, by: By, secret: Opening["secret"]): Nodes {
       stopNode(await at(node, options?.role), how, options?.timeoutMs),
     async kill(node, what, options) {
       if (what === "power") throw lacking("kill_power", POWER);
+      if (what === "patroni") throw lacking("kill_patroni", PATRONI);
       const one = await at(node, options?.role);
       return what === "process" ? killProcess(one) : killNode(one);
     },

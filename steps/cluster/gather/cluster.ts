@@ -1,6 +1,6 @@
 import type { StepContext } from "../../../engine/types.ts";
 import type { DcsHealth, LeaderKey } from "../../../providers/dcs/contract.ts";
-import type { Facts, NodeInfo } from "../../../providers/nodes/contract.ts";
+import type { Armed, Facts, NodeInfo } from "../../../providers/nodes/contract.ts";
 import type { PatroniCluster } from "../../../providers/patroni/members.ts";
 import type { PatroniStatus } from "../../../providers/patroni/status.ts";
 import type { FollowerState } from "../../../providers/pgbouncer/contract.ts";
@@ -23,6 +23,8 @@ export interface Gathered {
   nodes: Answer<NodeInfo[]> | null;
   /** The holder of the guard's lease; null as a whole where nobody has power over the nodes. */
   guard: Answer<string | null> | null;
+  /** The faults that are armed, or were left over; null where nothing can be armed. */
+  faults: Answer<Armed[]> | null;
 }
 
 export interface MemberSeen {
@@ -51,10 +53,11 @@ const LIMIT_MS = 3_000;
 /** Asks all that may know something, at once. */
 export async function gather(ctx: StepContext): Promise<Gathered> {
   const ask: Ask = (work) => answerOf(work(), LIMIT_MS, ctx.signal);
-  const [patroni, nodes, guard, dcs, poolers, known] = await Promise.all([
+  const [patroni, nodes, guard, faults, dcs, poolers, known] = await Promise.all([
     part(ask(async () => (await ctx.use("patroni")).cluster(ctx.signal))),
     part(ask(async () => (await ctx.use("nodes")).list())),
     part(ask(async () => (await ctx.use("nodes")).leased("guard"))),
+    part(ask(async () => (await ctx.use("nodes")).armed())),
     dcsSeen(ctx, ask),
     poolersSeen(ctx, ask),
     ask(async () => (await ctx.use("member")).list()),
@@ -76,13 +79,13 @@ export async function gather(ctx: StepContext): Promise<Gathered> {
     (api === null || api.status.value === null);
   const removed = seen.filter(isRemoved).map(({ name }) => name);
   const members = seen.filter((one) => !isRemoved(one));
-  return { cluster, patroni, config, members, removed, dcs, ...poolers, nodes, guard };
+  return { cluster, patroni, config, members, removed, dcs, ...poolers, nodes, guard, faults };
 }
 
 /** Null where the cluster does not have it at all. */
 async function part<T>(answer: Promise<Answer<T>>): Promise<Answer<T> | null> {
   const found = await answer;
-  return found.code === "capability_missing" ? null : found;
+  return found.code === "capability_missing" || found.code === "unsupported" ? null : found;
 }
 
 type Ask = <T>(work: () => Promise<T>) => Promise<Answer<T>>;

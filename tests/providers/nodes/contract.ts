@@ -49,6 +49,7 @@ export async function nodesContract(place: PlaceUnderTest): Promise<void> {
       const nodes = world.nodes();
       const calls: Partial<Record<Verb, () => Promise<unknown>>> = {
         kill_process: () => nodes.kill("a", "process"),
+        kill_patroni: () => nodes.kill("a", "patroni"),
         kill_node: () => nodes.kill("a", "node"),
         kill_power: () => nodes.kill("a", "power"),
         freeze: () => nodes.freeze("a"),

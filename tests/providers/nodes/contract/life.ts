@@ -161,6 +161,22 @@ export function lifeCases(world: World, one: Case): void {
     await world.replicates("a", "b");
   });
 
+  one(
+    ["kill_patroni", "start", "exec"],
+    "the Patroni of a node is killed, and PostgreSQL does not outlive it; both come back by themselves",
+    async () => {
+      const boot = (await world.nodes().facts("b")).boot;
+      await world.nodes().kill("b", "patroni");
+      await world.until(
+        async () => (await world.nodes().facts("b")).boot,
+        (now) => now !== boot,
+      );
+      await world.nodes().start("b");
+      await isUp("b");
+      await world.replicates("a", "b");
+    },
+  );
+
   one(["kill_power", "start"], "a node loses its power, and comes back", async () => {
     await world.nodes().kill("b", "power");
     await failure(world.sql("b", "SELECT 1", { timeoutMs: 500 }));

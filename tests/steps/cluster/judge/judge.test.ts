@@ -606,3 +606,27 @@ test("the cluster is drawn as it streams, with a mark for the worst of each", ()
     "1.5 TB",
   ]);
 });
+
+test("a fault that a drill has left is told, the worse the less it ends by itself", () => {
+  const left = (state: string) =>
+    sound({
+      faults: ok([
+        {
+          id: "freeze-1",
+          node: "pg2",
+          labels: { run: "r1", path: "inject" },
+          inverse: { thaw: "pg2" },
+          deadline: "2026-01-01T00:02:00Z",
+          state,
+          why: "nobody",
+        } as never,
+      ]),
+    });
+  expect(["armed", "healed", "failed", "lost"].flatMap((state) => found(left(state)))).toEqual([
+    "warning fault-armed pg2",
+    "info fault-healed pg2",
+    "critical fault-failed pg2",
+    "critical fault-lost pg2",
+  ]);
+  expect(one(left("lost"), "fault-lost").remedy.text).toContain("chaos heal --all");
+});

@@ -144,6 +144,7 @@ export function sound(more: Partial<Gathered> = {}): Gathered {
     pgbouncerWhy: null,
     nodes: null,
     guard: null,
+    faults: null,
     ...more,
   };
 }

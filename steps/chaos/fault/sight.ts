@@ -1,0 +1,106 @@
+import { connect } from "node:net";
+import { toPgdbaError } from "../../../engine/errors.ts";
+import type { StepContext } from "../../../engine/types.ts";
+import type { Address, NodeInfo, Nodes } from "../../../providers/nodes/contract.ts";
+import type { Proof } from "./inject.ts";
+
+/** How long a service that lives needs at most for its first byte here, ms. */
+const ANSWER_MS = 1_500;
+/** A fault that shows nothing by then did not bite. */
+const SHOWS_MS = 10_000;
+const POLL_MS = 50;
+
+/** What every server answers something to: PostgreSQL and PgBouncer to the first, an HTTP server to the second, also by TLS. */
+const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
+const HTTP = new TextEncoder().encode("GET /health HTTP/1.0\r\n\r\n");
+
+/** What one sees of a node from here, through its services alone: nobody who broke it is asked. */
+export interface Sight {
+  answers: boolean;
+  /** Of a PostgreSQL: when it was started. */
+  started: string | null;
+  why: string;
+}
+
+async function sightOf(ctx: StepContext, nodes: Nodes, node: string): Promise<Sight> {
+  const info = (await nodes.list()).find((one) => one.node === node);
+  if (info === undefined) return { answers: false, started: null, why: "there is no such node" };
+  if (info.roles.includes("postgres")) return serverSight(ctx, node);
+  const [address, words] = serviceOf(info) ?? [];
+  if (address === undefined) return { answers: false, started: null, why: "it has no service" };
+  const said = await firstByte(address, words!);
+  return { answers: said === null, started: null, why: said ?? "it answers" };
+}
+
+function serviceOf({ endpoints, reach }: NodeInfo): [Address, Uint8Array] | undefined {
+  const { etcd, pgbouncer } = endpoints;
+  if (etcd) return [etcd.reach, HTTP];
+  const sql = pgbouncer?.reach ?? reach;
+  return sql ? [sql, SSL_REQUEST] : undefined;
+}
+
+async function serverSight(ctx: StepContext, node: string): Promise<Sight> {
+  const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(ANSWER_MS)]);
+  try {
+    const member = await ctx.use("member");
+    const pg = await member.open(node, undefined, { timeoutMs: ANSWER_MS });
+    try {
+      const { rows } = await pg.ask("SELECT pg_postmaster_start_time()::text AS at", [], {
+        signal,
+      });
+      return { answers: true, started: String(rows[0]!["at"]), why: "it answers" };
+    } finally {
+      await pg.close();
+    }
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    return { answers: false, started: null, why: toPgdbaError(error).message };
+  }
+}
+
+/** Why nothing comes; null when something does. */
+function firstByte({ host, port }: Address, words: Uint8Array): Promise<string | null> {
+  const { promise, resolve } = Promise.withResolvers<string | null>();
+  const socket = connect({ host, port });
+  const timer = setTimeout(() => resolve(`no answer within ${ANSWER_MS} ms`), ANSWER_MS);
+  socket.on("connect", () => socket.write(words));
+  socket.on("data", () => resolve(null));
+  socket.on("error", ({ message }) => resolve(message));
+  socket.on("close", () => resolve("it closed the connection without an answer"));
+  return promise.finally(() => {
+    clearTimeout(timer);
+    socket.destroy();
+  });
+}
+
+/**
+ * Looks, does it, and looks until what is seen is another thing: no answer, or a server that was started since.
+ */
+export async function seenToFall(
+  ctx: StepContext,
+  nodes: Nodes,
+  node: string,
+  act: () => Promise<void>,
+): Promise<Proof> {
+  const before = await sightOf(ctx, nodes, node);
+  await act();
+  if (!before.answers)
+    return {
+      took: null,
+      evidence: `${node} gave no answer before the fault either: ${before.why}`,
+    };
+  const until = ctx.clock.monotonic() + SHOWS_MS;
+  for (;;) {
+    const now = await sightOf(ctx, nodes, node);
+    if (!now.answers)
+      return { took: true, evidence: `${node} answered before, and does not any more: ${now.why}` };
+    if (now.started !== before.started)
+      return {
+        took: true,
+        evidence: `${node} was started at ${now.started} anew, after ${before.started}`,
+      };
+    if (ctx.clock.monotonic() > until)
+      return { took: false, evidence: `${node} answers as before, ${SHOWS_MS / 1000} s later` };
+    await ctx.clock.sleep(POLL_MS, ctx.signal);
+  }
+}

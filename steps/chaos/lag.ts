@@ -1,0 +1,137 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import { parseLsn } from "../../engine/shared/units.ts";
+import type { Json, StepContext } from "../../engine/types.ts";
+import type { Inverse, Nodes } from "../../providers/nodes/contract.ts";
+import { defineStep } from "../define.ts";
+import { FAULT, FOR, inject, INJECTED, NODE, type Proof } from "./fault/inject.ts";
+import { atServer, membersOf, type ServerSeen, serversOf } from "./whole/servers.ts";
+
+/** So long a standby that lives needs at most for a small piece of WAL here, ms. */
+const PROOF_MS = 2_000;
+
+/** It runs on: one that has ended meanwhile stands still no more. */
+const CONTINUE = `kill -CONT "$1" 2>/dev/null
+! grep -q '^State:[[:space:]]*T' "/proc/$1/status" 2>/dev/null`;
+/** Also on a server that was promoted meanwhile, where replay is over. */
+const RESUME = "SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery()";
+const RECEIVER = "SELECT pid FROM pg_stat_wal_receiver";
+/** WAL that no commit waits for. */
+const WRITE = "SELECT pg_logical_emit_message(false, 'pgdba', repeat('x', 1000))::text AS lsn";
+
+export default defineStep({
+  ...FAULT,
+  type: "chaos.lag",
+  summary: "Let a standby fall behind on purpose, for a time",
+  docs: `\`receiver\` lets its WAL receiver stand still (SIGSTOP): it looks as if it streamed until \`wal_sender_timeout\`, and receives nothing. \`replay\` pauses the
+replay: it receives and applies nothing. The proof is WAL that the leader writes and that the standby has not received (replayed) two seconds later.`,
+  example: `- chaos.lag: {node: pg2, how: receiver, for: 60s}
+`,
+  hazards: ["fault"],
+  needs: ["nodes", "member"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["node", "how"],
+    properties: { node: NODE, how: { enum: ["receiver", "replay"] }, for: FOR },
+  },
+  output: INJECTED,
+  async run(ctx, { node, how, for: lasts }) {
+    const nodes = await ctx.use("nodes");
+    const pid = how === "receiver" ? await receiverOf(ctx, node) : null;
+    if (how === "replay") await assertPsql(nodes, node);
+    const inverse: Inverse =
+      pid === null
+        ? { on: node, argv: ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", RESUME] }
+        : { on: node, argv: ["sh", "-c", CONTINUE, "sh", String(pid)] };
+    return inject(ctx, nodes, {
+      kind: `lag-${how}`,
+      node,
+      lasts,
+      inverse,
+      async act() {
+        if (pid === null)
+          await atServer(ctx, node, (pg, signal) =>
+            pg.transaction({ readOnly: false, signal }, (run) =>
+              run("SELECT pg_wal_replay_pause()"),
+            ),
+          );
+        else await stopped(nodes, node, pid);
+        return proof(ctx, node, how === "receiver" ? "received" : "replayed");
+      },
+    });
+  },
+  async plan(_ctx, { node, how }): Promise<Json> {
+    return { node, how };
+  },
+});
+
+async function receiverOf(ctx: StepContext, node: string): Promise<number> {
+  const { rows } = await atServer(ctx, node, (pg, signal) => pg.ask(RECEIVER, [], { signal }));
+  const pid = rows[0]?.["pid"];
+  if (pid != null) return Number(pid);
+  ctx.unchanged();
+  throw new PgdbaError("step_refused", `${node} receives no WAL`, {
+    hint: "Name a standby that streams.",
+    nothingDone: true,
+  });
+}
+
+async function assertPsql(nodes: Nodes, node: string): Promise<void> {
+  const there = await nodes.exec(node, ["psql", "--version"]).then(
+    ({ exit_code }) => exit_code === 0,
+    () => false,
+  );
+  if (there) return;
+  throw new PgdbaError(
+    "unsupported",
+    `${node} has no psql, by which its replay would go on again`,
+    {
+      hint: "Use `how: receiver`, or a node that has PostgreSQL's client programs.",
+      nothingDone: true,
+    },
+  );
+}
+
+/** @throws PgdbaError command_failed */
+async function stopped(nodes: Nodes, node: string, pid: number): Promise<void> {
+  const done = await nodes.exec(node, ["sh", "-c", 'kill -STOP "$1"', "sh", String(pid)]);
+  if (done.exit_code === 0) return;
+  throw new PgdbaError(
+    "command_failed",
+    `The WAL receiver of ${node} can't be stopped: ${done.stderr}`,
+    {
+      hint: "It may have ended meanwhile: look at the standby's log.",
+    },
+  );
+}
+
+/** The leader writes, and the standby is looked at for a while. */
+async function proof(
+  ctx: StepContext,
+  node: string,
+  what: "received" | "replayed",
+): Promise<Proof> {
+  const servers = await serversOf(ctx, await membersOf(ctx));
+  const leader = servers.find(({ server }) => server?.standby === false)?.member;
+  if (leader === undefined)
+    return { took: null, evidence: "no leader writes, so nothing can be told" };
+  const wrote = await atServer(ctx, leader, async (pg, signal) => {
+    const { rows } = await pg.transaction({ readOnly: false, signal }, (run) => run(WRITE));
+    return String(rows[0]!["lsn"]);
+  });
+  const until = ctx.clock.monotonic() + PROOF_MS;
+  let has: ServerSeen | null = null;
+  while (ctx.clock.monotonic() < until) {
+    [has = null] = (await serversOf(ctx, [node])).map(({ server }) => server);
+    const at = has?.[what];
+    if (at != null && BigInt(parseLsn(at)) >= BigInt(parseLsn(wrote)))
+      return { took: false, evidence: `${node} has ${what} ${at}, as ${leader} wrote it` };
+    await ctx.clock.sleep(100, ctx.signal);
+  }
+  if (has === null)
+    return { took: null, evidence: `${node} does not answer, so nothing can be told` };
+  return {
+    took: true,
+    evidence: `${leader} wrote ${wrote}, and ${node} has ${what} ${has[what] ?? "nothing"} ${PROOF_MS / 1000} s later`,
+  };
+}

@@ -1,0 +1,120 @@
+/** Drills on a cluster of plain processes, in the order in which they leave it to one another. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { at, cli, removePlaces, type Ran, Running } from "../../e2e/support.ts";
+import { LIMIT_MS, Rehearsed, until } from "../../support/rehearsed.ts";
+
+setDefaultTimeout(120_000);
+
+const shop = new Rehearsed();
+const TARGET = ["--cluster", "shop", "--format", "json"];
+const MEANT = ["--yes", "--i-know-what-i-am-doing", "--without-backup=shop"];
+const QUICK = ["--steady", "1s", "--hold", "1s", "--restored", "1m", "--min-free-percent", "0"];
+
+const pgdba = (...argv: string[]): Promise<Ran> =>
+  cli([...argv, ...TARGET], shop.place, { limitMs: LIMIT_MS });
+const drill = (name: string, ...argv: string[]): Promise<Ran> =>
+  pgdba("chaos", name, ...MEANT, ...QUICK, ...argv);
+const running = async (node: string) => (await (await shop.nodes()).state(node)).running;
+
+beforeAll(async () => {
+  expect((await shop.create()).exit).toBe(0);
+});
+afterAll(async () => {
+  if (shop.entry()) await shop.destroy();
+  await shop.close();
+  removePlaces();
+});
+
+test("only what a person has labelled test is broken, and only on purpose", async () => {
+  const bare = await pgdba("chaos", "kill-node", "--host", "pg2", "--yes");
+  expect([bare.exit, bare.envelope.error?.code]).toEqual([3, "gate_refused"]);
+  const unlabelled = await drill("kill-node", "--host", "pg2", "--how", "node");
+  expect(unlabelled.envelope.error?.message).toContain("not labelled test");
+  expect(await running("pg2")).toBe("running");
+  expect((await pgdba("cluster", "label", "--add", "test")).exit).toBe(0);
+});
+
+test("what this place can't do is refused with the reason, before anything is broken", async () => {
+  const ran = await drill("kill-node", "--host", "pg2", "--how", "power");
+  expect(ran.envelope.error).toMatchObject({ code: "unsupported" });
+  expect(ran.envelope.error?.message).toContain("a process has no plug");
+  expect(await running("pg2")).toBe("running");
+  expect(await (await shop.nodes()).armed()).toEqual([]);
+});
+
+test("a standby is killed; the leader goes on, and the standby comes back by its own healer", async () => {
+  const ran = await drill("kill-node", "--host", "pg2", "--how", "node");
+  expect(ran.envelope).toMatchObject({
+    success: true,
+    data: {
+      verdict: "valid",
+      fault: { node: "pg2", took: true },
+      leader_before: "pg1",
+      leader_after: "pg1",
+      most_writable: 1,
+    },
+  });
+  expect(await running("pg2")).toBe("running");
+  expect(await (await shop.nodes()).armed()).toEqual([]);
+});
+
+test("an injector that does nothing gives unknown, and fails", async () => {
+  const ran = await drill("drill");
+  expect(ran.exit).not.toBe(0);
+  expect(ran.envelope).toMatchObject({ data: { verdict: "unknown" } });
+  expect(ran.envelope.error?.message).toContain("Nothing proves that the fault took effect");
+});
+
+test("a cluster that is not whole is not broken further", async () => {
+  await (await shop.nodes()).kill("pg3", "node");
+  const argv = ["--host", "pg2", "--how", "node", "--whole-within", "1s"];
+  const ran = await drill("kill-node", ...argv);
+  expect(ran.envelope.error?.message).toContain("was not whole within");
+  expect(ran.envelope.error?.message).toContain("pg3");
+  expect(await running("pg2")).toBe("running");
+  await (await shop.nodes()).start("pg3");
+});
+
+test("after kill -9 of pgdba the fault ends by its deadline, and whoever comes next is told", async () => {
+  const argv = ["chaos", "kill-node", ...MEANT, "--host", "pg2", "--how", "freeze"];
+  const times = ["--steady", "1s", "--for", "8s", "--hold", "7s", "--min-free-percent", "0"];
+  const child = new Running([...argv, ...times, ...TARGET], shop.place, { limitMs: LIMIT_MS });
+  await child.said("start held");
+  child.signal("SIGKILL");
+  await child.ended();
+  const id = /run (\S+)/.exec(child.stderr)![1]!;
+  const [armed] = await (await shop.nodes()).armed();
+  expect(armed).toMatchObject({ node: "pg2", state: "armed", labels: { run: id } });
+  expect(await running("pg2")).toBe("frozen");
+  const meanwhile = await drill("kill-node", "--host", "pg3", "--how", "node");
+  expect(meanwhile.envelope.error?.message).toContain("A fault is in force already");
+  await until(
+    () => running("pg2"),
+    (state) => state === "running",
+  );
+  expect(Date.now()).toBeLessThan(Date.parse(armed!.deadline) + 1_500);
+  const health = await pgdba("health", "check");
+  expect(at(health.envelope.data, "faults")).toMatchObject({
+    lasting: 0,
+    faults: [{ node: "pg2", run: id, state: "healed" }],
+  });
+  const status = await pgdba("cluster", "status");
+  expect(JSON.stringify(at(status.envelope.data, "findings"))).toContain("fault-healed");
+  const healed = await pgdba("chaos", "heal", "--all");
+  expect(healed.envelope).toMatchObject({ success: true, data: { healed: [{ node: "pg2" }] } });
+  expect(await (await shop.nodes()).armed()).toEqual([]);
+  const resumed = await cli(["resume", id, "--format", "json"], shop.place, { limitMs: LIMIT_MS });
+  expect(resumed.exit).not.toBe(130);
+});
+
+test("two servers that take writes are seen, and the drill is given up", async () => {
+  const argv = ["chaos", "kill-node", ...MEANT, "--host", "pg3", "--how", "freeze"];
+  const times = ["--steady", "1s", "--for", "2m", "--hold", "1m", "--min-free-percent", "0"];
+  const child = new Running([...argv, ...times, ...TARGET], shop.place, { limitMs: LIMIT_MS });
+  await child.said("start held");
+  await shop.ask("pg2", "SELECT pg_promote()");
+  const ran = await child.done();
+  expect(ran.envelope.error?.message).toContain("pg1 and pg2 take writes at once");
+  expect(await running("pg3")).toBe("running");
+  expect(await (await shop.nodes()).armed()).toEqual([]);
+});
