@@ -1,4 +1,5 @@
 import type { Sink } from "../types.ts";
+import { partsUntil, untilAborted } from "./until.ts";
 
 export interface Reading {
   /** Settles at the stream's end, or once it was stopped. Rejects with what a sink threw. */
@@ -102,39 +103,25 @@ export async function pump(
   pipe: Pipe,
   signal: AbortSignal,
 ): Promise<void> {
-  const parts = content[Symbol.asyncIterator]();
-  const aborted = new Promise<"aborted">((resolve) => {
-    if (signal.aborted) resolve("aborted");
-    else signal.addEventListener("abort", () => resolve("aborted"), { once: true });
-  });
   try {
-    for (;;) {
-      const part = await Promise.race([parts.next(), aborted]);
-      if (part === "aborted" || part.done) return;
-      if (!(await written(pipe, part.value, aborted))) return;
-    }
+    for await (const part of partsUntil(content, signal))
+      if (!(await written(pipe, part, signal))) return;
+  } catch (error) {
+    if (!signal.aborted) throw error;
   } finally {
-    // A source that hangs in the middle of a part does not hear it, and nobody waits for it.
-    void Promise.resolve(parts.return?.()).catch(() => {});
-    try {
-      await Promise.race([Promise.resolve(pipe.end()), aborted]);
-    } catch {
-      // It was closed on the other side.
-    }
+    // It may be closed on the other side.
+    await untilAborted((async () => pipe.end())(), signal).catch(() => {});
   }
 }
 
 /** False when nobody reads any more. */
-async function written(pipe: Pipe, bytes: Uint8Array, aborted: Promise<unknown>): Promise<boolean> {
-  try {
-    const taken = (async () => {
-      await pipe.write(bytes);
-      await pipe.flush();
-      return true;
-    })();
-    taken.catch(() => {});
-    return (await Promise.race([taken, aborted])) === true;
-  } catch {
-    return false;
-  }
+async function written(pipe: Pipe, bytes: Uint8Array, signal: AbortSignal): Promise<boolean> {
+  const taken = async () => {
+    await pipe.write(bytes);
+    await pipe.flush();
+  };
+  return untilAborted(taken(), signal).then(
+    () => true,
+    () => false,
+  );
 }

@@ -185,7 +185,7 @@ class Fetching {
     await this.#object(record, manifest, async (bytes, what) => {
       const seen = async function* () {
         for await (const piece of bytes) {
-          if (withManifest) kept.push(piece.slice());
+          if (withManifest) kept.push(new Uint8Array(piece));
           yield piece;
         }
       };

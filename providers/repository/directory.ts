@@ -10,11 +10,12 @@ import { join } from "node:path";
 import { geteuid } from "node:process";
 import { PgdbaError } from "../../engine/errors.ts";
 import { errnoOf } from "../../engine/shared/read-file.ts";
+import { partsUntil } from "../../engine/shared/until.ts";
 import type { Bytes, Content, Repository, Signalled, Stored } from "./contract.ts";
 import { assertMark, failed, makeMark, MARK } from "./directory/mark.ts";
 import { makeFolders, removeEmptyFolders, syncChain } from "./directory/folders.ts";
 import { namesIn, walk } from "./directory/walk.ts";
-import { checkedName, differs, isSame, until } from "./object.ts";
+import { checkedName, differs, isSame } from "./object.ts";
 
 const CHUNK = 1024 * 1024;
 /** What a killed process left half written is removed when nobody has written to it for so long. */
@@ -186,7 +187,7 @@ async function writeDraft(
   const file = await open(draft, "wx", 0o600);
   try {
     if (content instanceof Uint8Array) await file.writeFile(content);
-    else for await (const part of until(content, signal)) await writeAll(file, part);
+    else for await (const part of partsUntil(content, signal)) await writeAll(file, part);
     if (geteuid?.() === 0) await file.chown(uid, gid);
     await file.chmod((mode & 0o666) | 0o600);
     await file.sync();

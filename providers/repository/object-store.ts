@@ -1,8 +1,9 @@
 /** A repository in an object store that speaks S3. What makes an object only where none is, is the store: `If-None-Match: *`. */
 import { randomUUID } from "node:crypto";
 import { PgdbaError } from "../../engine/errors.ts";
+import { partsUntil } from "../../engine/shared/until.ts";
 import type { Bytes, Repository, Signalled, Stored } from "./contract.ts";
-import { checkedName, compareNames, differs, isSame, until } from "./object.ts";
+import { checkedName, compareNames, differs, isSame } from "./object.ts";
 import { type Client, storeClient, type StorePlace } from "./s3/client.ts";
 import { MARKED, putParts } from "./s3/multipart.ts";
 import { removeUploads } from "./s3/uploads.ts";
@@ -83,7 +84,7 @@ function repositoryOf(client: Client, prefix: string): Repository {
         throw differs(name, where);
       }
       if ((await stat(client, prefix, name, { signal })) !== null) throw differs(name, where);
-      const source = until(content, signal)[Symbol.asyncIterator]();
+      const source = partsUntil(content, signal)[Symbol.asyncIterator]();
       const first: Uint8Array[] = [];
       let bytes = 0;
       let ended = false;
@@ -91,7 +92,7 @@ function repositoryOf(client: Client, prefix: string): Repository {
         const part = await source.next();
         if (part.done) ended = true;
         else {
-          first.push(part.value.slice());
+          first.push(new Uint8Array(part.value));
           bytes += part.value.length;
         }
       }

@@ -41,27 +41,3 @@ export async function isSame(stored: Bytes | null, bytes: Uint8Array): Promise<b
   }
   return at === bytes.length;
 }
-
-/** The same parts, up to the abort of `signal`, also while the source has nothing to give. */
-export async function* until(content: Bytes, signal: AbortSignal | undefined): Bytes {
-  if (signal === undefined) return yield* content;
-  const aborted = Promise.withResolvers<never>();
-  aborted.promise.catch(() => {});
-  const onAbort = () => aborted.reject(signal.reason as Error);
-  signal.addEventListener("abort", onAbort, { once: true });
-  const parts = content[Symbol.asyncIterator]();
-  let over = false;
-  try {
-    for (;;) {
-      signal.throwIfAborted();
-      const part = await Promise.race([parts.next(), aborted.promise]);
-      over = part.done === true;
-      if (part.done) return;
-      yield part.value;
-    }
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    // A source that hangs does not hear it, and nobody waits for it.
-    if (!over) void Promise.resolve(parts.return?.()).catch(() => {});
-  }
-}

@@ -1,9 +1,10 @@
 /** A repository that only a node reaches: its verbs are done there, by `pgdba work serve`. */
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import { partsUntil } from "../../engine/shared/until.ts";
 import type { Call } from "../backup/serve.ts";
 import { errorOf, type Failed } from "../backup/work.ts";
 import type { Repository, Stored } from "./contract.ts";
-import { checkedName, until } from "./object.ts";
+import { checkedName } from "./object.ts";
 import {
   Credit,
   frame,
@@ -138,7 +139,7 @@ export async function remoteRepository(line: Line): Promise<Repository> {
           : (async function* () {
               yield content;
             })();
-        for await (const part of inParts(until(source, signal))) {
+        for await (const part of inParts(partsUntil(source, signal))) {
           // An answer that comes earlier is a refusal.
           if (!waiting.has(id)) break;
           await one.credit.spend();

@@ -42,8 +42,14 @@ export async function throughNode(
 function lineTo(nodes: Nodes, node: string, program: string, order: object): Line {
   const queue: Uint8Array[] = [new TextEncoder().encode(`${JSON.stringify(order)}\n`)];
   let more = Promise.withResolvers<void>();
-  let room = Promise.withResolvers<void>();
+  /** Settled when what waits to be sent was taken, or is taken no more. */
+  let room: PromiseWithResolvers<void> | undefined;
+  const madeRoom = () => {
+    room?.resolve();
+    room = undefined;
+  };
   let closed = false;
+  let ended = false;
   const stdin = async function* (): AsyncIterable<Uint8Array> {
     for (;;) {
       const part = queue.shift();
@@ -51,7 +57,7 @@ function lineTo(nodes: Nodes, node: string, program: string, order: object): Lin
         yield part;
         continue;
       }
-      room.resolve();
+      madeRoom();
       if (closed) return;
       await more.promise;
       more = Promise.withResolvers();
@@ -69,13 +75,17 @@ function lineTo(nodes: Nodes, node: string, program: string, order: object): Lin
         unknown ?? `it ended on ${node} with ${exit_code ?? signal} ${stderr.trim()}`.trim(),
       (error: unknown) => toPgdbaError(error).message,
     );
+  void done.then(() => {
+    ended = true;
+    madeRoom();
+  });
   return {
     async send(bytes) {
       queue.push(bytes);
       more.resolve();
-      if (queue.length < 16) return;
-      room = Promise.withResolvers();
-      await Promise.race([room.promise, done]);
+      if (queue.length < 16 || ended) return;
+      room ??= Promise.withResolvers();
+      await room.promise;
     },
     receive(taker) {
       take = taker;

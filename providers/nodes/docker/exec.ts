@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import type { Duplex } from "node:stream";
 import { PgdbaError, toPgdbaError, withNothingDone } from "../../../engine/errors.ts";
+import { partsUntil } from "../../../engine/shared/until.ts";
 import { checkArgv } from "../../../engine/spawn.ts";
 import type { Sink } from "../../../engine/types.ts";
 import type { By, ExecOptions, ExecResult } from "../contract.ts";
@@ -260,21 +261,18 @@ async function give(
   const whole = typeof stdin === "string" ? new TextEncoder().encode(stdin) : stdin;
   if (whole instanceof Uint8Array) await send(whole);
   else {
-    const parts = whole[Symbol.asyncIterator]();
-    const aborted = new Promise<"aborted">((resolve) => {
-      const tell = () => resolve("aborted");
-      signal.addEventListener("abort", tell, { once: true });
-      line.once("close", tell);
-    });
+    const ends = new AbortController();
+    const end = () => ends.abort();
+    signal.addEventListener("abort", end, { once: true });
+    line.once("close", end);
+    if (signal.aborted) end();
     try {
-      for (;;) {
-        const part = await Promise.race([parts.next(), aborted]);
-        if (part === "aborted" || part.done) break;
-        if (!(await send(part.value))) break;
-      }
+      for await (const part of partsUntil(whole, ends.signal)) if (!(await send(part))) break;
+    } catch (error) {
+      if (!ends.signal.aborted) throw error;
     } finally {
-      // A source that hangs in the middle of a part does not hear it, and nobody waits for it.
-      void Promise.resolve(parts.return?.()).catch(() => {});
+      signal.removeEventListener("abort", end);
+      line.off("close", end);
     }
   }
   await write(line, partOf(new Uint8Array()));

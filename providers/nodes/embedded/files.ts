@@ -4,6 +4,7 @@ import { basename, dirname, isAbsolute, join } from "node:path";
 import { getegid, geteuid } from "node:process";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { errnoOf } from "../../../engine/shared/read-file.ts";
+import { partsUntil } from "../../../engine/shared/until.ts";
 import { fileError, syncFolder, writeWhole } from "../../../engine/shared/write-file.ts";
 import type { By, Content, FileOptions, Files } from "../contract.ts";
 import { accountOf } from "./exec.ts";
@@ -59,30 +60,7 @@ export function filesOf(home: Home, by: By): Files {
 /** A whole content is written at once; a stream is read as it comes. */
 function partsOf(content: Content, { signal }: By): string | Buffer | AsyncIterable<Uint8Array> {
   if (typeof content === "string") return content;
-  return content instanceof Uint8Array ? Buffer.from(content) : abortable(content, signal);
-}
-
-/** A source that hangs is not waited for once the step is told to end. */
-async function* abortable(
-  content: AsyncIterable<Uint8Array>,
-  signal: AbortSignal,
-): AsyncIterable<Uint8Array> {
-  const parts = content[Symbol.asyncIterator]();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  aborted.catch(() => {});
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    for (;;) {
-      signal.throwIfAborted();
-      const part = await Promise.race([parts.next(), aborted]);
-      if (part.done) return;
-      yield part.value;
-    }
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    void Promise.resolve(parts.return?.()).catch(() => {});
-  }
+  return content instanceof Uint8Array ? Buffer.from(content) : partsUntil(content, signal);
 }
 
 async function putFile(

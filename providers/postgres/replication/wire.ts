@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Client } from "pg";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { release } from "../../../engine/shared/release.ts";
 import { reasonOf } from "../channel.ts";
 import { fromPostgres } from "../errors.ts";
 
@@ -23,6 +24,10 @@ export class Wire {
   readonly #socket: Socket;
   readonly #doing: string;
   readonly #chunks: Buffer[] = [];
+  /** All of them was handed out with the last message. */
+  readonly #read: Buffer[] = [];
+  /** A message that came in several chunks. */
+  #joined = Buffer.allocUnsafeSlow(64 * 1024);
   #waiting = 0;
   #at = 0;
   #paused = false;
@@ -47,15 +52,17 @@ export class Wire {
     socket.on("close", () => this.#fail({ code: "ECONNRESET", message: "the connection ended" }));
   }
 
-  /** @throws PgdbaError connection_failed, or the signal's reason */
+  /** It is good until the next one is asked for. @throws PgdbaError connection_failed, or the signal's reason */
   async next(signal?: AbortSignal): Promise<Message> {
+    for (const chunk of this.#read.splice(0)) release(chunk);
     const header = await this.#take(HEADER, signal);
     const length = header.readUInt32BE(1) - 4;
     if (length < 0 || length > MAX_MESSAGE)
       throw new PgdbaError("connection_failed", `${this.#doing}: the answer is no message`, {
         hint: "Check host and port: is it a PostgreSQL server, or a pooler for one?",
       });
-    return { type: header[0]!, body: length === 0 ? EMPTY : await this.#take(length, signal) };
+    const type = header[0]!;
+    return { type, body: length === 0 ? EMPTY : await this.#take(length, signal) };
   }
 
   /** Waits where the server takes no more. */
@@ -88,7 +95,8 @@ export class Wire {
     }
     const first = this.#chunks[0]!;
     if (first.length - this.#at >= count) return this.#cut(first, count);
-    const whole = Buffer.allocUnsafe(count);
+    if (this.#joined.length < count) this.#joined = Buffer.allocUnsafeSlow(count);
+    const whole = this.#joined.subarray(0, count);
     for (let filled = 0; filled < count;) {
       const chunk = this.#chunks[0]!;
       const part = this.#cut(chunk, Math.min(count - filled, chunk.length - this.#at));
@@ -102,7 +110,7 @@ export class Wire {
     const part = chunk.subarray(this.#at, this.#at + count);
     this.#at += count;
     if (this.#at === chunk.length) {
-      this.#chunks.shift();
+      this.#read.push(this.#chunks.shift()!);
       this.#at = 0;
     }
     return part;

@@ -85,24 +85,24 @@ export async function putParts(
   }
 }
 
+/** One is on its way while the next is filled: there are two buffers. A part is good until the one after the next is asked for. */
 async function* inParts(content: Bytes): Bytes {
-  let parts: Uint8Array[] = [];
-  let bytes = 0;
+  let [filling, sent] = [new Uint8Array(PART_BYTES), new Uint8Array(PART_BYTES)];
+  let filled = 0;
   let number = 1;
   for await (const part of content) {
-    let rest: Uint8Array = part.slice();
-    while (rest.length > 0) {
+    for (let at = 0; at < part.length;) {
+      const taken = part.subarray(at, at + filling.length - filled);
+      filling.set(taken, filled);
+      filled += taken.length;
+      at += taken.length;
+      if (filled < filling.length) continue;
+      yield filling;
+      number += 1;
       const size = number > LATER_FROM ? LATER_BYTES : PART_BYTES;
-      const taken = rest.subarray(0, size - bytes);
-      parts.push(taken);
-      bytes += taken.length;
-      rest = rest.subarray(taken.length);
-      if (bytes < size) continue;
-      yield Buffer.concat(parts);
-      parts = [];
-      bytes = 0;
-      number++;
+      [filling, sent] = [sent.length === size ? sent : new Uint8Array(size), filling];
+      filled = 0;
     }
   }
-  if (bytes > 0 || number === 1) yield Buffer.concat(parts);
+  if (filled > 0 || number === 1) yield filling.subarray(0, filled);
 }

@@ -36,7 +36,7 @@ export class Members {
   readonly #changed: () => void;
   readonly #seen = new Map<string, Seen>();
   readonly #followed = new Map<string, Followed>();
-  #poked = Promise.withResolvers<void>();
+  readonly #sleepers = new Set<() => void>();
 
   constructor(
     config: FollowConfig,
@@ -60,8 +60,7 @@ export class Members {
 
   /** Asks all of them now. */
   poke(): void {
-    this.#poked.resolve();
-    this.#poked = Promise.withResolvers();
+    for (const wake of this.#sleepers) wake();
   }
 
   #follow(member: Followed): void {
@@ -106,13 +105,16 @@ export class Members {
   }
 
   /** Until the time is over, or somebody wants to know now. */
-  async #pause(ms: number): Promise<void> {
-    let timer: Timer | undefined;
-    const over = new Promise<void>((done) => {
-      timer = setTimeout(done, ms);
+  #pause(ms: number): Promise<void> {
+    return new Promise((done) => {
+      const wake = () => {
+        clearTimeout(timer);
+        this.#sleepers.delete(wake);
+        done();
+      };
+      const timer = setTimeout(wake, ms);
+      this.#sleepers.add(wake);
     });
-    await Promise.race([over, this.#poked.promise]);
-    clearTimeout(timer);
   }
 
   async #ask({ name, api }: Followed): Promise<Pick<Seen, "state" | "timeline" | "why">> {

@@ -3,7 +3,8 @@ import type { Clock } from "../../../engine/types.ts";
 /** Rounds of work, one after the other: each begins when something has changed, and who waits for something looks anew after each. */
 export class Rounds {
   readonly #told: { clock: Clock; signal: AbortSignal };
-  #changed = Promise.withResolvers<void>();
+  #changes = 0;
+  #wake: (() => void) | undefined;
   #round = Promise.withResolvers<void>();
 
   constructor(told: { clock: Clock; signal: AbortSignal }) {
@@ -12,16 +13,29 @@ export class Rounds {
 
   /** Something has changed. */
   wake(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
+    this.#changes += 1;
+    this.#wake?.();
   }
 
   /** Does one round, and waits until something changes that has not changed before it began; `ms` at most. */
   async once(work: () => Promise<void>, ms: number): Promise<void> {
-    const changed = this.#changed.promise;
+    const before = this.#changes;
     await work();
     this.end();
-    await atMost(changed, ms);
+    if (this.#changes === before) await this.#change(ms);
+  }
+
+  /** A promise that lives for many rounds would keep something of each that waits for it. */
+  #change(ms: number): Promise<void> {
+    return new Promise((done) => {
+      const over = () => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        done();
+      };
+      const timer = setTimeout(over, ms);
+      this.#wake = over;
+    });
   }
 
   end(): void {
