@@ -87,6 +87,20 @@ export function memberAccess(source: TargetSource, on: AccessFor): MemberAccess 
     // A Patroni that does not answer must not be waited for where it is not needed.
     return known ?? memberMeant(source.name, await membersKnown(source, on.signal), text);
   };
+  const way: MemberAccess["way"] = async (member) => {
+    const [{ host, port } = source.spec] = (await find(member)).places;
+    return async ({ database = source.spec.database, timeoutMs } = {}) =>
+      narrow(
+        await openSession({
+          ...source.spec,
+          host,
+          port,
+          database,
+          application_name: nameOf(on),
+          ...(timeoutMs === undefined ? {} : { connect_timeout_ms: timeoutMs }),
+        }),
+      );
+  };
   return {
     async find(text) {
       return (await find(text)).name;
@@ -103,19 +117,14 @@ export function memberAccess(source: TargetSource, on: AccessFor): MemberAccess 
       const [{ host, port } = source.spec] = (await find(member)).places;
       return replicationTo({ ...source.spec, ...source.replication, host, port }, on);
     },
-    async open(member, database = source.spec.database, { timeoutMs } = {}) {
-      const [{ host, port } = source.spec] = (await find(member)).places;
-      return narrow(
-        await openSession({
-          ...source.spec,
-          host,
-          port,
-          database,
-          application_name: nameOf(on),
-          ...(timeoutMs === undefined ? {} : { connect_timeout_ms: timeoutMs }),
-        }),
-      );
+    async open(member, database, { timeoutMs } = {}) {
+      const open = await way(member);
+      return open({
+        ...(database === undefined ? {} : { database }),
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      });
     },
+    way,
   };
 }
 
