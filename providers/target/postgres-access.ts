@@ -57,7 +57,11 @@ export function postgresAccess(
         run(sql, values, { maxRows, drain: true }),
       );
     },
-    replication: () => replicationTo({ ...source.spec, ...source.replication }, on),
+    async replication() {
+      // Where the session is: after a failover that is another server than the entry names.
+      await session();
+      return replicationTo({ ...source.spec, ...source.replication, ...following.place }, on);
+    },
     open: async (database = spec.database, { timeoutMs, through } = {}) =>
       narrow(
         await following.another(
