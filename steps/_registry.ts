@@ -71,6 +71,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "dcs.leader": () => import("./dcs/leader.ts"),
   "dcs.remove-leader": () => import("./dcs/remove-leader.ts"),
   "dcs.renew-scope": () => import("./dcs/renew-scope.ts"),
+  "dcs.scopes": () => import("./dcs/scopes.ts"),
   exec: () => import("./core/exec.ts"),
   "failover.before": () => import("./failover/before.ts"),
   "failover.checks": () => import("./failover/checks.ts"),

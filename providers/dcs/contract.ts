@@ -26,6 +26,8 @@ export interface DcsAccess {
    * @throws PgdbaError connection_failed: nobody knows then whether it was removed
    */
   removeLeader(key: LeaderKey): Promise<boolean>;
+  /** The names of all scopes in the same part of the store, this one's too where it has keys. @throws PgdbaError connection_failed */
+  scopes(): Promise<string[]>;
   /** All keys of the scope, with their values. */
   save(): Promise<Record<string, string>>;
   /** Removes the scope. */

@@ -12,6 +12,7 @@ const PROOF_MS = 2_000;
 /** It runs on: one that has ended meanwhile stands still no more. */
 const CONTINUE = `kill -CONT "$1" 2>/dev/null
 ! grep -q '^State:[[:space:]]*T' "/proc/$1/status" 2>/dev/null`;
+const PAUSE = "SELECT pg_wal_replay_pause()";
 /** Also on a server that was promoted meanwhile, where replay is over. */
 const RESUME = "SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery()";
 const RECEIVER = "SELECT pid FROM pg_stat_wal_receiver";
@@ -50,11 +51,7 @@ replay: it receives and applies nothing. The proof is WAL that the leader writes
       inverse,
       async act() {
         if (pid === null)
-          await atServer(ctx, node, (pg, signal) =>
-            pg.transaction({ readOnly: false, signal }, (run) =>
-              run("SELECT pg_wal_replay_pause()"),
-            ),
-          );
+          await atServer(ctx, node, (pg, signal) => pg.query(PAUSE, [], { alone: true, signal }));
         else await stopped(nodes, node, pid);
         return proof(ctx, node, how === "receiver" ? "received" : "replayed");
       },

@@ -18,6 +18,12 @@ export function etcdAccess(spec: DcsSpec, signal?: AbortSignal): DcsAccess {
     health: () => readHealth(gateway, spec),
     leader: () => readLeader(gateway, spec),
     removeLeader: (key) => removeLeader(gateway, spec, key),
+    async scopes() {
+      const namespace = scope.slice(0, -`${spec.scope}/`.length);
+      const { answer } = await gateway.ask("/kv/range", { ...below(namespace), keys_only: true });
+      const names = keysIn(answer).map(({ key }) => key.slice(namespace.length).split("/")[0]!);
+      return [...new Set(names)].toSorted();
+    },
     async save() {
       const { answer } = await gateway.ask("/kv/range", below(scope));
       return Object.fromEntries(

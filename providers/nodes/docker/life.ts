@@ -219,8 +219,15 @@ export async function killNode(at: At): Promise<void> {
   }
 }
 
+/** The container ends with its Patroni, and whoever kills it with it. */
 export async function killPatroni(at: NodeAt): Promise<void> {
-  await at.work(true, (place) => answerOf(place, kill, { pidfile: null, name: "patroni" }));
+  const { StartedAt: before } = (await inspected(at)).State;
+  try {
+    await at.work(true, (place) => answerOf(place, kill, { pidfile: null, name: "patroni" }));
+  } catch (error) {
+    const { State } = await inspected(at);
+    if (State.Running && State.StartedAt === before && !State.Restarting) throw error;
+  }
 }
 
 /** The first process of what the node is for. */

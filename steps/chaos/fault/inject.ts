@@ -149,7 +149,7 @@ export const FAULT = {
       state: "failed",
       error: new PgdbaError(
         "step_failed",
-        `pgdba ended while it broke ${armed.node}, so that nobody knows what followed; the fault ${armed.state === "healed" ? "has ended by its deadline" : "is taken back"}`,
+        `The run was killed while it broke ${armed.node}, so that nobody knows what followed; the fault ${armed.state === "healed" ? "has ended by its deadline" : "is taken back"}`,
         { hint: "Give the same command again: a drill is not gone on with." },
       ),
     };

@@ -130,6 +130,7 @@ describe.skipIf(missing !== null)(`etcd${missing === null ? "" : ` (${missing})`
     expect(await other.save()).toEqual({ config: "x" });
     await dcs.restore(saved);
     expect(await dcs.save()).toEqual({ config: '{"ttl":20}', initialize: "7" });
+    expect(await dcs.scopes()).toEqual(["main", "main2"]);
   });
 
   test("all who use the same entry share a token", async () => {
