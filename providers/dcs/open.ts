@@ -4,7 +4,8 @@ import type { DcsAccess, DcsSpec } from "./contract.ts";
 export const DCS_READS = [
   "health",
   "leader",
-  "scopes", "save",
+  "scopes",
+  "save",
 ] as const satisfies readonly (keyof DcsAccess)[];
 
 /** The way to a scope, by the kind of its store. @throws PgdbaError invalid_config */

@@ -6,13 +6,14 @@ import type { At } from "./at.ts";
 import { ask, statusOf } from "./engine.ts";
 import { answerOf } from "./exec.ts";
 import { helperImage } from "./images.ts";
-import { killNode } from "./life.ts";
+import { inspected, killNode } from "./life.ts";
 import type { Work } from "./make.ts";
 import { inNetworkOf } from "./network.ts";
 import fill from "./node/fill.py" with { type: "text" };
+import kill from "./node/kill.py" with { type: "text" };
 import script from "./node/partition.py" with { type: "text" };
 import { type NodeRecord, nodeOf } from "./record.ts";
-import { HOME_DIR, layoutOf, WAL_DIR } from "./roles.ts";
+import { HOME_DIR, layoutOf, PGDATA, WAL_DIR } from "./roles.ts";
 
 type On = (node: string, role?: Role) => Promise<At>;
 
@@ -193,4 +194,22 @@ export async function whyNoNetwork(
     }
   }
   return undefined;
+}
+
+/** The container ends with its Patroni, and whoever kills it with it. */
+export async function killPatroni(at: At): Promise<void> {
+  const { StartedAt: before } = (await inspected(at)).State;
+  try {
+    await at.work(true, (place) => answerOf(place, kill, { pidfile: null, name: "patroni" }));
+  } catch (error) {
+    const { State } = await inspected(at);
+    if (State.Running && State.StartedAt === before && !State.Restarting) throw error;
+  }
+}
+
+/** The first process of what the node is for. */
+export async function killService(at: At): Promise<void> {
+  const { role } = at.record;
+  const question = { pidfile: role === "postgres" ? `${PGDATA}/postmaster.pid` : null, name: role };
+  await at.work(true, (place) => answerOf(place, kill, question));
 }

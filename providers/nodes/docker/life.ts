@@ -3,11 +3,7 @@ import { sleep } from "../../../engine/shared/sleep.ts";
 import type { By, Death, NodeEvent, Running, StopMode } from "../contract.ts";
 import { attachDisks } from "./disks.ts";
 import { ask, type Engine, engineError, soon, statusOf } from "./engine.ts";
-import type { At as NodeAt } from "./at.ts";
-import { answerOf } from "./exec.ts";
 import { readableLog } from "./line.ts";
-import kill from "./node/kill.py" with { type: "text" };
-import { PGDATA } from "./roles.ts";
 import { type Cluster, filter, LABEL, type NodeRecord, readRecords } from "./record.ts";
 import { patroniSays } from "./rest.ts";
 import { serviceState } from "./state.ts";
@@ -217,24 +213,6 @@ export async function killNode(at: At): Promise<void> {
     }
     await Bun.sleep(20);
   }
-}
-
-/** The container ends with its Patroni, and whoever kills it with it. */
-export async function killPatroni(at: NodeAt): Promise<void> {
-  const { StartedAt: before } = (await inspected(at)).State;
-  try {
-    await at.work(true, (place) => answerOf(place, kill, { pidfile: null, name: "patroni" }));
-  } catch (error) {
-    const { State } = await inspected(at);
-    if (State.Running && State.StartedAt === before && !State.Restarting) throw error;
-  }
-}
-
-/** The first process of what the node is for. */
-export async function killService(at: NodeAt): Promise<void> {
-  const { role } = at.record;
-  const question = { pidfile: role === "postgres" ? `${PGDATA}/postmaster.pid` : null, name: role };
-  await at.work(true, (place) => answerOf(place, kill, question));
 }
 
 /** @throws PgdbaError step_failed: nothing of it runs */

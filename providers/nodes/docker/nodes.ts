@@ -7,7 +7,15 @@ import { arm, armedOf, disarm, heal } from "./arm.ts";
 import { type At, atNode, Helpers } from "./at.ts";
 import { openEngine } from "./engine.ts";
 import { execIn } from "./exec.ts";
-import { fillDisk, hasOwnDisks, killPower, partition, whyNoNetwork } from "./faults.ts";
+import {
+  fillDisk,
+  hasOwnDisks,
+  killPatroni,
+  killPower,
+  killService,
+  partition,
+  whyNoNetwork,
+} from "./faults.ts";
 import { filesOf } from "./files.ts";
 import { hold, holderOf } from "./hold.ts";
 import { helperImage } from "./images.ts";
@@ -17,8 +25,6 @@ import {
   fenceNode,
   freezeNode,
   killNode,
-  killPatroni,
-  killService,
   startNode,
   stopNode,
   thawNode,
