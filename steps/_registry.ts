@@ -33,6 +33,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "backup.room": () => import("./backup/room.ts"),
   "backup.schedule-add": () => import("./backup/schedule-add.ts"),
   "backup.schedule-remove": () => import("./backup/schedule-remove.ts"),
+  "backup.scheduler": () => import("./backup/scheduler.ts"),
   "backup.schedules": () => import("./backup/schedules.ts"),
   "backup.slot": () => import("./backup/slot.ts"),
   "backup.swap": () => import("./backup/swap.ts"),

@@ -28,6 +28,9 @@ export interface Host {
   ): Promise<{ exit_code: number | null; stdout: string; stderr: string }>;
 }
 
+/** A processor as Bun names it. */
+export const archOf = (told: string): string => ARCHITECTURES[told] ?? told;
+
 const ARCHITECTURES: Record<string, string> = {
   x86_64: "x64",
   amd64: "x64",
@@ -45,7 +48,7 @@ export async function nodeHost(nodes: Nodes, node: string): Promise<Host> {
   return {
     name: node,
     data,
-    arch: ARCHITECTURES[os.arch] ?? os.arch,
+    arch: archOf(os.arch),
     async makeFolder() {
       const make = ["mkdir", "-p", "-m", "0700", folder];
       if ((await nodes.exec(node, make)).exit_code === 0) return;

@@ -10,6 +10,8 @@ import type { NodeRepository } from "./work.ts";
 import packageJson from "../../package.json" with { type: "json" };
 
 export interface Way {
+  /** As one file in any case: it is in use while it is put there. */
+  whole?: boolean;
   env: Readonly<Record<string, string | undefined>>;
   signal: AbortSignal;
   progress(text: string): void;
@@ -53,7 +55,11 @@ export async function install(host: Host, wanted: Wanted): Promise<boolean> {
 /**
  * A line that starts this very program, where the server's user can; else the program as one file. Which it is, is found by starting it.
  */
-async function installProgram(host: Host, program: string, way: Way): Promise<boolean> {
+export async function installProgram(
+  host: Pick<Host, "name" | "arch" | "text" | "put" | "run">,
+  program: string,
+  way: Way,
+): Promise<boolean> {
   const { env, signal, progress } = way;
   const line = `#!/bin/sh\nexec ${own().map(shellQuoted).join(" ")} "$@"\n`;
   const before = await host.text(`${program}.json`);
@@ -63,8 +69,8 @@ async function installProgram(host: Host, program: string, way: Way): Promise<bo
     if (told.identity !== undefined && told.identity === (await identityOf(host.arch)))
       return false;
   }
-  await host.put(program, { content: line }, 0o700);
-  if (await starts(host, program)) {
+  if (!way.whole) await host.put(program, { content: line }, 0o700);
+  if (!way.whole && (await starts(host, program))) {
     await host.put(`${program}.json`, { content: JSON.stringify({ line }) }, 0o600);
     return true;
   }
@@ -92,7 +98,7 @@ function own(): string[] {
   }
 }
 
-async function starts(host: Host, program: string): Promise<boolean> {
+async function starts(host: Pick<Host, "run">, program: string): Promise<boolean> {
   try {
     const { exit_code, stdout } = await host.run([program, "--version", "--format", "json"]);
     if (exit_code !== 0) return false;

@@ -221,6 +221,8 @@ export const VERBS = [
   "slow_disk",
   "arm",
   "lease",
+  /** Nodes with the role `backup`: `pgdba run backup/scheduler` runs there, with the program `bin/pgdba` in the home of its account. */
+  "schedule",
 ] as const;
 export type Verb = (typeof VERBS)[number];
 

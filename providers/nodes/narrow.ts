@@ -1,7 +1,7 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { AccessFor } from "../../engine/types.ts";
 import { lacking } from "./can.ts";
-import type { By, Jobs, KillTarget, Nodes, Opened, Verb } from "./contract.ts";
+import type { By, Jobs, KillTarget, Nodes, Opened, Spec, Verb } from "./contract.ts";
 
 interface Rule {
   /** The verb that `can` must have; without one it is there everywhere. */
@@ -19,7 +19,13 @@ type Methods<T> = {
 const NODES: Record<Methods<Nodes>, Rule> = {
   can: { does: "read" },
   plan: { does: "read", verb: "provision" },
-  provision: { does: "change", verb: "provision" },
+  provision: {
+    does: "change",
+    verb: ([spec]) =>
+      (spec as Partial<Spec>).nodes?.some(({ roles }) => roles.includes("backup"))
+        ? "schedule"
+        : "provision",
+  },
   deprovision: {
     does: "change",
     verb: "deprovision",

@@ -1,13 +1,16 @@
 import { defineStep } from "../define.ts";
 import { nextTimes } from "./schedule/cron.ts";
-import { changeCrontab, changed, entriesIn, jobOf, readCrontab } from "./schedule/crontab.ts";
-import { entryOf, ownProgram, type ScheduleInput } from "./schedule/entry.ts";
+import { entryOf, type ScheduleInput } from "./schedule/entry.ts";
+import type { Entry, Keeper } from "./schedule/keeper.ts";
+import { keepersOf } from "./schedule/keepers.ts";
 import type { StepContext } from "../../engine/types.ts";
 
 export default defineStep({
   type: "backup.schedule-add",
-  summary: "Have cron run pgdba at given times",
-  docs: `The commands stand in the crontab of the user that runs pgdba, between two marks; other lines are not touched, and one of the same name is replaced. They
+  summary: "Have pgdba run at given times: by a node that is there for it, else by cron",
+  docs: `Where the cluster has a node with the role \`backup\`, that one keeps it: it is given pgdba, an entry of the cluster and its secrets, and goes by any time zone.
+
+Else the commands stand in the crontab of the user that runs pgdba, between two marks; other lines are not touched, and one of the same name is replaced. They
 are done one after the other for as long as they succeed, with the flags that name the target of this run. The crontab goes by the time of the machine: a time zone in
 which the expression fires at other moments is refused. cron has no environment: passwords must come from files.`,
   example: `- backup.schedule-add:
@@ -18,6 +21,7 @@ which the expression fires at other moments is refused. cron has no environment:
   idempotent: true,
   risk: "change",
   locks: "none",
+  uses: ["nodes", "repository"],
   input: {
     type: "object",
     additionalProperties: false,
@@ -28,7 +32,7 @@ which the expression fires at other moments is refused. cron has no environment:
         description: "Made of the command and the target without this",
       },
       cron: { type: "string", minLength: 1, description: "Five fields, or @daily and the like" },
-      timezone: { type: ["string", "null"], description: "That of the machine without this" },
+      timezone: { type: ["string", "null"], description: "That of this machine without this" },
       commands: {
         type: "array",
         minItems: 1,
@@ -40,54 +44,40 @@ which the expression fires at other moments is refused. cron has no environment:
   output: {
     type: "object",
     additionalProperties: false,
-    required: ["name", "cron", "timezone", "next", "line"],
+    required: ["name", "where", "cron", "timezone", "next", "line"],
     properties: {
       name: { type: "string" },
+      where: { type: "string", description: "`crontab`, or the node that keeps it" },
       cron: { type: "string" },
       timezone: { type: "string" },
       next: { type: "array", items: { type: "string" }, description: "The next times" },
-      line: { type: "string", description: "The line of the crontab" },
+      line: { type: "string", description: "The line of the crontab, or what the node runs" },
     },
   },
   async run(ctx, input: ScheduleInput) {
-    const entry = entryOf(ctx, input);
-    const before = await readCrontab(ctx);
-    if (ctx.noted === undefined)
-      ctx.note({
-        name: entry.name,
-        was: (entriesIn(before).find(({ name }) => name === entry.name)?.entry ?? null) as never,
-      });
-    const job = lineOf(ctx, entry);
-    await changeCrontab(ctx, (text) => changed(text, entry.name, entry, job));
-    return told(ctx, entry, job);
+    const [keeper] = await keepersOf(ctx);
+    const entry = entryOf(ctx, input, keeper);
+    if (ctx.noted === undefined) {
+      const was = (await keeper.list()).find(({ name }) => name === entry.name)?.entry ?? null;
+      ctx.note({ name: entry.name, was: was as never });
+    }
+    return told(ctx, entry, keeper, await keeper.put(entry));
   },
   async plan(ctx, input: ScheduleInput) {
-    const entry = entryOf(ctx, input);
-    return told(ctx, entry, lineOf(ctx, entry));
+    const [keeper] = await keepersOf(ctx);
+    const entry = entryOf(ctx, input, keeper);
+    return told(ctx, entry, keeper, keeper.show(entry));
   },
   async undo(ctx) {
-    const { name, was } = (ctx.noted ?? {}) as {
-      name?: string;
-      was?: ReturnType<typeof entryOf> | null;
-    };
+    const { name, was } = (ctx.noted ?? {}) as { name?: string; was?: Entry | null };
     if (name === undefined) return ctx.unchanged();
-    await changeCrontab(ctx, (text) =>
-      changed(text, name, was ?? null, was == null ? null : lineOf(ctx, was)),
-    );
+    const [keeper] = await keepersOf(ctx);
+    if (was == null) await keeper.remove(name);
+    else await keeper.put(was);
   },
 });
 
-type Entry = ReturnType<typeof entryOf>;
-
-function lineOf(ctx: StepContext, entry: Entry): string {
-  return jobOf(entry, {
-    program: ownProgram(),
-    stateDir: ctx.run.stateDir,
-    path: ctx.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
-  });
-}
-
-function told(ctx: StepContext, { name, cron, timezone }: Entry, line: string) {
+function told(ctx: StepContext, { name, cron, timezone }: Entry, { where }: Keeper, line: string) {
   const next = nextTimes(cron, timezone, ctx.clock.now(), 3).map((at) => at.toISOString());
-  return { name, cron, timezone, next, line };
+  return { name, where, cron, timezone, next, line };
 }

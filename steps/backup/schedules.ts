@@ -1,21 +1,22 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { defineStep } from "../define.ts";
 import { lastTime, nextTimes } from "./schedule/cron.ts";
-import { entriesIn, readCrontab } from "./schedule/crontab.ts";
+import type { Keeper, Kept } from "./schedule/keeper.ts";
+import { allKept } from "./schedule/keepers.ts";
 
 /** So long after its time a run counts as missed, when it has said nothing. */
 const GRACE_MS = 10 * 60_000;
 
 export default defineStep({
   type: "backup.schedules",
-  summary: "List the schedules in the crontab, and tell which was missed",
+  summary:
+    "List what is scheduled in the crontab and by a node of the target, and tell what was missed",
   docs: `By age and not by mail: \`missed\` is true when the last time has passed by ten minutes and the command has said nothing since, whether cron does not
-run, the machine was off, or the crontab was lost.`,
+run, the machine was off, or the crontab was lost. A node that keeps schedules puts down each time that it had to let pass, and why.`,
   example: `- backup.schedules: {}
 `,
   effect: "read",
   idempotent: true,
+  uses: ["nodes"],
   input: { type: "object", additionalProperties: false, properties: {} },
   output: {
     type: "object",
@@ -27,9 +28,25 @@ run, the machine was off, or the crontab was lost.`,
         items: {
           type: "object",
           additionalProperties: false,
-          required: ["name", "cron", "timezone", "commands", "next", "due", "ran_at", "missed"],
+          required: [
+            "name",
+            "where",
+            "cron",
+            "timezone",
+            "commands",
+            "next",
+            "due",
+            "ran_at",
+            "said",
+            "succeeded",
+            "missed",
+            "missed_at",
+            "missed_count",
+            "why",
+          ],
           properties: {
             name: { type: "string" },
+            where: { type: "string", description: "`crontab`, or the node that keeps it" },
             cron: {
               type: ["string", "null"],
               description: "Null when somebody has changed its lines by hand",
@@ -38,8 +55,19 @@ run, the machine was off, or the crontab was lost.`,
             commands: { type: "array", items: { type: "string" } },
             next: { type: ["string", "null"] },
             due: { type: ["string", "null"], description: "When it should have run last" },
-            ran_at: { type: ["string", "null"], description: "When it last said something" },
-            missed: { type: "boolean" },
+            ran_at: { type: ["string", "null"], description: "When it began last" },
+            said: { type: ["string", "null"], description: "What the last run said at its end" },
+            succeeded: { type: ["boolean", "null"] },
+            missed: {
+              type: "boolean",
+              description: "The last time that is over has passed without a run",
+            },
+            missed_at: { type: ["string", "null"], description: "The last time that was missed" },
+            missed_count: {
+              type: "integer",
+              description: "How many were missed, as far as it is known",
+            },
+            why: { type: ["string", "null"] },
           },
         },
       },
@@ -47,41 +75,35 @@ run, the machine was off, or the crontab was lost.`,
   },
   async run(ctx) {
     const now = ctx.clock.now();
-    const schedules = await Promise.all(
-      entriesIn(await readCrontab(ctx)).map(async ({ name, entry }) => {
-        if (entry === null)
-          return {
-            name,
-            cron: null,
-            timezone: null,
-            commands: [],
-            next: null,
-            due: null,
-            ran_at: null,
-            missed: false,
-          };
-        const { cron, timezone, commands, added_at } = entry;
-        // The shell empties this file before the command begins.
-        const log = await stat(join(ctx.run.stateDir, "schedules", `${name}.log`)).catch(
-          () => null,
-        );
-        const ran = log === null ? null : log.mtime;
-        const last = lastTime(cron, timezone, now);
-        const due = last !== null && last > new Date(added_at) ? last : null;
-        const missed =
-          due !== null && now.getTime() > due.getTime() + GRACE_MS && (ran === null || ran < due);
-        return {
-          name,
-          cron,
-          timezone,
-          commands: commands.map((words) => ["pgdba", ...words].join(" ")),
-          next: nextTimes(cron, timezone, now, 1)[0]?.toISOString() ?? null,
-          due: due?.toISOString() ?? null,
-          ran_at: ran?.toISOString() ?? null,
-          missed,
-        };
-      }),
-    );
-    return { schedules };
+    return { schedules: (await allKept(ctx)).map((one) => rowOf(one, now)) };
   },
 });
+
+function rowOf({ keeper, kept }: { keeper: Keeper; kept: Kept }, now: Date) {
+  const { name, entry, ranAt, said, missed: known } = kept;
+  const last = entry === null ? null : lastTime(entry.cron, entry.timezone, now);
+  const due = last !== null && last > new Date(entry!.added_at) ? last : null;
+  const isLate =
+    due !== null && now.getTime() > due.getTime() + GRACE_MS && (ranAt === null || ranAt < due);
+  // One that ran since then has nothing more to tell of it.
+  const isKnown = known !== null && (ranAt === null || ranAt < new Date(known.at));
+  return {
+    name,
+    where: keeper.where,
+    cron: entry?.cron ?? null,
+    timezone: entry?.timezone ?? null,
+    commands: (entry?.commands ?? []).map((words) => ["pgdba", ...words].join(" ")),
+    next:
+      entry === null
+        ? null
+        : (nextTimes(entry.cron, entry.timezone, now, 1)[0]?.toISOString() ?? null),
+    due: due?.toISOString() ?? null,
+    ran_at: ranAt?.toISOString() ?? null,
+    said: said?.message ?? null,
+    succeeded: said?.success ?? null,
+    missed: isLate || isKnown,
+    missed_at: isLate ? due.toISOString() : (known?.at ?? null),
+    missed_count: known?.count ?? (isLate ? 1 : 0),
+    why: isLate && !isKnown ? "it has said nothing since" : (known?.why ?? null),
+  };
+}

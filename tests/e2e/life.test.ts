@@ -1,6 +1,6 @@
 /** The whole life of a cluster, by the command line, at each place that has nodes of its own. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { dockerMissing } from "../support/docker.ts";
+import { docker, dockerMissing } from "../support/docker.ts";
 import { Live } from "../support/live.ts";
 import { until } from "../support/rehearsed.ts";
 import { startWriter } from "../support/writer.ts";
@@ -14,12 +14,15 @@ for (const { provider, missing } of PLACES) {
     () => {
       const live = new Live(provider);
       let made: any;
+      /** The volume that its servers share. */
+      const backups = `${live.name}-repository`;
 
       beforeAll(async () => {
-        made = await live.init("--rto", "fast");
+        made = await live.init("--rto", "fast", "--place", JSON.stringify({ backups }));
       }, 900_000);
       afterAll(async () => {
         if (live.entry() !== undefined) await live.destroy();
+        await docker("volume", "rm", "--force", backups);
         await live.close();
         removePlaces();
       }, 300_000);
@@ -51,6 +54,35 @@ for (const { provider, missing } of PLACES) {
         expect(await live.settled()).toBe("pg1");
       }, 120_000);
 
+      /** A segment that this server ends now is in the archive, and so is all before it. */
+      const archives = async (node: string) => {
+        const [[segment]] = (await live.ask(node, "SELECT pg_walfile_name(pg_switch_wal())")) as [
+          [string],
+        ];
+        const found = await until(
+          () => live.well("backup", "gaps"),
+          ({ archiver }: any) => archiver?.last_archived_wal >= segment,
+          60_000,
+        );
+        expect(found).toMatchObject({ continuous: true, gaps: [], histories: [] });
+        expect(found.archiver.failing).toBe(false);
+        return segment.slice(0, 8);
+      };
+
+      test("it archives into the volume that its servers share, and its backups are verified", async () => {
+        const { repository, members } = await live.well("backup", "setup");
+        expect(repository).toBe("/var/lib/pgdba-backups");
+        expect(members.map(({ archiver }: any) => archiver)).toEqual(["pgdba", "pgdba", "pgdba"]);
+        const full = await live.well("backup", "create");
+        expect(full).toMatchObject({ type: "full", verified: true, backup: { source: "standby" } });
+        const increment = await live.well("backup", "create", "--type", "incremental");
+        expect(increment).toMatchObject({
+          verified: true,
+          backup: { parent: full.backup_id },
+        });
+        expect(await archives("pg1")).toBe("00000001");
+      }, 300_000);
+
       test("a standby is added, and one is removed; the primary is not", async () => {
         // Killed when the node is made, and nothing of it is on record: it is found, and waited for.
         const { added } = await live.well(
@@ -59,6 +91,14 @@ for (const { provider, missing } of PLACES) {
         );
         expect(added).toBe("pg4");
         expect(await live.streaming("pg1")).toEqual(["pg2", "pg3", "pg4"]);
+        // It may lead one day.
+        const beside = ["/var/lib/pgdba/data.pgdba/pgdba", "wal", "push", "nothing"];
+        const tried = await (
+          await live.nodes()
+        ).exec("pg4", beside, {
+          cwd: "/var/lib/pgdba/data",
+        });
+        expect([tried.exit_code, tried.stderr]).toEqual([1, expect.stringContaining("nothing")]);
         expect((await live.run("replica", "remove", "pg1")).envelope.error).toMatchObject({
           code: "assertion_failed",
         });
@@ -81,6 +121,9 @@ for (const { provider, missing } of PLACES) {
         );
         expect(new_primary).toBe("pg2");
         expect(client).toMatchObject({ failed: 0 });
+        // Without a word to its WAL summarizer, which sleeps, a new primary would make them wait for up to thirty seconds.
+        expect(client.longest_gap_ms).toBeLessThan(8_000);
+        expect(await archives("pg2")).toBe("00000002");
         await writer.next();
         expect(await writer.stop()).toMatchObject({ failed: 0, unknown: 0, refused: 0 });
         await nothingLost(writer);
@@ -214,14 +257,30 @@ for (const { provider, missing } of PLACES) {
         await nothingLost(writer);
       }, 300_000);
 
+      test("a drill brings its newest backup up, and with the cluster down its backups are listed", async () => {
+        expect(await archives(await live.settled())).not.toBe("00000002");
+        const { backup_id, rto_seconds } = await live.well("backup", "drill");
+        expect(rto_seconds).toBeGreaterThan(0);
+        await live.well("cluster", "stop");
+        const list = await live.well("backup", "list");
+        expect(list.backups.map(({ id, status }: any) => [id, status])).toEqual([
+          [backup_id, "drilled"],
+          [expect.stringContaining("full"), "verified"],
+        ]);
+        await live.well("cluster", "start");
+      }, 300_000);
+
       test("it is destroyed only by its name, with all that belongs to it", async () => {
-        const unnamed = await live.run("cluster", "destroy", `--without-backup=${live.name}`);
+        const unnamed = await live.run("cluster", "destroy");
         expect(unnamed.envelope.error).toMatchObject({ code: "approval_needed" });
         // Planned work is no death: a guard waits for its end, and then ends, too.
         const guard = live.begin("failover", "guard");
         await guard.said("start dead");
         // Killed when all is gone, and nothing of that is on record.
-        const words = [`--confirm=${live.name}`, `--without-backup=${live.name}`];
+        const { image } = (await (await live.nodes()).list()).find(({ roles }) =>
+          roles.includes("postgres"),
+        )!.place;
+        const words = [`--confirm=${live.name}`];
         const run = await live.killedAt("acted removed", "cluster", "destroy", ...words);
         expect(live.entry()).toBeDefined();
         await live.well("resume", run);
@@ -230,7 +289,12 @@ for (const { provider, missing } of PLACES) {
         expect(ended.stderr).not.toMatch(/^start \S*(released|killed|again)/m);
         expect(live.entry()).toBeUndefined();
         expect(await (await live.nodes()).list()).toEqual([]);
-      }, 240_000);
+        // A last backup was taken before, and all of them outlive the cluster.
+        const find = ["find", "/backups", "-path", "*/record/*.json"];
+        const mount = ["-v", `${backups}:/backups`, "--entrypoint", find[0]!];
+        const records = await docker("run", "--rm", ...mount, String(image), ...find.slice(1));
+        expect(records.split("\n").length).toBe(3);
+      }, 300_000);
     },
   );
 }

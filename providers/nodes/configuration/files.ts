@@ -64,6 +64,7 @@ const SECRETS: Partial<Record<Role, readonly string[]>> = {
   postgres: ["superuser", "replication", "rewind", "patroni", "etcd", "pgbouncer", "owner"],
   etcd: ["etcd_root", "etcd"],
   pgbouncer: ["pgbouncer", "pgbouncer_admin"],
+  backup: ["superuser", "replication"],
 };
 
 const FILES: Partial<

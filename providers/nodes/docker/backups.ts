@@ -6,9 +6,9 @@ import { type Cluster, REPOSITORY_LABEL } from "./record.ts";
 
 const USUAL = "pgdba-backups";
 
-/** Its name; null for a node that is no server. */
+/** Its name; null for a node that neither is a server nor takes backups. */
 export const backupsFor = (place: JsonObject, role: Role): string | null =>
-  role === "postgres" ? String(place["backups"] ?? USUAL) : null;
+  role === "postgres" || role === "backup" ? String(place["backups"] ?? USUAL) : null;
 
 /** Makes it where there is none: one that somebody has made, on a disk or a share of his own, is taken as it is. */
 export async function ensureBackups({ engine }: Cluster, volume: string): Promise<void> {

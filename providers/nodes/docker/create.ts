@@ -37,7 +37,7 @@ export interface Making {
   ports: Record<string, number>;
   /** Its disks that have a size of their own. */
   sizes?: DiskSizes;
-  /** The volume for backups; null for a node that is no server. */
+  /** The volume for backups; null for a node that neither is a server nor takes them. */
   backups: string | null;
   /** Its own in the cluster's network; null in a network whose addresses are the Engine's to give. */
   ip: string | null;
@@ -109,6 +109,14 @@ export function containerOf(
       ...(making.ip === null ? {} : { [LABEL.ip]: making.ip }),
     },
     StopTimeout: STOP_SECONDS,
+    ...(layout.entrypoint === undefined
+      ? {}
+      : {
+          Entrypoint: [...layout.entrypoint],
+          Cmd: [],
+          User: layout.user,
+          Healthcheck: { Test: ["NONE"] },
+        }),
     ExposedPorts: Object.fromEntries(bindings.map(([inside]) => [inside, {}])),
     HostConfig: {
       RestartPolicy: { Name: POLICY },
@@ -176,9 +184,11 @@ export async function putSecrets(
     content: passwords.get(secret)!,
     mode: 0o600,
   }));
-  const { user } = layoutOf(node.roles[0]!);
+  const { user, entrypoint } = layoutOf(node.roles[0]!);
   const owner = (await accountsIn(engine, id)).find(({ name }) => name === user);
   const own = owner === undefined ? {} : { uid: owner.uid, gid: owner.gid };
+  // No start script hands them on there.
+  if (entrypoint !== undefined) for (const file of files) Object.assign(file, own);
   for (const [path, content] of Object.entries(certificates))
     files.push({ path, content, mode: 0o600, ...own });
   if (node.roles.includes("postgres") && owner !== undefined) {

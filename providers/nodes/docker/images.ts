@@ -4,6 +4,7 @@ import { ask } from "./engine.ts";
 import { idOf, ownImage, ownRecipe } from "./images/build.ts";
 import { assertGiven } from "./images/given.ts";
 import { type Cluster, readRecords } from "./record.ts";
+import { layoutOf } from "./roles.ts";
 
 /** Where, and for whom. */
 export interface ImageWork {
@@ -28,10 +29,11 @@ export async function imageFor(
   options: { anew?: boolean } = {},
 ): Promise<string> {
   const asked = { ...by, ...options };
-  const own = (place["images"] as JsonObject | undefined)?.[role];
+  const of = layoutOf(role).image ?? role;
+  const own = (place["images"] as JsonObject | undefined)?.[of];
   return ask(engine, `have the image for ${role}`, async () => {
-    if (typeof own !== "string") return ownImage(engine, role, version, asked);
-    await assertGiven(engine.docker, own, role, asked);
+    if (typeof own !== "string") return ownImage(engine, of, version, asked);
+    await assertGiven(engine.docker, own, of, asked);
     return own;
   });
 }
@@ -42,10 +44,11 @@ export async function imageNamed(
   role: Role,
   version: number,
 ): Promise<{ name: string; id: string | null }> {
-  const own = (place["images"] as JsonObject | undefined)?.[role];
+  const of = layoutOf(role).image ?? role;
+  const own = (place["images"] as JsonObject | undefined)?.[of];
   return ask(engine, `look for the image for ${role}`, async () => {
     const name =
-      typeof own === "string" ? own : (await ownRecipe(engine.docker, role, version)).recipe.tag;
+      typeof own === "string" ? own : (await ownRecipe(engine.docker, of, version)).recipe.tag;
     return { name, id: await idOf(engine.docker, name) };
   });
 }

@@ -136,6 +136,7 @@ class Making {
     await this.#together(servers.filter(({ what }) => what === "primary"));
     await this.#together(servers.filter(({ what }) => what !== "primary"));
     await this.#together(with_("pgbouncer"));
+    await this.#together(with_("backup"));
     if (this.#todo.length > 0) this.#tell("done");
   }
 

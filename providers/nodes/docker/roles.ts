@@ -9,6 +9,10 @@ export interface RoleLayout {
   volume: boolean;
   /** Where its start script puts secrets: in memory, never in a layer of the container. */
   memory?: string;
+  /** Of another role, when its image serves this one, too. */
+  image?: Role;
+  /** What runs in it, where that is not said by its image. */
+  entrypoint?: readonly string[];
   /** All of them are published; the first is that of the service. */
   ports: readonly number[];
   /** The names of the secrets that it is given; those that a spec lacks are left out. */
@@ -25,6 +29,11 @@ export const BACKUPS_DIR = "/var/lib/pgdba-backups";
 export const PGDATA = `${HOME_DIR}/data`;
 
 export const PORT = { postgres: 5432, patroni: 8008, etcd: 2379, pgbouncer: 6432, follower: 6433 };
+
+const PROGRAM = `${HOME_DIR}/bin/pgdba`;
+const SCHEDULER = `until test -x ${PROGRAM}; do sleep 1; done
+export PGDBA_HOME=${HOME_DIR} HOME=${HOME_DIR}
+exec ${PROGRAM} run backup/scheduler --no-input`;
 
 export const ROLES: Partial<Record<Role, RoleLayout>> = {
   etcd: {
@@ -49,6 +58,16 @@ export const ROLES: Partial<Record<Role, RoleLayout>> = {
     memory: "/run/pgbouncer",
     ports: [PORT.pgbouncer, PORT.follower],
     secrets: ["pgbouncer", "pgbouncer_admin"],
+  },
+  // pgdba itself runs there, as an ordinary user: it is put there later, and the image has PostgreSQL's client programs.
+  backup: {
+    user: "postgres",
+    home: HOME_DIR,
+    volume: true,
+    image: "postgres",
+    entrypoint: ["tini", "--", "sh", "-c", SCHEDULER],
+    ports: [],
+    secrets: ["superuser", "replication"],
   },
 };
 

@@ -56,7 +56,8 @@ async function lookAt({ engine }: Cluster, record: NodeRecord): Promise<Look> {
 export async function serviceState(
   record: NodeRecord,
 ): Promise<Extract<Running, "running" | "starting">> {
-  const at = reachOf(record, layoutOf(record.role).ports[0]!);
+  const [port] = layoutOf(record.role).ports;
+  const at = port === undefined ? null : reachOf(record, port);
   if (at === null) return "running";
   const { superuser, tls = false } = record.spec;
   const isUp =

@@ -42,7 +42,10 @@ const NO_TLS = "processes of this machine speak to one another by its loopback, 
 const ALONE = "a process has no image or limit to be made anew with: its settings can be changed";
 const NO_EVENTS = "nobody tells of processes that end. `state` can be asked";
 
+const SCHEDULE = "its nodes are processes of this machine, which has a cron of its own";
+
 const LACKS: Partial<Record<Verb, string>> = {
+  schedule: SCHEDULE,
   renew: ALONE,
   certify: NO_TLS,
   watch: NO_EVENTS,

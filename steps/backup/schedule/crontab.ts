@@ -1,22 +1,17 @@
 /** The crontab of the user that pgdba runs as. Lines that are not ours stay as they are, to the byte. */
 import { join } from "node:path";
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { exclusively } from "../../../engine/shared/exclusive.ts";
+import { readTextIfThere } from "../../../engine/shared/read-file.ts";
 import { shellQuoted } from "../../../engine/shared/shell-words.ts";
 import { writeWhole } from "../../../engine/shared/write-file.ts";
 import type { StepContext } from "../../../engine/types.ts";
+import { ownProgram } from "./entry.ts";
+import { type Entry, type Keeper, type Kept, saidIn } from "./keeper.ts";
 
-/** What is scheduled; it stands in the crontab itself, so that nothing else has to agree with it. */
-export interface Entry {
-  name: string;
-  cron: string;
-  timezone: string;
-  /** The words of each command after `pgdba`, done one after the other for as long as they succeed. */
-  commands: string[][];
-  added_at: string;
-}
-
+/** Of what a command says. */
+const MAX_OUTPUT = 64 * 1024 * 1024;
 const BEGIN = "# pgdba schedule ";
 const END = "# pgdba end ";
 
@@ -54,12 +49,7 @@ function blocksIn(text: string): Block[] {
 }
 
 /** The crontab without the entry, and with `entry` in its place or at the end. */
-export function changed(
-  text: string,
-  name: string,
-  entry: Entry | null,
-  job: string | null,
-): string {
+function changed(text: string, name: string, entry: Entry | null, job: string | null): string {
   const block = blocksIn(text).find((one) => one.name === name);
   const lines = text.split("\n");
   const own =
@@ -93,8 +83,40 @@ export function jobOf(
   return line.replaceAll("%", "\\%");
 }
 
+/** The cron of this machine; what each command has said lies in files of the state folder. */
+export function cronKeeper(ctx: StepContext): Keeper {
+  const folder = join(ctx.run.stateDir, "schedules");
+  const show = (entry: Entry): string =>
+    jobOf(entry, {
+      program: ownProgram(),
+      stateDir: ctx.run.stateDir,
+      path: ctx.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
+    });
+  return {
+    where: "crontab",
+    zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    show,
+    async list() {
+      return Promise.all(
+        entriesIn(await readCrontab(ctx)).map(async ({ name, entry }): Promise<Kept> => {
+          // The shell empties these files before the command begins.
+          const log = await stat(join(folder, `${name}.log`)).catch(() => null);
+          const out = readTextIfThere(join(folder, `${name}.json`), { maxBytes: MAX_OUTPUT });
+          return { name, entry, ranAt: log?.mtime ?? null, said: saidIn(out ?? ""), missed: null };
+        }),
+      );
+    },
+    async put(entry) {
+      const job = show(entry);
+      await changeCrontab(ctx, (text) => changed(text, entry.name, entry, job));
+      return job;
+    },
+    remove: (name) => changeCrontab(ctx, (text) => changed(text, name, null, null)),
+  };
+}
+
 /** @throws PgdbaError unsupported | command_failed */
-export async function readCrontab(ctx: StepContext): Promise<string> {
+async function readCrontab(ctx: StepContext): Promise<string> {
   const ran = await crontab(ctx, ["-l"]);
   if (ran.exit_code === 0) return ran.stdout;
   // In the C locale it says so; anything else that fails must not be taken for an empty one, which would then take the place of what is there.
@@ -105,10 +127,7 @@ export async function readCrontab(ctx: StepContext): Promise<string> {
 }
 
 /** Changes it while no other pgdba does. The one before lies in the state folder. */
-export async function changeCrontab(
-  ctx: StepContext,
-  change: (text: string) => string,
-): Promise<void> {
+async function changeCrontab(ctx: StepContext, change: (text: string) => string): Promise<void> {
   const folder = join(ctx.run.stateDir, "schedules");
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await exclusively(

@@ -4,7 +4,7 @@ import { execPath } from "node:process";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import { checkedCron, isSameIn } from "./cron.ts";
-import type { Entry } from "./crontab.ts";
+import type { Entry, Keeper } from "./keeper.ts";
 
 export interface ScheduleInput {
   name?: string | null;
@@ -16,17 +16,21 @@ export interface ScheduleInput {
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 
 /** @throws PgdbaError invalid_param | unsupported */
-export function entryOf(ctx: StepContext, input: ScheduleInput): Entry {
+export function entryOf(
+  ctx: StepContext,
+  input: ScheduleInput,
+  { zone }: Pick<Keeper, "zone">,
+): Entry {
   const now = ctx.clock.now();
   const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const timezone = input.timezone ?? here;
   const cron = checkedCron(input.cron, timezone, now);
-  if (!isSameIn(cron, timezone, here, now)) {
+  if (zone !== null && !isSameIn(cron, timezone, zone, now)) {
     throw new PgdbaError(
       "unsupported",
-      `The cron of this machine goes by ${here}, and ${cron} in ${timezone} fires at other times`,
+      `The cron of this machine goes by ${zone}, and ${cron} in ${timezone} fires at other times`,
       {
-        hint: `Write the expression in the time of ${here}, without --timezone.`,
+        hint: `Write the expression in the time of ${zone}, without --timezone.`,
         nothingDone: true,
       },
     );

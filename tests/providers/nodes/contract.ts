@@ -22,8 +22,8 @@ export type Case = (
   timeoutMs?: number,
 ) => void;
 
-/** It takes a cluster by TLS, which is made only once: tests/e2e/tls.test.ts. */
-const ELSEWHERE: readonly Verb[] = ["certify"];
+/** They take a whole cluster: tests/e2e/tls.test.ts, tests/e2e/life.test.ts. */
+const ELSEWHERE: readonly Verb[] = ["certify", "schedule"];
 
 export async function nodesContract(place: PlaceUnderTest): Promise<void> {
   const world = new World(place, (await providerOf(place.provider)).roles);

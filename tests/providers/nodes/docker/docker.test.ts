@@ -160,6 +160,9 @@ describe.if(missing === null)(
       const differs = async () =>
         (await nodes.compare(spec)).find(({ node }) => node === "a")!.differs;
       expect(await differs()).toEqual([]);
+      spec.place = { backups: "other" };
+      expect(await differs()).toEqual(["volume for backups other instead of pgdba-backups"]);
+      delete spec.place;
       const ip = () => inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", "a");
       const before = await ip();
       spec.nodes[0]!.place = { memory: "512m", cpus: 0.5 };

@@ -1,0 +1,131 @@
+/** The state folder of the node that keeps schedules: an entry of the cluster as it is reached from there, and the program. */
+import { PgdbaError } from "../../../engine/errors.ts";
+import { readText } from "../../../engine/shared/read-file.ts";
+import type { JsonObject, StepContext } from "../../../engine/types.ts";
+import { archOf } from "../../../providers/backup/host.ts";
+import { installProgram } from "../../../providers/backup/install.ts";
+import type { Nodes } from "../../../providers/nodes/contract.ts";
+import { clusterFile } from "../../../providers/registry/folder.ts";
+import { type ClusterEntry, readClusterFile } from "../../../providers/registry/read.ts";
+import { placeHere } from "../../../providers/registry/repository.ts";
+
+/** Where a node has its secrets, each in a file by its account. */
+const SECRETS = "/run/secrets";
+const PREPARE = `mkdir -p -m 0700 bin clusters keys schedules secrets && ln -sfn ${SECRETS} "secrets/$1"`;
+
+/**
+ * Has there what a run needs: done again it brings it up to date.
+ * @throws PgdbaError step_refused where the cluster is none that can be backed up from there
+ */
+export async function prepareHome(ctx: StepContext, nodes: Nodes, node: string): Promise<void> {
+  const cluster = ctx.target.cluster!;
+  const entry = (await readClusterFile(cluster, clusterFile(ctx.run.stateDir, cluster)))!;
+  const text = JSON.stringify(entryThere(cluster, entry.data), null, 2);
+  const home = await must(nodes, node, ["pwd"]);
+  await must(nodes, node, ["sh", "-c", PREPARE, "sh", cluster]);
+  const { os } = await nodes.facts(node);
+  const host = {
+    name: node,
+    arch: archOf(os.arch),
+    put: (path: string, from: Parameters<Nodes["put"]>[2], mode: number) =>
+      nodes.put(node, path, from, { mode }),
+    async text(path: string) {
+      const read = await nodes.exec(node, ["cat", path]);
+      return read.exit_code === 0 ? read.stdout : undefined;
+    },
+    run: (argv: string[]) => nodes.exec(node, argv),
+  };
+  const place = entry.data.repository && placeHere(entry, entry.data.repository);
+  if (place?.kind === "object_store") {
+    const key = readText(place.key_file, { maxBytes: 4096, code: "missing_secret" });
+    ctx.secret(key.trim());
+    await host.put(`${home}/keys/repository`, { content: key }, 0o600);
+    if (place.cafile !== undefined) {
+      const ca = readText(place.cafile, { maxBytes: 1024 * 1024 });
+      await host.put(`${home}/keys/repository.ca`, { content: ca }, 0o600);
+    }
+  }
+  await host.put(`${home}/clusters/${cluster}.yaml`, { content: `${text}\n` }, 0o600);
+  const progress = (told: string) => ctx.progress({ text: told });
+  const way = { whole: true, env: ctx.env, signal: ctx.signal, progress };
+  const isOther = await installProgram(host, `${home}/bin/pgdba`, way);
+  // The one that runs is the former.
+  if (isOther && (await nodes.state(node)).running !== "stopped") {
+    await nodes.stop(node, "fast");
+    await nodes.start(node);
+  }
+}
+
+/** The cluster for one within its network: by the names of its nodes, and without power over them. */
+export function entryThere(cluster: string, data: ClusterEntry["data"]): JsonObject {
+  const { postgres, patroni, accounts, repository, tls } = data;
+  const servers = (data.nodes ?? []).filter(({ roles }) => roles.includes("postgres"));
+  const first = servers.find(({ address }) => address != null)?.address;
+  const { superuser, replication } = accounts ?? {};
+  if (!postgres || !patroni || !first || !superuser || !replication)
+    throw new PgdbaError(
+      "step_refused",
+      `The entry of ${cluster} does not say how its servers reach one another, and by which accounts`,
+      { hint: "`pgdba cluster show` shows it; `nodes` and `accounts` are needed." },
+    );
+  const scheme = tls === undefined ? "http" : "https";
+  const endpoints = servers.flatMap(({ endpoints: all }) => {
+    const at = all?.patroni?.address;
+    return at ? [`${scheme}://${at.host}:${at.port}`] : [];
+  });
+  const ca = tls === undefined ? {} : { cafile: `${SECRETS}/ca.crt` };
+  const secret = (name: string) => ({ file: `secrets/${cluster}/${name}` });
+  const kept = (of: Record<string, unknown>) =>
+    Object.fromEntries(Object.entries(of).filter(([, value]) => value !== undefined));
+  return {
+    ownership: "connected",
+    ...kept({
+      labels: data.labels,
+      system_identifier: data.system_identifier,
+      cluster_id: data.cluster_id,
+      version: data.version,
+    }),
+    secrets: {
+      superuser: secret("superuser"),
+      replication: secret("replication"),
+      ...(repository?.secret === undefined ? {} : { repository: { file: "keys/repository" } }),
+    },
+    postgres: {
+      host: first.host,
+      port: first.port,
+      user: superuser.user,
+      password_secret: "superuser",
+      ...(tls === undefined ? {} : { sslmode: "verify-full", sslrootcert: `${SECRETS}/ca.crt` }),
+    },
+    patroni: { endpoints, ...kept({ scope: patroni.scope, namespace: patroni.namespace }), ...ca },
+    accounts: {
+      superuser: { user: superuser.user, password: "superuser" },
+      replication: { user: replication.user, password: "replication" },
+    },
+    ...(repository === undefined ? {} : { repository: repositoryThere(repository) }),
+  } as JsonObject;
+}
+
+function repositoryThere(repository: NonNullable<ClusterEntry["data"]["repository"]>): JsonObject {
+  const { kind, location, endpoint, node_endpoint, region, origins, cafile, secret } = repository;
+  const of = origins === undefined ? {} : { origins };
+  if (kind !== "object_store") return { kind: "directory", location, ...of };
+  return {
+    kind,
+    location,
+    endpoint: node_endpoint ?? endpoint ?? null,
+    ...(region === undefined ? {} : { region }),
+    ...(secret === undefined ? {} : { secret: "repository" }),
+    ...(cafile === undefined ? {} : { cafile: "../keys/repository.ca" }),
+    ...of,
+  };
+}
+
+/** What a program on the node prints. @throws PgdbaError command_failed */
+export async function must(nodes: Nodes, node: string, argv: string[]): Promise<string> {
+  const { exit_code, stdout, stderr } = await nodes.exec(node, argv, { maxBytes: 16 << 20 });
+  if (exit_code === 0) return stdout.trimEnd();
+  throw new PgdbaError("command_failed", `${argv[0]} failed on ${node}: ${stderr.trim()}`, {
+    hint: "Look at the node's state (pgdba cluster status) and at its log.",
+  });
+}
