@@ -27,16 +27,20 @@ export async function begin(
   await repository.create(`${backupPrefix(key, id)}${BEGUN}`, Buffer.from(text), options);
 }
 
-/** Those of them that nobody has finished so far, be it because somebody is still at it. */
+/**
+ * Those of them that nobody has finished so far, be it because somebody is still at it. `finished`: ids of which it is known that they have a record.
+ */
 export async function findUnfinished(
   repository: Pick<Repository, "list" | "names" | "read">,
   key: ClusterKey,
-  options: Signalled = {},
+  { finished = [], ...options }: Signalled & { finished?: Iterable<string> } = {},
 ): Promise<Unfinished[]> {
   const prefix = `${keyOf(key)}/backup/`;
   const ids = new Set<string>();
   for await (const name of repository.names(prefix, { ...options, shallow: true }))
     ids.add(name.slice(prefix.length).split("/")[0]!);
+  for (const id of finished) ids.delete(id);
+  if (ids.size === 0) return [];
   // Records are looked at last: one that was finished meanwhile counts as finished.
   for await (const name of repository.names(recordPrefix(key), options))
     ids.delete(name.slice(recordPrefix(key).length).replace(/\.json$/, ""));

@@ -81,7 +81,7 @@ export async function openDirectory(root: string): Promise<Repository> {
 
     async *names(prefix, options = {}) {
       await assertMark(root);
-      yield* namesIn(root, prefix, options);
+      for await (const some of namesIn(root, prefix, options)) for (const name of some) yield name;
     },
 
     async remove(names, options = {}) {

@@ -20,13 +20,30 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
   effect: "read",
   idempotent: true,
   uses: ["repository"],
-  input: { type: "object", additionalProperties: false, required: [], properties: {} },
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: [],
+    properties: {
+      type: {
+        type: ["string", "null"],
+        enum: ["full", "incremental", "logical", null],
+        description: "List only those",
+      },
+      last: {
+        type: ["integer", "null"],
+        minimum: 0,
+        description: "List the newest ones only, so many of them; all without it",
+      },
+    },
+  },
   output: {
     type: "object",
     additionalProperties: false,
     required: [
       "where",
       "backups",
+      "total",
       "timelines",
       "gaps",
       "unfinished",
@@ -37,6 +54,7 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
     properties: {
       where: { type: "string" },
       backups: { type: "array", items: BACKUP, description: "The newest first" },
+      total: { type: "number", description: "So many are there of that type, listed or not" },
       timelines: {
         type: "array",
         items: {
@@ -99,22 +117,32 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
       },
     },
   },
-  async run(ctx) {
+  async run(ctx, { type = null, last = null }) {
     const place = await backupPlace(ctx);
     const { repository, key } = place;
     const catalogue = await catalogueOf(ctx, place);
     const { windows, until, unfit } = windowsOf(catalogue);
-    const rows = catalogue.backups.map((one) => rowOf(one, until, unfit)).toReversed();
-    const good = rows.find(({ restorable_from }) => restorable_from !== null);
+    const newestFirst = catalogue.backups.toReversed();
+    const wanted = newestFirst.filter(({ summary }) => type === null || summary.type === type);
+    const listed = last === null ? wanted : wanted.slice(0, last);
+    const good = newestFirst.find(({ summary }) => until.has(summary.id))?.summary;
     const now = ctx.clock.now();
+    const unfinished = await findUnfinished(repository, key, {
+      signal: ctx.signal,
+      finished: newestFirst.map(({ summary }) => summary.id),
+    });
     return {
       where: repository.where,
-      backups: rows,
+      backups: listed.map((one) => rowOf(one, until, unfit)),
+      total: wanted.length,
       timelines: windows.map(({ gaps, ...window }) => ({ ...window, gaps: gaps.length })),
       gaps: windows.flatMap(({ gaps }) => gaps.map(holeRow)),
-      unfinished: (await findUnfinished(repository, key, { signal: ctx.signal })).map(
-        ({ id, run, at, bytes }) => ({ id, run, at: at.toISOString(), bytes }),
-      ),
+      unfinished: unfinished.map(({ id, run, at, bytes }) => ({
+        id,
+        run,
+        at: at.toISOString(),
+        bytes,
+      })),
       newest:
         good === undefined
           ? null

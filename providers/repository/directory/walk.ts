@@ -9,12 +9,6 @@ import { assertMark, failed } from "./mark.ts";
 /** How many files are asked for their size at once. */
 const AT_ONCE = 64;
 
-interface Entry {
-  /** Of a folder with a `/` at its end, so that names are in order across folders. */
-  name: string;
-  folder: boolean;
-}
-
 /** The files whose names begin with `prefix` and come after `after`, in the order of their names. */
 export async function* walk(
   root: string,
@@ -22,11 +16,10 @@ export async function* walk(
   { signal, after }: Signalled & { after?: string },
   folder = folderOf(prefix),
 ): AsyncIterable<Stored> {
-  const wanted = (entry: Entry): boolean => {
-    const { name, folder: isFolder } = entry;
-    if (!isBelow(prefix, entry)) return false;
+  const wanted = (name: string): boolean => {
+    if (!isBelow(prefix, name)) return false;
     if (after === undefined) return true;
-    return compareNames(name, after) > 0 || (isFolder && after.startsWith(name));
+    return compareNames(name, after) > 0 || (isFolder(name) && after.startsWith(name));
   };
   let files: string[] = [];
   const sized = async function* (): AsyncIterable<Stored> {
@@ -34,37 +27,47 @@ export async function* walk(
     files = [];
     for (const one of found) if (one !== undefined) yield one;
   };
-  for (const entry of (await entriesOf(root, folder)).filter(wanted)) {
+  for (const name of (await namesOf(root, folder)).filter(wanted)) {
     signal?.throwIfAborted();
-    if (!entry.folder) files.push(entry.name);
-    if (files.length >= AT_ONCE || entry.folder) yield* sized();
-    if (entry.folder)
-      yield* walk(root, prefix, { signal, ...(after === undefined ? {} : { after }) }, entry.name);
+    if (!isFolder(name)) files.push(name);
+    if (files.length >= AT_ONCE || isFolder(name)) yield* sized();
+    if (isFolder(name))
+      yield* walk(root, prefix, { signal, ...(after === undefined ? {} : { after }) }, name);
   }
   yield* sized();
 }
 
-/** The names alone, in their order: no file is looked at. `shallow`: folders are named, and not read. */
+/**
+ * The names alone, in their order, those of a folder together: no file is looked at. `shallow`: folders are named, and not read.
+ */
 export async function* namesIn(
   root: string,
   prefix: string,
   { signal, shallow = false }: Signalled & { shallow?: boolean },
   folder = folderOf(prefix),
-): AsyncIterable<string> {
-  for (const entry of await entriesOf(root, folder)) {
-    if (!isBelow(prefix, entry)) continue;
+): AsyncIterable<string[]> {
+  const all = await namesOf(root, folder);
+  const below = folder.startsWith(prefix) ? all : all.filter((name) => isBelow(prefix, name));
+  if (shallow || !below.some(isFolder)) {
+    if (below.length > 0) yield below;
+    return;
+  }
+  for (const name of below) {
     signal?.throwIfAborted();
-    if (entry.folder && !shallow) yield* namesIn(root, prefix, { signal }, entry.name);
-    else yield entry.name;
+    if (isFolder(name)) yield* namesIn(root, prefix, { signal }, name);
+    else yield [name];
   }
 }
 
 const folderOf = (prefix: string): string => prefix.slice(0, prefix.lastIndexOf("/") + 1);
 
-const isBelow = (prefix: string, { name, folder }: Entry): boolean =>
-  name.startsWith(prefix) || (folder && prefix.startsWith(name));
+const isFolder = (name: string): boolean => name.endsWith("/");
 
-async function entriesOf(root: string, folder: string): Promise<Entry[]> {
+const isBelow = (prefix: string, name: string): boolean =>
+  name.startsWith(prefix) || (isFolder(name) && prefix.startsWith(name));
+
+/** What lies in a folder, in order; a folder has a `/` at its end, so that names are in order across folders. */
+async function namesOf(root: string, folder: string): Promise<string[]> {
   let found: Dirent[];
   try {
     found = await readdir(join(root, folder), { withFileTypes: true });
@@ -74,12 +77,14 @@ async function entriesOf(root: string, folder: string): Promise<Entry[]> {
     await assertMark(root);
     return [];
   }
-  return found
-    .filter((one) => !one.name.startsWith(".") && (one.isFile() || one.isDirectory()))
-    .filter((one) => folder !== "" || one.name !== "lost+found")
-    .map((one) => `${folder}${one.name}${one.isDirectory() ? "/" : ""}`)
-    .toSorted()
-    .map((name) => ({ name, folder: name.endsWith("/") }));
+  const names: string[] = [];
+  for (const one of found) {
+    const ending = one.isDirectory() ? "/" : "";
+    if (one.name.startsWith(".") || (ending === "" && !one.isFile())) continue;
+    if (folder === "" && one.name === "lost+found") continue;
+    names.push(`${folder}${one.name}${ending}`);
+  }
+  return names.sort();
 }
 
 async function storedAt(root: string, name: string): Promise<Stored | undefined> {
