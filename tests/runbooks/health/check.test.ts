@@ -5,6 +5,7 @@ import type { ActionStep, StepRegistry } from "../../../engine/types.ts";
 import catalogue from "../../../steps/backup/catalogue.ts";
 import gaps from "../../../steps/backup/gaps.ts";
 import foreign from "../../../steps/backup/foreign.ts";
+import armed from "../../../steps/chaos/armed.ts";
 import assert from "../../../steps/core/assert.ts";
 import check from "../../../steps/health/check.ts";
 import { GROUPS } from "../../../steps/health/check/words.ts";
@@ -12,7 +13,7 @@ import query from "../../../steps/sql/query.ts";
 import { libraryWith } from "./support.ts";
 
 const types = new Map(
-  [check, assert, catalogue, foreign, gaps, query].map((type) => [type.type, type]),
+  [armed, check, assert, catalogue, foreign, gaps, query].map((type) => [type.type, type]),
 );
 const registry: StepRegistry = {
   names: () => [...types.keys()],
