@@ -92,7 +92,7 @@ export async function gatherHoldings(
       .filter(({ record, source }) => {
         const from = sources.find(({ key }) => keyOf(key) === keyOf(source))!;
         const way = ways.get(from)!;
-        return way === null || (record.wal !== null && endsOn(way, from, record));
+        return way === null || endsOn(way, from, record.wal);
       })
       .toSorted((a, b) => (a.record.id < b.record.id ? -1 : 1)),
   };
@@ -114,11 +114,17 @@ function isBefore(
   return end != null && number <= segmentBefore(timeline, end, segmentBytes).number;
 }
 
-function endsOn(way: readonly Stretch[], { until }: Source, { wal }: BackupRecord): boolean {
-  const lsn = parseLsn(wal!.end_lsn);
+/** Whether a backup was finished before the copy left its origin, on the way that leads to where it did. */
+export function endsOn(
+  way: readonly Stretch[],
+  { until }: Pick<Source, "until">,
+  wal: BackupRecord["wal"],
+): boolean {
+  if (wal === null) return false;
+  const lsn = parseLsn(wal.end_lsn);
   return (
-    isOnPath(way, wal!.end_timeline, lsn) &&
-    (wal!.end_timeline !== until!.timeline || lsn <= until!.lsn)
+    isOnPath(way, wal.end_timeline, lsn) &&
+    (wal.end_timeline !== until!.timeline || lsn <= until!.lsn)
   );
 }
 

@@ -13,7 +13,6 @@ export function sourceOfRepository(entry: ClusterEntry): RepositorySource | unde
     place: placeHere(entry, repository),
     location: repository.location,
     key: { system_identifier, version, cluster_id },
-    ...(repository.slot === undefined ? {} : { slot: repository.slot }),
     origins: (repository.origins ?? []).map(originIn),
   };
 }
@@ -31,7 +30,7 @@ export function placeHere(
 }
 
 /** As this machine reaches it; null for what only nodes reach. */
-function placeOf(
+export function placeOf(
   {
     kind,
     location,

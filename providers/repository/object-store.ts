@@ -12,8 +12,9 @@ const ONLY_NEW = { "if-none-match": "*" };
 /** Streams up to this size are put at once. */
 const SMALL = 16 * 1024 * 1024;
 
-export async function openStore(place: StorePlace): Promise<Repository> {
-  return repositoryOf(storeClient(place), place.prefix ?? "");
+/** `key`: see `storeClient`. */
+export async function openStore(place: StorePlace, key?: string): Promise<Repository> {
+  return repositoryOf(storeClient(place, key), place.prefix ?? "");
 }
 
 /**

@@ -4,10 +4,10 @@ import type { Place, Repository } from "./contract.ts";
 /** The verbs of a repository that change nothing in it. */
 const REPOSITORY_READS = ["read", "stat", "list", "names", "space", "close"] as const;
 
-/** The repository at a place that this machine reaches. @throws PgdbaError repository_failed | missing_secret */
-export async function openRepository(place: Place): Promise<Repository> {
+/** The repository at a place that this machine reaches. `key`: of an object store, where no file holds it yet. @throws PgdbaError repository_failed | missing_secret */
+export async function openRepository(place: Place, key?: string): Promise<Repository> {
   if (place.kind === "directory") return (await import("./directory.ts")).openDirectory(place.path);
-  return (await import("./object-store.ts")).openStore(place);
+  return (await import("./object-store.ts")).openStore(place, key);
 }
 
 /**

@@ -6,6 +6,7 @@ import { HOLE, holeRow } from "./archive/shape.ts";
 import { type BackupPlace, backupPlace } from "./place.ts";
 import { newestMark } from "./records.ts";
 import { catalogueOf, walAge } from "./catalogue/read.ts";
+import { ORIGINS, originRows } from "./catalogue/origins.ts";
 import { BACKUP, rowOf } from "./catalogue/row.ts";
 
 const TIME = { type: ["string", "null"] } as const;
@@ -44,6 +45,7 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
       "where",
       "backups",
       "total",
+      "origins",
       "timelines",
       "gaps",
       "unfinished",
@@ -55,6 +57,7 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
       where: { type: "string" },
       backups: { type: "array", items: BACKUP, description: "The newest first" },
       total: { type: "number", description: "So many are there of that type, listed or not" },
+      origins: ORIGINS,
       timelines: {
         type: "array",
         items: {
@@ -135,6 +138,7 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
       where: repository.where,
       backups: listed.map((one) => rowOf(one, until, unfit)),
       total: wanted.length,
+      origins: await originRows(ctx, { type, last }),
       timelines: windows.map(({ gaps, ...window }) => ({ ...window, gaps: gaps.length })),
       gaps: windows.flatMap(({ gaps }) => gaps.map(holeRow)),
       unfinished: unfinished.map(({ id, run, at, bytes }) => ({

@@ -39,6 +39,10 @@ until this was done there, and keeps its WAL.`,
     additionalProperties: false,
     properties: {
       nodes: { type: ["array", "null"], items: { type: "string" }, description: "Only these" },
+      segment_bytes: {
+        type: ["number", "null"],
+        description: "Of a copy: the size of a segment of WAL; the server is asked without it",
+      },
     },
   },
   output: {
@@ -50,7 +54,7 @@ until this was done there, and keeps its WAL.`,
       silent: { type: "array", items: { type: "string" } },
     },
   },
-  async run(ctx, { nodes }) {
+  async run(ctx, { nodes, segment_bytes }) {
     const { place, key, origins } = await ctx.use("repository");
     const cluster = ctx.target.cluster!;
     const { data } = (await readClusterFile(cluster, clusterFile(ctx.run.stateDir, cluster)))!;
@@ -66,7 +70,7 @@ until this was done there, and keeps its WAL.`,
     const { hosts, silent } = await hostsOf(ctx);
     const wanted = hosts.filter(({ name }) => nodes == null || nodes.includes(name));
     // Only a copy has origins, of which it may not read too much.
-    const segmentBytes = origins.length === 0 ? 0 : await segmentSize(ctx);
+    const segmentBytes = origins.length === 0 ? 0 : (segment_bytes ?? (await segmentSize(ctx)));
     let changed = false;
     const before = (ctx.noted ?? {}) as Before;
     for (const host of wanted)

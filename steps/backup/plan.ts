@@ -8,6 +8,7 @@ import { lsnText } from "../../providers/postgres/lsn.ts";
 import { defineStep } from "../define.ts";
 import { newestMark } from "./records.ts";
 import { type Answer, askRepository } from "./restore/question.ts";
+import { type Origin, ORIGIN } from "./restore/origin.ts";
 import { TARGET_INPUT, type TargetInput } from "./restore/target.ts";
 
 const nullable = (type: "string" | "number" | "boolean", description: string) =>
@@ -25,13 +26,14 @@ The timeline is the cluster's own unless one is named; PostgreSQL's \`latest\` w
 `,
   effect: "read",
   idempotent: true,
-  needs: ["repository"],
-  uses: ["postgres"],
+  needs: ({ origin }: { origin?: unknown }) => (origin == null ? ["repository"] : []),
+  uses: ["postgres", "repository"],
   input: {
     type: "object",
     additionalProperties: false,
     properties: {
       ...TARGET_INPUT,
+      origin: ORIGIN,
       random: {
         type: ["boolean", "null"],
         description:
@@ -92,6 +94,14 @@ The timeline is the cluster's own unless one is named; PostgreSQL's \`latest\` w
         items: {},
         description: "As they were when the backup was taken: name, bytes, tables",
       },
+      version: nullable("number", "PostgreSQL's major version"),
+      segment_bytes: nullable("number", "Of a segment of WAL"),
+      settings: {
+        type: "object",
+        additionalProperties: { type: "string" },
+        description:
+          "Settings of the server that whoever runs the restored data must have as much of",
+      },
       wal_age_seconds: nullable(
         "number",
         "Age of the newest record that is archived: what is lost when all nodes are lost now",
@@ -120,9 +130,10 @@ The timeline is the cluster's own unless one is named; PostgreSQL's \`latest\` w
       },
     },
   },
-  async run(ctx, { refuse = true, ...input }) {
+  async run(ctx, { refuse = true, origin, ...input }) {
     try {
-      return await told(ctx, await askRepository(ctx, input as TargetInput));
+      const from = origin as Origin | null | undefined;
+      return await told(ctx, await askRepository(ctx, input as TargetInput, from));
     } catch (error) {
       const isNo = error instanceof PgdbaError && error.code === "step_refused";
       if (refuse || !isNo) throw error;
@@ -152,11 +163,15 @@ const NO = {
   bytes: null,
   forecast_seconds: null,
   databases: [],
+  version: null,
+  segment_bytes: null,
+  settings: {},
   wal_age_seconds: null,
   timelines: [],
 };
 
-async function told(ctx: StepContext, { holdings, found }: Answer) {
+async function told(ctx: StepContext, answer: Answer) {
+  const { holdings, found } = answer;
   const { start, stop, timeline, path } = found;
   const { record, quality } = start.backup;
   const stored = start.chain.reduce((sum, one) => sum + one.record.stored_bytes, 0);
@@ -177,8 +192,11 @@ async function told(ctx: StepContext, { holdings, found }: Answer) {
     stored_bytes: stored,
     bytes: record.bytes,
     databases: record.databases as object[],
-    wal_age_seconds: await walAge(ctx, { holdings, found }),
-    forecast_seconds: await forecast(ctx, holdings, { stored, wal: Number(found.walBytes) }),
+    version: Number.parseInt(record.server.version, 10),
+    segment_bytes: record.server.segment_bytes,
+    settings: record.server.settings,
+    wal_age_seconds: await walAge(ctx, answer),
+    forecast_seconds: await forecast(ctx, answer, { stored, wal: Number(found.walBytes) }),
     windows: [],
     timelines: flat(
       treeOf(
@@ -191,8 +209,10 @@ async function told(ctx: StepContext, { holdings, found }: Answer) {
   };
 }
 
-async function walAge(ctx: StepContext, { holdings, found }: Answer): Promise<number | null> {
-  const { repository } = await ctx.use("repository");
+async function walAge(
+  ctx: StepContext,
+  { sources: { repository }, holdings, found }: Answer,
+): Promise<number | null> {
   const from = parseLsn(found.start.backup.record.wal!.start_lsn);
   const read = segmentReader(repository);
   const newest = await newestMarkIn({ holdings, path: found.path, from, read, signal: ctx.signal });
@@ -223,7 +243,7 @@ export interface DrillFacts {
 
 async function forecast(
   ctx: StepContext,
-  { backups }: Answer["holdings"],
+  { sources: { repository }, holdings: { backups } }: Answer,
   { stored, wal }: { stored: number; wal: number },
 ): Promise<number | null> {
   const last = backups
@@ -231,7 +251,6 @@ async function forecast(
     .toSorted((a, b) => (a.marks.drilled! < b.marks.drilled! ? -1 : 1))
     .at(-1);
   if (!last) return null;
-  const { repository } = await ctx.use("repository");
   const place = { repository, key: last.source, cluster: ctx.target.name };
   const facts = (await newestMark(place, last.record.id, "drilled"))?.facts as
     | DrillFacts

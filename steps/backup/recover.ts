@@ -1,10 +1,13 @@
 import type { Json } from "../../engine/types.ts";
+import type { Nodes } from "../../providers/nodes/contract.ts";
 import type { Recovered, RecoverOrder } from "../../providers/backup/recover/recover.ts";
+import { CLUSTER_PARTS } from "../../providers/registry/schema.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
-import { variable } from "../node-files.ts";
+import { isThere, variable } from "../node-files.ts";
 import { restorableRecord } from "./records.ts";
 import { LOOK } from "./restore/look.ts";
+import { type Accounts, accountsOf } from "./restore/accounts.ts";
 import { beforeOf, folderOf, scratchOf } from "./restore/scratch.ts";
 import { placeOf, probeWork, work } from "./restore/work.ts";
 
@@ -52,6 +55,25 @@ null), and indexes where a database has amcheck.`,
         description:
           "After `backup.swap`: bring the data itself to its end, on a timeline of its own, which the server archives once it is started",
       },
+      archive: {
+        type: "boolean",
+        default: true,
+        description: "With `finish`: the first segment of the new timeline is archived",
+      },
+      user: {
+        type: ["string", "null"],
+        description: "A superuser of the restored database; that of the node without it",
+      },
+      accounts: {
+        ...CLUSTER_PARTS.accounts,
+        additionalProperties: {
+          ...CLUSTER_PARTS.accounts.additionalProperties,
+          type: ["object", "null"],
+        },
+        type: ["object", "null"],
+        description:
+          "With `finish`: roles by what they are for (`superuser`, `replication`), which get the passwords of this cluster; the restored ones are those of the original",
+      },
     },
   },
   output: {
@@ -79,7 +101,7 @@ null), and indexes where a database has amcheck.`,
       programs: place.programs,
       folder: folderOf(ctx.run.id),
       owner: null,
-      user: await variable(nodes, input.node, "PGUSER"),
+      user: input.user ?? (await variable(nodes, input.node, "PGUSER")),
       version: key.version,
       timeline: input.timeline,
       stop:
@@ -93,8 +115,11 @@ null), and indexes where a database has amcheck.`,
       })),
       amcheck: !finish && (input.amcheck ?? true),
       finish: finish ? "promote" : "stop",
-      archive: finish,
-      histories: finish ? beforeOf(place.data, ctx.run.id) : null,
+      archive: finish && input.archive !== false,
+      ...(finish && input.accounts
+        ? { accounts: await accountsOf(ctx, input.accounts as Accounts) }
+        : {}),
+      histories: finish ? await historiesOf(nodes, input.node, place.data, ctx.run.id) : null,
     };
     return outputOf(
       input.node,
@@ -122,4 +147,10 @@ function outputOf(
   { lsn, last_commit, replayed_bytes, seconds, timeline, look }: Recovered,
 ) {
   return { node, lsn, last_commit, replayed_bytes, seconds: seconds.replay, timeline, look };
+}
+
+/** Of the data that was moved aside; none where nothing was. */
+async function historiesOf(nodes: Nodes, node: string, data: string, run: string) {
+  const before = beforeOf(data, run);
+  return (await isThere(nodes, node, before)) ? before : null;
 }

@@ -1,34 +1,18 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import type { StepContext } from "../../engine/types.ts";
+import { partText } from "../../providers/backup/parts.ts";
 import { openRepository } from "../../providers/repository/open.ts";
 import { clusterName } from "../../providers/repository/layout.ts";
 import { readClusterFile } from "../../providers/registry/read.ts";
 import { clusterFile } from "../../providers/registry/folder.ts";
-import { writeSecret } from "../../providers/registry/secrets.ts";
 import { type ClusterFile, CLUSTER_PARTS } from "../../providers/registry/schema.ts";
 import { defineStep } from "../define.ts";
+import { keptKey, REPOSITORY_KEY as NAME } from "./archive/kept-key.ts";
 import { madePlace } from "./archive/made-place.ts";
 
-const { kind, location, endpoint, node_endpoint, region, cafile, slot } =
+const { kind, location, endpoint, node_endpoint, region, cafile } =
   CLUSTER_PARTS.repository.properties;
 
 type Repository = NonNullable<ClusterFile["repository"]>;
-/** The name of the secret. */
-const NAME = "repository";
-
-/** Where the key is kept, which is given by a variable; undefined when none is given. @throws PgdbaError missing_secret */
-async function keptKey(ctx: StepContext, cluster: string, variable: string | null | undefined) {
-  if (variable == null) return undefined;
-  const value = ctx.env[variable] ?? "";
-  if (!/^[^:\s]+:\S+$/.test(value))
-    throw new PgdbaError("missing_secret", `${variable} holds no key to an object store`, {
-      hint: "Set it to the id of the key, a colon, and the key.",
-      data: { missing: [variable] },
-    });
-  ctx.secret(value);
-  ctx.secret(value.slice(value.indexOf(":") + 1));
-  return writeSecret(ctx.run.stateDir, cluster, NAME, value);
-}
 
 export default defineStep({
   type: "backup.repository",
@@ -54,7 +38,6 @@ was connected, is given one. What the place must keep is tried: that a name is g
       node_endpoint: { ...node_endpoint, type: ["string", "null"] },
       region: { ...region, type: ["string", "null"] },
       cafile: { ...cafile, type: ["string", "null"] },
-      slot: { ...slot, type: ["string", "null"] },
       key_env: {
         type: ["string", "null"],
         pattern: "^[A-Za-z_][A-Za-z0-9_]*$",
@@ -95,11 +78,10 @@ was connected, is given one. What the place must keep is tried: that a name is g
     const given = Object.fromEntries(
       Object.entries(place).filter(([, value]) => value !== null),
     ) as Partial<Repository>;
-    const { origins, slot: streams, secret: before } = entry.data.repository ?? {};
+    const { origins, secret: before } = entry.data.repository ?? {};
     const secrets = await keptKey(ctx, cluster, key_env);
     const secret = secrets === undefined ? before : NAME;
     const repository = {
-      ...(streams === undefined ? {} : { slot: streams }),
       ...(given as Repository),
       ...(given.kind === "object_store" && secret !== undefined ? { secret } : {}),
       ...(origins === undefined ? {} : { origins }),
@@ -109,8 +91,7 @@ was connected, is given one. What the place must keep is tried: that a name is g
     const opened = await madePlace(ctx, withKey, repository, openRepository);
     try {
       const key = { system_identifier, version, cluster_id };
-      const text = JSON.stringify({ format: 1, ...key });
-      const made = await opened.create(clusterName(key), new TextEncoder().encode(text), {
+      const made = await opened.create(clusterName(key), partText(key, origins ?? []), {
         signal: ctx.signal,
       });
       if (made === "same" && Bun.deepEquals(entry.data.repository, repository)) ctx.unchanged();

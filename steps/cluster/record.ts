@@ -36,6 +36,10 @@ function partsOf(input: object): Parts {
   return JSON.parse(JSON.stringify(input), (_key, value: unknown) => value ?? undefined) as Parts;
 }
 
+/** Whoever makes a cluster with that account connects by it. */
+const namesSuperuser = (accounts: unknown): boolean =>
+  typeof accounts === "object" && accounts !== null && "superuser" in accounts;
+
 export default defineStep({
   type: "cluster.record",
   summary: "Write what is known of a cluster into the registry",
@@ -53,9 +57,12 @@ cluster that is finished (system identifier, cluster id, Patroni scope) is added
   idempotent: true,
   locks: "none",
   gives: (input: {
-    [part in "postgres" | "patroni" | "dcs" | "pgbouncer" | "nodes" | "repository"]?: unknown;
+    [
+      part in "postgres" | "accounts" | "patroni" | "dcs" | "pgbouncer" | "nodes" | "repository"
+    ]?: unknown;
   }) => [
     ...(input.postgres === undefined ? [] : ["postgres", "primary"]),
+    ...(input.postgres === undefined || !namesSuperuser(input.accounts) ? [] : ["superuser"]),
     ...(input.nodes === undefined ? [] : ["member"]),
     ...(["patroni", "dcs", "pgbouncer", "repository"] as const).filter(
       (part) => input[part] !== undefined,

@@ -7,6 +7,7 @@ import { readControl } from "../../postgres/control-file.ts";
 import { readControlState } from "../../postgres/control-state.ts";
 import { lsnText } from "../../postgres/lsn.ts";
 import type { PgSession } from "../../postgres/session.ts";
+import { giveAccounts, type RestoredAccount } from "./accounts.ts";
 import { assertStillRoom } from "../space.ts";
 import type { Told } from "../work.ts";
 import type { Stop } from "../when.ts";
@@ -34,6 +35,8 @@ export interface RecoverOrder {
   finish: "stop" | "promote";
   /** What is written after the recovery is marked, so that the server which goes on archives it. Nothing arrives before that. */
   archive: boolean;
+  /** With `promote`: the roles that the server's cluster works with, given their passwords; those that are missing are made. */
+  accounts?: RestoredAccount[];
   /** Of the data before: its history files, so that no timeline gets a number twice. */
   histories: string | null;
 }
@@ -126,6 +129,7 @@ async function recovered(
     });
     const looked = performance.now();
     if (promotes) await promote(world, { server, session });
+    if (promotes) await giveAccounts(session, order.accounts ?? []);
     await session.close();
     await server.stop();
     if (promotes) await rm(join(order.data, "standby.signal"), { force: true });
@@ -249,6 +253,7 @@ async function promotedBefore(
     if (session === null) await Bun.sleep(PAUSE_MS);
   }
   try {
+    await giveAccounts(session, order.accounts ?? []);
     const { rows } = await session.ask("SELECT pg_current_wal_lsn()::text AS lsn");
     return {
       lsn: String(rows[0]!["lsn"]),

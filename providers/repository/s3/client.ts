@@ -45,9 +45,9 @@ const FULL: ReadonlySet<string> = new Set([
   "NotEnoughSpace",
 ]);
 
-/** @throws PgdbaError missing_secret */
-export function storeClient(place: StorePlace): Client {
-  const key = keyIn(place.key_file);
+/** `given`: the key itself, where no file holds it yet. @throws PgdbaError missing_secret */
+export function storeClient(place: StorePlace, given?: string): Client {
+  const key = keyIn(place.key_file, given);
   const { endpoint, bucket, prefix = "", region = "us-east-1" } = place;
   const where = `s3://${bucket}/${prefix} at ${endpoint}`;
   const base = `${endpoint.replace(/\/$/, "")}/${encoded(bucket)}`;
@@ -115,12 +115,14 @@ export function storeClient(place: StorePlace): Client {
 const isAnswer = (status: number, code: string | undefined): boolean =>
   status !== 404 || code === "NoSuchKey" || code === "NoSuchUpload";
 
-function keyIn(file: string): Key {
-  const text = readText(file, {
-    maxBytes: 4096,
-    code: "missing_secret",
-    hint: "It holds the id of the key, a colon, and the key; `pgdba backup setup` writes it.",
-  }).trim();
+function keyIn(file: string, given: string | undefined): Key {
+  const text =
+    given ??
+    readText(file, {
+      maxBytes: 4096,
+      code: "missing_secret",
+      hint: "It holds the id of the key, a colon, and the key; `pgdba backup setup` writes it.",
+    }).trim();
   const at = text.indexOf(":");
   if (at > 0) return { id: text.slice(0, at), secret: text.slice(at + 1) };
   throw new PgdbaError("missing_secret", `${file} holds no key to an object store`, {

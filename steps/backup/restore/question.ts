@@ -5,22 +5,30 @@ import { segmentReader } from "../../../providers/backup/locate.ts";
 import { momentIn, restorable, type Restorable } from "../../../providers/backup/when.ts";
 import type {} from "../../../providers/target/access.ts";
 import { timelineOf } from "../../../providers/target/timeline.ts";
+import { type Origin, type Sources, sourcesOf } from "./origin.ts";
 import { type TargetInput, wantedBy } from "./target.ts";
 
 export interface Answer {
+  sources: Sources;
   holdings: Holdings;
   found: Restorable;
 }
 
 /** @throws PgdbaError step_refused | invalid_param, with the windows in `data` | repository_failed */
-export async function askRepository(ctx: StepContext, input: TargetInput): Promise<Answer> {
+export async function askRepository(
+  ctx: StepContext,
+  input: TargetInput,
+  origin?: Origin | null,
+): Promise<Answer> {
   let wanted = wantedBy(input);
-  const { repository, key, origins } = await ctx.use("repository");
+  const sources = await sourcesOf(ctx, origin);
+  const { repository, key, origins } = sources;
   const { signal } = ctx;
   ctx.progress({ text: "looking at what the repository holds" });
   const holdings = await gatherHoldings(repository, [{ key, until: null }, ...origins], { signal });
   const read = segmentReader(repository);
-  const now = await ownTimeline(ctx);
+  // A cluster that is made from an origin writes none yet; the origin's own is the newest in its part.
+  const now = origin == null ? await ownTimeline(ctx) : null;
   if (input.random === true)
     wanted = await momentIn(
       holdings,
@@ -43,7 +51,7 @@ export async function askRepository(ctx: StepContext, input: TargetInput): Promi
       signal,
     },
   );
-  return { holdings, found };
+  return { sources, holdings, found };
 }
 
 /** The timeline that the cluster writes; null for one that can't be asked. */

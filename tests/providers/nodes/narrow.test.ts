@@ -129,7 +129,6 @@ test("what the place lacks is refused with its reason before anything is done, f
       "kill node": (n: Nodes) => n.kill("a", "node"),
       "kill patroni": (n: Nodes) => n.kill("a", "patroni"),
       "kill power": (n: Nodes) => n.kill("a", "power"),
-      "kill patroni": (n: Nodes) => n.kill("a", "patroni"),
       scheduler: (n: Nodes) => n.provision({ nodes: [{ name: "s", roles: ["backup"] }] } as never),
     };
     for (const call of Object.values({ ...all, ...kills }))
