@@ -5,6 +5,7 @@ import type { PgSession } from "../postgres/session.ts";
 import type { Repository } from "../repository/contract.ts";
 import { type ClusterKey, walName, walPrefix } from "../repository/layout.ts";
 import { timelineText } from "./segments.ts";
+import { slotOf } from "./receive/slot.ts";
 import type { Told } from "./work.ts";
 
 const POLL_MS = 500;
@@ -25,6 +26,8 @@ interface Wanted {
   end: bigint;
   segmentBytes: number;
   segments: readonly string[];
+  /** WAL comes by this slot, and not by the server's archiver. */
+  slot: string | null;
   timeoutMs: number;
 }
 
@@ -32,9 +35,20 @@ interface Wanted {
 export async function refuseWithoutArchive(
   world: Pick<World, "repository" | "primary" | "signal">,
   key: ClusterKey,
-  timeline: number,
+  { timeline, slot }: { timeline: number; slot: string | null },
 ): Promise<void> {
   const pg = await world.primary();
+  if (slot !== null) {
+    if ((await slotOf(pg, slot))?.active === true) return;
+    throw new PgdbaError(
+      "step_refused",
+      `Nobody streams WAL by the slot ${slot}; a base backup can't be restored without`,
+      {
+        hint: "`pgdba backup receive` does it, for as long as it runs: have it started again when it ends.",
+        nothingDone: true,
+      },
+    );
+  }
   const { rows } = await pg.ask("SELECT current_setting('archive_mode') AS mode", [], {
     signal: world.signal,
   });
@@ -76,7 +90,7 @@ export async function awaitWal(world: World, wanted: Wanted): Promise<void> {
       look = now + LOOK_MS;
       // What the archiver has been through does not come any more, however long one waits.
       const [file = ""] = missing;
-      if (!(await isPassed(world, file))) passed.file = "";
+      if (wanted.slot !== null || !(await isPassed(world, file))) passed.file = "";
       else if (passed.file !== file) Object.assign(passed, { file, since: now });
       else if (now - passed.since >= PASSED_MS) throw await late(world, wanted, missing);
     }
@@ -136,19 +150,23 @@ async function late(world: World, wanted: Wanted, missing: string[]): Promise<Pg
   const said =
     mode === undefined
       ? "and the primary does not answer"
-      : mode === "off"
-        ? "and archive_mode is off on the primary"
-        : failing === true
-          ? `and the archiver of the primary fails at ${String(last_failed_wal)}`
-          : `and the archiver of the primary is at ${last_archived_wal === null ? "nothing so far" : String(last_archived_wal)}`;
+      : wanted.slot !== null
+        ? `which \`pgdba backup receive\` brings by the slot ${wanted.slot}`
+        : mode === "off"
+          ? "and archive_mode is off on the primary"
+          : failing === true
+            ? `and the archiver of the primary fails at ${String(last_failed_wal)}`
+            : `and the archiver of the primary is at ${last_archived_wal === null ? "nothing so far" : String(last_archived_wal)}`;
   return new PgdbaError(
     "timeout",
     `${missing.length} of ${wanted.segments.length} WAL segments of the backup did not come into ${world.repository.where} in time: ${first} is missing, ${said}`,
     {
       hint:
-        failing === true || mode === "off"
-          ? "Archiving is broken: the primary's log says why archive_command failed. Mend it, then take the backup again."
-          : "The archive is slow, or writes elsewhere: compare archive_command with the repository, or wait longer (--wal-timeout).",
+        wanted.slot !== null
+          ? "Look whether it runs, and what it says; or wait longer (--wal-timeout)."
+          : failing === true || mode === "off"
+            ? "Archiving is broken: the primary's log says why archive_command failed. Mend it, then take the backup again."
+            : "The archive is slow, or writes elsewhere: compare archive_command with the repository, or wait longer (--wal-timeout).",
       retryable: true,
       data: { missing: missing.slice(0, 100), archiver: (rows[0] ?? null) as never },
     },

@@ -35,6 +35,8 @@ export interface TakeOrder {
   level: number;
   /** How long the archive is given to bring the last segment. */
   wal_timeout_ms: number;
+  /** Of a cluster whose WAL is streamed: see `receive.ts`. */
+  slot?: string | undefined;
 }
 
 /** The connections and the repository that it works with; whoever made them closes them. */
@@ -58,7 +60,8 @@ export async function take(order: TakeOrder, world: TakeWorld): Promise<BackupRe
   assertOurs(order, identified.systemIdentifier);
   const facts = await factsOf(world.server, signal);
   assertFits(order, facts.version);
-  await refuseWithoutArchive(world, order.key, identified.timeline);
+  const slot = order.slot ?? null;
+  await refuseWithoutArchive(world, order.key, { timeline: identified.timeline, slot });
   const parts: Part[] = [];
   let manifest: Part | null = null;
   let start: Position = { lsn: "0/0", timeline: 0 };
@@ -121,6 +124,7 @@ export async function take(order: TakeOrder, world: TakeWorld): Promise<BackupRe
     const history = await timelineHistory(world.replication, end.timeline, signal);
     const wal = rangeOf(start, end, facts.server.segment_bytes);
     await awaitWal(world, {
+      slot,
       key: order.key,
       end: parseLsn(end.lsn),
       segmentBytes: facts.server.segment_bytes,

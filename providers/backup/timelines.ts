@@ -55,7 +55,11 @@ export function pathTo(histories: Histories, timeline: number): Stretch[] {
 }
 
 /** The stretch of a path with the position; null when it lies beyond the path, or on another branch (`timeline`). */
-function stretchAt(path: readonly Stretch[], lsn: bigint, timeline?: number): Stretch | null {
+export function stretchAt(
+  path: readonly Stretch[],
+  lsn: bigint,
+  timeline?: number,
+): Stretch | null {
   const found = path.filter(
     ({ from, until, timeline: on }) =>
       from <= lsn &&

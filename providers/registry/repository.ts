@@ -13,6 +13,7 @@ export function sourceOfRepository(entry: ClusterEntry): RepositorySource | unde
     place: placeHere(entry, repository),
     location: repository.location,
     key: { system_identifier, version, cluster_id },
+    ...(repository.slot === undefined ? {} : { slot: repository.slot }),
     origins: (repository.origins ?? []).map(originIn),
   };
 }

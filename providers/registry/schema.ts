@@ -293,6 +293,12 @@ const FILE = {
           minLength: 1,
           description: "The name under `secrets` of the key to it: its id, a colon, and the key",
         },
+        slot: {
+          type: "string",
+          pattern: "^[a-z0-9_]{1,63}$",
+          description:
+            "The replication slot by which `pgdba backup receive` streams WAL into it, where no server archives",
+        },
         origins: {
           type: "array",
           items: {

@@ -100,6 +100,13 @@ export interface MemberAccess {
    * @throws PgdbaError invalid_param when there is no such member | connection_failed
    */
   open(member: string, database?: string, options?: { timeoutMs?: number }): Promise<PgSession>;
+  /**
+   * A way to open sessions with one member again and again: nobody is asked any more where it is, who may not answer while things break.
+   * @throws PgdbaError invalid_param
+   */
+  way(
+    member: string,
+  ): Promise<(options?: { database?: string; timeoutMs?: number }) => Promise<PgSession>>;
   /** As that of `postgres`, to one member. */
   replication(member: string): Promise<ReplicationSession>;
 }

@@ -57,7 +57,11 @@ export function postgresAccess(
         run(sql, values, { maxRows, drain: true }),
       );
     },
-    replication: () => replicationTo({ ...source.spec, ...source.replication }, on),
+    async replication() {
+      // Where the session is: after a failover that is another server than the entry names.
+      await session();
+      return replicationTo({ ...source.spec, ...source.replication, ...following.place }, on);
+    },
     open: async (database = spec.database, { timeoutMs, through } = {}) =>
       narrow(
         await following.another(
@@ -87,6 +91,20 @@ export function memberAccess(source: TargetSource, on: AccessFor): MemberAccess 
     // A Patroni that does not answer must not be waited for where it is not needed.
     return known ?? memberMeant(source.name, await membersKnown(source, on.signal), text);
   };
+  const way: MemberAccess["way"] = async (member) => {
+    const [{ host, port } = source.spec] = (await find(member)).places;
+    return async ({ database = source.spec.database, timeoutMs } = {}) =>
+      narrow(
+        await openSession({
+          ...source.spec,
+          host,
+          port,
+          database,
+          application_name: nameOf(on),
+          ...(timeoutMs === undefined ? {} : { connect_timeout_ms: timeoutMs }),
+        }),
+      );
+  };
   return {
     async find(text) {
       return (await find(text)).name;
@@ -103,19 +121,14 @@ export function memberAccess(source: TargetSource, on: AccessFor): MemberAccess 
       const [{ host, port } = source.spec] = (await find(member)).places;
       return replicationTo({ ...source.spec, ...source.replication, host, port }, on);
     },
-    async open(member, database = source.spec.database, { timeoutMs } = {}) {
-      const [{ host, port } = source.spec] = (await find(member)).places;
-      return narrow(
-        await openSession({
-          ...source.spec,
-          host,
-          port,
-          database,
-          application_name: nameOf(on),
-          ...(timeoutMs === undefined ? {} : { connect_timeout_ms: timeoutMs }),
-        }),
-      );
+    async open(member, database, { timeoutMs } = {}) {
+      const open = await way(member);
+      return open({
+        ...(database === undefined ? {} : { database }),
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      });
     },
+    way,
   };
 }
 

@@ -14,6 +14,8 @@ export interface RepositorySource {
   key: ClusterKey;
   /** Of a copy: the parts of those that it was restored from, the nearest first, and where it left each. */
   origins: Source[];
+  /** The replication slot by which WAL is streamed into it, where the servers do not archive. */
+  slot?: string;
 }
 
 export interface RepositoryAccess extends RepositorySource {

@@ -30,6 +30,7 @@ gap. While no server takes writes, or for a role that may not see it, \`archiver
       "histories",
       "waiting",
       "archiver",
+      "receiver",
       "wal_age_seconds",
     ],
     properties: {
@@ -66,6 +67,17 @@ gap. While no server takes writes, or for a role that may not see it, \`archiver
           age_seconds: { type: ["number", "null"], description: "Since its last success" },
         },
       },
+      receiver: {
+        type: ["object", "null"],
+        additionalProperties: false,
+        required: ["slot", "active", "behind_bytes"],
+        properties: {
+          slot: { type: "string" },
+          active: { type: "boolean", description: "`backup receive` runs" },
+          behind_bytes: { type: ["number", "null"], description: "WAL that is kept for it" },
+        },
+        description: "Of a cluster whose WAL is streamed",
+      },
       wal_age_seconds: {
         type: ["number", "null"],
         description: "Since the newest segment was archived, by the repository's clock",
@@ -73,7 +85,7 @@ gap. While no server takes writes, or for a role that may not see it, \`archiver
     },
   },
   async run(ctx) {
-    const { where, missing, archiver, walAgeSeconds } = await archiveState(ctx);
+    const { where, missing, archiver, receiver, walAgeSeconds } = await archiveState(ctx);
     return {
       where,
       timeline: missing.timeline,
@@ -83,6 +95,7 @@ gap. While no server takes writes, or for a role that may not see it, \`archiver
       histories: missing.histories,
       waiting: missing.waiting.length,
       archiver: archiver && { ...archiver },
+      receiver: receiver && { ...receiver },
       wal_age_seconds: walAgeSeconds,
     };
   },

@@ -9,7 +9,7 @@ import { defineStep } from "../define.ts";
 import { keptKey, REPOSITORY_KEY as NAME } from "./archive/kept-key.ts";
 import { madePlace } from "./archive/made-place.ts";
 
-const { kind, location, endpoint, node_endpoint, region, cafile } =
+const { kind, location, endpoint, node_endpoint, region, cafile, slot } =
   CLUSTER_PARTS.repository.properties;
 
 type Repository = NonNullable<ClusterFile["repository"]>;
@@ -38,6 +38,7 @@ was connected, is given one. What the place must keep is tried: that a name is g
       node_endpoint: { ...node_endpoint, type: ["string", "null"] },
       region: { ...region, type: ["string", "null"] },
       cafile: { ...cafile, type: ["string", "null"] },
+      slot: { ...slot, type: ["string", "null"] },
       key_env: {
         type: ["string", "null"],
         pattern: "^[A-Za-z_][A-Za-z0-9_]*$",
@@ -78,10 +79,11 @@ was connected, is given one. What the place must keep is tried: that a name is g
     const given = Object.fromEntries(
       Object.entries(place).filter(([, value]) => value !== null),
     ) as Partial<Repository>;
-    const { origins, secret: before } = entry.data.repository ?? {};
+    const { origins, slot: streams, secret: before } = entry.data.repository ?? {};
     const secrets = await keptKey(ctx, cluster, key_env);
     const secret = secrets === undefined ? before : NAME;
     const repository = {
+      ...(streams === undefined ? {} : { slot: streams }),
       ...(given as Repository),
       ...(given.kind === "object_store" && secret !== undefined ? { secret } : {}),
       ...(origins === undefined ? {} : { origins }),

@@ -109,7 +109,7 @@ it. One that fails leaves nothing.`,
     },
   },
   async run(ctx, input) {
-    const { repository, key } = await ctx.use("repository");
+    const { repository, key, slot } = await ctx.use("repository");
     const type = input.type ?? "full";
     const source = await chooseSource(ctx, input.from ?? "auto");
     if (type === "incremental") await assertSummaries(ctx);
@@ -125,6 +125,7 @@ it. One that fails leaves nothing.`,
       type,
       parent,
       key,
+      slot,
       cluster: ctx.target.name,
       run: ctx.run.id,
       tool: "pgdba",

@@ -1,12 +1,13 @@
-import { toPgdbaError } from "../../engine/errors.ts";
 import { parseLsn } from "../../engine/shared/units.ts";
-import type { Json, StepContext } from "../../engine/types.ts";
+import type { Json } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
+import { poolerFor } from "../clients.ts";
 import { defineStep } from "../define.ts";
 import { PROBE, type Probe } from "./measure/probe.ts";
 import { Writer } from "./measure/writer.ts";
 
 const CONNECT_MS = 2_000;
+const WHO = "The client that measures";
 /** A client that has not written before the steps that follow would miss the gap that they make. */
 const FIRST_MS = 2_000;
 
@@ -49,7 +50,7 @@ PgBouncer of the cluster or, where there is none or it does not let the role in,
     },
   },
   async run(ctx, { members }) {
-    const through = await pooler(ctx);
+    const through = await poolerFor(ctx, WHO, CONNECT_MS);
     const postgres = await ctx.use("postgres");
     const member = await ctx.use("member");
     const open = async (attempt: number): Promise<PgSession> =>
@@ -68,27 +69,6 @@ PgBouncer of the cluster or, where there is none or it does not let the role in,
     return { through };
   },
   async plan(ctx, { members }): Promise<Json> {
-    return { through: await pooler(ctx), members };
+    return { through: await poolerFor(ctx, WHO, CONNECT_MS), members };
   },
 });
-
-/** The PgBouncer that lets the role in; null without one. */
-async function pooler(ctx: StepContext): Promise<string | null> {
-  const { capabilities } = await ctx.target.facts();
-  if (!capabilities.includes("pgbouncer")) return null;
-  const [first] = (await ctx.use("pgbouncer")).instances;
-  if (first === undefined) return null;
-  try {
-    const pg = await (
-      await ctx.use("postgres")
-    ).open(undefined, { through: first.name, timeoutMs: CONNECT_MS });
-    await pg.close();
-    return first.name;
-  } catch (error) {
-    ctx.signal.throwIfAborted();
-    ctx.warn(
-      `The client that measures can't go through ${first.name}, and goes to the members: ${toPgdbaError(error).message}`,
-    );
-    return null;
-  }
-}

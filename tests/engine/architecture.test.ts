@@ -77,6 +77,7 @@ const SHARED = /^engine\/(types|errors|spawn|shared\/[a-z-]+)\.ts$/;
 
 /** What step types of every family may use: how they are written, and how they ask the PostgreSQL of the run. */
 const FOR_STEPS = [
+  "steps/clients.ts",
   "steps/command-line.ts",
   "steps/config/place/awaiting.ts",
   "steps/define.ts",

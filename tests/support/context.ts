@@ -136,6 +136,8 @@ export function fakeContext(overrides: Overrides = {}): FakeContext {
     ): Promise<T> {
       const found = opened.get(key) ?? openOnce(open, releasers);
       opened.set(key, found);
+      // One that failed is not remembered, as in a run.
+      found.catch(() => opened.delete(key));
       return found as Promise<T>;
     },
     secret(value) {

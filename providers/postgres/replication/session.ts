@@ -7,6 +7,7 @@ import { type Message, Wire } from "./wire.ts";
 /** Types of messages. Format: PostgreSQL documentation, "Message Formats". */
 export const [ROW_DESCRIPTION, DATA_ROW, COMPLETE, READY] = codes("TDCZ");
 export const [COPY_OUT, COPY_IN, COPY_DATA, COPY_DONE] = codes("HGdc");
+export const [COPY_BOTH] = codes("W");
 const [ERROR] = codes("E");
 /** May come at any time: notices, changed parameters, notifications. */
 const ASIDE = codes("NSA");
@@ -64,6 +65,20 @@ export class ReplicationSession {
       await this.#wire.send("d", part);
     }
     await this.#wire.send("c", Buffer.alloc(0));
+  }
+
+  /** After a refusal the server says that it is ready again. */
+  async settled(signal?: AbortSignal): Promise<void> {
+    while ((await this.next(signal)).type !== READY);
+  }
+
+  /** A piece of a copy that goes both ways. */
+  put(data: Uint8Array): Promise<void> {
+    return this.#wire.send("d", data);
+  }
+
+  putDone(): Promise<void> {
+    return this.#wire.send("c", Buffer.alloc(0));
   }
 
   unexpected(type: number, command: string): PgdbaError {

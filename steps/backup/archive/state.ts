@@ -2,7 +2,8 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import { parseLsn } from "../../../engine/shared/units.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import { type Missing, missingOf, type Position } from "../../../providers/backup/missing.ts";
-import { historyFile } from "../../../providers/backup/segments.ts";
+import { type Slot, slotOf } from "../../../providers/backup/receive/slot.ts";
+import { historyFile, segmentFile } from "../../../providers/backup/segments.ts";
 import { parseHistory } from "../../../providers/backup/timelines.ts";
 import { sqlstateOf } from "../../../providers/postgres/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
@@ -29,24 +30,34 @@ export interface ArchiverState {
   age_seconds: number | null;
 }
 
+export interface ReceiverState {
+  slot: string;
+  active: boolean;
+  /** WAL that the server keeps for it. */
+  behind_bytes: number | null;
+}
+
 export interface ArchiveState {
   where: string;
   missing: Missing;
   /** Null when no server takes writes now, or the role may not see it: the end of WAL is not known then. */
   archiver: ArchiverState | null;
+  /** Of a cluster whose WAL is streamed. */
+  receiver: ReceiverState | null;
   /** Since the newest segment of any timeline was archived. */
   walAgeSeconds: number | null;
 }
 
 /** Reads the server first: a segment that arrives meanwhile is there, and none is missed. */
 export async function archiveState(ctx: StepContext): Promise<ArchiveState> {
-  const { repository, key } = await ctx.use("repository");
-  const asked = await askPrimary(ctx);
+  const { repository, key, slot } = await ctx.use("repository");
+  const asked = await askPrimary(ctx, slot);
   const catalogue = await catalogueOf(ctx, { repository, key }, asked?.position.segmentBytes);
   return {
     where: repository.where,
     missing: missingOf(catalogue, asked?.position ?? null),
     archiver: asked?.archiver ?? null,
+    receiver: asked?.receiver ?? null,
     walAgeSeconds: walAge(catalogue, ctx.clock.now()),
   };
 }
@@ -54,20 +65,40 @@ export async function archiveState(ctx: StepContext): Promise<ArchiveState> {
 /** Null also for a role that may not see it. */
 async function askPrimary(
   ctx: StepContext,
-): Promise<{ position: Position; archiver: ArchiverState } | null> {
+  slot: string | undefined,
+): Promise<{ position: Position; archiver: ArchiverState; receiver: ReceiverState | null } | null> {
   const { capabilities } = await ctx.target.facts();
   if (!capabilities.includes("member") && !capabilities.includes("postgres")) return null;
   try {
-    return await onPrimary(ctx, async (session) => ({
-      position: await positionOf(session, ctx.signal),
-      archiver: await archiverOf(session, ctx.signal),
-    }));
+    return await onPrimary(ctx, async (session) => {
+      const position = await positionOf(session, ctx.signal);
+      const archiver = await archiverOf(session, ctx.signal);
+      if (slot === undefined) return { position, archiver, receiver: null };
+      const found = await slotOf(session, slot);
+      const receiver = {
+        slot,
+        active: found?.active === true,
+        behind_bytes: found?.restart == null ? null : Number(position.lsn - found.restart),
+      };
+      // The server's own archiver, if it has one, brings it to another place.
+      return { position: { ...position, ready: streamed(position, found) }, archiver, receiver };
+    });
   } catch (error) {
     ctx.signal.throwIfAborted();
     if (error instanceof PgdbaError && error.code === "connection_failed") return null;
     if (sqlstateOf(error) === "42501") return null;
     throw error;
   }
+}
+
+/** The segments from where the slot stands: the server keeps them until they are in the repository. */
+function streamed({ timeline, lsn, segmentBytes }: Position, slot: Slot | null): Set<string> {
+  const files = new Set<string>();
+  if (slot?.restart == null) return files;
+  const size = BigInt(segmentBytes);
+  for (let number = slot.restart / size; number <= lsn / size; number += 1n)
+    files.add(segmentFile({ timeline, number }, segmentBytes));
+  return files;
 }
 
 async function positionOf(session: PgSession, signal: AbortSignal): Promise<Position> {

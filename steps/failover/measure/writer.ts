@@ -1,5 +1,6 @@
-import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
+import type { PgdbaError } from "../../../engine/errors.ts";
+import { Clients } from "../../clients.ts";
 
 /** A write that the server has acknowledged. */
 interface Ack {
@@ -23,11 +24,8 @@ export interface Measured {
   ended: number;
 }
 
-/** How often it writes, and how long it waits before it connects again, ms. */
+/** How often it writes, ms. */
 const EVERY_MS = 10;
-const AGAIN_MS = 20;
-/** How long a write under way may take once nobody waits for it any more, ms. */
-const LAST_MS = 2_000;
 /** More are measured and not kept. */
 const MOST = 200_000;
 
@@ -36,17 +34,13 @@ const WRITE = `SELECT pg_current_xact_id()::text AS xid, pg_logical_emit_message
 
 /** A client of the cluster that commits small transactions, one after the other, and keeps what became of each. They leave nothing in any table. */
 export class Writer {
-  readonly #open: (attempt: number) => Promise<PgSession>;
-  readonly #parse: (lsn: string) => bigint;
-  readonly #over = new AbortController();
-  readonly #loop: Promise<void>;
+  readonly #clients: Clients<Record<string, unknown>>;
   readonly #measured: Measured;
   readonly #first = Promise.withResolvers<number>();
+  #over = false;
 
   constructor(open: (attempt: number) => Promise<PgSession>, parse: (lsn: string) => bigint) {
-    this.#open = open;
-    this.#parse = parse;
-    this.#measured = {
+    const measured: Measured = {
       acknowledged: [],
       failed: 0,
       unknown: 0,
@@ -55,7 +49,34 @@ export class Writer {
       began: performance.now(),
       ended: 0,
     };
-    this.#loop = this.#run();
+    this.#measured = measured;
+    const { acknowledged } = measured;
+    let n = 0;
+    this.#clients = new Clients({
+      open,
+      write: async (pg) =>
+        (await pg.transaction({ readOnly: false }, (run) => run(WRITE))).rows[0]!,
+      next: () => ++n,
+      everyMs: EVERY_MS,
+      connections: 1,
+      // One client waits with what it has begun, as an application would.
+      patienceMs: 0,
+      ok: ({ done }, { xid, lsn, timeline }) => {
+        const ack = {
+          at: done,
+          xid: String(xid),
+          timeline: Number(timeline),
+          lsn: parse(String(lsn)),
+        };
+        this.#first.resolve(ack.at);
+        if (acknowledged.length < MOST) acknowledged.push(ack);
+        else acknowledged[MOST - 1] = ack;
+      },
+      failed: (_, error) => this.#count("failed", error),
+      unknown: (_, error) => this.#count("unknown", error),
+      unsent: () => {},
+      refused: (_, error) => this.#count("refused", error),
+    });
   }
 
   /**
@@ -69,67 +90,21 @@ export class Writer {
   }
 
   async stop(): Promise<Measured> {
-    if (!this.#over.signal.aborted) {
-      this.#over.abort();
+    if (!this.#over) {
+      this.#over = true;
       this.#measured.ended = performance.now();
     }
-    await Promise.race([this.#loop, Bun.sleep(LAST_MS)]);
+    await this.#clients.stop();
     return this.#measured;
   }
 
-  async #run(): Promise<void> {
-    for (let attempt = 0; !this.#over.signal.aborted; attempt++) {
-      let pg: PgSession;
-      try {
-        pg = await this.#open(attempt);
-      } catch (error) {
-        if (this.#over.signal.aborted) return;
-        this.#measured.refused += 1;
-        this.#note(error);
-        await Bun.sleep(AGAIN_MS);
-        continue;
-      }
-      try {
-        while (!this.#over.signal.aborted && pg.alive()) {
-          const began = performance.now();
-          await this.#write(pg);
-          await Bun.sleep(Math.max(0, EVERY_MS - (performance.now() - began)));
-        }
-      } finally {
-        await pg.close().catch(() => {});
-      }
-    }
-  }
-
-  async #write(pg: PgSession): Promise<void> {
-    const { acknowledged } = this.#measured;
-    try {
-      const { rows } = await pg.transaction({ readOnly: false }, (run) => run(WRITE));
-      const { xid, lsn, timeline } = rows[0]!;
-      const ack = {
-        at: performance.now(),
-        xid: String(xid),
-        timeline: Number(timeline),
-        lsn: this.#parse(String(lsn)),
-      };
-      this.#first.resolve(ack.at);
-      if (acknowledged.length < MOST) acknowledged.push(ack);
-      else acknowledged[MOST - 1] = ack;
-    } catch (error) {
-      // One that was under way when nobody wanted to know any more says nothing of the cluster.
-      if (this.#over.signal.aborted) return;
-      const known = error instanceof PgdbaError && error.nothingDone === true;
-      this.#measured[known ? "failed" : "unknown"] += 1;
-      this.#note(error);
-      if (pg.alive()) await Bun.sleep(AGAIN_MS);
-    }
-  }
-
-  #note(error: unknown): void {
-    const { message } = toPgdbaError(error);
+  #count(what: "failed" | "unknown" | "refused", error: PgdbaError): void {
+    // One that was under way when nobody wanted to know any more says nothing of the cluster.
+    if (this.#over) return;
     const { errors } = this.#measured;
-    if (errors.size < 20 || errors.has(message))
-      errors.set(message, (errors.get(message) ?? 0) + 1);
+    this.#measured[what] += 1;
+    if (errors.size < 20 || errors.has(error.message))
+      errors.set(error.message, (errors.get(error.message) ?? 0) + 1);
   }
 }
 

@@ -127,6 +127,7 @@ test("what the place lacks is refused with its reason before anything is done, f
     const all = { ...READ, ...CHANGE, ...FAULT };
     const kills = {
       "kill node": (n: Nodes) => n.kill("a", "node"),
+      "kill patroni": (n: Nodes) => n.kill("a", "patroni"),
       "kill power": (n: Nodes) => n.kill("a", "power"),
       scheduler: (n: Nodes) => n.provision({ nodes: [{ name: "s", roles: ["backup"] }] } as never),
     };

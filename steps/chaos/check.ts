@@ -1,0 +1,212 @@
+import { join } from "node:path";
+import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import { parseDuration } from "../../engine/shared/units.ts";
+import type { StepContext } from "../../engine/types.ts";
+import { defineStep } from "../define.ts";
+import { session } from "../sql/session.ts";
+import { type Drill, keep, kept, placeOf } from "./drills/drill.ts";
+import { eventsOf } from "./drills/events.ts";
+import type { Result } from "./drills/result.ts";
+import { OUTPUT, outputOf } from "./drills/schema.ts";
+import { readHistory } from "./history/read.ts";
+import { Final } from "./judge/final.ts";
+import { judge } from "./judge/judge.ts";
+import { nodes, recovery, redundancy } from "./judge/nodes.ts";
+import { type Copy, compareCopies, readLeader } from "./judge/read.ts";
+import { capacityOf, Tally } from "./judge/tally.ts";
+import { hypotheses, verdictOf } from "./judge/verdict.ts";
+import { waits } from "./judge/waits.ts";
+import { running } from "./load/running.ts";
+import { dropTables } from "./load/sql.ts";
+import { observing } from "./observe/running.ts";
+import type { Samples } from "./observe/sample.ts";
+
+/** The load must have been at work so long before the fault, and must go on so long after it, microseconds. */
+const AROUND_US = 1_000_000;
+
+export default defineStep({
+  type: "chaos.check",
+  summary:
+    "End the load of a drill, compare what its clients were told with what is there, and give the verdict",
+  docs: `\`invalid\`: something is proven wrong: an acknowledged write is lost, one is there twice, one is there that failed or that nobody sent, what a client has read is gone, a list has two histories,
+two servers acknowledged at a time, nodes hold different data, redundancy did not come back. \`unknown\`: nothing is wrong, and it is not proven either: the fault was not seen to take effect, too little was written, a node could not
+be read, or pgdba died meanwhile. Only \`valid\` is good.
+
+\`confirmed\` is what an independent probe saw of the fault; null says that the drill injects none. It waits up to \`settle\` until the standbys hold what the leader holds, and removes the tables of the load. What was found is kept in the
+state folder; done again it gives that.`,
+  example: `- id: load
+  chaos.load: {}
+- chaos.check: {drill: "\${steps.load.output.id}", confirmed: null}
+`,
+  effect: "change",
+  idempotent: true,
+  risk: "change",
+  locks: "none",
+  needs: ["postgres", "member"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["drill", "confirmed"],
+    properties: {
+      drill: { type: "string", description: "The id that chaos.load has given" },
+      confirmed: { type: ["boolean", "null"] },
+      healed: {
+        type: ["boolean", "null"],
+        default: null,
+        description: "Whether it was verified that the fault is gone",
+      },
+      max_gap: {
+        type: ["string", "null"],
+        format: "duration",
+        default: null,
+        description: "The longest time without an acknowledged write that is good; any without it",
+      },
+      least: {
+        type: "integer",
+        minimum: 1,
+        default: 1000,
+        description: "Fewer acknowledged writes prove nothing",
+      },
+      settle: { type: "string", format: "duration", default: "60s" },
+      keep: { type: "boolean", default: false, description: "Leave the tables of the load" },
+    },
+  },
+  output: OUTPUT,
+  async run(ctx, input) {
+    const place = placeOf(ctx, input.drill);
+    const drill = kept<Drill>(place, "drill.json");
+    if (drill === undefined)
+      throw new PgdbaError("step_refused", `There is no drill ${input.drill}`, {
+        hint: "Give the id that chaos.load has given in the same run.",
+        nothingDone: true,
+      });
+    const before = kept<Result>(place, "result.json");
+    const result = before ?? (await checked(ctx, place, drill, input));
+    if (before === undefined) await keep(place, "result.json", result);
+    if (input.keep !== true) await dropTables(await session(ctx));
+    return outputOf(drill, result);
+  },
+});
+
+interface Asked {
+  drill: string;
+  confirmed: boolean | null;
+  healed?: boolean | null;
+  max_gap?: string | null;
+  least?: number;
+  settle?: string;
+}
+
+async function checked(
+  ctx: StepContext,
+  place: string,
+  drill: Drill,
+  asked: Asked,
+): Promise<Result> {
+  const [load, observer] = [await running(ctx, drill.id), await observing(ctx, drill.id)];
+  const flaws: string[] = [];
+  if (load === null) flaws.push("pgdba ended while the load ran");
+  await load?.stop().catch((error: unknown) => flaws.push(toPgdbaError(error).message));
+  const file = join(place, "history");
+  const tally = new Tally(capacityOf(file));
+  readHistory(file, tally);
+  const fault = tally.phaseAt("inject");
+  const ends = performance.now() + parseDuration(asked.settle ?? "60s");
+  const final = new Final(tally.last);
+  let read = true;
+  let copies: Copy[] = [];
+  try {
+    copies = await compareCopies(ctx, drill.members, ends);
+    await readLeader(ctx, final);
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    read = false;
+    flaws.push(`the leader could not be read: ${toPgdbaError(error).message}`);
+  }
+  if (observer !== null) {
+    const back = () => redundancy(observer.samples(), fault)?.restored_ms !== null;
+    while (!back() && performance.now() < ends) await ctx.clock.sleep(100, ctx.signal);
+  }
+  const samples = await observer?.stop();
+  if (samples !== undefined) await keep(place, "samples.json", samples);
+  return resultOf(drill, {
+    tally,
+    final: read ? final : null,
+    copies,
+    samples,
+    flaws,
+    fault,
+    asked,
+  });
+}
+
+interface Gathered {
+  tally: Tally;
+  final: Final | null;
+  copies: Copy[];
+  samples: Samples | undefined;
+  flaws: string[];
+  fault: number | undefined;
+  asked: Asked;
+}
+
+function resultOf(drill: Drill, all: Gathered): Result {
+  const { tally, final, copies, samples, flaws, fault, asked } = all;
+  const from = tally.phaseAt("steady") ?? 0;
+  const to = tally.phaseAt("stopped") ?? tally.end;
+  const judged = final === null ? null : judge(tally, final);
+  const seen = {
+    judged,
+    flaws,
+    copies,
+    nodes: samples === undefined ? null : nodes(samples),
+    redundancy: samples === undefined ? null : redundancy(samples, fault),
+    waits: waits(tally, { from, to, fault }),
+    fault: fault === undefined ? null : { at_ms: ms(fault), under_load: underLoad(tally, fault) },
+  };
+  const claims = hypotheses({
+    ...seen,
+    confirmed: asked.confirmed,
+    healed: asked.healed ?? null,
+    least: asked.least ?? 1000,
+    most_gap_ms: asked.max_gap ? parseDuration(asked.max_gap) : null,
+  });
+  const stalls = tally.phases.filter(({ name }) => name === "stalled");
+  return {
+    format: 1,
+    id: drill.id,
+    ended: new Date(Date.parse(drill.began) + ms(Math.max(to, tally.end))).toISOString(),
+    verdict: verdictOf(claims),
+    hypotheses: claims,
+    judged,
+    waits: seen.waits,
+    nodes: seen.nodes,
+    recovery: samples === undefined ? null : recovery(samples, fault),
+    redundancy: seen.redundancy,
+    copies,
+    phases: tally.phases
+      .filter(({ name }) => name !== "stalled")
+      .map(({ at, name, text }) => ({ at_ms: ms(at), name, text })),
+    events: samples === undefined ? [] : eventsOf(samples),
+    reasons: tally.reasons
+      .map((reason, n) => ({ reason, times: tally.told[n] ?? 0 }))
+      .toSorted((a, b) => b.times - a.times),
+    stalled_ms: stalls.reduce((sum, { text }) => sum + Number(/\d+/.exec(text)?.[0] ?? 0), 0),
+    seconds: Math.round(to / 1e6),
+  };
+}
+
+/** Something was sent shortly before it, and due shortly after it. */
+function underLoad(tally: Tally, fault: number): boolean {
+  let [sent, due] = [false, false];
+  for (let id = 1; id <= tally.last; id++) {
+    if (tally.outcome[id] === 0) continue;
+    if (tally.sent[id]! <= fault && tally.sent[id]! > fault - AROUND_US) sent = true;
+    if (tally.due[id]! >= fault && tally.due[id]! < fault + AROUND_US) due = true;
+  }
+  return sent && due;
+}
+
+function ms(us: number): number {
+  return Math.round(us / 1000);
+}

@@ -1,0 +1,27 @@
+import type { Judged } from "../judge/judge.ts";
+import type { Nodes, Recovery, Redundancy } from "../judge/nodes.ts";
+import type { Hypothesis, Verdict } from "../judge/verdict.ts";
+import type { Waits } from "../judge/waits.ts";
+
+/** What a drill has shown, as it is kept. Times in ms since the load began. */
+export interface Result {
+  format: 1;
+  id: string;
+  /** ISO. */
+  ended: string;
+  verdict: Verdict;
+  hypotheses: Hypothesis[];
+  judged: Judged | null;
+  waits: Waits[];
+  nodes: Nodes | null;
+  recovery: Recovery | null;
+  redundancy: Redundancy | null;
+  copies: { node: string; equal: boolean | null; said: string }[];
+  phases: { at_ms: number; name: string; text: string }[];
+  events: { at_ms: number; text: string }[];
+  /** Why operations did not succeed, and how often. */
+  reasons: { reason: string; times: number }[];
+  /** This process stood still for so long in all; what it measured meanwhile says less. */
+  stalled_ms: number;
+  seconds: number;
+}

@@ -1,0 +1,124 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { PgSession } from "../../../providers/postgres/session.ts";
+import { Clients, stateOf, type Write } from "../../clients.ts";
+import type { Header, Way } from "../history/lines.ts";
+import { History, type Times } from "../history/write.ts";
+import { Reader } from "./reader.ts";
+import { type Answer, write } from "./sql.ts";
+
+export type Open = (attempt: number) => Promise<PgSession>;
+
+export interface LoadOptions {
+  file: string;
+  header: Header;
+  ways: { way: Way; open: Open }[];
+  connections: number;
+  synchronous_commit: string;
+}
+
+/** A connection that gives no answer for so long has another one put beside it, ms. */
+const REPLACE_MS = 1_000;
+/** How often a client reads what is there, by each way, ms. */
+const READ_MS = 500;
+
+/** The workload of a drill: writers that are due by the clock, by each way, and a reader beside them. All goes into the history. */
+export class Load {
+  readonly history: History;
+  readonly #began: number;
+  readonly #clients: Clients<Answer>[];
+  readonly #readers: Reader[];
+  /** When each of the last ids was given out, so that a reader asks for what is new. */
+  #acknowledged = 0;
+  #stopped: Promise<void> | undefined;
+
+  constructor({ file, header, ways, connections, synchronous_commit }: LoadOptions) {
+    const history = new History(file, header);
+    this.history = history;
+    this.#began = performance.now();
+    const { lists } = header;
+    this.#readers = ways.map(
+      ({ way, open }) =>
+        new Reader({
+          open,
+          everyMs: READ_MS,
+          lists,
+          last: () => history.last,
+          since: () => this.now(),
+          seen: (times, reign, ids) => history.seen(way, times, reign, ids),
+          list: (times, reign, list) => history.list(way, times, reign, list),
+        }),
+    );
+    this.#clients = ways.map(
+      ({ way, open }) =>
+        new Clients<Answer>({
+          open,
+          write: (pg, id) => write(pg, { id, mode: synchronous_commit, lists }),
+          next: () => history.next(),
+          everyMs: 1000 / header.rate,
+          connections,
+          patienceMs: header.deadline_ms,
+          replaceMs: REPLACE_MS,
+          ok: (one, { reign, lsn }) => {
+            this.#acknowledged += 1;
+            history.ok(one.id, way, this.#times(one), reign, lsn);
+          },
+          failed: (one, error) => history.failed(one.id, way, this.#times(one), stateOf(error)),
+          unknown: (one, error) => history.unknown(one.id, way, this.#times(one), stateOf(error)),
+          unsent: (id, due) => history.unsent(id, way, this.#us(due)),
+          refused: (at, error) => history.refused(way, this.#us(at), stateOf(error)),
+          stalled: (at, ms) =>
+            history.phase(this.#us(at), "stalled", `pgdba stood still for ${Math.round(ms)} ms`),
+        }),
+    );
+  }
+
+  get acknowledged(): number {
+    return this.#acknowledged;
+  }
+
+  /** Microseconds since the load began. */
+  now(): number {
+    return this.#us(performance.now());
+  }
+
+  phase(name: string, text = ""): number {
+    const at = this.now();
+    this.history.phase(at, name, text);
+    return at;
+  }
+
+  /** Waits until so many operations are acknowledged. @throws PgdbaError timeout; the signal's reason when aborted */
+  async reached(count: number, ms: number, signal: AbortSignal): Promise<void> {
+    const ends = performance.now() + ms;
+    while (this.#acknowledged < count) {
+      signal.throwIfAborted();
+      if (performance.now() > ends)
+        throw new PgdbaError(
+          "timeout",
+          `The cluster acknowledged ${this.#acknowledged} of ${count} operations in ${ms / 1000} s`,
+          {
+            hint: "A drill begins with a cluster that works: look at pgdba cluster status. Else give a lower rate, or a smaller warm_up.",
+          },
+        );
+      await Bun.sleep(20);
+    }
+  }
+
+  /** @throws PgdbaError io_failed when the history is not on disk */
+  stop(): Promise<void> {
+    this.#stopped ??= (async () => {
+      await Promise.all([...this.#clients, ...this.#readers].map((one) => one.stop()));
+      this.history.phase(this.now(), "stopped");
+      this.history.close();
+    })();
+    return this.#stopped;
+  }
+
+  #times({ due, sent, done }: Write): Times {
+    return { due: this.#us(due), sent: this.#us(sent), done: this.#us(done) };
+  }
+
+  #us(at: number): number {
+    return (at - this.#began) * 1000;
+  }
+}

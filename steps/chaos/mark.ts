@@ -1,0 +1,42 @@
+import { defineStep } from "../define.ts";
+import { running } from "./load/running.ts";
+
+const PHASES = ["armed", "inject", "bitten", "heal", "healed", "event"] as const;
+
+export default defineStep({
+  type: "chaos.mark",
+  summary: "Write down that a phase of a drill begins now, or that something has happened",
+  docs: `\`inject\` stands right before the step that does it: from there on the time of recovery is counted. \`bitten\`: it is proven. Where no load of the drill runs, nothing is written.`,
+  example: `- id: load
+  chaos.load: {}
+- chaos.mark: {drill: "\${steps.load.output.id}", phase: inject}
+- chaos.check: {drill: "\${steps.load.output.id}", confirmed: null}
+`,
+  effect: "read",
+  idempotent: true,
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["drill", "phase"],
+    properties: {
+      drill: { type: "string" },
+      phase: { type: "string", enum: PHASES },
+      text: { type: "string", default: "" },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["at_ms"],
+    properties: {
+      at_ms: {
+        type: ["integer", "null"],
+        description: "Since the load began; null where none runs",
+      },
+    },
+  },
+  async run(ctx, { drill, phase, text = "" }) {
+    const load = await running(ctx, drill);
+    return { at_ms: load === null ? null : Math.round(load.phase(phase, text) / 1000) };
+  },
+});
