@@ -56,6 +56,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "chaos.mark": () => import("./chaos/mark.ts"),
   "chaos.observe": () => import("./chaos/observe.ts"),
   "chaos.partition": () => import("./chaos/partition.ts"),
+  "chaos.results": () => import("./chaos/results.ts"),
   "chaos.slow": () => import("./chaos/slow.ts"),
   "chaos.steady": () => import("./chaos/steady.ts"),
   check: () => import("./health/check.ts"),

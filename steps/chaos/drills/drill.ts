@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
-import { readTextIfThere } from "../../../engine/shared/read-file.ts";
+import { errnoOf, readTextIfThere } from "../../../engine/shared/read-file.ts";
 import { fileError, writeWhole } from "../../../engine/shared/write-file.ts";
 import type { Json, JsonObject, StepContext } from "../../../engine/types.ts";
 import type { Way } from "../history/lines.ts";
@@ -85,4 +85,27 @@ export function kept<T>(place: string, name: string): T | undefined {
   throw new PgdbaError("step_failed", `${file} is no file of a drill`, {
     hint: "It was written by another version of pgdba or by somebody else; move its folder away.",
   });
+}
+
+/**
+ * The folders of all drills: of the target's cluster, or of all clusters, those included that are gone.
+ * @throws PgdbaError io_failed
+ */
+export async function placesOf(ctx: StepContext, ofAll: boolean): Promise<string[]> {
+  const root = join(ctx.run.stateDir, "chaos");
+  const { cluster } = ctx.target;
+  const clusters = ofAll || cluster === null ? await names(root) : [cluster];
+  const all = clusters.map(async (one) =>
+    (await names(join(root, one))).map((id) => join(root, one, id)),
+  );
+  return (await Promise.all(all)).flat();
+}
+
+async function names(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).filter((name) => ID.test(name) && !name.startsWith("."));
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw fileError(folder, error);
+  }
 }
