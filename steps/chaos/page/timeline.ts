@@ -63,7 +63,13 @@ export function timeline(result: Result): Html {
               x2="${at}"
               y1="${LABEL * line + 4}"
               y2="${bottom}"
-            /><text class="phase" x="${at + 3}" y="${LABEL * line + 11}">${name}</text>`,
+            /><text
+              class="phase"
+              x="${left ? at - 3 : at + 3}"
+              text-anchor="${left ? "end" : "start"}"
+              y="${LABEL * line + 11}"
+              >${name}</text
+            >`,
       )}
     </svg>
     <p class="legend">
