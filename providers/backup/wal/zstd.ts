@@ -11,6 +11,9 @@ const OPTIONS = {
   },
 };
 
+/** Without it each write of a segment would have 16 kB. */
+const CHUNK = 512 * 1024;
+
 export function compressed(content: Uint8Array): Promise<Uint8Array>;
 export function compressed(content: Bytes): Bytes;
 export function compressed(content: Uint8Array | Bytes): Promise<Uint8Array> | Bytes {
@@ -55,7 +58,7 @@ export async function* inflated(
     }
   };
   try {
-    yield* through(createZstdDecompress(), watched());
+    yield* through(createZstdDecompress({ chunkSize: CHUNK }), watched());
   } catch (cause) {
     throw source === undefined ? damaged(cause) : source.error;
   }
