@@ -1,4 +1,5 @@
 import { PgdbaError } from "../engine/errors.ts";
+import { parseLsn } from "../engine/shared/units.ts";
 import type { Nodes } from "../providers/nodes/contract.ts";
 import { controlOf, isThere } from "./node-files.ts";
 
@@ -57,6 +58,35 @@ export async function assertMayStart(
   if (await isThere(nodes, node, `${folder}/standby.signal`)) return;
   warnOf(await assertNoOtherPrimary(nodes, node, { stopped: true }), warn);
 }
+
+/**
+ * Before a server that Patroni runs is started again as part of a way back: it would lead where nobody else does, and must not with data that
+ * are behind those of another one, which is down.
+ * @throws PgdbaError step_refused
+ */
+export async function assertNotBehind(nodes: Nodes, node: string): Promise<void> {
+  const servers = (await nodes.list()).filter((one) => one.made && one.roles.includes("postgres"));
+  const own = servers.find((one) => one.node === node);
+  if (own?.endpoints.patroni === undefined) return;
+  const others = servers.filter((one) => one !== own);
+  if (others.some(({ state }) => RUNS.has(state.running))) return;
+  const mine = await controlOf(nodes, node);
+  for (const { node: other } of others) {
+    const its = await controlOf(nodes, other).catch(() => null);
+    if (its === null || !isAhead(its, mine)) continue;
+    throw new PgdbaError(
+      "step_refused",
+      `${node} would lead without what ${other} has written last, which is down`,
+      { hint: `Start ${other} first: \`pgdba cluster start\` does.`, nothingDone: true },
+    );
+  }
+}
+
+type Progress = Pick<Awaited<ReturnType<typeof controlOf>>, "timeline" | "checkpoint">;
+const isAhead = (one: Progress, other: Progress): boolean =>
+  one.timeline === other.timeline
+    ? parseLsn(one.checkpoint) > parseLsn(other.checkpoint)
+    : one.timeline > other.timeline;
 
 /** Before a node is promoted. @throws PgdbaError step_refused */
 export async function assertMayBePromoted(

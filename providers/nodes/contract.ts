@@ -189,7 +189,7 @@ export interface Nodes extends Files {
   leased(what?: string): Promise<string | null>;
 }
 
-/** The lease that tells others, such as whoever waits for a death, that nodes end on purpose. */
+/** The lease that tells others, such as whoever waits for a death, that nodes end on purpose: they are removed, or stopped. */
 export const REMOVAL = "removal";
 
 // ---------------------------------------------------------------- what a place can

@@ -5,6 +5,9 @@ import { defineStep } from "../define.ts";
 
 type Keys = Record<string, string>;
 
+/** Of a note of 64 KiB. */
+const MOST_HISTORY = 32 * 1024;
+
 export default defineStep({
   type: "dcs.renew-scope",
   summary: "Take what Patroni keeps of a cluster out of its store, but for the configuration",
@@ -31,7 +34,7 @@ what lives only as long as its holder, and again without a pause: Patroni would 
   async run(ctx) {
     const dcs = await ctx.use("dcs");
     // An attempt that was cut off has noted what was there before it removed anything.
-    const before = (ctx.noted as Keys | undefined) ?? (await dcs.save());
+    const before = (ctx.noted as Keys | undefined) ?? withinANote(await dcs.save());
     ctx.note(before);
     await replaced(dcs, configOf(before));
     const names = Object.keys(before);
@@ -50,6 +53,12 @@ what lives only as long as its holder, and again without a pause: Patroni would 
     await replaced(await ctx.use("dcs"), { ...before, ...configOf(before) });
   },
 });
+
+/** The history of timelines grows for ever, and Patroni writes it anew from the servers' files. */
+function withinANote({ history, ...rest }: Keys): Keys {
+  const isShort = history !== undefined && history.length < MOST_HISTORY;
+  return isShort ? { ...rest, history } : rest;
+}
 
 /** The dynamic configuration without a pause; a text that is no JSON is Patroni's to complain about. */
 function configOf({ config }: Keys): Keys {

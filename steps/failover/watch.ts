@@ -130,7 +130,11 @@ async function look(world: World): Promise<Found | null> {
     const { paused, times } = await settings(dcs);
     if (paused) return tell(world, `${key.holder} leads no more, but the cluster is paused`);
     const remover = await nodes.leased(REMOVAL);
-    if (remover !== null) return tell(world, `${ctx.target.name} is being removed by ${remover}`);
+    if (remover !== null)
+      return tell(
+        world,
+        `${ctx.target.name} is being removed or stopped on purpose, by ${remover}`,
+      );
     if (death.proven) return found(key, true, death.how);
     const why = silence({ ttlSeconds: key.ttlSeconds, unanswered: world.unanswered }, times);
     return why === null ? null : found(key, false, why);

@@ -1,7 +1,7 @@
-import type { Json, StepContext } from "../../engine/types.ts";
-import { type Nodes, REMOVAL } from "../../providers/nodes/contract.ts";
+import type { Json } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { shown } from "./list.ts";
+import { onPurpose } from "./on-purpose.ts";
 import { CHANGES } from "./schema.ts";
 
 interface Input {
@@ -42,7 +42,7 @@ run has left of it; meanwhile it holds the lease that tells a guard of the leade
   async run(ctx, input) {
     const nodes = await ctx.use("nodes");
     const changes = await (input.nodes === undefined
-      ? onPurpose(ctx, nodes, () => nodes.deprovision())
+      ? onPurpose(nodes, ctx.run.id, () => nodes.deprovision())
       : nodes.deprovision({ nodes: input.nodes }));
     if (changes.length === 0) ctx.unchanged();
     return { changes };
@@ -55,13 +55,3 @@ run has left of it; meanwhile it holds the lease that tells a guard of the leade
     return { removes: there.map(shown) };
   },
 });
-
-/** What can't be told to others is done all the same: of a cluster that is half made there may be nothing that could hold a lease. */
-async function onPurpose<T>(ctx: StepContext, nodes: Nodes, act: () => Promise<T>): Promise<T> {
-  const lease = await nodes.lease(`run ${ctx.run.id}`, REMOVAL).catch(() => undefined);
-  try {
-    return await act();
-  } finally {
-    if (lease !== undefined && "release" in lease) await lease.release().catch(() => {});
-  }
-}

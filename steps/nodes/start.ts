@@ -1,8 +1,13 @@
 import { parseDuration } from "../../engine/shared/units.ts";
 import type { Json } from "../../engine/types.ts";
+import type { Running } from "../../providers/nodes/contract.ts";
 import { defineStep } from "../define.ts";
 import { assertMayStart } from "../second-primary.ts";
 import { NODE } from "./schema.ts";
+
+interface Before {
+  was: Running;
+}
 
 export default defineStep({
   type: "nodes.start",
@@ -38,18 +43,21 @@ taken back. A primary is refused while another node of the cluster is one, or wa
   async run(ctx, { node, timeout = "1m" }) {
     const nodes = await ctx.use("nodes");
     const { running, why } = await nodes.state(node);
+    // As the first attempt found it: a later one finds what that has done.
+    const { was } = (ctx.noted as Before | undefined) ?? { was: running };
+    ctx.note({ was });
     // One that is shutting down is started again once it is down.
     if (running === "running" && why === undefined) ctx.unchanged();
     else await assertMayStart(nodes, node, (message) => ctx.warn(message));
     await nodes.start(node, { timeoutMs: parseDuration(timeout) });
-    return { node, was: running };
+    return { node, was };
   },
   async plan(ctx, { node }): Promise<Json> {
     const nodes = await ctx.use("nodes");
     return { node, now: (await nodes.state(node)).running };
   },
-  async undo(ctx, { node }, output) {
-    if (output?.was === "running") return ctx.unchanged();
+  async undo(ctx, { node }) {
+    if ((ctx.noted as Before | undefined)?.was === "running") return ctx.unchanged();
     const nodes = await ctx.use("nodes");
     await nodes.stop(node, "fast");
   },

@@ -12,7 +12,7 @@ import type { ClusterFile } from "../../providers/registry/schema.ts";
 import { cli, type Place, place, type Ran, Running } from "../e2e/support.ts";
 import type { WriterSpec } from "./writer.ts";
 
-const KILL_AT = join(import.meta.dir, "kill-at.ts");
+export const KILL_AT = join(import.meta.dir, "kill-at.ts");
 /** As shells tell SIGKILL. */
 export const KILLED = 137;
 /** A whole cluster is made and moved meanwhile, on a busy machine. */

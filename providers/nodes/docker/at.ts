@@ -3,9 +3,13 @@ import type { By } from "../contract.ts";
 import { type Attached, attach } from "./attached.ts";
 import { attachDisks } from "./disks.ts";
 import { ask } from "./engine.ts";
-import type { ExecAt } from "./exec.ts";
-import { type Cluster, LABEL, networkName, type NodeRecord, nodeOf } from "./record.ts";
-import { layoutOf, type RoleLayout } from "./roles.ts";
+import { answerOf, type ExecAt } from "./exec.ts";
+import helper from "./node/helper.py" with { type: "text" };
+import jobs from "./node/jobs.py" with { type: "text" };
+import { type Cluster, filter, LABEL, networkName, type NodeRecord, nodeOf } from "./record.ts";
+import { HOME_DIR, layoutOf, type RoleLayout } from "./roles.ts";
+
+const ANSWER_MS = 10_000;
 
 /** A node, on behalf of one step. */
 export interface At {
@@ -20,13 +24,18 @@ export interface At {
   work<T>(mustRun: boolean, act: (place: ExecAt) => Promise<T>): Promise<T>;
 }
 
-/** The helpers of stopped nodes: each lasts as long as the way to the cluster is open, and no longer than this process. */
+/**
+ * The helpers of stopped nodes: each lasts as long as the way to the cluster is open, and no longer than this process, but for a job that runs in it:
+ * that goes on as it would on the node, and whoever comes later finds it there.
+ */
 export class Helpers {
   readonly #made = new Map<string, Promise<Attached>>();
 
   async of(cluster: Cluster, record: NodeRecord): Promise<string> {
     const before = await this.#made.get(record.id)?.catch(() => undefined);
     if (before !== undefined && (await isRunning(cluster, before.id))) return before.id;
+    const busy = await busyHelper(cluster, record.node);
+    if (busy !== undefined) return busy;
     await attachDisks(cluster, record.node, record.sizes, record.image);
     const made = attach(cluster.engine, {
       image: record.image,
@@ -37,6 +46,8 @@ export class Helpers {
       },
       host: { VolumesFrom: [record.id], NetworkMode: networkName(cluster.name) },
       passing: true,
+      argv: ["python3", "-I", "-S", "-c", helper],
+      stays: (id) => isBusy(cluster, record.node, id),
     });
     this.#made.set(record.id, made);
     return (await made).id;
@@ -47,6 +58,35 @@ export class Helpers {
     this.#made.clear();
     for (const one of all) await (await one.catch(() => undefined))?.end();
   }
+}
+
+/** The helper of a stopped node in which a job runs, such as one of a process that has died. */
+export async function busyHelper(cluster: Cluster, node: string): Promise<string | undefined> {
+  const found = await ask(cluster.engine, "list helpers", () =>
+    cluster.engine.docker.listContainers({
+      filters: filter(cluster.name, { [LABEL.kind]: "helper", [LABEL.node]: node }),
+    }),
+  );
+  for (const { Id } of found) if (await isBusy(cluster, node, Id)) return Id;
+  return undefined;
+}
+
+/** Whoever only looks at something there, or reads through it, is no job. */
+async function isBusy({ engine }: Cluster, node: string, id: string): Promise<boolean> {
+  const top = await engine.docker
+    .getContainer(id)
+    .top({ ps_args: "-o pid,stat" })
+    .catch(() => undefined);
+  const live = ((top?.Processes ?? []) as string[][]).filter(([, stat]) => !stat?.startsWith("Z"));
+  if (live.length < 2) return false;
+  const signal = AbortSignal.timeout(ANSWER_MS);
+  const question = { verb: "list", base: `${HOME_DIR}/jobs` };
+  const all = await answerOf<{ running: boolean }[]>(
+    { engine, id, node, by: { signal } },
+    jobs,
+    question,
+  ).catch(() => []);
+  return all.some(({ running }) => running);
 }
 
 async function isRunning({ engine }: Cluster, id: string): Promise<boolean> {

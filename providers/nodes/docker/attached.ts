@@ -19,6 +19,10 @@ export async function attach(
     host?: Docker.HostConfig;
     /** Removed by the Engine with its end. */
     passing: boolean;
+    /** What it runs: it must end soon after its input has. */
+    argv?: readonly string[];
+    /** Whether it must be left alone when this process ends. */
+    stays?: (id: string) => Promise<boolean>;
   },
 ): Promise<Attached> {
   const { docker } = engine;
@@ -26,7 +30,7 @@ export async function attach(
     docker.createContainer({
       ...(options.name === undefined ? {} : { name: options.name }),
       Image: options.image,
-      Entrypoint: ["cat"],
+      Entrypoint: [...(options.argv ?? ["cat"])],
       Cmd: [],
       User: "0",
       Labels: options.labels,
@@ -47,6 +51,7 @@ export async function attach(
       id: container.id,
       async end() {
         line.destroy();
+        if (await options.stays?.(container.id)) return;
         // It ends by itself as well; this is only sooner.
         await container.kill().catch(() => {});
         await container.wait().catch(() => {});

@@ -24,13 +24,10 @@ interface Told {
   written: JobState["written"];
 }
 
-/** A job is a folder on the node, in its volume where it has one: it outlives the container. */
+/** A job is a folder on the node, in its volume where it has one: it outlives the container. At a stopped node it runs in a helper of it. */
 export function jobsOf(by: By, at: (node: string) => Promise<At>): Jobs {
-  /** `change` needs a node that runs; the rest is read from its volume also when it does not. */
-  const asked = async <T>(node: string, question: object, change = false): Promise<T> => {
-    const on = await at(node);
-    return on.work(change, (place) => answerOf<T>(place, script, question));
-  };
+  const asked = async <T>(node: string, question: object): Promise<T> =>
+    (await at(node)).work(false, (place) => answerOf<T>(place, script, question));
   const folderOf = async (node: string, name: JobName): Promise<string> =>
     `${baseOf((await at(node)).layout.home)}/${idOf(name)}`;
   const find = async (node: string, name: JobName): Promise<JobState | null> => {
@@ -63,7 +60,7 @@ export function jobsOf(by: By, at: (node: string) => Promise<At>): Jobs {
         taken?: string;
         state?: Told;
         error?: { cwd?: string; program?: string };
-      }>(node, question, true);
+      }>(node, question);
       if (answer.taken !== undefined) {
         throw new PgdbaError("step_refused", `Another program runs as job ${name}`, {
           hint: `It is ${answer.taken}; a job's name stands for one program.`,

@@ -3,6 +3,7 @@ import { sleep } from "../../../engine/shared/sleep.ts";
 import type { By, Death, NodeEvent, Running, StopMode } from "../contract.ts";
 import { attachDisks } from "./disks.ts";
 import { ask, type Engine, engineError, soon, statusOf } from "./engine.ts";
+import { busyHelper } from "./at.ts";
 import { readableLog } from "./line.ts";
 import { type Cluster, filter, LABEL, type NodeRecord, readRecords } from "./record.ts";
 import { patroniSays } from "./rest.ts";
@@ -16,6 +17,8 @@ const POLL_MS = 50;
 const WHY_MS = 500;
 /** A node whose health check passes and that nobody reaches here by then is not reached at all. */
 const UNREACHED_MS = 20_000;
+/** A job at a stopped node is waited for so long. */
+const BUSY_MS = 10_000;
 /** A Patroni that says so long that it is paused, with its server down, starts none. */
 const PAUSED_MS = 3_000;
 /** How long it is given to begin to tell its events. */
@@ -53,9 +56,25 @@ export async function startNode(at: At, timeoutMs = START_MS): Promise<void> {
       containerOf(at).update({ RestartPolicy: { Name: POLICY } }),
     );
   }
+  if (!State.Running) await nothingAtWork(at);
   if (!State.Running) await attachDisks(cluster, record.node, record.sizes, record.image);
   await startContainer(cluster.engine, record.id, record.name);
   await waitReady(at, timeoutMs);
+}
+
+/** A job that was left behind in a helper may write to the data. @throws PgdbaError step_refused */
+async function nothingAtWork({ record, cluster, by }: At): Promise<void> {
+  const deadline = performance.now() + BUSY_MS;
+  while ((await busyHelper(cluster, record.node)) !== undefined) {
+    by.signal.throwIfAborted();
+    if (performance.now() > deadline)
+      throw new PgdbaError("step_refused", `Something is at work on the data of ${record.node}`, {
+        hint: "A run that has died has left it: `pgdba runs` has it, and `pgdba resume` goes on with it, or takes it back.",
+        retryable: true,
+        nothingDone: true,
+      });
+    await Bun.sleep(WHY_MS);
+  }
 }
 
 /** One that runs already stays as it is. */

@@ -170,7 +170,7 @@ test("a cluster that a run removes has no dead leader, and is guarded no more wh
   expect(await look()).toBe("waits");
   expect(await look()).toBe("waits");
   expect(ctx.recorded.logs.map(({ message }) => message)).toEqual([
-    "test is being removed by run 42",
+    "test is being removed or stopped on purpose, by run 42",
   ]);
   state.key = new PgdbaError("connection_failed", "nobody answers");
   state.nodes = [];
