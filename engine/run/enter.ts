@@ -139,19 +139,26 @@ async function judgeOthers(
     // What the risk of the run asks is asked for the target.
     if (verdict.answer === "ask" && verdict.gate === "policy" && !request.resume)
       await ask(request, verdict, { ...about.facts, state, name, cluster, identity });
-    const identities = [identity, expectedIdentity].filter((one) => one !== null);
+    const identities = about.known?.twins
+      ? []
+      : [identity, expectedIdentity].filter((one) => one !== null);
     keys.push(...new Set([name, ...known.clusters, ...identities]));
   }
   return { others, keys };
 }
 
-/** The names of the target, so that it has a key while it is down, and its identity, so that it has one by every name. */
+/**
+ * The names of the target, so that it has a key while it is down, and its identity, so that it has one by every name. An identity that another
+ * cluster has, too, would lock that one with it.
+ */
 function keysOf(
   { target, resume }: RunRequest,
-  { identity, places = [] }: TargetFacts,
+  { identity, known: about, places = [] }: TargetFacts,
   clusters: readonly string[],
 ): string[] {
-  const identities = [identity, target.expectedIdentity, resume?.row.target.identity];
+  const identities = about?.twins
+    ? []
+    : [identity, target.expectedIdentity, resume?.row.target.identity];
   const known = identities.filter((one): one is string => typeof one === "string");
   return [...new Set([target.name, ...clusters, ...places, ...known])];
 }

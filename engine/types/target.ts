@@ -59,6 +59,8 @@ export interface Known {
   unread: string[];
   /** True when its own entry has labels and no identity, so that they hold by its name and address alone. */
   loose: boolean;
+  /** True when another entry has the same identity and is known to be another cluster, such as a restored copy: the identity does not name this one alone. */
+  twins?: boolean;
 }
 
 export interface KnownAs {

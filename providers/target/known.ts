@@ -15,7 +15,7 @@ const CONNECT_MS = 3_000;
 /**
  * The clusters of the registry that this server is, but for `own`, by whose name it was reached: those that have its system identifier,
  * whatever their address says, for there are aliases, tunnels, poolers and standbys; and those that say no identifier and lead to the
- * same place. A restored copy has the identifier too. So where several entries count, one is left out when it is shown to be another
+ * same place. A restored copy has the identifier too: where pgdba made both, their marks tell them apart. Else, where several entries count, one is left out when it is shown to be another
  * server; whatever can't be shown counts. A server that does not tell who it is may be any of them.
  */
 export async function knownServers(
@@ -28,10 +28,11 @@ export async function knownServers(
   const { entries, unread } = await readRegistry(options.stateDir);
   const mine = entries.find((entry) => entry.name === own);
   const loose = mine !== undefined && mine.identity === null && mine.labels.length > 0;
-  const others = entries.filter((entry) => entry !== mine);
+  const others = entries.filter((entry) => entry !== mine && !isCopyOf(entry, mine));
+  const twins = hasTwins(entries, mine);
   if (identity === null) {
     const { same, places } = await mayBe(session, { own, spec }, others, options);
-    return { known: { as: same.map(asKnown), unread, loose }, places };
+    return { known: { as: same.map(asKnown), unread, loose, twins }, places };
   }
   const here = await placesOf(source);
   const counts = await Promise.all(
@@ -49,7 +50,7 @@ export async function knownServers(
   const counted = same.length === 0 && own === null ? alike : same;
   // By its address it is found again when it is down; behind a pooler there are several servers at one.
   const places = own === null && !session.info.pooled ? await addressesOf(spec) : undefined;
-  return { known: { as: counted.map(asKnown), unread, loose }, places };
+  return { known: { as: counted.map(asKnown), unread, loose, twins }, places };
 }
 
 /** The clusters of the registry that a server may be which does not answer: those with the identifier that it should have, or its address. */
@@ -59,15 +60,16 @@ export async function knownByEntry(
 ): Promise<Pick<TargetFacts, "known" | "places">> {
   const { cluster: own, expectedIdentity } = source;
   const { entries, unread } = await readRegistry(options.stateDir);
+  const mine = entries.find((entry) => entry.name === own);
   const here = await placesOf(source);
   const same: ClusterEntry[] = [];
   for (const entry of entries) {
-    if (entry.name === own) continue;
+    if (entry.name === own || isCopyOf(entry, mine)) continue;
     const sameIdentity = expectedIdentity !== null && entry.identity === expectedIdentity;
     if (sameIdentity || (await isNear(entry, here))) same.push(entry);
   }
   return {
-    known: { as: same.map(asKnown), unread, loose: false },
+    known: { as: same.map(asKnown), unread, loose: false, twins: hasTwins(entries, mine) },
     ...(own === null ? { places: [...here, ...identitiesOf(same)] } : {}),
   };
 }
@@ -99,6 +101,24 @@ async function mayBe(
   const places = [...here, ...known.filter((one) => one !== null)];
   return { same: same.map(({ entry }) => entry), places: [...new Set(places)] };
 }
+
+/**
+ * Two clusters that pgdba made itself, by its marks: their servers are found by their nodes, and neither can be the other, though one was restored from
+ * the other's backup and has its identifier.
+ */
+function isCopyOf(one: ClusterEntry, other: ClusterEntry | undefined): boolean {
+  const marks = [one, other].map((entry) =>
+    entry?.ownership === "managed" && entry.data.provider !== undefined
+      ? entry.data.cluster_id
+      : undefined,
+  );
+  return marks.every((mark) => mark !== undefined) && marks[0] !== marks[1];
+}
+
+const hasTwins = (entries: readonly ClusterEntry[], mine: ClusterEntry | undefined): boolean =>
+  mine !== undefined &&
+  mine.identity !== null &&
+  entries.some((entry) => entry.identity === mine.identity && isCopyOf(entry, mine));
 
 /** True when an entry leads to one of these places, or names it as a node's: whoever names a standby means the cluster too. */
 async function isNear(entry: ClusterEntry, places: readonly string[]): Promise<boolean> {

@@ -129,7 +129,7 @@ test.skipIf(pgbouncerMissing() !== null)("through a pooler too", async () => {
 
 test("another server is not it, whatever its address says", async () => {
   registry({ prod: { lines: 'labels: [production]\nsystem_identifier: "7"' } });
-  expect(await known(at(server))).toEqual({ as: [], unread: [], loose: false });
+  expect(await known(at(server))).toEqual({ as: [], unread: [], loose: false, twins: false });
 });
 
 test("whoever names a node of a cluster means the cluster, also when nothing runs there", async () => {
@@ -263,6 +263,13 @@ test("a restored copy is another server where that can be shown, and else counts
   // Nobody can ask the other one.
   registry({ prod: { host: "nowhere.invalid", ...prod() }, copy });
   expect(names(await known({ cluster: "copy" }))).toEqual(["prod"]);
+  // pgdba made both, and marked them: neither holds the other's locks, and what the one is labelled is not said of the other.
+  const made = (mark: string) => `provider: embedded\ncluster_id: ${mark}\n`;
+  const marked = { ...copy, lines: `${made("two")}${copy.lines}` };
+  const gone = { host: "nowhere.invalid", lines: `${made("one")}${prod().lines}` };
+  registry({ prod: gone, copy: marked });
+  expect(await known({ cluster: "copy" })).toMatchObject({ as: [], twins: true });
+  expect(await known({ cluster: "prod" })).toMatchObject({ as: [], twins: true });
   // It has no entry of its own.
   registry({ prod: prod() });
   expect(names(await known(at(standby)))).toEqual(["prod"]);
