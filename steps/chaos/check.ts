@@ -4,7 +4,7 @@ import { parseDuration } from "../../engine/shared/units.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
-import { type Drill, keep, kept, placeOf } from "./drills/drill.ts";
+import { type Drill, keep, kept, placeOf, thinOut } from "./drills/drill.ts";
 import { eventsOf } from "./drills/events.ts";
 import type { Result } from "./drills/result.ts";
 import { OUTPUT, outputOf } from "./drills/schema.ts";
@@ -82,7 +82,10 @@ state folder; done again it gives that.`,
       });
     const before = kept<Result>(place, "result.json");
     const result = before ?? (await checked(ctx, place, drill, input));
-    if (before === undefined) await keep(place, "result.json", result);
+    if (before === undefined) {
+      await keep(place, "result.json", result);
+      await thinOut(ctx);
+    }
     if (input.keep !== true) await dropTables(await session(ctx));
     return outputOf(drill, result);
   },

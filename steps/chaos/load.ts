@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseDuration } from "../../engine/shared/units.ts";
 import { fileError } from "../../engine/shared/write-file.ts";
@@ -135,6 +135,8 @@ The tables are in a schema \`pgdba_chaos\` of their own; \`chaos.check\` removes
     await made(ctx, lists);
     try {
       await mkdir(folderOf(ctx), { recursive: true, mode: 0o700 });
+      // Of an attempt that did not come to its end.
+      await rm(place, { recursive: true, force: true });
       await mkdir(place, { mode: 0o700 });
     } catch (error) {
       throw fileError(place, error);
@@ -173,6 +175,10 @@ The tables are in a schema \`pgdba_chaos\` of their own; \`chaos.check\` removes
   },
   async plan(ctx) {
     return { members: await (await ctx.use("member")).list() };
+  },
+  /** It ends with its process: nothing of it goes on, and it is begun anew, with tables of its own. */
+  async probe() {
+    return { state: "not_done" };
   },
   async undo(ctx) {
     const load = await running(ctx, idOf(ctx));

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { errnoOf, readTextIfThere } from "../../../engine/shared/read-file.ts";
@@ -85,6 +85,17 @@ export function kept<T>(place: string, name: string): T | undefined {
   throw new PgdbaError("step_failed", `${file} is no file of a drill`, {
     hint: "It was written by another version of pgdba or by somebody else; move its folder away.",
   });
+}
+
+/** So many drills of a cluster keep all that was recorded; of older ones what was found is kept. */
+const WHOLE = 50;
+
+/** Removes the histories and samples of old drills: they are large, and nobody but a person reads them once the drill was judged. */
+export async function thinOut(ctx: StepContext): Promise<void> {
+  // Ids begin with the time.
+  const places = (await placesOf(ctx, false)).toSorted();
+  for (const place of places.slice(0, -WHOLE))
+    for (const name of ["history", "samples.json"]) await rm(join(place, name), { force: true });
 }
 
 /**

@@ -109,6 +109,30 @@ describe.skipIf(missing !== null)(
       ]).toEqual([null, true, true]);
     });
 
+    test("a load whose process has died is begun anew; a drill that went on without it is unknown", async () => {
+      const id = "20260101T000006-died";
+      const first = await contextOf(id);
+      const begun = await run(load, { warm_up: 20 }, first);
+      expect(await load.probe!(first, {})).toEqual({ state: "not_done" });
+      // Another process knows nothing of it. The first one writes no more, as if it had been killed.
+      await first.close();
+      const resumed = await contextOf(id);
+      await expect(run(observe, { drill: begun.id }, resumed)).rejects.toMatchObject({
+        code: "step_refused",
+      });
+      const cut = await run(check, { drill: begun.id, confirmed: null, least: 10 }, resumed);
+      expect(cut).toMatchObject({ verdict: "unknown", lost: 0 });
+      expect(held(cut, "the record is whole")).toBeNull();
+      const again = await contextOf(id);
+      expect(await run(load, { warm_up: 20 }, again)).toMatchObject({ id: begun.id });
+      await run(observe, { drill: begun.id }, again);
+      expect(
+        await run(check, { drill: begun.id, confirmed: null, least: 10 }, again),
+      ).toMatchObject({
+        verdict: "valid",
+      });
+    });
+
     test("the undo ends the load and removes its tables; a schema of somebody else is refused, and left", async () => {
       const ctx = await contextOf("20260101T000002-undone");
       await run(load, { warm_up: 10 }, ctx);
