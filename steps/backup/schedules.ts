@@ -53,7 +53,10 @@ run, the machine was off, or the crontab was lost. A node that keeps schedules p
             },
             timezone: { type: ["string", "null"] },
             commands: { type: "array", items: { type: "string" } },
-            next: { type: ["string", "null"] },
+            next: {
+              type: ["string", "null"],
+              description: "Null also where the node that keeps it does not run",
+            },
             due: { type: ["string", "null"], description: "When it should have run last" },
             ran_at: { type: ["string", "null"], description: "When it began last" },
             said: { type: ["string", "null"], description: "What the last run said at its end" },
@@ -67,7 +70,10 @@ run, the machine was off, or the crontab was lost. A node that keeps schedules p
               type: "integer",
               description: "How many were missed, as far as it is known",
             },
-            why: { type: ["string", "null"] },
+            why: {
+              type: ["string", "null"],
+              description: "Why it was missed, or why nothing will run",
+            },
           },
         },
       },
@@ -83,8 +89,10 @@ function rowOf({ keeper, kept }: { keeper: Keeper; kept: Kept }, now: Date) {
   const { name, entry, ranAt, said, missed: known } = kept;
   const last = entry === null ? null : lastTime(entry.cron, entry.timezone, now);
   const due = last !== null && last > new Date(entry!.added_at) ? last : null;
+  const { halted } = keeper;
+  const graceMs = halted === null ? GRACE_MS : 0;
   const isLate =
-    due !== null && now.getTime() > due.getTime() + GRACE_MS && (ranAt === null || ranAt < due);
+    due !== null && now.getTime() > due.getTime() + graceMs && (ranAt === null || ranAt < due);
   // One that ran since then has nothing more to tell of it.
   const isKnown = known !== null && (ranAt === null || ranAt < new Date(known.at));
   return {
@@ -94,7 +102,7 @@ function rowOf({ keeper, kept }: { keeper: Keeper; kept: Kept }, now: Date) {
     timezone: entry?.timezone ?? null,
     commands: (entry?.commands ?? []).map((words) => ["pgdba", ...words].join(" ")),
     next:
-      entry === null
+      entry === null || halted !== null
         ? null
         : (nextTimes(entry.cron, entry.timezone, now, 1)[0]?.toISOString() ?? null),
     due: due?.toISOString() ?? null,
@@ -104,6 +112,6 @@ function rowOf({ keeper, kept }: { keeper: Keeper; kept: Kept }, now: Date) {
     missed: isLate || isKnown,
     missed_at: isLate ? due.toISOString() : (known?.at ?? null),
     missed_count: known?.count ?? (isLate ? 1 : 0),
-    why: isLate && !isKnown ? "it has said nothing since" : (known?.why ?? null),
+    why: halted ?? (isLate && !isKnown ? "it has said nothing since" : (known?.why ?? null)),
   };
 }

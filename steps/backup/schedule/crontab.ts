@@ -94,6 +94,7 @@ export function cronKeeper(ctx: StepContext): Keeper {
     });
   return {
     where: "crontab",
+    halted: null,
     zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     show,
     async list() {

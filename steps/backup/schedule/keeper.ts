@@ -2,6 +2,8 @@
 export interface Keeper {
   /** In words: `crontab`, or the name of the node. */
   where: string;
+  /** Why nothing of it will run, where that is known. */
+  halted: string | null;
   /** Null where it goes by any time zone. */
   zone: string | null;
   list(): Promise<Kept[]>;

@@ -13,7 +13,7 @@ export async function keepersOf(ctx: StepContext): Promise<[Keeper, ...Keeper[]]
   const nodes = await ctx.use("nodes");
   const own = (await nodes.list())
     .filter(({ roles }) => roles.includes("backup"))
-    .map(({ node }) => nodeKeeper(ctx, nodes, node));
+    .map((one) => nodeKeeper(ctx, nodes, one));
   const [first, ...more] = own;
   return first === undefined ? [cron] : [first, ...more, cron];
 }

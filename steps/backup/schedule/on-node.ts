@@ -1,6 +1,6 @@
 /** Schedules that a node of the cluster keeps: files in its state folder, which `backup.scheduler` goes by there. */
 import type { StepContext } from "../../../engine/types.ts";
-import type { Nodes } from "../../../providers/nodes/contract.ts";
+import type { NodeInfo, Nodes } from "../../../providers/nodes/contract.ts";
 import { type Entry, type Keeper, type Kept } from "./keeper.ts";
 import { must, prepareHome } from "./node-home.ts";
 import { entryFile, keptOf, type Memory, memoryFile } from "./memory.ts";
@@ -9,11 +9,16 @@ import { entryFile, keptOf, type Memory, memoryFile } from "./memory.ts";
 const READ = `cd schedules 2>/dev/null || exit 0
 for file in *.schedule *.memory; do if test -e "$file"; then printf '%s\\t' "$file"; cat "$file"; fi; done`;
 
-export function nodeKeeper(ctx: StepContext, nodes: Nodes, node: string): Keeper {
+export function nodeKeeper(
+  ctx: StepContext,
+  nodes: Nodes,
+  { node, state }: Pick<NodeInfo, "node" | "state">,
+): Keeper {
   const show = ({ cron, timezone, commands }: Entry): string =>
     `${cron} (${timezone}): ${commands.map((words) => ["pgdba", ...words].join(" ")).join(" && ")}`;
   return {
     where: node,
+    halted: state.running === "running" ? null : `${node} does not run: it is ${state.running}`,
     zone: null,
     show,
     async list() {
