@@ -86,7 +86,7 @@ for (const { provider, missing } of PLACES) {
         const { added } = await live.well("backup", "schedule", ...every);
         expect(added).toMatchObject({ where: "scheduler1", timezone: "Asia/Kathmandu" });
         expect((await (await live.nodes()).state("scheduler1")).running).toBe("running");
-      }, 400_000);
+      }, 900_000);
 
       test("a standby is added, and one is removed; the primary is not", async () => {
         // Killed when the node is made, and nothing of it is on record: it is found, and waited for.
@@ -128,7 +128,7 @@ for (const { provider, missing } of PLACES) {
         });
         const left = await live.well("backup", "schedule", "remove", "--name", "each");
         expect(each(left)).toBeUndefined();
-      }, 240_000);
+      }, 600_000);
 
       test("the primary role moves while clients only wait: none fails, and nothing is lost", async () => {
         const writer = await startWriter(live.writer());
