@@ -2,6 +2,8 @@
 import { createHash } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
+import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
+import { readText } from "../../engine/shared/read-file.ts";
 import type { StepContext } from "../../engine/types.ts";
 import {
   fittingPrograms,
@@ -19,7 +21,7 @@ export interface Client {
 }
 
 /**
- * The programs (of the major version `least` at least) of the server's own node where a provider reaches it, for those fit; else of this machine.
+ * The programs (of the major version `least` at least) of the server's own node where a provider reaches it, for those fit; else of this machine, else of a container.
  * @throws PgdbaError unsupported
  */
 export async function clientOf(ctx: StepContext, least = 0): Promise<Client> {
@@ -40,7 +42,13 @@ export async function clientOf(ctx: StepContext, least = 0): Promise<Client> {
     };
     return { programs, env, close: async () => {} };
   }
-  const programs = fittingPrograms(await localPrograms(ctx), server);
+  const local = [...(onNode?.programs ?? []), ...(await localPrograms(ctx))];
+  let programs: Programs;
+  try {
+    programs = fittingPrograms(local, server);
+  } catch (error) {
+    return inContainer(ctx, server, toPgdbaError(error));
+  }
   warnOf(ctx, programs);
   const file = passfileOf(ctx);
   const { sslmode, sslrootcert, user } = postgres.spec;
@@ -59,6 +67,63 @@ export async function clientOf(ctx: StepContext, least = 0): Promise<Client> {
     },
     close: () => removePassfile(ctx),
   };
+}
+
+/**
+ * Of a container that lives as long as this process, where a Docker Engine is reached.
+ * @throws PgdbaError unsupported, with what is missing on this machine and why no container does it
+ */
+async function inContainer(
+  ctx: StepContext,
+  server: Awaited<ReturnType<typeof serverOf>>,
+  missing: PgdbaError,
+): Promise<Client> {
+  const { containerPrograms } = await import("../../providers/nodes/docker/programs.ts");
+  const postgres = await ctx.use("postgres");
+  const container = await containerPrograms(Math.floor(server.version_num / 10_000), {
+    host: server.host,
+    env: ctx.env,
+    by: {
+      run: ctx.run.id,
+      path: ctx.step.path,
+      signal: ctx.signal,
+      progress: (progress) => ctx.progress(progress),
+      log: (message) => ctx.log(message),
+    },
+  }).catch((error: unknown) => {
+    ctx.signal.throwIfAborted();
+    const { message } = toPgdbaError(error);
+    throw new PgdbaError("unsupported", `${missing.message}; and ${message}`, {
+      hint: `${missing.hint} Or have a Docker Engine reached from here: pgdba takes them from a container then.`,
+      cause: error,
+      nothingDone: true,
+    });
+  });
+  try {
+    const found = await programsIn([container.folder], () => container.where, container.run);
+    const programs = fittingPrograms(found, server);
+    warnOf(ctx, programs);
+    const { sslmode, sslrootcert, user } = postgres.spec;
+    const file = passfileOf(ctx);
+    const hasPassword = await postgres.passfile(file);
+    const put = async (name: string, from: string) =>
+      container.put(name, readText(from, { maxBytes: 1024 * 1024 }));
+    const env = {
+      PGHOST: server.host,
+      PGPORT: String(server.port),
+      PGUSER: user,
+      PGSSLMODE: sslmode,
+      ...(sslrootcert === undefined ? {} : { PGSSLROOTCERT: await put("root.crt", sslrootcert) }),
+      PGPASSFILE: hasPassword ? await put("pgpass", file) : "/dev/null",
+      ...common(ctx),
+    };
+    await removePassfile(ctx);
+    return { programs, env, close: () => container.end() };
+  } catch (error) {
+    await removePassfile(ctx);
+    await container.end();
+    throw error;
+  }
 }
 
 /** For undo and forget: what a process that was killed has left. */

@@ -6,6 +6,7 @@ import { recordIfThere } from "../../providers/backup/read-record.ts";
 import type { BackupRecord, DatabaseLocale, Part } from "../../providers/backup/record.ts";
 import { recordName } from "../../providers/repository/layout.ts";
 import { defineStep } from "../define.ts";
+import { assertClock } from "./clock.ts";
 import { clientOf, removePassfile } from "./client.ts";
 import { newBackupId } from "./id.ts";
 import { removeBackup } from "./remove.ts";
@@ -69,6 +70,7 @@ A dump that was made is not yet a good one: \`backup.read-dump\` reads it back.`
   async run(ctx, input: Input) {
     const place = await backupPlace(ctx);
     await sweep(ctx);
+    await assertClock(ctx);
     const client = await clientOf(ctx);
     try {
       const databases = await databasesOf(ctx, input.databases ?? null);

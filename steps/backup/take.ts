@@ -11,6 +11,7 @@ import type { PgSession } from "../../providers/postgres/session.ts";
 import { backupPrefix, recordName } from "../../providers/repository/layout.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
+import { assertClock } from "./clock.ts";
 import { newBackupId } from "./id.ts";
 import { parentFor } from "./take/parent.ts";
 import { chooseSource, type Source } from "./take/source.ts";
@@ -110,6 +111,7 @@ it. One that fails leaves nothing.`,
   },
   async run(ctx, input) {
     const { repository, key, slot } = await ctx.use("repository");
+    await assertClock(ctx);
     const type = input.type ?? "full";
     const source = await chooseSource(ctx, input.from ?? "auto");
     if (type === "incremental") await assertSummaries(ctx);

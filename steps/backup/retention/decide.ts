@@ -1,4 +1,5 @@
 import type { StepContext } from "../../../engine/types.ts";
+import { serverClock } from "../clock.ts";
 import type { BackupPlace } from "../place.ts";
 import { gather, type Gathered } from "./gather.ts";
 import { policyOf, type PolicyInput } from "./input.ts";
@@ -19,14 +20,4 @@ export async function decide(
     moreThanHalf: input.more_than_half === true,
   });
   return { gathered, decision };
-}
-
-async function serverClock(ctx: StepContext) {
-  const { state } = await ctx.target.facts();
-  if (state !== "up") return [];
-  const session = await (await ctx.use("postgres")).session();
-  const { rows } = await session.ask(
-    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::int8::text AS at",
-  );
-  return [{ whose: ctx.target.name, at: Number(rows[0]?.["at"]) }];
 }

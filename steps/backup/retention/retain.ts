@@ -4,14 +4,13 @@
  * never a record of something that is broken.
  */
 import { PgdbaError } from "../../../engine/errors.ts";
+import { CLOCK_MS } from "../clock.ts";
 import { choose, type Reasons } from "./choose.ts";
 import { type Holdings, type Kept, type Line, lineTo, type Segment } from "./history.ts";
 import { flawsOf } from "./flaws.ts";
 import { hasRule, type Policy } from "./policy.ts";
 import { unneeded } from "./wal.ts";
 
-/** How far two clocks may differ, ms. */
-const CLOCK_MS = 5 * 60_000;
 const SHARE = 0.5;
 
 export interface Circumstances {

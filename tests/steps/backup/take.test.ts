@@ -96,6 +96,19 @@ test("a backup is taken from the standby, its end awaited from the primary; it i
   expect(JSON.stringify(shown)).not.toContain(primary.server.password);
 });
 
+test("by a clock that is wrong by hours no backup is taken", async () => {
+  const before = (await list()).backups.length;
+  for (const hours of [-3, 3]) {
+    const now = () => new Date(Date.now() + hours * 3_600_000);
+    const clock = { now, monotonic: () => performance.now(), sleep: (ms: number) => Bun.sleep(ms) };
+    await expect(runStep(take, { type: "full" }, context({ clock }))).rejects.toMatchObject({
+      code: "step_refused",
+      message: expect.stringContaining("The clock of shop says"),
+    });
+  }
+  expect((await list()).backups.length).toBe(before);
+});
+
 test("a member that is named is taken; an increment builds on the newest that is not damaged", async () => {
   const full = await runStep(take, { type: "full", from: "pg1" }, context());
   expect(full).toMatchObject({ node: "pg1", source: "primary" });

@@ -18,6 +18,9 @@ import type { Role } from "../../contract.ts";
 /** Debian's release that has this PostgreSQL in its own packages. */
 const SUITES: Record<number, string> = { 15: "bookworm", 17: "trixie", 18: "forky" };
 
+/** The major versions that there are images of. */
+export const PACKAGED: readonly number[] = Object.keys(SUITES).map(Number);
+
 const FILES: Partial<Record<Role, Record<string, string>>> = {
   postgres: {
     Dockerfile: postgresFile,
