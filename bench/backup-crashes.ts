@@ -45,6 +45,11 @@ for (const version of [NEWEST, WITH_CLIENTS]) {
         for (const job of act.jobs ?? [])
           all.push({ kind: "work", job, ms: Math.round(chance() * 400) });
       }
+      // In no order: a run that is cut short has tried all phases.
+      for (let at = all.length - 1; at > 0; at--) {
+        const other = Math.floor(chance() * (at + 1));
+        [all[at], all[other]] = [all[other]!, all[at]!];
+      }
       say(`${name}: ${all.length} moments`);
       for (const how of all) {
         trials += 1;
