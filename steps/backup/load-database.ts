@@ -141,7 +141,7 @@ A dump holds code: functions, defaults, triggers. It is run in the server, by th
   },
   async undo(ctx) {
     await removePassfile(ctx);
-    await removeScratch(ctx);
+    if (!(await removeScratch(ctx))) ctx.unchanged();
   },
   async forget(ctx) {
     await removePassfile(ctx);

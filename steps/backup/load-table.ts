@@ -1,7 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
-import { writeWhole } from "../../engine/shared/write-file.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { contentsOf, loadDump, moveTable } from "../../providers/backup/logical/load.ts";
 import { entriesFor } from "../../providers/backup/logical/table-list.ts";
@@ -89,7 +86,6 @@ and foreign keys are left out, for they would change or refuse its rows.`,
     await assertFree(ctx, into, schema, name);
     await removeScratch(ctx);
     const client = await clientOf(ctx, toolMajor(record));
-    const list = join(ctx.run.stateDir, "tmp", `list-${ctx.run.id}-${ctx.step.id}`);
     try {
       const stored = { ...place, id: record.id, part, signal: ctx.signal };
       const entries = entriesFor(await contentsOf(client.programs, stored), schema, table);
@@ -102,19 +98,17 @@ and foreign keys are left out, for they would change or refuse its rows.`,
           },
         );
       }
-      await mkdir(join(ctx.run.stateDir, "tmp"), { recursive: true, mode: 0o700 });
-      await writeWhole(list, `${entries.join("\n")}\n`);
       const noted = await makeScratch(
         ctx,
         record.databases.find((one) => one.name === part.database)?.locale,
       );
       let done = 0;
-      const options = [`--use-list=${list}`, "--no-owner", "--no-privileges"];
+      const options = ["--no-owner", "--no-privileges"];
       await loadDump(
         client.programs,
         client.env,
         stored,
-        { database: noted.scratch, options },
+        { database: noted.scratch, options, entries },
         (bytes) =>
           ctx.progress({
             done: (done += bytes),
@@ -140,7 +134,6 @@ and foreign keys are left out, for they would change or refuse its rows.`,
       await removeScratch(ctx);
       return { database: into, table: `${schema}.${name}`, rows };
     } finally {
-      await rm(list, { force: true });
       await client.close();
     }
   },
@@ -161,7 +154,7 @@ and foreign keys are left out, for they would change or refuse its rows.`,
       await inDatabase(ctx, table.database, (pg) =>
         pg.query(`DROP TABLE IF EXISTS ${table.name}`, [], { changes: true }),
       );
-    await removeScratch(ctx);
+    if (!(await removeScratch(ctx))) ctx.unchanged();
   },
   async forget(ctx) {
     await removePassfile(ctx);

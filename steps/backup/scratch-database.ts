@@ -97,10 +97,13 @@ export async function takePlace(
   }
 }
 
-/** Removes what the step has made, by its identity: a database of that name which somebody else has made stays. */
-export async function removeScratch(ctx: StepContext): Promise<void> {
+/**
+ * Removes what the step has made, by its identity: a database of that name which somebody else has made stays.
+ * @returns whether it may have made anything
+ */
+export async function removeScratch(ctx: StepContext): Promise<boolean> {
   const { scratch, oid, aside } = (ctx.noted ?? {}) as Partial<Noted>;
-  if (scratch === undefined) return ctx.unchanged();
+  if (scratch === undefined) return false;
   const pg = await admin(ctx);
   if (aside !== undefined) {
     const isAside = (await databaseOid(pg, aside.name)) !== null;
@@ -120,4 +123,5 @@ export async function removeScratch(ctx: StepContext): Promise<void> {
       alone: true,
       changes: true,
     });
+  return true;
 }

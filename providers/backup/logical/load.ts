@@ -25,7 +25,12 @@ export async function loadDump(
   programs: Programs,
   env: Record<string, string>,
   stored: Stored,
-  to: { database: string; options?: readonly string[] },
+  to: {
+    database: string;
+    options?: readonly string[];
+    /** Lines of its table of contents: nothing else is restored. */
+    entries?: readonly string[];
+  },
   onBytes: (bytes: number) => void = () => {},
 ): Promise<void> {
   const argv = [
@@ -35,9 +40,10 @@ export async function loadDump(
     `--dbname=${conninfo({ dbname: to.database })}`,
     ...(to.options ?? []),
   ];
+  const command = to.entries === undefined ? argv : onlyEntries(argv, to.entries);
   const { stream, count } = counted(await sourceOf(stored));
   const told = heard(stream, onBytes);
-  const ran = await programs.run(argv, { env, stdin: told.stream });
+  const ran = await programs.run(command, { env, stdin: told.stream });
   if (told.failed() !== undefined) throw told.failed();
   assertRan(`pg_restore into ${to.database}`, ran, HINT);
   for await (const _ of stream);
@@ -103,6 +109,17 @@ async function sourceOf({ repository, key, id, part, signal }: Stored) {
     hint: "Restore another backup: `pgdba backup list`.",
   });
 }
+
+/** pg_restore may run on another machine, so that the list goes with the command, and not by a file of this one. */
+function onlyEntries([program = "", ...options]: string[], entries: readonly string[]): string[] {
+  return ["sh", "-c", LIST, "sh", entries.join("\n"), program, "--use-list=/dev/fd/3", ...options];
+}
+
+const LIST = `list=$1; shift
+exec "$@" 3<<END
+$list
+END
+`;
 
 /** A connection string of which no value is taken for anything else: a name with `=` would be one itself. */
 function conninfo(values: Record<string, string>): string {

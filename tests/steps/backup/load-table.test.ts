@@ -90,3 +90,24 @@ test("a table that the backup does not have is told, and leaves nothing", async 
   });
   expect(await scratches()).toBe(0);
 });
+
+test("a run whose pg_restore fails takes back what it made, and no word of its command names a file of this machine", async () => {
+  const words: string[] = [];
+  const real = at.run().spawn;
+  const ctx = at.run({
+    spawn: (argv, options) => {
+      words.push(...argv);
+      return argv.includes("--exit-on-error")
+        ? real(["sh", "-c", "cat >/dev/null; exit 3"], options)
+        : real(argv, options);
+    },
+  });
+  const input = { id, table: "Sales.Orders", to: "Orders_late" };
+  await expect(runStep(load, input, ctx)).rejects.toMatchObject({ code: "command_failed" });
+  // The engine takes back only a step that did not say that it has changed nothing.
+  expect(ctx.recorded.unchanged).toBe(0);
+  expect(words.filter((word) => word.includes(at.stateDir))).toEqual([]);
+  expect(await scratches()).toBe(1);
+  await load.undo!(ctx, input, undefined);
+  expect(await scratches()).toBe(0);
+});
