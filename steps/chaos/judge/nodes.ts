@@ -18,6 +18,8 @@ export interface Nodes {
 }
 
 const MOST = 20;
+/** A probe that is only late makes a node no unfenced one. */
+const LATE_MS = 300;
 
 /** The nodes over time, by what the observer saw. */
 export function nodes({ members, every_ms, lines }: Samples): Nodes {
@@ -36,13 +38,15 @@ export function nodes({ members, every_ms, lines }: Samples): Nodes {
     }
     for (const [n, strip] of strips.entries()) {
       const is = letters[n] as Letter;
-      if (is === "U") strip.unfenced_ms += every_ms;
       const last = strip.stretches.at(-1);
       if (last?.is === is) last.to = to;
       else strip.stretches.push({ from, to, is });
     }
     from = to;
   }
+  for (const strip of strips)
+    for (const one of strip.stretches)
+      if (one.is === "U" && one.to - one.from >= LATE_MS) strip.unfenced_ms += one.to - one.from;
   return {
     samples: seen.length,
     most_writable: most,

@@ -59,7 +59,8 @@ function wrong({ hypotheses }: Result): Html | null {
 }
 
 function found(result: Result): Html {
-  const { judged, waits, recovery, redundancy, nodes } = result;
+  const { judged, waits, redundancy, nodes } = result;
+  const fault = result.phases.some(({ name }) => name === "inject");
   const tone = (bad: boolean | null) => (bad === null ? "unknown" : bad ? "invalid" : "valid");
   return html`<div class="tiles">
       ${tile("lost", judged?.lost.count ?? "?", tone(judged === null ? null : judged.lost.count > 0))}
@@ -72,7 +73,19 @@ function found(result: Result): Html {
           `${span(failed_ms)} failed in all`,
         ),
       )}
-      ${tile("redundancy back after", redundancy === null ? "?" : redundancy.restored_ms === null ? "never" : span(redundancy.restored_ms), redundancy?.restored_ms === null ? "invalid" : undefined)}
+      ${
+        fault
+          ? tile(
+              "redundancy back after",
+              redundancy === null
+                ? "?"
+                : redundancy.restored_ms === null
+                  ? "never"
+                  : span(redundancy.restored_ms),
+              redundancy?.restored_ms === null ? "invalid" : undefined,
+            )
+          : null
+      }
       ${tile("writable nodes, most", nodes?.most_writable ?? "?", tone(nodes === null ? null : nodes.most_writable > 1))}
     </div>
     ${timeline(result)}
@@ -88,28 +101,7 @@ function found(result: Result): Html {
       )}
     </table>
     <div class="columns">
-      <div>
-        <h2>The way back</h2>
-        ${table(
-          ["from the fault on", "time"],
-          [
-            ["detect: the leader key is nobody's, or another one's", maybe(recovery?.detect_ms)],
-            ["elect: from then, until somebody holds it", maybe(recovery?.elect_ms)],
-            ["promote: from then, until a server is out of recovery", maybe(recovery?.promote_ms)],
-            ...waits.map(({ way, up_after_ms }): Row => [
-              `${way}: writes go on, from the fault`,
-              maybe(up_after_ms),
-            ]),
-            ["redundancy is back, from the fault", maybe(redundancy?.restored_ms)],
-            ["leader", `${recovery?.leader_before ?? "?"} → ${recovery?.leader_after ?? "?"}`],
-            [
-              "timeline",
-              `${recovery?.timeline_before ?? "?"} → ${recovery?.timeline_after ?? "?"}`,
-            ],
-          ],
-          true,
-        )}
-      </div>
+      ${fault ? wayBack(result) : null}
       <div>
         <h2>As clients saw it</h2>
         ${table(
@@ -144,6 +136,28 @@ function found(result: Result): Html {
     <h2>Events</h2>
     ${table(["at", "what"], eventsIn(result))}
     ${result.stalled_ms === 0 ? null : html`<p class="dim">pgdba itself stood still for ${span(result.stalled_ms)} in all: gaps are the longer for it.</p>`}`;
+}
+
+function wayBack({ recovery, redundancy, waits }: Result): Html {
+  return html`<div>
+    <h2>The way back</h2>
+    ${table(
+      ["from the fault on", "time"],
+      [
+        ["detect: the leader key is nobody's, or another one's", maybe(recovery?.detect_ms)],
+        ["elect: from then, until somebody holds it", maybe(recovery?.elect_ms)],
+        ["promote: from then, until a server is out of recovery", maybe(recovery?.promote_ms)],
+        ...waits.map(({ way, up_after_ms }): Row => [
+          `${way}: writes go on, from the fault`,
+          maybe(up_after_ms),
+        ]),
+        ["redundancy is back, from the fault", maybe(redundancy?.restored_ms)],
+        ["leader", `${recovery?.leader_before ?? "?"} → ${recovery?.leader_after ?? "?"}`],
+        ["timeline", `${recovery?.timeline_before ?? "?"} → ${recovery?.timeline_after ?? "?"}`],
+      ],
+      true,
+    )}
+  </div>`;
 }
 
 function counts(judged: NonNullable<Result["judged"]>): Html {

@@ -22,8 +22,14 @@ const WORDS: Record<Letter, string> = {
 /** Phases, writes by each way, and the state of each node, over one axis of time. */
 export function timeline(result: Result): Html {
   const end = Math.max(1, result.seconds) * 1000;
+  // What was before the load was steady is of no interest.
+  const steady = result.phases.find(({ name }) => name === "steady")?.at_ms ?? 0;
+  const begin = Math.min(Math.floor(steady / 1000) * 1000, end - 1000);
   const x = (ms: number) =>
-    Math.round((LEFT + ((WIDTH - LEFT - RIGHT) * Math.min(Math.max(ms, 0), end)) / end) * 10) / 10;
+    round(
+      LEFT +
+        ((WIDTH - LEFT - RIGHT) * (Math.min(Math.max(ms, begin), end) - begin)) / (end - begin),
+    );
   const marks = placed(result.phases, x);
   const top = LABEL * (Math.max(0, ...marks.map(({ line }) => line)) + 1) + 8;
   const charts = top + result.waits.length * (CHART + 10);
@@ -31,7 +37,7 @@ export function timeline(result: Result): Html {
   const bottom = charts + strips.length * ROW + 6;
   return html`<figure>
     <svg viewBox="0 0 ${WIDTH} ${bottom + 18}" role="img" aria-label="Timeline of the drill">
-      ${ticks(end).map(
+      ${ticks(begin, end).map(
         (at) =>
           html`<line class="grid" x1="${x(at)}" x2="${x(at)}" y1="${top}" y2="${bottom}" /><text
               x="${x(at)}"
@@ -150,9 +156,11 @@ function placed(phases: Result["phases"], x: (ms: number) => number) {
     });
 }
 
-function ticks(end: number): number[] {
-  const step = [1, 2, 5, 10, 15, 30, 60, 120, 300].find((s) => end / (s * 1000) <= 12) ?? 600;
-  return Array.from({ length: Math.floor(end / (step * 1000)) + 1 }, (_, n) => n * step * 1000);
+function ticks(begin: number, end: number): number[] {
+  const step = [1, 2, 5, 10, 15, 30, 60, 120, 300].find((s) => (end - begin) / (s * 1000) <= 12);
+  const ms = (step ?? 600) * 1000;
+  const first = Math.ceil(begin / ms);
+  return Array.from({ length: Math.floor(end / ms) - first + 1 }, (_, n) => (first + n) * ms);
 }
 
 function round(value: number): number {
