@@ -2,7 +2,17 @@
  * A backup out of the repository into a data directory. Each stored byte is compared with what was written, and each file with the manifest, while
  * it is written: a directory that is there at the end is the backup, whole and on disk.
  */
-import { chown, mkdir, open, readdir, readlink, rm, symlink, writeFile } from "node:fs/promises";
+import {
+  chown,
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  rm,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
 import { fileError } from "../../engine/shared/write-file.ts";
@@ -181,15 +191,12 @@ class Fetching {
       });
     const files = new FileSet();
     await this.#folder(into);
-    const kept: Uint8Array[] = [];
+    const copy = withManifest ? join(into, "backup_manifest") : null;
     await this.#object(record, manifest, async (bytes, what) => {
-      const seen = async function* () {
-        for await (const piece of bytes) {
-          if (withManifest) kept.push(new Uint8Array(piece));
-          yield piece;
-        }
-      };
-      await readManifest(seen(), what, (file) => files.add(file));
+      const read = (pieces: AsyncIterable<Uint8Array>) =>
+        readManifest(pieces, what, (file) => files.add(file));
+      if (copy === null) await read(bytes);
+      else await this.#create(copy, 0o600, async (file) => void (await read(written(bytes, file))));
     });
     for (const part of record.parts) {
       const { tablespace } = part;
@@ -211,7 +218,6 @@ class Fetching {
     // The server would make the links anew by it, to where the tablespaces of the original are.
     await rm(join(into, "tablespace_map"), { force: true });
     await this.#links(record, into, tablespaces);
-    if (withManifest) await this.#write(join(into, "backup_manifest"), kept, 0o600);
   }
 
   async #links({ parts }: BackupRecord, into: string, tablespaces: string): Promise<void> {
@@ -245,13 +251,9 @@ class Fetching {
         continue;
       }
       const hash = new Bun.CryptoHasher("sha256");
-      const passing = async function* () {
-        for await (const piece of entry.content) {
-          hash.update(piece);
-          yield piece;
-        }
-      };
-      await this.#write(path, passing(), entry.mode & 0o700);
+      await this.#create(path, entry.mode & 0o700, async (file) => {
+        for await (const piece of written(entry.content, file)) hash.update(piece);
+      });
       const file = { path: below + entry.path, bytes: entry.bytes, sha256: hash.digest("hex") };
       if (!files.see(file)) throw damaged(what, `${file.path} is not as the manifest has it`);
       this.counted.files += 1;
@@ -269,18 +271,15 @@ class Fetching {
     if (made !== undefined && owner) await chown(path, owner.uid, owner.gid);
   }
 
-  async #write(
+  async #create(
     path: string,
-    pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     mode: number,
+    fill: (file: FileHandle) => Promise<void>,
   ): Promise<void> {
     // `wx`: a name that a tar holds twice is refused, and nothing is written through a link.
     const file = await open(path, "wx", mode | 0o600);
     try {
-      for await (const piece of pieces) {
-        for (let at = 0; at < piece.length;)
-          at += (await file.write(piece, at, piece.length - at)).bytesWritten;
-      }
+      await fill(file);
       const { owner } = this.#order;
       if (owner) await file.chown(owner.uid, owner.gid);
     } finally {
@@ -314,6 +313,18 @@ class Fetching {
       tell({ done: this.counted.stored_bytes, total: this.#total, unit: "bytes" });
       yield piece;
     }
+  }
+}
+
+/** The same pieces, each of which is in the file by then. */
+async function* written(
+  pieces: AsyncIterable<Uint8Array>,
+  file: FileHandle,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    for (let at = 0; at < piece.length;)
+      at += (await file.write(piece, at, piece.length - at)).bytesWritten;
+    yield piece;
   }
 }
 

@@ -10,7 +10,7 @@ import { removeUploads } from "./s3/uploads.ts";
 
 const ONLY_NEW = { "if-none-match": "*" };
 /** Streams up to this size are put at once. */
-const SMALL = 16 * 1024 * 1024;
+const SMALL = 8 * 1024 * 1024;
 
 /** `key`: see `storeClient`. */
 export async function openStore(place: StorePlace, key?: string): Promise<Repository> {

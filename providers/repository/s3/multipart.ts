@@ -6,10 +6,10 @@ import type { Client } from "./client.ts";
 /** By it an object is known as made by this very attempt, whose answer may have been lost. */
 export const MARKED = "x-amz-meta-pgdba";
 
-/** A store takes 10,000 parts: the later ones are larger, so that 400 GB fit. */
-const PART_BYTES = 16 * 1024 * 1024;
-const LATER_BYTES = 4 * PART_BYTES;
-const LATER_FROM = 5_000;
+const MB = 1024 * 1024;
+/** A store takes 10,000 parts: the later ones are larger, so that 400 GB fit, and the first 60 GB need little memory. */
+const partBytes = (number: number): number =>
+  number <= 2_500 ? 8 * MB : number <= 5_000 ? 16 * MB : 64 * MB;
 
 /** Puts a stream of any length, part by part; the object is there when all of it is, and only where none has the name. */
 export async function putParts(
@@ -87,9 +87,9 @@ export async function putParts(
 
 /** One is on its way while the next is filled: there are two buffers. A part is good until the one after the next is asked for. */
 async function* inParts(content: Bytes): Bytes {
-  let [filling, sent] = [new Uint8Array(PART_BYTES), new Uint8Array(PART_BYTES)];
-  let filled = 0;
   let number = 1;
+  let [filling, sent] = [new Uint8Array(partBytes(1)), new Uint8Array(partBytes(1))];
+  let filled = 0;
   for await (const part of content) {
     for (let at = 0; at < part.length;) {
       const taken = part.subarray(at, at + filling.length - filled);
@@ -99,7 +99,7 @@ async function* inParts(content: Bytes): Bytes {
       if (filled < filling.length) continue;
       yield filling;
       number += 1;
-      const size = number > LATER_FROM ? LATER_BYTES : PART_BYTES;
+      const size = partBytes(number);
       [filling, sent] = [sent.length === size ? sent : new Uint8Array(size), filling];
       filled = 0;
     }
