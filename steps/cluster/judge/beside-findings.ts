@@ -15,6 +15,7 @@ export function besideFindings(j: Judging): Finding[] {
     ...dcs(j),
     ...slots(j.beside),
     ...poolers(j),
+    ...schedulers(j),
     ...room(j.beside),
     ...certificates(j.beside),
     ...archiving(j.beside),
@@ -124,6 +125,24 @@ function slots({ slots: all }: Beside): Finding[] {
       ];
     return [];
   });
+}
+
+/** The nodes that keep the schedules of backups. */
+function schedulers({ gathered: { nodes } }: Judging): Finding[] {
+  return (nodes?.value ?? []).flatMap(({ node, roles, state }) =>
+    !roles.includes("backup") || state.running === "running"
+      ? []
+      : [
+          finding(
+            "warning",
+            "scheduler-down",
+            "Backups that are scheduled are not taken",
+            node,
+            `${node}, which takes them, does not run: it is ${state.running}`,
+            `${bringBack(nodes)}, and see what was missed: pgdba backup schedule list.`,
+          ),
+        ],
+  );
 }
 
 function poolers({ beside, holder, gathered }: Judging): Finding[] {

@@ -79,7 +79,7 @@ test("a pause is told with its end, and with what ends it", () => {
 });
 
 test("a member that does not come up by itself is brought back, or made anew", () => {
-  const nodes = ok([{ node: "pg2", state: { running: "running" } }]) as never;
+  const nodes = ok([{ node: "pg2", roles: ["postgres"], state: { running: "running" } }]) as never;
   const down = (more: object) =>
     one(with_({ pg2: seen("pg2", null) }, more), "member-down").remedy.text;
   expect(down({ nodes })).toContain("pgdba replica rejoin pg2 --yes");
@@ -90,7 +90,9 @@ test("a member that does not come up by itself is brought back, or made anew", (
 test("a node that is stopped is told once, with how it is started", () => {
   const down = with_(
     { pg2: seen("pg2", null, { api: { ...api({}), status: no() } as never }) },
-    { nodes: ok([{ node: "pg2", state: { running: "stopped" } }]) as never },
+    {
+      nodes: ok([{ node: "pg2", roles: ["postgres"], state: { running: "stopped" } }]) as never,
+    },
   );
   const about = judged(down).findings.filter(({ object }) => object === "pg2");
   expect(about.map(({ check }) => check)).toEqual(["member-down"]);
@@ -103,7 +105,7 @@ test("a cluster that is stopped is started as one", () => {
   const stopped = sound({
     patroni: no() as never,
     members: names.map((name) => seen(name, null, { api: silent })),
-    nodes: ok(names.map((node) => ({ node, state: { running: "stopped" } }))) as never,
+    nodes: ok(names.map((node) => ({ node, roles: [], state: { running: "stopped" } }))) as never,
   });
   const texts = judged(stopped).findings.map(({ check, remedy }) => `${check}: ${remedy.text}`);
   expect(texts.filter((text) => text.includes("pgdba cluster start"))).toHaveLength(4);
@@ -380,7 +382,7 @@ describe("each trouble is found, with its severity", () => {
         },
         {
           config: ok({ synchronous_mode: true }),
-          nodes: ok([{ node: "pg2", state: { running: "frozen" } }]) as never,
+          nodes: ok([{ node: "pg2", roles: ["postgres"], state: { running: "frozen" } }]) as never,
         },
       ),
       ["critical sync-standby-down pg2", "warning member-down pg2", "warning api-down pg2"],
@@ -418,6 +420,16 @@ describe("each trouble is found, with its severity", () => {
       "a slot that nobody reads",
       with_({ pg1: seen("pg1", primary({ slots: [{ ...slot, retained_bytes: 2 ** 31 }] }), lead) }),
       ["warning slot-idle s"],
+    ],
+    [
+      "the node that takes scheduled backups is stopped",
+      sound({
+        nodes: ok([
+          { node: "scheduler1", roles: ["backup"], state: { running: "stopped" } },
+          { node: "scheduler2", roles: ["backup"], state: { running: "running" } },
+        ]) as never,
+      }),
+      ["warning scheduler-down scheduler1"],
     ],
     [
       "PgBouncer is silent",
