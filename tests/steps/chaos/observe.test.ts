@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { openSession } from "../../../providers/postgres/session.ts";
 import { nodes, recovery, redundancy } from "../../../steps/chaos/judge/nodes.ts";
@@ -29,6 +31,18 @@ const wayTo =
       ...specOf(server),
       ...(timeoutMs === undefined ? {} : { connect_timeout_ms: timeoutMs }),
     });
+
+/** All processes of a server. */
+function signalAll({ dataDir }: TestServer, signal: NodeJS.Signals): void {
+  const [pid = ""] = readFileSync(join(dataDir, "postmaster.pid"), "utf8").split("\n");
+  const { stdout } = Bun.spawnSync(["ps", "-o", "pid=", "--ppid", pid]);
+  for (const one of [pid, ...stdout.toString().split(/\s+/).filter(Boolean)])
+    try {
+      process.kill(Number(one), signal);
+    } catch {
+      // It has ended meanwhile.
+    }
+}
 
 test("a second writable node is seen within two samples; one whose writes wait is unfenced and not counted; one that is down is down", async () => {
   const first = await startServer({ settings: { synchronous_commit: "on" } });
@@ -79,6 +93,13 @@ test("a second writable node is seen within two samples; one whose writes wait i
     if (performance.now() > ends) throw new Error(`unfenced for ${unfenced()} ms alone`);
   await admin.query("ALTER SYSTEM RESET synchronous_standby_names");
   await admin.query("SELECT pg_reload_conf()");
+  await until(/WW/);
+  // One that stands still gives no answer, whatever it holds, and is seen again when it goes on.
+  signalAll(first, "SIGSTOP");
+  await until(/NW/);
+  await Bun.sleep(2_000);
+  expect(observer.last).toBe("NW");
+  signalAll(first, "SIGCONT");
   await until(/WW/);
   await first.stop();
   await until(/[DN]W/);
