@@ -60,13 +60,14 @@ export async function armed(
   const before = await healersOf(cluster, id);
   const now = Date.now();
   const deadline = new Date(now + afterMs).toISOString();
+  const times = { seconds: afterMs / 1000, until: (now + afterMs) / 1000 };
   const image = await helperImage(work);
   const container = await ask(engine, "make a healer", () =>
     engine.docker.createContainer({
       name: `${name}-heal-${id}-${crypto.randomUUID().slice(0, 8)}`,
       Image: image,
       Entrypoint: ["python3", "-I", "-S", "-c", heal_],
-      Cmd: [JSON.stringify({ seconds: afterMs / 1000, ...orderOf(cluster, at, inverse) })],
+      Cmd: [JSON.stringify({ ...times, ...orderOf(cluster, at, inverse) })],
       User: "0",
       Healthcheck: { Test: ["NONE"] },
       StopSignal: "SIGKILL",
