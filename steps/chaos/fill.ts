@@ -49,14 +49,14 @@ room ends with PANIC, and again at each start until there is room.`,
   },
 });
 
-/** Beside the provider's own word: a disk that looks like that of the system is taken for it. @throws PgdbaError step_refused */
+/** Beside the provider's own word: a disk that looks like that of the system is taken for it. @throws PgdbaError unsupported */
 async function assertOwnDisk(nodes: Nodes, node: string, of: string): Promise<void> {
   const { disks } = await nodes.facts(node);
   const disk = disks.find((one) => one.of === of);
   const system = disks.find((one) => one.of === "system");
   if (disk !== undefined && disk.totalBytes !== system?.totalBytes) return;
   throw new PgdbaError(
-    "step_refused",
+    "unsupported",
     `${disk === undefined ? `${node} has no disk for ${of}` : `${disk.path} on ${node} is no file system of its own`}: to fill it would fill the whole machine`,
     {
       hint: 'Make the cluster with disks of a size, such as --place \'{"data_size": "1g"}\'.',
