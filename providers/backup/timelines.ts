@@ -22,21 +22,26 @@ export interface Ancestor {
   reason: string;
 }
 
-/** Oldest first. @throws PgdbaError step_refused for a text that is no history of this timeline */
+/**
+ * Oldest first. A recovery that follows timeline 2 and stops before 2 left 1 has read nothing of 2, and PostgreSQL names 2 as its last timeline all the
+ * same, with a position before that of the line above. Such a timeline left 1 in truth, and the line above tells of another branch.
+ * @throws PgdbaError step_refused for a text that is no history of this timeline
+ */
 export function parseHistory(timeline: number, text: string): Ancestor[] {
   const ancestors: Ancestor[] = [];
+  let newest = 0;
   for (const line of text.split("\n")) {
     if (line.trim() === "" || line.startsWith("#")) continue;
     const [, number, lsn, reason] = /^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)\s*(.*)$/i.exec(line) ?? [];
     if (number === undefined || lsn === undefined) throw broken(timeline, `the line ${line}`);
-    const last = ancestors.at(-1);
     const next = { timeline: Number(number), until: parseLsn(lsn), reason: reason ?? "" };
-    if (last && (next.timeline <= last.timeline || next.until < last.until))
-      throw broken(timeline, `its lines are not in order`);
+    if (next.timeline <= newest) throw broken(timeline, `its lines are not in order`);
+    newest = next.timeline;
+    while (ancestors.length > 0 && ancestors.at(-1)!.until > next.until)
+      next.timeline = ancestors.pop()!.timeline;
     ancestors.push(next);
   }
-  const last = ancestors.at(-1);
-  if (!last || last.timeline >= timeline) throw broken(timeline, "it names no timeline before it");
+  if (newest === 0 || newest >= timeline) throw broken(timeline, "it names no timeline before it");
   return ancestors;
 }
 

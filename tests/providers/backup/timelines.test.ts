@@ -140,7 +140,6 @@ test("a file that is no history of its timeline is refused", () => {
   for (const [timeline, text] of [
     [2, ""],
     [2, "2\t0/3000158\tx\n"],
-    [3, "1\t0/3000158\tx\n2\t0/2000000\ty\n"],
     [3, "2\t0/3000158\tx\n1\t0/4000000\ty\n"],
     [2, "one 0/3000158\n"],
     [2, "<html>503</html>"],
@@ -325,4 +324,28 @@ test("of an origin, what it wrote after the copy had left it is not read", () =>
     "00000003.history",
   ]);
   expect(refusal(() => parseOrigin("7301/18/c1"))).toStartWith("invalid_config");
+});
+
+test("a history of a recovery that stopped before its timeline began, as PostgreSQL writes it, is read as what was replayed", () => {
+  const text = `1\t0/150000A0\tno recovery target specified
+
+2\t0/747F6F8\tafter LSN 0/747F500
+
+
+3\t0/80000A0\tno recovery target specified
+`;
+  const ancestors = [
+    { timeline: 1, until: 0x747f6f8n, reason: "after LSN 0/747F500" },
+    { timeline: 3, until: 0x80000a0n, reason: "no recovery target specified" },
+  ];
+  expect(parseHistory(4, text)).toEqual(ancestors);
+  const path = pathTo(new Map([[4, ancestors]]), 4);
+  expect(isOnPath(path, 1, 0x5000000n)).toBe(true);
+  // What timeline 1 wrote later is on the branch of timeline 2.
+  expect(isOnPath(path, 1, 0x9000000n)).toBe(false);
+  expect(isOnPath(path, 2, 0x15000100n)).toBe(false);
+  expect(isOnPath(path, 3, 0x7500000n)).toBe(true);
+  expect(parseHistory(5, "1 0/9000000 a\n3 0/8000000 b\n4 0/7000000 c")).toEqual([
+    { timeline: 1, until: 0x7000000n, reason: "c" },
+  ]);
 });
