@@ -1,7 +1,7 @@
 /** A backup is fetched and recovered beside a server of a provider, by a job on its node. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { chmod, chown, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
-import { existsSync, renameSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Json, StepContext, StepType } from "../../../engine/types.ts";
@@ -9,6 +9,7 @@ import { readSettings, settingsFile } from "../../../providers/backup/settings.t
 import type { Repository } from "../../../providers/repository/contract.ts";
 import { type ClusterKey, walName } from "../../../providers/repository/layout.ts";
 import { makeRepository, openRepository } from "../../../providers/repository/open.ts";
+import { folderOf } from "../../../steps/backup/restore/scratch.ts";
 import discard from "../../../steps/backup/discard.ts";
 import fetch from "../../../steps/backup/fetch.ts";
 import mark from "../../../steps/backup/mark.ts";
@@ -152,6 +153,76 @@ test("a backup is brought beside the server to a restore point, looked at, and t
   await did(discard, { node: "a" }, ctx);
   expect(existsSync(scratch)).toBe(false);
 });
+
+/** Processes whose words hold all of these. */
+function processes(...words: string[]): number[] {
+  return readdirSync("/proc").flatMap((name) => {
+    try {
+      const argv = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0").join(" ");
+      return /^\d+$/.test(name) && words.every((word) => argv.includes(word)) ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+test("work that is killed on the node fails the step; its server ends with it, and nothing is left when it is taken back", async () => {
+  const { stop_lsn, inclusive, timeline } = await did(plan, { target_name: "release" });
+  const run = "20260101T000000Z-killed";
+  const ctx = (job: string) => {
+    const one = context();
+    Object.assign(one.run, { id: run });
+    Object.assign(one.step, { job: `${run}/${job}` });
+    return one;
+  };
+  const scratch = join(data, "..", `scratch-${run}`);
+  const killed = async (job: string, seen: () => number[], work: Promise<unknown>) => {
+    const failed = work.then(
+      () => "it ended well",
+      ({ code }: { code: string }) => code,
+    );
+    // The worker of this node, by what its shell began; a server that it runs is seen first.
+    await world.until(
+      async () => seen(),
+      (found) => found.length > 0,
+      60_000,
+    );
+    for (const pid of await workersOf(job)) process.kill(pid, "SIGKILL");
+    expect(await failed).toBe("command_failed");
+  };
+  const target = { node: "a", backup_id: ID, timeline, stop_lsn, inclusive };
+  await did(fetch, { node: "a", backup_id: ID }, ctx("fetch"));
+  const recovering = ctx("recover");
+  await killed("recover", () => processes("-D", scratch), did(recover, target, recovering));
+  await world.until(
+    async () => processes("-D", scratch),
+    (left) => left.length === 0,
+    30_000,
+  );
+  await recover.undo!(recovering, target as never, undefined);
+  await fetch.undo!(ctx("fetch"), { node: "a", backup_id: ID } as never, undefined);
+  const fetching = ctx("again");
+  await killed(
+    "fetch",
+    () => (existsSync(`${scratch}.unfinished`) ? [1] : []),
+    did(fetch, { node: "a", backup_id: ID }, fetching),
+  );
+  await fetch.undo!(fetching, { node: "a", backup_id: ID } as never, undefined);
+  expect(readdirSync(join(data, "..")).filter((name) => name.startsWith("scratch"))).toEqual([]);
+  expect(existsSync(folderOf(run))).toBe(false);
+  expect(await world.sql("a", "select 1")).toEqual([[1]]);
+});
+
+/** The processes of a job of this test's node: their environment names its data. */
+async function workersOf(job: string): Promise<number[]> {
+  return processes(` work ${job}`).filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, "utf8").includes(data);
+    } catch {
+      return false;
+    }
+  });
+}
 
 test("a random moment lies between the backup and the end of WAL, and is the same for the same run", async () => {
   const first = await did(plan, { random: true });
