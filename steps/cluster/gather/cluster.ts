@@ -1,3 +1,4 @@
+import { basename, dirname } from "node:path";
 import type { StepContext } from "../../../engine/types.ts";
 import type { DcsHealth, LeaderKey } from "../../../providers/dcs/contract.ts";
 import type { Armed, Facts, NodeInfo } from "../../../providers/nodes/contract.ts";
@@ -35,6 +36,8 @@ export interface MemberSeen {
   /** Its own Patroni. */
   api: { url: string; status: Answer<PatroniStatus>; leads: boolean | null } | null;
   facts: Answer<Facts> | null;
+  /** Folders beside its data that a restore has left there, or works in. */
+  beside?: string[];
 }
 
 export interface PoolerSeen {
@@ -115,7 +118,23 @@ async function memberSeen(
     told === undefined || told.api === "" ? null : apiSeen(ctx, told.api, ask),
     node === undefined ? null : ask(async () => (await ctx.use("nodes")).facts(name)),
   ]);
-  return { name, reach: reach.value ?? node?.reach ?? null, server, api, facts };
+  const data = facts?.value?.postgres?.data;
+  const beside = data === undefined ? null : await ask(() => besideData(ctx, name, data));
+  return {
+    name,
+    reach: reach.value ?? node?.reach ?? null,
+    server,
+    api,
+    facts,
+    beside: beside?.value ?? [],
+  };
+}
+
+async function besideData(ctx: StepContext, node: string, data: string): Promise<string[]> {
+  const nodes = await ctx.use("nodes");
+  const argv = ["find", dirname(data), "-maxdepth", "1", "-type", "d", "-name"];
+  const { stdout } = await nodes.exec(node, [...argv, `${basename(data)}.before-*`]);
+  return stdout.split("\n").filter((line) => line !== "");
 }
 
 async function askServer(ctx: StepContext, name: string): Promise<ServerNow> {

@@ -2,6 +2,7 @@ import type { Gathered } from "../gather/cluster.ts";
 import { besideFindings } from "./beside-findings.ts";
 import { type Finding, finding, type Judging, SEVERITIES, sizeText } from "./finding.ts";
 import { faultFindings } from "./fault-findings.ts";
+import { restoreFindings } from "./restore-findings.ts";
 import type { MemberNow } from "./members.ts";
 
 /** Patroni's own default of `maximum_lag_on_failover`. */
@@ -16,6 +17,7 @@ export function findingsOf(j: Judging): Finding[] {
     ...j.gathered.removed.map(removed),
     ...besideFindings(j),
     ...faultFindings(j),
+    ...restoreFindings(j),
   ];
   return SEVERITIES.flatMap((severity) => all.filter((one) => one.severity === severity));
 }

@@ -60,6 +60,8 @@ async function isBack(node: string, ids: number[]): Promise<void> {
     );
 }
 
+const found = async () => at((await run("cluster", "status")).envelope.data, "findings");
+
 /** The same command in a process that is killed at a moment. */
 async function killedAt(moment: string, id: string): Promise<void> {
   const options = { limitMs: LIMIT_MS, preload: KILL_AT, env: { KILL_AT: moment } };
@@ -123,12 +125,23 @@ test("the same after a failover and an earlier restore; whatever dies on the way
       existsSync(join(path, "PG_VERSION")),
     );
     expect([killed, kept.length > 0]).toEqual([killed, true]);
+    if (killed !== "acted placed/placed/swapped") continue;
+    expect(await found()).toContainEqual(
+      expect.objectContaining({
+        check: "restore-under-way",
+        object: "pg2",
+        message: expect.stringContaining(`run ${id}`),
+      }),
+    );
   }
   const ran = await resume(id);
   expect(failure(ran)).toEqual(WELL);
   expect(ran.envelope.data).toMatchObject({ node: "pg2", timeline: 4, full_backup: null });
   await isBack("pg2", [1, 2]);
   expect(beside("pg2")).toEqual([`data.before-${id}`]);
+  expect(await found()).toContainEqual(
+    expect.objectContaining({ check: "restore-unconfirmed", object: "pg2" }),
+  );
 });
 
 test("given up in the middle of it, all is as it was before, and nothing of it is in the repository", async () => {
