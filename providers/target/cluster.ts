@@ -44,8 +44,8 @@ export function sourceOf(entry: ClusterEntry, options: TargetOptions): TargetSou
     partialBy: partial ?? undefined,
     members: membersOf(entry),
     ...nodesOf(entry, options),
-    async prepare() {
-      if (entry.spec === null) throw unfinished(name, partial);
+    async prepare({ server = true } = {}) {
+      if (server && entry.spec === null) throw unfinished(name, partial);
       if (passwords.missing !== undefined) throw passwords.missing;
     },
   };

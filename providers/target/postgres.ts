@@ -84,7 +84,8 @@ export class PostgresTarget implements Target {
     if (what === "nodes") return this.#nodes.use(on);
     // A repository is there also while no server is.
     if (what === "repository") return this.#repository.use(this.#source.repository, on);
-    await this.#source.prepare?.();
+    // So is the store of its state.
+    await this.#source.prepare?.({ server: what !== "dcs" });
     if (what === "postgres") return postgresAccess(this.#source, this.#following, on);
     if (what === "member") return memberAccess(this.#source, on);
     if (what === "patroni") return patroniAccess(this.#source, on);

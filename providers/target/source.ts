@@ -47,7 +47,7 @@ export interface TargetSource {
   /** The run that registered it and did not finish. */
   partialBy?: string | undefined;
   /** Is called before the first connection, when something that it needs is missing. @throws PgdbaError missing_secret */
-  prepare?(): Promise<void>;
+  prepare?(needs?: { server?: boolean }): Promise<void>;
   /** The statements of the registry about the server that answers; without a session, about the one that should. */
   known?(
     session: PgSession | null,

@@ -4,6 +4,7 @@ import { install } from "../../providers/backup/install.ts";
 import { settingsOn } from "../../providers/backup/node-settings.ts";
 import { readText } from "../../engine/shared/read-file.ts";
 import { readClusterFile } from "../../providers/registry/read.ts";
+import { sourceOfRepository } from "../../providers/registry/repository.ts";
 import { clusterFile } from "../../providers/registry/folder.ts";
 import { settingsFile } from "../../providers/backup/settings.ts";
 import { defineStep } from "../define.ts";
@@ -55,9 +56,11 @@ until this was done there, and keeps its WAL.`,
     },
   },
   async run(ctx, { nodes, segment_bytes }) {
-    const { place, key, origins } = await ctx.use("repository");
     const cluster = ctx.target.cluster!;
-    const { data } = (await readClusterFile(cluster, clusterFile(ctx.run.stateDir, cluster)))!;
+    const entry = (await readClusterFile(cluster, clusterFile(ctx.run.stateDir, cluster)))!;
+    const { data } = entry;
+    // It is not opened: where only nodes reach it, they do so by what is installed here.
+    const { place, key, origins } = sourceOfRepository(entry)!;
     const secret =
       place?.kind === "object_store"
         ? readText(place.key_file, { maxBytes: 4096, code: "missing_secret" }).trim()

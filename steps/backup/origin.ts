@@ -1,6 +1,7 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { findPart } from "../../providers/backup/parts.ts";
+import type { ClusterEntry } from "../../providers/registry/read.ts";
 import type { ClusterFile } from "../../providers/registry/schema.ts";
 import { CLUSTER_PARTS } from "../../providers/registry/schema.ts";
 import { defineStep } from "../define.ts";
@@ -55,6 +56,9 @@ is gone: \`part\` says which part, where several hold backups. Nothing but the r
       cluster_id: found.cluster_id,
       origins: found.origins ?? [],
       superuser: null,
+      provider: null,
+      etcd: 0,
+      poolers: 0,
     } satisfies Origin as object;
   },
 });
@@ -82,8 +86,15 @@ async function ofEntry(ctx: StepContext, cluster: string) {
     origins: repository?.origins ?? [],
     key_env: null,
     superuser: accounts?.["superuser"]?.user ?? postgres?.user ?? null,
+    provider: entry.data.provider ?? null,
+    etcd: count(entry, "etcd"),
+    poolers: count(entry, "pgbouncer"),
   } satisfies Origin as object;
 }
+
+const count = ({ data }: ClusterEntry, role: "etcd" | "pgbouncer") =>
+  (data.nodes ?? []).filter(({ roles }) => (roles as readonly string[] | undefined)?.includes(role))
+    .length;
 
 function placeFrom(input: {
   location: string;

@@ -1,12 +1,9 @@
 import type { Json, StepContext } from "../../engine/types.ts";
-import { toPgdbaError } from "../../engine/errors.ts";
+import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import type { DcsAccess } from "../../providers/dcs/contract.ts";
 import { defineStep } from "../define.ts";
 
 type Keys = Record<string, string>;
-
-/** Of a note of 64 KiB. */
-const MOST_HISTORY = 32 * 1024;
 
 export default defineStep({
   type: "dcs.renew-scope",
@@ -18,10 +15,20 @@ what lives only as long as its holder, and again without a pause: Patroni would 
 `,
   effect: "change",
   idempotent: true,
-  risk: "disruptive",
+  risk: (input: { new?: boolean }) => (input.new === true ? "change" : "disruptive"),
   locks: "roles",
   needs: ["dcs"],
-  input: { type: "object", additionalProperties: false, properties: {} },
+  input: {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      new: {
+        type: "boolean",
+        default: false,
+        description: "Only of a cluster that this run is making, which nobody uses yet",
+      },
+    },
+  },
   output: {
     type: "object",
     additionalProperties: false,
@@ -31,10 +38,11 @@ what lives only as long as its holder, and again without a pause: Patroni would 
       kept: { type: "array", items: { type: "string" } },
     },
   },
-  async run(ctx) {
+  async run(ctx, input) {
+    if (input.new === true) await assertOwn(ctx);
     const dcs = await ctx.use("dcs");
     // An attempt that was cut off has noted what was there before it removed anything.
-    const before = (ctx.noted as Keys | undefined) ?? withinANote(await dcs.save());
+    const before = (ctx.noted as Keys | undefined) ?? (await dcs.save());
     ctx.note(before);
     await replaced(dcs, configOf(before));
     const names = Object.keys(before);
@@ -54,10 +62,14 @@ what lives only as long as its holder, and again without a pause: Patroni would 
   },
 });
 
-/** The history of timelines grows for ever, and Patroni writes it anew from the servers' files. */
-function withinANote({ history, ...rest }: Keys): Keys {
-  const isShort = history !== undefined && history.length < MOST_HISTORY;
-  return isShort ? { ...rest, history } : rest;
+/** @throws PgdbaError step_refused */
+async function assertOwn(ctx: StepContext): Promise<void> {
+  const { partialBy } = await ctx.target.facts();
+  if (partialBy === ctx.run.id) return;
+  throw new PgdbaError("step_refused", `${ctx.target.name} is not being made by this run`, {
+    hint: "What Patroni keeps of a cluster that is used goes by a run that says so.",
+    nothingDone: true,
+  });
 }
 
 /** The dynamic configuration without a pause; a text that is no JSON is Patroni's to complain about. */

@@ -31,6 +31,10 @@ export interface Origin {
   /** The variable with the key to an object store, where no cluster of the registry has it. */
   key_env: string | null;
   superuser: string | null;
+  /** Where its nodes live or lived, and how many of them keep its state and let clients in. */
+  provider: string | null;
+  etcd: number;
+  poolers: number;
 }
 
 export const ORIGIN = {
@@ -46,6 +50,9 @@ export const ORIGIN = {
     origins: { type: "array", items: { type: "string" } },
     key_env: { type: ["string", "null"] },
     superuser: { type: ["string", "null"] },
+    provider: { type: ["string", "null"] },
+    etcd: { type: "integer" },
+    poolers: { type: "integer" },
   },
   description:
     "The cluster whose backups they are, from `backup.origin`; the target's own without it",
