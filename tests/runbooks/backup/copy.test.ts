@@ -203,7 +203,7 @@ test("from the repository alone: a copy of a copy, when no cluster is left", asy
   for (const one of [shop, copy]) expect(failure(await one.destroy())).toEqual(GOOD);
   const named = ["--repository", folder, "--to-new-cluster", "last"];
   const which = await restore(...named, "--part", "nobody");
-  expect(failure(which).slice(0, 2)).toEqual([1, "invalid_param"]);
+  expect(failure(which).slice(0, 2)).toEqual([2, "invalid_param"]);
   // The copy itself has no backup: it is restored from the original's, and its own WAL after it.
   expect(which.envelope.error!.hint).toContain(`${own} (no backup)`);
   const ran = await restore(...named, "--part", own);
