@@ -196,14 +196,20 @@ export async function whyNoNetwork(
   return undefined;
 }
 
+/** A container whose first process has ended is told to have ended by then, ms. */
+const ENDS_MS = 10_000;
+
 /** The container ends with its Patroni, and whoever kills it with it. */
 export async function killPatroni(at: At): Promise<void> {
   const { StartedAt: before } = (await inspected(at)).State;
   try {
     await at.work(true, (place) => answerOf(place, kill, { pidfile: null, name: "patroni" }));
   } catch (error) {
-    const { State } = await inspected(at);
-    if (State.Running && State.StartedAt === before && !State.Restarting) throw error;
+    for (const ends = performance.now() + ENDS_MS; ; await Bun.sleep(50)) {
+      const { State } = await inspected(at);
+      if (!State.Running || State.Restarting || State.StartedAt !== before) return;
+      if (performance.now() > ends) throw error;
+    }
   }
 }
 
