@@ -7,7 +7,7 @@ import { identify, timelineHistory, uploadManifest } from "../postgres/replicati
 import type { ReplicationSession } from "../postgres/replication/session.ts";
 import type { PgSession } from "../postgres/session.ts";
 import type { Repository } from "../repository/contract.ts";
-import { backupPrefix, type ClusterKey, recordName } from "../repository/layout.ts";
+import { backupPrefix, type ClusterKey, recordName, walName } from "../repository/layout.ts";
 import { begin } from "./unfinished.ts";
 import { awaitWal, refuseWithoutArchive } from "./await-wal.ts";
 import { factsOf } from "./facts.ts";
@@ -136,6 +136,11 @@ export async function take(order: TakeOrder, world: TakeWorld): Promise<BackupRe
       ),
       timeoutMs: order.wal_timeout_ms,
     });
+    // Archived when the timeline began, which may have been into another repository; nothing is restored without it.
+    if (history !== null) {
+      const file = `${end.timeline.toString(16).toUpperCase().padStart(8, "0")}.history`;
+      await repository.create(walName(order.key, file), Buffer.from(history), { signal });
+    }
     const all = manifest === null ? parts : [...parts, manifest as Part];
     await assertThere(repository, prefix, all, signal);
     const record: BackupRecord = {
