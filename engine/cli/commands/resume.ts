@@ -136,7 +136,10 @@ function checkTarget(row: RunRow, flags: Parsed["flags"]): void {
 }
 
 function checkResumable(row: RunRow, doc: Doc | undefined): void {
-  const hint = `Start it anew: ${commandAgain(row, doc)}`;
+  // What its failure asks for may not be the whole again: part of it stands.
+  const told = row.cancelled === null ? row.error?.hint : undefined;
+  const anew = `Start it anew: ${commandAgain(row, doc)}`;
+  const hint = told ? `Of its failure it said: ${told} ${anew}` : anew;
   if (row.plan) throw new PgdbaError("usage", `${row.id} was a dry run`, { hint });
   // If its process can't be seen from here, the lock decides.
   if (isAtWork(row)) {
