@@ -64,7 +64,7 @@ restored data beside those that are there is found by \`backup.fetch\`.`,
         "step_refused",
         `${node} would have ${formatBytes(free)} for its data (${disk.path}), and the restored data needs ${formatBytes(needed)} beside ${formatBytes(reserve)} that stay free`,
         {
-          hint: "Give it more room, or take that standby out first: `pgdba replica remove`.",
+          hint: `Give it more room, or take that standby out first: \`pgdba replica remove ${node}\`.`,
           nothingDone: true,
         },
       );

@@ -136,10 +136,7 @@ function checkTarget(row: RunRow, flags: Parsed["flags"]): void {
 }
 
 function checkResumable(row: RunRow, doc: Doc | undefined): void {
-  // What its failure asks for may not be the whole again: part of it stands.
-  const told = row.cancelled === null ? row.error?.hint : undefined;
-  const anew = `Start it anew: ${commandAgain(row, doc)}`;
-  const hint = told ? `Of its failure it said: ${told} ${anew}` : anew;
+  const hint = `Start it anew: ${commandAgain(row, doc)}`;
   if (row.plan) throw new PgdbaError("usage", `${row.id} was a dry run`, { hint });
   // If its process can't be seen from here, the lock decides.
   if (isAtWork(row)) {
