@@ -67,7 +67,11 @@ export class Load {
           unsent: (id, due) => history.unsent(id, way, this.#us(due)),
           refused: (at, error) => history.refused(way, this.#us(at), stateOf(error)),
           stalled: (at, ms) =>
-            history.phase(this.#us(at), "stalled", `this process stood still for ${Math.round(ms)} ms`),
+            history.phase(
+              this.#us(at),
+              "stalled",
+              `this process stood still for ${Math.round(ms)} ms`,
+            ),
         }),
     );
   }
