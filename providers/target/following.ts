@@ -10,6 +10,8 @@ const PATIENCE_MS = 30_000;
 const BRIEF_MS = 2_000;
 /** After it did not come back, a change does not try again before this has passed, ms. */
 const QUIET_MS = 5_000;
+/** A session with a standby is not the last word: how long after a look a primary is looked for again, ms. */
+const LOOK_AGAIN_MS = 1_000;
 /** How long a lock in the way may be the one of our own session that died, and another's that is about to be let go, ms. */
 const OWN_LOCK_MS = 5_000;
 const OTHER_LOCK_MS = 200;
@@ -33,6 +35,10 @@ export class FollowingSession {
   #place: Place | undefined;
   #last: Last = { identity: null, primary: false, timeline: null };
   #opening: Promise<PgSession> | undefined;
+  /** Sessions with standbys, of which a primary has come since: steps may still be at work by them. */
+  readonly #behind: PgSession[] = [];
+  #looking = false;
+  #lookedAt = 0;
   /** By database. */
   readonly #others = new Map<string, Promise<PgSession>>();
   #grant: Grant | undefined;
@@ -83,6 +89,7 @@ export class FollowingSession {
     const session =
       this.#alive() ??
       (await unlessAborted(this.#opened(name, had ? PATIENCE_MS : undefined), signal));
+    this.#lookAgain(session, name);
     // Others read the lock's holder from the name, so it stays while the lock is held.
     if (this.#grant === undefined) await this.#show(session, name);
     return session;
@@ -146,7 +153,7 @@ export class FollowingSession {
     await this.#opening?.catch(() => {});
     for (const other of this.#others.values()) await (await other.catch(() => undefined))?.close();
     await this.#grant?.lock?.release().catch(() => {});
-    await this.#session?.close();
+    await Promise.all([...this.#behind, this.#session].map((one) => one?.close()));
   }
 
   async #held(grant: Grant): Promise<"held" | "unreachable" | { heldBy: string }> {
@@ -174,7 +181,7 @@ export class FollowingSession {
   /** The session with its lock, if both stand. */
   #alive(): PgSession | undefined {
     const session = this.#session;
-    if (session?.alive() !== true) return undefined;
+    if (session?.alive() !== true || this.#behind.includes(session)) return undefined;
     return this.#grant === undefined || this.#grant.lock?.alive() === true ? session : undefined;
   }
 
@@ -190,7 +197,8 @@ export class FollowingSession {
     const source = this.#source();
     const grant = this.#grant;
     await source.prepare?.();
-    await this.#session?.close();
+    if (this.#session !== undefined && !this.#behind.includes(this.#session))
+      await this.#session.close();
     const { session, place, identity, timeline } = await openAtLeader({
       source,
       last: this.#last,
@@ -209,6 +217,7 @@ export class FollowingSession {
       }
     }
     this.#session = session;
+    this.#lookedAt = performance.now();
     this.#place = place;
     this.#last = {
       identity: identity ?? this.#last.identity,
@@ -217,6 +226,26 @@ export class FollowingSession {
     };
     this.#shown.set(session, grant?.shown ?? name);
     return session;
+  }
+
+  /** Beside the step that has the session with a standby, which waits for nothing: whoever asks next gets the primary. */
+  #lookAgain(session: PgSession, name: string): void {
+    const source = this.#source();
+    if (source.cluster === null || !session.info.standby || this.#looking) return;
+    if (performance.now() - this.#lookedAt < LOOK_AGAIN_MS) return;
+    this.#looking = true;
+    const { signal } = this.#closed;
+    openAtLeader({ source, last: this.#last, place: this.place, name, signal })
+      .then(async ({ session: found }) => {
+        if (!found.info.standby && this.#session === session) this.#behind.push(session);
+        await found.close();
+      })
+      // What it was is the best that there is.
+      .catch(() => {})
+      .finally(() => {
+        this.#lookedAt = performance.now();
+        this.#looking = false;
+      });
   }
 
   /** The lock goes on where it is when its own connection stands: behind a pooler it has one. */

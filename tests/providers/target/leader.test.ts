@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Target } from "../../../engine/types.ts";
@@ -113,6 +114,37 @@ test("a run whose session is ended in the middle goes on with another, and holds
       { heldBy: expect.stringContaining(ran.run["id"] as string), word: expect.any(String) },
     ]);
   }));
+
+test("a run that began with a standby goes on with the primary that has come since", async () => {
+  // Nobody listens there yet: it is free, and taken when the primary "comes".
+  const free = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = free;
+  free.stop(true);
+  register("late", [standby, { ...primary, host: "127.0.0.1", port }]);
+  const file = join(dir, "clusters", "late.yaml");
+  const at = `{host: ${primary.host}, port: ${primary.port}, user`;
+  const text = await Bun.file(file).text();
+  writeFileSync(file, text.replace(at, `{host: ${standby.host}, port: ${standby.port}, user`));
+  const target = await cluster("late");
+  const { session } = await postgresOf(target);
+  const first = await session();
+  expect(first.info.standby).toBe(true);
+  const door = createServer((client) => {
+    const server = connect(primary.port, primary.host);
+    client.pipe(server).pipe(client);
+    for (const socket of [client, server]) socket.on("error", () => client.destroy());
+  });
+  await new Promise<void>((done) => door.listen(port, "127.0.0.1", done));
+  let now = await session();
+  while (now.info.standby) {
+    await Bun.sleep(100);
+    now = await session();
+  }
+  // Another step may be at work by the first one.
+  expect(first.alive()).toBe(true);
+  await target.close();
+  door.close();
+});
 
 test("and when a later change fails, all of it is taken back", () =>
   withHarness(async (h) => {
