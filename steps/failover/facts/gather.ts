@@ -32,7 +32,11 @@ export async function gather(ctx: StepContext): Promise<Facts> {
   const [members, dcs, poolers, disks] = await Promise.all([
     membersFacts(ctx, client, [...listed, ...gone.map(asGone)]),
     dcsFacts(ctx, at("dcs")),
-    poolerFacts(ctx, at("pgbouncer")),
+    poolerFacts(
+      ctx,
+      at("pgbouncer"),
+      listed.filter(({ api }) => api).map(({ name }) => name),
+    ),
     diskFacts(ctx, at("nodes"), [...listed.map(({ name }) => name), ...gone]),
   ]);
   return {

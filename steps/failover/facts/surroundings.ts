@@ -1,3 +1,4 @@
+import { sleep } from "../../../engine/shared/sleep.ts";
 import { parseLsn } from "../../../engine/shared/units.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import type { DcsAccess } from "../../../providers/dcs/contract.ts";
@@ -33,22 +34,35 @@ async function optimeOf(dcs: DcsAccess): Promise<bigint | null> {
   return /^\d+$/.test(optime) ? BigInt(optime) : parseLsn(optime);
 }
 
-/** Who owns route and pause of each PgBouncer, and what he sees. */
-export async function poolerFacts(ctx: StepContext, known: boolean): Promise<PoolerFacts[]> {
+/** A follower learns of a new member within five seconds. */
+const LEARNT_MS = 7_000;
+const AGAIN_MS = 500;
+
+/** Who owns route and pause of each PgBouncer, and what he sees; `members` that have just come are waited for. */
+export async function poolerFacts(
+  ctx: StepContext,
+  known: boolean,
+  members: readonly string[],
+): Promise<PoolerFacts[]> {
   if (!known) return [];
   const pgbouncer = await ctx.use("pgbouncer");
   return Promise.all(
     pgbouncer.instances.map(async ({ name }) => ({
       name,
       follower: await seen(async () => {
-        const state = await pgbouncer.follower(name);
-        if (state === null) return null;
-        const { route, paused, members } = state;
-        return {
-          route: route?.member ?? null,
-          paused: paused?.holder ?? null,
-          members: members.map((member) => member.name),
-        };
+        const ends = performance.now() + LEARNT_MS;
+        for (;;) {
+          const state = await pgbouncer.follower(name);
+          if (state === null) return null;
+          const told = state.members.map((member) => member.name);
+          const isWhole = told.length === 0 || members.every((member) => told.includes(member));
+          if (!isWhole && performance.now() < ends) {
+            await sleep(AGAIN_MS, ctx.signal);
+            continue;
+          }
+          const { route, paused } = state;
+          return { route: route?.member ?? null, paused: paused?.holder ?? null, members: told };
+        }
       }),
     })),
   );
