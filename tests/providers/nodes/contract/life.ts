@@ -168,7 +168,15 @@ export function lifeCases(world: World, one: Case): void {
       const boot = (await world.nodes().facts("b")).boot;
       await world.nodes().kill("b", "patroni");
       await world.until(
-        async () => (await world.nodes().facts("b")).boot,
+        // While it restarts it answers nothing.
+        () =>
+          world
+            .nodes()
+            .facts("b")
+            .then(
+              (facts) => facts.boot,
+              () => boot,
+            ),
         (now) => now !== boot,
       );
       await world.nodes().start("b");
