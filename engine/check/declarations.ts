@@ -63,6 +63,12 @@ export function checkParams(params: Json | undefined, report: Report): Record<st
     checkSecret(sound, path, report);
     checkDefault(sound, path, report);
     checkBeside(sound, isObject(params) ? params : {}, path, report);
+    if (sound.runbook !== undefined && sound.type !== "boolean")
+      report.add([...path, "runbook"], {
+        rule: "runbook-param-type",
+        message: "only a boolean asks for another runbook",
+        hint: "Write `type: boolean`.",
+      });
     if (sound.positional === undefined) continue;
     const other = positions.get(sound.positional);
     if (other !== undefined)

@@ -73,7 +73,7 @@ interface FlagSpec {
 
 /** The words before anything unknown, enough to find the command: nobody knows yet which unknown flags take a value. */
 export function leadingWords(argv: string[]): string[] {
-  return parse(argv, GLOBAL_FLAGS, true).words;
+  return parse(argv, GLOBAL_FLAGS, "stop").words;
 }
 
 /** The name of the typed command in an envelope, before anything more is known of it. */
@@ -86,6 +86,11 @@ export function typedCommand(argv: string[]): string {
  */
 export function parseFlags(argv: string[], own: Record<string, FlagSpec> = {}): Parsed {
   return parse(argv, { ...GLOBAL_FLAGS, ...own }, false);
+}
+
+/** The flags of `argv` that are global or `own`; others are passed over. Never throws. */
+export function flagsAmong(argv: string[], own: Record<string, FlagSpec>): Parsed["flags"] {
+  return parse(argv, { ...GLOBAL_FLAGS, ...own }, "over").flags;
 }
 
 /** The global flags; empty values are kept, so that they can be refused: see `refuseEmpty`. */
@@ -122,7 +127,12 @@ function emptyFlag(name: string): PgdbaError {
   });
 }
 
-function parse(argv: string[], specs: Record<string, FlagSpec>, lenient: boolean): Parsed {
+/** `lenient` refuses nothing: it stops at what is unknown, or goes on behind it. */
+function parse(
+  argv: string[],
+  specs: Record<string, FlagSpec>,
+  lenient: "stop" | "over" | false,
+): Parsed {
   const options: NonNullable<ParseArgsConfig["options"]> = {};
   for (const [name, { type, short }] of Object.entries(specs)) {
     // Every flag may be repeated for the parser, so that a repetition is an error of ours and not silently the last.
@@ -144,11 +154,12 @@ function parse(argv: string[], specs: Record<string, FlagSpec>, lenient: boolean
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
     if (!spec || (negated && spec.type !== "boolean")) {
       // The next word may be this flag's value, a secret even: it names nothing.
-      if (lenient) break;
+      if (lenient === "stop") break;
+      if (lenient === "over") continue;
       throw unknownFlag(token.rawName, Object.keys(specs));
     }
     const value = negated ? "false" : token.value;
-    setFlag(out, { name, spec, value, raw: token.rawName }, lenient);
+    setFlag(out, { name, spec, value, raw: token.rawName }, lenient !== false);
   }
   return out;
 }

@@ -1,6 +1,7 @@
 /** What parameters say of a run before it begins: on which cluster it works, and by which runbook. */
 import { PgdbaError } from "../errors.ts";
 import type { Beside, JsonObject, ParamSpec } from "../types.ts";
+import { flagsAmong, paramFlags } from "./args.ts";
 import type { TargetFlags } from "./front.ts";
 
 type Specs = Record<string, ParamSpec>;
@@ -8,14 +9,11 @@ type Specs = Record<string, ParamSpec>;
 const flagOf = (param: string) => `--${param.replaceAll("_", "-")}`;
 
 /** The runbook whose the run is where a boolean that names one (`runbook`) is given. It may know flags that the first one does not. */
-export function otherRunbook(specs: Specs, argv: readonly string[]): string | undefined {
-  const end = argv.indexOf("--");
-  const flags = end < 0 ? argv : argv.slice(0, end);
-  const given = (param: string) =>
-    [flagOf(param), `${flagOf(param)}=true`].some((flag) => flags.includes(flag));
-  return Object.entries(specs).find(
-    ([name, spec]) => spec.runbook !== undefined && given(name),
-  )?.[1].runbook;
+export function otherRunbook(specs: Specs, argv: string[]): string | undefined {
+  const named = Object.entries(specs).filter(([, spec]) => spec.runbook !== undefined);
+  if (named.length === 0) return undefined;
+  const flags = flagsAmong(argv, paramFlags(specs));
+  return named.find(([name]) => flags[name.replaceAll("_", "-")] === true)?.[1].runbook;
 }
 
 /**

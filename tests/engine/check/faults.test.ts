@@ -260,10 +260,16 @@ risk: read
 params:
   made: {type: string, format: cluster, target: {from: nobody, suffix: -new}}
   other: {type: boolean, runbook: team/nowhere}
+  text: {type: string, runbook: team/nowhere}
 steps:
   - set: {a: 1}
 `,
-    ["4:56 unknown-param", "5:35 unknown-runbook"],
+    [
+      "4:56 unknown-param",
+      "5:35 unknown-runbook",
+      "6:33 runbook-param-type",
+      "6:33 unknown-runbook",
+    ],
   ],
   [
     "declarations",

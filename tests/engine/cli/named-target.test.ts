@@ -65,4 +65,21 @@ test("a boolean that is given leads to another runbook", () => {
   expect(otherRunbook(specs, ["team", "x", "--in-place=true"])).toBe("team/other");
   expect(otherRunbook(specs, ["team", "x", "--", "--in-place"])).toBeUndefined();
   expect(otherRunbook(specs, ["team", "x"])).toBeUndefined();
+  // Behind a flag that only the other one knows.
+  expect(otherRunbook(specs, ["team", "x", "--theirs", "1", "--in-place"])).toBe("team/other");
+});
+
+test("what is given is what the parser of flags says", () => {
+  const specs = {
+    in_place: { type: "boolean", runbook: "team/other" },
+    note: { type: "string" },
+  } as const;
+  for (const argv of [
+    ["--in-place=false"],
+    ["--no-in-place"],
+    ["--in-place", "--no-in-place"],
+    ["--in-place", "--in-place=false"],
+    ["--note", "--in-place"],
+  ])
+    expect(otherRunbook(specs, ["team", "x", ...argv])).toBeUndefined();
 });
