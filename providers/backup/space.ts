@@ -11,13 +11,16 @@ const RESERVE = 1 << 30;
 /** Recovery keeps about as much WAL as max_wal_size allows, by its restart points. */
 const MAX_WAL = 1 << 30;
 
+/** Bytes of the restored data, and of WAL beside it. */
+export function bytesOfData(chain: readonly BackupRecord[], walBytes: number): number {
+  const databases = chain.at(-1)!.databases.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0);
+  return Math.max(databases, ...chain.map(({ bytes }) => bytes)) + Math.min(walBytes, MAX_WAL);
+}
+
 /** Bytes that a backup takes where it is restored: of a chain, each of its parts and what they are put together to. */
 export function bytesToRestore(chain: readonly BackupRecord[], walBytes: number): number {
-  const last = chain.at(-1)!;
-  const databases = last.databases.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0);
-  const data = Math.max(databases, ...chain.map(({ bytes }) => bytes));
   const parts = chain.length > 1 ? chain.reduce((sum, { bytes }) => sum + bytes, 0) : 0;
-  return data + parts + Math.min(walBytes, MAX_WAL);
+  return bytesOfData(chain, walBytes) + parts;
 }
 
 export interface Room {

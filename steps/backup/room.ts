@@ -1,7 +1,7 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { formatBytes } from "../../engine/shared/units.ts";
 import { noBackup } from "../../providers/backup/read-record.ts";
-import { bytesToRestore, roomOf } from "../../providers/backup/space.ts";
+import { bytesOfData, roomOf } from "../../providers/backup/space.ts";
 import { chainOf } from "../../providers/backup/verify.ts";
 import type { Nodes } from "../../providers/nodes/contract.ts";
 import type {} from "../../providers/target/access.ts";
@@ -54,8 +54,7 @@ restored data beside those that are there is found by \`backup.fetch\`.`,
     if (found === null) throw noBackup(repository, backup_id);
     const chain = await chainOf(found.key, backup_id, { repository, signal: ctx.signal });
     // What a chain is put together from lies on the primary alone.
-    const whole = chain.toSorted((a, b) => a.bytes - b.bytes).slice(-1);
-    const needed = bytesToRestore(whole, wal_bytes ?? 0);
+    const needed = bytesOfData(chain, wal_bytes ?? 0);
     const { freeBytes, reserve } = roomOf(disk);
     const isTight = freeBytes - reserve < needed;
     const free = freeBytes + (isTight ? await sizeOf(nodes, node, postgres.data) : 0);
