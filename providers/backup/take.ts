@@ -15,7 +15,7 @@ import { compressed, counter, decompressed } from "./frames.ts";
 import { neededSegments } from "./needed.ts";
 import { readRecord } from "./read-record.ts";
 import type { BackupRecord, Part, WalRange } from "./record.ts";
-import { segmentAt, segmentBefore, segmentFile } from "./segments.ts";
+import { historyFile, segmentAt, segmentBefore, segmentFile } from "./segments.ts";
 import type { Told } from "./work.ts";
 
 export interface TakeOrder {
@@ -138,8 +138,8 @@ export async function take(order: TakeOrder, world: TakeWorld): Promise<BackupRe
     });
     // Archived when the timeline began, which may have been into another repository; nothing is restored without it.
     if (history !== null) {
-      const file = `${end.timeline.toString(16).toUpperCase().padStart(8, "0")}.history`;
-      await repository.create(walName(order.key, file), Buffer.from(history), { signal });
+      const name = walName(order.key, historyFile(end.timeline));
+      await repository.create(name, Buffer.from(history), { signal });
     }
     const all = manifest === null ? parts : [...parts, manifest as Part];
     await assertThere(repository, prefix, all, signal);
