@@ -1,6 +1,7 @@
 /** Puts the pieces of a stream together to segments, and the segments into the repository. */
 import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
 import { sleep } from "../../../engine/shared/sleep.ts";
+import { untilAborted } from "../../../engine/shared/until.ts";
 import { lsnText } from "../../postgres/lsn.ts";
 import type { WalPiece } from "../../postgres/replication/stream.ts";
 import type { Repository } from "../../repository/contract.ts";
@@ -92,10 +93,8 @@ export class SegmentSink {
       this.#filled = 0;
       this.#since = null;
       this.#buffer = Buffer.alloc(segmentBytes);
-      while (this.#waiting > (segmentBytes > LARGE ? 0 : WAITING)) {
-        signal.throwIfAborted();
-        await this.#settled();
-      }
+      while (this.#waiting > (segmentBytes > LARGE ? 0 : WAITING))
+        await untilAborted(this.#settled(), signal);
     }
     signal.throwIfAborted();
   }
@@ -125,10 +124,7 @@ export class SegmentSink {
   }
 
   #settled(): Promise<void> {
-    return new Promise((done) => {
-      this.#wake = done;
-      this.#it.signal.addEventListener("abort", () => done(), { once: true });
-    });
+    return new Promise((done) => (this.#wake = done));
   }
 
   #keep(file: string, bytes: Buffer): void {
