@@ -29,6 +29,16 @@ export async function isThere(nodes: Nodes, node: string, path: string): Promise
   return (await nodes.exec(node, ["test", "-e", path])).exit_code === 0;
 }
 
+/** The facts of a node that has a server. @throws PgdbaError step_refused for another one */
+export async function serverFacts(nodes: Nodes, node: string) {
+  const { postgres, ...facts } = await nodes.facts(node);
+  if (postgres !== null) return { ...facts, postgres };
+  throw new PgdbaError("step_refused", `${node} runs no PostgreSQL`, {
+    hint: "Name one of the cluster's servers.",
+    nothingDone: true,
+  });
+}
+
 /** What pg_control says of the data directory, by default the one of the node's server. @throws PgdbaError io_failed | unsupported */
 export async function controlOf(
   nodes: Nodes,
@@ -55,13 +65,7 @@ export async function controlOf(
 
 /** The place where a node's data lies is told by its provider, which knows it also of a node that is stopped. */
 async function ownControl(nodes: Nodes, node: string) {
-  const { postgres } = await nodes.facts(node);
-  if (postgres === null) {
-    throw new PgdbaError("step_refused", `${node} runs no PostgreSQL`, {
-      hint: "Name one of the cluster's servers.",
-      nothingDone: true,
-    });
-  }
+  const { postgres } = await serverFacts(nodes, node);
   if (postgres.control !== null) return { folder: postgres.data, ...postgres.control };
   return controlOf(nodes, node, postgres.data);
 }

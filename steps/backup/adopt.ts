@@ -3,7 +3,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
-import { isThere } from "../node-files.ts";
+import { isThere, serverFacts } from "../node-files.ts";
 import { assertStopped, keepConfiguration, moved } from "./restore/move.ts";
 import { scratchOf } from "./restore/scratch.ts";
 
@@ -89,11 +89,6 @@ async function sight(ctx: StepContext, node: string) {
         nothingDone: true,
       },
     );
-  const { postgres } = await nodes.facts(node);
-  if (postgres === null)
-    throw new PgdbaError("step_refused", `${node} runs no PostgreSQL`, {
-      hint: "Name one of the cluster's servers.",
-      nothingDone: true,
-    });
-  return { nodes, data: postgres.data, scratch: scratchOf(postgres.data, ctx.run.id) };
+  const { data } = (await serverFacts(nodes, node)).postgres;
+  return { nodes, data, scratch: scratchOf(data, ctx.run.id) };
 }

@@ -6,6 +6,7 @@ import { chainOf } from "../../providers/backup/verify.ts";
 import type { Nodes } from "../../providers/nodes/contract.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
+import { serverFacts } from "../node-files.ts";
 import { restorableRecord } from "./records.ts";
 
 export default defineStep({
@@ -41,11 +42,11 @@ restored data beside those that are there is found by \`backup.fetch\`.`,
   },
   async run(ctx, { node, backup_id, wal_bytes }) {
     const nodes = await ctx.use("nodes");
-    const { disks, postgres } = await nodes.facts(node);
+    const { disks, postgres } = await serverFacts(nodes, node);
     const disk = disks.find(({ of }) => of === "data");
-    if (disk === undefined || postgres === null) {
-      throw new PgdbaError("step_refused", `${node} runs no PostgreSQL`, {
-        hint: "Name one of the cluster's servers.",
+    if (disk === undefined) {
+      throw new PgdbaError("step_refused", `${node} does not tell how much room its disk has`, {
+        hint: `Look at that disk, or take the standby out first: \`pgdba replica remove ${node}\`.`,
         nothingDone: true,
       });
     }

@@ -2,7 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
-import { isThere } from "../node-files.ts";
+import { isThere, serverFacts } from "../node-files.ts";
 import { assertStopped, keepConfiguration, moved } from "./restore/move.ts";
 import { beforeOf, scratchOf } from "./restore/scratch.ts";
 
@@ -76,14 +76,7 @@ back. Taken back, the data before is the data again, and the other one the scrat
 
 async function sight(ctx: StepContext, node: string) {
   const nodes = await ctx.use("nodes");
-  const { postgres } = await nodes.facts(node);
-  if (postgres === null) {
-    throw new PgdbaError("step_refused", `${node} runs no PostgreSQL`, {
-      hint: "Name one of the cluster's servers.",
-      nothingDone: true,
-    });
-  }
-  const { data } = postgres;
+  const { data } = (await serverFacts(nodes, node)).postgres;
   const before = beforeOf(data, ctx.run.id);
   const scratch = scratchOf(data, ctx.run.id);
   const [hasBefore, hasData, hasScratch] = await Promise.all(

@@ -1,7 +1,7 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { Nodes } from "../../providers/nodes/contract.ts";
-import { controlOf, isThere } from "../node-files.ts";
+import { controlOf, isThere, serverFacts } from "../node-files.ts";
 import { defineStep } from "../define.ts";
 import { NODE } from "./schema.ts";
 
@@ -33,7 +33,7 @@ go too; their folders stay. What stands beside the data, such as the settings of
   },
   async run(ctx, { node }) {
     const nodes = await ctx.use("nodes");
-    const data = await dataOf(nodes, node);
+    const { data } = (await serverFacts(nodes, node)).postgres;
     await assertCopy(nodes, node, ctx);
     if (!(await isThere(nodes, node, data))) ctx.unchanged();
     for (const folder of await elsewhere(nodes, node, data))
@@ -42,22 +42,14 @@ go too; their folders stay. What stands beside the data, such as the settings of
     return { node, data };
   },
   async plan(ctx, { node }): Promise<Json> {
-    return { node, removes: await dataOf(await ctx.use("nodes"), node) };
+    const { postgres } = await serverFacts(await ctx.use("nodes"), node);
+    return { node, removes: postgres.data };
   },
   async undo(ctx) {
     // What was removed is made again from the primary.
     ctx.unchanged();
   },
 });
-
-async function dataOf(nodes: Nodes, node: string): Promise<string> {
-  const { postgres } = await nodes.facts(node);
-  if (postgres !== null) return postgres.data;
-  throw new PgdbaError("step_refused", `${node} runs no PostgreSQL`, {
-    hint: "Name one of the cluster's servers.",
-    nothingDone: true,
-  });
-}
 
 /** @throws PgdbaError step_refused: the data may be the only ones of their kind */
 async function assertCopy(nodes: Nodes, node: string, ctx: StepContext): Promise<void> {

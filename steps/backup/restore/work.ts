@@ -5,6 +5,7 @@ import type { ProbeResult, StepContext } from "../../../engine/types.ts";
 import { besideData } from "../../../providers/backup/settings.ts";
 import { errorOf, type Job, type Outcome, type Told } from "../../../providers/backup/work.ts";
 import type { Nodes } from "../../../providers/nodes/contract.ts";
+import { serverFacts } from "../../node-files.ts";
 
 /** A server's host as the work sees it. */
 export interface Place {
@@ -19,13 +20,7 @@ export interface Place {
 
 /** @throws PgdbaError step_refused for a node without PostgreSQL, or without what the work needs there */
 export async function placeOf(nodes: Nodes, node: string): Promise<Place> {
-  const { postgres } = await nodes.facts(node);
-  if (postgres === null) {
-    throw new PgdbaError("step_refused", `${node} runs no PostgreSQL`, {
-      hint: "Name one of the cluster's servers.",
-      nothingDone: true,
-    });
-  }
+  const { postgres } = await serverFacts(nodes, node);
   const beside = besideData(postgres.data);
   const place = {
     node,
