@@ -98,7 +98,10 @@ export class FollowingSession {
   /** The run's session in another database of the server; one that ended is opened again, where the server is now. */
   async inDatabase(database: string, name: string): Promise<PgSession> {
     const before = await this.#others.get(database)?.catch(() => undefined);
-    if (before?.alive() === true) return before;
+    if (before?.alive() === true) {
+      if (this.#session !== undefined) this.#lookAgain(this.#session, name);
+      return before;
+    }
     const opening = this.get(name).then(() => this.another(database, name));
     this.#others.set(database, opening);
     return opening;
@@ -237,7 +240,7 @@ export class FollowingSession {
     const { signal } = this.#closed;
     openAtLeader({ source, last: this.#last, place: this.place, name, signal })
       .then(async ({ session: found }) => {
-        if (!found.info.standby && this.#session === session) this.#behind.push(session);
+        if (!found.info.standby && this.#session === session) await this.#leave(session);
         await found.close();
       })
       // What it was is the best that there is.
@@ -246,6 +249,17 @@ export class FollowingSession {
         this.#lookedAt = performance.now();
         this.#looking = false;
       });
+  }
+
+  /** With those in other databases of its server. They are closed with the run. */
+  async #leave(session: PgSession): Promise<void> {
+    this.#behind.push(session);
+    for (const [database, opening] of this.#others) {
+      const other = await opening.catch(() => undefined);
+      if (other === undefined || !other.info.standby) continue;
+      this.#behind.push(other);
+      if (this.#others.get(database) === opening) this.#others.delete(database);
+    }
   }
 
   /** The lock goes on where it is when its own connection stands: behind a pooler it has one. */

@@ -128,21 +128,25 @@ test("a run that began with a standby goes on with the primary that has come sin
   const target = await cluster("late");
   const { session } = await postgresOf(target);
   const first = await session();
-  expect(first.info.standby).toBe(true);
+  const elsewhere = await session("template1");
+  expect([first.info.standby, elsewhere.info.standby]).toEqual([true, true]);
   const door = createServer((client) => {
     const server = connect(primary.port, primary.host);
     client.pipe(server).pipe(client);
     for (const socket of [client, server]) socket.on("error", () => client.destroy());
   });
   await new Promise<void>((done) => door.listen(port, "127.0.0.1", done));
-  let now = await session();
+  // A run that only works in another database looks as well.
+  let now = await session("template1");
   while (now.info.standby) {
     await Bun.sleep(100);
-    now = await session();
+    now = await session("template1");
   }
-  // Another step may be at work by the first one.
-  expect(first.alive()).toBe(true);
+  expect((await session()).info.standby).toBe(false);
+  // Another step may be at work by the first ones.
+  expect([first.alive(), elsewhere.alive()]).toEqual([true, true]);
   await target.close();
+  expect([first.alive(), elsewhere.alive()]).toEqual([false, false]);
   door.close();
 });
 
