@@ -34,7 +34,8 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
       last: {
         type: ["integer", "null"],
         minimum: 0,
-        description: "List the newest ones only, so many of them; all without it",
+        description:
+          "List the newest ones only, so many of them; all without it. With 0 those of a copy's origins are not looked for",
       },
     },
   },
@@ -138,7 +139,7 @@ from when to when it can be restored without a hole in the WAL. What a backup ha
       where: repository.where,
       backups: listed.map((one) => rowOf(one, until, unfit)),
       total: wanted.length,
-      origins: await originRows(ctx, { type, last }),
+      origins: last === 0 ? [] : await originRows(ctx, { type, last }),
       timelines: windows.map(({ gaps, ...window }) => ({ ...window, gaps: gaps.length })),
       gaps: windows.flatMap(({ gaps }) => gaps.map(holeRow)),
       unfinished: unfinished.map(({ id, run, at, bytes }) => ({
