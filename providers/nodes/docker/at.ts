@@ -72,7 +72,8 @@ export async function busyHelper(cluster: Cluster, node: string): Promise<string
 }
 
 /** Whoever only looks at something there, or reads through it, is no job. */
-async function isBusy({ engine }: Cluster, node: string, id: string): Promise<boolean> {
+async function isBusy(cluster: Cluster, node: string, id: string): Promise<boolean> {
+  const { engine } = cluster;
   const top = await engine.docker
     .getContainer(id)
     .top({ ps_args: "-o pid,stat" })
@@ -85,8 +86,9 @@ async function isBusy({ engine }: Cluster, node: string, id: string): Promise<bo
     { engine, id, node, by: { signal } },
     jobs,
     question,
-  ).catch(() => []);
-  return all.some(({ running }) => running);
+  ).catch(() => undefined);
+  // One that lives and gives no answer may have a job: nothing may write beside it.
+  return all?.some(({ running }) => running) ?? isRunning(cluster, id);
 }
 
 async function isRunning({ engine }: Cluster, id: string): Promise<boolean> {
