@@ -7,6 +7,7 @@ import { checkedName, compareNames, differs, isSame } from "./object.ts";
 import { type Client, storeClient, type StorePlace } from "./s3/client.ts";
 import { MARKED, putParts } from "./s3/multipart.ts";
 import { removeUploads } from "./s3/uploads.ts";
+import { textIn } from "./s3/xml.ts";
 
 const ONLY_NEW = { "if-none-match": "*" };
 /** Streams up to this size are put at once. */
@@ -183,20 +184,19 @@ async function* list(
     };
     const { response } = await client.ask({ method: "GET", query, signal });
     const text = await response.text();
-    const tag = (name: string, within: string) =>
-      new RegExp(`<${name}>([^<]*)</${name}>`).exec(within)?.[1];
-    if (tag("IsTruncated", text) === undefined) throw notUnderstood(client.where);
+    if (textIn(text, "IsTruncated") === undefined) throw notUnderstood(client.where);
     const items = [...text.matchAll(/<(Contents|CommonPrefixes)>(.*?)<\/\1>/gs)].map(
       ([, , item = ""]) => ({
-        name: (tag("Key", item) ?? tag("Prefix", item) ?? "").slice(prefix.length),
-        bytes: Number(tag("Size", item) ?? 0),
-        at: new Date(tag("LastModified", item) ?? 0),
+        name: (textIn(item, "Key") ?? textIn(item, "Prefix") ?? "").slice(prefix.length),
+        bytes: Number(textIn(item, "Size") ?? 0),
+        at: new Date(textIn(item, "LastModified") ?? 0),
       }),
     );
     // A store names the folders of a page after its objects.
     for (const one of items.toSorted((a, b) => compareNames(a.name, b.name)))
       if (after === undefined || compareNames(one.name, after) > 0) yield one;
-    token = tag("IsTruncated", text) === "true" ? tag("NextContinuationToken", text) : undefined;
+    token =
+      textIn(text, "IsTruncated") === "true" ? textIn(text, "NextContinuationToken") : undefined;
   } while (token !== undefined && most > 1);
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Bytes, Signalled } from "../contract.ts";
 import type { Client } from "./client.ts";
+import { textIn } from "./xml.ts";
 
 /** By it an object is known as made by this very attempt, whose answer may have been lost. */
 export const MARKED = "x-amz-meta-pgdba";
@@ -26,8 +27,8 @@ export async function putParts(
     headers: { [MARKED]: mark },
     signal,
   });
-  const uploadId = /<UploadId>([^<]+)<\/UploadId>/.exec(await begun.response.text())?.[1];
-  if (uploadId === undefined)
+  const uploadId = textIn(await begun.response.text(), "UploadId");
+  if (!uploadId)
     throw new PgdbaError("repository_failed", `${client.where} does not take objects in parts`, {
       hint: "Use a store that speaks S3 with multipart uploads.",
     });

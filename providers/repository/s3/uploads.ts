@@ -1,17 +1,9 @@
 /** Objects that were begun in parts and never ended: no list of objects shows them, and the store keeps and bills their parts. */
 import type { Client } from "./client.ts";
+import { textIn } from "./xml.ts";
 
 /** Of a store that keeps no list of them, nothing is known to be left. */
 const NO_LIST = [501, 405];
-
-const tag = (name: string, text: string) =>
-  new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
-const decoded = (text: string) =>
-  text
-    .replaceAll("&quot;", '"')
-    .replaceAll("&lt;", "<")
-    .replaceAll("&gt;", ">")
-    .replaceAll("&amp;", "&");
 
 /** Gives the number of those that it removed: nobody has given them a part since `before`. */
 export async function removeUploads(
@@ -55,17 +47,17 @@ async function uploadsOf(
     if (NO_LIST.includes(status)) return found;
     const text = await response.text();
     for (const [, item = ""] of text.matchAll(/<Upload>(.*?)<\/Upload>/gs)) {
-      const key = decoded(tag("Key", item) ?? "");
-      const uploadId = decoded(tag("UploadId", item) ?? "");
-      const begun = new Date(tag("Initiated", item) ?? NaN);
+      const key = textIn(item, "Key") ?? "";
+      const uploadId = textIn(item, "UploadId") ?? "";
+      const begun = new Date(textIn(item, "Initiated") ?? NaN);
       if (key.startsWith(prefix) && uploadId !== "" && !Number.isNaN(begun.getTime()))
         found.push({ name: key.slice(prefix.length), uploadId, begun });
     }
-    const next = decoded(tag("NextKeyMarker", text) ?? "");
-    if (tag("IsTruncated", text) !== "true" || next === "") return found;
+    const next = textIn(text, "NextKeyMarker") ?? "";
+    if (textIn(text, "IsTruncated") !== "true" || next === "") return found;
     from = {
       "key-marker": next,
-      "upload-id-marker": decoded(tag("NextUploadIdMarker", text) ?? ""),
+      "upload-id-marker": textIn(text, "NextUploadIdMarker") ?? "",
     };
   }
 }
@@ -90,10 +82,10 @@ async function lastPart(
     if (status === 404) return last;
     const text = await response.text();
     for (const [, item = ""] of text.matchAll(/<Part>(.*?)<\/Part>/gs)) {
-      const at = new Date(tag("LastModified", item) ?? NaN);
+      const at = new Date(textIn(item, "LastModified") ?? NaN);
       if (at > last) last = at;
     }
-    after = tag("NextPartNumberMarker", text) ?? "";
-    if (tag("IsTruncated", text) !== "true" || after === "") return last;
+    after = textIn(text, "NextPartNumberMarker") ?? "";
+    if (textIn(text, "IsTruncated") !== "true" || after === "") return last;
   }
 }

@@ -181,6 +181,14 @@ describe.skipIf(s3 === undefined)(
       expect(await Array.fromAsync((await openRepository(place)).list(""))).toEqual([]);
     });
 
+    test("names are as they were given, whatever signs the prefix of the place has", async () => {
+      const { prefix, ...place } = storePlace();
+      const repository = await openRepository({ ...place, prefix: `R&D's "own"/${prefix}` });
+      await repository.create("a/b", text("1"));
+      expect(await Array.fromAsync(repository.names("a/"))).toEqual(["a/b"]);
+      expect(await repository.stat("a/b")).toMatchObject({ name: "a/b", bytes: 1 });
+    });
+
     test("a full store is told as such", async () => {
       const full = proxy(
         () => new Response("<Error><Code>QuotaExceeded</Code></Error>", { status: 400 }),
