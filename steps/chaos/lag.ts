@@ -26,7 +26,7 @@ export default defineStep({
   type: "chaos.lag",
   summary: "Let a standby fall behind on purpose, for a time",
   docs: `\`receiver\` lets its WAL receiver stand still (SIGSTOP): it looks as if it streamed until \`wal_sender_timeout\`, and receives nothing. \`replay\` pauses the
-replay: it receives and applies nothing. The proof is WAL that the leader writes and that the standby has not received (replayed) two seconds later.`,
+replay: it receives and applies nothing. The proof is WAL that the leader writes and that the standby has not received (replayed) a second and a half later.`,
   example: `- chaos.lag: {node: pg2, how: receiver, for: 60s}
 `,
   hazards: ["fault"],

@@ -34,7 +34,7 @@ export const INJECTED = {
     },
     evidence: { type: "string", description: "What the probe has seen" },
     deadline: { type: "string", description: "When it ends at the latest" },
-    began: { type: "string", description: "When it was in force" },
+    began: { type: "string", description: "When it was done; the proof comes later" },
   },
 } as const satisfies JsonSchema;
 
@@ -79,6 +79,7 @@ export async function inject(ctx: StepContext, nodes: Nodes, plan: Plan): Promis
   ctx.note({ id } satisfies Note);
   const until = { id, afterMs };
   const armed = plan.inverse === undefined ? undefined : await nodes.arm(plan.inverse, until);
+  const began = ctx.clock.now().toISOString();
   const done = await plan.act(until);
   if (done.took !== true)
     ctx.warn(`Nothing proves that the fault on ${plan.node} took effect: ${done.evidence}`);
@@ -88,7 +89,7 @@ export async function inject(ctx: StepContext, nodes: Nodes, plan: Plan): Promis
     took: done.took,
     evidence: done.evidence,
     deadline: done.deadline ?? armed!.deadline,
-    began: ctx.clock.now().toISOString(),
+    began,
   };
 }
 
