@@ -7,6 +7,7 @@ import { session } from "../sql/session.ts";
 import { type Drill, keep, kept, placeOf, thinOut } from "./drills/drill.ts";
 import { eventsOf } from "./drills/events.ts";
 import type { Result } from "./drills/result.ts";
+import { loads, observers } from "./drills/running.ts";
 import { OUTPUT, outputOf } from "./drills/schema.ts";
 import { readHistory } from "./history/read.ts";
 import { Final } from "./judge/final.ts";
@@ -16,9 +17,7 @@ import { type Copy, compareCopies, readLeader } from "./judge/read.ts";
 import { capacityOf, Tally } from "./judge/tally.ts";
 import { hypotheses, verdictOf } from "./judge/verdict.ts";
 import { waits } from "./judge/waits.ts";
-import { running } from "./load/running.ts";
 import { dropTables } from "./load/sql.ts";
-import { observing } from "./observe/running.ts";
 import type { Samples } from "./observe/sample.ts";
 
 /** The load must have been at work so long before the fault, and must go on so long after it, microseconds. */
@@ -121,7 +120,7 @@ async function checked(
   drill: Drill,
   asked: Asked,
 ): Promise<Result> {
-  const [load, observer] = [await running(ctx, drill.id), await observing(ctx, drill.id)];
+  const [load, observer] = [await loads.of(ctx, drill.id), await observers.of(ctx, drill.id)];
   const flaws: string[] = [];
   if (load === null) flaws.push("pgdba ended while the load ran");
   await load?.stop().catch((error: unknown) => flaws.push(toPgdbaError(error).message));

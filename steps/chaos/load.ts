@@ -8,8 +8,8 @@ import { commandLine } from "../command-line.ts";
 import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
 import { type Drill, folderOf, idOf, keep, placeOf } from "./drills/drill.ts";
+import { loads } from "./drills/running.ts";
 import type { Header } from "./history/lines.ts";
-import { begun, running } from "./load/running.ts";
 import { toLeader } from "./load/leader.ts";
 import { Load } from "./load/load.ts";
 import { settingsOf } from "./load/settings.ts";
@@ -158,7 +158,7 @@ The tables are in a schema \`pgdba_chaos\` of their own; \`chaos.check\` removes
     };
     await keep(place, "drill.json", drill);
     const header: Header = { format: 1, began, ...workload };
-    const load = await begun(
+    const load = await loads.begun(
       ctx,
       id,
       () =>
@@ -181,7 +181,7 @@ The tables are in a schema \`pgdba_chaos\` of their own; \`chaos.check\` removes
     return { state: "not_done" };
   },
   async undo(ctx) {
-    const load = await running(ctx, idOf(ctx));
+    const load = await loads.of(ctx, idOf(ctx));
     // A history that could not be written says nothing more: the tables go all the same.
     await load?.stop().catch(() => {});
     if (!(await dropTables(await session(ctx)))) ctx.unchanged();

@@ -1,5 +1,5 @@
 import { defineStep } from "../define.ts";
-import { running } from "./load/running.ts";
+import { loads } from "./drills/running.ts";
 
 const PHASES = ["armed", "inject", "bitten", "heal", "healed", "event"] as const;
 
@@ -36,7 +36,7 @@ export default defineStep({
     },
   },
   async run(ctx, { drill, phase, text = "" }) {
-    const load = await running(ctx, drill);
+    const load = await loads.of(ctx, drill);
     return { at_ms: load === null ? null : Math.round(load.phase(phase, text) / 1000) };
   },
 });

@@ -3,9 +3,8 @@ import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { patroniOf } from "../patroni-access.ts";
 import { type Drill, kept, placeOf } from "./drills/drill.ts";
-import { running } from "./load/running.ts";
+import { loads, observers } from "./drills/running.ts";
 import { probe } from "./load/sql.ts";
-import { observe } from "./observe/running.ts";
 import { Observer } from "./observe/observer.ts";
 
 /** So long all nodes are waited for to be seen once, ms. */
@@ -50,7 +49,7 @@ Patroni. It needs the load of the drill, and ends with \`chaos.check\`, or with 
   },
   async run(ctx, { drill }) {
     const [load, known] = [
-      await running(ctx, drill),
+      await loads.of(ctx, drill),
       kept<Drill>(placeOf(ctx, drill), "drill.json"),
     ];
     if (load === null || known === undefined)
@@ -64,7 +63,7 @@ Patroni. It needs the load of the drill, and ends with \`chaos.check\`, or with 
     );
     const { synchronous_commit: mode } = known.workload;
     const holder = await leaderKey(ctx);
-    const observer = await observe(
+    const observer = await observers.begun(
       ctx,
       drill,
       () =>

@@ -27,7 +27,6 @@ export class Load {
   readonly #began: number;
   readonly #clients: Clients<Answer>[];
   readonly #readers: Reader[];
-  /** When each of the last ids was given out, so that a reader asks for what is new. */
   #acknowledged = 0;
   #stopped: Promise<void> | undefined;
 
