@@ -34,7 +34,7 @@ export const INJECTED = {
     },
     evidence: { type: "string", description: "What the probe has seen" },
     deadline: { type: "string", description: "When it ends at the latest" },
-    began: { type: "string", description: "When it was done; the proof comes later" },
+    began: { type: "string", description: "Right before it was done; the proof comes later" },
   },
 } as const satisfies JsonSchema;
 
