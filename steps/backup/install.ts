@@ -9,6 +9,7 @@ import { clusterFile } from "../../providers/registry/folder.ts";
 import { settingsFile } from "../../providers/backup/settings.ts";
 import { defineStep } from "../define.ts";
 import { hostsOf } from "./archive/hosts.ts";
+import { keyOfStore } from "./archive/kept-key.ts";
 
 /** What `repository.json` said on each host. */
 type Before = Record<string, string | null>;
@@ -61,11 +62,7 @@ until this was done there, and keeps its WAL.`,
     const { data } = entry;
     // It is not opened: where only nodes reach it, they do so by what is installed here.
     const { place, key, origins } = sourceOfRepository(entry)!;
-    const secret =
-      place?.kind === "object_store"
-        ? readText(place.key_file, { maxBytes: 4096, code: "missing_secret" }).trim()
-        : undefined;
-    if (secret !== undefined) ctx.secret(secret);
+    const secret = place?.kind === "object_store" ? keyOfStore(ctx, place) : undefined;
     const ca =
       place?.kind === "object_store" && place.cafile !== undefined
         ? readText(place.cafile, { maxBytes: 1024 * 1024 })

@@ -1,11 +1,10 @@
-import { readText } from "../../engine/shared/read-file.ts";
 import { originText } from "../../providers/backup/origins.ts";
 import { clusterFile } from "../../providers/registry/folder.ts";
 import { readClusterFile } from "../../providers/registry/read.ts";
 import { placeHere } from "../../providers/registry/repository.ts";
 import { removeSecrets, writeSecret } from "../../providers/registry/secrets.ts";
 import { defineStep } from "../define.ts";
-import { keptKey, REPOSITORY_KEY } from "./archive/kept-key.ts";
+import { keptKey, keyOfStore, REPOSITORY_KEY } from "./archive/kept-key.ts";
 import { type Origin, ORIGIN, originEntry } from "./restore/origin.ts";
 
 /** No WAL comes after it. */
@@ -56,8 +55,7 @@ export default defineStep({
     const there = entry?.data.repository && placeHere(entry, entry.data.repository);
     let kept = await keptKey(ctx, own, key_env);
     if (kept === undefined && there?.kind === "object_store") {
-      const text = readText(there.key_file, { maxBytes: 4096, code: "missing_secret" }).trim();
-      ctx.secret(text);
+      const text = keyOfStore(ctx, there);
       kept = await writeSecret(ctx.run.stateDir, own, REPOSITORY_KEY, text);
     }
     return {

@@ -1,4 +1,5 @@
 import { PgdbaError } from "../../../engine/errors.ts";
+import { readText } from "../../../engine/shared/read-file.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import { writeSecret } from "../../../providers/registry/secrets.ts";
 
@@ -14,9 +15,21 @@ export function givenKey(ctx: StepContext, variable: string | null | undefined) 
       hint: "Set it to the id of the key, a colon, and the key.",
       data: { missing: [variable] },
     });
-  ctx.secret(value);
-  ctx.secret(value.slice(value.indexOf(":") + 1));
+  mask(ctx, value);
   return value;
+}
+
+/** The key to an object store, from the file that keeps it. @throws PgdbaError missing_secret */
+export function keyOfStore(ctx: StepContext, { key_file }: { key_file: string }): string {
+  const value = readText(key_file, { maxBytes: 4096, code: "missing_secret" }).trim();
+  mask(ctx, value);
+  return value;
+}
+
+/** Its id is none; the rest stands alone in what a store is asked. */
+function mask(ctx: StepContext, key: string): void {
+  ctx.secret(key);
+  ctx.secret(key.slice(key.indexOf(":") + 1));
 }
 
 /** Where the key is kept, which is given by a variable; undefined when none is given. @throws PgdbaError missing_secret */

@@ -8,6 +8,7 @@ import type { Nodes } from "../../../providers/nodes/contract.ts";
 import { clusterFile } from "../../../providers/registry/folder.ts";
 import { type ClusterEntry, readClusterFile } from "../../../providers/registry/read.ts";
 import { placeHere } from "../../../providers/registry/repository.ts";
+import { keyOfStore } from "../archive/kept-key.ts";
 
 /** Where a node has its secrets, each in a file by its account. */
 const SECRETS = "/run/secrets";
@@ -37,9 +38,8 @@ export async function prepareHome(ctx: StepContext, nodes: Nodes, node: string):
   };
   const place = entry.data.repository && placeHere(entry, entry.data.repository);
   if (place?.kind === "object_store") {
-    const key = readText(place.key_file, { maxBytes: 4096, code: "missing_secret" });
-    ctx.secret(key.trim());
-    await host.put(`${home}/keys/repository`, { content: key }, 0o600);
+    const key = keyOfStore(ctx, place);
+    await host.put(`${home}/keys/repository`, { content: `${key}\n` }, 0o600);
     if (place.cafile !== undefined) {
       const ca = readText(place.cafile, { maxBytes: 1024 * 1024 });
       await host.put(`${home}/keys/repository.ca`, { content: ca }, 0o600);
