@@ -15,6 +15,8 @@ export async function runRunbook(
   name: string,
   lenient: Parsed,
   words: string[],
+  /** The one that a flag of another led to leads to no further one: two may name each other. */
+  led = false,
 ): Promise<Result> {
   const library = libraryOf(front, (lenient.flags["runbooks"] as string[] | undefined) ?? []);
   const registry = await loadRegistry(front);
@@ -23,8 +25,8 @@ export async function runRunbook(
     library,
     registry,
   );
-  const instead = otherRunbook(runbook.params, front.argv);
-  if (instead !== undefined && instead !== name) return runRunbook(front, instead, lenient, words);
+  const instead = led ? undefined : otherRunbook(runbook.params, front.argv);
+  if (instead !== undefined) return runRunbook(front, instead, lenient, words, true);
   if (lenient.flags["help"]) {
     const { runbookHelpResult } = await import("./help-text.ts");
     return runbookHelpResult(front, runbook);

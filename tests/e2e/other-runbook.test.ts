@@ -1,0 +1,23 @@
+import { afterAll, expect, test } from "bun:test";
+import { cli, place, removePlaces, runbooks } from "./support.ts";
+
+afterAll(removePlaces);
+
+const runbook = (name: string, other: string) => `summary: s
+risk: read
+params:
+  other: {type: boolean, default: false, runbook: ${other}}
+steps:
+  - set: {a: 1}
+output:
+  is: "'${name}'"
+`;
+
+test("a boolean leads to another runbook once, also where the two name each other", async () => {
+  const at = place(
+    runbooks({ "team/x": runbook("x", "team/y"), "team/y": runbook("y", "team/x") }),
+  );
+  expect((await cli(["team", "x"], at)).envelope).toMatchObject({ data: { is: "x" } });
+  const led = await cli(["team", "x", "--other"], at);
+  expect(led.envelope).toMatchObject({ command: "team y", data: { is: "y" } });
+});
