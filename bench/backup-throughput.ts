@@ -4,44 +4,20 @@
  *
  *   npm run bench:backup -- [GIGABYTES]
  */
-import {
-  chmodSync,
-  chownSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { availableParallelism, loadavg, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { makeRepository } from "../providers/repository/open.ts";
-import { binariesOf, debianPostgres } from "../tests/support/debian.ts";
+import { mkdirSync, rmSync } from "node:fs";
+import { loadavg } from "node:os";
+import { join } from "node:path";
 import { watchPeak } from "../tests/support/peak-memory.ts";
-import { clientOf, startServer } from "../tests/support/postgres.ts";
+import { pgdba, setStage, sizeOf } from "./backup-stage.ts";
 import { installed } from "./measure.ts";
 
 const LEVEL = 3;
 const gigabytes = Number(process.argv[2] ?? 2);
-const pgdba = join(dirname(import.meta.dir), "engine", "pgdba");
-const debian = debianPostgres();
-if (debian === undefined) throw new Error("PostgreSQL of Debian's packages is needed");
-
-const root = mkdtempSync(join(tmpdir(), "pgdba-bench-"));
-chmodSync(root, 0o755);
-const settings = join(root, "repository.json");
-const folder = join(root, "repository");
-const server = await startServer({
-  version: debian.version,
-  binaries: binariesOf(debian),
-  settings: {
-    archive_mode: "on",
-    archive_command: `if [ -s ${settings} ]; then ${pgdba} wal push --settings ${settings} %p; fi`,
-    full_page_writes: "on",
-    max_wal_size: "4GB",
-    autovacuum: "off",
-  },
-});
+const stage = await setStage(
+  (_root, settings) =>
+    `if [ -s ${settings} ]; then ${pgdba} wal push --settings ${settings} %p; fi`,
+);
+const { root, folder, server, key } = stage;
 
 interface Took {
   what: string;
@@ -61,11 +37,6 @@ function print({ what, seconds, megabytes, cpu, peak }: Took): void {
   console.log(
     `${what.padEnd(64)} ${seconds.toFixed(1).padStart(7)} s ${rate} MB/s ${megabytes.toFixed(0).padStart(6)} MB kept${own}${held}  load ${load}`,
   );
-}
-
-function sizeOf(path: string): number {
-  const { stdout } = Bun.spawnSync(["du", "-sb", path]);
-  return Number(stdout.toString().split("\t")[0]);
 }
 
 async function timed(
@@ -99,46 +70,10 @@ async function timed(
 }
 
 try {
-  await makeRepository({ kind: "directory", path: folder });
-  const { uid, gid } = statSync(server.dataDir);
-  for (const path of [folder, join(folder, ".pgdba-repository")]) chownSync(path, uid, gid);
-  const client = await clientOf(server);
-  const { rows: found } = await client.query(
-    "select system_identifier::text id from pg_control_system()",
-  );
-  const key = { system_identifier: found[0].id, version: server.version, cluster_id: "bench" };
-  await client.query(`create table big as select g as id, md5(g::text) as a, md5((g * 7)::text) as b, repeat(md5((g % 1000)::text), 2) as c,
-    now() as at from generate_series(1, ${Math.round(gigabytes * 6_000_000)}) g`);
-  await client.query("checkpoint");
-  const { rows: size } = await client.query(
-    "select sum(pg_database_size(oid))::bigint as bytes from pg_database",
-  );
-  bytes = Number(size[0].bytes);
-  console.log(
-    `${new Date().toISOString()}, ${availableParallelism()} CPUs, ${(bytes / 1e9).toFixed(2)} GB, PostgreSQL ${server.version}`,
-  );
-  writeFileSync(
-    settings,
-    JSON.stringify({ place: { kind: "directory", path: folder }, write: key, read: [key] }),
-  );
-  chmodSync(settings, 0o644);
-  await client.end();
-
-  const home = join(root, "home");
-  for (const path of [home, join(home, "clusters"), join(home, "secrets")]) mkdirSync(path);
-  writeFileSync(join(home, "secrets", "superuser"), server.password, { mode: 0o600 });
-  writeFileSync(
-    join(home, "clusters", "bench.yaml"),
-    `ownership: connected
-system_identifier: "${key.system_identifier}"
-version: ${server.version}
-cluster_id: bench
-postgres: {host: 127.0.0.1, port: ${server.port}, user: postgres, password_secret: superuser}
-secrets: {superuser: {file: secrets/superuser}}
-repository: {kind: directory, location: ${folder}}
-`,
-  );
-  const own = { PGDBA_HOME: home };
+  bytes = await stage.fill(gigabytes);
+  stage.connect();
+  await stage.client.end();
+  const own = { PGDBA_HOME: stage.home };
   const part = join(folder, key.system_identifier, String(server.version), "bench", "backup");
   const create = (...more: string[]) => [
     pgdba,
@@ -151,32 +86,9 @@ repository: {kind: directory, location: ${folder}}
     "-q",
     ...more,
   ];
-  const base = (name: string, ...more: string[]): [string[], string] => {
-    const into = join(root, name);
-    return [
-      [
-        join(debian.bin, "pg_basebackup"),
-        "-h",
-        "127.0.0.1",
-        "-p",
-        String(server.port),
-        "-U",
-        "postgres",
-        "-Ft",
-        "-D",
-        into,
-        "-X",
-        "none",
-        "-c",
-        "fast",
-        ...more,
-      ],
-      into,
-    ];
-  };
   const peer = async (what: string, ...more: string[]) => {
-    const [argv, into] = base("peer", ...more);
-    await timed(what, argv, into);
+    const into = join(root, "peer");
+    await timed(what, stage.base(into, ...more), into);
     rmSync(into, { recursive: true, force: true });
   };
   // Once before anything counts: the data are in the page cache for all of them.
@@ -236,6 +148,5 @@ repository: {kind: directory, location: ${folder}}
   }
   await timed(`pgdba backup create, zstd:${LEVEL}, and read back`, create(), part, own);
 } finally {
-  await server.stop();
-  rmSync(root, { recursive: true, force: true });
+  await stage.end();
 }

@@ -5,52 +5,30 @@
  *
  *   npm run bench:restore -- [GIGABYTES]
  */
-import {
-  appendFileSync,
-  chmodSync,
-  chownSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { availableParallelism, loadavg, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { makeRepository } from "../providers/repository/open.ts";
+import { appendFileSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
+import { join } from "node:path";
 import { SERVER_ENV } from "../providers/nodes/embedded/server.ts";
-import { binariesOf, debianPostgres } from "../tests/support/debian.ts";
 import { watchPeak } from "../tests/support/peak-memory.ts";
-import { clientOf, startServer } from "../tests/support/postgres.ts";
+import { clientOf } from "../tests/support/postgres.ts";
+import { pgdba, rowsOf, setStage, sizeOf } from "./backup-stage.ts";
 import { installed } from "./measure.ts";
 
 const gigabytes = Number(process.argv[2] ?? 2);
-const pgdba = join(dirname(import.meta.dir), "engine", "pgdba");
-const debian = debianPostgres();
-if (debian === undefined) throw new Error("PostgreSQL of Debian's packages is needed");
 const backrest = installed("pgbackrest");
 
-const root = mkdtempSync(join(tmpdir(), "pgdba-bench-"));
-chmodSync(root, 0o755);
-const settings = join(root, "repository.json");
-const [folder, plain, other] = ["repository", "plain", "pgbackrest"].map((name) =>
-  join(root, name),
-) as [string, string, string];
-const archive = join(root, "pgdba-and-pgbackrest.sh");
-writeFileSync(archive, "true\n");
-const server = await startServer({
-  version: debian.version,
-  binaries: binariesOf(debian),
-  settings: {
-    archive_mode: "on",
-    archive_command: `/bin/sh ${archive} %p %f`,
-    full_page_writes: "on",
-    max_wal_size: "4GB",
-    autovacuum: "off",
-  },
-});
-const { uid, gid } = statSync(server.dataDir);
-const env: Record<string, string | undefined> = { ...process.env, PGPASSWORD: server.password };
+const ARCHIVE = "pgdba-and-pgbackrest.sh";
+const stage = await setStage(
+  (root) => `if [ -s ${root}/${ARCHIVE} ]; then /bin/sh ${root}/${ARCHIVE} %p %f; fi`,
+);
+const { root, settings, server, client, key, uid, gid } = stage;
+const archive = join(root, ARCHIVE);
+const [plain, other] = ["plain", "pgbackrest"].map((name) => join(root, name)) as [string, string];
+const env: Record<string, string | undefined> = {
+  ...process.env,
+  PGPASSWORD: server.password,
+  PGDBA_HOME: stage.home,
+};
 
 function print(what: string, seconds: number, bytes: number, more = ""): void {
   const rate = (bytes / 1e6 / seconds).toFixed(0).padStart(6);
@@ -96,7 +74,7 @@ async function forward(data: string, command: string): Promise<number> {
   chownSync(join(data, "recovery.signal"), uid, gid);
   const started = performance.now();
   const log = join(root, "server.log");
-  const child = Bun.spawn([join(debian!.bin, "postgres"), "-D", data], {
+  const child = Bun.spawn([join(stage.bin, "postgres"), "-D", data], {
     uid,
     gid,
     env: SERVER_ENV,
@@ -124,22 +102,11 @@ async function forward(data: string, command: string): Promise<number> {
   }
 }
 
-const LATER = Math.round(gigabytes * 6_000_000);
+const LATER = rowsOf(gigabytes);
 try {
-  await makeRepository({ kind: "directory", path: folder });
   for (const path of [plain, other]) mkdirSync(path);
-  for (const path of [root, folder, join(folder, ".pgdba-repository"), plain, other])
-    chownSync(path, uid, gid);
-  const client = await clientOf(server);
-  const { rows: found } = await client.query(
-    "select system_identifier::text id from pg_control_system()",
-  );
-  const key = { system_identifier: found[0].id, version: server.version, cluster_id: "bench" };
-  writeFileSync(
-    settings,
-    JSON.stringify({ place: { kind: "directory", path: folder }, write: key, read: [key] }),
-  );
-  chmodSync(settings, 0o644);
+  for (const path of [root, plain, other]) chownSync(path, uid, gid);
+  stage.connect();
   const stanza = [
     backrest ?? "",
     "--stanza=bench",
@@ -165,55 +132,14 @@ try {
     archive,
     `${pgdba} wal push --settings ${settings} "$1" && cp "$1" ${plain}/"$2"${pushed}\n`,
   );
-  await client.query(`create table big as select g as id, md5(g::text) as a, md5((g * 7)::text) as b, repeat(md5((g % 1000)::text), 2) as c,
-    now() as at from generate_series(1, ${LATER}) g`);
-  await client.query("checkpoint");
-  const { rows: size } = await client.query(
-    "select sum(pg_database_size(oid))::bigint as bytes from pg_database",
-  );
-  const bytes = Number(size[0].bytes);
-  console.log(
-    `${new Date().toISOString()}, ${availableParallelism()} CPUs, ${(bytes / 1e9).toFixed(2)} GB, PostgreSQL ${server.version}`,
-  );
-
-  const home = join(root, "home");
-  for (const path of [home, join(home, "clusters"), join(home, "secrets")]) mkdirSync(path);
-  writeFileSync(join(home, "secrets", "superuser"), server.password, { mode: 0o600 });
-  writeFileSync(
-    join(home, "clusters", "bench.yaml"),
-    `ownership: connected
-system_identifier: "${key.system_identifier}"
-version: ${server.version}
-cluster_id: bench
-postgres: {host: 127.0.0.1, port: ${server.port}, user: postgres, password_secret: superuser}
-secrets: {superuser: {file: secrets/superuser}}
-repository: {kind: directory, location: ${folder}}
-`,
-  );
-  env["PGDBA_HOME"] = home;
+  const bytes = await stage.fill(gigabytes);
   const made = await run(
     [pgdba, "backup", "create", "--cluster", "bench", "--verify=false", "-q"],
     { own: true },
   );
   const { backup_id: id } = JSON.parse(made.out).data;
   const tar = join(root, "tar");
-  await run([
-    join(debian.bin, "pg_basebackup"),
-    "-h",
-    "127.0.0.1",
-    "-p",
-    String(server.port),
-    "-U",
-    "postgres",
-    "-Ft",
-    "-D",
-    tar,
-    "-X",
-    "none",
-    "-c",
-    "fast",
-    "--compress=client-zstd:3",
-  ]);
+  await run(stage.base(tar, "--compress=client-zstd:3"));
   if (backrest !== undefined)
     await run([
       ...stanza,
@@ -243,7 +169,7 @@ repository: {kind: directory, location: ${folder}}
       name: "pgdba, all compared with the manifest",
       fetch: () =>
         run([pgdba, "work", "fetch"], {
-          input: `${JSON.stringify({ settings, fetch: { key, id, into, programs: debian.bin, owner: null } })}\n`,
+          input: `${JSON.stringify({ settings, fetch: { key, id, into, programs: stage.bin, owner: null } })}\n`,
         }),
       command: `${pgdba} wal get --settings ${settings} %f %p`,
       sync: false,
@@ -275,9 +201,7 @@ repository: {kind: directory, location: ${folder}}
           sync: true,
         }))),
   ];
-  const wal = statSync(plain).isDirectory()
-    ? Number(Bun.spawnSync(["du", "-sb", plain]).stdout.toString().split("\t")[0])
-    : 0;
+  const wal = sizeOf(plain);
   for (const { name, fetch, command, sync } of ways) {
     const { seconds, more } = await fetch();
     print(`restore: ${name}`, seconds + (sync ? await synced(into) : 0), bytes, more);
@@ -286,6 +210,5 @@ repository: {kind: directory, location: ${folder}}
       rmSync(path, { recursive: true, force: true });
   }
 } finally {
-  await server.stop();
-  rmSync(root, { recursive: true, force: true });
+  await stage.end();
 }
