@@ -51,6 +51,18 @@ test("fail_on fails on what is as bad or worse, and when nothing could be examin
   expect(levels.map((worst) => holds("critical", worst))).toEqual([true, true, true, false, false]);
 });
 
+test("a repository that has not answered is waited for once", async () => {
+  const { when } = (await runbook()).runbook!.steps.find(({ id }) => id === "backups")!;
+  const asks = (capabilities: string[], code: string | null) =>
+    evaluate(when!, {
+      target: { capabilities },
+      steps: { archive: { error: code && { code } } },
+    });
+  const codes = [null, "query_failed", "repository_failed", "timeout"];
+  expect(codes.map((code) => asks(["repository"], code))).toEqual([true, true, false, false]);
+  expect(asks([], null)).toBe(false);
+});
+
 test("every group has checks, and each check says where its thresholds come from", async () => {
   const library = libraryWith();
   const docs = await Promise.all(library.entries("check").map(({ name }) => library.load(name)));
