@@ -71,14 +71,13 @@ together. The server beside it is not touched. The folder belongs to the run, an
   },
   async plan(ctx, { node, backup_id, wal_bytes }): Promise<Json> {
     const nodes = await ctx.use("nodes");
-    const { data } = await placeOf(nodes, node);
+    const { data, disk } = await placeOf(nodes, node);
     const key = await keyOfBackup(ctx, backup_id);
     const { repository } = await ctx.use("repository");
     const needed = bytesToRestore(
       await chainOf(key, backup_id, { repository, signal: ctx.signal }),
       wal_bytes ?? 0,
     );
-    const disk = (await nodes.facts(node)).disks.find(({ of }) => of === "data");
     if (disk) assertRoom(needed, roomOf(disk), `${node} (${disk.path})`);
     return {
       node,

@@ -4,13 +4,15 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { ProbeResult, StepContext } from "../../../engine/types.ts";
 import { besideData } from "../../../providers/backup/settings.ts";
 import { errorOf, type Job, type Outcome, type Told } from "../../../providers/backup/work.ts";
-import type { Nodes } from "../../../providers/nodes/contract.ts";
+import type { Facts, Nodes } from "../../../providers/nodes/contract.ts";
 import { serverFacts } from "../../node-files.ts";
 
 /** A server's host as the work sees it. */
 export interface Place {
   node: string;
   data: string;
+  /** Of the data, where the node tells of it. */
+  disk: Facts["disks"][number] | undefined;
   /** The folder of the server's programs. */
   programs: string;
   /** Beside the data, from `backup setup`: the program, and the file that says where the repository is. */
@@ -20,11 +22,12 @@ export interface Place {
 
 /** @throws PgdbaError step_refused for a node without PostgreSQL, or without what the work needs there */
 export async function placeOf(nodes: Nodes, node: string): Promise<Place> {
-  const { postgres } = await serverFacts(nodes, node);
+  const { postgres, disks } = await serverFacts(nodes, node);
   const beside = besideData(postgres.data);
   const place = {
     node,
     data: postgres.data,
+    disk: disks.find(({ of }) => of === "data"),
     programs: postgres.bin,
     program: join(beside, "pgdba"),
     settings: join(beside, "repository.json"),
