@@ -1,5 +1,6 @@
 /** Puts the pieces of a stream together to segments, and the segments into the repository. */
 import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
+import { release } from "../../../engine/shared/release.ts";
 import { sleep } from "../../../engine/shared/sleep.ts";
 import { untilAborted } from "../../../engine/shared/until.ts";
 import { lsnText } from "../../postgres/lsn.ts";
@@ -133,6 +134,7 @@ export class SegmentSink {
     this.#keeping = this.#keeping
       .then(() => this.#put(file, bytes))
       .then(async () => {
+        release(bytes);
         this.#kept += 1;
         this.#progress = performance.now();
         this.#it.tell({ done: this.#kept, unit: "segments", text: `${file} is kept` });

@@ -1,20 +1,12 @@
 /** A repository that is slower than the server which streams WAL. */
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { SegmentSink } from "../../../providers/backup/receive/sink.ts";
 import { startOf } from "../../../providers/backup/segments.ts";
+import { emptySegment, KEY } from "./empty-segment.ts";
 
 const SEGMENT = 1 << 20;
-const key = { system_identifier: "7431234567890123456", version: 17, cluster_id: "shop" };
-
-function segment(number: number): Buffer {
-  const bytes = Buffer.alloc(SEGMENT);
-  bytes.writeUInt32LE(1, 4);
-  bytes.writeBigUInt64LE(startOf(BigInt(number), SEGMENT), 8);
-  bytes.writeBigUInt64LE(BigInt(key.system_identifier), 24);
-  bytes.writeUInt32LE(SEGMENT, 32);
-  return bytes;
-}
 
 function slow() {
   const kept: string[] = [];
@@ -35,7 +27,7 @@ function slow() {
     },
   };
   const sink = new SegmentSink({
-    key,
+    key: KEY,
     repository: repository as never,
     timeline: 1,
     start: startOf(1n, SEGMENT),
@@ -48,7 +40,7 @@ function slow() {
     tell: () => {},
   });
   const take = (number: number) =>
-    sink.take({ at: startOf(BigInt(number), SEGMENT), bytes: segment(number) });
+    sink.take({ at: startOf(BigInt(number), SEGMENT), bytes: emptySegment(number, SEGMENT) });
   const keepOne = async () => {
     while (waiting.length === 0) await Bun.sleep(1);
     waiting.shift()!();
@@ -79,3 +71,14 @@ test("whoever waits hears at once that the stream is over", async () => {
   aborter.abort(new PgdbaError("interrupted", "the stream is over"));
   await expect(third).rejects.toMatchObject({ code: "interrupted" });
 });
+
+test("WAL of any length is streamed in the same memory", async () => {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, "sink-child.ts")], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const megabytes = Number(await new Response(child.stdout).text());
+  expect(await child.exited).toBe(0);
+  // 960 MB passed.
+  expect(megabytes).toBeLessThan(220);
+}, 60_000);
