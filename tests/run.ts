@@ -11,6 +11,9 @@ const argv = [
   process.execPath,
   "test",
   ...only,
+  // Two at a time, for much of it is waiting; files share the servers of their process.
+  "--parallel=2",
+  "--no-isolate",
   // A busy machine is no failure.
   "--timeout",
   "30000",
