@@ -1,6 +1,11 @@
 import { labDown, labStatus, labUp } from "../../providers/nodes/embedded/lab/lab.ts";
 import { defineStep } from "../define.ts";
 
+interface Before {
+  exists: boolean;
+  running: boolean;
+}
+
 export default defineStep({
   type: "lab.down",
   summary: "Stop the lab, or remove it with its data",
@@ -28,20 +33,29 @@ stopped; one that was removed stays so.`,
     },
   },
   async run(ctx, { remove = false }) {
-    const did = await labDown({ stateDir: ctx.run.stateDir, remove });
-    if (!did.stopped && !did.removed) ctx.unchanged();
-    return did;
+    const { stateDir } = ctx.run;
+    const earlier = ctx.noted as Before | undefined;
+    if (earlier === undefined) {
+      const { exists, running } = await labStatus({ stateDir });
+      ctx.note({ exists, running });
+    }
+    const did = await labDown({ stateDir, remove });
+    // As the first attempt found it: a later one finds what that has done.
+    const stopped = did.stopped || earlier?.running === true;
+    const removed = did.removed || (remove && earlier?.exists === true);
+    if (!stopped && !removed) ctx.unchanged();
+    return { stopped, removed };
   },
   async plan(ctx, { remove = false }) {
     const { exists, running } = await labStatus({ stateDir: ctx.run.stateDir });
     return { stopped: running, removed: exists && remove };
   },
-  async undo(ctx, _input, output) {
-    if (output?.removed === true)
-      ctx.warn("The lab was removed, and is not made again: pgdba lab up makes a new one");
+  async undo(ctx) {
+    const before = ctx.noted as Before | undefined;
     const { exists, running } = await labStatus({ stateDir: ctx.run.stateDir });
-    if (output?.removed === true || output?.stopped === false || !exists || running)
-      return ctx.unchanged();
+    if (before?.exists === true && !exists)
+      ctx.warn("The lab was removed, and is not made again: pgdba lab up makes a new one");
+    if (before?.running !== true || !exists || running) return ctx.unchanged();
     await labUp({ stateDir: ctx.run.stateDir, log: (message) => ctx.log(message) });
   },
 });

@@ -1,12 +1,18 @@
+import type { StepContext } from "../../engine/types.ts";
 import {
-  discardUnfinished,
+  labDiscard,
   labDown,
   labStatus,
   labUp,
   psqlCommand,
 } from "../../providers/nodes/embedded/lab/lab.ts";
-import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
+
+/** What this step has begun, in any attempt: the cluster id of the lab that it made; that it started one. */
+interface Noted {
+  made?: string;
+  started?: true;
+}
 
 export default defineStep({
   type: "lab.up",
@@ -50,7 +56,14 @@ export default defineStep({
   },
   async run(ctx) {
     const { stateDir } = ctx.run;
-    const { connection, dataDir, version, made, started } = await labUp(options(ctx));
+    const lab = await labUp({
+      ...options(ctx),
+      begins: (what) => ctx.note({ ...(ctx.noted as Noted | undefined), ...what }),
+    });
+    const { connection, dataDir, version, entry } = lab;
+    const noted = (ctx.noted ?? {}) as Noted;
+    const made = noted.made !== undefined && noted.made === entry.data.cluster_id;
+    const started = made || noted.started === true;
     const password = connection.password?.();
     if (password !== undefined) ctx.secret(password);
     if (!made && !started) ctx.unchanged();
@@ -75,14 +88,13 @@ export default defineStep({
       would: running ? "nothing: it runs" : exists ? "start it" : "make, fill and start it",
     };
   },
-  async undo(ctx, _input, output) {
-    // Cut off before it was whole, it is nothing that anybody could use; else it was there before.
-    if (output === undefined) {
-      if (!(await discardUnfinished(options(ctx)))) ctx.unchanged();
-      return;
-    }
-    if (!output.made && !output.started) return ctx.unchanged();
-    await labDown({ ...options(ctx), remove: output.made });
+  async undo(ctx) {
+    const { made, started } = (ctx.noted ?? {}) as Noted;
+    if (made !== undefined) {
+      // It may be gone, or another one by now.
+      if (!(await labDiscard(options(ctx), made))) ctx.unchanged();
+    } else if (started === true) await labDown(options(ctx));
+    else ctx.unchanged();
   },
 });
 

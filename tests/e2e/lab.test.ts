@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import planted from "../../providers/nodes/embedded/lab/planted.json";
 import type { JsonObject } from "../../engine/types.ts";
+import { KILL_AT, KILLED, runIn } from "../support/live.ts";
 import { at, cli, place, raw, removePlaces, write } from "./support.ts";
 
 setDefaultTimeout(60_000);
@@ -103,6 +104,21 @@ test("the lab is a cluster of the registry, started and stopped by runbooks", as
   const up = await cli(["lab", "up"], p);
   expect(at(up.envelope, "data", "run", "steps", 0, "changed")).toBe(false);
   expect(up.stdout + up.stderr).not.toContain(password);
+
+  // Killed when it has acted, and nothing of that is on record: it is told, or taken back, as what it has done.
+  const killed = async (what: string) => {
+    const dies = { preload: KILL_AT, env: { KILL_AT: `acted ${what}` } };
+    const { exit, stderr } = await raw(["lab", what], p, dies);
+    expect([what, exit]).toEqual([what, KILLED]);
+    return runIn(stderr)!;
+  };
+  expect((await cli(["resume", await killed("down"), "--give-up"], p)).exit).toBe(130);
+  expect(await data("lab", "status")).toMatchObject({ running: true });
+  expect(await data("resume", await killed("down"))).toMatchObject({ stopped: true });
+  expect((await cli(["resume", await killed("up"), "--give-up"], p)).exit).toBe(130);
+  expect(await data("lab", "status")).toMatchObject({ running: false });
+  const resumed = await cli(["resume", await killed("up")], p);
+  expect(at(resumed.envelope, "data", "run", "steps", 0, "changed")).toBe(true);
 
   expect(await data("lab", "down")).toMatchObject({ stopped: true, removed: false });
   expect(await data("lab", "down")).toMatchObject({ stopped: false, removed: false });

@@ -15,7 +15,12 @@ export interface LabOptions {
   /** Ends the making of it. */
   signal?: AbortSignal;
   onSecret?(value: string): void;
+  /** Told what this call is about to do, while nobody else makes, starts or ends it. */
+  begins?(what: Begun): void;
 }
+
+/** `made` is the cluster id of the new one. */
+export type Begun = { made: string } | { started: true };
 
 /** The lab as it stands in the registry and at its provider. */
 export interface Found {

@@ -80,10 +80,15 @@ export function labDown(
   });
 }
 
-/** Removes what is left of a lab whose making was cut off. Says whether there was any. @throws PgdbaError as `labUp` */
-export async function discardUnfinished(options: LabOptions): Promise<boolean> {
-  if ((await findLab(options)) !== undefined) return false;
-  return (await labDown({ ...options, remove: true })).removed;
+/** Removes the lab with this cluster id, whole or cut off in its making. Says whether there was one. @throws PgdbaError as `labUp` */
+export function labDiscard(options: LabOptions, clusterId: string): Promise<boolean> {
+  return locked(options, async () => {
+    const entry = await readEntry(options.stateDir);
+    if (entry?.data.cluster_id !== clusterId) return false;
+    assertOfLab(entry);
+    const { removeLab } = await import("./make.ts");
+    return (await removeLab(options)).removed;
+  });
 }
 
 /** The command that opens psql on the lab; the password is read where it is kept. */

@@ -62,7 +62,8 @@ export async function makeLab(options: LabOptions): Promise<void> {
 }
 
 export async function startLab(options: LabOptions): Promise<void> {
-  const { log = () => {} } = options;
+  const { log = () => {}, begins = () => {} } = options;
+  begins({ started: true });
   log("starting the lab");
   await withNodes(options, (nodes) => nodes.start(LAB));
   const { entry } = (await findLab(options))!;
@@ -116,7 +117,10 @@ async function isRunning(nodes: Nodes): Promise<boolean> {
 }
 
 /** The entry of a lab that is being made; of an earlier one the labels stay, which people write. */
-async function reserve({ stateDir, run = LAB }: LabOptions): Promise<void> {
+async function reserve({ stateDir, run = LAB, begins = () => {} }: LabOptions): Promise<void> {
+  // A lab that is made again is another server.
+  const made = crypto.randomUUID();
+  begins({ made });
   await changeCluster(
     stateDir,
     LAB,
@@ -128,11 +132,10 @@ async function reserve({ stateDir, run = LAB }: LabOptions): Promise<void> {
         provider: "embedded",
         labels: [...new Set([LAB, ...(before?.labels ?? [])])],
         partial: run,
-        cluster_id: crypto.randomUUID(),
+        cluster_id: made,
         secrets: Object.fromEntries(files),
       };
     },
-    // A lab that is made again is another server.
     { takesBack: true },
   );
 }

@@ -15,8 +15,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { openBinaries } from "../../../../../providers/nodes/embedded/binaries.ts";
 import {
-  discardUnfinished,
   type Lab,
+  labDiscard,
   labDown,
   labStatus,
   labUp,
@@ -304,8 +304,10 @@ test("one whose making is interrupted is taken away again, with what an earlier 
   const old = await oldLab(place.stateDir);
   const stop = new AbortController();
   let server = 0;
+  let id = "";
   const making = labUp({
     ...place,
+    begins: (what) => (id = "made" in what ? what.made : ""),
     signal: stop.signal,
     log(message) {
       if (!message.startsWith("filling")) return;
@@ -321,12 +323,13 @@ test("one whose making is interrupted is taken away again, with what an earlier 
   ]);
   expect(server).toBeGreaterThan(0);
   const folder = dirname(recordOf(place.stateDir));
-  expect(await discardUnfinished(place)).toBe(true);
+  expect(await labDiscard(place, crypto.randomUUID())).toBe(false);
+  expect(await labDiscard(place, id)).toBe(true);
   expect([existsSync(folder), existsSync(join(place.stateDir, "clusters/lab.yaml"))]).toEqual([
     false,
     false,
   ]);
-  expect(await discardUnfinished(place)).toBe(false);
+  expect(await labDiscard(place, id)).toBe(false);
 }, 60_000);
 
 test("one of an earlier pgdba is stopped, and removed when that is said", async () => {
