@@ -4,6 +4,10 @@ import { defineStep } from "../define.ts";
 import { sqlstateOf } from "../../providers/postgres/errors.ts";
 import { milliseconds } from "../sql/session.ts";
 import check from "./check.ts";
+import { loadChecks } from "./examine/select.ts";
+import { metricsListed } from "./metrics/exposition.ts";
+import { metricsText } from "./metrics/metrics.ts";
+import { sourcesOf } from "./metrics/sources.ts";
 import { Cache } from "./serve/cache.ts";
 import { type Alive, answer, type Checked, type Probes } from "./serve/probes.ts";
 import { SEVERITIES, type Severity } from "./check/words.ts";
@@ -30,6 +34,11 @@ However many ask, the server sees one new connection a second, and one health ch
 is fresh for \`ttl\`; after that the request waits for a new one, but no longer than two seconds while the last is not \`max_age\` old: then
 that is given. An answer that can't be had is 503, at once when the server gives no sign of life.
 
+\`/metrics\` is for Prometheus: the state of every check, the longest wait for a lock, how full sequences are, and of a cluster its members, its disks where its
+nodes can be looked into, its backups, the archive and the window that can be restored. \`monitoring/metrics.yaml\` lists all with their meaning. Values are asked for when
+somebody reads them and they are old, each source by itself and within a time of its own; \`pgdba_source_age_seconds\` and \`pgdba_source_up\` tell of each. What is too old, or
+unknown, is left out.
+
 The answers name checks, not objects, but they are for whoever can reach the port: it is bound to 127.0.0.1 unless \`bind\` says otherwise.
 The step ends when the run is interrupted (Ctrl-C, SIGTERM). In a runbook with \`watches: true\`, such as health/serve, that is a good end: exit code 0. With \`--plan\` it does not listen.`,
   example: `- health.serve: {port: 8432, fail_on: critical}
@@ -37,6 +46,7 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM). In a runbook with \
   effect: "read",
   idempotent: true,
   needs: ["postgres"],
+  uses: ["member", "patroni", "dcs", "pgbouncer", "nodes", "repository", "superuser"],
   input: {
     type: "object",
     additionalProperties: false,
@@ -118,6 +128,7 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM). In a runbook with \
       graceMs: 0,
       maxAgeMs: ALIVE_TTL_MS,
     });
+    const metrics = await metricsOf(quiet, { alive, ready }, checkInput);
     // A wrong parameter fails now, and not at the first probe.
     const first = await ready.get();
     if ("error" in first && first.error.code === "invalid_param") throw first.error;
@@ -129,11 +140,12 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM). In a runbook with \
       maxWaiting: MAX_WAITING,
       patienceMs: PATIENCE_MS,
       watchMs: ALIVE_TTL_MS,
+      metrics,
     };
     const server = listen(probes, bind, port);
     try {
       ctx.log(
-        `listening on http://${bind.includes(":") ? `[${bind}]` : bind}:${server.port} (/healthz, /readyz)`,
+        `listening on http://${bind.includes(":") ? `[${bind}]` : bind}:${server.port} (/healthz, /readyz, /metrics)`,
       );
       await interrupted(ctx.signal);
     } finally {
@@ -142,6 +154,37 @@ The step ends when the run is interrupted (Ctrl-C, SIGTERM). In a runbook with \
     throw toPgdbaError(ctx.signal.reason, "interrupted");
   },
 });
+
+type CheckInput = { only?: string[]; groups?: string[]; skip?: string[] };
+
+const SEQUENCES = "sequence-exhausted";
+
+async function metricsOf(
+  ctx: StepContext,
+  { alive, ready }: Pick<Probes, "alive" | "ready">,
+  input: CheckInput,
+): Promise<NonNullable<Probes["metrics"]>> {
+  const { only = [], groups = [], skip = [] } = input;
+  const listed = await metricsListed();
+  const { checks } = await loadChecks(ctx, "health/checks", { only, groups, skip });
+  const isAsked = checks.some(({ name }) => name === SEQUENCES);
+  // With a threshold that each of them is above, the check tells of all, the fullest first.
+  const all = {
+    ...input,
+    only: [SEQUENCES],
+    groups: [],
+    skip: [],
+    thresholds: { [SEQUENCES]: { info: -1 } },
+  };
+  const sources = await sourcesOf(ctx, listed, {
+    alive,
+    ready,
+    groups: Object.fromEntries(checks.map(({ name, group }) => [name, group])),
+    sequences: async () =>
+      isAsked ? ((await check.run(ctx, all)) as unknown as Checked) : { findings: [] },
+  });
+  return (accept) => metricsText(listed, sources, accept);
+}
 
 function listen(probes: Probes, hostname: string, port: number) {
   try {

@@ -7,7 +7,10 @@ export interface Checked {
   summary: { [word: string]: string | number };
   server: { release: string; role: string };
   findings: Finding[];
-  skipped: { code: string }[];
+  passed: string[];
+  skipped: { check: string; code: string }[];
+  partial: { check: string }[];
+  errors: { check: string }[];
 }
 
 /** A sign of life. `full`: it has as many connections as it may. */
@@ -25,6 +28,8 @@ export interface Probes {
   maxWaiting: number;
   /** How long a request may wait for one, ms. */
   patienceMs: number;
+  /** The text of /metrics in the format that is asked for. */
+  metrics?(accept: string | null): Promise<{ type: string; text: string }>;
   /** How often the server is asked for a sign of life while a health check is waited for, ms. */
   watchMs: number;
 }
@@ -37,9 +42,9 @@ const METHODS = ["GET", "HEAD", "OPTIONS"];
 /** Answers one request: 200 or 503 with JSON for the two probes, 404 and 405 for anything else. */
 export async function answer(probes: Probes, request: Request): Promise<Response> {
   const path = pathOf(request.url);
-  const probe = path === "/healthz" ? healthz : path === "/readyz" ? readyz : undefined;
+  const probe = PROBES[path];
   if (probe === undefined)
-    return said(request, 404, { error: "not_found", probes: ["/healthz", "/readyz"] });
+    return said(request, 404, { error: "not_found", probes: Object.keys(PROBES) });
   if (!METHODS.includes(request.method)) {
     return said(request, 405, { error: "method_not_allowed" }, { allow: METHODS.join(", ") });
   }
@@ -47,12 +52,25 @@ export async function answer(probes: Probes, request: Request): Promise<Response
     return said(request, 503, { error: "too_many_requests_waiting" });
   probes.waiting += 1;
   try {
-    const { status, body } = await probe(probes);
-    return said(request, status, body);
+    return await probe(probes, request);
   } finally {
     probes.waiting -= 1;
   }
 }
+
+type Probe = (probes: Probes, request: Request) => Promise<Response>;
+
+const PROBES: Record<string, Probe> = {
+  "/healthz": async (probes, request) => {
+    const { status, body } = await healthz(probes);
+    return said(request, status, body);
+  },
+  "/readyz": async (probes, request) => {
+    const { status, body } = await readyz(probes);
+    return said(request, status, body);
+  },
+  "/metrics": metrics,
+};
 
 /** Without a usable Host header, as in HTTP/1.0, the URL of a request is its path alone, which `new URL` does not take. */
 function pathOf(url: string): string {
@@ -130,17 +148,37 @@ function times({ at, ageMs, durationMs }: Entry<unknown>) {
   };
 }
 
-/** The body of a HEAD is left out by the server, its length is not. */
+async function metrics(probes: Probes, request: Request): Promise<Response> {
+  const told = await probes.metrics?.(request.headers.get("accept"));
+  if (told === undefined) return said(request, 404, { error: "not_found" });
+  return sent(request, 200, told.text, told.type);
+}
+
 function said(
   request: Request,
   status: number,
   body: object,
   headers: Record<string, string> = {},
 ): Response {
-  const text = `${JSON.stringify(body)}\n`;
+  return sent(request, status, `${JSON.stringify(body)}\n`, HEADERS["content-type"], headers);
+}
+
+/** The body of a HEAD is left out by the server, its length is not. */
+function sent(
+  request: Request,
+  status: number,
+  text: string,
+  type: string,
+  headers: Record<string, string> = {},
+): Response {
   const length = { "content-length": String(Buffer.byteLength(text)) };
   return new Response(request.method === "HEAD" ? null : text, {
     status,
-    headers: { ...HEADERS, ...headers, ...(request.method === "HEAD" ? length : {}) },
+    headers: {
+      ...HEADERS,
+      "content-type": type,
+      ...headers,
+      ...(request.method === "HEAD" ? length : {}),
+    },
   });
 }
