@@ -47,6 +47,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "backup.verify": () => import("./backup/verify.ts"),
   "chaos.armed": () => import("./chaos/armed.ts"),
   "chaos.check": () => import("./chaos/check.ts"),
+  "chaos.draw": () => import("./chaos/draw.ts"),
   "chaos.fill": () => import("./chaos/fill.ts"),
   "chaos.heal": () => import("./chaos/heal.ts"),
   "chaos.hold": () => import("./chaos/hold.ts"),

@@ -18,6 +18,8 @@ import { capacityOf, Tally } from "./judge/tally.ts";
 import { hypotheses, verdictOf } from "./judge/verdict.ts";
 import { waits } from "./judge/waits.ts";
 import { dropTables } from "./load/sql.ts";
+import type { PatroniHistoryLine } from "../../providers/patroni/status.ts";
+import { patroniOf } from "../patroni-access.ts";
 import type { Samples } from "./observe/sample.ts";
 
 /** The load must have been at work so long before the fault, and must go on so long after it, microseconds. */
@@ -42,6 +44,7 @@ state folder; done again it gives that.`,
   risk: "change",
   locks: "none",
   needs: ["postgres", "member"],
+  uses: ["patroni"],
   input: {
     type: "object",
     additionalProperties: false,
@@ -82,6 +85,12 @@ state folder; done again it gives that.`,
       },
       settle: { type: "string", format: "duration", default: "60s" },
       keep: { type: "boolean", default: false, description: "Leave the tables of the load" },
+      skipped: {
+        type: ["string", "null"],
+        default: null,
+        description:
+          "Why nothing was broken: the place can't do that. Then the verdict is `skipped`",
+      },
     },
   },
   output: OUTPUT,
@@ -112,6 +121,7 @@ interface Asked {
   expected?: readonly { name: string; holds: boolean; why: string }[];
   least?: number;
   settle?: string;
+  skipped?: string | null;
 }
 
 async function checked(
@@ -145,16 +155,30 @@ async function checked(
     while (!back() && performance.now() < ends) await ctx.clock.sleep(100, ctx.signal);
   }
   const samples = await observer?.stop();
+  const history = await historyOf(ctx);
   if (samples !== undefined) await keep(place, "samples.json", samples);
   return resultOf(drill, {
     tally,
     final: read ? final : null,
     copies,
     samples,
+    history,
     flaws,
     fault,
     asked,
   });
+}
+
+/** As much as a person reads of the timelines before. Undefined where no Patroni tells. */
+const MOST_HISTORY = 10;
+
+async function historyOf(ctx: StepContext): Promise<PatroniHistoryLine[] | undefined> {
+  try {
+    return (await (await patroniOf(ctx))?.history(ctx.signal))?.slice(-MOST_HISTORY);
+  } catch {
+    ctx.signal.throwIfAborted();
+    return undefined;
+  }
 }
 
 interface Gathered {
@@ -162,13 +186,14 @@ interface Gathered {
   final: Final | null;
   copies: Copy[];
   samples: Samples | undefined;
+  history: PatroniHistoryLine[] | undefined;
   flaws: string[];
   fault: number | undefined;
   asked: Asked;
 }
 
 function resultOf(drill: Drill, all: Gathered): Result {
-  const { tally, final, copies, samples, flaws, fault, asked } = all;
+  const { tally, final, copies, samples, history, flaws, fault, asked } = all;
   const from = tally.phaseAt("steady") ?? 0;
   const to = tally.phaseAt("stopped") ?? tally.end;
   const judged = final === null ? null : judge(tally, final);
@@ -190,12 +215,15 @@ function resultOf(drill: Drill, all: Gathered): Result {
   });
   for (const { name, holds, why } of asked.expected ?? [])
     claims.push({ name, held: holds, said: holds ? why : `expected, for ${why}` });
+  // What was found to be wrong is told, also where nothing was broken.
+  const skipped = verdictOf(claims) === "invalid" ? null : (asked.skipped ?? null);
   const stalls = tally.phases.filter(({ name }) => name === "stalled");
   return {
     format: 1,
     id: drill.id,
     ended: new Date(Date.parse(drill.began) + ms(Math.max(to, tally.end))).toISOString(),
-    verdict: verdictOf(claims),
+    verdict: skipped === null ? verdictOf(claims) : "skipped",
+    ...(skipped === null ? {} : { skipped }),
     hypotheses: claims,
     judged,
     waits: seen.waits,
@@ -207,6 +235,7 @@ function resultOf(drill: Drill, all: Gathered): Result {
       .filter(({ name }) => name !== "stalled")
       .map(({ at, name, text }) => ({ at_ms: ms(at), name, text })),
     events: samples === undefined ? [] : eventsOf(samples),
+    ...(history === undefined ? {} : { history }),
     reasons: tally.reasons
       .map((reason, n) => ({ reason, times: tally.told[n] ?? 0 }))
       .toSorted((a, b) => b.times - a.times),

@@ -24,7 +24,7 @@ export default defineStep({
   type: "chaos.load",
   summary: "Begin the load of a drill: writers and readers that go on beside the steps that follow",
   docs: `Writes are due by the clock, \`rate\` in a second by each of two ways, whatever becomes of those before: directly to whoever leads, and through the
-first PgBouncer of the cluster where there is one that lets the role in. Each write has an id of its own, which goes into a set and to the end of a list. All that a client was
+first PgBouncer of the cluster where there is one that lets the role in. \`inside\` adds a way to one member alone. Each write has an id of its own, which goes into a set and to the end of a list. All that a client was
 told stands in a history in the state folder (\`chaos/CLUSTER/DRILL/history\`): acknowledged, failed, or unknown. Unknown is a COMMIT whose connection broke, and one that came back with a warning
 that no standby has confirmed it. Nothing limits the time of a COMMIT.
 
@@ -59,6 +59,12 @@ The tables are in a schema \`pgdba_chaos\` of their own; \`chaos.check\` removes
         format: "duration",
         default: "250ms",
         description: "A write that is acknowledged later has failed its client",
+      },
+      inside: {
+        type: ["string", "null"],
+        default: null,
+        description:
+          "A member that one more client writes to and never leaves, as one does that is cut off together with it",
       },
       lists: { type: "integer", minimum: 1, maximum: 4096, default: 128 },
       warm_up: {
@@ -120,6 +126,7 @@ The tables are in a schema \`pgdba_chaos\` of their own; \`chaos.check\` removes
               open: () => postgres.open(undefined, { through, timeoutMs: CONNECT_MS }),
             },
           ]),
+      ...(input.inside == null ? [] : [await insideOf(ctx, input.inside)]),
     ];
     const workload: Drill["workload"] = {
       rate,
@@ -148,7 +155,7 @@ The tables are in a schema \`pgdba_chaos\` of their own; \`chaos.check\` removes
       run: ctx.run.id,
       name,
       params,
-      command: commandOf(ctx, name, params),
+      command: commandOf(ctx, name, params, input.seed ?? null),
       cluster: ctx.target.cluster ?? ctx.target.name,
       seed: input.seed ?? null,
       began,
@@ -164,7 +171,16 @@ The tables are in a schema \`pgdba_chaos\` of their own; \`chaos.check\` removes
       () =>
         new Load({ file: join(place, "history"), header, ways, connections, synchronous_commit }),
     );
-    await load.reached(warm_up, parseDuration(input.warm_up_timeout ?? "2m"), ctx.signal);
+    try {
+      await load.reached(warm_up, parseDuration(input.warm_up_timeout ?? "2m"), ctx.signal);
+    } catch (error) {
+      // Nothing was broken, so that nothing is to be compared: it leaves nothing, also where a drill has its check instead of an undo.
+      await load.stop().catch(() => {});
+      await session(ctx)
+        .then(dropTables)
+        .catch(() => {});
+      throw error;
+    }
     load.phase("steady");
     return {
       id,
@@ -188,6 +204,22 @@ The tables are in a schema \`pgdba_chaos\` of their own; \`chaos.check\` removes
   },
 });
 
+/** So long a client waits before it tries a member again that does not let it write, ms. */
+const AGAIN_MS = 300;
+
+async function insideOf(ctx: StepContext, name: string) {
+  const open = toLeader([{ name, way: await (await ctx.use("member")).way(name) }], CONNECT_MS);
+  return {
+    way: "inside" as const,
+    connections: 1,
+    open: (attempt: number) =>
+      open(attempt).catch(async (error: unknown) => {
+        await Bun.sleep(AGAIN_MS);
+        throw error;
+      }),
+  };
+}
+
 /** Makes the tables, and waits until the standbys have them: a drill is about what comes after. */
 async function made(ctx: StepContext, lists: number): Promise<void> {
   const pg = await session(ctx);
@@ -202,8 +234,15 @@ async function made(ctx: StepContext, lists: number): Promise<void> {
   }
 }
 
-function commandOf(ctx: StepContext, name: string, params: JsonObject): string {
-  const flags = Object.entries(params).flatMap(([key, value]) => {
+/** With the seed that was drawn, so that the command does the same again. */
+function commandOf(
+  ctx: StepContext,
+  name: string,
+  params: JsonObject,
+  seed: number | null,
+): string {
+  const all = "seed" in params ? { ...params, seed } : params;
+  const flags = Object.entries(all).flatMap(([key, value]) => {
     if (value === null || value === undefined) return [];
     const flag = `--${key.replaceAll("_", "-")}`;
     if (value === true) return [flag];

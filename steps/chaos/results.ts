@@ -18,7 +18,7 @@ export default defineStep({
   summary:
     "Tell what drills have shown, from what is kept of them, and write it as a page or for JUnit",
   docs: `It asks no server: what is kept in the state folder (\`chaos/CLUSTER\`) is enough. A drill that did not come to its check is \`unknown\`. The page loads nothing and runs no script. In JUnit's format a claim that does not hold
-is a failure, and one that nobody can tell an error. Files are written whole or not at all, 0600; with \`--plan\` none is written.`,
+is a failure, one that nobody can tell an error, and what the place can't do is skipped. Files are written whole or not at all, 0600; with \`--plan\` none is written.`,
   example: `- chaos.results: {last: 5, junit: drills.xml}
 `,
   effect: "read",

@@ -4,7 +4,7 @@ import type { Role, Spec } from "../contract.ts";
 import { refused } from "../spec.ts";
 import { runHelper } from "./helper.ts";
 import script from "./node/disk.py" with { type: "text" };
-import { type Cluster, dataVolume } from "./record.ts";
+import { type Cluster, dataVolume, readRecords } from "./record.ts";
 import { HOME_DIR, WAL_DIR } from "./roles.ts";
 
 /** The disks of a node that have a size of their own, in bytes. */
@@ -24,8 +24,9 @@ export function bytesOf(text: string): number {
 }
 
 export function sizesOf(place: JsonObject, role: Role): DiskSizes {
+  const { data_size, wal_size, dcs_size } = place as Record<string, string | undefined>;
+  if (role === "etcd") return dcs_size === undefined ? {} : { data: bytesOf(dcs_size) };
   if (role !== "postgres") return {};
-  const { data_size, wal_size } = place as { data_size?: string; wal_size?: string };
   return {
     ...(data_size === undefined ? {} : { data: bytesOf(data_size) }),
     ...(wal_size === undefined ? {} : { wal: bytesOf(wal_size) }),
@@ -34,11 +35,12 @@ export function sizesOf(place: JsonObject, role: Role): DiskSizes {
 
 /** @throws PgdbaError step_refused where a disk would be too small for its file system */
 export function assertSizes({ place = {} }: Pick<Spec, "place">): void {
-  const tooSmall = Object.entries(sizesOf(place, "postgres")).filter(
-    ([, bytes]) => bytes < bytesOf(LEAST),
-  );
+  const tooSmall = ["data_size", "wal_size", "dcs_size"].filter((name) => {
+    const size = place[name] as string | undefined;
+    return size !== undefined && bytesOf(size) < bytesOf(LEAST);
+  });
   if (tooSmall.length === 0) return;
-  const names = tooSmall.map(([of]) => `${of}_size ${String(place[`${of}_size`])}`);
+  const names = tooSmall.map((name) => `${name} ${String(place[name])}`);
   throw refused(
     `A disk takes ${LEAST} at least, and ${names.join(" and ")} is less`,
     "Give more, or leave it out for a volume without a limit.",
@@ -77,7 +79,8 @@ export function optionsFor(
 }
 
 /**
- * Makes the disks, or attaches them again: after a restart of the machine nothing is attached. Done again it changes nothing.
+ * Makes the disks, or attaches them again: after a restart of the machine nothing is attached. Done again it changes nothing. The image of a
+ * server, where there is one, for it has the programs.
  * @throws PgdbaError unsupported: the Engine's machine has no such devices
  */
 export function attachDisks(
@@ -105,6 +108,7 @@ async function onDisks(
   { verb, image }: { verb: "attach" | "detach"; image: string },
 ): Promise<void> {
   if (!hasSizes(sizes)) return;
+  const server = (await readRecords(cluster)).find(({ role }) => role === "postgres");
   const disks = Object.entries(sizes).map(([of, bytes]) => ({
     path: `${IMAGES}/${of}.img`,
     link: linkOf(cluster.name, node, of),
@@ -112,7 +116,7 @@ async function onDisks(
   }));
   const done = await runHelper(
     cluster,
-    image,
+    server?.image ?? image,
     ["python3", "-I", "-S", "-c", script, JSON.stringify({ verb, disks })],
     {
       NetworkMode: "none",
@@ -122,6 +126,6 @@ async function onDisks(
   );
   if (done.code === 0) return;
   throw new PgdbaError("unsupported", `The disks of ${node} can't be ${verb}ed: ${done.text}`, {
-    hint: "Disks of a size take loop devices and a privileged helper on the Engine's machine. Leave `data_size` and `wal_size` out for volumes without a limit.",
+    hint: "Disks of a size take loop devices and a privileged helper on the Engine's machine. Leave `data_size`, `wal_size` and `dcs_size` out for volumes without a limit.",
   });
 }

@@ -3,6 +3,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { Deadline, Fault, Nodes, Peers, Role } from "../contract.ts";
 import { armed } from "./arm.ts";
 import type { At } from "./at.ts";
+import { hasSizes } from "./disks.ts";
 import { ask, statusOf } from "./engine.ts";
 import { answerOf } from "./exec.ts";
 import { helperImage } from "./images.ts";
@@ -124,7 +125,7 @@ export async function fillDisk(
         : undefined;
   if (folder === undefined) {
     throw new PgdbaError("unsupported", `The disk of ${node} for ${of} has no size of its own`, {
-      hint: "To fill it would fill that of the Engine's machine. Clusters with `data_size` have disks of their own.",
+      hint: "To fill it would fill that of the Engine's machine. Clusters with `data_size` (`dcs_size` for the store) have disks of their own.",
       nothingDone: true,
     });
   }
@@ -144,12 +145,11 @@ export async function fillDisk(
   };
 }
 
-/** True when each server has, or will have, a disk of its own size. */
+/** True when a node has, or will have, a disk of its own size. */
 export function hasOwnDisks(records: readonly NodeRecord[], place: JsonObject): boolean {
-  const servers = records.filter(({ role }) => role === "postgres");
-  return servers.length === 0
-    ? place["data_size"] !== undefined
-    : servers.every(({ sizes }) => sizes.data !== undefined);
+  return records.length === 0
+    ? ["data_size", "wal_size", "dcs_size"].some((name) => place[name] !== undefined)
+    : records.some(({ sizes }) => hasSizes(sizes));
 }
 
 /**

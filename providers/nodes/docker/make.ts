@@ -179,7 +179,9 @@ class Making {
     if (hasSizes(sizes)) {
       const disk = diskVolume(name, node.name);
       await ensureVolume(cluster, disk, { ...own, [LABEL.sizes]: JSON.stringify(sizes) });
-      await attachDisks(cluster, node.name, sizes, images.get(role)!);
+      // The store comes before the first server.
+      const image = images.get("postgres") ?? images.get(role)!;
+      await attachDisks(cluster, node.name, sizes, image);
     }
     if (layout.volume)
       for (const { of, volume } of volumesFor(name, node.name, sizes))

@@ -37,6 +37,12 @@ const provider: Provider = {
           pattern: "^[0-9]+[mgt]$",
           description: "The size of a disk for WAL alone; without it, WAL lies with the data",
         },
+        dcs_size: {
+          type: "string",
+          pattern: "^[0-9]+[mgt]$",
+          description:
+            "The size of the disk of each node of the store, such as `1g`, as a file system of its own",
+        },
         backups: {
           type: "string",
           pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]*$",

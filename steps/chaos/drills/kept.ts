@@ -1,5 +1,5 @@
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { StepContext } from "../../../engine/types.ts";
+import type { Json, StepContext } from "../../../engine/types.ts";
 import { type Drill, kept, placesOf } from "./drill.ts";
 import type { Result } from "./result.ts";
 
@@ -10,7 +10,7 @@ export interface KeptDrill {
 }
 
 export interface Reported extends KeptDrill {
-  /** Earlier ones of the same runbook on the same cluster, newest first. */
+  /** Earlier ones of the same runbook on the same cluster, newest first: those with the same parameters before all others. */
   earlier: KeptDrill[];
 }
 
@@ -48,9 +48,24 @@ export async function reported(
     earlier: all
       .slice(0, all.indexOf(one))
       .filter(({ drill }) => drill.name === one.drill.name && drill.cluster === one.drill.cluster)
-      .slice(-MOST_EARLIER)
-      .toReversed(),
+      .toReversed()
+      .toSorted(
+        (a, b) =>
+          Number(differences(a.drill, one.drill).length > 0) -
+          Number(differences(b.drill, one.drill).length > 0),
+      )
+      .slice(0, MOST_EARLIER),
   }));
+}
+
+/** The parameters by which a drill is another one, as a person reads them. The seed is another one each time. */
+export function differences(drill: Drill, from: Drill): string[] {
+  const names = [...new Set([...Object.keys(drill.params), ...Object.keys(from.params)])];
+  const text = (value: Json | undefined) =>
+    typeof value === "string" ? value : JSON.stringify(value ?? null);
+  return names
+    .filter((name) => name !== "seed" && text(drill.params[name]) !== text(from.params[name]))
+    .map((name) => `${name} ${text(drill.params[name])}`);
 }
 
 function readOne(ctx: StepContext, place: string): KeptDrill | undefined {

@@ -34,6 +34,8 @@ export const OUTPUT = {
     "redundancy_ms",
     "lost_span_ms",
     "lost_wal_bytes",
+    "skipped",
+    "seed",
     "command",
   ],
   properties: {
@@ -42,7 +44,7 @@ export const OUTPUT = {
     cluster: { type: "string" },
     began: { type: "string" },
     seconds: NUMBER,
-    verdict: { type: "string", enum: ["valid", "invalid", "unknown"] },
+    verdict: { type: "string", enum: ["valid", "invalid", "unknown", "skipped"] },
     hypotheses: {
       type: "array",
       items: {
@@ -92,6 +94,14 @@ export const OUTPUT = {
     },
     lost_span_ms: NUMBER,
     lost_wal_bytes: NUMBER,
+    skipped: {
+      type: ["string", "null"],
+      description: "Why the place can't do what was to be done: then nothing was broken",
+    },
+    seed: {
+      type: ["integer", "null"],
+      description: "Drew what was left open; it stands in the command, too",
+    },
     command: { type: "string", description: "Does the drill again" },
   },
 } as const;
@@ -132,6 +142,8 @@ export function outputOf(drill: Drill, result: Result | undefined): JsonObject {
     redundancy_ms: result?.redundancy?.restored_ms ?? null,
     lost_span_ms: from_ms === null || to_ms === null ? null : to_ms - from_ms,
     lost_wal_bytes: judged?.lost.wal_bytes ?? null,
+    skipped: result?.skipped ?? null,
+    seed: drill.seed,
     command: drill.command,
   };
 }

@@ -18,7 +18,8 @@
  * An id that was reserved and has no line is unknown. A last line without its end was cut by a crash and counts as none.
  */
 
-export const WAYS = ["direct", "pooled"] as const;
+/** `inside`: to one node and no other, whoever leads, as a client does that was cut off together with it. */
+export const WAYS = ["direct", "pooled", "inside"] as const;
 export type Way = (typeof WAYS)[number];
 
 export interface Header {

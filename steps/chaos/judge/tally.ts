@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { Header, Reign, Visitor } from "../history/lines.ts";
+import { type Header, type Reign, type Visitor, WAYS } from "../history/lines.ts";
 import { Lists } from "./lists.ts";
 
 export const NONE = 0;
@@ -46,7 +46,7 @@ export class Tally implements Visitor {
   /** Ids that a client has read and nobody has sent, with the time. */
   readonly strangers = new Map<number, number>();
   /** By way. */
-  readonly refusals = [0, 0];
+  readonly refusals = WAYS.map(() => 0);
   /** When the last line was told of, microseconds. */
   end = 0;
 

@@ -2,7 +2,8 @@ import type { Judged } from "./judge.ts";
 import type { Nodes, Redundancy } from "./nodes.ts";
 import type { Waits } from "./waits.ts";
 
-export type Verdict = "valid" | "invalid" | "unknown";
+/** `skipped`: nothing was broken, for the place can't do that. */
+export type Verdict = "valid" | "invalid" | "unknown" | "skipped";
 
 /** Something that a drill claims of the cluster. `held`: null when nobody can tell, with the reason in `said`. */
 export interface Hypothesis {
@@ -145,9 +146,11 @@ function ofFault(seen: Evidence): Hypothesis[] {
 
 function gap({ waits }: Evidence, most: number): Hypothesis {
   const name = `writes go on within ${most / 1000} s`;
-  if (waits.length === 0) return { name, held: null, said: "nothing was measured" };
-  const longest = Math.max(...waits.map((one) => one.longest_gap_ms));
-  const said = waits.map((one) => `${one.way} ${one.longest_gap_ms / 1000} s`).join(", ");
+  // A client that is cut off together with a node is not promised anything.
+  const promised = waits.filter(({ way }) => way !== "inside");
+  if (promised.length === 0) return { name, held: null, said: "nothing was measured" };
+  const longest = Math.max(...promised.map((one) => one.longest_gap_ms));
+  const said = promised.map((one) => `${one.way} ${one.longest_gap_ms / 1000} s`).join(", ");
   return { name, held: longest <= most, said };
 }
 

@@ -19,7 +19,12 @@ export interface Waits {
   p99_ms: number | null;
   /** Acknowledged, and late or never acknowledged, by the second in which it was due. */
   seconds: { ok: number[]; missed: number[] };
+  /** How many took how long, by the second in which they were due and by the bands of HEAT_MS; those never acknowledged come last. */
+  heat?: number[][];
 }
+
+/** Bands of latency end here, ms; two more are for what takes longer, and for what never came. */
+export const HEAT_MS = [2, 5, 10, 25, 50, 100, 250, 1000] as const;
 
 /** `from` and `to`: the time that is looked at; `fault`: when it was injected. All in microseconds. */
 export function waits(
@@ -33,6 +38,13 @@ export function waits(
     const latencies = new Float64Array(tally.last);
     const ok: number[] = [];
     const missed: number[] = [];
+    const heat: number[][] = [];
+    const hot = (second: number, ms: number | null) => {
+      const found = ms === null ? HEAT_MS.length + 1 : HEAT_MS.findIndex((end) => ms <= end);
+      const band = found === -1 ? HEAT_MS.length : found;
+      heat[second] ??= Array.from({ length: HEAT_MS.length + 2 }, () => 0);
+      heat[second][band]! += 1;
+    };
     let [count, late] = [0, 0];
     let hurt = false;
     for (let id = 1; id <= tally.last; id++) {
@@ -44,8 +56,10 @@ export function waits(
         latencies[count] = done - due;
         acks[count++] = done;
       }
-      if (done - due <= deadline_ms * 1000) ok[second] = (ok[second] ?? 0) + 1;
       // One that is due when all ends has not been given its time.
+      const given = done !== Infinity || due + deadline_ms * 1000 <= to;
+      if (given) hot(second, done === Infinity ? null : (done - due) / 1000);
+      if (done - due <= deadline_ms * 1000) ok[second] = (ok[second] ?? 0) + 1;
       else if (due + deadline_ms * 1000 <= to) {
         missed[second] = (missed[second] ?? 0) + 1;
         late += 1;
@@ -70,6 +84,7 @@ export function waits(
       p50_ms: at(sorted, 0.5),
       p99_ms: at(sorted, 0.99),
       seconds: { ok: filled(ok, last), missed: filled(missed, last) },
+      heat: Array.from({ length: last + 1 }, (_, second) => heat[second] ?? []),
     };
   });
 }

@@ -11,7 +11,8 @@ export type Open = (attempt: number) => Promise<PgSession>;
 export interface LoadOptions {
   file: string;
   header: Header;
-  ways: { way: Way; open: Open }[];
+  /** `connections`: of this way, where it is to have another number. */
+  ways: { way: Way; open: Open; connections?: number }[];
   connections: number;
   synchronous_commit: string;
 }
@@ -35,7 +36,9 @@ export class Load {
     this.history = history;
     this.#began = performance.now();
     const { lists } = header;
-    this.#readers = ways.map(
+    // A server that gives up lets a reader see what it has not acknowledged: those of all ways but this one tell of that.
+    const read = ways.filter(({ way }) => way !== "inside");
+    this.#readers = read.map(
       ({ way, open }) =>
         new Reader({
           open,
@@ -48,13 +51,13 @@ export class Load {
         }),
     );
     this.#clients = ways.map(
-      ({ way, open }) =>
+      ({ way, open, connections: own = connections }) =>
         new Clients<Answer>({
           open,
           write: (pg, id) => write(pg, { id, mode: synchronous_commit, lists }),
           next: () => history.next(),
           everyMs: 1000 / header.rate,
-          connections,
+          connections: own,
           patienceMs: header.deadline_ms,
           replaceMs: REPLACE_MS,
           ok: (one, { reign, lsn }) => {

@@ -1,14 +1,15 @@
 import { html, type Html } from "../../../engine/shared/markup.ts";
 import { pageOf } from "../../../engine/shared/page.ts";
-import type { Reported } from "../drills/kept.ts";
+import { differences, type Reported } from "../drills/kept.ts";
 import type { Result } from "../drills/result.ts";
 import type { Found } from "../judge/judge.ts";
 import { STYLE } from "./style.ts";
+import { heatMap } from "./heat.ts";
 import { timeline } from "./timeline.ts";
 
 /** Drills as one self-contained page: nothing is loaded from anywhere and no script runs. All data is escaped. */
 export function page(drills: readonly Reported[]): string {
-  const worst = ["invalid", "unknown", "valid"].find((verdict) =>
+  const worst = ["invalid", "unknown", "valid", "skipped"].find((verdict) =>
     drills.some((one) => verdictIn(one) === verdict),
   );
   const names = [...new Set(drills.map(({ drill }) => drill.name))].join(", ");
@@ -39,7 +40,7 @@ function article(reported: Reported): Html {
       ${[time(drill.began), `drill ${drill.id}`, drill.seed === null ? "no seed" : `seed ${drill.seed}`].join(" · ")}
     </p>
     <pre>${drill.command}</pre>
-    ${result === undefined ? null : found(result)}
+    ${result === undefined || result.skipped !== undefined ? null : found(result)}
     <h2>Earlier runs of this drill</h2>
     ${earlier.length === 0 ? html`<p class="dim">None is kept.</p>` : compared(reported)}
     <h2>Settings in force</h2>
@@ -51,7 +52,8 @@ function article(reported: Reported): Html {
   </article>`;
 }
 
-function wrong({ hypotheses }: Result): Html | null {
+function wrong({ hypotheses, skipped }: Result): Html | null {
+  if (skipped !== undefined) return html`: ${skipped}`;
   const not = hypotheses.filter(({ held }) => held !== true);
   if (not.length === 0) return html`: all ${hypotheses.length} claims hold`;
   return html`:
@@ -88,7 +90,7 @@ function found(result: Result): Html {
       }
       ${tile("writable nodes, most", nodes?.most_writable ?? "?", tone(nodes === null ? null : nodes.most_writable > 1))}
     </div>
-    ${timeline(result)}
+    ${timeline(result)} ${heatMap(result)}
     <h2>Claims</h2>
     <table>
       ${result.hypotheses.map(
@@ -135,6 +137,21 @@ function found(result: Result): Html {
     }
     <h2>Events</h2>
     ${table(["at", "what"], eventsIn(result))}
+    ${
+      (result.history ?? []).length === 0
+        ? null
+        : html`<h2>Patroni's history</h2>
+            ${table(
+              ["timeline", "ended", "at", "the next one began by", "for"],
+              result.history!.map(({ timeline: of, lsn, reason, at, leader }): Row => [
+                of,
+                at === null ? "" : at.slice(0, 19).replace("T", " "),
+                lsnText(lsn),
+                leader ?? "",
+                reason,
+              ]),
+            )}`
+    }
     ${result.stalled_ms === 0 ? null : html`<p class="dim">pgdba itself stood still for ${span(result.stalled_ms)} in all: gaps are the longer for it.</p>`}`;
 }
 
@@ -223,6 +240,7 @@ function compared({ drill, result, earlier }: Reported): Html {
       "elect",
       "promote",
       "redundancy",
+      "with other parameters",
     ],
     [{ drill, result }, ...earlier].map((one, n): Row => {
       const gap = (way: string) =>
@@ -237,6 +255,7 @@ function compared({ drill, result, earlier }: Reported): Html {
         maybe(one.result?.recovery?.elect_ms),
         maybe(one.result?.recovery?.promote_ms),
         maybe(one.result?.redundancy?.restored_ms),
+        differences(one.drill, drill).join(", "),
       ];
     }),
   );
@@ -286,6 +305,12 @@ function halves<T>(all: T[]): T[][] {
 
 function maybe(ms: number | null | undefined): string {
   return ms === null || ms === undefined ? "–" : span(ms);
+}
+
+/** As PostgreSQL writes it. */
+function lsnText(bytes: number): string {
+  const part = (n: number) => n.toString(16).toUpperCase();
+  return `${part(Math.floor(bytes / 2 ** 32))}/${part(bytes % 2 ** 32)}`;
 }
 
 function span(ms: number): string {

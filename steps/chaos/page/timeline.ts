@@ -1,10 +1,8 @@
 import { html, type Html } from "../../../engine/shared/markup.ts";
 import type { Result } from "../drills/result.ts";
 import type { Letter } from "../observe/sample.ts";
+import { axisOf, LEFT, RIGHT, round, WIDTH } from "./axis.ts";
 
-const WIDTH = 1000;
-const LEFT = 92;
-const RIGHT = 12;
 const ROW = 26;
 const LABEL = 13;
 const CHART = 54;
@@ -21,15 +19,7 @@ const WORDS: Record<Letter, string> = {
 
 /** Phases, writes by each way, and the state of each node, over one axis of time. */
 export function timeline(result: Result): Html {
-  const end = Math.max(1, result.seconds) * 1000;
-  // What was before the load was steady is of no interest.
-  const steady = result.phases.find(({ name }) => name === "steady")?.at_ms ?? 0;
-  const begin = Math.min(Math.floor(steady / 1000) * 1000, end - 1000);
-  const x = (ms: number) =>
-    round(
-      LEFT +
-        ((WIDTH - LEFT - RIGHT) * (Math.min(Math.max(ms, begin), end) - begin)) / (end - begin),
-    );
+  const { x, ticks } = axisOf(result);
   const marks = placed(result.phases, x);
   const top = LABEL * (Math.max(0, ...marks.map(({ line }) => line)) + 1) + 8;
   const charts = top + result.waits.length * (CHART + 10);
@@ -37,7 +27,7 @@ export function timeline(result: Result): Html {
   const bottom = charts + strips.length * ROW + 6;
   return html`<figure>
     <svg viewBox="0 0 ${WIDTH} ${bottom + 18}" role="img" aria-label="Timeline of the drill">
-      ${ticks(begin, end).map(
+      ${ticks.map(
         (at) =>
           html`<line class="grid" x1="${x(at)}" x2="${x(at)}" y1="${top}" y2="${bottom}" /><text
               x="${x(at)}"
@@ -154,15 +144,4 @@ function placed(phases: Result["phases"], x: (ms: number) => number) {
       ends[line] = left ? at : at + width(name);
       return { at, name, line, left };
     });
-}
-
-function ticks(begin: number, end: number): number[] {
-  const step = [1, 2, 5, 10, 15, 30, 60, 120, 300].find((s) => (end - begin) / (s * 1000) <= 12);
-  const ms = (step ?? 600) * 1000;
-  const first = Math.ceil(begin / ms);
-  return Array.from({ length: Math.floor(end / ms) - first + 1 }, (_, n) => (first + n) * ms);
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10;
 }

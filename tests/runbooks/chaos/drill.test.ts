@@ -1,5 +1,7 @@
 /** Drills on a cluster of plain processes, in the order in which they leave it to one another. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { at, cli, removePlaces, type Ran, Running } from "../../e2e/support.ts";
 import { LIMIT_MS, Rehearsed, until } from "../../support/rehearsed.ts";
 
@@ -45,10 +47,20 @@ test("only what a person has labelled test is broken, and only on purpose", asyn
   expect((await pgdba("cluster", "label", "--add", "test")).exit).toBe(0);
 });
 
-test("what this place can't do is refused with the reason, before anything is broken", async () => {
+test("what this place can't do is refused with the reason, before anything is broken, and told as skipped", async () => {
   const ran = await drill("kill-node", "--host", "pg2", "--how", "power");
   expect(ran.envelope.error).toMatchObject({ code: "unsupported" });
   expect(ran.envelope.error?.message).toContain("a process has no plug");
+  const junit = join(shop.place.root, "drills.xml");
+  const told = await pgdba("chaos", "report", "--junit", junit);
+  expect(at(told.envelope.data, "drills")).toMatchObject([
+    { verdict: "skipped", skipped: expect.stringContaining("a process has no plug"), lost: 0 },
+  ]);
+  // What was written was compared first, and is gone now.
+  expect(await shop.ask("pg1", "SELECT 1 FROM pg_namespace WHERE nspname = 'pgdba_chaos'")).toEqual(
+    [],
+  );
+  expect(readFileSync(junit, "utf8")).toMatch(/<skipped message="[^"]*a process has no plug/);
   expect(await running("pg2")).toBe("running");
   expect(await (await shop.nodes()).armed()).toEqual([]);
 });
@@ -97,6 +109,48 @@ test("where a fault is in force, nothing else is broken", async () => {
   expect((await pgdba("chaos", "heal", "--run", "somebody")).exit).toBe(0);
   expect(await nodes.armed()).toEqual([]);
 });
+
+test("a healer that was switched off is found by whoever looks next, and what it would have healed is taken back", async () => {
+  const nodes = await shop.nodes();
+  const id = `freeze-${crypto.randomUUID()}`;
+  await nodes.arm({ thaw: "pg3" }, { id, afterMs: 600_000 });
+  await nodes.freeze("pg3");
+  expect(healersOf(id).length).toBeGreaterThan(0);
+  for (const pid of healersOf(id)) process.kill(pid, "SIGKILL");
+  const [armed] = await until(
+    () => nodes.armed(),
+    ([one]) => one?.state === "lost",
+  );
+  expect(armed).toMatchObject({ id, node: "pg3", why: "its healer is not there any more" });
+  expect(await running("pg3")).toBe("frozen");
+  const health = await pgdba("health", "check");
+  expect(at(health.envelope.data, "faults")).toMatchObject({
+    lasting: 1,
+    faults: [{ id, node: "pg3", state: "lost" }],
+  });
+  const status = await pgdba("cluster", "status");
+  expect(JSON.stringify(at(status.envelope.data, "findings"))).toContain("fault-lost");
+  const refused = await drill("kill-node", "--host", "pg2", "--how", "node");
+  expect(refused.envelope.error?.message).toContain(`${id} on pg3 (lost)`);
+  const healed = await pgdba("chaos", "heal", "--all");
+  expect(healed.envelope).toMatchObject({ success: true, data: { healed: [{ id, node: "pg3" }] } });
+  expect(await running("pg3")).toBe("running");
+  expect(await nodes.armed()).toEqual([]);
+});
+
+/** The processes of a healer bear its folder, whose name begins with the id. */
+function healersOf(id: string): number[] {
+  return readdirSync("/proc").flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    try {
+      const environment = readFileSync(`/proc/${pid}/environ`, "utf8");
+      return environment.includes(`/.armed/${id}~`) ? [Number(pid)] : [];
+    } catch {
+      // It has ended meanwhile.
+      return [];
+    }
+  });
+}
 
 test("after kill -9 of pgdba the fault ends by its deadline, and whoever comes next is told", async () => {
   const argv = ["chaos", "kill-node", ...MEANT, "--host", "pg2", "--how", "freeze"];

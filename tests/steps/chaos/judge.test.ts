@@ -305,6 +305,14 @@ test("gaps are measured from when an operation was due, by each way", () => {
     history.refused("direct", 1_500_000, "ECONNREFUSED");
   });
   const [direct, pooled] = waits(tally, { from: 0, to: 4_000_000, fault: 995_000 });
+  // By the second: all within 2 ms; one after 2 s and all others never; never.
+  const heat = direct!.heat!.slice(0, 3);
+  expect(heat.map((bands) => [bands[0], bands[8], bands[9]])).toEqual([
+    [100, 0, 0],
+    [0, 1, 99],
+    [0, 0, 100],
+  ]);
+  expect(heat.flat().reduce((sum, count) => sum + count, 0)).toBe(300);
   expect(direct).toMatchObject({
     way: "direct",
     acknowledged: 201,

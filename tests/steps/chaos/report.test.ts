@@ -134,6 +134,15 @@ function resultOf(id: string, lost: number, confirmed = true): Result {
     recovery: recovery(samples, fault),
     phases: tally.phases.map(({ at, name, text }) => ({ at_ms: at / 1000, name, text })),
     events: eventsOf(samples),
+    history: [
+      {
+        timeline: 1,
+        lsn: 0x1_0a00_0028,
+        reason: "no recovery target <specified>",
+        at: "2026-11-28T10:00:26.900+00:00",
+        leader: "pg2",
+      },
+    ],
     reasons: tally.reasons.map((reason, n) => ({ reason, times: tally.told[n] ?? 0 })),
     stalled_ms: 0,
     seconds: 60,
@@ -199,6 +208,56 @@ test("drills are told from what is kept of them, the newest first asked for, and
   await expect(told({}, "other")).rejects.toMatchObject({ code: "invalid_param" });
 });
 
+test("what the place can't do is skipped, with the reason: on the page, and for a pipeline", async () => {
+  const reason = "pg1 is a process: it has no <plug>";
+  const drill = drillOf("d7", "2026-11-28T13:00:00.000Z");
+  put(drill, { ...resultOf("d7", 0, false), verdict: "skipped", skipped: reason });
+  const [html, xml] = [join(home, "skipped.html"), join(home, "skipped.xml")];
+  const { drills } = await told({ drill: "d7", html, junit: xml });
+  expect(drills).toMatchObject([{ verdict: "skipped", skipped: reason, seed: 7 }]);
+  const page = readFileSync(html, "utf8");
+  expect(page).toContain("it has no &lt;plug&gt;");
+  expect(page).not.toContain("As clients saw it");
+  const text = readFileSync(xml, "utf8");
+  expect(text).toContain(
+    '<testsuite name="chaos/kill-node" tests="1" failures="0" errors="0" skipped="1"',
+  );
+  expect(text).toContain('<skipped message="pg1 is a process: it has no &lt;plug&gt;"/>');
+  rmSync(join(home, "chaos/shop/d7"), { recursive: true });
+});
+
+test("earlier runs with the same parameters come first, and of others it is told what differs", async () => {
+  const at = (id: string, hour: number, params: object, seed: number) => ({
+    ...drillOf(id, `2026-11-29T${hour}:00:00.000Z`),
+    params: { ...params, seed },
+    cluster: "two",
+  });
+  const power = { host: "leader", how: "power" };
+  const all = [
+    at("e1", 10, power, 1),
+    at("e2", 11, { host: "leader", how: "freeze" }, 2),
+    at("e3", 12, power, 3),
+    at("e4", 13, power, 4),
+  ];
+  const folder = join(home, "chaos", "two");
+  for (const one of all) {
+    mkdirSync(join(folder, one.id), { recursive: true });
+    writeFileSync(join(folder, one.id, "drill.json"), JSON.stringify(one));
+    writeFileSync(join(folder, one.id, "result.json"), JSON.stringify(resultOf(one.id, 0)));
+  }
+  const html = join(home, "two.html");
+  await told({ html }, "two");
+  const page = readFileSync(html, "utf8");
+  const order = ["13", "12", "10", "11"].map((hour) =>
+    page.indexOf(`2026-11-29 ${hour}:00:00 UTC</td`),
+  );
+  expect(page).toContain("13:00:00 UTC (this)");
+  expect(order.slice(1)).toEqual(order.slice(1).toSorted((a, b) => a - b));
+  expect(order.slice(1).every((place) => place > 0)).toBe(true);
+  expect(page).toContain("how freeze");
+  rmSync(folder, { recursive: true });
+});
+
 test("the page has all of a drill, loads nothing, and escapes what it was told", async () => {
   const file = join(home, "drills.html");
   expect((await told({ drill: "d2", html: "drills.html" })).files).toEqual([file]);
@@ -213,6 +272,9 @@ test("the page has all of a drill, loads nothing, and escapes what it was told",
     "pg2 holds the leader key",
     "2026-11-28 09:00:00 UTC",
     "ECONNREFUSED",
+    "How long writes took",
+    "no recovery target &lt;specified&gt;",
+    "1/A000028",
   ])
     expect(text).toContain(part);
   expect(text).not.toMatch(/<script|src=|href=|url\(|@import|<pg|NaN|undefined/);
