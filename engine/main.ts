@@ -18,10 +18,23 @@ if (first === "wal" || first === "work") {
       stdin: () => Bun.stdin.stream(),
       stdout: (bytes) => written(1, bytes),
       stderr: (bytes) => written(2, bytes),
+      // It must not hold what the server gave us: not its folder, nor the pipe of its log.
+      begin: (argv) =>
+        Bun.spawn([...self(), ...argv], {
+          cwd: "/",
+          stdio: ["ignore", "ignore", "ignore"],
+        }).unref(),
     }),
   );
 }
 await import("./front-door.ts");
+
+/** The words by which this program was started. */
+function self(): string[] {
+  return Bun.isStandaloneExecutable
+    ? [process.execPath]
+    : [process.execPath, ...process.execArgv, Bun.main];
+}
 
 /** All of it, as fast as it is read. */
 async function written(fd: 1 | 2, bytes: Uint8Array): Promise<void> {

@@ -1,4 +1,3 @@
-import { createHash, randomUUID } from "node:crypto";
 import { lstat, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { PgdbaError, withNothingDone } from "../errors.ts";
@@ -116,8 +115,8 @@ export async function assertReplaceable(file: string): Promise<void> {
 const DRAFT = /^\.pgdba-[0-9a-f]{8}-(\d+)-[0-9a-f-]+\.new$/;
 
 function draftName(name: string): string {
-  const short = createHash("sha256").update(name).digest("hex").slice(0, 8);
-  return `.pgdba-${short}-${process.pid}-${randomUUID()}.new`;
+  const short = new Bun.CryptoHasher("sha256").update(name).digest("hex").slice(0, 8);
+  return `.pgdba-${short}-${process.pid}-${crypto.randomUUID()}.new`;
 }
 
 async function removeAbandoned(folder: string): Promise<void> {

@@ -1,6 +1,5 @@
 /** `pgdba wal` and `pgdba work`: what is done beside the data, by the server itself or for a pgdba elsewhere. */
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
-import { JOBS } from "./jobs.ts";
 import { failedOf, type Outcome, type Told } from "./work.ts";
 
 export interface Streams {
@@ -10,6 +9,8 @@ export interface Streams {
   stdin(): AsyncIterable<Uint8Array>;
   stdout(bytes: Uint8Array): Promise<void>;
   stderr(bytes: Uint8Array): Promise<void>;
+  /** Starts this program anew with these words, as a process that goes on when this one ends. */
+  begin?(argv: string[]): void;
 }
 
 /** The statuses of `pgdba wal get`: PostgreSQL takes the first for "there is none" and goes on, the second for "stop". */
@@ -26,11 +27,15 @@ export async function worker(argv: readonly string[], io: Streams): Promise<numb
   if (kind === "work") return work(verb, io);
   try {
     const options = optionsOf(rest);
+    if (verb === "ahead" && options.words.length === 3) return await ahead(options, io);
     const { push, get } = await import("./wal.ts");
+    const begin = (words: string[]) => io.begin?.(["wal", ...words]);
     if (verb === "push" && options.words.length === 1)
       return await push(options.words[0]!, { ...io, ...options }).then(() => 0);
     if (verb === "get" && options.words.length === 2)
-      return (await get(options.words[0]!, options.words[1]!, { ...io, ...options })) ? 0 : MISSING;
+      return (await get(options.words[0]!, options.words[1]!, { ...io, ...options, begin }))
+        ? 0
+        : MISSING;
     throw new PgdbaError("usage", "There is no such command", { hint: USAGE });
   } catch (thrown) {
     const { code, message, hint } = toPgdbaError(thrown);
@@ -39,6 +44,14 @@ export async function worker(argv: readonly string[], io: Streams): Promise<numb
     // A failed archive_command is tried again by the server; above 125 its archiver would be restarted for nothing.
     return verb === "get" ? BROKEN : code === "usage" ? 2 : 1;
   }
+}
+
+/** `wal get` starts it, and nobody types it. */
+async function ahead({ words, settings }: Options, { signal }: Streams): Promise<number> {
+  const [file = "", bytes = "", folder = ""] = words;
+  const { fetchAhead } = await import("./wal/ahead.ts");
+  await fetchAhead({ file, bytes: Number(bytes), folder, settings: settings ?? "", signal });
+  return 0;
 }
 
 interface Options {
@@ -66,6 +79,7 @@ async function work(name: string, io: Streams): Promise<number> {
   let outcome: Outcome<unknown>;
   let talks = false;
   try {
+    const { JOBS } = await import("./jobs.ts");
     const job = Object.hasOwn(JOBS, name) ? JOBS[name as keyof typeof JOBS] : undefined;
     if (job === undefined)
       throw new PgdbaError("usage", `There is no job ${JSON.stringify(name)}`, { hint: USAGE });

@@ -3,17 +3,18 @@
  * for some hundredths of a second, so that little is loaded here.
  */
 import { open, rm } from "node:fs/promises";
-import { basename, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import { fileError } from "../../engine/shared/write-file.ts";
 import type { Bytes, Repository } from "../repository/contract.ts";
-import { keyOf, walName } from "../repository/layout.ts";
+import { walName } from "../repository/layout.ts";
 import { openRepository } from "../repository/open.ts";
 import { partsOf } from "./file-parts.ts";
-import { isLater } from "./origins.ts";
 import { readSettings, settingsHere } from "./settings.ts";
+import { AHEAD_BYTES, leadsOn, takeAhead } from "./wal/ask-ahead.ts";
+import { bring, SMALL } from "./wal/bring.ts";
 import { assertOwnSegment, isSegment } from "./wal/header.ts";
-import { compressed, decompressed } from "./wal/zstd.ts";
+import type { NodeRepository } from "./work.ts";
 
 export interface WalOptions {
   /** The data directory, where the server starts its commands. */
@@ -22,13 +23,13 @@ export interface WalOptions {
   settings?: string;
   /** How long a repository that does not answer is asked again, ms. */
   patienceMs?: number;
+  /** Starts `pgdba wal` with these words as a process that goes on by itself. */
+  begin?(words: string[]): void;
 }
 
 const PATIENCE_MS = 120_000;
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 10_000;
-/** Segments up to this size are handled in memory. */
-const SMALL = 32 * 1024 * 1024;
 
 /**
  * Puts the file at `path` into the repository, durably. The same content that is there already is success, another is not.
@@ -44,6 +45,7 @@ export async function push(path: string, options: WalOptions): Promise<void> {
   const repository = await openRepository(settings.place);
   const { signal } = options;
   try {
+    const { compressed } = await import("./wal/zstd.ts");
     const plain = !name.endsWith(".zst");
     const small = size <= SMALL ? await bytesOf(source, size) : undefined;
     const content =
@@ -64,46 +66,47 @@ export async function push(path: string, options: WalOptions): Promise<void> {
  * @throws PgdbaError repository_failed | invalid_config | io_failed
  */
 export async function get(file: string, path: string, options: WalOptions): Promise<boolean> {
-  const settings = readSettings(options.settings ?? settingsHere(options.cwd));
+  const from = options.settings ?? settingsHere(options.cwd);
+  const settings = readSettings(from);
   const target = resolve(options.cwd, path);
-  const deadline = performance.now() + (options.patienceMs ?? PATIENCE_MS);
+  const more = leadsOn(file, target) ? await takeAhead(file, target, settings) : null;
+  if (more === "given") return true;
+  const bytes = await patiently(settings, file, target, options);
+  // The server replays it now, and then asks for the next one.
+  if (bytes !== null && more === "alone" && bytes <= AHEAD_BYTES)
+    options.begin?.([
+      "ahead",
+      "--settings",
+      resolve(options.cwd, from),
+      file,
+      `${bytes}`,
+      dirname(target),
+    ]);
+  return bytes !== null;
+}
+
+async function patiently(
+  settings: NodeRepository,
+  file: string,
+  target: string,
+  { patienceMs = PATIENCE_MS, signal }: WalOptions,
+): Promise<number | null> {
+  const deadline = performance.now() + patienceMs;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
-      return await fetched(settings, file, target, options.signal);
+      const repository = await openRepository(settings.place);
+      try {
+        return await bring(repository, settings, file, { target, signal });
+      } finally {
+        await repository.close();
+      }
     } catch (thrown) {
       await rm(target, { force: true }).catch(() => {});
-      options.signal.throwIfAborted();
+      signal.throwIfAborted();
       const error = toPgdbaError(thrown);
       if (!error.retryable || performance.now() + pause > deadline) throw error;
       await new Promise((done) => setTimeout(done, pause));
     }
-  }
-}
-
-async function fetched(
-  settings: ReturnType<typeof readSettings>,
-  file: string,
-  target: string,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const repository = await openRepository(settings.place);
-  try {
-    for (const key of settings.read) {
-      if (isLater(file, key.until)) continue;
-      const name = walName(key, file);
-      const stored = await repository.read(name, { signal });
-      if (stored === null) continue;
-      const content = name.endsWith(".zst")
-        ? decompressed(stored, `${keyOf(key)}/${file}`)
-        : stored;
-      await write(target, content, (head, size) => {
-        if (isSegment(file)) assertOwnSegment(head, { file, size, key });
-      });
-      return true;
-    }
-    return false;
-  } finally {
-    await repository.close();
   }
 }
 
@@ -133,29 +136,6 @@ async function bytesOf(path: string, size: number): Promise<Uint8Array> {
   return bytes;
 }
 
-async function write(
-  path: string,
-  content: Bytes,
-  check: (head: Uint8Array, size: number) => void,
-): Promise<void> {
-  let head: Uint8Array = new Uint8Array(0);
-  let size = 0;
-  const file = await open(path, "w", 0o600).catch((error: unknown) => {
-    throw fileError(path, error);
-  });
-  try {
-    for await (const part of content) {
-      if (head.length < 64) head = Buffer.concat([head, part.subarray(0, 64)]);
-      size += part.length;
-      for (let at = 0; at < part.length;)
-        at += (await file.write(part, at, part.length - at)).bytesWritten;
-    }
-  } finally {
-    await file.close();
-  }
-  check(head, size);
-}
-
 /** Whether the object holds what the file does, however it was compressed. */
 async function holdsSame(
   repository: Repository,
@@ -165,6 +145,7 @@ async function holdsSame(
 ): Promise<boolean> {
   const stored = await repository.read(name, { signal });
   if (stored === null) return false;
+  const { decompressed } = await import("./wal/zstd.ts");
   const theirs = name.endsWith(".zst") ? decompressed(stored, name) : stored;
   return (await digestOf(theirs)) === (await digestOf(partsOf(path)));
 }

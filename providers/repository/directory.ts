@@ -3,7 +3,6 @@
  * something else, and then nothing is missing and nothing may be made. What is being written lies in `MARK` too, until it is whole and on disk;
  * a hard link then gives it its name, which fails when the name is taken.
  */
-import { randomUUID } from "node:crypto";
 import type { Stats } from "node:fs";
 import { type FileHandle, link, lstat, open, readdir, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
@@ -44,7 +43,7 @@ export async function openDirectory(root: string): Promise<Repository> {
         throw differs(name, where);
       if (bytes === undefined)
         await removeAbandoned(root, Date.now() - ABANDONED_MS).catch(() => 0);
-      const draft = join(root, MARK, `${randomUUID()}.part`);
+      const draft = join(root, MARK, `${crypto.randomUUID()}.part`);
       try {
         await writeDraft(root, draft, content, options.signal);
         options.signal?.throwIfAborted();

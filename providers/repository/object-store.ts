@@ -1,5 +1,4 @@
 /** A repository in an object store that speaks S3. What makes an object only where none is, is the store: `If-None-Match: *`. */
-import { randomUUID } from "node:crypto";
 import { PgdbaError } from "../../engine/errors.ts";
 import { partsUntil } from "../../engine/shared/until.ts";
 import type { Bytes, Repository, Signalled, Stored } from "./contract.ts";
@@ -25,7 +24,7 @@ export async function openStore(place: StorePlace, key?: string): Promise<Reposi
 export async function makeStore(place: StorePlace): Promise<void> {
   const client = storeClient(place);
   const repository = repositoryOf(client, place.prefix ?? "");
-  const name = `probe/${randomUUID()}`;
+  const name = `probe/${crypto.randomUUID()}`;
   const text = (words: string) => new TextEncoder().encode(words);
   try {
     await repository.create(name, text("first"));
@@ -59,7 +58,7 @@ function repositoryOf(client: Client, prefix: string): Repository {
   const { where } = client;
 
   const put = async (name: string, body: Uint8Array, signal: AbortSignal | undefined) => {
-    const mark = randomUUID();
+    const mark = crypto.randomUUID();
     const headers = { ...ONLY_NEW, [MARKED]: mark };
     const { status, repeated } = await client.ask({
       method: "PUT",

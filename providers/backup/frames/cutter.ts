@@ -80,19 +80,11 @@ export class FrameCutter {
   #readHeader(): boolean {
     const have = this.#filled - this.#start;
     if (have < LONGEST_HEADER && !this.#hasWholeHeader(have)) return false;
-    const view = new DataView(this.#bytes.buffer, this.#start, have);
-    if (view.getUint32(0, true) !== MAGIC) return !(this.isForeign = true);
-    const descriptor = view.getUint8(4);
-    const { sizeBytes, headerBytes } = layoutOf(descriptor);
-    const at = headerBytes - sizeBytes;
-    const size =
-      sizeBytes === 1
-        ? view.getUint8(at)
-        : sizeBytes === 2
-          ? view.getUint16(at, true) + 256
-          : sizeBytes === 4
-            ? view.getUint32(at, true)
-            : MOST_CONTENT + 1;
+    const head = this.#bytes.subarray(this.#start, this.#start + have);
+    const size = contentBytesIn(head);
+    if (size === null) return !(this.isForeign = true);
+    const descriptor = head[4]!;
+    const { headerBytes } = layoutOf(descriptor);
     if (size > MOST_CONTENT) return !(this.isForeign = true);
     this.#contentBytes = size;
     this.#checksumBytes = (descriptor & 4) === 0 ? 0 : 4;
@@ -118,6 +110,19 @@ export class FrameCutter {
     this.#filled = used;
     this.#start = 0;
   }
+}
+
+/** How long the content of the first frame is, as its header says. Null when it does not, or this is no header of a frame. */
+export function contentBytesIn(head: Uint8Array): number | null {
+  if (head.length < 5) return null;
+  const view = new DataView(head.buffer, head.byteOffset, head.length);
+  const { sizeBytes, headerBytes } = layoutOf(view.getUint8(4));
+  if (view.getUint32(0, true) !== MAGIC || head.length < headerBytes) return null;
+  const at = headerBytes - sizeBytes;
+  if (sizeBytes === 1) return view.getUint8(at);
+  if (sizeBytes === 2) return view.getUint16(at, true) + 256;
+  if (sizeBytes === 4) return view.getUint32(at, true);
+  return sizeBytes === 8 ? Number(view.getBigUint64(at, true)) : null;
 }
 
 /** The length of the header, and of the field in it that says how long the content is; 0 where it does not. */

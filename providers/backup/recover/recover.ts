@@ -9,6 +9,7 @@ import { lsnText } from "../../postgres/lsn.ts";
 import type { PgSession } from "../../postgres/session.ts";
 import { giveAccounts, type RestoredAccount } from "./accounts.ts";
 import { assertStillRoom } from "../space.ts";
+import { removeAhead } from "../wal/ahead.ts";
 import type { Told } from "../work.ts";
 import type { Stop } from "../when.ts";
 import { type Check, type Look, lookAt } from "./look.ts";
@@ -75,6 +76,7 @@ export async function recover(order: RecoverOrder, world: RecoverWorld): Promise
   } finally {
     // Its socket, configuration and log; what of the log matters is told.
     await rm(order.folder, { recursive: true, force: true });
+    await removeAhead(join(order.data, "pg_wal"));
   }
 }
 

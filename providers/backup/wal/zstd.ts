@@ -1,7 +1,8 @@
 import { promisify } from "node:util";
 import { constants, createZstdCompress, createZstdDecompress, zstdCompress } from "node:zlib";
-import { PgdbaError } from "../../../engine/errors.ts";
+import type { PgdbaError } from "../../../engine/errors.ts";
 import type { Bytes } from "../../repository/contract.ts";
+import { damagedSegment } from "./damaged-segment.ts";
 
 /** Fast, and with a checksum of the content: a damaged segment would pass for the end of WAL. */
 const OPTIONS = {
@@ -23,14 +24,7 @@ export function compressed(content: Uint8Array | Bytes): Promise<Uint8Array> | B
 
 /** @throws PgdbaError repository_failed: it is damaged */
 export const decompressed = (stored: Bytes, name: string): Bytes =>
-  inflated(
-    stored,
-    (cause) =>
-      new PgdbaError("repository_failed", `${name} is damaged in the repository`, {
-        cause,
-        hint: "What needs it can't be restored: remove the object and push the segment again from a node that still has it in pg_wal, or take a full backup.",
-      }),
-  );
+  inflated(stored, (cause) => damagedSegment(name, cause));
 
 /**
  * Any zstd file, of one frame or many. The source is closed when this ends, however it does.

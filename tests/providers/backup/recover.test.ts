@@ -11,6 +11,7 @@ import { segmentReader } from "../../../providers/backup/locate.ts";
 import type { BackupRecord } from "../../../providers/backup/record.ts";
 import { textOf } from "../../../providers/backup/read-record.ts";
 import { recover, type RecoverOrder } from "../../../providers/backup/recover/recover.ts";
+import { AHEAD } from "../../../providers/backup/wal/ask-ahead.ts";
 import { restorable, type Wanted } from "../../../providers/backup/when.ts";
 import { openBinaries } from "../../../providers/nodes/embedded/binaries.ts";
 import { ordinaryUser } from "../../../providers/nodes/embedded/user.ts";
@@ -138,6 +139,7 @@ describe.each([13, 15, 18] as const)("PostgreSQL %p", (version: Version) => {
     expect(done.said).toContain("recovery stopping after");
     // Nothing of the server is left but its data.
     expect(existsSync(order.folder)).toBe(false);
+    expect(existsSync(join(order.data, "pg_wal", AHEAD))).toBe(false);
     if (owner) Bun.spawnSync(["chown", "-R", `${owner.uid}:${owner.gid}`, it.folder]);
     const ended = await recover({ ...order, finish: "promote" }, { tell: () => {}, signal: never });
     if (owner) Bun.spawnSync(["chown", "-R", "0:0", it.folder]);
