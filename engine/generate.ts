@@ -1,11 +1,17 @@
 /**
- * Writes what is derived: the three registries (engine/cli/commands, providers/nodes, steps), runbooks/_index.json, runbooks/schema.json
- * and the reference pages of docs/.
+ * Writes what is derived: the three registries (engine/cli/commands, providers/nodes, steps), runbooks/_index.json, runbooks/schema.json,
+ * the thresholds of the alerts and the reference pages of docs/.
  * With --check it writes nothing and fails on drift.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parse } from "yaml";
 import { MEANINGS } from "../providers/target/capabilities.ts";
+import {
+  type ThresholdList,
+  thresholdRules,
+  thresholdsOf,
+} from "../steps/monitor/rules/thresholds.ts";
 import { generateCommands } from "./generate/commands.ts";
 import { generateDocs } from "./generate/docs.ts";
 import { generateIndex } from "./generate/index-file.ts";
@@ -33,9 +39,22 @@ function stepFiles(): string[] {
     .toSorted();
 }
 
+/** The rules that record the thresholds of the alerts, as health checks and runbooks declare them. */
+function thresholds(): string {
+  const read = (file: string): unknown => parse(readFileSync(join(root, file), "utf8"));
+  const declared = (name: string, param: string): unknown =>
+    (read(`runbooks/${name}.yaml`) as { params?: Record<string, { default?: unknown }> }).params?.[
+      param
+    ]?.default;
+  const list = read("monitoring/thresholds.yaml") as ThresholdList;
+  const check = (name: string, param: string): unknown => declared(`${list.under}/${name}`, param);
+  return thresholdRules(thresholdsOf(list, { check, runbook: declared }));
+}
+
 put("engine/cli/commands/_index.ts", await generateCommands(root));
 put("providers/nodes/_registry.ts", generateProviders(root));
 put("steps/_registry.ts", generateRegistry(root, stepFiles()));
+put("monitoring/prometheus/rules/thresholds.rules.yml", thresholds());
 const { loaders } = (await import(`${root}/steps/_registry.ts`)) as {
   loaders: Parameters<typeof generateIndex>[1];
 };
