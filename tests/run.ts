@@ -16,7 +16,7 @@ const argv = [
   "--no-isolate",
   // A busy machine is no failure.
   "--timeout",
-  "30000",
+  "90000",
   "--coverage",
   "--coverage-reporter=lcov",
   "--coverage-dir=coverage",

@@ -18,7 +18,7 @@ import {
   write,
 } from "./support.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 afterAll(removePlaces);
 
 const act = (risk: string) =>

@@ -19,7 +19,7 @@ beforeAll(async () => {
     CREATE TABLE orders (id int PRIMARY KEY CHECK (slow(id))); INSERT INTO orders SELECT generate_series(1, 15)`,
     "shop",
   );
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   removePlaces();
   await server.stop();

@@ -15,7 +15,7 @@ import {
   write,
 } from "./support.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 afterAll(removePlaces);
 
 /** Long, and with what each encoding changes, so that a cut or an encoded form shows. */

@@ -21,7 +21,7 @@ describe.skipIf(missing !== null)(
       const { etcd } = cluster;
       const at = { endpoints: [etcd], scope: "test", namespace: "service" };
       dcs = await openDcs({ kind: "etcd3", ...at });
-    }, 90_000);
+    }, 120_000);
     afterAll(() => cluster?.stop());
 
     const state = (member: number): Promise<any> =>

@@ -161,7 +161,7 @@ describe.skipIf(Bun.which("openssl") === null)("TLS (needs openssl)", () => {
         }
       },
     });
-  }, 20_000);
+  }, 120_000);
   afterAll(async () => {
     await server.stop();
     rmSync(dir, { recursive: true });

@@ -222,7 +222,7 @@ describe("ends", () => {
     } finally {
       process.kill(stopped.info.pid, "SIGCONT");
     }
-  }, 20_000);
+  }, 120_000);
 
   test("a wait for a lock", async () => {
     const other = await openSession(spec);
@@ -300,7 +300,7 @@ test("a commit that no standby confirmed is not called done", async () => {
   } finally {
     await lonely.stop();
   }
-}, 15_000);
+}, 120_000);
 
 test("every supported version describes itself", async () => {
   for (const version of VERSIONS) {
@@ -313,4 +313,4 @@ test("every supported version describes itself", async () => {
     ]);
     await pg.close();
   }
-}, 20_000);
+}, 120_000);

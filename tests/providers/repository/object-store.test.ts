@@ -111,7 +111,7 @@ describe.skipIf(s3 === undefined)(
           code: "repository_failed",
           retryable: true,
         });
-    }, 60_000);
+    }, 120_000);
 
     test("a lost answer is no other one's object: who asks again finds his own", async () => {
       const place = storePlace();
@@ -137,7 +137,7 @@ describe.skipIf(s3 === undefined)(
       expect(await large.create("once/b", stream())).toBe("made");
       expect(lost).toBe(2);
       expect(await large.stat("once/b")).toMatchObject({ bytes: 20 * 1024 * 1024 });
-    }, 60_000);
+    }, 120_000);
 
     test("a wrong key, a bucket that is not there and a store that is away are told, and nothing is missing", async () => {
       const place = storePlace();
@@ -222,6 +222,6 @@ describe.skipIf(s3 === undefined)(
       const repository = await openRepository({ ...place, endpoint: cutting.url });
       const got = Buffer.concat(await Array.fromAsync((await repository.read("cut"))!));
       expect(Buffer.compare(got, content)).toBe(0);
-    }, 30_000);
+    }, 120_000);
   },
 );

@@ -85,7 +85,7 @@ test("killed before any statement of config apply, resume brings the new state a
     expect([back.exit, await state()]).toEqual([0, OLD_STATE]);
   }
   expect(points).toBeGreaterThanOrEqual(8);
-}, 60_000);
+}, 120_000);
 
 test("a run that was taken back, or whose settings others have changed, is not gone on with", async () => {
   const cut = async (name: string) => {
@@ -112,7 +112,7 @@ test("a run that was taken back, or whose settings others have changed, is not g
   expect([changed.exit, changed.envelope.error.code]).toEqual([1, "step_refused"]);
   expect(changed.envelope.error.message).toMatch(/somebody else has changed work_mem$/);
   expect(await autoConf(server)).toContain("work_mem = '77MB'");
-}, 60_000);
+}, 120_000);
 
 test("a run that fails after it changed settings leaves them as they were, and says so", async () => {
   const env = await place("fails");
@@ -128,7 +128,7 @@ test("a run that fails after it changed settings leaves them as they were, and s
   );
   expect([failed.exit, failed.envelope.error.run.status]).toEqual([5, "undone"]);
   expect(await state()).toEqual(OLD_STATE);
-}, 30_000);
+}, 120_000);
 
 test("a run that never came to change anything has failed, and is not undone", async () => {
   const env = await place("untouched");
@@ -144,7 +144,7 @@ test("a run that never came to change anything has failed, and is not undone", a
     expect([failed.exit, failed.envelope.error.run.status]).toEqual([1, "failed"]);
   }
   expect(await state()).toEqual(OLD_STATE);
-}, 30_000);
+}, 120_000);
 
 test("a secret among --settings is refused before there is a run; from a file it is nowhere in clear but in the server", async () => {
   const env = await place("secret");
@@ -190,7 +190,7 @@ test("a secret among --settings is refused before there is a run; from a file it
   expect(kept.filter((text) => text.includes(secret))).toEqual([]);
   const back = await pgdba(["config", "rollback", "--quiet", id], env);
   expect([back.exit, await state()]).toEqual([0, OLD_STATE]);
-}, 60_000);
+}, 120_000);
 
 test("config tune, diff, show and apply --from-tune work together on a server", async () => {
   const env = await place("tune");
@@ -222,4 +222,4 @@ test("config tune, diff, show and apply --from-tune work together on a server", 
     env,
   );
   expect([restart.exit, restart.envelope.error.code]).toEqual([3, "capability_missing"]);
-}, 30_000);
+}, 120_000);

@@ -40,7 +40,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
 `,
       );
       env = { PGDBA_HOME: home, SQL_PASSWORD: cluster.password, API_PASSWORD: cluster.apiPassword };
-    }, 90_000);
+    }, 120_000);
     afterAll(async () => {
       await cluster.stop();
       await rm(home, { recursive: true, force: true });
@@ -104,7 +104,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       expect(back.envelope.error).toBeNull();
       expect(await parameters()).toEqual(was);
       expect(await shown("work_mem")).toEqual(["5MB", "5MB"]);
-    }, 30_000);
+    }, 120_000);
 
     test("what Patroni would not take is refused before anything is written", async () => {
       const was = await cluster.get("/config", leader);
@@ -185,7 +185,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       await client.end();
       expect(shortly(await until(look, ({ findings }) => findings.length === 0))).toEqual([]);
       expect(await parameters()).toEqual(was);
-    }, 30_000);
+    }, 120_000);
 
     test("wrong credentials change nothing", async () => {
       const denied = await pgdba(
@@ -226,7 +226,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       }
       await target.close();
       expect(await parameters()).toEqual(was);
-    }, 30_000);
+    }, 120_000);
 
     test("killed around the PATCH, resume brings the new values and rollback the old ones", async () => {
       const was = await parameters();
@@ -263,7 +263,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
           ).toBe(0);
       }
       expect(await parameters()).toEqual(was);
-    }, 30_000);
+    }, 120_000);
 
     test("apply-restart restarts the standby first and the leader after it, smaller values included", async () => {
       const values = settings({ max_connections: 40 });
@@ -285,7 +285,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
         [],
         false,
       ]);
-    }, 60_000);
+    }, 120_000);
 
     test("what went there and back needs no restart, whatever the servers say", async () => {
       const done = await run("config", "apply", ...settings({ max_files_per_process: 900 }));
@@ -308,7 +308,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
         0,
         { restarted: [], pending_restart: [] },
       ]);
-    }, 60_000);
+    }, 120_000);
 
     test("a setting with which a server does not start stops at the first standby, and is taken back", async () => {
       const was = await parameters();
@@ -327,6 +327,6 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       const state = await cluster.get("/patroni", leader);
       expect(state.state).toBe("running");
       expect(state.role).not.toBe("replica");
-    }, 60_000);
+    }, 120_000);
   },
 );

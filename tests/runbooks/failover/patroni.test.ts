@@ -20,7 +20,7 @@ describe.skipIf(missing !== null)(
       const { members } = await world.cluster.get("/cluster");
       leader = members.find(({ role }: any) => role === "leader").name;
       standbys = members.map(({ name }: any) => name).filter((name: string) => name !== leader);
-    }, 90_000);
+    }, 120_000);
     afterAll(() => world?.end());
 
     const run = (...args: string[]): Promise<Ended> =>
@@ -58,7 +58,7 @@ describe.skipIf(missing !== null)(
       expect((await run("cluster", "resume")).envelope.error.code).toBe("approval_needed");
       const resumed = await run("cluster", "resume", "--yes");
       expect(resumed.envelope.data).toMatchObject({ pause: false, already: false, leader });
-    }, 60_000);
+    }, 120_000);
 
     test("replica reinit makes a standby anew, by its name or its place, and refuses the leader", async () => {
       const leads = await run("replica", "reinit", leader, "--yes");
@@ -69,7 +69,7 @@ describe.skipIf(missing !== null)(
       expect(done.envelope.error).toBeNull();
       expect(done.envelope.data).toMatchObject({ member: standbys[0], leader });
       expect(done.envelope.data.seconds).toBeGreaterThan(0);
-    }, 60_000);
+    }, 120_000);
 
     /** Begins a run, kills it once the member's PostgreSQL no longer runs as before, and resumes it. */
     async function killedAndResumed(member: string, ...args: string[]): Promise<Ended> {
@@ -100,7 +100,7 @@ describe.skipIf(missing !== null)(
       const resumed = await killedAndResumed(standbys[1]!, "replica", "reinit", standbys[1]!);
       expect(resumed.envelope.error).toBeNull();
       expect(resumed.envelope.data).toMatchObject({ member: standbys[1], leader });
-    }, 60_000);
+    }, 120_000);
 
     test("a switchover whose run was killed is found by resume, and not asked for again", async () => {
       await mkdir(join(world.home, "runbooks/team"), { recursive: true });
@@ -122,6 +122,6 @@ output: {leader: steps.moved.output.leader, before: steps.moved.output.before}
       // The role has moved once.
       const at = world.cluster.members.findIndex(({ name }) => name === standbys[1]);
       await until(async () => (await world.cluster.get("/patroni", at)).timeline === 2);
-    }, 90_000);
+    }, 120_000);
   },
 );

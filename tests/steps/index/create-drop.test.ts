@@ -11,7 +11,7 @@ const messageOf = (promise: Promise<unknown>): Promise<string> =>
   );
 import { type Bench, bench } from "./support.ts";
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 let on: Bench;
 

@@ -26,7 +26,7 @@ describe.skipIf(missing !== null)(
 
     beforeAll(async () => {
       world = await startWorld(3);
-    }, 90_000);
+    }, 120_000);
     afterAll(() => world?.end());
 
     async function roles(): Promise<{ leader: string; standbys: string[] }> {
@@ -87,7 +87,7 @@ describe.skipIf(missing !== null)(
         await world.cluster.signal(frozen, "SIGCONT");
       }
       await did(resume, {}, context());
-    }, 30_000);
+    }, 120_000);
 
     test("patroni.reload reaches a member's own configuration", async () => {
       const { standbys } = await roles();
@@ -141,7 +141,7 @@ describe.skipIf(missing !== null)(
         timeline: 1,
         leader: candidate,
       });
-    }, 60_000);
+    }, 120_000);
 
     test("patroni.switchover is scheduled, found by its probe, and cancelled", async () => {
       const { leader, standbys } = await roles();
@@ -166,7 +166,7 @@ describe.skipIf(missing !== null)(
       expect(await switchover.probe!(context(ctx.noted as object), input)).toEqual({
         state: "not_done",
       });
-    }, 30_000);
+    }, 120_000);
 
     test("patroni.failover makes a member the leader, and one that leads already is left alone", async () => {
       const { leader, standbys } = await roles();
@@ -185,7 +185,7 @@ describe.skipIf(missing !== null)(
         timeline: 3,
       });
       await streaming();
-    }, 60_000);
+    }, 120_000);
 
     test("patroni.reinitialize makes a standby anew; a resumed run waits for the same copy", async () => {
       const { leader, standbys } = await roles();
@@ -215,7 +215,7 @@ describe.skipIf(missing !== null)(
         state: "done",
       });
       await streaming();
-    }, 60_000);
+    }, 120_000);
 
     test("dcs.remove-leader has another member lead at once when the leader is dead, and leaves a key that is renewed", async () => {
       const { leader } = await roles();
@@ -246,7 +246,7 @@ describe.skipIf(missing !== null)(
       // Its time to live is 20 s.
       expect(performance.now() - began).toBeLessThan(10_000);
       expect(await did(removeLeader, { key: dead }, context())).toEqual({ removed: false });
-    }, 60_000);
+    }, 120_000);
 
     async function didAsRead(key: object): Promise<unknown> {
       const ctx = context();

@@ -61,7 +61,7 @@ test("a statement that may be done twice fails plainly when its connection is lo
   expect(await cut({})).toBe("needs_operator");
   expect(await cut({ idempotent: true })).toBe("connection_failed");
   await client.end();
-}, 20_000);
+}, 120_000);
 
 describe("sql.query", () => {
   test("gives rows as objects, with their types", async () => {

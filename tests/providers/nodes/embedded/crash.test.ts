@@ -103,7 +103,7 @@ test("a node that others look for keeps its port, also when somebody else has it
   await nodes.start("a");
   expect(told).toEqual([`a ${port}`]);
   await world.replicates("a", "b");
-}, 60_000);
+}, 120_000);
 
 test("killed anywhere as it starts a job, that was started once or never will be", async () => {
   const { jobs } = world.nodes();
@@ -128,7 +128,7 @@ test("killed anywhere as it starts a job, that was started once or never will be
     expect(await jobs.follow("a", name)).toMatchObject({ state: "ended", exit_code: 0 });
     expect([n, await ran(n)]).toEqual([n, "x\n"]);
   }
-}, 60_000);
+}, 120_000);
 
 test("killed anywhere as it arms, nothing waits that heal does not find", async () => {
   for (const [n, ms] of delays(20260224, 8, 60).entries()) {
@@ -143,7 +143,7 @@ test("killed anywhere as it arms, nothing waits that heal does not find", async 
   expect(healed).toEqual(armed.map(({ id }) => ({ id, node: "a", healed: true })));
   const sleeping = await world.nodes().exec("a", ["pgrep", "-f", "sleep 600"]);
   expect(sleeping.stdout).toBe("");
-}, 60_000);
+}, 120_000);
 
 test("killed anywhere, the removal of a cluster is finished by the next who removes it", async () => {
   for (const ms of [0, 20, 60, 120, 250]) {
@@ -166,4 +166,4 @@ test("killed anywhere, the removal of a cluster is finished by the next who remo
     ),
   );
   expect(left.filter((line) => line.includes(base))).toEqual([]);
-}, 60_000);
+}, 120_000);
