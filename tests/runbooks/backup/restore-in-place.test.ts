@@ -1,6 +1,6 @@
 /** A cluster with standbys goes back in place, in the order in which it lives: each test leaves it to the next one. */
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { at, cli, type Ran, removePlaces, runId, Running } from "../../e2e/support.ts";
 import { KILL_AT, KILLED, runIn } from "../../support/live.ts";
@@ -182,4 +182,15 @@ test("the data before are there until they are confirmed, each by its run", asyn
   expect(failure(await resume(runId(first)))).toEqual(WELL);
   expect(beside("pg2")).toEqual([`data.before-${kept[1]}`]);
   expect(await rows("pg2")).toEqual([1, 2, 3, 4]);
+});
+
+test("a backup brings the history of its timeline where the repository lacks it", async () => {
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  const histories = files.filter((name) => name.endsWith(".history"));
+  const newest = join(folder, histories.toSorted().at(-1)!);
+  const text = readFileSync(newest, "utf8");
+  expect(text.trimEnd().split("\n").length).toBeGreaterThan(1);
+  rmSync(newest);
+  expect(failure(await run("backup", "create"))).toEqual(WELL);
+  expect(readFileSync(newest, "utf8")).toBe(text);
 });

@@ -1,7 +1,8 @@
 /** The steps of nodes and of recovery, on one cluster of real servers: `a`, the primary, and `b`. Each test leaves it so. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
-import type { Json, StepType } from "../../../engine/types.ts";
+import type { Json, StepType, Target } from "../../../engine/types.ts";
+import type { NodeInfo } from "../../../providers/nodes/contract.ts";
 import clear from "../../../steps/nodes/clear.ts";
 import control from "../../../steps/nodes/control.ts";
 import death from "../../../steps/nodes/death.ts";
@@ -22,9 +23,9 @@ const world = new World({ provider: "embedded", version: 18 });
 const spec = () => world.spec(["a", "b"]) as unknown as Json;
 
 /** What a run gives its steps here. */
-function context(): FakeContext {
+function context(target: Partial<Target> = {}): FakeContext {
   return fakeContext({
-    target: { name: world.name, use: async (_what, on) => world.another(on) },
+    target: { name: world.name, use: async (_what, on) => world.another(on), ...target },
     clock: {
       now: () => new Date(),
       monotonic: () => performance.now(),
@@ -131,6 +132,30 @@ test("nodes.stop and nodes.start change what there is to change, and undo puts i
   expect(await running("b")).toBe("stopped");
   await stop.undo!(stopped.ctx, { node: "b" }, stopped.output);
   expect(await running("b")).toBe("running");
+  await streams();
+});
+
+test("where Patroni would let a server lead without what another one has written last, which is down, the way back does not start it", async () => {
+  const watched = ({ endpoints, ...one }: NodeInfo): NodeInfo => ({
+    ...one,
+    endpoints: { ...endpoints, patroni: { address: one.address!, reach: one.reach! } },
+  });
+  const ctx = context({
+    use: async (_what, on) => {
+      const nodes = await world.another(on);
+      const list = async () => (await nodes.list()).map(watched);
+      return { ...nodes, list };
+    },
+  });
+  const { output } = await did(stop, { node: "b" }, ctx);
+  await did(stop, { node: "a" });
+  expect(await refusal(stop.undo!(ctx, { node: "b" }, output))).toEqual([
+    "step_refused",
+    "b would lead without what a has written last, which is down",
+  ]);
+  expect(await running("b")).toBe("stopped");
+  await did(start, { node: "a" });
+  await stop.undo!(ctx, { node: "b" }, output);
   await streams();
 });
 
