@@ -6,9 +6,9 @@ export function newBackupId(type: BackupType, at: Date): string {
   return `${compact(at)}-${type}-${randomBytes(3).toString("hex")}`;
 }
 
-/** The name of a mark, below those of its backup. */
+/** The name of a mark, below those of its backup: another one each time, for a run may come to it again within a second after a crash. */
 export function markFile(kind: MarkKind, at: Date, run: string): string {
-  return `${kind}-${compact(at)}-${run}.json`;
+  return `${kind}-${compact(at)}-${run}-${randomBytes(3).toString("hex")}.json`;
 }
 
 function compact(at: Date): string {

@@ -96,6 +96,22 @@ test("a backup is taken from the standby, its end awaited from the primary; it i
   expect(JSON.stringify(shown)).not.toContain(primary.server.password);
 });
 
+test("a run that was killed when it had marked a backup marks it again, also within the same second", async () => {
+  const [{ id }] = (await list()).backups;
+  let ms = 0;
+  const now = () => new Date(Date.UTC(2027, 0, 1, 0, 0, 0, ms++));
+  const clock = {
+    now,
+    monotonic: () => performance.now(),
+    sleep: (wait: number) => Bun.sleep(wait),
+  };
+  for (let times = 0; times < 2; times++) {
+    const again = context({ run: { id: "again" }, clock });
+    expect(await runStep(verify, { backup_id: id }, again)).toMatchObject({ verified: true });
+  }
+  expect((await list()).backups).toMatchObject([{ id, status: "verified" }]);
+});
+
 test("by a clock that is wrong by hours no backup is taken", async () => {
   const before = (await list()).backups.length;
   for (const hours of [-3, 3]) {
