@@ -1,16 +1,13 @@
 /**
- * pgdba, or its work beside the data, is killed in the middle of what it does with backups: `bun bench/backup-crashes.ts [acts] [between] [seed]`,
+ * pgdba, or its work beside the data, is killed in the middle of what it does with backups: `bun bench/backup-crashes.ts [acts] [between] [seed] [most]`,
  * such as `full,restore 4 1`. Moments are the beginning and the end of each step that changes something, `between` more within the run, and as many
- * within each job on the node, drawn by the seed. Every third run is given up, the others are resumed. A trial holds when nothing half-made is
+ * within each job on the node, drawn by the seed; at most `most` of them all. Every third run is given up, the others are resumed. A trial holds when nothing half-made is
  * listed, the data from before is there, the server takes writes and archives, and no scratch is left.
  */
 import { loadavg } from "node:os";
-import {
-  BACKUP_ACTS,
-  BackupCrashes,
-  Crashed,
-  type Disturbance,
-} from "../tests/support/backup-crashes.ts";
+import { BACKUP_ACTS } from "../tests/support/backup-acts.ts";
+import { BackupCrashes, type Disturbance } from "../tests/support/backup-crashes.ts";
+import { Crashed } from "../tests/support/crashed-cluster.ts";
 import { openBinaries } from "../providers/nodes/embedded/binaries.ts";
 
 const wanted =
@@ -18,6 +15,7 @@ const wanted =
 const between = Number(process.argv[3] ?? 3);
 let seed = Number(process.argv[4] ?? 1);
 const say = (line: string) => process.stdout.write(`${line}\n`);
+const most = Number(process.argv[5] ?? Infinity);
 /** The same numbers for the same seed. */
 const chance = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
 
@@ -50,8 +48,8 @@ for (const version of [NEWEST, WITH_CLIENTS]) {
         const other = Math.floor(chance() * (at + 1));
         [all[at], all[other]] = [all[other]!, all[at]!];
       }
-      say(`${name}: ${all.length} moments`);
-      for (const how of all) {
+      say(`${name}: ${Math.min(most, all.length)} of ${all.length} moments`);
+      for (const how of all.slice(0, most)) {
         trials += 1;
         const givesUp = trials % 3 === 0;
         const from = performance.now();

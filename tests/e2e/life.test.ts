@@ -4,7 +4,7 @@ import { docker, dockerMissing } from "../support/docker.ts";
 import { Live } from "../support/live.ts";
 import { until } from "../support/rehearsed.ts";
 import { startWriter } from "../support/writer.ts";
-import { removePlaces } from "./support.ts";
+import { removePlaces, runId } from "./support.ts";
 
 /** When PostgreSQL wrote the last line with these words. */
 function timeOf(log: string, words: string): number {
@@ -63,6 +63,8 @@ for (const { provider, missing } of PLACES) {
 
       /** A segment that this server ends now is in the archive, and so is all before it. */
       const archives = async (node: string) => {
+        // One in which nothing was written would never be ended.
+        await live.ask(node, "SELECT pg_create_restore_point('here')");
         const [[segment]] = (await live.ask(node, "SELECT pg_walfile_name(pg_switch_wal())")) as [
           [string],
         ];
@@ -286,6 +288,34 @@ for (const { provider, missing } of PLACES) {
         expect(first).toBe(leader);
         await nothingLost(writer);
       }, 300_000);
+
+      test("after all these failovers it goes back in place: exactly what was before the moment, all stream, it archives, and clients write", async () => {
+        const leader = await live.settled();
+        const asked = (sql: string) => live.ask(leader, sql);
+        await archives(leader);
+        await asked("create table kept as select 1 as id");
+        const [[moment]] = (await asked("select clock_timestamp()::text")) as [[string]];
+        await asked("insert into kept values (2)");
+        await asked("drop table kept");
+        const words = ["backup", "restore", "--in-place", "--target-time", moment];
+        const waits = await live.run(...words);
+        expect([waits.exit, waits.envelope.error?.code]).toEqual([4, "approval_needed"]);
+        const id = runId(waits);
+        // It dies in the middle of it, and the next process goes on.
+        await live.killedAt("acted placed/placed/swapped", "resume", id);
+        expect(await live.writable()).toEqual([]);
+        const { node, before, standbys } = await live.well("resume", id);
+        expect([node, before]).toEqual([leader, `/var/lib/pgdba/data.before-${id}`]);
+        expect(standbys.toSorted()).toEqual(live.servers().filter((one) => one !== leader));
+        expect(await live.settled()).toBe(leader);
+        expect(await asked("select id from kept")).toEqual([[1]]);
+        await archives(leader);
+        const writer = await startWriter(live.writer());
+        await writer.next();
+        expect(await writer.stop()).toMatchObject({ failed: 0, unknown: 0 });
+        const sure = await live.run("backup", "restore-confirm", leader);
+        expect((await live.well("resume", runId(sure))).removed).toBe(before);
+      }, 900_000);
 
       test("a drill brings its newest backup up, and with the cluster down its backups are listed", async () => {
         expect(await archives(await live.settled())).not.toBe("00000002");

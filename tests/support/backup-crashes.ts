@@ -1,27 +1,14 @@
 /** Runs on backups of a real cluster that are killed, or whose work beside the data is, and what is really there afterwards. */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { folderOf } from "../../steps/backup/restore/scratch.ts";
-import { at, cli, type Ran, removePlaces, runId, Running } from "../e2e/support.ts";
-import { KILLED, runIn } from "./live.ts";
-import { LIMIT_MS, Rehearsed } from "./rehearsed.ts";
+import { at, cli, Running } from "../e2e/support.ts";
+import { type BackupAct, wrong } from "./backup-acts.ts";
+import { type Crashed, NODE, STANDBY } from "./crashed-cluster.ts";
+import { KILL_AT, KILLED, runIn } from "./live.ts";
+import { LIMIT_MS, until } from "./rehearsed.ts";
 
-const KILL_AT = join(import.meta.dir, "kill-at.ts");
-const NODE = "pg1";
 /** A run that asks a person has ended with it. */
 const WAITS = 4;
-
-export interface BackupAct {
-  /** Brings the cluster to where the act begins. */
-  prepare?(it: Crashed): Promise<void>;
-  words(it: Crashed): Promise<string[]>;
-  /** The jobs that it starts on the node. */
-  jobs?: string[];
-  /** It removes backups: those that stay are read once more. */
-  removes?: true;
-  /** What is wrong once it has been done, or taken back. */
-  judge?(it: Crashed, done: boolean): Promise<string[]>;
-}
 
 /** How it is disturbed. */
 export type Disturbance =
@@ -35,257 +22,6 @@ export interface Trial {
   said: string[];
   problems: string[];
 }
-
-const wrong = (holds: boolean, what: string): string[] => (holds ? [] : [what]);
-
-/** A cluster of one server with a repository, backups and rows. */
-export class Crashed {
-  readonly shop = new Rehearsed("shop");
-  readonly folder = join(this.shop.place.root, "backups");
-  readonly version: number;
-  /** Rows that were acknowledged, and the highest of them that a restore brings back. */
-  rows = 0;
-  restored = 0;
-  base = "";
-  #point = 0;
-
-  constructor(version: number) {
-    this.version = version;
-  }
-
-  argv = (...words: string[]) => [...words, "--cluster", "shop", "--format", "json", "--yes"];
-  run = (...words: string[]): Promise<Ran> =>
-    cli(this.argv(...words), this.shop.place, { limitMs: LIMIT_MS });
-  async well(...words: string[]): Promise<any> {
-    const { envelope, exit, stderr } = await this.run(...words);
-    if (envelope.success) return envelope.data;
-    throw new Error(
-      `${words.join(" ")}: exit ${exit}: ${JSON.stringify(envelope.error)}\n${stderr.slice(-1500)}`,
-    );
-  }
-  sql = async (text: string) => (await this.shop.ask(NODE, text))[0]?.[0];
-
-  async begin(): Promise<void> {
-    const nodes = ["--nodes", JSON.stringify([NODE]), "--pg-version", String(this.version)];
-    const made = await this.shop.create(...nodes);
-    if (made.exit !== 0) throw new Error(JSON.stringify(made.envelope.error));
-    await this.sql("create table kept (id int primary key)");
-    await this.setup();
-    this.base = (await this.well("backup", "create"))["backup_id"] as string;
-  }
-
-  setup = () => this.well("backup", "setup", "--repository", this.folder, "--restart");
-
-  async end(): Promise<void> {
-    if (this.shop.entry()) await this.shop.destroy();
-    await this.shop.close();
-    removePlaces();
-  }
-
-  /** One more row that the server acknowledged. */
-  async write(): Promise<void> {
-    this.rows += 1;
-    await this.sql(`insert into kept values (${this.rows})`);
-  }
-
-  /** A restore point, and rows after it. */
-  async point(): Promise<string> {
-    await this.write();
-    const name = `p${++this.#point}-${Date.now()}`;
-    await this.sql(`select pg_create_restore_point('${name}')`);
-    this.restored = this.rows;
-    await this.write();
-    return name;
-  }
-
-  data = () => this.shop.data(NODE);
-  beside = () => readdirSync(dirname(this.data()));
-  aside = () => this.beside().filter((name) => name.startsWith("data.before-"));
-
-  list = () => this.well("backup", "list");
-  full = async (): Promise<string> => (await this.well("backup", "create"))["backup_id"];
-
-  /** Processes of work beside the data, by the folder of this cluster in their environment. */
-  workers(job: string): number[] {
-    const base = this.shop.base()!;
-    return readdirSync("/proc").flatMap((name) => {
-      try {
-        const argv = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0");
-        if (!/^\d+$/.test(name) || argv[argv.indexOf("work") + 1] !== job) return [];
-        const environ = readFileSync(`/proc/${name}/environ`, "utf8");
-        return environ.includes(base) ? [Number(name)] : [];
-      } catch {
-        return [];
-      }
-    });
-  }
-
-  /** Servers that run on a scratch folder of this cluster, and folders that any run has left. */
-  left(run: string | undefined): string[] {
-    const base = this.shop.base()!;
-    const servers = readdirSync("/proc").flatMap((name) => {
-      try {
-        const argv = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0");
-        const isScratch =
-          argv[1] === "-D" && argv[2]!.startsWith(`${base}/`) && argv[2] !== this.data();
-        return isScratch ? [`a server on ${argv[2]}`] : [];
-      } catch {
-        return [];
-      }
-    });
-    const folders = this.beside().filter((name) => name.startsWith("scratch-"));
-    const sockets = run === undefined ? [] : [folderOf(run)].filter(existsSync);
-    return [...servers, ...folders, ...sockets];
-  }
-}
-
-const newestFull = async (it: Crashed): Promise<string> => {
-  const { backups } = await it.list();
-  return backups
-    .filter((one: any) => one.type === "full")
-    .map((one: any) => one.id)
-    .toSorted()
-    .at(-1);
-};
-
-/** No increment is left: the restore of one takes a program that embedded servers lack. */
-async function withoutIncrements(it: Crashed): Promise<void> {
-  for (const one of (await it.list()).backups.toReversed())
-    if (one.type === "incremental") await it.well("backup", "delete", one.id);
-}
-
-/** What the server does is what its settings say; one that archives has a command. */
-async function agrees(it: Crashed): Promise<string[]> {
-  const mode = await it.sql("show archive_mode");
-  const said = await it.sql("select pending_restart from pg_settings where name = 'archive_mode'");
-  const command = await it.sql("select reset_val from pg_settings where name = 'archive_command'");
-  return [
-    ...wrong(
-      !(mode === "off" && said === true),
-      "it does not archive, and its settings say that it does",
-    ),
-    ...wrong(
-      mode === "off" || command !== "",
-      "WAL is kept for ever: archive_mode is on, without a command",
-    ),
-  ];
-}
-
-const count = (it: Crashed) => it.sql("select count(*)::int from kept");
-let counted = 0;
-const create = (...more: string[]): BackupAct => ({
-  async prepare(it) {
-    await it.write();
-    counted = (await it.list()).backups.length;
-  },
-  words: async () => ["backup", "create", ...more],
-  async judge(it, done) {
-    const { backups, unfinished } = await it.list();
-    // The record may have been written when it was killed: then it is a backup.
-    const more = backups.length - counted;
-    return [
-      ...wrong(done ? more === 1 : more <= 1, `${more} more backups, ${done ? "done" : "undone"}`),
-      ...wrong(unfinished.length === 0, `unfinished: ${JSON.stringify(unfinished)}`),
-    ];
-  },
-});
-
-export const BACKUP_ACTS: Record<string, BackupAct> = {
-  full: create(),
-  incremental: create("--type", "incremental"),
-  logical: create("--type", "logical"),
-  verify: { words: async (it) => ["backup", "verify", await newestFull(it)] },
-  drill: {
-    prepare: withoutIncrements,
-    words: async () => ["backup", "drill"],
-    jobs: ["fetch", "recover"],
-  },
-  restore: {
-    prepare: withoutIncrements,
-    words: async (it) => [
-      "backup",
-      "restore",
-      "--in-place",
-      "--target-name",
-      await it.point(),
-      "--confirm=shop",
-    ],
-    jobs: ["fetch", "recover"],
-    async judge(it, ended) {
-      const now = await count(it);
-      // One that is given up after the restored server has begun to take writes is not taken back any more.
-      const done = ended || it.aside().length > 0;
-      const problems = wrong(
-        now === (done ? it.restored : it.rows),
-        `${now} rows, ${done ? "done" : "undone"}`,
-      );
-      problems.push(
-        ...wrong(
-          it.aside().length <= 1 && it.aside().length === (done ? 1 : 0),
-          `aside: ${it.aside().join()}`,
-        ),
-      );
-      if (!done) return problems;
-      it.rows = it.restored;
-      const confirm = await it.run("backup", "restore-confirm", NODE);
-      await it.well("resume", runId(confirm));
-      await it.full();
-      return [
-        ...problems,
-        ...wrong(it.aside().length === 0, "the data before is there after it was confirmed"),
-      ];
-    },
-  },
-  delete: {
-    removes: true,
-    async prepare(it) {
-      await withoutIncrements(it);
-      await it.full();
-      await it.full();
-    },
-    async words(it) {
-      const ids = (await it.list()).backups
-        .filter((one: any) => one.type === "full")
-        .map((one: any) => one.id)
-        .toSorted();
-      return ["backup", "delete", ids.at(-2)];
-    },
-  },
-  expire: {
-    removes: true,
-    async prepare(it) {
-      await withoutIncrements(it);
-      await it.full();
-      await it.full();
-    },
-    words: async () => ["backup", "expire", "--keep-full", "1", "--more-than-half"],
-    async judge(it, done) {
-      const { backups } = await it.list();
-      return wrong(
-        !done || backups.filter((one: any) => one.type === "full").length === 1,
-        "it kept more than one",
-      );
-    },
-  },
-  setup: {
-    prepare: async (it) => void (await it.well("backup", "off", "--restart")),
-    words: async (it) => ["backup", "setup", "--repository", it.folder, "--restart"],
-    async judge(it, done) {
-      const problems = await agrees(it);
-      if (!done) await it.setup();
-      return problems;
-    },
-  },
-  off: {
-    words: async () => ["backup", "off", "--restart"],
-    judge: async (it, done) => {
-      const problems = wrong(!done || (await it.sql("show archive_mode")) === "off", "it archives");
-      problems.push(...(await agrees(it)));
-      await it.setup();
-      return problems;
-    },
-  },
-};
 
 export class BackupCrashes {
   readonly it: Crashed;
@@ -304,7 +40,8 @@ export class BackupCrashes {
     const { exit, stdout } = await this.#through(await act.words(it), { KILL_LOG: log });
     if (exit !== 0) throw new Error(stdout);
     const ms = performance.now() - from;
-    await act.judge?.(it, true);
+    const problems = (await act.judge?.(it, true)) ?? [];
+    if (problems.length > 0) throw new Error(`undisturbed: ${problems.join("; ")}`);
     const moments = new Set(
       readFileSync(log, "utf8")
         .split("\n")
@@ -429,12 +166,13 @@ export class BackupCrashes {
     );
   }
 
-  /** What is listed as a backup can be read back, all of it. */
+  /** What is listed as a backup can be read back, all of it; none was taken for damaged. */
   async #listed(again = false): Promise<string[]> {
     const { it } = this;
     const { backups } = await it.list();
     const problems: string[] = [];
-    for (const { id } of backups) {
+    for (const { id, status } of backups) {
+      problems.push(...wrong(status !== "damaged", `${id} is damaged, it is said`));
       if (this.#read.has(id) && !again) continue;
       const { exit, envelope } = await it.run("backup", "verify", id);
       if (exit === 0) this.#read.add(id);
@@ -443,10 +181,16 @@ export class BackupCrashes {
     return problems;
   }
 
-  /** The server runs, takes writes, and archives; or it does not archive because it was told so. */
+  /** The server runs, takes writes, and archives, or does not archive because it was told so; the standby streams. */
   async #whole(): Promise<string[]> {
     const { it } = this;
     try {
+      await it.sql("create temporary table writable ()");
+      await until(
+        () => it.shop.streaming(NODE),
+        (found) => found.join() === STANDBY,
+        60_000,
+      );
       const mode = await it.sql("show archive_mode");
       if (mode === "off") return [];
       const { missing } = await it.well("backup", "gaps");
