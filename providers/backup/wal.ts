@@ -126,12 +126,22 @@ async function lookAt(path: string): Promise<{ size: number; head: Uint8Array }>
   }
 }
 
+/** @throws PgdbaError io_failed */
 async function bytesOf(path: string, size: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(size);
-  let at = 0;
-  for await (const part of partsOf(path)) {
-    bytes.set(part, at);
-    at += part.length;
+  const file = await open(path, "r").catch((error: unknown) => {
+    throw fileError(path, error);
+  });
+  try {
+    for (let at = 0; at < size;) {
+      const { bytesRead } = await file.read(bytes, at, size - at, at);
+      if (bytesRead === 0) throw fileError(path, new Error("it ended before its end"));
+      at += bytesRead;
+    }
+  } catch (error) {
+    throw fileError(path, error);
+  } finally {
+    await file.close();
   }
   return bytes;
 }
