@@ -52,5 +52,8 @@ export function formatBytes(bytes: number): string {
 export function parseLsn(text: string): bigint {
   const found = typeof text === "string" && /^([0-9a-f]{1,8})\/([0-9a-f]{1,8})$/i.exec(text);
   if (!found) return refuse("an LSN", text, "0/16B3748");
-  return (BigInt(`0x${found[1]}`) << 32n) + BigInt(`0x${found[2]}`);
+  const [high, low] = [Number.parseInt(found[1]!, 16), Number.parseInt(found[2]!, 16)];
+  // Exact as a number up to 8 PB of WAL, and a list of backups parses thousands.
+  if (high < 0x20_0000) return BigInt(high * 0x1_0000_0000 + low);
+  return (BigInt(high) << 32n) + BigInt(low);
 }

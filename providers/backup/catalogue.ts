@@ -2,10 +2,9 @@
  * All backups of a cluster and the WAL between them, for a list. Records are never changed, so that each is read once and its columns are kept in a
  * file of the state folder; that there is one, and what marks say of it, is asked of the repository every time.
  */
-import { readTextIfThere } from "../../engine/shared/read-file.ts";
-import { writeWhole } from "../../engine/shared/write-file.ts";
 import type { Repository, Signalled } from "../repository/contract.ts";
 import { type ClusterKey, historyPrefix, recordPrefix, walPrefix } from "../repository/layout.ts";
+import { keep, type Kept, keptIn } from "./catalogue-file.ts";
 import type { Run } from "./continuity.ts";
 import { type Marks, marksIn } from "./marks.ts";
 import { recordsOf, textOf } from "./read-record.ts";
@@ -40,12 +39,6 @@ export interface ArchivedRun extends Run {
   at: Date;
 }
 
-interface Kept {
-  format: 1;
-  records: Record<string, Summary>;
-  histories: Record<string, string>;
-}
-
 /** Segments that are asked for their time at once. */
 const AT_ONCE = 16;
 
@@ -61,13 +54,16 @@ export async function readCatalogue(
     marksIn(repository, key, options),
     namesOf(repository, historyPrefix(key), options),
   ]);
-  const fresh: Kept = { format: 1, records: {}, histories: {} };
-  const missing = names.filter((name) => kept.records[name] === undefined);
-  let isNew = missing.length > 0 || names.length !== Object.keys(kept.records).length;
-  for (const name of names) if (kept.records[name]) fresh.records[name] = kept.records[name];
+  const fresh: Kept = { records: new Map(), histories: {} };
+  const missing = names.filter((name) => !kept.records.has(name));
+  let isNew = missing.length > 0 || names.length !== kept.records.size;
+  for (const name of names) {
+    const known = kept.records.get(name);
+    if (known !== undefined) fresh.records.set(name, known);
+  }
   const paths = missing.map((name) => recordPrefix(key) + name);
   for await (const [path, record] of recordsOf(repository, paths, options.signal))
-    if (record !== null) fresh.records[path.slice(recordPrefix(key).length)] = summaryOf(record);
+    if (record !== null) fresh.records.set(path.slice(recordPrefix(key).length), summaryOf(record));
   const parsed = new Map<number, Ancestor[]>();
   for (const name of histories) {
     const timeline = parseHistoryFile(name);
@@ -83,10 +79,11 @@ export async function readCatalogue(
     parsed.set(timeline, parseHistory(timeline, text));
   }
   if (isNew) await keep(file, fresh);
-  const backups = names.flatMap((name) => {
-    const summary = fresh.records[name];
-    return summary === undefined ? [] : [{ summary, marks: marks.get(summary.id) ?? {} }];
-  });
+  const backups: Listed[] = [];
+  for (const name of names) {
+    const summary = fresh.records.get(name);
+    if (summary !== undefined) backups.push({ summary, marks: marks.get(summary.id) ?? {} });
+  }
   const segmentBytes = options.segmentBytes ?? backups.at(-1)?.summary.segment_bytes ?? 16 << 20;
   return {
     backups,
@@ -140,23 +137,4 @@ async function walOf(
     archived.push(...(await Promise.all(some)));
   }
   return archived;
-}
-
-const MAX_BYTES = 256 * 1024 * 1024;
-const EMPTY: Kept = { format: 1, records: {}, histories: {} };
-
-/** What is no such file counts as none: all of it can be read again. */
-function keptIn(file: string): Kept {
-  try {
-    const text = readTextIfThere(file, { maxBytes: MAX_BYTES });
-    const kept = text === undefined ? EMPTY : (JSON.parse(text) as Kept);
-    return kept.format === 1 ? kept : EMPTY;
-  } catch {
-    return EMPTY;
-  }
-}
-
-/** A state folder that can't be written costs time, and nothing else. */
-async function keep(file: string, kept: Kept): Promise<void> {
-  await writeWhole(file, JSON.stringify(kept)).catch(() => {});
 }

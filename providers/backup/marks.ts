@@ -6,8 +6,15 @@ import type { MarkKind } from "./record.ts";
 /** The newest mark of each kind: ISO 8601. */
 export type Marks = Partial<Record<MarkKind, string>>;
 
-const MARK =
-  /^(verified|damaged|drilled|drill_failed|pinned|unpinned)-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-/;
+const KINDS: ReadonlySet<string> = new Set<MarkKind>([
+  "verified",
+  "damaged",
+  "drilled",
+  "drill_failed",
+  "pinned",
+  "unpinned",
+]);
+const TIME = /^\d{8}T\d{6}Z-/;
 
 /** By the backup's id; `id`: of this one alone. */
 export async function marksIn(
@@ -16,15 +23,18 @@ export async function marksIn(
   { id, ...options }: Signalled & { id?: string } = {},
 ): Promise<Map<string, Marks>> {
   const marks = new Map<string, Marks>();
+  const { length } = markPrefix(key);
   for await (const name of repository.names(markPrefix(key, id), options)) {
-    const [backup = "", file = ""] = name.slice(markPrefix(key).length).split(".");
-    const found = MARK.exec(file);
-    if (!found) continue;
-    const [, kind, year, month, day, hour, minute, second] = found as unknown as string[];
-    const at = `${year}-${month}-${day}T${hour}:${minute}:${second}Z`;
-    const its = marks.get(backup) ?? {};
+    const dot = name.indexOf(".", length);
+    const dash = name.indexOf("-", dot);
+    const kind = name.slice(dot + 1, dash);
+    const time = name.slice(dash + 1, dash + 18);
+    if (dot < 0 || !KINDS.has(kind) || !TIME.test(time)) continue;
+    const backup = name.slice(length, dot);
+    let its = marks.get(backup);
+    if (its === undefined) marks.set(backup, (its = {}));
+    const at = `${time.slice(0, 4)}-${time.slice(4, 6)}-${time.slice(6, 11)}:${time.slice(11, 13)}:${time.slice(13, 16)}`;
     if (at > (its[kind as MarkKind] ?? "")) its[kind as MarkKind] = at;
-    marks.set(backup, its);
   }
   return marks;
 }

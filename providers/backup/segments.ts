@@ -7,7 +7,7 @@ export interface Segment {
   number: bigint;
 }
 
-const NAME = /^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$/;
+const NAME = /^[0-9A-F]{24}$/;
 const HISTORY = /^([0-9A-F]{8})\.history$/;
 /** PostgreSQL's limits: a power of two from 1 MB to 1 GB. */
 const LEAST_BYTES = 1 << 20;
@@ -15,16 +15,13 @@ const MOST_BYTES = 1 << 30;
 
 /** Null for what is no whole segment: a partial one, a history file, a name with a number that this size does not have. */
 export function parseSegment(file: string, segmentBytes: number): Segment | null {
-  const found = NAME.exec(file);
-  if (!found) return null;
-  const [timeline, log, rest] = found.slice(1).map((digits) => Number.parseInt(digits, 16)) as [
-    number,
-    number,
-    number,
-  ];
-  const perLog = segmentsPerLog(segmentBytes);
-  if (timeline === 0 || BigInt(rest) >= perLog) return null;
-  return { timeline, number: BigInt(log) * perLog + BigInt(rest) };
+  if (!NAME.test(file)) return null;
+  const part = (at: number) => Number.parseInt(file.slice(at, at + 8), 16);
+  const [timeline, rest] = [part(0), part(16)];
+  const perLog = Number(segmentsPerLog(segmentBytes));
+  if (timeline === 0 || rest >= perLog) return null;
+  // Below 2 to the power of 44.
+  return { timeline, number: BigInt(part(8) * perLog + rest) };
 }
 
 export function segmentFile({ timeline, number }: Segment, segmentBytes: number): string {

@@ -28,6 +28,9 @@ describe("units", () => {
     ["0/16B3748", 0x16b3748n],
     ["1/0", 1n << 32n],
     ["a/ff", (10n << 32n) + 255n],
+    ["1FFFFF/FFFFFFFF", (1n << 53n) - 1n],
+    ["200000/1", (1n << 53n) + 1n],
+    ["FFFFFFFF/FFFFFFFF", (1n << 64n) - 1n],
   ])("parseLsn(%p) is %p", (text, lsn) => expect(parseLsn(text)).toBe(lsn));
 
   test.each([

@@ -1,6 +1,6 @@
 /** What a list of backups costs: the names, and each record once. */
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readCatalogue } from "../../../providers/backup/catalogue.ts";
@@ -143,4 +143,46 @@ test("each record is read once, no object's size is asked for, and only what is 
   const later = await readCatalogue(watched, key, kept);
   expect(later.backups.map(({ summary }) => summary.id)).toEqual([first, third, last]);
   expect([...later.histories.keys()]).toEqual([2]);
+});
+
+test("what a list keeps of records is what they say, and a file of another kind is read anew", async () => {
+  const place = { kind: "directory", path: join(base, "kept") } as const;
+  await makeRepository(place);
+  const repository = await openRepository(place);
+  const [first, second, third] = [1, 2, 3].map(recordOf) as [
+    BackupRecord,
+    BackupRecord,
+    BackupRecord,
+  ];
+  const records: BackupRecord[] = [
+    first,
+    { ...second, type: "incremental", parent: first.id, cluster: { ...key, name: "renamed" } },
+    { ...third, id: "20260103T000000Z-logical-000003", type: "logical", wal: null, bytes: 2 ** 40 },
+  ];
+  for (const one of records)
+    await repository.create(recordName(key, one.id), text(JSON.stringify(one)));
+  const kept = join(base, "kept.json");
+  writeFileSync(kept, JSON.stringify({ format: 1, records: { a: {} }, histories: {} }));
+  const fromRecords = await readCatalogue(repository, key, kept);
+  const read = { count: 0 };
+  const counting = {
+    names: repository.names,
+    stat: repository.stat,
+    read: (...call: Parameters<Repository["read"]>) => {
+      read.count += 1;
+      return repository.read(...call);
+    },
+  };
+  expect(await readCatalogue(counting, key, kept)).toEqual(fromRecords);
+  expect(read.count).toBe(0);
+  expect(fromRecords.backups.map(({ summary }) => summary)).toEqual(
+    records.map(({ parts: _p, manifest: _m, databases: _d, format: _f, server, ...rest }) => ({
+      ...rest,
+      version: server.version,
+      segment_bytes: server.segment_bytes,
+    })),
+  );
+  await repository.remove([recordName(key, first.id)]);
+  expect((await readCatalogue(counting, key, kept)).backups.length).toBe(2);
+  expect(read.count).toBe(0);
 });

@@ -38,6 +38,7 @@ test.each([
   [255, "FF/FFFFFFFF", MB16, "000000FF000000FF000000FF"],
   [1, "0/16B3748", 1 << 20, "000000010000000000000016"],
   [3, "5/C0000000", 1 << 30, "000000030000000500000003"],
+  [0xffffffff, "FFFFFFFF/FFFFFFFF", 1 << 20, "FFFFFFFFFFFFFFFF00000FFF"],
 ])("timeline %p, LSN %p, segments of %p bytes: %p", (timeline, lsn, bytes, file) => {
   const at = BigInt(`0x${lsn.split("/")[0]}`) * 0x1_0000_0000n + BigInt(`0x${lsn.split("/")[1]}`);
   const segment = segmentAt(timeline, at, bytes);
