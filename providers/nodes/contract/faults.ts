@@ -23,6 +23,8 @@ export interface InverseProgram {
   /** It must be idempotent; its exit code 0 says that it took back. */
   argv: readonly string[];
   env?: Record<string, string>;
+  /** It takes nothing back, and only looks whether somebody has repaired it: what a person has to do. */
+  repair?: string;
 }
 
 export interface Armed {

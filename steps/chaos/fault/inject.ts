@@ -130,9 +130,10 @@ async function assertAlone(ctx: StepContext, nodes: Nodes): Promise<void> {
 }
 
 /** The same in every process, for the same step of the same run. */
-function idOf(ctx: StepContext, kind: string): string {
-  return `${kind}-${Bun.hash(ctx.step.job).toString(36).slice(0, 12)}`;
-}
+export const wordOf = (ctx: StepContext): string =>
+  Bun.hash(ctx.step.job).toString(36).slice(0, 12);
+
+const idOf = (ctx: StepContext, kind: string): string => `${kind}-${wordOf(ctx)}`;
 
 /** The part of a step type that all faults share. */
 export const FAULT = {

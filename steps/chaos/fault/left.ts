@@ -42,7 +42,7 @@ export function shownArmed(all: readonly Armed[]): FromSchema<typeof ARMED> {
 function inverseText(inverse: Inverse): string {
   if ("thaw" in inverse) return `thaw ${inverse.thaw}`;
   if ("start" in inverse) return `start ${inverse.start}`;
-  return `run ${inverse.argv[0]} on ${inverse.on}`;
+  return inverse.repair ?? `run ${inverse.argv[0]} on ${inverse.on}`;
 }
 
 /** A fault that lasts, or that nobody ends. One that has ended by itself harms nobody. */
