@@ -154,7 +154,7 @@ function advice({ run, target }: StepContext, node: string, how: string, what: s
   return `${what} on ${node}, on purpose; no healer can repair that. pgdba resume ${run.id} does where that run can be resumed; else ${repair}. Then: pgdba chaos heal --all --cluster ${target.name}`;
 }
 
-/** On disk it is as it was damaged, and the server gives another answer than before. By the index only where that harms nothing; see `isHarmless`. */
+/** On disk it is as it was damaged, and the server gives another answer than before. By the index only where that harms nothing; see `chaos.compare`. */
 async function proof(
   ctx: StepContext,
   nodes: Nodes,

@@ -68,7 +68,7 @@ export async function copiesOf(ctx: StepContext, name: string, database?: string
  * Where rows are gone from a page that is there, a primary that reads by an index takes their entries for dead and marks them so, which its standbys
  * are told: such a read would carry the damage further. A file that is too short ends the read with an error before that.
  */
-export const isHarmless = (findings: readonly Finding[]): boolean =>
+const isHarmless = (findings: readonly Finding[]): boolean =>
   !findings.some(({ by }) => by === "comparison") || findings.some(({ by }) => by === "size");
 
 function byIndex({ rows, digest }: Copy, index: Read): Finding[] {
@@ -90,7 +90,7 @@ export function reference(copies: readonly Copy[]): Copy | undefined {
 }
 
 /** Adds what only a comparison shows: checks may be blind to rows that are gone. */
-export function judged(copies: readonly Copy[]): Copy[] {
+function judged(copies: readonly Copy[]): Copy[] {
   const right = reference(copies);
   if (right === undefined) return [...copies];
   const most = Math.max(...copies.map(({ bytes }) => bytes));
