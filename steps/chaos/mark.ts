@@ -27,16 +27,24 @@ export default defineStep({
   output: {
     type: "object",
     additionalProperties: false,
-    required: ["at_ms"],
+    required: ["at_ms", "acknowledged"],
     properties: {
       at_ms: {
         type: ["integer", "null"],
         description: "Since the load began; null where none runs",
       },
+      acknowledged: {
+        type: "integer",
+        description: "So many writes were acknowledged until now; 0 where none runs",
+      },
     },
   },
   async run(ctx, { drill, phase, text = "" }) {
     const load = await loads.of(ctx, drill);
-    return { at_ms: load === null ? null : Math.round(load.phase(phase, text) / 1000) };
+    if (load === null) return { at_ms: null, acknowledged: 0 };
+    return {
+      at_ms: Math.round(load.phase(phase, text) / 1000),
+      acknowledged: load.acknowledged,
+    };
   },
 });

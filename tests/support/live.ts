@@ -24,10 +24,15 @@ export class Live {
   readonly place: Place;
   #opened: Promise<Opened> | undefined;
 
-  constructor(provider: string, name = `live-${crypto.randomUUID().slice(0, 8)}`) {
+  /** `at`: of a cluster that is there already. */
+  constructor(
+    provider: string,
+    name = `live-${crypto.randomUUID().slice(0, 8)}`,
+    at: Place = place(),
+  ) {
     this.name = name;
     this.provider = provider;
-    this.place = place();
+    this.place = at;
   }
 
   argv(...words: string[]): string[] {

@@ -155,7 +155,10 @@ describe.skipIf(missing !== null)(
       await expect(run(check, { drill: "../none", confirmed: null }, other)).rejects.toMatchObject({
         code: "invalid_param",
       });
-      expect(await run(mark, { drill: "none", phase: "heal" }, other)).toEqual({ at_ms: null });
+      expect(await run(mark, { drill: "none", phase: "heal" }, other)).toEqual({
+        at_ms: null,
+        acknowledged: 0,
+      });
     });
 
     test("in asynchronous mode a standby that lags and a kill lose writes: it is seen, by id", async () => {
@@ -214,7 +217,8 @@ describe.skipIf(missing !== null)(
             .length === 1,
         "the standby is synchronous",
       );
-      const begun = await run(load, { warm_up: 100 }, ctx);
+      const begun = await run(load, { warm_up: 100, inside: from }, ctx);
+      expect(begun.ways).toEqual(["direct", "pooled", "inside"]);
       await run(observe, { drill: begun.id }, ctx);
       await run(mark, { drill: begun.id, phase: "inject", text: `kill ${from}` }, ctx);
       await kill(from);
@@ -239,6 +243,9 @@ describe.skipIf(missing !== null)(
       });
       expect(strict.promote_ms).toBeGreaterThanOrEqual(0);
       expect(strict.redundancy_ms).toBeGreaterThan(0);
+      // The client of the old leader alone was never let in again, and that breaks no promise.
+      const [inside] = strict.gaps.splice(2);
+      expect(inside).toMatchObject({ way: "inside", up_after_ms: null });
       for (const way of strict.gaps) {
         expect(way.longest_gap_ms).toBeGreaterThan(100);
         expect(way.up_after_ms).toBeGreaterThan(0);
