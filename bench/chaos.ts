@@ -26,10 +26,10 @@ const FAULTS: [string, ...string[]][] = [
   ["kill-node", "--host", "leader", "--how", "power"],
   ["kill-node", "--host", "leader", "--how", "freeze"],
   ...["dcs", "peers", "clients", "all"].flatMap((from) =>
-    ["both", "in", "out"].map((way): [string, ...string[]] => [
-      ...(["partition", "--isolate", "leader"] as const),
-      ...["--from", from, "--direction", way],
-    ]),
+    ["both", "in", "out"].map((way): [string, ...string[]] =>
+      // oxfmt-ignore
+      ["partition", "--isolate", "leader", "--from", from, "--direction", way],
+    ),
   ),
   ["partition", "--isolate", "leader", "--from", "all", "--flap", "5s"],
   ["partition", "--isolate", "standby", "--from", "all"],

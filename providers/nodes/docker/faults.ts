@@ -134,14 +134,16 @@ export async function fillDisk(
   const { container, ...fault } = await armed(work, on, inverse, until);
   // In the healer: it sees the disk whether the node runs or not.
   const place = { engine: work.cluster.engine, id: container, node, by: work.by };
-  const { before, free } = await answerOf<{ before: number; free: number }>(place, fill, {
-    path,
-    leave: leaveBytes,
-  });
+  const { before, free, tried, room } = await answerOf<{
+    before: number;
+    free: number;
+    tried: number;
+    room: boolean;
+  }>(place, fill, { path, leave: leaveBytes });
   return {
     ...fault,
-    took: free <= leaveBytes,
-    evidence: `${free} bytes are free there now, ${before} were before`,
+    took: !room,
+    evidence: `${tried} bytes ${room ? "find" : "found no"} room there; ${free} are free, ${before} were before`,
   };
 }
 

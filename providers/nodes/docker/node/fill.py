@@ -1,4 +1,4 @@
-"""Fills a disk by a file, up to what is to be left free of it."""
+"""Fills a disk by a file, up to what is to be left free of it, and tries whether more than that finds room."""
 
 import json
 import os
@@ -12,6 +12,23 @@ folder = os.path.dirname(path)
 def free() -> int:
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
+
+
+# Of the last few pages a file system keeps some for itself, and never gives them to a file.
+SLACK = 256 * 1024
+
+
+def room(size: int) -> bool:
+    probe = f"{path}.probe"
+    try:
+        with open(probe, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+        return True
+    except OSError:
+        return False
+    finally:
+        if os.path.exists(probe):
+            os.unlink(probe)
 
 
 before = free()
@@ -30,4 +47,4 @@ with open(path, "ab") as file:
             except OSError:
                 break
     os.fsync(file.fileno())
-print(json.dumps({"before": before, "free": free()}))
+print(json.dumps({"before": before, "free": free(), "tried": leave + SLACK, "room": room(leave + SLACK)}))
