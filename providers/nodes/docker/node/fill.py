@@ -33,18 +33,20 @@ def room(size: int) -> bool:
 
 before = free()
 with open(path, "ab") as file:
-    # What a file system keeps for itself it tells only by and by.
-    for _ in range(20):
-        over = free() - leave
-        if over <= 0:
-            break
-        size = os.fstat(file.fileno()).st_size
+
+    def extend(by: int) -> bool:
         try:
-            os.posix_fallocate(file.fileno(), size, over)
+            os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, by)
+            return True
         except OSError:
-            try:
-                os.posix_fallocate(file.fileno(), size, max(over // 2, 4096))
-            except OSError:
-                break
+            return False
+
+    # What a file system keeps for itself, or for files that grow, it gives away only by and by.
+    for _ in range(200):
+        over = free() - leave
+        if over > 0 and (extend(over) or extend(max(over // 2, 4096))):
+            continue
+        if not room(leave + SLACK) or not (extend(SLACK) or extend(4096)):
+            break
     os.fsync(file.fileno())
 print(json.dumps({"before": before, "free": free(), "tried": leave + SLACK, "room": room(leave + SLACK)}))
