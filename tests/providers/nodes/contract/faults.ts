@@ -91,9 +91,9 @@ export function faultCases(world: World, one: Case): void {
       });
       const there = async (name: string) =>
         (await nodes.exec("a", ["test", "-e", `${home}/${name}`])).exit_code === 0;
-      await nodes.arm(inverse("first"), { id: "moved", afterMs: world.ms(600) });
+      await nodes.arm(inverse("first"), { id: "moved", afterMs: world.ms(1_500) });
       await nodes.arm(inverse("second"), { id: "moved", afterMs: 1 });
-      await nodes.arm(inverse("third"), { id: "away", afterMs: world.ms(600) });
+      await nodes.arm(inverse("third"), { id: "away", afterMs: world.ms(1_500) });
       await nodes.disarm("away");
       await nodes.disarm("away");
       expect((await nodes.armed()).map(({ id }) => id)).toEqual(["moved"]);
@@ -101,7 +101,7 @@ export function faultCases(world: World, one: Case): void {
         () => there("second"),
         (yes) => yes,
       );
-      await Bun.sleep(world.ms(800));
+      await Bun.sleep(world.ms(1_600));
       expect([await there("first"), await there("third")]).toEqual([false, false]);
       await nodes.disarm("moved");
       await nodes.exec("a", ["rm", `${home}/second`]);
@@ -178,7 +178,7 @@ export function faultCases(world: World, one: Case): void {
       const fault = await nodes.fillDisk(
         "b",
         { of: "data", leaveBytes },
-        { id: "full", afterMs: 3_000 },
+        { id: "full", afterMs: world.ms(3_000) },
       );
       expect(fault).toMatchObject({ took: true, state: "armed" });
       expect(await free()).toBeLessThanOrEqual(leaveBytes);
