@@ -91,9 +91,10 @@ export function faultCases(world: World, one: Case): void {
       });
       const there = async (name: string) =>
         (await nodes.exec("a", ["test", "-e", `${home}/${name}`])).exit_code === 0;
-      await nodes.arm(inverse("first"), { id: "moved", afterMs: world.ms(1_500) });
+      const later = 5_000;
+      await nodes.arm(inverse("first"), { id: "moved", afterMs: later });
       await nodes.arm(inverse("second"), { id: "moved", afterMs: 1 });
-      await nodes.arm(inverse("third"), { id: "away", afterMs: world.ms(1_500) });
+      await nodes.arm(inverse("third"), { id: "away", afterMs: later });
       await nodes.disarm("away");
       await nodes.disarm("away");
       expect((await nodes.armed()).map(({ id }) => id)).toEqual(["moved"]);
@@ -101,7 +102,7 @@ export function faultCases(world: World, one: Case): void {
         () => there("second"),
         (yes) => yes,
       );
-      await Bun.sleep(world.ms(1_600));
+      await Bun.sleep(later + 200);
       expect([await there("first"), await there("third")]).toEqual([false, false]);
       await nodes.disarm("moved");
       await nodes.exec("a", ["rm", `${home}/second`]);
