@@ -44,7 +44,7 @@ async function timed(
   argv: string[],
   into: string,
   more: Record<string, string> = {},
-) {
+): Promise<Took> {
   const started = performance.now();
   const child = Bun.spawn(argv, {
     stdout: "pipe",
@@ -60,13 +60,15 @@ async function timed(
     throw new Error(`${argv.join(" ")}: ${err.slice(-800)} ${out.slice(-800)}`);
   const seconds = (performance.now() - started) / 1000;
   const used = child.resourceUsage()?.cpuTime.total;
-  print({
+  const took = {
     what,
     seconds,
     megabytes: sizeOf(into) / 1e6,
     cpu: used === undefined ? null : Number(used) / 1e6,
     peak: peak.megabytes(),
-  });
+  };
+  print(took);
+  return took;
 }
 
 try {
@@ -88,20 +90,24 @@ try {
   ];
   const peer = async (what: string, ...more: string[]) => {
     const into = join(root, "peer");
-    await timed(what, stage.base(into, ...more), into);
+    const took = await timed(what, stage.base(into, ...more), into);
     rmSync(into, { recursive: true, force: true });
+    return took;
   };
   // Once before anything counts: the data are in the page cache for all of them.
   await peer("warming");
-  await timed(
+  const ours = await timed(
     `pgdba backup create, zstd:${LEVEL}, SHA256 manifest, not read back`,
     create("--verify=false"),
     part,
     own,
   );
   rmSync(part, { recursive: true, force: true });
-  await peer(`pg_basebackup, client-zstd:${LEVEL}, CRC32C`, `--compress=client-zstd:${LEVEL}`);
-  await peer(
+  const plain = await peer(
+    `pg_basebackup, client-zstd:${LEVEL}, CRC32C`,
+    `--compress=client-zstd:${LEVEL}`,
+  );
+  const hashed = await peer(
     `pg_basebackup, client-zstd:${LEVEL}, SHA256`,
     `--compress=client-zstd:${LEVEL}`,
     "--manifest-checksums=SHA256",
@@ -146,7 +152,26 @@ try {
         into,
       );
   }
-  await timed(`pgdba backup create, zstd:${LEVEL}, and read back`, create(), part, own);
+  const readBack = await timed(
+    `pgdba backup create, zstd:${LEVEL}, and read back`,
+    create(),
+    part,
+    own,
+  );
+  const verdict = (holds: boolean, what: string) => {
+    console.log(`${holds ? "reached" : "MISSED "}  ${what}`);
+    if (!holds) process.exitCode = 1;
+  };
+  verdict(
+    ours.seconds <= plain.seconds,
+    `at least as fast as pg_basebackup with the same compression (CRC32C): ${(plain.seconds / ours.seconds).toFixed(2)}x`,
+  );
+  verdict(
+    ours.seconds <= hashed.seconds,
+    `and with the same checksums in the manifest (SHA256): ${(hashed.seconds / ours.seconds).toFixed(2)}x`,
+  );
+  const most = Math.max(ours.peak ?? 0, readBack.peak ?? 0);
+  verdict(most < 150, `less than 150 MB: ${most.toFixed(0)} MB`);
 } finally {
   await stage.end();
 }

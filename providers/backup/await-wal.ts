@@ -8,6 +8,8 @@ import { timelineText } from "./segments.ts";
 import { slotOf } from "./receive/slot.ts";
 import type { Told } from "./work.ts";
 
+/** Asked sooner at first: most segments come within a moment. */
+const FIRST_POLL_MS = 50;
 const POLL_MS = 500;
 /** How often the archiver is asked, and how long what it says it has archived may be under way. */
 const LOOK_MS = 2_000;
@@ -77,7 +79,7 @@ export async function awaitWal(world: World, wanted: Wanted): Promise<void> {
   const deadline = performance.now() + wanted.timeoutMs;
   let look = performance.now();
   const passed = { file: "", since: 0 };
-  for (;;) {
+  for (let pause = FIRST_POLL_MS; ; pause = Math.min(2 * pause, POLL_MS)) {
     while (missing.length > 0) {
       const found = await repository.stat(walName(wanted.key, missing[0]!), { signal });
       if (found === null) break;
@@ -95,7 +97,7 @@ export async function awaitWal(world: World, wanted: Wanted): Promise<void> {
       else if (now - passed.since >= PASSED_MS) throw await late(world, wanted, missing);
     }
     tell({ text: `waiting for the archive to bring ${missing[0]!}` });
-    await sleep(POLL_MS, signal);
+    await sleep(pause, signal);
   }
 }
 

@@ -2,18 +2,10 @@
  * A backup out of the repository into a data directory. Each stored byte is compared with what was written, and each file with the manifest, while
  * it is written: a directory that is there at the end is the backup, whole and on disk.
  */
-import {
-  chown,
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  readlink,
-  rm,
-  symlink,
-  writeFile,
-} from "node:fs/promises";
+import { closeSync, fchownSync, openSync, write, writeSync } from "node:fs";
+import { chown, mkdir, readdir, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { PgdbaError } from "../../engine/errors.ts";
 import { fileError } from "../../engine/shared/write-file.ts";
 import { spawnProcess } from "../../engine/spawn.ts";
@@ -195,8 +187,14 @@ class Fetching {
     await this.#object(record, manifest, async (bytes, what) => {
       const read = (pieces: AsyncIterable<Uint8Array>) =>
         readManifest(pieces, what, (file) => files.add(file));
+      const copying = async function* (file: number) {
+        for await (const piece of bytes) {
+          await written(piece, file);
+          yield piece;
+        }
+      };
       if (copy === null) await read(bytes);
-      else await this.#create(copy, 0o600, async (file) => void (await read(written(bytes, file))));
+      else await this.#create(copy, 0o600, async (file) => void (await read(copying(file))));
     });
     for (const part of record.parts) {
       const { tablespace } = part;
@@ -252,7 +250,8 @@ class Fetching {
       }
       const hash = new Bun.CryptoHasher("sha256");
       await this.#create(path, entry.mode & 0o700, async (file) => {
-        for await (const piece of written(entry.content, file)) hash.update(piece);
+        for await (const piece of entry.content)
+          await written(piece, file, () => void hash.update(piece));
       });
       const file = { path: below + entry.path, bytes: entry.bytes, sha256: hash.digest("hex") };
       if (!files.see(file)) throw damaged(what, `${file.path} is not as the manifest has it`);
@@ -271,19 +270,15 @@ class Fetching {
     if (made !== undefined && owner) await chown(path, owner.uid, owner.gid);
   }
 
-  async #create(
-    path: string,
-    mode: number,
-    fill: (file: FileHandle) => Promise<void>,
-  ): Promise<void> {
+  async #create(path: string, mode: number, fill: (file: number) => Promise<void>): Promise<void> {
     // `wx`: a name that a tar holds twice is refused, and nothing is written through a link.
-    const file = await open(path, "wx", mode | 0o600);
+    const file = openSync(path, "wx", mode | 0o600);
     try {
       await fill(file);
       const { owner } = this.#order;
-      if (owner) await file.chown(owner.uid, owner.gid);
+      if (owner) fchownSync(file, owner.uid, owner.gid);
     } finally {
-      await file.close();
+      closeSync(file);
     }
   }
 
@@ -316,16 +311,26 @@ class Fetching {
   }
 }
 
-/** The same pieces, each of which is in the file by then. */
-async function* written(
-  pieces: AsyncIterable<Uint8Array>,
-  file: FileHandle,
-): AsyncGenerator<Uint8Array> {
-  for await (const piece of pieces) {
-    for (let at = 0; at < piece.length;)
-      at += (await file.write(piece, at, piece.length - at)).bytesWritten;
-    yield piece;
+/** Smaller pieces, such as most files have, are written faster than another thread is asked to. */
+const SMALL = 64 * 1024;
+const writeTo = promisify(write);
+
+/** The piece is in the file at the end; `meanwhile` looks at it. */
+async function written(piece: Uint8Array, file: number, meanwhile?: () => void): Promise<void> {
+  if (piece.length <= SMALL) {
+    for (let at = 0; at < piece.length;) at += writeSync(file, piece, at);
+    meanwhile?.();
+    return;
   }
+  const writing = writeAll(piece, file);
+  writing.catch(() => {});
+  meanwhile?.();
+  await writing;
+}
+
+async function writeAll(piece: Uint8Array, file: number): Promise<void> {
+  for (let at = 0; at < piece.length;)
+    at += (await writeTo(file, piece, at, piece.length - at, null)).bytesWritten;
 }
 
 /** All of the file system, by one call: some thousand files are synced faster so than one by one. */
