@@ -223,6 +223,8 @@ export const VERBS = [
   "lease",
   /** Nodes with the role `backup`: `pgdba run backup/scheduler` runs there, with the program `bin/pgdba` in the home of its account. */
   "schedule",
+  /** Nodes with the role `monitoring`: Prometheus and its exporters, which do what the files in the folder `monitor` of its home say. */
+  "monitor",
 ] as const;
 export type Verb = (typeof VERBS)[number];
 
@@ -307,7 +309,7 @@ export interface NodeInfo {
 }
 
 /** `patroni`: its REST API. `etcd`: for clients. `follower`: whoever owns route and pause of the PgBouncer beside it. */
-export type Service = "patroni" | "etcd" | "pgbouncer" | "follower";
+export type Service = "patroni" | "etcd" | "pgbouncer" | "follower" | "prometheus" | "alertmanager";
 
 export interface NodeEvent {
   node: string;

@@ -21,10 +21,14 @@ const NODES: Record<Methods<Nodes>, Rule> = {
   plan: { does: "read", verb: "provision" },
   provision: {
     does: "change",
-    verb: ([spec]) =>
-      (spec as Partial<Spec>).nodes?.some(({ roles }) => roles.includes("backup"))
-        ? "schedule"
-        : "provision",
+    verb: ([spec]) => {
+      const roles = (spec as Partial<Spec>).nodes?.flatMap((node) => node.roles) ?? [];
+      return roles.includes("monitoring")
+        ? "monitor"
+        : roles.includes("backup")
+          ? "schedule"
+          : "provision";
+    },
   },
   deprovision: {
     does: "change",

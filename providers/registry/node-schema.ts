@@ -61,6 +61,8 @@ export const node = {
         etcd: service,
         pgbouncer: service,
         follower: service,
+        prometheus: service,
+        alertmanager: service,
       } satisfies Record<Service, typeof service>,
     },
     place: {

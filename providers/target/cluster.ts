@@ -74,7 +74,9 @@ function nodesOf(
   const { provider, place } = data;
   if (provider === undefined) return {};
   const secret = async (wanted: string): Promise<string> => {
-    const found = secrets.find((one) => one.name === wanted);
+    const named = (all: ClusterEntry["secrets"] = []) => all.find((one) => one.name === wanted);
+    // A step of this very run may have added it.
+    const found = named(secrets) ?? named((await readClusterFile(name, file))?.secrets);
     const value = found && readPassword(found.place, file, options);
     if (value !== undefined) return value;
     throw new PgdbaError("missing_secret", `${name} has no secret ${wanted}`, {

@@ -1,6 +1,7 @@
 """The health check of the images: whether the service of this container does its work. It is no word on who is primary."""
 
 import json
+import os
 import socket
 import sys
 import urllib.error
@@ -48,8 +49,15 @@ def pgbouncer() -> bool:
     return True
 
 
+def monitoring() -> bool:
+    """Until pgdba has said what is to run, that is nothing."""
+    if not os.path.exists("/var/lib/pgdba/monitor/services.json"):
+        return True
+    return all(get(f"http://127.0.0.1:{port}/-/ready")[0] == 200 for port in (9090, 9093))
+
+
 try:
-    healthy = {"postgres": postgres, "etcd": etcd, "pgbouncer": pgbouncer}[sys.argv[1]]()
+    healthy = {"postgres": postgres, "etcd": etcd, "pgbouncer": pgbouncer, "monitoring": monitoring}[sys.argv[1]]()
 except Exception as error:
     print(f"{type(error).__name__}: {error}")
     sys.exit(1)

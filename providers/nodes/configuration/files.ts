@@ -54,17 +54,20 @@ export function secretsOf(spec: Spec, node: NodeSpec): Record<string, string> {
     for (const account of SECRETS[role] ?? []) {
       if (account === "owner" && spec.database === undefined) continue;
       // A cluster without PgBouncer has no role for it.
-      if (account === "pgbouncer" && role !== "pgbouncer" && !spec.accounts?.[account]) continue;
+      if (OF_POOLERS.has(account) && role !== "pgbouncer" && !spec.accounts?.[account]) continue;
       secrets[account] = accountOf(spec, account).password;
     }
   return secrets;
 }
+
+const OF_POOLERS: ReadonlySet<string> = new Set(["pgbouncer", "pgbouncer_admin"]);
 
 const SECRETS: Partial<Record<Role, readonly string[]>> = {
   postgres: ["superuser", "replication", "rewind", "patroni", "etcd", "pgbouncer", "owner"],
   etcd: ["etcd_root", "etcd"],
   pgbouncer: ["pgbouncer", "pgbouncer_admin"],
   backup: ["superuser", "replication"],
+  monitoring: ["monitor", "pgbouncer_admin"],
 };
 
 const FILES: Partial<

@@ -6,9 +6,12 @@ import { type Cluster, REPOSITORY_LABEL } from "./record.ts";
 
 const USUAL = "pgdba-backups";
 
-/** Its name; null for a node that neither is a server nor takes backups. */
+/** Those that keep backups, take them, or tell of them. */
+const OF_BACKUPS: readonly Role[] = ["postgres", "backup", "monitoring"];
+
+/** Its name; null for a node that has nothing to do with them. */
 export const backupsFor = (place: JsonObject, role: Role): string | null =>
-  role === "postgres" || role === "backup" ? String(place["backups"] ?? USUAL) : null;
+  OF_BACKUPS.includes(role) ? String(place["backups"] ?? USUAL) : null;
 
 /** Makes it where there is none: one that somebody has made, on a disk or a share of his own, is taken as it is. */
 export async function ensureBackups({ engine }: Cluster, volume: string): Promise<void> {

@@ -14,7 +14,7 @@ export interface Found {
 }
 
 /** The order in which nodes are made: each needs those before it. */
-const ORDER: readonly Role[] = ["etcd", "postgres", "pgbouncer", "backup"];
+const ORDER: readonly Role[] = ["etcd", "postgres", "pgbouncer", "backup", "monitoring"];
 
 export interface Todo extends Change {
   spec: NodeSpec;

@@ -137,6 +137,7 @@ class Making {
     await this.#together(servers.filter(({ what }) => what !== "primary"));
     await this.#together(with_("pgbouncer"));
     await this.#together(with_("backup"));
+    await this.#together(with_("monitoring"));
     if (this.#todo.length > 0) this.#tell("done");
   }
 

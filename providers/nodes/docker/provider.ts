@@ -22,6 +22,7 @@ const provider: Provider = {
             postgres: image("PostgreSQL with Patroni"),
             etcd: image("etcd"),
             pgbouncer: image("PgBouncer"),
+            monitoring: image("Prometheus, Alertmanager and the exporters"),
           },
           description:
             "Images of your own; what a start script finds in a container stays the same",

@@ -28,7 +28,15 @@ export const WAL_DIR = "/var/lib/pgdba-wal";
 export const BACKUPS_DIR = "/var/lib/pgdba-backups";
 export const PGDATA = `${HOME_DIR}/data`;
 
-export const PORT = { postgres: 5432, patroni: 8008, etcd: 2379, pgbouncer: 6432, follower: 6433 };
+export const PORT = {
+  postgres: 5432,
+  patroni: 8008,
+  etcd: 2379,
+  pgbouncer: 6432,
+  follower: 6433,
+  prometheus: 9090,
+  alertmanager: 9093,
+};
 
 const PROGRAM = `${HOME_DIR}/bin/pgdba`;
 const SCHEDULER = `until test -x ${PROGRAM}; do sleep 1; done
@@ -68,6 +76,15 @@ export const ROLES: Partial<Record<Role, RoleLayout>> = {
     entrypoint: ["tini", "--", "sh", "-c", SCHEDULER],
     ports: [],
     secrets: ["superuser", "replication"],
+  },
+  // Its programs are started once pgdba has put there what they are to do.
+  monitoring: {
+    user: "postgres",
+    home: HOME_DIR,
+    volume: true,
+    memory: "/run/monitoring",
+    ports: [PORT.prometheus, PORT.alertmanager],
+    secrets: ["monitor", "pgbouncer_admin"],
   },
 };
 

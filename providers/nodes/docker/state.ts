@@ -57,6 +57,8 @@ export async function serviceState(
   record: NodeRecord,
 ): Promise<Extract<Running, "running" | "starting">> {
   const [port] = layoutOf(record.role).ports;
+  // What a node that monitors is to do, it is told after it was made.
+  if (record.role === "monitoring") return "running";
   const at = port === undefined ? null : reachOf(record, port);
   if (at === null) return "running";
   const { superuser, tls = false } = record.spec;
@@ -77,6 +79,7 @@ const SERVICES: Partial<Record<Role, Partial<Record<Service, number>>>> = {
   postgres: { patroni: PORT.patroni },
   etcd: { etcd: PORT.etcd },
   pgbouncer: { pgbouncer: PORT.pgbouncer, follower: PORT.follower },
+  monitoring: { prometheus: PORT.prometheus, alertmanager: PORT.alertmanager },
 };
 
 async function infoOf(cluster: Cluster, record: NodeRecord): Promise<NodeInfo> {

@@ -44,8 +44,12 @@ const NO_EVENTS = "nobody tells of processes that end. `state` can be asked";
 
 const SCHEDULE = "its nodes are processes of this machine, which has a cron of its own";
 
+const MONITOR =
+  "its nodes are processes of this machine, where Prometheus may be run by whoever runs it otherwise";
+
 const LACKS: Partial<Record<Verb, string>> = {
   schedule: SCHEDULE,
+  monitor: MONITOR,
   renew: ALONE,
   certify: NO_TLS,
   watch: NO_EVENTS,

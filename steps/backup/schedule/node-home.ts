@@ -106,7 +106,9 @@ export function entryThere(cluster: string, data: ClusterEntry["data"]): JsonObj
   } as JsonObject;
 }
 
-function repositoryThere(repository: NonNullable<ClusterEntry["data"]["repository"]>): JsonObject {
+export function repositoryThere(
+  repository: NonNullable<ClusterEntry["data"]["repository"]>,
+): JsonObject {
   const { kind, location, endpoint, node_endpoint, region, origins, cafile, secret } = repository;
   const of = origins === undefined ? {} : { origins };
   if (kind !== "object_store") return { kind: "directory", location, ...of };

@@ -16,6 +16,7 @@ export function besideFindings(j: Judging): Finding[] {
     ...slots(j.beside),
     ...poolers(j),
     ...schedulers(j),
+    ...monitors(j),
     ...room(j.beside),
     ...certificates(j.beside),
     ...archiving(j.beside),
@@ -125,6 +126,24 @@ function slots({ slots: all }: Beside): Finding[] {
       ];
     return [];
   });
+}
+
+/** The nodes that watch the cluster. */
+function monitors({ gathered: { nodes } }: Judging): Finding[] {
+  return (nodes?.value ?? []).flatMap(({ node, roles, state }) =>
+    !roles.includes("monitoring") || state.running === "running"
+      ? []
+      : [
+          finding(
+            "warning",
+            "monitor-down",
+            "Nobody is told when something goes wrong",
+            node,
+            `${node}, which watches the cluster, does not run: it is ${state.running}`,
+            `${bringBack(nodes)}.`,
+          ),
+        ],
+  );
 }
 
 /** The nodes that keep the schedules of backups. */

@@ -23,7 +23,7 @@ export type Case = (
 ) => void;
 
 /** They take a whole cluster: tests/e2e/tls.test.ts, tests/e2e/life.test.ts. */
-const ELSEWHERE: readonly Verb[] = ["certify", "schedule"];
+const ELSEWHERE: readonly Verb[] = ["certify", "schedule", "monitor"];
 
 export async function nodesContract(place: PlaceUnderTest): Promise<void> {
   const world = new World(place, (await providerOf(place.provider)).roles);

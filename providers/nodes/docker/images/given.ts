@@ -14,6 +14,14 @@ const NEEDED: Partial<Record<Role, readonly string[]>> = {
     "/usr/sbin/pgbouncer",
     "/usr/local/bin/pgdba",
   ],
+  monitoring: [
+    "/usr/bin/python3",
+    "/usr/local/lib/pgdba/start_monitoring.py",
+    "/usr/bin/prometheus",
+    "/usr/bin/prometheus-alertmanager",
+    "/usr/bin/prometheus-postgres-exporter",
+    "/usr/bin/prometheus-pgbouncer-exporter",
+  ],
 };
 
 /** @throws PgdbaError step_refused: it can't be had, is for another processor, or lacks something; the Engine's own errors */

@@ -1,5 +1,6 @@
 /** How each image is made: the files of `deployments/docker`, which an executable of pgdba holds in itself. */
 import etcdFile from "../../../../deployments/docker/Dockerfile.etcd" with { type: "text" };
+import monitoringFile from "../../../../deployments/docker/Dockerfile.monitoring" with { type: "text" };
 import pgbouncerFile from "../../../../deployments/docker/Dockerfile.pgbouncer" with { type: "text" };
 import postgresFile from "../../../../deployments/docker/Dockerfile.postgres" with { type: "text" };
 import afterBootstrap from "../../../../deployments/docker/start/after_bootstrap.py" with { type: "text" };
@@ -9,6 +10,7 @@ import healthy from "../../../../deployments/docker/start/healthy.py" with { typ
 import node from "../../../../deployments/docker/start/node.py" with { type: "text" };
 import scram from "../../../../deployments/docker/start/scram.py" with { type: "text" };
 import startEtcd from "../../../../deployments/docker/start/start_etcd.py" with { type: "text" };
+import startMonitoring from "../../../../deployments/docker/start/start_monitoring.py" with { type: "text" };
 import startPgbouncer from "../../../../deployments/docker/start/start_pgbouncer.py" with { type: "text" };
 import startPostgres from "../../../../deployments/docker/start/start_postgres.py" with { type: "text" };
 import packageJson from "../../../../package.json" with { type: "json" };
@@ -44,7 +46,16 @@ const FILES: Partial<Record<Role, Record<string, string>>> = {
     "start/start_pgbouncer.py": startPgbouncer,
     "start/healthy.py": healthy,
   },
+  monitoring: {
+    Dockerfile: monitoringFile,
+    "start/node.py": node,
+    "start/start_monitoring.py": startMonitoring,
+    "start/healthy.py": healthy,
+  },
 };
+
+/** The exporters of this release have the names that the rules go by, whichever PostgreSQL they look at. */
+const MONITORING_SUITE = "trixie";
 
 export interface Recipe {
   /** It changes with all that goes into the image. */
@@ -61,7 +72,7 @@ export const hasPgdba = (role: Role): boolean => role === "pgbouncer";
 /** `pgdba` tells apart executables of pgdba, where the image has one. @throws PgdbaError unsupported */
 export function recipeOf(role: Role, version: number, pgdba = ""): Recipe {
   const files = FILES[role];
-  const suite = SUITES[version];
+  const suite = role === "monitoring" ? MONITORING_SUITE : SUITES[version];
   if (files === undefined || suite === undefined) {
     const reason =
       files === undefined

@@ -1,0 +1,274 @@
+import { stringify } from "yaml";
+import { readText } from "../../engine/shared/read-file.ts";
+import { PgdbaError } from "../../engine/errors.ts";
+import type { Json, JsonObject, StepContext } from "../../engine/types.ts";
+import { archOf } from "../../providers/backup/host.ts";
+import { installProgram } from "../../providers/backup/install.ts";
+import type { Nodes } from "../../providers/nodes/contract.ts";
+import { clusterFile } from "../../providers/registry/folder.ts";
+import { type ClusterEntry, readClusterFile } from "../../providers/registry/read.ts";
+import { placeHere } from "../../providers/registry/repository.ts";
+import { keyOfStore } from "../backup/archive/kept-key.ts";
+import { must } from "../backup/schedule/node-home.ts";
+import { defineStep } from "../define.ts";
+import { milliseconds } from "../sql/session.ts";
+import { MONITOR_ACCOUNT } from "./account.ts";
+import { alertmanagerConfig } from "./node/alertmanager.ts";
+import { entryThere, watchedIn } from "./node/home.ts";
+import { FOLDER, HOME, PORT, RULES, RUN, TARGETS } from "./node/places.ts";
+import { ALERTMANAGER_FILE, PROMETHEUS_FILE, prometheusConfig } from "./node/prometheus.ts";
+import { RULE_FILES } from "./node/rules.ts";
+import { servicesOf } from "./node/services.ts";
+import { targetFiles } from "./node/targets.ts";
+
+const PREPARE = `mkdir -p -m 0700 bin clusters keys secrets monitor/rules monitor/targets && ln -sfn ${RUN} "secrets/$1"`;
+/** They read their files again; one that does not run yet reads them when it starts. */
+const RELOAD = "pkill -HUP -x prometheus; pkill -HUP -x prometheus-aler; true";
+const POLL_MS = 500;
+
+export default defineStep({
+  type: "monitor.install",
+  summary:
+    "Give a node that monitors what it is to do: pgdba, the targets, the rules, the receivers",
+  docs: `Done again it brings all of it up to date: that is how new rules and receivers come there. Rules and configuration are checked there by \`promtool\` and \`amtool\`
+before anything is put in force. It ends when Prometheus and Alertmanager are ready, and every job has answered a scrape, or \`wait\` is over; \`silent\` names the
+targets that have not.`,
+  example: `- monitor.install:
+    node: monitor1
+    receivers: ["http://alerts.example.com/hook"]
+`,
+  effect: "change",
+  idempotent: true,
+  risk: "change",
+  locks: "none",
+  needs: ["nodes", "patroni"],
+  uses: ["repository"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["node"],
+    properties: {
+      node: { type: "string", minLength: 1 },
+      receivers: {
+        type: ["array", "null"],
+        items: { type: "string", pattern: "^https?://[^\\s]+$" },
+        description: "URLs that alerts are posted to; those that are set stay without it",
+      },
+      retention: {
+        type: "string",
+        pattern: "^[0-9]+[hdwy]$",
+        default: "15d",
+        description: "How long samples are kept",
+      },
+      wait: { type: "string", format: "duration", default: "60s" },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["node", "files", "targets", "up", "silent", "rules"],
+    properties: {
+      node: { type: "string" },
+      files: { type: "array", items: { type: "string" }, description: "Those that were changed" },
+      targets: { type: "integer" },
+      up: { type: "integer" },
+      silent: {
+        type: "array",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["job", "instance", "why"],
+          properties: {
+            job: { type: "string" },
+            instance: { type: "string" },
+            why: { type: "string" },
+          },
+        },
+      },
+      rules: { type: "integer", description: "Alerting rules that are in force" },
+    },
+  },
+  async run(ctx, { node, receivers: asked, retention = "15d", wait = "60s" }) {
+    const receivers = asked == null ? null : (asked as string[]);
+    const nodes = await ctx.use("nodes");
+    const cluster = ctx.target.cluster!;
+    const entry = (await readClusterFile(cluster, clusterFile(ctx.run.stateDir, cluster)))!;
+    await must(nodes, node, ["sh", "-c", PREPARE, "sh", cluster]);
+    const changed = await putProgram(ctx, nodes, node);
+    const files = await filesOf(ctx, nodes, node, { entry, receivers, retention });
+    const put = await putFiles(nodes, node, files);
+    if (put.length === 0 && !changed) ctx.unchanged();
+    if (put.length > 0) await must(nodes, node, ["sh", "-c", RELOAD]);
+    // Where pgdba itself is another, those that run are the former.
+    if (changed) await must(nodes, node, ["sh", "-c", "pkill -x pgdba; true"]);
+    const seen = await settled(ctx, nodes, node, milliseconds(wait) ?? 0);
+    return { node, files: put, ...seen };
+  },
+  async plan(_ctx, { node }): Promise<Json> {
+    return { node, puts: Object.keys(RULE_FILES).map((name) => `${RULES}/${name}`) };
+  },
+});
+
+async function putProgram(ctx: StepContext, nodes: Nodes, node: string): Promise<boolean> {
+  const { os } = await nodes.facts(node);
+  const host = {
+    name: node,
+    arch: archOf(os.arch),
+    put: (path: string, from: Parameters<Nodes["put"]>[2], mode: number) =>
+      nodes.put(node, path, from, { mode }),
+    async text(path: string) {
+      const read = await nodes.exec(node, ["cat", path]);
+      return read.exit_code === 0 ? read.stdout : undefined;
+    },
+    run: (argv: string[]) => nodes.exec(node, argv),
+  };
+  const progress = (text: string) => ctx.progress({ text });
+  const way = { whole: true, env: ctx.env, signal: ctx.signal, progress };
+  return installProgram(host, `${HOME}/bin/pgdba`, way);
+}
+
+interface Wish {
+  entry: ClusterEntry;
+  receivers: readonly string[] | null;
+  retention: string;
+}
+
+/** Text by path. What is to run comes last: it is begun by that file. */
+async function filesOf(
+  ctx: StepContext,
+  nodes: Nodes,
+  node: string,
+  { entry, receivers, retention }: Wish,
+): Promise<Map<string, string>> {
+  const { name: cluster, data } = entry;
+  const tls = data.tls !== undefined;
+  const watched = watchedIn(cluster, data);
+  const files = new Map<string, string>();
+  const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+  files.set(`${HOME}/clusters/${cluster}.yaml`, json(entryThere(cluster, data)));
+  const place = data.repository && placeHere(entry, data.repository);
+  if (place?.kind === "object_store") {
+    files.set(`${HOME}/keys/repository`, `${keyOfStore(ctx, place)}\n`);
+    if (place.cafile !== undefined)
+      files.set(`${HOME}/keys/repository.ca`, readText(place.cafile, { maxBytes: 1024 * 1024 }));
+  }
+  for (const [job, groups] of Object.entries(targetFiles(watched)))
+    files.set(`${TARGETS}/${job}.json`, json(groups));
+  for (const [name, text] of Object.entries(RULE_FILES)) files.set(`${RULES}/${name}`, text);
+  const kept = receivers !== null || !(await isThere(nodes, node, ALERTMANAGER_FILE));
+  if (kept) files.set(ALERTMANAGER_FILE, stringify(alertmanagerConfig(receivers ?? [])));
+  files.set(PROMETHEUS_FILE, stringify(prometheusConfig(cluster, node, tls)));
+  const accounts = Object.fromEntries(
+    [MONITOR_ACCOUNT, "pgbouncer_admin"].flatMap((name) => {
+      const user = data.accounts?.[name]?.user;
+      return user === undefined ? [] : [[name, user]];
+    }),
+  );
+  const poolers = accounts["pgbouncer_admin"] === undefined ? [] : watched.poolers;
+  files.set(
+    `${FOLDER}/services.json`,
+    json(servicesOf({ cluster, tls, retention, accounts, poolers })),
+  );
+  return files;
+}
+
+async function isThere(nodes: Nodes, node: string, path: string): Promise<boolean> {
+  return (await nodes.exec(node, ["test", "-e", path])).exit_code === 0;
+}
+
+/** Puts those that are other than what is there, once they are known to be right. Gives their paths. */
+async function putFiles(
+  nodes: Nodes,
+  node: string,
+  files: ReadonlyMap<string, string>,
+): Promise<string[]> {
+  const put: string[] = [];
+  for (const [path, content] of files) {
+    const there = await nodes.exec(node, ["cat", path], { maxBytes: 4 << 20 });
+    if (there.exit_code === 0 && there.stdout === content) continue;
+    if (path.startsWith(`${RULES}/`))
+      await checked(nodes, node, ["promtool", "check", "rules"], content);
+    if (path === ALERTMANAGER_FILE) await checked(nodes, node, ["amtool", "check-config"], content);
+    await nodes.put(node, path, { content }, { mode: 0o600 });
+    put.push(path);
+  }
+  return put;
+}
+
+/** @throws PgdbaError step_refused with what the tool says */
+async function checked(
+  nodes: Nodes,
+  node: string,
+  argv: readonly string[],
+  content: string,
+): Promise<void> {
+  const draft = `${FOLDER}/draft.yml`;
+  await nodes.put(node, draft, { content }, { mode: 0o600 });
+  const { exit_code, stdout, stderr } = await nodes.exec(node, [...argv, draft]);
+  await nodes.exec(node, ["rm", "-f", draft]);
+  if (exit_code === 0) return;
+  throw new PgdbaError(
+    "step_refused",
+    `${argv.join(" ")} refuses it: ${(stderr || stdout).trim()}`,
+    {
+      hint: "Nothing of it was put in force. Correct what it names.",
+    },
+  );
+}
+
+const CURL = (port: number, path: string): string[] => [
+  "python3",
+  "-c",
+  "import sys,urllib.request;print(urllib.request.urlopen(sys.argv[1],timeout=5).read().decode())",
+  `http://127.0.0.1:${port}${path}`,
+];
+
+interface Target {
+  labels: { job: string; instance: string };
+  health: string;
+  lastError: string;
+}
+
+async function askPrometheus(nodes: Nodes, node: string, path: string): Promise<JsonObject | null> {
+  const { exit_code, stdout } = await nodes.exec(node, CURL(PORT.prometheus, path), {
+    maxBytes: 16 << 20,
+  });
+  return exit_code === 0 ? ((JSON.parse(stdout) as { data: JsonObject }).data ?? null) : null;
+}
+
+/** Waits until every target has answered. What has not by then is told, and is no error: a node may be down. */
+async function settled(ctx: StepContext, nodes: Nodes, node: string, waitMs: number) {
+  const end = ctx.clock.monotonic() + waitMs;
+  for (;;) {
+    const told = await askPrometheus(nodes, node, "/api/v1/targets?state=active");
+    const targets = (told?.["activeTargets"] ?? []) as unknown as Target[];
+    const silent = targets.filter(({ health }) => health !== "up");
+    const isOver = ctx.clock.monotonic() >= end;
+    if ((targets.length > 0 && silent.length === 0) || isOver) {
+      if (told === null)
+        throw new PgdbaError("timeout", `Prometheus on ${node} does not answer`, {
+          hint: `The log of ${node} tells why.`,
+          retryable: true,
+        });
+      const rules = await askPrometheus(nodes, node, "/api/v1/rules?type=alert");
+      const groups = (rules?.["groups"] ?? []) as { rules: unknown[] }[];
+      return {
+        targets: targets.length,
+        up: targets.length - silent.length,
+        silent: silent.map(({ labels, lastError, health }) => ({
+          job: labels.job,
+          instance: labels.instance,
+          why: lastError || health,
+        })),
+        rules: groups.reduce((sum, group) => sum + group.rules.length, 0),
+      };
+    }
+    ctx.progress({
+      done: targets.length - silent.length,
+      total: targets.length,
+      unit: "targets",
+      text: "waiting for the first scrapes",
+    });
+    await ctx.clock.sleep(POLL_MS, ctx.signal);
+  }
+}
