@@ -221,9 +221,9 @@ export const VERBS = [
   "slow_disk",
   "arm",
   "lease",
-  /** Nodes with the role `backup`: `pgdba run backup/scheduler` runs there, with the program `bin/pgdba` in the home of its account. */
+  /** Nodes with the role `backup` run `pgdba run backup/scheduler`, by the program `bin/pgdba` in the home of their account. */
   "schedule",
-  /** Nodes with the role `monitoring`: Prometheus and its exporters, which do what the files in the folder `monitor` of its home say. */
+  /** Nodes with the role `monitoring` run what files in the folder `monitor` of their home say. */
   "monitor",
 ] as const;
 export type Verb = (typeof VERBS)[number];
@@ -232,7 +232,6 @@ export type Verb = (typeof VERBS)[number];
 export type Can = Record<Verb, { can: true } | { can: false; why: string }>;
 
 // ---------------------------------------------------------------- the whole
-
 export type Role = "postgres" | "etcd" | "pgbouncer" | "proxy" | "backup" | "monitoring";
 
 /** The wanted state of a cluster. It is plain data, and holds names of secrets, never a secret. */
@@ -327,7 +326,6 @@ export interface Address {
 }
 
 // ---------------------------------------------------------------- life
-
 export type StopMode = "fast" | "immediate";
 /**
  * `process`: the first process of the service, such as PostgreSQL. `patroni`: the Patroni that watches over it. `node`: all processes of the
@@ -396,6 +394,6 @@ export interface PostgresFacts {
   data: string;
   /** libpq's file with the passwords of the cluster's accounts, for the account that PostgreSQL runs as; `exec` has it in PGPASSFILE. */
   passfile: string;
-  /** As pg_controldata tells it, also of a server that is down; null where there is no data. The timeline is that of the last checkpoint. */
+  /** As pg_controldata tells it, also of a server that is down; null without data. The timeline is that of the last checkpoint. */
   control: ControlState | null;
 }

@@ -183,6 +183,7 @@ async function metricsOf(
     sequences: async () =>
       isAsked ? ((await check.run(ctx, all)) as unknown as Checked) : { findings: [] },
   });
+  ctx.signal.addEventListener("abort", () => sources.forEach((one) => one.stop()), { once: true });
   return (accept) => metricsText(listed, sources, accept);
 }
 

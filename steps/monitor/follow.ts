@@ -60,7 +60,7 @@ export async function once(ctx: StepContext, into: string): Promise<void> {
   const known = watchedIn(cluster, entry!.data);
   const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(ASK_MS)]);
   const { members } = await (await ctx.use("patroni")).cluster(signal);
-  const files = targetFiles(joined(known, members));
+  const files = targetFiles(joined(known, members), "");
   for (const job of JOBS) {
     const path = join(into, `${job}.json`);
     const text = `${JSON.stringify(files[job], null, 2)}\n`;

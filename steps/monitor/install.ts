@@ -95,12 +95,12 @@ targets that have not.`,
     const entry = (await readClusterFile(cluster, clusterFile(ctx.run.stateDir, cluster)))!;
     await must(nodes, node, ["sh", "-c", PREPARE, "sh", cluster]);
     const changed = await putProgram(ctx, nodes, node);
+    // Those that run are the former; they are started again.
+    if (changed) await must(nodes, node, ["sh", "-c", "pkill -x pgdba; true"]);
     const files = await filesOf(ctx, nodes, node, { entry, receivers, retention });
     const put = await putFiles(nodes, node, files);
     if (put.length === 0 && !changed) ctx.unchanged();
     if (put.length > 0) await must(nodes, node, ["sh", "-c", RELOAD]);
-    // Where pgdba itself is another, those that run are the former.
-    if (changed) await must(nodes, node, ["sh", "-c", "pkill -x pgdba; true"]);
     const seen = await settled(ctx, nodes, node, milliseconds(wait) ?? 0);
     return { node, files: put, ...seen };
   },
@@ -152,12 +152,12 @@ async function filesOf(
     if (place.cafile !== undefined)
       files.set(`${HOME}/keys/repository.ca`, readText(place.cafile, { maxBytes: 1024 * 1024 }));
   }
-  for (const [job, groups] of Object.entries(targetFiles(watched)))
+  for (const [job, groups] of Object.entries(targetFiles(watched, node)))
     files.set(`${TARGETS}/${job}.json`, json(groups));
   for (const [name, text] of Object.entries(RULE_FILES)) files.set(`${RULES}/${name}`, text);
   const kept = receivers !== null || !(await isThere(nodes, node, ALERTMANAGER_FILE));
-  if (kept) files.set(ALERTMANAGER_FILE, stringify(alertmanagerConfig(receivers ?? [])));
-  files.set(PROMETHEUS_FILE, stringify(prometheusConfig(cluster, node, tls)));
+  if (kept) files.set(ALERTMANAGER_FILE, stringify(await alertmanagerConfig(receivers ?? [])));
+  files.set(PROMETHEUS_FILE, stringify(await prometheusConfig(tls)));
   const accounts = Object.fromEntries(
     [MONITOR_ACCOUNT, "pgbouncer_admin"].flatMap((name) => {
       const user = data.accounts?.[name]?.user;

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import subprocess
 
 import yaml
 
@@ -48,6 +50,23 @@ def bootstrap() -> dict:
     return {**wish, "verifiers": {user: verifier(secret(account)) for user, account in roles}}
 
 
+# Tells whoever monitors the cluster of this node's disks, as they are seen from inside; only the cluster's own network reaches it.
+EXPORTER = [
+    "prometheus-node-exporter",
+    "--collector.disable-defaults",
+    *(f"--collector.{name}" for name in ("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "uname", "vmstat")),
+    "--web.listen-address=:9100",
+    "--log.level=error",
+]
+# It ends with Patroni, whose child it is, as all of the container does.
+AGAIN = 'while :; do "$@"; sleep 5; done'
+
+
+def tell_of_disks(env: dict[str, str]) -> None:
+    if shutil.which(EXPORTER[0]) is not None:
+        subprocess.Popen(["sh", "-c", AGAIN, "sh", *EXPORTER], env=env, stdin=subprocess.DEVNULL)
+
+
 text = config("patroni.yml")
 private_folder(DATA, USER)
 for folder in (WAL, BACKUPS):
@@ -59,4 +78,5 @@ private_file(f"{RUN}/20-secrets.yml", json.dumps(passwords(yaml.safe_load(text))
 private_file(f"{RUN}/bootstrap.json", json.dumps(bootstrap()), USER)
 env = environment(USER)
 become(USER)
+tell_of_disks(env)
 os.execvpe("patroni", ["patroni", RUN], env)

@@ -30,9 +30,14 @@ export interface Reading {
   samples: Sample[];
 }
 
+/** Nobody has read it for so long: it is left alone until somebody does. */
+const UNREAD_MS = 90_000;
+/** Behind readers, it is refreshed no more often than this. */
+const LEAST_MS = 5_000;
+
 /**
- * Values that are asked for when somebody reads them and they are older than `refreshMs`. A refresh goes on behind the reader, one at a time; what was
- * known before is given until it is too old.
+ * Values that are asked for again when they are older than `refreshMs`, for as long as somebody reads them. A refresh goes on behind the readers, one at a
+ * time; what was known before is given until it is too old.
  */
 export class Source {
   readonly name: string;
@@ -42,6 +47,8 @@ export class Source {
   #good: { at: number; samples: Sample[] } | undefined;
   #ended: { at: number; durationMs: number; why: PgdbaError | null } | undefined;
   #running: { begun: number; done: Promise<void> } | undefined;
+  #readAt = 0;
+  #timer: Timer | undefined;
 
   constructor(name: string, clock: Clock, times: Times, read: () => Promise<Values>) {
     this.name = name;
@@ -53,10 +60,32 @@ export class Source {
   /** Waits for a refresh that is due, no longer than `waitMs`. */
   async reading(waitMs: number): Promise<Reading> {
     const { refreshMs } = this.#times;
+    this.#readAt = this.#clock.monotonic();
+    this.#goOn();
     const last = this.#ended?.at;
     if (last === undefined || this.#clock.monotonic() - last >= refreshMs)
       await within(this.#refresh(), waitMs);
     return this.#now();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#readAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Between two reads it is refreshed as well, so that the next finds values that are not too old. */
+  #goOn(): void {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        if (this.#clock.monotonic() - this.#readAt > UNREAD_MS) return;
+        this.#goOn();
+        void this.#refresh();
+      },
+      Math.max(this.#times.refreshMs, LEAST_MS),
+    );
+    this.#timer.unref();
   }
 
   #now(): Reading {

@@ -1,31 +1,25 @@
-/** The configuration of Alertmanager. Pure. */
+/** The configuration of Alertmanager: the routes of all, with the receivers of this cluster. */
+import { parseYaml } from "../../../engine/shared/yaml.ts";
 import type { JsonObject } from "../../../engine/types.ts";
+import text from "../../../monitoring/alertmanager/alertmanager.yml" with { type: "text" };
 
-/** URLs that alerts are posted to; without any they stand in Alertmanager alone. */
-export function alertmanagerConfig(receivers: readonly string[]): JsonObject {
-  return {
-    route: {
-      receiver: "people",
-      group_by: ["cluster", "alertname"],
-      group_wait: "10s",
-      group_interval: "1m",
-      repeat_interval: "4h",
-      routes: [{ matchers: ['severity="critical"'], repeat_interval: "1h" }],
-    },
-    inhibit_rules: [
-      {
-        source_matchers: ['severity="critical"'],
-        target_matchers: ['severity="warning"'],
-        equal: ["cluster", "alertname", "instance"],
-      },
-    ],
-    receivers: [
-      {
-        name: "people",
-        ...(receivers.length === 0
-          ? {}
-          : { webhook_configs: receivers.map((url) => ({ url, send_resolved: true })) }),
-      },
-    ],
+interface Receiver {
+  name: string;
+  webhook_configs?: { url: string; send_resolved: boolean }[];
+}
+
+/** Those that people hear of; the third is for a dead man's switch. */
+const FOR_PEOPLE: readonly string[] = ["people", "urgent"];
+
+/** `urls`: where alerts are posted to; without any they stand in Alertmanager alone. */
+export async function alertmanagerConfig(urls: readonly string[]): Promise<JsonObject> {
+  const config = (await parseYaml(text, "alertmanager.yml", { code: "internal" })) as {
+    receivers: Receiver[];
   };
+  const receivers = config.receivers.map((one) =>
+    urls.length === 0 || !FOR_PEOPLE.includes(one.name)
+      ? one
+      : { ...one, webhook_configs: urls.map((url) => ({ url, send_resolved: true })) },
+  );
+  return { ...config, receivers } as unknown as JsonObject;
 }

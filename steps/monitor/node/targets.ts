@@ -23,14 +23,19 @@ export interface Watched {
 const at = (host: string, port: number): string =>
   `${host.includes(":") ? `[${host}]` : host}:${port}`;
 
-/** By job. Those of jobs with one target for all stand in Prometheus's own configuration. */
-export function targetFiles({ cluster, servers, etcd, poolers }: Watched): Record<string, Group[]> {
+/** The targets of each job. `node` is the one that all of this runs on. */
+export function targetFiles(
+  { cluster, servers, etcd, poolers }: Watched,
+  node: string,
+): Record<string, Group[]> {
+  const here = (port: number): Group => group(node, at("127.0.0.1", port));
   const group = (instance: string, target: string): Group => ({
     targets: [target],
     labels: { cluster, instance },
   });
   return {
-    postgres: servers.map(({ name, host, port }) => group(name, at(host, port))),
+    // The exporter takes the name of the role for that of the database where none is named.
+    postgres: servers.map(({ name, host, port }) => group(name, `${at(host, port)}/postgres`)),
     patroni: servers.flatMap(({ name, host, api }) =>
       api === null ? [] : [group(name, at(host, api))],
     ),
@@ -40,5 +45,7 @@ export function targetFiles({ cluster, servers, etcd, poolers }: Watched): Recor
     pgbouncer: poolers.map(({ name }, index) =>
       group(name, at("127.0.0.1", PORT.pgbouncer + index)),
     ),
+    pgdba: [here(PORT.pgdba)],
+    prometheus: [here(PORT.prometheus), here(PORT.alertmanager)],
   };
 }

@@ -130,6 +130,8 @@ test("what the place lacks is refused with its reason before anything is done, f
       "kill patroni": (n: Nodes) => n.kill("a", "patroni"),
       "kill power": (n: Nodes) => n.kill("a", "power"),
       scheduler: (n: Nodes) => n.provision({ nodes: [{ name: "s", roles: ["backup"] }] } as never),
+      monitor: (n: Nodes) =>
+        n.provision({ nodes: [{ name: "m", roles: ["monitoring"] }] } as never),
     };
     for (const call of Object.values({ ...all, ...kills }))
       await call(nodes).catch((error: unknown) => errors.push(error as PgdbaError));

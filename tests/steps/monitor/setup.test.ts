@@ -1,0 +1,306 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import type { JsonObject } from "../../../engine/types.ts";
+import { identityOf } from "../../../providers/executable.ts";
+import type { Nodes } from "../../../providers/nodes/contract.ts";
+import { clusterFile } from "../../../providers/registry/folder.ts";
+import { readClusterFile } from "../../../providers/registry/read.ts";
+import packageJson from "../../../package.json" with { type: "json" };
+import account from "../../../steps/monitor/account.ts";
+import accountRemove from "../../../steps/monitor/account-remove.ts";
+import follow, { joined, once } from "../../../steps/monitor/follow.ts";
+import install from "../../../steps/monitor/install.ts";
+import { alertmanagerConfig } from "../../../steps/monitor/node/alertmanager.ts";
+import { prometheusConfig } from "../../../steps/monitor/node/prometheus.ts";
+import { fakeContext } from "../../support/context.ts";
+import { clientOf, sharedServer } from "../../support/postgres.ts";
+import { through } from "../../support/target.ts";
+import { targetOf } from "../report/support.ts";
+
+let stateDir = "";
+beforeAll(async () => {
+  stateDir = await mkdtemp(join(tmpdir(), "pgdba-monitor-"));
+  await mkdir(join(stateDir, "clusters"), { mode: 0o700 });
+  await writeFile(clusterFile(stateDir, "orders"), stringify(ENTRY), { mode: 0o600 });
+});
+afterAll(() => rm(stateDir, { recursive: true, force: true }));
+
+const address = (host: string, port: number) => ({
+  address: { host, port },
+  reach: { host: "127.0.0.1", port: port + 10_000 },
+});
+const ENTRY = {
+  ownership: "managed",
+  provider: "docker",
+  system_identifier: "7",
+  version: 17,
+  secrets: {
+    superuser: { file: "secrets/orders/superuser" },
+    pgbouncer_admin: { file: "secrets/orders/pgbouncer_admin" },
+  },
+  postgres: { host: "127.0.0.1", port: 15_432, user: "postgres" },
+  patroni: { endpoints: ["http://127.0.0.1:18008"], scope: "orders" },
+  accounts: {
+    superuser: { user: "postgres", password: "superuser" },
+    pgbouncer_admin: { user: "boss", password: "pgbouncer_admin" },
+  },
+  nodes: [
+    { name: "etcd1", roles: ["etcd"], endpoints: { etcd: address("etcd1", 2379) } },
+    {
+      name: "pg1",
+      roles: ["postgres"],
+      address: { host: "pg1", port: 5432 },
+      endpoints: { patroni: address("pg1", 8008) },
+    },
+    {
+      name: "pgb1",
+      roles: ["pgbouncer"],
+      endpoints: { pgbouncer: address("pgb1", 6432), follower: address("pgb1", 6433) },
+    },
+  ],
+};
+
+const entry = async () => (await readClusterFile("orders", clusterFile(stateDir, "orders")))!.data;
+
+async function onServer() {
+  const server = await sharedServer();
+  const target = targetOf(server);
+  const context = () =>
+    fakeContext({ target: { ...through(target), cluster: "orders" }, run: { stateDir } });
+  return { server, context, close: () => target.close() };
+}
+
+test("the role may look and nothing else; its password is in one file, and in no statement; all of it can be taken back", async () => {
+  const { server, context, close } = await onServer();
+  const admin = await clientOf(server);
+  await admin.query("drop role if exists pgdba_monitor");
+  try {
+    const before = await entry();
+    const first = context();
+    expect(await account.plan!(first, {})).toEqual({
+      user: "pgdba_monitor",
+      secret: "monitor",
+      made: true,
+    });
+    expect(await account.run(first, {})).toEqual({
+      user: "pgdba_monitor",
+      secret: "monitor",
+      made: true,
+    });
+    const file = join(stateDir, "secrets/orders/monitor");
+    const password = (await readFile(file, "utf8")).trim();
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect(first.recorded.secrets).toContain(password);
+    expect((await entry()).accounts?.["monitor"]).toEqual({
+      user: "pgdba_monitor",
+      password: "monitor",
+    });
+    const { rows } = await admin.query(
+      "select rolsuper, rolcreaterole, rolreplication, pg_has_role(oid, 'pg_monitor', 'usage') as sees, (select rolpassword from pg_authid a where a.oid = r.oid) as kept from pg_roles r where rolname = 'pgdba_monitor'",
+    );
+    expect(rows[0]).toMatchObject({
+      rolsuper: false,
+      rolcreaterole: false,
+      rolreplication: false,
+      sees: true,
+    });
+    expect(rows[0].kept).toStartWith("SCRAM-SHA-256$");
+
+    const again = context();
+    await account.run(again, {});
+    expect(again.recorded.unchanged).toBe(1);
+    await account.undo!(again, {}, undefined);
+    expect(again.recorded.unchanged).toBe(2);
+
+    await account.undo!(first, {}, undefined);
+    expect(await entry()).toEqual(before);
+    expect(
+      (await admin.query("select from pg_roles where rolname = 'pgdba_monitor'")).rows,
+    ).toHaveLength(0);
+
+    await account.run(context(), {});
+    const removing = context();
+    expect(await accountRemove.run(removing, {})).toEqual({ user: "pgdba_monitor", removed: true });
+    expect(await entry()).toEqual(before);
+    await expect(stat(file)).rejects.toThrow();
+    const none = context();
+    expect(await accountRemove.run(none, {})).toEqual({ user: "pgdba_monitor", removed: false });
+    expect(none.recorded.unchanged).toBe(1);
+  } finally {
+    await admin.query("drop role if exists pgdba_monitor");
+    await admin.end();
+    await close();
+  }
+}, 30_000);
+
+test("members that Patroni lists are added, and those that are down stay", async () => {
+  const known = {
+    cluster: "o",
+    servers: [{ name: "pg2", host: "pg2", port: 5432, api: 8008 }],
+    etcd: [],
+    poolers: [],
+  };
+  const members = [{ name: "pg1", host: "10.0.0.1", port: 5433, api: "https://10.0.0.1:8009" }];
+  expect(joined(known, members).servers).toEqual([
+    { name: "pg1", host: "10.0.0.1", port: 5433, api: 8009 },
+    { name: "pg2", host: "pg2", port: 5432, api: 8008 },
+  ]);
+  const into = await mkdtemp(join(tmpdir(), "pgdba-targets-"));
+  try {
+    const cluster = async () => ({
+      members: [...members, { name: "pg1", host: "pg1", port: 5432, api: "" }],
+    });
+    const ctx = fakeContext({
+      target: { cluster: "orders", use: async () => ({ cluster }) },
+      run: { stateDir },
+    });
+    await once(ctx, into);
+    const read = async (job: string) =>
+      JSON.parse(await readFile(join(into, `${job}.json`), "utf8"));
+    expect(await read("postgres")).toEqual([
+      { targets: ["pg1:5432/postgres"], labels: { cluster: "orders", instance: "pg1" } },
+    ]);
+    const written = (await stat(join(into, "node.json"))).mtimeMs;
+    await once(ctx, into);
+    expect((await stat(join(into, "node.json"))).mtimeMs).toBe(written);
+    const ended = follow.run(ctx, { into }).catch((error: Error) => error.message);
+    ctx.abort(new Error("enough"));
+    expect(await ended).toContain("enough");
+  } finally {
+    await rm(into, { recursive: true });
+  }
+});
+
+/** A node whose files are in memory, and whose Prometheus says what is given. */
+function nodeWith(said: { targets: JsonObject[] }, identity: string) {
+  const files = new Map<string, string>([
+    ["/var/lib/pgdba/bin/pgdba.json", JSON.stringify({ identity })],
+  ]);
+  const ran: string[] = [];
+  const ok = (stdout = "") => ({
+    exit_code: 0,
+    signal: null,
+    stdout,
+    stderr: "",
+    truncated: false,
+  });
+  const no = { ...ok(), exit_code: 1, stderr: "wrong" };
+  let refuse = "";
+  const nodes = {
+    facts: async () => ({ os: { arch: process.arch } }),
+    put: async (_node: string, path: string, { content }: { content: string }) =>
+      void files.set(path, content),
+    async exec(_node: string, [program = "", ...rest]: string[]) {
+      ran.push([program, ...rest].join(" "));
+      const path = rest.at(-1)!;
+      if (program === "cat") return files.has(path) ? ok(files.get(path)) : no;
+      if (program === "test") return files.has(path) ? ok() : no;
+      if (program === "rm") files.delete(path);
+      if (program === refuse) return no;
+      if (path === "--version" || rest.includes("--version"))
+        return ok(JSON.stringify({ data: { version: packageJson.version } }));
+      if (path.includes("/targets"))
+        return ok(JSON.stringify({ data: { activeTargets: said.targets } }));
+      if (path.includes("/rules"))
+        return ok(JSON.stringify({ data: { groups: [{ rules: [1, 2] }, { rules: [3] }] } }));
+      return ok();
+    },
+  };
+  return {
+    nodes: nodes as unknown as Nodes,
+    files,
+    ran,
+    refuse: (program: string) => (refuse = program),
+  };
+}
+
+test("a node is told what to do: no password is in it, what is right already stays, and who is silent is named", async () => {
+  const { context, close } = await onServer();
+  const arch = process.arch;
+  const target = (job: string, health: string) => ({
+    labels: { job, instance: "pg1" },
+    health,
+    lastError: "",
+  });
+  const said = { targets: [target("patroni", "up"), target("node", "down")] };
+  const world = nodeWith(said, await identityOf(arch));
+  try {
+    await account.run(context(), {});
+    const password = (await readFile(join(stateDir, "secrets/orders/monitor"), "utf8")).trim();
+    const run = async (input: JsonObject) => {
+      const ctx = fakeContext({
+        target: { cluster: "orders", use: async () => world.nodes },
+        run: { stateDir },
+      });
+      return [
+        (await install.run(ctx, { node: "monitor1", wait: "1s", ...input })) as JsonObject,
+        ctx,
+      ] as const;
+    };
+    const [first] = await run({ receivers: ["http://people/hook"] });
+    expect(first).toMatchObject({
+      targets: 2,
+      up: 1,
+      rules: 3,
+      silent: [{ job: "node", instance: "pg1", why: "down" }],
+    });
+    for (const [path, text] of world.files)
+      expect([path, text.includes(password)]).toEqual([path, false]);
+    const json = (path: string) => JSON.parse(world.files.get(`/var/lib/pgdba/${path}`)!);
+    expect(json("clusters/orders.yaml")).toMatchObject({
+      ownership: "connected",
+      postgres: { host: "pg1", port: 5432, user: "pgdba_monitor", password_secret: "monitor" },
+      patroni: { endpoints: ["http://pg1:8008"] },
+    });
+    expect(json("monitor/targets/pgbouncer.json")).toEqual([
+      { targets: ["127.0.0.1:9127"], labels: { cluster: "orders", instance: "pgb1" } },
+    ]);
+    const services = json("monitor/services.json");
+    expect(services.accounts).toEqual({ monitor: "pgdba_monitor", pgbouncer_admin: "boss" });
+    expect(services.services.map(({ name }: { name: string }) => name)).toContain(
+      "pgbouncer-exporter-pgb1",
+    );
+    expect(world.ran.at(-1)).toContain("/api/v1/rules");
+    expect(world.ran.some((line) => line.includes("pkill -HUP"))).toBe(true);
+    // The receivers that were set stay, and nothing is told to read its files again.
+    world.ran.length = 0;
+    const [again, ctx] = await run({});
+    expect(again["files"]).toEqual([]);
+    expect(ctx.recorded.unchanged).toBe(1);
+    expect(world.files.get("/var/lib/pgdba/monitor/alertmanager.yml")).toContain(
+      "http://people/hook",
+    );
+    expect(world.ran.some((line) => line.includes("pkill"))).toBe(false);
+    // Of what the tool refuses nothing is put in force.
+    world.refuse("amtool");
+    const before = world.files.get("/var/lib/pgdba/monitor/alertmanager.yml");
+    await expect(run({ receivers: ["http://other/"] })).rejects.toThrow(
+      "amtool check-config refuses it: wrong",
+    );
+    expect(world.files.get("/var/lib/pgdba/monitor/alertmanager.yml")).toBe(before);
+    expect(world.files.has("/var/lib/pgdba/monitor/draft.yml")).toBe(false);
+  } finally {
+    await accountRemove.run(context(), {});
+    await close();
+  }
+}, 60_000);
+
+test("TLS is asked of Patroni and etcd where the cluster has it; webhooks are for people, not for the dead man's switch", async () => {
+  const jobs = (await prometheusConfig(true))["scrape_configs"] as {
+    job_name: string;
+    scheme?: string;
+  }[];
+  expect(jobs.filter(({ scheme }) => scheme === "https").map(({ job_name }) => job_name)).toEqual([
+    "patroni",
+    "etcd",
+  ]);
+  const { receivers } = (await alertmanagerConfig(["http://a/"])) as { receivers: JsonObject[] };
+  expect(receivers).toEqual([
+    { name: "people", webhook_configs: [{ url: "http://a/", send_resolved: true }] },
+    { name: "urgent", webhook_configs: [{ url: "http://a/", send_resolved: true }] },
+    { name: "watchdog" },
+  ]);
+});
