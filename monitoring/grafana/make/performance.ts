@@ -142,6 +142,7 @@ export default dashboard(
           ...limits("pgbouncer-wait", "critical"),
         ],
       ),
+      // Versions of the exporter have a word more in these names.
       graph(
         {
           title: "PgBouncer: query time",
@@ -150,7 +151,7 @@ export default dashboard(
         },
         [
           q(
-            `sum by (database) (rate(pgbouncer_stats_queries_duration_seconds_total{${C}}[$__rate_interval])) / sum by (database) (rate(pgbouncer_stats_queries_pooled_total{${C}}[$__rate_interval]))`,
+            `sum by (database) (rate({__name__=~"pgbouncer_stats_(totals_)?queries_duration_seconds_total",${C}}[$__rate_interval])) / sum by (database) (rate({__name__=~"pgbouncer_stats_(totals_)?queries_pooled_total",${C}}[$__rate_interval]))`,
             "{{database}}",
           ),
         ],

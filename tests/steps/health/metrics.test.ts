@@ -158,7 +158,8 @@ test("of backups only those count that can be restored, and a window begins behi
       drill: null,
     },
     {
-      gaps: [{}],
+      gaps: [{ between_backups: false }, { between_backups: true }],
+      histories: ["00000004.history"],
       missing: 2,
       waiting: 0,
       archiver: null,
@@ -179,6 +180,7 @@ test("of backups only those count that can be restored, and a window begins behi
   expect(of("pgdba_restorable_until_timestamp_seconds")).toBe(at("2026-01-05T00:00:00Z"));
   expect(of("pgdba_restore_drill_last_success_timestamp_seconds")).toBe(at("2026-01-03T01:00:00Z"));
   expect(of("pgdba_restore_drill_last_passed")).toBeUndefined();
+  expect(of("pgdba_archive_gaps")).toBe(2);
   expect(of("pgdba_archive_missing_segments")).toBe(2);
   expect(of("pgdba_archive_waiting_segments")).toBeUndefined();
 });

@@ -38,9 +38,12 @@ export async function programsOf(
   if (existsSync(bin)) return { bin };
   const missing = dockerMissing();
   if (missing !== null) return { missing };
+  const image = `debian:${suite}-slim`;
+  if (Bun.spawnSync(["docker", "image", "inspect", image]).exitCode !== 0)
+    return { missing: `the Engine has no image ${image}` };
   const fetched = await mkdtemp(`${tree}.`);
   const script = `apt-get update -qq && cd /tmp && apt-get download -qq ${PACKAGES.join(" ")} >&2 && mkdir /t && for f in *.deb; do dpkg -x $f /t; done && tar -C /t -c usr/bin`;
-  const words = ["run", "--rm", "-i", `debian:${suite}-slim`, "sh", "-c", script];
+  const words = ["run", "--rm", "-i", image, "sh", "-c", script];
   const run = Bun.spawn(["docker", ...words], { stdout: "pipe", stderr: "pipe" });
   const tar = Bun.spawn(["tar", "-C", fetched, "-x"], { stdin: run.stdout, stderr: "pipe" });
   const [told, code, unpacked] = await Promise.all([run.stderr.text(), run.exited, tar.exited]);

@@ -36,7 +36,7 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-/** Starts all, asked every three seconds so that nobody has to wait for long; resolves when Prometheus is ready. */
+/** Starts all, asked every five seconds so that nobody has to wait for long; resolves when Prometheus is ready. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const base = await mkdtemp(join(tmpdir(), "pgdba-stack-"));
   const children: Bun.Subprocess<"pipe", "ignore", "ignore">[] = [];
@@ -143,7 +143,7 @@ async function configure(
   const quick = (text: string): string =>
     text.replaceAll(
       /((?:scrape_|evaluation_|refresh_)?interval|scrape_timeout): \d+[sm]/g,
-      "$1: 3s",
+      "$1: 5s",
     );
   const config = await readFile(join(from, "prometheus.yml"), "utf8");
   await writeFile(join(base, "prometheus.yml"), quick(config).replace("127.0.0.1:9187", exporter));
