@@ -275,9 +275,12 @@ async function windowsOf(
   for (const start of windowStarts(starts)) {
     const { record } = start.backup;
     const newest = await newestMark(wal(start));
+    // A backup is finished when its WAL is there, which is after the last record of that.
+    const isLater = newest !== null && newest.time > micros(new Date(record.finished_at));
+    const at = isLater ? iso(newest.time) : newest && record.finished_at;
     windows.push({
       from: { backup: record.id, lsn: start.end, at: record.finished_at },
-      to: { lsn: start.reach, at: newest && iso(newest.time) },
+      to: { lsn: start.reach, at },
     });
   }
   return windows;
@@ -285,9 +288,10 @@ async function windowsOf(
 
 function windowText(timeline: number, windows: readonly Window[]): string {
   if (windows.length === 0) return `Nothing can be restored on timeline ${timeline}`;
-  const parts = windows.map(
-    ({ from, to }) =>
-      `from ${from.at} to ${to.at ?? lsnText(to.lsn)} (${from.backup} and WAL up to ${lsnText(to.lsn)})`,
+  const parts = windows.map(({ from, to }) =>
+    to.at === from.at
+      ? `to the end of ${from.backup}, of ${from.at}`
+      : `from ${from.at} to ${to.at ?? lsnText(to.lsn)} (${from.backup} and WAL up to ${lsnText(to.lsn)})`,
   );
   return `Timeline ${timeline} can be restored ${parts.join(", and ")}`;
 }

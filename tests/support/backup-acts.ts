@@ -107,7 +107,11 @@ export const BACKUP_ACTS: Record<string, BackupAct> = {
     },
   },
   copy: {
-    prepare: withoutIncrements,
+    async prepare(it) {
+      await withoutIncrements(it);
+      // What an earlier trial has left was told by it.
+      if (it.copy.entry()) await it.copy.destroy();
+    },
     async words(it) {
       counted = it.parts().length;
       const point = await it.point();

@@ -75,9 +75,9 @@ export class BackupCrashes {
     }
     out.problems.push(...this.#original());
     if (isKilled && id !== undefined) {
-      let ended = await it.run("resume", id, ...(givesUp ? ["--give-up"] : []));
+      let ended = await it.resume(id, ...(givesUp ? ["--give-up"] : []));
       // It has come to its question, and the next one is the yes.
-      if (ended.exit === WAITS) ended = await it.run("resume", id);
+      if (ended.exit === WAITS) ended = await it.resume(id);
       done = ended.exit === 0;
       const error = ended.envelope.error;
       out.said.push(

@@ -30,6 +30,9 @@ export class Crashed {
   argv = (...words: string[]) => [...words, "--cluster", "shop", "--format", "json", "--yes"];
   run = (...words: string[]): Promise<Ran> =>
     cli(this.argv(...words), this.shop.place, { limitMs: LIMIT_MS });
+  /** By its id alone: it may work on another cluster. */
+  resume = (id: string, ...more: string[]): Promise<Ran> =>
+    cli(["resume", id, ...more, "--format", "json"], this.shop.place, { limitMs: LIMIT_MS });
   async well(...words: string[]): Promise<any> {
     const { envelope, exit, stderr } = await this.run(...words);
     if (envelope.success) return envelope.data;

@@ -189,6 +189,18 @@ describe("a cluster with two backups", () => {
     ]);
   });
 
+  test("where WAL tells of nothing after the backup, the window is its end", async () => {
+    const own = "20260101T000000Z-full-aaaaaa";
+    const from = without();
+    for (const [name, { bytes }] of from.objects) {
+      if (!name.endsWith(`/record/${own}.json`)) continue;
+      const record = JSON.parse(Buffer.from(bytes).toString()) as object;
+      from.put(name, JSON.stringify({ ...record, finished_at: "2999-01-01T00:00:00.000Z" }));
+    }
+    const no = await refused(ask({ kind: "name", name: "release 8" }, { from, backup: own }));
+    expect(no.message).toContain(`to the end of ${own}, of 2999-01-01T00:00:00.000Z`);
+  });
+
   test("a name and a transaction are found where they are", async () => {
     const name = await ask({ kind: "name", name: "release 7" });
     expect([id(name), name.stop!.inclusive]).toEqual(["aaaaaa", true]);
