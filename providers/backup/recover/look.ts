@@ -1,5 +1,5 @@
 /** What is found in a server that was restored. It only reads; what fails is a finding, not an error. */
-import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
+import { toPgdbaError } from "../../../engine/errors.ts";
 import type { PgSession } from "../../postgres/session.ts";
 import type { ScratchServer } from "./scratch-server.ts";
 
@@ -69,20 +69,11 @@ export async function lookAt(what: Looked): Promise<Look> {
 }
 
 async function within<T>(
-  { server }: Looked,
+  { server, signal }: Looked,
   database: string,
   work: (session: PgSession) => Promise<T>,
 ): Promise<T> {
-  const session = await server.open(database);
-  if (session === null) {
-    throw new PgdbaError(
-      "connection_failed",
-      `The restored server takes no connections to ${database}`,
-      {
-        hint: await server.log(),
-      },
-    );
-  }
+  const session = await server.opened(database, signal);
   try {
     return await work(session);
   } finally {

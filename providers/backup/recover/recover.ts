@@ -118,7 +118,7 @@ async function recovered(
   const begun = performance.now();
   const { at, first } = await reached(world, { data: order.data, server, stop });
   const replayed = performance.now();
-  const session = (await server.open())!;
+  const session = await server.opened("postgres", world.signal);
   try {
     const said = (await server.log()).trim();
     const promotes = order.finish === "promote";

@@ -22,6 +22,9 @@ export interface ServerPlan {
 }
 
 const PORT = 5432;
+/** One that has started, and takes no connection for so long, is not busy. */
+const OPEN_MS = 60_000;
+const AGAIN_MS = 50;
 /** A log's end, for a hint. */
 const TAIL_LINES = 6;
 
@@ -110,6 +113,26 @@ export class ScratchServer {
   async log(): Promise<string> {
     const text = await readFile(join(this.#plan.folder, "log"), "utf8").catch(() => "");
     return text.trim().split("\n").slice(-TAIL_LINES).join("\n");
+  }
+
+  /**
+   * Asks again until it takes a connection: a machine that is busy may be late, and hours of fetching must not be lost for that.
+   * @throws PgdbaError connection_failed
+   */
+  async opened(database = "postgres", signal?: AbortSignal): Promise<PgSession> {
+    const deadline = performance.now() + OPEN_MS;
+    for (;;) {
+      signal?.throwIfAborted();
+      const session = await this.open(database);
+      if (session !== null) return session;
+      if (this.#ended !== null || performance.now() > deadline)
+        throw new PgdbaError(
+          "connection_failed",
+          `The restored server takes no connections to ${database}`,
+          { hint: await this.log() },
+        );
+      await Bun.sleep(AGAIN_MS);
+    }
   }
 
   /** Null while it takes no connections yet. */
