@@ -84,11 +84,13 @@ export interface Nodes extends Files {
    */
   provision(spec: Spec): Promise<Change[]>;
   /**
-   * Stops and removes with their data what has the labels: all of the cluster, or what one run has made, or some nodes. What is not
-   * there any more counts as removed.
+   * Stops and removes with their data what has the labels: all of the cluster, or what one run has made (`but` for these nodes), or some nodes. What
+   * is not there any more counts as removed.
    * @throws PgdbaError step_refused: of `nodes`, when no other node would have the data
    */
-  deprovision(which?: { run: string } | { nodes: readonly string[] }): Promise<Change[]>;
+  deprovision(
+    which?: { run: string; but?: readonly string[] } | { nodes: readonly string[] },
+  ): Promise<Change[]>;
   /** All nodes that have the cluster's label, those of a `provision` that did not finish included. */
   list(): Promise<NodeInfo[]>;
 

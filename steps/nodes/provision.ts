@@ -4,11 +4,15 @@ import { defineStep } from "../define.ts";
 import { shown } from "./list.ts";
 import { CHANGES, NODE_LIST, SPEC, specOf } from "./schema.ts";
 
+interface Before {
+  there: string[];
+}
+
 export default defineStep({
   type: "nodes.provision",
   summary: "Make the nodes of a cluster that are missing, and start them",
   docs: `The cluster's entry in the registry must be there (\`cluster.reserve\`). A node that exists and is not in the list is left as it is. More
-nodes in a later call are added to the cluster. What this run has made is removed again when it fails: by its label, never by name.`,
+nodes in a later call are added to the cluster. What the step has made is removed again when the run fails: by the run's label, never by name alone.`,
   example: `- nodes.provision:
     version: 18
     superuser: {user: postgres, password: superuser}
@@ -30,6 +34,9 @@ nodes in a later call are added to the cluster. What this run has made is remove
   },
   async run(ctx, input) {
     const nodes = await ctx.use("nodes");
+    // As the first attempt found it: an earlier step of this run may have made these.
+    if (ctx.noted === undefined)
+      ctx.note({ there: (await nodes.list()).map(({ node }) => node) } satisfies Before);
     // It may have made something before it refused; taken back is only what has the label of this run.
     const changes = await nodes.provision(specOf(input)).catch((error: unknown) => {
       throw withNothingDone(toPgdbaError(error), false);
@@ -43,7 +50,8 @@ nodes in a later call are added to the cluster. What this run has made is remove
   },
   async undo(ctx) {
     const nodes = await ctx.use("nodes");
-    const removed = await nodes.deprovision({ run: ctx.run.id });
+    const { there: but } = (ctx.noted ?? { there: [] }) as unknown as Before;
+    const removed = await nodes.deprovision({ run: ctx.run.id, but });
     if (removed.length === 0) ctx.unchanged();
   },
 });

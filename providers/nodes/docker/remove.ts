@@ -1,4 +1,4 @@
-import type { Change } from "../contract.ts";
+import type { Change, Nodes } from "../contract.ts";
 import { detachDisks, type DiskSizes, hasSizes } from "./disks.ts";
 import { refused } from "../spec.ts";
 import { ask, statusOf } from "./engine.ts";
@@ -14,7 +14,7 @@ import {
   REPOSITORY_LABEL,
 } from "./record.ts";
 
-export type Which = { run: string } | { nodes: readonly string[] } | undefined;
+export type Which = Parameters<Nodes["deprovision"]>[0];
 
 const LOCK_MS = 300_000;
 /** A network is in use for a moment after its last container has gone. */
@@ -33,7 +33,9 @@ export async function deprovision(work: Work, which: Which): Promise<Change[]> {
   const records = await readRecords(cluster);
   const isGoing = (one: { node: string; run: string }) =>
     which === undefined ||
-    ("run" in which ? one.run === which.run : which.nodes.includes(one.node));
+    ("run" in which
+      ? one.run === which.run && which.but?.includes(one.node) !== true
+      : which.nodes.includes(one.node));
   const going = records.filter(({ node, labels }) => isGoing({ node, run: labels.run }));
   const staying = records.filter((record) => !going.includes(record));
   if (which !== undefined && "nodes" in which) assertDataStays(going, staying);

@@ -59,7 +59,7 @@ export async function provision(work: Work, spec: Spec): Promise<Change[]> {
 
 export async function deprovision(
   work: Work,
-  which?: { run: string } | { nodes: readonly string[] },
+  which?: { run: string; but?: readonly string[] } | { nodes: readonly string[] },
 ): Promise<Change[]> {
   const { home } = work;
   const base = baseOf(home);
@@ -69,7 +69,9 @@ export async function deprovision(
     const going = all.filter(
       ({ node, labels }) =>
         which === undefined ||
-        ("run" in which ? labels.run === which.run : which.nodes.includes(node)),
+        ("run" in which
+          ? labels.run === which.run && which.but?.includes(node) !== true
+          : which.nodes.includes(node)),
     );
     const staying = all.filter((record) => !going.includes(record));
     if (which !== undefined && "nodes" in which && going.some(({ made }) => made))

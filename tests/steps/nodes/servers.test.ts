@@ -102,6 +102,17 @@ test("nodes.provision is taken back by the label of its run, also when it refuse
   expect([ctx.recorded.unchanged, await running("a")]).toEqual([1, "running"]);
 });
 
+test("nodes.provision takes back what it has made itself, and not what an earlier step of its run has", async () => {
+  const more = world.spec(["a", "b", "c"]) as unknown as Json;
+  const made = await did(provision, more as object);
+  expect(made.output["changes"]).toContainEqual({ node: "c", act: "make", what: "standby of a" });
+  // Repeated after a crash it finds all of them there.
+  await did(provision, more as object, made.ctx);
+  await provision.undo!(made.ctx, more, undefined);
+  expect((await world.list()).map(({ node }) => node)).toEqual(["a", "b"]);
+  expect([await running("a"), await running("b")]).toEqual(["running", "running"]);
+});
+
 test("nodes.list tells the state of each, and nodes.control what their data says", async () => {
   const { output } = await did(list, {});
   expect(output["nodes"]).toMatchObject([
