@@ -69,12 +69,14 @@ async function drill(live: Live, fault: readonly string[], seed: number): Promis
   };
 }
 
+/** Long enough to be done before it ends, also on a busy machine. */
+const LASTS_MS = 15_000;
 const HEALED_MS = 60_000;
 
 /** From its deadline until it is gone, ms; nobody but its healer ends it. */
 async function lateness(live: Live, how: "freeze" | "kill" | "partition"): Promise<number> {
   const nodes = await live.nodes();
-  const until = { id: `late-${crypto.randomUUID().slice(0, 8)}`, afterMs: 5_000 };
+  const until = { id: `late-${crypto.randomUUID().slice(0, 8)}`, afterMs: LASTS_MS };
   const node = "etcd3";
   let deadline: string;
   if (how === "partition") {

@@ -133,7 +133,8 @@ function ofFault(seen: Evidence): Hypothesis[] {
     },
     {
       name: "redundancy is back",
-      held: redundancy === null ? null : redundancy.restored_ms !== null,
+      // A drill that was given up has not waited for it.
+      held: redundancy === null ? null : redundancy.restored_ms !== null || (healed ? false : null),
       said:
         redundancy === null
           ? "no standby streamed before, or nobody looked"

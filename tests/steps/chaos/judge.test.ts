@@ -13,6 +13,7 @@ import { readHistory } from "../../../steps/chaos/history/read.ts";
 import { History } from "../../../steps/chaos/history/write.ts";
 import type { Judged } from "../../../steps/chaos/judge/judge.ts";
 import { Tally, UNKNOWN } from "../../../steps/chaos/judge/tally.ts";
+import { hypotheses } from "../../../steps/chaos/judge/verdict.ts";
 import { waits } from "../../../steps/chaos/judge/waits.ts";
 import { forge, type Forged, good, HEADER, judged, random } from "./forged.ts";
 
@@ -339,4 +340,22 @@ test("gaps are measured from when an operation was due, by each way", () => {
     down_after_ms: 0,
     up_after_ms: null,
   });
+});
+
+test("redundancy that is not back is proven only by a drill that has waited for it", () => {
+  const claim = (healed: boolean | null) =>
+    hypotheses({
+      judged: null,
+      flaws: [],
+      nodes: null,
+      redundancy: { streaming: 2, sync: 1, least_streaming: 1, restored_ms: null },
+      waits: [],
+      copies: [],
+      confirmed: true,
+      healed,
+      fault: { at_ms: 1, under_load: true },
+      least: 1,
+      most_gap_ms: null,
+    }).find(({ name }) => name === "redundancy is back")!.held;
+  expect([claim(true), claim(false), claim(null)]).toEqual([false, null, null]);
 });
