@@ -63,11 +63,11 @@ export function checkParams(params: Json | undefined, report: Report): Record<st
     checkSecret(sound, path, report);
     checkDefault(sound, path, report);
     checkBeside(sound, isObject(params) ? params : {}, path, report);
-    if (sound.runbook !== undefined && sound.type !== "boolean")
+    if (sound.runbook !== undefined && sound.type !== "boolean" && sound.type !== "string")
       report.add([...path, "runbook"], {
         rule: "runbook-param-type",
-        message: "only a boolean asks for another runbook",
-        hint: "Write `type: boolean`.",
+        message: "only a boolean or a text asks for another runbook",
+        hint: "Write `type: boolean` or `type: string`.",
       });
     if (sound.positional === undefined) continue;
     const other = positions.get(sound.positional);

@@ -180,7 +180,7 @@ export const PARAM: JsonSchema = {
     runbook: {
       ...text,
       description:
-        "Of a boolean: where it is given, the run is that of this runbook, with the same flags.",
+        "Where it is given (a boolean: as true), the run is that of this runbook, with the same flags.",
     },
     positional: {
       type: "integer",

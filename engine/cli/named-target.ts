@@ -8,12 +8,15 @@ type Specs = Record<string, ParamSpec>;
 
 const flagOf = (param: string) => `--${param.replaceAll("_", "-")}`;
 
-/** The runbook whose the run is where a boolean that names one (`runbook`) is given. It may know flags that the first one does not. */
+/** The runbook whose the run is where a parameter that names one (`runbook`) is given, a boolean as true. It may know flags that the first one does not. */
 export function otherRunbook(specs: Specs, argv: string[]): string | undefined {
   const named = Object.entries(specs).filter(([, spec]) => spec.runbook !== undefined);
   if (named.length === 0) return undefined;
   const flags = flagsAmong(argv, paramFlags(specs));
-  return named.find(([name]) => flags[name.replaceAll("_", "-")] === true)?.[1].runbook;
+  return named.find(([name]) => {
+    const given = flags[name.replaceAll("_", "-")];
+    return given !== undefined && given !== false;
+  })?.[1].runbook;
 }
 
 /**

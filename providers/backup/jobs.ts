@@ -25,6 +25,7 @@ type Load = () => Promise<Work<never>>;
 const loaders: Record<Job, Load> = {
   fetch: () => import("./fetch-job.ts"),
   recover: () => import("./recover-job.ts"),
+  lend: () => import("./lend.ts"),
   serve: () => import("./serve.ts"),
   make: () => import("./make.ts"),
 };

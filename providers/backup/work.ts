@@ -5,6 +5,7 @@
  *
  *   fetch    a backup, or a chain of them, into a data directory (`fetch.ts`)
  *   recover  runs a server on a fetched directory up to a target, looks at it, and stops it or brings it to its end (`recover.ts`)
+ *   lend     runs a server on a directory that was brought to its end, for a pgdba that takes a table or a database out of it (`lend.ts`)
  *   make     a repository of a place (`make.ts`)
  *   serve    the verbs of a repository on standard input and output, for a pgdba that can't reach it (`serve.ts`)
  *
@@ -37,7 +38,7 @@ export interface Left {
   file: string;
 }
 
-export type Job = "fetch" | "recover" | "serve" | "make";
+export type Job = "fetch" | "recover" | "lend" | "serve" | "make";
 
 /** A line of standard error while it works. */
 export interface Told {

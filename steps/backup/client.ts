@@ -17,6 +17,10 @@ import { runsOn } from "./node-runs.ts";
 export interface Client {
   programs: Programs;
   env: Record<string, string>;
+  /** Where the programs run: on the server's node, on this machine, or in a container on its network. */
+  where: "node" | "here" | "container";
+  /** Of a container: puts a small file there that the programs read; gives its path. */
+  put?(name: string, content: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -40,7 +44,7 @@ export async function clientOf(ctx: StepContext, least = 0): Promise<Client> {
       PGUSER: postgres.spec.user,
       ...common(ctx),
     };
-    return { programs, env, close: async () => {} };
+    return { programs, env, where: "node", close: async () => {} };
   }
   const local = [...(onNode?.programs ?? []), ...(await localPrograms(ctx))];
   let programs: Programs;
@@ -65,8 +69,19 @@ export async function clientOf(ctx: StepContext, least = 0): Promise<Client> {
       PGPASSFILE: hasPassword ? file : "/dev/null",
       ...common(ctx),
     },
+    where: "here",
     close: () => removePassfile(ctx),
   };
+}
+
+/** The programs of a node for its own server; null where it has none that fit, or is not reached. */
+export async function programsOf(ctx: StepContext, node: string): Promise<Programs | null> {
+  const found = await nodePrograms(ctx, node);
+  const { version_num } = await serverOf(ctx, 0);
+  const fits = found?.programs.filter(
+    ({ version }) => version >= Math.floor(version_num / 10_000) * 10_000,
+  );
+  return fits?.[0] ?? null;
 }
 
 /**
@@ -118,7 +133,13 @@ async function inContainer(
       ...common(ctx),
     };
     await removePassfile(ctx);
-    return { programs, env, close: () => container.end() };
+    return {
+      programs,
+      env,
+      where: "container",
+      put: (name, content) => container.put(name, content),
+      close: () => container.end(),
+    };
   } catch (error) {
     await removePassfile(ctx);
     await container.end();

@@ -1,4 +1,5 @@
 import { PgdbaError } from "../../engine/errors.ts";
+import { LOCALE_COLUMNS, localeFrom } from "../../providers/backup/logical/locale.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { type Dumping, dumpDatabase, dumpGlobals } from "../../providers/backup/logical/dump.ts";
 import { shown } from "../../providers/backup/logical/programs.ts";
@@ -12,9 +13,7 @@ import { newBackupId } from "./id.ts";
 import { removeBackup } from "./remove.ts";
 import { backupPlace } from "./place.ts";
 
-const DATABASES = `SELECT datname AS name, pg_database_size(oid)::text AS bytes, pg_encoding_to_char(encoding) AS encoding,
-  datcollate AS collate, datctype AS ctype, to_jsonb(d) ->> 'datlocprovider' AS provider,
-  coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') AS locale
+const DATABASES = `SELECT datname AS name, pg_database_size(oid)::text AS bytes, ${LOCALE_COLUMNS}
 FROM pg_database d WHERE datallowconn AND NOT datistemplate AND ($1::text[] IS NULL OR datname = ANY ($1)) ORDER BY datname`;
 const SERVER = `SELECT current_setting('server_version') AS version, current_setting('block_size')::int AS block_size,
   pg_size_bytes(current_setting('wal_segment_size'))::bigint::text AS segment_bytes, current_setting('data_checksums') = 'on' AS checksums,
@@ -130,16 +129,10 @@ async function databasesOf(ctx: StepContext, wanted: string[] | null): Promise<D
   const postgres = await ctx.use("postgres");
   const session = await postgres.session();
   const { rows } = await session.ask(DATABASES, [wanted]);
-  const found = rows.map(({ name, bytes, encoding, collate, ctype, provider, locale }) => ({
-    name: String(name),
-    bytes: Number(bytes),
-    locale: {
-      encoding: String(encoding),
-      collate: String(collate),
-      ctype: String(ctype),
-      ...(typeof provider === "string" ? { provider } : {}),
-      ...(typeof locale === "string" ? { locale } : {}),
-    },
+  const found = rows.map((row) => ({
+    name: String(row["name"]),
+    bytes: Number(row["bytes"]),
+    locale: localeFrom(row),
   }));
   const missing = wanted?.filter((name) => !found.some((one) => one.name === name)) ?? [];
   if (missing.length === 0 && found.length > 0) return found;

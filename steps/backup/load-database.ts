@@ -1,18 +1,19 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { loadDump } from "../../providers/backup/logical/load.ts";
+import { withSuffix } from "../../providers/backup/logical/names.ts";
 import type { TableRows } from "../../providers/backup/logical/rows.ts";
-import { quoteName } from "../../providers/planner/twin/names.ts";
 import { defineStep } from "../define.ts";
 import { clientOf, removePassfile } from "./client.ts";
+import { settle } from "./counted-rows.ts";
 import { assertNotOlder, dumpOf, toolMajor } from "./logical-part.ts";
 import { backupPlace } from "./place.ts";
 import { newestMark, recordOf } from "./records.ts";
 import {
   admin,
+  databaseDone,
   databaseOid,
   makeScratch,
-  type Noted,
   removeScratch,
   nameScratch,
   takePlace,
@@ -33,7 +34,7 @@ export default defineStep({
 and compared with those that were read when the backup was verified; then the database gets its name. Without \`to\` that is the old one with \`_restored\`.
 
 With \`replace\`, which must be the database's name, it takes the place of the one that there is: sessions there are ended, and the old one keeps its data under
-the name in \`aside\`. Nothing is dropped. What belongs to a database and is in no dump, such as ALTER DATABASE … SET, is not restored.
+the name in \`aside\`. Nothing is dropped. What belongs to a database and is in no dump, such as ALTER DATABASE … SET, is not restored, nor are subscriptions.
 
 A dump holds code: functions, defaults, triggers. It is run in the server, by the role that restores, and never on this machine.`,
   example: `- backup.load-database:
@@ -100,7 +101,11 @@ A dump holds code: functions, defaults, triggers. It is run in the server, by th
       const locale = record.databases.find(({ name }) => name === part.database)?.locale;
       const noted = await makeScratch(ctx, locale);
       let done = 0;
-      const options = input.owners === false ? ["--no-owner", "--no-privileges"] : [];
+      const options = [
+        // It would draw changes from another server by the slot of the original, and the database could not be dropped.
+        "--no-subscriptions",
+        ...(input.owners === false ? ["--no-owner", "--no-privileges"] : []),
+      ];
       await loadDump(
         client.programs,
         client.env,
@@ -117,7 +122,7 @@ A dump holds code: functions, defaults, triggers. It is run in the server, by th
       const known = await knownRows(ctx, input.id, part.database);
       const counted = await settle(ctx, noted.scratch, known);
       const aside =
-        input.replace == null ? null : `${to.slice(0, 40)}_before_${ctx.run.id.slice(-12)}`;
+        input.replace == null ? null : withSuffix(to, `_before_${ctx.run.id.slice(-12)}`);
       const output = { database: to, aside, ...counted, compared: known !== null };
       ctx.note({ ...noted, output, ...(aside === null ? {} : { aside: { name: aside, of: to } }) });
       if (aside === null) await nameScratch(await admin(ctx), noted.scratch, to);
@@ -133,12 +138,7 @@ A dump holds code: functions, defaults, triggers. It is run in the server, by th
     assertNotOlder(record, (await admin(ctx)).info.version_num);
     return { from: part.database, to: await nameOf(ctx, part.database, input), bytes: part.bytes };
   },
-  async probe(ctx) {
-    const { oid, output } = (ctx.noted ?? {}) as Partial<Noted>;
-    if (output === undefined || oid === undefined) return { state: "not_done" };
-    const now = await databaseOid(await admin(ctx), String(output["database"]));
-    return now === oid ? { state: "done", output } : { state: "not_done" };
-  },
+  probe: databaseDone,
   async undo(ctx) {
     await removePassfile(ctx);
     if (!(await removeScratch(ctx))) ctx.unchanged();
@@ -167,7 +167,7 @@ async function nameOf(ctx: StepContext, database: string, { to, replace }: Input
       hint: `Restore it with --to ${database}.`,
     });
   }
-  const name = to ?? `${database.slice(0, 54)}_restored`;
+  const name = to ?? withSuffix(database, "_restored");
   if ((await databaseOid(pg, name)) === null) return name;
   throw new PgdbaError("invalid_param", `There is a database ${name} already`, {
     hint: `Give another name with --to, drop that one, or put the restored one in the place of ${database} with --replace=${database}.`,
@@ -188,48 +188,4 @@ async function knownRows(
   if (found === null)
     ctx.warn(`${id} was not verified: nobody knows how many rows its tables should have`);
   return found;
-}
-
-const TABLES = `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema')`;
-
-/** Counts, compares, and has the planner know the tables. @throws PgdbaError step_failed */
-async function settle(ctx: StepContext, database: string, known: readonly TableRows[] | null) {
-  const pg = await (await ctx.use("postgres")).open(database);
-  try {
-    let total = 0;
-    const differences: string[] = [];
-    const tables =
-      known ??
-      (await pg.ask(TABLES)).rows.map(({ schema, name }) => ({
-        schema: String(schema),
-        table: String(name),
-        rows: null,
-      }));
-    for (const [at, { schema, table, rows }] of tables.entries()) {
-      ctx.progress({ done: at, total: tables.length, text: "counting rows" });
-      const asked = await pg.ask(
-        `SELECT count(*)::text AS rows FROM ONLY ${quoteName(schema, table)}`,
-        [],
-        { signal: ctx.signal },
-      );
-      const there = Number(asked.rows[0]?.["rows"]);
-      total += there;
-      if (rows !== null && rows !== there)
-        differences.push(`${schema}.${table} has ${there} rows and should have ${rows}`);
-    }
-    if (differences.length > 0) {
-      throw new PgdbaError(
-        "step_failed",
-        `Not all was restored: ${differences.slice(0, 20).join("; ")}`,
-        {
-          hint: "A trigger or a rule in the database may change what is loaded. The half-good database is removed again.",
-        },
-      );
-    }
-    await pg.query("ANALYZE", [], { alone: true, changes: true, signal: ctx.signal });
-    return { tables: tables.length, rows: total };
-  } finally {
-    await pg.close();
-  }
 }

@@ -1,15 +1,25 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import type { StepContext } from "../../engine/types.ts";
-import { contentsOf, loadDump, moveTable } from "../../providers/backup/logical/load.ts";
+import type { Json } from "../../engine/types.ts";
+import { standAlone } from "../../providers/backup/logical/alone.ts";
+import { contentsOf, loadDump, moveTables } from "../../providers/backup/logical/load.ts";
+import { withSuffix } from "../../providers/backup/logical/names.ts";
 import { entriesFor } from "../../providers/backup/logical/table-list.ts";
-import { quoteIdent, quoteName } from "../../providers/planner/twin/names.ts";
-import type { PgSession } from "../../providers/postgres/session.ts";
 import { defineStep } from "../define.ts";
 import { clientOf, removePassfile } from "./client.ts";
 import { assertNotOlder, dumpOf, toolMajor } from "./logical-part.ts";
 import { backupPlace } from "./place.ts";
 import { recordOf } from "./records.ts";
 import { admin, makeScratch, removeScratch } from "./scratch-database.ts";
+import {
+  assertTableFree,
+  finishTable,
+  inDatabase,
+  type NotedTable,
+  markOf,
+  newTableName,
+  removeTable,
+  tableIn,
+} from "./table-beside.ts";
 
 interface Input {
   id: string;
@@ -80,10 +90,11 @@ and foreign keys are left out, for they would change or refuse its rows.`,
     const record = await recordOf(place, input.id);
     const part = dumpOf(record, input.database ?? null);
     assertNotOlder(record, (await admin(ctx)).info.version_num);
-    const { schema, table } = nameIn(input.table);
+    const { schema, table } = tableIn(input.table);
     const into = input.into ?? part.database;
-    const name = input.to ?? `${table.slice(0, 54)}_restored`;
-    await assertFree(ctx, into, schema, name);
+    const to = input.to ?? withSuffix(table, "_restored");
+    await assertTableFree(ctx, into, schema, to);
+    await removeTable(ctx);
     await removeScratch(ctx);
     const client = await clientOf(ctx, toolMajor(record));
     try {
@@ -117,22 +128,20 @@ and foreign keys are left out, for they would change or refuse its rows.`,
             text: input.table,
           }),
       );
-      const rows = await prepare(ctx, noted.scratch, { schema, table, name });
-      await moveTable(
-        client.programs,
-        { env: client.env, database: noted.scratch, table: quoteName(schema, name) },
-        { env: client.env, database: into, options: ["--no-owner", "--no-privileges"] },
-      );
-      ctx.note({ ...noted, table: { database: into, name: quoteName(schema, name) } });
-      const there = await inDatabase(ctx, into, (pg) => countOf(pg, schema, name));
-      if (there !== rows)
-        throw new PgdbaError(
-          "step_failed",
-          `${schema}.${name} has ${there} rows, and the backup has ${rows}`,
-          { hint: "Look who changes it." },
-        );
+      const wish = { schema, table, name: newTableName(ctx), mark: markOf(ctx) };
+      const alone = await inDatabase(ctx, noted.scratch, (pg) => standAlone(pg, wish));
+      const made: NotedTable = { ...noted, table: { database: into, schema, name: wish.name } };
+      ctx.note({ ...made } as Json);
+      const { programs, env } = client;
+      await moveTables({ programs, env, database: noted.scratch }, alone.tables, {
+        programs,
+        env,
+        database: into,
+        options: ["--no-owner", "--no-privileges"],
+      });
+      const rows = await finishTable(ctx, made, alone, to);
       await removeScratch(ctx);
-      return { database: into, table: `${schema}.${name}`, rows };
+      return { database: into, table: `${schema}.${to}`, rows };
     } finally {
       await client.close();
     }
@@ -140,102 +149,18 @@ and foreign keys are left out, for they would change or refuse its rows.`,
   async plan(ctx, input: Input) {
     const record = await recordOf(await backupPlace(ctx), input.id);
     const part = dumpOf(record, input.database ?? null);
-    const { schema, table } = nameIn(input.table);
-    return {
-      from: `${schema}.${table}`,
-      into: input.into ?? part.database,
-      name: input.to ?? `${table.slice(0, 54)}_restored`,
-    };
+    const { schema, table } = tableIn(input.table);
+    const into = input.into ?? part.database;
+    const name = input.to ?? withSuffix(table, "_restored");
+    await assertTableFree(ctx, into, schema, name);
+    return { from: `${schema}.${table}`, into, name };
   },
   async undo(ctx) {
     await removePassfile(ctx);
-    const { table } = (ctx.noted ?? {}) as { table?: { database: string; name: string } };
-    if (table !== undefined)
-      await inDatabase(ctx, table.database, (pg) =>
-        pg.query(`DROP TABLE IF EXISTS ${table.name}`, [], { changes: true }),
-      );
+    await removeTable(ctx);
     if (!(await removeScratch(ctx))) ctx.unchanged();
   },
   async forget(ctx) {
     await removePassfile(ctx);
   },
 });
-
-/** @throws PgdbaError invalid_param */
-function nameIn(text: string): { schema: string; table: string } {
-  const found = /^(?:("(?:[^"]|"")+"|[^".]+)\.)?("(?:[^"]|"")+"|[^".]+)$/.exec(text);
-  const plain = (part: string) =>
-    part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part;
-  if (found?.[2] !== undefined)
-    return { schema: plain(found[1] ?? "public"), table: plain(found[2]) };
-  throw new PgdbaError("invalid_param", `${JSON.stringify(text)} names no table`, {
-    hint: 'Write schema.table, with quotes where a name has a dot: public.orders, "my.schema".orders.',
-  });
-}
-
-async function inDatabase<T>(
-  ctx: StepContext,
-  database: string,
-  work: (pg: PgSession) => Promise<T>,
-): Promise<T> {
-  const pg = await (await ctx.use("postgres")).open(database);
-  try {
-    return await work(pg);
-  } finally {
-    await pg.close();
-  }
-}
-
-async function countOf(pg: PgSession, schema: string, table: string): Promise<number> {
-  const { rows } = await pg.ask(
-    `SELECT count(*)::text AS rows FROM ONLY ${quoteName(schema, table)}`,
-  );
-  return Number(rows[0]?.["rows"]);
-}
-
-/** @throws PgdbaError invalid_param */
-async function assertFree(
-  ctx: StepContext,
-  database: string,
-  schema: string,
-  name: string,
-): Promise<void> {
-  const found = await inDatabase(ctx, database, (pg) =>
-    pg.ask(
-      "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
-      [schema, name],
-    ),
-  );
-  if (found.rows.length === 0) return;
-  throw new PgdbaError("invalid_param", `${database} has ${schema}.${name} already`, {
-    hint: "Give another name with --to.",
-  });
-}
-
-const NAMES = `SELECT 'INDEX' AS kind, i.relname AS name FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE x.indrelid = $1::text::regclass
-  UNION ALL SELECT 'SEQUENCE', s.relname FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
-    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1::text::regclass AND d.deptype IN ('a', 'i')`;
-
-/** Gives the table, its indexes and its sequences names that are free beside the old ones. @returns its rows */
-async function prepare(
-  ctx: StepContext,
-  scratch: string,
-  { schema, table, name }: { schema: string; table: string; name: string },
-): Promise<number> {
-  return inDatabase(ctx, scratch, async (pg) => {
-    const { rows } = await pg.ask(NAMES, [quoteName(schema, table)]);
-    for (const [at, { kind, name: old }] of rows.entries()) {
-      const fresh = `${String(old).slice(0, 45)}_restored${at + 1}_${ctx.run.id.slice(-4)}`;
-      await pg.query(
-        `ALTER ${String(kind)} ${quoteName(schema, String(old))} RENAME TO ${quoteIdent(fresh)}`,
-        [],
-        { changes: true },
-      );
-    }
-    if (name === table) return countOf(pg, schema, name);
-    await pg.query(`ALTER TABLE ${quoteName(schema, table)} RENAME TO ${quoteIdent(name)}`, [], {
-      changes: true,
-    });
-    return countOf(pg, schema, name);
-  });
-}

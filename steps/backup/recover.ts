@@ -55,6 +55,12 @@ null), and indexes where a database has amcheck.`,
         description:
           "After `backup.swap`: bring the data itself to its end, on a timeline of its own, which the server archives once it is started",
       },
+      promote: {
+        type: "boolean",
+        default: false,
+        description:
+          "Bring the scratch itself to its end, on a timeline of its own that is archived nowhere: so something can be taken out of it",
+      },
       archive: {
         type: "boolean",
         default: true,
@@ -114,7 +120,8 @@ null), and indexes where a database has amcheck.`,
         database: database ?? "postgres",
       })),
       amcheck: !finish && (input.amcheck ?? true),
-      finish: finish ? "promote" : "stop",
+      count: input.promote !== true,
+      finish: finish || input.promote === true ? "promote" : "stop",
       archive: finish && input.archive !== false,
       ...(finish && input.accounts
         ? { accounts: await accountsOf(ctx, input.accounts as Accounts) }

@@ -1,10 +1,11 @@
 /** A database that is made to be filled, and gets its real name in the end: so nobody takes a half-filled one for a whole one. */
 import { randomBytes } from "node:crypto";
 import { PgdbaError } from "../../engine/errors.ts";
-import type { StepContext } from "../../engine/types.ts";
+import type { ProbeResult, StepContext } from "../../engine/types.ts";
 import type { DatabaseLocale } from "../../providers/backup/record.ts";
 import { quoteIdent, quoteLiteral } from "../../providers/planner/twin/names.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
+import { assertName } from "./table-beside.ts";
 
 export interface Noted {
   /** Made up for this step: no other database has it. */
@@ -26,6 +27,23 @@ export async function databaseOid(pg: PgSession, name: string): Promise<number |
     [name],
   );
   return rows[0] === undefined ? null : Number(rows[0]["oid"]);
+}
+
+/** @throws PgdbaError invalid_param */
+export async function assertDatabaseFree(ctx: StepContext, name: string): Promise<void> {
+  assertName(name);
+  if ((await databaseOid(await admin(ctx), name)) === null) return;
+  throw new PgdbaError("invalid_param", `There is a database ${name} already`, {
+    hint: "Give another name, or drop that one.",
+  });
+}
+
+/** The answer of a probe: done once the database that was filled has its real name. */
+export async function databaseDone(ctx: StepContext): Promise<ProbeResult> {
+  const { oid, output } = (ctx.noted ?? {}) as Partial<Noted>;
+  if (output === undefined || oid === undefined) return { state: "not_done" };
+  const now = await databaseOid(await admin(ctx), String(output["database"]));
+  return now === oid ? { state: "done", output } : { state: "not_done" };
 }
 
 /** @returns what was noted of it */

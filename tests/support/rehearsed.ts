@@ -126,20 +126,27 @@ export class Rehearsed {
   }
 
   /** Asks one node's server. */
-  async ask(node: string, text: string, values: unknown[] = []): Promise<unknown[][]> {
+  async ask(
+    node: string,
+    text: string,
+    values?: unknown[],
+    database = "postgres",
+  ): Promise<unknown[][]> {
     const found = (await (await this.nodes()).list()).find((one) => one.node === node);
     const client = await connect({
       host: found!.reach!.host,
       port: found!.reach!.port,
       user: "postgres",
-      database: "postgres",
+      database,
       password: () => this.secret("superuser"),
       sslmode: "prefer",
       application_name: "somebody",
       connect_timeout_ms: 5_000,
     });
     try {
-      return (await client.query({ text, values, rowMode: "array" })).rows as unknown[][];
+      // Without values a text may hold several statements.
+      const query = { text, rowMode: "array" as const, ...(values ? { values } : {}) };
+      return ((await client.query(query)).rows ?? []) as unknown[][];
     } finally {
       await client.end().catch(() => {});
     }

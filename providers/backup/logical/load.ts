@@ -69,37 +69,74 @@ export async function contentsOf(programs: Programs, stored: Stored): Promise<st
   return ran.stdout.split("\n").filter((line) => /^\d+; /.test(line));
 }
 
-/** Brings one table from a database to another one. The name must be free there. All or nothing. */
-export async function moveTable(
-  programs: Programs,
-  from: { env: Record<string, string>; database: string; table: string },
-  to: { env: Record<string, string>; database: string; options?: readonly string[] },
+interface Side {
+  programs: Programs;
+  env: Record<string, string>;
+  database: string;
+}
+
+/** Brings tables, as SQL, from a database to another one. Their names must be free there. All or nothing. */
+export async function moveTables(
+  from: Side,
+  tables: readonly string[],
+  to: Side & { options?: readonly string[] },
+): Promise<void> {
+  const patterns = tables.map((table) => `--table=${table}`);
+  await move(
+    from,
+    ["--strict-names", ...patterns],
+    // Whoever published the table published no copy of it.
+    { ...to, options: ["--single-transaction", "--no-publications", ...(to.options ?? [])] },
+    `pg_dump of ${tables[0]}`,
+  );
+}
+
+/**
+ * Brings all of a database into an empty one, and ends at the first error. A subscription would draw changes from another server as soon as somebody
+ * enables it, by the slot of the original: it stays out.
+ */
+export async function moveDatabase(
+  from: Side,
+  to: Side & { options?: readonly string[] },
+  onBytes: (bytes: number) => void,
+): Promise<void> {
+  const options = ["--no-subscriptions", ...(to.options ?? [])];
+  await move(from, [], { ...to, options }, `pg_dump of ${from.database}`, onBytes);
+}
+
+async function move(
+  from: Side,
+  what: readonly string[],
+  to: Side & { options?: readonly string[] },
+  called: string,
+  onBytes: (bytes: number) => void = () => {},
 ): Promise<void> {
   const dump = [
-    join(programs.folder, "pg_dump"),
+    join(from.programs.folder, "pg_dump"),
     "--format=custom",
     "--compress=0",
     "--no-password",
-    `--table=${from.table}`,
+    ...what,
   ];
-  const stdin = outputOf(
-    (onStdout) => programs.run(dump, { env: { ...from.env, PGDATABASE: from.database }, onStdout }),
-    `pg_dump of ${from.table}`,
-    HINT,
+  const env = { ...from.env, PGDATABASE: from.database };
+  const told = heard(
+    outputOf((onStdout) => from.programs.run(dump, { env, onStdout }), called, HINT),
+    onBytes,
   );
   const load = [
-    join(programs.folder, "pg_restore"),
+    join(to.programs.folder, "pg_restore"),
     "--exit-on-error",
-    "--single-transaction",
     "--no-password",
     `--dbname=${conninfo({ dbname: to.database })}`,
     ...(to.options ?? []),
   ];
-  assertRan(
-    `pg_restore into ${to.database}`,
-    await programs.run(load, { env: to.env, stdin }),
-    HINT,
-  );
+  const ran = await to.programs
+    .run(load, { env: to.env, stdin: told.stream })
+    .catch((error: unknown) => {
+      throw told.failed() ?? error;
+    });
+  if (told.failed() !== undefined) throw told.failed();
+  assertRan(`pg_restore into ${to.database}`, ran, HINT);
 }
 
 async function sourceOf({ repository, key, id, part, signal }: Stored) {

@@ -32,6 +32,8 @@ export interface RecoverOrder {
   settings: string;
   checks: Check[];
   amcheck: boolean;
+  /** False where nobody wants to know how many rows there are. */
+  count?: boolean;
   /** `stop`: it is left where it stopped, and goes on from there the next time. `promote`: it is brought to its end. */
   finish: "stop" | "promote";
   /** What is written after the recovery is marked, so that the server which goes on archives it. Nothing arrives before that. */
@@ -127,6 +129,7 @@ async function recovered(
       session,
       checks: order.checks,
       amcheck: order.amcheck,
+      count: order.count !== false,
       signal: world.signal,
     });
     const looked = performance.now();

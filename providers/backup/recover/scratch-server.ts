@@ -19,6 +19,8 @@ export interface ServerPlan {
   owner: { uid: number; gid: number } | null;
   user: string;
   settings: Record<string, string>;
+  /** Also reached at this port of the loopback, with the password of this one role. */
+  network?: { port: number; user: string };
 }
 
 const PORT = 5432;
@@ -43,8 +45,12 @@ export class ScratchServer {
     return this.#ended;
   }
 
+  get port(): number {
+    return this.#plan.network?.port ?? PORT;
+  }
+
   async start(): Promise<void> {
-    const { data, programs, folder, owner, settings } = this.#plan;
+    const { data, programs, folder, owner, settings, network } = this.#plan;
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await chmod(folder, 0o700);
     const file = async (name: string, text: string) => {
@@ -57,12 +63,13 @@ export class ScratchServer {
     // A backup that was taken from a running server holds these; the new one would take them for a crash of its own.
     for (const name of ["postmaster.pid", "postmaster.opts", "recovery.signal"])
       await rm(join(data, name), { force: true });
-    const hba = await file("pg_hba.conf", "local all all trust\n");
+    const far = network ? `host all ${network.user} 127.0.0.1/32 scram-sha-256\n` : "";
+    const hba = await file("pg_hba.conf", `local all all trust\n${far}`);
     const config = await file("postgresql.conf", "");
     const all: Record<string, string> = {
       ...settings,
-      listen_addresses: "",
-      port: String(PORT),
+      listen_addresses: network ? "127.0.0.1" : "",
+      port: String(this.port),
       unix_socket_directories: folder,
       unix_socket_permissions: "0700",
       hba_file: hba,
@@ -137,11 +144,11 @@ export class ScratchServer {
 
   /** Null while it takes no connections yet. */
   async open(database = "postgres"): Promise<PgSession | null> {
-    if (!existsSync(join(this.#plan.folder, `.s.PGSQL.${PORT}`))) return null;
+    if (!existsSync(join(this.#plan.folder, `.s.PGSQL.${this.port}`))) return null;
     try {
       return await openSession({
         host: this.#plan.folder,
-        port: PORT,
+        port: this.port,
         user: this.#plan.user,
         database,
         sslmode: "disable",

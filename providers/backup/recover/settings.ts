@@ -44,9 +44,17 @@ export function recoverySettings(recovery: Recovery): Record<string, string> {
     ...(version >= 15 ? { archive_library: "" } : {}),
     // Longer than a look into the repository takes: only a server that waits here is seen to be at the end.
     wal_retrieve_retry_interval: "3s",
+    ...quietSettings(version),
+  };
+}
+
+/** Nothing that the data bring with them runs by itself, and whoever lives on the same machine has room. */
+export function quietSettings(version: number): Record<string, string> {
+  return {
     synchronous_standby_names: "",
     session_preload_libraries: "",
     local_preload_libraries: "",
+    ...(version >= 17 ? { event_triggers: "off" } : {}),
     // The original may run on the same machine.
     shared_buffers: "128MB",
     huge_pages: "off",

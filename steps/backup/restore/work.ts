@@ -118,7 +118,7 @@ async function follow<T>(ctx: StepContext, nodes: Nodes, node: string, name: str
   );
 }
 
-function tell(ctx: StepContext, line: string): void {
+export function tell(ctx: StepContext, line: string): void {
   try {
     const { warning, done, total, unit, text } = JSON.parse(line) as Told;
     if (warning !== undefined) return ctx.warn(warning);

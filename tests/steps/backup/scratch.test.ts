@@ -23,16 +23,54 @@ import provision from "../../../steps/nodes/provision.ts";
 import { World } from "../../providers/nodes/contract/world.ts";
 import { takeBackup } from "../../support/archived.ts";
 import { fakeContext, type FakeContext } from "../../support/context.ts";
+import { through } from "../../support/target.ts";
+import { resolveTarget } from "../../../providers/target/resolve.ts";
+import carryDatabase from "../../../steps/backup/carry-database.ts";
+import carryTable from "../../../steps/backup/carry-table.ts";
+import partWanted from "../../../steps/backup/part-wanted.ts";
 
 setDefaultTimeout(120_000);
 
 const ROOT = join(import.meta.dir, "../../..");
 const ID = "20260101T000000Z-full-aaaaaa";
-const world = new World({ provider: "embedded", version: 18 });
+/** One that this machine has client programs of. */
+const VERSION = 15;
+const world = new World({ provider: "embedded", version: VERSION });
 let repository: Repository;
 let key: ClusterKey;
 let base = "";
 let data = "";
+
+/** The same with the server itself, by its address. */
+async function reaching(run: string, job: string): Promise<FakeContext> {
+  const { host, port } = await at();
+  const env = {
+    PATH: process.env["PATH"],
+    PGPASSWORD: await world.opening().secret("su"),
+    PGSSLMODE: "disable",
+  };
+  const flags = { host, port: String(port), user: "postgres", database: "postgres" };
+  const server = await resolveTarget({ flags, env, stateDir: world.stateDir, onSecret: () => {} });
+  const bare = through(server);
+  const one = context();
+  return fakeContext({
+    env,
+    clock: one.clock,
+    run: { id: run, stateDir: world.stateDir },
+    step: { job: `${run}/${job}`, path: job },
+    target: {
+      ...one.target,
+      facts: async () => ({
+        state: "up",
+        identity: null,
+        capabilities: ["postgres", "primary", "nodes", "repository"],
+        facts: { host, port, member: "a" },
+      }),
+      use: async (what, on) =>
+        what === "postgres" ? bare.use!(what, on) : one.target.use!(what, on),
+    },
+  });
+}
 
 function context(): FakeContext {
   return fakeContext({
@@ -72,7 +110,7 @@ beforeAll(async () => {
     "a",
     "select system_identifier::text from pg_control_system()",
   )) as [[string]];
-  key = { system_identifier: identity, version: 18, cluster_id: "one" };
+  key = { system_identifier: identity, version: VERSION, cluster_id: "one" };
   // As `backup setup` puts it there.
   await mkdir(`${data}.pgdba`);
   const program = join(`${data}.pgdba`, "pgdba");
@@ -153,6 +191,75 @@ test("a backup is brought beside the server to a restore point, looked at, and t
   await did(discard, { node: "a" }, ctx);
   expect(existsSync(scratch)).toBe(false);
 });
+
+test("a table and a database come out of the scratch beside what there is, and what was made is removed when it is taken back", async () => {
+  const run = "20260301-140300-taken1";
+  const { stop_lsn, inclusive, timeline } = await did(plan, { target_name: "release" });
+  const ctx = (job: string) => reaching(run, job);
+  await did(fetch, { node: "a", backup_id: ID }, await ctx("fetch"));
+  const target = { node: "a", backup_id: ID, timeline, stop_lsn, inclusive };
+  const recovered = await did(recover, { ...target, promote: true }, await ctx("recover"));
+  expect([recovered["timeline"], (recovered["look"] as { databases: [] }).databases]).toEqual([
+    2,
+    [],
+  ]);
+  const wanted = await did(
+    partWanted,
+    { table: "t", databases: ["postgres"] },
+    await ctx("wanted"),
+  );
+  expect(wanted).toEqual({
+    database: "postgres",
+    table: "t",
+    name: "t_restored_20260301_140300",
+    into: "postgres",
+  });
+  expect(await did(partWanted, { database: "shop" }, await ctx("wanted"))).toMatchObject({
+    name: "shop_restored_20260301_140300",
+  });
+  const from = { node: "a", backup_id: ID, database: "postgres" };
+  const database = { ...from, name: "back" };
+  const whole = await ctx("database");
+  const made = await did(carryDatabase, database, whole);
+  expect(made).toMatchObject({ database: "back", rows: 51 });
+  expect(await carryDatabase.probe!(whole, database as never)).toEqual({
+    state: "done",
+    output: made,
+  });
+  await carryDatabase.undo!(whole, database as never, undefined);
+  const names = await world.sql("a", "select datname from pg_database where not datistemplate");
+  expect(names).toEqual([["postgres"]]);
+  const table = { ...from, table: "t", name: wanted["name"] as string };
+  const carrying = await ctx("table");
+  expect(await carryTable.probe!(carrying, table as never)).toEqual({ state: "not_done" });
+  const carried = await did(carryTable, table, carrying);
+  expect(carried).toMatchObject({
+    table: "public.t_restored_20260301_140300",
+    rows: 51,
+    owner: "postgres",
+    left_out: [],
+  });
+  expect(await carryTable.probe!(carrying, table as never)).toEqual({
+    state: "done",
+    output: carried,
+  });
+  expect(await refusalOf(did(carryTable, table, await ctx("again")))).toBe("invalid_param");
+  const absent = { ...table, table: "nosuch", name: "other" };
+  expect(await refusalOf(did(carryTable, absent, await ctx("absent")))).toBe("invalid_param");
+  await carryTable.undo!(carrying, table as never, undefined);
+  await carryTable.undo!(carrying, table as never, undefined);
+  expect(await world.sql("a", "select to_regclass('t_restored_20260301_140300') is null")).toEqual([
+    [true],
+  ]);
+  expect(processes("-D", join(data, "..", `scratch-${run}`))).toEqual([]);
+  await did(discard, { node: "a" }, await ctx("discard"));
+});
+
+const refusalOf = (work: Promise<unknown>) =>
+  work.then(
+    () => "not refused",
+    ({ code }: { code: string }) => code,
+  );
 
 /** Processes whose words hold all of these. */
 function processes(...words: string[]): number[] {
