@@ -133,7 +133,7 @@ export default dashboard(
         {
           title: "Alerts",
           description:
-            "Those that fire; `pgdba monitor alerts list` shows the same with what to do. The watchdog always fires",
+            "Those that fire, of this cluster and of the monitoring itself. The watchdog always fires",
           unit: "none",
         },
         [q(`ALERTS{alertstate="firing",cluster=~"$cluster|"}`, "{{alertname}}")],
