@@ -1,12 +1,15 @@
 /** Damage on plain processes: each kind is done to a file, seen by the means that can see it, and gone afterwards. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
 import { systemClock } from "../../../engine/clock.ts";
 import { validate } from "../../../engine/shared/validate.ts";
 import type { Effect, StepType, Target } from "../../../engine/types.ts";
 import { resolveTarget } from "../../../providers/target/resolve.ts";
+import verify from "../../../steps/backup/verify.ts";
 import compare from "../../../steps/chaos/compare.ts";
 import damage from "../../../steps/chaos/damage.ts";
 import table from "../../../steps/chaos/table.ts";
+import damageBackup from "../../../steps/chaos/damage-backup.ts";
 import damageWal from "../../../steps/chaos/damage-wal.ts";
 import { at, cli, removePlaces, type Ran, Running } from "../../e2e/support.ts";
 import { fakeContext, type FakeContext } from "../../support/context.ts";
@@ -168,4 +171,21 @@ test("after kill -9 the damage is told until it is repaired, and resume repairs 
   expect(at(resumed.envelope.data, "verdict")).toBe("unknown");
   expect(at(resumed.envelope.data, "repaired")).toEqual(["the indexes were made anew"]);
   expect(await armed()).toEqual([]);
+});
+
+test("a backup that was damaged is found by verify, and marked before it was", async () => {
+  const folder = join(shop.place.root, "backups");
+  const setup = ["backup", "setup", "--repository", folder, "--restart", "--yes"];
+  expect((await pgdba(...setup)).envelope.error).toBeNull();
+  const made = await pgdba("backup", "create", "--yes");
+  expect(made.envelope.error).toBeNull();
+  const id = String(at(made.envelope.data, "backup_id"));
+  const done = await step(damageBackup, { backup_id: id });
+  expect(done).toMatchObject({ backup_id: id, took: true, bytes: 4 });
+  const listed = await pgdba("backup", "list");
+  expect(JSON.stringify(at(listed.envelope.data, "backups"))).toContain("damaged");
+  const found = await step(verify, { backup_id: id });
+  expect(found).toMatchObject({ verified: false, damage: [{ backup: id, object: done.object }] });
+  expect(await damageBackup.probe!(await contextOf(), {})).toMatchObject({ state: "failed" });
+  await expect(step(damageBackup, { backup_id: "20200101T000000Z-full-000000" })).rejects.toThrow();
 });
