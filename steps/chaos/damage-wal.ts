@@ -4,11 +4,11 @@ import type { Nodes, PostgresFacts } from "../../providers/nodes/contract.ts";
 import { defineStep } from "../define.ts";
 import { serverFacts } from "../node-files.ts";
 import { onMember, session } from "../sql/session.ts";
-import { type Tried, triedOnCopy } from "./damage/crashed.ts";
+import { removeCopy, type Tried, triedOnCopy } from "./damage/crashed.ts";
 import { damage, readPiece } from "./damage/files.ts";
 import { digestOf, FLIPPED, flipped, type Piece } from "./damage/page.ts";
 import { onDisk, replayed } from "./damage/replayed.ts";
-import { FAULT, FOR, inject, INJECTED, NODE, type Proof, wordOf } from "./fault/inject.ts";
+import { FAULT, FOR, inject, INJECTED, NODE, type Proof } from "./fault/inject.ts";
 
 /** So many transactions, each of which was acknowledged, and the one that is damaged. */
 const COMMITS = 40;
@@ -99,7 +99,7 @@ The standby stays down. Its start takes the fault back, by \`chaos.heal\` or at 
         await nodes.stop(node, "immediate", { role: "postgres" });
         const dump = await damaged(nodes, node, place);
         const { database } = (await session(ctx)).info;
-        const order = { server, database, table, word: wordOf(ctx) };
+        const order = { server, database, table };
         const tried = await triedOnCopy(nodes, node, order);
         found = foundBy(dump, tried, rows);
         return proofOf(`${what} on ${node}`, dump, { ...found, said: tried.said });
@@ -110,6 +110,12 @@ The standby stays down. Its start takes the fault back, by \`chaos.heal\` or at 
   },
   async plan(_ctx, { node }): Promise<Json> {
     return { node, how: "wal" };
+  },
+  async undo(ctx, input) {
+    await FAULT.undo(ctx);
+    const nodes = await ctx.use("nodes");
+    const { data } = (await serverFacts(nodes, input.node)).postgres;
+    await removeCopy(nodes, input.node, data);
   },
 });
 

@@ -18,6 +18,12 @@ printf '%s\\n' "$SQL" | "$BIN/postgres" --single -D "$COPY" -c data_directory="$
 /** No copy could be made. */
 const NO_COPY = 3;
 
+/** One that was left by a run that was killed is replaced. */
+const copyOf = (data: string): string => `${dirname(data)}/pgdba-crashed`;
+
+export const removeCopy = (nodes: Nodes, node: string, data: string) =>
+  nodes.exec(node, ["rm", "-rf", "--", copyOf(data)]);
+
 export interface Tried {
   /** Null when the server did not come to answer. */
   rows: number | null;
@@ -36,14 +42,13 @@ export async function triedOnCopy(
     server: { bin, data },
     database,
     table,
-    word,
-  }: { server: PostgresFacts; database: string; table: string; word: string },
+  }: { server: PostgresFacts; database: string; table: string },
 ): Promise<Tried> {
   const { exit_code, stdout, stderr } = await nodes.exec(node, ["sh", "-c", TRIED], {
     env: {
       BIN: bin,
       DATA: data,
-      COPY: `${dirname(data)}/pgdba-crashed-${word}`,
+      COPY: copyOf(data),
       NAME: database,
       SQL: `SELECT count(*) AS count FROM ${table};`,
     },

@@ -125,7 +125,7 @@ test("WAL: a server that recovers alone lacks what was acknowledged; the standby
   expect(done.by).toContain("recovery");
   // Where pages were written that are newer than what it recovers, it does not start.
   if (done.lost !== null) expect(done.lost).toBe(30);
-  await damageWal.undo!(ctx, {}, undefined);
+  await damageWal.undo!(ctx, { node: "pg2" }, undefined);
   expect(await armed()).toEqual([]);
   await until(
     () => shop.streaming("pg1"),
