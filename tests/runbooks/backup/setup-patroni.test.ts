@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { startWorld, type World } from "../../steps/patroni/support.ts";
 import { patroniMissing } from "../../support/patroni.ts";
+import { Running } from "../../e2e/support.ts";
+import { until } from "../../support/rehearsed.ts";
 import { type Ended, pgdba } from "../config/cli.ts";
 
 const missing = patroniMissing();
@@ -26,6 +28,38 @@ describe.skipIf(missing !== null)(
     });
     const run = (...args: string[]): Promise<Ended> =>
       pgdba([...args, "--cluster", "pat", "--quiet"], { PGDBA_HOME: world.home, ...world.env });
+
+    test("WAL is received by a slot that Patroni keeps on whoever leads, and nothing is missing after the role has moved", async () => {
+      const folder = join(base, "backups");
+      const env = { PATH: process.env["PATH"]!, HOME: base, PGDBA_SOURCE: "1", ...world.env };
+      const place = {
+        root: base,
+        cwd: base,
+        home: world.home,
+        env: { ...env, PGDBA_HOME: world.home },
+      };
+      const words = ["--repository", folder, "--archive-timeout", "1s", "--cluster", "pat"];
+      const receiver = new Running(["backup", "receive", ...words], place, { limitMs: 300_000 });
+      try {
+        await receiver.said("streaming from");
+        expect((await world.cluster.get("/config")).slots).toHaveProperty("pgdba_receive");
+        expect((await run("backup", "create")).envelope.error).toBeNull();
+        const moved = await run("failover", "trigger", "--yes");
+        expect(moved.envelope.error).toBeNull();
+        const whole = await until(
+          async () => (await run("backup", "gaps")).envelope.data,
+          ({ timeline, receiver: it, gaps, histories }) =>
+            timeline === 2 && it?.active === true && gaps.length + histories.length === 0,
+          120_000,
+        );
+        expect(whole.continuous).toBe(true);
+      } finally {
+        receiver.signal("SIGTERM");
+      }
+      expect((await receiver.ended()).exit).toBe(0);
+      expect((await run("backup", "receive-off", "--yes")).envelope.error).toBeNull();
+      expect((await world.cluster.get("/config")).slots ?? {}).not.toHaveProperty("pgdba_receive");
+    }, 300_000);
 
     test("all members archive by the dynamic configuration, and the cluster gets an id", async () => {
       const folder = join(base, "backups");

@@ -113,6 +113,36 @@ describe.if(missing === null)(
       await world.leads("a");
     });
 
+    test("what a killed process has begun beside a stopped server goes on, and nothing is started beside it, also when it gives no answer", async () => {
+      const nodes = world.nodes();
+      await nodes.stop("a", "fast");
+      const waits = "until test -e go; do sleep 0.1; done; printf over > left";
+      const args = ["a", "run-1/alone", ["sh", "-c", waits]];
+      const other = drive(world, { run: "run-1", verb: "jobs.start", args, stay: true });
+      await other.said("done");
+      await other.kill();
+      const labels = { cluster: world.name, kind: "helper", node: "a" };
+      const filter = Object.entries(labels).flatMap(([key, value]) => [
+        "--filter",
+        `label=pgdba.${key}=${value}`,
+      ]);
+      const helpers = (await docker("ps", "-q", ...filter)).split("\n");
+      await docker("pause", ...helpers);
+      expect(await failure(nodes.start("a"))).toMatchObject({
+        code: "step_refused",
+        message: "Something is at work on the data of a",
+      });
+      await docker("unpause", ...helpers);
+      const hasty = await world.another({ signal: AbortSignal.timeout(2_000) });
+      await expect(hasty.start("a")).rejects.toThrow();
+      expect((await nodes.state("a")).running).toBe("stopped");
+      await nodes.put("a", "/var/lib/pgdba/go", { content: "" });
+      expect((await nodes.jobs.follow("a", "run-1/alone")).exit_code).toBe(0);
+      expect((await nodes.exec("a", ["cat", "left"])).stdout).toBe("over");
+      await nodes.start("a");
+      await world.leads("a");
+    });
+
     test("a server that a paused Patroni leaves down is told, and not waited for", async () => {
       const nodes = world.nodes();
       const patroni = async (verb: string) =>
