@@ -9,12 +9,13 @@
  * label     who made a thing: cluster, run and path of the step. Things are found and removed by label, never by name
  * place     what only this provider understands: an image, a host's address, a namespace; described by its JSON Schemas
  */
-import type { ControlState } from "../postgres/control-state.ts";
 import type { AccessFor, JsonObject, JsonSchema, Progress } from "../../engine/types.ts";
 import type { Armed, Deadline, Fault, Healed, Inverse, Lease, Peers } from "./contract/faults.ts";
+import type { DiskPurpose, Facts } from "./contract/facts.ts";
 import type { Difference, Prepared } from "./contract/renewal.ts";
 import type { ExecOptions, ExecResult, Files, Jobs } from "./contract/work.ts";
 
+export type * from "./contract/facts.ts";
 export type * from "./contract/faults.ts";
 export type * from "./contract/renewal.ts";
 export type * from "./contract/work.ts";
@@ -234,6 +235,7 @@ export type Verb = (typeof VERBS)[number];
 export type Can = Record<Verb, { can: true } | { can: false; why: string }>;
 
 // ---------------------------------------------------------------- the whole
+
 export type Role = "postgres" | "etcd" | "pgbouncer" | "proxy" | "backup" | "monitoring";
 
 /** The wanted state of a cluster. It is plain data, and holds names of secrets, never a secret. */
@@ -328,6 +330,7 @@ export interface Address {
 }
 
 // ---------------------------------------------------------------- life
+
 export type StopMode = "fast" | "immediate";
 /**
  * `process`: the first process of the service, such as PostgreSQL. `patroni`: the Patroni that watches over it. `node`: all processes of the
@@ -370,32 +373,4 @@ export interface LogPart {
   gap: boolean;
   /** True when there is more by now. */
   more: boolean;
-}
-
-export type DiskPurpose = "data" | "wal" | "backup" | "system";
-
-export interface Facts {
-  /** The resources that the node may use: limits of its container or unit before those of the host. */
-  cpus: number;
-  memoryBytes: number;
-  /** As seen from inside the node. */
-  disks: { of: DiskPurpose; path: string; totalBytes: number; freeBytes: number }[];
-  /** The node's clock, read between two readings of ours: ahead (positive) or behind by so much, give or take `withinMs`. */
-  clock: { offsetMs: number; withinMs: number };
-  os: { name: string; kernel: string; arch: string };
-  /** Changes when the machine starts anew. */
-  boot: string;
-  postgres: PostgresFacts | null;
-}
-
-export interface PostgresFacts {
-  /** The folder of the server's programs, and their version. */
-  bin: string;
-  version: string;
-  /** The data directory. Settings of this node alone stand outside of it, so that a copy or a rewind of it does not bring another's. */
-  data: string;
-  /** libpq's file with the passwords of the cluster's accounts, for the account that PostgreSQL runs as; `exec` has it in PGPASSFILE. */
-  passfile: string;
-  /** As pg_controldata tells it, also of a server that is down; null without data. The timeline is that of the last checkpoint. */
-  control: ControlState | null;
 }
