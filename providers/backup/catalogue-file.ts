@@ -1,7 +1,16 @@
 /** The columns of records in a file, in rows: with their names beside each value it would have twice the size. */
 import { readTextIfThere } from "../../engine/shared/read-file.ts";
 import { writeWhole } from "../../engine/shared/write-file.ts";
-import type { Summary } from "./catalogue.ts";
+import type { BackupRecord } from "./record.ts";
+
+/** The part of a record that a list needs. */
+export type Summary = Omit<
+  BackupRecord,
+  "parts" | "manifest" | "databases" | "server" | "format"
+> & {
+  version: string;
+  segment_bytes: number;
+};
 
 export interface Kept {
   /** By the names of their objects. */

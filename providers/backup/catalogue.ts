@@ -4,22 +4,13 @@
  */
 import type { Repository, Signalled } from "../repository/contract.ts";
 import { type ClusterKey, historyPrefix, recordPrefix, walPrefix } from "../repository/layout.ts";
-import { keep, type Kept, keptIn } from "./catalogue-file.ts";
+import { keep, type Kept, keptIn, type Summary } from "./catalogue-file.ts";
 import type { Run } from "./continuity.ts";
 import { type Marks, marksIn } from "./marks.ts";
 import { recordsOf, textOf } from "./read-record.ts";
 import type { BackupRecord } from "./record.ts";
 import { parseHistoryFile, parseSegment } from "./segments.ts";
 import { type Ancestor, parseHistory } from "./timelines.ts";
-
-/** The part of a record that a list needs. */
-export type Summary = Omit<
-  BackupRecord,
-  "parts" | "manifest" | "databases" | "server" | "format"
-> & {
-  version: string;
-  segment_bytes: number;
-};
 
 export interface Listed {
   summary: Summary;

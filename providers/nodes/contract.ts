@@ -46,8 +46,7 @@ export interface Opening {
   /** The value of a secret by its name. It reaches the node in a file or on an input, never in argv. @throws PgdbaError missing_secret */
   secret(name: string): Promise<string>;
   /**
-   * Told, before a node is started, at which address it will be reached, so that the registry can follow. Without it a node never
-   * changes its address.
+   * Told, before a node is started, at which address it will be reached. Without it a node never changes its address.
    */
   reached?(node: string, at: Address): Promise<void>;
 }
