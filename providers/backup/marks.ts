@@ -39,6 +39,6 @@ export async function marksIn(
   return marks;
 }
 
-/** It was found to be damaged after it was last found to be good. */
+/** It was found to be damaged after it was last found to be good. Of both in one second nobody knows the order: the worse counts. */
 export const isDamaged = ({ damaged, verified = "" }: Marks): boolean =>
-  damaged !== undefined && damaged > verified;
+  damaged !== undefined && damaged >= verified;
