@@ -7,6 +7,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "backup.archive": () => import("./backup/archive.ts"),
   "backup.archiving": () => import("./backup/archiving.ts"),
   "backup.arrived": () => import("./backup/arrived.ts"),
+  "backup.before": () => import("./backup/before.ts"),
   "backup.carry-database": () => import("./backup/carry-database.ts"),
   "backup.carry-table": () => import("./backup/carry-table.ts"),
   "backup.catalogue": () => import("./backup/catalogue.ts"),

@@ -34,6 +34,8 @@ export interface Restorable {
   proof: string;
   /** The amount of WAL between the start of the backup and the stop. */
   walBytes: bigint;
+  /** From where to where the timeline can be restored, as `data` of a refusal has it. */
+  windows(): Promise<WindowData[]>;
 }
 
 /** From where to where the path can be restored without a hole. */
@@ -71,7 +73,8 @@ export async function restorable(
     const found = await locate({ starts, unfit }, question, wal);
     const from = parseLsn(found.start.backup.record.wal!.start_lsn);
     const to = found.stop?.lsn ?? found.start.reach;
-    return { timeline, path, ...found, walBytes: to > from ? to - from : 0n };
+    const windows = async () => (await windowsOf(starts, wal)).map(windowData);
+    return { timeline, path, ...found, walBytes: to > from ? to - from : 0n, windows };
   } catch (error) {
     if (!(error instanceof PgdbaError) || error.code !== "step_refused") throw error;
     const windows = await windowsOf(starts, wal);
@@ -295,6 +298,8 @@ function windowText(timeline: number, windows: readonly Window[]): string {
   );
   return `Timeline ${timeline} can be restored ${parts.join(", and ")}`;
 }
+
+type WindowData = ReturnType<typeof windowData>;
 
 const windowData = ({ from, to }: Window) => ({
   from: { ...from, lsn: lsnText(from.lsn) },

@@ -1,9 +1,8 @@
-import { dirname } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
-import type { Json, StepContext } from "../../engine/types.ts";
+import type { Json } from "../../engine/types.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
-import { beforeOf } from "./restore/scratch.ts";
+import { keptBefore } from "./restore/before.ts";
 
 export default defineStep({
   type: "backup.drop-before",
@@ -33,7 +32,7 @@ back.`,
     properties: { node: { type: "string" }, removed: { type: ["string", "null"] } },
   },
   async run(ctx, { node, run }) {
-    const folder = await found(ctx, node, run ?? null);
+    const folder = await keptBefore(ctx, node, run ?? null);
     if (folder === null) {
       ctx.unchanged();
       return { node, removed: null };
@@ -47,31 +46,10 @@ back.`,
   },
   plan: async (ctx, { node, run }): Promise<Json> => ({
     node,
-    removes: await found(ctx, node, run ?? null),
+    removes: await keptBefore(ctx, node, run ?? null),
   }),
   async undo(ctx) {
     // What was removed can't be brought back.
     ctx.unchanged();
   },
 });
-
-async function found(ctx: StepContext, node: string, run: string | null): Promise<string | null> {
-  const nodes = await ctx.use("nodes");
-  const { postgres } = await nodes.facts(node);
-  if (postgres === null) return null;
-  const prefix = beforeOf(postgres.data, "");
-  const listed = await nodes.exec(node, [
-    "find",
-    dirname(postgres.data),
-    "-maxdepth",
-    "1",
-    "-type",
-    "d",
-  ]);
-  const all = listed.stdout.split("\n").filter((path) => path.startsWith(prefix));
-  const own = run === null ? all : all.filter((path) => path === beforeOf(postgres.data, run));
-  if (own.length <= 1) return own[0] ?? null;
-  throw new PgdbaError("invalid_param", `${node} keeps the data of ${own.length} restores`, {
-    hint: `Name one with --run: ${own.map((path) => path.slice(prefix.length)).join(", ")}.`,
-  });
-}

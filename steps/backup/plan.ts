@@ -10,6 +10,7 @@ import { newestMark } from "./records.ts";
 import { type Answer, askRepository } from "./restore/question.ts";
 import { type Origin, ORIGIN } from "./restore/origin.ts";
 import { TARGET_INPUT, type TargetInput } from "./restore/target.ts";
+import { withoutCombine } from "./take/combine.ts";
 
 const nullable = (type: "string" | "number" | "boolean", description: string) =>
   ({ type: [type, "null"], description }) as const;
@@ -27,7 +28,7 @@ The timeline is the cluster's own unless one is named; PostgreSQL's \`latest\` w
   effect: "read",
   idempotent: true,
   needs: ({ origin }: { origin?: unknown }) => (origin == null ? ["repository"] : []),
-  uses: ["postgres", "repository"],
+  uses: ["postgres", "repository", "nodes"],
   input: {
     type: "object",
     additionalProperties: false,
@@ -109,7 +110,8 @@ The timeline is the cluster's own unless one is named; PostgreSQL's \`latest\` w
       windows: {
         type: "array",
         items: {},
-        description: "From where to where it can be restored, where the target can't",
+        description:
+          "From where to where it can be restored: where the target can't, and with `refuse: false`",
       },
       timelines: {
         type: "array",
@@ -133,7 +135,12 @@ The timeline is the cluster's own unless one is named; PostgreSQL's \`latest\` w
   async run(ctx, { refuse = true, origin, ...input }) {
     try {
       const from = origin as Origin | null | undefined;
-      return await told(ctx, await askRepository(ctx, input as TargetInput, from));
+      const answer = await askRepository(ctx, input as TargetInput, from);
+      if (answer.found.start.chain.length > 1 && from == null) {
+        const why = await withoutCombine(ctx);
+        if (why !== null) ctx.warn(why);
+      }
+      return { ...(await told(ctx, answer)), windows: refuse ? [] : await answer.found.windows() };
     } catch (error) {
       const isNo = error instanceof PgdbaError && error.code === "step_refused";
       if (refuse || !isNo) throw error;
@@ -197,7 +204,6 @@ async function told(ctx: StepContext, answer: Answer) {
     settings: record.server.settings,
     wal_age_seconds: await walAge(ctx, answer),
     forecast_seconds: await forecast(ctx, answer, { stored, wal: Number(found.walBytes) }),
-    windows: [],
     timelines: flat(
       treeOf(
         holdings.histories,

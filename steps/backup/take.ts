@@ -14,6 +14,7 @@ import { defineStep } from "../define.ts";
 import { assertClock } from "./clock.ts";
 import { newBackupId } from "./id.ts";
 import { parentFor } from "./take/parent.ts";
+import { withoutCombine } from "./take/combine.ts";
 import { chooseSource, type Source } from "./take/source.ts";
 import { checkpointFor } from "./take/checkpoint.ts";
 import { sweep } from "./take/sweep.ts";
@@ -37,7 +38,7 @@ it. One that fails leaves nothing.`,
   locks: "backup",
   interruptible: true,
   needs: ["postgres", "repository"],
-  uses: ["member"],
+  uses: ["member", "nodes"],
   input: {
     type: "object",
     additionalProperties: false,
@@ -114,7 +115,10 @@ it. One that fails leaves nothing.`,
     await assertClock(ctx);
     const type = input.type ?? "full";
     const source = await chooseSource(ctx, input.from ?? "auto");
-    if (type === "incremental") await assertSummaries(ctx);
+    if (type === "incremental") {
+      await assertSummaries(ctx);
+      await warnOfChain(ctx);
+    }
     const parent =
       type === "incremental"
         ? (await parentFor({ repository, key }, input.parent ?? null, ctx.signal)).id
@@ -153,6 +157,7 @@ it. One that fails leaves nothing.`,
   async plan(ctx, input): Promise<Json> {
     const source = await chooseSource(ctx, input.from ?? "auto");
     const { repository, key } = await ctx.use("repository");
+    if (input.type === "incremental") await warnOfChain(ctx);
     const parent =
       input.type === "incremental"
         ? (await parentFor({ repository, key }, input.parent ?? null, ctx.signal)).id
@@ -184,6 +189,11 @@ it. One that fails leaves nothing.`,
     await removeParts(repository, backupPrefix(key, id));
   },
 });
+
+async function warnOfChain(ctx: StepContext): Promise<void> {
+  const why = await withoutCombine(ctx);
+  if (why !== null) ctx.warn(why);
+}
 
 async function takenFrom(
   ctx: StepContext,

@@ -7,6 +7,7 @@ import { backupPlace } from "./place.ts";
 import { recordIfThere } from "../../providers/backup/read-record.ts";
 import { recordName } from "../../providers/repository/layout.ts";
 import { mark, recordOf } from "./records.ts";
+import { withoutCombine } from "./take/combine.ts";
 
 export default defineStep({
   type: "backup.verify",
@@ -23,7 +24,7 @@ failure of this step: look at \`verified\`.`,
   // It changes nothing that another run works with, and takes hours.
   locks: "none",
   interruptible: true,
-  uses: ["repository"],
+  uses: ["repository", "nodes"],
   input: {
     type: "object",
     additionalProperties: false,
@@ -84,6 +85,10 @@ failure of this step: look at \`verified\`.`,
       if ((await recordIfThere(repository, recordName(key, backup))) === null) continue;
       const kind = verified ? "verified" : "damaged";
       await mark(ctx, place, backup, kind, facts);
+    }
+    if (counts.chain.length > 1) {
+      const why = await withoutCombine(ctx);
+      if (why !== null) ctx.warn(why);
     }
     return { backup_id: id, verified, damage, ...counts };
   },

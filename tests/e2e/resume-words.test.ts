@@ -59,3 +59,24 @@ test("a run that ended can be started anew with the command that the hint gives"
     "Start it anew: pgdba run t/asks --text 'it'\\''s $HOME' --limit 7 --tags 'a b' --tags c --force --from-file=-x --token env:TOKEN",
   );
 });
+
+test("a run that failed behind a point of no return says what to do next, and not to do it all again", async () => {
+  const kept = `summary: s
+risk: change
+steps:
+  - id: moved
+    exec: {argv: [touch, moved]}
+    keep: true
+  - assert:
+      that: "false"
+      message: it does not stream
+      hint: Write team/finish.
+`;
+  const p = place(runbooks({ "t/kept": kept }));
+  const id = runId(await cli(["t", "kept"], p));
+  const { exit, envelope } = await cli(["resume", id], p);
+  expect([exit, envelope.error?.code]).toEqual([2, "usage"]);
+  expect(envelope.error?.hint).toContain("it does not stream. Kept: moved");
+  expect(envelope.error?.hint).toContain("Write team/finish.");
+  expect(envelope.error?.hint).not.toContain("anew");
+});

@@ -50,7 +50,7 @@ export default {
       checkTarget(found, parsed.flags);
       const row = parsed.flags["give-up"] === true ? givenUp(found) : found;
       const docs = journal.docs(row.id);
-      checkResumable(row, docs.get(row.runbook));
+      checkResumable(row, docs.get(row.runbook), journal);
       // Either of the two may be the damaged one.
       if (!docs.has(row.runbook)) throw damagedRecord(`run ${row.id}`, ["runbook", "docs"]);
       const runbooks = await frozenRunbooks(docs, library, registry);
@@ -135,9 +135,9 @@ function checkTarget(row: RunRow, flags: Parsed["flags"]): void {
   );
 }
 
-function checkResumable(row: RunRow, doc: Doc | undefined): void {
-  const hint = `Start it anew: ${commandAgain(row, doc)}`;
-  if (row.plan) throw new PgdbaError("usage", `${row.id} was a dry run`, { hint });
+function checkResumable(row: RunRow, doc: Doc | undefined, journal: Journal): void {
+  const anew = `Start it anew: ${commandAgain(row, doc)}`;
+  if (row.plan) throw new PgdbaError("usage", `${row.id} was a dry run`, { hint: anew });
   // If its process can't be seen from here, the lock decides.
   if (isAtWork(row)) {
     throw new PgdbaError("lock_held", `${describeHolder(row.id, row.holder)} is still at work`, {
@@ -146,7 +146,15 @@ function checkResumable(row: RunRow, doc: Doc | undefined): void {
   }
   if (isResumable(row)) return;
   const ended = isUnwound(row) ? "interrupted, and taken back" : row.status;
-  throw new PgdbaError("usage", `${row.id} ended (${ended}); there is nothing to resume`, { hint });
+  throw new PgdbaError("usage", `${row.id} ended (${ended}); there is nothing to resume`, {
+    hint: hintOf(row, journal) ?? anew,
+  });
+}
+
+/** What a run that failed behind a point of no return said itself: what it has done is in force, and to do it all again is seldom what is wanted. */
+function hintOf({ id, error }: RunRow, journal: Journal): string | null {
+  const isKept = [...journal.seen(id).values()].some(({ kept }) => kept === true);
+  return error?.hint && isKept ? `It failed with: ${error.message}. ${error.hint}` : null;
 }
 
 /** The backup that precedes the run, as it was decided when it began; for older records by what its runbooks say. */

@@ -175,8 +175,9 @@ test("the data before are there until they are confirmed, each by its run", asyn
   const kept = beside("pg2").map((name) => name.slice("data.before-".length));
   expect(kept.length).toBe(2);
   const several = await run("backup", "restore-confirm", "pg2", "--yes");
-  const one = await resume(runId(several));
-  expect(failure(one).slice(0, 2)).toEqual([2, "invalid_param"]);
+  expect(failure(several).slice(0, 2)).toEqual([2, "invalid_param"]);
+  const shown = await run("backup", "restore-confirm", "pg2", "--run", kept[0]!, "--plan");
+  expect(at(shown.envelope.data, "kept")).toContain(`data.before-${kept[0]}`);
   const first = await run("backup", "restore-confirm", "pg2", "--run", kept[0]!, "--yes");
   expect(first.exit).toBe(4);
   expect(failure(await resume(runId(first)))).toEqual(WELL);

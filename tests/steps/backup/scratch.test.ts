@@ -14,6 +14,8 @@ import discard from "../../../steps/backup/discard.ts";
 import fetch from "../../../steps/backup/fetch.ts";
 import mark from "../../../steps/backup/mark.ts";
 import plan from "../../../steps/backup/plan.ts";
+import keptBefore from "../../../steps/backup/before.ts";
+import { withoutCombine } from "../../../steps/backup/take/combine.ts";
 import dropBefore from "../../../steps/backup/drop-before.ts";
 import recover from "../../../steps/backup/recover.ts";
 import start from "../../../steps/nodes/start.ts";
@@ -331,6 +333,19 @@ async function workersOf(job: string): Promise<number[]> {
   });
 }
 
+test("where no server has pg_combinebackup, this is told before an increment is taken", async () => {
+  const said = await withoutCombine(await reaching("20260301-140300-combine", "take"));
+  expect(said).toContain("pg_combinebackup");
+  expect(await withoutCombine(context())).toBeNull();
+});
+
+test("what can be restored is told with a yes, too", async () => {
+  const windows = async (input: object) => (await did(plan, input))["windows"] as unknown[];
+  expect(await windows({ target_name: "release", refuse: false })).toMatchObject([
+    { from: { backup: ID } },
+  ]);
+});
+
 test("a random moment lies between the backup and the end of WAL, and is the same for the same run", async () => {
   const first = await did(plan, { random: true });
   expect([
@@ -388,6 +403,8 @@ test("in place: the data is moved aside and never lost, whatever dies; the serve
     false,
     true,
   ]);
+  const asked = { node: "a", run };
+  expect(await did(keptBefore, asked)).toMatchObject({ folder: before, bytes: expect.any(Number) });
   // Taken back, the data before is the data.
   await swap.undo!(ctx("swap"), node as never, undefined);
   expect([existsSync(before), existsSync(scratch)]).toEqual([false, true]);

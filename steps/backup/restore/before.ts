@@ -1,0 +1,26 @@
+/** The data that a restore in place has moved aside on a node. */
+import { dirname } from "node:path";
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { StepContext } from "../../../engine/types.ts";
+import type {} from "../../../providers/target/access.ts";
+import { beforeOf } from "./scratch.ts";
+
+/** The folder; null where there is none. @throws PgdbaError invalid_param where there are several and nobody says which */
+export async function keptBefore(
+  ctx: StepContext,
+  node: string,
+  run: string | null,
+): Promise<string | null> {
+  const nodes = await ctx.use("nodes");
+  const { postgres } = await nodes.facts(node);
+  if (postgres === null) return null;
+  const prefix = beforeOf(postgres.data, "");
+  const beside = ["find", dirname(postgres.data), "-maxdepth", "1", "-type", "d"];
+  const listed = await nodes.exec(node, beside);
+  const all = listed.stdout.split("\n").filter((path) => path.startsWith(prefix));
+  const own = run === null ? all : all.filter((path) => path === beforeOf(postgres.data, run));
+  if (own.length <= 1) return own[0] ?? null;
+  throw new PgdbaError("invalid_param", `${node} keeps the data of ${own.length} restores`, {
+    hint: `Name one with --run: ${own.map((path) => path.slice(prefix.length)).join(", ")}.`,
+  });
+}
