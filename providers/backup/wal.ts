@@ -32,7 +32,8 @@ const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 10_000;
 
 /**
- * Puts the file at `path` into the repository, durably. The same content that is there already is success, another is not.
+ * Puts the file at `path` into the repository, durably. The same content that is there already is success, another is not, unless it is of a
+ * timeline that the server left before the segment's end: what is there stays then, and nothing that the server went through is missing.
  * @throws PgdbaError object_differs | repository_failed | repository_full | invalid_config | io_failed
  */
 export async function push(path: string, options: WalOptions): Promise<void> {
@@ -54,7 +55,10 @@ export async function push(path: string, options: WalOptions): Promise<void> {
   } catch (error) {
     if (!(error instanceof PgdbaError) || error.code !== "object_differs") throw error;
     // Another version of the library may compress the same segment to other bytes.
-    if (!(await holdsSame(repository, name, source, signal))) throw error;
+    if (await holdsSame(repository, name, source, signal)) return;
+    // Refused, it would keep the archiver from all that follows.
+    const { leftBehind } = await import("./wal/left-behind.ts");
+    if (!(await leftBehind(file, dirname(source), size))) throw error;
   } finally {
     await repository.close();
   }

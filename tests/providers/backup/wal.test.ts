@@ -112,6 +112,36 @@ describe("wal push and get", () => {
     expect(Buffer.compare(readFileSync(out("again")), bytes)).toBe(0);
   });
 
+  test("a segment of a timeline that the server has left within it or before may differ, and what is there stays", async () => {
+    const other = Buffer.from(bytes);
+    other[bytes.length - 5000]! ^= 1;
+    const number = Number.parseInt(segment.slice(16), 16);
+    // In the one before it, at its first byte, in it, at its end, and after it.
+    for (const [at, code] of [
+      [-0.5, 0],
+      [0, 0],
+      [0.5, 0],
+      [1, 1],
+      [1.5, 1],
+    ] as const) {
+      const folder = join(base, `left${at}`);
+      mkdirSync(join(folder, "pg_wal"), { recursive: true });
+      writeFileSync(join(folder, "pg_wal", segment), other);
+      const lsn = ((number + at) * bytes.length).toString(16).toUpperCase();
+      const left = `1\t${Number.parseInt(segment.slice(8, 16), 16).toString(16)}/${lsn}\tno recovery target specified\n`;
+      writeFileSync(join(folder, "pg_wal", "00000003.history"), left);
+      // An older one says nothing.
+      writeFileSync(join(folder, "pg_wal", "00000002.history"), "1\t0/1\tby hand\n");
+      setup(folder, settings);
+      expect({ at, code: (await walIn(folder, "push", `pg_wal/${segment}`)).code }).toEqual({
+        at,
+        code,
+      });
+    }
+    await wal("get", segment, "pg_wal/again");
+    expect(Buffer.compare(readFileSync(out("again")), bytes)).toBe(0);
+  });
+
   test("a segment of another server, one that is cut, and one of a later timeline are refused", async () => {
     const folder = join(base, "foreign");
     mkdirSync(join(folder, "pg_wal"), { recursive: true });
