@@ -6,7 +6,7 @@ import { shellQuoted } from "../../engine/shared/shell-words.ts";
 import { identityOf, withExecutable } from "../executable.ts";
 import type { Host } from "./host.ts";
 import { caBeside, keyBeside, programBeside, settingsFile } from "./settings.ts";
-import type { NodeRepository } from "./work.ts";
+import { errorOf, type Failed, type NodeRepository } from "./work.ts";
 import packageJson from "../../package.json" with { type: "json" };
 
 export interface Way {
@@ -50,6 +50,33 @@ export async function install(host: Host, wanted: Wanted): Promise<boolean> {
     changed = true;
   }
   return changed;
+}
+
+/**
+ * A server that can't write to its repository keeps all of its WAL from the moment on that it is told to archive.
+ * @throws PgdbaError with the code of what fails there
+ */
+export async function assertArchives(host: Host, { place, write }: NodeRepository): Promise<void> {
+  const order = JSON.stringify({ place, key: write });
+  const { exit_code, stdout, stderr } = await host.run(
+    [programBeside(host.data), "work", "try"],
+    order,
+  );
+  if (exit_code === 0) return;
+  const failed = failedOn(stdout) ?? { code: "repository_failed", message: stderr.trim() };
+  const { code, message, hint, retryable } = errorOf(failed, "repository_failed");
+  throw new PgdbaError(code, `The server on ${host.name} could not archive: ${message}`, {
+    hint,
+    retryable,
+  });
+}
+
+function failedOn(stdout: string): Failed | undefined {
+  try {
+    return (JSON.parse(stdout) as { error?: Failed }).error;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

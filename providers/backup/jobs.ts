@@ -28,6 +28,7 @@ const loaders: Record<Job, Load> = {
   lend: () => import("./lend.ts"),
   serve: () => import("./serve.ts"),
   make: () => import("./make.ts"),
+  try: () => import("./try.ts"),
 };
 
 /** Each checks its own order. */

@@ -7,6 +7,7 @@
  *   recover  runs a server on a fetched directory up to a target, looks at it, and stops it or brings it to its end (`recover.ts`)
  *   lend     runs a server on a directory that was brought to its end, for a pgdba that takes a table or a database out of it (`lend.ts`)
  *   make     a repository of a place (`make.ts`)
+ *   try      whether the server's user can write to the repository (`try.ts`)
  *   serve    the verbs of a repository on standard input and output, for a pgdba that can't reach it (`serve.ts`)
  *
  * `pgdba wal push` and `pgdba wal get` are the archive_command and the restore_command.
@@ -38,7 +39,7 @@ export interface Left {
   file: string;
 }
 
-export type Job = "fetch" | "recover" | "lend" | "serve" | "make";
+export type Job = "fetch" | "recover" | "lend" | "serve" | "make" | "try";
 
 /** A line of standard error while it works. */
 export interface Told {

@@ -8,6 +8,7 @@
  *   KEY/backup/ID/…                                     the parts of a backup
  *   KEY/record/ID.json                                  written last: there is a backup when this is there, and none before
  *   KEY/mark/ID.KIND-TIME-RUN.json                      what became known of it later: verified, drilled, failed, pinned, unpinned
+ *   KEY/probe/ID                                        for a moment: a server tries whether it can write
  */
 import { PgdbaError } from "../../engine/errors.ts";
 
@@ -23,6 +24,7 @@ export function keyOf(key: ClusterKey): string {
 }
 
 export const clusterName = (key: ClusterKey) => `${keyOf(key)}/cluster.json`;
+export const probeName = (key: ClusterKey, id: string) => `${keyOf(key)}/probe/${id}`;
 export const walPrefix = (key: ClusterKey, timeline?: string) =>
   timeline === undefined ? `${keyOf(key)}/wal/` : `${keyOf(key)}/wal/${timeline}/`;
 export const historyPrefix = (key: ClusterKey) => `${keyOf(key)}/history/`;

@@ -1,6 +1,6 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
-import { install } from "../../providers/backup/install.ts";
+import { assertArchives, install } from "../../providers/backup/install.ts";
 import { settingsOn } from "../../providers/backup/node-settings.ts";
 import { readText } from "../../engine/shared/read-file.ts";
 import { readClusterFile } from "../../providers/registry/read.ts";
@@ -41,6 +41,12 @@ until this was done there, and keeps its WAL.`,
     additionalProperties: false,
     properties: {
       nodes: { type: ["array", "null"], items: { type: "string" }, description: "Only these" },
+      try: {
+        type: "boolean",
+        default: false,
+        description:
+          "Try on each node, as the server's user, whether it can write to the repository, and fail where it can't",
+      },
       segment_bytes: {
         type: ["number", "null"],
         description: "Of a copy: the size of a segment of WAL; the server is asked without it",
@@ -56,7 +62,7 @@ until this was done there, and keeps its WAL.`,
       silent: { type: "array", items: { type: "string" } },
     },
   },
-  async run(ctx, { nodes, segment_bytes }) {
+  async run(ctx, { nodes, segment_bytes, try: tries }) {
     const cluster = ctx.target.cluster!;
     const entry = (await readClusterFile(cluster, clusterFile(ctx.run.stateDir, cluster)))!;
     const { data } = entry;
@@ -78,13 +84,14 @@ until this was done there, and keeps its WAL.`,
     ctx.note(before);
     for (const [done, host] of wanted.entries()) {
       ctx.progress({ done, total: wanted.length, unit: "nodes", text: host.name });
+      const settings = settingsOn(data.repository!, {
+        key,
+        origins,
+        segmentBytes,
+        data: host.data,
+      });
       const did = await install(host, {
-        settings: settingsOn(data.repository!, {
-          key,
-          origins,
-          segmentBytes,
-          data: host.data,
-        }),
+        settings,
         key: secret,
         ca,
         env: ctx.env,
@@ -92,6 +99,7 @@ until this was done there, and keeps its WAL.`,
         progress: (text) => ctx.progress({ text }),
       });
       changed ||= did;
+      if (tries) await assertArchives(host, settings);
     }
     const missed = (nodes ?? []).filter((name) => !wanted.some((host) => host.name === name));
     if (missed.length > 0)

@@ -1,6 +1,14 @@
 /** Archiving on real servers, in the order in which a cluster lives: each test leaves it to the next one. */
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { ARCHIVE_COMMAND } from "../../../providers/backup/archive.ts";
 import { at, cli, type Ran, removePlaces, statuses } from "../../e2e/support.ts";
@@ -69,11 +77,30 @@ test("a command that pgdba did not write is never replaced, and its text is not 
 
 test("where it takes a restart this is said, and nothing is changed; with --restart it takes --yes", async () => {
   const ran = await setup("--repository", folder);
-  expect(failure(ran)).toEqual([1, "assertion_failed", expect.stringContaining("pg1 pg2 pg3")]);
+  expect(failure(ran)).toEqual([1, "assertion_failed", expect.stringContaining("pg1, pg2, pg3")]);
   expect(failure(await setup("--repository", folder, "--restart"))[0]).toBe(3 + 1);
   expect(readdirSync(shop.place.root)).not.toContain("backups");
   expect(shop.entry()).not.toHaveProperty("repository");
 });
+
+test.skipIf(process.geteuid?.() !== 0)(
+  "a folder in which the servers' user can't write is refused before a server archives or restarts",
+  async () => {
+    const taken = join(shop.place.root, "of-root");
+    mkdirSync(taken, { mode: 0o755 });
+    const ran = await setup("--repository", taken, "--restart", "--yes");
+    expect(failure(ran)).toEqual([
+      5,
+      "repository_failed",
+      expect.stringMatching(/^The server on pg1 could not archive: .*EACCES/),
+    ]);
+    expect(statuses(ran)["installed"]).toBe("failed");
+    for (const node of NODES)
+      expect(existsSync(join(`${shop.data(node)}.pgdba`, "repository.json"))).toBe(false);
+    for (const node of NODES) expect(await command(node)).not.toBe(ARCHIVE_COMMAND);
+    expect(shop.entry()).not.toHaveProperty("repository");
+  },
+);
 
 test("a segment arrives; every member is ready to lead", async () => {
   const ran = await setup("--repository", folder, "--restart", "--yes");
