@@ -115,7 +115,9 @@ sh -c 'setsid sleep 63 >/dev/null 2>&1 & echo $! >> pids'
   const next = await cli(["t", "next"], p);
   const warnings = at(next.envelope, "data", "run", "warnings") as string[];
   expect(warnings).toContainEqual(
-    expect.stringMatching(new RegExp(`has left behind what still runs: .*sleep \\(pid ${daemon}\\)`)),
+    expect.stringMatching(
+      new RegExp(`has left behind what still runs: .*sleep \\(pid ${daemon}\\)`),
+    ),
   );
 });
 
