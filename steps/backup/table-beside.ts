@@ -38,6 +38,10 @@ export const stampOf = (ctx: StepContext) =>
 /** @throws PgdbaError invalid_param */
 export function tableIn(text: string): { schema: string; table: string } {
   const found = tableNamed(text);
+  if (found !== null && /^(pg_|information_schema$)/.test(found.schema))
+    throw new PgdbaError("invalid_param", `${found.schema} belongs to the server itself`, {
+      hint: "Its catalogues are not restored one by one: name a table of your own.",
+    });
   if (found !== null) return found;
   throw new PgdbaError("invalid_param", `${JSON.stringify(text)} names no table`, {
     hint: 'Write schema.table, with quotes where a name has a dot: public.orders, "my.schema".orders.',
@@ -57,10 +61,12 @@ export async function inDatabase<T>(
   }
 }
 
-const TAKEN = `SELECT c.relname IS NOT NULL AS taken FROM pg_namespace n
-  LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = $2 WHERE n.nspname = $1`;
+/** A table has a type of its name. */
+const TAKEN = `SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid AND relname = $2)
+    OR EXISTS (SELECT FROM pg_type WHERE typnamespace = n.oid AND typname = $2) AS taken
+  FROM pg_namespace n WHERE n.nspname = $1`;
 
-/** @throws PgdbaError invalid_param where the name is taken, or the schema is not there */
+/** @throws PgdbaError invalid_param where the name is taken, or the schema or the database is not there */
 export async function assertTableFree(
   ctx: StepContext,
   database: string,
@@ -68,6 +74,12 @@ export async function assertTableFree(
   name: string,
 ): Promise<void> {
   assertName(name);
+  const pg = await (await ctx.use("postgres")).session();
+  const { rows } = await pg.ask("SELECT FROM pg_database WHERE datname = $1", [database]);
+  if (rows.length === 0)
+    throw new PgdbaError("invalid_param", `There is no database ${database} on the server`, {
+      hint: `Where it was dropped, restore it whole (\`pgdba backup restore --database\` without --table), or bring the table into another one with --into. Names are case-sensitive.`,
+    });
   const [found] = (await inDatabase(ctx, database, (pg) => pg.ask(TAKEN, [schema, name]))).rows;
   if (found === undefined)
     throw new PgdbaError("invalid_param", `${database} has no schema ${schema}`, {

@@ -15,7 +15,7 @@ export interface Stored {
 }
 
 const HINT =
-  "Look at what pg_restore says. A role that is missing: create it (the backup's globals.sql has them), or restore without owners (--no-owners). An extension that is missing: install its files on the server.";
+  "Look at what pg_restore says. A role that is missing: create it (the backup's globals.sql has them), or restore without owners (--no-owners). An extension that is missing: install its files on the server. A function that finds no table, though it is there: it names no schema, and pg_restore has none in its search_path; ALTER FUNCTION … SET search_path cures that for later backups, and of a physical one `pgdba backup restore --to-new-cluster NAME` needs no dump.";
 
 /**
  * Restores a dump into a database that is there, and ends at the first error. Its bytes are compared with their sum on the way: what does

@@ -193,6 +193,23 @@ test("what can't be had is refused before anything is fetched, or leaves nothing
     "invalid_param",
     "Shop has no schema nosuch",
   ]);
+  expect(await refused("--table", "pg_catalog.pg_class", "--database", "Shop")).toEqual([
+    2,
+    "invalid_param",
+    "pg_catalog belongs to the server itself",
+  ]);
+  // A dropped one is not to be exchanged for another.
+  expect(await refused("--table", "logs", "--database", "Dropped")).toEqual([
+    2,
+    "invalid_param",
+    "There is no database Dropped on the server",
+  ]);
+  // A table has a type of its name, which the last step would find taken.
+  expect(await refused("--table", "logs", "--database", "Shop", "--as", "mood")).toEqual([
+    2,
+    "invalid_param",
+    "Shop has public.mood already",
+  ]);
   expect(await refused("--database", "Shop", "--as", "postgres")).toEqual([
     2,
     "invalid_param",
