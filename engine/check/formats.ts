@@ -59,6 +59,7 @@ export const FORMATS: Readonly<
 /** All `format`s that are known: those above, those by which pgdba completes and reads expressions, and draft-07's, which are for readers. */
 export const KNOWN_FORMATS: readonly string[] = [
   ...Object.keys(FORMATS),
+  "text", // of the items of a list: a comma on the command line is part of the text
   "condition",
   "variables",
   "runbook",

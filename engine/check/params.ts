@@ -134,7 +134,7 @@ function coerce(schema: JsonSchema, value: unknown, inexact: string[]): Json {
     return Number(value);
   }
   if (wants("boolean") && (value === "true" || value === "false")) return value === "true";
-  if (wants("array")) return each(listOf(value, inexact));
+  if (wants("array")) return each(listOf(value, schema.items?.format === "text", inexact));
   if (wants("object")) return parsed(value, inexact);
   return value;
 }
@@ -171,13 +171,14 @@ function unsafe(schema: JsonSchema, value: Json): boolean {
   );
 }
 
-/** `a,b` or a JSON list. An empty text is an empty list. */
-function listOf(text: string, inexact: string[]): Json[] {
+/** `a,b` or a JSON list. An empty text is an empty list. A comma does not end an item that is free text, such as SQL. */
+function listOf(text: string, free: boolean, inexact: string[]): Json[] {
   if (text.startsWith("[")) {
     const list = parsed(text, inexact);
     if (Array.isArray(list)) return list;
   }
-  return text === "" ? [] : text.split(",").map((item) => item.trim());
+  if (text === "") return [];
+  return free ? [text] : text.split(",").map((item) => item.trim());
 }
 
 const JSON_TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;

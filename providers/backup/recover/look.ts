@@ -1,5 +1,6 @@
-/** What is found in a server that was restored. It only reads; what fails is a finding, not an error. */
-import { toPgdbaError } from "../../../engine/errors.ts";
+/** What is found in a server that was restored. It only reads; what fails is a finding, not an error, but for SQL that no server could read. */
+import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
+import { sqlstateOf } from "../../postgres/errors.ts";
 import type { PgSession } from "../../postgres/session.ts";
 import type { ScratchServer } from "./scratch-server.ts";
 
@@ -43,6 +44,7 @@ const COUNT_MS = 60_000;
 const AMCHECK_MS = 300_000;
 /** Of a transaction that recovery stopped in the middle of: it ends when the recovery does. */
 const LOCK_MS = 5_000;
+const SYNTAX_ERROR = "42601";
 
 export async function lookAt(what: Looked): Promise<Look> {
   const begun = performance.now();
@@ -61,7 +63,10 @@ export async function lookAt(what: Looked): Promise<Look> {
   }
   for (const { database, sql } of what.checks) {
     const why = await within(what, database, (session) => fails(session, sql, what.signal)).catch(
-      (error: unknown) => toPgdbaError(error).message,
+      (error: unknown) => {
+        if (sqlstateOf(error) === SYNTAX_ERROR) throw unreadable(sql, error);
+        return toPgdbaError(error).message;
+      },
     );
     look.checks.push({ database, sql, holds: why === null, why });
   }
@@ -148,4 +153,13 @@ async function fails(session: PgSession, sql: string, signal: AbortSignal): Prom
   if (rows.length === 0) return null;
   const [value] = Object.values(rows[0]!);
   return value === false || value === null ? `it gave ${JSON.stringify(value)}` : null;
+}
+
+/** It says nothing of the data. */
+function unreadable(sql: string, cause: unknown): PgdbaError {
+  const { message } = toPgdbaError(cause);
+  return new PgdbaError("invalid_param", `This is no SQL: ${sql}: ${message}`, {
+    hint: "Correct it, and run again.",
+    cause,
+  });
 }

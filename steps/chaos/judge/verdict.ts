@@ -140,7 +140,9 @@ function ofFault(seen: Evidence): Hypothesis[] {
           ? "no standby streamed before, or nobody looked"
           : redundancy.restored_ms === null
             ? `fewer than ${redundancy.streaming} standbys stream, or fewer than ${redundancy.sync} are synchronous`
-            : `after ${redundancy.restored_ms / 1000} s`,
+            : redundancy.restored_ms === 0
+              ? "no standby was missed at any time"
+              : `after ${redundancy.restored_ms / 1000} s`,
     },
   ];
 }

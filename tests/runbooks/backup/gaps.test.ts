@@ -165,7 +165,11 @@ test("a failed drill is told until one passes; so are a backup that is too old, 
   };
   expect(failure(await examine())).toEqual([0, undefined, undefined]);
   expect(failure(await examine("--backup-max-age", "1ms"))[2]).toContain("younger than 1ms");
-  const failed = await backup("drill", "--check", "select false");
+  // A slip in the SQL is nothing that the backup could do anything about; a comma is no end of it.
+  const slip = await backup("drill", "--check", "selec coalesce(true, false)");
+  expect(failure(slip)[2]).toContain("This is no SQL: selec coalesce(true, false): ");
+  expect(failure(await examine())).toEqual([0, undefined, undefined]);
+  const failed = await backup("drill", "--check", "select coalesce(false, true)");
   expect(failure(failed)).toEqual([
     5,
     "assertion_failed",

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
@@ -8,6 +8,7 @@ import { resolveTarget } from "../../../providers/target/resolve.ts";
 import apply from "../../../steps/config/apply.ts";
 import { examine, shortly, until } from "../health/support.ts";
 import { fakeContext } from "../../support/context.ts";
+import { libraryOf } from "../../steps/health/support.ts";
 import { type PatroniCluster, patroniMissing, startPatroni } from "../../support/patroni.ts";
 import { type Ended, pgdba } from "./cli.ts";
 
@@ -186,6 +187,23 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       expect(shortly(await until(look, ({ findings }) => findings.length === 0))).toEqual([]);
       expect(await parameters()).toEqual(was);
     }, 120_000);
+
+    test("as many synchronous standbys as asked for are enough while Patroni has another one to take", async () => {
+      const { host, port } = cluster.members[leader]!;
+      const about = { host, port, user: cluster.user, password: cluster.password };
+      const file = new URL("../../../runbooks/health/checks/sync-standbys-short.yaml", import.meta.url);
+      const text = await readFile(file, "utf8");
+      const found = async (candidates: number, standbys: number) => {
+        const sql = `select 'pg2' as names, 1 as needed, ${candidates} as candidates, ${standbys} as standbys`;
+        const short = text.replace(/^sql: \|\n(?: .*\n)+/m, `sql: ${sql}\n`);
+        const report = await examine(about, {}, await libraryOf({ short }));
+        return report.findings.map(({ severity }) => severity);
+      };
+      expect(await found(1, 2)).toEqual([]);
+      expect(await found(1, 1)).toEqual(["warning"]);
+      // None of those that are there is named: commits hang until Patroni has named one.
+      expect(await found(0, 2)).toEqual(["critical"]);
+    });
 
     test("wrong credentials change nothing", async () => {
       const denied = await pgdba(

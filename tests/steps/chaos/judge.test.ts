@@ -343,12 +343,12 @@ test("gaps are measured from when an operation was due, by each way", () => {
 });
 
 test("redundancy that is not back is proven only by a drill that has waited for it", () => {
-  const claim = (healed: boolean | null) =>
+  const claim = (healed: boolean | null, restored_ms: number | null = null) =>
     hypotheses({
       judged: null,
       flaws: [],
       nodes: null,
-      redundancy: { streaming: 2, sync: 1, least_streaming: 1, restored_ms: null },
+      redundancy: { streaming: 2, sync: 1, least_streaming: 1, restored_ms },
       waits: [],
       copies: [],
       confirmed: true,
@@ -356,6 +356,10 @@ test("redundancy that is not back is proven only by a drill that has waited for 
       fault: { at_ms: 1, under_load: true },
       least: 1,
       most_gap_ms: null,
-    }).find(({ name }) => name === "redundancy is back")!.held;
-  expect([claim(true), claim(false), claim(null)]).toEqual([false, null, null]);
+    }).find(({ name }) => name === "redundancy is back")!;
+  const held = [true, false, null].map((healed) => claim(healed).held);
+  expect(held).toEqual([false, null, null]);
+  expect(claim(true, 33_317)).toMatchObject({ held: true, said: "after 33.317 s" });
+  // A fault of the store or of a backup takes no standby away: nothing came back after no time.
+  expect(claim(true, 0)).toMatchObject({ held: true, said: "no standby was missed at any time" });
 });
