@@ -191,7 +191,10 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
     test("as many synchronous standbys as asked for are enough while Patroni has another one to take", async () => {
       const { host, port } = cluster.members[leader]!;
       const about = { host, port, user: cluster.user, password: cluster.password };
-      const file = new URL("../../../runbooks/health/checks/sync-standbys-short.yaml", import.meta.url);
+      const file = new URL(
+        "../../../runbooks/health/checks/sync-standbys-short.yaml",
+        import.meta.url,
+      );
       const text = await readFile(file, "utf8");
       const found = async (candidates: number, standbys: number) => {
         const sql = `select 'pg2' as names, 1 as needed, ${candidates} as candidates, ${standbys} as standbys`;
