@@ -260,15 +260,15 @@ risk: read
 params:
   made: {type: string, format: cluster, target: {from: nobody, suffix: -new}}
   other: {type: boolean, runbook: team/nowhere}
-  text: {type: string, runbook: team/nowhere}
+  text: {type: integer, runbook: team/nowhere}
 steps:
   - set: {a: 1}
 `,
     [
       "4:56 unknown-param",
       "5:35 unknown-runbook",
-      "6:33 runbook-param-type",
-      "6:33 unknown-runbook",
+      "6:34 runbook-param-type",
+      "6:34 unknown-runbook",
     ],
   ],
   [
