@@ -8,6 +8,7 @@ import { checkAnswers } from "./run/answers.ts";
 import { Bounded } from "./run/bounded.ts";
 import { call, secretParams } from "./run/call.ts";
 import { circumstances } from "./run/circumstances.ts";
+import { firstRefusals } from "./run/first-refusals.ts";
 import { deadRuns } from "./run/dead-runs.ts";
 import { assertNothingAtWork, jobPaths, leftBehind } from "./run/left-behind.ts";
 import { passGates } from "./run/enter.ts";
@@ -132,8 +133,11 @@ async function work(host: Host, request: RunRequest, state: RunState): Promise<W
   let error: PgdbaError | null = null;
   let unwound: Unwound = { undone: 0, touched: [], failed: [], asks: null };
   try {
-    if (state.judged.backup !== null) await takeBackup(state, scope, state.judged.backup);
-    await runSteps(state, runbook.steps, scope);
+    const { backup } = state.judged;
+    const looks = backup === null ? 0 : await firstRefusals(host.registry, runbook.steps);
+    await runSteps(state, runbook.steps.slice(0, looks), scope);
+    if (backup !== null) await takeBackup(state, scope, backup);
+    await runSteps(state, runbook.steps.slice(looks), scope);
     if (state.over) throw state.over.why;
     // A signal during the last step also makes the run undo that step.
     stop.soft.throwIfAborted();

@@ -88,6 +88,8 @@ export interface StepType<I = any, O extends Json = any> {
   rollsBack?: boolean;
   /** True when it touches nothing outside of the run, so that `pgdba test` runs it for real. */
   pure?: boolean;
+  /** True when it does nothing but refuse: the first of these, and reads before it, come before the backup that a run takes first. */
+  refuses?: boolean;
   input: JsonSchema;
   output: JsonSchema;
   /** A tighter output schema where the input as written determines it. */

@@ -35,6 +35,7 @@ const properties: Record<string, JsonSchema> = {
 export default defineStep({
   type: "assert",
   pure: true,
+  refuses: true,
   summary: "Fail unless every condition holds",
   docs: `One assertion or a list of them. All are checked, so that a person sees everything that is wrong at once: the error tells the messages of all
 that do not hold, and the hint of the first. The error carries the value of every sub-expression.

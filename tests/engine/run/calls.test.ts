@@ -135,6 +135,30 @@ test("destructive: a verified backup is taken first, outlives a failure, and wha
     }
   }));
 
+test("destructive: what the runbook refuses by itself at its beginning is refused before a backup is taken", () =>
+  withHarness(async (h) => {
+    h.write(
+      "backup/create",
+      'summary: B\nrisk: change\ngives: [verified_backup]\nsteps: [{id: copy, fake.act: {}}]\noutput: {verified: "true"}\n',
+    );
+    const text = (first: string, holds: boolean) =>
+      `summary: D\nrisk: destructive\nsteps: [${first}, {id: allowed, assert: {that: "${holds}", message: no}}, {id: drop, fake.act: {}}]\n`;
+    const look = "{id: look, fake.look: {}}";
+    const options = { flags: { confirm: "drill" } };
+    const ran = await h.run(text(look, false), options);
+    expect([ran.error?.code, acts(h)]).toEqual(["assertion_failed", []]);
+    await h.run(text(look, true), options);
+    expect(acts(h)).toEqual(["act backup_before/copy", "act drop"]);
+    // What acts comes after it, also before a refusal.
+    h.calls.length = 0;
+    await h.run(text("{id: first, fake.act: {}}", false), options);
+    expect(acts(h)).toEqual([
+      "act backup_before/copy",
+      "act first",
+      expect.stringContaining("undo first"),
+    ]);
+  }));
+
 test("a refusal is told before anything is recorded or done, though closing fails too", () =>
   withHarness(async (h) => {
     const close = async () => {
