@@ -78,7 +78,7 @@ export async function assertTableFree(
   const { rows } = await pg.ask("SELECT FROM pg_database WHERE datname = $1", [database]);
   if (rows.length === 0)
     throw new PgdbaError("invalid_param", `There is no database ${database} on the server`, {
-      hint: `Where it was dropped, restore it whole (\`pgdba backup restore --database\` without --table), or bring the table into another one with --into. Names are case-sensitive.`,
+      hint: `Where it was dropped, restore it whole (\`pgdba backup restore --database NAME\`, without --table), or bring the table into another one with --into. Names are case-sensitive.`,
     });
   const [found] = (await inDatabase(ctx, database, (pg) => pg.ask(TAKEN, [schema, name]))).rows;
   if (found === undefined)

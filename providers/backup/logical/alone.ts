@@ -198,7 +198,9 @@ async function found(session: PgSession, { schema, table }: Wish): Promise<strin
     throw new PgdbaError(
       "step_refused",
       `${schema}.${table} is unlogged: no physical backup has its rows`,
-      { hint: "A logical backup has them: `pgdba backup list`, `pgdba backup load-table`." },
+      {
+        hint: "A logical backup has them: `pgdba backup list`, `pgdba backup load-table --backup-id ID --table NAME`.",
+      },
     );
   return String(one["oid"]);
 }
