@@ -41,7 +41,7 @@ async function dispatch(front: Front): Promise<Result> {
   if (front.argv[0] === "__complete") return complete(front);
   const words = leadingWords(front.argv);
   const lenient = globalFlags(front.argv);
-  const [first, second, ...rest] = words;
+  const [first, second] = words;
   if (first !== "__complete") refuseEmpty(lenient);
   checkFormat("--format", lenient.flags["format"]);
   if (lenient.flags["config"] !== undefined) {
@@ -66,16 +66,22 @@ async function dispatch(front: Front): Promise<Result> {
   }
   const library = libraryOf(front, (lenient.flags["runbooks"] as string[] | undefined) ?? []);
   const runbooks = library.entries("runbook").map((entry) => entry.name);
-  const name = second === undefined ? first : `${first}/${second}`;
-  if (second !== undefined && runbooks.includes(name)) {
+  const said = spokenName(words, runbooks);
+  if (said > 1) {
     const { runRunbook } = await import("./run-runbook.ts");
-    return runRunbook(front, name, lenient, rest);
+    return runRunbook(front, words.slice(0, said).join("/"), lenient, words.slice(said));
   }
   if (lenient.flags["help"] || second === undefined) {
     const below = runbooks.filter((each) => each.startsWith(`${first}/`));
     if (below.length > 0) return help(front, [first]);
   }
   throw unknownCommand(words, runbooks);
+}
+
+/** How many words at the beginning name a runbook, the most that do; 0 where none does. */
+function spokenName(words: readonly string[], runbooks: readonly string[]): number {
+  const counts = words.slice(0, 3).map((_, at) => at + 1);
+  return counts.findLast((count) => runbooks.includes(words.slice(0, count).join("/"))) ?? 0;
 }
 
 function checkFormat(name: string, value: unknown): void {
@@ -100,7 +106,7 @@ async function complete(front: Front): Promise<Result> {
 function unknownCommand(words: string[], runbooks: string[]): PgdbaError {
   const typed = words.slice(0, 2).join(" ").slice(0, 200);
   const [first = ""] = words;
-  const spoken = (name: string) => `\`pgdba ${name.replace("/", " ")}\``;
+  const spoken = (name: string) => `\`pgdba ${name.replaceAll("/", " ")}\``;
   const resource = runbooks.some((name) => name.startsWith(`${first}/`));
   const command = resource ? undefined : suggest(first, Object.keys(COMMANDS));
   const near = nearNames(typed.replace(" ", "/"), runbooks, spoken);

@@ -108,10 +108,11 @@ function readWords(
   return { ...bareWith(scope), scope };
 }
 
-function scopeOf([first, second]: string[], facts: CompletionFacts): Scope {
+function scopeOf([first, second, third]: string[], facts: CompletionFacts): Scope {
   const command = facts.commands.find(({ name }) => name === first);
-  const name = first === "run" ? second : `${first}/${second}`;
-  return { command, runbook: facts.runbooks.find((runbook) => runbook.name === name) };
+  const names = first === "run" ? [second] : [`${first}/${second}/${third}`, `${first}/${second}`];
+  const runbook = names.flatMap((name) => facts.runbooks.find((one) => one.name === name) ?? [])[0];
+  return { command, runbook };
 }
 
 /** The flag's name when a value must follow. */

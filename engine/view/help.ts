@@ -82,7 +82,7 @@ export function flagName(param: string): string {
 /** The generated `--help` of a runbook. `flags` are those that every run takes. */
 export function runbookHelp(meta: RunbookMeta, flags: Flags = {}, room: Room = {}): string {
   const wide = roomOf(room);
-  const words = meta.name.replace("/", " ");
+  const words = meta.name.replaceAll("/", " ");
   const params = Object.entries(meta.params);
   const usage = [
     "pgdba",

@@ -1,4 +1,5 @@
 import type { DcsAccess } from "../dcs/contract.ts";
+import type { MonitoringAccess } from "../monitoring/client.ts";
 import type { PgbouncerAccess } from "../pgbouncer/contract.ts";
 import type { Nodes } from "../nodes/contract.ts";
 import type { PatroniClient } from "../patroni/client.ts";
@@ -27,6 +28,8 @@ declare module "../../engine/types.ts" {
     nodes: Nodes;
     /** Where the backups and the WAL of the cluster are kept. */
     repository: RepositoryAccess;
+    /** What watches the cluster. */
+    monitoring: MonitoringAccess;
   }
 }
 

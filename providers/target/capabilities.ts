@@ -11,6 +11,8 @@ export const MEANINGS = {
     "the cluster's entry names the provider of its nodes, so that they can be looked at, started and stopped, also while it is down",
   repository:
     "the cluster's entry names the repository of its backups and its WAL (`backup setup` makes one)",
+  monitoring:
+    "the cluster's entry names the Prometheus or the Alertmanager that watches it (`monitor setup` makes both)",
   superuser: "the role is a superuser",
   pg_monitor: "the role may read all that monitoring needs (`pg_monitor`, or a superuser)",
   pg_stat_statements: "the extension is there and counts",
@@ -46,6 +48,9 @@ export function waysTo(isCluster: boolean): Partial<Record<Capability, string>> 
     repository: isCluster
       ? "`pgdba backup setup` makes a repository, and archives WAL into it"
       : "Name a cluster with --cluster NAME; `pgdba backup setup` makes a repository for it",
+    monitoring: isCluster
+      ? "Nobody watches it: `pgdba monitor setup` makes a node that does; Prometheus and Alertmanager of your own are named in its entry, under `monitoring`"
+      : "Name a cluster that is watched with --cluster NAME; `pgdba monitor setup` has one watched",
     superuser: "Connect as a superuser",
     pg_monitor: "Connect as a role that is a member of pg_monitor (GRANT pg_monitor TO it)",
     pg_stat_statements:

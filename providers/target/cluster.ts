@@ -54,6 +54,7 @@ export function sourceOf(entry: ClusterEntry, options: TargetOptions): TargetSou
     ...(patroni && { patroni: withPassword(patroni, passwords.patroni) }),
     ...replicationOf(entry, options),
     ...repositoryOf(entry),
+    ...monitoringOf(entry),
     ...(dcs && { dcs: withPassword(dcs, passwords.dcs) }),
     ...(pgbouncer && { pgbouncer: withPassword(pgbouncer, passwords.pgbouncer) }),
   };
@@ -117,6 +118,13 @@ function replicationOf(
 function repositoryOf(entry: ClusterEntry): Pick<TargetSource, "repository"> {
   const repository = sourceOfRepository(entry);
   return repository === undefined ? {} : { repository };
+}
+
+function monitoringOf({ data }: ClusterEntry): Pick<TargetSource, "monitoring"> {
+  const { prometheus, alertmanager } = data.monitoring ?? {};
+  return prometheus === undefined && alertmanager === undefined
+    ? {}
+    : { monitoring: { prometheus, alertmanager } };
 }
 
 /** The lab: it is made and started when a run first connects to it. Another cluster that has its name is the one that is meant. */

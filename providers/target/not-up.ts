@@ -24,6 +24,7 @@ export async function whyNotUp(
     ...(source.pgbouncer === undefined ? [] : (["pgbouncer"] as const)),
     ...(source.nodes === undefined ? [] : (["nodes"] as const)),
     ...(source.repository === undefined ? [] : (["repository"] as const)),
+    ...(source.monitoring === undefined ? [] : (["monitoring"] as const)),
   ];
   const silent: TargetState =
     patroni?.runs === false

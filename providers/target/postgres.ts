@@ -84,6 +84,10 @@ export class PostgresTarget implements Target {
     if (what === "nodes") return this.#nodes.use(on);
     // A repository is there also while no server is.
     if (what === "repository") return this.#repository.use(this.#source.repository, on);
+    if (what === "monitoring" && this.#source.monitoring !== undefined) {
+      const { monitoringAccess } = await import("../monitoring/client.ts");
+      return monitoringAccess(this.name, this.#source.monitoring, on);
+    }
     // So is the store of its state.
     await this.#source.prepare?.({ server: what !== "dcs" });
     if (what === "postgres") return postgresAccess(this.#source, this.#following, on);
@@ -147,6 +151,7 @@ export class PostgresTarget implements Target {
     if (hasMembers(source)) capabilities.push("member");
     if (source.nodes !== undefined) capabilities.push("nodes");
     if (source.repository !== undefined) capabilities.push("repository");
+    if (source.monitoring !== undefined) capabilities.push("monitoring");
     if (info.superuser) capabilities.push("superuser");
     if (info.superuser || info.pg_monitor) capabilities.push("pg_monitor");
     if (rows[0]?.["statements"] === true) capabilities.push("pg_stat_statements");

@@ -2,6 +2,7 @@ import type { Target, TargetFacts } from "../../engine/types.ts";
 import type { DcsSpec } from "../dcs/contract.ts";
 import type { PgbouncerSpec } from "../pgbouncer/contract.ts";
 import type { Opened } from "../nodes/contract.ts";
+import type { MonitoringSpec } from "../monitoring/client.ts";
 import type { PatroniSpec } from "../patroni/requests.ts";
 import type { ConnectionSpec } from "../postgres/connect.ts";
 import type { PgSession } from "../postgres/session.ts";
@@ -36,6 +37,8 @@ export interface TargetSource {
   replication?: Pick<ConnectionSpec, "user" | "password">;
   /** Where its backups and its WAL are kept. */
   repository?: RepositorySource;
+  /** What watches it. */
+  monitoring?: MonitoringSpec;
   /** Opens the way to its nodes, where it is known who has them. */
   nodes?: () => Promise<Opened>;
   /** Its member's name, when it is one server of a registered cluster. */

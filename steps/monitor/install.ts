@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
 import { readText } from "../../engine/shared/read-file.ts";
 import { PgdbaError } from "../../engine/errors.ts";
-import type { Json, JsonObject, StepContext } from "../../engine/types.ts";
+import type { Json, StepContext } from "../../engine/types.ts";
 import { archOf } from "../../providers/backup/host.ts";
 import { installProgram } from "../../providers/backup/install.ts";
 import type { Nodes } from "../../providers/nodes/contract.ts";
@@ -14,16 +14,15 @@ import { defineStep } from "../define.ts";
 import { milliseconds } from "../sql/session.ts";
 import { MONITOR_ACCOUNT } from "./account.ts";
 import { alertmanagerConfig } from "./node/alertmanager.ts";
+import { askPrometheus, checked, reload } from "./node/ask.ts";
 import { entryThere, watchedIn } from "./node/home.ts";
-import { FOLDER, HOME, PORT, RULES, RUN, TARGETS } from "./node/places.ts";
+import { FOLDER, HOME, RULES, RUN, TARGETS } from "./node/places.ts";
 import { ALERTMANAGER_FILE, PROMETHEUS_FILE, prometheusConfig } from "./node/prometheus.ts";
 import { RULE_FILES } from "./node/rules.ts";
 import { servicesOf } from "./node/services.ts";
 import { targetFiles } from "./node/targets.ts";
 
 const PREPARE = `mkdir -p -m 0700 bin clusters keys secrets monitor/rules monitor/targets && ln -sfn ${RUN} "secrets/$1"`;
-/** They read their files again; one that does not run yet reads them when it starts. */
-const RELOAD = "pkill -HUP -x prometheus; pkill -HUP -x prometheus-aler; true";
 const POLL_MS = 500;
 
 export default defineStep({
@@ -100,7 +99,7 @@ targets that have not.`,
     const files = await filesOf(ctx, nodes, node, { entry, receivers, retention });
     const put = await putFiles(nodes, node, files);
     if (put.length === 0 && !changed) ctx.unchanged();
-    if (put.length > 0) await must(nodes, node, ["sh", "-c", RELOAD]);
+    if (put.length > 0) await reload(nodes, node);
     const seen = await settled(ctx, nodes, node, milliseconds(wait) ?? 0);
     return { node, files: put, ...seen };
   },
@@ -195,45 +194,10 @@ async function putFiles(
   return put;
 }
 
-/** @throws PgdbaError step_refused with what the tool says */
-async function checked(
-  nodes: Nodes,
-  node: string,
-  argv: readonly string[],
-  content: string,
-): Promise<void> {
-  const draft = `${FOLDER}/draft.yml`;
-  await nodes.put(node, draft, { content }, { mode: 0o600 });
-  const { exit_code, stdout, stderr } = await nodes.exec(node, [...argv, draft]);
-  await nodes.exec(node, ["rm", "-f", draft]);
-  if (exit_code === 0) return;
-  throw new PgdbaError(
-    "step_refused",
-    `${argv.join(" ")} refuses it: ${(stderr || stdout).trim()}`,
-    {
-      hint: "Nothing of it was put in force. Correct what it names.",
-    },
-  );
-}
-
-const CURL = (port: number, path: string): string[] => [
-  "python3",
-  "-c",
-  "import sys,urllib.request;print(urllib.request.urlopen(sys.argv[1],timeout=5).read().decode())",
-  `http://127.0.0.1:${port}${path}`,
-];
-
 interface Target {
   labels: { job: string; instance: string };
   health: string;
   lastError: string;
-}
-
-async function askPrometheus(nodes: Nodes, node: string, path: string): Promise<JsonObject | null> {
-  const { exit_code, stdout } = await nodes.exec(node, CURL(PORT.prometheus, path), {
-    maxBytes: 16 << 20,
-  });
-  return exit_code === 0 ? ((JSON.parse(stdout) as { data: JsonObject }).data ?? null) : null;
 }
 
 /** Waits until every target has answered. What has not by then is told, and is no error: a node may be down. */

@@ -45,7 +45,7 @@ export default {
         hint: registry.off?.().hint,
       });
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
-    const name = second === undefined ? first : `${first}/${second}`;
+    const name = words.join("/");
     const entries = library.entries("runbook");
     const entry = entries.find((one) => one.name === name);
     if (entry) {

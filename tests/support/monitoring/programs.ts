@@ -16,7 +16,7 @@ const PACKAGES = [
 
 /** Why one of Debian's programs of this machine can't be used, or null. @throws Error when PGDBA_TEST_REQUIRE says that nothing may */
 export function prometheusMissing(
-  ...programs: ("promtool" | "amtool" | "prometheus-alertmanager")[]
+  ...programs: ("prometheus" | "promtool" | "amtool" | "prometheus-alertmanager")[]
 ): string | null {
   const missing = programs.filter((name) => Bun.which(name) === null);
   if (missing.length === 0) return null;
