@@ -20,6 +20,7 @@ import { FOLDER, HOME, RULES, RUN, TARGETS } from "./node/places.ts";
 import { ALERTMANAGER_FILE, PROMETHEUS_FILE, prometheusConfig } from "./node/prometheus.ts";
 import { RULE_FILES } from "./node/rules.ts";
 import { servicesOf } from "./node/services.ts";
+import { type Over, thresholdsInForce } from "./rules/in-force.ts";
 import { targetFiles } from "./node/targets.ts";
 
 const PREPARE = `mkdir -p -m 0700 bin clusters keys secrets monitor/rules monitor/targets && ln -sfn ${RUN} "secrets/$1"`;
@@ -59,6 +60,11 @@ targets that have not.`,
         default: "15d",
         description: "How long samples are kept",
       },
+      thresholds: {
+        type: ["object", "null"],
+        additionalProperties: { type: "object", additionalProperties: { type: "number" } },
+        description: "{check: {param: value}}; those that are set stay without it",
+      },
       wait: { type: "string", format: "duration", default: "60s" },
     },
   },
@@ -87,7 +93,7 @@ targets that have not.`,
       rules: { type: "integer", description: "Alerting rules that are in force" },
     },
   },
-  async run(ctx, { node, receivers: asked, retention = "15d", wait = "60s" }) {
+  async run(ctx, { node, receivers: asked, retention = "15d", thresholds: given, wait = "60s" }) {
     const receivers = asked == null ? null : (asked as string[]);
     const nodes = await ctx.use("nodes");
     const cluster = ctx.target.cluster!;
@@ -96,7 +102,8 @@ targets that have not.`,
     const changed = await putProgram(ctx, nodes, node);
     // Those that run are the former; they are started again.
     if (changed) await must(nodes, node, ["sh", "-c", "pkill -x pgdba; true"]);
-    const files = await filesOf(ctx, nodes, node, { entry, receivers, retention });
+    const over = (given ?? (await overThere(nodes, node))) as Over;
+    const files = await filesOf(ctx, nodes, node, { entry, receivers, retention, over });
     const put = await putFiles(nodes, node, files);
     if (put.length === 0 && !changed) ctx.unchanged();
     if (put.length > 0) await reload(nodes, node);
@@ -130,6 +137,15 @@ interface Wish {
   entry: ClusterEntry;
   receivers: readonly string[] | null;
   retention: string;
+  over: Over;
+}
+
+const OVER_FILE = `${FOLDER}/thresholds.json`;
+
+/** The thresholds that were set when it was last done. */
+async function overThere(nodes: Nodes, node: string): Promise<Over> {
+  const { exit_code, stdout } = await nodes.exec(node, ["cat", OVER_FILE]);
+  return exit_code === 0 ? (JSON.parse(stdout) as Over) : {};
 }
 
 /** Text by path. What is to run comes last: it is begun by that file. */
@@ -137,7 +153,7 @@ async function filesOf(
   ctx: StepContext,
   nodes: Nodes,
   node: string,
-  { entry, receivers, retention }: Wish,
+  { entry, receivers, retention, over }: Wish,
 ): Promise<Map<string, string>> {
   const { name: cluster, data } = entry;
   const tls = data.tls !== undefined;
@@ -153,7 +169,10 @@ async function filesOf(
   }
   for (const [job, groups] of Object.entries(targetFiles(watched, node)))
     files.set(`${TARGETS}/${job}.json`, json(groups));
-  for (const [name, text] of Object.entries(RULE_FILES)) files.set(`${RULES}/${name}`, text);
+  const { rules, checks } = await thresholdsInForce(ctx.library, over);
+  const texts = { ...RULE_FILES, "thresholds.rules.yml": rules };
+  for (const [name, text] of Object.entries(texts)) files.set(`${RULES}/${name}`, text);
+  files.set(OVER_FILE, json(over));
   const kept = receivers !== null || !(await isThere(nodes, node, ALERTMANAGER_FILE));
   if (kept) files.set(ALERTMANAGER_FILE, stringify(await alertmanagerConfig(receivers ?? [])));
   files.set(PROMETHEUS_FILE, stringify(await prometheusConfig(tls)));
@@ -166,7 +185,7 @@ async function filesOf(
   const poolers = accounts["pgbouncer_admin"] === undefined ? [] : watched.poolers;
   files.set(
     `${FOLDER}/services.json`,
-    json(servicesOf({ cluster, tls, retention, accounts, poolers })),
+    json(servicesOf({ cluster, tls, retention, accounts, poolers, checks })),
   );
   return files;
 }

@@ -2,3 +2,7 @@ declare module "*.yml" {
   const text: string;
   export default text;
 }
+declare module "*/thresholds.yaml" {
+  const text: string;
+  export default text;
+}

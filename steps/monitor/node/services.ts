@@ -11,6 +11,8 @@ export interface Wish {
   /** By what they are for, the users of those that are logged in as. */
   accounts: Record<string, string>;
   poolers: Place[];
+  /** Params of health checks that are other than pgdba's own. */
+  checks: Record<string, Record<string, number>>;
 }
 
 /** Those that are off by default, and that the rules need. */
@@ -22,7 +24,14 @@ const COLLECTORS = [
   "stat_wal_receiver",
 ];
 
-export function servicesOf({ cluster, tls, retention, accounts, poolers }: Wish): JsonObject {
+export function servicesOf({
+  cluster,
+  tls,
+  retention,
+  accounts,
+  poolers,
+  checks,
+}: Wish): JsonObject {
   const sslmode = tls ? "verify-full" : "disable";
   const options = tls ? { sslmode, sslrootcert: AUTHORITY } : { sslmode };
   const pgdba = `${HOME}/bin/pgdba`;
@@ -82,6 +91,7 @@ export function servicesOf({ cluster, tls, retention, accounts, poolers }: Wish)
           cluster,
           "--listen",
           String(PORT.pgdba),
+          ...(Object.keys(checks).length === 0 ? [] : ["--thresholds", JSON.stringify(checks)]),
           "--no-input",
         ],
         own,

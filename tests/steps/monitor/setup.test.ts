@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import type { JsonObject } from "../../../engine/types.ts";
+import type { Doc, JsonObject, LibraryEntry } from "../../../engine/types.ts";
 import { identityOf } from "../../../providers/executable.ts";
 import type { Nodes } from "../../../providers/nodes/contract.ts";
 import { clusterFile } from "../../../providers/registry/folder.ts";
@@ -15,6 +15,8 @@ import follow, { joined, once } from "../../../steps/monitor/follow.ts";
 import install from "../../../steps/monitor/install.ts";
 import { alertmanagerConfig } from "../../../steps/monitor/node/alertmanager.ts";
 import { prometheusConfig } from "../../../steps/monitor/node/prometheus.ts";
+import { RULE_FILES } from "../../../steps/monitor/node/rules.ts";
+import { thresholdsInForce } from "../../../steps/monitor/rules/in-force.ts";
 import { fakeContext } from "../../support/context.ts";
 import { clientOf, sharedServer } from "../../support/postgres.ts";
 import { through } from "../../support/target.ts";
@@ -274,6 +276,28 @@ test("a node is told what to do: no password is in it, what is right already sta
       "http://people/hook",
     );
     expect(world.ran.some((line) => line.includes("pkill"))).toBe(false);
+    // A threshold reaches the rules, and the health checks there; it stays where none is given.
+    await run({ thresholds: { "replication-lag": { warning: 10 }, "disk-used": { warning: 70 } } });
+    const [kept] = await run({});
+    expect(kept["files"]).toEqual([]);
+    const rules = world.files.get("/var/lib/pgdba/monitor/rules/thresholds.rules.yml")!;
+    expect(rules).toContain(
+      "vector(10)\n        labels:\n          check: replication-lag\n          param: warning\n",
+    );
+    expect(rules).toContain(
+      "vector(70)\n        labels:\n          check: disk-used\n          param: warning\n",
+    );
+    const pgdba = json("monitor/services.json").services.find(
+      ({ name }: { name: string }) => name === "pgdba",
+    );
+    expect(pgdba.argv).toContain('{"replication-lag":{"warning":10}}');
+    await expect(run({ thresholds: { "disk-used": { info: 1 } } })).rejects.toThrow(
+      "There is no threshold disk-used.info",
+    );
+    await run({ thresholds: {} });
+    expect(world.files.get("/var/lib/pgdba/monitor/rules/thresholds.rules.yml")).toBe(
+      RULE_FILES["thresholds.rules.yml"]!,
+    );
     // Of what the tool refuses nothing is put in force.
     world.refuse("amtool");
     const before = world.files.get("/var/lib/pgdba/monitor/alertmanager.yml");
@@ -303,4 +327,24 @@ test("TLS is asked of Patroni and etcd where the cluster has it; webhooks are fo
     { name: "urgent", webhook_configs: [{ url: "http://a/", send_resolved: true }] },
     { name: "watchdog" },
   ]);
+});
+
+test("a default that the user's layers change reaches the alerts and the checks; without layers pgdba's own hold", async () => {
+  const data: Record<string, JsonObject> = {
+    "health/checks/lock-waits": { params: { warning: { default: 5 }, critical: { default: 60 } } },
+    "health/check": { params: { backup_max_age: { default: "2d" } } },
+  };
+  const library = {
+    entries: () => [],
+    find: (name: string) => (name in data ? ({ name } as LibraryEntry) : undefined),
+    load: async (name: string) => ({ data: data[name] }) as Doc,
+  };
+  const { rules, checks } = await thresholdsInForce(library, {});
+  expect(checks).toEqual({ "lock-waits": { warning: 5 } });
+  expect(rules).toContain("vector(172800)");
+  const none = { ...library, find: () => undefined };
+  expect(await thresholdsInForce(none, {})).toEqual({
+    rules: RULE_FILES["thresholds.rules.yml"]!,
+    checks: {},
+  });
 });
