@@ -65,7 +65,7 @@ export async function choose(
       ? "is zeroed"
       : how === "misdirected"
         ? `holds what belongs into block ${block - 1}`
-        : `has ${FLIPPED} bytes turned over from byte ${place} on`;
+        : `has ${FLIPPED} bytes turned over (the first is byte ${place})`;
   return {
     file: piece.file,
     block,
