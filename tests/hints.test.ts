@@ -32,7 +32,7 @@ beforeAll(async () => {
 
 /** What is wrong with a command line, taken as a shell and then pgdba take it; null when it would run. */
 async function fault(words: string[]): Promise<string | null> {
-  const [first = "", second = ""] = words;
+  const [first = "", second = "", third = ""] = words;
   try {
     if (Object.hasOwn(COMMANDS, first)) {
       const { default: command } = await COMMANDS[first]!.load();
@@ -41,13 +41,15 @@ async function fault(words: string[]): Promise<string | null> {
         return null;
       }
     }
-    const name = first === "run" ? second : `${first}/${second}`;
+    const long = `${first}/${second}/${third}`;
+    const count = runbooks.has(long) ? 3 : 2;
+    const name = first === "run" ? second : count === 3 ? long : `${first}/${second}`;
     if (name === "NAME") return null;
     const runbook = runbooks.get(name);
     if (runbook === undefined) return `there is no runbook ${name}`;
     const { params } = runbook;
     const parsed = parseFlags(words, paramFlags(params));
-    const bare = parsed.words.slice(2);
+    const bare = parsed.words.slice(count);
     validateParams(params, paramValues(params, parsed, bare));
     return null;
   } catch (error) {

@@ -71,7 +71,7 @@ is sent in the same moment counts as well. At last the alert is ended, which rec
           "step_failed",
           `Nobody hears of alerts: ${receivers.join(", ") || "no receiver"} of Alertmanager has nothing that it is sent to`,
           {
-            hint: `\`pgdba monitor setup --receiver '["https://…"]'\` sets where alerts are posted to.`,
+            hint: "`pgdba monitor setup --receiver https://HOST/PATH` sets where alerts are posted to.",
           },
         );
       const end = begun + (milliseconds(wait) ?? 0);
@@ -129,7 +129,7 @@ async function send(
       labels,
       annotations: {
         summary: "A test of the way of alerts: nothing is wrong",
-        description: `pgdba monitor alerts test of ${labels["cluster"]}, run ${labels["pgdba_test"]}. Nothing has to be done.`,
+        description: `A test by pgdba of ${labels["cluster"]}, run ${labels["pgdba_test"]}. Nothing has to be done.`,
       },
       startsAt: new Date(now - 1000).toISOString(),
       endsAt: new Date(now + lastsMs).toISOString(),

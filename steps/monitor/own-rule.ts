@@ -68,7 +68,7 @@ step. A rule of that name is replaced. Without \`rule\` the one of that name goe
     const nodes = await ctx.use("nodes");
     if (ofPgdba(name))
       throw new PgdbaError("invalid_param", `${name} is a rule of pgdba's own`, {
-        hint: "Choose another name. Its threshold is changed with `pgdba monitor setup --thresholds`.",
+        hint: "Choose another name. Its threshold is changed with the `--thresholds` of `pgdba monitor setup`.",
       });
     const before = await read(nodes, node);
     const rules = await parsed(before);

@@ -43,7 +43,7 @@ export interface Wish {
   members?: readonly string[] | undefined;
 }
 
-export const creatorOf = (run: string): string => `pgdba run ${run}`;
+export const creatorOf = (run: string): string => `pgdba, run ${run}`;
 
 /** @throws PgdbaError invalid_param for what must not be silenced, or not for as long */
 export function checked({ alerts = [] }: Wish, forMs: number): void {

@@ -183,7 +183,7 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
       async () => (await one("ReplicationLag")).silenced_by.length === 1,
       "the alert is silenced",
     );
-    expect((await one("ReplicationLag")).silenced_by[0]).toContain("by pgdba run run-7");
+    expect((await one("ReplicationLag")).silenced_by[0]).toContain("by pgdba, run run-7");
     expect((await one("DiskUsed", "critical")).silenced_by).toEqual([]);
 
     const ids = first.silences.map(({ id }) => id);
