@@ -295,9 +295,13 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     await alertTest.undo!(ctx, {}, undefined);
     // A receiver that nobody answers at, and none at all.
     await world.receivers(["http://127.0.0.1:9/"]);
-    await expect(alertTest.run(context("run-t2"), { wait: "2s" })).rejects.toThrow(
-      /0 of 1 \(webhook\) have taken it/,
-    );
+    // Another alert that is taken by the receiver of before in this moment counts, too.
+    await world.until(async () => {
+      const said = await alertTest
+        .run(context("run-t2"), { wait: "2s" })
+        .catch((error: Error) => error.message);
+      return /0 of 1 \(webhook\) have taken it/.test(String(said));
+    }, "nobody takes it");
     await world.receivers([]);
     await world.until(async () => {
       const said = await alertTest
