@@ -1,5 +1,8 @@
 /** The steps of Patroni on one real cluster; each test leaves it with all members streaming. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { systemClock } from "../../../engine/clock.ts";
+import discover from "../../../steps/cluster/discover.ts";
+import topology from "../../../steps/cluster/topology.ts";
 import cancelSwitchover from "../../../steps/patroni/cancel-switchover.ts";
 import cluster from "../../../steps/patroni/cluster.ts";
 import failover from "../../../steps/patroni/failover.ts";
@@ -13,6 +16,7 @@ import dcsHealth from "../../../steps/dcs/health.ts";
 import dcsLeader from "../../../steps/dcs/leader.ts";
 import removeLeader from "../../../steps/dcs/remove-leader.ts";
 import { codeOf } from "../../providers/postgres/helpers.ts";
+import { fakeContext } from "../../support/context.ts";
 import { patroniMissing } from "../../support/patroni.ts";
 import { contextOf, did, startWorld, until, type World } from "./support.ts";
 
@@ -52,6 +56,56 @@ describe.skipIf(missing !== null)(
       expect(output["members"].map(({ name }: any) => name)).toEqual(["pg1", "pg2", "pg3"]);
       expect(output["leader"]).toMatch(/^pg\d$/);
       expect((await did(history, {}, context()))["lines"]).toEqual([]);
+    });
+
+    test("cluster.topology tells who leads, who follows and how far, from all that answer", async () => {
+      const now = await did(topology, {}, context());
+      const { leader, standbys } = await roles();
+      expect(now).toMatchObject({ cluster: "pat", leader, timeline: 1 });
+      expect(now["guard"].why).toContain("no guard can run");
+      expect(now["members"].map(({ name }: any) => name)).toEqual(["pg1", "pg2", "pg3"]);
+      for (const { name, role, replay_lag_bytes } of now["members"]) {
+        expect(`${name} ${role}`).toBe(`${name} ${name === leader ? "leader" : "replica"}`);
+        if (standbys.includes(name)) expect(replay_lag_bytes).toBeLessThan(64 * 1024 * 1024);
+      }
+      expect(now["topology"]).toContain(leader);
+      expect(now["dcs"]).toMatchObject({ quorum: true });
+    });
+
+    test("cluster.discover finds all members from one, and the parts of an entry; a password that is not set is named", async () => {
+      const found = (more: object = {}, stateDir = "/nonexistent") => {
+        const { user, etcd, members } = world.cluster;
+        const ctx = fakeContext({
+          clock: systemClock,
+          env: world.env,
+          run: { stateDir },
+          target: { cluster: "shop" },
+        });
+        const input = {
+          patroni_url: [members[1]!.api],
+          pg_user: user,
+          password_env: "SQL_PASSWORD",
+          sslmode: "disable",
+          patroni_user: world.cluster.apiUser,
+          patroni_password_env: "API_PASSWORD",
+          etcd: [etcd],
+          ...more,
+        };
+        return did(discover, input, ctx).then((output) => ({ output, ctx }));
+      };
+      const { output, ctx } = await found();
+      const { leader } = await roles();
+      expect(output).toMatchObject({ scope: "test", leader, problems: [] });
+      expect(output["members"].every(({ reached }: any) => reached)).toBe(true);
+      expect(output["entry"].nodes).toHaveLength(3);
+      expect(output["beside"].dcs).toMatchObject({ kind: "etcd3" });
+      expect(ctx.recorded.secrets).toContain(world.env["SQL_PASSWORD"]!);
+      expect(JSON.stringify(output)).not.toContain(world.env["SQL_PASSWORD"]!);
+      expect(await codeOf(found({ password_env: "NOT_SET" }))).toBe("missing_secret");
+      expect(await codeOf(found({ pgbouncer: ["no place"] }))).toBe("invalid_param");
+      const standby = world.cluster.members.find(({ name }) => name !== leader)!;
+      const wrong = { pg_host: standby.host, pg_port: standby.port };
+      expect(await codeOf(found(wrong))).toBe("step_refused");
     });
 
     test("patroni.pause and patroni.resume take each other back, and leave alone what was so before", async () => {
