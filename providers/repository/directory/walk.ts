@@ -79,12 +79,13 @@ async function namesOf(root: string, folder: string): Promise<string[]> {
   }
   const names: string[] = [];
   for (const one of found) {
-    const ending = one.isDirectory() ? "/" : "";
-    if (one.name.startsWith(".") || (ending === "" && !one.isFile())) continue;
+    const within = one.isDirectory();
+    if (one.name.startsWith(".") || (!within && !one.isFile())) continue;
     if (folder === "" && one.name === "lost+found") continue;
-    names.push(`${folder}${one.name}${ending}`);
+    names.push(within ? `${one.name}/` : one.name);
   }
-  return names.sort();
+  // What they share is put before them at last: to compare it ten thousand times takes a tenth of a list.
+  return names.sort().map((name) => folder + name);
 }
 
 async function storedAt(root: string, name: string): Promise<Stored | undefined> {
