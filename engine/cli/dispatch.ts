@@ -13,30 +13,32 @@ import { libraryOf } from "./library.ts";
 /** Runs one command line and writes exactly one envelope to stdout, whatever happens. @returns the exit code */
 export async function main(front: Front): Promise<ExitCode> {
   let result: Result;
-  let command = "pgdba";
+  const named = { command: "pgdba" };
   // A password in a URI is one wherever it was typed, or lies; programs that a run starts inherit the environment.
   for (const text of [...front.argv, ...Object.values(front.env)])
     if (text !== undefined) front.secrets.addFrom(text);
   try {
-    command = typedCommand(front.argv);
-    result = await dispatch(front);
+    named.command = typedCommand(front.argv);
+    result = await dispatch(front, named);
   } catch (thrown) {
     const error = toPgdbaError(thrown);
     result = {
       error,
       exit: EXIT_BY_CODE[error.code],
-      envelope: failure(command, front.clock.now(), errorRecord(error)),
+      envelope: failure(named.command, front.clock.now(), errorRecord(error)),
     };
   }
   if (result.error && front.env["PGDBA_DEBUG"])
     front.stderr.write(`${front.secrets.redact(stackOf(result.error))}\n`);
   const now = front.clock.now();
-  const envelope = result.envelope ?? success(result.command ?? command, now, result.data ?? null);
+  const envelope =
+    result.envelope ?? success(result.command ?? named.command, now, result.data ?? null);
   await print(front, result, front.secrets.redactEnvelope(envelope));
   return result.exit;
 }
 
-async function dispatch(front: Front): Promise<Result> {
+/** `named` is told the whole name of a runbook once it is known: its envelope has it, whatever becomes of it. */
+async function dispatch(front: Front, named: { command: string }): Promise<Result> {
   // A shell asks in the middle of a line: nothing of it is judged.
   if (front.argv[0] === "__complete") return complete(front);
   const words = leadingWords(front.argv);
@@ -68,6 +70,7 @@ async function dispatch(front: Front): Promise<Result> {
   const runbooks = library.entries("runbook").map((entry) => entry.name);
   const said = spokenName(words, runbooks);
   if (said > 1) {
+    named.command = words.slice(0, said).join(" ");
     const { runRunbook } = await import("./run-runbook.ts");
     return runRunbook(front, words.slice(0, said).join("/"), lenient, words.slice(said));
   }

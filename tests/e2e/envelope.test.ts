@@ -67,6 +67,21 @@ test.concurrent("whatever is refused prints one envelope with a code, a hint and
   }
 });
 
+test.concurrent("a name of three words is one everywhere: in a refusal, and for show and help", async () => {
+  const words = ["team", "alerts", "list"];
+  const text =
+    "summary: s\nrisk: read\nneeds: [postgres]\nsteps:\n  - sql.query: {sql: select 1}\n";
+  const p = place(runbooks({ [words.join("/")]: text }));
+  const refused = (await cli(words, p)).envelope;
+  expect([refused.command, refused.error?.code]).toEqual([
+    "team alerts list",
+    "capability_missing",
+  ]);
+  const shown = (await cli(["show", ...words], p)).envelope.data as { name: string };
+  expect(shown.name).toBe("team/alerts/list");
+  expect((await cli(["help", ...words], p)).exit).toBe(0);
+});
+
 const TYPES = {
   "t.throw": `async run() { throw new TypeError("boom") }`,
   "t.sync": `run() { throw new Error("boom") }`,

@@ -17,8 +17,8 @@ export default {
   usage: "<runbook>",
   takes: "document",
   async run(front, parsed, words) {
-    const name = words.length > 1 ? words.slice(0, 2).join("/") : words[0];
-    if (!name)
+    const name = words.join("/");
+    if (name === "")
       throw new PgdbaError("usage", "Which runbook?", { hint: "`pgdba list` shows them." });
     const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
     const entry = library.find(name);
