@@ -61,7 +61,10 @@ function readOnly(file: string, flags: number): Database {
   const db = new Database(file, flags);
   db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   versionOf(db, file);
-  return db;
+  if (tablesOf(db).length > 0) return db;
+  // Another engine is just making it.
+  db.close();
+  return openInMemory();
 }
 
 /** True when there is a journal. @throws PgdbaError for anything else in its place: opening a FIFO would wait for ever */

@@ -421,3 +421,12 @@ test("a journal that fails on the way of what only reads is given up with a word
   expect(() => journal.intent("r", { ...intent, started_at: "" })).toThrow("journal");
   journal.close();
 });
+
+test("a journal that another engine is just making is empty to whoever looks at it", () => {
+  const dir = place();
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, "journal.db"), "");
+  const journal = Journal.toLookAt(dir, new Secrets());
+  expect(journal.runs(10)).toEqual([]);
+  journal.close();
+});
