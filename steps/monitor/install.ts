@@ -2,14 +2,12 @@ import { stringify } from "yaml";
 import { readText } from "../../engine/shared/read-file.ts";
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
-import { archOf } from "../../providers/backup/host.ts";
-import { installProgram } from "../../providers/backup/install.ts";
 import type { Nodes } from "../../providers/nodes/contract.ts";
 import { clusterFile } from "../../providers/registry/folder.ts";
 import { type ClusterEntry, readClusterFile } from "../../providers/registry/read.ts";
 import { placeHere } from "../../providers/registry/repository.ts";
 import { keyOfStore } from "../backup/archive/kept-key.ts";
-import { must } from "../backup/schedule/node-home.ts";
+import { must, putProgram } from "../backup/schedule/node-home.ts";
 import { defineStep } from "../define.ts";
 import { milliseconds } from "../sql/session.ts";
 import { MONITOR_ACCOUNT } from "./account.ts";
@@ -25,6 +23,8 @@ import { targetFiles } from "./node/targets.ts";
 
 const PREPARE = `mkdir -p -m 0700 bin clusters keys secrets monitor/rules monitor/targets && ln -sfn ${RUN} "secrets/$1"`;
 const POLL_MS = 500;
+/** What pgdba reads there when it starts. */
+const OF_PGDBA = [`${HOME}/clusters/`, `${HOME}/keys/`];
 
 export default defineStep({
   type: "monitor.install",
@@ -99,13 +99,15 @@ targets that have not.`,
     const cluster = ctx.target.cluster!;
     const entry = (await readClusterFile(cluster, clusterFile(ctx.run.stateDir, cluster)))!;
     await must(nodes, node, ["sh", "-c", PREPARE, "sh", cluster]);
-    const changed = await putProgram(ctx, nodes, node);
-    // Those that run are the former; they are started again.
-    if (changed) await must(nodes, node, ["sh", "-c", "pkill -x pgdba; true"]);
+    const isOther = await putProgram(ctx, nodes, node, `${HOME}/bin/pgdba`);
     const over = (given ?? (await overThere(nodes, node))) as Over;
-    const files = await filesOf(ctx, nodes, node, { entry, receivers, retention, over });
-    const put = await putFiles(nodes, node, files);
-    if (put.length === 0 && !changed) ctx.unchanged();
+    const { read, runs } = await filesOf(ctx, nodes, node, { entry, receivers, retention, over });
+    const put = await putFiles(nodes, node, read);
+    // Those that run are the former, or have read what was there before; they are started again.
+    if (isOther || put.some((path) => OF_PGDBA.some((folder) => path.startsWith(folder))))
+      await must(nodes, node, ["sh", "-c", "pkill -x pgdba; true"]);
+    put.push(...(await putFiles(nodes, node, runs)));
+    if (put.length === 0 && !isOther) ctx.unchanged();
     if (put.length > 0) await reload(nodes, node);
     const seen = await settled(ctx, nodes, node, milliseconds(wait) ?? 0);
     return { node, files: put, ...seen };
@@ -114,24 +116,6 @@ targets that have not.`,
     return { node, puts: Object.keys(RULE_FILES).map((name) => `${RULES}/${name}`) };
   },
 });
-
-async function putProgram(ctx: StepContext, nodes: Nodes, node: string): Promise<boolean> {
-  const { os } = await nodes.facts(node);
-  const host = {
-    name: node,
-    arch: archOf(os.arch),
-    put: (path: string, from: Parameters<Nodes["put"]>[2], mode: number) =>
-      nodes.put(node, path, from, { mode }),
-    async text(path: string) {
-      const read = await nodes.exec(node, ["cat", path]);
-      return read.exit_code === 0 ? read.stdout : undefined;
-    },
-    run: (argv: string[]) => nodes.exec(node, argv),
-  };
-  const progress = (text: string) => ctx.progress({ text });
-  const way = { whole: true, env: ctx.env, signal: ctx.signal, progress };
-  return installProgram(host, `${HOME}/bin/pgdba`, way);
-}
 
 interface Wish {
   entry: ClusterEntry;
@@ -148,13 +132,13 @@ async function overThere(nodes: Nodes, node: string): Promise<Over> {
   return exit_code === 0 ? (JSON.parse(stdout) as Over) : {};
 }
 
-/** Text by path. What is to run comes last: it is begun by that file. */
+/** Text by path: what the programs read, and, to be put last, what is to run: it is begun by that file. */
 async function filesOf(
   ctx: StepContext,
   nodes: Nodes,
   node: string,
   { entry, receivers, retention, over }: Wish,
-): Promise<Map<string, string>> {
+): Promise<{ read: Map<string, string>; runs: Map<string, string> }> {
   const { name: cluster, data } = entry;
   const tls = data.tls !== undefined;
   const watched = watchedIn(cluster, data);
@@ -183,34 +167,31 @@ async function filesOf(
     }),
   );
   const poolers = accounts["pgbouncer_admin"] === undefined ? [] : watched.poolers;
-  files.set(
-    `${FOLDER}/services.json`,
-    json(servicesOf({ cluster, tls, retention, accounts, poolers, checks })),
-  );
-  return files;
+  const services = servicesOf({ cluster, tls, retention, accounts, poolers, checks });
+  return { read: files, runs: new Map([[`${FOLDER}/services.json`, json(services)]]) };
 }
 
 async function isThere(nodes: Nodes, node: string, path: string): Promise<boolean> {
   return (await nodes.exec(node, ["test", "-e", path])).exit_code === 0;
 }
 
-/** Puts those that are other than what is there, once they are known to be right. Gives their paths. */
+/** Puts those that are other than what is there, once all of them are known to be right. Gives their paths. */
 async function putFiles(
   nodes: Nodes,
   node: string,
   files: ReadonlyMap<string, string>,
 ): Promise<string[]> {
-  const put: string[] = [];
+  const others: [path: string, content: string][] = [];
   for (const [path, content] of files) {
     const there = await nodes.exec(node, ["cat", path], { maxBytes: 4 << 20 });
     if (there.exit_code === 0 && there.stdout === content) continue;
     if (path.startsWith(`${RULES}/`))
       await checked(nodes, node, ["promtool", "check", "rules"], content);
     if (path === ALERTMANAGER_FILE) await checked(nodes, node, ["amtool", "check-config"], content);
-    await nodes.put(node, path, { content }, { mode: 0o600 });
-    put.push(path);
+    others.push([path, content]);
   }
-  return put;
+  for (const [path, content] of others) await nodes.put(node, path, { content }, { mode: 0o600 });
+  return others.map(([path]) => path);
 }
 
 interface Target {

@@ -24,36 +24,44 @@ export async function prepareHome(ctx: StepContext, nodes: Nodes, node: string):
   const text = JSON.stringify(entryThere(cluster, entry.data), null, 2);
   const home = await must(nodes, node, ["pwd"]);
   await must(nodes, node, ["sh", "-c", PREPARE, "sh", cluster]);
-  const { os } = await nodes.facts(node);
-  const host = {
-    name: node,
-    arch: archOf(os.arch),
-    put: (path: string, from: Parameters<Nodes["put"]>[2], mode: number) =>
-      nodes.put(node, path, from, { mode }),
-    async text(path: string) {
-      const read = await nodes.exec(node, ["cat", path]);
-      return read.exit_code === 0 ? read.stdout : undefined;
-    },
-    run: (argv: string[]) => nodes.exec(node, argv),
-  };
+  const put = (path: string, content: string) =>
+    nodes.put(node, path, { content }, { mode: 0o600 });
   const place = entry.data.repository && placeHere(entry, entry.data.repository);
   if (place?.kind === "object_store") {
-    const key = keyOfStore(ctx, place);
-    await host.put(`${home}/keys/repository`, { content: `${key}\n` }, 0o600);
-    if (place.cafile !== undefined) {
-      const ca = readText(place.cafile, { maxBytes: 1024 * 1024 });
-      await host.put(`${home}/keys/repository.ca`, { content: ca }, 0o600);
-    }
+    await put(`${home}/keys/repository`, `${keyOfStore(ctx, place)}\n`);
+    if (place.cafile !== undefined)
+      await put(`${home}/keys/repository.ca`, readText(place.cafile, { maxBytes: 1024 * 1024 }));
   }
-  await host.put(`${home}/clusters/${cluster}.yaml`, { content: `${text}\n` }, 0o600);
-  const progress = (told: string) => ctx.progress({ text: told });
-  const way = { whole: true, env: ctx.env, signal: ctx.signal, progress };
-  const isOther = await installProgram(host, `${home}/bin/pgdba`, way);
+  await put(`${home}/clusters/${cluster}.yaml`, `${text}\n`);
+  const isOther = await putProgram(ctx, nodes, node, `${home}/bin/pgdba`);
   // The one that runs is the former.
   if (isOther && (await nodes.state(node)).running !== "stopped") {
     await nodes.stop(node, "fast");
     await nodes.start(node);
   }
+}
+
+/** Has pgdba at that path of the node, on its own. Tells whether it was missing or another. @throws PgdbaError as `installProgram` */
+export async function putProgram(
+  ctx: StepContext,
+  nodes: Nodes,
+  node: string,
+  path: string,
+): Promise<boolean> {
+  const { os } = await nodes.facts(node);
+  const host = {
+    name: node,
+    arch: archOf(os.arch),
+    put: (to: string, from: Parameters<Nodes["put"]>[2], mode: number) =>
+      nodes.put(node, to, from, { mode }),
+    async text(from: string) {
+      const read = await nodes.exec(node, ["cat", from]);
+      return read.exit_code === 0 ? read.stdout : undefined;
+    },
+    run: (argv: string[]) => nodes.exec(node, argv),
+  };
+  const progress = (text: string) => ctx.progress({ text });
+  return installProgram(host, path, { whole: true, env: ctx.env, signal: ctx.signal, progress });
 }
 
 /** The cluster for one within its network: by the names of its nodes, and without power over them. */

@@ -278,8 +278,8 @@ test("a node is told what to do: no password is in it, what is right already sta
     expect(world.ran.some((line) => line.includes("pkill"))).toBe(false);
     // A threshold reaches the rules, and the health checks there; it stays where none is given.
     await run({ thresholds: { "replication-lag": { warning: 10 }, "disk-used": { warning: 70 } } });
-    const [kept] = await run({});
-    expect(kept["files"]).toEqual([]);
+    const [left] = await run({});
+    expect(left["files"]).toEqual([]);
     const rules = world.files.get("/var/lib/pgdba/monitor/rules/thresholds.rules.yml")!;
     expect(rules).toContain(
       "vector(10)\n        labels:\n          check: replication-lag\n          param: warning\n",
@@ -300,12 +300,25 @@ test("a node is told what to do: no password is in it, what is right already sta
     );
     // Of what the tool refuses nothing is put in force.
     world.refuse("amtool");
-    const before = world.files.get("/var/lib/pgdba/monitor/alertmanager.yml");
-    await expect(run({ receivers: ["http://other/"] })).rejects.toThrow(
-      "amtool check-config refuses it: wrong",
+    const before = new Map(world.files);
+    const refused = { receivers: ["http://other/"], thresholds: { "disk-used": { warning: 60 } } };
+    await expect(run(refused)).rejects.toThrow("amtool check-config refuses it: wrong");
+    expect(world.files).toEqual(before);
+    // pgdba reads the entry when it starts: it is started again where that is another, and not for receivers.
+    world.refuse("");
+    world.ran.length = 0;
+    await run({ receivers: ["http://other/"] });
+    expect(world.ran.some((line) => line.includes("pkill -HUP"))).toBe(true);
+    expect(world.ran.some((line) => line.includes("pkill -x pgdba"))).toBe(false);
+    const kept = await readFile(clusterFile(stateDir, "orders"), "utf8");
+    await writeFile(
+      clusterFile(stateDir, "orders"),
+      `${kept}repository: {kind: directory, location: /backups}\n`,
     );
-    expect(world.files.get("/var/lib/pgdba/monitor/alertmanager.yml")).toBe(before);
-    expect(world.files.has("/var/lib/pgdba/monitor/draft.yml")).toBe(false);
+    await run({});
+    await writeFile(clusterFile(stateDir, "orders"), kept);
+    expect(json("clusters/orders.yaml")).toMatchObject({ repository: { location: "/backups" } });
+    expect(world.ran.some((line) => line.includes("pkill -x pgdba"))).toBe(true);
   } finally {
     await accountRemove.run(context(), {});
     await close();
