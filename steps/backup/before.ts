@@ -1,6 +1,5 @@
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
-import { serverFacts } from "../node-files.ts";
 import { keptBefore } from "./restore/before.ts";
 
 export default defineStep({
@@ -32,10 +31,9 @@ export default defineStep({
     },
   },
   async run(ctx, { node, run }) {
-    const nodes = await ctx.use("nodes");
-    await serverFacts(nodes, node);
     const folder = await keptBefore(ctx, node, run ?? null);
     if (folder === null) return { node, folder, bytes: null };
+    const nodes = await ctx.use("nodes");
     const { exit_code, stdout } = await nodes.exec(node, ["du", "-s", "-k", "--", folder]);
     const kilobytes = exit_code === 0 ? Number.parseInt(stdout, 10) : Number.NaN;
     return { node, folder, bytes: Number.isNaN(kilobytes) ? null : kilobytes * 1024 };

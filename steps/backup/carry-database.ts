@@ -12,6 +12,7 @@ import {
   assertDatabaseFree,
   databaseDone,
   makeScratch,
+  missingRoles,
   nameScratch,
   removeScratch,
 } from "./scratch-database.ts";
@@ -108,10 +109,7 @@ What the database defines (functions, defaults, triggers) runs in the server, by
 
 /** @throws PgdbaError step_refused */
 async function assertRoles(ctx: StepContext, roles: readonly string[]): Promise<void> {
-  const { rows } = await (
-    await admin(ctx)
-  ).ask("SELECT rolname AS name FROM pg_roles WHERE rolname = ANY ($1)", [roles]);
-  const missing = roles.filter((one) => !rows.some(({ name }) => name === one));
+  const missing = await missingRoles(await admin(ctx), roles);
   if (missing.length === 0) return;
   throw new PgdbaError(
     "step_refused",

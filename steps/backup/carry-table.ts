@@ -5,7 +5,7 @@ import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
 import { clientOf, removePassfile } from "./client.ts";
 import { endLent, lend } from "./restore/lent.ts";
-import { admin } from "./scratch-database.ts";
+import { admin, missingRoles } from "./scratch-database.ts";
 import {
   assertTableFree,
   finishTable,
@@ -149,10 +149,7 @@ role is there, else to the role that restores.`,
 async function ownerOf(ctx: StepContext, { owners }: Alone): Promise<string | null> {
   const pg = await admin(ctx);
   if (!pg.info.superuser) return null;
-  const { rows } = await pg.ask("SELECT rolname AS name FROM pg_roles WHERE rolname = ANY ($1)", [
-    owners,
-  ]);
-  const missing = owners.filter((one) => !rows.some(({ name }) => name === one));
+  const missing = await missingRoles(pg, owners);
   if (missing.length === 0) return owners[0]!;
   ctx.warn(
     `The owner ${missing.join(", ")} is not there any more: the table belongs to ${pg.info.user}`,

@@ -160,7 +160,8 @@ function passfileOf(ctx: StepContext): string {
   return join(ctx.run.stateDir, "tmp", `login-${name}`);
 }
 
-const common = (ctx: StepContext) => ({
+/** However they reach a server. */
+export const common = (ctx: StepContext) => ({
   PGAPPNAME: `pgdba/${ctx.run.id}`,
   PGCONNECT_TIMEOUT: "10",
   PGCLIENTENCODING: "UTF8",

@@ -3,6 +3,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import type { TableRows } from "../../providers/backup/logical/rows.ts";
 import { quoteName } from "../../providers/planner/twin/names.ts";
+import { inDatabase } from "./table-beside.ts";
 
 const TABLES = `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema')`;
@@ -13,13 +14,12 @@ export async function settle(
   database: string,
   known: readonly TableRows[] | null,
 ) {
-  const pg = await (await ctx.use("postgres")).open(database);
-  try {
+  return inDatabase(ctx, database, async (pg) => {
     let total = 0;
     const differences: string[] = [];
     const tables =
       known ??
-      (await pg.ask(TABLES)).rows.map(({ schema, name }) => ({
+      (await pg.ask(TABLES, [], { maxRows: 1_000_000 })).rows.map(({ schema, name }) => ({
         schema: String(schema),
         table: String(name),
         rows: null,
@@ -47,7 +47,5 @@ export async function settle(
     }
     await pg.query("ANALYZE", [], { alone: true, changes: true, signal: ctx.signal });
     return { tables: tables.length, rows: total };
-  } finally {
-    await pg.close();
-  }
+  });
 }

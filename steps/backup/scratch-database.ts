@@ -5,7 +5,6 @@ import type { ProbeResult, StepContext } from "../../engine/types.ts";
 import type { DatabaseLocale } from "../../providers/backup/record.ts";
 import { quoteIdent, quoteLiteral } from "../../providers/planner/twin/names.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
-import { assertName } from "./table-beside.ts";
 
 export interface Noted {
   /** Made up for this step: no other database has it. */
@@ -27,6 +26,22 @@ export async function databaseOid(pg: PgSession, name: string): Promise<number |
     [name],
   );
   return rows[0] === undefined ? null : Number(rows[0]["oid"]);
+}
+
+/** Those of `roles` that the server does not have. */
+export async function missingRoles(pg: PgSession, roles: readonly string[]): Promise<string[]> {
+  const { rows } = await pg.ask("SELECT rolname AS name FROM pg_roles WHERE rolname = ANY ($1)", [
+    roles,
+  ]);
+  return roles.filter((one) => !rows.some(({ name }) => name === one));
+}
+
+/** @throws PgdbaError invalid_param */
+export function assertName(name: string): void {
+  if (Buffer.byteLength(name) <= 63) return;
+  throw new PgdbaError("invalid_param", `${name} is longer than 63 bytes`, {
+    hint: "PostgreSQL would cut it. Give a shorter name.",
+  });
 }
 
 /** @throws PgdbaError invalid_param */

@@ -6,6 +6,7 @@ import type { Alone } from "../../providers/backup/logical/alone.ts";
 import { tableNamed } from "../../providers/backup/logical/names.ts";
 import { quoteIdent, quoteName } from "../../providers/planner/twin/names.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
+import { admin, assertName, databaseOid } from "./scratch-database.ts";
 
 export interface NotedTable {
   table: {
@@ -74,9 +75,7 @@ export async function assertTableFree(
   name: string,
 ): Promise<void> {
   assertName(name);
-  const pg = await (await ctx.use("postgres")).session();
-  const { rows } = await pg.ask("SELECT FROM pg_database WHERE datname = $1", [database]);
-  if (rows.length === 0)
+  if ((await databaseOid(await admin(ctx), database)) === null)
     throw new PgdbaError("invalid_param", `There is no database ${database} on the server`, {
       hint: `Where it was dropped, restore it whole (\`pgdba backup restore --database NAME\`, without --table), or bring the table into another one with --into. Names are case-sensitive.`,
     });
@@ -89,14 +88,6 @@ export async function assertTableFree(
     throw new PgdbaError("invalid_param", `${database} has ${schema}.${name} already`, {
       hint: "Give another name.",
     });
-}
-
-/** @throws PgdbaError invalid_param */
-export function assertName(name: string): void {
-  if (Buffer.byteLength(name) <= 63) return;
-  throw new PgdbaError("invalid_param", `${name} is longer than 63 bytes`, {
-    hint: "PostgreSQL would cut it. Give a shorter name.",
-  });
 }
 
 const THERE = `SELECT c.oid::text AS oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`;

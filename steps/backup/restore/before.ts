@@ -3,17 +3,17 @@ import { dirname } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import type {} from "../../../providers/target/access.ts";
+import { serverFacts } from "../../node-files.ts";
 import { beforeOf } from "./scratch.ts";
 
-/** The folder; null where there is none. @throws PgdbaError invalid_param where there are several and nobody says which */
+/** The folder; null where there is none. @throws PgdbaError invalid_param where there are several and nobody says which | step_refused for a node without PostgreSQL */
 export async function keptBefore(
   ctx: StepContext,
   node: string,
   run: string | null,
 ): Promise<string | null> {
   const nodes = await ctx.use("nodes");
-  const { postgres } = await nodes.facts(node);
-  if (postgres === null) return null;
+  const { postgres } = await serverFacts(nodes, node);
   const prefix = beforeOf(postgres.data, "");
   const beside = ["find", dirname(postgres.data), "-maxdepth", "1", "-type", "d"];
   const listed = await nodes.exec(node, beside);

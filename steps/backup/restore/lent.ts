@@ -10,7 +10,7 @@ import { errorOf } from "../../../providers/backup/work.ts";
 import type { Nodes } from "../../../providers/nodes/contract.ts";
 import { scramVerifier } from "../../../providers/postgres/scram.ts";
 import { variable } from "../../node-files.ts";
-import { type Client, programsOf } from "../client.ts";
+import { type Client, common, programsOf } from "../client.ts";
 import { restorableRecord } from "../records.ts";
 import { folderOf, scratchOf } from "./scratch.ts";
 import { placeOf, tell } from "./work.ts";
@@ -22,7 +22,6 @@ export interface Taking {
   table: LendOrder["table"];
   /** Of the server that it is brought into: its programs dump, too, where the node has none. */
   client: Client;
-  user?: string | null;
 }
 
 /** The server as pg_dump reaches it. */
@@ -41,7 +40,7 @@ const GRACE_MS = 20_000;
  */
 export async function lend<T>(
   ctx: StepContext,
-  { node, backup_id, database, table, client, user }: Taking,
+  { node, backup_id, database, table, client }: Taking,
   use: (source: Source) => Promise<T>,
 ): Promise<T> {
   const nodes = await ctx.use("nodes");
@@ -57,7 +56,7 @@ export async function lend<T>(
     programs: place.programs,
     folder: folderOf(ctx.run.id),
     owner: null,
-    user: user ?? (await variable(nodes, node, "PGUSER")),
+    user: await variable(nodes, node, "PGUSER"),
     version: (await ctx.use("repository")).key.version,
     recorded: found?.record.server.settings ?? {},
     database,
@@ -102,12 +101,6 @@ export async function endLent(ctx: StepContext, node: string): Promise<void> {
     await jobs.forget(node, name);
   }
 }
-
-const common = (ctx: StepContext) => ({
-  PGAPPNAME: `pgdba/${ctx.run.id}`,
-  PGCONNECT_TIMEOUT: "10",
-  PGCLIENTENCODING: "UTF8",
-});
 
 const bySocket = (ctx: StepContext, { folder, port, user }: Lent) => ({
   PGHOST: folder,
