@@ -14,17 +14,11 @@ import { LOCALE_COLUMNS, localeFrom } from "./logical/locale.ts";
 import type { TableRows } from "./logical/rows.ts";
 import type { DatabaseLocale } from "./record.ts";
 import { giveAccounts } from "./recover/accounts.ts";
-import { ScratchServer } from "./recover/scratch-server.ts";
+import { ScratchServer, type ServerPlace } from "./recover/scratch-server.ts";
 import { heldSettings, quietSettings } from "./recover/settings.ts";
 import { failedOf, type Failed } from "./work.ts";
 
-export interface LendOrder {
-  data: string;
-  programs: string;
-  folder: string;
-  owner: { uid: number; gid: number } | null;
-  /** A superuser of the restored cluster. */
-  user: string;
+export interface LendOrder extends ServerPlace {
   version: number;
   recorded: Record<string, string>;
   database: string;
@@ -107,7 +101,7 @@ async function lend(
   });
   try {
     await server.start();
-    const session = await opened(server, "postgres", io.signal);
+    const session = await server.opened("postgres", io.signal, START_MS);
     try {
       if (network) await giveAccounts(session, [{ ...network, attributes: "SUPERUSER" }]);
       const locale = await localeOf(session, order.database);
@@ -129,7 +123,7 @@ async function prepared(
   locale: DatabaseLocale,
   io: WorkIo,
 ): Promise<Pick<Lent, "table" | "database">> {
-  const session = await opened(server, database, io.signal);
+  const session = await server.opened(database, io.signal);
   try {
     await endPrepared(session);
     await disarm(session);
@@ -193,30 +187,6 @@ async function localeOf(session: PgSession, database: string): Promise<DatabaseL
       hint: `Names are case-sensitive. There is ${rows.map(({ name }) => String(name)).join(", ")}.`,
     });
   return localeFrom(found);
-}
-
-async function opened(
-  server: ScratchServer,
-  database: string,
-  signal: AbortSignal,
-): Promise<PgSession> {
-  const deadline = performance.now() + START_MS;
-  for (;;) {
-    signal.throwIfAborted();
-    if (performance.now() > deadline)
-      throw new PgdbaError("timeout", "The server on the restored data takes no connections", {
-        hint: await server.log(),
-      });
-    if (server.ended !== null)
-      throw new PgdbaError(
-        "command_failed",
-        `The server on the restored data ended (${server.ended.how})`,
-        { hint: await server.log() },
-      );
-    const session = await server.open(database);
-    if (session !== null) return session;
-    await Bun.sleep(50);
-  }
 }
 
 async function untilNobodyIsThere(

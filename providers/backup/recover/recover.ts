@@ -13,16 +13,10 @@ import { removeAhead } from "../wal/ahead.ts";
 import type { Told } from "../work.ts";
 import type { Stop } from "../when.ts";
 import { type Check, type Look, lookAt } from "./look.ts";
-import { ScratchServer } from "./scratch-server.ts";
+import { ScratchServer, type ServerPlace } from "./scratch-server.ts";
 import { heldSettings, recoverySettings } from "./settings.ts";
 
-export interface RecoverOrder {
-  data: string;
-  programs: string;
-  folder: string;
-  owner: { uid: number; gid: number } | null;
-  /** A superuser of the cluster. */
-  user: string;
+export interface RecoverOrder extends ServerPlace {
   version: number;
   timeline: number;
   /** Text, for it stands in JSON: an LSN, and whether its record is replayed, too. */

@@ -10,14 +10,19 @@ import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
 import { spawnProcess } from "../../../engine/spawn.ts";
 import { openSession, type PgSession } from "../../postgres/session.ts";
 
-export interface ServerPlan {
+/** Where a server runs, and by whom. */
+export interface ServerPlace {
   data: string;
   /** The folder of the server's programs. */
   programs: string;
   /** For its socket, its configuration and its log: short, for a socket's path is limited. */
   folder: string;
   owner: { uid: number; gid: number } | null;
+  /** A superuser of the cluster. */
   user: string;
+}
+
+export interface ServerPlan extends ServerPlace {
   settings: Record<string, string>;
   /** Also reached at this port of the loopback, with the password of this one role. */
   network?: { port: number; user: string };
@@ -126,8 +131,12 @@ export class ScratchServer {
    * Asks again until it takes a connection: a machine that is busy may be late, and hours of fetching must not be lost for that.
    * @throws PgdbaError connection_failed
    */
-  async opened(database = "postgres", signal?: AbortSignal): Promise<PgSession> {
-    const deadline = performance.now() + OPEN_MS;
+  async opened(
+    database = "postgres",
+    signal?: AbortSignal,
+    patienceMs = OPEN_MS,
+  ): Promise<PgSession> {
+    const deadline = performance.now() + patienceMs;
     for (;;) {
       signal?.throwIfAborted();
       const session = await this.open(database);
@@ -135,7 +144,7 @@ export class ScratchServer {
       if (this.#ended !== null || performance.now() > deadline)
         throw new PgdbaError(
           "connection_failed",
-          `The restored server takes no connections to ${database}`,
+          `The restored server takes no connections to ${database}${this.#ended === null ? "" : `: it ended (${this.#ended.how})`}`,
           { hint: await this.log() },
         );
       await Bun.sleep(AGAIN_MS);

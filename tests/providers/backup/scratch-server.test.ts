@@ -36,7 +36,10 @@ test("whoever wants a session of it waits until it takes connections, and no lon
   });
   await session.close();
   await server.stop();
-  await expect(server.opened()).rejects.toMatchObject({ code: "connection_failed" });
+  await expect(server.opened()).rejects.toMatchObject({
+    code: "connection_failed",
+    message: expect.stringContaining("it ended (exit code 0)"),
+  });
   const given = AbortSignal.abort(new Error("enough"));
   await expect(server.opened("postgres", given)).rejects.toThrow("enough");
 });
