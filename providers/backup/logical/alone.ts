@@ -5,7 +5,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import { quoteIdent, quoteName } from "../../planner/twin/names.ts";
 import type { PgSession, Run } from "../../postgres/session.ts";
-import { withSuffix } from "./names.ts";
+import { unquoted, withSuffix } from "./names.ts";
 
 export interface Wish {
   schema: string;
@@ -133,7 +133,7 @@ export async function standAlone(session: PgSession, wish: Wish): Promise<Alone>
         await run(`DROP ${kind.toUpperCase()} ${String(name)} ON ${String(on)}`);
         left_out.push({
           kind,
-          name: plain(name),
+          name: unquoted(String(name)),
           definition: definition === null ? null : String(definition),
         });
       }
@@ -213,7 +213,11 @@ async function dropKeys(
   for (const { of, name, definition, own } of keys) {
     await run(`ALTER TABLE ${String(of)} DROP CONSTRAINT ${String(name)}`);
     if (own === true)
-      left_out.push({ kind: "foreign key", name: plain(name), definition: String(definition) });
+      left_out.push({
+        kind: "foreign key",
+        name: unquoted(String(name)),
+        definition: String(definition),
+      });
   }
 }
 
@@ -236,8 +240,3 @@ async function giveNames(
   if (name !== table)
     await run(`ALTER TABLE ${quoteName(schema, table)} RENAME TO ${quoteIdent(name)}`);
 }
-
-const plain = (name: unknown) => {
-  const text = String(name);
-  return text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text;
-};

@@ -15,11 +15,13 @@ export function withSuffix(name: string, suffix: string): string {
   return `${cut}${suffix}`;
 }
 
+/** The name of what SQL may have in quotes. */
+export const unquoted = (name: string): string =>
+  name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
+
 /** `schema.table` as people write it; a table of `public` without a schema. Null when the text is no such name. */
 export function tableNamed(text: string): { schema: string; table: string } | null {
   const found = /^(?:("(?:[^"]|"")+"|[^".]+)\.)?("(?:[^"]|"")+"|[^".]+)$/.exec(text);
-  const plain = (part: string) =>
-    part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part;
   if (found?.[2] === undefined) return null;
-  return { schema: plain(found[1] ?? "public"), table: plain(found[2]) };
+  return { schema: unquoted(found[1] ?? "public"), table: unquoted(found[2]) };
 }

@@ -2,6 +2,8 @@
  * Counts the rows of each table in what `pg_restore --data-only --file=-` writes. The text comes from whoever owned the database: it is read
  * and never run, and a name in it counts only when it is written as PostgreSQL writes names.
  */
+import { unquoted } from "./names.ts";
+
 export interface TableRows {
   schema: string;
   table: string;
@@ -55,14 +57,10 @@ export class RowCounter {
     const found = COPY.exec(this.#statement);
     if (found === null) return;
     this.#statement = "";
-    this.#copy = { schema: plain(found[1]!), table: plain(found[2]!), rows: 0 };
+    this.#copy = { schema: unquoted(found[1]!), table: unquoted(found[2]!), rows: 0 };
     this.tables.push(this.#copy);
   }
 }
 
 const NAME = String.raw`("(?:[^"]|"")+"|[a-z_\u0080-\uffff][a-z0-9_$\u0080-\uffff]*)`;
 const COPY = new RegExp(String.raw`^COPY ${NAME}\.${NAME} (?:\([\s\S]*\) )?FROM stdin;$`);
-
-function plain(name: string): string {
-  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
-}
