@@ -4,8 +4,8 @@ import { spawnProcess } from "../../../engine/spawn.ts";
 import { standAlone } from "../../../providers/backup/logical/alone.ts";
 import { moveTables } from "../../../providers/backup/logical/load.ts";
 import { tableNamed, withSuffix } from "../../../providers/backup/logical/names.ts";
-import { openSession, type PgSession } from "../../../providers/postgres/session.ts";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
+import { openSession, type PgSession, specOf } from "../postgres/helpers.ts";
 
 setDefaultTimeout(120_000);
 
@@ -59,17 +59,7 @@ afterAll(async () => {
 });
 
 async function session(database: string): Promise<PgSession> {
-  const { host, port, user, password } = server;
-  const one = await openSession({
-    host,
-    port,
-    user,
-    database,
-    password: () => password,
-    sslmode: "disable",
-    application_name: "test",
-    connect_timeout_ms: 5000,
-  });
+  const one = await openSession({ ...specOf(server), database });
   opened.push(one);
   return one;
 }
