@@ -6,6 +6,7 @@ import { backupPlace } from "../backup/place.ts";
 import { mark, recordOf } from "../backup/records.ts";
 import { defineStep } from "../define.ts";
 import { digestOf, FLIPPED, flipped } from "./damage/page.ts";
+import { assertTest } from "./fault/inject.ts";
 
 /** Larger ones are not taken into memory. */
 const MOST_BYTES = 64 * 1024 * 1024;
@@ -43,15 +44,7 @@ on it, whatever becomes of the run: name one that was made for this. \`took\`: r
     },
   },
   async run(ctx, { backup_id: id }) {
-    if (!ctx.target.labels.includes("test"))
-      throw new PgdbaError(
-        "step_refused",
-        `${ctx.target.name} is not labelled test: only such a cluster is broken on purpose`,
-        {
-          hint: `If nobody depends on it: pgdba cluster label --add test --cluster ${ctx.target.name}.`,
-          nothingDone: true,
-        },
-      );
+    assertTest(ctx);
     const place = await backupPlace(ctx);
     const { repository, key } = place;
     await recordOf(place, id);

@@ -1,11 +1,11 @@
-import { PgdbaError } from "../../engine/errors.ts";
 import type { StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
+import { createSchema, notOurs, ownerOf } from "./drills/own-schema.ts";
 
 const SCHEMA = "pgdba_corrupt";
-const MARK = "pgdba: a table that a drill damages; removed at its end";
+const OWN = { name: SCHEMA, mark: "pgdba: a table that a drill damages; removed at its end" };
 /** So many rows fill some hundred pages. */
 const ROWS = 20_000;
 
@@ -48,11 +48,10 @@ table afterwards: it is frozen, and autovacuum leaves it alone. amcheck is insta
       await removeTable(ctx, pg);
       return { table, rows: 0, amcheck: false };
     }
-    if ((await ownerOf(pg)) === "other") throw notOurs();
+    if ((await ownerOf(pg, OWN)) === "other") throw notOurs(OWN);
     await removeTable(ctx, pg);
     await pg.transaction({ readOnly: false, signal: ctx.signal }, async (run) => {
-      await run(`CREATE SCHEMA ${SCHEMA}`);
-      await run(`COMMENT ON SCHEMA ${SCHEMA} IS '${MARK}'`);
+      await createSchema(run, OWN);
       await run(
         `CREATE TABLE ${table} (id int PRIMARY KEY, said text NOT NULL) WITH (autovacuum_enabled = false, toast.autovacuum_enabled = false)`,
       );
@@ -79,22 +78,6 @@ async function amcheck(pg: PgSession): Promise<boolean> {
 }
 
 async function removeTable(ctx: StepContext, pg: PgSession): Promise<void> {
-  if ((await ownerOf(pg)) !== "ours") return void ctx.unchanged();
+  if ((await ownerOf(pg, OWN)) !== "ours") return void ctx.unchanged();
   await pg.query(`DROP SCHEMA ${SCHEMA} CASCADE`, [], { signal: ctx.signal });
-}
-
-async function ownerOf(pg: PgSession): Promise<"nobody" | "ours" | "other"> {
-  const { rows } = await pg.ask(
-    "SELECT obj_description(oid, 'pg_namespace') AS said FROM pg_namespace WHERE nspname = $1",
-    [SCHEMA],
-  );
-  if (rows[0] === undefined) return "nobody";
-  return rows[0]["said"] === MARK ? "ours" : "other";
-}
-
-function notOurs(): PgdbaError {
-  return new PgdbaError("step_refused", `There is a schema ${SCHEMA} that no drill has made`, {
-    hint: `The drill needs that name. Look what it holds, and rename it: ALTER SCHEMA ${SCHEMA} RENAME TO …`,
-    nothingDone: true,
-  });
 }

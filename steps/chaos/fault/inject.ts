@@ -102,7 +102,7 @@ function assertBounded(afterMs: number): void {
 }
 
 /** @throws PgdbaError step_refused */
-function assertTest({ target }: Pick<StepContext, "target">): void {
+export function assertTest({ target }: Pick<StepContext, "target">): void {
   if (target.labels.includes(TEST)) return;
   throw new PgdbaError(
     "step_refused",

@@ -1,10 +1,11 @@
 /** The tables of the load. They are the drill's own, in a schema that bears our mark. */
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { createSchema, notOurs, ownerOf } from "../drills/own-schema.ts";
 import type { Reign } from "../history/lines.ts";
 
 const SCHEMA = "pgdba_chaos";
-const MARK = "pgdba: the load of a drill; removed at its end";
+const OWN = { name: SCHEMA, mark: "pgdba: the load of a drill; removed at its end" };
 
 /** Which server answers, on which timeline; 0 for a standby. */
 const REIGN = `CASE WHEN pg_is_in_recovery() THEN 0 ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END AS timeline,
@@ -24,12 +25,11 @@ const LOCK_MS = 1_000;
 
 /** Makes the tables anew; those of a drill that did not end are replaced. @throws PgdbaError step_refused for a schema that is not ours */
 export async function makeTables(pg: PgSession, lists: number): Promise<void> {
-  const whose = await ownerOf(pg);
-  if (whose === "other") throw notOurs();
+  const whose = await ownerOf(pg, OWN);
+  if (whose === "other") throw notOurs(OWN);
   await pg.transaction({ readOnly: false, timeoutMs: 60_000 }, async (run) => {
     if (whose === "ours") await run(`DROP SCHEMA ${SCHEMA} CASCADE`);
-    await run(`CREATE SCHEMA ${SCHEMA}`);
-    await run(`COMMENT ON SCHEMA ${SCHEMA} IS '${MARK}'`);
+    await createSchema(run, OWN);
     await run(`CREATE TABLE ${SCHEMA}.writes (id bigint NOT NULL)`);
     await run(
       `CREATE TABLE ${SCHEMA}.lists (key int PRIMARY KEY, items bigint[] NOT NULL DEFAULT '{}') WITH (fillfactor = 50)`,
@@ -43,27 +43,11 @@ export async function makeTables(pg: PgSession, lists: number): Promise<void> {
 
 /** Removes them, where they are ours. @returns whether there was something to remove */
 export async function dropTables(pg: PgSession): Promise<boolean> {
-  if ((await ownerOf(pg)) !== "ours") return false;
+  if ((await ownerOf(pg, OWN)) !== "ours") return false;
   await pg.transaction({ readOnly: false, timeoutMs: 60_000 }, (run) =>
     run(`DROP SCHEMA ${SCHEMA} CASCADE`),
   );
   return true;
-}
-
-async function ownerOf(pg: PgSession): Promise<"nobody" | "ours" | "other"> {
-  const { rows } = await pg.ask(
-    "SELECT obj_description(oid, 'pg_namespace') AS said FROM pg_namespace WHERE nspname = $1",
-    [SCHEMA],
-  );
-  if (rows[0] === undefined) return "nobody";
-  return rows[0]["said"] === MARK ? "ours" : "other";
-}
-
-function notOurs(): PgdbaError {
-  return new PgdbaError("step_refused", `There is a schema ${SCHEMA} that no drill has made`, {
-    hint: `The load of a drill needs that name. Look what it holds, and rename it: ALTER SCHEMA ${SCHEMA} RENAME TO …`,
-    nothingDone: true,
-  });
 }
 
 export interface Answer {
@@ -123,7 +107,7 @@ export async function readAll(
   pg: PgSession,
   take: { id(id: number): void; list(key: number, ids: number[]): void },
 ): Promise<void> {
-  if ((await ownerOf(pg)) === "nobody") return;
+  if ((await ownerOf(pg, OWN)) === "nobody") return;
   const set = await pg.query(
     `SELECT string_agg(id::text, ' ') AS ids FROM ${SCHEMA}.writes GROUP BY id / ${PART}`,
     [],
@@ -140,7 +124,7 @@ export async function readAll(
 
 /** One text for all that a node holds: equal texts are equal data, in whatever order the rows lie. */
 export async function digestOf(pg: PgSession): Promise<string> {
-  if ((await ownerOf(pg)) === "nobody") return "nothing";
+  if ((await ownerOf(pg, OWN)) === "nobody") return "nothing";
   const { rows } = await pg.query(
     `SELECT concat_ws('/', (SELECT count(*) FROM ${SCHEMA}.writes),
   (SELECT sum(hashtextextended(id::text, 0)) FROM ${SCHEMA}.writes),

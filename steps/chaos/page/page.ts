@@ -1,5 +1,6 @@
 import { html, type Html } from "../../../engine/shared/markup.ts";
 import { pageOf } from "../../../engine/shared/page.ts";
+import { lsnText } from "../../../providers/postgres/lsn.ts";
 import { differences, type Reported } from "../drills/kept.ts";
 import type { Result } from "../drills/result.ts";
 import type { Found } from "../judge/judge.ts";
@@ -146,7 +147,7 @@ function found(result: Result): Html {
               result.history!.map(({ timeline: of, lsn, reason, at, leader }): Row => [
                 of,
                 at === null ? "" : at.slice(0, 19).replace("T", " "),
-                lsnText(lsn),
+                lsnText(BigInt(lsn)),
                 leader ?? "",
                 reason,
               ]),
@@ -305,12 +306,6 @@ function halves<T>(all: T[]): T[][] {
 
 function maybe(ms: number | null | undefined): string {
   return ms === null || ms === undefined ? "–" : span(ms);
-}
-
-/** As PostgreSQL writes it. */
-function lsnText(bytes: number): string {
-  const part = (n: number) => n.toString(16).toUpperCase();
-  return `${part(Math.floor(bytes / 2 ** 32))}/${part(bytes % 2 ** 32)}`;
 }
 
 function span(ms: number): string {

@@ -180,6 +180,12 @@ test("a backup that was damaged is found by verify, and marked before it was", a
   const made = await pgdba("backup", "create", "--yes");
   expect(made.envelope.error).toBeNull();
   const id = String(at(made.envelope.data, "backup_id"));
+  const other = await contextOf();
+  Object.assign(other.target, { labels: [] });
+  await expect(step(damageBackup, { backup_id: id }, other)).rejects.toMatchObject({
+    code: "step_refused",
+    nothingDone: true,
+  });
   const done = await step(damageBackup, { backup_id: id });
   expect(done).toMatchObject({ backup_id: id, took: true, bytes: 4 });
   const listed = await pgdba("backup", "list");
