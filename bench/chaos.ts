@@ -1,5 +1,5 @@
 /**
- * Drills of every fault on a cluster of containers in strict synchronous mode, each `times` times, by turns: `bun bench/chaos.ts [times] [cluster] [words of faults]`.
+ * Drills of every fault but damaged data on a cluster of containers in strict synchronous mode, each `times` times, by turns: `bun bench/chaos.ts [times] [cluster] [words of faults]`.
  * Without a cluster one is made, with disks of a size, and destroyed in the end; a cluster that is there is one of this state folder, and labelled `test`. One verified
  * backup is taken before all. Then it is measured how late a fault ends that nobody takes back.
  */
