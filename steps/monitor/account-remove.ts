@@ -3,7 +3,7 @@ import { changeCluster } from "../../providers/registry/write.ts";
 import { removeSecrets } from "../../providers/registry/secrets.ts";
 import type { Json } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { MONITOR_ACCOUNT, MONITOR_ROLE } from "./account.ts";
+import { MONITOR_ACCOUNT, MONITOR_ROLE, roleIsThere } from "./account.ts";
 
 export default defineStep({
   type: "monitor.account-remove",
@@ -25,9 +25,9 @@ export default defineStep({
   },
   async run(ctx) {
     const cluster = ctx.target.cluster!;
-    const pg = await ctx.use("postgres");
-    const { rows } = await pg.query("SELECT FROM pg_roles WHERE rolname = $1", [MONITOR_ROLE]);
-    if (rows.length > 0) {
+    const isThere = await roleIsThere(ctx);
+    if (isThere) {
+      const pg = await ctx.use("postgres");
       await pg.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1",
         [MONITOR_ROLE],
@@ -47,13 +47,11 @@ export default defineStep({
       } as ClusterFile;
     });
     await removeSecrets(ctx.run.stateDir, cluster, [MONITOR_ACCOUNT]);
-    const removed = rows.length > 0 || known;
+    const removed = isThere || known;
     if (!removed) ctx.unchanged();
     return { user: MONITOR_ROLE, removed };
   },
   async plan(ctx): Promise<Json> {
-    const pg = await ctx.use("postgres");
-    const { rows } = await pg.query("SELECT FROM pg_roles WHERE rolname = $1", [MONITOR_ROLE]);
-    return { user: MONITOR_ROLE, removed: rows.length > 0 };
+    return { user: MONITOR_ROLE, removed: await roleIsThere(ctx) };
   },
 });

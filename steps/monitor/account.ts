@@ -38,7 +38,7 @@ reads; the server is given the verifier, so that no statement and no log has it.
   },
   async run(ctx) {
     const cluster = ctx.target.cluster!;
-    const before = await isThere(ctx);
+    const before = await roleIsThere(ctx);
     const first = ctx.noted === undefined;
     const kept = await entryOf(ctx);
     const isKnown = kept.secrets?.[MONITOR_ACCOUNT] !== undefined;
@@ -64,13 +64,13 @@ reads; the server is given the verifier, so that no statement and no log has it.
     return { user: MONITOR_ROLE, secret: MONITOR_ACCOUNT, made: !before };
   },
   async plan(ctx): Promise<Json> {
-    return { user: MONITOR_ROLE, secret: MONITOR_ACCOUNT, made: !(await isThere(ctx)) };
+    return { user: MONITOR_ROLE, secret: MONITOR_ACCOUNT, made: !(await roleIsThere(ctx)) };
   },
   async undo(ctx) {
     const noted = ctx.noted as { was: boolean; known: boolean; parts: Parts } | undefined;
     if (noted === undefined || (noted.was && noted.known)) return ctx.unchanged();
     const cluster = ctx.target.cluster!;
-    if (!noted.was && (await isThere(ctx))) {
+    if (!noted.was && (await roleIsThere(ctx))) {
       const pg = await ctx.use("postgres");
       await pg.execute(`DROP ROLE ${MONITOR_ROLE}`);
     }
@@ -94,7 +94,8 @@ async function makeRole(
   await pg.execute(`GRANT pg_monitor TO ${MONITOR_ROLE}`);
 }
 
-async function isThere(ctx: StepContext): Promise<boolean> {
+/** The role stands on the server. */
+export async function roleIsThere(ctx: StepContext): Promise<boolean> {
   const pg = await ctx.use("postgres");
   const { rows } = await pg.query("SELECT FROM pg_roles WHERE rolname = $1", [MONITOR_ROLE]);
   return rows.length > 0;

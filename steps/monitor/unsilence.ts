@@ -43,15 +43,14 @@ they no longer look at the work. With \`optional\` an Alertmanager that does not
           throw new PgdbaError("invalid_param", `Alertmanager knows no silence ${id}`, {
             hint: "`pgdba monitor silence list` shows those in force.",
           });
-        const echoMs = silence === null || !echo ? 0 : echoOf(silence.matchers);
         if (silence === null || silence.status.state === "expired") continue;
-        if (echoMs === 0) {
-          if (await end(monitoring, id)) ended.push(id);
-          continue;
+        const echoMs = echo ? echoOf(silence.matchers) : 0;
+        if (echoMs === 0) await end(monitoring, id);
+        else {
+          const { status: _status, ...rest } = silence;
+          const endsAt = new Date(ctx.clock.now().getTime() + echoMs).toISOString();
+          await put(monitoring, { ...rest, endsAt });
         }
-        const { status: _status, ...rest } = silence;
-        const endsAt = new Date(ctx.clock.now().getTime() + echoMs).toISOString();
-        await put(monitoring, { ...rest, endsAt });
         ended.push(id);
       }
     });

@@ -1,7 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { Clock, JsonObject } from "../../../engine/types.ts";
 import { samplesOf } from "../../../steps/health/metrics/backups.ts";
 import {
   exposition,
@@ -13,12 +12,9 @@ import {
 } from "../../../steps/health/metrics/exposition.ts";
 import { Source } from "../../../steps/health/metrics/source.ts";
 import { disksOf } from "../../../steps/health/metrics/sources.ts";
-import serve from "../../../steps/health/serve.ts";
-import { libraryWith } from "../../runbooks/health/support.ts";
-import { type FakeContext, fakeContext, manualClock } from "../../support/context.ts";
+import { manualClock } from "../../support/context.ts";
 import { clientOf, sharedServer, startServer, type TestServer } from "../../support/postgres.ts";
-import { targetOf } from "../report/support.ts";
-import { through } from "../../support/target.ts";
+import { serving, stopServing } from "./serving.ts";
 
 describe("the text", () => {
   const metrics: Metric[] = [
@@ -185,36 +181,7 @@ test("of backups only those count that can be restored, and a window begins behi
   expect(of("pgdba_archive_waiting_segments")).toBeUndefined();
 });
 
-const clock: Clock = {
-  now: () => new Date(),
-  monotonic: () => performance.now(),
-  sleep: (ms) => Bun.sleep(ms),
-};
-const open: { ctx: FakeContext; ended: Promise<unknown> }[] = [];
-afterAll(async () => {
-  for (const { ctx, ended } of open) {
-    ctx.abort(new Error("the tests are over"));
-    await ended;
-    await ctx.target.close();
-  }
-});
-
-async function serving(place: TestServer, input: JsonObject = {}) {
-  const listening = Promise.withResolvers<string>();
-  const ctx = fakeContext({
-    target: through(targetOf(place)),
-    library: libraryWith(),
-    clock,
-    log: (message) => listening.resolve(/http:\S+/.exec(message)?.[0] ?? message),
-  });
-  ctx.does.effect = "read";
-  const ended = serve.run(ctx, { port: 0, ...input }).then(
-    () => undefined,
-    (error: unknown) => error as PgdbaError,
-  );
-  open.push({ ctx, ended });
-  return Promise.race([listening.promise, ended.then((error) => Promise.reject(error))]);
-}
+afterAll(stopServing);
 
 /** The samples of an answer by their series. */
 async function scraped(url: string): Promise<Map<string, number>> {
@@ -236,7 +203,9 @@ test("a real server is told of: checks, waits and sequences; every name is liste
   await holder.query("create table metrics_wait (id smallserial)");
   try {
     await holder.query("insert into metrics_wait select from generate_series(1, 20000)");
-    const url = await serving(server, { only: ["fsync-off", "sequence-exhausted", "lock-waits"] });
+    const { url } = await serving(server, {
+      only: ["fsync-off", "sequence-exhausted", "lock-waits"],
+    });
     await holder.query("begin");
     await holder.query("select pg_advisory_xact_lock(4711)");
     const waits = waiter.query("select pg_advisory_xact_lock(4711)");
@@ -266,7 +235,7 @@ test("a real server is told of: checks, waits and sequences; every name is liste
 
 test("while the server stands still the answer comes in time, and says that nothing is up", async () => {
   const server = await startServer();
-  const url = await serving(server, { only: ["fsync-off"] });
+  const { url } = await serving(server, { only: ["fsync-off"] });
   expect((await scraped(url)).get("pgdba_up")).toBe(1);
   const pid = Number(
     (await Bun.file(join(server.dataDir, "postmaster.pid")).text()).split("\n")[0],
@@ -293,7 +262,7 @@ test("a role that does not see others' sessions is told so by the source, and no
   const admin = await clientOf(server);
   await admin.query("create role metrics_blind login");
   try {
-    const url = await serving({ ...server, user: "metrics_blind" } as TestServer, {
+    const { url } = await serving({ ...server, user: "metrics_blind" } as TestServer, {
       only: ["fsync-off"],
     });
     const values = await scraped(url);

@@ -1,16 +1,13 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { join } from "node:path";
-import type { Clock, JsonObject } from "../../../engine/types.ts";
+import type { JsonObject } from "../../../engine/types.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { Cache } from "../../../steps/health/serve/cache.ts";
 import { answer, type Checked, type Probes } from "../../../steps/health/serve/probes.ts";
-import serve from "../../../steps/health/serve.ts";
-import { libraryWith } from "../../runbooks/health/support.ts";
-import { type FakeContext, fakeContext, manualClock } from "../../support/context.ts";
+import { manualClock } from "../../support/context.ts";
 import { clientOf, sharedServer, startServer, type TestServer } from "../../support/postgres.ts";
-import { targetOf } from "../report/support.ts";
-import { through } from "../../support/target.ts";
+import { serving, stopServing } from "./serving.ts";
 
 describe("the cache", () => {
   const counted = () => {
@@ -177,38 +174,7 @@ test("requests beyond the bound are turned away, and one that waits too long is 
   expect(probes.waiting).toBe(0);
 });
 
-const clock: Clock = {
-  now: () => new Date(),
-  monotonic: () => performance.now(),
-  sleep: (ms) => Bun.sleep(ms),
-};
-const open: { ctx: FakeContext; ended: Promise<unknown> }[] = [];
-afterAll(async () => {
-  for (const { ctx, ended } of open) {
-    ctx.abort(new Error("the tests are over"));
-    await ended;
-    await ctx.target.close();
-  }
-});
-
-/** The step on a real server, on a port of its own. */
-async function serving(place: TestServer, input: JsonObject = {}) {
-  const target = targetOf(place);
-  const listening = Promise.withResolvers<string>();
-  const ctx = fakeContext({
-    target: through(target),
-    library: libraryWith(),
-    clock,
-    log: (message) => listening.resolve(/http:\S+/.exec(message)?.[0] ?? message),
-  });
-  const ended = serve.run(ctx, { port: 0, ...input }).then(
-    () => undefined,
-    (error: unknown) => error as PgdbaError,
-  );
-  open.push({ ctx, ended });
-  const url = await Promise.race([listening.promise, ended.then((error) => Promise.reject(error))]);
-  return { url, ctx, ended };
-}
+afterAll(stopServing);
 
 const LEVEL = { "connections-used": { warning: 0, critical: 200 } };
 

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock, JsonObject } from "../../../engine/types.ts";
+import { systemClock } from "../../../engine/clock.ts";
+import type { JsonObject } from "../../../engine/types.ts";
 import { monitoringAccess } from "../../../providers/monitoring/client.ts";
 import alerts from "../../../steps/monitor/alerts.ts";
 import alertTest from "../../../steps/monitor/alert-test.ts";
@@ -50,12 +51,6 @@ groups:
         labels: {severity: warning}
 `;
 
-const real: Clock = {
-  now: () => new Date(),
-  monotonic: () => performance.now(),
-  sleep: (ms) => Bun.sleep(ms),
-};
-
 const missing = prometheusMissing("prometheus", "promtool", "amtool", "prometheus-alertmanager");
 
 describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing})`}`, () => {
@@ -72,7 +67,7 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     fakeContext({
       run: { id: run },
       step: { path },
-      clock: real,
+      clock: systemClock,
       target: {
         cluster: "orders",
         name: "orders",
@@ -143,7 +138,7 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     const { prometheus } = world;
     const on = { effect: "read" as const, signal: new AbortController().signal };
     const ctx = fakeContext({
-      clock: real,
+      clock: systemClock,
       target: {
         cluster: "orders",
         use: async () => monitoringAccess("orders", { prometheus }, on),
@@ -240,7 +235,7 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     const on = { effect: "change" as const, signal: new AbortController().signal };
     const nobody = monitoringAccess("orders", { alertmanager: "http://127.0.0.1:9" }, on);
     const ctx = fakeContext({
-      clock: real,
+      clock: systemClock,
       target: { cluster: "orders", use: async () => nobody },
     });
     const input = { of: [{ alerts: ["ReplicationLag"] }], for: "1h", why: "w" };
