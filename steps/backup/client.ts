@@ -7,6 +7,7 @@ import { readText } from "../../engine/shared/read-file.ts";
 import type { StepContext } from "../../engine/types.ts";
 import {
   fittingPrograms,
+  majorOf,
   type Programs,
   programsIn,
   type Runs,
@@ -32,10 +33,7 @@ export async function clientOf(ctx: StepContext, least = 0): Promise<Client> {
   const server = await serverOf(ctx, least);
   const postgres = await ctx.use("postgres");
   const onNode = await nodePrograms(ctx, server.member);
-  const fits = onNode?.programs.filter(
-    ({ version }) => version >= Math.floor(server.version_num / 10_000) * 10_000,
-  );
-  if (onNode !== null && fits?.length) {
+  if (onNode?.programs.some(isFor(server))) {
     const programs = fittingPrograms(onNode.programs, server);
     warnOf(ctx, programs);
     const env = {
@@ -77,12 +75,13 @@ export async function clientOf(ctx: StepContext, least = 0): Promise<Client> {
 /** The programs of a node for its own server; null where it has none that fit, or is not reached. */
 export async function programsOf(ctx: StepContext, node: string): Promise<Programs | null> {
   const found = await nodePrograms(ctx, node);
-  const { version_num } = await serverOf(ctx, 0);
-  const fits = found?.programs.filter(
-    ({ version }) => version >= Math.floor(version_num / 10_000) * 10_000,
-  );
-  return fits?.[0] ?? null;
+  return found?.programs.find(isFor(await serverOf(ctx, 0))) ?? null;
 }
+
+const isFor =
+  ({ version_num }: { version_num: number }) =>
+  ({ version }: Programs) =>
+    majorOf(version) >= majorOf(version_num);
 
 /**
  * Of a container that lives as long as this process, where a Docker Engine is reached.

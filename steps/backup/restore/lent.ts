@@ -170,8 +170,8 @@ async function firstWord(
 function wordIn(said: string): LentWord | null {
   const line = said.split("\n")[0] ?? "";
   try {
-    const word = JSON.parse(line) as LentWord | { ok: false; error: never };
-    return "lent" in word || "error" in word ? (word as LentWord) : null;
+    const word = JSON.parse(line) as LentWord;
+    return "lent" in word || "error" in word ? word : null;
   } catch {
     return null;
   }
