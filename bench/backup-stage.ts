@@ -110,6 +110,7 @@ repository: {kind: directory, location: ${folder}}
   }
 }
 
+/** 0 where there is nothing. */
 export function sizeOf(path: string): number {
   return Number(Bun.spawnSync(["du", "-sb", path]).stdout.toString().split("\t")[0]);
 }

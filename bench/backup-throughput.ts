@@ -45,6 +45,7 @@ async function timed(
   into: string,
   more: Record<string, string> = {},
 ): Promise<Took> {
+  const before = sizeOf(into);
   const started = performance.now();
   const child = Bun.spawn(argv, {
     stdout: "pipe",
@@ -63,7 +64,7 @@ async function timed(
   const took = {
     what,
     seconds,
-    megabytes: sizeOf(into) / 1e6,
+    megabytes: (sizeOf(into) - before) / 1e6,
     cpu: used === undefined ? null : Number(used) / 1e6,
     peak: peak.megabytes(),
   };
