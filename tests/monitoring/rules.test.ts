@@ -148,6 +148,45 @@ test("each alert has a severity, its words, and a command that pgdba has", () =>
   }
 });
 
+/** What a runbook silences while it works: the alerts of each group, and whether only those about some members. */
+function silencedBy(steps: unknown): { names: string[]; isOfMembers: boolean }[] {
+  if (typeof steps !== "object" || steps === null) return [];
+  return Object.entries(steps).flatMap(([key, value]) => {
+    if (key !== "monitor.silence") return silencedBy(value);
+    const { of } = value as { of: { alerts: string[]; members?: unknown }[] | string };
+    if (typeof of !== "string")
+      return of.map(({ alerts: names, members }) => ({
+        names,
+        isOfMembers: members !== undefined,
+      }));
+    // As an expression, whose names are quoted.
+    return [...of.matchAll(/\{'alerts': \[([^\]]*)\]([^}]*)/g)].map(([, list = "", more = ""]) => ({
+      names: [...list.matchAll(/'(\w+)'/g)].map(([, name = ""]) => name),
+      isOfMembers: more.includes("'members'"),
+    }));
+  });
+}
+
+test.each([
+  "backup/go-back",
+  "chaos/drill",
+  "cluster/restart",
+  "config/restart",
+  "failover/trigger",
+])("%s silences alerts that there are, and by its members only what is about a member", (name) => {
+  const text = readFileSync(join(root, `runbooks/${name}.yaml`), "utf8");
+  const silenced = silencedBy(parse(text));
+  const known = new Set(alerts.map(({ alert }) => alert));
+  const all = silenced.flatMap(({ names }) => names);
+  expect(all.length).toBeGreaterThan(9);
+  expect(all.filter((one) => !known.has(one))).toEqual([]);
+  const ofMembers = silenced.flatMap(({ names, isOfMembers }) => (isOfMembers ? names : []));
+  const instances = cases
+    .filter(({ alert }) => ofMembers.includes(alert))
+    .flatMap(({ alert, fires }) => fires.map(({ labels }) => [alert, labels?.["instance"]]));
+  expect(instances.filter(([, instance]) => !/^pg\d$/.test(instance ?? ""))).toEqual([]);
+});
+
 test("every threshold that rules and dashboards ask for is recorded", () => {
   const recorded = new Set(
     rules
