@@ -2,15 +2,15 @@
  * A process beside a server that recovers: it fetches the segments after the one that was asked for, so that `wal get` finds them on the disk.
  * `wal get` starts it, and it ends by itself: when there is nothing after what was given, when nobody asks any more, when its folder is gone.
  *
- * What it has is known to this process alone, and goes with it; files that it leaves when it is killed are nothing but files, and the next one
+ * What it has is known to this process alone, and goes with it; files that it leaves when it is killed are nothing but files, and whoever asks next
  * removes them. It answers for names only, and never that the repository has none: who gets nothing here asks the repository.
  */
-import { lstatSync, type Stats } from "node:fs";
+import type { Stats } from "node:fs";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { openRepository } from "../../repository/open.ts";
 import { readSettings } from "../settings.ts";
-import { AHEAD, nameOf, shortly } from "./ask-ahead.ts";
+import { AHEAD, inodeOf, nameOf, shortly } from "./ask-ahead.ts";
 import { Spool } from "./spool.ts";
 
 export interface AheadOrder {
@@ -113,10 +113,6 @@ async function claimed(own: string, into: string): Promise<boolean> {
 }
 
 const namesIn = (folder: string): Promise<string[]> => readdir(folder).catch(() => []);
-
-function inodeOf(folder: string): number | undefined {
-  return lstatSync(folder, { throwIfNoEntry: false })?.ino;
-}
 
 async function answers(folder: string): Promise<boolean> {
   try {

@@ -1,5 +1,5 @@
 /** How `pgdba wal get` asks the process that fetches ahead for a segment: see `ahead.ts`. Little is loaded here. */
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, lstatSync, openSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { NodeRepository } from "../work.ts";
@@ -33,13 +33,21 @@ export async function takeAhead(
   silenceMs = SILENCE_MS,
 ): Promise<"given" | "none" | "alone"> {
   const folder = join(dirname(target), AHEAD);
+  const before = inodeOf(folder);
   const answer = await asked(folder, `${nameOf(settings)} ${file}\n`, silenceMs);
-  if (answer === "silent") await rm(folder, { recursive: true, force: true }).catch(() => {});
+  // pg_rewind fails on a server that has a socket in its data, and on one that copies from it: a dead one's must not stay.
+  const isDead = answer === "silent" || answer === "gone";
+  if (isDead && before !== undefined && inodeOf(folder) === before)
+    await rm(folder, { recursive: true, force: true }).catch(() => {});
   if (answer !== "have") return answer === "none" ? "none" : "alone";
   return rename(join(folder, file), target).then(
     () => "given",
     () => "none",
   );
+}
+
+export function inodeOf(folder: string): number | undefined {
+  return lstatSync(folder, { throwIfNoEntry: false })?.ino;
 }
 
 /** A path to a socket has 107 bytes at most; a folder that is open has a short name. */

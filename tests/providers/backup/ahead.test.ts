@@ -177,6 +177,17 @@ test("what lies on the disk of a process that is gone is never given, and is rem
   }
 });
 
+test("what a process that is gone has left is removed by the first question, also where the archive has nothing more", async () => {
+  mkdirSync(spool());
+  writeFileSync(join(spool(), name(2)), segment(2));
+  // A socket that nobody listens at is what a killed one leaves; one that stops listening takes it along.
+  const bound = "import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])";
+  Bun.spawnSync(["python3", "-c", bound, join(spool(), "socket")]);
+  expect(readdirSync(spool()).toSorted()).toEqual([name(2), "socket"]);
+  expect(await get(2)).toBe(MISSING);
+  expect(existsSync(spool())).toBe(false);
+});
+
 test("a process that was killed with its segments half written leads to nothing wrong", async () => {
   await archive(1, 20);
   const child = Bun.spawn(
