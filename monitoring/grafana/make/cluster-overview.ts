@@ -1,4 +1,16 @@
-import { C, dashboard, figure, graph, I, limits, q, states, table, valueMap } from "./panels.ts";
+import {
+  C,
+  dashboard,
+  figure,
+  graph,
+  I,
+  limits,
+  longestLockWait,
+  q,
+  states,
+  table,
+  valueMap,
+} from "./panels.ts";
 
 const GOOD_IF_ONE = [
   { value: null as unknown as number, color: "red" },
@@ -212,17 +224,7 @@ export default dashboard(
         ],
         { max: 100 },
       ),
-      graph(
-        {
-          title: "Longest lock wait",
-          description: "How long the session that has waited longest for a lock has waited",
-          unit: "s",
-        },
-        [
-          q(`max by (cluster) (pgdba_lock_wait_seconds_max{${C}})`, "longest wait"),
-          ...limits("lock-waits", "warning", "critical"),
-        ],
-      ),
+      longestLockWait(),
     ],
     "Health and safety": [
       graph(

@@ -103,6 +103,19 @@ export function graph(
   return panel;
 }
 
+export const longestLockWait = (): TimeSeries =>
+  graph(
+    {
+      title: "Longest lock wait",
+      description: "How long the session that has waited longest for a lock has waited",
+      unit: "s",
+    },
+    [
+      q(`max by (cluster) (pgdba_lock_wait_seconds_max{${C}})`, "longest wait"),
+      ...limits("lock-waits", "warning", "critical"),
+    ],
+  );
+
 /** One figure of now. Colours are for what has no threshold of an alert: there the alert itself is shown. */
 export function figure(
   { title, description, unit }: Text,

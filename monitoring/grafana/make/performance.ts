@@ -1,4 +1,4 @@
-import { C, dashboard, graph, I, limits, q } from "./panels.ts";
+import { C, dashboard, graph, I, limits, longestLockWait, q } from "./panels.ts";
 
 const rate = (metric: string, by = "instance"): string =>
   `sum by (${by}) (rate(${metric}{${I}}[$__rate_interval]))`;
@@ -67,17 +67,7 @@ export default dashboard(
       ),
     ],
     "Locks and transactions": [
-      graph(
-        {
-          title: "Longest lock wait",
-          description: "How long the session that has waited longest for a lock has waited",
-          unit: "s",
-        },
-        [
-          q(`max by (cluster) (pgdba_lock_wait_seconds_max{${C}})`, "longest wait"),
-          ...limits("lock-waits", "warning", "critical"),
-        ],
-      ),
+      longestLockWait(),
       graph(
         {
           title: "Locks",
