@@ -44,6 +44,7 @@ export const EXIT_BY_CODE = {
   unsupported: 1,
   lock_lost: 6,
   journal_failed: 6,
+  audit_broken: 6,
   undo_failed: 6,
   needs_operator: 6,
   interrupted: 130,
@@ -127,9 +128,9 @@ export function withNothingDone(error: PgdbaError, nothingDone = true): PgdbaErr
   return new PgdbaError(code, message, detail);
 }
 
-/** The same reason, with more evidence (a map), told to another step: each step writes its own id into the error that ends it. */
-export function copyOf(error: PgdbaError, more?: JsonObject): PgdbaError {
-  const { code, message, hint, retryable, final, nothingDone } = error;
+/** The same reason, with more evidence (a map) or another hint, told to another step: each step writes its own id into the error that ends it. */
+export function copyOf(error: PgdbaError, more?: JsonObject, hint = error.hint): PgdbaError {
+  const { code, message, retryable, final, nothingDone } = error;
   const data = more === undefined ? error.data : { ...(error.data as JsonObject), ...more };
   return new PgdbaError(code, message, { hint, retryable, data, final, nothingDone, cause: error });
 }

@@ -52,6 +52,9 @@ const front: Front = {
   stop: new Stop(),
   secrets: new Secrets(),
   packageDir,
+  self: Bun.isStandaloneExecutable
+    ? [process.execPath]
+    : [process.execPath, ...process.execArgv, Bun.main],
   version: packageJson.version,
   registry: makeRegistry(loaders, CAPABILITIES),
   builtinIndex: () =>

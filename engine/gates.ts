@@ -11,11 +11,11 @@ const GATES: readonly (readonly Gate[])[] = [
   [identity],
   [registry],
   // That it is never allowed is said before what would be missing for it.
-  [production, connected, forbidden],
+  [readOnly, production, connected, forbidden],
   [capabilities],
   [unreachable],
   // What a person can say.
-  [fault, asked, target, backup, destructive, disruptive],
+  [fault, approval, asked, target, backup, destructive, disruptive],
 ];
 
 /** All gates; a refusal wins over a question. Pure. */
@@ -29,14 +29,18 @@ export function judge(input: GateInput): Verdict {
 
 function together(verdicts: readonly Verdict[]): Verdict {
   const refusals = verdicts.filter((one) => one.answer === "refuse");
-  const questions = verdicts.filter((one) => one.answer === "ask");
+  // Whoever approves a run has answered all that would be asked.
+  const approvals = verdicts.filter((one) => one.answer === "approve");
+  const questions = approvals.length > 0 ? [] : verdicts.filter((one) => one.answer === "ask");
   const flags = [...new Set([...refusals, ...questions].flatMap(({ opens = [] }) => opens))];
   const [first] = refusals;
   const [question] = questions;
   const all =
     verdicts.length > 1 && flags.length > 1 ? ` All that it needs: ${flags.join(" ")}.` : "";
-  if (first === undefined)
+  if (first === undefined) {
+    if (approvals[0] !== undefined) return approvals[0];
     return question === undefined ? ALLOW : { ...question, hint: question.hint + all };
+  }
   const reasons = [
     ...refusals.map(({ reason }) => reason),
     ...questions.map((one) => `It also needs a confirmation: ${one.question}`),
@@ -96,6 +100,18 @@ function capabilities({ danger, target, runbook, resumed }: GateInput): Verdict 
           `It has: ${target.capabilities.join(", ") || "nothing"}`,
           "Choose another target or runbook.",
         ].join(". "),
+  };
+}
+
+/** What was started to look changes nothing, whatever its steps turn out to do. */
+function readOnly({ flags, danger, plan, runbook }: GateInput): Verdict {
+  if (plan || flags.readOnly !== true || danger.risk === "read") return ALLOW;
+  return {
+    answer: "refuse",
+    gate: "read_only",
+    code: "gate_refused",
+    reason: `${runbook} is not only a read but ${danger.risk}, and --read-only was given`,
+    hint: `Look at what it would do with --plan, or run it without --read-only.`,
   };
 }
 
@@ -191,21 +207,25 @@ function fault(input: GateInput): Verdict {
   };
 }
 
-/** The strictest of the rules that match holds: none can open what another closes. A plan only reads, so it counts as a read. */
-function ruleOf(input: GateInput): PolicyRule | undefined {
+/** All rules that match hold: none can open what another closes. A plan only reads, so it counts as a read. */
+function rulesOf(input: GateInput, action: PolicyRule["action"]): PolicyRule[] {
   const { risk, hazards, steps } = input.danger;
   const run = {
     ...input,
     steps,
     ...(input.plan ? { risk: "read", hazards: [] } : { risk, hazards }),
   };
-  const rules = input.policy.filter((candidate) => matchesRule(candidate, run));
-  return rules.find(({ action }) => action === "refuse") ?? rules[0];
+  return input.policy.filter((rule) => rule.action === action && matchesRule(rule, run));
+}
+
+function approval(input: GateInput): Verdict {
+  const rules = input.plan ? [] : rulesOf(input, "approve");
+  return rules.length === 0 ? ALLOW : { answer: "approve", gate: "approval", rules };
 }
 
 function forbidden(input: GateInput): Verdict {
-  const rule = ruleOf(input);
-  if (rule?.action !== "refuse") return ALLOW;
+  const [rule] = rulesOf(input, "refuse");
+  if (rule === undefined) return ALLOW;
   const unknown = input.caller === null && rule.match.caller !== undefined;
   const whom = unknown ? "a caller that nobody knows" : input.caller;
   const where = input.target.state === "none" ? "" : ` on ${named(input.target)}`;
@@ -221,8 +241,8 @@ function forbidden(input: GateInput): Verdict {
 }
 
 function asked(input: GateInput): Verdict {
-  const rule = ruleOf(input);
-  if (input.plan || rule?.action !== "confirm") return ALLOW;
+  const [rule] = rulesOf(input, "confirm");
+  if (input.plan || rule === undefined) return ALLOW;
   const why = rule.reason ?? "The policy asks for a confirmation";
   return confirmByName(input, "policy", `${why} (${rule.file})`);
 }

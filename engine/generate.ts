@@ -61,7 +61,9 @@ const { loaders } = (await import(`${root}/steps/_registry.ts`)) as {
 const { index, schema, registry, library } = await generateIndex(root, loaders);
 put("runbooks/_index.json", index);
 put("runbooks/schema.json", schema);
-const contracts = readFileSync(join(root, "engine/types.ts"), "utf8");
+const contracts = ["engine/types.ts", "engine/types/context.ts"]
+  .map((file) => readFileSync(join(root, file), "utf8"))
+  .join("\n");
 const docs = await generateDocs(library, registry, { contracts, capabilities: MEANINGS });
 for (const [file, text] of Object.entries(docs)) put(file, text);
 

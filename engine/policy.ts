@@ -13,11 +13,26 @@ export interface PolicyRule {
     label?: string;
     cluster?: string;
     caller?: string;
+    user?: string;
   };
-  action: "refuse" | "confirm";
+  action: "refuse" | "approve" | "confirm";
+  /** Who may approve, for `approve`. */
+  by?: Approvers;
   reason?: string;
   file: string;
+  /** The folder of approvals that its file names; `DEFAULT_APPROVALS` without it. */
+  approvals?: string | undefined;
 }
+
+export interface Approvers {
+  /** Names of users of the operating system, or their numbers. */
+  users?: string[];
+  /** Public ed25519 keys by the name of whom they belong to: the base64 of their DER (SPKI). */
+  keys?: Record<string, string>;
+}
+
+/** The folder of approvals where the policy names none. */
+export const DEFAULT_APPROVALS = "/var/lib/pgdba/approvals";
 
 const MAX_BYTES = 1024 * 1024;
 
@@ -31,6 +46,11 @@ export const POLICY_SCHEMA: JsonSchema = {
   additionalProperties: false,
   required: ["rules"],
   properties: {
+    approvals: {
+      type: "string",
+      pattern: "^/",
+      description: `The folder of approvals (${DEFAULT_APPROVALS}): see docs/approvals.md`,
+    },
     rules: {
       type: "array",
       items: {
@@ -62,9 +82,40 @@ export const POLICY_SCHEMA: JsonSchema = {
                 description:
                   "The value of PGDBA_CALLER, or human (a terminal); `!human` for everybody else. An unknown caller matches every value",
               },
+              user: {
+                type: "string",
+                description:
+                  "The user of the operating system by whom pgdba runs, or who called it by sudo; `!alice` for everybody else",
+              },
             },
           },
-          action: { type: "string", enum: ["refuse", "confirm"] },
+          action: {
+            type: "string",
+            enum: ["refuse", "approve", "confirm"],
+            description:
+              "`approve`: a person approves it with `pgdba approve`; `confirm`: it is confirmed by name",
+          },
+          by: {
+            type: "object",
+            additionalProperties: false,
+            minProperties: 1,
+            description: "Who may approve",
+            properties: {
+              users: {
+                type: "array",
+                minItems: 1,
+                items: { type: "string", pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$" },
+                description: "Users of the operating system, by name or number",
+              },
+              keys: {
+                type: "object",
+                minProperties: 1,
+                additionalProperties: { type: "string", pattern: "^[A-Za-z0-9+/=]+$" },
+                description:
+                  "Public ed25519 keys by the name of their owner, as `pgdba approve --new-key FILE` prints them",
+              },
+            },
+          },
           reason: { type: "string" },
         },
       },
@@ -100,10 +151,21 @@ async function readRules(file: string): Promise<PolicyRule[]> {
   const { data } = parseDocument(text, file);
   const problems = validate(POLICY_SCHEMA, data, "the policy").map((problem) => problem.message);
   if (problems.length > 0) throw new PgdbaError("invalid_config", problems.join("; "));
-  return (data as unknown as { rules: Omit<PolicyRule, "file">[] }).rules.map((rule) => ({
-    ...rule,
-    file,
-  }));
+  const { rules, approvals } = data as unknown as {
+    rules: Omit<PolicyRule, "file" | "approvals">[];
+    approvals?: string;
+  };
+  for (const { action, by } of rules) {
+    const names = Object.keys(by?.keys ?? {});
+    if (!names.every((name) => /^[A-Za-z0-9_-]{1,64}$/.test(name)))
+      throw new PgdbaError("invalid_config", "the name of a key has letters, digits, _ and -");
+    if ((action === "approve") === (by !== undefined)) continue;
+    throw new PgdbaError(
+      "invalid_config",
+      "`by` says who may approve: `action: approve` has it, and no other",
+    );
+  }
+  return rules.map((rule) => ({ ...rule, file, approvals }));
 }
 
 /** True when every condition of the rule holds. */
@@ -116,6 +178,7 @@ export function matchesRule(
     /** Step types. */
     steps: readonly string[];
     caller: string | null;
+    users?: readonly string[] | undefined;
     target: { state: string; clusters: readonly string[]; labels: readonly string[] };
   },
 ): boolean {
@@ -132,7 +195,8 @@ export function matchesRule(
       (run.target.clusters.length === 0 ? [""] : run.target.clusters).some((name) =>
         glob(match.cluster!, name),
       )) &&
-    (match.caller === undefined || run.caller === null || isCaller(match.caller, run.caller))
+    (match.caller === undefined || run.caller === null || isCaller(match.caller, run.caller)) &&
+    (match.user === undefined || run.users === undefined || isUser(match.user, run.users))
   );
 }
 
@@ -144,6 +208,12 @@ export function hasLabel({ labels }: { labels: readonly string[] }, wanted: stri
 function isCaller(wanted: string, caller: string): boolean {
   const [, not, name] = /^\s*(!?)(.*)$/s.exec(wanted)!;
   return (plain(name!) === plain(caller)) !== (not === "!");
+}
+
+/** Of whoever goes through another user, both count. */
+function isUser(wanted: string, users: readonly string[]): boolean {
+  const [, not, name] = /^\s*(!?)(.*)$/s.exec(wanted)!;
+  return users.includes(name!.trim()) !== (not === "!");
 }
 
 function plain(word: string): string {

@@ -1,40 +1,24 @@
 import { errorRecord } from "./envelope.ts";
 import { PgdbaError, toPgdbaError } from "./errors.ts";
-import { freeze } from "./journal/docs.ts";
-import { type Holder, thisProcess } from "./journal/holder.ts";
-import type { RunRow, Said } from "./journal/journal.ts";
-import { Releasers } from "./releasers.ts";
-import { checkAnswers } from "./run/answers.ts";
-import { Bounded } from "./run/bounded.ts";
+import type { Releasers } from "./releasers.ts";
+import { begin } from "./run/begin.ts";
 import { call, secretParams } from "./run/call.ts";
-import { circumstances } from "./run/circumstances.ts";
-import { firstRefusals } from "./run/first-refusals.ts";
-import { deadRuns } from "./run/dead-runs.ts";
-import { assertNothingAtWork, jobPaths, leftBehind } from "./run/left-behind.ts";
-import { passGates } from "./run/enter.ts";
 import { asObject, finish, type Worked } from "./run/finish.ts";
+import { firstRefusals } from "./run/first-refusals.ts";
 import { assertAssembled, Kept } from "./run/kept.ts";
-import { type Judged, judgedRow } from "./run/judged.ts";
-import { takeLocks } from "./run/locks.ts";
-import { runSteps } from "./run/step.ts";
 import { assertAllVisited } from "./run/not-visited.ts";
 import { outputOf, partialOutput } from "./run/output.ts";
 import type { Host, RunOutcome, RunRequest } from "./run/request.ts";
-import { NOTHING_HIDDEN, type Watch, withoutValues } from "./run/sensitive.ts";
-import { MAX_STEPS } from "./run/pace.ts";
-import { recordedError, withheld } from "./run/step-error.ts";
 import { withoutUndone } from "./run/seen.ts";
-import { parentsOf, type RunState, type Scope, variables } from "./run/state.ts";
-import { interrupted } from "./run/stop.ts";
+import { NOTHING_HIDDEN, type Watch, withoutValues } from "./run/sensitive.ts";
+import { type RunState, type Scope, variables } from "./run/state.ts";
+import { withheld } from "./run/step-error.ts";
+import { runSteps } from "./run/step.ts";
 import { forgetAll, unwind, type Unwound } from "./run/unwind.ts";
 import type { Json, JsonObject, Runbook } from "./types.ts";
 
 /** The path in a run for the steps of the backup before a destructive runbook. */
 export const BACKUP_PATH = "backup_before";
-
-/** Steps and warnings beyond these are counted, not listed; the journal has all steps. */
-const MAX_LISTED = 200;
-const MAX_WARNINGS = 100;
 
 /** Resources that are left open after a second signal get this long to close, ms. */
 const FORCED_CLOSE_MS = 1_000;
@@ -57,64 +41,6 @@ export async function executeRun(host: Host, request: RunRequest): Promise<RunOu
   if (closing) state.warnings.push(`Closing failed: ${closing.message}`);
   const duration = Math.round(host.clock.monotonic() - started);
   return finish(host, request, state, { ...worked, duration });
-}
-
-/** The gates, the locks and the record of the run. @throws PgdbaError when it may not begin */
-async function begin(host: Host, request: RunRequest): Promise<RunState> {
-  const { runbook, target, plan, resume } = request;
-  const id = resume?.row.id ?? host.newRunId();
-  const startedAt = resume?.row.started_at ?? host.clock.now().toISOString();
-  const holder: Holder = { ...thisProcess(), caller: request.asked.caller };
-  const releasers = new Releasers();
-  const emit: RunState["emit"] = (event) =>
-    host.listener(
-      host.secrets.redactRecord({ ...event, at: host.clock.now().toISOString(), run: id }),
-    );
-  const answers = resume
-    ? checkAnswers(host.journal.steps(id), host.journal.answers(id), resume.assumed)
-    : new Map<string, Said>();
-  const entered = await passGates(host, request, releasers);
-  const { judged, identity, keys, others, view } = entered;
-  try {
-    const lock = await takeLocks(host, request, {
-      id,
-      judged,
-      holder,
-      keys,
-      others,
-      emit,
-      releasers,
-    });
-    const jobs = await jobPaths(host.journal, host.registry, id);
-    if (resume) await assertNothingAtWork(host.journal, host.clock, id, jobs);
-    record(host, request, { id, startedAt, judged, holder, identity, view, answers });
-    // The gates have judged what holds now; expressions see what the run began with.
-    const targetView = resume?.row.view ?? view;
-    const state = makeState(host, request, { id, startedAt, judged, releasers, emit, targetView });
-    state.lock = lock;
-    if (judged.withoutBackup && !plan)
-      state.warnings.push(`No verified backup was taken first: --without-backup=${target.name}`);
-    state.warnings.push(...entered.warnings, ...(await deadRuns(host, target.name, id)));
-    if (resume) state.warnings.push(...(await leftBehind(host.journal, host.clock, [id], jobs)));
-    emit(
-      resume
-        ? { kind: "run.resumed", runbook: runbook.name }
-        : {
-            kind: "run.started",
-            runbook: runbook.name,
-            plan,
-            target: target.name,
-            steps: runbook.steps.length,
-          },
-    );
-    for (const message of circumstances(request, judged.risk, view, lock && judged.locks))
-      emit({ kind: "run.log", message });
-    return state;
-  } catch (thrown) {
-    // The first failure is the one that is reported.
-    await closeAll(releasers);
-    throw thrown;
-  }
 }
 
 /** The steps, and when one fails, the undo phase. */
@@ -162,7 +88,10 @@ async function work(host: Host, request: RunRequest, state: RunState): Promise<W
       }
     }
     const steps = withoutUndone(scope.steps, runbook.steps, unwound.touched);
-    output = partialOutput(runbook, variables(state, { ...scope, steps }, watch), shown);
+    // What a run saw that waited and is given up is of then, and nothing came of it.
+    const isGivenUp = state.over !== null && request.resume?.row.status === "waiting";
+    const seen = variables(state, { ...scope, steps }, watch);
+    output = isGivenUp ? null : partialOutput(runbook, seen, shown);
   }
   const isGoodEnd = runbook.watches && error?.code === "interrupted" && !stop.hard.aborted;
   // A round whose steps could not be undone is no good end.
@@ -231,104 +160,6 @@ function topScope(runbook: Runbook, params: JsonObject): Scope {
     kept: new Kept(),
     lanes: [],
   };
-}
-
-function record(
-  host: Host,
-  request: RunRequest,
-  made: {
-    id: string;
-    startedAt: string;
-    judged: Judged;
-    holder: Holder;
-    identity: string | null;
-    view: JsonObject;
-    answers: ReadonlyMap<string, Said>;
-  },
-): void {
-  if (request.resume) {
-    host.journal.adoptRun(made.id, made.holder, request.resume.row.holder, {
-      said: made.answers,
-      at: host.clock.now().toISOString(),
-    });
-    return;
-  }
-  host.journal.createRun({
-    id: made.id,
-    runbook: request.runbook.name,
-    digest: request.runbook.doc.digest,
-    docs: freeze([...request.runbooks.values()].map(({ doc }) => doc)),
-    params: request.recordedParams,
-    target: { name: request.target.name, identity: made.identity, flags: request.targetFlags },
-    risk: made.judged.risk,
-    judged: judgedRow(made.judged),
-    plan: request.plan,
-    holder: made.holder,
-    started_at: made.startedAt,
-    view: made.view,
-  });
-}
-
-function makeState(
-  host: Host,
-  request: RunRequest,
-  made: Pick<RunState, "id" | "startedAt" | "judged" | "releasers" | "emit" | "targetView">,
-): RunState {
-  const { journal, registry, library, secrets, clock, env, cwd, stateDir } = host;
-  const rows = request.resume ? journal.steps(made.id) : [];
-  const saw = request.resume ? journal.seen(made.id) : new Map<string, never>();
-  // A run that was told to stop stays stopped: what is left of it is the unwinding.
-  if (request.resume?.row.cancelled && request.stop.reason === null)
-    request.stop.request(request.resume.row.cancelled);
-  return {
-    ...made,
-    journal,
-    registry,
-    library,
-    secrets,
-    clock,
-    env,
-    cwd,
-    stateDir,
-    plan: request.plan,
-    oneRound: host.oneRound ?? false,
-    runbooks: request.runbooks,
-    topRunbook: request.runbook.name,
-    target: request.target,
-    caller: request.asked.caller.name,
-    stop: request.stop,
-    resources: new Map(),
-    over: request.resume ? overSince(request.resume.row) : null,
-    visited: new Set(),
-    moved: new Map(),
-    covered: new Set(),
-    memo: new Map(rows.map((row) => [row.path, row])),
-    saw,
-    notes: new Map(),
-    stale: [],
-    asking: null,
-    ask: request.asked.confirm,
-    views: new Set(),
-    inner: parentsOf([...rows.map((row) => row.path), ...saw.keys()]),
-    again: new Set(),
-    asked: new Set(),
-    once: new Set(),
-    begun: { count: 0, limit: host.maxSteps ?? MAX_STEPS },
-    undo: [],
-    deferred: [],
-    kept: [],
-    summaries: new Bounded(MAX_LISTED),
-    warnings: new Bounded(MAX_WARNINGS),
-    lock: null,
-  };
-}
-
-/** A run that was told to stop, or had begun to be taken back, is not gone on with in any other way. */
-function overSince({ id, cancelled, unwinding }: RunRow): RunState["over"] {
-  if (cancelled === null && unwinding === null) return null;
-  const why = unwinding ? recordedError(unwinding) : interrupted(cancelled!, id);
-  const { code, message, hint } = why;
-  return { why, instead: new PgdbaError(code, message, { hint, final: false }) };
 }
 
 /** The backup that precedes what may lose data. @throws PgdbaError gate_refused when it does not say that it was verified */

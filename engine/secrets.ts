@@ -1,4 +1,5 @@
 import { encodings } from "./secrets/encodings.ts";
+import { inPlace, inWord, isNamed, placesIn, type Span } from "./secrets/innocent.ts";
 import { MASK, Matcher } from "./secrets/matcher.ts";
 import { passwordsIn } from "./secrets/passwords.ts";
 import { OURS, redactEnvelope, redactRecord } from "./secrets/records.ts";
@@ -14,6 +15,9 @@ const SMALLEST_NUMBER = 100_000;
 const MAX_ENCODED = 32 * 1024;
 const MAX_VALUES = 50_000;
 
+/** Begins the commands in findings and answers. */
+const OWN_COMMAND = "pgdba ";
+
 /** Lines of base64 or hex, as programs break them. It begins where such a text does, so that a long one is gone through once. */
 const WRAPPED = /(?<![\w+/-])(?:[\w+/-]{40,}\r?\n[ \t]*)+[\w+/=-]+/g;
 
@@ -27,6 +31,13 @@ export class Secrets {
   /** The secrets as they are, whatever their length. */
   #exact = new Set<string>();
   #encoded = 0;
+  /** Folders that are no secret, whatever words are in their names. */
+  #folders = new Set<string>();
+
+  /** Paths of this folder, which whoever runs pgdba has named, stay as they are. */
+  addFolder(path: string): void {
+    if (path.startsWith("/") && path.length > SHORTEST_MASKED) this.#folders.add(path);
+  }
 
   /** Registers `value` and the forms it takes in other encodings; each line of a longer value counts too. */
   add(value: string): void {
@@ -87,7 +98,25 @@ export class Secrets {
   }
 
   redact(text: string): string {
-    return this.#sensitive.mask(this.#withoutCut(this.#secrets.mask(this.#unwrapped(text))));
+    return this.#redact(text, () => false);
+  }
+
+  /**
+   * The same for a text that pgdba itself has written, such as a hint: a secret that is a short word is no part of a longer one there, and not the name of a
+   * user or a database in a command.
+   */
+  redactOurs(text: string): string {
+    return this.#redact(text, (whole, found) => inWord(whole, found) || isNamed(whole, found));
+  }
+
+  #redact(text: string, innocent: (text: string, found: Span) => boolean): string {
+    const whole = this.#unwrapped(text);
+    const places = this.#secrets.isEmpty ? [] : placesIn(whole, this.#folders);
+    const masked = this.#secrets.mask(
+      whole,
+      (found) => inPlace(whole, found, places) || innocent(whole, found),
+    );
+    return this.#sensitive.mask(this.#withoutCut(masked));
   }
 
   /** Lines into which base64 or hex was broken are put together where they hold a secret, which may go over the end of one. */
@@ -145,7 +174,10 @@ export class Secrets {
 
   #walk(value: unknown): unknown {
     // A value that is the secret and nothing else is masked however short it is.
-    if (typeof value === "string") return this.#exact.has(value) ? MASK : this.redact(value);
+    if (typeof value === "string") {
+      if (this.#exact.has(value)) return MASK;
+      return value.startsWith(OWN_COMMAND) ? this.#redact(value, isNamed) : this.redact(value);
+    }
     if (typeof value === "number" || typeof value === "bigint")
       return this.#values.has(String(value)) && String(value).length >= SHORTEST_MASKED
         ? MASK

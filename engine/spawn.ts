@@ -3,6 +3,7 @@ import { PgdbaError, toPgdbaError, withNothingDone } from "./errors.ts";
 import { beReady, keep, release } from "./keeper.ts";
 import { capture, handOver, pump, type Reading } from "./shared/streams.ts";
 import type { Sink, SpawnOptions, SpawnResult } from "./types.ts";
+import { procStat } from "./shared/proc-stat.ts";
 
 export interface ProcessOptions extends SpawnOptions {
   /** The environment that the child inherits; `env` is merged over it. Nothing else is inherited. */
@@ -270,16 +271,11 @@ async function groupEnds(group: number, withinMs: number): Promise<boolean> {
 /** True when all that is left of the group has ended and waits for an init process that is in no hurry to notice. */
 async function onlyZombies(group: number): Promise<boolean> {
   const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
-  const states = await Promise.all(
-    pids.map(async (pid) => {
-      const line = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-      // pid (name) state ppid pgrp; the name may hold anything.
-      const [state, , pgrp] = line.slice(line.lastIndexOf(")") + 2).split(" ");
-      return Number(pgrp) === group ? state : undefined;
-    }),
+  const all = await Promise.all(
+    pids.map(async (pid) => procStat(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ""))),
   );
-  const members = states.filter((state) => state !== undefined);
-  return members.length > 0 && members.every((state) => state === "Z" || state === "X");
+  const members = all.filter((one) => one?.group === group);
+  return members.length > 0 && members.every((one) => one?.ended);
 }
 
 /** False when the group has no process any more. */

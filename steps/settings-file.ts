@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { PgdbaError } from "../engine/errors.ts";
 import { readBytes } from "../engine/shared/read-file.ts";
 import { parseYaml } from "../engine/shared/yaml.ts";
-import type { Json } from "../engine/types.ts";
+import { isMapping, type Json } from "../engine/types.ts";
 
 /** A value as given: null is back to what it is without us. */
 export type Given = string | number | boolean | null;
@@ -32,7 +32,7 @@ export function wantedFrom(data: Json, where = "settings"): Wanted {
   if (entries === null)
     throw bad(where, "holds no settings", "Write `work_mem: 64MB`, one setting a line.");
   for (const [name, value] of entries) {
-    const plain = isObject(value) && "value" in value ? (value["value"] ?? null) : value;
+    const plain = isMapping(value) && "value" in value ? (value["value"] ?? null) : value;
     if (plain !== null && typeof plain === "object")
       throw bad(
         where,
@@ -113,19 +113,15 @@ async function yamlOf(file: string, text: string): Promise<Json> {
 function entriesOf(data: Json): [string, Json][] | null {
   if (Array.isArray(data)) {
     const entries = data.map((item): [string, Json] | null =>
-      isObject(item) && typeof item["name"] === "string"
+      isMapping(item) && typeof item["name"] === "string"
         ? [item["name"], item["value"] ?? null]
         : null,
     );
     return entries.every((entry) => entry !== null) ? entries : null;
   }
-  if (!isObject(data)) return null;
-  const inner = isObject(data["data"]) ? data["data"]["settings"] : data["settings"];
+  if (!isMapping(data)) return null;
+  const inner = isMapping(data["data"]) ? data["data"]["settings"] : data["settings"];
   return inner === undefined ? Object.entries(data) : entriesOf(inner);
-}
-
-function isObject(value: Json | undefined): value is { [key: string]: Json } {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function bad(where: string, message: string, hint: string, cause?: unknown): PgdbaError {

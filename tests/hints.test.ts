@@ -1,67 +1,22 @@
 import { beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { validateParams } from "../engine/check/params.ts";
-import { compile } from "../engine/check/compile.ts";
-import { paramFlags, paramValues, parseFlags } from "../engine/cli/args.ts";
 import { COMMANDS } from "../engine/cli/commands/_index.ts";
-import type { Runbook, StepRegistry } from "../engine/types.ts";
+import type { Runbook } from "../engine/types.ts";
 import type { Check } from "../steps/health/check/check.ts";
 import type { Facts } from "../steps/health/examine/facts.ts";
 import { remedyOf } from "../steps/health/findings/remedy.ts";
-import { loaders } from "../steps/_registry.ts";
 import { libraryWith } from "./runbooks/health/support.ts";
+import { builtIn, fault, wordsOf } from "./support/command-lines.ts";
 import { fakeContext } from "./support/context.ts";
 import { clientOf, sharedServer } from "./support/postgres.ts";
 
 const root = join(import.meta.dir, "..");
-const registry: StepRegistry = {
-  names: () => Object.keys(loaders),
-  has: (type) => Object.hasOwn(loaders, type),
-  get: async (type) => (await loaders[type]!()).default,
-};
-const runbooks = new Map<string, Runbook>();
+let runbooks: Map<string, Runbook>;
 
 beforeAll(async () => {
-  const library = libraryWith();
-  for (const { name } of library.entries("runbook")) {
-    const { runbook } = await compile(await library.load(name), { registry, library });
-    runbooks.set(name, runbook!);
-  }
+  runbooks = await builtIn();
 });
-
-/** What is wrong with a command line, taken as a shell and then pgdba take it; null when it would run. */
-async function fault(words: string[]): Promise<string | null> {
-  const [first = "", second = "", third = ""] = words;
-  try {
-    if (Object.hasOwn(COMMANDS, first)) {
-      const { default: command } = await COMMANDS[first]!.load();
-      if (first !== "run") {
-        parseFlags(words, command.flags ?? {});
-        return null;
-      }
-    }
-    const long = `${first}/${second}/${third}`;
-    const count = runbooks.has(long) ? 3 : 2;
-    const name = first === "run" ? second : count === 3 ? long : `${first}/${second}`;
-    if (name === "NAME") return null;
-    const runbook = runbooks.get(name);
-    if (runbook === undefined) return `there is no runbook ${name}`;
-    const { params } = runbook;
-    const parsed = parseFlags(words, paramFlags(params));
-    const bare = parsed.words.slice(count);
-    validateParams(params, paramValues(params, parsed, bare));
-    return null;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
-
-/** The words of a line as sh reads them. */
-async function wordsOf(line: string): Promise<string[]> {
-  const child = Bun.spawn(["sh", "-c", `printf '%s\\0' ${line}`], { stdout: "pipe" });
-  return (await new Response(child.stdout).text()).split("\0").slice(0, -1);
-}
 
 /** A server as a remedy sees it: PostgreSQL's own settings, and a machine that is known. */
 const FACTS = {
@@ -69,13 +24,19 @@ const FACTS = {
   restarting: [],
   patroni: false,
   role: "primary",
+  database: "a;b",
   version: 18,
   primary: { known: true, more: { max_connections: 200 }, words: "max_connections = 200" },
   machine: { memory: "64GB", memory_bytes: 64 * 1024 ** 3 },
 } as unknown as Facts;
+/** The same, whose primary has nothing more than it. */
+const EQUAL = { ...FACTS, primary: { known: true, more: null, words: "" } } as unknown as Facts;
 
-/** The command of a check for a row whose columns are all a figure, or all a text, whichever it understands; or what is wrong. */
-async function commandOf(check: Check): Promise<{ words: string[]; wrong: string | null }> {
+/** The command of a check for a row whose columns are all a figure, small or large, or all a text, whichever it understands; or what is wrong. */
+async function commandOf(
+  check: Check,
+  server = FACTS,
+): Promise<{ words: string[]; wrong: string | null }> {
   const target = { flags: ["--host", "/tmp/a b", "--user", "o'neill"] };
   const columns = [...JSON.stringify(check.remedy).matchAll(/\brow\.(\w+)/g)];
   const params = Object.fromEntries(
@@ -84,19 +45,35 @@ async function commandOf(check: Check): Promise<{ words: string[]; wrong: string
   let wrong: string | null = null;
   // A column that is empty may be what a command goes by, such as the owner of a value of one's own.
   const names = [undefined, ...new Set(columns.map(([, name]) => name))];
-  const values = [64, "64", 'a;b "c"', { work_mem: "64MB" }, true];
+  // The large figure is beyond every threshold that a command waits for.
+  const values = [64, 1e12, "64", 'a;b "c"', { work_mem: "64MB" }, true];
   for (const [value, empty] of values.flatMap((one) => names.map((name) => [one, name] as const))) {
     const row = Object.fromEntries(columns.map(([, name]) => [name!, name === empty ? "" : value]));
+    // No figure and no text is a moment.
+    if (row["started"] === value) row["started"] = "2026-01-01T00:00:00.000000Z";
     try {
-      const vars = { row, params, server: FACTS };
+      const vars = { row, params, server };
       const words = await wordsOf(remedyOf(fakeContext({ target }), check, vars).command ?? "");
-      wrong = words[0] === "pgdba" ? await fault(words.slice(1)) : "there is none";
+      wrong = words[0] === "pgdba" ? await fault(words.slice(1), runbooks) : "there is none";
       if (wrong === null) return { words, wrong };
     } catch (error) {
       wrong = (error as Error).message;
     }
   }
-  return { words: [], wrong };
+  return server === EQUAL ? { words: [], wrong } : commandOf(check, EQUAL);
+}
+
+/** The check with each of the runbooks that its remedy names, alone. */
+function eachRunbook(check: Check): Check[] {
+  const { runbooks = {}, runbook, ...rest } = check.remedy ?? {};
+  const { settings: _, params: __, ...words } = rest;
+  return [
+    ...(runbook === undefined ? [] : [{ ...check, remedy: { ...rest, runbook } }]),
+    ...Object.entries(runbooks).map(([name, params]) => ({
+      ...check,
+      remedy: { ...words, runbooks: { [name]: params } },
+    })),
+  ];
 }
 
 test("the commands that checks advise are complete, and so is what they set", async () => {
@@ -106,13 +83,15 @@ test("the commands that checks advise are complete, and so is what they set", as
   let commands = 0;
   for (const { name } of library.entries("check")) {
     const check = (await library.load(name)).data as unknown as Check;
-    if (check.remedy?.runbook === undefined) continue;
-    commands += 1;
-    const { words, wrong } = await commandOf(check);
-    if (wrong !== null) faults.push(`${name}: ${wrong}`);
-    else expect(words.slice(-4)).toEqual(["--host", "/tmp/a b", "--user", "o'neill"]);
-    const at = words.indexOf("--settings");
-    if (at > 0) for (const key of Object.keys(JSON.parse(words[at + 1] ?? ""))) settings.add(key);
+    for (const one of eachRunbook(check)) {
+      commands += 1;
+      const { words, wrong } = await commandOf(one);
+      if (wrong !== null) faults.push(`${name}: ${wrong}`);
+      else expect(words.join(" ")).toContain("--host /tmp/a b --user o'neill");
+      // Those of a table are storage parameters.
+      const at = words.includes("--table") ? -1 : words.indexOf("--settings");
+      if (at > 0) for (const key of Object.keys(JSON.parse(words[at + 1] ?? ""))) settings.add(key);
+    }
   }
   expect(faults).toEqual([]);
   expect(commands).toBeGreaterThan(15);
@@ -142,10 +121,53 @@ test("the commands that errors advise are commands with flags that there are", a
       commands += 1;
       const words = await wordsOf(line.replace(/[A-Za-z]+=done/, "'$&'"));
       if (words[0] === "X" || (words.length === 1 && !Object.hasOwn(COMMANDS, words[0]!))) continue;
-      const wrong = await fault(words);
+      const wrong = await fault(words, runbooks);
       if (wrong !== null) faults.push(`${file}: ${line}: ${wrong}`);
     }
   }
   expect(faults).toEqual([]);
   expect(commands).toBeGreaterThan(30);
+});
+
+/** The command lines of a page: those of its blocks for a shell, and what stands in backticks and begins with pgdba. */
+function commandsOf(page: string): string[] {
+  const text = readFileSync(join(root, page), "utf8");
+  const blocks = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) =>
+    block!
+      .replaceAll("\\\n", " ")
+      .split("\n")
+      .map((line) => line.replace(/\s#\s.*/, ""))
+      .flatMap((line) => line.split(/ && | \| /)),
+  );
+  const inline = [...text.replace(/```[\s\S]*?```/g, "").matchAll(/`([^`]*)`/g)].map(([, code]) =>
+    code!.replace(/\s+/g, " "),
+  );
+  return [...blocks, ...inline].flatMap(
+    (line) => /^\s*(?:npx |\w+=\S* )?pgdba (\S.*)$/.exec(line)?.[1] ?? [],
+  );
+}
+
+/** Words that stand for a value, in lines that are no whole commands. */
+const STANDING_FOR: readonly [RegExp, string][] = [
+  [/(?<=--settings )…/, "'{}'"],
+  [/\bPID\b/, "1"],
+  [/\bTIME\b/, "2026-01-01T00:00:00Z"],
+];
+
+test("the commands that the pages show are commands with flags that there are", async () => {
+  const faults: string[] = [];
+  let commands = 0;
+  const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)];
+  for (const page of pages) {
+    for (const found of commandsOf(page)) {
+      // Runbooks of a team, what is done beside the data, and names of several commands are none of these.
+      if (/^(team|wal|work)\b|<|\\\|/.test(found)) continue;
+      commands += 1;
+      const line = STANDING_FOR.reduce((all, [word, value]) => all.replace(word, value), found);
+      const wrong = await fault(await wordsOf(line), runbooks);
+      if (wrong !== null) faults.push(`${page}: ${found}: ${wrong}`);
+    }
+  }
+  expect(faults).toEqual([]);
+  expect(commands).toBeGreaterThan(150);
 });

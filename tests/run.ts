@@ -14,6 +14,8 @@ const argv = [
   // Two at a time, for much of it is waiting; files share the servers of their process.
   "--parallel=2",
   "--no-isolate",
+  // Of the tests that a file runs at once: each is a program or more, and twenty would keep one another waiting for too long.
+  "--max-concurrency=4",
   // A busy machine is no failure.
   "--timeout",
   "90000",

@@ -1,3 +1,4 @@
+import { isMapping } from "../json.ts";
 import { classify } from "../expr/languages.ts";
 import type { Json, JsonSchema } from "../types.ts";
 import { FORMATS } from "./formats.ts";
@@ -68,15 +69,15 @@ const KEYWORDS: Record<string, Test> = {
   oneOf: (rule: JsonSchema[], value, _, reading) =>
     rule.filter((branch) => accepts(branch, value, reading)).length === 1,
   required: (rule: string[], value) =>
-    !isObject(value) || rule.every((key) => Object.hasOwn(value, key)),
+    !isMapping(value) || rule.every((key) => Object.hasOwn(value, key)),
   properties: (rule: Record<string, JsonSchema>, value, _, reading) =>
-    !isObject(value) ||
+    !isMapping(value) ||
     Object.keys(rule).every(
       (key) => !Object.hasOwn(value, key) || accepts(rule[key]!, value[key]!, reading),
     ),
   additionalProperties: (rule: boolean | JsonSchema, value, schema, reading) =>
     rule === true ||
-    !isObject(value) ||
+    !isMapping(value) ||
     Object.keys(value).every(
       (key) =>
         Object.hasOwn(schema.properties ?? {}, key) ||
@@ -96,8 +97,8 @@ const KEYWORDS: Record<string, Test> = {
   maxLength: (rule: number, value) => typeof value !== "string" || [...value].length <= rule,
   minItems: (rule: number, value) => !Array.isArray(value) || value.length >= rule,
   maxItems: (rule: number, value) => !Array.isArray(value) || value.length <= rule,
-  minProperties: (rule: number, value) => !isObject(value) || Object.keys(value).length >= rule,
-  maxProperties: (rule: number, value) => !isObject(value) || Object.keys(value).length <= rule,
+  minProperties: (rule: number, value) => !isMapping(value) || Object.keys(value).length >= rule,
+  maxProperties: (rule: number, value) => !isMapping(value) || Object.keys(value).length <= rule,
 };
 
 /** True when `value` is of the JSON Schema `type`. */
@@ -108,7 +109,7 @@ function isType(type: string, value: Json): boolean {
     case "array":
       return Array.isArray(value);
     case "object":
-      return isObject(value);
+      return isMapping(value);
     case "integer":
       return Number.isInteger(value);
     case "number":
@@ -116,9 +117,4 @@ function isType(type: string, value: Json): boolean {
     default:
       return typeof value === type;
   }
-}
-
-/** True when `value` is a mapping. */
-export function isObject(value: unknown): value is { [key: string]: Json } {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

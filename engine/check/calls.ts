@@ -1,3 +1,4 @@
+import { isMapping } from "../json.ts";
 import { toPgdbaError } from "../errors.ts";
 import type {
   Doc,
@@ -11,7 +12,6 @@ import type {
   StepRegistry,
   StepType,
 } from "../types.ts";
-import { isObject } from "./accepts.ts";
 import { callDepth, MAX_CALL_DEPTH, type Named, namedIn, ringThrough } from "./call-graph.ts";
 import { paramsSchema } from "./params.ts";
 import type { Report } from "./report.ts";
@@ -112,17 +112,17 @@ function found(library: Library, name: string): LibraryEntry | undefined {
 
 function checkArguments(report: Report, doc: Doc, input: Json, path: DocPath): void {
   const specs = doc.data["params"];
-  const given = isObject(input) ? (input["params"] ?? {}) : {};
-  if (!isObject(given) || (specs !== undefined && !isObject(specs))) return;
+  const given = isMapping(input) ? (input["params"] ?? {}) : {};
+  if (!isMapping(given) || (specs !== undefined && !isMapping(specs))) return;
   const schema = paramsSchema((specs ?? {}) as Record<string, ParamSpec>);
-  const below = isObject(input) && input["params"] !== undefined ? [...path, "params"] : path;
+  const below = isMapping(input) && input["params"] !== undefined ? [...path, "params"] : path;
   report.addSchema(below, validate(schema, given, doc.name, { templates: true }));
 }
 
 /** The output of the runbook `doc`, as far as its document tells. */
 export function calledOutput(doc: Doc): JsonSchema {
-  const output = isObject(doc.data["output"]) ? doc.data["output"] : {};
-  const declared = isObject(doc.data["output_schema"])
+  const output = isMapping(doc.data["output"]) ? doc.data["output"] : {};
+  const declared = isMapping(doc.data["output_schema"])
     ? (doc.data["output_schema"] as JsonObject)
     : {};
   const properties: Record<string, JsonSchema> = Object.create(null);

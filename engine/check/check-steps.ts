@@ -120,6 +120,7 @@ class StepsChecker {
         hint: "Choose another name for the loop variable.",
       });
     }
+    if (typeof step.parallel === "string") await this.#parallel(step, step.parallel, outer);
     const path = [...step.at, "foreach"];
     let list: JsonSchema;
     if (typeof step.foreach === "string") {
@@ -143,6 +144,16 @@ class StepsChecker {
       absent: { ...outer.absent },
       extra: { ...outer.extra, [name]: elementOf(list), index: { type: "integer" } },
     };
+  }
+
+  async #parallel(step: Step, source: string, outer: View): Promise<void> {
+    const path = [...step.at, "parallel"];
+    const number = await this.expressions.cel(path, source, this.scopeOf(outer));
+    if (!mayBe(number, "integer"))
+      this.#job.report.add(path, {
+        rule: "type-mismatch",
+        message: `\`parallel\` needs a whole number; this gives ${describe(number)}`,
+      });
   }
 
   async #block(step: BlockStep, view: View): Promise<JsonSchema> {

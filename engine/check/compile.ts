@@ -1,3 +1,4 @@
+import { isMapping } from "../json.ts";
 import { toPgdbaError } from "../errors.ts";
 import type { Scope } from "../expr/infer.ts";
 import type {
@@ -14,7 +15,6 @@ import type {
   StepRegistry,
   StepType,
 } from "../types.ts";
-import { isObject } from "./accepts.ts";
 import { checkDanger } from "./check-danger.ts";
 import { checkSteps } from "./check-steps.ts";
 import { isRunbook } from "./calls.ts";
@@ -96,6 +96,8 @@ export async function compile(
     outputSchema,
     ...(shown === undefined ? {} : { shown }),
     ...(data["watches"] === true ? { watches: true } : {}),
+    ...(data["part"] === true ? { part: true } : {}),
+    tags: (data["tags"] as string[] | undefined) ?? [],
     doc,
   };
   return { runbook, diagnostics };
@@ -168,9 +170,9 @@ function* actions(steps: readonly Step[]): Generator<Extract<Step, { kind: "acti
 /** Outputs are shown by their names. */
 function checkShown(data: JsonObject, report: Report): Shown[] | undefined {
   if (!Array.isArray(data["shown"])) return undefined;
-  const known = Object.keys(isObject(data["output"]) ? data["output"] : {});
+  const known = Object.keys(isMapping(data["output"]) ? data["output"] : {});
   return data["shown"].flatMap((entry, at): Shown[] => {
-    const [name, columns] = isObject(entry) ? (Object.entries(entry)[0] ?? []) : [entry];
+    const [name, columns] = isMapping(entry) ? (Object.entries(entry)[0] ?? []) : [entry];
     if (typeof name !== "string") return [];
     if (!known.includes(name))
       report.add(["shown", at], {
@@ -192,7 +194,7 @@ async function checkOutput(
   expressions: ExpressionChecker,
   scope: Scope,
 ): Promise<JsonSchema> {
-  const output = isObject(data["output"]) ? data["output"] : {};
+  const output = isMapping(data["output"]) ? data["output"] : {};
   if (Object.hasOwn(output, "run")) {
     report.add(["output", "run"], {
       rule: "reserved-name",
@@ -200,7 +202,7 @@ async function checkOutput(
       hint: "Choose another name.",
     });
   }
-  const declared = isObject(data["output_schema"]) ? data["output_schema"] : {};
+  const declared = isMapping(data["output_schema"]) ? data["output_schema"] : {};
   for (const name of Object.keys(declared)) {
     if (Object.hasOwn(output, name)) continue;
     report.add(

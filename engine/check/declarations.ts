@@ -1,5 +1,5 @@
+import { isMapping } from "../json.ts";
 import type { DocPath, Json, JsonObject, JsonSchema, ParamSpec } from "../types.ts";
-import { isObject } from "./accepts.ts";
 import type { Report } from "./report.ts";
 import { schemaProblems } from "./schema-problems.ts";
 import { texts, valueSchema } from "./scope.ts";
@@ -33,7 +33,7 @@ const RESERVED_PARAMS = [
 export function checkParams(params: Json | undefined, report: Report): Record<string, ParamSpec> {
   const specs: Record<string, ParamSpec> = Object.create(null);
   const positions = new Map<number, string>();
-  for (const [name, spec] of Object.entries(isObject(params) ? params : {})) {
+  for (const [name, spec] of Object.entries(isMapping(params) ? params : {})) {
     const path = ["params", name];
     if (!new RegExp(NAME).test(name) || WORDS.includes(name)) {
       report.add(
@@ -62,12 +62,18 @@ export function checkParams(params: Json | undefined, report: Report): Record<st
     specs[name] = sound;
     checkSecret(sound, path, report);
     checkDefault(sound, path, report);
-    checkBeside(sound, isObject(params) ? params : {}, path, report);
+    checkBeside(sound, isMapping(params) ? params : {}, path, report);
     if (sound.runbook !== undefined && sound.type !== "boolean" && sound.type !== "string")
       report.add([...path, "runbook"], {
         rule: "runbook-param-type",
         message: "only a boolean or a text asks for another runbook",
         hint: "Write `type: boolean` or `type: string`.",
+      });
+    if (sound.confirms === true && sound.type !== "string")
+      report.add([...path, "confirms"], {
+        rule: "confirms-param-type",
+        message: "the answer to a question is a text",
+        hint: "Write `type: string`.",
       });
     if (sound.positional === undefined) continue;
     const other = positions.get(sound.positional);
@@ -123,7 +129,7 @@ export function checkSchema(
 ): schema is JsonObject {
   const problems = schemaProblems(schema, String(path.at(-1)), { level });
   report.addSchema(path, problems);
-  return problems.every(({ severity }) => severity === "warning") && isObject(schema);
+  return problems.every(({ severity }) => severity === "warning") && isMapping(schema);
 }
 
 /** Warns of parameters that nothing reads: no text of `used` speaks of `params.<name>`, nor of `params` as a whole. */

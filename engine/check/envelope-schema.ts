@@ -11,7 +11,7 @@ export function dataSchema(output: JsonSchema): JsonSchema {
       run: {
         type: "object",
         description:
-          "The run itself: id, status, warnings, steps with status, changed, attempts, and in a plan their preview.",
+          "The run itself: id, status, warnings, audit (the last entry of the audit and its hash, which `pgdba runs verify` finds again), steps with status, changed, attempts, and in a plan their preview.",
       },
     },
     required: [...(output.required ?? []), "run"],

@@ -1,6 +1,6 @@
+import { isMapping } from "../json.ts";
 import type { Scope } from "../expr/infer.ts";
 import type { DocPath, Json, JsonSchema } from "../types.ts";
-import { isObject } from "./accepts.ts";
 import type { ExpressionChecker } from "./expressions.ts";
 import { literalSchema } from "./scope.ts";
 
@@ -13,7 +13,7 @@ export async function inferOutput(
   expected?: JsonSchema,
 ): Promise<JsonSchema> {
   if (typeof value === "string") return expressions.cel(path, value, scope, expected);
-  if (!isObject(value)) return literalSchema(value);
+  if (!isMapping(value)) return literalSchema(value);
   const properties: Record<string, JsonSchema> = Object.create(null);
   for (const [key, item] of Object.entries(value)) {
     const below = expected?.properties?.[key];

@@ -1,10 +1,10 @@
+import { isMapping } from "../json.ts";
 import { amount } from "../shared/amount.ts";
 import type { ErrorObject } from "ajv";
 
 import { classify } from "../expr/languages.ts";
 import { suggest } from "../shared/suggest.ts";
 import type { DocPath, Json, JsonSchema } from "../types.ts";
-import { isObject } from "./accepts.ts";
 import { FORMATS } from "./formats.ts";
 
 /** A way in which a value breaks its schema. `path` leads to the value; `key` when the fault is its key. */
@@ -172,7 +172,7 @@ function pathOf(pointer: string, root: Json): DocPath {
       value = value[Number(key)];
     } else {
       path.push(key);
-      value = isObject(value) ? value[key] : undefined;
+      value = isMapping(value) ? value[key] : undefined;
     }
   }
   return path;

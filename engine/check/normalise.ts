@@ -1,3 +1,4 @@
+import { isMapping } from "../json.ts";
 import type {
   ActionStep,
   BlockStep,
@@ -8,7 +9,6 @@ import type {
   StepRegistry,
 } from "../types.ts";
 import { suggest } from "../shared/suggest.ts";
-import { isObject } from "./accepts.ts";
 import type { Finding, Report } from "./report.ts";
 import { ACTION_ONLY, BLOCK_ONLY, COMMON, STEP, WORDS } from "./structure.ts";
 import { didYouMean, offMessage } from "./messages.ts";
@@ -39,7 +39,7 @@ export function normalise(
 
   const list = (value: Json | undefined, at: DocPath, around: Omit<Place, "at">): Step[] =>
     Array.isArray(value)
-      ? value.flatMap((item, i) => (isObject(item) ? [oneStep(item, [...at, i], around)] : []))
+      ? value.flatMap((item, i) => (isMapping(item) ? [oneStep(item, [...at, i], around)] : []))
       : [];
 
   const oneStep = (value: JsonObject, at: DocPath, around: Omit<Place, "at">): Step => {
@@ -66,7 +66,7 @@ export function normalise(
         block.rescue = list(value["rescue"], [...at, "rescue"], inside);
       if (value["always"] !== undefined)
         block.always = list(value["always"], [...at, "always"], inside);
-      if (isObject(value["output"])) block.output = value["output"];
+      if (isMapping(value["output"])) block.output = value["output"];
       return block;
     }
     const action = step as ActionStep;
@@ -123,7 +123,7 @@ function common(value: JsonObject): Partial<Step> {
     out[key] = schema["x-lang"] === "cel" && typeof item === "boolean" ? String(item) : item;
   }
   const retry = out["retry"];
-  if (isObject(retry) && typeof retry["on"] === "boolean")
+  if (isMapping(retry) && typeof retry["on"] === "boolean")
     out["retry"] = { ...retry, on: String(retry["on"]) };
   return out as Partial<Step>;
 }

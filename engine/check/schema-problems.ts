@@ -1,7 +1,7 @@
+import { isMapping } from "../json.ts";
 import { RegexError } from "../expr/regex/regex.ts";
 import { suggest } from "../shared/suggest.ts";
 import type { DocPath, Json, JsonObject, JsonSchema } from "../types.ts";
-import { isObject } from "./accepts.ts";
 import { KNOWN_FORMATS } from "./formats.ts";
 import type { SchemaProblem } from "./messages.ts";
 import { safePattern } from "./patterns.ts";
@@ -27,7 +27,7 @@ export function schemaProblems(
   { level = SUBSCHEMA, below = SUBSCHEMA, ofType = false }: Reader = {},
 ): SchemaProblem[] {
   const problems = validate(level, schema, name);
-  if (problems.length > 0 || !isObject(schema)) return problems;
+  if (problems.length > 0 || !isMapping(schema)) return problems;
   problems.push(
     ...patternProblems(schema["pattern"], ofType),
     ...formatProblems(schema["format"], ofType),
@@ -88,12 +88,12 @@ function formatProblems(format: Json | undefined, ofType: boolean): SchemaProble
 
 function* nested(schema: JsonObject): Generator<[DocPath, Json]> {
   for (const key of ["items", "additionalProperties"])
-    if (isObject(schema[key])) yield [[key], schema[key]];
+    if (isMapping(schema[key])) yield [[key], schema[key]];
   for (const key of ["anyOf", "oneOf", "allOf"]) {
     if (Array.isArray(schema[key]))
       for (const [i, inner] of schema[key].entries()) yield [[key, i], inner];
   }
-  if (isObject(schema["properties"]))
+  if (isMapping(schema["properties"]))
     for (const [name, inner] of Object.entries(schema["properties"]))
       yield [["properties", name], inner];
 }

@@ -1,5 +1,5 @@
+import { isMapping } from "../json.ts";
 import type { JsonSchema, StepRegistry } from "../types.ts";
-import { isObject } from "./accepts.ts";
 import { ACTION_ONLY, BLOCK_ONLY, COMMON, NAME, PARAM, RUNBOOK, SUBSCHEMA } from "./structure.ts";
 
 /** Draft-07 keywords that only the published schema needs. */
@@ -172,7 +172,7 @@ function mapped(
       Object.entries(out.properties).map(([key, inner]) => [key, below(inner)]),
     );
   if (out.items) out.items = below(out.items);
-  if (isObject(out.additionalProperties))
+  if (isMapping(out.additionalProperties))
     out.additionalProperties = below(out.additionalProperties);
   for (const key of ["anyOf", "oneOf", "allOf"] as const)
     if (out[key]) out[key] = out[key].map((inner) => mapped(inner, (one) => one, own));

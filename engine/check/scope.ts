@@ -1,5 +1,5 @@
+import { isMapping } from "../json.ts";
 import type { Json, JsonObject, JsonSchema, ParamSpec, StepStatus } from "../types.ts";
-import { isObject } from "./accepts.ts";
 
 /** Names that expressions start from; a loop variable can't take one of them. */
 export const ROOTS = [
@@ -60,6 +60,7 @@ export const TARGET_SCHEMA: JsonSchema = {
   properties: {
     name: { type: "string" },
     cluster: { type: ["string", "null"] },
+    flags: { type: "string" },
     labels: { type: "array", items: { type: "string" } },
     ownership: { type: "string", enum: ["managed", "connected", "none"] },
     capabilities: { type: "array", items: { type: "string" } },
@@ -74,10 +75,12 @@ export const RUN_SCHEMA: JsonSchema = closed({
   started_at: { type: "string" },
 });
 
+const OWN = ["required", "secret", "positional", "target", "runbook", "confirms"];
+
 /** The JSON Schema of one parameter's value: its spec without the keys that are pgdba's own. */
 export function valueSchema(spec: ParamSpec): JsonSchema {
-  const { required: _, secret, positional: __, target: ___, runbook: ____, ...schema } = spec;
-  return secret === true ? { ...schema, "x-secret": true } : schema;
+  const schema = Object.fromEntries(Object.entries(spec).filter(([key]) => !OWN.includes(key)));
+  return spec.secret === true ? { ...schema, "x-secret": true } : schema;
 }
 
 /** `params`, closed. A parameter that may be left out and has no default is null then. */
@@ -102,7 +105,7 @@ export function literalSchema(value: Json): JsonSchema {
     const alike = items.every((item) => JSON.stringify(item) === JSON.stringify(items[0]));
     return { type: "array", items: alike ? (items[0] ?? {}) : {} };
   }
-  if (isObject(value)) {
+  if (isMapping(value)) {
     const properties: Record<string, JsonSchema> = Object.create(null);
     for (const [key, item] of Object.entries(value)) properties[key] = literalSchema(item);
     return closed(properties);
@@ -128,7 +131,7 @@ export function schemaAt(
   if (typeof head === "number") return schema.items && schemaAt(schema.items, rest);
   if (schema.properties !== undefined && Object.hasOwn(schema.properties, head!))
     return schemaAt(schema.properties[head!]!, rest);
-  return isObject(schema.additionalProperties)
+  return isMapping(schema.additionalProperties)
     ? schemaAt(schema.additionalProperties, rest)
     : undefined;
 }
@@ -141,7 +144,7 @@ export function* texts(
   if (typeof value === "string") yield { path, text: value };
   else if (Array.isArray(value))
     for (const [i, item] of value.entries()) yield* texts(item, [...path, i]);
-  else if (isObject(value))
+  else if (isMapping(value))
     for (const [key, item] of Object.entries(value as JsonObject))
       yield* texts(item, [...path, key]);
 }

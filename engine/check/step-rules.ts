@@ -1,3 +1,4 @@
+import { isMapping } from "../json.ts";
 import type {
   ActionStep,
   Doc,
@@ -10,7 +11,6 @@ import type {
   StepRegistry,
   StepType,
 } from "../types.ts";
-import { isObject } from "./accepts.ts";
 import type { Absences } from "./absent.ts";
 import { namedIn } from "./call-graph.ts";
 import { didYouMean } from "./messages.ts";
@@ -207,7 +207,7 @@ export function checkRepeatedCalls(
 function idempotentAsWritten(type: StepType, input: Json): boolean {
   if (typeof type.idempotent !== "function") return type.idempotent;
   try {
-    return isObject(input) && type.idempotent(input);
+    return isMapping(input) && type.idempotent(input);
   } catch {
     return false;
   }

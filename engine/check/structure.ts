@@ -52,7 +52,14 @@ export const COMMON: Record<string, JsonSchema> = {
     pattern: NAME,
     description: "Name of the loop variable; by default `item`.",
   },
-  parallel: { type: "integer", minimum: 1, maximum: 64, description: "How many items at a time." },
+  parallel: {
+    type: ["integer", "string"],
+    minimum: 1,
+    maximum: 64,
+    pattern: "^params\\.[a-z][a-z0-9_]*$",
+    "x-lang": "cel",
+    description: "How many items at a time, 1 to 64: a number, or `params.NAME`.",
+  },
   retry,
   until: { ...cel, description: "CEL over `output`; the step is repeated until it is true." },
   every: { ...duration, description: "Pause between two tries of `until`." },
@@ -182,6 +189,11 @@ export const PARAM: JsonSchema = {
       description:
         "Where it is given (a boolean: as true), the run is that of this runbook, with the same flags.",
     },
+    confirms: {
+      type: "boolean",
+      description:
+        "The answer to a question of its own, given ahead where nobody is at a terminal: a person's to give, as `--yes` is. An agent gives it only where it may confirm.",
+    },
     positional: {
       type: "integer",
       minimum: 1,
@@ -226,6 +238,17 @@ export const RUNBOOK: JsonSchema = {
       anyOf: [lockWord(), { type: "array", items: lockWord() }],
       description:
         "The parts of the target that no other run works on meanwhile. What its steps say counts without it.",
+    },
+    tags: {
+      type: "array",
+      items: text,
+      description:
+        "Other words that people look for it by, such as `disk full`; `pgdba list WORD…` finds them.",
+    },
+    part: {
+      type: "boolean",
+      description:
+        "It is a part of other runbooks and not meant to be chosen by itself: `list` leaves it out.",
     },
     watches: {
       type: "boolean",

@@ -1,3 +1,4 @@
+import { isMapping } from "../json.ts";
 import { declarationsOf } from "../declared.ts";
 import { evaluate } from "../expr/cel.ts";
 import { readsOnly } from "../expr/free-names.ts";
@@ -13,7 +14,6 @@ import type {
   StepRegistry,
   StepType,
 } from "../types.ts";
-import { isObject } from "./accepts.ts";
 import { namedIn } from "./call-graph.ts";
 import { isSevere, type Place, saidIn, Union } from "./danger.ts";
 import type { Outline, Outlines } from "./outline.ts";
@@ -157,8 +157,8 @@ class Walk {
   ): Promise<Union | undefined> {
     const outline = await this.#outlines(name);
     if (outline === undefined || this.#walking.has(name)) return undefined;
-    const given = isObject(step.input) ? step.input["params"] : undefined;
-    let values = this.#given(outline.data, isObject(given) ? given : {}, params);
+    const given = isMapping(step.input) ? step.input["params"] : undefined;
+    let values = this.#given(outline.data, isMapping(given) ? given : {}, params);
     const sets = this.#known.get(name) ?? new Map<string, Union>();
     this.#known.set(name, sets);
     let key = `${open}\n${keyOf(values)}`;
@@ -235,8 +235,8 @@ function losesBy(
 }
 
 function specsIn(data: JsonObject): Record<string, ParamSpec> {
-  const params = isObject(data["params"]) ? data["params"] : {};
-  return Object.fromEntries(Object.entries(params).filter(([, spec]) => isObject(spec))) as Record<
+  const params = isMapping(data["params"]) ? data["params"] : {};
+  return Object.fromEntries(Object.entries(params).filter(([, spec]) => isMapping(spec))) as Record<
     string,
     ParamSpec
   >;

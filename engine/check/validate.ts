@@ -124,9 +124,7 @@ function nearestBranch(choice: AjvError, below: AjvError[], reading: Reading): A
   if (branches.some((branch) => branch.length === 0)) return reading.templates ? [] : [choice];
   const fitting = branches.filter(
     (branch) =>
-      !branch.some(
-        (error) => error.keyword === "type" && error.instancePath === choice.instancePath,
-      ),
+      !branch.some((error) => error.instancePath === choice.instancePath && isOfOtherType(error)),
   );
   if (fitting.length === 0)
     return [
@@ -139,6 +137,12 @@ function nearestBranch(choice: AjvError, below: AjvError[], reading: Reading): A
       },
     ];
   return fitting.reduce((best, branch) => (rank(branch) > rank(best) ? branch : best));
+}
+
+function isOfOtherType({ keyword, data, params }: AjvError): boolean {
+  return (
+    keyword === "type" || (keyword === "const" && typeof data !== typeof params["allowedValue"])
+  );
 }
 
 /** The deeper the first fault and the fewer faults, the nearer the branch. */

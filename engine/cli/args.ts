@@ -9,6 +9,16 @@ export const GLOBAL_FLAGS = {
     type: "string",
     summary: "json (default), table, yaml, or auto: a table on a terminal, else json",
   },
+  full: {
+    type: "boolean",
+    summary: "The whole answer, however long; without it lists are cut to fit 20 kB",
+  },
+  brief: { type: "boolean", summary: "A short answer: what a table shows, within 4 kB" },
+  select: {
+    type: "string",
+    multiple: true,
+    summary: "Only these parts of the data: a.b, LIST.name, LIST.0-99; several with commas",
+  },
   help: { type: "boolean", short: "h", summary: "Help on a command or a runbook" },
   version: { type: "boolean", summary: "The version of pgdba" },
   cluster: { type: "string", short: "c", summary: "The cluster to work on; `lab` is built in" },
@@ -23,6 +33,7 @@ export const GLOBAL_FLAGS = {
     summary: "A folder of runbooks that wins over all others",
   },
   plan: { type: "boolean", summary: "Dry run: read steps run, change steps are shown" },
+  "read-only": { type: "boolean", summary: "Refuses whatever does more than read" },
   yes: { type: "boolean", short: "y", summary: "Confirms a disruptive runbook" },
   confirm: { type: "string", summary: "Confirms a destructive runbook by the cluster's name" },
   "i-know-what-i-am-doing": {
@@ -32,6 +43,10 @@ export const GLOBAL_FLAGS = {
   "without-backup": {
     type: "string",
     summary: "Goes on where no verified backup can be taken first, by the cluster's name",
+  },
+  approval: {
+    type: "string",
+    summary: "Begins a run that a person approved, by the id of the request",
   },
   "no-input": { type: "boolean", summary: "Never ask, not even on a terminal" },
   "lock-wait": { type: "string", summary: "How long to wait for another run on the target (20s)" },

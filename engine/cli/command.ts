@@ -18,6 +18,10 @@ export interface Result {
   /** Shown instead of JSON as `table`; with `raw`, always. */
   text?: string;
   raw?: boolean;
+  /** It has written all that stdout is to hold. */
+  said?: boolean;
+  /** Cut it would be of no use, as a schema: it is given whole. */
+  whole?: boolean;
   /** The text is for people; a terminal shows it unless a format is chosen. */
   help?: boolean;
 }

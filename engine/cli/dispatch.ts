@@ -1,19 +1,23 @@
 import { failure, success, errorRecord } from "../envelope.ts";
-import { EXIT_BY_CODE, type ExitCode, PgdbaError, toPgdbaError } from "../errors.ts";
+import { copyOf, EXIT_BY_CODE, type ExitCode, PgdbaError, toPgdbaError } from "../errors.ts";
 import { nearNames } from "../load/near.ts";
+import { shellQuoted } from "../shared/shell-words.ts";
 import { suggest } from "../shared/suggest.ts";
 import type { Envelope } from "../types.ts";
 import { globalFlags, leadingWords, parseFlags, refuseEmpty, typedCommand } from "./args.ts";
 import type { Result } from "./command.ts";
 import { COMMANDS } from "./commands/_index.ts";
+import { stateDirOf } from "./config.ts";
 import { type Format, FORMATS, printedFormat } from "./format.ts";
 import type { Front } from "./front.ts";
 import { libraryOf } from "./library.ts";
+import { opensOf } from "./opens.ts";
 
 /** Runs one command line and writes exactly one envelope to stdout, whatever happens. @returns the exit code */
 export async function main(front: Front): Promise<ExitCode> {
   let result: Result;
   const named = { command: "pgdba" };
+  front.secrets.addFolder(stateDirOf(front));
   // A password in a URI is one wherever it was typed, or lies; programs that a run starts inherit the environment.
   for (const text of [...front.argv, ...Object.values(front.env)])
     if (text !== undefined) front.secrets.addFrom(text);
@@ -21,7 +25,7 @@ export async function main(front: Front): Promise<ExitCode> {
     named.command = typedCommand(front.argv);
     result = await dispatch(front, named);
   } catch (thrown) {
-    const error = toPgdbaError(thrown);
+    const error = withCommand(toPgdbaError(thrown), front.argv);
     result = {
       error,
       exit: EXIT_BY_CODE[error.code],
@@ -37,6 +41,34 @@ export async function main(front: Front): Promise<ExitCode> {
   return result.exit;
 }
 
+/** What a gate asks for is answered by the same command with a flag more: the hint has it whole, to be copied as it stands. */
+function withCommand(error: PgdbaError, argv: readonly string[]): PgdbaError {
+  const opens = opensOf(error.data);
+  if (error.code !== "approval_needed" || opens.length === 0) return error;
+  const flags = opens.filter((flag) => !argv.includes(flag));
+  const command = ["pgdba", ...argv, ...flags].map(shellQuoted).join(" ");
+  return copyOf(error, undefined, `${error.hint ?? ""} That is: \`${command}\``.trim());
+}
+
+/** Prints as much of the envelope as is wanted. A person's terminal takes a table of any length. */
+async function print(front: Front, result: Result, envelope: Envelope): Promise<void> {
+  if (result.said) return write(front, "");
+  const { flags } = globalFlags(front.argv);
+  const forPerson = front.stdout.isTTY === true && (await printedFormat(front)).format === "table";
+  // Contradicting flags were refused before anything was done.
+  const full = flags["full"] === true || result.whole === true || forPerson;
+  const { shape, wantedOf, withinText } = await import("./answer/shape.ts");
+  const wanted = { ...wantedOf({ ...flags, full: false }), full };
+  const text = await ownText(front, result);
+  if (text !== undefined) return write(front, full || result.raw ? text : withinText(text));
+  const { text: rendered, warning } = await shape(envelope, wanted, {
+    shown: result.shown,
+    textOf: (part) => textOf(front, result, part),
+  });
+  if (warning !== undefined) front.stderr.write(`${warning}\n`);
+  await write(front, rendered);
+}
+
 /** `named` is told the whole name of a runbook once it is known: its envelope has it, whatever becomes of it. */
 async function dispatch(front: Front, named: { command: string }): Promise<Result> {
   // A shell asks in the middle of a line: nothing of it is judged.
@@ -46,6 +78,7 @@ async function dispatch(front: Front, named: { command: string }): Promise<Resul
   const [first, second] = words;
   if (first !== "__complete") refuseEmpty(lenient);
   checkFormat("--format", lenient.flags["format"]);
+  if (lenient.flags["brief"] === true) (await import("./answer/shape.ts")).wantedOf(lenient.flags);
   if (lenient.flags["config"] !== undefined) {
     const { loadConfig } = await import("./config.ts");
     await loadConfig(front);
@@ -122,27 +155,36 @@ function unknownCommand(words: string[], runbooks: string[]): PgdbaError {
   });
 }
 
-async function print(front: Front, result: Result, envelope: Envelope): Promise<void> {
-  const tty = front.stdout.isTTY === true;
+/** What a command has written itself: for programs always, else where people read it. */
+async function ownText(front: Front, result: Result): Promise<string | undefined> {
+  if (result.text === undefined) return undefined;
+  const text = front.secrets.redact(result.text);
   const { chosen, format } = await printedFormat(front);
-  const forPeople = format === "table" || (result.help === true && tty && chosen === undefined);
-  const given = front.stdout.columns || Number(front.env["COLUMNS"]) || undefined;
-  if (result.text !== undefined && result.raw)
-    return write(front, `${front.secrets.redact(result.text)}\n`);
-  if (result.text !== undefined && forPeople) {
-    const { hang } = await import("../view/text.ts");
-    const text = front.secrets.redact(result.text);
-    // Help is laid out for the terminal already.
-    const fits = given === undefined || result.help === true;
-    return write(front, `${fits ? text : hang(text, Math.max(20, given))}\n`);
-  }
-  if (format === "json")
-    return write(front, `${JSON.stringify(envelope, null, tty ? 2 : undefined)}\n`);
+  const isHelp = result.help === true;
+  const forPeople =
+    format === "table" || (isHelp && front.stdout.isTTY === true && chosen === undefined);
+  if (result.raw) return `${text}\n`;
+  if (!forPeople) return undefined;
+  const columns = columnsOf(front);
+  // Help is laid out for the terminal already.
+  if (columns === undefined || isHelp) return `${text}\n`;
+  const { hang } = await import("../view/text.ts");
+  return `${hang(text, Math.max(20, columns))}\n`;
+}
+
+async function textOf(front: Front, result: Result, envelope: Envelope): Promise<string> {
+  const { format } = await printedFormat(front);
+  const tty = front.stdout.isTTY === true;
+  if (format === "json") return `${JSON.stringify(envelope, null, tty ? 2 : undefined)}\n`;
   const { formatEnvelope } = await import("../view/format.ts");
   const { streamStyle } = await import("../view/color.ts");
   const { color } = streamStyle(front.stdout, front.env);
-  const options = { color, columns: given ?? 100, pretty: tty, shown: result.shown };
-  await write(front, await formatEnvelope(envelope, format, options));
+  const columns = columnsOf(front) ?? 100;
+  return formatEnvelope(envelope, format, { color, columns, pretty: tty, shown: result.shown });
+}
+
+function columnsOf(front: Front): number | undefined {
+  return front.stdout.columns || Number(front.env["COLUMNS"]) || undefined;
 }
 
 function write(front: Front, text: string): Promise<void> {

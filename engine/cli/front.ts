@@ -29,6 +29,9 @@ export interface Output {
 export interface IndexedRunbook {
   summary: string;
   description?: string;
+  tags?: string[];
+  part?: boolean;
+  watches?: boolean;
   risk: Risk;
   hazards: Hazard[];
   needs: string[];
@@ -81,6 +84,8 @@ export interface Front {
   stop: Stop;
   secrets: Secrets;
   packageDir: string;
+  /** The words by which this program is started, before its arguments. */
+  self: readonly string[];
   version: string;
   registry: StepRegistry;
   builtinIndex(): BuiltinIndex;

@@ -1,5 +1,5 @@
+import { isMapping } from "../json.ts";
 import { basename, dirname, join } from "node:path";
-import { isObject } from "../check/accepts.ts";
 import { createReport } from "../check/report.ts";
 import { validate } from "../check/validate.ts";
 import { toPgdbaError } from "../errors.ts";
@@ -72,7 +72,7 @@ export function assumedKind(front: Front, word: string, file: string, text: stri
 function keysOf(text: string, file: string): string[] {
   try {
     const { data } = parseDocument(text, file);
-    return isObject(data) ? Object.keys(data) : [];
+    return isMapping(data) ? Object.keys(data) : [];
   } catch {
     return [...text.matchAll(/^["']?([a-z_]+)["']?\s*:/gm)].map(([, key]) => key!);
   }

@@ -26,10 +26,13 @@ async function compiled(
   const { paramsSchema } = await import("../check/params.ts");
   const { runbook, diagnostics } = await compile(await library.load(name), { registry, library });
   if (!runbook) throw invalid(name, diagnostics);
-  const { summary, description, risk, params, outputSchema } = runbook;
+  const { summary, description, tags, part, risk, params, outputSchema } = runbook;
   return {
     summary,
     ...(description === undefined ? {} : { description }),
+    ...(tags.length === 0 ? {} : { tags }),
+    ...(part ? { part } : {}),
+    ...(runbook.watches ? { watches: true } : {}),
     risk,
     ...dangerOutline(runbook),
     specs: params,

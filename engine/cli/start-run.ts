@@ -4,7 +4,8 @@ import { Journal } from "../journal/journal.ts";
 import { loadPolicy, type PolicyRule } from "../policy.ts";
 import { clustersNamed } from "../run/clusters.ts";
 import { executeRun } from "../run.ts";
-import type { Host, RunRequest } from "../run/request.ts";
+import type { Asked, Host, Previewed, RunRequest } from "../run/request.ts";
+import { Stop } from "../run/stop.ts";
 import type { Caller } from "../journal/holder.ts";
 import type { JsonObject, Library, StepRegistry, Target } from "../types.ts";
 import { existsSync } from "node:fs";
@@ -15,6 +16,7 @@ import { configFileOf, stateDirOf, systemDirsOf } from "./config.ts";
 import type { Front, TargetFlags } from "./front.ts";
 import { openProgress } from "./progress.ts";
 import { callerText } from "./run-record.ts";
+import { usersOf } from "./users.ts";
 
 /** Longer than a lease, so that a holder that is gone for good is outwaited. */
 export const DEFAULT_LOCK_WAIT = "20s";
@@ -45,21 +47,22 @@ export function namesDatabase({ params }: Pick<RunRequest["runbook"], "params">)
   return Object.hasOwn(params, OWN_DATABASE);
 }
 
-/** The flags that, beside a cluster and a host, name one member of it. */
-const OF_A_MEMBER: readonly string[] = ["host", "port", "database"];
+/** The flags beside a cluster: one of its databases, and with a host one member of it. */
+const OF_A_CLUSTER: readonly string[] = ["database"];
+const OF_A_MEMBER: readonly string[] = [...OF_A_CLUSTER, "host", "port"];
 
 /** @throws PgdbaError usage when a cluster is named and a part of its connection given beside it; its host names a member of it */
 export function targetFlags(flags: Parsed["flags"]): TargetFlags {
-  const member = flags["host"] === undefined ? [] : OF_A_MEMBER;
+  const fits = flags["host"] === undefined ? OF_A_CLUSTER : OF_A_MEMBER;
   const beside = TARGET_FLAGS.filter(
-    (key) => key !== "cluster" && flags[key] !== undefined && !member.includes(key),
+    (key) => key !== "cluster" && flags[key] !== undefined && !fits.includes(key),
   );
   if (flags["cluster"] !== undefined && beside.length > 0) {
     throw new PgdbaError(
       "usage",
       `--cluster and ${beside.map((key) => `--${key}`).join(", ")} contradict each other`,
       {
-        hint: "A cluster brings its own connection. Give one or the other; --host beside it names one of its members.",
+        hint: "A cluster brings its own connection. Give one or the other; --host beside it names one of its members, --database one of its databases.",
       },
     );
   }
@@ -128,28 +131,33 @@ export async function startRun(
     listener: progress.listener,
     newRunId: () => newRunId(front.clock.now()),
   };
+  const whole = { ...request, targetFlags: request.targetFlags as JsonObject, lockWaitMs };
+  const asked: Asked = {
+    flags: {
+      yes: flags["yes"] === true,
+      confirm: typeof flags["confirm"] === "string" ? flags["confirm"] : null,
+      iKnowWhatIAmDoing: flags["i-know-what-i-am-doing"] === true,
+      explicitCluster: request.targetFlags.cluster !== undefined && request.target.cluster !== null,
+      readOnly: flags["read-only"] === true,
+      withoutBackup: typeof flags["without-backup"] === "string" ? flags["without-backup"] : null,
+    },
+    caller: callerOf(front),
+    users: usersOf(front.env),
+    policy,
+    confirm: mayAsk(front, flags)
+      ? (question, expect, target) => askPerson(front, question, expect, target)
+      : undefined,
+  };
   try {
     const outcome = await executeRun(host, {
-      ...request,
+      ...whole,
       others: () => othersOf(front, request),
-      targetFlags: request.targetFlags as JsonObject,
-      lockWaitMs,
       stop: front.stop,
-      asked: {
-        flags: {
-          yes: flags["yes"] === true,
-          confirm: typeof flags["confirm"] === "string" ? flags["confirm"] : null,
-          iKnowWhatIAmDoing: flags["i-know-what-i-am-doing"] === true,
-          explicitCluster:
-            request.targetFlags.cluster !== undefined && request.target.cluster !== null,
-          withoutBackup:
-            typeof flags["without-backup"] === "string" ? flags["without-backup"] : null,
-        },
-        caller: callerOf(front),
-        policy,
-        confirm: mayAsk(front, flags)
-          ? (question, expect, target) => askPerson(front, question, expect, target)
-          : undefined,
+      asked,
+      approvals: {
+        id: typeof flags["approval"] === "string" ? flags["approval"] : null,
+        version: front.version,
+        preview: () => preview(front, host, { ...whole, asked }),
       },
     });
     return { ...outcome, shown: request.runbook.shown };
@@ -157,6 +165,32 @@ export async function startRun(
     await progress.close();
     journal.close();
   }
+}
+
+/** Runs it as a plan, on a target of its own: that of the run keeps its session and its locks. @throws PgdbaError its failure */
+async function preview(
+  front: Front,
+  host: Host,
+  request: Omit<RunRequest, "stop" | "targetFlags"> & { targetFlags: JsonObject },
+): Promise<{ steps: readonly Previewed[]; more: number }> {
+  const { targetFlags, runbook } = request;
+  const anyDatabase = namesDatabase(runbook);
+  const target = await openTarget(front, targetFlags as TargetFlags, { anyDatabase });
+  const stop = new Stop();
+  const abort = () => void stop.request(front.stop.reason ?? "a signal");
+  front.stop.soft.addEventListener("abort", abort, { once: true });
+  const { error, envelope } = await executeRun(
+    { ...host, listener: () => {} },
+    { ...request, target, plan: true, others: () => othersOf(front, request), stop },
+  );
+  front.stop.soft.removeEventListener("abort", abort);
+  if (error !== null) throw error;
+  const { run } = envelope.data as unknown as {
+    run: { id: string; steps: readonly Previewed[]; steps_not_listed?: number };
+  };
+  // Each plan has an id of its own, after which a preview may name files and labels: that makes no other act of it.
+  const text = JSON.stringify(run.steps).replaceAll(run.id, "RUN");
+  return { steps: JSON.parse(text) as Previewed[], more: run.steps_not_listed ?? 0 };
 }
 
 /** Says with what the run began, and where each value came from. */

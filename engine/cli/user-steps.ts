@@ -1,4 +1,5 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { offMessage } from "../check/messages.ts";
 import { typeFaults } from "../check/type-faults.ts";
@@ -8,10 +9,31 @@ import { errnoOf, readHead } from "../shared/read-file.ts";
 import type { Diagnostic, StepRegistry, StepType } from "../types.ts";
 import { configFileOf, loadConfig, stateDirOf } from "./config.ts";
 import type { Front } from "./front.ts";
+import { usersOf } from "./users.ts";
 
 /** The step types of this user: with those of their own, where the configuration allows them. @throws PgdbaError invalid_config */
 export async function loadRegistry(front: Front): Promise<StepRegistry> {
-  return (await loadConfig(front)).user_steps === true ? withOwn(front) : withoutOwn(front);
+  if ((await loadConfig(front)).user_steps !== true) return withoutOwn(front);
+  // Whoever calls by sudo must not have their own code run as the other user.
+  if (usersOf(front.env).length > 1)
+    refuseForeign([configFileOf(front).file, ...filesOf(front).values()]);
+  return withOwn(front);
+}
+
+/** @throws PgdbaError invalid_config for a file that another user than this one, or root, can have written */
+function refuseForeign(files: readonly string[]): void {
+  const foreign = files.find((file) => {
+    const { uid, mode } = statSync(file);
+    return (uid !== 0 && uid !== userInfo().uid) || (mode & 0o022) !== 0;
+  });
+  if (foreign === undefined) return;
+  throw new PgdbaError(
+    "invalid_config",
+    `${foreign} is another user's, and by sudo pgdba runs no code of others`,
+    {
+      hint: "Call it from another folder and without --config, or let the user by whom it runs own the file.",
+    },
+  );
 }
 
 const HINT = "Mend the step type, or move it away; docs/authoring.md shows a whole one.";

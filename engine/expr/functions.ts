@@ -1,5 +1,5 @@
 import type { JsonSchema } from "../types.ts";
-import { extreme, sum } from "./functions/aggregate.ts";
+import { extreme, sum, take } from "./functions/aggregate.ts";
 import {
   round,
   roundToInt,
@@ -10,12 +10,13 @@ import {
   toUint,
   wholeOrDouble,
 } from "./functions/convert.ts";
-import { fn, type Kind, type Overload, takes } from "./functions/overload.ts";
+import { fn, type Kind, method, type Overload, takes } from "./functions/overload.ts";
 import { size } from "./functions/text.ts";
 import { TEXT_FUNCTIONS } from "./functions/texts.ts";
 import { TIME_FUNCTIONS } from "./functions/time.ts";
 import { BOOL, BYTES, DYNAMIC, INT, NUMBER, STRING, TYPE, UINT } from "./schema-types.ts";
 import { typeOf } from "./types-as-values.ts";
+import { shellQuoted } from "../shared/shell-words.ts";
 import { parseBytes, parseLsn } from "../shared/units.ts";
 import { Duration, type Value } from "./values.ts";
 
@@ -67,6 +68,7 @@ export const FUNCTIONS: Record<string, Overload[]> = {
     fn(["string"], INT, ([text]) => BigInt(parseBytes(text))),
     fn(["bytes"], BYTES, ([bytes]) => bytes),
   ],
+  shell: [fn(["string"], STRING, ([word]) => shellQuoted(word))],
   lsn: [fn(["string"], INT, ([text]) => parseLsn(text))],
   duration_ms: [fn(["string"], NUMBER, ([text]) => wholeOrDouble(Duration.parse(text).ms))],
   sum: [
@@ -74,6 +76,14 @@ export const FUNCTIONS: Record<string, Overload[]> = {
       ["list"],
       ([list]) => (list?.items?.type === "integer" ? INT : NUMBER),
       ([list], work) => sum(list, work),
+    ),
+  ],
+  take: [
+    method(
+      "list",
+      ["int"],
+      ([list]) => list ?? DYNAMIC,
+      ([list, count], work) => take(list, count, work),
     ),
   ],
   min: extremes("min", 1),

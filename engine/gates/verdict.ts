@@ -47,9 +47,13 @@ export interface GateInput {
     explicitCluster: boolean;
     /** The cluster whose data may be lost without a backup. */
     withoutBackup: string | null;
+    /** True when whoever started it wants nothing but to look. */
+    readOnly?: boolean;
   };
   /** Null when nobody knows. */
   caller: string | null;
+  /** The users of the operating system behind it; undefined when nobody knows. */
+  users?: readonly string[] | undefined;
   policy: readonly PolicyRule[];
   /** The runbooks that give a verified backup, one of which can be run first, and what the target lacks for it. */
   backup: { runbooks: readonly string[]; lacks: readonly string[] };
@@ -74,7 +78,9 @@ export type Verdict =
       expect: string | null;
       hint: string;
       opens: readonly string[];
-    };
+    }
+  /** A person must approve it as each of the rules says. */
+  | { answer: "approve"; gate: "approval"; rules: readonly PolicyRule[] };
 
 export const ALLOW: Verdict = { answer: "allow" };
 

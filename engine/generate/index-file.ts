@@ -28,6 +28,9 @@ export async function generateIndex(
     documents[name].runbook = {
       summary: runbook.summary,
       ...(runbook.description === undefined ? {} : { description: runbook.description }),
+      ...(runbook.tags.length === 0 ? {} : { tags: runbook.tags }),
+      ...(runbook.part ? { part: true } : {}),
+      ...(runbook.watches ? { watches: true } : {}),
       risk: runbook.risk,
       ...dangerOutline(runbook),
       specs: runbook.params,

@@ -8,7 +8,7 @@ export function alternativesOf(source: string, name: string): string[] {
     .map((line) => line.replace(/^\s*\| /, "").replace(/;$/, ""));
 }
 
-/** A member of an interface of `engine/types.ts`, with its comment. */
+/** A member of an interface of the contracts, with its comment. */
 export interface Member {
   name: string;
   signature: string;

@@ -1,7 +1,21 @@
 import type { Database } from "bun:sqlite";
 import { hasTable } from "./database.ts";
+import type { JsonObject } from "../types.ts";
 import type { Holder } from "./holder.ts";
 import { type Answer, type RawAnswer, readAnswer, type Said } from "./rows.ts";
+
+/** What comes with the command that goes on with a run. `gates`: what was said to the gates. */
+export interface Resumed {
+  said: ReadonlyMap<string, Said>;
+  at: string;
+  approval?: string | null;
+  gates?: JsonObject;
+}
+
+/** As the audit keeps it. */
+export function resumedBy(by: Holder, { said, gates = {} }: Resumed): JsonObject {
+  return { by, assumed: Object.fromEntries(said), said: gates } as unknown as JsonObject;
+}
 
 /** Puts what a person says of open steps on record, and where the run finds it. */
 export function recordAnswers(

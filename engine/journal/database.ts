@@ -3,15 +3,17 @@ import { closeSync, lstatSync, mkdirSync, openSync, type Stats, statSync } from 
 import { join } from "node:path";
 import { PgdbaError } from "../errors.ts";
 import { errnoOf, otherKind } from "../shared/read-file.ts";
+import { beginChain } from "./audit.ts";
 import schema from "./schema.sql" with { type: "text" };
 
 /** Another process may hold the database's write lock for so long before we give up, ms. */
 const BUSY_TIMEOUT_MS = 10_000;
 /** The version of `schema.sql`. The journal of an older pgdba is brought up to it, that of a newer one is left alone. */
-const VERSION = 7;
+const VERSION = 8;
+const FIRST_WITH_AUDIT = 8;
 /** The tables of every version. */
 const TABLES = ["lock", "run", "step"];
-const NEWER_TABLES = ["answer", "child", "saw"];
+const NEWER_TABLES = ["answer", "audit", "child", "saw"];
 
 /** The journal's database in the state folder, made when there is none. @throws PgdbaError journal_failed */
 export function openForWriting(stateDir: string): Database {
@@ -87,6 +89,12 @@ function isThere(file: string): boolean {
   return true;
 }
 
+/** Whether its version is one that has an audit. */
+export function hadAudit(db: Database): boolean {
+  const row = db.query<{ user_version: number }, []>("PRAGMA user_version").get();
+  return (row?.user_version ?? 0) >= FIRST_WITH_AUDIT;
+}
+
 export function hasTable(db: Database, name: string): boolean {
   return tablesOf(db).includes(name);
 }
@@ -151,6 +159,8 @@ function upgrade(db: Database, file: string): void {
     }
     // Version 4 did not have the programs that run: `schema` makes what is missing.
     db.exec(schema);
+    // Version 7 had no audit: its chain begins here.
+    beginChain(db, new Date().toISOString());
     db.exec(`PRAGMA user_version = ${VERSION}`);
   }).immediate();
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { PgdbaError } from "../errors.ts";
 import { errnoOf, readIfThere } from "../shared/read-file.ts";
 import type { Json } from "../types.ts";
+import { canonical } from "./canonical.ts";
 import { guarded } from "./database.ts";
 
 const BYTES = 32;
@@ -17,15 +18,6 @@ const keys = new Map<string, Buffer>();
 export function keyedDigest(stateDir: string, value: Json): string {
   const key = guarded(() => keyIn(stateDir));
   return createHmac("sha256", key).update(canonical(value)).digest("base64url");
-}
-
-function canonical(value: Json): string {
-  const text = JSON.stringify(value, (_, item: unknown) =>
-    item !== null && typeof item === "object" && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : item,
-  );
-  return text ?? "";
 }
 
 /** The key of a state folder, made when there is none. With a new one no digest fits any more, and people are asked. */

@@ -1,4 +1,5 @@
 import { type Source, sourceOf, spanAt, toJson, type Tree, type TreeMap } from "../load/tree.ts";
+import { isMapping } from "../json.ts";
 import type { Doc, Json, JsonObject, LayerName } from "../types.ts";
 
 /** The documents of a run as the journal keeps them: their data, and where each value was written. */
@@ -95,10 +96,6 @@ function isFrozenDoc(doc: Json, sources: number): boolean {
 
 function isText(value: Json | undefined): boolean {
   return typeof value === "string";
-}
-
-function isMapping(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The number of values in a value, itself included. */

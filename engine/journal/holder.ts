@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
+import { procStat } from "../shared/proc-stat.ts";
 
 /** The process that holds a lock or a run. `started` tells a reused pid from the same process. */
 export interface Holder {
@@ -61,11 +62,8 @@ let boot: string | undefined;
 export function processStart(pid: number): string | undefined {
   try {
     boot ??= readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // Fields are counted after the command name, which may hold spaces and brackets (proc(5): 3 state, 22 starttime).
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    if (fields[0] === "Z" || fields[0] === "X") return undefined;
-    return `${boot}/${fields[19]}`;
+    const stat = procStat(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    return stat === undefined || stat.ended ? undefined : `${boot}/${stat.started}`;
   } catch {
     return undefined;
   }

@@ -1,11 +1,13 @@
 import type { Database } from "bun:sqlite";
-import { PgdbaError, toPgdbaError } from "../errors.ts";
+import { toPgdbaError } from "../errors.ts";
 import type { Secrets } from "../secrets.ts";
 import type { Doc, Effect, ErrorRecord, Json, RunStatus, StepResult } from "../types.ts";
 import { columnsOf, guarded, openForReading, openForWriting, openInMemory } from "./database.ts";
-import { answersIn, recordAnswers } from "./answers.ts";
+import { answersIn, recordAnswers, type Resumed, resumedBy } from "./answers.ts";
+import { appendEntry, type AuditEntry, type AuditHead } from "./audit.ts";
 import { thaw } from "./docs.ts";
 import { recordIntent } from "./intent.ts";
+import { changeHolder, endRun, insertRun, markOpen } from "./run-writes.ts";
 import type { Holder } from "./holder.ts";
 import { AT_ONCE, recordSeen, type Saw, type Seen, seenIn, stepsIn } from "./seen.ts";
 import {
@@ -16,12 +18,12 @@ import {
   type Intent,
   type Phase,
   type RawRun,
+  firstOf,
   readRun,
   readUnfinished,
   readStep,
   type RunHeader,
   type RunRow,
-  type Said,
   type StepRow,
   type Unfinished,
 } from "./rows.ts";
@@ -40,6 +42,7 @@ export class Journal {
   /** A run that changes nothing goes on without a record. */
   readonly #optional: boolean;
   #lost: string | null = null;
+  #audited: AuditHead | null = null;
 
   constructor(
     stateDir: string,
@@ -61,7 +64,7 @@ export class Journal {
     }
   }
 
-  /** For looking at what is there, also where nothing can be written. @throws PgdbaError journal_failed */
+  /** Also where nothing can be written. @throws PgdbaError journal_failed */
   static toLookAt(stateDir: string, secrets: Secrets): Journal {
     return new Journal(stateDir, secrets, { db: openForReading(stateDir) });
   }
@@ -71,62 +74,58 @@ export class Journal {
     return this.#lost;
   }
 
+  /** The last entry of the audit that this process wrote; null before the first, and where nothing is on record. */
+  get audited(): AuditHead | null {
+    return this.#audited;
+  }
+
+  /** Puts something into the audit that is told of no run: a refusal, or that an approval was asked for. */
+  audit(entry: AuditEntry): void {
+    this.#record(() => this.#withEntry(() => entry));
+  }
+
+  /** Does a write and puts its entry into the audit: both are there, or neither. */
+  #withEntry(write: () => AuditEntry | null): void {
+    const both = this.db.transaction(() => {
+      const entry = write();
+      if (entry === null) return this.#audited;
+      return appendEntry(this.db, { ...entry, about: this.#secrets.redactRecord(entry.about) });
+    });
+    this.#audited = both.immediate();
+  }
+
+  /**
+   * Writes that a run begins, and its entry of the audit.
+   * @throws PgdbaError policy_refused when its approval has been used
+   */
   createRun(header: RunHeader): void {
     // Ids and states stay as they are; documents and flags too, for what is masked could not be used again.
     const { target } = header;
     const view = this.#masked(header.view);
+    const params = this.#secrets.redactData(header.params);
     const row = {
       ...header,
-      params: this.#secrets.redactData(header.params),
+      params,
       target: { ...target, name: this.#secrets.redact(target.name) },
     };
-    this.#record(() =>
-      this.db
-        .query(
-          `INSERT INTO run (id, runbook, digest, docs, params, target, risk, plan, holder, status, started_at, view, judged)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?)`,
-        )
-        .run(
-          row.id,
-          row.runbook,
-          row.digest,
-          JSON.stringify(header.docs),
-          JSON.stringify(row.params),
-          JSON.stringify(row.target),
-          row.risk,
-          row.plan ? 1 : 0,
-          JSON.stringify(row.holder),
-          row.started_at,
-          view === JSON.stringify(header.view) ? view : null,
-          JSON.stringify(header.judged),
-        ),
-    );
+    const seen = view === JSON.stringify(header.view) ? view : null;
+    this.#record(() => this.#withEntry(() => insertRun(this.db, row, seen)));
   }
 
   /**
    * Takes over an unfinished run for this process, with what a person said of its open steps.
    * @throws PgdbaError lock_held when another was quicker
    */
-  adoptRun(
-    id: string,
-    holder: Holder,
-    before: Holder,
-    answers?: { said: ReadonlyMap<string, Said>; at: string },
-  ): void {
-    const adopt = this.db.transaction(() => {
-      const done = this.db
-        .query(
-          "UPDATE run SET holder = ?, status = 'running', exit = NULL WHERE id = ? AND holder = ?",
-        )
-        .run(JSON.stringify(holder), id, JSON.stringify(before));
-      if (done.changes !== 1) {
-        throw new PgdbaError("lock_held", `Run ${id} was just taken over by another process`, {
-          hint: "`pgdba runs` shows its state.",
-        });
-      }
-      if (answers) recordAnswers(this.db, id, { ...answers, holder });
-    });
-    this.durably(() => adopt.immediate());
+  adoptRun(id: string, holder: Holder, before: Holder, answers?: Resumed): void {
+    this.durably(() =>
+      this.#withEntry(() => {
+        changeHolder(this.db, id, holder, before);
+        if (!answers) return null;
+        recordAnswers(this.db, id, { ...answers, holder });
+        const { at, approval = null } = answers;
+        return { kind: "resumed", at, run: id, approval, about: resumedBy(holder, answers) };
+      }),
+    );
   }
 
   /** The statements of people about steps of a run, oldest first. */
@@ -156,22 +155,15 @@ export class Journal {
       duration_ms: number;
       output: Json;
       error: ErrorRecord | null;
+      /** False when steps may be writing yet: then the audit tells nothing of them. */
+      steps?: boolean;
     },
   ): void {
+    const { steps = true, ...row } = end;
+    const output = this.#masked(end.output);
+    const error = end.error && JSON.stringify(this.#secrets.redactRecord(end.error));
     this.#record(() =>
-      this.db
-        .query(
-          `UPDATE run SET status = ?, exit = ?, finished_at = ?, duration_ms = ?, output = ?, error = ? WHERE id = ?`,
-        )
-        .run(
-          end.status,
-          end.exit,
-          end.finished_at,
-          end.duration_ms,
-          this.#masked(end.output),
-          end.error && JSON.stringify(this.#secrets.redactRecord(end.error)),
-          id,
-        ),
+      this.#withEntry(() => endRun(this.db, id, { ...row, output, error, steps })),
     );
   }
 
@@ -284,10 +276,7 @@ export class Journal {
 
   /** Runs a write whose commit waits for the disk. The mode can't change inside a transaction, so a whole one goes in here. */
   durably<T>(write: () => T): T {
-    return guarded(() => {
-      this.#sync(true);
-      return write();
-    });
+    return guarded(() => (this.#sync(true), write()));
   }
 
   #sync(full: boolean): void {
@@ -304,8 +293,7 @@ export class Journal {
 
   /** Marks every open step of a run as `unknown`: its process was told to stop at once. */
   markOpenUnknown(run: string): void {
-    const mark = "UPDATE step SET status = 'unknown' WHERE run = ? AND status = 'open'";
-    this.#record(() => this.db.query(mark).run(run));
+    this.#record(() => markOpen(this.db, run));
   }
 
   /** @throws PgdbaError journal_failed when its record is damaged, as all that read do when the whole journal is */
@@ -344,14 +332,13 @@ export class Journal {
   }
 
   /** Newest first. */
-  runs(limit: number): (RunRow | DamagedRun)[] {
-    return guarded(() =>
-      this.db
-        .query<RawRun, [number]>(
-          `SELECT ${this.#runColumns()} FROM run ORDER BY started_at DESC, rowid DESC LIMIT ?`,
-        )
-        .all(limit),
-    ).map(readRun);
+  runs(
+    limit: number,
+    fits: (run: RunRow | DamagedRun) => boolean = () => true,
+  ): (RunRow | DamagedRun)[] {
+    const newest = `SELECT ${this.#runColumns()} FROM run ORDER BY started_at DESC, rowid DESC`;
+    const rows = this.db.query<RawRun, []>(newest);
+    return guarded(() => firstOf(rows.iterate(), limit, fits));
   }
 
   /** Runs that changed something, or were about to, and have not ended: they are at work, or dead. `runs` lists damaged ones. */

@@ -27,6 +27,9 @@ export interface RunHeader {
   view: JsonObject;
   /** The danger that the gates let through, beside its risk. */
   judged: RunJudged;
+  /** For the audit alone: what was said to the gates, and the approval by which they let it through. */
+  said?: JsonObject;
+  approval?: string | null;
 }
 
 export interface RunJudged {
@@ -38,7 +41,7 @@ export interface RunJudged {
   withoutBackup: boolean;
 }
 
-export interface RunRow extends Omit<RunHeader, "docs" | "view" | "judged"> {
+export interface RunRow extends Omit<RunHeader, "docs" | "view" | "judged" | "said" | "approval"> {
   status: RunStatus;
   exit: number | null;
   finished_at: string | null;
@@ -166,6 +169,21 @@ export function readRun(row: RawRun): RunRow | DamagedRun {
   if (column.damaged.length === 0) return read;
   const { id, runbook, started_at } = row;
   return { id, runbook, started_at, damaged: column.damaged };
+}
+
+/** The first `limit` runs that fit. */
+export function firstOf(
+  rows: Iterable<RawRun>,
+  limit: number,
+  fits: (run: RunRow | DamagedRun) => boolean,
+): (RunRow | DamagedRun)[] {
+  const found: (RunRow | DamagedRun)[] = [];
+  for (const raw of rows) {
+    const run = readRun(raw);
+    if (fits(run)) found.push(run);
+    if (found.length >= limit) break;
+  }
+  return found;
 }
 
 export type Unfinished = Pick<RunRow, "id" | "runbook" | "target" | "holder">;

@@ -75,3 +75,11 @@ CREATE TABLE IF NOT EXISTS lock (
   run         TEXT,
   holder      TEXT
 ) STRICT;
+CREATE TABLE IF NOT EXISTS audit (  -- who ran and approved what: see audit.ts
+  seq         INTEGER PRIMARY KEY,  -- 1, 2, 3, …
+  run         TEXT,
+  approval    TEXT UNIQUE,          -- the approval by which a run began: it works once
+  entry       TEXT NOT NULL,        -- canonical JSON
+  hash        TEXT NOT NULL         -- over the hash before it and the entry
+) STRICT;
+CREATE INDEX IF NOT EXISTS audit_run ON audit (run);

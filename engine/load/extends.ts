@@ -3,7 +3,7 @@ import { mergeSteps } from "./extends-steps.ts";
 import { child, fault, type Tree, type TreeMap } from "./tree.ts";
 
 /** The keys of a document that speak of that document alone, or only to the merge. */
-const OWN = new Set(["name", "extends", "drop"]);
+const OWN = new Set(["name", "extends", "drop", "part"]);
 const MERGED = new Set(["params", "output", "output_schema"]);
 
 /**

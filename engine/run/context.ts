@@ -18,6 +18,7 @@ import { checkedLibrary } from "./checked-library.ts";
 import { RUN_VARIABLE } from "./left-behind.ts";
 import { notedBy, takeNote } from "./notes.ts";
 import { progressOf } from "./progress.ts";
+import { askOrWait } from "./question.ts";
 import { type Watch, withMore } from "./sensitive.ts";
 import { type RunState, type Scope, variables } from "./state.ts";
 
@@ -53,7 +54,13 @@ export function makeContext(
   const vars = variables(state, scope, at.watch);
   const { secrets } = state;
   const ctx: StepContext = {
-    run: { id: state.id, runbook: scope.runbook.name, plan: state.plan, stateDir: state.stateDir },
+    run: {
+      id: state.id,
+      runbook: scope.runbook.name,
+      plan: state.plan,
+      readOnly: state.readOnly,
+      stateDir: state.stateDir,
+    },
     step: { id: at.id, path: at.path, attempt: at.attempt, job: at.job },
     target: state.target,
     use: (what) => use(state, type, at, what),
@@ -108,8 +115,7 @@ export function makeContext(
       state.warnings.push(message);
       state.emit({ kind: "step.log", path: at.path, level: "warn", message });
     },
-    ask: async (question, expect) =>
-      (await state.ask?.(secrets.redact(question), expect ?? null, {})) ?? null,
+    ask: (question, expect) => askOrWait(state, at.path, secrets.redact(question), expect ?? null),
   };
   return { ctx, told };
 }
@@ -137,6 +143,7 @@ async function use<K extends keyof Access>(
     path: at.path,
     // A plan looks, and changes nothing.
     effect: plan ? "read" : effect,
+    needs,
     rollsBack: type.rollsBack === true,
     own: isOwn(type),
     hazards,

@@ -2,20 +2,18 @@ import { copyOf, type ErrorCode, PgdbaError } from "../errors.ts";
 import { judge } from "../gates.ts";
 import { skipsBackup, takesBackup } from "../gates/backup.ts";
 import type { GateInput } from "../gates/verdict.ts";
+import type { PolicyRule } from "../policy.ts";
 import type { Releasers } from "../releasers.ts";
-import type { Union } from "../check/danger.ts";
+import type { Danger, Union } from "../check/danger.ts";
 import { Dangers, gateDanger, type Judged, preceded } from "./judged.ts";
+import { doubts, gateInput, knownOf, viewOf } from "./gate-input.ts";
 import type { Host, RunRequest } from "./request.ts";
 import { settleOrAbort } from "./context.ts";
 import { mentionsTarget } from "./mentions.ts";
 import type { JsonObject, Target, TargetFacts } from "../types.ts";
 
-/** Reaches the target as far as the run needs it, and judges. @throws PgdbaError of the gate that refused, or approval_needed */
-export async function passGates(
-  host: Host,
-  request: RunRequest,
-  releasers: Releasers,
-): Promise<{
+/** What is known of a run that the gates let through. */
+export interface Entered {
   identity: string | null;
   judged: Judged;
   /** The names of what is locked: a run on the same target has one of them, whether it is up or down. */
@@ -24,8 +22,20 @@ export async function passGates(
   others: readonly Target[];
   view: JsonObject;
   warnings: string[];
-}> {
-  const { target, runbook, asked, plan, stop } = request;
+  /** The gates that a person answered on the terminal. */
+  answered: readonly string[];
+  /** The rules by which a person must approve it. */
+  approve: readonly PolicyRule[];
+}
+
+/** Reaches the target as far as the run needs it, and judges. @throws PgdbaError of the gate that refused, or approval_needed */
+export async function passGates(
+  host: Host,
+  request: RunRequest,
+  releasers: Releasers,
+): Promise<Entered> {
+  const { target, runbook, stop } = request;
+  const answered: string[] = [];
   releasers.push(() => target.close());
   try {
     const dangers = new Dangers(host, request);
@@ -33,17 +43,7 @@ export async function passGates(
       ? await settleOrAbort(target.facts(), [], stop.soft)
       : NO_FACTS;
     const known = knownOf(target, about);
-    const view: JsonObject = {
-      can: {},
-      ...about.facts,
-      state: about.state,
-      name: target.name,
-      cluster: target.cluster,
-      labels: [...known.labels],
-      ownership: known.ownership,
-      capabilities: about.capabilities,
-      identity: about.identity,
-    };
+    const view = viewOf(target, about, known);
     // Its conditions were decided by the view with which it began.
     const seen = request.resume?.row.view ?? view;
     const union = await dangers.run(seen);
@@ -51,62 +51,61 @@ export async function passGates(
     const lacks = [...(backup?.needs.keys() ?? [])].filter(
       (need) => !about.capabilities.includes(need),
     );
-    const input: GateInput = {
-      runbook: runbook.name,
-      names: [
-        ...new Set([runbook, ...request.runbooks.values()].flatMap(({ doc }) => doc.lineage)),
-      ],
+    const input = gateInput(request, about, {
+      known,
       danger: gateDanger(union.danger(runbook.name)),
-      plan,
-      resumed: request.resume !== undefined,
-      target: {
-        name: target.name,
-        cluster: target.cluster,
-        state: about.state,
-        expectedIdentity: target.expectedIdentity,
-        ...known,
-        identity: about.identity,
-        capabilities: about.capabilities,
-        ways: about.ways,
-      },
-      flags: asked.flags,
-      caller: asked.caller.name,
-      policy: asked.policy,
       backup: { runbooks: request.backups, lacks },
-    };
+    });
     const before = request.resume?.row.judged;
     const first = before ? before.backup : takesBackup(input) ? request.backups[0]! : null;
     const danger = preceded(union, first === null ? undefined : backup, runbook.name);
     const withoutBackup = before?.withoutBackup ?? skipsBackup(input);
-    // The run may itself have taken away words that it needed at its beginning.
-    const needs = request.resume ? [] : danger.needs;
-    // A server that does not answer may be down, as its nodes tell, or only out of reach: whoever reads the error needs to know which.
-    const why = about.why && copyOf(about.why, { state: about.state });
-    if (why && needs.some((need) => !about.capabilities.includes(need))) throw why;
-    // A cluster that there is not is for those who make one.
-    if (why && about.state === "absent" && danger.gives.length === 0 && !request.resume) throw why;
-    const verdict = judge({ ...input, danger: gateDanger(danger) });
+    assertReached(request, about, danger);
+    const judging = { ...input, danger: gateDanger(danger) };
+    const verdict = judge(judging);
     // A run that goes on was approved when it began; what may have changed since is judged again above.
-    if (verdict.answer === "ask" && !request.resume) await ask(request, verdict, view);
+    if (verdict.answer === "ask" && !request.resume)
+      answered.push(await ask(request, verdict, view));
     if (verdict.answer === "refuse") throw refusal(verdict);
     checkResumed(request, about);
-    const named = await judgeOthers(request, { ...input, danger: gateDanger(danger) }, releasers);
+    const named = await judgeOthers(request, judging, releasers);
+    answered.push(...named.answered);
+    const approve = [...(verdict.answer === "approve" ? verdict.rules : []), ...named.approve];
     const { identity } = about;
     const { risk, hazards, locks } = danger;
-    const clusters = gateDanger(danger).touches
+    const clusters = judging.danger.touches
       ? [target, ...named.others].flatMap(({ cluster }) => cluster ?? [])
       : null;
     const judged = { risk, hazards, locks, backup: first, withoutBackup, clusters };
     const own = hasTarget(target) ? keysOf(request, about, known.clusters) : [];
     const keys = [...own, ...named.keys];
-    const warnings = [...(about.warnings ?? []), ...doubts(target, about)];
-    return { identity, judged, others: named.others, keys, view, warnings };
+    const warnings = [
+      ...(about.warnings ?? []),
+      ...doubts(target, about),
+      ...movedOn(request.resume?.row.view, view),
+    ];
+    return { identity, judged, others: named.others, keys, view, warnings, answered, approve };
   } catch (thrown) {
     const closing = releasers.releaseAll().catch(() => {});
     // After a signal it does not wait for a server that does not answer.
     if (!stop.soft.aborted) await closing;
     throw thrown;
   }
+}
+
+/** A run that needs what does not answer gets the reason. @throws PgdbaError the target's own */
+function assertReached(
+  { resume }: RunRequest,
+  { why, state, capabilities }: TargetFacts,
+  { needs, gives }: Danger,
+): void {
+  // A run that goes on may itself have taken away words that it needed at its beginning.
+  if (why === undefined || resume) return;
+  const lacks = needs.some((need) => !capabilities.includes(need));
+  // A cluster that there is not is for those who make one.
+  const makesNone = state === "absent" && gives.length === 0;
+  // A server that does not answer may be down, as its nodes tell, or only out of reach: whoever reads the error needs to know which.
+  if (lacks || makesNone) throw copyOf(why, { state });
 }
 
 /**
@@ -117,8 +116,15 @@ async function judgeOthers(
   request: RunRequest,
   input: GateInput,
   releasers: Releasers,
-): Promise<{ others: readonly Target[]; keys: string[] }> {
+): Promise<{
+  others: readonly Target[];
+  keys: string[];
+  answered: string[];
+  approve: PolicyRule[];
+}> {
   const keys: string[] = [];
+  const approve: PolicyRule[] = [];
+  const answered: string[] = [];
   // What is done with entries of the registry alone is done with broken ones as well.
   const others = input.danger.touches ? ((await request.others?.()) ?? []) : [];
   for (const other of others) {
@@ -136,15 +142,18 @@ async function judgeOthers(
       target: { name, cluster, state, expectedIdentity, ...known, identity, capabilities },
     });
     if (verdict.answer === "refuse") throw refusal(verdict);
+    if (verdict.answer === "approve") approve.push(...verdict.rules);
     // What the risk of the run asks is asked for the target.
     if (verdict.answer === "ask" && verdict.gate === "policy" && !request.resume)
-      await ask(request, verdict, { ...about.facts, state, name, cluster, identity });
+      answered.push(
+        await ask(request, verdict, { ...about.facts, state, name, cluster, identity }),
+      );
     const identities = about.known?.twins
       ? []
       : [identity, expectedIdentity].filter((one) => one !== null);
     keys.push(...new Set([name, ...known.clusters, ...identities]));
   }
-  return { others, keys };
+  return { others, keys, answered, approve };
 }
 
 /**
@@ -161,40 +170,6 @@ function keysOf(
     : [identity, target.expectedIdentity, resume?.row.target.identity];
   const known = identities.filter((one): one is string => typeof one === "string");
   return [...new Set([target.name, ...clusters, ...places, ...known])];
-}
-
-/** Merges the statements of all entries of the registry for this target. */
-function knownOf(
-  { cluster, labels, ownership }: Target,
-  { known = { as: [], unread: [], loose: false } }: TargetFacts,
-): Pick<GateInput["target"], "clusters" | "labels" | "ownership" | "unread"> {
-  const { as, unread } = known;
-  return {
-    clusters: [...(cluster === null ? [] : [cluster]), ...as.map((one) => one.cluster)],
-    labels: [...new Set([...labels, ...as.flatMap((one) => one.labels)])],
-    // To call it managed allows more, so that is for its own entry to say.
-    ownership: as.some((one) => one.ownership === "connected") ? "connected" : ownership,
-    unread,
-  };
-}
-
-/** The reasons why the entries of the registry may not tell everything about the target. */
-function doubts({ name }: Target, { identity, known }: TargetFacts): string[] {
-  const unread = (known?.unread ?? []).map(
-    (why) => `An entry of the registry can't be read: ${why}`,
-  );
-  if (identity === null && known !== undefined && known.as.length > 0) {
-    const names = known.as.map((one) => one.cluster).join(", ");
-    return [
-      ...unread,
-      `${name} does not tell its system identifier, so it may be ${names}: what the registry says of these holds here too. Let its role read the identifier, and only its own holds.`,
-    ];
-  }
-  if (!known?.loose || identity === null) return unread;
-  return [
-    ...unread,
-    `The labels of ${name} hold by this name and address alone. Add \`system_identifier: "${identity}"\` to its file, and they hold however the server is reached.`,
-  ];
 }
 
 const NO_FACTS: TargetFacts = { state: "none", identity: null, capabilities: [], facts: {} };
@@ -219,19 +194,26 @@ export function hasTarget({ cluster, use }: Pick<Target, "cluster" | "use">): bo
   return cluster !== null || use !== undefined;
 }
 
+/** @returns the gate that asked */
 async function ask(
   request: RunRequest,
-  verdict: { question: string; expect: string | null; hint: string; gate: string },
+  verdict: {
+    question: string;
+    expect: string | null;
+    hint: string;
+    gate: string;
+    opens?: readonly string[] | undefined;
+  },
   view: JsonObject,
-): Promise<void> {
+): Promise<string> {
   const yes = await request.asked.confirm?.(verdict.question, verdict.expect, view);
-  if (yes) return;
+  if (yes) return verdict.gate;
   throw new PgdbaError(
     "approval_needed",
     `${request.runbook.name} needs a confirmation: ${verdict.question}`,
     {
       hint: verdict.hint,
-      data: { gate: verdict.gate },
+      data: { gate: verdict.gate, opens: [...(verdict.opens ?? [])] },
     },
   );
 }
@@ -246,6 +228,15 @@ function refusal(verdict: {
     hint: verdict.hint,
     data: { gate: verdict.gate },
   });
+}
+
+/** Another server may lead now, on a timeline that began where the old one was left. */
+function movedOn(before: JsonObject | null | undefined, now: JsonObject): string[] {
+  const [then, since] = [before?.["timeline"], now["timeline"]];
+  if (typeof then !== "number" || typeof since !== "number" || then === since) return [];
+  return [
+    `The run began on timeline ${then}, and the server is on timeline ${since} now: a standby was promoted, or it was restored, meanwhile. What the run had done just before may be missing there`,
+  ];
 }
 
 /** A resumed run must meet the server it left. */

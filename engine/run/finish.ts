@@ -1,3 +1,4 @@
+import { isMapping } from "../json.ts";
 import { failure, success } from "../envelope.ts";
 import { type PgdbaError, toPgdbaError } from "../errors.ts";
 import type { Json, JsonObject } from "../types.ts";
@@ -28,7 +29,8 @@ export function finish(
     if (stop.hard.aborted) host.journal.markOpenUnknown(id);
     if (error?.code !== "journal_failed") {
       const finished_at = host.clock.now().toISOString();
-      host.journal.finishRun(id, { ...end, finished_at, duration_ms: duration, output });
+      const steps = !stop.hard.aborted;
+      host.journal.finishRun(id, { ...end, finished_at, duration_ms: duration, output, steps });
     }
   } catch (thrown) {
     const broken = toPgdbaError(thrown);
@@ -47,5 +49,5 @@ export function finish(
 }
 
 export function asObject(output: Json): JsonObject {
-  return output !== null && typeof output === "object" && !Array.isArray(output) ? output : {};
+  return isMapping(output) ? output : {};
 }

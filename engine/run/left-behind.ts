@@ -3,6 +3,7 @@ import { PgdbaError } from "../errors.ts";
 import { type Child, livingChildren } from "../journal/children.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Clock, StepRegistry } from "../types.ts";
+import { procStat } from "../shared/proc-stat.ts";
 
 /** The variable in which programs of a step find the id of their run. It also helps to find those that have left their parents behind. */
 export const RUN_VARIABLE = "PGDBA_RUN";
@@ -117,8 +118,7 @@ function ancestry(): Set<number> {
   const own = new Set<number>();
   for (let pid = process.pid; pid > 0 && !own.has(pid);) {
     own.add(pid);
-    const stat = textOf(`/proc/${pid}/stat`);
-    pid = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? 0);
+    pid = procStat(textOf(`/proc/${pid}/stat`))?.parent ?? 0;
   }
   return own;
 }

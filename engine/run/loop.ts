@@ -1,3 +1,5 @@
+import { PgdbaError } from "../errors.ts";
+import { evaluate } from "../expr/cel.ts";
 import { UnknownValue, unknownOutput } from "../expr/unknown.ts";
 import type { Json, Step, StepResult, StepStatus } from "../types.ts";
 import { itemName } from "./item-name.ts";
@@ -8,8 +10,11 @@ import { mayMove } from "./needs.ts";
 import { recordFailure } from "./saw.ts";
 import { UNKNOWN } from "./seen.ts";
 import { type Hidden, isSensitive, type Watch } from "./sensitive.ts";
-import { begunBefore, isGathering, type RunState, type Scope } from "./state.ts";
+import { begunBefore, isGathering, type RunState, type Scope, variables } from "./state.ts";
 import { stepError, withheld } from "./step-error.ts";
+
+/** As the structure of a step has it. */
+const MOST_PARALLEL = 64;
 
 type RunOne = (
   state: RunState,
@@ -45,6 +50,7 @@ export async function runLoop(
     recordFailure(state, scope, { path, what: "end" }, error);
     throw error;
   }
+  const parallel = parallelOf(state, step, scope);
   const name = step.as ?? "item";
   const hidden: Hidden = watch.read
     ? { ...scope.hidden, extra: new Set([...scope.hidden.extra, name]) }
@@ -74,7 +80,7 @@ export async function runLoop(
           depth: scope.depth + 1,
           hidden,
           kept: new Kept(scope.kept),
-          lanes: (step.parallel ?? 1) > 1 ? [...scope.lanes, `${path}/${index}`] : scope.lanes,
+          lanes: parallel > 1 ? [...scope.lanes, `${path}/${index}`] : scope.lanes,
         };
         const shown = isHidden() ? undefined : itemName(items[index]);
         const at = `${path}/${index}`;
@@ -94,7 +100,22 @@ export async function runLoop(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(step.parallel ?? 1, items.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(parallel, items.length) }, worker));
   if (failure) throw failure.thrown;
   return { status, output: outputs, changed, sensitive };
+}
+
+/** How many items at a time. @throws PgdbaError invalid_param for a parameter that is not 1 to 64 */
+function parallelOf(state: RunState, step: Step, scope: Scope): number {
+  if (typeof step.parallel !== "string") return step.parallel ?? 1;
+  const value = evaluate(step.parallel, variables(state, scope));
+  if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MOST_PARALLEL)
+    return Number(value);
+  throw new PgdbaError(
+    "invalid_param",
+    `${step.parallel} is no number from 1 to ${MOST_PARALLEL}`,
+    {
+      hint: `${step.id} does so many items at a time; give \`minimum: 1\` and \`maximum: ${MOST_PARALLEL}\` to the parameter.`,
+    },
+  );
 }

@@ -1,3 +1,4 @@
+import { isMapping } from "../json.ts";
 import { PgdbaError } from "../errors.ts";
 import { evaluate } from "../expr/cel.ts";
 import { UnknownValue } from "../expr/unknown.ts";
@@ -19,7 +20,7 @@ export function outputOf(
     const path = [...place.path, key];
     try {
       if (typeof value === "string") out[key] = onValue(evaluate(value, vars));
-      else if (value !== null && typeof value === "object" && !Array.isArray(value))
+      else if (isMapping(value))
         out[key] = outputOf(value, { ...place, path }, vars, unknown, onValue);
       else out[key] = value;
     } catch (thrown) {

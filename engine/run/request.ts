@@ -7,12 +7,14 @@ import type { Secrets } from "../secrets.ts";
 import type {
   Clock,
   Envelope,
+  Json,
   JsonObject,
   Library,
   Listener,
   Runbook,
   RunStatus,
   StepRegistry,
+  StepStatus,
   Target,
 } from "../types.ts";
 import type { Stop } from "./stop.ts";
@@ -57,6 +59,26 @@ export interface RunRequest {
   asked: Asked;
   stop: Stop;
   resume?: { row: RunRow; assumed: ReadonlyMap<string, Said> };
+  approvals?: Approvals;
+}
+
+/** A step of a plan. */
+export interface Previewed {
+  path: string;
+  type: string;
+  status: StepStatus;
+  /** What it would do, where it can tell. */
+  preview?: Json;
+}
+
+/** The approval that was given, and the way to ask for one. */
+export interface Approvals {
+  /** The request by whose approval it begins. */
+  id: string | null;
+  /** Of pgdba. */
+  version: string;
+  /** Runs it as a plan, on a target of its own. `more`: steps that are not listed. @throws PgdbaError its failure */
+  preview(): Promise<{ steps: readonly Previewed[]; more: number }>;
 }
 
 export interface RunOutcome {
@@ -71,6 +93,8 @@ export interface RunOutcome {
 export interface Asked {
   flags: GateInput["flags"];
   caller: Caller;
+  /** The users of the operating system behind it; undefined when nobody knows. */
+  users?: readonly string[];
   policy: readonly PolicyRule[];
   /** Asks on a terminal; undefined when nobody can answer. */
   confirm:

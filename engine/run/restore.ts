@@ -51,7 +51,9 @@ export async function restore(
     if (row.masked && repeatable(entry) && !gathers) return undefined;
     return { ...row.result, output: unknownOutput(`steps.${step.id}.output`, lost) as Json };
   }
-  if (row.assumed === "done") return done(state, entry, null, SAID_DONE);
+  // A question is put again, whatever an older version left of it.
+  if (type.asks === true) entry.happened = "no";
+  else if (row.assumed === "done") return done(state, entry, null, SAID_DONE);
   if (entry.happened === "no" || entry.effect === "read") return undefined;
   if (row.status === "retrying" && type.job !== true) {
     if (entry.otherInput) throw triedOtherwise(path);

@@ -25,6 +25,7 @@ import type { Judged } from "./judged.ts";
 import type { Kept } from "./kept.ts";
 import { inside } from "./seen.ts";
 import { type Hidden, type Watch, watchedSteps, watching, withMore } from "./sensitive.ts";
+import type { Answer } from "./question.ts";
 import type { Asked } from "./request.ts";
 import type { Stop } from "./stop.ts";
 
@@ -129,11 +130,13 @@ export interface Over {
 type Bare<E> = E extends unknown ? Omit<E, "at" | "run"> : never;
 export type BareEvent = Bare<Event>;
 
-/** All that one run carries with it. Made by `run.ts`, used by the interpreter. */
+/** All that one run carries with it. Made by `new-state.ts`, used by the interpreter. */
 export interface RunState {
   readonly id: string;
   readonly startedAt: string;
   readonly plan: boolean;
+  /** A plan, or `--read-only`. */
+  readonly readOnly: boolean;
   /** A runbook that watches ends well after its first round. */
   readonly oneRound: boolean;
   /** The limits that the gates let through. */
@@ -166,6 +169,8 @@ export interface RunState {
   readonly views: Set<Record<string, unknown>>;
   /** The way to ask a person; undefined when nobody can answer. */
   ask: Asked["confirm"];
+  /** The answer with which a run was resumed that waited for one. */
+  answer: Answer | null;
   /** Settles when they have been asked; items of a parallel loop wait for it. */
   asking: Promise<boolean> | null;
   /** Set when an earlier process was told to stop, or had begun to take the run back: nothing new begins then. */

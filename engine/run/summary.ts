@@ -22,6 +22,7 @@ export function runData(
     caller: state.caller,
     started_at: run.startedAt,
     duration_ms: run.duration,
+    audit: state.journal.audited as unknown as JsonObject | null,
     warnings: [
       ...listed(state.warnings),
       ...(state.journal.lost === null ? [] : [state.journal.lost]),

@@ -1,3 +1,5 @@
+import type { Span } from "./innocent.ts";
+
 export const MASK = "********";
 
 /** A needle this long is known by any piece of it of at least twice `PIECE`, so that what was cut off or wrapped is masked too. */
@@ -49,7 +51,8 @@ export class Matcher {
     return this.#known.has(text);
   }
 
-  mask(text: string): string {
+  /** `spared` tells of what was found whether it stays after all. */
+  mask(text: string, spared?: (found: Span) => boolean): string {
     if (this.isEmpty || text.length < HEAD) return text;
     let out = "";
     /** Up to here the text has been handed on; the mask stands for what lies between `from` and `to`. */
@@ -69,6 +72,7 @@ export class Matcher {
       const needles = this.#longestAt(text, start, head);
       if (!needles) continue;
       const { left, right } = widest(text, needles, start, done);
+      if (spared?.({ from: left, to: right })) continue;
       if (left < to) {
         from = Math.min(from, left);
         to = Math.max(to, right);

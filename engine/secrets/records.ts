@@ -10,6 +10,7 @@ const STRUCTURAL = new Set([
   "file",
   "finished_at",
   "gate",
+  "head",
   "holder",
   "id",
   "kind",
@@ -61,6 +62,7 @@ const DATA = new Set(["data", "input", "output", "params", "preview"]);
 
 export interface Masks {
   redact(text: string): string;
+  redactOurs(text: string): string;
   redactData<T>(data: T): T;
 }
 
@@ -101,6 +103,8 @@ function walk(masks: Masks, value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => {
       if (DATA.has(key)) return [key, masks.redactData(item)];
+      // A hint is pgdba's own, or the author's of a runbook: no server and no program writes one.
+      if (key === "hint" && typeof item === "string") return [key, masks.redactOurs(item)];
       return [key, STRUCTURAL.has(key) && typeof item !== "object" ? item : walk(masks, item)];
     }),
   );

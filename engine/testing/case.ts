@@ -27,6 +27,7 @@ interface FixtureError {
   code?: ErrorCode;
   message?: string;
   retryable?: boolean;
+  data?: JsonObject;
 }
 
 interface ProbeFixture {
@@ -110,11 +111,12 @@ const FAILS: JsonSchema = {
   type: "object",
   additionalProperties: false,
   description:
-    "The step fails instead: `code` (one of the [error codes](#error-codes), by default `step_failed`), `message`, `retryable`",
+    "The step fails instead: `code` (one of the [error codes](#error-codes), by default `step_failed`), `message`, `retryable`, `data`",
   properties: {
     code: { ...CODE, description: "One of the error codes; by default `step_failed`" },
     message: { type: "string" },
     retryable: { type: "boolean", description: "True when `retry` without `on` tries again" },
+    data: { type: "object", description: "What the error tells besides, such as `sqlstate`" },
   },
 };
 

@@ -1,3 +1,4 @@
+import { isMapping } from "../json.ts";
 import type { DocPath, Json } from "../types.ts";
 import type { Expectation, ExpectedError, ExpectedStep } from "./case.ts";
 
@@ -93,8 +94,7 @@ function parts(wanted: Json, actual: Json | undefined, path: DocPath): Differenc
     return [differs(path, path.join("."), wanted, actual)];
   }
   if (wanted !== null && typeof wanted === "object") {
-    const isMapping = actual !== null && typeof actual === "object" && !Array.isArray(actual);
-    if (!isMapping) return [differs(path, path.join("."), wanted, actual)];
+    if (!isMapping(actual)) return [differs(path, path.join("."), wanted, actual)];
     return Object.entries(wanted).flatMap(([key, value]) =>
       parts(value, actual[key], [...path, key]),
     );

@@ -155,8 +155,9 @@ function failureOf(error: NonNullable<Fixture["error"]>, path: string): PgdbaErr
     code = "step_failed",
     message = `${path} failed by its fixture`,
     retryable = false,
+    data,
   } = error;
-  return new PgdbaError(code, message, { retryable });
+  return new PgdbaError(code, message, { retryable, data });
 }
 
 /** A clock on which sleeping takes no time. */

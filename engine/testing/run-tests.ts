@@ -1,8 +1,8 @@
+import { isMapping } from "../json.ts";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { validateParams } from "../check/params.ts";
-import { isObject } from "../check/accepts.ts";
 import { createReport, type Report } from "../check/report.ts";
 import { validate } from "../check/validate.ts";
 import { type Closure, compileClosure } from "../cli/closure.ts";
@@ -249,9 +249,9 @@ const NO_ERROR = { hint: null, step: null };
 /** A step gives an output or fails; a fixture that says both says nothing. */
 function bothAnswers(data: JsonObject | null, report: Report): void {
   const look = (fixtures: Json | undefined, path: DocPath): void => {
-    for (const [key, given] of Object.entries(isObject(fixtures) ? fixtures : {}))
+    for (const [key, given] of Object.entries(isMapping(fixtures) ? fixtures : {}))
       for (const one of [given].flat() as Json[])
-        if (isObject(one) && one["output"] !== undefined && one["error"] !== undefined)
+        if (isMapping(one) && one["output"] !== undefined && one["error"] !== undefined)
           report.add([...path, key], {
             rule: "two-answers",
             message: `the fixture of \`${key}\` has an output and an error`,
@@ -261,7 +261,7 @@ function bothAnswers(data: JsonObject | null, report: Report): void {
   look(data?.["fixtures"], ["fixtures"]);
   const cases = Array.isArray(data?.["cases"]) ? data["cases"] : [];
   for (const [at, one] of cases.entries())
-    if (isObject(one)) look(one["fixtures"], ["cases", at, "fixtures"]);
+    if (isMapping(one)) look(one["fixtures"], ["cases", at, "fixtures"]);
 }
 
 function stepIds(runbooks: Map<string, Runbook>): Set<string> {

@@ -18,7 +18,7 @@ export const LOCKED_PARTS = ["backup", "config", "roles"] as const;
 /** A declaration of a step type: a value, or a function of the input as written. */
 export type Declared<I, T> = T | ((input: I) => T);
 
-/** A parameter: a JSON Schema plus `required`, `target`, `runbook`, `secret` and `positional`. */
+/** A parameter: a JSON Schema plus `required`, `target`, `runbook`, `secret`, `confirms` and `positional`. */
 export type ParamSpec = Omit<JsonSchema, "required"> & {
   required?: boolean;
   /** Names the target of the run, as --cluster does; for a runbook whose users expect another word for it. */
@@ -27,6 +27,8 @@ export type ParamSpec = Omit<JsonSchema, "required"> & {
   runbook?: string;
   /** The value is given as `env:NAME` or `file:PATH`, never itself, and is masked everywhere. */
   secret?: boolean;
+  /** The answer to a question of the runbook, given ahead: a person's to give, as --yes is. */
+  confirms?: boolean;
   /** May also be given as the nth bare word on the command line, from 1. */
   positional?: number;
 };
@@ -55,7 +57,8 @@ interface StepBase {
   foreach?: Json;
   /** Name of the loop variable; by default `item`. */
   as?: string;
-  parallel?: number;
+  /** How many items at a time, or the parameter that says so: `params.jobs`. */
+  parallel?: number | string;
   retry?: Retry;
   until?: string;
   every?: string;
@@ -112,6 +115,10 @@ export interface Runbook {
   shown?: Shown[];
   /** It runs until it is told to stop, which is its good end. */
   watches?: boolean;
+  /** It is a part of others, and not meant to be chosen by itself. */
+  part?: boolean;
+  /** Words that it is found by beside its own text. */
+  tags: string[];
   doc: Doc;
 }
 

@@ -22,6 +22,8 @@ export interface AccessFor {
   run: string;
   path: string;
   effect: Effect;
+  /** What the step declares that it needs. */
+  needs?: readonly string[];
   /** See `StepType.rollsBack`. */
   rollsBack?: boolean;
   /** True for a user's own step type: one that says it reads is not believed, but held to it. */

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../types.ts";
+import type { Json } from "../types.ts";
 import type { Paint } from "./color.ts";
 import { sizeText } from "./size.ts";
 import { printable } from "./text.ts";
@@ -11,10 +11,6 @@ export interface Canvas {
 }
 
 type Scalar = null | boolean | number | string;
-
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 export function isScalar(value: Json): value is Scalar {
   return typeof value !== "object" || value === null;

@@ -1,5 +1,6 @@
+import { isMapping } from "../json.ts";
 import type { Json } from "../types.ts";
-import { type Canvas, isObject, narrowed } from "./canvas.ts";
+import { type Canvas, narrowed } from "./canvas.ts";
 import { severityMark } from "./marks.ts";
 import { asFinding, type Finding, findingTitle } from "./finding.ts";
 import { clip, indent, printable, singleLine, wrap } from "./text.ts";
@@ -46,7 +47,7 @@ function textOf(group: readonly Finding[]): string {
 /** The names of the other objects that a finding stands for. */
 export function renderAlike(value: Json | undefined, canvas: Canvas): string[] {
   if (!Array.isArray(value) || value.length === 0) return [];
-  const names = value.map((one) => (isObject(one) ? (one["object"] ?? null) : one));
+  const names = value.map((one) => (isMapping(one) ? (one["object"] ?? null) : one));
   return wrap(`also ${named(names)}`, canvas.columns).map(canvas.paint.dim);
 }
 

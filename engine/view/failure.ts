@@ -1,6 +1,7 @@
+import { isMapping } from "../json.ts";
 import type { Json, JsonObject } from "../types.ts";
 import { indent, printable, wrap } from "./text.ts";
-import { type Canvas, isObject, narrowed } from "./canvas.ts";
+import { type Canvas, narrowed } from "./canvas.ts";
 import { renderValue } from "./value.ts";
 
 /** An ErrorRecord as lines: message, place, source frame, evidence, and what to do next. Reads it from JSON too. */
@@ -30,7 +31,7 @@ function hint(error: JsonObject, canvas: Canvas): string[] {
 }
 
 function place(where: Json | undefined): string {
-  return isObject(where)
+  return isMapping(where)
     ? `, ${printable(String(where["file"]))}:${where["line"]}:${where["column"]}`
     : "";
 }
@@ -38,7 +39,7 @@ function place(where: Json | undefined): string {
 /** Diagnostics and frames as they are meant to be read; anything else as data. */
 function renderEvidence(data: Json | undefined, canvas: Canvas): string[] {
   if (data === undefined || data === null) return [];
-  if (!isObject(data)) return renderValue(data, canvas);
+  if (!isMapping(data)) return renderValue(data, canvas);
   const { diagnostics, frame, text, ...more } = data;
   const cases = casesOf(more);
   const rest = cases === undefined ? more : without(more, "cases");
@@ -66,7 +67,7 @@ function renderRest(rest: JsonObject, canvas: Canvas): string[] {
 /** The cases of `pgdba test`, where these are the evidence. */
 function casesOf({ cases }: JsonObject): JsonObject[] | undefined {
   if (!Array.isArray(cases)) return undefined;
-  const tests = cases.filter(isObject).filter((item) => Array.isArray(item["problems"]));
+  const tests = cases.filter(isMapping).filter((item) => Array.isArray(item["problems"]));
   return tests.length === cases.length ? tests : undefined;
 }
 
@@ -85,7 +86,7 @@ function renderCase(item: JsonObject, canvas: Canvas): string[] {
 }
 
 function renderDiagnostic(item: Json, canvas: Canvas): string[] {
-  if (!isObject(item)) return renderValue(item, canvas);
+  if (!isMapping(item)) return renderValue(item, canvas);
   const { paint } = canvas;
   const color = item["severity"] === "warning" ? paint.yellow : paint.red;
   const head = `${color(String(item["severity"] ?? "error"))}${place(item["where"]).replace(/^,/, "")}: ${printable(String(item["message"]))}`;

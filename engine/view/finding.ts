@@ -1,5 +1,5 @@
+import { isMapping } from "../json.ts";
 import type { Json, JsonObject } from "../types.ts";
-import { isObject } from "./canvas.ts";
 
 /** A finding of a runbook; any other fields may stand beside these. */
 export interface Finding {
@@ -9,7 +9,7 @@ export interface Finding {
 }
 
 export function asFinding(value: Json): Finding | null {
-  if (!isObject(value)) return null;
+  if (!isMapping(value)) return null;
   const { severity, message } = value;
   return typeof severity === "string" && typeof message === "string"
     ? { severity, message, fields: value }

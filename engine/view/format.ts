@@ -1,3 +1,4 @@
+import { isMapping } from "../json.ts";
 import type { Envelope, JsonObject, Shown } from "../types.ts";
 import { paint } from "./color.ts";
 import { renderError } from "./failure.ts";
@@ -5,7 +6,7 @@ import { asReport, renderReport } from "./report.ts";
 import { renderShown } from "./shown.ts";
 import { renderRun } from "./run-summary.ts";
 import { printable } from "./text.ts";
-import { type Canvas, isObject } from "./canvas.ts";
+import type { Canvas } from "./canvas.ts";
 import { renderValue } from "./value.ts";
 
 export type Format = "json" | "table" | "yaml";
@@ -46,15 +47,15 @@ function formatTable(
   if (envelope.error !== null) {
     const { run, ...error } = envelope.error;
     blocks.push(renderError(error as unknown as JsonObject, canvas));
-    if (isObject(run)) blocks.push(renderRun(run, canvas));
+    if (isMapping(run)) blocks.push(renderRun(run, canvas));
   }
   const { run, value } = splitRun(envelope);
   if (isRunRecord(value)) {
     const { output, error, params, target, started_at } = value;
-    if (isObject(error)) blocks.push(renderError(error, canvas));
+    if (isMapping(error)) blocks.push(renderError(error, canvas));
     blocks.push(renderRun(value, canvas));
     blocks.push(renderValue({ target, started_at, params, output } as JsonObject, canvas));
-  } else if (shown !== undefined && isObject(value)) {
+  } else if (shown !== undefined && isMapping(value)) {
     blocks.push(renderShown(value, shown, canvas));
   } else if (value !== null) {
     const report = asReport(value);
@@ -68,13 +69,13 @@ function formatTable(
 
 /** True for the output of `runs ID`: a run as the journal has it. */
 function isRunRecord(value: Envelope["data"]): value is JsonObject {
-  return isObject(value) && typeof value["runbook"] === "string" && Array.isArray(value["steps"]);
+  return isMapping(value) && typeof value["runbook"] === "string" && Array.isArray(value["steps"]);
 }
 
 /** The outcome apart from the facts of the run that made it. */
 function splitRun({ data }: Envelope): { run: JsonObject | null; value: Envelope["data"] } {
   // A run is known by its steps; data that merely has a field called `run` stays data.
-  if (!isObject(data) || !isObject(data["run"]) || data["run"]["steps"] === undefined)
+  if (!isMapping(data) || !isMapping(data["run"]) || data["run"]["steps"] === undefined)
     return { run: null, value: data };
   const { run, ...rest } = data;
   return { run: run as JsonObject, value: Object.keys(rest).length === 0 ? null : rest };

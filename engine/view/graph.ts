@@ -1,5 +1,5 @@
+import { isMapping } from "../json.ts";
 import type { Json, Step } from "../types.ts";
-import { isObject } from "./canvas.ts";
 import { clip, singleLine } from "./text.ts";
 
 /** The parts of a step, as a tree: its label and the named groups of steps below it. */
@@ -48,7 +48,7 @@ function kindOf(step: Step): string {
 
 /** The runbook that an input names, for every step type: in its field `runbook`, or by being nothing but a name. */
 function calledRunbook(input: Json): string | null {
-  const name = isObject(input) ? input["runbook"] : input;
+  const name = isMapping(input) ? input["runbook"] : input;
   return typeof name === "string" && /^[a-z0-9_-]+(\/[a-z0-9_-]+)+$/.test(name) ? name : null;
 }
 

@@ -1,5 +1,6 @@
+import { isMapping } from "../json.ts";
 import type { ErrorRecord, Json, JsonObject } from "../types.ts";
-import { isObject, isScalar, scalarText } from "./canvas.ts";
+import { isScalar, scalarText } from "./canvas.ts";
 import { SCRIPT, STYLE } from "./html-style.ts";
 import { html, type Html } from "../shared/markup.ts";
 import { timeline } from "./html-timeline.ts";
@@ -76,7 +77,7 @@ function failure(error: ErrorRecord): Html {
 /** Frames and traces of an error as they are meant to be read, the rest folded. */
 function evidence(data: Json | undefined): Html | null {
   if (data === undefined || data === null) return null;
-  const texts = isObject(data) ? [data, ...objects(data["diagnostics"])].flatMap(frames) : [];
+  const texts = isMapping(data) ? [data, ...objects(data["diagnostics"])].flatMap(frames) : [];
   return html`${texts.map((text) => html`<pre>${text}</pre>`)}${folded("evidence", data)}`;
 }
 
@@ -89,7 +90,7 @@ function frames({ message, frame, text }: JsonObject): string[] {
 }
 
 function objects(value: Json | undefined): JsonObject[] {
-  return Array.isArray(value) ? value.filter(isObject) : [];
+  return Array.isArray(value) ? value.filter(isMapping) : [];
 }
 
 function steps(records: StepRecord[]): Html {
@@ -212,7 +213,7 @@ function keysAndValues(name: string, data: JsonObject): Html {
 
 /** An object as folded keys and values, a list of objects as a folded table, anything else as folded JSON. */
 function dataTable(name: string, data: Json): Html {
-  if (isObject(data) && Object.values(data).every(isScalar)) return keysAndValues(name, data);
+  if (isMapping(data) && Object.values(data).every(isScalar)) return keysAndValues(name, data);
   const rows = objects(data);
   if (!Array.isArray(data) || rows.length === 0 || rows.length !== data.length)
     return folded(name, data);

@@ -1,9 +1,10 @@
+import { isMapping } from "../json.ts";
 import type { Json, JsonObject } from "../types.ts";
 import { renderAlike, renderConsequences } from "./consequences.ts";
 import { bySeverity, severityMark } from "./marks.ts";
 import { asFinding, type Finding, findingTitle } from "./finding.ts";
 import { count, indent, printable, wrap } from "./text.ts";
-import { type Canvas, isObject, isScalar, narrowed, scalarText } from "./canvas.ts";
+import { type Canvas, isScalar, narrowed, scalarText } from "./canvas.ts";
 import { renderValue } from "./value.ts";
 
 /** Data with a `summary` and `findings`, each with `severity` and `message`, reads as a report, whichever runbook made it. */
@@ -18,7 +19,7 @@ export interface Report {
 const EVIDENCE_ROWS = 5;
 
 export function asReport(data: Json): Report | null {
-  if (!isObject(data)) return null;
+  if (!isMapping(data)) return null;
   const { summary, findings, ...rest } = data;
   if (summary === undefined || !Array.isArray(findings)) return null;
   const list = findings.map(asFinding);
@@ -66,7 +67,7 @@ export function summaryText(summary: Json): string {
   return Object.entries(summary)
     .map(
       ([key, value]) =>
-        `${printable(key)} ${isObject(value) ? summaryText(value).replaceAll(" · ", ", ") : summaryText(value)}`,
+        `${printable(key)} ${isMapping(value) ? summaryText(value).replaceAll(" · ", ", ") : summaryText(value)}`,
     )
     .join(" · ");
 }
@@ -75,7 +76,7 @@ function renderFinding(finding: Finding, canvas: Canvas & { evidence?: boolean }
   const { paint } = canvas;
   const title = findingTitle(finding);
   const { node, evidence, remedy, advice, alike, consequences } = finding.fields;
-  const place = isObject(node) && typeof node["title"] === "string" ? ` · ${node["title"]}` : "";
+  const place = isMapping(node) && typeof node["title"] === "string" ? ` · ${node["title"]}` : "";
   const inner = narrowed(canvas, 2);
   const message = wrap(printable(finding.message), inner.columns);
   return [
@@ -102,7 +103,7 @@ function renderEvidence(evidence: Json | undefined, canvas: Canvas): string[] {
 export function remedyTexts(remedy: Json | undefined): string[] {
   if (remedy === undefined || remedy === null || remedy === "") return [];
   if (Array.isArray(remedy)) return remedy.flatMap(remedyTexts);
-  if (isObject(remedy)) {
+  if (isMapping(remedy)) {
     const { runbook, params: _, command = runbook, ...rest } = remedy;
     return [...Object.values(rest), command].flatMap(remedyTexts);
   }

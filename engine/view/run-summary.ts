@@ -1,3 +1,4 @@
+import { isMapping } from "../json.ts";
 import type { Json, JsonObject } from "../types.ts";
 import { markOf } from "./marks.ts";
 import {
@@ -12,7 +13,7 @@ import {
   width,
   wrap,
 } from "./text.ts";
-import { type Canvas, isObject, narrowed } from "./canvas.ts";
+import { type Canvas, narrowed } from "./canvas.ts";
 import { renderValue } from "./value.ts";
 
 /** `data.run` or `error.run` as lines: how it ended, its warnings, and each step with its mark and duration. */
@@ -40,14 +41,14 @@ export function renderRun(run: JsonObject, canvas: Canvas): string[] {
 
 /** The results of undoing; a person must look at an undo that failed. */
 function renderUndo(undo: Json | undefined, { paint }: Canvas): string[] {
-  if (!isObject(undo)) return [];
-  const failed = Array.isArray(undo["failed"]) ? undo["failed"].filter(isObject) : [];
+  if (!isMapping(undo)) return [];
+  const failed = Array.isArray(undo["failed"]) ? undo["failed"].filter(isMapping) : [];
   return [
     ...(typeof undo["undone"] === "number"
       ? [paint.yellow(`  ↩ ${count(undo["undone"], "step")} undone`)]
       : []),
     ...failed.map(({ path, error }) => {
-      const message = isObject(error) ? `: ${singleLine(String(error["message"]))}` : "";
+      const message = isMapping(error) ? `: ${singleLine(String(error["message"]))}` : "";
       return paint.red(`  ✖ undo of ${singleLine(String(path))} failed${message}`);
     }),
   ];
@@ -61,13 +62,13 @@ function took(ms: Json | undefined): string {
 function stepRows(steps: Json | undefined): { name: string; step: JsonObject }[] {
   const entries = Array.isArray(steps)
     ? steps.map(
-        (step) => [isObject(step) ? String(step["path"] ?? step["id"] ?? "") : "", step] as const,
+        (step) => [isMapping(step) ? String(step["path"] ?? step["id"] ?? "") : "", step] as const,
       )
-    : isObject(steps)
+    : isMapping(steps)
       ? Object.entries(steps)
       : [];
   return entries.flatMap(([name, step]) =>
-    isObject(step) ? [{ name: printable(name), step }] : [],
+    isMapping(step) ? [{ name: printable(name), step }] : [],
   );
 }
 
@@ -87,11 +88,11 @@ function renderSteps(rows: { name: string; step: JsonObject }[], canvas: Canvas)
     ].filter(Boolean);
     const error = step["error"];
     const line = `  ${paint[color](mark)} ${pad(name, names)}  ${pad(took(step["duration_ms"]), 6, true)}  ${paint.dim(notes.join(", "))}`;
-    const fault = isObject(error)
+    const fault = isMapping(error)
       ? [paint.red(clip(singleLine(String(error["message"])), canvas.columns - 6))]
       : [];
     const preview = step["preview"];
-    const planned = isObject(preview) ? renderValue(preview, narrowed(canvas, 6)) : [];
+    const planned = isMapping(preview) ? renderValue(preview, narrowed(canvas, 6)) : [];
     return [line.trimEnd(), ...indent([...fault, ...planned], "      ")];
   });
 }

@@ -1,5 +1,6 @@
+import { isMapping } from "../json.ts";
 import type { Json, JsonObject, Shown } from "../types.ts";
-import { type Canvas, isObject, narrowed } from "./canvas.ts";
+import { type Canvas, narrowed } from "./canvas.ts";
 import { asFinding } from "./finding.ts";
 import { renderFindings } from "./report.ts";
 import { table } from "./table.ts";
@@ -72,10 +73,10 @@ function isEmpty(value: Json): boolean {
 
 /** A list of objects, or a map of them with their keys as `name`. */
 function rowsOf(value: Json): JsonObject[] | null {
-  if (Array.isArray(value)) return value.every(isObject) ? value : null;
-  if (!isObject(value)) return null;
+  if (Array.isArray(value)) return value.every(isMapping) ? value : null;
+  if (!isMapping(value)) return null;
   const entries = Object.entries(value);
-  if (entries.length === 0 || !entries.every(([, row]) => isObject(row))) return null;
+  if (entries.length === 0 || !entries.every(([, row]) => isMapping(row))) return null;
   return entries.map(([name, row]) => ({ name, ...(row as JsonObject) }));
 }
 

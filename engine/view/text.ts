@@ -66,7 +66,7 @@ export function indent(lines: string[], prefix: string): string[] {
 }
 
 /**
- * Text that can't steer a terminal: control characters (all but the newline) and bidirectional overrides are shown as escapes.
+ * Text that can't steer a terminal: control characters (all but the newline), bidirectional marks and a blank of no width are shown as escapes.
  * Data of a database goes through this, or a row could clear the screen or forge a line.
  */
 export function printable(text: string): string {
@@ -79,8 +79,9 @@ export function printable(text: string): string {
     });
 }
 
-// oxlint-disable-next-line no-control-regex -- they are what it is looking for
-const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+const CONTROL =
+  // oxlint-disable-next-line no-control-regex -- they are what it is looking for
+  /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 /** As `printable`, on one line. */
 export function singleLine(text: string): string {

@@ -1,5 +1,6 @@
+import { isMapping } from "../json.ts";
 import type { Json, JsonObject } from "../types.ts";
-import { type Canvas, isObject, isScalar, narrowed, scalarText } from "./canvas.ts";
+import { type Canvas, isScalar, narrowed, scalarText } from "./canvas.ts";
 import { table } from "./table.ts";
 import { indent, largest, pad, printable, width, wrap } from "./text.ts";
 
@@ -12,7 +13,7 @@ export function renderValue(value: Json, canvas: Canvas): string[] {
 
 function renderList(list: Json[], canvas: Canvas): string[] {
   if (list.length === 0) return [canvas.paint.dim("(none)")];
-  if (list.every(isObject)) return table(list, canvas);
+  if (list.every(isMapping)) return table(list, canvas);
   return list.flatMap((item) => {
     const [first = "", ...rest] = renderValue(item, narrowed(canvas, 2));
     return [`- ${first}`, ...indent(rest, "  ")];

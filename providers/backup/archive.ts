@@ -2,9 +2,14 @@
 
 /**
  * The server runs it in its data directory, by which the program finds its settings: the same text holds for all members, and in a copy of the
- * directory it fails. A shell that can't start the program ends with more than 125, which would make the archiver start anew.
+ * directory it fails. Patroni runs it as well, before pg_rewind takes away what an old primary has not archived: in whatever directory, with the
+ * whole path, and in version 3.0 by no shell, so that it is one program with its arguments. A shell that can't start the program ends with more than
+ * 125, which would make the archiver start anew.
  */
-export const ARCHIVE_COMMAND = '"$(pwd -P).pgdba/pgdba" wal push %p || exit 1';
+export const ARCHIVE_COMMAND = `sh -c 'cd "$(dirname "$1")/.." && exec "$(pwd -P).pgdba/pgdba" wal push "$1"' pgdba %p || exit 1`;
+
+/** In each version of that command. Two runbooks, which share no SQL, write it themselves; a test compares them. */
+export const OURS = '.pgdba/pgdba" wal push ';
 
 /** Commands that archive nothing. */
 const NONE: ReadonlySet<string> = new Set([
@@ -30,7 +35,7 @@ export interface ArchiveSettings {
 export function archiverOf({ archive_command, archive_library }: ArchiveSettings): Archiver {
   if (archive_library.trim() !== "") return "foreign";
   const command = archive_command.trim();
-  if (command === ARCHIVE_COMMAND) return "pgdba";
+  if (command.includes(OURS)) return "pgdba";
   return NONE.has(command) ? "none" : "foreign";
 }
 

@@ -178,7 +178,7 @@ class Fetching {
     const { manifest } = record;
     if (manifest === null)
       throw new PgdbaError("step_refused", `${record.id} is no backup of a data directory`, {
-        hint: "A logical backup is loaded into a server: name its database with --database.",
+        hint: "A logical backup is loaded into a server: name the one in it with --in-database.",
         nothingDone: true,
       });
     const files = new FileSet();

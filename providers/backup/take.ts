@@ -10,7 +10,8 @@ import type { Repository } from "../repository/contract.ts";
 import { backupPrefix, type ClusterKey, recordName, walName } from "../repository/layout.ts";
 import { begin } from "./unfinished.ts";
 import { awaitWal, refuseWithoutArchive } from "./await-wal.ts";
-import { factsOf } from "./facts.ts";
+import { factsOf, type ServerFacts } from "./facts.ts";
+import { assertFits, assertOurs, assertThere } from "./may-take.ts";
 import { compressed, counter, decompressed } from "./frames.ts";
 import { neededSegments } from "./needed.ts";
 import { readRecord } from "./read-record.ts";
@@ -54,116 +55,24 @@ export interface TakeWorld {
 
 /** One that fails leaves no record, and removes its parts where it can. @throws PgdbaError */
 export async function take(order: TakeOrder, world: TakeWorld): Promise<BackupRecord> {
-  const { repository, tell, signal } = world;
+  const { repository, replication, signal } = world;
   const startedAt = world.now();
-  const identified = await identify(world.replication, signal);
+  const identified = await identify(replication, signal);
   assertOurs(order, identified.systemIdentifier);
   const facts = await factsOf(world.server, signal);
   assertFits(order, facts.version);
   const slot = order.slot ?? null;
   await refuseWithoutArchive(world, order.key, { timeline: identified.timeline, slot });
-  const parts: Part[] = [];
-  let manifest: Part | null = null;
-  let start: Position = { lsn: "0/0", timeline: 0 };
   const prefix = backupPrefix(order.key, order.id);
   try {
-    await begin(repository, order.key, order.id, order.run, { signal });
+    await begin(repository, order, { signal });
     if (order.parent !== null) await uploadParent(order, order.parent, world);
-    let total = 0;
-    let done = 0;
-    const store = async (
-      part: Omit<Part, "bytes" | "stored_bytes" | "sha256">,
-      bytes: AsyncIterable<Uint8Array>,
-    ): Promise<Part> => {
-      const count = counter();
-      await repository.create(
-        `${prefix}${part.name}`,
-        compressed(told(bytes), count, order.level),
-        { signal },
-      );
-      return {
-        ...part,
-        bytes: count.bytes,
-        stored_bytes: count.storedBytes,
-        sha256: count.sha256(),
-      };
-    };
-    const told = async function* (bytes: AsyncIterable<Uint8Array>) {
-      for await (const piece of bytes) {
-        done += piece.length;
-        tell({ done, total: Math.max(done, total), unit: "bytes" });
-        yield piece;
-      }
-    };
-    tell({ text: "waiting for a checkpoint" });
-    const end = await baseBackup(
-      world.replication,
-      {
-        version: facts.version,
-        label: `pgdba ${order.id}`,
-        checkpoint: order.checkpoint,
-        incremental: order.type === "incremental",
-        maxRateKb: order.max_rate_kb ?? undefined,
-      },
-      {
-        started(at, tablespaces) {
-          start = at;
-          total = 1024 * tablespaces.reduce((sum, { kilobytes }) => sum + kilobytes, 0);
-          tell({ text: "reading the data" });
-        },
-        async archive(tablespace, bytes) {
-          // Until 14 the server leaves the two empty blocks at a tar's end to its clients.
-          parts.push(await store(partOf(tablespace), facts.version < 15 ? ended(bytes) : bytes));
-        },
-        async manifest(bytes) {
-          manifest = await store({ name: "manifest.zst", kind: "manifest" }, bytes);
-        },
-      },
-      signal,
-    );
-    const history = await timelineHistory(world.replication, end.timeline, signal);
-    const wal = rangeOf(start, end, facts.server.segment_bytes);
-    await awaitWal(world, {
-      slot,
-      key: order.key,
-      end: parseLsn(end.lsn),
-      segmentBytes: facts.server.segment_bytes,
-      segments: neededSegments(
-        parseLsn(start.lsn),
-        { lsn: parseLsn(end.lsn), timeline: end.timeline },
-        history,
-        facts.server.segment_bytes,
-      ),
-      timeoutMs: order.wal_timeout_ms,
-    });
-    // Archived when the timeline began, which may have been into another repository; nothing is restored without it.
-    if (history !== null) {
-      const name = walName(order.key, historyFile(end.timeline));
-      await repository.create(name, Buffer.from(history), { signal });
-    }
-    const all = manifest === null ? parts : [...parts, manifest as Part];
+    const read = await readData(order, world, facts.version);
+    const history = await timelineHistory(replication, read.end.timeline, signal);
+    await bringWal(order, world, { ...read, history, segmentBytes: facts.server.segment_bytes });
+    const all = read.manifest === null ? read.parts : [...read.parts, read.manifest];
     await assertThere(repository, prefix, all, signal);
-    const record: BackupRecord = {
-      format: 1,
-      id: order.id,
-      type: order.type,
-      parent: order.parent,
-      cluster: { ...order.key, name: order.cluster },
-      node: order.node,
-      source: facts.standby ? "standby" : "primary",
-      started_at: startedAt.toISOString(),
-      finished_at: world.now().toISOString(),
-      wal,
-      parts,
-      manifest,
-      bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
-      stored_bytes: all.reduce((sum, { stored_bytes }) => sum + stored_bytes, 0),
-      compression: "zstd",
-      server: facts.server,
-      databases: facts.databases,
-      run: order.run,
-      tool: order.tool,
-    };
+    const record = recordOf(order, facts, { ...read, all, startedAt, finishedAt: world.now() });
     await repository.create(
       recordName(order.key, order.id),
       Buffer.from(`${JSON.stringify(record, null, 1)}\n`),
@@ -171,9 +80,128 @@ export async function take(order: TakeOrder, world: TakeWorld): Promise<BackupRe
     );
     return record;
   } catch (error) {
+    // The failure of the backup is the one to report; what is left is found by its marker.
     await removeParts(repository, prefix).catch(() => {});
     throw error;
   }
+}
+
+/** What the server gave, and the WAL without which it is nothing. */
+interface Read {
+  parts: readonly Part[];
+  manifest: Part | null;
+  start: Position;
+  end: Position;
+}
+
+/** Streams the server's data into the repository, part by part. */
+async function readData(order: TakeOrder, world: TakeWorld, version: number): Promise<Read> {
+  const { repository, tell, signal } = world;
+  const prefix = backupPrefix(order.key, order.id);
+  const parts: Part[] = [];
+  let manifest: Part | null = null;
+  let start: Position = { lsn: "0/0", timeline: 0 };
+  let total = 0;
+  let done = 0;
+  const told = async function* (bytes: AsyncIterable<Uint8Array>) {
+    for await (const piece of bytes) {
+      done += piece.length;
+      tell({ done, total: Math.max(done, total), unit: "bytes" });
+      yield piece;
+    }
+  };
+  const store = async (
+    part: Omit<Part, "bytes" | "stored_bytes" | "sha256">,
+    bytes: AsyncIterable<Uint8Array>,
+  ): Promise<Part> => {
+    const count = counter();
+    const content = compressed(told(bytes), count, order.level);
+    await repository.create(`${prefix}${part.name}`, content, { signal });
+    const { bytes: whole, storedBytes } = count;
+    return { ...part, bytes: whole, stored_bytes: storedBytes, sha256: count.sha256() };
+  };
+  tell({ text: "waiting for a checkpoint" });
+  const end = await baseBackup(
+    world.replication,
+    {
+      version,
+      label: `pgdba ${order.id}`,
+      checkpoint: order.checkpoint,
+      incremental: order.type === "incremental",
+      maxRateKb: order.max_rate_kb ?? undefined,
+    },
+    {
+      started(at, tablespaces) {
+        start = at;
+        total = 1024 * tablespaces.reduce((sum, { kilobytes }) => sum + kilobytes, 0);
+        tell({ text: "reading the data" });
+      },
+      async archive(tablespace, bytes) {
+        // Until 14 the server leaves the two empty blocks at a tar's end to its clients.
+        parts.push(await store(partOf(tablespace), version < 15 ? ended(bytes) : bytes));
+      },
+      async manifest(bytes) {
+        manifest = await store({ name: "manifest.zst", kind: "manifest" }, bytes);
+      },
+    },
+    signal,
+  );
+  return { parts, manifest, start, end };
+}
+
+/** Waits for the WAL that the backup needs, and brings the history of its timeline. */
+async function bringWal(
+  { key, slot, wal_timeout_ms: timeoutMs }: TakeOrder,
+  world: TakeWorld,
+  of: Pick<Read, "start" | "end"> & { history: string | null; segmentBytes: number },
+): Promise<void> {
+  const { history, segmentBytes } = of;
+  const [start, end] = [parseLsn(of.start.lsn), parseLsn(of.end.lsn)];
+  const { timeline } = of.end;
+  const segments = neededSegments(start, { lsn: end, timeline }, history, segmentBytes);
+  await awaitWal(world, { slot: slot ?? null, key, end, segmentBytes, segments, timeoutMs });
+  if (history === null) return;
+  // Archived when the timeline began, which may have been into another repository; nothing is restored without it.
+  const name = walName(key, historyFile(timeline));
+  await world.repository.create(name, Buffer.from(history), { signal: world.signal });
+}
+
+function recordOf(
+  order: TakeOrder,
+  facts: ServerFacts,
+  {
+    parts,
+    manifest,
+    start,
+    end,
+    ...read
+  }: Read & {
+    all: readonly Part[];
+    startedAt: Date;
+    finishedAt: Date;
+  },
+): BackupRecord {
+  return {
+    format: 1,
+    id: order.id,
+    type: order.type,
+    parent: order.parent,
+    cluster: { ...order.key, name: order.cluster },
+    node: order.node,
+    source: facts.standby ? "standby" : "primary",
+    started_at: read.startedAt.toISOString(),
+    finished_at: read.finishedAt.toISOString(),
+    wal: rangeOf(start, end, facts.server.segment_bytes),
+    parts: [...parts],
+    manifest,
+    bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    stored_bytes: read.all.reduce((sum, { stored_bytes }) => sum + stored_bytes, 0),
+    compression: "zstd",
+    server: facts.server,
+    databases: facts.databases,
+    run: order.run,
+    tool: order.tool,
+  };
 }
 
 /** Removes what a backup without a record has left. */
@@ -221,62 +249,4 @@ async function uploadParent(order: TakeOrder, parent: string, world: TakeWorld):
       hint: "Nothing can be the difference to it: take a full backup.",
     });
   await uploadManifest(replication, decompressed(stored, name), signal);
-}
-
-function assertOurs({ key, cluster, node }: TakeOrder, identity: string): void {
-  if (identity === key.system_identifier) return;
-  throw new PgdbaError(
-    "identity_mismatch",
-    `${node} has the system identifier ${identity}; the repository's part of ${cluster} is that of ${key.system_identifier}`,
-    {
-      hint: "Another server answers there, or the cluster was made anew: run `pgdba backup setup` for it.",
-    },
-  );
-}
-
-function assertFits({ key, type, node }: TakeOrder, version: number): void {
-  if (version !== key.version)
-    throw new PgdbaError(
-      "step_refused",
-      `${node} runs PostgreSQL ${version}; the repository's part is for ${key.version}`,
-      {
-        hint: "After an upgrade run `pgdba backup setup` again, so that the new version gets a part of its own.",
-      },
-    );
-  if (version < 13)
-    throw new PgdbaError(
-      "unsupported",
-      `${node} runs PostgreSQL ${version}, whose backups have no manifest`,
-      {
-        hint: "PostgreSQL 13 is the oldest that can be backed up so; `--type logical` works.",
-      },
-    );
-  if (type === "incremental" && version < 17)
-    throw new PgdbaError(
-      "unsupported",
-      `PostgreSQL ${version} has no incremental backups; they came with 17`,
-      {
-        hint: "Take a full one (`--type full`) more often, with WAL archived in between; or, where full ones are too large, use pgBackRest, whose backups pgdba lists.",
-      },
-    );
-}
-
-/** Somebody may have taken it for the leftover of a dead one. */
-async function assertThere(
-  repository: Repository,
-  prefix: string,
-  parts: readonly Part[],
-  signal: AbortSignal,
-): Promise<void> {
-  for (const { name, stored_bytes } of parts) {
-    const found = await repository.stat(`${prefix}${name}`, { signal });
-    if (found?.bytes === stored_bytes) continue;
-    throw new PgdbaError(
-      "repository_failed",
-      `${name} was written to ${repository.where}, and is not there as it was written`,
-      {
-        hint: "Somebody removes or changes what lies in the repository; find out who, and take the backup again.",
-      },
-    );
-  }
 }

@@ -18,9 +18,7 @@ const BEGUN = "begun.json";
 /** Says whose parts these will be. */
 export async function begin(
   repository: Repository,
-  key: ClusterKey,
-  id: string,
-  run: string,
+  { key, id, run }: { key: ClusterKey; id: string; run: string },
   options: Signalled = {},
 ): Promise<void> {
   const text = `${JSON.stringify({ backup: id, run })}\n`;

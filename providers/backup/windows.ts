@@ -80,7 +80,7 @@ function windowOf(
   };
 }
 
-function latestOf({ last }: Start, runs: readonly ArchivedRun[]): string | null {
+function latestOf({ backup, last }: Start, runs: readonly ArchivedRun[]): string | null {
   const run =
     last &&
     runs.find(
@@ -88,5 +88,9 @@ function latestOf({ last }: Start, runs: readonly ArchivedRun[]): string | null 
         timeline === last.timeline && first <= last.number && last.number <= end,
     );
   // In the middle of a run where a path leaves a timeline: then nobody has kept when that one came.
-  return run && run.last === last?.number ? run.at.toISOString() : null;
+  if (!run || run.last !== last?.number) return null;
+  const archived = run.at.toISOString();
+  // A segment that was archived while the backup ended brings it no less far than its own end.
+  const finished = backup.record.finished_at;
+  return archived < finished ? finished : archived;
 }

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../engine/types.ts";
+import { isMapping, type JsonObject } from "../../engine/types.ts";
 
 /** A member as the store has it: up to one loop old. */
 export interface PatroniMember {
@@ -120,9 +120,7 @@ function positionOf(value: unknown): string | null {
 }
 
 export function object(value: unknown): JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as JsonObject)
-    : {};
+  return isMapping(value) ? value : {};
 }
 
 export function textOrNull(value: unknown): string | null {

@@ -1,6 +1,6 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { readBody } from "../../engine/shared/read-body.ts";
-import type { Json, JsonObject } from "../../engine/types.ts";
+import { isMapping, type Json, type JsonObject } from "../../engine/types.ts";
 import { isConnectionRefused } from "../connection-refused.ts";
 
 /** The address of Patroni's REST API, and how to log in there. */
@@ -135,7 +135,7 @@ export function jsonIn({ url, text }: Answer): Json {
 /** The JSON object in an answer. @throws PgdbaError http_failed */
 export function objectIn(answer: Answer): JsonObject {
   const value = jsonIn(answer);
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  if (isMapping(value)) return value;
   throw notPatroni(answer.url, "JSON object");
 }
 

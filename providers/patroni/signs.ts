@@ -11,3 +11,10 @@ const PATRONI_SIGNS: readonly string[] = [
 export function isRunByPatroni(sourceOf: (setting: string) => string | undefined): boolean {
   return PATRONI_SIGNS.every((name) => sourceOf(name) === "command line");
 }
+
+/** How the names of its sessions begin, which whoever asks may see: `Patroni`, `Patroni heartbeat`. Runbooks, which share no SQL, write it themselves; a test compares them. */
+export const PATRONI_SESSION = "Patroni";
+
+/** SQL: whether a row of pg_stat_activity is a session of Patroni. `of` is the row's name in the statement. */
+export const isPatroniSession = (of: string): string =>
+  `${of}.application_name ^@ '${PATRONI_SESSION}'`;

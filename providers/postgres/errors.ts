@@ -1,5 +1,5 @@
 import { type ErrorCode, PgdbaError } from "../../engine/errors.ts";
-import type { JsonObject } from "../../engine/types.ts";
+import { isMapping, type JsonObject } from "../../engine/types.ts";
 
 interface Rule {
   code: ErrorCode;
@@ -181,8 +181,7 @@ function fromServer(thrown: unknown, sqlstate: string, message: string): PgdbaEr
 /** The SQLSTATE behind an error, or undefined. */
 export function sqlstateOf(error: unknown): string | undefined {
   const data = error instanceof PgdbaError ? error.data : undefined;
-  const state =
-    typeof data === "object" && data !== null && !Array.isArray(data) ? data.sqlstate : undefined;
+  const state = isMapping(data) ? data["sqlstate"] : undefined;
   return typeof state === "string" ? state : undefined;
 }
 

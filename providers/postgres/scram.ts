@@ -14,3 +14,9 @@ export function scramVerifier(password: string, salt: Buffer = randomBytes(16)):
   const server = hmac(salted, "Server Key").toString("base64");
   return `SCRAM-SHA-256$${ITERATIONS}:${salt.toString("base64")}$${stored}:${server}`;
 }
+
+/** Whether a server that keeps `verifier` accepts the password. False for a verifier of another kind, and one of other iterations. */
+export function isPasswordOf(password: string, verifier: string): boolean {
+  const salt = /^SCRAM-SHA-256\$\d+:([^$]+)\$/.exec(verifier)?.[1];
+  return salt !== undefined && scramVerifier(password, Buffer.from(salt, "base64")) === verifier;
+}

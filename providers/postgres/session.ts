@@ -32,6 +32,8 @@ export type AskOptions = Omit<QueryOptions, "changes" | "alone">;
 export interface TransactionOptions extends Timeouts {
   /** READ ONLY, and always rolled back. */
   readOnly: boolean;
+  /** False for questions about catalogues: without compiling them. */
+  jit?: false | undefined;
   signal?: AbortSignal | undefined;
 }
 

@@ -33,6 +33,8 @@ export interface Manner extends Timeouts {
   raw?: boolean | undefined;
   /** The transaction may not write. */
   readOnly?: boolean | undefined;
+  /** False for questions about catalogues: compiling one may take a hundred times as long as answering it. */
+  jit?: false | undefined;
 }
 
 /** Sets the styles, timeouts and the rest until the transaction ends. */
@@ -40,6 +42,7 @@ export function local(manner: Manner): string {
   const more: [name: string, value: string][] = [];
   if (manner.own === true) more.push(["search_path", "pg_catalog, pg_temp"]);
   if (manner.raw === true) more.push(["client_encoding", "SQL_ASCII"]);
+  if (manner.jit === false) more.push(["jit", "off"]);
   if (manner.readOnly === true) more.push(["transaction_read_only", "on"]);
   const settings = [...STYLES, ...more, ...given(manner)].map(
     ([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`,

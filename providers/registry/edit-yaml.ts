@@ -1,5 +1,5 @@
 import type { Document } from "yaml";
-import type { Json, JsonObject } from "../../engine/types.ts";
+import { isMapping, type Json, type JsonObject } from "../../engine/types.ts";
 
 const HEAD =
   " A cluster of pgdba. Comments stay when pgdba writes here; `pgdba schema cluster` prints what may stand here.";
@@ -64,8 +64,4 @@ function nameOf(item: Json): string {
 
 function isCollection(value: Json): boolean {
   return typeof value === "object" && value !== null;
-}
-
-function isMapping(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

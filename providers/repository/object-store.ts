@@ -86,27 +86,32 @@ function repositoryOf(client: Client, prefix: string): Repository {
       }
       if ((await stat(client, prefix, name, { signal })) !== null) throw differs(name, where);
       const source = partsUntil(content, signal)[Symbol.asyncIterator]();
-      const first: Uint8Array[] = [];
-      let bytes = 0;
-      let ended = false;
-      while (!ended && bytes < SMALL) {
-        const part = await source.next();
-        if (part.done) ended = true;
-        else {
-          first.push(new Uint8Array(part.value));
-          bytes += part.value.length;
+      try {
+        const first: Uint8Array[] = [];
+        let bytes = 0;
+        let ended = false;
+        while (!ended && bytes < SMALL) {
+          const part = await source.next();
+          if (part.done) ended = true;
+          else {
+            first.push(new Uint8Array(part.value));
+            bytes += part.value.length;
+          }
         }
+        const rest = async function* (): Bytes {
+          yield* first.splice(0);
+          for (let part = await source.next(); !part.done; part = await source.next())
+            yield part.value;
+        };
+        const outcome = ended
+          ? await put(name, Buffer.concat(first), signal)
+          : await putParts(client, name, rest(), { signal });
+        if (outcome === "made") return "made";
+        throw differs(name, where);
+      } finally {
+        // What the store did not take is not read any more: whoever writes it, such as a program, must hear of that.
+        await source.return(undefined);
       }
-      const rest = async function* (): Bytes {
-        yield* first.splice(0);
-        for (let part = await source.next(); !part.done; part = await source.next())
-          yield part.value;
-      };
-      const outcome = ended
-        ? await put(name, Buffer.concat(first), signal)
-        : await putParts(client, name, rest(), { signal });
-      if (outcome === "made") return "made";
-      throw differs(name, where);
     },
     async read(name, options = {}) {
       checkedName(name);
@@ -194,8 +199,10 @@ async function* list(
     // A store names the folders of a page after its objects.
     for (const one of items.toSorted((a, b) => compareNames(a.name, b.name)))
       if (after === undefined || compareNames(one.name, after) > 0) yield one;
-    token =
-      textIn(text, "IsTruncated") === "true" ? textIn(text, "NextContinuationToken") : undefined;
+    const isCut = textIn(text, "IsTruncated") === "true";
+    token = isCut ? textIn(text, "NextContinuationToken") : undefined;
+    // A list that breaks off must not pass for the whole: what it does not name would be missing.
+    if (isCut && token === undefined && most > 1) throw notUnderstood(client.where);
   } while (token !== undefined && most > 1);
 }
 

@@ -61,6 +61,11 @@ export class FollowingSession {
     return this.#last.identity;
   }
 
+  /** The timeline that the primary wrote when its session was opened; null of a standby, and where the role may not ask. */
+  get timeline(): number | null {
+    return this.#last.primary ? this.#last.timeline : null;
+  }
+
   /** From now on the server must show this system identifier, unless it has shown one. */
   expect(identity: string | null): void {
     this.#last.identity ??= identity;
@@ -93,6 +98,18 @@ export class FollowingSession {
     // Others read the lock's holder from the name, so it stays while the lock is held.
     if (this.#grant === undefined) await this.#show(session, name);
     return session;
+  }
+
+  /**
+   * For a step that needs the primary. A run that is resumed in the middle of a failover begins with a standby: then the primary of the cluster is waited for.
+   * @throws as `openAtLeader` does, and lock_lost
+   */
+  async primary(name: string, signal?: AbortSignal): Promise<void> {
+    const session = this.#session;
+    if (session?.info.standby !== true || this.#source().cluster === null) return;
+    if (!this.#behind.includes(session)) await this.#leave(session);
+    this.#last.primary = true;
+    await unlessAborted(this.#opened(name, PATIENCE_MS), signal);
   }
 
   /** The run's session in another database of the server; one that ended is opened again, where the server is now. */

@@ -129,6 +129,8 @@ async function heldInTransaction(locks: Locks, holder: PgSession): Promise<RunLo
         `SELECT /* pgdba */ set_config(name, '0', true) FROM pg_settings WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')`,
       );
       const found = await tried(locks, run, "pg_try_advisory_xact_lock");
+      // The server keeps what a query saw until the next statement begins: whoever rebuilds an index waits for that, and it holds back vacuum. This one sees nothing.
+      if (found === null) await run("SET LOCAL search_path = pg_catalog");
       outcome.resolve(found);
       if (found === null) await released.promise;
     })

@@ -103,6 +103,12 @@ function sourceFor({ name, entry, at }: Candidate, options: TargetOptions): Targ
     cluster: null,
     member: name,
     spec,
-    flags: ["--cluster", entry.name, "--host", name],
+    flags: [
+      "--cluster",
+      entry.name,
+      "--host",
+      name,
+      ...(flags.database ? ["--database", flags.database] : []),
+    ],
   };
 }

@@ -29,12 +29,14 @@ export function postgresAccess(
   const { password: _, ...spec } = source.spec;
   const name = nameOf(on);
   const narrow = narrowed(on);
-  const session = async (database = spec.database) =>
-    narrow(
+  const session = async (database = spec.database) => {
+    if (on.needs?.includes("primary") === true) await following.primary(name, on.signal);
+    return narrow(
       database === spec.database
         ? await following.get(name, on.signal)
         : await following.inDatabase(database, name),
     );
+  };
   return {
     spec,
     session,

@@ -172,10 +172,12 @@ export class PostgresTarget implements Target {
         version: info.version,
         version_num: info.version_num,
         role,
+        timeline: this.#following.timeline,
         database: info.database,
         user: info.user,
         ...this.#following.place,
         member: memberAt(source, this.#following.place),
+        members: source.cluster === null ? [] : (source.members ?? []).map(({ name }) => name),
         address: rows[0]?.["address"] ?? null,
       },
     };

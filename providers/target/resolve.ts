@@ -41,7 +41,7 @@ async function clusterTarget(
   const read = async (): Promise<TargetSource | undefined> => {
     const source = await clusterSource(name, options, starts);
     starts = false;
-    return source && withKnown({ ...source, assumed, flags: ["--cluster", name] }, options);
+    return source && withKnown({ ...inDatabase(source, options), assumed }, options);
   };
   const find = async (): Promise<Target | undefined> => {
     const source = await read();
@@ -51,6 +51,17 @@ async function clusterTarget(
     (await find()) ??
     new AbsentTarget(name, await unknownCluster(options.stateDir, name, options.suggest), find)
   );
+}
+
+/** A cluster is reached in the database of its entry, or in the one that is named. */
+function inDatabase(source: TargetSource, { flags: { database } }: TargetOptions): TargetSource {
+  const flags = ["--cluster", source.name];
+  if (!database) return { ...source, flags };
+  return {
+    ...source,
+    spec: { ...source.spec, database },
+    flags: [...flags, "--database", database],
+  };
 }
 
 function withKnown(source: TargetSource, options: TargetOptions): TargetSource {

@@ -1,3 +1,4 @@
+import { parseDuration } from "../../engine/shared/units.ts";
 import { defineStep } from "../define.ts";
 import { wantedSettings } from "../../providers/backup/archive.ts";
 import { archiveMembers } from "./archive/members.ts";
@@ -19,11 +20,10 @@ restart would have to bring to it.`,
     additionalProperties: false,
     properties: {
       timeout: {
-        type: "integer",
-        minimum: 0,
-        maximum: 86400,
-        default: 60,
-        description: "Seconds after which a segment is archived though it is not full",
+        type: "string",
+        format: "duration",
+        default: "60s",
+        description: "When a segment that is not full is ended and archived; 0s for never",
       },
     },
   },
@@ -63,10 +63,12 @@ restart would have to bring to it.`,
       system_identifier: { type: "string" },
     },
   },
-  async run(ctx, { timeout = 60 }) {
+  async run(ctx, { timeout = "60s" }) {
+    // The server counts it in whole seconds, and 0 would be for never.
+    const seconds = Math.ceil(parseDuration(timeout) / 1000);
     const { members, silent } = await archiveMembers(ctx);
     const [first] = members;
-    const wanted = members.map((one) => wantedSettings(one, one.version, timeout));
+    const wanted = members.map((one) => wantedSettings(one, one.version, seconds));
     return {
       members: members.map(({ name, standby, archive_mode, archiver, archive_timeout }) => ({
         name,

@@ -4,7 +4,8 @@ import type { Lent } from "../../providers/backup/lend.ts";
 import { moveDatabase } from "../../providers/backup/logical/load.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
-import { clientOf, removePassfile } from "./client.ts";
+import { removePassfile } from "../local-programs.ts";
+import { clientOf } from "./client.ts";
 import { settle } from "./counted-rows.ts";
 import { endLent, lend } from "./restore/lent.ts";
 import {

@@ -3,7 +3,8 @@ import type { Alone } from "../../providers/backup/logical/alone.ts";
 import { moveTables } from "../../providers/backup/logical/load.ts";
 import type {} from "../../providers/target/access.ts";
 import { defineStep } from "../define.ts";
-import { clientOf, removePassfile } from "./client.ts";
+import { removePassfile } from "../local-programs.ts";
+import { clientOf } from "./client.ts";
 import { endLent, lend } from "./restore/lent.ts";
 import { admin, missingRoles } from "./scratch-database.ts";
 import {
@@ -119,7 +120,7 @@ role is there, else to the role that restores.`,
           owner,
           left_out: alone.left_out as unknown as Json[],
         };
-        await finishTable(ctx, made, alone, name, output);
+        await finishTable(ctx, { made, alone, to: name, output });
         return output;
       });
     } finally {

@@ -1,7 +1,4 @@
 /** The client programs for the server of a target, and how they log in. */
-import { createHash } from "node:crypto";
-import { readdir, rm } from "node:fs/promises";
-import { delimiter, isAbsolute, join } from "node:path";
 import { PgdbaError, toPgdbaError } from "../../engine/errors.ts";
 import { readText } from "../../engine/shared/read-file.ts";
 import type { StepContext } from "../../engine/types.ts";
@@ -10,9 +7,17 @@ import {
   majorOf,
   type Programs,
   programsIn,
-  type Runs,
   weakness,
 } from "../../providers/backup/logical/programs.ts";
+import {
+  common,
+  loginOf,
+  passfileOf,
+  placeOfServer,
+  programFolders,
+  removePassfile,
+  runsHere,
+} from "../local-programs.ts";
 import { runsOn } from "./node-runs.ts";
 
 export interface Client {
@@ -52,21 +57,9 @@ export async function clientOf(ctx: StepContext, least = 0): Promise<Client> {
     return inContainer(ctx, server, toPgdbaError(error));
   }
   warnOf(ctx, programs);
-  const file = passfileOf(ctx);
-  const { sslmode, sslrootcert, user } = postgres.spec;
-  const hasPassword = await postgres.passfile(file);
   return {
     programs,
-    env: {
-      PGHOST: server.host,
-      PGPORT: String(server.port),
-      PGUSER: user,
-      PGSSLMODE: sslmode,
-      ...(sslrootcert === undefined ? {} : { PGSSLROOTCERT: sslrootcert }),
-      // Without one, nobody's own file is asked: who logs in is the target's to say.
-      PGPASSFILE: hasPassword ? file : "/dev/null",
-      ...common(ctx),
-    },
+    env: await loginOf(ctx),
     where: "here",
     close: () => removePassfile(ctx),
   };
@@ -146,26 +139,6 @@ async function inContainer(
   }
 }
 
-/** For undo and forget: what a process that was killed has left. */
-export async function removePassfile(ctx: StepContext): Promise<void> {
-  await rm(passfileOf(ctx), { force: true });
-}
-
-function passfileOf(ctx: StepContext): string {
-  const name = createHash("sha256")
-    .update(`${ctx.run.id} ${ctx.step.path}`)
-    .digest("hex")
-    .slice(0, 16);
-  return join(ctx.run.stateDir, "tmp", `login-${name}`);
-}
-
-/** However they reach a server. */
-export const common = (ctx: StepContext) => ({
-  PGAPPNAME: `pgdba/${ctx.run.id}`,
-  PGCONNECT_TIMEOUT: "10",
-  PGCLIENTENCODING: "UTF8",
-});
-
 function warnOf(ctx: StepContext, programs: Programs): void {
   const why = weakness(programs);
   if (why !== null) ctx.warn(why);
@@ -178,8 +151,7 @@ async function serverOf(ctx: StepContext, least: number) {
   return {
     version_num: Math.max(info.version_num, least * 10_000),
     what: least * 10_000 > info.version_num ? "the dump" : ctx.target.name,
-    host: typeof facts["host"] === "string" ? facts["host"] : postgres.spec.host,
-    port: typeof facts["port"] === "number" ? facts["port"] : postgres.spec.port,
+    ...(await placeOfServer(ctx)),
     member: typeof facts["member"] === "string" ? facts["member"] : null,
   };
 }
@@ -196,31 +168,6 @@ async function nodePrograms(ctx: StepContext, member: string | null) {
   return { programs, address: info.address };
 }
 
-/** Where packages put the programs of each version side by side. */
-const PARENTS = [
-  "/usr/lib/postgresql",
-  "/usr",
-  "/usr/local",
-  "/opt/homebrew/opt",
-  "/usr/local/opt",
-];
-const FOLDER = /^(\d+|pgsql(-\d+)?|postgresql@\d+)$/;
-
 async function localPrograms(ctx: StepContext): Promise<Programs[]> {
-  const path = (ctx.env["PATH"] ?? "").split(delimiter).filter(isAbsolute);
-  const packaged = await Promise.all(
-    PARENTS.map(async (parent) =>
-      (await readdir(parent).catch(() => []))
-        .filter((name) => FOLDER.test(name))
-        .map((name) => join(parent, name, "bin")),
-    ),
-  );
-  const folders = [...new Set([...packaged.flat(), ...path])];
-  // A service, an option or a password of whoever started us must not lead the programs elsewhere.
-  const inherited = Object.keys(ctx.env).filter((name) => /^PG(?!DBA_)[A-Z]/.test(name));
-  const run: Runs = (argv, options) => {
-    const unset = inherited.filter((name) => options?.env?.[name] === undefined);
-    return ctx.spawn(["env", ...unset.flatMap((name) => ["-u", name]), ...argv], options);
-  };
-  return programsIn(folders, (folder) => `in ${folder}`, run);
+  return programsIn(await programFolders(ctx), (folder) => `in ${folder}`, runsHere(ctx));
 }

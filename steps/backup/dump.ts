@@ -8,7 +8,8 @@ import type { BackupRecord, DatabaseLocale, Part } from "../../providers/backup/
 import { recordName } from "../../providers/repository/layout.ts";
 import { defineStep } from "../define.ts";
 import { assertClock } from "./clock.ts";
-import { clientOf, removePassfile } from "./client.ts";
+import { removePassfile } from "../local-programs.ts";
+import { clientOf } from "./client.ts";
 import { newBackupId } from "./id.ts";
 import { removeBackup } from "./remove.ts";
 import { backupPlace } from "./place.ts";
@@ -88,6 +89,7 @@ A dump that was made is not yet a good one: \`backup.read-dump\` reads it back.`
       await client.close();
     }
   },
+  varies: ["bytes"],
   async plan(ctx, input: Input) {
     const databases = await databasesOf(ctx, input.databases ?? null);
     return { databases: databases.map(({ name }) => name), bytes: sum(databases) };

@@ -66,7 +66,12 @@ off leaves is garbage, and the next one takes it away. Can't be taken back.`,
     // One that was finished meanwhile has a record by now.
     for await (const { name } of repository.list(recordPrefix(key), options))
       ids.add(name.slice(recordPrefix(key).length).replace(/\.json$/, ""));
-    const garbage = await garbageOf(repository, key, ids, ctx.clock.now().getTime(), options);
+    const garbage = await garbageOf(
+      repository,
+      key,
+      { ids, now: ctx.clock.now().getTime() },
+      options,
+    );
     await removeAll(repository, garbage, options);
     const before = new Date(ctx.clock.now().getTime() - ABANDONED_MS);
     const unfinished = await repository.sweep(before, options);

@@ -69,6 +69,7 @@ together. The server beside it is not touched. The folder belongs to the run, an
     };
     return outputOf(node, await work<Fetched>(ctx, nodes, place, { job: "fetch", order }));
   },
+  varies: ["needed_bytes", "free_bytes"],
   async plan(ctx, { node, backup_id, wal_bytes }): Promise<Json> {
     const nodes = await ctx.use("nodes");
     const { data, disk } = await placeOf(nodes, node);

@@ -3,8 +3,10 @@ import type { StepContext } from "../../engine/types.ts";
 import { loadDump } from "../../providers/backup/logical/load.ts";
 import { withSuffix } from "../../providers/backup/logical/names.ts";
 import type { TableRows } from "../../providers/backup/logical/rows.ts";
+import { commandLine } from "../command-line.ts";
 import { defineStep } from "../define.ts";
-import { clientOf, removePassfile } from "./client.ts";
+import { removePassfile } from "../local-programs.ts";
+import { clientOf } from "./client.ts";
 import { settle } from "./counted-rows.ts";
 import { assertNotOlder, dumpOf, toolMajor } from "./logical-part.ts";
 import { backupPlace } from "./place.ts";
@@ -107,8 +109,7 @@ A dump holds code: functions, defaults, triggers. It is run in the server, by th
         ...(input.owners === false ? ["--no-owner", "--no-privileges"] : []),
       ];
       await loadDump(
-        client.programs,
-        client.env,
+        client,
         { ...place, id: record.id, part, signal: ctx.signal },
         { database: noted.scratch, options },
         (bytes) =>
@@ -149,7 +150,11 @@ A dump holds code: functions, defaults, triggers. It is run in the server, by th
 });
 
 /** The name that it gets. @throws PgdbaError invalid_param | step_refused */
-async function nameOf(ctx: StepContext, database: string, { to, replace }: Input): Promise<string> {
+async function nameOf(
+  ctx: StepContext,
+  database: string,
+  { id, to, replace }: Input,
+): Promise<string> {
   const pg = await admin(ctx);
   if (replace != null) {
     if (replace !== database || to != null)
@@ -157,20 +162,21 @@ async function nameOf(ctx: StepContext, database: string, { to, replace }: Input
         "step_refused",
         to == null
           ? `--replace names ${replace}, and the backup is of ${database}`
-          : "--to and --replace contradict each other",
+          : "--as and --replace contradict each other",
         {
-          hint: `To put it in the place of the database: --replace=${database}, and no --to.`,
+          hint: `To put it in the place of the database: --replace=${database}, and no --as.`,
         },
       );
     if ((await databaseOid(pg, database)) !== null) return database;
     throw new PgdbaError("invalid_param", `There is no database ${database} to replace`, {
-      hint: `Restore it with --to ${database}.`,
+      hint: `Restore it beside what there is, with --as ${database}.`,
     });
   }
+  const inPlace = ["backup", "load-in-place", id, "--in-database", database, "--replace", database];
   const name = to ?? withSuffix(database, "_restored");
   if ((await databaseOid(pg, name)) === null) return name;
   throw new PgdbaError("invalid_param", `There is a database ${name} already`, {
-    hint: `Give another name with --to, drop that one, or put the restored one in the place of ${database} with --replace=${database}.`,
+    hint: `Give another name with --as, or drop that one. To put the restored one in the place of ${database}: ${commandLine(ctx.target, inPlace)}`,
   });
 }
 

@@ -5,7 +5,8 @@ import { contentsOf, loadDump, moveTables } from "../../providers/backup/logical
 import { withSuffix } from "../../providers/backup/logical/names.ts";
 import { entriesFor } from "../../providers/backup/logical/table-list.ts";
 import { defineStep } from "../define.ts";
-import { clientOf, removePassfile } from "./client.ts";
+import { removePassfile } from "../local-programs.ts";
+import { clientOf } from "./client.ts";
 import { assertNotOlder, dumpOf, toolMajor } from "./logical-part.ts";
 import { backupPlace } from "./place.ts";
 import { recordOf } from "./records.ts";
@@ -115,18 +116,13 @@ and foreign keys are left out, for they would change or refuse its rows.`,
       );
       let done = 0;
       const options = ["--no-owner", "--no-privileges"];
-      await loadDump(
-        client.programs,
-        client.env,
-        stored,
-        { database: noted.scratch, options, entries },
-        (bytes) =>
-          ctx.progress({
-            done: (done += bytes),
-            total: part.stored_bytes,
-            unit: "bytes",
-            text: input.table,
-          }),
+      await loadDump(client, stored, { database: noted.scratch, options, entries }, (bytes) =>
+        ctx.progress({
+          done: (done += bytes),
+          total: part.stored_bytes,
+          unit: "bytes",
+          text: input.table,
+        }),
       );
       const wish = { schema, table, name: newTableName(ctx), mark: markOf(ctx) };
       const alone = await inDatabase(ctx, noted.scratch, (pg) => standAlone(pg, wish));
@@ -139,7 +135,7 @@ and foreign keys are left out, for they would change or refuse its rows.`,
         database: into,
         options: ["--no-owner", "--no-privileges"],
       });
-      const rows = await finishTable(ctx, made, alone, to);
+      const rows = await finishTable(ctx, { made, alone, to });
       await removeScratch(ctx);
       return { database: into, table: `${schema}.${to}`, rows };
     } finally {

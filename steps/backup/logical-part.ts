@@ -26,7 +26,9 @@ export function dumpOf(record: BackupRecord, database: string | null): Part & { 
     database === null
       ? `${record.id} has several databases`
       : `${record.id} has no database ${database}`,
-    { hint: `It has ${dumps.map((part) => part.database).join(", ")}: name one with --database.` },
+    {
+      hint: `It has ${dumps.map((part) => part.database).join(", ")}: name one with --in-database.`,
+    },
   );
 }
 

@@ -32,7 +32,11 @@ export default defineStep({
   },
   async run(ctx, { backup_id, kind, facts }) {
     const { repository, key } = await ctx.use("repository");
-    await mark(ctx, { repository, key, cluster: ctx.target.name }, backup_id, kind, facts);
+    await mark(
+      ctx,
+      { repository, key, cluster: ctx.target.name },
+      { backup: backup_id, kind, facts },
+    );
     return { backup_id, kind };
   },
   plan: async (_ctx, { backup_id, kind }): Promise<Json> => ({ backup_id, kind }),

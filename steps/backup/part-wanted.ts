@@ -84,6 +84,6 @@ function onlyOne(databases: readonly string[]): string {
   const own = databases.filter((name) => name !== "postgres");
   if (own.length === 1 || databases.length === 1) return own[0] ?? databases[0]!;
   throw new PgdbaError("invalid_param", "The backup has several databases", {
-    hint: `Name one with --database: ${databases.join(", ")}.`,
+    hint: `Name one with --in-database: ${databases.join(", ")}.`,
   });
 }

@@ -55,7 +55,7 @@ async function say(ctx: StepContext, id: string, pinned: boolean): Promise<void>
   const before = await newestMark(place, id, pinned ? "unpinned" : "pinned");
   const since = before === null ? Infinity : ctx.clock.now().getTime() - Date.parse(before.at);
   if (since < 1_000) await ctx.clock.sleep(1_000 - since + 1, ctx.signal);
-  await mark(ctx, place, id, pinned ? "pinned" : "unpinned", {});
+  await mark(ctx, place, { backup: id, kind: pinned ? "pinned" : "unpinned", facts: {} });
 }
 
 async function isPinnedNow(ctx: StepContext, id: string): Promise<boolean> {

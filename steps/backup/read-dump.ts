@@ -1,6 +1,7 @@
 import { readPart, assertWhole, type Damage } from "../../providers/backup/logical/read.ts";
 import { defineStep } from "../define.ts";
-import { clientOf, removePassfile } from "./client.ts";
+import { removePassfile } from "../local-programs.ts";
+import { clientOf } from "./client.ts";
 import { backupPlace } from "./place.ts";
 import { mark, recordOf } from "./records.ts";
 
@@ -67,13 +68,11 @@ put down beside its record with the rows of each table; else it is \`damaged\`, 
         if (damage !== null) damages.push(damage);
         else if (part.database !== undefined) databases.push({ database: part.database, rows });
       }
-      await mark(
-        ctx,
-        place,
-        record.id,
-        damages.length > 0 ? "damaged" : "verified",
-        damages.length > 0 ? { damages } : { databases },
-      );
+      await mark(ctx, place, {
+        backup: record.id,
+        kind: damages.length > 0 ? "damaged" : "verified",
+        facts: damages.length > 0 ? { damages } : { databases },
+      });
       assertWhole(record.id, damages);
       return {
         id: record.id,

@@ -27,9 +27,7 @@ export async function restorableRecord(
 export async function mark(
   ctx: StepContext,
   { repository, key }: BackupPlace,
-  backup: string,
-  kind: MarkKind,
-  facts: unknown,
+  { backup, kind, facts }: Pick<Mark, "backup" | "kind" | "facts">,
 ): Promise<void> {
   const at = ctx.clock.now();
   const content: Mark = { backup, kind, at: at.toISOString(), run: ctx.run.id, facts };

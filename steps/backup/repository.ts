@@ -70,7 +70,7 @@ was connected, is given one. What the place must keep is tried: that a name is g
         : await readClusterFile(cluster, clusterFile(ctx.run.stateDir, cluster));
     if (entry === undefined || cluster === null)
       throw new PgdbaError("step_refused", "Only a cluster of the registry has a repository", {
-        hint: "Name it with --cluster: `pgdba cluster connect --name NAME --patroni-url http://HOST:8008` registers one that Patroni runs.",
+        hint: "Name it with --cluster: `pgdba cluster connect --name NAME --patroni-url http://HOST:8008` registers one that Patroni runs, `pgdba cluster connect --name NAME --pg-host HOST` a server alone.",
         nothingDone: true,
       });
     const noted = ctx.noted as { cluster_id: string } | undefined;

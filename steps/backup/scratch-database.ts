@@ -49,7 +49,7 @@ export async function assertDatabaseFree(ctx: StepContext, name: string): Promis
   assertName(name);
   if ((await databaseOid(await admin(ctx), name)) === null) return;
   throw new PgdbaError("invalid_param", `There is a database ${name} already`, {
-    hint: "Give another name, or drop that one.",
+    hint: "Give another name with --as, or drop that one.",
   });
 }
 

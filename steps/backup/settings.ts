@@ -27,7 +27,6 @@ counts before that.`,
       settings: values("Of the original, as `backup.plan` gives them"),
       over: values("The settings that count before all others"),
       archive: { type: "boolean", default: true },
-      archive_timeout: { type: "integer", minimum: 0, maximum: 86400, default: 60 },
     },
   },
   output: {
@@ -36,7 +35,7 @@ counts before that.`,
     required: ["settings"],
     properties: { settings: values("For a server that is made now") },
   },
-  async run(_ctx, { version, settings, over = {}, archive = true, archive_timeout = 60 }) {
+  async run(_ctx, { version, settings, over = {}, archive = true }) {
     const kept = Object.entries(settings).filter(([, value]) => value !== "");
     const senders = Math.max(SENDERS, Number(settings["max_wal_senders"] ?? 0));
     return {
@@ -47,7 +46,7 @@ counts before that.`,
           ? {
               archive_mode: "on",
               archive_command: ARCHIVE_COMMAND,
-              archive_timeout: `${archive_timeout}s`,
+              archive_timeout: "60s",
               ...(version >= 17 ? { summarize_wal: "on" } : {}),
             }
           : {}),

@@ -77,7 +77,7 @@ export async function assertTableFree(
   assertName(name);
   if ((await databaseOid(await admin(ctx), database)) === null)
     throw new PgdbaError("invalid_param", `There is no database ${database} on the server`, {
-      hint: `Where it was dropped, restore it whole (\`pgdba backup restore --database NAME\`, without --table), or bring the table into another one with --into. Names are case-sensitive.`,
+      hint: `Where it was dropped, restore it whole (\`pgdba backup restore --in-database NAME\`, without --table), or bring the table into another one with --into. Names are case-sensitive.`,
     });
   const [found] = (await inDatabase(ctx, database, (pg) => pg.ask(TAKEN, [schema, name]))).rows;
   if (found === undefined)
@@ -86,7 +86,7 @@ export async function assertTableFree(
     });
   if (found["taken"] === true)
     throw new PgdbaError("invalid_param", `${database} has ${schema}.${name} already`, {
-      hint: "Give another name.",
+      hint: "Give another name with --as.",
     });
 }
 
@@ -95,10 +95,12 @@ const THERE = `SELECT c.oid::text AS oid FROM pg_class c JOIN pg_namespace n ON 
 /** Counts what was brought, has the planner know it, and gives it its name. @returns its rows @throws PgdbaError step_failed */
 export async function finishTable(
   ctx: StepContext,
-  made: NotedTable,
-  alone: Alone,
-  to: string,
-  output?: NotedTable["output"],
+  {
+    made,
+    alone,
+    to,
+    output,
+  }: { made: NotedTable; alone: Alone; to: string; output?: NotedTable["output"] },
 ): Promise<number> {
   const { database, schema, name } = made.table;
   return inDatabase(ctx, database, async (pg) => {

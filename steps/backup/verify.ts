@@ -84,7 +84,7 @@ failure of this step: look at \`verified\`.`,
       // One that was removed meanwhile is gone, and not damaged.
       if ((await recordIfThere(repository, recordName(key, backup))) === null) continue;
       const kind = verified ? "verified" : "damaged";
-      await mark(ctx, place, backup, kind, facts);
+      await mark(ctx, place, { backup, kind, facts });
     }
     if (counts.chain.length > 1) {
       const why = await withoutCombine(ctx);

@@ -52,6 +52,12 @@ state folder; done again it gives that.`,
     properties: {
       drill: { type: "string", description: "The id that chaos.load has given" },
       confirmed: { type: ["boolean", "null"] },
+      lasted: {
+        type: ["boolean", "null"],
+        default: null,
+        description:
+          "Whether the fault was in force until the drill took it back; null makes no claim",
+      },
       healed: {
         type: ["boolean", "null"],
         default: null,
@@ -116,6 +122,7 @@ state folder; done again it gives that.`,
 interface Asked {
   drill: string;
   confirmed: boolean | null;
+  lasted?: boolean | null;
   healed?: boolean | null;
   max_gap?: string | null;
   expected?: readonly { name: string; holds: boolean; why: string }[];
@@ -209,6 +216,7 @@ function resultOf(drill: Drill, all: Gathered): Result {
   const claims = hypotheses({
     ...seen,
     confirmed: asked.confirmed,
+    lasted: asked.lasted ?? null,
     healed: asked.healed ?? null,
     least: asked.least ?? 1000,
     most_gap_ms: asked.max_gap ? parseDuration(asked.max_gap) : null,

@@ -52,10 +52,14 @@ on it, whatever becomes of the run: name one that was made for this. \`took\`: r
     const bytes = await contentOf(repository, name);
     const at = Math.floor((bytes.length - FLIPPED) / 2);
     const other = flipped(bytes, at);
-    await mark(ctx, place, id, "damaged", {
-      damage: [
-        { backup: id, object: name, why: `a drill has damaged it on purpose, run ${ctx.run.id}` },
-      ],
+    await mark(ctx, place, {
+      backup: id,
+      kind: "damaged",
+      facts: {
+        damage: [
+          { backup: id, object: name, why: `a drill has damaged it on purpose, run ${ctx.run.id}` },
+        ],
+      },
     });
     const began = ctx.clock.now().toISOString();
     // An object is never changed: another one takes its place.

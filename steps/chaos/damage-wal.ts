@@ -4,7 +4,7 @@ import type { Nodes, PostgresFacts } from "../../providers/nodes/contract.ts";
 import { defineStep } from "../define.ts";
 import { serverFacts } from "../node-files.ts";
 import { onMember, session } from "../sql/session.ts";
-import { removeCopy, type Tried, triedOnCopy } from "./damage/crashed.ts";
+import { assertRoom, removeCopy, type Tried, triedOnCopy } from "./damage/crashed.ts";
 import { damage, readPiece } from "./damage/files.ts";
 import { digestOf, FLIPPED, flipped, type Piece } from "./damage/page.ts";
 import { onDisk, replayed } from "./damage/replayed.ts";
@@ -71,6 +71,7 @@ The standby stays down. Its start takes the fault back, by \`chaos.heal\` or at 
     const nodes = await ctx.use("nodes");
     const server = (await serverFacts(nodes, node)).postgres;
     await onMember(ctx, node, async ({ info }) => assertStandby(node, info.standby));
+    await assertRoom(nodes, node, server);
     await onDisk(ctx, node);
     const records = await commits(ctx, table);
     const rows = await onMember(ctx, node, async (pg) => {

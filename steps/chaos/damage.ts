@@ -150,7 +150,7 @@ function advice({ run, target }: StepContext, node: string, how: string, what: s
   const repair =
     how === "index"
       ? "make the index anew (REINDEX INDEX CONCURRENTLY)"
-      : `make ${node} anew from another node (replica reinit ${node}; hand its role over first where it leads)`;
+      : `make ${node} anew from another node (replica reinit ${node}; hand its role over first where it leads), or, where no node is sound, take the table out of a backup (backup restore --table)`;
   return `${what} on ${node}, on purpose; no healer can repair that. pgdba resume ${run.id} does where that run can be resumed; else ${repair}. Then: pgdba chaos heal --all --cluster ${target.name}`;
 }
 

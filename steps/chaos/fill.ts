@@ -42,6 +42,7 @@ room ends with PANIC, and again at each start until there is room.`,
       act: (until) => nodes.fillDisk(node, { of, leaveBytes: Number(parseBytes(leave)) }, until),
     });
   },
+  varies: ["free_bytes"],
   async plan(ctx, { node, of }): Promise<Json> {
     const { disks } = await (await ctx.use("nodes")).facts(node);
     const disk = disks.find((one) => one.of === of);

@@ -5,12 +5,13 @@ import { isLeader } from "../../providers/patroni/members.ts";
 import { SSL_MODES } from "../../providers/postgres/connect.ts";
 import { openSession } from "../../providers/postgres/session.ts";
 import { CLUSTER_PARTS } from "../../providers/registry/schema.ts";
-import { listClusters } from "../../providers/registry/folder.ts";
 import { placeIn } from "../../providers/target/member-name.ts";
 import { defineStep } from "../define.ts";
+import { assertNew } from "./discover/new.ts";
 import { entryOf, given } from "./discover/entry.ts";
 import { judgeFound, type Judged } from "./discover/judge.ts";
 import { mayLater, type Ways } from "./discover/may.ts";
+import { announce, usual } from "./discover/passwords.ts";
 import { findMembers, type Found } from "./discover/probe.ts";
 import { namedCluster } from "./entry/name.ts";
 
@@ -188,7 +189,11 @@ warning. \`entry\` holds the parts that \`cluster.record\` writes. Passwords are
       signal: ctx.signal,
     });
     const judged = judgeFound(found, input.accept_problems === true);
-    await assertNew(ctx, judged, found);
+    await assertNew(
+      ctx,
+      judged.identity,
+      found.map(({ reach }) => reach),
+    );
     for (const problem of judged.problems) ctx.warn(problem);
     const entry = entryOf(found, judged, {
       postgres: {
@@ -255,48 +260,11 @@ warning. \`entry\` holds the parts that \`cluster.record\` writes. Passwords are
   },
 });
 
-/** The variable that pgdba and libpq read a password from, when it is set. */
-function usual(env: StepContext["env"]): string | undefined {
-  return ["PGDBA_PG_PASSWORD", "PGPASSWORD"].find((name) => (env[name] ?? "") !== "");
-}
-
-/** Has the passwords masked everywhere. @throws PgdbaError missing_secret with all variables that are not set */
-function announce(ctx: StepContext, names: readonly (string | null | undefined)[]): void {
-  const given = names.filter((name) => name != null);
-  const missing = given.filter((name) => (ctx.env[name] ?? "") === "");
-  if (missing.length > 0) {
-    throw new PgdbaError("missing_secret", `Not set: ${[...new Set(missing)].join(", ")}`, {
-      hint: "These variables were named as those that hold passwords; set them in the environment.",
-      data: { missing: [...new Set(missing)] },
-    });
-  }
-  for (const name of given) ctx.secret(ctx.env[name]!);
-}
-
 /** @throws PgdbaError invalid_param */
 function assertPlace(text: string): void {
   if (placeIn(text) !== undefined) return;
   throw new PgdbaError("invalid_param", "This is not a host with a port", {
     hint: "Write db1:5432, 10.0.0.1:5432 or [::1]:5432.",
-  });
-}
-
-/** One cluster has one entry: two would be locked and labelled each for itself. @throws PgdbaError step_refused */
-async function assertNew(ctx: StepContext, judged: Judged, found: readonly Found[]): Promise<void> {
-  const own = namedCluster(ctx);
-  const places = new Set(found.map(({ reach }) => `${reach.host}:${reach.port}`));
-  const other = (await listClusters(ctx.run.stateDir)).find(
-    ({ name, entry }) =>
-      name !== own &&
-      entry?.identity === judged.identity &&
-      (entry.data.nodes ?? []).some(({ address, reach }) => {
-        const at = reach ?? address;
-        return at !== undefined && places.has(`${at.host}:${at.port}`);
-      }),
-  );
-  if (other === undefined) return;
-  throw new PgdbaError("step_refused", `This cluster is registered already, as ${other.name}`, {
-    hint: `Use --cluster ${other.name}; or forget that entry first: pgdba cluster forget --cluster ${other.name}.`,
   });
 }
 

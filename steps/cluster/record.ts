@@ -6,13 +6,23 @@ import { defineStep } from "../define.ts";
 import { ownCluster } from "./entry/name.ts";
 
 const { ownership: _ownership, partial: _partial, ...REST } = CLUSTER_PARTS;
-const { dcs, pgbouncer, accounts, nodes } = REST;
+const { system_identifier, dcs, pgbouncer, accounts, nodes, monitoring } = REST;
 const { address, reach } = nodes.items.properties;
+const orNull = <T extends object>(schema: T) => ({ ...schema, type: ["string", "null"] }) as const;
 /** A runbook says by null that there is none. */
 const PARTS = {
   ...REST,
+  system_identifier: orNull(system_identifier),
   dcs: { ...dcs, type: ["object", "null"] },
   pgbouncer: { ...pgbouncer, type: ["object", "null"] },
+  monitoring: {
+    ...monitoring,
+    properties: {
+      prometheus: orNull(monitoring.properties.prometheus),
+      grafana: orNull(monitoring.properties.grafana),
+      alertmanager: orNull(monitoring.properties.alertmanager),
+    },
+  },
   // As the steps that list nodes give them: one without a server has no address of one.
   nodes: {
     ...nodes,

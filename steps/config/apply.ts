@@ -12,6 +12,7 @@ import {
 import { markTakenBack, mayGoOn, ownBefore } from "./place/before.ts";
 import { type Confirmed } from "./place/place.ts";
 import { openPlace } from "./place/open.ts";
+import { cutOff } from "./place/kept-wal.ts";
 import { orderOfStandbys } from "./place/standbys.ts";
 
 const VALUE = { type: ["string", "number", "boolean", "null"] } as const;
@@ -29,6 +30,8 @@ What was there before is in the output, and in the state folder before anything 
 
 - A standby must not have less than its primary of max_connections and its like: where standbys follow the server, a warning says who
   takes the new value first.
+- Where slots or standbys hold more WAL now than max_slot_wal_keep_size, idle_replication_slot_timeout or wal_keep_size let them, a warning
+  says who would be cut off.
 - A value of null takes a setting out again.
 - A value of ALTER ROLE or ALTER DATABASE wins over the server's in the sessions of that role or database. Those are left as they are, and
   are in \`overrides\` with the statement that takes each out.
@@ -134,8 +137,7 @@ What was there before is in the output, and in the state folder before anything 
   },
   async run(ctx, input) {
     const prepared = await prepare(ctx, input);
-    for (const said of await orderOfStandbys(ctx, prepared.place, toWrite(prepared)))
-      ctx.warn(said);
+    await warnOfOthers(ctx, prepared);
     const confirmed = await apply(ctx, prepared);
     warnOfOverrides(ctx, prepared);
     if (input.takes_back) await markTakenBack(ctx, input.takes_back);
@@ -146,8 +148,7 @@ What was there before is in the output, and in the state folder before anything 
     const prepared = await prepare(ctx, input);
     await prepared.place.mayWrite(toWrite(prepared));
     warnOfOverrides(ctx, prepared);
-    for (const said of await orderOfStandbys(ctx, prepared.place, toWrite(prepared)))
-      ctx.warn(said);
+    await warnOfOthers(ctx, prepared);
     const awaiting = prepared.changes.filter(
       (change) => change.takes_effect === "restart" && change.action !== "none",
     );
@@ -182,4 +183,11 @@ function report({ place, changes, overrides }: Prepared, confirmed: Confirmed): 
     overrides: overrides.map((one) => ({ ...one })),
     members: confirmed.members.map((member) => ({ ...member })),
   };
+}
+
+/** What the new values mean for standbys and for readers of WAL. */
+async function warnOfOthers(ctx: StepContext, prepared: Prepared): Promise<void> {
+  const wanted = toWrite(prepared);
+  for (const said of await orderOfStandbys(ctx, prepared.place, wanted)) ctx.warn(said);
+  for (const said of await cutOff(ctx, prepared.place, wanted)) ctx.warn(said);
 }

@@ -1,5 +1,5 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import type { Access, Json, StepContext } from "../../engine/types.ts";
+import { isMapping, type Access, type Json, type StepContext } from "../../engine/types.ts";
 import { resolveTarget } from "../../providers/target/resolve.ts";
 import { defineStep } from "../define.ts";
 import { patroniOf } from "../patroni-access.ts";
@@ -119,8 +119,7 @@ function report(
 ): Json {
   const reasonFor = (name: string): Json => {
     const given = reasons[name];
-    const known = typeof given === "object" && given !== null && !Array.isArray(given);
-    return known ? (given["reason"] ?? null) : null;
+    return isMapping(given) ? (given["reason"] ?? null) : null;
   };
   return {
     against,

@@ -1,11 +1,14 @@
 import { PgdbaError } from "../../engine/errors.ts";
+import type { StepContext } from "../../engine/types.ts";
+import type { PatroniHistoryLine } from "../../providers/patroni/status.ts";
 import { defineStep } from "../define.ts";
-import { readMove } from "./moves/moves.ts";
+import { newestMove, readMove } from "./moves/moves.ts";
 
 export default defineStep({
   type: "failover.before",
   summary: "Tell who led before a run moved the primary role, or before it moved last",
-  docs: `By a run's id from what \`failover.record\` has kept; without one from Patroni's history, which knows who led, whoever moved it. Refused where
+  docs: `By a run's id from what \`failover.record\` has kept; without one from Patroni's history, which knows who led, whoever moved it, and where that
+does not tell, as after a cluster's first move, from the newest move that was kept. Refused where
 another member leads by now than the run has made the leader, unless \`force\`.`,
   example: `- failover.before: {run: 20260102-030405-k3f9xz}
 `,
@@ -36,14 +39,18 @@ another member leads by now than the run has made the leader, unless \`force\`.`
     if (run === null) {
       const lines = await client.history(ctx.signal);
       const [before, last] = lines.slice(-2);
-      const member = before?.leader ?? null;
-      if (last === undefined || member === null || last.leader !== leads)
+      const newest = lines.at(-1);
+      const told =
+        last !== undefined && last.leader === leads && before?.leader != null
+          ? { member: before.leader, at: last.at }
+          : await ownMove(ctx, leads, newest);
+      if (told === undefined)
         throw new PgdbaError("step_refused", "Patroni's history does not tell who led before", {
           hint: "Give the run that moved the role (--run), or name the member: failover/trigger --target.",
           nothingDone: true,
         });
-      assertMember(members, member);
-      return { member, leads, at: last.at };
+      assertMember(members, told.member);
+      return { leads, ...told };
     }
     const move = readMove(ctx.run.stateDir, run);
     if (move === undefined)
@@ -85,6 +92,25 @@ another member leads by now than the run has made the leader, unless \`force\`.`
     return { member: move.from, leads, at: move.at };
   },
 });
+
+/**
+ * By the newest move of this state folder. Patroni's history names whom each move has made the leader, so that of a cluster's first one
+ * it does not tell who led before; and of what happened just now it tells a moment later.
+ */
+async function ownMove(
+  ctx: StepContext,
+  leads: string | null,
+  last: PatroniHistoryLine | undefined,
+): Promise<{ member: string; at: string | null } | undefined> {
+  const { identity } = await ctx.target.facts();
+  const move = identity === null ? undefined : await newestMove(ctx.run.stateDir, identity);
+  if (move === undefined || move.to !== leads || move.from === null) return undefined;
+  const later =
+    last !== undefined &&
+    last.leader !== leads &&
+    (last.at === null || Date.parse(last.at) > Date.parse(move.at));
+  return later ? undefined : { member: move.from, at: move.at };
+}
 
 function assertMember(members: readonly { name: string }[], member: string): void {
   if (members.some(({ name }) => name === member)) return;

@@ -1,13 +1,16 @@
 import { PgdbaError } from "../../engine/errors.ts";
+import type { JsonObject, StepContext } from "../../engine/types.ts";
+import { dropIndex } from "../../providers/postgres/drop-index.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { bareOrQuoted } from "../../providers/planner/twin/names.ts";
 import { indexesOf } from "../../providers/planner/twin/plan.ts";
 import { defineStep } from "../define.ts";
-import { beforeActing } from "./ddl/before-acting.ts";
+import { commandLine, wordsOf } from "../command-line.ts";
+import { beforeActing } from "../before-acting.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { build, cancelBuild, follow, sweep } from "./ddl/build.ts";
 import { type Definition, readDefinition } from "./ddl/definition.ts";
-import { dropIndex, findIndex, tableOf } from "./ddl/existing.ts";
+import { findIndex, tableOf } from "./ddl/existing.ts";
 import { planOfQuery } from "./advise/server-plan.ts";
 import { assertSame, isSame } from "./ddl/same.ts";
 
@@ -97,7 +100,10 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
     const there = await findIndex(pg, schema, definition.name);
     const ours = ctx.attached !== undefined && there?.valid === true;
     const created = there === null || ours;
-    if (there === null) await build(ctx, definition, schema, options);
+    if (there === null)
+      await build(ctx, definition, schema, options).catch((error: unknown) => {
+        throw withDuplicates(error, ctx, definition, schema);
+      });
     else if (there.builder !== null) {
       throw new PgdbaError(
         "step_refused",
@@ -184,6 +190,25 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
       ctx.unchanged();
   },
 });
+
+/** The error of a unique build that found rows double says how to see them all. */
+function withDuplicates(
+  error: unknown,
+  { target }: StepContext,
+  { table, columns }: Definition,
+  schema: string,
+): unknown {
+  if (!(error instanceof PgdbaError)) return error;
+  const { code, message, data } = error;
+  if ((data as JsonObject | undefined)?.["sqlstate"] !== "23505") return error;
+  const name = `${bareOrQuoted(schema)}.${bareOrQuoted(table)}`;
+  const command = ["constraint", "duplicates", name, ...wordsOf({ columns })];
+  const hint =
+    columns === null
+      ? `Group the rows of ${name} by what the index is of, HAVING count(*) > 1, to see which are double; correct them, then run again.`
+      : `\`${commandLine(target, command)}\` shows which rows are double; correct them, then run again.`;
+  return new PgdbaError(code, message, { hint, data, cause: error });
+}
 
 /** The schema of the table. @throws PgdbaError step_refused for one that can't be indexed while others write */
 async function buildable(pg: PgSession, definition: Definition): Promise<string> {

@@ -1,13 +1,14 @@
 import { PgdbaError } from "../../engine/errors.ts";
+import { dropIndex } from "../../providers/postgres/drop-index.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import type { TableName } from "../../providers/planner/twin/twin.ts";
 import { defineStep } from "../define.ts";
-import { beforeActing } from "./ddl/before-acting.ts";
+import { beforeActing } from "../before-acting.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { build } from "./ddl/build.ts";
 import { readDefinition } from "./ddl/definition.ts";
-import { dropIndex, type Existing, findIndex, otherKind } from "./ddl/existing.ts";
-import { relationName } from "./advise/input.ts";
+import { type Existing, findIndex, otherKind } from "./ddl/existing.ts";
+import { relationName } from "../../providers/postgres/relation-name.ts";
 import { planOfQuery } from "./advise/server-plan.ts";
 import { effectOf, foreignKeysServed } from "./advise/without.ts";
 
@@ -19,7 +20,8 @@ const SINCE = `SELECT coalesce(stats_reset, pg_postmaster_start_time())::text AS
 export default defineStep({
   type: "index.drop",
   summary: "Drop an index while others write; the undo builds it again",
-  docs: `Refuses an index that a constraint, uniqueness or a replica identity depends on, and parts of a partitioned index. The definition is in
+  docs: `Refuses an index that a constraint, uniqueness or a replica identity depends on, and parts of a partitioned index. A unique index that is not
+valid, as a failed build leaves it, is dropped. The definition is in
 the output and in the log, and undoing the step builds the index again from it.
 
 With \`query\`, the server's cost of that statement before and after is given; it is not executed. \`--plan\` drops nothing and shows what
@@ -87,6 +89,7 @@ scans counted are this member's.`,
       };
     }
     ctx.log(`dropping ${found.definition}`);
+    if (found.unique && !found.valid) ctx.note({ kept_nothing: true });
     await dropIndex(pg, found.schema, found.name, {
       lockTimeoutMs: milliseconds(input.lock_timeout ?? LOCK_TIMEOUT),
       signal: ctx.signal,
@@ -102,6 +105,7 @@ scans counted are this member's.`,
       cost_after: await cost(),
     };
   },
+  varies: ["bytes", "scans", "cost_before", "cost_after", "dearer"],
   async plan(ctx, input) {
     const wanted = relationName(input.index, "index");
     const pg = await session(ctx);
@@ -157,6 +161,8 @@ scans counted are this member's.`,
   },
   async undo(ctx, input, output) {
     if (output !== undefined && !output.dropped) return ctx.unchanged();
+    // It was of no use, and rows that are double would let no other be built.
+    if (ctx.noted !== undefined) return ctx.unchanged();
     const wanted = relationName(input.index, "index");
     const found = await findIndex(await session(ctx), wanted.schema, wanted.name);
     if (found?.valid === true) return ctx.unchanged();
@@ -201,9 +207,10 @@ function refuse(index: Existing): void {
       "Give the table another one first: ALTER TABLE ... REPLICA IDENTITY.",
     ],
     [
-      index.unique,
+      // One that is not valid keeps nothing unique: a build has failed, mostly at rows that are double.
+      index.unique && index.valid,
       "keeps its keys unique",
-      "Make sure that nothing relies on that, and drop it by hand.",
+      "An index that only speeds up reads can be dropped here. Where nothing relies on this rule, a person drops it with SQL: DROP INDEX CONCURRENTLY.",
     ],
     [
       index.parent !== null,

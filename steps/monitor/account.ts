@@ -1,13 +1,16 @@
-import { scramVerifier } from "../../providers/postgres/scram.ts";
+import { quoteIdent } from "../../providers/planner/twin/names.ts";
+import { isPasswordOf, scramVerifier } from "../../providers/postgres/scram.ts";
 import { type Parts, recordCluster, takeBackRecord } from "../../providers/registry/record.ts";
-import { clusterFile } from "../../providers/registry/folder.ts";
-import { readClusterFile } from "../../providers/registry/read.ts";
-import { ensureSecret, removeSecrets } from "../../providers/registry/secrets.ts";
+import type { ClusterEntry } from "../../providers/registry/read.ts";
+import type { ClusterFile } from "../../providers/registry/schema.ts";
+import { ensureSecret, readPassword, removeSecrets } from "../../providers/registry/secrets.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
+import { entryOf } from "./node/entry.ts";
 
-/** The role, and what its account and its secret are called in the cluster's entry. */
+/** The role, where no other state folder has one of this name on the server. PgBouncers that pgdba makes know it by this name. */
 export const MONITOR_ROLE = "pgdba_monitor";
+/** What its account and its secret are called in the cluster's entry. */
 export const MONITOR_ACCOUNT = "monitor";
 
 /** A scrape and a check at a time are a few sessions; one that hangs must not take those of others. */
@@ -16,8 +19,9 @@ const CONNECTIONS = 20;
 export default defineStep({
   type: "monitor.account",
   summary: "See that there is a role for monitoring, with a password of its own",
-  docs: `The role \`pgdba_monitor\` is a member of \`pg_monitor\` and may do nothing else. Its password is made here, and kept in a file of the state folder that only its owner
-reads; the server is given the verifier, so that no statement and no log has it. Done again it changes nothing, unless the role or the file is gone.`,
+  docs: `The role \`pgdba_monitor\` (or, where another state folder watches the same server by a role of that name, one of its own, which begins so) is a member of \`pg_monitor\` and may do nothing else. Its password is made here, and kept in a file of the state folder that only its owner
+reads; the server is given the verifier, so that no statement and no log has it. Done again it changes nothing, unless the role or the file is gone, or the server has
+another password.`,
   example: `- monitor.account: {}
 `,
   effect: "change",
@@ -37,10 +41,10 @@ reads; the server is given the verifier, so that no statement and no log has it.
     },
   },
   async run(ctx) {
-    const cluster = ctx.target.cluster!;
-    const before = await roleIsThere(ctx);
+    const { name: cluster, data: kept } = await entryOf(ctx);
+    const user = monitorUser(kept) ?? (await freeRole(ctx));
+    const before = await roleIsThere(ctx, user);
     const first = ctx.noted === undefined;
-    const kept = await entryOf(ctx);
     const isKnown = kept.secrets?.[MONITOR_ACCOUNT] !== undefined;
     if (first) ctx.note({ was: before, known: isKnown, parts: partsOf(kept) as Json });
     let password = "";
@@ -50,7 +54,7 @@ reads; the server is given the verifier, so that no statement and no log has it.
     });
     const accounts = {
       ...kept.accounts,
-      [MONITOR_ACCOUNT]: { user: MONITOR_ROLE, password: MONITOR_ACCOUNT },
+      [MONITOR_ACCOUNT]: { user, password: MONITOR_ACCOUNT },
     };
     const parts = { accounts, secrets: { [MONITOR_ACCOUNT]: place } };
     await recordCluster(
@@ -59,54 +63,94 @@ reads; the server is given the verifier, so that no statement and no log has it.
       { run: ctx.run.id, parts, isFinished: false },
       () => {},
     );
-    if (before && isKnown) ctx.unchanged();
-    else await makeRole(ctx, password, before);
-    return { user: MONITOR_ROLE, secret: MONITOR_ACCOUNT, made: !before };
+    if (isKnown && (await isRight(ctx, user, password))) ctx.unchanged();
+    else {
+      if (before)
+        ctx.warn(
+          `${user} was there with another password and has a new one: whoever else watches this server with it can't log in until \`monitor setup\` is run there again`,
+        );
+      await makeRole(ctx, user, password, before);
+    }
+    return { user, secret: MONITOR_ACCOUNT, made: !before };
   },
   async plan(ctx): Promise<Json> {
-    return { user: MONITOR_ROLE, secret: MONITOR_ACCOUNT, made: !(await roleIsThere(ctx)) };
+    const user = monitorUser((await entryOf(ctx)).data) ?? (await freeRole(ctx));
+    return { user, secret: MONITOR_ACCOUNT, made: !(await roleIsThere(ctx, user)) };
   },
   async undo(ctx) {
     const noted = ctx.noted as { was: boolean; known: boolean; parts: Parts } | undefined;
     if (noted === undefined || (noted.was && noted.known)) return ctx.unchanged();
-    const cluster = ctx.target.cluster!;
-    if (!noted.was && (await roleIsThere(ctx))) {
+    const { name: cluster, data: now } = await entryOf(ctx);
+    const user = monitorUser(now);
+    if (!noted.was && user !== undefined && (await roleIsThere(ctx, user))) {
       const pg = await ctx.use("postgres");
-      await pg.execute(`DROP ROLE ${MONITOR_ROLE}`);
+      await pg.execute(`DROP ROLE ${quoteIdent(user)}`);
     }
     if (noted.known) return;
-    const now = await entryOf(ctx);
     await takeBackRecord(ctx.run.stateDir, cluster, partsOf(now), noted.parts);
     await removeSecrets(ctx.run.stateDir, cluster, [MONITOR_ACCOUNT]);
   },
 });
 
+/** The role that the entry names; undefined where it names none. */
+export const monitorUser = ({ accounts }: Pick<ClusterFile, "accounts">): string | undefined =>
+  accounts?.[MONITOR_ACCOUNT]?.user;
+
+/** A role of that name is another state folder's: it keeps its password, and this one has a role of its own. */
+async function freeRole(ctx: StepContext): Promise<string> {
+  if (!(await roleIsThere(ctx, MONITOR_ROLE))) return MONITOR_ROLE;
+  const user = `${MONITOR_ROLE}_${crypto.randomUUID().slice(0, 8)}`;
+  ctx.warn(
+    `${MONITOR_ROLE} is there already, by another state folder of pgdba or an entry that was forgotten: this one watches as ${user}. Where nobody uses the other, drop it`,
+  );
+  return user;
+}
+
 async function makeRole(
   ctx: StepContext,
+  user: string,
   password: string,
   isThereAlready: boolean,
 ): Promise<void> {
   const pg = await ctx.use("postgres");
   const verb = isThereAlready ? "ALTER" : "CREATE";
   await pg.execute(
-    `${verb} ROLE ${MONITOR_ROLE} LOGIN CONNECTION LIMIT ${CONNECTIONS} PASSWORD '${scramVerifier(password)}'`,
+    `${verb} ROLE ${quoteIdent(user)} LOGIN CONNECTION LIMIT ${CONNECTIONS} PASSWORD '${scramVerifier(password)}'`,
   );
-  await pg.execute(`GRANT pg_monitor TO ${MONITOR_ROLE}`);
+  await pg.execute(`GRANT pg_monitor TO ${quoteIdent(user)}`);
+}
+
+/** It may log in with this password and sees what it has to: a restore, or another file of this server, may have given it another one. */
+async function isRight(ctx: StepContext, user: string, password: string): Promise<boolean> {
+  const pg = await ctx.use("postgres");
+  const { rows } = await pg.query(
+    `SELECT a.rolcanlogin AND pg_has_role(a.oid, 'pg_monitor', 'USAGE') AS usable, a.rolpassword AS verifier
+     FROM pg_catalog.pg_authid a WHERE a.rolname = $1`,
+    [user],
+  );
+  const verifier = rows[0]?.["verifier"];
+  if (rows[0]?.["usable"] !== true || typeof verifier !== "string") return false;
+  ctx.secret(verifier);
+  return isPasswordOf(password, verifier);
+}
+
+/** The password of the role as the entry keeps it; undefined where it keeps none. @throws PgdbaError missing_secret */
+export function monitorPassword(ctx: StepContext, entry: ClusterEntry): string | undefined {
+  const place = entry.secrets.find(({ name }) => name === MONITOR_ACCOUNT)?.place ?? {};
+  return readPassword(place, entry.file, {
+    env: ctx.env,
+    onSecret: (value) => ctx.secret(value),
+  });
 }
 
 /** The role stands on the server. */
-export async function roleIsThere(ctx: StepContext): Promise<boolean> {
+export async function roleIsThere(ctx: StepContext, role: string): Promise<boolean> {
   const pg = await ctx.use("postgres");
-  const { rows } = await pg.query("SELECT FROM pg_roles WHERE rolname = $1", [MONITOR_ROLE]);
+  const { rows } = await pg.query("SELECT FROM pg_roles WHERE rolname = $1", [role]);
   return rows.length > 0;
 }
 
 /** What the step may change, as it was. */
 function partsOf({ accounts, secrets }: Parts): Parts {
   return { ...(accounts && { accounts }), ...(secrets && { secrets }) };
-}
-
-async function entryOf(ctx: StepContext) {
-  const cluster = ctx.target.cluster!;
-  return (await readClusterFile(cluster, clusterFile(ctx.run.stateDir, cluster)))!.data;
 }

@@ -3,11 +3,10 @@ import { toPgdbaError } from "../../engine/errors.ts";
 import { readTextIfThere } from "../../engine/shared/read-file.ts";
 import { writeWhole } from "../../engine/shared/write-file.ts";
 import type { StepContext } from "../../engine/types.ts";
-import { clusterFile } from "../../providers/registry/folder.ts";
-import { readClusterFile } from "../../providers/registry/read.ts";
 import { defineStep } from "../define.ts";
 import { watchedIn } from "./node/home.ts";
 import { targetFiles, type Watched } from "./node/targets.ts";
+import { entryOf } from "./node/entry.ts";
 
 const EVERY_MS = 5_000;
 const ASK_MS = 3_000;
@@ -19,7 +18,7 @@ export default defineStep({
   summary:
     "Keep Prometheus's files of targets in step with the members of the cluster, until the run is interrupted",
   docs: `Members that the cluster's entry names are always asked, also while they are down: one that vanishes must not take its alert along. Those that Patroni lists beside
-them are added within seconds. One that was removed goes when the entry is brought up to date, which \`pgdba monitor setup\` does.`,
+them are added within seconds. One that was removed goes when the entry of the node is brought up to date, which \`monitor.targets\` does.`,
   example: `- monitor.follow: {into: /var/lib/pgdba/monitor/targets}
 `,
   effect: "change",
@@ -32,7 +31,14 @@ them are added within seconds. One that was removed goes when the entry is broug
     type: "object",
     additionalProperties: false,
     required: ["into"],
-    properties: { into: { type: "string", minLength: 1, description: "The folder of the files" } },
+    properties: {
+      into: { type: "string", minLength: 1, description: "The folder of the files" },
+      disks: {
+        type: "boolean",
+        default: true,
+        description: "An exporter beside each server tells of its disks",
+      },
+    },
   },
   output: {
     type: "object",
@@ -42,9 +48,9 @@ them are added within seconds. One that was removed goes when the entry is broug
   },
   // What it wrote is right, or is written anew.
   probe: async () => ({ state: "not_done" }),
-  async run(ctx, { into }) {
+  async run(ctx, { into, disks = true }) {
     while (!ctx.signal.aborted) {
-      await once(ctx, into).catch((error: unknown) => {
+      await once(ctx, into, disks).catch((error: unknown) => {
         if (!ctx.signal.aborted) ctx.log((error as Error).message, "warn");
       });
       await ctx.clock.sleep(EVERY_MS, ctx.signal).catch(() => {});
@@ -54,10 +60,10 @@ them are added within seconds. One that was removed goes when the entry is broug
 });
 
 /** Writes the files that are other than what is there. @throws PgdbaError when Patroni does not answer, or a file can't be written */
-export async function once(ctx: StepContext, into: string): Promise<void> {
-  const cluster = ctx.target.cluster!;
-  const entry = await readClusterFile(cluster, clusterFile(ctx.run.stateDir, cluster));
-  const known = watchedIn(cluster, entry!.data);
+export async function once(ctx: StepContext, into: string, hasDisks = true): Promise<void> {
+  const entry = await entryOf(ctx);
+  const cluster = entry.name;
+  const known = { ...watchedIn(cluster, entry.data), hasDisks };
   const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(ASK_MS)]);
   const { members } = await (await ctx.use("patroni")).cluster(signal);
   const files = targetFiles(joined(known, members), "");

@@ -1,30 +1,30 @@
 import { stringify } from "yaml";
-import { readText } from "../../engine/shared/read-file.ts";
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { Nodes } from "../../providers/nodes/contract.ts";
-import { clusterFile } from "../../providers/registry/folder.ts";
-import { type ClusterEntry, readClusterFile } from "../../providers/registry/read.ts";
-import { placeHere } from "../../providers/registry/repository.ts";
-import { keyOfStore } from "../backup/archive/kept-key.ts";
+import type { ClusterEntry } from "../../providers/registry/read.ts";
 import { must, putProgram } from "../backup/schedule/node-home.ts";
 import { defineStep } from "../define.ts";
 import { milliseconds } from "../sql/session.ts";
 import { MONITOR_ACCOUNT } from "./account.ts";
-import { alertmanagerConfig } from "./node/alertmanager.ts";
-import { askPrometheus, checked, reload } from "./node/ask.ts";
-import { entryThere, watchedIn } from "./node/home.ts";
-import { FOLDER, HOME, RULES, RUN, TARGETS } from "./node/places.ts";
+import { alertmanagerConfig, withReceiversOf } from "./node/alertmanager.ts";
+import { askPrometheus, END_PGDBA, reload, textOf } from "./node/ask.ts";
+import { portsOf, withNodes } from "./node/beside.ts";
+import { accountsThere, type Home, homeOf, isOfPgdba, json, watchedFiles } from "./node/home-of.ts";
+import { FOLDER, HOME, PORT, type Ports, RULES, RUN } from "./node/places.ts";
 import { ALERTMANAGER_FILE, PROMETHEUS_FILE, prometheusConfig } from "./node/prometheus.ts";
+import { putFiles } from "./node/put-files.ts";
 import { RULE_FILES } from "./node/rules.ts";
 import { servicesOf } from "./node/services.ts";
+import { GRAFANA_TARGETS, grafanaTargets } from "./node/targets.ts";
 import { type Over, thresholdsInForce } from "./rules/in-force.ts";
-import { targetFiles } from "./node/targets.ts";
+import { entryOf } from "./node/entry.ts";
 
 const PREPARE = `mkdir -p -m 0700 bin clusters keys secrets monitor/rules monitor/targets && ln -sfn ${RUN} "secrets/$1"`;
 const POLL_MS = 500;
-/** What pgdba reads there when it starts. */
-const OF_PGDBA = [`${HOME}/clusters/`, `${HOME}/keys/`];
+const RETENTION = "15d";
+const OVER_FILE = `${FOLDER}/thresholds.json`;
+const SERVICES_FILE = `${FOLDER}/services.json`;
 
 export default defineStep({
   type: "monitor.install",
@@ -41,29 +41,38 @@ targets that have not.`,
   idempotent: true,
   risk: "change",
   locks: "none",
-  needs: ["nodes", "patroni"],
-  uses: ["repository"],
+  needs: ["postgres"],
+  uses: ["nodes", "repository"],
   input: {
     type: "object",
     additionalProperties: false,
     required: ["node"],
     properties: {
       node: { type: "string", minLength: 1 },
+      beside: {
+        type: "boolean",
+        default: false,
+        description: "It is none of the cluster's own nodes: `monitor.beside` has made it",
+      },
       receivers: {
         type: ["array", "null"],
         items: { type: "string", pattern: "^https?://[^\\s]+$" },
         description: "URLs that alerts are posted to; those that are set stay without it",
       },
       retention: {
-        type: "string",
+        type: ["string", "null"],
         pattern: "^[0-9]+[hdwy]$",
-        default: "15d",
-        description: "How long samples are kept",
+        description: `How long samples are kept; stays without it, and is ${RETENTION} at first`,
       },
       thresholds: {
         type: ["object", "null"],
         additionalProperties: { type: "object", additionalProperties: { type: "number" } },
         description: "{check: {param: value}}; those that are set stay without it",
+      },
+      grafana: {
+        type: "boolean",
+        default: false,
+        description: "A Grafana is to run beside it; without it none is watched",
       },
       wait: { type: "string", format: "duration", default: "60s" },
     },
@@ -93,24 +102,32 @@ targets that have not.`,
       rules: { type: "integer", description: "Alerting rules that are in force" },
     },
   },
-  async run(ctx, { node, receivers: asked, retention = "15d", thresholds: given, wait = "60s" }) {
+  async run(ctx, { node, beside = false, ...input }) {
+    const { receivers: asked, retention: kept, thresholds: given } = input;
+    const { grafana = false, wait = "60s" } = input;
     const receivers = asked == null ? null : (asked as string[]);
-    const nodes = await ctx.use("nodes");
-    const cluster = ctx.target.cluster!;
-    const entry = (await readClusterFile(cluster, clusterFile(ctx.run.stateDir, cluster)))!;
-    await must(nodes, node, ["sh", "-c", PREPARE, "sh", cluster]);
-    const isOther = await putProgram(ctx, nodes, node, `${HOME}/bin/pgdba`);
-    const over = (given ?? (await overThere(nodes, node))) as Over;
-    const { read, runs } = await filesOf(ctx, nodes, node, { entry, receivers, retention, over });
-    const put = await putFiles(nodes, node, read);
-    // Those that run are the former, or have read what was there before; they are started again.
-    if (isOther || put.some((path) => OF_PGDBA.some((folder) => path.startsWith(folder))))
-      await must(nodes, node, ["sh", "-c", "pkill -x pgdba; true"]);
-    put.push(...(await putFiles(nodes, node, runs)));
-    if (put.length === 0 && !isOther) ctx.unchanged();
-    if (put.length > 0) await reload(nodes, node);
-    const seen = await settled(ctx, nodes, node, milliseconds(wait) ?? 0);
-    return { node, files: put, ...seen };
+    const entry = await entryOf(ctx);
+    const cluster = entry.name;
+    const home = await homeOf(ctx, entry, beside);
+    return withNodes(ctx, beside, async (nodes) => {
+      const ports = beside ? await portsOf(nodes, node) : PORT;
+      await must(nodes, node, ["sh", "-c", PREPARE, "sh", cluster]);
+      const isOther = await putProgram(ctx, nodes, node, `${HOME}/bin/pgdba`);
+      const over = (given ?? (await overThere(nodes, node))) as Over;
+      const retention = (kept ?? (await retentionThere(nodes, node))) as string;
+      const wish = { entry, isBeside: beside, home, ports, receivers, retention, over };
+      const { read, runs } = await filesOf(ctx, nodes, node, wish);
+      // Where one runs, its own step tells whom to ask.
+      if (!grafana) read.set(GRAFANA_TARGETS, json(grafanaTargets(cluster, node, null)));
+      const put = await putFiles(nodes, node, read);
+      // Those that run are the former, or have read what was there before; they are started again.
+      if (isOther || put.some(isOfPgdba)) await must(nodes, node, END_PGDBA);
+      put.push(...(await putFiles(nodes, node, runs)));
+      if (put.length === 0 && !isOther) ctx.unchanged();
+      if (put.length > 0) await reload(nodes, node);
+      const seen = await settled(ctx, nodes, node, milliseconds(wait) ?? 0, ports.prometheus);
+      return { node, files: put, ...seen };
+    });
   },
   async plan(_ctx, { node }): Promise<Json> {
     return { node, puts: Object.keys(RULE_FILES).map((name) => `${RULES}/${name}`) };
@@ -119,17 +136,23 @@ targets that have not.`,
 
 interface Wish {
   entry: ClusterEntry;
+  isBeside: boolean;
+  home: Home;
+  ports: Ports;
   receivers: readonly string[] | null;
   retention: string;
   over: Over;
 }
 
-const OVER_FILE = `${FOLDER}/thresholds.json`;
-
 /** The thresholds that were set when it was last done. */
 async function overThere(nodes: Nodes, node: string): Promise<Over> {
-  const { exit_code, stdout } = await nodes.exec(node, ["cat", OVER_FILE]);
-  return exit_code === 0 ? (JSON.parse(stdout) as Over) : {};
+  return JSON.parse((await textOf(nodes, node, OVER_FILE)) ?? "{}") as Over;
+}
+
+/** How long samples were kept when it was last done. */
+async function retentionThere(nodes: Nodes, node: string): Promise<string> {
+  const services = (await textOf(nodes, node, SERVICES_FILE)) ?? "";
+  return /--storage\.tsdb\.retention\.time=(\w+)/.exec(services)?.[1] ?? RETENTION;
 }
 
 /** Text by path: what the programs read, and, to be put last, what is to run: it is begun by that file. */
@@ -137,61 +160,28 @@ async function filesOf(
   ctx: StepContext,
   nodes: Nodes,
   node: string,
-  { entry, receivers, retention, over }: Wish,
+  { entry, isBeside, home, ports, receivers, retention, over }: Wish,
 ): Promise<{ read: Map<string, string>; runs: Map<string, string> }> {
   const { name: cluster, data } = entry;
-  const tls = data.tls !== undefined;
-  const watched = watchedIn(cluster, data);
-  const files = new Map<string, string>();
-  const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
-  files.set(`${HOME}/clusters/${cluster}.yaml`, json(entryThere(cluster, data)));
-  const place = data.repository && placeHere(entry, data.repository);
-  if (place?.kind === "object_store") {
-    files.set(`${HOME}/keys/repository`, `${keyOfStore(ctx, place)}\n`);
-    if (place.cafile !== undefined)
-      files.set(`${HOME}/keys/repository.ca`, readText(place.cafile, { maxBytes: 1024 * 1024 }));
-  }
-  for (const [job, groups] of Object.entries(targetFiles(watched, node)))
-    files.set(`${TARGETS}/${job}.json`, json(groups));
+  const { watched, options, secure, bind } = home;
+  const files = watchedFiles(cluster, home, node, ports);
   const { rules, checks } = await thresholdsInForce(ctx.library, over);
   const texts = { ...RULE_FILES, "thresholds.rules.yml": rules };
   for (const [name, text] of Object.entries(texts)) files.set(`${RULES}/${name}`, text);
   files.set(OVER_FILE, json(over));
-  const kept = receivers !== null || !(await isThere(nodes, node, ALERTMANAGER_FILE));
-  if (kept) files.set(ALERTMANAGER_FILE, stringify(await alertmanagerConfig(receivers ?? [])));
-  files.set(PROMETHEUS_FILE, stringify(await prometheusConfig(tls)));
-  const accounts = Object.fromEntries(
-    [MONITOR_ACCOUNT, "pgbouncer_admin"].flatMap((name) => {
-      const user = data.accounts?.[name]?.user;
-      return user === undefined ? [] : [[name, user]];
-    }),
-  );
-  const poolers = accounts["pgbouncer_admin"] === undefined ? [] : watched.poolers;
-  const services = servicesOf({ cluster, tls, retention, accounts, poolers, checks });
-  return { read: files, runs: new Map([[`${FOLDER}/services.json`, json(services)]]) };
-}
-
-async function isThere(nodes: Nodes, node: string, path: string): Promise<boolean> {
-  return (await nodes.exec(node, ["test", "-e", path])).exit_code === 0;
-}
-
-/** Puts those that are other than what is there, once all of them are known to be right. Gives their paths. */
-async function putFiles(
-  nodes: Nodes,
-  node: string,
-  files: ReadonlyMap<string, string>,
-): Promise<string[]> {
-  const others: [path: string, content: string][] = [];
-  for (const [path, content] of files) {
-    const there = await nodes.exec(node, ["cat", path], { maxBytes: 4 << 20 });
-    if (there.exit_code === 0 && there.stdout === content) continue;
-    if (path.startsWith(`${RULES}/`))
-      await checked(nodes, node, ["promtool", "check", "rules"], content);
-    if (path === ALERTMANAGER_FILE) await checked(nodes, node, ["amtool", "check-config"], content);
-    others.push([path, content]);
-  }
-  for (const [path, content] of others) await nodes.put(node, path, { content }, { mode: 0o600 });
-  return others.map(([path]) => path);
+  const there = receivers === null ? await textOf(nodes, node, ALERTMANAGER_FILE) : null;
+  const routes =
+    there === null ? await alertmanagerConfig(receivers ?? []) : await withReceiversOf(there);
+  files.set(ALERTMANAGER_FILE, stringify(routes));
+  files.set(PROMETHEUS_FILE, stringify(await prometheusConfig(secure, ports)));
+  const accounts = accountsThere(entry, isBeside);
+  const asks = isBeside ? accounts["pgbouncer_admin"] : accounts[MONITOR_ACCOUNT];
+  const poolers = asks === undefined ? [] : watched.poolers.map((one) => ({ ...one, user: asks }));
+  const hasPatroni = data.patroni !== undefined;
+  const { hasDisks } = watched;
+  const wish = { cluster, options, retention, accounts, poolers, hasPatroni, hasDisks };
+  const services = servicesOf({ ...wish, ports, bind, checks });
+  return { read: files, runs: new Map([[SERVICES_FILE, json(services)]]) };
 }
 
 interface Target {
@@ -201,10 +191,10 @@ interface Target {
 }
 
 /** Waits until every target has answered. What has not by then is told, and is no error: a node may be down. */
-async function settled(ctx: StepContext, nodes: Nodes, node: string, waitMs: number) {
+async function settled(ctx: StepContext, nodes: Nodes, node: string, waitMs: number, port: number) {
   const end = ctx.clock.monotonic() + waitMs;
   for (;;) {
-    const told = await askPrometheus(nodes, node, "/api/v1/targets?state=active");
+    const told = await askPrometheus(nodes, node, "/api/v1/targets?state=active", port);
     const targets = (told?.["activeTargets"] ?? []) as unknown as Target[];
     const silent = targets.filter(({ health }) => health !== "up");
     const isOver = ctx.clock.monotonic() >= end;
@@ -214,7 +204,7 @@ async function settled(ctx: StepContext, nodes: Nodes, node: string, waitMs: num
           hint: `The log of ${node} tells why.`,
           retryable: true,
         });
-      const rules = await askPrometheus(nodes, node, "/api/v1/rules?type=alert");
+      const rules = await askPrometheus(nodes, node, "/api/v1/rules?type=alert", port);
       const groups = (rules?.["groups"] ?? []) as { rules: unknown[] }[];
       return {
         targets: targets.length,

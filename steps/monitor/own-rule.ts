@@ -4,15 +4,26 @@ import { parseYaml } from "../../engine/shared/yaml.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { Nodes } from "../../providers/nodes/contract.ts";
 import { defineStep } from "../define.ts";
-import { askPrometheus, checked, reload } from "./node/ask.ts";
-import { RULES } from "./node/places.ts";
-import { type Rule, withRule, type OwnRules } from "./node/own-rules.ts";
+import { askPrometheus, reload, textOf } from "./node/ask.ts";
+import { portsOf, withNodes } from "./node/beside.ts";
+import { PORT, RULES } from "./node/places.ts";
+import {
+  type Alert,
+  alertIn,
+  type OwnRules,
+  type Rule,
+  withAlert,
+  withRule,
+} from "./node/own-rules.ts";
+import { putOver } from "./node/put-files.ts";
 import { RULE_FILES } from "./node/rules.ts";
 
 const FILE = `${RULES}/own.rules.yml`;
 const POLL_MS = 250;
 /** It is evaluated every three seconds. */
 const WAIT_MS = 15_000;
+/** Each of them is lost to another that has put its rule. */
+const TRIES = 20;
 
 export default defineStep({
   type: "monitor.own-rule",
@@ -29,13 +40,18 @@ step. A rule of that name is replaced. Without \`rule\` the one of that name goe
   idempotent: true,
   risk: "change",
   locks: "none",
-  needs: ["nodes"],
+  uses: ["nodes"],
   input: {
     type: "object",
     additionalProperties: false,
     required: ["node", "name"],
     properties: {
       node: { type: "string", minLength: 1 },
+      beside: {
+        type: "boolean",
+        default: false,
+        description: "It is none of the cluster's own nodes: `monitor.beside` has made it",
+      },
       name: { type: "string", pattern: "^[A-Za-z_][A-Za-z0-9_]*$", maxLength: 100 },
       rule: {
         type: ["object", "null"],
@@ -64,51 +80,61 @@ step. A rule of that name is replaced. Without \`rule\` the one of that name goe
       seconds: { type: "number", description: "Until Prometheus had it in force" },
     },
   },
-  async run(ctx, { node, name, rule = null }) {
-    const nodes = await ctx.use("nodes");
+  async run(ctx, { node, beside = false, name, rule = null }) {
     if (ofPgdba(name))
       throw new PgdbaError("invalid_param", `${name} is a rule of pgdba's own`, {
         hint: "Choose another name. Its threshold is changed with the `--thresholds` of `pgdba monitor setup`.",
       });
-    const before = await read(nodes, node);
-    const rules = await parsed(before);
-    const wanted = withRule(rules, ctx.target.cluster!, name, rule as Rule | null);
-    const replaced = rules.groups[0]!.rules.some(({ alert }) => alert === name);
-    if (rule === null && !replaced)
-      throw new PgdbaError("invalid_param", `There is no rule ${name} of your own`, {
-        hint: `There are: ${namesIn(rules).join(", ") || "none"}.`,
+    return withNodes(ctx, beside, async (nodes) => {
+      const port = beside ? (await portsOf(nodes, node)).prometheus : PORT.prometheus;
+      const at = { nodes, node };
+      const change = (rules: OwnRules): OwnRules => {
+        if (rule === null && alertIn(rules, name) === null)
+          throw new PgdbaError("invalid_param", `There is no rule ${name} of your own`, {
+            hint: `There are: ${namesIn(rules).join(", ") || "none"}.`,
+          });
+        return withRule(rules, ctx.target.cluster!, name, rule as Rule | null);
+      };
+      const begun = ctx.clock.monotonic();
+      const { was, is } = await edited(at, change, (before) => {
+        if (ctx.noted === undefined) ctx.note({ before });
       });
-    if (ctx.noted === undefined) ctx.note({ before });
-    const text = `# Alerts of your own: pgdba monitor alerts add | remove.\n${stringify(wanted, { lineWidth: 0 })}`;
-    const begun = ctx.clock.monotonic();
-    const tell = { name, file: FILE, replaced: rule !== null && replaced, rules: namesIn(wanted) };
-    if (text === before) {
-      ctx.unchanged();
-      return { ...tell, state: (await inForce(nodes, node, name))?.state ?? null, seconds: 0 };
-    }
-    await checked(nodes, node, ["promtool", "check", "rules"], text);
-    await put(nodes, node, text);
-    try {
-      const expr = wanted.groups[0]!.rules.find(({ alert }) => alert === name)?.expr ?? null;
-      const state = await readBack(ctx, nodes, node, name, expr);
-      return { ...tell, state, seconds: (ctx.clock.monotonic() - begun) / 1000 };
-    } catch (error) {
-      await put(nodes, node, before);
-      const former = rules.groups[0]?.rules.find(({ alert }) => alert === name)?.expr ?? null;
-      await readBack(ctx, nodes, node, name, former).catch(() => {});
-      ctx.unchanged();
-      throw error;
-    }
+      const former = alertIn(was.rules, name);
+      const replaced = rule !== null && former !== null;
+      const tell = { name, file: FILE, replaced, rules: namesIn(is.rules) };
+      if (is.text === was.text) {
+        ctx.unchanged();
+        const state = (await inForce({ ...at, port }, name))?.state ?? null;
+        return { ...tell, state, seconds: 0 };
+      }
+      try {
+        await reload(nodes, node);
+        const expr = alertIn(is.rules, name)?.expr ?? null;
+        const state = await readBack(ctx, { ...at, port }, name, expr);
+        return { ...tell, state, seconds: (ctx.clock.monotonic() - begun) / 1000 };
+      } catch (error) {
+        await putBack(at, was.text, is.text, name, former);
+        await readBack(ctx, { ...at, port }, name, former?.expr ?? null).catch(() => {});
+        ctx.unchanged();
+        throw error;
+      }
+    });
   },
-  async plan(ctx, { node, name, rule = null }): Promise<Json> {
-    const rules = await parsed(await read(await ctx.use("nodes"), node));
+  async plan(ctx, { node, beside = false, name, rule = null }): Promise<Json> {
+    const rules = await withNodes(ctx, beside, async (nodes) =>
+      parsed((await textOf(nodes, node, FILE)) ?? ""),
+    );
     const wanted = withRule(rules, ctx.target.cluster!, name, rule as Rule | null);
     return { file: FILE, rules: namesIn(wanted) };
   },
-  async undo(ctx, { node }) {
+  async undo(ctx, { node, beside = false, name, rule = null }) {
     const noted = ctx.noted as { before: string } | undefined;
     if (noted === undefined) return ctx.unchanged();
-    await put(await ctx.use("nodes"), node, noted.before);
+    const before = await parsed(noted.before);
+    const put = textFor(withRule(before, ctx.target.cluster!, name, rule as Rule | null));
+    await withNodes(ctx, beside, (nodes) =>
+      putBack({ nodes, node }, noted.before, put, name, alertIn(before, name)),
+    );
   },
 });
 
@@ -120,21 +146,51 @@ function ofPgdba(name: string): boolean {
   return Object.values(RULE_FILES).some((text) => said.test(text));
 }
 
-/** The text of the file; empty where there is none. */
-async function read(nodes: Nodes, node: string): Promise<string> {
-  const { exit_code, stdout } = await nodes.exec(node, ["cat", FILE], { maxBytes: 4 << 20 });
-  return exit_code === 0 ? stdout : "";
-}
-
 async function parsed(text: string): Promise<OwnRules> {
   if (text === "") return { groups: [{ name: "own", interval: "3s", rules: [] }] };
   return (await parseYaml(text, FILE, { code: "step_refused" })) as unknown as OwnRules;
 }
 
-async function put(nodes: Nodes, node: string, content: string): Promise<void> {
-  if (content === "") await nodes.exec(node, ["rm", "-f", FILE]);
-  else await nodes.put(node, FILE, { content }, { mode: 0o600 });
-  await reload(nodes, node);
+const textFor = (rules: OwnRules): string =>
+  `# Alerts of your own: pgdba monitor alerts add | remove.\n${stringify(rules, { lineWidth: 0 })}`;
+
+interface State {
+  text: string;
+  rules: OwnRules;
+}
+
+/** Changes the file as it is, again where somebody else has changed it meanwhile: none of several that add rules at a time loses its own. */
+async function edited(
+  { nodes, node }: Pick<Where, "nodes" | "node">,
+  change: (rules: OwnRules) => OwnRules,
+  onBefore: (text: string) => void = () => {},
+): Promise<{ was: State; is: State }> {
+  for (let tries = 1; tries <= TRIES; tries++) {
+    const text = (await textOf(nodes, node, FILE)) ?? "";
+    const was = { text, rules: await parsed(text) };
+    const rules = change(was.rules);
+    const is = { text: textFor(rules), rules };
+    if (is.text === text) return { was, is };
+    onBefore(text);
+    if (await putOver(nodes, node, FILE, { was: text, content: is.text })) return { was, is };
+  }
+  throw new PgdbaError("step_failed", `${FILE} on ${node} is changed by others all the time`, {
+    hint: "Nothing was changed. Run it again when they have ended.",
+    retryable: true,
+  });
+}
+
+/** The file as it was where it is still what was put; where others have changed it since, only the rule of that name goes back. */
+async function putBack(
+  at: Pick<Where, "nodes" | "node">,
+  before: string,
+  put: string,
+  name: string,
+  former: Alert | null,
+): Promise<void> {
+  if (!(await putOver(at.nodes, at.node, FILE, { was: put, content: before })))
+    await edited(at, (rules) => withAlert(rules, name, former));
+  await reload(at.nodes, at.node);
 }
 
 interface InForce {
@@ -145,8 +201,14 @@ interface InForce {
   lastError?: string;
 }
 
-async function inForce(nodes: Nodes, node: string, name: string): Promise<InForce | undefined> {
-  const told = await askPrometheus(nodes, node, "/api/v1/rules?type=alert");
+interface Where {
+  nodes: Nodes;
+  node: string;
+  port: number;
+}
+
+async function inForce({ nodes, node, port }: Where, name: string): Promise<InForce | undefined> {
+  const told = await askPrometheus(nodes, node, "/api/v1/rules?type=alert", port);
   const groups = (told?.["groups"] ?? []) as unknown as { file: string; rules: InForce[] }[];
   return groups
     .filter(({ file }) => file.endsWith("/own.rules.yml"))
@@ -157,25 +219,24 @@ async function inForce(nodes: Nodes, node: string, name: string): Promise<InForc
 const bare = (expr: string): string => expr.replaceAll(/\s/g, "");
 
 /** Null where this Prometheus does not tell. */
-async function asWritten(nodes: Nodes, node: string, expr: string): Promise<string | null> {
+async function asWritten({ nodes, node, port }: Where, expr: string): Promise<string | null> {
   const path = `/api/v1/format_query?${new URLSearchParams({ query: expr }).toString()}`;
-  const told = (await askPrometheus(nodes, node, path)) as unknown;
+  const told = (await askPrometheus(nodes, node, path, port)) as unknown;
   return typeof told === "string" ? bare(told) : null;
 }
 
 /** Waits until Prometheus has evaluated the rule, or has forgotten it. @throws PgdbaError step_failed */
 async function readBack(
   ctx: StepContext,
-  nodes: Nodes,
-  node: string,
+  where: Where,
   name: string,
   expr: string | null,
 ): Promise<string | null> {
   const end = ctx.clock.monotonic() + WAIT_MS;
   // Prometheus tells expressions as it writes them: the former rule of that name must not be taken for the new one.
-  const query = expr === null ? null : await asWritten(nodes, node, expr);
+  const query = expr === null ? null : await asWritten(where, expr);
   for (;;) {
-    const told = await inForce(nodes, node, name);
+    const told = await inForce(where, name);
     const isFormer = told !== undefined && query !== null && bare(told.query) !== query;
     const now = isFormer ? { ...told, health: "former" } : told;
     if (expr === null && now === undefined) return null;
@@ -187,8 +248,8 @@ async function readBack(
     if (ctx.clock.monotonic() >= end)
       throw new PgdbaError(
         "step_failed",
-        `Prometheus on ${node} has not taken the rules over within ${WAIT_MS / 1000} s`,
-        { hint: `They were put back. The log of ${node} tells why.` },
+        `Prometheus on ${where.node} has not taken the rules over within ${WAIT_MS / 1000} s`,
+        { hint: `They were put back. The log of ${where.node} tells why.` },
       );
     await ctx.clock.sleep(POLL_MS, ctx.signal);
   }

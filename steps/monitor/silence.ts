@@ -1,6 +1,7 @@
 import { parseDuration } from "../../engine/shared/units.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
+import { assertKnown } from "./watch/known.ts";
 import {
   checked,
   creatorOf,
@@ -30,7 +31,9 @@ cluster as a whole. Two primaries, checksum failures, disks and the watchdog are
 
 Alerts that look back (\`LeaderChanged\`, \`PostgresRestarted\`) have a silence of their own: \`monitor.unsilence\` lets it end once they no longer look at the work.
 
-With \`optional\`, for work that must go on, an Alertmanager that does not answer is a warning. Taken back, what it silenced is told again.`,
+An alert that neither a rule nor Alertmanager knows is refused, for the silence would keep nothing from being told; a member that is not watched is a warning.
+
+With \`optional\`, for work that must go on, neither is asked, and an Alertmanager that does not answer is a warning. Taken back, what it silenced is told again.`,
   example: `- monitor.silence:
     of: [{alerts: [ReplicationLag], members: [pg2]}]
     for: 30m
@@ -90,6 +93,7 @@ With \`optional\`, for work that must go on, an Alertmanager that does not answe
     return orWarn(ctx, optional, NOT_IN_FORCE, { silences: [] }, async () => {
       const monitoring = await ctx.use("monitoring");
       const cluster = ctx.target.cluster!;
+      if (!optional) await assertKnown(ctx, input.of);
       const own = await ofThisStep(ctx);
       const silences = [];
       for (const { wish, forMs } of wanted) {

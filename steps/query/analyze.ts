@@ -27,7 +27,7 @@ said not to be volatile and does what such a function may not. With it, it is ex
 timeout; that is refused for all that could act outside of the transaction: volatile functions but for a few that are known to be harmless
 (files, \`dblink\`, \`pg_sleep\`, large objects, advisory locks), triggers that call such, foreign tables other than plain files,
 \`nextval\` where the statement itself calls it, everything that is not SELECT, INSERT, UPDATE, DELETE, MERGE or VALUES. What a rollback leaves is said as a warning: sequences that were
-moved, and dead rows.
+moved, and dead rows. In a plan, and where nothing but reads were asked for (\`--read-only\`), what writes is refused.
 
 As a superuser, what the statement calls and reads is kept from being changed between that judgement and its end, where others than superusers
 own anything in the database: a second session locks functions, operators, casts and the tables. Who creates or alters such waits meanwhile;
@@ -168,6 +168,7 @@ tables takes.`,
       analyze: input.analyze === true,
       timeoutMs,
       settings: input.settings ?? {},
+      readOnly: ctx.run.readOnly,
       signal: ctx.signal,
       another: () => another(ctx, pg.info.database),
     }).catch(async (error: unknown) => {

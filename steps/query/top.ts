@@ -80,7 +80,7 @@ since, so that shares are too high: raise \`pg_stat_statements.max\`.`,
         `${amount(Number(hidden), "statement of others is", "statements of others are")} left out. ${grantHint(pg)}`,
       );
     const ranked = top.rows as unknown as (JsonObject & { id: string; total_ms: number })[];
-    const { listed, own_ms } = await withTexts(ctx, pg, schema, ranked, limit);
+    const { listed, own_ms } = await withTexts(ctx, { pg, schema, statements: ranked, limit });
     const total_ms = Math.round(1000 * Math.max(0, Number(all_ms) - own_ms)) / 1000;
     const statements = listed.map((one) => {
       const { id, ...statement } = { ...one, share_percent: shareOf(one, total_ms) };

@@ -1,9 +1,17 @@
-import type { JsonObject, StepContext } from "../../engine/types.ts";
+import { type JsonObject, LOCK_WORDS, type StepContext } from "../../engine/types.ts";
 import { PgdbaError } from "../../engine/errors.ts";
 import { defineStep } from "../define.ts";
 import { readOnly } from "../../providers/postgres/guard/read.ts";
 import { lintReading } from "../../providers/postgres/guard/reading.ts";
-import { asNamed, identifiersOf, placeIdentifiers, lintValues } from "./input.ts";
+import {
+  asNamed,
+  lintPlaces,
+  lintValues,
+  literalsOf,
+  placeIdentifiers,
+  placeLiterals,
+} from "./input.ts";
+import { repeatable } from "./repeatable.ts";
 import { milliseconds, session } from "./session.ts";
 
 /** Rows of a RETURNING kept; the statement itself always runs to its end. */
@@ -15,6 +23,7 @@ export default defineStep({
   type: "sql.execute",
   summary: "Change something with one SQL statement, in a transaction of its own.",
   docs: `The text of the statement is fixed; values go in through \`$1\`, \`$2\`, … and \`values\`, names through \`:"name"\` and \`identifiers\`.
+The few commands that take no \`$1\` (\`ROLLBACK PREPARED\`, \`ALTER ROLE … PASSWORD\`) get texts through \`:'name'\` and \`literals\`.
 
 Some commands can't run in a transaction (\`CREATE INDEX CONCURRENTLY\`, \`VACUUM\`, \`ALTER SYSTEM\`, \`CREATE DATABASE\`): say
 \`transaction: false\`. Such a command has no outcome that we could undo, and one that fails once the server has begun it, or whose
@@ -35,6 +44,7 @@ would lose it.`,
   oneAct: true,
   idempotent: (input) => input.idempotent === true,
   needs: ["postgres"],
+  locks: (input) => input.locks ?? "all",
   input: {
     type: "object",
     additionalProperties: false,
@@ -50,6 +60,22 @@ would lose it.`,
         type: "object",
         additionalProperties: { type: "string" },
         description: 'Names that replace :"name", quoted.',
+      },
+      literals: {
+        type: "object",
+        additionalProperties: { type: "string" },
+        description: "Texts that replace :'name', quoted, in commands that take no $1.",
+      },
+      database: {
+        type: ["string", "null"],
+        minLength: 1,
+        description: "Another database of the same server.",
+      },
+      locks: {
+        enum: [...LOCK_WORDS],
+        "x-lang": "static",
+        description:
+          "What must not run on the target at the same time; all without it. `none` for what goes well beside a backup or a switchover.",
       },
       timeout: {
         type: "string",
@@ -93,33 +119,21 @@ would lose it.`,
     },
   },
   async lint(input) {
-    const { sql, probe, identifiers, values } = input as unknown as Input;
-    const asked = new Set(
-      [sql, probe].flatMap((text) => (typeof text === "string" ? identifiersOf(text) : [])),
-    );
-    const given = new Set(Object.keys(identifiers ?? {}));
-    const problems = [...asked.difference(given)].map((name) => ({
-      path: ["sql"],
-      rule: "missing-identifier",
-      message: `:"${name}" is not in identifiers`,
-      hint: `Add it: identifiers: {${name}: ...}.`,
-    }));
-    const unused = [...given.difference(asked)].map((name) => ({
-      path: ["identifiers", name],
-      rule: "unused-identifier",
-      message: `:"${name}" does not occur in the statement`,
-    }));
-    const reading =
-      typeof probe === "string" ? await lintReading(placeIdentifiers(probe, asNamed(probe))) : [];
+    const { sql, probe, identifiers, literals, values } = input as unknown as Input;
+    const texts = [sql, probe];
+    const problems = [
+      ...lintPlaces(texts, "identifiers", identifiers),
+      ...lintPlaces(texts, "literals", literals),
+    ];
+    const reading = typeof probe === "string" ? await lintReading(named(probe)) : [];
     return [
       ...problems,
-      ...unused,
       ...lintValues(sql, values),
       ...reading.map((finding) => ({ path: ["probe"], ...finding })),
     ];
   },
   async run(ctx, input) {
-    const sql = placeIdentifiers(input.sql, input.identifiers ?? {});
+    const sql = placed(input.sql, input);
     const values = input.values ?? [];
     const limits = { maxRows: MAX_ROWS, drain: true };
     const options = {
@@ -127,7 +141,7 @@ would lose it.`,
       lockTimeoutMs: milliseconds(input.lock_timeout),
       signal: ctx.signal,
     };
-    const pg = await session(ctx);
+    const pg = await session(ctx, input.database ?? undefined);
     const acting =
       input.transaction === false
         ? pg.query(sql, values, { ...limits, ...options, changes: true })
@@ -140,7 +154,7 @@ would lose it.`,
   },
   async plan(_ctx, input: Input) {
     const preview: JsonObject = {
-      sql: placeIdentifiers(input.sql, input.identifiers ?? {}),
+      sql: placed(input.sql, input),
       values: (input.values ?? []) as JsonObject[],
     };
     return preview;
@@ -148,8 +162,8 @@ would lose it.`,
   async probe(ctx: StepContext, input: Input) {
     if (input.probe === undefined)
       return { state: "unknown", reason: "The step has no probe, and a commit leaves no mark." };
-    const sql = placeIdentifiers(input.probe, input.identifiers ?? {});
-    const pg = await session(ctx);
+    const sql = placed(input.probe, input);
+    const pg = await session(ctx, input.database ?? undefined);
     const { rows } = await readOnly(pg, sql, { maxRows: 1, signal: ctx.signal });
     const answer = Object.values(rows[0] ?? {})[0];
     if (typeof answer !== "boolean")
@@ -162,21 +176,21 @@ would lose it.`,
   },
 });
 
-/** Nobody needs to know what became of a statement that may be done twice. */
-function repeatable(error: unknown): unknown {
-  const data = error instanceof PgdbaError ? (error.data as JsonObject | undefined) : undefined;
-  if (!(error instanceof PgdbaError) || data?.["outcome"] !== "unknown") return error;
-  return new PgdbaError("connection_failed", error.message, {
-    hint: "The statement may be done twice, so the step can be tried again.",
-    retryable: true,
-    cause: error,
-    data,
-  });
+function placed(sql: string, { identifiers = {}, literals = {} }: Input): string {
+  return placeLiterals(placeIdentifiers(sql, identifiers), literals);
+}
+
+/** The statement with each name in its own place, so that it can be read. */
+function named(sql: string): string {
+  const own = Object.fromEntries(literalsOf(sql).map((name) => [name, name]));
+  return placed(sql, { sql, identifiers: asNamed(sql), literals: own });
 }
 
 interface Input {
   sql: string;
   values?: unknown[];
   identifiers?: Record<string, string>;
+  literals?: Record<string, string>;
+  database?: string | null;
   probe?: string;
 }

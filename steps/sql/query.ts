@@ -1,16 +1,17 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import type { JsonObject } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { readOnly } from "../../providers/postgres/guard/read.ts";
 import { lintReading } from "../../providers/postgres/guard/reading.ts";
-import { lintValues } from "./input.ts";
+import { ANSWER, answerOf } from "./answer.ts";
+import { asNamed, lintPlaces, lintValues, placeIdentifiers } from "./input.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { milliseconds, onMember, session } from "./session.ts";
 
 export default defineStep({
   type: "sql.query",
   summary: "Ask the server with one statement, in a read-only transaction that is rolled back.",
-  docs: `The text of the statement is fixed; values go in through \`$1\`, \`$2\`, … and \`values\`. Rows come as objects by column name:
+  docs: `The text of the statement is fixed; values go in through \`$1\`, \`$2\`, … and \`values\`, names through
+\`:"name"\` and \`identifiers\`. Rows come as objects by column name:
 \`int8\` and \`numeric\` as numbers where that is exact and as text otherwise, times as ISO 8601, \`bytea\` as base64, \`json\` as it is.
 
 It is one SELECT, VALUES, TABLE, SHOW or EXPLAIN without ANALYZE. A read-only transaction keeps tables as they are, but not functions from
@@ -37,6 +38,11 @@ something, and ALTER FUNCTION … STABLE for a function of yours that only reads
         type: "array",
         items: {},
         description: "Values of $1, $2, …; a list is a PostgreSQL array, a mapping is JSON.",
+      },
+      identifiers: {
+        type: "object",
+        additionalProperties: { type: "string" },
+        description: 'Names that replace :"name", quoted.',
       },
       database: {
         type: "string",
@@ -67,35 +73,25 @@ something, and ALTER FUNCTION … STABLE for a function of yours that only reads
       },
     },
   },
-  output: {
-    type: "object",
-    additionalProperties: false,
-    required: ["rows", "row_count", "fields", "truncated"],
-    properties: {
-      rows: { type: "array", items: { type: "object" } },
-      row_count: { type: "integer" },
-      fields: {
-        type: "array",
-        "x-names": true,
-        items: {
-          type: "object",
-          additionalProperties: false,
-          required: ["name", "type"],
-          properties: { name: { type: "string" }, type: { type: "string" } },
-        },
-      },
-      truncated: { type: "boolean" },
-    },
-  },
+  output: ANSWER,
   async lint(input) {
-    const { sql, values } = input as { sql?: unknown; values?: unknown };
+    const { sql, values, identifiers } = input as {
+      sql?: unknown;
+      values?: unknown;
+      identifiers?: object;
+    };
     if (typeof sql !== "string") return [];
-    const reading = (await lintReading(sql)).map((finding) => ({ path: ["sql"], ...finding }));
-    return [...reading, ...lintValues(sql, values)];
+    const reading = await lintReading(placeIdentifiers(sql, asNamed(sql)));
+    return [
+      ...reading.map((finding) => ({ path: ["sql"], ...finding })),
+      ...lintPlaces([sql], "identifiers", identifiers),
+      ...lintValues(sql, values),
+    ];
   },
   async run(ctx, input) {
+    const sql = placeIdentifiers(input.sql, input.identifiers ?? {});
     const ask = (pg: PgSession) =>
-      readOnly(pg, input.sql, {
+      readOnly(pg, sql, {
         signal: ctx.signal,
         values: input.values,
         timeoutMs: milliseconds(input.timeout),
@@ -114,12 +110,6 @@ something, and ALTER FUNCTION … STABLE for a function of yours that only reads
         },
       );
     }
-    const { rows, row_count, truncated } = result;
-    return {
-      rows,
-      row_count,
-      fields: result.fields.map((field): JsonObject => ({ ...field })),
-      truncated,
-    };
+    return answerOf(result);
   },
 });

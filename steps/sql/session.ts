@@ -17,6 +17,20 @@ export async function another(ctx: StepContext, database?: string): Promise<PgSe
   return (await ctx.use("postgres")).open(database);
 }
 
+/** Which session this is, by its beginning too: the number of a process is given to another one when it has ended. */
+export async function backendOf(pg: PgSession): Promise<{ pid: number; began: string }> {
+  const { rows } = await pg.ask(
+    "SELECT backend_start::text AS began FROM pg_stat_activity WHERE pid = pg_backend_pid()",
+  );
+  return { pid: pg.info.pid, began: String(rows[0]?.["began"]) };
+}
+
+/** Which server this is, of those that have been the primary, and since which start: each counts for itself. */
+export async function serverOf(pg: PgSession): Promise<string> {
+  const { rows } = await pg.ask("SELECT pg_postmaster_start_time()::text AS started");
+  return String(rows[0]?.["started"]);
+}
+
 /** Does `work` with a session of its own to one member of the cluster. @throws PgdbaError invalid_param | connection_failed */
 export async function onMember<T>(
   ctx: StepContext,

@@ -16,7 +16,7 @@ import {
   write,
 } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 const says = (what: string, risk = "read") =>
@@ -133,7 +133,7 @@ output: {n: steps.look.output.row_count}
 
 test.concurrent("list and show hold all an agent chooses by", async () => {
   const p = place(runbooks({ "team/full": FULL }));
-  const list = at((await cli(["list"], p)).envelope, "data", "runbooks") as JsonObject[];
+  const list = at((await cli(["list", "--full"], p)).envelope, "data", "runbooks") as JsonObject[];
   expect(list.length).toBeGreaterThan(1);
   for (const entry of list) {
     expect(Object.keys(entry)).toEqual(
@@ -182,9 +182,14 @@ test.concurrent("list and show hold all an agent chooses by", async () => {
       },
     ],
   });
+  // The chart tells the same as the graph: whoever wants it asks for it.
+  expect(shown["mermaid"]).toBeUndefined();
+  const whole = (await cli(["show", "team", "full", "--full"], p)).envelope.data as JsonObject;
+  const chart = await cli(["show", "team", "full", "--select", "mermaid"], p);
+  expect(chart.envelope.data).toEqual({ mermaid: whole["mermaid"]! });
   for (const id of ["look", "each", "closing"]) {
     expect(String(shown["graph"])).toContain(id);
-    expect(String(shown["mermaid"])).toContain(id);
+    expect(String(whole["mermaid"])).toContain(id);
   }
 });
 
@@ -258,9 +263,9 @@ test.concurrent("pgdba test passes and fails as the cases say, and touches nothi
   expect(ran.envelope.error?.code).toBe("test_failed");
   const cases = at(ran.envelope, "error", "data", "cases") as { name: string; passed: boolean }[];
   expect(cases.map(({ name, passed }) => [name, passed])).toEqual([
-    ["acts", true],
     ["without a fixture", false],
     ["expects too much", false],
+    ["acts", true],
   ]);
   expect(await Bun.file(join(p.cwd, "acted")).exists()).toBe(false);
 });
@@ -343,7 +348,7 @@ test.concurrent("what a run gives fits the schema that list and show publish for
       "18",
     ],
   ];
-  const list = at((await cli(["list"], p)).envelope, "data", "runbooks") as JsonObject[];
+  const list = at((await cli(["list", "--full"], p)).envelope, "data", "runbooks") as JsonObject[];
   for (const [name, ...args] of names) {
     const schema = list.find((one) => one["name"] === name)!["output"] as JsonObject;
     const shown = (await cli(["show", name!], p)).envelope.data as JsonObject;
@@ -368,7 +373,7 @@ test.concurrent("a test file that tests nothing, or is none, fails and hides no 
     "cwd/.pgdba/runbooks/team/other.test.yaml": "cases: [{name: typo, expct: {}}]\n",
     "cwd/.pgdba/runbooks/team/nop.test.yaml": "cases: [{name: never run, expect: {status: ok}}]\n",
   });
-  const { exit, envelope } = await cli(["test"], p);
+  const { exit, envelope } = await cli(["test", "--full"], p);
   expect(exit).toBe(1);
   const cases = at(envelope, "error", "data", "cases") as {
     runbook: string;

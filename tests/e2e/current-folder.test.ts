@@ -169,11 +169,11 @@ test("the folder that is called from is told by nobody but the launcher", async 
   mkdirSync(elsewhere, { recursive: true });
   expect(
     at(await ran([LAUNCHER, "list", "t/"], { PGDBA_CWD: p.cwd }, elsewhere), "data", "runbooks"),
-  ).toEqual([]);
+  ).toEqual({});
   // A shell's idea of its folder may be out of date.
   expect(
     at(await ran([LAUNCHER, "list", "t/"], { PWD: p.cwd }, elsewhere), "data", "runbooks"),
-  ).toEqual([]);
+  ).toEqual({});
 });
 
 test("a folder that is gone is an error, and not another folder", async () => {

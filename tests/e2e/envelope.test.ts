@@ -15,7 +15,7 @@ import {
   stepTypes,
 } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 const NOOP =

@@ -32,7 +32,7 @@ function run(...args: string[]) {
 }
 
 test("it holds the runbooks that it lists, and runs them", () => {
-  const { runbooks } = run("list").data as { runbooks: { name: string }[] };
+  const { runbooks } = run("list", "--full").data as { runbooks: { name: string }[] };
   expect(runbooks.map(({ name }) => name)).toContain("pgbouncer/follow");
   expect(run("lint").data).toMatchObject({ errors: 0 });
   // The runbook was read and its step began: it is the step that misses its file.

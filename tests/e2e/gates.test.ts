@@ -293,7 +293,7 @@ test("a team's own step type is judged by what it declares, wherever it is calle
   };
   for (const command of [
     ["show", "team/outer"],
-    ["list", "team/outer"],
+    ["list", "team/outer", "--full"],
   ]) {
     const { data } = (await cli(command, q)).envelope;
     const shown = at(data, "runbooks", 0) ?? data;
@@ -582,9 +582,7 @@ test("the remaining exit codes: 1 failed, 5 failed and undone, 6 the undo failed
 });
 
 test("a cluster with a part of its connection beside it is refused, and a run without a target says so", async () => {
-  const both = await cli(["team", "look", "--cluster", "orders", "--database", "other"], p, {
-    env,
-  });
+  const both = await cli(["team", "look", "--cluster", "orders", "--port", "5433"], p, { env });
   expect(both.exit).toBe(2);
   expect(at(both.envelope, "error", "code")).toBe("usage");
   const none = await cli(["team", "look"], p);

@@ -106,7 +106,7 @@ test("one hostile document does not hide the others", async () => {
   const p = place(
     runbooks({ "t/bad": TEXTS["50,000 levels of brackets"]![0], "t/good": `${HEAD}${STEP}` }),
   );
-  const listed = at((await cli(["list", "t/"], p)).envelope, "data", "runbooks") as {
+  const listed = at((await cli(["list", "t/", "--full"], p)).envelope, "data", "runbooks") as {
     name: string;
     broken?: unknown;
   }[];

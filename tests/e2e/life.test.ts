@@ -302,7 +302,8 @@ for (const { provider, missing } of PLACES) {
         expect([waits.exit, waits.envelope.error?.code]).toEqual([4, "approval_needed"]);
         const id = runId(waits);
         // It dies in the middle of it, and the next process goes on.
-        await live.killedAt("acted placed/placed/swapped", "resume", id);
+        const answered = ["resume", id, `--confirm=${live.name}`];
+        await live.killedAt("acted placed/placed/swapped", ...answered);
         expect(await live.writable()).toEqual([]);
         const { node, before, standbys } = await live.well("resume", id);
         expect([node, before]).toEqual([leader, `/var/lib/pgdba/data.before-${id}`]);
@@ -314,7 +315,9 @@ for (const { provider, missing } of PLACES) {
         await writer.next();
         expect(await writer.stop()).toMatchObject({ failed: 0, unknown: 0 });
         const sure = await live.run("backup", "restore-confirm", leader);
-        expect((await live.well("resume", runId(sure))).removed).toBe(before);
+        expect((await live.well("resume", runId(sure), `--confirm=${live.name}`)).removed).toBe(
+          before,
+        );
       }, 900_000);
 
       test("a drill brings its newest backup up, and with the cluster down its backups are listed", async () => {

@@ -136,7 +136,7 @@ test("a step file that can't be loaded is a warning while no runbook uses it, an
     ["warning", "broken-type", "t.syntax.ts", expect.stringContaining("Expected")],
     ["warning", "broken-type", "t.throws.ts", expect.stringContaining("no luck")],
   ]);
-  const steps = (await cli(["help", "steps"], p)).envelope.data as {
+  const steps = (await cli(["help", "steps", "--full"], p)).envelope.data as {
     steps: { type: string; broken?: string }[];
   };
   expect(
@@ -176,7 +176,7 @@ test("policies, clusters, configurations and tests are linted by file, and what 
   expect([policy.ran.exit, policy.ran.envelope.error?.code]).toEqual([2, "invalid_config"]);
   expect(policy.said).toEqual([
     "2:13 unknown key `runbok` in `match` Did you mean runbook?",
-    '3:13 `action` must be one of refuse, confirm, got "refuze" Did you mean refuse?',
+    '3:13 `action` must be one of refuse, approve, confirm, got "refuze" Did you mean refuse?',
   ]);
   expect(policy.ran.stderr).toContain("narrow.yaml is taken for a policy: it has the key `rules`");
 

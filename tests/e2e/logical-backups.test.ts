@@ -62,7 +62,7 @@ test("a dump that was killed is no backup, and resume takes it to its end", asyn
         "SELECT FROM pg_stat_activity WHERE datname = 'shop' AND wait_event_type = 'Lock' AND application_name LIKE 'pgdba/%'",
       )
     ).length > 0;
-  const run = await killed(["backup", "dump", "--database", "shop", ...words], waits);
+  const run = await killed(["backup", "dump", "--in-database", "shop", ...words], waits);
   await holder.query("ROLLBACK");
   await holder.end();
   // pg_dump ended with pgdba; no record, no password file that others could read.
@@ -107,7 +107,7 @@ test("a restore that was killed leaves no database that looks whole; resume ends
     "backup",
     "load-in-place",
     id,
-    "--database",
+    "--in-database",
     "shop",
     "--replace",
     "shop",
@@ -121,3 +121,11 @@ test("a restore that was killed leaves no database that looks whole; resume ends
   const aside = String(valueAt(replaced.envelope.data, "aside"));
   expect(await names()).toEqual(["postgres", "shop", "shop_restored", aside].toSorted());
 }, 180_000);
+
+test("the database of the connection does not choose what is dumped", async () => {
+  const ran = await cli(["backup", "dump", ...words, "--database", "shop"], here, { env: env() });
+  const databases = valueAt(ran.envelope.data, "databases") as { database: string }[];
+  expect(databases.map(({ database }) => database)).toEqual(
+    expect.arrayContaining(["postgres", "shop"]),
+  );
+}, 60_000);

@@ -43,3 +43,42 @@ test("a runbook that works on databases by their names is told one that need not
   const help = await cli(["team", "which", "--help"], named);
   expect(help.stdout.match(/--database/g)).toHaveLength(1);
 });
+
+test("a cluster is reached in the database that is named, and the commands of an answer name both", async () => {
+  const server = await sharedServer();
+  const files = {
+    ...runbooks({
+      "team/where": `summary: Tell where it is
+risk: read
+needs: [postgres]
+steps:
+  - id: here
+    sql.query: {sql: select current_database() as name, one_row: true}
+output: {here: "steps.here.output.rows[0].name", flags: target.flags}
+`,
+    }),
+    "home/clusters/orders.yaml": `ownership: connected
+postgres: ${JSON.stringify({ host: server.host, port: server.port, user: server.user, password_env: "PW" })}
+nodes:
+  - {name: n1, roles: [postgres], address: {host: ${server.host}, port: ${server.port}}}
+`,
+  };
+  const at = place(files);
+  for (const [words, flags] of [
+    [["--cluster", "orders"], " --cluster orders"],
+    [["--cluster", "orders", "--host", "n1"], " --cluster orders --host n1"],
+  ] as const) {
+    const where = async (...more: string[]) =>
+      (await cli(["team", "where", ...words, ...more], at, { env: { PW: server.password } }))
+        .envelope;
+    expect(await where()).toMatchObject({ data: { here: "postgres", flags } });
+    expect(await where("--database", "template1")).toMatchObject({
+      data: { here: "template1", flags: `${flags} --database template1` },
+    });
+  }
+  const { envelope } = await cli(["team", "where", "--cluster", "orders", "--user", "x"], at);
+  expect(envelope.error).toMatchObject({
+    code: "usage",
+    hint: expect.stringContaining("--database"),
+  });
+});

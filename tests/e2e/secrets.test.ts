@@ -5,6 +5,7 @@ import type { TestServer } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
 import {
   cli,
+  eventually,
   filesBelow,
   type Place,
   place,
@@ -156,9 +157,8 @@ test("a secret in params, outputs and their encodings stands in no artifact of a
   const events = join(p.root, "events.ndjson");
   const child = new Running([...args("leaky"), "--events", events], p, { env });
   await child.said("start reused");
-  await Bun.sleep(100);
-  const lines = commandLines(child.pid);
-  expect(lines.length).toBeGreaterThan(1);
+  let lines: [string, string][] = [];
+  await eventually(() => (lines = commandLines(child.pid)).length > 1, "it has a child");
   // While it runs: the write-ahead log as well.
   const during = filesBelow(p.home);
   expect([...during.keys()].some((file) => file.endsWith("journal.db-wal"))).toBe(true);

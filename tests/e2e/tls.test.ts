@@ -4,6 +4,9 @@ import type { PgdbaError } from "../../engine/errors.ts";
 import { connect } from "../../providers/postgres/connect.ts";
 import { dockerMissing } from "../support/docker.ts";
 import { Live } from "../support/live.ts";
+import { filesWithSecrets, tellsSecrets } from "../support/monitoring/secrets.ts";
+import { Watched } from "../support/monitoring/watched.ts";
+import { until } from "../support/rehearsed.ts";
 import { startWriter } from "../support/writer.ts";
 import { removePlaces } from "./support.ts";
 
@@ -83,6 +86,63 @@ describe.skipIf(missing !== null)(
         expect([member, of, not_after > was.not_after]).toEqual([member, of, true]);
       }
     }, 300_000);
+
+    test("it is watched: each target answers by TLS, an alert arrives once, its end is told, and no secret is", async () => {
+      const watched = await Watched.of(live);
+      try {
+        const { node, targets, up, silent, rules } = await watched.setup();
+        expect([silent, up]).toEqual([[], targets]);
+        expect(rules).toBeGreaterThan(80);
+        const { activeTargets } = await watched.ask("/api/v1/targets?state=active");
+        const asked = activeTargets.map(({ labels }: any) => `${labels.job} ${labels.instance}`);
+        expect(asked.toSorted()).toEqual([
+          "alertmanager monitor1",
+          "etcd etcd1",
+          ...["node", "patroni"].flatMap((job) => [`${job} pg1`, `${job} pg2`]),
+          "pgbouncer pgbouncer1",
+          "pgdba monitor1",
+          "postgres pg1",
+          "postgres pg2",
+          "prometheus monitor1",
+        ]);
+        const add = ["monitor", "alerts", "add", "Always", "vector(1)", "--severity", "critical"];
+        expect((await live.well(...add)).seconds).toBeLessThan(15);
+        await until(
+          async () => watched.told("Always", "firing"),
+          ({ length }) => length > 0,
+          120_000,
+        );
+        await live.well("monitor", "alerts", "test");
+        await until(
+          async () => watched.told("PgdbaTest", "resolved"),
+          ({ length }) => length > 0,
+          120_000,
+        );
+        expect([
+          watched.told("Always", "firing").length,
+          watched.told("PgdbaTest", "firing").length,
+        ]).toEqual([1, 1]);
+        const status = await live.well("monitor", "status", "--window", "1s");
+        expect(status).toMatchObject({ leader: "pg1", members: { length: 2 } });
+        expect(status.alerts.map(({ alert }: any) => alert)).toContain("Always");
+
+        for (const one of [node, "pg1", "pgbouncer1", "etcd1"]) {
+          const files = await filesWithSecrets(live, one);
+          expect(files).not.toEqual([]);
+          expect([one, files.filter((file) => !/^[46]00 /.test(file))]).toEqual([one, []]);
+        }
+        expect(await tellsSecrets(watched, node)).toEqual([]);
+
+        expect((await live.well("monitor", "remove")).removed).toEqual([node]);
+        expect((await (await live.nodes()).list()).map((one) => one.node)).not.toContain(node);
+        expect(live.entry()).not.toHaveProperty("monitoring");
+        expect(
+          await live.ask("pg1", "SELECT FROM pg_roles WHERE rolname = 'pgdba_monitor'"),
+        ).toEqual([]);
+      } finally {
+        await watched.stop();
+      }
+    }, 600_000);
 
     test("a standby is added, and the primary role moves there: all go on by TLS", async () => {
       expect((await live.well("replica", "add")).added).toBe("pg3");

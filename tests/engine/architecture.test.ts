@@ -79,8 +79,10 @@ const SHARED = /^engine\/(types|errors|spawn|shared\/[a-z-]+)\.ts$/;
 const FOR_STEPS = [
   "steps/backup/place.ts",
   "steps/backup/records.ts",
+  "steps/before-acting.ts",
   "steps/clients.ts",
   "steps/command-line.ts",
+  "steps/local-programs.ts",
   "steps/config/place/awaiting.ts",
   "steps/define.ts",
   "steps/mask.ts",
@@ -90,8 +92,12 @@ const FOR_STEPS = [
   "steps/program-output.ts",
   "steps/settings-file.ts",
   "steps/snapshots.ts",
+  "steps/sql/answer.ts",
   "steps/sql/session.ts",
   "steps/sql/input.ts",
+  "steps/sql/long/run.ts",
+  "steps/sql/long/watch.ts",
+  "steps/sql/repeatable.ts",
 ];
 
 /** What tells of the whole looks through the eyes of every family, and has the list of what it tells. */
@@ -122,18 +128,30 @@ test("providers use providers and texts, and of the engine only types, errors an
   ).toEqual([]);
 });
 
-test("a provider of nodes is loaded when it is used: nothing that is read at the start leads there", () => {
+/** The files and packages that a file leads to when it is loaded, itself among them. */
+function loadedWith(files: readonly string[]): Set<string> {
   const seen = new Set<string>();
-  const visit = (file: string): void => {
-    if (seen.has(file) || !file.endsWith(".ts")) return;
+  const visit = (file: string, ours: boolean): void => {
+    if (seen.has(file)) return;
     seen.add(file);
-    for (const { to, ours, lazy } of importsOf(file)) if (ours && !lazy) visit(to);
+    if (!ours || !file.endsWith(".ts")) return;
+    for (const one of importsOf(file)) if (!one.lazy) visit(one.to, one.ours);
   };
-  visit("engine/main.ts");
-  expect(seen.size).toBeLessThan(3);
-  visit("engine/front-door.ts");
+  for (const file of files) visit(file, true);
+  return seen;
+}
+
+test("a provider of nodes is loaded when it is used: nothing that is read at the start leads there", () => {
+  expect(loadedWith(["engine/main.ts"]).size).toBeLessThan(3);
+  const seen = loadedWith(["engine/front-door.ts"]);
   expect(seen.size).toBeGreaterThan(20);
   expect([...seen].filter((file) => file.startsWith("providers/nodes/"))).toEqual([]);
+});
+
+test("no step type leads to the client of the Docker Engine when it is loaded: who lists the steps loads them all", () => {
+  const heavy = sources.steps.filter((file) => loadedWith([file]).has("dockerode"));
+  expect(heavy).toEqual([]);
+  expect(loadedWith(["providers/nodes/docker/beside.ts"])).toContain("dockerode");
 });
 
 /** The dashboards' source: a tool of the developers, which writes them. */
@@ -314,6 +332,7 @@ const OWN_FILES: Record<string, string> = {
   "providers/nodes/docker/files.ts":
     "files and folders on their way to a node and back, part by part",
   "providers/nodes/docker/images/build.ts": "an executable on its way into an image, part by part",
+  "engine/approval/owned.ts": "an approval, of whose open file it is asked to whom it belongs",
   "providers/executable.ts": "the sources and the executable as bytes, to tell them apart",
   "steps/core/files/replace-file.ts": "copies that undo needs, as links to the same inode",
   "providers/backup/fetch.ts": "a data directory, which its folder's mark says is not whole",

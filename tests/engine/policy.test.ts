@@ -6,6 +6,7 @@ import { systemDirsOf } from "../../engine/cli/config.ts";
 import type { Front } from "../../engine/cli/front.ts";
 import { callerOf } from "../../engine/cli/start-run.ts";
 import { loadPolicy, matchesRule, type PolicyRule } from "../../engine/policy.ts";
+import { cpuMs } from "../support/cpu-time.ts";
 
 let dir: string;
 beforeAll(() => {
@@ -92,14 +93,14 @@ test("a bare connection is no cluster of any name but *", () => {
 });
 
 test("a pattern of many stars is not slow", () => {
-  const started = performance.now();
+  const computed = cpuMs();
   const hostile = {
     match: { runbook: `${"*a".repeat(500)}b` },
     action: "refuse",
     file: "",
   } as const;
   expect(matchesRule(hostile, { ...run, names: ["a".repeat(5_000)] })).toBe(false);
-  expect(performance.now() - started).toBeLessThan(200);
+  expect(cpuMs() - computed).toBeLessThan(500);
 });
 
 test("all files that exist count, in order, each rule knowing its file", async () => {

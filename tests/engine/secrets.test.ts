@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { Secrets } from "../../engine/secrets.ts";
 import { passwordsIn } from "../../engine/secrets/passwords.ts";
+import { cpuMs } from "../support/cpu-time.ts";
 
 const SECRET = `pä$$'w&rd "<x>\\1`;
 
@@ -94,9 +95,9 @@ test("base64 and hex that were broken into lines, wherever the secret stands in 
   }
   const innocent = `${"a".repeat(64)}\n${"b".repeat(64)}\n`;
   expect(secrets.redact(innocent)).toBe(innocent);
-  const started = performance.now();
+  const computed = cpuMs();
   secrets.redact(`${"a".repeat(2_000_000)}\n\n${`${"b".repeat(50)}\n`.repeat(40_000)}`);
-  expect(performance.now() - started).toBeLessThan(5_000);
+  expect(cpuMs() - computed).toBeLessThan(5_000);
 });
 
 test("JSON in JSON, however either was escaped", () => {
@@ -147,16 +148,16 @@ test("many values and long texts take no more than a moment", () => {
   const secrets = holding("hunter2-and-more");
   secrets.addData(Array.from({ length: 20_000 }, (_, n) => ({ at: `2026-01-01T00:00:00.${n}Z` })));
   const text = "2026-01-01 is no secret, nor is hunter3. ".repeat(100_000);
-  const started = performance.now();
+  const computed = cpuMs();
   expect(secrets.redact(text)).toBe(text);
-  expect(performance.now() - started).toBeLessThan(3000);
+  expect(cpuMs() - computed).toBeLessThan(3000);
 });
 
 test("a long text is searched for passwords in time in proportion to its length", () => {
-  const started = performance.now();
+  const computed = cpuMs();
   for (const piece of ["a", "a://", "a://b:c", "password=", "password='"])
     expect(passwordsIn(`${piece.repeat(1_000_000 / piece.length)}@`)).toBeArray();
-  expect(performance.now() - started).toBeLessThan(4000);
+  expect(cpuMs() - computed).toBeLessThan(4000);
 });
 
 test("passwords in URIs and connection strings", () => {
@@ -323,4 +324,75 @@ test("a sensitive output: all its texts and long numbers, not its keys, its flag
     s: "abc",
   } as never);
   expect(secrets.exposedIn("abc")).toBe(false);
+});
+
+test("the state folder is no secret, whatever words its path has; a password beside it is", () => {
+  const secrets = holding("exam", "hunter2-secret");
+  secrets.addFolder("/srv/exam/home");
+  const path = "/srv/exam/home/passwords/exam.20260101";
+  expect(secrets.redact(path)).toBe(path);
+  expect(secrets.redactData({ file: path })).toEqual({ file: path });
+  expect(secrets.redact(`see ${path}: exam`)).toBe(`see ${path}: ********`);
+  // Another folder, and one that only begins alike.
+  expect(secrets.redact("/srv/exam/other /srv/exam/home2/exam x/srv/exam/home")).toBe(
+    "/srv/********/other /srv/********/home2/******** x/srv/********/home",
+  );
+  // What is no word is no name that pgdba gave.
+  expect(secrets.redact("/srv/exam/home/hunter2-secret")).toBe("/srv/exam/home/********");
+  for (const before of ["postgres://u:", "password=", "-p", "'", '"', "\n", "@"])
+    expect(secrets.redact(`${before}exam@/srv/exam/home`)).toStartWith(`${before}********`);
+});
+
+test("a secret that is the folder itself is masked", () => {
+  const secrets = holding("/srv/exam");
+  secrets.addFolder("/srv/exam");
+  expect(secrets.redact("in /srv/exam")).toBe("in ********");
+  expect(secrets.redact("in /srv/exam/home")).toBe("in ********/home");
+});
+
+test("in a hint a short word is no part of a longer one; alone, in data and in messages it is masked", () => {
+  const hint = "For example `pgdba role set app`, examples";
+  const secrets = holding("exam", "tr0ub", "qwertyuiopasdf", "Exam");
+  expect(secrets.redactOurs(hint)).toBe(hint);
+  expect(secrets.redactOurs("exam, 'exam' exam@db u:exam -pexam exams examX EXAMexam1")).toBe(
+    "********, '********' ********@db u:******** -p******** ********s ********X EXAM********1",
+  );
+  // What is no word, or long, is masked within one too.
+  expect(secrets.redactOurs("xxtr0ubxx qwertyuiopasdfghjkl Example")).toBe(
+    "xx********xx ********ghjkl ********ple",
+  );
+  const error = { code: "usage", message: "no example", hint, data: { hint } };
+  expect(secrets.redactRecord(error)).toEqual({
+    ...error,
+    message: "no ********ple",
+    data: { hint: "For ********ple `pgdba role set app`, ********ples" },
+  });
+});
+
+test("a password that is the user's name leaves the commands of hints and findings as they can be run", () => {
+  const secrets = holding("postgres", "tr0ub4dor", "dashes");
+  const command = "pgdba session list --host 'postgres' --user postgres --database=postgres";
+  expect(secrets.redactOurs(`Run \`${command}\``)).toBe(`Run \`${command}\``);
+  const finding = { remedy: { command, text: `as ${command}` }, role: "postgres" };
+  expect(secrets.redactData(finding)).toEqual({
+    remedy: {
+      command,
+      text: "as pgdba session list --host '********' --user ******** --database=********",
+    },
+    role: "********",
+  });
+  // As a password, beside something else, or where it is no word, it is masked.
+  for (const text of [
+    "pgdba x --password postgres",
+    "pgdba x --user a:postgres",
+    "pgdba x --user postgres:dashes",
+    "pgdba x --user tr0ub4dor",
+    "pgdba x --user-password postgres",
+    "pgdba x postgres://u:postgres@db",
+    "postgres",
+  ])
+    expect([text, secrets.redactOurs(text)]).toEqual([
+      text,
+      text.replaceAll(/postgres|tr0ub4dor|dashes/g, "********"),
+    ]);
 });

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { figuresOf } from "../../steps/monitor/watch/history.ts";
 import { programsOf } from "../support/monitoring/programs.ts";
 import { type Stack, startStack, type Target } from "../support/monitoring/stack.ts";
 import { type PatroniCluster, patroniMissing, startPatroni } from "../support/patroni.ts";
@@ -217,6 +218,12 @@ describe.skipIf(missing !== null)(
           expect(queries.length).toBeGreaterThan(80);
           const gives = async ({ expr }: { expr: string }) => (await stack.query(expr)).length > 0;
           expect(await never(queries, gives)).toEqual([]);
+        }, 180_000);
+
+        test("each figure that monitor status shows over time gives a series", async () => {
+          const gives = async ({ expr }: { expr: string }) =>
+            (await stack.query(expr)).length === 1;
+          expect(await never(figuresOf(CLUSTER, 60), gives)).toEqual([]);
         }, 180_000);
 
         test("no rule fails, and a healthy cluster has no alert but the watchdog", async () => {

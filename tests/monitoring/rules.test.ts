@@ -167,25 +167,32 @@ function silencedBy(steps: unknown): { names: string[]; isOfMembers: boolean }[]
   });
 }
 
-test.each([
-  "backup/go-back",
-  "chaos/drill",
-  "cluster/restart",
-  "config/restart",
-  "failover/trigger",
-])("%s silences alerts that there are, and by its members only what is about a member", (name) => {
-  const text = readFileSync(join(root, `runbooks/${name}.yaml`), "utf8");
-  const silenced = silencedBy(parse(text));
-  const known = new Set(alerts.map(({ alert }) => alert));
-  const all = silenced.flatMap(({ names }) => names);
-  expect(all.length).toBeGreaterThan(9);
-  expect(all.filter((one) => !known.has(one))).toEqual([]);
-  const ofMembers = silenced.flatMap(({ names, isOfMembers }) => (isOfMembers ? names : []));
-  const instances = cases
-    .filter(({ alert }) => ofMembers.includes(alert))
-    .flatMap(({ alert, fires }) => fires.map(({ labels }) => [alert, labels?.["instance"]]));
-  expect(instances.filter(([, instance]) => !/^pg\d$/.test(instance ?? ""))).toEqual([]);
+const working = [...new Bun.Glob("*/**/*.yaml").scanSync(join(root, "runbooks"))]
+  .filter((file) => !file.startsWith("monitor/") && !file.endsWith(".test.yaml"))
+  .flatMap((file) => {
+    const silenced = silencedBy(parse(readFileSync(join(root, "runbooks", file), "utf8")));
+    return silenced.length === 0 ? [] : [{ name: file.replace(/\.yaml$/, ""), silenced }];
+  })
+  .toSorted((one, other) => one.name.localeCompare(other.name));
+
+test("planned work silences alerts: those who do have been found", () => {
+  expect(working.map(({ name }) => name)).toContain("cluster/restart");
 });
+
+test.each(working)(
+  "$name silences alerts that there are, and by its members only what is about a member",
+  ({ silenced }) => {
+    const known = new Set(alerts.map(({ alert }) => alert));
+    const all = silenced.flatMap(({ names }) => names);
+    expect(all.length).toBeGreaterThan(1);
+    expect(all.filter((one) => !known.has(one))).toEqual([]);
+    const ofMembers = silenced.flatMap(({ names, isOfMembers }) => (isOfMembers ? names : []));
+    const instances = cases
+      .filter(({ alert }) => ofMembers.includes(alert))
+      .flatMap(({ alert, fires }) => fires.map(({ labels }) => [alert, labels?.["instance"]]));
+    expect(instances.filter(([, instance]) => !/^pg\d$/.test(instance ?? ""))).toEqual([]);
+  },
+);
 
 test("every threshold that rules and dashboards ask for is recorded", () => {
   const recorded = new Set(

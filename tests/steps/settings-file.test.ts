@@ -138,7 +138,7 @@ test("only a regular file is read, and no more of it than a list of settings nee
     "is not `name = value`",
   );
   expect(await read("fits.conf", `a = 1\n${"#".repeat(1024 * 1024 - 6)}`)).toEqual({ a: "1" });
-}, 5_000);
+});
 
 test("a map in a runbook may hold plain values and those of config.tune", () => {
   expect([...wantedFrom({ a: 1, b: { value: "x", reason: "r" }, c: null })]).toEqual([

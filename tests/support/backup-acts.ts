@@ -98,7 +98,7 @@ export const BACKUP_ACTS: Record<string, BackupAct> = {
       if (!done) return problems;
       it.rows = it.restored;
       const confirm = await it.run("backup", "restore-confirm", NODE);
-      await it.well("resume", runId(confirm));
+      await it.well("resume", runId(confirm), "--confirm=shop");
       await it.full();
       return [
         ...problems,

@@ -77,7 +77,7 @@ export class BackupCrashes {
     if (isKilled && id !== undefined) {
       let ended = await it.resume(id, ...(givesUp ? ["--give-up"] : []));
       // It has come to its question, and the next one is the yes.
-      if (ended.exit === WAITS) ended = await it.resume(id);
+      if (ended.exit === WAITS) ended = await it.resume(id, "--confirm=shop");
       done = ended.exit === 0;
       const error = ended.envelope.error;
       out.said.push(
@@ -99,7 +99,8 @@ export class BackupCrashes {
   }
 
   async #run(id: string): Promise<any> {
-    return (await cli(["runs", id, "--format", "json"], this.it.shop.place)).envelope.data;
+    return (await cli(["runs", id, "--format", "json", "--full"], this.it.shop.place)).envelope
+      .data;
   }
 
   /** One that asks a person is told to go on. */
@@ -112,7 +113,7 @@ export class BackupCrashes {
     disturb?.(first);
     const ran = await first.ended();
     if (ran.exit !== WAITS) return ran;
-    const second = this.#begin(["resume", runIn(ran.stderr)!], env);
+    const second = this.#begin(["resume", runIn(ran.stderr)!, "--confirm=shop"], env);
     disturb?.(second);
     return second.ended();
   }

@@ -91,7 +91,14 @@ export function fakeContext(overrides: Overrides = {}): FakeContext {
     unchanged: 0,
   };
   const context: FakeContext = {
-    run: { id: "run-1", runbook: "test/runbook", plan: false, stateDir: "/nonexistent", ...run },
+    run: {
+      id: "run-1",
+      runbook: "test/runbook",
+      plan: false,
+      readOnly: false,
+      stateDir: "/nonexistent",
+      ...run,
+    },
     step: { id: "step", path: "step", attempt: 1, job: "run-1/step", ...step },
     target: { ...noTarget, ...target },
     async use(what) {

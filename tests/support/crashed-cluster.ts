@@ -27,7 +27,15 @@ export class Crashed {
     this.version = version;
   }
 
-  argv = (...words: string[]) => [...words, "--cluster", "shop", "--format", "json", "--yes"];
+  argv = (...words: string[]) => [
+    ...words,
+    "--cluster",
+    "shop",
+    "--format",
+    "json",
+    "--yes",
+    "--full",
+  ];
   run = (...words: string[]): Promise<Ran> =>
     cli(this.argv(...words), this.shop.place, { limitMs: LIMIT_MS });
   /** By its id alone: it may work on another cluster. */

@@ -35,10 +35,28 @@ export function binariesOf({ version, bin }: Debian): Binaries {
 
 /** One with the extension hypopg, or why there is none. @throws Error when PGDBA_TEST_REQUIRE says that there must be */
 export function debianWithHypopg(): Debian | string {
+  return debianWith("hypopg", "hypopg", ({ lib }) => existsSync(join(lib, "hypopg.so")));
+}
+
+/** One with pg_repack, extension and program; likewise. */
+export function debianWithRepack(): Debian | string {
+  return debianWith(
+    "pg_repack",
+    "repack",
+    ({ lib, bin }) => existsSync(join(lib, "pg_repack.so")) && existsSync(join(bin, "pg_repack")),
+  );
+}
+
+/** @throws Error when PGDBA_TEST_REQUIRE says that there must be one */
+function debianWith(
+  required: string,
+  suffix: string,
+  has: (debian: Debian) => boolean,
+): Debian | string {
   const found = debianPostgres();
-  if (found !== undefined && existsSync(join(found.lib, "hypopg.so"))) return found;
-  const said = `not on this machine: ${found === undefined ? "postgresql" : `postgresql-${found.version}-hypopg`}`;
-  if ((process.env["PGDBA_TEST_REQUIRE"] ?? "").split(",").includes("hypopg"))
-    throw new Error(`hypopg is required, but ${said}`);
+  if (found !== undefined && has(found)) return found;
+  const said = `not on this machine: ${found === undefined ? "postgresql" : `postgresql-${found.version}-${suffix}`}`;
+  if ((process.env["PGDBA_TEST_REQUIRE"] ?? "").split(",").includes(required))
+    throw new Error(`${required} is required, but ${said}`);
   return said;
 }

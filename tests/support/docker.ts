@@ -42,3 +42,11 @@ export async function docker(...args: string[]): Promise<string> {
   if (code !== 0) throw new Error(`docker ${args[0]} failed with ${code}: ${told}${out}`);
   return out.trim();
 }
+
+/** Any image with a shell, where it does not count what else is in a container. */
+export async function anyImage(): Promise<string> {
+  const tags = (await docker("images", "--format", "{{.Repository}}:{{.Tag}}")).split("\n");
+  const found = tags.find((tag) => /^(pgdba-etcd|debian):/.test(tag) && !tag.includes("<none>"));
+  if (found === undefined) throw new Error("the Engine has no image of pgdba and none of Debian");
+  return found;
+}

@@ -35,8 +35,17 @@ export class Live {
     this.place = at;
   }
 
+  /** A new one on Docker, or the one of this name, of the state folder that PGDBA_HOME names. @throws Error without PGDBA_HOME */
+  static onDocker(name: string | undefined): Live {
+    if (name === undefined) return new Live("docker");
+    const home = process.env["PGDBA_HOME"];
+    if (home === undefined) throw new Error("PGDBA_HOME says where it is");
+    const env = { ...(process.env as Record<string, string>) };
+    return new Live("docker", name, { root: home, home, cwd: home, env });
+  }
+
   argv(...words: string[]): string[] {
-    return [...words, "--cluster", this.name, "--yes", "--format", "json"];
+    return [...words, "--cluster", this.name, "--yes", "--format", "json", "--full"];
   }
 
   /** `pgdba <words> --cluster NAME --yes`. */

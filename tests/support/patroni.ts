@@ -312,7 +312,8 @@ async function waitStreaming(cluster: PatroniCluster, count: number): Promise<vo
     );
     if (streaming.length === count - 1 && states.every((state) => state?.state === "running"))
       return;
-    if (performance.now() > ends) throw new Error("no leader with all standbys streaming");
+    if (performance.now() > ends)
+      throw new Error(`no leader with all standbys streaming: ${JSON.stringify(states)}`);
     await Bun.sleep(100);
   }
 }

@@ -28,6 +28,8 @@ start "$@"
 while read -r word; do
   case $word in
     restart) kill -KILL $p; wait $p; start "$@" ;;
+    freeze) kill -STOP $p ;;
+    thaw) kill -CONT $p ;;
   esac
 done
 kill -INT $p
@@ -47,6 +49,8 @@ export interface Pooler {
   log(): Promise<string>;
   /** Kills it and starts it again on the same port. */
   restart(): Promise<void>;
+  /** Lets it stand still, or go on. */
+  freeze(on: boolean): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -93,6 +97,10 @@ export async function startPooler(options: {
   });
   keeper.unref();
   const log = () => readFile(join(base, "log"), "utf8");
+  const say = async (word: string) => {
+    await keeper.stdin.write(`${word}\n`);
+    await keeper.stdin.flush();
+  };
   const pooler: Pooler = {
     host: "127.0.0.1",
     port,
@@ -100,10 +108,10 @@ export async function startPooler(options: {
     base,
     log,
     async restart() {
-      await keeper.stdin.write("restart\n");
-      await keeper.stdin.flush();
+      await say("restart");
       await listens(port, log, 2);
     },
+    freeze: (on) => say(on ? "freeze" : "thaw"),
     async stop() {
       await keeper.stdin.end();
       await keeper.exited;

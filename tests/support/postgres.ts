@@ -160,6 +160,19 @@ export async function clientOf(server: TestServer, database = server.database) {
   return client;
 }
 
+/** The statement that `reload` takes the place of. */
+export const RELOAD = "SELECT pg_reload_conf()";
+
+/** Has the server read its configuration, and waits until it has done so: sessions that begin from then on have what it says. */
+export async function reload(client: Awaited<ReturnType<typeof clientOf>>): Promise<void> {
+  const read = async (): Promise<string> =>
+    (await client.query("SELECT pg_conf_load_time()::text AS at")).rows[0].at;
+  const before = await read();
+  await client.query(RELOAD);
+  // The server tells its sessions when it has read it itself.
+  while ((await read()) === before) await Bun.sleep(5);
+}
+
 let databases = 0;
 
 /** A fresh, empty database on `server`; gives its name. It goes with the server, or with `dropDatabase`. */

@@ -35,7 +35,17 @@ export class Rehearsed {
   }
 
   argv(runbook: string, ...more: string[]): string[] {
-    return ["rehearsal", runbook, ...more, "--cluster", this.name, "--yes", "--format", "json"];
+    return [
+      "rehearsal",
+      runbook,
+      ...more,
+      "--cluster",
+      this.name,
+      "--yes",
+      "--format",
+      "json",
+      "--full",
+    ];
   }
 
   run(runbook: string, ...more: string[]): Promise<Ran> {

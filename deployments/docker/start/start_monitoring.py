@@ -105,6 +105,8 @@ env = environment(USER)
 become(USER)
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, on_signal)
+# What is started inherits it: pgdba tells programs by it to read their files again, and one that is just starting must not die of that.
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
 running: dict[str, tuple[dict, subprocess.Popen]] = {}
 try:
     watch(running)

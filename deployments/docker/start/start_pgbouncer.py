@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 
-from node import become, config, environment, https, private_file, private_folder, say, secret
+from node import SECRETS, become, config, environment, https, private_file, private_folder, say, secret
 
 USER = "postgres"
 RUN = "/run/pgbouncer"
@@ -50,6 +50,9 @@ def option(name: str) -> str:
 def prepare() -> None:
     admin = secret("pgbouncer_admin")
     users = {option("auth_user"): secret("pgbouncer"), option("admin_users"): admin}
+    # Not before it is watched.
+    if os.path.exists(f"{SECRETS}/monitor"):
+        users[option("stats_users")] = secret("monitor")
     private_folder(RUN, USER)
     # One of the last start would look like that of another PgBouncer.
     for name in os.listdir(RUN):

@@ -8,12 +8,12 @@ export const COMMANDS: Commands = {
     load: () => import("./run.ts"),
   },
   list: {
-    summary: "List the runbooks there are",
-    usage: "[<prefix>] [--kind KIND]",
+    summary: "List the runbooks there are, or find some by words",
+    usage: "[<group> | <prefix>/ | WORD…] [--full] [--kind KIND]",
     load: () => import("./list.ts"),
   },
   show: {
-    summary: "Show a runbook: parameters, steps, layer, graph",
+    summary: "Show a runbook: parameters, steps, layer, graph; with --full as a Mermaid chart, too",
     usage: "<runbook>",
     load: () => import("./show.ts"),
   },
@@ -33,8 +33,8 @@ export const COMMANDS: Commands = {
     load: () => import("./schema.ts"),
   },
   runs: {
-    summary: "List the runs, or show one in full",
-    usage: "[<run id>] [--limit N] [--html FILE]",
+    summary: "List the runs, show one in full, or verify that none was rewritten",
+    usage: "[<run id> | verify] [--cluster NAME] [--limit N] [--html FILE] [--head HASH]",
     load: () => import("./runs.ts"),
   },
   resume: {
@@ -42,10 +42,20 @@ export const COMMANDS: Commands = {
     usage: "<run id> [--assume PATH=done|not_done] [--give-up]",
     load: () => import("./resume.ts"),
   },
+  approve: {
+    summary: "Approve what somebody else may not do by themselves, or list what waits for it",
+    usage: "[<request id>] [--key FILE] [--new-key FILE]",
+    load: () => import("./approve.ts"),
+  },
   completion: {
     summary: "Completion script for a shell",
     usage: "bash|zsh|fish",
     load: () => import("./completion.ts"),
+  },
+  mcp: {
+    summary: "Serve agents over the Model Context Protocol, on standard input or HTTP",
+    usage: "[--http PORT] [--agent-confirms] [--cluster NAME]",
+    load: () => import("./mcp.ts"),
   },
   help: {
     summary: "Help on a command, a runbook or a step type",

@@ -108,6 +108,8 @@ async function stepList(registry: StepRegistry): Promise<Result> {
   const off = [...files]
     .filter(([type]) => !registry.has(type))
     .map(([type, file]) => ({ type, file }));
+  // An answer that is too long is cut at its end: what is wrong stands first.
+  steps.sort((a, b) => Number(b.broken !== undefined) - Number(a.broken !== undefined));
   const text = steps.map(({ type, summary }) => `${type.padEnd(18)} ${summary}`).join("\n");
   if (off.length === 0) return { exit: 0, data: { steps }, text, help: true };
   return {

@@ -1,15 +1,28 @@
 import { PgdbaError, toPgdbaError } from "../../errors.ts";
-import type { Json, JsonObject, JsonSchema, Library, LibraryEntry } from "../../types.ts";
+import { type Json, type JsonObject, type JsonSchema, type Library, RISKS } from "../../types.ts";
+import type { LibraryEntry } from "../../types.ts";
+import type { Parsed } from "../args.ts";
 import type { Command, Result } from "../command.ts";
 import type { Front, IndexedRunbook } from "../front.ts";
 import { libraryOf } from "../library.ts";
 import { outlineOf } from "../outline.ts";
 
+/** Bytes of JSON from which on the list gives names alone: whoever reads it, reads all of it, and then chooses. */
+const MAX_BYTES = 8_000;
+/** The most that a search gives: what is wanted stands among the first, or other words are needed. */
+const MAX_FOUND = 12;
+
+/** A runbook of the library, or why it can't be used. */
+type Listed = { entry: LibraryEntry } & (
+  | { outline: IndexedRunbook; broken?: undefined }
+  | { outline?: undefined; broken: { code: string; message: string } }
+);
+
 export default {
   name: "list",
   place: 2,
-  summary: "List the runbooks there are",
-  usage: "[<prefix>] [--kind KIND]",
+  summary: "List the runbooks there are, or find some by words",
+  usage: "[<group> | <prefix>/ | WORD…] [--full] [--kind KIND]",
   takes: "runbook",
   flags: {
     kind: {
@@ -18,17 +31,162 @@ export default {
       summary: "List documents of another kind, such as check",
     },
   },
+  /** What is typed behind it are words to look for, and no part of its name. */
   async run(front, parsed, words) {
-    const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
-    const prefix = words[0] ?? "";
-    const kind = parsed.flags["kind"];
-    if (typeof kind === "string" && kind !== "runbook") return listDocuments(library, kind, prefix);
-    const entries = library.entries("runbook").filter((entry) => entry.name.startsWith(prefix));
-    const runbooks: Json[] = [];
-    for (const entry of entries) runbooks.push(await describe(front, library, entry));
-    return { exit: 0, data: { runbooks }, text: asText(runbooks as JsonObject[]) };
+    return { ...(await listOf(front, parsed, words)), command: "list" };
   },
 } satisfies Command;
+
+async function listOf(front: Front, parsed: Parsed, words: readonly string[]): Promise<Result> {
+  const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
+  const kind = parsed.flags["kind"];
+  if (typeof kind === "string" && kind !== "runbook")
+    return listDocuments(library, kind, words[0] ?? "");
+  const full = parsed.flags["full"] === true;
+  const entries = library.entries("runbook");
+  const beginning = beginningOf(words, entries);
+  const chosen = entries.filter(({ name }) => name.startsWith(beginning ?? ""));
+  const listed = await Promise.all(chosen.map((entry) => outlined(front, library, entry)));
+  if (words.length > 0 && beginning === undefined) return found(listed, words, full);
+  if (full) return { exit: 0, data: { runbooks: listed.map(whole) }, text: asText(listed) };
+  // Whoever names a group or a prefix wants all of it.
+  const shown = beginning === undefined ? listed.filter(({ outline }) => !outline?.part) : listed;
+  return { exit: 0, data: brief(shown), text: asText(shown) };
+}
+
+/** What all wanted names begin with, where a name is meant and not words to look for; `backup` is one where there is `backup/…`. */
+function beginningOf(
+  words: readonly string[],
+  entries: readonly LibraryEntry[],
+): string | undefined {
+  const [first = "", ...rest] = words;
+  if (rest.length > 0 || first === "") return undefined;
+  if (first.includes("/")) return first;
+  return entries.some(({ name }) => name.startsWith(`${first}/`)) ? `${first}/` : undefined;
+}
+
+/** Built-in ones come from the index, so that listing parses nothing. */
+async function outlined(front: Front, library: Library, entry: LibraryEntry): Promise<Listed> {
+  try {
+    return { entry, outline: await outlineOf(front, library, entry) };
+  } catch (thrown) {
+    const { code, message } = toPgdbaError(thrown);
+    return { entry, broken: { code, message } };
+  }
+}
+
+/** Names with their summaries, by risk; of too many only the names, by group and risk. */
+function brief(listed: readonly Listed[]): JsonObject {
+  const runbooks = byRisk(listed, (part) =>
+    Object.fromEntries(part.map((one) => [one.entry.name, saidOf(one)])),
+  );
+  if (JSON.stringify(runbooks).length <= MAX_BYTES) return { runbooks };
+  const groups: JsonObject = {};
+  for (const [group, part] of Map.groupBy(listed, ({ entry }) => entry.name.split("/")[0]!)) {
+    const actions = byRisk(part, (some) =>
+      some.map(({ entry }) => entry.name.slice(group.length + 1) || group),
+    );
+    groups[group] = { count: part.length, ...actions };
+  }
+  const next =
+    "`pgdba list GROUP` gives the summaries, `pgdba list WORD…` finds by words, `pgdba show NAME` tells all of one";
+  if (JSON.stringify(groups).length <= MAX_BYTES) return { count: listed.length, groups, next };
+  const counts = Object.entries(groups).map(([group, { count }]: [string, any]) => [group, count]);
+  return { count: listed.length, groups: Object.fromEntries(counts) as JsonObject, next };
+}
+
+function byRisk(listed: readonly Listed[], say: (part: Listed[]) => Json): JsonObject {
+  const parts = Map.groupBy(listed, ({ outline }) => outline?.risk ?? "broken");
+  return Object.fromEntries(
+    [...RISKS, "broken" as const].flatMap((risk) => {
+      const part = parts.get(risk);
+      return part === undefined ? [] : [[risk, say(part)]];
+    }),
+  );
+}
+
+async function found(
+  listed: readonly Listed[],
+  words: readonly string[],
+  full: boolean,
+): Promise<Result> {
+  const { rank } = await import("../search/rank.ts");
+  const searched = listed.flatMap((one) =>
+    one.outline === undefined || one.outline.part
+      ? []
+      : [{ ...one.outline, name: one.entry.name, one }],
+  );
+  const all = rank(searched, words).map(({ one }) => one);
+  const shown = all.slice(0, MAX_FOUND);
+  const rest = all.length - shown.length;
+  return {
+    exit: 0,
+    data: {
+      found: shown.map((one) => (full ? whole(one) : short(one))),
+      ...(rest === 0 ? {} : { further: rest }),
+      ...(all.length === 0 ? { next: "Try fewer or other words, or `pgdba list`" } : {}),
+    },
+    text: all.length === 0 ? "Nothing was found." : asText(shown),
+  };
+}
+
+function short(one: Listed): JsonObject {
+  const { risk = null, hazards = [] } = one.outline ?? {};
+  return {
+    name: one.entry.name,
+    risk,
+    ...(hazards.length === 0 ? {} : { hazards }),
+    summary: saidOf(one),
+  };
+}
+
+function saidOf({ entry, outline, broken }: Listed): string {
+  const layer = entry.layer === "builtin" ? "" : `[${entry.layer}] `;
+  return `${layer}${broken ? "does not compile; see pgdba lint" : outline.summary}`;
+}
+
+/** All facts by which a program chooses a runbook. */
+function whole({ entry, outline, broken }: Listed): JsonObject {
+  const place = { layer: entry.layer, overrides: entry.overrides.map((one) => one.layer) };
+  if (broken) return { name: entry.name, ...place, broken };
+  const { summary, tags, part, risk, hazards, needs, gives, locks, params, output } = outline;
+  return {
+    name: entry.name,
+    summary,
+    ...(tags === undefined ? {} : { tags }),
+    ...(part === undefined ? {} : { part }),
+    risk,
+    hazards,
+    needs,
+    gives,
+    locks,
+    params,
+    output: names(output as JsonSchema) as Json,
+    ...place,
+  };
+}
+
+/** The names that the output has, each with its type; the whole of it is for `show`. */
+function names({ properties = {} }: JsonSchema): JsonSchema {
+  const shown = Object.entries(properties).map(([name, { type, description }]) => [
+    name,
+    {
+      ...(type === undefined ? {} : { type }),
+      ...(description === undefined ? {} : { description }),
+    },
+  ]);
+  return { type: "object", properties: Object.fromEntries(shown) };
+}
+
+function asText(listed: readonly Listed[]): string {
+  const width = Math.max(0, ...listed.map(({ entry }) => entry.name.length));
+  return listed
+    .map(
+      (one) =>
+        `${one.entry.name.padEnd(width)}  ${(one.outline?.risk ?? "?").padEnd(11)}  ${saidOf(one)}`,
+    )
+    .join("\n");
+}
 
 async function listDocuments(library: Library, kind: string, prefix: string): Promise<Result> {
   const kinds = [...new Set(["runbook", ...library.entries().map((entry) => entry.kind)])];
@@ -63,56 +221,4 @@ async function listDocuments(library: Library, kind: string, prefix: string): Pr
       .map((one) => `${String(one["name"]).padEnd(width)}  ${String(one["title"] ?? "")}`)
       .join("\n"),
   };
-}
-
-/** The facts by which an agent chooses a runbook. Built-in ones come from the index, so that listing parses nothing. */
-export async function describe(
-  front: Front,
-  library: Library,
-  entry: LibraryEntry,
-): Promise<JsonObject> {
-  const place = { layer: entry.layer, overrides: entry.overrides.map((one) => one.layer) };
-  try {
-    return { name: entry.name, ...outline(await outlineOf(front, library, entry)), ...place };
-  } catch (thrown) {
-    const { code, message } = toPgdbaError(thrown);
-    return { name: entry.name, ...place, broken: { code, message } };
-  }
-}
-
-function outline(runbook: IndexedRunbook): JsonObject {
-  const { summary, risk, hazards, needs, locks, gives, params, output } = runbook;
-  return {
-    summary,
-    risk,
-    hazards,
-    needs,
-    gives,
-    locks,
-    params,
-    output: brief(output as JsonSchema) as Json,
-  };
-}
-
-/** The names that the output has, each with its type; the whole of it is for `show`, so that the list stays short. */
-function brief({ properties = {} }: JsonSchema): JsonSchema {
-  const shown = Object.entries(properties).map(([name, { type, description }]) => [
-    name,
-    {
-      ...(type === undefined ? {} : { type }),
-      ...(description === undefined ? {} : { description }),
-    },
-  ]);
-  return { type: "object", properties: Object.fromEntries(shown) };
-}
-
-function asText(runbooks: JsonObject[]): string {
-  const width = Math.max(0, ...runbooks.map((one) => String(one["name"]).length));
-  return runbooks
-    .map((one) => {
-      const layer = one["layer"] === "builtin" ? "" : `[${String(one["layer"])}] `;
-      const said = one["broken"] ? "does not compile; see pgdba lint" : String(one["summary"]);
-      return `${String(one["name"]).padEnd(width)}  ${String(one["risk"] ?? "?").padEnd(11)}  ${layer}${said}`;
-    })
-    .join("\n");
 }

@@ -2,20 +2,23 @@ import { resolve } from "node:path";
 import { PgdbaError } from "../../errors.ts";
 import { isDead } from "../../journal/holder.ts";
 import { type DamagedRun, Journal, type RunRow } from "../../journal/journal.ts";
+import { auditOf } from "../../journal/verify.ts";
 import { writeWhole } from "../../shared/write-file.ts";
 import type { Json, JsonObject } from "../../types.ts";
+import type { Parsed } from "../args.ts";
 import type { Command } from "../command.ts";
 import { stateDirOf } from "../config.ts";
 import { findRun } from "../find-run.ts";
 import { runRecord } from "../run-record.ts";
+import { verifyRuns } from "../verify-runs.ts";
 
 const DEFAULT_LIMIT = 20;
 
 export default {
   name: "runs",
   place: 7,
-  summary: "List the runs, or show one in full",
-  usage: "[<run id>] [--limit N] [--html FILE]",
+  summary: "List the runs, show one in full, or verify that none was rewritten",
+  usage: "[<run id> | verify] [--cluster NAME] [--limit N] [--html FILE] [--head HASH]",
   takes: "run",
   flags: {
     limit: { type: "string", summary: "How many of the newest (20)" },
@@ -24,12 +27,21 @@ export default {
       file: true,
       summary: "Write a self-contained report of one run to this file",
     },
+    head: {
+      type: "string",
+      summary: "Of verify: a hash of an old envelope, which must be in the audit yet",
+    },
   },
   async run(front, parsed, words) {
     const journal = Journal.toLookAt(stateDirOf(front), front.secrets);
     try {
       const [id] = words;
-      const html = parsed.flags["html"];
+      const { html, head } = parsed.flags;
+      if (id === "verify") return verifyRuns(journal, head);
+      if (head !== undefined)
+        throw new PgdbaError("usage", "--head belongs to `pgdba runs verify`", {
+          hint: "pgdba runs verify --head HASH",
+        });
       if (id === undefined) {
         if (html !== undefined)
           throw new PgdbaError("usage", "--html needs a run id", {
@@ -37,10 +49,18 @@ export default {
           });
         return {
           exit: 0,
-          data: { runs: journal.runs(limitOf(parsed.flags["limit"])).map(listed) },
+          data: {
+            runs: journal
+              .runs(limitOf(parsed.flags["limit"]), (run) => ranOn(run, parsed.flags))
+              .map(listed),
+          },
         };
       }
       const row = findRun(journal, id);
+      if (!ranOn(row, parsed.flags))
+        throw new PgdbaError("unknown_run", `Run ${row.id} was on another target`, {
+          hint: "Name that one, or none.",
+        });
       const record = runRecord(row, journal.steps(row.id, { past: true }));
       if (typeof html !== "string")
         return {
@@ -52,6 +72,7 @@ export default {
               ...answer,
               by: `${holder.user}@${holder.host}`,
             })),
+            audit: auditOf(journal.db, row.id),
           } as unknown as Json,
         };
       const { runReport } = await import("../../view/html.ts");
@@ -63,6 +84,18 @@ export default {
     }
   },
 } satisfies Command;
+
+/** Whether a run was on the cluster or server that flags name; true where they name none. */
+function ranOn(run: RunRow | DamagedRun, { cluster, host, port }: Parsed["flags"]): boolean {
+  const wanted = Object.entries({ cluster, host, port }).filter(([, value]) => value !== undefined);
+  if (wanted.length === 0) return true;
+  if ("damaged" in run) return false;
+  const { name, flags } = run.target;
+  const said: Record<string, unknown> = { ...flags };
+  return wanted.every(
+    ([flag, value]) => String(said[flag]) === value || (flag === "cluster" && name === value),
+  );
+}
 
 /** True for a run that says `running` while its process is gone: it waits for `pgdba resume`. */
 function isOrphan(row: RunRow): boolean {

@@ -21,7 +21,7 @@ export default {
   async run(front, parsed, words) {
     const schema = await schemaOf(front, words[0]);
     const out = parsed.flags["out"];
-    if (typeof out !== "string") return { exit: 0, data: schema as Json };
+    if (typeof out !== "string") return { exit: 0, data: schema as Json, whole: true };
     const file = resolve(front.cwd, out);
     await writeWhole(file, `${JSON.stringify(schema, null, 2)}\n`, { mode: 0o644 });
     return { exit: 0, data: { file } };

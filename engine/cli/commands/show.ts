@@ -3,6 +3,7 @@ import { paramsSchema } from "../../check/params.ts";
 import { PgdbaError } from "../../errors.ts";
 import type { Json, Step } from "../../types.ts";
 import { mermaid, runbookGraph } from "../../view/graph.ts";
+import { wantedOf } from "../answer/shape.ts";
 import { compileClosure } from "../closure.ts";
 import { dangerOutline } from "../danger-outline.ts";
 import type { Command } from "../command.ts";
@@ -13,7 +14,7 @@ import { helpOf } from "../help-text.ts";
 export default {
   name: "show",
   place: 3,
-  summary: "Show a runbook: parameters, steps, layer, graph",
+  summary: "Show a runbook: parameters, steps, layer, graph; with --full as a Mermaid chart, too",
   usage: "<runbook>",
   takes: "document",
   async run(front, parsed, words) {
@@ -38,6 +39,7 @@ export default {
     }
     const { runbook, runbooks } = await compileClosure(name, library, await loadRegistry(front));
     const graph = runbookGraph(runbook.steps);
+    const wanted = wantedOf(parsed.flags);
     const data = {
       name: runbook.name,
       summary: runbook.summary,
@@ -52,7 +54,10 @@ export default {
       calls: [...runbooks.keys()].filter((other) => other !== name),
       steps: outline(runbook.steps),
       graph,
-      mermaid: mermaid(runbook.steps),
+      // The same once more, for a page: a third of the answer.
+      ...(wanted.full || wanted.select.some((path) => path === "mermaid")
+        ? { mermaid: mermaid(runbook.steps) }
+        : {}),
     };
     return {
       exit: 0,

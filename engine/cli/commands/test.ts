@@ -30,8 +30,12 @@ export default {
       }
     }
     const failed = results.filter((one) => !one.passed);
-    const shown = results.map((one) => ({ ...one, problems: one.problems.map(line) }));
-    for (const { runbook, name, problems } of shown.filter((one) => !one.passed))
+    // Failed ones stand first: a long answer is cut at its end.
+    const shown = [...failed, ...results.filter((one) => one.passed)].map((one) => ({
+      ...one,
+      problems: one.problems.map(line),
+    }));
+    for (const { runbook, name, problems } of shown.slice(0, failed.length))
       await tell(
         front,
         parsed.flags["quiet"],

@@ -1,5 +1,5 @@
 import { binary, checkedInt, compare, isNumber, ValueError } from "../operators.ts";
-import { type List, typeName, type Value } from "../values.ts";
+import { List, typeName, type Value } from "../values.ts";
 import type { Work } from "../work.ts";
 
 export function sum(list: List, work: Work): Value {
@@ -18,6 +18,18 @@ export function sum(list: List, work: Work): Value {
     isFirst = false;
   }
   return total;
+}
+
+/** The first items of a list, `count` at most. */
+export function take(list: List, count: bigint, work: Work): List {
+  const kept = Number(count < 0n ? 0n : count);
+  const items: Value[] = [];
+  for (const item of list) {
+    if (items.length >= kept) break;
+    items.push(item);
+  }
+  work.charge(items.length);
+  return List.of(items);
 }
 
 /** The least (`sign` 1) or greatest (-1) of the items. */

@@ -21,6 +21,10 @@ const RED_FROM_ONE = [
   { value: null as unknown as number, color: "green" },
   { value: 1, color: "red" },
 ];
+const ANSWERS = valueMap({
+  "0": { text: "no", color: "red" },
+  "1": { text: "yes", color: "green" },
+});
 const ROLE = valueMap({
   "0": { text: "standby", color: "blue" },
   "1": { text: "primary", color: "green" },
@@ -94,7 +98,7 @@ export default dashboard(
       ),
       figure(
         {
-          title: "Can be restored until",
+          title: "Would be lost in a restore",
           description:
             "How far back from now the latest moment lies that the cluster can be brought back to",
           unit: "s",
@@ -132,7 +136,7 @@ export default dashboard(
               renameByName: {
                 instance: "Member",
                 "Value #A": "Answers",
-                "Value #B": "Primary",
+                "Value #B": "Role",
                 "Value #C": "Timeline",
                 "Value #D": "Bytes behind",
                 "Value #E": "Seconds behind",
@@ -140,6 +144,14 @@ export default dashboard(
             },
           },
         ],
+        {
+          columns: [
+            { name: "Answers", mappings: ANSWERS },
+            { name: "Role", mappings: ROLE },
+            { name: "Bytes behind", unit: "bytes" },
+            { name: "Seconds behind", unit: "s" },
+          ],
+        },
       ),
       table(
         {
@@ -160,7 +172,19 @@ export default dashboard(
                 alertstate: true,
                 cluster: true,
               },
-              renameByName: { alertname: "Alert", severity: "Severity", instance: "Member" },
+              renameByName: {
+                alertname: "Alert",
+                severity: "Severity",
+                instance: "Member",
+                check: "Check",
+                collector: "Collector",
+                datname: "Database",
+                job: "Job",
+                mountpoint: "Disk",
+                service: "Service",
+                slot_name: "Slot",
+                source: "Source",
+              },
             },
           },
         ],
@@ -268,6 +292,7 @@ export default dashboard(
           unit: "s",
         },
         [q(`max by (source) (pgdba_source_age_seconds{${C}})`, "{{source}}")],
+        { small: 1 },
       ),
     ],
   },

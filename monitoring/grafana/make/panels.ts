@@ -60,11 +60,20 @@ const LINES = [
   ["critical from", "red"],
 ] as const;
 
-/** Values over time; `wide` takes the whole row. */
+/**
+ * Values over time; `wide` takes the whole row. `fromZero`: the axis begins there, and not at the least value. `small`: what is usual is far below the lines at which alerts begin, and would lie on the axis beside them: above this
+ * value the axis is logarithmic.
+ */
 export function graph(
   { title, description, unit }: Text,
   queries: Query[],
-  { wide = false, stacked = false, max }: { wide?: boolean; stacked?: boolean; max?: number } = {},
+  {
+    wide = false,
+    stacked = false,
+    max,
+    small,
+    fromZero = true,
+  }: { wide?: boolean; stacked?: boolean; max?: number; small?: number; fromZero?: boolean } = {},
 ): TimeSeries {
   const panel = new TimeSeries()
     .title(title)
@@ -73,7 +82,6 @@ export function graph(
     .datasource(SOURCE)
     .height(8)
     .span(wide ? 24 : 12)
-    .min(0)
     .lineWidth(1)
     .fillOpacity(stacked ? 30 : 8)
     .showPoints(common.VisibilityMode.Never)
@@ -90,7 +98,15 @@ export function graph(
         .sort(common.SortOrder.Descending),
     )
     .targets(queries.map(query));
+  if (fromZero) panel.min(0);
   if (max !== undefined) panel.max(max);
+  if (small !== undefined)
+    panel.scaleDistribution(
+      new common.ScaleDistributionConfigBuilder()
+        .type(common.ScaleDistribution.Symlog)
+        .log(10)
+        .linearThreshold(small),
+    );
   if (stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal));
   for (const [name, color] of LINES)
     if (queries.some(({ legend }) => legend === name))
@@ -114,6 +130,7 @@ export const longestLockWait = (): TimeSeries =>
       q(`max by (cluster) (pgdba_lock_wait_seconds_max{${C}})`, "longest wait"),
       ...limits("lock-waits", "warning", "critical"),
     ],
+    { small: 0.1 },
   );
 
 /** One figure of now. Colours are for what has no threshold of an alert: there the alert itself is shown. */
@@ -163,7 +180,7 @@ export const states = (
     .description(description)
     .unit(unit)
     .datasource(SOURCE)
-    .height(6)
+    .height(8)
     .span(wide ? 24 : 12)
     .mappings(mappings)
     .mergeValues(true)
@@ -171,14 +188,25 @@ export const states = (
     .showValue(common.VisibilityMode.Auto)
     .targets(queries.map(query));
 
+/** Of a column of a table, by the name that it is shown with. */
+export interface Column {
+  name: string;
+  unit?: string;
+  mappings?: ValueMapping[];
+}
+
 /** Values of now, a row each. */
 export function table(
   { title, description, unit }: Text,
   queries: Query[],
   transformations: DataTransformerConfig[],
-  { span = 12, height = 8 } = {},
+  {
+    span = 12,
+    height = 8,
+    columns = [],
+  }: { span?: number; height?: number; columns?: Column[] } = {},
 ): Table {
-  return new Table()
+  const panel = new Table()
     .title(title)
     .description(description)
     .unit(unit)
@@ -190,6 +218,12 @@ export function table(
     .targets(
       queries.map((one, index) => query(one, index).instant().format(PromQueryFormat.Table)),
     );
+  for (const { name, unit: own, mappings } of columns)
+    panel.overrideByName(name, [
+      ...(own === undefined ? [] : [{ id: "unit", value: own }]),
+      ...(mappings === undefined ? [] : [{ id: "mappings", value: mappings }]),
+    ]);
+  return panel;
 }
 
 export const valueMap = (

@@ -59,7 +59,7 @@ export default dashboard(
         },
         [
           q(
-            `sum by (wait_event_type) (pg_stat_activity_count{backend_type="client backend",${I}})`,
+            `sum by (wait_event_type) (label_replace(pg_stat_activity_count{backend_type="client backend",${I}}, "wait_event_type", "nothing: they work", "wait_event_type", ""))`,
             "{{wait_event_type}}",
           ),
         ],
@@ -88,6 +88,7 @@ export default dashboard(
           q(`max by (cluster) (pgdba_transaction_seconds_max{${C}})`, "oldest"),
           ...limits("long-transactions", "warning", "critical"),
         ],
+        { small: 0.1 },
       ),
       graph(
         {
@@ -99,6 +100,7 @@ export default dashboard(
           q(`max by (cluster) (pgdba_idle_in_transaction_seconds_max{${C}})`, "longest"),
           ...limits("idle-in-transaction", "warning", "critical"),
         ],
+        { small: 0.1 },
       ),
       graph({ title: "Deadlocks", description: "Within five minutes, by database", unit: "none" }, [
         q(`sum by (datname) (increase(pg_stat_database_deadlocks{${I}}[5m]))`, "{{datname}}"),
@@ -156,7 +158,7 @@ export default dashboard(
           unit: "percent",
         },
         [q(`max by (instance) (pgdba:cache_hit:percent{${I}})`), ...limits("cache-hit", "warning")],
-        { max: 100 },
+        { max: 100, fromZero: false },
       ),
       graph(
         {

@@ -4,6 +4,13 @@ const YES = valueMap({
   "0": { text: "no", color: "red" },
   "1": { text: "yes", color: "green" },
 });
+/** A standby, as Patroni tells it. */
+const REPLICA = `max by (instance) (patroni_replica{${I}}) == 1`;
+/** In asynchronous replication there is none: that is no fault. */
+const SYNCHRONOUS = valueMap({
+  "0": { text: "asynchronous", color: "blue" },
+  "1": { text: "synchronous", color: "green" },
+});
 const PAUSED = valueMap({
   "0": { text: "replays", color: "green" },
   "1": { text: "paused", color: "orange" },
@@ -29,6 +36,7 @@ export default dashboard(
           q(`max by (instance) (pgdba:replication_lag:seconds{${I}})`),
           ...limits("replication-lag", "warning", "critical"),
         ],
+        { small: 0.1 },
       ),
       graph(
         {
@@ -40,12 +48,17 @@ export default dashboard(
           q(`max by (instance) (pgdba:replication_lag:bytes{${I}})`),
           ...limits("replication-lag", "warning_bytes", "critical_bytes"),
         ],
+        { small: 65_536 },
       ),
       graph({ title: "WAL written", description: "By the primary, per second", unit: "binBps" }, [
-        q(`max by (instance) (rate(patroni_xlog_location{${I}}[$__rate_interval]))`),
+        q(
+          `max by (instance) (rate(patroni_xlog_location{${I}}[$__rate_interval])) and on (instance) max by (instance) (patroni_primary{${I}}) == 1`,
+        ),
       ]),
       graph({ title: "WAL replayed", description: "By the standbys, per second", unit: "binBps" }, [
-        q(`max by (instance) (rate(patroni_xlog_replayed_location{${I}}[$__rate_interval]))`),
+        q(
+          `max by (instance) (rate(patroni_xlog_replayed_location{${I}}[$__rate_interval])) and on (instance) ${REPLICA}`,
+        ),
       ]),
     ],
     Standbys: [
@@ -79,8 +92,8 @@ export default dashboard(
           description: "Members whose confirmation commits wait for, as Patroni tells it",
           unit: "none",
         },
-        [q(`max by (instance) (patroni_sync_standby{${I}})`)],
-        YES,
+        [q(`max by (instance) (patroni_sync_standby{${I}}) and on (instance) ${REPLICA}`)],
+        SYNCHRONOUS,
       ),
       states(
         {
@@ -88,7 +101,7 @@ export default dashboard(
           description: "A standby whose replay is paused receives WAL and shows old data",
           unit: "none",
         },
-        [q(`max by (instance) (patroni_xlog_paused{${I}})`)],
+        [q(`max by (instance) (patroni_xlog_paused{${I}}) and on (instance) ${REPLICA}`)],
         PAUSED,
       ),
     ],
@@ -106,17 +119,18 @@ export default dashboard(
           ),
           ...limits("slot-wal-retained", "warning_bytes", "critical_bytes"),
         ],
+        { small: 1_048_576 },
       ),
       states(
         {
           title: "Slots in use",
           description:
-            "Of all members; standbys keep slots for others, which are idle by their nature",
+            "Of the primary: one that nobody reads from keeps WAL until the disk is full",
           unit: "none",
         },
         [
           q(
-            `max by (instance, slot_name) (pg_replication_slots_active{${I}})`,
+            `max by (instance, slot_name) (pg_replication_slots_active{${I}}) and on (instance) max by (instance) (pg_replication_is_replica{${I}}) == 0`,
             "{{slot_name}} on {{instance}}",
           ),
         ],

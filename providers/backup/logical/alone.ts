@@ -192,7 +192,7 @@ async function found(session: PgSession, { schema, table }: Wish): Promise<strin
   const kind = String(one["kind"]);
   if (kind !== "r" && kind !== "p")
     throw new PgdbaError("invalid_param", `${schema}.${table} is ${KINDS[kind] ?? "no table"}`, {
-      hint: "Restore the database beside the one that there is (--database without --table), and take it from there.",
+      hint: "Restore the database beside the one that there is (--in-database without --table), and take it from there.",
     });
   if (one["unlogged"] === true)
     throw new PgdbaError(

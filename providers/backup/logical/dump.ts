@@ -20,10 +20,11 @@ const HINT =
 
 /** Dumps a database in pg_dump's custom format into the repository, as it comes. `raw`: its size on the server. */
 export async function dumpDatabase(
-  { programs, env, repository, key, id, signal }: Dumping,
+  dumping: Dumping,
   part: { number: number; database: string; raw: number },
   onBytes: (bytes: number) => void,
 ): Promise<Part> {
+  const { programs, env } = dumping;
   const name = `dump-${String(part.number).padStart(4, "0")}.pgdump`;
   // The server compresses nothing here: pg_dump does, on the machine that it runs on. Before 16 it knows gzip alone.
   const compress = majorOf(programs.version) >= 16 ? "--compress=zstd:3" : "--compress=1";
@@ -34,16 +35,13 @@ export async function dumpDatabase(
     "--no-password",
     "--lock-wait-timeout=60s",
   ];
-  const { count } = await stored(
-    repository,
-    `${backupPrefix(key, id)}${name}`,
-    signal,
-    onBytes,
-    (onStdout) =>
-      // The name of a database may look like a connection string: by the environment it is never taken for one.
+  const count = await store(dumping, name, {
+    what: `pg_dump of ${part.database}`,
+    // The name of a database may look like a connection string: by the environment it is never taken for one.
+    start: (onStdout) =>
       programs.run(argv, { env: { ...env, PGDATABASE: part.database }, onStdout }),
-    `pg_dump of ${part.database}`,
-  );
+    onBytes,
+  });
   const stored_bytes = count.bytes;
   return {
     name,
@@ -57,9 +55,10 @@ export async function dumpDatabase(
 
 /** Roles and tablespaces. Without their passwords where the role may not read these. */
 export async function dumpGlobals(
-  { programs, env, repository, key, id, signal }: Dumping,
+  dumping: Dumping,
   { passwords }: { passwords: boolean },
 ): Promise<Part> {
+  const { programs, env } = dumping;
   const name = "globals.sql";
   const argv = [
     join(programs.folder, "pg_dumpall"),
@@ -67,14 +66,10 @@ export async function dumpGlobals(
     "--no-password",
     ...(passwords ? [] : ["--no-role-passwords"]),
   ];
-  const { count } = await stored(
-    repository,
-    `${backupPrefix(key, id)}${name}`,
-    signal,
-    () => {},
-    (onStdout) => programs.run(argv, { env, onStdout }),
-    "pg_dumpall",
-  );
+  const count = await store(dumping, name, {
+    what: "pg_dumpall",
+    start: (onStdout) => programs.run(argv, { env, onStdout }),
+  });
   return {
     name,
     kind: "globals",
@@ -84,21 +79,24 @@ export async function dumpGlobals(
   };
 }
 
-async function stored(
-  repository: Repository,
+/** Stores what a program writes, as it comes; tells how much that was, and its sum. */
+async function store(
+  { repository, key, id, signal }: Dumping,
   name: string,
-  signal: AbortSignal,
-  onBytes: (bytes: number) => void,
-  start: Parameters<typeof outputOf>[0],
-  what: string,
+  from: {
+    what: string;
+    start: Parameters<typeof outputOf>[0];
+    onBytes?: (bytes: number) => void;
+  },
 ) {
+  const { what, start, onBytes } = from;
   const { stream, count } = counted(outputOf(start, what, HINT));
   const told = async function* () {
     for await (const bytes of stream) {
-      onBytes(bytes.length);
+      onBytes?.(bytes.length);
       yield bytes;
     }
   };
-  await repository.create(name, told(), { signal });
-  return { count };
+  await repository.create(`${backupPrefix(key, id)}${name}`, told(), { signal });
+  return count;
 }

@@ -22,8 +22,7 @@ const HINT =
  * not match fails in the end, so nobody may use the database before this has returned.
  */
 export async function loadDump(
-  programs: Programs,
-  env: Record<string, string>,
+  { programs, env }: Omit<Side, "database">,
   stored: Stored,
   to: {
     database: string;
@@ -43,10 +42,14 @@ export async function loadDump(
   const command = to.entries === undefined ? argv : onlyEntries(argv, to.entries);
   const { stream, count } = counted(await sourceOf(stored));
   const told = heard(stream, onBytes);
-  const ran = await programs.run(command, { env, stdin: told.stream });
-  if (told.failed() !== undefined) throw told.failed();
-  assertRan(`pg_restore into ${to.database}`, ran, HINT);
-  for await (const _ of stream);
+  try {
+    const ran = await programs.run(command, { env, stdin: told.stream });
+    if (told.failed() !== undefined) throw told.failed();
+    assertRan(`pg_restore into ${to.database}`, ran, HINT);
+    for await (const _ of stream);
+  } finally {
+    told.close();
+  }
   if (count.sha256() === stored.part.sha256) return;
   throw new PgdbaError(
     "step_failed",
@@ -130,13 +133,17 @@ async function move(
     `--dbname=${conninfo({ dbname: to.database })}`,
     ...(to.options ?? []),
   ];
-  const ran = await to.programs
-    .run(load, { env: to.env, stdin: told.stream })
-    .catch((error: unknown) => {
-      throw told.failed() ?? error;
-    });
-  if (told.failed() !== undefined) throw told.failed();
-  assertRan(`pg_restore into ${to.database}`, ran, HINT);
+  try {
+    const ran = await to.programs
+      .run(load, { env: to.env, stdin: told.stream })
+      .catch((error: unknown) => {
+        throw told.failed() ?? error;
+      });
+    if (told.failed() !== undefined) throw told.failed();
+    assertRan(`pg_restore into ${to.database}`, ran, HINT);
+  } finally {
+    told.close();
+  }
 }
 
 async function sourceOf({ repository, key, id, part, signal }: Stored) {

@@ -18,16 +18,17 @@ export async function* outputOf(
   what: string,
   hint: string,
 ): AsyncGenerator<Uint8Array> {
-  let waiting: { bytes: Uint8Array; taken(): void } | undefined;
+  /** Until it is taken: the program waits for that. */
+  let waiting: { bytes: Uint8Array; taken(): void; fail(error: Error): void } | undefined;
   let wake: () => void = () => {};
   let over = false;
   let left = false;
   const ended = start(
     (bytes) =>
       new Promise<void>((taken, fail) => {
-        if (left) return fail(new Error("nobody reads any more"));
+        if (left) return fail(gone());
         // The buffer is the reader's own: it is used again for what comes next.
-        waiting = { bytes: new Uint8Array(bytes), taken };
+        waiting = { bytes: new Uint8Array(bytes), taken, fail };
         wake();
       }),
   ).finally(() => {
@@ -39,8 +40,8 @@ export async function* outputOf(
     for (;;) {
       if (waiting !== undefined) {
         const { bytes, taken } = waiting;
-        waiting = undefined;
         yield bytes;
+        waiting = undefined;
         taken();
       } else if (over) break;
       else await new Promise<void>((resolve) => (wake = resolve));
@@ -48,9 +49,12 @@ export async function* outputOf(
     assertRan(what, await ended, hint);
   } finally {
     left = true;
-    waiting?.taken();
+    // A program without a reader has no use, and is ended.
+    waiting?.fail(gone());
   }
 }
+
+const gone = (): Error => new Error("nobody reads any more");
 
 /** Counts and hashes what goes through. */
 export function counted(stream: AsyncIterable<Uint8Array>): {
@@ -69,7 +73,10 @@ export function counted(stream: AsyncIterable<Uint8Array>): {
   return { stream: through(), count };
 }
 
-/** The failure of a source that a program reads, which would look like the end of it. What the program leaves of it is still there. */
+/**
+ * The failure of a source that a program reads, which would look like the end of it. What the program leaves of it is still there, until `close` says that
+ * nobody wants it: who writes it, such as another program, would wait for ever. It is not waited for, for it may have nothing to give at the moment.
+ */
 export function heard(source: AsyncGenerator<Uint8Array>, onBytes: (bytes: number) => void) {
   let failure: unknown;
   const stream = async function* () {
@@ -83,5 +90,6 @@ export function heard(source: AsyncGenerator<Uint8Array>, onBytes: (bytes: numbe
       yield part.value;
     }
   };
-  return { stream: stream(), failed: () => failure };
+  const close = () => void source.return(undefined).catch(() => {});
+  return { stream: stream(), failed: () => failure, close };
 }

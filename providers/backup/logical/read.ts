@@ -33,7 +33,11 @@ export async function readPart(
   if (part.kind === "dump") {
     const argv = [join(programs.folder, "pg_restore"), "--data-only", "--file=-"];
     const told = heard(stream, onBytes);
-    read = await programs.run(argv, { stdin: told.stream, onStdout: (bytes) => rows.add(bytes) });
+    const options = { stdin: told.stream, onStdout: (bytes: Uint8Array) => rows.add(bytes) };
+    read = await programs.run(argv, options).catch((error: unknown) => {
+      told.close();
+      throw error;
+    });
     if (told.failed() !== undefined) throw told.failed();
   }
   // pg_restore stops at the end of what it needs.

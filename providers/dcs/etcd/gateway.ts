@@ -1,6 +1,6 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import { readBody } from "../../../engine/shared/read-body.ts";
-import type { JsonObject } from "../../../engine/types.ts";
+import { isMapping, type JsonObject } from "../../../engine/types.ts";
 import { authoritiesIn } from "../../authorities.ts";
 import { isConnectionRefused } from "../../connection-refused.ts";
 import { firstAnswer } from "../../first-answer.ts";
@@ -241,9 +241,7 @@ function refusal(url: string, status: number, answer: JsonObject | null): PgdbaE
 function objectIn(text: string): JsonObject | null {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as JsonObject)
-      : null;
+    return isMapping(value) ? value : null;
   } catch {
     return null;
   }

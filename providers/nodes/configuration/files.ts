@@ -67,7 +67,7 @@ const SECRETS: Partial<Record<Role, readonly string[]>> = {
   etcd: ["etcd_root", "etcd"],
   pgbouncer: ["pgbouncer", "pgbouncer_admin"],
   backup: ["superuser", "replication"],
-  monitoring: ["monitor", "pgbouncer_admin"],
+  monitoring: ["monitor"],
 };
 
 const FILES: Partial<

@@ -29,15 +29,28 @@ export interface At {
  * that goes on as it would on the node, and whoever comes later finds it there.
  */
 export class Helpers {
-  readonly #made = new Map<string, Promise<Attached>>();
+  /** By the node's container: what was asked for last, which whoever asks next waits for. */
+  readonly #asked = new Map<string, Promise<string>>();
+  readonly #own = new Map<string, Attached>();
 
-  async of(cluster: Cluster, record: NodeRecord): Promise<string> {
-    const before = await this.#made.get(record.id)?.catch(() => undefined);
+  /** Several may ask at once, as one who follows a job and one who looks at it: they get the same helper. */
+  of(cluster: Cluster, record: NodeRecord): Promise<string> {
+    const before = this.#asked.get(record.id);
+    const asked = (async () => {
+      await before?.catch(() => {});
+      return this.#found(cluster, record);
+    })();
+    this.#asked.set(record.id, asked);
+    return asked;
+  }
+
+  async #found(cluster: Cluster, record: NodeRecord): Promise<string> {
+    const before = this.#own.get(record.id);
     if (before !== undefined && (await isRunning(cluster, before.id))) return before.id;
     const busy = await busyHelper(cluster, record.node);
     if (busy !== undefined) return busy;
     await attachDisks(cluster, record.node, record.sizes, record.image);
-    const made = attach(cluster.engine, {
+    const made = await attach(cluster.engine, {
       image: record.image,
       labels: {
         [LABEL.cluster]: cluster.name,
@@ -49,14 +62,17 @@ export class Helpers {
       argv: ["python3", "-I", "-S", "-c", helper],
       stays: (id) => isBusy(cluster, record.node, id),
     });
-    this.#made.set(record.id, made);
-    return (await made).id;
+    this.#own.set(record.id, made);
+    return made.id;
   }
 
   async close(): Promise<void> {
-    const all = [...this.#made.values()];
-    this.#made.clear();
-    for (const one of all) await (await one.catch(() => undefined))?.end();
+    // One that is being made is ended as well.
+    await Promise.allSettled(this.#asked.values());
+    const all = [...this.#own.values()];
+    this.#asked.clear();
+    this.#own.clear();
+    for (const one of all) await one.end();
   }
 }
 

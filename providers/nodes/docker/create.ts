@@ -62,8 +62,8 @@ export function nodeLabels(
 
 /** Makes the container of a node, with its configuration; it is not started. Gives its id. */
 export async function createContainer(making: Making): Promise<string> {
-  const { cluster, spec, node, name } = making;
-  const { engine } = cluster;
+  const { name } = making;
+  const { engine } = making.cluster;
   let container: Docker.Container;
   try {
     container = await engine.docker.createContainer(containerOf(making));
@@ -74,7 +74,7 @@ export async function createContainer(making: Making): Promise<string> {
       cause: error,
     });
   }
-  await putConfiguration(cluster, container.id, spec, node, making.sizes ?? {});
+  await putConfiguration(making, container.id);
   return container.id;
 }
 
@@ -142,11 +142,8 @@ export function containerOf(
 
 /** It stands in the container itself: a container that is made anew gets it anew. */
 async function putConfiguration(
-  { engine }: Cluster,
+  { cluster: { engine }, spec, node, sizes: { data, wal } = {} }: Making,
   id: string,
-  spec: Spec,
-  node: NodeSpec,
-  { data, wal }: DiskSizes,
 ): Promise<void> {
   const walBytes = wal ?? data;
   const sizes = { walVolume: wal !== undefined, ...(walBytes === undefined ? {} : { walBytes }) };
@@ -174,10 +171,14 @@ function tagsOf(place: JsonObject | undefined): string {
 export async function putSecrets(
   { engine }: Cluster,
   id: string,
-  spec: Spec,
-  node: NodeSpec,
-  passwords: ReadonlyMap<string, string>,
-  certificates: Readonly<Record<string, string>> = {},
+  { spec, node }: Pick<Making, "spec" | "node">,
+  {
+    passwords,
+    certificates,
+  }: {
+    passwords: ReadonlyMap<string, string>;
+    certificates: Readonly<Record<string, string>>;
+  },
 ): Promise<void> {
   const files = Object.entries(secretsOf(spec, node)).map(([account, secret]): TarFile => ({
     path: account,

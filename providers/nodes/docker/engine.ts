@@ -109,7 +109,7 @@ export function statusOf(error: unknown): number | undefined {
 }
 
 /** The Engine's own words. */
-export function saidBy(error: unknown): string {
+function saidBy(error: unknown): string {
   const { json, message } = error as { json?: { message?: string } | null; message?: string };
   return (json?.message ?? message ?? String(error)).trim();
 }
@@ -144,8 +144,8 @@ export function engineError(engine: Engine, doing: string, error: unknown): Erro
     );
   }
   const { code } = error as { code?: string };
-  if (code === undefined && !(error instanceof Error && /socket|connect/i.test(error.name)))
-    return error as Error;
+  // Whatever keeps an answer away has one: the socket, a name that is not found, TLS, an abort.
+  if (code === undefined) return error as Error;
   const denied = code === "EACCES" || code === "EPERM";
   return new PgdbaError(
     "connection_failed",

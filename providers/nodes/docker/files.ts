@@ -22,6 +22,7 @@ import { accountOn } from "./account.ts";
 import { execIn } from "./exec.ts";
 import script from "./node/files.py" with { type: "text" };
 import { besideOf, ByteReader, type Entry } from "./tree.ts";
+import { assertAbsolute } from "../absolute.ts";
 
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
@@ -220,14 +221,6 @@ async function assertFree(path: string): Promise<void> {
   if (found === null) return;
   throw new PgdbaError("io_failed", `${path} is there already`, {
     hint: "Name a path where nothing is yet.",
-    nothingDone: true,
-  });
-}
-
-function assertAbsolute(path: string): void {
-  if (isAbsolute(path)) return;
-  throw new PgdbaError("invalid_param", `${path} is not an absolute path`, {
-    hint: "Give the whole path on the node.",
     nothingDone: true,
   });
 }

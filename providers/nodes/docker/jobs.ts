@@ -7,6 +7,7 @@ import type { At } from "./at.ts";
 import { accountOn, nodeEnv } from "./account.ts";
 import { answerOf, execIn } from "./exec.ts";
 import script from "./node/jobs.py" with { type: "text" };
+import { digestOfJob, folderOfJob } from "../job-names.ts";
 
 const GRACE_MS = 2_000;
 /** How often a line that breaks is taken up again while the node is there. */
@@ -29,7 +30,7 @@ export function jobsOf(by: By, at: (node: string) => Promise<At>): Jobs {
   const asked = async <T>(node: string, question: object): Promise<T> =>
     (await at(node)).work(false, (place) => answerOf<T>(place, script, question));
   const folderOf = async (node: string, name: JobName): Promise<string> =>
-    `${baseOf((await at(node)).layout.home)}/${idOf(name)}`;
+    `${baseOf((await at(node)).layout.home)}/${folderOfJob(name)}`;
   const find = async (node: string, name: JobName): Promise<JobState | null> => {
     const told = await asked<Told | null>(node, {
       verb: "find",
@@ -51,7 +52,7 @@ export function jobsOf(by: By, at: (node: string) => Promise<At>): Jobs {
       const user = options.user ?? on.layout.user;
       await accountOn(on, user);
       const { cwd = on.layout.home, stdin = "" } = options;
-      const digest = digestOf(argv, options);
+      const digest = digestOfJob(argv, options);
       const labels = { run: by.run, path: by.path };
       const env = { ...nodeEnv(on), ...options.env };
       const folder = await folderOf(node, name);
@@ -137,18 +138,6 @@ export function jobsOf(by: By, at: (node: string) => Promise<At>): Jobs {
 }
 
 const baseOf = (home: string): string => `${home}/jobs`;
-
-/** A name is any text; a folder's is not. */
-function idOf(name: JobName): string {
-  return new Bun.CryptoHasher("sha256").update(name).digest("hex").slice(0, 32);
-}
-
-function digestOf(argv: readonly string[], options: Parameters<Jobs["start"]>[3] = {}): string {
-  const { cwd = null, user = null, stdin = null } = options;
-  return new Bun.CryptoHasher("sha256")
-    .update(JSON.stringify([argv, cwd, user, stdin]))
-    .digest("hex");
-}
 
 function stateOf({ name, labels, running, code, written }: Told): JobState {
   const how = { exit_code: null, signal: null };

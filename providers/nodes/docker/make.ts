@@ -9,11 +9,11 @@ import type { Authority } from "../../certificates/authority.ts";
 import { attachDisks, diskVolume, hasSizes, optionsFor, sizesOf, volumesFor } from "./disks.ts";
 import { refused } from "../spec.ts";
 import { decide, type Found, type Todo } from "./decide.ts";
-import { ask, type Engine, isLoopback, saidBy, statusOf } from "./engine.ts";
+import { ask, type Engine, isLoopback, statusOf } from "./engine.ts";
 import { exclusively } from "./hold.ts";
 import { helperImage, imageFor, type ImageWork } from "./images.ts";
 import { START_MS, startContainer, waitReady } from "./life.ts";
-import { choosePorts } from "./ports.ts";
+import { choosePorts, isAnyTaken } from "./ports.ts";
 import { chooseIp, ensureNetwork } from "./network.ts";
 import {
   type Cluster,
@@ -200,14 +200,13 @@ class Making {
       const ip = await chooseIp(cluster);
       const made = { cluster, spec, node, image, name: draft, labels, address, ports, sizes };
       const id = await createContainer({ ...made, backups, ip });
-      await putSecrets(cluster, id, spec, node, passwords, certificates);
+      await putSecrets(cluster, id, { spec, node }, { passwords, certificates });
       try {
         return await startContainer(engine, id, draft);
       } catch (error) {
-        const { cause } = error as PgdbaError;
         const isPort =
-          statusOf(cause) === 500 &&
-          /port is already allocated|address already in use/.test(saidBy(cause));
+          statusOf((error as PgdbaError).cause) === 500 &&
+          (await isAnyTaken(engine, address, Object.values(ports)));
         if (!isPort || first !== undefined || tries === PORT_TRIES) throw error;
         await removeContainer(cluster, id);
       }

@@ -20,22 +20,14 @@ import { filesOf } from "./files.ts";
 import { hold, holderOf } from "./hold.ts";
 import { helperImage } from "./images.ts";
 import { jobsOf } from "./jobs.ts";
-import {
-  deathOf,
-  fenceNode,
-  freezeNode,
-  killNode,
-  startNode,
-  stopNode,
-  thawNode,
-  watchNodes,
-} from "./life.ts";
+import { deathOf, fenceNode, freezeNode, killNode, startNode, stopNode, thawNode } from "./life.ts";
 import { plan, provision } from "./make.ts";
 import { factsOf, logsOf } from "./observe.ts";
 import { type Cluster, CLUSTER_NAME, nodeOf, readRecords } from "./record.ts";
 import { deprovision } from "./remove.ts";
 import { compare, prepare, renew } from "./renew.ts";
 import { listNodes, stateOf } from "./state.ts";
+import { watchNodes } from "./watch.ts";
 
 const SLOW_NETWORK =
   "to delay what goes to some peers alone takes the kernel's netem and prio, which this provider does not set yet; `partition` cuts it off whole";

@@ -6,6 +6,7 @@ import { answerOf } from "./exec.ts";
 import { inspected } from "./life.ts";
 import script from "./node/facts.py" with { type: "text" };
 import { BACKUPS_DIR, PASSFILE, PGDATA } from "./roles.ts";
+import { startOfCharacter, wholeCharacters } from "../characters.ts";
 
 const LOG_BYTES = 256 * 1024;
 /** Lines are found by number, bytes are wanted: a line of a log is some hundred bytes. */
@@ -170,20 +171,4 @@ async function linesOf({ cluster, record }: At, since: string | undefined): Prom
 function unixOf(time: string): string {
   const [seconds = "", fraction = "0"] = time.replace(/Z$/, "").split(".");
   return `${Date.parse(`${seconds}Z`) / 1000}.${fraction.padEnd(9, "0")}`;
-}
-
-function wholeCharacters(bytes: Buffer): Buffer {
-  for (let back = 1; back <= Math.min(4, bytes.length); back++) {
-    const byte = bytes[bytes.length - back]!;
-    if ((byte & 0b1100_0000) === 0b1000_0000) continue;
-    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return length > back ? bytes.subarray(0, bytes.length - back) : bytes;
-  }
-  return bytes;
-}
-
-function startOfCharacter(bytes: Buffer): Buffer {
-  let at = 0;
-  while (at < Math.min(4, bytes.length) && (bytes[at]! & 0b1100_0000) === 0b1000_0000) at++;
-  return bytes.subarray(at);
 }

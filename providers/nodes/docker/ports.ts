@@ -1,10 +1,12 @@
-import type { Engine } from "./engine.ts";
-import { isIP } from "node:net";
+import { connect, isIP } from "node:net";
+import { ask, type Engine } from "./engine.ts";
 
 /** Below those that the kernel gives to connections, so that none of them takes a port while its node is stopped. */
 const FROM = 15_000;
 const TO = 31_000;
 const TRIES = 200;
+/** Who listens answers at once, also on another machine. */
+const LISTENS_MS = 2_000;
 
 /** A free port for each of these inside, chosen once: a node keeps them for its life. `taken` are those of other nodes. */
 export async function choosePorts(
@@ -25,11 +27,33 @@ async function freePort(engine: Engine, address: string, taken: Set<number>): Pr
   for (let tries = 0; tries < TRIES; tries++) {
     const port = FROM + Math.floor(Math.random() * (TO - FROM));
     if (taken.has(port)) continue;
-    // On another machine, also behind a tunnel, only the Engine knows it, and says so at the start.
-    if (engine.socket === null || isIP(address) === 0 || (await isFree(address, port))) return port;
+    // On another machine, also behind a tunnel, it is looked at when the Engine refused to publish it.
+    if (!isHere(engine, address) || (await isFree(address, port))) return port;
   }
   throw new RangeError("no port is free");
 }
+
+/**
+ * Whether somebody has one of these ports at the address: the Engine says only in words that a container could not start for that, so it is
+ * looked who has them. By then it may be nobody any more, and the refusal stands as it is.
+ */
+export async function isAnyTaken(
+  engine: Engine,
+  address: string,
+  ports: readonly number[],
+): Promise<boolean> {
+  const all = await ask(engine, "list containers", () => engine.docker.listContainers());
+  const published = new Set(all.flatMap(({ Ports }) => Ports.map(({ PublicPort }) => PublicPort)));
+  if (ports.some((port) => published.has(port))) return true;
+  const taken = ports.map(async (port) =>
+    isHere(engine, address) ? !(await isFree(address, port)) : listens(address, port),
+  );
+  return (await Promise.all(taken)).includes(true);
+}
+
+/** Only an address of this machine can be tried by listening at it. */
+const isHere = (engine: Engine, address: string): boolean =>
+  engine.socket !== null && isIP(address) !== 0;
 
 async function isFree(hostname: string, port: number): Promise<boolean> {
   try {
@@ -39,4 +63,17 @@ async function isFree(hostname: string, port: number): Promise<boolean> {
   } catch (error) {
     return (error as { code?: string }).code === "EADDRNOTAVAIL";
   }
+}
+
+function listens(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const answer = (does: boolean) => {
+      socket.destroy();
+      resolve(does);
+    };
+    socket.setTimeout(LISTENS_MS, () => answer(false));
+    socket.once("connect", () => answer(true));
+    socket.once("error", () => answer(false));
+  });
 }

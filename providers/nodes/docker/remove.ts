@@ -84,7 +84,10 @@ async function remove(
     const kind = Labels[LABEL.kind];
     // What a renewal has left goes with its node; helpers and healers of a node that stays are of use.
     if (kind === "hold" || staysNode(Labels[LABEL.node])) continue;
-    if (removed.has(Labels[LABEL.node] ?? "") || staying.length === 0)
+    // Also what stood beside a node whose own container somebody else has removed.
+    const beside = Labels[LABEL.node] ?? "";
+    const isOfGoing = beside !== "" && isGoing({ node: beside, run: Labels[LABEL.run] ?? "" });
+    if (isOfGoing || removed.has(beside) || staying.length === 0)
       await removeContainer(cluster, Id);
   }
   const isDisk = ({ Labels }: { Labels: Record<string, string> | null }): number =>

@@ -84,7 +84,7 @@ export const ROLES: Partial<Record<Role, RoleLayout>> = {
     volume: true,
     memory: "/run/monitoring",
     ports: [PORT.prometheus, PORT.alertmanager],
-    secrets: ["monitor", "pgbouncer_admin"],
+    secrets: ["monitor"],
   },
 };
 

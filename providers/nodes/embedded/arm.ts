@@ -58,18 +58,20 @@ export async function arm(
   const base = dirname(at.dir);
   const before = await foldersOf(base, id);
   const dir = join(folderOf(base), `${id}~${crypto.randomUUID()}`);
+  const ends = Date.now() + afterMs;
   const armed: ArmedRecord = {
     id,
     node,
     labels: { run: by.run, path: by.path },
     inverse,
-    deadline: new Date(Date.now() + afterMs).toISOString(),
+    deadline: new Date(ends).toISOString(),
     at: Date.now(),
   };
   const { argv, env } = await programOf(home, inverse);
   await makeFolder(home, dir, armed);
   const { [NODE_VARIABLE]: _, ...own } = await nodeEnv(home, record, at);
-  await startDetached(dir, ["/bin/sh", "-c", WAIT, "heal", String(afterMs / 1000), ...argv], {
+  const left = Math.max(0, ends - Date.now()) / 1000;
+  await startDetached(dir, ["/bin/sh", "-c", WAIT, "heal", String(left), ...argv], {
     user: home.user,
     env: { ...own, ...env },
     cwd: "/",

@@ -2,7 +2,7 @@ import { lchown, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { spawnProcess } from "../../../engine/spawn.ts";
-import { type Process, processes } from "./processes.ts";
+import { environmentOf, type Process, processes } from "./processes.ts";
 import type { OrdinaryUser } from "./user.ts";
 
 /**
@@ -11,19 +11,19 @@ import type { OrdinaryUser } from "./user.ts";
  * claim.<nonce>/  a folder made by whoever wants it started
  * pid             the program's keeper writes its number into the claim and links it here as its first act. A name is taken once, so that
  *                 of all who were told to start, by whatever crashes and repetitions, one does
- * exit            the exit status, once it has ended
+ * exit            the exit status, once it has ended; whole when it ends with a line feed
  *
  * Without its claim a keeper ends at once, so that one who finds no `pid` can take the claim away and know that nothing will start.
  */
 const LAUNCH = `/bin/sh -c "$1" pgdba-detached "$$" "$@" </dev/null >/dev/null 2>&1 &`;
 
+// After the program it starts no other: one that ends the job would end that one as well.
 const KEEPER = `sid=$1 dir=$3 nonce=$4
 shift 4
 echo "$$ $sid" >"$dir/claim.$nonce/pid" && ln "$dir/claim.$nonce/pid" "$dir/pid" || exit 0
 trap : HUP INT TERM
 "$@" <"$dir/stdin" >>"$dir/stdout" 2>>"$dir/stderr"
-echo "$?" >"$dir/exit.new"
-mv "$dir/exit.new" "$dir/exit"`;
+echo "$?" >"$dir/exit"`;
 
 const CLAIM_MS = 10_000;
 
@@ -94,7 +94,7 @@ export async function withdraw(dir: string): Promise<boolean> {
 /** The exit status that was written down; null while there is none. */
 export async function exitOf(dir: string): Promise<number | null> {
   const text = await readFile(join(dir, "exit"), "utf8").catch(() => null);
-  return text === null ? null : Number(text);
+  return text?.endsWith("\n") ? Number(text) : null;
 }
 
 /** In the environment of all that was started this way. */
@@ -110,13 +110,13 @@ export async function leftOf(
   const known = await keeperOf(dir);
   if (known === null) return { keeper: undefined, others: [] };
   const members = (await processes()).filter(({ session }) => session === known.session);
-  const marked = await Promise.all(members.map(({ pid }) => isMarked(pid, dir)));
+  const marked = await Promise.all(members.map((one) => isMarked(one, dir)));
   const keeper = members.find(({ pid }, index) => pid === known.pid && marked[index]);
   const others = members.filter((one, index) => one !== keeper && (keeper || marked[index]));
   return { keeper, others };
 }
 
-async function isMarked(pid: number, dir: string): Promise<boolean> {
-  const environment = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
+async function isMarked(process: Process, dir: string): Promise<boolean> {
+  const environment = await environmentOf(process);
   return environment.split("\0").includes(`${FOLDER_VARIABLE}=${dir}`);
 }

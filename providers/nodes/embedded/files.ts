@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { lstat, readFile, rename, rm } from "node:fs/promises";
-import { basename, dirname, isAbsolute, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { getegid, geteuid } from "node:process";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { errnoOf } from "../../../engine/shared/read-file.ts";
@@ -10,6 +10,7 @@ import type { By, Content, FileOptions, Files } from "../contract.ts";
 import { accountOf } from "./exec.ts";
 import { type Home, nodeOf } from "./home.ts";
 import { copyTree } from "./tree.ts";
+import { assertAbsolute } from "../absolute.ts";
 
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
@@ -128,14 +129,6 @@ async function assertFree(path: string): Promise<void> {
   if (!(await exists(path))) return;
   throw new PgdbaError("io_failed", `${path} is there already`, {
     hint: "Name a path where nothing is yet, or say that it is to be replaced.",
-    nothingDone: true,
-  });
-}
-
-function assertAbsolute(path: string): void {
-  if (isAbsolute(path)) return;
-  throw new PgdbaError("invalid_param", `${path} is not an absolute path`, {
-    hint: "Give the whole path on the node.",
     nothingDone: true,
   });
 }

@@ -12,6 +12,7 @@ import { exitOf, keeperOf, leftOf, startDetached, withdraw } from "./detached.ts
 import { accountOf, nodeEnv } from "./exec.ts";
 import { type Home, nodeOf, type Place } from "./home.ts";
 import { signalAll, signalProcess } from "./processes.ts";
+import { digestOfJob, folderOfJob } from "../job-names.ts";
 
 const POLL_MS = 25;
 const CHUNK = 256 * 1024;
@@ -35,7 +36,7 @@ interface JobRecord {
 export function jobsOf(home: Home, by: By): Jobs {
   const place = async (node: string, name: JobName) => {
     const { record, at } = await nodeOf(home, node);
-    return { record, at, dir: join(at.jobs, idOf(name)) };
+    return { record, at, dir: join(at.jobs, folderOfJob(name)) };
   };
   const stateAt = async (dir: string): Promise<JobState | null> => {
     const record = recordOf(dir);
@@ -56,7 +57,7 @@ export function jobsOf(home: Home, by: By): Jobs {
       const user = options.user === undefined ? home.user : await accountOf(options.user);
       const env = { ...(await nodeEnv(home, record, at)), ...options.env };
       const program = resolved(argv, env, by);
-      const digest = digestOf(argv, options);
+      const digest = digestOfJob(argv, options);
       const labels = { run: by.run, path: by.path };
       await exclusively(
         join(home.dir, `jobs-${node}.lock`),
@@ -71,8 +72,9 @@ export function jobsOf(home: Home, by: By): Jobs {
               nothingDone: true,
             });
           }
-          const job = { name, labels, argv: [...argv], digest };
-          if (!started) await makeDir(home, at, dir, job, options.stdin ?? "", user);
+          const record = { name, labels, argv: [...argv], digest };
+          const { stdin = "" } = options;
+          if (!started) await makeJobDir(home, at, dir, { record, stdin, user });
           await startDetached(dir, program, { user, env, cwd: options.cwd ?? at.dir });
         },
       );
@@ -152,18 +154,6 @@ export async function endJob(dir: string, graceMs: number, what: string): Promis
   await signalAll(rest, "SIGKILL", () => false, { withinMs: KILL_MS, what });
 }
 
-/** A name is any text; a folder's is not. */
-function idOf(name: JobName): string {
-  return new Bun.CryptoHasher("sha256").update(name).digest("hex").slice(0, 32);
-}
-
-function digestOf(argv: readonly string[], options: Parameters<Jobs["start"]>[3] = {}): string {
-  const { cwd = null, user = null, stdin = null } = options;
-  return new Bun.CryptoHasher("sha256")
-    .update(JSON.stringify([argv, cwd, user, stdin]))
-    .digest("hex");
-}
-
 /** By its full path: a shell must not take it for a word of its own. */
 function resolved(argv: readonly string[], env: Record<string, string>, by: By): string[] {
   checkArgv(argv, by.forbid);
@@ -179,14 +169,13 @@ function resolved(argv: readonly string[], env: Record<string, string>, by: By):
 }
 
 /** Whole or not at all: a folder with a record has all that the job needs. */
-async function makeDir(
+async function makeJobDir(
   home: Home,
   at: Place,
   dir: string,
-  record: JobRecord,
-  stdin: string,
-  user: { uid: number; gid: number } | null,
+  job: { record: JobRecord; stdin: string; user: { uid: number; gid: number } | null },
 ): Promise<void> {
+  const { record, stdin, user } = job;
   const draft = join(at.jobs, `.${basename(dir)}.${crypto.randomUUID()}`);
   const owner = user ?? undefined;
   const service = home.user;

@@ -35,6 +35,13 @@ export interface Work {
 
 type Passwords = ReadonlyMap<string, string>;
 
+/** What the nodes of a cluster are made of. */
+export interface Making extends Work {
+  base: string;
+  spec: Spec;
+  passwords: Passwords;
+}
+
 /** By account. @throws PgdbaError missing_secret | invalid_param */
 export async function passwordsOf({ secret }: Work, spec: Spec): Promise<Passwords> {
   const accounts = accountsOf(spec);
@@ -42,15 +49,9 @@ export async function passwordsOf({ secret }: Work, spec: Spec): Promise<Passwor
   return new Map(accounts.map(({ user }, at) => [user, values[at]!]));
 }
 
-export async function makePrimary(
-  work: Work,
-  base: string,
-  spec: Spec,
-  node: string,
-  passwords: Passwords,
-): Promise<void> {
-  const { home, by } = work;
-  const { record: prepared, at } = await prepare(work, base, spec, node, passwords);
+export async function makePrimary(making: Making, node: string): Promise<void> {
+  const { home, by, base, spec, passwords } = making;
+  const { record: prepared, at } = await prepare(making, node);
   await initdb({
     binaries: await binariesOf(home, prepared),
     user: home.user,
@@ -89,15 +90,8 @@ const DEFAULTS = {
   wal_keep_size: "128MB",
 };
 
-export async function makeStandby(
-  work: Work,
-  base: string,
-  spec: Spec,
-  node: string,
-  lead: string,
-  passwords: Passwords,
-): Promise<void> {
-  const { home, by } = work;
+export async function makeStandby(making: Making, node: string, lead: string): Promise<void> {
+  const { home, by, base, spec, passwords } = making;
   const from = await nodeOf(home, lead);
   if (await isStandby(from.at.data)) {
     throw new PgdbaError("step_refused", `${lead} is a primary no more`, {
@@ -105,7 +99,7 @@ export async function makeStandby(
       retryable: true,
     });
   }
-  const { record: prepared, at } = await prepare(work, base, spec, node, passwords);
+  const { record: prepared, at } = await prepare(making, node);
   const client = await clientOf(from.record, passwords.get(spec.superuser.user)!);
   try {
     await cloneInto(home, { client, ...from }, { at, record: prepared }, by.signal);
@@ -119,11 +113,8 @@ export async function makeStandby(
 
 /** The node's folder with all but the data. What an attempt that was cut off has left there is removed. */
 async function prepare(
-  { home, by }: Work,
-  base: string,
-  spec: Spec,
+  { home, by, base, spec, passwords }: Making,
   node: string,
-  passwords: Passwords,
 ): Promise<{ record: NodeRecord; at: Place }> {
   const at = placeOf(base, node);
   await endNode(home, base, node, at);

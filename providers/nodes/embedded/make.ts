@@ -41,15 +41,15 @@ export async function provision(work: Work, spec: Spec): Promise<Change[]> {
     const todo = changes.filter(({ act }) => act !== "keep");
     const makes = todo.some(({ act }) => act === "make");
     const passwords = makes ? await passwordsOf(work, spec) : new Map<string, string>();
-    const base = await makeBase(home);
+    const making = { ...work, base: await makeBase(home), spec, passwords };
     for (const [done, { node, act, what }] of todo.entries()) {
       by.signal.throwIfAborted();
       const text = `${act === "make" ? "making" : "starting"} ${node}, ${what}`;
       by.progress?.({ done, total: todo.length, unit: "nodes", text });
       if (act === "start") {
         await startNode({ ...(await nodeOf(home, node)), home, signal: by.signal });
-      } else if (node === lead) await makePrimary(work, base, spec, node, passwords);
-      else await makeStandby(work, base, spec, node, lead, passwords);
+      } else if (node === lead) await makePrimary(making, node);
+      else await makeStandby(making, node, lead);
     }
     if (todo.length > 0)
       by.progress?.({ done: todo.length, total: todo.length, unit: "nodes", text: "done" });
@@ -98,8 +98,13 @@ function assertDataStays(staying: readonly NodeRecord[]): void {
   });
 }
 
+/** A removal that was cut off may have come as far as the folder itself. */
 async function sweep(base: string): Promise<void> {
-  for (const name of await readdir(base))
+  const names = await readdir(base).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  for (const name of names)
     if (name.startsWith(".removed-")) await rm(join(base, name), { recursive: true, force: true });
 }
 

@@ -7,6 +7,7 @@ import type { DiskPurpose, Facts, LogOptions, LogPart } from "../contract.ts";
 import { controlOf } from "./control.ts";
 import { type At, binariesOf } from "./life.ts";
 import { SERVER_ENV } from "./server.ts";
+import { startOfCharacter, wholeCharacters } from "../characters.ts";
 
 const LOG_BYTES = 256 * 1024;
 
@@ -26,11 +27,11 @@ export async function logsOf(
     const same = since !== undefined && known === ino && offset! <= size;
     const from = same ? offset! : since === undefined ? Math.max(0, size - maxBytes) : 0;
     const { buffer, bytesRead } = await handle.read(new Uint8Array(maxBytes), 0, maxBytes, from);
-    // A character that is not whole yet belongs to the next part.
+    // A character that is not whole yet belongs to the next part, and the last bytes may begin within one.
     const bytes = wholeCharacters(buffer.subarray(0, bytesRead));
     const next = from + bytes.length;
     return {
-      text: new TextDecoder().decode(bytes),
+      text: new TextDecoder().decode(startOfCharacter(bytes)),
       next: `${ino}:${next}`,
       gap: since !== undefined && !same && known !== 0,
       more: next < size && bytesRead === maxBytes,
@@ -38,16 +39,6 @@ export async function logsOf(
   } finally {
     await handle.close();
   }
-}
-
-function wholeCharacters(bytes: Uint8Array): Uint8Array {
-  for (let back = 1; back <= Math.min(4, bytes.length); back++) {
-    const byte = bytes[bytes.length - back]!;
-    if ((byte & 0b1100_0000) === 0b1000_0000) continue;
-    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return length > back ? bytes.subarray(0, bytes.length - back) : bytes;
-  }
-  return bytes;
 }
 
 export async function factsOf({ home, record, at, signal }: At): Promise<Facts> {

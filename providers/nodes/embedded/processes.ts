@@ -1,6 +1,7 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { kill, pid, platform } from "node:process";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { procStat } from "../../../engine/shared/proc-stat.ts";
 
 /** In the environment of all that is started for a node: the node's folder. */
 export const NODE_VARIABLE = "PGDBA_NODE";
@@ -8,9 +9,15 @@ export const NODE_VARIABLE = "PGDBA_NODE";
 /** Only Linux tells of a process of another account where it works and what its environment is. */
 export const TELLS_PROCESSES = platform === "linux";
 
+/** The session of the kernel's own threads, which have no environment. */
+const KERNEL = 0;
+
+/** For so long a process may show neither environment nor command line while it becomes another program: a busy machine lets it wait. */
+const EXEC_MS = 5_000;
+
 export interface Process {
   pid: number;
-  /** As in proc(5): `T` is stopped, `Z` has ended and was not asked for yet. */
+  /** As in proc(5): `T` is stopped. */
   state: string;
   session: number;
 }
@@ -24,11 +31,9 @@ export async function processes(): Promise<Process[]> {
 
 /** Null for one that has ended. */
 export async function processOf(process: number): Promise<Process | null> {
-  const line = await readFile(`/proc/${process}/stat`, "utf8").catch(() => "");
-  // pid (name) state ppid pgrp session; the name may hold anything.
-  const [state, , , session] = line.slice(line.lastIndexOf(")") + 2).split(" ");
-  if (!state || session === undefined || state === "Z" || state === "X") return null;
-  return { pid: process, state, session: Number(session) };
+  const stat = procStat(await readFile(`/proc/${process}/stat`, "utf8").catch(() => ""));
+  if (stat === undefined || stat.ended) return null;
+  return { pid: process, state: stat.state, session: stat.session };
 }
 
 /**
@@ -41,11 +46,23 @@ export async function processesOf(node: { dir: string; data: string }): Promise<
     (await processes()).map(async (one) => {
       if (one.pid === pid) return null;
       if (await isServerIn(one.pid, node.data)) return one;
-      const environment = await readFile(`/proc/${one.pid}/environ`, "utf8").catch(() => "");
+      const environment = await environmentOf(one);
       return environment.split("\0").includes(wanted) ? one : null;
     }),
   );
   return own.filter((one) => one !== null);
+}
+
+/** What a process was given when it began: `NAME=value`, each ended by a zero byte. Empty for one that is gone, or that we may not look at. */
+export async function environmentOf({ pid, session }: Process): Promise<string> {
+  const read = (name: string) => readFile(`/proc/${pid}/${name}`, "utf8").catch(() => null);
+  for (const deadline = performance.now() + EXEC_MS; ; await Bun.sleep(1)) {
+    const text = await read("environ");
+    if (text !== "") return text ?? "";
+    // One that has a command line and still no environment began without one.
+    if (session === KERNEL || (await read("cmdline")) !== "") return (await read("environ")) ?? "";
+    if ((await processOf(pid)) === null || performance.now() > deadline) return "";
+  }
 }
 
 async function isServerIn(process: number, data: string): Promise<boolean> {

@@ -14,6 +14,7 @@ import type { Catalogue } from "./catalogue.ts";
 import { type Locale, localeOf } from "./locale.ts";
 import { freeBytes, memoryPlace, type Place } from "./memory.ts";
 import { DATABASE, launch, makeDir, OWNER, SUPERUSER, type TwinServer } from "./server.ts";
+import { procStat } from "../../../engine/shared/proc-stat.ts";
 
 export interface TwinServerOptions {
   stateDir: string;
@@ -191,9 +192,8 @@ async function sweep(place: Place, binaries: Binaries, user: OrdinaryUser | null
 
 /** When a process began, in a form that only tells it from another with the same id. */
 async function processStart(pid: number): Promise<string> {
-  // Field 22 of proc_pid_stat(5), counted after the command's closing parenthesis: that may hold spaces.
-  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
-  if (text !== null) return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? "0";
+  const stat = procStat(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ""));
+  if (stat !== undefined) return stat.started;
   const ps = Bun.spawnSync(["ps", "-o", "lstart=", "-p", String(pid)], {
     cwd: "/",
     env: SERVER_ENV,

@@ -29,6 +29,10 @@ export interface Hold {
   release(): Promise<void>;
 }
 
+/** The way to such a role; a standby has the roles of its primary. */
+const NEW_ROLE =
+  "Where there is none, make one at the primary: `pgdba role create ROLE`, `pgdba role password ROLE` and `pgdba role grant ROLE SCHEMA`; replay brings it here";
+
 /** For roles as which a body that is swapped could do no more than its owner could anyhow, and where nobody is to swap one. */
 const NOT_NEEDED: Hold = {
   covers: async () => true,
@@ -57,7 +61,7 @@ export async function holdFor(
           : "pgdba is connected as a role that may become a superuser or reach the server's files and programs, and what it calls can't be kept from changing meanwhile",
       ).message,
       {
-        hint: `Connect as a role that has no more rights than reading these tables takes (--user)${standby ? ", or to the primary" : ", or as a superuser"}.`,
+        hint: `Connect as a role that has no more rights than reading these tables takes (--user)${standby ? `, or to the primary. ${NEW_ROLE}` : ", or as a superuser"}.`,
       },
     );
   }

@@ -1,6 +1,5 @@
-import type { Json, JsonObject } from "../../../engine/types.ts";
+import { isMapping, type Json, type JsonObject } from "../../../engine/types.ts";
 import { quoteIdent } from "../../planner/twin/names.ts";
-import { isObject } from "./is-object.ts";
 import { type Table, tablesIn } from "./tables.ts";
 import { wordsIn } from "./words.ts";
 
@@ -64,7 +63,7 @@ export function contentsOf(tree: Json): Contents {
 /** @param queries names of the WITH queries that are in sight */
 function collect(value: Json, found: Contents, queries: ReadonlySet<string>): void {
   if (Array.isArray(value)) return value.forEach((item) => collect(item, found, queries));
-  if (!isObject(value)) return;
+  if (!isMapping(value)) return;
   const { names } = found;
   if (typeof value["relname"] === "string") addRelation(value, names, queries);
   if (Array.isArray(value["names"]) && value["typemod"] !== undefined)
@@ -74,7 +73,7 @@ function collect(value: Json, found: Contents, queries: ReadonlySet<string>): vo
     if (key === "intoClause") found.into = true;
     if (key === "lockingClause") found.locks = true;
     if (CHANGING.has(key)) found.changes = true;
-    if (isObject(child)) {
+    if (isMapping(child)) {
       if (key === "ParamRef") found.params = Math.max(found.params, Number(child["number"]));
       if (key === "FuncCall") names.functions.push(called(child["funcname"]));
       if (key === "RangeTableSample") names.functions.push(called(child["method"]));
@@ -88,7 +87,7 @@ function collect(value: Json, found: Contents, queries: ReadonlySet<string>): vo
     if (key === "sval" && typeof child === "string")
       names.words.push(child, ...wordsIn(child).words);
     // The target of a write is always a table, never a WITH query of the same name.
-    if (key === "relation" && isObject(child) && child["relname"] !== undefined)
+    if (key === "relation" && isMapping(child) && child["relname"] !== undefined)
       collect(child, found, new Set());
     else if (key !== "withClause") collect(child, found, inner);
   }
@@ -100,10 +99,10 @@ function withQueries(
   found: Contents,
   queries: ReadonlySet<string>,
 ): ReadonlySet<string> {
-  if (!isObject(clause)) return queries;
+  if (!isMapping(clause)) return queries;
   const ctes = (Array.isArray(clause["ctes"]) ? clause["ctes"] : []).map((one) => {
-    const cte = isObject(one) ? one["CommonTableExpr"] : undefined;
-    return isObject(cte) ? cte : {};
+    const cte = isMapping(one) ? one["CommonTableExpr"] : undefined;
+    return isMapping(cte) ? cte : {};
   });
   const nameOf = (cte: JsonObject): string => String(cte["ctename"]);
   const inSight = new Set(queries);
@@ -143,6 +142,6 @@ function called(parts: Json | undefined): Called {
 }
 
 function wordOf(part: Json | undefined): string {
-  const word = isObject(part) ? part["String"] : undefined;
-  return isObject(word) && typeof word["sval"] === "string" ? word["sval"] : "";
+  const word = isMapping(part) ? part["String"] : undefined;
+  return isMapping(word) && typeof word["sval"] === "string" ? word["sval"] : "";
 }

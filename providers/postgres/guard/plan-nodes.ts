@@ -1,9 +1,8 @@
-import type { Json, JsonObject } from "../../../engine/types.ts";
-import { isObject } from "./is-object.ts";
+import { isMapping, type Json, type JsonObject } from "../../../engine/types.ts";
 
 export function* nodesIn(value: Json): Generator<JsonObject> {
   if (Array.isArray(value)) for (const item of value) yield* nodesIn(item);
-  if (!isObject(value)) return;
+  if (!isMapping(value)) return;
   if (value["Node Type"] !== undefined) yield value;
   for (const child of Object.values(value)) yield* nodesIn(child);
 }
@@ -11,7 +10,7 @@ export function* nodesIn(value: Json): Generator<JsonObject> {
 export function* stringsIn(value: Json): Generator<string> {
   if (typeof value === "string") yield value;
   else if (Array.isArray(value)) for (const item of value) yield* stringsIn(item);
-  else if (isObject(value)) for (const child of Object.values(value)) yield* stringsIn(child);
+  else if (isMapping(value)) for (const child of Object.values(value)) yield* stringsIn(child);
 }
 
 export interface Relation {
@@ -26,6 +25,8 @@ export function relationOf(node: JsonObject): Relation[] {
 
 /** The tables that a ModifyTable changes. */
 export function targetsOf(node: JsonObject): Relation[] {
-  const others = Array.isArray(node["Target Tables"]) ? node["Target Tables"].filter(isObject) : [];
+  const others = Array.isArray(node["Target Tables"])
+    ? node["Target Tables"].filter(isMapping)
+    : [];
   return [node, ...others].flatMap(relationOf);
 }

@@ -1,6 +1,5 @@
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { Json, JsonObject } from "../../../engine/types.ts";
-import { isObject } from "./is-object.ts";
+import { isMapping, type Json, type JsonObject } from "../../../engine/types.ts";
 import { acts, runsText } from "./harmless.ts";
 import { type Contents, contentsOf, type Names } from "./names.ts";
 import { loadParser, type Parser } from "./parse.ts";
@@ -42,7 +41,7 @@ function readingOf(parser: Parser, text: string, queryOnly = false): Reading | F
     );
   const [kind = "", body = null] = Object.entries(statement)[0] ?? [];
   if (kind === "VariableShowStmt" && !queryOnly) return { text, names: null, level: UNSEEN };
-  if (kind === "ExplainStmt" && !queryOnly && isObject(body)) return explained(parser, text, body);
+  if (kind === "ExplainStmt" && !queryOnly && isMapping(body)) return explained(parser, text, body);
   if (kind !== "SelectStmt") return notRead(wordOf(text));
   const contents = contentsOf(statement);
   return writing(contents) ?? read(parser, text, contents, UNSEEN);
@@ -51,7 +50,7 @@ function readingOf(parser: Parser, text: string, queryOnly = false): Reading | F
 function explained(parser: Parser, text: string, body: JsonObject): Reading | Fault {
   const options = Array.isArray(body["options"]) ? body["options"] : [];
   const executes = options.some((option) => {
-    const element = isObject(option) && isObject(option["DefElem"]) ? option["DefElem"] : {};
+    const element = isMapping(option) && isMapping(option["DefElem"]) ? option["DefElem"] : {};
     return element["defname"] === "analyze" && !isOff(element["arg"]);
   });
   if (executes)
@@ -60,7 +59,7 @@ function explained(parser: Parser, text: string, body: JsonObject): Reading | Fa
       "EXPLAIN ANALYZE executes the statement",
       "Leave ANALYZE out, or use query.analyze.",
     );
-  const [kind = ""] = Object.keys(isObject(body["query"]) ? body["query"] : {});
+  const [kind = ""] = Object.keys(isMapping(body["query"]) ? body["query"] : {});
   if (!PLANNABLE.has(kind)) return notRead("EXPLAIN of a command");
   const contents = contentsOf(body["query"] ?? null);
   if (contents.into) return notRead("SELECT INTO");
@@ -71,11 +70,11 @@ const PLANNABLE = new Set(["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt
 
 /** As the server reads a boolean option (defGetBoolean). */
 function isOff(argument: Json | undefined): boolean {
-  if (!isObject(argument)) return false;
+  if (!isMapping(argument)) return false;
   const { String: word, Integer: number, Boolean: boolean } = argument;
-  if (isObject(word)) return ["false", "off", "0"].includes(String(word["sval"]).toLowerCase());
-  if (isObject(number)) return (number["ival"] ?? 0) === 0;
-  return isObject(boolean) && boolean["boolval"] !== true;
+  if (isMapping(word)) return ["false", "off", "0"].includes(String(word["sval"]).toLowerCase());
+  if (isMapping(number)) return (number["ival"] ?? 0) === 0;
+  return isMapping(boolean) && boolean["boolval"] !== true;
 }
 
 function writing({ into, locks, changes }: Contents): Fault | null {

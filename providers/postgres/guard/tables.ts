@@ -1,5 +1,4 @@
-import type { Json } from "../../../engine/types.ts";
-import { isObject } from "./is-object.ts";
+import { isMapping, type Json } from "../../../engine/types.ts";
 
 /** A table (or a CTE) as a statement names it, and what is done with it. */
 export interface Table {
@@ -20,7 +19,7 @@ const WRITES: Record<string, Privilege[]> = {
 /** The tables in a parse tree. */
 export function tablesIn(tree: Json, privileges: Privilege[] = ["SELECT"]): Table[] {
   if (Array.isArray(tree)) return tree.flatMap((item) => tablesIn(item));
-  if (!isObject(tree)) return [];
+  if (!isMapping(tree)) return [];
   const { relname, schemaname } = tree;
   const own =
     typeof relname === "string"
@@ -28,7 +27,7 @@ export function tablesIn(tree: Json, privileges: Privilege[] = ["SELECT"]): Tabl
       : [];
   const below = Object.entries(tree).flatMap(([key, child]) => {
     const writes = WRITES[key];
-    if (writes === undefined || !isObject(child)) return tablesIn(child);
+    if (writes === undefined || !isMapping(child)) return tablesIn(child);
     const { relation = null, ...rest } = child;
     return [...tablesIn(relation, writes), ...tablesIn(rest)];
   });

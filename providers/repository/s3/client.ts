@@ -71,7 +71,8 @@ export function storeClient(place: StorePlace, given?: string): Client {
         method,
         headers: signed({ method, url, headers, body: bytes }, key, region, new Date()),
         ...(body === undefined ? {} : { body: bytes as Uint8Array<ArrayBuffer> }),
-        redirect: "error",
+        // To another region or host: the signature holds for none but this one.
+        redirect: "manual",
         signal: AbortSignal.any([begun.signal, ...(signal ? [signal] : [])]),
         ...tls,
       });

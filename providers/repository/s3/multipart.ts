@@ -8,6 +8,8 @@ import { textIn } from "./xml.ts";
 export const MARKED = "x-amz-meta-pgdba";
 
 const MB = 1024 * 1024;
+/** A store is given so long to forget the parts of an object that was given up. */
+const GIVE_UP_MS = 5_000;
 /** A store takes 10,000 parts: the later ones are larger, so that 400 GB fit, and the first 60 GB need little memory. */
 const partBytes = (number: number): number =>
   number <= 2_500 ? 8 * MB : number <= 5_000 ? 16 * MB : 64 * MB;
@@ -78,11 +80,13 @@ export async function putParts(
     whole = true;
     return "made";
   } finally {
-    // Without the signal, which may be what has ended it.
-    if (!whole)
+    // Without the signal, which may be what has ended it; one that does not answer keeps nobody, for what is left is swept later.
+    if (!whole) {
+      const late = AbortSignal.timeout(GIVE_UP_MS);
       await client
-        .ask({ method: "DELETE", name, query: { uploadId }, answers: [404] })
+        .ask({ method: "DELETE", name, query: { uploadId }, answers: [404], signal: late })
         .catch(() => {});
+    }
   }
 }
 

@@ -113,7 +113,7 @@ export function rowOf(
     end_lsn: wal?.end_lsn ?? null,
     end_segment: wal?.end_segment ?? null,
     restorable_from: usable ? summary.finished_at : null,
-    restorable_until: usable ? latest(summary.finished_at, until.get(id) ?? null) : null,
+    restorable_until: usable ? (until.get(id) ?? null) : null,
     verified_at: marks.verified ?? null,
     drilled_at: marks.drilled ?? null,
     drill_failed_at: drillFailed ? marks.drill_failed! : null,
@@ -122,9 +122,4 @@ export function rowOf(
     tool: summary.tool,
     run: summary.run,
   };
-}
-
-/** A segment that was archived while the backup ended brings it no less far than its own end. */
-function latest(finished: string, archived: string | null): string | null {
-  return archived !== null && archived < finished ? finished : archived;
 }

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { Lines } from "../../../engine/shared/lines.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import type { Lent, LendOrder, LentWord } from "../../../providers/backup/lend.ts";
 import type { Programs } from "../../../providers/backup/logical/programs.ts";
@@ -10,10 +11,11 @@ import { errorOf } from "../../../providers/backup/work.ts";
 import type { Nodes } from "../../../providers/nodes/contract.ts";
 import { scramVerifier } from "../../../providers/postgres/scram.ts";
 import { variable } from "../../node-files.ts";
-import { type Client, common, programsOf } from "../client.ts";
+import { common } from "../../local-programs.ts";
+import { type Client, programsOf } from "../client.ts";
 import { restorableRecord } from "../records.ts";
 import { folderOf, scratchOf } from "./scratch.ts";
-import { placeOf, tell } from "./work.ts";
+import { MOST_BYTES, placeOf, tell } from "./work.ts";
 
 export interface Taking {
   node: string;
@@ -136,19 +138,17 @@ async function firstWord(
 ): Promise<Lent> {
   const heard = new AbortController();
   let said = "";
-  let rest = "";
-  const decoders = [new TextDecoder(), new TextDecoder()] as const;
+  const decoder = new TextDecoder();
+  const told = new Lines(MOST_BYTES);
   const ended = await nodes.jobs
     .follow(node, name, {
       signal: AbortSignal.any([ctx.signal, heard.signal]),
       onStdout: (bytes) => {
-        said += decoders[0].decode(bytes, { stream: true });
+        said += decoder.decode(bytes, { stream: true });
         if (said.includes("\n")) heard.abort();
       },
       onStderr: (bytes) => {
-        const lines = (rest + decoders[1].decode(bytes, { stream: true })).split("\n");
-        rest = lines.pop()!;
-        for (const line of lines) tell(ctx, line);
+        for (const line of told.take(bytes)) tell(ctx, line);
       },
     })
     .catch((error: unknown) => {

@@ -1,6 +1,7 @@
 /** `pgdba work` on a node: begun once, followed to its end, and found again by a later process. */
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { Lines } from "../../../engine/shared/lines.ts";
 import type { ProbeResult, StepContext } from "../../../engine/types.ts";
 import { besideData } from "../../../providers/backup/settings.ts";
 import { errorOf, type Job, type Outcome, type Told } from "../../../providers/backup/work.ts";
@@ -83,22 +84,20 @@ export async function probeWork<T extends object>(
   }
 }
 
-const MOST_BYTES = 1 << 20;
+export const MOST_BYTES = 1 << 20;
 
 async function follow<T>(ctx: StepContext, nodes: Nodes, node: string, name: string): Promise<T> {
   let said = "";
-  let rest = "";
-  const decoders = [new TextDecoder(), new TextDecoder()] as const;
+  const decoder = new TextDecoder();
+  const told = new Lines(MOST_BYTES);
   const ended = await nodes.jobs
     .follow(node, name, {
       signal: ctx.signal,
       onStdout: (bytes) => {
-        said = (said + decoders[0].decode(bytes, { stream: true })).slice(-MOST_BYTES);
+        said = (said + decoder.decode(bytes, { stream: true })).slice(-MOST_BYTES);
       },
       onStderr: (bytes) => {
-        const lines = (rest + decoders[1].decode(bytes, { stream: true })).split("\n");
-        rest = lines.pop()!.slice(-MOST_BYTES);
-        for (const line of lines) tell(ctx, line);
+        for (const line of told.take(bytes)) tell(ctx, line);
       },
     })
     .catch(async (error: unknown) => {
@@ -112,8 +111,7 @@ async function follow<T>(ctx: StepContext, nodes: Nodes, node: string, name: str
     "command_failed",
     `The work on ${node} ended without a word (${ended.unknown ?? ended.signal ?? `exit code ${ended.exit_code}`})`,
     {
-      hint:
-        rest.trim() === "" ? `Look at ${node}: it may be out of memory or of disk.` : rest.trim(),
+      hint: told.rest.trim() || `Look at ${node}: it may be out of memory or of disk.`,
     },
   );
 }

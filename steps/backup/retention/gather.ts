@@ -78,12 +78,11 @@ function isPinned(marks: HeldBackup["marks"]): boolean {
 /** What a backup that was not finished, or a removal that was cut, has left: not touched for two days. */
 export const ABANDONED_MS = 2 * 86_400_000;
 
-/** Objects that belong to no backup. One that is being taken has no record either, but was written to a short while ago. */
+/** Objects that belong to no backup; `ids` are those of the backups. One that is being taken has no record either, but was written to a short while ago. */
 export async function garbageOf(
   repository: Repository,
   key: ClusterKey,
-  ids: ReadonlySet<string>,
-  now: number,
+  { ids, now }: { ids: ReadonlySet<string>; now: number },
   options: Signalled,
 ): Promise<string[]> {
   const garbage: string[] = [];

@@ -23,6 +23,8 @@ export interface Evidence {
   copies: { node: string; equal: boolean | null; said: string }[];
   /** Told by the steps of the drill. Null: nothing was to be injected. */
   confirmed: boolean | null;
+  /** Null: it is not claimed. */
+  lasted: boolean | null;
   healed: boolean | null;
   /** When the fault was injected, and what the load was doing then. */
   fault: { at_ms: number; under_load: boolean } | null;
@@ -111,13 +113,26 @@ function enough({ judged, least, flaws }: Evidence): Hypothesis {
 }
 
 function ofFault(seen: Evidence): Hypothesis[] {
-  const { confirmed, fault, healed, redundancy } = seen;
+  const { confirmed, fault, healed, lasted, redundancy } = seen;
+  const whole =
+    lasted === null
+      ? []
+      : [
+          {
+            name: "the fault lasted until the drill took it back",
+            held: lasted ? true : null,
+            said: lasted
+              ? "it was still armed then"
+              : "it had ended by its deadline (give a longer --for), or somebody had taken it back",
+          },
+        ];
   return [
     {
       name: "the fault took effect",
       held: confirmed === true ? true : null,
       said: confirmed === true ? "an independent probe saw it" : "nothing has shown that it did",
     },
+    ...whole,
     {
       name: "the cluster was under load when it came",
       held: fault?.under_load === true ? true : null,

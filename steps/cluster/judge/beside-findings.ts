@@ -1,5 +1,5 @@
 import type { Beside } from "./beside.ts";
-import { type Finding, finding, type Judging, type Severity, sizeText } from "./finding.ts";
+import { type Finding, finding, type Judging, sizeText } from "./finding.ts";
 
 /** Of the free space of a disk, and of the days that a certificate is still good. */
 const DISK_WARNING = 0.1;
@@ -26,22 +26,17 @@ export function besideFindings(j: Judging): Finding[] {
 function dcs({ gathered: { dcs: seen, nodes }, holder }: Judging): Finding[] {
   if (seen === null) return [];
   const { health } = seen;
-  const add = (
-    severity: Severity,
-    check: string,
-    title: string,
-    message: string,
-    text: string,
-  ): Finding => finding(severity, check, title, null, message, text);
+  const add = (one: Omit<Parameters<typeof finding>[0], "object">): Finding =>
+    finding({ ...one, object: null });
   if (health.value === null)
     return [
-      add(
-        "critical",
-        "dcs-down",
-        "The DCS does not answer",
-        `${health.why}${holder.by === "member" ? `; ${holder.name}, which leads, says that it still holds the leader key` : ""}`,
-        "Look whether it runs, and whether its machines are overloaded: when Patroni can't reach it either, the leader gives up within its ttl.",
-      ),
+      add({
+        severity: "critical",
+        check: "dcs-down",
+        title: "The DCS does not answer",
+        message: `${health.why}${holder.by === "member" ? `; ${holder.name}, which leads, says that it still holds the leader key` : ""}`,
+        text: "Look whether it runs, and whether its machines are overloaded: when Patroni can't reach it either, the leader gives up within its ttl.",
+      }),
     ];
   const { quorum, members, alarms } = health.value;
   const lost = members.filter(({ reachable }) => !reachable);
@@ -50,33 +45,33 @@ function dcs({ gathered: { dcs: seen, nodes }, holder }: Judging): Finding[] {
     ...(quorum
       ? []
       : [
-          add(
-            "critical",
-            "dcs-quorum",
-            "The DCS has no quorum",
-            `${members.length - lost.length} of ${members.length} of its members answer${lost.length === 0 ? "" : `; not ${names}`}`,
-            `${bringBack(nodes)}: a majority is needed. Nobody can become the leader, and the one that there is gives up in the end.`,
-          ),
+          add({
+            severity: "critical",
+            check: "dcs-quorum",
+            title: "The DCS has no quorum",
+            message: `${members.length - lost.length} of ${members.length} of its members answer${lost.length === 0 ? "" : `; not ${names}`}`,
+            text: `${bringBack(nodes)}: a majority is needed. Nobody can become the leader, and the one that there is gives up in the end.`,
+          }),
         ]),
     ...(quorum && lost.length > 0
       ? [
-          add(
-            "warning",
-            "dcs-member",
-            "A member of the DCS does not answer",
-            `${names} can't be reached; the others have the quorum`,
-            `${bringBack(nodes)}: the loss of another one may be the end of the quorum.`,
-          ),
+          add({
+            severity: "warning",
+            check: "dcs-member",
+            title: "A member of the DCS does not answer",
+            message: `${names} can't be reached; the others have the quorum`,
+            text: `${bringBack(nodes)}: the loss of another one may be the end of the quorum.`,
+          }),
         ]
       : []),
     ...alarms.map((alarm) =>
-      add(
-        "critical",
-        "dcs-alarm",
-        "The DCS raises an alarm",
-        `It says ${alarm}`,
-        "Make room and defragment it; with NOSPACE it takes no writes.",
-      ),
+      add({
+        severity: "critical",
+        check: "dcs-alarm",
+        title: "The DCS raises an alarm",
+        message: `It says ${alarm}`,
+        text: "Make room and defragment it; with NOSPACE it takes no writes.",
+      }),
     ),
   ];
 }
@@ -93,36 +88,36 @@ function slots({ slots: all }: Beside): Finding[] {
     const of = `${name} of ${member}`;
     if (wal_status === "lost")
       return [
-        finding(
-          "critical",
-          "slot-lost",
-          "A slot has lost its WAL",
-          name,
-          `${of} needs WAL that is removed`,
-          "Drop it, and make its reader anew.",
-        ),
+        finding({
+          severity: "critical",
+          check: "slot-lost",
+          title: "A slot has lost its WAL",
+          object: name,
+          message: `${of} needs WAL that is removed`,
+          text: "Drop it, and make its reader anew.",
+        }),
       ];
     if (wal_status === "unreserved")
       return [
-        finding(
-          "warning",
-          "slot-unreserved",
-          "A slot is about to lose its WAL",
-          name,
-          `${of} is beyond max_slot_wal_keep_size`,
-          "Let its reader catch up now, or drop it.",
-        ),
+        finding({
+          severity: "warning",
+          check: "slot-unreserved",
+          title: "A slot is about to lose its WAL",
+          object: name,
+          message: `${of} is beyond max_slot_wal_keep_size`,
+          text: "Let its reader catch up now, or drop it.",
+        }),
       ];
     if (!active && (retained_bytes ?? 0) > SLOT_BYTES)
       return [
-        finding(
-          "warning",
-          "slot-idle",
-          "A slot keeps WAL for nobody",
-          name,
-          `${of} is read by nobody and keeps ${sizeText(retained_bytes!)}`,
-          "Bring its reader back, or drop it before the disk is full.",
-        ),
+        finding({
+          severity: "warning",
+          check: "slot-idle",
+          title: "A slot keeps WAL for nobody",
+          object: name,
+          message: `${of} is read by nobody and keeps ${sizeText(retained_bytes!)}`,
+          text: "Bring its reader back, or drop it before the disk is full.",
+        }),
       ];
     return [];
   });
@@ -134,14 +129,14 @@ function monitors({ gathered: { nodes } }: Judging): Finding[] {
     !roles.includes("monitoring") || state.running === "running"
       ? []
       : [
-          finding(
-            "warning",
-            "monitor-down",
-            "Nobody is told when something goes wrong",
-            node,
-            `${node}, which watches the cluster, does not run: it is ${state.running}`,
-            `${bringBack(nodes)}.`,
-          ),
+          finding({
+            severity: "warning",
+            check: "monitor-down",
+            title: "Nobody is told when something goes wrong",
+            object: node,
+            message: `${node}, which watches the cluster, does not run: it is ${state.running}`,
+            text: `${bringBack(nodes)}.`,
+          }),
         ],
   );
 }
@@ -152,14 +147,14 @@ function schedulers({ gathered: { nodes } }: Judging): Finding[] {
     !roles.includes("backup") || state.running === "running"
       ? []
       : [
-          finding(
-            "warning",
-            "scheduler-down",
-            "Backups that are scheduled are not taken",
-            node,
-            `${node}, which takes them, does not run: it is ${state.running}`,
-            `${bringBack(nodes)}, and see what was missed: pgdba backup schedule list.`,
-          ),
+          finding({
+            severity: "warning",
+            check: "scheduler-down",
+            title: "Backups that are scheduled are not taken",
+            object: node,
+            message: `${node}, which takes them, does not run: it is ${state.running}`,
+            text: `${bringBack(nodes)}, and see what was missed: pgdba backup schedule list.`,
+          }),
         ],
   );
 }
@@ -168,14 +163,14 @@ function poolers({ beside, holder, gathered }: Judging): Finding[] {
   const found: Finding[] = [];
   const add = (...args: Parameters<typeof finding>): void => void found.push(finding(...args));
   if (gathered.pgbouncerWhy !== null)
-    add(
-      "critical",
-      "pgbouncer-down",
-      "PgBouncer can't be asked",
-      null,
-      gathered.pgbouncerWhy,
-      "Look at it there, and at its account in the cluster's entry.",
-    );
+    add({
+      severity: "critical",
+      check: "pgbouncer-down",
+      title: "PgBouncer can't be asked",
+      object: null,
+      message: gathered.pgbouncerWhy,
+      text: "Look at it there, and at its account in the cluster's entry.",
+    });
   for (const {
     name,
     why,
@@ -189,63 +184,64 @@ function poolers({ beside, holder, gathered }: Judging): Finding[] {
     held,
   } of beside.pgbouncers) {
     if (why !== null)
-      add(
-        "critical",
-        "pgbouncer-down",
-        "A PgBouncer does not answer",
-        name,
-        `${name}: ${why}`,
-        `${bringBack(gathered.nodes)}: clients that come through it are cut off.`,
-      );
+      add({
+        severity: "critical",
+        check: "pgbouncer-down",
+        title: "A PgBouncer does not answer",
+        object: name,
+        message: `${name}: ${why}`,
+        text: `${bringBack(gathered.nodes)}: clients that come through it are cut off.`,
+      });
     if (follower_why !== null)
-      add(
-        "warning",
-        "follower-down",
-        "The follower of a PgBouncer does not answer",
-        name,
-        `${name}: ${follower_why}`,
-        `${bringBack(gathered.nodes)}: without it the route does not follow the leader.`,
-      );
+      add({
+        severity: "warning",
+        check: "follower-down",
+        title: "The follower of a PgBouncer does not answer",
+        object: name,
+        message: `${name}: ${follower_why}`,
+        text: `${bringBack(gathered.nodes)}: without it the route does not follow the leader.`,
+      });
     if (route !== null && route !== holder.name)
-      add(
-        "critical",
-        "route",
-        "A PgBouncer sends clients to another than the leader",
-        name,
-        `${name} sends them to ${route}, and the leader is ${holder.name ?? "nobody"}`,
-        "Its follower moves the route when the leader answers as such; look at its log when it does not.",
-      );
+      add({
+        severity: "critical",
+        check: "route",
+        title: "A PgBouncer sends clients to another than the leader",
+        object: name,
+        message: `${name} sends them to ${route}, and the leader is ${holder.name ?? "nobody"}`,
+        text: "Its follower moves the route when the leader answers as such; look at its log when it does not.",
+      });
     if (follower && route === null && holder.name !== null)
-      add(
-        "critical",
-        "route",
-        "A PgBouncer lets clients nowhere",
-        name,
-        `${name} hands out no connection${held === null ? "" : `: ${held}`}`,
-        "Its follower sends them on when the leader answers it; look at its log when it does not.",
-      );
+      add({
+        severity: "critical",
+        check: "route",
+        title: "A PgBouncer lets clients nowhere",
+        object: name,
+        message: `${name} hands out no connection${held === null ? "" : `: ${held}`}`,
+        text: "Its follower sends them on when the leader answers it; look at its log when it does not.",
+      });
     if (paused !== null)
-      add(
-        held_ms === null ? "critical" : "warning",
-        "pgbouncer-paused",
-        "A PgBouncer holds clients back",
-        name,
-        `${name} is paused by ${paused}`,
-        held_ms === null
-          ? follower
-            ? "Nothing ends this pause by itself. When nobody needs it any more, let clients go: pgdba pgbouncer resume."
-            : "Nothing ends this pause by itself. When nobody needs it any more: RESUME at its console."
-          : `It lets them go by itself in ${Math.ceil(held_ms / 1000)} s; sooner by ${resume(paused)}.`,
-      );
+      add({
+        severity: held_ms === null ? "critical" : "warning",
+        check: "pgbouncer-paused",
+        title: "A PgBouncer holds clients back",
+        object: name,
+        message: `${name} is paused by ${paused}`,
+        text:
+          held_ms === null
+            ? follower
+              ? "Nothing ends this pause by itself. When nobody needs it any more, let clients go: pgdba pgbouncer resume."
+              : "Nothing ends this pause by itself. When nobody needs it any more: RESUME at its console."
+            : `It lets them go by itself in ${Math.ceil(held_ms / 1000)} s; sooner by ${resume(paused)}.`,
+      });
     else if (waiting > 0 && max_wait_s >= WAIT_S)
-      add(
-        "warning",
-        "clients-wait",
-        "Clients wait for a server",
-        name,
-        `${waiting} clients of ${name} wait, the first for ${Math.round(max_wait_s)} s`,
-        "Look for long transactions, or make the pool larger.",
-      );
+      add({
+        severity: "warning",
+        check: "clients-wait",
+        title: "Clients wait for a server",
+        object: name,
+        message: `${waiting} clients of ${name} wait, the first for ${Math.round(max_wait_s)} s`,
+        text: "Look for long transactions, or make the pool larger.",
+      });
   }
   return found;
 }
@@ -261,14 +257,14 @@ function room({ disks }: Beside): Finding[] {
     const free = total_bytes > 0 ? free_bytes / total_bytes : 1;
     if (free >= DISK_WARNING) return [];
     return [
-      finding(
-        free < DISK_CRITICAL ? "critical" : "warning",
-        "disk",
-        "A disk is nearly full",
-        node,
-        `${node} has ${sizeText(free_bytes)} of ${sizeText(total_bytes)} left for ${of} (${path})`,
-        "Make room or make it larger: a PostgreSQL that can't write WAL stops.",
-      ),
+      finding({
+        severity: free < DISK_CRITICAL ? "critical" : "warning",
+        check: "disk",
+        title: "A disk is nearly full",
+        object: node,
+        message: `${node} has ${sizeText(free_bytes)} of ${sizeText(total_bytes)} left for ${of} (${path})`,
+        text: "Make room or make it larger: a PostgreSQL that can't write WAL stops.",
+      }),
     ];
   });
 }
@@ -278,14 +274,14 @@ function certificates({ certificates: all }: Beside): Finding[] {
     days_left > CERTIFICATE_WARNING_DAYS
       ? []
       : [
-          finding(
-            days_left <= CERTIFICATE_CRITICAL_DAYS ? "critical" : "warning",
-            "certificate",
-            days_left < 0 ? "A certificate has expired" : "A certificate expires soon",
-            member,
-            `That of ${of} of ${member} is good until ${not_after}`,
-            "`pgdba cluster certificates --yes` renews those that pgdba has made; put a new one in the place of any other, and reload.",
-          ),
+          finding({
+            severity: days_left <= CERTIFICATE_CRITICAL_DAYS ? "critical" : "warning",
+            check: "certificate",
+            title: days_left < 0 ? "A certificate has expired" : "A certificate expires soon",
+            object: member,
+            message: `That of ${of} of ${member} is good until ${not_after}`,
+            text: "`pgdba cluster certificates --yes` renews those that pgdba has made; put a new one in the place of any other, and reload.",
+          }),
         ],
   );
 }
@@ -294,25 +290,25 @@ function archiving({ archive }: Beside): Finding[] {
   if (archive === null) return [];
   if (archive.kept === false)
     return [
-      finding(
-        "warning",
-        "archive-discards",
-        "Backups are not set up",
-        archive.member,
-        `${archive.why}: no WAL is kept, so nothing can be restored to a point in time`,
-        "Set up a repository of backups: pgdba backup setup.",
-      ),
+      finding({
+        severity: "warning",
+        check: "archive-discards",
+        title: "Backups are not set up",
+        object: archive.member,
+        message: `${archive.why}: no WAL is kept, so nothing can be restored to a point in time`,
+        text: "Set up a repository of backups: pgdba backup setup.",
+      }),
     ];
   if (archive.failing)
     return [
-      finding(
-        "warning",
-        "archive-failing",
-        "Archiving fails",
-        archive.member,
-        `The last attempt failed, at ${archive.last_failed_at}; WAL piles up until one succeeds`,
-        "Look at the server's log for what the command said.",
-      ),
+      finding({
+        severity: "warning",
+        check: "archive-failing",
+        title: "Archiving fails",
+        object: archive.member,
+        message: `The last attempt failed, at ${archive.last_failed_at}; WAL piles up until one succeeds`,
+        text: "Look at the server's log for what the command said.",
+      }),
     ];
   return [];
 }

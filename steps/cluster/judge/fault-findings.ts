@@ -41,6 +41,6 @@ export function faultFindings({ gathered: { cluster, faults } }: Judging): Findi
       ],
     };
     const [severity, title, message, text] = told[state];
-    return finding(severity, `fault-${state}`, title, node, message, text);
+    return finding({ severity, check: `fault-${state}`, title, object: node, message, text });
   });
 }

@@ -21,15 +21,9 @@ export interface Judging {
 
 export type Severity = Finding["severity"];
 
-export function finding(
-  severity: Severity,
-  check: string,
-  title: string,
-  object: string | null,
-  message: string,
-  text: string,
-): Finding {
-  return { check, title, severity, object, message, remedy: { text } };
+/** A finding by its parts; `text` is what to do. */
+export function finding({ text, ...what }: Omit<Finding, "remedy"> & { text: string }): Finding {
+  return { ...what, remedy: { text } };
 }
 
 export function sizeText(bytes: number): string {

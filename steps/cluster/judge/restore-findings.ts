@@ -7,22 +7,22 @@ export function restoreFindings({ gathered: { members, nodes } }: Judging): Find
       const run = folder.slice(folder.lastIndexOf(".before-") + ".before-".length);
       const state = nodes?.value?.find(({ node }) => node === name)?.state.running;
       return state === "running"
-        ? finding(
-            "info",
-            "restore-unconfirmed",
-            "The data of before a restore are kept",
-            name,
-            `${folder} takes room on its disk`,
-            `When they are not needed any more: pgdba backup restore-confirm ${name} --run ${run} --yes.`,
-          )
-        : finding(
-            "warning",
-            "restore-under-way",
-            "A restore in place is under way, or was cut off",
-            name,
-            `run ${run} has moved its data to ${folder}; until it is done nobody can write`,
-            `Look whether it still runs: pgdba runs ${run}. If it has died, pgdba resume ${run} goes on, and with --give-up it puts everything back.`,
-          );
+        ? finding({
+            severity: "info",
+            check: "restore-unconfirmed",
+            title: "The data of before a restore are kept",
+            object: name,
+            message: `${folder} takes room on its disk`,
+            text: `When they are not needed any more: pgdba backup restore-confirm ${name} --run ${run} --yes.`,
+          })
+        : finding({
+            severity: "warning",
+            check: "restore-under-way",
+            title: "A restore in place is under way, or was cut off",
+            object: name,
+            message: `run ${run} has moved its data to ${folder}; until it is done nobody can write`,
+            text: `Look whether it still runs: pgdba runs ${run}. If it has died, pgdba resume ${run} goes on, and with --give-up it puts everything back.`,
+          });
     }),
   );
 }

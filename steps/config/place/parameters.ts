@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../../engine/types.ts";
+import { isMapping, type JsonObject } from "../../../engine/types.ts";
 import { type Given } from "../../settings-file.ts";
 
 /** `postgresql.parameters` of the dynamic configuration, by name in lower case. */
@@ -13,12 +13,10 @@ export function parametersOf(config: JsonObject): Map<string, Given> {
 
 export function rawParameters(config: JsonObject): JsonObject {
   const { parameters } = objectAt(config, "postgresql");
-  return typeof parameters === "object" && parameters !== null && !Array.isArray(parameters)
-    ? parameters
-    : {};
+  return isMapping(parameters) ? parameters : {};
 }
 
 function objectAt(config: JsonObject, key: string): JsonObject {
   const value = config[key];
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
+  return isMapping(value) ? value : {};
 }

@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { readTextIfThere } from "../../../engine/shared/read-file.ts";
@@ -16,6 +16,7 @@ export interface Move {
 }
 
 const MAX_BYTES = 64 * 1024;
+const MAX_READ = 1000;
 /** A run's id, which becomes part of a path. */
 const RUN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,100}$/;
 
@@ -58,6 +59,23 @@ export function readMove(stateDir: string, run: string): Move | undefined {
       cause,
     });
   }
+}
+
+/** The newest move in the cluster of this identity; undefined where this state folder knows of none. @throws PgdbaError io_failed */
+export async function newestMove(stateDir: string, identity: string): Promise<Move | undefined> {
+  const files = await readdir(join(stateDir, "moves")).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw fileError(join(stateDir, "moves"), error);
+  });
+  // A run's id begins with its time.
+  const runs = files
+    .filter((file) => file.endsWith(".json"))
+    .toSorted()
+    .slice(-MAX_READ);
+  return runs
+    .map((file) => readMove(stateDir, file.slice(0, -".json".length)))
+    .filter((move) => move !== undefined && move.identity === identity)
+    .toSorted((a, b) => Date.parse(b!.at) - Date.parse(a!.at))[0];
 }
 
 export async function removeMove(stateDir: string, run: string): Promise<void> {

@@ -150,6 +150,14 @@ export const CHECK_SCHEMA: JsonSchema = {
         params: map(
           "Values for the runbook's params, as a map; the runbook is left out when it comes to null",
         ),
+        runbooks: {
+          type: "object",
+          minProperties: 1,
+          additionalProperties: map("Values for the params of this runbook, as a map, or null"),
+          description:
+            "Where the runbook depends on the row: runbooks by name, each with its params; the first that does not come to null is the one to run",
+        },
+        database: text("The database that the command is for, where that is not the examined one"),
       },
     },
     estimated: { type: "boolean", description: "The figures are estimates" },

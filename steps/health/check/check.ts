@@ -34,7 +34,15 @@ export interface Check {
   info?: string;
   object?: string;
   message: string;
-  remedy?: { text?: string; settings?: string; sql?: string; runbook?: string; params?: string };
+  remedy?: {
+    text?: string;
+    settings?: string;
+    sql?: string;
+    runbook?: string;
+    params?: string;
+    runbooks?: Record<string, string>;
+    database?: string;
+  };
   estimated?: boolean;
   unseen?: { when: string; object?: string; reason: string; hint?: string };
   merge?: string;

@@ -123,8 +123,8 @@ function afterCause(ctx: StepContext, { judged }: Found): Remedy {
   return { text, sql: null, runbook: null, params: null, command: null };
 }
 
-/** Columns that serve the list or the remedy, which is shown by itself. */
-const NO_EVIDENCE = /^(total|remedy|settings|family|unseen.*)$/;
+/** Columns that serve the list, or the message or remedy, which are shown by themselves. */
+const NO_EVIDENCE = /^(total|remedy|settings|family|comment|unseen.*)$/;
 
 function evidenceOf(row: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(row).filter(([name]) => !NO_EVIDENCE.test(name)));

@@ -1,6 +1,6 @@
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { Json, JsonObject, StepContext } from "../../../engine/types.ts";
-import { commandLine } from "../../command-line.ts";
+import { isMapping, type Json, type JsonObject, type StepContext } from "../../../engine/types.ts";
+import { commandLineAt, wordsOf } from "../../command-line.ts";
 import type { Check } from "../check/check.ts";
 import type { Facts } from "../examine/facts.ts";
 
@@ -11,7 +11,7 @@ export interface Remedy {
   runbook: string | null;
   /** The runbook's. */
   params: JsonObject | null;
-  /** The command line that runs the runbook with them, for a shell. */
+  /** The command line that runs the runbook with them, for a shell; null where the primary has to be named and nobody knows it. */
   command: string | null;
 }
 
@@ -23,45 +23,73 @@ export interface Vars extends Record<string, unknown> {
 }
 
 /** The remedy for a row that was found. @throws PgdbaError expression_failed when an expression or text of it fails */
-export function remedyOf(ctx: StepContext, { remedy = {} }: Check, vars: Vars): Remedy {
+export function remedyOf(ctx: StepContext, { remedy = {}, scope }: Check, vars: Vars): Remedy {
   const facts = vars.server;
   const render = (source = ""): string => ctx.render(source, vars).trim();
   const wanted = mapOf(ctx, remedy.settings, vars);
   const { configured, lines, notes } = settingsOf(wanted ?? {}, facts);
-  const sql = onPrimary(render(remedy.sql), facts);
+  const written = render(remedy.sql);
+  const sql = onPrimary(written, facts);
   const texts = [render(remedy.text), ...notes];
   const statements = [...lines, ...(sql === "" ? [] : [sql])];
-  const given = mapOf(ctx, remedy.params, vars);
   // A runbook that is there for the settings has nothing to do when none of them is to be configured.
-  const nothing =
-    (remedy.settings !== undefined && Object.keys(configured).length === 0) ||
-    (given === null && remedy.params !== undefined);
-  const runbook = nothing ? null : (remedy.runbook ?? null);
-  const params =
-    runbook === null ? null : (given ?? (wanted === null ? null : { settings: configured }));
+  const nothing = remedy.settings !== undefined && Object.keys(configured).length === 0;
+  const { runbook, params } = runbookOf(ctx, remedy, nothing ? null : { wanted, configured }, vars);
+  const at = {
+    primary: sql !== written,
+    database: databaseOf(params, render(remedy.database), scope, facts),
+  };
   return {
     text: texts.filter((text) => text !== "").join(" ") || null,
     sql: statements.join("\n") || null,
     runbook,
     params,
-    command: runbook === null ? null : commandOf(ctx, runbook, params ?? {}),
+    command:
+      runbook === null
+        ? null
+        : commandLineAt(ctx.target, ["run", runbook, ...wordsOf(params ?? {})], at),
   };
 }
 
-function commandOf(ctx: StepContext, runbook: string, params: JsonObject): string {
-  const flags = Object.entries(params).flatMap(([name, value]) => [
-    `--${name.replaceAll("_", "-")}`,
-    typeof value === "string" ? value : JSON.stringify(value),
-  ]);
-  return commandLine(ctx.target, ["run", runbook, ...flags]);
+/** The database that the command line names beside the params; undefined where these have one, or it is any. */
+function databaseOf(
+  params: JsonObject | null,
+  named: string,
+  scope: Check["scope"],
+  { database }: Facts,
+): string | undefined {
+  if (params !== null && Object.hasOwn(params, "database")) return undefined;
+  if (named !== "") return named;
+  return scope === "database" && params !== null ? database : undefined;
+}
+
+const NO_RUNBOOK = { runbook: null, params: null };
+
+/** The runbook for this row with its params: the only one, or the first of several whose params are no null. */
+function runbookOf(
+  ctx: StepContext,
+  remedy: NonNullable<Check["remedy"]>,
+  settings: { wanted: JsonObject | null; configured: JsonObject } | null,
+  vars: Vars,
+): { runbook: string | null; params: JsonObject | null } {
+  for (const [runbook, source] of Object.entries(remedy.runbooks ?? {})) {
+    const params = mapOf(ctx, source, vars);
+    if (params !== null) return { runbook, params };
+  }
+  if (remedy.runbook === undefined || settings === null) return NO_RUNBOOK;
+  const given = mapOf(ctx, remedy.params, vars);
+  if (given === null && remedy.params !== undefined) return NO_RUNBOOK;
+  return {
+    runbook: remedy.runbook,
+    params: given ?? (settings.wanted === null ? null : { settings: settings.configured }),
+  };
 }
 
 function mapOf(ctx: StepContext, source: string | undefined, vars: Vars): JsonObject | null {
   if (source === undefined) return null;
   const value = ctx.evaluate(source, vars);
   if (value === null) return null;
-  if (typeof value === "object" && value !== null && !Array.isArray(value))
-    return value as JsonObject;
+  if (isMapping(value)) return value;
   throw new PgdbaError("expression_failed", `The expression gives no map: ${source}`, {
     hint: "Write a map, e.g. `{'fsync': 'on'}`.",
   });

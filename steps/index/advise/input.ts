@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { readBytes } from "../../../engine/shared/read-file.ts";
+import { relationName } from "../../../providers/postgres/relation-name.ts";
 import type { TableName } from "../../../providers/planner/twin/twin.ts";
 import type { Statement } from "../workload/workload.ts";
 
@@ -50,27 +51,6 @@ export function readInput(input: WorkloadInput): {
       (wanted) => wanted.name === table && (wanted.schema === null || wanted.schema === schema),
     );
   return { asked, isWanted };
-}
-
-/**
- * `name` or `schema.name`, each part bare or quoted as in SQL; one with blanks or capitals and no quotes, as our own answers write it, is
- * taken as it stands.
- * @throws PgdbaError invalid_param
- */
-export function relationName(text: string, what: "table" | "index"): TableName {
-  const isLiteral = /[\s\p{Lu}]/u.test(text) && !text.includes('"');
-  const parts = isLiteral
-    ? text.split(".")
-    : [...text.matchAll(/"((?:[^"]|"")+)"|([^".\s]+)/g)].map(
-        (match) => match[1]?.replaceAll('""', '"') ?? (match[2] ?? "").toLowerCase(),
-      );
-  const [first, second, ...more] = parts;
-  if (first === undefined || more.length > 0) {
-    throw new PgdbaError("invalid_param", `Not the name of one ${what}: ${JSON.stringify(text)}`, {
-      hint: `Write it as ${what} or schema.${what}, in double quotes where it needs them.`,
-    });
-  }
-  return second === undefined ? { schema: null, name: first } : { schema: first, name: second };
 }
 
 /** The statements of a file, each run once. @throws PgdbaError io_failed | query_failed */

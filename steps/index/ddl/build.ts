@@ -1,14 +1,11 @@
-import type { Progress, StepContext } from "../../../engine/types.ts";
-import type { PgSession } from "../../../providers/postgres/session.ts";
+import type { StepContext } from "../../../engine/types.ts";
+import { dropIndex } from "../../../providers/postgres/drop-index.ts";
+import { watch } from "../../sql/long/watch.ts";
 import { another, session } from "../../sql/session.ts";
 import type { Definition } from "./definition.ts";
-import { dropIndex, findIndex } from "./existing.ts";
+import { findIndex } from "./existing.ts";
 
 const POLL_MS = 1000;
-
-const PROGRESS = `SELECT phase, coalesce(blocks_total, 0)::float8 AS blocks, coalesce(blocks_done, 0)::float8 AS blocks_done,
-  coalesce(tuples_total, 0)::float8 AS tuples, coalesce(tuples_done, 0)::float8 AS tuples_done, current_locker_pid AS locker
-  FROM pg_stat_progress_create_index WHERE pid = $1`;
 
 export interface BuildOptions {
   lockTimeoutMs: number | undefined;
@@ -80,31 +77,4 @@ export async function sweep(
   ctx.log(`dropping the invalid index ${schema}.${name}`);
   await dropIndex(pg, schema, name, { lockTimeoutMs: options.lockTimeoutMs });
   return true;
-}
-
-/** Tells the server's progress from a session of its own, once a second. Without one the build goes on unwatched. */
-async function watch(ctx: StepContext, pid: number, ended: AbortSignal): Promise<void> {
-  let other: PgSession | undefined;
-  try {
-    await ctx.clock.sleep(POLL_MS, ended);
-    other = await another(ctx);
-    for (;;) {
-      const { rows } = await other.ask(PROGRESS, [pid]);
-      if (rows[0] !== undefined) ctx.progress(progressIn(rows[0]));
-      await ctx.clock.sleep(POLL_MS, ended);
-    }
-  } catch (error) {
-    if (!ended.aborted) ctx.log(`no progress can be shown: ${(error as Error).message}`);
-  } finally {
-    await other?.close();
-  }
-}
-
-function progressIn(row: Record<string, unknown>): Progress {
-  const tuples = Number(row["tuples"]) > 0;
-  const total = Number(tuples ? row["tuples"] : row["blocks"]);
-  const done = Number(tuples ? row["tuples_done"] : row["blocks_done"]);
-  const locker = Number(row["locker"]) > 0 ? `, held up by process ${String(row["locker"])}` : "";
-  const text = `${String(row["phase"])}${locker}`;
-  return total > 0 ? { done, total, unit: tuples ? "rows" : "blocks", text } : { text };
 }

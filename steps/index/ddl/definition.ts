@@ -11,6 +11,8 @@ export interface Definition {
   concurrently: boolean;
   /** Builds it on the partitioned table alone: it is not valid until an index of each partition is attached. */
   only: boolean;
+  /** Its columns, where it is of columns of all rows; null where it has an expression or a WHERE. */
+  columns: string[] | null;
   /** The same statement for a table `pg_temp.${STAND_IN}`, under a name that PostgreSQL chooses. */
   standIn: string;
 }
@@ -51,6 +53,7 @@ export async function readDefinition(text: string): Promise<Definition> {
     schema: schemaname,
     table: relname,
     only: !inh,
+    columns: columnsOf(index),
     standIn: standInFor(sql, tokens),
   };
   // ON ONLY is for a partitioned table: made at once, and never concurrently.
@@ -61,6 +64,13 @@ export async function readDefinition(text: string): Promise<Definition> {
     .subarray(0, word?.end ?? 0)
     .toString().length;
   return { ...parsed, sql: `${sql.slice(0, at)} CONCURRENTLY${sql.slice(at)}`, concurrently: true };
+}
+
+function columnsOf({ indexParams = [], whereClause }: IndexStmt): string[] | null {
+  const names = indexParams.flatMap((one) =>
+    "IndexElem" in one && one.IndexElem.name !== undefined ? [one.IndexElem.name] : [],
+  );
+  return whereClause === undefined && names.length === indexParams.length ? names : null;
 }
 
 /** Up to the table's name, which ends before USING or the keys, a statement says nothing of what the index is but UNIQUE. */

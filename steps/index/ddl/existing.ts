@@ -1,5 +1,4 @@
 import { PgdbaError } from "../../../engine/errors.ts";
-import { quoteIdent } from "../../../providers/planner/twin/names.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 
 /** An index of the server. */
@@ -81,18 +80,4 @@ export async function otherKind(
     LIMITS,
   );
   return rows[0] === undefined ? null : String(rows[0]["kind"]);
-}
-
-/** Drops an index while others write. */
-export async function dropIndex(
-  pg: PgSession,
-  schema: string,
-  name: string,
-  options: { lockTimeoutMs: number | undefined; signal?: AbortSignal },
-): Promise<void> {
-  await pg.query(
-    `DROP INDEX CONCURRENTLY IF EXISTS ${quoteIdent(schema)}.${quoteIdent(name)}`,
-    [],
-    { ...options, changes: true },
-  );
 }

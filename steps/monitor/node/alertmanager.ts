@@ -23,3 +23,12 @@ export async function alertmanagerConfig(urls: readonly string[]): Promise<JsonO
   );
   return { ...config, receivers } as unknown as JsonObject;
 }
+
+/** The routes of this pgdba with the receivers of a configuration that is there, also such as somebody has put into it by hand. */
+export async function withReceiversOf(there: string): Promise<JsonObject> {
+  const config = await alertmanagerConfig([]);
+  const { receivers } = (await parseYaml(there, "alertmanager.yml", {
+    code: "step_refused",
+  })) as JsonObject;
+  return Array.isArray(receivers) ? { ...config, receivers } : config;
+}

@@ -7,7 +7,55 @@ import { MONITOR_ACCOUNT } from "../account.ts";
 import { AUTHORITY } from "./places.ts";
 import type { Place, Watched } from "./targets.ts";
 
-/** By the names of its nodes, as the role of monitoring, and without power over them. @throws PgdbaError step_refused */
+export type Node = NonNullable<ClusterFile["nodes"]>[number];
+type At = NonNullable<Node["address"]>;
+
+/** How a cluster is reached from a node that monitors it, and by whom. */
+interface Reached {
+  user: string;
+  postgres: { host: string; port: number | string; sslmode?: string; sslrootcert?: string };
+  patroni: object | undefined;
+  nodes: object[] | undefined;
+  /** Undefined: none that is seen from there. */
+  repository: ClusterFile["repository"];
+}
+
+/** An entry as the role of monitoring, and without power over anything. What is not known is left out. */
+export function entryFrom(
+  cluster: string,
+  data: ClusterFile,
+  { user, postgres: { host, port, ...tls }, patroni, nodes, repository }: Reached,
+): JsonObject {
+  const entry = {
+    ownership: "connected",
+    labels: data.labels,
+    system_identifier: data.system_identifier,
+    cluster_id: data.cluster_id,
+    version: data.version,
+    secrets: {
+      [MONITOR_ACCOUNT]: { file: `secrets/${cluster}/${MONITOR_ACCOUNT}` },
+      ...(repository?.secret === undefined ? {} : { repository: { file: "keys/repository" } }),
+    },
+    postgres: { host, port, user, password_secret: MONITOR_ACCOUNT, ...tls },
+    patroni,
+    nodes,
+    repository: repository && repositoryThere(repository),
+  };
+  return JSON.parse(JSON.stringify(entry)) as JsonObject;
+}
+
+/** A node where it, and its Patroni, are reached from there. */
+export function nodeAt({ name, roles }: Node, at: At | undefined, patroni: At | undefined): object {
+  return {
+    name,
+    roles,
+    address: at,
+    reach: at,
+    endpoints: patroni && { patroni: { address: patroni, reach: patroni } },
+  };
+}
+
+/** By the names of its nodes. @throws PgdbaError step_refused */
 export function entryThere(cluster: string, data: ClusterFile): JsonObject {
   const { patroni, tls, repository, accounts } = data;
   const servers = nodesWith(data, "postgres");
@@ -24,22 +72,11 @@ export function entryThere(cluster: string, data: ClusterFile): JsonObject {
     const at = all?.patroni?.address;
     return at ? [`${scheme}://${at.host}:${at.port}`] : [];
   });
-  const secret = (name: string) => ({ file: `secrets/${cluster}/${name}` });
-  const entry = {
-    ownership: "connected",
-    labels: data.labels,
-    system_identifier: data.system_identifier,
-    cluster_id: data.cluster_id,
-    version: data.version,
-    secrets: {
-      [MONITOR_ACCOUNT]: secret(MONITOR_ACCOUNT),
-      ...(repository?.secret === undefined ? {} : { repository: { file: "keys/repository" } }),
-    },
+  return entryFrom(cluster, data, {
+    user: account.user,
     postgres: {
       host: first.address.host,
       port: first.address.port,
-      user: account.user,
-      password_secret: MONITOR_ACCOUNT,
       ...(tls === undefined ? {} : { sslmode: "verify-full", sslrootcert: AUTHORITY }),
     },
     patroni: {
@@ -48,22 +85,9 @@ export function entryThere(cluster: string, data: ClusterFile): JsonObject {
       namespace: patroni.namespace,
       cafile: tls === undefined ? undefined : AUTHORITY,
     },
-    nodes: servers.map(({ name, roles, address, endpoints: all }) => ({
-      name,
-      roles,
-      address,
-      reach: address,
-      ...(all?.patroni === undefined
-        ? {}
-        : {
-            endpoints: {
-              patroni: { address: all.patroni.address, reach: all.patroni.address },
-            },
-          }),
-    })),
-    repository: repository === undefined ? undefined : repositoryThere(repository),
-  };
-  return JSON.parse(JSON.stringify(entry)) as JsonObject;
+    nodes: servers.map((node) => nodeAt(node, node.address, node.endpoints?.patroni?.address)),
+    repository,
+  });
 }
 
 function nodesWith({ nodes = [] }: ClusterFile, role: "postgres" | "etcd" | "pgbouncer") {
@@ -93,5 +117,6 @@ export function watchedIn(cluster: string, data: ClusterFile): Watched {
     ),
     etcd: places("etcd"),
     poolers: places("pgbouncer"),
+    hasDisks: true,
   };
 }

@@ -7,7 +7,7 @@ export interface Rule {
   description?: string | null;
 }
 
-interface Alert {
+export interface Alert {
   alert: string;
   expr: string;
   for?: string;
@@ -20,18 +20,24 @@ export interface OwnRules {
 }
 
 /** With the rule of that name in its place, or at the end; without it where there is none. The label `cluster` is set: routes go by it. */
-export function withRule(
-  { groups }: OwnRules,
+export const withRule = (
+  rules: OwnRules,
   cluster: string,
   name: string,
   rule: Rule | null,
-): OwnRules {
+): OwnRules => withAlert(rules, name, rule === null ? null : alertOf(cluster, name, rule));
+
+/** The same with a rule as it stood there. */
+export function withAlert({ groups }: OwnRules, name: string, alert: Alert | null): OwnRules {
   const [own = { name: "own", rules: [] }, ...others] = groups;
-  const alert = rule === null ? [] : [alertOf(cluster, name, rule)];
-  const at = own.rules.findIndex((one) => one.alert === name);
-  const rules = at < 0 ? [...own.rules, ...alert] : own.rules.toSpliced(at, 1, ...alert);
+  const one = alert === null ? [] : [alert];
+  const at = own.rules.findIndex((other) => other.alert === name);
+  const rules = at < 0 ? [...own.rules, ...one] : own.rules.toSpliced(at, 1, ...one);
   return { groups: [{ ...own, rules }, ...others] };
 }
+
+export const alertIn = ({ groups }: OwnRules, name: string): Alert | null =>
+  groups[0]?.rules.find(({ alert }) => alert === name) ?? null;
 
 function alertOf(cluster: string, alert: string, rule: Rule): Alert {
   const { expr, severity, summary, description } = rule;

@@ -9,12 +9,21 @@ export const RUN = "/run/monitoring";
 const SECRETS = "/run/secrets";
 export const AUTHORITY = `${SECRETS}/ca.crt`;
 
-export const PORT = {
+export interface Ports {
+  prometheus: number;
+  alertmanager: number;
+  postgres: number;
+  pgdba: number;
+  /** Of the exporter of the first PgBouncer; those of the others follow. */
+  pgbouncer: number;
+  node: number;
+}
+
+export const PORT: Ports = {
   prometheus: 9090,
   alertmanager: 9093,
   postgres: 9187,
   pgdba: 8432,
-  /** Of the first PgBouncer; each has an exporter of its own. */
   pgbouncer: 9127,
   node: 9100,
-} as const;
+};

@@ -3,6 +3,9 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { Json, StepContext } from "../../../engine/types.ts";
 import type { MonitoringAccess } from "../../../providers/monitoring/client.ts";
 
+/** Of the ids that Alertmanager gives. */
+const UUID_LENGTH = 36;
+
 /** Whoever must hear of these hears of them whatever is going on: data is lost meanwhile. */
 const NEVER: readonly string[] = [
   "ChecksumFailures",
@@ -18,6 +21,7 @@ const ECHO: Readonly<Record<string, number>> = {
   LeaderChanged: 16 * 60_000,
   PostgresRestarted: 16 * 60_000,
 };
+const AGAIN_MS = 1_000;
 const LONGEST_MS = 7 * 24 * 3_600_000;
 
 export interface Matcher {
@@ -165,7 +169,7 @@ export async function end(monitoring: MonitoringAccess, id: string): Promise<voi
 }
 
 /** Null for one that it does not know. */
-export async function found(monitoring: MonitoringAccess, id: string): Promise<Silence | null> {
+async function found(monitoring: MonitoringAccess, id: string): Promise<Silence | null> {
   try {
     const path = `/api/v2/silence/${encodeURIComponent(id)}`;
     return (await monitoring.ask("alertmanager", path)) as unknown as Silence;
@@ -173,6 +177,41 @@ export async function found(monitoring: MonitoringAccess, id: string): Promise<S
     const { data } = error as PgdbaError;
     if ((data as { status?: number } | undefined)?.status === 404) return null;
     throw error;
+  }
+}
+
+/**
+ * The one with this id, or, of the cluster and not over, the only one whose id begins so: a table breaks the line within an id. Null where there is none.
+ * @throws PgdbaError invalid_param: several begin so
+ */
+export async function meant(
+  monitoring: MonitoringAccess,
+  cluster: string,
+  id: string,
+): Promise<Silence | null> {
+  if (id.length >= UUID_LENGTH) return found(monitoring, id);
+  const all = (await silencesOf(monitoring, cluster)).filter((one) => one.id.startsWith(id));
+  if (all.length <= 1) return all[0] ?? null;
+  throw new PgdbaError("invalid_param", `The ids of ${all.length} silences begin with ${id}`, {
+    hint: "Give more of it: `pgdba monitor silence list` shows them.",
+  });
+}
+
+/** An Alertmanager that has just been started again, as by the work itself, answers a moment later. */
+export async function patiently(
+  ctx: StepContext,
+  forMs: number,
+  act: () => Promise<void>,
+): Promise<void> {
+  const end = ctx.clock.monotonic() + forMs;
+  for (;;) {
+    try {
+      return await act();
+    } catch (error) {
+      const isGone = error instanceof PgdbaError && error.code === "connection_failed";
+      if (!isGone || ctx.clock.monotonic() >= end) throw error;
+    }
+    await ctx.clock.sleep(AGAIN_MS, ctx.signal);
   }
 }
 

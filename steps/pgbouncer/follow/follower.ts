@@ -1,4 +1,4 @@
-import { toPgdbaError } from "../../../engine/errors.ts";
+import { PgdbaError, toPgdbaError } from "../../../engine/errors.ts";
 import type { Clock } from "../../../engine/types.ts";
 import type { PauseWish } from "../../../providers/pgbouncer/contract.ts";
 import { choose, type Verdict } from "./choose.ts";
@@ -123,7 +123,11 @@ export class Follower {
     await this.#rounds.until(() => isClosed() || isOver(), Math.min(waitMs, capMs));
     if (isOver()) return { error: "unreachable", why: "the pause ended before it had begun" };
     if (isClosed()) return undefined;
-    const open = await this.#hand.open().catch(() => 0);
+    const open = await this.#hand.open().catch(toPgdbaError);
+    if (open instanceof PgdbaError) {
+      this.#let(open.message);
+      return { error: "unreachable", why: open.message };
+    }
     this.#let(`${open} transactions did not end within ${waitMs} ms`);
     return { error: "transactions_open", open };
   }

@@ -1,5 +1,4 @@
-import type { Json, JsonObject } from "../../../engine/types.ts";
-import { isObject } from "./tree.ts";
+import { isMapping, type Json, type JsonObject } from "../../../engine/types.ts";
 
 const COMPARISONS = new Set(["=", "<", ">", "<=", ">="]);
 /** LIKE, ILIKE and regular expressions as plans write them. */
@@ -20,20 +19,20 @@ export type Condition =
 /** By the columns of the table that the plan calls `alias`: those of others, in a correlated sub-query, are values to it. */
 export function conditionsOf(expression: JsonObject, alias: string): Condition[] {
   const bool = expression.BoolExpr;
-  if (isObject(bool) && bool.boolop === "AND_EXPR" && Array.isArray(bool.args))
-    return bool.args.filter(isObject).flatMap((part) => conditionsOf(part, alias));
+  if (isMapping(bool) && bool.boolop === "AND_EXPR" && Array.isArray(bool.args))
+    return bool.args.filter(isMapping).flatMap((part) => conditionsOf(part, alias));
   const test = expression.NullTest;
-  if (isObject(test) && isObject(test.arg) && test.arg.ColumnRef !== undefined)
+  if (isMapping(test) && isMapping(test.arg) && test.arg.ColumnRef !== undefined)
     return [plain(test.arg, alias)];
   if (expression.ColumnRef !== undefined) return [plain(expression, alias)];
   return [compared(expression.A_Expr, alias)];
 }
 
 function compared(expression: Json | undefined, alias: string): Condition {
-  if (!isObject(expression)) return { kind: "other" };
+  if (!isMapping(expression)) return { kind: "other" };
   const operator = nameOf(expression.name);
   const { lexpr, rexpr } = expression;
-  const sides = [lexpr, rexpr].filter(isObject);
+  const sides = [lexpr, rexpr].filter(isMapping);
   const columns = sides.map((side) => columnsIn(side, alias));
   const side = columns.findIndex((names) => names.length === 1);
   const [wrapper, column] = [sides[side], columns[side]?.[0]];
@@ -58,26 +57,26 @@ function plain(reference: JsonObject, alias: string): Condition {
 
 /** True for a constant that begins with neither `%` nor `_`. */
 function beginsPlainly(value: Json | undefined): boolean {
-  if (!isObject(value)) return false;
+  if (!isMapping(value)) return false;
   const cast = value.TypeCast;
-  if (isObject(cast)) return beginsPlainly(cast.arg);
-  const text = isObject(value.A_Const) ? value.A_Const.sval : undefined;
-  return isObject(text) && typeof text.sval === "string" && /^[^%_]/.test(text.sval);
+  if (isMapping(cast)) return beginsPlainly(cast.arg);
+  const text = isMapping(value.A_Const) ? value.A_Const.sval : undefined;
+  return isMapping(text) && typeof text.sval === "string" && /^[^%_]/.test(text.sval);
 }
 
 /** The type, when a column is only cast. */
 export function castOf(expression: JsonObject): string | null {
   const cast = expression.TypeCast;
-  if (!isObject(cast) || !isObject(cast.arg) || cast.arg.ColumnRef === undefined) return null;
-  return isObject(cast.typeName) ? nameOf(cast.typeName.names) : null;
+  if (!isMapping(cast) || !isMapping(cast.arg) || cast.arg.ColumnRef === undefined) return null;
+  return isMapping(cast.typeName) ? nameOf(cast.typeName.names) : null;
 }
 
 /** Names of the columns in an expression; with `alias` only those of that table. */
 export function columnsIn(value: Json, alias?: string): string[] {
   if (Array.isArray(value)) return value.flatMap((item) => columnsIn(item, alias));
-  if (!isObject(value)) return [];
+  if (!isMapping(value)) return [];
   return Object.entries(value).flatMap(([key, child]) => {
-    if (key !== "ColumnRef" || !isObject(child)) return columnsIn(child, alias);
+    if (key !== "ColumnRef" || !isMapping(child)) return columnsIn(child, alias);
     const parts = Array.isArray(child.fields) ? child.fields : [];
     const foreign = alias !== undefined && parts.length > 1 && nameOf(parts.slice(0, -1)) !== alias;
     return foreign ? [] : [nameOf(parts)];
@@ -87,8 +86,8 @@ export function columnsIn(value: Json, alias?: string): string[] {
 /** The last part of a qualified name. */
 export function nameOf(parts: Json | undefined): string {
   const last = Array.isArray(parts) ? parts.at(-1) : undefined;
-  const word = isObject(last) ? last.String : undefined;
-  return isObject(word) && typeof word.sval === "string" ? word.sval : "";
+  const word = isMapping(last) ? last.String : undefined;
+  return isMapping(word) && typeof word.sval === "string" ? word.sval : "";
 }
 
 /** Types with the same bytes: the planner looks through a cast from one to the other (pg_cast, castmethod `b`). */

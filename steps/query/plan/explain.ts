@@ -24,6 +24,8 @@ export interface Request {
   timeoutMs: number;
   /** Planner settings for this statement alone. */
   settings: Record<string, string>;
+  /** Refuse what would write, though it is rolled back: it locks rows against others, and leaves dead ones. */
+  readOnly: boolean;
   signal: AbortSignal;
   /** Opens a further session to the same database. */
   another(): Promise<PgSession>;
@@ -63,6 +65,10 @@ export async function explain(session: PgSession, request: Request): Promise<Exp
       },
     );
   }
+  if (request.readOnly)
+    throw new PgdbaError("step_refused", "The statement is not executed: it writes", {
+      hint: "Leave analyze out for the plan with its estimates. Executed and rolled back, it locks rows against others and leaves dead ones: that takes a run without --plan and --read-only, for agents the tool `run`.",
+    });
   const second = await attempt(session, request, false);
   if (second === "writes")
     throw new PgdbaError("internal", "The transaction is READ ONLY and should not be");

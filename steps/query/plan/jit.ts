@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from "../../../engine/types.ts";
-import { isObject, type Plan, type PlanNode, walk, workers } from "./tree.ts";
+import { isMapping, type Json, type JsonObject } from "../../../engine/types.ts";
+import { type Plan, type PlanNode, walk, workers } from "./tree.ts";
 
 interface Timing {
   functions: number;
@@ -12,13 +12,13 @@ interface Timing {
  * the execution; what each worker spent stands at its Gather (with VERBOSE) and is taken off.
  */
 export function jitOf(summary: Json | undefined, root: PlanNode): Plan["jit"] {
-  if (!isObject(summary)) return null;
+  if (!isMapping(summary)) return null;
   const all = timingOf(summary, "Functions", "Timing");
   const nodes = [...walk(root)];
   const launched = nodes.some(({ details }) => Number(details.workers_launched ?? 0) > 0);
   const ofWorkers = nodes.flatMap((node) =>
     workers(node).flatMap(({ jit }) =>
-      isObject(jit) ? [timingOf(jit, "functions", "timing")] : [],
+      isMapping(jit) ? [timingOf(jit, "functions", "timing")] : [],
     ),
   );
   const sum = (of: (timing: Timing) => number) =>
@@ -41,13 +41,13 @@ export function jitOf(summary: Json | undefined, root: PlanNode): Plan["jit"] {
 
 /** 17 made `Generation` an object of its own with a total. */
 function timingOf(jit: JsonObject, functions: string, timing: string): Timing {
-  const times = isObject(jit[timing]) ? jit[timing] : {};
+  const times = isMapping(jit[timing]) ? jit[timing] : {};
   return {
     functions: Number(jit[functions] ?? 0),
     parts: Object.fromEntries(
       Object.entries(times).map(([key, part]) => [
         key.toLowerCase(),
-        Number((isObject(part) ? (part["Total"] ?? part["total"]) : part) ?? 0),
+        Number((isMapping(part) ? (part["Total"] ?? part["total"]) : part) ?? 0),
       ]),
     ),
   };

@@ -1,17 +1,10 @@
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { Json, JsonObject } from "../../../engine/types.ts";
+import { isMapping, type Json, type JsonObject } from "../../../engine/types.ts";
 import { attribute } from "./exclusive.ts";
 import { jitOf } from "./jit.ts";
 import { countEstimated } from "./parallel.ts";
 import { titleOf } from "./title.ts";
-import {
-  type Actual,
-  type Buffers,
-  isObject,
-  type Plan,
-  type PlanNode,
-  type Role,
-} from "./tree.ts";
+import type { Actual, Buffers, Plan, PlanNode, Role } from "./tree.ts";
 
 /** Keys that stand elsewhere in a node, or that are only noise (the target lists of VERBOSE). */
 const MOVED = new Set([
@@ -52,7 +45,7 @@ const ROLES: Record<string, Role> = {
 export function parsePlan(explained: Json): Plan {
   const outputs = Array.isArray(explained) ? explained : [];
   const output = outputs[0];
-  if (outputs.length !== 1 || !isObject(output) || !isObject(output.Plan)) {
+  if (outputs.length !== 1 || !isMapping(output) || !isMapping(output.Plan)) {
     throw new PgdbaError(
       "unsupported",
       outputs.length > 1
@@ -65,7 +58,7 @@ export function parsePlan(explained: Json): Plan {
   }
   const root = parseNode(output.Plan, "1", ALONE);
   const execution = numberOf(output["Execution Time"]);
-  const settings = isObject(output.Settings)
+  const settings = isMapping(output.Settings)
     ? Object.fromEntries(Object.entries(output.Settings).map(([name, v]) => [name, String(v)]))
     : {};
   countEstimated(root, settings["parallel_leader_participation"] !== "off");
@@ -97,7 +90,7 @@ function parseNode(raw: JsonObject, path: string, crew: Crew): PlanNode {
   const relationship = stringOf(raw["Parent Relationship"]);
   const name = stringOf(raw["Relation Name"]);
   const loops = numberOf(raw["Actual Loops"]);
-  const plans = Array.isArray(raw.Plans) ? raw.Plans.filter(isObject) : [];
+  const plans = Array.isArray(raw.Plans) ? raw.Plans.filter(isMapping) : [];
   return {
     path,
     role: subplan?.startsWith("CTE ") ? "cte" : (ROLES[relationship ?? ""] ?? "root"),
@@ -188,10 +181,10 @@ function detailsOf(raw: JsonObject): JsonObject {
   return Object.fromEntries(
     kept.map(([key, value]) => [
       snake(key),
-      isObject(value)
+      isMapping(value)
         ? detailsOf(value)
         : Array.isArray(value)
-          ? value.map((item) => (isObject(item) ? detailsOf(item) : item))
+          ? value.map((item) => (isMapping(item) ? detailsOf(item) : item))
           : value,
     ]),
   );
@@ -215,7 +208,7 @@ function rounded(value: number, digits: number): number {
 }
 
 function triggersOf(value: Json | undefined): Plan["triggers"] {
-  const list = Array.isArray(value) ? value.filter(isObject) : [];
+  const list = Array.isArray(value) ? value.filter(isMapping) : [];
   return list.map((trigger) => ({
     name: stringOf(trigger["Trigger Name"]) ?? stringOf(trigger["Constraint Name"]) ?? "",
     constraint: stringOf(trigger["Constraint Name"]),

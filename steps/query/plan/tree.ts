@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../../../engine/types.ts";
+import { isMapping, type Json, type JsonObject } from "../../../engine/types.ts";
 
 /** The relation of a node to its parent: EXPLAIN's "Parent Relationship", with CTEs told apart from other InitPlans. */
 export type Role =
@@ -139,9 +139,5 @@ export function text(node: PlanNode, key: string): string | null {
 /** Details of the node that each worker reported for itself; empty without them. */
 export function workers(node: PlanNode): JsonObject[] {
   const list = node.details.workers;
-  return Array.isArray(list) ? list.filter(isObject) : [];
-}
-
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return Array.isArray(list) ? list.filter(isMapping) : [];
 }

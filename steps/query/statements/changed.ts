@@ -40,7 +40,7 @@ export async function rowsOf(
   { total_ms: all_ms, timed, limit }: { total_ms: number; timed: boolean; limit: number },
 ): Promise<{ statements: JsonObject[]; total_ms: number }> {
   const { schema } = await statementsExtension(pg);
-  const { listed, own_ms } = await withTexts(ctx, pg, schema, top, limit);
+  const { listed, own_ms } = await withTexts(ctx, { pg, schema, statements: top, limit });
   const total_ms = Math.round(1000 * Math.max(0, all_ms - own_ms)) / 1000;
   const statements = listed.map((change) => {
     const { id, hit, read, io_ms, calls, rows, io_bytes, temp_bytes, wal_bytes, basis } = change;

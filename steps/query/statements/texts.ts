@@ -26,10 +26,12 @@ export function textsOf(
 /** The first of the statements with their texts, and the time of our own, which are nobody's; says which have no text. */
 export async function withTexts<T extends { id: string; total_ms: number }>(
   ctx: StepContext,
-  pg: PgSession,
-  schema: string,
-  statements: readonly T[],
-  limit: number,
+  {
+    pg,
+    schema,
+    statements,
+    limit,
+  }: { pg: PgSession; schema: string; statements: readonly T[]; limit: number },
 ): Promise<{ listed: (T & { query: string; database: string | null })[]; own_ms: number }> {
   const { found, trouble } = await textsOf(
     ctx,

@@ -79,7 +79,12 @@ const CASES: [name: string, text: string, expected: string[]][] = [
   ],
   [
     "a wrong type in a common key",
-    runbook("  - {set: {a: params}, foreach: [1], parallel: x}\n"),
+    runbook("  - {set: {a: params}, foreach: [1], parallel: true}\n"),
+    ["7:48 type-mismatch"],
+  ],
+  [
+    "a number of items that is none",
+    runbook("  - {set: {a: params}, foreach: [1], parallel: params.target}\n"),
     ["7:48 type-mismatch"],
   ],
   [

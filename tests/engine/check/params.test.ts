@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { paramsSchema, secretRefs, validateParams } from "../../../engine/check/params.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Json, JsonObject, ParamSpec } from "../../../engine/types.ts";
+import { cpuMs } from "../../support/cpu-time.ts";
 
 const PARAMS: Record<string, ParamSpec> = {
   target: { type: "string", required: true },
@@ -187,11 +188,11 @@ test("names that objects have by themselves are unknown, and harmless", () => {
 });
 
 test("a pattern that would hang a backtracking matcher does not", () => {
-  const started = performance.now();
+  const computed = cpuMs();
   const error = fails({ a: `${"a".repeat(5000)}!` }, { a: { type: "string", pattern: "^(a+)+$" } });
   expect(error.message).toStartWith("--a must match the pattern");
   expect(error.message.length).toBeLessThan(200);
-  expect(performance.now() - started).toBeLessThan(1000);
+  expect(cpuMs() - computed).toBeLessThan(1000);
 });
 
 describe("a secret", () => {

@@ -125,6 +125,8 @@ describe("messages", () => {
       ["item 2 of `it` must be text, got 1"],
     ],
     [{ anyOf: [{ type: "string" }, { type: "array" }] }, 5, ["`it` must be text or a list, got 5"]],
+    [{ anyOf: [{ const: false }, { type: "array" }] }, {}, ["`it` must be a list, got {}"]],
+    [{ anyOf: [{ const: false }, { type: "array" }] }, true, ["`it` must be false, got true"]],
     [
       { oneOf: [{ type: "integer" }, { minimum: 1 }] },
       2,

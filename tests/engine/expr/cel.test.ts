@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { evaluate, explain } from "../../../engine/expr/cel.ts";
 import { unknownOutput, UnknownValue } from "../../../engine/expr/unknown.ts";
 import type { PgdbaError } from "../../../engine/errors.ts";
+import { cpuMs } from "../../support/cpu-time.ts";
 
 const vars = {
   params: { target: "pg2", max_lag: "1MB", n: 3, ratio: 0.5, none: null, flag: true },
@@ -82,6 +83,8 @@ describe("evaluate", () => {
     ["'a,b,c'.split(',', 2)", ["a", "b,c"]],
     ["words.join(', ')", "pg1, pg2"],
     ["['a', 1, true].join('-')", "a-1-true"],
+    ["[1, 2, 3].take(2)", [1, 2]],
+    ["[1].take(2) + [5].take(0) + [6].take(-1)", [1]],
     ["round(2.5)", 3],
     ["round(-2.5)", -3],
     ["round(1.005 * 100, 1)", 100.5],
@@ -262,7 +265,7 @@ describe("evaluate", () => {
   test("works within bounds", () => {
     const rows = Array.from({ length: 3000 }, (_, n) => ({ n }));
     const many = Array.from({ length: 20_000 }, (_, n) => n);
-    const started = performance.now();
+    const computed = cpuMs();
     for (const source of [
       "rows.map(a, rows.map(b, a.n + b.n))",
       "many.all(a, many.exists(b, b == a))",
@@ -276,7 +279,7 @@ describe("evaluate", () => {
     ]) {
       expect(failure(source, { rows, many }).code).toBe("limit_exceeded");
     }
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(cpuMs() - computed).toBeLessThan(5000);
     expect(evaluate("rows.filter(r, r.n % 2 == 0).size()", { rows })).toBe(1500);
     expect(evaluate("sum(many)", { many })).toBe(199_990_000);
   });

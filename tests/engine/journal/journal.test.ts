@@ -347,7 +347,7 @@ test("a journal of an older version is brought up to date when it is opened, wit
       { key: "7", epoch: 41, beats: 0, lease_ms: 15_000 },
       { key: "8", epoch: 3, beats: 0, lease_ms: 15_000 },
     ]);
-    expect(journal.db.query("PRAGMA user_version").get()).toEqual({ user_version: 7 });
+    expect(journal.db.query("PRAGMA user_version").get()).toEqual({ user_version: 8 });
     journal.db.run("PRAGMA user_version = 1");
     journal.close();
   }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { cpuMs } from "../../support/cpu-time.ts";
 import { ALL, BASE, extending, ids, plain } from "./extending.ts";
 import { workspace } from "./layers.ts";
 
@@ -115,9 +116,9 @@ describe("steps", () => {
   test("thousands of steps are merged quickly", async () => {
     const list = (more: string) =>
       `steps: [${Array.from({ length: 3000 }, (_, i) => `{id: s${i}${more}}`).join(", ")}]\n`;
-    const start = performance.now();
+    const computed = cpuMs();
     const { data } = await extended(list(", x: 1"), `summary: s\n${list("")}`);
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(cpuMs() - computed).toBeLessThan(2000);
     expect(data["steps"]).toHaveLength(3000);
     expect(plain(data["steps"])[2999]).toEqual({ id: "s2999", x: 1 });
   });
@@ -130,12 +131,12 @@ describe("steps", () => {
 
   test("thousands of unknown ids are refused quickly", async () => {
     const base = `summary: s\nsteps: [${Array.from({ length: 2000 }, (_, i) => `{id: base_step_${i}}`).join(", ")}]\n`;
-    const start = performance.now();
+    const computed = cpuMs();
     const { places } = await faults(
       `steps: [${Array.from({ length: 2000 }, (_, i) => `{id: x${i}, after: bose_stop_${i}}`).join(", ")}]\n`,
       base,
     );
     expect(places).toHaveLength(50);
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(cpuMs() - computed).toBeLessThan(2000);
   });
 });

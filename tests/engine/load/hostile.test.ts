@@ -3,7 +3,7 @@ import { parseDocument } from "../../../engine/load/parse.ts";
 import { TEXTS } from "./hostile-child.ts";
 import { faultsOf, thrownBy } from "./refused.ts";
 
-test("hostile texts are refused within a second each, in bounded memory", async () => {
+test("hostile texts are refused within a second of computing each, in bounded memory", async () => {
   const child = Bun.spawn([process.execPath, `${import.meta.dir}/hostile-child.ts`], {
     stdout: "pipe",
     stderr: "inherit",

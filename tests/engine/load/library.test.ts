@@ -10,6 +10,7 @@ import {
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { openLibrary } from "../../../engine/load/library.ts";
+import { cpuMs } from "../../support/cpu-time.ts";
 import { workspace } from "./layers.ts";
 import { faultsOf, rejectionOf, thrownBy } from "./refused.ts";
 
@@ -310,9 +311,9 @@ describe("bounds", () => {
     const file = join(dirs["project"]!, "a.yaml");
     // Sparse: reading it would need more memory than there may be.
     truncateSync(file, 8 * 1024 ** 4);
-    const start = performance.now();
+    const computed = cpuMs();
     const { places, error } = faultsOf(await rejectionOf(load("a")));
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(cpuMs() - computed).toBeLessThan(1000);
     expect(places).toEqual(["1:1 too-large"]);
     expect(error.where!.file).toBe(file);
   });

@@ -101,15 +101,15 @@ test("the timeout of a block, and of whatever is around it, is seen before the n
   withHarness(async (h) => {
     h.write("sub/loops", `summary: S\nrisk: read\n${LOOPS}`);
     const busy = () => {
-      const end = performance.now() + 620;
+      const end = performance.now() + 1_550;
       while (performance.now() < end);
       return null;
     };
     for (const [text, prefix] of [
-      [`steps:\n  - {id: g, timeout: 600ms, block: [{id: c, run: sub/loops}]}\n`, "c/"],
-      [`steps:\n  - {id: c, timeout: 600ms, run: sub/loops}\n`, "c/"],
+      [`steps:\n  - {id: g, timeout: 1500ms, block: [{id: c, run: sub/loops}]}\n`, "c/"],
+      [`steps:\n  - {id: c, timeout: 1500ms, run: sub/loops}\n`, "c/"],
       [
-        `steps:\n  - {id: g, until: "false", timeout: 600ms, block: [{id: h, block: [{id: c, run: sub/loops}]}]}\n`,
+        `steps:\n  - {id: g, until: "false", timeout: 1500ms, block: [{id: h, block: [{id: c, run: sub/loops}]}]}\n`,
         "c/",
       ],
     ] as const) {

@@ -149,6 +149,14 @@ test("destructive: what the runbook refuses by itself at its beginning is refuse
     expect([ran.error?.code, acts(h)]).toEqual(["assertion_failed", []]);
     await h.run(text(look, true), options);
     expect(acts(h)).toEqual(["act backup_before/copy", "act drop"]);
+    // So does a refusal right behind another one, and none behind a look of its own.
+    h.calls.length = 0;
+    const also = (between: string) =>
+      text(`{id: holds, assert: {that: "true", message: yes}}${between}`, false);
+    expect((await h.run(also(""), options)).error?.code).toBe("assertion_failed");
+    expect(acts(h)).toEqual([]);
+    expect((await h.run(also(`, ${look}`), options)).error?.code).toBe("assertion_failed");
+    expect(acts(h)).toEqual(["act backup_before/copy"]);
     // What acts comes after it, also before a refusal.
     h.calls.length = 0;
     await h.run(text("{id: first, fake.act: {}}", false), options);

@@ -360,7 +360,7 @@ test("timeout: the attempt ends with its signal, is retryable, and nothing of it
   withHarness(async (h) => {
     h.on = { a: untilAborted };
     const ran = await h.run(
-      "steps: [{id: a, fake.act: {}, timeout: 15ms, retry: {attempts: 2, backoff: 1ms}}]",
+      "steps: [{id: a, fake.act: {}, timeout: 300ms, retry: {attempts: 2, backoff: 1ms}}]",
     );
     expect(ran.error).toMatchObject({ code: "timeout", step: "a", retryable: true });
     expect(acts(h)).toEqual(["act a", "act a", "undo a unfinished"]);
@@ -376,10 +376,10 @@ test("timeout of a block: neither retries nor polls nor later steps in it go on,
       h.on = { a: inner.includes("retry") ? failing(9) : () => null, r: (_, input) => input };
       const started = performance.now();
       const ran = await h.run(
-        `steps:\n  - id: g\n    timeout: 25ms\n    block: [{id: inner, block: [${inner}, {id: b, fake.act: {}}], always: [{id: close, fake.keep: {}}]}]\n    rescue: [{id: r, fake.look: {why: "{{error.code}}"}}]\noutput: {why: "steps.r.status == 'ok' ? steps.r.output.why : null"}\n`,
+        `steps:\n  - id: g\n    timeout: 300ms\n    block: [{id: inner, block: [${inner}, {id: b, fake.act: {}}], always: [{id: close, fake.keep: {}}]}]\n    rescue: [{id: r, fake.look: {why: "{{error.code}}"}}]\noutput: {why: "steps.r.status == 'ok' ? steps.r.output.why : null"}\n`,
         { clock: (await import("../../../engine/clock.ts")).systemClock },
       );
-      expect(performance.now() - started).toBeLessThan(2_000);
+      expect(performance.now() - started).toBeLessThan(20_000);
       expect(ran.data).toEqual({ why: "timeout" });
       expect(h.calls).toEqual(["look a", "act close", "look r"]);
     }
@@ -403,9 +403,12 @@ test("timeout of a call: what it called has ended before anything is taken back"
         throw ctx.signal.reason;
       },
     };
-    const ran = await h.run("steps: [{id: called, run: sub/slow, timeout: 20ms}]");
+    const ran = await h.run("steps: [{id: called, run: sub/slow, timeout: 300ms}]");
     expect(ended).toBe(true);
-    expect(ran.error).toMatchObject({ code: "timeout", message: "called did not end within 20ms" });
+    expect(ran.error).toMatchObject({
+      code: "timeout",
+      message: "called did not end within 300ms",
+    });
     expect(acts(h)).toEqual(["act called/slow", "end slow", "undo called/slow unfinished"]);
   }));
 

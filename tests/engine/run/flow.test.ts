@@ -131,6 +131,26 @@ test("foreach: `parallel` is a limit, and the order of the outputs does not depe
     expect(ran.data["list"]).toEqual([0, 1, 2, 3, 4, 5]);
   }));
 
+test("foreach: a parameter may say how many at a time, and one that is no such number is refused", () =>
+  withHarness(async (h) => {
+    let running = 0;
+    let most = 0;
+    h.on = {
+      each: async () => {
+        most = Math.max(most, ++running);
+        await Bun.sleep(5);
+        running -= 1;
+        return null;
+      },
+    };
+    const text =
+      "params: {jobs: {type: integer, required: true}}\nsteps: [{id: each, foreach: [0, 1, 2, 3, 4], parallel: params.jobs, fake.look: {n: '${item}'}}]\n";
+    await h.run(text, { params: { jobs: 2 } });
+    expect(most).toBe(2);
+    const ran = await h.run(text, { params: { jobs: 65 } });
+    expect(ran.error).toMatchObject({ code: "invalid_param" });
+  }));
+
 test("foreach: the first failure stops the starting of items, and those under way are waited for", () =>
   withHarness(async (h) => {
     let ended = false;

@@ -73,7 +73,7 @@ test("a job that outlasts its time is stopped before it is taken back; one that 
   withHarness(async (h) => {
     const job = new Job();
     job.at(h);
-    const ran = await h.run("steps: [{id: job, fake.job: {}, timeout: 20ms}]");
+    const ran = await h.run("steps: [{id: job, fake.job: {}, timeout: 300ms}]");
     expect(ran).toMatchObject({ exit: 5, error: { code: "timeout" } });
     expect(verbs(h)).toEqual(["run job", "probe job", "stop job", "probe job", "undo null job"]);
 
@@ -86,7 +86,7 @@ test("a job that outlasts its time is stopped before it is taken back; one that 
       if (++asked === 4) slow.state = "done";
       return probe(ctx, input);
     };
-    const waited = await h.run("steps: [{id: slow, fake.lasting: {}, timeout: 20ms}]");
+    const waited = await h.run("steps: [{id: slow, fake.lasting: {}, timeout: 300ms}]");
     expect(waited).toMatchObject({ exit: 5, error: { code: "timeout" } });
     expect(verbs(h).filter((call) => call === "probe slow")).toHaveLength(4);
     // It did its work after all, so that the inverse knows its output.
@@ -97,7 +97,7 @@ test("a job that never ends, or of which nobody can tell, is not taken back besi
   withHarness(async (h) => {
     const job = new Job();
     job.at(h, "slow");
-    const text = "steps: [{id: slow, fake.lasting: {}, timeout: 20ms}]";
+    const text = "steps: [{id: slow, fake.lasting: {}, timeout: 300ms}]";
     const clock = leaping();
     const endless = await h.run(text, { clock });
     expect(endless).toMatchObject({ exit: 6, status: "needs_operator" });
@@ -150,7 +150,7 @@ test("a job without an inverse is stopped nevertheless", () =>
   withHarness(async (h) => {
     const job = new Job();
     job.at(h);
-    await h.run("steps: [{id: job, fake.job: {}, timeout: 20ms, undo: false}]");
+    await h.run("steps: [{id: job, fake.job: {}, timeout: 300ms, undo: false}]");
     expect(verbs(h)).toEqual(["run job", "probe job", "stop job", "probe job"]);
   }));
 

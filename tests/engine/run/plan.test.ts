@@ -206,3 +206,14 @@ test("a plan takes no lock, asks nothing and takes no backup", () =>
     expect(ran).toMatchObject({ exit: 0, ended: ["drop previewed"] });
     expect(h.journal.db.query("SELECT * FROM lock").all()).toEqual([]);
   }));
+
+test("a step is told when nothing but reads were asked for: of a plan, and with --read-only", () =>
+  withHarness(async (h) => {
+    const seen: boolean[] = [];
+    h.on = { look: (ctx) => seen.push(ctx.run.readOnly) };
+    const look = "summary: Looks\nrisk: read\nsteps: [{id: look, fake.look: {}}]\n";
+    await h.run(look);
+    await h.run(look, { flags: { readOnly: true } });
+    await h.run(look, { plan: true });
+    expect(seen).toEqual([false, true, true]);
+  }));

@@ -20,7 +20,7 @@ const gives = (output: Json) => () => output;
 
 /** Takes more time than the block around it has. */
 const late = () => {
-  const end = performance.now() + 60;
+  const end = performance.now() + 550;
   while (performance.now() < end);
   return null;
 };
@@ -206,7 +206,7 @@ test.each([
     "block: [{id: inner, block: [{id: a, fake.act: {}}, {id: b, fake.keep: {}}]}]",
     "",
   ],
-  ["of a called runbook", "block: [{id: sub, timeout: 50ms, run: sub/two}]", "sub/"],
+  ["of a called runbook", "block: [{id: sub, timeout: 500ms, run: sub/two}]", "sub/"],
 ])(
   "a deadline %s that fell between two steps still holds when its rescue is resumed",
   (_, block, at) =>
@@ -218,7 +218,7 @@ test.each([
       const text = `
 steps:
   - id: g
-    timeout: 50ms
+    timeout: 500ms
     ${block}
     rescue: [{id: r, fake.again: {code: "\${error.code}"}}]
   - {id: c, fake.keep: {}}
@@ -251,7 +251,7 @@ test.each([
   ],
   [
     "the time of a block that has no rescue",
-    "{id: g, ignore_error: true, timeout: 50ms, block: [{id: x, fake.keep: {}}, {id: a, fake.keep: {}}]}",
+    "{id: g, ignore_error: true, timeout: 500ms, block: [{id: x, fake.keep: {}}, {id: a, fake.keep: {}}]}",
   ],
   [
     "retry.on",
@@ -316,7 +316,7 @@ test("a deadline that falls after the last step of a called runbook is met again
     );
     const text = `
 steps:
-  - {id: called, run: sub/look, until: output.ok, every: 10ms, timeout: 40ms, ignore_error: true}
+  - {id: called, run: sub/look, until: output.ok, every: 100ms, timeout: 400ms, ignore_error: true}
   - {id: r, when: steps.called.status == 'failed', fake.keep: {}}
   - {id: c, fake.again: {}}
 `;
@@ -334,7 +334,7 @@ test("an attempt that its deadline cut off after all that it called had ended is
     h.write("sub/slow", "summary: S\nrisk: change\nsteps: [{id: x, fake.again: {}}]\n");
     const text = `
 steps:
-  - {id: called, fake.call: {runbook: sub/slow}, timeout: 30ms, retry: {attempts: 2, backoff: 1ms}}
+  - {id: called, fake.call: {runbook: sub/slow}, timeout: 300ms, retry: {attempts: 2, backoff: 1ms}}
   - {id: c, fake.again: {}}
 `;
     let tries = 0;

@@ -463,7 +463,7 @@ test("a run that began to be taken back is not gone on with, though no step had 
     const text = `
 steps:
   - id: g
-    timeout: 50ms
+    timeout: 500ms
     block: [{id: a, fake.act: {}}, {id: b, fake.keep: {}}]
     rescue: [{id: r, fake.keep: {}}]
   - {id: c, fake.act: {}}
@@ -471,7 +471,7 @@ steps:
 `;
     // The time is over between two steps, which no step has on record.
     h.on["a"] = () => {
-      const end = performance.now() + 60;
+      const end = performance.now() + 550;
       while (performance.now() < end);
       return null;
     };

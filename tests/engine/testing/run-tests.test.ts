@@ -84,7 +84,7 @@ cases:
     found.map(() => [true, "demo/one"]),
   );
   expect(h.calls).toEqual([]);
-  expect(performance.now() - started).toBeLessThan(5_000);
+  expect(performance.now() - started).toBeLessThan(20_000);
 });
 
 test("what does not come out as expected is told, each difference in a line", async () => {
@@ -299,7 +299,7 @@ test("a runbook has no test file until there is one", () => {
 const MOVE = `
 steps:
   - {id: before, fake.look: {}}
-  - {id: move, fake.job: {}, timeout: 20ms}
+  - {id: move, fake.job: {}, timeout: 300ms}
   - {id: more, fake.probed: {}}
   - {id: boom, when: steps.before.output.fails == true, fake.look: {}}
 output: {moved: steps.move.output.to}

@@ -606,7 +606,7 @@ export const AVAILABILITY: Case[] = [
       {
         severity: "critical",
         labels: shop("shop"),
-        says: "Pages of shop of shop are damaged on disk.",
+        says: "Pages of shop are damaged on disk.",
       },
     ],
   },
@@ -629,7 +629,7 @@ export const AVAILABILITY: Case[] = [
       {
         severity: "critical",
         labels: shop("shop", { check: "fsync-off" }),
-        says: "The check fsync-off found something critical on shop of shop.",
+        says: "The check fsync-off found something critical on shop.",
       },
     ],
   },
@@ -816,8 +816,8 @@ export const AVAILABILITY: Case[] = [
     alert: "AlertsNotDelivered",
     when: "Alertmanager refuses them",
     series: {
-      "prometheus_notifications_dropped_total monitor1": 0,
-      "prometheus_notifications_errors_total monitor1": "0+1",
+      "prometheus_notifications_dropped_total monitor1": "0+1",
+      "prometheus_notifications_sent_total monitor1": "0+1",
     },
     after: "11m",
     fires: [
@@ -830,10 +830,33 @@ export const AVAILABILITY: Case[] = [
   },
   {
     alert: "AlertsNotDelivered",
+    when: "it knows no Alertmanager",
+    series: { "prometheus_notifications_dropped_total monitor1": "0+1" },
+    after: "11m",
+    fires: [
+      {
+        severity: "critical",
+        labels: { cluster: "", instance: "monitor1" },
+        says: "Prometheus on monitor1 can't hand its alerts over.",
+      },
+    ],
+  },
+  {
+    alert: "AlertsNotDelivered",
+    when: "one in four is dropped, for its files are read again every minute",
+    series: {
+      "prometheus_notifications_dropped_total monitor1": "0+1",
+      "prometheus_notifications_sent_total monitor1": "0+4",
+    },
+    after: "11m",
+    fires: [],
+  },
+  {
+    alert: "AlertsNotDelivered",
     when: "all arrive",
     series: {
       "prometheus_notifications_dropped_total monitor1": 0,
-      "prometheus_notifications_errors_total monitor1": 0,
+      "prometheus_notifications_sent_total monitor1": "0+1",
     },
     after: "11m",
     fires: [],

@@ -50,6 +50,16 @@ export const BACKUP: Case[] = [
     fires: [],
   },
   {
+    alert: "ArchiveFailing",
+    when: "it failed, goes on, and nothing is written after that",
+    series: {
+      "- pg_stat_archiver_failed_count pg1": "0+1x12 12x40",
+      "- pg_stat_archiver_last_archive_age pg1": "600+15x12 5+15x40",
+    },
+    after: "7m",
+    fires: [],
+  },
+  {
     alert: "ArchiveStopped",
     when: "the primary writes, and nothing arrives",
     series: {

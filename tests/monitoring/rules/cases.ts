@@ -61,9 +61,29 @@ export function neededBy(alert: string, groups: readonly Group[]): Group[] {
     .filter(({ rules }) => rules.length > 0);
 }
 
-const JOBS = ["patroni", "pgdba", "pgbouncer", "etcd", "node", "prometheus"];
+const JOBS = ["patroni", "pgdba", "pgbouncer", "etcd", "node", "prometheus", "alertmanager"];
 const jobOf = (metric: string): string =>
   JOBS.find((job) => metric.startsWith(`${job}_`)) ?? "postgres";
+
+/** Labels that the real exporters give and that no rule asks for: metrics that differ in them match only where a rule says by what. */
+const ALSO: readonly [RegExp, (instance: string) => Record<string, string>][] = [
+  [/^patroni_/, (instance) => ({ name: instance, scope: "shop" })],
+  [
+    /^pg_(settings|stat_archiver|stat_activity|replication_slots|stat_replication)_/,
+    (instance) => ({ server: `${instance}:5432` }),
+  ],
+  [/^pg_stat_database_/, () => ({ datid: "16384" })],
+  [/^pg_stat_wal_receiver_/, () => ({ slot_name: "pg2", upstream_host: "pg1" })],
+  [/^node_filesystem_/, () => ({ device: "/dev/vda1" })],
+  [/^pgbouncer_databases_/, () => ({ force_user: "", pool_mode: "", port: "5432" })],
+  [
+    /^prometheus_notifications_(sent|errors)_/,
+    () => ({ alertmanager: "http://127.0.0.1:9093/api/v2/alerts" }),
+  ],
+];
+
+const alsoOn = (metric: string, instance: string): Record<string, string> =>
+  Object.assign({}, ...ALSO.map(([of, labels]) => (of.test(metric) ? labels(instance) : {})));
 
 interface Series {
   metric: string;
@@ -77,7 +97,13 @@ function seriesOf([key, value]: [string, number | string]): Series {
   const isRaw = key.startsWith("- ");
   const [metric = "", instance = "", ...pairs] = key.replace(/^- /, "").split(" ");
   const given = Object.fromEntries(pairs.map((pair) => decodeURIComponent(pair).split("=")));
-  const labels = { cluster: "shop", instance, job: jobOf(metric), ...given };
+  const labels = {
+    cluster: "shop",
+    instance,
+    job: jobOf(metric),
+    ...alsoOn(metric, instance),
+    ...given,
+  };
   return { metric, labels, values: String(value), isRaw };
 }
 

@@ -97,7 +97,13 @@ export const PERFORMANCE: Case[] = [
     when: "the server is so full that the exporter does not get in",
     series: { "pg_up pg1": 0, "pgdba_server_full shop": 1 },
     after: "90s",
-    fires: [on("shop", "critical", "100 % of the usable connections of shop of shop are taken.")],
+    fires: [
+      {
+        severity: "critical",
+        labels: {},
+        says: "100 % of the usable connections of shop are taken.",
+      },
+    ],
   },
   {
     alert: "ConnectionsUsed",
@@ -156,7 +162,7 @@ export const PERFORMANCE: Case[] = [
     "LockWait",
     "pgdba_lock_wait_seconds_max",
     [10, 60],
-    "A session of shop of shop has waited for a lock for %.",
+    "A session of shop has waited for a lock for %.",
   ),
   {
     alert: "LockWait",
@@ -185,19 +191,19 @@ export const PERFORMANCE: Case[] = [
     "LongTransaction",
     "pgdba_transaction_seconds_max",
     [600, 3600],
-    "A transaction of shop of shop has been open for %.",
+    "A transaction of shop has been open for %.",
   ),
   ...byAge(
     "IdleInTransaction",
     "pgdba_idle_in_transaction_seconds_max",
     [60, 600],
-    "A session of shop of shop has been idle inside a transaction for %.",
+    "A session of shop has been idle inside a transaction for %.",
   ),
   ...byAge(
     "PreparedTransaction",
     "pgdba_prepared_transaction_seconds_max",
     [300, 3600],
-    "A transaction of shop of shop was prepared % ago and has not ended.",
+    "A transaction of shop was prepared % ago and has not ended.",
   ),
   {
     alert: "Deadlocks",

@@ -157,7 +157,7 @@ export const REPLICATION: Case[] = [
       {
         severity: "critical",
         labels: { instance: "shop" },
-        says: "Commits on shop of shop wait for standbys that are not there.",
+        says: "Commits on shop wait for standbys that are not there.",
       },
     ],
   },

@@ -67,30 +67,25 @@ async function session(database: string): Promise<PgSession> {
 /** Out of the one database, into the other one. */
 async function brought(schema: string, table: string, name: string) {
   const alone = await standAlone(scratch, { schema, table, name, mark: "r1" });
-  const env = {
-    PGHOST: server.host,
-    PGPORT: String(server.port),
-    PGUSER: server.user,
-    PGPASSWORD: server.password,
-  };
-  const programs = {
-    folder: BIN,
-    where: "here",
-    version: 150_000,
-    run: (argv: string[], options = {}) =>
-      spawnProcess(argv, {
-        baseEnv: process.env,
-        signal: new AbortController().signal,
-        ...options,
-      }),
-  };
-  await moveTables({ programs, env, database: "scratch" }, alone.tables, {
-    programs,
-    env,
-    database: "live",
-  });
+  const side = { programs, env: envOf(server) };
+  await moveTables({ ...side, database: "scratch" }, alone.tables, { ...side, database: "live" });
   return alone;
 }
+
+const programs = {
+  folder: BIN,
+  where: "here",
+  version: 150_000,
+  run: (argv: string[], options = {}) =>
+    spawnProcess(argv, { baseEnv: process.env, signal: new AbortController().signal, ...options }),
+};
+
+const envOf = ({ host, port, user, password }: TestServer) => ({
+  PGHOST: host,
+  PGPORT: String(port),
+  PGUSER: user,
+  PGPASSWORD: password,
+});
 
 const ask = async (sql: string) => {
   const live = await clientOf(server, "live");
@@ -213,4 +208,32 @@ test("what is no table, or has no rows in a physical backup, is told", async () 
     "There is no table public.REFERS in scratch at that moment",
     expect.stringContaining("there is public.refers"),
   ]);
+});
+
+test("a dump that nobody can load is ended, and holds its tables no longer", async () => {
+  const live = await clientOf(server, "live");
+  // More than fits between the two programs.
+  await live.query("CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)");
+  const ran: Promise<unknown>[] = [];
+  const side = {
+    env: envOf(server),
+    programs: {
+      ...programs,
+      run: (...given: Parameters<typeof programs.run>) => {
+        const one = programs.run(...given);
+        ran.push(one);
+        return one;
+      },
+    },
+  };
+  const moved = moveTables({ ...side, database: "live" }, ["large"], {
+    ...side,
+    database: "not there",
+  });
+  await expect(moved).rejects.toMatchObject({ code: "command_failed" });
+  expect(ran).toHaveLength(2);
+  const late = Bun.sleep(30_000).then(() => "late");
+  expect(await Promise.race([Promise.allSettled(ran).then(() => "over"), late])).toBe("over");
+  await live.query("DROP TABLE large");
+  await live.end();
 });

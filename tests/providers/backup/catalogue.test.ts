@@ -68,7 +68,7 @@ test("each record is read once, no object's size is asked for, and only what is 
   const repository = await openRepository(place);
   const records = [1, 2, 3, 5].map(recordOf);
   for (const one of records) {
-    await begin(repository, key, one.id, "r");
+    await begin(repository, { key, id: one.id, run: "r" });
     await repository.create(`${backupPrefix(key, one.id)}data.tar.zst`, text("data"));
     await repository.create(recordName(key, one.id), text(JSON.stringify(one)));
   }
@@ -79,7 +79,7 @@ test("each record is read once, no object's size is asked for, and only what is 
     string,
   ];
   const cut = "20260109T000000Z-full-000009";
-  await begin(repository, key, cut, "run-9");
+  await begin(repository, { key, id: cut, run: "run-9" });
   await repository.create(`${backupPrefix(key, cut)}data.tar.zst`, text("half"));
   for (const name of [
     `${markPrefix(key, first)}verified-20260102T000000Z-r1.json`,
@@ -119,6 +119,15 @@ test("each record is read once, no object's size is asked for, and only what is 
   const { until, unfit, windows } = windowsOf(catalogue);
   expect([...until.keys()]).toEqual([second, third, last]);
   expect(unfit.get(first)).toBe("it is damaged");
+  // Its last segment comes before it has ended: it reaches its own end, never less.
+  const late = "2999-01-01T00:00:00.000Z";
+  const one = catalogue.backups.find(({ summary }) => summary.id === last)!;
+  const young = windowsOf({
+    ...catalogue,
+    backups: [{ ...one, summary: { ...one.summary, finished_at: late } }],
+  });
+  expect(young.windows).toMatchObject([{ earliest: late, latest: late }]);
+  expect(young.until.get(last)).toBe(late);
   expect(windows[0]!.gaps.map(({ first_file }) => first_file)).toEqual([file(4)]);
 
   asked.length = 0;

@@ -7,7 +7,13 @@ import { ordinaryUser } from "../../../providers/nodes/embedded/user.ts";
 import { connect, type SslMode } from "../../../providers/postgres/connect.ts";
 import { fromPostgres } from "../../../providers/postgres/errors.ts";
 import { freePort } from "../../../providers/nodes/embedded/server.ts";
-import { clientOf, sharedServer, startServer, type TestServer } from "../../support/postgres.ts";
+import {
+  clientOf,
+  reload,
+  sharedServer,
+  startServer,
+  type TestServer,
+} from "../../support/postgres.ts";
 import { codeOf, type ConnectionSpec, specOf } from "./helpers.ts";
 
 let plain: TestServer;
@@ -197,11 +203,8 @@ describe.skipIf(Bun.which("openssl") === null)("TLS (needs openssl)", () => {
     const hba = (await client.query("SHOW hba_file")).rows[0].hba_file;
     const before = await Bun.file(hba).text();
     await Bun.write(hba, `hostssl all all all reject\n${before}`);
-    await client.query("SELECT pg_reload_conf()");
+    await reload(client);
     await client.end();
-    // The reload reaches the postmaster by a signal; until then TLS is still let in.
-    for (let n = 0; n < 100 && (await encrypted({ ...specOf(server), sslmode: "prefer" })); n++)
-      await Bun.sleep(20);
     expect(await encrypted({ ...specOf(server), sslmode: "prefer" })).toBe(false);
     expect(await codeOf(connect({ ...specOf(server), sslmode: "require" }))).toBe(
       "connection_failed",

@@ -128,6 +128,9 @@ suite(`behind a pooler${missing === null ? "" : ` (${missing})`}`, () => {
     const session = await (await postgresOf(one!)).session();
     expect(session.info.pooled).toBe(true);
     expect((await session.query("SELECT 1 AS n")).rows).toEqual([{ n: 1 }]);
+    // Whoever rebuilds an index would wait for what the holder sees, and vacuum would remove nothing that is newer.
+    const holder = "SELECT backend_xmin FROM pg_stat_activity WHERE state = 'idle in transaction'";
+    expect((await session.query(holder)).rows).toEqual([{ backend_xmin: null }]);
     await lock.release();
     expect(await lock.held()).toMatchObject({ heldBy: expect.any(String) });
     const next = (await direct?.lock?.("run-three")) as TargetLock;

@@ -216,7 +216,7 @@ describe("a change", () => {
         ...data,
         version: 13 + round,
       }));
-      expect(performance.now() - begun).toBeLessThan(5_000);
+      expect(performance.now() - begun).toBeLessThan(20_000);
     }
   }, 120_000);
 

@@ -199,6 +199,80 @@ describe.skipIf(s3 === undefined)(
       });
     });
 
+    /** 20 MB, so that they go in parts; `closed` once nobody reads them any more. */
+    const written = () => {
+      const source = { closed: false, content: parts() };
+      async function* parts() {
+        try {
+          for (let at = 0; at < 20; at++) yield new Uint8Array(1024 * 1024).fill(at);
+        } finally {
+          source.closed = true;
+        }
+      }
+      return source;
+    };
+    const denied = () => new Response("<Error><Code>AccessDenied</Code></Error>", { status: 403 });
+
+    test("what the store does not take is not read any further, and who writes it hears of that", async () => {
+      const strict = proxy((request) => (request.method === "PUT" ? denied() : undefined));
+      const repository = await openRepository({ ...storePlace(), endpoint: strict.url });
+      for (const signal of [undefined, new AbortController().signal]) {
+        const source = written();
+        await expect(repository.create("a", source.content, { signal })).rejects.toMatchObject({
+          code: "repository_failed",
+        });
+        await Bun.sleep(0);
+        expect(source.closed).toBe(true);
+      }
+    });
+
+    test("a store that does not answer when parts are given up keeps nobody for long", async () => {
+      const deaf = proxy((request) =>
+        request.method === "PUT"
+          ? denied()
+          : request.method === "DELETE"
+            ? new Promise<undefined>(() => {})
+            : undefined,
+      );
+      const repository = await openRepository({ ...storePlace(), endpoint: deaf.url });
+      const begun = performance.now();
+      await expect(repository.create("a", written().content)).rejects.toMatchObject({
+        data: { status: 403 },
+      });
+      expect(performance.now() - begun).toBeLessThan(20_000);
+    }, 60_000);
+
+    test("a list that breaks off does not pass for the whole", async () => {
+      const place = storePlace();
+      await (await openRepository(place)).create("a/b", text("1"));
+      const cut = proxy(async (request) => {
+        if (!request.url.includes("list-type")) return undefined;
+        const said = await (await passedOn(request)).text();
+        return new Response(said.replace("<IsTruncated>false", "<IsTruncated>true"));
+      });
+      const repository = await openRepository({ ...place, endpoint: cut.url });
+      await expect(Array.fromAsync(repository.list("a/"))).rejects.toMatchObject({
+        code: "repository_failed",
+        retryable: true,
+      });
+    });
+
+    test("a store that sends elsewhere, as one of another region does, is told as such, and at once", async () => {
+      const elsewhere = proxy(
+        () =>
+          new Response("<Error><Code>PermanentRedirect</Code></Error>", {
+            status: 301,
+            headers: { location: "http://127.0.0.1:1/" },
+          }),
+      );
+      const repository = await openRepository({ ...storePlace(), endpoint: elsewhere.url });
+      await expect(repository.stat("a")).rejects.toMatchObject({
+        message: expect.stringContaining("301 PermanentRedirect"),
+        retryable: false,
+      });
+      expect(elsewhere.seen()).toBe(1);
+    });
+
     test("a stream that is cut is gone on with where it stopped", async () => {
       const place = storePlace();
       const content = crypto.getRandomValues(new Uint8Array(65536));

@@ -8,7 +8,7 @@ import { resolveTarget } from "../../../providers/target/resolve.ts";
 import { type Harness, withHarness } from "../../engine/run/harness.ts";
 import { cloneInto } from "../../support/standby.ts";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
-import { postgresOf, through } from "../../support/target.ts";
+import { accessFor, postgresOf, through } from "../../support/target.ts";
 import { codeOf } from "../postgres/helpers.ts";
 
 setDefaultTimeout(120_000);
@@ -115,27 +115,33 @@ test("a run whose session is ended in the middle goes on with another, and holds
     ]);
   }));
 
-test("a run that began with a standby goes on with the primary that has come since", async () => {
-  // Nobody listens there yet: it is free, and taken when the primary "comes".
+/** A cluster of which only the standby answers, until its primary "comes". */
+async function headless(name: string) {
+  // Nobody listens there yet: it is free, and taken later.
   const free = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   const { port } = free;
   free.stop(true);
-  register("late", [standby, { ...primary, host: "127.0.0.1", port }]);
-  const file = join(dir, "clusters", "late.yaml");
+  register(name, [standby, { ...primary, host: "127.0.0.1", port }]);
+  const file = join(dir, "clusters", `${name}.yaml`);
   const at = `{host: ${primary.host}, port: ${primary.port}, user`;
   const text = await Bun.file(file).text();
   writeFileSync(file, text.replace(at, `{host: ${standby.host}, port: ${standby.port}, user`));
-  const target = await cluster("late");
-  const { session } = await postgresOf(target);
-  const first = await session();
-  const elsewhere = await session("template1");
-  expect([first.info.standby, elsewhere.info.standby]).toEqual([true, true]);
   const door = createServer((client) => {
     const server = connect(primary.port, primary.host);
     client.pipe(server).pipe(client);
     for (const socket of [client, server]) socket.on("error", () => client.destroy());
   });
-  await new Promise<void>((done) => door.listen(port, "127.0.0.1", done));
+  const comes = () => new Promise<void>((done) => door.listen(port, "127.0.0.1", done));
+  return { target: await cluster(name), comes, close: () => door.close() };
+}
+
+test("a run that began with a standby goes on with the primary that has come since", async () => {
+  const { target, comes, close } = await headless("late");
+  const { session } = await postgresOf(target);
+  const first = await session();
+  const elsewhere = await session("template1");
+  expect([first.info.standby, elsewhere.info.standby]).toEqual([true, true]);
+  await comes();
   // A run that only works in another database looks as well.
   let now = await session("template1");
   while (now.info.standby) {
@@ -147,7 +153,20 @@ test("a run that began with a standby goes on with the primary that has come sin
   expect([first.alive(), elsewhere.alive()]).toEqual([true, true]);
   await target.close();
   expect([first.alive(), elsewhere.alive()]).toEqual([false, false]);
-  door.close();
+  close();
+});
+
+test("a step that needs the primary waits for it, where the run began with a standby", async () => {
+  const { target, comes, close } = await headless("waited");
+  expect((await (await postgresOf(target)).session()).info.standby).toBe(true);
+  const needy = await postgresOf(target, { ...accessFor(), needs: ["postgres", "primary"] });
+  const waiting = needy.session("template1");
+  expect(await Promise.race([waiting, Bun.sleep(500)])).toBeUndefined();
+  await comes();
+  expect((await waiting).info.standby).toBe(false);
+  expect((await needy.session()).info.standby).toBe(false);
+  await target.close();
+  close();
 });
 
 test("and when a later change fails, all of it is taken back", () =>
@@ -206,7 +225,10 @@ test("another holder ends the run: nothing is done, and nothing taken back", () 
       cut: async () => {
         await killSession(primary);
         let taken = await other.lock!("another run");
-        for (let n = 0; n < 200 && "heldBy" in taken; n++) {
+        for (
+          const ends = performance.now() + 20_000;
+          "heldBy" in taken && performance.now() < ends;
+        ) {
           await Bun.sleep(10);
           taken = await other.lock!("another run");
         }

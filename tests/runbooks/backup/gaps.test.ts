@@ -1,6 +1,14 @@
 /** Holes of an archive on real servers, in the order in which a cluster lives: each test leaves it to the next one. */
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { ARCHIVE_COMMAND } from "../../../providers/backup/archive.ts";
@@ -221,6 +229,19 @@ test("what the primary is about to archive is no gap, and its failure is told", 
   await arrival(segment);
 });
 
+/** Whether any process stands in the folder, as a server and all that it starts do. */
+function worksIn(dir: string): boolean {
+  const place = realpathSync(dir);
+  const standsIn = (pid: string) => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === place;
+    } catch {
+      return false;
+    }
+  };
+  return readdirSync("/proc").some((name) => /^\d+$/.test(name) && standsIn(name));
+}
+
 test("after a failover the hole that the former primary left is found, and filled from its own pg_wal while it is down", async () => {
   const nodes = await shop.nodes();
   // From now on the old primary can't archive, and dies with its newest segments.
@@ -233,9 +254,10 @@ test("after a failover the hole that the former primary left is found, and fille
     ([row]) => row![0] === true,
   );
   await nodes.kill("pg1", "process", {});
+  // An archive command that has begun outlives the server for a moment, and would find its settings again.
   await until(
-    () => shop.pid("pg1"),
-    (pid) => pid === undefined,
+    async () => worksIn(shop.data("pg1")),
+    (some) => !some,
   );
   renameSync(`${settings}.away`, settings);
   await shop.ask("pg2", "select pg_promote()");

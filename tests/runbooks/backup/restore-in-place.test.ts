@@ -22,7 +22,9 @@ const WELL = [0, undefined, undefined];
 const run = (...words: string[]): Promise<Ran> =>
   cli([...words, ...NAMED], shop.place, { limitMs: LIMIT_MS });
 const resume = (id: string, ...more: string[]): Promise<Ran> =>
-  cli(["resume", id, ...more, "--format", "json"], shop.place, { limitMs: LIMIT_MS });
+  cli(["resume", id, ...more, "--confirm=shop", "--format", "json"], shop.place, {
+    limitMs: LIMIT_MS,
+  });
 const rows = async (node: string) =>
   (await shop.ask(node, "select id from kept order by id")).map(([id]) => id);
 const beside = (node: string) =>
@@ -66,7 +68,7 @@ const found = async () => at((await run("cluster", "status")).envelope.data, "fi
 async function killedAt(moment: string, id: string): Promise<void> {
   const options = { limitMs: LIMIT_MS, preload: KILL_AT, env: { KILL_AT: moment } };
   const { exit, stderr } = await new Running(
-    ["resume", id, "--format", "json"],
+    ["resume", id, "--confirm=shop", "--format", "json"],
     shop.place,
     options,
   ).ended();

@@ -88,7 +88,7 @@ test("a table comes back beside the original, with all that is its own, and noth
     "restore",
     "--table",
     '"Sales"."Orders"',
-    "--database",
+    "--in-database",
     "Shop",
     "--target-time",
     moment,
@@ -135,7 +135,7 @@ test("a table comes back beside the original, with all that is its own, and noth
     "restore",
     "--table",
     "Sales.Orders",
-    "--database",
+    "--in-database",
     "Shop",
     "--as",
     name,
@@ -149,7 +149,7 @@ test("a partitioned table that was dropped comes back whole under its own name; 
     "restore",
     "--table",
     "logs",
-    "--database",
+    "--in-database",
     "Shop",
     "--target-time",
     moment,
@@ -183,34 +183,34 @@ test("a partitioned table that was dropped comes back whole under its own name; 
 test("what can't be had is refused before anything is fetched, or leaves nothing", async () => {
   const refused = async (...words: string[]) => failure(await backup("restore", ...words));
   const moments = ["--target-time", moment];
-  expect(await refused("--table", "a.b.c", "--database", "Shop")).toEqual([
+  expect(await refused("--table", "a.b.c", "--in-database", "Shop")).toEqual([
     2,
     "invalid_param",
     '"a.b.c" names no table',
   ]);
-  expect(await refused("--table", "nosuch.orders", "--database", "Shop")).toEqual([
+  expect(await refused("--table", "nosuch.orders", "--in-database", "Shop")).toEqual([
     2,
     "invalid_param",
     "Shop has no schema nosuch",
   ]);
-  expect(await refused("--table", "pg_catalog.pg_class", "--database", "Shop")).toEqual([
+  expect(await refused("--table", "pg_catalog.pg_class", "--in-database", "Shop")).toEqual([
     2,
     "invalid_param",
     "pg_catalog belongs to the server itself",
   ]);
   // A dropped one is not to be exchanged for another.
-  expect(await refused("--table", "logs", "--database", "Dropped")).toEqual([
+  expect(await refused("--table", "logs", "--in-database", "Dropped")).toEqual([
     2,
     "invalid_param",
     "There is no database Dropped on the server",
   ]);
   // A table has a type of its name, which the last step would find taken.
-  expect(await refused("--table", "logs", "--database", "Shop", "--as", "mood")).toEqual([
+  expect(await refused("--table", "logs", "--in-database", "Shop", "--as", "mood")).toEqual([
     2,
     "invalid_param",
     "Shop has public.mood already",
   ]);
-  expect(await refused("--database", "Shop", "--as", "postgres")).toEqual([
+  expect(await refused("--in-database", "Shop", "--as", "postgres")).toEqual([
     2,
     "invalid_param",
     "There is a database postgres already",
@@ -218,7 +218,14 @@ test("what can't be had is refused before anything is fetched, or leaves nothing
   expect((await refused("--table", "logs", "--in-place"))[2]).toContain("not put in the place");
   expect(
     (
-      await refused("--table", "logs", "--database", "Shop", "--target-time", "2020-01-01 00:00Z")
+      await refused(
+        "--table",
+        "logs",
+        "--in-database",
+        "Shop",
+        "--target-time",
+        "2020-01-01 00:00Z",
+      )
     )[1],
   ).toBe("step_refused");
   const before = [await tables(), await databases()];
@@ -228,7 +235,7 @@ test("what can't be had is refused before anything is fetched, or leaves nothing
     "restore",
     "--table",
     "Sales.Orders",
-    "--database",
+    "--in-database",
     "Shop",
     ...moments,
   );
@@ -246,7 +253,7 @@ test("a database comes back as a new one; a run that was killed is finished by r
     "shop",
     "--format",
     "json",
-    "--database",
+    "--in-database",
     "Shop",
     "--target-time",
     moment,
@@ -279,7 +286,7 @@ test("their tests without servers pass", async () => {
 });
 
 test("with a logical backup its dump is loaded, and it can't be brought to a moment", async () => {
-  const dumped = await backup("dump", "--database", "Shop");
+  const dumped = await backup("dump", "--in-database", "Shop");
   expect(failure(dumped)).toEqual(WELL);
   const id = String(at(dumped.envelope.data, "id"));
   const ran = await backup("restore", "--backup-id", id, "--table", "Sales.Orders", "--as", "five");

@@ -24,7 +24,7 @@ const QUICK = [
 ];
 
 const pgdba = (...argv: string[]): Promise<Ran> =>
-  cli([...argv, ...TARGET], shop.place, { limitMs: LIMIT_MS });
+  cli([...argv, ...TARGET, "--full"], shop.place, { limitMs: LIMIT_MS });
 const drill = (name: string, ...argv: string[]): Promise<Ran> =>
   pgdba("chaos", name, ...MEANT, ...QUICK, ...argv);
 const running = async (node: string) => (await (await shop.nodes()).state(node)).running;
@@ -194,6 +194,17 @@ test("after kill -9 of pgdba the fault ends by its deadline, and whoever comes n
   expect([resumed.exit, at(resumed.envelope.data, "verdict")]).toEqual([1, "unknown"]);
   expect(resumed.envelope.error?.message).toContain("pgdba ended while the load ran");
   expect(resumed.envelope.error?.message).not.toContain("It does not hold");
+});
+
+test("a fault that somebody has taken back before the drill did proves nothing", async () => {
+  const argv = ["chaos", "kill-node", ...MEANT, "--host", "pg2", "--how", "node"];
+  const times = QUICK.map((word, n) => (QUICK[n - 1] === "--hold" ? "20s" : word));
+  const child = new Running([...argv, ...times, ...TARGET], shop.place, { limitMs: LIMIT_MS });
+  await child.said("start held");
+  expect((await pgdba("chaos", "heal", "--all")).exit).toBe(0);
+  const ran = await child.done();
+  expect([ran.exit, at(ran.envelope.data, "verdict")]).toEqual([1, "unknown"]);
+  expect(ran.envelope.error?.message).toContain("somebody had taken it back");
 });
 
 test("two servers that take writes are seen, and the drill is given up", async () => {

@@ -19,7 +19,7 @@ afterAll(async () => {
 });
 
 const status = async (...more: string[]) => {
-  const ran = await cli(["cluster", "status", ...more], shop.place);
+  const ran = await cli(["cluster", "status", "--full", ...more], shop.place);
   const members = (at(ran.envelope, "data", "members") ?? []) as Record<string, unknown>[];
   const findings = (at(ran.envelope, "data", "findings") ?? []) as { check: string }[];
   return {

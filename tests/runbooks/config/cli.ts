@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { inProcess } from "../../support/in-process.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
 
@@ -11,12 +12,15 @@ export interface Ended {
   stderr: string;
 }
 
-/** Runs the command line from its sources, as a user would, in a process of its own. */
+/** Runs the command line from its sources, as a user would; in a process of its own where something is preloaded, or `kill` ends it as by `kill -9`. */
 export async function pgdba(
   args: string[],
   env: Record<string, string>,
   preload?: string,
+  kill?: AbortSignal,
 ): Promise<Ended> {
+  if (preload === undefined && kill === undefined)
+    return { ...(await inProcess(args, env)), signal: null };
   const child = Bun.spawn(
     [
       process.execPath,
@@ -27,6 +31,7 @@ export async function pgdba(
     {
       cwd: env.PGDBA_HOME ?? "/",
       env: { PATH: process.env.PATH ?? "", HOME: env.PGDBA_HOME ?? "/nonexistent", ...env },
+      ...(kill === undefined ? {} : { signal: kill, killSignal: "SIGKILL" }),
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { autoConf } from "../../steps/config/server.ts";
-import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
+import { clientOf, reload, RELOAD, startServer, type TestServer } from "../../support/postgres.ts";
 import { pgdba } from "./cli.ts";
 
 const PRELOAD = join(import.meta.dir, "driver.ts");
@@ -25,7 +25,9 @@ afterAll(async () => {
 async function sql(...statements: string[]): Promise<any[]> {
   const client = await clientOf(server);
   let rows: any[] = [];
-  for (const statement of statements) rows = (await client.query(statement)).rows;
+  for (const statement of statements)
+    if (statement === RELOAD) await reload(client);
+    else rows = (await client.query(statement)).rows;
   await client.end();
   return rows;
 }
@@ -36,7 +38,7 @@ async function place(name: string): Promise<Record<string, string>> {
     "ALTER SYSTEM RESET ALL",
     "ALTER SYSTEM SET work_mem = '7MB'",
     "ALTER SYSTEM SET search_path = 'a b', 'public'",
-    "SELECT pg_reload_conf()",
+    RELOAD,
   );
   const { host, port, user, database, password } = server;
   return {
@@ -107,7 +109,7 @@ test("a run that was taken back, or whose settings others have changed, is not g
   expect(await state()).toEqual(OLD_STATE);
 
   const other = await cut("changed-since");
-  await sql("ALTER SYSTEM SET work_mem = '77MB'", "SELECT pg_reload_conf()");
+  await sql("ALTER SYSTEM SET work_mem = '77MB'", RELOAD);
   const changed = await pgdba(["resume", other.id, "--quiet"], other.env);
   expect([changed.exit, changed.envelope.error.code]).toEqual([1, "step_refused"]);
   expect(changed.envelope.error.message).toMatch(/somebody else has changed work_mem$/);

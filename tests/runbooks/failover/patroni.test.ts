@@ -41,6 +41,25 @@ describe.skipIf(missing !== null)(
       expect(standbys).toContain(data.best);
     });
 
+    test("what mends leaves alone what Patroni lives on: its roles, its sessions and its slots", async () => {
+      for (const role of ["replicator", "postgres"])
+        expect((await run("role", "password", role)).envelope.error).toMatchObject({
+          code: "step_refused",
+          message: expect.stringMatching(/would lock it out$/),
+        });
+      const spared = await run("session", "terminate", "--role", "postgres", "--yes", "--plan");
+      expect(spared.envelope.error).toBeNull();
+      expect(spared.envelope.data.sessions).toEqual([]);
+      const { slots } = (await run("slot", "list")).envelope.data;
+      expect(slots.map(({ name }: any) => name).toSorted()).toEqual(standbys.toSorted());
+      expect(slots.every(({ remade }: any) => remade.startsWith("Patroni makes it again"))).toBe(
+        true,
+      );
+      const inactive = ["health", "check", "--only", "slot-inactive", "--host", standbys[0]!];
+      const { findings, errors } = (await run(...inactive)).envelope.data;
+      expect([findings, errors]).toEqual([[], []]);
+    }, 120_000);
+
     test("cluster pause and cluster resume", async () => {
       const paused = await run("cluster", "pause");
       expect(paused.envelope.error).toBeNull();
@@ -71,33 +90,40 @@ describe.skipIf(missing !== null)(
       expect(done.envelope.data.seconds).toBeGreaterThan(0);
     }, 120_000);
 
-    /** Begins a run, kills it once the member's PostgreSQL no longer runs as before, and resumes it. */
-    async function killedAndResumed(member: string, ...args: string[]): Promise<Ended> {
+    /** Begins a run, which is killed a moment after Patroni has its request, and resumes it. */
+    async function killedAndResumed(...args: string[]): Promise<Ended> {
       const env = { PGDBA_HOME: world.home, ...world.env };
       const main = join(import.meta.dir, "../../../engine/main.ts");
+      const killer = join(import.meta.dir, "../../support/kill-at.ts");
       const child = Bun.spawn(
-        [process.execPath, main, ...args, "--yes", "--cluster", "pat", "--quiet"],
+        [
+          process.execPath,
+          "--preload",
+          killer,
+          main,
+          ...args,
+          "--yes",
+          "--cluster",
+          "pat",
+          "--quiet",
+        ],
         {
           cwd: world.home,
-          env: { PATH: process.env["PATH"] ?? "", ...env },
+          env: { PATH: process.env["PATH"] ?? "", KILL_AT: "sent 1", ...env },
           stdin: "ignore",
           stdout: "ignore",
           stderr: "ignore",
         },
       );
-      const at = world.cluster.members.findIndex(({ name }) => name === member);
-      const own = (): Promise<any> => world.cluster.get("/patroni", at).catch(() => ({}));
-      while ((await own()).state === "running" && child.exitCode === null) await Bun.sleep(10);
-      expect(child.exitCode).toBeNull();
-      child.kill("SIGKILL");
       await child.exited;
+      expect(child.signalCode).toBe("SIGKILL");
       const { runs } = (await run("runs")).envelope.data;
       const [{ id }] = runs.filter(({ status }: any) => status === "dead");
       return pgdba(["resume", id, "--quiet"], env);
     }
 
     test("replica reinit that was killed in the middle is waited for by resume, and not begun again", async () => {
-      const resumed = await killedAndResumed(standbys[1]!, "replica", "reinit", standbys[1]!);
+      const resumed = await killedAndResumed("replica", "reinit", standbys[1]!);
       expect(resumed.envelope.error).toBeNull();
       expect(resumed.envelope.data).toMatchObject({ member: standbys[1], leader });
     }, 120_000);
@@ -116,7 +142,7 @@ steps:
 output: {leader: steps.moved.output.leader, before: steps.moved.output.before}
 `,
       );
-      const resumed = await killedAndResumed(leader, "run", "team/move", standbys[1]!);
+      const resumed = await killedAndResumed("run", "team/move", standbys[1]!);
       expect(resumed.envelope.error).toBeNull();
       expect(resumed.envelope.data).toMatchObject({ leader: standbys[1], before: leader });
       // The role has moved once.

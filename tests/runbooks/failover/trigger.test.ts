@@ -204,7 +204,7 @@ describe.skipIf(missing !== null)(
       const client = await throughPooler();
       const waited = performance.now();
       await client.query("SELECT 1");
-      expect(performance.now() - waited).toBeLessThan(4000);
+      expect(performance.now() - waited).toBeLessThan(20_000);
       await client.end();
       const late = await pgdba(["resume", id, "--quiet"], ha.env);
       expect([late.exit, late.envelope.error.run.status]).toEqual([5, "undone"]);

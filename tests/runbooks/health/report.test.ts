@@ -57,11 +57,11 @@ test("the runbooks are free of faults, read only, and say what they give", async
 });
 
 test("a report has everything of the health check and more, and fits the schema that is promised for it", async () => {
-  const ran = await cli(["health", "report", "--html", "r.html"], here);
+  const ran = await cli(["health", "report", "--full", "--html", "r.html"], here);
   expect(ran.exit).toBe(0);
   const { run: _, ...data } = ran.envelope.data as JsonObject;
   expectShape((await compiled("health/report")).runbook!.outputSchema, data);
-  const check = (await cli(["health", "check"], here)).envelope.data as JsonObject;
+  const check = (await cli(["health", "check", "--full"], here)).envelope.data as JsonObject;
   for (const key of Object.keys(check).filter((name) => name !== "run"))
     expect(Object.keys(data)).toContain(key);
   expect(at(data, "sizes", "relations", 0, "name")).toBe('public."<b>"');
@@ -76,7 +76,7 @@ test("a report has everything of the health check and more, and fits the schema 
 
 test("the next one compares with it, and the table is there to be read", async () => {
   await run(server, database, `insert into "<b>" select generate_series(1, 50000)`);
-  const ran = await cli(["health", "report", "--no-snapshot"], here);
+  const ran = await cli(["health", "report", "--full", "--no-snapshot"], here);
   expect(at(ran.envelope, "data", "trends", "snapshots")).toBe(1);
   expect(at(ran.envelope, "data", "trends", "relations", 0)).toMatchObject({
     name: 'public."<b>"',
@@ -99,7 +99,7 @@ test("the next one compares with it, and the table is there to be read", async (
 
 test("a plan reads and writes nothing", async () => {
   const before = readdirSync(join(here.home, "snapshots"), { recursive: true });
-  const ran = await cli(["health", "report", "--plan", "--html", "planned.html"], here);
+  const ran = await cli(["health", "report", "--full", "--plan", "--html", "planned.html"], here);
   expect(ran.exit).toBe(0);
   expect(existsSync(join(here.cwd, "planned.html"))).toBeFalse();
   expect(readdirSync(join(here.home, "snapshots"), { recursive: true })).toEqual(before);
@@ -118,7 +118,7 @@ test("the endpoint serves until it is told to stop, and then ends well with one 
     const begun = performance.now();
     serving.signal(signal);
     const ran = await serving.done();
-    expect(performance.now() - begun).toBeLessThan(2000);
+    expect(performance.now() - begun).toBeLessThan(15_000);
     expect([ran.exit, ran.envelope.error]).toEqual([0, null]);
     expect(await fetch(`${url}/healthz`).catch(() => "refused")).toBe("refused");
   }

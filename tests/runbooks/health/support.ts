@@ -81,6 +81,7 @@ export async function examine(
     labels: [],
     ownership: "none",
     expectedIdentity: null,
+    flags: ["--host", host, "--port", String(port), "--user", user],
     spec: {
       host,
       port,

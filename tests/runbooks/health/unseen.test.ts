@@ -10,6 +10,10 @@ const unseenBy = (report: Report, check: string): string[] =>
     .filter((note) => note.check === check)
     .map(({ object, reason }) => `${object ?? "all"}: ${reason}`)
     .toSorted();
+/** How a command of a hint reaches the server. */
+const reached = ({ host, port, user }: Place): string =>
+  `--host ${host} --port ${port} --user ${user}`;
+
 const foundBy = (report: Report, check: string): (string | null)[] =>
   flat(report.findings)
     .filter((finding) => finding.check === check)
@@ -212,7 +216,7 @@ describe.each([13, 18] as const)("what could not be examined in PostgreSQL %d", 
       "all: track_counts is off: the server does not know the figures that this judges",
     ]);
     expect(report.skipped.find(({ check }) => check === "dead-rows")?.hint).toBe(
-      `pgdba config apply --settings '{"track_counts":"on"}'`,
+      `pgdba config apply --settings '{"track_counts":"on"}' ${reached(place)}`,
     );
     const later = await examine(place, { only });
     expect(later.skipped.map(({ check }) => check)).toEqual(["checksum-failures", "io-slow"]);
@@ -231,7 +235,7 @@ describe.each([13, 18] as const)("what could not be examined in PostgreSQL %d", 
     const report = await examine(place, { only });
     expect(report.passed).toEqual(["memory-worst-case"]);
     expect(report.skipped.map(({ hint }) => hint)).toEqual([
-      `pgdba health check --thresholds '{"standbys-missing": {"expected": 1}}'`,
+      `pgdba health check --thresholds '{"standbys-missing": {"expected": 1}}' ${reached(place)}`,
     ]);
     expect((await examine(place, { only: ["standbys-missing"] })).summary.worst).toBe("unknown");
     const known = await examine(place, {

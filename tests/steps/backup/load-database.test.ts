@@ -57,6 +57,9 @@ test("a database is restored beside the one that there is, with all its rows", a
   await expect(runStep(load, { id }, at.run())).rejects.toMatchObject({
     code: "invalid_param",
     message: expect.stringContaining("already"),
+    hint: expect.stringMatching(
+      /--as.*pgdba backup load-in-place \S+ --in-database shop --replace shop/,
+    ),
   });
 });
 

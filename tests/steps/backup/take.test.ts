@@ -160,7 +160,7 @@ test("what a dead backup has left is listed as no backup, and goes with the next
     [dead, "gone"],
     [living, "alive"],
   ] as const) {
-    await begin(repository, key, id, run);
+    await begin(repository, { key, id, run });
     await repository.create(`${backupPrefix(key, id)}data.tar.zst`, Buffer.from("half"));
   }
   const client = await clientOf(primary.server);
@@ -180,7 +180,7 @@ test("after a crash it is known whether there is a backup, and what there is wit
   expect(await take.probe!(ctx, {})).toEqual({ state: "not_done" });
   const id = "20250101T000001Z-full-c0ffee";
   ctx.note({ id });
-  await begin(repository, key, id, "crashed");
+  await begin(repository, { key, id, run: "crashed" });
   expect(await take.probe!(ctx, {})).toEqual({ state: "not_done" });
   await take.undo!(ctx, {}, undefined);
   expect((await list()).unfinished.map((one: { id: string }) => one.id)).not.toContain(id);

@@ -1,5 +1,6 @@
 /** Damage on plain processes: each kind is done to a file, seen by the means that can see it, and gone afterwards. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../../engine/clock.ts";
 import { validate } from "../../../engine/shared/validate.ts";
@@ -131,6 +132,22 @@ test("WAL: a server that recovers alone lacks what was acknowledged; the standby
     () => shop.streaming("pg1"),
     (names) => names.includes("pg2"),
   );
+  expect(await sound()).toMatchObject({ equal: true, rows: 20_040 });
+});
+
+test("WAL is not damaged where no copy could be made to try it on, and nothing is written before", async () => {
+  const stray = join(shop.data("pg2"), "pg_tblspc", "16999");
+  writeFileSync(stray, "");
+  try {
+    await expect(step(damageWal, { node: "pg2", table: TABLE })).rejects.toMatchObject({
+      code: "step_refused",
+      nothingDone: true,
+      message: expect.stringContaining("tablespaces"),
+    });
+  } finally {
+    rmSync(stray);
+  }
+  expect(await armed()).toEqual([]);
   expect(await sound()).toMatchObject({ equal: true, rows: 20_040 });
 });
 

@@ -352,6 +352,7 @@ test("redundancy that is not back is proven only by a drill that has waited for 
       waits: [],
       copies: [],
       confirmed: true,
+      lasted: null,
       healed,
       fault: { at_ms: 1, under_load: true },
       least: 1,

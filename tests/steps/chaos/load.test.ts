@@ -107,7 +107,7 @@ test("a COMMIT that no standby has confirmed, and one whose connection broke, ar
   await reload("ALTER SYSTEM RESET synchronous_standby_names");
   await reached(30);
   await admin.query("ALTER TABLE pgdba_chaos.writes ADD CONSTRAINT none CHECK (false) NOT VALID");
-  await Bun.sleep(200);
+  await until(async () => (await server.log()).includes('check constraint "none"'));
   await admin.query("ALTER TABLE pgdba_chaos.writes DROP CONSTRAINT none");
   await reached(30);
   await load.stop();

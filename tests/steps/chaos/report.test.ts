@@ -119,6 +119,7 @@ function resultOf(id: string, lost: number, confirmed = true): Result {
   const claims = hypotheses({
     ...seen,
     confirmed,
+    lasted: true,
     healed: true,
     fault: { at_ms: 19_999, under_load: true },
     least: 1000,
@@ -352,7 +353,7 @@ print(json.dumps([[s.name, s.tests, s.failures, s.errors, s.skipped, s.time, s.t
     expect(suites.map((suite: unknown[]) => suite.slice(0, 8))).toEqual([
       [
         "chaos/kill-node",
-        15,
+        16,
         0,
         0,
         0,
@@ -362,7 +363,7 @@ print(json.dumps([[s.name, s.tests, s.failures, s.errors, s.skipped, s.time, s.t
       ],
       [
         "chaos/kill-node",
-        15,
+        16,
         1,
         0,
         0,
@@ -372,7 +373,7 @@ print(json.dumps([[s.name, s.tests, s.failures, s.errors, s.skipped, s.time, s.t
       ],
       [
         "chaos/kill-node",
-        15,
+        16,
         0,
         1,
         0,

@@ -5,7 +5,7 @@ import type { PgdbaError } from "../../../engine/errors.ts";
 import apply from "../../../steps/config/apply.ts";
 import before from "../../../steps/config/before.ts";
 import tune from "../../../steps/config/tune.ts";
-import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
+import { clientOf, reload, RELOAD, startServer, type TestServer } from "../../support/postgres.ts";
 import { autoConf, cleanUp, contextOn, newDir, runStep } from "./server.ts";
 
 let server: TestServer;
@@ -20,13 +20,15 @@ afterAll(async () => {
   await cleanUp();
   await server.stop();
 });
-afterEach(() => sql("ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()"));
+afterEach(() => sql("ALTER SYSTEM RESET ALL", RELOAD));
 
 async function sql(...statements: string[]): Promise<any[]> {
   const client = await clientOf(server);
   try {
     let rows: any[] = [];
-    for (const statement of statements) rows = (await client.query(statement)).rows;
+    for (const statement of statements)
+      if (statement === RELOAD) await reload(client);
+      else rows = (await client.query(statement)).rows;
     return rows;
   } finally {
     await client.end();
@@ -145,7 +147,7 @@ test("one bad value among ten, and nothing is touched", async () => {
 });
 
 test("a value that only the server's own check refuses takes back those set before it", async () => {
-  await sql("ALTER SYSTEM SET work_mem = '7MB'", "SELECT pg_reload_conf()");
+  await sql("ALTER SYSTEM SET work_mem = '7MB'", RELOAD);
   const ctx = await fresh();
   const settings = { work_mem: "9MB", random_page_cost: 2, synchronous_standby_names: "ANY (((" };
   expect(await failure(runStep(apply, ctx, { settings }))).toMatchObject({ code: "query_failed" });
@@ -160,7 +162,7 @@ test("undo restores what was set, and takes out what was not", async () => {
   await sql(
     "ALTER SYSTEM SET work_mem = '7MB'",
     `ALTER SYSTEM SET search_path = 'a b', 'c"d'`,
-    "SELECT pg_reload_conf()",
+    RELOAD,
   );
   const was = await autoConf(server);
   const ctx = await fresh();
@@ -301,12 +303,10 @@ test("a server that forbids ALTER SYSTEM is left alone", async () => {
   const conf = join(server.dataDir, "postgresql.conf");
   const text = await readFile(conf, "utf8");
   await writeFile(conf, `${text}\nallow_alter_system = off\n`);
-  await sql("SELECT pg_reload_conf()");
-  await Bun.sleep(50);
+  await sql(RELOAD);
   const error = await failure(runStep(apply, await fresh(), { settings: { work_mem: "8MB" } }));
   await writeFile(conf, text);
-  await sql("SELECT pg_reload_conf()");
-  await Bun.sleep(50);
+  await sql(RELOAD);
   expect(error).toMatchObject({ code: "step_refused" });
   expect(error.message).toContain("allow_alter_system");
 });

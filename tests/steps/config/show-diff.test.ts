@@ -5,7 +5,13 @@ import { Ajv } from "ajv";
 import diff from "../../../steps/config/diff.ts";
 import show from "../../../steps/config/show.ts";
 import tune from "../../../steps/config/tune.ts";
-import { clientOf, sharedServer, startServer, type TestServer } from "../../support/postgres.ts";
+import {
+  clientOf,
+  reload,
+  sharedServer,
+  startServer,
+  type TestServer,
+} from "../../support/postgres.ts";
 import { cleanUp, contextOn, newDir, runStep } from "./server.ts";
 
 let server: TestServer;
@@ -59,8 +65,7 @@ test("what was changed back does not await a restart, though the server says so"
 test("shows value, default, unit, file and line, and what awaits a restart", async () => {
   const client = await clientOf(server);
   await client.query("ALTER SYSTEM SET max_connections = 50");
-  await client.query("SELECT pg_reload_conf()");
-  await Bun.sleep(50);
+  await reload(client);
   await client.end();
   const { settings, pending_restart, missing } = await runStep(show, await fresh(), {
     pattern: "*work_mem",

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import apply from "../../../steps/config/apply.ts";
 import before from "../../../steps/config/before.ts";
 import { otherAddress, otherMember } from "../../../steps/config/place/member.ts";
-import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
+import { clientOf, reload, RELOAD, startServer, type TestServer } from "../../support/postgres.ts";
 import { cloneInto } from "../../support/standby.ts";
 import { autoConf, cleanUp, contextOn, newDir, runStep } from "./server.ts";
 
@@ -28,11 +28,12 @@ afterAll(async () => {
   await standby?.stop();
   await server?.stop();
 });
-afterEach(() => sql("ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()"));
+afterEach(() => sql("ALTER SYSTEM RESET ALL", RELOAD));
 
 async function sql(...statements: string[]): Promise<void> {
   const client = await clientOf(server);
-  for (const statement of statements) await client.query(statement);
+  for (const statement of statements)
+    await (statement === RELOAD ? reload(client) : client.query(statement));
   await client.end();
 }
 
@@ -165,4 +166,34 @@ test("who may not look is told that files are not checked", async () => {
       /what unix_socket_directories names is not checked: .*pg_read_server_files/,
     ),
   ]);
+});
+
+test("who holds more WAL than a new limit lets it is said, in the plan too", async () => {
+  const planned = async (settings: object) => {
+    const ctx = await on(server);
+    await apply.plan!(ctx, { settings } as never);
+    return ctx.recorded.warnings;
+  };
+  await sql(
+    "SELECT pg_create_physical_replication_slot('left_behind', true)",
+    "SELECT pg_logical_emit_message(false, 'pgdba', repeat('x', 3000000))",
+  );
+  try {
+    expect(await planned({ max_slot_wal_keep_size: "1MB" })).toEqual([
+      expect.stringMatching(
+        /^With max_slot_wal_keep_size = 1MB, the slot left_behind, which keeps \d+ (kB|MB) of WAL is lost/,
+      ),
+    ]);
+    for (const enough of ["10GB", -1, null])
+      expect(await planned({ max_slot_wal_keep_size: enough })).toEqual([]);
+    const idle = { idle_replication_slot_timeout: "1s" };
+    await Bun.sleep(1100);
+    expect(await planned(idle)).toEqual([
+      expect.stringMatching(/the slot left_behind, which nobody has used since .* is lost/),
+    ]);
+    expect(await planned({ idle_replication_slot_timeout: "1d" })).toEqual([]);
+    expect(await planned({ wal_keep_size: 0, work_mem: "7MB" })).toEqual([]);
+  } finally {
+    await sql("SELECT pg_drop_replication_slot('left_behind')");
+  }
 });

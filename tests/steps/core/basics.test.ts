@@ -125,7 +125,7 @@ describe("wait", () => {
     const waiting = failure(wait.run(ctx, { for: "1h" }));
     ctx.abort(new PgdbaError("interrupted", "stop"));
     expect((await waiting).code).toBe("interrupted");
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(performance.now() - started).toBeLessThan(15_000);
   });
 
   test("refuses what is no duration", async () => {

@@ -124,9 +124,9 @@ patroni: {endpoints: ["${api}"], user: admin, password_env: API_PASSWORD}
       });
     /** Asks again until it holds, since Patroni takes a loop to follow. */
     async function until(holds: () => Promise<boolean>): Promise<void> {
-      const ends = performance.now() + 20_000;
+      const ends = performance.now() + 60_000;
       while (!(await holds())) {
-        if (performance.now() > ends) throw new Error(`not within 20 s\n${await cluster.logs()}`);
+        if (performance.now() > ends) throw new Error(`not within 60 s\n${await cluster.logs()}`);
         await Bun.sleep(100);
       }
     }

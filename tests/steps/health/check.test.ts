@@ -32,7 +32,7 @@ test("a check that fails keeps no other from running, and says why", async () =>
   const library = await libraryOf({
     a: document("select 1 as n"),
     b: document("select 1 / (n - 1) as n from (values (1)) v (n)"),
-    c: document("select pg_sleep(10)::text as n"),
+    c: document("select pg_sleep(60)::text as n"),
     d: document("select * from no_such_relation"),
     e: document("selec 1"),
     f: document("select null::int as n", "info: row.n > 1\n").replace('warning: "true"\n', ""),
@@ -42,8 +42,8 @@ test("a check that fails keeps no other from running, and says why", async () =>
     j: document("select 2 as n"),
   });
   const begun = performance.now();
-  const report = await examine(place, { statement_timeout: "200ms" }, library);
-  expect(performance.now() - begun).toBeLessThan(3000);
+  const report = await examine(place, { statement_timeout: "3s" }, library);
+  expect(performance.now() - begun).toBeLessThan(30_000);
   expect(report.findings.map(({ check: name, message }) => `${name} ${message}`)).toEqual([
     'a row {"n":1}',
     'j row {"n":2}',
@@ -72,9 +72,9 @@ test("a check that fails keeps no other from running, and says why", async () =>
 
 test("the statement timeout is each check's own", async () => {
   const checks = Object.fromEntries(
-    ["a", "b", "c", "d"].map((name) => [name, document("select pg_sleep(0.15)::text as n")]),
+    ["a", "b", "c", "d"].map((name) => [name, document("select pg_sleep(0.8)::text as n")]),
   );
-  const report = await examine(place, { statement_timeout: "400ms" }, await libraryOf(checks));
+  const report = await examine(place, { statement_timeout: "3s" }, await libraryOf(checks));
   expect(report.errors).toEqual([]);
   expect(report.findings).toHaveLength(4);
 });

@@ -209,6 +209,8 @@ test("a real server is told of: checks, waits and sequences; every name is liste
     await holder.query("begin");
     await holder.query("select pg_advisory_xact_lock(4711)");
     const waits = waiter.query("select pg_advisory_xact_lock(4711)");
+    const waiting = "select from pg_locks where locktype = 'advisory' and not granted";
+    while ((await holder.query(waiting)).rowCount === 0) await Bun.sleep(20);
     await Bun.sleep(300);
     const values = await scraped(url);
     expect(values.get("pgdba_up")).toBe(1);

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { JsonObject } from "../../../engine/types.ts";
 import type { Check } from "../../../steps/health/check/check.ts";
 import type { Facts } from "../../../steps/health/examine/facts.ts";
 import { remedyOf } from "../../../steps/health/findings/remedy.ts";
@@ -13,10 +14,20 @@ const FACTS = {
   user_quoted: "me",
 } as unknown as Facts;
 
-function told(remedy: NonNullable<Check["remedy"]>, facts: Partial<Facts> = {}) {
-  const target = { connection: { flags: [] } } as never;
-  const vars = { row: {}, params: {}, server: { ...FACTS, ...facts } };
-  return remedyOf(fakeContext({ target }), { remedy } as Check, vars);
+function told(
+  remedy: NonNullable<Check["remedy"]>,
+  facts: Partial<Facts> = {},
+  { row = {}, scope, ...target }: Around = {},
+) {
+  const vars = { row, params: {}, server: { ...FACTS, ...facts } };
+  return remedyOf(fakeContext({ target }), { remedy, scope } as Check, vars);
+}
+
+interface Around {
+  row?: JsonObject;
+  scope?: "database";
+  flags?: string[];
+  cluster?: string;
 }
 
 const settings = { settings: "{'fsync': 'on'}", runbook: "config/apply" };
@@ -81,4 +92,59 @@ test("what a standby can't do is sent to its primary", () => {
   ])
     expect(told({ sql }, on).sql).toBe(sql);
   expect(told(settings, on).sql).toBe(configured);
+});
+
+test("which runbook it is may depend on the row; a value that begins with a dash is no flag", () => {
+  const remedy = {
+    runbooks: {
+      "session/terminate": "row.pid > 0 ? {'pid': row.pid, 'why': null} : null",
+      "slot/drop": "row.slot != '' ? {'slot': row.slot, 'force': true, 'wait': false} : null",
+    },
+  };
+  const around = { flags: ["--host", "db 1"] };
+  expect(told(remedy, {}, { ...around, row: { pid: 7, slot: "" } })).toMatchObject({
+    runbook: "session/terminate",
+    params: { pid: 7 },
+    command: "pgdba run session/terminate --pid 7 --host 'db 1'",
+  });
+  expect(told(remedy, {}, { ...around, row: { pid: 0, slot: "-s" } }).command).toBe(
+    "pgdba run slot/drop --slot=-s --force --no-wait --host 'db 1'",
+  );
+  expect(told(remedy, {}, { ...around, row: { pid: 0, slot: "" } })).toMatchObject({
+    runbook: null,
+    params: null,
+    command: null,
+  });
+});
+
+test("the command names the database of the finding, and the primary rather than the standby that was examined", () => {
+  const remedy = {
+    sql: "alter sequence s as bigint;",
+    runbook: "sequence/widen",
+    params: "{'sequence': 's'}",
+  };
+  const flags = ["--host", "db1", "--database", "first"];
+  expect(told(remedy, { database: "shop" }, { flags, scope: "database" }).command).toBe(
+    "pgdba run sequence/widen --sequence s --host db1 --database shop",
+  );
+  expect(told(remedy, { database: "shop" }, { flags }).command).toBe(
+    "pgdba run sequence/widen --sequence s --host db1 --database first",
+  );
+  const standby = { role: "standby", database: "shop" } as const;
+  expect(told(remedy, standby, { flags })).toMatchObject({
+    runbook: "sequence/widen",
+    command: null,
+  });
+  expect(
+    told(remedy, standby, { flags: ["--cluster", "c", "--host", "pg2"], cluster: "c" }).command,
+  ).toBe("pgdba run sequence/widen --sequence s --cluster c");
+  // With one that takes a database by its name, the flag is the param.
+  const own = { ...remedy, params: "{'database': 'other'}" };
+  expect(
+    told(own, { database: "shop" }, { flags: ["--host", "db1"], scope: "database" }).command,
+  ).toBe("pgdba run sequence/widen --database other --host db1");
+  const elsewhere = { ...remedy, database: "{{row.where}}" };
+  expect(told(elsewhere, {}, { flags, row: { where: "old" } }).command).toBe(
+    "pgdba run sequence/widen --sequence s --host db1 --database old",
+  );
 });

@@ -6,8 +6,8 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import { Cache } from "../../../steps/health/serve/cache.ts";
 import { answer, type Checked, type Probes } from "../../../steps/health/serve/probes.ts";
 import { manualClock } from "../../support/context.ts";
-import { clientOf, sharedServer, startServer, type TestServer } from "../../support/postgres.ts";
-import { serving, stopServing } from "./serving.ts";
+import { clientOf, sharedServer, startServer } from "../../support/postgres.ts";
+import { freeze, serving, stopServing } from "./serving.ts";
 
 describe("the cache", () => {
   const counted = () => {
@@ -79,30 +79,32 @@ describe("the cache", () => {
 
   test("who asks rarely gets the new answer, and the stale one only when the new one takes too long", async () => {
     const clock = manualClock();
-    let takesMs = 0;
+    let wait = () => Bun.sleep(0);
     let runs = 0;
     const work = async () => {
       const number = ++runs;
-      await Bun.sleep(takesMs);
+      await wait();
       return number;
     };
-    const cache = new Cache(work, { clock, ttlMs: 1000, graceMs: 100, maxAgeMs: 300_000 });
+    const cache = new Cache(work, { clock, ttlMs: 1000, graceMs: 2_000, maxAgeMs: 300_000 });
     expect(await cache.get()).toMatchObject({ value: 1 });
-    takesMs = 20;
+    wait = () => Bun.sleep(20);
     clock.advance(7900);
     expect(await Promise.all([cache.get(), cache.get()])).toMatchObject([
       { value: 2, ageMs: 0 },
       { value: 2, ageMs: 0 },
     ]);
-    takesMs = 400;
+    const slow = Promise.withResolvers<void>();
+    wait = () => slow.promise;
     clock.advance(2000);
     expect(await cache.get()).toMatchObject({ value: 2, ageMs: 2000 });
     // Not each of them waits anew while the same answer is made.
-    clock.advance(100);
+    clock.advance(2000);
     const begun = performance.now();
-    expect(await cache.get()).toMatchObject({ value: 2, ageMs: 2100 });
-    expect(performance.now() - begun).toBeLessThan(50);
-    await Bun.sleep(400);
+    expect(await cache.get()).toMatchObject({ value: 2, ageMs: 4000 });
+    expect(performance.now() - begun).toBeLessThan(1_500);
+    slow.resolve();
+    await Bun.sleep(0);
     expect(await cache.get()).toMatchObject({ value: 3 });
   });
 });
@@ -129,13 +131,13 @@ test("without a sign of life readyz waits for no health check, be it asked for b
     failOn: "critical",
     waiting: 0,
     maxWaiting: 2,
-    patienceMs: 5000,
+    patienceMs: 60_000,
     watchMs: 50,
   };
   const ask = async () => {
     const begun = performance.now();
     const response = await answer(probes, new Request("http://x/readyz"));
-    expect(performance.now() - begun).toBeLessThan(1000);
+    expect(performance.now() - begun).toBeLessThan(20_000);
     return [response.status, await response.json()];
   };
   expect(await ask()).toMatchObject([503, { ready: false, error: "connection_failed" }]);
@@ -384,29 +386,6 @@ test("a server that takes no new connections is not alive, one with too many is,
   }
 }, 120_000);
 
-/** Stops a server's processes with a signal, all of them; gives what lets them go on. */
-async function freeze({ dataDir }: TestServer): Promise<() => void> {
-  const main = (await Bun.file(join(dataDir, "postmaster.pid")).text()).split("\n")[0]!;
-  const pids = new Set([Number(main)]);
-  const all = (signal: NodeJS.Signals) => {
-    for (const pid of pids)
-      try {
-        process.kill(pid, signal);
-      } catch (error) {
-        // A session that had ended is gone as soon as its parent may clear up after it.
-        if ((error as { code?: string }).code !== "ESRCH") throw error;
-      }
-  };
-  // The kernel may leave out children while others of them end (proc(5)); what is stopped does not.
-  for (let before = 0; pids.size > before;) {
-    before = pids.size;
-    all("SIGSTOP");
-    const children = await Bun.file(`/proc/${main}/task/${main}/children`).text();
-    for (const [pid] of children.matchAll(/\d+/g)) pids.add(Number(pid));
-  }
-  return () => all("SIGCONT");
-}
-
 test("when all of its processes are stopped readyz says so as healthz does, and is ready again with it", async () => {
   const server = await startServer();
   const { url } = await serving(server, { ttl: "1ms", max_age: "1ms", only: ["connections-used"] });
@@ -421,7 +400,10 @@ test("when all of its processes are stopped readyz says so as healthz does, and 
     // The first comes within the second that the last sign of life is good for: a health check is already waited for when the next
     // sign fails. Without a sign nobody waits for the check, which would end with `timeout`.
     const gone = { status: 503, error: "connection_failed" };
-    expect(await ask("readyz")).toEqual(gone);
+    let first = await ask("readyz");
+    // A check that the server answered just before it stood still may come first.
+    if (first.status === 200) first = await ask("readyz");
+    expect(first).toEqual(gone);
     expect(await Promise.all([ask("healthz"), ask("readyz")])).toEqual([gone, gone]);
   } finally {
     goOn();

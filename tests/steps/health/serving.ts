@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { systemClock as clock } from "../../../engine/clock.ts";
 import type { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
@@ -36,4 +37,27 @@ export async function serving(place: TestServer, input: JsonObject = {}) {
   open.push({ ctx, ended });
   const url = await Promise.race([listening.promise, ended.then((error) => Promise.reject(error))]);
   return { url, ctx, ended };
+}
+
+/** Stops a server's processes with a signal, all of them; gives what lets them go on. */
+export async function freeze({ dataDir }: TestServer): Promise<() => void> {
+  const main = (await Bun.file(join(dataDir, "postmaster.pid")).text()).split("\n")[0]!;
+  const pids = new Set([Number(main)]);
+  const all = (signal: NodeJS.Signals) => {
+    for (const pid of pids)
+      try {
+        process.kill(pid, signal);
+      } catch (error) {
+        // A session that had ended is gone as soon as its parent may clear up after it.
+        if ((error as { code?: string }).code !== "ESRCH") throw error;
+      }
+  };
+  // The kernel may leave out children while others of them end (proc(5)); what is stopped does not.
+  for (let before = 0; pids.size > before;) {
+    before = pids.size;
+    all("SIGSTOP");
+    const children = await Bun.file(`/proc/${main}/task/${main}/children`).text();
+    for (const [pid] of children.matchAll(/\d+/g)) pids.add(Number(pid));
+  }
+  return () => all("SIGCONT");
 }

@@ -82,7 +82,7 @@ test("databases that were not looked at are named, and are looked at when asked 
   ]);
   expect(before.unexamined_databases.find(({ database }) => database === other)).toMatchObject({
     checks: 1,
-    hint: `pgdba health check --databases '["${other}"]'`,
+    hint: `pgdba health check --databases '["${other}"]' --host ${place.host} --port ${place.port} --user ${place.user}`,
   });
   const after = await examine(place, { databases: [other] }, library);
   expect(after.findings.map(({ check, database }) => [check, database])).toEqual([

@@ -145,12 +145,13 @@ describe("index.create", () => {
     const other = await clientOf(on.server);
     await other.query(`BEGIN; LOCK TABLE "My Shop".orders IN ROW EXCLUSIVE MODE`);
     const ctx = on.context();
+    const tried = codeOf(create.run(ctx, { definition: DEFINITION, lock_timeout: "4s" }));
     // What is left can be dropped as soon as the transaction that was in the way has ended.
-    const release = setTimeout(() => void other.query("ROLLBACK"), 2000);
-    expect(await codeOf(create.run(ctx, { definition: DEFINITION, lock_timeout: "1500ms" }))).toBe(
-      "timeout",
-    );
-    clearTimeout(release);
+    const drops =
+      "SELECT FROM pg_stat_activity WHERE query LIKE 'DROP INDEX%' AND wait_event_type = 'Lock'";
+    while ((await on.client.query(drops)).rowCount === 0) await Bun.sleep(20);
+    await other.query("ROLLBACK");
+    expect(await tried).toBe("timeout");
     const said = ctx.recorded.progress.map(({ text }) => text);
     expect(said.some((text) => /waiting for .*held up by process \d+/.test(text!))).toBe(true);
     await other.end();
@@ -258,6 +259,22 @@ describe("index.drop", () => {
     const ctx = on.context();
     expect(await drop.run(ctx, { index: "nothing" })).toMatchObject({ dropped: false });
     expect(ctx.recorded.unchanged).toBe(1);
+  });
+  test("a unique index that a failed build left invalid is dropped, and the undo does not build it", async () => {
+    const failed = on.client.query(
+      `CREATE UNIQUE INDEX CONCURRENTLY once_customer ON "My Shop".orders (customer)`,
+    );
+    expect(await messageOf(failed)).toContain("could not create unique index");
+    expect(await indexes()).toContain(`"My Shop".once_customer invalid`);
+    const ctx = on.context();
+    const output = await drop.run(ctx, { index: "My Shop.once_customer" });
+    expect(output).toMatchObject({ dropped: true });
+    await drop.undo!(
+      { ...ctx, noted: ctx.recorded.notes.at(-1) },
+      { index: "My Shop.once_customer" },
+      output,
+    );
+    expect(await indexes()).toEqual(KEPT);
   });
   test("what more depends on is refused", async () => {
     for (const index of [`"My Shop".orders_pkey`, `"My Shop".note_once`])

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "../../../engine/clock.ts";
+import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
 import { monitoringAccess } from "../../../providers/monitoring/client.ts";
 import alerts from "../../../steps/monitor/alerts.ts";
@@ -148,6 +149,32 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     expect(ctx.recorded.warnings[0]).toContain("The entry of orders names no Alertmanager");
   });
 
+  test("a silence of an alert that there is not is refused, but not for work that must go on; a member that is not watched is a warning", async () => {
+    const wish = (alerts: string[], members: string[] = []) => ({
+      of: [{ alerts, members }],
+      for: "1h",
+      why: "work",
+    });
+    const typo = await silence
+      .run(context("run-6"), wish(["ReplicationLagg"]))
+      .catch((error: unknown) => error);
+    expect(typo).toMatchObject({
+      code: "invalid_param",
+      message: "There is no alert ReplicationLagg",
+      hint: expect.stringContaining("Did you mean ReplicationLag?"),
+    });
+    expect(await silencesNow()).toEqual([]);
+    const ctx = context("run-6");
+    await silence.run(ctx, wish(["ReplicationLag"], ["nobody"]));
+    expect(ctx.recorded.warnings).toEqual(["Nothing of orders that is watched is called nobody"]);
+    await silence.undo!(ctx, wish([]), undefined);
+    const work = context("run-6");
+    await silence.run(work, { ...wish(["OfALaterPgdba"]), optional: true });
+    expect(await silencesNow()).toHaveLength(1);
+    await silence.undo!(work, wish([]), undefined);
+    expect(await silencesNow()).toEqual([]);
+  }, 60_000);
+
   test("a silence names alerts and members, and is ended; what looks back is silenced for as long as it does", async () => {
     const ctx = context("run-7");
     const input = {
@@ -185,6 +212,12 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     expect(await unsilence.plan!(context(), { silences: ids.slice(0, 1) })).toEqual({
       ends: [first.silences[0]!.matchers],
     });
+    // The beginning of an id is enough, but not where several begin so.
+    const beginning = ids[0]!.slice(0, 13);
+    expect(await unsilence.plan!(context(), { silences: [beginning] })).toEqual({
+      ends: [first.silences[0]!.matchers],
+    });
+    await expect(unsilence.run(context(), { silences: [""] })).rejects.toThrow("begin with");
     const ended = context("run-7");
     expect(await unsilence.run(ended, { silences: ids, echo: true, optional: true })).toEqual({
       ended: ids,
@@ -235,7 +268,6 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     const on = { effect: "change" as const, signal: new AbortController().signal };
     const nobody = monitoringAccess("orders", { alertmanager: "http://127.0.0.1:9" }, on);
     const ctx = fakeContext({
-      clock: systemClock,
       target: { cluster: "orders", use: async () => nobody },
     });
     const input = { of: [{ alerts: ["ReplicationLag"] }], for: "1h", why: "w" };
@@ -250,6 +282,27 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
       expect.stringContaining("end by themselves"),
     ]);
     await expect(silence.run(ctx, input)).rejects.toThrow("can't be reached");
+  });
+
+  test("an Alertmanager that the work itself has restarted is waited for, and what looks back ends once", async () => {
+    const ctx = context("run-5");
+    const input = { of: [{ alerts: ["NoLeader"] }], for: "5m", why: "w" };
+    const { silences: made } = (await silence.run(ctx, input)) as { silences: { id: string }[] };
+    let refused = 2;
+    const real = world.access();
+    const restarting = {
+      ...real,
+      ask: async (...words: Parameters<typeof real.ask>) => {
+        if (refused-- > 0)
+          throw new PgdbaError("connection_failed", "Alertmanager can't be reached", { hint: "" });
+        return real.ask(...words);
+      },
+    };
+    const late = fakeContext({ target: { cluster: "orders", use: async () => restarting } });
+    const ids = made.map(({ id }) => id);
+    expect(await unsilence.run(late, { silences: ids, optional: true })).toEqual({ ended: ids });
+    expect(late.recorded.warnings).toEqual([]);
+    expect(await silencesNow()).toEqual([]);
   });
 
   test("a step that reads can't tell it anything; what it refuses is told with its reason", async () => {
@@ -349,12 +402,25 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
 
     expect(await put("Much", null)).toMatchObject({ state: null, rules: ["Other"] });
     expect((await listed()).alerts.some(({ alert }) => alert === "Much")).toBe(false);
+    // What others have added since stays.
     await ownRule.undo!(first, { node: "monitor1", name: "Much", rule }, undefined);
+    expect(await readFile(world.path(OWN), "utf8")).toContain("alert: Other");
+    await put("Other", null);
+    await writeFile(world.path(OWN), "");
+    const alone = context();
+    await put("Much", rule, alone);
+    await ownRule.undo!(alone, { node: "monitor1", name: "Much", rule }, undefined);
     expect(existsSync(world.path(OWN))).toBe(false);
+    // Several at a time: each is there in the end.
+    const names = ["One", "Two", "Three"];
+    await Promise.all(names.map((name) => put(name, rule)));
+    const kept = await readFile(world.path(OWN), "utf8");
+    expect(names.filter((name) => !kept.includes(`alert: ${name}\n`))).toEqual([]);
+    await Promise.all(names.map((name) => put(name, null)));
     const never = context();
     await ownRule.undo!(never, { node: "monitor1", name: "Much", rule }, undefined);
     expect(never.recorded.unchanged).toBe(1);
-  }, 90_000);
+  }, 240_000);
 
   test("the commands have three words, and work while no server of the cluster answers", async () => {
     const { prometheus, alertmanager } = world;

@@ -1,18 +1,25 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import type { Doc, JsonObject, LibraryEntry } from "../../../engine/types.ts";
 import { identityOf } from "../../../providers/executable.ts";
 import type { Nodes } from "../../../providers/nodes/contract.ts";
+import { isPasswordOf, scramVerifier } from "../../../providers/postgres/scram.ts";
 import { clusterFile } from "../../../providers/registry/folder.ts";
 import { readClusterFile } from "../../../providers/registry/read.ts";
+import type { ClusterFile } from "../../../providers/registry/schema.ts";
 import packageJson from "../../../package.json" with { type: "json" };
 import account from "../../../steps/monitor/account.ts";
+import poolerLogin from "../../../steps/monitor/pooler-login.ts";
 import accountRemove from "../../../steps/monitor/account-remove.ts";
 import follow, { joined, once } from "../../../steps/monitor/follow.ts";
 import install from "../../../steps/monitor/install.ts";
+import targets from "../../../steps/monitor/targets.ts";
+import watchers from "../../../steps/monitor/watchers.ts";
+import { watchedIn } from "../../../steps/monitor/node/home.ts";
+import { targetFiles } from "../../../steps/monitor/node/targets.ts";
 import { alertmanagerConfig } from "../../../steps/monitor/node/alertmanager.ts";
 import { prometheusConfig } from "../../../steps/monitor/node/prometheus.ts";
 import { RULE_FILES } from "../../../steps/monitor/node/rules.ts";
@@ -111,6 +118,18 @@ test("the role may look and nothing else; its password is in one file, and in no
     });
     expect(rows[0].kept).toStartWith("SCRAM-SHA-256$");
 
+    // A restore brings back another password: it is put right.
+    await admin.query("alter role pgdba_monitor password 'another'");
+    const restored = context();
+    await account.run(restored, {});
+    expect(restored.recorded.unchanged).toBe(0);
+    expect(restored.recorded.warnings).toHaveLength(1);
+    const set = await admin.query(
+      "select rolpassword from pg_authid where rolname = 'pgdba_monitor'",
+    );
+    expect(isPasswordOf(password, set.rows[0].rolpassword)).toBe(true);
+    expect(isPasswordOf(`${password}x`, set.rows[0].rolpassword)).toBe(false);
+
     const again = context();
     await account.run(again, {});
     expect(again.recorded.unchanged).toBe(1);
@@ -129,7 +148,7 @@ test("the role may look and nothing else; its password is in one file, and in no
     expect(await entry()).toEqual(before);
     await expect(stat(file)).rejects.toThrow();
     const none = context();
-    expect(await accountRemove.run(none, {})).toEqual({ user: "pgdba_monitor", removed: false });
+    expect(await accountRemove.run(none, {})).toEqual({ user: null, removed: false });
     expect(none.recorded.unchanged).toBe(1);
   } finally {
     await admin.query("drop role if exists pgdba_monitor");
@@ -138,12 +157,108 @@ test("the role may look and nothing else; its password is in one file, and in no
   }
 }, 30_000);
 
+test("two state folders that watch one server have a role each: neither takes the other's away", async () => {
+  const { server, context, close } = await onServer();
+  const admin = await clientOf(server);
+  const other = await mkdtemp(join(tmpdir(), "pgdba-other-"));
+  const there = () => {
+    const ctx = context();
+    return { ...ctx, run: { ...ctx.run, stateDir: other } };
+  };
+  const roles = async () =>
+    (
+      await admin.query(
+        "select rolname from pg_roles where rolname like 'pgdba_monitor%' order by 1",
+      )
+    ).rows.map(({ rolname }) => rolname as string);
+  try {
+    await mkdir(join(other, "clusters"), { mode: 0o700 });
+    await copyFile(clusterFile(stateDir, "orders"), clusterFile(other, "orders"));
+    await account.run(context(), {});
+    const verifier = async () =>
+      (await admin.query("select rolpassword from pg_authid where rolname = 'pgdba_monitor'")).rows;
+    const before = await verifier();
+    const { user } = (await account.run(there(), {})) as { user: string };
+    expect(user).toMatch(/^pgdba_monitor_[0-9a-f]{8}$/);
+    expect(await verifier()).toEqual(before);
+    expect(await roles()).toEqual(["pgdba_monitor", user]);
+    // It stays that of this folder.
+    expect(await account.run(there(), {})).toMatchObject({ user, made: false });
+    expect(await accountRemove.run(there(), {})).toEqual({ user, removed: true });
+    expect(await roles()).toEqual(["pgdba_monitor"]);
+    expect(await accountRemove.run(there(), {})).toEqual({ user: null, removed: false });
+    expect(await roles()).toEqual(["pgdba_monitor"]);
+  } finally {
+    await accountRemove.run(context(), {});
+    await admin.end();
+    await close();
+    await rm(other, { recursive: true });
+  }
+}, 30_000);
+
+test("a server that is not registered is refused by all of them, with the way to register it", async () => {
+  const target = targetOf(await sharedServer());
+  try {
+    for (const { run } of [account, watchers, accountRemove]) {
+      const ctx = fakeContext({ target: { ...through(target), cluster: null }, run: { stateDir } });
+      expect(await run(ctx, {}).catch((error: unknown) => error)).toMatchObject({
+        code: "capability_missing",
+        message: expect.stringContaining("is not registered"),
+      });
+    }
+  } finally {
+    await target.close();
+  }
+});
+
+test("where no Docker Engine answers, no node beside is known, and the role can still be removed", async () => {
+  const facts = async () => ({ capabilities: ["postgres"] });
+  const ctx = fakeContext({
+    target: { cluster: "orders", name: "orders", facts } as never,
+    run: { stateDir },
+    env: { DOCKER_HOST: "unix:///nowhere/docker.sock" },
+  });
+  expect(await watchers.run(ctx, {})).toEqual({ nodes: [] });
+  expect(ctx.recorded.warnings).toEqual([
+    expect.stringMatching(/^No Docker Engine answers.*whether a node there watches orders/),
+  ]);
+});
+
+test("a node whose container somebody else has removed is told, as one that does not run, while the entry names it", async () => {
+  const file = clusterFile(stateDir, "orders");
+  const kept = await readFile(file, "utf8");
+  const monitor = { name: "monitor1", roles: ["monitoring"] };
+  await writeFile(file, stringify({ ...ENTRY, nodes: [...ENTRY.nodes, monitor] }), { mode: 0o600 });
+  const facts = async () => ({ capabilities: ["postgres", "nodes"] });
+  const use = async () => ({ list: async () => [{ node: "pg1", roles: ["postgres"] }] });
+  const target = { cluster: "orders", name: "orders", facts, use } as never;
+  try {
+    expect(await watchers.run(fakeContext({ target, run: { stateDir } }), {})).toEqual({
+      nodes: [{ node: "monitor1", beside: false, running: false }],
+    });
+  } finally {
+    await writeFile(file, kept);
+  }
+});
+
+test("no two targets of a job have the same labels: they would be one series", () => {
+  const files = targetFiles(watchedIn("orders", ENTRY as unknown as ClusterFile), "monitor1");
+  for (const [job, groups] of Object.entries(files)) {
+    const of = groups.flatMap(({ targets: all, labels }) => all.map(() => JSON.stringify(labels)));
+    expect([job, new Set(of).size]).toEqual([job, of.length]);
+  }
+  expect(files["alertmanager"]).toEqual([
+    { targets: ["127.0.0.1:9093"], labels: { cluster: "orders", instance: "monitor1" } },
+  ]);
+});
+
 test("members that Patroni lists are added, and those that are down stay", async () => {
   const known = {
     cluster: "o",
     servers: [{ name: "pg2", host: "pg2", port: 5432, api: 8008 }],
     etcd: [],
     poolers: [],
+    hasDisks: true,
   };
   const members = [{ name: "pg1", host: "10.0.0.1", port: 5433, api: "https://10.0.0.1:8009" }];
   expect(joined(known, members).servers).toEqual([
@@ -191,13 +306,25 @@ function nodeWith(said: { targets: JsonObject[] }, identity: string) {
   });
   const no = { ...ok(), exit_code: 1, stderr: "wrong" };
   let refuse = "";
+  /** As the script of the node does it, without the tools themselves. */
+  const putAll = (told: string) => {
+    const others = (
+      JSON.parse(told) as { path: string; content: string; check: string[] | null }[]
+    ).filter(({ path, content }) => files.get(path) !== content);
+    const refused = others.find(({ check }) => check !== null && check[0] === refuse);
+    if (refused !== undefined)
+      return { refused: { check: refused.check!.join(" "), said: "wrong" } };
+    for (const { path, content } of others) files.set(path, content);
+    return { put: others.map(({ path }) => path) };
+  };
   const nodes = {
     facts: async () => ({ os: { arch: process.arch } }),
     put: async (_node: string, path: string, { content }: { content: string }) =>
       void files.set(path, content),
-    async exec(_node: string, [program = "", ...rest]: string[]) {
+    async exec(_node: string, [program = "", ...rest]: string[], { stdin = "" } = {}) {
       ran.push([program, ...rest].join(" "));
       const path = rest.at(-1)!;
+      if (path.includes("json.load(sys.stdin)")) return ok(JSON.stringify(putAll(stdin)));
       if (program === "cat") return files.has(path) ? ok(files.get(path)) : no;
       if (program === "test") return files.has(path) ? ok() : no;
       if (program === "rm") files.delete(path);
@@ -261,7 +388,9 @@ test("a node is told what to do: no password is in it, what is right already sta
       { targets: ["127.0.0.1:9127"], labels: { cluster: "orders", instance: "pgb1" } },
     ]);
     const services = json("monitor/services.json");
-    expect(services.accounts).toEqual({ monitor: "pgdba_monitor", pgbouncer_admin: "boss" });
+    // PgBouncer is asked by the same role, and nobody's power over it is on the node.
+    expect(services.accounts).toEqual({ monitor: "pgdba_monitor" });
+    expect(JSON.stringify(services)).toContain("postgres://pgdba_monitor@pgb1:6432/pgbouncer");
     expect(services.services.map(({ name }: { name: string }) => name)).toContain(
       "pgbouncer-exporter-pgb1",
     );
@@ -276,6 +405,26 @@ test("a node is told what to do: no password is in it, what is right already sta
       "http://people/hook",
     );
     expect(world.ran.some((line) => line.includes("pkill"))).toBe(false);
+    // So does how long samples are kept.
+    const retention = () =>
+      json("monitor/services.json").services[0].argv.find((word: string) =>
+        word.includes("retention"),
+      );
+    expect(retention()).toEndWith("=15d");
+    await run({ retention: "2d" });
+    await run({});
+    expect(retention()).toEndWith("=2d");
+    // Receivers that somebody has put there by hand stay, and routes are those of this pgdba.
+    const routes = "/var/lib/pgdba/monitor/alertmanager.yml";
+    const people = { name: "people", email_configs: [{ to: "dba@example.com" }] };
+    const byHand = { route: { receiver: "people" }, receivers: [people] };
+    world.files.set(routes, stringify(byHand));
+    await run({});
+    expect(parse(world.files.get(routes)!)).toMatchObject({
+      route: { routes: expect.any(Array) },
+      receivers: [people],
+    });
+    await run({ receivers: ["http://people/hook"] });
     // A threshold reaches the rules, and the health checks there; it stays where none is given.
     await run({ thresholds: { "replication-lag": { warning: 10 }, "disk-used": { warning: 70 } } });
     const [left] = await run({});
@@ -325,8 +474,50 @@ test("a node is told what to do: no password is in it, what is right already sta
   }
 }, 60_000);
 
+test("one that the entry has no more is asked no more on the nodes that monitor, and pgdba is started again there", async () => {
+  const world = nodeWith({ targets: [] }, "");
+  const file = clusterFile(stateDir, "orders");
+  const kept = await readFile(file, "utf8");
+  const account = { user: "pgdba_monitor", password: "monitor" };
+  const second = { name: "pg2", roles: ["postgres"], address: { host: "pg2", port: 5432 } };
+  const withBoth = {
+    ...ENTRY,
+    secrets: { ...ENTRY.secrets, monitor: { file: "secrets/orders/monitor" } },
+    accounts: { ...ENTRY.accounts, monitor: account },
+  };
+  const run = async (data: object) => {
+    await writeFile(file, stringify(data));
+    const ctx = fakeContext({
+      target: { cluster: "orders", use: async () => world.nodes },
+      run: { stateDir },
+    });
+    world.ran.length = 0;
+    const told = (await targets.run(ctx, { nodes: ["monitor1"] })) as { members: string[] };
+    return { members: told.members, ctx };
+  };
+  const asked = () =>
+    JSON.parse(world.files.get("/var/lib/pgdba/monitor/targets/postgres.json")!).map(
+      ({ labels }: { labels: { instance: string } }) => labels.instance,
+    );
+  try {
+    expect((await run({ ...withBoth, nodes: [...ENTRY.nodes, second] })).members).toEqual([
+      "pg1",
+      "pg2",
+    ]);
+    expect(asked()).toEqual(["pg1", "pg2"]);
+    const { ctx } = await run({ ...withBoth, nodes: [...ENTRY.nodes, second] });
+    expect(ctx.recorded.unchanged).toBe(1);
+    expect(world.ran.some((line) => line.includes("pkill -x pgdba"))).toBe(false);
+    await run(withBoth);
+    expect(asked()).toEqual(["pg1"]);
+    expect(world.ran.some((line) => line.includes("pkill -x pgdba"))).toBe(true);
+  } finally {
+    await writeFile(file, kept);
+  }
+});
+
 test("TLS is asked of Patroni and etcd where the cluster has it; webhooks are for people, not for the dead man's switch", async () => {
-  const jobs = (await prometheusConfig(true))["scrape_configs"] as {
+  const jobs = (await prometheusConfig({ patroni: "/ca", etcd: null }))["scrape_configs"] as {
     job_name: string;
     scheme?: string;
   }[];
@@ -361,3 +552,51 @@ test("a default that the user's layers change reaches the alerts and the checks;
     checks: {},
   });
 });
+
+test("PgBouncer lets the role of monitoring in by a verifier; one that was made before is warned of, and what is right stays", async () => {
+  const { context, close } = await onServer();
+  const kept = new Map<string, string>();
+  const nodes = {
+    async exec(node: string, [program]: string[], { stdin = "" } = {}) {
+      const ok = (stdout: string) => ({ exit_code: 0, stdout, stderr: "" });
+      if (program === "cat")
+        return kept.has(node) ? ok(kept.get(node)!) : { ...ok(""), exit_code: 1 };
+      const { user, verifier } = JSON.parse(stdin) as { user: string; verifier: string | null };
+      expect(user).toBe("pgdba_monitor");
+      if (node === "old") return ok('{"known": false}');
+      if (verifier === null) kept.delete(node);
+      else kept.set(node, `${verifier}\n`);
+      return ok('{"known": true}');
+    },
+  };
+  const there = () =>
+    fakeContext({ target: { cluster: "orders", use: async () => nodes }, run: { stateDir } });
+  try {
+    await account.run(context(), {});
+    const password = (await readFile(join(stateDir, "secrets/orders/monitor"), "utf8")).trim();
+    const first = there();
+    const both = { nodes: ["pgb1", "old"] };
+    expect(await poolerLogin.run(first, both)).toEqual({ nodes: ["pgb1"] });
+    expect(isPasswordOf(password, kept.get("pgb1")!.trim())).toBe(true);
+    expect(first.recorded.warnings).toEqual([
+      expect.stringContaining("old was made by an older pgdba"),
+    ]);
+    const again = there();
+    expect(await poolerLogin.run(again, { nodes: ["pgb1"] })).toEqual({ nodes: [] });
+    expect(again.recorded.unchanged).toBe(1);
+    // Another password is given anew; taken back it is let in no more.
+    kept.set("pgb1", scramVerifier("another"));
+    expect(await poolerLogin.run(there(), { nodes: ["pgb1"] })).toEqual({ nodes: ["pgb1"] });
+    expect(isPasswordOf(password, kept.get("pgb1")!.trim())).toBe(true);
+    await poolerLogin.undo!(first, both, undefined);
+    expect(kept.size).toBe(0);
+    kept.set("pgb1", scramVerifier(password));
+    expect(await poolerLogin.run(there(), { nodes: ["pgb1"], remove: true })).toEqual({
+      nodes: ["pgb1"],
+    });
+    expect(kept.size).toBe(0);
+  } finally {
+    await accountRemove.run(context(), {});
+    await close();
+  }
+}, 60_000);

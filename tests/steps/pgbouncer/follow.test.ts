@@ -160,6 +160,22 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
     await other.end();
   });
 
+  test("of a PgBouncer that stands still nobody says that no transaction is open", async () => {
+    const busy = await at.client();
+    await busy.query("BEGIN");
+    const asked = { holder: "run-1", cap_ms: 5000, wait_ms: 600 };
+    const answer = at.ask("POST", "/pause", asked);
+    await at.until(({ clients }) => clients !== "go on");
+    await at.pooler.freeze(true);
+    try {
+      expect(await answer).toMatchObject({ status: 503, body: { error: "unreachable" } });
+    } finally {
+      await at.pooler.freeze(false);
+    }
+    await at.until(({ pgbouncer, clients }) => pgbouncer && clients === "go on");
+    await busy.end().catch(() => {});
+  });
+
   test("at its cap a pause ends by itself, asked again it lasts longer, and to end it twice is no error", async () => {
     const asked = { holder: "run-1", cap_ms: 300, wait_ms: 200 };
     expect((await at.ask("POST", "/pause", asked)).status).toBe(200);

@@ -258,6 +258,15 @@ describe("executed and undone", () => {
     expect(await traces()).toEqual(before);
   });
 
+  test("where only reads were asked for, what would write is not executed, not even to be rolled back", async () => {
+    const reads = on.again({ readOnly: true });
+    for (const sql of ["DELETE FROM items", "SELECT id FROM items WHERE id = 1 FOR UPDATE"]) {
+      expect(await codeOf(run({ sql, analyze: true }, reads))).toBe("step_refused");
+      expect((await run({ sql }, reads)).analyzed).toBe(false);
+    }
+    expect((await run({ sql: "SELECT * FROM items", analyze: true }, reads)).analyzed).toBe(true);
+  });
+
   test("row locks are taken and given back", async () => {
     const { plan } = await executed("SELECT * FROM items WHERE id = 1 FOR UPDATE");
     expect(plan.type).toBe("LockRows");
@@ -279,7 +288,7 @@ describe("executed and undone", () => {
       "SELECT crypt('x', gen_salt('md5'))",
       "SELECT * FROM pg_locks",
       "VALUES (1), (2)",
-      "SELECT 'call dblink(x) and pg_sleep(1)' FROM items WHERE name <> 'pg_sleep(10)'",
+      "SELECT 'call dblink(x) and pg_sleep(1)' FROM items WHERE name <> 'pg_sleep(60)'",
       "SELECT count(*) FROM passwd",
       "SELECT count(*) FROM items TABLESAMPLE system (50)",
       "SELECT row_number() OVER (ORDER BY id), now() - interval '1 day' FROM items WHERE id IN (1, 2)",
@@ -333,8 +342,8 @@ describe("what could act outside of the transaction is not executed", () => {
   });
 
   test.each([
-    ["pg_sleep", "SELECT pg_sleep(10)"],
-    ["pg_sleep", "SELECT * FROM items WHERE id = 1 AND (SELECT true FROM pg_sleep(10)) IS NULL"],
+    ["pg_sleep", "SELECT pg_sleep(60)"],
+    ["pg_sleep", "SELECT * FROM items WHERE id = 1 AND (SELECT true FROM pg_sleep(60)) IS NULL"],
     ["pg_read_file", "SELECT pg_read_file('/etc/passwd')"],
     ["pg_ls_dir", "SELECT * FROM pg_ls_dir('/')"],
     ["lo_export", "SELECT lo_export(1, '/nonexistent')"],
@@ -368,26 +377,26 @@ describe("what could act outside of the transaction is not executed", () => {
     ],
     [
       "pg_sleep",
-      "INSERT INTO items VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET name = 'y' WHERE (SELECT true FROM pg_sleep(10))",
+      "INSERT INTO items VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET name = 'y' WHERE (SELECT true FROM pg_sleep(60))",
     ],
     ["foreign", "SELECT * FROM program"],
     ["foreign", "SELECT reads()"],
     ["foreign", "INSERT INTO split VALUES (1)"],
     ["rule", "INSERT INTO ruled VALUES (1)"],
-    ["pg_sleep", "WITH w AS MATERIALIZED (SELECT pg_sleep(10)) SELECT 1 FROM w"],
+    ["pg_sleep", "WITH w AS MATERIALIZED (SELECT pg_sleep(60)) SELECT 1 FROM w"],
   ])("%s: %s", async (why, sql) => {
     const before = await traces();
     const started = performance.now();
     const error = await executed(sql).catch((thrown: unknown) => thrown);
     expect(error.message).toContain(why);
     expect(["step_refused", "unsupported"]).toContain(error.code);
-    expect(performance.now() - started).toBeLessThan(3000);
+    expect(performance.now() - started).toBeLessThan(30_000);
     expect(await traces()).toEqual(before);
     expect(existsSync(file())).toBe(false);
   });
 
   test("the refusal names what stands against it", async () => {
-    expect(await messageOf(executed("SELECT pg_sleep(10)"))).toContain(
+    expect(await messageOf(executed("SELECT pg_sleep(60)"))).toContain(
       "it calls pg_sleep(double precision), which is volatile",
     );
     expect(await messageOf(executed("UPDATE watched SET v = 2"))).toContain(
@@ -402,7 +411,7 @@ describe("what could act outside of the transaction is not executed", () => {
   });
 
   test("they are planned all the same", async () => {
-    expect((await run({ sql: "SELECT pg_sleep(10)" })).plan.type).toBe("Result");
+    expect((await run({ sql: "SELECT pg_sleep(60)" })).plan.type).toBe("Result");
     expect((await run({ sql: "UPDATE watched SET v = 2" })).plan.title).toBe("Update on watched");
   });
 

@@ -415,9 +415,9 @@ test("on a standby nothing can be held: an ordinary role, or a refusal", async (
   const copy = await bench(standby, "postgres");
   while (!(await copy.sql(`SELECT pg_last_wal_replay_lsn() >= '${lsn}' AS there`))[0].there)
     await Bun.sleep(20);
-  expect(await grounds(standby, "postgres", primary.password)).toContain(
-    "step_refused Connect as a role",
-  );
+  const refused = await grounds(standby, "postgres", primary.password);
+  expect(refused).toContain("step_refused Connect as a role");
+  expect(refused).toContain("at the primary: `pgdba role create ROLE`");
   expect(await grounds(standby, "app", "p")).toBe("done");
   expect(await grounds(primary, "postgres", primary.password)).toBe("done");
   await copy.close();

@@ -3,8 +3,10 @@ import { Ajv } from "ajv";
 import type { Json, JsonObject, StepContext, StepType, Target } from "../../../engine/types.ts";
 import { resolveTarget } from "../../../providers/target/resolve.ts";
 import execute from "../../../steps/sql/execute.ts";
-import { identifiersOf, placeIdentifiers } from "../../../steps/sql/input.ts";
+import { identifiersOf, placeIdentifiers, placeLiterals } from "../../../steps/sql/input.ts";
 import query from "../../../steps/sql/query.ts";
+import { repeatable } from "../../../steps/sql/repeatable.ts";
+import { PgdbaError } from "../../../engine/errors.ts";
 import { type FakeContext, fakeContext } from "../../support/context.ts";
 import { clientOf, createDatabase, sharedServer, type TestServer } from "../../support/postgres.ts";
 import { codeOf } from "../../providers/postgres/helpers.ts";
@@ -62,6 +64,13 @@ test("a statement that may be done twice fails plainly when its connection is lo
   expect(await cut({ idempotent: true })).toBe("connection_failed");
   await client.end();
 }, 120_000);
+
+test("a server that dies in the middle is reason enough to try such a statement again, and one that refuses is none", () => {
+  const died = (sqlstate: string | null): unknown =>
+    repeatable(new PgdbaError("connection_failed", "gone", { hint: "Look.", data: { sqlstate } }));
+  for (const state of [null, "57P01"]) expect(died(state)).toMatchObject({ retryable: true });
+  expect(died("28P01")).toMatchObject({ retryable: false });
+});
 
 describe("sql.query", () => {
   test("gives rows as objects, with their types", async () => {
@@ -277,6 +286,43 @@ describe("identifiers", () => {
     expect(placeIdentifiers(sql, { a: "v" })).toBe(expected);
   });
 
+  test("a literal is quoted whatever it holds, and only outside of strings and comments", async () => {
+    for (const text of [
+      "plain",
+      "it's",
+      "back\\slash",
+      "\\'; drop table things; --",
+      ':"a"',
+      "$1 $$ €",
+    ]) {
+      const sql = placeLiterals("SELECT :'a' AS a, 'x :''a' AS b /* :'a' */", { a: text });
+      expect((await run(query, { sql })).rows).toEqual([{ a: text, b: "x :'a" }]);
+    }
+    expect(() => placeLiterals("SELECT :'toString'", {})).toThrow("does not have");
+    expect(() => placeLiterals("SELECT :'a'", { a: "a\0b" })).toThrow("NUL");
+  });
+
+  test("a statement runs in another database, and says what it locks", async () => {
+    const input = { sql: "COMMENT ON DATABASE postgres IS :'text'", literals: { text: "it's" } };
+    await run(execute, { ...input, database: "postgres", locks: "none" });
+    const told = await run(query, {
+      sql: "SELECT shobj_description(oid, 'pg_database') AS said FROM pg_database WHERE datname = 'postgres'",
+    });
+    expect(told.rows).toEqual([{ said: "it's" }]);
+    const locks = execute.locks as (input: unknown) => string;
+    expect([locks(input), locks({ ...input, locks: "none" })]).toEqual(["all", "none"]);
+    const where = { sql: "CREATE TABLE there (n int)", database: "postgres" };
+    await run(execute, where);
+    const there = { sql: "SELECT to_regclass('there') IS NOT NULL AS there" };
+    expect((await run(query, there)).rows).toEqual([{ there: false }]);
+    expect((await run(query, { ...there, database: "postgres" })).rows).toEqual([{ there: true }]);
+    const probe = { ...where, probe: "SELECT to_regclass('there') IS NOT NULL" };
+    expect(await execute.probe?.(ctx, probe)).toMatchObject({ state: "done" });
+    await run(execute, { sql: "DROP TABLE there", database: "postgres" });
+    // As an expression may give it: the run's own.
+    await run(execute, { sql: "CREATE TEMP TABLE mine (n int)", database: null });
+  });
+
   test.each([
     ["empty", ""],
     ["a NUL", "a\0b"],
@@ -316,5 +362,7 @@ describe("identifiers", () => {
       identifiers: { b: "x", c: "y" },
     });
     expect(found?.map(({ rule }) => rule)).toEqual(["missing-identifier", "unused-identifier"]);
+    const texts = await execute.lint?.({ sql: "ROLLBACK PREPARED :'a'", literals: { b: "x" } });
+    expect(texts?.map(({ rule }) => rule)).toEqual(["missing-literal", "unused-literal"]);
   });
 });

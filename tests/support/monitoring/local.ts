@@ -153,13 +153,17 @@ export class LocalMonitoring {
         await mkdir(dirname(this.path(path)), { recursive: true });
         await writeFile(this.path(path), content);
       },
-      exec: async (_node: string, argv: string[]) => {
+      exec: async (_node: string, argv: string[], { stdin = "" } = {}) => {
         const none = { signal: null, truncated: false, stderr: "" };
         if (argv.join(" ").includes("pkill -HUP")) {
           this.#reload();
           return { exit_code: 0, stdout: "", ...none };
         }
-        const ran = Bun.spawn(argv.map(here), { stdout: "pipe", stderr: "pipe" });
+        const ran = Bun.spawn(argv.map(here), {
+          stdin: Buffer.from(here(stdin)),
+          stdout: "pipe",
+          stderr: "pipe",
+        });
         const [stdout, stderr] = await Promise.all([ran.stdout.text(), ran.stderr.text()]);
         return { exit_code: await ran.exited, ...none, stdout, stderr };
       },

@@ -3,6 +3,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../../../providers/nodes/embedded/server.ts";
+import { COLLECTORS } from "../../../steps/monitor/node/services.ts";
 
 const root = join(import.meta.dir, "../../..");
 
@@ -68,9 +69,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     program("prometheus-postgres-exporter"),
     `--web.listen-address=${postgres}`,
     `--config.file=${join(base, "postgres_exporter.yml")}`,
-    ...["database_wraparound", "postmaster", "stat_checkpointer", "stat_wal_receiver"].map(
-      (name) => `--collector.${name}`,
-    ),
+    ...COLLECTORS,
   ]);
   start("node_exporter", [program("prometheus-node-exporter"), `--web.listen-address=${node}`]);
   const poolers: Target[] = [];

@@ -2,6 +2,7 @@
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { PgdbaError, toPgdbaError } from "../../../../engine/errors.ts";
+import { Lines } from "../../../../engine/shared/lines.ts";
 import type { By, Role } from "../../contract.ts";
 import { archiveOf, type ContextFile } from "./context.ts";
 import { architectureOf, identityOf, withExecutable } from "../../../executable.ts";
@@ -9,6 +10,8 @@ import { hasPgdba, type Recipe, recipeOf } from "./recipe.ts";
 
 /** Lines of the output that an error tells. */
 const LAST_LINES = 20;
+/** No event of a build is so long. */
+const MAX_EVENT = 4 * 1024 * 1024;
 
 export interface Builder {
   docker: Docker;
@@ -233,19 +236,16 @@ async function name(docker: Docker, id: string, tag: string, anew: boolean): Pro
 async function* eventsOf(stream: NodeJS.ReadableStream, signal: AbortSignal): AsyncGenerator<Told> {
   const leave = () => (stream as Readable).destroy();
   signal.addEventListener("abort", leave, { once: true });
-  const decoder = new TextDecoder();
-  let rest = "";
+  const told = new Lines(MAX_EVENT);
   try {
     for await (const chunk of stream) {
       signal.throwIfAborted();
-      rest += decoder.decode(chunk as Buffer, { stream: true });
-      const lines = rest.split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) if (line.trim() !== "") yield JSON.parse(line) as Told;
+      for (const line of told.take(chunk as Buffer))
+        if (line.trim() !== "") yield JSON.parse(line) as Told;
     }
   } finally {
     signal.removeEventListener("abort", leave);
     signal.throwIfAborted();
   }
-  if (rest.trim() !== "") yield JSON.parse(rest) as Told;
+  if (told.rest.trim() !== "") yield JSON.parse(told.rest) as Told;
 }

@@ -32,16 +32,10 @@ export async function assertGiven(
   by: Pick<By, "signal" | "progress" | "log"> & { anew?: boolean },
 ): Promise<void> {
   if (by.anew === true) await renewed(docker, image, by);
-  if ((await idOf(docker, image)) === null) await fetched(docker, image, by);
-  const [{ Architecture, Config }, { Arch }] = await Promise.all([
-    docker.getImage(image).inspect(),
-    docker.version(),
-  ]);
-  if (Architecture !== Arch)
-    throw refused(
-      `The image ${image} is for ${Architecture}, the Docker Engine's machine is ${Arch}`,
-      `Pull or build it for ${Arch}.`,
-    );
+  const { Config } = await haveImage(docker, image, {
+    ...by,
+    hint: "Build it or load it (`docker load`), or let pgdba build its own.",
+  });
   const entry = Config.Entrypoint ?? [];
   const missing = await lacking(docker, image, NEEDED[role] ?? []);
   if (entry.length === 0) missing.push("an ENTRYPOINT");
@@ -52,17 +46,29 @@ export async function assertGiven(
   );
 }
 
-async function fetched(
+/**
+ * An image that the Engine has, or can pull. `hint` says what serves where it can't.
+ * @throws PgdbaError step_refused: it can't be had, or is for another processor; the Engine's own errors
+ */
+export async function haveImage(
   docker: Docker,
   image: string,
-  by: Pick<By, "signal" | "progress">,
-): Promise<void> {
-  const { failed, cause } = await pull(docker, image, by);
-  if (failed === undefined) return;
+  by: Pick<By, "signal" | "progress"> & { hint: string },
+): Promise<Docker.ImageInspectInfo> {
+  if ((await idOf(docker, image)) === null) {
+    const { failed, cause } = await pull(docker, image, by);
+    if (failed !== undefined)
+      throw refused(
+        `The Docker Engine has no image ${image}, and can't pull it: ${failed}`,
+        by.hint,
+        cause,
+      );
+  }
+  const [found, { Arch }] = await Promise.all([docker.getImage(image).inspect(), docker.version()]);
+  if (found.Architecture === Arch) return found;
   throw refused(
-    `The Docker Engine has no image ${image}, and can't pull it: ${failed}`,
-    "Build it or load it (`docker load`), or let pgdba build its own.",
-    cause,
+    `The image ${image} is for ${found.Architecture}, the Docker Engine's machine is ${Arch}`,
+    `Pull or build it for ${Arch}.`,
   );
 }
 

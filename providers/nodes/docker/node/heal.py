@@ -9,6 +9,9 @@ import sys
 import time
 
 ENGINE = "/run/engine.sock"
+# It is begun so much before the deadline at most, and never more than this part of the fault's time.
+EARLY_S = 5.0
+EARLY_PART = 0.1
 
 
 class Engine(http.client.HTTPConnection):
@@ -64,6 +67,14 @@ def here(argv: list[str]) -> None:
         refuse((done.stderr or done.stdout).strip() or f"exit code {done.returncode}", 1)
 
 
+def early(took: float, lasts: float) -> float:
+    """
+    A fault is to be over by its deadline, and to take it back takes time, the more the busier the machine: a node is down until the Engine has started it. To make
+    this container and to start it took about as long as each other.
+    """
+    return min(took / 2, EARLY_S, lasts * EARLY_PART)
+
+
 order = json.loads(sys.argv[1])
 if order["act"] != "here":
     # Whoever arms must learn at once that nobody could heal.
@@ -74,7 +85,11 @@ if order["act"] != "here":
 print("ready", flush=True)
 # To be made and started took its time, too. A clock that is another one's is not gone by.
 left = order["until"] - time.time()
-time.sleep(left if 0 < left < order["seconds"] else order["seconds"])
+left = left if 0 < left < order["seconds"] else order["seconds"]
+# A thaw takes next to none.
+if order["act"] != "thaw":
+    left -= early(order["seconds"] - left, order["seconds"])
+time.sleep(max(0, left))
 if order["act"] == "thaw":
     # 409 and 500: it is not frozen.
     status, said = ask("GET", f"/containers/{order['container']}/json")

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../../../engine/types.ts";
+import { isMapping, type JsonObject } from "../../../../engine/types.ts";
 import { castOf, columnsIn, isRelabelling, nameOf } from "../conditions.ts";
 import {
   at,
@@ -10,7 +10,7 @@ import {
   type Rule,
   weigh,
 } from "../finding.ts";
-import { isObject, type Plan, type PlanNode, text, walk } from "../tree.ts";
+import { type Plan, type PlanNode, text, walk } from "../tree.ts";
 import { isSmall, removedRows } from "./scan-size.ts";
 
 /** Most rows are wanted above this share: an index would not help, hidden or not. */
@@ -73,11 +73,11 @@ interface Wrapped {
 /** Comparisons, joined by AND, of one wrapped column with something that has no column. */
 function comparisons(expression: JsonObject): { source: string; wrapped: Wrapped }[] {
   const bool = expression.BoolExpr;
-  if (isObject(bool) && bool.boolop === "AND_EXPR" && Array.isArray(bool.args))
-    return bool.args.filter(isObject).flatMap(comparisons);
+  if (isMapping(bool) && bool.boolop === "AND_EXPR" && Array.isArray(bool.args))
+    return bool.args.filter(isMapping).flatMap(comparisons);
   const compared = expression.A_Expr;
-  if (!isObject(compared) || !COMPARISONS.has(nameOf(compared.name))) return [];
-  const sides = [compared.lexpr, compared.rexpr].filter(isObject);
+  if (!isMapping(compared) || !COMPARISONS.has(nameOf(compared.name))) return [];
+  const sides = [compared.lexpr, compared.rexpr].filter(isMapping);
   const columns = sides.map((side) => columnsIn(side));
   const side = columns.findIndex((names) => names.length === 1);
   const [wrapper, column] = [sides[side], columns[side]?.[0]];

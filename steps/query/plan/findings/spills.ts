@@ -1,6 +1,6 @@
-import type { JsonObject } from "../../../../engine/types.ts";
+import { isMapping, type JsonObject } from "../../../../engine/types.ts";
 import { at, type Facts, type Finding, kb, type Rule, weigh, several } from "../finding.ts";
-import { isObject, number, type Plan, type PlanNode, text, walk, workers } from "../tree.ts";
+import { number, type Plan, type PlanNode, text, walk, workers } from "../tree.ts";
 
 /** Sorts, hash joins and hashed aggregates that did not fit into work_mem and went to temporary files. */
 export const spills: Rule = (plan, facts) =>
@@ -46,8 +46,8 @@ function sort(node: PlanNode, plan: Plan, facts: Facts): Finding[] {
 function diskOf(details: JsonObject): number {
   const own = details.sort_space_type === "Disk" ? Number(details.sort_space_used) : 0;
   const groups = [details.full_sort_groups, details.pre_sorted_groups].map((group) => {
-    const disk = isObject(group) ? group.sort_space_disk : undefined;
-    return isObject(disk) ? Number(disk.peak_sort_space_used) : 0;
+    const disk = isMapping(group) ? group.sort_space_disk : undefined;
+    return isMapping(disk) ? Number(disk.peak_sort_space_used) : 0;
   });
   return Math.max(own, ...groups);
 }

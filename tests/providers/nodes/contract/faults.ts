@@ -12,10 +12,12 @@ export function faultCases(world: World, one: Case): void {
     ["arm", "freeze"],
     "what is armed is done at its deadline, also when pgdba is dead",
     async () => {
+      // It must be frozen and looked at before.
+      const afterMs = 6_000;
       const other = drive(world, {
         run: "run-5",
         verb: "arm",
-        args: [{ thaw: "b" }, { id: "frozen-b", afterMs: 1500 }],
+        args: [{ thaw: "b" }, { id: "frozen-b", afterMs }],
         stay: true,
       });
       await other.said("done");
@@ -29,7 +31,7 @@ export function faultCases(world: World, one: Case): void {
         inverse: { thaw: "b" },
         state: "armed",
       });
-      expect(Date.parse(armed!.deadline) - Date.now()).toBeLessThan(1500);
+      expect(Date.parse(armed!.deadline) - Date.now()).toBeLessThan(afterMs);
       await world.until(
         () => running("b"),
         (state) => state === "running",
@@ -64,7 +66,8 @@ export function faultCases(world: World, one: Case): void {
 
   one(["arm", "stop"], "a node that was stopped is started at the deadline", async () => {
     const nodes = world.nodes();
-    await nodes.arm({ start: "b" }, { id: "stopped-b", afterMs: world.ms(400) });
+    // Who is late to stop it would stop it for good.
+    await nodes.arm({ start: "b" }, { id: "stopped-b", afterMs: world.ms(3_000) });
     await nodes.stop("b", "immediate");
     await world.until(
       () => running("b"),

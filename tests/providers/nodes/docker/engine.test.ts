@@ -2,19 +2,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { Nodes, NodeEvent } from "../../../../providers/nodes/contract.ts";
 import provider from "../../../../providers/nodes/docker/provider.ts";
-import { docker, dockerMissing } from "../../../support/docker.ts";
+import { anyImage, docker, dockerMissing } from "../../../support/docker.ts";
 import { EngineProxy } from "../../../support/engine-proxy.ts";
 import { failure } from "../contract/helpers.ts";
 
 const missing = dockerMissing();
-
-/** Any image with a shell will do: these containers are nodes by their labels alone. */
-async function anyImage(): Promise<string> {
-  const tags = (await docker("images", "--format", "{{.Repository}}:{{.Tag}}")).split("\n");
-  const found = tags.find((tag) => /^(pgdba-etcd|debian):/.test(tag) && !tag.includes("<none>"));
-  if (found === undefined) throw new Error("the Engine has no image of pgdba and none of Debian");
-  return found;
-}
 
 describe.skipIf(missing !== null)(
   `an Engine that is not as it should be${missing === null ? "" : ` (${missing})`}`,

@@ -190,7 +190,17 @@ test.skipIf(missing !== null)(
 test.skipIf(missing !== null)(`pgdba runs in PgBouncer's image (${here})`, async () => {
   const image = await ownImage(at, "pgbouncer", 17, { signal });
   const said = JSON.parse(
-    await cli("run", "--rm", "--user", "postgres", "--entrypoint", "pgdba", image, "list"),
+    await cli(
+      "run",
+      "--rm",
+      "--user",
+      "postgres",
+      "--entrypoint",
+      "pgdba",
+      image,
+      "list",
+      "--full",
+    ),
   );
   expect(said.success).toBe(true);
   expect(said.data.runbooks.map(({ name }: { name: string }) => name)).toContain(

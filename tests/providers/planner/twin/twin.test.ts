@@ -246,7 +246,7 @@ describe("indexes that do not exist", () => {
         with: [index("products", [key("price")], { where: `price < ${n}` })],
       });
     }
-    expect(performance.now() - begun).toBeLessThan(5000);
+    expect(performance.now() - begun).toBeLessThan(15_000);
   });
 });
 
@@ -345,7 +345,7 @@ describe("what it does to the server and to this machine", () => {
       if (new TextDecoder().decode(chunk).includes("open")) break;
     child.kill("SIGKILL");
     await child.exited;
-    const deadline = performance.now() + 5000;
+    const deadline = performance.now() + 30_000;
     while ((await runs()).length > 1 && performance.now() < deadline) await Bun.sleep(20);
     expect(await runs()).toHaveLength(1);
   });

@@ -9,7 +9,7 @@ import type { Scene } from "./scene.ts";
 import { SESSIONS } from "./sessions.ts";
 import { SETTINGS } from "./settings.ts";
 import { STANDBYS } from "./standbys.ts";
-import { STARTS } from "./starts.ts";
+import { STARTS, WOULD_FAIL } from "./starts.ts";
 import { VACUUM } from "./vacuum.ts";
 import { WAL } from "./wal.ts";
 import { WORKERS } from "./workers.ts";
@@ -26,6 +26,7 @@ export const SCENES: Scene[] = [
   SETTINGS,
   ...STANDBYS,
   STARTS,
+  WOULD_FAIL,
   VACUUM,
   ...WAL,
   ...WORKERS,

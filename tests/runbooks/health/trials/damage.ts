@@ -74,6 +74,8 @@ const UNCHECKED: Trial[] = [
 const WRAPAROUND: Trial[] = [
   {
     check: "wraparound-database",
+    // Those that take no connections go by their SQL.
+    commands: [debian?.version ?? 15],
     async plant({ server, query }) {
       await query(`create database "Ol;d"; create database shut`);
       await query("alter database shut allow_connections false");
@@ -101,6 +103,8 @@ const WRAPAROUND: Trial[] = [
   },
   {
     check: "wraparound-multixact",
+    // Those that take no connections go by their SQL.
+    commands: [debian?.version ?? 15],
     plant: "",
     finds: ["postgres", "template1", "template0", "Ol;d", "shut"].map(
       (name) => `warning database ${name}`,

@@ -1,3 +1,4 @@
+import { expect } from "bun:test";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -61,6 +62,10 @@ const TRIALS: Trial[] = [
         writeFile(join(server.dataDir, "postgresql.conf"), String(notes["conf"])).then(() =>
           query("select pg_reload_conf()"),
         ),
+    },
+    async leaves({ query }) {
+      expect(await query("select name from pg_file_settings where error is not null")).toEqual([]);
+      expect(await query("select from pg_file_settings where name = 'work_mem'")).toEqual([]);
     },
   },
   {

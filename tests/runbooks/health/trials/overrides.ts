@@ -24,6 +24,7 @@ const TRIALS: Trial[] = [
   },
   {
     check: "vacuum-blocked",
+    commands: [13, 18],
     thresholds: { warning: 0, critical: 1e6 },
     async plant({ open, query, notes }) {
       await query('create table "Lo;cked" (id int); create table read (id int)');

@@ -1,10 +1,14 @@
 import { expect } from "bun:test";
+import { join } from "node:path";
+import { shellQuoted } from "../../../../engine/shared/shell-words.ts";
 import { systemClock } from "../../../../engine/clock.ts";
+import type { Envelope } from "../../../../engine/types.ts";
 import apply from "../../../../steps/config/apply.ts";
 import type { Finding } from "../../../../steps/health/findings/findings.ts";
 import { resolveTarget } from "../../../../providers/target/resolve.ts";
 import { fakeContext } from "../../../support/context.ts";
 import type { TestServer } from "../../../support/postgres.ts";
+import { libraryWith } from "../support.ts";
 import { statementsOf } from "./statements.ts";
 import type { Deed, Trial, World } from "./trial.ts";
 
@@ -15,6 +19,7 @@ const PLACES: [RegExp, (world: World, name: string) => { database?: string; prim
 ];
 const BY_COMMAND = /^(alter system set|select pg_reload_conf)/;
 const RESTART = "then restart the server";
+const library = libraryWith();
 
 /**
  * Does what each finding tells: its SQL as it stands, in the place that it names; the server is restarted once for all that ask for
@@ -39,9 +44,11 @@ export async function carryOut(
     const deed = mine.find(({ remedy }) => remedy !== undefined)?.remedy as Deed | undefined;
     const server = mine[0]?.on === "standby" ? world.standby : world.server;
     const inWords =
-      finding.remedy.sql === null && finding.remedy.params?.["settings"] === undefined;
+      finding.remedy.sql === null &&
+      finding.remedy.params?.["settings"] === undefined &&
+      !(await mends(finding));
     if (deed === undefined || (deed.also && !inWords))
-      await runAsWritten(world, finding, server, plan);
+      await runAsWritten(world, finding, server, plan, mine[0]?.commands);
     if (deed !== undefined && (!deed.also || inWords)) {
       expect(`${finding.remedy.text}`).toMatch(deed.told);
       plan.later.push(() => deed.does(world, finding));
@@ -57,10 +64,19 @@ interface Plan {
   later: (() => Promise<unknown>)[];
 }
 
-async function runAsWritten(world: World, finding: Finding, server: TestServer, plan: Plan) {
+async function runAsWritten(
+  world: World,
+  finding: Finding,
+  server: TestServer,
+  plan: Plan,
+  commands?: readonly number[],
+) {
   const { sql, runbook, params } = finding.remedy;
-  // The command does the same as the statements for settings: each is run on some version.
-  const byCommand = runbook === "config/apply" && (sql === null || server.version % 2 === 0);
+  // The command does the same as the statements: each is run on some version.
+  const here = sql === null || (commands?.includes(server.version) ?? server.version % 2 === 0);
+  if (here && runbook !== "config/apply" && (await mends(finding)))
+    return runCommand(world, finding);
+  const byCommand = here && runbook === "config/apply";
   expect([finding.check, sql !== null || byCommand]).toEqual([finding.check, true]);
   if (byCommand) {
     const waiting = await applySettings(world, server, params?.["settings"] as object);
@@ -94,6 +110,37 @@ async function runAsWritten(world: World, finding: Finding, server: TestServer, 
     if (restart) plan.later.push(run);
     else await run();
   }
+}
+
+/** True where the runbook that a finding names does more than look. */
+async function mends({ remedy: { runbook } }: Finding): Promise<boolean> {
+  return runbook !== null && (await library.load(runbook)).data["risk"] !== "read";
+}
+
+/** Runs the command of a finding as it stands, in a shell; a person says yes to what is disruptive, and the name of what can't be undone. */
+async function runCommand({ server }: World, { check, remedy }: Finding): Promise<void> {
+  const { risk, params = {} } = (await library.load(remedy.runbook ?? "")).data;
+  const [named] = Object.values(remedy.params ?? {});
+  const asked =
+    Object.hasOwn(params as object, "confirmed") && remedy.params?.["confirmed"] === undefined;
+  const word = asked ? ["--confirmed", shellQuoted(String(named))] : [];
+  const yes = [...word, ...(risk === "disruptive" ? ["--yes"] : [])];
+  const child = Bun.spawn(["sh", "-c", [remedy.command, ...yes].join(" ")], {
+    env: {
+      PATH: `${join(import.meta.dir, "../../../../engine")}:${process.env["PATH"]}`,
+      HOME: server.dataDir,
+      PGDBA_SOURCE: "1",
+      PGDBA_HOME: `${server.dataDir}.state`,
+      PGDBA_ETC: `${server.dataDir}.etc`,
+      PGPASSWORD: server.password,
+      PGSSLMODE: "disable",
+      ROLE_PASSWORD: "again",
+    },
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  const { error } = JSON.parse(await new Response(child.stdout).text()) as Envelope;
+  expect([check, remedy.command, error]).toEqual([check, remedy.command, null]);
 }
 
 function unquoted(name: string): string {

@@ -15,25 +15,39 @@ export const ROLES: Trial[] = [
     check: "login-without-password",
     plant: `create role "No pass" login`,
     finds: [`info role "No pass"`],
-    remedy: {
-      told: /give it a password \(\\password "No pass" in psql\)/,
-      does: ({ query }) => query(`alter role "No pass" password 'secret'`),
-    },
   },
   {
     check: "password-md5",
     plant: `create role "M;d5" login password 'md5aabbccddeeff00112233445566778899'; create role scram login password 'x'`,
     finds: ({ server }) => [`${server.version >= 14 ? "warning" : "info"} role "M;d5"`],
-    remedy: {
-      told: /set password_encryption = scram-sha-256, and give the role its password again/,
-      does: ({ query }) =>
-        query(`set password_encryption = 'scram-sha-256'; alter role "M;d5" password 'again'`),
-    },
+    leaves: ({ query }) => query("select 1", { user: "M;d5", password: "again" }),
   },
   {
     check: "password-expiring",
     plant: `create role "So;on" login password 'x' valid until 'tomorrow'; create role later login password 'x' valid until '2100-01-01'; create role never login password 'x' valid until 'infinity'`,
     finds: [`warning role "So;on"`],
+  },
+  {
+    check: "password-expired",
+    plant: `create role "La;te" login password 'x' valid until 'yesterday'; create role "Long ago" login password 'x' valid until '2020-01-01';
+      create role locked nologin password 'x' valid until '2020-01-01'`,
+    finds: [`warning role "La;te"`, `info role "Long ago"`],
+    remedy: {
+      told: /Where it is not, take the login away/,
+      also: true,
+      does: ({ query }) => query(`alter role "Long ago" nologin`),
+    },
+    // The command has given a new password: the old one stays dead.
+    async leaves({ query }) {
+      const refused = await query("select 1", { user: "La;te", password: "x" }).catch(
+        (error: { code?: string }) => error.code,
+      );
+      expect(refused).toBe("28P01");
+      expect(
+        await query(`select rolname from pg_roles where rolname in ('La;te', 'Long ago') and rolcanlogin
+          and rolvaliduntil > now() + interval '89 days' and rolvaliduntil < now() + interval '91 days'`),
+      ).toHaveLength(1);
+    },
   },
   {
     check: "dangerous-grants",

@@ -8,6 +8,9 @@ const pids = ({ notes }: World, name: string): Client[] => notes[name] as Client
 const line = (severity: string, client: Client): string => `${severity} pid ${pidOf(client)}`;
 const LONG = { warning: 0, critical: 1e6 };
 
+const COMMANDS: Version[] = [13, 18];
+const VERSIONS: Version[] = [13, 17, 18];
+
 /** A statement that goes on until its session or it is ended; how it ends does not matter. */
 function start(client: Client, sql: string): void {
   client.query(sql).catch(() => {});
@@ -20,6 +23,7 @@ async function endAll(world: World, name: string): Promise<void> {
 const BLOCKING: Trial[] = [
   {
     check: "idle-in-transaction",
+    commands: COMMANDS,
     thresholds: { info: 0, ...LONG },
     async plant({ open, query, notes }) {
       await query(`create table "T;1" (id int primary key); insert into "T;1" values (1), (2)`);
@@ -31,6 +35,7 @@ const BLOCKING: Trial[] = [
   },
   {
     check: "lock-waits",
+    commands: COMMANDS,
     thresholds: { warning: 0, critical: 1e6 },
     async plant({ open, notes }) {
       const waiter = await open();
@@ -42,18 +47,40 @@ const BLOCKING: Trial[] = [
   {
     check: "ddl-waiting",
     thresholds: { warning: 0 },
-    async plant({ open, notes }) {
-      const ddl = await open();
-      start(ddl, `alter table "T;1" add column n int`);
-      notes["ddl"] = [ddl];
+    async plant({ open }) {
+      start(await open(), `alter table "T;1" add column n int`);
     },
     finds: [`warning public."T;1"`],
+    // With the root it is gone.
+    remedy: { told: /Cancel it and run it again/, does: async () => {} },
+  },
+];
+
+const DDL: Trial[] = [
+  {
+    check: "ddl-waiting",
+    commands: COMMANDS,
+    thresholds: { warning: 0 },
+    async plant({ open, query, notes }) {
+      await query(`create table "T;2" (id int primary key)`);
+      const reader = await open();
+      await reader.query(`begin; select from "T;2"`);
+      const ddl = await open();
+      start(ddl, `alter table "T;2" add column n int`);
+      notes["others"] = [reader, ddl];
+    },
+    finds: [`warning public."T;2"`],
+    // Neither session has ended.
+    leaves: async (world) => {
+      for (const client of pids(world, "others")) await client.query("select 1");
+    },
   },
 ];
 
 const PREPARED_BLOCKING: Trial[] = [
   {
     check: "lock-waits",
+    commands: COMMANDS,
     thresholds: { warning: 0, critical: 1e6 },
     async plant({ open, query }) {
       await query("create table locked (id int primary key); insert into locked values (1)");
@@ -70,6 +97,7 @@ const PREPARED_BLOCKING: Trial[] = [
 const LASTING: Trial[] = [
   {
     check: "long-queries",
+    commands: COMMANDS,
     thresholds: LONG,
     async plant({ open, notes }) {
       const slow = await open();
@@ -83,6 +111,7 @@ const LASTING: Trial[] = [
   },
   {
     check: "long-transactions",
+    commands: COMMANDS,
     thresholds: LONG,
     async plant({ open, notes }) {
       const long = await open();
@@ -99,6 +128,7 @@ const LASTING: Trial[] = [
 const HOLDING: Trial[] = [
   {
     check: "prepared-transactions",
+    commands: COMMANDS,
     thresholds: { warning: 0, critical: 1e6 },
     async plant({ query }) {
       await query("create table held (n int)");
@@ -115,6 +145,7 @@ const HOLDING: Trial[] = [
 const HORIZON: Trial[] = [
   {
     check: "horizon-held",
+    commands: COMMANDS,
     thresholds: { warning: 50, critical: 1e6 },
     async plant({ query }) {
       await query("select pg_create_logical_replication_slot('catalogue', 'pgoutput')");
@@ -154,6 +185,7 @@ const MANY: Trial[] = [
 const UNREAD: Trial[] = [
   {
     check: "client-not-reading",
+    commands: COMMANDS,
     thresholds: { warning: 0 },
     async plant({ open, notes }) {
       const client = await open();
@@ -169,7 +201,7 @@ const UNREAD: Trial[] = [
   },
 ];
 
-const scene = (name: string, trials: Trial[], versions: Version[] = [18]): Scene => ({
+const scene = (name: string, trials: Trial[], versions: Version[] = VERSIONS): Scene => ({
   name: `sessions ${name}`,
   versions,
   trials,
@@ -187,11 +219,12 @@ const scene = (name: string, trials: Trial[], versions: Version[] = [18]): Scene
 });
 
 export const SESSIONS: Scene[] = [
-  scene("that block", BLOCKING, [13, 18]),
-  scene("that wait for what was prepared", PREPARED_BLOCKING, [13, 18]),
+  scene("that block", BLOCKING),
+  scene("that wait to change a table", DDL),
+  scene("that wait for what was prepared", PREPARED_BLOCKING),
   scene("that last", LASTING),
   scene("that were prepared", HOLDING),
   scene("that hold the horizon", HORIZON),
-  scene("that are many", MANY),
+  scene("that are many", MANY, [18]),
   scene("that are not read", UNREAD),
 ];

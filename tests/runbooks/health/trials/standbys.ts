@@ -1,3 +1,4 @@
+import { expect } from "bun:test";
 import { Client } from "pg";
 import { startServer, type TestServer, type Version } from "../../../support/postgres.ts";
 import { cloneInto } from "../../../support/standby.ts";
@@ -160,6 +161,30 @@ const CONFLICTS: Trial[] = [
     },
     finds: ["info postgres"],
     thresholds: { warning: 10 },
+    // The delay that it proposes lets such a query end, and changes nothing on the primary.
+    async again({ query, open, standby }) {
+      await query("select pg_stat_reset()", { server: standby });
+      await query("insert into written select n from generate_series(1, 1000) n");
+      const reader = await open({ server: standby });
+      await until(
+        () => query("select from written limit 1", { server: standby }),
+        (rows) => rows.length === 1,
+      );
+      await reader.query("begin isolation level repeatable read; select count(*) from written");
+      await query("delete from written");
+      await query("vacuum (truncate off) written");
+      await Bun.sleep(1000);
+      expect((await reader.query("select count(*)::int as n from written")).rows).toEqual([
+        { n: 1000 },
+      ]);
+      await reader.query("commit");
+    },
+    async leaves({ query, standby }) {
+      const told = "select current_setting('max_standby_streaming_delay') as delay";
+      const [here] = await query(told, { server: standby });
+      const [primary] = await query(told);
+      expect([here.delay, primary.delay]).toEqual(["5min", "30s"]);
+    },
   },
   {
     // Its own counts say nothing of the standby's.

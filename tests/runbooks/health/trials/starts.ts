@@ -1,3 +1,4 @@
+import { expect } from "bun:test";
 import { startServer } from "../../../support/postgres.ts";
 import { opensslMissing, putCertificate } from "./certificate.ts";
 import { applySettings } from "./remedies.ts";
@@ -100,6 +101,35 @@ const TRIALS: Trial[] = [
     remedy: { untried: "It tells of something that has happened, and ends with time." },
   },
 ];
+
+/** Each is told while the server still runs; it restarts with what the remedies have written. */
+const DOWN: Trial[] = [
+  {
+    check: "restart-would-fail",
+    plant: `alter system set shared_preload_libraries = 'auto_explain, pg_stat_statements';
+      alter system set huge_pages = on`,
+    finds: ["critical huge_pages", "critical shared_preload_libraries"],
+    async leaves({ query, server }) {
+      await server.restart();
+      const told = `select current_setting('shared_preload_libraries') as libraries,
+        current_setting('huge_pages') as pages`;
+      expect(await query(told)).toEqual([
+        { libraries: "auto_explain, pg_stat_statements", pages: "try" },
+      ]);
+    },
+  },
+];
+
+export const WOULD_FAIL: Scene = {
+  name: "a start that would fail",
+  versions: [13, 18],
+  trials: DOWN,
+  start: async (version) => [await startServer({ version })],
+  // Each library by itself, and one that is named with its folder.
+  healthy: [
+    `alter system set shared_preload_libraries = "auto_explain", '$libdir/pg_stat_statements'`,
+  ],
+};
 
 export const STARTS: Scene = {
   name: "settings of the start",

@@ -21,6 +21,8 @@ export interface Trial {
   finds: string[] | ((world: World) => string[]);
   /** Without it the SQL of each finding, or its command when it has none, is run as it stands. */
   remedy?: Deed | Untried;
+  /** The versions on which the command of a finding is run, and not its SQL, which comes to the same; by default the even ones. */
+  commands?: readonly Version[];
   /** Does what led to the problem once more, after the remedy: nothing may be found. */
   again?(world: World): Promise<unknown>;
   /** Beyond the finding being gone: what the remedy must have left as it was, or made right. */

@@ -118,6 +118,7 @@ const TRIALS: Trial[] = [
   },
   {
     check: "autovacuum-off-table",
+    commands: [13, 18],
     plant: `${ODD}; create table "Off" (id int primary key, t text) with (autovacuum_enabled = off, toast.autovacuum_enabled = false);
       create materialized view "Off view" with (autovacuum_enabled = 'n') as select 1 as n; create table "On" (id int primary key) with (autovacuum_enabled = on)`,
     finds: [

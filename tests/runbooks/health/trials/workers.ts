@@ -19,7 +19,7 @@ const ERRORS: Trial[] = [
     },
     finds: ["warning subscription Sub;1"],
     remedy: {
-      told: /Resolve the conflict .* only then begin to count anew \(select pg_stat_reset_subscription_stats\(\d+\)\)/,
+      told: /Resolve the conflict .* Then begin to count anew \(select pg_stat_reset_subscription_stats\(\d+\)\)/,
       async does({ query }, { remedy }) {
         await query("delete from t");
         await until(
@@ -79,6 +79,7 @@ const SATURATED: Trial[] = [
 const BLOCKED: Trial[] = [
   {
     check: "vacuum-blocked",
+    commands: [13, 18],
     thresholds: { warning: 0, critical: 1e6 },
     async plant({ query, open }) {
       await query(

@@ -1,0 +1,28 @@
+/** Words that say nothing of what is looked for. */
+const STOP = new Set(
+  "a an and are as at be been by can do does for from has have how i in is it its me my not of on or should than that the there this to was what when where which who whom why will with you your".split(
+    " ",
+  ),
+);
+
+/** The stems of the words of a text: `Who blocks whom?` gives `block`. */
+export function stems(text: string): string[] {
+  return (text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])
+    .filter((word) => !STOP.has(word))
+    .map(stem);
+}
+
+/**
+ * What a word and its plural, participle and gerund have in common: `queries` and `query`, `expired` and `expire`, `dropping` and `drop`.
+ * After steps 1 and 5a of M. F. Porter, "An algorithm for suffix stripping" (1980), simplified.
+ */
+export function stem(word: string): string {
+  if (word.length <= 3) return word;
+  let root = word.replace(/ies$/, "y").replace(/sses$/, "ss");
+  if (!/(ss|us|is)$/.test(root)) root = root.replace(/s$/, "");
+  const bare = root.replace(/(ing|ed)$/, "");
+  // Without a vowel it was no ending: `string`, `shed`.
+  if (bare !== root && bare.length >= 3 && /[aeiouy]/.test(bare))
+    root = bare.replace(/([^aeiouylsz])\1$/, "$1");
+  return root.length > 3 ? root.replace(/e$/, "").replace(/y$/, "i") : root;
+}

@@ -1,0 +1,42 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inProcess } from "../../support/in-process.ts";
+
+setDefaultTimeout(120_000);
+let home: string;
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), "pgdba-commands-"));
+});
+afterAll(() => rm(home, { recursive: true, force: true }));
+
+const data = async (...argv: string[]): Promise<any> => {
+  const { exit, envelope } = await inProcess(argv, { PGDBA_HOME: home });
+  expect([argv, exit, envelope.error]).toEqual([argv, 0, null]);
+  return envelope.data;
+};
+
+test("list gives groups, summaries of one, what words speak of, and all", async () => {
+  const { count, groups } = await data("list");
+  expect(groups.locks.read).toEqual(["tree"]);
+  expect(JSON.stringify((await data("list", "slot")).runbooks)).toContain("slot/drop");
+  const { envelope } = await inProcess(["list", "who", "blocks", "whom"], { PGDBA_HOME: home });
+  expect(envelope).toMatchObject({ command: "list", error: null });
+  expect(envelope.data.found[0].name).toBe("locks/tree");
+  expect((await data("list", "--full")).runbooks.length).toBeGreaterThan(count);
+});
+
+test("show and help tell of one runbook, of a step type and of all", async () => {
+  expect((await data("show", "slot/drop")).name).toBe("slot/drop");
+  expect(JSON.stringify(await data("help", "slot/drop"))).toContain("--confirmed");
+  expect(JSON.stringify(await data("help", "sql.query"))).toContain("sql.query");
+  expect(JSON.stringify(await data("help", "list"))).toContain("list");
+  expect((await data("help", "steps", "--full")).steps.length).toBeGreaterThan(100);
+});
+
+test("lint, test and runs work on what is built in", async () => {
+  await data("lint", "slot/drop", "locks/tree");
+  expect((await data("test", "locks/tree")).failed).toBe(0);
+  expect((await data("runs")).runs).toEqual([]);
+});

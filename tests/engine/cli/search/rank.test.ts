@@ -1,0 +1,94 @@
+import { expect, test } from "bun:test";
+import { rank, type Searched } from "../../../../engine/cli/search/rank.ts";
+import { stem, stems } from "../../../../engine/cli/search/stem.ts";
+import index from "../../../../runbooks/_index.json" with { type: "json" };
+
+test.each([
+  ["query", "queries"],
+  ["index", "indexes"],
+  ["drop", "dropping"],
+  ["expire", "expired"],
+  ["block", "blocked"],
+  ["lock", "locks"],
+  ["vacuum", "vacuuming"],
+  ["replica", "replicas"],
+])("%s and %s have one stem", (one, other) => expect(stem(other)).toBe(stem(one)));
+
+test("words that say nothing are no words to look for", () =>
+  expect(stems("Who blocks whom, and why?")).toEqual(["block"]));
+
+test.each(["status", "bus", "analysis", "wal", "string"])(
+  "%s is no plural and no participle",
+  (word) => expect(stem(word)).toBe(word),
+);
+
+const all = Object.entries(index.documents).flatMap(([name, { runbook }]: [string, any]) =>
+  runbook === undefined || runbook.part ? [] : [{ ...runbook, name } as Searched],
+);
+const first = (words: string, count = 3) =>
+  rank(all, words.split(" "))
+    .slice(0, count)
+    .map(({ name }) => name);
+
+test.each([
+  ["slow queries", "query/slow-log"],
+  ["password expired", "role/password"],
+  ["integer overflow of a primary key", "sequence/widen"],
+  ["connection limit of a role", "role/set"],
+  ["is this index used", "index/list"],
+  ["validate a foreign key", "constraint/validate"],
+  ["autovacuum settings of a table", "table/set"],
+  ["wraparound", "maintenance/freeze"],
+  ["table bloat", "maintenance/vacuum"],
+  ["rebuild an invalid index", "maintenance/reindex"],
+  ["who is the leader", "failover/status"],
+  ["replication lag", "cluster/status"],
+  ["restore a dropped table", "backup/restore"],
+  ["switch over the primary", "failover/trigger"],
+  ["missing index", "query/index-suggest"],
+  ["change a setting", "config/apply"],
+  ["take a bakcup", "backup/create"],
+  ["certificate expired", "cluster/certificates"],
+  ["what is wrong", "health/check"],
+  ["unused indexes", "index/drop"],
+  ["shop hangs orders", "locks/tree"],
+  ["dead rows never go away", "prepared/list"],
+  ["too many connections for role", "role/set"],
+  ["temporary files fill disk", "disk/usage"],
+  ["rebuild a standby", "replica/reinit"],
+  ["selects hang since the deploy", "locks/tree"],
+  ["pg_wal grows", "disk/usage"],
+  ["duplicate key value violates unique constraint", "sequence/catch-up"],
+  ["cannot execute INSERT in a read-only transaction", "role/set"],
+  ["read-only transaction after failover", "role/set"],
+  ["writes hang", "locks/tree"],
+  ["canceling statement due to statement timeout", "role/set"],
+  ["invalid index", "maintenance/reindex"],
+  ["replica shows yesterday's figures", "replica/replay-resume"],
+  ["table far larger than it should be", "maintenance/tables"],
+  ["id near 2147483647", "sequence/list"],
+  ["permission denied for table invoices", "role/grant"],
+  ["archive_command fails", "health/check"],
+  ["collation version mismatch", "maintenance/collation"],
+  ["employee left", "role/drop"],
+  ["no partition of relation found for row", "partition/add"],
+])("%s: %s is among the first three", (words, name) => expect(first(words)).toContain(name));
+
+test("what breaks things on purpose does not stand before what mends them", () => {
+  const disk = { summary: "Where the space of the disk went, and whether it is full", specs: {} };
+  const usage = { ...disk, name: "disk/usage", hazards: [], risk: "read" } as Searched;
+  const drill = { ...disk, name: "chaos/disk-full", hazards: ["fault"] } as Searched;
+  expect(rank([drill, usage, ...all], ["disk", "full"])[0]!.name).toBe("disk/usage");
+});
+
+test("of two that are as near, the look stands before the act", () => {
+  const slots = { summary: "Slots that keep WAL", specs: {}, hazards: [] };
+  const drop = { ...slots, name: "a/drop", risk: "disruptive" } as unknown as Searched;
+  const list = { ...slots, name: "b/list", risk: "read" } as unknown as Searched;
+  expect(rank([drop, list], ["slots"]).map(({ name }) => name)).toEqual(["b/list", "a/drop"]);
+});
+
+test("nothing is found for words that stand nowhere, or for none", () => {
+  expect(first("zebra")).toEqual([]);
+  expect(first("the of")).toEqual([]);
+});

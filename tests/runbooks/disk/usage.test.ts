@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type Planted, planted, VERSIONS_HERE } from "../../support/planted.ts";
+
+describe.each(VERSIONS_HERE)("where the disk space went in PostgreSQL %d", (version) => {
+  let server: Planted;
+
+  beforeAll(async () => {
+    server = await planted(version, { logging_collector: "on", temp_file_limit: -1 });
+    const admin = await server.session("admin");
+    await admin.query("CREATE ROLE plain LOGIN PASSWORD 'plain'");
+    await admin.query("CREATE DATABASE closed");
+    await admin.query("REVOKE CONNECT ON DATABASE closed FROM public");
+    await admin.query("CREATE TABLE big (n int, t text)");
+    await admin.query(
+      "INSERT INTO big SELECT g, repeat('x', 100) FROM generate_series(1, 30000) g",
+    );
+    await admin.query("CREATE INDEX big_n ON big (n)");
+    await admin.query("CREATE TABLE locked (n int)");
+    await admin.query("INSERT INTO big VALUES (1, 'twice')");
+    await admin.query("CREATE UNIQUE INDEX CONCURRENTLY half ON big (n)").catch(() => {});
+    await admin.query("SELECT pg_create_physical_replication_slot('gone', true)");
+    await admin.query(
+      "INSERT INTO big SELECT g, repeat('x', 100) FROM generate_series(40000, 60000) g",
+    );
+    // A slot that is dropped for less than a file of WAL frees nothing.
+    for (let n = 0; n < 2; n++)
+      await admin
+        .query("SELECT pg_switch_wal()")
+        .then(() => admin.query("INSERT INTO big VALUES (0, '')"));
+    // A new slot keeps all since the last checkpoint.
+    await admin.query("CHECKPOINT");
+    await admin.query("SELECT pg_create_physical_replication_slot('only_down', true)");
+    await admin.query("INSERT INTO big VALUES (0, '')");
+    const holder = await server.session("holder");
+    await holder.query("BEGIN");
+    await holder.query("LOCK TABLE locked");
+    const sorts = await server.session("sorts");
+    await sorts.query("SET work_mem = '64kB'");
+    // Its sort lies on the disk for as long as the cursor is open.
+    await sorts.query("BEGIN");
+    await sorts.query("DECLARE c CURSOR FOR SELECT * FROM big ORDER BY t, n");
+    await sorts.query("FETCH 1 FROM c");
+  });
+  afterAll(() => server.stop());
+
+  test("it tells the large ones, and what can go with the command for it", async () => {
+    const { exit, envelope } = await server.run(["disk", "usage"]);
+    expect({ exit, error: envelope.error }).toEqual({ exit: 0, error: null });
+    expect(JSON.stringify(envelope).length).toBeLessThan(20_000);
+    const { data } = envelope;
+    expect(data.tables[0]).toMatchObject({ name: "big" });
+    expect(data.tables[0].heap_bytes).toBeGreaterThan(5_000_000);
+    expect(data.tables[0].index_bytes).toBeGreaterThan(500_000);
+    expect(data.wal.bytes).toBeGreaterThanOrEqual(16 * 1024 * 1024);
+    expect(data.logs.files).toBeGreaterThan(0);
+    expect(data.temp.bytes).toBeGreaterThan(1_000_000);
+    expect(data.hidden).toEqual(["1 tables are locked exclusively and not measured"]);
+    const commands = data.frees.map((one: any) => one.command);
+    // Each with the server that it is for, so that it does the same from any shell.
+    const at = `--host ${server.host} --port ${server.port} --user ${server.user} --database ${server.database}`;
+    expect(commands).toContain(`pgdba slot drop gone --yes ${at}`);
+    expect(commands).not.toContain(`pgdba slot drop only_down --yes ${at}`);
+    expect(commands).toContain(`pgdba index drop half --yes ${at}`);
+    for (const command of commands.filter((one: unknown) => one !== null))
+      expect(command).toEndWith(at);
+    expect(commands.some((one: string) => one?.startsWith("pgdba session terminate "))).toBe(true);
+  });
+
+  test("a role that sees less is told what it does not see", async () => {
+    const { envelope } = await server.run(["disk", "usage", "--limit", "2"], {
+      PGDBA_PG_USER: "plain",
+      PGDBA_PG_PASSWORD: "plain",
+    });
+    expect(envelope.error).toBeNull();
+    expect(envelope.data).toMatchObject({ wal: null, logs: null, temp: null });
+    expect(envelope.data.hidden[0]).toContain("GRANT pg_monitor");
+    expect(envelope.data.hidden[1]).toContain("1 databases");
+    expect(envelope.data.left_out.tables).toBeGreaterThan(0);
+  });
+});

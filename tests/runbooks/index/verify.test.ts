@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Client } from "pg";
+import { type Planted, planted, VERSIONS_HERE } from "../../support/planted.ts";
+
+describe.each(VERSIONS_HERE)("indexes of PostgreSQL %d are looked through", (version) => {
+  let server: Planted;
+  let dba: Client;
+  beforeAll(async () => {
+    server = await planted(version);
+    dba = await server.session("dba");
+    await dba.query(`CREATE TABLE people (id int PRIMARY KEY, name text COLLATE "C"); CREATE INDEX by_name ON people (name);
+      INSERT INTO people SELECT n, chr(64 + n % 26) || (CASE n / 26 % 2 WHEN 0 THEN 'a' ELSE 'B' END) || n FROM generate_series(1, 500) n;
+      CREATE INDEX by_hash ON people USING hash (name)`);
+  });
+  afterAll(() => server.stop());
+
+  test("without the extension it is told how to get it, and that it goes again", async () => {
+    const { error } = (await server.run(["index", "verify"])).envelope;
+    expect(error.message).toBe("The extension amcheck is not in the database postgres");
+    expect(error.hint).toContain("pgdba extension create amcheck");
+    const made = (await server.run(["extension", "create", "amcheck"])).envelope;
+    expect(made.data).toMatchObject({ created: true, to_preload: false });
+    const again = (await server.run(["extension", "create", "amcheck"])).envelope;
+    expect(again.data).toMatchObject({ created: false });
+  }, 60_000);
+
+  test("sound ones are counted; one in the order of another collation is found, rebuilt and sound", async () => {
+    const sound = (await server.run(["index", "verify"])).envelope.data;
+    expect(sound).toMatchObject({ damaged: 0, unknown: 0, indexes: [], next: null });
+    expect(sound.sound).toBeGreaterThan(100);
+    expect(sound.not_looked_at).toContain("by_hash");
+    // As after an upgrade of the operating system: what is on disk has the order of before.
+    await dba.query(`UPDATE pg_attribute SET attcollation = '"en-x-icu"'::regcollation WHERE attrelid = 'people'::regclass AND attname = 'name';
+      UPDATE pg_index SET indcollation = (SELECT ('"en-x-icu"'::regcollation::oid)::text::oidvector) WHERE indexrelid = 'by_name'::regclass`);
+    const { data } = (await server.run(["index", "verify", "--table", "people"])).envelope;
+    expect(data.indexes[0]).toMatchObject({ index: "by_name", state: "damaged" });
+    expect(data).toMatchObject({ damaged: 1, sound: 1 });
+    const [, words] = /^pgdba (maintenance reindex by_name) /.exec(data.next) ?? [];
+    expect((await server.run(words!.split(" "))).envelope.data.rebuilt).toBe(1);
+    const after = await server.run(["index", "verify", "by_name", "--rows"]);
+    expect(after.envelope.data.indexes).toMatchObject([{ index: "by_name", state: "sound" }]);
+  }, 120_000);
+
+  test("what can't be read through is unknown, and neither sound nor damaged", async () => {
+    await dba.query(
+      "CREATE ROLE looker LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO looker; CREATE TABLE big AS SELECT generate_series(1, 400000) AS n; CREATE INDEX by_n ON big (n)",
+    );
+    const { data } = (await server.run(["index", "verify", "by_n", "--rows", "--timeout", "1ms"]))
+      .envelope;
+    expect(data).toMatchObject({ damaged: 0, unknown: 1, sound: 0, next: null });
+  }, 60_000);
+
+  test("an extension that is needed stays, one that is not goes", async () => {
+    await dba.query("CREATE EXTENSION hstore; CREATE TABLE settings (v hstore)");
+    const refused = (await server.run(["extension", "drop", "hstore", "--yes"])).envelope.error;
+    expect(refused.message).toStartWith("hstore is needed by column v of table settings");
+    const { data } = (await server.run(["extension", "drop", "amcheck", "--yes"])).envelope;
+    expect(data.extension).toBe("amcheck");
+    const none = (await server.run(["extension", "create", "nothing_here"])).envelope.error;
+    expect(none.message).toContain("no files of an extension nothing_here");
+  }, 60_000);
+});

@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Client } from "pg";
+import { type Planted, planted, VERSIONS_HERE } from "../../support/planted.ts";
+
+describe.each(VERSIONS_HERE)("partitions of PostgreSQL %d", (version) => {
+  let server: Planted;
+  let dba: Client;
+  beforeAll(async () => {
+    server = await planted(version);
+    dba = await server.session("dba");
+    await dba.query(`
+      CREATE ROLE app; CREATE SCHEMA s; CREATE TABLE s."Log" (d date, n int) PARTITION BY RANGE (d); ALTER TABLE s."Log" OWNER TO app;
+      CREATE TABLE s.log_1 PARTITION OF s."Log" FOR VALUES FROM ('2030-01-01') TO ('2030-02-01')`);
+  });
+  afterAll(() => server.stop());
+
+  test("the next one is made, its table's owner owns it, and it takes the rows that were refused", async () => {
+    const row = `INSERT INTO s."Log" VALUES ('2030-02-03', 1)`;
+    expect((await dba.query(row).catch((e) => e)).code).toBe("23514");
+    const add = [
+      "partition",
+      "add",
+      's."Log"',
+      "Log_2",
+      "--from",
+      "2030-02-01",
+      "--to",
+      "2030-03-01",
+    ];
+    expect((await server.run([...add, "--plan"])).envelope.success).toBe(true);
+    expect((await server.run(add)).envelope.success).toBe(true);
+    await dba.query(row);
+    const owner = await dba.query(
+      "SELECT pg_get_userbyid(relowner) AS owner FROM pg_class WHERE relname = 'Log_2'",
+    );
+    expect(owner.rows).toEqual([{ owner: "app" }]);
+    const { data } = (await server.run(["partition", "list", 's."Log"', "--limit", "1"])).envelope;
+    expect(data.tables).toMatchObject([
+      { partitions: 2, left_out: 1, newest: [{ name: 's."Log_2"' }] },
+    ]);
+    expect((await server.run(add)).envelope.error.message).toBe(
+      "There is something named Log_2 already",
+    );
+  }, 60_000);
+
+  test("bounds are read back in their time zone, and a plan tells what is in the way", async () => {
+    await dba.query(`SET TimeZone = 'Asia/Tokyo'; CREATE TABLE s.ev (t timestamptz, n int) PARTITION BY RANGE (t); CREATE TABLE s."Rest" PARTITION OF s.ev DEFAULT;
+      INSERT INTO s.ev VALUES ('2030-02-03', 1); ALTER DATABASE postgres SET TimeZone = 'Asia/Tokyo'`);
+    const add = async (from: string, to: string, ...more: string[]) =>
+      (
+        await server.run([
+          "partition",
+          "add",
+          "s.ev",
+          "ev_1",
+          "--from",
+          from,
+          "--to",
+          to,
+          "--plan",
+          ...more,
+        ])
+      ).envelope;
+    expect((await add("2030-02-01", "2030-03-01")).error.message).toBe(
+      'Rows of this range lie in the default partition s."Rest" already, 1 or more',
+    );
+    expect((await add("2030-03-01", "2030-02-01")).error.message).toContain("is not below");
+    expect((await add("soon", "2030-02-01")).error.data.sqlstate).toBe("22007");
+    const small = await add("2030-03-01", "2030-04-01", "--max-size", "1kB");
+    expect([small.command, small.error.message]).toEqual([
+      "partition add-large",
+      expect.stringContaining('s."Rest" has 8192 bytes, more than 1kB'),
+    ]);
+    const planned = (await add("2030-03-01", "2030-04-01")).data;
+    expect(planned.from).toBe("2030-03-01 00:00:00+09");
+    const made = await server.run([
+      "partition",
+      "add",
+      "s.ev",
+      "ev_1",
+      "--from",
+      "2030-03-01",
+      "--to",
+      "2030-04-01",
+    ]);
+    expect(made.envelope.data.bounds).toBe(
+      "FOR VALUES FROM ('2030-03-01 00:00:00+09') TO ('2030-04-01 00:00:00+09')",
+    );
+    // The last hour of it, in another time zone.
+    const shared = ["partition", "add", "s.ev", "ev_2", "--plan"];
+    const across = ["--from", "2030-03-31 14:00+00", "--to", "2030-05-01"];
+    expect((await server.run([...shared, ...across])).envelope.error.message).toBe(
+      "A part of this range is taken already, by s.ev_1 (FOR VALUES FROM ('2030-03-01 00:00:00+09') TO ('2030-04-01 00:00:00+09'))",
+    );
+    const beside = ["--from", "2030-03-31 15:00+00", "--to", "2030-05-01"];
+    expect((await server.run([...shared, ...beside])).envelope.error).toBeNull();
+  }, 60_000);
+
+  test("bounds of every kind are compared as their column compares them", async () => {
+    await dba.query(`CREATE TABLE s.num (n int) PARTITION BY RANGE (n); CREATE TABLE s.num_low PARTITION OF s.num FOR VALUES FROM (MINVALUE) TO (-5);
+      CREATE TABLE s.num_9 PARTITION OF s.num FOR VALUES FROM (9) TO (20); CREATE TABLE s.num_high PARTITION OF s.num FOR VALUES FROM (100) TO (MAXVALUE);
+      CREATE TABLE s.txt (t text COLLATE "C") PARTITION BY RANGE (t); CREATE TABLE s.txt_1 PARTITION OF s.txt FOR VALUES FROM ('a''b') TO ('b')`);
+    const add = async (table: string, from: string, to: string) =>
+      (
+        await server.run([
+          "partition",
+          "add",
+          table,
+          "next",
+          `--from=${from}`,
+          `--to=${to}`,
+          "--plan",
+        ])
+      ).envelope.error?.message ?? null;
+    const taken = "A part of this range is taken already, by ";
+    expect(await add("s.num", "10", "30")).toBe(`${taken}s.num_9 (FOR VALUES FROM (9) TO (20))`);
+    expect(await add("s.num", "-10", "0")).toStartWith(`${taken}s.num_low`);
+    expect(await add("s.num", "20", "200")).toStartWith(`${taken}s.num_high`);
+    expect(await add("s.num", "20", "100")).toBeNull();
+    expect(await add("s.txt", "a", "a'c")).toStartWith(`${taken}s.txt_1`);
+    expect(await add("s.txt", "a", "a'b")).toBeNull();
+  }, 60_000);
+});

@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Client } from "pg";
+import { type Planted, planted, VERSIONS_HERE } from "../../support/planted.ts";
+import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
+import { cloneInto } from "../../support/standby.ts";
+
+describe.each(VERSIONS_HERE)("replay of a standby of PostgreSQL %d", (version) => {
+  let primary: Planted;
+  let standby: TestServer;
+  let reader: Client;
+  const there = (words: string[]) => primary.run(words, { PGDBA_PG_PORT: String(standby.port) });
+  beforeAll(async () => {
+    primary = await planted(version);
+    const writer = await primary.session("writer");
+    await writer.query("CREATE TABLE t (n int)");
+    standby = await startServer({ version, prepare: (dataDir) => cloneInto(dataDir, primary) });
+    standby.password = primary.password;
+    reader = await clientOf(standby);
+  }, 60_000);
+  afterAll(async () => {
+    await reader?.end();
+    await standby?.stop();
+    await primary?.stop();
+  });
+
+  test("it is paused, found, and goes on with all that came meanwhile", async () => {
+    const paused = (await there(["replica", "replay-pause"])).envelope;
+    expect(paused).toMatchObject({ success: true, data: { was_paused: false } });
+    const writer = await primary.session("writer");
+    // Replay can only go on with what the standby has received, and that only what was written: these servers write later than they commit.
+    await writer.query("SET synchronous_commit = on");
+    await writer.query("INSERT INTO t VALUES (1)");
+    const [{ lsn }] = (await writer.query("SELECT pg_current_wal_lsn()::text AS lsn")).rows;
+    const received = "SELECT pg_last_wal_receive_lsn() >= $1::pg_lsn AS all";
+    while ((await reader.query(received, [lsn])).rows[0].all !== true) await Bun.sleep(20);
+    const found = await there(["health", "check", "--only", "replay-paused"]);
+    const [finding] = found.envelope.data.findings;
+    expect(finding.remedy).toMatchObject({ runbook: "replica/replay-resume" });
+    expect((await reader.query("SELECT n FROM t")).rows).toEqual([]);
+    const { envelope } = await there(["run", finding.remedy.runbook]);
+    expect(envelope).toMatchObject({ success: true, data: { was_paused: true, behind_bytes: 0 } });
+    expect((await reader.query("SELECT n FROM t")).rows).toEqual([{ n: 1 }]);
+    const again = (await there(["replica", "replay-resume"])).envelope;
+    expect(again).toMatchObject({ success: true, data: { was_paused: false } });
+  }, 60_000);
+
+  test("a primary is told to be none", async () => {
+    for (const act of ["replay-pause", "replay-resume"]) {
+      const { envelope } = await primary.run(["replica", act]);
+      expect(envelope.error.message).toBe("This server is not a standby");
+    }
+  }, 60_000);
+});
