@@ -9,6 +9,8 @@ export interface ProcStat {
   session: number;
   /** When it began, in ticks since the boot. */
   started: string;
+  /** It began with no environment at all. Known only of a process that we may look into, and not while it becomes another program. */
+  bare: boolean;
 }
 
 /** Undefined for an empty text, as of a process that is gone. */
@@ -17,6 +19,8 @@ export function procStat(text: string): ProcStat | undefined {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const [state = "", parent, group, session] = fields;
   const started = fields[19];
+  // env_start and env_end of proc(5); both are 0 where they are not told, and in an exec until the new program's are known.
+  const [from = "0", to = "0"] = fields.slice(47, 49);
   if (started === undefined) return undefined;
   return {
     state,
@@ -25,5 +29,6 @@ export function procStat(text: string): ProcStat | undefined {
     group: Number(group),
     session: Number(session),
     started,
+    bare: to !== "0" && from === to,
   };
 }

@@ -12,7 +12,7 @@ export const TELLS_PROCESSES = platform === "linux";
 /** The session of the kernel's own threads, which have no environment. */
 const KERNEL = 0;
 
-/** For so long a process may show neither environment nor command line while it becomes another program: a busy machine lets it wait. */
+/** For so long a process may show no environment while it becomes another program: a busy machine lets it wait. */
 const EXEC_MS = 5_000;
 
 export interface Process {
@@ -20,6 +20,8 @@ export interface Process {
   /** As in proc(5): `T` is stopped. */
   state: string;
   session: number;
+  /** It began with no environment at all. */
+  bare: boolean;
 }
 
 /** All processes that have not ended. */
@@ -33,7 +35,7 @@ export async function processes(): Promise<Process[]> {
 export async function processOf(process: number): Promise<Process | null> {
   const stat = procStat(await readFile(`/proc/${process}/stat`, "utf8").catch(() => ""));
   if (stat === undefined || stat.ended) return null;
-  return { pid: process, state: stat.state, session: stat.session };
+  return { pid: process, state: stat.state, session: stat.session, bare: stat.bare };
 }
 
 /**
@@ -55,13 +57,13 @@ export async function processesOf(node: { dir: string; data: string }): Promise<
 
 /** What a process was given when it began: `NAME=value`, each ended by a zero byte. Empty for one that is gone, or that we may not look at. */
 export async function environmentOf({ pid, session }: Process): Promise<string> {
-  const read = (name: string) => readFile(`/proc/${pid}/${name}`, "utf8").catch(() => null);
+  if (session === KERNEL) return "";
   for (const deadline = performance.now() + EXEC_MS; ; await Bun.sleep(1)) {
-    const text = await read("environ");
+    const text = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => null);
+    // An empty one may also be that of a process which is just becoming another program.
     if (text !== "") return text ?? "";
-    // One that has a command line and still no environment began without one.
-    if (session === KERNEL || (await read("cmdline")) !== "") return (await read("environ")) ?? "";
-    if ((await processOf(pid)) === null || performance.now() > deadline) return "";
+    const now = await processOf(pid);
+    if (now === null || now.bare || performance.now() > deadline) return "";
   }
 }
 

@@ -11,7 +11,16 @@ test("the name of a command may hold whatever looks like the fields behind it", 
     group: 8,
     session: 9,
     started: "987654",
+    bare: false,
   });
+});
+
+test("one that began without an environment, and one of which nobody tells", () => {
+  const behind = (from: number, to: number) =>
+    `42 (a) S 7 8 9 ${REST} ${"0 ".repeat(25)}${from} ${to} 0`;
+  expect(procStat(behind(140_000, 140_000))).toMatchObject({ bare: true });
+  expect(procStat(behind(140_000, 140_100))).toMatchObject({ bare: false });
+  expect(procStat(behind(0, 0))).toMatchObject({ bare: false });
 });
 
 test("a process that has ended, and one that is gone", () => {

@@ -15,8 +15,20 @@ describe.skipIf(missing !== null)(`ports${missing === null ? "" : ` (${missing})
   let image: string;
   let port: number;
 
-  const make = (suffix: string, of: number, program: string) =>
-    docker("create", "--name", `${name}-${suffix}`, "-p", `${HERE}:${of}:80`, image, program, "1d");
+  const make = (suffix: string, of: number) => {
+    const publish = ["-p", `${HERE}:${of}:80`];
+    // An image of pgdba starts its own program with whatever words follow.
+    return docker(
+      "create",
+      "--name",
+      `${name}-${suffix}`,
+      ...publish,
+      "--entrypoint",
+      "sleep",
+      image,
+      "1d",
+    );
+  };
   const start = (suffix: string) => engine.docker.getContainer(`${name}-${suffix}`).start();
   const refusal = async (suffix: string) =>
     statusOf(
@@ -51,9 +63,9 @@ describe.skipIf(missing !== null)(`ports${missing === null ? "" : ` (${missing})
   });
 
   test("a start is refused for a port with the status of any other refusal, and who has it tells", async () => {
-    await make("has", port, "sleep");
+    await make("has", port);
     await start("has");
-    await make("wants", port, "sleep");
+    await make("wants", port);
     expect(await refusal("wants")).toBe(500);
     expect(await isAnyTaken(remote, HERE, [port + 1, port])).toBe(true);
     await docker("rm", "-f", `${name}-has`);
