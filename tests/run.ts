@@ -3,37 +3,26 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 const LEAST_PERCENT = 90;
+/** More files than these that fail are no want of time. */
+const MOST_AGAIN = 5;
 const FOLDERS = ["engine", "steps"];
 const root = join(import.meta.dir, "..");
 const only = process.argv.slice(2);
 
-const argv = [
-  process.execPath,
-  "test",
+const { code, said } = await bunTest([
   ...only,
   // Two at a time, for much of it is waiting; files share the servers of their process.
   "--parallel=2",
   "--no-isolate",
-  // Of the tests that a file runs at once: each is a program or more, and twenty would keep one another waiting for too long.
-  "--max-concurrency=4",
-  // A busy machine is no failure.
-  "--timeout",
-  "90000",
   "--coverage",
   "--coverage-reporter=lcov",
   "--coverage-dir=coverage",
-];
-const child = Bun.spawn(argv, { cwd: root, stdin: "ignore", stdout: "inherit", stderr: "pipe" });
-let said = "";
-const decoder = new TextDecoder();
-for await (const chunk of child.stderr) {
-  process.stderr.write(chunk);
-  said += decoder.decode(chunk, { stream: true });
-}
-const code = await child.exited;
+]);
 
 const count = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(said)?.[1] ?? 0);
 const [passed, failed, skipped] = [count("pass"), count("fail"), count("skip")];
+/** Outside of a test, as in a file that can't be loaded. */
+const errors = count("errors?");
 let covered = true;
 if (only.length === 0) {
   for (const folder of FOLDERS) {
@@ -46,9 +35,52 @@ if (only.length === 0) {
     );
   }
 }
-if (failed > 0) process.stdout.write(`\nWhy tests failed:\n${failures(said).join("\n")}\n`);
-process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
-process.exit(code !== 0 ? code : covered && passed > 0 ? 0 : 1);
+let passedAtLast = code === 0;
+if (failed > 0) {
+  process.stdout.write(`\nWhy tests failed:\n${failures(said).join("\n")}\n`);
+  const files = failedFiles(said);
+  // Real clusters of two files at a time on a few cores: what fails for want of time passes alone, what is broken fails again.
+  if (errors === 0 && files.length <= MOST_AGAIN) {
+    process.stdout.write(`\nOnce more, one after the other: ${files.join(" ")}\n`);
+    const again = await bunTest(files);
+    passedAtLast = again.code === 0;
+    const said = passedAtLast ? "Passed only when repeated" : "Failed again";
+    process.stdout.write(`\n${said}: ${files.join(" ")}\n`);
+  }
+}
+const repeated = passedAtLast && failed > 0;
+const outcome = repeated ? `${failed} passed only when repeated, 0 failed` : `${failed} failed`;
+process.stdout.write(`${passed} passed, ${outcome}, ${skipped} skipped\n`);
+process.exit(passedAtLast ? (covered && passed > 0 ? 0 : 1) : code === 0 ? 1 : code);
+
+/** One run of `bun test`: its exit code, and what it said of each test, which is also shown as it comes. */
+async function bunTest(args: string[]): Promise<{ code: number; said: string }> {
+  // Of the tests that a file runs at once: each is a program or more, and twenty would keep one another waiting for too long.
+  const bounds = ["--max-concurrency=4", "--timeout", "90000"];
+  const child = Bun.spawn([process.execPath, "test", ...args, ...bounds], {
+    cwd: root,
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "pipe",
+  });
+  let said = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of child.stderr) {
+    process.stderr.write(chunk);
+    said += decoder.decode(chunk, { stream: true });
+  }
+  return { code: await child.exited, said };
+}
+
+function failedFiles(text: string): string[] {
+  const files = new Set<string>();
+  let file = "";
+  for (const line of text.split("\n")) {
+    if (/^tests\/.*:$/.test(line)) file = line.slice(0, -1);
+    if (line.startsWith("(fail)")) files.add(file);
+  }
+  return [...files];
+}
 
 /** What was printed for each test that failed, at most 60 lines each: the end of a log is all that some readers see. */
 function failures(text: string): string[] {
