@@ -21,7 +21,7 @@ export default defineStep({
   docs: `Rights on tables with views, sequences and functions of a schema, on the schema, on the database of the connection, and with \`makers\` the default privileges for
 what these roles make later. First it is found out who has a right by this grant alone, with no grant of its own, no membership and nothing from PUBLIC beside it. Those who
 log in, own a view over it, or own SECURITY DEFINER functions live on it: without \`keep\` or \`others_lose\` the step is refused as long as there is one.
-\`keep\` are granted themselves what they would lose.
+\`keep\` are granted themselves what they would lose; \`*\` are all those roles. Of what extensions have made PUBLIC loses only what is named.
 
 All of it is one transaction, which is read back before it is committed. Who gave a right is the one who takes it, as PostgreSQL asks for. What an owner has on its own things stays.
 When the run fails later all rights are given back as they were.`,
@@ -50,7 +50,10 @@ When the run fails later all rights are given back as they were.`,
       functions: { ...NAMES, description: "Only these, as f or f(integer,text)" },
       rights: { ...NAMES, description: "Only these, such as SELECT; all without it" },
       makers: { ...NAMES, description: "Roles whose default privileges are meant as well" },
-      keep: { ...NAMES, description: "Roles that keep what they have only by this" },
+      keep: {
+        ...NAMES,
+        description: "Roles that keep what they have only by this; * for all that would lose it",
+      },
       others_lose: { type: "boolean", description: "All that are not in keep may lose it" },
     },
   },
@@ -88,7 +91,7 @@ When the run fails later all rights are given back as they were.`,
       await session(ctx)
     ).transaction({ readOnly: false, lockTimeoutMs: 5000, signal: ctx.signal }, async (run) => {
       await run(PATH);
-      for (const sql of revoking(found, wanted.from, wanted.keep)) await run(sql).catch(explained);
+      for (const sql of revoking(found, wanted.from)) await run(sql).catch(explained);
       await readBack(run, wanted, found);
     });
     return answerOf(found);
@@ -97,7 +100,7 @@ When the run fails later all rights are given back as they were.`,
     const wanted = wantedOf(input);
     const found = await look(await session(ctx), wanted);
     const told = input.others_lose === true || found.lost.length === 0;
-    const sql = revoking(found, wanted.from, wanted.keep);
+    const sql = revoking(found, wanted.from);
     return {
       ...answerOf(found),
       refused: told ? null : untold(found, wanted).message,
@@ -113,7 +116,7 @@ When the run fails later all rights are given back as they were.`,
       await session(ctx)
     ).transaction({ readOnly: false, lockTimeoutMs: 5000 }, async (run) => {
       await run(PATH);
-      for (const sql of givingBack(done, wanted.from, wanted.keep)) await run(sql);
+      for (const sql of givingBack(done, wanted.from)) await run(sql);
     });
     await forgetDone(ctx);
   },

@@ -28,7 +28,7 @@ export function untold({ lost }: Found, { from }: Wanted): PgdbaError {
     "step_refused",
     `These live on what ${isPublic(from) ? "PUBLIC" : from} has, and have it by nothing else: ${first.join("; ")}${more}`,
     {
-      hint: "Name in --keep those that are to keep it: they are granted it themselves before. With --others-lose all others lose it. --plan lists them all.",
+      hint: "Name in --keep those that are to keep it, or * for all: they are granted it themselves before. With --others-lose all others lose it. --plan lists them all.",
     },
   );
 }
@@ -60,7 +60,7 @@ export async function readBack(run: Ask, wanted: Wanted, before: Found): Promise
         hint: "Connect as the owner, as who gave it, or as a superuser.",
       },
     );
-  for (const role of wanted.keep) {
+  for (const role of before.keep) {
     const mine = before.kept.filter((one) => one.role === role);
     const has = new Set((await find(run, { ...wanted, from: role, keep: [] })).taken.map(keyOf));
     const lacks = mine.filter((one) => !has.has(keyOf(one)));

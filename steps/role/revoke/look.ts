@@ -72,6 +72,8 @@ export interface Still {
 }
 
 export interface Found {
+  /** Who keeps it, by name. */
+  keep: readonly string[];
   taken: Taken[];
   kept: Kept[];
   later: Later[];
@@ -86,10 +88,19 @@ export type Ask = (
   options?: { maxRows?: number },
 ) => Promise<QueryResult>;
 
+/** In `keep`: all that would lose it. */
+const ALL = "*";
+
 export const isPublic = (role: string): boolean => role.toLowerCase() === "public";
 
 /** @throws PgdbaError step_refused for what is not there, and for a role that is to keep what it does not have by this */
 export async function find(ask: Ask, wanted: Wanted): Promise<Found> {
+  if (wanted.keep.includes(ALL)) {
+    const named = wanted.keep.filter((role) => role !== ALL);
+    const { lost: all } = await find(ask, { ...wanted, keep: named });
+    const keep = new Set([...named, ...all.map(({ role }) => role)]);
+    return find(ask, { ...wanted, keep: [...keep] });
+  }
   const ids = await rolesOf(ask, [wanted.from, ...wanted.keep, ...wanted.makers]);
   const from = ids.get(wanted.from) ?? 0;
   await refuseUnknown(ask, wanted);
@@ -107,6 +118,7 @@ export async function find(ask: Ask, wanted: Wanted): Promise<Found> {
   const ofKinds = kinds.filter((kind) => ["tables", "sequences", "functions"].includes(kind));
   const laterValues = [from, wanted.makers, schema, ofKinds, rights];
   return {
+    keep: wanted.keep,
     taken: (await rows(taken)) as Taken[],
     kept: keep.length === 0 ? [] : ((await rows(kept)) as Kept[]),
     later: (await ask(later, laterValues, { maxRows: MOST })).rows as unknown as Later[],

@@ -13,11 +13,11 @@ const WORDS = {
   schemas: "SCHEMAS",
 } as const;
 
-type What = Pick<Found, "taken" | "kept" | "later">;
+type What = Pick<Found, "keep" | "taken" | "kept" | "later">;
 
 /** Those who keep it get it first, so that nobody lacks it for a moment. */
-export function revoking(what: What, from: string, keep: readonly string[]): string[] {
-  const { taken, kept, later } = what;
+export function revoking(what: What, from: string): string[] {
+  const { keep, taken, kept, later } = what;
   return [
     ...together(kept, "role").map((all) => `GRANT ${listed(all)} TO ${roleOf(all[0].role)}`),
     ...later.flatMap((one) =>
@@ -29,8 +29,8 @@ export function revoking(what: What, from: string, keep: readonly string[]): str
 }
 
 /** The way back: what was taken is given again as it was, and then what was given is taken. */
-export function givingBack(what: What, from: string, keep: readonly string[]): string[] {
-  const { taken, kept, later } = what;
+export function givingBack(what: What, from: string): string[] {
+  const { keep, taken, kept, later } = what;
   return [
     ...asGrantor(
       taken,

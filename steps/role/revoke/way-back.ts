@@ -8,7 +8,7 @@ import type { Found } from "./look.ts";
 const MAX_BYTES = 64 * 1024 * 1024;
 
 /** What is different after a revoke. Of a large schema it is more than a note may hold, so it is a file, which the note names. */
-export type Done = Pick<Found, "taken" | "kept" | "later">;
+export type Done = Pick<Found, "keep" | "taken" | "kept" | "later">;
 
 export async function keepDone(ctx: StepContext, done: Done): Promise<void> {
   const { run, step } = ctx;

@@ -6,6 +6,8 @@ WITH chosen AS (
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = $3 AND (c.relkind IN ('r', 'p', 'v', 'm', 'f') AND 'tables' = ANY ($2::text[]) AND (cardinality($4::text[]) = 0 OR c.relname = ANY ($4))
                             OR c.relkind = 'S' AND 'sequences' = ANY ($2) AND (cardinality($5::text[]) = 0 OR c.relname = ANY ($5)))
+    -- What an extension has opened to everybody is meant so, and is taken only by name.
+    AND ($1 <> 0 OR c.relname = ANY ($4 || $5) OR NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
   UNION ALL
   SELECT 'table', c.oid, a.attnum, format('%I.%I', n.nspname, c.relname), a.attname::text, c.relowner, n.oid, a.attacl
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -17,6 +19,7 @@ WITH chosen AS (
   -- A function is named alone, with the types of its arguments, or with its schema as well.
   WHERE n.nspname = $3 AND 'functions' = ANY ($2)
     AND (cardinality($6::text[]) = 0 OR p.proname = ANY ($6) OR p.oid::regprocedure::text = ANY ($6) OR substr(p.oid::regprocedure::text, length(quote_ident(n.nspname)) + 2) = ANY ($6))
+    AND ($1 <> 0 OR cardinality($6) > 0 OR NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))
   UNION ALL
   SELECT 'schema', n.oid, 0, quote_ident(n.nspname), NULL, n.nspowner, n.oid, coalesce(n.nspacl, acldefault('n', n.nspowner))
   FROM pg_namespace n WHERE n.nspname = $3 AND 'schema' = ANY ($2)

@@ -81,6 +81,22 @@ describe.each(VERSIONS_HERE)("rights are taken on PostgreSQL %d", (version) => {
     expect((await revoke("PUBLIC", "pay")).envelope.data).toMatchObject({ revoked: [], loses: [] });
   }, 90_000);
 
+  test("all that live on it keep it, and what an extension has opened is taken only by name", async () => {
+    await dba.query(`CREATE SCHEMA ext; GRANT USAGE ON SCHEMA ext TO app, intern; CREATE EXTENSION hstore SCHEMA ext; CREATE EXTENSION pg_buffercache SCHEMA ext;
+      CREATE TABLE ext.own (id int); GRANT SELECT ON ext.own, ext.pg_buffercache TO PUBLIC;
+      CREATE FUNCTION ext.own() RETURNS int LANGUAGE sql AS 'SELECT 1'`);
+    const { envelope } = await revoke("PUBLIC", "ext", "--on", "tables,functions", "--keep", "*");
+    expect(envelope.error).toBe(null);
+    const { revoked, granted, loses } = envelope.data;
+    expect(revoked.map(({ names }: any) => names)).toEqual([["ext.own()"], ["ext.own"]]);
+    // The owner has a SECURITY DEFINER function, which may use it.
+    expect([...new Set(granted.map(({ role }: any) => role))]).toEqual(["app", "intern", "owner"]);
+    expect(loses).toEqual([]);
+    const named = await revoke("PUBLIC", "ext", "--table", "pg_buffercache", "--keep", "*");
+    expect(named.envelope.data.revoked).toMatchObject([{ names: ["ext.pg_buffercache"] }]);
+    expect(await reads("intern", "ext.pg_buffercache")).toBe(true);
+  }, 90_000);
+
   test("functions, the schema, the database and what is made later", async () => {
     const one = await revoke(
       "PUBLIC",

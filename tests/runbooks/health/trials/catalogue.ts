@@ -1,12 +1,13 @@
 import { startServer } from "../../../support/postgres.ts";
 import { KEYS } from "./keys.ts";
+import { RIGHTS } from "./rights.ts";
 import { ROLES } from "./roles.ts";
 import type { Scene } from "./scene.ts";
 
 export const CATALOGUE: Scene = {
   name: "catalogue",
   versions: [13, 18],
-  trials: [...KEYS, ...ROLES],
+  trials: [...KEYS, ...ROLES, ...RIGHTS],
   start: async (version) => [
     await startServer({
       version,
