@@ -3,11 +3,12 @@ import { KEYS } from "./keys.ts";
 import { RIGHTS } from "./rights.ts";
 import { ROLES } from "./roles.ts";
 import type { Scene } from "./scene.ts";
+import { SUBSCRIPTIONS } from "./subscriptions.ts";
 
 export const CATALOGUE: Scene = {
   name: "catalogue",
   versions: [13, 18],
-  trials: [...KEYS, ...ROLES, ...RIGHTS],
+  trials: [...KEYS, ...ROLES, ...RIGHTS, ...SUBSCRIPTIONS],
   start: async (version) => [
     await startServer({
       version,
