@@ -3,11 +3,19 @@ import type { PgSession } from "../../providers/postgres/session.ts";
 import { beforeActing } from "../before-acting.ts";
 import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
-import { type Ask, type Found, find, type Wanted } from "./revoke/look.ts";
-import { explained, readBack, refuseUntold, untold } from "./revoke/judge.ts";
+import { accountsOf, refuseOwn } from "./own.ts";
+import { type Ask, type Found, find, isPublic, type Wanted } from "./revoke/look.ts";
+import {
+  explained,
+  readBack,
+  refuseOwnLost,
+  refuseUngranted,
+  refuseUntold,
+  untold,
+} from "./revoke/judge.ts";
 import { wantedOf } from "./revoke/wanted.ts";
 import { answerOf } from "./revoke/answer.ts";
-import { givingBack, revoking } from "./revoke/statements.ts";
+import { givingBack, granting, revoking } from "./revoke/statements.ts";
 import { forgetDone, keepDone, readDone } from "./revoke/way-back.ts";
 
 const NAMES = { type: "array", items: { type: "string", minLength: 1 } } as const;
@@ -73,9 +81,18 @@ When the run fails later all rights are given back as they were.`,
     },
   },
   async run(ctx, input) {
-    const wanted = wantedOf(input);
+    const accounts = await accountsOf(ctx);
+    const wanted = wantedOf(input, [...accounts.keys()]);
     const found = await beforeActing(ctx, async () => {
+      if (!isPublic(input.from))
+        await refuseOwn(
+          ctx,
+          input.from,
+          "taking rights from it",
+          "Leave it what it has: pgdba role rights shows that.",
+        );
       const judged = await look(await session(ctx), wanted);
+      refuseOwnLost(judged, accounts);
       if (input.others_lose !== true) refuseUntold(judged, wanted);
       return judged;
     });
@@ -91,16 +108,18 @@ When the run fails later all rights are given back as they were.`,
       await session(ctx)
     ).transaction({ readOnly: false, lockTimeoutMs: 5000, signal: ctx.signal }, async (run) => {
       await run(PATH);
+      for (const sql of granting(found)) await run(sql);
+      await refuseUngranted(run as Ask, wanted, found);
       for (const sql of revoking(found, wanted.from)) await run(sql).catch(explained);
-      await readBack(run, wanted, found);
+      await readBack(run as Ask, wanted);
     });
     return answerOf(found);
   },
   async plan(ctx, input) {
-    const wanted = wantedOf(input);
+    const wanted = wantedOf(input, [...(await accountsOf(ctx)).keys()]);
     const found = await look(await session(ctx), wanted);
     const told = input.others_lose === true || found.lost.length === 0;
-    const sql = revoking(found, wanted.from);
+    const sql = [...granting(found), ...revoking(found, wanted.from)];
     return {
       ...answerOf(found),
       refused: told ? null : untold(found, wanted).message,

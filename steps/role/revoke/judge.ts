@@ -1,6 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import { sqlstateOf } from "../../../providers/postgres/errors.ts";
-import { type Ask, type Found, find, isPublic, type Wanted } from "./look.ts";
+import type { Use } from "../own.ts";
+import { type Ask, bare, type Found, find, isPublic, type Wanted } from "./look.ts";
 
 /** Other rights depend on it: the role has granted on what it may grant. */
 const GRANTED_ON = "2BP01";
@@ -45,8 +46,20 @@ export function explained(error: unknown): never {
   );
 }
 
-/** Who may not take or give a right gets a warning only, and no error. */
-export async function readBack(run: Ask, wanted: Wanted, before: Found): Promise<void> {
+/** Who may not give a right gets a warning only, and no error. */
+export async function refuseUngranted(run: Ask, wanted: Wanted, { keep }: Found): Promise<void> {
+  const lacks = await bare(run, { ...wanted, keep });
+  if (lacks.length === 0) return;
+  const first = lacks.slice(0, 5).map(({ role, right, name }) => `${right} on ${name} to ${role}`);
+  throw new PgdbaError(
+    "step_failed",
+    `The server did not grant ${first.join(", ")}, and nothing was changed`,
+    { hint: "Connect as the owner or as a superuser." },
+  );
+}
+
+/** Nor does who may not take one. */
+export async function readBack(run: Ask, wanted: Wanted): Promise<void> {
   const { taken, later } = await find(run, { ...wanted, keep: [] });
   const left = [
     ...taken.map(({ right, name }) => `${right} on ${name}`),
@@ -60,23 +73,17 @@ export async function readBack(run: Ask, wanted: Wanted, before: Found): Promise
         hint: "Connect as the owner, as who gave it, or as a superuser.",
       },
     );
-  for (const role of before.keep) {
-    const mine = before.kept.filter((one) => one.role === role);
-    const has = new Set((await find(run, { ...wanted, from: role, keep: [] })).taken.map(keyOf));
-    const lacks = mine.filter((one) => !has.has(keyOf(one)));
-    if (lacks.length > 0)
-      throw new PgdbaError(
-        "step_failed",
-        `${role} was not granted ${lacks
-          .slice(0, 5)
-          .map(({ right, name }) => `${right} on ${name}`)
-          .join(", ")}, and nothing was changed`,
-        {
-          hint: "Connect as the owner or as a superuser.",
-        },
-      );
-  }
 }
 
-const keyOf = (one: { kind: string; oid: number; sub: number; right: string }): string =>
-  [one.kind, one.oid, one.sub, one.right].join();
+/** @throws PgdbaError step_refused where an account of the cluster would be locked out, whatever is said of others */
+export function refuseOwnLost({ lost }: Found, accounts: ReadonlyMap<string, Use>): void {
+  for (const { role, rights, names } of lost) {
+    const found = accounts.get(role);
+    if (found === undefined) continue;
+    throw new PgdbaError(
+      "step_refused",
+      `${role} is ${found.use}, and would lose ${rights} on ${names.join(", ")}`,
+      { hint: `Name it in --keep: --keep ${role}.` },
+    );
+  }
+}

@@ -20,6 +20,8 @@ export interface Wanted {
   rights: readonly string[];
   makers: readonly string[];
   keep: readonly string[];
+  /** Accounts of the cluster. */
+  own: readonly string[];
 }
 
 /** A right on one thing, as the catalogue has it. */
@@ -97,33 +99,56 @@ export const isPublic = (role: string): boolean => role.toLowerCase() === "publi
 export async function find(ask: Ask, wanted: Wanted): Promise<Found> {
   if (wanted.keep.includes(ALL)) {
     const named = wanted.keep.filter((role) => role !== ALL);
-    const { lost: all } = await find(ask, { ...wanted, keep: named });
-    const keep = new Set([...named, ...all.map(({ role }) => role)]);
-    return find(ask, { ...wanted, keep: [...keep] });
+    const found = await find(ask, { ...wanted, keep: named });
+    const keep = new Set([...named, ...found.lost.map(({ role }) => role)]);
+    return keep.size === named.length ? found : find(ask, { ...wanted, keep: [...keep] });
   }
-  const ids = await rolesOf(ask, [wanted.from, ...wanted.keep, ...wanted.makers]);
-  const from = ids.get(wanted.from) ?? 0;
+  const { from, rows } = await asking(ask, wanted);
   await refuseUnknown(ask, wanted);
-  const { schema, on: kinds, tables, sequences, functions, rights } = wanted;
-  const keep = wanted.keep.map((role) => ids.get(role) ?? 0);
+  const { schema, on: kinds, rights, keep } = wanted;
   if (from !== 0 && keep.length > 0) await refuseStrangers(ask, from, wanted);
-  const values = [from, kinds, schema, tables, sequences, functions, rights, keep];
-  const rows = async (sql: string): Promise<unknown[]> => {
-    const answer = await ask(on + sql, values, { maxRows: MOST });
-    if (!answer.truncated) return answer.rows;
-    throw new PgdbaError("limit_exceeded", `These are more than ${MOST} rights`, {
-      hint: "Name tables or functions, or only some rights, and do it in parts.",
-    });
-  };
   const ofKinds = kinds.filter((kind) => ["tables", "sequences", "functions"].includes(kind));
   const laterValues = [from, wanted.makers, schema, ofKinds, rights];
   return {
-    keep: wanted.keep,
+    keep,
     taken: (await rows(taken)) as Taken[],
-    kept: keep.length === 0 ? [] : ((await rows(kept)) as Kept[]),
+    kept: await bare(ask, wanted),
     later: (await ask(later, laterValues, { maxRows: MOST })).rows as unknown as Later[],
-    lost: (await rows(lost)) as Lost[],
+    lost: ((await rows(lost)) as Lost[]).filter((one) => !ownAnyhow(one, wanted)),
     still: (await rows(still)) as Still[],
+  };
+}
+
+/** What those who are to keep it have by this grant, and by nothing else yet. */
+export async function bare(ask: Ask, wanted: Wanted): Promise<Kept[]> {
+  if (wanted.keep.length === 0) return [];
+  const { rows } = await asking(ask, wanted);
+  return (await rows(kept)) as Kept[];
+}
+
+/** The cluster's accounts need to connect and to call the server's own functions; on anybody's tables they have nothing to do. */
+function ownAnyhow({ role, kind }: Lost, { own, schema }: Wanted): boolean {
+  return own.includes(role) && kind !== "database" && schema !== "pg_catalog";
+}
+
+async function asking(
+  ask: Ask,
+  wanted: Wanted,
+): Promise<{ from: number; rows(sql: string): Promise<unknown[]> }> {
+  const ids = await rolesOf(ask, [wanted.from, ...wanted.keep, ...wanted.makers]);
+  const from = ids.get(wanted.from) ?? 0;
+  const { schema, on: kinds, tables, sequences, functions, rights } = wanted;
+  const keep = wanted.keep.map((role) => ids.get(role) ?? 0);
+  const values = [from, kinds, schema, tables, sequences, functions, rights, keep];
+  return {
+    from,
+    async rows(sql) {
+      const answer = await ask(on + sql, values, { maxRows: MOST });
+      if (!answer.truncated) return answer.rows;
+      throw new PgdbaError("limit_exceeded", `These are more than ${MOST} rights`, {
+        hint: "Where many roles are to keep it, give it to one role that they are members of (role grant) and name that; or name tables or functions, or only some rights, and do it in parts.",
+      });
+    },
   };
 }
 

@@ -15,14 +15,18 @@ const WORDS = {
 
 type What = Pick<Found, "keep" | "taken" | "kept" | "later">;
 
-/** Those who keep it get it first, so that nobody lacks it for a moment. */
-export function revoking(what: What, from: string): string[] {
-  const { keep, taken, kept, later } = what;
+/** Those who keep it get it before it is taken, so that nobody lacks it for a moment. */
+export function granting({ keep, kept, later }: What): string[] {
   return [
     ...together(kept, "role").map((all) => `GRANT ${listed(all)} TO ${roleOf(all[0].role)}`),
     ...later.flatMap((one) =>
       keep.map((role) => `${defaults(one)} GRANT ${rights(one)} TO ${roleOf(role)}`),
     ),
+  ];
+}
+
+export function revoking({ taken, later }: What, from: string): string[] {
+  return [
     ...asGrantor(taken, (all) => `REVOKE ${listed(all)} FROM ${roleOf(from)}`),
     ...later.map((one) => `${defaults(one)} REVOKE ${rights(one)} FROM ${roleOf(from)}`),
   ];

@@ -1,7 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Wanted } from "./look.ts";
 
-type Lists = Omit<Wanted, "from" | "schema">;
+type Lists = Omit<Wanted, "from" | "schema" | "own">;
 type Input = { [name in keyof Lists]?: readonly string[] | undefined } & {
   from: string;
   schema?: string | null | undefined;
@@ -9,7 +9,7 @@ type Input = { [name in keyof Lists]?: readonly string[] | undefined } & {
 };
 
 /** @throws PgdbaError invalid_param where nobody can tell what is meant */
-export function wantedOf(input: Input): Wanted {
+export function wantedOf(input: Input, own: readonly string[] = []): Wanted {
   const { tables = [], sequences = [], functions = [], makers = [], keep = [] } = input;
   const schema = input.schema ?? null;
   const named = Object.entries({ tables, sequences, functions }).flatMap(([kind, names]) =>
@@ -29,7 +29,7 @@ export function wantedOf(input: Input): Wanted {
   if (on.includes("future") && makers.length === 0)
     throw usage("It is not said whose default privileges are meant");
   const rights = (input.rights ?? []).map((right) => right.toUpperCase());
-  return { from: input.from, schema, on, tables, sequences, functions, rights, makers, keep };
+  return { from: input.from, schema, on, tables, sequences, functions, rights, makers, keep, own };
 }
 
 function usage(message: string): PgdbaError {

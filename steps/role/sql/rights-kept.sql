@@ -1,2 +1,2 @@
-SELECT DISTINCT b.role_name AS role, b.kind, b.oid::bigint AS oid, b.sub, b.name, b.col, b."right"
-FROM bare b WHERE b.keeps ORDER BY 1, 2, 5, 4, 7
+SELECT b.role_name AS role, a.kind, a.oid::bigint AS oid, a.sub, a.name, a.col, b."right"
+FROM bare b JOIN alike a USING (class) WHERE b.keeps ORDER BY 1, 2, 5, 4, 7

@@ -44,12 +44,24 @@ WITH chosen AS (
   FROM taken t JOIN pg_roles g ON (g.rolname = 'pg_read_all_data' AND (t.kind IN ('table', 'sequence') AND t."right" = 'SELECT' OR t.kind = 'schema' AND t."right" = 'USAGE'))
        OR (g.rolname = 'pg_write_all_data' AND (t.kind = 'table' AND t."right" IN ('INSERT', 'UPDATE', 'DELETE') OR t.kind = 'schema' AND t."right" = 'USAGE'))
        OR (g.rolname = 'pg_maintain' AND t."right" = 'MAINTAIN')
+), held AS MATERIALIZED (
+  SELECT t.kind, t.oid, t.sub, t.name, t.col, t."right", array_agg(DISTINCT o.grantee ORDER BY o.grantee) FILTER (WHERE o.grantee IS NOT NULL) AS also
+  FROM (SELECT DISTINCT kind, oid, sub, name, col, "right" FROM taken) t
+    LEFT JOIN others o ON o.kind = t.kind AND o.oid = t.oid AND o.sub IN (0, t.sub) AND o."right" = t."right"
+  GROUP BY 1, 2, 3, 4, 5, 6
+), alike AS MATERIALIZED (
+  -- Roles are compared with each group of things that the same others may use, not with each thing: there are thousands of tables, and few such groups.
+  SELECT dense_rank() OVER (ORDER BY kind, uses) AS class, kind, oid, sub, name, col
+  FROM (SELECT kind, oid, sub, name, col, string_agg("right" || coalesce(also::text, ''), ' ' ORDER BY "right") AS uses FROM held GROUP BY 1, 2, 3, 4, 5) h
+), uses AS MATERIALIZED (
+  SELECT a.class, h."right", h.also FROM (SELECT DISTINCT ON (class) class, kind, oid, sub FROM alike ORDER BY class) a JOIN held h USING (kind, oid, sub)
 ), member AS MATERIALIZED (
-  SELECT r.oid, g.grantee FROM roles r, (SELECT grantee FROM others UNION SELECT unnest($8)) g WHERE g.grantee = 0 OR pg_has_role(r.oid, g.grantee, 'USAGE')
+  SELECT r.oid, g.grantee FROM roles r, (SELECT DISTINCT unnest(also) AS grantee FROM uses) g WHERE g.grantee = 0 OR pg_has_role(r.oid, g.grantee, 'USAGE')
+), having_it AS MATERIALIZED (
+  SELECT DISTINCT u.class, u."right", m.oid AS role FROM uses u CROSS JOIN LATERAL unnest(u.also) g JOIN member m ON m.grantee = g
 ), bare AS MATERIALIZED (
   -- Who has it by this grant and by nothing else.
-  SELECT r.oid AS role, r.name AS role_name, r.login, r.keeps, t.*
-  FROM taken t CROSS JOIN roles r
-  WHERE NOT EXISTS (SELECT FROM others o JOIN member m ON m.grantee = o.grantee AND m.oid = r.oid
-                    WHERE o.kind = t.kind AND o.oid = t.oid AND o.sub IN (0, t.sub) AND o."right" = t."right")
+  SELECT u.class, u."right", r.oid AS role, r.name AS role_name, r.login, r.keeps
+  FROM uses u CROSS JOIN roles r
+  WHERE NOT EXISTS (SELECT FROM having_it h WHERE h.class = u.class AND h."right" = u."right" AND h.role = r.oid)
 )

@@ -208,4 +208,48 @@ steps:
     expect(envelope.success).toBe(false);
     expect(await reads("intern", "pay.lent")).toBe(true);
   }, 60_000);
+
+  test("a cluster's own accounts keep what they need, and have nothing to do on anybody's tables", async () => {
+    const [{ id }] = (
+      await dba.query("SELECT system_identifier::text AS id FROM pg_control_system()")
+    ).rows;
+    await dba.query(`CREATE ROLE rewinder LOGIN; CREATE ROLE watcher LOGIN; GRANT CONNECT ON DATABASE postgres TO watcher, PUBLIC;
+      CREATE SCHEMA own; GRANT USAGE ON SCHEMA own TO PUBLIC; CREATE TABLE own.t (id int); GRANT SELECT ON own.t TO PUBLIC`);
+    write(server.home, {
+      "clusters/paid.yaml": `ownership: connected
+system_identifier: "${id}"
+postgres: {host: ${server.host}, port: ${server.port}, user: postgres, password_secret: own}
+accounts: {rewind: {user: rewinder, password: own}, monitor: {user: watcher, password: own}}
+secrets: {own: {file: secrets/own}}
+`,
+      "secrets/own": server.password,
+    });
+    for (const words of [
+      ["watcher", "--on", "database"],
+      ["postgres", "own"],
+      ["rewinder", "own"],
+    ]) {
+      const { envelope } = await revoke(...words);
+      expect(envelope.error).toMatchObject({
+        code: "step_refused",
+        message: expect.stringMatching(/would lock it out$/),
+      });
+    }
+    const database = ["PUBLIC", "--on", "database", "--rights", "connect", "--others-lose"];
+    expect((await revoke(...database)).envelope.error).toMatchObject({
+      code: "step_refused",
+      message: expect.stringMatching(
+        /^rewinder is the account `rewind` .* would lose CONNECT on postgres$/,
+      ),
+    });
+    expect((await revoke(...database, "--keep", "rewinder")).envelope.error).toBe(null);
+    expect(await may("has_database_privilege('rewinder', 'postgres', 'CONNECT')")).toBe(true);
+    const tables = await revoke("PUBLIC", "own", "--keep", "*");
+    const roles = new Set(tables.envelope.data.granted.map(({ role }: any) => role));
+    expect([roles.has("app"), roles.has("rewinder"), roles.has("watcher")]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  }, 90_000);
 });
