@@ -76,8 +76,9 @@ function withoutOwn(front: Front): StepRegistry {
     ...front.registry,
     off,
     async get(type) {
+      if (front.registry.has(type)) return front.registry.get(type);
       const { files, hint } = off();
-      const file = front.registry.has(type) ? undefined : files.get(type);
+      const file = files.get(type);
       if (file === undefined) return front.registry.get(type);
       throw new PgdbaError("invalid_runbook", offMessage(type, file), { hint });
     },
