@@ -195,6 +195,8 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   shell: () => import("./core/shell.ts"),
   "sql.execute": () => import("./sql/execute.ts"),
   "sql.query": () => import("./sql/query.ts"),
+  "statistics.create": () => import("./statistics/create.ts"),
+  "statistics.drop": () => import("./statistics/drop.ts"),
   "table.set": () => import("./table/set.ts"),
   "template.render": () => import("./core/template-render.ts"),
   wait: () => import("./core/wait.ts"),

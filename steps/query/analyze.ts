@@ -2,7 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/shared/units.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
-import { commandLine } from "../command-line.ts";
+import { commandLine, commandLineAt, wordsOf } from "../command-line.ts";
 import { defineStep } from "../define.ts";
 import { another, session } from "../sql/session.ts";
 import { explain } from "./plan/explain.ts";
@@ -10,7 +10,7 @@ import { inWords, type Origin } from "./plan/failure.ts";
 import { recordedStatement } from "./statements/recorded.ts";
 import { readStatement } from "../../providers/postgres/guard/statement.ts";
 import { draw } from "./plan/draw.ts";
-import { FINDING_CODES, SEVERITIES } from "./plan/finding.ts";
+import { type Finding, FINDING_CODES, SEVERITIES } from "./plan/finding.ts";
 import { findings } from "./plan/findings.ts";
 
 const DEFAULT_TIMEOUT = "30s";
@@ -128,6 +128,10 @@ tables takes.`,
             message: { type: "string" },
             evidence: { type: "object" },
             advice: { type: "string" },
+            command: {
+              type: "string",
+              description: "What ends it, where that can be told; works as it stands",
+            },
           },
         },
       },
@@ -197,7 +201,7 @@ tables takes.`,
         execution_ms: plan.execution_ms,
       },
       text: draw(plan),
-      findings: await findings(plan, facts),
+      findings: (await findings(plan, facts)).map((one) => withCommand(ctx, pg, one)),
       plan: root,
       triggers: plan.triggers,
       jit: plan.jit,
@@ -205,6 +209,15 @@ tables takes.`,
     };
   },
 });
+
+/** Its remedy as a command, on the primary where a standby was asked. */
+function withCommand(ctx: StepContext, pg: PgSession, { remedy, ...finding }: Finding) {
+  if (remedy === undefined) return finding;
+  const words = [...remedy.runbook.split("/"), ...wordsOf(remedy.params)];
+  const { database, standby } = pg.info;
+  const command = commandLineAt(ctx.target, words, { database, primary: standby });
+  return command === null ? finding : { ...finding, command };
+}
 
 /** The statement's text and a session to its database. @throws PgdbaError invalid_param | capability_missing */
 async function chosen(

@@ -1,7 +1,9 @@
 import { html, type Html } from "../../../engine/shared/markup.ts";
 import type { Finding } from "../plan/finding.ts";
 
-export function card({ code, severity, message, advice, evidence }: Finding): Html {
+type Shown = Finding & { command?: string };
+
+export function card({ code, severity, message, advice, evidence, command }: Shown): Html {
   const shown = Object.entries(evidence)
     .filter(([, value]) => value !== null)
     .map(([name, value]) => `${name.replaceAll("_", " ")} ${said(value)}`);
@@ -10,6 +12,7 @@ export function card({ code, severity, message, advice, evidence }: Finding): Ht
     <span class="dim small">${code.replaceAll("_", " ")}</span>
     <p>${message}</p>
     <p>→ ${advice}</p>
+    ${command === undefined ? null : html`<p>→ <code>${command}</code></p>`}
     ${shown.length === 0 ? null : html`<p class="dim small">${shown.join(" · ")}</p>`}
   </article>`;
 }

@@ -21,6 +21,8 @@ const RELATIONS = `SELECT n.nspname AS schema, c.relname AS name, pg_relation_si
   coalesce((SELECT json_agg(json_build_object('name', x.relname, 'unique', i.indisunique, 'columns', ARRAY(SELECT a.attname FROM unnest(i.indkey) WITH ORDINALITY k (num, nth)
       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num WHERE k.nth <= i.indnkeyatts ORDER BY k.nth)))
     FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisvalid), '[]') AS indexes,
+  coalesce((SELECT json_agg(ARRAY(SELECT a.attname FROM unnest(s.stxkeys::int2[]) k (num) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num))
+    FROM pg_statistic_ext s WHERE s.stxrelid = c.oid), '[]') AS statistics,
   (WITH RECURSIVE up (oid, level) AS (SELECT inhparent, 1 FROM pg_inherits WHERE inhrelid = c.oid
       UNION ALL SELECT i.inhparent, level + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.oid WHERE level < 100)
     SELECT json_build_object('schema', rn.nspname, 'name', r.relname) FROM up JOIN pg_class r ON r.oid = up.oid JOIN pg_namespace rn ON rn.oid = r.relnamespace

@@ -41,6 +41,8 @@ export interface Finding {
   /** The figures that the finding rests on. */
   evidence: JsonObject;
   advice: string;
+  /** What ends it, as a runbook with its params, where that can be told. */
+  remedy?: { runbook: string; params: JsonObject };
 }
 
 /** Facts of a table in the plan that the plan itself does not tell. */
@@ -63,6 +65,8 @@ export interface RelationFacts {
   types?: Record<string, string>;
   /** Its valid indexes, with the columns of their keys (expressions left out); undefined when they are not known. */
   indexes?: { name: string; unique: boolean; columns: string[] }[];
+  /** The columns of each of its extended statistics; undefined when they are not known. */
+  statistics?: string[][];
   /** The partitioned table, or the topmost parent, that it is a part of. */
   root?: TableName | null;
 }

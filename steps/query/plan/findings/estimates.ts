@@ -1,5 +1,6 @@
 import { at, count, type Finding, type Rule, several } from "../finding.ts";
 import { type PlanNode, text, walk, withAncestors } from "../tree.ts";
+import { dependentColumns, type Dependent } from "./dependent-columns.ts";
 
 /** Threshold of pev2, pgMustard and explain.depesz.com: below it, estimates seldom lead to another plan. */
 const FACTOR = 10;
@@ -20,10 +21,18 @@ interface Judged {
 /**
  * Estimates that are ten times off and at least 1,000 rows, at the node where it starts: what is above inherits the mistake.
  */
-export const misestimates: Rule = (plan) => {
+export const misestimates: Rule = (plan, facts, parse) => {
   if (!plan.analyzed) return [];
   const judged = new Map<PlanNode, Judged>();
+  /** A bitmap is read from an index without a word of the table: that stands above. */
+  const scans = new Map<PlanNode, PlanNode | undefined>();
   for (const [node, above] of withAncestors(plan.root)) {
+    scans.set(
+      node,
+      [node, ...above].find(
+        ({ type }) => !type.startsWith("Bitmap") || type === "Bitmap Heap Scan",
+      ),
+    );
     const result = judge(node, above);
     if (result !== null) judged.set(node, result);
   }
@@ -41,7 +50,13 @@ export const misestimates: Rule = (plan) => {
         worst.set(origin, result);
     }
   }
-  return [...worst].map(([origin, effect]) => finding(judged.get(origin) as Judged, effect));
+  return [...worst].map(([origin, effect]) =>
+    finding(
+      judged.get(origin) as Judged,
+      effect,
+      dependentColumns(origin, scans.get(origin) ?? origin, facts, parse),
+    ),
+  );
 };
 
 function judge(node: PlanNode, above: readonly PlanNode[]): Judged | null {
@@ -112,7 +127,11 @@ function compared({ actual, estimated }: PlanNode): { real: number; guess: numbe
   return { real: Math.max(1, real), guess: Math.max(1, guess) };
 }
 
-function finding({ node, factor, over }: Judged, effect: Judged): Finding {
+function finding(
+  { node, factor, over }: Judged,
+  effect: Judged,
+  dependent: Dependent | null,
+): Finding {
   const { actual, estimated } = node;
   const loops = actual?.loops ?? 1;
   const shared = estimated.divided_by > 1;
@@ -138,11 +157,26 @@ function finding({ node, factor, over }: Judged, effect: Judged): Finding {
       direction: over ? "over" : "under",
       worst_at: effect.node.path,
     },
-    advice: adviceFor(node),
+    advice: adviceFor(node, dependent),
+    ...(dependent === null || dependent.known
+      ? {}
+      : {
+          remedy: {
+            runbook: "statistics/create",
+            params: { table: dependent.table, columns: dependent.columns },
+          },
+        }),
   };
 }
 
-function adviceFor(node: PlanNode): string {
+function adviceFor(node: PlanNode, dependent: Dependent | null): string {
+  if (dependent !== null) {
+    const { table, columns, known } = dependent;
+    const raise = `ALTER TABLE ${table} ALTER COLUMN … SET STATISTICS 1000, then ANALYZE`;
+    return known
+      ? `There are extended statistics on ${columns.join(", ")} of ${table}. Run ANALYZE ${table}, without which they say nothing; if it stays, let them remember more values: ${raise}.`
+      : `The planner takes the conditions on ${columns.join(", ")} as independent: give it extended statistics on them (pgdba statistics create), which analyses ${table} as well. If it stays: ${raise}.`;
+  }
   if (node.type === "Function Scan")
     return "Declare how many rows the function gives: ALTER FUNCTION … ROWS n, or put its result into a temporary table and ANALYZE that.";
   if (node.relation !== null) {

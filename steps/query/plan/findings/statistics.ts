@@ -66,7 +66,8 @@ const nameOf = ({ schema, name }: TableName) => `${schema}.${name}`;
 /** The rows that changed since ANALYZE, or all rows when the table was never analysed. */
 const changed = ({ rows, modified }: RelationFacts) => Math.max(rows, modified ?? 0);
 
-function codeOf(known: RelationFacts): "statistics_missing" | "statistics_stale" | null {
+/** What is to be mended before anything else is said of its estimates; null for nothing. */
+export function codeOf(known: RelationFacts): "statistics_missing" | "statistics_stale" | null {
   const { rows, pages, modified, has_statistics } = known;
   if (has_statistics === false && (changed(known) >= ROWS || pages > PAGES))
     return "statistics_missing";
