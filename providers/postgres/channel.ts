@@ -89,7 +89,17 @@ export class Channel {
 
   /** Rolls back; a connection that can't even do that has done so by ending. */
   async rollback(): Promise<void> {
-    await this.control("ROLLBACK").catch(() => destroy(this.#client));
+    await this.control("ROLLBACK").catch(() => this.#gone());
+  }
+
+  /** Learns whether the connection stands: the error that ended it comes before its end, and does not say so. */
+  async settle(): Promise<void> {
+    await this.control(";").catch(() => this.#gone());
+  }
+
+  #gone(): void {
+    this.#alive = false;
+    destroy(this.#client);
   }
 
   /** `timeoutMs` is the timeout that the server was given for it. @throws PgdbaError, or the signal's reason */

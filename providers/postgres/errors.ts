@@ -185,6 +185,14 @@ export function sqlstateOf(error: unknown): string | undefined {
   return typeof state === "string" ? state : undefined;
 }
 
+/**
+ * The server undid the transaction for the sake of another one, or of replay on a standby, which may end the session as well:
+ * the same again may succeed (class 40).
+ */
+export function isConflict(error: unknown): boolean {
+  return sqlstateOf(error)?.startsWith("40") ?? false;
+}
+
 /** A text that is not valid in its encoding (22021), or that another one lacks a character for (22P05). */
 export function isUnconvertible(error: unknown): boolean {
   return ["22021", "22P05"].includes(sqlstateOf(error) ?? "");

@@ -2,7 +2,7 @@ import { PgdbaError, withNothingDone } from "../../engine/errors.ts";
 import { Channel, type Notice, reasonOf } from "./channel.ts";
 import { commit, unknownOutcome } from "./commit.ts";
 import { type ConnectionSpec, connect, describe, destroy } from "./connect.ts";
-import { fromPostgres, isUnconvertible } from "./errors.ts";
+import { fromPostgres, isConflict, isUnconvertible } from "./errors.ts";
 import { marked } from "./own.ts";
 import { Pipeline } from "./pipeline.ts";
 import { type QueryResult, Statement } from "./statement.ts";
@@ -82,7 +82,8 @@ export interface PgSession {
   transaction<T>(options: TransactionOptions, work: (run: Run) => Promise<T>): Promise<T>;
   /**
    * Many statements without binds in one round trip, in one READ ONLY transaction that is rolled back; the timeouts hold for each
-   * of them. The first that fails ends the batch: `error` is its error, and `columns` holds those before it.
+   * of them. The first that fails ends the batch: `error` is its error, and `columns` holds those before it. A conflict with replay
+   * may have ended the session.
    * @throws PgdbaError connection_failed, or the signal's reason
    */
   readBatch(
@@ -274,7 +275,8 @@ class Session implements PgSession {
     } catch (thrown) {
       error = thrown as PgdbaError;
       if (channel.alive) await channel.rollback();
-      if (!channel.alive || signal?.aborted) throw error;
+      // What was answered before replay on a standby ended the session is answered.
+      if (signal?.aborted || (!channel.alive && !isConflict(error))) throw error;
     }
     return {
       columns: pipeline.columns.slice(opening.length, opening.length + statements.length),
@@ -299,6 +301,8 @@ class Session implements PgSession {
     try {
       return await this.#channel.send(statement, signal, timeoutMs);
     } catch (error) {
+      if (isConflict(error) && this.#channel.transactionStatus === "I")
+        await this.#channel.settle();
       // Refused when it was parsed, or while it waited for that: the server did not begin it.
       throw nothingDone(error, !statement.accepted && this.#channel.alive);
     }

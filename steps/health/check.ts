@@ -9,6 +9,7 @@ import { another, milliseconds, session } from "../sql/session.ts";
 import { relate } from "./findings/causes.ts";
 import { CHECK_DOCUMENT } from "./check/document.ts";
 import type { Check } from "./check/check.ts";
+import { again, type Open } from "./examine/again.ts";
 import { examine, type Examined } from "./examine/examine.ts";
 import { type Facts, readFacts, readMachine, readPrimary } from "./examine/facts.ts";
 import { findingsOf, flat } from "./findings/findings.ts";
@@ -94,7 +95,8 @@ are run as well where they explain what is found.`,
     };
     const thresholds = (input.thresholds ?? {}) as Thresholds;
     const loading = loadChecks(ctx, under, { only, groups, skip });
-    const [{ checks, auxiliary, failures, names }, pg] = await Promise.all([loading, session(ctx)]);
+    const open: Open = () => again(() => session(ctx));
+    const [{ checks, auxiliary, failures, names }] = await Promise.all([loading, open()]);
     for (const name of Object.keys(thresholds)) {
       if (!names.includes(name)) {
         throw new PgdbaError("invalid_param", `thresholds: there is no check ${name}`, {
@@ -104,32 +106,39 @@ are run as well where they explain what is found.`,
     }
     const all = [...checks, ...auxiliary];
     const params = new Map(all.map((check) => [check.name, paramsOf(check, thresholds)]));
-    const facts = { ...(await readFacts(pg, limits)), flags: flagsOf(ctx.target) };
+    const facts = {
+      ...(await again(async () => readFacts(await open(), limits))),
+      flags: flagsOf(ctx.target),
+    };
     if (all.some(({ machine }) => machine === true)) {
       const { host } = (await ctx.use("postgres")).spec;
-      facts.machine = await readMachine(pg, host, {
-        node: await nodeMachine(ctx),
-        signal: ctx.signal,
-      });
+      const node = await nodeMachine(ctx);
+      facts.machine = await again(async () =>
+        readMachine(await open(), host, { node, signal: ctx.signal }),
+      );
     }
     if (facts.role === "standby" && all.some(({ primary }) => primary === true))
-      facts.primary = await readPrimary(pg, facts, ctx.signal);
+      facts.primary = await again(async () => readPrimary(await open(), facts, ctx.signal));
     const given = { params, auxiliary: new Set(auxiliary), limits };
-    const parts = [await examine(ctx, pg, facts, all, given)];
+    const parts = [await examine(ctx, open, facts, all, given)];
     const local = all.filter(({ scope }) => scope === "database");
     const asked = local.length === 0 ? [] : otherDatabases(input.databases ?? [], facts);
     const refused = new Map<string, string>();
     for (const database of asked) {
-      const other = await opened(ctx, database, refused);
+      let other = await opened(ctx, database, refused);
       if (other === null) continue;
+      const openOther: Open = async () => {
+        if (other?.alive() !== true) other = await again(() => another(ctx, database));
+        return other;
+      };
       try {
         const there = {
-          ...(await readFacts(other, limits)),
+          ...(await again(async () => readFacts(await openOther(), limits))),
           machine: facts.machine,
           flags: facts.flags,
           primary: facts.primary,
         };
-        parts.push(await examine(ctx, other, there, local, given));
+        parts.push(await examine(ctx, openOther, there, local, given));
       } finally {
         await other.close();
       }

@@ -1,5 +1,6 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Doc, Finding } from "../../../engine/types.ts";
+import { isConflict } from "../../../providers/postgres/errors.ts";
 import type { PgSession, Run } from "../../../providers/postgres/session.ts";
 import { refuseActing } from "../../../providers/postgres/guard/acting.ts";
 import {
@@ -42,7 +43,7 @@ export async function refuseChecks(
     try {
       for (const [check, error] of await judge(pg, some, limits)) refused.set(check, error);
     } catch (error) {
-      if (!pg.alive() || limits.signal.aborted) throw error;
+      if (!pg.alive() || limits.signal.aborted || isConflict(error)) throw error;
       // A check may name an object that this user may not even look for: the others are judged without it.
       if (some.length === 1 && some[0] !== undefined) refused.set(some[0].check, refusal(error));
       else for (const one of some) await together([one]);

@@ -1,10 +1,10 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import { sqlstateOf } from "../../../providers/postgres/errors.ts";
 import type { JsonObject, StepContext } from "../../../engine/types.ts";
-import type { PgSession } from "../../../providers/postgres/session.ts";
 import { commandLine } from "../../command-line.ts";
 import type { Check } from "../check/check.ts";
 import { MAX_ROWS, type Result, runChecks, skipCode } from "./execute.ts";
+import type { Open } from "./again.ts";
 import type { Limits } from "./limits.ts";
 import type { Facts } from "./facts.ts";
 import { judge, type Judged, type Unseen } from "./judge.ts";
@@ -23,10 +23,10 @@ export interface Examined {
 /** Objects that could not be judged, listed of one check. */
 const LISTED = 50;
 
-/** Runs `checks`, and those of them that are `auxiliary` without a word of their own. */
+/** Runs `checks` in one database, and those of them that are `auxiliary` without a word of their own. */
 export async function examine(
   ctx: StepContext,
-  pg: PgSession,
+  open: Open,
   facts: Facts,
   checks: readonly Check[],
   given: { params: ReadonlyMap<string, JsonObject>; auxiliary: ReadonlySet<Check>; limits: Limits },
@@ -46,7 +46,7 @@ export async function examine(
     if (!auxiliary.has(check)) (partial ? out.partial : out.skipped).push(note);
     return partial;
   });
-  for (const result of await runChecks(pg, runnable, facts, limits)) {
+  for (const result of await runChecks(open, runnable, facts, limits)) {
     const { check, rows, truncated } = result;
     const silent = auxiliary.has(check);
     try {

@@ -1,11 +1,11 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
-import { sqlstateOf } from "../../../providers/postgres/errors.ts";
-import type { PgSession } from "../../../providers/postgres/session.ts";
+import { isConflict, sqlstateOf } from "../../../providers/postgres/errors.ts";
 import { asNamed, identifiersOf, placeIdentifiers } from "../../sql/input.ts";
 import { refuseChecks } from "../check/acting.ts";
 import type { Check } from "../check/check.ts";
 import type { Facts } from "./facts.ts";
+import { again, type Open, TRIES } from "./again.ts";
 import { has, inVersions } from "./select.ts";
 import type { Limits } from "./limits.ts";
 
@@ -26,17 +26,17 @@ const PRELUDE =
 
 /**
  * Runs the checks on one connection, in as few round trips as there are checks that fail, plus one. Each check has the statement
- * timeout for itself, and one that fails does not keep the others from running.
+ * timeout for itself, and one that fails does not keep the others from running. What replay on a standby cuts off is run again.
  * @throws PgdbaError connection_failed, or the signal's reason
  */
 export async function runChecks(
-  pg: PgSession,
+  open: Open,
   checks: readonly Check[],
   facts: Facts,
   limits: Limits,
 ): Promise<Result[]> {
   const runnable = checks.map((check) => ({ check, ...sqlOf(check, facts) }));
-  const refused = await refuseChecks(pg, runnable, limits);
+  const refused = await again(async () => refuseChecks(await open(), runnable, limits));
   const results: Result[] = [...refused].map(([check, error]) => ({
     check,
     rows: [],
@@ -44,9 +44,10 @@ export async function runChecks(
     error,
   }));
   let rest = runnable.filter(({ check }) => !refused.has(check));
+  const tries = new Map<Check, number>();
   while (rest.length > 0) {
     const statements = [PRELUDE, ...rest.flatMap(({ sql, path }) => [path, wrapped(sql)])];
-    const { columns, error } = await pg.readBatch(statements, limits);
+    const { columns, error } = await (await open()).readBatch(statements, limits);
     const ended = rest.slice(0, Math.max(0, Math.floor((columns.length - 1) / 2)));
     ended.forEach(({ check }, index) => {
       const rows = JSON.parse(columns[2 * index + 2]?.[0] ?? "[]") as JsonObject[];
@@ -57,6 +58,12 @@ export async function runChecks(
     if (failed !== undefined) {
       if (error === null)
         throw new PgdbaError("internal", "A batch of checks ended early without an error");
+      const tried = (tries.get(failed.check) ?? 0) + 1;
+      tries.set(failed.check, tried);
+      if (isConflict(error) && tried < TRIES) {
+        rest = rest.slice(ended.length);
+        continue;
+      }
       results.push({ check: failed.check, rows: [], truncated: false, error });
     }
     rest = rest.slice(ended.length + 1);

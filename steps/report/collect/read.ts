@@ -83,6 +83,7 @@ export async function readAnswers(pg: PgSession, limits: Limits): Promise<Answer
     const { columns, error } = await pg.readBatch([PRELUDE, PATH, ...statements], limits);
     const ended = Math.max(0, columns.length - 2);
     rest.slice(0, ended).forEach(({ name }, at) => rows.set(name, parseRows(columns[at + 2])));
+    if (error !== null && !pg.alive()) throw error;
     const failed = rest[ended];
     rest = rest.slice(ended + 1);
     if (failed === undefined) continue;

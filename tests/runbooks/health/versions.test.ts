@@ -3,6 +3,7 @@ import { inVersions } from "../../../steps/health/examine/select.ts";
 import {
   clientOf,
   createDatabase,
+  reload,
   sharedServer,
   startServer,
   type TestServer,
@@ -10,6 +11,7 @@ import {
   VERSIONS,
 } from "../../support/postgres.ts";
 import { cloneInto } from "../../support/standby.ts";
+import { document, libraryOf } from "../../steps/health/support.ts";
 import { examine, libraryWith, shortly, until } from "./support.ts";
 
 /** A small schema with nothing wrong in it. */
@@ -172,6 +174,39 @@ describe.each([13, 18] as const)("a standby of PostgreSQL %d", (version) => {
         .map((finding) => finding.check);
       expect(loud.toSorted()).toEqual(expected(version));
     }
+  });
+
+  test("a check that replay cuts off is run again", async () => {
+    const place = { ...standby, password: primary.password };
+    const here = await clientOf(place);
+    await here.query("alter system set max_standby_streaming_delay = 0");
+    await reload(here);
+    const there = await clientOf(primary);
+    await there.query("create table seen as select n from generate_series(1, 1000) n");
+    const sleeping = () =>
+      here.query("select count(*)::int as n from pg_stat_activity where wait_event = 'PgSleep'");
+    const counted = () =>
+      here.query("select count(*)::int as n from pg_class where relname = 'seen'");
+    await until(counted, ({ rows }) => rows[0].n === 1);
+    const library = await libraryOf({
+      slow: document("select 1 as one from pg_sleep(2)"),
+    });
+    const examined = examine(place, {}, library);
+    await until(sleeping, ({ rows }) => rows[0].n === 1);
+    await there.query("delete from seen");
+    await there.query("vacuum (truncate off) seen");
+    expect((await examined).errors).toEqual([]);
+    expect((await examined).findings).toHaveLength(1);
+    const conflicts = await until(
+      () => here.query("select sum(confl_snapshot)::int as n from pg_stat_database_conflicts"),
+      ({ rows }) => rows[0].n > 0,
+    );
+    expect(conflicts.rows[0].n).toBeGreaterThan(0);
+    await here.query("select pg_stat_reset()");
+    await here.query("alter system reset max_standby_streaming_delay");
+    await reload(here);
+    await here.end();
+    await there.end();
   });
 
   test("says when replay is paused and when nothing is received any more", async () => {
