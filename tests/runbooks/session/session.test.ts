@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Client } from "pg";
+import { until } from "../../support/rehearsed.ts";
 import { type Planted, pidOf, planted, VERSIONS_HERE } from "../../support/planted.ts";
 
 describe.each(VERSIONS_HERE)("sessions of PostgreSQL %d", (version) => {
@@ -41,6 +42,31 @@ describe.each(VERSIONS_HERE)("sessions of PostgreSQL %d", (version) => {
     expect(one.envelope.data).toMatchObject({ left_out: data.sessions.length - 1 });
     const none = await server.run(["session", "list", "--longer-than", "1h"]);
     expect(none.envelope.data.sessions).toEqual([]);
+  });
+
+  test("who waits at a commit for a standby is counted as waiting", async () => {
+    const payer = await server.session("payer");
+    await admin.query("ALTER SYSTEM SET synchronous_standby_names = 'gone'");
+    await admin.query("SELECT pg_reload_conf()");
+    let hangs: Promise<unknown> | undefined;
+    try {
+      await until(
+        async () => (await payer.query("SHOW synchronous_standby_names")).rows[0],
+        ({ synchronous_standby_names }) => synchronous_standby_names === "gone",
+      );
+      hangs = payer.query("CREATE TABLE payments ()");
+      const { envelope } = await until(
+        () => server.run(["session", "list"]),
+        ({ envelope: { data } }) => data.server.waiting_for_standbys === 1,
+      );
+      const group = envelope.data.groups.find((one: any) => one.application === "payer");
+      expect(group).toMatchObject({ state: "active", waiting: 1 });
+    } finally {
+      await admin.query("ALTER SYSTEM RESET synchronous_standby_names");
+      await admin.query("SELECT pg_reload_conf()");
+      await hangs;
+    }
+    await payer.query("DROP TABLE payments");
   });
 
   test("the database of the connection is no filter: alone it ends and cancels nobody, beside a pid it is borne", async () => {
