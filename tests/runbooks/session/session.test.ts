@@ -46,6 +46,7 @@ describe.each(VERSIONS_HERE)("sessions of PostgreSQL %d", (version) => {
 
   test("who waits at a commit for a standby is counted as waiting", async () => {
     const payer = await server.session("payer");
+    await payer.query("SET synchronous_commit = on");
     await admin.query("ALTER SYSTEM SET synchronous_standby_names = 'gone'");
     await admin.query("SELECT pg_reload_conf()");
     let hangs: Promise<unknown> | undefined;
