@@ -152,6 +152,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "nodes.renew": () => import("./nodes/renew.ts"),
   "nodes.start": () => import("./nodes/start.ts"),
   "nodes.stop": () => import("./nodes/stop.ts"),
+  "owner.set": () => import("./owner/set.ts"),
   "patroni.cancel-switchover": () => import("./patroni/cancel-switchover.ts"),
   "patroni.cluster": () => import("./patroni/cluster.ts"),
   "patroni.config": () => import("./patroni/config.ts"),
