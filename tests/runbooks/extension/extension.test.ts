@@ -45,4 +45,21 @@ describe.each(VERSIONS_HERE)("extensions of PostgreSQL %d", (version) => {
     expect(data.updated).toMatchObject([{ extension: "pg_trgm", before: "1.3" }]);
     expect(data.outdated).toEqual(["pg_stat_statements"]);
   }, 60_000);
+
+  test("one with operator classes is dropped, once nothing of a database uses it; a partition of its table is none of its parts", async () => {
+    const dropped = (name: string) => server.run(["extension", "drop", name, "--yes"]);
+    await dba.query("CREATE EXTENSION IF NOT EXISTS hstore; CREATE TABLE settings (v hstore)");
+    expect((await dropped("hstore")).envelope.error.message).toBe(
+      "hstore is needed by column v of table settings; it stays",
+    );
+    await dba.query(`DROP TABLE settings; CREATE TABLE logs (n int PRIMARY KEY) PARTITION BY LIST (n); ALTER EXTENSION hstore ADD TABLE logs;
+      CREATE TABLE mine PARTITION OF logs DEFAULT`);
+    expect((await dropped("hstore")).envelope.error.message).toBe(
+      "hstore is needed by table mine; it stays",
+    );
+    await dba.query("DROP TABLE mine");
+    expect((await dropped("hstore")).envelope.error).toBeNull();
+    const { rows } = await dba.query("SELECT FROM pg_extension WHERE extname = 'hstore'");
+    expect(rows).toEqual([]);
+  }, 60_000);
 });
