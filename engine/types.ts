@@ -32,7 +32,8 @@ export type * from "./types/result.ts";
  */
 export type ProbeResult =
   | { state: "done"; output: Json }
-  | { state: "not_done" }
+  /** `partly`: it is to be done once more, and what it has done of it is taken back when the run is not gone on with. */
+  | { state: "not_done"; partly?: boolean }
   | { state: "running"; note?: Json }
   /** It has ended with this error, and may have acted in part. */
   | { state: "failed"; error: Error }

@@ -24,11 +24,17 @@ export async function keeping(
   }
   try {
     const status = await work();
-    if (status === "ok" || status === "recovered") await reach(state, scope, path);
+    const done = status === "ok" || status === "recovered";
+    if (done && !isCutShort(state, path)) await reach(state, scope, path);
   } catch (thrown) {
     if (state.saw.get(path)?.kept === true) await reach(state, scope, path);
     throw thrown;
   }
+}
+
+/** True when something within the step at `path` was cut short: then it is not done, whatever it ignores. */
+function isCutShort({ cutShort }: RunState, path: string): boolean {
+  return cutShort.some((one) => one === path || one.startsWith(`${path}/`));
 }
 
 async function reach(state: RunState, scope: Scope, path: string): Promise<void> {

@@ -63,6 +63,7 @@ export function newState(
     undo: [],
     deferred: [],
     kept: [],
+    cutShort: [],
     summaries: new Bounded(MAX_LISTED),
     warnings: new Bounded(MAX_WARNINGS),
     lock: null,

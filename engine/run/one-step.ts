@@ -152,7 +152,11 @@ export class OneStep {
     if (error.code === "needs_operator" || error.code === "approval_needed") throw error;
     if (step.kind === "block") recordFailure(state, scope, { path, what: "end" }, error);
     const result = this.#finish(status, { error });
-    if (step.ignore_error && !error.final && (await this.#takeFailure())) return result;
+    if (step.ignore_error && !error.final && (await this.#takeFailure())) {
+      if (status === "cancelled" || (isGathering(state, scope) && !this.#restored && !this.#ended))
+        state.cutShort.push(path);
+      return result;
+    }
     throw error;
   }
 

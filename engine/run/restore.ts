@@ -72,7 +72,7 @@ export async function restore(
   if (answer?.state === "done") return done(state, entry, answer.output);
   if (answer?.state === "failed") throw toPgdbaError(answer.error, "step_failed");
   if (answer?.state === "not_done") {
-    entry.happened = "no";
+    if (answer.partly !== true) entry.happened = "no";
     delete entry.stuck;
   }
   if (answer?.state === "not_done" || repeatable(entry)) return undefined;

@@ -196,6 +196,8 @@ export interface RunState {
   readonly deferred: { step: BlockStep; scope: Scope }[];
   /** Points of no return that the run has come to. */
   readonly kept: KeptAt[];
+  /** Steps that did not come to their end, for the run was told to stop or is taken back, and whose failure was ignored all the same. */
+  readonly cutShort: string[];
   readonly summaries: Bounded<StepSummary>;
   readonly warnings: Bounded<string>;
   /** Name of the runbook that was asked for. */

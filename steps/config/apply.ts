@@ -162,7 +162,9 @@ What was there before is in the output, and in the state folder before anything 
     await mayGoOn(ctx, prepared.place);
     const done =
       toWrite(prepared).size === 0 ? await inForce(prepared.place, prepared.values) : undefined;
-    if (done === undefined) return { state: "not_done" };
+    // What was there before is on disk once anything may have been written.
+    if (done === undefined)
+      return { state: "not_done", partly: (await ownBefore(ctx)) !== undefined };
     if (input.takes_back) await markTakenBack(ctx, input.takes_back);
     return { state: "done", output: report(prepared, done) };
   },

@@ -151,8 +151,9 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
     const pg = await session(ctx);
     const { schema: place } = await tableOf(pg, definition.schema, definition.table);
     const found = await findIndex(pg, place, definition.name);
-    // `run` removes an invalid index of this name, unless somebody still builds it.
-    if (found === null || (!found.valid && found.builder === null)) return { state: "not_done" };
+    // `run` removes an invalid index of this name, unless somebody still builds it; so does `undo`.
+    if (found === null) return { state: "not_done" };
+    if (!found.valid && found.builder === null) return { state: "not_done", partly: true };
     if (!found.valid) return { state: "running", note: { pid: found.builder } };
     // Another one of that name: doing it again says so.
     if (!(await isSame(pg, definition, place, found))) return { state: "not_done" };

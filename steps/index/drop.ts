@@ -1,4 +1,5 @@
 import { PgdbaError } from "../../engine/errors.ts";
+import type { StepContext } from "../../engine/types.ts";
 import { dropIndex } from "../../providers/postgres/drop-index.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import type { TableName } from "../../providers/planner/twin/twin.ts";
@@ -89,12 +90,12 @@ scans counted are this member's.`,
       };
     }
     ctx.log(`dropping ${found.definition}`);
-    if (found.unique && !found.valid) ctx.note({ kept_nothing: true });
+    const { definition, bytes, scans } = found;
+    ctx.note({ kept_nothing: found.unique && !found.valid, definition, bytes, scans });
     await dropIndex(pg, found.schema, found.name, {
       lockTimeoutMs: milliseconds(input.lock_timeout ?? LOCK_TIMEOUT),
       signal: ctx.signal,
     });
-    const { definition, bytes, scans } = found;
     return {
       index: `${found.schema}.${found.name}`,
       dropped: true,
@@ -145,15 +146,16 @@ scans counted are this member's.`,
     const wanted = relationName(input.index, "index");
     const found = await findIndex(await session(ctx), wanted.schema, wanted.name);
     // A drop that was cut off leaves the index invalid; it is dropped again.
-    if (found !== null) return { state: "not_done" };
+    if (found !== null) return { state: "not_done", partly: !found.valid };
+    const note = notedBy(ctx);
     return {
       state: "done",
       output: {
         index: input.index,
         dropped: true,
-        definition: null,
-        bytes: null,
-        scans: null,
+        definition: note?.definition ?? null,
+        bytes: note?.bytes ?? null,
+        scans: note?.scans ?? null,
         cost_before: null,
         cost_after: null,
       },
@@ -162,11 +164,12 @@ scans counted are this member's.`,
   async undo(ctx, input, output) {
     if (output !== undefined && !output.dropped) return ctx.unchanged();
     // It was of no use, and rows that are double would let no other be built.
-    if (ctx.noted !== undefined) return ctx.unchanged();
+    const note = notedBy(ctx);
+    if (note?.kept_nothing === true) return ctx.unchanged();
     const wanted = relationName(input.index, "index");
     const found = await findIndex(await session(ctx), wanted.schema, wanted.name);
     if (found?.valid === true) return ctx.unchanged();
-    const text = output?.definition ?? found?.definition;
+    const text = output?.definition ?? note?.definition ?? found?.definition;
     if (text === undefined || text === null) {
       throw new PgdbaError(
         "undo_failed",
@@ -182,6 +185,19 @@ scans counted are this member's.`,
     await build(ctx, definition, schema, { lockTimeoutMs });
   },
 });
+
+/** What is on disk of the index before it is dropped: who finds it gone after a crash knows it by this alone. */
+interface Note {
+  /** It was of no use, so that nothing builds it again. */
+  kept_nothing: boolean;
+  definition: string;
+  bytes: number | null;
+  scans: number | null;
+}
+
+function notedBy({ noted }: StepContext): Note | undefined {
+  return noted as unknown as Note | undefined;
+}
 
 /** @throws PgdbaError step_refused when the name is that of something else */
 async function refuseOther(pg: PgSession, wanted: TableName, given: string): Promise<void> {

@@ -122,6 +122,17 @@ Refused are what PostgreSQL can't rebuild while others write: indexes of system 
     };
   },
   ...LONG,
+  async probe(ctx) {
+    const answer = await LONG.probe(ctx);
+    return answer.state === "not_done" ? { ...answer, partly: ctx.noted !== undefined } : answer;
+  },
+  /** What was there was no better; what a rebuild that was ended has left goes. */
+  async undo(ctx, input) {
+    if (ctx.noted === undefined) return ctx.unchanged();
+    const { lockTimeoutMs } = limitsOf(input);
+    const dropped = await sweep(ctx, input.schema, input.index, lockTimeoutMs);
+    if (dropped.length === 0) ctx.unchanged();
+  },
 });
 
 function statement(schema: string, index: string): string {

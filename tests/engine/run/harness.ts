@@ -163,6 +163,7 @@ export class Harness {
         const state = await this.on[`${ctx.step.id}~probe`]?.(ctx, null);
         if (state instanceof Error) throw state;
         if (state === "done") return { state, output: { probed: true } };
+        if (state === "partly") return { state: "not_done", partly: true };
         return state === "not_done" ? { state } : { state: "unknown", reason: "no trace of it" };
       },
     }),

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Stop } from "../../../engine/run/stop.ts";
-import { fail, type Harness, withHarness } from "./harness.ts";
+import { fail, type Harness, type Ran, untilAborted, withHarness } from "./harness.ts";
 
 /** What was called, without the reads. */
 const acts = (h: Harness) => h.calls.filter((call) => !call.startsWith("look"));
@@ -171,4 +171,46 @@ test("a read that was kept and can't be read again stays a point of no return", 
     const ran = await h.resume(text);
     expect(acts(h)).toEqual([]);
     expect(ran).toMatchObject({ status: "needs_operator", exit: 6 });
+  }));
+
+const LOOP = `steps:
+  - {id: a, fake.act: {}}
+  - id: each
+    keep: true
+    foreach: [0, 1]
+    as: n
+    block: [{id: b, ignore_error: true, fake.again: {}, undo: [{id: back, fake.again: {}}]}]
+  - {id: last, fake.again: {}, undo: [{id: gone, fake.again: {}}]}
+`;
+
+/** Lets the process die in the step at `path`, and has the run given up. */
+async function givenUpAt(h: Harness, path: string): Promise<Ran> {
+  const stop = new Stop();
+  const { b } = h.on;
+  h.on["b"] = h.on["last"] = (ctx, input) => {
+    if (ctx.step.path !== path) return b?.(ctx, input) ?? null;
+    const waiting = untilAborted(ctx, input);
+    stop.request("a test");
+    stop.request("a test");
+    return waiting;
+  };
+  await h.run(LOOP, { stop });
+  h.on = {};
+  h.journal.db.run("UPDATE run SET cancelled = '--give-up'");
+  return h.resume(LOOP);
+}
+
+test("a loop that ignores failures is no point of no return when it was cut short", () =>
+  withHarness(async (h) => {
+    const ran = await givenUpAt(h, "each/1/b");
+    expect(acts(h)).toEqual(["act each/1/b~undo/back", "act each/0/b~undo/back", "undo a"]);
+    expect(ran.run["kept"]).toBeUndefined();
+  }));
+
+test("a failure that it had ignored before does not unmake a loop that was done", () =>
+  withHarness(async (h) => {
+    h.on = { b: (ctx) => (ctx.step.path === "each/1/b" ? fail("no")(ctx, null) : null) };
+    const ran = await givenUpAt(h, "last");
+    expect(acts(h)).toEqual(["act last~undo/gone"]);
+    expect(ran.run["kept"]).toMatchObject([{ since: "each" }]);
   }));

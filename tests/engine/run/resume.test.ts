@@ -598,3 +598,17 @@ test("a malformed answer of a probe is told as such", () =>
       });
     }
   }));
+
+test.each([
+  ["not_done", []],
+  ["partly", ["act a~undo/back"]],
+] as const)("of a step whose probe answers %s, giving the run up takes back %j", (answer, back) =>
+  withHarness(async (h) => {
+    const text = "steps: [{id: a, fake.probed: {}, undo: [{id: back, fake.keep: {}}]}]";
+    await h.killedIn(text, "a");
+    h.on = { "a~probe": () => answer };
+    h.journal.db.run("UPDATE run SET cancelled = '--give-up'");
+    expect((await h.resume(text)).exit).toBe(130);
+    expect(acts(h)).toEqual(["probe a", ...back]);
+  }),
+);

@@ -62,7 +62,7 @@ const OLD_STATE = [OLD.toSorted(), ["7MB", '"a b", public', "4"]];
 const NEW_STATE = [NEW, ["8MB", "public", "2"]];
 const APPLY = ["config", "apply", "--quiet", "--settings", JSON.stringify(WANTED)];
 
-test("killed before any statement of config apply, resume brings the new state and rollback the old one, exactly", async () => {
+test("killed before any statement of config apply, resume brings the new state, rollback and giving it up the old one, exactly", async () => {
   let points = 0;
   for (let killAt = 1; ; killAt++) {
     const env = await place(String(killAt));
@@ -74,15 +74,21 @@ test("killed before any statement of config apply, resume brings the new state a
     points += 1;
     const [file] = await readdir(join(env.PGDBA_HOME!, "config-before"));
     const id = file!.replace(".json", "");
-    const resume = killAt % 2 === 1;
-    const after = await pgdba(
-      resume ? ["resume", id, "--quiet"] : ["config", "rollback", "--quiet", "--run", id],
-      env,
+    const resume = killAt % 3 === 1;
+    const ways = [
+      ["resume", id, "--give-up"],
+      ["resume", id],
+      ["config", "rollback", "--run", id],
+    ];
+    const after = await pgdba([...ways[killAt % 3]!, "--quiet"], env);
+    const error = after.envelope?.error?.code ?? null;
+    const givenUp = killAt % 3 === 0;
+    expect([killAt, after.exit, error]).toEqual(
+      givenUp ? [killAt, 130, "interrupted"] : [killAt, 0, null],
     );
-    expect([killAt, after.exit, after.envelope?.error ?? null]).toEqual([killAt, 0, null]);
     expect([killAt, await state()]).toEqual([killAt, resume ? NEW_STATE : OLD_STATE]);
     // A run that was resumed to its end can be taken back as well.
-    if (killAt !== 3) continue;
+    if (killAt !== 4) continue;
     const back = await pgdba(["config", "rollback", "--quiet", id], env);
     expect([back.exit, await state()]).toEqual([0, OLD_STATE]);
   }
