@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { readTextIfThere } from "../../engine/shared/read-file.ts";
 import { writeWhole } from "../../engine/shared/write-file.ts";
 import type { StepContext } from "../../engine/types.ts";
+import { isPasswordOf } from "../../providers/postgres/scram.ts";
 import { session } from "../sql/session.ts";
 
 const MAX_BYTES = 64 * 1024;
@@ -47,6 +48,32 @@ export async function keepOld(ctx: StepContext, role: string, readable: boolean)
 export async function readOld(ctx: StepContext, role: string): Promise<Login | undefined> {
   const text = readTextIfThere(oldFile(ctx, role), { maxBytes: MAX_BYTES });
   return text === undefined ? undefined : (JSON.parse(text) as Login);
+}
+
+/** The password that this run has made, or undefined. */
+export const readNew = (ctx: StepContext, role: string): string | undefined =>
+  readTextIfThere(newFile(ctx, role), { maxBytes: MAX_BYTES })?.trim();
+
+/** True when it is neither the old one nor `password`, so that somebody else has set it after this run had begun. False where nobody can tell. */
+export async function isAnothers(
+  ctx: StepContext,
+  role: string,
+  password: string | undefined,
+): Promise<boolean> {
+  const old = await readOld(ctx, role);
+  if (old === undefined) return false;
+  const verifier = await verifierOf(ctx, role);
+  return (
+    verifier !== old.verifier &&
+    (verifier === null || password === undefined || !isPasswordOf(password, verifier))
+  );
+}
+
+async function verifierOf(ctx: StepContext, role: string): Promise<string | null> {
+  const pg = await session(ctx);
+  const sql = "SELECT rolpassword AS verifier FROM pg_catalog.pg_authid WHERE rolname = $1";
+  const [row] = (await pg.query(sql, [role])).rows;
+  return (row?.["verifier"] as string | null | undefined) ?? null;
 }
 
 async function writePrivate(file: string, text: string): Promise<void> {

@@ -9,7 +9,16 @@ import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
 import { logIn } from "./log-in.ts";
 import { refuseOwn } from "./own.ts";
-import { keepOld, type Login, made, newFile, oldFile, readOld } from "./password-files.ts";
+import {
+  isAnothers,
+  keepOld,
+  type Login,
+  made,
+  newFile,
+  oldFile,
+  readNew,
+  readOld,
+} from "./password-files.ts";
 
 const ROLE = `SELECT rolcanlogin AS login, coalesce(rolvaliduntil <= now(), false) AS expired, coalesce(rolvaliduntil::text, 'infinity') AS valid_until,
   coalesce($2::text::timestamptz <= now(), false) AS already_over, has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT') AS readable FROM pg_catalog.pg_roles WHERE rolname = $1`;
@@ -73,6 +82,14 @@ The roles by which pgdba and the cluster's own parts log in are refused. Session
       throw new PgdbaError("invalid_param", "This is no password", {
         hint: "Give one of at least one character, as env:NAME or file:PATH, or none, and one is made.",
       });
+    if (ctx.noted !== undefined && (await isAnothers(ctx, role, password))) {
+      if (file !== null) await rm(file, { force: true });
+      throw new PgdbaError(
+        "step_refused",
+        `${role} has been given another password since by somebody else: that stays`,
+        { hint: `To give it a new one: ${commandLine(ctx.target, ["role", "password", role])}` },
+      );
+    }
     ctx.note({ kept: await keepOld(ctx, role, readable) });
     await write(ctx, role, { verifier: scramVerifier(password), validUntil: input.valid_until });
     const { spec } = await ctx.use("postgres");
@@ -105,7 +122,9 @@ The roles by which pgdba and the cluster's own parts log in are refused. Session
           hint: `Only a superuser reads old ones. Set it once more: ${commandLine(ctx.target, ["role", "password", role])}`,
         },
       );
-    await write(ctx, role, valid_until == null ? { verifier: old.verifier } : old);
+    if (await isAnothers(ctx, role, password ?? readNew(ctx, role)))
+      ctx.warn(`${role} has been given another password since by somebody else: that stays`);
+    else await write(ctx, role, valid_until == null ? { verifier: old.verifier } : old);
     if (password == null) await rm(newFile(ctx, role), { force: true });
     await rm(oldFile(ctx, role), { force: true });
   },
