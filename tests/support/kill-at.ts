@@ -16,7 +16,11 @@ const SENT_MS = 15;
 const { KILL_AT = "", KILL_LOG } = process.env;
 let requests = 0;
 
-function reached(moment: string): void {
+/** Steps that change something and are at it. */
+const open = new Set<string>();
+export const isChanging = (): boolean => open.size > 0;
+
+export function reached(moment: string): void {
   if (KILL_LOG !== undefined) appendFileSync(KILL_LOG, `${moment}\n`);
   if (moment === KILL_AT) process.kill(process.pid, "SIGKILL");
 }
@@ -24,11 +28,13 @@ function reached(moment: string): void {
 const { intent, outcome } = Journal.prototype;
 Journal.prototype.intent = function (run, step) {
   intent.call(this, run, step);
+  open.add(step.path);
   reached(`started ${step.path}`);
 };
 Journal.prototype.outcome = function (run, step, result) {
   if (step.effect === "change") reached(`acted ${step.path}`);
   outcome.call(this, run, step, result);
+  open.delete(step.path);
   if (step.effect === "change") reached(`ended ${step.path}`);
 };
 
