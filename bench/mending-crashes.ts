@@ -28,7 +28,7 @@ async function on(version: Place, nth: number): Promise<void> {
     here.map((name) => ACTS[name]!),
   );
   try {
-    let turn = 0;
+    let turn = Number(seed);
     for (const name of here) {
       const act = ACTS[name]!;
       const from = performance.now();
