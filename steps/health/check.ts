@@ -1,11 +1,10 @@
 import { amount } from "../../engine/shared/amount.ts";
 import { PgdbaError } from "../../engine/errors.ts";
-import type { Json, StepContext } from "../../engine/types.ts";
+import type { Json, JsonObject, StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { commandLine, flagsOf } from "../command-line.ts";
 import { defineStep } from "../define.ts";
-import { nodeMachine } from "../node-files.ts";
-import { another, milliseconds, session } from "../sql/session.ts";
+import { milliseconds } from "../sql/session.ts";
 import { relate } from "./findings/causes.ts";
 import { CHECK_DOCUMENT } from "./check/document.ts";
 import type { Check } from "./check/check.ts";
@@ -15,6 +14,7 @@ import { type Facts, readFacts, readMachine, readPrimary } from "./examine/facts
 import { findingsOf, flat } from "./findings/findings.ts";
 import { paramsOf, type Thresholds } from "./examine/judge.ts";
 import { CHECK_OUTPUT } from "./findings/output.ts";
+import { type Server, serverOf } from "./examine/server.ts";
 import { loadChecks } from "./examine/select.ts";
 import { GROUPS, SEVERITIES } from "./check/words.ts";
 
@@ -39,7 +39,7 @@ are run as well where they explain what is found.`,
 `,
   effect: "read",
   idempotent: true,
-  needs: ["postgres"],
+  needs: (input) => (input.member === undefined ? ["postgres"] : ["member"]),
   uses: ["nodes"],
   document: CHECK_DOCUMENT,
   input: {
@@ -71,6 +71,11 @@ are run as well where they explain what is found.`,
         additionalProperties: { type: "object" },
         description: "Values for params of checks: {check: {param: value}}",
       },
+      member: {
+        type: "string",
+        minLength: 1,
+        description: "A member of the cluster, by its name; the server of the run without it",
+      },
       statement_timeout: {
         type: "string",
         format: "duration",
@@ -87,76 +92,95 @@ are run as well where they explain what is found.`,
   },
   output: CHECK_OUTPUT,
   async run(ctx, input) {
-    const { under = "health/checks", only = [], groups = [], skip = [] } = input;
-    const limits = {
-      timeoutMs: milliseconds(input.statement_timeout ?? "5s") ?? 0,
-      lockTimeoutMs: milliseconds(input.lock_timeout ?? "1s") ?? 0,
-      signal: ctx.signal,
-    };
-    const thresholds = (input.thresholds ?? {}) as Thresholds;
-    const loading = loadChecks(ctx, under, { only, groups, skip });
-    const open: Open = () => again(() => session(ctx));
-    const [{ checks, auxiliary, failures, names }] = await Promise.all([loading, open()]);
-    for (const name of Object.keys(thresholds)) {
-      if (!names.includes(name)) {
-        throw new PgdbaError("invalid_param", `thresholds: there is no check ${name}`, {
-          hint: "`pgdba list --kind check` shows the names of all checks.",
-        });
-      }
+    const server = await serverOf(ctx, input.member);
+    try {
+      return await examined(ctx, input, server);
+    } finally {
+      await server.close();
     }
-    const all = [...checks, ...auxiliary];
-    const params = new Map(all.map((check) => [check.name, paramsOf(check, thresholds)]));
-    const facts = {
-      ...(await again(async () => readFacts(await open(), limits))),
-      flags: flagsOf(ctx.target),
-    };
-    if (all.some(({ machine }) => machine === true)) {
-      const { host } = (await ctx.use("postgres")).spec;
-      const node = await nodeMachine(ctx);
-      facts.machine = await again(async () =>
-        readMachine(await open(), host, { node, signal: ctx.signal }),
-      );
-    }
-    if (facts.role === "standby" && all.some(({ primary }) => primary === true))
-      facts.primary = await again(async () => readPrimary(await open(), facts, ctx.signal));
-    const given = { params, auxiliary: new Set(auxiliary), limits };
-    const parts = [await examine(ctx, open, facts, all, given)];
-    const local = all.filter(({ scope }) => scope === "database");
-    const asked = local.length === 0 ? [] : otherDatabases(input.databases ?? [], facts);
-    const refused = new Map<string, string>();
-    for (const database of asked) {
-      let other = await opened(ctx, database, refused);
-      if (other === null) continue;
-      const openOther: Open = async () => {
-        if (other?.alive() !== true) other = await again(() => another(ctx, database));
-        return other;
-      };
-      try {
-        const there = {
-          ...(await again(async () => readFacts(await openOther(), limits))),
-          machine: facts.machine,
-          flags: facts.flags,
-          primary: facts.primary,
-        };
-        parts.push(await examine(ctx, openOther, there, local, given));
-      } finally {
-        await other.close();
-      }
-    }
-    const examined: Omit<Examined, "passed"> = {
-      judged: parts.flatMap(({ judged }) => judged),
-      partial: parts.flatMap(({ partial }) => partial),
-      skipped: parts.flatMap(({ skipped }) => skipped),
-      errors: [...failures, ...parts.flatMap(({ errors }) => errors)],
-    };
-    return answer(ctx, examined, {
-      checks: checks.length + failures.length,
-      passed: passedIn(parts, checks, local),
-      unexamined: unexamined(ctx, facts, asked, refused, local.length),
-      facts,
-    });
   },
 });
+
+interface Input {
+  under?: string | undefined;
+  only?: string[] | undefined;
+  groups?: string[] | undefined;
+  skip?: string[] | undefined;
+  databases?: string[] | undefined;
+  thresholds?: JsonObject | undefined;
+  statement_timeout?: string | undefined;
+  lock_timeout?: string | undefined;
+}
+
+async function examined(ctx: StepContext, input: Input, server: Server): Promise<Json> {
+  const { under = "health/checks", only = [], groups = [], skip = [] } = input;
+  const limits = {
+    timeoutMs: milliseconds(input.statement_timeout ?? "5s") ?? 0,
+    lockTimeoutMs: milliseconds(input.lock_timeout ?? "1s") ?? 0,
+    signal: ctx.signal,
+  };
+  const thresholds = (input.thresholds ?? {}) as Thresholds;
+  const loading = loadChecks(ctx, under, { only, groups, skip });
+  const { open } = server;
+  const [{ checks, auxiliary, failures, names }] = await Promise.all([loading, open()]);
+  for (const name of Object.keys(thresholds)) {
+    if (!names.includes(name)) {
+      throw new PgdbaError("invalid_param", `thresholds: there is no check ${name}`, {
+        hint: "`pgdba list --kind check` shows the names of all checks.",
+      });
+    }
+  }
+  const all = [...checks, ...auxiliary];
+  const params = new Map(all.map((check) => [check.name, paramsOf(check, thresholds)]));
+  const facts = {
+    ...(await again(async () => readFacts(await open(), limits))),
+    flags: flagsOf(ctx.target),
+  };
+  if (all.some(({ machine }) => machine === true)) {
+    const { host, node } = server;
+    facts.machine = await again(async () =>
+      readMachine(await open(), host, { node, signal: ctx.signal }),
+    );
+  }
+  if (facts.role === "standby" && all.some(({ primary }) => primary === true))
+    facts.primary = await again(async () => readPrimary(await open(), facts, ctx.signal));
+  const given = { params, auxiliary: new Set(auxiliary), limits };
+  const parts = [await examine(ctx, open, facts, all, given)];
+  const local = all.filter(({ scope }) => scope === "database");
+  const asked = local.length === 0 ? [] : otherDatabases(input.databases ?? [], facts);
+  const refused = new Map<string, string>();
+  for (const database of asked) {
+    let other = await opened(ctx, server, database, refused);
+    if (other === null) continue;
+    const openOther: Open = async () => {
+      if (other?.alive() !== true) other = await again(() => server.another(database));
+      return other;
+    };
+    try {
+      const there = {
+        ...(await again(async () => readFacts(await openOther(), limits))),
+        machine: facts.machine,
+        flags: facts.flags,
+        primary: facts.primary,
+      };
+      parts.push(await examine(ctx, openOther, there, local, given));
+    } finally {
+      await other.close();
+    }
+  }
+  const together: Omit<Examined, "passed"> = {
+    judged: parts.flatMap(({ judged }) => judged),
+    partial: parts.flatMap(({ partial }) => partial),
+    skipped: parts.flatMap(({ skipped }) => skipped),
+    errors: [...failures, ...parts.flatMap(({ errors }) => errors)],
+  };
+  return answer(ctx, together, {
+    checks: checks.length + failures.length,
+    passed: passedIn(parts, checks, local),
+    unexamined: unexamined(ctx, facts, asked, refused, local.length),
+    facts,
+  });
+}
 
 /** The other databases that are asked for. @throws PgdbaError invalid_param for a database that does not exist */
 function otherDatabases(names: readonly string[], { database, databases }: Facts): string[] {
@@ -175,11 +199,12 @@ function otherDatabases(names: readonly string[], { database, databases }: Facts
 /** A session in another database; null where it is not let in, which is noted in `refused`: the server as a whole has answered. */
 async function opened(
   ctx: StepContext,
+  server: Server,
   database: string,
   refused: Map<string, string>,
 ): Promise<PgSession | null> {
   try {
-    return await another(ctx, database);
+    return await server.another(database);
   } catch (error) {
     if (!(error instanceof PgdbaError) || ctx.signal.aborted) throw error;
     refused.set(database, error.message);

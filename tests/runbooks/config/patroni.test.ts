@@ -333,19 +333,24 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       ]);
     }, 120_000);
 
-    test("a setting with which a server does not start stops at the first standby, and is taken back", async () => {
+    test("a setting with which no member would start again is refused before a restart, and with a word stops at the first standby", async () => {
       const was = await parameters();
-      const failed = await run(
-        "config",
-        "apply-restart",
-        "--yes",
-        "--timeout",
-        "10s",
-        // No test machine has set huge pages aside.
-        ...settings({ huge_pages: "on" }),
+      const started = () => sql("SELECT pg_postmaster_start_time()::text AS value");
+      const before = await started();
+      // No test machine has set huge pages aside.
+      const pages = settings({ huge_pages: "on" });
+      const refused = await run("config", "apply-restart", "--yes", ...pages);
+      expect([refused.exit, refused.envelope.error.run.status]).toEqual([5, "undone"]);
+      expect(refused.envelope.error.message).toMatch(
+        /^pg1: .*huge_pages = on.*\. pg2: .*\. Nothing was restarted$/,
       );
-      expect([failed.exit, failed.envelope.error.run.status]).toEqual([5, "undone"]);
+      expect(await parameters()).toEqual(was);
+      expect(await started()).toEqual(before);
+
+      const { data } = (await run("config", "apply", ...pages)).envelope;
+      const failed = await run("config", "restart", "--force", "--yes", "--timeout", "10s");
       expect(failed.envelope.error.message).toMatch(/^pg[12] did not restart/);
+      expect((await run("config", "rollback", data.run.id)).exit).toBe(0);
       expect(await parameters()).toEqual(was);
       const state = await cluster.get("/patroni", leader);
       expect(state.state).toBe("running");
