@@ -72,7 +72,7 @@ function refusalOf(row: Record<string, unknown>, name: string): PgdbaError | nul
   if (row["partitioned"] === true)
     return refuse(
       `${name} is an index of a partitioned table, and has nothing in it itself`,
-      `Rebuild those of its partitions: pgdba maintenance reindex --table '${String(row["table"])}'`,
+      `Rebuild those of its partitions: pgdba maintenance reindex --table '${String(row["table"])}'; where it is invalid: pgdba index attach '${name}'`,
     );
   if (row["catalog"] === true)
     return refuse(
