@@ -65,11 +65,14 @@ async function commandOf(
 
 /** The check with each of the runbooks that its remedy names, alone. */
 function eachRunbook(check: Check): Check[] {
-  const { runbooks = {}, runbook, ...rest } = check.remedy ?? {};
+  const { runbooks = {}, runbook, also = [], ...rest } = check.remedy ?? {};
   const { settings: _, params: __, ...words } = rest;
   return [
     ...(runbook === undefined ? [] : [{ ...check, remedy: { ...rest, runbook } }]),
-    ...Object.entries(runbooks).map(([name, params]) => ({
+    ...[
+      ...Object.entries(runbooks),
+      ...also.map(({ runbook: name, params }) => [name, params] as const),
+    ].map(([name, params]) => ({
       ...check,
       remedy: { ...words, runbooks: { [name]: params } },
     })),

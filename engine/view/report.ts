@@ -104,8 +104,8 @@ export function remedyTexts(remedy: Json | undefined): string[] {
   if (remedy === undefined || remedy === null || remedy === "") return [];
   if (Array.isArray(remedy)) return remedy.flatMap(remedyTexts);
   if (isMapping(remedy)) {
-    const { runbook, params: _, command = runbook, ...rest } = remedy;
-    return [...Object.values(rest), command].flatMap(remedyTexts);
+    const { runbook, params: _, command = runbook, also, ...rest } = remedy;
+    return [...Object.values(rest), command, also].flatMap(remedyTexts);
   }
   return [String(remedy).trimEnd()];
 }

@@ -12,6 +12,7 @@ import { again, type Open } from "./examine/again.ts";
 import { examine, type Examined } from "./examine/examine.ts";
 import { type Facts, readFacts, readMachine, readPrimary } from "./examine/facts.ts";
 import { findingsOf, flat } from "./findings/findings.ts";
+import { disruptiveOf } from "./findings/remedy.ts";
 import { paramsOf, type Thresholds } from "./examine/judge.ts";
 import { CHECK_OUTPUT } from "./findings/output.ts";
 import { type Server, serverOf } from "./examine/server.ts";
@@ -254,12 +255,14 @@ function passedIn(
 const byCheck = <T extends { check: string }>(notes: readonly T[]): T[] =>
   notes.toSorted((a, b) => a.check.localeCompare(b.check, "en"));
 
-function answer(
+async function answer(
   ctx: StepContext,
   { judged, partial, skipped, errors }: Omit<Examined, "passed">,
   about: { checks: number; passed: string[]; unexamined: Unexamined[]; facts: Facts },
-): Json {
-  const findings = findingsOf(ctx, relate(ctx, judged));
+): Promise<Json> {
+  const related = relate(ctx, judged);
+  const checksFound = new Set(related.map((one) => one.judged.check));
+  const findings = findingsOf(ctx, related, await disruptiveOf(ctx, checksFound));
   const every = flat(findings);
   const found = new Set(every.map(({ check }) => check));
   const passed = about.passed.filter((name) => !found.has(name));

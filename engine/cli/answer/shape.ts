@@ -35,11 +35,13 @@ export function shape(
 ): Promise<{ envelope: Envelope; text: string; warning?: string }> {
   let part = envelope;
   if (wanted.brief && wanted.select.length === 0) part = briefly(part, shown);
-  // A path is the same with and without --brief: it may be one of either answer.
+  // A path is the same with and without --brief: it may be one of either answer, and what is brief alone is brief in a part as well.
   if (wanted.select.length > 0 && part.data !== null) {
     const { data } = part;
-    const other = isMapping(data) ? reportOf(data) : data;
-    part = { ...part, data: select(data, wanted.select, other) };
+    const short = isMapping(data) ? reportOf(data) : data;
+    const brief = briefly(part, shown).data;
+    const [first, second] = wanted.brief ? [brief, data] : [data, short];
+    part = { ...part, data: select(first, wanted.select, second) };
   }
   return within(part, wanted.full ? Infinity : wanted.brief ? MAX_BRIEF : MAX_ANSWER, textOf);
 }
@@ -109,12 +111,18 @@ function reportOf(data: JsonObject): JsonObject {
   const short = findings.map((one): Json => {
     if (!isMapping(one)) return one;
     const { check, severity, object, message, remedy, consequences } = one;
-    const command = isMapping(remedy) ? (remedy["command"] ?? null) : null;
+    const { command = null, also } = isMapping(remedy) ? remedy : {};
+    const others = Array.isArray(also)
+      ? also.flatMap((more) => (isMapping(more) && more["command"] ? [more["command"]] : []))
+      : [];
     const leads = Array.isArray(consequences) ? consequences.length : 0;
+    const parts = { severity, check, object, message, command };
     return Object.fromEntries(
-      Object.entries({ severity, check, object, message, command, consequences: leads }).filter(
-        ([, value]) => value !== undefined && value !== null && value !== 0,
-      ),
+      Object.entries({
+        ...parts,
+        ...(others.length === 0 ? {} : { also: others }),
+        consequences: leads,
+      }).filter(([, value]) => value !== undefined && value !== null && value !== 0),
     ) as JsonObject;
   });
   return Object.fromEntries(

@@ -158,6 +158,21 @@ export const CHECK_SCHEMA: JsonSchema = {
             "Where the runbook depends on the row: runbooks by name, each with its params; the first that does not come to null is the one to run",
         },
         database: text("The database that the command is for, where that is not the examined one"),
+        also: {
+          type: "array",
+          minItems: 1,
+          items: {
+            type: "object",
+            additionalProperties: false,
+            required: ["text", "runbook", "params"],
+            properties: {
+              text: text("What it does"),
+              runbook: { type: "string", description: "The runbook to run" },
+              params: map("Values for its params, as a map; it is left out when it comes to null"),
+            },
+          },
+          description: "More commands that mend it, in the order in which they are worth trying",
+        },
       },
     },
     estimated: { type: "boolean", description: "The figures are estimates" },

@@ -42,6 +42,7 @@ export interface Check {
     params?: string;
     runbooks?: Record<string, string>;
     database?: string;
+    also?: { text: string; runbook: string; params: string }[];
   };
   estimated?: boolean;
   unseen?: { when: string; object?: string; reason: string; hint?: string };

@@ -36,13 +36,18 @@ export interface Finding {
 const LISTED = 50;
 
 /** Causes with their consequences below them, what is alike made one, worst first. @throws PgdbaError expression_failed */
-export function findingsOf(ctx: StepContext, found: readonly Found[]): Finding[] {
+export function findingsOf(
+  ctx: StepContext,
+  found: readonly Found[],
+  disruptive: ReadonlySet<string>,
+): Finding[] {
   const below = Map.groupBy(found, ({ cause }) => cause);
   const list = (some: readonly Found[]): Finding[] => {
     const groups = Map.groupBy(some, (one) => groupOf(ctx, one));
     const findings = [...groups.values()].map((alike) =>
       merged(
         ctx,
+        disruptive,
         alike.toSorted((a, b) => rank(a.judged.severity) - rank(b.judged.severity)),
         list(alike.flatMap((one) => below.get(one) ?? [])),
       ),
@@ -67,7 +72,12 @@ function groupOf(ctx: StepContext, one: Found): unknown {
 }
 
 /** Merges findings that are `alike` into one, the worst first. */
-function merged(ctx: StepContext, alike: readonly Found[], consequences: Finding[]): Finding {
+function merged(
+  ctx: StepContext,
+  disruptive: ReadonlySet<string>,
+  alike: readonly Found[],
+  consequences: Finding[],
+): Finding {
   const [worst, ...others] = alike as readonly [Found, ...Found[]];
   const { judged } = worst;
   const { check, row, partial, total, facts } = judged;
@@ -88,7 +98,8 @@ function merged(ctx: StepContext, alike: readonly Found[], consequences: Finding
     message: alike.length === 1 ? message : `${message} (the worst of ${alike.length} alike)`,
     evidence: evidenceOf(row),
     why: check.why,
-    remedy: worst.cause === null ? remedyForAll(ctx, alike) : afterCause(ctx, worst.cause),
+    remedy:
+      worst.cause === null ? remedyForAll(ctx, disruptive, alike) : afterCause(ctx, worst.cause),
     estimated: check.estimated ?? false,
     partial,
     total,
@@ -103,9 +114,13 @@ function merged(ctx: StepContext, alike: readonly Found[], consequences: Finding
 }
 
 /** The remedy for all findings that are alike: the words and the command for the worst, the statements for each. */
-function remedyForAll(ctx: StepContext, alike: readonly Found[]): Remedy {
+function remedyForAll(
+  ctx: StepContext,
+  disruptive: ReadonlySet<string>,
+  alike: readonly Found[],
+): Remedy {
   const [worst, ...others] = alike.map(({ judged }) =>
-    remedyOf(ctx, judged.check, varsOf(judged)),
+    remedyOf(ctx, judged.check, varsOf(judged), disruptive),
   ) as [Remedy, ...Remedy[]];
   const statements = [
     ...new Set([worst, ...others].flatMap(({ sql }) => (sql === null ? [] : [sql]))),
@@ -120,7 +135,7 @@ function afterCause(ctx: StepContext, { judged }: Found): Remedy {
   const object = textOf(ctx, judged.check.object, varsOf(judged));
   const cause = object === null ? judged.check.name : `${judged.check.name}, ${object}`;
   const text = `Mend its cause first (${cause}), then look again.`;
-  return { text, sql: null, runbook: null, params: null, command: null };
+  return { text, sql: null, runbook: null, params: null, command: null, also: [] };
 }
 
 /** Columns that serve the list, or the message or remedy, which are shown by themselves. */

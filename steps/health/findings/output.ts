@@ -41,7 +41,7 @@ const FINDING: Record<string, JsonSchema> = {
   remedy: {
     type: "object",
     additionalProperties: false,
-    required: ["text", "sql", "runbook", "params", "command"],
+    required: ["text", "sql", "runbook", "params", "command", "also"],
     properties: {
       text: TEXT,
       sql: {
@@ -52,6 +52,21 @@ const FINDING: Record<string, JsonSchema> = {
       runbook: TEXT,
       params: { type: ["object", "null"], description: "The runbook's" },
       command: { ...TEXT, description: "Runs the runbook with its params, in a shell" },
+      also: {
+        type: "array",
+        description: "More commands that mend it, in the order in which they are worth trying",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["text", "runbook", "params", "command"],
+          properties: {
+            text: { type: "string", description: "What it does" },
+            runbook: { type: "string" },
+            params: { type: "object" },
+            command: TEXT,
+          },
+        },
+      },
     },
   },
   estimated: { type: "boolean" },

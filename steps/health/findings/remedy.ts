@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { isMapping, type Json, type JsonObject, type StepContext } from "../../../engine/types.ts";
 import { commandLineAt, wordsOf } from "../../command-line.ts";
@@ -13,6 +14,16 @@ export interface Remedy {
   params: JsonObject | null;
   /** The command line that runs the runbook with them, for a shell; null where the primary has to be named and nobody knows it. */
   command: string | null;
+  /** What else may be done, in the order in which it is worth trying. */
+  also: Also[];
+}
+
+/** One more command, and what it does. */
+export interface Also {
+  text: string;
+  runbook: string;
+  params: JsonObject;
+  command: string | null;
 }
 
 /** The variables of a check's expressions and texts. */
@@ -22,8 +33,36 @@ export interface Vars extends Record<string, unknown> {
   server: Facts;
 }
 
-/** The remedy for a row that was found. @throws PgdbaError expression_failed when an expression or text of it fails */
-export function remedyOf(ctx: StepContext, { remedy = {}, scope }: Check, vars: Vars): Remedy {
+/** Of the runbooks that remedies name those that interrupt somebody: their commands say yes, for whoever runs one has decided. */
+export async function disruptiveOf(
+  { library }: StepContext,
+  checks: Iterable<Check>,
+): Promise<Set<string>> {
+  const names = new Set<string>();
+  for (const { remedy = {} } of checks) {
+    const also = (remedy.also ?? []).map(({ runbook }) => runbook);
+    const { runbook, runbooks = {} } = remedy;
+    for (const name of [...Object.keys(runbooks), ...also, ...(runbook ? [runbook] : [])])
+      if (library.find(name) !== undefined) names.add(name);
+  }
+  const risky = [...names].map(async (name) => {
+    const { data } = await library.load(name);
+    return data["risk"] === "disruptive" ? [name] : [];
+  });
+  return new Set((await Promise.all(risky)).flat());
+}
+
+/**
+ * The remedy for a row that was found.
+ * @param disruptive the runbooks whose commands need --yes
+ * @throws PgdbaError expression_failed when an expression or text of it fails
+ */
+export function remedyOf(
+  ctx: StepContext,
+  { remedy = {}, scope }: Check,
+  vars: Vars,
+  disruptive: ReadonlySet<string> = new Set(),
+): Remedy {
   const facts = vars.server;
   const render = (source = ""): string => ctx.render(source, vars).trim();
   const wanted = mapOf(ctx, remedy.settings, vars);
@@ -35,19 +74,28 @@ export function remedyOf(ctx: StepContext, { remedy = {}, scope }: Check, vars: 
   // A runbook that is there for the settings has nothing to do when none of them is to be configured.
   const nothing = remedy.settings !== undefined && Object.keys(configured).length === 0;
   const { runbook, params } = runbookOf(ctx, remedy, nothing ? null : { wanted, configured }, vars);
-  const at = {
-    primary: sql !== written,
-    database: databaseOf(params, render(remedy.database), scope, facts),
-  };
+  const lineOf = (name: string, its: JsonObject | null): string | null =>
+    commandLineAt(
+      ctx.target,
+      ["run", name, ...wordsOf(its ?? {}), ...(disruptive.has(name) ? ["--yes"] : [])],
+      {
+        primary: sql !== written,
+        database: databaseOf(its, render(remedy.database), scope, facts),
+      },
+    );
   return {
     text: texts.filter((text) => text !== "").join(" ") || null,
     sql: statements.join("\n") || null,
     runbook,
     params,
-    command:
-      runbook === null
-        ? null
-        : commandLineAt(ctx.target, ["run", runbook, ...wordsOf(params ?? {})], at),
+    command: runbook === null ? null : lineOf(runbook, params),
+    also: (remedy.also ?? []).flatMap((one): Also[] => {
+      const its = mapOf(ctx, one.params, vars);
+      if (its === null) return [];
+      const command = lineOf(one.runbook, its);
+      if (one.runbook === runbook && isDeepStrictEqual(its, params)) return [];
+      return [{ text: render(one.text), runbook: one.runbook, params: its, command }];
+    }),
   };
 }
 

@@ -26,7 +26,9 @@ function card(group: readonly Finding[], fresh: boolean): Html | null {
   const found = total === null ? group.reduce((sum, { count }) => sum + count, 0) : total;
   const texts = distinct(group.map(({ remedy }) => remedy.text));
   const statements = distinct(group.map(({ remedy }) => remedy.sql));
-  const commands = distinct(group.map(({ remedy }) => remedy.command));
+  const commands = distinct(
+    group.flatMap(({ remedy }) => [remedy.command, ...remedy.also.map(({ command }) => command)]),
+  );
   const notes = [
     check,
     ...(found > 1 ? [`${found} found`] : []),

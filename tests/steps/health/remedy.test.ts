@@ -17,15 +17,17 @@ const FACTS = {
 function told(
   remedy: NonNullable<Check["remedy"]>,
   facts: Partial<Facts> = {},
-  { row = {}, scope, ...target }: Around = {},
+  { row = {}, scope, disruptive = [], ...target }: Around = {},
 ) {
   const vars = { row, params: {}, server: { ...FACTS, ...facts } };
-  return remedyOf(fakeContext({ target }), { remedy, scope } as Check, vars);
+  const check = { remedy, scope } as Check;
+  return remedyOf(fakeContext({ target }), check, vars, new Set(disruptive));
 }
 
 interface Around {
   row?: JsonObject;
   scope?: "database";
+  disruptive?: string[];
   flags?: string[];
   cluster?: string;
 }
@@ -147,4 +149,19 @@ test("the command names the database of the finding, and the primary rather than
   expect(told(elsewhere, {}, { flags, row: { where: "old" } }).command).toBe(
     "pgdba run sequence/widen --sequence s --host db1 --database old",
   );
+});
+
+test("a command that interrupts somebody says yes, and further ones stand after the first where the row has them", () => {
+  const end = { text: "End it", runbook: "session/terminate", params: "{'pid': row.pid}" };
+  const other = { ...end, params: "row.pid == 7 ? null : {}" };
+  const remedy = told(
+    { runbook: "session/list", params: "{'pid': row.pid}", also: [end, other] },
+    {},
+    { row: { pid: 7 }, disruptive: ["session/terminate"] },
+  );
+  expect(remedy.command).toBe("pgdba run session/list --pid 7");
+  const command = "pgdba run session/terminate --pid 7 --yes";
+  expect(remedy.also).toEqual([
+    { text: "End it", runbook: "session/terminate", params: { pid: 7 }, command },
+  ]);
 });

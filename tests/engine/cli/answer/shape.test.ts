@@ -13,7 +13,11 @@ test("a brief report has its findings, each with the command that mends it, and 
     object: `slot ${at}`,
     message: "nobody reads it",
     evidence: { text: "x".repeat(900) },
-    remedy: { text: "y".repeat(900), command: `pgdba slot drop s${at}` },
+    remedy: {
+      text: "y".repeat(900),
+      command: `pgdba slot drop s${at}`,
+      also: [{ text: "It may come back", command: `pgdba slot list s${at}` }],
+    },
     consequences: [{ check: "wal" }],
   });
   const data = {
@@ -41,6 +45,7 @@ test("a brief report has its findings, each with the command that mends it, and 
     object: "slot 1",
     message: "nobody reads it",
     command: "pgdba slot drop s1",
+    also: ["pgdba slot list s1"],
     consequences: 1,
   });
   expect(rest as object).toEqual({ summary: { worst: "critical" } });
@@ -52,6 +57,10 @@ test("a brief report has its findings, each with the command that mends it, and 
     expect(short.envelope.data).toEqual(long.envelope.data);
     expect(long.text).not.toContain("not_there");
   }
+  // What is brief as a whole is as brief in a part: all findings, and not the first few at length.
+  const wanted = { full: false, brief: true, select: ["findings"] };
+  const part = await shape(envelope, wanted, { textOf });
+  expect(part.envelope.data).toEqual({ findings } as never);
 });
 
 test("a brief plan tells what each step would do", async () => {

@@ -1,6 +1,5 @@
 import { expect } from "bun:test";
 import { join } from "node:path";
-import { shellQuoted } from "../../../../engine/shared/shell-words.ts";
 import { systemClock } from "../../../../engine/clock.ts";
 import type { Envelope } from "../../../../engine/types.ts";
 import apply from "../../../../steps/config/apply.ts";
@@ -117,15 +116,9 @@ async function mends({ remedy: { runbook } }: Finding): Promise<boolean> {
   return runbook !== null && (await library.load(runbook)).data["risk"] !== "read";
 }
 
-/** Runs the command of a finding as it stands, in a shell; a person says yes to what is disruptive, and the name of what can't be undone. */
+/** Runs the command of a finding as it stands, in a shell where nobody is at a terminal to be asked. */
 async function runCommand({ server }: World, { check, remedy }: Finding): Promise<void> {
-  const { risk, params = {} } = (await library.load(remedy.runbook ?? "")).data;
-  const [named] = Object.values(remedy.params ?? {});
-  const asked =
-    Object.hasOwn(params as object, "confirmed") && remedy.params?.["confirmed"] === undefined;
-  const word = asked ? ["--confirmed", shellQuoted(String(named))] : [];
-  const yes = [...word, ...(risk === "disruptive" ? ["--yes"] : [])];
-  const child = Bun.spawn(["sh", "-c", [remedy.command, ...yes].join(" ")], {
+  const child = Bun.spawn(["sh", "-c", remedy.command ?? ""], {
     env: {
       PATH: `${join(import.meta.dir, "../../../../engine")}:${process.env["PATH"]}`,
       HOME: server.dataDir,
