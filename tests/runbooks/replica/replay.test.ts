@@ -37,6 +37,13 @@ describe.each(VERSIONS_HERE)("replay of a standby of PostgreSQL %d", (version) =
     const [finding] = found.envelope.data.findings;
     expect(finding.remedy).toMatchObject({ runbook: "replica/replay-resume" });
     expect((await reader.query("SELECT n FROM t")).rows).toEqual([]);
+    const listed = (await primary.run(["replica", "list"])).envelope.data;
+    expect(listed.standbys).toMatchObject([{ state: "streaming", sync_state: "async" }]);
+    expect(listed).toMatchObject({ upstream: null, hidden: null, left_out: 0, commits_wait: null });
+    expect(listed.standbys[0].replay_bytes).toBeGreaterThan(listed.standbys[0].flush_bytes);
+    const below = (await there(["replica", "list"])).envelope.data;
+    expect(below).toMatchObject({ standbys: [], upstream: { replay_paused: true } });
+    expect(below.upstream.is.state).toBe("streaming");
     const { envelope } = await there(["run", finding.remedy.runbook]);
     expect(envelope).toMatchObject({ success: true, data: { was_paused: true, behind_bytes: 0 } });
     expect((await reader.query("SELECT n FROM t")).rows).toEqual([{ n: 1 }]);

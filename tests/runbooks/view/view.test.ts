@@ -34,6 +34,21 @@ describe.each(VERSIONS_HERE)("materialized views of PostgreSQL %d", (version) =>
     expect(refused.envelope.error.message).toBe('Only its owner postgres may refresh "Sums;1"');
   }, 60_000);
 
+  test("plain views are listed with their owner and what they read; one by its name with its definition", async () => {
+    await dba.query(`CREATE ROLE reports; CREATE VIEW low AS SELECT id FROM t WHERE id < 10; CREATE VIEW "Low;2" AS SELECT l.id FROM low l JOIN "Sums;1" s ON s.k = l.id;
+      ALTER VIEW low OWNER TO reports`);
+    const { data } = (await server.run(["view", "list"])).envelope;
+    expect(data.views).toHaveLength(3);
+    expect(data.plain).toMatchObject([
+      { name: '"Low;2"', owner: "postgres", reads: ['"Sums;1"', "low"], read_by: [] },
+      { name: "low", owner: "reports", reads: ["t"], read_by: ['"Low;2"'], definition: null },
+    ]);
+    const one = (await server.run(["view", "list", "low"])).envelope.data;
+    expect(one).toMatchObject({ views: [], left_out: 0, plain: [{ name: "low" }] });
+    expect(one.plain[0].definition).toContain("WHERE");
+    await dba.query(`DROP VIEW "Low;2", low`);
+  }, 60_000);
+
   test("one is refreshed while others read it, by the list's own command", async () => {
     await dba.query("INSERT INTO t VALUES (100000, 0)");
     const reader = await server.session("reader");
