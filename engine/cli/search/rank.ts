@@ -16,10 +16,14 @@ const WEIGHTS = { tags: 10, name: 8, summary: 5, params: 2, description: 2, deta
 const BEGINNING = 0.5;
 /** The part of its score that keeps what does harm when it is the wrong one: of two that are as near, the look comes before the act. */
 const RISKS = { read: 1, change: 0.9, disruptive: 0.75, destructive: 0.6 };
-/** The part of its score that keeps what breaks things on purpose: who looks for a trouble wants its end. */
-const FAULT = 0.4;
+/** Words by which somebody asks for what breaks things on purpose; the family of its name is one too. */
+const ON_PURPOSE = new Set(stems("drill test exercise simulate inject fault"));
 /** Less than this part of the best score is noise. */
 const NOISE = 0.25;
+/** Of so many the part may be smaller: the nearest tag need not be what was meant. */
+const FEW = { count: 3, noise: 0.08 };
+/** As many are shown where no word stands in a tag, a name or a summary: nothing was meant by them. */
+const GUESSES = 5;
 
 type Field = keyof typeof WEIGHTS;
 type Indexed<T> = { one: T; words: Record<Field, Set<string>>; tags: Set<string>[] };
@@ -44,7 +48,27 @@ export function rank<T extends Searched>(all: readonly T[], words: readonly stri
     .filter(({ score }) => score > 0)
     .toSorted((a, b) => b.score - a.score || (a.one.name < b.one.name ? -1 : 1));
   const best = scored[0]?.score ?? 0;
-  return scored.filter(({ score }) => score >= best * NOISE).map(({ one }) => one);
+  const near = scored
+    .filter(({ score }, place) => score >= best * (place < FEW.count ? FEW.noise : NOISE))
+    .map(({ one }) => one);
+  const specific = indexed.some((each) => asked.some((word) => stands(each, word)));
+  const found = specific ? near : near.slice(0, GUESSES);
+  // Who looks for a trouble wants its end, not what brings it about.
+  return [
+    ...found.filter((one) => !unasked(one, asked)),
+    ...found.filter((one) => unasked(one, asked)),
+  ];
+}
+
+function stands({ words }: Indexed<Searched>, word: string): boolean {
+  return words.tags.has(word) || words.name.has(word) || words.summary.has(word);
+}
+
+/** True for what breaks things on purpose, unless somebody asks for that. */
+function unasked({ name, hazards }: Searched, asked: readonly string[]): boolean {
+  if (!hazards.includes("fault")) return false;
+  const family = stems(name.split("/")[0]!);
+  return !asked.some((word) => ON_PURPOSE.has(word) || family.includes(word));
 }
 
 function indexOf<T extends Searched>(one: T): Indexed<T> {
@@ -72,7 +96,11 @@ function fieldsOf({ words }: Indexed<Searched>): Set<string>[] {
 /** A word that stands nowhere is taken for the nearest that does, as a slip of the hand. */
 function known(word: string, vocabulary: ReadonlySet<string>): string {
   if (vocabulary.has(word) || [...vocabulary].some((each) => begins(each, word))) return word;
-  return suggest(word, vocabulary) ?? word;
+  // Slips leave the first letter and the length about as they were: `detach` is not `each`.
+  const alike = [...vocabulary].filter(
+    (each) => each[0] === word[0] && Math.abs(each.length - word.length) <= 1,
+  );
+  return suggest(word, alike) ?? word;
 }
 
 function begins(whole: string, word: string): boolean {
@@ -104,11 +132,5 @@ function scoreOf(
   }
   // Whoever wrote the tag meant just this question.
   const meant = each.tags.some((tag) => tag.size > 0 && [...tag].every((w) => asked.includes(w)));
-  return (
-    score *
-    (matched / asked.length) ** 2 *
-    (meant ? 2 : 1) *
-    RISKS[each.one.risk] *
-    (each.one.hazards.includes("fault") ? FAULT : 1)
-  );
+  return score * (matched / asked.length) ** 2 * (meant ? 2 : 1) * RISKS[each.one.risk];
 }

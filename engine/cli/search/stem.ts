@@ -7,9 +7,12 @@ const STOP = new Set(
 
 /** The stems of the words of a text: `Who blocks whom?` gives `block`. */
 export function stems(text: string): string[] {
-  return (text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])
-    .filter((word) => !STOP.has(word))
-    .map(stem);
+  return (
+    (text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])
+      // A letter alone is the rest of a short form, as in `can't`.
+      .filter((word) => !STOP.has(word) && !/^\p{L}$/u.test(word))
+      .map(stem)
+  );
 }
 
 /**

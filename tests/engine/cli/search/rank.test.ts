@@ -72,7 +72,34 @@ test.each([
   ["collation version mismatch", "maintenance/collation"],
   ["employee left", "role/drop"],
   ["no partition of relation found for row", "partition/add"],
+  ["standby", "replica/list"],
+  ["lag of the replicas", "replica/list"],
+  ["some payments hang and nobody blocks", "prepared/list"],
+  ["some payments hang and nobody blocks", "locks/tree"],
+  ["autovacuum achieves nothing and the table keeps growing", "slot/list"],
+  ["saved orders hang for ever, a machine was scrapped", "locks/tree"],
+  ["can't register a new row, large numbers", "sequence/widen"],
+  ["nobody can change or delete a row", "table/replica-identity"],
+  ["role sees no rows", "role/rights"],
+  ["dump breaks off since the power cut", "index/verify"],
+  ["documents can't be opened", "index/verify"],
+  ["screen hangs with this query, the index is there", "query/analyze"],
 ])("%s: %s is among the first three", (words, name) => expect(first(words)).toContain(name));
+
+test("what breaks things on purpose comes last, unless it is asked for", () => {
+  for (const words of ["corrupt damaged", "damage a table", "disk full", "kill"]) {
+    const found = rank(all, words.split(" "));
+    const faults = found.map(({ hazards }) => hazards.includes("fault"));
+    expect(faults).toEqual(faults.toSorted());
+  }
+  expect(first("chaos corrupt", 1)).toEqual(["chaos/corrupt"]);
+  expect(first("drill: damage an index")).toContain("chaos/corrupt");
+});
+
+test("words that nobody wrote down bring few", () => {
+  expect(rank(all, ["detach", "splitting"]).length).toBeLessThanOrEqual(5);
+  expect(rank(all, ["thereby"]).length).toBeLessThanOrEqual(5);
+});
 
 test("what breaks things on purpose does not stand before what mends them", () => {
   const disk = { summary: "Where the space of the disk went, and whether it is full", specs: {} };
