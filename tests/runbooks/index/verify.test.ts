@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { closeSync, openSync, writeSync } from "node:fs";
+import { join } from "node:path";
 import type { Client } from "pg";
 import { type Planted, planted, VERSIONS_HERE } from "../../support/planted.ts";
 
@@ -34,12 +36,48 @@ describe.each(VERSIONS_HERE)("indexes of PostgreSQL %d are looked through", (ver
       UPDATE pg_index SET indcollation = (SELECT ('"en-x-icu"'::regcollation::oid)::text::oidvector) WHERE indexrelid = 'by_name'::regclass`);
     const { data } = (await server.run(["index", "verify", "--table", "people"])).envelope;
     expect(data.indexes[0]).toMatchObject({ index: "by_name", state: "damaged" });
-    expect(data).toMatchObject({ damaged: 1, sound: 1 });
+    // Its own and the one of its large values.
+    expect(data).toMatchObject({ damaged: 1, sound: 2 });
     const [, words] = /^pgdba (maintenance reindex by_name) /.exec(data.next) ?? [];
     expect((await server.run(words!.split(" "))).envelope.data.rebuilt).toBe(1);
     const after = await server.run(["index", "verify", "by_name", "--rows"]);
     expect(after.envelope.data.indexes).toMatchObject([{ index: "by_name", state: "sound" }]);
   }, 120_000);
+
+  test("a table's large values have an index of their own, which is read as well", async () => {
+    await dba.query("CREATE TABLE documents (id int PRIMARY KEY, body text)");
+    const { data } = (await server.run(["index", "verify", "--table", "documents"])).envelope;
+    expect(data).toMatchObject({ sound: 2, damaged: 0 });
+    expect(data.indexes.map((one: any) => one.of).toSorted()).toEqual([
+      "documents",
+      "documents, its large values (TOAST)",
+    ]);
+    expect(data.looked_at).toStartWith(
+      "2 B-tree indexes of documents; documents, its large values",
+    );
+    // Zeroes, as a disk leaves them that lost its power.
+    await dba.query(
+      "ALTER TABLE documents ALTER body SET STORAGE EXTERNAL; INSERT INTO documents SELECT g, repeat('x', 4000) FROM generate_series(1, 2000) g",
+    );
+    const [index] = (
+      await dba.query(
+        "SELECT indexrelid::regclass::text AS name, pg_relation_filepath(indexrelid) AS path FROM pg_index WHERE indrelid = (SELECT reltoastrelid FROM pg_class WHERE relname = 'documents')",
+      )
+    ).rows;
+    await server.restart(async () => {
+      const file = openSync(join(server.dataDir, index.path), "r+");
+      writeSync(file, Buffer.alloc(8192), 0, 8192, 8192 * 3);
+      closeSync(file);
+    });
+    dba = await server.session("dba");
+    const found = (await server.run(["index", "verify", "--table", "documents"])).envelope.data;
+    expect(found).toMatchObject({ sound: 1, damaged: 1 });
+    expect(found.indexes[0]).toMatchObject({ index: index.name, state: "damaged" });
+    const [, words] = /^pgdba (maintenance reindex \S+) /.exec(found.next) ?? [];
+    expect((await server.run(words!.split(" "))).envelope.data.rebuilt).toBe(1);
+    const after = (await server.run(["index", "verify", "--table", "documents"])).envelope.data;
+    expect(after).toMatchObject({ sound: 2, damaged: 0, next: null });
+  }, 60_000);
 
   test("what can't be read through is unknown, and neither sound nor damaged", async () => {
     await dba.query(

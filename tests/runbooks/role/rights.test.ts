@@ -35,6 +35,36 @@ describe.each(VERSIONS_HERE)("what roles may do on PostgreSQL %d", (version) => 
     ]);
   }, 60_000);
 
+  test("row security that hides rows is told: all rows, or all but what policies allow", async () => {
+    await dba.query(`CREATE SCHEMA ward; GRANT USAGE ON SCHEMA ward TO PUBLIC; CREATE ROLE bills LOGIN; CREATE ROLE "b;2" LOGIN BYPASSRLS; CREATE ROLE heir LOGIN IN ROLE bills;
+      CREATE TABLE ward.patients (id int); CREATE TABLE ward.visits (id int); CREATE TABLE ward.open (id int); CREATE TABLE ward.own (id int);
+      INSERT INTO ward.patients VALUES (1); GRANT SELECT ON ALL TABLES IN SCHEMA ward TO bills, "b;2"; ALTER TABLE ward.own OWNER TO bills;
+      ALTER TABLE ward.patients ENABLE ROW LEVEL SECURITY; ALTER TABLE ward.visits ENABLE ROW LEVEL SECURITY; ALTER TABLE ward.own ENABLE ROW LEVEL SECURITY;
+      CREATE POLICY theirs ON ward.visits TO bills USING (id > 1); CREATE POLICY ward ON ward.patients TO app USING (true);
+      CREATE POLICY less ON ward.patients AS RESTRICTIVE TO bills USING (true)`);
+    const seen = async (role: string) =>
+      (await server.run(["role", "rights", role, "--schema", "ward"])).envelope.data;
+    for (const role of ["bills", "heir"]) {
+      const data = await seen(role);
+      expect(data.row_security).toMatchObject([
+        { table: "patients", sees: "no rows", policies: [] },
+        { table: "visits", sees: "the rows that policies allow", policies: ["theirs"] },
+      ]);
+      expect(data.sees_no_rows).toStartWith(`${role} may read ward.patients and sees no row`);
+    }
+    await dba.query("SET ROLE bills");
+    expect((await dba.query("SELECT FROM ward.patients")).rowCount).toBe(0);
+    await dba.query("RESET ROLE; ALTER TABLE ward.own FORCE ROW LEVEL SECURITY");
+    expect((await seen("bills")).row_security).toMatchObject([
+      { table: "own", sees: "no rows", owner_too: true },
+      { table: "patients" },
+      { table: "visits" },
+    ]);
+    for (const role of ["b;2", server.user])
+      expect(await seen(role)).toMatchObject({ row_security: [], sees_no_rows: null });
+    await dba.query(`DROP SCHEMA ward CASCADE; DROP ROLE heir, bills, "b;2"`);
+  }, 60_000);
+
   test("what a role lacks is told, given, and nothing beyond it", async () => {
     const rights = ["role", "rights", "app", "--schema", "billing"];
     const before = (await server.run(rights)).envelope.data;
