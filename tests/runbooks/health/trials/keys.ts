@@ -92,6 +92,32 @@ export const KEYS: Trial[] = [
     },
   },
   {
+    check: "replica-identity-lost",
+    commands: [13, 18],
+    plant: `${ODD}; create table "Has Key" (n int primary key, m int not null); create unique index hk_m on "Has Key" (m); alter table "Has Key" replica identity using index hk_m; drop index hk_m;
+      create table has_index (n int not null, m int not null); create unique index hi_n on has_index (n); create unique index "Hi;" on has_index (m);
+      alter table has_index replica identity using index hi_n; drop index hi_n;
+      create table lost_parts (n int not null) partition by list (n); create table lost_parts1 partition of lost_parts default; alter table lost_parts replica identity full;
+      create unique index lp_n on lost_parts1 (n); alter table lost_parts1 replica identity using index lp_n; drop index lp_n;
+      create table set_to_nothing (n int primary key); alter table set_to_nothing replica identity nothing;
+      create table not_published (n int primary key); alter table not_published replica identity nothing;
+      create publication ri for table "Has Key", lost_parts, set_to_nothing`,
+    finds: [
+      `warning "Ödd ""Schema"."Has Key"`,
+      `info "Ödd ""Schema".has_index`,
+      `warning "Ödd ""Schema".lost_parts1`,
+      `warning "Ödd ""Schema".set_to_nothing`,
+    ],
+    async leaves({ query }) {
+      await query(`${ODD}; insert into "Has Key" values (1, 1); update "Has Key" set m = 2; insert into lost_parts values (1);
+        update lost_parts set n = 2; insert into set_to_nothing values (1); delete from set_to_nothing`);
+      const rows = await query(
+        `select relreplident as one from pg_class where relname in ('Has Key', 'has_index', 'lost_parts1', 'set_to_nothing') order by relname collate "C"`,
+      );
+      expect(rows.map(({ one }) => one).join("")).toBe("difd");
+    },
+  },
+  {
     check: "table-without-key",
     plant: `${ODD}; create table "No Key" (n int); create table also (n int); create table has_unique (n int not null unique, m int);
       create table unique_index (n int not null); create unique index "ui;" on unique_index (n);
