@@ -96,6 +96,59 @@ describe.each(VERSIONS_HERE)("partitions of PostgreSQL %d", (version) => {
     expect((await server.run([...shared, ...beside])).envelope.error).toBeNull();
   }, 60_000);
 
+  test("rows that fell into the default partition are moved, and others stay; what would do more is refused", async () => {
+    await dba.query(`CREATE TABLE s.fall (id int GENERATED ALWAYS AS IDENTITY, d date, twice int GENERATED ALWAYS AS (extract(day FROM d)::int * 2) STORED) PARTITION BY RANGE (d);
+      CREATE TABLE s."Fall rest" (d date, gone int, id int NOT NULL, twice int GENERATED ALWAYS AS (extract(day FROM d)::int * 2) STORED); ALTER TABLE s."Fall rest" DROP COLUMN gone;
+      ALTER TABLE s.fall ATTACH PARTITION s."Fall rest" DEFAULT; ALTER TABLE s.fall OWNER TO app; CREATE INDEX ON s.fall (id);
+      INSERT INTO s.fall (d) SELECT date '2030-01-01' + i FROM generate_series(0, 99) i`);
+    const all = async () =>
+      (await dba.query("SELECT md5(string_agg(f::text, ',' ORDER BY id)) AS sum FROM s.fall f"))
+        .rows;
+    const [before] = await all();
+    const bounds = ["--from", "2030-02-01", "--to", "2030-03-01"];
+    const add = ["partition", "add", "s.fall", "fall_2", ...bounds];
+    const told = (await server.run(add)).envelope.error;
+    expect(told.hint).toContain("--move");
+    const words = told.hint.match(/`pgdba ([^`]*)`/)[1].split(" ");
+    expect((await server.run([...words, "--plan"])).envelope.error).toBeNull();
+    const other = await server.session("other");
+    await other.query("BEGIN; SELECT count(*) FROM s.fall");
+    const locked = (await server.run([...words, "--lock-timeout", "200ms"])).envelope;
+    await other.query("ROLLBACK");
+    expect([locked.success, (await all())[0]]).toEqual([false, before]);
+    const done = (await server.run(words)).envelope;
+    expect(done.error).toBeNull();
+    expect(done.data).toMatchObject({
+      moved: 28,
+      bounds: "FOR VALUES FROM ('2030-02-01') TO ('2030-03-01')",
+    });
+    const counts = await dba.query(
+      `SELECT (SELECT count(*)::int FROM s.fall_2) AS moved, (SELECT count(*)::int FROM s."Fall rest") AS rest, pg_get_userbyid(relowner) AS owner FROM pg_class WHERE relname = 'fall_2'`,
+    );
+    expect([counts.rows, (await all())[0]]).toEqual([
+      [{ moved: 28, rest: 72, owner: "app" }],
+      before,
+    ]);
+    await dba.query(`GRANT USAGE ON SCHEMA s TO app; CREATE FUNCTION s.acts() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+      CREATE TRIGGER acts AFTER DELETE ON s.fall FOR EACH ROW EXECUTE FUNCTION s.acts()`);
+    const third = [
+      "partition",
+      "add",
+      "s.fall",
+      "fall_3",
+      "--from",
+      "2030-03-01",
+      "--to",
+      "2030-04-01",
+      "--move",
+    ];
+    expect((await server.run(third)).envelope.error.message).toContain("acts");
+    await dba.query(`DROP TRIGGER acts ON s.fall; ALTER TABLE s.fall ADD PRIMARY KEY (id, d);
+      CREATE TABLE s.points (id int, d date, FOREIGN KEY (id, d) REFERENCES s.fall ON DELETE CASCADE); INSERT INTO s.points SELECT id, d FROM s.fall`);
+    expect((await server.run(third)).envelope.error.message).toContain("of s.points");
+    expect((await dba.query("SELECT count(*)::int AS n FROM s.points")).rows).toEqual([{ n: 100 }]);
+  }, 60_000);
+
   test("bounds of every kind are compared as their column compares them", async () => {
     await dba.query(`CREATE TABLE s.num (n int) PARTITION BY RANGE (n); CREATE TABLE s.num_low PARTITION OF s.num FOR VALUES FROM (MINVALUE) TO (-5);
       CREATE TABLE s.num_9 PARTITION OF s.num FOR VALUES FROM (9) TO (20); CREATE TABLE s.num_high PARTITION OF s.num FOR VALUES FROM (100) TO (MAXVALUE);

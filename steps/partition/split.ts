@@ -1,0 +1,154 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { StepContext } from "../../engine/types.ts";
+import { quoteIdent, quoteLiteral, quoteName } from "../../providers/planner/twin/names.ts";
+import type { PgSession } from "../../providers/postgres/session.ts";
+import { beforeActing } from "../before-acting.ts";
+import { defineStep } from "../define.ts";
+import { milliseconds, session } from "../sql/session.ts";
+
+const LOCK_TIMEOUT = "2s";
+const TIMEOUT_MS = 30_000;
+
+/** What would do more than move the rows, or keep them from being moved. A generated column is computed again. */
+const TABLE = `WITH parts AS (SELECT c.oid, c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE (n.nspname, c.relname) IN (($1::text, $2::text), ($3::text, $4::text)))
+  SELECT ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = format('%I.%I', $1::text, $2::text)::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum) AS columns,
+    (SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE oid = format('%I.%I', $1::text, $2::text)::regclass) AS owner,
+    ARRAY(SELECT DISTINCT k.conname::text || ' of ' || k.conrelid::regclass FROM pg_constraint k JOIN parts p ON k.confrelid = p.oid WHERE k.contype = 'f' AND k.conparentid = 0) AS keys,
+    ARRAY(SELECT DISTINCT t.tgname::text FROM pg_trigger t JOIN parts p ON t.tgrelid = p.oid WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 12 <> 0) AS triggers,
+    (SELECT bool_or(row_security_active(p.oid)) FROM parts p) AS hidden`;
+
+interface Facts {
+  columns: string[];
+  owner: string;
+  keys: string[];
+  triggers: string[];
+  hidden: boolean;
+}
+
+const text = (description: string) => ({ type: "string", minLength: 1, description }) as const;
+
+export default defineStep({
+  type: "partition.split",
+  summary: "Make a partition by range, and move the rows into it that lie in the default partition",
+  docs: `One transaction, in which nobody else reads or writes the table: the rows are put aside and deleted, the partition is made, and they are
+inserted. Refused where more would happen than that: foreign keys that reference the table (ON DELETE CASCADE would delete what points to the rows), and triggers on INSERT or DELETE.`,
+  example: `- partition.split: {schema: public, table: log, name: log_2, column: d, from: 2030-01-01, to: 2030-02-01, fallback_schema: public, fallback: log_rest}
+`,
+  effect: "change",
+  oneAct: true,
+  idempotent: false,
+  needs: ["postgres", "primary"],
+  locks: "none",
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["schema", "table", "name", "column", "from", "to", "fallback_schema", "fallback"],
+    properties: {
+      schema: text("That of the partitioned table, and of the new partition"),
+      table: text("The partitioned table"),
+      name: text("The new partition"),
+      column: text("The column that the table is partitioned by"),
+      from: text("The first value that it takes"),
+      to: text("The first value that it does not take any more"),
+      fallback_schema: text("That of the default partition"),
+      fallback: text("The default partition"),
+      lock_timeout: {
+        type: ["string", "null"],
+        format: "duration",
+        description: `How long to wait for the lock; by default ${LOCK_TIMEOUT}`,
+      },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["moved"],
+    properties: {
+      moved: {
+        type: ["integer", "null"],
+        description: "Rows; null where an earlier process did it",
+      },
+    },
+  },
+  async run(ctx, input) {
+    const pg = await session(ctx);
+    const facts = await beforeActing(ctx, () => look(ctx, pg, input));
+    const lockTimeoutMs = milliseconds(input.lock_timeout ?? LOCK_TIMEOUT);
+    const moved = await pg.transaction(
+      { readOnly: false, lockTimeoutMs, signal: ctx.signal },
+      async (run) => {
+        let rows = 0;
+        for (const sql of statements(input, facts)) rows = (await run(sql)).row_count;
+        return rows;
+      },
+    );
+    return { moved };
+  },
+  async plan(ctx, input) {
+    const facts = await look(ctx, await session(ctx), input);
+    return { sql: statements(input, facts).join(";\n") };
+  },
+  async probe(ctx, { schema, name }) {
+    const sql = `SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relispartition`;
+    const { rows } = await (await session(ctx)).query(sql, [schema, name]);
+    return rows.length > 0 ? { state: "done", output: { moved: null } } : { state: "not_done" };
+  },
+});
+
+interface Input {
+  schema: string;
+  table: string;
+  name: string;
+  column: string;
+  from: string;
+  to: string;
+  fallback_schema: string;
+  fallback: string;
+}
+
+/** @throws PgdbaError step_refused where it would do more than move rows */
+async function look(ctx: StepContext, pg: PgSession, input: Input): Promise<Facts> {
+  const { schema, table, fallback_schema, fallback } = input;
+  const options = { timeoutMs: TIMEOUT_MS, signal: ctx.signal };
+  const { rows } = await pg.query(TABLE, [schema, table, fallback_schema, fallback], options);
+  const facts = rows[0] as unknown as Facts;
+  const { keys, triggers, hidden } = facts;
+  const refuse = (message: string, hint: string) =>
+    new PgdbaError("step_refused", message, { hint });
+  if (keys.length > 0)
+    throw refuse(
+      `Rows of ${schema}.${table} are referenced by ${keys.join(", ")}: to move them would delete them for a moment`,
+      "Drop these foreign keys, run it again, and add them anew NOT VALID; pgdba constraint validate looks at the rows then.",
+    );
+  if (triggers.length > 0)
+    throw refuse(
+      `Triggers on ${schema}.${table} would act on the rows that are moved: ${triggers.join(", ")}`,
+      "Where they may not act: ALTER TABLE … DISABLE TRIGGER each of them on the table, run it again, and pgdba table trigger-enable.",
+    );
+  if (hidden)
+    throw refuse(
+      `Row security hides rows of ${schema}.${table} from ${pg.info.user}`,
+      "Connect as the owner, a superuser or a role with BYPASSRLS.",
+    );
+  return facts;
+}
+
+/** The last of them inserts the rows. */
+function statements(input: Input, { columns, owner }: Facts): string[] {
+  const table = quoteName(input.schema, input.table);
+  const rest = quoteName(input.fallback_schema, input.fallback);
+  const made = quoteName(input.schema, input.name);
+  const [from, to] = [quoteLiteral(input.from), quoteLiteral(input.to)];
+  const column = quoteIdent(input.column);
+  const inside = `${column} >= ${from} AND ${column} < ${to}`;
+  const list = columns.map(quoteIdent).join(", ");
+  return [
+    `LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`,
+    `CREATE TEMPORARY TABLE pgdba_moved ON COMMIT DROP AS SELECT ${list} FROM ${rest} WHERE ${inside}`,
+    `DELETE FROM ${rest} WHERE ${inside}`,
+    `CREATE TABLE ${made} PARTITION OF ${table} FOR VALUES FROM (${from}) TO (${to})`,
+    `ALTER TABLE ${made} OWNER TO ${quoteIdent(owner)}`,
+    `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM pgdba_moved`,
+  ];
+}
