@@ -16,7 +16,7 @@ export interface QueryOptions extends Timeouts {
   maxRows?: number | undefined;
   /** Bytes of rows kept, as sent by the server; 16 MiB without it. */
   maxBytes?: number | undefined;
-  /** Let a statement with more rows run to its end, dropping the rest. Otherwise it is left unfinished. */
+  /** Let a statement with more rows run to its end, dropping the rest, as one that `changes` always does. Otherwise it is left unfinished. */
   drain?: boolean | undefined;
   /** The statement changes something: when its connection is lost, nobody knows whether it happened. Runs alone. */
   changes?: boolean | undefined;
@@ -295,7 +295,8 @@ class Session implements PgSession {
     options: QueryOptions,
     before?: string,
   ): Promise<QueryResult> {
-    const { signal, timeoutMs, maxRows = MAX_ROWS, maxBytes = MAX_BYTES, drain = false } = options;
+    const { signal, timeoutMs, maxRows = MAX_ROWS, maxBytes = MAX_BYTES } = options;
+    const { drain = options.changes === true } = options;
     if (signal?.aborted) throw nothingDone(reasonOf(signal));
     const statement = new Statement(sql, values, { maxRows, maxBytes, drain }, before);
     try {

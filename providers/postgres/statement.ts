@@ -115,20 +115,22 @@ export class Statement implements Submittable {
     wire.parse({ text: this.#text });
     wire.bind({ values: this.#values });
     wire.describe({ type: "P" });
-    this.#fetch(wire);
+    if (this.#limits.drain) {
+      // The server commits when it comes to the Sync: sent along, it does so also when this process is gone by then.
+      wire.execute({ rows: 0 });
+      this.#sync(connection);
+    } else this.#fetch(wire);
     wire.stream.uncork?.();
   }
 
   #fetch(wire: Wire): void {
-    const { maxRows, drain } = this.#limits;
     // One row more than is kept: if it comes, there are more.
-    const wanted = drain ? BATCH : maxRows - this.#result.rows.length + 1;
+    const wanted = this.#limits.maxRows - this.#result.rows.length + 1;
     wire.execute({ rows: Math.min(wanted, this.#batch()) });
     wire.flush();
   }
 
   #batch(): number {
-    if (this.#limits.drain) return BATCH;
     if (this.#seen === 0) return FIRST_BATCH;
     const size = this.#bytes / this.#seen;
     return Math.min(BATCH, Math.max(1, Math.floor(BATCH_BYTES / size)));
@@ -184,7 +186,7 @@ export class Statement implements Submittable {
   }
 
   handlePortalSuspended(connection: Connection): void {
-    if (this.#result.truncated && !this.#limits.drain) this.#sync(connection);
+    if (this.#result.truncated) this.#sync(connection);
     else this.#fetch(wireOf(connection));
   }
 
@@ -217,6 +219,8 @@ export class Statement implements Submittable {
     this.#error = new PgdbaError("unsupported", "COPY FROM STDIN gets no data here", {
       hint: "Use INSERT, or COPY from a file.",
     });
+    // A Sync that came while the server waits for data counts for nothing.
+    this.#synced = false;
     wireOf(connection).sendCopyFail("no data");
   }
 

@@ -18,15 +18,16 @@ afterAll(async () => {
   removePlaces();
 });
 
-/** Of moments that fit, the last one is met: a build that takes long comes after what looks at it. */
+/** Of moments that fit, the last one is met. None is one of a clock: such a one may not be met on a busy machine. */
 const KILLS: [act: string, version: 13 | 18, way: Way, moment: RegExp][] = [
   ["sequence/widen --method batches", 13, "resume", /^acted filled/],
-  ["maintenance/reindex", 18, "give up", /^(amid|started)/],
-  ["index/create", 13, "resume", /^amid/],
+  ["maintenance/reindex", 18, "give up", /^acted/],
+  ["index/create", 13, "resume", /^acted/],
   ["index/drop", 18, "give up", /^acted/],
   ["role/password", 13, "give up", /^acted/],
   ["partition/add", 18, "again", /^started owned/],
   ["constraint/validate", 13, "resume", /^acted .*0/],
+  ["maintenance/analyze", 18, "resume", /^ended .*1/],
 ];
 
 test.each(KILLS)(

@@ -153,9 +153,10 @@ export const OTHERS: Record<string, Act> = {
     plant: planted("CREATE ROLE app LOGIN PASSWORD 'old-one'"),
     words: ["role", "password", "app"],
     judge: async (scene, at) => {
-      const found = [...new Bun.Glob("passwords/*").scanSync(at.home)];
-      if (found.length !== 1) return [`files: ${found.join()}`];
-      return logsIn(scene, "app", readFileSync(join(at.home, found[0]!), "utf8").trim());
+      const found = [...new Bun.Glob("passwords/*").scanSync(at.home)].toSorted();
+      const newest = found.findLast((file) => !file.endsWith(".before"));
+      if (newest === undefined) return ["no file has the password"];
+      return logsIn(scene, "app", readFileSync(join(at.home, newest), "utf8").trim());
     },
   },
   "extension/create": { words: ["extension", "create", "hstore"] },
