@@ -57,4 +57,37 @@ describe.each(VERSIONS_HERE)("replay of a standby of PostgreSQL %d", (version) =
       expect(envelope.error.message).toBe("This server is not a standby");
     }
   }, 60_000);
+
+  // Before 14 such a standby does not pause, it stops.
+  test.skipIf(version < 14)(
+    "it is not resumed where that would shut the standby down; the remedy's command and a restart mend it",
+    async () => {
+      await primary.run(["config", "apply", "--settings", '{"max_connections": 150}']);
+      await primary.restart();
+      while (!(await reader.query("SELECT pg_is_wal_replay_paused() AS p")).rows[0].p)
+        await Bun.sleep(100);
+      const [{ remedy }] = (await there(["health", "check", "--only", "replay-paused"])).envelope
+        .data.findings;
+      expect(remedy).toMatchObject({
+        runbook: "config/apply",
+        params: { settings: { max_connections: 150 } },
+      });
+      const { error } = (await there(["replica", "replay-resume"])).envelope;
+      expect(error.code).toBe("assertion_failed");
+      expect(error.message).toContain("max_connections = 150. Do not resume it");
+      expect(error.hint).toContain(remedy.command);
+      expect((await reader.query("SELECT pg_is_wal_replay_paused() AS p")).rows).toEqual([
+        { p: true },
+      ]);
+      const set = ["run", "config/apply", "--settings", JSON.stringify(remedy.params.settings)];
+      expect((await there(set)).envelope.error).toBeNull();
+      await reader.end();
+      await standby.restart();
+      reader = await clientOf(standby);
+      expect(
+        (await there(["health", "check", "--only", "replay-paused"])).envelope.data.findings,
+      ).toEqual([]);
+    },
+    60_000,
+  );
 });
