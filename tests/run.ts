@@ -56,7 +56,7 @@ process.exit(passedAtLast ? (covered && passed > 0 ? 0 : 1) : code === 0 ? 1 : c
 /** One run of `bun test`: its exit code, and what it said of each test, which is also shown as it comes. */
 async function bunTest(args: string[]): Promise<{ code: number; said: string }> {
   // Of the tests that a file runs at once: each is a program or more, and twenty would keep one another waiting for too long.
-  const bounds = ["--max-concurrency=4", "--timeout", "90000"];
+  const bounds = ["--max-concurrency=4", "--timeout", "180000"];
   const child = Bun.spawn([process.execPath, "test", ...args, ...bounds], {
     cwd: root,
     stdin: "ignore",

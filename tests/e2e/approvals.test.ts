@@ -15,7 +15,7 @@ import {
   write,
 } from "./support.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 const TOUCH = `summary: Touch a file.

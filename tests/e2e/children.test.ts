@@ -15,7 +15,7 @@ import {
   Running,
 } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 const strays: number[] = [];

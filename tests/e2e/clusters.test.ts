@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { at, cli, place, removePlaces, write } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterEach(removePlaces);
 
 /** A server that counts who comes, and answers nobody. */

@@ -5,7 +5,7 @@ import type { TestServer } from "../support/postgres.ts";
 import { sharedServer } from "./server.ts";
 import { at, type Env, envelopeOf, type Place, place, removePlaces, write } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 const ROOT = join(import.meta.dir, "../..");
@@ -83,7 +83,7 @@ output: {findings: steps.plan.output.findings}
     env: p.env,
   });
   expect(built.stderr.toString()).toBe("");
-}, 120_000);
+}, 300_000);
 
 const link = () => join(p.root, "link");
 const WAYS: Record<string, [program: () => string, env: Env]> = {

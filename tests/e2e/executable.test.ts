@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Env, envelopeOf, type Place, place, removePlaces } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 const LAUNCHER = join(import.meta.dir, "../../engine/pgdba");

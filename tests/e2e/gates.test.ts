@@ -18,7 +18,7 @@ import {
   write,
 } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 const act = (risk: string) =>

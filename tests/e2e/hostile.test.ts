@@ -6,7 +6,7 @@ import type { TestServer } from "../support/postgres.ts";
 import { clusterFile, sharedServer } from "./server.ts";
 import { at, cli, envelopeOf, place, removePlaces, runbooks, write } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 const HEAD = "summary: s\nrisk: read\n";

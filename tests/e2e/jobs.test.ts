@@ -18,7 +18,7 @@ import {
   stepTypes,
 } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const pids: number[] = [];
 afterAll(() => {

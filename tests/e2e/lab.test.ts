@@ -6,7 +6,7 @@ import type { JsonObject } from "../../engine/types.ts";
 import { KILL_AT, KILLED, runIn } from "../support/live.ts";
 import { at, cli, place, raw, removePlaces, write } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 const p = place();
 afterAll(async () => {
   await cli(["lab", "down", "--remove"], p);

@@ -59,7 +59,7 @@ for (const { provider, missing } of PLACES) {
         const again = await live.run("cluster", "init", "--generate-secrets");
         expect(again.envelope.error).toMatchObject({ code: "step_refused" });
         expect(await live.settled()).toBe("pg1");
-      }, 120_000);
+      }, 300_000);
 
       /** A segment that this server ends now is in the archive, and so is all before it. */
       const archives = async (node: string) => {
@@ -161,7 +161,7 @@ for (const { provider, missing } of PLACES) {
         await nothingLost(writer);
         await live.well("failover", "rollback", "--run", run.id);
         expect(await live.settled()).toBe("pg1");
-      }, 240_000);
+      }, 300_000);
 
       test("what a DBA asks for is told of all of it, and the health check of a member", async () => {
         const { leader, members, findings } = await live.well("cluster", "status");
@@ -170,7 +170,7 @@ for (const { provider, missing } of PLACES) {
         expect(findings.map((one: any) => one.severity)).not.toContain("critical");
         const { envelope } = await live.run("health", "check", "--host", "pg2");
         expect(envelope.data).toMatchObject({ server: { role: "standby" } });
-      }, 120_000);
+      }, 300_000);
 
       test("with the guard a dead primary is followed at once, and comes back by itself", async () => {
         const guard = live.begin("failover", "guard");
@@ -193,7 +193,7 @@ for (const { provider, missing } of PLACES) {
         const { id } = (envelope.data as any).run;
         const { data } = await live.run("runs", id).then((ran) => ran.envelope as any);
         expect(data.steps.map((step: any) => step.id)).toContain("released");
-      }, 240_000);
+      }, 300_000);
 
       /** The guard is at work meanwhile; afterwards the ids of all steps that it has begun, with how often, and who takes writes. */
       async function guarded(flags: string[], act: (said: () => string[]) => Promise<void>) {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Diagnostic } from "../../engine/types.ts";
 import { cli, place, type Ran, removePlaces, runbooks, write } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 const OUTPUT = `output: {type: "object"}, async run() { return {}; }`;

@@ -17,7 +17,7 @@ import {
   statuses,
 } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 let server: TestServer;

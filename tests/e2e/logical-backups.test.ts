@@ -19,7 +19,7 @@ beforeAll(async () => {
     CREATE TABLE orders (id int PRIMARY KEY CHECK (slow(id))); INSERT INTO orders SELECT generate_series(1, 15)`,
     "shop",
   );
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   removePlaces();
   await server.stop();
@@ -77,7 +77,7 @@ test("a dump that was killed is no backup, and resume takes it to its end", asyn
   expect(below("/record/")).toHaveLength(1);
   expect(new Set(below("/backup/").map((name) => /backup\/([^/]+)/.exec(name)?.[1])).size).toBe(1);
   expect(logins()).toEqual([]);
-}, 120_000);
+}, 300_000);
 
 test("a restore that was killed leaves no database that looks whole; resume ends it, in its place too", async () => {
   const id = /record\/(.*)\.json$/.exec(below("/record/")[0]!)![1]!;
@@ -120,7 +120,7 @@ test("a restore that was killed leaves no database that looks whole; resume ends
   expect(replaced.envelope).toMatchObject({ success: true, data: { database: "shop", rows: 15 } });
   const aside = String(valueAt(replaced.envelope.data, "aside"));
   expect(await names()).toEqual(["postgres", "shop", "shop_restored", aside].toSorted());
-}, 180_000);
+}, 300_000);
 
 test("the database of the connection does not choose what is dumped", async () => {
   const ran = await cli(["backup", "dump", ...words, "--database", "shop"], here, { env: env() });
@@ -128,4 +128,4 @@ test("the database of the connection does not choose what is dumped", async () =
   expect(databases.map(({ database }) => database)).toEqual(
     expect.arrayContaining(["postgres", "shop"]),
   );
-}, 60_000);
+}, 300_000);

@@ -8,7 +8,7 @@ import { newPrivateKey } from "../../engine/approval/approval.ts";
 import type { Envelope } from "../../engine/types.ts";
 import { at, cli, eventually, place, raw, removePlaces, runbooks, Running } from "./support.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const alice = newPrivateKey();
 const NOTE = (text: string) => `exec: {argv: [sh, -c, 'echo ${text} >> notes']}`;

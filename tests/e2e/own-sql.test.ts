@@ -3,7 +3,7 @@ import { clientOf, createDatabase, type TestServer } from "../support/postgres.t
 import { clusterFile, sharedServer } from "./server.ts";
 import { at, cli, type Env, type Place, place, removePlaces, runbooks } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 let server: TestServer;

@@ -16,7 +16,7 @@ import {
   write,
 } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 /** Long, and with what each encoding changes, so that a cut or an encoded form shows. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { clusterFile, sharedServer } from "./server.ts";
 import { at, cli, filesBelow, place, removePlaces, runbooks } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 test("a sensitive query masks values, and no name of a column, a step or the envelope", async () => {

@@ -18,7 +18,7 @@ import {
   stepTypes,
 } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 const NOTE = (text: string) => `exec: {argv: [sh, -c, 'echo ${text} >> notes']}`;

@@ -18,7 +18,7 @@ import {
   Running,
 } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 let server: TestServer;
 let env: Env;

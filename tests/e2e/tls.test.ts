@@ -61,7 +61,7 @@ describe.skipIf(missing !== null)(
         "SELECT bool_and(ssl), count(*) > 1 FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE client_addr IS NOT NULL",
       );
       expect(links).toEqual([[true, true]]);
-    }, 120_000);
+    }, 300_000);
 
     test("certificates are renewed while clients go on, and only when they are due", async () => {
       expect((await live.well("cluster", "certificates")).renewed).toEqual([]);

@@ -41,7 +41,7 @@ test("the files are what their source makes, and the source is typed", () => {
     code: 0,
     said: "",
   });
-}, 60_000);
+}, 300_000);
 
 describe.each(readdirSync(folder))("%s", (name) => {
   const text = readFileSync(join(folder, name), "utf8");

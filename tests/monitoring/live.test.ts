@@ -138,12 +138,12 @@ describe.skipIf(missing !== null)(
       });
       // One password for all servers, as in a cluster.
       await asUser(newer, cluster.user, cluster.password);
-    }, 180_000);
+    }, 300_000);
     afterAll(async () => {
       await pgdba?.stop(true);
       await pooler?.stop();
       await Promise.all([cluster?.stop(), newer?.stop()]);
-    }, 60_000);
+    }, 300_000);
 
     for (const suite of SUITES) {
       const programs = found.get(suite) ?? { missing: "not looked for" };
@@ -179,7 +179,7 @@ describe.skipIf(missing !== null)(
               pgdba: [member(CLUSTER, `127.0.0.1:${pgdba.port}`)],
             },
           });
-        }, 90_000);
+        }, 300_000);
         afterAll(async () => {
           await stack?.stop();
         });
@@ -198,7 +198,7 @@ describe.skipIf(missing !== null)(
             "prometheus monitor1",
           ];
           expect(await never(wanted, async (one) => (await up()).has(one))).toEqual([]);
-        }, 180_000);
+        }, 300_000);
 
         test("each name that rules and dashboards read is one that the exporters give", async () => {
           const names = expressions.map(namesIn);
@@ -211,20 +211,20 @@ describe.skipIf(missing !== null)(
           const some = async (one: string) =>
             (await given()).some((name) => new RegExp(`^(${one})$`).test(name));
           expect(await never(patterns, some)).toEqual([]);
-        }, 180_000);
+        }, 300_000);
 
         test("each query of the dashboards gives a series", async () => {
           const queries = panels.map(({ where, expr }) => ({ where, expr: filled(expr) }));
           expect(queries.length).toBeGreaterThan(80);
           const gives = async ({ expr }: { expr: string }) => (await stack.query(expr)).length > 0;
           expect(await never(queries, gives)).toEqual([]);
-        }, 180_000);
+        }, 300_000);
 
         test("each figure that monitor status shows over time gives a series", async () => {
           const gives = async ({ expr }: { expr: string }) =>
             (await stack.query(expr)).length === 1;
           expect(await never(figuresOf(CLUSTER, 60), gives)).toEqual([]);
-        }, 180_000);
+        }, 300_000);
 
         test("no rule fails, and a healthy cluster has no alert but the watchdog", async () => {
           const { groups } = (await stack.get("/api/v1/rules")) as {

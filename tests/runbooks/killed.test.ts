@@ -7,12 +7,12 @@ import type { Scene } from "../support/mending/scene.ts";
 import { clean, trial, type Way } from "../support/mending/trial.ts";
 import { VERSIONS_HERE } from "../support/planted.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const scenes = new Map<number, Scene>();
 beforeAll(async () => {
   for (const version of VERSIONS_HERE) scenes.set(version, await openScene(version, []));
-}, 60_000);
+}, 300_000);
 afterAll(async () => {
   for (const scene of scenes.values()) await scene.stop();
   removePlaces();

@@ -4,7 +4,7 @@ import { connect } from "../../providers/postgres/connect.ts";
 import { cli, removePlaces, Running } from "../e2e/support.ts";
 import { LIMIT_MS, Rehearsed, until } from "../support/rehearsed.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const shop = new Rehearsed("paired");
 beforeAll(async () => {

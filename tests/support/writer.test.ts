@@ -2,7 +2,7 @@ import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { clientOf, startServer, type TestServer } from "./postgres.ts";
 import { startWriter } from "./writer.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 let server: TestServer;
 afterAll(() => server?.stop());
 

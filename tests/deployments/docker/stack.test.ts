@@ -3,7 +3,7 @@ import { composeMissing, docker } from "../../support/docker.ts";
 import { clientOf } from "../../support/postgres.ts";
 import { inspect, python, type Stack, startStack } from "./compose-stack.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 const missing = composeMissing();
 const here = missing ?? "here";
 let stack: Stack;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inProcess } from "../../support/in-process.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 let home: string;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), "pgdba-commands-"));

@@ -159,5 +159,5 @@ for (let seed = 1; seed <= 12; seed++) {
   test(`a process that dies at any point, seed ${seed}`, async () => {
     await dieEverywhere(seed, drill(seed));
     await stopAndDie(seed, drill(seed));
-  }, 240_000);
+  }, 300_000);
 }

@@ -310,7 +310,7 @@ describe("evaluate", () => {
       "many.map(x, many.map(y, timestamp(y).getHours('Europe/Paris')))",
     ])
       expect(`${source} ${failure(source, given).code}`).toBe(`${source} limit_exceeded`);
-  }, 120_000);
+  }, 300_000);
   test.each([
     `${"!".repeat(15_000)}true`,
     "(".repeat(5000),

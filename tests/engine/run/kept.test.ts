@@ -65,7 +65,7 @@ test("a loop over large outputs is ended with an error, its memory bounded; one 
     message: expect.stringContaining("The outputs of this run are larger"),
   } as never);
   expect(grown).toBeLessThan(600);
-}, 120_000);
+}, 300_000);
 
 test("neither an input nor the output of a runbook may be put together beyond all bounds", () =>
   withHarness(async (h) => {

@@ -24,7 +24,7 @@ import { type ClusterKey, walName } from "../../../providers/repository/layout.t
 import { makeRepository, openRepository } from "../../../providers/repository/open.ts";
 import { emptySegment, KEY } from "./empty-segment.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 const MB = 1 << 20;
 const base = mkdtempSync(join(tmpdir(), "pgdba-ahead-"));
 afterAll(() => rmSync(base, { recursive: true, force: true }));

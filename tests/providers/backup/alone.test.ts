@@ -7,7 +7,7 @@ import { tableNamed, withSuffix } from "../../../providers/backup/logical/names.
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
 import { openSession, type PgSession, specOf } from "../postgres/helpers.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const BIN = "/usr/lib/postgresql/15/bin";
 let server: TestServer;

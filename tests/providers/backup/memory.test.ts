@@ -20,4 +20,4 @@ test("a stream of any length goes through a repository in the same memory", asyn
   // Each passed 256 MB; of the node it is all that its process holds.
   for (const [what, megabytes] of Object.entries(grown))
     expect(`${what}: ${megabytes < 128}`).toBe(`${what}: true`);
-}, 120_000);
+}, 300_000);

@@ -21,7 +21,7 @@ import { backupPrefix, recordName, walName } from "../../../providers/repository
 import { type Archived, startArchived, takeBackup } from "../../support/archived.ts";
 import { clientOf, type Version } from "../../support/postgres.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const ROOT = join(import.meta.dir, "../../..");
 const PGDBA = [process.execPath, join(ROOT, "engine/main.ts")];

@@ -7,7 +7,7 @@ import { openBinaries } from "../../../providers/nodes/embedded/binaries.ts";
 import { initdb } from "../../../providers/nodes/embedded/server.ts";
 import { ordinaryUser } from "../../../providers/nodes/embedded/user.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 const owner = ordinaryUser();
 const base = await mkdtemp(join(tmpdir(), "ss-"));

@@ -13,7 +13,7 @@ import { lsnText } from "../../../providers/postgres/lsn.ts";
 import { type Archived, archivingServer, MemoryRepository } from "../../support/archive.ts";
 import { type Version, VERSIONS } from "../../support/postgres.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const MB = 1 << 20;
 

@@ -24,7 +24,7 @@ describe.skipIf(missing !== null)(`etcd${missing === null ? "" : ` (${missing})`
       password: "secret",
     };
     dcs = await openDcs(spec);
-  }, 120_000);
+  }, 300_000);
   afterAll(() => etcd?.stop());
 
   const put = (key: string, value: string, lease?: string) =>
@@ -63,7 +63,7 @@ describe.skipIf(missing !== null)(`etcd${missing === null ? "" : ` (${missing})`
     // This one has learnt before that no token was needed.
     expect(await dcs.leader()).toBeNull();
     // Each account costs etcd a slow hash.
-  }, 120_000);
+  }, 300_000);
 
   test("health: every member, its leader, and the revision that a majority confirms", async () => {
     const { quorum, revision, members, alarms } = await dcs.health();
@@ -192,7 +192,7 @@ describe.skipIf(missing !== null)(`etcd${missing === null ? "" : ` (${missing})`
     expect(members.filter(({ reachable }) => !reachable)).toMatchObject([
       { name: "etcd3", endpoint: etcd.members[2]!.url, leader: false },
     ]);
-  }, 120_000);
+  }, 300_000);
 
   test("without a majority health says so, and nobody knows the leader", async () => {
     await etcd.members[1]!.kill();
@@ -208,5 +208,5 @@ describe.skipIf(missing !== null)(`etcd${missing === null ? "" : ` (${missing})`
     ]);
     await etcd.members[0]!.kill();
     expect(await dcs.health()).toMatchObject({ quorum: false, members: [{}, {}, {}] });
-  }, 120_000);
+  }, 300_000);
 });

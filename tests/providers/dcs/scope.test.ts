@@ -21,7 +21,7 @@ describe.skipIf(missing !== null)(
       const { etcd } = cluster;
       const at = { endpoints: [etcd], scope: "test", namespace: "service" };
       dcs = await openDcs({ kind: "etcd3", ...at });
-    }, 120_000);
+    }, 300_000);
     afterAll(() => cluster?.stop());
 
     const state = (member: number): Promise<any> =>
@@ -93,7 +93,7 @@ describe.skipIf(missing !== null)(
         return rows.some(({ a }) => a === cluster.members[1 - leader]!.name);
       });
       await stopAll(leader);
-    }, 120_000);
+    }, 300_000);
 
     test("data of another cluster is refused under the old scope, and taken when only the configuration is put back", async () => {
       const data = cluster.data(0);
@@ -117,6 +117,6 @@ describe.skipIf(missing !== null)(
       const now = await dcs.save();
       expect(now["initialize"]).toBe(await identity(0));
       expect(now["initialize"]).not.toBe(saved["initialize"]);
-    }, 120_000);
+    }, 300_000);
   },
 );

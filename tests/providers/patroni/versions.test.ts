@@ -36,7 +36,7 @@ function suite(version: string, tree: string | undefined): void {
     const endpoints = cluster.members.map(({ api }) => api);
     const { apiUser: user, apiPassword: password } = cluster;
     client = await patroniClient({ endpoints, user, password }, { patienceMs: 5_000 });
-  }, 120_000);
+  }, 300_000);
   afterAll(() => cluster?.stop());
 
   async function roles(): Promise<{ leader: PatroniMember; standbys: PatroniMember[] }> {

@@ -208,7 +208,7 @@ describe("a real server", () => {
     expect(codes).toEqual(["limit_exceeded", true, "query_failed", "unsupported"]);
     // In kB. What the garbage collector has not yet come to is part of it.
     expect(grown).toBeLessThan(100 * 1024);
-  }, 120_000);
+  }, 300_000);
 });
 
 test("a web server in its place is told apart at once", async () => {

@@ -167,7 +167,7 @@ describe.skipIf(Bun.which("openssl") === null)("TLS (needs openssl)", () => {
         }
       },
     });
-  }, 120_000);
+  }, 300_000);
   afterAll(async () => {
     await server.stop();
     rmSync(dir, { recursive: true });

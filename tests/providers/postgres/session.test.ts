@@ -222,7 +222,7 @@ describe("ends", () => {
     } finally {
       process.kill(stopped.info.pid, "SIGCONT");
     }
-  }, 120_000);
+  }, 300_000);
 
   test("a wait for a lock", async () => {
     const other = await openSession(spec);
@@ -306,7 +306,7 @@ test("a commit that no standby confirmed is not called done", async () => {
   } finally {
     await lonely.stop();
   }
-}, 120_000);
+}, 300_000);
 
 test("every supported version describes itself", async () => {
   for (const version of VERSIONS) {
@@ -319,4 +319,4 @@ test("every supported version describes itself", async () => {
     ]);
     await pg.close();
   }
-}, 120_000);
+}, 300_000);

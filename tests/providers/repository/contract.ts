@@ -71,11 +71,11 @@ export function repositoryContract({ kind, begin, end }: KindUnderTest): void {
     beforeAll(async () => {
       connect = await begin();
       repository = await connect();
-    }, 120_000);
+    }, 300_000);
     afterAll(async () => {
       await repository?.close();
       await end();
-    }, 120_000);
+    }, 300_000);
 
     test("says where it is", () => {
       expect(repository.where.length).toBeGreaterThan(3);
@@ -195,7 +195,7 @@ export function repositoryContract({ kind, begin, end }: KindUnderTest): void {
       }
       expect(await all(await repository.read("large/one", { from: 3, bytes: 0 }))).toBe("");
       await repository.remove(["large/one"]);
-    }, 120_000);
+    }, 300_000);
 
     test("what is not there is missing, and to remove it is no error", async () => {
       expect(await repository.read("nowhere/a/b")).toBeNull();
@@ -277,7 +277,7 @@ export function repositoryContract({ kind, begin, end }: KindUnderTest): void {
       expect(await names(repository, "many/", made[1049])).toEqual(made.slice(1050));
       await repository.remove(made);
       expect(await names(repository, "many/")).toEqual([]);
-    }, 120_000);
+    }, 300_000);
 
     test("what is removed is gone, and its name is free", async () => {
       await repository.create("gone/x/1", text("1"));
@@ -321,7 +321,7 @@ export function repositoryContract({ kind, begin, end }: KindUnderTest): void {
       } finally {
         for (const one of others) await one.close();
       }
-    }, 120_000);
+    }, 300_000);
 
     test("a name that leads elsewhere is refused", async () => {
       for (const bad of [

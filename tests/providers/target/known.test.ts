@@ -13,7 +13,7 @@ import { codeOf } from "../postgres/helpers.ts";
 import { postgresOf } from "../../support/target.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const dir = mkdtempSync(join(tmpdir(), "pgdba-known-"));
 const open: Target[] = [];
@@ -28,7 +28,7 @@ beforeAll(async () => {
     startServer({ prepare: (dataDir) => cloneInto(dataDir, server) }),
     ask<string>(server, "SELECT system_identifier::text AS value FROM pg_control_system()"),
   ]);
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   for (const target of open) await target.close();
   await standby.stop();

@@ -11,7 +11,7 @@ import { clientOf, startServer, type TestServer } from "../../support/postgres.t
 import { accessFor, postgresOf, through } from "../../support/target.ts";
 import { codeOf } from "../postgres/helpers.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const dir = mkdtempSync(join(tmpdir(), "pgdba-leader-"));
 const open: Target[] = [];
@@ -28,7 +28,7 @@ beforeAll(async () => {
   await ask(primary, "CREATE TABLE notes (word text)");
   const copy = await startServer({ prepare: (dataDir) => cloneInto(dataDir, primary) });
   standby = { ...copy, password: primary.password };
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   for (const target of open) await target.close();
   await Promise.all([primary.stop(), standby.stop()]);

@@ -8,7 +8,7 @@ import { resolveTarget } from "../../../providers/target/resolve.ts";
 import { accessFor, postgresOf } from "../../support/target.ts";
 import { codeOf } from "../postgres/helpers.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const dir = mkdtempSync(join(tmpdir(), "pgdba-place-"));
 chmodSync(dir, 0o711);

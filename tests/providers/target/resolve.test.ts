@@ -394,7 +394,7 @@ describe("the lock", () => {
     } finally {
       process.kill(pid, "SIGCONT");
     }
-  }, 120_000);
+  }, 300_000);
 
   test("is held by a process that is stopped, and free when it is gone", async () => {
     const script = `import { resolveTarget } from ${JSON.stringify(join(import.meta.dir, "../../../providers/target/resolve.ts"))};

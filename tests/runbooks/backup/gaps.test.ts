@@ -15,7 +15,7 @@ import { ARCHIVE_COMMAND } from "../../../providers/backup/archive.ts";
 import { at, cli, type Ran, removePlaces } from "../../e2e/support.ts";
 import { Rehearsed, until } from "../../support/rehearsed.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const shop = new Rehearsed();
 let folder = join(shop.place.root, "backups");

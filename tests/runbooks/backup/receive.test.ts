@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { at, cli, type Ran, removePlaces, Running } from "../../e2e/support.ts";
 import { Rehearsed, until } from "../../support/rehearsed.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const shop = new Rehearsed();
 const folder = join(shop.place.root, "backups");

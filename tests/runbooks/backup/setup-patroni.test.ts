@@ -21,7 +21,7 @@ describe.skipIf(missing !== null)(
     chmodSync(base, 0o711);
     beforeAll(async () => {
       world = await startWorld(2);
-    }, 120_000);
+    }, 300_000);
     afterAll(async () => {
       await world?.end();
       rmSync(base, { recursive: true, force: true });
@@ -83,6 +83,6 @@ describe.skipIf(missing !== null)(
       expect(entry.cluster_id.length).toBeGreaterThan(20);
       const config = await world.cluster.get("/config");
       expect(config.postgresql.parameters.archive_mode).toBe("on");
-    }, 180_000);
+    }, 300_000);
   },
 );

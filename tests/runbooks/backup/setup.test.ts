@@ -15,7 +15,7 @@ import { at, cli, type Ran, removePlaces, statuses } from "../../e2e/support.ts"
 import { makeBucket, s3, storePlace, withoutS3 } from "../../support/s3.ts";
 import { NODES, Rehearsed, until } from "../../support/rehearsed.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const shop = new Rehearsed();
 const folder = join(shop.place.root, "backups");

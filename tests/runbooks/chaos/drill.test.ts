@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { at, cli, removePlaces, type Ran, Running } from "../../e2e/support.ts";
 import { LIMIT_MS, Rehearsed, until } from "../../support/rehearsed.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const shop = new Rehearsed();
 const TARGET = ["--cluster", "shop", "--format", "json"];

@@ -5,7 +5,7 @@ import { at, cli, type Ran, removePlaces, Running } from "../../e2e/support.ts";
 import { runIn } from "../../support/live.ts";
 import { LIMIT_MS, Rehearsed, until } from "../../support/rehearsed.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const shop = new Rehearsed();
 const pgdba = (...argv: string[]): Promise<Ran> =>

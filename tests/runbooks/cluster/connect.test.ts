@@ -17,7 +17,7 @@ import { until } from "../../support/rehearsed.ts";
 import { type PatroniCluster, patroniMissing, startPatroni } from "../../support/patroni.ts";
 import { at, cli, type Place, place, type Ran, removePlaces } from "../../e2e/support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 const missing = patroniMissing();
 if (missing !== null) process.stderr.write(`cluster/connect is not tested: ${missing}\n`);
 

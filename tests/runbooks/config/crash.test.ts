@@ -93,7 +93,7 @@ test("killed before any statement of config apply, resume brings the new state, 
     expect([back.exit, await state()]).toEqual([0, OLD_STATE]);
   }
   expect(points).toBeGreaterThanOrEqual(8);
-}, 120_000);
+}, 300_000);
 
 test("a run that was taken back, or whose settings others have changed, is not gone on with", async () => {
   const cut = async (name: string) => {
@@ -120,7 +120,7 @@ test("a run that was taken back, or whose settings others have changed, is not g
   expect([changed.exit, changed.envelope.error.code]).toEqual([1, "step_refused"]);
   expect(changed.envelope.error.message).toMatch(/somebody else has changed work_mem$/);
   expect(await autoConf(server)).toContain("work_mem = '77MB'");
-}, 120_000);
+}, 300_000);
 
 test("a run that fails after it changed settings leaves them as they were, and says so", async () => {
   const env = await place("fails");
@@ -136,7 +136,7 @@ test("a run that fails after it changed settings leaves them as they were, and s
   );
   expect([failed.exit, failed.envelope.error.run.status]).toEqual([5, "undone"]);
   expect(await state()).toEqual(OLD_STATE);
-}, 120_000);
+}, 300_000);
 
 test("a run that never came to change anything has failed, and is not undone", async () => {
   const env = await place("untouched");
@@ -152,7 +152,7 @@ test("a run that never came to change anything has failed, and is not undone", a
     expect([failed.exit, failed.envelope.error.run.status]).toEqual([1, "failed"]);
   }
   expect(await state()).toEqual(OLD_STATE);
-}, 120_000);
+}, 300_000);
 
 test("a secret among --settings is refused before there is a run; from a file it is nowhere in clear but in the server", async () => {
   const env = await place("secret");
@@ -198,7 +198,7 @@ test("a secret among --settings is refused before there is a run; from a file it
   expect(kept.filter((text) => text.includes(secret))).toEqual([]);
   const back = await pgdba(["config", "rollback", "--quiet", id], env);
   expect([back.exit, await state()]).toEqual([0, OLD_STATE]);
-}, 120_000);
+}, 300_000);
 
 test("config tune, diff, show and apply --from-tune work together on a server", async () => {
   const env = await place("tune");
@@ -230,4 +230,4 @@ test("config tune, diff, show and apply --from-tune work together on a server", 
     env,
   );
   expect([restart.exit, restart.envelope.error.code]).toEqual([3, "capability_missing"]);
-}, 120_000);
+}, 300_000);

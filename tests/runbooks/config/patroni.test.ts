@@ -41,7 +41,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
 `,
       );
       env = { PGDBA_HOME: home, SQL_PASSWORD: cluster.password, API_PASSWORD: cluster.apiPassword };
-    }, 120_000);
+    }, 300_000);
     afterAll(async () => {
       await cluster.stop();
       await rm(home, { recursive: true, force: true });
@@ -105,7 +105,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       expect(back.envelope.error).toBeNull();
       expect(await parameters()).toEqual(was);
       expect(await shown("work_mem")).toEqual(["5MB", "5MB"]);
-    }, 120_000);
+    }, 300_000);
 
     test("what Patroni would not take is refused before anything is written", async () => {
       const was = await cluster.get("/config", leader);
@@ -186,7 +186,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       await client.end();
       expect(shortly(await until(look, ({ findings }) => findings.length === 0))).toEqual([]);
       expect(await parameters()).toEqual(was);
-    }, 120_000);
+    }, 300_000);
 
     test("as many synchronous standbys as asked for are enough while Patroni has another one to take", async () => {
       const { host, port } = cluster.members[leader]!;
@@ -247,7 +247,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       }
       await target.close();
       expect(await parameters()).toEqual(was);
-    }, 120_000);
+    }, 300_000);
 
     test("killed around the PATCH, resume brings the new values and rollback the old ones", async () => {
       const was = await parameters();
@@ -284,7 +284,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
           ).toBe(0);
       }
       expect(await parameters()).toEqual(was);
-    }, 120_000);
+    }, 300_000);
 
     test("apply-restart restarts the standby first and the leader after it, smaller values included", async () => {
       const values = settings({ max_connections: 40 });
@@ -306,7 +306,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
         [],
         false,
       ]);
-    }, 120_000);
+    }, 300_000);
 
     test("what went there and back needs no restart, whatever the servers say", async () => {
       const done = await run("config", "apply", ...settings({ max_files_per_process: 900 }));
@@ -331,7 +331,7 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
         0,
         { restarted: [], pending_restart: [] },
       ]);
-    }, 120_000);
+    }, 300_000);
 
     test("a setting with which no member would start again is refused before a restart, and with a word stops at the first standby", async () => {
       const was = await parameters();
@@ -355,6 +355,6 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       const state = await cluster.get("/patroni", leader);
       expect(state.state).toBe("running");
       expect(state.role).not.toBe("replica");
-    }, 120_000);
+    }, 300_000);
   },
 );

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Bench, bench, PLACES } from "../maintenance/support.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 describe.each(PLACES)("rows that are double on PostgreSQL $name", ({ start, name }) => {
   let on: Bench;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { clientOf } from "../../support/postgres.ts";
 import { type Bench, bench, PLACES } from "../maintenance/support.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 describe.each(PLACES)("on PostgreSQL $name", ({ start }) => {
   let on: Bench;

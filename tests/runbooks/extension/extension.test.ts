@@ -30,7 +30,7 @@ describe.each(VERSIONS_HERE)("extensions of PostgreSQL %d", (version) => {
     expect(data).toMatchObject({ updated: [{ extension: "hstore", before: "1.4" }], outdated: [] });
     expect((await server.run(look)).envelope.data.findings).toEqual([]);
     expect((await server.run(["extension", "update"])).envelope.data.updated).toEqual([]);
-  }, 60_000);
+  }, 300_000);
 
   test("one that can't be updated does not keep the others from it, and a plan tells what would be", async () => {
     await dba.query(`CREATE EXTENSION pg_stat_statements VERSION '1.7'; CREATE VIEW slow AS SELECT queryid FROM pg_stat_statements;
@@ -44,7 +44,7 @@ describe.each(VERSIONS_HERE)("extensions of PostgreSQL %d", (version) => {
     expect(error.message).toStartWith("pg_stat_statements 1.7 stays: cannot drop view");
     expect(data.updated).toMatchObject([{ extension: "pg_trgm", before: "1.3" }]);
     expect(data.outdated).toEqual(["pg_stat_statements"]);
-  }, 60_000);
+  }, 300_000);
 
   test("one with operator classes is dropped, once nothing of a database uses it; a partition of its table is none of its parts", async () => {
     const dropped = (name: string) => server.run(["extension", "drop", name, "--yes"]);
@@ -61,5 +61,5 @@ describe.each(VERSIONS_HERE)("extensions of PostgreSQL %d", (version) => {
     expect((await dropped("hstore")).envelope.error).toBeNull();
     const { rows } = await dba.query("SELECT FROM pg_extension WHERE extname = 'hstore'");
     expect(rows).toEqual([]);
-  }, 60_000);
+  }, 300_000);
 });

@@ -20,7 +20,7 @@ describe.skipIf(missing !== null)(
       const { members } = await world.cluster.get("/cluster");
       leader = members.find(({ role }: any) => role === "leader").name;
       standbys = members.map(({ name }: any) => name).filter((name: string) => name !== leader);
-    }, 120_000);
+    }, 300_000);
     afterAll(() => world?.end());
 
     const run = (...args: string[]): Promise<Ended> =>
@@ -58,7 +58,7 @@ describe.skipIf(missing !== null)(
       const inactive = ["health", "check", "--only", "slot-inactive", "--host", standbys[0]!];
       const { findings, errors } = (await run(...inactive)).envelope.data;
       expect([findings, errors]).toEqual([[], []]);
-    }, 120_000);
+    }, 300_000);
 
     test("cluster pause and cluster resume", async () => {
       const paused = await run("cluster", "pause");
@@ -77,7 +77,7 @@ describe.skipIf(missing !== null)(
       expect((await run("cluster", "resume")).envelope.error.code).toBe("approval_needed");
       const resumed = await run("cluster", "resume", "--yes");
       expect(resumed.envelope.data).toMatchObject({ pause: false, already: false, leader });
-    }, 120_000);
+    }, 300_000);
 
     test("replica reinit makes a standby anew, by its name or its place, and refuses the leader", async () => {
       const leads = await run("replica", "reinit", leader, "--yes");
@@ -88,7 +88,7 @@ describe.skipIf(missing !== null)(
       expect(done.envelope.error).toBeNull();
       expect(done.envelope.data).toMatchObject({ member: standbys[0], leader });
       expect(done.envelope.data.seconds).toBeGreaterThan(0);
-    }, 120_000);
+    }, 300_000);
 
     /** Begins a run, which is killed a moment after Patroni has its request, and resumes it. */
     async function killedAndResumed(...args: string[]): Promise<Ended> {
@@ -126,7 +126,7 @@ describe.skipIf(missing !== null)(
       const resumed = await killedAndResumed("replica", "reinit", standbys[1]!);
       expect(resumed.envelope.error).toBeNull();
       expect(resumed.envelope.data).toMatchObject({ member: standbys[1], leader });
-    }, 120_000);
+    }, 300_000);
 
     test("a switchover whose run was killed is found by resume, and not asked for again", async () => {
       await mkdir(join(world.home, "runbooks/team"), { recursive: true });
@@ -148,6 +148,6 @@ output: {leader: steps.moved.output.leader, before: steps.moved.output.before}
       // The role has moved once.
       const at = world.cluster.members.findIndex(({ name }) => name === standbys[1]);
       await until(async () => (await world.cluster.get("/patroni", at)).timeline === 2);
-    }, 120_000);
+    }, 300_000);
   },
 );

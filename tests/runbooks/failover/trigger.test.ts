@@ -15,7 +15,7 @@ describe.skipIf(missing !== null)(
 
     beforeAll(async () => {
       ha = await startHa(3);
-    }, 120_000);
+    }, 300_000);
     afterAll(() => ha?.stop());
 
     const run = (...args: string[]): Promise<Ended> =>
@@ -91,7 +91,7 @@ describe.skipIf(missing !== null)(
       expect(Math.abs(data.client.longest_gap_ms - seen.longestGapMs)).toBeLessThan(1500);
       expect((await ha.follower()).paused).toBeNull();
       await ha.whole();
-    }, 120_000);
+    }, 300_000);
 
     test("it goes back to where a run found it, and by one move without a run's name", async () => {
       const first = await ha.leader();
@@ -117,7 +117,7 @@ describe.skipIf(missing !== null)(
         to,
       ]);
       await settled(to!);
-    }, 120_000);
+    }, 300_000);
 
     test("what speaks against it is told together, and nobody has waited", async () => {
       const leader = await ha.leader();
@@ -133,7 +133,7 @@ describe.skipIf(missing !== null)(
       expect(forced.envelope.data?.moved ?? false).toBe(false);
       expect((await run("failover", "trigger")).envelope.error.code).toBe("approval_needed");
       await settled(leader);
-    }, 120_000);
+    }, 300_000);
 
     test("a transaction that does not end: clients go on at the old primary, or it is ended when that is asked for", async () => {
       const leader = await ha.leader();
@@ -156,7 +156,7 @@ describe.skipIf(missing !== null)(
       expect(done.envelope.data.moved).toBe(true);
       await busy.end().catch(() => {});
       await settled(done.envelope.data.new_primary);
-    }, 120_000);
+    }, 300_000);
 
     /** Starts a switchover that dies by SIGKILL, and gives its id. */
     async function killed(at: { post: string; when: string }, ...args: string[]): Promise<string> {
@@ -210,7 +210,7 @@ describe.skipIf(missing !== null)(
       expect([late.exit, late.envelope.error.run.status]).toEqual([5, "undone"]);
       expect(late.envelope.error.message).toContain("not held back any more");
       await settled(leader);
-    }, 120_000);
+    }, 300_000);
 
     test("what Patroni itself refuses while clients wait lets them go on at the old primary", async () => {
       const leader = await ha.leader();
@@ -234,7 +234,7 @@ describe.skipIf(missing !== null)(
       expect(refused.envelope.data?.moved ?? false).toBe(false);
       await settled(leader);
       await patch({ synchronous_mode: null });
-    }, 120_000);
+    }, 300_000);
 
     test("all members restart one by one, with the role handed on or kept, and clients only wait", async () => {
       const { host, port } = ha.pooler;
@@ -262,7 +262,7 @@ describe.skipIf(missing !== null)(
         expect(after.filter((at, n) => at === before[n])).toEqual([]);
         await settled(data.new_primary);
       }
-    }, 120_000);
+    }, 300_000);
 
     test("a change of settings restarts the primary in its place, and clients only wait", async () => {
       const { host, port } = ha.pooler;
@@ -283,7 +283,7 @@ describe.skipIf(missing !== null)(
         { it: "50" },
       ]);
       await settled(leader);
-    }, 120_000);
+    }, 300_000);
 
     // The last one: a member is dead after it.
     test("by force: not while the key is held; then only with the loss accepted, which is told", async () => {
@@ -330,6 +330,6 @@ describe.skipIf(missing !== null)(
       const client = await throughPooler();
       await client.query("SELECT pg_current_xact_id()");
       await client.end();
-    }, 120_000);
+    }, 300_000);
   },
 );

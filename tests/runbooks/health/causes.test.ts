@@ -58,7 +58,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
       max_logical_replication_workers: 0,
     };
     server = await startServer({ version, settings });
-  }, 120_000);
+  }, 300_000);
   afterAll(async () => {
     for (const client of clients) await client.end().catch(() => {});
     await server?.stop();
@@ -81,7 +81,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     const { path, report } = await above(1);
     expect(path).toEqual([["dead-rows", 'public."Dead"']]);
     expect(report.findings[0]?.remedy.sql).toBe('vacuum (verbose, analyze) public."Dead";');
-  }, 120_000);
+  }, 300_000);
 
   test("and all else that follows is due to autovacuum that is off for the table", async () => {
     await run(
@@ -118,7 +118,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     );
     expect(below(report)).toEqual(due);
     await run("drop table off", "drop procedure use_ids");
-  }, 120_000);
+  }, 300_000);
 
   test("that vacuum had to leave are due to the session whose snapshot sees them", async () => {
     const reader = await open();
@@ -144,7 +144,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     await late.query("begin isolation level repeatable read; select 1");
     expect((await above(1)).path).toEqual([["dead-rows", 'public."Dead"']]);
     await late.query("commit");
-  }, 120_000);
+  }, 300_000);
 
   test("are due to a prepared transaction that nobody finished", async () => {
     holding = () =>
@@ -158,7 +158,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
       "dead-rows",
     ]);
     expect(report.findings[0]?.remedy.sql).toBe("rollback prepared 'left; behind';");
-  }, 120_000);
+  }, 300_000);
 
   test("of the catalogues are due to a logical slot, those of other tables are not", async () => {
     await run("select pg_create_logical_replication_slot('cdc', 'pgoutput')");
@@ -193,7 +193,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     // Its consumer may have gone a moment ago.
     expect(slot?.remedy).toMatchObject({ sql: null, runbook: "slot/list" });
     expect(slot?.evidence["last_used"]).toMatch(version >= 17 ? /^20\d\d-/ : /not known/);
-  }, 120_000);
+  }, 300_000);
 
   test("are due to the lock that vacuum can't get past", async () => {
     const holder = await open("loader 7");
@@ -207,7 +207,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
       ["vacuum-blocked", 'public."Dead"'],
       ["dead-rows", 'public."Dead"'],
     ]);
-  }, 120_000);
+  }, 300_000);
 
   test("of a standby's feedback are due to the standby's query", async () => {
     await run("select pg_create_physical_replication_slot('standby_1')");
@@ -257,7 +257,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
         Boolean,
       );
     }
-  }, 120_000);
+  }, 300_000);
 
   test("seventeen sessions of one application are one finding", async () => {
     const workers = await Promise.all(
@@ -280,7 +280,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     );
     expect(all?.alike).toHaveLength(16);
     for (const client of [...workers, other]) await client.query("commit");
-  }, 120_000);
+  }, 300_000);
 
   test("transaction ids that run out, and tables that are not frozen, stand below who holds them", async () => {
     const names = Array.from({ length: 30 }, (_, n) => `aged${n}`);
@@ -313,7 +313,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     expect(below).toContainEqual(["wraparound-database", 1]);
     expect(below).toContainEqual(["freeze-overdue", 30]);
     expect(report.findings.filter(({ check }) => check === "freeze-overdue")).toEqual([]);
-  }, 120_000);
+  }, 300_000);
 
   test("who waits for a prepared transaction stands below it", async () => {
     await run('drop table if exists "Held"', 'create table "Held" (id int primary key, n int)');
@@ -336,7 +336,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     ]);
     await run("rollback prepared 'left; behind'");
     await waiting;
-  }, 120_000);
+  }, 300_000);
 
   test("the victims of a lock stand below its root, in the order in which they wait", async () => {
     await run('create table "Rows" (id int primary key)', 'insert into "Rows" values (1), (2)');
@@ -399,5 +399,5 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     await root.query("rollback");
     await middle.query("rollback").catch(() => {});
     await Promise.all([...waiting, reads]);
-  }, 120_000);
+  }, 300_000);
 });

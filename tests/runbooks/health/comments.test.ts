@@ -34,7 +34,7 @@ describe.each([13, 18] as const)("what is commented in PostgreSQL %d", (version)
     const client = await clientOf(server);
     for (const sql of Object.values(PLANTED)) await client.query(sql);
     await client.end();
-  }, 120_000);
+  }, 300_000);
   afterAll(() => server?.stop());
 
   test("is found with its comment", async () => {
@@ -49,5 +49,5 @@ describe.each([13, 18] as const)("what is commented in PostgreSQL %d", (version)
         .toSorted()
         .map((check) => [check, "on purpose"]),
     );
-  }, 60_000);
+  }, 300_000);
 });

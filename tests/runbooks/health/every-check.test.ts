@@ -70,4 +70,4 @@ test("a version past its end is told, one that is cared for is not", async () =>
     expect.stringMatching(/^(warning|critical) version-end-of-life PostgreSQL 13$/),
   ]);
   expect(await found(18)).toEqual([]);
-}, 120_000);
+}, 300_000);

@@ -128,4 +128,4 @@ test("the endpoint serves until it is told to stop, and then ends well with one 
   expect([answer.status, await answer.json()]).toMatchObject([503, { failing: ["fsync-off"] }]);
   ready.signal("SIGTERM");
   expect((await ready.done()).exit).toBe(0);
-}, 120_000);
+}, 300_000);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { clientOf } from "../../support/postgres.ts";
 import { type Bench, bench, PLACES } from "../maintenance/support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const SORTED =
   "SELECT md5(n::text) || repeat('x', 200) AS x FROM generate_series(1, 30000) n ORDER BY 1";

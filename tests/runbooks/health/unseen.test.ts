@@ -66,7 +66,7 @@ describe.each([13, 18] as const)("what could not be examined in PostgreSQL %d", 
     await run('vacuum analyze "Na;me"', "vacuum analyze plain", "vacuum analyze unknown");
     // Its rows are of fixed length, whatever the statistics say.
     await run("vacuum analyze secret", "vacuum fixed");
-  }, 120_000);
+  }, 300_000);
   afterAll(() => server?.stop());
 
   const lower = { "bloat-table": { info_bytes: 1e6 }, "bloat-index": { info_bytes: 1e6 } };
@@ -99,7 +99,7 @@ describe.each([13, 18] as const)("what could not be examined in PostgreSQL %d", 
     expect(unseenBy(full, "bloat-index")).toContain(
       "public.by_who: the names in its column who take up to 64 bytes, and nobody knows how many",
     );
-  }, 120_000);
+  }, 300_000);
 
   test("a user who may not read names what the GRANT shows", async () => {
     const input = { only: ["bloat-table", "sequence-exhausted"], thresholds: lower };
@@ -124,7 +124,7 @@ describe.each([13, 18] as const)("what could not be examined in PostgreSQL %d", 
     expect(unseenBy(after, "bloat-table")).toContain(
       "public.secret: row security hides its statistics from bare",
     );
-  }, 120_000);
+  }, 300_000);
 
   test("an index is not unused before it has had the time to be used", async () => {
     await run(
@@ -163,7 +163,7 @@ describe.each([13, 18] as const)("what could not be examined in PostgreSQL %d", 
       version >= 16 ? /was scanned 1 time .*, last 1 min ago;/ : /was scanned 1 time in the/,
     );
     await run("drop table read");
-  }, 120_000);
+  }, 300_000);
 
   test("whether a change was taken back is known to those who may read the files", async () => {
     const input = { only: ["pending-restart"] };
@@ -186,7 +186,7 @@ describe.each([13, 18] as const)("what could not be examined in PostgreSQL %d", 
     const after = await examine(bare, input);
     await run("revoke pg_monitor from bare", "drop owned by bare");
     expect([after.findings, after.partial, after.passed]).toEqual([[], [], ["pending-restart"]]);
-  }, 120_000);
+  }, 300_000);
 
   test("keys without statistics, and an extension without its files, are named", async () => {
     await run(

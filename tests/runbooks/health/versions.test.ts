@@ -158,7 +158,7 @@ describe.each([13, 18] as const)("a standby of PostgreSQL %d", (version) => {
       settings,
       prepare: (dataDir) => cloneInto(dataDir, primary),
     });
-  }, 120_000);
+  }, 300_000);
   afterAll(() => Promise.all([primary?.stop(), standby?.stop()]));
 
   test("runs every check that applies to it, as whoever asks", async () => {

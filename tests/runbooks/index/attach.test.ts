@@ -55,7 +55,7 @@ describe.each(VERSIONS_HERE)(
       expect(await look()).toEqual([]);
       const again = (await server.run(["index", "attach", '"S".half'])).envelope.data;
       expect(again).toMatchObject({ was_valid: true, built: [], rebuilt: [] });
-    }, 90_000);
+    }, 300_000);
 
     test("one whose parts were all attached, one of them invalid", async () => {
       await dba.query(`
@@ -75,6 +75,6 @@ describe.each(VERSIONS_HERE)(
       for (const one of commands) expect((await server.run(one)).envelope.error).toBeNull();
       await dba.query("DROP INDEX other");
       expect(await look()).toEqual([]);
-    }, 90_000);
+    }, 300_000);
   },
 );

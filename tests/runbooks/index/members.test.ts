@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { cli, removePlaces } from "../../e2e/support.ts";
 import { LIMIT_MS, Rehearsed, until } from "../../support/rehearsed.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const SETTINGS = JSON.stringify({
   fsync: "off",

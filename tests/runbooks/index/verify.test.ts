@@ -24,7 +24,7 @@ describe.each(VERSIONS_HERE)("indexes of PostgreSQL %d are looked through", (ver
     expect(made.data).toMatchObject({ created: true, to_preload: false });
     const again = (await server.run(["extension", "create", "amcheck"])).envelope;
     expect(again.data).toMatchObject({ created: false });
-  }, 60_000);
+  }, 300_000);
 
   test("sound ones are counted; one in the order of another collation is found, rebuilt and sound", async () => {
     const sound = (await server.run(["index", "verify"])).envelope.data;
@@ -42,7 +42,7 @@ describe.each(VERSIONS_HERE)("indexes of PostgreSQL %d are looked through", (ver
     expect((await server.run(words!.split(" "))).envelope.data.rebuilt).toBe(1);
     const after = await server.run(["index", "verify", "by_name", "--rows"]);
     expect(after.envelope.data.indexes).toMatchObject([{ index: "by_name", state: "sound" }]);
-  }, 120_000);
+  }, 300_000);
 
   test("a table's large values have an index of their own, which is read as well", async () => {
     await dba.query("CREATE TABLE documents (id int PRIMARY KEY, body text)");
@@ -77,7 +77,7 @@ describe.each(VERSIONS_HERE)("indexes of PostgreSQL %d are looked through", (ver
     expect((await server.run(words!.split(" "))).envelope.data.rebuilt).toBe(1);
     const after = (await server.run(["index", "verify", "--table", "documents"])).envelope.data;
     expect(after).toMatchObject({ sound: 2, damaged: 0, next: null });
-  }, 60_000);
+  }, 300_000);
 
   test("what can't be read through is unknown, and neither sound nor damaged", async () => {
     await dba.query(
@@ -86,7 +86,7 @@ describe.each(VERSIONS_HERE)("indexes of PostgreSQL %d are looked through", (ver
     const { data } = (await server.run(["index", "verify", "by_n", "--rows", "--timeout", "1ms"]))
       .envelope;
     expect(data).toMatchObject({ damaged: 0, unknown: 1, sound: 0, next: null });
-  }, 60_000);
+  }, 300_000);
 
   test("an extension that is needed stays, one that is not goes", async () => {
     await dba.query("CREATE EXTENSION hstore; CREATE TABLE settings (v hstore)");
@@ -96,5 +96,5 @@ describe.each(VERSIONS_HERE)("indexes of PostgreSQL %d are looked through", (ver
     expect(data.extension).toBe("amcheck");
     const none = (await server.run(["extension", "create", "nothing_here"])).envelope.error;
     expect(none.message).toContain("no files of an extension nothing_here");
-  }, 60_000);
+  }, 300_000);
 });

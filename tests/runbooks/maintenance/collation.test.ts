@@ -24,7 +24,7 @@ beforeAll(async () => {
     CREATE UNIQUE INDEX once ON people (lower(name)); ALTER TABLE people ADD CONSTRAINT alone EXCLUDE (name WITH =);
     UPDATE pg_collation SET collversion = '1' WHERE collname = 'de-x-icu'`);
   await admin.query("UPDATE pg_database SET datcollversion = '1' WHERE datname = 'shop'");
-}, 60_000);
+}, 300_000);
 afterAll(() => server?.stop());
 
 test("after an upgrade of the operating system: nothing is recorded while an index can't be built, then all is well", async () => {
@@ -54,7 +54,7 @@ test("after an upgrade of the operating system: nothing is recorded while an ind
   expect(await found()).toEqual([]);
   const elsewhere = (await server.run(["maintenance", "collation"])).envelope.data;
   expect(elsewhere).toMatchObject({ database: null, rebuilt: 0 });
-}, 90_000);
+}, 300_000);
 
 test("on 13, where only collations have a version", async () => {
   const old = await planted(13);
@@ -67,4 +67,4 @@ test("on 13, where only collations have a version", async () => {
   await old.stop();
   expect(data).toMatchObject({ database: null, collations: ['"de-x-icu"'], rebuilt: 1 });
   expect(after.data.findings).toEqual([]);
-}, 60_000);
+}, 300_000);

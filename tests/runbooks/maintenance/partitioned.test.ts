@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { clientOf } from "../../support/postgres.ts";
 import { type Bench, bench, PLACES } from "./support.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 /** Before 14 the server keeps neither rows of a partitioned table nor when it was analysed. */
 describe.each(PLACES)("partitioned tables of PostgreSQL $name", ({ start }) => {

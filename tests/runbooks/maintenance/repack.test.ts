@@ -6,7 +6,7 @@ import { binariesOf, debianWithRepack } from "../../support/debian.ts";
 import { clientOf, startServer } from "../../support/postgres.ts";
 import { type Bench, bench } from "./support.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 const debian = debianWithRepack();
 const KILL = join(import.meta.dir, "../../support/kill-at.ts");

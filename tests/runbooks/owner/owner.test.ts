@@ -93,7 +93,7 @@ describe.each(VERSIONS_HERE)(
         await dba.query("RESET ROLE");
         expect(rowCount).toBe(rows);
       }
-    }, 60_000);
+    }, 300_000);
 
     test("all of a schema changes hands or none, and a run that fails later gives all of it back with its rights", async () => {
       const before = await owners();
@@ -125,7 +125,7 @@ describe.each(VERSIONS_HERE)(
       expect(new Set((await owners()).map((one: any) => one.owner))).toEqual(new Set(["App"]));
       expect((await policies('"Shop".orders', "--role", "App")).in_words[0]).toContain("(owner)");
       expect((await server.run(words)).envelope.data).toMatchObject({ count: 0, changed: [] });
-    }, 60_000);
+    }, 300_000);
 
     test("named ones are found whatever they are, a partitioned table takes its partitions along, and what has no owner of its own is refused", async () => {
       const give = (to: string, ...names: string[]) =>
@@ -158,6 +158,6 @@ describe.each(VERSIONS_HERE)(
           "sees may not use the schema Shop, where it owns something then",
         ]),
       );
-    }, 60_000);
+    }, 300_000);
   },
 );

@@ -14,7 +14,7 @@ import { clusterFile, sharedServer } from "../../e2e/server.ts";
 import { CONSOLE_USER, pgbouncerMissing } from "../../support/pgbouncer.ts";
 import { type Followed, portOf, startFollowed } from "../../steps/pgbouncer/support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 afterAll(removePlaces);
 
 const HOLDS = (rest: string, cap: string) => `summary: s

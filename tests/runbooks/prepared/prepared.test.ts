@@ -53,7 +53,7 @@ describe.each(VERSIONS_HERE)("prepared transactions of PostgreSQL %d", (version)
       "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'blocked'",
     );
     await waiting;
-  }, 90_000);
+  }, 300_000);
 
   test("one is committed, another rolled back, and what became of each is asked", async () => {
     const asked = await server.run(["prepared", "commit", "good", "--yes"]);

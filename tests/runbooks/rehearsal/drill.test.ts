@@ -4,7 +4,7 @@ import { removePlaces } from "../../e2e/support.ts";
 import { Drill, type Trial } from "../../support/drill/trial.ts";
 import { Rehearsed } from "../../support/rehearsed.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const shop = new Rehearsed();
 beforeAll(async () => {

@@ -6,7 +6,7 @@ import type { Json } from "../../../engine/types.ts";
 import { at, cli, type Ran, removePlaces, runId, statuses } from "../../e2e/support.ts";
 import { NODES, Rehearsed, until } from "../../support/rehearsed.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const shop = new Rehearsed();
 afterAll(async () => {

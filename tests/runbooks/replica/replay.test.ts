@@ -16,7 +16,7 @@ describe.each(VERSIONS_HERE)("replay of a standby of PostgreSQL %d", (version) =
     standby = await startServer({ version, prepare: (dataDir) => cloneInto(dataDir, primary) });
     standby.password = primary.password;
     reader = await clientOf(standby);
-  }, 60_000);
+  }, 300_000);
   afterAll(async () => {
     await reader?.end();
     await standby?.stop();
@@ -49,14 +49,14 @@ describe.each(VERSIONS_HERE)("replay of a standby of PostgreSQL %d", (version) =
     expect((await reader.query("SELECT n FROM t")).rows).toEqual([{ n: 1 }]);
     const again = (await there(["replica", "replay-resume"])).envelope;
     expect(again).toMatchObject({ success: true, data: { was_paused: false } });
-  }, 60_000);
+  }, 300_000);
 
   test("a primary is told to be none", async () => {
     for (const act of ["replay-pause", "replay-resume"]) {
       const { envelope } = await primary.run(["replica", act]);
       expect(envelope.error.message).toBe("This server is not a standby");
     }
-  }, 60_000);
+  }, 300_000);
 
   // Before 14 such a standby does not pause, it stops.
   test.skipIf(version < 14)(

@@ -38,7 +38,7 @@ describe.each(VERSIONS_HERE)("roles come and go on PostgreSQL %d", (version) => 
     ]);
     expect(failed.envelope.success).toBe(false);
     expect((await dba.query("SELECT FROM pg_roles WHERE rolname = 'loop'")).rowCount).toBe(0);
-  }, 60_000);
+  }, 300_000);
 
   test("one that has left is dropped, and what it owned and was given in every database is not lost", async () => {
     const shop = await server.session("shop", "shop");
@@ -94,7 +94,7 @@ describe.each(VERSIONS_HERE)("roles come and go on PostgreSQL %d", (version) => 
       ])
     ).envelope;
     expect(super_.error.code).toBe("assertion_failed");
-  }, 60_000);
+  }, 300_000);
 
   test("what a role has got in another database while the question was open stops the run before anything is done", async () => {
     await dba.query(
@@ -112,5 +112,5 @@ describe.each(VERSIONS_HERE)("roles come and go on PostgreSQL %d", (version) => 
       "SELECT rolcanlogin AS login FROM pg_roles WHERE rolname = 'late'",
     );
     expect(role.rows).toEqual([{ login: true }]);
-  }, 60_000);
+  }, 300_000);
 });

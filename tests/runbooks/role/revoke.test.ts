@@ -47,7 +47,7 @@ describe.each(VERSIONS_HERE)("rights are taken on PostgreSQL %d", (version) => {
       expect(text).toContain(part);
     expect([text.includes(`"outside"`), text.includes(`"passer"`)]).toEqual([false, false]);
     expect(await reads("intern", "pay.salaries")).toBe(true);
-  }, 90_000);
+  }, 300_000);
 
   test("who is to keep it has it by itself afterwards, all others no more", async () => {
     const { envelope } = await revoke("PUBLIC", "pay", "--keep", "app,viewer", "--others-lose");
@@ -79,7 +79,7 @@ describe.each(VERSIONS_HERE)("rights are taken on PostgreSQL %d", (version) => {
     await dba.query("SET ROLE viewer; SELECT * FROM views.all_salaries; RESET ROLE");
     // Twice is the same as once.
     expect((await revoke("PUBLIC", "pay")).envelope.data).toMatchObject({ revoked: [], loses: [] });
-  }, 90_000);
+  }, 300_000);
 
   test("all that live on it keep it, and what an extension has opened is taken only by name", async () => {
     await dba.query(`CREATE SCHEMA ext; GRANT USAGE ON SCHEMA ext TO app, intern; CREATE EXTENSION hstore SCHEMA ext; CREATE EXTENSION pg_buffercache SCHEMA ext;
@@ -95,7 +95,7 @@ describe.each(VERSIONS_HERE)("rights are taken on PostgreSQL %d", (version) => {
     const named = await revoke("PUBLIC", "ext", "--table", "pg_buffercache", "--keep", "*");
     expect(named.envelope.data.revoked).toMatchObject([{ names: ["ext.pg_buffercache"] }]);
     expect(await reads("intern", "ext.pg_buffercache")).toBe(true);
-  }, 90_000);
+  }, 300_000);
 
   test("functions, the schema, the database and what is made later", async () => {
     const one = await revoke(
@@ -147,7 +147,7 @@ describe.each(VERSIONS_HERE)("rights are taken on PostgreSQL %d", (version) => {
       await reads("clerk", "pay.new"),
       await may(`has_function_privilege('clerk', 'pay.new()', 'EXECUTE')`),
     ]).toEqual([true, false, false]);
-  }, 120_000);
+  }, 300_000);
 
   test("a right belongs to who gave it, and what a role has beside it is told", async () => {
     await dba.query(`CREATE TABLE pay.lent (id int); ALTER TABLE pay.lent OWNER TO owner; GRANT SELECT ON pay.lent TO app WITH GRANT OPTION;
@@ -162,7 +162,7 @@ describe.each(VERSIONS_HERE)("rights are taken on PostgreSQL %d", (version) => {
     ]);
     const left = `SELECT FROM pg_class, aclexplode(relacl) x WHERE relname = 'lent' AND x.grantee = 'outside'::regrole`;
     expect((await dba.query(left)).rows).toHaveLength(0);
-  }, 90_000);
+  }, 300_000);
 
   test("what can't be meant, or isn't there, is refused; a failure later gives all back as it was", async () => {
     const faults: [string[], string][] = [
@@ -192,7 +192,7 @@ steps:
     const sorted = (rows: any[]) =>
       rows.map(({ relname, relacl }) => [relname, relacl?.slice(1, -1).split(",").sort()]);
     expect(sorted((await dba.query(acls)).rows)).toEqual(sorted(before));
-  }, 120_000);
+  }, 300_000);
 
   test("who may not take it is told, where the server only warns", async () => {
     await dba.query(
@@ -207,7 +207,7 @@ steps:
     );
     expect(envelope.success).toBe(false);
     expect(await reads("intern", "pay.lent")).toBe(true);
-  }, 60_000);
+  }, 300_000);
 
   test("a cluster's own accounts keep what they need, and have nothing to do on anybody's tables", async () => {
     const [{ id }] = (
@@ -251,5 +251,5 @@ secrets: {own: {file: secrets/own}}
       false,
       false,
     ]);
-  }, 90_000);
+  }, 300_000);
 });

@@ -33,7 +33,7 @@ describe.each(VERSIONS_HERE)("what roles may do on PostgreSQL %d", (version) => 
         settings: ["work_mem=8MB"],
       },
     ]);
-  }, 60_000);
+  }, 300_000);
 
   test("row security that hides rows is told: all rows, or all but what policies allow", async () => {
     await dba.query(`CREATE SCHEMA ward; GRANT USAGE ON SCHEMA ward TO PUBLIC; CREATE ROLE bills LOGIN; CREATE ROLE "b;2" LOGIN BYPASSRLS; CREATE ROLE heir LOGIN IN ROLE bills;
@@ -63,7 +63,7 @@ describe.each(VERSIONS_HERE)("what roles may do on PostgreSQL %d", (version) => 
     for (const role of ["b;2", server.user])
       expect(await seen(role)).toMatchObject({ row_security: [], sees_no_rows: null });
     await dba.query(`DROP SCHEMA ward CASCADE; DROP ROLE heir, bills, "b;2"`);
-  }, 60_000);
+  }, 300_000);
 
   test("what a role lacks is told, given, and nothing beyond it", async () => {
     const rights = ["role", "rights", "app", "--schema", "billing"];
@@ -111,7 +111,7 @@ describe.each(VERSIONS_HERE)("what roles may do on PostgreSQL %d", (version) => 
     ]);
     expect(await may(`has_table_privilege('app', 'billing.later', 'TRUNCATE')`)).toBe(false);
     expect((await server.run(all)).envelope.data.lacked_count).toBe(0);
-  }, 180_000);
+  }, 300_000);
 
   test("each right comes with its source, and what is only through others is given to the role itself", async () => {
     await dba.query(`CREATE ROLE lodger LOGIN IN ROLE readers; CREATE SCHEMA open AUTHORIZATION owner; GRANT USAGE ON SCHEMA open TO PUBLIC; SET ROLE owner;
@@ -170,7 +170,7 @@ describe.each(VERSIONS_HERE)("what roles may do on PostgreSQL %d", (version) => 
       own.indirect,
       own.held.every((one: any) => ["owner", "PUBLIC"].includes(one.through)),
     ]).toEqual([[], true]);
-  }, 180_000);
+  }, 300_000);
 
   test("a role that is full tells whose sessions these are", async () => {
     await dba.query("ALTER ROLE app CONNECTION LIMIT 1 PASSWORD 'app'");
@@ -180,7 +180,7 @@ describe.each(VERSIONS_HERE)("what roles may do on PostgreSQL %d", (version) => 
     const [finding] = (await server.run(look)).envelope.data.findings;
     await client.end();
     expect(finding.message).toContain(": 1 idle of shop-1.9");
-  }, 60_000);
+  }, 300_000);
 
   test("who may not give a right is told, where the server only warns", async () => {
     await dba.query(
@@ -195,5 +195,5 @@ describe.each(VERSIONS_HERE)("what roles may do on PostgreSQL %d", (version) => 
     const unknown = (await server.run(["role", "grant", "app", "billing", "--future-by", "nobody"]))
       .envelope;
     expect(unknown.error.message).toContain("There is no role nobody");
-  }, 60_000);
+  }, 300_000);
 });

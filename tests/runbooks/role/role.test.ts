@@ -72,7 +72,7 @@ describe.each([13, 18] as const)("roles of PostgreSQL %d", (version) => {
     expect((await pgdba(limit)).envelope.data).toMatchObject({
       changes: [{ name: "connection_limit", before: 3, after: 4 }],
     });
-  }, 120_000);
+  }, 300_000);
 
   test("a limit that is used up by sessions left open is no reason to raise it: they are shown first", async () => {
     const { sql, pgdba, server } = world;
@@ -94,7 +94,7 @@ describe.each([13, 18] as const)("roles of PostgreSQL %d", (version) => {
     expect(remedy).toMatchObject({ runbook: "session/list", sql: null });
     expect(remedy.command).toContain("session/list --role few");
     await left.end();
-  }, 120_000);
+  }, 300_000);
 
   test("what is refused is refused before anything is changed", async () => {
     const { sql, pgdba } = world;
@@ -110,7 +110,7 @@ describe.each([13, 18] as const)("roles of PostgreSQL %d", (version) => {
     expect(await sql("select rolconnlimit from pg_roles where rolname = 'spare'")).toEqual([
       { rolconnlimit: -1 },
     ]);
-  }, 120_000);
+  }, 300_000);
 
   test("a failure later in the run puts everything back as it was", async () => {
     const { sql, pgdba, at } = world;
@@ -141,7 +141,7 @@ steps:
     expect(
       readdirSync(join(at.home, "passwords")).filter((name) => name.startsWith("again")),
     ).toEqual([]);
-  }, 120_000);
+  }, 300_000);
 
   test("a password is made, works, and stands in no log of the server, nor does its verifier", async () => {
     const { sql, pgdba, server } = world;
@@ -158,7 +158,7 @@ steps:
     expect(log).toContain("rolname");
     expect([log.includes(password), log.includes(rolpassword)]).toEqual([false, false]);
     expect((stdout + stderr).includes(password)).toBe(false);
-  }, 120_000);
+  }, 300_000);
 
   test("a given password is taken from where it is named; one that the server does not let in is taken back", async () => {
     const { sql, pgdba, server } = world;
@@ -177,7 +177,7 @@ steps:
     await sql("select pg_reload_conf()");
     for (const ends = Date.now() + 20_000; !(await logsIn("given", env.NEW)); await Bun.sleep(20))
       expect(Date.now()).toBeLessThan(ends);
-  }, 120_000);
+  }, 300_000);
 
   test("an expired role gets a new password with its end in one act; the old one stays dead", async () => {
     const { sql, pgdba } = world;
@@ -213,7 +213,7 @@ steps:
     expect([await logsIn("late", password), await logsIn("late", "old")]).toEqual([true, false]);
     // One statement for both: at no time was another password good for the new time.
     expect(await sql(there)).toEqual([{ until: "infinity" }]);
-  }, 120_000);
+  }, 300_000);
 
   test("the password of the connection is a word of the state folder's path, of a hint and of the role: what pgdba tells is usable", async () => {
     const { sql, pgdba, at } = world;
@@ -232,7 +232,7 @@ steps:
     // The word alone is masked as ever.
     const missing = await pgdba(["role", "password", "exam-2"], { env });
     expect(missing.envelope.error?.message).toBe("There is no role ********-2");
-  }, 120_000);
+  }, 300_000);
 
   test("a failure later in the run puts back the end of the password too", async () => {
     const { sql, pgdba, at } = world;
@@ -249,7 +249,7 @@ steps:
     const before = await sql(row);
     expect((await pgdba(["run", "team/ends"])).exit).toBe(5);
     expect(await sql(row)).toEqual(before);
-  }, 120_000);
+  }, 300_000);
 
   test("roles that could not log in, and the one of the connection, are refused with the command that helps", async () => {
     const { sql, pgdba } = world;
@@ -265,7 +265,7 @@ steps:
         hint: expect.stringMatching(hint),
       });
     }
-  }, 120_000);
+  }, 300_000);
 
   test("of a server that no entry knows, who is connected tells which roles would be locked out", async () => {
     const { sql, pgdba, server } = world;
@@ -303,5 +303,5 @@ steps:
           message: expect.stringMatching(message),
         });
     await Promise.all([copies.end(), manages.end()]);
-  }, 120_000);
+  }, 300_000);
 });

@@ -149,7 +149,7 @@ describe.each([13, 18] as const)("large tables of PostgreSQL %d", (version) => {
       "insert into live.orders (k) values ('far') returning id as next",
     );
     expect(Number(next)).toBe(2147483651);
-  }, 90_000);
+  }, 300_000);
 
   test("killed at any moment, resume goes on, with writers beside it", async () => {
     const points: [before: string, nth: number, after: boolean][] = [
@@ -197,7 +197,7 @@ describe.each([13, 18] as const)("large tables of PostgreSQL %d", (version) => {
         { ...FINE, old: SMALL },
       ]);
     }
-  }, 240_000);
+  }, 300_000);
 
   test("what fails before the swap is taken back; so is what somebody made meanwhile seen", async () => {
     await plant(world, "undone", SMALL);
@@ -230,7 +230,7 @@ describe.each([13, 18] as const)("large tables of PostgreSQL %d", (version) => {
     expect(envelope.error?.message).toContain("undone.v");
     await world.sql("drop view undone.v");
     expect(await shape(world, "undone")).toEqual(was as any);
-  }, 90_000);
+  }, 300_000);
 
   test("what is granted on columns and sequences is granted as before, by whom it was, and nothing that a default would add", async () => {
     const { sql, pgdba } = world;
@@ -286,7 +286,7 @@ describe.each([13, 18] as const)("large tables of PostgreSQL %d", (version) => {
       "select has_sequence_privilege('stranger', 'denied.orders_id_seq', 'USAGE') as may",
     );
     expect(may).toEqual({ may: false });
-  }, 120_000);
+  }, 300_000);
 
   test("what can't go over is refused with its name, before anything is done", async () => {
     const { sql, pgdba } = world;
@@ -342,7 +342,7 @@ describe.each([13, 18] as const)("large tables of PostgreSQL %d", (version) => {
     ]);
     expect([planned.exit, await shape(world, "barred")]).toEqual([0, was as any]);
     expect(JSON.stringify(planned.envelope.data)).toContain("ADD COLUMN pgdba_wide_1 bigint");
-  }, 120_000);
+  }, 300_000);
 
   test("an owner who is no superuser can do it, but for a table whose triggers would fire for each filled row", async () => {
     const { sql, pgdba } = world;
@@ -380,5 +380,5 @@ describe.each([13, 18] as const)("large tables of PostgreSQL %d", (version) => {
     expect(foreign.envelope.error?.message).toContain("that passes has granted");
     const refused = await widen("kept.b_id_seq");
     expect(refused.envelope.error?.message).toContain("the trigger t, which would fire");
-  }, 60_000);
+  }, 300_000);
 });

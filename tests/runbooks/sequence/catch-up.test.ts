@@ -38,7 +38,7 @@ describe.each(VERSIONS_HERE)("sequences behind their column on PostgreSQL %d", (
     expect(added.rows).toEqual([{ Id: 501 }]);
     await app.query("INSERT INTO fresh DEFAULT VALUES");
     expect((await server.run(["sequence", "catch-up"])).envelope.data.moved).toEqual([]);
-  }, 60_000);
+  }, 300_000);
 
   test("one that starts above its rows is never moved back, steps stay whole, and one that cycles or ends is left", async () => {
     await app.query(`
@@ -55,5 +55,5 @@ describe.each(VERSIONS_HERE)("sequences behind their column on PostgreSQL %d", (
       `SELECT nextval('ahead_id_seq')::int AS ahead, nextval('"Odd Seq"')::int AS odd, nextval('round_seq')::int AS round`,
     );
     expect(next.rows).toEqual([{ ahead: 1000, odd: 11, round: 6 }]);
-  }, 60_000);
+  }, 300_000);
 });

@@ -158,7 +158,7 @@ describe.each([13, 18] as const)("sequences of PostgreSQL %d", (version) => {
     await holder.end();
     expect((await waits).exit).toBe(0);
     expect(await typeOf("busy", "id")).toBe("bigint");
-  }, 30_000);
+  }, 300_000);
 
   test("the rate comes from two looks, and tells how soon it ends", async () => {
     const { sql, pgdba } = world;

@@ -47,7 +47,7 @@ export function worldOf(version: Version, settings: Record<string, string> = {})
         await client.end();
       }
     };
-  }, 60_000);
+  }, 300_000);
   afterAll(async () => {
     await world.server?.stop();
     removePlaces();

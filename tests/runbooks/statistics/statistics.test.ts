@@ -48,7 +48,7 @@ describe.each(VERSIONS_HERE)("extended statistics of PostgreSQL %d", (version) =
     const again = (await server.run(shellWords(commands[0]))).envelope;
     expect(again.data).toMatchObject({ created: false, built: true });
     expect(await names()).toEqual(["places_country_City_stat"]);
-  }, 60_000);
+  }, 300_000);
 
   test("they are listed, dropped, and made again when the run fails later", async () => {
     await dba.query(`COMMENT ON STATISTICS "Geo"."places_country_City_stat" IS 'Ann'; ALTER STATISTICS "Geo"."places_country_City_stat" SET STATISTICS 200;
@@ -86,7 +86,7 @@ describe.each(VERSIONS_HERE)("extended statistics of PostgreSQL %d", (version) =
     expect(dropped.data).toMatchObject({ dropped: true, table: '"Geo".places' });
     expect(dropped.data.definition).toContain("ON id, note");
     expect(await names()).toEqual(["places_country_City_stat"]);
-  }, 60_000);
+  }, 300_000);
 
   test("a lock that is not had leaves nothing, and what is no column is told", async () => {
     const other = await server.session("other");
@@ -97,5 +97,5 @@ describe.each(VERSIONS_HERE)("extended statistics of PostgreSQL %d", (version) =
     expect([locked.success, await names()]).toEqual([false, ["places_country_City_stat"]]);
     const wrong = (await server.run([...make.slice(0, 4), "note,town"])).envelope;
     expect(wrong.error.message).toContain("has no column town");
-  }, 60_000);
+  }, 300_000);
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import type { Client } from "pg";
 import { type Planted, planted, VERSIONS_HERE } from "../../support/planted.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 describe.each(VERSIONS_HERE)("subscriptions of PostgreSQL %d", (version) => {
   let publisher: Planted;
@@ -42,7 +42,7 @@ describe.each(VERSIONS_HERE)("subscriptions of PostgreSQL %d", (version) => {
     ).query(
       `CREATE SUBSCRIPTION apart CONNECTION '${connection}' PUBLICATION p WITH (connect = false)`,
     );
-  }, 60_000);
+  }, 300_000);
   afterAll(async () => {
     await subscriber?.stop();
     await publisher?.stop();
@@ -223,5 +223,5 @@ describe.each(VERSIONS_HERE)("subscriptions of PostgreSQL %d", (version) => {
     expect((await here.query(`SELECT n FROM "Orders" WHERE id IN (9, 10)`)).rows).toEqual([
       { n: 0 },
     ]);
-  }, 240_000);
+  }, 300_000);
 });

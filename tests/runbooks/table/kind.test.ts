@@ -30,7 +30,7 @@ describe.each(VERSIONS_HERE)("what tables are, on PostgreSQL %d", (version) => {
       (await dba.query("SELECT relpersistence AS p FROM pg_class WHERE relname = 'Sess'")).rows,
     ).toEqual([{ p: "p" }]);
     expect((await dba.query('SELECT count(*)::int AS n FROM "Sess"')).rows).toEqual([{ n: 1000 }]);
-  }, 60_000);
+  }, 300_000);
 
   test("updates that logical replication refuses go on once it knows the rows", async () => {
     await dba.query(
@@ -58,5 +58,5 @@ describe.each(VERSIONS_HERE)("what tables are, on PostgreSQL %d", (version) => {
       .data;
     expect(whole).toMatchObject({ before: "index t_a", after: "full" });
     expect(await update()).toBe("ok");
-  }, 60_000);
+  }, 300_000);
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { clientOf } from "../../support/postgres.ts";
 import { type Bench, bench, PLACES } from "../maintenance/support.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const KILL = join(import.meta.dir, "../../support/kill-at.ts");
 

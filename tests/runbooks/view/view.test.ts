@@ -32,7 +32,7 @@ describe.each(VERSIONS_HERE)("materialized views of PostgreSQL %d", (version) =>
     expect(seen).toMatchObject([{ not_written_since: null, may_refresh: false }]);
     const refused = await server.run(["view", "refresh", '"Sums;1"'], as);
     expect(refused.envelope.error.message).toBe('Only its owner postgres may refresh "Sums;1"');
-  }, 60_000);
+  }, 300_000);
 
   test("plain views are listed with their owner and what they read; one by its name with its definition", async () => {
     await dba.query(`CREATE ROLE reports; CREATE VIEW low AS SELECT id FROM t WHERE id < 10; CREATE VIEW "Low;2" AS SELECT l.id FROM low l JOIN "Sums;1" s ON s.k = l.id;
@@ -47,7 +47,7 @@ describe.each(VERSIONS_HERE)("materialized views of PostgreSQL %d", (version) =>
     expect(one).toMatchObject({ views: [], left_out: 0, plain: [{ name: "low" }] });
     expect(one.plain[0].definition).toContain("WHERE");
     await dba.query(`DROP VIEW "Low;2", low`);
-  }, 60_000);
+  }, 300_000);
 
   test("one is refreshed while others read it, by the list's own command", async () => {
     await dba.query("INSERT INTO t VALUES (100000, 0)");
@@ -61,14 +61,14 @@ describe.each(VERSIONS_HERE)("materialized views of PostgreSQL %d", (version) =>
     await reader.query("COMMIT");
     const after = (await dba.query(`SELECT n FROM "Sums;1" WHERE k = 0`)).rows;
     expect(Number(after[0].n) - Number(before[0].n)).toBe(100_000);
-  }, 60_000);
+  }, 300_000);
 
   test("one that has no rows yet is filled", async () => {
     expect((await dba.query("SELECT FROM empty").catch((error) => error)).code).toBe("55000");
     const { data } = (await server.run(["view", "refresh", "empty"])).envelope;
     expect(data).toMatchObject({ view: "empty", how: "filled for the first time" });
     expect((await dba.query("SELECT FROM empty")).rowCount).toBe(2001);
-  }, 60_000);
+  }, 300_000);
 
   test("one without such an index is refused, and --exclusive is disruptive and waits for its lock briefly", async () => {
     const refused = (await server.run(["view", "refresh", "bare"])).envelope;
@@ -86,5 +86,5 @@ describe.each(VERSIONS_HERE)("materialized views of PostgreSQL %d", (version) =>
     const { envelope } = await server.run(exclusive);
     expect(envelope).toMatchObject({ error: null, data: { how: "while nobody read" } });
     expect((await dba.query("SELECT FROM bare")).rowCount).toBe(2001);
-  }, 60_000);
+  }, 300_000);
 });

@@ -22,7 +22,7 @@ line" (a int, t text); CREATE TABLE orders (id int PRIMARY KEY, note text);
 line" VALUES (1, 'a'), (2, null); CREATE ROLE seller LOGIN PASSWORD 'hidden-from-all'`,
     "shop",
   );
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   await at.close();

@@ -23,7 +23,7 @@ beforeAll(async () => {
   const server = await sharedServer(18);
   at = await bench(server);
   place = await at.place();
-}, 120_000);
+}, 300_000);
 afterAll(() => at.close());
 
 const bytes = (value: unknown) =>

@@ -59,7 +59,7 @@ pg1-socket-path=${server.socketDir}
   pgbackrest("backup", "--type=full");
   pgbackrest("backup", "--type=incr");
   at = await bench(server);
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   if (skip) return;

@@ -29,7 +29,7 @@ beforeAll(async () => {
   );
   id = (await runStep(dump, { databases: ["shop"] }, at.run())).id;
   await runStep(readDump, { id }, at.run());
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   await at.close();

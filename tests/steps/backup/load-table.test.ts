@@ -28,7 +28,7 @@ beforeAll(async () => {
   id = (await runStep(dump, { databases: ["shop"], globals: false }, at.run())).id;
   // What is here may act on what is done here; what the dump brings may not.
   await at.sql("DROP EVENT TRIGGER boom", "shop");
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   await at.close();

@@ -5,7 +5,7 @@ import plan from "../../../steps/backup/plan.ts";
 import { type Archived, archivingServer } from "../../support/archive.ts";
 import { fakeContext } from "../../support/context.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const ID = "20260101T000000Z-full-aaaaaa";
 let it: Archived;

@@ -31,7 +31,7 @@ import carryDatabase from "../../../steps/backup/carry-database.ts";
 import carryTable from "../../../steps/backup/carry-table.ts";
 import partWanted from "../../../steps/backup/part-wanted.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const ROOT = join(import.meta.dir, "../../..");
 const ID = "20260101T000000Z-full-aaaaaa";

@@ -17,7 +17,7 @@ import { fakeContext, type FakeContext } from "../../support/context.ts";
 import { LIMIT_MS, Rehearsed, until } from "../../support/rehearsed.ts";
 import { through } from "../../support/target.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const shop = new Rehearsed();
 const close: (() => Promise<unknown>)[] = [];

@@ -11,7 +11,7 @@ import { type FakeContext, fakeContext } from "../../support/context.ts";
 import { type Ha, haMissing, startHa } from "../../support/ha.ts";
 import { through } from "../../support/target.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 const missing = haMissing();
 
 describe.skipIf(missing !== null)(

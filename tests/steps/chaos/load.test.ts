@@ -15,7 +15,7 @@ import { toLeader } from "../../../steps/chaos/load/leader.ts";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
 import { HEADER } from "./forged.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 let server: TestServer;
 let pg: PgSession;
 let admin: Client;

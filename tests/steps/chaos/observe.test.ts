@@ -9,7 +9,7 @@ import type { Line, Samples } from "../../../steps/chaos/observe/sample.ts";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
 import { cloneInto } from "../../support/standby.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 const close: (() => Promise<unknown>)[] = [];
 afterAll(async () => {
   for (const one of close.toReversed()) await one();

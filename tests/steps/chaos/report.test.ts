@@ -16,7 +16,7 @@ import { browse, chromiumMissing, picture } from "../../support/chromium.ts";
 import { fakeContext } from "../../support/context.ts";
 import { forge, HEADER } from "./forged.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 let home: string;
 beforeAll(() => {
   home = mkdtempSync(join(tmpdir(), "pgdba-drills-"));

@@ -297,7 +297,7 @@ test("lists, quotes and backslashes arrive as they are meant, on the oldest vers
   } finally {
     await old.stop();
   }
-}, 120_000);
+}, 300_000);
 
 test("a server that forbids ALTER SYSTEM is left alone", async () => {
   const conf = join(server.dataDir, "postgresql.conf");

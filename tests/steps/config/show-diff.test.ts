@@ -60,7 +60,7 @@ test("what was changed back does not await a restart, though the server says so"
   });
   await client.end();
   await own.stop();
-}, 120_000);
+}, 300_000);
 
 test("shows value, default, unit, file and line, and what awaits a restart", async () => {
   const client = await clientOf(server);

@@ -22,7 +22,7 @@ beforeAll(async () => {
     prepare: (dataDir) => cloneInto(dataDir, server),
     settings: { hot_standby: "on", max_connections: 120 },
   });
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await cleanUp();
   await standby?.stop();

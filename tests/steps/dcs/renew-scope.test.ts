@@ -5,7 +5,7 @@ import renewScope from "../../../steps/dcs/renew-scope.ts";
 import { fakeContext, type Overrides } from "../../support/context.ts";
 import { type Etcd, etcdMissing, startEtcd } from "../../support/etcd.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const why = etcdMissing();
 const BEFORE = {

@@ -39,7 +39,7 @@ postgres: {host: ${host}, port: ${port}, user: postgres, password_env: SQL_PASSW
 patroni: {endpoints: ["${api}"], user: admin, password_env: API_PASSWORD}
 `,
       );
-    }, 120_000);
+    }, 300_000);
     afterEach(async () => {
       for (const one of undo.splice(0).toReversed()) await one();
     });
@@ -99,7 +99,7 @@ patroni: {endpoints: ["${api}"], user: admin, password_env: API_PASSWORD}
       const lag = found.checks.find((one: any) => one.id === "replay_lag");
       expect([lag.status, lag.threshold]).toEqual(["ok", 1_048_576]);
       expect(lag.figure).toBeLessThan(1_048_576);
-    }, 120_000);
+    }, 300_000);
 
     /** What is unmet beside that which is never seen here. */
     async function against(input: { candidate?: string } & object): Promise<string[]> {
@@ -137,7 +137,7 @@ patroni: {endpoints: ["${api}"], user: admin, password_env: API_PASSWORD}
       const held = await look({ candidate: standbys[0], force: true });
       expect(held.refused).toBe(true);
       expect(held.reasons[0]).toStartWith(`${leader} holds the leader key`);
-    }, 120_000);
+    }, 300_000);
 
     test("a standby whose replay is paused and that falls behind", async () => {
       const [behind, other] = standbys as [string, string];
@@ -160,7 +160,7 @@ patroni: {endpoints: ["${api}"], user: admin, password_env: API_PASSWORD}
         const best = await whilePaused({});
         return best.candidate === other && !best.refused && !best.candidates[1].able;
       });
-    }, 120_000);
+    }, 300_000);
 
     test("Patroni that is paused, and a member that is tagged", async () => {
       await patch({ pause: true });
@@ -178,7 +178,7 @@ patroni: {endpoints: ["${api}"], user: admin, password_env: API_PASSWORD}
       const tagged = `refuse nofailover ${standbys[0]} failed`;
       await until(async () => (await against({ candidate: standbys[0]! })).includes(tagged));
       expect((await look()).candidate).toBe(standbys[1]!);
-    }, 120_000);
+    }, 300_000);
 
     test("a member whose Patroni stands still, and a transaction that is open", async () => {
       const at = cluster.members.findIndex(({ name }) => name === standbys[0]);
@@ -208,7 +208,7 @@ patroni: {endpoints: ["${api}"], user: admin, password_env: API_PASSWORD}
       expect(unmet(found)).toContain(`act transactions ${leader} failed`);
       expect(unmet(found)).toContain(`warn other_members ${standbys[0]} unseen`);
       expect(found.refused).toBe(false);
-    }, 120_000);
+    }, 300_000);
 
     test("settings that wait for a restart; then archiving that fails, slots and prepared transactions", async () => {
       await patch({
@@ -253,7 +253,7 @@ patroni: {endpoints: ["${api}"], user: admin, password_env: API_PASSWORD}
       const found = await look({ candidate: standbys[0], accept_data_loss: true });
       expect([found.refused, found.reasons]).toEqual([false, []]);
       await sql(leader, "ROLLBACK PREPARED 'left behind'");
-    }, 120_000);
+    }, 300_000);
 
     test("a member that takes writes beside the leader", async () => {
       await patch({ pause: true });
@@ -262,6 +262,6 @@ patroni: {endpoints: ["${api}"], user: admin, password_env: API_PASSWORD}
       const found = await look({ candidate: standbys[0] });
       expect(unmet(found)).toContain(`refuse second_primary ${standbys[1]} failed`);
       expect(found.refused).toBe(true);
-    }, 120_000);
+    }, 300_000);
   },
 );

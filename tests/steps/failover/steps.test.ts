@@ -31,7 +31,7 @@ describe.skipIf(missing !== null)(
     beforeAll(async () => {
       ha = await startHa(2);
       ctx = await contextOf("run-1");
-    }, 120_000);
+    }, 300_000);
     afterAll(async () => {
       for (const one of close.toReversed()) await one();
       await ha?.stop();
@@ -86,7 +86,7 @@ describe.skipIf(missing !== null)(
       const xid = String(BigInt(one.xid) + 1000n);
       const lost = await run(settled, { leader, others: [], xid });
       expect([lost.settled, lost.writable, lost.marked]).toEqual([false, true, false]);
-    }, 120_000);
+    }, 300_000);
 
     test("who does not follow is told with the reason", async () => {
       const [leader, [standby]] = [await ha.leader(), await ha.standbys()];
@@ -96,7 +96,7 @@ describe.skipIf(missing !== null)(
         { member: leader, why: "it is no standby" },
         { member: "pg9", why: expect.stringContaining("no member pg9") },
       ]);
-    }, 120_000);
+    }, 300_000);
 
     test("only a transaction that is still as old is ended", async () => {
       const leader = await ha.leader();
@@ -116,7 +116,7 @@ describe.skipIf(missing !== null)(
       expect((await run(mark, { cancel: [pid], older_than: "1ms" })).cancelled).toEqual([pid]);
       expect(await sleeping).toBe("ended");
       expect(mark.plan!(ctx, { cancel: [pid] })).resolves.toMatchObject({ would_end: [pid] });
-    }, 120_000);
+    }, 300_000);
 
     test("a client that measures goes through PgBouncer, waits with the others, and loses nothing in a move", async () => {
       const [from, [to]] = [await ha.leader(), await ha.standbys()];
@@ -168,7 +168,7 @@ describe.skipIf(missing !== null)(
       await run(record, { from, to });
       await run(record, { from: to, to: from });
       expect((await run(before, { run: "run-1" })).member).toBe(from);
-    }, 120_000);
+    }, 300_000);
 
     test("without a way through PgBouncer the client goes to the members, and says why", async () => {
       const context = await contextOf("run-5");
@@ -187,7 +187,7 @@ describe.skipIf(missing !== null)(
       const seen = await run(measured, {}, context);
       expect([seen.through, seen.failed, seen.lost]).toEqual([null, 0, 0]);
       expect(seen.acknowledged).toBeGreaterThan(1);
-    }, 120_000);
+    }, 300_000);
   },
 );
 

@@ -233,7 +233,7 @@ test("a real server is told of: checks, waits and sequences; every name is liste
     await holder.query("drop table metrics_wait");
     await Promise.all([holder.end(), waiter.end()]);
   }
-}, 120_000);
+}, 300_000);
 
 test("while the server stands still the answer comes in time, and says that nothing is up", async () => {
   const server = await startServer();
@@ -257,7 +257,7 @@ test("while the server stands still the answer comes in time, and says that noth
     process.kill(pid, "SIGCONT");
     await server.stop();
   }
-}, 120_000);
+}, 300_000);
 
 test("a role that does not see others' sessions is told so by the source, and no wait is made up", async () => {
   const server = await sharedServer();
@@ -274,4 +274,4 @@ test("a role that does not see others' sessions is told so by the source, and no
     await admin.query("drop role metrics_blind");
     await admin.end();
   }
-}, 120_000);
+}, 300_000);

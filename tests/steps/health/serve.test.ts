@@ -318,7 +318,7 @@ test("a server that has gone since the last health check is not ready, however f
     503,
     { ready: false, error: "connection_failed" },
   ]);
-}, 120_000);
+}, 300_000);
 
 test("a server that goes away is not alive and not ready, and one that comes back is", async () => {
   const server = await startServer();
@@ -345,7 +345,7 @@ test("a server that goes away is not alive and not ready, and one that comes bac
   ctx.abort(new PgdbaError("interrupted", "enough"));
   expect(await ended).toMatchObject({ code: "interrupted" });
   expect(await fetch(`${url}/healthz`).catch(() => "refused")).toBe("refused");
-}, 120_000);
+}, 300_000);
 
 test("a server that takes no new connections is not alive, one with too many is, but not ready", async () => {
   const server = await startServer({
@@ -384,7 +384,7 @@ test("a server that takes no new connections is not alive, one with too many is,
     process.kill(pid, "SIGCONT");
     await server.stop();
   }
-}, 120_000);
+}, 300_000);
 
 test("when all of its processes are stopped readyz says so as healthz does, and is ready again with it", async () => {
   const server = await startServer();
@@ -411,7 +411,7 @@ test("when all of its processes are stopped readyz says so as healthz does, and 
   // The check that hung may end with an error of its own; whoever asks again is told how it is now.
   while ((await ask("readyz")).status !== 200) await Bun.sleep(50);
   await server.stop();
-}, 120_000);
+}, 300_000);
 
 test("a probe that comes rarely is told how it is, not how it was at the probe before", async () => {
   const server = await startServer();
@@ -430,7 +430,7 @@ test("a probe that comes rarely is told how it is, not how it was at the probe b
   await Bun.sleep(300);
   expect(await ask()).toBe(200);
   await server.stop();
-}, 120_000);
+}, 300_000);
 
 test("a port that is taken, and a threshold that does not exist, are said at once", async () => {
   const server = await sharedServer();

@@ -11,7 +11,7 @@ const messageOf = (promise: Promise<unknown>): Promise<string> =>
   );
 import { type Bench, bench } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 let on: Bench;
 

@@ -4,7 +4,7 @@ import { codeOf } from "../../providers/postgres/helpers.ts";
 import { binariesOf, debianWithHypopg } from "../../support/debian.ts";
 import { type Bench, bench } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const found = debianWithHypopg();
 const why = typeof found === "string" ? ` (skipped: ${found})` : "";

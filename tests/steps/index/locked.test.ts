@@ -10,7 +10,7 @@ import { binariesOf, debianWithHypopg } from "../../support/debian.ts";
 import { clientOf } from "../../support/postgres.ts";
 import { type Bench, bench } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const found = debianWithHypopg();
 let on: Bench;

@@ -6,7 +6,7 @@ import { openSession, type PgSession, specOf } from "../../providers/postgres/he
 import { binariesOf, debianWithHypopg } from "../../support/debian.ts";
 import { type Bench, bench } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const SCHEMA = `CREATE EXTENSION pg_stat_statements; CREATE TYPE mood AS ENUM ('ok', 'bad');
   CREATE TABLE t (a int, b bigint, note text, amount numeric(10,2), d date, ts timestamptz, j jsonb, m mood, tags text[]);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import suggest from "../../../steps/index/suggest.ts";
 import { type Bench, bench } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 /** What the tests of dexter, index_advisor, postgres-mcp and HypoPG ask for, each on tables of its own, and what we say to it. */
 interface Case {

@@ -6,7 +6,7 @@ import { codeOf, openSession, specOf } from "../../providers/postgres/helpers.ts
 import { type Bench, bench } from "./support.ts";
 import { accessFor, onSession } from "../../support/target.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 let on: Bench;
 

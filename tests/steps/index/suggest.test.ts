@@ -5,7 +5,7 @@ import suggest from "../../../steps/index/suggest.ts";
 import { type Bench, bench } from "./support.ts";
 import { EXPERT, fill, QUERIES, SCHEMA } from "./tpch.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 interface Suggestion {
   name: string;

@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import suggest from "../../../steps/index/suggest.ts";
 import { bench } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 /** On 18 one index on (kind, up) serves both; before, nothing can skip its first column, and the join needs one of its own. */
 const STATEMENTS = [

@@ -58,7 +58,7 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
   let world: LocalMonitoring;
   beforeAll(async () => {
     world = await LocalMonitoring.start(RULES);
-  }, 60_000);
+  }, 300_000);
   afterAll(async () => {
     await world?.stop();
     removePlaces();
@@ -133,7 +133,7 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     expect((await listed({ states: ["pending"] })).alerts.map(({ alert }) => alert)).toContain(
       "NoLeader",
     );
-  }, 60_000);
+  }, 300_000);
 
   test("without Alertmanager the rules are told, and it is said that nothing is known of silences", async () => {
     const { prometheus } = world;
@@ -173,7 +173,7 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     expect(await silencesNow()).toHaveLength(1);
     await silence.undo!(work, wish([]), undefined);
     expect(await silencesNow()).toEqual([]);
-  }, 60_000);
+  }, 300_000);
 
   test("a silence names alerts and members, and is ended; what looks back is silenced for as long as it does", async () => {
     const ctx = context("run-7");
@@ -239,7 +239,7 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     await expect(
       unsilence.run(context(), { silences: ["0cd5b2ad-3ba5-4de9-a1a5-e1ca9d2e4ff8"] }),
     ).rejects.toThrow("Alertmanager knows no silence");
-  }, 60_000);
+  }, 300_000);
 
   test("what costs data is never silenced: neither by its name, nor when all is", async () => {
     for (const name of ["TwoPrimaries", "ChecksumFailures", "DiskUsed", "DiskFillsSoon"])
@@ -262,7 +262,7 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
       "The alert is silenced",
     );
     await silence.undo!(ctx, { of: [{}], for: "1h", why: "all" }, undefined);
-  }, 60_000);
+  }, 300_000);
 
   test("work that must go on is only warned when Alertmanager does not answer", async () => {
     const on = { effect: "change" as const, signal: new AbortController().signal };
@@ -358,7 +358,7 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
       return String(said).startsWith("Nobody hears of alerts: people");
     }, "nobody hears");
     await world.receivers([world.hook]);
-  }, 60_000);
+  }, 300_000);
 
   const OWN = "/var/lib/pgdba/monitor/rules/own.rules.yml";
   test("a rule of one's own is checked, put in force, read back, replaced and taken away", async () => {
@@ -420,7 +420,7 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     const never = context();
     await ownRule.undo!(never, { node: "monitor1", name: "Much", rule }, undefined);
     expect(never.recorded.unchanged).toBe(1);
-  }, 240_000);
+  }, 300_000);
 
   test("the commands have three words, and work while no server of the cluster answers", async () => {
     const { prometheus, alertmanager } = world;
@@ -454,7 +454,7 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     });
     const ended = await run("monitor", "silence", "end", id, "--cluster", "orders");
     expect(ended.envelope.data).toMatchObject({ ended: [id] });
-  }, 60_000);
+  }, 300_000);
 
   test("a file that is damaged is not built upon", async () => {
     await writeFile(world.path(OWN), "groups: [");

@@ -118,13 +118,13 @@ describe.skipIf(missing !== null)(
         postgres: { host: "127.0.0.1", port: server.port, user: server.user },
       });
       target = targetOf(server);
-    }, 60_000);
+    }, 300_000);
     afterAll(async () => {
       await besideRemove.run(context(), { nodes: ["monitor1"] });
       await target?.close();
       await server?.stop();
       await rm(stateDir, { recursive: true, force: true });
-    }, 60_000);
+    }, 300_000);
 
     const context = () => {
       const facts = async () => ({ ...(await target.facts()), capabilities: ["postgres"] });

@@ -71,7 +71,7 @@ describe("a server alone", () => {
         }),
         { mode: 0o600 },
       );
-  }, 60_000);
+  }, 300_000);
   afterAll(async () => {
     for (const child of children) {
       child.kill("SIGKILL");
@@ -83,7 +83,7 @@ describe("a server alone", () => {
     await target?.close();
     await server?.stop();
     await rm(stateDir, { recursive: true, force: true });
-  }, 60_000);
+  }, 300_000);
 
   const context = (cluster: string) =>
     fakeContext({
@@ -135,7 +135,7 @@ describe("a server alone", () => {
     expect(existsSync(join(to, "scrape.yml"))).toBe(true);
     await files.undo!(first, { to }, undefined);
     expect(existsSync(join(to, "scrape.yml"))).toBe(false);
-  }, 60_000);
+  }, 300_000);
 
   const missing = "missing" in programs ? programs.missing : null;
   const name = "a real Prometheus includes them, and the server answers by its exporter";

@@ -88,7 +88,7 @@ describe.skipIf(missing !== null)(
       expect(await left()).toEqual(["", ""]);
       await docker("rmi", "-f", standIn);
       await rm(stateDir, { recursive: true, force: true });
-    }, 60_000);
+    }, 300_000);
 
     test("what the stand-in is told is what Grafana reads; its password is in a file alone, and goes with it", async () => {
       expect(await image.run(context(), {})).toEqual({ image: null });
@@ -133,7 +133,7 @@ describe.skipIf(missing !== null)(
         message: expect.stringContaining("whose password this state folder does not have"),
       });
       await writeFile(file, stringify(data));
-    }, 120_000);
+    }, 300_000);
 
     test("where the node's container was removed by hand, what stood beside it and its volumes still go", async () => {
       await run(standIn);
@@ -145,7 +145,7 @@ describe.skipIf(missing !== null)(
       });
       expect(await left()).toEqual(["", ""]);
       expect(await watchers.run(context(), {})).toEqual({ nodes: [] });
-    }, 120_000);
+    }, 300_000);
 
     test("an image that is none of Grafana's is taken back, with its password", async () => {
       await besideRemove.run(context(), { nodes: ["monitor1"] });
@@ -168,7 +168,7 @@ describe.skipIf(missing !== null)(
       expect(await watched()).toEqual([]);
       expect((await entry()).data).toEqual(rest);
       expect(existsSync(told)).toBe(false);
-    }, 60_000);
+    }, 300_000);
 
     test("an image that nobody has is refused, with what serves instead", async () => {
       await expect(image.run(context(), { image: "127.0.0.1:1/own:none" })).rejects.toMatchObject({
@@ -176,7 +176,7 @@ describe.skipIf(missing !== null)(
         message: expect.stringContaining("has no image 127.0.0.1:1/own:none, and can't pull it"),
         hint: expect.stringContaining("pgdba monitor files"),
       });
-    }, 60_000);
+    }, 300_000);
 
     test.skipIf(noReal !== null)(
       `Grafana itself has the data source and the dashboards${noReal === null ? "" : ` (${noReal})`}`,

@@ -155,7 +155,7 @@ test("the role may look and nothing else; its password is in one file, and in no
     await admin.end();
     await close();
   }
-}, 30_000);
+}, 300_000);
 
 test("two state folders that watch one server have a role each: neither takes the other's away", async () => {
   const { server, context, close } = await onServer();
@@ -194,7 +194,7 @@ test("two state folders that watch one server have a role each: neither takes th
     await close();
     await rm(other, { recursive: true });
   }
-}, 30_000);
+}, 300_000);
 
 test("a server that is not registered is refused by all of them, with the way to register it", async () => {
   const target = targetOf(await sharedServer());
@@ -472,7 +472,7 @@ test("a node is told what to do: no password is in it, what is right already sta
     await accountRemove.run(context(), {});
     await close();
   }
-}, 60_000);
+}, 300_000);
 
 test("one that the entry has no more is asked no more on the nodes that monitor, and pgdba is started again there", async () => {
   const world = nodeWith({ targets: [] }, "");
@@ -599,4 +599,4 @@ test("PgBouncer lets the role of monitoring in by a verifier; one that was made 
     await accountRemove.run(context(), {});
     await close();
   }
-}, 60_000);
+}, 300_000);

@@ -17,7 +17,7 @@ import promote from "../../../steps/recovery/promote.ts";
 import { World } from "../../providers/nodes/contract/world.ts";
 import { fakeContext, type FakeContext } from "../../support/context.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const world = new World({ provider: "embedded", version: 18 });
 const spec = () => world.spec(["a", "b"]) as unknown as Json;

@@ -30,7 +30,7 @@ describe.skipIf(missing !== null)(
 
     beforeAll(async () => {
       world = await startWorld(3);
-    }, 120_000);
+    }, 300_000);
     afterAll(() => world?.end());
 
     async function roles(): Promise<{ leader: string; standbys: string[] }> {
@@ -141,7 +141,7 @@ describe.skipIf(missing !== null)(
         await world.cluster.signal(frozen, "SIGCONT");
       }
       await did(resume, {}, context());
-    }, 120_000);
+    }, 300_000);
 
     test("patroni.reload reaches a member's own configuration", async () => {
       const { standbys } = await roles();
@@ -195,7 +195,7 @@ describe.skipIf(missing !== null)(
         timeline: 1,
         leader: candidate,
       });
-    }, 120_000);
+    }, 300_000);
 
     test("patroni.switchover is scheduled, found by its probe, and cancelled", async () => {
       const { leader, standbys } = await roles();
@@ -220,7 +220,7 @@ describe.skipIf(missing !== null)(
       expect(await switchover.probe!(context(ctx.noted as object), input)).toEqual({
         state: "not_done",
       });
-    }, 120_000);
+    }, 300_000);
 
     test("patroni.failover makes a member the leader, and one that leads already is left alone", async () => {
       const { leader, standbys } = await roles();
@@ -239,7 +239,7 @@ describe.skipIf(missing !== null)(
         timeline: 3,
       });
       await streaming();
-    }, 120_000);
+    }, 300_000);
 
     test("patroni.reinitialize makes a standby anew; a resumed run waits for the same copy", async () => {
       const { leader, standbys } = await roles();
@@ -269,7 +269,7 @@ describe.skipIf(missing !== null)(
         state: "done",
       });
       await streaming();
-    }, 120_000);
+    }, 300_000);
 
     test("dcs.remove-leader has another member lead at once when the leader is dead, and leaves a key that is renewed", async () => {
       const { leader } = await roles();
@@ -300,7 +300,7 @@ describe.skipIf(missing !== null)(
       // Its time to live is 20 s.
       expect(performance.now() - began).toBeLessThan(10_000);
       expect(await did(removeLeader, { key: dead }, context())).toEqual({ removed: false });
-    }, 120_000);
+    }, 300_000);
 
     async function didAsRead(key: object): Promise<unknown> {
       const ctx = context();

@@ -13,7 +13,7 @@ import {
 import { startWriter, type Writer } from "../../support/writer.ts";
 import { type RunningFollower, startFollower } from "./support.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 const APP = { user: "app", password: "app" };
 
 /** One cluster, in synchronous mode, so that no acknowledged row may be lost, whoever dies. */
@@ -118,7 +118,7 @@ describe.skipIf(patroniMissing() !== null || pgbouncerMissing() !== null)(
       await until(async () => (await routed()) === leader);
       writer = await startWriter({ ...pooler, ...APP, database: "app", restMs: 2 });
       await writer.next();
-    }, 120_000);
+    }, 300_000);
     afterAll(async () => {
       await writer?.stop();
       await follower?.end();

@@ -27,7 +27,7 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
     at = await startFollowed();
     ports = [at.members[0].server.port, at.members[1].server.port];
     await at.until(({ route, members }) => route?.member === "pg1" && members.length === 2);
-  }, 120_000);
+  }, 300_000);
   afterAll(async () => at.stop());
 
   test("tells the route, and only who has the password; it is in no log and no file of its own", async () => {
@@ -331,7 +331,7 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
     while ((await retry()) !== 1) await Bun.sleep(20);
     await lead(0, 13);
     // Each haste lasts three seconds, that of the test before included.
-  }, 120_000);
+  }, 300_000);
 
   test("what somebody else pauses on the console is told, and let go when asked for; what somebody else lets go is held again", async () => {
     const tells = await at.console("SHOW STATE").then(

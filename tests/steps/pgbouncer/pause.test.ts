@@ -8,7 +8,7 @@ describe.skipIf(pgbouncerMissing() !== null)("pgbouncer.pause", () => {
   const paused = async () => (await at.ask("GET", "/status")).body.paused;
   beforeAll(async () => {
     at = await sharedFollowed();
-  }, 120_000);
+  }, 300_000);
 
   test("holds clients back until it is taken back, and can tell that it does", async () => {
     const context = onPooler(at, "change");

@@ -9,7 +9,7 @@ describe.skipIf(pgbouncerMissing() !== null)("pgbouncer.reload", () => {
   let at: Followed;
   beforeAll(async () => {
     at = await sharedFollowed();
-  }, 120_000);
+  }, 300_000);
 
   test("what was written into the configuration holds from then on", async () => {
     const context = onPooler(at, "change");

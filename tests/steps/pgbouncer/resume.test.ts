@@ -9,7 +9,7 @@ describe.skipIf(pgbouncerMissing() !== null)("pgbouncer.resume", () => {
   let at: Followed;
   beforeAll(async () => {
     at = await sharedFollowed();
-  }, 120_000);
+  }, 300_000);
 
   test("lets clients go to the primary of now; where nobody holds them back it changes nothing", async () => {
     const context = onPooler(at, "change");

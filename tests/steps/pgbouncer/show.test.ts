@@ -8,7 +8,7 @@ describe.skipIf(pgbouncerMissing() !== null)("pgbouncer.show", () => {
   let at: Followed;
   beforeAll(async () => {
     at = await sharedFollowed();
-  }, 120_000);
+  }, 300_000);
 
   test("gives the rows of every table, each with its PgBouncer, and 64-bit counts as numbers", async () => {
     const client = await at.client();

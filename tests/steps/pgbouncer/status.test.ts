@@ -11,7 +11,7 @@ describe.skipIf(pgbouncerMissing() !== null)("pgbouncer.status", () => {
   let at: Followed;
   beforeAll(async () => {
     at = await sharedFollowed();
-  }, 120_000);
+  }, 300_000);
 
   test("tells pools, clients that wait, the route, and who holds clients back; of one without a follower what its console says", async () => {
     const client = await at.client();

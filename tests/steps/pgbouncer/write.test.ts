@@ -8,7 +8,7 @@ describe.skipIf(pgbouncerMissing() !== null)("pgbouncer.write", () => {
   let at: Followed;
   beforeAll(async () => {
     at = await sharedFollowed();
-  }, 120_000);
+  }, 300_000);
 
   test("what it wrote is in the WAL of the primary, and in no table", async () => {
     const client = await clientOf(at.members[0].server);

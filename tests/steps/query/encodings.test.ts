@@ -132,7 +132,7 @@ describe.each([13, 18] as Version[])("texts that are not valid here, on %d", (ve
     expect(missing).toContainEqual(
       expect.objectContaining({ section: "statements", partial: true }),
     );
-  }, 120_000);
+  }, 300_000);
 
   test("in a database of bytes, and in one of another encoding, nothing fails", async () => {
     const cut = await opened("bytes");
@@ -162,7 +162,7 @@ describe.each([13, 18] as Version[])("texts that are not valid here, on %d", (ve
       "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND pid <> pg_backend_pid()",
     );
     await long;
-  }, 120_000);
+  }, 300_000);
 
   test("through a database that can show them all, all are shown", async () => {
     const bytes = await opened("bytes");

@@ -140,7 +140,7 @@ describe.each([13, 18] as Version[])("on %d", (version) => {
   beforeAll(async () => {
     on = await bench(version);
     await on.sql(SETUP);
-  }, 120_000);
+  }, 300_000);
   afterAll(async () => {
     expect(await acted()).toEqual({ acted: 0, moved: false });
     await on.close();
@@ -254,7 +254,7 @@ test("bodies in SQL's own syntax and virtual columns are read too", async () => 
     true,
   );
   await on.close();
-}, 120_000);
+}, 300_000);
 
 describe("words of a text that somebody wrote", () => {
   test("are found whatever the quotes and signs around them", () => {

@@ -142,7 +142,7 @@ describe.skipIf(missing !== null)(
       expect(dom).not.toContain("<title>owned");
       expect(count(dom, /<tr\s+id="n/g)).toBe([...walk(hostile.plan)].length);
       expect(count(dom, /<article/g)).toBe(hostile.findings.length);
-    }, 120_000);
+    }, 300_000);
 
     test("light, dark and paper", async () => {
       const corner = async (name: string, scheme: number) => {
@@ -160,6 +160,6 @@ describe.skipIf(missing !== null)(
       const pdf = join(dir, "plan.pdf");
       await browse(file, `--print-to-pdf=${pdf}`, "--no-pdf-header-footer");
       expect(readFileSync(pdf, "latin1")).toStartWith("%PDF-");
-    }, 120_000);
+    }, 300_000);
   },
 );

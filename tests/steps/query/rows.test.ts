@@ -7,7 +7,7 @@ beforeAll(async () => {
   const dba = await server.session("dba");
   await dba.query(`CREATE TABLE t (n int, s text); INSERT INTO t SELECT n, 'row ' || n FROM generate_series(1, 80) n; CREATE SEQUENCE seq;
     CREATE FUNCTION acts() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (0) RETURNING n'`);
-}, 60_000);
+}, 300_000);
 afterAll(() => server?.stop());
 
 test("rows come bounded, with the values of the parameters", async () => {

@@ -66,4 +66,4 @@ test("from the command line: a snapshot with each run, what happened since, and 
   expect(drawn.envelope.data).toMatchObject({ html, findings: [] });
   expect(await Bun.file(html).text()).toContain("Seq Scan on things");
   await on.close();
-}, 120_000);
+}, 300_000);

@@ -306,7 +306,7 @@ describe.each([13, 18] as Version[])("swapped while it is looked at, on %d", (ve
       ),
     ).toEqual([]);
     await own.close();
-  }, 120_000);
+  }, 300_000);
 
   test("while a statement runs, what it does not rest on can be changed, and what it does rest on waits", async () => {
     const own = await bench(server, "postgres");
@@ -329,7 +329,7 @@ describe.each([13, 18] as Version[])("swapped while it is looked at, on %d", (ve
     await other.end();
     expect((await running).code).toBe("done");
     await own.close();
-  }, 120_000);
+  }, 300_000);
 
   test("what calls a body of somebody else's is executed as a superuser for a short time only", async () => {
     await on.sql(
@@ -346,7 +346,7 @@ describe.each([13, 18] as Version[])("swapped while it is looked at, on %d", (ve
     ).toBe("done");
     await theirs.close();
     await own.close();
-  }, 120_000);
+  }, 300_000);
 
   test("a statement that is planned beside an index is judged and held as well", async () => {
     await on.sql(`SET ROLE app; ${evil("app.bad")}; RESET ROLE`);
@@ -364,7 +364,7 @@ describe.each([13, 18] as Version[])("swapped while it is looked at, on %d", (ve
     expect(await build("SELECT * FROM app.items WHERE id = $1")).toMatch(/^used /);
     expect(await ran()).toBe(0);
     await own.close();
-  }, 120_000);
+  }, 300_000);
 
   test("a role that may become a superuser is one, and may hold nothing", async () => {
     await on.sql("CREATE ROLE nearly LOGIN PASSWORD 'p' IN ROLE postgres");
@@ -424,4 +424,4 @@ test("on a standby nothing can be held: an ordinary role, or a refusal", async (
   await on.close();
   await standby.stop();
   await primary.stop();
-}, 120_000);
+}, 300_000);

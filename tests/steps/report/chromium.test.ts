@@ -39,7 +39,7 @@ describe.skipIf(missing !== null)(
       expect(dom.match(/<article class="finding/g)!.length).toBe(
         readFileSync(file, "utf8").match(/<article class="finding/g)!.length,
       );
-    }, 120_000);
+    }, 300_000);
 
     test("the same names unescaped would become elements, and still run nothing", async () => {
       const spoiled = join(dir, "spoiled.html");
@@ -51,7 +51,7 @@ describe.skipIf(missing !== null)(
       expect(dom).toContain("<script>");
       expect(dom).toContain("<img ");
       expect(dom).not.toContain("<title>owned");
-    }, 120_000);
+    }, 300_000);
 
     test("light is light, dark is dark, narrow is as narrow as the screen", async () => {
       const shot = async (name: string, ...flags: string[]) => {
@@ -71,7 +71,7 @@ describe.skipIf(missing !== null)(
       );
       expect(light).toEqual({ width: 1280, height: 900, corner: [255, 255, 255] });
       expect(Math.max(...dark.corner)).toBeLessThan(40);
-    }, 120_000);
+    }, 300_000);
 
     test("the foot of the page gets no sheet of its own", async () => {
       // As tall as a sheet but for a line: the rest of the page would fill its last sheet like this now and then.
@@ -82,7 +82,7 @@ describe.skipIf(missing !== null)(
       writeFileSync(source, full);
       await browse(source, `--print-to-pdf=${pdf}`, "--no-pdf-header-footer");
       expect(readFileSync(pdf, "latin1").match(/\/Type\s*\/Page\b/g)).toHaveLength(1);
-    }, 120_000);
+    }, 300_000);
 
     test("it prints on more than one page of paper", async () => {
       const pdf = join(dir, "report.pdf");
@@ -90,6 +90,6 @@ describe.skipIf(missing !== null)(
       const bytes = readFileSync(pdf, "latin1");
       expect(bytes).toStartWith("%PDF-");
       expect(bytes.match(/\/Type\s*\/Page\b/g)!.length).toBeGreaterThan(2);
-    }, 120_000);
+    }, 300_000);
   },
 );

@@ -183,7 +183,7 @@ describe.each([13, 18] as const)("a standby of PostgreSQL %d", (version) => {
       prepare: (dataDir) => cloneInto(dataDir, primary),
     });
     await run(primary, "postgres", "select pg_create_physical_replication_slot('forgotten', true)");
-  }, 120_000);
+  }, 300_000);
   afterAll(() => Promise.all([primary?.stop(), standby?.stop()]));
 
   test("says what it receives, and the primary who receives from it", async () => {

@@ -311,4 +311,4 @@ test("every volatile function of every version is known as reading or as acting"
   }
   expect([...READS].filter(acts)).toEqual([]);
   expect([...unknown]).toEqual([]);
-}, 120_000);
+}, 300_000);

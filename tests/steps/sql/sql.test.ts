@@ -63,7 +63,7 @@ test("a statement that may be done twice fails plainly when its connection is lo
   expect(await cut({})).toBe("needs_operator");
   expect(await cut({ idempotent: true })).toBe("connection_failed");
   await client.end();
-}, 120_000);
+}, 300_000);
 
 test("a server that dies in the middle is reason enough to try such a statement again, and one that refuses is none", () => {
   const died = (sqlstate: string | null): unknown =>

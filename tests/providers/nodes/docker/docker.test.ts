@@ -11,7 +11,7 @@ import { drive } from "../contract/driven.ts";
 import { failure } from "../contract/helpers.ts";
 import { PART, World } from "../contract/world.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 const place = {
   provider: "docker",
   version: 17,

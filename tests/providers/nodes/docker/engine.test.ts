@@ -52,12 +52,12 @@ describe.skipIf(missing !== null)(
         secret: async () => "",
       });
       nodes = opened.nodes({ run: "r", path: "p", signal: stop.signal });
-    }, 120_000);
+    }, 300_000);
     afterAll(async () => {
       proxy.end();
       await docker("rm", "-f", name("a"), name("b")).catch(() => {});
       await docker("network", "rm", network).catch(() => {});
-    }, 120_000);
+    }, 300_000);
 
     /** Ready once it has told of something that was done for it. */
     beforeEach(async () => {
@@ -73,7 +73,7 @@ describe.skipIf(missing !== null)(
         return seen.includes("b running");
       });
       seen = [];
-    }, 120_000);
+    }, 300_000);
     afterEach(async () => {
       watch.abort();
       await watching;
@@ -81,7 +81,7 @@ describe.skipIf(missing !== null)(
       await docker("network", "connect", network, name("a")).catch(() => {});
       await docker("update", "--restart", "unless-stopped", name("a"));
       await docker("start", name("a"));
-    }, 120_000);
+    }, 300_000);
 
     test("of a death whose event is late, whoever asks knows at once", async () => {
       proxy.eventsLateMs = 3_000;
@@ -89,7 +89,7 @@ describe.skipIf(missing !== null)(
       expect(await nodes.death("a")).toMatchObject({ proven: true });
       expect(seen).toEqual([]);
       await told("a failed");
-    }, 120_000);
+    }, 300_000);
 
     test("what a late event tells is over: a node that somebody has started again meanwhile is not dead", async () => {
       proxy.eventsLateMs = 3_000;
@@ -101,7 +101,7 @@ describe.skipIf(missing !== null)(
         why: expect.stringContaining("runs"),
       });
       await told("a starting");
-    }, 120_000);
+    }, 300_000);
 
     test("a node that was fenced and is started by somebody else is not dead; fenced again, it is", async () => {
       expect(await nodes.fence("a")).toMatchObject({ proven: true });
@@ -109,7 +109,7 @@ describe.skipIf(missing !== null)(
       expect(await nodes.death("a")).toMatchObject({ proven: false });
       expect(await nodes.fence("a")).toMatchObject({ proven: true });
       expect(await nodes.death("a")).toMatchObject({ proven: true });
-    }, 120_000);
+    }, 300_000);
 
     test("a node whose network is cut, and one that stands still, are not dead", async () => {
       await docker("network", "disconnect", "-f", network, name("a"));
@@ -118,7 +118,7 @@ describe.skipIf(missing !== null)(
       await told("a frozen");
       expect(await nodes.death("a")).toMatchObject({ proven: false });
       await docker("unpause", name("a"));
-    }, 120_000);
+    }, 300_000);
 
     test("what happens while the line of events is cut is told when it is there again", async () => {
       // It was known as one that runs, and has been another in between.
@@ -136,7 +136,7 @@ describe.skipIf(missing !== null)(
       await told("a failed");
       await docker("start", name("a"));
       await told("a starting");
-    }, 120_000);
+    }, 300_000);
 
     test("one that came up, and died while nobody was told, is told as dead", async () => {
       await docker("kill", name("a"));
@@ -156,7 +156,7 @@ describe.skipIf(missing !== null)(
       await docker("kill", name("a"));
       proxy.mode = "up";
       await told("a failed");
-    }, 120_000);
+    }, 300_000);
 
     test("an Engine that takes questions and answers none proves nothing, and holds nobody up", async () => {
       proxy.mode = "hangs";
@@ -176,6 +176,6 @@ describe.skipIf(missing !== null)(
       watch.abort();
       await watching;
       expect(performance.now() - left).toBeLessThan(3_000);
-    }, 120_000);
+    }, 300_000);
   },
 );

@@ -26,7 +26,7 @@ describe.skipIf(missing !== null)(
       for (const kind of ["helper", "node"])
         for (const id of await ids(kind)) await docker("rm", "-fv", id);
       await docker("network", "rm", `${cluster.name}-net`);
-    }, 60_000);
+    }, 300_000);
 
     test("who ask at once get the same, and it goes with the way to the cluster", async () => {
       const image = await ownImage(engine, "etcd", 17, { signal: new AbortController().signal });

@@ -67,7 +67,7 @@ test("killed anywhere, the making of a cluster is finished by the next who makes
   expect(await world.sql("a", "SELECT slot_name, active FROM pg_replication_slots")).toEqual([
     ["pgdba_b", true],
   ]);
-}, 120_000);
+}, 300_000);
 
 test("what can't be changed of a node is refused, and not passed over", async () => {
   const place = { wal_segment_size: 1 };
@@ -104,7 +104,7 @@ test("a node that others look for keeps its port, also when somebody else has it
   await nodes.start("a");
   expect(told).toEqual([`a ${port}`]);
   await world.replicates("a", "b");
-}, 120_000);
+}, 300_000);
 
 test("killed anywhere as it starts a job, that was started once or never will be", async () => {
   const { jobs } = world.nodes();
@@ -129,7 +129,7 @@ test("killed anywhere as it starts a job, that was started once or never will be
     expect(await jobs.follow("a", name)).toMatchObject({ state: "ended", exit_code: 0 });
     expect([n, await ran(n)]).toEqual([n, "x\n"]);
   }
-}, 120_000);
+}, 300_000);
 
 test("killed anywhere as it arms, nothing waits that heal does not find", async () => {
   // As nobody else on this machine waits.
@@ -146,7 +146,7 @@ test("killed anywhere as it arms, nothing waits that heal does not find", async 
   expect(healed).toEqual(armed.map(({ id }) => ({ id, node: "a", healed: true })));
   const sleeping = await world.nodes().exec("a", ["pgrep", "-f", `^sleep ${afterMs / 1000}$`]);
   expect(sleeping.stdout).toBe("");
-}, 120_000);
+}, 300_000);
 
 test("killed anywhere, the removal of a cluster is finished by the next who removes it", async () => {
   // Another one, of which only the record of its place is left: that goes last.
@@ -177,4 +177,4 @@ test("killed anywhere, the removal of a cluster is finished by the next who remo
     ),
   );
   expect(left.filter((line) => line.includes(base))).toEqual([]);
-}, 120_000);
+}, 300_000);

@@ -114,7 +114,7 @@ describe.skipIf(process.getuid?.() !== 0)(
       expect(readdirSync(join(root, "copies")).length).toBe(1);
       const made = statSync(one.postgres).ctimeMs;
       expect(statSync((await openThere(18, user, spares)).postgres).ctimeMs).toBe(made);
-    }, 120_000);
+    }, 300_000);
   },
 );
 
@@ -144,7 +144,7 @@ test("a test's server dies with its process, however that ends, and leaves no fi
   for (const ends = performance.now() + 30_000; existsSync(server.dataDir); await Bun.sleep(10))
     if (performance.now() > ends) break;
   expect(existsSync(server.dataDir)).toBe(false);
-}, 120_000);
+}, 300_000);
 
 test("two servers are two clusters", async () => {
   const servers = await Promise.all([startServer(), startServer()]);
@@ -158,4 +158,4 @@ test("two servers are two clusters", async () => {
     await server.stop();
   }
   expect(new Set(ids).size).toBe(2);
-}, 120_000);
+}, 300_000);

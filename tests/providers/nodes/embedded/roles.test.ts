@@ -69,14 +69,14 @@ else {
     expect(await world.sql("a", "SHOW cluster_name")).toEqual([["a"]]);
     const followed = await world.sql("a", "SELECT received_tli FROM pg_stat_wal_receiver");
     expect(followed).toEqual([[2]]);
-  }, 120_000);
+  }, 300_000);
 
   test("a standby is made from whichever node is the primary now", async () => {
     const nodes = world.nodes();
     const changes = await nodes.provision(world.spec(["a", "b", "c"]));
     expect(changes.at(-1)).toEqual({ node: "c", act: "make", what: "standby of b" });
     await world.replicates("b", "c");
-  }, 120_000);
+  }, 300_000);
 
   test("of two primaries none is chosen", async () => {
     const nodes = world.nodes();
@@ -130,7 +130,7 @@ test("a standby whose data was taken away is made anew; where nobody has data, n
   } finally {
     await world.end();
   }
-}, 120_000);
+}, 300_000);
 
 test("a PostgreSQL of before 15 is made and copied as well; of its passwords nothing is in a log, a setting or a command line", async () => {
   const old = new World({ provider: "embedded", version: 13 });
@@ -158,4 +158,4 @@ test("a PostgreSQL of before 15 is made and copied as well; of its passwords not
   } finally {
     await old.end();
   }
-}, 120_000);
+}, 300_000);

@@ -13,7 +13,7 @@ import { binariesOf, debianWithHypopg } from "../../../support/debian.ts";
 import { clientOf, startServer, type TestServer } from "../../../support/postgres.ts";
 import { codeOf, openSession, type PgSession, specOf } from "../../postgres/helpers.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const found = debianWithHypopg();
 const why = typeof found === "string" ? ` (skipped: ${found})` : "";

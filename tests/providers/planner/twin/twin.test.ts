@@ -36,7 +36,7 @@ let stateDir: string;
 let spares: string[];
 let twin: Twin;
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 beforeAll(async () => {
   stateDir = await mkdtemp(join(tmpdir(), "pgdba-twin-"));

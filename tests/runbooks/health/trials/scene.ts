@@ -46,7 +46,7 @@ export function play(scene: Scene): void {
           for (const server of servers.toReversed()) await server.stop();
         };
         played = await playAll(world, scene, trials);
-      }, 120_000);
+      }, 300_000);
       afterAll(() => end?.());
 
       test("every check could be run", () => {

@@ -136,7 +136,7 @@ test("a node that is there for it keeps a schedule by any zone, and is given wha
   expect(await rows()).toMatchObject([
     { name: "create-orders", where: "night", next: "2026-06-10T20:15:00.000Z", missed: false },
   ]);
-}, 120_000);
+}, 300_000);
 
 test("what it has put down is told, and that it does not run at once", async () => {
   const memory = join(home, "schedules/create-orders.memory");

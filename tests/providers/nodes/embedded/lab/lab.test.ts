@@ -70,13 +70,13 @@ beforeAll(async () => {
   ]);
   labs = [first, second, JSON.parse(text) as Lab];
   session = await openSession(first.connection);
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   await session?.close();
   await labDown({ ...options, remove: true });
   rmSync(root, { recursive: true, force: true });
-}, 120_000);
+}, 300_000);
 
 const target = (stateDir = options.stateDir): Promise<Target> =>
   resolveTarget({ flags: { cluster: "lab" }, env: {}, stateDir, onSecret: () => {} });
@@ -244,7 +244,7 @@ test("down, status, up again: the same data on a stale postmaster.pid; and down 
   expect([again.made, again.started, again.entry.identity]).toEqual([false, true, entry.identity]);
   session = await openSession(again.connection);
   expect(Object.values((await first(EVIDENCE["idle-in-transaction"] ?? "")) ?? {})).toEqual([true]);
-}, 120_000);
+}, 300_000);
 
 test("where its port was taken meanwhile it gets another, and the registry follows", async () => {
   await session.close();
@@ -264,7 +264,7 @@ test("where its port was taken meanwhile it gets another, and the registry follo
   expect(readFileSync(entryFile, "utf8")).toBe(labels.replaceAll(String(port), String(moved)));
   session = await openSession(again.connection);
   expect(await first("SELECT count(*) AS n FROM shop.products")).toEqual({ n: 1000 });
-}, 120_000);
+}, 300_000);
 
 test("one that can't be started is left to whoever mends it", async () => {
   await session.close();
@@ -279,7 +279,7 @@ test("one that can't be started is left to whoever mends it", async () => {
   renameSync(`${settings}.away`, settings);
   await lab.close();
   session = await openSession((await labUp(options)).connection);
-}, 120_000);
+}, 300_000);
 
 test("a run that goes on finds it as it was left", async () => {
   await session.close();
@@ -299,7 +299,7 @@ test("a run that goes on finds it as it was left", async () => {
   expect((await labStatus(options)).port).not.toBe(port);
   await lab.close();
   session = await openSession((await labUp(options)).connection);
-}, 120_000);
+}, 300_000);
 
 test("one whose making is interrupted is taken away again, with what an earlier pgdba had", async () => {
   const place = { stateDir: join(closed, "other") };
@@ -332,7 +332,7 @@ test("one whose making is interrupted is taken away again, with what an earlier 
     false,
   ]);
   expect(await labDiscard(place, id)).toBe(false);
-}, 120_000);
+}, 300_000);
 
 test("one of an earlier pgdba is stopped, and removed when that is said", async () => {
   const place = { stateDir: join(closed, "earlier") };
@@ -346,7 +346,7 @@ test("one of an earlier pgdba is stopped, and removed when that is said", async 
   writeFileSync(join(old.dir, "lab.json"), "{");
   expect(await labDown({ ...place, remove: true })).toEqual({ stopped: false, removed: true });
   expect(existsSync(old.dir)).toBe(false);
-}, 120_000);
+}, 300_000);
 
 test("remove leaves nothing behind, also when it was cut off before", async () => {
   const { dataDir } = labs[0]!;
@@ -369,7 +369,7 @@ test("remove leaves nothing behind, also when it was cut off before", async () =
     false,
   ]);
   expect(await labDown({ ...options, remove: true })).toEqual({ stopped: false, removed: false });
-}, 120_000);
+}, 300_000);
 
 function recordOf(stateDir: string): string {
   const { base } = JSON.parse(readFileSync(join(stateDir, "nodes/lab/place.json"), "utf8"));
