@@ -131,6 +131,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "monitor.grafana-run": () => import("./monitor/grafana-run.ts"),
   "monitor.history": () => import("./monitor/history.ts"),
   "monitor.install": () => import("./monitor/install.ts"),
+  "monitor.node-off": () => import("./monitor/node-off.ts"),
   "monitor.own-rule": () => import("./monitor/own-rule.ts"),
   "monitor.pooler-login": () => import("./monitor/pooler-login.ts"),
   "monitor.silence": () => import("./monitor/silence.ts"),

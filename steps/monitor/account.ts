@@ -46,7 +46,8 @@ another password.`,
     const before = await roleIsThere(ctx, user);
     const first = ctx.noted === undefined;
     const isKnown = kept.secrets?.[MONITOR_ACCOUNT] !== undefined;
-    if (first) ctx.note({ was: before, known: isKnown, parts: partsOf(kept) as Json });
+    const uses = kept.monitoring !== undefined;
+    if (first) ctx.note({ was: before, known: isKnown, uses, parts: partsOf(kept) as Json });
     let password = "";
     const place = await ensureSecret(ctx.run.stateDir, cluster, MONITOR_ACCOUNT, (value) => {
       ctx.secret(value);
@@ -78,10 +79,11 @@ another password.`,
     return { user, secret: MONITOR_ACCOUNT, made: !(await roleIsThere(ctx, user)) };
   },
   async undo(ctx) {
-    const noted = ctx.noted as { was: boolean; known: boolean; parts: Parts } | undefined;
+    const noted = ctx.noted as unknown as Noted | undefined;
     if (noted === undefined || (noted.was && noted.known)) return ctx.unchanged();
     const { name: cluster, data: now } = await entryOf(ctx);
     const user = monitorUser(now);
+    if (isNeededSince(ctx, noted.uses, now)) return ctx.unchanged();
     if (!noted.was && user !== undefined && (await roleIsThere(ctx, user))) {
       const pg = await ctx.use("postgres");
       await pg.execute(`DROP ROLE ${quoteIdent(user)}`);
@@ -91,6 +93,30 @@ another password.`,
     await removeSecrets(ctx.run.stateDir, cluster, [MONITOR_ACCOUNT]);
   },
 });
+
+interface Noted {
+  was: boolean;
+  known: boolean;
+  /** The entry named programs that watch the cluster. */
+  uses: boolean;
+  parts: Parts;
+}
+
+/**
+ * For whoever takes back: what this run itself has recorded is taken back by then, so that whoever watches now has been set up by a later run, with what this one has left.
+ * `before` tells whether anybody watched when this run began.
+ */
+export function isNeededSince(
+  ctx: StepContext,
+  before: boolean,
+  { monitoring }: Pick<ClusterFile, "monitoring">,
+): boolean {
+  if (before || monitoring === undefined) return false;
+  ctx.warn(
+    `Another run has set monitoring up since, with what this one had made: that stays. \`pgdba monitor remove --cluster ${ctx.target.cluster}\` takes it away`,
+  );
+  return true;
+}
 
 /** The role that the entry names; undefined where it names none. */
 export const monitorUser = ({ accounts }: Pick<ClusterFile, "accounts">): string | undefined =>

@@ -3,7 +3,7 @@ import type { ClusterEntry } from "../../providers/registry/read.ts";
 import { readPassword } from "../../providers/registry/secrets.ts";
 import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { MONITOR_ACCOUNT, monitorPassword } from "./account.ts";
+import { isNeededSince, MONITOR_ACCOUNT, monitorPassword } from "./account.ts";
 import { byOf, NODE, openingOf, portsOf, withBeside } from "./node/beside.ts";
 import { PORT } from "./node/places.ts";
 import { entryOf } from "./node/entry.ts";
@@ -38,8 +38,9 @@ listen on the loopback, on ports that it keeps. One that is there is left as it 
   },
   async run(ctx) {
     const entry = await entryOf(ctx);
-    if (ctx.noted === undefined) ctx.note({ was: await isThere(ctx) });
-    const { was } = ctx.noted as { was: boolean };
+    if (ctx.noted === undefined)
+      ctx.note({ was: await isThere(ctx), uses: entry.data.monitoring !== undefined });
+    const { was } = ctx.noted as unknown as Noted;
     const poolers = Array.from({ length: POOLERS }, (_, at) => PORT.pgbouncer + at);
     const ports = [...Object.values(PORT).filter((port) => port !== PORT.pgbouncer), ...poolers];
     const wish = { node: NODE, secrets: secretsOf(ctx, entry), ports };
@@ -60,11 +61,17 @@ listen on the loopback, on ports that it keeps. One that is there is left as it 
     return { node: NODE, made: !(await isThere(ctx)) };
   },
   async undo(ctx) {
-    const { was } = (ctx.noted ?? { was: true }) as { was: boolean };
-    if (was) return ctx.unchanged();
+    const { was, uses } = (ctx.noted ?? { was: true, uses: true }) as unknown as Noted;
+    if (was || isNeededSince(ctx, uses, (await entryOf(ctx)).data)) return ctx.unchanged();
     await withBeside(ctx, (nodes) => nodes.deprovision({ nodes: [NODE] }));
   },
 });
+
+interface Noted {
+  was: boolean;
+  /** The entry named programs that watch the cluster. */
+  uses: boolean;
+}
 
 function isThere(ctx: StepContext): Promise<boolean> {
   return withBeside(ctx, async (nodes) =>

@@ -6,11 +6,12 @@ import type { ClusterEntry } from "../../providers/registry/read.ts";
 import { must, putProgram } from "../backup/schedule/node-home.ts";
 import { defineStep } from "../define.ts";
 import { milliseconds } from "../sql/session.ts";
-import { MONITOR_ACCOUNT } from "./account.ts";
+import { MONITOR_ACCOUNT, monitorPassword } from "./account.ts";
 import { alertmanagerConfig, withReceiversOf } from "./node/alertmanager.ts";
 import { askPrometheus, END_PGDBA, reload, textOf } from "./node/ask.ts";
 import { portsOf, withNodes } from "./node/beside.ts";
 import { accountsThere, type Home, homeOf, isOfPgdba, json, watchedFiles } from "./node/home-of.ts";
+import { renewPassword } from "./node/password.ts";
 import { FOLDER, HOME, PORT, type Ports, RULES, RUN } from "./node/places.ts";
 import { ALERTMANAGER_FILE, PROMETHEUS_FILE, prometheusConfig } from "./node/prometheus.ts";
 import { putFiles } from "./node/put-files.ts";
@@ -111,6 +112,8 @@ targets that have not.`,
     const home = await homeOf(ctx, entry, beside);
     return withNodes(ctx, beside, async (nodes) => {
       const ports = beside ? await portsOf(nodes, node) : PORT;
+      const password = monitorPassword(ctx, entry);
+      const isRenewed = password !== undefined && (await renewPassword(nodes, node, password));
       await must(nodes, node, ["sh", "-c", PREPARE, "sh", cluster]);
       const isOther = await putProgram(ctx, nodes, node, `${HOME}/bin/pgdba`);
       const over = (given ?? (await overThere(nodes, node))) as Over;
@@ -123,7 +126,7 @@ targets that have not.`,
       // Those that run are the former, or have read what was there before; they are started again.
       if (isOther || put.some(isOfPgdba)) await must(nodes, node, END_PGDBA);
       put.push(...(await putFiles(nodes, node, runs)));
-      if (put.length === 0 && !isOther) ctx.unchanged();
+      if (put.length === 0 && !isOther && !isRenewed) ctx.unchanged();
       if (put.length > 0) await reload(nodes, node);
       const seen = await settled(ctx, nodes, node, milliseconds(wait) ?? 0, ports.prometheus);
       return { node, files: put, ...seen };
@@ -190,13 +193,36 @@ interface Target {
   lastError: string;
 }
 
+/** An exporter answers for a server that does not let it in, too. */
+const DEAF = "pg_up == 0 or pgbouncer_up == 0";
+
+/** Those whose exporter answers, and which do not answer the exporter. */
+async function deafOf(
+  nodes: Nodes,
+  node: string,
+  port: number,
+  targets: readonly Target[],
+): Promise<Target[]> {
+  const path = `/api/v1/query?${new URLSearchParams({ query: DEAF }).toString()}`;
+  const told = await askPrometheus(nodes, node, path, port);
+  const deaf = (told?.["result"] ?? []) as unknown as { metric: Target["labels"] }[];
+  return targets
+    .filter(
+      ({ health, labels: { job, instance } }) =>
+        health === "up" &&
+        deaf.some(({ metric }) => metric.job === job && metric.instance === instance),
+    )
+    .map((one) => ({ ...one, lastError: "its exporter runs, and can't log in there" }));
+}
+
 /** Waits until every target has answered. What has not by then is told, and is no error: a node may be down. */
 async function settled(ctx: StepContext, nodes: Nodes, node: string, waitMs: number, port: number) {
   const end = ctx.clock.monotonic() + waitMs;
   for (;;) {
     const told = await askPrometheus(nodes, node, "/api/v1/targets?state=active", port);
     const targets = (told?.["activeTargets"] ?? []) as unknown as Target[];
-    const silent = targets.filter(({ health }) => health !== "up");
+    const down = targets.filter(({ health }) => health !== "up");
+    const silent = down.concat(await deafOf(nodes, node, port, targets));
     const isOver = ctx.clock.monotonic() >= end;
     if ((targets.length > 0 && silent.length === 0) || isOver) {
       if (told === null)

@@ -2,7 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import { isPasswordOf, scramVerifier } from "../../providers/postgres/scram.ts";
 import { defineStep } from "../define.ts";
-import { MONITOR_ROLE, monitorPassword, monitorUser } from "./account.ts";
+import { isNeededSince, MONITOR_ROLE, monitorPassword, monitorUser } from "./account.ts";
 import { entryOf } from "./node/entry.ts";
 import script from "./node/pooler_login.py" with { type: "text" };
 
@@ -54,20 +54,28 @@ notices. One that an older pgdba made does not know the user: that is a warning,
         );
     }
     if (done.length === 0) ctx.unchanged();
-    else ctx.note({ done });
+    else ctx.note({ done, uses: entry.data.monitoring !== undefined });
     return { nodes: done };
   },
   async plan(_ctx, { nodes }): Promise<Json> {
     return { nodes };
   },
   async undo(ctx, { remove = false }) {
-    const { done } = (ctx.noted ?? { done: [] }) as { done: string[] };
+    const { done, uses } = (ctx.noted ?? { done: [], uses: false }) as unknown as Noted;
     // Who took it away has no password to give it back; the next setup does.
     if (remove || done.length === 0) return ctx.unchanged();
-    const user = monitorUser((await entryOf(ctx)).data) ?? MONITOR_ROLE;
+    const { data } = await entryOf(ctx);
+    if (isNeededSince(ctx, uses, data)) return ctx.unchanged();
+    const user = monitorUser(data) ?? MONITOR_ROLE;
     for (const node of done) await put(ctx, node, user, null);
   },
 });
+
+interface Noted {
+  done: string[];
+  /** The entry named programs that watch the cluster. */
+  uses: boolean;
+}
 
 function passwordOf(ctx: StepContext, entry: Awaited<ReturnType<typeof entryOf>>): string {
   const password = monitorPassword(ctx, entry);

@@ -6,7 +6,7 @@ export const TARGETS = `${FOLDER}/targets`;
 export const RULES = `${FOLDER}/rules`;
 /** In memory: what the programs log in by. */
 export const RUN = "/run/monitoring";
-const SECRETS = "/run/secrets";
+export const SECRETS = "/run/secrets";
 export const AUTHORITY = `${SECRETS}/ca.crt`;
 
 export interface Ports {

@@ -10,6 +10,7 @@ import { isPasswordOf, scramVerifier } from "../../../providers/postgres/scram.t
 import { clusterFile } from "../../../providers/registry/folder.ts";
 import { readClusterFile } from "../../../providers/registry/read.ts";
 import type { ClusterFile } from "../../../providers/registry/schema.ts";
+import { changeCluster } from "../../../providers/registry/write.ts";
 import packageJson from "../../../package.json" with { type: "json" };
 import account from "../../../steps/monitor/account.ts";
 import poolerLogin from "../../../steps/monitor/pooler-login.ts";
@@ -17,6 +18,7 @@ import accountRemove from "../../../steps/monitor/account-remove.ts";
 import follow, { joined, once } from "../../../steps/monitor/follow.ts";
 import install from "../../../steps/monitor/install.ts";
 import targets from "../../../steps/monitor/targets.ts";
+import nodeOff from "../../../steps/monitor/node-off.ts";
 import watchers from "../../../steps/monitor/watchers.ts";
 import { watchedIn } from "../../../steps/monitor/node/home.ts";
 import { targetFiles } from "../../../steps/monitor/node/targets.ts";
@@ -157,6 +159,48 @@ test("the role may look and nothing else; its password is in one file, and in no
   }
 }, 300_000);
 
+test("what a dead run has made for monitoring stays when it is given up after another run has set monitoring up with it", async () => {
+  const { context, close } = await onServer();
+  const removed: unknown[] = [];
+  const nodes = {
+    list: async () => [{ node: "pg1" }, { node: "monitor1" }],
+    deprovision: async (which: unknown) => (removed.push(which), [{ node: "monitor1" }]),
+  };
+  const there = () =>
+    fakeContext({ target: { cluster: "orders", use: async () => nodes }, run: { stateDir } });
+  const before = await readFile(clusterFile(stateDir, "orders"), "utf8");
+  const record = (parts: object) =>
+    changeCluster(stateDir, "orders", (at) => ({ ...at!.data, ...parts }));
+  try {
+    const dead = context();
+    await account.run(dead, {});
+    const kept = (await entry()).accounts;
+    await record({ monitoring: { prometheus: "http://127.0.0.1:1" } });
+    await account.undo!(dead, {}, undefined);
+    expect(dead.recorded.warnings).toEqual([expect.stringContaining("Another run has set")]);
+    expect((await entry()).accounts).toEqual(kept!);
+    expect(await account.run(context(), {})).toMatchObject({ made: false });
+    const own = there();
+    expect(await nodeOff.run(own, { node: "monitor1", watched: false })).toEqual({
+      removed: false,
+    });
+    expect(own.recorded.unchanged).toBe(1);
+    expect(removed).toEqual([]);
+    // Where nobody has, or it was watched before this run began, it goes, and the entry names it no more.
+    const { nodes: others } = await entry();
+    await record({ nodes: [...others!, { name: "monitor1", roles: ["monitoring"] }] });
+    expect(await nodeOff.run(there(), { node: "monitor1", watched: true })).toEqual({
+      removed: true,
+    });
+    expect(removed).toEqual([{ run: own.run.id, but: ["pg1"] }]);
+    expect((await entry()).nodes).toEqual(others!);
+  } finally {
+    await accountRemove.run(context(), {});
+    await writeFile(clusterFile(stateDir, "orders"), before);
+    await close();
+  }
+}, 30_000);
+
 test("two state folders that watch one server have a role each: neither takes the other's away", async () => {
   const { server, context, close } = await onServer();
   const admin = await clientOf(server);
@@ -291,8 +335,16 @@ test("members that Patroni lists are added, and those that are down stay", async
   }
 });
 
+/** The password of the role: as it lies on the node, and as its programs log in by it. */
+const KEPT = "/run/secrets/monitor";
+const USED = "/run/monitoring/monitor";
+
 /** A node whose files are in memory, and whose Prometheus says what is given. */
-function nodeWith(said: { targets: JsonObject[] }, identity: string) {
+function nodeWith(
+  said: { targets: JsonObject[]; deaf: { job: string; instance: string }[] },
+  identity: string,
+) {
+  const secrets = new Map<string, string>();
   const files = new Map<string, string>([
     ["/var/lib/pgdba/bin/pgdba.json", JSON.stringify({ identity })],
   ]);
@@ -321,10 +373,18 @@ function nodeWith(said: { targets: JsonObject[] }, identity: string) {
     facts: async () => ({ os: { arch: process.arch } }),
     put: async (_node: string, path: string, { content }: { content: string }) =>
       void files.set(path, content),
+    stop: async () => void ran.push("stop"),
+    // The start script hands on what is kept.
+    async start() {
+      ran.push("start");
+      secrets.set(USED, secrets.get(KEPT)!);
+    },
     async exec(_node: string, [program = "", ...rest]: string[], { stdin = "" } = {}) {
       ran.push([program, ...rest].join(" "));
       const path = rest.at(-1)!;
       if (path.includes("json.load(sys.stdin)")) return ok(JSON.stringify(putAll(stdin)));
+      if (program === "sh" && path === KEPT) return ok(void secrets.set(path, stdin));
+      if (program === "cat" && secrets.has(path)) return ok(secrets.get(path));
       if (program === "cat") return files.has(path) ? ok(files.get(path)) : no;
       if (program === "test") return files.has(path) ? ok() : no;
       if (program === "rm") files.delete(path);
@@ -333,6 +393,8 @@ function nodeWith(said: { targets: JsonObject[] }, identity: string) {
         return ok(JSON.stringify({ data: { version: packageJson.version } }));
       if (path.includes("/targets"))
         return ok(JSON.stringify({ data: { activeTargets: said.targets } }));
+      if (path.includes("/query"))
+        return ok(JSON.stringify({ data: { result: said.deaf.map((metric) => ({ metric })) } }));
       if (path.includes("/rules"))
         return ok(JSON.stringify({ data: { groups: [{ rules: [1, 2] }, { rules: [3] }] } }));
       return ok();
@@ -341,6 +403,7 @@ function nodeWith(said: { targets: JsonObject[] }, identity: string) {
   return {
     nodes: nodes as unknown as Nodes,
     files,
+    secrets,
     ran,
     refuse: (program: string) => (refuse = program),
   };
@@ -354,7 +417,10 @@ test("a node is told what to do: no password is in it, what is right already sta
     health,
     lastError: "",
   });
-  const said = { targets: [target("patroni", "up"), target("node", "down")] };
+  const said = {
+    targets: [target("patroni", "up"), target("node", "down")],
+    deaf: [] as { job: string; instance: string }[],
+  };
   const world = nodeWith(said, await identityOf(arch));
   try {
     await account.run(context(), {});
@@ -405,6 +471,27 @@ test("a node is told what to do: no password is in it, what is right already sta
       "http://people/hook",
     );
     expect(world.ran.some((line) => line.includes("pkill"))).toBe(false);
+    // Programs that log in by a former password are given the one that the role has, and begin anew.
+    expect(world.secrets.get(KEPT)).toBe(password);
+    world.secrets.set(KEPT, "former").set(USED, "former");
+    world.ran.length = 0;
+    const [, renewed] = await run({});
+    expect(renewed.recorded.unchanged).toBe(0);
+    expect(world.secrets.get(USED)).toBe(password);
+    expect(world.ran.filter((line) => line === "stop" || line === "start")).toEqual([
+      "stop",
+      "start",
+    ]);
+    // An exporter that answers for a server which does not let it in has not seen it.
+    said.targets.push(target("postgres", "up"));
+    said.deaf.push({ job: "postgres", instance: "pg1" });
+    const [deaf] = await run({});
+    said.targets.pop();
+    expect(deaf).toMatchObject({
+      targets: 3,
+      up: 1,
+      silent: [{ job: "node" }, { job: "postgres", instance: "pg1" }],
+    });
     // So does how long samples are kept.
     const retention = () =>
       json("monitor/services.json").services[0].argv.find((word: string) =>
@@ -475,7 +562,7 @@ test("a node is told what to do: no password is in it, what is right already sta
 }, 300_000);
 
 test("one that the entry has no more is asked no more on the nodes that monitor, and pgdba is started again there", async () => {
-  const world = nodeWith({ targets: [] }, "");
+  const world = nodeWith({ targets: [], deaf: [] }, "");
   const file = clusterFile(stateDir, "orders");
   const kept = await readFile(file, "utf8");
   const account = { user: "pgdba_monitor", password: "monitor" };
