@@ -13,7 +13,11 @@ import { draw } from "./plan/draw.ts";
 import { type Finding, FINDING_CODES, SEVERITIES } from "./plan/finding.ts";
 import { findings } from "./plan/findings.ts";
 
-const DEFAULT_TIMEOUT = "30s";
+/** Above what makes people ask why it is slow. */
+const DEFAULT_TIMEOUT = "5m";
+
+/** A longer command is not repeated. */
+const MOST_SHOWN = 4000;
 
 export default defineStep({
   type: "query.analyze",
@@ -22,7 +26,7 @@ export default defineStep({
 its text (\`sql\`) or by its \`queryid\` in pg_stat_statements. Parameters (\`$1\`) are planned for any value, or with \`params\` for those.
 Where the server can't tell a parameter's type from the text, usual types are tried; a warning names those that it was planned with.
 
-Without \`analyze\` the statement is only planned; that is refused where planning itself would run somebody's function that is
+Without \`analyze\` the statement is only planned, by which its estimates can't be judged; that is refused where planning itself would run somebody's function that is
 said not to be volatile and does what such a function may not. With it, it is executed in a transaction that is always rolled back, under the
 timeout; that is refused for all that could act outside of the transaction: volatile functions but for a few that are known to be harmless
 (files, \`dblink\`, \`pg_sleep\`, large objects, advisory locks), triggers that call such, foreign tables other than plain files,
@@ -86,6 +90,7 @@ tables takes.`,
       "totals",
       "text",
       "findings",
+      "next",
       "plan",
       "triggers",
       "jit",
@@ -134,6 +139,10 @@ tables takes.`,
             },
           },
         },
+      },
+      next: {
+        type: ["string", "null"],
+        description: "How its estimates can be judged; null where it was executed",
       },
       plan: {
         type: "object",
@@ -202,6 +211,7 @@ tables takes.`,
       },
       text: draw(plan),
       findings: (await findings(plan, facts)).map((one) => withCommand(ctx, pg, one)),
+      next: plan.analyzed ? null : toJudge(ctx, pg, input),
       plan: root,
       triggers: plan.triggers,
       jit: plan.jit,
@@ -209,6 +219,30 @@ tables takes.`,
     };
   },
 });
+
+/** A plan tells nothing of whether its estimates are right: the command that does. */
+function toJudge(
+  ctx: StepContext,
+  pg: PgSession,
+  {
+    sql,
+    queryid,
+    params,
+  }: { sql?: string | null; queryid?: string | number | null; params?: unknown },
+): string {
+  const words = wordsOf({
+    queryid: queryid === null || queryid === undefined ? null : String(queryid),
+    sql: sql ?? null,
+    params: (params as Json | undefined) ?? null,
+    analyze: true,
+  });
+  const command = commandLineAt(ctx.target, ["query", "analyze", ...words], {
+    database: pg.info.database,
+    primary: false,
+  });
+  const how = command === null || command.length > MOST_SHOWN ? "the same with --analyze" : command;
+  return `It was only planned: whether its estimates are right, and where its time goes, shows when it is executed and rolled back: ${how}`;
+}
 
 /** Its remedy as a command, on the primary where a standby was asked. */
 function withCommand(ctx: StepContext, pg: PgSession, { remedy, ...finding }: Finding) {

@@ -7,7 +7,10 @@ import {
 } from "../../../providers/planner/twin/twin.ts";
 import { isUnanalysed } from "../../../providers/planner/twin/index-size.ts";
 import { commandLine } from "../../command-line.ts";
+import { bareOrQuoted } from "../../../providers/planner/twin/names.ts";
+import type { TableUse } from "../workload/scope.ts";
 import type { Sized } from "./candidate.ts";
+import { doubtful } from "./doubtful.ts";
 import type { Point } from "./curve.ts";
 import { buildStatements, indexName, plain } from "../ddl/ddl.ts";
 import { limitsOf, type Study } from "./open.ts";
@@ -125,10 +128,14 @@ async function suggestions(
   const { chosen } = after;
   const taken = new Set(catalogue.indexes.map((index) => `${index.schema}.${index.name}`));
   const usedBy = new Map<Sized, string[]>(chosen.map((one) => [one, []]));
-  for (const [number, { sql }] of prover.work.entries()) {
+  const usesBy = new Map<Sized, TableUse[]>(chosen.map((one) => [one, []]));
+  for (const [number, { sql, uses }] of prover.work.entries()) {
     const { used } = await prover.plan(number, chosen);
     for (const one of chosen)
-      if (one.names.some((part) => used.has(part))) usedBy.get(one)?.push(sql);
+      if (one.names.some((part) => used.has(part))) {
+        usedBy.get(one)?.push(sql);
+        usesBy.get(one)?.push(...uses);
+      }
   }
   const list: { saved: number; entry: Json }[] = [];
   for (const one of chosen) {
@@ -163,7 +170,11 @@ async function suggestions(
           table_hot_updates: counted?.hot_updates ?? null,
           days: activity.days,
         },
-        notes: [...one.notes, ...notesOf(one.def, table)],
+        notes: [
+          ...one.notes,
+          ...notesOf(one.def, table),
+          ...doubts(target, usesBy.get(one) ?? [], { table, catalogue }),
+        ],
       },
     });
   }
@@ -216,6 +227,26 @@ function notesOf(def: IndexDef, table: Catalogue["relations"][number] | undefine
       `The size of a ${def.method} index depends on the values inside of the column and is a rough estimate.`,
     );
   return notes;
+}
+
+/** What the figures rest on, where the planner is known to guess badly. */
+function doubts(
+  target: Target,
+  uses: readonly TableUse[],
+  { table, catalogue }: { table: Catalogue["relations"][number] | undefined; catalogue: Catalogue },
+): string[] {
+  const columns = table === undefined ? null : doubtful(uses, table, catalogue);
+  if (table === undefined || columns === null) return [];
+  const made = commandLine(target, [
+    "statistics",
+    "create",
+    `${bareOrQuoted(table.schema)}.${bareOrQuoted(table.name)}`,
+    "--columns",
+    columns.join(","),
+  ]);
+  return [
+    `The costs are doubtful: the planner takes the conditions on ${columns.join(", ")} of ${table.schema}.${table.name} as independent, and comes to less than one row. See first with \`pgdba query analyze … --analyze\` whether that is right; where it is not, \`${made}\` mends it, and this is to be asked again.`,
+  ];
 }
 
 async function queries(prover: Prover, before: Selection, after: Selection): Promise<Json[]> {

@@ -57,8 +57,15 @@ export class States {
           one.predicates.some((other) => other.sql === sql && other.column === column),
       ),
     );
+    // What was asked once, with other conditions beside it, tells nothing of what lasts; and how many rows it keeps is the product of guesses.
+    if (calls(shape) < 2 && compared(use).size > 1) return false;
     return calls(same) >= MOSTLY * calls(shape);
   }
+}
+
+/** The columns that a statement compares with values for equality. */
+export function compared(use: TableUse): Set<string> {
+  return new Set(use.equal.flatMap(({ column }) => column ?? []));
 }
 
 function key(use: TableUse, column: string): string {

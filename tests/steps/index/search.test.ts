@@ -76,6 +76,21 @@ describe("a partial index is for what lasts", () => {
     ]);
     expect(definitions(open).join()).toContain("WHERE (state = 'open')");
   });
+
+  test("a constant that was asked for once, beside others, makes none; and where all together come to less than a row, that is said to be doubtful", async () => {
+    await on.client.query(
+      `CREATE TABLE places AS SELECT t % 4 AS country, t % 16 AS state, t AS city, t AS zip, g AS id FROM (SELECT g, g * 7919 % 80 AS t FROM generate_series(1, 60000) g) x`,
+    );
+    await on.client.query("VACUUM ANALYZE places");
+    const sql = "SELECT id FROM places WHERE country = 2 AND state = 2 AND city = 66 AND zip = 66";
+    const once = await advise([sql]);
+    expect(definitions(once)).not.toEqual([]);
+    expect(definitions(once).join()).not.toContain("WHERE");
+    const notes = once.suggestions.flatMap((one) => one.notes).join();
+    expect(notes).toContain("pgdba statistics create public.places --columns");
+    const unique = await advise(["SELECT * FROM tickets WHERE pair = 7 AND kind = 3"]);
+    expect(unique.suggestions.flatMap((one) => one.notes)).toEqual([]);
+  });
 });
 
 test("an index must save its percentage of what the workload costs without it", async () => {

@@ -74,6 +74,8 @@ afterAll(() => on.close());
 describe("a plan", () => {
   test("without execution: tree, text, totals, nothing executed", async () => {
     const output = await run({ sql: "SELECT * FROM items WHERE name = 'item 7'" });
+    expect(output.next).toContain("pgdba query analyze --sql 'SELECT * FROM items WHERE name = ");
+    expect(output.next).toContain(" --analyze");
     expect(output).toMatchObject({
       analyzed: false,
       generic: false,

@@ -158,6 +158,14 @@ export const CASES: Record<string, Case> = {
   "aggregate-spill-not": { sql: byGroup, settings: { ...roomy, ...hashing } },
   "nested-loop-scan": { sql: inBands, settings: { ...loopsOnly, enable_material: "off" } },
   "nested-loop-scan-material": { sql: inBands, settings: loopsOnly },
+  "nested-loop-scan-keyed": {
+    sql: "SELECT count(o.id) FROM little l LEFT JOIN orders o ON o.placed = DATE '2024-01-05' AND o.customer_id % 20000 = l.id WHERE l.id <= 4000",
+    settings: { ...loopsOnly, enable_material: "off" },
+  },
+  "nested-loop-scan-not-keyed": {
+    sql: "SELECT count(o.id) FROM little l LEFT JOIN orders o ON o.customer_id = l.id",
+    settings: { ...loopsOnly, enable_memoize: "off" },
+  },
   "nested-loop-scan-not": {
     sql: "SELECT count(*) FROM little l JOIN customers c ON c.id = l.id WHERE l.id <= 5000",
     settings: { ...loopsOnly, enable_memoize: "off" },

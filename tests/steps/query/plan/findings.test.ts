@@ -55,6 +55,12 @@ const SHOWN: [name: string, code: FindingCode, title: string | null, evidence: o
     "Seq Scan on bands b",
     { loops: 2000, rows_visited: 1_000_000 },
   ],
+  [
+    "nested-loop-scan-keyed",
+    "nested_loop_scan",
+    "Bitmap Heap Scan on orders o",
+    { loops: 4000, rows_visited: 1_144_000 },
+  ],
   ["nested-loop-scan-material", "nested_loop_scan", "Materialize", { loops: 2000 }],
   [
     "nested-loop-index",
