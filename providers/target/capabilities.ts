@@ -1,3 +1,5 @@
+import { shellQuoted } from "../../engine/shared/shell-words.ts";
+
 /** The abilities that a target may have, and a runbook may `need`, each with its meaning. */
 export const MEANINGS = {
   postgres: "the server that is named answers, of a cluster its primary",
@@ -25,14 +27,23 @@ export type Capability = keyof typeof MEANINGS;
 export const CAPABILITIES = Object.keys(MEANINGS) as Capability[];
 
 const CONNECT =
-  "`pgdba cluster connect --name NAME --patroni-url http://HOST:8008` registers a cluster that Patroni runs, `pgdba cluster init --name NAME` makes one; then name it with --cluster NAME";
+  "`pgdba cluster connect --name NAME --patroni-url http://HOST:8008` registers a cluster that Patroni runs; then name it with --cluster NAME";
+
+/** A server that nobody runs but its host's own service. */
+function byHand(dataDirectory: string | null | undefined): string {
+  const where = shellQuoted(dataDirectory ?? "DATA_DIRECTORY");
+  return `Where no Patroni runs it, pgdba does not start, stop or restart it: on its host, as the owner of its data, \`pg_ctl restart -m fast -D ${where}\` does, or its service (systemctl restart)`;
+}
 
 /** What to do about a word that a target does not have; `isCluster` when it stands in the registry. */
-export function waysTo(isCluster: boolean): Partial<Record<Capability, string>> {
+export function waysTo(
+  isCluster: boolean,
+  dataDirectory?: string | null,
+): Partial<Record<Capability, string>> {
   return {
     patroni: isCluster
-      ? "Name the REST API of the Patroni that runs it in its entry, under `patroni`; where none runs it, this is not possible"
-      : CONNECT,
+      ? `Name the REST API of the Patroni that runs it in its entry, under \`patroni\`. ${byHand(dataDirectory)}`
+      : `${byHand(dataDirectory)}. Where Patroni runs it: ${CONNECT}`,
     member: isCluster
       ? "Name its servers in its entry, under `nodes`, or Patroni's REST API, under `patroni`"
       : CONNECT,

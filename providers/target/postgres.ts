@@ -141,7 +141,8 @@ export class PostgresTarget implements Target {
     const { info } = session;
     const { rows } = await session.ask(
       `SELECT inet_server_addr()::text AS address, EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements')
-         AND current_setting('pg_stat_statements.max', true) IS NOT NULL AS statements`,
+         AND current_setting('pg_stat_statements.max', true) IS NOT NULL AS statements,
+         (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory`,
     );
     const role = info.standby ? "standby" : "primary";
     const capabilities: Capability[] = ["postgres", role];
@@ -161,7 +162,7 @@ export class PostgresTarget implements Target {
       partialBy: source.partialBy,
       identity,
       capabilities,
-      ways: waysTo(source.cluster !== null),
+      ways: waysTo(source.cluster !== null, rows[0]?.["data_directory"] as string | null),
       warnings: [
         ...assumption(source),
         ...(info.standby && hasMembers(source) ? [onStandby(source, this.#following.place)] : []),

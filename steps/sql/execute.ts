@@ -11,7 +11,7 @@ import {
   placeIdentifiers,
   placeLiterals,
 } from "./input.ts";
-import { repeatable } from "./repeatable.ts";
+import { repeatable, withServerState } from "./repeatable.ts";
 import { milliseconds, session } from "./session.ts";
 
 /** Rows of a RETURNING kept; the statement itself always runs to its end. */
@@ -146,8 +146,8 @@ would lose it.`,
       input.transaction === false
         ? pg.query(sql, values, { ...limits, ...options, changes: true })
         : pg.transaction({ readOnly: false, ...options }, (run) => run(sql, values, limits));
-    const result = await acting.catch((error: unknown) => {
-      throw input.idempotent === true ? repeatable(error) : error;
+    const result = await acting.catch(async (error: unknown) => {
+      throw await withServerState(ctx, input.idempotent === true ? repeatable(error) : error);
     });
     const { row_count, rows, command } = result;
     return { row_count, rows, command };

@@ -3,6 +3,9 @@ import type { Catalogue } from "../../../providers/planner/twin/twin.ts";
 import type { TableUse } from "../workload/scope.ts";
 import { compared } from "../workload/states.ts";
 
+/** Rows that one column alone may keep. */
+const FEW = 100;
+
 type Table = Catalogue["relations"][number];
 
 /**
@@ -23,8 +26,8 @@ export function doubtful(
       const known = columnStatistics(catalogue, table, column);
       return known === undefined ? 1 : distinctOf(known, tuples);
     });
-    // One column that is nearly a key by itself is no matter of the others.
-    if (Math.max(...kinds) > tuples / 2) continue;
+    // Where one of them alone keeps few rows, the others change little.
+    if (Math.max(...kinds) * FEW > tuples) continue;
     if (tuples > 0 && kinds.reduce((all, one) => all * one, 1) > tuples) return columns;
   }
   return null;

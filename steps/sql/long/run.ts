@@ -1,6 +1,6 @@
 import type { JsonObject, ProbeResult, StepContext } from "../../../engine/types.ts";
 import type { Notice } from "../../../providers/postgres/channel.ts";
-import { repeatable } from "../repeatable.ts";
+import { repeatable, withServerState } from "../repeatable.ts";
 import { another, backendOf, serverOf, session } from "../session.ts";
 import { watch } from "./watch.ts";
 
@@ -38,7 +38,7 @@ export async function runLong(
     await pg.query(sql, [], { ...limits, signal: ctx.signal, changes: true });
     return pg.notices().filter(({ severity }) => severity === "WARNING");
   } catch (error) {
-    throw repeatable(error);
+    throw await withServerState(ctx, repeatable(error));
   } finally {
     ended.abort();
     await watching;

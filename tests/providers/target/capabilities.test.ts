@@ -17,12 +17,18 @@ test("whoever lacks what a runbook needs is told how to get it, with a cluster a
   }
 });
 
+test("who asks for a restart of a server that no Patroni runs is told how it is done by hand", () => {
+  expect(waysTo(false, "/data/it's").patroni).toContain(
+    "pg_ctl restart -m fast -D '/data/it'\\''s'",
+  );
+});
+
 test("what moves, stops, makes anew or removes members needs a word that a PostgreSQL alone does not have", () => {
   const alone: readonly string[] = ["postgres", "primary", "standby", "superuser", "pg_monitor"];
   const families =
     /^(failover|replica|pgbouncer)\/|^cluster\/(pause|resume|restart|start|stop|destroy)$/;
-  // The first runs beside a PgBouncer, where no entry is; replay stands still and goes on at any standby.
-  const own = ["pgbouncer/follow", "replica/replay-pause", "replica/replay-resume"];
+  // The first runs beside a PgBouncer, where no entry is; any server lists its standbys; replay stands still and goes on at any standby.
+  const own = ["pgbouncer/follow", "replica/list", "replica/replay-pause", "replica/replay-resume"];
   const moves = NEEDS.filter(({ name }) => families.test(name) && !own.includes(name));
   expect(moves.length).toBeGreaterThan(10);
   for (const { name, needs } of moves)

@@ -8,7 +8,13 @@ import query from "../../../steps/sql/query.ts";
 import { repeatable } from "../../../steps/sql/repeatable.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { type FakeContext, fakeContext } from "../../support/context.ts";
-import { clientOf, createDatabase, sharedServer, type TestServer } from "../../support/postgres.ts";
+import {
+  clientOf,
+  createDatabase,
+  sharedServer,
+  startServer,
+  type TestServer,
+} from "../../support/postgres.ts";
 import { codeOf } from "../../providers/postgres/helpers.ts";
 import { postgresOf, through } from "../../support/target.ts";
 
@@ -45,6 +51,38 @@ beforeAll(async () => {
 afterAll(async () => {
   await target.close();
 });
+
+test("a server that is gone after the connection was lost is told to be gone, not to be asked again", async () => {
+  const own = await startServer();
+  const { host, port, user, password, database, dataDir } = own;
+  const on = await resolveTarget({
+    flags: { host, port, user, database },
+    env: { PGPASSWORD: password, PGSSLMODE: "disable" },
+    stateDir: "/nonexistent",
+    onSecret: () => {},
+  });
+  try {
+    const watcher = await clientOf(own);
+    watcher.on("error", () => {});
+    const acting = run(
+      execute,
+      { sql: "SELECT pg_sleep(30)", transaction: false, idempotent: true },
+      contextFor(on),
+    ).catch((thrown: unknown) => thrown as PgdbaError);
+    const asleep = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    while ((await watcher.query(asleep)).rowCount === 0) await Bun.sleep(20);
+    // It goes down, as a standby does whose replay is resumed with fewer connections than its primary has.
+    const [pid] = (await Bun.file(`${dataDir}/postmaster.pid`).text()).split("\n");
+    process.kill(Number(pid), "SIGINT");
+    const error = await acting;
+    expect(error.message).toContain("The server does not answer any more");
+    expect(error.hint).not.toContain("twice");
+    expect(error).toMatchObject({ code: "connection_failed", data: { answers: false } });
+  } finally {
+    await on.close();
+    await own.stop();
+  }
+}, 60_000);
 
 test("a statement that may be done twice fails plainly when its connection is lost", async () => {
   const client = await clientOf(server);
