@@ -58,10 +58,11 @@ describe.each(VERSIONS_HERE)("who blocks whom in PostgreSQL %d", (version) => {
       "gid it's lost": [true, 0, 0],
     });
     const acts = data.advice.map((one: any) => [one.act, one.who, one.loses]);
-    // Only the statement of migrate is lost; ending shop's session would lose its UPDATE.
+    // The root comes first; only the statement of migrate is lost, ending shop's session would lose its UPDATE.
     expect(acts).toEqual([
+      ["frees most", `pid ${pids.shop} (shop)`, "what its transaction has changed"],
       [
-        "hurts least and frees most",
+        "hurts least",
         `pid ${pids.migrate} (migrate)`,
         "nothing but its statement, which can be run again",
       ],
@@ -70,7 +71,7 @@ describe.each(VERSIONS_HERE)("who blocks whom in PostgreSQL %d", (version) => {
     expect(loses[`pid ${pids.shop}`]).toBe("what its transaction has changed");
     const gid = data.blockers.find((one: any) => one.kind === "prepared transaction");
     expect(gid.command).toBe(
-      `pgdba prepared rollback 'it'\\''s lost' --yes --host ${server.host} --port ${server.port} --user ${server.user} --database ${server.database}`,
+      `pgdba prepared rollback 'it'\\''s lost' --confirmed 'it'\\''s lost' --yes --host ${server.host} --port ${server.port} --user ${server.user} --database ${server.database}`,
     );
     const little = await server.run(["locks", "tree", "--limit", "1"]);
     expect(little.envelope.data).toMatchObject({ left_out: 3, blockers_left_out: 3 });
@@ -81,20 +82,20 @@ describe.each(VERSIONS_HERE)("who blocks whom in PostgreSQL %d", (version) => {
     const { data } = (await server.run(["locks", "tree"])).envelope;
     expect(data.advice).toMatchObject([
       {
-        act: "hurts least",
-        who: `pid ${pids.migrate} (migrate)`,
-        frees: "1 session goes on at once",
-      },
-      {
         act: "frees most",
         who: `pid ${pids.shop} (shop)`,
         frees: "1 session goes on at once, 2 more only when the transactions of these have ended",
         loses: "what its transaction has changed",
       },
+      {
+        act: "hurts least",
+        who: `pid ${pids.migrate} (migrate)`,
+        frees: "1 session goes on at once",
+      },
     ]);
-    const asked = await server.run(data.advice[0].command.split(" ").slice(1));
+    const asked = await server.run(data.advice[1].command.split(" ").slice(1));
     expect(asked.envelope.data.cancelled).toEqual([pids.migrate]);
-    const again = await server.run(data.advice[0].command.split(" ").slice(1));
+    const again = await server.run(data.advice[1].command.split(" ").slice(1));
     expect(again.exit).toBe(0);
     expect(again.envelope.data).toMatchObject({ cancelled: [], gone: [pids.migrate], remain: [] });
     expect(again.envelope.data.note).toBe(
