@@ -32,6 +32,8 @@ const FACTS = {
 /** The same, whose primary has nothing more than it. */
 const EQUAL = { ...FACTS, primary: { known: true, more: null, words: "" } } as unknown as Facts;
 
+const PATRONI = { ...EQUAL, patroni: true } as unknown as Facts;
+
 /** The command of a check for a row whose columns are all a figure, small or large, or all a text, whichever it understands; or what is wrong. */
 async function commandOf(
   check: Check,
@@ -60,7 +62,8 @@ async function commandOf(
       wrong = (error as Error).message;
     }
   }
-  return server === EQUAL ? { words: [], wrong } : commandOf(check, EQUAL);
+  if (server === PATRONI) return { words: [], wrong };
+  return commandOf(check, server === EQUAL ? PATRONI : EQUAL);
 }
 
 /** The check with each of the runbooks that its remedy names, alone. */

@@ -79,6 +79,16 @@ describe.each(VERSIONS_HERE)("sessions that use up a limit of PostgreSQL %d", (v
     expect(await found("connection-limit-role")).toEqual([]);
   });
 
+  test("a timeout that is off for a role is set by the command, but for that of statements", async () => {
+    const timeouts = await found("timeouts-off");
+    const by = Object.fromEntries(timeouts.map((one: any) => [one.object, one]));
+    expect(by.statement_timeout.remedy.command).toBeNull();
+    expect(by.lock_timeout.evidence.role_names).toBe("portal, reports");
+    expect((await run(by.lock_timeout.remedy.command)).error).toBeNull();
+    const left = (await found("timeouts-off")).find((one: any) => one.object === "lock_timeout");
+    expect(left.evidence.role_names).toBe("reports");
+  });
+
   test("a session that is idle in a transaction for a few seconds is left alone, unless others wait for it", async () => {
     await admin.query("create table booked (n int); insert into booked values (1)");
     const booking = await server.session("booking");

@@ -126,6 +126,8 @@ const TRIALS: Trial[] = [
       "info lock_timeout",
       "info statement_timeout",
     ],
+    // The command is for one role, the statements are for all.
+    commands: [],
     async leaves({ query }) {
       const own = await query(
         `select setting from pg_db_role_setting, unnest(setconfig) setting where setrole = 'batch'::regrole and setting like 'statement%'`,
