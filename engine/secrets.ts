@@ -1,5 +1,13 @@
 import { encodings } from "./secrets/encodings.ts";
-import { inPlace, inWord, isNamed, placesIn, type Span } from "./secrets/innocent.ts";
+import {
+  inKnownWord,
+  inPlace,
+  inWord,
+  isNamed,
+  isNameKey,
+  placesIn,
+  type Span,
+} from "./secrets/innocent.ts";
 import { MASK, Matcher } from "./secrets/matcher.ts";
 import { passwordsIn } from "./secrets/passwords.ts";
 import { OURS, redactEnvelope, redactRecord } from "./secrets/records.ts";
@@ -33,6 +41,14 @@ export class Secrets {
   #encoded = 0;
   /** Folders that are no secret, whatever words are in their names. */
   #folders = new Set<string>();
+
+  /** Names that whoever runs pgdba has given, such as the user. */
+  #names = new Set<string>();
+
+  /** This name stays where a name stands in data, though a secret is the same word: it was said beside it. */
+  addName(name: string): void {
+    this.#names.add(name);
+  }
 
   /** Paths of this folder, which whoever runs pgdba has named, stay as they are. */
   addFolder(path: string): void {
@@ -114,7 +130,8 @@ export class Secrets {
     const places = this.#secrets.isEmpty ? [] : placesIn(whole, this.#folders);
     const masked = this.#secrets.mask(
       whole,
-      (found) => inPlace(whole, found, places) || innocent(whole, found),
+      (found) =>
+        inPlace(whole, found, places) || inKnownWord(whole, found) || innocent(whole, found),
     );
     return this.#sensitive.mask(this.#withoutCut(masked));
   }
@@ -172,7 +189,10 @@ export class Secrets {
     return this.#exact.size === 0 && this.#secrets.isEmpty && this.#sensitive.isEmpty;
   }
 
-  #walk(value: unknown): unknown {
+  /** @param key under which it stands, or the list that it is in */
+  #walk(value: unknown, under?: string): unknown {
+    if (typeof value === "string" && under !== undefined)
+      if (this.#names.has(value) && isNameKey(under)) return value;
     // A value that is the secret and nothing else is masked however short it is.
     if (typeof value === "string") {
       if (this.#exact.has(value)) return MASK;
@@ -182,14 +202,16 @@ export class Secrets {
       return this.#values.has(String(value)) && String(value).length >= SHORTEST_MASKED
         ? MASK
         : value;
-    if (Array.isArray(value)) return value.map((item) => this.#walk(item));
+    if (Array.isArray(value)) return value.map((item) => this.#walk(item, under));
     if (value === null || typeof value !== "object") return value;
     const out: Record<string, unknown> = {};
     for (const [key, item] of Object.entries(value)) {
-      const shown = OURS.has(key) ? key : this.#secrets.mask(key);
+      const shown = OURS.has(key)
+        ? key
+        : this.#secrets.mask(key, (found) => inKnownWord(key, found));
       // Two keys that look alike once masked stay two.
       const free = Object.hasOwn(out, shown) ? `${shown} (${Object.keys(out).length})` : shown;
-      out[free] = this.#walk(item);
+      out[free] = this.#walk(item, key);
     }
     return out;
   }

@@ -71,12 +71,12 @@ export function targetFlags(flags: Parsed["flags"]): TargetFlags {
   );
 }
 
-export function openTarget(
+export async function openTarget(
   front: Front,
   flags: TargetFlags,
   { resumes = false, assumes = false, anyDatabase = false } = {},
 ): Promise<Target> {
-  return front.resolveTarget({
+  const target = await front.resolveTarget({
     flags,
     env: front.env,
     stateDir: stateDirOf(front),
@@ -86,6 +86,13 @@ export function openTarget(
     assumes,
     anyDatabase,
   });
+  const named = target.flags ?? [];
+  named.forEach((flag, at) => {
+    const name = named[at + 1];
+    if ((flag === "--user" || flag === "--database") && name !== undefined)
+      front.secrets.addName(name);
+  });
+  return target;
 }
 
 /** The clusters that parameters name, but for the target itself; in the order of their names. */

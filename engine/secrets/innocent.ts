@@ -1,3 +1,5 @@
+import { KNOWN_WORDS } from "./known-words.ts";
+
 /** A piece of a text, from its first character to the one after its last. */
 export interface Span {
   from: number;
@@ -47,10 +49,35 @@ export function inPlace(
  */
 export function inWord(text: string, found: Span): boolean {
   if (!WORD.test(text.slice(found.from, found.to))) return false;
-  let { from, to } = found;
-  while (from > 0 && isLetter(text[from - 1]!)) from--;
-  while (to < text.length && isLetter(text[to]!)) to++;
+  const { from, to } = around(text, found);
   return to - from >= found.to - found.from + LONGER;
+}
+
+/**
+ * True where `found`, a word, is a part of a longer one that every server has in its names: "repl" of "max_logical_replication_workers". In any text, for the whole longer word
+ * must be known: letters that somebody has put beside a secret make none.
+ */
+export function inKnownWord(text: string, found: Span): boolean {
+  if (!WORD.test(text.slice(found.from, found.to))) return false;
+  const { from, to } = around(text, found);
+  return to - from > found.to - found.from && KNOWN_WORDS.has(text.slice(from, to));
+}
+
+function around(text: string, { from, to }: Span): Span {
+  let start = from;
+  let end = to;
+  while (start > 0 && isLetter(text[start - 1]!)) start--;
+  while (end < text.length && isLetter(text[end]!)) end++;
+  return { from: start, to: end };
+}
+
+/** Keys of data under which names stand. */
+const NAME_KEYS =
+  /^(?:name|(?:\w+_)?(?:owner|user|role|member|database|schema)s?|rolname|usename|datname|grantee|grantor|member_of|made_by|runs_as)$/;
+
+/** True for a key under which a name stands, such as `owners`. */
+export function isNameKey(key: string): boolean {
+  return NAME_KEYS.test(key);
 }
 
 /** A flag of pgdba whose value is a name. */

@@ -11,6 +11,46 @@ function holding(...values: string[]): Secrets {
   return secrets;
 }
 
+test("a word that is a part of a name of every server leaves that name whole, and is masked in all else", () => {
+  const secrets = holding("repl");
+  const name = "max_logical_replication_workers";
+  expect(secrets.redactData({ [name]: name, said: `FATAL: ${name} = 4` })).toEqual({
+    [name]: name,
+    said: `FATAL: ${name} = 4`,
+  });
+  for (const text of [
+    "user=repl password=repl",
+    "postgres://u:repl@host/db",
+    "-prepl",
+    "password authentication of xreplx failed",
+    "SELECT 'repl'",
+    "max_repl_workers",
+    "replicationrepl",
+  ])
+    expect([text, secrets.redact(text).includes("repl")]).toEqual([text, false]);
+  expect(secrets.heldIn("max_replication_slots and repl")).toBe(true);
+});
+
+test("a user whose password is the same word is seen where names stand, and the password is not", () => {
+  for (const word of ["dba", "admin"]) {
+    const secrets = holding(word);
+    const rows = { owners: ["clinic", word], owner: word, rolname: word, role: { name: word } };
+    expect(JSON.stringify(secrets.redactData(rows))).not.toContain(word);
+    secrets.addName(word);
+    expect(secrets.redactData(rows)).toEqual(rows);
+    const hidden = {
+      password: word,
+      value: word,
+      passwords: [word],
+      name: `is ${word}`,
+      nested: { owners: { x: word } },
+    };
+    const masked = JSON.stringify(secrets.redactData(hidden));
+    // In a longer text fewer than four characters are no secret.
+    expect(masked.replace(word.length < 4 ? "is dba" : "", "")).not.toContain(word);
+  }
+});
+
 test.each<[string, string]>([
   ["as it is", SECRET],
   ["in JSON", JSON.stringify(SECRET).slice(1, -1)],
