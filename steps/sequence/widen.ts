@@ -14,13 +14,22 @@ import {
 import { DEFAULT_LOCK_TIMEOUT, LOCK_TIMEOUT, WANTED, WIDENED } from "./widening/input.ts";
 import { alterStatements, lockStatement } from "./widening/statements.ts";
 import { lockedTogether } from "./widening/together.ts";
+import {
+  createStatements,
+  dropStatements,
+  makeAgain,
+  type View,
+  viewsOf,
+} from "./widening/views.ts";
+import { PgdbaError } from "../../engine/errors.ts";
 
 export default defineStep({
   type: "sequence.widen",
   summary:
     "Make a sequence, its columns and all that reference them bigint at once, in one transaction",
   docs: `All tables are locked first, for no longer than \`lock_timeout\` is waited, and nobody is made the victim of a deadlock; then each is rewritten, its indexes with it. Nobody reads or
-writes them meanwhile: for small tables. What has to be widened is found by \`sequence.widening\`.`,
+writes them meanwhile: for small tables. Plain views that read the columns, and views on these, are dropped and made again in the same transaction, with owner, rights, options, comments and
+defaults; what can't be made again as it is, such as a materialized view or a trigger on a view, is refused. What has to be widened is found by \`sequence.widening\`.`,
   example: `- sequence.widen: {sequence: public.orders_id_seq}
 `,
   effect: "change",
@@ -45,7 +54,9 @@ writes them meanwhile: for small tables. What has to be widened is found by \`se
     else {
       const lockTimeoutMs = milliseconds(input.lock_timeout ?? DEFAULT_LOCK_TIMEOUT)!;
       await lockedTogether(ctx, pg, lockTimeoutMs, tables, async (run) => {
-        for (const sql of statements) await run(sql);
+        const views = mayGo(await viewsOf(run, found.columns.filter(isNarrow)));
+        for (const sql of [...dropStatements(views), ...statements]) await run(sql);
+        await makeAgain(run, views);
       });
     }
     return narrowNames(found);
@@ -54,9 +65,26 @@ writes them meanwhile: for small tables. What has to be widened is found by \`se
     const pg = await session(ctx);
     const found = await findWidening(pg, input);
     const tables = await lockedBy(askOf(pg), found.columns.filter(isNarrow));
-    return { sql: [...tables.map(lockStatement), ...alterStatements(found)] };
+    const views = mayGo(await viewsOf(askOf(pg), found.columns.filter(isNarrow)));
+    return {
+      sql: [
+        ...tables.map(lockStatement),
+        ...dropStatements(views),
+        ...alterStatements(found),
+        ...createStatements(views),
+      ],
+    };
   },
 });
+
+/** @throws PgdbaError step_refused when one can't be made again as it is */
+function mayGo(views: readonly View[]): readonly View[] {
+  const refused = [...new Set(views.flatMap((view) => view.refused ?? []))];
+  if (refused.length === 0) return views;
+  throw new PgdbaError("step_refused", `PostgreSQL changes no type under ${refused.join(", ")}`, {
+    hint: "Drop these, run this again, and make them again.",
+  });
+}
 
 /** The names of all tables that a change of the columns' type locks, quoted. */
 async function lockedBy(ask: Ask, columns: readonly Column[]): Promise<string[]> {

@@ -14,6 +14,7 @@ import {
 } from "./widening/find.ts";
 import { WANTED } from "./widening/input.ts";
 import { alterStatements } from "./widening/statements.ts";
+import { viewName, viewsOf } from "./widening/views.ts";
 
 /** Rewritten with its indexes in a second or two, for as long as nobody gets at the tables. */
 const ALTER_BELOW = "64MB";
@@ -24,8 +25,8 @@ export default defineStep({
   summary:
     "Tell what has to become bigint together with a sequence or a column, and how it can be done",
   docs: `Follows foreign keys: a column that references a widened one has to hold its values, and so do those that reference that. Of a
-partitioned table the root stands for its partitions. \`blockers\` is what PostgreSQL changes no type under, such as a view; these have to be
-dropped before and made again after.
+partitioned table the root stands for its partitions. \`blockers\` is what PostgreSQL changes no type under, such as a materialized view; these have to be
+dropped before and made again after. Plain views are no such: \`sequence.widen\` makes them again itself.
 
 \`method\` is \`alter\` where all the tables together are no larger than \`alter_below\`: each is rewritten under a lock that nobody gets past.
 Larger ones are filled in \`batches\` beside the old column (\`sequence.fill\`, \`sequence.swap\`), where nothing is in \`unfit\`. \`none\`: all is bigint.`,
@@ -63,6 +64,7 @@ Larger ones are filled in \`batches\` beside the old column (\`sequence.fill\`, 
       "bytes",
       "rows",
       "blockers",
+      "views",
       "unfit",
       "not_owned",
       "published",
@@ -99,6 +101,10 @@ Larger ones are filled in \`batches\` beside the old column (\`sequence.fill\`, 
       bytes: { type: "number", description: "Of all the tables that would be rewritten" },
       rows: { type: "number", description: "Of all these tables, as last counted" },
       blockers: { ...NAMES, description: "What PostgreSQL changes no type under" },
+      views: {
+        ...NAMES,
+        description: "Plain views that are dropped and made again with the rewrite at once",
+      },
       unfit: { ...NAMES, description: "Why it can't be done in batches" },
       not_owned: {
         ...NAMES,
@@ -118,6 +124,7 @@ Larger ones are filled in \`batches\` beside the old column (\`sequence.fill\`, 
     const bytes = rewritten.reduce((total, table) => total + table.bytes, 0);
     const statements = alterStatements(found);
     const why = narrow.length === 0 ? [] : await unfit(askOf(pg), found);
+    const views = narrow.length === 0 ? [] : await viewsOf(askOf(pg), narrow);
     const limit = parseBytes(input.alter_below ?? ALTER_BELOW);
     const wanted = input.method ?? "auto";
     const large = wanted === "batches" || (wanted === "auto" && bytes > limit);
@@ -136,7 +143,13 @@ Larger ones are filled in \`batches\` beside the old column (\`sequence.fill\`, 
       tables: rewritten.map(({ schema, table }) => ({ schema, table })),
       bytes,
       rows,
-      blockers: [...new Set(narrow.flatMap(({ blockers }) => blockers))],
+      blockers: [
+        ...new Set([
+          ...narrow.flatMap(({ blockers }) => blockers),
+          ...views.flatMap(({ refused }) => refused ?? []),
+        ]),
+      ],
+      views: views.filter(({ refused }) => refused === null).map(viewName),
       unfit: why,
       not_owned: [
         ...of(narrow.filter(({ owned }) => !owned)),

@@ -46,6 +46,8 @@ SELECT c.oid::bigint::float8 AS relid, n.nspname AS schema, c.relname AS "table"
       FROM pg_depend d LEFT JOIN pg_attribute g ON d.classid = 'pg_attrdef'::regclass AND g.attrelid = c.oid
                                                 AND g.attnum = (SELECT f.adnum FROM pg_attrdef f WHERE f.oid = d.objid)
       WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid = a.attnum
+        -- Views are looked for by themselves: plain ones are made again.
+        AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT FROM pg_rewrite w JOIN pg_class x ON x.oid = w.ev_class WHERE w.oid = d.objid AND x.relkind IN ('v', 'm')))
         AND (d.classid IN ('pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_publication_rel'::regclass) OR g.attgenerated <> '')
       UNION ALL
       SELECT 'the partition key of ' || p.partrelid::regclass FROM pg_partitioned_table p

@@ -110,20 +110,60 @@ describe.each([13, 18] as const)("sequences of PostgreSQL %d", (version) => {
     expect(await typeOf(`of_many_${many}`, "many_id")).toBe("bigint");
   });
 
-  test("a view that depends on it is told and nothing is changed; so is a table that would be locked for long", async () => {
+  test("plain views on it, and views on these, are as before; a materialized one is told and nothing is changed", async () => {
     const { sql, pgdba } = world;
     await sql(
-      "create table seen (id serial primary key)",
-      `create view "V;iew" as select id from seen`,
+      "create role seer",
+      "create role looker",
+      "create schema v",
+      "create table v.parcels (id bigserial primary key)",
+      "create sequence v.short as integer owned by v.parcels.id",
+      "alter table v.parcels alter id set default nextval('v.short')",
+      "create table v.events (parcel int references v.parcels, note text)",
+      "insert into v.parcels select 2147483000 + n from generate_series(1, 640) n",
+      "insert into v.events select 2147483001, 'sent'",
+      `create view v."last;one" ("p q", note) with (security_barrier = true) as select parcel, note from v.events where note <> 'it''s'`,
+      `create view v.above as select "p q" + 1 as next, note from v."last;one"`,
+      `comment on view v."last;one" is 'reports read it'`,
+      `comment on column v."last;one".note is 'a note'`,
+      `alter view v."last;one" alter note set default 'none'`,
+      "grant usage, create on schema v to seer",
+      "grant select on v.events to seer",
+      `alter view v."last;one" owner to seer`,
+      `grant select on v."last;one" to looker with grant option`,
+      `grant update (note) on v."last;one" to public`,
+      "grant select on v.above to looker",
+      "alter default privileges in schema v grant delete on tables to looker",
+      "select setval('v.short', 2147483647)",
     );
-    const barred = await pgdba(["sequence", "widen", "seen_id_seq"]);
+    const seen = () =>
+      sql(`select c.relname, pg_get_userbyid(c.relowner) as owner, pg_get_viewdef(c.oid) as text, c.reloptions, obj_description(c.oid) as said,
+        (select array_agg(x::text order by x::text) from aclexplode(c.relacl) x) as acl,
+        (select json_agg(json_build_array(a.attname, a.attacl::text, col_description(c.oid, a.attnum), (select pg_get_expr(d.adbin, d.adrelid) from pg_attrdef d where d.adrelid = c.oid and d.adnum = a.attnum)) order by a.attnum)
+           from pg_attribute a where a.attrelid = c.oid and a.attnum > 0) as columns
+        from pg_class c where c.relnamespace = 'v'::regnamespace and c.relkind = 'v' order by 1`);
+    const before = await seen();
+    await sql("create materialized view v.kept as select parcel from v.events");
+    const barred = await pgdba(["sequence", "widen", "v.short"]);
     expect(barred.envelope.error).toMatchObject({
       code: "assertion_failed",
-      message: expect.stringContaining(`"V;iew"`),
+      message: expect.stringContaining("the materialized view v.kept"),
       hint: expect.stringContaining("make them again"),
     });
-    await sql(`drop view "V;iew"`, "insert into seen default values");
-    expect(await typeOf("seen", "id")).toBe("integer");
+    expect(await typeOf("v.events", "parcel")).toBe("integer");
+    await sql("drop materialized view v.kept");
+    const planned = await pgdba(["sequence", "widen", "v.short", "--plan"]);
+    expect(JSON.stringify(planned.envelope.data)).toContain("CREATE VIEW");
+    expect(await seen()).toEqual(before);
+    const { envelope } = await pgdba(["sequence", "widen", "v.short"]);
+    expect(envelope).toMatchObject({ error: null, data: { views: [`v."last;one"`, "v.above"] } });
+    expect(await typeOf("v.events", "parcel")).toBe("bigint");
+    expect(await seen()).toEqual(before);
+    const [{ id }] = await sql("insert into v.parcels default values returning id");
+    await sql(`insert into v.events values (${id}, 'new')`);
+    expect(await sql("select next from v.above where note = 'new'")).toEqual([
+      { next: "2147483649" },
+    ]);
   });
 
   test("room is looked for on the disk for all that is rewritten, with what inherits from it", async () => {
