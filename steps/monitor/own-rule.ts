@@ -3,10 +3,11 @@ import { PgdbaError } from "../../engine/errors.ts";
 import { parseYaml } from "../../engine/shared/yaml.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
 import type { Nodes } from "../../providers/nodes/contract.ts";
+import { must } from "../backup/schedule/node-home.ts";
 import { defineStep } from "../define.ts";
 import { askPrometheus, reload, textOf } from "./node/ask.ts";
 import { portsOf, withNodes } from "./node/beside.ts";
-import { PORT, RULES } from "./node/places.ts";
+import { FOLDER, PORT, RULES } from "./node/places.ts";
 import {
   type Alert,
   alertIn,
@@ -19,6 +20,7 @@ import { putOver } from "./node/put-files.ts";
 import { RULE_FILES } from "./node/rules.ts";
 
 const FILE = `${RULES}/own.rules.yml`;
+const MARK = `printf '%s' "$2" > "$1"`;
 const POLL_MS = 250;
 /** It is evaluated every three seconds. */
 const WAIT_MS = 15_000;
@@ -96,13 +98,17 @@ step. A rule of that name is replaced. Without \`rule\` the one of that name goe
         return withRule(rules, ctx.target.cluster!, name, rule as Rule | null);
       };
       const begun = ctx.clock.monotonic();
+      const last = await textOf(nodes, node, markOf(name));
       const { was, is } = await edited(at, change, (before) => {
-        if (ctx.noted === undefined) ctx.note({ before });
+        if (ctx.noted === undefined) ctx.note({ before, last });
       });
       const former = alertIn(was.rules, name);
       const replaced = rule !== null && former !== null;
       const tell = { name, file: FILE, replaced, rules: namesIn(is.rules) };
+      // Also where the rule is there already: a dead run that has put it and is given up later must not take it from this one.
+      const mark = () => must(nodes, node, ["sh", "-c", MARK, "sh", markOf(name), ctx.run.id]);
       if (is.text === was.text) {
+        await mark();
         ctx.unchanged();
         const state = (await inForce({ ...at, port }, name))?.state ?? null;
         return { ...tell, state, seconds: 0 };
@@ -111,6 +117,7 @@ step. A rule of that name is replaced. Without \`rule\` the one of that name goe
         await reload(nodes, node);
         const expr = alertIn(is.rules, name)?.expr ?? null;
         const state = await readBack(ctx, { ...at, port }, name, expr);
+        await mark();
         return { ...tell, state, seconds: (ctx.clock.monotonic() - begun) / 1000 };
       } catch (error) {
         await putBack(at, was.text, is.text, name, former);
@@ -128,8 +135,13 @@ step. A rule of that name is replaced. Without \`rule\` the one of that name goe
     return { file: FILE, rules: namesIn(wanted) };
   },
   async undo(ctx, { node, beside = false, name, rule = null }) {
-    const noted = ctx.noted as { before: string } | undefined;
+    const noted = ctx.noted as { before: string; last: string | null } | undefined;
     if (noted === undefined) return ctx.unchanged();
+    const last = await withNodes(ctx, beside, (nodes) => textOf(nodes, node, markOf(name)));
+    if (last !== noted.last && last !== ctx.run.id) {
+      ctx.warn(`Run ${last} has set ${name} since: it stays as that one has left it`);
+      return ctx.unchanged();
+    }
     const before = await parsed(noted.before);
     const put = textFor(withRule(before, ctx.target.cluster!, name, rule as Rule | null));
     await withNodes(ctx, beside, (nodes) =>
@@ -137,6 +149,9 @@ step. A rule of that name is replaced. Without \`rule\` the one of that name goe
     );
   },
 });
+
+/** Which run has set a rule last. */
+const markOf = (name: string): string => `${FOLDER}/own-rule.${name}`;
 
 const namesIn = ({ groups }: OwnRules): string[] =>
   groups.flatMap(({ rules }) => rules.map(({ alert }) => alert));

@@ -411,6 +411,16 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     await put("Much", rule, alone);
     await ownRule.undo!(alone, { node: "monitor1", name: "Much", rule }, undefined);
     expect(existsSync(world.path(OWN))).toBe(false);
+    // A dead run that is given up takes nothing from a later one that wanted the same.
+    const dead = context("run-dead");
+    await put("Much", rule, dead);
+    const again = context("run-again");
+    await put("Much", rule, again);
+    expect(again.recorded.unchanged).toBe(1);
+    await ownRule.undo!(dead, { node: "monitor1", name: "Much", rule }, undefined);
+    expect(dead.recorded.warnings).toEqual([expect.stringContaining("Run run-again has set Much")]);
+    expect(await readFile(world.path(OWN), "utf8")).toContain("alert: Much");
+    await put("Much", null);
     // Several at a time: each is there in the end.
     const names = ["One", "Two", "Three"];
     await Promise.all(names.map((name) => put(name, rule)));
