@@ -22,7 +22,9 @@ export const KEYS: Trial[] = [
       create table ident (id int generated always as identity primary key); select setval('ident_id_seq', 2147483600);
       create table parted (id serial, primary key (id)) partition by hash (id);
       create table parts (id serial, k int, primary key (id, k)) partition by list (k); create table parts1 partition of parts default; select setval('parts_id_seq', 2147483600);
-      create table seen (id serial primary key); create view "V;iew" as select id from seen; select setval('seen_id_seq', 2147483600);
+      create table seen (id serial primary key); create materialized view "V;iew" as select id from seen; select setval('seen_id_seq', 2147483600);
+      create table big (id bigint primary key default 1); create sequence big_seq as int owned by big.id; alter table big alter column id set default nextval('big_seq');
+      insert into big values (1); create table of_big (big int references big); insert into of_big values (1); create view "Of;Big" as select big + 1 as n from of_big; select setval('big_seq', 2147483600);
       create sequence small as smallint; select setval('small', 26000);
       create sequence capped maxvalue 1000; select setval('capped', 990);
       create sequence down increment -1 minvalue -100 maxvalue -1; select setval('down', -60);
@@ -34,6 +36,7 @@ export const KEYS: Trial[] = [
       `critical "Ödd ""Schema".ident_id_seq`,
       `critical "Ödd ""Schema".parts_id_seq`,
       `critical "Ödd ""Schema".seen_id_seq`,
+      `critical "Ödd ""Schema".big_seq`,
       `warning "Ödd ""Schema".small`,
       `critical "Ödd ""Schema".capped`,
       `info "Ödd ""Schema".down`,
@@ -41,7 +44,7 @@ export const KEYS: Trial[] = [
     remedy: {
       told: /have to be dropped before, and made again after: "Ödd ""Schema"\."V;iew"\./,
       also: true,
-      does: ({ query }) => query(`drop view "Ödd ""Schema"."V;iew"`),
+      does: ({ query }) => query(`drop materialized view "Ödd ""Schema"."V;iew"`),
     },
     async leaves({ query }) {
       for (const table of ["Serial", "half", "wide", "ident", "parts"]) {
@@ -52,19 +55,26 @@ export const KEYS: Trial[] = [
         );
       }
       await query(`${ODD}; insert into points values (2, 3000000001)`);
+      // The view over a column that references the key is there as before.
+      await query(
+        `${ODD}; select setval('big_seq', 3000000000); insert into big values (3000000000); insert into of_big values (3000000000)`,
+      );
+      expect(await query(`${ODD}; select max(n)::text as n from "Of;Big"`)).toEqual([
+        { n: "3000000001" },
+      ]);
     },
   },
   {
     check: "integer-key-exhausted",
     plant: `${ODD}; create table "High" (id int primary key); insert into "High" select 1800000000 + n from generate_series(1, 500) n;
       create table points_high (id int primary key, high int references "High"); insert into points_high values (1, 1800000001);
-      create table barred (id smallint primary key); insert into barred select 30000 + n from generate_series(1, 500) n; create view bars as select id from barred;
+      create table barred (id smallint primary key); insert into barred select 30000 + n from generate_series(1, 500) n; create materialized view bars as select id from barred;
       create table low (id int primary key); insert into low select n from generate_series(1, 500) n; analyze`,
     finds: [`warning "Ödd ""Schema"."High"`, `critical "Ödd ""Schema".barred`],
     remedy: {
       told: /have to be dropped before, and made again after: "Ödd ""Schema"\.bars\./,
       also: true,
-      does: ({ query }) => query(`drop view "Ödd ""Schema".bars`),
+      does: ({ query }) => query(`drop materialized view "Ödd ""Schema".bars`),
     },
     leaves: ({ query }) =>
       query(
