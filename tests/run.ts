@@ -11,8 +11,8 @@ const only = process.argv.slice(2);
 
 const { code, said } = await bunTest([
   ...only,
-  // Two at a time, for much of it is waiting; files share the servers of their process.
-  "--parallel=2",
+  // Three at a time on two cores, for much of it is waiting; files share the servers of their process.
+  "--parallel=3",
   "--no-isolate",
   "--coverage",
   "--coverage-reporter=lcov",
@@ -39,7 +39,7 @@ let passedAtLast = code === 0;
 if (failed > 0) {
   process.stdout.write(`\nWhy tests failed:\n${failures(said).join("\n")}\n`);
   const files = failedFiles(said);
-  // Real clusters of two files at a time on a few cores: what fails for want of time passes alone, what is broken fails again.
+  // Real clusters of three files at a time on a few cores: what fails for want of time passes alone, what is broken fails again.
   if (errors === 0 && files.length <= MOST_AGAIN) {
     process.stdout.write(`\nOnce more, one after the other: ${files.join(" ")}\n`);
     const again = await bunTest(files);
