@@ -26,13 +26,25 @@ const FACTS = {
   role: "primary",
   database: "a;b",
   version: 18,
-  primary: { known: true, more: { max_connections: 200 }, words: "max_connections = 200" },
+  primary: {
+    known: true,
+    more: { max_connections: 200 },
+    words: "max_connections = 200",
+    set: false,
+  },
   machine: { memory: "64GB", memory_bytes: 64 * 1024 ** 3 },
 } as unknown as Facts;
 /** The same, whose primary has nothing more than it. */
-const EQUAL = { ...FACTS, primary: { known: true, more: null, words: "" } } as unknown as Facts;
+const EQUAL = {
+  ...FACTS,
+  primary: { known: true, more: null, words: "", set: false },
+} as unknown as Facts;
 
-const PATRONI = { ...EQUAL, patroni: true } as unknown as Facts;
+const PATRONI = {
+  ...EQUAL,
+  patroni: true,
+  primary: { ...EQUAL.primary, set: true },
+} as unknown as Facts;
 
 /** The command of a check for a row whose columns are all a figure, small or large, or all a text, whichever it understands; or what is wrong. */
 async function commandOf(

@@ -158,6 +158,9 @@ export const CHECK_SCHEMA: JsonSchema = {
             "Where the runbook depends on the row: runbooks by name, each with its params; the first that does not come to null is the one to run",
         },
         database: text("The database that the command is for, where that is not the examined one"),
+        by_hand: map(
+          "What a person runs on the server's machine, where pgdba can't, as a text or null",
+        ),
         also: {
           type: "array",
           minItems: 1,

@@ -42,6 +42,7 @@ export interface Check {
     params?: string;
     runbooks?: Record<string, string>;
     database?: string;
+    by_hand?: string;
     also?: { text: string; runbook: string; params: string }[];
   };
   estimated?: boolean;

@@ -52,7 +52,7 @@ export const MACHINE_SCHEMA = {
 export const PRIMARY_SCHEMA = {
   type: "object",
   additionalProperties: false,
-  required: ["known", "more", "words"],
+  required: ["known", "more", "words", "set"],
   properties: {
     known: { type: "boolean", description: "Whether this user may know it" },
     more: {
@@ -61,5 +61,9 @@ export const PRIMARY_SCHEMA = {
       description: "The primary's values of those of which it has more",
     },
     words: { type: "string", description: "The same in words; empty when there are none" },
+    set: {
+      type: "boolean",
+      description: "The standby's files give all of them, so that its next start has them",
+    },
   },
 } as const satisfies JsonSchema;

@@ -49,7 +49,12 @@ export interface Facts {
 export type Machine = FromSchema<typeof MACHINE_SCHEMA>;
 
 /** The settings of which the primary has more than this standby. See `PRIMARY_SCHEMA`. */
-export type Primary = { known: boolean; more: Record<string, number>; words: string };
+export type Primary = {
+  known: boolean;
+  more: Record<string, number>;
+  words: string;
+  set: boolean;
+};
 
 const NO_MACHINE: Machine = {
   memory: "",
@@ -107,7 +112,7 @@ export async function readFacts(pg: PgSession, limits: Limits): Promise<Facts> {
     "machine" | "patroni" | "primary" | "flags"
   >;
   const patroni = isRunByPatroni((name) => facts.origins[name]);
-  const primary = { known: false, more: {}, words: "" };
+  const primary = { known: false, more: {}, words: "", set: false };
   return { ...facts, patroni, machine: NO_MACHINE, primary, flags: "" };
 }
 
@@ -144,5 +149,24 @@ export async function readPrimary(
     known: held !== null,
     more: Object.fromEntries(more),
     words: more.map(([name, value]) => `${name} = ${value}`).join(", "),
+    set: more.length > 0 && (await areSet(pg, more, signal)),
   };
+}
+
+/** What the next start has: the last entry of a name in the files counts. */
+const IN_FILES = `SELECT DISTINCT ON (name) name, setting FROM pg_catalog.pg_file_settings
+  WHERE name = ANY ($1) AND sourcefile IS NOT NULL ORDER BY name, seqno DESC`;
+const MAY_READ_FILES = `SELECT pg_catalog.has_table_privilege('pg_catalog.pg_file_settings', 'SELECT')
+  AND pg_catalog.has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'EXECUTE') AS may`;
+
+async function areSet(
+  pg: PgSession,
+  more: readonly [string, number][],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { rows } = await pg.ask(MAY_READ_FILES, [], { signal });
+  if (rows[0]?.["may"] !== true) return false;
+  const found = await pg.ask(IN_FILES, [more.map(([name]) => name)], { signal });
+  const given = new Map(found.rows.map(({ name, setting }) => [name, Number(setting)]));
+  return more.every(([name, value]) => (given.get(name) ?? 0) >= value);
 }

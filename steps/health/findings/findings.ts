@@ -135,7 +135,7 @@ function afterCause(ctx: StepContext, { judged }: Found): Remedy {
   const object = textOf(ctx, judged.check.object, varsOf(judged));
   const cause = object === null ? judged.check.name : `${judged.check.name}, ${object}`;
   const text = `Mend its cause first (${cause}), then look again.`;
-  return { text, sql: null, runbook: null, params: null, command: null, also: [] };
+  return { text, sql: null, runbook: null, params: null, command: null, also: [], by_hand: null };
 }
 
 /** Columns that serve the list, or the message or remedy, which are shown by themselves. */

@@ -41,7 +41,7 @@ const FINDING: Record<string, JsonSchema> = {
   remedy: {
     type: "object",
     additionalProperties: false,
-    required: ["text", "sql", "runbook", "params", "command", "also"],
+    required: ["text", "sql", "runbook", "params", "command", "also", "by_hand"],
     properties: {
       text: TEXT,
       sql: {
@@ -52,6 +52,10 @@ const FINDING: Record<string, JsonSchema> = {
       runbook: TEXT,
       params: { type: ["object", "null"], description: "The runbook's" },
       command: { ...TEXT, description: "Runs the runbook with its params, in a shell" },
+      by_hand: {
+        ...TEXT,
+        description: "What a person runs on the server's machine, where pgdba can't",
+      },
       also: {
         type: "array",
         description: "More commands that mend it, in the order in which they are worth trying",

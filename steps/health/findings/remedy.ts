@@ -16,6 +16,8 @@ export interface Remedy {
   command: string | null;
   /** What else may be done, in the order in which it is worth trying. */
   also: Also[];
+  /** The command that a person runs on the server's machine, where pgdba can't. */
+  by_hand: string | null;
 }
 
 /** One more command, and what it does. */
@@ -96,6 +98,8 @@ export function remedyOf(
       if (one.runbook === runbook && isDeepStrictEqual(its, params)) return [];
       return [{ text: render(one.text), runbook: one.runbook, params: its, command }];
     }),
+    by_hand:
+      remedy.by_hand === undefined ? null : (ctx.evaluate(remedy.by_hand, vars) as string | null),
   };
 }
 

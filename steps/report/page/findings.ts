@@ -27,7 +27,11 @@ function card(group: readonly Finding[], fresh: boolean): Html | null {
   const texts = distinct(group.map(({ remedy }) => remedy.text));
   const statements = distinct(group.map(({ remedy }) => remedy.sql));
   const commands = distinct(
-    group.flatMap(({ remedy }) => [remedy.command, ...remedy.also.map(({ command }) => command)]),
+    group.flatMap(({ remedy }) => [
+      remedy.command,
+      remedy.by_hand,
+      ...remedy.also.map(({ command }) => command),
+    ]),
   );
   const notes = [
     check,

@@ -80,7 +80,13 @@ describe.each(VERSIONS_HERE)("replay of a standby of PostgreSQL %d", (version) =
         { p: true },
       ]);
       const set = ["run", "config/apply", "--settings", JSON.stringify(remedy.params.settings)];
-      expect((await there(set)).envelope.error).toBeNull();
+      const applied = (await there(set)).envelope;
+      expect(applied.error).toBeNull();
+      expect(applied.data.restart).toContain("pg_ctl restart -m fast -D ");
+      const brief = (await there(["health", "check", "--only", "replay-paused", "--brief"]))
+        .envelope.data.findings[0];
+      expect(brief.command).toBeUndefined();
+      expect(brief.by_hand).toBe(`pg_ctl restart -m fast -D ${standby.dataDir}`);
       await reader.end();
       await standby.restart();
       reader = await clientOf(standby);

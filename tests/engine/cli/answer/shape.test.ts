@@ -16,6 +16,7 @@ test("a brief report has its findings, each with the command that mends it, and 
     remedy: {
       text: "y".repeat(900),
       command: `pgdba slot drop s${at}`,
+      by_hand: "pg_ctl restart",
       also: [{ text: "It may come back", command: `pgdba slot list s${at}` }],
     },
     consequences: [{ check: "wal" }],
@@ -45,6 +46,7 @@ test("a brief report has its findings, each with the command that mends it, and 
     object: "slot 1",
     message: "nobody reads it",
     command: "pgdba slot drop s1",
+    by_hand: "pg_ctl restart",
     also: ["pgdba slot list s1"],
     consequences: 1,
   });
