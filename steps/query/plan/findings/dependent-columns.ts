@@ -29,8 +29,12 @@ export function dependentColumns(
 ): Dependent | null {
   const table = factsOf(scan, facts);
   if (table?.statistics === undefined || codeOf(table) !== null) return null;
-  const columns = CONDITIONS.flatMap((key) => {
-    const parsed = parse(text(node, key) ?? "");
+  // The scan above a bitmap filters by the rest of the conditions on the same table.
+  const texts = [...new Set([node, scan])].flatMap((one) =>
+    CONDITIONS.map((key) => text(one, key) ?? ""),
+  );
+  const columns = texts.flatMap((condition) => {
+    const parsed = parse(condition);
     if (parsed === null) return [];
     return conditionsOf(parsed, scan.relation?.alias ?? "")
       .map((one) => unlabelled(one, table.types ?? {}))

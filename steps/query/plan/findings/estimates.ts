@@ -1,4 +1,5 @@
-import { at, count, type Finding, type Rule, several } from "../finding.ts";
+import type { JsonObject } from "../../../../engine/types.ts";
+import { at, count, type Finding, type Rule, several, SEVERITIES } from "../finding.ts";
 import { type PlanNode, text, walk, withAncestors } from "../tree.ts";
 import { dependentColumns, type Dependent } from "./dependent-columns.ts";
 
@@ -50,14 +51,41 @@ export const misestimates: Rule = (plan, facts, parse) => {
         worst.set(origin, result);
     }
   }
-  return [...worst].map(([origin, effect]) =>
-    finding(
-      judged.get(origin) as Judged,
-      effect,
-      dependentColumns(origin, scans.get(origin) ?? origin, facts, parse),
+  return onePerRemedy(
+    [...worst].map(([origin, effect]) =>
+      finding(
+        judged.get(origin) as Judged,
+        effect,
+        dependentColumns(origin, scans.get(origin) ?? origin, facts, parse),
+      ),
     ),
   );
 };
+
+/** A table that is read twice by the same conditions is mended once: the worst place is told, and the others with it. */
+function onePerRemedy(found: readonly Finding[]): Finding[] {
+  const groups = Map.groupBy(found, (one) => keyOf(one.remedy?.params) ?? one);
+  return [...groups.values()].map((group) => {
+    const [worst, ...others] = group.toSorted(
+      (a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity),
+    ) as [Finding, ...Finding[]];
+    if (others.length === 0) return worst;
+    const places = others.flatMap(({ node }) => (node === null ? [] : [node]));
+    const titles = [...new Set(places.map(({ title }) => title))];
+    return {
+      ...worst,
+      message: `${worst.message} The same at ${titles.join(", ")}.`,
+      evidence: { ...worst.evidence, also_at: places.map(({ path }) => path) },
+    };
+  });
+}
+
+function keyOf(params: JsonObject | undefined): string | undefined {
+  const columns = params?.["columns"];
+  return Array.isArray(columns)
+    ? JSON.stringify([params?.["table"], columns.toSorted()])
+    : undefined;
+}
 
 function judge(node: PlanNode, above: readonly PlanNode[]): Judged | null {
   const { actual } = node;
