@@ -1,19 +1,20 @@
+/** Findings of one severity stand in this order: what stops work now before what is to be planned. */
 export const GROUPS = [
   "availability",
   "connections",
+  "locks",
   "replication",
+  "sequences",
   "wal",
   "vacuum",
   "bloat",
   "indexes",
   "statistics",
-  "locks",
   "checkpoints",
   "memory",
   "configuration",
-  "security",
-  "sequences",
   "extensions",
+  "security",
 ];
 
 export type Severity = "critical" | "warning" | "info";

@@ -113,10 +113,10 @@ export const KEYS: Trial[] = [
       create table not_published (n int primary key); alter table not_published replica identity nothing;
       create publication ri for table "Has Key", lost_parts, set_to_nothing`,
     finds: [
-      `warning "Ödd ""Schema"."Has Key"`,
+      `critical "Ödd ""Schema"."Has Key"`,
       `info "Ödd ""Schema".has_index`,
-      `warning "Ödd ""Schema".lost_parts1`,
-      `warning "Ödd ""Schema".set_to_nothing`,
+      `critical "Ödd ""Schema".lost_parts1`,
+      `critical "Ödd ""Schema".set_to_nothing`,
     ],
     async leaves({ query }) {
       await query(`${ODD}; insert into "Has Key" values (1, 1); update "Has Key" set m = 2; insert into lost_parts values (1);
