@@ -110,7 +110,10 @@ describe.each(VERSIONS_HERE)("partitions of PostgreSQL %d", (version) => {
     const told = (await server.run(add)).envelope.error;
     expect(told.hint).toContain("--move");
     const words = told.hint.match(/`pgdba ([^`]*)`/)[1].split(" ");
-    expect((await server.run([...words, "--plan"])).envelope.error).toBeNull();
+    const planned = (await server.run([...words, "--plan"])).envelope;
+    expect(planned.data).toMatchObject({
+      in_default: { partition: 's."Fall rest"', rows_of_the_range: 28, or_more: false },
+    });
     const other = await server.session("other");
     await other.query("BEGIN; SELECT count(*) FROM s.fall");
     const locked = (await server.run([...words, "--lock-timeout", "200ms"])).envelope;
@@ -128,6 +131,11 @@ describe.each(VERSIONS_HERE)("partitions of PostgreSQL %d", (version) => {
     expect([counts.rows, (await all())[0]]).toEqual([
       [{ moved: 28, rest: 72, owner: "app" }],
       before,
+    ]);
+    const [{ newest }] = (await server.run(["partition", "list", "s.fall"])).envelope.data.tables;
+    expect(newest).toMatchObject([
+      { is_default: true, estimated_rows: 72, analyzed_at: expect.any(String) },
+      { name: "s.fall_2", estimated_rows: 28, analyzed_at: expect.any(String) },
     ]);
     await dba.query(`GRANT USAGE ON SCHEMA s TO app; CREATE FUNCTION s.acts() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
       CREATE TRIGGER acts AFTER DELETE ON s.fall FOR EACH ROW EXECUTE FUNCTION s.acts()`);

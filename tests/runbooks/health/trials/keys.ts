@@ -24,7 +24,7 @@ export const KEYS: Trial[] = [
       create table parts (id serial, k int, primary key (id, k)) partition by list (k); create table parts1 partition of parts default; select setval('parts_id_seq', 2147483600);
       create table seen (id serial primary key); create materialized view "V;iew" as select id from seen; select setval('seen_id_seq', 2147483600);
       create table big (id bigint primary key default 1); create sequence big_seq as int owned by big.id; alter table big alter column id set default nextval('big_seq');
-      insert into big values (1); create table of_big (big int references big); insert into of_big values (1); create view "Of;Big" as select big + 1 as n from of_big; select setval('big_seq', 2147483600);
+      insert into big values (1); create table of_big (big int primary key references big); insert into of_big values (1); create view "Of;Big" as select big + 1 as n from of_big; select setval('big_seq', 2147483600);
       create sequence small as smallint; select setval('small', 26000);
       create sequence capped maxvalue 1000; select setval('capped', 990);
       create sequence down increment -1 minvalue -100 maxvalue -1; select setval('down', -60);
