@@ -192,7 +192,11 @@ test("undo restores what was set, and takes out what was not", async () => {
     '"a b", "c""d"',
     "4",
   ]);
-  expect(await apply.probe!(ctx, { settings } as never)).toEqual({ state: "not_done" });
+  expect(await apply.probe!(ctx, { settings } as never)).toEqual({
+    state: "not_done",
+    // What was there before is kept as long as the run is.
+    partly: true,
+  });
 });
 
 test("what was there before is on disk for its user only, and what the first try found stays", async () => {
