@@ -200,6 +200,7 @@ describe("index.create", () => {
     );
     expect(await create.probe!(on.context(), { definition: DEFINITION })).toEqual({
       state: "not_done",
+      partly: true,
     });
     expect(await create.run(on.context(), { definition: DEFINITION })).toMatchObject({
       created: true,
