@@ -1,3 +1,4 @@
+import { toPgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject, StepContext } from "../../../engine/types.ts";
 import type { Found } from "./causes.ts";
 import { type Judged, textOf } from "../examine/judge.ts";
@@ -119,9 +120,10 @@ function remedyForAll(
   disruptive: ReadonlySet<string>,
   alike: readonly Found[],
 ): Remedy {
-  const [worst, ...others] = alike.map(({ judged }) =>
-    remedyOf(ctx, judged.check, varsOf(judged), disruptive),
-  ) as [Remedy, ...Remedy[]];
+  const [worst, ...others] = alike.map(({ judged }) => remedyOrWhy(ctx, judged, disruptive)) as [
+    Remedy,
+    ...Remedy[],
+  ];
   const statements = [
     ...new Set([worst, ...others].flatMap(({ sql }) => (sql === null ? [] : [sql]))),
   ];
@@ -130,11 +132,28 @@ function remedyForAll(
   return { ...worst, sql: lines.join("\n") || null };
 }
 
+/** The finding stays, and all others, where an expression or text of its remedy fails. */
+function remedyOrWhy(ctx: StepContext, judged: Judged, disruptive: ReadonlySet<string>): Remedy {
+  try {
+    return remedyOf(ctx, judged.check, varsOf(judged), disruptive);
+  } catch (thrown) {
+    const { code, message } = toPgdbaError(thrown);
+    if (code !== "expression_failed") throw thrown;
+    const text = `What mends it can't be told: ${message}`;
+    ctx.warn(`${judged.check.name}: ${text}`);
+    return wordsAlone(text);
+  }
+}
+
 /** A remedy for the finding alone has no effect, or not for long, while its cause is there. */
 function afterCause(ctx: StepContext, { judged }: Found): Remedy {
   const object = textOf(ctx, judged.check.object, varsOf(judged));
   const cause = object === null ? judged.check.name : `${judged.check.name}, ${object}`;
   const text = `Mend its cause first (${cause}), then look again.`;
+  return wordsAlone(text);
+}
+
+function wordsAlone(text: string): Remedy {
   return { text, sql: null, runbook: null, params: null, command: null, also: [], by_hand: null };
 }
 

@@ -70,6 +70,20 @@ test("a check that fails keeps no other from running, and says why", async () =>
   });
 });
 
+test("a remedy whose expression fails keeps no finding away, and says why", async () => {
+  const remedy = "remedy: {text: do it, runbook: session/list, params: \"{'pid': row.gone}\"}\n";
+  const library = await libraryOf({
+    a: document("select 1 as n", remedy),
+    b: document("select 2 as n"),
+  });
+  const report = await examine(place, {}, library);
+  expect(report.errors).toEqual([]);
+  expect(report.findings.map(({ check: name, remedy: { text } }) => [name, text])).toEqual([
+    ["a", expect.stringContaining("What mends it can't be told: ")],
+    ["b", null],
+  ]);
+});
+
 test("the statement timeout is each check's own", async () => {
   const checks = Object.fromEntries(
     ["a", "b", "c", "d"].map((name) => [name, document("select pg_sleep(0.8)::text as n")]),
