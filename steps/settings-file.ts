@@ -28,6 +28,7 @@ export async function readWanted(cwd: string, path: string): Promise<Wanted> {
 /** The values in data: a map, with each value plain or as `{value: …}`, or a list of `{name, value}`. */
 export function wantedFrom(data: Json, where = "settings"): Wanted {
   const wanted: Wanted = new Map();
+  assertWhole(data, where);
   const entries = entriesOf(data);
   if (entries === null)
     throw bad(where, "holds no settings", "Write `work_mem: 64MB`, one setting a line.");
@@ -107,6 +108,18 @@ async function yamlOf(file: string, text: string): Promise<Json> {
   return JSON.parse(JSON.stringify(data), (_, value: unknown) =>
     value === "null" || value === "~" ? null : value,
   ) as Json;
+}
+
+/** Refuses an answer of ours from which settings were left out: what is not there would count as equal. */
+function assertWhole(data: Json, where: string): void {
+  const answer = isMapping(data) && isMapping(data["data"]) ? data["data"] : data;
+  const cut = isMapping(answer) && isMapping(answer["cut"]) ? answer["cut"] : {};
+  if (Object.keys(cut).some((place) => /^settings(\.|$)/.test(place)))
+    throw bad(
+      where,
+      "is an answer from which settings were left out",
+      "Save it once more with --full, as in `pgdba config show --full > FILE`.",
+    );
 }
 
 /** Looks through what our own commands print around the settings. */

@@ -52,6 +52,15 @@ work_mem=8MB\r
   });
 });
 
+test("an answer from which settings were left out is refused, one that lacks something else is not", async () => {
+  const answer = (cut: object) =>
+    JSON.stringify({ data: { settings: [{ name: "work_mem", value: "4MB" }], cut } });
+  expect(await read("whole.json", answer({ "run.steps": 9 }))).toEqual({ work_mem: "4MB" });
+  expect(
+    await read("cut.json", answer({ settings: 322, "run.steps": 9 })).catch((error) => error),
+  ).toMatchObject({ code: "invalid_param", hint: expect.stringContaining("--full") });
+});
+
 test("YAML keeps values as written, and null takes out", async () => {
   expect(
     await read(
