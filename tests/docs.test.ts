@@ -89,6 +89,10 @@ test("list, help and show know the step types of the user, and a kind that does 
     code: "usage",
     hint: "Did you mean check?",
   });
+  const { documents } = (await pgdba("list", "--kind", "check", "running", "out")).data;
+  expect(documents.map(({ name }: { name: string }) => name)).toContain(
+    "health/checks/sequence-exhausted",
+  );
 });
 
 test("a step type that breaks its own promise fails", async () => {

@@ -40,8 +40,7 @@ export default {
 async function listOf(front: Front, parsed: Parsed, words: readonly string[]): Promise<Result> {
   const library = libraryOf(front, (parsed.flags["runbooks"] as string[] | undefined) ?? []);
   const kind = parsed.flags["kind"];
-  if (typeof kind === "string" && kind !== "runbook")
-    return listDocuments(library, kind, words[0] ?? "");
+  if (typeof kind === "string" && kind !== "runbook") return listDocuments(library, kind, words);
   const full = parsed.flags["full"] === true;
   const entries = library.entries("runbook");
   const beginning = beginningOf(words, entries);
@@ -188,7 +187,12 @@ function asText(listed: readonly Listed[]): string {
     .join("\n");
 }
 
-async function listDocuments(library: Library, kind: string, prefix: string): Promise<Result> {
+/** Those that have each of the words in their name, title or group. */
+async function listDocuments(
+  library: Library,
+  kind: string,
+  words: readonly string[],
+): Promise<Result> {
   const kinds = [...new Set(["runbook", ...library.entries().map((entry) => entry.kind)])];
   if (!kinds.includes(kind)) {
     // Only here, so that the list itself stays instant.
@@ -202,10 +206,10 @@ async function listDocuments(library: Library, kind: string, prefix: string): Pr
     );
   }
   const documents: JsonObject[] = [];
-  for (const { name, layer } of library
-    .entries(kind)
-    .filter((entry) => entry.name.startsWith(prefix))) {
+  for (const { name, layer } of library.entries(kind)) {
     const { title, group } = (await library.load(name)).data;
+    const said = `${name} ${title ?? ""} ${group ?? ""}`.toLowerCase();
+    if (!words.every((word) => said.includes(word.toLowerCase()))) continue;
     documents.push({
       name,
       ...(title === undefined ? {} : { title }),
