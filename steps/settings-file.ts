@@ -118,7 +118,7 @@ function assertWhole(data: Json, where: string): void {
     throw bad(
       where,
       "is an answer from which settings were left out",
-      "Save it once more with --full, as in `pgdba config show --full > FILE`.",
+      "Save it once more, whole: `pgdba config show --full` prints all.",
     );
 }
 
