@@ -154,6 +154,29 @@ export const KEYS: Trial[] = [
       ),
   },
   {
+    check: "partition-missing",
+    // Near the end of a month the next one would be due as well.
+    thresholds: { ahead: 0 },
+    // By months: two end before this one, of which one has a default partition; one takes the next as well, one nobody has used for a year, and one takes all that comes.
+    plant: `${ODD}; create table "Mo;nths" (d date primary key) partition by range (d); create table rest (t timestamptz primary key) partition by range (t); create table rest_of_it partition of rest default;
+      create table ahead (d date primary key) partition by range (d); create table left_alone (d date primary key) partition by range (d); create table open_end (d date primary key) partition by range (d);
+      do $$ declare one record; begin
+        for one in select t, date_trunc('month', now()) + make_interval(months => m + k) as lower, date_trunc('month', now()) + make_interval(months => m + k + 1) as upper, m + k = 0 and t = 'open_end' as ends
+                   from (values ('Mo;nths', 0), ('rest', 0), ('ahead', 3), ('left_alone', -12), ('open_end', 1)) v(t, m), generate_series(-3, -1) k loop
+          execute format('create table %I partition of %I for values from (%L) to (%s)', one.t || to_char(one.lower, '_YYYY_MM'), one.t, one.lower, case when one.ends then 'maxvalue' else quote_literal(one.upper) end);
+        end loop; end $$;
+      insert into rest select now() + make_interval(secs => s) from generate_series(0, 9) s; analyze rest_of_it`,
+    finds: [`critical "Ödd ""Schema"."Mo;nths"`, `warning "Ödd ""Schema".rest`],
+    async leaves({ query }) {
+      await query(`${ODD}; insert into "Mo;nths" values (current_date)`);
+      const [row] = await query(
+        `${ODD}; select (select count(*)::int from rest) as all, (select count(*)::int from rest_of_it where t < date_trunc('month', now()) + interval '1 month') as left_over,
+          to_regclass('rest' || to_char(now(), '_YYYY_MM')) is not null as named`,
+      );
+      expect(row).toEqual({ all: 10, left_over: 0, named: true });
+    },
+  },
+  {
     check: "trigger-disabled",
     async plant({ query, notes }) {
       await query(`${ODD}; create function nop() returns trigger language plpgsql as 'begin return new; end';
