@@ -60,6 +60,18 @@ describe.each(VERSIONS_HERE)(
       ]);
       expect(await seen("old")).toEqual([`${table}: nothing is hidden from old (owner)`]);
       expect(await seen("sees")).toEqual([`${table}: nothing is hidden from sees (BYPASSRLS)`]);
+      await dba.query(`CREATE SCHEMA mixed; CREATE TABLE mixed.a (n int); CREATE TABLE mixed.b (n int); ALTER TABLE mixed.a OWNER TO "App"; ALTER TABLE mixed.b OWNER TO "App";
+        CREATE TABLE mixed.restored (n int); ALTER TABLE mixed.restored ENABLE ROW LEVEL SECURITY`);
+      const { remedies } = await policies("--role", "App");
+      expect(remedies).toMatchObject([
+        { runbook: "owner/set", params: { object: ["mixed.restored"], to: "App" } },
+      ]);
+      const { error } = (
+        await server.run(["run", "owner/set", "--object", "mixed.restored", "--to", "App"])
+      ).envelope;
+      expect(error).toBeNull();
+      expect((await policies("--role", "App")).remedies).toEqual([]);
+      await dba.query("DROP SCHEMA mixed CASCADE");
       const { tables } = await policies("--role", "App");
       expect(tables).toMatchObject([
         {
