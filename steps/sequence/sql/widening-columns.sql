@@ -31,8 +31,8 @@ SELECT c.oid::bigint::float8 AS relid, n.nspname AS schema, c.relname AS "table"
   (SELECT coalesce(sum(pg_total_relation_size(p.relid)), 0)::float8
    FROM (SELECT c.oid AS relid WHERE c.relkind <> 'p' UNION ALL SELECT t.relid FROM pg_partition_tree(c.oid) t WHERE c.relkind = 'p' AND t.isleaf) p) AS bytes,
   CASE WHEN c.relkind = 'p'
-       THEN (SELECT coalesce(sum(greatest(x.reltuples, pg_stat_get_live_tuples(x.oid))), 0) FROM pg_partition_tree(c.oid) t JOIN pg_class x ON x.oid = t.relid WHERE t.isleaf)
-       ELSE greatest(c.reltuples, pg_stat_get_live_tuples(c.oid)) END::float8 AS rows,
+       THEN (SELECT coalesce(sum(CASE WHEN x.reltuples > 0 THEN x.reltuples ELSE pg_stat_get_live_tuples(x.oid) END), 0) FROM pg_partition_tree(c.oid) t JOIN pg_class x ON x.oid = t.relid WHERE t.isleaf)
+       WHEN c.reltuples > 0 THEN c.reltuples ELSE pg_stat_get_live_tuples(c.oid) END::float8 AS rows,
   pg_has_role(c.relowner, 'USAGE') AS owned,
   EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid OR h.inhparent = c.oid) AS inherits,
   (n.nspname, c.relname) IN (SELECT p.schemaname, p.tablename FROM pg_publication_tables p) AS published,
