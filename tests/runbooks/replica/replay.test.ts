@@ -29,6 +29,7 @@ describe.each(VERSIONS_HERE)("replay of a standby of PostgreSQL %d", (version) =
     const writer = await primary.session("writer");
     // Replay can only go on with what the standby has received, and that only what was written: these servers write later than they commit.
     await writer.query("SET synchronous_commit = on");
+    await writer.query("SELECT pg_logical_emit_message(false, 'much', repeat('x', 1200000))");
     await writer.query("INSERT INTO t VALUES (1)");
     const [{ lsn }] = (await writer.query("SELECT pg_current_wal_lsn()::text AS lsn")).rows;
     const received = "SELECT pg_last_wal_receive_lsn() >= $1::pg_lsn AS all";
@@ -41,6 +42,7 @@ describe.each(VERSIONS_HERE)("replay of a standby of PostgreSQL %d", (version) =
     expect(listed.standbys).toMatchObject([{ state: "streaming", sync_state: "async" }]);
     expect(listed).toMatchObject({ upstream: null, hidden: null, left_out: 0, commits_wait: null });
     expect(listed.standbys[0].replay_bytes).toBeGreaterThan(listed.standbys[0].flush_bytes);
+    expect(listed.not_replaying).toEqual([expect.stringContaining("does not replay")]);
     const below = (await there(["replica", "list"])).envelope.data;
     expect(below).toMatchObject({ standbys: [], upstream: { replay_paused: true } });
     expect(below.upstream.is.state).toBe("streaming");
