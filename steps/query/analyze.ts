@@ -137,6 +137,8 @@ tables takes.`,
               type: "string",
               description: "What ends it, where that can be told; works as it stands",
             },
+            runbook: { type: "string", description: "The runbook that the command runs" },
+            params: { type: "object", description: "The runbook's" },
           },
         },
       },
@@ -247,10 +249,10 @@ function toJudge(
 /** Its remedy as a command, on the primary where a standby was asked. */
 function withCommand(ctx: StepContext, pg: PgSession, { remedy, ...finding }: Finding) {
   if (remedy === undefined) return finding;
-  const words = [...remedy.runbook.split("/"), ...wordsOf(remedy.params)];
+  const words = ["run", remedy.runbook, ...wordsOf(remedy.params)];
   const { database, standby } = pg.info;
   const command = commandLineAt(ctx.target, words, { database, primary: standby });
-  return command === null ? finding : { ...finding, command };
+  return { ...finding, ...(command === null ? {} : { command }), ...remedy };
 }
 
 /** The statement's text and a session to its database. @throws PgdbaError invalid_param | capability_missing */

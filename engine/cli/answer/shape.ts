@@ -111,12 +111,18 @@ function reportOf(data: JsonObject): JsonObject {
   const short = findings.map((one): Json => {
     if (!isMapping(one)) return one;
     const { check, severity, object, message, remedy, consequences } = one;
-    const { command = null, also, by_hand = null } = isMapping(remedy) ? remedy : {};
+    const {
+      command = null,
+      also,
+      by_hand = null,
+      runbook = null,
+      params = null,
+    } = isMapping(remedy) ? remedy : {};
     const others = Array.isArray(also)
       ? also.flatMap((more) => (isMapping(more) && more["command"] ? [more["command"]] : []))
       : [];
     const leads = Array.isArray(consequences) ? consequences.length : 0;
-    const parts = { severity, check, object, message, command, by_hand };
+    const parts = { severity, check, object, message, command, runbook, params, by_hand };
     return Object.fromEntries(
       Object.entries({
         ...parts,

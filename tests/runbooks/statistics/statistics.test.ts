@@ -43,7 +43,9 @@ describe.each(VERSIONS_HERE)("extended statistics of PostgreSQL %d", (version) =
     const commands = (await Promise.all(scans.map((one) => misjudged(one)))).map(
       ([one]) => one?.command,
     );
-    expect(commands[0]).toStartWith(`pgdba statistics create --table '"Geo".places' --columns `);
+    expect(commands[0]).toStartWith(
+      `pgdba run statistics/create --table '"Geo".places' --columns `,
+    );
     expect(commands[1]).toBe(commands[0]);
     const made = (await server.run(shellWords(commands[0]))).envelope;
     expect(made.error).toBeNull();

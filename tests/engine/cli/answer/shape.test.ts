@@ -16,6 +16,8 @@ test("a brief report has its findings, each with the command that mends it, and 
     remedy: {
       text: "y".repeat(900),
       command: `pgdba slot drop s${at}`,
+      runbook: "slot/drop",
+      params: { slot: `s${at}` },
       by_hand: "pg_ctl restart",
       also: [{ text: "It may come back", command: `pgdba slot list s${at}` }],
     },
@@ -46,6 +48,8 @@ test("a brief report has its findings, each with the command that mends it, and 
     object: "slot 1",
     message: "nobody reads it",
     command: "pgdba slot drop s1",
+    runbook: "slot/drop",
+    params: { slot: "s1" },
     by_hand: "pg_ctl restart",
     also: ["pgdba slot list s1"],
     consequences: 1,
