@@ -134,7 +134,8 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     ]);
     const [cause] = report.findings;
     expect(cause?.severity).toBe("warning");
-    expect(cause?.remedy.sql).toBe(`select pg_terminate_backend(${pidOf(reader)});`);
+    // Idle for a few seconds, it may go on.
+    expect(cause?.remedy).toMatchObject({ sql: null, command: null });
     const [rows] = flat(report.findings).filter(isDead);
     expect(rows?.remedy).toMatchObject({ sql: null, text: expect.stringContaining(pid) });
     expect(JSON.stringify(report)).not.toContain("vacuum (verbose");
@@ -192,7 +193,7 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     expect(Number(slot?.evidence["unread_bytes"])).toBeGreaterThan(0);
     // Its consumer may have gone a moment ago.
     expect(slot?.remedy).toMatchObject({ sql: null, runbook: "slot/list" });
-    expect(slot?.evidence["last_used"]).toMatch(version >= 17 ? /^20\d\d-/ : /not known/);
+    expect(slot?.evidence["last_used"]).toMatch(version >= 17 ? /^20\d\d-/ : /^$/);
   }, 300_000);
 
   test("are due to the lock that vacuum can't get past", async () => {
@@ -275,10 +276,9 @@ describe.each([13, 18] as const)("dead rows in PostgreSQL %d", (version) => {
     );
     expect(report.findings.map(({ count }) => count).toSorted()).toEqual([1, 17]);
     const [all] = report.findings.filter(({ count }) => count === 17);
-    expect(all?.remedy.sql?.split("\n").toSorted()).toEqual(
-      workers.map((client) => `select pg_terminate_backend(${pidOf(client)});`).toSorted(),
+    expect([all?.object, ...(all?.alike ?? []).map(({ object }) => object)].toSorted()).toEqual(
+      workers.map((client) => `pid ${pidOf(client)}`).toSorted(),
     );
-    expect(all?.alike).toHaveLength(16);
     for (const client of [...workers, other]) await client.query("commit");
   }, 300_000);
 
