@@ -197,7 +197,9 @@ patroni: {endpoints: ["http://127.0.0.1:1", "${api}"], user: admin, password_env
       );
       const text = await readFile(file, "utf8");
       const found = async (candidates: number, standbys: number) => {
-        const sql = `select 'pg2' as names, 1 as needed, ${candidates} as candidates, ${standbys} as standbys, ${standbys === 0} as alone`;
+        const sql =
+          `select 'pg2' as names, 1 as needed, ${candidates} as candidates, ${standbys} as standbys, ${standbys === 0} as alone,
+          'pg2' as streaming, '' as others, '' as missing, '' as proposal`.replace(/\s+/g, " ");
         const short = text.replace(/^sql: \|\n(?: .*\n)+/m, `sql: ${sql}\n`);
         const report = await examine(about, {}, await libraryOf({ short }));
         return report.findings.map(({ severity }) => severity);

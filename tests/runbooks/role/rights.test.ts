@@ -179,7 +179,7 @@ describe.each(VERSIONS_HERE)("what roles may do on PostgreSQL %d", (version) => 
     const look = ["health", "check", "--only", "connection-limit-role"];
     const [finding] = (await server.run(look)).envelope.data.findings;
     await client.end();
-    expect(finding.message).toContain(": 1 idle of shop-1.9");
+    expect(finding.message).toContain(": 1 idle of app (shop-1.9)");
   }, 300_000);
 
   test("who may not give a right is told, where the server only warns", async () => {
