@@ -14,23 +14,13 @@ import { VACUUM } from "./vacuum.ts";
 import { WAL } from "./wal.ts";
 import { WORKERS } from "./workers.ts";
 
-export const SCENES: Scene[] = [
-  CATALOGUE,
-  COUNTERS,
-  ...DAMAGE,
-  ...FILES,
-  INDEXES,
-  OVERRIDES,
-  READS,
-  ...SESSIONS,
-  SETTINGS,
-  ...STANDBYS,
-  STARTS,
-  WOULD_FAIL,
-  VACUUM,
-  ...WAL,
-  ...WORKERS,
-];
+/** In parts, each played by a test file of its own: files run beside each other. */
+export const OBJECTS: Scene[] = [CATALOGUE, COUNTERS, INDEXES, READS];
+export const SERVERS: Scene[] = [...DAMAGE, ...FILES, OVERRIDES, SETTINGS, STARTS, WOULD_FAIL];
+export const WORK: Scene[] = [...SESSIONS, VACUUM, ...WORKERS];
+export const REPLICATION: Scene[] = [...STANDBYS, ...WAL];
+
+export const SCENES: Scene[] = [...OBJECTS, ...SERVERS, ...WORK, ...REPLICATION];
 
 /** Checks that no scene plays, each with the test that does, or with why none can. */
 export const ELSEWHERE: Record<string, { test: string } | { reason: string }> = {
