@@ -71,6 +71,11 @@ const SHORT: Trial[] = [
         "alter system set max_connections = 150; alter system set max_worker_processes = 12",
       );
       await world.server.restart();
+      // A check that asks what the primary has just before the standby learns of it tells less.
+      await until(
+        () => world.query("select pg_is_wal_replay_paused() as is", { server: world.standby }),
+        ([row]) => row.is,
+      );
     },
     finds: ["warning"],
     async leaves({ query, standby }) {
