@@ -26,7 +26,10 @@ describe.skipIf(pgbouncerMissing() !== null)("the follower of a PgBouncer", () =
   beforeAll(async () => {
     at = await startFollowed();
     ports = [at.members[0].server.port, at.members[1].server.port];
-    await at.until(({ route, members }) => route?.member === "pg1" && members.length === 2);
+    await at.until(
+      ({ route, members, clients }) =>
+        route?.member === "pg1" && members.length === 2 && clients !== "unknown",
+    );
   }, 300_000);
   afterAll(async () => at.stop());
 
