@@ -6,6 +6,7 @@ const LEAST_PERCENT = 90;
 /** More files than these that fail are no want of time. */
 const MOST_AGAIN = 5;
 const FOLDERS = ["engine", "steps"];
+const SUMMARY = /^\d+ tests? (?:failed|skipped):/;
 const root = join(import.meta.dir, "..");
 const only = process.argv.slice(2);
 
@@ -76,6 +77,8 @@ function failedFiles(text: string): string[] {
   const files = new Set<string>();
   let file = "";
   for (const line of text.split("\n")) {
+    // At the end the failures are listed once more, without their files.
+    if (SUMMARY.test(line)) break;
     if (/^tests\/.*:$/.test(line)) file = line.slice(0, -1);
     if (line.startsWith("(fail)")) files.add(file);
   }
@@ -88,7 +91,7 @@ function failures(text: string): string[] {
   let block: string[] = [];
   let file = "";
   for (const line of text.split("\n")) {
-    if (/^\d+ tests? (failed|skipped):/.test(line)) break;
+    if (SUMMARY.test(line)) break;
     if (/^tests\/.*:$/.test(line)) file = line;
     block.push(line);
     if (!/^\((pass|fail|skip|todo)\)/.test(line)) continue;
