@@ -3,7 +3,7 @@ import { cut } from "../shared/cut.ts";
 import type { Json, Step } from "../types.ts";
 import { resultOf } from "./seen.ts";
 import { isSensitive } from "./sensitive.ts";
-import type { RunState, Scope } from "./state.ts";
+import { isAtOrBelow, type RunState, type Scope } from "./state.ts";
 
 /** A read that says `fresh: true`, and that a resumed run has from the journal. */
 export interface Stale {
@@ -66,8 +66,7 @@ function mayAsk({ over, plan }: RunState, scope: Scope): boolean {
 }
 
 function forgetBelow(state: RunState, path: string): void {
-  const isBelow = (one: string) =>
-    one === path || one.startsWith(`${path}/`) || one.startsWith(`${path}@`);
+  const isBelow = (one: string) => isAtOrBelow(one, path);
   for (const known of [state.memo, state.saw, state.inner])
     for (const one of known.keys()) if (isBelow(one)) known.delete(one);
   state.summaries.remove((one) => isBelow(one.path));

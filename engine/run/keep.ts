@@ -1,6 +1,6 @@
 import type { Step, StepResult } from "../types.ts";
 import { Bounded } from "./bounded.ts";
-import type { RunState, Scope } from "./state.ts";
+import { isAtOrBelow, type RunState, type Scope } from "./state.ts";
 import { forget } from "./inverse.ts";
 
 /** Steps that a point of no return has kept; those beyond this many are counted. */
@@ -34,7 +34,7 @@ export async function keeping(
 
 /** True when something within the step at `path` was cut short: then it is not done, whatever it ignores. */
 function isCutShort({ cutShort }: RunState, path: string): boolean {
-  return cutShort.some((one) => one === path || one.startsWith(`${path}/`));
+  return cutShort.some((one) => isAtOrBelow(one, path));
 }
 
 async function reach(state: RunState, scope: Scope, path: string): Promise<void> {

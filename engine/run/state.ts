@@ -270,6 +270,11 @@ export function assertMayBegin({ over, stop }: RunState, scope: Scope): void {
   scope.deadline?.throwIfAborted();
 }
 
+/** True for the step at `path`, what is in it, and its further attempts and rounds (`path@2`). */
+export function isAtOrBelow(one: string, path: string): boolean {
+  return one === path || one.startsWith(`${path}/`) || one.startsWith(`${path}@`);
+}
+
 /** True when an earlier process recorded steps below `path`. */
 export function hasInner(state: RunState, path: string): boolean {
   return state.inner.has(path);

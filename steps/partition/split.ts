@@ -78,9 +78,9 @@ inserted. Refused where more would happen than that: foreign keys that reference
     const moved = await pg.transaction(
       { readOnly: false, lockTimeoutMs, signal: ctx.signal },
       async (run) => {
-        let rows = 0;
-        for (const sql of statements(input, facts)) rows = (await run(sql)).row_count;
-        return rows;
+        const counts: number[] = [];
+        for (const sql of statements(input, facts)) counts.push((await run(sql)).row_count);
+        return rowsMoved(input, counts);
       },
     );
     return { moved };
@@ -134,7 +134,19 @@ async function look(ctx: StepContext, pg: PgSession, input: Input): Promise<Fact
   return facts;
 }
 
-/** The last of them inserts the rows. */
+/** @throws PgdbaError step_failed where rows would be lost or doubled, as by a rule on the table: all is rolled back */
+function rowsMoved({ schema, table }: Input, counts: readonly number[]): number {
+  const [, aside, deleted] = counts;
+  const inserted = counts.at(-1)!;
+  if (aside === inserted && aside === deleted) return inserted;
+  throw new PgdbaError(
+    "step_failed",
+    `Of ${aside} rows ${deleted} were deleted and ${inserted} inserted: nothing was changed`,
+    { hint: `Look for rules on ${schema}.${table} and its default partition (\\d+ in psql).` },
+  );
+}
+
+/** The second puts the rows aside, the third deletes them, and the last inserts them. */
 function statements(input: Input, { columns, owner }: Facts): string[] {
   const table = quoteName(input.schema, input.table);
   const rest = quoteName(input.fallback_schema, input.fallback);

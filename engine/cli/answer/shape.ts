@@ -38,9 +38,9 @@ export function shape(
   // A path is the same with and without --brief: it may be one of either answer, and what is brief alone is brief in a part as well.
   if (wanted.select.length > 0 && part.data !== null) {
     const { data } = part;
-    const short = isMapping(data) ? reportOf(data) : data;
-    const brief = briefly(part, shown).data;
-    const [first, second] = wanted.brief ? [brief, data] : [data, short];
+    const [first, second] = wanted.brief
+      ? [briefly(part, shown).data, data]
+      : [data, isMapping(data) ? reportOf(data) : data];
     part = { ...part, data: select(first, wanted.select, second) };
   }
   return within(part, wanted.full ? Infinity : wanted.brief ? MAX_BRIEF : MAX_ANSWER, textOf);

@@ -1,4 +1,5 @@
-import { connect, isIP } from "node:net";
+import { isIP } from "node:net";
+import { answers } from "../answers.ts";
 import { ask, type Engine } from "./engine.ts";
 
 /** Below those that the kernel gives to connections, so that none of them takes a port while its node is stopped. */
@@ -6,7 +7,7 @@ const FROM = 15_000;
 const TO = 31_000;
 const TRIES = 200;
 /** Who listens answers at once, also on another machine. */
-const LISTENS_MS = 2_000;
+const ANSWERS_MS = 2_000;
 
 /** A free port for each of these inside, chosen once: a node keeps them for its life. `taken` are those of other nodes. */
 export async function choosePorts(
@@ -46,7 +47,7 @@ export async function isAnyTaken(
   const published = new Set(all.flatMap(({ Ports }) => Ports.map(({ PublicPort }) => PublicPort)));
   if (ports.some((port) => published.has(port))) return true;
   const taken = ports.map(async (port) =>
-    isHere(engine, address) ? !(await isFree(address, port)) : listens(address, port),
+    isHere(engine, address) ? !(await isFree(address, port)) : answers(address, port, ANSWERS_MS),
   );
   return (await Promise.all(taken)).includes(true);
 }
@@ -63,17 +64,4 @@ async function isFree(hostname: string, port: number): Promise<boolean> {
   } catch (error) {
     return (error as { code?: string }).code === "EADDRNOTAVAIL";
   }
-}
-
-function listens(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    const answer = (does: boolean) => {
-      socket.destroy();
-      resolve(does);
-    };
-    socket.setTimeout(LISTENS_MS, () => answer(false));
-    socket.once("connect", () => answer(true));
-    socket.once("error", () => answer(false));
-  });
 }

@@ -23,7 +23,8 @@ import {
   signalProcess,
   TELLS_PROCESSES,
 } from "./processes.ts";
-import { answers, isServing, postmaster, type Postmaster, runAs, waitReady } from "./server.ts";
+import { answers } from "../answers.ts";
+import { isServing, postmaster, type Postmaster, runAs, waitReady } from "./server.ts";
 
 const START_MS = 60_000;
 const STOP_MS = 60_000;

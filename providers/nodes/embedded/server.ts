@@ -1,5 +1,5 @@
 import { chown, readFile, rm, writeFile } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { kill, platform } from "node:process";
 import { PgdbaError } from "../../../engine/errors.ts";
@@ -185,20 +185,6 @@ export function freePort(host = "127.0.0.1"): Promise<number> {
       const { port } = server.address() as { port: number };
       server.close(() => done(port));
     });
-  });
-}
-
-/** True when something takes connections on `host:port`. */
-export function answers(host: string, port: number, timeoutMs = 1000): Promise<boolean> {
-  return new Promise((done) => {
-    const socket = connect({ host, port });
-    const finish = (yes: boolean) => {
-      socket.destroy();
-      done(yes);
-    };
-    socket.setTimeout(timeoutMs, () => finish(false));
-    socket.once("connect", () => finish(true));
-    socket.once("error", () => finish(false));
   });
 }
 

@@ -93,9 +93,8 @@ export function remedyOf(
     command: runbook === null ? null : lineOf(runbook, params),
     also: (remedy.also ?? []).flatMap((one): Also[] => {
       const its = mapOf(ctx, one.params, vars);
-      if (its === null) return [];
+      if (its === null || (one.runbook === runbook && isDeepStrictEqual(its, params))) return [];
       const command = lineOf(one.runbook, its);
-      if (one.runbook === runbook && isDeepStrictEqual(its, params)) return [];
       return [{ text: render(one.text), runbook: one.runbook, params: its, command }];
     }),
     by_hand:
