@@ -8,6 +8,8 @@ if (first === "wal" || first === "work") {
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.on(name, () => stop.abort(new Error(`it was told to end by ${name}`)));
+  // The server that called us may be gone when we have something to say; whoever writes is told.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   // The launcher starts us in our own folder, and tells the caller's.
   const cwd = process.env["PGDBA_CWD"] ?? process.cwd();
   process.exit(
@@ -36,9 +38,12 @@ function self(): string[] {
     : [process.execPath, ...process.execArgv, Bun.main];
 }
 
-/** All of it, as fast as it is read. */
-async function written(fd: 1 | 2, bytes: Uint8Array): Promise<void> {
+/** All of it, as fast as it is read. @throws what the system says, where the reader went away meanwhile */
+function written(fd: 1 | 2, bytes: Uint8Array): Promise<void> {
   const stream = fd === 1 ? process.stdout : process.stderr;
-  if (!stream.write(bytes)) await new Promise((resolve) => stream.once("drain", resolve));
+  return new Promise((resolve, reject) => {
+    // There is no "drain" of a stream whose reader went away, and bun spins while it waits for nothing.
+    if (stream.write(bytes, (error) => (error ? reject(error) : resolve()))) resolve();
+  });
 }
 export {};
