@@ -99,13 +99,14 @@ With \`optional\`, for work that must go on, neither is asked, and an Alertmanag
       for (const { wish, forMs } of wanted) {
         const matchers = matchersOf(cluster, wish);
         const words = inWords(matchers);
-        const id = own.find((one) => inWords(one.matchers) === words)?.id;
+        const before = own.find((one) => inWords(one.matchers) === words);
         const now = ctx.clock.now().getTime();
         const endsAt = new Date(now + forMs).toISOString();
         const silence = {
-          ...(id === undefined ? {} : { id }),
+          ...(before === undefined ? {} : { id: before.id }),
           matchers,
-          startsAt: new Date(now).toISOString(),
+          // With another begin Alertmanager would end it, and make one with another id.
+          startsAt: before?.startsAt ?? new Date(now).toISOString(),
           endsAt,
           createdBy: creatorOf(ctx.run.id),
           comment: commentOf(ctx, why),
