@@ -42,8 +42,16 @@ could not be taken back stays armed, and fails the step.`,
         items: {
           type: "object",
           additionalProperties: false,
-          required: ["id", "node"],
-          properties: { id: { type: "string" }, node: { type: "string" } },
+          required: ["id", "node", "lasted"],
+          properties: {
+            id: { type: "string" },
+            node: { type: "string" },
+            lasted: {
+              type: ["boolean", "null"],
+              description:
+                "Whether it was in force until now, by a look at the node; null where nobody can tell, as of a process that somebody starts again",
+            },
+          },
         },
       },
     },
@@ -52,7 +60,7 @@ could not be taken back stays armed, and fails the step.`,
     const done = await (await ctx.use("nodes")).heal(which(input));
     if (done.length === 0) ctx.unchanged();
     assertHealed(done);
-    return { healed: done.map(({ id, node }) => ({ id, node })) };
+    return { healed: done.map(({ id, node, lasted }) => ({ id, node, lasted })) };
   },
   async plan(ctx, { id, run }: Input): Promise<Json> {
     const armed = await (await ctx.use("nodes")).armed();

@@ -14,9 +14,11 @@ const SHOWS_MS = 10_000;
 /** It runs on: one that has ended meanwhile stands still no more. */
 const CONTINUE = `kill -CONT "$1" 2>/dev/null
 ! grep -q '^State:[[:space:]]*T' "/proc/$1/status" 2>/dev/null`;
+const STOPPED = `grep -q '^State:[[:space:]]*T' "/proc/$1/status"`;
 const PAUSE = "SELECT pg_wal_replay_pause()";
 /** Also on a server that was promoted meanwhile, where replay is over. */
 const RESUME = "SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery()";
+const PAUSED = `[ "$(psql -X -q -A -t -c 'SELECT pg_is_in_recovery() AND pg_is_wal_replay_paused()')" = t ]`;
 const RECEIVER = "SELECT pid FROM pg_stat_wal_receiver";
 /** WAL that no commit waits for. */
 const WRITE = "SELECT pg_logical_emit_message(false, 'pgdba', repeat('x', 1000))::text AS lsn";
@@ -44,8 +46,16 @@ replay: it receives and applies nothing. The proof is WAL that the leader writes
     if (how === "replay") await assertPsql(nodes, node);
     const inverse: Inverse =
       pid === null
-        ? { on: node, argv: ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", RESUME] }
-        : { on: node, argv: ["sh", "-c", CONTINUE, "sh", String(pid)] };
+        ? {
+            on: node,
+            argv: ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", RESUME],
+            still: ["sh", "-c", PAUSED],
+          }
+        : {
+            on: node,
+            argv: ["sh", "-c", CONTINUE, "sh", String(pid)],
+            still: ["sh", "-c", STOPPED, "sh", String(pid)],
+          };
     return inject(ctx, nodes, {
       kind: `lag-${how}`,
       node,

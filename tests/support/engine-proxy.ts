@@ -10,6 +10,10 @@ export class EngineProxy {
   mode: "up" | "down" | "hangs" = "up";
   /** What the Engine says of its events comes so much later, ms. */
   eventsLateMs = 0;
+  /** What is asked of a path that ends with this is kept back. */
+  keeps: string | null = null;
+  /** How much was kept back. */
+  kept = 0;
   readonly #open = new Set<Socket>();
   readonly #server = createServer((client) => this.#serve(client));
 
@@ -46,7 +50,9 @@ export class EngineProxy {
     let isEvents = false;
     client.on("data", (bytes: Buffer) => {
       isEvents ||= bytes.subarray(0, 200).toString("latin1").includes("/events");
-      if (this.mode !== "hangs") engine.write(bytes);
+      const [, path = ""] = bytes.subarray(0, 500).toString("latin1").split(" ", 2);
+      if (this.keeps !== null && path.split("?")[0]!.endsWith(this.keeps)) this.kept += 1;
+      else if (this.mode !== "hangs") engine.write(bytes);
     });
     engine.on("data", (bytes: Buffer) => {
       const pass = () => {

@@ -23,6 +23,8 @@ export interface InverseProgram {
   /** It must be idempotent; its exit code 0 says that it took back. */
   argv: readonly string[];
   env?: Record<string, string>;
+  /** Run in the same place, it ends with 0 for as long as the fault is in force. */
+  still?: readonly string[];
   /** It takes nothing back, and only looks whether somebody has repaired it: what a person has to do. */
   repair?: string;
 }
@@ -35,7 +37,7 @@ export interface Armed {
   /** By the clock of the node, for people to read. */
   deadline: string;
   /**
-   * `armed`: its healer waits. `healed`: the healer did it. `failed`: it tried, and says `why`. `lost`: no healer is there any more, as
+   * `armed`: its healer waits, or tries again. `healed`: the healer did it. `failed`: it tried for a minute, and says `why`. `lost`: no healer is there any more, as
    * after a restart of the machine: only `heal` takes it back.
    */
   state: "armed" | "healed" | "failed" | "lost";
@@ -56,6 +58,8 @@ export interface Healed {
   node: string;
   /** Verified: what was done is not there any more. */
   healed: boolean;
+  /** Whether it was in force until then, by a look at the node itself. Null where nobody can tell, as of a process that was killed and started by whoever watches over it. */
+  lasted: boolean | null;
   why?: string;
 }
 

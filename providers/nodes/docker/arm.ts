@@ -1,6 +1,6 @@
 import type Docker from "dockerode";
 import { PgdbaError } from "../../../engine/errors.ts";
-import type { Armed, Deadline, Healed, Inverse, Role } from "../contract.ts";
+import type { Armed, Deadline, Healed, Inverse, InverseProgram, Role } from "../contract.ts";
 import { nodeEnv } from "./account.ts";
 import type { At } from "./at.ts";
 import { ask, statusOf } from "./engine.ts";
@@ -30,6 +30,11 @@ const LABELS = {
   /** Greater for the later of two with one id. */
   at: "pgdba.armed-at",
 } as const;
+
+/** A program of ours that is told `told` tells by this that what it takes away was not there any more. */
+export const GONE = 3;
+/** For so long a healer tries again: at that moment the Engine may be busy, and nobody else would. */
+const AGAIN_S = 60;
 
 /** What a healer does: an inverse of the contract, or one of ours, in the network of a node or beside its volumes. */
 export type Taken = Inverse | { on: string; here: readonly string[]; in: "network" | "volumes" };
@@ -67,7 +72,9 @@ export async function armed(
       name: `${name}-heal-${id}-${crypto.randomUUID().slice(0, 8)}`,
       Image: image,
       Entrypoint: ["python3", "-I", "-S", "-c", heal_],
-      Cmd: [JSON.stringify({ ...times, ...orderOf(cluster, at, inverse) })],
+      Cmd: [
+        JSON.stringify({ ...times, again: againFor(inverse), ...orderOf(cluster, at, inverse) }),
+      ],
       User: "0",
       Healthcheck: { Test: ["NONE"] },
       StopSignal: "SIGKILL",
@@ -104,6 +111,10 @@ function assertArmable(id: string, afterMs: number): void {
     nothingDone: true,
   });
 }
+
+/** What only looks has its answer at once. */
+const againFor = (inverse: Taken): number =>
+  "repair" in inverse && inverse.repair !== undefined ? 0 : AGAIN_S;
 
 function hostOf(socket: string | null, { record }: At, inverse: Taken): Docker.HostConfig {
   if (!("here" in inverse))
@@ -252,50 +263,64 @@ export async function heal(
   );
   const healed: Healed[] = [];
   for (const { id, node, state, taken } of wanted) {
-    const why = state === "healed" ? undefined : await takeBack(work, on, node, taken);
-    if (why === undefined) await disarm(cluster, id);
-    healed.push(why === undefined ? { id, node, healed: true } : { id, node, healed: false, why });
+    const done = state === "healed" ? { lasted: false } : await takeBack(work, on, node, taken);
+    if (done.why === undefined) await disarm(cluster, id);
+    healed.push({ id, node, healed: done.why === undefined, ...done });
   }
   return healed;
 }
 
-/** Why it is not taken back; undefined when it is. */
-async function takeBack(
-  work: Work,
-  on: On,
-  node: string,
-  inverse: Taken,
-): Promise<string | undefined> {
-  const { cluster, by } = work;
+/** `why`: it is not taken back. */
+type Done = Pick<Healed, "lasted" | "why">;
+
+async function takeBack(work: Work, on: On, node: string, inverse: Taken): Promise<Done> {
+  const { cluster } = work;
   const record = (await readRecords(cluster)).find((one) => one.node === node);
   // With the node the fault has gone.
-  if (record === undefined) return undefined;
+  if (record === undefined) return { lasted: false };
   const at = await on(node);
+  const { Running, Paused } = (await inspected(at)).State;
   if ("thaw" in inverse) {
     await thawNode(at);
-    return (await stateOf(cluster, record)).running === "frozen" ? "it is frozen still" : undefined;
+    const { running } = await stateOf(cluster, record);
+    return { lasted: Paused, ...(running === "frozen" ? { why: "it is frozen still" } : {}) };
   }
   if ("start" in inverse) {
     await startNode(at);
     const { running, why } = await stateOf(cluster, record);
-    return running === "running" ? undefined : `it is ${running}${why ? `: ${why}` : ""}`;
+    // What was killed and runs may have been started by whoever watches over it.
+    const lasted = Running ? null : true;
+    if (running === "running") return { lasted };
+    return { lasted, why: `it is ${running}${why ? `: ${why}` : ""}` };
   }
   if ("here" in inverse) {
     const isNetwork = inverse.in === "network";
     // A network that was made anew with its node's start has nothing of it.
-    if (isNetwork && !(await inspected(at)).State.Running) return undefined;
+    if (isNetwork && !Running) return { lasted: false };
     const run = isNetwork ? inNetworkOf : atVolumesOf;
-    const done = await run(cluster, record.id, await helperImage(work), inverse.here);
-    return done.code === 0 ? undefined : `${inverse.here[0]} ended with ${done.code}: ${done.text}`;
+    const argv = [...inverse.here, "told"];
+    const { code, text } = await run(cluster, record.id, await helperImage(work), argv);
+    if (code === 0 || code === GONE) return { lasted: code === 0 };
+    return { lasted: null, why: `${argv[0]} ended with ${code}: ${text}` };
   }
-  const { exit_code, signal, stderr } = await at.work(true, (there) =>
-    execIn({ ...there, by: { signal: by.signal } }, inverse.argv, {
+  const { argv, still } = inverse;
+  const lasted =
+    still === undefined
+      ? null
+      : await ran(at, inverse, still).then(
+          ({ exit_code }) => exit_code === 0,
+          () => null,
+        );
+  const { exit_code, signal, stderr } = await ran(at, inverse, argv);
+  if (exit_code === 0) return { lasted };
+  return { lasted, why: `${argv[0]} ended with ${exit_code ?? signal}: ${stderr.slice(-500)}` };
+}
+
+const ran = (at: At, { env }: InverseProgram, argv: readonly string[]) =>
+  at.work(true, (there) =>
+    execIn({ ...there, by: { signal: at.by.signal } }, argv, {
       user: at.layout.user,
       cwd: at.layout.home,
-      env: { ...nodeEnv(at), ...inverse.env },
+      env: { ...nodeEnv(at), ...env },
     }),
   );
-  return exit_code === 0
-    ? undefined
-    : `${inverse.argv[0]} ended with ${exit_code ?? signal}: ${stderr.slice(-500)}`;
-}

@@ -7,6 +7,8 @@ export interface Attached {
   id: string;
   /** Ends it. */
   end(): Promise<void>;
+  /** Ends its input, as the end of this process does, and waits for its own end. */
+  leave(): Promise<void>;
 }
 
 /** @throws PgdbaError connection_failed | command_failed, with the Engine's status as `data.status` */
@@ -54,6 +56,10 @@ export async function attach(
         if (await options.stays?.(container.id)) return;
         // It ends by itself as well; this is only sooner.
         await container.kill().catch(() => {});
+        await container.wait().catch(() => {});
+      },
+      async leave() {
+        line.destroy();
         await container.wait().catch(() => {});
       },
     };

@@ -1,11 +1,12 @@
 import type { JsonObject } from "../../../engine/types.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Deadline, Fault, Nodes, Peers, Role } from "../contract.ts";
-import { armed } from "./arm.ts";
+import { armed, GONE } from "./arm.ts";
 import type { At } from "./at.ts";
+import { attach } from "./attached.ts";
 import { hasSizes } from "./disks.ts";
 import { ask, statusOf } from "./engine.ts";
-import { answerOf } from "./exec.ts";
+import { answerOf, execIn } from "./exec.ts";
 import { helperImage } from "./images.ts";
 import { inspected, killNode } from "./life.ts";
 import type { Work } from "./make.ts";
@@ -13,23 +14,42 @@ import { inNetworkOf } from "./network.ts";
 import fill from "./node/fill.py" with { type: "text" };
 import kill from "./node/kill.py" with { type: "text" };
 import script from "./node/partition.py" with { type: "text" };
-import { type NodeRecord, nodeOf } from "./record.ts";
+import { LABEL, type NodeRecord, nodeOf } from "./record.ts";
 import { HOME_DIR, layoutOf, PGDATA, WAL_DIR } from "./roles.ts";
 
 type On = (node: string, role?: Role) => Promise<At>;
 
 /** Takes a chain of ours away, in both families; it says so when that is done, also when it was not there. */
-const REMOVE = `for program in iptables ip6tables; do
+const REMOVE = `there=${GONE}
+for program in iptables ip6tables; do
   $program -w 5 -n -L "$1" >/dev/null 2>&1 || continue
+  there=0
   for hook in INPUT OUTPUT; do
     while $program -w 5 -D $hook -j "$1" 2>/dev/null; do :; done
   done
   $program -w 5 -F "$1" && $program -w 5 -X "$1" || exit 1
-done`;
+done
+[ "$2" = told ] && exit "$there"
+exit 0`;
+
+const EMPTY = `there=${GONE}
+[ ! -e "$1" ] || there=0
+rm -f -- "$1" || exit 1
+[ "$2" = told ] && exit "$there"
+exit 0`;
 
 /** Nothing goes out or in any more, not even the word that a connection has ended. */
 const CUT = `iptables -w 5 -I OUTPUT 1 -j DROP && iptables -w 5 -I INPUT 1 -j DROP || exit 1
 ip6tables -w 5 -I OUTPUT 1 -j DROP; ip6tables -w 5 -I INPUT 1 -j DROP; exit 0`;
+
+/** Waits for the end of whoever has cut it: where that comes before the node's, nobody else would take it back. What still cuts meanwhile ends with this. */
+const UNCUT = `cat >/dev/null
+for n in 1 2 3; do
+  for program in iptables ip6tables; do
+    for hook in OUTPUT INPUT; do $program -w 5 -D $hook -j DROP 2>/dev/null; done
+  done
+  sleep 1
+done`;
 
 /** Rules in the network of the node itself: they last until they are taken away, or it starts anew. */
 export async function partition(
@@ -130,7 +150,7 @@ export async function fillDisk(
     });
   }
   const path = `${folder}/.pgdba-fill-${until.id}`;
-  const inverse = { on: node, here: ["rm", "-f", path], in: "volumes" } as const;
+  const inverse = { on: node, here: ["sh", "-c", EMPTY, "sh", path], in: "volumes" } as const;
   const { container, ...fault } = await armed(work, on, inverse, until);
   // In the healer: it sees the disk whether the node runs or not.
   const place = { engine: work.cluster.engine, id: container, node, by: work.by };
@@ -159,15 +179,26 @@ export function hasOwnDisks(records: readonly NodeRecord[], place: JsonObject): 
  * not flushed is kept by the machine, which has not lost its power.
  */
 export async function killPower(work: Work, at: At): Promise<void> {
-  const image = await helperImage(work);
-  const { State } = await ask(work.cluster.engine, `look at ${at.record.name}`, () =>
-    work.cluster.engine.docker.getContainer(at.record.id).inspect(),
-  );
-  if (State.Running) {
-    const done = await inNetworkOf(work.cluster, at.record.id, image, ["sh", "-c", CUT]);
-    if (done.code !== 0) throw failed(at.record.node, done.text);
+  if (!(await inspected(at)).State.Running) return killNode(at);
+  const { engine, name } = work.cluster;
+  const { node, id } = at.record;
+  const held = await attach(engine, {
+    image: await helperImage(work),
+    labels: { [LABEL.cluster]: name, [LABEL.kind]: "helper" },
+    host: { NetworkMode: `container:${id}`, CapAdd: ["NET_ADMIN"] },
+    passing: true,
+    argv: ["sh", "-c", UNCUT],
+  });
+  try {
+    const place = { engine, id: held.id, node, by: work.by };
+    const done = await execIn(place, ["sh", "-c", CUT], { user: "0", cwd: "/" });
+    if (done.exit_code !== 0) throw failed(node, done.stderr);
+    await killNode(at);
+  } catch (error) {
+    await held.leave();
+    throw error;
   }
-  await killNode(at);
+  await held.end();
 }
 
 function failed(node: string, text: string): PgdbaError {

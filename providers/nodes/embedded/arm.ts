@@ -15,7 +15,15 @@ const MAX_MS = 15 * 60_000;
 const ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 const MAX_RECORD = 1024 * 1024;
 
-const WAIT = `sleep "$1"; shift; exec "$@"`;
+/** What fails at that moment is tried again: nobody else would. */
+const WAIT = `sleep "$1"
+ends=$(($(date +%s) + $2))
+shift 2
+until "$@"; do
+  code=$?
+  [ "$(date +%s)" -lt "$ends" ] || exit "$code"
+  sleep 1
+done`;
 
 /** The processes of the node are those of that moment. */
 const THAW = `for p in /proc/[0-9]*; do
@@ -71,7 +79,8 @@ export async function arm(
   await makeFolder(home, dir, armed);
   const { [NODE_VARIABLE]: _, ...own } = await nodeEnv(home, record, at);
   const left = Math.max(0, ends - Date.now()) / 1000;
-  await startDetached(dir, ["/bin/sh", "-c", WAIT, "heal", String(left), ...argv], {
+  const again = String(againFor(inverse));
+  await startDetached(dir, ["/bin/sh", "-c", WAIT, "heal", String(left), again, ...argv], {
     user: home.user,
     env: { ...own, ...env },
     cwd: "/",
@@ -110,12 +119,31 @@ export async function heal(
   );
   const healed: Healed[] = [];
   for (const one of wanted) {
-    const why = one.state === "healed" ? undefined : await takeBack(home, by, one);
+    const over = one.state === "healed";
+    const lasted = over ? false : await isInForce(home, by, one).catch(() => null);
+    const why = over ? undefined : await takeBack(home, by, one);
     if (why === undefined) await disarm(home, one.id);
     const { id, node } = one;
-    healed.push(why === undefined ? { id, node, healed: true } : { id, node, healed: false, why });
+    const said = { id, node, lasted };
+    healed.push(why === undefined ? { ...said, healed: true } : { ...said, healed: false, why });
   }
   return healed;
+}
+
+/** Null where nobody can tell: a server that runs may have been killed and started again. */
+async function isInForce(home: Home, by: By, { node, inverse }: Armed): Promise<boolean | null> {
+  const { record, at } = await nodeOf(home, node);
+  if ("thaw" in inverse) return (await stateOf(record, at)).running === "frozen";
+  if ("start" in inverse) return (await postmasterRuns(record, at)) ? null : true;
+  if (inverse.still === undefined) return null;
+  const { exit_code } = await execOn({ home, record, at, by }, inverse.still, {
+    env: inverse.env ?? {},
+  });
+  return exit_code === 0;
+}
+
+async function postmasterRuns(...[record, at]: Parameters<typeof stateOf>): Promise<boolean> {
+  return (await stateOf(record, at)).services.some(({ pid }) => pid !== undefined);
 }
 
 /** All that is armed on a node that is being removed. */
@@ -143,6 +171,12 @@ async function takeBack(home: Home, by: By, { node, inverse }: Armed): Promise<s
   }
   return undefined;
 }
+
+const AGAIN_S = 60;
+
+/** What only looks has its answer at once. */
+const againFor = (inverse: Inverse): number =>
+  "repair" in inverse && inverse.repair !== undefined ? 0 : AGAIN_S;
 
 const nodeNamed = (inverse: Inverse): string =>
   "thaw" in inverse ? inverse.thaw : "start" in inverse ? inverse.start : inverse.on;

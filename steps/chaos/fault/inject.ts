@@ -81,6 +81,7 @@ export async function inject(ctx: StepContext, nodes: Nodes, plan: Plan): Promis
   const armed = plan.inverse === undefined ? undefined : await nodes.arm(plan.inverse, until);
   const began = ctx.clock.now().toISOString();
   const done = await plan.act(until);
+  if (plan.inverse !== undefined) await assertInTime(nodes, plan.inverse, until);
   if (done.took !== true)
     ctx.warn(`Nothing proves that the fault on ${plan.node} took effect: ${done.evidence}`);
   return {
@@ -91,6 +92,21 @@ export async function inject(ctx: StepContext, nodes: Nodes, plan: Plan): Promis
     deadline: done.deadline ?? armed!.deadline,
     began,
   };
+}
+
+/**
+ * Where all stood still between the two, the healer has done its work before there was any: it is armed anew, so that what was done is taken back.
+ * @throws PgdbaError step_failed
+ */
+async function assertInTime(nodes: Nodes, inverse: Inverse, until: Deadline): Promise<void> {
+  const armed = (await nodes.armed()).find(({ id }) => id === until.id);
+  if (armed !== undefined && armed.state !== "healed") return;
+  await nodes.arm(inverse, until);
+  throw new PgdbaError(
+    "step_failed",
+    `The fault was done only when it was to be over, ${until.afterMs / 1000} s after it was armed`,
+    { hint: "It is taken back now. The machine is very busy: give a longer `for`." },
+  );
 }
 
 function assertBounded(afterMs: number): void {
@@ -141,19 +157,20 @@ export const FAULT = {
   idempotent: false,
   risk: "disruptive",
   takeBack: "chaos heal --run",
-  /** It was armed first: where nothing is armed, nothing was done. What is armed is taken back, not gone on with. */
+  /** What is armed is taken back, and nothing is gone on with: the clients of the drill have ended with its process. */
   async probe(ctx: StepContext): Promise<ProbeResult> {
     const note = ctx.noted as Note | undefined;
     if (note === undefined) return { state: "not_done" };
     const armed = (await (await ctx.use("nodes")).armed()).find(({ id }) => id === note.id);
-    if (armed === undefined) return { state: "not_done" };
+    const said =
+      armed === undefined
+        ? "before it broke anything, or the fault was taken back since"
+        : `while it broke ${armed.node}, so that nobody knows what followed; the fault ${armed.state === "healed" ? "has ended by its deadline" : "is taken back"}`;
     return {
       state: "failed",
-      error: new PgdbaError(
-        "step_failed",
-        `The run was killed while it broke ${armed.node}, so that nobody knows what followed; the fault ${armed.state === "healed" ? "has ended by its deadline" : "is taken back"}`,
-        { hint: "Give the same command again: a drill is not gone on with." },
-      ),
+      error: new PgdbaError("step_failed", `The run was killed ${said}`, {
+        hint: "Give the same command again: a drill is not gone on with.",
+      }),
     };
   },
   async undo(ctx: StepContext): Promise<void> {

@@ -12,6 +12,9 @@ ENGINE = "/run/engine.sock"
 # It is begun so much before the deadline at most, and never more than this part of the fault's time.
 EARLY_S = 5.0
 EARLY_PART = 0.1
+# Between two tries.
+AGAIN_S = 1.0
+LEAST_TRIES = 3
 
 
 class Engine(http.client.HTTPConnection):
@@ -36,10 +39,16 @@ def refuse(text: str, code: int = 1) -> None:
     sys.exit(code)
 
 
+class NotDone(Exception):
+    def __init__(self, text: str, code: int = 1):
+        super().__init__(text)
+        self.code = code
+
+
 def must(method: str, path: str, body: dict | None = None, also: tuple[int, ...] = ()) -> bytes:
     status, said = ask(method, path, body)
     if status >= 400 and status not in also:
-        refuse(f"the Engine said {status}: {said.decode(errors='replace').strip()}")
+        raise NotDone(f"the Engine said {status}: {said.decode(errors='replace').strip()}")
     return said
 
 
@@ -58,13 +67,13 @@ def run(container: str, program: dict) -> None:
         at += 8 + length
     code = json.loads(must("GET", f"/exec/{number}/json"))["ExitCode"]
     if code != 0:
-        refuse(texts.decode(errors="replace").strip() or f"exit code {code}", code or 1)
+        raise NotDone(texts.decode(errors="replace").strip() or f"exit code {code}", code or 1)
 
 
 def here(argv: list[str]) -> None:
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        refuse((done.stderr or done.stdout).strip() or f"exit code {done.returncode}", 1)
+        raise NotDone((done.stderr or done.stdout).strip() or f"exit code {done.returncode}")
 
 
 def early(took: float, lasts: float) -> float:
@@ -80,7 +89,7 @@ if order["act"] != "here":
     # Whoever arms must learn at once that nobody could heal.
     try:
         must("GET", "/_ping")
-    except OSError as error:
+    except (OSError, http.client.HTTPException, NotDone) as error:
         refuse(f"the Engine can't be asked from inside a container: {error}", 78)
 print("ready", flush=True)
 # To be made and started took its time, too. A clock that is another one's is not gone by.
@@ -90,14 +99,32 @@ left = left if 0 < left < order["seconds"] else order["seconds"]
 if order["act"] != "thaw":
     left -= early(order["seconds"] - left, order["seconds"])
 time.sleep(max(0, left))
-if order["act"] == "thaw":
-    # 409 and 500: it is not frozen.
-    status, said = ask("GET", f"/containers/{order['container']}/json")
-    if status == 200 and json.loads(said)["State"]["Paused"]:
-        must("POST", f"/containers/{order['container']}/unpause")
-elif order["act"] == "start":
-    must("POST", f"/containers/{order['container']}/start", also=(304,))
-elif order["act"] == "exec":
-    run(order["container"], order["program"])
-else:
-    here(order["argv"])
+
+
+def heal() -> None:
+    if order["act"] == "thaw":
+        # With its node the fault has gone.
+        said = must("GET", f"/containers/{order['container']}/json", also=(404,))
+        if json.loads(said).get("State", {}).get("Paused"):
+            must("POST", f"/containers/{order['container']}/unpause")
+    elif order["act"] == "start":
+        must("POST", f"/containers/{order['container']}/start", also=(304,))
+    elif order["act"] == "exec":
+        run(order["container"], order["program"])
+    else:
+        here(order["argv"])
+
+
+# The Engine, or the node, may be busy at that moment, and nobody else would try again.
+ends = time.monotonic() + order["again"]
+# One that hangs for longer than that is no reason to give up at once.
+least = LEAST_TRIES if order["again"] > 0 else 1
+while True:
+    least -= 1
+    try:
+        heal()
+        break
+    except (OSError, http.client.HTTPException, ValueError, NotDone) as error:
+        if least <= 0 and time.monotonic() >= ends:
+            refuse(str(error) or type(error).__name__, getattr(error, "code", 1))
+    time.sleep(AGAIN_S)

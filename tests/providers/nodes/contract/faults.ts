@@ -41,7 +41,8 @@ export function faultCases(world: World, one: Case): void {
         (state) => state === "healed",
       );
       const healed = await world.nodes().heal({ run: "run-5" });
-      expect(healed).toEqual([{ id: "frozen-b", node: "b", healed: true }]);
+      // Its healer had done so before.
+      expect(healed).toEqual([{ id: "frozen-b", node: "b", healed: true, lasted: false }]);
       expect(await stateOf("frozen-b")).toBeUndefined();
       await world.replicates("a", "b");
     },
@@ -55,10 +56,13 @@ export function faultCases(world: World, one: Case): void {
       await mine.arm({ thaw: "b" }, { id: "six", afterMs: 600_000 });
       await world.nodes({ run: "run-7" }).arm({ thaw: "a" }, { id: "seven", afterMs: 600_000 });
       await mine.freeze("b");
-      expect(await mine.heal({ run: "run-6" })).toEqual([{ id: "six", node: "b", healed: true }]);
+      expect(await mine.heal({ run: "run-6" })).toEqual([
+        { id: "six", node: "b", healed: true, lasted: true },
+      ]);
       expect(await running("b")).toBe("running");
       expect(await stateOf("seven")).toBe("armed");
-      expect(await mine.heal()).toEqual([{ id: "seven", node: "a", healed: true }]);
+      // Armed, and never done, or taken back by somebody else.
+      expect(await mine.heal()).toEqual([{ id: "seven", node: "a", healed: true, lasted: false }]);
       expect(await mine.armed()).toEqual([]);
       expect(await mine.heal()).toEqual([]);
     },
@@ -114,12 +118,42 @@ export function faultCases(world: World, one: Case): void {
 
   one(
     ["arm", "exec"],
-    "an inverse that fails is told, and stays armed until it is done",
+    "an inverse that fails at its deadline is tried again, and done",
+    async () => {
+      const nodes = world.nodes();
+      const home = (await nodes.exec("a", ["pwd"])).stdout.trim();
+      const script = 'touch "$1/tried"; test -e "$1/now"';
+      const there = ["sh", "-c", 'test -e "$1/tried"', "sh", home];
+      const inverse = { on: "a", argv: ["sh", "-c", script, "sh", home], still: there };
+      await nodes.arm(inverse, { id: "again", afterMs: 1 });
+      await world.until(
+        async () => (await nodes.exec("a", there)).exit_code,
+        (code) => code === 0,
+      );
+      expect(await stateOf("again")).toBe("armed");
+      await nodes.exec("a", ["touch", `${home}/now`]);
+      await world.until(
+        () => stateOf("again"),
+        (state) => state === "healed",
+      );
+      await nodes.arm(inverse, { id: "again", afterMs: 600_000 });
+      const told = { id: "again", node: "a", healed: true };
+      expect(await nodes.heal()).toEqual([{ ...told, lasted: true }]);
+      await nodes.arm(inverse, { id: "again", afterMs: 600_000 });
+      await nodes.exec("a", ["rm", `${home}/tried`]);
+      expect(await nodes.heal()).toEqual([{ ...told, lasted: false }]);
+      await nodes.exec("a", ["rm", `${home}/now`, `${home}/tried`]);
+    },
+  );
+
+  one(
+    ["arm", "exec"],
+    "one that only looks whether somebody has repaired it tells at once that nobody has, and stays armed until it is done",
     async () => {
       const nodes = world.nodes();
       const home = (await nodes.exec("a", ["pwd"])).stdout.trim();
       const argv = ["sh", "-c", 'test -e "$1/now" || { echo not yet >&2; exit 9; }', "sh", home];
-      await nodes.arm({ on: "a", argv }, { id: "fails", afterMs: 1 });
+      await nodes.arm({ on: "a", argv, repair: "touch it" }, { id: "fails", afterMs: 1 });
       await world.until(
         () => stateOf("fails"),
         (state) => state === "failed",
@@ -129,7 +163,7 @@ export function faultCases(world: World, one: Case): void {
       expect(healed).toMatchObject({ id: "fails", healed: false });
       expect(healed?.why).toContain("not yet");
       await nodes.exec("a", ["touch", `${home}/now`]);
-      expect(await nodes.heal()).toEqual([{ id: "fails", node: "a", healed: true }]);
+      expect(await nodes.heal()).toEqual([{ id: "fails", node: "a", healed: true, lasted: null }]);
       await nodes.exec("a", ["rm", `${home}/now`]);
     },
   );
@@ -164,8 +198,19 @@ export function faultCases(world: World, one: Case): void {
       const probe = `exec 3<>/dev/tcp/${reach.host}/${reach.port}`;
       const tried = () => nodes.exec("b", ["timeout", "2", "bash", "-c", probe]);
       expect((await tried()).exit_code).not.toBe(0);
-      expect(await nodes.heal({ id: "cut" })).toEqual([{ id: "cut", node: "b", healed: true }]);
+      expect(await nodes.heal({ id: "cut" })).toEqual([
+        { id: "cut", node: "b", healed: true, lasted: true },
+      ]);
       expect((await tried()).exit_code).toBe(0);
+      await world.replicates("a", "b");
+      // The start of the node makes its network anew.
+      const what = { from: { nodes: ["a"] }, direction: "both" } as const;
+      await nodes.partition("b", what, { id: "cut", afterMs: 600_000 });
+      await nodes.kill("b", "node");
+      await nodes.start("b");
+      expect(await nodes.heal({ id: "cut" })).toEqual([
+        { id: "cut", node: "b", healed: true, lasted: false },
+      ]);
       await world.replicates("a", "b");
     },
   );
@@ -192,7 +237,7 @@ export function faultCases(world: World, one: Case): void {
         took: true,
       });
       expect(await nodes.heal({ id: "full-again" })).toEqual([
-        { id: "full-again", node: "b", healed: true },
+        { id: "full-again", node: "b", healed: true, lasted: true },
       ]);
       expect(await free()).toBeGreaterThan(before / 2);
     },
@@ -206,7 +251,9 @@ export function faultCases(world: World, one: Case): void {
       { id: "late", afterMs: 60_000 },
     );
     expect(fault).toMatchObject({ took: true, state: "armed" });
-    expect(await nodes.heal({ id: "late" })).toEqual([{ id: "late", node: "b", healed: true }]);
+    expect(await nodes.heal({ id: "late" })).toEqual([
+      { id: "late", node: "b", healed: true, lasted: true },
+    ]);
   });
 
   one(["slow_disk"], "a disk writes no faster than it is told until it is healed", async () => {
@@ -217,6 +264,8 @@ export function faultCases(world: World, one: Case): void {
       { id: "slow", afterMs: 60_000 },
     );
     expect(fault).toMatchObject({ took: true, state: "armed" });
-    expect(await nodes.heal({ id: "slow" })).toEqual([{ id: "slow", node: "b", healed: true }]);
+    expect(await nodes.heal({ id: "slow" })).toEqual([
+      { id: "slow", node: "b", healed: true, lasted: true },
+    ]);
   });
 }

@@ -7,6 +7,7 @@ import { assertReached } from "../../../../providers/nodes/docker/make.ts";
 import { ownImage } from "../../../../providers/nodes/docker/images/build.ts";
 import provider from "../../../../providers/nodes/docker/provider.ts";
 import { docker, dockerMissing } from "../../../support/docker.ts";
+import { EngineProxy } from "../../../support/engine-proxy.ts";
 import { drive } from "../contract/driven.ts";
 import { failure } from "../contract/helpers.ts";
 import { PART, World } from "../contract/world.ts";
@@ -59,6 +60,42 @@ describe.if(missing === null)(
       expect(configured).toContain(`scope: "${world.name}"`);
       expect(configured).not.toContain(PART);
       expect(await docker("logs", container("a"))).not.toContain(PART);
+    });
+
+    test("a power cut of whoever dies before the node does ends with him: the network is there again", async () => {
+      const image = await inspect("{{.Config.Image}}", "a");
+      const at = ["--network", `container:${container("a")}`, "--cap-add", "NET_ADMIN"];
+      const rules = () =>
+        docker("run", "--rm", "--user", "0", ...at, "--entrypoint", "iptables", image, "-S");
+      expect(await rules()).not.toContain("DROP");
+      const proxy = new EngineProxy();
+      await proxy.begin();
+      try {
+        const opened = await provider.open({
+          cluster: world.name,
+          stateDir: "/nonexistent",
+          env: { ...process.env, ...proxy.env },
+          place: {},
+          secret: async () => "",
+        });
+        const signal = new AbortController().signal;
+        const nodes = opened.nodes({ run: "r", path: "p", signal });
+        proxy.keeps = "/kill";
+        const cut = failure(nodes.kill("a", "power"));
+        await world.until(
+          async () => proxy.kept,
+          (kept) => kept > 0,
+        );
+        expect(await rules()).toContain("-A OUTPUT -j DROP");
+        // As of whoever is killed, all lines are closed.
+        proxy.mode = "down";
+        proxy.cut();
+        expect(await cut).toBeInstanceOf(Error);
+        await world.until(rules, (said) => !said.includes("DROP"));
+      } finally {
+        proxy.end();
+      }
+      await isUp();
     });
 
     test("one that the Engine is about to start again is not dead; fenced it is, until it is started", async () => {

@@ -143,7 +143,7 @@ test("killed anywhere as it arms, nothing waits that heal does not find", async 
   }
   const armed = await world.nodes().armed();
   const healed = await world.nodes().heal();
-  expect(healed).toEqual(armed.map(({ id }) => ({ id, node: "a", healed: true })));
+  expect(healed).toEqual(armed.map(({ id }) => ({ id, node: "a", healed: true, lasted: false })));
   const sleeping = await world.nodes().exec("a", ["pgrep", "-f", `^sleep ${afterMs / 1000}$`]);
   expect(sleeping.stdout).toBe("");
 }, 300_000);
