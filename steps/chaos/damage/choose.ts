@@ -20,6 +20,8 @@ export interface Chosen {
   digest: string;
 }
 
+/** FirstNormalObjectId. */
+const FIRST_OF_USERS = 16_384;
 /** A smaller table shows nothing. */
 const LEAST_BLOCKS = 8;
 
@@ -87,7 +89,16 @@ async function pageOf(how: How, blocks: number, read: (block: number) => Promise
   throw refused("It has no page with rows from its middle on", "Name a table that is in use.");
 }
 
-function assertFit({ name, kind, persistence, index }: TableFacts, how: How, blocks: number): void {
+function assertFit(
+  { oid, name, kind, persistence, index }: TableFacts,
+  how: How,
+  blocks: number,
+): void {
+  if (oid < FIRST_OF_USERS)
+    throw refused(
+      `${name} belongs to PostgreSQL itself: a server that can't read it starts no session`,
+      "Name a table of your own.",
+    );
   if (kind !== "r" || persistence !== "p")
     throw refused(
       `${name} is no ordinary table whose WAL is written`,

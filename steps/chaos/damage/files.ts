@@ -16,8 +16,14 @@ export interface Mark {
   told: string;
 }
 
+/** A file that was cut may have grown since: what was there is gone all the same, until it is as long as it was. */
 const IS_DAMAGED = `damaged() {
-  if [ "$CUT" != none ]; then [ "$(stat -c %s "$FILE" 2>/dev/null)" = "$CUT" ]; return; fi
+  if [ "$CUT" != none ]; then
+    now=$(stat -c %s "$FILE" 2>/dev/null) || return 1
+    gone=$(stat -c %s "$COPY" 2>/dev/null) || gone=1
+    [ "$now" -ge "$CUT" ] && [ "$now" -lt $((CUT + gone)) ]
+    return
+  fi
   [ "$(dd if="$FILE" bs="$SIZE" skip="$NUMBER" count=1 2>/dev/null | sha256sum | cut -c 1-64)" = "$DIGEST" ]
 }
 `;
@@ -31,7 +37,11 @@ const WRITE = `dd of="$FILE" bs="$SIZE" seek="$NUMBER" iflag=fullblock conv=notr
 /** What was written since is not written over. */
 const PUT_BACK = `${IS_DAMAGED}damaged || exit 0
 [ -f "$COPY" ] || { echo "its copy $COPY is gone" >&2; exit 1; }
-if [ "$CUT" != none ]; then cat "$COPY" >> "$FILE" && sync "$FILE"; exit; fi
+if [ "$CUT" != none ]; then
+  [ "$(stat -c %s "$FILE")" = "$CUT" ] || { echo "$FILE was written to since it was cut: make the node anew from another one" >&2; exit 1; }
+  cat "$COPY" >> "$FILE" && sync "$FILE"
+  exit
+fi
 dd if="$COPY" of="$FILE" bs="$SIZE" seek="$NUMBER" conv=notrunc,fsync status=none`;
 
 function envOf({ data, piece, cutTo, digest, copy, told }: Mark): Record<string, string> {

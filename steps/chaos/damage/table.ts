@@ -75,14 +75,16 @@ async function seeing<T>(work: Promise<T>): Promise<{ value: T } | { error: stri
 /** Every row, read by one way alone. */
 export async function readTable(
   pg: PgSession,
-  { name, index }: TableFacts,
+  { name, kind, index }: TableFacts,
   by: "seqscan" | "index read",
   signal: AbortSignal,
 ): Promise<Read> {
   const bySeqscan = by === "seqscan";
+  // What inherits from it has files of its own.
+  const from = kind === "p" ? name : `ONLY ${name}`;
   const source = bySeqscan
-    ? `${name} AS pgdba_row`
-    : `(SELECT pgdba_row FROM ${name} AS pgdba_row ORDER BY ${index!.keys}) AS pgdba_rows`;
+    ? `${from} AS pgdba_row`
+    : `(SELECT pgdba_row FROM ${from} AS pgdba_row ORDER BY ${index!.keys}) AS pgdba_rows`;
   const text = `SELECT count(*)::int8 AS rows, coalesce(sum(hashtextextended(pgdba_row::text, 0)), 0)::text AS digest FROM ${source}`;
   const seen = await seeing(
     pg.transaction({ readOnly: true, signal }, async (run) => {

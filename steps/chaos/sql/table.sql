@@ -8,13 +8,19 @@ SELECT c.oid::int8 AS oid, format('%I.%I', n.nspname, c.relname) AS name, c.relk
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (
   SELECT json_build_object('oid', x.indexrelid::int8, 'name', format('%I.%I', n.nspname, r.relname),
-    'keys', (SELECT string_agg(format('%I', t.attname), ', ' ORDER BY k.n)
+    -- In the order that the index has: nothing else is read by it.
+    'keys', (SELECT string_agg(format('%I', t.attname) || CASE x.indoption[k.n - 1] & 3 WHEN 0 THEN '' WHEN 1 THEN ' DESC NULLS LAST' WHEN 2 THEN ' NULLS FIRST' ELSE ' DESC' END, ', ' ORDER BY k.n)
              FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS k(attribute, n)
              JOIN pg_attribute t ON t.attrelid = x.indrelid AND t.attnum = k.attribute
              WHERE k.n <= x.indnkeyatts),
     'file', pg_relation_filepath(r.oid), 'bytes', pg_relation_size(r.oid)) AS index
   FROM pg_index x JOIN pg_class r ON r.oid = x.indexrelid JOIN pg_am m ON m.oid = r.relam
   WHERE x.indrelid = c.oid AND m.amname = 'btree' AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL
+    -- Of another order than that of its columns nothing can be asked by their names.
+    AND NOT EXISTS (SELECT FROM unnest(x.indclass::oid[]) o JOIN pg_opclass p ON p.oid = o WHERE NOT p.opcdefault)
+    AND NOT EXISTS (SELECT FROM unnest(x.indkey::int2[], x.indcollation::oid[]) AS k(attribute, collated)
+                    JOIN pg_attribute t ON t.attrelid = x.indrelid AND t.attnum = k.attribute
+                    WHERE k.collated <> 0 AND k.collated <> t.attcollation)
   ORDER BY x.indisprimary DESC, x.indisunique DESC, x.indexrelid
   LIMIT 1
 ) i ON true

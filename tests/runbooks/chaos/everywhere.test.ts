@@ -35,7 +35,8 @@ test("what can't be done is refused before a backup is taken; there is one then"
   for (const [argv, why] of [
     [["--host", "pg9"], "has no member pg9"],
     [["--table", "public.nobody"], "no table public.nobody"],
-    [["--table", "pg_catalog.pg_am"], "no ordinary table of 8 pages"],
+    [["--table", "pg_catalog.pg_proc"], "belongs to PostgreSQL itself"],
+    [["--table", "pg_catalog.pg_authid"], "belongs to PostgreSQL itself"],
     [["--how", "wal", "--host", "all"], "not for --how wal"],
     [["--host", "all", "--table", "pg_catalog.pg_proc"], "only for the drill's own table"],
     [["--how", "wal", "--host", "leader"], "would start with less"],

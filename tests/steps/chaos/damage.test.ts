@@ -117,6 +117,33 @@ for (const [n, [how, by, blind]] of SEEN.entries())
     expect(await sound()).toMatchObject({ equal: true, rows: 20_000 });
   });
 
+test("a file that was cut and has grown since is damaged still, and is not mended by halves", async () => {
+  const ctx = await contextOf();
+  await step(damage, { node: "pg1", how: "truncate", table: TABLE }, ctx);
+  const grow = `INSERT INTO ${TABLE} SELECT n, repeat(md5(n::text), 3) FROM generate_series(30001, 30200) n`;
+  await shop.ask("pg1", grow);
+  await shop.ask("pg1", "CHECKPOINT");
+  const [healed] = await (await shop.nodes()).heal();
+  expect(healed).toMatchObject({ node: "pg1", healed: false, lasted: null });
+  await expect(damage.undo!(ctx, {}, undefined) as Promise<void>).rejects.toMatchObject({
+    code: "command_failed",
+    message: expect.stringContaining("written to since it was cut"),
+  });
+  // As the advice says: it is made anew.
+  await step(table, {});
+  expect(await (await shop.nodes()).heal()).toMatchObject([{ node: "pg1", healed: true }]);
+  expect(await sound()).toMatchObject({ equal: true, rows: 20_000 });
+});
+
+test("a table of PostgreSQL itself is not damaged", async () => {
+  const what = { node: "pg2", how: "heap", table: "pg_catalog.pg_proc" };
+  await expect(step(damage, what)).rejects.toMatchObject({
+    code: "step_refused",
+    nothingDone: true,
+  });
+  expect(await armed()).toEqual([]);
+});
+
 test("WAL: a server that recovers alone lacks what was acknowledged; the standby fetches it again", async () => {
   const leader = step(damageWal, { node: "pg1", table: TABLE });
   await expect(leader).rejects.toMatchObject({ code: "step_refused" });
