@@ -14,16 +14,19 @@ import { Final } from "./judge/final.ts";
 import { judge } from "./judge/judge.ts";
 import { nodes, recovery, redundancy } from "./judge/nodes.ts";
 import { type Copy, compareCopies, readLeader } from "./judge/read.ts";
+import { goesOn, underLoad } from "./judge/around.ts";
 import { capacityOf, Tally } from "./judge/tally.ts";
 import { hypotheses, verdictOf } from "./judge/verdict.ts";
 import { waits } from "./judge/waits.ts";
+import type { Load } from "./load/load.ts";
 import { dropTables } from "./load/sql.ts";
 import type { PatroniHistoryLine } from "../../providers/patroni/status.ts";
 import { patroniOf } from "../patroni-access.ts";
 import type { Samples } from "./observe/sample.ts";
 
-/** The load must have been at work so long before the fault, and must go on so long after it, microseconds. */
-const AROUND_US = 1_000_000;
+/** So long clients are given to write again once a fault is over, ms: what TCP could not send it sends again only after as long as that has lasted, two minutes at most. */
+const GOES_ON_MS = 120_000;
+const POLL_MS = 100;
 
 export default defineStep({
   type: "chaos.check",
@@ -140,6 +143,7 @@ async function checked(
   const [load, observer] = [await loads.of(ctx, drill.id), await observers.of(ctx, drill.id)];
   const flaws: string[] = [];
   if (load === null) flaws.push("pgdba ended while the load ran");
+  else await goneOn(ctx, load, asked);
   await load?.stop().catch((error: unknown) => flaws.push(toPgdbaError(error).message));
   const file = join(place, "history");
   const tally = new Tally(capacityOf(file));
@@ -159,9 +163,10 @@ async function checked(
   }
   if (observer !== null) {
     const back = () => redundancy(observer.samples(), fault)?.restored_ms !== null;
-    while (!back() && performance.now() < ends) await ctx.clock.sleep(100, ctx.signal);
+    while (!back() && performance.now() < ends) await ctx.clock.sleep(POLL_MS, ctx.signal);
   }
   const samples = await observer?.stop();
+  if (samples?.cut === true) flaws.push("the observer saw more than it keeps");
   const history = await historyOf(ctx);
   if (samples !== undefined) await keep(place, "samples.json", samples);
   return resultOf(drill, {
@@ -174,6 +179,18 @@ async function checked(
     fault,
     asked,
   });
+}
+
+/** The fault is over: the clients are given time to write again, by each way. A drill that was given up does not wait for it as long. */
+async function goneOn(ctx: StepContext, load: Load, { settle = "60s", healed }: Asked) {
+  const since = load.begun("healed", "inject");
+  if (since === undefined) return;
+  const ms = healed === true ? GOES_ON_MS : parseDuration(settle);
+  for (const ends = performance.now() + ms; performance.now() < ends;) {
+    if (load.hasWritten(since)) return;
+    ctx.progress({ text: "waits until clients write again" });
+    await ctx.clock.sleep(POLL_MS, ctx.signal);
+  }
 }
 
 /** As much as a person reads of the timelines before. Undefined where no Patroni tells. */
@@ -209,7 +226,8 @@ function resultOf(drill: Drill, all: Gathered): Result {
     flaws,
     copies,
     nodes: samples === undefined ? null : nodes(samples),
-    redundancy: samples === undefined ? null : redundancy(samples, fault),
+    redundancy: samples === undefined || samples.cut ? null : redundancy(samples, fault),
+    goes_on: goesOn(tally),
     waits: waits(tally, { from, to, fault }),
     fault: fault === undefined ? null : { at_ms: ms(fault), under_load: underLoad(tally, fault) },
   };
@@ -250,17 +268,6 @@ function resultOf(drill: Drill, all: Gathered): Result {
     stalled_ms: stalls.reduce((sum, { text }) => sum + Number(/\d+/.exec(text)?.[0] ?? 0), 0),
     seconds: Math.round(to / 1e6),
   };
-}
-
-/** Something was sent shortly before it, and due shortly after it. */
-function underLoad(tally: Tally, fault: number): boolean {
-  let [sent, due] = [false, false];
-  for (let id = 1; id <= tally.last; id++) {
-    if (tally.outcome[id] === 0) continue;
-    if (tally.sent[id]! <= fault && tally.sent[id]! > fault - AROUND_US) sent = true;
-    if (tally.due[id]! >= fault && tally.due[id]! < fault + AROUND_US) due = true;
-  }
-  return sent && due;
 }
 
 function ms(us: number): number {

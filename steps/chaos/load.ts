@@ -4,7 +4,7 @@ import { parseDuration } from "../../engine/shared/units.ts";
 import { fileError } from "../../engine/shared/write-file.ts";
 import type { JsonObject, StepContext } from "../../engine/types.ts";
 import { poolerFor } from "../clients.ts";
-import { commandLine } from "../command-line.ts";
+import { commandLine, wordsOf } from "../command-line.ts";
 import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
 import { type Drill, folderOf, idOf, keep, placeOf } from "./drills/drill.ts";
@@ -242,12 +242,5 @@ function commandOf(
   seed: number | null,
 ): string {
   const all = "seed" in params ? { ...params, seed } : params;
-  const flags = Object.entries(all).flatMap(([key, value]) => {
-    if (value === null || value === undefined) return [];
-    const flag = `--${key.replaceAll("_", "-")}`;
-    if (value === true) return [flag];
-    if (value === false) return [`--no-${key.replaceAll("_", "-")}`];
-    return [flag, typeof value === "string" ? value : JSON.stringify(value)];
-  });
-  return commandLine(ctx.target, ["run", name, ...flags]);
+  return commandLine(ctx.target, ["run", name, ...wordsOf(all)]);
 }

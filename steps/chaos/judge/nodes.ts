@@ -1,4 +1,5 @@
 import type { Letter, Line, Samples } from "../observe/sample.ts";
+import { Turns } from "./turns.ts";
 
 /** A node in one state for some time, ms since the load began. */
 export interface Stretch {
@@ -9,9 +10,9 @@ export interface Stretch {
 
 export interface Nodes {
   samples: number;
-  /** The most nodes that were writable in one sample. */
+  /** The most nodes that were writable in one sample, or by turns. */
   most_writable: number;
-  /** The samples with more than one, the first of them. */
+  /** The samples with more than one, or with one that took writes before and after another did, the first of them. */
   together: { at_ms: number; nodes: string[] }[];
   together_ms: number;
   strips: { node: string; unfenced_ms: number; stretches: Stretch[] }[];
@@ -24,13 +25,24 @@ const LATE_MS = 300;
 /** The nodes over time, by what the observer saw. */
 export function nodes({ members, every_ms, lines }: Samples): Nodes {
   const seen = lines.filter((line) => "nodes" in line);
+  const turns = new Turns();
   const strips = members.map((node) => ({ node, unfenced_ms: 0, stretches: [] as Stretch[] }));
   const together: Nodes["together"] = [];
   let [most, count] = [0, 0];
   let from = ms(seen[0]?.at ?? 0) - every_ms;
-  for (const { at, nodes: letters } of seen) {
+  for (const line of lines) {
+    if ("event" in line) {
+      turns.event(line);
+      continue;
+    }
+    const { at, nodes: letters } = line;
     const to = ms(at);
-    const writable = members.filter((_, n) => letters[n] === "W");
+    const byTurns = turns.sample(
+      at,
+      members.map((node, n) => [node, letters[n] as Letter]),
+    );
+    const inOne = members.filter((_, n) => letters[n] === "W");
+    const writable = inOne.length > 1 ? inOne : byTurns.length > 1 ? byTurns : inOne;
     most = Math.max(most, writable.length);
     if (writable.length > 1) {
       count += 1;

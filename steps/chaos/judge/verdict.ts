@@ -1,3 +1,4 @@
+import type { GoesOn } from "./around.ts";
 import type { Judged } from "./judge.ts";
 import type { Nodes, Redundancy } from "./nodes.ts";
 import type { Waits } from "./waits.ts";
@@ -26,6 +27,8 @@ export interface Evidence {
   /** Null: it is not claimed. */
   lasted: boolean | null;
   healed: boolean | null;
+  /** Null: nobody knows, for the load ended with pgdba, or without a fault. */
+  goes_on: GoesOn[] | null;
   /** When the fault was injected, and what the load was doing then. */
   fault: { at_ms: number; under_load: boolean } | null;
   /** Fewer acknowledged operations prove nothing. */
@@ -122,8 +125,8 @@ function ofFault(seen: Evidence): Hypothesis[] {
             name: "the fault lasted until the drill took it back",
             held: lasted ? true : null,
             said: lasted
-              ? "it was still armed then"
-              : "it had ended by its deadline (give a longer --for), or somebody had taken it back",
+              ? "it was in force then"
+              : "it had ended by its deadline (give a longer --for), the node or its process was started anew, or somebody had taken it back",
           },
         ];
   return [
@@ -159,7 +162,21 @@ function ofFault(seen: Evidence): Hypothesis[] {
               ? "no standby was missed at any time"
               : `after ${redundancy.restored_ms / 1000} s`,
     },
+    writes(seen),
   ];
+}
+
+/** All else may hold of a cluster that nobody can write to any more. */
+function writes({ goes_on: all, healed }: Evidence): Hypothesis {
+  const name = "writes go on afterwards";
+  if (all === null)
+    return { name, held: null, said: "the load did not last until the fault was over" };
+  const said = all
+    .map(({ way, after_ms: ms }) => `${way} ${ms === null ? "none" : `after ${ms / 1000} s`}`)
+    .join(", ");
+  const held = all.every(({ after_ms: ms }) => ms !== null);
+  // Where it is not known that the fault is gone, it may be what keeps them.
+  return { name, held: held || (healed ? false : null), said };
 }
 
 function gap({ waits }: Evidence, most: number): Hypothesis {

@@ -28,6 +28,11 @@ export class Load {
   readonly #began: number;
   readonly #clients: Clients<Answer>[];
   readonly #readers: Reader[];
+  /** A client that is cut off together with a node is promised nothing. */
+  readonly #promised: Way[];
+  readonly #phases = new Map<string, number>();
+  /** By way: when the last of what is acknowledged was sent. */
+  readonly #wrote = new Map<Way, number>();
   #acknowledged = 0;
   #stopped: Promise<void> | undefined;
 
@@ -38,6 +43,7 @@ export class Load {
     const { lists } = header;
     // A server that gives up lets a reader see what it has not acknowledged: those of all ways but this one tell of that.
     const read = ways.filter(({ way }) => way !== "inside");
+    this.#promised = read.map(({ way }) => way);
     this.#readers = read.map(
       ({ way, open }) =>
         new Reader({
@@ -62,6 +68,7 @@ export class Load {
           replaceMs: REPLACE_MS,
           ok: (one, { reign, lsn }) => {
             this.#acknowledged += 1;
+            this.#wrote.set(way, Math.max(this.#us(one.sent), this.#wrote.get(way) ?? 0));
             history.ok(one.id, way, this.#times(one), reign, lsn);
           },
           failed: (one, error) => history.failed(one.id, way, this.#times(one), stateOf(error)),
@@ -90,18 +97,29 @@ export class Load {
   phase(name: string, text = ""): number {
     const at = this.now();
     this.history.phase(at, name, text);
+    this.#phases.set(name, at);
     return at;
   }
 
-  /** Waits until so many operations are acknowledged. @throws PgdbaError timeout; the signal's reason when aborted */
+  /** When the last phase of one of these names began: of the first that has begun. */
+  begun(...names: string[]): number | undefined {
+    return names.map((name) => this.#phases.get(name)).find((at) => at !== undefined);
+  }
+
+  /** Whether all who are promised anything have written since. */
+  hasWritten(since: number): boolean {
+    return this.#promised.every((way) => (this.#wrote.get(way) ?? -1) >= since);
+  }
+
+  /** Waits until so many operations are acknowledged, and some by each way. @throws PgdbaError timeout; the signal's reason when aborted */
   async reached(count: number, ms: number, signal: AbortSignal): Promise<void> {
     const ends = performance.now() + ms;
-    while (this.#acknowledged < count) {
+    while (this.#acknowledged < count || (count > 0 && !this.hasWritten(0))) {
       signal.throwIfAborted();
       if (performance.now() > ends)
         throw new PgdbaError(
           "timeout",
-          `The cluster acknowledged ${this.#acknowledged} of ${count} operations in ${ms / 1000} s`,
+          `The cluster acknowledged ${this.#acknowledged} of ${count} operations in ${ms / 1000} s${this.hasWritten(0) ? "" : `, and not one by each way (${this.#promised.join(", ")})`}`,
           {
             hint: "A drill begins with a cluster that works: look at pgdba cluster status. Else give a lower rate, or a smaller warm_up.",
           },

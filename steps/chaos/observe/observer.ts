@@ -14,7 +14,7 @@ export interface ObserverOptions {
 
 const EVERY_MS = 100;
 const HOLDER_MS = 200;
-/** Of an hour; more are not kept. */
+/** Of two hours and a half; more are not kept, which is told. */
 const MOST_LINES = 100_000;
 
 /** Looks at every node directly, ten times a second, for as long as a drill lasts. */
@@ -45,7 +45,8 @@ export class Observer {
   /** What was seen so far. */
   samples(): Samples {
     const members = this.#options.members.map(({ name }) => name);
-    return { format: 1, members, every_ms: EVERY_MS, lines: this.#lines };
+    const cut = this.#lines.length >= MOST_LINES;
+    return { format: 1, members, every_ms: EVERY_MS, lines: this.#lines, ...(cut ? { cut } : {}) };
   }
 
   /** The last letters of all nodes, in the order of the members. */

@@ -22,4 +22,6 @@ export interface Samples {
   members: string[];
   every_ms: number;
   lines: Line[];
+  /** What came later was not kept. */
+  cut?: boolean;
 }

@@ -207,6 +207,34 @@ test("a fault that somebody has taken back before the drill did proves nothing",
   expect(ran.envelope.error?.message).toContain("somebody had taken it back");
 });
 
+test("a fault that was gone before the drill took it back proves nothing, though its healer waits still", async () => {
+  const argv = ["chaos", "slow-replica", ...MEANT, "--host", "pg2", "--how", "receiver"];
+  const times = QUICK.map((word, n) => (QUICK[n - 1] === "--hold" ? "10s" : word));
+  const child = new Running([...argv, ...times, ...TARGET], shop.place, { limitMs: LIMIT_MS });
+  await child.said("start held");
+  const [row] = await shop.ask("pg2", "SELECT pid FROM pg_stat_wal_receiver");
+  process.kill(Number(row![0]), "SIGCONT");
+  const ran = await child.done();
+  expect([ran.exit, at(ran.envelope.data, "verdict")]).toEqual([1, "unknown"]);
+  expect(ran.envelope.error?.message).toContain("lasted until the drill took it back");
+});
+
+test("a drill whose pgdba died before the fault breaks nothing when it is resumed", async () => {
+  const argv = ["chaos", "kill-node", ...MEANT, "--host", "pg2", "--how", "node"];
+  const child = new Running([...argv, ...QUICK, ...TARGET], shop.place, { limitMs: LIMIT_MS });
+  await child.said("start moment");
+  child.signal("SIGKILL");
+  await child.ended();
+  const id = /run (\S+)/.exec(child.stderr)![1]!;
+  const resumed = await cli(["resume", id, "--format", "json"], shop.place, { limitMs: LIMIT_MS });
+  expect(resumed.envelope.error?.message).toContain("nothing was broken");
+  expect(await (await shop.nodes()).armed()).toEqual([]);
+  expect(await running("pg2")).toBe("running");
+  expect(await shop.ask("pg1", "SELECT 1 FROM pg_namespace WHERE nspname = 'pgdba_chaos'")).toEqual(
+    [],
+  );
+});
+
 test("two servers that take writes are seen, and the drill is given up", async () => {
   const argv = ["chaos", "kill-node", ...MEANT, "--host", "pg3", "--how", "freeze"];
   const times = [

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { readHistory } from "../../../steps/chaos/history/read.ts";
 import { History } from "../../../steps/chaos/history/write.ts";
 import type { Judged } from "../../../steps/chaos/judge/judge.ts";
+import { goesOn, underLoad } from "../../../steps/chaos/judge/around.ts";
 import { Tally, UNKNOWN } from "../../../steps/chaos/judge/tally.ts";
 import { hypotheses } from "../../../steps/chaos/judge/verdict.ts";
 import { waits } from "../../../steps/chaos/judge/waits.ts";
@@ -349,6 +350,7 @@ test("redundancy that is not back is proven only by a drill that has waited for 
       flaws: [],
       nodes: null,
       redundancy: { streaming: 2, sync: 1, least_streaming: 1, restored_ms },
+      goes_on: [{ way: "direct", after_ms: 1 }],
       waits: [],
       copies: [],
       confirmed: true,
@@ -363,4 +365,73 @@ test("redundancy that is not back is proven only by a drill that has waited for 
   expect(claim(true, 33_317)).toMatchObject({ held: true, said: "after 33.317 s" });
   // A fault of the store or of a backup takes no standby away: nothing came back after no time.
   expect(claim(true, 0)).toMatchObject({ held: true, said: "no standby was missed at any time" });
+});
+
+test("writes that do not go on by each way after the fault are wrong, whatever else holds", () => {
+  const { tally } = forge(({ history }) => {
+    const ok = (way: "direct" | "pooled" | "inside", sent: number) =>
+      history.ok(history.next(), way, { due: sent, sent, done: sent + 5000 }, PG1, 1);
+    ok("direct", 500_000);
+    ok("pooled", 500_000);
+    history.phase(1_000_000, "inject");
+    ok("pooled", 1_500_000);
+    history.phase(2_000_000, "healed");
+    // Sent before, and answered since.
+    ok("pooled", 1_999_000);
+    ok("direct", 3_000_000);
+    history.phase(9_000_000, "stopped");
+  });
+  const found = goesOn(tally);
+  expect(found).toEqual([
+    { way: "direct", after_ms: 1005 },
+    { way: "pooled", after_ms: null },
+  ]);
+  const claim = (healed: boolean | null, goes_on: typeof found) =>
+    hypotheses({
+      judged: null,
+      flaws: [],
+      nodes: null,
+      redundancy: null,
+      goes_on,
+      waits: [],
+      copies: [],
+      confirmed: true,
+      lasted: null,
+      healed,
+      fault: { at_ms: 1, under_load: true },
+      least: 1,
+      most_gap_ms: null,
+    }).find(({ name }) => name === "writes go on afterwards")!;
+  expect(claim(true, found)).toMatchObject({
+    held: false,
+    said: "direct after 1.005 s, pooled none",
+  });
+  // The fault may be what keeps them; and nobody knows where the load ended before.
+  expect([claim(false, found).held, claim(null, found).held, claim(true, null).held]).toEqual([
+    null,
+    null,
+    null,
+  ]);
+  expect(claim(true, found!.slice(0, 1)).held).toBe(true);
+  const died = forge(({ history }) => history.phase(1_000_000, "inject"));
+  expect(goesOn(died.tally)).toBeNull();
+});
+
+test("what was never sent is no load", () => {
+  const fault = 10_000_000;
+  const loaded = (make: (forged: Forged) => void) => underLoad(forge(make).tally, fault);
+  const due = ({ history }: Forged) => history.unsent(history.next(), "direct", fault + 1000);
+  const ok = ({ history }: Forged, sent: number) =>
+    history.ok(history.next(), "direct", { due: sent, sent, done: sent + 1000 }, PG1, 1);
+  const all = loaded((forged) => {
+    ok(forged, fault - 500_000);
+    due(forged);
+  });
+  const unsent = loaded((forged) => {
+    ok(forged, fault - 5_000_000);
+    forged.history.unsent(forged.history.next(), "direct", fault - 500_000);
+    due(forged);
+  });
+  const over = loaded((forged) => ok(forged, fault - 500_000));
+  expect([all, unsent, over]).toEqual([true, false, false]);
 });

@@ -239,3 +239,26 @@ test("samples become stretches, and nodes that are writable together are named",
     ],
   });
 });
+
+test("nodes that take writes by turns are writable at a time, however long each write takes; a hand-over is none", () => {
+  const most = (lines: Line[]) => nodes(of(lines));
+  // Each acknowledgement takes three samples.
+  const slow = most([
+    role(0, "pg1", 1),
+    role(50, "pg2", 2),
+    ...["WU", "UN", "NW", "WU", "UN", "NW"].map((each, n) => s((n + 1) * 100, each)),
+  ]);
+  expect(slow).toMatchObject({
+    most_writable: 2,
+    together: [
+      { at_ms: 400, nodes: ["pg1", "pg2"] },
+      { at_ms: 600, nodes: ["pg1", "pg2"] },
+    ],
+  });
+  // It leads again, on a timeline of its own, or was a standby, or down, meanwhile.
+  const handed = ["WS", "UU", "SW", "UU", "WS"].map((each, n) => s((n + 1) * 100, each));
+  const again = ["WS", "UN", "NW", "WN"].map((each, n) => s((n + 1) * 100, each));
+  const killed = ["WS", "DS", "NW", "DW", "WN"].map((each, n) => s((n + 1) * 100, each));
+  for (const lines of [handed, [role(0, "pg1", 1), role(350, "pg1", 3), ...again], killed])
+    expect(most(lines).most_writable).toBe(1);
+});

@@ -6,6 +6,7 @@ import { validate } from "../../../engine/shared/validate.ts";
 import type { Drill } from "../../../steps/chaos/drills/drill.ts";
 import { eventsOf } from "../../../steps/chaos/drills/events.ts";
 import type { Result } from "../../../steps/chaos/drills/result.ts";
+import { goesOn } from "../../../steps/chaos/judge/around.ts";
 import { judge } from "../../../steps/chaos/judge/judge.ts";
 import { nodes, recovery, redundancy } from "../../../steps/chaos/judge/nodes.ts";
 import { hypotheses, verdictOf } from "../../../steps/chaos/judge/verdict.ts";
@@ -118,6 +119,7 @@ function resultOf(id: string, lost: number, confirmed = true): Result {
   };
   const claims = hypotheses({
     ...seen,
+    goes_on: goesOn(tally),
     confirmed,
     lasted: true,
     healed: true,
@@ -353,7 +355,7 @@ print(json.dumps([[s.name, s.tests, s.failures, s.errors, s.skipped, s.time, s.t
     expect(suites.map((suite: unknown[]) => suite.slice(0, 8))).toEqual([
       [
         "chaos/kill-node",
-        16,
+        17,
         0,
         0,
         0,
@@ -363,7 +365,7 @@ print(json.dumps([[s.name, s.tests, s.failures, s.errors, s.skipped, s.time, s.t
       ],
       [
         "chaos/kill-node",
-        16,
+        17,
         1,
         0,
         0,
@@ -373,7 +375,7 @@ print(json.dumps([[s.name, s.tests, s.failures, s.errors, s.skipped, s.time, s.t
       ],
       [
         "chaos/kill-node",
-        16,
+        17,
         0,
         1,
         0,
