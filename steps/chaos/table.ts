@@ -2,7 +2,7 @@ import type { StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { defineStep } from "../define.ts";
 import { session } from "../sql/session.ts";
-import { createSchema, notOurs, ownerOf } from "./drills/own-schema.ts";
+import { assertUnpublished, createSchema, notOurs, ownerOf } from "./drills/own-schema.ts";
 
 const SCHEMA = "pgdba_corrupt";
 const OWN = { name: SCHEMA, mark: "pgdba: a table that a drill damages; removed at its end" };
@@ -49,6 +49,7 @@ table afterwards: it is frozen, and autovacuum leaves it alone. amcheck is insta
       return { table, rows: 0, amcheck: false };
     }
     if ((await ownerOf(pg, OWN)) === "other") throw notOurs(OWN);
+    await assertUnpublished(pg);
     await removeTable(ctx, pg);
     await pg.transaction({ readOnly: false, signal: ctx.signal }, async (run) => {
       await createSchema(run, OWN);

@@ -24,6 +24,24 @@ export async function ownerOf(
   return rows[0]["said"] === mark ? "ours" : "other";
 }
 
+const PUBLISHED = `SELECT pubname AS name FROM pg_publication
+WHERE puballtables AND EXISTS (SELECT FROM pg_replication_slots WHERE slot_type = 'logical' AND database = current_database())
+ORDER BY pubname LIMIT 1`;
+
+/** A subscriber stops at the first row of a table that it does not have, for good: what was written stays in the WAL. @throws PgdbaError step_refused */
+export async function assertUnpublished(pg: PgSession): Promise<void> {
+  const [found] = (await pg.ask(PUBLISHED)).rows;
+  if (found === undefined) return;
+  throw new PgdbaError(
+    "step_refused",
+    `The publication ${String(found["name"])} publishes all tables of ${pg.info.database}, which has logical slots: their subscribers would stop at the tables of the drill`,
+    {
+      hint: "Name another database with --database, or let it publish named tables (FOR TABLE …).",
+      nothingDone: true,
+    },
+  );
+}
+
 export function notOurs({ name }: OwnSchema): PgdbaError {
   return new PgdbaError("step_refused", `There is a schema ${name} that no drill has made`, {
     hint: `A drill needs that name. Look what it holds, and rename it: ALTER SCHEMA ${name} RENAME TO …`,

@@ -1,7 +1,7 @@
 /** The tables of the load. They are the drill's own, in a schema that bears our mark. */
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { PgdbaError } from "../../../engine/errors.ts";
-import { createSchema, notOurs, ownerOf } from "../drills/own-schema.ts";
+import { assertUnpublished, createSchema, notOurs, ownerOf } from "../drills/own-schema.ts";
 import type { Reign } from "../history/lines.ts";
 
 const SCHEMA = "pgdba_chaos";
@@ -27,6 +27,7 @@ const LOCK_MS = 1_000;
 export async function makeTables(pg: PgSession, lists: number): Promise<void> {
   const whose = await ownerOf(pg, OWN);
   if (whose === "other") throw notOurs(OWN);
+  await assertUnpublished(pg);
   await pg.transaction({ readOnly: false, timeoutMs: 60_000 }, async (run) => {
     if (whose === "ours") await run(`DROP SCHEMA ${SCHEMA} CASCADE`);
     await createSchema(run, OWN);

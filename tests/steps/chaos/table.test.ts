@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { openSession, type PgSession } from "../../../providers/postgres/session.ts";
 import { readTable, tableOf } from "../../../steps/chaos/damage/table.ts";
+import { dropTables, makeTables } from "../../../steps/chaos/load/sql.ts";
 import { startServer, type TestServer } from "../../support/postgres.ts";
 
 setDefaultTimeout(300_000);
@@ -28,7 +29,7 @@ async function sessionOf({ host, port, user, password, database }: TestServer): 
 for (const version of [13, 18] as const)
   describe(`PostgreSQL ${version}`, () => {
     const begun = (async () => {
-      const server = await startServer({ version });
+      const server = await startServer({ version, settings: { wal_level: "logical" } });
       close.push(() => server.stop());
       return sessionOf(server);
     })();
@@ -83,5 +84,26 @@ for (const version of [13, 18] as const)
       expect([await rows("parent"), await rows("child"), await rows("whole")]).toEqual([
         10, 100, 7,
       ]);
+    });
+
+    test("where subscribers get all tables, a drill makes none", async () => {
+      const pg = await begun;
+      const schemas = async () =>
+        (await pg.ask("SELECT 1 FROM pg_namespace WHERE nspname = 'pgdba_chaos'")).rows.length;
+      await pg.query("CREATE PUBLICATION everything FOR ALL TABLES");
+      await makeTables(pg, 4);
+      expect(await schemas()).toBe(1);
+      expect(await dropTables(pg)).toBe(true);
+      await pg.query("SELECT pg_create_logical_replication_slot('subscriber', 'pgoutput')");
+      await expect(makeTables(pg, 4)).rejects.toMatchObject({
+        code: "step_refused",
+        nothingDone: true,
+        message: expect.stringContaining("publication everything publishes all tables"),
+      });
+      expect(await schemas()).toBe(0);
+      await pg.query("DROP PUBLICATION everything");
+      await makeTables(pg, 4);
+      expect(await dropTables(pg)).toBe(true);
+      await pg.query("SELECT pg_drop_replication_slot('subscriber')");
     });
   });
